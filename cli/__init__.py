@@ -1,0 +1,1 @@
+"""The terminal client: talks to Parley over HTTP only."""

@@ -1,0 +1,99 @@
+"""One turn on the terminal: the text on stdout as it arrives, everything around it dim on stderr."""
+
+import json
+import sys
+
+import click
+
+from cli.errors import CliError, Unfinished
+from cli.events import Event
+from cli.fields import Fields
+from cli.problem import refusal
+from cli.terminal import ControlFilter, note, shortened
+
+
+class Answer:
+    """Shows a turn's events one by one; events it does not know are passed over."""
+
+    def __init__(self, url: str) -> None:
+        self.turn_id = ""
+        self.conversation_id = ""
+        self._url = url
+        self._filter = ControlFilter()
+        self._is_mid_line = False
+
+    def show(self, event: Event) -> None:
+        """Show one event; raises `CliError` for an end without a complete answer."""
+        fields = event.fields
+        match event.name:
+            case "turn.started":
+                self.turn_id, self.conversation_id = fields.text("turn_id"), fields.text("conversation_id")
+            case "text.delta":
+                self._print(self._filter.feed(fields.text("text")))
+            case "source" | "memory" | "tool.call" | "tool.result":
+                self._note(remark(event))
+            case "turn.completed":
+                self._note(summary(fields))
+            case "turn.stopped":
+                self._note("stopped")
+            case "turn.interrupted" | "turn.waiting" | "turn.failed":
+                self.end_line()
+                raise failure(event, url=self._url)
+
+    def end_line(self) -> None:
+        """Leave the cursor at the start of a line."""
+        if self._is_mid_line:
+            self._print("\n")
+
+    def _print(self, text: str) -> None:
+        if text:
+            click.echo(text, nl=False)
+            self._is_mid_line = not text.endswith("\n")
+
+    def _note(self, text: str) -> None:
+        # Where both streams are one terminal, a note in the middle of a line would be glued to it.
+        if sys.stdout.isatty() and sys.stderr.isatty():
+            self.end_line()
+        note(text)
+
+
+def remark(event: Event) -> str:
+    """Return what is worth knowing of a step on the way to the answer, on one line."""
+    fields = event.fields
+    match event.name:
+        case "source":
+            return f"[{fields.number('number') or 0:.0f}] {fields.text('title')}"
+        case "memory":
+            return f"remembered: {shortened(fields.text('text'), characters=100)}"
+        case "tool.call":
+            arguments = json.dumps(fields.get("arguments"), ensure_ascii=False)
+            return f"→ {fields.text('name')} {shortened(arguments, characters=100)}"
+        case _:
+            mark = "←" if fields.get("ok", True) else "✗"
+            return f"{mark} {fields.text('name')}: {shortened(_content(fields), characters=100)}"
+
+
+def summary(fields: Fields) -> str:
+    """Return model, tokens, cost and times of a completed turn, as far as they are known."""
+    usage, timings = fields.part("usage"), fields.part("timings")
+    tokens = f"{usage.number('input_tokens') or 0:.0f} in / {usage.number('output_tokens') or 0:.0f} out" if usage else ""
+    cost, first_ms, total_ms = usage.number("cost_usd"), timings.number("first_token_ms"), timings.number("total_ms")
+    costs = "" if cost is None else f"${cost:.2g}" if 0 < cost < 0.01 else f"${cost:.2f}"
+    first = "" if first_ms is None else f"first token {first_ms:.0f} ms"
+    total = "" if total_ms is None else f"{total_ms / 1000:.1f} s"
+    return " · ".join(part for part in (fields.text("model"), tokens, costs, first, total) if part)
+
+
+def failure(event: Event, *, url: str) -> CliError:
+    """Return the error that an end without a complete answer is."""
+    fields = event.fields
+    if event.name == "turn.interrupted":
+        return Unfinished("The answer was interrupted; what arrived is kept. Ask again, or read it: parley history")
+    if event.name == "turn.waiting":
+        return Unfinished("The answer waits for your approval of a tool. A new message in this conversation denies it.")
+    return refusal(fields, url=url, headers={}, status=int(fields.number("status") or 500))
+
+
+def _content(fields: Fields) -> str:
+    content = fields.get("content")
+    return content if isinstance(content, str) else json.dumps(content, ensure_ascii=False)

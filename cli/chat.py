@@ -1,0 +1,67 @@
+"""`parley chat`: one question, or a conversation when there is none on the command line."""
+
+import json
+import re
+import sys
+
+import click
+
+from cli.api import Api
+from cli.conversations import find, latest
+from cli.dialogue import Dialogue
+from cli.options import with_api
+
+
+@click.command()
+@click.argument("message", required=False)
+@click.option("-c", "--continue", "goes_on", is_flag=True, help="Go on with the last conversation.")
+@click.option("--conversation", metavar="ID", help="Go on with this conversation; a short id will do.")
+@click.option("--model", metavar="NAME", help="Ask this model (`parley models` lists them).")
+@click.option("--json", "as_json", is_flag=True, help="Print the API's whole answer as JSON, when it is complete.")
+@with_api
+def chat(api: Api, message: str | None, goes_on: bool, conversation: str | None, model: str | None, as_json: bool) -> None:
+    """Ask MESSAGE and watch the answer arrive.
+
+    MESSAGE is read from standard input when it is `-`, or absent and standard input is no terminal.
+    On a terminal without MESSAGE a conversation begins.
+    """
+    if goes_on and conversation:
+        raise click.UsageError("--continue and --conversation exclude each other.")
+    talks = message is None and sys.stdin.isatty() and sys.stdout.isatty()
+    if talks and as_json:
+        raise click.UsageError("--json needs a message.")
+    question = "" if talks else _question(message)
+    dialogue = Dialogue(api, conversation_id=_conversation_id(api, goes_on=goes_on, given=conversation), model=model)
+    if talks:
+        _talk(dialogue)
+    elif as_json:
+        click.echo(_printable(dialogue.fetch(question)))
+    else:
+        dialogue.ask(question)
+
+
+def _question(message: str | None) -> str:
+    """Return the message of the command line, else the one on standard input."""
+    if message is None or message == "-":
+        message = click.get_text_stream("stdin", encoding="utf-8", errors="replace").read()
+    if not message.strip():
+        raise click.UsageError("The message is empty.")
+    return message
+
+
+def _conversation_id(api: Api, *, goes_on: bool, given: str | None) -> str | None:
+    if given:
+        return find(api, given)
+    return latest(api).text("id") if goes_on else None
+
+
+def _talk(dialogue: Dialogue) -> None:
+    from cli.repl import Repl
+
+    Repl(dialogue).run()
+
+
+def _printable(answer: object) -> str:
+    """Return JSON that a terminal can show: DEL and C1 controls, which JSON lets pass, are escaped too."""
+    text = json.dumps(answer, ensure_ascii=False, indent=2)
+    return re.sub("[\x7f-\x9f]", lambda match: f"\\u{ord(match[0]):04x}", text)

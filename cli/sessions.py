@@ -1,0 +1,107 @@
+"""Who is logged in where: one private file with a session for each address."""
+
+import fcntl
+import json
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Self
+
+from cli.errors import CliError
+from cli.fields import Fields
+from cli.folder import config_folder, open_private, write_private
+
+# Refresh a little early: a token must not expire on its way.
+LEEWAY_S = 10.0
+
+
+@dataclass(frozen=True)
+class Session:
+    """A pair of tokens; `expires_at` is when the access token ends, in seconds since 1970 by this computer's clock."""
+
+    email: str
+    access_token: str
+    refresh_token: str
+    expires_at: float
+
+    @classmethod
+    def of(cls, tokens: Fields, *, email: str) -> Self:
+        """Return the session that a register, login or refresh answer grants from now on."""
+        lasts_s = tokens.number("expires_in") or 0.0
+        return cls(
+            email=tokens.part("user").text("email") or email,
+            access_token=tokens.text("access_token"),
+            refresh_token=tokens.text("refresh_token"),
+            expires_at=time.time() + lasts_s,
+        )
+
+    @property
+    def is_expired(self) -> bool:
+        """Whether the access token has ended or is about to."""
+        return time.time() >= self.expires_at - LEEWAY_S
+
+
+@dataclass(frozen=True)
+class Book:
+    """What the file says: the address of the last login, and the sessions by address."""
+
+    last_url: str | None
+    by_url: dict[str, Session]
+
+    def with_session(self, url: str, session: Session) -> "Book":
+        """Return the book with `session` at `url`."""
+        return replace(self, by_url=self.by_url | {url: session})
+
+    def without(self, url: str) -> "Book":
+        """Return the book without a session at `url`."""
+        return replace(self, by_url={each: session for each, session in self.by_url.items() if each != url})
+
+
+class SessionFile:
+    """`sessions.json` in the config folder: read without a lock, changed only under it."""
+
+    def __init__(self, folder: Path | None = None) -> None:
+        self.path = (folder or config_folder()) / "sessions.json"
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keep other parley processes from changing the file; not re-entrant, released by the kernel if we die."""
+        lock = open_private(self.path.with_suffix(".lock"), os.O_RDWR)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(lock)
+
+    def read(self) -> Book:
+        """Return the book as it stands; an absent file is an empty one."""
+        try:
+            return _parsed(self.path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return Book(last_url=None, by_url={})
+        except (OSError, LookupError, ValueError, TypeError, AttributeError) as exc:
+            raise CliError(f"{self.path} cannot be read. Remove it and log in again: parley login") from exc
+
+    def write(self, book: Book) -> None:
+        """Replace the file; call it under the lock, with a book that was read under the same lock."""
+        content = {"last_url": book.last_url, "sessions": {url: asdict(each) for url, each in book.by_url.items()}}
+        write_private(self.path, json.dumps(content, indent=2) + "\n")
+
+    def log_in(self, url: str, session: Session) -> None:
+        """Keep `session` and make `url` the address that later commands use by default."""
+        with self.locked():
+            self.write(replace(self.read().with_session(url, session), last_url=url))
+
+    def forget(self, url: str) -> None:
+        """Drop the session at `url`; none is fine."""
+        with self.locked():
+            self.write(self.read().without(url))
+
+
+def _parsed(text: str) -> Book:
+    content = json.loads(text)
+    sessions = {url: Session(**fields) for url, fields in content["sessions"].items()}
+    return Book(last_url=content["last_url"], by_url=sessions)

@@ -1,0 +1,88 @@
+"""Printing what others wrote: nothing from a model or a server may steer the terminal."""
+
+import io
+import os
+import re
+import sys
+from collections.abc import Sequence
+
+import click
+
+CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+# C1 controls that open a sequence (ECMA-48, 8.3); the rest of C1 stands alone.
+OPENERS = {"\x1b": "escape", "\x9b": "csi", **dict.fromkeys("\x90\x98\x9d\x9e\x9f", "string")}
+AFTER_ESCAPE = {"[": "csi", **dict.fromkeys("]PX^_", "string")}
+
+
+class ControlFilter:
+    """Removes terminal control from text that arrives in pieces.
+
+    Sequences (colours, cursor, titles, clipboard) go as a whole, also when one is split over
+    pieces; line feeds and tabs stay. Every other control character goes and ends a sequence, so
+    an unterminated title swallows the rest of its line at most.
+    """
+
+    def __init__(self) -> None:
+        self._state = "text"
+
+    def feed(self, text: str) -> str:
+        """Return what of `text` may be printed."""
+        if self._state == "text" and not CONTROL.search(text):
+            return text
+        return "".join(char for char in text if self._prints(char))
+
+    def _prints(self, char: str) -> bool:
+        if char in "\n\t" or CONTROL.match(char):
+            self._state = OPENERS.get(char, "text")
+            return char in "\n\t"
+        if self._state in ("escape", "csi") and char > "~":
+            self._state = "text"
+        before, self._state = self._state, self._next(char)
+        return before == "text"
+
+    def _next(self, char: str) -> str:
+        if self._state == "escape":
+            return "escape" if char <= "/" else AFTER_ESCAPE.get(char, "text")
+        if self._state == "csi":
+            return "csi" if char <= "?" else "text"
+        return self._state
+
+
+def block(text: str) -> str:
+    """Return `text` without terminal control, lines kept."""
+    return ControlFilter().feed(text)
+
+
+def line(text: str) -> str:
+    """Return `text` without terminal control on one line."""
+    return " ".join(block(text).split())
+
+
+def shortened(text: str, *, characters: int) -> str:
+    """Return `text` on one line of at most `characters`."""
+    flat = line(text)
+    return flat if len(flat) <= characters else flat[: characters - 1] + "…"
+
+
+def note(text: str) -> None:
+    """Print a dim line on stderr for a person; scripts, which read no terminal, are spared."""
+    if sys.stderr.isatty():
+        click.secho(line(text), err=True, dim=True)
+
+
+def table(rows: Sequence[Sequence[str]]) -> str:
+    """Return rows as aligned columns, two blanks apart."""
+    widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
+    return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows)
+
+
+def tolerate_narrow_encodings() -> None:
+    """Print `?` for what the terminal's encoding lacks, instead of failing half way through an answer."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
+
+
+def wants_color() -> bool | None:
+    """Return False where colour is not wanted (https://no-color.org), else None: click decides."""
+    return False if os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb" else None
