@@ -1,0 +1,3 @@
+"""The code layer that Parley's functions share."""
+
+__version__ = "0.1.0"

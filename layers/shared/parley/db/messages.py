@@ -1,0 +1,77 @@
+"""Messages of a conversation, numbered without gaps from 1."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+from uuid import UUID
+
+from sqlalchemy import Connection, insert, select
+
+from parley.db import conversations
+from parley.db.tables import messages
+
+type Role = Literal["user", "assistant", "tool"]
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A stored message. `parts` are JSON objects with a `type`; `model` and `status` matter for answers."""
+
+    id: UUID
+    conversation_id: UUID
+    seq: int
+    role: Role
+    parts: Sequence[Mapping[str, Any]]
+    model: str | None
+    tokens: int
+    status: str
+    created_at: datetime
+
+    @property
+    def text(self) -> str:
+        """The text parts, joined."""
+        return "".join(part["text"] for part in self.parts if part["type"] == "text")
+
+
+_COLUMNS = tuple(messages.c[name] for name in Message.__dataclass_fields__)
+
+
+def add(
+    connection: Connection,
+    message_id: UUID,
+    *,
+    user_id: UUID,
+    conversation_id: UUID,
+    role: Role,
+    parts: Sequence[Mapping[str, Any]],
+    **fields: Any,
+) -> Message:
+    """Append a message to the conversation; `fields` are model, tokens and status. Raises NotFound."""
+    seq = conversations.next_seq(connection, conversation_id, user_id=user_id)
+    values = {"user_id": user_id, "id": message_id, "conversation_id": conversation_id, "seq": seq, "role": role, "parts": list(parts)}
+    row = connection.execute(insert(messages).values(values | fields).returning(*_COLUMNS)).one()
+    return Message(**row._mapping)
+
+
+def newest(connection: Connection, conversation_id: UUID, *, user_id: UUID, limit: int) -> list[Message]:
+    """Return the conversation's last `limit` active messages, oldest first."""
+    statement = _active(conversation_id, user_id).order_by(messages.c.seq.desc()).limit(limit)
+    return [Message(**row._mapping) for row in connection.execute(statement)][::-1]
+
+
+def page(
+    connection: Connection, conversation_id: UUID, *, user_id: UUID, limit: int, order: Literal["asc", "desc"], after_seq: int | None
+) -> list[Message]:
+    """Return up to `limit` active messages behind `after_seq` in the given order. Raises NotFound for a foreign conversation."""
+    conversations.get(connection, conversation_id, user_id=user_id)
+    statement = _active(conversation_id, user_id)
+    if after_seq is not None:
+        statement = statement.where(messages.c.seq > after_seq if order == "asc" else messages.c.seq < after_seq)
+    statement = statement.order_by(messages.c.seq.asc() if order == "asc" else messages.c.seq.desc()).limit(limit)
+    return [Message(**row._mapping) for row in connection.execute(statement)]
+
+
+def _active(conversation_id: UUID, user_id: UUID) -> Any:
+    which = (messages.c.user_id == user_id, messages.c.conversation_id == conversation_id, messages.c.is_active)
+    return select(*_COLUMNS).where(*which)

@@ -1,0 +1,1 @@
+"""Alembic migrations, run by the `migrate` function as the owner role."""

@@ -1,0 +1,81 @@
+"""Sessions: one for each login, each with its family of refresh tokens. Only hashes of tokens are stored."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import Connection, and_, func, insert, select, update
+
+from parley.db.tables import refresh_tokens, sessions
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """A login and how long it lasts. `is_live` says whether it had neither ended nor expired when it was read."""
+
+    id: UUID
+    last_used_at: datetime
+    expires_at: datetime
+    is_live: bool
+
+
+@dataclass(frozen=True, slots=True)
+class RefreshToken:
+    """A stored refresh token. `used_at` is set once it has been exchanged for its child."""
+
+    hash: bytes
+    session_id: UUID
+    used_at: datetime | None
+
+
+def start(connection: Connection, *, user_id: UUID, session_id: UUID, expires_at: datetime) -> None:
+    """Store a new session."""
+    connection.execute(insert(sessions).values(user_id=user_id, id=session_id, expires_at=expires_at))
+
+
+def lock(connection: Connection, session_id: UUID, *, user_id: UUID) -> Session | None:
+    """Return the session, held until the transaction ends, so that refreshing and ending it cannot cross."""
+    is_live = and_(sessions.c.ended_at.is_(None), sessions.c.expires_at > func.now()).label("is_live")
+    columns = (sessions.c.id, sessions.c.last_used_at, sessions.c.expires_at, is_live)
+    statement = select(*columns).where(sessions.c.user_id == user_id, sessions.c.id == session_id).with_for_update()
+    row = connection.execute(statement).one_or_none()
+    return Session(**row._mapping) if row else None
+
+
+def touch(connection: Connection, session_id: UUID, *, user_id: UUID, at: datetime) -> None:
+    """Note that the session was used."""
+    connection.execute(update(sessions).where(sessions.c.user_id == user_id, sessions.c.id == session_id).values(last_used_at=at))
+
+
+def end(connection: Connection, session_id: UUID, *, user_id: UUID) -> None:
+    """End one session; its tokens stop working at once."""
+    _end(connection, sessions.c.user_id == user_id, sessions.c.id == session_id)
+
+
+def end_all(connection: Connection, *, user_id: UUID) -> None:
+    """End every session of the user."""
+    _end(connection, sessions.c.user_id == user_id)
+
+
+def _end(connection: Connection, *which: object) -> None:
+    connection.execute(update(sessions).where(*which, sessions.c.ended_at.is_(None)).values(ended_at=func.now()))  # type: ignore[arg-type]
+
+
+def add_token(connection: Connection, token_hash: bytes, *, user_id: UUID, session_id: UUID, parent_hash: bytes | None = None) -> None:
+    """Store a session's next refresh token, given its hash and its parent's."""
+    values = {"user_id": user_id, "hash": token_hash, "session_id": session_id, "parent_hash": parent_hash}
+    connection.execute(insert(refresh_tokens).values(values))
+
+
+def find_token(connection: Connection, token_hash: bytes, *, user_id: UUID) -> RefreshToken | None:
+    """Look a refresh token up by its hash."""
+    columns = (refresh_tokens.c.hash, refresh_tokens.c.session_id, refresh_tokens.c.used_at)
+    statement = select(*columns).where(refresh_tokens.c.user_id == user_id, refresh_tokens.c.hash == token_hash)
+    row = connection.execute(statement).one_or_none()
+    return RefreshToken(**row._mapping) if row else None
+
+
+def mark_used(connection: Connection, token_hash: bytes, *, user_id: UUID, at: datetime) -> None:
+    """Note that the token has been exchanged."""
+    which = (refresh_tokens.c.user_id == user_id, refresh_tokens.c.hash == token_hash)
+    connection.execute(update(refresh_tokens).where(*which).values(used_at=at))

@@ -1,0 +1,1 @@
+"""What every HTTP function shares: the app, its errors, its dependencies, and the ways into Lambda."""

@@ -1,0 +1,29 @@
+"""The app of an HTTP function."""
+
+from typing import Any
+
+from fastapi import APIRouter, FastAPI
+from fastapi.exceptions import RequestValidationError
+from sqlalchemy.exc import DataError
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp
+
+from parley.errors import ParleyError
+from parley.http.door import Door
+from parley.http.problems import answer_problem
+from parley.settings import HttpSettings
+
+BODY_LIMIT = 256 * 1024
+
+
+def create_app(router: APIRouter, *, settings: HttpSettings, body_limit: int = BODY_LIMIT, **state: Any) -> ASGIApp:
+    """Build the app: the function's routes, our errors, and the door around them.
+
+    `state` holds what the dependencies and routes take from `request.app.state`, such as `engine`.
+    """
+    handlers = dict.fromkeys((ParleyError, RequestValidationError, HTTPException, DataError, Exception), answer_problem)
+    app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False, exception_handlers=handlers)  # type: ignore[arg-type]
+    app.include_router(router)
+    for name, value in state.items():
+        setattr(app.state, name, value)
+    return Door(app, body_limit=body_limit, allowed_origin=settings.allowed_origin)

@@ -1,0 +1,38 @@
+"""What routes ask for: who is calling, and a transaction as them."""
+
+from collections.abc import Callable, Iterator
+from typing import Annotated
+
+from fastapi import Depends, Request
+from sqlalchemy import Connection
+
+from parley.auth.principal import Principal
+from parley.db.scope import principal_scope
+from parley.http.lambda_event import principal_of
+
+
+def current_principal(request: Request) -> Principal:
+    """Return who is calling, or raise Unauthorized."""
+    return principal_of(request.scope["aws.event"])
+
+
+CurrentPrincipal = Annotated[Principal, Depends(current_principal)]
+
+
+def requires(scope: str) -> Callable[[Principal], None]:
+    """Make a dependency that raises Forbidden unless the token may do `scope`."""
+
+    def check(principal: CurrentPrincipal) -> None:
+        principal.require(scope)
+
+    return check
+
+
+def transaction(request: Request, principal: CurrentPrincipal) -> Iterator[Connection]:
+    """Open the request's one transaction; it commits when the route has returned."""
+    with principal_scope(request.app.state.engine, principal) as connection:
+        yield connection
+
+
+# scope="function": at the default scope the commit would run after the answer, and a failed one would still say 200.
+Transaction = Annotated[Connection, Depends(transaction, scope="function")]

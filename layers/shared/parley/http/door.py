@@ -1,0 +1,86 @@
+"""The outermost layer of every app, around the framework: request id, body limit, headers, one log line, one metric.
+
+Plain ASGI, so that a streamed answer passes through it chunk by chunk.
+"""
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from aws_lambda_powertools.metrics import MetricUnit
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from parley.errors import BodyTooLarge, ParleyError
+from parley.http.problems import problem_response
+from parley.observability import logger, metrics
+
+STANDARD_HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+
+
+class Door:
+    """Wraps an app whose requests come whole, in one message, as Lambda's do."""
+
+    def __init__(self, app: ASGIApp, *, body_limit: int, allowed_origin: str) -> None:
+        self._app, self._body_limit = app, body_limit
+        self._headers = STANDARD_HEADERS | {"Access-Control-Allow-Origin": allowed_origin}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request; whatever happens, with a request id and without a stack trace."""
+        started = time.perf_counter()
+        request_id = scope["parley.request_id"] = _request_id(scope)
+        answer = _Answer(send, self._headers | {"X-Request-Id": request_id})
+        logger.set_correlation_id(request_id)
+        try:
+            await self._let_in(scope, receive, answer)
+        except Exception:
+            # The app has answered this already (or cannot any more); only the log still needs it.
+            if not answer.has_started:
+                logger.exception("unexpected error")
+                await problem_response(ParleyError(), request_id=request_id)(scope, receive, answer)
+        finally:
+            _record(scope, answer.status, (time.perf_counter() - started) * 1000)
+
+    async def _let_in(self, scope: Scope, receive: Receive, answer: "_Answer") -> None:
+        body = await receive()
+        if (size := len(body.get("body", b""))) > self._body_limit:
+            error = BodyTooLarge(size, limit=self._body_limit)
+            return await problem_response(error, request_id=scope["parley.request_id"])(scope, receive, answer)
+        return await self._app(scope, _again(body, receive), answer)
+
+
+class _Answer:
+    """Passes messages on and adds the headers."""
+
+    def __init__(self, send: Send, headers: Mapping[str, str]) -> None:
+        self._send, self._headers = send, [(name.lower().encode(), value.encode()) for name, value in headers.items()]
+        self.status = 500
+        self.has_started = False
+
+    async def __call__(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.status, self.has_started = message["status"], True
+            present = {name for name, _ in message["headers"]}
+            message["headers"] = [*message["headers"], *(header for header in self._headers if header[0] not in present)]
+        await self._send(message)
+
+
+def _again(first: Message, receive: Receive) -> Receive:
+    messages = [first]
+
+    async def replay() -> Message:
+        return messages.pop() if messages else await receive()
+
+    return replay
+
+
+def _request_id(scope: Scope) -> str:
+    return str(scope["aws.event"]["requestContext"]["requestId"])
+
+
+def _record(scope: Scope, status: int, duration_ms: float) -> None:
+    route: Any = scope.get("route")
+    path = getattr(route, "path", "unmatched")
+    logger.info("request", method=scope["method"], route=path, status=status, duration_ms=round(duration_ms, 1))
+    metrics.add_metric("RequestMs", unit=MetricUnit.Milliseconds, value=duration_ms)
+    metrics.add_metric("ServerErrors", unit=MetricUnit.Count, value=int(status >= 500))
+    metrics.flush_metrics()

@@ -1,0 +1,72 @@
+"""Lists in pages: `?limit=` and an opaque `?cursor=`."""
+
+import base64
+import binascii
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from fastapi import Depends, Query
+from pydantic import BaseModel
+
+from parley.errors import InvalidInput
+
+MAX_LIMIT = 100
+
+
+class Listing[T](BaseModel):
+    """One page. `next_cursor` is null on the last."""
+
+    items: list[T]
+    next_cursor: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class PageRequest:
+    """Which page is wanted. `after` is what `cursor_of` was given for the last item of the page before."""
+
+    limit: int
+    after: list[Any] | None
+
+    def listing[I, T](self, found: Sequence[I], *, to_item: Callable[[I], T], key: Callable[[I], list[Any]]) -> Listing[T]:
+        """Make the page from up to `limit + 1` found rows; the extra one only tells that there is more."""
+        shown = found[: self.limit]
+        cursor = _encode(key(shown[-1])) if len(found) > self.limit else None
+        return Listing(items=[to_item(row) for row in shown], next_cursor=cursor)
+
+
+def _encode(key: list[Any]) -> str:
+    return base64.urlsafe_b64encode(json.dumps(key, default=str).encode()).decode().rstrip("=")
+
+
+def _decode(cursor: str) -> list[Any]:
+    try:
+        key = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
+    except (binascii.Error, ValueError, RecursionError) as exc:
+        raise _unknown() from exc
+    if not isinstance(key, list):
+        raise _unknown()
+    return key
+
+
+def _unknown() -> InvalidInput:
+    return InvalidInput("not a cursor of this list", loc=("query", "cursor"))
+
+
+def read_key[K](after: list[Any] | None, parse: Callable[..., K]) -> K | None:
+    """Turn the cursor's values into a key, or raise InvalidInput if it is not one of this list's."""
+    try:
+        return None if after is None else parse(*after)
+    except (ValueError, TypeError, AttributeError, OverflowError) as exc:
+        raise _unknown() from exc
+
+
+def page_request(
+    limit: Annotated[int, Query(ge=1, le=MAX_LIMIT)] = 20, cursor: Annotated[str | None, Query(max_length=500)] = None
+) -> PageRequest:
+    """Read the query string."""
+    return PageRequest(limit, _decode(cursor) if cursor is not None else None)
+
+
+Page = Annotated[PageRequest, Depends(page_request)]

@@ -1,0 +1,139 @@
+"""The way into Lambda for functions that stream.
+
+AWS's Python runtime cannot stream: it posts one buffered result. Its client (`awslambdaric`) is patched at import so
+that a handler may return a generator of bytes; each chunk is posted to the Runtime API as it comes. Wire format:
+aws-lambda-rust-runtime `lambda-runtime/src/requests.rs`. Everything else of the runtime stays as AWS ships it.
+
+Under `sam local`, which cannot stream, the handler answers buffered.
+"""
+
+import asyncio
+import base64
+import http.client
+import inspect
+import json
+import os
+from collections.abc import Callable, Generator
+from types import GeneratorType
+from typing import Any
+
+from mangum.handlers import APIGateway
+from starlette.types import ASGIApp, Message
+
+from parley.http.buffered import TEXT_TYPES, buffered_handler
+from parley.observability import logger
+
+CONTENT_TYPE = "application/vnd.awslambda.http-integration-response"
+PRELUDE_END = b"\0" * 8
+ERROR_TYPE, ERROR_BODY = "Lambda-Runtime-Function-Error-Type", "Lambda-Runtime-Function-Error-Body"
+_CONFIG = {"api_gateway_base_path": "/", "text_mime_types": TEXT_TYPES, "exclude_headers": []}
+
+
+class RuntimeChanged(RuntimeError):
+    """AWS's runtime client is no longer the one we know how to extend."""
+
+
+def streaming_handler(app: ASGIApp) -> Callable[[dict[str, Any], Any], Any]:
+    """Return the Lambda handler of `app`; every answer of it, errors included, is streamed."""
+    if os.environ.get("AWS_SAM_LOCAL"):
+        return buffered_handler(app)
+    let_runtime_stream()
+    loop = asyncio.new_event_loop()
+
+    def handler(event: dict[str, Any], context: Any) -> Generator[bytes]:
+        return _stream(app, event, context, loop)
+
+    return handler
+
+
+def _stream(app: ASGIApp, event: dict[str, Any], context: Any, loop: asyncio.AbstractEventLoop) -> Generator[bytes]:
+    """Run the app on `loop` and yield the prelude, then each piece of the body as soon as the app sends it."""
+    gateway = APIGateway(event, context, _CONFIG)  # type: ignore[arg-type]
+    requests: asyncio.Queue[Message] = asyncio.Queue()
+    requests.put_nowait({"type": "http.request", "body": gateway.body, "more_body": False})
+    answers: asyncio.Queue[Message | None] = asyncio.Queue()
+    task = loop.create_task(app(gateway.scope, requests.get, answers.put))  # type: ignore[arg-type]
+    task.add_done_callback(lambda _: answers.put_nowait(None))
+    try:
+        while (message := loop.run_until_complete(answers.get())) is not None:
+            if message["type"] == "http.response.start":
+                yield _prelude(message)
+            elif message.get("body"):
+                yield message["body"]
+        task.result()
+    finally:
+        task.cancel()
+        loop.run_until_complete(asyncio.gather(task, return_exceptions=True))
+
+
+def _prelude(start: Message) -> bytes:
+    headers: dict[str, list[str]] = {}
+    for name, value in start["headers"]:
+        headers.setdefault(name.decode(), []).append(value.decode())
+    single = {name: values[0] for name, values in headers.items() if len(values) == 1}
+    multiple = {name: values for name, values in headers.items() if len(values) > 1}
+    prelude = {"statusCode": start["status"], "headers": single, "multiValueHeaders": multiple}
+    return json.dumps(prelude).encode() + PRELUDE_END
+
+
+def let_runtime_stream() -> None:
+    """Teach the runtime's client to post generators. Raises RuntimeChanged if it is not the client we know."""
+    from awslambdaric.lambda_runtime_client import BaseLambdaRuntimeClient as Client
+
+    if getattr(Client, "streams_generators", False):
+        return
+    _check(Client)
+    post_whole, marshal_whole = Client.post_invocation_result, Client.marshaller.marshal_response
+
+    def marshal_response(response: Any) -> tuple[Any, str]:
+        return (response, CONTENT_TYPE) if isinstance(response, GeneratorType) else marshal_whole(response)
+
+    def post_invocation_result(client: Any, invoke_id: str, result_data: Any, *args: Any, **kwargs: Any) -> Any:
+        if isinstance(result_data, GeneratorType):
+            return _post_stream(client.lambda_runtime_address, invoke_id, result_data)
+        return post_whole(client, invoke_id, result_data, *args, **kwargs)
+
+    Client.marshaller.marshal_response = marshal_response
+    Client.post_invocation_result = post_invocation_result
+    Client.streams_generators = True
+
+
+def _check(client: Any) -> None:
+    known = ["self", "invoke_id", "result_data", "content_type"]
+    post = getattr(client, "post_invocation_result", None)
+    marshal = getattr(getattr(client, "marshaller", None), "marshal_response", None)
+    if post is None or marshal is None or list(inspect.signature(post).parameters)[:4] != known:
+        raise RuntimeChanged(
+            "this version of awslambdaric has another post_invocation_result or marshaller than parley/http/streaming.py extends; "
+            "pin the runtime, or stream by the Lambda Web Adapter (docs/deploy.md)"
+        )
+
+
+def _post_stream(address: str, invoke_id: str, chunks: Generator[bytes]) -> None:
+    connection = http.client.HTTPConnection(address)
+    connection.putrequest("POST", f"/2018-06-01/runtime/invocation/{invoke_id}/response")
+    connection.putheader("Content-Type", CONTENT_TYPE)
+    connection.putheader("Lambda-Runtime-Function-Response-Mode", "streaming")
+    connection.putheader("Transfer-Encoding", "chunked")
+    connection.putheader("Trailer", f"{ERROR_TYPE}, {ERROR_BODY}")
+    connection.endheaders()
+    try:
+        connection.send(b"0\r\n" + _send_chunks(chunks, connection.send) + b"\r\n")
+        connection.getresponse().read()
+    finally:
+        connection.close()
+
+
+def _send_chunks(chunks: Generator[bytes], send: Callable[[bytes], None]) -> bytes:
+    """Send each chunk in its own frame; return the trailers, which are empty unless the handler failed on the way."""
+    try:
+        for chunk in chunks:
+            send(b"%x\r\n%b\r\n" % (len(chunk), chunk))
+    except Exception as exc:
+        logger.exception("the handler failed after its answer had begun")
+        body = json.dumps({"errorType": type(exc).__name__, "errorMessage": "the stream broke off"})
+        trailers = {ERROR_TYPE: type(exc).__name__, ERROR_BODY: base64.b64encode(body.encode()).decode()}
+        return "".join(f"{name}: {value}\r\n" for name, value in trailers.items()).encode()
+    finally:
+        chunks.close()
+    return b""

@@ -1,0 +1,97 @@
+"""OpenAI, and every server that speaks its Chat Completions."""
+
+from collections.abc import Iterator
+from typing import Any, Literal, cast
+
+import httpx2
+import openai
+from openai.types import CompletionUsage
+from openai.types.chat import ChatCompletionChunk, ChatCompletionMessageParam
+
+from parley.llm.provider import ProviderBusy, ProviderFailed, ProviderRefused, ProviderTimeout
+from parley.llm.types import Event, Finished, FinishReason, Request, TextDelta, Usage
+
+_REASONS: dict[str, FinishReason] = {"stop": "stop", "length": "length", "tool_calls": "tool_calls", "content_filter": "content_filter"}
+_BUSY = {429, 503, 529}
+
+
+class OpenAIProvider:
+    """Chat Completions by the vendor's own SDK, its retries off: the caller decides what to repeat.
+
+    `limit_field` is the vendor's word for the output limit: OpenAI's models refuse `max_tokens`, most others know only that.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        api_key: str | None,
+        base_url: str | None = None,
+        timeout_s: float = 120.0,
+        limit_field: Literal["max_tokens", "max_completion_tokens"] = "max_tokens",
+    ) -> None:
+        self._name, self._limit_field = name, limit_field
+        # A server without a key still gets the header that the SDK insists on.
+        self._client = openai.OpenAI(api_key=api_key or "none", base_url=base_url, timeout=timeout_s, max_retries=0)
+
+    def stream(self, model_name: str, request: Request) -> Iterator[Event]:
+        """Yield the answer as the vendor sends it."""
+        try:
+            with self._client.chat.completions.create(**self._arguments(model_name, request)) as chunks:
+                yield from self._events(chunks)
+        except openai.APITimeoutError as exc:
+            raise ProviderTimeout(self._name, str(exc)) from exc
+        except openai.APIStatusError as exc:
+            raise self._refusal(exc) from exc
+        except (openai.OpenAIError, httpx2.HTTPError, ValueError) as exc:
+            raise ProviderFailed(self._name, f"{type(exc).__name__}: {exc}") from exc
+
+    def _arguments(self, model_name: str, request: Request) -> dict[str, Any]:
+        arguments: dict[str, Any] = {
+            "model": model_name,
+            "messages": _messages(request),
+            "stream": True,
+            "stream_options": {"include_usage": True},
+        }
+        if request.max_output_tokens is not None:
+            arguments[self._limit_field] = request.max_output_tokens
+        if request.temperature is not None:
+            arguments["temperature"] = request.temperature
+        return arguments
+
+    def _events(self, chunks: openai.Stream[ChatCompletionChunk]) -> Iterator[Event]:
+        reason, usage = None, Usage()
+        for chunk in chunks:
+            if chunk.usage:
+                usage = _usage(chunk.usage)
+            for choice in (chunk.choices or [])[:1]:
+                if choice.delta and choice.delta.content:
+                    yield TextDelta(choice.delta.content)
+                reason = choice.finish_reason or reason
+        if reason is None:
+            raise ProviderFailed(self._name, "the stream ended without a finish reason")
+        yield Finished(_REASONS.get(reason, "stop"), usage)
+
+    def _refusal(self, error: openai.APIStatusError) -> ProviderFailed:
+        if error.status_code in _BUSY:
+            return ProviderBusy(self._name, retry_after_s=_seconds(error.response.headers.get("retry-after")))
+        kind = ProviderFailed if error.status_code >= 500 else ProviderRefused
+        return kind(self._name, f"status {error.status_code}: {error.message}")
+
+
+def _messages(request: Request) -> list[ChatCompletionMessageParam]:
+    system = [{"role": "system", "content": request.system}] if request.system else []
+    spoken = [{"role": message.role, "content": message.text} for message in request.messages]
+    return cast(list[ChatCompletionMessageParam], system + spoken)
+
+
+def _usage(usage: CompletionUsage) -> Usage:
+    details = usage.prompt_tokens_details
+    return Usage(usage.prompt_tokens, usage.completion_tokens, (details.cached_tokens or 0) if details else 0)
+
+
+def _seconds(header: str | None) -> float | None:
+    try:
+        return float(header) if header else None
+    except ValueError:  # an HTTP date: rare, and the caller's own pause will do
+        return None

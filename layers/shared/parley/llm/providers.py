@@ -1,0 +1,45 @@
+"""From a model of the catalogue to the provider that reaches it."""
+
+import os
+from collections.abc import Callable, Mapping
+
+from parley.errors import InvalidInput
+from parley.llm.models import Model
+from parley.llm.offline import OfflineProvider
+from parley.llm.provider import Provider
+
+type ProviderFor = Callable[[Model], Provider]
+
+
+class Providers:
+    """Makes providers on demand and keeps them: a client's connections outlive one turn."""
+
+    def __init__(self, environment: Mapping[str, str] = os.environ) -> None:
+        self._environment = environment
+        self._made: dict[Model, Provider] = {}
+
+    def __call__(self, model: Model) -> Provider:
+        """Return the provider for `model`. Raises InvalidInput for one that is not supported yet."""
+        if model not in self._made:
+            self._made[model] = self._make(model)
+        return self._made[model]
+
+    def _make(self, model: Model) -> Provider:
+        match model.provider:
+            case "offline":
+                return OfflineProvider(pause_s=model.pause_ms / 1000)
+            case "openai" | "openai-compatible":
+                return self._make_openai(model)
+            case other:
+                raise InvalidInput(f"provider {other!r} is not supported yet", loc=("body", "model"))
+
+    def _make_openai(self, model: Model) -> Provider:
+        from parley.llm.openai import OpenAIProvider  # 0.3 s that only its users pay
+
+        return OpenAIProvider(
+            model.provider,
+            api_key=model.key(self._environment),
+            base_url=model.base_url,
+            timeout_s=model.timeout_s,
+            limit_field="max_completion_tokens" if model.provider == "openai" else "max_tokens",
+        )

@@ -1,0 +1,41 @@
+"""Settings by composition: a function's own model derives from the parts it needs.
+
+Each is read from the environment once, in the function's `app.py`, and passed down. `template.yaml` sets the
+variables; their names are the fields with the prefix `PARLEY_`.
+"""
+
+from typing import Literal
+
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """What every function's settings share: the prefix, and that they never change."""
+
+    model_config = SettingsConfigDict(env_prefix="PARLEY_", frozen=True, extra="ignore")
+
+
+class HttpSettings(Settings):
+    """What answers to browsers need."""
+
+    allowed_origin: str
+
+
+class DatabaseSettings(Settings):
+    """Where PostgreSQL is, and how a function proves who it is.
+
+    `iam` mints a token for each connection; `libpq` leaves the password to libpq's own variables
+    (PGPASSWORD, PGPASSFILE).
+    """
+
+    database_host: str
+    database_port: int
+    database_name: str
+    database_auth: Literal["iam", "libpq"]
+    database_tls: Literal["verify-full", "disable"]
+
+
+class KeySettings(Settings):
+    """Where the signing keys live in the Parameter Store: a path without a slash at its end."""
+
+    keys_path: str

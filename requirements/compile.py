@@ -1,0 +1,74 @@
+"""Pin every dependency group of `pyproject.toml` with hashes: `python requirements/compile.py [--check]`.
+
+A function's file leaves out what the layer already brings. Pins that still satisfy their group are kept;
+`--upgrade` takes the newest instead. With `--check` nothing is written and stale files are named.
+"""
+
+import re
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+LAYER = "layers/shared/requirements.txt"
+# The widest group comes first: it constrains the others, so that a laptop and AWS run the same versions.
+FILES = {
+    "dev": "requirements/dev.txt",
+    "local": "requirements/local.txt",
+    "tools": "requirements/tools.txt",
+    "layer": LAYER,
+    "auth": "functions/auth/requirements.txt",
+    "chat": "functions/chat/requirements.txt",
+    "migrate": "functions/migrate/requirements.txt",
+}
+
+
+def packages_in(path: Path) -> list[str]:
+    """Return the names of the packages that a requirements file pins."""
+    return re.findall(r"^([A-Za-z0-9._-]+)==", path.read_text(), re.MULTILINE)
+
+
+def compile_group(group: str, target: Path, *, tree: Path, upgrade: bool) -> None:
+    """Write the pins of `group` to `target`, whose own pins are preferred where they still fit."""
+    command = ["uv", "pip", "compile", "--quiet", "--universal", "--generate-hashes", "--python-version", "3.13"]
+    command += ["--custom-compile-command", "make deps", "--group", group, "--output-file", str(target)]
+    command += ["--upgrade"] if upgrade else []
+    if group != "dev":
+        command += ["--constraint", str(tree / FILES["dev"]), "--no-annotate"]
+    if target.parent.parent.name == "functions":
+        command += [flag for name in packages_in(tree / LAYER) for flag in ("--no-emit-package", name)]
+    subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
+
+
+def compile_all(tree: Path, *, upgrade: bool = False) -> None:
+    """Compile every group into `tree`, a folder laid out as the repository."""
+    for group, name in FILES.items():
+        target = tree / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if tree != ROOT and (ROOT / name).exists():
+            target.write_text((ROOT / name).read_text())
+        compile_group(group, target, tree=tree, upgrade=upgrade)
+
+
+def stale_files() -> list[str]:
+    """Return the requirements files that no longer match `pyproject.toml`."""
+    with tempfile.TemporaryDirectory() as folder:
+        tree = Path(folder)
+        compile_all(tree)
+        return [name for name in FILES.values() if (tree / name).read_text() != (ROOT / name).read_text()]
+
+
+def main(arguments: list[str]) -> int:
+    """Compile or check, as the command line says."""
+    if "--check" not in arguments:
+        compile_all(ROOT, upgrade="--upgrade" in arguments)
+        return 0
+    stale = stale_files()
+    for name in stale:
+        print(f"{name} does not match pyproject.toml: run `make deps`", file=sys.stderr)
+    return 1 if stale else 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))
