@@ -36,7 +36,7 @@ def redact(value: Any) -> Any:
     return value
 
 
-def _serialize(line: dict[str, Any]) -> str:
+def _serialize(line: Mapping[str, Any]) -> str:
     return json.dumps(redact(line), default=str, ensure_ascii=False)
 
 

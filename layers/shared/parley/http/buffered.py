@@ -14,4 +14,4 @@ TEXT_TYPES = ["text/", "application/json", "application/problem+json"]
 def buffered_handler(app: ASGIApp) -> Handler:
     """Return the Lambda handler of `app`."""
     # lifespan="off": Mangum would otherwise run it on every invocation.
-    return Mangum(app, lifespan="off", text_mime_types=TEXT_TYPES)  # type: ignore[arg-type,return-value]
+    return Mangum(app, lifespan="off", text_mime_types=TEXT_TYPES)  # type: ignore[arg-type]

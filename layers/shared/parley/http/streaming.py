@@ -52,7 +52,7 @@ def _stream(app: ASGIApp, event: dict[str, Any], context: Any, loop: asyncio.Abs
     requests: asyncio.Queue[Message] = asyncio.Queue()
     requests.put_nowait({"type": "http.request", "body": gateway.body, "more_body": False})
     answers: asyncio.Queue[Message | None] = asyncio.Queue()
-    task = loop.create_task(app(gateway.scope, requests.get, answers.put))  # type: ignore[arg-type]
+    task: asyncio.Task[None] = loop.create_task(app(gateway.scope, requests.get, answers.put))  # type: ignore[arg-type]
     task.add_done_callback(lambda _: answers.put_nowait(None))
     try:
         while (message := loop.run_until_complete(answers.get())) is not None:

@@ -1,0 +1,47 @@
+# What a person types. `make up` and `make test` need python3 and the package registry, and nothing else.
+.DEFAULT_GOAL := help
+PY := .venv/bin/python
+UV := .tools/bin/uv
+export PATH := $(CURDIR)/.venv/bin:$(CURDIR)/.tools/bin:$(PATH)
+export SAM_CLI_TELEMETRY := 0
+
+.PHONY: help up test check build deps clean
+
+help:  ## Show this
+	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
+
+up: .venv/local  ## Run the whole stack here (PARLEY_PORT, PARLEY_DATA, PARLEY_MODELS)
+	@exec .venv/bin/parley up
+
+test: .venv/dev  ## Run every test
+	$(PY) -m pytest
+
+check: .venv/dev  ## Format, lint, types, import rules, both validations of the template
+	$(PY) -m ruff format --check
+	$(PY) -m ruff check
+	$(PY) -m mypy
+	.venv/bin/lint-imports
+	.venv/bin/sam validate --region eu-west-1
+	.venv/bin/sam validate --region eu-west-1 --lint
+
+build: .venv/dev  ## Build what gets deployed (ARCHITECTURE=arm64, or x86_64)
+	.venv/bin/sam build --parameter-overrides Architecture=$(or $(ARCHITECTURE),arm64)
+
+deps: .venv/dev  ## Pin the dependency groups of pyproject.toml anew (UPGRADE=1: the newest)
+	$(PY) requirements/compile.py $(if $(UPGRADE),--upgrade)
+
+clean:  ## Remove environments and build output, not your data
+	rm -rf .venv .tools .aws-sam
+
+.tools/bin/uv: requirements/tools.txt
+	@echo "Fetching uv …"
+	@python3 -m venv --clear .tools || { echo "Python's venv module is missing: on Debian and Ubuntu, apt install python3-venv" >&2; exit 1; }
+	@.tools/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/tools.txt
+	@touch $@
+
+.venv/local .venv/dev: .venv/%: requirements/%.txt pyproject.toml .python-version | .tools/bin/uv
+	@echo "Installing requirements/$*.txt …"
+	@$(UV) venv --quiet --allow-existing .venv
+	@$(UV) pip install --quiet --require-hashes --compile-bytecode -r requirements/$*.txt
+	@$(UV) pip install --quiet --no-deps --editable .
+	@touch $@

@@ -1,0 +1,49 @@
+"""The gateway's authorizer: who is calling, checked without a database.
+
+A plain handler, since every cold request waits for it first.
+"""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+from functions.authorizer.jwks import KeySource
+from functions.authorizer.policy import policy_for
+from parley.auth.access_tokens import key_id_of, verify_token
+from parley.errors import ParleyError
+from parley.observability import logger
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Not a Pydantic model: its import would double this function's cold start."""
+
+    jwks_url: str
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Self:
+        """Read the variables that `template.yaml` sets."""
+        return cls(jwks_url=environment["PARLEY_JWKS_URL"])
+
+
+settings = Settings.from_environment()
+keys = KeySource(settings.jwks_url)
+
+
+def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
+    """Return the policy for the caller's token, or raise "Unauthorized", which the gateway answers with 401."""
+    logger.set_correlation_id(event["requestContext"]["requestId"])
+    try:
+        token = _bearer_token(event)
+        claims = verify_token(token, keys=keys.for_key_id(key_id_of(token), event["requestContext"]))
+    except ParleyError as exc:
+        logger.info("refused", reason=str(exc))
+        raise Exception("Unauthorized") from None
+    return policy_for(claims, event["methodArn"])
+
+
+def _bearer_token(event: Mapping[str, Any]) -> str:
+    headers = {name.lower(): value for name, value in (event["headers"] or {}).items()}
+    scheme, _, token = headers.get("authorization", "").partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else ""

@@ -1,0 +1,74 @@
+"""A turn's events as an HTTP answer: Server-Sent Events, or one JSON document."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import asdict
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from fastapi import Response
+from fastapi.responses import StreamingResponse
+
+from functions.chat.events import TextDelta, TurnCompleted, TurnEvent, TurnFailed, TurnInterrupted, TurnStarted
+from parley.http.problems import problem
+
+# no-transform: a proxy that compresses would hold events back.
+SSE_HEADERS = {"Cache-Control": "no-store, no-transform"}
+
+
+def answer(events: Iterator[TurnEvent], *, stream: bool, request_id: str) -> Response:
+    """Start the turn, so that what refuses it is an error's answer, and encode what follows."""
+    started = next(events)
+    if not isinstance(started, TurnStarted):
+        raise TypeError(f"a turn began with {started!r}")
+    if stream:
+        return StreamingResponse(_sse(started, events, request_id), media_type="text/event-stream", headers=SSE_HEADERS)
+    return Response(_json(_document(started, events)), media_type="application/json")
+
+
+def _sse(started: TurnStarted, events: Iterator[TurnEvent], request_id: str) -> Iterator[bytes]:
+    yield _event(1, started, request_id)
+    for number, event in enumerate(events, start=2):
+        yield _event(number, event, request_id)
+
+
+def _event(number: int, event: TurnEvent, request_id: str) -> bytes:
+    return f"id: {number}\nevent: {event.name}\ndata: {_json(_fields(event, request_id))}\n\n".encode()
+
+
+def _fields(event: TurnEvent, request_id: str) -> dict[str, Any]:
+    if isinstance(event, TurnFailed):
+        return problem(event.error, request_id=request_id) | {"retryable": event.error.retryable}
+    return asdict(event)
+
+
+def _document(started: TurnStarted, events: Iterator[TurnEvent]) -> dict[str, Any]:
+    """Collect the turn. A failed one raises its error."""
+    text, last = "", None
+    for event in events:
+        last = event
+        if isinstance(event, TextDelta):
+            text += event.text
+    if isinstance(last, TurnFailed):
+        raise last.error
+    if not isinstance(last, TurnCompleted | TurnInterrupted):
+        raise TypeError(f"a turn ended with {last!r}")
+    message = {"id": last.message_id, "role": "assistant", "text": text, "parts": [{"type": "text", "text": text}], "model": started.model}
+    message["status"] = "completed" if isinstance(last, TurnCompleted) else "interrupted"
+    document = {"turn_id": started.turn_id, "conversation_id": started.conversation_id, "message": message}
+    document |= {"usage": asdict(last.usage), "sources": [], "tool_results": []}
+    return document
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, default=_plain, ensure_ascii=False, separators=(",", ":"))
+
+
+def _plain(value: object) -> object:
+    match value:
+        case UUID():
+            return str(value)
+        case Decimal():
+            return float(value)
+    raise TypeError(f"{type(value).__name__} has no JSON form")

@@ -1,0 +1,30 @@
+"""The chat routes."""
+
+from fastapi import APIRouter, Depends, Request, Response
+
+from functions.chat import turn
+from functions.chat.answers import answer
+from functions.chat.question import Question
+from functions.chat.schemas import ChatIn, ModelOut
+from parley.http.dependencies import CurrentPrincipal, requires
+
+router = APIRouter(dependencies=[Depends(requires("chat"))])
+
+
+@router.post("/chat")
+def chat(body: ChatIn, request: Request, principal: CurrentPrincipal) -> Response:
+    """Take a turn: store the question, answer it, store the answer."""
+    question = Question(body.message, body.conversation_id, body.model, body.max_output_tokens, body.temperature)
+    events = turn.take(request.app.state.desk, principal, question)
+    return answer(events, stream=body.stream, request_id=request.scope["parley.request_id"])
+
+
+@router.get("/models")
+def list_models(request: Request) -> list[ModelOut]:
+    """List the models that a request may name."""
+    catalogue = request.app.state.desk.catalogue
+    default = catalogue.choose()
+    return [
+        ModelOut(id=id, provider=m.provider, context_tokens=m.context_tokens, abilities=sorted(m.abilities), default=id == default)
+        for id, m in catalogue.available().items()
+    ]

@@ -1,0 +1,45 @@
+"""What the chat routes take and give."""
+
+from typing import Annotated, Any, Self
+from uuid import UUID
+
+from pydantic import Field, model_validator
+from pydantic_core import PydanticCustomError
+
+from parley.http.schemas import Input, Output
+
+
+class ChatIn(Input):
+    """POST /chat."""
+
+    message: Annotated[str, Field(min_length=1)]
+    conversation_id: Annotated[UUID, Field(strict=False)] | None = None
+    model: Annotated[str, Field(min_length=1, max_length=100)] | None = None
+    tools: bool | list[str] = True
+    documents: bool | list[str] = False
+    stream: bool = True
+    max_output_tokens: Annotated[int, Field(gt=0)] | None = None
+    temperature: Annotated[float, Field(ge=0, le=2)] | None = None
+    images: list[str] = Field(default_factory=list)
+    response_format: dict[str, Any] | None = None
+    incognito: bool = False
+    wait: bool = False
+
+    @model_validator(mode="after")
+    def _only_what_is_there(self) -> Self:
+        """Refuse what this release cannot do, rather than answer as if it had."""
+        asked: dict[str, object] = {"tools": isinstance(self.tools, list) and self.tools, "documents": self.documents}
+        asked |= {"images": self.images, "response_format": self.response_format}
+        if missing := [name for name, value in asked.items() if value]:
+            raise PydanticCustomError("not_available", "not available in this release: {fields}", {"fields": ", ".join(missing)})
+        return self
+
+
+class ModelOut(Output):
+    """A model that a request may name."""
+
+    id: str
+    provider: str
+    context_tokens: int
+    abilities: list[str]
+    default: bool

@@ -1,0 +1,16 @@
+"""Conversations and their messages."""
+
+from functions.conversation.routes import router
+from parley.db.engine import make_engine
+from parley.http.app import create_app
+from parley.http.buffered import buffered_handler
+from parley.settings import DatabaseSettings, HttpSettings
+
+
+class ConversationSettings(HttpSettings, DatabaseSettings):
+    """What this function reads from its environment."""
+
+
+settings = ConversationSettings()  # type: ignore[call-arg]
+app = create_app(router, settings=settings, engine=make_engine(settings))
+handler = buffered_handler(app)

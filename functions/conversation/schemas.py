@@ -1,0 +1,45 @@
+"""What the conversation routes take and give."""
+
+from typing import Annotated, Any
+from uuid import UUID
+
+from pydantic import Field
+
+from parley.http.schemas import Input, Moment, Output
+
+Title = Annotated[str, Field(min_length=1, max_length=200)]
+ModelName = Annotated[str, Field(min_length=1, max_length=100)]
+SystemPrompt = Annotated[str, Field(max_length=32_000)]
+
+
+class ConversationFields(Input):
+    """POST and PATCH /conversations; in a PATCH, what is not named stays."""
+
+    title: Title | None = None
+    model: ModelName | None = None
+    system_prompt: SystemPrompt | None = None
+
+
+class ConversationOut(Output):
+    """A conversation; `updated_at` is its last activity."""
+
+    id: UUID
+    title: str | None
+    model: str | None
+    system_prompt: str | None
+    created_at: Moment
+    updated_at: Moment
+
+
+class MessageOut(Output):
+    """A message; `text` joins its text parts."""
+
+    id: UUID
+    seq: int
+    role: str
+    parts: list[dict[str, Any]]
+    text: str
+    model: str | None
+    status: str
+    tokens: int
+    created_at: Moment

@@ -1,0 +1,16 @@
+"""Whether Parley is alive, and whether it can serve."""
+
+from functions.health.routes import router
+from parley.db.engine import make_engine
+from parley.http.app import create_app
+from parley.http.buffered import buffered_handler
+from parley.settings import DatabaseSettings, HttpSettings
+
+
+class HealthSettings(HttpSettings, DatabaseSettings):
+    """What this function reads from its environment."""
+
+
+settings = HealthSettings()  # type: ignore[call-arg]
+app = create_app(router, settings=settings, engine=make_engine(settings))
+handler = buffered_handler(app)

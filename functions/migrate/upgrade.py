@@ -1,0 +1,32 @@
+"""Runs the Alembic migrations that ship in the layer."""
+
+from dataclasses import dataclass
+from importlib.resources import files
+
+from alembic import command
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from sqlalchemy import Engine
+
+MIGRATIONS = "parley.db.migrations"
+
+
+@dataclass(frozen=True, slots=True)
+class Upgrade:
+    """The revisions before and after; None means an empty database."""
+
+    revision_before: str | None
+    revision_after: str | None
+
+
+def upgrade(engine: Engine) -> Upgrade:
+    """Bring the database to the newest revision, in one transaction that only one process at a time can run."""
+    config = Config()
+    config.set_main_option("script_location", str(files(MIGRATIONS)))
+    with engine.connect() as connection:
+        before = MigrationContext.configure(connection).get_current_revision()
+        connection.rollback()
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
+        connection.commit()
+        return Upgrade(before, MigrationContext.configure(connection).get_current_revision())
