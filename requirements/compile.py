@@ -1,32 +1,26 @@
 """Pin every dependency group of `pyproject.toml` with hashes: `python requirements/compile.py [--check]`.
 
-A function's file leaves out what the layer already brings. Pins that still satisfy their group are kept;
-`--upgrade` takes the newest instead. With `--check` nothing is written and stale files are named.
+Pins that still satisfy their group are kept; `--upgrade` takes the newest instead. With `--check` nothing is written
+and stale files are named. A function's file names all that its own packages need, also what the layer brings: with
+hashes pip accepts nothing less. `make build` takes the repeats out again.
 """
 
-import re
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
-LAYER = "layers/shared/requirements.txt"
 # The widest group comes first: it constrains the others, so that a laptop and AWS run the same versions.
 FILES = {
     "dev": "requirements/dev.txt",
     "local": "requirements/local.txt",
     "tools": "requirements/tools.txt",
-    "layer": LAYER,
+    "layer": "layers/shared/requirements.txt",
     "auth": "functions/auth/requirements.txt",
     "chat": "functions/chat/requirements.txt",
     "migrate": "functions/migrate/requirements.txt",
 }
-
-
-def packages_in(path: Path) -> list[str]:
-    """Return the names of the packages that a requirements file pins."""
-    return re.findall(r"^([A-Za-z0-9._-]+)==", path.read_text(), re.MULTILINE)
 
 
 def compile_group(group: str, target: Path, *, tree: Path, upgrade: bool) -> None:
@@ -36,8 +30,6 @@ def compile_group(group: str, target: Path, *, tree: Path, upgrade: bool) -> Non
     command += ["--upgrade"] if upgrade else []
     if group != "dev":
         command += ["--constraint", str(tree / FILES["dev"]), "--no-annotate"]
-    if target.parent.parent.name == "functions":
-        command += [flag for name in packages_in(tree / LAYER) for flag in ("--no-emit-package", name)]
     subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
 
 
