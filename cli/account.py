@@ -1,5 +1,8 @@
 """Commands for who you are: register, login, logout, whoami."""
 
+import warnings
+from getpass import GetPassWarning
+
 import click
 
 from cli.api import Api
@@ -90,7 +93,10 @@ def _password_on_stdin() -> str:
 
 def _asked(label: str, *, hidden: bool = False, confirm: bool = False) -> str:
     try:
-        answer: str = click.prompt(label, hide_input=hidden, confirmation_prompt=confirm, err=True)
+        with warnings.catch_warnings():
+            # Without a terminal the password comes from standard input, where there is no echo to warn of.
+            warnings.simplefilter("ignore", GetPassWarning)
+            answer: str = click.prompt(label, hide_input=hidden, confirmation_prompt=confirm, err=True)
     except click.Abort as exc:
         if isinstance(exc.__context__, EOFError):
             raise click.UsageError(

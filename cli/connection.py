@@ -29,8 +29,10 @@ class Connection:
 
     def __init__(self, url: str) -> None:
         self.url = url
+        # Loading certificates takes longer than a local answer, and plain HTTP (redirects are not followed) needs none.
+        has_tls = url.startswith("https:")
         # A proxy from the environment must not stand between this computer and itself.
-        self._client = httpx2.Client(trust_env=not is_loopback(url), headers={"User-Agent": "parley-cli"})
+        self._client = httpx2.Client(verify=has_tls, trust_env=not is_loopback(url), headers={"User-Agent": "parley-cli"})
 
     def close(self) -> None:
         """Close the sockets."""

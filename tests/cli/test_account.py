@@ -1,0 +1,105 @@
+"""Register, login, logout, whoami."""
+
+import pytest
+
+ALICE = {"id": "u-1", "email": "alice@example.com", "display_name": "Alice", "role": "admin"}
+
+
+def test_register_logs_in_and_says_what_to_try_next(server, script, parley):
+    server.on("POST /auth/register", script.reply(201, {"user": ALICE, **script.tokens(1)}))
+    server.on("GET /auth/me", script.reply(200, ALICE))
+
+    result = parley("register", "alice@example.com", "--password-stdin", "--url", server.url, stdin="a long password\n")
+
+    assert result.stdout == f'Registered and logged in as alice@example.com at {server.url}\nSay something: parley chat "Hello"\n'
+    assert server.requests[0].body == {"email": "alice@example.com", "password": "a long password"}
+    assert parley("whoami").stdout == f"alice@example.com (Alice) · admin · {server.url}\n"
+
+
+def test_register_that_wants_the_address_verified_says_so(server, script, parley):
+    server.on("POST /auth/register", script.reply(202, {"status": "accepted"}))
+
+    result = parley("register", "alice@example.com", "--password-stdin", "--url", server.url, stdin="a long password")
+
+    assert result.stdout == "A message was sent to alice@example.com. Follow it, then log in: parley login\n"
+
+
+def test_register_asks_for_what_is_missing_and_hides_the_password(server, script, terminal):
+    server.on("POST /auth/register", script.reply(201, {"user": ALICE, **script.tokens(1)}))
+    person = terminal("register", "--url", server.url)
+    for prompt, typed in (
+        ("E-mail: ", "alice@example.com"),
+        ("Password: ", "a long password"),
+        ("Repeat for confirmation: ", "a long password"),
+    ):
+        person.expect(prompt)
+        person.type(typed + "\n")
+
+    assert person.end() == 0
+    assert "Registered" in person.shown
+    assert "a long password" not in person.shown
+
+
+def test_login_makes_its_address_the_default(server, script, parley):
+    server.on("POST /auth/login", script.reply(200, {"user": ALICE, **script.tokens(1)}))
+
+    result = parley("login", "alice@example.com", "--password-stdin", "--url", f"{server.url}/", stdin="a long password\n")
+
+    assert result.stdout == f"Logged in as alice@example.com at {server.url}\n"
+
+
+def test_a_wrong_password_is_told_in_one_sentence(server, script, parley):
+    server.on("POST /auth/login", script.problem(401, "invalid_credentials", "E-mail or password is wrong."))
+
+    result = parley("login", "alice@example.com", "--password-stdin", "--url", server.url, stdin="wrong")
+
+    assert (result.exit_code, result.stderr) == (1, "E-mail or password is wrong.\nrequest req-1\n")
+
+
+def test_logout_removes_the_tokens_and_tells_the_server(server, script, alice, parley):
+    server.on("POST /auth/logout", script.reply(204))
+
+    result = parley("logout", "--everywhere")
+
+    assert result.stdout == f"Logged out from {server.url}\n"
+    assert server.requests[0].body == {"everywhere": True}
+    assert alice.read().by_url == {}
+
+
+def test_logout_removes_the_tokens_also_when_the_server_fails(server, script, alice, parley):
+    server.on("POST /auth/logout", script.problem(500, "internal", "Something broke."))
+
+    result = parley("logout")
+
+    assert (result.exit_code, result.stderr) == (0, "The server was not told: Something broke.\n")
+    assert alice.read().by_url == {}
+
+
+@pytest.mark.parametrize("command", [["whoami"], ["logout"], ["chat", "Hi"], ["conversations"], ["history"], ["models"]])
+def test_a_command_without_a_session_says_how_to_get_one(server, parley, command):
+    result = parley(*command, "--url", server.url)
+
+    assert result.exit_code == 1
+    assert result.stderr == f"You are not logged in at {server.url}. Log in: parley login (or make an account: parley register)\n"
+
+
+@pytest.mark.parametrize(("args", "missing"), [([], "E-mail"), (["alice@example.com"], "Password")])
+def test_a_script_that_gives_no_password_is_told_how(start, args, missing):
+    script = start("login", *args)
+
+    assert script.wait(5) == 2
+    assert f"{missing} is missing." in script.stderr.read()
+
+
+@pytest.mark.parametrize("args", [["--password-stdin"], ["alice@example.com", "--password-stdin"]])
+def test_password_stdin_wants_an_address_and_a_password(parley, args):
+    assert parley("login", *args, stdin="").exit_code == 2
+
+
+def test_ctrl_c_at_a_prompt_ends_quietly(terminal):
+    person = terminal("login")
+    person.expect("E-mail: ")
+    person.type("\x03")
+
+    assert person.end() == 130
+    assert "Traceback" not in person.shown

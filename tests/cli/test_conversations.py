@@ -1,0 +1,96 @@
+"""Reading back: conversations, history, models."""
+
+import time
+
+import pytest
+
+FIRST = "0190a1b2-0000-7000-8000-00000000aaaa"
+SECOND = "0190a1b2-0000-7000-8000-00001111bbbb"
+EMPTY = {"items": [], "next_cursor": None}
+
+
+@pytest.fixture(autouse=True)
+def utc(monkeypatch):
+    monkeypatch.setenv("TZ", "UTC")
+    time.tzset()
+    yield
+    monkeypatch.undo()
+    time.tzset()
+
+
+@pytest.fixture
+def listed(server, script, alice):
+    """Two conversations on two pages."""
+    first = {"id": FIRST, "title": "Sums\x1b[31m and\nmore", "updated_at": "2026-03-01T14:02:33Z"}
+    second = {"id": SECOND, "title": None, "updated_at": "2026-02-28T09:00:00Z"}
+    pages = [{"items": [first], "next_cursor": "next+1"}, {"items": [second], "next_cursor": None}]
+    server.on("GET /conversations", *(script.reply(200, page) for page in pages))
+
+
+@pytest.mark.usefixtures("listed")
+def test_conversations_are_listed_with_a_short_id(parley):
+    lines = parley("conversations").stdout.splitlines()
+
+    assert lines == ["id        last activity     title", "0000aaaa  2026-03-01 14:02  Sums and more"]
+
+
+@pytest.mark.usefixtures("listed")
+def test_history_shows_who_said_what(server, script, parley):
+    messages = [
+        {"role": "user", "text": "What is 6*7?", "status": "completed", "created_at": "2026-03-01T14:02:33Z"},
+        {"role": "assistant", "text": "42\x1b]0;x\x07", "model": "offline", "status": "interrupted", "created_at": "2026-03-01T14:02:34Z"},
+    ]
+    server.on(f"GET /conversations/{SECOND}/messages", script.reply(200, {"items": messages, "next_cursor": None}))
+
+    result = parley("history", "1111BBBB")
+
+    assert result.stdout == "you · 2026-03-01 14:02\nWhat is 6*7?\n\nassistant · offline · 2026-03-01 14:02 · interrupted\n42\n\n"
+    assert "cursor=next%2B1" in server.lines[1]
+
+
+def test_history_reads_every_page_of_the_last_conversation(server, script, alice, parley):
+    server.on("GET /conversations", script.reply(200, {"items": [{"id": FIRST}], "next_cursor": None}))
+    pages = [{"items": [{"role": "user", "text": text}], "next_cursor": cursor} for text, cursor in (("one", "c"), ("two", None))]
+    server.on(f"GET /conversations/{FIRST}/messages", *(script.reply(200, page) for page in pages))
+
+    assert parley("history").stdout == "you\none\n\nyou\ntwo\n\n"
+
+
+@pytest.mark.parametrize("command", ["conversations", "history"])
+def test_where_nothing_is_yet_it_says_how_to_begin(server, script, alice, parley, command):
+    server.on("GET /conversations", script.reply(200, EMPTY))
+
+    result = parley(command)
+
+    assert 'No conversations yet. Start one: parley chat "Hello"\n' in (result.stdout, result.stderr)
+
+
+@pytest.mark.usefixtures("listed")
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [("0190a1b2", "More than one conversation is"), ("ffff", "There is no conversation"), ("../x", "There is no conversation")],
+)
+def test_an_id_that_names_no_single_conversation_is_told(parley, given, sentence):
+    result = parley("history", given)
+
+    assert result.exit_code == 1
+    assert result.stderr == f"{sentence} '{given}'. They are listed by: parley conversations\n"
+
+
+def test_models_are_a_table(server, script, alice, parley):
+    offline = {"id": "offline", "provider": "offline", "context_tokens": 8192, "abilities": ["tools", "json"], "default": True}
+    server.on("GET /models", script.reply(200, [offline, {"id": "gpt", "provider": "openai", "context_tokens": 400000, "abilities": []}]))
+
+    lines = parley("models").stdout.splitlines()
+
+    assert lines == [
+        "   model    provider  context  abilities",
+        "*  offline  offline   8,192    tools, json",
+        "   gpt      openai    400,000",
+    ]
+
+
+def test_a_catalogue_without_models_says_where_they_come_from(server, script, alice, parley):
+    server.on("GET /models", script.reply(200, []))
+
+    assert parley("models").stdout == "No models. They are configured in models.toml.\n"

@@ -1,0 +1,54 @@
+"""The group: lists everything, imports what is called."""
+
+import subprocess
+import sys
+
+import pytest
+
+from cli.main import CHAT, STACK
+
+
+def modules_after(statement):
+    code = f"import sys; {statement}; print(*sys.modules)"
+    return set(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split())
+
+
+def test_the_entry_point_imports_click_and_little_else():
+    loaded = modules_after("import cli.main")
+
+    assert "click" in loaded
+    assert not loaded & {"local", "httpx2", "parley", "readline", "platformdirs", "ssl", "asyncio", "cli.api", "cli.chat"}
+
+
+def test_a_chat_does_not_load_the_emulator():
+    assert "local" not in modules_after("import cli.chat")
+
+
+def test_help_lists_every_command_and_imports_none():
+    statement = "from cli.main import main; main(['--help'], standalone_mode=False)"
+
+    loaded = modules_after(statement)
+
+    assert {*CHAT, *STACK} <= loaded
+    assert not loaded & {"local", "httpx2", "cli.chat"}
+
+
+@pytest.mark.parametrize("command", CHAT)
+def test_every_command_explains_itself(parley, command):
+    result = parley(command, "--help")
+
+    assert result.exit_code == 0
+    assert result.stdout.startswith(f"Usage: parley {command} [OPTIONS]")
+
+
+def test_the_emulators_commands_say_where_they_are_to_be_had(parley, monkeypatch):
+    monkeypatch.setitem(sys.modules, "local.commands", None)
+
+    result = parley("up")
+
+    assert result.exit_code == 1
+    assert result.stderr.startswith("`parley up` needs the project's environment. In a checkout of Parley, run `make up` once.\n")
+
+
+def test_an_unknown_command_is_a_usage_error(parley):
+    assert parley("chatt").exit_code == 2

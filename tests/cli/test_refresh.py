@@ -1,0 +1,107 @@
+"""The access token renews itself, once, and is saved before it is used."""
+
+import json
+
+ME = {"email": "alice@example.com", "display_name": None, "role": "user"}
+
+
+def test_an_answer_401_is_retried_with_a_new_token(server, script, alice, parley):
+    server.on("GET /auth/me", script.problem(401, "invalid_token", "Token."), script.reply(200, ME))
+    server.on("POST /auth/refresh", script.reply(200, script.tokens(2)))
+
+    result = parley("whoami")
+
+    assert result.exit_code == 0
+    assert [request.token for request in server.requests] == ["access-1", "", "access-2"]
+    assert server.requests[1].body == {"refresh_token": "refresh-1"}
+
+
+def test_an_expired_token_is_renewed_before_it_is_sent(server, script, expired, parley):
+    server.on("GET /auth/me", script.reply(200, ME))
+    server.on("POST /auth/refresh", script.reply(200, script.tokens(2)))
+
+    parley("whoami")
+
+    assert server.lines == ["POST /auth/refresh", "GET /auth/me"]
+    assert expired.read().by_url[server.url].refresh_token == "refresh-2"
+    assert expired.read().by_url[server.url].email == "alice@example.com"
+
+
+def test_the_new_pair_is_saved_before_it_is_used(server, script, expired, parley):
+    saved = []
+
+    def look_then_answer(handler):
+        saved.append(json.loads(expired.path.read_text())["sessions"][server.url]["refresh_token"])
+        script.reply(200, ME)(handler)
+
+    server.on("GET /auth/me", look_then_answer)
+    server.on("POST /auth/refresh", script.reply(200, script.tokens(2)))
+
+    parley("whoami")
+
+    assert saved == ["refresh-2"]
+
+
+def test_two_processes_at_once_renew_once(server, script, expired, start):
+    server.on("GET /auth/me", script.reply(200, ME))
+    server.on("POST /auth/refresh", script.reply(200, script.tokens(2)), script.problem(401, "invalid_refresh_token", "Reused."))
+
+    processes = [start("whoami") for _ in range(4)]
+
+    assert [process.wait(5) for process in processes] == [0, 0, 0, 0]
+    assert server.lines.count("POST /auth/refresh") == 1
+    assert {request.token for request in server.requests if request.method == "GET"} == {"access-2"}
+
+
+def test_a_second_process_waits_for_the_one_that_renews(server, script, expired, start, gate):
+    def slow(handler):
+        gate.arrived.set()
+        gate.open.wait(5)
+        script.reply(200, script.tokens(2))(handler)
+
+    server.on("GET /auth/me", script.reply(200, ME))
+    server.on("POST /auth/refresh", slow)
+    first = start("whoami")
+    gate.arrived.wait(5)
+    second = start("whoami")
+    gate.open.set()
+
+    assert [first.wait(5), second.wait(5)] == [0, 0]
+    assert server.lines.count("POST /auth/refresh") == 1
+
+
+def test_a_refused_refresh_ends_the_session(server, script, expired, parley):
+    server.on("POST /auth/refresh", script.problem(401, "invalid_refresh_token", "The refresh token is not valid."))
+
+    result = parley("whoami")
+
+    assert (result.exit_code, result.stderr) == (1, "Your session has ended. Log in again: parley login\n")
+    assert expired.read().by_url == {}
+
+
+def test_a_refresh_that_fails_otherwise_keeps_the_session(server, script, expired, parley):
+    server.on("POST /auth/refresh", script.problem(503, "unavailable", "The database is away.", retry_after=2))
+
+    result = parley("whoami")
+
+    assert result.stderr.startswith("The database is away. Retry in 2 s.\n")
+    assert expired.read().by_url[server.url].refresh_token == "refresh-1"
+
+
+def test_a_401_with_a_new_token_is_shown_and_not_tried_for_ever(server, script, alice, parley):
+    server.on("GET /auth/me", script.problem(401, "invalid_token", "Who are you?"))
+    server.on("POST /auth/refresh", script.reply(200, script.tokens(2)))
+
+    result = parley("whoami")
+
+    assert result.stderr.startswith("Who are you?")
+    assert len(server.requests) == 3
+
+
+def test_an_expired_session_renews_before_a_chat(server, script, expired, parley):
+    server.on("POST /auth/refresh", script.reply(200, script.tokens(2)))
+    server.on("POST /chat", script.says("Hello."))
+
+    result = parley("chat", "Hi")
+
+    assert result.stdout == "Hello.\n"

@@ -1,0 +1,136 @@
+"""`parley chat` without a message: a talk in a terminal."""
+
+import stat
+
+import pytest
+
+MODELS = [{"id": "offline", "provider": "offline", "context_tokens": 8192, "abilities": ["tools"], "default": True}]
+
+
+@pytest.fixture
+def person(server, script, alice, terminal):
+    """Someone at the prompt of a new talk."""
+    server.on("POST /chat", script.says("Hello."))
+    server.on("GET /models", script.reply(200, MODELS))
+    opened = terminal("chat")
+    opened.expect("> ")
+    return opened
+
+
+def test_a_talk_goes_on_in_its_conversation_until_ctrl_d(server, person):
+    for message in ("Hi", "And you?"):
+        person.type(f"{message}\n")
+        person.expect("1.4 s")
+        person.expect("> ")
+    person.type("\x04")
+
+    assert person.end() == 0
+    assert [request.body.get("conversation_id") for request in server.requests] == [None, "c-1"]
+
+
+def test_empty_lines_are_not_asked(server, person):
+    person.type("\n")
+    person.expect("> ")
+    person.type("   \n/quit\n")
+
+    assert person.end() == 0
+    assert server.requests == []
+
+
+def test_new_begins_another_conversation(server, person):
+    for typed, shown in (("Hi", "1.4 s"), ("/new", "New conversation"), ("Hi again", "1.4 s")):
+        person.type(f"{typed}\n")
+        person.expect(shown)
+        person.expect("> ")
+
+    assert [request.body.get("conversation_id") for request in server.requests] == [None, None]
+
+
+def test_a_model_is_chosen_from_those_there_are(server, person):
+    for typed, shown in (
+        ("/model gpt", "There is no model 'gpt'. There are: offline"),
+        ("/model offline", "Model: offline"),
+        ("Hi", "1.4 s"),
+    ):
+        person.type(f"{typed}\n")
+        person.expect(shown)
+        person.expect("> ")
+
+    assert server.requests[-1].body["model"] == "offline"
+
+
+def test_slash_words_are_commands_and_paths_are_messages(server, person):
+    for typed, shown in (("/help", "/history"), ("/models", "offline"), ("/nonsense", "There is no /nonsense"), ("/etc/hosts?", "Hello.")):
+        person.type(f"{typed}\n")
+        person.expect(shown)
+        person.expect("> ")
+
+    assert server.requests[-1].body["message"] == "/etc/hosts?"
+
+
+def test_history_shows_this_conversation(server, script, person):
+    messages = [{"role": "user", "text": "Hi"}, {"role": "assistant", "text": "Hello, Alice.", "model": "offline"}]
+    server.on("GET /conversations/c-1/messages", script.reply(200, {"items": messages, "next_cursor": None}))
+    for typed, shown in (("/history", "Nothing was said yet."), ("Hi", "1.4 s"), ("/history", "assistant · offline\nHello, Alice.")):
+        person.type(f"{typed}\n")
+        person.expect(shown)
+        person.expect("> ")
+
+
+def test_a_failure_leaves_the_talk_open(server, script, person):
+    server.on("POST /chat", script.problem(429, "rate_limited", "Too many questions.", retry_after=3), script.says("Hello."))
+    for typed, shown in (("Hi", "Too many questions. Retry in 3 s."), ("Hi", "Hello.")):
+        person.type(f"{typed}\n")
+        person.expect(shown)
+        person.expect("> ")
+
+
+def test_a_lost_session_ends_the_talk(server, script, person):
+    server.on("POST /chat", script.problem(401, "invalid_token", "Token."))
+    server.on("POST /auth/refresh", script.problem(401, "invalid_refresh_token", "No."))
+    person.type("Hi\n")
+
+    assert person.end() == 1
+    assert "Your session has ended. Log in again: parley login" in person.shown
+
+
+def test_ctrl_c_stops_the_answer_and_returns_to_the_prompt(server, script, person, gate):
+    server.on("POST /chat", script.stream(script.started, ("text.delta", {"text": "Once upon"}), gate.open), script.says("Hello."))
+    server.on("POST /chat/turns/t-1/stop", script.reply(202))
+    person.type("A long story\n")
+    person.expect("Once upon")
+    person.type("\x03")
+    person.expect("stopped\n> ")
+    person.type("Hi\n")
+    person.expect("Hello.")
+
+    assert server.requests[-1].body["conversation_id"] == "c-1"
+
+
+def test_ctrl_c_at_the_prompt_gives_a_new_prompt(person):
+    person.type("half a que")
+    person.expect("half a que")
+    person.type("\x03")
+    person.expect("\n> ")
+    person.type("\x04")
+
+    assert person.end() == 0
+
+
+def test_lines_are_remembered_in_a_private_file(person, terminal, config):
+    person.type("What is 6*7?\n")
+    person.expect("1.4 s")
+    person.type("/quit\n")
+    person.end()
+    again = terminal("chat")
+    again.expect("> ")
+    again.type("\x1b[A\x1b[A\n")
+    again.expect("What is 6*7?")
+
+    assert stat.S_IMODE((config / "history").stat().st_mode) == 0o600
+
+
+def test_a_talk_that_goes_on_says_in_which_conversation(server, script, alice, terminal):
+    server.on("GET /conversations", script.reply(200, {"items": [{"id": "c-9"}], "next_cursor": None}))
+
+    terminal("chat", "-c").expect("Conversation c-9")
