@@ -173,6 +173,11 @@ class Terminal:
     def type(self, text: str) -> None:
         os.write(self._fd, text.encode())
 
+    def interrupt(self) -> None:
+        """Press Ctrl-C, as late after the last output as a person would: CPython forgets one that comes just before it reads."""
+        time.sleep(0.2)
+        self.type("\x03")
+
     def expect(self, text: str) -> None:
         """Wait until `text` is shown after what was expected before; colours do not count."""
         deadline = time.monotonic() + PATIENCE_S

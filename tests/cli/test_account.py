@@ -99,7 +99,7 @@ def test_password_stdin_wants_an_address_and_a_password(parley, args):
 def test_ctrl_c_at_a_prompt_ends_quietly(terminal):
     person = terminal("login")
     person.expect("E-mail: ")
-    person.type("\x03")
+    person.interrupt()
 
     assert person.end() == 130
     assert "Traceback" not in person.shown

@@ -189,7 +189,7 @@ def test_ctrl_c_ends_the_answer_quietly_and_stops_the_turn(server, script, alice
     server.on("POST /chat/turns/t-1/stop", script.reply(202))
     person = terminal("chat", "A long story")
     person.expect("Once upon")
-    person.type("\x03")
+    person.interrupt()
 
     assert person.end() == 130
     assert person.shown.strip() in ("", "^C")

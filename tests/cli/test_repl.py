@@ -99,7 +99,7 @@ def test_ctrl_c_stops_the_answer_and_returns_to_the_prompt(server, script, perso
     server.on("POST /chat/turns/t-1/stop", script.reply(202))
     person.type("A long story\n")
     person.expect("Once upon")
-    person.type("\x03")
+    person.interrupt()
     person.expect("stopped\n> ")
     person.type("Hi\n")
     person.expect("Hello.")
@@ -110,7 +110,7 @@ def test_ctrl_c_stops_the_answer_and_returns_to_the_prompt(server, script, perso
 def test_ctrl_c_at_the_prompt_gives_a_new_prompt(person):
     person.type("half a que")
     person.expect("half a que")
-    person.type("\x03")
+    person.interrupt()
     person.expect("\n> ")
     person.type("\x04")
 
