@@ -1,0 +1,1 @@
+"""The emulator: runs `template.yaml` on this machine. Nothing here is deployed."""

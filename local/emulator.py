@@ -1,0 +1,60 @@
+"""The stack in one process: gateway, functions, schedules and the doors, put together."""
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from local.doors.admin import Admin
+from local.doors.app import FrontDoor
+from local.doors.invoke import InvokeEndpoint
+from local.gateway.app import Gateway
+from local.journal import Journal
+from local.runtime.code import Code, from_sources
+from local.runtime.fleet import POOL_SIZE, Fleet
+from local.server import Server
+from local.sources import Clockwork
+from local.template.stack import Function, Invocation, Stack
+
+
+class Emulator:
+    """Runs a stack; the services it needs are somebody else's, and come in by `wiring`."""
+
+    def __init__(
+        self,
+        stack: Stack,
+        *,
+        journal: Journal,
+        wiring: Mapping[str, str],
+        code_of: Callable[[Function], Code] = from_sources,
+        services: Callable[[], dict[str, Any]] = dict,
+        pool_size: int = POOL_SIZE,
+    ) -> None:
+        self.stack = stack
+        self.fleet = Fleet(stack.functions, code_of=code_of, wiring=wiring, journal=journal, pool_size=pool_size)
+        self._clockwork = Clockwork(stack.schedules, fleet=self.fleet, log=journal)
+        gateway = Gateway(stack.api, fleet=self.fleet, log=journal)
+        doors = Admin(stack, fleet=self.fleet, clockwork=self._clockwork, services=services)
+        self._server = Server(FrontDoor(gateway, doors=doors, invoke_endpoint=InvokeEndpoint(self.fleet)))
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def start(self, listening: socket.socket) -> None:
+        """Serve on the socket, and start a worker of each function that answers requests in the background."""
+        await self._server.start(listening)
+        self._tasks = [asyncio.create_task(self.fleet.warm(self._first_needed())), asyncio.create_task(self._clockwork.run())]
+
+    async def stop(self) -> None:
+        """End everything; requests that still run get a moment."""
+        for task in self._tasks:
+            task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.gather(*self._tasks)
+        await self._server.stop()
+        await self.fleet.stop()
+
+    def _first_needed(self) -> list[str]:
+        api = self.stack.api
+        names = [authorizer.function for authorizer in api.authorizers.values()]
+        names += [route.integration.function for route in api.routes if isinstance(route.integration, Invocation)]
+        return list(dict.fromkeys(names))

@@ -1,0 +1,1 @@
+"""API Gateway's side: HTTP in, proxy events out, and everything that it decides by itself."""

@@ -1,0 +1,85 @@
+"""Calling Lambda authorizers, and keeping their answers as API Gateway does.
+
+The whole policy is kept under the values of the identity headers, whatever
+route asked first, and is read again for each method. So a policy that allows
+only the method it was asked about refuses the next one until it expires.
+"""
+
+import json
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from local.gateway.event import authorizer_event, method_arn
+from local.gateway.exchange import Exchange
+from local.gateway.policy import Grant, PolicyMalformed
+from local.gateway.refusal import Refusal
+from local.runtime.fleet import Fleet
+from local.runtime.outcome import Answer, Failure
+from local.template.stack import Authorizer, Route
+
+_KEPT = 10_000
+
+
+class Authorizers:
+    """Decides whether a request may pass, and what its function is told about the caller."""
+
+    def __init__(
+        self, authorizers: Mapping[str, Authorizer], *, fleet: Fleet, stage: str, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._authorizers = authorizers
+        self._fleet = fleet
+        self._stage = stage
+        self._clock = clock
+        self._kept: dict[tuple[str, ...], tuple[float, Grant]] = {}
+
+    async def check(self, exchange: Exchange, route: Route) -> None:
+        """Set the exchange's authorizer context; raises `Refusal` if the request may not pass."""
+        if route.authorizer is None:
+            return
+        authorizer = self._authorizers[route.authorizer]
+        identity = tuple(exchange.header(name) for name in authorizer.identity_headers)
+        if not all(identity):
+            raise Refusal("UNAUTHORIZED", reason="an identity header is missing")
+        grant, latency_ms = await self._grant(authorizer, (authorizer.name, *identity), exchange, route)
+        arn = method_arn(exchange, self._stage)
+        if grant.denies(arn):
+            raise Refusal("ACCESS_DENIED", message="User is not authorized to access this resource with an explicit deny")
+        if not grant.allows(arn):
+            raise Refusal("ACCESS_DENIED", reason=f"no statement of the policy allows {arn}")
+        exchange.authorizer = {**grant.context, "principalId": grant.principal, "integrationLatency": latency_ms}
+
+    async def _grant(self, authorizer: Authorizer, key: tuple[str, ...], exchange: Exchange, route: Route) -> tuple[Grant, int]:
+        now = self._clock()
+        expires, kept = self._kept.get(key, (0.0, None))
+        if kept and now < expires:
+            return kept, 0
+        grant = await self._ask(authorizer, exchange, route)
+        if authorizer.ttl_s > 0:
+            self._make_room()
+            self._kept[key] = (self._clock() + authorizer.ttl_s, grant)
+        return grant, int((self._clock() - now) * 1000)
+
+    async def _ask(self, authorizer: Authorizer, exchange: Exchange, route: Route) -> Grant:
+        event = authorizer_event(exchange, route, stage=self._stage)
+        outcome = await self._fleet.submit(authorizer.function, event, trace_id=exchange.trace_id).outcome
+        if isinstance(outcome, Failure) and outcome.message == "Unauthorized":
+            raise Refusal("UNAUTHORIZED")
+        if not isinstance(outcome, Answer):
+            reason = outcome.message if isinstance(outcome, Failure) else "it streams its answer"
+            raise Refusal("AUTHORIZER_FAILURE", reason=f"{authorizer.function}: {reason}")
+        try:
+            return Grant.parse(_json(outcome.payload))
+        except PolicyMalformed as error:
+            raise Refusal("AUTHORIZER_CONFIGURATION_ERROR", reason=f"{authorizer.function}: {error}") from error
+
+    def _make_room(self) -> None:
+        if len(self._kept) >= _KEPT:
+            self._kept.clear()
+
+
+def _json(payload: bytes) -> Any:
+    try:
+        return json.loads(payload)
+    except ValueError as error:
+        raise PolicyMalformed("the answer is not JSON") from error

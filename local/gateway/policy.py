@@ -1,0 +1,93 @@
+"""IAM policies as authorizers return them: may this principal call this method?"""
+
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+_ACTIONS = ("execute-api:invoke", "execute-api:*", "*")
+
+
+class PolicyMalformed(Exception):
+    """The authorizer's answer is not one that API Gateway takes."""
+
+
+@dataclass(frozen=True)
+class Statement:
+    """One Allow or Deny, and the method ARNs (with `*` and `?`) it is about."""
+
+    is_allow: bool
+    resources: tuple[str, ...]
+
+    def covers(self, arn: str) -> bool:
+        return any(_pattern(resource).fullmatch(arn) for resource in self.resources)
+
+
+@dataclass(frozen=True)
+class Grant:
+    """An authorizer's whole answer: who it is, what goes along to the function, and the policy."""
+
+    principal: str
+    context: dict[str, str]
+    statements: tuple[Statement, ...]
+
+    @classmethod
+    def parse(cls, answer: Any) -> "Grant":
+        """Return the grant; raises `PolicyMalformed` with the reason."""
+        try:
+            statements = answer["policyDocument"]["Statement"]
+            listed = statements if isinstance(statements, list) else [statements]
+            parsed = tuple(_statement(one) for one in listed)
+            principal = answer["principalId"]
+        except (KeyError, TypeError) as error:
+            raise PolicyMalformed(f"the answer lacks {error}") from error
+        if not isinstance(principal, str):
+            raise PolicyMalformed("principalId is not a string")
+        return cls(principal, _context(answer.get("context")), parsed)
+
+    def allows(self, arn: str) -> bool:
+        """Return whether a statement allows `arn` and none denies it."""
+        return not self.denies(arn) and any(one.is_allow and one.covers(arn) for one in self.statements)
+
+    def denies(self, arn: str) -> bool:
+        """Return whether a statement denies `arn`; then no Allow helps."""
+        return any(not one.is_allow and one.covers(arn) for one in self.statements)
+
+
+def _statement(statement: Any) -> Statement:
+    effect = statement["Effect"]
+    if effect not in ("Allow", "Deny"):
+        raise PolicyMalformed(f"Effect is {effect!r}")
+    if not any(action.lower() in _ACTIONS for action in _listed(statement["Action"])):
+        return Statement(effect == "Allow", ())
+    return Statement(effect == "Allow", tuple(_listed(statement["Resource"])))
+
+
+def _listed(value: Any) -> list[str]:
+    values = value if isinstance(value, list) else [value]
+    if not all(isinstance(one, str) for one in values):
+        raise PolicyMalformed(f"{value!r} is not a string or a list of strings")
+    return values
+
+
+def _context(context: Any) -> dict[str, str]:
+    """Return the context as functions get it: API Gateway turns every value into a string and takes no nested ones."""
+    if context is None:
+        return {}
+    if not isinstance(context, dict):
+        raise PolicyMalformed("context is not an object")
+    return {str(key): _scalar(key, value) for key, value in context.items()}
+
+
+def _scalar(key: str, value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, str | int | float):
+        return str(value)
+    raise PolicyMalformed(f"context.{key} is {type(value).__name__}; only strings, numbers and booleans are taken")
+
+
+@lru_cache(maxsize=1024)
+def _pattern(resource: str) -> re.Pattern[str]:
+    translated = re.escape(resource).replace(r"\*", ".*").replace(r"\?", ".")
+    return re.compile(translated, re.DOTALL)

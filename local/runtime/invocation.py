@@ -1,0 +1,67 @@
+"""One call of a function, from the queue to its outcome."""
+
+import asyncio
+import time
+import uuid
+
+from local.runtime.outcome import Answer, Failure, Outcome, Stream
+
+
+class Invocation:
+    """The event, and the outcome when there is one; the first word counts, later ones are ignored."""
+
+    def __init__(self, payload: bytes, *, trace_id: str = "") -> None:
+        self.id = str(uuid.uuid4())
+        self.payload = payload
+        self.trace_id = trace_id
+        self.outcome: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+        self.is_over = False
+        self.failure: Failure | None = None
+        self.started_at: float | None = None
+        self._stream: Stream | None = None
+
+    def forget(self) -> None:
+        """Say that nobody waits any more; the function goes on to its end, as on AWS."""
+        self.outcome.add_done_callback(_abandon)
+
+    def start(self) -> None:
+        """Note that a worker has it now."""
+        self.started_at = time.monotonic()
+
+    @property
+    def elapsed_ms(self) -> float:
+        return (time.monotonic() - self.started_at) * 1000 if self.started_at else 0.0
+
+    def answer(self, payload: bytes) -> None:
+        self._settle(Answer(payload))
+        self.is_over = True
+
+    def begin_stream(self, content_type: str) -> Stream:
+        """Return the stream to feed; it is the outcome from now on."""
+        self._stream = Stream(content_type)
+        self._settle(self._stream)
+        return self._stream
+
+    def end_stream(self, failure: Failure | None = None) -> None:
+        if self._stream and not self.is_over:
+            self._stream.end(failure)
+        self.failure = failure
+        self.is_over = True
+
+    def fail(self, failure: Failure) -> None:
+        """End it with a failure: the outcome if there is none yet, else the end of its stream."""
+        if self._stream:
+            self.end_stream(failure)
+        else:
+            self._settle(failure)
+            self.failure = failure
+            self.is_over = True
+
+    def _settle(self, outcome: Outcome) -> None:
+        if not self.outcome.done():
+            self.outcome.set_result(outcome)
+
+
+def _abandon(outcome: asyncio.Future[Outcome]) -> None:
+    if not outcome.cancelled() and isinstance(stream := outcome.result(), Stream):
+        stream.abandon()

@@ -1,0 +1,145 @@
+"""The workers of one function: started on demand, reused newest first, replaced when they end."""
+
+import asyncio
+from collections import Counter, deque
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from local.runtime.code import Code
+from local.runtime.invocation import Invocation
+from local.runtime.outcome import Failure
+from local.runtime.worker import Worker
+from local.template.stack import Function
+
+
+class Journal(Protocol):
+    """Where a function's output and its platform's reports go."""
+
+    def output(self, function: str, text: str) -> None: ...
+
+    def platform(self, function: str, text: str) -> None: ...
+
+    def trouble(self, function: str, text: str) -> None: ...
+
+
+@dataclass
+class Counts:
+    """What a pool has done since it was made."""
+
+    invocations: int = 0
+    errors: int = 0
+    peak_mb: float = 0
+
+
+class Pool:
+    """Runs the invocations of one function on at most `size` workers; the others wait in order."""
+
+    def __init__(self, function: Function, *, code: Code, wiring: Mapping[str, str], journal: Journal, size: int) -> None:
+        self.function = function
+        self.counts = Counts()
+        self._code = code
+        self._wiring = wiring
+        self._journal = journal
+        self._size = min(size, function.concurrency or size)
+        self._queue: deque[Invocation] = deque()
+        self._idle: list[tuple[Worker, asyncio.Future[Invocation]]] = []
+        self._workers: dict[Worker, asyncio.Task[None]] = {}
+        self._retired: set[Worker] = set()
+
+    def submit(self, payload: bytes, *, trace_id: str = "") -> Invocation:
+        """Start an invocation; its `outcome` comes when the function gives one, whether or not anybody waits."""
+        invocation = Invocation(payload, trace_id=trace_id)
+        self.counts.invocations += 1
+        while self._idle:
+            _, handover = self._idle.pop()
+            if not handover.done():
+                handover.set_result(invocation)
+                return invocation
+        self._queue.append(invocation)
+        self._grow()
+        return invocation
+
+    def warm(self) -> None:
+        """Start a worker if there is none, so that the first invocation finds it ready."""
+        if not self._workers:
+            self._start()
+
+    def replace(self, code: Code) -> None:
+        """Give later invocations new workers running `code`; those that run now end undisturbed."""
+        self._code = code
+        self._retired |= self._workers.keys()
+        for worker in self._workers:
+            if worker.state in ("idle", "starting"):
+                worker.stop()
+        self._idle.clear()
+        self._start()
+
+    async def stop(self) -> None:
+        """End every worker and wait until they are gone."""
+        self._queue.clear()
+        self._size = 0
+        for worker in self._workers:
+            worker.stop()
+        await asyncio.gather(*self._workers.values(), return_exceptions=True)
+
+    def states(self) -> Counter[str]:
+        """Return how many workers are starting, idle, busy or finishing."""
+        return Counter(worker.state for worker in self._workers)
+
+    async def next_for(self, worker: Worker) -> Invocation:
+        if worker in self._retired:
+            worker.stop()
+        elif self._queue:
+            return self._queue.popleft()
+        handover: asyncio.Future[Invocation] = asyncio.get_running_loop().create_future()
+        if worker not in self._retired:
+            self._idle.append((worker, handover))
+        return await handover
+
+    def finished(self, worker: Worker, invocation: Invocation) -> None:
+        self.counts.errors += invocation.failure is not None
+        peak = worker.peak_mb or 0
+        self._warn_of_memory(peak)
+        self.counts.peak_mb = max(self.counts.peak_mb, peak)
+        self._journal.platform(
+            self.function.name,
+            f"REPORT RequestId: {invocation.id}\tDuration: {invocation.elapsed_ms:.2f} ms\t"
+            f"Memory Size: {self.function.memory_mb} MB\tMax Memory Used: {peak:.0f} MB",
+        )
+
+    def init_failed(self, worker: Worker, failure: Failure) -> None:
+        """Fail the invocation that has waited longest: on AWS it would have been given to this worker."""
+        self._journal.trouble(self.function.name, f"cannot start: {failure.message}")
+        if self._queue and worker not in self._retired:
+            self._queue.popleft().fail(failure)
+            self.counts.errors += 1
+
+    def withdraw(self, worker: Worker) -> None:
+        """Give the worker nothing more."""
+        self._idle = [(one, handover) for one, handover in self._idle if one is not worker]
+
+    def gone(self, worker: Worker) -> None:
+        self.withdraw(worker)
+        self._workers.pop(worker, None)
+        self._retired.discard(worker)
+        self._grow()
+
+    def output(self, text: str) -> None:
+        self._journal.output(self.function.name, text)
+
+    def _grow(self) -> None:
+        """Start workers while more invocations wait than workers are about to ask for one."""
+        active = self._workers.keys() - self._retired
+        coming = sum(1 for worker in active if worker.state in ("starting", "finishing"))
+        for _ in range(min(len(self._queue) - coming, self._size - len(active))):
+            self._start()
+
+    def _start(self) -> None:
+        worker = Worker(self.function, self._code, self)
+        self._workers[worker] = asyncio.create_task(worker.run(self._wiring))
+
+    def _warn_of_memory(self, peak: float) -> None:
+        limit = self.function.memory_mb
+        if peak > limit >= self.counts.peak_mb:
+            self._journal.trouble(self.function.name, f"used {peak:.0f} MB of its {limit} MB: on AWS it would have been stopped")

@@ -1,0 +1,65 @@
+"""From an `AWS::Lambda::Function` to a function whose code was found on disk."""
+
+from pathlib import Path, PurePosixPath
+
+from local.template.errors import Unresolvable
+from local.template.parameters import text
+from local.template.source import Fragment, Source
+from local.template.stack import Function
+
+KIND = "AWS::Lambda::Function"
+
+
+def read(source: Source, name: str, properties: Fragment) -> Function:
+    """Return the function; raises `TemplateInvalid` if its code or its handler is not there."""
+    if not str(properties.get("Runtime", "")).startswith("python"):
+        raise Unresolvable("only functions of a Python runtime run here")
+    folder = _folder(source, name)
+    root = _root(source, name, folder)
+    handler = str(properties.get("Handler", ""))
+    _check_handler(source, name, handler, root)
+    return Function(
+        name=name,
+        handler=handler,
+        root=root,
+        folder=folder,
+        environment={key: text(value) for key, value in properties.get("Environment", {}).get("Variables", {}).items()},
+        timeout_s=float(properties.get("Timeout", 3)),
+        memory_mb=int(properties.get("MemorySize", 128)),
+        log_format="JSON" if properties.get("LoggingConfig", {}).get("LogFormat") == "JSON" else "Text",
+        concurrency=properties.get("ReservedConcurrentExecutions"),
+    )
+
+
+def _folder(source: Source, name: str) -> Path:
+    written = source.resource(name).get("Properties", {}).get("CodeUri")
+    if written is None:
+        written = source.content.get("Globals", {}).get("Function", {}).get("CodeUri")
+    if not isinstance(written, str) or "://" in written:
+        raise source.invalid(source.problem(name, "needs a CodeUri that is a folder", "Properties", "CodeUri"))
+    folder = (source.folder / written).resolve()
+    if not folder.is_dir():
+        raise source.invalid(source.problem(name, f"the folder {written!r} does not exist", "Properties", "CodeUri"))
+    return folder
+
+
+def _root(source: Source, name: str, folder: Path) -> Path:
+    """Return the folder that the build would put on the search path: above the parent packages, if it is told any."""
+    build = source.resource(name).get("Metadata", {}).get("BuildProperties", {})
+    for package in sorted(str(build.get("ParentPackages", "")).split(","), key=len, reverse=True):
+        parts = tuple(part for part in package.strip().split(".") if part)
+        if parts and folder.parts[-len(parts) :] == parts:
+            return folder.parents[len(parts) - 1]
+    return folder
+
+
+def _check_handler(source: Source, name: str, handler: str, root: Path) -> None:
+    module, _, function = handler.rpartition(".")
+    path = PurePosixPath(*module.replace("/", ".").split("."))
+    if not module or not function:
+        message = f"the handler {handler!r} is not a module and a function"
+    elif any((root / found).is_file() for found in (path.with_suffix(".py"), path / "__init__.py")):
+        return
+    else:
+        message = f"the handler {handler!r} needs {path.with_suffix('.py')}, and it is not there"
+    raise source.invalid(source.problem(name, message, "Properties", "Handler"))

@@ -1,0 +1,70 @@
+"""The one way from a file to a stack."""
+
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+from local.template import api, functions, names, parameters, schedules, source
+from local.template.errors import Problem, TemplateInvalid, Unresolvable
+from local.template.resolve import Resolver
+from local.template.source import Fragment, Source
+from local.template.stack import Api, Schedule, Stack
+from local.template.translate import translate
+
+
+def load(path: Path, *, overrides: Mapping[str, str], offered: Mapping[str, str] | None = None) -> Stack:
+    """Return the stack that the template at `path` describes.
+
+    `overrides` must all be parameters of the template; `offered` are used only
+    if it declares them. Raises `TemplateInvalid` with every problem found.
+    """
+    file = source.read(path)
+    declared: Fragment = file.content.get("Parameters") or {}
+    usable = {name: value for name, value in (offered or {}).items() if name in declared}
+    found = parameters.values(file, usable | dict(overrides))
+    template = translate(file, found)
+    names.check(file, template)
+    resolver = Resolver(template, {name: parameters.listed(declared, name, value) for name, value in found.items()})
+    return _Reading(file, resolver, template["Resources"]).stack()
+
+
+class _Reading:
+    """One pass over a translated template, collecting every problem before it gives up."""
+
+    def __init__(self, file: Source, resolver: Resolver, resources: Fragment) -> None:
+        self._file = file
+        self._resolver = resolver
+        self._resources = resources
+        self._problems: list[Problem] = []
+
+    def stack(self) -> Stack:
+        made = dict(self._each(functions.KIND, lambda name, body: functions.read(self._file, name, body)))
+        stack = Stack(functions=made, api=self._api(), schedules=self._schedules())
+        self._problems += [*api.unknown_functions(self._file, stack.api, made), *schedules.unknown_functions(self._file, stack)]
+        if self._problems:
+            raise self._file.invalid(*self._problems)
+        return stack
+
+    def _api(self) -> Api:
+        stages = [body for _, body in self._each(api.STAGE, lambda _, body: body)]
+        found = list(self._each(api.KIND, lambda name, body: api.read(self._file, name, body, stages)))
+        if len(found) > 1:
+            self._problems.append(self._file.problem(found[1][0], "a second API; the emulator serves one"))
+        return found[0][1] if found else Api()
+
+    def _schedules(self) -> tuple[Schedule, ...]:
+        found = [*self._each(schedules.SCHEDULER, schedules.from_scheduler), *self._each(schedules.RULE, schedules.from_rule)]
+        return tuple(schedule for _, schedule in found if schedule)
+
+    def _each[T](self, kind: str, read: Callable[[str, Fragment], T]) -> Iterator[tuple[str, T]]:
+        """Yield what `read` makes of each resource of this kind that the conditions keep."""
+        for name, resource in self._resources.items():
+            if resource["Type"] != kind:
+                continue
+            try:
+                if "Condition" in resource and not self._resolver.holds(resource["Condition"]):
+                    continue
+                yield name, read(name, self._resolver.value(resource["Properties"]))
+            except Unresolvable as error:
+                self._problems.append(self._file.problem(name, str(error)))
+            except TemplateInvalid as error:
+                self._problems += error.problems

@@ -1,0 +1,26 @@
+"""The account that everything here pretends to run in."""
+
+REGION = "us-east-1"
+ACCOUNT = "123456789012"
+STACK = "parley"
+API_ID = "local"
+
+PSEUDO: dict[str, str] = {
+    "AWS::AccountId": ACCOUNT,
+    "AWS::Partition": "aws",
+    "AWS::Region": REGION,
+    "AWS::StackId": f"arn:aws:cloudformation:{REGION}:{ACCOUNT}:stack/{STACK}/local",
+    "AWS::StackName": STACK,
+    "AWS::URLSuffix": "amazonaws.com",
+}
+
+
+def function_arn(name: str) -> str:
+    """Return the ARN of the function with this logical id, which is its name here."""
+    return f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:{name}"
+
+
+def function_name(reference: str) -> str:
+    """Return the function's name from a name, a full or partial ARN, with or without a qualifier."""
+    _, found, tail = reference.rpartition("function:")
+    return (tail if found else reference.rpartition(f"{ACCOUNT}:")[2]).split(":")[0]

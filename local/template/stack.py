@@ -1,0 +1,110 @@
+"""The stack: what a template means, in plain values with nothing left to work out."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+
+@dataclass(frozen=True, kw_only=True)
+class Function:
+    """One Lambda function; `root` is the folder that its handler's module path starts from."""
+
+    name: str
+    handler: str
+    root: Path
+    folder: Path
+    environment: Mapping[str, str] = field(default_factory=dict)
+    timeout_s: float = 3
+    memory_mb: int = 128
+    log_format: Literal["Text", "JSON"] = "Text"
+    concurrency: int | None = None
+
+
+@dataclass(frozen=True)
+class Throttle:
+    """A token bucket: `rate` requests a second, `burst` of them at once."""
+
+    rate: float
+    burst: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Invocation:
+    """A Lambda proxy integration."""
+
+    function: str
+    is_streaming: bool
+    timeout_s: float
+
+
+@dataclass(frozen=True)
+class Mock:
+    """An integration that answers by itself; the translator makes them for CORS preflights."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Route:
+    """A method (or ANY) on a path template such as `/conversations/{id}` or `/{proxy+}`."""
+
+    method: str
+    path: str
+    integration: Invocation | Mock
+    authorizer: str | None = None
+    throttle: Throttle | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Authorizer:
+    """A Lambda authorizer of type REQUEST; its answer is kept for `ttl_s` by the identity headers' values."""
+
+    name: str
+    function: str
+    identity_headers: tuple[str, ...]
+    ttl_s: float
+
+
+@dataclass(frozen=True)
+class GatewayResponse:
+    """How one of the gateway's own answers looks; None leaves that part as API Gateway has it."""
+
+    status: int | None
+    headers: Mapping[str, str]
+    body: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Api:
+    """The REST API; without one in the template it has no routes."""
+
+    stage: str = "local"
+    routes: tuple[Route, ...] = ()
+    authorizers: Mapping[str, Authorizer] = field(default_factory=dict)
+    responses: Mapping[str, GatewayResponse] = field(default_factory=dict)
+    binary_types: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Schedule:
+    """A function that runs by the clock; `input` is JSON text, or None for the service's own event."""
+
+    name: str
+    function: str
+    expression: str
+    timezone: str
+    input: str | None
+    is_enabled: bool
+    service: Literal["aws.scheduler", "aws.events"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stack:
+    """Everything of a template that the emulator runs."""
+
+    functions: Mapping[str, Function]
+    api: Api
+    schedules: tuple[Schedule, ...]

@@ -1,0 +1,55 @@
+"""AWS's own translator, from the serverless notation to plain CloudFormation."""
+
+import copy
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from samtranslator.model.exceptions import InvalidDocumentException
+from samtranslator.translator.transform import transform
+
+from local.template.errors import Problem
+from local.template.pseudo import REGION
+from local.template.source import Fragment, Source
+
+_ARTEFACT = "s3://local/artefact"
+_CODE = {"AWS::Serverless::Function": "CodeUri", "AWS::Serverless::LayerVersion": "ContentUri"}
+
+
+def translate(source: Source, parameters: Mapping[str, str]) -> Fragment:
+    """Return the template as CloudFormation would get it; raises `TemplateInvalid` with the translator's reasons."""
+    # The translator takes the partition of its ARNs from here.
+    os.environ["AWS_DEFAULT_REGION"] = REGION
+    try:
+        translated: Fragment = transform(_packaged(source.content), dict(parameters), _NoManagedPolicies())
+    except InvalidDocumentException as error:
+        raise source.invalid(*(_problem(source, cause) for cause in error.causes)) from error
+    return translated
+
+
+def _packaged(content: Fragment) -> Fragment:
+    """Return a copy whose local code folders are S3 addresses, as after `sam package`."""
+    packaged = copy.deepcopy(content)
+    if "CodeUri" in (function := packaged.get("Globals", {}).get("Function", {})):
+        function["CodeUri"] = _ARTEFACT
+    for resource in packaged["Resources"].values():
+        key = _CODE.get(resource["Type"])
+        if key and key in (resource.get("Properties") or {}):
+            resource["Properties"][key] = _ARTEFACT
+    return packaged
+
+
+def _problem(source: Source, cause: Any) -> Problem:
+    name = getattr(cause, "_logical_id", None)
+    message = str(cause.message)
+    if name is None:
+        return Problem("template", None, message)
+    message = message.removeprefix(f"Resource with id [{name}] is invalid. ")
+    return source.problem(name, message)
+
+
+class _NoManagedPolicies:
+    """Stands in for the look-up of AWS's policies by name, which would need an account."""
+
+    def load(self) -> dict[str, str]:
+        return {}
