@@ -21,7 +21,8 @@ class PortTaken(Exception):
 
 def listen(port: int) -> socket.socket:
     """Return a socket that holds the port, so that nobody takes it during the start; raises `PortTaken`."""
-    found = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    # With the protocol named, asyncio sets TCP_NODELAY on each connection; without it every answer takes 40 ms more.
+    found = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         found.bind((HOST, port))
