@@ -91,7 +91,8 @@ def failure(event: Event, *, url: str) -> CliError:
         return Unfinished("The answer was interrupted; what arrived is kept. Ask again, or read it: parley history")
     if event.name == "turn.waiting":
         return Unfinished("The answer waits for your approval of a tool. A new message in this conversation denies it.")
-    return refusal(fields, url=url, headers={}, status=int(fields.number("status") or 500))
+    reason = fields.text("detail") or fields.text("title") or "The model could not answer."
+    return refusal(Fields(fields | {"detail": reason}), url=url, headers={}, status=int(fields.number("status") or 500))
 
 
 def _content(fields: Fields) -> str:

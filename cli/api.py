@@ -29,6 +29,10 @@ class Api:
     def __exit__(self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None) -> None:
         self._connection.close()
 
+    def require_session(self) -> None:
+        """Raise `NotLoggedIn` at once rather than after the person has typed a question."""
+        self._session(self.sessions.read())
+
     def public(self, call: Call) -> Fields:
         """Make a call that needs no session and return the answer's fields."""
         with self._connection.answer(call) as response:

@@ -27,6 +27,7 @@ def chat(api: Api, message: str | None, goes_on: bool, conversation: str | None,
     """
     if goes_on and conversation:
         raise click.UsageError("--continue and --conversation exclude each other.")
+    api.require_session()
     talks = message is None and sys.stdin.isatty() and sys.stdout.isatty()
     if talks and as_json:
         raise click.UsageError("--json needs a message.")

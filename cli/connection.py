@@ -61,7 +61,7 @@ class Connection:
             raise refusal(Fields.parse(body), url=self.url, headers=response.headers, status=response.status_code)
         try:
             return response.json() if body else None
-        except ValueError as exc:
+        except (ValueError, RecursionError) as exc:
             raise stranger(self.url, "its answer is not JSON") from exc
 
 

@@ -1,6 +1,7 @@
 """JSON objects as they come from a server that may be older, newer or not Parley at all."""
 
 import json
+import math
 from typing import Self
 
 
@@ -26,12 +27,13 @@ class Fields(dict[str, object]):
         return value if isinstance(value, str) else ""
 
     def number(self, name: str) -> float | None:
-        """Return a number, also one that is written as a string (exact decimals), or None."""
+        """Return a finite number, also one that is written as a string (exact decimals), or None."""
         value = self.get(name)
         try:
-            return float(value) if isinstance(value, (int, float, str)) and not isinstance(value, bool) else None
+            number = float(value) if isinstance(value, (int, float, str)) and not isinstance(value, bool) else math.nan
         except (ValueError, OverflowError):
             return None
+        return number if math.isfinite(number) else None
 
     def part(self, name: str) -> Self:
         """Return a nested object, or one without fields."""

@@ -42,6 +42,7 @@ def write_private(path: Path, text: str) -> None:
             file.flush()
             os.fsync(file.fileno())
         draft.replace(path)
-    except BaseException:
+    except OSError as exc:
+        raise CliError(f"{path} cannot be written: {exc.strerror or exc}") from exc
+    finally:
         draft.unlink(missing_ok=True)
-        raise

@@ -1,8 +1,10 @@
 """Lines typed at the prompt: editing through readline, and a private history of them."""
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
+from cli.errors import CliError
 from cli.folder import config_folder, open_private, write_private
 
 try:
@@ -38,5 +40,9 @@ class InputLines:
         return typed
 
     def _keep(self, typed: str) -> None:
-        with os.fdopen(open_private(self._path, os.O_WRONLY | os.O_APPEND), "w", encoding="utf-8", errors="replace") as file:
+        # A history is a comfort: without room for it the talk goes on.
+        with (
+            suppress(OSError, CliError),
+            os.fdopen(open_private(self._path, os.O_WRONLY | os.O_APPEND), "w", encoding="utf-8", errors="replace") as file,
+        ):
             file.write(" ".join(typed.splitlines()) + "\n")

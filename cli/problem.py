@@ -38,6 +38,6 @@ def _request_id(problem: Fields, headers: Mapping[str, str]) -> list[str]:
 
 def _retry(status: int, headers: Mapping[str, str]) -> str:
     after_s = Fields({"s": headers.get("retry-after")}).number("s")
-    if status not in (429, 503) or after_s is None or not 0 <= after_s < math.inf:
+    if status not in (429, 503) or after_s is None or after_s < 0:
         return ""
     return f" Retry in {math.ceil(after_s)} s."

@@ -82,7 +82,9 @@ class SessionFile:
             return _parsed(self.path.read_text(encoding="utf-8"))
         except FileNotFoundError:
             return Book(last_url=None, by_url={})
-        except (OSError, LookupError, ValueError, TypeError, AttributeError) as exc:
+        except OSError as exc:
+            raise CliError(f"{self.path} cannot be read: {exc.strerror}. Another folder: PARLEY_CONFIG_DIR") from exc
+        except (LookupError, ValueError, TypeError, AttributeError) as exc:
             raise CliError(f"{self.path} cannot be read. Remove it and log in again: parley login") from exc
 
     def write(self, book: Book) -> None:

@@ -115,6 +115,12 @@ def test_a_failed_turn_is_one_sentence_after_what_was_said(server, script, alice
     assert (result.exit_code, result.stdout, result.stderr) == (1, "Well\n", "The model is busy.\n")
 
 
+def test_a_failed_turn_without_a_reason_is_told_too(server, script, alice, parley):
+    server.on("POST /chat", script.stream(script.started, ("turn.failed", {})))
+
+    assert parley("chat", "Hi").stderr == "The model could not answer.\n"
+
+
 @pytest.mark.parametrize("is_cut", [True, False])
 def test_a_stream_without_an_end_is_told(server, script, alice, parley, is_cut):
     server.on("POST /chat", script.stream(script.started, delta("Well"), is_cut=is_cut))

@@ -130,6 +130,13 @@ def test_lines_are_remembered_in_a_private_file(person, terminal, config):
     assert stat.S_IMODE((config / "history").stat().st_mode) == 0o600
 
 
+def test_who_is_not_logged_in_is_told_before_typing(server, terminal):
+    person = terminal("chat", "--url", server.url)
+
+    assert person.end() == 1
+    assert person.shown.startswith("You are not logged in")
+
+
 def test_a_talk_that_goes_on_says_in_which_conversation(server, script, alice, terminal):
     server.on("GET /conversations", script.reply(200, {"items": [{"id": "c-9"}], "next_cursor": None}))
 

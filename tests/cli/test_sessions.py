@@ -77,7 +77,7 @@ def test_a_write_that_fails_leaves_the_old_file_and_no_draft(config, monkeypatch
     before = sessions.path.read_text()
     monkeypatch.setattr(os, "fsync", lambda _: (_ for _ in ()).throw(OSError("disk full")))
 
-    with pytest.raises(OSError, match="disk full"):
+    with pytest.raises(CliError, match=r"sessions\.json cannot be written: disk full"):
         sessions.log_in("http://b", ALICE)
     assert sessions.path.read_text() == before
     assert sorted(path.name for path in config.iterdir()) == ["sessions.json", "sessions.lock"]
