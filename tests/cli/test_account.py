@@ -2,10 +2,12 @@
 
 import pytest
 
+from tests.cli import script
+
 ALICE = {"id": "u-1", "email": "alice@example.com", "display_name": "Alice", "role": "admin"}
 
 
-def test_register_logs_in_and_says_what_to_try_next(server, script, parley):
+def test_register_logs_in_and_says_what_to_try_next(server, parley):
     server.on("POST /auth/register", script.reply(201, {"user": ALICE, **script.tokens(1)}))
     server.on("GET /auth/me", script.reply(200, ALICE))
 
@@ -16,7 +18,7 @@ def test_register_logs_in_and_says_what_to_try_next(server, script, parley):
     assert parley("whoami").stdout == f"alice@example.com (Alice) · admin · {server.url}\n"
 
 
-def test_register_that_wants_the_address_verified_says_so(server, script, parley):
+def test_register_that_wants_the_address_verified_says_so(server, parley):
     server.on("POST /auth/register", script.reply(202, {"status": "accepted"}))
 
     result = parley("register", "alice@example.com", "--password-stdin", "--url", server.url, stdin="a long password")
@@ -24,7 +26,7 @@ def test_register_that_wants_the_address_verified_says_so(server, script, parley
     assert result.stdout == "A message was sent to alice@example.com. Follow it, then log in: parley login\n"
 
 
-def test_register_asks_for_what_is_missing_and_hides_the_password(server, script, terminal):
+def test_register_asks_for_what_is_missing_and_hides_the_password(server, terminal):
     server.on("POST /auth/register", script.reply(201, {"user": ALICE, **script.tokens(1)}))
     person = terminal("register", "--url", server.url)
     for prompt, typed in (
@@ -40,7 +42,7 @@ def test_register_asks_for_what_is_missing_and_hides_the_password(server, script
     assert "a long password" not in person.shown
 
 
-def test_login_makes_its_address_the_default(server, script, parley):
+def test_login_makes_its_address_the_default(server, parley):
     server.on("POST /auth/login", script.reply(200, {"user": ALICE, **script.tokens(1)}))
 
     result = parley("login", "alice@example.com", "--password-stdin", "--url", f"{server.url}/", stdin="a long password\n")
@@ -48,7 +50,7 @@ def test_login_makes_its_address_the_default(server, script, parley):
     assert result.stdout == f"Logged in as alice@example.com at {server.url}\n"
 
 
-def test_a_wrong_password_is_told_in_one_sentence(server, script, parley):
+def test_a_wrong_password_is_told_in_one_sentence(server, parley):
     server.on("POST /auth/login", script.problem(401, "invalid_credentials", "E-mail or password is wrong."))
 
     result = parley("login", "alice@example.com", "--password-stdin", "--url", server.url, stdin="wrong")
@@ -56,7 +58,7 @@ def test_a_wrong_password_is_told_in_one_sentence(server, script, parley):
     assert (result.exit_code, result.stderr) == (1, "E-mail or password is wrong.\nrequest req-1\n")
 
 
-def test_logout_removes_the_tokens_and_tells_the_server(server, script, alice, parley):
+def test_logout_removes_the_tokens_and_tells_the_server(server, alice, parley):
     server.on("POST /auth/logout", script.reply(204))
 
     result = parley("logout", "--everywhere")
@@ -66,7 +68,7 @@ def test_logout_removes_the_tokens_and_tells_the_server(server, script, alice, p
     assert alice.read().by_url == {}
 
 
-def test_logout_removes_the_tokens_also_when_the_server_fails(server, script, alice, parley):
+def test_logout_removes_the_tokens_also_when_the_server_fails(server, alice, parley):
     server.on("POST /auth/logout", script.problem(500, "internal", "Something broke."))
 
     result = parley("logout")
@@ -85,10 +87,10 @@ def test_a_command_without_a_session_says_how_to_get_one(server, parley, command
 
 @pytest.mark.parametrize(("args", "missing"), [([], "E-mail"), (["alice@example.com"], "Password")])
 def test_a_script_that_gives_no_password_is_told_how(start, args, missing):
-    script = start("login", *args)
+    process = start("login", *args)
 
-    assert script.wait(5) == 2
-    assert f"{missing} is missing." in script.stderr.read()
+    assert process.wait(5) == 2
+    assert f"{missing} is missing." in process.stderr.read()
 
 
 @pytest.mark.parametrize("args", [["--password-stdin"], ["alice@example.com", "--password-stdin"]])

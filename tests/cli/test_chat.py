@@ -4,6 +4,8 @@ import json
 
 import pytest
 
+from tests.cli import script
+
 CONVERSATION = "0190a1b2-0000-7000-8000-0000deadbeef"
 
 
@@ -11,7 +13,7 @@ def delta(text):
     return ("text.delta", {"text": text})
 
 
-def test_the_answer_is_printed_and_nothing_else(server, script, alice, parley):
+def test_the_answer_is_printed_and_nothing_else(server, alice, parley):
     server.on("POST /chat", script.says("Hel", "lo."))
 
     result = parley("chat", "Hi")
@@ -20,7 +22,7 @@ def test_the_answer_is_printed_and_nothing_else(server, script, alice, parley):
     assert server.requests[0].body == {"message": "Hi", "stream": True}
 
 
-def test_the_first_words_are_shown_before_the_last_are_sent(server, script, alice, start, gate):
+def test_the_first_words_are_shown_before_the_last_are_sent(server, alice, start, gate):
     server.on("POST /chat", script.stream(script.started, delta("First"), gate.open, delta(", last."), script.completed))
     process = start("chat", "Hi")
 
@@ -32,7 +34,7 @@ def test_the_first_words_are_shown_before_the_last_are_sent(server, script, alic
 
 
 @pytest.mark.parametrize("args", [["-"], []])
-def test_the_message_comes_from_standard_input(server, script, alice, parley, args):
+def test_the_message_comes_from_standard_input(server, alice, parley, args):
     server.on("POST /chat", script.says("Yes."))
 
     parley("chat", *args, stdin="line one\nline two é\n")
@@ -40,7 +42,7 @@ def test_the_message_comes_from_standard_input(server, script, alice, parley, ar
     assert server.requests[0].body["message"] == "line one\nline two é\n"
 
 
-def test_standard_input_that_is_no_utf8_still_arrives(server, script, alice, parley):
+def test_standard_input_that_is_no_utf8_still_arrives(server, alice, parley):
     server.on("POST /chat", script.says("Yes."))
 
     parley("chat", stdin=b"caf\xe9")
@@ -64,7 +66,7 @@ def test_an_argument_that_is_no_utf8_is_told(server, alice, start):
     assert process.stderr.read() == "What you gave is not text in UTF-8.\n"
 
 
-def test_continue_goes_on_with_the_last_conversation(server, script, alice, parley):
+def test_continue_goes_on_with_the_last_conversation(server, alice, parley):
     server.on("GET /conversations", script.reply(200, {"items": [{"id": CONVERSATION}], "next_cursor": None}))
     server.on("POST /chat", script.says("Yes."))
 
@@ -74,7 +76,7 @@ def test_continue_goes_on_with_the_last_conversation(server, script, alice, parl
     assert server.requests[1].body == {"message": "And then?", "stream": True, "conversation_id": CONVERSATION, "model": "offline"}
 
 
-def test_continue_without_a_conversation_says_how_to_start_one(server, script, alice, parley):
+def test_continue_without_a_conversation_says_how_to_start_one(server, alice, parley):
     server.on("GET /conversations", script.reply(200, {"items": [], "next_cursor": None}))
 
     result = parley("chat", "-c", "And then?")
@@ -82,7 +84,7 @@ def test_continue_without_a_conversation_says_how_to_start_one(server, script, a
     assert (result.exit_code, result.stderr) == (1, 'No conversations yet. Start one: parley chat "Hello"\n')
 
 
-def test_a_conversation_can_be_named_by_its_short_id(server, script, alice, parley):
+def test_a_conversation_can_be_named_by_its_short_id(server, alice, parley):
     server.on("GET /conversations", script.reply(200, {"items": [{"id": CONVERSATION}], "next_cursor": None}))
     server.on("POST /chat", script.says("Yes."))
 
@@ -95,7 +97,7 @@ def test_continue_and_a_conversation_exclude_each_other(alice, parley):
     assert parley("chat", "Hi", "-c", "--conversation", CONVERSATION).exit_code == 2
 
 
-def test_json_prints_the_whole_answer(server, script, alice, parley):
+def test_json_prints_the_whole_answer(server, alice, parley):
     answer = {"turn_id": "t-1", "message": {"text": "Hé\x1b[31m \x9b31m"}, "usage": {"cost_usd": 0}}
     server.on("POST /chat", script.reply(200, answer))
 
@@ -106,7 +108,7 @@ def test_json_prints_the_whole_answer(server, script, alice, parley):
     assert not set("\x1b\x9b") & set(result.stdout)
 
 
-def test_a_failed_turn_is_one_sentence_after_what_was_said(server, script, alice, parley):
+def test_a_failed_turn_is_one_sentence_after_what_was_said(server, alice, parley):
     failed = ("turn.failed", {"status": 503, "code": "provider_busy", "detail": "The model is busy.", "retryable": True})
     server.on("POST /chat", script.stream(script.started, delta("Well"), failed))
 
@@ -115,14 +117,14 @@ def test_a_failed_turn_is_one_sentence_after_what_was_said(server, script, alice
     assert (result.exit_code, result.stdout, result.stderr) == (1, "Well\n", "The model is busy.\n")
 
 
-def test_a_failed_turn_without_a_reason_is_told_too(server, script, alice, parley):
+def test_a_failed_turn_without_a_reason_is_told_too(server, alice, parley):
     server.on("POST /chat", script.stream(script.started, ("turn.failed", {})))
 
     assert parley("chat", "Hi").stderr == "The model could not answer.\n"
 
 
 @pytest.mark.parametrize("is_cut", [True, False])
-def test_a_stream_without_an_end_is_told(server, script, alice, parley, is_cut):
+def test_a_stream_without_an_end_is_told(server, alice, parley, is_cut):
     server.on("POST /chat", script.stream(script.started, delta("Well"), is_cut=is_cut))
 
     result = parley("chat", "Hi")
@@ -132,7 +134,7 @@ def test_a_stream_without_an_end_is_told(server, script, alice, parley, is_cut):
 
 
 @pytest.mark.parametrize(("name", "word"), [("turn.interrupted", "interrupted"), ("turn.waiting", "approval")])
-def test_an_unfinished_answer_is_told(server, script, alice, parley, name, word):
+def test_an_unfinished_answer_is_told(server, alice, parley, name, word):
     server.on("POST /chat", script.stream(script.started, delta("Well"), (name, {})))
 
     result = parley("chat", "Hi")
@@ -141,13 +143,13 @@ def test_an_unfinished_answer_is_told(server, script, alice, parley, name, word)
     assert word in result.stderr
 
 
-def test_a_stopped_answer_is_no_failure(server, script, alice, parley):
+def test_a_stopped_answer_is_no_failure(server, alice, parley):
     server.on("POST /chat", script.stream(script.started, delta("Well"), ("turn.stopped", {"reason": "user"})))
 
     assert parley("chat", "Hi").exit_code == 0
 
 
-def test_unknown_events_pings_and_odd_fields_are_passed_over(server, script, alice, parley):
+def test_unknown_events_pings_and_odd_fields_are_passed_over(server, alice, parley):
     odd = [b": ping\n\n", ("mood", {"is": "good"}), b"event: text.delta\ndata: [1]\n\n", ("text.delta", {"text": 7}), b"data: x\n\n"]
     server.on("POST /chat", script.stream(script.started, *odd, delta("Fine."), script.completed))
 
@@ -156,20 +158,20 @@ def test_unknown_events_pings_and_odd_fields_are_passed_over(server, script, ali
     assert (result.exit_code, result.stdout) == (0, "Fine.\n")
 
 
-def test_an_event_split_anywhere_is_put_together(server, script, alice, parley):
+def test_an_event_split_anywhere_is_put_together(server, alice, parley):
     raw = 'event: text.delta\r\ndata: {"text": "é 🙂"}\r\n\r\n'.encode()
     server.on("POST /chat", script.stream(script.started, *(bytes([byte]) for byte in raw), script.completed))
 
     assert parley("chat", "Hi").stdout == "é 🙂\n"
 
 
-def test_a_model_cannot_steer_the_terminal(server, script, alice, parley):
+def test_a_model_cannot_steer_the_terminal(server, alice, parley):
     server.on("POST /chat", script.says("a\x1b", "[31mb\x1b]0;ti", "tle\x07c\r\x08", "\x9b2", "Jd\n"))
 
     assert parley("chat", "Hi").stdout == "abcd\n"
 
 
-def test_an_answer_without_a_stream_is_not_taken_for_one(server, script, alice, parley):
+def test_an_answer_without_a_stream_is_not_taken_for_one(server, alice, parley):
     server.on("POST /chat", script.reply(200, {"message": "?"}))
 
     result = parley("chat", "Hi")
@@ -178,7 +180,7 @@ def test_an_answer_without_a_stream_is_not_taken_for_one(server, script, alice, 
     assert f"What answers at {server.url} does not look like Parley (it answered without a stream)." in result.stderr
 
 
-def test_a_terminal_shows_steps_and_cost_around_the_answer(server, script, alice, terminal):
+def test_a_terminal_shows_steps_and_cost_around_the_answer(server, alice, terminal):
     call = ("tool.call", {"call_id": "1", "name": "calculator", "arguments": {"expression": "2*3"}})
     result = ("tool.result", {"call_id": "1", "name": "calculator", "ok": True, "content": "6\x1b[2J", "elapsed_ms": 3})
     server.on("POST /chat", script.stream(script.started, delta("Let me see"), call, result, delta("It is 6."), script.completed))
@@ -190,7 +192,7 @@ def test_a_terminal_shows_steps_and_cost_around_the_answer(server, script, alice
     assert lines[3:] == ["It is 6.", "offline · 12 in / 34 out · $0.00042 · first token 120 ms · 1.4 s"]
 
 
-def test_ctrl_c_ends_the_answer_quietly_and_stops_the_turn(server, script, alice, terminal, gate):
+def test_ctrl_c_ends_the_answer_quietly_and_stops_the_turn(server, alice, terminal, gate):
     server.on("POST /chat", script.stream(script.started, delta("Once upon"), gate.open))
     server.on("POST /chat/turns/t-1/stop", script.reply(202))
     person = terminal("chat", "A long story")

@@ -4,6 +4,8 @@ import time
 
 import pytest
 
+from tests.cli import script
+
 FIRST = "0190a1b2-0000-7000-8000-00000000aaaa"
 SECOND = "0190a1b2-0000-7000-8000-00001111bbbb"
 EMPTY = {"items": [], "next_cursor": None}
@@ -19,7 +21,7 @@ def utc(monkeypatch):
 
 
 @pytest.fixture
-def listed(server, script, alice):
+def listed(server, alice):
     """Two conversations on two pages."""
     first = {"id": FIRST, "title": "Sums\x1b[31m and\nmore", "updated_at": "2026-03-01T14:02:33Z"}
     second = {"id": SECOND, "title": None, "updated_at": "2026-02-28T09:00:00Z"}
@@ -35,7 +37,7 @@ def test_conversations_are_listed_with_a_short_id(parley):
 
 
 @pytest.mark.usefixtures("listed")
-def test_history_shows_who_said_what(server, script, parley):
+def test_history_shows_who_said_what(server, parley):
     messages = [
         {"role": "user", "text": "What is 6*7?", "status": "completed", "created_at": "2026-03-01T14:02:33Z"},
         {"role": "assistant", "text": "42\x1b]0;x\x07", "model": "offline", "status": "interrupted", "created_at": "2026-03-01T14:02:34Z"},
@@ -48,7 +50,7 @@ def test_history_shows_who_said_what(server, script, parley):
     assert "cursor=next%2B1" in server.lines[1]
 
 
-def test_history_reads_every_page_of_the_last_conversation(server, script, alice, parley):
+def test_history_reads_every_page_of_the_last_conversation(server, alice, parley):
     server.on("GET /conversations", script.reply(200, {"items": [{"id": FIRST}], "next_cursor": None}))
     pages = [{"items": [{"role": "user", "text": text}], "next_cursor": cursor} for text, cursor in (("one", "c"), ("two", None))]
     server.on(f"GET /conversations/{FIRST}/messages", *(script.reply(200, page) for page in pages))
@@ -57,7 +59,7 @@ def test_history_reads_every_page_of_the_last_conversation(server, script, alice
 
 
 @pytest.mark.parametrize("command", ["conversations", "history"])
-def test_where_nothing_is_yet_it_says_how_to_begin(server, script, alice, parley, command):
+def test_where_nothing_is_yet_it_says_how_to_begin(server, alice, parley, command):
     server.on("GET /conversations", script.reply(200, EMPTY))
 
     result = parley(command)
@@ -77,7 +79,7 @@ def test_an_id_that_names_no_single_conversation_is_told(parley, given, sentence
     assert result.stderr == f"{sentence} '{given}'. They are listed by: parley conversations\n"
 
 
-def test_models_are_a_table(server, script, alice, parley):
+def test_models_are_a_table(server, alice, parley):
     offline = {"id": "offline", "provider": "offline", "context_tokens": 8192, "abilities": ["tools", "json"], "default": True}
     server.on("GET /models", script.reply(200, [offline, {"id": "gpt", "provider": "openai", "context_tokens": 400000, "abilities": []}]))
 
@@ -90,7 +92,7 @@ def test_models_are_a_table(server, script, alice, parley):
     ]
 
 
-def test_a_catalogue_without_models_says_where_they_come_from(server, script, alice, parley):
+def test_a_catalogue_without_models_says_where_they_come_from(server, alice, parley):
     server.on("GET /models", script.reply(200, []))
 
     assert parley("models").stdout == "No models. They are configured in models.toml.\n"

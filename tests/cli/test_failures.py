@@ -4,6 +4,8 @@ import socket
 
 import pytest
 
+from tests.cli import script
+
 
 @pytest.fixture
 def nobody():
@@ -40,7 +42,7 @@ def test_what_is_no_address_is_a_usage_error(parley, url):
     assert "is not an address of Parley. Write it like http://127.0.0.1:3000" in result.stderr
 
 
-def test_the_fields_that_were_wrong_are_listed(server, script, parley):
+def test_the_fields_that_were_wrong_are_listed(server, parley):
     errors = [{"loc": ["body", "email"], "msg": "not an e-mail address"}, {"loc": "password", "msg": "at least 12 characters\x1b[2J"}]
     server.on("POST /auth/login", script.problem(422, "invalid_request", "Some fields are wrong.", errors=errors))
 
@@ -50,7 +52,7 @@ def test_the_fields_that_were_wrong_are_listed(server, script, parley):
 
 
 @pytest.mark.parametrize(("retry_after", "told"), [("1.2", " Retry in 2 s."), ("soon", ""), ("-1", ""), ("inf", "")])
-def test_a_busy_server_says_when_to_try_again(server, script, parley, retry_after, told):
+def test_a_busy_server_says_when_to_try_again(server, parley, retry_after, told):
     server.on("POST /auth/login", script.problem(429, "rate_limited", "Too many attempts.", retry_after=retry_after))
 
     assert log_in(parley, server.url).stderr == f"Too many attempts.{told}\nrequest req-1\n"
@@ -65,19 +67,19 @@ def test_a_busy_server_says_when_to_try_again(server, script, parley, retry_afte
         (302, "", "it answered 302"),
     ],
 )
-def test_another_program_is_not_taken_for_parley(server, script, parley, status, body, evidence):
+def test_another_program_is_not_taken_for_parley(server, parley, status, body, evidence):
     server.on("POST /auth/login", script.reply(status, body, media_type="text/html"))
 
     assert f"does not look like Parley ({evidence})" in log_in(parley, server.url).stderr
 
 
-def test_the_gateways_own_message_is_shown_too(server, script, parley):
+def test_the_gateways_own_message_is_shown_too(server, parley):
     server.on("POST /auth/login", script.reply(403, {"message": "Forbidden"}, X_Request_Id="req-9"))
 
     assert log_in(parley, server.url).stderr == "Forbidden\nrequest req-9\n"
 
 
-def test_a_connection_that_breaks_is_told(server, script, parley):
+def test_a_connection_that_breaks_is_told(server, parley):
     def half(handler):
         handler.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{")
         handler.close_connection = True
@@ -87,7 +89,7 @@ def test_a_connection_that_breaks_is_told(server, script, parley):
     assert f"The connection to {server.url} broke before the answer was complete." in log_in(parley, server.url).stderr
 
 
-def test_a_config_folder_that_cannot_be_made_is_told(server, script, parley, config):
+def test_a_config_folder_that_cannot_be_made_is_told(server, parley, config):
     config.parent.write_text("a file where the folder should be")
     server.on("POST /auth/login", script.reply(200, script.tokens(1)))
 
@@ -97,7 +99,7 @@ def test_a_config_folder_that_cannot_be_made_is_told(server, script, parley, con
     assert "Not a directory. Another folder: PARLEY_CONFIG_DIR" in result.stderr
 
 
-def test_an_interrupted_reader_does_not_show_a_traceback(server, script, alice, start, gate):
+def test_an_interrupted_reader_does_not_show_a_traceback(server, alice, start, gate):
     server.on(
         "POST /chat",
         script.stream(script.started, ("text.delta", {"text": "x" * 9}), gate.open, ("text.delta", {"text": "y"}), script.completed),

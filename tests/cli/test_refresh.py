@@ -2,10 +2,12 @@
 
 import json
 
+from tests.cli import script
+
 ME = {"email": "alice@example.com", "display_name": None, "role": "user"}
 
 
-def test_an_answer_401_is_retried_with_a_new_token(server, script, alice, parley):
+def test_an_answer_401_is_retried_with_a_new_token(server, alice, parley):
     server.on("GET /auth/me", script.problem(401, "invalid_token", "Token."), script.reply(200, ME))
     server.on("POST /auth/refresh", script.reply(200, script.tokens(2)))
 
@@ -16,7 +18,7 @@ def test_an_answer_401_is_retried_with_a_new_token(server, script, alice, parley
     assert server.requests[1].body == {"refresh_token": "refresh-1"}
 
 
-def test_an_expired_token_is_renewed_before_it_is_sent(server, script, expired, parley):
+def test_an_expired_token_is_renewed_before_it_is_sent(server, expired, parley):
     server.on("GET /auth/me", script.reply(200, ME))
     server.on("POST /auth/refresh", script.reply(200, script.tokens(2)))
 
@@ -27,7 +29,7 @@ def test_an_expired_token_is_renewed_before_it_is_sent(server, script, expired, 
     assert expired.read().by_url[server.url].email == "alice@example.com"
 
 
-def test_the_new_pair_is_saved_before_it_is_used(server, script, expired, parley):
+def test_the_new_pair_is_saved_before_it_is_used(server, expired, parley):
     saved = []
 
     def look_then_answer(handler):
@@ -42,7 +44,7 @@ def test_the_new_pair_is_saved_before_it_is_used(server, script, expired, parley
     assert saved == ["refresh-2"]
 
 
-def test_processes_that_run_at_once_renew_once(server, script, expired, start, gate):
+def test_processes_that_run_at_once_renew_once(server, expired, start, gate):
     def held_for_a_second_one(handler):
         gate.arrived.wait(0.5)
         script.reply(200, script.tokens(2))(handler)
@@ -60,7 +62,7 @@ def test_processes_that_run_at_once_renew_once(server, script, expired, start, g
     assert {request.token for request in server.requests if request.method == "GET"} == {"access-2"}
 
 
-def test_a_refused_refresh_ends_the_session(server, script, expired, parley):
+def test_a_refused_refresh_ends_the_session(server, expired, parley):
     server.on("POST /auth/refresh", script.problem(401, "invalid_refresh_token", "The refresh token is not valid."))
 
     result = parley("whoami")
@@ -69,7 +71,7 @@ def test_a_refused_refresh_ends_the_session(server, script, expired, parley):
     assert expired.read().by_url == {}
 
 
-def test_a_refresh_that_fails_otherwise_keeps_the_session(server, script, expired, parley):
+def test_a_refresh_that_fails_otherwise_keeps_the_session(server, expired, parley):
     server.on("POST /auth/refresh", script.problem(503, "unavailable", "The database is away.", retry_after=2))
 
     result = parley("whoami")
@@ -78,7 +80,7 @@ def test_a_refresh_that_fails_otherwise_keeps_the_session(server, script, expire
     assert expired.read().by_url[server.url].refresh_token == "refresh-1"
 
 
-def test_a_401_with_a_new_token_is_shown_and_not_tried_for_ever(server, script, alice, parley):
+def test_a_401_with_a_new_token_is_shown_and_not_tried_for_ever(server, alice, parley):
     server.on("GET /auth/me", script.problem(401, "invalid_token", "Who are you?"))
     server.on("POST /auth/refresh", script.reply(200, script.tokens(2)))
 
@@ -88,7 +90,7 @@ def test_a_401_with_a_new_token_is_shown_and_not_tried_for_ever(server, script, 
     assert len(server.requests) == 3
 
 
-def test_an_expired_session_renews_before_a_chat(server, script, expired, parley):
+def test_an_expired_session_renews_before_a_chat(server, expired, parley):
     server.on("POST /auth/refresh", script.reply(200, script.tokens(2)))
     server.on("POST /chat", script.says("Hello."))
 

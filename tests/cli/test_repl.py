@@ -4,11 +4,13 @@ import stat
 
 import pytest
 
+from tests.cli import script
+
 MODELS = [{"id": "offline", "provider": "offline", "context_tokens": 8192, "abilities": ["tools"], "default": True}]
 
 
 @pytest.fixture
-def person(server, script, alice, terminal):
+def person(server, alice, terminal):
     """Someone at the prompt of a new talk."""
     server.on("POST /chat", script.says("Hello."))
     server.on("GET /models", script.reply(200, MODELS))
@@ -68,7 +70,7 @@ def test_slash_words_are_commands_and_paths_are_messages(server, person):
     assert server.requests[-1].body["message"] == "/etc/hosts?"
 
 
-def test_history_shows_this_conversation(server, script, person):
+def test_history_shows_this_conversation(server, person):
     messages = [{"role": "user", "text": "Hi"}, {"role": "assistant", "text": "Hello, Alice.", "model": "offline"}]
     server.on("GET /conversations/c-1/messages", script.reply(200, {"items": messages, "next_cursor": None}))
     for typed, shown in (("/history", "Nothing was said yet."), ("Hi", "1.4 s"), ("/history", "assistant · offline\nHello, Alice.")):
@@ -77,7 +79,7 @@ def test_history_shows_this_conversation(server, script, person):
         person.expect("> ")
 
 
-def test_a_failure_leaves_the_talk_open(server, script, person):
+def test_a_failure_leaves_the_talk_open(server, person):
     server.on("POST /chat", script.problem(429, "rate_limited", "Too many questions.", retry_after=3), script.says("Hello."))
     for typed, shown in (("Hi", "Too many questions. Retry in 3 s."), ("Hi", "Hello.")):
         person.type(f"{typed}\n")
@@ -85,7 +87,7 @@ def test_a_failure_leaves_the_talk_open(server, script, person):
         person.expect("> ")
 
 
-def test_a_lost_session_ends_the_talk(server, script, person):
+def test_a_lost_session_ends_the_talk(server, person):
     server.on("POST /chat", script.problem(401, "invalid_token", "Token."))
     server.on("POST /auth/refresh", script.problem(401, "invalid_refresh_token", "No."))
     person.type("Hi\n")
@@ -94,7 +96,7 @@ def test_a_lost_session_ends_the_talk(server, script, person):
     assert "Your session has ended. Log in again: parley login" in person.shown
 
 
-def test_ctrl_c_stops_the_answer_and_returns_to_the_prompt(server, script, person, gate):
+def test_ctrl_c_stops_the_answer_and_returns_to_the_prompt(server, person, gate):
     server.on("POST /chat", script.stream(script.started, ("text.delta", {"text": "Once upon"}), gate.open), script.says("Hello."))
     server.on("POST /chat/turns/t-1/stop", script.reply(202))
     person.type("A long story\n")
@@ -137,7 +139,7 @@ def test_who_is_not_logged_in_is_told_before_typing(server, terminal):
     assert person.shown.startswith("You are not logged in")
 
 
-def test_a_talk_that_goes_on_says_in_which_conversation(server, script, alice, terminal):
+def test_a_talk_that_goes_on_says_in_which_conversation(server, alice, terminal):
     server.on("GET /conversations", script.reply(200, {"items": [{"id": "c-9"}], "next_cursor": None}))
 
     terminal("chat", "-c").expect("Conversation c-9")
