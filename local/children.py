@@ -33,18 +33,17 @@ async def start(
 
     The session keeps the terminal's Ctrl-C away from it: the emulator ends its children itself.
     """
-    tethered = (sys.executable, "-I", "-S", str(_TETHER), str(os.getpid()), str(int(death_signal)), *command)
+    who = (str(identity.uid), str(identity.gid)) if identity else ("-1", "-1")
+    tether = (sys.executable, "-I", "-S", str(_TETHER), str(os.getpid()), str(int(death_signal)), *who)
     return await asyncio.create_subprocess_exec(
-        *tethered,
+        *tether,
+        *command,
         cwd=cwd,
         env=dict(environment),
         stdin=asyncio.subprocess.DEVNULL,
         stdout=PIPE,
         stderr=STDOUT,
         start_new_session=True,
-        user=identity.uid if identity else None,
-        group=identity.gid if identity else None,
-        extra_groups=[] if identity else None,
     )
 
 

@@ -21,10 +21,9 @@ class Console:
 
     def say(self, text: str = "", colour: Colour | None = None) -> None:
         """Write a line; a terminal that has gone away is no reason to stop."""
-        with self._lock:
-            with contextlib.suppress(OSError, ValueError):
-                self._out.write(self.paint(text, colour) + "\n")
-                self._out.flush()
+        with self._lock, contextlib.suppress(OSError, ValueError):
+            self._out.write(self.paint(text, colour) + "\n")
+            self._out.flush()
 
     def step(self, name: str, detail: str, seconds: float) -> None:
         """Write a line of progress."""

@@ -18,7 +18,7 @@ class Journal:
         self._console = console
         self._folder = folder
         self._files: dict[str, TextIO] = {}
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
 
     def output(self, function: str, text: str) -> None:
         """Take a line of a worker's output; Lambda's runtime puts carriage returns for new lines within one."""

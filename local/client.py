@@ -1,0 +1,47 @@
+"""Talking to the running stack from the command line."""
+
+import json
+from typing import Any
+
+import httpx2
+
+from local.gateway.answer import DELIMITER, PRELUDE_TYPE
+
+
+class Refused(Exception):
+    """The stack does not run, or does not do what was asked; the text is for the user."""
+
+
+class FunctionFailed(Exception):
+    """The function itself failed; `detail` is its error object."""
+
+    def __init__(self, detail: Any) -> None:
+        super().__init__(str(detail))
+        self.detail = detail
+
+
+def invoke_function(port: int, function: str, event: str) -> Any:
+    """Return the function's answer; raises `FunctionFailed`, or `Refused` with Lambda's message."""
+    answer = _call("POST", port, f"/_local/lambda/2015-03-31/functions/{function}/invocations", content=event.encode())
+    if answer.status_code != 200:
+        raise Refused(answer.json().get("Message", answer.text))
+    if answer.headers.get("content-type") == PRELUDE_TYPE:
+        head, _, body = answer.content.partition(DELIMITER)
+        return {**json.loads(head), "body": body.decode(errors="replace")}
+    if "x-amz-function-error" in answer.headers:
+        raise FunctionFailed(answer.json())
+    return answer.json()
+
+
+def read_status(port: int) -> Any:
+    """Return what `GET /_local/status` answers."""
+    return _call("GET", port, "/_local/status").json()
+
+
+def _call(method: str, port: int, path: str, *, content: bytes | None = None) -> httpx2.Response:
+    try:
+        return httpx2.request(method, f"http://127.0.0.1:{port}{path}", content=content, timeout=None, trust_env=False)
+    except httpx2.ConnectError as error:
+        raise Refused(f"nothing runs on port {port}; start the stack with `parley up` (or name its port with --port)") from error
+    except httpx2.HTTPError as error:
+        raise Refused(f"the stack on port {port} did not answer: {error}") from error

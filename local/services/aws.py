@@ -1,0 +1,58 @@
+"""The process that stands in for AWS's services: `python -m local.services.aws --port N --folder F`.
+
+It runs moto's server with one addition: what must outlive it is on disk
+before the answer to the call that changed it goes out.
+"""
+
+import argparse
+import logging
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
+from werkzeug.serving import make_server
+
+from local.services.shelf import Shelf
+from local.services.ssm import SsmShelf
+
+type Wsgi = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
+
+
+class Keeping:
+    """A WSGI app around another that saves the shelves a call has changed, before its answer."""
+
+    def __init__(self, app: Wsgi, shelves: Sequence[Shelf]) -> None:
+        self._app = app
+        self._shelves = shelves
+        self._lock = threading.Lock()
+
+    def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        target = environ.get("HTTP_X_AMZ_TARGET", "")
+        changed = [shelf for shelf in self._shelves if shelf.changes(target)]
+        if not changed:
+            return self._app(environ, start_response)
+        with self._lock:
+            answer = list(self._app(environ, start_response))
+            for shelf in changed:
+                shelf.save()
+        return answer
+
+
+def main() -> None:
+    """Serve until killed."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--folder", type=Path, required=True)
+    options = parser.parse_args()
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    shelves: list[Shelf] = [SsmShelf(options.folder / "ssm.json")]
+    for shelf in shelves:
+        shelf.load()
+    app = Keeping(DomainDispatcherApplication(create_backend_app), shelves)
+    make_server("127.0.0.1", options.port, app, threaded=True, request_handler=MotoRequestHandler).serve_forever()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,55 @@
+"""The product's database and its roles, made by the superuser before the migrations run."""
+
+from collections.abc import Mapping
+
+import psycopg
+from psycopg import sql
+
+from local.services.postgres import SUPERUSER
+
+NAME = "parley"
+OWNER = "parley_owner"
+ROLES = {
+    OWNER: "LOGIN NOSUPERUSER CREATEROLE NOBYPASSRLS",
+    "parley_app": "LOGIN NOSUPERUSER NOCREATEROLE NOBYPASSRLS",
+    "parley_background": "LOGIN NOSUPERUSER NOCREATEROLE NOBYPASSRLS",
+}
+EXTENSIONS = ("vector",)
+
+
+def bootstrap(port: int, passwords: Mapping[str, str]) -> None:
+    """Make what is missing: roles, database, extensions; as often as you like."""
+    with _connect(port, passwords, "postgres") as connection:
+        for role, abilities in ROLES.items():
+            _ensure_role(connection, role, abilities, passwords[role])
+        if not _exists(connection, "SELECT 1 FROM pg_database WHERE datname = %s", NAME):
+            connection.execute(sql.SQL("CREATE DATABASE {} OWNER {}").format(sql.Identifier(NAME), sql.Identifier(OWNER)))
+    with _connect(port, passwords, NAME) as connection:
+        for extension in EXTENSIONS:
+            connection.execute(sql.SQL("CREATE EXTENSION IF NOT EXISTS {}").format(sql.Identifier(extension)))
+
+
+def pgpass(ports: list[int], passwords: Mapping[str, str]) -> str:
+    """Return the content of a libpq password file for the product's roles."""
+    lines = [f"127.0.0.1:{port}:*:{role}:{passwords[role]}" for port in ports for role in ROLES]
+    return "\n".join(lines) + "\n"
+
+
+def _connect(port: int, passwords: Mapping[str, str], database: str) -> psycopg.Connection:
+    return psycopg.connect(host="127.0.0.1", port=port, user=SUPERUSER, password=passwords[SUPERUSER], dbname=database, autocommit=True)
+
+
+def _ensure_role(connection: psycopg.Connection, role: str, abilities: str, password: str) -> None:
+    known = _exists(connection, "SELECT 1 FROM pg_roles WHERE rolname = %s", role)
+    verb = "ALTER" if known else "CREATE"
+    statement = sql.SQL("{} ROLE {} {} PASSWORD {}").format(
+        sql.SQL(verb),
+        sql.Identifier(role),
+        sql.SQL(abilities),
+        sql.Literal(password),
+    )
+    connection.execute(statement)
+
+
+def _exists(connection: psycopg.Connection, query: str, name: str) -> bool:
+    return connection.execute(query, (name,)).fetchone() is not None

@@ -1,0 +1,84 @@
+"""PgBouncer in transaction mode, as RDS Proxy's stand-in: what breaks behind one breaks behind the other."""
+
+import os
+import shutil
+from asyncio.subprocess import Process
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from local import children
+from local.folder import DataFolder, write_private
+from local.ports import free_port
+from local.services import identity
+from local.services.database import NAME, ROLES
+from local.services.supervised import Supervised, accepts
+
+_CONFIG = """\
+[databases]
+{name} = host=127.0.0.1 port={upstream} dbname={name}
+
+[pgbouncer]
+listen_addr = 127.0.0.1
+listen_port = {port}
+unix_socket_dir =
+auth_type = scram-sha-256
+auth_file = {users}
+pool_mode = transaction
+max_client_conn = 1000
+default_pool_size = 20
+ignore_startup_parameters = extra_float_digits
+server_login_retry = 1
+query_wait_timeout = 10
+log_connections = 0
+log_disconnections = 0
+"""
+
+
+def installed() -> str | None:
+    """Return PgBouncer's program, or None where it is not installed."""
+    return shutil.which("pgbouncer", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
+
+
+class PgBouncer:
+    """A transaction pooler in front of the database, on a port of its own."""
+
+    def __init__(
+        self, program: str, folder: DataFolder, *, upstream: int, passwords: Mapping[str, str], report: Callable[[str], None]
+    ) -> None:
+        self._program = program
+        self._folder = folder.pgbouncer
+        self._upstream = upstream
+        self._passwords = passwords
+        self.port = free_port()
+        self._process = Supervised("PgBouncer", launch=self._launch, ready=self._is_ready, log=folder.logs / "pgbouncer.log", report=report)
+
+    async def start(self) -> None:
+        """Write the configuration for this run's ports and start; the database may still be on its way."""
+        identity.own(self._folder)
+        users = self._folder / "users.txt"
+        self._write(users, "".join(f'"{role}" "{self._passwords[role]}"\n' for role in ROLES))
+        self._write(self._config, _CONFIG.format(name=NAME, upstream=self._upstream, port=self.port, users=users))
+        await self._process.start()
+
+    async def stop(self) -> None:
+        await self._process.stop()
+
+    def status(self) -> dict[str, Any]:
+        return {**self._process.status(), "port": self.port, "pool_mode": "transaction"}
+
+    @property
+    def _config(self) -> Path:
+        return self._folder / "pgbouncer.ini"
+
+    def _write(self, path: Path, text: str) -> None:
+        write_private(path, text)
+        if user := identity.unprivileged():
+            os.chown(path, user.uid, user.gid)
+
+    async def _launch(self) -> Process:
+        command = (self._program, "--quiet", str(self._config))
+        return await children.start(*command, cwd=Path("/"), environment={"PATH": os.defpath}, identity=identity.unprivileged())
+
+    async def _is_ready(self, _: Process) -> bool:
+        return await accepts(self.port)

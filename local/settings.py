@@ -1,0 +1,24 @@
+"""What a developer chooses when starting the emulator."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+DEFAULT_PORT = 3000
+DEFAULT_DATA = ".parley"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """The options of `parley up`."""
+
+    port: int = DEFAULT_PORT
+    data: Path = Path(DEFAULT_DATA)
+    template: Path = Path("template.yaml")
+    models: Path | None = None
+    parameters: Mapping[str, str] = field(default_factory=dict)
+    wants_pgbouncer: bool = True
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"

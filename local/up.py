@@ -1,0 +1,154 @@
+"""`parley up`: the whole stack on this machine, until it is told to stop."""
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import socket
+import time
+from collections.abc import Awaitable
+from pathlib import Path
+
+from local.console import Console
+from local.emulator import Emulator
+from local.folder import DataFolder
+from local.journal import Journal
+from local.keys import keys_for
+from local.runtime.outcome import Failure
+from local.server import listen
+from local.services.all import Services
+from local.settings import Settings
+from local.template.stack import Stack
+
+_MIGRATE = "MigrateFunction"
+
+
+class MigrationFailed(Exception):
+    """The database could not be brought to this version; nothing was served."""
+
+
+async def up(settings: Settings, console: Console) -> None:
+    """Run until SIGINT or SIGTERM. Raises what makes it impossible, with nothing left running."""
+    began = time.monotonic()
+    stop = asyncio.Event()
+    for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        asyncio.get_running_loop().add_signal_handler(signum, stop.set)
+    async with contextlib.AsyncExitStack() as cleanup:
+        listening = cleanup.enter_context(listen(settings.port))
+        folder = DataFolder(settings.data)
+        folder.open()
+        cleanup.callback(folder.close)
+        run = _Run(settings, folder, console, cleanup)
+        if await _unless(stop, run.start(listening)):
+            _welcome(settings, console, time.monotonic() - began)
+            await stop.wait()
+        console.say("\nstopping …", "dim")
+
+
+async def _unless(stop: asyncio.Event, work: Awaitable[None]) -> bool:
+    """Do the work and return True; on a signal, drop it and return False."""
+    working, stopping = asyncio.ensure_future(work), asyncio.ensure_future(stop.wait())
+    await asyncio.wait([working, stopping], return_when=asyncio.FIRST_COMPLETED)
+    stopping.cancel()
+    if not working.done():
+        working.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await working
+        return False
+    working.result()
+    return True
+
+
+class _Run:
+    """One run of the stack; what it starts is undone by `cleanup`."""
+
+    def __init__(self, settings: Settings, folder: DataFolder, console: Console, cleanup: contextlib.AsyncExitStack) -> None:
+        self._settings = settings
+        self._folder = folder
+        self._console = console
+        self._cleanup = cleanup
+        self._journal = Journal(console, folder.logs)
+        cleanup.callback(self._journal.close)
+
+    async def start(self, listening: socket.socket) -> None:
+        """Start services and read the template at the same time, migrate, and serve."""
+        services = Services(
+            self._folder,
+            wants_pgbouncer=self._settings.wants_pgbouncer,
+            report=lambda text: self._console.say(text, "red"),
+            step=self._console.step,
+        )
+        self._cleanup.push_async_callback(services.stop)
+        starting = asyncio.create_task(services.start())
+        try:
+            emulator = await self._emulator(services)
+            await starting
+            await self._migrate(emulator)
+            await emulator.start(listening)
+        finally:
+            starting.cancel()
+            with contextlib.suppress(asyncio.CancelledError, Exception):
+                await starting
+
+    async def _emulator(self, services: Services) -> Emulator:
+        began = time.monotonic()
+        stack = await asyncio.to_thread(self._load, services)
+        detail = f"{len(stack.functions)} functions, {len(stack.api.routes)} routes, {len(stack.schedules)} schedules"
+        self._console.step("template", detail, time.monotonic() - began)
+        emulator = Emulator(stack, journal=self._journal, wiring=self._wiring(services), services=services.status)
+        self._cleanup.push_async_callback(emulator.stop)
+        if _MIGRATE in stack.functions:
+            # It loads its modules while the database starts.
+            emulator.fleet.pools[_MIGRATE].warm()
+        return emulator
+
+    def _load(self, services: Services) -> Stack:
+        offered = {
+            **services.parameters,
+            "JwksUrl": f"{self._settings.url}/.well-known/jwks.json",
+            "ModelsFile": str(self._settings.models.resolve()) if self._settings.models else "",
+            "PasswordMinLength": "12",
+        }
+        # A second of imports, while the services start.
+        from local.template.load import load
+
+        return load(self._settings.template, overrides=self._settings.parameters, offered=offered)
+
+    def _wiring(self, services: Services) -> dict[str, str]:
+        return {
+            **services.wiring,
+            "AWS_ENDPOINT_URL_LAMBDA": f"{self._settings.url}/_local/lambda",
+            # The developer's own AWS profile has no part in this.
+            "AWS_CONFIG_FILE": os.devnull,
+            "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+            "AWS_EC2_METADATA_DISABLED": "true",
+            **keys_for(self._catalogues()),
+        }
+
+    def _catalogues(self) -> list[Path]:
+        shipped = self._settings.template.resolve().parent.glob("layers/*/**/models.toml")
+        return [*([self._settings.models] if self._settings.models else []), *shipped]
+
+    async def _migrate(self, emulator: Emulator) -> None:
+        if _MIGRATE not in emulator.stack.functions:
+            return
+        began = time.monotonic()
+        outcome = await emulator.fleet.submit(_MIGRATE, b"{}").outcome
+        if isinstance(outcome, Failure):
+            raise MigrationFailed(f"{_MIGRATE} failed: {outcome.error_type}: {outcome.message}")
+        payload = getattr(outcome, "payload", b"null")
+        self._console.step("migrations", _summary(payload), time.monotonic() - began)
+
+
+def _summary(payload: bytes) -> str:
+    text = json.dumps(json.loads(payload))
+    return text if len(text) <= 50 else "done"
+
+
+def _welcome(settings: Settings, console: Console, seconds: float) -> None:
+    again = "" if settings.port == 3000 else f" --url {settings.url}"
+    console.say(f"Parley is up at {settings.url}   (ready in {seconds:.1f} s)", "bold")
+    console.say(f"  try:  parley register you@example.com{again}")
+    console.say(f'        parley chat "What is 12.5% of 840?"{again}')
+    console.say(f"  data in {settings.data} · logs in {settings.data}/logs · stop with Ctrl-C")
