@@ -10,7 +10,6 @@ import click
 
 from local.settings import DEFAULT_DATA, DEFAULT_PORT, Settings
 
-
 _port = click.option(
     "--port", envvar="PARLEY_PORT", type=click.IntRange(1, 65535), default=DEFAULT_PORT, show_default=True, help="The stack's local port."
 )

@@ -10,6 +10,9 @@ from local.gateway.exchange import Exchange
 from local.runtime.outcome import Failure, Outcome
 from local.template.stack import Invocation, Schedule
 
+# CloudWatch reads metrics from the log in this form; nobody else does, so the terminal is spared them.
+_METRICS = '{"_aws"'
+
 
 class Journal:
     """Writes to the terminal, and each function's output also to `<folder>/<function>.log`, which starts empty."""
@@ -23,7 +26,8 @@ class Journal:
     def output(self, function: str, text: str) -> None:
         """Take a line of a worker's output; Lambda's runtime puts carriage returns for new lines within one."""
         for line in text.rstrip("\r\n").split("\r"):
-            self._console.say(f"{function.removesuffix('Function').lower()} │ {line}", "dim")
+            if not line.startswith(_METRICS):
+                self._console.say(f"{function.removesuffix('Function').lower()} │ {line}", "dim")
             self.platform(function, line)
 
     def platform(self, function: str, text: str) -> None:

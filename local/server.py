@@ -47,6 +47,8 @@ class Server:
             log_config=None,
             access_log=False,
             server_header=False,
+            # Who asks is the peer, whatever X-Forwarded-For says: nothing stands in front of this server.
+            proxy_headers=False,
             timeout_keep_alive=75,
             timeout_graceful_shutdown=patience_s,
         )

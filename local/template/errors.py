@@ -18,7 +18,7 @@ class TemplateInvalid(Exception):
 
     def __init__(self, path: str, problems: Iterable[Problem]) -> None:
         self.path = path
-        self.problems = list(problems)
+        self.problems = sorted(problems, key=lambda problem: problem.line or 0)
         super().__init__("\n".join(self.lines()))
 
     def lines(self) -> list[str]:

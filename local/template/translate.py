@@ -1,8 +1,9 @@
 """AWS's own translator, from the serverless notation to plain CloudFormation."""
 
+import contextlib
 import copy
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from samtranslator.model.exceptions import InvalidDocumentException
@@ -18,13 +19,25 @@ _CODE = {"AWS::Serverless::Function": "CodeUri", "AWS::Serverless::LayerVersion"
 
 def translate(source: Source, parameters: Mapping[str, str]) -> Fragment:
     """Return the template as CloudFormation would get it; raises `TemplateInvalid` with the translator's reasons."""
-    # The translator takes the partition of its ARNs from here.
-    os.environ["AWS_DEFAULT_REGION"] = REGION
     try:
-        translated: Fragment = transform(_packaged(source.content), dict(parameters), _NoManagedPolicies())
+        with _region():
+            translated: Fragment = transform(_packaged(source.content), dict(parameters), _NoManagedPolicies())
     except InvalidDocumentException as error:
         raise source.invalid(*(_problem(source, cause) for cause in error.causes)) from error
     return translated
+
+
+@contextlib.contextmanager
+def _region() -> Iterator[None]:
+    """Set the region that the translator takes the partition of its ARNs from."""
+    before = os.environ.get("AWS_DEFAULT_REGION")
+    os.environ["AWS_DEFAULT_REGION"] = REGION
+    try:
+        yield
+    finally:
+        del os.environ["AWS_DEFAULT_REGION"]
+        if before is not None:
+            os.environ["AWS_DEFAULT_REGION"] = before
 
 
 def _packaged(content: Fragment) -> Fragment:

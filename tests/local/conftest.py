@@ -1,0 +1,25 @@
+"""The emulator on its own test stack, once for all tests: real HTTP, real workers."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from local.template.load import load
+from local.template.stack import Stack
+from tests.local.running import Running
+
+STACK = Path(__file__).parent / "stack" / "template.yaml"
+
+
+@pytest.fixture(scope="session")
+def stack() -> Stack:
+    """The test stack, translated."""
+    return load(STACK, overrides={})
+
+
+@pytest.fixture(scope="session")
+def running(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """The test stack, served."""
+    with Running.started(stack, logs=tmp_path_factory.mktemp("logs")) as found:
+        yield found

@@ -1,0 +1,42 @@
+"""The gateway's own answers."""
+
+import json
+
+import pytest
+
+from local.gateway.exchange import Exchange
+from local.gateway.refusal import Refusal
+from local.gateway.responses import Responses
+from local.template.stack import GatewayResponse
+
+EXCHANGE = Exchange(method="GET", path="/a", query=[], headers=[("Origin", "http://x")], peer="192.0.2.1", protocol="HTTP/1.1", port=1)
+WORDED = GatewayResponse(
+    418,
+    {"X-Fixed": "'text'", "X-Id": "context.requestId", "X-Echo": "method.request.header.origin"},
+    '{"m":$context.error.messageString,"t":"$context.error.responseType","p":"$context.path","i":"$context.requestId"}',
+)
+
+
+def test_the_templates_words_are_filled_in() -> None:
+    reply = Responses({"THROTTLED": WORDED}, stage="prod").reply(Refusal("THROTTLED", message='say "hi"'), EXCHANGE)
+
+    assert reply.status == 418
+    assert json.loads(reply.body) == {"m": 'say "hi"', "t": "THROTTLED", "p": "/prod/a", "i": EXCHANGE.request_id}
+    assert {("X-Fixed", "text"), ("X-Id", EXCHANGE.request_id), ("X-Echo", "http://x")} <= set(reply.headers)
+
+
+@pytest.mark.parametrize(
+    ("kind", "written", "status", "body"),
+    [
+        ("UNAUTHORIZED", {}, 401, b'{"message":"Unauthorized"}'),
+        ("UNAUTHORIZED", {"DEFAULT_4XX": GatewayResponse(None, {}, "four")}, 401, b"four"),
+        ("UNAUTHORIZED", {"DEFAULT_4XX": GatewayResponse(400, {}, "four")}, 400, b"four"),
+        ("INTEGRATION_TIMEOUT", {"DEFAULT_4XX": GatewayResponse(400, {}, "four")}, 504, b'{"message":"Endpoint request timed out"}'),
+        ("INTEGRATION_FAILURE", {"DEFAULT_5XX": GatewayResponse(None, {}, "five")}, 502, b"five"),
+        ("UNAUTHORIZED", {"DEFAULT_4XX": GatewayResponse(None, {}, "four"), "UNAUTHORIZED": GatewayResponse(None, {}, "one")}, 401, b"one"),
+    ],
+)
+def test_what_the_template_leaves_out_falls_back(kind: str, written: dict[str, GatewayResponse], status: int, body: bytes) -> None:
+    reply = Responses(written, stage="prod").reply(Refusal(kind), EXCHANGE)
+
+    assert (reply.status, reply.body) == (status, body)

@@ -1,0 +1,34 @@
+"""Token buckets."""
+
+from local.gateway.throttle import Throttling
+from local.template.stack import Mock, Route, Throttle
+
+
+def route(path: str, limit: Throttle | None) -> Route:
+    return Route(method="GET", path=path, integration=Mock(200, {}, ""), throttle=limit)
+
+
+def test_a_burst_passes_and_then_only_the_rate() -> None:
+    now = [100.0]
+    throttling, limited = Throttling(lambda: now[0]), route("/a", Throttle(2, 3))
+
+    assert [throttling.allows(limited) for _ in range(4)] == [True, True, True, False]
+    now[0] += 0.5
+    assert [throttling.allows(limited) for _ in range(2)] == [True, False]
+
+
+def test_a_long_rest_refills_no_more_than_the_burst() -> None:
+    now = [100.0]
+    throttling, limited = Throttling(lambda: now[0]), route("/a", Throttle(2, 3))
+    throttling.allows(limited)
+    now[0] += 1000
+
+    assert [throttling.allows(limited) for _ in range(4)] == [True, True, True, False]
+
+
+def test_routes_do_not_share_a_bucket() -> None:
+    throttling = Throttling(lambda: 0.0)
+
+    assert throttling.allows(route("/a", Throttle(1, 1)))
+    assert throttling.allows(route("/b", Throttle(1, 1)))
+    assert all(throttling.allows(route("/c", None)) for _ in range(100))
