@@ -24,18 +24,18 @@ def invoke_function(port: int, function: str, event: str) -> Any:
     """Return the function's answer; raises `FunctionFailed`, or `Refused` with Lambda's message."""
     answer = _call("POST", port, f"/_local/lambda/2015-03-31/functions/{function}/invocations", content=event.encode())
     if answer.status_code != 200:
-        raise Refused(answer.json().get("Message", answer.text))
+        raise Refused(_json(answer, port).get("Message", answer.text))
     if answer.headers.get("content-type") == PRELUDE_TYPE:
         head, _, body = answer.content.partition(DELIMITER)
         return {**json.loads(head), "body": body.decode(errors="replace")}
     if "x-amz-function-error" in answer.headers:
-        raise FunctionFailed(answer.json())
-    return answer.json()
+        raise FunctionFailed(_json(answer, port))
+    return _json(answer, port)
 
 
 def read_status(port: int) -> Any:
     """Return what `GET /_local/status` answers."""
-    return _call("GET", port, "/_local/status").json()
+    return _json(_call("GET", port, "/_local/status"), port)
 
 
 def _call(method: str, port: int, path: str, *, content: bytes | None = None) -> httpx2.Response:
@@ -45,3 +45,10 @@ def _call(method: str, port: int, path: str, *, content: bytes | None = None) ->
         raise Refused(f"nothing runs on port {port}; start the stack with `parley up` (or name its port with --port)") from error
     except httpx2.HTTPError as error:
         raise Refused(f"the stack on port {port} did not answer: {error}") from error
+
+
+def _json(answer: httpx2.Response, port: int) -> Any:
+    try:
+        return answer.json()
+    except ValueError as error:
+        raise Refused(f"what listens on port {port} is not Parley; name the stack's port with --port") from error
