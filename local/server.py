@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import errno
 import logging
 import socket
 from collections.abc import Iterator
@@ -13,10 +14,11 @@ HOST = "127.0.0.1"
 
 
 class PortTaken(Exception):
-    """Something else listens on the port."""
+    """The port cannot be had: something else listens there, or this user may not."""
 
-    def __init__(self, port: int) -> None:
-        super().__init__(f"port {port} is taken; stop what listens there or choose another with --port")
+    def __init__(self, port: int, error: OSError) -> None:
+        reason = "is taken; stop what listens there" if error.errno == errno.EADDRINUSE else f"cannot be used ({error.strerror})"
+        super().__init__(f"port {port} {reason} or choose another with --port")
 
 
 def listen(port: int) -> socket.socket:
@@ -29,7 +31,7 @@ def listen(port: int) -> socket.socket:
         found.listen(1024)
     except OSError as error:
         found.close()
-        raise PortTaken(port) from error
+        raise PortTaken(port, error) from error
     return found
 
 

@@ -47,7 +47,7 @@ class RuntimeApi:
 
     def __init__(self, host: Host) -> None:
         self._host = host
-        self._channels: set[Channel] = set()
+        self._connections: set[asyncio.Task[None]] = set()
         self._server: asyncio.Server | None = None
 
     async def open(self) -> str:
@@ -59,19 +59,20 @@ class RuntimeApi:
     def close(self) -> None:
         if self._server:
             self._server.close()
-        for channel in self._channels:
-            channel.close()
+        for connection in self._connections:
+            connection.cancel()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         channel = Channel(reader, writer)
-        self._channels.add(channel)
+        if task := asyncio.current_task():
+            self._connections.add(task)
+            task.add_done_callback(self._connections.discard)
         try:
             # A worker may be killed at any point; what that means its process's end tells.
             with contextlib.suppress(ConnectionError, h11.RemoteProtocolError, h11.LocalProtocolError):
                 while request := await channel.request():
                     await self._dispatch(request, channel)
         finally:
-            self._channels.discard(channel)
             channel.close()
 
     async def _dispatch(self, request: Request, channel: Channel) -> None:

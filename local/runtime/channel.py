@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import h11
 
 _READ_BYTES = 65_536
+# A reported error brings its whole traceback along in a header, of at most 1 MB.
+_HEAD_BYTES = 2 * 1024 * 1024
 
 
 class TooLarge(Exception):
@@ -26,7 +28,7 @@ class Channel:
     """One connection of a worker's runtime client."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._http = h11.Connection(h11.SERVER)
+        self._http = h11.Connection(h11.SERVER, max_incomplete_event_size=_HEAD_BYTES)
         self._reader = reader
         self._writer = writer
         self.trailers: dict[str, str] = {}

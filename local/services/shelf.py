@@ -1,13 +1,14 @@
 """What moto forgets on exit, kept on disk."""
 
-from typing import Protocol
+from collections.abc import Mapping
+from typing import Any, Protocol
 
 
 class Shelf(Protocol):
     """Keeps one AWS service's state; each service has its own."""
 
-    def changes(self, target: str) -> bool:
-        """Return whether the call that this `X-Amz-Target` names changes what is kept."""
+    def changes(self, environ: Mapping[str, Any]) -> bool:
+        """Return whether the request of this WSGI environment changes what is kept."""
         ...
 
     def save(self) -> None:

@@ -1,6 +1,7 @@
 """Keeping SSM's parameters: every version, with its tags."""
 
 import json
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -19,8 +20,8 @@ class SsmShelf:
     def __init__(self, path: Path) -> None:
         self._path = path
 
-    def changes(self, target: str) -> bool:
-        service, _, call = target.partition(".")
+    def changes(self, environ: Mapping[str, Any]) -> bool:
+        service, _, call = environ.get("HTTP_X_AMZ_TARGET", "").partition(".")
         return service == "AmazonSSM" and not call.startswith(_READS)
 
     def save(self) -> None:

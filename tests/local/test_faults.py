@@ -11,6 +11,7 @@ from tests.local.running import Running, eventually
     ("kind", "reason"),
     [
         ("exception", "ValueError: the handler raised"),
+        ("deep", "RecursionError: maximum recursion depth exceeded"),
         ("exit", "Runtime.ExitError: Runtime exited with error: exit status 3"),
         ("hang", "Sandbox.Timedout: Task timed out after 2.00 seconds"),
         ("big", "Function.ResponseSizeTooLarge"),

@@ -112,6 +112,16 @@ def test_a_module_that_is_mended_works_at_the_next_invocation(tmp_path: Path) ->
     with_pool(Function(name="Mended", handler="mended.handler", root=tmp_path, folder=tmp_path), run)
 
 
+def test_a_worker_that_cannot_even_start_fails_its_invocation(tmp_path: Path) -> None:
+    async def run(pool: Pool) -> None:
+        outcome = await pool.submit(b"{}").outcome
+
+        assert isinstance(outcome, Failure)
+        assert "the worker cannot be started" in outcome.message
+
+    with_pool(Function(name="Gone", handler="gone.handler", root=tmp_path / "gone", folder=tmp_path), run)
+
+
 def test_stopping_leaves_no_process_not_even_a_grandchild(tmp_path: Path) -> None:
     program = "import subprocess, sys\ndef handler(event, context):\n    return subprocess.Popen(['sleep', '60']).pid\n"
     (tmp_path / "parent.py").write_text(program)

@@ -252,15 +252,25 @@ def test_ctrl_c_leaves_no_process_behind(tmp_path: Path) -> None:
 
 
 def test_what_was_kept_survives_the_kill_of_everything(tmp_path: Path) -> None:
-    with started(tmp_path / "data") as up:
+    with started(tmp_path / "my data") as up:
         with up.connect("parley_owner") as connection:
             connection.execute("CREATE TABLE kept AS SELECT 42 AS answer")
         services = up.get("/_local/status")["services"]
         os.kill(services["postgres"]["pid"], signal.SIGKILL)
         up.kill()
 
-    with started(tmp_path / "data") as again, again.connect("parley_owner") as connection:
+    with started(tmp_path / "my data") as again, again.connect("parley_owner") as connection:
         assert connection.execute("SELECT answer FROM kept").fetchone() == (42,)
+
+
+def test_a_first_start_that_was_killed_is_no_hindrance(tmp_path: Path) -> None:
+    half_made = tmp_path / "data" / "postgres.new"
+    half_made.mkdir(parents=True)
+    (half_made / "PG_VERSION").write_text("18")
+
+    with started(tmp_path / "data", "--no-pgbouncer") as up:
+        assert up.get("/_local/status")["services"]["pgbouncer"] is None
+        assert not half_made.exists()
 
 
 def test_a_killed_emulator_takes_its_children_along(tmp_path: Path) -> None:

@@ -8,6 +8,8 @@ def handler(event, context):
     kind = event.get("pathParameters", event)["kind"]
     if kind == "exception":
         raise ValueError("the handler raised")
+    if kind == "deep":
+        return handler(event, context)
     if kind == "exit":
         os._exit(3)
     if kind == "hang":

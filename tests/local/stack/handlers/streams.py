@@ -73,7 +73,12 @@ _post = LambdaRuntimeClient.post_invocation_result
 def _post_result(self, invoke_id, result_data, content_type="application/json", invocation_id=None):
     if not isinstance(result_data, Chunks):
         return _post(self, invoke_id, result_data, content_type, invocation_id)
-    connection = http.client.HTTPConnection(self.lambda_runtime_address)
+    _stream(self.lambda_runtime_address, invoke_id, result_data, content_type)
+    return None
+
+
+def _stream(address, invoke_id, result_data, content_type):
+    connection = http.client.HTTPConnection(address)
     connection.putrequest("POST", f"/2018-06-01/runtime/invocation/{invoke_id}/response")
     connection.putheader("Content-Type", content_type)
     connection.putheader("Lambda-Runtime-Function-Response-Mode", "streaming")
