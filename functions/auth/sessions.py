@@ -35,7 +35,7 @@ def start_session(connection: Connection, user: users.User, ring: KeyRing) -> Si
     now, session_id, token = utc_now(), new_id(), RefreshToken.new(user.id)
     sessions.start(connection, user_id=user.id, session_id=session_id, expires_at=now + ABSOLUTE_LIFETIME)
     sessions.add_token(connection, token.hash, user_id=user.id, session_id=session_id)
-    return _signed_in(user, sessions.Session(session_id, now, now + ABSOLUTE_LIFETIME, is_live=True), token, ring)
+    return _signed_in(user, sessions.Session(session_id, now, now + ABSOLUTE_LIFETIME, ended_at=None), token, ring)
 
 
 def refresh(engine: Engine, ring: KeyRing, text: str) -> SignedIn:
@@ -59,7 +59,7 @@ def _rotate(connection: Connection, token: RefreshToken, ring: KeyRing) -> Signe
     # Read again under the lock: another process may have used it meanwhile.
     found = sessions.find_token(connection, token.hash, user_id=token.user_id) if session else None
     now = utc_now()
-    if found is None or session is None or not session.is_live or session.last_used_at + IDLE_LIFETIME <= now:
+    if found is None or session is None or _is_over(session, now=now):
         return "refused"
     child = token.child(ring.refresh_secret)
     if found.used_at is None:
@@ -70,6 +70,10 @@ def _rotate(connection: Connection, token: RefreshToken, ring: KeyRing) -> Signe
         sessions.end(connection, session.id, user_id=token.user_id)
         return "refused"
     return _signed_in(users.get(connection, token.user_id), session, child, ring)
+
+
+def _is_over(session: sessions.Session, *, now: datetime) -> bool:
+    return session.ended_at is not None or session.expires_at <= now or session.last_used_at + IDLE_LIFETIME <= now
 
 
 def _is_in_grace(connection: Connection, found: sessions.RefreshToken, child: RefreshToken, *, now: datetime) -> bool:

@@ -13,3 +13,9 @@ class Question:
     model: str | None = None
     max_output_tokens: int | None = None
     temperature: float | None = None
+
+
+def title_of(text: str, *, limit: int = 60) -> str | None:
+    """Return a title for a conversation that begins with `text`: its beginning on one line; None if it is blank."""
+    line = " ".join(text.split())
+    return (line if len(line) <= limit else line[: limit - 1].rstrip() + "…") or None

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Engine
 
 from functions.chat.context import assemble
 from functions.chat.events import TextDelta, Timings, TurnCompleted, TurnEvent, TurnFailed, TurnInterrupted, TurnStarted, UsageSum
-from functions.chat.question import Question
+from functions.chat.question import Question, title_of
 from parley.auth.principal import Principal
 from parley.db import conversations, messages, turns, users
 from parley.db.scope import principal_scope, user_scope
@@ -104,7 +104,7 @@ def _begin(desk: Desk, principal: Principal, question: Question) -> _Turn:
 
 def _open_conversation(connection: Connection, user_id: UUID, question: Question) -> conversations.Conversation:
     if question.conversation_id is None:
-        return conversations.add(connection, new_id(), user_id=user_id)
+        return conversations.add(connection, new_id(), user_id=user_id, title=title_of(question.text))
     return conversations.get(connection, question.conversation_id, user_id=user_id)
 
 
@@ -130,7 +130,7 @@ def _ask(desk: Desk, turn: _Turn) -> Iterator[TextDelta]:
 def _end(engine: Engine, turn: _Turn, failure: ParleyError | None) -> TurnEvent:
     """Store how the turn went and return its terminal event: the delivered text is kept, whole or not."""
     if failure:
-        logger.warning("the model failed", turn_id=str(turn.id), code=failure.code, reason=str(failure))
+        logger.warning("the model failed", turn_id=str(turn.id), problem=failure.code, reason=str(failure))
     if failure and not turn.pieces:
         with user_scope(engine, turn.user_id) as connection:
             turns.finish(connection, turn.id, user_id=turn.user_id, status="failed", error_code=failure.code)

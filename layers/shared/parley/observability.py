@@ -46,4 +46,4 @@ def make_logger() -> Logger:
 
 
 logger = make_logger()
-metrics = Metrics()
+metrics = Metrics(namespace="Parley")

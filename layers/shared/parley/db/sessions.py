@@ -4,19 +4,19 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import Connection, and_, func, insert, select, update
+from sqlalchemy import Connection, func, insert, select, update
 
 from parley.db.tables import refresh_tokens, sessions
 
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """A login and how long it lasts. `is_live` says whether it had neither ended nor expired when it was read."""
+    """A login and how long it lasts: until `expires_at` at most, or until it was ended."""
 
     id: UUID
     last_used_at: datetime
     expires_at: datetime
-    is_live: bool
+    ended_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +35,7 @@ def start(connection: Connection, *, user_id: UUID, session_id: UUID, expires_at
 
 def lock(connection: Connection, session_id: UUID, *, user_id: UUID) -> Session | None:
     """Return the session, held until the transaction ends, so that refreshing and ending it cannot cross."""
-    is_live = and_(sessions.c.ended_at.is_(None), sessions.c.expires_at > func.now()).label("is_live")
-    columns = (sessions.c.id, sessions.c.last_used_at, sessions.c.expires_at, is_live)
+    columns = (sessions.c.id, sessions.c.last_used_at, sessions.c.expires_at, sessions.c.ended_at)
     statement = select(*columns).where(sessions.c.user_id == user_id, sessions.c.id == session_id).with_for_update()
     row = connection.execute(statement).one_or_none()
     return Session(**row._mapping) if row else None

@@ -51,9 +51,9 @@ async def answer_problem(request: Request, error: Exception) -> JSONResponse:
         logger.exception("unexpected error", exc_info=error)
         known = ParleyError(repr(error))
     elif known.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        logger.error("request failed", code=known.code, reason=str(known), cause=repr(error.__cause__))
+        logger.error("request failed", problem=known.code, reason=str(known), cause=repr(error.__cause__))
     else:
-        logger.info("request refused", code=known.code, reason=str(known))
+        logger.info("request refused", problem=known.code, reason=str(known))
     return problem_response(known, request_id=request_id)
 
 

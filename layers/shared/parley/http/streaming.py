@@ -21,6 +21,7 @@ from mangum.handlers import APIGateway
 from starlette.types import ASGIApp, Message
 
 from parley.http.buffered import TEXT_TYPES, buffered_handler
+from parley.http.worker_loop import worker_loop
 from parley.observability import logger
 
 CONTENT_TYPE = "application/vnd.awslambda.http-integration-response"
@@ -38,10 +39,9 @@ def streaming_handler(app: ASGIApp) -> Callable[[dict[str, Any], Any], Any]:
     if os.environ.get("AWS_SAM_LOCAL"):
         return buffered_handler(app)
     let_runtime_stream()
-    loop = asyncio.new_event_loop()
 
     def handler(event: dict[str, Any], context: Any) -> Generator[bytes]:
-        return _stream(app, event, context, loop)
+        return _stream(app, event, context, worker_loop())
 
     return handler
 

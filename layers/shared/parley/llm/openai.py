@@ -62,15 +62,22 @@ class OpenAIProvider:
     def _events(self, chunks: openai.Stream[ChatCompletionChunk]) -> Iterator[Event]:
         reason, usage = None, Usage()
         for chunk in chunks:
-            if chunk.usage:
-                usage = _usage(chunk.usage)
-            for choice in (chunk.choices or [])[:1]:
-                if choice.delta and choice.delta.content:
-                    yield TextDelta(choice.delta.content)
-                reason = choice.finish_reason or reason
+            text, chunk_reason, chunk_usage = self._read(chunk)
+            if text:
+                yield TextDelta(text)
+            reason, usage = chunk_reason or reason, chunk_usage or usage
         if reason is None:
             raise ProviderFailed(self._name, "the stream ended without a finish reason")
         yield Finished(_REASONS.get(reason, "stop"), usage)
+
+    def _read(self, chunk: ChatCompletionChunk) -> tuple[str | None, str | None, Usage | None]:
+        """Return a chunk's text, finish reason and usage; the SDK does not check that the vendor kept to its own types."""
+        try:
+            usage = _usage(chunk.usage) if chunk.usage else None
+            choice = chunk.choices[0] if chunk.choices else None
+            return (choice.delta.content, choice.finish_reason, usage) if choice else (None, None, usage)
+        except (AttributeError, TypeError, LookupError) as exc:
+            raise ProviderFailed(self._name, f"unreadable chunk: {exc}") from exc
 
     def _refusal(self, error: openai.APIStatusError) -> ProviderFailed:
         if error.status_code in _BUSY:

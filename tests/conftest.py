@@ -1,0 +1,133 @@
+"""What many tests stand on: a real PostgreSQL with the newest schema, AWS by moto, and the functions as Lambda runs them."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import pytest
+from moto import mock_aws
+from sqlalchemy import Engine
+
+from parley.db.engine import Role, make_engine
+from parley.settings import DatabaseSettings
+from tests.driving import Function, Person
+from tests.fakes.postgres import RunningPostgres, running_postgres
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture(scope="session", autouse=True)
+def aws() -> Iterator[None]:
+    """Every AWS call of this process goes to moto."""
+    os.environ |= {"AWS_DEFAULT_REGION": "eu-west-1", "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
+    with mock_aws():
+        yield
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[RunningPostgres]:
+    """An embedded PostgreSQL of this test run's own, with the roles and an empty database."""
+    # Not under pytest's own folder: that is private to root, and PostgreSQL runs as somebody else then.
+    with TemporaryDirectory(prefix="parley-test-") as folder, running_postgres(Path(folder)) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def environment(postgres: RunningPostgres, aws: None) -> dict[str, str]:
+    """The variables that `template.yaml` gives the functions, for this run's database."""
+    variables = {
+        "PARLEY_DATABASE_HOST": "127.0.0.1",
+        "PARLEY_DATABASE_PORT": str(postgres.port),
+        "PARLEY_DATABASE_NAME": "parley",
+        "PARLEY_DATABASE_AUTH": "libpq",
+        "PARLEY_DATABASE_TLS": "disable",
+        "PARLEY_KEYS_PATH": "/parley/test/keys",
+        "PARLEY_ALLOWED_ORIGIN": "*",
+        "PARLEY_PASSWORD_MIN_LENGTH": "12",
+        "PARLEY_MODELS_FILE": str(ROOT / "tests" / "models.toml"),
+        "PARLEY_JWKS_URL": "http://127.0.0.1:9/keys",
+        "POWERTOOLS_SERVICE_NAME": "test",
+        "PGPASSFILE": str(postgres.passfile),
+    }
+    os.environ |= variables
+    return variables
+
+
+@pytest.fixture(scope="session")
+def database(environment: dict[str, str]) -> DatabaseSettings:
+    """Settings of the migrated database."""
+    from functions.migrate.app import engine, handler
+
+    handler({}, Function.CONTEXT)
+    engine.dispose()
+    return DatabaseSettings()  # type: ignore[call-arg]
+
+
+@pytest.fixture(scope="session")
+def engines(database: DatabaseSettings) -> Iterator[dict[Role, Engine]]:
+    """One engine for each role."""
+    made: dict[Role, Engine] = {role: make_engine(database, role=role) for role in ("app", "background", "owner")}
+    yield made
+    for engine in made.values():
+        engine.dispose()
+
+
+@pytest.fixture(scope="session")
+def engine(engines: dict[Role, Engine]) -> Engine:
+    """The app role's engine."""
+    return engines["app"]
+
+
+def running(module: Any) -> Iterator[Function]:
+    """Give a function's handler, and close its connections in the end."""
+    yield Function(module.handler)
+    state = module.app._app.state._state
+    engines = [state.get("engine"), state.get("background_engine"), getattr(state.get("desk"), "engine", None)]
+    for engine in filter(None, engines):
+        engine.dispose()
+
+
+@pytest.fixture(scope="session")
+def auth(database: DatabaseSettings) -> Iterator[Function]:
+    """The auth function."""
+    from functions.auth import app
+
+    yield from running(app)
+
+
+@pytest.fixture(scope="session")
+def conversation(database: DatabaseSettings) -> Iterator[Function]:
+    """The conversation function."""
+    from functions.conversation import app
+
+    yield from running(app)
+
+
+@pytest.fixture(scope="session")
+def chat(database: DatabaseSettings) -> Iterator[Function]:
+    """The chat function."""
+    from functions.chat import app
+
+    yield from running(app)
+
+
+@pytest.fixture(scope="session")
+def health(database: DatabaseSettings) -> Iterator[Function]:
+    """The health function."""
+    from functions.health import app
+
+    yield from running(app)
+
+
+@pytest.fixture
+def alice(auth: Function) -> Person:
+    """A user who has just registered."""
+    return Person.registered(auth)
+
+
+@pytest.fixture
+def bob(auth: Function) -> Person:
+    """Another one."""
+    return Person.registered(auth)

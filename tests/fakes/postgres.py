@@ -1,0 +1,73 @@
+"""The embedded PostgreSQL that `parley up` runs, for tests that need no more than a database."""
+
+import asyncio
+import secrets
+import threading
+from collections.abc import Coroutine, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import psycopg
+
+from local.folder import DataFolder
+from local.services import database
+from local.services.postgres import SUPERUSER, Postgres
+
+
+class RunningPostgres:
+    """A server with Parley's roles and an empty database, and the superuser's ways to disturb it."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = DataFolder(folder)
+        self._passwords = {role: secrets.token_hex(8) for role in (SUPERUSER, *database.ROLES)}
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+        self._server = Postgres(self._folder, password=self._passwords[SUPERUSER], report=print)
+        self.passfile = folder / "pgpass"
+
+    @property
+    def port(self) -> int:
+        return self._server.port
+
+    def start(self) -> None:
+        self._folder.logs.mkdir()
+        self._thread.start()
+        self._run(self._server.start())
+        database.bootstrap(self.port, self._passwords)
+        self.passfile.write_text(database.pgpass([self.port], self._passwords))
+        self.passfile.chmod(0o600)
+
+    def stop(self) -> None:
+        self._run(self._server.stop())
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+    def execute(self, statement: str, *, dbname: str = database.NAME) -> list[tuple[Any, ...]]:
+        """Run SQL as the superuser, outside of every policy."""
+        address = {"host": "127.0.0.1", "port": self.port, "user": SUPERUSER, "password": self._passwords[SUPERUSER]}
+        with psycopg.connect(**address, dbname=dbname, autocommit=True) as connection:
+            found = connection.execute(statement)  # type: ignore[arg-type]
+            return found.fetchall() if found.description else []
+
+    def terminate_backend(self, pid: int) -> None:
+        self.execute(f"SELECT pg_terminate_backend({pid}, 5000)")
+
+    def create_database(self, name: str) -> str:
+        self.execute(f"CREATE DATABASE {name} OWNER {database.OWNER}")
+        return name
+
+    def _run(self, work: Coroutine[Any, Any, None]) -> None:
+        asyncio.run_coroutine_threadsafe(work, self._loop).result(60)
+
+
+@contextmanager
+def running_postgres(folder: Path) -> Iterator[RunningPostgres]:
+    """Run a server until the block ends."""
+    server = RunningPostgres(folder)
+    server.start()
+    try:
+        yield server
+    finally:
+        server.stop()

@@ -1,0 +1,107 @@
+"""A fake model vendor on loopback: speaks OpenAI's Chat Completions, answers what a test scripts, remembers what it was asked."""
+
+import json
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+type Script = Callable[[BaseHTTPRequestHandler], None]
+
+
+@dataclass
+class Vendor:
+    """A running fake. `script` answers the next requests; `requests` are (headers, body) in order."""
+
+    url: str
+    script: Script
+    requests: list[tuple[dict[str, str], dict[str, Any]]] = field(default_factory=list)
+
+
+def chunk(text: str | None = None, *, finish: str | None = None, usage: dict[str, Any] | None = None) -> bytes:
+    """One event of a streamed completion."""
+    choices = [] if usage else [{"index": 0, "delta": {"content": text} if text is not None else {}, "finish_reason": finish}]
+    body = {"id": "c1", "object": "chat.completion.chunk", "created": 1, "model": "vendor-model", "choices": choices, "usage": usage}
+    return b"data: " + json.dumps(body).encode() + b"\n\n"
+
+
+USAGE = {"prompt_tokens": 12, "completion_tokens": 3, "total_tokens": 15, "prompt_tokens_details": {"cached_tokens": 4}}
+
+
+def streams(
+    *texts: str, finish: str | None = "stop", before: Callable[[int], None] | None = None, end: bytes = b"data: [DONE]\n\n"
+) -> Script:
+    """Stream the texts, each after `before(index)`; `finish=None` breaks off without an end."""
+
+    def answer(handler: BaseHTTPRequestHandler) -> None:
+        handler.send_response(200)
+        handler.send_header("Content-Type", "text/event-stream")
+        handler.end_headers()
+        for index, text in enumerate(texts):
+            if before:
+                before(index)
+            handler.wfile.write(chunk(text))
+            handler.wfile.flush()
+        if finish:
+            handler.wfile.write(chunk(finish=finish) + chunk(usage=USAGE) + end)
+
+    return answer
+
+
+def refuses(status: int, *, message: str = "no", headers: dict[str, str] | None = None) -> Script:
+    """Answer with an error body."""
+
+    def answer(handler: BaseHTTPRequestHandler) -> None:
+        body = json.dumps({"error": {"message": message, "type": "error"}}).encode()
+        handler.send_response(status)
+        for name, value in ({"Content-Length": str(len(body)), "Content-Type": "application/json"} | (headers or {})).items():
+            handler.send_header(name, value)
+        handler.end_headers()
+        handler.wfile.write(body)
+
+    return answer
+
+
+def says(raw: bytes) -> Script:
+    """Answer 200 with these bytes as an event stream."""
+
+    def answer(handler: BaseHTTPRequestHandler) -> None:
+        handler.send_response(200)
+        handler.send_header("Content-Type", "text/event-stream")
+        handler.end_headers()
+        handler.wfile.write(raw)
+
+    return answer
+
+
+@contextmanager
+def running_vendor(script: Script | None = None) -> Iterator[Vendor]:
+    """Run a fake vendor until the block ends."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            vendor.requests.append(({name.lower(): value for name, value in self.headers.items()}, body))
+            vendor.script(self)
+
+        def log_message(self, format: str, *args: Any) -> None:
+            """Stay quiet."""
+
+    class Server(ThreadingHTTPServer):
+        daemon_threads = True
+
+        def handle_error(self, request: Any, client_address: Any) -> None:
+            """A client that hangs up is part of many tests."""
+
+    server = Server(("127.0.0.1", 0), Handler)
+    vendor = Vendor(f"http://127.0.0.1:{server.server_port}/v1", script or streams("Hel", "lo"))
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+    thread.start()
+    try:
+        yield vendor
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()

@@ -1,0 +1,153 @@
+import secrets
+
+import pytest
+
+from parley.db import users
+from parley.db.scope import user_scope
+from tests.driving import PASSWORD, Person
+
+
+def address():
+    return f"{secrets.token_hex(6)}@example.com"
+
+
+def test_registering_answers_with_the_account_and_tokens(auth):
+    email = address()
+    answer = auth.post("/auth/register", {"email": email, "password": PASSWORD, "display_name": "Ada"})
+
+    assert answer.status == 201
+    assert answer.json["user"] | {"id": "", "created_at": ""} == {
+        "id": "",
+        "email": email,
+        "display_name": "Ada",
+        "role": "user",
+        "memory_enabled": True,
+        "default_model": None,
+        "created_at": "",
+    }
+    assert (answer.json["token_type"], answer.json["expires_in"]) == ("Bearer", 600)
+
+
+def test_times_are_rfc_3339_in_utc(auth, alice):
+    assert auth.get("/auth/me", as_=alice).json["created_at"].endswith("Z")
+
+
+def test_an_address_has_one_account_however_it_is_written(auth, alice):
+    answer = auth.post("/auth/register", {"email": f"  {alice.email.upper()} ", "password": PASSWORD})
+
+    assert (answer.status, answer.json["code"]) == (409, "email_taken")
+
+
+def test_a_refused_registration_leaves_the_account_as_it_was(auth, alice):
+    auth.post("/auth/register", {"email": alice.email, "password": "another long enough phrase"})
+
+    assert auth.post("/auth/login", {"email": alice.email, "password": PASSWORD}).status == 200
+
+
+@pytest.mark.parametrize("password", ["short", "aaaaaaaaaaaaaaaaaaaa", "abababababababababab"])
+def test_a_weak_password_is_refused_with_the_reason(auth, password):
+    answer = auth.post("/auth/register", {"email": address(), "password": password})
+
+    assert (answer.status, answer.json["code"]) == (422, "weak_password")
+    assert "password" in answer.json["detail"]
+
+
+@pytest.mark.parametrize(
+    "email", ["", "ada", "ada@", "@example.com", "a b@example.com", "ada@example", "ada@example.com\u0000", "a" * 250 + "@e.com"]
+)
+def test_what_can_be_no_address_is_refused(auth, email):
+    assert auth.post("/auth/register", {"email": email, "password": PASSWORD}).status == 422
+
+
+@pytest.mark.parametrize("password", ["pässwörter sind länger", "密码密码一二三四五六七八九十", "   spaces are fine   ", "x1y2" * 64])
+def test_any_unicode_password_works_whole(auth, password):
+    email = address()
+    assert auth.post("/auth/register", {"email": email, "password": password}).status == 201
+
+    assert auth.post("/auth/login", {"email": email, "password": password}).status == 200
+    assert auth.post("/auth/login", {"email": email, "password": password[:-1] + "!"}).status == 401
+
+
+def test_composed_and_decomposed_letters_are_the_same_password(auth):
+    email = address()
+    auth.post("/auth/register", {"email": email, "password": "caf\u00e9 au lait please"})
+
+    assert auth.post("/auth/login", {"email": email, "password": "cafe\u0301 au lait please"}).status == 200
+
+
+def test_a_wrong_password_and_an_unknown_address_look_alike(auth, alice):
+    wrong = auth.post("/auth/login", {"email": alice.email, "password": "not the pass phrase"})
+    unknown = auth.post("/auth/login", {"email": address(), "password": PASSWORD})
+
+    assert (wrong.status, wrong.json | {"request_id": ""}) == (unknown.status, unknown.json | {"request_id": ""})
+    assert wrong.json["code"] == "invalid_credentials"
+
+
+def test_an_unknown_address_costs_a_hash_too(auth, monkeypatch):
+    from functions.auth.app import app
+
+    verified = []
+    monkeypatch.setattr(
+        app._app.state.passwords, "_hasher", type("Spy", (), {"verify": lambda _, *given: verified.append(given) or True})()
+    )
+    answer = auth.post("/auth/login", {"email": address(), "password": PASSWORD})
+
+    assert (answer.status, len(verified)) == (401, 1)
+    assert verified[0][0].startswith("$argon2id$")
+
+
+def test_the_password_is_kept_as_argon2id_at_owasps_strength(engine, auth, alice):
+    with user_scope(engine, alice.id) as connection:
+        stored = users.find_credential(connection, alice.email).password_hash
+
+    assert stored.startswith("$argon2id$v=19$m=19456,t=2,p=1$")
+
+
+def test_a_hash_of_older_parameters_is_renewed_at_login(engine, auth, alice):
+    from argon2 import PasswordHasher
+
+    with user_scope(engine, alice.id) as connection:
+        users.set_password_hash(connection, alice.id, PasswordHasher(time_cost=1, memory_cost=8192).hash(PASSWORD))
+    auth.post("/auth/login", {"email": alice.email, "password": PASSWORD})
+
+    with user_scope(engine, alice.id) as connection:
+        assert "m=19456" in users.find_credential(connection, alice.email).password_hash
+
+
+def test_a_profile_changes_where_it_is_asked_to(auth, alice):
+    auth.patch("/auth/me", {"display_name": "Ada"}, as_=alice)
+    answer = auth.patch("/auth/me", {"memory_enabled": False}, as_=alice)
+
+    assert (answer.json["display_name"], answer.json["memory_enabled"]) == ("Ada", False)
+
+
+@pytest.mark.parametrize("body", [{"role": "admin"}, {"id": "x"}, {"email": "x@example.com"}, {"memory_enabled": None}])
+def test_a_profile_change_cannot_reach_further(auth, alice, body):
+    assert auth.patch("/auth/me", body, as_=alice).status == 422
+
+
+@pytest.mark.parametrize(("method", "path"), [("GET", "/auth/me"), ("PATCH", "/auth/me"), ("POST", "/auth/logout")])
+def test_without_an_authorizers_word_there_is_nobody(auth, method, path):
+    assert auth.call(method, path, {}, headers={"X-User-Id": "someone"}).status == 401
+
+
+def test_a_token_that_expired_since_the_gateway_cached_it_is_refused(auth, alice):
+    late = Person(alice.email, alice.tokens, alice.claims | {"exp": 1_700_000_000})
+
+    assert auth.get("/auth/me", as_=late).status == 401
+
+
+def test_a_token_without_the_scope_is_refused(auth, alice):
+    narrow = Person(alice.email, alice.tokens, alice.claims | {"scope": "chat"})
+
+    assert (auth.get("/auth/me", as_=narrow).status, auth.get("/auth/me", as_=narrow).json["code"]) == (403, "forbidden")
+
+
+def test_the_published_keys_verify_the_tokens(auth, alice):
+    import jwt
+
+    from parley.auth.access_tokens import verify_token
+
+    keys = {key["kid"]: jwt.PyJWK(key) for key in auth.get("/.well-known/jwks.json").json["keys"]}
+
+    assert verify_token(alice.tokens["access_token"], keys=keys)["sub"] == str(alice.id)

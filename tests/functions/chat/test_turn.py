@@ -1,0 +1,189 @@
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from uuid import uuid4
+
+import pytest
+
+from functions.chat import turn
+from functions.chat.events import TextDelta, TurnCompleted, TurnFailed, TurnInterrupted, TurnStarted
+from functions.chat.question import Question
+from parley.db import conversations, messages
+from parley.db.scope import principal_scope
+from parley.errors import InvalidInput, NotFound
+from parley.ids import new_id
+from parley.llm import types as llm
+from parley.llm.models import Catalogue
+from parley.llm.provider import ProviderBusy, ProviderFailed
+from tests.conftest import ROOT
+
+
+@dataclass
+class ScriptedProvider:
+    """Plays its script: events to yield, errors to raise. Remembers what it was asked."""
+
+    script: list[object]
+    requests: list[llm.Request] = field(default_factory=list)
+
+    def stream(self, model_name: str, request: llm.Request) -> Iterator[llm.Event]:
+        self.requests.append(request)
+        for step in self.script:
+            if isinstance(step, Exception):
+                raise step
+            yield step
+
+
+HELLO = [llm.TextDelta("Hel"), llm.TextDelta("lo"), llm.Finished("stop", llm.Usage(1000, 100, 400))]
+
+
+@pytest.fixture
+def desk(engine):
+    return lambda *script: turn.Desk(engine, Catalogue.load(ROOT / "tests" / "models.toml"), lambda model: provider(script))
+
+
+def provider(script):
+    return ScriptedProvider(list(script))
+
+
+def make_desk(engine, scripted):
+    return turn.Desk(engine, Catalogue.load(ROOT / "tests" / "models.toml"), lambda model: scripted)
+
+
+def take(desk, person, text="hello", **options):
+    return list(turn.take(desk, person.principal, Question(text, **options)))
+
+
+def stored(engine, person, conversation_id):
+    with principal_scope(engine, person.principal) as connection:
+        return messages.newest(connection, conversation_id, user_id=person.id, limit=100)
+
+
+def test_a_turn_streams_its_answer_between_start_and_end(desk, alice):
+    events = take(desk(*HELLO), alice)
+
+    assert [type(event) for event in events] == [TurnStarted, TextDelta, TextDelta, TurnCompleted]
+    assert events[1:3] == [TextDelta("Hel"), TextDelta("lo")]
+
+
+def test_question_and_answer_are_stored_in_order(engine, desk, alice):
+    started, *_, completed = take(desk(*HELLO), alice)
+    question, answer = stored(engine, alice, started.conversation_id)
+
+    assert [(m.seq, m.role, m.text) for m in (question, answer)] == [(1, "user", "hello"), (2, "assistant", "Hello")]
+    assert (question.id, answer.id) == (started.user_message_id, completed.message_id)
+
+
+def test_the_question_is_stored_before_the_model_is_asked(engine, alice):
+    seen = []
+
+    class Curious:
+        def stream(self, model_name, request):
+            seen.extend(m.text for m in stored(engine, alice, started.conversation_id))
+            yield from HELLO
+
+    events = turn.take(make_desk(engine, Curious()), alice.principal, Question("am I safe?"))
+    started = next(events)
+    list(events)
+
+    assert seen == ["am I safe?"]
+
+
+def test_no_transaction_is_open_while_the_model_speaks(engine, alice):
+    class Watching:
+        def stream(self, model_name, request):
+            idle.append(engine.pool.checkedout())
+            yield from HELLO
+
+    idle = []
+    take(make_desk(engine, Watching()), alice)
+
+    assert idle == [0]
+
+
+def test_the_model_sees_what_was_said_before(engine, alice):
+    scripted = ScriptedProvider(HELLO)
+    started, *_ = take(make_desk(engine, scripted), alice, "first")
+    take(make_desk(engine, scripted), alice, "second", conversation_id=started.conversation_id)
+
+    assert [(m.role, m.text) for m in scripted.requests[1].messages] == [("user", "first"), ("assistant", "Hello"), ("user", "second")]
+
+
+def test_a_conversations_system_prompt_reaches_the_model(engine, alice):
+    scripted = ScriptedProvider(HELLO)
+    with principal_scope(engine, alice.principal) as connection:
+        made = conversations.add(connection, new_id(), user_id=alice.id, system_prompt="speak like a pirate")
+    take(make_desk(engine, scripted), alice, conversation_id=made.id)
+
+    assert scripted.requests[0].system == "speak like a pirate"
+
+
+def test_the_oldest_messages_give_way_when_the_context_is_full(engine, alice):
+    scripted = ScriptedProvider(HELLO)
+    started, *_ = take(make_desk(engine, scripted), alice, "old " * 500)
+    take(make_desk(engine, scripted), alice, "x " * 1200, conversation_id=started.conversation_id)
+
+    assert "old" not in "".join(m.text for m in scripted.requests[1].messages)
+
+
+def test_a_question_too_long_for_the_model_is_refused_and_not_stored(engine, desk, alice):
+    with pytest.raises(InvalidInput, match="too long"):
+        take(desk(*HELLO), alice, "word " * 5000)
+    with principal_scope(engine, alice.principal) as connection:
+        assert conversations.page(connection, user_id=alice.id, limit=5, after=None) == []
+
+
+def test_usage_is_priced_by_the_catalogue(desk, alice):
+    completed = take(desk(*HELLO), alice, model="priced")[-1]
+
+    assert (completed.usage.input_tokens, completed.usage.output_tokens, float(completed.usage.cost_usd)) == (1000, 100, 0.0024)
+
+
+def test_a_busy_provider_fails_the_turn_and_keeps_the_question(engine, desk, alice):
+    started, failed = take(desk(ProviderBusy("acme", retry_after_s=2.0)), alice)
+
+    assert isinstance(failed, TurnFailed)
+    assert (failed.error.code, failed.error.retryable) == ("provider_busy", True)
+    assert [m.text for m in stored(engine, alice, started.conversation_id)] == ["hello"]
+
+
+def test_an_answer_that_breaks_off_is_stored_as_far_as_it_came(engine, desk, alice):
+    started, *_, interrupted = take(desk(llm.TextDelta("half an ans"), ProviderFailed("acme", "reset")), alice)
+    answer = stored(engine, alice, started.conversation_id)[-1]
+
+    assert isinstance(interrupted, TurnInterrupted)
+    assert (answer.text, answer.status, answer.id) == ("half an ans", "interrupted", interrupted.message_id)
+
+
+def test_an_answer_without_an_end_is_no_complete_answer(desk, alice):
+    assert isinstance(take(desk(llm.TextDelta("and then")), alice)[-1], TurnInterrupted)
+
+
+def test_a_conversation_deleted_meanwhile_ends_the_turn_as_failed(engine, alice):
+    class Deleting:
+        def stream(self, model_name, request):
+            with principal_scope(engine, alice.principal) as connection:
+                conversations.remove(connection, started.conversation_id, user_id=alice.id)
+            yield from HELLO
+
+    events = turn.take(make_desk(engine, Deleting()), alice.principal, Question("hello"))
+    started = next(events)
+
+    assert isinstance(list(events)[-1], TurnFailed)
+
+
+def test_a_foreign_conversation_and_a_missing_one_look_alike(desk, alice, bob):
+    started, *_ = take(desk(*HELLO), alice)
+    refused = []
+    for id in (started.conversation_id, uuid4()):
+        with pytest.raises(NotFound) as caught:
+            take(desk(*HELLO), bob, conversation_id=id)
+        refused.append(caught.value.public_message)
+
+    assert refused[0] == refused[1]
+
+
+@pytest.mark.parametrize("model", ["gpt-99", "keyless"])
+def test_a_model_that_cannot_answer_is_refused_before_anything_is_stored(engine, desk, alice, model):
+    with pytest.raises(InvalidInput):
+        take(desk(*HELLO), alice, model=model)
+    with principal_scope(engine, alice.principal) as connection:
+        assert conversations.page(connection, user_id=alice.id, limit=5, after=None) == []

@@ -1,0 +1,105 @@
+from uuid import uuid4
+
+import pytest
+
+
+def make(conversation, person, **fields):
+    answer = conversation.post("/conversations", fields, as_=person)
+    assert answer.status == 201, answer.body
+    return answer.json
+
+
+def titles(conversation, person, query=""):
+    return [item["title"] for item in conversation.get(f"/conversations{query}", as_=person).json["items"]]
+
+
+def test_a_conversation_is_made_with_what_was_asked(conversation, alice):
+    made = make(conversation, alice, title="Lisbon", model="offline", system_prompt="be brief")
+
+    assert conversation.get(f"/conversations/{made['id']}", as_=alice).json == made
+    assert (made["title"], made["model"], made["system_prompt"]) == ("Lisbon", "offline", "be brief")
+
+
+def test_a_new_user_has_an_empty_list(conversation, alice):
+    assert conversation.get("/conversations", as_=alice).json == {"items": [], "next_cursor": None}
+
+
+def test_the_newest_activity_comes_first(conversation, chat, alice):
+    first, second = make(conversation, alice, title="first"), make(conversation, alice, title="second")
+    assert titles(conversation, alice) == ["second", "first"]
+
+    chat.post("/chat", {"message": "hello", "conversation_id": first["id"]}, as_=alice)
+    assert titles(conversation, alice) == ["first", "second"]
+    assert second["updated_at"] == second["created_at"]
+
+
+def test_pages_show_everything_once(conversation, alice):
+    for number in range(5):
+        make(conversation, alice, title=str(number))
+    found, cursor = [], ""
+    while cursor is not None:
+        page = conversation.get(f"/conversations?limit=2{cursor and '&cursor=' + cursor}", as_=alice).json
+        found += [item["title"] for item in page["items"]]
+        cursor = page["next_cursor"]
+
+    assert found == ["4", "3", "2", "1", "0"]
+
+
+@pytest.mark.parametrize("query", ["?limit=0", "?limit=101", "?limit=x", "?cursor=nonsense", "?cursor=WzFd"])
+def test_a_page_that_does_not_exist_is_422(conversation, alice, query):
+    assert conversation.get(f"/conversations{query}", as_=alice).status == 422
+
+
+def test_a_change_leaves_the_rest(conversation, alice):
+    made = make(conversation, alice, title="a", system_prompt="b")
+    changed = conversation.patch(f"/conversations/{made['id']}", {"title": "c"}, as_=alice).json
+
+    assert changed == made | {"title": "c"}
+
+
+def test_a_field_can_be_cleared(conversation, alice):
+    made = make(conversation, alice, title="a")
+
+    assert conversation.patch(f"/conversations/{made['id']}", {"title": None}, as_=alice).json["title"] is None
+
+
+def test_a_deleted_conversation_is_gone_with_its_messages(conversation, chat, alice, engines):
+    from sqlalchemy import text
+
+    made = chat.post("/chat", {"message": "forget me", "stream": False}, as_=alice).json["conversation_id"]
+    assert conversation.delete(f"/conversations/{made}", as_=alice).status == 204
+
+    assert conversation.get(f"/conversations/{made}/messages", as_=alice).status == 404
+    with engines["owner"].connect() as connection:
+        assert connection.scalar(text("SELECT count(*) FROM messages WHERE conversation_id = :id"), {"id": made}) == 0
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body"), [("GET", "", None), ("PATCH", "", {"title": "x"}), ("DELETE", "", None), ("GET", "/messages", None)]
+)
+def test_someone_elses_id_answers_as_a_missing_one(conversation, alice, bob, method, path, body):
+    made = make(conversation, alice, title="mine")
+    foreign = conversation.call(method, f"/conversations/{made['id']}{path}", body, as_=bob)
+    missing = conversation.call(method, f"/conversations/{uuid4()}{path}", body, as_=bob)
+
+    assert foreign.status == missing.status == 404
+    assert foreign.json | {"request_id": ""} == missing.json | {"request_id": ""}
+    assert titles(conversation, alice) == ["mine"]
+
+
+def test_messages_come_in_either_order_and_in_pages(conversation, chat, alice):
+    made = chat.post("/chat", {"message": "one", "stream": False}, as_=alice).json["conversation_id"]
+    path = f"/conversations/{made}/messages"
+    newest = conversation.get(f"{path}?order=desc&limit=1", as_=alice).json
+    older = conversation.get(f"{path}?order=desc&limit=1&cursor={newest['next_cursor']}", as_=alice).json
+
+    assert [m["seq"] for m in newest["items"] + older["items"]] == [2, 1]
+    assert older["next_cursor"] is None
+
+
+def test_a_message_has_what_the_contract_names(conversation, chat, alice):
+    made = chat.post("/chat", {"message": "one", "stream": False}, as_=alice).json["conversation_id"]
+    question, answer = conversation.get(f"/conversations/{made}/messages", as_=alice).json["items"]
+
+    assert set(answer) == {"id", "seq", "role", "parts", "text", "model", "status", "created_at", "tokens"}
+    assert (question["model"], answer["model"], answer["status"]) == (None, "offline", "completed")

@@ -1,0 +1,13 @@
+from parley.auth.key_store import load_keys
+from tests.driving import Function
+
+
+def test_a_repeated_deployment_changes_nothing(database, environment):
+    from functions.migrate.app import engine, handler
+
+    before = load_keys(environment["PARLEY_KEYS_PATH"]).newest.kid
+    done = handler({}, Function.CONTEXT)
+    engine.dispose()
+
+    assert done == {"revision_before": "0001", "revision_after": "0001", "keys_made": []}
+    assert load_keys(environment["PARLEY_KEYS_PATH"]).newest.kid == before

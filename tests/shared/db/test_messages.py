@@ -1,0 +1,74 @@
+import threading
+
+import pytest
+
+from parley.db import conversations, messages
+from parley.db.engine import make_engine
+from parley.db.scope import principal_scope
+from parley.errors import NotFound
+from parley.ids import new_id
+
+
+def say(connection, person, conversation_id, text="hello", role="user"):
+    parts = [{"type": "text", "text": text}]
+    return messages.add(connection, new_id(), user_id=person.id, conversation_id=conversation_id, role=role, parts=parts)
+
+
+@pytest.fixture
+def conversation_id(engine, alice):
+    with principal_scope(engine, alice.principal) as connection:
+        return conversations.add(connection, new_id(), user_id=alice.id).id
+
+
+def test_messages_are_numbered_from_one(engine, alice, conversation_id):
+    with principal_scope(engine, alice.principal) as connection:
+        seqs = [say(connection, alice, conversation_id).seq for _ in range(3)]
+
+    assert seqs == [1, 2, 3]
+
+
+def test_a_message_that_is_rolled_back_leaves_no_gap(engine, alice, conversation_id):
+    with pytest.raises(ZeroDivisionError), principal_scope(engine, alice.principal) as connection:
+        say(connection, alice, conversation_id)
+        raise ZeroDivisionError
+
+    with principal_scope(engine, alice.principal) as connection:
+        assert say(connection, alice, conversation_id).seq == 1
+
+
+def test_concurrent_writers_leave_neither_gaps_nor_repeats(database, engine, alice, conversation_id):
+    def write():
+        own = make_engine(database)
+        for _ in range(5):
+            with principal_scope(own, alice.principal) as connection:
+                say(connection, alice, conversation_id)
+        own.dispose()
+
+    threads = [threading.Thread(target=write) for _ in range(8)]
+    [thread.start() for thread in threads]
+    [thread.join() for thread in threads]
+    with principal_scope(engine, alice.principal) as connection:
+        found = messages.newest(connection, conversation_id, user_id=alice.id, limit=100)
+    assert [message.seq for message in found] == list(range(1, 41))
+
+
+def test_nobody_writes_into_someone_elses_conversation(engine, bob, conversation_id):
+    with pytest.raises(NotFound), principal_scope(engine, bob.principal) as connection:
+        say(connection, bob, conversation_id)
+
+
+def test_the_newest_messages_come_oldest_first(engine, alice, conversation_id):
+    with principal_scope(engine, alice.principal) as connection:
+        for text in "abc":
+            say(connection, alice, conversation_id, text)
+        found = messages.newest(connection, conversation_id, user_id=alice.id, limit=2)
+
+    assert [message.text for message in found] == ["b", "c"]
+
+
+def test_only_text_parts_make_up_the_text(engine, alice, conversation_id):
+    parts = [{"type": "text", "text": "a"}, {"type": "tool_call", "name": "x"}, {"type": "text", "text": "b"}]
+    with principal_scope(engine, alice.principal) as connection:
+        made = messages.add(connection, new_id(), user_id=alice.id, conversation_id=conversation_id, role="assistant", parts=parts)
+
+    assert made.text == "ab"

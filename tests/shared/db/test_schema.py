@@ -1,0 +1,83 @@
+"""What holds for every table, read from the catalogue, so that a new one is covered by itself."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import text
+
+from functions.migrate.upgrade import upgrade
+from parley.db.tables import metadata
+
+GLOBAL = {"users", "alembic_version"}
+TABLES = "SELECT relname, relrowsecurity, relforcerowsecurity FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace"
+KEYS = """
+SELECT c.relname, (SELECT attname FROM pg_attribute WHERE attrelid = c.oid AND attnum = i.indkey[0]) AS first
+  FROM pg_index i JOIN pg_class c ON c.oid = i.indrelid
+ WHERE i.indisprimary AND c.relnamespace = 'public'::regnamespace
+"""
+
+
+@pytest.fixture
+def owner(engines):
+    with engines["owner"].connect() as connection:
+        yield connection
+
+
+def test_the_tables_in_the_code_are_the_tables_in_the_database(owner):
+    assert compare_metadata(MigrationContext.configure(owner), metadata) == []
+
+
+def test_every_table_forces_row_level_security(owner):
+    open_tables = {row.relname for row in owner.execute(text(TABLES)) if not (row.relrowsecurity and row.relforcerowsecurity)}
+
+    assert open_tables == {"alembic_version"}
+
+
+def test_every_tenant_table_is_keyed_by_user(owner):
+    first_columns = {row.relname: row.first for row in owner.execute(text(KEYS)) if row.relname not in GLOBAL}
+
+    assert set(first_columns.values()) == {"user_id"}
+
+
+@pytest.mark.parametrize("role", ["parley_app", "parley_background"])
+def test_no_request_role_owns_a_table_or_goes_round_row_level_security(owner, role):
+    found = owner.execute(text("SELECT rolsuper OR rolbypassrls OR rolcreaterole FROM pg_roles WHERE rolname = :role"), {"role": role})
+    owned = owner.execute(text("SELECT count(*) FROM pg_class WHERE relowner = CAST(:role AS regrole)"), {"role": role})
+
+    assert (found.scalar(), owned.scalar()) == (False, 0)
+
+
+def test_the_background_role_reads_no_more_than_signing_in_needs(owner):
+    query = "SELECT table_name, column_name, privilege_type FROM information_schema.column_privileges WHERE grantee = 'parley_background'"
+    granted = {tuple(row) for row in owner.execute(text(query))}
+
+    assert granted == {
+        ("users", "id", "SELECT"),
+        ("users", "email", "SELECT"),
+        ("credentials", "user_id", "SELECT"),
+        ("credentials", "password_hash", "SELECT"),
+    }
+
+
+def test_upgrading_again_changes_nothing(engines):
+    done = upgrade(engines["owner"])
+
+    assert done.revision_before == done.revision_after == "0001"
+
+
+UPGRADE = """
+from functions.migrate.app import engine
+from functions.migrate.upgrade import upgrade
+print(upgrade(engine).revision_after)
+"""
+
+
+def test_two_upgrades_of_an_empty_database_at_once_both_succeed(postgres, environment):
+    variables = os.environ | {"PARLEY_DATABASE_NAME": postgres.create_database("two_upgrades")}
+    started = [subprocess.Popen([sys.executable, "-c", UPGRADE], env=variables, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+
+    assert [process.communicate(timeout=30)[0].strip() for process in started] == ["0001", "0001"]

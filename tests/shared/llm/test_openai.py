@@ -1,0 +1,121 @@
+"""The vendor's real SDK against a fake vendor."""
+
+import threading
+
+import pytest
+
+from parley.llm.openai import OpenAIProvider
+from parley.llm.provider import ProviderBusy, ProviderFailed, ProviderRefused, ProviderTimeout
+from parley.llm.types import Finished, Message, Request, TextDelta, Usage
+from tests.fakes.vendor import chunk, refuses, running_vendor, says, streams
+
+ASK = Request([Message("user", "hi")], system="be brief", max_output_tokens=9, temperature=0.5)
+
+
+@pytest.fixture
+def vendor():
+    with running_vendor() as running:
+        yield running
+
+
+@pytest.fixture
+def provider(vendor):
+    return OpenAIProvider("acme", api_key="k", base_url=vendor.url, timeout_s=5)
+
+
+def test_an_answer_comes_in_pieces_and_ends_with_the_vendors_count(provider):
+    events = list(provider.stream("m", ASK))
+
+    assert events == [TextDelta("Hel"), TextDelta("lo"), Finished("stop", Usage(12, 3, 4))]
+
+
+def test_the_first_piece_arrives_before_the_vendor_has_sent_the_second(vendor, provider):
+    may_go_on = threading.Event()
+    vendor.script = streams("first", "second", before=lambda index: index and may_go_on.wait(5))
+    events = provider.stream("m", ASK)
+
+    assert next(events) == TextDelta("first")
+    may_go_on.set()
+    assert next(events) == TextDelta("second")
+
+
+def test_the_vendor_is_asked_with_our_words_in_its_own(vendor, provider):
+    list(provider.stream("its-model", ASK))
+    headers, body = vendor.requests[0]
+
+    assert headers["authorization"] == "Bearer k"
+    assert body["messages"] == [{"role": "system", "content": "be brief"}, {"role": "user", "content": "hi"}]
+    assert (body["model"], body["max_tokens"], body["temperature"], body["stream"]) == ("its-model", 9, 0.5, True)
+
+
+def test_openai_itself_is_told_the_limit_by_its_newer_name(vendor):
+    provider = OpenAIProvider("openai", api_key="k", base_url=vendor.url, limit_field="max_completion_tokens")
+    list(provider.stream("m", ASK))
+
+    assert vendor.requests[0][1]["max_completion_tokens"] == 9
+
+
+@pytest.mark.parametrize("status", [429, 503, 529])
+def test_a_vendor_under_load_is_busy_and_says_for_how_long(vendor, provider, status):
+    vendor.script = refuses(status, headers={"Retry-After": "7"})
+
+    with pytest.raises(ProviderBusy) as caught:
+        list(provider.stream("m", ASK))
+    assert caught.value.retry_after_s == 7
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404])
+def test_what_repeating_cannot_help_is_refused(vendor, provider, status):
+    vendor.script = refuses(status)
+
+    with pytest.raises(ProviderRefused) as caught:
+        list(provider.stream("m", ASK))
+    assert not caught.value.retryable
+
+
+def test_a_failed_call_is_not_repeated_by_the_sdk(vendor, provider):
+    vendor.script = refuses(500)
+
+    with pytest.raises(ProviderFailed):
+        list(provider.stream("m", ASK))
+    assert len(vendor.requests) == 1
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"data: not json\n\n",
+        b"",
+        chunk("cut"),
+        b'data: {"error": {"message": "overloaded"}}\n\n',
+        b'data: {"choices": 3}\n\n',
+        b"data: []\n\n",
+    ],
+)
+def test_nonsense_from_the_vendor_is_a_failure_of_the_vendor(vendor, provider, raw):
+    vendor.script = says(raw)
+
+    with pytest.raises(ProviderFailed):
+        list(provider.stream("m", ASK))
+
+
+def test_a_silent_vendor_times_out(vendor):
+    vendor.script = streams("late", before=lambda _: threading.Event().wait(1))
+    provider = OpenAIProvider("acme", api_key="k", base_url=vendor.url, timeout_s=0.2)
+
+    with pytest.raises(ProviderTimeout):
+        list(provider.stream("m", ASK))
+
+
+def test_a_vendor_that_is_not_there_is_a_failure():
+    with pytest.raises(ProviderFailed):
+        list(OpenAIProvider("acme", api_key="k", base_url="http://127.0.0.1:9/v1").stream("m", ASK))
+
+
+def test_the_key_is_in_no_error(vendor):
+    vendor.script = refuses(401, message="bad key")
+    provider = OpenAIProvider("acme", api_key="sk-very-secret", base_url=vendor.url)
+
+    with pytest.raises(ProviderRefused) as caught:
+        list(provider.stream("m", ASK))
+    assert "very-secret" not in str(caught.value)

@@ -1,0 +1,28 @@
+import time
+
+from parley.ids import new_id
+
+
+def test_an_id_is_a_uuid_of_version_7():
+    made = new_id()
+
+    assert (made.version, str(made.variant)) == (7, "specified in RFC 4122")
+
+
+def test_ids_sort_by_the_millisecond_they_were_made_in():
+    made = []
+    for _ in range(5):
+        made.append(new_id())
+        time.sleep(0.002)
+
+    assert made == sorted(made)
+
+
+def test_an_id_tells_when_it_was_made():
+    before = time.time_ns() // 1_000_000
+
+    assert before <= new_id().int >> 80 <= time.time_ns() // 1_000_000
+
+
+def test_ids_do_not_repeat():
+    assert len({new_id() for _ in range(10_000)}) == 10_000

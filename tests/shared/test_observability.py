@@ -1,0 +1,50 @@
+import io
+import json
+from typing import Any
+
+import pytest
+from aws_lambda_powertools import Logger
+from aws_lambda_powertools.logging.formatter import LambdaPowertoolsFormatter
+
+from parley.observability import REDACTED, _serialize, redact
+
+SECRETS = [
+    "eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJl",
+    "prt_AZ9Hc2VjcmV0c2VjcmV0",
+    "parley_eyJhbGciOiJFUzI1NiJ9",
+    "sk-proj-abcdefghijklmnop",
+    "Bearer c2VjcmV0c2VjcmV0",
+]
+
+
+def logged(**fields: Any) -> dict[str, Any]:
+    stream = io.StringIO()
+    logger = Logger(service="redaction", stream=stream, logger_formatter=LambdaPowertoolsFormatter(json_serializer=_serialize))
+    logger.info(fields.pop("message", "hello"), extra=fields)
+    return json.loads(stream.getvalue().splitlines()[-1])
+
+
+@pytest.mark.parametrize("secret", SECRETS)
+def test_a_secret_in_a_message_is_masked(secret):
+    assert redact(f"refused {secret} at the door") == f"refused {REDACTED} at the door"
+
+
+@pytest.mark.parametrize(
+    "name", ["password", "new_password", "api_key", "Authorization", "refresh_token", "code", "prompt", "text", "content"]
+)
+def test_a_field_with_a_telling_name_is_dropped_at_any_depth(name):
+    assert redact({"a": [{name: "hunter2 is here"}]}) == {"a": [{name: REDACTED}]}
+
+
+def test_numbers_and_harmless_fields_stay():
+    assert redact({"output_tokens": 3, "model": "offline", "status": 200}) == {"output_tokens": 3, "model": "offline", "status": 200}
+
+
+def test_a_password_in_an_address_is_masked():
+    assert "hunter2" not in redact("cannot reach postgresql://parley_app:hunter2@db.example.com/parley")
+
+
+def test_the_logger_redacts_what_it_writes():
+    line = logged(message="token prt_AZ9Hc2VjcmV0c2VjcmV0", password="hunter2")
+
+    assert (line["message"], line["password"]) == (f"token {REDACTED}", REDACTED)
