@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from local.settings import DEFAULT_DATA, DEFAULT_PORT, Settings
+from local.settings import DEFAULT_DATA, DEFAULT_PORT, DEFAULT_WORKERS, Settings
 
 _port = click.option(
     "--port", envvar="PARLEY_PORT", type=click.IntRange(1, 65535), default=DEFAULT_PORT, show_default=True, help="The stack's local port."
@@ -23,7 +23,10 @@ _data = click.option("--data", envvar="PARLEY_DATA", default=DEFAULT_DATA, show_
 @click.option("--template", default="template.yaml", show_default=True, help="The stack to run.")
 @click.option("--parameter", "parameters", multiple=True, metavar="NAME=VALUE", help="Set a parameter of the template; may be repeated.")
 @click.option("--pgbouncer/--no-pgbouncer", default=True, help="Put PgBouncer in front of PostgreSQL where it is installed.")
-def up(port: int, data: str, models: str, template: str, parameters: tuple[str, ...], pgbouncer: bool) -> None:
+@click.option(
+    "--workers", type=click.IntRange(min=1), default=DEFAULT_WORKERS, show_default=True, help="The most processes of one function."
+)
+def up(port: int, data: str, models: str, template: str, parameters: tuple[str, ...], pgbouncer: bool, workers: int) -> None:
     """Run the whole stack on this machine."""
     chosen = Settings(
         port=port,
@@ -32,6 +35,7 @@ def up(port: int, data: str, models: str, template: str, parameters: tuple[str, 
         models=_existing(models),
         parameters=dict(_pair(one) for one in parameters),
         wants_pgbouncer=pgbouncer,
+        workers=workers,
     )
     _run(chosen)
 

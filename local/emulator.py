@@ -12,8 +12,9 @@ from local.doors.invoke import InvokeEndpoint
 from local.gateway.app import Gateway
 from local.journal import Journal
 from local.runtime.code import Code, from_sources
-from local.runtime.fleet import POOL_SIZE, Fleet
+from local.runtime.fleet import Fleet
 from local.server import Server
+from local.settings import DEFAULT_WORKERS
 from local.sources import Clockwork
 from local.template.stack import Function, Invocation, Stack
 
@@ -29,7 +30,7 @@ class Emulator:
         wiring: Mapping[str, str],
         code_of: Callable[[Function], Code] = from_sources,
         services: Callable[[], dict[str, Any]] = dict,
-        pool_size: int = POOL_SIZE,
+        pool_size: int = DEFAULT_WORKERS,
     ) -> None:
         self.stack = stack
         self.fleet = Fleet(stack.functions, code_of=code_of, wiring=wiring, journal=journal, pool_size=pool_size)

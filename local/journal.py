@@ -15,13 +15,15 @@ _METRICS = '{"_aws"'
 
 
 class Journal:
-    """Writes to the terminal, and each function's output also to `<folder>/<function>.log`, which starts empty."""
+    """Writes to the terminal, and each function's output also to `<folder>/<function>.log`; the last run's logs are gone."""
 
     def __init__(self, console: Console, folder: Path) -> None:
         self._console = console
         self._folder = folder
         self._files: dict[str, TextIO] = {}
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for old in folder.glob("*.log"):
+            old.unlink()
 
     def output(self, function: str, text: str) -> None:
         """Take a line of a worker's output; Lambda's runtime puts carriage returns for new lines within one."""

@@ -2,7 +2,7 @@
 
 import re
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from croniter import CroniterBadDateError, CroniterError, croniter
@@ -21,7 +21,7 @@ class ExpressionInvalid(Exception):
 class Expression:
     """When a schedule is due: every `period`, or by `cron` (five fields and the year), or `once`."""
 
-    zone: ZoneInfo
+    zone: tzinfo
     period: timedelta | None = None
     cron: str | None = None
     once: datetime | None = None
@@ -54,7 +54,9 @@ class Expression:
         return found.astimezone(UTC)
 
 
-def _zone(name: str) -> ZoneInfo:
+def _zone(name: str) -> tzinfo:
+    if name == "UTC":
+        return UTC  # which ZoneInfo does not know on a system without the time zone database
     try:
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError) as error:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 DEFAULT_PORT = 3000
 DEFAULT_DATA = ".parley"
+DEFAULT_WORKERS = 10
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,6 +19,7 @@ class Settings:
     models: Path | None = None
     parameters: Mapping[str, str] = field(default_factory=dict)
     wants_pgbouncer: bool = True
+    workers: int = DEFAULT_WORKERS
 
     @property
     def url(self) -> str:

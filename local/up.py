@@ -96,7 +96,9 @@ class _Run:
         stack = await asyncio.to_thread(self._load, services)
         detail = f"{len(stack.functions)} functions, {len(stack.api.routes)} routes, {len(stack.schedules)} schedules"
         self._console.step("template", detail, time.monotonic() - began)
-        emulator = Emulator(stack, journal=self._journal, wiring=self._wiring(services), services=services.status)
+        emulator = Emulator(
+            stack, journal=self._journal, wiring=self._wiring(services), services=services.status, pool_size=self._settings.workers
+        )
         self._cleanup.push_async_callback(emulator.stop)
         if _MIGRATE in stack.functions:
             # It loads its modules while the database starts.

@@ -13,7 +13,7 @@ from local.gateway.refusal import Refusal, Reply
 from local.gateway.responses import Responses
 from local.gateway.router import Router
 from local.gateway.throttle import Throttling
-from local.gateway.wire import Receive, Send, send_reply, send_stream
+from local.gateway.wire import Receive, Send, has_left, send_reply, send_stream
 from local.runtime.fleet import Fleet
 from local.runtime.outcome import Answer, Failure, Outcome, Stream
 from local.template.stack import Api, Invocation, Mock, Route
@@ -80,6 +80,8 @@ class Gateway:
             raise Refusal("INTEGRATION_FAILURE", reason=f"{outcome.error_type}: {outcome.message}")
         if target.is_streaming:
             return await self._stream(exchange, outcome, ends, receive, send)
+        if await has_left(receive):
+            exchange.marks.append("client left")
         return await send_reply(self._whole(exchange, outcome), exchange, send)
 
     async def _outcome(self, exchange: Exchange, target: Invocation, event: bytes, ends: float) -> Outcome:

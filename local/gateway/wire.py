@@ -1,6 +1,7 @@
 """Writing answers to the client: whole ones, and streams chunk by chunk."""
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
 from typing import Any
 
@@ -21,6 +22,15 @@ async def send_reply(reply: Reply, exchange: Exchange, send: Send) -> int:
     await send({"type": "http.response.start", "status": reply.status, "headers": headers})
     await send({"type": "http.response.body", "body": reply.body})
     return reply.status
+
+
+async def has_left(receive: Receive) -> bool:
+    """Return whether the client has closed the connection, without waiting for it to."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(0):
+            message = await receive()
+            return bool(message["type"] == "http.disconnect")
+    return False
 
 
 async def send_stream(stream: Stream, exchange: Exchange, *, ends: float, receive: Receive, send: Send) -> int:

@@ -9,7 +9,6 @@ from local.runtime.invocation import Invocation
 from local.runtime.pool import Journal, Pool
 from local.template.stack import Function
 
-POOL_SIZE = 10
 _POLL_S = 0.05
 
 
@@ -23,7 +22,7 @@ class Fleet:
         code_of: Callable[[Function], Code],
         wiring: Mapping[str, str],
         journal: Journal,
-        pool_size: int = POOL_SIZE,
+        pool_size: int,
     ) -> None:
         self.pools = {
             name: Pool(function, code=code_of(function), wiring=wiring, journal=journal, size=pool_size)

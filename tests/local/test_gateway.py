@@ -2,9 +2,11 @@
 
 import base64
 import json
+import re
 import uuid
 from typing import Any
 
+import httpx2
 import pytest
 
 from tests.local.running import Running, eventually
@@ -143,3 +145,16 @@ def test_the_terminal_has_a_line_for_each_request(running: Running) -> None:
 
     assert "GET    /things/seen 200" in line
     assert "EchoFunction" in line
+
+
+def test_the_terminal_tells_of_a_client_that_did_not_wait(running: Running) -> None:
+    with pytest.raises(httpx2.ReadTimeout):
+        running.get("/slow", params={"seconds": "0.2", "impatient": "yes"}, timeout=0.05)
+
+    assert eventually(lambda: re.search(r"/slow 200 .*client left", running.terminal.getvalue()))
+
+
+def test_colour_is_for_terminals_only(running: Running) -> None:
+    running.get("/broken")
+
+    assert "\x1b" not in running.terminal.getvalue()
