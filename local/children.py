@@ -5,7 +5,7 @@ import contextlib
 import os
 import signal
 import sys
-from asyncio.subprocess import PIPE, STDOUT, Process
+from asyncio.subprocess import DEVNULL, STDOUT, Process
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,43 +22,77 @@ class Identity:
     gid: int
 
 
+@dataclass(frozen=True)
+class Child:
+    """A running process and what it writes."""
+
+    process: Process
+    output: asyncio.StreamReader
+    _pipe: asyncio.ReadTransport
+
+    @property
+    def pid(self) -> int:
+        return self.process.pid
+
+    @property
+    def has_ended(self) -> bool:
+        return self.process.returncode is not None
+
+    async def wait(self) -> int:
+        """Return its status when it has ended, even if a process that it started still writes to the pipe."""
+        return await self.process.wait()
+
+    def kill(self) -> None:
+        """Kill it and all of its session at once."""
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+
+    async def stop(self, signum: int = signal.SIGTERM) -> None:
+        """Ask it to end, wait, and kill what is still there."""
+        if not self.has_ended:
+            with contextlib.suppress(ProcessLookupError):
+                self.process.send_signal(signum)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self.wait(), _STOP_S)
+        self.kill()
+        await self.wait()
+        self._pipe.close()
+
+    def close(self) -> None:
+        """Read no more of what it writes."""
+        self._pipe.close()
+
+
 async def start(
     *command: str,
     cwd: Path,
     environment: Mapping[str, str],
     death_signal: int = signal.SIGKILL,
     identity: Identity | None = None,
-) -> Process:
-    """Start `command` in a session of its own, its output in one pipe; it gets `death_signal` when the emulator dies.
+) -> Child:
+    """Start `command` in a session of its own; it gets `death_signal` when the emulator dies.
 
     The session keeps the terminal's Ctrl-C away from it: the emulator ends its children itself.
     """
     who = (str(identity.uid), str(identity.gid)) if identity else ("-1", "-1")
     tether = (sys.executable, "-I", "-S", str(_TETHER), str(os.getpid()), str(int(death_signal)), *who)
-    return await asyncio.create_subprocess_exec(
-        *tether,
-        *command,
-        cwd=cwd,
-        env=dict(environment),
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=PIPE,
-        stderr=STDOUT,
-        start_new_session=True,
-    )
+    # A pipe of our own: asyncio's lets `wait` return only when the last writer has gone.
+    reading, writing = os.pipe()
+    output, pipe = await _reader(reading)
+    try:
+        process = await asyncio.create_subprocess_exec(
+            *tether, *command, cwd=cwd, env=environment, stdin=DEVNULL, stdout=writing, stderr=STDOUT, start_new_session=True
+        )
+    except OSError:
+        pipe.close()
+        raise
+    finally:
+        os.close(writing)
+    return Child(process, output, pipe)
 
 
-def kill(process: Process) -> None:
-    """Kill the process and all of its session at once."""
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(process.pid, signal.SIGKILL)
-
-
-async def stop(process: Process, signum: int = signal.SIGTERM, *, patience_s: float = _STOP_S) -> None:
-    """Ask the process to end, wait, and kill what is still there."""
-    if process.returncode is None:
-        with contextlib.suppress(ProcessLookupError):
-            process.send_signal(signum)
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(process.wait(), patience_s)
-    kill(process)
-    await process.wait()
+async def _reader(descriptor: int) -> tuple[asyncio.StreamReader, asyncio.ReadTransport]:
+    reader = asyncio.StreamReader()
+    protocol = asyncio.StreamReaderProtocol(reader)
+    transport, _ = await asyncio.get_running_loop().connect_read_pipe(lambda: protocol, os.fdopen(descriptor, "rb", buffering=0))
+    return reader, transport

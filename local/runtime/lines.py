@@ -6,10 +6,10 @@ from collections.abc import AsyncIterator
 _READ_BYTES = 65_536
 
 
-async def lines(stream: asyncio.StreamReader | None) -> AsyncIterator[str]:
+async def lines(stream: asyncio.StreamReader) -> AsyncIterator[str]:
     """Yield each line without its end; the last one even if it has none."""
     parts: list[bytes] = []
-    while stream and (data := await stream.read(_READ_BYTES)):
+    while data := await stream.read(_READ_BYTES):
         *whole, rest = data.split(b"\n")
         for line in whole:
             yield _text([*parts, line])

@@ -47,7 +47,7 @@ class Worker:
         self._code = code
         self._owner = owner
         self._api = RuntimeApi(self)
-        self._process: asyncio.subprocess.Process | None = None
+        self._process: children.Child | None = None
         self._invocation: Invocation | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._init_failure: Failure | None = None
@@ -61,7 +61,7 @@ class Worker:
         try:
             self._process = await children.start(*command, cwd=self._code.root, environment=variables)
             if self._is_stopped:
-                children.kill(self._process)
+                self._process.kill()
             self._set_timer(_INIT_LIMIT_S + self.timeout_s)
             await self._stay(self._process)
         except OSError as error:
@@ -77,7 +77,7 @@ class Worker:
         """End the process now; what it was doing fails."""
         self._is_stopped = True
         if self._process:
-            children.kill(self._process)
+            self._process.kill()
 
     async def next_invocation(self) -> Invocation:
         """Called by the runtime when it is ready for work."""
@@ -124,7 +124,7 @@ class Worker:
             self._invocation.fail(failure)
             self._owner.finished(self, self._invocation)
         if self._process:
-            children.kill(self._process)
+            self._process.kill()
 
     def _set_timer(self, delay_s: float) -> None:
         self._clear_timer()
@@ -134,19 +134,20 @@ class Worker:
         if self._timer:
             self._timer.cancel()
 
-    async def _stay(self, process: asyncio.subprocess.Process) -> None:
+    async def _stay(self, process: children.Child) -> None:
         """Wait for the end, then say what it meant for whoever was waiting."""
         reader = asyncio.create_task(self._read_output(process))
         status = await process.wait()
         self._owner.withdraw(self)
-        children.kill(process)
+        process.kill()
         # A process that left the session may still hold the pipe.
         await asyncio.wait([reader], timeout=_PIPE_S)
         reader.cancel()
+        process.close()
         self._ended(status)
 
-    async def _read_output(self, process: asyncio.subprocess.Process) -> None:
-        async for line in lines(process.stdout):
+    async def _read_output(self, process: children.Child) -> None:
+        async for line in lines(process.output):
             self._owner.output(line)
 
     def _close(self) -> None:

@@ -2,12 +2,12 @@
 
 import os
 import sys
-from asyncio.subprocess import Process
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from local import children
+from local.children import Child
 from local.folder import DataFolder
 from local.ports import free_port
 from local.services.supervised import Supervised, accepts
@@ -37,10 +37,10 @@ class Moto:
     def status(self) -> dict[str, Any]:
         return {**self._process.status(), "port": self.port}
 
-    async def _launch(self) -> Process:
+    async def _launch(self) -> Child:
         command = (sys.executable, "-m", "local.services.aws", "--port", str(self.port), "--folder", str(self._folder))
         environment = {"PATH": os.environ.get("PATH", os.defpath), "AWS_EC2_METADATA_DISABLED": "true", "AWS_CONFIG_FILE": os.devnull}
         return await children.start(*command, cwd=_CHECKOUT, environment=environment)
 
-    async def _is_ready(self, _: Process) -> bool:
+    async def _is_ready(self, _: Child) -> bool:
         return await accepts(self.port)

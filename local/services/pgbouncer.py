@@ -2,12 +2,12 @@
 
 import os
 import shutil
-from asyncio.subprocess import Process
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from local import children
+from local.children import Child
 from local.folder import DataFolder, write_private
 from local.ports import free_port
 from local.services import identity
@@ -76,9 +76,9 @@ class PgBouncer:
         if user := identity.unprivileged():
             os.chown(path, user.uid, user.gid)
 
-    async def _launch(self) -> Process:
+    async def _launch(self) -> Child:
         command = (self._program, "--quiet", str(self._config))
         return await children.start(*command, cwd=Path("/"), environment={"PATH": os.defpath}, identity=identity.unprivileged())
 
-    async def _is_ready(self, _: Process) -> bool:
+    async def _is_ready(self, _: Child) -> bool:
         return await accepts(self.port)

@@ -6,12 +6,12 @@ import os
 import shutil
 import signal
 import subprocess
-from asyncio.subprocess import Process
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from local import children
+from local.children import Child
 from local.folder import DataFolder, let_through, write_private
 from local.ports import free_port
 from local.services import identity
@@ -93,7 +93,7 @@ class Postgres:
             raise ServiceFailed(f"initdb failed:\n{made.stderr.strip()}")
         draft.rename(self._data)
 
-    async def _launch(self) -> Process:
+    async def _launch(self) -> Child:
         settings = [part for name, value in _SETTINGS.items() for part in ("-c", f"{name}={value}")]
         command = [str(_binaries() / "postgres"), "-D", str(self._data), "-p", str(self.port), *settings]
         # A fast shutdown when the emulator is killed: it ends the workers' connections and leaves the data clean.
@@ -105,7 +105,7 @@ class Postgres:
             identity=identity.unprivileged(),
         )
 
-    async def _is_ready(self, process: Process) -> bool:
+    async def _is_ready(self, process: Child) -> bool:
         lines = pid_file(self._data)
         return len(lines) > 7 and lines[0] == str(process.pid) and lines[7].strip() == "ready"
 

@@ -3,12 +3,11 @@
 import asyncio
 import contextlib
 import signal
-from asyncio.subprocess import Process
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
-from local import children
+from local.children import Child
 
 _PAUSE_S = 0.5
 _TAIL_BYTES = 2_000
@@ -25,8 +24,8 @@ class Supervised:
         self,
         name: str,
         *,
-        launch: Callable[[], Awaitable[Process]],
-        ready: Callable[[Process], Awaitable[bool]],
+        launch: Callable[[], Awaitable[Child]],
+        ready: Callable[[Child], Awaitable[bool]],
         log: Path,
         report: Callable[[str], None],
         stop_signal: int = signal.SIGTERM,
@@ -37,7 +36,7 @@ class Supervised:
         self._log = log
         self._report = report
         self._stop_signal = stop_signal
-        self._process: Process | None = None
+        self._process: Child | None = None
         self._keeper: asyncio.Task[None] | None = None
         self._reader: asyncio.Task[None] | None = None
         self.restarts = 0
@@ -55,10 +54,10 @@ class Supervised:
             with contextlib.suppress(asyncio.CancelledError):
                 await self._keeper
         if self._process:
-            await children.stop(self._process, self._stop_signal)
+            await self._process.stop(self._stop_signal)
 
     def status(self) -> dict[str, Any]:
-        running = self._process is not None and self._process.returncode is None
+        running = self._process is not None and not self._process.has_ended
         return {"running": running, "pid": self._process.pid if self._process else None, "restarts": self.restarts}
 
     async def _start(self, limit_s: float) -> None:
@@ -66,12 +65,13 @@ class Supervised:
         self._reader = asyncio.create_task(self._keep_output(process))
         try:
             async with asyncio.timeout(limit_s):
-                while process.returncode is None and not await self._ready(process):
+                while not process.has_ended and not await self._ready(process):
                     await asyncio.sleep(0.02)
         except TimeoutError:
-            await children.stop(process)
-        if process.returncode is not None:
-            await self._reader
+            await process.stop()
+        if process.has_ended:
+            # Its last words; a process that it leaves behind may hold the pipe open.
+            await asyncio.wait([self._reader], timeout=1)
             raise ServiceFailed(f"{self._name} did not start:\n{self._tail()}")
 
     async def _keep(self) -> None:
@@ -84,9 +84,9 @@ class Supervised:
                 continue
             await asyncio.sleep(_PAUSE_S)
 
-    async def _keep_output(self, process: Process) -> None:
+    async def _keep_output(self, process: Child) -> None:
         with self._log.open("ab") as file:
-            while process.stdout and (data := await process.stdout.read(65_536)):
+            while data := await process.output.read(65_536):
                 file.write(data)
                 file.flush()
 

@@ -11,7 +11,6 @@ from tests.local.running import Running, eventually
     ("kind", "reason"),
     [
         ("exception", "ValueError: the handler raised"),
-        ("deep", "RecursionError: maximum recursion depth exceeded"),
         ("exit", "Runtime.ExitError: Runtime exited with error: exit status 3"),
         ("hang", "Sandbox.Timedout: Task timed out after 2.00 seconds"),
         ("big", "Function.ResponseSizeTooLarge"),
@@ -59,6 +58,10 @@ def test_an_init_error_is_the_invocations_error(running: Running) -> None:
 
     assert answer.headers["x-amz-function-error"] == "Unhandled"
     assert answer.json()["errorType"] == "Runtime.ImportModuleError"
+
+
+def test_a_very_long_traceback_arrives_too(running: Running) -> None:
+    assert running.invoke("FaultFunction", {"kind": "deep"}).json()["errorType"] == "RecursionError"
 
 
 def test_output_goes_to_the_functions_own_log(running: Running) -> None:
