@@ -10,6 +10,8 @@ import sys
 import tempfile
 from pathlib import Path
 
+import uv
+
 ROOT = Path(__file__).parent.parent
 # The widest group comes first: it constrains the others, so that a laptop and AWS run the same versions.
 FILES = {
@@ -25,7 +27,7 @@ FILES = {
 
 def compile_group(group: str, target: Path, *, tree: Path, upgrade: bool) -> None:
     """Write the pins of `group` to `target`, whose own pins are preferred where they still fit."""
-    command = ["uv", "pip", "compile", "--quiet", "--universal", "--generate-hashes", "--python-version", "3.13"]
+    command = [uv.find_uv_bin(), "pip", "compile", "--quiet", "--universal", "--generate-hashes", "--python-version", "3.13"]
     command += ["--custom-compile-command", "make deps", "--group", group, "--output-file", str(target)]
     command += ["--upgrade"] if upgrade else []
     if group != "dev":

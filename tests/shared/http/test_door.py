@@ -8,7 +8,7 @@ from parley.http.app import create_app
 from parley.http.buffered import buffered_handler
 from parley.http.schemas import Input
 from parley.settings import HttpSettings
-from tests.driving import Function
+from tests.driving import Function, rest_event, whole
 
 router = APIRouter()
 
@@ -71,6 +71,17 @@ def test_what_is_away_says_when_to_come_back(app):
     answer = app.get("/away")
 
     assert (answer.status, answer.headers["retry-after"]) == (503, "2")
+
+
+@pytest.mark.parametrize("kind", ["", "text/plain", "application/x-www-form-urlencoded", "application/json; charset=utf-8"])
+def test_a_body_is_json_whatever_its_header_says(app, kind):
+    assert app.post("/echo", {"name": "a"}, headers={"Content-Type": kind}).status == 200
+
+
+def test_a_body_that_cannot_be_read_is_400(app):
+    event = rest_event("POST", "/echo", "//79", as_=None, headers={}) | {"isBase64Encoded": True}
+
+    assert whole(app.handler(event, app.CONTEXT)).json["code"] == "malformed_body"
 
 
 def test_malformed_json_is_400(app):

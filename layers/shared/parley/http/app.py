@@ -22,7 +22,13 @@ def create_app(router: APIRouter, *, settings: HttpSettings, body_limit: int = B
     `state` holds what the dependencies and routes take from `request.app.state`, such as `engine`.
     """
     handlers = dict.fromkeys((ParleyError, RequestValidationError, HTTPException, DataError, Exception), answer_problem)
-    app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False, exception_handlers=handlers)  # type: ignore[arg-type]
+    app = FastAPI(
+        openapi_url=None,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        exception_handlers=handlers,  # type: ignore[arg-type]
+    )
     app.include_router(router)
     for name, value in state.items():
         setattr(app.state, name, value)

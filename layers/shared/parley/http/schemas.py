@@ -25,6 +25,8 @@ class Input(BaseModel):
             json.dumps(data, ensure_ascii=False).encode()
         except UnicodeEncodeError as exc:
             raise PydanticCustomError("not_unicode", "the text holds characters that cannot be stored") from exc
+        except TypeError:
+            return data  # not from JSON: the fields' own types will say so
         return data
 
 

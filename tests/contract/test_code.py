@@ -1,0 +1,81 @@
+"""Template and code speak of the same things."""
+
+import ast
+import importlib
+from pathlib import Path
+
+import pytest
+from fastapi.routing import APIRoute
+
+from local.template.stack import Invocation
+
+ROOT = Path(__file__).parents[2]
+LAMBDAS_OWN = ("POWERTOOLS_", "AWS_")
+HTTP_FUNCTIONS = {"auth": "AuthFunction", "chat": "ChatFunction", "conversation": "ConversationFunction", "health": "HealthFunction"}
+
+
+def settings_fields(name):
+    """Return the environment variables that a function's settings read."""
+    module = importlib.import_module(f"functions.{name}.app")
+    settings = module.settings
+    fields = getattr(type(settings), "model_fields", None) or settings.__dataclass_fields__
+    return {f"PARLEY_{field.upper()}" for field in fields}
+
+
+@pytest.mark.parametrize("name", ["authorizer", "auth", "chat", "conversation", "health", "migrate"])
+def test_a_functions_variables_are_its_settings_and_no_more(stack, environment, name):
+    function = stack.functions[f"{name.title()}Function"]
+    given = {variable for variable in function.environment if not variable.startswith(LAMBDAS_OWN)}
+
+    assert given == settings_fields(name)
+
+
+@pytest.mark.parametrize("name", ["authorizer", "auth", "chat", "conversation", "health", "migrate"])
+def test_every_handler_is_there(stack, environment, name):
+    function = stack.functions[f"{name.title()}Function"]
+    module, _, attribute = function.handler.rpartition(".")
+
+    assert callable(getattr(importlib.import_module(module), attribute))
+
+
+def test_every_folder_of_functions_is_a_function(stack):
+    folders = {path.parent.name for path in (ROOT / "functions").glob("*/app.py")}
+
+    assert folders == {function.handler.split(".")[1] for function in stack.functions.values()}
+
+
+@pytest.mark.parametrize(("name", "function"), HTTP_FUNCTIONS.items())
+def test_the_gateways_routes_are_the_codes_routes(stack, name, function):
+    routes = importlib.import_module(f"functions.{name}.routes").router.routes
+    in_code = {f"{method} {route.path}" for route in routes if isinstance(route, APIRoute) for method in route.methods}
+    in_template = {
+        f"{route.method} {route.path}"
+        for route in stack.api.routes
+        if isinstance(route.integration, Invocation) and route.integration.function == function
+    }
+
+    assert in_code == in_template
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "functions").glob("*/app.py")), ids=lambda path: path.parent.name)
+def test_nobody_imports_a_composition_root(path):
+    name = f"functions.{path.parent.name}.app"
+    importers = [
+        other for folder in ("functions", "layers", "local", "cli") for other in (ROOT / folder).rglob("*.py") if imports(other, name)
+    ]
+
+    assert importers == []
+
+
+def imports(path, name):
+    tree = ast.parse(path.read_text())
+    return any(isinstance(node, ast.ImportFrom) and node.module == name for node in ast.walk(tree))
+
+
+@pytest.mark.parametrize("folder", ["functions", "layers/shared/parley"])
+def test_only_settings_read_the_environment(folder):
+    allowed = {"functions/authorizer/app.py", "layers/shared/parley/http/streaming.py"}
+    allowed |= {"layers/shared/parley/llm/models.py", "layers/shared/parley/llm/providers.py"}  # where keys are: `env:NAME`
+    readers = {str(path.relative_to(ROOT)) for path in (ROOT / folder).rglob("*.py") if "os.environ" in path.read_text()}
+
+    assert readers <= allowed

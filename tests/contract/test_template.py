@@ -1,0 +1,136 @@
+"""What must hold of the template as it is deployed. Not run on AWS: read from the translated template."""
+
+import re
+
+import pytest
+
+from local.template.stack import Invocation
+
+PUBLIC = {
+    "POST /auth/register",
+    "POST /auth/login",
+    "POST /auth/refresh",
+    "GET /.well-known/jwks.json",
+    "GET /health",
+    "GET /health/ready",
+}
+NAMES = {"AuthorizerFunction", "AuthFunction", "ChatFunction", "ConversationFunction", "MigrateFunction", "HealthFunction"}
+METHODS = {"get", "put", "post", "patch", "delete"}
+
+
+def operations(openapi):
+    return {
+        f"{method.upper()} {path}": operation
+        for path, methods in openapi["paths"].items()
+        for method, operation in methods.items()
+        if method in METHODS
+    }
+
+
+def integration(operation):
+    return operation["x-amazon-apigateway-integration"]
+
+
+def function_of(operation):
+    return re.search(r"\$\{(\w+)\.Arn\}", integration(operation)["uri"]["Fn::Sub"])[1]
+
+
+def test_functions_bear_the_names_that_others_rely_on(stack):
+    assert set(stack.functions) == NAMES
+
+
+def test_every_route_of_chat_streams_and_no_other_does(openapi):
+    for name, operation in operations(openapi).items():
+        streams = integration(operation).get("responseTransferMode") == "STREAM"
+        assert streams == (function_of(operation) == "ChatFunction"), name
+
+
+def test_a_streaming_route_calls_the_streaming_invocation(openapi):
+    for operation in operations(openapi).values():
+        if integration(operation).get("responseTransferMode") == "STREAM":
+            assert integration(operation)["uri"]["Fn::Sub"].endswith("/response-streaming-invocations")
+            assert integration(operation)["timeoutInMillis"] <= 900_000
+
+
+def test_a_route_waits_as_long_as_its_function_may_run(stack):
+    for route in stack.api.routes:
+        if isinstance(route.integration, Invocation) and not route.integration.is_streaming:
+            assert stack.functions[route.integration.function].timeout_s <= route.integration.timeout_s
+
+
+def test_every_route_but_the_public_ones_asks_the_authorizer(openapi):
+    guarded = {name for name, operation in operations(openapi).items() if operation.get("security") == [{"Authorizer": []}]}
+
+    assert set(operations(openapi)) - guarded == PUBLIC
+
+
+def test_the_authorizers_verdict_is_kept_for_a_minute_at_most(stack):
+    (authorizer,) = stack.api.authorizers.values()
+
+    assert (authorizer.identity_headers, 0 < authorizer.ttl_s <= 60) == (("Authorization",), True)
+
+
+def test_sibling_paths_share_the_name_of_their_variable(openapi):
+    siblings = {}
+    for path in openapi["paths"]:
+        parts = path.split("/")
+        for index, part in enumerate(parts):
+            if part.startswith("{"):
+                siblings.setdefault("/".join(parts[:index]), set()).add(part)
+
+    assert all(len(names) == 1 for names in siblings.values()), siblings
+
+
+def test_the_api_is_regional_since_edge_ends_idle_streams_after_30_seconds(translated):
+    assert translated["Resources"]["Api"]["Properties"]["EndpointConfiguration"] == {"Types": ["REGIONAL"]}
+
+
+def test_only_multipart_bodies_are_binary(openapi):
+    assert openapi["x-amazon-apigateway-binary-media-types"] == ["multipart/form-data"]
+
+
+def test_preflights_need_no_token(openapi):
+    for path, methods in openapi["paths"].items():
+        assert "security" not in methods["options"], path
+
+
+def test_the_gateways_own_errors_are_problem_documents_that_pages_may_read(stack):
+    for kind, response in stack.api.responses.items():
+        assert response.headers["Content-Type"] == "'application/problem+json'", kind
+        assert response.headers["X-Request-Id"] == "context.requestId", kind
+        assert "Access-Control-Allow-Origin" in response.headers, kind
+
+
+@pytest.mark.parametrize("kind", ["THROTTLED"])
+def test_a_throttled_client_is_told_when_to_come_back(stack, kind):
+    assert stack.api.responses[kind].headers["Retry-After"] == "'1'"
+
+
+def test_each_function_has_a_role_of_its_own(translated):
+    roles = [r["Properties"]["Role"]["Fn::GetAtt"][0] for r in translated["Resources"].values() if r["Type"] == "AWS::Lambda::Function"]
+
+    assert len(roles) == len(set(roles)) == len(NAMES)
+
+
+def test_no_role_may_do_anything_to_everything(translated):
+    for name, resource in translated["Resources"].items():
+        for policy in resource.get("Properties", {}).get("Policies", []) if resource["Type"] == "AWS::IAM::Role" else []:
+            statement = policy.get("PolicyDocument", {}).get("Statement", {})
+            assert "*" not in (statement.get("Action"), statement.get("Resource")), name
+
+
+def test_the_authorizer_reaches_neither_database_nor_keys(stack):
+    assert not [name for name in stack.functions["AuthorizerFunction"].environment if "DATABASE" in name or "KEYS" in name]
+
+
+def test_events_are_never_logged_whole(stack):
+    for function in stack.functions.values():
+        assert "POWERTOOLS_LOGGER_LOG_EVENT" not in function.environment
+
+
+def test_the_architecture_is_a_parameter_that_every_function_follows(translated):
+    parameter = translated["Parameters"]["Architecture"]
+    functions = [r["Properties"]["Architectures"] for r in translated["Resources"].values() if r["Type"] == "AWS::Lambda::Function"]
+
+    assert (parameter["Default"], parameter["AllowedValues"]) == ("arm64", ["arm64", "x86_64"])
+    assert all(architectures == [{"Ref": "Architecture"}] for architectures in functions)

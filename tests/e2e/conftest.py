@@ -1,0 +1,189 @@
+"""The whole stack, started as a person starts it, and driven over HTTP."""
+
+import os
+import secrets
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import httpx2
+import pytest
+
+from tests.driving import PASSWORD
+from tests.fakes.vendor import Vendor, running_vendor
+
+ROOT = Path(__file__).parents[2]
+START_S = 40.0
+
+MODELS = """
+[roles]
+chat = "vendor"
+
+[models.vendor]
+provider = "openai"
+name = "vendor-model"
+base_url = "{url}"
+api_key = "env:PARLEY_TEST_VENDOR_KEY"
+input_usd_per_mtok = 1.0
+output_usd_per_mtok = 2.0
+
+[models.offline]
+provider = "offline"
+name = "offline"
+"""
+
+
+class Stack:
+    """A running `parley up`, and a client of it."""
+
+    def __init__(self, data: Path, models: Path) -> None:
+        self.data, self.port = data, free_port()
+        self._variables = os.environ | {
+            "PARLEY_PORT": str(self.port),
+            "PARLEY_DATA": str(data),
+            "PARLEY_MODELS": str(models),
+            "PARLEY_TEST_VENDOR_KEY": "sk-test-vendor-key",
+            "PARLEY_CONFIG_DIR": str(data.parent / "config"),
+        }
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.http = httpx2.Client(base_url=self.url, timeout=30, trust_env=False)
+
+    def start(self) -> None:
+        self.output = (self.data.parent / "up.log").open("ab")
+        command = [sys.executable, "-m", "cli", "up"]
+        self.process = subprocess.Popen(
+            command, cwd=ROOT, env=self._variables, stdout=self.output, stderr=self.output, start_new_session=True
+        )
+        self.wait_for("/health/ready", 200)
+
+    def stop(self) -> None:
+        self.process.send_signal(signal.SIGINT)
+        self.process.wait(20)
+        self.output.close()
+        self.http.close()
+
+    def kill(self) -> None:
+        """End the emulator and all that it started as a power cut would."""
+        pids = [self.process.pid, *descendants(self.process.pid)]
+        for pid in pids:
+            with suppress(ProcessLookupError):  # it may have died with its parent
+                os.kill(pid, signal.SIGKILL)
+        self.process.wait()
+        self.output.close()
+
+    def wait_for(self, path: str, status: int) -> None:
+        ends = time.monotonic() + START_S
+        while time.monotonic() < ends and self.process.poll() is None:
+            try:
+                if self.http.get(path).status_code == status:
+                    return
+            except httpx2.TransportError:
+                pass
+            time.sleep(0.05)
+        raise AssertionError((self.data.parent / "up.log").read_text())
+
+    def take_postgres_away(self) -> None:
+        """Kill the database and keep it from starting again."""
+        (self.data / "postgres" / "PG_VERSION").rename(self.data / "PG_VERSION.away")
+        os.kill(self.status()["services"]["postgres"]["pid"], signal.SIGKILL)
+
+    def bring_postgres_back(self) -> None:
+        """Let the emulator start it again."""
+        (self.data / "PG_VERSION.away").rename(self.data / "postgres" / "PG_VERSION")
+
+    def status(self) -> dict[str, Any]:
+        return self.http.get("/_local/status").json()
+
+    def register(self) -> "Client":
+        email = f"{secrets.token_hex(6)}@example.com"
+        answer = self.http.post("/auth/register", json={"email": email, "password": PASSWORD})
+        assert answer.status_code == 201, answer.text
+        return Client(self.http, email, answer.json()["access_token"])
+
+    def parley(self, *arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
+        """Run the terminal client against this stack."""
+        command = [sys.executable, "-m", "cli", *arguments]
+        return subprocess.run(command, cwd=ROOT, env=self._variables, capture_output=True, text=True, timeout=30, check=False, **options)
+
+
+class Client:
+    """A signed-in user."""
+
+    def __init__(self, http: httpx2.Client, email: str, token: str) -> None:
+        self._http, self.email, self.headers = http, email, {"Authorization": f"Bearer {token}"}
+
+    def get(self, path: str) -> httpx2.Response:
+        return self._http.get(path, headers=self.headers)
+
+    def post(self, path: str, body: Any = None, **options: Any) -> httpx2.Response:
+        return self._http.post(path, json=body, headers=self.headers, **options)
+
+    def stream(self, body: Any) -> Any:
+        return self._http.stream("POST", "/chat", json=body, headers=self.headers)
+
+    def messages(self, conversation_id: str) -> list[dict[str, Any]]:
+        return self.get(f"/conversations/{conversation_id}/messages").json()["items"]
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
+
+
+def descendants(pid: int) -> list[int]:
+    listed = subprocess.run(["ps", "-eo", "pid=,ppid="], capture_output=True, text=True, check=True).stdout
+    children: dict[int, list[int]] = {}
+    for line in listed.splitlines():
+        child, parent = map(int, line.split())
+        children.setdefault(parent, []).append(child)
+    found, left = [], [pid]
+    while left:
+        found += children.get(left[0], [])
+        left += children.get(left.pop(0), [])
+    return found
+
+
+@pytest.fixture(scope="session")
+def vendor() -> Iterator[Vendor]:
+    """A fake model vendor."""
+    with running_vendor() as running:
+        yield running
+
+
+@contextmanager
+def running_stack(vendor: Vendor) -> Iterator[Stack]:
+    with TemporaryDirectory(prefix="parley-e2e-") as folder:
+        models = Path(folder) / "models.toml"
+        models.write_text(MODELS.format(url=vendor.url))
+        stack = Stack(Path(folder) / "data", models)
+        stack.start()
+        yield stack
+        stack.stop()
+
+
+@pytest.fixture(scope="session")
+def stack(vendor: Vendor) -> Iterator[Stack]:
+    """One stack for all tests that leave it running."""
+    with running_stack(vendor) as running:
+        yield running
+
+
+@pytest.fixture
+def own_stack(vendor: Vendor) -> Iterator[Stack]:
+    """A stack for a test that disturbs it."""
+    with running_stack(vendor) as running:
+        yield running
+
+
+@pytest.fixture
+def ada(stack: Stack) -> Client:
+    """A user of the shared stack."""
+    return stack.register()

@@ -1,0 +1,52 @@
+import shutil
+
+from tests.driving import PASSWORD
+from tests.fakes.vendor import streams
+
+
+def test_a_conversation_survives_the_death_of_everything(own_stack, vendor):
+    vendor.script = streams("Bonjour", ", Ada")
+    ada = own_stack.register()
+    said = ada.post("/chat", {"message": "Say hello in French", "stream": False}).json()
+    own_stack.kill()
+    own_stack.start()
+
+    again = own_stack.http.post("/auth/login", json={"email": ada.email, "password": PASSWORD})
+    ada.headers["Authorization"] = f"Bearer {again.json()['access_token']}"
+    assert [m["text"] for m in ada.messages(said["conversation_id"])] == ["Say hello in French", "Bonjour, Ada"]
+
+
+def test_a_token_from_before_the_crash_still_opens_the_door(own_stack):
+    ada = own_stack.register()
+    own_stack.kill()
+    own_stack.start()
+
+    assert ada.get("/auth/me").status_code == 200
+
+
+def test_the_terminal_client_holds_the_readmes_conversation(own_stack, vendor):
+    vendor.script = streams("It is ", "105", ".")
+    registered = own_stack.parley("register", "ada@example.com", "--password-stdin", "--url", own_stack.url, input=PASSWORD)
+    answered = own_stack.parley("chat", "What is 12.5% of 840?")
+    history = own_stack.parley("history")
+
+    assert (registered.returncode, answered.returncode, history.returncode) == (0, 0, 0), registered.stderr + answered.stderr
+    assert answered.stdout.strip() == "It is 105."
+    assert "What is 12.5% of 840?" in history.stdout
+
+
+def test_requests_go_through_pgbouncer_where_it_is_installed(stack):
+    installed = shutil.which("pgbouncer", path="/usr/sbin:/usr/bin:/usr/local/bin:/opt/homebrew/bin")
+
+    assert bool(stack.status()["services"]["pgbouncer"]) == bool(installed)
+
+
+def test_every_event_of_the_repository_can_be_invoked(stack):
+    from pathlib import Path
+
+    names = {function["handler"].split(".")[1]: function["name"] for function in stack.status()["functions"]}
+    for path in sorted((Path(__file__).parents[2] / "events").glob("*.json")):
+        done = stack.parley("invoke", names[path.stem.split("_")[0]], "-e", str(path), "--port", str(stack.port))
+        refused = path.stem == "authorizer_token"
+        assert done.returncode == int(refused), (path.name, done.stderr)
+        assert not refused or "Unauthorized" in done.stderr
