@@ -27,17 +27,19 @@ class Event:
 
 
 def events_of(response: httpx2.Response) -> Iterator[Event]:
-    """Yield events as they arrive, up to and with the one that ends the turn.
+    """Yield events as they arrive, and read the stream to its end: who hangs up early looks like someone who left.
 
     Raises `CutOff` when the stream breaks or ends without one. Names are not checked:
     a newer server may send more.
     """
+    has_ended = False
     try:
         for sse in httpx2.EventSource(response, max_event_size=MAX_EVENT_BYTES):
             event = Event(sse.event, Fields.parse(sse.data))
+            has_ended = has_ended or event.ends_the_turn
             yield event
-            if event.ends_the_turn:
-                return
     except httpx2.TransportError as exc:
-        raise CutOff from exc
-    raise CutOff
+        if not has_ended:
+            raise CutOff from exc
+    if not has_ended:
+        raise CutOff
