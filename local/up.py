@@ -3,18 +3,16 @@
 import asyncio
 import contextlib
 import json
-import os
 import signal
 import socket
 import time
 from collections.abc import Awaitable
-from pathlib import Path
 
+from local import wiring
 from local.console import Console
 from local.emulator import Emulator
 from local.folder import DataFolder
 from local.journal import Journal
-from local.keys import keys_for
 from local.runtime.outcome import Failure
 from local.server import listen
 from local.services.all import Services
@@ -96,9 +94,8 @@ class _Run:
         stack = await asyncio.to_thread(self._load, services)
         detail = f"{len(stack.functions)} functions, {len(stack.api.routes)} routes, {len(stack.schedules)} schedules"
         self._console.step("template", detail, time.monotonic() - began)
-        emulator = Emulator(
-            stack, journal=self._journal, wiring=self._wiring(services), services=services.status, pool_size=self._settings.workers
-        )
+        environment = wiring.environment(self._settings, services)
+        emulator = Emulator(stack, journal=self._journal, wiring=environment, services=services.status, pool_size=self._settings.workers)
         self._cleanup.push_async_callback(emulator.stop)
         if _MIGRATE in stack.functions:
             # It loads its modules while the database starts.
@@ -106,31 +103,11 @@ class _Run:
         return emulator
 
     def _load(self, services: Services) -> Stack:
-        offered = {
-            **services.parameters,
-            "JwksUrl": f"{self._settings.url}/.well-known/jwks.json",
-            "ModelsFile": str(self._settings.models.resolve()) if self._settings.models else "",
-            "PasswordMinLength": "12",
-        }
         # A second of imports, while the services start.
         from local.template.load import load
 
-        return load(self._settings.template, overrides=self._settings.parameters, offered=offered)
-
-    def _wiring(self, services: Services) -> dict[str, str]:
-        return {
-            **services.wiring,
-            "AWS_ENDPOINT_URL_LAMBDA": f"{self._settings.url}/_local/lambda",
-            # The developer's own AWS profile has no part in this.
-            "AWS_CONFIG_FILE": os.devnull,
-            "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
-            "AWS_EC2_METADATA_DISABLED": "true",
-            **keys_for(self._catalogues()),
-        }
-
-    def _catalogues(self) -> list[Path]:
-        shipped = self._settings.template.resolve().parent.glob("layers/*/**/models.toml")
-        return [*([self._settings.models] if self._settings.models else []), *shipped]
+        settings = self._settings
+        return load(settings.template, overrides=settings.parameters, offered=wiring.parameters(settings, services))
 
     async def _migrate(self, emulator: Emulator) -> None:
         if _MIGRATE not in emulator.stack.functions:

@@ -5,8 +5,6 @@ version 2018-06-01) and of the runtime clients' sources for streaming.
 """
 
 import asyncio
-import base64
-import binascii
 import contextlib
 import json
 from typing import Protocol
@@ -16,12 +14,11 @@ import h11
 from local.runtime.channel import Channel, Request, TooLarge
 from local.runtime.invocation import Invocation
 from local.runtime.outcome import Failure
+from local.runtime.streaming import ERROR_TYPE, pass_on
 
 RESPONSE_LIMIT_BYTES = 6_291_556
 _BASE = "/2018-06-01/runtime/"
 _MODE = "lambda-runtime-function-response-mode"
-_ERROR_TYPE = "lambda-runtime-function-error-type"
-_ERROR_BODY = "lambda-runtime-function-error-body"
 _JSON = (("content-type", "application/json"),)
 
 
@@ -85,7 +82,7 @@ class RuntimeApi:
                 await self._error(request, channel, self._host.current(invocation_id))
             case "POST", ["init", "error"]:
                 detail = await channel.whole_body(limit=RESPONSE_LIMIT_BYTES)
-                self._host.init_failed(Failure.reported(detail, request.headers.get(_ERROR_TYPE, "Unhandled")))
+                self._host.init_failed(Failure.reported(detail, request.headers.get(ERROR_TYPE, "Unhandled")))
                 await channel.reply(202, b'{"status":"OK"}', _JSON)
             case _:
                 await _drain(channel)
@@ -107,7 +104,7 @@ class RuntimeApi:
         if invocation is None:
             return await _refuse(channel)
         if request.headers.get(_MODE, "").lower() == "streaming":
-            await _stream(request, channel, invocation)
+            await pass_on(request, channel, invocation)
         else:
             try:
                 payload = await channel.whole_body(limit=RESPONSE_LIMIT_BYTES)
@@ -123,26 +120,9 @@ class RuntimeApi:
         if invocation is None:
             return await _refuse(channel)
         detail = await channel.whole_body(limit=RESPONSE_LIMIT_BYTES)
-        invocation.fail(Failure.reported(detail, request.headers.get(_ERROR_TYPE, "Unhandled")))
+        invocation.fail(Failure.reported(detail, request.headers.get(ERROR_TYPE, "Unhandled")))
         self._host.answered(invocation)
         return await channel.reply(202, b'{"status":"OK"}', _JSON)
-
-
-async def _stream(request: Request, channel: Channel, invocation: Invocation) -> None:
-    """Hand the chunks on as they arrive; error trailers, or a connection that breaks, are the stream's failure."""
-    stream = invocation.begin_stream(request.headers.get("content-type", "application/octet-stream"))
-    async for chunk in channel.body():
-        stream.feed(chunk)
-    invocation.end_stream(_trailing_failure(channel.trailers))
-
-
-def _trailing_failure(trailers: dict[str, str]) -> Failure | None:
-    if _ERROR_TYPE not in trailers:
-        return None
-    body = trailers.get(_ERROR_BODY, "")
-    with contextlib.suppress(binascii.Error):
-        return Failure.reported(base64.b64decode(body, validate=True), trailers[_ERROR_TYPE])
-    return Failure(trailers[_ERROR_TYPE], body)
 
 
 async def _drain(channel: Channel) -> None:

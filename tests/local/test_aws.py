@@ -38,10 +38,12 @@ def started(folder: Path) -> Iterator[Ssm]:
     port = free_port()
     process = subprocess.Popen([sys.executable, "-m", "local.services.aws", "--port", str(port), "--folder", str(folder)])
     ssm = Ssm(port, process)
-    assert eventually(lambda: _answers(ssm), within_s=20)
-    yield ssm
-    os.kill(process.pid, signal.SIGKILL)
-    process.wait()
+    try:
+        assert eventually(lambda: _answers(ssm), within_s=20)
+        yield ssm
+    finally:
+        os.kill(process.pid, signal.SIGKILL)
+        process.wait()
 
 
 def _answers(ssm: Ssm) -> bool:

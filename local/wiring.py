@@ -1,0 +1,36 @@
+"""What ties the functions to this machine: template parameters and environment variables that AWS would fill otherwise."""
+
+import os
+from pathlib import Path
+
+from local.keys import keys_for
+from local.services.all import Services
+from local.settings import Settings
+
+
+def parameters(settings: Settings, services: Services) -> dict[str, str]:
+    """Return the template's parameters as this machine offers them."""
+    return {
+        **services.parameters,
+        "JwksUrl": f"{settings.url}/.well-known/jwks.json",
+        "ModelsFile": str(settings.models.resolve()) if settings.models else "",
+        "PasswordMinLength": "12",
+    }
+
+
+def environment(settings: Settings, services: Services) -> dict[str, str]:
+    """Return the environment variables that workers get beside the template's and Lambda's."""
+    return {
+        **services.wiring,
+        "AWS_ENDPOINT_URL_LAMBDA": f"{settings.url}/_local/lambda",
+        # The developer's own AWS profile has no part in this.
+        "AWS_CONFIG_FILE": os.devnull,
+        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+        "AWS_EC2_METADATA_DISABLED": "true",
+        **keys_for(_catalogues(settings)),
+    }
+
+
+def _catalogues(settings: Settings) -> list[Path]:
+    shipped = settings.template.resolve().parent.glob("layers/*/**/models.toml")
+    return [*([settings.models] if settings.models else []), *shipped]
