@@ -12,6 +12,7 @@ from local.runtime.code import from_sources
 from local.runtime.outcome import Answer, Failure, Outcome
 from local.runtime.pool import Pool
 from local.template.stack import Function, Stack
+from tests.local.running import eventually
 
 
 class Quiet:
@@ -133,7 +134,7 @@ def test_stopping_leaves_no_process_not_even_a_grandchild(tmp_path: Path) -> Non
 
     grandchild = with_pool(Function(name="Parent", handler="parent.handler", root=tmp_path, folder=tmp_path), run)
 
-    assert not is_alive(grandchild)
+    assert eventually(lambda: not is_alive(grandchild), within_s=5)
 
 
 def is_alive(process: int) -> bool:
