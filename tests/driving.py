@@ -1,5 +1,6 @@
 """Drives functions as API Gateway does: real proxy events in, real results out."""
 
+import asyncio
 import json
 import re
 import secrets
@@ -11,6 +12,7 @@ from urllib.parse import parse_qsl, urlsplit
 from uuid import UUID
 
 from parley.auth.principal import Principal
+from parley.http.worker_loop import worker_loop
 
 PASSWORD = "a long enough pass phrase"
 
@@ -88,7 +90,12 @@ class Function:
 
     def call(self, method: str, url: str, body: Any = None, *, as_: Person | None = None, headers: dict[str, str] | None = None) -> Answer:
         """Send one request and wait for its whole answer. A `str` body is sent as it is."""
-        return whole(self.handler(rest_event(method, url, body, as_=as_, headers=headers or {}), self.CONTEXT))
+        return self.invoke(rest_event(method, url, body, as_=as_, headers=headers or {}))
+
+    def invoke(self, event: dict[str, Any]) -> Answer:
+        """Invoke the handler as a worker does, whose only loop is its own: other tests leave the thread without one."""
+        asyncio.set_event_loop(worker_loop())
+        return whole(self.handler(event, self.CONTEXT))
 
     def get(self, url: str, **options: Any) -> Answer:
         return self.call("GET", url, **options)

@@ -8,7 +8,7 @@ from parley.http.app import create_app
 from parley.http.buffered import buffered_handler
 from parley.http.schemas import Input
 from parley.settings import HttpSettings
-from tests.driving import Function, rest_event, whole
+from tests.driving import Function, rest_event
 
 router = APIRouter()
 
@@ -81,7 +81,7 @@ def test_a_body_is_json_whatever_its_header_says(app, kind):
 def test_a_body_that_cannot_be_read_is_400(app):
     event = rest_event("POST", "/echo", "//79", as_=None, headers={}) | {"isBase64Encoded": True}
 
-    assert whole(app.handler(event, app.CONTEXT)).json["code"] == "malformed_body"
+    assert app.invoke(event).json["code"] == "malformed_body"
 
 
 def test_malformed_json_is_400(app):
