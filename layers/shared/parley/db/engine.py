@@ -29,6 +29,7 @@ def make_engine(settings: DatabaseSettings, *, role: Role = "app") -> Engine:
         pool_size=1,
         max_overflow=0,
         pool_recycle=RECYCLE_S,
+        hide_parameters=True,  # an error's text goes to the log; what users wrote must not
         connect_args={
             "prepare_threshold": None,
             "connect_timeout": CONNECT_TIMEOUT_S,

@@ -51,7 +51,7 @@ async def answer_problem(request: Request, error: Exception) -> JSONResponse:
         logger.exception("unexpected error", exc_info=error)
         known = ParleyError(repr(error))
     elif known.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        logger.error("request failed", problem=known.code, reason=str(known), cause=repr(error.__cause__))
+        logger.error("request failed", problem=known.code, reason=str(known), cause=type(error.__cause__).__name__)
     else:
         logger.info("request refused", problem=known.code, reason=str(known))
     return problem_response(known, request_id=request_id)

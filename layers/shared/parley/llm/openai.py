@@ -40,11 +40,11 @@ class OpenAIProvider:
             with self._client.chat.completions.create(**self._arguments(model_name, request)) as chunks:
                 yield from self._events(chunks)
         except openai.APITimeoutError as exc:
-            raise ProviderTimeout(self._name, str(exc)) from exc
+            raise ProviderTimeout(self._name, "no answer in time") from exc
         except openai.APIStatusError as exc:
             raise self._refusal(exc) from exc
         except (openai.OpenAIError, httpx2.HTTPError, ValueError) as exc:
-            raise ProviderFailed(self._name, f"{type(exc).__name__}: {exc}") from exc
+            raise ProviderFailed(self._name, type(exc).__name__) from exc
 
     def _arguments(self, model_name: str, request: Request) -> dict[str, Any]:
         arguments: dict[str, Any] = {
@@ -83,7 +83,8 @@ class OpenAIProvider:
         if error.status_code in _BUSY:
             return ProviderBusy(self._name, retry_after_s=_seconds(error.response.headers.get("retry-after")))
         kind = ProviderFailed if error.status_code >= 500 else ProviderRefused
-        return kind(self._name, f"status {error.status_code}: {error.message}")
+        # Not the vendor's message: it may repeat the prompt, and this text goes to the log.
+        return kind(self._name, f"status {error.status_code}, type {error.type!r}, code {error.code!r}, param {error.param!r}")
 
 
 def _messages(request: Request) -> list[ChatCompletionMessageParam]:

@@ -1,0 +1,31 @@
+"""What must never stand in a log, whatever is sent."""
+
+import time
+
+from tests.fakes.vendor import refuses, streams
+
+PASSWORD, PROMPT, ANSWER = "canary-password-7c1f", "canary-prompt-7c1f", "canary-answer-7c1f"
+
+
+def logged(stack):
+    time.sleep(0.3)  # the workers' last lines are on their way to the files
+    return (
+        "".join(path.read_text(errors="replace") for path in (stack.data / "logs").glob("*")) + (stack.data.parent / "up.log").read_text()
+    )
+
+
+def test_no_password_token_key_prompt_or_answer_reaches_a_log(own_stack, vendor):
+    registration = {"email": "canary@example.com", "password": PASSWORD}
+    tokens = own_stack.http.post("/auth/register", json=registration).json()
+    headers = {"Authorization": f"Bearer {tokens['access_token']}"}
+    own_stack.http.post("/auth/login", json=registration | {"password": PASSWORD + "!"})
+    own_stack.http.post("/auth/login", content=f'{{"password": "{PASSWORD}"')
+    own_stack.http.post("/auth/refresh", json={"refresh_token": tokens["refresh_token"]})
+    for script in (streams(ANSWER), refuses(401, message=PROMPT), refuses(500)):
+        vendor.script = script
+        own_stack.http.post("/chat", json={"message": PROMPT, "stream": False}, headers=headers)
+    own_stack.http.post("/chat", json={"message": {"not": PROMPT}}, headers=headers)
+    own_stack.http.post("/chat", json={"message": PROMPT + "\u0000"}, headers=headers)
+
+    secrets = [PASSWORD, PROMPT, ANSWER, tokens["access_token"], tokens["refresh_token"], "sk-test-vendor-key"]
+    assert [secret for secret in secrets if secret in logged(own_stack)] == []

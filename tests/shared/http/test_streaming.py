@@ -1,0 +1,184 @@
+"""The way into Lambda for functions that stream, driven by AWS's own runtime client against a scripted Runtime API."""
+
+import asyncio
+import base64
+import json
+import socketserver
+import threading
+from types import SimpleNamespace
+
+import pytest
+from awslambdaric.lambda_runtime_client import LambdaRuntimeClient
+from starlette.responses import Response, StreamingResponse
+from starlette.types import Receive, Scope, Send
+
+from parley.http import streaming
+from parley.http.streaming import CONTENT_TYPE, RuntimeChanged, let_runtime_stream, streaming_handler
+from tests.driving import rest_event
+
+EVENT = rest_event("GET", "/", None, as_=None, headers={})
+
+
+class RuntimeApi(socketserver.ThreadingTCPServer):
+    """Takes one posted response apart: head, chunks and trailers."""
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), self.Connection)
+        self.head: list[str] = []
+        self.chunks: list[bytes] = []
+        self.trailers: dict[str, str] = {}
+        self.got_chunk = threading.Semaphore(0)
+
+    class Connection(socketserver.StreamRequestHandler):
+        def handle(self) -> None:
+            api = self.server
+            while line := self.rfile.readline().strip().decode():
+                api.head.append(line)
+            while size := int(self.rfile.readline(), 16):
+                api.chunks.append(self.rfile.read(size))
+                self.rfile.readline()
+                api.got_chunk.release()
+            while line := self.rfile.readline().strip().decode():
+                name, value = line.split(": ")
+                api.trailers[name] = value
+            self.wfile.write(b"HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\n\r\n")
+
+
+@pytest.fixture
+def api():
+    with RuntimeApi() as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()
+
+
+def post(api, app):
+    """Handle one event with `app` and post its result, as the runtime's loop does."""
+    answer = streaming_handler(app)(EVENT, None)
+    client = LambdaRuntimeClient(f"127.0.0.1:{api.server_address[1]}")
+    result, kind = client.marshaller.marshal_response(answer)
+    client.post_invocation_result("request-1", result, kind)
+
+
+def app_of(response):
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await response(scope, receive, send)
+
+    return app
+
+
+def test_a_handlers_answer_is_posted_as_a_stream(api):
+    post(api, app_of(Response("hello", headers={"x-a": "b"})))
+
+    assert api.head[0] == "POST /2018-06-01/runtime/invocation/request-1/response HTTP/1.1"
+    assert {"Lambda-Runtime-Function-Response-Mode: streaming", "Transfer-Encoding: chunked", f"Content-Type: {CONTENT_TYPE}"} <= set(
+        api.head
+    )
+
+
+def test_the_prelude_comes_first_and_ends_with_eight_nuls(api):
+    post(api, app_of(Response("hello", status_code=201, headers={"x-a": "b"})))
+    prelude, _, rest = b"".join(api.chunks).partition(b"\0" * 8)
+
+    assert rest == b"hello"
+    assert json.loads(prelude)["statusCode"] == 201
+    assert json.loads(prelude)["headers"]["x-a"] == "b"
+
+
+def test_repeated_headers_all_arrive(api):
+    response = Response("")
+    response.set_cookie("a", "1")
+    response.set_cookie("b", "2")
+    post(api, app_of(response))
+
+    assert len(json.loads(api.chunks[0].rstrip(b"\0"))["multiValueHeaders"]["set-cookie"]) == 2
+
+
+def test_each_chunk_leaves_before_the_next_is_made(api):
+    def slowly():
+        for text in ("one", "two"):
+            yield text
+            assert [api.got_chunk.acquire(timeout=5) for _ in range(2 if text == "one" else 1)]
+
+    post(api, app_of(StreamingResponse(slowly())))
+
+    assert api.chunks[1:] == [b"one", b"two"]
+
+
+def test_a_failure_on_the_way_is_told_in_the_trailers(api):
+    def failing():
+        yield "one"
+        raise ZeroDivisionError("with a secret")
+
+    post(api, app_of(StreamingResponse(failing())))
+    error = json.loads(base64.b64decode(api.trailers["Lambda-Runtime-Function-Error-Body"]))
+
+    assert api.chunks[-1] == b"one"
+    assert api.trailers["Lambda-Runtime-Function-Error-Type"] == "ZeroDivisionError"
+    assert "secret" not in error["errorMessage"]
+
+
+def test_a_good_answer_has_no_error_trailers(api):
+    post(api, app_of(Response("hello")))
+
+    assert api.trailers == {}
+
+
+def test_a_worker_streams_on_one_loop_again_and_again(api):
+    loops = []
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        loops.append(asyncio.get_running_loop())
+        await Response("hello")(scope, receive, send)
+
+    for _ in range(3):
+        list(streaming_handler(app)(EVENT, None))
+
+    assert len(set(map(id, loops))) == 1
+
+
+def test_an_app_whose_stream_is_given_up_is_cancelled():
+    ended = []
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await send({"type": "http.response.start", "status": 200, "headers": []})
+            await asyncio.sleep(60)
+        finally:
+            ended.append(True)
+
+    chunks = streaming_handler(app)(EVENT, None)
+    next(chunks)
+    chunks.close()
+
+    assert ended == [True]
+
+
+def test_plain_results_are_still_posted_as_aws_does(monkeypatch):
+    let_runtime_stream()
+    client = LambdaRuntimeClient("127.0.0.1:9")
+
+    assert client.marshaller.marshal_response({"statusCode": 200}) == ('{"statusCode": 200}', "application/json")
+
+
+def test_under_sam_local_the_answer_is_buffered(monkeypatch):
+    monkeypatch.setenv("AWS_SAM_LOCAL", "true")
+
+    assert streaming_handler(app_of(Response("hello", media_type="text/plain")))(EVENT, None)["body"] == "hello"
+
+
+@pytest.mark.parametrize(
+    "client",
+    [
+        SimpleNamespace(),
+        SimpleNamespace(marshaller=SimpleNamespace(marshal_response=1), post_invocation_result=lambda self, other: None),
+        SimpleNamespace(post_invocation_result=LambdaRuntimeClient.post_invocation_result),
+    ],
+)
+def test_a_runtime_client_that_changed_is_named_with_the_way_out(client):
+    with pytest.raises(RuntimeChanged, match="Lambda Web Adapter"):
+        streaming._check(client)
