@@ -26,7 +26,8 @@ _data = click.option("--data", envvar="PARLEY_DATA", default=DEFAULT_DATA, show_
 @click.option(
     "--workers", type=click.IntRange(min=1), default=DEFAULT_WORKERS, show_default=True, help="The most processes of one function."
 )
-def up(port: int, data: str, models: str, template: str, parameters: tuple[str, ...], pgbouncer: bool, workers: int) -> None:
+@click.option("--verbose", is_flag=True, help="Show every line that the functions log, as it is.")
+def up(port: int, data: str, models: str, template: str, parameters: tuple[str, ...], pgbouncer: bool, workers: int, verbose: bool) -> None:
     """Run the whole stack on this machine."""
     chosen = Settings(
         port=port,
@@ -36,6 +37,7 @@ def up(port: int, data: str, models: str, template: str, parameters: tuple[str, 
         parameters=dict(_pair(one) for one in parameters),
         wants_pgbouncer=pgbouncer,
         workers=workers,
+        is_verbose=verbose,
     )
     _run(chosen)
 

@@ -7,18 +7,20 @@ from typing import TextIO
 
 from local.console import Colour, Console
 from local.gateway.exchange import Exchange
+from local.loglines import Shown, shown
 from local.runtime.outcome import Failure, Outcome
 from local.template.stack import Invocation, Schedule
 
-# CloudWatch reads metrics from the log in this form; nobody else does, so the terminal is spared them.
-_METRICS = '{"_aws"'
-
 
 class Journal:
-    """Writes to the terminal, and each function's output also to `<folder>/<function>.log`; the last run's logs are gone."""
+    """Writes to the terminal, and each function's output also to `<folder>/<function>.log`; the last run's logs are gone.
 
-    def __init__(self, console: Console, folder: Path) -> None:
+    The terminal is spared JSON log lines below WARNING, and metrics, unless `is_verbose`.
+    """
+
+    def __init__(self, console: Console, folder: Path, *, is_verbose: bool = False) -> None:
         self._console = console
+        self._is_verbose = is_verbose
         self._folder = folder
         self._files: dict[str, TextIO] = {}
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -28,8 +30,7 @@ class Journal:
     def output(self, function: str, text: str) -> None:
         """Take a line of a worker's output; Lambda's runtime puts carriage returns for new lines within one."""
         for line in text.rstrip("\r\n").split("\r"):
-            if not line.startswith(_METRICS):
-                self._console.say(f"{function.removesuffix('Function').lower()} │ {line}", "dim")
+            self._show(function, Shown(line, "dim") if self._is_verbose else shown(line))
             self.platform(function, line)
 
     def platform(self, function: str, text: str) -> None:
@@ -70,6 +71,10 @@ class Journal:
     def close(self) -> None:
         for file in self._files.values():
             file.close()
+
+    def _show(self, function: str, line: Shown | None) -> None:
+        for part in line.text.split("\n") if line else ():
+            self._console.say(f"{function.removesuffix('Function').lower()} │ {part}", line.colour if line else None)
 
     def _open(self, function: str) -> TextIO:
         self._files[function] = file = (self._folder / f"{function}.log").open("w", encoding="utf-8")

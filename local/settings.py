@@ -20,6 +20,7 @@ class Settings:
     parameters: Mapping[str, str] = field(default_factory=dict)
     wants_pgbouncer: bool = True
     workers: int = DEFAULT_WORKERS
+    is_verbose: bool = False
 
     @property
     def url(self) -> str:

@@ -8,7 +8,7 @@ import socket
 import time
 from collections.abc import Awaitable
 
-from local import wiring
+from local import program, wiring
 from local.console import Console
 from local.emulator import Emulator
 from local.folder import DataFolder
@@ -16,7 +16,7 @@ from local.journal import Journal
 from local.runtime.outcome import Failure
 from local.server import listen
 from local.services.all import Services
-from local.settings import Settings
+from local.settings import DEFAULT_PORT, Settings
 from local.template.stack import Stack
 
 _MIGRATE = "MigrateFunction"
@@ -66,7 +66,7 @@ class _Run:
         self._folder = folder
         self._console = console
         self._cleanup = cleanup
-        self._journal = Journal(console, folder.logs)
+        self._journal = Journal(console, folder.logs, is_verbose=settings.is_verbose)
         cleanup.callback(self._journal.close)
 
     async def start(self, listening: socket.socket) -> None:
@@ -126,8 +126,9 @@ def _summary(payload: bytes) -> str:
 
 
 def _welcome(settings: Settings, console: Console, seconds: float) -> None:
-    again = "" if settings.port == 3000 else f" --url {settings.url}"
+    again = "" if settings.port == DEFAULT_PORT else f" --url {settings.url}"
+    parley = program.as_typed()
     console.say(f"Parley is up at {settings.url}   (ready in {seconds:.1f} s)", "bold")
-    console.say(f"  try:  parley register you@example.com{again}")
-    console.say(f'        parley chat "What is 12.5% of 840?"{again}')
+    console.say(f"  try:  {parley} register you@example.com{again}")
+    console.say(f'        {parley} chat "What is 12.5% of 840?"{again}')
     console.say(f"  data in {settings.data} · logs in {settings.data}/logs · stop with Ctrl-C")
