@@ -1,5 +1,7 @@
 """Accounts: registration, login, sessions and their tokens."""
 
+from parley import cold_start  # isort: split
+
 from functools import cache
 
 from functions.auth.passwords import Passwords
@@ -36,3 +38,4 @@ app = create_app(
     key_ring=key_ring,
 )
 handler = buffered_handler(app)
+cold_start.finish()

@@ -10,6 +10,8 @@ from functions.auth.errors import WeakPassword
 MAX_LENGTH = 256
 # OWASP's minimum for Argon2id: 19 MiB, two passes, one lane.
 MEMORY_KIB, PASSES, LANES = 19 * 1024, 2, 1
+# The hash of a password that nobody knows, of the same strength, so that checking it takes as long as checking a real one.
+DUMMY_HASH = "$argon2id$v=19$m=19456,t=2,p=1$IbrJFxNkJggVdj3Hpp4gNw$LgZAbSEz1ZIGyhkLDB1Anj7Jk2hBNrjpOqad5+Lj7dE"
 
 
 class Passwords:
@@ -18,7 +20,6 @@ class Passwords:
     def __init__(self, *, min_length: int) -> None:
         self._min_length = min_length
         self._hasher = PasswordHasher(time_cost=PASSES, memory_cost=MEMORY_KIB, parallelism=LANES)
-        self._dummy_hash = self._hasher.hash("nobody's password")
 
     def hash(self, password: str) -> str:
         """Return the Argon2id hash of a new password, or raise WeakPassword."""
@@ -32,7 +33,7 @@ class Passwords:
     def is_right(self, password: str, password_hash: str | None) -> bool:
         """Whether the hash is of this password. None (nobody has that address) takes as long as a wrong password."""
         try:
-            verified = self._hasher.verify(password_hash or self._dummy_hash, _normalised(password))
+            verified = self._hasher.verify(password_hash or DUMMY_HASH, _normalised(password))
         except (VerificationError, InvalidHashError):
             return False
         return verified and password_hash is not None

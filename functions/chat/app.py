@@ -1,5 +1,7 @@
 """Chat: questions in, streamed answers out."""
 
+from parley import cold_start  # isort: split
+
 from pathlib import Path
 
 from functions.chat.routes import router
@@ -25,3 +27,4 @@ catalogue = Catalogue.load(Path(settings.models_file) if settings.models_file el
 desk = Desk(make_engine(settings), catalogue, Providers())
 app = create_app(router, settings=settings, body_limit=BODY_LIMIT, desk=desk)
 handler = streaming_handler(app)
+cold_start.finish()

@@ -1,5 +1,7 @@
 """Conversations and their messages."""
 
+from parley import cold_start  # isort: split
+
 from functions.conversation.routes import router
 from parley.db.engine import make_engine
 from parley.http.app import create_app
@@ -14,3 +16,4 @@ class ConversationSettings(HttpSettings, DatabaseSettings):
 settings = ConversationSettings()  # type: ignore[call-arg]
 app = create_app(router, settings=settings, engine=make_engine(settings))
 handler = buffered_handler(app)
+cold_start.finish()

@@ -1,5 +1,7 @@
 """Whether Parley is alive, and whether it can serve."""
 
+from parley import cold_start  # isort: split
+
 from functions.health.routes import router
 from parley.db.engine import make_engine
 from parley.http.app import create_app
@@ -14,3 +16,4 @@ class HealthSettings(HttpSettings, DatabaseSettings):
 settings = HealthSettings()  # type: ignore[call-arg]
 app = create_app(router, settings=settings, engine=make_engine(settings))
 handler = buffered_handler(app)
+cold_start.finish()

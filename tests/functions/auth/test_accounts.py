@@ -96,6 +96,12 @@ def test_an_unknown_address_costs_a_hash_too(auth, monkeypatch):
     assert verified[0][0].startswith("$argon2id$")
 
 
+def test_the_hash_for_unknown_addresses_is_as_costly_as_a_real_one():
+    from functions.auth.passwords import DUMMY_HASH, Passwords
+
+    assert not Passwords(min_length=12).needs_rehash(DUMMY_HASH)
+
+
 def test_the_password_is_kept_as_argon2id_at_owasps_strength(engine, auth, alice):
     with user_scope(engine, alice.id) as connection:
         stored = users.find_credential(connection, alice.email).password_hash
