@@ -5,7 +5,7 @@ UV := .tools/bin/uv
 export PATH := $(CURDIR)/.venv/bin:$(CURDIR)/.tools/bin:$(PATH)
 export SAM_CLI_TELEMETRY := 0
 
-.PHONY: help up test check build deps clean
+.PHONY: help up up-built test check build runtime deps clean
 
 help:  ## Show this
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -24,8 +24,14 @@ check: .venv/dev  ## Format, lint, types, import rules, both validations of the 
 	.venv/bin/sam validate --region eu-west-1
 	.venv/bin/sam validate --region eu-west-1 --lint
 
-build: .venv/dev  ## Build what gets deployed (ARCHITECTURE=arm64, or x86_64)
-	.venv/bin/sam build --parameter-overrides Architecture=$(or $(ARCHITECTURE),arm64)
+build: .venv/dev  ## Build what gets deployed (ARCHITECTURE=arm64, x86_64 or native)
+	$(PY) -m local.artefact $(or $(ARCHITECTURE),arm64)
+
+up-built: .venv/dev .tools/runtime/.installed  ## Build for this machine and run that, laid out as on Lambda
+	$(PY) -m local.artefact native
+	@exec .venv/bin/parley up --built
+
+runtime: .tools/runtime/.installed  ## Install what AWS's own runtime brings, for `parley up --built`
 
 deps: .venv/dev  ## Pin the dependency groups of pyproject.toml anew (UPGRADE=1: the newest)
 	$(PY) requirements/compile.py $(if $(UPGRADE),--upgrade)
@@ -44,4 +50,10 @@ clean:  ## Remove environments and build output, not your data
 	@$(UV) venv --quiet --allow-existing .venv
 	@$(UV) pip install --quiet --require-hashes --compile-bytecode -r requirements/$*.txt
 	@$(UV) pip install --quiet --no-deps --editable .
+	@touch $@
+
+.tools/runtime/.installed: requirements/runtime.txt | .venv/local
+	@echo "Installing $< …"
+	@rm -rf .tools/runtime
+	@$(UV) pip install --quiet --require-hashes --compile-bytecode --python $(PY) --target .tools/runtime -r $<
 	@touch $@

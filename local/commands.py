@@ -8,7 +8,8 @@ from typing import Any
 
 import click
 
-from local.settings import DEFAULT_DATA, DEFAULT_PORT, DEFAULT_WORKERS, Settings
+from local.artefact.layout import DEFAULT_BUILD, Tree
+from local.settings import DEFAULT_DATA, DEFAULT_PORT, DEFAULT_TEMPLATE, DEFAULT_WORKERS, Settings
 
 _port = click.option(
     "--port", envvar="PARLEY_PORT", type=click.IntRange(1, 65535), default=DEFAULT_PORT, show_default=True, help="The stack's local port."
@@ -20,19 +21,40 @@ _data = click.option("--data", envvar="PARLEY_DATA", default=DEFAULT_DATA, show_
 @_port
 @_data
 @click.option("--models", envvar="PARLEY_MODELS", default="", help="A models.toml to use in place of the one that ships.")
-@click.option("--template", default="template.yaml", show_default=True, help="The stack to run.")
+@click.option("--template", help="The stack to run.  [default: template.yaml]")
 @click.option("--parameter", "parameters", multiple=True, metavar="NAME=VALUE", help="Set a parameter of the template; may be repeated.")
 @click.option("--pgbouncer/--no-pgbouncer", default=True, help="Put PgBouncer in front of PostgreSQL where it is installed.")
 @click.option(
     "--workers", type=click.IntRange(min=1), default=DEFAULT_WORKERS, show_default=True, help="The most processes of one function."
 )
+@click.option(
+    "--built",
+    is_flag=False,
+    flag_value=str(DEFAULT_BUILD),
+    metavar="[FOLDER]",
+    help=f"Run what `make build` made, with nothing else on the search path.  [folder: {DEFAULT_BUILD}]",
+)
 @click.option("--verbose", is_flag=True, help="Show every line that the functions log, as it is.")
-def up(port: int, data: str, models: str, template: str, parameters: tuple[str, ...], pgbouncer: bool, workers: int, verbose: bool) -> None:
+def up(
+    port: int,
+    data: str,
+    models: str,
+    template: str | None,
+    parameters: tuple[str, ...],
+    pgbouncer: bool,
+    workers: int,
+    built: str | None,
+    verbose: bool,
+) -> None:
     """Run the whole stack on this machine."""
+    if built and template:
+        raise click.UsageError("--built brings its own template: leave --template out")
+    tree = Tree(Path(built)) if built else None
     chosen = Settings(
         port=port,
         data=Path(data or DEFAULT_DATA),
-        template=Path(template),
+        template=tree.template if tree else Path(template or DEFAULT_TEMPLATE),
+        built=tree.root if tree else None,
         models=_existing(models),
         parameters=dict(_pair(one) for one in parameters),
         wants_pgbouncer=pgbouncer,
@@ -95,6 +117,7 @@ def reset(data: str, yes: bool) -> None:
 
 
 def _run(settings: Settings) -> None:
+    from local.artefact.usable import BuildUnusable
     from local.console import Console
     from local.folder import FolderInUse
     from local.server import PortTaken
@@ -108,7 +131,7 @@ def _run(settings: Settings) -> None:
         asyncio.run(run(settings, Console()))
     except* TemplateInvalid as errors:
         _give_up(errors, status=2)
-    except* (PortTaken, FolderInUse, NoSystemUser, ServiceFailed, MigrationFailed) as errors:
+    except* (BuildUnusable, PortTaken, FolderInUse, NoSystemUser, ServiceFailed, MigrationFailed) as errors:
         _give_up(errors, status=1)
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 DEFAULT_PORT = 3000
 DEFAULT_DATA = ".parley"
 DEFAULT_WORKERS = 10
+DEFAULT_TEMPLATE = "template.yaml"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -15,12 +16,13 @@ class Settings:
 
     port: int = DEFAULT_PORT
     data: Path = Path(DEFAULT_DATA)
-    template: Path = Path("template.yaml")
+    template: Path = Path(DEFAULT_TEMPLATE)
     models: Path | None = None
     parameters: Mapping[str, str] = field(default_factory=dict)
     wants_pgbouncer: bool = True
     workers: int = DEFAULT_WORKERS
     is_verbose: bool = False
+    built: Path | None = None
 
     @property
     def url(self) -> str:

@@ -7,12 +7,16 @@ import signal
 import socket
 import time
 from collections.abc import Awaitable
+from functools import partial
 
 from local import program, wiring
+from local.artefact import usable
+from local.artefact.layout import Tree
 from local.console import Console
 from local.emulator import Emulator
 from local.folder import DataFolder
 from local.journal import Journal
+from local.runtime.code import from_artefacts, from_sources
 from local.runtime.outcome import Failure
 from local.server import listen
 from local.services.all import Services
@@ -33,6 +37,8 @@ async def up(settings: Settings, console: Console) -> None:
     for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         asyncio.get_running_loop().add_signal_handler(signum, stop.set)
     async with contextlib.AsyncExitStack() as cleanup:
+        if settings.built:
+            _check_build(Tree(settings.built), console)
         listening = cleanup.enter_context(listen(settings.port))
         folder = DataFolder(settings.data)
         folder.open()
@@ -42,6 +48,12 @@ async def up(settings: Settings, console: Console) -> None:
             _welcome(settings, console, time.monotonic() - began)
             await stop.wait()
         console.say("\nstopping …", "dim")
+
+
+def _check_build(tree: Tree, console: Console) -> None:
+    usable.check(tree)
+    if source := usable.newer_source(tree):
+        console.say(f"{source} is newer than the build in {tree.root}, which is what runs now", "yellow")
 
 
 async def _unless(stop: asyncio.Event, work: Awaitable[None]) -> bool:
@@ -95,7 +107,14 @@ class _Run:
         detail = f"{len(stack.functions)} functions, {len(stack.api.routes)} routes, {len(stack.schedules)} schedules"
         self._console.step("template", detail, time.monotonic() - began)
         environment = wiring.environment(self._settings, services)
-        emulator = Emulator(stack, journal=self._journal, wiring=environment, services=services.status, pool_size=self._settings.workers)
+        emulator = Emulator(
+            stack,
+            journal=self._journal,
+            wiring=environment,
+            code_of=partial(from_artefacts, runtime=usable.RUNTIME) if self._settings.built else from_sources,
+            services=services.status,
+            pool_size=self._settings.workers,
+        )
         self._cleanup.push_async_callback(emulator.stop)
         if _MIGRATE in stack.functions:
             # It loads its modules while the database starts.

@@ -32,5 +32,7 @@ def environment(settings: Settings, services: Services) -> dict[str, str]:
 
 
 def _catalogues(settings: Settings) -> list[Path]:
-    shipped = settings.template.resolve().parent.glob("layers/*/**/models.toml")
+    # A build keeps a layer's packages in a folder that Lambda puts on the search path.
+    pattern = "*/python/**/models.toml" if settings.built else "layers/*/**/models.toml"
+    shipped = settings.template.resolve().parent.glob(pattern)
     return [*([settings.models] if settings.models else []), *shipped]

@@ -1,11 +1,14 @@
 """Where the code of a function's workers comes from."""
 
+import os
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from local.template.stack import Function
+
+_BARE = Path(__file__).with_name("bare.py")
 
 
 @dataclass(frozen=True)
@@ -20,3 +23,19 @@ class Code:
 def from_sources(function: Function) -> Code:
     """Return the checkout's own code, run by this environment's interpreter and packages."""
     return Code(root=function.root, command=(sys.executable, "-m", "awslambdaric"))
+
+
+def from_artefacts(function: Function, *, runtime: Path) -> Code:
+    """Return what `sam build` made, on a search path as Lambda's: task root, layers, `runtime`, standard library.
+
+    `runtime` is a folder with what AWS's runtime brings. Nothing of this environment is seen, nothing is written.
+    """
+    # A layer is unpacked over the ones before it.
+    layers = [str(layer / "python") for layer in reversed(function.layers)]
+    paths = os.pathsep.join([str(function.root), *layers, str(runtime)])
+    return Code(root=function.root, command=(base_interpreter(), "-I", "-S", "-B", str(_BARE), paths))
+
+
+def base_interpreter() -> str:
+    """Return the interpreter that this environment was made from."""
+    return str(getattr(sys, "_base_executable", None) or sys.executable)

@@ -1,5 +1,6 @@
 """From an `AWS::Lambda::Function` to a function whose code was found on disk."""
 
+from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 from local.template.errors import Unresolvable
@@ -23,6 +24,7 @@ def read(source: Source, name: str, properties: Fragment) -> Function:
         handler=handler,
         root=root,
         folder=folder,
+        layers=tuple(_layers(source, name)),
         environment={key: text(value) for key, value in properties.get("Environment", {}).get("Variables", {}).items()},
         timeout_s=float(properties.get("Timeout", 3)),
         memory_mb=int(properties.get("MemorySize", 128)),
@@ -41,6 +43,20 @@ def _folder(source: Source, name: str) -> Path:
     if not folder.is_dir():
         raise source.invalid(source.problem(name, f"the folder {written!r} does not exist", "Properties", "CodeUri"))
     return folder
+
+
+def _layers(source: Source, name: str) -> Iterator[Path]:
+    """Yield the folders of the function's layers that this template makes, in their order."""
+    shared = source.content.get("Globals", {}).get("Function", {}).get("Layers", [])
+    for listed in [*shared, *source.resource(name).get("Properties", {}).get("Layers", [])]:
+        layer = listed.get("Ref", "") if isinstance(listed, dict) else ""
+        written = source.resource(layer).get("Properties", {}).get("ContentUri")
+        if not isinstance(written, str) or "://" in written:
+            continue
+        folder = (source.folder / written).resolve()
+        if not folder.is_dir():
+            raise source.invalid(source.problem(layer, f"the folder {written!r} does not exist", "Properties", "ContentUri"))
+        yield folder
 
 
 def _root(source: Source, name: str, folder: Path) -> Path:

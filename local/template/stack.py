@@ -8,12 +8,13 @@ from typing import Literal
 
 @dataclass(frozen=True, kw_only=True)
 class Function:
-    """One Lambda function; `root` is the folder that its handler's module path starts from."""
+    """One Lambda function; `root` is the folder that its handler's module path starts from, `layers` are those of the template."""
 
     name: str
     handler: str
     root: Path
     folder: Path
+    layers: tuple[Path, ...] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
     timeout_s: float = 3
     memory_mb: int = 128

@@ -297,6 +297,8 @@ def test_reset_deletes_everything(tmp_path: Path) -> None:
         (("--models", "nowhere.toml"), "there is no file nowhere.toml"),
         (("--parameter", "novalue"), "--parameter takes NAME=VALUE"),
         (("--template", "nowhere.yaml"), "nowhere.yaml: template: cannot be read"),
+        (("--built", "nowhere"), "there is no build in nowhere: run `make build ARCHITECTURE=native`"),
+        (("--built", "--template", "nowhere.yaml"), "--built brings its own template"),
     ],
 )
 def test_a_wrong_option_is_told(tmp_path: Path, arguments: tuple[str, ...], message: str) -> None:

@@ -1,0 +1,217 @@
+"""What gets deployed, built for this machine and run as on Lambda."""
+
+import asyncio
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import pytest
+
+from local.artefact.layout import Tree
+from local.artefact.usable import RUNTIME
+from local.runtime import environment
+from local.runtime.code import from_artefacts
+from local.runtime.outcome import Answer
+from local.runtime.pool import Pool
+from local.template import source
+from local.template.load import load
+from local.template.stack import Function
+from tests.e2e.conftest import MODELS, ROOT, Stack
+from tests.e2e.test_streaming import events_of
+from tests.fakes.vendor import streams
+
+pytestmark = [
+    pytest.mark.timeout(180),
+    pytest.mark.skipif(sys.platform != "linux", reason="`sam build` fetches packages for Linux, as Lambda runs it"),
+]
+
+NOWHERE: set[str] = set()
+HTTP = {"AuthFunction", "ChatFunction", "ConversationFunction", "HealthFunction"}
+DATABASE = HTTP | {"MigrateFunction"}
+# Where a module may be loaded once a handler has been imported; what is missing here may be loaded anywhere.
+# Of botocore, Powertools loads the empty package, to see whether it is there.
+ALLOWED = {
+    "alembic": {"MigrateFunction"},
+    "anthropic": NOWHERE,
+    "argon2": {"AuthFunction"},
+    "boto3": NOWHERE,
+    "botocore.client": NOWHERE,
+    "botocore.session": NOWHERE,
+    "fastapi": HTTP,
+    "mangum": HTTP,
+    "openai": {"ChatFunction"},
+    "psycopg": DATABASE,
+    "sqlalchemy": DATABASE,
+    "starlette": HTTP,
+}
+RESOURCES = source.read(ROOT / "template.yaml").content["Resources"]
+FUNCTIONS = sorted(name for name, resource in RESOURCES.items() if resource["Type"] == "AWS::Serverless::Function")
+IMPORT = """
+import importlib, json, sys
+sys.path[:0] = sys.argv[1].split(":")
+module = importlib.import_module(sys.argv[2])
+files = {name: getattr(found, "__file__", None) for name, found in list(sys.modules.items())}
+print(json.dumps({"files": files, "cached": module.__spec__.cached, "code": module.handler.__module__, "path": sys.path}))
+"""
+
+
+@dataclass
+class Built:
+    """A built stack and what the build printed."""
+
+    tree: Tree
+    output: str
+
+    def function(self, name: str) -> Function:
+        return load(self.tree.template, overrides={}).functions[name]
+
+    def files(self) -> set[Path]:
+        return set(self.tree.root.rglob("*"))
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
+    """The stack, built for this machine."""
+    subprocess.run(["make", "runtime"], cwd=ROOT, check=True, capture_output=True)
+    folder = tmp_path_factory.mktemp("built")
+    command = [sys.executable, "-m", "local.artefact", "native", "--build-dir", str(folder / "build"), "--cache-dir", str(folder / "cache")]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=150, check=False)
+    assert done.returncode == 0, done.stderr
+    return Built(Tree(folder / "build"), done.stdout)
+
+
+class BuiltStack(Stack):
+    """A running `parley up --built`."""
+
+    def __init__(self, data: Path, models: Path, tree: Tree) -> None:
+        super().__init__(data, models)
+        self._tree = tree
+
+    def start(self) -> None:
+        self.output = (self.data.parent / "up.log").open("ab")
+        command = [sys.executable, "-m", "cli", "up", "--built", str(self._tree.root)]
+        self.process = subprocess.Popen(
+            command, cwd=ROOT, env=self._variables, stdout=self.output, stderr=self.output, start_new_session=True
+        )
+        self.wait_for("/health/ready", 200)
+
+
+@pytest.fixture(scope="module")
+def built_stack(built: Built, vendor: Any) -> Iterator[BuiltStack]:
+    """The built stack, running."""
+    with TemporaryDirectory(prefix="parley-built-") as folder:
+        models = Path(folder) / "models.toml"
+        models.write_text(MODELS.format(url=vendor.url))
+        stack = BuiltStack(Path(folder) / "data", models, built.tree)
+        stack.start()
+        yield stack
+        stack.stop()
+
+
+@pytest.fixture(scope="module")
+def imported(built: Built) -> Any:
+    """Import a handler as Lambda does, in an interpreter of its own, once each; return what it loaded."""
+    done: dict[str, dict[str, Any]] = {}
+
+    def of(name: str) -> dict[str, Any]:
+        return done.setdefault(name, import_handler(built.function(name)))
+
+    return of
+
+
+def import_handler(function: Function) -> dict[str, Any]:
+    code = from_artefacts(function, runtime=RUNTIME)
+    interpreter, *flags, _, paths = code.command
+    variables = environment.variables(function, code, runtime_api="127.0.0.1:9", wiring={})
+    command = [interpreter, *flags, "-c", IMPORT, paths, function.handler.rpartition(".")[0]]
+    done = subprocess.run(command, cwd=code.root, env=variables, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_a_handler_loads_only_what_its_function_may(imported: Any, name: str) -> None:
+    loaded = ALLOWED.keys() & imported(name)["files"].keys()
+
+    assert {module for module in loaded if name not in ALLOWED[module]} == set()
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_every_module_comes_from_the_build_the_runtime_or_the_standard_library(built: Built, imported: Any, name: str) -> None:
+    origins = [Path(file) for file in imported(name)["files"].values() if file]
+    allowed = [built.tree.root / name, *built.tree.layers.values(), RUNTIME, Path(json.__file__).parents[1]]
+
+    assert [str(file) for file in origins if not any(file.is_relative_to(folder) for folder in allowed)] == []
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_a_handler_is_compiled_and_tells_its_place_on_lambda(built: Built, imported: Any, name: str) -> None:
+    compiled = Path(imported(name)["cached"])
+    unchecked_hash = b"\x01\x00\x00\x00"
+
+    assert compiled.read_bytes()[4:8] == unchecked_hash
+    assert b"/var/task/functions/" in compiled.read_bytes()
+    assert str(built.tree.root).encode() not in compiled.read_bytes()
+
+
+def test_a_worker_sees_neither_the_checkout_nor_the_environment(built: Built, tmp_path: Path) -> None:
+    handler = "import sys\ndef handler(event, context):\n    return [sys.path, sys.prefix, sys.flags.isolated, sys.dont_write_bytecode]\n"
+    (tmp_path / "seen.py").write_text(handler)
+    layers = built.function("ChatFunction").layers
+    function = Function(name="Seen", handler="seen.handler", root=tmp_path, folder=tmp_path, layers=layers)
+    path, prefix, *flags = asyncio.run(answer_of(function))
+
+    assert path[:3] == [str(tmp_path), str(built.tree.layers["SharedLayer"]), str(RUNTIME)]
+    assert not [one for one in path[3:] if Path(one).is_relative_to(ROOT) or "site-packages" in one]
+    assert (prefix == sys.base_prefix, *flags) == (True, 1, True)
+
+
+async def answer_of(function: Function) -> Any:
+    pool = Pool(function, code=from_artefacts(function, runtime=RUNTIME), wiring={}, journal=Silent(), size=1)
+    try:
+        outcome = await asyncio.wait_for(pool.submit(b"{}").outcome, 20)
+    finally:
+        await pool.stop()
+    assert isinstance(outcome, Answer), outcome
+    return json.loads(outcome.payload)
+
+
+class Silent:
+    """A journal that keeps nothing."""
+
+    def output(self, function: str, text: str) -> None: ...
+
+    platform = trouble = output
+
+
+def test_a_person_registers_and_streams_a_chat(built: Built, built_stack: BuiltStack, vendor: Any) -> None:
+    vendor.script = streams("Bonjour", ", Ada")
+    before = built.files()
+    ada = built_stack.register()
+    with ada.stream({"message": "Say hello in French"}) as response:
+        events = list(events_of(response))
+
+    assert [data["text"] for name, data in events if name == "text.delta"] == ["Bonjour", ", Ada"]
+    assert [message["text"] for message in ada.messages(events[0][1]["conversation_id"])] == ["Say hello in French", "Bonjour, Ada"]
+    assert built.files() == before
+
+
+def test_a_function_brings_nothing_that_its_layer_brings(built: Built) -> None:
+    layer = {path.name for path in built.tree.layers["SharedLayer"].iterdir()}
+
+    for folder in built.tree.functions.values():
+        assert {path.name for path in folder.iterdir()} & layer <= {"__pycache__", "requirements.txt"}
+
+
+def test_the_sizes_are_told(built: Built) -> None:
+    *_, header = [line for line in built.output.splitlines() if line.startswith("ARTEFACT")]
+    rows = built.output[built.output.index(header) :].splitlines()[1:]
+
+    assert [row.split()[0] for row in rows] == [*FUNCTIONS, "SharedLayer"]
+    assert all(float(row.split()[1]) >= float(row.split()[2]) >= 0.01 for row in rows)
