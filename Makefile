@@ -5,7 +5,7 @@ UV := .tools/bin/uv
 export PATH := $(CURDIR)/.venv/bin:$(CURDIR)/.tools/bin:$(PATH)
 export SAM_CLI_TELEMETRY := 0
 
-.PHONY: help up up-built test check build runtime deps clean
+.PHONY: help up up-built test check build sam-local runtime deps clean
 
 help:  ## Show this
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -32,6 +32,9 @@ up-built: .venv/dev .tools/runtime/.installed  ## Build for this machine and run
 	@exec .venv/bin/parley up --built
 
 runtime: .tools/runtime/.installed  ## Install what AWS's own runtime brings, for `parley up --built`
+
+sam-local: .venv/dev  ## Call each event by AWS's `sam local` too, and compare (SAM_LOCAL_WRAPPER=command, STRICT=1)
+	@$(SAM_LOCAL_WRAPPER) $(PY) -m local.samlocal $(if $(STRICT),--strict)
 
 deps: .venv/dev  ## Pin the dependency groups of pyproject.toml anew (UPGRADE=1: the newest)
 	$(PY) requirements/compile.py $(if $(UPGRADE),--upgrade)

@@ -1,0 +1,106 @@
+"""The comparison: each side on new data of its own, the same events in the same order."""
+
+import asyncio
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from local.samlocal import derived, sam, table
+from local.samlocal.engine import Engine
+from local.samlocal.journey import Journey, Step, read_steps
+from local.samlocal.masking import difference, portrait
+from local.samlocal.process import ProcessFailed, tail
+from local.samlocal.relay import Doors
+from local.samlocal.sam import SamLocal
+from local.samlocal.stack import OwnStack
+from local.samlocal.table import Row
+from local.template.load import load
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What one side answered: its status, the whole as comparable text, and what was logged."""
+
+    status: str
+    portrait: str
+    log: str = ""
+
+
+async def run(engine: Engine, *, root: Path) -> list[Row]:
+    """Compare every event of the checkout `root`, printing each as it is known. Raises a group of `ProcessFailed`."""
+    steps = read_steps(root / "events")
+    functions = functions_by_folder(root / "template.yaml")
+    with TemporaryDirectory(prefix="parley-sam-local-", ignore_cleanup_errors=True) as name:
+        folder = Path(name)
+        print(f"Building for {engine.architecture}, and asking `parley invoke` …", flush=True)
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(sam.build(root, folder / "build", architecture=engine.architecture))
+            expecting = tasks.create_task(_ask_parley(steps, functions, data=folder / "parley", root=root))
+        print(table.heading(), flush=True)
+        async with OwnStack.started(folder / "sam", root=root) as stack:
+            return await _compare(steps, functions, expecting.result(), engine=engine, stack=stack, build=folder / "build")
+
+
+def functions_by_folder(template: Path) -> dict[str, str]:
+    """Return the functions' names by the folder under functions/, after which their events are named."""
+    return {function.handler.split(".")[1]: name for name, function in load(template, overrides={}).functions.items()}
+
+
+async def _ask_parley(steps: list[Step], functions: Mapping[str, str], *, data: Path, root: Path) -> list[Seen]:
+    journey, seen = Journey(), []
+    async with OwnStack.started(data, root=root) as stack:
+        for step in steps:
+            answer = await stack.invoke(functions[step.folder], journey.fill(step))
+            journey.learn(step, answer)
+            seen.append(Seen(answer.status, portrait(answer, journey.known)))
+    return seen
+
+
+async def _compare(
+    steps: list[Step], functions: Mapping[str, str], expected: list[Seen], *, engine: Engine, stack: OwnStack, build: Path
+) -> list[Row]:
+    journey, rows = Journey(), []
+    async with Doors.opened(engine.host_address, [stack.database_port, stack.aws_port, stack.port]) as doors:
+        derived.derive(
+            build,
+            parameters=_parameters(engine, stack, doors),
+            environment={"AWS_ENDPOINT_URL": f"http://{doors.host}:{doors.ports[stack.aws_port]}"},
+            pgpass=(stack.data / "pgpass").read_text(encoding="utf-8"),
+        )
+        for step, parley in zip(steps, expected, strict=True):
+            began = time.monotonic()
+            found = await _ask_sam(SamLocal(build), functions[step.folder], step, journey)
+            rows.append(_row(step, parley, found, time.monotonic() - began))
+            print(table.line(rows[-1]), flush=True)
+    return rows
+
+
+async def _ask_sam(sam_local: SamLocal, function: str, step: Step, journey: Journey) -> Seen:
+    try:
+        answer, log = await sam_local.invoke(function, journey.fill(step))
+    except ProcessFailed as error:
+        return Seen("none", str(error))
+    journey.learn(step, answer)
+    return Seen(answer.status, portrait(answer, journey.known), log)
+
+
+def _parameters(engine: Engine, stack: OwnStack, doors: Doors) -> dict[str, str]:
+    return {
+        "Architecture": engine.architecture,
+        "DatabaseHost": doors.host,
+        "DatabasePort": str(doors.ports[stack.database_port]),
+        "DatabaseName": "parley",
+        "DatabaseAuth": "libpq",
+        "DatabaseTls": "disable",
+        "JwksUrl": f"http://{doors.host}:{doors.ports[stack.port]}/.well-known/jwks.json",
+        "PasswordMinLength": "12",
+    }
+
+
+def _row(step: Step, parley: Seen, found: Seen, seconds: float) -> Row:
+    differing = difference(parley.portrait, found.portrait)
+    if differing and found.log:
+        differing += f"\nlogged by sam local:\n{tail(found.log)}"
+    return Row(step.title, parley.status, found.status, differing, seconds)

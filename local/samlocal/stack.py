@@ -1,0 +1,94 @@
+"""A stack of the comparison's own: `parley up` on new data."""
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+from local import children
+from local.children import Child
+from local.client import FunctionFailed, Refused, invoke_function, read_status
+from local.keys import keys_for
+from local.ports import free_port
+from local.samlocal.answer import Answer, read_answer
+from local.samlocal.process import ProcessFailed
+
+_START_S, _STOP_S, _PAUSE_S = 90.0, 10.0, 0.2
+
+
+@dataclass(frozen=True)
+class OwnStack:
+    """A running stack: the gateway's loopback port, and the ports of the database (or its pooler) and of AWS's services."""
+
+    data: Path
+    port: int
+    database_port: int
+    aws_port: int
+
+    @classmethod
+    @asynccontextmanager
+    async def started(cls, data: Path, *, root: Path) -> AsyncIterator[Self]:
+        """Run the checkout `root` on new data; raises `ProcessFailed`."""
+        port = free_port()
+        command = (sys.executable, "-m", "local", "up", "--port", str(port), "--data", str(data))
+        child = await children.start(*command, cwd=root, environment=_environment(root), death_signal=signal.SIGTERM)
+        log = data.with_suffix(".log")
+        reading = asyncio.create_task(_keep_output(child, log))
+        try:
+            await _ready(child, port, log)
+            services = (await asyncio.to_thread(read_status, port))["services"]
+            database = services["pgbouncer"] or services["postgres"]
+            yield cls(data, port, database["port"], services["aws"]["port"])
+        finally:
+            await _stop(child)
+            await reading
+
+    async def invoke(self, function: str, event: str) -> Answer:
+        """Return what `parley invoke` does, failures of the function included."""
+        try:
+            return read_answer(await asyncio.to_thread(invoke_function, self.port, function, event))
+        except FunctionFailed as error:
+            return read_answer(error.detail)
+
+
+def _environment(root: Path) -> dict[str, str]:
+    """Return the variables without the developer's choices and model keys: the offline model answers on both sides."""
+    keys = keys_for(root.glob("layers/*/**/models.toml"))
+    return {name: value for name, value in os.environ.items() if name not in keys and not name.startswith("PARLEY_")}
+
+
+async def _ready(child: Child, port: int, log: Path) -> None:
+    try:
+        async with asyncio.timeout(_START_S):
+            while not child.has_ended and not await asyncio.to_thread(_answers, port):
+                await asyncio.sleep(_PAUSE_S)
+    except TimeoutError as error:
+        raise ProcessFailed("parley up", log.read_text(encoding="utf-8")) from error
+    if child.has_ended:
+        raise ProcessFailed("parley up", log.read_text(encoding="utf-8"))
+
+
+def _answers(port: int) -> bool:
+    try:
+        return bool(read_status(port))
+    except Refused:
+        return False
+
+
+async def _stop(child: Child) -> None:
+    if not child.has_ended:
+        child.process.send_signal(signal.SIGINT)
+        await asyncio.wait([asyncio.create_task(child.wait())], timeout=_STOP_S)
+    await child.stop()
+
+
+async def _keep_output(child: Child, log: Path) -> None:
+    with log.open("wb") as file:
+        while data := await child.output.read(65_536):
+            file.write(data)
+            file.flush()

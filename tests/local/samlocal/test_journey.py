@@ -1,0 +1,73 @@
+"""The order of the events, and what each takes from the answers before it."""
+
+import base64
+import json
+from pathlib import Path
+
+import pytest
+
+from local.samlocal.answer import Answer
+from local.samlocal.journey import ACCESS_TOKEN, CONVERSATION, REFRESH_TOKEN, SESSION, USER, Journey, Step, read_steps
+from local.samlocal.lane import functions_by_folder
+
+ROOT = Path(__file__).parents[3]
+
+
+def token(claims):
+    return f"eyJhbGciOi.{base64.urlsafe_b64encode(json.dumps(claims).encode()).rstrip(b'=').decode()}.c2ln"
+
+
+@pytest.fixture
+def steps():
+    return read_steps(ROOT / "events")
+
+
+@pytest.fixture
+def registered():
+    body = {"user": {"id": "the-user"}, "access_token": token({"sid": "the-session"}), "refresh_token": "prt_real"}
+    journey = Journey()
+    journey.learn(Step("auth_register", ""), Answer("201", json.dumps(body)))
+    return journey
+
+
+def test_every_event_is_a_step_of_a_function(steps):
+    assert {step.event for step in steps} == {path.stem for path in (ROOT / "events").glob("*.json")}
+    assert {step.folder for step in steps} == set(functions_by_folder(ROOT / "template.yaml"))
+
+
+def test_a_visit_begins_with_an_account_and_ends_with_the_session(steps):
+    titles = [step.title for step in steps]
+
+    assert titles[:3] == ["auth_register", "auth_login", "chat_message"]
+    assert titles[-2:] == ["conversation_delete", "auth_logout"]
+
+
+def test_events_with_a_stand_in_for_a_token_run_with_a_real_one_too(steps):
+    assert [step.event for step in steps if step.has_tokens] == ["auth_refresh", "authorizer_token"]
+
+
+def test_later_events_carry_what_registering_gave(registered):
+    assert registered.fill(Step("auth_me", f"{USER} {SESSION}")) == "the-user the-session"
+
+
+def test_a_token_stays_a_stand_in_unless_the_step_has_tokens(registered):
+    text = f"{ACCESS_TOKEN} {REFRESH_TOKEN}"
+
+    assert registered.fill(Step("auth_refresh", text)) == text
+    assert "prt_real" in registered.fill(Step("auth_refresh", text, has_tokens=True))
+
+
+def test_the_chats_conversation_is_the_one_that_later_events_name(registered):
+    found = "01996f6a-aaaa-7000-8000-00000000000a"
+    registered.learn(Step("chat_message", ""), Answer("200", f'event: turn.started\ndata: {{"conversation_id":"{found}"}}\n\n'))
+
+    assert registered.fill(Step("conversation_get", CONVERSATION)) == found
+    assert registered.known == {"the-user": "user", "the-session": "session", found: "conversation"}
+
+
+def test_an_answer_that_refuses_teaches_nothing():
+    journey = Journey()
+    journey.learn(Step("auth_register", ""), Answer("409", "{}"))
+    journey.learn(Step("chat_message", ""), Answer("401", "{}"))
+
+    assert journey.ids == {}
