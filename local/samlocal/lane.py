@@ -36,11 +36,11 @@ async def run(engine: Engine, *, root: Path) -> list[Row]:
         folder = Path(name)
         print(f"Building for {engine.architecture}, and asking `parley invoke` …", flush=True)
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(sam.build(root, folder / "build", architecture=engine.architecture))
+            building = tasks.create_task(sam.build(root, folder / "built", architecture=engine.architecture))
             expecting = tasks.create_task(_ask_parley(steps, functions, data=folder / "parley", root=root))
         print(table.heading(), flush=True)
         async with OwnStack.started(folder / "sam", root=root) as stack:
-            return await _compare(steps, functions, expecting.result(), engine=engine, stack=stack, build=folder / "build")
+            return await _compare(steps, functions, expecting.result(), engine=engine, stack=stack, build=building.result())
 
 
 def functions_by_folder(template: Path) -> dict[str, str]:

@@ -22,11 +22,14 @@ def environment() -> dict[str, str]:
     return own | nowhere | {"SAM_CLI_TELEMETRY": "0", "AWS_DEFAULT_REGION": REGION}
 
 
-async def build(root: Path, folder: Path, *, architecture: str) -> None:
-    """Build the stack of the checkout `root` into `folder`; raises `ProcessFailed`."""
-    # Not cached: the cache lies in the checkout, where `make build` may be at work for the other processor.
-    command = (_PROGRAM, "build", "--no-cached", "--build-dir", str(folder), "--parameter-overrides", f"Architecture={architecture}")
-    await output(*command, cwd=root, environment=environment(), limit_s=_BUILD_S)
+async def build(root: Path, folder: Path, *, architecture: str) -> Path:
+    """Build what gets deployed from the checkout `root`, in `folder`, and return where it is; raises `ProcessFailed`."""
+    # In a folder of its own: in the checkout, `sam build` keeps dependencies and throws away those of every other build.
+    folder.mkdir()
+    (folder / "template.yaml").symlink_to(root / "template.yaml")
+    command = (sys.executable, "-m", "local.artefact", architecture, "--build-dir", "build")
+    await output(*command, cwd=folder, environment=environment(), limit_s=_BUILD_S)
+    return folder / "build"
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """A stack of the comparison's own: `parley up` on new data."""
 
 import asyncio
+import contextlib
 import os
 import signal
 import sys
@@ -63,21 +64,22 @@ def _environment(root: Path) -> dict[str, str]:
 
 
 async def _ready(child: Child, port: int, log: Path) -> None:
-    try:
+    refusal = "it ended"
+    with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(_START_S):
-            while not child.has_ended and not await asyncio.to_thread(_answers, port):
+            while not child.has_ended and (refusal := await asyncio.to_thread(_refusal, port)):
                 await asyncio.sleep(_PAUSE_S)
-    except TimeoutError as error:
-        raise ProcessFailed("parley up", log.read_text(encoding="utf-8")) from error
-    if child.has_ended:
-        raise ProcessFailed("parley up", log.read_text(encoding="utf-8"))
+    if refusal:
+        raise ProcessFailed("parley up", f"{log.read_text(encoding='utf-8')}\n{refusal}")
 
 
-def _answers(port: int) -> bool:
+def _refusal(port: int) -> str:
+    """Return why the stack does not answer; empty if it does."""
     try:
-        return bool(read_status(port))
-    except Refused:
-        return False
+        read_status(port)
+    except Refused as error:
+        return str(error)
+    return ""
 
 
 async def _stop(child: Child) -> None:
