@@ -1,0 +1,88 @@
+"""Parley as its users run it: `parley up` on data of its own, with people who have signed up."""
+
+import json
+import secrets
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from bench import processes
+from bench.servers import Server, ServerFailed, call, free_port, serving
+
+CHAT_HANDLER = "functions.chat.app.handler"
+PASSWORD = "a pass phrase for a benchmark"
+# A token lives ten minutes; none may end within a measurement.
+_FRESH_S = 240.0
+
+_MODELS = """
+[roles]
+chat = "fake"
+
+[models.fake]
+provider = "openai-compatible"
+name = "fake"
+base_url = "{upstream}"
+
+[models.offline]
+provider = "offline"
+name = "offline"
+"""
+
+
+@dataclass
+class People:
+    """Users of a running Parley, each with a session of their own."""
+
+    server: Server
+    count: int
+    _emails: list[str] = field(default_factory=list)
+    _tokens: list[str] = field(default_factory=list)
+    _at: float = 0.0
+
+    def tokens(self) -> list[str]:
+        """Return an access token of each, signing up or in where that is needed."""
+        if not self._emails:
+            self._emails = [f"{secrets.token_hex(8)}@example.com" for _ in range(self.count)]
+            self._enter("register")
+        elif time.monotonic() - self._at > _FRESH_S:
+            self._enter("login")
+        return self._tokens
+
+    @property
+    def credentials(self) -> dict[str, str]:
+        """The first one's e-mail address and password."""
+        return {"email": self._emails[0], "password": PASSWORD}
+
+    def _enter(self, how: str) -> None:
+        self._at = time.monotonic()
+        self._tokens = [self._token(how, email) for email in self._emails]
+
+    def _token(self, how: str, email: str) -> str:
+        status, answer = call(self.server, "POST", f"/auth/{how}", {"email": email, "password": PASSWORD})
+        if status >= 400:
+            raise ServerFailed(f"{how} was answered with {status}: {json.dumps(answer)}")
+        return str(answer["access_token"])
+
+
+@contextmanager
+def running_parley(folder: Path, *, upstream: str = "http://127.0.0.1:9/v1", limit_s: float = 90) -> Iterator[Server]:
+    """Run the stack on the data in `folder`, new or not, until the block ends. Its throttle lets everything through."""
+    models, port = folder / "models.toml", free_port()
+    models.write_text(_MODELS.format(upstream=upstream))
+    options = ["--port", str(port), "--data", str(folder / "data"), "--models", str(models)]
+    options += ["--parameter", "ThrottlePerSecond=100000", "--parameter", "ThrottleBurst=100000"]
+    command = [sys.executable, "-m", "cli", "up", *options]
+    with serving(command, port=port, log=folder / "parley.log", ready="/health", limit_s=limit_s) as server:
+        yield server
+
+
+def workers(server: Server) -> dict[str, list[int]]:
+    """Return the processes of each function's workers, by handler; none where there is no /proc."""
+    found: dict[str, list[int]] = {}
+    for pid in processes.tree(server.pid):
+        if handler := processes.environment(pid).get("_HANDLER"):
+            found.setdefault(handler, []).append(pid)
+    return found
