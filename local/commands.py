@@ -34,6 +34,7 @@ _data = click.option("--data", envvar="PARLEY_DATA", default=DEFAULT_DATA, show_
     metavar="[FOLDER]",
     help=f"Run what `make build` made, with nothing else on the search path.  [folder: {DEFAULT_BUILD}]",
 )
+@click.option("--watch/--no-watch", default=True, help="Take up what is saved (never with --built).")
 @click.option("--verbose", is_flag=True, help="Show every line that the functions log, as it is.")
 def up(
     port: int,
@@ -44,6 +45,7 @@ def up(
     pgbouncer: bool,
     workers: int,
     built: str | None,
+    watch: bool,
     verbose: bool,
 ) -> None:
     """Run the whole stack on this machine."""
@@ -59,6 +61,7 @@ def up(
         parameters=dict(_pair(one) for one in parameters),
         wants_pgbouncer=pgbouncer,
         workers=workers,
+        wants_watch=watch,
         is_verbose=verbose,
     )
     _run(chosen)

@@ -74,11 +74,16 @@ class Journal:
 
     def _show(self, function: str, line: Shown | None) -> None:
         for part in line.text.split("\n") if line else ():
-            self._console.say(f"{function.removesuffix('Function').lower()} │ {part}", line.colour if line else None)
+            self._console.say(f"{short_name(function)} │ {part}", line.colour if line else None)
 
     def _open(self, function: str) -> TextIO:
         self._files[function] = file = (self._folder / f"{function}.log").open("w", encoding="utf-8")
         return file
+
+
+def short_name(function: str) -> str:
+    """Return a function's name as the terminal shows it: `chat` of `ChatFunction`."""
+    return function.removesuffix("Function").lower()
 
 
 def _clock() -> str:

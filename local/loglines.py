@@ -9,6 +9,8 @@ from local.console import Colour
 
 # CloudWatch reads metrics from the log in this form; nobody else does.
 _METRICS = "_aws"
+# Seven lines of advice before each exception, on how to find out what AWS has changed.
+_ADVICE = "LAMBDA_WARNING: Unhandled exception."
 _COLOURS: dict[str, Colour] = {"WARNING": "yellow", "WARN": "yellow", "ERROR": "red", "CRITICAL": "red", "FATAL": "red"}
 # What Powertools and Lambda's runtime put on every line; the rest is what the line is about.
 _USUAL = {
@@ -29,12 +31,15 @@ class Shown:
 def shown(line: str) -> Shown | None:
     """Return how the terminal shows a line of output; None for metrics, and for JSON log lines below WARNING.
 
-    A line that is not a JSON log line is shown as it is.
+    A line that is not a JSON log line is shown as it is. What Lambda's runtime says of a failed start is left out
+    where the emulator says it too.
     """
+    if _ADVICE in line:
+        return None
     fields = _fields(line)
     if fields is None:
         return Shown(line, "dim")
-    if _METRICS in fields:
+    if _METRICS in fields or (str(fields.get("errorType")).startswith("Runtime.") and not fields.get("stackTrace")):
         return None
     level = str(fields.get("level", "")).upper()
     if not level:

@@ -43,6 +43,7 @@ class Server:
         logging.getLogger("uvicorn.error").disabled = True
         config = uvicorn.Config(
             app,
+            interface="asgi3",
             http="httptools",
             ws="none",
             lifespan="off",

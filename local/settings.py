@@ -23,6 +23,12 @@ class Settings:
     workers: int = DEFAULT_WORKERS
     is_verbose: bool = False
     built: Path | None = None
+    wants_watch: bool = True
+
+    @property
+    def is_watching(self) -> bool:
+        """Whether edits are taken up: those of sources, for a build does not change by itself."""
+        return self.wants_watch and self.built is None
 
     @property
     def url(self) -> str:

@@ -96,6 +96,8 @@ class _Run:
             await starting
             await self._migrate(emulator)
             await emulator.start(listening)
+            if self._settings.is_watching:
+                self._watch(emulator, services)
         finally:
             starting.cancel()
             with contextlib.suppress(asyncio.CancelledError, Exception):
@@ -127,6 +129,14 @@ class _Run:
 
         settings = self._settings
         return load(settings.template, overrides=settings.parameters, offered=wiring.parameters(settings, services))
+
+    def _watch(self, emulator: Emulator, services: Services) -> None:
+        from local.watch import Watcher
+
+        load = partial(self._load, services)
+        watcher = Watcher(emulator, template=self._settings.template, load=load, console=self._console)
+        watching = asyncio.create_task(watcher.run())
+        self._cleanup.callback(watching.cancel)
 
     async def _migrate(self, emulator: Emulator) -> None:
         if _MIGRATE not in emulator.stack.functions:

@@ -77,7 +77,7 @@ class Gateway:
         ends = asyncio.get_running_loop().time() + target.timeout_s
         outcome = await self._outcome(exchange, target, event, ends)
         if isinstance(outcome, Failure):
-            raise Refusal("INTEGRATION_FAILURE", reason=f"{outcome.error_type}: {outcome.message}")
+            raise Refusal("INTEGRATION_FAILURE", reason=f"{outcome.error_type}: {outcome.message}", tells=outcome.is_init)
         if target.is_streaming:
             return await self._stream(exchange, outcome, ends, receive, send)
         if await has_left(receive):

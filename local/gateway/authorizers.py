@@ -67,7 +67,8 @@ class Authorizers:
             raise Refusal("UNAUTHORIZED")
         if not isinstance(outcome, Answer):
             reason = outcome.message if isinstance(outcome, Failure) else "it streams its answer"
-            raise Refusal("AUTHORIZER_FAILURE", reason=f"{authorizer.function}: {reason}")
+            tells = isinstance(outcome, Failure) and outcome.is_init
+            raise Refusal("AUTHORIZER_FAILURE", reason=f"{authorizer.function}: {reason}", tells=tells)
         try:
             return Grant.parse(_json(outcome.payload))
         except PolicyMalformed as error:

@@ -19,13 +19,14 @@ _DEFAULTS = {
 
 
 class Refusal(Exception):
-    """The gateway answers by itself; `reason` is for the developer's terminal only."""
+    """The gateway answers by itself; `reason` is for the developer's terminal, and for the client only if it `tells`."""
 
-    def __init__(self, kind: str, *, reason: str = "", message: str = "") -> None:
+    def __init__(self, kind: str, *, reason: str = "", message: str = "", tells: bool = False) -> None:
         self.kind = kind
         self.status, self.error_type, default = _DEFAULTS[kind]
         self.message = message or default
         self.reason = reason
+        self.tells = tells
         super().__init__(f"{kind}: {reason or self.message}")
 
 

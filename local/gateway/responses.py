@@ -30,6 +30,8 @@ class Responses:
         headers |= {name: _header(value, variables, exchange) for name, value in response.headers.items()}
         template = response.body if response.body is not None else _PLAIN.body or ""
         body = _VARIABLE.sub(lambda match: variables.get(match[1], ""), template)
+        if refusal.tells:
+            body = _telling(body, refusal.reason)
         return Reply(response.status or default.status or refusal.status, list(headers.items()), body.encode())
 
     def _variables(self, refusal: Refusal, exchange: Exchange) -> dict[str, str]:
@@ -45,6 +47,16 @@ class Responses:
             "resourcePath": exchange.route.path if exchange.route else "",
             "stage": self._stage,
         }
+
+
+def _telling(body: str, reason: str) -> str:
+    """Return a JSON document with the reason for its detail or message; AWS never tells it."""
+    try:
+        document = json.loads(body)
+    except ValueError:
+        return body
+    field = next((name for name in ("detail", "message") if name in document), None) if isinstance(document, dict) else None
+    return json.dumps(document | {field: reason}) if field else body
 
 
 def _header(value: str, variables: Mapping[str, str], exchange: Exchange) -> str:

@@ -2,7 +2,8 @@
 
 import asyncio
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 
 from local.runtime.code import Code
 from local.runtime.invocation import Invocation
@@ -24,10 +25,34 @@ class Fleet:
         journal: Journal,
         pool_size: int,
     ) -> None:
-        self.pools = {
-            name: Pool(function, code=code_of(function), wiring=wiring, journal=journal, size=pool_size)
-            for name, function in functions.items()
-        }
+        self._code_of = code_of
+        self._new = partial(Pool, wiring=wiring, journal=journal, size=pool_size)
+        self._leaving: list[Pool] = []
+        self.pools = {name: self._new(function, code=code_of(function)) for name, function in functions.items()}
+
+    def replace(self, functions: Iterable[str]) -> None:
+        """Give these functions new workers, for their code has changed."""
+        for name in functions:
+            pool = self.pools[name]
+            pool.replace(self._code_of(pool.function))
+
+    def adopt(self, functions: Mapping[str, Function]) -> list[str]:
+        """Run these functions from now on; return the names of the new and the changed ones. What runs goes on to its end."""
+        for name in self.pools.keys() - functions.keys():
+            self._leaving.append(self.pools[name])
+            self.pools[name].close()
+        changed = [name for name, function in functions.items() if name not in self.pools or self.pools[name].function != function]
+        self.pools = {name: self._adopted(name, function) for name, function in functions.items()}
+        return changed
+
+    def _adopted(self, name: str, function: Function) -> Pool:
+        code = self._code_of(function)
+        pool = self.pools.get(name)
+        if pool is None:
+            return self._new(function, code=code)
+        if pool.function != function:
+            pool.replace(code, function)
+        return pool
 
     def submit(self, function: str, payload: bytes, *, trace_id: str = "") -> Invocation:
         """Start an invocation; raises `KeyError` for a function that the stack lacks."""
@@ -39,8 +64,9 @@ class Fleet:
         for name in functions:
             while sum(pool.states()["starting"] for pool in self.pools.values()) >= cores:
                 await asyncio.sleep(_POLL_S)
-            self.pools[name].warm()
+            if name in self.pools:
+                self.pools[name].warm()
 
     async def stop(self) -> None:
         """End every worker of every function."""
-        await asyncio.gather(*(pool.stop() for pool in self.pools.values()))
+        await asyncio.gather(*(pool.stop() for pool in [*self.pools.values(), *self._leaving]))

@@ -16,11 +16,12 @@ class Answer:
 
 @dataclass(frozen=True)
 class Failure:
-    """The function failed: its own exception, or Lambda's reason for ending it."""
+    """The function failed: its own exception, or Lambda's reason for ending it. `is_init`: it did not even start."""
 
     error_type: str
     message: str
     detail: bytes | None = None
+    is_init: bool = False
 
     @property
     def payload(self) -> bytes:

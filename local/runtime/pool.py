@@ -3,7 +3,7 @@
 import asyncio
 from collections import Counter, deque
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from local.runtime.code import Code
@@ -11,6 +11,8 @@ from local.runtime.invocation import Invocation
 from local.runtime.outcome import Failure
 from local.runtime.worker import Worker
 from local.template.stack import Function
+
+_POLL_S = 0.02
 
 
 class Journal(Protocol):
@@ -41,6 +43,7 @@ class Pool:
         self._code = code
         self._wiring = wiring
         self._journal = journal
+        self._most = size
         self._size = min(size, function.concurrency or size)
         self._queue: deque[Invocation] = deque()
         self._idle: list[tuple[Worker, asyncio.Future[Invocation]]] = []
@@ -62,18 +65,29 @@ class Pool:
 
     def warm(self) -> None:
         """Start a worker if there is none, so that the first invocation finds it ready."""
-        if not self._workers:
+        if not self._workers.keys() - self._retired:
             self._start()
 
-    def replace(self, code: Code) -> None:
-        """Give later invocations new workers running `code`; those that run now end undisturbed."""
+    async def ready(self) -> bool:
+        """Wait until no worker is starting; return whether there is one that has started."""
+        while any(worker.state == "starting" for worker in self._workers.keys() - self._retired):
+            await asyncio.sleep(_POLL_S)
+        return bool(self._workers.keys() - self._retired)
+
+    def replace(self, code: Code, function: Function | None = None) -> None:
+        """Give later invocations new workers running `code`, by a changed definition if given; those that run now end undisturbed."""
         self._code = code
-        self._retired |= self._workers.keys()
-        for worker in self._workers:
-            if worker.state in ("idle", "starting"):
-                worker.stop()
-        self._idle.clear()
-        self._start()
+        self.function = function or self.function
+        self._size = min(self._most, self.function.concurrency or self._most)
+        self._retire()
+        self._grow()
+
+    def close(self) -> None:
+        """Take no more invocations: those that wait fail, those that run end undisturbed."""
+        self._size = 0
+        self._retire()
+        while self._queue:
+            self._queue.popleft().fail(Failure("ResourceNotFoundException", f"{self.function.name} is no longer in the template"))
 
     async def stop(self) -> None:
         """End every worker and wait until they are gone."""
@@ -112,7 +126,7 @@ class Pool:
         """Fail the invocation that has waited longest: on AWS it would have been given to this worker."""
         self._journal.trouble(self.function.name, f"cannot start: {failure.message}")
         if self._queue and worker not in self._retired:
-            self._queue.popleft().fail(failure)
+            self._queue.popleft().fail(replace(failure, is_init=True))
             self.counts.errors += 1
 
     def withdraw(self, worker: Worker) -> None:
@@ -127,6 +141,13 @@ class Pool:
 
     def output(self, text: str) -> None:
         self._journal.output(self.function.name, text)
+
+    def _retire(self) -> None:
+        self._retired |= self._workers.keys()
+        for worker in self._workers:
+            if worker.state in ("idle", "starting"):
+                worker.stop()
+        self._idle.clear()
 
     def _grow(self) -> None:
         """Start workers while more invocations wait than workers are about to ask for one."""

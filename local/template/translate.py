@@ -2,6 +2,7 @@
 
 import contextlib
 import copy
+import logging
 import os
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -15,6 +16,9 @@ from local.template.source import Fragment, Source
 
 _ARTEFACT = "s3://local/artefact"
 _CODE = {"AWS::Serverless::Function": "CodeUri", "AWS::Serverless::LayerVersion": "ContentUri"}
+
+# It warns of metrics that nobody has asked it to publish.
+logging.getLogger("samtranslator.metrics.metrics").disabled = True
 
 
 def translate(source: Source, parameters: Mapping[str, str]) -> Fragment:

@@ -16,8 +16,11 @@ from local.console import Console
 from local.emulator import Emulator
 from local.journal import Journal
 from local.ports import free_port
+from local.runtime.code import Code, from_sources
 from local.server import listen
-from local.template.stack import Stack
+from local.template.load import load
+from local.template.stack import Function, Stack
+from local.watch import Watcher
 
 
 @dataclass
@@ -32,17 +35,26 @@ class Running:
 
     @classmethod
     @contextmanager
-    def started(cls, stack: Stack, *, logs: Path) -> Iterator[Self]:
+    def started(
+        cls, stack: Stack, *, logs: Path, code_of: Callable[[Function], Code] = from_sources, watching: Path | None = None
+    ) -> Iterator[Self]:
         port, terminal, begun, end = free_port(), io.StringIO(), threading.Event(), asyncio.Event()
         made: list[Any] = []
 
         async def main() -> None:
-            journal = Journal(Console(terminal), logs)
-            emulator = Emulator(stack, journal=journal, wiring={"WIRED": "yes"})
+            console = Console(terminal)
+            journal = Journal(console, logs)
+            emulator = Emulator(stack, journal=journal, wiring={"WIRED": "yes"}, code_of=code_of)
             await emulator.start(listen(port))
+            tasks = []
+            if watching:
+                watcher = Watcher(emulator, template=watching, load=lambda: load(watching, overrides={}), console=console)
+                tasks.append(asyncio.create_task(watcher.run()))
             made.extend([emulator, asyncio.get_running_loop()])
             begun.set()
             await end.wait()
+            for task in tasks:
+                task.cancel()
             await emulator.stop()
             journal.close()
 

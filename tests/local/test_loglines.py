@@ -50,7 +50,16 @@ def test_what_a_handler_raised_is_told_with_its_type() -> None:
     assert line.text == "ERROR KeyError: 'x'\n    File a"
 
 
-@pytest.mark.parametrize("fields", [{"level": "INFO", "message": "m"}, {"level": "DEBUG", "message": "m"}, {"_aws": {}, "latency": 1}])
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"level": "INFO", "message": "m"},
+        {"level": "DEBUG", "message": "m"},
+        {"_aws": {}, "latency": 1},
+        {"level": "WARNING", "message": "LAMBDA_WARNING: Unhandled exception. The most likely cause is …"},
+        {"level": "ERROR", "errorType": "Runtime.ImportModuleError", "errorMessage": "told elsewhere", "stackTrace": []},
+    ],
+)
 def test_quiet_lines_are_not_shown(fields: dict[str, object]) -> None:
     assert shown(json.dumps(fields)) is None
 

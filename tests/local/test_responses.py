@@ -40,3 +40,19 @@ def test_what_the_template_leaves_out_falls_back(kind: str, written: dict[str, G
     reply = Responses(written, stage="prod").reply(Refusal(kind), EXCHANGE)
 
     assert (reply.status, reply.body) == (status, body)
+
+
+@pytest.mark.parametrize(
+    ("body", "told"),
+    [
+        ('{"detail":"It failed.","code":"x"}', '{"detail": "why", "code": "x"}'),
+        (None, '{"message": "why"}'),
+        ("<p>no</p>", "<p>no</p>"),
+        ("[1]", "[1]"),
+    ],
+)
+def test_a_failed_start_tells_its_reason_in_the_templates_words(body: str | None, told: str) -> None:
+    refusal = Refusal("INTEGRATION_FAILURE", reason="why", tells=True)
+    reply = Responses({"INTEGRATION_FAILURE": GatewayResponse(None, {}, body)}, stage="prod").reply(refusal, EXCHANGE)
+
+    assert reply.body.decode() == told

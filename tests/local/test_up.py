@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -18,6 +19,7 @@ import pytest
 
 from local.ports import free_port
 from local.services import pgbouncer
+from local.settings import Settings
 from tests.local.conftest import STACK
 from tests.local.running import eventually
 from tests.local.test_pool import is_alive
@@ -238,6 +240,27 @@ def test_status_is_a_table(up: Up) -> None:
     assert "EchoFunction" in table
     assert "hourly" in table
     assert "running on port" in table
+
+
+def test_what_is_saved_runs_at_once_unless_it_is_told_not_to(tmp_path: Path) -> None:
+    folder = tmp_path / "stack"
+    shutil.copytree(STACK.parent, folder, ignore=shutil.ignore_patterns("__pycache__"))
+    saved = "def echo(event, context):\n    return 'saved'\n"
+    with started(tmp_path / "data", "--template", str(folder / "template.yaml"), "--no-pgbouncer") as up:
+        assert up.invoke({"a": 1})["event"] == {"a": 1}
+        (folder / "handlers" / "plain.py").write_text(saved)
+
+        assert eventually(lambda: up.invoke({}) == "saved", within_s=5)
+    with started(tmp_path / "data", "--template", str(folder / "template.yaml"), "--no-pgbouncer", "--no-watch") as up:
+        assert up.invoke({}) == "saved"
+        (folder / "handlers" / "plain.py").write_text(saved.replace("saved", "later"))
+
+        assert not eventually(lambda: up.invoke({}) == "later", within_s=1)
+
+
+@pytest.mark.parametrize(("options", "is_watching"), [({}, True), ({"wants_watch": False}, False), ({"built": Path("b")}, False)])
+def test_edits_are_taken_up_from_sources_only(options: dict[str, Any], is_watching: bool) -> None:
+    assert Settings(**options).is_watching is is_watching
 
 
 def test_ctrl_c_leaves_no_process_behind(tmp_path: Path) -> None:
