@@ -1,0 +1,43 @@
+import pytest
+
+from bench.tables import figure, minus, over, quantile, table, times, verdict
+
+
+def test_a_table_is_aligned_with_its_figures_to_the_right():
+    drawn = table(["", "ms"], [["one", "9.5"], ["another", "10.5"]])
+
+    assert drawn.splitlines() == [
+        "|         |   ms |",
+        "| :------ | ---: |",
+        "| one     |  9.5 |",
+        "| another | 10.5 |",
+    ]
+
+
+@pytest.mark.parametrize(("share", "expected"), [(0.0, 1.0), (0.5, 50.0), (0.99, 99.0), (1.0, 100.0)])
+def test_a_quantile_is_the_value_of_the_nearest_rank(share, expected):
+    assert quantile([float(number) for number in range(100, 0, -1)], share) == expected
+
+
+def test_the_quantile_of_few_values_is_one_of_them():
+    assert quantile([3.0, 7.0], 0.99) == 7.0
+
+
+def test_what_was_not_measured_is_a_dash_and_no_verdict():
+    missing = quantile([], 0.5)
+
+    assert figure(missing) == times(missing) == "–"
+    assert verdict(missing, at_most=1) == "not measured"
+
+
+def test_differences_and_ratios_need_both_figures():
+    assert minus(3.0, 1.0) == 2.0
+    assert minus(None, 1.0) is None
+    assert over(3.0, 2.0) == 1.5
+    assert over(3.0, 0.0) is None
+
+
+def test_an_aim_is_kept_up_to_its_very_figure():
+    assert verdict(0.5, at_most=0.5) == "reached"
+    assert verdict(0.51, at_most=0.5) == "not reached"
+    assert verdict(2.9, at_least=3) == "not reached"
