@@ -71,13 +71,14 @@ async def _compare(
         )
         for step, parley in zip(steps, expected, strict=True):
             began = time.monotonic()
-            found = await _ask_sam(SamLocal(build), functions[step.folder], step, journey)
-            rows.append(_row(step, parley, found, time.monotonic() - began))
+            found = await ask_sam(SamLocal(build), functions[step.folder], step, journey)
+            rows.append(compared(step, parley, found, time.monotonic() - began))
             print(table.line(rows[-1]), flush=True)
     return rows
 
 
-async def _ask_sam(sam_local: SamLocal, function: str, step: Step, journey: Journey) -> Seen:
+async def ask_sam(sam_local: SamLocal, function: str, step: Step, journey: Journey) -> Seen:
+    """Return what `sam local` answers to a step; no answer is an outcome too."""
     try:
         answer, log = await sam_local.invoke(function, journey.fill(step))
     except ProcessFailed as error:
@@ -99,7 +100,8 @@ def _parameters(engine: Engine, stack: OwnStack, doors: Doors) -> dict[str, str]
     }
 
 
-def _row(step: Step, parley: Seen, found: Seen, seconds: float) -> Row:
+def compared(step: Step, parley: Seen, found: Seen, seconds: float) -> Row:
+    """Return the outcome of a step; where it differs, the end of the container's log tells why."""
     differing = difference(parley.portrait, found.portrait)
     if differing and found.log:
         differing += f"\nlogged by sam local:\n{tail(found.log)}"
