@@ -1,5 +1,6 @@
 """What must hold of the template as it is deployed. Not run on AWS: read from the translated template."""
 
+import json
 import re
 
 import pytest
@@ -94,16 +95,49 @@ def test_preflights_need_no_token(openapi):
         assert "security" not in methods["options"], path
 
 
-def test_the_gateways_own_errors_are_problem_documents_that_pages_may_read(stack):
-    for kind, response in stack.api.responses.items():
-        assert response.headers["Content-Type"] == "'application/problem+json'", kind
-        assert response.headers["X-Request-Id"] == "context.requestId", kind
-        assert "Access-Control-Allow-Origin" in response.headers, kind
+# https://docs.aws.amazon.com/apigateway/latest/developerguide/supported-gateway-response-types.html
+GATEWAY_ANSWERS = {
+    *("ACCESS_DENIED", "API_CONFIGURATION_ERROR", "AUTHORIZER_CONFIGURATION_ERROR", "AUTHORIZER_FAILURE", "BAD_REQUEST_BODY"),
+    *("BAD_REQUEST_PARAMETERS", "DEFAULT_4XX", "DEFAULT_5XX", "EXPIRED_TOKEN", "INTEGRATION_FAILURE", "INTEGRATION_TIMEOUT"),
+    *("INVALID_API_KEY", "INVALID_SIGNATURE", "MISSING_AUTHENTICATION_TOKEN", "QUOTA_EXCEEDED", "REQUEST_TOO_LARGE"),
+    *("RESOURCE_NOT_FOUND", "THROTTLED", "UNAUTHORIZED", "UNSUPPORTED_MEDIA_TYPE", "WAF_FILTERED"),
+}
 
 
-@pytest.mark.parametrize("kind", ["THROTTLED"])
-def test_a_throttled_client_is_told_when_to_come_back(stack, kind):
-    assert stack.api.responses[kind].headers["Retry-After"] == "'1'"
+def test_every_answer_of_the_gateways_own_is_worded(stack):
+    assert set(stack.api.responses) == GATEWAY_ANSWERS
+
+
+@pytest.mark.parametrize("kind", sorted(GATEWAY_ANSWERS))
+def test_a_gateways_own_answer_is_a_problem_document_of_the_status_it_is_sent_with(stack, kind):
+    response = stack.api.responses[kind]
+    said = json.loads(response.body.replace("$context.error.messageString", '"…"'))
+
+    assert said["status"] == response.status
+    assert said.keys() == {"type", "title", "status", "detail", "code", "request_id"}
+    assert response.headers["Content-Type"] == "'application/problem+json'"
+
+
+@pytest.mark.parametrize("kind", sorted(GATEWAY_ANSWERS))
+def test_pages_may_read_a_gateways_own_answer(stack, kind):
+    headers = stack.api.responses[kind].headers
+
+    assert headers["X-Request-Id"] == "context.requestId"
+    assert headers["Access-Control-Expose-Headers"] == "'X-Request-Id,Retry-After,X-Conversation-Id'"
+    assert "Access-Control-Allow-Origin" in headers
+
+
+@pytest.mark.parametrize("kind", sorted(GATEWAY_ANSWERS))
+def test_who_should_come_back_is_told_when(stack, kind):
+    response = stack.api.responses[kind]
+
+    assert ("Retry-After" in response.headers) == (response.status in (429, 503))
+
+
+def test_an_authorizer_that_fails_is_not_the_clients_fault(stack):
+    response = stack.api.responses["AUTHORIZER_FAILURE"]
+
+    assert (response.status, response.headers["Retry-After"], '"code":"unavailable"' in response.body) == (503, "'2'", True)
 
 
 def test_each_function_has_a_role_of_its_own(translated):
