@@ -21,14 +21,17 @@ class Passwords:
         self._min_length = min_length
         self._hasher = PasswordHasher(time_cost=PASSES, memory_cost=MEMORY_KIB, parallelism=LANES)
 
-    def hash(self, password: str) -> str:
-        """Return the Argon2id hash of a new password, or raise WeakPassword."""
+    def check(self, password: str) -> None:
+        """Raise WeakPassword unless the password may be chosen."""
         password = _normalised(password)
         if len(password) < self._min_length:
             raise WeakPassword(f"The password needs at least {self._min_length} characters.")
         if len(set(password)) < 4:
             raise WeakPassword("The password repeats the same few characters.")
-        return self._hasher.hash(password)
+
+    def hash(self, password: str) -> str:
+        """Return the password's Argon2id hash."""
+        return self._hasher.hash(_normalised(password))
 
     def is_right(self, password: str, password_hash: str | None) -> bool:
         """Whether the hash is of this password. None (nobody has that address) takes as long as a wrong password."""

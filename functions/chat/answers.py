@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -10,8 +10,9 @@ from uuid import UUID
 from fastapi import Response
 from fastapi.responses import StreamingResponse
 
-from functions.chat.events import TextDelta, TurnCompleted, TurnEvent, TurnFailed, TurnInterrupted, TurnStarted
+from functions.chat.events import Timings, TurnCompleted, TurnEvent, TurnFailed, TurnInterrupted, TurnStarted, UsageSum
 from parley.http.problems import problem
+from parley.http.schemas import MessageOut
 
 # no-transform: a proxy that compresses would hold events back.
 SSE_HEADERS = {"Cache-Control": "no-store, no-transform"}
@@ -38,27 +39,26 @@ def _event(number: int, event: TurnEvent, request_id: str) -> bytes:
 
 
 def _fields(event: TurnEvent, request_id: str) -> dict[str, Any]:
-    if isinstance(event, TurnFailed):
-        return problem(event.error, request_id=request_id) | {"retryable": event.error.retryable}
-    return asdict(event)
+    match event:
+        case TurnFailed(error):
+            return problem(error, request_id=request_id) | {"retryable": error.retryable}
+        case TurnCompleted() | TurnInterrupted():
+            others = {field.name: getattr(event, field.name) for field in fields(event) if field.name != "message"}
+            return {"message_id": event.message.id} | others
+        case _:
+            return asdict(event)
 
 
 def _document(started: TurnStarted, events: Iterator[TurnEvent]) -> dict[str, Any]:
-    """Collect the turn. A failed one raises its error."""
-    text, last = "", None
-    for event in events:
-        last = event
-        if isinstance(event, TextDelta):
-            text += event.text
+    """Wait for the turn's end and show what it stored. A failed one raises its error."""
+    *_, last = events
     if isinstance(last, TurnFailed):
         raise last.error
     if not isinstance(last, TurnCompleted | TurnInterrupted):
         raise TypeError(f"a turn ended with {last!r}")
-    message = {"id": last.message_id, "role": "assistant", "text": text, "parts": [{"type": "text", "text": text}], "model": started.model}
-    message["status"] = "completed" if isinstance(last, TurnCompleted) else "interrupted"
+    message = MessageOut.model_validate(last.message).model_dump(mode="json")
     document = {"turn_id": started.turn_id, "conversation_id": started.conversation_id, "message": message}
-    document |= {"usage": asdict(last.usage), "sources": [], "tool_results": []}
-    return document
+    return document | {"usage": last.usage, "sources": [], "tool_results": []}
 
 
 def _json(value: object) -> str:
@@ -71,4 +71,6 @@ def _plain(value: object) -> object:
             return str(value)
         case Decimal():
             return float(value)
+        case UsageSum() | Timings():
+            return asdict(value)
     raise TypeError(f"{type(value).__name__} has no JSON form")

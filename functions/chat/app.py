@@ -2,15 +2,17 @@
 
 from parley import cold_start  # isort: split
 
+import os
 from pathlib import Path
 
+from functions.chat.desk import Desk
 from functions.chat.routes import router
-from functions.chat.turn import Desk
 from parley.db.engine import make_engine
 from parley.http.app import create_app
 from parley.http.streaming import streaming_handler
 from parley.llm.models import Catalogue
 from parley.llm.providers import Providers
+from parley.observability import logger
 from parley.settings import DatabaseSettings, HttpSettings
 
 BODY_LIMIT = 4 * 1024 * 1024
@@ -24,7 +26,10 @@ class ChatSettings(HttpSettings, DatabaseSettings):
 
 settings = ChatSettings()  # type: ignore[call-arg]
 catalogue = Catalogue.load(Path(settings.models_file) if settings.models_file else None)
-desk = Desk(make_engine(settings), catalogue, Providers())
+for name, model in catalogue.models.items():
+    if obstacle := model.obstacle(os.environ):
+        logger.info("a model of the catalogue cannot be chosen", model=name, reason=obstacle)
+desk = Desk(make_engine(settings), catalogue, Providers(os.environ), os.environ)
 app = create_app(router, settings=settings, body_limit=BODY_LIMIT, desk=desk)
 handler = streaming_handler(app)
 cold_start.finish()

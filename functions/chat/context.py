@@ -23,7 +23,7 @@ def assemble(conversation: Conversation, earlier: Sequence[Message], question: Q
     if room < 0:
         raise InvalidInput("the message is too long for this model", loc=("body", "message"))
     window = newest_within(earlier, budget_tokens=room)
-    spoken = [llm.Message(cast(llm.Role, message.role), message.text) for message in window]
+    spoken = [llm.Message(cast(llm.Role, message.role), message.text) for message in window if message.text]
     return llm.Request(
         [*spoken, llm.Message("user", question.text)], system=system, max_output_tokens=answer_tokens, temperature=question.temperature
     )

@@ -5,6 +5,7 @@ from decimal import Decimal
 from typing import ClassVar
 from uuid import UUID
 
+from parley.db.messages import Message
 from parley.errors import ParleyError
 from parley.llm.types import FinishReason
 
@@ -50,7 +51,7 @@ class TurnCompleted:
     """The answer is stored."""
 
     name: ClassVar = "turn.completed"
-    message_id: UUID
+    message: Message
     finish_reason: FinishReason
     usage: UsageSum
     model: str
@@ -62,7 +63,7 @@ class TurnInterrupted:
     """The answer broke off; what was delivered of it is stored."""
 
     name: ClassVar = "turn.interrupted"
-    message_id: UUID
+    message: Message
     reason: str
     usage: UsageSum
 

@@ -22,9 +22,6 @@ def chat(body: ChatIn, request: Request, principal: CurrentPrincipal) -> Respons
 @router.get("/models")
 def list_models(request: Request) -> list[ModelOut]:
     """List the models that a request may name."""
-    catalogue = request.app.state.desk.catalogue
-    default = catalogue.choose()
-    return [
-        ModelOut(id=id, provider=m.provider, context_tokens=m.context_tokens, abilities=sorted(m.abilities), default=id == default)
-        for id, m in catalogue.available().items()
-    ]
+    desk = request.app.state.desk
+    default = desk.catalogue.default(desk.environment)
+    return [ModelOut.of(id, model, default=id == default) for id, model in desk.catalogue.available(desk.environment).items()]

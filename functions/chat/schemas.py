@@ -7,6 +7,7 @@ from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from parley.http.schemas import Input, Output
+from parley.llm.models import Model
 
 
 class ChatIn(Input):
@@ -43,3 +44,9 @@ class ModelOut(Output):
     context_tokens: int
     abilities: list[str]
     default: bool
+
+    @classmethod
+    def of(cls, id: str, model: Model, *, default: bool) -> Self:
+        """Show a model of the catalogue."""
+        abilities: list[str] = sorted(model.abilities)
+        return cls(id=id, provider=model.provider, context_tokens=model.context_tokens, abilities=abilities, default=default)

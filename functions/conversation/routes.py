@@ -6,10 +6,11 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends
 
-from functions.conversation.schemas import ConversationFields, ConversationOut, MessageOut
+from functions.conversation.schemas import ConversationFields, ConversationOut
 from parley.db import conversations, messages
 from parley.http.dependencies import CurrentPrincipal, Transaction, requires
 from parley.http.paging import Listing, Page, read_key
+from parley.http.schemas import MessageOut
 from parley.ids import new_id
 
 router = APIRouter(dependencies=[Depends(requires("conversations"))])
@@ -54,6 +55,6 @@ def list_messages(
     id: UUID, principal: CurrentPrincipal, transaction: Transaction, page: Page, order: Literal["asc", "desc"] = "asc"
 ) -> Listing[MessageOut]:
     """List the conversation's messages, oldest first unless asked otherwise."""
-    after_seq = read_key(page.after, int)
+    after_seq = read_key(page.after, messages.parse_seq)
     found = messages.page(transaction, id, user_id=principal.user_id, limit=page.limit + 1, order=order, after_seq=after_seq)
     return page.listing(found, to_item=MessageOut.model_validate, key=lambda row: [row.seq])

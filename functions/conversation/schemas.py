@@ -1,6 +1,6 @@
 """What the conversation routes take and give."""
 
-from typing import Annotated, Any
+from typing import Annotated
 from uuid import UUID
 
 from pydantic import Field
@@ -29,17 +29,3 @@ class ConversationOut(Output):
     system_prompt: str | None
     created_at: Moment
     updated_at: Moment
-
-
-class MessageOut(Output):
-    """A message; `text` joins its text parts."""
-
-    id: UUID
-    seq: int
-    role: str
-    parts: list[dict[str, Any]]
-    text: str
-    model: str | None
-    status: str
-    tokens: int
-    created_at: Moment

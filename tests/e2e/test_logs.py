@@ -25,7 +25,9 @@ def test_no_password_token_key_prompt_or_answer_reaches_a_log(own_stack, vendor)
         vendor.script = script
         own_stack.http.post("/chat", json={"message": PROMPT, "stream": False}, headers=headers)
     own_stack.http.post("/chat", json={"message": {"not": PROMPT}}, headers=headers)
-    own_stack.http.post("/chat", json={"message": PROMPT + "\u0000"}, headers=headers)
+    known = own_stack.http.get("/conversations", headers=headers).json()["items"][0]["id"]
+    for more in ({}, {"conversation_id": known}):
+        own_stack.http.post("/chat", json={"message": PROMPT + "\u0000"} | more, headers=headers)
 
     secrets = [PASSWORD, PROMPT, ANSWER, tokens["access_token"], tokens["refresh_token"], "sk-test-vendor-key"]
     assert [secret for secret in secrets if secret in logged(own_stack)] == []

@@ -19,8 +19,8 @@ from typing import ClassVar
 class ParleyError(Exception):
     """Something went wrong, and the class says what."""
 
-    status: ClassVar[int] = 500
-    code: ClassVar[str] = "server_error"
+    status: int = 500
+    code: str = "server_error"
     public_message: str = "Something went wrong on our side. Try again shortly."
     retry_after_s: float | None = None
     retryable: ClassVar[bool] = False

@@ -120,6 +120,15 @@ def test_a_hash_of_older_parameters_is_renewed_at_login(engine, auth, alice):
         assert "m=19456" in users.find_credential(connection, alice.email).password_hash
 
 
+def test_a_password_from_before_a_stricter_policy_still_opens_the_door(engine, auth, alice):
+    from argon2 import PasswordHasher
+
+    with user_scope(engine, alice.id) as connection:
+        users.set_password_hash(connection, alice.id, PasswordHasher(time_cost=1, memory_cost=8192).hash("short"))
+
+    assert auth.post("/auth/login", {"email": alice.email, "password": "short"}).status == 200
+
+
 def test_a_profile_changes_where_it_is_asked_to(auth, alice):
     auth.patch("/auth/me", {"display_name": "Ada"}, as_=alice)
     answer = auth.patch("/auth/me", {"memory_enabled": False}, as_=alice)

@@ -100,7 +100,7 @@ def test_a_session_in_use_outlives_its_idle_time(auth, alice, clock):
     assert token
 
 
-@pytest.mark.parametrize("text", ["", "prt_", "nonsense", "prt_nonsense", "prt_é", "prt_" + "A" * 64, "prt_" + "A" * 63 + "\u0000"])
+@pytest.mark.parametrize("text", ["", "prt_", "nonsense", "prt_nonsense", "prt_é", "prt_" + "A" * 64])
 def test_what_is_no_token_of_ours_is_refused(auth, text):
     assert refresh(auth, text).json["code"] == "invalid_refresh_token"
 

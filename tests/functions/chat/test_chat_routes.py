@@ -131,3 +131,17 @@ def test_nobody_chats_without_an_authorizers_word(chat):
 
 def test_malformed_json_is_400(chat, alice):
     assert chat.post("/chat", json.dumps({"message": "x"})[:-1], as_=alice).json["code"] == "malformed_body"
+
+
+def test_the_document_shows_the_message_as_the_list_does(chat, conversation, alice):
+    made = chat.post("/chat", {"message": "hello", "stream": False}, as_=alice).json
+    listed = conversation.get(f"/conversations/{made['conversation_id']}/messages", as_=alice).json["items"]
+
+    assert made["message"] == listed[-1]
+
+
+def test_nul_in_a_message_to_a_known_conversation_is_refused_before_the_database_sees_it(chat, alice):
+    made = chat.post("/chat", {"message": "hello", "stream": False}, as_=alice).json
+    answer = chat.post("/chat", {"message": "nul \u0000", "conversation_id": made["conversation_id"]}, as_=alice)
+
+    assert (answer.status, answer.json["errors"][0]["loc"]) == (422, ["body"])

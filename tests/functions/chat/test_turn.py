@@ -3,13 +3,15 @@ from dataclasses import dataclass, field
 from uuid import uuid4
 
 import pytest
+from sqlalchemy import text
 
-from functions.chat import turn
+from functions.chat import ending, turn
+from functions.chat.desk import Desk
 from functions.chat.events import TextDelta, TurnCompleted, TurnFailed, TurnInterrupted, TurnStarted
 from functions.chat.question import Question
 from parley.db import conversations, messages
 from parley.db.scope import principal_scope
-from parley.errors import InvalidInput, NotFound
+from parley.errors import InvalidInput, NotFound, Unavailable
 from parley.ids import new_id
 from parley.llm import types as llm
 from parley.llm.models import Catalogue
@@ -37,15 +39,11 @@ HELLO = [llm.TextDelta("Hel"), llm.TextDelta("lo"), llm.Finished("stop", llm.Usa
 
 @pytest.fixture
 def desk(engine):
-    return lambda *script: turn.Desk(engine, Catalogue.load(ROOT / "tests" / "models.toml"), lambda model: provider(script))
-
-
-def provider(script):
-    return ScriptedProvider(list(script))
+    return lambda *script: make_desk(engine, ScriptedProvider(list(script)))
 
 
 def make_desk(engine, scripted):
-    return turn.Desk(engine, Catalogue.load(ROOT / "tests" / "models.toml"), lambda model: scripted)
+    return Desk(engine, Catalogue.load(ROOT / "tests" / "models.toml"), lambda model: scripted, {})
 
 
 def take(desk, person, text="hello", **options):
@@ -69,7 +67,7 @@ def test_question_and_answer_are_stored_in_order(engine, desk, alice):
     question, answer = stored(engine, alice, started.conversation_id)
 
     assert [(m.seq, m.role, m.text) for m in (question, answer)] == [(1, "user", "hello"), (2, "assistant", "Hello")]
-    assert (question.id, answer.id) == (started.user_message_id, completed.message_id)
+    assert (question.id, answer.id) == (started.user_message_id, completed.message.id)
 
 
 def test_the_question_is_stored_before_the_model_is_asked(engine, alice):
@@ -150,7 +148,7 @@ def test_an_answer_that_breaks_off_is_stored_as_far_as_it_came(engine, desk, ali
     answer = stored(engine, alice, started.conversation_id)[-1]
 
     assert isinstance(interrupted, TurnInterrupted)
-    assert (answer.text, answer.status, answer.id) == ("half an ans", "interrupted", interrupted.message_id)
+    assert (answer.text, answer.status, answer.id) == ("half an ans", "interrupted", interrupted.message.id)
 
 
 def test_an_answer_without_an_end_is_no_complete_answer(desk, alice):
@@ -187,3 +185,86 @@ def test_a_model_that_cannot_answer_is_refused_before_anything_is_stored(engine,
         take(desk(*HELLO), alice, model=model)
     with principal_scope(engine, alice.principal) as connection:
         assert conversations.page(connection, user_id=alice.id, limit=5, after=None) == []
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        [ValueError("a bug in a provider")],
+        [llm.TextDelta("text"), ValueError("a bug in a provider")],
+        [llm.TextDelta(["no", "text"])],
+        [llm.TextDelta("text"), llm.Finished("stop", llm.Usage(10**12, 1))],
+        [llm.TextDelta("text"), llm.Finished("stop", llm.Usage("1", 1))],
+        [llm.TextDelta("text"), llm.Finished(None, llm.Usage())],
+        [{"not": "an event"}],
+    ],
+)
+def test_whatever_a_provider_does_the_turn_ends_once_and_is_recorded(engines, desk, alice, script):
+    started, *_, last = take(desk(*script), alice)
+
+    assert isinstance(last, TurnFailed | TurnInterrupted)
+    assert status_of(engines, started.turn_id) == ("failed" if isinstance(last, TurnFailed) else "interrupted")
+
+
+def status_of(engines, turn_id):
+    with engines["owner"].connect() as connection:
+        return connection.scalar(text("SELECT status FROM turns WHERE id = :id"), {"id": turn_id})
+
+
+@pytest.mark.parametrize(("sent", "kept"), [("a\0b", "ab"), ("half \ud83d pair", "half \ufffd pair"), ("\ud83d\ude00", "\U0001f600")])
+def test_characters_that_cannot_be_stored_are_taken_out_of_an_answer(engine, desk, alice, sent, kept):
+    started, delta, _ = take(desk(llm.TextDelta(sent), llm.Finished("stop")), alice)
+
+    assert delta.text == kept
+    assert stored(engine, alice, started.conversation_id)[-1].text == kept
+
+
+def test_a_finished_answer_waits_for_a_database_that_comes_back(engine, engines, desk, alice, monkeypatch):
+    refusals = iter([Unavailable("database"), Unavailable("database")])
+    real = ending.user_scope
+    monkeypatch.setattr(ending.time, "sleep", lambda _: None)
+    monkeypatch.setattr(ending, "user_scope", lambda *given: raise_next(refusals) or real(*given))
+    started, *_, last = take(desk(*HELLO), alice)
+
+    assert isinstance(last, TurnCompleted)
+    assert status_of(engines, started.turn_id) == "completed"
+    assert len(stored(engine, alice, started.conversation_id)) == 2
+
+
+def raise_next(errors):
+    for error in errors:
+        raise error
+
+
+def test_an_end_that_was_stored_but_not_acknowledged_is_not_stored_again(engine, desk, alice, monkeypatch):
+    real = ending._store
+    lost = iter([Unavailable("database")])
+    monkeypatch.setattr(ending.time, "sleep", lambda _: None)
+    monkeypatch.setattr(ending, "_store", lambda *given: (real(*given), raise_next(lost))[0])
+    started, *_, last = take(desk(*HELLO), alice)
+
+    assert [m.id for m in stored(engine, alice, started.conversation_id)] == [started.user_message_id, last.message.id]
+
+
+def test_a_completed_turn_is_recorded_with_what_it_took(engines, desk, alice):
+    started, *_ = take(desk(*HELLO), alice, model="priced")
+    with engines["owner"].connect() as connection:
+        row = connection.execute(text("SELECT * FROM turns WHERE id = :id"), {"id": started.turn_id}).one()
+
+    assert (row.status, row.input_tokens, row.output_tokens, float(row.cost_usd)) == ("completed", 1000, 100, 0.0024)
+    assert row.ended_at >= row.started_at
+
+
+def test_an_empty_answer_is_not_given_to_the_model_again(engine, alice):
+    scripted = ScriptedProvider([llm.Finished("content_filter")])
+    started, *_ = take(make_desk(engine, scripted), alice, "first")
+    take(make_desk(engine, scripted), alice, "second", conversation_id=started.conversation_id)
+
+    assert [m.text for m in scripted.requests[1].messages] == ["first", "second"]
+
+
+def test_a_stored_choice_of_model_that_is_gone_is_passed_over(engine, desk, alice):
+    with principal_scope(engine, alice.principal) as connection:
+        made = conversations.add(connection, new_id(), user_id=alice.id, model="gone-by-now")
+
+    assert take(desk(*HELLO), alice, conversation_id=made.id)[0].model == "offline"

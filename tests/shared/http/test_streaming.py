@@ -9,11 +9,14 @@ from types import SimpleNamespace
 
 import pytest
 from awslambdaric.lambda_runtime_client import LambdaRuntimeClient
+from fastapi import APIRouter
 from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from parley.http import streaming
+from parley.http.app import create_app
 from parley.http.streaming import CONTENT_TYPE, RuntimeChanged, let_runtime_stream, streaming_handler
+from parley.settings import HttpSettings
 from tests.driving import rest_event
 
 EVENT = rest_event("GET", "/", None, as_=None, headers={})
@@ -120,6 +123,18 @@ def test_a_failure_on_the_way_is_told_in_the_trailers(api):
     assert api.chunks[-1] == b"one"
     assert api.trailers["Lambda-Runtime-Function-Error-Type"] == "ZeroDivisionError"
     assert "secret" not in error["errorMessage"]
+
+
+def test_an_answer_of_a_whole_app_that_breaks_off_is_told_in_the_trailers_too(api):
+    router = APIRouter()
+
+    @router.get("/")
+    def breaks_off() -> StreamingResponse:
+        return StreamingResponse(iter([b"one", 7]))
+
+    post(api, create_app(router, settings=HttpSettings(allowed_origin="*")))
+
+    assert api.trailers["Lambda-Runtime-Function-Error-Type"]
 
 
 def test_a_good_answer_has_no_error_trailers(api):

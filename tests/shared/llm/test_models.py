@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from parley.errors import InvalidInput
-from parley.llm.models import Catalogue, CatalogueInvalid, Model
+from parley.llm.models import Catalogue, CatalogueInvalid, Model, NoModel
 from parley.llm.types import Usage
 
 TWO = """
@@ -70,6 +70,9 @@ def test_weights_share_the_traffic(tmp_path):
         ('api_key = "env:BIG_KEY"', 'api_key = "sk-the-key-itself"', "models.real.api_key"),
         ('name = "big"', 'nmae = "big"', "models.real.nmae"),
         ("[models.real]", "[models.real", "line"),
+        ('kind = "fallback"', 'kind = "weighted"\nweights = [1]', "one for each model"),
+        ('kind = "fallback"', 'kind = "weighted"\nweights = [0, 0]', "not all zero"),
+        ('chat = "best"', 'summary = "best"', "roles.chat"),
     ],
 )
 def test_a_mistake_is_named_with_its_file_and_place(tmp_path, wrong, right, message):
@@ -94,3 +97,17 @@ def test_cached_tokens_are_priced_apart():
     )
 
     assert model.cost_usd(Usage(input_tokens=1000, output_tokens=100, cached_input_tokens=400)) == Decimal("0.0024")
+
+
+def test_a_model_of_a_provider_that_is_not_supported_yet_is_in_no_list(tmp_path):
+    text = TWO.replace('provider = "openai"', 'provider = "anthropic"')
+
+    assert set(catalogue(tmp_path, text).available({"BIG_KEY": "k"})) == {"spare"}
+
+
+def test_without_any_model_nobody_is_blamed_for_the_one_they_named(tmp_path):
+    text = TWO.replace('"real", "spare"', '"real"')
+
+    with pytest.raises(NoModel):
+        catalogue(tmp_path, text).choose(environment={})
+    assert catalogue(tmp_path, text).default({}) is None

@@ -64,6 +64,15 @@ def test_a_vendor_under_load_is_busy_and_says_for_how_long(vendor, provider, sta
     assert caught.value.retry_after_s == 7
 
 
+@pytest.mark.parametrize("header", ["inf", "nan", "-1", "Wed, 21 Oct 2026 07:28:00 GMT", ""])
+def test_a_retry_after_that_is_no_time_to_wait_is_passed_over(vendor, provider, header):
+    vendor.script = refuses(429, headers={"Retry-After": header})
+
+    with pytest.raises(ProviderBusy) as caught:
+        list(provider.stream("m", ASK))
+    assert 0 < caught.value.retry_after_s <= 3600
+
+
 @pytest.mark.parametrize("status", [400, 401, 403, 404])
 def test_what_repeating_cannot_help_is_refused(vendor, provider, status):
     vendor.script = refuses(status)

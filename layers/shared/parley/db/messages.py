@@ -10,6 +10,7 @@ from sqlalchemy import Connection, insert, select
 
 from parley.db import conversations
 from parley.db.tables import messages
+from parley.errors import NotFound
 
 type Role = Literal["user", "assistant", "tool"]
 
@@ -54,6 +55,15 @@ def add(
     return Message(**row._mapping)
 
 
+def get(connection: Connection, message_id: UUID, *, user_id: UUID) -> Message:
+    """Return the user's message, or raise NotFound."""
+    which = (messages.c.user_id == user_id, messages.c.id == message_id)
+    row = connection.execute(select(*_COLUMNS).where(*which)).one_or_none()
+    if row is None:
+        raise NotFound("message", message_id)
+    return Message(**row._mapping)
+
+
 def newest(connection: Connection, conversation_id: UUID, *, user_id: UUID, limit: int) -> list[Message]:
     """Return the conversation's last `limit` active messages, oldest first."""
     statement = _active(conversation_id, user_id).order_by(messages.c.seq.desc()).limit(limit)
@@ -75,3 +85,10 @@ def page(
 def _active(conversation_id: UUID, user_id: UUID) -> Any:
     which = (messages.c.user_id == user_id, messages.c.conversation_id == conversation_id, messages.c.is_active)
     return select(*_COLUMNS).where(*which)
+
+
+def parse_seq(value: object) -> int:
+    """Read a sequence number that a client gives back; ValueError if it cannot be one."""
+    if not isinstance(value, int) or not 0 <= value < 2**31:
+        raise ValueError(f"{value!r} numbers no message")
+    return value

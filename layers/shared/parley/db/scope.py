@@ -76,12 +76,18 @@ def _connect(engine: Engine, statement: TextClause, parameters: dict[str, str]) 
 
     Nothing has been written yet, so repeating is safe, and it costs no ping when the connection is well.
     """
+    try:
+        return _first(engine, statement, parameters)
+    except DBAPIError as exc:
+        if not exc.connection_invalidated:
+            raise
+    return _first(engine, statement, parameters)
+
+
+def _first(engine: Engine, statement: TextClause, parameters: dict[str, str]) -> tuple[Connection, Row[Any]]:
     connection = engine.connect()
     try:
         return connection, connection.execute(statement, parameters).one()
-    except DBAPIError as exc:
+    except BaseException:
         connection.close()
-        if not exc.connection_invalidated:
-            raise
-    connection = engine.connect()
-    return connection, connection.execute(statement, parameters).one()
+        raise

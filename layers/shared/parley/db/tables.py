@@ -62,7 +62,7 @@ sessions = Table(
     Column("id", Uuid, primary_key=True),
     _moment("created_at"),
     _moment("last_used_at"),
-    _moment("expires_at"),
+    Column("expires_at", DateTime(timezone=True), nullable=False),
     _moment("ended_at", nullable=True),
 )
 
@@ -130,5 +130,8 @@ turns = Table(
     _moment("started_at"),
     _moment("ended_at", nullable=True),
     ForeignKeyConstraint(["user_id", "conversation_id"], ["conversations.user_id", "conversations.id"], ondelete="CASCADE"),
+    ForeignKeyConstraint(["user_id", "user_message_id"], ["messages.user_id", "messages.id"], ondelete="CASCADE"),
+    # Deferred: the turn is claimed before its answer is stored.
+    ForeignKeyConstraint(["user_id", "message_id"], ["messages.user_id", "messages.id"], deferrable=True, initially="DEFERRED"),
     Index("turns_conversation", "user_id", "conversation_id"),
 )

@@ -4,7 +4,6 @@ from typing import Any
 
 from fastapi import APIRouter, FastAPI
 from fastapi.exceptions import RequestValidationError
-from sqlalchemy.exc import DataError
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp
 
@@ -21,7 +20,7 @@ def create_app(router: APIRouter, *, settings: HttpSettings, body_limit: int = B
 
     `state` holds what the dependencies and routes take from `request.app.state`, such as `engine`.
     """
-    handlers = dict.fromkeys((ParleyError, RequestValidationError, HTTPException, DataError, Exception), answer_problem)
+    handlers = dict.fromkeys((ParleyError, RequestValidationError, HTTPException, Exception), answer_problem)
     app = FastAPI(
         openapi_url=None,
         docs_url=None,

@@ -33,7 +33,9 @@ class Door:
         try:
             await self._let_in(scope, receive, answer)
         except Exception:
-            # The app has answered this already (or cannot any more); only the log still needs it.
+            # The framework raises on what it has answered already. An answer cut short is for the runtime to report.
+            if answer.has_started and not answer.is_complete:
+                raise
             if not answer.has_started:
                 logger.exception("unexpected error")
                 await problem_response(ParleyError(), request_id=request_id)(scope, receive, answer)
@@ -55,13 +57,15 @@ class _Answer:
     def __init__(self, send: Send, headers: Mapping[str, str]) -> None:
         self._send, self._headers = send, [(name.lower().encode(), value.encode()) for name, value in headers.items()]
         self.status = 500
-        self.has_started = False
+        self.has_started = self.is_complete = False
 
     async def __call__(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self.status, self.has_started = message["status"], True
             present = {name for name, _ in message["headers"]}
             message["headers"] = [*message["headers"], *(header for header in self._headers if header[0] not in present)]
+        else:
+            self.is_complete = not message.get("more_body", False)
         await self._send(message)
 
 

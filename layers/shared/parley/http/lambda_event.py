@@ -21,8 +21,3 @@ def principal_of(event: Mapping[str, Any]) -> Principal:
     if principal.expires_at <= utc_now():
         raise Unauthorized(f"token expired at {principal.expires_at}")
     return principal
-
-
-def remaining_s(context: Any) -> float:
-    """Return how many seconds this invocation may still take."""
-    return float(context.get_remaining_time_in_millis()) / 1000

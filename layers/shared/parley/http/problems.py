@@ -7,7 +7,6 @@ from typing import Any
 
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
-from sqlalchemy.exc import DataError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
@@ -65,9 +64,6 @@ def _as_parley_error(error: Exception) -> ParleyError | None:
             return _invalid(error.errors())
         case HTTPException():
             return _from_http(error)
-        case DataError():
-            # PostgreSQL refuses some text that JSON allows, such as NUL: the client's data, not our fault.
-            return InvalidInput("the text holds characters that cannot be stored")
         case _:
             return None
 
@@ -80,16 +76,20 @@ def _invalid(errors: Sequence[Mapping[str, Any]]) -> ParleyError:
     return found
 
 
-class _RefusedByFramework(ParleyError):
-    """What Starlette and FastAPI refuse by themselves: unreadable bodies, wrong methods."""
+class RefusedByFramework(ParleyError):
+    """What Starlette and FastAPI refuse by themselves, such as a wrong method."""
+
+    def __init__(self, status: int, detail: str) -> None:
+        super().__init__(detail)
+        self.status, self.code = status, HTTPStatus(status).name.lower()
+        self.public_message = detail
 
 
 def _from_http(error: HTTPException) -> ParleyError:
-    if error.status_code == HTTPStatus.NOT_FOUND:
-        return NotFound("route", error.detail)
-    if error.status_code == HTTPStatus.BAD_REQUEST:
-        return MalformedBody(str(error.detail))
-    refused = _RefusedByFramework(str(error.detail))
-    refused.status, refused.code = error.status_code, HTTPStatus(error.status_code).name.lower()  # type: ignore[misc]
-    refused.public_message = str(error.detail)
-    return refused
+    match error.status_code:
+        case HTTPStatus.NOT_FOUND:
+            return NotFound("route", error.detail)
+        case HTTPStatus.BAD_REQUEST:
+            return MalformedBody(str(error.detail))
+        case status:
+            return RefusedByFramework(status, str(error.detail))

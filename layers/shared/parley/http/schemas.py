@@ -1,13 +1,17 @@
 """Bases of the request and response models."""
 
-import json
+import re
 from datetime import datetime
 from typing import Annotated, Any
+from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, PlainSerializer, model_validator
 from pydantic_core import PydanticCustomError
 
 from parley.clock import rfc3339
+
+MAX_DEPTH = 32
+_HALF_PAIR = re.compile("[\ud800-\udfff]")
 
 Moment = Annotated[datetime, PlainSerializer(rfc3339, return_type=str)]
 
@@ -19,14 +23,9 @@ class Input(BaseModel):
 
     @model_validator(mode="before")
     @classmethod
-    def _is_unicode(cls, data: Any) -> Any:
-        """JSON can write half of a surrogate pair, which is no character: UTF-8 and PostgreSQL refuse it."""
-        try:
-            json.dumps(data, ensure_ascii=False).encode()
-        except UnicodeEncodeError as exc:
-            raise PydanticCustomError("not_unicode", "the text holds characters that cannot be stored") from exc
-        except TypeError:
-            return data  # not from JSON: the fields' own types will say so
+    def _can_be_stored(cls, data: Any) -> Any:
+        """Refuse what JSON can say but UTF-8 or PostgreSQL cannot: half a surrogate pair, NUL. And depth without end."""
+        _check(data, depth=0)
         return data
 
 
@@ -34,3 +33,26 @@ class Output(BaseModel):
     """A response body, read from our dataclasses."""
 
     model_config = ConfigDict(from_attributes=True, frozen=True)
+
+
+class MessageOut(Output):
+    """A stored message; `text` joins its text parts."""
+
+    id: UUID
+    seq: int
+    role: str
+    parts: list[dict[str, Any]]
+    text: str
+    model: str | None
+    status: str
+    tokens: int
+    created_at: Moment
+
+
+def _check(value: Any, *, depth: int) -> None:
+    if depth > MAX_DEPTH:
+        raise PydanticCustomError("too_deep", "the body is nested too deeply")
+    if isinstance(value, str) and (_HALF_PAIR.search(value) or "\0" in value):
+        raise PydanticCustomError("not_storable", "the text holds characters that cannot be stored")
+    for item in [*value, *value.values()] if isinstance(value, dict) else value if isinstance(value, list) else []:
+        _check(item, depth=depth + 1)

@@ -4,7 +4,6 @@ It is `models.toml`, beside this module or wherever the settings say. Keys stand
 `env:NAME`, never as themselves.
 """
 
-import os
 import random
 import tomllib
 from collections.abc import Mapping
@@ -19,8 +18,12 @@ from parley.llm.types import Usage
 
 SHIPPED = Path(__file__).with_name("models.toml")
 
+# Others may stand in a catalogue already; their models cannot be chosen yet.
+SUPPORTED = frozenset({"openai", "openai-compatible", "offline"})
+
 type ProviderName = Literal["openai", "anthropic", "bedrock", "mistral", "openai-compatible", "offline"]
 type Ability = Literal["tools", "images", "json"]
+type Role = Literal["chat", "summary", "facts", "title", "embedding"]
 type KeyReference = Annotated[str, Field(pattern=r"^(env|secret):\S+$")]
 
 
@@ -31,6 +34,14 @@ class CatalogueInvalid(ParleyError):
 
     def __init__(self, path: Path, reason: str) -> None:
         super().__init__(f"{path}: {reason}")
+
+
+class NoModel(ParleyError):
+    """Nothing that the catalogue names for chat can be called here."""
+
+    status, code = 503, "no_model"
+    public_message = "No model can answer here. Tell whoever runs this server."
+    retry_after_s = 60.0
 
 
 class _Entry(BaseModel):
@@ -60,9 +71,13 @@ class Model(_Entry):
         where, _, name = (self.api_key or "").partition(":")
         return environment.get(name) or None if where == "env" else None
 
-    def is_available(self, environment: Mapping[str, str]) -> bool:
-        """Whether it can be called: it needs no key, or its key is at hand."""
-        return self.api_key is None or self.key(environment) is not None
+    def obstacle(self, environment: Mapping[str, str]) -> str | None:
+        """Return why it cannot be called here, None if it can."""
+        if self.provider not in SUPPORTED:
+            return f"provider {self.provider!r} is not supported yet"
+        if self.api_key is not None and self.key(environment) is None:
+            return f"its key {self.api_key!r} is not at hand"
+        return None
 
     def cost_usd(self, usage: Usage) -> Decimal:
         """Price a call by the catalogue."""
@@ -79,23 +94,31 @@ class Strategy(_Entry):
     models: list[str] = Field(min_length=1)
     weights: list[float] | None = None
 
-    def ordered(self) -> list[str]:
-        """Return the models' ids in the order in which to try them."""
+    @model_validator(mode="after")
+    def _weights_fit(self) -> Self:
+        if self.weights is not None and (len(self.weights) != len(self.models) or min(self.weights) < 0 or sum(self.weights) <= 0):
+            raise ValueError("weights: one for each model, none below zero, not all zero")
+        return self
+
+    def drawn(self) -> list[str]:
+        """Return the models' ids in the order in which to try them, for one call."""
         if self.kind != "weighted":
             return self.models[:1] if self.kind == "fixed" else self.models
-        drawn = random.choices(self.models, self.weights)[0]  # noqa: S311 - a share of traffic, not a secret
-        return [drawn, *(model for model in self.models if model != drawn)]
+        first = random.choices(self.models, self.weights)[0]  # noqa: S311 - a share of traffic, not a secret
+        return [first, *(model for model in self.models if model != first)]
 
 
 class Catalogue(_Entry):
     """All of `models.toml`."""
 
-    roles: dict[Literal["chat", "summary", "facts", "title", "embedding"], str]
+    roles: dict[Role, str]
     models: dict[str, Model]
     strategies: dict[str, Strategy] = {}
 
     @model_validator(mode="after")
     def _names_exist(self) -> Self:
+        if "chat" not in self.roles:
+            raise ValueError("roles.chat: name the model or strategy that answers")
         for strategy_id, strategy in self.strategies.items():
             if missing := [model for model in strategy.models if model not in self.models]:
                 raise ValueError(f"strategies.{strategy_id}: no such model: {', '.join(missing)}")
@@ -116,19 +139,26 @@ class Catalogue(_Entry):
             problems = (f"{'.'.join(map(str, error['loc'])) or 'file'}: {error['msg']}" for error in exc.errors())
             raise CatalogueInvalid(path, "; ".join(problems)) from exc
 
-    def available(self, environment: Mapping[str, str] = os.environ) -> dict[str, Model]:
+    def available(self, environment: Mapping[str, str]) -> dict[str, Model]:
         """Return the chat models that can be called, by id."""
-        return {id: model for id, model in self.models.items() if model.kind == "chat" and model.is_available(environment)}
+        return {id: model for id, model in self.models.items() if model.kind == "chat" and not model.obstacle(environment)}
 
-    def choose(self, name: str | None = None, *, environment: Mapping[str, str] = os.environ) -> str:
+    def default(self, environment: Mapping[str, str]) -> str | None:
+        """Return the id of the model that usually answers, None if none can."""
+        chat = self.roles["chat"]
+        ids = self.strategies[chat].models if chat in self.strategies else [chat]
+        return next((id for id in ids if id in self.available(environment)), None)
+
+    def choose(self, name: str | None = None, *, environment: Mapping[str, str]) -> str:
         """Return the id of the model that answers for `name`, a model or a strategy; None means the role `chat`.
 
-        Raises InvalidInput if there is no such thing or nothing of it can be called here.
+        Raises InvalidInput if there is no such thing or nothing of it can be called here, NoModel for the role.
         """
         wanted = name or self.roles["chat"]
-        ids = self.strategies[wanted].ordered() if wanted in self.strategies else [wanted]
         available = self.available(environment)
-        for id in ids:
+        for id in self.strategies[wanted].drawn() if wanted in self.strategies else [wanted]:
             if id in available:
                 return id
+        if name is None:
+            raise NoModel(f"nothing of {wanted!r} can be called")
         raise InvalidInput(f"no model {wanted!r} here; there are: {', '.join(available) or 'none'}", loc=("body", "model"))

@@ -13,6 +13,7 @@ from parley.llm.types import Event, Finished, FinishReason, Request, TextDelta, 
 
 _REASONS: dict[str, FinishReason] = {"stop": "stop", "length": "length", "tool_calls": "tool_calls", "content_filter": "content_filter"}
 _BUSY = {429, 503, 529}
+MAX_RETRY_AFTER_S = 3600.0
 
 
 class OpenAIProvider:
@@ -68,7 +69,7 @@ class OpenAIProvider:
             reason, usage = chunk_reason or reason, chunk_usage or usage
         if reason is None:
             raise ProviderFailed(self._name, "the stream ended without a finish reason")
-        yield Finished(_REASONS.get(reason, "stop"), usage)
+        yield Finished(_REASONS.get(str(reason), "stop"), usage)
 
     def _read(self, chunk: ChatCompletionChunk) -> tuple[str | None, str | None, Usage | None]:
         """Return a chunk's text, finish reason and usage; the SDK does not check that the vendor kept to its own types."""
@@ -99,7 +100,9 @@ def _usage(usage: CompletionUsage) -> Usage:
 
 
 def _seconds(header: str | None) -> float | None:
+    """Read Retry-After; None for an HTTP date, which is rare, and for what is no time to wait."""
     try:
-        return float(header) if header else None
-    except ValueError:  # an HTTP date: rare, and the caller's own pause will do
+        seconds = float(header or "nan")
+    except ValueError:
         return None
+    return min(seconds, MAX_RETRY_AFTER_S) if seconds >= 0 else None

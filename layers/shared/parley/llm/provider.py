@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Protocol
 
 from parley.errors import ParleyError
-from parley.llm.types import Event, Request
+from parley.llm.types import Event, Finished, Request, TextDelta, Usage
 
 
 class Provider(Protocol):
@@ -61,3 +61,32 @@ class ProviderRefused(ProviderFailed):
     status, code = 502, "provider_refused"
     public_message = "The model's provider refused the request. Tell whoever runs this server."
     retryable = False
+
+
+def sound(events: Iterator[Event], *, provider: str) -> Iterator[Event]:
+    """Pass on a provider's events, and nothing that could not be stored: a vendor may send anything.
+
+    NUL and halves of surrogate pairs are taken out of texts. Raises ProviderFailed for what is no event of ours.
+    """
+    for event in events:
+        match event:
+            case TextDelta(str() as text):
+                yield TextDelta(_storable(text))
+            case Finished(str(), Usage() as usage) if _is_countable(usage):
+                yield event
+            case _:
+                raise ProviderFailed(provider, f"an unusable {type(event).__name__}")
+
+
+def _storable(text: str) -> str:
+    text = text.replace("\0", "")
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return text
+
+
+def _is_countable(usage: Usage) -> bool:
+    counts = (usage.input_tokens, usage.output_tokens, usage.cached_input_tokens)
+    return all(isinstance(count, int) and 0 <= count < 2**31 for count in counts) and usage.cached_input_tokens <= usage.input_tokens

@@ -1,9 +1,7 @@
 """From a model of the catalogue to the provider that reaches it."""
 
-import os
 from collections.abc import Callable, Mapping
 
-from parley.errors import InvalidInput
 from parley.llm.models import Model
 from parley.llm.offline import OfflineProvider
 from parley.llm.provider import Provider
@@ -14,12 +12,12 @@ type ProviderFor = Callable[[Model], Provider]
 class Providers:
     """Makes providers on demand and keeps them: a client's connections outlive one turn."""
 
-    def __init__(self, environment: Mapping[str, str] = os.environ) -> None:
+    def __init__(self, environment: Mapping[str, str]) -> None:
         self._environment = environment
         self._made: dict[Model, Provider] = {}
 
     def __call__(self, model: Model) -> Provider:
-        """Return the provider for `model`. Raises InvalidInput for one that is not supported yet."""
+        """Return the provider for `model`, one that the catalogue says can be called."""
         if model not in self._made:
             self._made[model] = self._make(model)
         return self._made[model]
@@ -31,7 +29,7 @@ class Providers:
             case "openai" | "openai-compatible":
                 return self._make_openai(model)
             case other:
-                raise InvalidInput(f"provider {other!r} is not supported yet", loc=("body", "model"))
+                raise ValueError(f"provider {other!r} is not supported yet")
 
     def _make_openai(self, model: Model) -> Provider:
         from parley.llm.openai import OpenAIProvider  # 0.3 s that only its users pay

@@ -30,7 +30,7 @@ CREATE TABLE sessions (
     id uuid NOT NULL,
     created_at timestamptz NOT NULL DEFAULT now(),
     last_used_at timestamptz NOT NULL DEFAULT now(),
-    expires_at timestamptz NOT NULL DEFAULT now(),
+    expires_at timestamptz NOT NULL,
     ended_at timestamptz,
     PRIMARY KEY (user_id, id)
 );
@@ -94,7 +94,9 @@ CREATE TABLE turns (
     started_at timestamptz NOT NULL DEFAULT now(),
     ended_at timestamptz,
     PRIMARY KEY (user_id, id),
-    FOREIGN KEY (user_id, conversation_id) REFERENCES conversations (user_id, id) ON DELETE CASCADE
+    FOREIGN KEY (user_id, conversation_id) REFERENCES conversations (user_id, id) ON DELETE CASCADE,
+    FOREIGN KEY (user_id, user_message_id) REFERENCES messages (user_id, id) ON DELETE CASCADE,
+    FOREIGN KEY (user_id, message_id) REFERENCES messages (user_id, id) DEFERRABLE INITIALLY DEFERRED
 );
 CREATE INDEX turns_conversation ON turns (user_id, conversation_id);
 """

@@ -1,0 +1,19 @@
+"""What a turn works with, made once for each worker."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from sqlalchemy import Engine
+
+from parley.llm.models import Catalogue
+from parley.llm.providers import ProviderFor
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """The database, the models, and the environment in which their keys are."""
+
+    engine: Engine
+    catalogue: Catalogue
+    provider_for: ProviderFor
+    environment: Mapping[str, str]
