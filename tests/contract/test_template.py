@@ -140,6 +140,41 @@ def test_an_authorizer_that_fails_is_not_the_clients_fault(stack):
     assert (response.status, response.headers["Retry-After"], '"code":"unavailable"' in response.body) == (503, "'2'", True)
 
 
+def access_log(translated):
+    (stage,) = (resource["Properties"] for resource in translated["Resources"].values() if resource["Type"] == "AWS::ApiGateway::Stage")
+    return stage["AccessLogSetting"]["Fn::If"]
+
+
+def test_the_access_log_says_who_asked_for_which_route_and_never_what(translated):
+    condition, setting, otherwise = access_log(translated)
+
+    assert (condition, otherwise) == ("LogsAccess", {"Ref": "AWS::NoValue"})
+    assert setting["DestinationArn"] == {"Fn::GetAtt": ["LogGroup", "Arn"]}
+    assert json.loads(setting["Format"]) == {
+        "requestId": "$context.requestId",
+        "ip": "$context.identity.sourceIp",
+        "method": "$context.httpMethod",
+        "resourcePath": "$context.resourcePath",
+        "status": "$context.status",
+        "responseLatency": "$context.responseLatency",
+        "integrationErrorMessage": "$context.integrationErrorMessage",
+        "principalId": "$context.authorizer.principalId",
+    }
+
+
+def test_the_accounts_log_role_is_made_only_on_request_and_then_stays(translated):
+    for name in ("ApiGatewayLogRole", "ApiGatewayAccount"):
+        resource = translated["Resources"][name]
+        assert (resource["Condition"], resource["DeletionPolicy"]) == ("ManagesLogRole", "Retain")
+
+    assert translated["Parameters"]["ManageApiGatewayLogRole"]["Default"] == "no"
+
+
+def test_no_function_reserves_concurrency_since_new_accounts_have_none_to_spare(translated):
+    for resource in translated["Resources"].values():
+        assert "ReservedConcurrentExecutions" not in resource["Properties"]
+
+
 def test_each_function_has_a_role_of_its_own(translated):
     roles = [r["Properties"]["Role"]["Fn::GetAtt"][0] for r in translated["Resources"].values() if r["Type"] == "AWS::Lambda::Function"]
 
