@@ -35,6 +35,7 @@ _data = click.option("--data", envvar="PARLEY_DATA", default=DEFAULT_DATA, show_
     help=f"Run what `make build` made, with nothing else on the search path.  [folder: {DEFAULT_BUILD}]",
 )
 @click.option("--watch/--no-watch", default=True, help="Take up what is saved (never with --built).")
+@click.option("--stand-in", is_flag=True, hidden=True, help="Run the workers as where AWS's native client is not built.")
 @click.option("--verbose", is_flag=True, help="Show every line that the functions log, as it is.")
 def up(
     port: int,
@@ -46,6 +47,7 @@ def up(
     workers: int,
     built: str | None,
     watch: bool,
+    stand_in: bool,
     verbose: bool,
 ) -> None:
     """Run the whole stack on this machine."""
@@ -62,6 +64,7 @@ def up(
         wants_pgbouncer=pgbouncer,
         workers=workers,
         wants_watch=watch,
+        wants_stand_in=stand_in,
         is_verbose=verbose,
     )
     _run(chosen)

@@ -24,6 +24,7 @@ class Settings:
     is_verbose: bool = False
     built: Path | None = None
     wants_watch: bool = True
+    wants_stand_in: bool = False
 
     @property
     def is_watching(self) -> bool:

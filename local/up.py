@@ -6,7 +6,7 @@ import json
 import signal
 import socket
 import time
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from functools import partial
 
 from local import program, wiring
@@ -16,12 +16,12 @@ from local.console import Console
 from local.emulator import Emulator
 from local.folder import DataFolder
 from local.journal import Journal
-from local.runtime.code import from_artefacts, from_sources
+from local.runtime.code import Code, from_artefacts, from_sources
 from local.runtime.outcome import Failure
 from local.server import listen
 from local.services.all import Services
 from local.settings import DEFAULT_PORT, Settings
-from local.template.stack import Stack
+from local.template.stack import Function, Stack
 
 _MIGRATE = "MigrateFunction"
 
@@ -113,7 +113,7 @@ class _Run:
             stack,
             journal=self._journal,
             wiring=environment,
-            code_of=partial(from_artefacts, runtime=usable.RUNTIME) if self._settings.built else from_sources,
+            code_of=_code_of(self._settings),
             services=services.status,
             pool_size=self._settings.workers,
         )
@@ -147,6 +147,12 @@ class _Run:
             raise MigrationFailed(f"{_MIGRATE} failed: {outcome.error_type}: {outcome.message}")
         payload = getattr(outcome, "payload", b"null")
         self._console.step("migrations", _summary(payload), time.monotonic() - began)
+
+
+def _code_of(settings: Settings) -> Callable[[Function], Code]:
+    if settings.built:
+        return partial(from_artefacts, runtime=usable.RUNTIME)
+    return partial(from_sources, wants_stand_in=settings.wants_stand_in)
 
 
 def _summary(payload: bytes) -> str:

@@ -4,11 +4,14 @@ import os
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 
 from local.template.stack import Function
 
 _BARE = Path(__file__).with_name("bare.py")
+_STAND_IN = Path(__file__).with_name("standin")
 
 
 @dataclass(frozen=True)
@@ -20,9 +23,13 @@ class Code:
     environment: Mapping[str, str] = field(default_factory=dict)
 
 
-def from_sources(function: Function) -> Code:
-    """Return the checkout's own code, run by this environment's interpreter and packages."""
-    return Code(root=function.root, command=(sys.executable, "-m", "awslambdaric"))
+def from_sources(function: Function, *, wants_stand_in: bool = False) -> Code:
+    """Return the checkout's own code, run by this environment's interpreter and packages.
+
+    Where AWS's runtime has no native client, and where it is wanted, the one in Python stands in for it.
+    """
+    environment = {"PYTHONPATH": str(_STAND_IN)} if wants_stand_in or not _has_native_client() else {}
+    return Code(root=function.root, command=(sys.executable, "-m", "awslambdaric"), environment=environment)
 
 
 def from_artefacts(function: Function, *, runtime: Path) -> Code:
@@ -34,6 +41,11 @@ def from_artefacts(function: Function, *, runtime: Path) -> Code:
     layers = [str(layer / "python") for layer in reversed(function.layers)]
     paths = os.pathsep.join([str(function.root), *layers, str(runtime)])
     return Code(root=function.root, command=(base_interpreter(), "-I", "-S", "-B", str(_BARE), paths))
+
+
+@cache
+def _has_native_client() -> bool:
+    return find_spec("runtime_client") is not None
 
 
 def base_interpreter() -> str:

@@ -1,0 +1,74 @@
+"""The calls of `awslambdaric`'s native module of this name, in Python: that module is built on Linux only.
+
+Return values, headers and errors are those of `awslambdaric/runtime_client.cpp` and of aws-lambda-cpp below it; a
+test compares the two. One connection is kept for the life of the process, as curl does there.
+"""
+
+import http.client
+import os
+
+_BASE = "/2018-06-01/runtime/invocation/"
+_ALWAYS = ("Lambda-Runtime-Aws-Request-Id", "Lambda-Runtime-Invoked-Function-Arn")
+_WHERE_SENT = (
+    "Lambda-Runtime-Trace-Id",
+    "Lambda-Runtime-Client-Context",
+    "Lambda-Runtime-Cognito-Identity",
+    "Lambda-Runtime-Aws-Tenant-Id",
+    "Lambda-Runtime-Invocation-Id",
+    "Content-Type",
+)
+
+
+class _Client:
+    """The Runtime API at the address that Lambda gives; every fault is a RuntimeError, which ends the worker."""
+
+    def __init__(self, address: str) -> None:
+        self._connection = http.client.HTTPConnection(address)
+        self._user_agent = ""
+
+    def initialize_client(self, user_agent: str) -> None:
+        """Set what the requests name as their sender."""
+        self._user_agent = user_agent
+
+    def next(self) -> tuple[bytes, dict[str, str | int | None]]:
+        """Wait for an invocation; return its event and its headers, None for those that were not sent."""
+        answer, body = self._call("GET", "next", "Failed to get next")
+        headers: dict[str, str | int | None] = {name: answer.headers[name] or "" for name in _ALWAYS}
+        headers |= {name: answer.headers[name] or None for name in _WHERE_SENT}
+        return body, headers | {"Lambda-Runtime-Deadline-Ms": int(answer.headers["Lambda-Runtime-Deadline-Ms"] or 0)}
+
+    def post_invocation_result(self, invoke_id: str, result: bytes, content_type: str, invocation_id: str | None = None) -> None:
+        """Give the answer of an invocation."""
+        headers = {"content-type": content_type, **_named(invocation_id)}
+        self._call("POST", f"{invoke_id}/response", "Failed to post invocation response", result, headers)
+
+    def post_error(self, invoke_id: str, error: str, xray_cause: str, invocation_id: str | None = None) -> None:
+        """Report that an invocation failed: the error object, and its cause for X-Ray."""
+        headers = {"content-type": "application/json", "lambda-runtime-function-xray-error-cause": xray_cause, **_named(invocation_id)}
+        self._call("POST", f"{invoke_id}/error", "Failed to post invocation error", error.encode(), headers)
+
+    def _call(
+        self, method: str, path: str, fault: str, body: bytes | None = None, headers: dict[str, str] | None = None
+    ) -> tuple[http.client.HTTPResponse, bytes]:
+        # Bytes, for http.client knows Latin-1 only and messages may be in any language.
+        sent = {name: value.encode() for name, value in {"User-Agent": self._user_agent, **(headers or {})}.items() if value}
+        try:
+            self._connection.request(method, _BASE + path, body, sent)
+            answer = self._connection.getresponse()
+            content = answer.read()
+        except (OSError, http.client.HTTPException) as error:
+            raise RuntimeError(fault) from error
+        if not 200 <= answer.status < 300:
+            raise RuntimeError(fault)
+        return answer, content
+
+
+def _named(invocation_id: str | None) -> dict[str, str]:
+    return {"lambda-runtime-invocation-id": invocation_id} if invocation_id else {}
+
+
+_client = _Client(os.environ.get("AWS_LAMBDA_RUNTIME_API", "127.0.0.1:9001"))
+initialize_client = _client.initialize_client
+next = _client.next
+post_invocation_result = _client.post_invocation_result
+post_error = _client.post_error
