@@ -15,6 +15,8 @@ def parameters(settings: Settings, services: Services) -> dict[str, str]:
         "JwksUrl": f"{settings.url}/.well-known/jwks.json",
         "ModelsFile": str(settings.models.resolve()) if settings.models else "",
         "PasswordMinLength": "12",
+        # A template's variable goes before this machine's, and its empty default would hide the developer's key.
+        **{_parameter_for(name): key for name, key in keys_for(_catalogues(settings)).items()},
     }
 
 
@@ -29,6 +31,11 @@ def environment(settings: Settings, services: Services) -> dict[str, str]:
         "AWS_EC2_METADATA_DISABLED": "true",
         **keys_for(_catalogues(settings)),
     }
+
+
+def _parameter_for(variable: str) -> str:
+    """Return what a template calls a parameter for this variable: `OpenaiApiKey` for `OPENAI_API_KEY`."""
+    return "".join(word.capitalize() for word in variable.split("_"))
 
 
 def _catalogues(settings: Settings) -> list[Path]:

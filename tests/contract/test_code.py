@@ -2,6 +2,7 @@
 
 import ast
 import importlib
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from fastapi.routing import APIRoute
 from local.template.stack import Invocation
 
 ROOT = Path(__file__).parents[2]
-LAMBDAS_OWN = ("POWERTOOLS_", "AWS_")
+SHIPPED_MODELS = ROOT / "layers" / "shared" / "parley" / "llm" / "models.toml"
 HTTP_FUNCTIONS = {"auth": "AuthFunction", "chat": "ChatFunction", "conversation": "ConversationFunction", "health": "HealthFunction"}
 
 
@@ -25,9 +26,22 @@ def settings_fields(name):
 @pytest.mark.parametrize("name", ["authorizer", "auth", "chat", "conversation", "health", "migrate"])
 def test_a_functions_variables_are_its_settings_and_no_more(stack, environment, name):
     function = stack.functions[f"{name.title()}Function"]
-    given = {variable for variable in function.environment if not variable.startswith(LAMBDAS_OWN)}
+    given = {variable for variable in function.environment if variable.startswith("PARLEY_")}
 
     assert given == settings_fields(name)
+
+
+def keys_of_shipped_models():
+    models = tomllib.loads(SHIPPED_MODELS.read_text())["models"].values()
+    return {model["api_key"].removeprefix("env:") for model in models if "api_key" in model}
+
+
+@pytest.mark.parametrize("name", ["authorizer", "auth", "chat", "conversation", "health", "migrate"])
+def test_beside_its_settings_only_chat_has_variables_and_those_are_the_shipped_models_keys(stack, name):
+    function = stack.functions[f"{name.title()}Function"]
+    others = {variable for variable in function.environment if not variable.startswith(("PARLEY_", "POWERTOOLS_"))}
+
+    assert others == (keys_of_shipped_models() if name == "chat" else set())
 
 
 @pytest.mark.parametrize("name", ["authorizer", "auth", "chat", "conversation", "health", "migrate"])

@@ -170,6 +170,10 @@ def test_the_accounts_log_role_is_made_only_on_request_and_then_stays(translated
     assert translated["Parameters"]["ManageApiGatewayLogRole"]["Default"] == "no"
 
 
+def test_a_models_key_is_never_echoed(translated):
+    assert translated["Parameters"]["OpenaiApiKey"]["NoEcho"] is True
+
+
 def test_no_function_reserves_concurrency_since_new_accounts_have_none_to_spare(translated):
     for resource in translated["Resources"].values():
         assert "ReservedConcurrentExecutions" not in resource["Properties"]
