@@ -43,6 +43,7 @@ def environment(postgres: RunningPostgres, aws: None) -> dict[str, str]:
         "PARLEY_DATABASE_NAME": "parley",
         "PARLEY_DATABASE_AUTH": "libpq",
         "PARLEY_DATABASE_TLS": "disable",
+        "PARLEY_DATABASE_CA_FILE": "",
         "PARLEY_KEYS_PATH": "/parley/test/keys",
         "PARLEY_ALLOWED_ORIGIN": "*",
         "PARLEY_PASSWORD_MIN_LENGTH": "12",

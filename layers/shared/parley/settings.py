@@ -25,7 +25,8 @@ class DatabaseSettings(Settings):
     """Where PostgreSQL is, and how a function proves who it is.
 
     `iam` mints a token for each connection; `libpq` leaves the password to libpq's own variables
-    (PGPASSWORD, PGPASSFILE).
+    (PGPASSWORD, PGPASSFILE). `database_ca_file` holds the certificates that `verify-full` trusts; empty means the
+    public ones and Amazon's, which RDS Proxy is signed by.
     """
 
     database_host: str
@@ -33,6 +34,7 @@ class DatabaseSettings(Settings):
     database_name: str
     database_auth: Literal["iam", "libpq"]
     database_tls: Literal["verify-full", "disable"]
+    database_ca_file: str
 
 
 class KeySettings(Settings):

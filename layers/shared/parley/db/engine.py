@@ -33,13 +33,21 @@ def make_engine(settings: DatabaseSettings, *, role: Role = "app") -> Engine:
         connect_args={
             "prepare_threshold": None,
             "connect_timeout": CONNECT_TIMEOUT_S,
-            "sslmode": settings.database_tls,
-            **({"sslrootcert": "system"} if settings.database_tls == "verify-full" else {}),
+            **_tls(settings),
         },
     )
     if settings.database_auth == "iam":
         event.listen(engine, "do_connect", _put_iam_token)
     return engine
+
+
+def _tls(settings: DatabaseSettings) -> dict[str, str]:
+    """Name the certificates: those that psycopg's wheel calls the system's are in a folder that Lambda does not have."""
+    if settings.database_tls == "disable":
+        return {"sslmode": "disable"}
+    import certifi  # only where there is TLS
+
+    return {"sslmode": settings.database_tls, "sslrootcert": settings.database_ca_file or certifi.where()}
 
 
 def _put_iam_token(_dialect: object, _record: object, _args: object, parameters: dict[str, Any]) -> None:
