@@ -85,16 +85,16 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
     return Built(Tree(folder / "build"), done.stdout)
 
 
-class BuiltStack(Stack):
-    """A running `parley up --built`."""
+class StackWith(Stack):
+    """A running `parley up` with options."""
 
-    def __init__(self, data: Path, models: Path, tree: Tree) -> None:
+    def __init__(self, data: Path, models: Path, *options: str) -> None:
         super().__init__(data, models)
-        self._tree = tree
+        self._options = options
 
     def start(self) -> None:
         self.output = (self.data.parent / "up.log").open("ab")
-        command = [sys.executable, "-m", "cli", "up", "--built", str(self._tree.root)]
+        command = [sys.executable, "-m", "cli", "up", *self._options]
         self.process = subprocess.Popen(
             command, cwd=ROOT, env=self._variables, stdout=self.output, stderr=self.output, start_new_session=True
         )
@@ -102,12 +102,12 @@ class BuiltStack(Stack):
 
 
 @pytest.fixture(scope="module")
-def built_stack(built: Built, vendor: Any) -> Iterator[BuiltStack]:
+def built_stack(built: Built, vendor: Any) -> Iterator[StackWith]:
     """The built stack, running."""
     with TemporaryDirectory(prefix="parley-built-") as folder:
         models = Path(folder) / "models.toml"
         models.write_text(MODELS.format(url=vendor.url))
-        stack = BuiltStack(Path(folder) / "data", models, built.tree)
+        stack = StackWith(Path(folder) / "data", models, "--built", str(built.tree.root))
         stack.start()
         yield stack
         stack.stop()
@@ -190,7 +190,7 @@ class Silent:
     platform = trouble = output
 
 
-def test_a_person_registers_and_streams_a_chat(built: Built, built_stack: BuiltStack, vendor: Any) -> None:
+def test_a_person_registers_and_streams_a_chat(built: Built, built_stack: StackWith, vendor: Any) -> None:
     vendor.script = streams("Bonjour", ", Ada")
     before = built.files()
     ada = built_stack.register()

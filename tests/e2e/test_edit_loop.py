@@ -1,0 +1,85 @@
+"""The product while it is being worked on: edits run at once, and nobody's answer is cut off."""
+
+import shutil
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import pytest
+
+from tests.e2e.conftest import MODELS, ROOT
+from tests.e2e.test_built import StackWith
+from tests.e2e.test_streaming import events_of
+from tests.fakes.vendor import streams
+
+WAIT_S = 10.0
+
+
+class Desk:
+    """A running stack and the copy of the sources that it runs."""
+
+    def __init__(self, stack: StackWith, sources: Path) -> None:
+        self.stack, self.sources = stack, sources
+
+    def append(self, name: str, text: str) -> str:
+        """Add a line to a file and return what it held before."""
+        before = (self.sources / name).read_text()
+        (self.sources / name).write_text(f"{before}{text}\n")
+        return before
+
+    def waits_for(self, text: str, within_s: float = WAIT_S) -> bool:
+        log, ends = self.stack.data.parent / "up.log", time.monotonic() + within_s
+        while time.monotonic() < ends and text not in log.read_text():
+            time.sleep(0.02)
+        return text in log.read_text()
+
+
+@pytest.fixture
+def desk(vendor: Any) -> Iterator[Desk]:
+    """The product, copied and running."""
+    with TemporaryDirectory(prefix="parley-edit-") as folder:
+        sources, models = Path(folder) / "sources", Path(folder) / "models.toml"
+        for name in ("functions", "layers"):
+            shutil.copytree(ROOT / name, sources / name)
+        shutil.copy(ROOT / "template.yaml", sources)
+        models.write_text(MODELS.format(url=vendor.url))
+        stack = StackWith(Path(folder) / "data", models, "--template", str(sources / "template.yaml"))
+        stack.start()
+        yield Desk(stack, sources)
+        stack.stop()
+
+
+def test_an_answer_that_is_being_written_survives_an_edit(desk: Desk, vendor: Any) -> None:
+    may_go_on = threading.Event()
+    vendor.script = streams("first ", "second", before=lambda index: index and may_go_on.wait(20))
+    ada = desk.stack.register()
+    with ada.stream({"message": "hello"}) as response:
+        events = events_of(response)
+        next(events), next(events)
+        desk.append("functions/chat/turn.py", "# edited")
+        assert desk.waits_for("reloaded chat (turn.py) in ")
+        may_go_on.set()
+
+        assert [name for name, _ in events] == ["text.delta", "turn.completed"]
+    assert ada.post("/chat", {"message": "again", "stream": False}).status_code == 200
+
+
+def test_an_import_that_fails_is_a_502_with_its_reason_and_heals(desk: Desk) -> None:
+    ada = desk.stack.register()
+    before = desk.append("functions/conversation/routes.py", "import nobody_has_this")
+    assert desk.waits_for("ConversationFunction: cannot start: Unable to import module")
+
+    broken = ada.get("/conversations")
+    assert (broken.status_code, broken.headers["content-type"], broken.json()["code"]) == (
+        502,
+        "application/problem+json",
+        "function_failed",
+    )
+    assert "No module named 'nobody_has_this'" in broken.json()["detail"]
+
+    (desk.sources / "functions/conversation/routes.py").write_text(before)
+    assert desk.waits_for("reloaded conversation (routes.py) in ")
+    assert ada.get("/conversations").status_code == 200
