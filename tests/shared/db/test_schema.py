@@ -1,8 +1,10 @@
 """What holds for every table, read from the catalogue, so that a new one is covered by itself."""
 
 import os
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from alembic.autogenerate import compare_metadata
@@ -10,8 +12,12 @@ from alembic.migration import MigrationContext
 from sqlalchemy import text
 
 from functions.migrate.upgrade import upgrade
+from parley.db.engine import make_engine
 from parley.db.tables import metadata
+from parley.settings import DatabaseSettings
 
+GUIDE = Path(__file__).parents[3] / "docs" / "deploy.md"
+MEMBERS = "SELECT CAST(CAST(member AS regrole) AS text) FROM pg_auth_members WHERE roleid = CAST('rds_iam' AS regrole)"
 GLOBAL = {"users", "alembic_version"}
 TABLES = "SELECT relname, relrowsecurity, relforcerowsecurity FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace"
 KEYS = """
@@ -49,6 +55,32 @@ def test_no_request_role_owns_a_table_or_goes_round_row_level_security(owner, ro
     owned = owner.execute(text("SELECT count(*) FROM pg_class WHERE relowner = CAST(:role AS regrole)"), {"role": role})
 
     assert (found.scalar(), owned.scalar()) == (False, 0)
+
+
+@pytest.fixture
+def rds(postgres, database):
+    """The cluster as RDS has it: with the role whose members sign in by IAM."""
+    postgres.execute("CREATE ROLE rds_iam NOLOGIN")
+    name = postgres.create_database("rds")
+    engine = make_engine(DatabaseSettings.model_validate(database.model_dump() | {"database_name": name}), role="owner")
+    yield engine
+    engine.dispose()
+    postgres.execute(f"DROP DATABASE {name}")
+    postgres.execute("DROP ROLE rds_iam")
+
+
+def test_on_rds_the_roles_sign_in_by_iam_after_the_grant_that_the_guide_tells(postgres, rds):
+    (told,) = re.findall(r"^ *(GRANT rds_iam [^;]+);", GUIDE.read_text(), re.MULTILINE)
+    postgres.execute(told)
+    upgrade(rds)
+
+    assert set(postgres.execute(MEMBERS)) == {("parley_owner",), ("parley_app",), ("parley_background",)}
+
+
+def test_on_rds_an_owner_that_may_not_grant_finds_the_roles_made_for_it(postgres, rds):
+    postgres.execute("GRANT rds_iam TO parley_owner, parley_app, parley_background")
+
+    assert upgrade(rds).revision_after == "0001"
 
 
 def test_the_background_role_reads_no_more_than_signing_in_needs(owner):

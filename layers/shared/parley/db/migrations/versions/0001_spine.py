@@ -101,7 +101,7 @@ CREATE TABLE turns (
 CREATE INDEX turns_conversation ON turns (user_id, conversation_id);
 """
 
-# Where the deployer has not made the roles, the owner makes them; on RDS they sign in by IAM.
+# Where the deployer has not made the roles, the owner makes them; on RDS they sign in by IAM, which the owner must be allowed to grant.
 ROLES = """
 DO $$
 DECLARE name text;
@@ -110,7 +110,7 @@ BEGIN
         IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = name) THEN
             EXECUTE format('CREATE ROLE %I LOGIN', name);
         END IF;
-        IF EXISTS (SELECT FROM pg_roles WHERE rolname = 'rds_iam') THEN
+        IF EXISTS (SELECT FROM pg_roles WHERE rolname = 'rds_iam') AND NOT pg_has_role(name, 'rds_iam', 'MEMBER') THEN
             EXECUTE format('GRANT rds_iam TO %I', name);
         END IF;
     END LOOP;
