@@ -11,7 +11,7 @@ from typing import Any, Self
 from functions.authorizer.jwks import KeySource
 from functions.authorizer.policy import policy_for
 from parley.auth.access_tokens import key_id_of, verify_token
-from parley.errors import ParleyError
+from parley.errors import Unauthorized
 from parley.observability import logger
 
 
@@ -32,12 +32,15 @@ keys = KeySource(settings.jwks_url)
 
 
 def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
-    """Return the policy for the caller's token, or raise "Unauthorized", which the gateway answers with 401."""
+    """Return the policy for the caller's token, or raise "Unauthorized", which the gateway answers with 401.
+
+    Anything else that is raised, such as Unavailable while the keys cannot be had, it answers with 503.
+    """
     logger.set_correlation_id(event["requestContext"]["requestId"])
     try:
         token = _bearer_token(event)
         claims = verify_token(token, keys=keys.for_key_id(key_id_of(token), event["requestContext"]))
-    except ParleyError as exc:
+    except Unauthorized as exc:
         logger.info("refused", reason=str(exc))
         raise Exception("Unauthorized") from None
     return policy_for(claims, event["methodArn"])

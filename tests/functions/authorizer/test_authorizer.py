@@ -1,5 +1,8 @@
+import io
 import json
+from contextlib import suppress
 from datetime import timedelta
+from types import SimpleNamespace
 from uuid import uuid4
 
 import pytest
@@ -66,6 +69,18 @@ def test_an_expired_token_is_refused(handler):
         handler(event(f"Bearer {token(age=timedelta(hours=1))}"), None)
 
 
+def test_a_good_token_under_another_scheme_is_refused(handler):
+    with pytest.raises(Exception, match="^Unauthorized$"):
+        handler(event(f"Basic {token()}"), None)
+
+
+def test_a_good_token_is_not_called_bad_while_the_keys_cannot_be_had(handler, monkeypatch, tmp_path):
+    monkeypatch.setattr("functions.authorizer.app.keys", KeySource((tmp_path / "nothing.json").as_uri()))
+
+    with pytest.raises(Unavailable):
+        handler(event(f"Bearer {token()}"), None)
+
+
 def test_a_policy_names_this_stage_only():
     policy = policy_for({"sub": "u", "sid": "s", "scope": "chat", "exp": 1}, "arn:aws:execute-api:r:1:api/dev/POST/a/b/c")
 
@@ -86,14 +101,16 @@ def test_the_keys_are_looked_for_where_this_api_publishes_them(domain, url):
 class Published:
     """A JWKS that counts how often it is fetched."""
 
+    clock, takes_s = None, 0
+
     def __init__(self, monkeypatch):
         self.fetched, self.answer = 0, json.dumps(KeyRing.of([KEY], refresh_secret=b"").jwks()).encode()
         monkeypatch.setattr(jwks.urllib.request, "urlopen", self.open)
 
     def open(self, url, timeout):
-        import io
-
         self.fetched += 1
+        if self.clock:
+            self.clock.now += self.takes_s
         if self.answer is None:
             raise OSError("down")
         return io.BytesIO(self.answer)
@@ -106,25 +123,66 @@ def test_known_keys_are_fetched_once(monkeypatch):
     assert published.fetched == 1
 
 
-def test_a_flood_of_unknown_keys_fetches_at_most_once_a_minute(monkeypatch):
+@pytest.fixture
+def clock(monkeypatch):
+    """Seconds that a test moves on."""
+    clock = SimpleNamespace(now=1000.0)
+    monkeypatch.setattr(jwks.time, "monotonic", lambda: clock.now)
+    return clock
+
+
+def ask(source, kid="unknown"):
+    with suppress(Unavailable):
+        return source.for_key_id(kid, {})
+
+
+def test_a_flood_of_unknown_keys_fetches_at_most_once_a_minute(monkeypatch, clock):
     published, source = Published(monkeypatch), KeySource("http://keys")
     for second in range(120):
-        monkeypatch.setattr(jwks.time, "monotonic", lambda second=second: 1000.0 + second)
-        source.for_key_id(f"unknown-{second}", {})
+        clock.now = 1000.0 + second
+        ask(source, f"unknown-{second}")
 
     assert published.fetched == 2
 
 
-def test_the_last_good_keys_are_kept_when_fetching_fails(monkeypatch):
+def test_without_keys_a_flood_fetches_once_a_second_counted_from_the_last_ones_end(monkeypatch, clock):
+    published, source = Published(monkeypatch), KeySource("http://keys")
+    published.answer, published.takes_s, published.clock = None, 3, clock
+    for _ in range(50):
+        ask(source)
+        clock.now += 0.1
+
+    assert published.fetched == 5
+
+
+def test_keys_that_appear_are_found_a_second_later(monkeypatch, clock):
+    published, source = Published(monkeypatch), KeySource("http://keys")
+    good, published.answer = published.answer, None
+    ask(source)
+    published.answer = good
+    clock.now += 1
+
+    assert KEY.kid in ask(source, KEY.kid)
+
+
+BAD_KEY_SETS = [
+    *(None, b"<html>", b"{}", b"[]", b"null", b'{"keys": null}', b'{"keys": ["x"]}', b'{"keys": []}', b'{"keys": [{"alg": "RS256"}]}'),
+    *(b'{"keys": [{"alg": "ES256", "kid": "k"}]}', b'{"keys": [{"alg": "ES256", "kid": "k", "kty": "EC", "crv": "P-256", "x": 1}]}'),
+]
+
+
+@pytest.mark.parametrize("answer", BAD_KEY_SETS)
+def test_the_last_good_keys_are_kept_when_fetching_fails(monkeypatch, answer):
     published, source = Published(monkeypatch), KeySource("http://keys")
     source.for_key_id(KEY.kid, {})
-    published.answer = None
+    published.answer = answer
     monkeypatch.setattr(jwks, "REFETCH_S", 0)
 
     assert KEY.kid in source.for_key_id("unknown", {})
+    assert published.fetched == 2
 
 
-@pytest.mark.parametrize("answer", [None, b"<html>", b"{}", b'{"keys": [{"alg": "ES256", "kid": "k"}]}'])
+@pytest.mark.parametrize("answer", BAD_KEY_SETS)
 def test_without_any_keys_nobody_gets_in(monkeypatch, answer):
     published, source = Published(monkeypatch), KeySource("http://keys")
     published.answer = answer
