@@ -59,6 +59,12 @@ def test_pages_of_the_allowed_origin_may_read_answers_and_errors(app):
     assert {app.post("/echo", body).headers["access-control-allow-origin"] for body in ({"name": "a"}, {})} == {"https://page.example"}
 
 
+def test_pages_may_read_the_request_id_and_when_to_come_back(app):
+    exposed = app.get("/away").headers["access-control-expose-headers"].split(",")
+
+    assert {"X-Request-Id", "Retry-After"} <= set(exposed)
+
+
 def test_an_unexpected_error_tells_the_client_nothing_and_the_log_everything(app, caplog):
     answer = app.get("/bug")
 

@@ -14,7 +14,11 @@ from parley.errors import BodyTooLarge, ParleyError
 from parley.http.problems import problem_response
 from parley.observability import logger, metrics
 
-STANDARD_HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+STANDARD_HEADERS = {
+    "Cache-Control": "no-store",
+    "X-Content-Type-Options": "nosniff",
+    "Access-Control-Expose-Headers": "X-Request-Id,Retry-After,X-Conversation-Id",
+}
 
 
 class Door:
