@@ -1,12 +1,10 @@
-import io
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
-from aws_lambda_powertools import Logger
-from aws_lambda_powertools.logging.formatter import LambdaPowertoolsFormatter
 
-from parley.observability import REDACTED, _serialize, redact
+from parley.observability import REDACTED, make_logger, redact
 
 SECRETS = [
     "eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJl",
@@ -17,11 +15,17 @@ SECRETS = [
 ]
 
 
-def logged(**fields: Any) -> dict[str, Any]:
-    stream = io.StringIO()
-    logger = Logger(service="redaction", stream=stream, logger_formatter=LambdaPowertoolsFormatter(json_serializer=_serialize))
-    logger.info(fields.pop("message", "hello"), extra=fields)
-    return json.loads(stream.getvalue().splitlines()[-1])
+@pytest.fixture
+def logged(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., dict[str, Any]]:
+    """Log a line as the functions do, and return it as CloudWatch gets it."""
+    monkeypatch.setenv("POWERTOOLS_SERVICE_NAME", "redaction")  # loggers are kept by name
+
+    def log(message: str, **fields: Any) -> dict[str, Any]:
+        make_logger().info(message, extra=fields)
+        line: dict[str, Any] = json.loads(capsys.readouterr().out.splitlines()[-1])
+        return line
+
+    return log
 
 
 @pytest.mark.parametrize("secret", SECRETS)
@@ -44,7 +48,7 @@ def test_a_password_in_an_address_is_masked():
     assert "hunter2" not in redact("cannot reach postgresql://parley_app:hunter2@db.example.com/parley")
 
 
-def test_the_logger_redacts_what_it_writes():
+def test_the_logger_redacts_what_it_writes(logged: Callable[..., dict[str, Any]]) -> None:
     line = logged(message="token prt_AZ9Hc2VjcmV0c2VjcmV0", password="hunter2")
 
     assert (line["message"], line["password"]) == (f"token {REDACTED}", REDACTED)

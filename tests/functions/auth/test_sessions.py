@@ -100,6 +100,22 @@ def test_a_session_in_use_outlives_its_idle_time(auth, alice, clock):
     assert token
 
 
+def test_a_session_in_use_ends_after_180_days_all_the_same(auth, alice, clock):
+    token = alice.tokens["refresh_token"]
+    for _ in range(8):
+        clock.shift(20 * 86_400)
+        token = next_token(auth, token)
+    clock.shift(20 * 86_400)
+
+    assert refresh(auth, token).json["code"] == "invalid_refresh_token"
+
+
+def test_a_token_of_a_session_past_its_end_opens_nothing(auth, alice, postgres):
+    postgres.execute(f"UPDATE sessions SET expires_at = now() - interval '1 second' WHERE user_id = '{alice.id}'", dbname="parley")
+
+    assert not is_signed_in(auth, alice)
+
+
 @pytest.mark.parametrize("text", ["", "prt_", "nonsense", "prt_nonsense", "prt_é", "prt_" + "A" * 64])
 def test_what_is_no_token_of_ours_is_refused(auth, text):
     assert refresh(auth, text).json["code"] == "invalid_refresh_token"

@@ -72,3 +72,12 @@ def test_only_text_parts_make_up_the_text(engine, alice, conversation_id):
         made = messages.add(connection, new_id(), user_id=alice.id, conversation_id=conversation_id, role="assistant", parts=parts)
 
     assert made.text == "ab"
+
+
+def test_messages_are_filtered_by_user_also_where_row_level_security_shows_all(engine, engines, alice, bob, conversation_id):
+    with principal_scope(engine, alice.principal) as connection:
+        say(connection, alice, conversation_id)
+
+    with engines["owner"].connect() as connection:
+        assert messages.newest(connection, conversation_id, user_id=bob.id, limit=1) == []
+        assert len(messages.newest(connection, conversation_id, user_id=alice.id, limit=1)) == 1

@@ -4,6 +4,8 @@ import os
 import re
 import subprocess
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -113,3 +115,21 @@ def test_two_upgrades_of_an_empty_database_at_once_both_succeed(postgres, enviro
     started = [subprocess.Popen([sys.executable, "-c", UPGRADE], env=variables, stdout=subprocess.PIPE, text=True) for _ in range(2)]
 
     assert [process.communicate(timeout=30)[0].strip() for process in started] == ["0001", "0001"]
+
+
+def waits_for_the_lock(owner):
+    return bool(owner.scalar(text("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted")))
+
+
+def test_an_upgrade_waits_for_another_one(database, owner):
+    owner.execute(text("SELECT pg_advisory_xact_lock(7202611)"))
+    other = make_engine(database, role="owner")
+    with ThreadPoolExecutor(1) as pool:
+        upgrading = pool.submit(upgrade, other)
+        while not (waited := waits_for_the_lock(owner)) and not upgrading.done():
+            time.sleep(0.01)
+        owner.rollback()
+        upgrading.result(30)
+    other.dispose()
+
+    assert waited

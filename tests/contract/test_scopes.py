@@ -1,0 +1,61 @@
+"""What a token without the right scope may call: nothing but logging itself out."""
+
+from dataclasses import replace
+from uuid import UUID
+
+import pytest
+
+from local.template.stack import Invocation
+from parley.auth.principal import ADMIN_SCOPES
+
+FUNCTIONS = {"AuthFunction": "auth", "ChatFunction": "chat", "ConversationFunction": "conversation"}
+NEEDED = {
+    "GET /auth/me": "account",
+    "PATCH /auth/me": "account",
+    "POST /chat": "chat",
+    "GET /models": "chat",
+    "POST /conversations": "conversations",
+    "GET /conversations": "conversations",
+    "GET /conversations/{id}": "conversations",
+    "PATCH /conversations/{id}": "conversations",
+    "DELETE /conversations/{id}": "conversations",
+    "GET /conversations/{id}/messages": "conversations",
+}
+WITHOUT = {"POST /auth/logout"}
+
+
+@pytest.fixture
+def ask(stack, request, alice):
+    """Call a route as Alice with a token of these scopes."""
+    serving = {f"{r.method} {r.path}": r.integration.function for r in stack.api.routes if isinstance(r.integration, Invocation)}
+
+    def ask(route, scopes):
+        method, path = route.split()
+        function = request.getfixturevalue(FUNCTIONS[serving[route]])
+        caller = replace(alice, claims=alice.claims | {"scope": " ".join(scopes)})
+        return function.call(method, path.format(id=UUID(int=1)), {} if method in ("POST", "PATCH") else None, as_=caller)
+
+    return ask
+
+
+def test_every_guarded_route_has_its_scope(stack):
+    guarded = {f"{route.method} {route.path}" for route in stack.api.routes if route.authorizer}
+
+    assert guarded == NEEDED.keys() | WITHOUT
+
+
+@pytest.mark.parametrize(("route", "scope"), NEEDED.items())
+def test_a_token_with_every_scope_but_the_routes_own_is_forbidden(ask, route, scope):
+    answer = ask(route, ADMIN_SCOPES - {scope})
+
+    assert (answer.status, answer.json["code"]) == (403, "forbidden")
+
+
+@pytest.mark.parametrize(("route", "scope"), NEEDED.items())
+def test_a_token_with_the_routes_own_scope_alone_is_let_in(ask, route, scope):
+    assert ask(route, {scope}).status not in (401, 403)
+
+
+@pytest.mark.parametrize("route", sorted(WITHOUT))
+def test_a_token_without_any_scope_can_still_be_given_back(ask, route):
+    assert ask(route, set()).status == 204

@@ -1,0 +1,30 @@
+import pytest
+from fastapi import APIRouter
+from sqlalchemy import text
+
+from parley.db.engine import make_engine
+from parley.http.app import create_app
+from parley.http.buffered import buffered_handler
+from parley.http.dependencies import Transaction
+from parley.settings import HttpSettings
+from tests.driving import Function
+
+
+@pytest.fixture
+def app(database, postgres):
+    """An app that loses its connection after the route's last statement, before the commit."""
+    router, engine = APIRouter(), make_engine(database)
+
+    @router.post("/write")
+    def write(transaction: Transaction) -> str:
+        postgres.terminate_backend(transaction.scalar(text("SELECT pg_backend_pid()")))
+        return "written"
+
+    yield Function(buffered_handler(create_app(router, settings=HttpSettings(allowed_origin="*"), engine=engine)))
+    engine.dispose()
+
+
+def test_a_commit_that_fails_is_not_answered_with_success(app, alice):
+    answer = app.post("/write", as_=alice)
+
+    assert (answer.status, answer.json["code"]) == (503, "unavailable")
