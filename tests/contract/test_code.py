@@ -2,6 +2,7 @@
 
 import ast
 import importlib
+import re
 import tomllib
 from pathlib import Path
 
@@ -93,3 +94,11 @@ def test_only_settings_read_the_environment(folder):
     readers = {str(path.relative_to(ROOT)) for path in (ROOT / folder).rglob("*.py") if "os.environ" in path.read_text()}
 
     assert readers <= allowed
+
+
+def test_the_lines_that_the_guide_alarms_on_are_written():
+    told = re.findall(r"the line `([^`]+)`", (ROOT / "docs" / "operate.md").read_text())
+    written = "".join(path.read_text() for folder in ("functions", "layers") for path in (ROOT / folder).rglob("*.py"))
+
+    assert told
+    assert [line for line in told if f'"{line}"' not in written] == []
