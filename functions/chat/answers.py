@@ -1,7 +1,7 @@
 """A turn's events as an HTTP answer: Server-Sent Events, or one JSON document."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import asdict, fields
 from decimal import Decimal
 from typing import Any
@@ -28,7 +28,8 @@ def answer(events: Iterator[TurnEvent], *, stream: bool, request_id: str) -> Res
     return Response(_json(_document(started, events)), media_type="application/json")
 
 
-def _sse(started: TurnStarted, events: Iterator[TurnEvent], request_id: str) -> Iterator[bytes]:
+async def _sse(started: TurnStarted, events: Iterator[TurnEvent], request_id: str) -> AsyncIterator[bytes]:
+    """Encode each event as it comes. A coroutine that blocks: the worker has nothing else to do, and a thread a chunk costs."""
     yield _event(1, started, request_id)
     for number, event in enumerate(events, start=2):
         yield _event(number, event, request_id)

@@ -12,7 +12,7 @@ router = APIRouter(dependencies=[Depends(requires("chat"))])
 
 
 @router.post("/chat")
-def chat(body: ChatIn, request: Request, principal: CurrentPrincipal) -> Response:
+async def chat(body: ChatIn, request: Request, principal: CurrentPrincipal) -> Response:
     """Take a turn: store the question, answer it, store the answer."""
     question = Question(body.message, body.conversation_id, body.model, body.max_output_tokens, body.temperature)
     events = turn.take(request.app.state.desk, principal, question)
@@ -20,7 +20,7 @@ def chat(body: ChatIn, request: Request, principal: CurrentPrincipal) -> Respons
 
 
 @router.get("/models")
-def list_models(request: Request) -> list[ModelOut]:
+async def list_models(request: Request) -> list[ModelOut]:
     """List the models that a request may name."""
     desk = request.app.state.desk
     default = desk.catalogue.default(desk.environment)

@@ -50,6 +50,22 @@ def streams(
     return answer
 
 
+def keeps_alive(*texts: str) -> Script:
+    """Stream the texts in chunked encoding and leave the connection open, as vendors do."""
+
+    def answer(handler: BaseHTTPRequestHandler) -> None:
+        handler.send_response(200)
+        handler.send_header("Content-Type", "text/event-stream")
+        handler.send_header("Transfer-Encoding", "chunked")
+        handler.end_headers()
+        pieces = [*map(chunk, texts), chunk(finish="stop"), b"data: [DONE]\n\n", b""]
+        for piece in pieces:
+            handler.wfile.write(b"%x\r\n%b\r\n" % (len(piece), piece))
+        handler.close_connection = False
+
+    return answer
+
+
 def refuses(status: int, *, message: str = "no", headers: dict[str, str] | None = None) -> Script:
     """Answer with an error body."""
 
@@ -81,9 +97,13 @@ def running_vendor(script: Script | None = None) -> Iterator[Vendor]:
     """Run a fake vendor until the block ends."""
 
     class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
         def do_POST(self) -> None:
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            vendor.requests.append(({name.lower(): value for name, value in self.headers.items()}, body))
+            headers = {name.lower(): value for name, value in self.headers.items()}
+            vendor.requests.append((headers | {"x-peer-port": str(self.client_address[1])}, body))
+            self.close_connection = True  # unless the script says otherwise
             vendor.script(self)
 
         def log_message(self, format: str, *args: Any) -> None:

@@ -1,18 +1,24 @@
+import asyncio
+
 import pytest
 
 from parley.errors import InvalidInput
-from parley.http.paging import page_request, read_key
+from parley.http.paging import PageRequest, page_request, read_key
+
+
+def request(limit: int, cursor: str | None = None) -> PageRequest:
+    return asyncio.run(page_request(limit, cursor))
 
 
 def listing(found, *, limit=2):
-    return page_request(limit).listing(found, to_item=lambda row: row, key=lambda row: [row])
+    return request(limit).listing(found, to_item=lambda row: row, key=lambda row: [row])
 
 
 def test_the_extra_row_becomes_a_cursor_and_is_not_shown():
     page = listing([1, 2, 3])
 
     assert page.items == [1, 2]
-    assert page_request(2, page.next_cursor).after == [2]
+    assert request(2, page.next_cursor).after == [2]
 
 
 def test_the_last_page_has_no_cursor():
@@ -23,7 +29,7 @@ def test_the_last_page_has_no_cursor():
 @pytest.mark.parametrize("cursor", ["", "!", "bm9wZQ", "e30", "\u00e9", "W" * 400])
 def test_a_cursor_that_we_did_not_make_is_refused(cursor):
     with pytest.raises(InvalidInput):
-        page_request(2, cursor)
+        request(2, cursor)
 
 
 def test_a_cursor_of_another_list_is_refused():

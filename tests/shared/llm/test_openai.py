@@ -7,7 +7,7 @@ import pytest
 from parley.llm.openai import OpenAIProvider
 from parley.llm.provider import ProviderBusy, ProviderFailed, ProviderRefused, ProviderTimeout
 from parley.llm.types import Finished, Message, Request, TextDelta, Usage
-from tests.fakes.vendor import chunk, refuses, running_vendor, says, streams
+from tests.fakes.vendor import chunk, keeps_alive, refuses, running_vendor, says, streams
 
 ASK = Request([Message("user", "hi")], system="be brief", max_output_tokens=9, temperature=0.5)
 
@@ -53,6 +53,13 @@ def test_openai_itself_is_told_the_limit_by_its_newer_name(vendor):
     list(provider.stream("m", ASK))
 
     assert vendor.requests[0][1]["max_completion_tokens"] == 9
+
+
+def test_a_connection_is_used_again_since_a_handshake_costs_more_than_a_turn(vendor, provider):
+    vendor.script = keeps_alive("Hel", "lo")
+    [list(provider.stream("m", ASK)) for _ in range(3)]
+
+    assert len({headers["x-peer-port"] for headers, _ in vendor.requests}) == 1
 
 
 @pytest.mark.parametrize("status", [429, 503, 529])

@@ -1,6 +1,10 @@
-"""What routes ask for: who is calling, and a transaction as them."""
+"""What routes ask for: who is calling, and a transaction as them.
 
-from collections.abc import Callable, Iterator
+All are coroutines, though nothing in them awaits: a worker has one request at a time, so blocking its loop delays nobody,
+and the framework spends a thread on each that is not.
+"""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Annotated
 
 from fastapi import Depends, Request
@@ -11,7 +15,7 @@ from parley.db.scope import principal_scope
 from parley.http.lambda_event import principal_of
 
 
-def current_principal(request: Request) -> Principal:
+async def current_principal(request: Request) -> Principal:
     """Return who is calling, or raise Unauthorized."""
     return principal_of(request.scope["aws.event"])
 
@@ -19,16 +23,16 @@ def current_principal(request: Request) -> Principal:
 CurrentPrincipal = Annotated[Principal, Depends(current_principal)]
 
 
-def requires(scope: str) -> Callable[[Principal], None]:
+def requires(scope: str) -> Callable[[Principal], Awaitable[None]]:
     """Make a dependency that raises Forbidden unless the token may do `scope`."""
 
-    def check(principal: CurrentPrincipal) -> None:
+    async def check(principal: CurrentPrincipal) -> None:
         principal.require(scope)
 
     return check
 
 
-def transaction(request: Request, principal: CurrentPrincipal) -> Iterator[Connection]:
+async def transaction(request: Request, principal: CurrentPrincipal) -> AsyncIterator[Connection]:
     """Open the request's one transaction; it commits when the route has returned."""
     with principal_scope(request.app.state.engine, principal) as connection:
         yield connection

@@ -62,7 +62,7 @@ def read_key[K](after: list[Any] | None, parse: Callable[..., K]) -> K | None:
         raise _unknown() from exc
 
 
-def page_request(
+async def page_request(
     limit: Annotated[int, Query(ge=1, le=MAX_LIMIT)] = 20, cursor: Annotated[str | None, Query(max_length=500)] = None
 ) -> PageRequest:
     """Read the query string."""

@@ -1,12 +1,12 @@
 """OpenAI, and every server that speaks its Chat Completions."""
 
+import json
 from collections.abc import Iterator
 from typing import Any, Literal, cast
 
 import httpx2
 import openai
-from openai.types import CompletionUsage
-from openai.types.chat import ChatCompletionChunk, ChatCompletionMessageParam
+from openai.types.chat import ChatCompletionMessageParam
 
 from parley.llm.provider import ProviderBusy, ProviderFailed, ProviderRefused, ProviderTimeout
 from parley.llm.types import Event, Finished, FinishReason, Request, TextDelta, Usage
@@ -38,9 +38,11 @@ class OpenAIProvider:
     def stream(self, model_name: str, request: Request) -> Iterator[Event]:
         """Yield the answer as the vendor sends it."""
         try:
-            with self._client.chat.completions.create(**self._arguments(model_name, request)) as chunks:
-                yield from self._events(chunks)
-        except openai.APITimeoutError as exc:
+            # The raw stream: the SDK's own objects for each chunk cost more than all else that a turn does.
+            arguments = self._arguments(model_name, request)
+            with self._client.chat.completions.with_streaming_response.create(**arguments) as answer:
+                yield from self._events(answer.http_response)
+        except (openai.APITimeoutError, httpx2.TimeoutException) as exc:
             raise ProviderTimeout(self._name, "no answer in time") from exc
         except openai.APIStatusError as exc:
             raise self._refusal(exc) from exc
@@ -60,10 +62,12 @@ class OpenAIProvider:
             arguments["temperature"] = request.temperature
         return arguments
 
-    def _events(self, chunks: openai.Stream[ChatCompletionChunk]) -> Iterator[Event]:
+    def _events(self, response: httpx2.Response) -> Iterator[Event]:
         reason, usage = None, Usage()
-        for chunk in chunks:
-            text, chunk_reason, chunk_usage = self._read(chunk)
+        for sse in httpx2.EventSource(response):
+            if sse.data == "[DONE]":
+                continue  # to the end of the stream: only a connection that was read whole is used again
+            text, chunk_reason, chunk_usage = self._read(sse.data)
             if text:
                 yield TextDelta(text)
             reason, usage = chunk_reason or reason, chunk_usage or usage
@@ -71,14 +75,16 @@ class OpenAIProvider:
             raise ProviderFailed(self._name, "the stream ended without a finish reason")
         yield Finished(_REASONS.get(str(reason), "stop"), usage)
 
-    def _read(self, chunk: ChatCompletionChunk) -> tuple[str | None, str | None, Usage | None]:
-        """Return a chunk's text, finish reason and usage; the SDK does not check that the vendor kept to its own types."""
+    def _read(self, data: str) -> tuple[Any, Any, Usage | None]:
+        """Return a chunk's text, finish reason and usage, as the vendor wrote them."""
         try:
-            usage = _usage(chunk.usage) if chunk.usage else None
-            choice = chunk.choices[0] if chunk.choices else None
-            return (choice.delta.content, choice.finish_reason, usage) if choice else (None, None, usage)
-        except (AttributeError, TypeError, LookupError) as exc:
-            raise ProviderFailed(self._name, f"unreadable chunk: {exc}") from exc
+            chunk = json.loads(data)
+            usage = _usage(chunk["usage"]) if chunk.get("usage") else None
+            choice = chunk["choices"][0] if chunk["choices"] else {"delta": {}}
+            return (choice.get("delta") or {}).get("content"), choice.get("finish_reason"), usage
+        except (AttributeError, TypeError, LookupError, ValueError) as exc:
+            # An `error` object in mid-stream has no choices either.
+            raise ProviderFailed(self._name, f"an unreadable chunk: {type(exc).__name__}") from exc
 
     def _refusal(self, error: openai.APIStatusError) -> ProviderFailed:
         if error.status_code in _BUSY:
@@ -94,9 +100,9 @@ def _messages(request: Request) -> list[ChatCompletionMessageParam]:
     return cast(list[ChatCompletionMessageParam], system + spoken)
 
 
-def _usage(usage: CompletionUsage) -> Usage:
-    details = usage.prompt_tokens_details
-    return Usage(usage.prompt_tokens, usage.completion_tokens, (details.cached_tokens or 0) if details else 0)
+def _usage(usage: dict[str, Any]) -> Usage:
+    details = usage.get("prompt_tokens_details") or {}
+    return Usage(usage["prompt_tokens"], usage["completion_tokens"], details.get("cached_tokens") or 0)
 
 
 def _seconds(header: str | None) -> float | None:
