@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, delete, func, insert, select, tuple_, update
+from sqlalchemy import CTE, Connection, delete, func, insert, select, tuple_, update
 
 from parley.db.tables import conversations
 from parley.errors import NotFound
@@ -74,17 +74,14 @@ def remove(connection: Connection, conversation_id: UUID, *, user_id: UUID) -> N
         raise NotFound("conversation", conversation_id)
 
 
-def next_seq(connection: Connection, conversation_id: UUID, *, user_id: UUID) -> int:
-    """Take the next message's number and note the activity; raises NotFound.
+def next_place(conversation_id: UUID, *, user_id: UUID) -> CTE:
+    """Return the part of a statement that takes the next message's number (`last_seq`) and notes the activity.
 
     The row stays locked until the transaction ends, so numbers have no gaps: whoever rolls back gives its number back.
     """
     values = {"last_seq": conversations.c.last_seq + 1, "updated_at": func.clock_timestamp()}
-    statement = update(conversations).where(*_mine(conversation_id, user_id)).values(values).returning(conversations.c.last_seq)
-    row = connection.execute(statement).one_or_none()
-    if row is None:
-        raise NotFound("conversation", conversation_id)
-    return int(row.last_seq)
+    statement = update(conversations).where(*_mine(conversation_id, user_id)).values(values)
+    return statement.returning(conversations.c.last_seq).cte("place")
 
 
 def _mine(conversation_id: UUID, user_id: UUID) -> tuple[Any, Any]:

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any, Literal
 from uuid import UUID
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, insert, literal, select
 
 from parley.db import conversations
 from parley.db.tables import messages
@@ -48,10 +48,17 @@ def add(
     parts: Sequence[Mapping[str, Any]],
     **fields: Any,
 ) -> Message:
-    """Append a message to the conversation; `fields` are model, tokens and status. Raises NotFound."""
-    seq = conversations.next_seq(connection, conversation_id, user_id=user_id)
-    values = {"user_id": user_id, "id": message_id, "conversation_id": conversation_id, "seq": seq, "role": role, "parts": list(parts)}
-    row = connection.execute(insert(messages).values(values | fields).returning(*_COLUMNS)).one()
+    """Append a message to the conversation; `fields` are model, tokens and status. Raises NotFound.
+
+    One statement takes the number and stores the message.
+    """
+    place = conversations.next_place(conversation_id, user_id=user_id)
+    values = {"user_id": user_id, "id": message_id, "conversation_id": conversation_id, "role": role, "parts": list(parts)} | fields
+    columns = [literal(value, messages.c[name].type) for name, value in values.items()]
+    statement = insert(messages).from_select([*values, "seq"], select(*columns, place.c.last_seq)).returning(*_COLUMNS)
+    row = connection.execute(statement).one_or_none()
+    if row is None:
+        raise NotFound("conversation", conversation_id)
     return Message(**row._mapping)
 
 
