@@ -5,7 +5,7 @@ UV := .tools/bin/uv
 export PATH := $(CURDIR)/.venv/bin:$(CURDIR)/.tools/bin:$(PATH)
 export SAM_CLI_TELEMETRY := 0
 
-.PHONY: help up up-built test check build sam-local runtime deps clean
+.PHONY: help up up-built test check build sam-local bench runtime deps clean
 
 help:  ## Show this
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -36,11 +36,14 @@ runtime: .tools/runtime/.installed  ## Install what AWS's own runtime brings, fo
 sam-local: .venv/dev  ## Call each event by AWS's `sam local` too, and compare (SAM_LOCAL_WRAPPER=command, STRICT=1)
 	@$(SAM_LOCAL_WRAPPER) $(PY) -m local.samlocal $(if $(STRICT),--strict)
 
+bench: .venv/dev .tools/runtime/.installed  ## Measure turns, cold starts and `parley up` (BENCH="--rounds 5 --seconds 3"; Linux)
+	$(PY) -m bench $(BENCH)
+
 deps: .venv/dev  ## Pin the dependency groups of pyproject.toml anew (UPGRADE=1: the newest)
 	$(PY) requirements/compile.py $(if $(UPGRADE),--upgrade)
 
 clean:  ## Remove environments and build output, not your data
-	rm -rf .venv .tools .aws-sam
+	rm -rf .venv .tools .aws-sam .bench
 
 .tools/bin/uv: requirements/tools.txt
 	@echo "Fetching uv …"

@@ -15,8 +15,9 @@ type Measure = Callable[[str], float | None]
 INTRODUCTION = """\
 Every server asks the same fake model, which answers 20 tokens without delay; "added" is a server's time minus the
 model's own in the same round. Parley's turn is a whole one: gateway, authorizer, function, two transactions, storage;
-its gateway and Runtime API are the emulator's, which AWS runs elsewhere. p50 is the median of the rounds' medians, p99
-is of all rounds together. CPU is that of all of a server's processes, a request, without the fake model's."""
+its gateway and Runtime API are the emulator's, which AWS runs elsewhere, and it has up to ten workers, the others one.
+Parley asks the model for a stream even where it answers whole, the others do not. p50 is the median of the rounds'
+medians, p99 is of all rounds together. CPU is that of all of a server's processes, a request, without the fake model's."""
 
 
 def report(results: Results) -> str:
