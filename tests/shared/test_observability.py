@@ -1,4 +1,5 @@
 import json
+import logging
 from collections.abc import Callable
 from typing import Any
 
@@ -52,3 +53,8 @@ def test_the_logger_redacts_what_it_writes(logged: Callable[..., dict[str, Any]]
     line = logged(message="token prt_AZ9Hc2VjcmV0c2VjcmV0", password="hunter2")
 
     assert (line["message"], line["password"]) == (f"token {REDACTED}", REDACTED)
+
+
+def test_libraries_log_warnings_only():
+    assert not logging.getLogger("mangum.http").isEnabledFor(logging.INFO)
+    assert logging.getLogger("botocore").isEnabledFor(logging.WARNING)

@@ -5,6 +5,7 @@ like a token is masked, wherever in the line it stands.
 """
 
 import json
+import logging
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -45,5 +46,7 @@ def make_logger() -> Logger:
     return Logger(logger_formatter=LambdaPowertoolsFormatter(json_serializer=_serialize), use_rfc3339=True)
 
 
+# AWS's runtime sets the root to INFO: libraries would log a line for each request they pass on.
+logging.getLogger().setLevel(logging.WARNING)
 logger = make_logger()
 metrics = Metrics(namespace="Parley")
