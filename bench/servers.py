@@ -6,6 +6,7 @@ import os
 import signal
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 HOST = "127.0.0.1"
+_TETHER = Path("local/tether.py")
 _POLL_S = 0.01
 _STOP_S = 20.0
 
@@ -46,10 +48,11 @@ def free_port() -> int:
 def serving(
     command: Sequence[str], *, port: int, log: Path, ready: str = "/", environment: Mapping[str, str] | None = None, limit_s: float = 90
 ) -> Iterator[Server]:
-    """Run a server until the block ends; it begins when the path `ready` has an answer."""
+    """Run a server until the block ends, or until this process is killed; it begins when the path `ready` has an answer."""
+    tether = [sys.executable, "-I", "-S", str(_TETHER), str(os.getpid()), str(int(signal.SIGTERM)), "-1", "-1"]
     with log.open("wb") as output:
         variables = os.environ | (environment or {})
-        process = subprocess.Popen(command, env=variables, stdout=output, stderr=subprocess.STDOUT, start_new_session=True)
+        process = subprocess.Popen([*tether, *command], env=variables, stdout=output, stderr=subprocess.STDOUT, start_new_session=True)
     try:
         _wait_until_ready(process, port, ready, limit_s=limit_s, log=log)
         yield Server(process.pid, port)
