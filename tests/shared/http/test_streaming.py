@@ -112,6 +112,17 @@ def test_each_chunk_leaves_before_the_next_is_made(api):
     assert api.chunks[1:] == [b"one", b"two"]
 
 
+def test_a_chunk_leaves_at_once_even_from_an_app_that_never_awaits(api):
+    async def blocking():
+        yield "one"
+        assert [api.got_chunk.acquire(timeout=5) for _ in range(2)] == [True, True]
+        yield "two"
+
+    post(api, app_of(StreamingResponse(blocking())))
+
+    assert api.chunks[1:] == [b"one", b"two"]
+
+
 def test_a_failure_on_the_way_is_told_in_the_trailers(api):
     def failing():
         yield "one"

@@ -52,7 +52,13 @@ def _stream(app: ASGIApp, event: dict[str, Any], context: Any, loop: asyncio.Abs
     requests: asyncio.Queue[Message] = asyncio.Queue()
     requests.put_nowait({"type": "http.request", "body": gateway.body, "more_body": False})
     answers: asyncio.Queue[Message | None] = asyncio.Queue()
-    task: asyncio.Task[None] = loop.create_task(app(gateway.scope, requests.get, answers.put))  # type: ignore[arg-type]
+    posted = asyncio.Semaphore(0)
+
+    async def send(message: Message) -> None:
+        answers.put_nowait(message)
+        await posted.acquire()  # an app that never awaits would otherwise make its whole answer before a byte of it leaves
+
+    task: asyncio.Task[None] = loop.create_task(app(gateway.scope, requests.get, send))  # type: ignore[arg-type]
     task.add_done_callback(lambda _: answers.put_nowait(None))
     try:
         while (message := loop.run_until_complete(answers.get())) is not None:
@@ -60,6 +66,7 @@ def _stream(app: ASGIApp, event: dict[str, Any], context: Any, loop: asyncio.Abs
                 yield _prelude(message)
             elif message.get("body"):
                 yield message["body"]
+            posted.release()
         task.result()
     finally:
         task.cancel()
