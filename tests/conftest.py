@@ -63,7 +63,7 @@ def database(environment: dict[str, str]) -> DatabaseSettings:
 
     handler({}, Function.CONTEXT)
     engine.dispose()
-    return DatabaseSettings()  # type: ignore[call-arg]
+    return DatabaseSettings.read()
 
 
 @pytest.fixture(scope="session")

@@ -20,7 +20,7 @@ class AuthSettings(HttpSettings, DatabaseSettings, KeySettings):
     password_min_length: int
 
 
-settings = AuthSettings()  # type: ignore[call-arg]
+settings = AuthSettings.read()
 
 
 @cache

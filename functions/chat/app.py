@@ -24,7 +24,7 @@ class ChatSettings(HttpSettings, DatabaseSettings):
     models_file: str
 
 
-settings = ChatSettings()  # type: ignore[call-arg]
+settings = ChatSettings.read()
 catalogue = Catalogue.load(Path(settings.models_file) if settings.models_file else None)
 for name, model in catalogue.models.items():
     if obstacle := model.obstacle(os.environ):

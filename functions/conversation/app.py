@@ -13,7 +13,7 @@ class ConversationSettings(HttpSettings, DatabaseSettings):
     """What this function reads from its environment."""
 
 
-settings = ConversationSettings()  # type: ignore[call-arg]
+settings = ConversationSettings.read()
 app = create_app(router, settings=settings, engine=make_engine(settings))
 handler = buffered_handler(app)
 cold_start.finish()

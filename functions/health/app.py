@@ -13,7 +13,7 @@ class HealthSettings(HttpSettings, DatabaseSettings):
     """What this function reads from its environment."""
 
 
-settings = HealthSettings()  # type: ignore[call-arg]
+settings = HealthSettings.read()
 app = create_app(router, settings=settings, engine=make_engine(settings))
 handler = buffered_handler(app)
 cold_start.finish()

@@ -14,7 +14,7 @@ class MigrateSettings(DatabaseSettings, KeySettings):
     """What this function reads from its environment."""
 
 
-settings = MigrateSettings()  # type: ignore[call-arg]
+settings = MigrateSettings.read()
 engine = make_engine(settings, role="owner")
 
 

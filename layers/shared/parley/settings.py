@@ -4,15 +4,26 @@ Each is read from the environment once, in the function's `app.py`, and passed d
 variables; their names are the fields with the prefix `PARLEY_`.
 """
 
-from typing import Literal
+import os
+from collections.abc import Mapping
+from typing import Literal, Self
 
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import BaseModel, ConfigDict
 
 
-class Settings(BaseSettings):
-    """What every function's settings share: the prefix, and that they never change."""
+class Settings(BaseModel):
+    """What every function's settings share: the prefix, and that they never change.
 
-    model_config = SettingsConfigDict(env_prefix="PARLEY_", frozen=True, extra="ignore")
+    Not pydantic-settings: its import costs every cold start more than the rest of this package (docs/bench.md).
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    @classmethod
+    def read(cls, environment: Mapping[str, str] = os.environ) -> Self:
+        """Read the fields from their variables. Raises ValidationError for one that is missing or of another type."""
+        variables = {name: f"PARLEY_{name.upper()}" for name in cls.model_fields}
+        return cls.model_validate({name: environment[variable] for name, variable in variables.items() if variable in environment})
 
 
 class HttpSettings(Settings):
