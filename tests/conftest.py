@@ -6,6 +6,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import boto3
 import pytest
 from moto import mock_aws
 from sqlalchemy import Engine
@@ -14,6 +15,7 @@ from parley.db.engine import Role, make_engine
 from parley.settings import DatabaseSettings
 from tests.driving import Function, Person
 from tests.fakes.postgres import RunningPostgres, running_postgres
+from tests.posting import Upkeep
 
 ROOT = Path(__file__).parent.parent
 
@@ -45,8 +47,24 @@ def environment(postgres: RunningPostgres, aws: None) -> dict[str, str]:
         "PARLEY_DATABASE_TLS": "disable",
         "PARLEY_DATABASE_CA_FILE": "",
         "PARLEY_KEYS_PATH": "/parley/test/keys",
+        "PARLEY_ISSUER": "parley/test/prod",
         "PARLEY_ALLOWED_ORIGIN": "*",
         "PARLEY_PASSWORD_MIN_LENGTH": "12",
+        "PARLEY_ARGON_MEMORY_KIB": "19456",
+        "PARLEY_ARGON_PASSES": "2",
+        "PARLEY_GUESSES_PER_ACCOUNT": "10",
+        "PARLEY_GUESSES_PER_ADDRESS": "100000",
+        "PARLEY_GUESSES_PER_MINUTE": "100000",
+        "PARLEY_SESSION_IDLE_DAYS": "30",
+        "PARLEY_SESSION_DAYS": "180",
+        "PARLEY_REGISTRATION": "open",
+        "PARLEY_ALLOWED_EMAIL_DOMAINS": "",
+        "PARLEY_ADMIN_EMAIL": "admin@example.com",
+        "PARLEY_EMAIL_VERIFICATION": "off",
+        "PARLEY_UPKEEP_QUEUE_URL": boto3.client("sqs").create_queue(QueueName="upkeep")["QueueUrl"],
+        "PARLEY_FILES_BUCKET": make_bucket("parley-test-files"),
+        "PARLEY_MAIL_FROM": verified("parley@example.com"),
+        "PARLEY_PUBLIC_URL": "https://chat.example.com",
         "PARLEY_MODELS_FILE": str(ROOT / "tests" / "models.toml"),
         "PARLEY_JWKS_URL": "http://127.0.0.1:9/keys",
         "POWERTOOLS_SERVICE_NAME": "test",
@@ -54,6 +72,18 @@ def environment(postgres: RunningPostgres, aws: None) -> dict[str, str]:
     }
     os.environ |= variables
     return variables
+
+
+def make_bucket(name: str) -> str:
+    """Make an S3 bucket and return its name."""
+    boto3.client("s3").create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
+    return name
+
+
+def verified(address: str) -> str:
+    """Let SES send from an address, and return it."""
+    boto3.client("sesv2").create_email_identity(EmailIdentity=address)
+    return address
 
 
 @pytest.fixture(scope="session")
@@ -85,7 +115,7 @@ def running(module: Any) -> Iterator[Function]:
     """Give a function's handler, and close its connections in the end."""
     yield Function(module.handler)
     state = module.app._app.state._state
-    engines = [state.get("engine"), state.get("background_engine"), getattr(state.get("desk"), "engine", None)]
+    engines = [state.get("engine"), *(getattr(state.get("desk"), name, None) for name in ("engine", "background"))]
     for engine in filter(None, engines):
         engine.dispose()
 
@@ -120,6 +150,24 @@ def health(database: DatabaseSettings) -> Iterator[Function]:
     from functions.health import app
 
     yield from running(app)
+
+
+@pytest.fixture(scope="session")
+def web(environment: dict[str, str]) -> Iterator[Function]:
+    """The web function."""
+    from functions.web import app
+
+    yield from running(app)
+
+
+@pytest.fixture(scope="session")
+def upkeep(database: DatabaseSettings) -> Iterator[Upkeep]:
+    """The upkeep function."""
+    from functions.upkeep import app
+
+    yield Upkeep(app.handler)
+    app.desk.engine.dispose()
+    app.desk.background.dispose()
 
 
 @pytest.fixture

@@ -1,41 +1,68 @@
-"""Accounts: registration, login, sessions and their tokens."""
+"""Accounts: registration, sign-in, sessions and their tokens, API keys, and what admins do."""
 
 from parley import cold_start  # isort: split
 
-from functools import cache
+from datetime import timedelta
+from functools import partial
+from typing import Literal
 
+from functions.auth.admission import Admission, Registration
+from functions.auth.desk import Desk
+from functions.auth.files import Files
 from functions.auth.passwords import Passwords
 from functions.auth.routes import router
+from functions.auth.sessions import Lifetimes
+from functions.auth.throttle import Throttle
+from parley.auth.key_cache import KeyCache
 from parley.auth.key_store import load_keys
-from parley.auth.signing_keys import KeyRing
 from parley.db.engine import make_engine
 from parley.http.app import create_app
 from parley.http.buffered import buffered_handler
 from parley.settings import DatabaseSettings, HttpSettings, KeySettings
+from parley.upkeep import UpkeepQueue
 
 
 class AuthSettings(HttpSettings, DatabaseSettings, KeySettings):
     """What this function reads from its environment."""
 
+    issuer: str
     password_min_length: int
+    argon_memory_kib: int
+    argon_passes: int
+    guesses_per_account: int
+    guesses_per_address: int
+    guesses_per_minute: int
+    session_idle_days: int
+    session_days: int
+    registration: Registration
+    allowed_email_domains: str
+    admin_email: str
+    email_verification: Literal["on", "off"]
+    upkeep_queue_url: str
+    files_bucket: str
 
 
 settings = AuthSettings.read()
-
-
-@cache
-def key_ring() -> KeyRing:
-    """Return the keys; they are read with the first request that needs them."""
-    return load_keys(settings.keys_path)
-
-
-app = create_app(
-    router,
-    settings=settings,
+desk = Desk(
     engine=make_engine(settings),
-    background_engine=make_engine(settings, role="background"),
-    passwords=Passwords(min_length=settings.password_min_length),
-    key_ring=key_ring,
+    background=make_engine(settings, role="background"),
+    key_ring=KeyCache(partial(load_keys, settings.keys_path, issuer=settings.issuer)),
+    passwords=Passwords(min_length=settings.password_min_length, memory_kib=settings.argon_memory_kib, passes=settings.argon_passes),
+    admission=Admission.of(
+        settings.registration,
+        domains=settings.allowed_email_domains,
+        admin_email=settings.admin_email,
+        verifies=settings.email_verification == "on",
+    ),
+    throttle=Throttle(
+        per_account=settings.guesses_per_account,
+        per_address=settings.guesses_per_address,
+        per_minute=settings.guesses_per_minute,
+    ),
+    lifetimes=Lifetimes(idle=timedelta(days=settings.session_idle_days), absolute=timedelta(days=settings.session_days)),
+    queue=UpkeepQueue(settings.upkeep_queue_url),
+    files=Files(settings.files_bucket),
 )
+app = create_app(router, settings=settings, engine=desk.engine, desk=desk)
 handler = buffered_handler(app)
 cold_start.finish()

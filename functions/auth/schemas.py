@@ -1,7 +1,8 @@
 """What the account routes take and give."""
 
 import re
-from typing import Annotated, Self
+from dataclasses import asdict
+from typing import Annotated, Any, Literal, Self
 from uuid import UUID
 
 from pydantic import AfterValidator, Field
@@ -9,6 +10,8 @@ from pydantic import AfterValidator, Field
 from functions.auth.passwords import MAX_LENGTH
 from functions.auth.sessions import SignedIn
 from parley.auth.access_tokens import LIFETIME
+from parley.auth.principal import Principal
+from parley.db.sessions import Listed
 from parley.http.schemas import Input, Moment, Output
 
 _ADDRESS = re.compile(r"[^@\s\x00-\x1f\x7f]+@[^@\s\x00-\x1f\x7f]+\.[^@\s.\x00-\x1f\x7f]+")
@@ -21,8 +24,9 @@ def _address(value: str) -> str:
     return value.strip().lower()
 
 
-Email = Annotated[str, Field(max_length=254), AfterValidator(_address)]
+Email = Annotated[str, Field(max_length=254, json_schema_extra={"format": "email"}), AfterValidator(_address)]
 Password = Annotated[str, Field(min_length=1, max_length=MAX_LENGTH)]
+Code = Annotated[str, Field(min_length=1, max_length=200)]
 DisplayName = Annotated[str, Field(min_length=1, max_length=100)]
 
 
@@ -32,12 +36,72 @@ class Registration(Input):
     email: Email
     password: Password
     display_name: DisplayName | None = None
+    invite: Annotated[str, Field(max_length=200)] | None = None
+
+
+class Pending(Output):
+    """A code has been mailed to the address; POST /auth/verify with it makes the account."""
+
+    status: Literal["verification_sent"] = "verification_sent"
+
+
+class Accepted(Output):
+    """It will be done; there is nothing more to say."""
+
+    status: Literal["accepted"] = "accepted"
+
+
+class Verification(Input):
+    """POST /auth/verify."""
+
+    email: Email
+    code: Code
 
 
 class Login(Input):
     """POST /auth/login."""
 
     email: Email
+    password: Password
+
+
+class PasswordChange(Input):
+    """POST /auth/password."""
+
+    current_password: Password
+    new_password: Password
+
+
+class Forgotten(Input):
+    """POST /auth/password/forgot."""
+
+    email: Email
+
+
+class PasswordReset(Input):
+    """POST /auth/password/reset."""
+
+    email: Email
+    code: Code
+    new_password: Password
+
+
+class EmailChange(Input):
+    """POST /auth/email."""
+
+    password: Password
+    new_email: Email
+
+
+class EmailConfirmation(Input):
+    """POST /auth/email/confirm."""
+
+    code: Code
+
+
+class Farewell(Input):
+    """DELETE /auth/me."""
+
     password: Password
 
 
@@ -86,3 +150,40 @@ class TokensOut(Output):
     def of(cls, signed_in: SignedIn) -> Self:
         """Show a sign-in."""
         return cls.model_validate(signed_in)
+
+
+class SessionOut(Output):
+    """A place where the user is signed in; `current` marks the one that asks."""
+
+    id: UUID
+    created_at: Moment
+    last_used_at: Moment
+    expires_at: Moment
+    address: str | None
+    user_agent: str | None
+    current: bool
+
+    @classmethod
+    def of(cls, listed: Listed, principal: Principal) -> Self:
+        """Show a session to its user."""
+        return cls(**asdict(listed), current=listed.id == principal.session_id)
+
+
+class AuditEventOut(Output):
+    """Something that happened to the account."""
+
+    id: UUID
+    at: Moment
+    event: str
+    address: str | None
+    user_agent: str | None
+    detail: dict[str, Any]
+
+
+class ExportOut(Output):
+    """A file of everything stored about the user. `url` needs no sign-in: keep it to yourself."""
+
+    id: UUID
+    status: str
+    url: str | None = None
+    created_at: Moment

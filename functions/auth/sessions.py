@@ -3,22 +3,31 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
+from uuid import UUID
 
 from sqlalchemy import Connection, Engine
 
-from functions.auth.errors import InvalidRefreshToken
+from functions.auth.errors import InvalidCredentials, InvalidRefreshToken
 from functions.auth.refresh_tokens import RefreshToken
 from parley.auth.access_tokens import issue_token
-from parley.auth.principal import ADMIN_SCOPES, USER_SCOPES
+from parley.auth.origin import Origin
+from parley.auth.principal import ADMIN_SCOPES, USER_SCOPES, Principal
 from parley.auth.signing_keys import KeyRing
 from parley.clock import utc_now
-from parley.db import sessions, users
+from parley.db import audit, sessions, sign_ins, users
 from parley.db.scope import user_scope
+from parley.errors import NotFound
 from parley.ids import new_id
 
-IDLE_LIFETIME = timedelta(days=30)
-ABSOLUTE_LIFETIME = timedelta(days=180)
 GRACE = timedelta(seconds=10)
+
+
+@dataclass(frozen=True, slots=True)
+class Lifetimes:
+    """How long a session lasts unused, and at most. Refreshing never moves the second."""
+
+    idle: timedelta = timedelta(days=30)
+    absolute: timedelta = timedelta(days=180)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,15 +39,42 @@ class SignedIn:
     refresh_token: str
 
 
-def start_session(connection: Connection, user: users.User, ring: KeyRing) -> SignedIn:
-    """Store a new session and its first refresh token."""
-    now, session_id, token = utc_now(), new_id(), RefreshToken.new(user.id)
-    sessions.start(connection, user_id=user.id, session_id=session_id, expires_at=now + ABSOLUTE_LIFETIME)
-    sessions.add_token(connection, token.hash, user_id=user.id, session_id=session_id)
-    return _signed_in(user, sessions.Session(session_id, now, now + ABSOLUTE_LIFETIME, ended_at=None), token, ring)
+def start_session(
+    connection: Connection,
+    user_id: UUID,
+    password_hash: str,
+    *,
+    ring: KeyRing,
+    lifetimes: Lifetimes,
+    origin: Origin,
+    emptied: sign_ins.Buckets | None,
+) -> SignedIn:
+    """Store a new session for who has proved the password. Raises InvalidCredentials if it was changed meanwhile."""
+    token, session_id = RefreshToken.new(user_id), new_id()
+    session = sign_ins.NewSession(session_id, token.hash, utc_now() + lifetimes.absolute)
+    user = sign_ins.start(connection, user_id, password_hash, session, origin=origin, emptied=emptied)
+    if user is None:
+        raise InvalidCredentials(f"the password of {user_id} was changed during the login")
+    return _signed_in(user, session_id, token, ring)
 
 
-def refresh(engine: Engine, ring: KeyRing, text: str) -> SignedIn:
+def end_session(connection: Connection, principal: Principal, session_id: UUID, *, origin: Origin) -> None:
+    """End one of the user's sessions, or raise NotFound."""
+    if not sessions.end(connection, session_id, user_id=principal.user_id):
+        raise NotFound("session", session_id)
+    audit.add(connection, principal.user_id, "session_ended", origin, session_id=str(session_id))
+
+
+def log_out(connection: Connection, principal: Principal, *, everywhere: bool, origin: Origin) -> None:
+    """End the caller's session, or every one of the user."""
+    if everywhere:
+        sessions.end_all(connection, user_id=principal.user_id)
+    elif principal.session_id:
+        sessions.end(connection, principal.session_id, user_id=principal.user_id)
+    audit.add(connection, principal.user_id, "logout_everywhere" if everywhere else "logout", origin)
+
+
+def refresh(engine: Engine, ring: KeyRing, text: str, *, lifetimes: Lifetimes, origin: Origin) -> SignedIn:
     """Exchange a refresh token for a new pair, or raise InvalidRefreshToken.
 
     A token works once. Repeated within the grace period, by a client whose answer got lost or by a second tab, it
@@ -46,20 +82,22 @@ def refresh(engine: Engine, ring: KeyRing, text: str) -> SignedIn:
     """
     token = RefreshToken.parse(text)
     with user_scope(engine, token.user_id) as connection:
-        outcome = _rotate(connection, token, ring)
+        outcome = _rotate(connection, token, ring, lifetimes=lifetimes, origin=origin)
     if outcome == "refused":
         raise InvalidRefreshToken(f"refused a refresh token of {token.user_id}")
     return outcome
 
 
-def _rotate(connection: Connection, token: RefreshToken, ring: KeyRing) -> SignedIn | Literal["refused"]:
+def _rotate(
+    connection: Connection, token: RefreshToken, ring: KeyRing, *, lifetimes: Lifetimes, origin: Origin
+) -> SignedIn | Literal["refused"]:
     """Return rather than raise: what a theft changed must be committed."""
     known = sessions.find_token(connection, token.hash, user_id=token.user_id)
     session = sessions.lock(connection, known.session_id, user_id=token.user_id) if known else None
     # Read again under the lock: another process may have used it meanwhile.
     found = sessions.find_token(connection, token.hash, user_id=token.user_id) if session else None
     now = utc_now()
-    if found is None or session is None or _is_over(session, now=now):
+    if found is None or session is None or _is_over(session, lifetimes, now=now):
         return "refused"
     child = token.child(ring.refresh_secret)
     if found.used_at is None:
@@ -68,12 +106,13 @@ def _rotate(connection: Connection, token: RefreshToken, ring: KeyRing) -> Signe
         sessions.touch(connection, session.id, user_id=token.user_id, at=now)
     elif not _is_in_grace(connection, found, child, now=now):
         sessions.end(connection, session.id, user_id=token.user_id)
+        audit.add(connection, token.user_id, "refresh_token_reused", origin, session_id=str(session.id))
         return "refused"
-    return _signed_in(users.get(connection, token.user_id), session, child, ring)
+    return _signed_in(users.get(connection, token.user_id), session.id, child, ring)
 
 
-def _is_over(session: sessions.Session, *, now: datetime) -> bool:
-    return session.ended_at is not None or session.expires_at <= now or session.last_used_at + IDLE_LIFETIME <= now
+def _is_over(session: sessions.Session, lifetimes: Lifetimes, *, now: datetime) -> bool:
+    return session.ended_at is not None or session.expires_at <= now or session.last_used_at + lifetimes.idle <= now
 
 
 def _is_in_grace(connection: Connection, found: sessions.RefreshToken, child: RefreshToken, *, now: datetime) -> bool:
@@ -83,7 +122,7 @@ def _is_in_grace(connection: Connection, found: sessions.RefreshToken, child: Re
     return is_parent and found.used_at is not None and now - found.used_at <= GRACE
 
 
-def _signed_in(user: users.User, session: sessions.Session, token: RefreshToken, ring: KeyRing) -> SignedIn:
+def _signed_in(user: users.User, session_id: UUID, token: RefreshToken, ring: KeyRing) -> SignedIn:
     scopes = ADMIN_SCOPES if user.role == "admin" else USER_SCOPES
-    access_token = issue_token(user.id, session.id, scopes, key=ring.newest, now=utc_now())
+    access_token = issue_token(user.id, session_id, scopes, key=ring.newest, issuer=ring.issuer, now=utc_now())
     return SignedIn(user, access_token, str(token))

@@ -1,35 +1,60 @@
-"""From a person to a session: registration and login."""
+"""Passwords proved: at login, and once more before what a thief of a session must not do."""
 
-from sqlalchemy import Engine
+from dataclasses import dataclass
+from uuid import UUID
 
-from functions.auth.errors import EmailTaken, InvalidCredentials
-from functions.auth.passwords import Passwords
+from functions.auth.desk import Desk
+from functions.auth.errors import InvalidCredentials, TooManyGuesses, WrongPassword
 from functions.auth.sessions import SignedIn, start_session
-from parley.auth.signing_keys import KeyRing
-from parley.db import users
-from parley.db.scope import open_scope, user_scope
-from parley.ids import new_id
+from parley.auth.origin import Origin
+from parley.auth.principal import Principal
+from parley.db import sign_ins, users
+from parley.db.scope import open_scope, principal_scope, user_scope
 
 
-def register(engine: Engine, passwords: Passwords, ring: KeyRing, *, email: str, password: str, display_name: str | None) -> SignedIn:
-    """Make an account and sign it in. Raises EmailTaken and WeakPassword."""
-    passwords.check(password)
-    password_hash = passwords.hash(password)
-    with user_scope(engine, user_id := new_id()) as connection:
-        user = users.add(connection, user_id, email=email, display_name=display_name, password_hash=password_hash)
-        if user is None:
-            raise EmailTaken(f"{user_id} asked for an address in use")
-        return start_session(connection, user, ring)
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """Somebody who knows a password, what it was compared with, and where the guess was counted."""
+
+    user_id: UUID
+    password_hash: str
+    buckets: sign_ins.Buckets
 
 
-def log_in(engine: Engine, background: Engine, passwords: Passwords, ring: KeyRing, *, email: str, password: str) -> SignedIn:
-    """Sign a user in, or raise InvalidCredentials. No transaction is open while the password is hashed."""
-    with open_scope(background) as connection:
-        found = users.find_credential(connection, email)
-    if not passwords.is_right(password, found.password_hash if found else None) or found is None:
-        raise InvalidCredentials("unknown address" if found is None else f"wrong password of {found.user_id}")
-    renewed = passwords.hash(password) if passwords.needs_rehash(found.password_hash) else None
-    with user_scope(engine, found.user_id) as connection:
-        if renewed:
-            users.set_password_hash(connection, found.user_id, renewed)
-        return start_session(connection, users.get(connection, found.user_id), ring)
+def prove(desk: Desk, *, email: str, password: str, origin: Origin) -> Proof:
+    """Check a password. Raises TooManyGuesses and InvalidCredentials.
+
+    The guess is counted before the password is hashed, and no transaction is open while it is.
+    """
+    buckets = desk.throttle.of_password(email, origin)
+    with open_scope(desk.background) as connection:
+        attempt = sign_ins.attempt(connection, email, origin.network, buckets)
+    if attempt.wait_s is not None:
+        raise TooManyGuesses(attempt.wait_s)
+    is_right = desk.passwords.is_right(password, attempt.password_hash)
+    if not is_right or attempt.user_id is None or attempt.password_hash is None:
+        raise InvalidCredentials(f"wrong password of {attempt.user_id}" if attempt.user_id else "unknown address")
+    return Proof(attempt.user_id, attempt.password_hash, buckets)
+
+
+def log_in(desk: Desk, *, email: str, password: str, origin: Origin) -> SignedIn:
+    """Start a session. Raises TooManyGuesses and InvalidCredentials."""
+    proof = prove(desk, email=email, password=password, origin=origin)
+    password_hash = proof.password_hash
+    renewed = desk.passwords.hash(password) if desk.passwords.needs_rehash(password_hash) else None
+    with user_scope(desk.engine, proof.user_id) as connection:
+        if renewed and users.replace_password_hash(connection, proof.user_id, password_hash, renewed):
+            password_hash = renewed
+        return start_session(
+            connection, proof.user_id, password_hash, ring=desk.key_ring(), lifetimes=desk.lifetimes, origin=origin, emptied=proof.buckets
+        )
+
+
+def prove_again(desk: Desk, principal: Principal, password: str, *, origin: Origin) -> tuple[users.User, Proof]:
+    """Check the password of who is signed in. Raises TooManyGuesses and WrongPassword."""
+    with principal_scope(desk.engine, principal) as connection:
+        user = users.get(connection, principal.user_id)
+    try:
+        return user, prove(desk, email=user.email, password=password, origin=origin)
+    except InvalidCredentials as exc:
+        raise WrongPassword(str(exc)) from exc

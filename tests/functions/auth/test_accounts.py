@@ -59,7 +59,7 @@ def test_what_can_be_no_address_is_refused(auth, email):
     assert auth.post("/auth/register", {"email": email, "password": PASSWORD}).status == 422
 
 
-@pytest.mark.parametrize("password", ["pässwörter sind länger", "密码密码一二三四五六七八九十", "   spaces are fine   ", "x1y2" * 64])
+@pytest.mark.parametrize("password", ["pässwörter sind länger", "密码密码一二三四五六七八九十", "   spaces are very much fine   "])
 def test_any_unicode_password_works_whole(auth, password):
     email = address()
     assert auth.post("/auth/register", {"email": email, "password": password}).status == 201
@@ -84,40 +84,28 @@ def test_a_wrong_password_and_an_unknown_address_look_alike(auth, alice):
 
 
 def test_an_unknown_address_costs_a_hash_too(auth, monkeypatch):
-    from functions.auth.app import app
+    from functions.auth.app import desk
 
     verified = []
-    monkeypatch.setattr(
-        app._app.state.passwords, "_hasher", type("Spy", (), {"verify": lambda _, *given: verified.append(given) or True})()
-    )
+    monkeypatch.setattr(desk.passwords, "_hasher", type("Spy", (), {"verify": lambda _, *given: verified.append(given) or True})())
     answer = auth.post("/auth/login", {"email": address(), "password": PASSWORD})
 
     assert (answer.status, len(verified)) == (401, 1)
-    assert verified[0][0].startswith("$argon2id$")
+    assert verified[0][0].startswith("$argon2id$v=19$m=19456,t=2,p=1$")
 
 
-def test_the_hash_for_unknown_addresses_is_as_costly_as_a_real_one():
-    from functions.auth.passwords import DUMMY_HASH, Passwords
-
-    assert not Passwords(min_length=12).needs_rehash(DUMMY_HASH)
+def hash_of(postgres, person):
+    return postgres.execute(f"SELECT password_hash FROM credentials WHERE user_id = '{person.id}'")[0][0]
 
 
-def test_the_password_is_kept_as_argon2id_at_owasps_strength(engine, auth, alice):
-    with user_scope(engine, alice.id) as connection:
-        stored = users.find_credential(connection, alice.email).password_hash
-
-    assert stored.startswith("$argon2id$v=19$m=19456,t=2,p=1$")
-
-
-def test_a_hash_of_older_parameters_is_renewed_at_login(engine, auth, alice):
+def test_a_hash_of_older_parameters_is_renewed_at_login(engine, auth, alice, postgres):
     from argon2 import PasswordHasher
 
     with user_scope(engine, alice.id) as connection:
         users.set_password_hash(connection, alice.id, PasswordHasher(time_cost=1, memory_cost=8192).hash(PASSWORD))
     auth.post("/auth/login", {"email": alice.email, "password": PASSWORD})
 
-    with user_scope(engine, alice.id) as connection:
-        assert "m=19456" in users.find_credential(connection, alice.email).password_hash
+    assert "m=19456" in hash_of(postgres, alice)
 
 
 def test_a_password_from_before_a_stricter_policy_still_opens_the_door(engine, auth, alice):
@@ -159,10 +147,9 @@ def test_a_token_without_the_scope_is_refused(auth, alice):
 
 
 def test_the_published_keys_verify_the_tokens(auth, alice):
-    import jwt
-
     from parley.auth.access_tokens import verify_token
+    from parley.auth.verifying_keys import read_keys
 
-    keys = {key["kid"]: jwt.PyJWK(key) for key in auth.get("/.well-known/jwks.json").json["keys"]}
+    keys = read_keys(auth.get("/.well-known/jwks.json").json)
 
-    assert verify_token(alice.tokens["access_token"], keys=keys)["sub"] == str(alice.id)
+    assert verify_token(alice.tokens["access_token"], find_key=keys.get, issuer="parley/test/prod")["sub"] == str(alice.id)

@@ -54,7 +54,7 @@ def test_a_session_that_has_ended_opens_nothing(engine, alice):
 
 
 def test_a_session_of_another_user_opens_nothing(engine, alice, bob):
-    mixed = Principal(alice.id, bob.principal.session_id, alice.principal.scopes, alice.principal.expires_at)
+    mixed = Principal(alice.id, bob.principal.session_id, None, alice.principal.scopes, alice.principal.expires_at)
 
     with pytest.raises(Unauthorized), principal_scope(engine, mixed):
         pass

@@ -16,29 +16,44 @@ from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from parley.auth.principal import Principal
 from parley.errors import Unauthorized, Unavailable
 
-# `set_config` stands first: the subquery reads `sessions` under the policy that needs it. Swapped, every session looks ended.
-_AS_PRINCIPAL = text(
+# `set_config` stands first: the subqueries read under the policies that need it. Swapped, every session looks ended.
+_BY_SESSION = text(
     """
     SELECT set_config('parley.user_id', :user_id, true) AS user_id,
-           EXISTS (SELECT FROM sessions
-                    WHERE user_id = CAST(:user_id AS uuid) AND id = CAST(:session_id AS uuid)
-                      AND ended_at IS NULL AND expires_at > now()) AS is_live
+           EXISTS (SELECT FROM sessions s JOIN users u ON u.id = s.user_id
+                    WHERE s.user_id = CAST(:user_id AS uuid) AND s.id = CAST(:id AS uuid)
+                      AND s.ended_at IS NULL AND s.expires_at > now() AND u.disabled_at IS NULL) AS is_live
     """
 )
+_BY_API_KEY = text(
+    """
+    SELECT set_config('parley.user_id', :user_id, true) AS user_id,
+           (SELECT coalesce(a.last_used_at < now() - interval '1 hour', true)
+              FROM api_keys a JOIN users u ON u.id = a.user_id
+             WHERE a.user_id = CAST(:user_id AS uuid) AND a.id = CAST(:id AS uuid)
+               AND a.revoked_at IS NULL AND a.expires_at > now() AND u.disabled_at IS NULL) AS is_due_a_note
+    """
+)
+_NOTE_USE = text("UPDATE api_keys SET last_used_at = now() WHERE user_id = :user_id AND id = :id")
 _AS_USER = text("SELECT set_config('parley.user_id', :user_id, true) AS user_id")
 _AS_NOBODY = text("SELECT 1")
 
 
 @contextmanager
 def principal_scope(engine: Engine, principal: Principal) -> Iterator[Connection]:
-    """Open a transaction as a signed-in user.
+    """Open a transaction as a signed-in user or the holder of an API key.
 
-    Raises Unauthorized if the session has ended, Unavailable if PostgreSQL does not answer.
+    Raises Unauthorized if the session has ended, the key is revoked or the account is disabled, Unavailable if
+    PostgreSQL does not answer.
     """
-    parameters = {"user_id": str(principal.user_id), "session_id": str(principal.session_id)}
-    with _transaction(engine, _AS_PRINCIPAL, parameters) as (connection, first):
-        if not first.is_live:
-            raise Unauthorized(f"session {principal.session_id} has ended")
+    by_session = principal.session_id is not None
+    parameters = {"user_id": str(principal.user_id), "id": str(principal.session_id or principal.api_key_id)}
+    with _transaction(engine, _BY_SESSION if by_session else _BY_API_KEY, parameters) as (connection, first):
+        if not (first.is_live if by_session else first.is_due_a_note is not None):
+            raise Unauthorized(f"{'session' if by_session else 'API key'} {parameters['id']} does not live")
+        if not by_session and first.is_due_a_note:
+            # Once an hour, so that a busy key does not write with every request.
+            connection.execute(_NOTE_USE, parameters)
         yield connection
 
 

@@ -1,12 +1,14 @@
 """Sessions: one for each login, each with its family of refresh tokens. Only hashes of tokens are stored."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, func, insert, select, text, update
 
 from parley.db.tables import refresh_tokens, sessions
+
+_LIVE = (sessions.c.ended_at.is_(None), sessions.c.expires_at > func.now())
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +22,18 @@ class Session:
 
 
 @dataclass(frozen=True, slots=True)
+class Listed:
+    """A session as its user sees it; `address` is a network where the client has IPv6."""
+
+    id: UUID
+    created_at: datetime
+    last_used_at: datetime
+    expires_at: datetime
+    address: str | None
+    user_agent: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class RefreshToken:
     """A stored refresh token. `used_at` is set once it has been exchanged for its child."""
 
@@ -28,9 +42,12 @@ class RefreshToken:
     used_at: datetime | None
 
 
-def start(connection: Connection, *, user_id: UUID, session_id: UUID, expires_at: datetime) -> None:
-    """Store a new session."""
-    connection.execute(insert(sessions).values(user_id=user_id, id=session_id, expires_at=expires_at))
+def page(connection: Connection, *, user_id: UUID, limit: int, after: UUID | None) -> list[Listed]:
+    """Return up to `limit` sessions that live, newest first, from the one after `after` on."""
+    statement = select(*(sessions.c[field.name] for field in fields(Listed))).where(sessions.c.user_id == user_id, *_LIVE)
+    statement = statement.where(sessions.c.id < after) if after else statement
+    rows = connection.execute(statement.order_by(sessions.c.id.desc()).limit(limit))
+    return [Listed(**row._mapping) for row in rows]
 
 
 def lock(connection: Connection, session_id: UUID, *, user_id: UUID) -> Session | None:
@@ -46,18 +63,23 @@ def touch(connection: Connection, session_id: UUID, *, user_id: UUID, at: dateti
     connection.execute(update(sessions).where(sessions.c.user_id == user_id, sessions.c.id == session_id).values(last_used_at=at))
 
 
-def end(connection: Connection, session_id: UUID, *, user_id: UUID) -> None:
-    """End one session; its tokens stop working at once."""
-    _end(connection, sessions.c.user_id == user_id, sessions.c.id == session_id)
+def end(connection: Connection, session_id: UUID, *, user_id: UUID) -> bool:
+    """End one session; its tokens stop working at once. False if no such session lives."""
+    return _end(connection, sessions.c.user_id == user_id, sessions.c.id == session_id) == 1
 
 
-def end_all(connection: Connection, *, user_id: UUID) -> None:
-    """End every session of the user."""
-    _end(connection, sessions.c.user_id == user_id)
+def end_all(connection: Connection, *, user_id: UUID, but: UUID | None = None) -> int:
+    """End every session of the user, perhaps but one; return how many."""
+    return _end(connection, sessions.c.user_id == user_id, *([sessions.c.id != but] if but else []))
 
 
-def _end(connection: Connection, *which: object) -> None:
-    connection.execute(update(sessions).where(*which, sessions.c.ended_at.is_(None)).values(ended_at=func.now()))  # type: ignore[arg-type]
+def _end(connection: Connection, *which: ColumnElement[bool]) -> int:
+    return connection.execute(update(sessions).where(*which, sessions.c.ended_at.is_(None)).values(ended_at=func.now())).rowcount
+
+
+def sweep(connection: Connection) -> int:
+    """Delete the sessions that expired a month ago, with their tokens; return how many. Needs the background role."""
+    return connection.execute(text("DELETE FROM sessions WHERE expires_at < now() - interval '30 days'")).rowcount
 
 
 def add_token(connection: Connection, token_hash: bytes, *, user_id: UUID, session_id: UUID, parent_hash: bytes | None = None) -> None:

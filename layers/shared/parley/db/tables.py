@@ -1,7 +1,7 @@
 """The tables, as the newest migration leaves them (a test holds the two together).
 
 Every tenant table's primary key starts with `user_id`, and foreign keys carry it, so that the same schema distributes
-by user. `users` is global. See docs/adr/0002-shardable-by-user.md.
+by user. `users`, `signups`, `invites` and `guesses` are global. See docs/adr/0002-shardable-by-user.md.
 """
 
 from sqlalchemy import (
@@ -22,13 +22,17 @@ from sqlalchemy import (
     Uuid,
     func,
 )
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 metadata = MetaData()
 
 
 def _moment(name: str, *, nullable: bool = False) -> Column[object]:
     return Column(name, DateTime(timezone=True), nullable=nullable, server_default=None if nullable else func.now())
+
+
+def _end(name: str) -> Column[object]:
+    return Column(name, DateTime(timezone=True), nullable=False)
 
 
 def _owner() -> Column[object]:
@@ -45,6 +49,8 @@ users = Table(
     Column("memory_enabled", Boolean, nullable=False, server_default="true"),
     Column("default_model", Text),
     _moment("created_at"),
+    _moment("disabled_at", nullable=True),
+    Column("monthly_budget_usd", Numeric(12, 6), CheckConstraint("monthly_budget_usd >= 0", name="users_budget_check")),
 )
 
 credentials = Table(
@@ -62,8 +68,10 @@ sessions = Table(
     Column("id", Uuid, primary_key=True),
     _moment("created_at"),
     _moment("last_used_at"),
-    Column("expires_at", DateTime(timezone=True), nullable=False),
+    _end("expires_at"),
     _moment("ended_at", nullable=True),
+    Column("address", Text),
+    Column("user_agent", Text),
 )
 
 refresh_tokens = Table(
@@ -77,6 +85,125 @@ refresh_tokens = Table(
     _moment("used_at", nullable=True),
     ForeignKeyConstraint(["user_id", "session_id"], ["sessions.user_id", "sessions.id"], ondelete="CASCADE"),
     Index("refresh_tokens_session", "user_id", "session_id"),
+)
+
+api_keys = Table(
+    "api_keys",
+    metadata,
+    _owner(),
+    Column("id", Uuid, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("scopes", ARRAY(Text), nullable=False),
+    _moment("created_at"),
+    _end("expires_at"),
+    _moment("last_used_at", nullable=True),
+    _moment("revoked_at", nullable=True),
+)
+
+one_time_codes = Table(
+    "one_time_codes",
+    metadata,
+    _owner(),
+    Column("hash", LargeBinary, primary_key=True),
+    Column(
+        "purpose",
+        Text,
+        CheckConstraint("purpose IN ('reset_password', 'change_email')", name="one_time_codes_purpose_check"),
+        nullable=False,
+    ),
+    Column("new_email", Text),
+    _moment("created_at"),
+    _end("expires_at"),
+    _moment("used_at", nullable=True),
+)
+
+audit_events = Table(
+    "audit_events",
+    metadata,
+    _owner(),
+    Column("id", Uuid, primary_key=True),
+    _moment("at"),
+    Column("event", Text, nullable=False),
+    Column("address", Text),
+    Column("user_agent", Text),
+    Column("detail", JSONB, nullable=False, server_default="{}"),
+)
+
+exports = Table(
+    "exports",
+    metadata,
+    _owner(),
+    Column("id", Uuid, primary_key=True),
+    Column(
+        "status",
+        Text,
+        CheckConstraint("status IN ('queued', 'ready', 'failed')", name="exports_status_check"),
+        nullable=False,
+        server_default="queued",
+    ),
+    Column("file_key", Text),
+    _moment("created_at"),
+    _moment("ready_at", nullable=True),
+)
+
+outbox = Table(
+    "outbox",
+    metadata,
+    _owner(),
+    Column("id", Uuid, primary_key=True),
+    Column("topic", Text, nullable=False),
+    Column("subject_id", Uuid),
+    _moment("created_at"),
+    _moment("due_at"),
+    Column("attempts", Integer, nullable=False, server_default="0"),
+    Index("outbox_due", "due_at"),
+)
+
+idempotency_keys = Table(
+    "idempotency_keys",
+    metadata,
+    _owner(),
+    Column("route", Text, primary_key=True),
+    Column("key", Text, primary_key=True),
+    Column("fingerprint", LargeBinary, nullable=False),
+    Column("answer", JSONB),
+    _moment("created_at"),
+    Index("idempotency_keys_age", "created_at"),
+)
+
+signups = Table(
+    "signups",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("email", Text, nullable=False),
+    Column("display_name", Text),
+    Column("password_hash", Text, nullable=False),
+    Column("code_hash", LargeBinary),
+    Column("invite_id", Uuid),
+    _moment("created_at"),
+    _end("expires_at"),
+    Index("signups_email", "email"),
+    Index("signups_age", "expires_at"),
+)
+
+invites = Table(
+    "invites",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("hash", LargeBinary, nullable=False, unique=True),
+    Column("email", Text),
+    Column("created_by", Uuid, ForeignKey("users.id", ondelete="CASCADE"), nullable=False),
+    _moment("created_at"),
+    _end("expires_at"),
+)
+
+guesses = Table(
+    "guesses",
+    metadata,
+    Column("key", LargeBinary, primary_key=True),
+    _end("free_at"),
+    Column("in_a_row", Integer, nullable=False, server_default="1"),
+    Index("guesses_age", "free_at"),
 )
 
 conversations = Table(

@@ -10,9 +10,10 @@ from typing import Annotated
 from fastapi import Depends, Request
 from sqlalchemy import Connection
 
+from parley.auth.origin import Origin
 from parley.auth.principal import Principal
 from parley.db.scope import principal_scope
-from parley.http.lambda_event import principal_of
+from parley.http.lambda_event import origin_of, principal_of
 
 
 async def current_principal(request: Request) -> Principal:
@@ -21,6 +22,14 @@ async def current_principal(request: Request) -> Principal:
 
 
 CurrentPrincipal = Annotated[Principal, Depends(current_principal)]
+
+
+async def request_origin(request: Request) -> Origin:
+    """Return where the request comes from."""
+    return origin_of(request.scope["aws.event"])
+
+
+RequestOrigin = Annotated[Origin, Depends(request_origin)]
 
 
 def requires(scope: str) -> Callable[[Principal], Awaitable[None]]:

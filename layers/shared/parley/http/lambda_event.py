@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from parley.auth.origin import MAX_AGENT, Origin
 from parley.auth.principal import Principal
 from parley.clock import utc_now
 from parley.errors import Unauthorized
@@ -21,3 +22,10 @@ def principal_of(event: Mapping[str, Any]) -> Principal:
     if principal.expires_at <= utc_now():
         raise Unauthorized(f"token expired at {principal.expires_at}")
     return principal
+
+
+def origin_of(event: Mapping[str, Any]) -> Origin:
+    """Return where the request comes from: the address that the gateway saw. `X-Forwarded-For` is what clients say."""
+    headers = {name.lower(): value for name, value in (event.get("headers") or {}).items()}
+    agent = headers.get("user-agent", "").replace("\0", "")[:MAX_AGENT] or None
+    return Origin(event["requestContext"].get("identity", {}).get("sourceIp") or "unknown", agent)

@@ -1,0 +1,82 @@
+"""The routes of admins."""
+
+from collections.abc import AsyncIterator
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Query, Request
+from sqlalchemy import Connection
+
+from functions.auth import administration
+from functions.auth.admin_schemas import AccountChange, AccountOut, InviteOut, MadeInviteOut, NewInvite, UsageLineOut
+from functions.auth.errors import OwnAccount
+from functions.auth.period import Period
+from functions.auth.sign_in_routes import desk_of
+from parley.db import administration as accounts
+from parley.db import invites
+from parley.db.scope import open_scope
+from parley.errors import NotFound
+from parley.http.answers import problems
+from parley.http.dependencies import CurrentPrincipal, RequestOrigin, requires
+from parley.http.paging import Listing, Page, read_key
+
+router = APIRouter(dependencies=[Depends(requires("admin"))])
+
+
+async def admin_transaction(request: Request, principal: CurrentPrincipal) -> AsyncIterator[Connection]:
+    """Open a transaction over all users, for who is an admin now and not only by their token."""
+    desk = desk_of(request)
+    administration.check_admin(desk.engine, principal)
+    with open_scope(desk.background) as connection:
+        yield connection
+
+
+AdminTransaction = Annotated[Connection, Depends(admin_transaction, scope="function")]
+
+
+@router.get("/admin/users")
+def list_users(
+    transaction: AdminTransaction, page: Page, email: Annotated[str | None, Query(max_length=254, pattern=r"^[^\x00]*$")] = None
+) -> Listing[AccountOut]:
+    """List the accounts, newest first; `email` is a part of the address to look for."""
+    found = accounts.page(transaction, limit=page.limit + 1, after=read_key(page.after, UUID), email_part=email)
+    return page.listing(found, to_item=AccountOut.of, key=lambda row: [row.id])
+
+
+@router.patch("/admin/users/{id}", responses=problems(NotFound, OwnAccount))
+def change_user(
+    id: UUID, body: AccountChange, principal: CurrentPrincipal, transaction: AdminTransaction, origin: RequestOrigin
+) -> AccountOut:
+    """Disable or enable an account, change its role or its monthly budget."""
+    changes = body.model_dump(exclude_unset=True)
+    return AccountOut.of(administration.change_account(transaction, principal, id, changes, origin=origin))
+
+
+@router.get("/admin/usage")
+def usage(
+    transaction: AdminTransaction, page: Page, period: Period, group_by: Annotated[str, Query(max_length=30)] = "user"
+) -> Listing[UsageLineOut]:
+    """Add up turns, tokens and cost, dearest first. `group_by` names one or more of user, model and day, separated by commas."""
+    offset = read_key(page.after, administration.parse_offset) or 0
+    groups = administration.parse_groups(group_by)
+    found = accounts.usage(transaction, start=period.start, end=period.end, group_by=groups, limit=page.limit + 1, offset=offset)
+    return page.listing(found, to_item=UsageLineOut.model_validate, key=lambda _: [offset + page.limit])
+
+
+@router.post("/admin/invites", status_code=201)
+def invite(body: NewInvite, principal: CurrentPrincipal, transaction: AdminTransaction) -> MadeInviteOut:
+    """Make an invite for one account."""
+    return MadeInviteOut.of(administration.invite(transaction, principal, **body.model_dump()))
+
+
+@router.get("/admin/invites")
+def list_invites(transaction: AdminTransaction, page: Page) -> Listing[InviteOut]:
+    """List the open invites, newest first, without what is registered with."""
+    found = invites.page(transaction, limit=page.limit + 1, after=read_key(page.after, UUID))
+    return page.listing(found, to_item=InviteOut.model_validate, key=lambda row: [row.id])
+
+
+@router.delete("/admin/invites/{id}", status_code=204, responses=problems(NotFound))
+def uninvite(id: UUID, transaction: AdminTransaction) -> None:
+    """Take an invite back."""
+    invites.remove(transaction, id)

@@ -1,0 +1,74 @@
+"""What admins do to other people's accounts."""
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Connection, Engine
+
+from functions.auth.errors import OwnAccount
+from parley.auth.codes import Code
+from parley.auth.origin import Origin
+from parley.auth.principal import Principal
+from parley.clock import utc_now
+from parley.db import administration, audit, invites, sessions, users
+from parley.db.administration import GROUPINGS, Account, Grouping
+from parley.db.scope import principal_scope
+from parley.errors import Forbidden, InvalidInput
+from parley.ids import new_id
+
+INVITE_LIFETIME, LONGEST_INVITE = timedelta(days=7), timedelta(days=90)
+
+
+def change_account(connection: Connection, admin: Principal, user_id: UUID, wanted: Mapping[str, Any], *, origin: Origin) -> Account:
+    """Disable or enable an account, change its role or its budget. Raises NotFound and OwnAccount.
+
+    Who is disabled is signed out at once; a changed role holds from the user's next refresh on, and for the admin
+    routes at once.
+    """
+    if user_id == admin.user_id and (wanted.get("disabled") or wanted.get("role") == "user"):
+        raise OwnAccount(f"{user_id} would lock themselves out")
+    changes = {name: value for name, value in wanted.items() if name != "disabled"}
+    if "disabled" in wanted:
+        changes["disabled_at"] = utc_now() if wanted["disabled"] else None
+    account = administration.change(connection, user_id, changes)
+    if wanted.get("disabled"):
+        sessions.end_all(connection, user_id=user_id)
+    if wanted:
+        audit.add(connection, user_id, "changed_by_admin", origin, admin_id=str(admin.user_id), changes=dict(wanted))
+    return account
+
+
+def invite(connection: Connection, admin: Principal, *, email: str | None, expires_at: datetime | None) -> tuple[invites.Invite, str]:
+    """Make an invite for one account, valid for a week unless said otherwise. Raises InvalidInput."""
+    now, invite_id = utc_now(), new_id()
+    expires_at = expires_at or now + INVITE_LIFETIME
+    if not now < expires_at <= now + LONGEST_INVITE:
+        raise InvalidInput("a time from now until 90 days from now", loc=("body", "expires_at"))
+    code = Code.new(invite_id)
+    made = invites.add(connection, invite_id, code.hash, email=email, created_by=admin.user_id, expires_at=expires_at)
+    return made, str(code)
+
+
+def check_admin(engine: Engine, principal: Principal) -> None:
+    """Raise Forbidden unless the caller is an admin at this moment; their token may be older than their role."""
+    with principal_scope(engine, principal) as connection:
+        if users.get(connection, principal.user_id).role != "admin":
+            raise Forbidden(f"{principal.user_id} is no admin any more")
+
+
+def parse_groups(text: str) -> list[Grouping]:
+    """Read `user,model,day`, in any order. Raises InvalidInput."""
+    named = list(dict.fromkeys(name.strip() for name in text.split(",")))
+    groups = [name for name in GROUPINGS if name in named]
+    if len(groups) != len(named):
+        raise InvalidInput("one or more of user, model and day, separated by commas", loc=("query", "group_by"))
+    return groups
+
+
+def parse_offset(value: Any) -> int:
+    """Read how many lines the pages before had; ValueError if it is no such number."""
+    if type(value) is not int or not 0 <= value < 2**31:
+        raise ValueError(value)
+    return value

@@ -1,0 +1,49 @@
+"""The routes of a user's API keys."""
+
+from typing import Any
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Request
+
+from functions.auth.api_key_schemas import ApiKeyOut, MadeApiKeyOut, NewApiKey
+from functions.auth.api_keys import make_key, revoke_key
+from functions.auth.errors import TooManyApiKeys
+from functions.auth.sign_in_routes import desk_of
+from parley.db import api_keys
+from parley.errors import NotFound
+from parley.http.answers import problems
+from parley.http.dependencies import CurrentPrincipal, RequestOrigin, Transaction, requires
+from parley.http.idempotency import IdempotencyKey, KeyReused
+from parley.http.paging import Listing, Page, read_key
+
+router = APIRouter(dependencies=[Depends(requires("account"))])
+SECRET = frozenset({"key"})
+
+
+@router.post("/auth/api-keys", status_code=201, response_model=MadeApiKeyOut, responses=problems(TooManyApiKeys, KeyReused))
+def make(
+    body: NewApiKey, request: Request, principal: CurrentPrincipal, transaction: Transaction, origin: RequestOrigin, once: IdempotencyKey
+) -> MadeApiKeyOut | dict[str, Any]:
+    """Make a key. It is shown in this answer and never again."""
+    ring = desk_of(request).key_ring()
+    return once.once(
+        transaction,
+        principal.user_id,
+        "POST /auth/api-keys",
+        body,
+        lambda: MadeApiKeyOut.of(make_key(transaction, principal, ring, **body.model_dump(), origin=origin)),
+        secrets=SECRET,
+    )
+
+
+@router.get("/auth/api-keys")
+def list_all(principal: CurrentPrincipal, transaction: Transaction, page: Page) -> Listing[ApiKeyOut]:
+    """List the caller's keys, newest first, without the keys themselves."""
+    found = api_keys.page(transaction, user_id=principal.user_id, limit=page.limit + 1, after=read_key(page.after, UUID))
+    return page.listing(found, to_item=ApiKeyOut.model_validate, key=lambda row: [row.id])
+
+
+@router.delete("/auth/api-keys/{id}", status_code=204, responses=problems(NotFound))
+def revoke(id: UUID, principal: CurrentPrincipal, transaction: Transaction, origin: RequestOrigin) -> None:
+    """Make a key useless at once."""
+    revoke_key(transaction, principal, id, origin=origin)

@@ -1,0 +1,43 @@
+"""What the API key routes take and give."""
+
+from typing import Annotated, Literal, Self
+from uuid import UUID
+
+from pydantic import AwareDatetime, Field
+
+from functions.auth.api_keys import MadeKey
+from parley.http.schemas import Input, Moment, Output
+
+Scope = Literal["chat", "conversations", "tools", "documents"]
+# Strict models take no strings for times, but JSON has nothing else.
+Time = Annotated[AwareDatetime, Field(strict=False)]
+
+
+class NewApiKey(Input):
+    """POST /auth/api-keys; all scopes and a year unless said otherwise."""
+
+    name: Annotated[str, Field(min_length=1, max_length=100)]
+    scopes: Annotated[list[Scope], Field(min_length=1, max_length=4)] | None = None
+    expires_at: Time | None = None
+
+
+class ApiKeyOut(Output):
+    """A key as it is listed. `last_used_at` is true to the hour."""
+
+    id: UUID
+    name: str
+    scopes: list[str]
+    created_at: Moment
+    expires_at: Moment
+    last_used_at: Moment | None
+
+
+class MadeApiKeyOut(ApiKeyOut):
+    """A new key. `key` is shown this once; the answer to a repeated `Idempotency-Key` goes without it."""
+
+    key: str | None = None
+
+    @classmethod
+    def of(cls, made: MadeKey) -> Self:
+        """Show a new key."""
+        return cls(**ApiKeyOut.model_validate(made.stored).model_dump(), key=made.key)

@@ -1,0 +1,57 @@
+"""API keys: made once, shown once."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import Connection
+
+from functions.auth.errors import TooManyApiKeys
+from parley.auth.api_keys import MAX_LIFETIME, issue_api_key
+from parley.auth.origin import Origin
+from parley.auth.principal import API_KEY_SCOPES, Principal
+from parley.auth.signing_keys import KeyRing
+from parley.clock import utc_now
+from parley.db import api_keys, audit
+from parley.errors import InvalidInput
+from parley.ids import new_id
+
+MOST = 50
+
+
+@dataclass(frozen=True, slots=True)
+class MadeKey:
+    """A new key and what is stored of it; `key` is never to be had again."""
+
+    stored: api_keys.ApiKey
+    key: str
+
+
+def make_key(
+    connection: Connection,
+    principal: Principal,
+    ring: KeyRing,
+    *,
+    name: str,
+    scopes: list[str] | None,
+    expires_at: datetime | None,
+    origin: Origin,
+) -> MadeKey:
+    """Sign and store a key, by default for all that keys may do and for a year. Raises InvalidInput and TooManyApiKeys."""
+    now, key_id = utc_now(), new_id()
+    expires_at = expires_at or now + MAX_LIFETIME
+    if not now < expires_at <= now + MAX_LIFETIME:
+        raise InvalidInput("a time from now until a year from now", loc=("body", "expires_at"))
+    if api_keys.count(connection, user_id=principal.user_id) >= MOST:
+        raise TooManyApiKeys(MOST)
+    chosen = frozenset(scopes) if scopes is not None else API_KEY_SCOPES
+    key = issue_api_key(principal.user_id, key_id, chosen, expires_at=expires_at, key=ring.newest_api, issuer=ring.issuer, now=now)
+    stored = api_keys.add(connection, key_id, user_id=principal.user_id, name=name, scopes=sorted(chosen), expires_at=expires_at)
+    audit.add(connection, principal.user_id, "api_key_made", origin, api_key_id=str(key_id), name=name)
+    return MadeKey(stored, key)
+
+
+def revoke_key(connection: Connection, principal: Principal, key_id: UUID, *, origin: Origin) -> None:
+    """Make a key useless at once, or raise NotFound."""
+    api_keys.revoke(connection, key_id, user_id=principal.user_id)
+    audit.add(connection, principal.user_id, "api_key_revoked", origin, api_key_id=str(key_id))

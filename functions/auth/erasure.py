@@ -1,0 +1,43 @@
+"""The end of an account, and the file of everything that was in it. The work is upkeep's; here it is asked for."""
+
+from uuid import UUID
+
+from functions.auth.desk import Desk
+from functions.auth.sign_in import prove_again
+from parley.auth.origin import Origin
+from parley.auth.principal import Principal
+from parley.db import audit, exports, outbox, sessions, users
+from parley.db.exports import Export
+from parley.db.scope import principal_scope
+from parley.ids import new_id
+from parley.upkeep import Work
+
+
+def erase(desk: Desk, principal: Principal, *, password: str, origin: Origin) -> None:
+    """Shut the account at once and have everything of it deleted. Raises TooManyGuesses and WrongPassword."""
+    user, _ = prove_again(desk, principal, password, origin=origin)
+    with principal_scope(desk.engine, principal) as connection:
+        users.disable(connection, user.id)
+        sessions.end_all(connection, user_id=user.id)
+        audit.add(connection, user.id, "deletion_requested", origin)
+        entry = outbox.add(connection, "erase", user_id=user.id)
+    desk.queue.send_later(Work.of(entry))
+
+
+def ask_for_export(desk: Desk, principal: Principal, *, origin: Origin) -> Export:
+    """Have everything stored about the user written to a file; who asks again meanwhile gets the same one."""
+    with principal_scope(desk.engine, principal) as connection:
+        if (queued := exports.queued(connection, user_id=principal.user_id)) is not None:
+            return queued
+        export = exports.add(connection, new_id(), user_id=principal.user_id)
+        audit.add(connection, principal.user_id, "export_requested", origin, export_id=str(export.id))
+        entry = outbox.add(connection, "export", user_id=principal.user_id, subject_id=export.id)
+    desk.queue.send_later(Work.of(entry))
+    return export
+
+
+def get_export(desk: Desk, principal: Principal, export_id: UUID) -> tuple[Export, str | None]:
+    """Return an export and the address of its file, once there is one. Raises NotFound."""
+    with principal_scope(desk.engine, principal) as connection:
+        export = exports.get(connection, export_id, user_id=principal.user_id)
+    return export, desk.files.signed_url(export.file_key) if export.file_key else None

@@ -1,0 +1,83 @@
+"""The routes of people who are not signed in yet, or no longer."""
+
+from typing import Any
+
+from fastapi import APIRouter, Request, Response
+
+from functions.auth import password_change, registration, sessions, sign_in
+from functions.auth.desk import Desk
+from functions.auth.errors import (
+    EmailDomainRefused,
+    EmailTaken,
+    InvalidCredentials,
+    InvalidInvite,
+    InvalidRefreshToken,
+    RegistrationClosed,
+    TooManyGuesses,
+    WeakPassword,
+)
+from functions.auth.schemas import Accepted, Forgotten, Login, PasswordReset, Pending, Refresh, Registration, TokensOut, Verification
+from parley.auth.codes import InvalidCode
+from parley.http.answers import problems
+from parley.http.dependencies import RequestOrigin
+
+router = APIRouter()
+
+
+def desk_of(request: Request) -> Desk:
+    """Return what the account functions work with."""
+    desk: Desk = request.app.state.desk
+    return desk
+
+
+PENDING: dict[int | str, dict[str, Any]] = {202: {"model": Pending, "description": "A code is on its way"}}
+REFUSED = problems(RegistrationClosed, InvalidInvite, EmailDomainRefused, EmailTaken, WeakPassword, TooManyGuesses)
+
+
+@router.post("/auth/register", status_code=201, responses=PENDING | REFUSED)
+def register(body: Registration, request: Request, origin: RequestOrigin, response: Response) -> TokensOut | Pending:
+    """Make an account and sign it in; where addresses are verified, mail a code first."""
+    signed_in = registration.register(desk_of(request), **body.model_dump(), origin=origin)
+    if signed_in is None:
+        response.status_code = 202
+        return Pending()
+    return TokensOut.of(signed_in)
+
+
+@router.post("/auth/verify", responses=problems(InvalidCode, InvalidInvite, TooManyGuesses))
+def verify(body: Verification, request: Request, origin: RequestOrigin) -> TokensOut:
+    """Make the account that the mailed code proves, and sign it in."""
+    return TokensOut.of(registration.verify(desk_of(request), **body.model_dump(), origin=origin))
+
+
+@router.post("/auth/login", responses=problems(InvalidCredentials, TooManyGuesses))
+def log_in(body: Login, request: Request, origin: RequestOrigin) -> TokensOut:
+    """Start a session."""
+    return TokensOut.of(sign_in.log_in(desk_of(request), **body.model_dump(), origin=origin))
+
+
+@router.post("/auth/refresh", responses=problems(InvalidRefreshToken))
+def refresh(body: Refresh, request: Request, origin: RequestOrigin) -> TokensOut:
+    """Exchange a refresh token for a new pair."""
+    desk = desk_of(request)
+    return TokensOut.of(sessions.refresh(desk.engine, desk.key_ring(), body.refresh_token, lifetimes=desk.lifetimes, origin=origin))
+
+
+@router.post("/auth/password/forgot", status_code=202, responses=problems(TooManyGuesses))
+def forget_password(body: Forgotten, request: Request, origin: RequestOrigin) -> Accepted:
+    """Mail a code to the address, if it has an account."""
+    password_change.ask_for_reset(desk_of(request), email=body.email, origin=origin)
+    return Accepted()
+
+
+@router.post("/auth/password/reset", status_code=204, responses=problems(InvalidCode, WeakPassword, TooManyGuesses))
+def reset_password(body: PasswordReset, request: Request, origin: RequestOrigin) -> None:
+    """Set a new password by the mailed code; every session ends."""
+    password_change.reset_password(desk_of(request), **body.model_dump(), origin=origin)
+
+
+@router.get("/.well-known/jwks.json")
+def jwks(request: Request) -> dict[str, Any]:
+    """Publish the keys that tokens are verified with (RFC 7517)."""
+    found: dict[str, Any] = desk_of(request).key_ring().jwks()
+    return found

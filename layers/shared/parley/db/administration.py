@@ -1,0 +1,89 @@
+"""What admins see and change of other people's accounts. All of this needs the background role."""
+
+from dataclasses import dataclass, fields
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any, Literal
+from uuid import UUID
+
+from sqlalchemy import Connection, Date, Numeric, cast, delete, func, select, update
+
+from parley.db.tables import invites, signups, turns, users
+from parley.errors import NotFound
+
+type Grouping = Literal["user", "model", "day"]
+GROUPINGS: tuple[Grouping, ...] = ("user", "model", "day")
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """An account, as an admin sees it: nothing of what its owner says."""
+
+    id: UUID
+    email: str
+    display_name: str | None
+    role: str
+    created_at: datetime
+    disabled_at: datetime | None
+    monthly_budget_usd: Decimal | None
+
+
+@dataclass(frozen=True, slots=True)
+class UsageLine:
+    """What one group used; the fields that it is not grouped by are None."""
+
+    user_id: UUID | None
+    model: str | None
+    day: date | None
+    turns: int
+    input_tokens: int
+    output_tokens: int
+    cost_usd: Decimal
+
+
+_COLUMNS = [users.c[field.name] for field in fields(Account)]
+_GROUPS = {"user": turns.c.user_id, "model": turns.c.model, "day": cast(func.timezone("UTC", turns.c.started_at), Date)}
+_NAMES = {"user": "user_id", "model": "model", "day": "day"}
+
+
+def page(connection: Connection, *, limit: int, after: UUID | None, email_part: str | None) -> list[Account]:
+    """Return up to `limit` accounts, newest first, from the one after `after` on; only those with `email_part` in their address."""
+    statement = select(*_COLUMNS).order_by(users.c.id.desc()).limit(limit)
+    statement = statement.where(users.c.id < after) if after else statement
+    statement = statement.where(users.c.email.contains(email_part.lower(), autoescape=True)) if email_part else statement
+    return [Account(**row._mapping) for row in connection.execute(statement)]
+
+
+def change(connection: Connection, user_id: UUID, changes: dict[str, Any]) -> Account:
+    """Set the given columns, or raise NotFound."""
+    which = users.c.id == user_id
+    statement = update(users).where(which).values(changes).returning(*_COLUMNS) if changes else select(*_COLUMNS).where(which)
+    row = connection.execute(statement).one_or_none()
+    if row is None:
+        raise NotFound("user", user_id)
+    return Account(**row._mapping)
+
+
+def erase(connection: Connection, user_id: UUID) -> bool:
+    """Delete the user with every row that carries the id or awaits the address; False if that has been done."""
+    email = connection.execute(delete(users).where(users.c.id == user_id).returning(users.c.email)).scalar_one_or_none()
+    if email is None:
+        return False
+    connection.execute(delete(signups).where(signups.c.email == email))
+    connection.execute(delete(invites).where(invites.c.email == email))
+    return True
+
+
+def usage(connection: Connection, *, start: datetime, end: datetime, group_by: list[Grouping], limit: int, offset: int) -> list[UsageLine]:
+    """Add up what turns that started in [start, end) used, a line for each group, dearest first."""
+    groups = [_GROUPS[name].label(_NAMES[name]) for name in group_by]
+    sums = [
+        func.count().label("turns"),
+        func.coalesce(func.sum(turns.c.input_tokens), 0).label("input_tokens"),
+        func.coalesce(func.sum(turns.c.output_tokens), 0).label("output_tokens"),
+        func.coalesce(func.sum(turns.c.cost_usd), cast(0, Numeric(12, 6))).label("cost_usd"),
+    ]
+    statement = select(*groups, *sums).where(turns.c.started_at >= start, turns.c.started_at < end).group_by(*groups)
+    blank = {"user_id": None, "model": None, "day": None}
+    rows = connection.execute(statement.order_by(sums[-1].desc(), *groups).limit(limit).offset(offset))
+    return [UsageLine(**(blank | dict(row._mapping))) for row in rows]

@@ -1,0 +1,78 @@
+"""Exports: everything stored about a user, as a file. And the rule for each table of what goes into it."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Connection, func, insert, select, update
+
+from parley.db.tables import exports, metadata
+from parley.errors import NotFound
+
+_ROWS_AT_ONCE = 100
+
+# Hashes and places in our own machinery tell a user nothing and could help a thief.
+WITHHELD = {
+    "credentials": {"password_hash"},
+    "refresh_tokens": {"hash", "parent_hash"},
+    "one_time_codes": {"hash"},
+    "idempotency_keys": {"fingerprint", "answer"},
+    "exports": {"file_key"},
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Export:
+    """A requested export. `file_key` is where the file lies once `status` is "ready"."""
+
+    id: UUID
+    status: str
+    file_key: str | None
+    created_at: datetime
+
+
+def add(connection: Connection, export_id: UUID, *, user_id: UUID) -> Export:
+    """Store a request."""
+    statement = insert(exports).values(user_id=user_id, id=export_id).returning(*_COLUMNS)
+    return Export(**connection.execute(statement).one()._mapping)
+
+
+def get(connection: Connection, export_id: UUID, *, user_id: UUID) -> Export:
+    """Return the export, or raise NotFound."""
+    row = connection.execute(select(*_COLUMNS).where(exports.c.user_id == user_id, exports.c.id == export_id)).one_or_none()
+    if row is None:
+        raise NotFound("export", export_id)
+    return Export(**row._mapping)
+
+
+def queued(connection: Connection, *, user_id: UUID) -> Export | None:
+    """Return the user's export that is still to be made, if there is one."""
+    statement = select(*_COLUMNS).where(exports.c.user_id == user_id, exports.c.status == "queued").limit(1)
+    row = connection.execute(statement).one_or_none()
+    return Export(**row._mapping) if row else None
+
+
+def finish(connection: Connection, export_id: UUID, *, user_id: UUID, file_key: str | None) -> None:
+    """Note where the file lies, or with None that it could not be made. Raises NotFound if the user has been erased meanwhile."""
+    values = {"status": "ready" if file_key else "failed", "file_key": file_key, "ready_at": func.now()}
+    which = (exports.c.user_id == user_id, exports.c.id == export_id)
+    if connection.execute(update(exports).where(*which).values(values)).rowcount == 0:
+        raise NotFound("export", export_id)
+
+
+def rows(connection: Connection, *, user_id: UUID) -> Iterator[tuple[str, Iterator[dict[str, Any]]]]:
+    """Yield each table's name and the user's rows in it, to be read before the next; every table that names a user has its part.
+
+    Rows come from the server by the hundred: a user may have more than fits into memory.
+    """
+    for table in metadata.sorted_tables:
+        owner = table.c.get("user_id") if table.name != "users" else table.c.id
+        if owner is not None:
+            columns = [column for column in table.c if column.name not in WITHHELD.get(table.name, set())]
+            found = connection.execute(select(*columns).where(owner == user_id), execution_options={"yield_per": _ROWS_AT_ONCE})
+            yield table.name, (dict(row._mapping) for row in found)
+
+
+_COLUMNS = [exports.c[field.name] for field in fields(Export)]

@@ -1,0 +1,90 @@
+"""The throttle of guesses: buckets that fill with each guess and leak with time, one row each.
+
+The generic cell rate algorithm (GCRA, ITU-T I.371): a row keeps the moment from which its bucket is empty again; a guess
+moves it on by one interval and is refused where the burst is used up. One statement takes from all buckets, each only if
+the one before had room, so that parallel guesses can never take more than there is. A bucket's key is a hash: the
+table tells nobody's address.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Self
+
+from sqlalchemy import Connection, delete, text
+
+from parley.db.tables import guesses
+
+# NIST SP 800-63B-4, 3.2.2: at most 100 wrong guesses in a row.
+IN_A_ROW = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Bucket:
+    """Room for `burst` guesses; each is given back after `every_s` seconds, or `slow_s` once there were 100 in a row."""
+
+    key: bytes
+    burst: int
+    every_s: float
+    slow_s: float
+
+    @classmethod
+    def of(cls, kind: str, subject: str, *, burst: int, window_s: float, slow_s: float | None = None) -> Self:
+        """Make the bucket of a `kind` for a `subject` that lets `burst` through in `window_s` seconds."""
+        every_s = window_s / burst
+        return cls(hashlib.sha256(f"{kind}:{subject}".encode()).digest(), burst, every_s, slow_s or every_s)
+
+
+def take(connection: Connection, buckets: Sequence[Bucket]) -> float | None:
+    """Count a guess in each bucket, in order; return None, or after how many seconds it may be tried again.
+
+    A bucket is only touched if those before it had room.
+    """
+    found = connection.execute(text(statement(len(buckets))), parameters(buckets)).one()
+    return None if found.is_let_in else max(float(found.wait_s or 0), 1.0)
+
+
+def forget(connection: Connection, keys: Sequence[bytes]) -> None:
+    """Empty the buckets."""
+    connection.execute(delete(guesses).where(guesses.c.key.in_(keys)))
+
+
+def sweep(connection: Connection) -> int:
+    """Delete the buckets that have been empty for a month; return how many."""
+    return connection.execute(text("DELETE FROM guesses WHERE free_at < now() - interval '30 days'")).rowcount
+
+
+def statement(count: int, *, who: str = "", chosen: str = "") -> str:
+    """Write the SQL that takes from `count` buckets; `who` are CTEs to stand before, `chosen` more columns and a FROM."""
+    steps = ", ".join(_step(number) for number in range(count))
+    keys = ", ".join(f"(:key{number}, :room{number})" for number in range(count))
+    return f"""
+        WITH {who} {steps}
+        SELECT EXISTS (SELECT FROM taken{count - 1}) AS is_let_in,
+               (SELECT max(extract(epoch FROM g.free_at - now()) - b.room) FROM guesses g
+                  JOIN (VALUES {keys}) AS b (key, room) ON g.key = b.key) AS wait_s {chosen}
+    """  # noqa: S608 - numbers and our own texts
+
+
+def parameters(buckets: Sequence[Bucket]) -> dict[str, bytes | float]:
+    """Return the values that `statement` asks for."""
+    values: dict[str, bytes | float] = {"in_a_row": IN_A_ROW}
+    for number, bucket in enumerate(buckets):
+        values |= {f"key{number}": bucket.key, f"room{number}": (bucket.burst - 1) * bucket.every_s}
+        values |= {f"every{number}": bucket.every_s, f"slow{number}": bucket.slow_s}
+    return values
+
+
+def _step(number: int) -> str:
+    condition = f"WHERE EXISTS (SELECT FROM taken{number - 1})" if number else ""
+    return f"""
+        taken{number} AS (
+            INSERT INTO guesses AS g (key, free_at)
+            SELECT :key{number}, now() + make_interval(secs => :every{number}) {condition}
+            ON CONFLICT (key) DO UPDATE
+               SET free_at = greatest(g.free_at, now())
+                             + make_interval(secs => CASE WHEN g.in_a_row >= :in_a_row THEN :slow{number} ELSE :every{number} END),
+                   in_a_row = g.in_a_row + 1
+             WHERE g.free_at <= now() + make_interval(secs => :room{number})
+            RETURNING g.key
+        )"""  # noqa: S608 - numbers
