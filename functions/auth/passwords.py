@@ -5,29 +5,35 @@ import unicodedata
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
+from functions.auth.blocklist import is_guessable, own_words, without_repeats
 from functions.auth.errors import WeakPassword
 
 MAX_LENGTH = 256
 # OWASP's minimum for Argon2id: 19 MiB, two passes, one lane.
 MEMORY_KIB, PASSES, LANES = 19 * 1024, 2, 1
-# The hash of a password that nobody knows, of the same strength, so that checking it takes as long as checking a real one.
-DUMMY_HASH = "$argon2id$v=19$m=19456,t=2,p=1$IbrJFxNkJggVdj3Hpp4gNw$LgZAbSEz1ZIGyhkLDB1Anj7Jk2hBNrjpOqad5+Lj7dE"
+# A hash that no known password has. Only its parameters decide how long checking it takes.
+DUMMY_HASH = "$argon2id$v=19$m={memory_kib},t={passes},p={lanes}$IbrJFxNkJggVdj3Hpp4gNw$LgZAbSEz1ZIGyhkLDB1Anj7Jk2hBNrjpOqad5+Lj7dE"
 
 
 class Passwords:
     """Checks, hashes and verifies passwords. Any Unicode is welcome; it is normalised to NFC first."""
 
-    def __init__(self, *, min_length: int) -> None:
+    def __init__(self, *, min_length: int, memory_kib: int = MEMORY_KIB, passes: int = PASSES, lanes: int = LANES) -> None:
         self._min_length = min_length
-        self._hasher = PasswordHasher(time_cost=PASSES, memory_cost=MEMORY_KIB, parallelism=LANES)
+        self._hasher = PasswordHasher(time_cost=passes, memory_cost=memory_kib, parallelism=lanes)
+        self._dummy_hash = DUMMY_HASH.format(memory_kib=memory_kib, passes=passes, lanes=lanes)
 
-    def check(self, password: str) -> None:
-        """Raise WeakPassword unless the password may be chosen."""
+    def check(self, password: str, *, email: str | None = None) -> None:
+        """Raise WeakPassword unless the password may be chosen, by the owner of `email` if that is known."""
         password = _normalised(password)
         if len(password) < self._min_length:
-            raise WeakPassword(f"The password needs at least {self._min_length} characters.")
-        if len(set(password)) < 4:
-            raise WeakPassword("The password repeats the same few characters.")
+            raise WeakPassword(f"The password needs at least {self._min_length} characters. Try a sentence or a few unusual words.")
+        if len(password) > MAX_LENGTH:
+            raise WeakPassword(f"The password has more than {MAX_LENGTH} characters. Choose a shorter one.")
+        if len(without_repeats(password)) < self._min_length:
+            raise WeakPassword("The password repeats the same few characters. Choose one that goes on without repeating itself.")
+        if is_guessable(password, own=own_words(email)):
+            raise WeakPassword("The password is made of a few words or patterns that are guessed first. Add more unusual words.")
 
     def hash(self, password: str) -> str:
         """Return the password's Argon2id hash."""
@@ -36,7 +42,7 @@ class Passwords:
     def is_right(self, password: str, password_hash: str | None) -> bool:
         """Whether the hash is of this password. None (nobody has that address) takes as long as a wrong password."""
         try:
-            verified = self._hasher.verify(password_hash or DUMMY_HASH, _normalised(password))
+            verified = self._hasher.verify(password_hash or self._dummy_hash, _normalised(password))
         except (VerificationError, InvalidHashError):
             return False
         return verified and password_hash is not None

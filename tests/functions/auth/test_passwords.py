@@ -1,0 +1,206 @@
+import random
+import re
+import string
+import sys
+import unicodedata
+
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+from zxcvbn.frequency_lists import FREQUENCY_LISTS
+
+from functions.auth import passwords as module
+from functions.auth.blocklist import is_guessable, own_words
+from functions.auth.errors import WeakPassword
+from functions.auth.passwords import MAX_LENGTH, Passwords
+
+EMAIL = "ada.lovelace@analytical-engines.example"
+LEET = {"a": "4@", "b": "8", "e": "3", "g": "9", "i": "1!|", "l": "1|7", "o": "0", "s": "$5", "t": "+7", "z": "2"}
+LISTS = list(FREQUENCY_LISTS.values())
+TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=MAX_LENGTH)
+cheap = Passwords(min_length=15, memory_kib=8, passes=1)
+
+
+def refusal(password, email=None):
+    """Return why the password is refused, or None."""
+    try:
+        cheap.check(password, email=email)
+    except WeakPassword as refused:
+        return refused.public_message
+    return None
+
+
+def leet(rng, word):
+    return "".join(rng.choice(LEET[letter]) if letter in LEET and rng.random() < 0.6 else letter for letter in word)
+
+
+def dressed_up(rng):
+    """Return a listed word repeated, two listed words or three common ones, with what people add to them."""
+    repeated = [rng.choice(rng.choice(LISTS))] * rng.randint(2, 5)
+    pair = [rng.choice(rng.choice(LISTS)) for _ in range(2)]
+    words = rng.choice([repeated, pair, [rng.choice(rng.choice(LISTS)[:3000]) for _ in range(3)]])
+    words = [leet(rng, word) for word in words] if rng.random() < 0.5 else words
+    words = [rng.choice([str.upper, str.title, str.lower])(word) for word in words]
+    return rng.choice(["", "", " ", "-", "_", ".", "+"]).join(words) + "".join(rng.choices("0123456789!", k=rng.randint(0, 4)))
+
+
+def test_listed_words_in_any_dress_are_refused():
+    rng = random.Random(4)
+    long_enough = (password for password in iter(lambda: dressed_up(rng), None) if 15 <= len(password) <= MAX_LENGTH)
+    chosen = [next(long_enough) for _ in range(5_000)]
+
+    assert [password for password in chosen if refusal(password) is None] == []
+
+
+@pytest.mark.parametrize(
+    "password",
+    [
+        "abcabcabcabcabc", "aaaaaaaaaaaaaaa", "passwordpassword", "qwertyuiopqwertyuiop", "P@ssw0rdP@ssw0rd!!", "kD9#" * 5 + "42!!",
+        "1234567890123456", "qwertyuiopasdfgh", "abcdefghijklmnop", "zyxwvutsrqponmlk", "абвгдежзийклмноп", "!@#$%^&*()_+!@#$",
+        "password19841225", "liverpool20052006", "p-a-s-s-w-o-r-d-1-2", "1qaz2wsx3edc4rfv", "pássword1password2password3",
+        "ｐａｓｓｗｏｒｄ ｐａｓｓｗｏｒｄ", "horse---------------",
+    ],
+)  # fmt: skip
+def test_patterns_are_refused(password):
+    assert refusal(password)
+
+
+@pytest.mark.parametrize("unit", ["a", "ab", "abc", "x1y2", "kD9#z", "密码", "😀🐎"])
+@pytest.mark.parametrize("length", [15, 72, 73, 200, 256])
+def test_a_short_unit_is_refused_however_often_it_comes(unit, length):
+    assert "repeats" in refusal((unit * length)[:length])
+
+
+@pytest.mark.parametrize(
+    "password",
+    [
+        "a long enough pass phrase", "correct horse battery staple", "correct-horse-battery-staple", "an-ordinary-long-passphrase",
+        "Sufficiently-Long-Passw0rd-42", "my dog eats blue carrots daily", "correct horse battery staple 9", "test-password-for-checks-1",
+        "a-very-long-test-password", "Grüße aus Köln am Rhein", "我喜欢在公园里读书和散步因为天气好", "🐎🔋📎✅🌍🎈🍕🚲🎻🧲🪁🦊🍋🌵🧊",
+    ],
+)  # fmt: skip
+def test_passphrases_are_welcome(password):
+    assert refusal(password, EMAIL) is None
+
+
+def test_four_words_are_welcome():
+    rng, words = random.Random(5), FREQUENCY_LISTS["english_wikipedia"][2000:]
+    phrases = [" ".join(rng.sample(words, 4)) for _ in range(500)]
+
+    assert [phrase for phrase in phrases if len(phrase) >= 15 and refusal(phrase, EMAIL)] == []
+
+
+def test_random_characters_are_welcome():
+    rng = random.Random(6)
+    tokens = ["".join(rng.choices(string.ascii_letters + string.digits + "-_", k=15)) for _ in range(200)]
+
+    assert [token for token in tokens if refusal(token, EMAIL)] == []
+
+
+@pytest.mark.parametrize("password", [EMAIL, "Lovelace Engines Ada", "ada-analytical-zebra-helicopter"])
+def test_the_address_counts_for_nothing_in_its_owners_password(password):
+    assert refusal(password, EMAIL)
+
+
+def test_another_persons_address_is_no_pattern():
+    assert refusal("ada-analytical-zebra-helicopter", "grace@example.com") is None
+
+
+def test_the_products_name_counts_for_nothing():
+    assert refusal("Parley-zebra-helicopter-2026")
+    assert refusal("Barley-zebra-helicopter-2026") is None
+
+
+@pytest.mark.parametrize("email", ["a@b.cd", "j.o@x1.io", "@", None])
+def test_initials_in_an_address_cover_nothing(email):
+    assert min(map(len, own_words(email))) >= 3
+
+
+def test_words_that_are_too_well_known_come_with_a_remedy():
+    assert refusal("password-letmein-1") == (
+        "The password is made of a few words or patterns that are guessed first. Add more unusual words."
+    )
+
+
+def test_length_is_counted_in_characters_after_nfc():
+    accented = unicodedata.normalize("NFD", "éxçwñkåzîqûhàvì")
+
+    assert refusal(accented) is None
+    assert "at least 15" in refusal(accented[:-2])
+
+
+def test_more_than_256_characters_are_refused():
+    words = " ".join(FREQUENCY_LISTS["english_wikipedia"][5000:5100])
+
+    assert refusal(words[:256]) is None
+    assert "256" in refusal(words[:257])
+
+
+@settings(max_examples=1000, deadline=None, database=None)
+@given(TEXT)
+def test_every_text_is_judged_whatever_its_characters(password):
+    reason = refusal(password, EMAIL)
+    assert (len(unicodedata.normalize("NFC", password)) >= 15) or reason
+
+
+@settings(max_examples=1000, deadline=None, database=None)
+@given(TEXT, st.integers(72, 255), st.characters(exclude_categories=["Cs"]))
+def test_no_character_is_cut_off(tail, place, other):
+    password = ("wry gnu elk vat " * 16)[:place] + tail
+    password = password[:MAX_LENGTH].ljust(place + 1, "x")
+    changed = password[:place] + other + password[place + 1 :]
+    assume(unicodedata.normalize("NFC", password) != unicodedata.normalize("NFC", changed))
+    kept = cheap.hash(password)
+
+    assert cheap.is_right(password, kept)
+    assert not cheap.is_right(changed, kept)
+
+
+@settings(max_examples=300, deadline=None, database=None)
+@given(TEXT)
+def test_composed_and_decomposed_characters_are_the_same_password(password):
+    composed = unicodedata.normalize("NFC", password)
+
+    assert cheap.is_right(unicodedata.normalize("NFD", password), cheap.hash(composed))
+
+
+def test_judging_takes_the_same_few_steps_for_any_256_characters():
+    rng, steps = random.Random(8), []
+    hardest = ["".join(rng.choices(alphabet, k=256)) for alphabet in ("il1t7!", "1234567890", "!-_ ", "ab1") for _ in range(3)]
+    sys.setprofile(lambda *_: steps.append(1))
+    try:
+        for password in hardest:
+            is_guessable(password, own=own_words(EMAIL))
+    finally:
+        sys.setprofile(None)
+
+    assert len(steps) / len(hardest) < 150_000
+
+
+def test_a_hash_is_argon2id_at_owasps_strength_by_default():
+    parameters = re.match(r"\$argon2id\$v=19\$m=(\d+),t=(\d+),p=(\d+)\$", Passwords(min_length=15).hash("any"))
+
+    assert tuple(map(int, parameters.groups())) == (19 * 1024, 2, 1)
+
+
+def test_the_parameters_can_be_chosen():
+    assert Passwords(min_length=15, memory_kib=64, passes=3, lanes=2).hash("any").startswith("$argon2id$v=19$m=64,t=3,p=2$")
+
+
+@pytest.mark.parametrize("other", [{"memory_kib": 16}, {"passes": 2}, {"lanes": 2, "memory_kib": 16}])
+def test_a_hash_of_other_parameters_is_due_for_renewal(other):
+    kept = cheap.hash("any")
+
+    assert not cheap.needs_rehash(kept)
+    assert Passwords(**{"min_length": 15, "memory_kib": 8, "passes": 1} | other).needs_rehash(kept)
+
+
+@pytest.mark.parametrize("parameters", [{}, {"memory_kib": 64, "passes": 3, "lanes": 2}])
+def test_an_unknown_address_costs_a_hash_of_the_same_parameters(monkeypatch, parameters):
+    passwords, verified = Passwords(min_length=15, **parameters), []
+    real = module.PasswordHasher.verify
+    monkeypatch.setattr(module.PasswordHasher, "verify", lambda self, kept, given: verified.append(kept) or real(self, kept, given))
+
+    assert not passwords.is_right("any", None)
+    assert not passwords.needs_rehash(verified[0])
+    assert verified[0].split("$")[:4] == passwords.hash("any").split("$")[:4]
