@@ -6,11 +6,13 @@ A plain handler, since every cold request waits for it first.
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Self
 
 from functions.authorizer.jwks import KeySource
 from functions.authorizer.policy import policy_for
-from parley.auth.access_tokens import key_id_of, verify_token
+from parley.auth.access_tokens import verify_token
+from parley.auth.api_keys import PREFIX, verify_api_key
 from parley.errors import Unauthorized
 from parley.observability import logger
 
@@ -20,11 +22,12 @@ class Settings:
     """Not a Pydantic model: its import would double this function's cold start."""
 
     jwks_url: str
+    issuer: str
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Self:
         """Read the variables that `template.yaml` sets."""
-        return cls(jwks_url=environment["PARLEY_JWKS_URL"])
+        return cls(jwks_url=environment["PARLEY_JWKS_URL"], issuer=environment["PARLEY_ISSUER"])
 
 
 settings = Settings.from_environment()
@@ -38,12 +41,16 @@ def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
     """
     logger.set_correlation_id(event["requestContext"]["requestId"])
     try:
-        token = _bearer_token(event)
-        claims = verify_token(token, keys=keys.for_key_id(key_id_of(token), event["requestContext"]))
+        claims = _claims(_bearer_token(event), event["requestContext"])
     except Unauthorized as exc:
         logger.info("refused", reason=str(exc))
         raise Exception("Unauthorized") from None
     return policy_for(claims, event["methodArn"])
+
+
+def _claims(token: str, request_context: Mapping[str, Any]) -> dict[str, Any]:
+    verify = verify_api_key if token.startswith(PREFIX) else verify_token
+    return verify(token, find_key=partial(keys.find, request_context=request_context), issuer=settings.issuer)
 
 
 def _bearer_token(event: Mapping[str, Any]) -> str:

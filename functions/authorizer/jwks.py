@@ -1,67 +1,62 @@
-"""The public keys, fetched from the API's own `/.well-known/jwks.json` and kept."""
+"""The public keys, fetched from the API's own `/.well-known/jwks.json` and kept for a while."""
 
 import json
 import time
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from http.client import HTTPException
 from typing import Any
 
-import jwt
-
+from parley.auth.verifying_keys import VerifyingKey, read_keys
 from parley.errors import Unavailable
 from parley.observability import logger
 
-REFETCH_S = 60
+FRESH_S = 20  # a key that was taken out for an emergency verifies no longer than this
+SEEK_S = 60  # between two looks for a key that nobody knows
 RETRY_S = 1  # while there are no keys at all
 TIMEOUT_S = 3
+MAX_BYTES = 256 * 1024
 
 
 class KeySource:
-    """Public keys by `kid`. An unknown one is looked for at most once a minute; the last good keys are kept.
+    """Public keys by `kid`, fetched again on use when they are older than 20 s.
 
-    Without any keys they are looked for at most once a second.
+    An unknown `kid` is looked for at most once a minute, so that no flood of forged tokens becomes one of fetches. When
+    fetching fails, the last good keys serve until the next one is due; without any, it is tried at most once a second.
     """
 
-    def __init__(self, url: str = "") -> None:
+    def __init__(self, url: str = "", *, clock: Callable[[], float] = time.monotonic) -> None:
         self._url = url
-        self._keys: dict[str, jwt.PyJWK] = {}
-        self._fetched_at: float | None = None
+        self._clock = clock
+        self._keys: dict[str, VerifyingKey] = {}
+        self._fetched_at = float("-inf")
+        self._sought_at = float("-inf")
 
-    def for_key_id(self, kid: str, request_context: Mapping[str, Any]) -> dict[str, jwt.PyJWK]:
-        """Return the known keys, after a look for `kid` if it is not among them.
-
-        Raises Unavailable if there are none at all.
-        """
-        if kid not in self._keys and self._may_fetch():
+    def find(self, kid: str, request_context: Mapping[str, Any]) -> VerifyingKey | None:
+        """Return the key of that name, or None if there is none. Raises Unavailable if there are no keys at all."""
+        if self._is_fetch_due(kid):
             self._fetch(self._url or jwks_url(request_context))
+            if kid not in self._keys:
+                self._sought_at = self._clock()
         if not self._keys:
             raise Unavailable("jwks")
-        return self._keys
+        return self._keys.get(kid)
 
-    def _may_fetch(self) -> bool:
-        interval_s = REFETCH_S if self._keys else RETRY_S
-        return self._fetched_at is None or time.monotonic() - self._fetched_at >= interval_s
+    def _is_fetch_due(self, kid: str) -> bool:
+        if kid in self._keys:
+            return self._clock() - self._fetched_at >= FRESH_S
+        if self._keys:
+            return self._clock() - self._sought_at >= SEEK_S
+        return self._clock() - self._fetched_at >= RETRY_S
 
     def _fetch(self, url: str) -> None:
         try:
             with urllib.request.urlopen(url, timeout=TIMEOUT_S) as answer:  # noqa: S310 - https, or what the deployer set
-                self._keys = keys_of(json.load(answer))
-        except (OSError, HTTPException, ValueError) as exc:
+                self._keys = read_keys(json.loads(answer.read(MAX_BYTES)))
+        except (OSError, HTTPException, ValueError, RecursionError) as exc:
             logger.warning("cannot fetch the public keys", url=url, reason=repr(exc))
         finally:
-            self._fetched_at = time.monotonic()  # the end: a fetch may take longer than the interval
-
-
-def keys_of(document: Any) -> dict[str, jwt.PyJWK]:
-    """Read a key set (RFC 7517). Raises ValueError if it is none, or has no key of the only algorithm we sign with."""
-    try:
-        keys = {str(key["kid"]): jwt.PyJWK(key, algorithm="ES256") for key in document["keys"] if key.get("alg") == "ES256"}
-    except (LookupError, TypeError, AttributeError, jwt.PyJWTError) as exc:
-        raise ValueError(f"no key set: {exc!r}") from exc
-    if not keys:
-        raise ValueError("a key set without a key for ES256")
-    return keys
+            self._fetched_at = self._clock()  # the end: a fetch may take longer than the interval
 
 
 def jwks_url(request_context: Mapping[str, Any]) -> str:

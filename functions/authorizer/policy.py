@@ -6,20 +6,26 @@ The gateway caches a policy for the whole stage, so it must hold for every route
 from collections.abc import Mapping
 from typing import Any
 
-CONTEXT_CLAIMS = ("sub", "sid", "scope", "exp")
+CONTEXT_CLAIMS = ("sub", "sid", "api_key_id", "scope", "exp")
 
 
 def policy_for(claims: Mapping[str, Any], method_arn: str) -> dict[str, Any]:
-    """Allow everything in this stage but, for those who are no admins, `/admin/*`; tell the functions who calls."""
+    """Allow everything in this stage but what is closed to this token; tell the functions who calls."""
     stage = stage_of(method_arn)
     statements = [_statement("Allow", f"{stage}/*/*")]
-    if "admin" not in claims["scope"].split():
-        statements.append(_statement("Deny", f"{stage}/*/admin/*"))
+    statements += [_statement("Deny", f"{stage}/*/{area}/*") for area in _closed_areas(claims)]
     return {
         "principalId": claims["sub"],
         "policyDocument": {"Version": "2012-10-17", "Statement": statements},
-        "context": {name: claims[name] for name in CONTEXT_CLAIMS},
+        "context": {name: claims[name] for name in CONTEXT_CLAIMS if name in claims},
     }
+
+
+def _closed_areas(claims: Mapping[str, Any]) -> list[str]:
+    """An API key opens neither its owner's account nor the administration, whoever the owner is."""
+    if "api_key_id" in claims:
+        return ["admin", "auth"]
+    return [] if "admin" in claims["scope"].split() else ["admin"]
 
 
 def stage_of(method_arn: str) -> str:

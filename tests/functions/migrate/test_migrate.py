@@ -5,9 +5,9 @@ from tests.driving import Function
 def test_a_repeated_deployment_changes_nothing(database, environment):
     from functions.migrate.app import engine, handler
 
-    before = load_keys(environment["PARLEY_KEYS_PATH"]).newest.kid
+    before = load_keys(environment["PARLEY_KEYS_PATH"], issuer="i").newest.kid
     done = handler({}, Function.CONTEXT)
     engine.dispose()
 
     assert done == {"revision_before": "0001", "revision_after": "0001", "keys_made": []}
-    assert load_keys(environment["PARLEY_KEYS_PATH"]).newest.kid == before
+    assert load_keys(environment["PARLEY_KEYS_PATH"], issuer="i").newest.kid == before

@@ -1,9 +1,12 @@
 import secrets
+from datetime import timedelta
 
+import boto3
 import pytest
 
-from parley.auth.key_store import ensure_keys, load_keys
-from parley.auth.signing_keys import KeyRing, SigningKey
+from parley.auth import key_store
+from parley.auth.key_store import add_key, delete_keys, ensure_keys, load_keys, stored_keys
+from parley.auth.signing_keys import SigningKey
 from parley.clock import utc_now
 from parley.errors import Unavailable
 
@@ -13,39 +16,78 @@ def path(aws):
     return f"/parley/{secrets.token_hex(4)}/keys"
 
 
+def load(path):
+    return load_keys(path, issuer="parley/test/prod")
+
+
 def test_keys_that_nobody_has_made_are_unavailable(path):
     with pytest.raises(Unavailable):
-        load_keys(path)
+        load(path)
 
 
 def test_made_keys_can_be_loaded(path):
     made = ensure_keys(path)
-    ring = load_keys(path)
+    ring = load(path)
 
-    assert (len(made), len(ring.keys), len(ring.refresh_secret)) == (2, 1, 32)
+    assert (len(made), len(ring.keys), len(ring.refresh_secret), ring.issuer) == (3, 2, 32, "parley/test/prod")
+    assert (ring.newest.family, ring.newest_api.family) == ("signing", "api")
 
 
 def test_making_keys_twice_keeps_the_first(path):
     ensure_keys(path)
-    before = load_keys(path)
+    before = load(path)
 
     assert ensure_keys(path) == []
-    assert load_keys(path).newest.kid == before.newest.kid
+    assert {key.kid for key in load(path).keys} == {key.kid for key in before.keys}
 
 
-def test_the_private_half_is_never_published(path):
+def test_a_deployment_from_before_api_keys_signs_in_and_gets_the_family_it_lacks(path):
     ensure_keys(path)
-    (jwk,) = load_keys(path).jwks()["keys"]
+    delete_keys(path, [load(path).newest_api])
+    ring = load(path)
 
-    assert set(jwk) == {"kty", "crv", "x", "y", "kid", "alg", "use"}
-
-
-def test_the_newest_key_signs():
-    old, new = SigningKey.generate(now=utc_now()), SigningKey.generate(now=utc_now())
-
-    assert KeyRing.of([old, new], refresh_secret=b"").newest is new
+    assert ring.newest.family == "signing"
+    with pytest.raises(Unavailable):
+        _ = ring.newest_api
+    assert [name.split("/")[0] for name in ensure_keys(path)] == ["api"]
 
 
-def test_a_ring_without_keys_is_refused():
-    with pytest.raises(ValueError, match="needs a key"):
-        KeyRing.of([], refresh_secret=b"")
+def test_many_keys_are_read_and_deleted(path):
+    keys = [SigningKey.generate(now=utc_now() - timedelta(days=age)) for age in range(23)]
+    names = [add_key(path, key) for key in keys]
+
+    assert {key.kid for key in stored_keys(path)} == {key.kid for key in keys}
+    assert (delete_keys(path, keys), stored_keys(path)) == (names, [])
+    assert delete_keys(path, keys) == names
+
+
+def test_the_keys_are_stored_as_secrets(path):
+    ensure_keys(path)
+    found = boto3.client("ssm").get_parameters_by_path(Path=path, Recursive=True)["Parameters"]
+
+    assert {parameter["Type"] for parameter in found} == {"SecureString"}
+
+
+@pytest.mark.parametrize("text", ["", "{}", "[]", "null", '{"kid": "a", "pem": "x", "created_at": "2026-01-01"}'])
+def test_a_broken_key_is_unavailable(path, text):
+    ensure_keys(path)
+    boto3.client("ssm").put_parameter(Name=f"{path}/signing/x", Value=text or " ", Type="SecureString")
+
+    with pytest.raises(Unavailable):
+        load(path)
+
+
+def test_a_store_that_does_not_answer_is_unavailable(path, monkeypatch):
+    from botocore.config import Config
+
+    config = Config(connect_timeout=1, read_timeout=1, retries={"total_max_attempts": 1})
+    away = boto3.client("ssm", endpoint_url="http://127.0.0.1:9", config=config)
+    monkeypatch.setattr(key_store, "_ssm", lambda: away)
+
+    with pytest.raises(Unavailable):
+        load(path)
+
+
+def test_a_store_that_refuses_is_unavailable():
+    with pytest.raises(Unavailable):
+        load("no path")

@@ -3,29 +3,24 @@
 The header's `typ` is `at+jwt` (RFC 9068), so that no other token of ours passes for one.
 """
 
-from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-import jwt
-
 from parley.auth.principal import Principal
 from parley.auth.signing_keys import SigningKey
-from parley.errors import Unauthorized
+from parley.auth.tokens import TokenKind, sign, verify
+from parley.auth.verifying_keys import FindKey
 from parley.ids import new_id
 
-ISSUER, AUDIENCE, TYPE = "parley", "parley-api", "at+jwt"
 LIFETIME = timedelta(minutes=10)
-LEEWAY_S = 10
-_CLAIMS = ["iss", "aud", "sub", "sid", "jti", "scope", "iat", "nbf", "exp"]
+ACCESS_TOKEN = TokenKind(typ="at+jwt", family="signing", ids=frozenset({"sub", "sid", "jti"}), max_lifetime=LIFETIME)
 
 
-def issue_token(user_id: UUID, session_id: UUID, scopes: frozenset[str], *, key: SigningKey, now: datetime) -> str:
-    """Sign an access token for a user's session."""
+def issue_token(user_id: UUID, session_id: UUID, scopes: frozenset[str], *, key: SigningKey, issuer: str, now: datetime) -> str:
+    """Sign an access token for a user's session; `issuer` names this deployment, the only one that will take it."""
     claims = {
-        "iss": ISSUER,
-        "aud": AUDIENCE,
+        "iss": issuer,
         "sub": str(user_id),
         "sid": str(session_id),
         "jti": str(new_id()),
@@ -34,34 +29,14 @@ def issue_token(user_id: UUID, session_id: UUID, scopes: frozenset[str], *, key:
         "nbf": now,
         "exp": now + LIFETIME,
     }
-    return jwt.encode(claims, key.private_key, algorithm="ES256", headers={"kid": key.kid, "typ": TYPE})
+    return sign(ACCESS_TOKEN, claims, key=key)
 
 
-def key_id_of(token: str) -> str:
-    """Return the `kid` that `token` claims, unverified. Raises Unauthorized if it is no access token of ours."""
-    try:
-        header = jwt.get_unverified_header(token)
-    except jwt.PyJWTError as exc:
-        raise Unauthorized(f"unreadable token: {exc}") from exc
-    kid = header.get("kid")
-    if header.get("typ") != TYPE or header.get("alg") != "ES256" or not isinstance(kid, str):
-        raise Unauthorized("not an access token by its header")
-    return kid
-
-
-def verify_token(token: str, *, keys: Mapping[str, jwt.PyJWK]) -> dict[str, Any]:
-    """Return the claims of a token that one of `keys` (by `kid`) signed and that is valid now.
+def verify_token(text: str, *, find_key: FindKey, issuer: str) -> dict[str, Any]:
+    """Return the claims of an access token of `issuer` that is valid now.
 
     Raises Unauthorized otherwise. Whether the session still lives is the database's to say.
     """
-    key = keys.get(key_id_of(token))
-    if key is None:
-        raise Unauthorized("unknown signing key")
-    try:
-        claims: dict[str, Any] = jwt.decode(
-            token, key, algorithms=["ES256"], issuer=ISSUER, audience=AUDIENCE, leeway=LEEWAY_S, options={"require": _CLAIMS}
-        )
-    except jwt.PyJWTError as exc:
-        raise Unauthorized(f"invalid token: {exc}") from exc
+    claims = verify(ACCESS_TOKEN, text, find_key=find_key, issuer=issuer)
     Principal.from_claims(claims)
     return claims

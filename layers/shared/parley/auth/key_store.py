@@ -2,49 +2,97 @@
 
 import base64
 import secrets
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from functools import cache
+from itertools import batched
 from typing import Any
 
 from parley.auth.signing_keys import KeyRing, SigningKey
+from parley.auth.verifying_keys import FAMILIES, Family
 from parley.clock import utc_now
 from parley.errors import Unavailable
 
-_SIGNING, _REFRESH = "signing", "refresh"
+_REFRESH = "refresh"
+_MOST_DELETED_AT_ONCE = 10
 
 
 @cache
 def _ssm() -> Any:
     import boto3  # 0.2 s that only a function with keys pays
+    from botocore.config import Config
 
-    return boto3.client("ssm")
+    return boto3.client("ssm", config=Config(connect_timeout=2, read_timeout=3, retries={"total_max_attempts": 2}))
+
+
+@contextmanager
+def _answering(path: str) -> Iterator[None]:
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    try:
+        yield
+    except (BotoCoreError, ClientError) as exc:
+        raise Unavailable(f"key store {path}") from exc
 
 
 def _read(path: str) -> dict[str, str]:
-    pages = _ssm().get_paginator("get_parameters_by_path").paginate(Path=path, Recursive=True, WithDecryption=True)
-    parameters = (parameter for page in pages for parameter in page["Parameters"])
+    with _answering(path):
+        pages = _ssm().get_paginator("get_parameters_by_path").paginate(Path=path, Recursive=True, WithDecryption=True)
+        parameters = [parameter for page in pages for parameter in page["Parameters"]]
     return {parameter["Name"].removeprefix(path + "/"): parameter["Value"] for parameter in parameters}
 
 
 def _write(path: str, name: str, value: str) -> None:
-    _ssm().put_parameter(Name=f"{path}/{name}", Value=value, Type="SecureString")
+    with _answering(path):
+        _ssm().put_parameter(Name=f"{path}/{name}", Value=value, Type="SecureString")
 
 
-def load_keys(path: str) -> KeyRing:
-    """Read the key ring under `path`. Raises Unavailable until `ensure_keys` has made it."""
+def _name(key: SigningKey) -> str:
+    return f"{key.family}/{key.kid}"
+
+
+def _keys(stored: dict[str, str]) -> list[SigningKey]:
+    named = [(family, value) for family in FAMILIES for name, value in stored.items() if name.startswith(f"{family}/")]
+    return [SigningKey.from_json(value, family=family) for family, value in named]
+
+
+def load_keys(path: str, *, issuer: str) -> KeyRing:
+    """Read the key ring under `path`, by which `issuer` signs.
+
+    Raises Unavailable while the store does not answer or `ensure_keys` has not made the ring.
+    """
     stored = _read(path)
-    if _REFRESH not in stored or not any(name.startswith(_SIGNING) for name in stored):
-        raise Unavailable(f"key ring {path}")
-    keys = [SigningKey.from_json(value) for name, value in stored.items() if name.startswith(_SIGNING)]
-    return KeyRing.of(keys, refresh_secret=base64.b64decode(stored[_REFRESH]))
+    try:
+        return KeyRing.of(_keys(stored), refresh_secret=base64.b64decode(stored[_REFRESH]), issuer=issuer)
+    except (ValueError, KeyError, TypeError) as exc:
+        raise Unavailable(f"key ring {path}") from exc
+
+
+def stored_keys(path: str) -> list[SigningKey]:
+    """Read the private keys under `path`, of every family."""
+    return _keys(_read(path))
+
+
+def add_key(path: str, key: SigningKey) -> str:
+    """Store a new key and return its name."""
+    _write(path, _name(key), key.to_json())
+    return _name(key)
+
+
+def delete_keys(path: str, keys: Iterable[SigningKey]) -> list[str]:
+    """Delete keys for good and return their names; one that is gone already is no error."""
+    names = [_name(key) for key in keys]
+    for some in batched(names, _MOST_DELETED_AT_ONCE, strict=False):
+        with _answering(path):
+            _ssm().delete_parameters(Names=[f"{path}/{name}" for name in some])
+    return names
 
 
 def ensure_keys(path: str) -> list[str]:
     """Make what is missing of the key ring under `path`; return the names of what was made. Safe to repeat."""
-    stored, made = _read(path), []
-    if not any(name.startswith(_SIGNING) for name in stored):
-        key = SigningKey.generate(now=utc_now())
-        _write(path, f"{_SIGNING}/{key.kid}", key.to_json())
-        made.append(f"{_SIGNING}/{key.kid}")
+    stored = _read(path)
+    missing: list[Family] = [family for family in FAMILIES if not any(name.startswith(f"{family}/") for name in stored)]
+    made = [add_key(path, SigningKey.generate(now=utc_now(), family=family)) for family in missing]
     if _REFRESH not in stored:
         _write(path, _REFRESH, base64.b64encode(secrets.token_bytes(32)).decode())
         made.append(_REFRESH)

@@ -10,14 +10,16 @@ from parley.errors import Forbidden, Unauthorized
 
 USER_SCOPES = frozenset({"chat", "conversations", "tools", "documents", "account"})
 ADMIN_SCOPES = USER_SCOPES | {"admin"}
+API_KEY_SCOPES = USER_SCOPES - {"account"}  # a lost key must not cost the account
 
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """A signed-in user and the session that proves it; `scopes` is what this token may do."""
+    """A user and what proves it: a session or an API key, never both. `scopes` is what this token may do."""
 
     user_id: UUID
-    session_id: UUID
+    session_id: UUID | None
+    api_key_id: UUID | None
     scopes: frozenset[str]
     expires_at: datetime
 
@@ -25,17 +27,26 @@ class Principal:
     def from_claims(cls, claims: Mapping[str, Any]) -> Self:
         """Read verified claims, or the authorizer's context that repeats them as strings.
 
-        Raises Unauthorized where one is missing or of the wrong form.
+        Raises Unauthorized where one is missing or of the wrong form, or where the proof is none or two.
         """
         try:
-            return cls(
+            principal = cls(
                 user_id=UUID(claims["sub"]),
-                session_id=UUID(claims["sid"]),
+                session_id=UUID(claims["sid"]) if "sid" in claims else None,
+                api_key_id=UUID(claims["api_key_id"]) if "api_key_id" in claims else None,
                 scopes=frozenset(claims["scope"].split()),
                 expires_at=datetime.fromtimestamp(int(claims["exp"]), UTC),
             )
         except (KeyError, ValueError, TypeError, AttributeError, OverflowError) as exc:
             raise Unauthorized(f"claims unfit for a principal: {exc!r}") from exc
+        principal._check_proof()
+        return principal
+
+    def _check_proof(self) -> None:
+        if (self.session_id is None) == (self.api_key_id is None):
+            raise Unauthorized("a principal needs a session or an API key")
+        if self.api_key_id and not self.scopes <= API_KEY_SCOPES:
+            raise Unauthorized("an API key with scopes that none may have")
 
     def require(self, scope: str) -> None:
         """Raise Forbidden unless this token may do `scope`."""

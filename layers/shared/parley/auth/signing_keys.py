@@ -1,38 +1,47 @@
-"""The keys that sign access tokens: ES256, named by `kid`, rotated by adding a newer one."""
+"""The keys that sign our tokens: ES256, named by `kid`, rotated by adding a newer one."""
 
 import json
 import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Self
 
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePrivateKey, generate_private_key
 from jwt.algorithms import ECAlgorithm
 
+from parley.auth.verifying_keys import ALGORITHM, Family
+from parley.clock import utc_now
+from parley.errors import Unavailable
+
+# Until every authorizer has fetched a new key, the older one signs: 10 s in the auth function's cache and, for an
+# authorizer that has just looked for a key nobody knows, 60 s until it may look again.
+PUBLISHED_BEFORE_SIGNING = timedelta(seconds=120)
+
 
 @dataclass(frozen=True, slots=True)
 class SigningKey:
-    """One private key and when it was made."""
+    """One private key, what it signs and when it was made."""
 
     kid: str
+    family: Family
     private_key: EllipticCurvePrivateKey
     created_at: datetime
 
     @classmethod
-    def generate(cls, *, now: datetime) -> Self:
+    def generate(cls, *, now: datetime, family: Family = "signing") -> Self:
         """Make a new key with a random name."""
-        return cls(secrets.token_urlsafe(9), generate_private_key(SECP256R1()), now)
+        return cls(secrets.token_urlsafe(9), family, generate_private_key(SECP256R1()), now)
 
     @classmethod
-    def from_json(cls, text: str) -> Self:
+    def from_json(cls, text: str, *, family: Family = "signing") -> Self:
         """Read what `to_json` wrote; ValueError or KeyError if it is something else."""
         stored = json.loads(text)
         key = serialization.load_pem_private_key(stored["pem"].encode(), password=None)
         if not isinstance(key, EllipticCurvePrivateKey):
             raise ValueError(f"key {stored['kid']!r} is not an elliptic curve key")
-        return cls(stored["kid"], key, datetime.fromisoformat(stored["created_at"]))
+        return cls(stored["kid"], family, key, datetime.fromisoformat(stored["created_at"]))
 
     def to_json(self) -> str:
         """Write the key for storage. It is secret."""
@@ -40,33 +49,49 @@ class SigningKey:
         return json.dumps({"kid": self.kid, "pem": pem.decode(), "created_at": self.created_at.isoformat()})
 
     def public_jwk(self) -> dict[str, str]:
-        """Return the public half as a JWK (RFC 7517)."""
+        """Return the public half as a JWK (RFC 7517), with its family as a member of our own."""
         jwk = ECAlgorithm.to_jwk(self.private_key.public_key(), as_dict=True)
-        return jwk | {"kid": self.kid, "alg": "ES256", "use": "sig"}
+        return jwk | {"kid": self.kid, "alg": ALGORITHM, "use": "sig", "family": self.family}
+
+    def signs_from(self) -> datetime:
+        """When it begins to sign, unless no other key can."""
+        return self.created_at + PUBLISHED_BEFORE_SIGNING
 
 
 @dataclass(frozen=True, slots=True)
 class KeyRing:
-    """The keys in force. The newest signs; all of them are published.
+    """The keys in force, newest first, and the name of the deployment that issues tokens by them.
 
-    `refresh_secret` (32 bytes) derives refresh tokens; only the auth function holds it.
+    All are published before they sign. `refresh_secret` (32 bytes) derives refresh tokens; only the auth function holds it.
     """
 
     keys: tuple[SigningKey, ...]
     refresh_secret: bytes
+    issuer: str
 
     @classmethod
-    def of(cls, keys: Iterable[SigningKey], *, refresh_secret: bytes) -> Self:
-        """Order the keys, newest first. At least one is needed."""
+    def of(cls, keys: Iterable[SigningKey], *, refresh_secret: bytes, issuer: str) -> Self:
+        """Order the keys. At least one for access tokens is needed."""
         ordered = tuple(sorted(keys, key=lambda key: key.created_at, reverse=True))
-        if not ordered:
-            raise ValueError("a key ring needs a key")
-        return cls(ordered, refresh_secret)
+        if not any(key.family == "signing" for key in ordered):
+            raise ValueError("a key ring needs a signing key")
+        return cls(ordered, refresh_secret, issuer)
 
     @property
     def newest(self) -> SigningKey:
-        """The key that signs."""
-        return self.keys[0]
+        """The key that signs access tokens: the newest that has been published long enough."""
+        return self._newest("signing")
+
+    @property
+    def newest_api(self) -> SigningKey:
+        """The key that signs API keys. Raises Unavailable where `migrate` has not made one yet."""
+        return self._newest("api")
+
+    def _newest(self, family: Family) -> SigningKey:
+        keys, now = [key for key in self.keys if key.family == family], utc_now()
+        if not keys:
+            raise Unavailable(f"key family {family}")
+        return next((key for key in keys if key.signs_from() <= now), keys[-1])
 
     def jwks(self) -> dict[str, list[dict[str, str]]]:
         """Return the public keys as a JWK set, as /.well-known/jwks.json shows it."""

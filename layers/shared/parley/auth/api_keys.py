@@ -1,0 +1,50 @@
+"""API keys: ES256 JWTs that live up to a year, with a prefix by which secret scanners know them.
+
+Their keys are a family of their own, their `typ` is `ak+jwt` and they name no session; `jti` is the key's row, which
+says whether it has been revoked. They never carry the scopes `account` and `admin`.
+"""
+
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from parley.auth.principal import API_KEY_SCOPES, Principal
+from parley.auth.signing_keys import SigningKey
+from parley.auth.tokens import TokenKind, sign, verify
+from parley.auth.verifying_keys import FindKey
+from parley.errors import Unauthorized
+
+PREFIX = "parley_"
+MAX_LIFETIME = timedelta(days=365)
+API_KEY = TokenKind(typ="ak+jwt", family="api", ids=frozenset({"sub", "jti"}), max_lifetime=MAX_LIFETIME)
+
+
+def issue_api_key(
+    user_id: UUID, key_id: UUID, scopes: frozenset[str], *, expires_at: datetime, key: SigningKey, issuer: str, now: datetime
+) -> str:
+    """Sign an API key. Raises ValueError for scopes that none may have and for an end that is past or over a year away."""
+    if not scopes <= API_KEY_SCOPES or not now < expires_at <= now + MAX_LIFETIME:
+        raise ValueError(f"no API key may have the scopes {sorted(scopes)} until {expires_at}")
+    claims = {
+        "iss": issuer,
+        "sub": str(user_id),
+        "jti": str(key_id),
+        "scope": " ".join(sorted(scopes)),
+        "iat": now,
+        "nbf": now,
+        "exp": expires_at,
+    }
+    return PREFIX + sign(API_KEY, claims, key=key)
+
+
+def verify_api_key(text: str, *, find_key: FindKey, issuer: str) -> dict[str, Any]:
+    """Return the claims of an API key of `issuer` that is valid now, with its id as `api_key_id`.
+
+    Raises Unauthorized otherwise. Whether it has been revoked is the database's to say.
+    """
+    if not text.startswith(PREFIX):
+        raise Unauthorized("an API key without its prefix")
+    claims = verify(API_KEY, text.removeprefix(PREFIX), find_key=find_key, issuer=issuer)
+    claims["api_key_id"] = claims["jti"]
+    Principal.from_claims(claims)
+    return claims

@@ -1,0 +1,36 @@
+"""A key ring that is read again before it is old, so that a removed key does not live on in a warm process."""
+
+import time
+from collections.abc import Callable
+
+from parley.auth.signing_keys import KeyRing
+from parley.errors import Unavailable
+from parley.observability import logger
+
+FRESH_S = 10
+
+
+class KeyCache:
+    """Gives the key ring, at most ten seconds old; while the store does not answer, the last one it gave."""
+
+    def __init__(self, load: Callable[[], KeyRing], *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._load = load
+        self._clock = clock
+        self._ring: KeyRing | None = None
+        self._loaded_at = 0.0
+
+    def __call__(self) -> KeyRing:
+        """Return the keys. Raises Unavailable while none have ever been read."""
+        if self._ring is None or self._clock() - self._loaded_at >= FRESH_S:
+            self._ring = self._reload()
+            self._loaded_at = self._clock()
+        return self._ring
+
+    def _reload(self) -> KeyRing:
+        try:
+            return self._load()
+        except Unavailable as exc:
+            if self._ring is None:
+                raise
+            logger.warning("cannot read the signing keys again", reason=str(exc))
+            return self._ring

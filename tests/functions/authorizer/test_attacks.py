@@ -1,0 +1,195 @@
+"""What jwt_tool and RFC 8725 know of forging tokens, sent through the gateway's event to the handler (J2).
+
+Nothing is accepted, nothing raises but the gateway's own word for 401, and only a well-formed name of a key is ever looked for.
+"""
+
+import hmac
+import json
+from datetime import timedelta
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from jwt.algorithms import ECAlgorithm, RSAAlgorithm
+from jwt.utils import base64url_encode
+
+from parley.auth.signing_keys import SigningKey
+from parley.clock import utc_now
+from tests.forging import API, SIGNING, access_token, api_key, assembled, forged, signer
+
+PUBLIC = SIGNING.private_key.public_key()
+THEIRS = SigningKey.generate(now=utc_now())
+RSA = generate_private_key(65537, 2048)
+CURVE_ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
+
+
+def mac(secret, *, digest="sha256"):
+    return lambda data: hmac.digest(secret, data, digest)
+
+
+def fixed(signature):
+    return lambda data: signature
+
+
+def pair(r, s):
+    return fixed(r.to_bytes(32) + s.to_bytes(32))
+
+
+NONE = [
+    "none",
+    "None",
+    "NONE",
+    "nOnE",
+    "none ",
+    " none",
+    "",
+    "null",
+    "nоne",
+    "none\0",
+    None,
+    False,
+    0,
+    [],
+    ["none"],
+    ["ES256"],
+    {"alg": "ES256"},
+]
+NO_ALGORITHM = {
+    f"alg {alg!r}, {name}": {"alg": alg, "sign": sign} for alg in NONE for name, sign in [("empty", fixed(b"")), ("some", fixed(b"x" * 64))]
+}
+PUBLIC_FORMS = {
+    "pem": PUBLIC.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo),
+    "pem without its last newline": PUBLIC.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).rstrip(),
+    "der": PUBLIC.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo),
+    "point": PUBLIC.public_bytes(Encoding.X962, PublicFormat.UncompressedPoint),
+    "jwk": json.dumps(SIGNING.public_jwk()).encode(),
+    "x": SIGNING.public_jwk()["x"].encode(),
+    "blank": b"",
+    "zero": b"\0",
+    "kid": SIGNING.kid.encode(),
+    "secret": b"secret",
+}
+CONFUSED = {
+    f"{alg} by {name}": {"alg": alg, "sign": mac(secret, digest=digest)}
+    for name, secret in PUBLIC_FORMS.items()
+    for alg, digest in [("HS256", "sha256"), ("HS384", "sha384"), ("HS512", "sha512"), ("ES256", "sha256")]
+}
+OTHER_ALGORITHMS = {
+    alg: {"alg": alg, "sign": signer(SIGNING)} for alg in ["ES384", "ES512", "ES256K", "EdDSA", "RS256", "PS256", "es256", "ES256 "]
+}
+OTHER_ALGORITHMS["RS256 by a key of theirs"] = {"alg": "RS256", "sign": lambda data: RSAAlgorithm(RSAAlgorithm.SHA256).sign(data, RSA)}
+PSYCHIC = {
+    f"r={r:x} s={s:x}": {"sign": pair(r, s)}
+    for r in (0, 1, CURVE_ORDER, CURVE_ORDER - 1, CURVE_ORDER + 1, 2**256 - 1)
+    for s in (0, 1, CURVE_ORDER, CURVE_ORDER - 1)
+}
+SIGNATURES = {f"{len(raw)} bytes": {"sign": fixed(raw)} for raw in (b"", b"\0", b"\0" * 63, b"\0" * 65, b"\0" * 128, b"0" * 1000)}
+SIGNATURES["der in place of raw"] = {"sign": lambda data: bytes.fromhex("3006020101020101")}
+_THEIR_JWK = ECAlgorithm.to_jwk(THEIRS.private_key.public_key(), as_dict=True)
+EMBEDDED = {
+    name: {name: value, "sign": signer(THEIRS)}
+    for name, value in {
+        "jwk": _THEIR_JWK,
+        "jku": "http://127.0.0.1:9/theirs.json",
+        "x5u": "http://127.0.0.1:9/theirs.pem",
+        "x5c": ["MIIB"],
+        "crit": ["exp"],
+        "b64": False,
+        "zip": "DEF",
+    }.items()
+} | {f"{name}, rightly signed": {name: value} for name, value in {"jwk": _THEIR_JWK, "crit": ["b64"], "b64": True, "x5t": "AA"}.items()}
+KIDS = [
+    *("", ".", "../../../../dev/null", "/dev/null", "file:///dev/null", "http://127.0.0.1:9/", "x' UNION SELECT 'key'-- ", "x;sleep 10;"),
+    *(
+        "$(sleep 10)",
+        "%00",
+        "\0",
+        "a\nb",
+        "{{7*7}}",
+        "__proto__",
+        "é",
+        "\u202e",
+        "x" * 65,
+        "x" * 3000,
+        None,
+        True,
+        7,
+        [],
+        [SIGNING.kid],
+        {},
+    ),
+]
+NAMED = {f"kid {str(kid)[:30]!r} {index}": {"kid": kid, "sign": sign} for index, kid in enumerate(KIDS) for sign in [mac(b"")]}
+NAMED |= {f"kid {str(kid)[:30]!r} {index}, rightly signed": {"kid": kid} for index, kid in enumerate(KIDS)}
+FAMILIES = {
+    "an API key's typ": {"typ": "ak+jwt"},
+    "an API key's key": {"kid": API.kid, "sign": signer(API)},
+    "an API key's kid": {"kid": API.kid},
+    "their key under our kid": {"sign": signer(THEIRS)},
+    "their key": {"kid": THEIRS.kid, "sign": signer(THEIRS)},
+}
+FORGERIES = NO_ALGORITHM | CONFUSED | OTHER_ALGORITHMS | PSYCHIC | SIGNATURES | EMBEDDED | NAMED | FAMILIES
+
+
+def refused(ask, token):
+    with pytest.raises(Exception) as raised:
+        ask(f"Bearer {token}")
+    return (type(raised.value), str(raised.value)) == (Exception, "Unauthorized")
+
+
+@pytest.mark.parametrize("name", FORGERIES)
+def test_a_forged_access_token_is_refused(ask, name):
+    assert refused(ask, forged(access_token(), **FORGERIES[name]))
+
+
+@pytest.mark.parametrize("name", [name for name in FORGERIES if name not in FAMILIES or "API" not in name])
+def test_a_forged_api_key_is_refused(ask, name):
+    assert refused(ask, forged(api_key(), **FORGERIES[name]))
+
+
+def test_an_access_tokens_key_vouches_for_no_api_key_and_the_other_way_round(ask):
+    assert refused(ask, forged(api_key(), kid=SIGNING.kid, sign=signer(SIGNING)))
+    assert refused(ask, forged(access_token(), kid=API.kid, sign=signer(API)))
+
+
+@pytest.mark.parametrize("token", [access_token(), api_key()])
+def test_one_proof_in_the_others_clothes_is_refused(ask, token):
+    assert refused(ask, token.removeprefix("parley_") if token.startswith("parley_") else "parley_" + token)
+
+
+@pytest.mark.parametrize("part", [0, 1, 2])
+def test_a_token_with_any_part_of_another_is_refused(ask, part):
+    first, second = access_token().split("."), access_token(frozenset({"admin"}), now=utc_now() - timedelta(seconds=30)).split(".")
+    first[part] = second[part] if part else base64url_encode(b'{"alg":"none","kid":"%s","typ":"at+jwt"}' % SIGNING.kid.encode()).decode()
+
+    assert refused(ask, ".".join(first))
+
+
+@pytest.mark.parametrize(
+    "header", [b'{"alg":"none","alg":"ES256","kid":"%s","typ":"at+jwt"}', b'{"alg":"ES256","kid":"x","kid":"%s","typ":"at+jwt"}']
+)
+def test_a_member_that_stands_twice_is_refused(ask, header):
+    claims = forged(access_token(), claims={}).split(".")[1]
+    token = assembled(header % SIGNING.kid.encode(), b"{}", signer(SIGNING)).split(".")
+
+    assert refused(ask, ".".join([token[0], claims, token[2]]))
+
+
+@pytest.mark.parametrize("claims", [b'{"sub":"a","sub":"b"}', b"[]", b"null", b'"x"', b"1", b"\xff", b"{", b"[" * 2000, b'{"exp":NaN}'])
+def test_claims_that_are_no_object_are_refused_even_signed(ask, claims):
+    assert refused(ask, assembled({"alg": "ES256", "kid": SIGNING.kid, "typ": "at+jwt"}, claims, signer(SIGNING)))
+
+
+def test_all_forgeries_together_cause_one_fetch_beside_the_first(ask, jwks):
+    ask(f"Bearer {access_token()}")
+    for forgery in FORGERIES.values():
+        refused(ask, forged(access_token(), **forgery))
+
+    assert jwks.fetched == 2
+
+
+def test_what_is_no_access_token_by_its_header_fetches_nothing(ask, jwks):
+    for forgery in (NO_ALGORITHM | EMBEDDED | OTHER_ALGORITHMS).values():
+        refused(ask, forged(access_token(), **forgery))
+
+    assert jwks.fetched == 0

@@ -1,0 +1,30 @@
+"""Functions know who calls from the authorizer's context alone (J6)."""
+
+from tests.driving import rest_event
+
+SPOOFED = ["X-User-Id", "X-Amzn-Oidc-Identity", "X-Principal-Id", "X-Forwarded-User", "X-Authorizer-Sub", "Authorization"]
+
+
+def test_headers_that_name_somebody_else_are_ignored(conversation, alice, bob):
+    headers = dict.fromkeys(SPOOFED, str(bob.id)) | {"X-Amzn-Request-Context": f'{{"authorizer": {{"sub": "{bob.id}"}}}}'}
+    made = conversation.post("/conversations", {}, as_=alice, headers=headers).json["id"]
+
+    assert conversation.get(f"/conversations/{made}", as_=alice).status == 200
+    assert conversation.get(f"/conversations/{made}", as_=bob, headers=headers).status == 404
+
+
+def test_a_body_that_names_somebody_else_is_refused(conversation, alice, bob):
+    for name in ("user_id", "owner", "sub", "principal", "tenant_id", "role"):
+        assert conversation.post("/conversations", {name: str(bob.id)}, as_=alice).status == 422
+
+
+def test_a_query_that_names_somebody_else_changes_nothing(conversation, alice, bob):
+    conversation.post("/conversations", {}, as_=bob)
+
+    assert conversation.get(f"/conversations?user_id={bob.id}", as_=alice).json["items"] == []
+
+
+def test_without_the_authorizers_context_nobody_is_signed_in(conversation, alice):
+    event = rest_event("GET", "/conversations", None, as_=None, headers={"Authorization": f"Bearer {alice.tokens['access_token']}"})
+
+    assert conversation.invoke(event).status == 401

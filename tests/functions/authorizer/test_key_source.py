@@ -1,0 +1,132 @@
+from contextlib import suppress
+
+import pytest
+
+from functions.authorizer.jwks import FRESH_S, SEEK_S, KeySource, jwks_url
+from parley.errors import Unavailable
+from tests.forging import API, RING, SIGNING
+
+
+@pytest.fixture
+def source(jwks, clock):
+    jwks.document, jwks.fetched = RING.jwks, 0
+    return KeySource(jwks.url, clock=lambda: clock.now)
+
+
+def ask(source, kid="unknown"):
+    with suppress(Unavailable):
+        return source.find(kid, {})
+
+
+@pytest.mark.parametrize(
+    ("domain", "url"),
+    [
+        ("abc.execute-api.eu-west-1.amazonaws.com", "https://abc.execute-api.eu-west-1.amazonaws.com/prod/.well-known/jwks.json"),
+        ("api.example.com", "https://api.example.com/.well-known/jwks.json"),
+    ],
+)
+def test_the_keys_are_looked_for_where_this_api_publishes_them(domain, url):
+    assert jwks_url({"domainName": domain, "stage": "prod"}) == url
+
+
+def test_known_keys_are_fetched_once(source, jwks):
+    assert {ask(source, kid).family for kid in [SIGNING.kid, API.kid] * 20} == {"signing", "api"}
+    assert jwks.fetched == 1
+
+
+def test_old_keys_are_fetched_again_on_use(source, jwks, clock):
+    for second in range(60):
+        clock.now = 1000.0 + second
+        ask(source, SIGNING.kid)
+
+    assert (FRESH_S, jwks.fetched) == (20, 3)
+
+
+def test_a_flood_of_unknown_keys_fetches_at_most_once_a_minute(source, jwks, clock):
+    ask(source, SIGNING.kid)
+    for tenth in range(1199):
+        clock.now = 1000.0 + tenth / 10
+        ask(source, f"unknown-{tenth}")
+
+    assert (SEEK_S, jwks.fetched) == (60, 1 + 2)
+
+
+def test_a_flood_of_unknown_keys_adds_at_most_one_fetch_a_minute_to_those_that_are_due(source, jwks, clock):
+    for tenth in range(599):
+        clock.now = 1000.0 + tenth / 10
+        ask(source, SIGNING.kid)
+        ask(source, f"unknown-{tenth}")
+
+    assert jwks.fetched == 3 + 1
+
+
+def test_a_new_key_is_found_at_once_by_the_first_token_that_names_it(source, jwks, clock):
+    jwks.document = lambda: {"keys": [SIGNING.public_jwk()]}
+    ask(source, SIGNING.kid)
+    jwks.document = RING.jwks
+    clock.now += 1
+
+    assert ask(source, API.kid).kid == API.kid
+
+
+def test_a_key_that_was_taken_out_verifies_nothing_twenty_seconds_later(source, jwks, clock):
+    ask(source, SIGNING.kid)
+    jwks.document = lambda: {"keys": [API.public_jwk()]}
+    clock.now += FRESH_S - 1
+    assert ask(source, SIGNING.kid)
+    clock.now += 1
+
+    assert ask(source, SIGNING.kid) is None
+
+
+def test_without_keys_a_flood_fetches_once_a_second_counted_from_the_last_ones_end(source, jwks, clock):
+    def slow():
+        clock.now += 3
+
+    jwks.document = slow
+    for _ in range(50):
+        ask(source)
+        clock.now += 0.1
+
+    assert jwks.fetched == 5
+
+
+def test_keys_that_appear_are_found_a_second_later(source, jwks, clock):
+    jwks.document = lambda: None
+    ask(source)
+    jwks.document = RING.jwks
+    clock.now += 1
+
+    assert ask(source, SIGNING.kid).kid == SIGNING.kid
+
+
+BAD_KEY_SETS = [
+    *(None, b"<html>", b"{}", b"[]", b"null", b'{"keys": null}', b'{"keys": ["x"]}', b'{"keys": []}', b'{"keys": [{"alg": "RS256"}]}'),
+    *(b'{"keys": [{"alg": "ES256", "kid": "k"}]}', b'{"keys": [{"alg": "ES256", "kid": "k", "kty": "EC", "crv": "P-256", "x": 1}]}'),
+    *(b"[" * 200_000, b" " * 1_000_000 + b'{"keys": []}', b"\xff\xfe"),
+]
+
+
+@pytest.mark.parametrize("answer", BAD_KEY_SETS, ids=range(len(BAD_KEY_SETS)))
+def test_the_last_good_keys_are_kept_when_fetching_fails_and_it_is_tried_no_more_often(source, jwks, clock, answer):
+    ask(source, SIGNING.kid)
+    jwks.document = lambda: answer
+    clock.now += FRESH_S
+
+    assert [ask(source, SIGNING.kid).kid for _ in range(5)] == [SIGNING.kid] * 5
+    assert jwks.fetched == 2
+
+
+@pytest.mark.parametrize("answer", BAD_KEY_SETS, ids=range(len(BAD_KEY_SETS)))
+def test_without_any_keys_nobody_gets_in(source, jwks, answer):
+    jwks.document = lambda: answer
+
+    with pytest.raises(Unavailable):
+        source.find("k", {})
+
+
+def test_a_server_that_is_away_is_no_crash(clock):
+    source = KeySource("http://127.0.0.1:9/keys", clock=lambda: clock.now)
+
+    with pytest.raises(Unavailable):
+        source.find("k", {})

@@ -1,0 +1,142 @@
+"""What the gateway's cache makes of our policies (J5), by the emulator's own authorizer code. Not run on AWS."""
+
+import asyncio
+import json
+import re
+from datetime import timedelta
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from local.gateway.authorizers import Authorizers
+from local.gateway.exchange import Exchange
+from local.gateway.policy import Grant
+from local.gateway.refusal import Refusal
+from local.runtime.outcome import Answer, Failure
+from local.template.load import load
+from local.template.stack import Authorizer
+from parley.auth.principal import ADMIN_SCOPES
+from parley.clock import utc_now
+from tests.forging import SIGNING, access_token, api_key, forged
+
+STACK = load(Path(__file__).parents[3] / "template.yaml", overrides={})
+GUARDED = [route for route in STACK.api.routes if route.authorizer]
+NAMES = [f"{route.method} {route.path}" for route in GUARDED]
+TOKENS = {
+    "user": access_token(),
+    "admin": access_token(ADMIN_SCOPES),
+    "narrow": access_token(frozenset()),
+    "API key": api_key(),
+    "expired": access_token(now=utc_now() - timedelta(hours=1)),
+    "expired API key": api_key(now=utc_now() - timedelta(days=40)),
+    "other stage": access_token(issuer="parley/test/dev"),
+    "forged": forged(access_token(), alg="none", sign=lambda _: b"x"),
+    "garbage": "x.y.z",
+}
+ANYBODY = {"expired", "expired API key", "other stage", "forged", "garbage"}
+
+
+class InProcess:
+    """The fleet, with the authorizer's handler in this process."""
+
+    def __init__(self, handler):
+        self.handler, self.asked = handler, 0
+
+    def submit(self, name, event, *, trace_id):
+        self.asked += 1
+        outcome = asyncio.get_running_loop().create_future()
+        try:
+            outcome.set_result(Answer(json.dumps(self.handler(json.loads(event), None)).encode()))
+        except Exception as exc:
+            outcome.set_result(Failure(type(exc).__name__, str(exc)))
+        return SimpleNamespace(outcome=outcome)
+
+
+def gateway(handler, *, ttl_s):
+    named = {name: Authorizer(name=name, function="F", identity_headers=("Authorization",), ttl_s=ttl_s) for name in STACK.api.authorizers}
+    return Authorizers(named, fleet=InProcess(handler), stage="prod")
+
+
+async def verdict(authorizers, token, route):
+    path = re.sub(r"\{\w+\+?\}", "00000000-0000-7000-8000-000000000001", route.path)
+    headers = [("Host", "api.example.com"), ("Authorization", f"Bearer {token}")]
+    exchange = Exchange(route.method, path, [], headers, peer="192.0.2.7", protocol="HTTP/1.1", port=443)
+    try:
+        await authorizers.check(exchange, route)
+    except Refusal as refusal:
+        return refusal.kind
+    return {name: exchange.authorizer[name] for name in exchange.authorizer if name != "integrationLatency"}
+
+
+async def verdicts(authorizers, token):
+    return {name: await verdict(authorizers, token, route) for name, route in zip(NAMES, GUARDED, strict=True)}
+
+
+@pytest.mark.parametrize("kind", TOKENS)
+def test_a_cached_policy_judges_every_route_as_a_fresh_one_does_whichever_was_asked_first(handler, kind):
+    async def compare():
+        fresh = await verdicts(gateway(handler, ttl_s=0), TOKENS[kind])
+        for first in GUARDED:
+            cached = gateway(handler, ttl_s=30)
+            await verdict(cached, TOKENS[kind], first)
+            assert await verdicts(cached, TOKENS[kind]) == fresh
+            assert kind in ANYBODY or cached._fleet.asked == 1
+
+    asyncio.run(compare())
+
+
+@pytest.mark.parametrize("kind", TOKENS)
+def test_each_kind_of_token_opens_its_routes_and_no_other(handler, kind):
+    def expected(name):
+        path = name.split()[1]
+        closed = ("/admin/",) if kind in ("user", "narrow") else ("/admin/", "/auth/") if kind == "API key" else ()
+        return "UNAUTHORIZED" if kind in ANYBODY else "ACCESS_DENIED" if path.startswith(closed) else "open"
+
+    found = asyncio.run(verdicts(gateway(handler, ttl_s=0), TOKENS[kind]))
+
+    assert {name: one if isinstance(one, str) else "open" for name, one in found.items()} == {name: expected(name) for name in NAMES}
+
+
+def test_there_are_routes_of_every_area_to_judge():
+    assert {name.split()[1].split("/")[1] for name in NAMES} >= {"auth", "admin", "chat", "conversations"}
+
+
+@pytest.mark.parametrize("kind", ["user", "API key"])
+def test_no_spelling_of_a_closed_path_opens_it(handler, kind):
+    policy = handler_policy(handler, TOKENS[kind])
+    stage = "arn:aws:execute-api:us-east-1:123456789012:local/prod"
+    for path in ("admin/users", "/admin/users", "admin/", "x/../admin/users", "admin/users/1", "v1/admin/x"):
+        assert not policy.allows(f"{stage}/GET/{path}"), path
+
+
+def handler_policy(handler, token):
+    event = {
+        "methodArn": "arn:aws:execute-api:us-east-1:123456789012:local/prod/GET/conversations",
+        "headers": {"Authorization": f"Bearer {token}"},
+        "requestContext": {"requestId": "r", "domainName": "x", "stage": "prod"},
+    }
+    return Grant.parse(handler(event, None))
+
+
+def test_another_stage_or_api_is_never_opened(handler):
+    policy = handler_policy(handler, TOKENS["admin"])
+
+    for stage in ("local/dev", "other/prod", "local/prod2"):
+        assert not policy.allows(f"arn:aws:execute-api:us-east-1:123456789012:{stage}/GET/conversations")
+
+
+def test_the_verdict_is_kept_for_thirty_seconds_under_the_token_alone():
+    (authorizer,) = STACK.api.authorizers.values()
+
+    assert (authorizer.ttl_s, authorizer.identity_headers) == (30, ("Authorization",))
+
+
+SPOOFED = ["X-User-Id", "X-Amzn-Oidc-Identity", "X-Principal-Id", "X-Forwarded-User", "X-Authorizer-Sub", "Sub", "X-Session-Id"]
+
+
+def test_no_header_but_the_token_says_who_calls(ask):
+    plain = ask(f"Bearer {TOKENS['user']}")
+
+    assert ask(f"Bearer {TOKENS['user']}", **dict.fromkeys(SPOOFED, "somebody-else")) == plain
+    assert plain["context"]["sub"] == plain["principalId"] != SIGNING.kid

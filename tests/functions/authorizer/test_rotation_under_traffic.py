@@ -1,0 +1,158 @@
+"""Keys come and go while tokens are verified: the real handler, a real HTTP server of keys, the store in moto, and a clock we move (J4)."""
+
+import secrets
+import threading
+from collections import Counter, deque
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from functools import partial
+
+import pytest
+import time_machine
+
+from functions.authorizer.jwks import KeySource
+from functions.keys.rotation import rotate
+from parley.auth.key_cache import KeyCache
+from parley.auth.key_store import ensure_keys, load_keys
+from parley.clock import utc_now
+from tests.forging import ISSUER, access_token, api_key
+from tests.functions.authorizer.events import ME, event_of
+
+START = datetime(2026, 11, 22, 12, tzinfo=UTC)
+REGULAR, EMERGENCY = frozenset(), frozenset({"signing"})
+
+
+class Deployment:
+    """Two auth functions of a deployment, of which one signs and one publishes, and an authorizer; each with its cache."""
+
+    def __init__(self, jwks, handler, monkeypatch):
+        self.path = f"/parley/{secrets.token_hex(4)}/keys"
+        ensure_keys(self.path)
+        clock = lambda: utc_now().timestamp()  # noqa: E731
+        self.ring, self.published = (KeyCache(partial(load_keys, self.path, issuer=ISSUER), clock=clock) for _ in range(2))
+        jwks.document, self.handler = lambda: self.published().jwks(), handler
+        monkeypatch.setattr("functions.authorizer.app.keys", KeySource(jwks.url, clock=clock))
+        self.verdicts, self.signed_by = Counter(), set()
+
+    def token(self):
+        key = self.ring().newest
+        self.signed_by.add(key.kid)
+        return access_token(key=key)
+
+    def accepts(self, token):
+        try:
+            self.handler(event_of(ME, {"Authorization": f"Bearer {token}"}), None)
+        except Exception as exc:
+            self.verdicts[f"{type(exc).__name__}: {exc}"] += 1
+            return False
+        self.verdicts["accepted"] += 1
+        return True
+
+    @contextmanager
+    def traffic(self, *, workers=4):
+        """Verify fresh tokens, and those issued a while ago, all the time; give a wait for some more of it."""
+        stop, rounds, held = threading.Event(), [threading.Semaphore(0) for _ in range(workers)], deque(maxlen=200)
+
+        def work(done):
+            while not stop.is_set():
+                held.append((utc_now(), self.token()))
+                self.accepts(held[-1][1])
+                issued, old = held[0]
+                if utc_now() - issued < timedelta(minutes=9):
+                    self.accepts(old)
+                done.release()
+
+        threads = [threading.Thread(target=work, args=(done,)) for done in rounds]
+        [thread.start() for thread in threads]
+        try:
+            yield lambda: [done.acquire(timeout=10) for done in rounds for _ in range(3)]
+        finally:
+            stop.set()
+            [thread.join() for thread in threads]
+
+
+@pytest.fixture
+def travelling():
+    with time_machine.travel(START, tick=False) as travelling:
+        yield travelling
+
+
+@pytest.fixture
+def deployment(travelling, jwks, handler, monkeypatch):
+    return Deployment(jwks, handler, monkeypatch)
+
+
+def test_nobody_is_refused_while_keys_rotate(deployment, travelling):
+    for _ in range(3):
+        travelling.shift(timedelta(days=30))
+        with deployment.traffic() as some_more:
+            some_more()
+            rotate(deployment.path, at_once=REGULAR, now=utc_now())
+            for _ in range(60):
+                some_more()
+                travelling.shift(5)
+
+    assert set(deployment.verdicts) == {"accepted"}
+    assert len(deployment.signed_by) == 4
+    assert deployment.verdicts["accepted"] > 1000
+
+
+def test_an_old_key_removed_an_hour_after_the_handover_is_missed_by_nobody(deployment, travelling):
+    for later in (timedelta(days=30), timedelta(hours=2)):
+        travelling.shift(later)
+        with deployment.traffic() as some_more:
+            some_more()
+            rotation = rotate(deployment.path, at_once=REGULAR, now=utc_now())
+            for _ in range(40):
+                some_more()
+                travelling.shift(7)
+
+    assert len([name for name in rotation.removed if name.startswith("signing/")]) == 1
+    assert set(deployment.verdicts) == {"accepted"}
+
+
+@pytest.mark.parametrize("cached_s", range(0, 10, 3))
+@pytest.mark.parametrize("fetched_s", range(0, 20, 3))
+def test_after_an_emergency_the_authorizer_believes_no_old_token_within_thirty_seconds(deployment, travelling, cached_s, fetched_s):
+    """And the gateway's own cache, of thirty seconds, makes it sixty."""
+    stolen = deployment.token()
+    travelling.shift(fetched_s)
+    deployment.published()  # read up to ten seconds ago, so that the next fetch may still be of old keys
+    travelling.shift(cached_s)
+    deployment.accepts(stolen)
+    rotate(deployment.path, at_once=EMERGENCY, now=utc_now())
+    believed_s = []
+    for second in range(60):
+        believed_s += [second] if deployment.accepts(stolen) else []
+        travelling.shift(1)
+
+    assert believed_s[-1:] == [] or believed_s[-1] < 30
+
+
+def test_after_an_emergency_new_tokens_are_good_and_api_keys_stay_good(deployment, travelling):
+    key = api_key(key=deployment.ring().newest_api)
+    rotate(deployment.path, at_once=EMERGENCY, now=utc_now())
+    travelling.shift(11)
+
+    assert deployment.accepts(deployment.token())
+    assert deployment.accepts(key)
+
+
+def test_after_an_emergency_that_takes_them_api_keys_are_bad(deployment, travelling):
+    key = api_key(key=deployment.ring().newest_api)
+    assert deployment.accepts(key)
+    rotate(deployment.path, at_once=EMERGENCY | {"api"}, now=utc_now())
+    travelling.shift(31)
+
+    assert not deployment.accepts(key)
+
+
+def test_a_flood_of_unknown_keys_hides_no_new_one(deployment, travelling, jwks):
+    travelling.shift(timedelta(days=30))
+    rotate(deployment.path, at_once=REGULAR, now=utc_now())
+    for second in range(240):
+        travelling.shift(1)
+        deployment.accepts(access_token())
+        assert deployment.accepts(deployment.token()), second
+
+    assert len(deployment.signed_by) == 2

@@ -1,0 +1,23 @@
+import os
+import secrets
+
+import pytest
+
+from tests.driving import Function
+
+
+@pytest.fixture
+def path(aws):
+    """A key store of this test's own."""
+    return f"/parley/{secrets.token_hex(4)}/keys"
+
+
+@pytest.fixture
+def invoke(path, monkeypatch):
+    """Invoke the keys function on that store."""
+    os.environ |= {"PARLEY_KEYS_PATH": "/parley/test/keys", "POWERTOOLS_SERVICE_NAME": "test"}
+    from functions.keys import app
+    from parley.settings import KeySettings
+
+    monkeypatch.setattr(app, "settings", KeySettings(keys_path=path))
+    return lambda event: app.handler(event, Function.CONTEXT)

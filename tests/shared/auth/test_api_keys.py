@@ -1,0 +1,109 @@
+from datetime import UTC, datetime, timedelta
+from uuid import UUID, uuid4
+
+import pytest
+import time_machine
+
+from parley.auth.api_keys import MAX_LIFETIME, issue_api_key, verify_api_key
+from parley.auth.principal import API_KEY_SCOPES, Principal
+from parley.auth.tokens import LEEWAY_S
+from parley.errors import Unauthorized
+from tests.forging import API, ISSUER, KEYS, SIGNING, access_token, api_key, forged, signer
+
+NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
+USER, KEY_ID = uuid4(), uuid4()
+
+
+def issued(*, scopes=API_KEY_SCOPES, lifetime=timedelta(days=1)):
+    return issue_api_key(USER, KEY_ID, scopes, expires_at=NOW + lifetime, key=API, issuer=ISSUER, now=NOW)
+
+
+def verify(text):
+    return verify_api_key(text, find_key=KEYS.get, issuer=ISSUER)
+
+
+def refuses(text):
+    with pytest.raises(Unauthorized):
+        verify(text)
+    return True
+
+
+@time_machine.travel(NOW, tick=False)
+def test_an_api_key_is_a_principal_without_a_session():
+    principal = Principal.from_claims(verify(issued(scopes=frozenset({"chat"}))))
+
+    assert principal == Principal(USER, None, KEY_ID, frozenset({"chat"}), NOW + timedelta(days=1))
+
+
+@time_machine.travel(NOW, tick=False)
+def test_an_api_key_bears_its_prefix_and_is_nothing_without():
+    assert issued().startswith("parley_")
+    assert refuses(issued().removeprefix("parley_"))
+    assert refuses("parley_" + issued())
+
+
+def test_an_api_key_lives_until_its_end_and_the_leeway_to_the_second():
+    key, ends = issued(), NOW + timedelta(days=1, seconds=LEEWAY_S)
+    with time_machine.travel(ends - timedelta(seconds=1), tick=False):
+        verify(key)
+
+    with time_machine.travel(ends, tick=False):
+        assert refuses(key)
+
+
+@pytest.mark.parametrize("lifetime", [timedelta(0), timedelta(days=-1), MAX_LIFETIME + timedelta(seconds=1)])
+def test_no_api_key_is_issued_for_longer_than_a_year_or_for_the_past(lifetime):
+    with pytest.raises(ValueError, match="no API key may have"):
+        issued(lifetime=lifetime)
+
+
+def test_a_year_is_what_an_api_key_may_live():
+    issued(lifetime=MAX_LIFETIME)
+
+    assert refuses(forged(api_key(lifetime=MAX_LIFETIME), claims={"exp": int((NOW + MAX_LIFETIME * 3).timestamp())}))
+
+
+@pytest.mark.parametrize("scope", ["account", "admin", "made-up"])
+def test_no_api_key_is_issued_for_the_account_or_the_administration(scope):
+    with pytest.raises(ValueError, match="no API key may have"):
+        issued(scopes=frozenset({"chat", scope}))
+
+
+@pytest.mark.parametrize("scope", ["account", "admin", "chat admin", "made-up"])
+def test_an_api_key_that_says_it_may_is_refused(scope):
+    assert refuses(forged(api_key(), claims={"scope": scope}))
+
+
+def test_an_api_key_names_no_session():
+    assert refuses(forged(api_key(), claims={"sid": str(UUID(int=1))}))
+
+
+@pytest.mark.parametrize("claim", ["iss", "aud", "sub", "jti", "scope", "iat", "nbf", "exp"])
+def test_an_api_key_without_a_claim_is_refused(claim):
+    assert refuses(forged(api_key(), claims={claim: None}))
+
+
+def test_the_claim_that_the_authorizer_adds_cannot_be_brought_along():
+    claims = verify(forged(api_key(), claims={"api_key_id": str(UUID(int=7))}))
+
+    assert claims["api_key_id"] == claims["jti"] != str(UUID(int=7))
+
+
+def test_a_key_for_access_tokens_vouches_for_no_api_key():
+    assert refuses(forged(api_key(), sign=signer(SIGNING), kid=SIGNING.kid))
+
+
+def test_no_key_signs_what_its_family_does_not():
+    with pytest.raises(ValueError, match="cannot sign"):
+        api_key(key=SIGNING)
+    with pytest.raises(ValueError, match="cannot sign"):
+        access_token(key=API)
+
+
+def test_an_access_token_is_no_api_key():
+    assert refuses(access_token())
+    assert refuses("parley_" + access_token())
+
+
+def test_an_api_key_of_another_deployment_is_refused():
+    assert refuses(api_key(issuer="parley/test/dev"))
