@@ -25,8 +25,9 @@ def _address(value: str) -> str:
 
 
 Email = Annotated[str, Field(max_length=254, json_schema_extra={"format": "email"}), AfterValidator(_address)]
-Password = Annotated[str, Field(min_length=1, max_length=MAX_LENGTH)]
-Code = Annotated[str, Field(min_length=1, max_length=200)]
+# Characters are counted after NFC, which can join up to four.
+Password = Annotated[str, Field(min_length=1, max_length=4 * MAX_LENGTH)]
+Code = Annotated[str, Field(min_length=1, max_length=200, examples=["AZlvagAAcACAAAAAAAAAAWV4YW1wbGUtZXhhbXBsZS0"])]
 DisplayName = Annotated[str, Field(min_length=1, max_length=100)]
 
 

@@ -16,7 +16,7 @@ from parley.auth.signing_keys import KeyRing
 from parley.clock import utc_now
 from parley.db import audit, sessions, sign_ins, users
 from parley.db.scope import user_scope
-from parley.errors import NotFound
+from parley.errors import Forbidden, NotFound
 from parley.ids import new_id
 
 GRACE = timedelta(seconds=10)
@@ -66,10 +66,12 @@ def end_session(connection: Connection, principal: Principal, session_id: UUID, 
 
 
 def log_out(connection: Connection, principal: Principal, *, everywhere: bool, origin: Origin) -> None:
-    """End the caller's session, or every one of the user."""
+    """End the caller's session, or every one of the user. Raises Forbidden for an API key, which has none."""
+    if principal.session_id is None:
+        raise Forbidden(f"an API key of {principal.user_id} cannot log out")
     if everywhere:
         sessions.end_all(connection, user_id=principal.user_id)
-    elif principal.session_id:
+    else:
         sessions.end(connection, principal.session_id, user_id=principal.user_id)
     audit.add(connection, principal.user_id, "logout_everywhere" if everywhere else "logout", origin)
 

@@ -1,14 +1,16 @@
 """The conversation routes."""
 
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Depends
 
 from functions.conversation.schemas import ConversationFields, ConversationOut
 from parley.db import conversations, messages
+from parley.http.answers import problems
 from parley.http.dependencies import CurrentPrincipal, Transaction, requires
+from parley.http.idempotency import IdempotencyKey, KeyReused
 from parley.http.paging import Listing, Page, read_key
 from parley.http.schemas import MessageOut
 from parley.ids import new_id
@@ -16,11 +18,17 @@ from parley.ids import new_id
 router = APIRouter(dependencies=[Depends(requires("conversations"))])
 
 
-@router.post("/conversations", status_code=201)
-def create(body: ConversationFields, principal: CurrentPrincipal, transaction: Transaction) -> ConversationOut:
+@router.post("/conversations", status_code=201, response_model=ConversationOut, responses=problems(KeyReused))
+def create(
+    body: ConversationFields, principal: CurrentPrincipal, transaction: Transaction, once: IdempotencyKey
+) -> ConversationOut | dict[str, Any]:
     """Make a conversation."""
-    made = conversations.add(transaction, new_id(), user_id=principal.user_id, **body.model_dump())
-    return ConversationOut.model_validate(made)
+
+    def make() -> ConversationOut:
+        made = conversations.add(transaction, new_id(), user_id=principal.user_id, **body.model_dump())
+        return ConversationOut.model_validate(made)
+
+    return once.once(transaction, principal.user_id, "POST /conversations", body, make)
 
 
 @router.get("/conversations")

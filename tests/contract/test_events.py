@@ -5,6 +5,7 @@ import re
 import pytest
 
 from local.template.stack import Invocation
+from tests.driving import Function
 
 
 def route_of(event):
@@ -55,8 +56,8 @@ def test_an_events_path_is_its_resource_filled_in(events):
         assert event["path"] == filled, name
 
 
-def test_every_http_event_gets_an_http_answer(events, auth, chat, conversation, health):
-    functions = {"auth": auth, "chat": chat, "conversation": conversation, "health": health}
+def test_every_http_event_gets_an_http_answer(events, auth, chat, conversation, health, web):
+    functions = {"auth": auth, "chat": chat, "conversation": conversation, "health": health, "web": web}
     for name, event in http_events(events).items():
         function = functions[folder_of(name)]
         assert function.invoke(event).status < 500, name
@@ -67,3 +68,8 @@ def test_the_authorizers_event_is_refused_as_the_gateway_expects(events, environ
 
     with pytest.raises(Exception, match=r"^Unauthorized$"):
         handler(events["authorizer_token"], None)
+
+
+def test_upkeeps_events_are_worked_off(events, upkeep):
+    assert upkeep.handler(events["upkeep_batch"], Function.CONTEXT) == {"batchItemFailures": []}
+    assert None not in upkeep.handler(events["upkeep_sweep"], Function.CONTEXT).values()

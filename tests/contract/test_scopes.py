@@ -12,6 +12,24 @@ FUNCTIONS = {"AuthFunction": "auth", "ChatFunction": "chat", "ConversationFuncti
 NEEDED = {
     "GET /auth/me": "account",
     "PATCH /auth/me": "account",
+    "DELETE /auth/me": "account",
+    "POST /auth/me/exports": "account",
+    "GET /auth/me/exports/{id}": "account",
+    "POST /auth/password": "account",
+    "POST /auth/email": "account",
+    "POST /auth/email/confirm": "account",
+    "GET /auth/audit": "account",
+    "GET /auth/sessions": "account",
+    "DELETE /auth/sessions/{id}": "account",
+    "POST /auth/api-keys": "account",
+    "GET /auth/api-keys": "account",
+    "DELETE /auth/api-keys/{id}": "account",
+    "GET /admin/users": "admin",
+    "PATCH /admin/users/{id}": "admin",
+    "GET /admin/usage": "admin",
+    "POST /admin/invites": "admin",
+    "GET /admin/invites": "admin",
+    "DELETE /admin/invites/{id}": "admin",
     "POST /chat": "chat",
     "GET /models": "chat",
     "POST /conversations": "conversations",
@@ -25,14 +43,14 @@ WITHOUT = {"POST /auth/logout"}
 
 
 @pytest.fixture
-def ask(stack, request, alice):
-    """Call a route as Alice with a token of these scopes."""
+def ask(stack, request, admin):
+    """Call a route as somebody whose role is no hindrance, with a token of these scopes."""
     serving = {f"{r.method} {r.path}": r.integration.function for r in stack.api.routes if isinstance(r.integration, Invocation)}
 
     def ask(route, scopes):
         method, path = route.split()
         function = request.getfixturevalue(FUNCTIONS[serving[route]])
-        caller = replace(alice, claims=alice.claims | {"scope": " ".join(scopes)})
+        caller = replace(admin, claims=admin.claims | {"scope": " ".join(scopes)})
         return function.call(method, path.format(id=UUID(int=1)), {} if method in ("POST", "PATCH") else None, as_=caller)
 
     return ask

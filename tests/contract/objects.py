@@ -1,0 +1,58 @@
+"""What the matrix needs one of for each kind of object: how a user makes it. A new `{id}` needs a maker here."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import jwt
+
+from tests.driving import PASSWORD, Answer, Function, Person
+
+type Functions = Mapping[str, Function]
+type Maker = Callable[[Functions, Person], str]
+
+
+def _made(answer: Answer) -> Any:
+    assert answer.status in (200, 201, 202), answer.body
+    return answer.json
+
+
+def conversation(functions: Functions, owner: Person) -> str:
+    """A conversation with a question and an answer in it."""
+    asked = {"message": f"secret of {owner.email}", "stream": False}
+    return str(_made(functions["chat"].post("/chat", asked, as_=owner))["conversation_id"])
+
+
+def session(functions: Functions, owner: Person) -> str:
+    """A session beside the one that the owner calls with."""
+    tokens = _made(functions["auth"].post("/auth/login", {"email": owner.email, "password": PASSWORD}))
+    return str(jwt.decode(tokens["access_token"], options={"verify_signature": False})["sid"])
+
+
+def api_key(functions: Functions, owner: Person) -> str:
+    """An API key."""
+    return str(_made(functions["auth"].post("/auth/api-keys", {"name": f"key of {owner.email}"}, as_=owner))["id"])
+
+
+def export(functions: Functions, owner: Person) -> str:
+    """An export of the owner's data, not yet written."""
+    return str(_made(functions["auth"].post("/auth/me/exports", as_=owner))["id"])
+
+
+def user(functions: Functions, owner: Person) -> str:
+    """The owner's account itself."""
+    return str(owner.id)
+
+
+def invite(functions: Functions, owner: Person) -> str:
+    """An invite by the owner, who is an admin."""
+    return str(_made(functions["auth"].post("/admin/invites", {}, as_=owner))["id"])
+
+
+BY_COLLECTION: dict[str, Maker] = {
+    "/conversations": conversation,
+    "/auth/sessions": session,
+    "/auth/api-keys": api_key,
+    "/auth/me/exports": export,
+}
+ADMINS_BY_COLLECTION: dict[str, Maker] = {"/admin/users": user, "/admin/invites": invite}
+BY_FIELD: dict[str, Maker] = {"conversation_id": conversation}

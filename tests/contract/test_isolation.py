@@ -1,0 +1,207 @@
+"""Nobody reaches what is another's (T1): every operation of the document, every place of an id, every kind of caller.
+
+The rows come from the document, so a new route is covered by itself; a new kind of object needs its maker in `objects.py`.
+"""
+
+import json
+from dataclasses import dataclass, replace
+
+import pytest
+
+from parley.auth.principal import API_KEY_SCOPES
+from parley.ids import new_id
+from tests.contract.matrix import DOCUMENT, operations
+from tests.contract.objects import ADMINS_BY_COLLECTION, BY_COLLECTION, BY_FIELD, api_key
+from tests.driving import Person
+
+ALL = list(operations())
+GUARDED = [one for one in ALL if one.is_guarded]
+ADMINS = [one for one in GUARDED if one.is_admins]
+USERS = [one for one in GUARDED if not one.is_admins]
+WITH_PATH_ID = [one for one in USERS if one.has_path_id]
+WITH_FIELD_ID = [(one, place, name) for one in USERS for place, name in one.id_fields()]
+LISTS = [one for one in USERS if one.method == "GET" and not one.has_path_id]
+PAGED = [one for one in USERS if "cursor" in one.query]
+# What a token without any scope may do: be given back.
+WITHOUT_SCOPE = {"POST /auth/logout"}
+# What opens no transaction, and so learns only from the token's expiry that a session has ended: it tells of nobody.
+WITHOUT_SESSION = {"GET /models"}
+KEPT_FROM_KEYS = [one for one in GUARDED if one.path.startswith(("/auth/", "/admin/"))]
+OPEN_TO_KEYS = [one for one in USERS if one not in KEPT_FROM_KEYS and str(one) not in WITHOUT_SESSION]
+
+
+@dataclass(frozen=True)
+class KeyHolder(Person):
+    """Somebody who calls with an API key."""
+
+    @classmethod
+    def of_key(cls, owner, id):
+        claims = {"sub": str(owner.id), "api_key_id": id, "scope": " ".join(API_KEY_SCOPES), "exp": owner.claims["exp"]}
+        return cls(owner.email, {}, claims)
+
+    def context(self):
+        return {name: str(value) for name, value in self.claims.items()} | {"principalId": self.claims["sub"]}
+
+
+@pytest.fixture(scope="module")
+def functions(request):
+    return {tag["name"]: request.getfixturevalue(tag["name"]) for tag in DOCUMENT["tags"]}
+
+
+@pytest.fixture
+def call(functions):
+    """Send an operation's example as somebody, with this id in its path, or these fields in its query or body."""
+
+    def call(operation, as_, *, id="", query=None, body=None):
+        return functions[operation.function].call(
+            operation.method, operation.url(id, **(query or {})), operation.example(**(body or {})), as_=as_
+        )
+
+    return call
+
+
+@pytest.fixture(scope="module")
+def owner(functions):
+    """Somebody with two objects of every kind, and what of theirs nobody else may see."""
+    person = Person.registered(functions["auth"])
+    ids = [maker(functions, person) for maker in BY_COLLECTION.values() for _ in range(2)]
+    return person, [*ids, str(person.id), person.email, person.claims["sid"]]
+
+
+def same(answer):
+    """What two answers to different people must have in common: all but the request's id."""
+    return answer.status, answer.json | {"request_id": ""}
+
+
+def test_every_variable_of_a_path_is_an_id_that_has_a_maker():
+    makers = BY_COLLECTION | ADMINS_BY_COLLECTION
+
+    assert {one.collection for one in ALL if one.has_path_id} - makers.keys() == set()
+    assert [one for one in ALL if one.path.count("{") != one.path.count("{id}") or one.path.count("{") > 1] == []
+
+
+def test_every_field_that_names_an_object_has_a_maker():
+    assert {name for one in ALL for _, name in one.id_fields()} - BY_FIELD.keys() == set()
+
+
+@pytest.mark.parametrize("operation", WITH_PATH_ID, ids=str)
+def test_someone_elses_id_in_the_path_answers_as_a_missing_one(functions, call, alice, bob, operation):
+    id = BY_COLLECTION[operation.collection](functions, alice)
+    foreign, missing = call(operation, bob, id=id), call(operation, bob, id=new_id())
+
+    assert same(foreign) == same(missing)
+    assert (foreign.status, foreign.json["code"]) == (404, "not_found")
+    assert call(operation, alice, id=id).status < 300, "the owner could not do it either"
+
+
+@pytest.mark.parametrize(("operation", "place", "name"), WITH_FIELD_ID, ids=str)
+def test_someone_elses_id_in_query_or_body_answers_as_a_missing_one(functions, call, alice, bob, operation, place, name):
+    id = BY_FIELD[name](functions, alice)
+    foreign, missing = (call(operation, bob, **{place: {name: one}}) for one in (id, new_id()))
+
+    assert same(foreign) == same(missing)
+    assert (foreign.status, foreign.json["code"]) == (404, "not_found")
+    assert call(operation, alice, **{place: {name: id}}).status < 300, "the owner could not do it either"
+
+
+@pytest.mark.parametrize("operation", GUARDED, ids=str)
+def test_without_the_authorizers_word_nobody_is_let_in(call, operation):
+    answer = call(operation, None, id=new_id())
+
+    assert (answer.status, answer.json["code"]) == (401, "unauthorized")
+
+
+@pytest.mark.parametrize("operation", GUARDED, ids=str)
+def test_an_expired_token_lets_nobody_in(call, alice, operation):
+    answer = call(operation, replace(alice, claims=alice.claims | {"exp": "1"}), id=new_id())
+
+    assert (answer.status, answer.json["code"]) == (401, "unauthorized")
+
+
+@pytest.mark.parametrize("operation", [one for one in USERS if str(one) not in WITHOUT_SESSION], ids=str)
+def test_a_session_that_has_ended_lets_nobody_in(functions, call, alice, operation):
+    assert functions["auth"].post("/auth/logout", as_=alice).status == 204
+    answer = call(operation, alice, id=new_id())
+
+    assert (answer.status, answer.json["code"]) == (401, "unauthorized")
+
+
+@pytest.mark.parametrize("operation", [one for one in USERS if str(one) not in WITHOUT_SESSION], ids=str)
+def test_somebody_elses_session_proves_nothing(call, alice, bob, operation):
+    answer = call(operation, replace(bob, claims=bob.claims | {"sid": alice.claims["sid"]}), id=new_id())
+
+    assert (answer.status, answer.json["code"]) == (401, "unauthorized")
+
+
+@pytest.mark.parametrize("operation", KEPT_FROM_KEYS, ids=str)
+def test_an_api_key_opens_neither_account_nor_administration(functions, call, alice, operation):
+    answer = call(operation, KeyHolder.of_key(alice, api_key(functions, alice)), id=new_id())
+
+    assert (answer.status, answer.json["code"]) == (403, "forbidden")
+
+
+@pytest.mark.parametrize("operation", OPEN_TO_KEYS, ids=str)
+def test_a_revoked_api_key_lets_nobody_in(functions, call, alice, operation):
+    id = api_key(functions, alice)
+    assert functions["auth"].delete(f"/auth/api-keys/{id}", as_=alice).status == 204
+    answer = call(operation, KeyHolder.of_key(alice, id), id=new_id())
+
+    assert (answer.status, answer.json["code"]) == (401, "unauthorized")
+
+
+@pytest.mark.parametrize("operation", [one for one in GUARDED if str(one) not in WITHOUT_SCOPE], ids=str)
+def test_a_token_without_scopes_may_do_nothing(call, alice, operation):
+    answer = call(operation, replace(alice, claims=alice.claims | {"scope": ""}), id=new_id())
+
+    assert (answer.status, answer.json["code"]) == (403, "forbidden")
+
+
+@pytest.mark.parametrize("operation", ADMINS, ids=str)
+def test_what_admins_may_is_forbidden_to_everybody_else(functions, call, admin, bob, operation):
+    id = ADMINS_BY_COLLECTION[operation.collection](functions, admin) if operation.has_path_id else ""
+    answer = call(operation, bob, id=id)
+
+    assert (answer.status, answer.json["code"]) == (403, "forbidden")
+
+
+@pytest.mark.parametrize("operation", ADMINS, ids=str)
+def test_who_only_claims_to_be_an_admin_is_forbidden_it(call, bob, operation):
+    answer = call(operation, replace(bob, claims=bob.claims | {"scope": bob.claims["scope"] + " admin"}), id=new_id())
+
+    assert (answer.status, answer.json["code"]) == (403, "forbidden")
+
+
+@pytest.mark.parametrize("operation", ADMINS, ids=str)
+def test_an_admin_may(functions, call, admin, bob, operation):
+    maker = ADMINS_BY_COLLECTION.get(operation.collection)
+    id = maker(functions, bob if operation.collection == "/admin/users" else admin) if operation.has_path_id else ""
+
+    assert call(operation, admin, id=id).status < 300
+
+
+@pytest.mark.parametrize("operation", LISTS, ids=str)
+def test_what_a_user_sees_holds_nothing_of_another(call, owner, bob, operation):
+    _, secrets = owner
+    answer = call(operation, bob)
+
+    assert answer.status == 200
+    assert [secret for secret in secrets if secret in answer.body.decode()] == []
+
+
+def test_the_owner_sees_what_nobody_else_does(call, owner):
+    person, secrets = owner
+    seen = "".join(call(operation, person).body.decode() for operation in LISTS)
+
+    assert [secret for secret in secrets if secret not in seen] == []
+
+
+@pytest.mark.parametrize("operation", PAGED, ids=str)
+def test_another_users_cursor_shows_nothing_of_theirs(functions, call, owner, bob, operation):
+    person, secrets = owner
+    theirs, mine = (BY_COLLECTION[operation.collection](functions, one) if operation.has_path_id else "" for one in (person, bob))
+    cursor = call(operation, person, id=theirs, query={"limit": 1}).json["next_cursor"]
+    answer = call(operation, bob, id=mine, query={"cursor": cursor})
+
+    assert cursor, "the owner has only one page"
+    assert answer.status == 200
+    assert [secret for secret in [*secrets, theirs or cursor] if secret in json.dumps(answer.json)] == []

@@ -1,0 +1,111 @@
+"""The one document of all functions: current, valid, and true to the template."""
+
+import json
+
+import pytest
+import schemathesis
+
+from local.template.stack import Invocation
+from openapi.files import FOLDER, written
+
+DOCUMENT = json.loads((FOLDER / "openapi.json").read_text())
+OPERATIONS = {f"{method.upper()} {path}": one for path, methods in DOCUMENT["paths"].items() for method, one in methods.items()}
+PROBLEM = "application/problem+json"
+
+
+def answer(operation, status):
+    """Return an answer, through its reference."""
+    found = operation["responses"][str(status)]
+    return DOCUMENT["components"]["responses"][found["$ref"].rpartition("/")[2]] if "$ref" in found else found
+
+
+def codes(operation, status):
+    """Return the codes that a problem of this status may have."""
+    return set(answer(operation, status)["content"][PROBLEM]["schema"]["allOf"][1]["properties"]["code"]["enum"])
+
+
+def refused(operation):
+    """Return the statuses of an operation's problems."""
+    return {int(status) for status in operation["responses"] if PROBLEM in answer(operation, status).get("content", {})}
+
+
+@pytest.mark.parametrize("name", ["openapi.json", "docs.html"])
+def test_the_description_is_current(name):
+    assert (FOLDER / name).read_text() == written()[FOLDER / name], "run `make openapi`"
+
+
+def test_the_document_is_valid_openapi_3_1():
+    assert DOCUMENT["openapi"].startswith("3.1")
+
+    schemathesis.openapi.from_dict(json.loads(json.dumps(DOCUMENT))).validate()
+
+
+def test_every_route_of_the_gateway_is_told_of(stack):
+    routes = {f"{route.method} {route.path}" for route in stack.api.routes if isinstance(route.integration, Invocation)}
+
+    assert set(OPERATIONS) == routes
+
+
+def test_an_operation_wants_a_token_exactly_where_the_gateway_does(stack):
+    guarded = {f"{route.method} {route.path}" for route in stack.api.routes if route.authorizer}
+
+    assert {name for name, one in OPERATIONS.items() if one["security"] == [{"bearer": []}]} == guarded
+    assert {name for name, one in OPERATIONS.items() if one["security"] == []} == OPERATIONS.keys() - guarded
+
+
+def test_operations_are_named_once_and_promise_something():
+    names = [one["operationId"] for one in OPERATIONS.values()]
+
+    assert len(set(names)) == len(names)
+    assert [name for name, one in OPERATIONS.items() if not one["summary"]] == []
+
+
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_an_operation_tells_of_the_refusals_that_its_form_brings(name):
+    operation = OPERATIONS[name]
+    takes = {one["in"] for one in operation.get("parameters", ())} | ({"body"} if "requestBody" in operation else set())
+    expected = {429, 500, 502, 504} | ({401, 403, 503} if operation["security"] else set())
+    expected |= ({400, 413} if "body" in takes else set()) | ({422} if takes else set()) | ({404} if "path" in takes else set())
+
+    assert expected <= refused(operation)
+
+
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_every_error_is_a_problem_document(name):
+    operation = OPERATIONS[name]
+    errors = {int(status) for status in operation["responses"] if int(status) >= 400}
+
+    assert refused(operation) == errors
+
+
+@pytest.mark.parametrize(
+    ("name", "status", "expected"),
+    [
+        ("POST /auth/register", 409, {"email_taken"}),
+        ("POST /auth/register", 422, {"invalid_input", "weak_password"}),
+        ("POST /auth/login", 401, {"invalid_credentials"}),
+        ("POST /chat", 503, {"no_model", "provider_busy", "unavailable"}),
+        ("GET /conversations/{id}", 404, {"not_found"}),
+        ("GET /conversations", 401, {"unauthorized"}),
+    ],
+)
+def test_an_operations_own_errors_stand_beside_the_general_ones(name, status, expected):
+    assert codes(OPERATIONS[name], status) == expected
+
+
+def test_chat_answers_as_a_stream_or_in_one_piece():
+    assert set(answer(OPERATIONS["POST /chat"], 200)["content"]) == {"text/event-stream", "application/json"}
+
+
+def test_who_is_sent_away_is_told_when_to_come_back():
+    for operation in OPERATIONS.values():
+        for status in refused(operation) & {429, 503}:
+            assert "$ref" not in operation["responses"][str(status)] or "Retry-After" in answer(operation, status)["headers"]
+
+
+def test_nothing_of_the_frameworks_own_errors_is_left():
+    assert "HTTPValidationError" not in json.dumps(DOCUMENT)
+
+
+def test_addresses_are_relative_so_that_any_stage_can_serve_it():
+    assert DOCUMENT["servers"] == [{"url": "."}]

@@ -1,0 +1,54 @@
+"""What the account tests stand on, beside the function: other choices of the deployment, the queue, an admin."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any
+
+import boto3
+import pytest
+
+from functions.auth.admission import Admission
+from parley.upkeep import Message, parse
+from tests.driving import Function, Person
+
+ADMIN = "admin@example.com"
+
+
+@pytest.fixture
+def admitting(auth: Function, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Let a test choose who may register: `admitting(registration="closed")`."""
+    from functions.auth.app import app, desk
+
+    def choose(*, registration: Any = "open", domains: str = "", verifies: bool = False) -> None:
+        admission = Admission.of(registration, domains=domains, admin_email=ADMIN, verifies=verifies)
+        monkeypatch.setitem(app._app.state._state, "desk", replace(desk, admission=admission))
+
+    return choose
+
+
+@pytest.fixture
+def queued(auth: Function) -> Iterator[Callable[[], list[Message]]]:
+    """Give what has been sent to upkeep since the test began, and take it off the queue."""
+    from functions.auth.app import settings
+
+    client, url = boto3.client("sqs"), settings.upkeep_queue_url
+
+    def take() -> list[Message]:
+        taken: list[Message] = []
+        while found := client.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages"):
+            taken += [parse(message["Body"]) for message in found]
+            for message in found:
+                client.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
+        return taken
+
+    take()
+    yield take
+    take()
+
+
+@pytest.fixture
+def admin(auth: Function, postgres: Any) -> Person:
+    """A user whom the owner of the database made an admin, signed in since."""
+    person = Person.registered(auth)
+    postgres.execute(f"UPDATE users SET role = 'admin' WHERE id = '{person.id}'", dbname="parley")
+    return Person.signed_in(auth, person.email)

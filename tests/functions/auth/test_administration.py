@@ -1,0 +1,131 @@
+from uuid import uuid4
+
+import pytest
+
+from tests.driving import PASSWORD, Person
+
+ROUTES = [
+    ("GET", "/admin/users"),
+    ("PATCH", f"/admin/users/{uuid4()}"),
+    ("GET", "/admin/usage"),
+    ("POST", "/admin/invites"),
+    ("GET", "/admin/invites"),
+    ("DELETE", f"/admin/invites/{uuid4()}"),
+]
+
+
+def change(auth, admin, person, **fields):
+    return auth.patch(f"/admin/users/{person.id}", fields, as_=admin)
+
+
+@pytest.mark.parametrize(("method", "path"), ROUTES)
+def test_nobody_but_an_admin_administers(auth, alice, method, path):
+    assert auth.call(method, path, {}, as_=alice).status == 403
+
+
+@pytest.mark.parametrize(("method", "path"), ROUTES)
+def test_who_is_no_admin_any_more_administers_nothing_whatever_the_token_says(auth, admin, postgres, method, path):
+    postgres.execute(f"UPDATE users SET role = 'user' WHERE id = '{admin.id}'", dbname="parley")
+
+    assert auth.call(method, path, {}, as_=admin).status == 403
+
+
+def test_accounts_are_found_by_a_part_of_their_address(auth, admin, alice, bob):
+    found = auth.get(f"/admin/users?email={alice.email[:12].upper()}", as_=admin).json["items"]
+
+    assert [account["id"] for account in found] == [str(alice.id)]
+    assert found[0].keys() == {"id", "email", "display_name", "role", "disabled", "monthly_budget_usd", "created_at"}
+
+
+def test_a_part_of_an_address_is_no_pattern(auth, admin, alice):
+    assert auth.get("/admin/users?email=%25", as_=admin).json["items"] == []
+
+
+def test_a_disabled_account_is_shut_at_once_and_opens_again(auth, admin, alice):
+    assert change(auth, admin, alice, disabled=True).json["disabled"] is True
+    shut = [auth.get("/auth/me", as_=alice).status, auth.post("/auth/login", {"email": alice.email, "password": PASSWORD}).status]
+    change(auth, admin, alice, disabled=False)
+
+    assert shut == [401, 401]
+    assert auth.get("/auth/me", as_=Person.signed_in(auth, alice.email)).status == 200
+
+
+def test_enabling_an_account_wakes_no_session_from_before(auth, admin, alice):
+    change(auth, admin, alice, disabled=True)
+    change(auth, admin, alice, disabled=False)
+
+    assert auth.get("/auth/me", as_=alice).status == 401
+
+
+def test_a_new_admin_administers_after_the_next_sign_in(auth, admin, alice):
+    change(auth, admin, alice, role="admin")
+
+    assert auth.get("/admin/users", as_=Person.signed_in(auth, alice.email)).status == 200
+
+
+@pytest.mark.parametrize("fields", [{"disabled": True}, {"role": "user"}])
+def test_an_admin_cannot_lock_themselves_out(auth, admin, fields):
+    assert change(auth, admin, admin, **fields).json["code"] == "own_account"
+
+
+def test_a_budget_is_set_and_taken_back(auth, admin, alice):
+    assert change(auth, admin, alice, monthly_budget_usd=12.5).json["monthly_budget_usd"] == 12.5
+
+    assert change(auth, admin, alice, monthly_budget_usd=None).json["monthly_budget_usd"] is None
+
+
+@pytest.mark.parametrize("fields", [{"monthly_budget_usd": -1}, {"role": "root"}, {"email": "x@example.com"}, {"disabled": None}])
+def test_what_cannot_be_is_refused(auth, admin, alice, fields):
+    assert change(auth, admin, alice, **fields).status == 422
+
+
+def test_what_an_admin_changed_is_in_the_users_audit(auth, admin, alice):
+    change(auth, admin, alice, monthly_budget_usd=1.0)
+    newest = auth.get("/auth/audit?limit=1", as_=alice).json["items"][0]
+
+    assert (newest["event"], newest["detail"]["admin_id"]) == ("changed_by_admin", str(admin.id))
+
+
+def test_an_unknown_account_is_not_found(auth, admin):
+    assert auth.patch(f"/admin/users/{uuid4()}", {"disabled": True}, as_=admin).status == 404
+    assert auth.patch(f"/admin/users/{uuid4()}", {}, as_=admin).status == 404
+
+
+def test_usage_adds_up_by_user_and_model(auth, chat, admin, alice):
+    for _ in range(2):
+        assert chat.post("/chat", {"message": "hello", "stream": False}, as_=alice).status == 200
+    lines = auth.get("/admin/usage?group_by=model,user&limit=100", as_=admin).json["items"]
+    (line,) = [line for line in lines if line["user_id"] == str(alice.id)]
+
+    assert (line["turns"], line["model"] is None, line["day"]) == (2, False, None)
+
+
+def test_usage_is_of_the_time_that_was_asked_for(auth, chat, admin, alice):
+    chat.post("/chat", {"message": "hello", "stream": False}, as_=alice)
+
+    assert auth.get("/admin/usage?from=2020-01-01&to=2020-02-01", as_=admin).json == {"items": [], "next_cursor": None}
+
+
+def test_usage_comes_in_pages(auth, chat, admin, alice, bob):
+    for person in (alice, bob):
+        chat.post("/chat", {"message": "hello", "stream": False}, as_=person)
+    first = auth.get("/admin/usage?limit=1", as_=admin).json
+    second = auth.get(f"/admin/usage?limit=1&cursor={first['next_cursor']}", as_=admin).json
+
+    assert first["items"] != second["items"]
+    assert len(second["items"]) == 1
+
+
+@pytest.mark.parametrize(
+    "query", ["group_by=secret", "group_by=", "from=yesterday", "to=x", "cursor=WyJ4Il0", "cursor=Wy0xXQ", "group_by=user,user,x"]
+)
+def test_a_strange_question_about_usage_is_refused(auth, admin, query):
+    assert auth.get(f"/admin/usage?{query}", as_=admin).status == 422
+
+
+def test_open_invites_are_listed_without_what_registers(auth, admin):
+    made = auth.post("/admin/invites", {"email": "new@example.com"}, as_=admin).json
+    listed = auth.get("/admin/invites", as_=admin).json["items"]
+
+    assert {name: value for name, value in made.items() if name != "invite"} in listed
+    assert all("invite" not in item for item in listed)

@@ -1,0 +1,126 @@
+"""Sessions, the audit, exports and the end of an account, as their user meets them."""
+
+import urllib.request
+from uuid import UUID
+
+import pytest
+
+from parley.upkeep import Work
+from tests.driving import PASSWORD, Person
+
+
+def events(auth, person):
+    return [event["event"] for event in auth.get("/auth/audit", as_=person).json["items"]]
+
+
+def test_every_sign_in_is_listed_with_its_place(auth, alice):
+    Person.signed_in(auth, alice.email)
+    listed = auth.get("/auth/sessions", as_=alice).json["items"]
+
+    assert [session["address"] for session in listed] == ["192.0.2.7"] * 2
+    assert [session["id"] == alice.claims["sid"] for session in listed] == [session["current"] for session in listed] == [False, True]
+
+
+def test_a_session_can_be_ended_from_another(auth, alice):
+    other = Person.signed_in(auth, alice.email)
+    assert auth.delete(f"/auth/sessions/{other.claims['sid']}", as_=alice).status == 204
+
+    assert auth.get("/auth/me", as_=other).status == 401
+    assert len(auth.get("/auth/sessions", as_=alice).json["items"]) == 1
+
+
+def test_a_session_that_is_over_is_not_there_to_be_ended(auth, alice):
+    other = Person.signed_in(auth, alice.email)
+    answers = [auth.delete(f"/auth/sessions/{other.claims['sid']}", as_=alice).status for _ in range(2)]
+
+    assert answers == [204, 404]
+
+
+def test_the_audit_tells_what_happened_newest_first(auth, alice):
+    auth.post("/auth/api-keys", {"name": "ci"}, as_=alice)
+    auth.post("/auth/logout", {"everywhere": True}, as_=alice)
+
+    assert events(auth, Person.signed_in(auth, alice.email)) == ["login", "logout_everywhere", "api_key_made", "login", "registered"]
+
+
+def test_the_audit_tells_how_often_a_password_was_wrong_before_a_login(auth, alice):
+    for _ in range(3):
+        auth.post("/auth/login", {"email": alice.email, "password": "not the pass phrase"})
+    person = Person.signed_in(auth, alice.email)
+
+    assert auth.get("/auth/audit?limit=1", as_=person).json["items"][0]["detail"]["failed_before"] == 3
+
+
+def test_the_audit_tells_where_from(auth, alice):
+    person = Person.of(
+        alice.email,
+        auth.post("/auth/login", {"email": alice.email, "password": PASSWORD}, headers={"User-Agent": "Firefox\r\n{evil: 1}"}).json,
+    )
+    newest = auth.get("/auth/audit?limit=1", as_=person).json["items"][0]
+
+    assert (newest["address"], newest["user_agent"]) == ("192.0.2.7", "Firefox\r\n{evil: 1}")
+
+
+def test_a_reused_refresh_token_is_in_the_audit(auth, alice):
+    token = alice.tokens["refresh_token"]
+    for _ in range(2):
+        token = auth.post("/auth/refresh", {"refresh_token": token}).json["refresh_token"]
+    auth.post("/auth/refresh", {"refresh_token": alice.tokens["refresh_token"]})
+
+    assert "refresh_token_reused" in events(auth, Person.signed_in(auth, alice.email))
+
+
+def test_an_export_is_queued_and_asked_for_once_at_a_time(auth, alice, queued):
+    first, second = (auth.post("/auth/me/exports", as_=alice) for _ in range(2))
+
+    assert (first.status, first.json["status"], first.json["url"]) == (202, "queued", None)
+    assert second.json["id"] == first.json["id"]
+    assert [(message.topic, message.subject_id) for message in queued()] == [("export", UUID(first.json["id"]))]
+
+
+def test_a_ready_export_has_an_address(auth, alice, postgres):
+    made = auth.post("/auth/me/exports", as_=alice).json
+    postgres.execute(f"UPDATE exports SET status = 'ready', file_key = 'exports/x.json' WHERE id = '{made['id']}'", dbname="parley")
+    url = auth.get(f"/auth/me/exports/{made['id']}", as_=alice).json["url"]
+
+    assert "exports/x.json" in url
+    assert "X-Amz-Expires=86400" in url
+    assert urllib.request.Request(url).type == "https"
+
+
+def test_deleting_an_account_shuts_it_at_once(auth, alice, queued):
+    assert auth.call("DELETE", "/auth/me", {"password": PASSWORD}, as_=alice).status == 202
+
+    assert auth.get("/auth/me", as_=alice).status == 401
+    assert auth.post("/auth/refresh", {"refresh_token": alice.tokens["refresh_token"]}).status == 401
+    assert auth.post("/auth/login", {"email": alice.email, "password": PASSWORD}).status == 401
+    assert [(type(message), message.topic) for message in queued()] == [(Work, "erase")]
+
+
+def test_deleting_an_account_needs_the_password(auth, alice, queued):
+    answer = auth.call("DELETE", "/auth/me", {"password": "not the pass phrase"}, as_=alice)
+
+    assert (answer.status, answer.json["code"]) == (403, "wrong_password")
+    assert queued() == []
+    assert auth.get("/auth/me", as_=alice).status == 200
+
+
+def test_work_that_cannot_be_sent_stays_in_the_outbox(auth, alice, monkeypatch, postgres):
+    from parley import upkeep
+
+    monkeypatch.setattr(upkeep, "_sqs", lambda: (_ for _ in ()).throw(_refused()))
+    assert auth.call("DELETE", "/auth/me", {"password": PASSWORD}, as_=alice).status == 202
+
+    assert postgres.execute(f"SELECT topic FROM outbox WHERE user_id = '{alice.id}'", dbname="parley") == [("erase",)]
+
+
+def _refused():
+    from botocore.exceptions import EndpointConnectionError
+
+    return EndpointConnectionError(endpoint_url="https://sqs.example.com")
+
+
+@pytest.mark.parametrize("path", ["/auth/sessions", "/auth/audit", "/auth/api-keys"])
+def test_a_strange_cursor_is_refused(auth, alice, path):
+    for cursor in ("x", "WzFd", "WyJ4Il0", "bnVsbA"):
+        assert auth.get(f"{path}?cursor={cursor}", as_=alice).status == 422

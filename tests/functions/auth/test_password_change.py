@@ -1,0 +1,113 @@
+from datetime import timedelta
+
+import pytest
+
+from parley.auth.codes import Code
+from parley.db import codes
+from parley.db.scope import user_scope
+from parley.upkeep import Note, ResetPassword
+from tests.driving import PASSWORD, Person
+
+NEW = "quite another sentence to remember"
+
+
+def change(auth, person, current=PASSWORD, new=NEW):
+    return auth.post("/auth/password", {"current_password": current, "new_password": new}, as_=person)
+
+
+def login(auth, person, password):
+    return auth.post("/auth/login", {"email": person.email, "password": password})
+
+
+@pytest.fixture
+def code(engine, alice):
+    """What upkeep mails to who has forgotten a password."""
+    made = Code.new(alice.id)
+    with user_scope(engine, alice.id) as connection:
+        codes.add(connection, made.hash, user_id=alice.id, purpose="reset_password", lifetime=timedelta(minutes=10))
+    return str(made)
+
+
+def reset(auth, person, code, new=NEW):
+    return auth.post("/auth/password/reset", {"email": person.email, "code": code, "new_password": new})
+
+
+def test_a_changed_password_is_the_one_that_works(auth, alice):
+    assert change(auth, alice).status == 204
+
+    assert (login(auth, alice, PASSWORD).status, login(auth, alice, NEW).status) == (401, 200)
+
+
+def test_a_change_ends_the_other_sessions_and_keeps_this_one(auth, alice):
+    other = Person.signed_in(auth, alice.email)
+    change(auth, alice)
+
+    assert [auth.get("/auth/me", as_=person).status for person in (alice, other)] == [200, 401]
+
+
+def test_a_change_needs_the_current_password(auth, alice):
+    answer = change(auth, alice, current="not the pass phrase")
+
+    assert (answer.status, answer.json["code"]) == (403, "wrong_password")
+    assert login(auth, alice, PASSWORD).status == 200
+
+
+def test_a_weak_new_password_is_refused(auth, alice):
+    assert change(auth, alice, new="passwordpassword").json["code"] == "weak_password"
+
+
+def test_a_change_is_told_to_the_address(auth, alice, queued):
+    change(auth, alice)
+
+    assert queued() == [Note("password_changed", to=alice.email)]
+
+
+def test_asking_for_a_code_answers_alike_for_everybody(auth, alice, queued):
+    answers = [auth.post("/auth/password/forgot", {"email": email}) for email in (alice.email, "nobody@example.com")]
+
+    assert [(answer.status, answer.json) for answer in answers] == [(202, {"status": "accepted"})] * 2
+    assert queued() == [ResetPassword(alice.email), ResetPassword("nobody@example.com")]
+
+
+def test_the_code_sets_a_password_and_ends_every_session(auth, alice, code):
+    assert reset(auth, alice, code).status == 204
+
+    assert auth.get("/auth/me", as_=alice).status == 401
+    assert auth.post("/auth/refresh", {"refresh_token": alice.tokens["refresh_token"]}).status == 401
+    assert login(auth, alice, NEW).status == 200
+
+
+def test_a_code_is_used_up(auth, alice, code):
+    reset(auth, alice, code)
+
+    assert reset(auth, alice, code).json["code"] == "invalid_code"
+
+
+def test_a_code_is_not_used_up_by_a_weak_password(auth, alice, code):
+    assert reset(auth, alice, code, new="short").json["code"] == "weak_password"
+
+    assert reset(auth, alice, code).status == 204
+
+
+def test_a_code_is_for_its_own_address(auth, alice, bob, code):
+    assert reset(auth, bob, code).json["code"] == "invalid_code"
+
+    assert reset(auth, alice, code).status == 204
+
+
+def test_a_newer_code_replaces_the_older(auth, alice, code, engine):
+    with user_scope(engine, alice.id) as connection:
+        codes.add(connection, Code.new(alice.id).hash, user_id=alice.id, purpose="reset_password", lifetime=timedelta(minutes=10))
+
+    assert reset(auth, alice, code).status == 422
+
+
+def test_a_changed_password_makes_codes_useless(auth, alice, code):
+    change(auth, alice)
+
+    assert reset(auth, alice, code, new="a third sentence to be remembered").json["code"] == "invalid_code"
+
+
+@pytest.mark.parametrize("text", ["x", "A" * 43, "é" * 43, "A" * 200])
+def test_what_is_no_code_is_refused(auth, alice, text):
+    assert reset(auth, alice, text).json["code"] == "invalid_code"

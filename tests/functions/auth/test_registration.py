@@ -1,0 +1,158 @@
+import secrets
+from datetime import timedelta
+from uuid import UUID
+
+import pytest
+
+from parley.auth.codes import Code
+from parley.db import signups
+from parley.db.scope import open_scope
+from parley.upkeep import SignUp
+from tests.driving import PASSWORD
+from tests.functions.auth.conftest import ADMIN
+
+
+def address():
+    return f"{secrets.token_hex(6)}@example.com"
+
+
+def register(auth, email=None, **fields):
+    return auth.post("/auth/register", {"email": email or address(), "password": PASSWORD} | fields)
+
+
+def mailed_code(engines, signup_id):
+    """Do what upkeep does before it mails."""
+    code = Code.new(signup_id)
+    with open_scope(engines["background"]) as connection:
+        signups.set_code(connection, signup_id, code.hash, lifetime=timedelta(hours=1))
+    return str(code)
+
+
+def signed_up(auth, queued, engines, **fields):
+    email = address()
+    assert register(auth, email, **fields).status == 202
+    (message,) = queued()
+    return email, mailed_code(engines, message.signup_id)
+
+
+def test_a_closed_deployment_takes_nobody(auth, admitting):
+    admitting(registration="closed")
+
+    assert (register(auth).status, register(auth).json["code"]) == (403, "registration_closed")
+
+
+def test_only_the_named_domains_are_taken(auth, admitting):
+    admitting(domains="example.org, Example.net")
+
+    assert register(auth, f"{secrets.token_hex(4)}@example.net").status == 201
+    assert register(auth).json["code"] == "email_domain_refused"
+
+
+def test_the_admins_address_is_taken_wherever_and_becomes_an_admin(auth, admitting, postgres):
+    postgres.execute(f"DELETE FROM users WHERE email = '{ADMIN}'", dbname="parley")
+    admitting(registration="closed", domains="example.org")
+
+    assert register(auth, ADMIN).json["user"]["role"] == "admin"
+
+
+def invite(auth, admin, **fields):
+    return auth.post("/admin/invites", fields, as_=admin).json["invite"]
+
+
+def test_an_invite_makes_one_account(auth, admitting, admin):
+    admitting(registration="invite")
+    code = invite(auth, admin)
+
+    assert register(auth, invite=code).status == 201
+    assert register(auth, invite=code).json["code"] == "invalid_invite"
+
+
+@pytest.mark.parametrize("code", [None, "", "x", str(Code.new(UUID(int=1)))])
+def test_without_a_valid_invite_nobody_is_taken(auth, admitting, code):
+    admitting(registration="invite")
+
+    assert register(auth, invite=code).json["code"] == "invalid_invite"
+
+
+def test_an_invite_for_an_address_is_for_that_address(auth, admitting, admin):
+    admitting(registration="invite")
+    email = address()
+    code = invite(auth, admin, email=email)
+
+    assert register(auth, invite=code).status == 403
+    assert register(auth, email, invite=code).status == 201
+
+
+def test_an_invite_that_was_taken_back_is_worth_nothing(auth, admitting, admin):
+    admitting(registration="invite")
+    made = auth.post("/admin/invites", {}, as_=admin).json
+    assert auth.delete(f"/admin/invites/{made['id']}", as_=admin).status == 204
+
+    assert register(auth, invite=made["invite"]).status == 403
+
+
+def test_where_addresses_are_verified_known_and_unknown_ones_get_the_same_answer(auth, admitting, queued, alice):
+    admitting(verifies=True)
+    known, unknown = register(auth, alice.email), register(auth)
+
+    assert (known.status, known.json) == (unknown.status, unknown.json) == (202, {"status": "verification_sent"})
+    assert [type(message) for message in queued()] == [SignUp, SignUp]
+
+
+def test_the_mailed_code_makes_the_account(auth, admitting, queued, engines):
+    admitting(verifies=True)
+    email, code = signed_up(auth, queued, engines, display_name="Ada")
+    answer = auth.post("/auth/verify", {"email": email, "code": code})
+
+    assert (answer.status, answer.json["user"]["email"], answer.json["user"]["display_name"]) == (200, email, "Ada")
+    assert auth.post("/auth/login", {"email": email, "password": PASSWORD}).status == 200
+
+
+def test_until_the_code_is_back_there_is_no_account(auth, admitting, queued, engines):
+    admitting(verifies=True)
+    email, _ = signed_up(auth, queued, engines)
+
+    assert auth.post("/auth/login", {"email": email, "password": PASSWORD}).json["code"] == "invalid_credentials"
+
+
+def test_a_code_works_once_and_only_for_its_address(auth, admitting, queued, engines):
+    admitting(verifies=True)
+    email, code = signed_up(auth, queued, engines)
+
+    assert auth.post("/auth/verify", {"email": address(), "code": code}).json["code"] == "invalid_code"
+    assert auth.post("/auth/verify", {"email": email, "code": code}).status == 200
+    assert auth.post("/auth/verify", {"email": email, "code": code}).json["code"] == "invalid_code"
+
+
+def test_an_expired_code_is_refused(auth, admitting, queued, engines, postgres):
+    admitting(verifies=True)
+    email, code = signed_up(auth, queued, engines)
+    postgres.execute(f"UPDATE signups SET expires_at = now() WHERE email = '{email}'", dbname="parley")
+
+    assert auth.post("/auth/verify", {"email": email, "code": code}).status == 422
+
+
+def test_a_code_for_an_address_that_was_taken_meanwhile_is_refused(auth, admitting, queued, engines):
+    admitting(verifies=True)
+    email, code = signed_up(auth, queued, engines)
+    admitting()
+    assert register(auth, email).status == 201
+
+    assert auth.post("/auth/verify", {"email": email, "code": code}).json["code"] == "invalid_code"
+
+
+def test_an_address_gets_three_mails_and_then_the_same_answer_without_one(auth, admitting, queued):
+    admitting(verifies=True)
+    email = address()
+    answers = [register(auth, email).status for _ in range(5)]
+
+    assert (answers, len(queued())) == ([202] * 5, 3)
+
+
+def test_an_invite_is_used_up_by_the_code_not_by_the_sign_up(auth, admitting, admin, queued, engines):
+    admitting(registration="invite", verifies=True)
+    code = invite(auth, admin)
+    people = [signed_up(auth, queued, engines, invite=code) for _ in range(2)]
+    answers = [auth.post("/auth/verify", {"email": email, "code": mailed}) for email, mailed in people]
+
+    assert [answer.status for answer in answers] == [200, 403]
