@@ -28,6 +28,7 @@ class DataFolder:
         self.postgres = self.root / "postgres"
         self.pgbouncer = self.root / "pgbouncer"
         self.aws = self.root / "aws"
+        self.mail = self.aws / "mail"
         self.pgpass = self.root / "pgpass"
         self._secrets = self.root / "secrets.json"
         self._lock: TextIO | None = None
@@ -73,12 +74,12 @@ class DataFolder:
         return file
 
 
-def write_private(path: Path, text: str) -> None:
+def write_private(path: Path, content: str | bytes) -> None:
     """Replace a file at once, readable by its owner only; it is on disk when this returns."""
     draft = path.with_name(f".{path.name}.new")
     draft.unlink(missing_ok=True)
-    with os.fdopen(os.open(draft, os.O_CREAT | os.O_WRONLY | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
-        file.write(text)
+    with os.fdopen(os.open(draft, os.O_CREAT | os.O_WRONLY | os.O_EXCL, 0o600), "wb") as file:
+        file.write(content.encode() if isinstance(content, str) else content)
         file.flush()
         os.fsync(file.fileno())
     draft.replace(path)

@@ -8,8 +8,9 @@ from typing import TextIO
 from local.console import Colour, Console
 from local.gateway.exchange import Exchange
 from local.loglines import Shown, shown
+from local.mailbox import Mail
 from local.runtime.outcome import Failure, Outcome
-from local.template.stack import Invocation, Schedule
+from local.template.stack import EventSource, Invocation, Schedule
 
 
 class Journal:
@@ -67,6 +68,22 @@ class Journal:
         self._console.say(
             f"{_clock()} schedule {schedule.name}  {schedule.function}  {result}", "red" if isinstance(outcome, Failure) else None
         )
+
+    def consumed(self, source: EventSource, *, count: int, failed: int, trouble: str | None) -> None:
+        """Write the line of a batch that a function got from a queue."""
+        result = "done" if not failed else f"{failed} failed: {trouble}" if trouble else f"{failed} failed"
+        messages = "1 message" if count == 1 else f"{count} messages"
+        self._console.say(f"{_clock()} queue {source.queue}  {source.function}  {messages}  {result}", "red" if failed else None)
+
+    def unread(self, source: EventSource, reason: str) -> None:
+        """Write that a queue cannot be read; it is tried again."""
+        self._console.say(f"{_clock()} queue {source.queue} cannot be read: {reason}", "red")
+
+    def posted(self, mail: Mail) -> None:
+        """Write a mail as its recipient sees it."""
+        self._console.say(f"{_clock()} mail to {', '.join(mail.to)}  {mail.subject}", "bold")
+        for line in mail.text.strip().splitlines():
+            self._console.say(f"mail │ {line}")
 
     def close(self) -> None:
         for file in self._files.values():

@@ -16,6 +16,7 @@ from local.console import Console
 from local.emulator import Emulator
 from local.folder import DataFolder
 from local.journal import Journal
+from local.mailbox import Mailbox
 from local.runtime.code import Code, from_artefacts, from_sources
 from local.runtime.outcome import Failure
 from local.server import listen
@@ -79,6 +80,7 @@ class _Run:
         self._console = console
         self._cleanup = cleanup
         self._journal = Journal(console, folder.logs, is_verbose=settings.is_verbose)
+        self._mailbox = Mailbox(folder.mail)
         cleanup.callback(self._journal.close)
 
     async def start(self, listening: socket.socket) -> None:
@@ -94,7 +96,10 @@ class _Run:
         try:
             emulator = await self._emulator(services)
             await starting
-            await self._migrate(emulator)
+            async with asyncio.TaskGroup() as preparing:
+                preparing.create_task(emulator.prepare())
+                preparing.create_task(self._migrate(emulator))
+            self._show_mail()
             await emulator.start(listening)
             if self._settings.is_watching:
                 self._watch(emulator, services)
@@ -115,6 +120,8 @@ class _Run:
             wiring=environment,
             code_of=_code_of(self._settings),
             services=services.status,
+            aws=services.aws,
+            mailbox=self._mailbox,
             pool_size=self._settings.workers,
         )
         self._cleanup.push_async_callback(emulator.stop)
@@ -128,7 +135,12 @@ class _Run:
         from local.template.load import load
 
         settings = self._settings
-        return load(settings.template, overrides=settings.parameters, offered=wiring.parameters(settings, services))
+        offered = wiring.parameters(settings, services)
+        return load(settings.template, overrides=settings.parameters, offered=offered, queues_url=services.aws.url)
+
+    def _show_mail(self) -> None:
+        showing = asyncio.create_task(self._mailbox.watch(self._journal.posted))
+        self._cleanup.callback(showing.cancel)
 
     def _watch(self, emulator: Emulator, services: Services) -> None:
         from local.watch import Watcher

@@ -12,6 +12,7 @@ from watchfiles import Change, awatch
 from local.console import Console
 from local.emulator import Emulator
 from local.journal import short_name
+from local.services.supervised import ServiceFailed
 from local.template.errors import TemplateInvalid
 from local.template.stack import Function, Stack
 
@@ -77,7 +78,8 @@ class Watcher:
         name = self._template.name
         try:
             stack = await asyncio.to_thread(self._load)
-        except TemplateInvalid as error:
+            await self._emulator.prepare(stack)
+        except (TemplateInvalid, ServiceFailed) as error:
             self._console.say(f"{error}\n{name} is not taken up: the one before stays", "red")
             return
         except Exception as error:  # A template in the middle of an edit can be anything, and the translator trips over some of it.

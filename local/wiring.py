@@ -7,6 +7,16 @@ from local.keys import keys_for
 from local.services.all import Services
 from local.settings import Settings
 
+# What a stack on a developer's machine is like, where its template lets it choose.
+CHOICES = {
+    "PasswordMinLength": "12",
+    "EmailVerification": "off",
+    "MailFrom": "parley@localhost.example",
+    # Everybody here has the same address.
+    "GuessesPerAddress": "100000",
+    "GuessesPerMinute": "100000",
+}
+
 
 def parameters(settings: Settings, services: Services) -> dict[str, str]:
     """Return the template's parameters as this machine offers them."""
@@ -14,7 +24,7 @@ def parameters(settings: Settings, services: Services) -> dict[str, str]:
         **services.parameters,
         "JwksUrl": f"{settings.url}/.well-known/jwks.json",
         "ModelsFile": str(settings.models.resolve()) if settings.models else "",
-        "PasswordMinLength": "12",
+        **CHOICES,
         # A template's variable goes before this machine's, and its empty default would hide the developer's key.
         **{_parameter_for(name): key for name, key in keys_for(_catalogues(settings)).items()},
     }

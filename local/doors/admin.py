@@ -1,5 +1,6 @@
 """What runs, and firing schedules by hand."""
 
+import contextlib
 from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
@@ -10,6 +11,8 @@ from starlette.responses import JSONResponse, Response
 from local.runtime.fleet import Fleet
 from local.runtime.outcome import Failure
 from local.runtime.pool import Pool
+from local.services.endpoint import Endpoint
+from local.services.supervised import ServiceFailed
 from local.sources import Clockwork
 from local.template.stack import Stack
 
@@ -19,23 +22,34 @@ STATUS, SCHEDULE = "/_local/status", "/_local/schedules/{name}"
 class Admin:
     """Answers questions about the running stack."""
 
-    def __init__(self, stack: Stack, *, fleet: Fleet, clockwork: Clockwork, services: Callable[[], dict[str, Any]]) -> None:
+    def __init__(
+        self, stack: Stack, *, fleet: Fleet, clockwork: Clockwork, services: Callable[[], dict[str, Any]], aws: Endpoint | None
+    ) -> None:
         self._stack = stack
         self._fleet = fleet
         self._clockwork = clockwork
         self._services = services
+        self._aws = aws
 
     async def status(self, _: Request) -> Response:
-        """Answer with the functions and their workers, the schedules and the services."""
+        """Answer with the functions and their workers, the schedules, the queues, the buckets and the services."""
         return JSONResponse(
             {
                 "version": _version(),
                 "routes": len(self._stack.api.routes),
                 "functions": [_function(pool) for pool in self._fleet.pools.values()],
                 "schedules": self._clockwork.status(),
+                **await self._stored(),
                 "services": self._services(),
             }
         )
+
+    async def _stored(self) -> dict[str, Any]:
+        """Return what is in queues and buckets; nothing while the service that has them is being started again."""
+        with contextlib.suppress(ServiceFailed):
+            if self._aws:
+                return await self._aws.state()
+        return {"queues": [], "buckets": []}
 
     async def fire(self, request: Request) -> Response:
         """Run a schedule's function now and answer with what it answered."""

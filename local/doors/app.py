@@ -6,7 +6,7 @@ from typing import Any
 from starlette.datastructures import Headers
 from starlette.routing import Route, Router
 
-from local.doors import admin, invoke
+from local.doors import admin, invoke, mail
 from local.doors.guard import is_trusted
 from local.gateway.app import App
 from local.gateway.wire import Receive, Send
@@ -17,13 +17,15 @@ PREFIX = "/_local/"
 class FrontDoor:
     """The ASGI app on the public port."""
 
-    def __init__(self, gateway: App, *, doors: admin.Admin, invoke_endpoint: invoke.InvokeEndpoint) -> None:
+    def __init__(self, gateway: App, *, doors: admin.Admin, invoke_endpoint: invoke.InvokeEndpoint, mail_door: mail.MailDoor) -> None:
         self._gateway = gateway
         self._doors = Router(
             [
                 Route(admin.STATUS, doors.status),
                 Route(admin.SCHEDULE, doors.fire, methods=["POST"]),
                 Route(invoke.PATH, invoke_endpoint.__call__, methods=["POST"]),
+                Route(mail.PATH, mail_door.list, methods=["GET"]),
+                Route(mail.PATH, mail_door.empty, methods=["DELETE"]),
             ],
             redirect_slashes=False,
         )

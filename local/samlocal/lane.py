@@ -2,11 +2,13 @@
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from local import wiring
 from local.samlocal import derived, sam, table
 from local.samlocal.engine import Engine
 from local.samlocal.journey import Journey, Step, read_steps
@@ -40,12 +42,21 @@ async def run(engine: Engine, *, root: Path) -> list[Row]:
             expecting = tasks.create_task(_ask_parley(steps, functions, data=folder / "parley", root=root))
         print(table.heading(), flush=True)
         async with OwnStack.started(folder / "sam", root=root) as stack:
-            return await _compare(steps, functions, expecting.result(), engine=engine, stack=stack, build=building.result())
+            resources = partial(references, root / "template.yaml")
+            return await _compare(
+                steps, functions, expecting.result(), engine=engine, stack=stack, build=building.result(), resources=resources
+            )
 
 
 def functions_by_folder(template: Path) -> dict[str, str]:
     """Return the functions' names by the folder under functions/, after which their events are named."""
     return {function.handler.split(".")[1]: name for name, function in load(template, overrides={}).functions.items()}
+
+
+def references(template: Path, aws_url: str) -> dict[str, str]:
+    """Return what `Ref` gives for queues and buckets of services at this address."""
+    stack = load(template, overrides={}, queues_url=aws_url)
+    return {name: queue.url for name, queue in stack.queues.items()} | {name: bucket.name for name, bucket in stack.buckets.items()}
 
 
 async def _ask_parley(steps: list[Step], functions: Mapping[str, str], *, data: Path, root: Path) -> list[Seen]:
@@ -59,14 +70,23 @@ async def _ask_parley(steps: list[Step], functions: Mapping[str, str], *, data: 
 
 
 async def _compare(
-    steps: list[Step], functions: Mapping[str, str], expected: list[Seen], *, engine: Engine, stack: OwnStack, build: Path
+    steps: list[Step],
+    functions: Mapping[str, str],
+    expected: list[Seen],
+    *,
+    engine: Engine,
+    stack: OwnStack,
+    build: Path,
+    resources: Callable[[str], dict[str, str]],
 ) -> list[Row]:
     journey, rows = Journey(), []
     async with Doors.opened(engine.host_address, [stack.database_port, stack.aws_port, stack.port]) as doors:
+        aws_url = f"http://{doors.host}:{doors.ports[stack.aws_port]}"
         derived.derive(
             build,
-            parameters=_parameters(engine, stack, doors),
-            environment={"AWS_ENDPOINT_URL": f"http://{doors.host}:{doors.ports[stack.aws_port]}"},
+            # `sam local` takes what is named so for the value of the resource.
+            parameters=_parameters(engine, stack, doors) | resources(aws_url),
+            environment={"AWS_ENDPOINT_URL": aws_url},
             pgpass=(stack.data / "pgpass").read_text(encoding="utf-8"),
         )
         for step, parley in zip(steps, expected, strict=True):
@@ -96,7 +116,7 @@ def _parameters(engine: Engine, stack: OwnStack, doors: Doors) -> dict[str, str]
         "DatabaseAuth": "libpq",
         "DatabaseTls": "disable",
         "JwksUrl": f"http://{doors.host}:{doors.ports[stack.port]}/.well-known/jwks.json",
-        "PasswordMinLength": "12",
+        **wiring.CHOICES,
     }
 
 

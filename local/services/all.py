@@ -7,6 +7,7 @@ from typing import Any
 
 from local.folder import DataFolder, write_private
 from local.services import database, pgbouncer
+from local.services.endpoint import Endpoint
 from local.services.moto import Moto
 from local.services.postgres import SUPERUSER, Postgres
 
@@ -22,6 +23,7 @@ class Services:
         self._passwords = folder.secrets([SUPERUSER, *database.ROLES])
         self._postgres = Postgres(folder, password=self._passwords[SUPERUSER], report=report)
         self._moto = Moto(folder, report=report)
+        self.aws = Endpoint(self._moto.url)
         program = pgbouncer.installed() if wants_pgbouncer else None
         self._pooler = (
             pgbouncer.PgBouncer(program, folder, upstream=self._postgres.port, passwords=self._passwords, report=report)
@@ -51,6 +53,7 @@ class Services:
         write_private(self._folder.pgpass, database.pgpass(ports, self._passwords))
         async with asyncio.TaskGroup() as starting:
             starting.create_task(self._timed("database", self._start_database(), self._database_detail()))
+            starting.create_task(self.aws.open())
             starting.create_task(self._timed("aws", self._moto.start(), f"moto on port {self._moto.port}"))
             if self._pooler:
                 starting.create_task(self._pooler.start())
@@ -59,6 +62,7 @@ class Services:
         """Stop all; the database last, when nobody uses it."""
         if self._pooler:
             await self._pooler.stop()
+        await self.aws.close()
         await asyncio.gather(self._moto.stop(), self._postgres.stop())
 
     def status(self) -> dict[str, Any]:

@@ -6,27 +6,29 @@ before the answer to the call that changed it goes out.
 
 import argparse
 import logging
-import threading
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from threading import RLock
 from typing import Any
 
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
 from werkzeug.serving import make_server
 
+from local.services.inside import Inside
+from local.services.s3 import S3Shelf
+from local.services.ses import PostOffice, SesShelf, Wsgi
 from local.services.shelf import Shelf
+from local.services.sqs import SqsShelf
 from local.services.ssm import SsmShelf
-
-type Wsgi = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
 
 class Keeping:
     """A WSGI app around another that saves the shelves a call has changed, before its answer."""
 
-    def __init__(self, app: Wsgi, shelves: Sequence[Shelf]) -> None:
+    def __init__(self, app: Wsgi, shelves: Sequence[Shelf], lock: RLock) -> None:
         self._app = app
         self._shelves = shelves
-        self._lock = threading.Lock()
+        self._lock = lock
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         changed = [shelf for shelf in self._shelves if shelf.changes(environ)]
@@ -46,11 +48,22 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, required=True)
     options = parser.parse_args()
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    shelves: list[Shelf] = [SsmShelf(options.folder / "ssm.json")]
+    app = make_app(options.folder)
+    make_server("127.0.0.1", options.port, app, threaded=True, request_handler=MotoRequestHandler).serve_forever()
+
+
+def make_app(folder: Path) -> Wsgi:
+    """Return AWS's services with what `folder` keeps of them."""
+    lock = RLock()
+    shelves: list[Shelf] = [
+        SsmShelf(folder / "ssm.json"),
+        SqsShelf(folder / "sqs", lock),
+        S3Shelf(folder / "s3"),
+        SesShelf(folder / "ses.json"),
+    ]
     for shelf in shelves:
         shelf.load()
-    app = Keeping(DomainDispatcherApplication(create_backend_app), shelves)
-    make_server("127.0.0.1", options.port, app, threaded=True, request_handler=MotoRequestHandler).serve_forever()
+    return Inside(PostOffice(Keeping(DomainDispatcherApplication(create_backend_app), shelves, lock), folder / "mail"))
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from typing import Any
 from moto.ssm.models import Parameter, SimpleSystemManagerBackend, ssm_backends
 
 from local.folder import write_private
+from local.services.asked import Asked
 
 _FIELDS = ("description", "allowed_pattern", "keyid", "version", "data_type", "labels", "tier", "policies")
 _READS = ("Get", "Describe", "List")
@@ -21,8 +22,8 @@ class SsmShelf:
         self._path = path
 
     def changes(self, environ: Mapping[str, Any]) -> bool:
-        service, _, call = environ.get("HTTP_X_AMZ_TARGET", "").partition(".")
-        return service == "AmazonSSM" and not call.startswith(_READS)
+        asked = Asked.of(environ)
+        return asked.service == "ssm" and not asked.call.startswith(_READS)
 
     def save(self) -> None:
         regions = [_saved(account, region, backend) for account, regions in ssm_backends.items() for region, backend in regions.items()]

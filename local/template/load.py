@@ -1,21 +1,27 @@
 """The one way from a file to a stack."""
 
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 
-from local.template import api, functions, names, parameters, schedules, source
+from local.template import api, buckets, functions, names, parameters, queues, schedules, source
 from local.template.errors import Problem, TemplateInvalid, Unresolvable
+from local.template.pseudo import QUEUES_URL
 from local.template.resolve import Resolver
 from local.template.source import Fragment, Source
 from local.template.stack import Api, Schedule, Stack
 from local.template.translate import translate
 
+# The parameter by which a template says who sends its mail.
+_MAIL_FROM = "MailFrom"
 
-def load(path: Path, *, overrides: Mapping[str, str], offered: Mapping[str, str] | None = None) -> Stack:
+
+def load(path: Path, *, overrides: Mapping[str, str], offered: Mapping[str, str] | None = None, queues_url: str = QUEUES_URL) -> Stack:
     """Return the stack that the template at `path` describes.
 
     `overrides` must all be parameters of the template; `offered` are used only
-    if it declares them. Raises `TemplateInvalid` with every problem found.
+    if it declares them. Queues are found at `queues_url`. Raises
+    `TemplateInvalid` with every problem found.
     """
     file = source.read(path)
     declared: Fragment = file.content.get("Parameters") or {}
@@ -23,23 +29,35 @@ def load(path: Path, *, overrides: Mapping[str, str], offered: Mapping[str, str]
     found = parameters.values(file, usable | dict(overrides))
     template = translate(file, found)
     names.check(file, template)
-    resolver = Resolver(template, {name: parameters.listed(declared, name, value) for name, value in found.items()})
-    return _Reading(file, resolver, template["Resources"]).stack()
+    given = {name: parameters.listed(declared, name, value) for name, value in found.items()}
+    resolver = Resolver(template, given, queues_url=queues_url)
+    reading = _Reading(file, resolver, template["Resources"], queues_url=queues_url)
+    return reading.stack(mail_from=found.get(_MAIL_FROM, ""))
 
 
 class _Reading:
     """One pass over a translated template, collecting every problem before it gives up."""
 
-    def __init__(self, file: Source, resolver: Resolver, resources: Fragment) -> None:
+    def __init__(self, file: Source, resolver: Resolver, resources: Fragment, *, queues_url: str) -> None:
         self._file = file
         self._resolver = resolver
         self._resources = resources
+        self._queues_url = queues_url
         self._problems: list[Problem] = []
 
-    def stack(self) -> Stack:
+    def stack(self, *, mail_from: str) -> Stack:
         made = dict(self._each(functions.KIND, lambda name, body: functions.read(self._file, name, body)))
-        stack = Stack(functions=made, api=self._api(), schedules=self._schedules())
+        stack = Stack(
+            functions=made,
+            api=self._api(),
+            schedules=self._schedules(),
+            queues=dict(self._each(queues.KIND, partial(queues.read, queues_url=self._queues_url))),
+            buckets=dict(self._each(buckets.KIND, buckets.read)),
+            event_sources=tuple(one for _, one in self._each(queues.MAPPING, queues.from_mapping)),
+            mail_from=mail_from,
+        )
         self._problems += [*api.unknown_functions(self._file, stack.api, made), *schedules.unknown_functions(self._file, stack)]
+        self._problems += queues.unknown_ends(self._file, stack)
         if self._problems:
             raise self._file.invalid(*self._problems)
         return stack
@@ -63,7 +81,7 @@ class _Reading:
             try:
                 if "Condition" in resource and not self._resolver.holds(resource["Condition"]):
                     continue
-                yield name, read(name, self._resolver.value(resource["Properties"]))
+                yield name, read(name, self._resolver.value(resource.get("Properties", {})))
             except Unresolvable as error:
                 self._problems.append(self._file.problem(name, str(error)))
             except TemplateInvalid as error:

@@ -4,6 +4,7 @@ REGION = "us-east-1"
 ACCOUNT = "123456789012"
 STACK = "parley"
 API_ID = "local"
+QUEUES_URL = f"https://sqs.{REGION}.amazonaws.com"
 
 PSEUDO: dict[str, str] = {
     "AWS::AccountId": ACCOUNT,
@@ -18,6 +19,11 @@ PSEUDO: dict[str, str] = {
 def function_arn(name: str) -> str:
     """Return the ARN of the function with this logical id, which is its name here."""
     return f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:{name}"
+
+
+def queue_arn(name: str) -> str:
+    """Return the ARN of the queue with this name."""
+    return f"arn:aws:sqs:{REGION}:{ACCOUNT}:{name}"
 
 
 def function_name(reference: str) -> str:

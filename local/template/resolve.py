@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from local.template.errors import Unresolvable
-from local.template.pseudo import PSEUDO
+from local.template.pseudo import PSEUDO, QUEUES_URL
 from local.template.references import attribute, ref
 from local.template.source import Fragment
 
@@ -17,11 +17,12 @@ _PLACEHOLDER = re.compile(r"\$\{([^}]*)\}")
 class Resolver:
     """Works out values of one translated template for one set of parameters."""
 
-    def __init__(self, template: Fragment, parameters: Mapping[str, Any]) -> None:
+    def __init__(self, template: Fragment, parameters: Mapping[str, Any], *, queues_url: str = QUEUES_URL) -> None:
         self._resources: Fragment = template["Resources"]
         self._conditions: Fragment = template.get("Conditions", {})
         self._mappings: Fragment = template.get("Mappings", {})
         self._parameters = parameters
+        self._queues_url = queues_url
         self._functions: dict[str, Callable[[Any], Any]] = {
             "Ref": self._ref,
             "Condition": self.holds,
@@ -73,14 +74,14 @@ class Resolver:
         if name in self._parameters:
             return self._parameters[name]
         if name in self._resources:
-            return self.value(ref(name, self._resources[name]))
+            return self.value(ref(name, self._resources[name], queues_url=self._queues_url))
         raise Unresolvable(f"Ref names {name!r}, which is neither a parameter nor a resource")
 
     def _get_att(self, target: Any) -> Any:
         name, key = target.split(".", 1) if isinstance(target, str) else (target[0], ".".join(target[1:]))
         if name not in self._resources:
             raise Unresolvable(f"Fn::GetAtt names {name!r}, which is not a resource")
-        return attribute(name, self._resources[name], key)
+        return self.value(attribute(name, self._resources[name], key))
 
     def _sub(self, argument: Any) -> str:
         text, variables = (argument, {}) if isinstance(argument, str) else argument

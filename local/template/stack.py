@@ -103,9 +103,44 @@ class Schedule:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Queue:
+    """An SQS queue; `attributes` are those of SetQueueAttributes, all of them."""
+
+    name: str
+    url: str
+    is_fifo: bool = False
+    attributes: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Bucket:
+    """An S3 bucket."""
+
+    name: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class EventSource:
+    """A function that gets a queue's messages: up to `batch_size` that arrive within `window_s`, `concurrency` batches at a time."""
+
+    name: str
+    function: str
+    queue: str
+    batch_size: int = 10
+    window_s: float = 0
+    concurrency: int = 5
+    reports_failures: bool = False
+    is_enabled: bool = True
+
+
+@dataclass(frozen=True, kw_only=True)
 class Stack:
-    """Everything of a template that the emulator runs."""
+    """Everything of a template that the emulator runs; queues and buckets by their logical ids, `mail_from` may be empty."""
 
     functions: Mapping[str, Function]
     api: Api
     schedules: tuple[Schedule, ...]
+    queues: Mapping[str, Queue] = field(default_factory=dict)
+    buckets: Mapping[str, Bucket] = field(default_factory=dict)
+    event_sources: tuple[EventSource, ...] = ()
+    mail_from: str = ""

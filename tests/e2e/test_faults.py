@@ -39,18 +39,12 @@ def test_an_expired_token_is_401(stack, ada):
     from parley.clock import utc_now
 
     kept = json.loads((stack.data / "aws" / "ssm.json").read_text())
-    (text,) = [value for value in strings_in(kept) if "BEGIN PRIVATE KEY" in value]
-    mine = Principal.from_claims(jwt.decode(ada.headers["Authorization"].split()[1], options={"verify_signature": False}))
+    (text,) = [versions[-1]["value"] for one in kept for name, versions in one["parameters"].items() if "/keys/signing/" in name]
+    claims = jwt.decode(ada.headers["Authorization"].split()[1], options={"verify_signature": False})
+    mine, key = Principal.from_claims(claims), SigningKey.from_json(text)
     for age, status in ((timedelta(0), 200), (timedelta(hours=1), 401)):
-        token = issue_token(mine.user_id, mine.session_id, USER_SCOPES, key=SigningKey.from_json(text), now=utc_now() - age)
+        token = issue_token(mine.user_id, mine.session_id, USER_SCOPES, key=key, issuer=claims["iss"], now=utc_now() - age)
         assert stack.http.get("/auth/me", headers={"Authorization": f"Bearer {token}"}).status_code == status
-
-
-def strings_in(value):
-    if isinstance(value, str):
-        return [value]
-    items = value.values() if isinstance(value, dict) else value if isinstance(value, list) else []
-    return [text for item in items for text in strings_in(item)]
 
 
 @pytest.mark.parametrize(("method", "path"), [("GET", "/nope"), ("DELETE", "/auth/login"), ("GET", "/auth/login/x"), ("GET", "/")])

@@ -15,9 +15,11 @@ import httpx2
 from local.console import Console
 from local.emulator import Emulator
 from local.journal import Journal
+from local.mailbox import Mailbox
 from local.ports import free_port
 from local.runtime.code import Code, from_sources
 from local.server import listen
+from local.services.endpoint import Endpoint
 from local.template.load import load
 from local.template.stack import Function, Stack
 from local.watch import Watcher
@@ -36,7 +38,14 @@ class Running:
     @classmethod
     @contextmanager
     def started(
-        cls, stack: Stack, *, logs: Path, code_of: Callable[[Function], Code] = from_sources, watching: Path | None = None
+        cls,
+        stack: Stack,
+        *,
+        logs: Path,
+        code_of: Callable[[Function], Code] = from_sources,
+        watching: Path | None = None,
+        aws_url: str | None = None,
+        mails: Path | None = None,
     ) -> Iterator[Self]:
         port, terminal, begun, end = free_port(), io.StringIO(), threading.Event(), asyncio.Event()
         made: list[Any] = []
@@ -44,9 +53,12 @@ class Running:
         async def main() -> None:
             console = Console(terminal)
             journal = Journal(console, logs)
-            emulator = Emulator(stack, journal=journal, wiring={"WIRED": "yes"}, code_of=code_of)
+            wiring = {"WIRED": "yes"} | ({"AWS_ENDPOINT_URL": aws_url} if aws_url else {})
+            aws, mailbox = Endpoint(aws_url) if aws_url else None, Mailbox(mails) if mails else None
+            emulator = Emulator(stack, journal=journal, wiring=wiring, code_of=code_of, aws=aws, mailbox=mailbox)
+            await emulator.prepare()
             await emulator.start(listen(port))
-            tasks = []
+            tasks = [asyncio.create_task(mailbox.watch(journal.posted))] if mailbox else []
             if watching:
                 watcher = Watcher(emulator, template=watching, load=lambda: load(watching, overrides={}), console=console)
                 tasks.append(asyncio.create_task(watcher.run()))
@@ -56,6 +68,8 @@ class Running:
             for task in tasks:
                 task.cancel()
             await emulator.stop()
+            if aws:
+                await aws.close()
             journal.close()
 
         thread = threading.Thread(target=asyncio.run, args=(main(),))

@@ -1,69 +1,46 @@
 """AWS's services, and what outlives them."""
 
-import os
-import signal
+import io
 import stat
-import subprocess
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
+from threading import RLock, Thread
 from typing import Any
 
-import httpx2
+import pytest
 
-from local.ports import free_port
+from local.services.cabinet import Cabinet, Kept
+from local.services.s3 import S3Shelf
+from local.services.ses import SesShelf
+from local.services.shelf import Shelf
+from local.services.sqs import SqsShelf
 from local.services.ssm import SsmShelf
+from tests.local.cloud import Cloud
 from tests.local.running import eventually
 
 
-class Ssm:
-    """Calls SSM by its wire format: the test process's own boto3 is under moto already."""
-
-    def __init__(self, port: int, process: subprocess.Popen[bytes]) -> None:
-        self.process = process
-        self._url = f"http://127.0.0.1:{port}/"
-
-    def __call__(self, action: str, **fields: Any) -> Any:
-        credential = "Credential=x/20260101/us-east-1/ssm/aws4_request, SignedHeaders=host, Signature=x"
-        headers = {"X-Amz-Target": f"AmazonSSM.{action}", "Authorization": f"AWS4-HMAC-SHA256 {credential}"}
-        return httpx2.post(self._url, json=fields, headers=headers | {"Content-Type": "application/x-amz-json-1.1"}).json()
-
-    def put(self, name: str, value: str, **more: Any) -> None:
-        self("PutParameter", Name=name, Value=value, Type="SecureString", **more)
+def put(cloud: Cloud, name: str, value: str, **more: Any) -> None:
+    cloud.call("ssm", "PutParameter", Name=name, Value=value, Type="SecureString", **more)
 
 
-@contextmanager
-def started(folder: Path) -> Iterator[Ssm]:
-    port = free_port()
-    process = subprocess.Popen([sys.executable, "-m", "local.services.aws", "--port", str(port), "--folder", str(folder)])
-    ssm = Ssm(port, process)
-    try:
-        assert eventually(lambda: _answers(ssm), within_s=20)
-        yield ssm
-    finally:
-        os.kill(process.pid, signal.SIGKILL)
-        process.wait()
+def make_queue(cloud: Cloud, name: str, **attributes: str) -> None:
+    cloud.call("sqs", "CreateQueue", QueueName=name, Attributes=attributes)
 
 
-def _answers(ssm: Ssm) -> bool:
-    try:
-        return "Parameters" in ssm("DescribeParameters")
-    except httpx2.ConnectError:
-        return False
+def send(cloud: Cloud, queue: str, body: str, **more: Any) -> None:
+    assert "MessageId" in cloud.call("sqs", "SendMessage", QueueUrl=queue, MessageBody=body, **more)
 
 
 def test_parameters_survive_a_kill(tmp_path: Path) -> None:
-    with started(tmp_path) as ssm:
-        ssm.put("/p/key", "one", Tags=[{"Key": "a", "Value": "b"}])
-        ssm.put("/p/key", "two", Overwrite=True)
-        ssm.put("/p/gone", "x")
-        ssm("DeleteParameter", Name="/p/gone")
+    with Cloud.started(tmp_path) as cloud:
+        put(cloud, "/p/key", "one", Tags=[{"Key": "a", "Value": "b"}])
+        put(cloud, "/p/key", "two", Overwrite=True)
+        put(cloud, "/p/gone", "x")
+        cloud.call("ssm", "DeleteParameter", Name="/p/gone")
 
-    with started(tmp_path) as ssm:
-        found = ssm("GetParametersByPath", Path="/p", WithDecryption=True)["Parameters"]
-        history = ssm("GetParameterHistory", Name="/p/key", WithDecryption=True)["Parameters"]
-        tags = ssm("ListTagsForResource", ResourceType="Parameter", ResourceId="/p/key")["TagList"]
+    with Cloud.started(tmp_path) as cloud:
+        found = cloud.call("ssm", "GetParametersByPath", Path="/p", WithDecryption=True)["Parameters"]
+        history = cloud.call("ssm", "GetParameterHistory", Name="/p/key", WithDecryption=True)["Parameters"]
+        tags = cloud.call("ssm", "ListTagsForResource", ResourceType="Parameter", ResourceId="/p/key")["TagList"]
 
     assert [(one["Name"], one["Value"], one["Type"], one["Version"]) for one in found] == [("/p/key", "two", "SecureString", 2)]
     assert [one["Value"] for one in history] == ["one", "two"]
@@ -71,10 +48,161 @@ def test_parameters_survive_a_kill(tmp_path: Path) -> None:
     assert stat.S_IMODE((tmp_path / "ssm.json").stat().st_mode) == 0o600
 
 
-def test_reading_writes_nothing() -> None:
-    def changes(target: str) -> bool:
-        return SsmShelf(Path("unused")).changes({"HTTP_X_AMZ_TARGET": target})
+def test_messages_survive_a_kill_in_their_order(tmp_path: Path) -> None:
+    with Cloud.started(tmp_path) as cloud:
+        make_queue(cloud, "q", VisibilityTimeout="0")
+        for body in ("one", "gone", "two"):
+            send(cloud, "q", body, MessageAttributes={"b": {"DataType": "Binary", "BinaryValue": "AAE="}})
+        gone = next(one for one in cloud.receive("q", MaxNumberOfMessages=10) if one["Body"] == "gone")
+        cloud.call("sqs", "DeleteMessage", QueueUrl="q", ReceiptHandle=gone["ReceiptHandle"])
 
-    assert not any(changes(f"AmazonSSM.{call}") for call in ("GetParameter", "DescribeParameters", "ListTagsForResource"))
-    assert not changes("DynamoDB_20120810.PutItem")
-    assert all(changes(f"AmazonSSM.{call}") for call in ("PutParameter", "DeleteParameters", "LabelParameterVersion"))
+    with Cloud.started(tmp_path) as cloud:
+        found = cloud.receive("q", MaxNumberOfMessages=10, MessageAttributeNames=["All"])
+
+    assert [one["Body"] for one in found] == ["one", "two"]
+    assert [one["Attributes"]["ApproximateReceiveCount"] for one in found] == ["2", "2"]
+    assert found[0]["MessageAttributes"]["b"]["BinaryValue"] == "AAE="
+
+
+def test_messages_in_flight_and_delayed_ones_are_so_after_a_kill(tmp_path: Path) -> None:
+    with Cloud.started(tmp_path) as cloud:
+        make_queue(cloud, "q", VisibilityTimeout="600")
+        send(cloud, "q", "in flight")
+        handle = cloud.receive("q")[0]["ReceiptHandle"]
+        send(cloud, "q", "delayed", DelaySeconds=600)
+
+    with Cloud.started(tmp_path) as cloud:
+        (queue,) = cloud.state()["queues"]
+        assert (queue["visible"], queue["in_flight"], queue["delayed"]) == (0, 1, 1)
+
+        cloud.call("sqs", "DeleteMessage", QueueUrl="q", ReceiptHandle=handle)
+        assert cloud.state()["queues"][0]["in_flight"] == 0
+
+
+def test_a_message_that_was_received_too_often_is_a_dead_letter_and_stays_one(tmp_path: Path) -> None:
+    arn = "arn:aws:sqs:us-east-1:123456789012:dead"
+    with Cloud.started(tmp_path) as cloud:
+        make_queue(cloud, "dead")
+        make_queue(cloud, "q", VisibilityTimeout="0", RedrivePolicy=f'{{"deadLetterTargetArn": "{arn}", "maxReceiveCount": 1}}')
+        send(cloud, "q", "bad")
+        assert len(cloud.receive("q")) == 1
+        assert cloud.receive("q") == []
+
+    with Cloud.started(tmp_path) as cloud:
+        queues = {one["name"]: one for one in cloud.state()["queues"]}
+        assert queues["q"]["dead_letters"] == "dead"
+        assert [one["Body"] for one in cloud.receive("dead")] == ["bad"]
+
+
+def test_objects_survive_a_kill(tmp_path: Path) -> None:
+    with Cloud.started(tmp_path) as cloud:
+        cloud.request("s3", "PUT", "/files")
+        headers = {"Content-Type": "text/plain", "x-amz-meta-from": "me"}
+        cloud.request("s3", "PUT", "/files/a/%C3%BC", content=b"one\ntwo", headers=headers)
+        cloud.request("s3", "PUT", "/files/gone", content=b"x")
+        cloud.request("s3", "DELETE", "/files/gone")
+
+    with Cloud.started(tmp_path) as cloud:
+        found = cloud.request("s3", "GET", "/files/a/%C3%BC")
+        assert (found.content, found.headers["content-type"], found.headers["x-amz-meta-from"]) == (b"one\ntwo", "text/plain", "me")
+        assert cloud.request("s3", "GET", "/files/gone").status_code == 404
+        assert cloud.state()["buckets"] == [{"name": "files", "objects": 1, "bytes": 7}]
+
+
+def test_who_may_send_mail_survives_a_kill(tmp_path: Path) -> None:
+    mail = {"FromEmailAddress": "me@example.com", "Destination": {"ToAddresses": ["you@example.com"]}}
+    mail |= {"Content": {"Simple": {"Subject": {"Data": "s"}, "Body": {"Text": {"Data": "t"}}}}}
+    with Cloud.started(tmp_path) as cloud:
+        assert cloud.request("ses", "POST", "/v2/email/outbound-emails", json=mail).status_code == 400
+        cloud.request("ses", "POST", "/v2/email/identities", json={"EmailIdentity": "me@example.com"})
+
+    with Cloud.started(tmp_path) as cloud:
+        assert cloud.request("ses", "POST", "/v2/email/outbound-emails", json=mail).status_code == 200
+    assert len(list((tmp_path / "mail").glob("*.json"))) == 1
+
+
+def test_no_message_is_lost_while_others_are_deleted(tmp_path: Path) -> None:
+    with Cloud.started(tmp_path) as cloud:
+        make_queue(cloud, "q")
+        senders = [Thread(target=lambda: [send(cloud, "q", "x") for _ in range(15)]) for _ in range(3)]
+        for sender in senders:
+            sender.start()
+        deleted = 0
+
+        def delete() -> bool:
+            nonlocal deleted
+            for one in cloud.receive("q", MaxNumberOfMessages=10, WaitTimeSeconds=1):
+                cloud.call("sqs", "DeleteMessage", QueueUrl="q", ReceiptHandle=one["ReceiptHandle"])
+                deleted += 1
+            return deleted == 45
+
+        assert eventually(delete, within_s=30)
+
+
+def test_who_waits_for_a_message_keeps_nobody_else_from_calling(tmp_path: Path) -> None:
+    with Cloud.started(tmp_path) as cloud:
+        make_queue(cloud, "q")
+        found: list[Any] = []
+        waiting = Thread(target=lambda: found.extend(cloud.receive("q", WaitTimeSeconds=20)))
+        waiting.start()
+        send(cloud, "q", "at last")
+        waiting.join(15)
+
+    assert [one["Body"] for one in found] == ["at last"]
+
+
+def request(service: str, target: str = "", method: str = "POST", path: str = "/") -> dict[str, Any]:
+    scope = f"AWS4-HMAC-SHA256 Credential=x/20260101/us-east-1/{service}/aws4_request, SignedHeaders=host, Signature=x"
+    return {
+        "HTTP_AUTHORIZATION": scope,
+        "HTTP_X_AMZ_TARGET": target,
+        "REQUEST_METHOD": method,
+        "PATH_INFO": path,
+        "wsgi.input": io.BytesIO(),
+    }
+
+
+UNUSED = Path("unused")
+SHELVES: dict[str, Shelf] = {"ssm": SsmShelf(UNUSED), "s3": S3Shelf(UNUSED), "ses": SesShelf(UNUSED)}
+
+
+@pytest.mark.parametrize(
+    ("shelf", "environ", "changes"),
+    [
+        ("ssm", request("ssm", "AmazonSSM.GetParameter"), False),
+        ("ssm", request("ssm", "AmazonSSM.DescribeParameters"), False),
+        ("ssm", request("ssm", "AmazonSSM.PutParameter"), True),
+        ("ssm", request("ssm", "AmazonSSM.LabelParameterVersion"), True),
+        ("ssm", request("dynamodb", "DynamoDB_20120810.PutItem"), False),
+        ("s3", request("s3", method="GET"), False),
+        ("s3", request("s3", method="PUT"), True),
+        ("s3", {"REQUEST_METHOD": "POST", "PATH_INFO": "/bucket"}, True),
+        ("s3", request("sqs", "AmazonSQS.SendMessage"), False),
+        ("ses", request("ses", path="/v2/email/identities"), True),
+        ("ses", request("ses", path="/v2/email/outbound-emails"), False),
+    ],
+)
+def test_only_what_changes_something_is_written(shelf: str, environ: dict[str, Any], changes: bool) -> None:
+    assert SHELVES[shelf].changes(environ) is changes
+
+
+def test_receiving_is_a_change_and_counting_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("moto.sqs.models.Condition", None)  # which the shelf makes of its lock
+    shelf = SqsShelf(UNUSED, RLock())
+
+    assert shelf.changes(request("sqs", "AmazonSQS.ReceiveMessage"))
+    assert shelf.changes(request("s3", method="PUT"))
+    assert not shelf.changes(request("sqs", "AmazonSQS.GetQueueAttributes"))
+
+
+def test_a_cabinet_writes_nothing_twice(tmp_path: Path) -> None:
+    cabinet, written = Cabinet(tmp_path), []
+
+    def thing(state: int) -> Kept:
+        return Kept(state, lambda: written.append(state) or b"%d" % state)  # type: ignore[func-returns-value]
+
+    cabinet.keep({"a": thing(1), "b": thing(2)})
+    cabinet.keep({"a": thing(1), "b": thing(3)})
+    cabinet.keep({"b": thing(3)})
+    assert written == [1, 2, 3]
+    assert list(cabinet.read()) == [("b", b"3")]

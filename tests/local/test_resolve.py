@@ -20,6 +20,11 @@ TEMPLATE = {
         "Work": {"Type": "AWS::Lambda::Function"},
         "Live": {"Type": "AWS::Lambda::Alias", "Properties": {"FunctionName": {"Ref": "Work"}, "Name": "live"}},
         "Queue": {"Type": "AWS::SQS::Queue"},
+        "Named": {"Type": "AWS::SQS::Queue", "Properties": {"QueueName": {"Fn::Sub": "${Stage}-work"}}},
+        "Ordered": {"Type": "AWS::SQS::Queue", "Properties": {"FifoQueue": True}},
+        "Topic": {"Type": "AWS::SNS::Topic"},
+        "FilesBucket": {"Type": "AWS::S3::Bucket"},
+        "NamedBucket": {"Type": "AWS::S3::Bucket", "Properties": {"BucketName": {"Fn::Sub": "${Stage}-files"}}},
     },
 }
 WORK_ARN = "arn:aws:lambda:us-east-1:123456789012:function:Work"
@@ -34,7 +39,17 @@ WORK_ARN = "arn:aws:lambda:us-east-1:123456789012:function:Work"
         ({"Ref": "Live"}, f"{WORK_ARN}:live"),
         ({"Fn::GetAtt": ["Work", "Arn"]}, WORK_ARN),
         ({"Fn::GetAtt": "Work.Arn"}, WORK_ARN),
+        ({"Ref": "Queue"}, "http://sqs.test/123456789012/Queue"),
+        ({"Ref": "Named"}, "http://sqs.test/123456789012/prod-work"),
+        ({"Ref": "Ordered"}, "http://sqs.test/123456789012/Ordered.fifo"),
         ({"Fn::GetAtt": ["Queue", "Arn"]}, "arn:aws:sqs:us-east-1:123456789012:Queue"),
+        ({"Fn::GetAtt": ["Named", "Arn"]}, "arn:aws:sqs:us-east-1:123456789012:prod-work"),
+        ({"Fn::GetAtt": ["Named", "QueueName"]}, "prod-work"),
+        ({"Fn::GetAtt": ["Topic", "Arn"]}, "arn:aws:sns:us-east-1:123456789012:Topic"),
+        ({"Ref": "FilesBucket"}, "parley-filesbucket"),
+        ({"Ref": "NamedBucket"}, "prod-files"),
+        ({"Fn::Sub": "${FilesBucket.Arn}/*"}, "arn:aws:s3:::parley-filesbucket/*"),
+        ({"Fn::GetAtt": ["NamedBucket", "Arn"]}, "arn:aws:s3:::prod-files"),
         ({"Fn::Sub": "${Stage}-${AWS::AccountId}-${!Kept}"}, "prod-123456789012-${Kept}"),
         ({"Fn::Sub": ["${a}/${Work.Arn}", {"a": {"Ref": "Stage"}}]}, f"prod/{WORK_ARN}"),
         ({"Fn::Join": ["-", ["a", {"Ref": "Stage"}]]}, "a-prod"),
@@ -50,7 +65,7 @@ WORK_ARN = "arn:aws:lambda:us-east-1:123456789012:function:Work"
     ],
 )
 def test_a_function_gives_what_cloudformation_gives(node: Any, value: Any) -> None:
-    assert Resolver(TEMPLATE, {"Stage": "prod"}).value(node) == value
+    assert Resolver(TEMPLATE, {"Stage": "prod"}, queues_url="http://sqs.test").value(node) == value
 
 
 @pytest.mark.parametrize(

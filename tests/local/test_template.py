@@ -1,5 +1,6 @@
 """What the emulator makes of a template."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -67,6 +68,34 @@ def test_schedules_of_both_services_are_read(stack: Stack) -> None:
 
     assert (hourly.name, hourly.function, hourly.input, hourly.is_enabled) == ("hourly", "EchoFunction", '{"from": "hourly"}', True)
     assert (nightly.expression, nightly.is_enabled) == ("cron(0 3 * * ? *)", False)
+
+
+def test_a_queue_is_set_whole_and_knows_its_dead_letters(stack: Stack) -> None:
+    queue = stack.queues["WorkQueue"]
+
+    assert queue.name == "WorkQueue"
+    assert (queue.attributes["VisibilityTimeout"], queue.attributes["DelaySeconds"]) == ("1", "0")
+    assert json.loads(queue.attributes["RedrivePolicy"]) == {
+        "deadLetterTargetArn": "arn:aws:sqs:us-east-1:123456789012:DeadQueue",
+        "maxReceiveCount": 2,
+    }
+    assert stack.queues["DeadQueue"].attributes["RedrivePolicy"] == ""
+
+
+def test_what_reads_a_queue_is_read_with_its_limits(stack: Stack) -> None:
+    (source,) = stack.event_sources
+
+    assert (source.function, source.queue) == ("WorkFunction", "WorkQueue")
+    assert (source.batch_size, source.window_s, source.concurrency, source.reports_failures, source.is_enabled) == (5, 0, 2, True, True)
+
+
+def test_functions_find_queues_buckets_and_their_sender() -> None:
+    stack = load(STACK, overrides={}, offered={"MailFrom": "me@example.com"}, queues_url="http://127.0.0.1:9")
+    environment = stack.functions["WorkFunction"].environment
+
+    assert environment["QUEUE_URL"] == stack.queues["WorkQueue"].url == "http://127.0.0.1:9/123456789012/WorkQueue"
+    assert environment["BUCKET"] == stack.buckets["FilesBucket"].name == "parley-filesbucket"
+    assert environment["MAIL_FROM"] == stack.mail_from == "me@example.com"
 
 
 def test_parameters_take_overrides_and_only_the_offers_they_know() -> None:
@@ -148,6 +177,29 @@ def test_a_schedule_that_eventbridge_would_refuse_is_a_fault(tmp_path: Path) -> 
     event = "      Events: {Often: {Type: ScheduleV2, Properties: {ScheduleExpression: rate(5 minute)}}}\n"
 
     assert "WorkOften: 'rate(5 minute)'" in problem_of(tmp_path, GOOD + event)
+
+
+QUEUE = (
+    GOOD
+    + """\
+      Events: {Work: {Type: SQS, Properties: {Queue: !GetAtt Queue.Arn, BatchSize: 10}}}
+  Queue: {Type: AWS::SQS::Queue}
+"""
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (QUEUE.replace("BatchSize: 10", "BatchSize: 11"), "WorkWork: BatchSize is 11"),
+        (QUEUE.replace("BatchSize: 10", "FilterCriteria: {Filters: []}"), "WorkWork: FilterCriteria are not understood here"),
+        (QUEUE.replace("!GetAtt Queue.Arn", "arn:aws:sqs:us-east-1:123456789012:Other"), "WorkWork: its source 'Other' is not a queue"),
+        (QUEUE.replace("!GetAtt Queue.Arn", "arn:aws:sqs:eu-west-1:1:Other"), "WorkWork: its source 'arn:aws:sqs:eu-west-1:1:Other'"),
+        (GOOD + "  Files: {Type: AWS::S3::Bucket, Properties: {BucketName: Big}}\n", "Files: 'Big' is not a name of a bucket"),
+    ],
+)
+def test_a_queue_or_bucket_that_aws_would_refuse_is_a_fault(tmp_path: Path, text: str, message: str) -> None:
+    assert message in problem_of(tmp_path, text)
 
 
 def test_a_resource_whose_condition_is_false_is_left_out(tmp_path: Path) -> None:

@@ -41,6 +41,10 @@ class Up:
     def invoke(self, event: Any) -> Any:
         return httpx2.post(f"{self.url}/_local/lambda/2015-03-31/functions/EchoFunction/invocations", json=event, timeout=30).json()
 
+    def use(self, service: str, method: str, **arguments: Any) -> Any:
+        event = {"service": service, "method": method, **arguments}
+        return httpx2.post(f"{self.url}/_local/lambda/2015-03-31/functions/WorkFunction/invocations", json=event, timeout=30).json()
+
     def is_ready(self) -> bool:
         assert self.process.poll() is None, self.output.read_text()
         return "Parley is up at" in self.output.read_text()
@@ -239,6 +243,8 @@ def test_status_is_a_table(up: Up) -> None:
 
     assert "EchoFunction" in table
     assert "hourly" in table
+    assert "DEAD LETTERS GO TO" in table
+    assert "parley-filesbucket" in table
     assert "running on port" in table
 
 
@@ -284,6 +290,21 @@ def test_what_was_kept_survives_the_kill_of_everything(tmp_path: Path) -> None:
 
     with started(tmp_path / "my data") as again, again.connect("parley_owner") as connection:
         assert connection.execute("SELECT answer FROM kept").fetchone() == (42,)
+
+
+def test_messages_objects_and_mails_survive_the_kill_of_everything(tmp_path: Path) -> None:
+    with started(tmp_path / "data", "--no-pgbouncer", "--parameter", "MailFrom=me@example.com") as up:
+        content = {"Simple": {"Subject": {"Data": "s"}, "Body": {"Text": {"Data": "t"}}}}
+        up.use("sesv2", "send_email", FromEmailAddress="me@example.com", Destination={"ToAddresses": ["a@b.org"]}, Content=content)
+        up.use("sqs", "send_message", QueueUrl="$QUEUE_URL", MessageBody="{}", DelaySeconds=600)
+        up.use("s3", "put_object", Bucket="$BUCKET", Key="k", Body="kept")
+        up.kill()
+
+    with started(tmp_path / "data", "--no-pgbouncer") as again:
+        status = again.get("/_local/status")
+        assert [one["to"] for one in again.get("/_local/mail")["items"]] == [["a@b.org"]]
+        assert next(one for one in status["queues"] if one["name"] == "WorkQueue")["delayed"] == 1
+        assert status["buckets"] == [{"name": "parley-filesbucket", "objects": 1, "bytes": 4}]
 
 
 def test_a_first_start_that_was_killed_is_no_hindrance(tmp_path: Path) -> None:

@@ -2,6 +2,8 @@
 
 import pytest
 import yaml
+from samcli.lib.intrinsic_resolver.intrinsic_property_resolver import IntrinsicResolver
+from samcli.lib.intrinsic_resolver.intrinsics_symbol_table import IntrinsicsSymbolTable
 
 from local.samlocal import derived
 
@@ -60,3 +62,11 @@ def test_the_passwords_fit_whatever_address_the_containers_see():
 
 def test_the_stack_has_the_emulators_name(build):
     assert yaml.safe_load((build / derived.PARAMETERS).read_text()) == {"DatabasePort": "9", "AWS::StackName": "parley"}
+
+
+def test_sam_takes_what_is_named_as_a_resource_for_its_reference():
+    template = {"Resources": {"Queue": {"Type": "AWS::SQS::Queue"}}}
+    symbols = IntrinsicsSymbolTable(logical_id_translator={"Queue": "http://host:1/123456789012/Queue"}, template=template)
+    resolver = IntrinsicResolver(template=template, symbol_resolver=symbols)
+
+    assert resolver.intrinsic_property_resolver({"Ref": "Queue"}, False) == "http://host:1/123456789012/Queue"

@@ -4,8 +4,9 @@ import asyncio
 
 from local.samlocal.answer import Answer
 from local.samlocal.journey import Journey, Step
-from local.samlocal.lane import Seen, ask_sam, compared
+from local.samlocal.lane import Seen, ask_sam, compared, references
 from local.samlocal.process import ProcessFailed
+from tests.local.conftest import STACK
 
 STEP = Step("chat_message", "{}")
 
@@ -53,3 +54,10 @@ def test_no_answer_from_sam_is_a_difference():
 
     assert seen.status == "none"
     assert "+cannot pull" in compared(STEP, Seen("200", "200\nhi"), seen, 1.0).difference
+
+
+def test_containers_find_queues_where_they_find_aws():
+    found = references(STACK, "http://host:1")
+
+    assert found["WorkQueue"] == "http://host:1/123456789012/WorkQueue"
+    assert found["FilesBucket"] == "parley-filesbucket"

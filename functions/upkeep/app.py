@@ -1,0 +1,56 @@
+"""Work that no request waits for: mail, exports and erasures from a queue, and the sweep by a schedule."""
+
+from parley import cold_start  # isort: split
+
+from functools import partial
+from typing import Any
+
+from functions.upkeep.batch import work_off
+from functions.upkeep.desk import Desk
+from functions.upkeep.errands import run
+from functions.upkeep.files import Files
+from functions.upkeep.letters import Letters
+from functions.upkeep.mail import Mail
+from functions.upkeep.sweep import sweep
+from parley.db.engine import make_engine
+from parley.observability import logger
+from parley.settings import DatabaseSettings
+from parley.upkeep import UnknownMessage, UpkeepQueue
+
+
+class UpkeepSettings(DatabaseSettings):
+    """What this function reads from its environment."""
+
+    upkeep_queue_url: str
+    files_bucket: str
+    mail_from: str
+    public_url: str
+
+
+settings = UpkeepSettings.read()
+desk = Desk(
+    engine=make_engine(settings),
+    background=make_engine(settings, role="background"),
+    files=Files(settings.files_bucket),
+    letters=Letters(settings.public_url),
+    mail=Mail(settings.mail_from),
+    queue=UpkeepQueue(settings.upkeep_queue_url),
+)
+
+
+@logger.inject_lambda_context
+def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
+    """Work off a batch of messages and return which failed, or sweep and return what there was.
+
+    Raises UnknownMessage for an event that is neither from SQS nor from the scheduler.
+    """
+    if "Records" in event:
+        return work_off(event["Records"], do=partial(run, desk))
+    if event.get("source") != "aws.scheduler":
+        raise UnknownMessage("neither a batch nor a schedule")
+    done = sweep(desk)
+    logger.info("swept", rows=done)
+    return dict(done)
+
+
+cold_start.finish()

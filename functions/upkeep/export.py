@@ -1,0 +1,88 @@
+"""Everything stored about a user, as one JSON file."""
+
+import base64
+import json
+from collections.abc import Iterator
+from datetime import date, datetime
+from decimal import Decimal
+from tempfile import SpooledTemporaryFile
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Connection
+
+from functions.upkeep.desk import Desk
+from parley.clock import rfc3339, utc_now
+from parley.db import exports, outbox
+from parley.db.scope import user_scope
+from parley.errors import NotFound
+
+VERSION = 1
+_IN_MEMORY_BYTES = 8 << 20
+
+
+def make(desk: Desk, export_id: UUID, *, user_id: UUID, entry_id: UUID) -> None:
+    """Store the file of an export that was asked for, once. Raises NotFound if its user is gone; then so is the file."""
+    file_key = f"exports/{user_id}/{export_id}.json"
+    with SpooledTemporaryFile(_IN_MEMORY_BYTES) as file:
+        with user_scope(desk.engine, user_id) as connection:
+            is_due = exports.get(connection, export_id, user_id=user_id).status == "queued"
+            if is_due:
+                file.writelines(document(connection, user_id=user_id, now=utc_now()))
+            else:
+                outbox.done(connection, entry_id, user_id=user_id)
+        if is_due:
+            file.seek(0)
+            desk.files.put_json(file_key, file)
+            _finish(desk, export_id, user_id=user_id, entry_id=entry_id, file_key=file_key)
+
+
+def _finish(desk: Desk, export_id: UUID, *, user_id: UUID, entry_id: UUID, file_key: str) -> None:
+    try:
+        with user_scope(desk.engine, user_id) as connection:
+            exports.finish(connection, export_id, user_id=user_id, file_key=file_key)
+            outbox.done(connection, entry_id, user_id=user_id)
+    except NotFound:
+        desk.files.delete(file_key)
+        raise
+
+
+def document(connection: Connection, *, user_id: UUID, now: datetime) -> Iterator[bytes]:
+    """Yield the file piece by piece, as PostgreSQL hands out the rows.
+
+    `{"parley_export": 1, "exported_at", "user_id", "tables": {name: [row, …]}}`. Times are RFC 3339, bytes base64,
+    decimal numbers strings. Another number at the front means that readers must look anew.
+    """
+    head = {"parley_export": VERSION, "exported_at": now, "user_id": user_id}
+    yield _json(head)[:-1] + b', "tables": {'
+    before_table = b"\n"
+    for name, rows in exports.rows(connection, user_id=user_id):
+        yield before_table + _json(name) + b": ["
+        yield from _separated(rows)
+        yield b"]"
+        before_table = b",\n"
+    yield b"}}\n"
+
+
+def _separated(rows: Iterator[dict[str, Any]]) -> Iterator[bytes]:
+    before = b"\n"
+    for row in rows:
+        yield before + _json(row)
+        before = b",\n"
+
+
+def _json(value: Any) -> bytes:
+    return json.dumps(value, default=_plain, ensure_ascii=False).encode()
+
+
+def _plain(value: Any) -> str:
+    match value:
+        case datetime():
+            return rfc3339(value)
+        case date():
+            return value.isoformat()
+        case bytes():
+            return base64.b64encode(value).decode()
+        case UUID() | Decimal():
+            return str(value)
+    raise TypeError(f"no JSON for {type(value).__name__}")

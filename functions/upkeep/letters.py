@@ -1,0 +1,88 @@
+"""The words of every mail.
+
+They hold nothing that a stranger can choose, no names and no addresses: a mail of ours must not carry a message of
+somebody else's. Only the operator's own address is named.
+"""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from parley.auth.codes import Code
+from parley.upkeep import Notice
+
+_NOT_YOU = "If it was not you, you need do nothing: without the code nothing happens."
+_ALARM = 'If it was not you, set another password at once ("forgot password"), which also ends every session, and check your API keys.'
+_NOTES: dict[Notice, tuple[str, str]] = {
+    "password_changed": ("Your password was changed", "The password of your account was changed just now."),
+    "email_changed": (
+        "Your e-mail address was changed",
+        "Your account has another e-mail address now. Mails about it no longer come here.",
+    ),
+    "new_api_key": ("A new API key was made", "A new API key was made for your account just now."),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """A mail in plain text."""
+
+    subject: str
+    text: str
+
+
+class Letters:
+    """Writes mails that name `public_url`, the page or app that users know; empty means none."""
+
+    def __init__(self, public_url: str) -> None:
+        self._signature = "\n".join(["Parley", *([public_url] if public_url else [])])
+
+    def sign_up(self, code: Code, *, lifetime: timedelta) -> Letter:
+        """Write to who has signed up."""
+        asked = "Somebody, probably you, wants to make an account with this e-mail address. To confirm it, enter this code:"
+        return self._letter("Confirm your e-mail address", asked, str(code), _valid(lifetime), _NOT_YOU)
+
+    def has_account(self) -> Letter:
+        """Write to who has signed up and has an account."""
+        found = "Somebody, probably you, wanted to make an account with this e-mail address, but it has one."
+        way = 'Sign in with it. If you have forgotten the password, choose "forgot password" there, and we mail you a code for a new one.'
+        return self._letter("You already have an account", found, way, "If it was not you, you need do nothing: nothing has changed.")
+
+    def reset_password(self, code: Code, *, lifetime: timedelta) -> Letter:
+        """Write to who has forgotten the password."""
+        asked = "Somebody, probably you, has forgotten the password of your account. To set a new one, enter this code:"
+        return self._letter("Set a new password", asked, str(code), _valid(lifetime), _NOT_YOU)
+
+    def change_email(self, code: Code, *, lifetime: timedelta) -> Letter:
+        """Write to the new address of an account."""
+        asked = "Somebody, probably you, wants to use this e-mail address for an account. To confirm it, enter this code while signed in:"
+        return self._letter("Confirm your new e-mail address", asked, str(code), _valid(lifetime), _NOT_YOU)
+
+    def change_asked(self) -> Letter:
+        """Warn the present address of an account."""
+        asked = "Somebody, probably you, wants another e-mail address for your account. It changes when a code is entered that went there."
+        return self._letter("Your e-mail address is about to change", asked, _ALARM)
+
+    def address_taken(self) -> Letter:
+        """Write to the new address of an account that has one of its own."""
+        asked = "Somebody, probably you, wanted to use this e-mail address for another account, but it has one of its own."
+        return self._letter("This e-mail address has an account", asked, "If it was not you, you need do nothing: nothing has changed.")
+
+    def note(self, notice: Notice) -> Letter:
+        """Tell what has happened."""
+        subject, told = _NOTES[notice]
+        return self._letter(subject, told, "If it was you, you need do nothing.", _alarm(notice))
+
+    def _letter(self, subject: str, *paragraphs: str) -> Letter:
+        return Letter(subject, "\n\n".join(["Hello,", *paragraphs, self._signature]) + "\n")
+
+
+def _valid(lifetime: timedelta) -> str:
+    minutes = int(lifetime.total_seconds() // 60)
+    return f"It works once and for {minutes} minutes. If you get several, only the newest works."
+
+
+def _alarm(notice: Notice) -> str:
+    """What to do if it was not you; who has lost the address cannot get a code there."""
+    if notice == "email_changed":
+        return "If it was not you, tell whoever runs this service at once."
+    return _ALARM

@@ -1,0 +1,57 @@
+"""The sweep: rows that have expired go, and work that was lost on the way is sent again."""
+
+from collections.abc import Callable
+from functools import partial
+
+from sqlalchemy import Connection
+
+from functions.upkeep.desk import Desk
+from parley.db import codes, guesses, idempotency, invites, outbox, sessions, signups
+from parley.db.scope import open_scope
+from parley.observability import logger
+from parley.upkeep import Work
+
+_AT_ONCE = 100
+_EXPIRED: dict[str, Callable[[Connection], int]] = {
+    "guesses": guesses.sweep,
+    "signups": signups.sweep,
+    "invites": invites.sweep,
+    "codes": codes.sweep,
+    "idempotency_keys": idempotency.sweep,
+    "sessions": sessions.sweep,
+}
+
+
+def sweep(desk: Desk) -> dict[str, int | None]:
+    """Do every part and return how many rows each deleted, or sent again; None for a part that failed."""
+    done = {name: _counted(name, partial(_delete, desk, part)) for name, part in _EXPIRED.items()}
+    return done | {"sent_again": _counted("sent_again", partial(_send_again, desk))}
+
+
+def _counted(name: str, part: Callable[[], int]) -> int | None:
+    try:
+        return part()
+    except Exception:
+        # The other parts have nothing to do with it.
+        logger.exception("a part of the sweep failed", part=name)
+        return None
+
+
+def _delete(desk: Desk, part: Callable[[Connection], int]) -> int:
+    with open_scope(desk.background) as connection:
+        return part(connection)
+
+
+def _send_again(desk: Desk) -> int:
+    """Send what is due, a batch at a time; what is taken and not sent is due again at a later sweep."""
+    count = 0
+    while entries := _take(desk):
+        for entry in entries:
+            desk.queue.send(Work.of(entry))
+        count += len(entries)
+    return count
+
+
+def _take(desk: Desk) -> list[outbox.Entry]:
+    with open_scope(desk.background) as connection:
+        return outbox.take_due(connection, limit=_AT_ONCE)

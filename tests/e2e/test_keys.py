@@ -1,0 +1,36 @@
+"""Rotation on the running stack, as a person does it. What takes minutes is tried with a moved clock in tests/functions/authorizer."""
+
+import time
+
+
+def published(stack, family="signing"):
+    return [key["kid"] for key in stack.http.get("/.well-known/jwks.json").json()["keys"] if key["family"] == family]
+
+
+def published_until(stack, is_right, *, limit_s=20):
+    ends = time.monotonic() + limit_s
+    while not is_right(found := published(stack)) and time.monotonic() < ends:
+        time.sleep(0.2)
+    return found
+
+
+def test_a_rotation_signs_nobody_out(own_stack):
+    ada, before = own_stack.register(), published(own_stack)
+    done = own_stack.parley("keys", "rotate")
+    after = published_until(own_stack, lambda kids: len(kids) == 2)
+
+    assert (done.returncode, done.stderr, before[0] in after) == (0, "", True)
+    assert ada.get("/auth/me").status_code == own_stack.register().get("/auth/me").status_code == 200
+
+
+def test_an_emergency_replaces_the_key_and_keeps_the_sessions(own_stack):
+    before = published(own_stack)
+    done = own_stack.parley("keys", "rotate", "--now")
+    after = published_until(own_stack, lambda kids: not set(kids) & set(before))
+
+    assert (done.returncode, len(after), set(after) & set(before)) == (0, 1, set())
+    assert f"signing/{before[0]}" in done.stdout
+
+
+def test_api_keys_are_ended_only_in_an_emergency(own_stack):
+    assert own_stack.parley("keys", "rotate", "--api-keys").returncode == 2

@@ -1,0 +1,98 @@
+"""Batches: each message for itself, and nobody's address in the log."""
+
+import secrets
+
+import boto3
+import pytest
+from botocore.exceptions import ClientError
+
+from functions.upkeep.letters import Letter
+from functions.upkeep.mail import Mail, MailFailed
+from parley.db.outbox import Entry
+from parley.errors import Unavailable
+from parley.ids import new_id
+from parley.upkeep import ChangeEmail, Note, ResetPassword, UnknownMessage, UpkeepQueue, Work
+from tests.driving import Function
+from tests.posting import body_of, mails_to
+
+LETTER = Letter("Hello", "Hello")
+
+
+def address():
+    return f"{secrets.token_hex(6)}@example.com"
+
+
+def logged(caplog):
+    """All that a log line could show, extra fields included."""
+    return caplog.text + "".join(str(vars(record)) for record in caplog.records)
+
+
+@pytest.mark.parametrize(
+    "poison",
+    [
+        "not JSON",
+        '{"type": "dance"}',
+        '{"type": "note", "notice": "x", "to": "a@example.com"}',
+        body_of(Work(new_id(), new_id(), "dance", None)),
+        body_of(Work(new_id(), new_id(), "export", None)),
+    ],
+)
+def test_one_poison_message_in_ten_comes_back_and_nine_are_done_once(upkeep, poison):
+    readers = [address() for _ in range(9)]
+    bodies = [body_of(Note("new_api_key", to=reader)) for reader in readers]
+
+    assert upkeep.batch(*bodies[:4], poison, *bodies[4:]) == ["4"]
+    assert [len(mails_to(reader)) for reader in readers] == [1] * 9
+
+
+def test_an_event_of_nobody_we_know_is_refused(upkeep):
+    with pytest.raises(UnknownMessage):
+        upkeep.handler({}, Function.CONTEXT)
+
+
+def test_no_code_and_no_address_gets_into_the_log(upkeep, caplog, alice):
+    new = address()
+    upkeep.deliver(ResetPassword(alice.email), ChangeEmail(alice.id, new), ResetPassword(address()), f'{{"type":"note","to":"{new}"}}')
+    code = str(mails_to(alice.email)[0].code)
+
+    assert "upkeep done" in logged(caplog)
+    assert [text for text in (alice.email, new, code, "@example.com") if text in logged(caplog)] == []
+
+
+def test_a_deployment_without_a_sender_says_so(caplog):
+    with pytest.raises(MailFailed):
+        Mail("").send(LETTER, to=address())
+
+    assert "mail cannot be sent: MailFrom is empty" in caplog.text
+
+
+def test_ses_own_words_which_hold_the_address_stay_out_of_the_error():
+    to = address()
+    with pytest.raises(MailFailed) as failed:
+        Mail("nobody@unverified.example").send(LETTER, to=to)
+
+    assert (failed.value.__cause__, failed.value.__suppress_context__) == (None, True)
+    assert "unverified" not in str(failed.value)
+
+
+def test_a_message_reaches_the_worker_as_it_was_sent(upkeep):
+    url, to = boto3.client("sqs").create_queue(QueueName=secrets.token_hex(4))["QueueUrl"], address()
+    queue = UpkeepQueue(url)
+    queue.send(Note("new_api_key", to=to))
+    queue.send(Work.of(Entry(new_id(), new_id(), "erase", None)))
+
+    assert len(upkeep.work_off(url)) == 2
+    assert len(mails_to(to)) == 1
+
+
+def test_a_queue_that_does_not_take_a_message_is_unavailable():
+    with pytest.raises(Unavailable) as refused:
+        UpkeepQueue("https://sqs.eu-west-1.amazonaws.com/123456789012/nowhere").send(Note("new_api_key", to=address()))
+
+    assert isinstance(refused.value.__cause__, ClientError)
+
+
+def test_what_must_not_fail_the_request_is_logged_and_left_to_the_sweep(caplog):
+    UpkeepQueue("https://sqs.eu-west-1.amazonaws.com/123456789012/nowhere").send_later(Work(new_id(), new_id(), "erase", None))
+
+    assert "upkeep cannot be told" in caplog.text

@@ -1,0 +1,192 @@
+import secrets
+from datetime import timedelta
+from uuid import UUID
+
+import pytest
+
+from parley.auth.codes import Code
+from parley.db import codes, signups, users
+from parley.db.scope import open_scope, user_scope
+from parley.db.signups import Signup
+from parley.ids import new_id
+from parley.upkeep import ChangeEmail, Note, ResetPassword, SignUp
+from tests.posting import mails, mails_to
+
+
+def address():
+    return f"{secrets.token_hex(6)}@example.com"
+
+
+@pytest.fixture
+def sign_up(engines):
+    """Store a sign-up and return it."""
+
+    def sign_up(email, *, display_name=None, lifetime=timedelta(hours=1)):
+        signup = Signup(new_id(), email, display_name, "a hash", None)
+        with open_scope(engines["background"]) as connection:
+            signups.add(connection, signup, lifetime=lifetime)
+        return signup
+
+    return sign_up
+
+
+def found_by(engines, signup, code):
+    with open_scope(engines["background"]) as connection:
+        return signups.find(connection, signup.id, email=signup.email, code_hash=code.hash)
+
+
+def redeemed(engine, code, purpose):
+    with user_scope(engine, code.owner_id) as connection:
+        return codes.redeem(connection, code.hash, user_id=code.owner_id, purpose=purpose)
+
+
+def test_who_signs_up_gets_a_code_that_proves_the_sign_up(upkeep, engines, sign_up):
+    signup = sign_up(address())
+    assert upkeep.deliver(SignUp(signup.id)) == []
+    (mail,) = mails_to(signup.email)
+
+    assert mail.code.owner_id == signup.id
+    assert found_by(engines, signup, mail.code) == signup
+
+
+def test_who_has_an_account_is_told_so_and_gets_no_code(upkeep, sign_up, alice):
+    upkeep.deliver(SignUp(sign_up(alice.email).id))
+    (mail,) = mails_to(alice.email)
+
+    assert mail.subject == "You already have an account"
+    assert "forgot password" in mail.text
+
+
+def test_an_address_whose_account_is_disabled_gets_no_code(upkeep, engines, sign_up, alice):
+    with user_scope(engines["app"], alice.id) as connection:
+        users.disable(connection, alice.id)
+    upkeep.deliver(SignUp(sign_up(alice.email).id))
+
+    assert [mail.subject for mail in mails_to(alice.email)] == ["You already have an account"]
+
+
+def test_a_message_that_comes_twice_brings_a_second_code_that_works(upkeep, engines, sign_up):
+    signup = sign_up(address())
+    upkeep.deliver(SignUp(signup.id), SignUp(signup.id))
+    first, second = mails_to(signup.email)
+
+    assert found_by(engines, signup, first.code) is None
+    assert found_by(engines, signup, second.code) == signup
+
+
+def test_a_sign_up_that_has_expired_gets_no_mail(upkeep, sign_up):
+    signup = sign_up(address(), lifetime=timedelta(seconds=-1))
+
+    assert upkeep.deliver(SignUp(signup.id), SignUp(UUID(int=0))) == []
+    assert mails_to(signup.email) == []
+
+
+def test_who_forgot_the_password_gets_a_code_that_works_once(upkeep, engine, alice):
+    upkeep.deliver(ResetPassword(alice.email))
+    (mail,) = mails_to(alice.email)
+
+    assert mail.code.owner_id == alice.id
+    assert redeemed(engine, mail.code, "change_email") is None
+    assert redeemed(engine, mail.code, "reset_password") is not None
+    assert redeemed(engine, mail.code, "reset_password") is None
+
+
+def test_an_unknown_address_gets_no_mail(upkeep):
+    unknown = address()
+
+    assert upkeep.deliver(ResetPassword(unknown)) == []
+    assert mails_to(unknown) == []
+
+
+def test_who_is_disabled_cannot_reset_the_password(upkeep, engine, alice):
+    with user_scope(engine, alice.id) as connection:
+        users.disable(connection, alice.id)
+
+    assert upkeep.deliver(ResetPassword(alice.email)) == []
+    assert mails_to(alice.email) == []
+
+
+def test_the_code_goes_to_the_new_address_and_a_warning_without_one_to_the_old(upkeep, engine, alice):
+    new = address()
+    upkeep.deliver(ChangeEmail(alice.id, new))
+    (proof,), (warning,) = mails_to(new), mails_to(alice.email)
+
+    assert redeemed(engine, proof.code, "change_email").new_email == new
+    assert str(proof.code) not in warning.text
+    assert new not in warning.text
+
+
+def test_an_address_that_is_taken_gets_no_code_and_its_owner_learns_nobodys_name(upkeep, alice, bob):
+    upkeep.deliver(ChangeEmail(alice.id, bob.email))
+    (mail,) = mails_to(bob.email)
+
+    assert mail.subject == "This e-mail address has an account"
+    assert alice.email not in mail.text
+    assert mails_to(alice.email) == []
+
+
+def test_a_user_who_is_gone_gets_no_mail(upkeep):
+    new = address()
+
+    assert upkeep.deliver(ChangeEmail(new_id(), new)) == []
+    assert mails_to(new) == []
+
+
+@pytest.mark.parametrize("notice", ["password_changed", "email_changed", "new_api_key"])
+def test_a_change_is_told_with_what_to_do_about_it(upkeep, notice):
+    to = address()
+    upkeep.deliver(Note(notice, to=to))
+    (mail,) = mails_to(to)
+
+    assert "If it was not you" in mail.text
+
+
+def test_a_letter_says_where_it_is_from_and_how_long_its_code_works(upkeep, alice):
+    upkeep.deliver(ResetPassword(alice.email))
+    (mail,) = mails_to(alice.email)
+
+    assert mail.sender == "parley@example.com"
+    assert "10 minutes" in mail.text
+    assert "https://chat.example.com" in mail.text
+
+
+def test_what_a_stranger_chose_is_in_no_letter(upkeep, sign_up):
+    signup = sign_up(address(), display_name="Win at evil.example now")
+    upkeep.deliver(SignUp(signup.id))
+    (mail,) = mails_to(signup.email)
+
+    assert "evil" not in mail.subject + mail.text
+
+
+@pytest.mark.parametrize(
+    "to",
+    [
+        "a@example.com\r\nBcc: b@example.com",
+        "a@example.com,b@example.com",
+        "a,b@example.com",
+        "Ada <a@example.com>",
+        '"a b"@example.com',
+        "ä@example.com",
+        "a@.example.com",
+    ],
+)
+def test_what_is_not_one_plain_address_gets_no_mail(upkeep, to):
+    before = mails()
+
+    assert upkeep.deliver(Note("new_api_key", to=to)) == []
+    assert mails() == before
+
+
+def test_a_domain_in_another_script_is_written_as_mail_writes_it(upkeep):
+    upkeep.deliver(Note("new_api_key", to="a@bücher.example"))
+
+    assert mails_to("a@xn--bcher-kva.example")
+
+
+def test_codes_are_written_in_one_way_only():
+    code = Code.new(new_id())
+    other = str(code)[:-1] + chr(ord(str(code)[-1]) + 1)
+
+    assert Code.parse(f"  {code}\n") == code
+    with pytest.raises(Exception, match="second spelling"):
+        Code.parse(other)

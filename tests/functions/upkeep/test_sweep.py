@@ -1,0 +1,93 @@
+from collections.abc import Callable
+
+import boto3
+import pytest
+
+from functions.upkeep.sweep import sweep
+from parley.db import outbox
+from parley.db.scope import user_scope
+from parley.upkeep import Work, parse
+
+OLD = {
+    "one_time_codes": "(user_id, hash, purpose, expires_at) VALUES ('{user}', 'h', 'reset_password', now() - interval '1 second')",
+    "idempotency_keys": "(user_id, route, key, fingerprint, created_at) VALUES ('{user}', 'r', 'k', 'f', now() - interval '25 hours')",
+    "sessions": "(user_id, id, expires_at) VALUES ('{user}', gen_random_uuid(), now() - interval '31 days')",
+    "signups": "(id, email, password_hash, expires_at) VALUES (gen_random_uuid(), '{user}', 'h', now() - interval '1 second')",
+    "invites": "(id, hash, created_by, expires_at) VALUES (gen_random_uuid(), '{user}', '{user}', now() - interval '1 second')",
+    "guesses": "(key, free_at) VALUES ('{user}', now() - interval '31 days')",
+}
+NAMES = {"one_time_codes": "codes"}
+
+
+@pytest.fixture
+def count(postgres) -> Callable[[str], int]:
+    return lambda table: postgres.execute(f"SELECT count(*) FROM {table}")[0][0]
+
+
+@pytest.mark.parametrize("table", sorted(OLD))
+def test_what_has_expired_is_deleted_and_nothing_else(upkeep, postgres, count, table, alice):
+    upkeep.sweep()
+    before = count(table)
+    postgres.execute(f"INSERT INTO {table} {OLD[table].format(user=alice.id)}")
+
+    assert upkeep.sweep()[NAMES.get(table, table)] == 1
+    assert count(table) == before
+
+
+def test_every_table_that_grows_old_is_swept(upkeep):
+    assert upkeep.sweep().keys() == {NAMES.get(table, table) for table in OLD} | {"sent_again"}
+
+
+def add_entry(engine, user):
+    with user_scope(engine, user.id) as connection:
+        return outbox.add(connection, "erase", user_id=user.id)
+
+
+@pytest.fixture
+def waiting(environment):
+    """Take what waits in the queue."""
+    sqs, url = boto3.client("sqs"), environment["PARLEY_UPKEEP_QUEUE_URL"]
+
+    def waiting():
+        found = []
+        while messages := sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages", []):
+            found += [parse(message["Body"]) for message in messages]
+            for message in messages:
+                sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
+        return found
+
+    return waiting
+
+
+def test_work_that_was_lost_is_sent_again_once_it_is_due(upkeep, engine, postgres, waiting, alice):
+    entry = add_entry(engine, alice)
+    upkeep.sweep()
+    assert Work.of(entry) not in waiting()
+    postgres.execute(f"UPDATE outbox SET due_at = now() WHERE id = '{entry.id}'")
+
+    assert upkeep.sweep()["sent_again"] == 1
+    assert waiting() == [Work.of(entry)]
+    assert upkeep.sweep()["sent_again"] == 0
+
+
+def test_more_lost_work_than_one_batch_is_all_sent(upkeep, engine, postgres, waiting, alice):
+    upkeep.sweep(), waiting()
+    entries = [add_entry(engine, alice) for _ in range(101)]
+    postgres.execute(f"UPDATE outbox SET due_at = now() WHERE user_id = '{alice.id}'")
+
+    assert upkeep.sweep()["sent_again"] == 101
+    assert {message.entry_id for message in waiting()} == {entry.id for entry in entries}
+
+
+def test_a_part_that_fails_does_not_hinder_the_rest(upkeep, postgres, alice, caplog):
+    from functions.upkeep.app import desk
+
+    postgres.execute(f"INSERT INTO one_time_codes {OLD['one_time_codes'].format(user=alice.id)}")
+    postgres.execute("REVOKE DELETE ON guesses FROM parley_background")
+    try:
+        done = sweep(desk)
+    finally:
+        postgres.execute("GRANT DELETE ON guesses TO parley_background")
+
+    assert (done["guesses"], done["codes"]) == (None, 1)
+    assert "a part of the sweep failed" in caplog.text

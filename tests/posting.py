@@ -1,0 +1,76 @@
+"""Drives the upkeep function as SQS and the scheduler do, and reads the mails that come of it."""
+
+import json
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import boto3
+from moto.backends import get_backend
+from moto.core import DEFAULT_ACCOUNT_ID
+from pydantic import TypeAdapter
+
+from parley.auth.codes import Code
+from tests.driving import Function
+
+
+@dataclass(frozen=True)
+class Mail:
+    """A mail that SES took."""
+
+    sender: str
+    to: list[str]
+    subject: str
+    text: str
+
+    @property
+    def code(self) -> Code:
+        """The code that stands on a line of its own."""
+        return Code.parse(re.findall(r"^[\w-]{43}$", self.text, re.MULTILINE)[0])
+
+
+@dataclass(frozen=True)
+class Upkeep:
+    """The upkeep function's handler."""
+
+    handler: Callable[[dict[str, Any], Any], Any]
+
+    def deliver(self, *messages: Any) -> list[str]:
+        """Hand over one batch of messages, or of bodies, and return the numbers of those that failed."""
+        return self.batch(*(message if isinstance(message, str) else body_of(message) for message in messages))
+
+    def batch(self, *bodies: str) -> list[str]:
+        records = [{"messageId": str(number), "body": body, "eventSource": "aws:sqs"} for number, body in enumerate(bodies)]
+        failed = self.handler({"Records": records}, Function.CONTEXT)["batchItemFailures"]
+        return [failure["itemIdentifier"] for failure in failed]
+
+    def work_off(self, queue_url: str) -> list[str]:
+        """Deliver what waits in the queue; return the bodies that were delivered."""
+        sqs, bodies = boto3.client("sqs"), []
+        while messages := sqs.receive_message(QueueUrl=queue_url, MaxNumberOfMessages=10).get("Messages", []):
+            bodies += [message["Body"] for message in messages]
+            assert self.batch(*(message["Body"] for message in messages)) == []
+            for message in messages:
+                sqs.delete_message(QueueUrl=queue_url, ReceiptHandle=message["ReceiptHandle"])
+        return bodies
+
+    def sweep(self) -> dict[str, int | None]:
+        """Fire the schedule."""
+        return self.handler({"version": "0", "source": "aws.scheduler", "detail-type": "Scheduled Event", "detail": {}}, Function.CONTEXT)
+
+
+def body_of(message: Any) -> str:
+    """Write a message as the queue carries it."""
+    return json.dumps(TypeAdapter(type(message)).dump_python(message, mode="json"))
+
+
+def mails() -> list[Mail]:
+    """Every mail of this run, oldest first."""
+    backend = get_backend("ses")[DEFAULT_ACCOUNT_ID]["eu-west-1"]
+    return [Mail(sent.source, sent.destinations["ToAddresses"], sent.subject, sent.body) for sent in backend.sent_messages]
+
+
+def mails_to(address: str) -> list[Mail]:
+    """The mails to one address, oldest first."""
+    return [mail for mail in mails() if mail.to == [address]]
