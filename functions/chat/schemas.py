@@ -1,12 +1,13 @@
 """What the chat routes take and give."""
 
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Self, get_args
 from uuid import UUID
 
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from parley.http.schemas import Input, Output
+from functions.chat.events import TurnEvent
+from parley.http.schemas import Input, MessageOut, Output
 from parley.llm.models import Model
 
 
@@ -34,6 +35,38 @@ class ChatIn(Input):
         if missing := [name for name, value in asked.items() if value]:
             raise PydanticCustomError("not_available", "not available in this release: {fields}", {"fields": ", ".join(missing)})
         return self
+
+
+class UsageOut(Output):
+    """What a turn took; zero cost means a model without a price."""
+
+    input_tokens: int
+    output_tokens: int
+    cost_usd: float
+
+
+class TurnOut(Output):
+    """A turn that was not streamed."""
+
+    turn_id: UUID
+    conversation_id: UUID
+    message: MessageOut
+    usage: UsageOut
+    sources: list[dict[str, Any]]
+    tool_results: list[dict[str, Any]]
+
+
+EVENT = {
+    "title": "TurnEvent",
+    "description": "Each Server-Sent Event; `id` counts from 1, `data` is one JSON object.",
+    "type": "object",
+    "required": ["id", "event", "data"],
+    "properties": {
+        "id": {"type": "string", "pattern": "^[1-9][0-9]*$"},
+        "event": {"enum": [event.name for event in get_args(TurnEvent.__value__)]},
+        "data": {"type": "string", "contentMediaType": "application/json"},
+    },
+}
 
 
 class ModelOut(Output):

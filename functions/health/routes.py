@@ -17,7 +17,9 @@ def health() -> dict[str, str]:
     return {"status": "ok", "version": __version__}
 
 
-@router.get("/health/ready")
+@router.get(
+    "/health/ready", responses={503: {"description": "Something that Parley needs is not there.", "content": {"application/json": {}}}}
+)
 def ready(request: Request, response: Response) -> dict[str, Any]:
     """Say whether what Parley needs is there; 503 if not."""
     checks = {"database": check_database(request.app.state.engine)}

@@ -25,7 +25,7 @@ def claim(connection: Connection, key: str, *, user_id: UUID, route: str, finger
     """
     _drop_expired(connection, key, user_id=user_id, route=route)
     statement = upsert(idempotency_keys).values(user_id=user_id, route=route, key=key, fingerprint=fingerprint)
-    if connection.execute(statement.on_conflict_do_nothing()).rowcount:
+    if connection.execute(statement.on_conflict_do_nothing().returning(idempotency_keys.c.key)).one_or_none():
         return None
     columns = idempotency_keys.c
     row = connection.execute(select(columns.fingerprint, columns.answer).where(*_which(key, user_id, route))).one()

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, PlainSerializer, model_validator
+from pydantic import BaseModel, ConfigDict, PlainSerializer, WithJsonSchema, model_validator
 from pydantic_core import PydanticCustomError
 
 from parley.clock import rfc3339
@@ -13,7 +13,8 @@ from parley.clock import rfc3339
 MAX_DEPTH = 32
 _HALF_PAIR = re.compile("[\ud800-\udfff]")
 
-Moment = Annotated[datetime, PlainSerializer(rfc3339, return_type=str)]
+_RFC3339 = {"type": "string", "format": "date-time"}
+Moment = Annotated[datetime, PlainSerializer(rfc3339, return_type=str), WithJsonSchema(_RFC3339, mode="serialization")]
 
 
 class Input(BaseModel):
