@@ -71,8 +71,9 @@ def rows(connection: Connection, *, user_id: UUID) -> Iterator[tuple[str, Iterat
         owner = table.c.get("user_id") if table.name != "users" else table.c.id
         if owner is not None:
             columns = [column for column in table.c if column.name not in WITHHELD.get(table.name, set())]
-            found = connection.execute(select(*columns).where(owner == user_id), execution_options={"yield_per": _ROWS_AT_ONCE})
-            yield table.name, (dict(row._mapping) for row in found)
+            statement = select(*columns).where(owner == user_id)
+            with connection.execute(statement, execution_options={"yield_per": _ROWS_AT_ONCE}) as found:
+                yield table.name, (dict(row._mapping) for row in found)
 
 
 _COLUMNS = [exports.c[field.name] for field in fields(Export)]
