@@ -17,7 +17,7 @@ from parley.db import invites
 from parley.db.scope import open_scope
 from parley.errors import NotFound
 from parley.http.answers import problems
-from parley.http.dependencies import CurrentPrincipal, RequestOrigin, requires
+from parley.http.dependencies import CurrentPrincipal, requires
 from parley.http.paging import Listing, Page, read_key
 
 router = APIRouter(dependencies=[Depends(requires("admin"))])
@@ -44,12 +44,10 @@ def list_users(
 
 
 @router.patch("/admin/users/{id}", responses=problems(NotFound, OwnAccount))
-def change_user(
-    id: UUID, body: AccountChange, principal: CurrentPrincipal, transaction: AdminTransaction, origin: RequestOrigin
-) -> AccountOut:
+def change_user(id: UUID, body: AccountChange, principal: CurrentPrincipal, transaction: AdminTransaction) -> AccountOut:
     """Disable or enable an account, change its role or its monthly budget."""
     changes = body.model_dump(exclude_unset=True)
-    return AccountOut.of(administration.change_account(transaction, principal, id, changes, origin=origin))
+    return AccountOut.of(administration.change_account(transaction, principal, id, changes))
 
 
 @router.get("/admin/usage")

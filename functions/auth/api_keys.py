@@ -27,27 +27,27 @@ class MadeKey:
     key: str
 
 
-def make_key(
-    connection: Connection,
-    principal: Principal,
-    ring: KeyRing,
-    *,
-    name: str,
-    scopes: list[str] | None,
-    expires_at: datetime | None,
-    origin: Origin,
-) -> MadeKey:
-    """Sign and store a key, by default for all that keys may do and for a year. Raises InvalidInput and TooManyApiKeys."""
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What a key shall be: by default for all that keys may do, and for a year."""
+
+    name: str
+    scopes: list[str] | None
+    expires_at: datetime | None
+
+
+def make_key(connection: Connection, principal: Principal, ring: KeyRing, wish: Wish, *, origin: Origin) -> MadeKey:
+    """Sign and store a key. Raises InvalidInput and TooManyApiKeys."""
     now, key_id = utc_now(), new_id()
-    expires_at = expires_at or now + MAX_LIFETIME
+    expires_at = wish.expires_at or now + MAX_LIFETIME
     if not now < expires_at <= now + MAX_LIFETIME:
         raise InvalidInput("a time from now until a year from now", loc=("body", "expires_at"))
     if api_keys.count(connection, user_id=principal.user_id) >= MOST:
         raise TooManyApiKeys(MOST)
-    chosen = frozenset(scopes) if scopes is not None else API_KEY_SCOPES
+    chosen = frozenset(wish.scopes) if wish.scopes is not None else API_KEY_SCOPES
     key = issue_api_key(principal.user_id, key_id, chosen, expires_at=expires_at, key=ring.newest_api, issuer=ring.issuer, now=now)
-    stored = api_keys.add(connection, key_id, user_id=principal.user_id, name=name, scopes=sorted(chosen), expires_at=expires_at)
-    audit.add(connection, principal.user_id, "api_key_made", origin, api_key_id=str(key_id), name=name)
+    stored = api_keys.add(connection, key_id, user_id=principal.user_id, name=wish.name, scopes=sorted(chosen), expires_at=expires_at)
+    audit.add(connection, principal.user_id, "api_key_made", origin, api_key_id=str(key_id), name=wish.name)
     return MadeKey(stored, key)
 
 

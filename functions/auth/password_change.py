@@ -1,6 +1,7 @@
 """Another password: by who knows the old one, or by a code in a mail."""
 
 from functions.auth.desk import Desk
+from functions.auth.errors import WrongPassword
 from functions.auth.sign_in import prove_again
 from functions.auth.throttle import admit, may_mail
 from parley.auth.codes import Code, InvalidCode
@@ -17,7 +18,9 @@ def change_password(desk: Desk, principal: Principal, *, current_password: str, 
     desk.passwords.check(new_password, email=user.email)
     password_hash = desk.passwords.hash(new_password)
     with principal_scope(desk.engine, principal) as connection:
-        users.set_password_hash(connection, user.id, password_hash)
+        # Of two changes by the same old password the first one stands: it may have been the owner's, against the other.
+        if not users.replace_password_hash(connection, user.id, proof.password_hash, password_hash):
+            raise WrongPassword(f"the password of {user.id} was changed meanwhile")
         sessions.end_all(connection, user_id=user.id, but=principal.session_id)
         codes.drop(connection, user_id=user.id, purpose="reset_password")
         guesses.forget(connection, proof.buckets.of_account)

@@ -55,6 +55,9 @@ def prove_again(desk: Desk, principal: Principal, password: str, *, origin: Orig
     with principal_scope(desk.engine, principal) as connection:
         user = users.get(connection, principal.user_id)
     try:
-        return user, prove(desk, email=user.email, password=password, origin=origin)
+        proof = prove(desk, email=user.email, password=password, origin=origin)
     except InvalidCredentials as exc:
         raise WrongPassword(str(exc)) from exc
+    if proof.user_id != user.id:
+        raise WrongPassword(f"the address of {user.id} is {proof.user_id}'s by now")
+    return user, proof

@@ -5,12 +5,15 @@ from functools import partial
 
 from sqlalchemy import Connection
 
+from functions.upkeep import export
 from functions.upkeep.desk import Desk
 from parley.db import codes, guesses, idempotency, invites, outbox, sessions, signups
 from parley.db.scope import open_scope
 from parley.observability import logger
 from parley.upkeep import Work
 
+# An erasure is tried for ever; who waits for an export is told in the end.
+MOST_ATTEMPTS = 5
 _AT_ONCE = 100
 _EXPIRED: dict[str, Callable[[Connection], int]] = {
     "guesses": guesses.sweep,
@@ -47,7 +50,10 @@ def _send_again(desk: Desk) -> int:
     count = 0
     while entries := _take(desk):
         for entry in entries:
-            desk.queue.send(Work.of(entry))
+            if entry.topic == "export" and entry.attempts > MOST_ATTEMPTS:
+                export.give_up(desk, entry)
+            else:
+                desk.queue.send(Work.of(entry))
         count += len(entries)
     return count
 
