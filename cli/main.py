@@ -35,6 +35,7 @@ STACK = {
     "up": Entry("local.commands", "Run the whole stack on this computer."),
     "status": Entry("local.commands", "Show what the running stack consists of."),
     "invoke": Entry("local.commands", "Call one function with an event, as Lambda would."),
+    "keys": Entry("local.key_commands", "Rotate the keys that the stack signs tokens with."),
     "reset": Entry("local.commands", "Delete the stack's data on this computer."),
 }
 

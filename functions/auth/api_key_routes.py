@@ -21,7 +21,7 @@ router = APIRouter(dependencies=[Depends(requires("account"))])
 
 
 @router.post("/auth/api-keys", status_code=201, response_model=MadeApiKeyOut, responses=problems(TooManyApiKeys, KeyReused))
-def make(
+def make_api_key(
     body: NewApiKey, request: Request, principal: CurrentPrincipal, origin: RequestOrigin, once: IdempotencyKey
 ) -> MadeApiKeyOut | dict[str, Any]:
     """Make a key. It is shown in this answer and never again."""
@@ -29,13 +29,13 @@ def make(
 
 
 @router.get("/auth/api-keys")
-def list_all(principal: CurrentPrincipal, transaction: Transaction, page: Page) -> Listing[ApiKeyOut]:
+def list_api_keys(principal: CurrentPrincipal, transaction: Transaction, page: Page) -> Listing[ApiKeyOut]:
     """List the caller's keys, newest first, without the keys themselves."""
     found = api_keys.page(transaction, user_id=principal.user_id, limit=page.limit + 1, after=read_key(page.after, UUID))
     return page.listing(found, to_item=ApiKeyOut.model_validate, key=lambda row: [row.id])
 
 
 @router.delete("/auth/api-keys/{id}", status_code=204, responses=problems(NotFound))
-def revoke(id: UUID, principal: CurrentPrincipal, transaction: Transaction, origin: RequestOrigin) -> None:
+def revoke_api_key(id: UUID, principal: CurrentPrincipal, transaction: Transaction, origin: RequestOrigin) -> None:
     """Make a key useless at once."""
     revoke_key(transaction, principal, id, origin=origin)
