@@ -36,8 +36,8 @@ class WeakPassword(InvalidInput):
 
     code = "weak_password"
 
-    def __init__(self, reason: str) -> None:
-        super().__init__(reason, loc=("body", "password"))
+    def __init__(self, reason: str, *, field: str = "password") -> None:
+        super().__init__(reason, loc=("body", field))
         self.public_message = reason
 
 

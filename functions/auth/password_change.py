@@ -15,7 +15,7 @@ from parley.upkeep import Note, ResetPassword
 def change_password(desk: Desk, principal: Principal, *, current_password: str, new_password: str, origin: Origin) -> None:
     """Store a new password and end the user's other sessions. Raises TooManyGuesses, WrongPassword and WeakPassword."""
     user, proof = prove_again(desk, principal, current_password, origin=origin)
-    desk.passwords.check(new_password, email=user.email)
+    desk.passwords.check(new_password, email=user.email, field="new_password")
     password_hash = desk.passwords.hash(new_password)
     with principal_scope(desk.engine, principal) as connection:
         # Of two changes by the same old password the first one stands: it may have been the owner's, against the other.
@@ -42,7 +42,7 @@ def reset_password(desk: Desk, *, email: str, code: str, new_password: str, orig
     """
     admit(desk.background, desk.throttle.of_place(origin))
     given = Code.parse(code)
-    desk.passwords.check(new_password, email=email)
+    desk.passwords.check(new_password, email=email, field="new_password")
     password_hash = desk.passwords.hash(new_password)
     with user_scope(desk.engine, given.owner_id) as connection:
         if not codes.redeem(connection, given.hash, user_id=given.owner_id, purpose="reset_password"):

@@ -57,6 +57,8 @@ def verify(desk: Desk, *, email: str, code: str, origin: Origin) -> SignedIn:
 
 def _make_account(desk: Desk, signup: Signup, origin: Origin) -> SignedIn:
     role = desk.admission.role_of(signup.email)
+    # First: an invite that is used up stays so, whatever fails after it.
+    ring = desk.key_ring()
     with user_scope(desk.engine, user_id := new_id()) as connection:
         if not users.add(
             connection, user_id, email=signup.email, display_name=signup.display_name, password_hash=signup.password_hash, role=role
@@ -66,7 +68,7 @@ def _make_account(desk: Desk, signup: Signup, origin: Origin) -> SignedIn:
             _use_invite(desk, signup.invite_id)
         audit.add(connection, user_id, "registered", origin)
         return start_session(
-            connection, user_id, signup.password_hash, ring=desk.key_ring(), lifetimes=desk.lifetimes, origin=origin, emptied=None
+            connection, user_id, signup.password_hash, ring=ring, lifetimes=desk.lifetimes, origin=origin, emptied=None
         )
 
 

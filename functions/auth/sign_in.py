@@ -42,11 +42,12 @@ def log_in(desk: Desk, *, email: str, password: str, origin: Origin) -> SignedIn
     proof = prove(desk, email=email, password=password, origin=origin)
     password_hash = proof.password_hash
     renewed = desk.passwords.hash(password) if desk.passwords.needs_rehash(password_hash) else None
+    ring = desk.key_ring()
     with user_scope(desk.engine, proof.user_id) as connection:
         if renewed and users.replace_password_hash(connection, proof.user_id, password_hash, renewed):
             password_hash = renewed
         return start_session(
-            connection, proof.user_id, password_hash, ring=desk.key_ring(), lifetimes=desk.lifetimes, origin=origin, emptied=proof.buckets
+            connection, proof.user_id, password_hash, ring=ring, lifetimes=desk.lifetimes, origin=origin, emptied=proof.buckets
         )
 
 
