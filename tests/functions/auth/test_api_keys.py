@@ -138,3 +138,7 @@ def test_pages_of_keys_end(auth, alice):
 
     assert [key["name"] for key in first["items"] + second["items"]] == ["2", "1", "0"]
     assert second["next_cursor"] is None
+
+
+def test_an_idempotency_key_that_cannot_be_stored_is_refused(auth, alice):
+    assert make(auth, alice, headers={"Idempotency-Key": "a\0b"}).status == 422

@@ -5,8 +5,10 @@ from uuid import UUID
 import pytest
 
 from parley.auth.codes import Code
+from parley.auth.key_cache import KeyCache
 from parley.db import signups
 from parley.db.scope import open_scope
+from parley.errors import Unavailable
 from parley.upkeep import SignUp
 from tests.driving import PASSWORD
 from tests.functions.auth.conftest import ADMIN
@@ -156,3 +158,20 @@ def test_an_invite_is_used_up_by_the_code_not_by_the_sign_up(auth, admitting, ad
     answers = [auth.post("/auth/verify", {"email": email, "code": mailed}) for email, mailed in people]
 
     assert [answer.status for answer in answers] == [200, 403]
+
+
+def test_an_outage_of_the_keys_costs_no_invite(auth, admitting, admin, monkeypatch):
+    admitting(registration="invite")
+    ticket, email = invite(auth, admin), address()
+    with monkeypatch.context() as outage:
+        outage.setattr(KeyCache, "__call__", raiser(Unavailable("key store")))
+        assert register(auth, email, invite=ticket).status == 503
+
+    assert register(auth, email, invite=ticket).status == 201
+
+
+def raiser(error):
+    def fail(*_):
+        raise error
+
+    return fail
