@@ -67,9 +67,7 @@ def _make_account(desk: Desk, signup: Signup, origin: Origin) -> SignedIn:
         if signup.invite_id:
             _use_invite(desk, signup.invite_id)
         audit.add(connection, user_id, "registered", origin)
-        return start_session(
-            connection, user_id, signup.password_hash, ring=ring, lifetimes=desk.lifetimes, origin=origin, emptied=None
-        )
+        return start_session(connection, user_id, signup.password_hash, ring=ring, lifetimes=desk.lifetimes, origin=origin, emptied=None)
 
 
 def _find_invite(desk: Desk, invite: str | None, *, email: str) -> UUID | None:

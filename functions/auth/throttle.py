@@ -32,12 +32,13 @@ class Throttle:
             network=self._network(origin),
             account=self._account("account", email),
             known=self._account("known", f"{email} {origin.network}"),
-            overall=self._overall(),
+            overall=self._overall("strangers"),
+            overall_known=self._overall("known"),
         )
 
     def of_place(self, origin: Origin) -> list[Bucket]:
         """Return what anything else that could be guessed, or costs as much, is counted in."""
-        return [self._network(origin), self._overall()]
+        return [self._network(origin), self._overall("strangers")]
 
     def _account(self, kind: str, subject: str) -> Bucket:
         return Bucket.of(kind, subject, burst=self.per_account, window_s=WINDOW_S, slow_s=SLOW_S)
@@ -45,8 +46,8 @@ class Throttle:
     def _network(self, origin: Origin) -> Bucket:
         return Bucket.of("network", origin.network, burst=self.per_address, window_s=WINDOW_S)
 
-    def _overall(self) -> Bucket:
-        return Bucket.of("overall", "", burst=self.per_minute, window_s=60.0)
+    def _overall(self, who: str) -> Bucket:
+        return Bucket.of("overall", who, burst=self.per_minute, window_s=60.0)
 
 
 def of_mail(email: str) -> Bucket:

@@ -18,7 +18,7 @@ from tests.driving import PASSWORD, Person
 from tests.racing import ROUNDS, Call
 
 BAD, NEW = "not the pass phrase", "quite another sentence to remember"
-ELSEWHERE = "203.0.113.9"
+HOME, ELSEWHERE = "192.0.2.7", "203.0.113.9"
 LIMIT = 10
 
 
@@ -176,14 +176,14 @@ def test_a_right_password_empties_the_account(auth, alice, way):
 def test_a_stranger_who_keeps_guessing_does_not_shut_out_the_owner_at_home(auth, alice):
     exhaust(auth, alice.email)
 
-    assert statuses(auth, [login(alice.email, PASSWORD, address="192.0.2.7")]) == [200]
+    assert statuses(auth, [login(alice.email, PASSWORD, address=HOME)]) == [200]
 
 
 def test_after_a_month_away_home_is_a_place_like_any_other(auth, alice, postgres):
     postgres.execute(f"UPDATE sessions SET created_at = now() - interval '31 days' WHERE user_id = '{alice.id}'", dbname="parley")
     exhaust(auth, alice.email)
 
-    assert statuses(auth, [login(alice.email, PASSWORD, address="192.0.2.7")]) == [429]
+    assert statuses(auth, [login(alice.email, PASSWORD, address=HOME)]) == [429]
 
 
 def test_after_a_hundred_in_a_row_there_is_one_guess_in_an_hour_and_never_none(auth, alice, pass_by):
@@ -266,6 +266,16 @@ def test_what_is_over_the_limit_of_all_is_refused_wherever_it_comes_from(auth, a
     calls = [login(f"{uuid4()}@example.com", address=f"198.51.100.{number}") for number in range(4)]
 
     assert statuses(auth, calls) == [401, 401, 401, 429]
+    postgres.execute("DELETE FROM guesses", dbname="parley")
+
+
+def test_strangers_who_use_up_the_limit_of_all_do_not_shut_out_an_owner_at_home(auth, alice, changing, postgres):
+    postgres.execute("DELETE FROM guesses", dbname="parley")
+    changing(throttle=Throttle(per_account=1000, per_address=1000, per_minute=3))
+    statuses(auth, [login(f"{uuid4()}@example.com")] * 4)
+    answers = statuses(auth, [login(alice.email, PASSWORD), login(alice.email, PASSWORD, address=HOME)])
+
+    assert answers == [429, 200]
     postgres.execute("DELETE FROM guesses", dbname="parley")
 
 

@@ -22,7 +22,6 @@ type Event = Literal[
     "password_reset",
     "email_change_requested",
     "email_changed",
-    "profile_changed",
     "api_key_made",
     "api_key_revoked",
     "export_requested",
