@@ -41,7 +41,7 @@ class Canary:
             "one_time_codes": {"purpose": "reset_password"},
             "audit_events": {},
             "exports": {"status": "ready"},
-            "outbox": {},
+            "outbox": {"due_at": datetime.now(UTC) + timedelta(days=1)},
             "idempotency_keys": {},
             "signups": {"email": self.email},
             "invites": {"email": self.email, "created_by": self.user_id},

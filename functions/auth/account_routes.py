@@ -98,9 +98,10 @@ def list_events(principal: CurrentPrincipal, transaction: Transaction, page: Pag
 
 
 @router.get("/auth/sessions", dependencies=ACCOUNT)
-def list_sessions(principal: CurrentPrincipal, transaction: Transaction, page: Page) -> Listing[SessionOut]:
+def list_sessions(request: Request, principal: CurrentPrincipal, transaction: Transaction, page: Page) -> Listing[SessionOut]:
     """List where the caller is signed in, newest first."""
-    found = stored_sessions.page(transaction, user_id=principal.user_id, limit=page.limit + 1, after=read_id(page.after))
+    idle, after = desk_of(request).lifetimes.idle, read_id(page.after)
+    found = stored_sessions.page(transaction, user_id=principal.user_id, idle=idle, limit=page.limit + 1, after=after)
     return page.listing(found, to_item=lambda row: SessionOut.of(row, principal), key=lambda row: [row.id])
 
 

@@ -74,6 +74,16 @@ class EmailDomainRefused(Forbidden):
     public_message = "Accounts here are only for certain e-mail domains, and this is not one of them."
 
 
+class PasswordNeeded(InvalidInput):
+    """Several people have signed up with the address; only the password tells whose sign-up this is."""
+
+    code = "password_needed"
+    public_message = "Send the password that you signed up with, too."
+
+    def __init__(self) -> None:
+        super().__init__("there is more than one sign-up", loc=("body", "password"))
+
+
 class TooManyApiKeys(ParleyError):
     """The user has as many API keys as anybody may have."""
 

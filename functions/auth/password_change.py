@@ -18,11 +18,12 @@ def change_password(desk: Desk, principal: Principal, *, current_password: str, 
     desk.passwords.check(new_password, email=user.email, field="new_password")
     password_hash = desk.passwords.hash(new_password)
     with principal_scope(desk.engine, principal) as connection:
+        # Codes before the password, as a reset has it: two who lock in the same order never wait for each other.
+        codes.drop(connection, user_id=user.id, purpose="reset_password")
         # Of two changes by the same old password the first one stands: it may have been the owner's, against the other.
         if not users.replace_password_hash(connection, user.id, proof.password_hash, password_hash):
             raise WrongPassword(f"the password of {user.id} was changed meanwhile")
         sessions.end_all(connection, user_id=user.id, but=principal.session_id)
-        codes.drop(connection, user_id=user.id, purpose="reset_password")
         guesses.forget(connection, proof.buckets.of_account)
         audit.add(connection, user.id, "password_changed", origin)
     desk.queue.send_later(Note("password_changed", to=user.email))
@@ -31,7 +32,7 @@ def change_password(desk: Desk, principal: Principal, *, current_password: str, 
 def ask_for_reset(desk: Desk, *, email: str, origin: Origin) -> None:
     """Have a code mailed, if somebody has the address; whether is not known here. Raises TooManyGuesses."""
     admit(desk.background, desk.throttle.of_place(origin))
-    if may_mail(desk.background, email):
+    if may_mail(desk.background, email, origin):
         desk.queue.send(ResetPassword(email))
 
 

@@ -15,7 +15,8 @@ from parley.db.sign_ins import Buckets
 WINDOW_S = 900.0
 # After a hundred wrong guesses in a row an account has one guess in an hour: slow, but never shut.
 SLOW_S = 3600.0
-MAILS = 3
+# Mails to one address in 15 minutes, asked for from one network and from all.
+MAILS, MAILS_AT_ALL = 3, 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,11 +51,6 @@ class Throttle:
         return Bucket.of("overall", who, burst=self.per_minute, window_s=60.0)
 
 
-def of_mail(email: str) -> Bucket:
-    """Return what a mail that a stranger can cause is counted in: three in 15 minutes for one address."""
-    return Bucket.of("mail", email, burst=MAILS, window_s=WINDOW_S)
-
-
 def admit(background: Engine, buckets: Sequence[Bucket]) -> None:
     """Count an attempt, or raise TooManyGuesses."""
     with open_scope(background) as connection:
@@ -63,7 +59,15 @@ def admit(background: Engine, buckets: Sequence[Bucket]) -> None:
         raise TooManyGuesses(wait_s)
 
 
-def may_mail(background: Engine, email: str) -> bool:
-    """Count a mail; False if the address has had enough of them."""
+def may_mail(background: Engine, email: str, origin: Origin) -> bool:
+    """Count a mail that a stranger could cause; False if the address has had enough of them, from there or at all."""
+    from_there = Bucket.of("mail from", f"{email} {origin.network}", burst=MAILS, window_s=WINDOW_S)
+    at_all = Bucket.of("mail", email, burst=MAILS_AT_ALL, window_s=WINDOW_S)
     with open_scope(background) as connection:
-        return guesses.take(connection, [of_mail(email)]) is None
+        return guesses.take(connection, [from_there, at_all]) is None
+
+
+def may_note(background: Engine, email: str) -> bool:
+    """Count a notice; False if the address has had enough of them."""
+    with open_scope(background) as connection:
+        return guesses.take(connection, [Bucket.of("note", email, burst=MAILS_AT_ALL, window_s=WINDOW_S)]) is None

@@ -78,7 +78,16 @@ def test_a_key_lives_from_now_for_a_year_at_most(auth, alice, days):
 
 
 @pytest.mark.parametrize(
-    "fields", [{"scopes": ["account"]}, {"scopes": ["admin"]}, {"scopes": []}, {"name": ""}, {"expires_at": "2027-01-01T00:00:00"}]
+    "fields",
+    [
+        {"scopes": ["account"]},
+        {"scopes": ["admin"]},
+        {"scopes": []},
+        {"name": ""},
+        {"expires_at": "2027-01-01T00:00:00"},
+        {"expires_at": 1_800_000_000},
+        {"expires_at": "1800000000"},
+    ],
 )
 def test_a_key_that_may_not_be_is_refused(auth, alice, fields):
     assert make(auth, alice, **fields).status == 422

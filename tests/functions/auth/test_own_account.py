@@ -146,3 +146,20 @@ def test_a_files_address_names_its_region_since_a_redirect_would_break_the_signa
     monkeypatch.setattr(files, "_s3", files._s3.__wrapped__)
 
     assert urlsplit(files.Files("a-bucket").signed_url("exports/x.json")).netloc == "a-bucket.s3.eu-south-1.amazonaws.com"
+
+
+def test_a_session_that_idleness_has_ended_is_not_listed(auth, alice, postgres):
+    other = Person.signed_in(auth, alice.email)
+    postgres.execute(f"UPDATE sessions SET last_used_at = now() - interval '31 days' WHERE id = '{other.claims['sid']}'", dbname="parley")
+
+    assert [session["id"] for session in auth.get("/auth/sessions", as_=alice).json["items"]] == [alice.claims["sid"]]
+
+
+def test_a_fresh_export_is_given_again_and_an_hour_later_a_new_one_is_made(auth, alice, postgres):
+    first = auth.post("/auth/me/exports", as_=alice).json["id"]
+    postgres.execute(f"UPDATE exports SET status = 'ready', ready_at = now(), file_key = 'x' WHERE id = '{first}'", dbname="parley")
+    again = auth.post("/auth/me/exports", as_=alice).json["id"]
+    postgres.execute(f"UPDATE exports SET ready_at = now() - interval '61 minutes' WHERE id = '{first}'", dbname="parley")
+
+    assert again == first
+    assert auth.post("/auth/me/exports", as_=alice).json["id"] != first

@@ -12,6 +12,7 @@ from parley.errors import Unavailable
 from parley.upkeep import SignUp
 from tests.driving import PASSWORD
 from tests.functions.auth.conftest import ADMIN
+from tests.racing import Call
 
 
 def address():
@@ -175,3 +176,27 @@ def raiser(error):
         raise error
 
     return fail
+
+
+def test_where_two_have_signed_up_with_an_address_the_password_tells_whose_code_it_is(auth, admitting, queued, engines):
+    admitting(verifies=True)
+    email = address()
+    register(auth, email, password="the stranger's own long sentence")
+    register(auth, email)
+    strangers, own = (mailed_code(engines, message.signup_id) for message in queued())
+    tries = [{"code": strangers}, {"code": strangers, "password": PASSWORD}, {"code": own, "password": PASSWORD}]
+    answers = [auth.post("/auth/verify", {"email": email} | given) for given in tries]
+
+    assert [answer.json.get("code") for answer in answers] == ["password_needed", "invalid_code", None]
+    assert auth.post("/auth/login", {"email": email, "password": PASSWORD}).status == 200
+
+
+def test_a_stranger_elsewhere_cannot_use_up_the_mails_of_an_address(auth, admitting, queued):
+    admitting(verifies=True)
+    email = address()
+    for _ in range(5):
+        auth.invoke(Call("POST", "/auth/register", {"email": email, "password": PASSWORD}, address="203.0.113.9").event())
+    queued()
+    register(auth, email)
+
+    assert len(queued()) == 1

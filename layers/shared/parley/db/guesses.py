@@ -89,15 +89,16 @@ def parameters(buckets: Sequence[Bucket]) -> dict[str, bytes | float]:
 
 
 def _step(number: int, key: str) -> str:
+    # The clock, not now(): a guess that waited for others is judged by the moment that it is counted at.
     condition = f"WHERE EXISTS (SELECT FROM taken{number - 1})" if number else ""
     return f"""
         taken{number} AS (
             INSERT INTO guesses AS g (key, free_at)
-            SELECT {key}, now() + make_interval(secs => :every{number}) {condition}
+            SELECT {key}, clock_timestamp() + make_interval(secs => :every{number}) {condition}
             ON CONFLICT (key) DO UPDATE
-               SET free_at = greatest(g.free_at, now())
+               SET free_at = greatest(g.free_at, clock_timestamp())
                              + make_interval(secs => CASE WHEN g.in_a_row >= :in_a_row THEN :slow{number} ELSE :every{number} END),
                    in_a_row = g.in_a_row + 1
-             WHERE g.free_at <= now() + make_interval(secs => :room{number})
+             WHERE g.free_at <= clock_timestamp() + make_interval(secs => :room{number})
             RETURNING g.key
         )"""  # noqa: S608 - numbers and our own texts
