@@ -33,15 +33,16 @@ def register(api: Api, email: str | None, invite: str | None, password_stdin: bo
     if password_stdin:  # standard input is used up
         click.echo(f"Go on with it: parley verify {line(email)}", err=True)
     else:
-        _verify(api, email)
+        _verify(api, email, code=_code(email), password=password)
 
 
 @click.command()
 @click.argument("email")
 @with_api
 def verify(api: Api, email: str) -> None:
-    """Finish a registration with the mailed code, which is asked for, and log in."""
-    _verify(api, email)
+    """Finish a registration with the mailed code and its password, which are asked for, and log in."""
+    code = _code(email)
+    _verify(api, email, code=code, password=prompts.password())
 
 
 @click.command()
@@ -82,9 +83,13 @@ def whoami(api: Api) -> None:
     click.echo(f"{line(me.text('email'))}{name} · {line(me.text('role'))} · {api.url}")
 
 
-def _verify(api: Api, email: str) -> None:
-    code = prompts.code(otherwise=f"When you have it: parley verify {line(email)}")
-    _welcome(api, api.public(Call("POST", "/auth/verify", {"email": email, "code": code})), email)
+def _code(email: str) -> str:
+    return prompts.code(otherwise=f"When you have it: parley verify {line(email)}")
+
+
+def _verify(api: Api, email: str, *, code: str, password: str) -> None:
+    """Send the password too: the code could be of a stranger's sign-up with the same address."""
+    _welcome(api, api.public(Call("POST", "/auth/verify", {"email": email, "code": code, "password": password})), email)
 
 
 def _welcome(api: Api, answer: Fields, email: str) -> None:

@@ -17,7 +17,7 @@ def test_register_asks_for_the_code_that_was_mailed(server, terminal):
         person.type(typed + "\n")
     person.expect("Registered and logged in as new@example.com")
 
-    assert (person.end(), server.requests[1].body) == (0, {"email": "new@example.com", "code": "c-1"})
+    assert (person.end(), server.requests[1].body) == (0, {"email": "new@example.com", "code": "c-1", "password": PASSWORD})
 
 
 def test_a_script_that_registers_is_told_how_to_go_on(server, parley):
@@ -33,7 +33,7 @@ def test_verify_takes_the_code_later_and_logs_in(server, parley):
     server.on("POST /auth/verify", script.reply(200, {"user": ME, **script.tokens(1)}))
     server.on("GET /auth/me", script.reply(200, ME))
 
-    parley("verify", "new@example.com", "--url", server.url, stdin="c-1\n")
+    parley("verify", "new@example.com", "--url", server.url, stdin=f"c-1\n{PASSWORD}\n")
 
     assert parley("whoami").stdout == f"new@example.com · user · {server.url}\n"
 
