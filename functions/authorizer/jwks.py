@@ -51,8 +51,9 @@ class KeySource:
         return self._clock() - self._fetched_at >= RETRY_S
 
     def _fetch(self, url: str) -> None:
+        timeout_s = TIMEOUT_S if self._keys else FIRST_TIMEOUT_S
         try:
-            with urllib.request.urlopen(url, timeout=TIMEOUT_S if self._keys else FIRST_TIMEOUT_S) as answer:  # noqa: S310 - https, or what the deployer set
+            with urllib.request.urlopen(url, timeout=timeout_s) as answer:  # noqa: S310 - https, or what the deployer set
                 self._keys = read_keys(json.loads(answer.read(MAX_BYTES)))
         except (OSError, HTTPException, ValueError, RecursionError) as exc:
             logger.warning("cannot fetch the public keys", url=url, reason=repr(exc))
