@@ -48,6 +48,7 @@ def environment(postgres: RunningPostgres, aws: None) -> dict[str, str]:
         "PARLEY_ALLOWED_ORIGIN": "*",
         "PARLEY_PASSWORD_MIN_LENGTH": "12",
         "PARLEY_MODELS_FILE": str(ROOT / "tests" / "models.toml"),
+        "PARLEY_MODELS_PARAMETER": "",
         "PARLEY_JWKS_URL": "http://127.0.0.1:9/keys",
         "POWERTOOLS_SERVICE_NAME": "test",
         "PGPASSFILE": str(postgres.passfile),
