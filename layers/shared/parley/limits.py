@@ -21,7 +21,7 @@ from parley.errors import ParleyError
 from parley.ids import new_id
 from parley.llm.calls import Call
 from parley.llm.model import Model
-from parley.llm.tokenizer import most_tokens
+from parley.llm.tokens import most_tokens
 from parley.llm.types import Request, Usage
 
 __all__ = ["Allowance", "BudgetExhausted", "Payer", "RateLimited", "Reservation", "admit", "reserve", "settle", "worst_usd"]
