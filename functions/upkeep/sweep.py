@@ -6,7 +6,7 @@ from functools import partial
 from sqlalchemy import Connection
 
 from functions.upkeep.desk import Desk
-from parley.db import codes, guesses, idempotency, invites, outbox, sessions, signups
+from parley.db import budgets, codes, guesses, idempotency, invites, outbox, rate_limits, sessions, signups
 from parley.db.scope import open_scope
 from parley.observability import logger
 from parley.upkeep import Work
@@ -19,6 +19,8 @@ _EXPIRED: dict[str, Callable[[Connection], int]] = {
     "codes": codes.sweep,
     "idempotency_keys": idempotency.sweep,
     "sessions": sessions.sweep,
+    "budget_reservations": budgets.sweep,
+    "rate_limits": rate_limits.sweep,
 }
 
 

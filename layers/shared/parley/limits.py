@@ -13,7 +13,6 @@ from uuid import UUID
 
 from sqlalchemy import Connection
 
-from parley.clock import rfc3339
 from parley.db import admissions, budgets, usage
 from parley.db.admissions import Allowance, Payer
 from parley.db.usage import Charge, Purpose
@@ -45,7 +44,7 @@ class BudgetExhausted(ParleyError):
 
     def __init__(self, user_id: UUID, *, amount_usd: Decimal, resets_at: datetime) -> None:
         super().__init__(f"user {user_id} has no room for {amount_usd} USD")
-        self.public_message = f"The budget of this month does not cover the call. The next month begins at {rfc3339(resets_at)}."
+        self.public_message = f"This month's budget does not cover the call. The next month begins on {resets_at:%Y-%m-%d} (UTC)."
         self.resets_at = resets_at
 
 

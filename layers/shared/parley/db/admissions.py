@@ -69,7 +69,7 @@ def admit(
         return Verdict(found.is_in_budget)
     rates = dict.fromkeys(payer.subjects, allowance.rate_per_minute)
     if payer.api_key_id:
-        rates[payer.api_key_id] = found.key_rate
+        rates[payer.api_key_id] = int(found.key_rate)
     return Verdict(True, rate_limits.wait_s(connection, rates, user_id=payer.user_id))
 
 

@@ -36,7 +36,7 @@ def step(number: int, *, condition: str) -> str:
 
     `allowed` must stand before them. What is locked by another is left to it: to wait for it could be a deadlock.
     """
-    freed = f"(SELECT coalesce(sum(amount_usd), 0) FROM freed{number})"
+    freed = f"(SELECT coalesce(sum(amount_usd), 0) FROM freed{number})"  # noqa: S608 - a number
     return f"""
         freed{number} AS (
             DELETE FROM budget_reservations
@@ -96,7 +96,7 @@ def standing(connection: Connection, *, user_id: UUID, default_usd: Decimal) -> 
 
 def resets_at(connection: Connection) -> datetime:
     """Return when the next month begins."""
-    moment: datetime = connection.execute(text(f"SELECT {NEXT_MONTH}")).scalar_one()  # noqa: S608 - our own text
+    moment: datetime = connection.execute(text(f"SELECT {NEXT_MONTH}")).scalar_one()
     return moment
 
 

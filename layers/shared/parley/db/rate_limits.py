@@ -13,7 +13,7 @@ from sqlalchemy import Connection, text
 def step(number: int, *, condition: str) -> str:
     """Write the CTE `taken{number}`: it has a row if bucket `number` had room. `allowed` must stand before it."""
     every = f"make_interval(secs => 60.0 / rate{number})"
-    chosen = f"(SELECT {every} FROM allowed)"
+    chosen = f"(SELECT {every} FROM allowed)"  # noqa: S608 - our own text
     return f"""
         taken{number} AS (
             INSERT INTO rate_limits AS r (user_id, subject_id, free_at)

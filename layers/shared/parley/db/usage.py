@@ -74,6 +74,13 @@ def days(connection: Connection, *, user_id: UUID, start: datetime, end: datetim
     return [DayLine(**row._mapping) for row in connection.execute(statement)]
 
 
+def checked_model(value: object) -> str:
+    """Read a model's id that a client gives back; ValueError if it cannot be one."""
+    if not isinstance(value, str) or "\0" in value:
+        raise ValueError(f"{value!r} names no model")
+    return value
+
+
 def _plain(charge: Charge) -> dict[str, object]:
     return asdict(charge) | {"id": str(charge.id), "cost_usd": str(charge.cost_usd)}
 
@@ -82,7 +89,8 @@ def _settling(count: int) -> str:
     steps = [_BILLED, budgets.RELEASED]
     # The key's budget is locked after the user's.
     for number in range(count):
-        steps.append(budgets.paying(number, condition=f"(SELECT count(*) >= 0 FROM paid{number - 1})" if number else "true"))
+        before = f"(SELECT count(*) >= 0 FROM paid{number - 1})" if number else "true"  # noqa: S608 - a number
+        steps.append(budgets.paying(number, condition=before))
     return f"WITH {', '.join(steps)} SELECT count(*) FROM paid{count - 1}"  # noqa: S608 - our own texts
 
 

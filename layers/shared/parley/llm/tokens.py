@@ -6,7 +6,9 @@ table. Loading it takes 0.2 to 0.7 s and 65 MB once, so that waits for the first
 """
 
 import json
+import threading
 from collections.abc import Iterator
+from functools import cache
 
 from parley.llm.types import Image, Request, Text, Thought, ToolCall, ToolResult, Usage
 
@@ -21,6 +23,12 @@ MOST_PER_MESSAGE, MOST_PER_TOOL, MOST_PER_REQUEST, MOST_PER_IMAGE = 16, 64, 1000
 def estimate_tokens(text: str) -> int:
     """Return a generous guess of what one message with this text takes."""
     return len(text.encode(errors="surrogatepass")) // BYTES_PER_TOKEN + 1 + PER_MESSAGE
+
+
+@cache
+def warm_up() -> None:
+    """Load the tokenizer beside whatever runs, once."""
+    threading.Thread(target=count_tokens, args=("",), daemon=True).start()
 
 
 def count_tokens(*texts: str) -> int:
