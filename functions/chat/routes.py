@@ -11,14 +11,28 @@ from functions.chat.schemas import EVENT, ChatIn, ModelOut, TurnOut
 from parley.errors import NotFound
 from parley.http.answers import problems
 from parley.http.dependencies import CurrentPrincipal, requires
-from parley.llm.models import NoModel
+from parley.limits import BudgetExhausted, RateLimited
+from parley.llm.failures import ContextTooLong, ModelCannot
+from parley.llm.models import ModelNotFound, NoModel
 from parley.llm.provider import ProviderBusy, ProviderFailed, ProviderRefused, ProviderTimeout
 
 router = APIRouter(dependencies=[Depends(requires("chat"))])
 
 
 # A vendor's failures are answers only where the turn is not streamed; a stream has begun by then.
-REFUSALS = problems(NotFound, NoModel, ProviderFailed, ProviderBusy, ProviderTimeout, ProviderRefused)
+REFUSALS = problems(
+    NotFound,
+    ModelNotFound,
+    ContextTooLong,
+    ModelCannot,
+    RateLimited,
+    BudgetExhausted,
+    NoModel,
+    ProviderFailed,
+    ProviderBusy,
+    ProviderTimeout,
+    ProviderRefused,
+)
 TURN: dict[int | str, Any] = {200: {"model": TurnOut, "description": "The turn", "content": {"text/event-stream": {"schema": EVENT}}}}
 
 

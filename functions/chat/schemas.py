@@ -8,7 +8,7 @@ from pydantic_core import PydanticCustomError
 
 from functions.chat.events import TurnEvent
 from parley.http.schemas import Input, MessageOut, Output
-from parley.llm.models import Model
+from parley.llm.model import Model
 
 
 class ChatIn(Input):
