@@ -46,11 +46,12 @@ def prepared(
         except (ContextTooLong, ModelCannot) as exc:
             refusals.append(exc)
         else:
-            return [candidate, *(other for other in candidates[place + 1 :] if _can_take(other, request))], request
+            return [candidate, *(other for other in candidates[place + 1 :] if can_take(other, request))], request
     raise refusals[0]
 
 
-def _can_take(candidate: Candidate, request: Request) -> bool:
+def can_take(candidate: Candidate, request: Request) -> bool:
+    """Whether the model is able to answer the request, and has room for it."""
     try:
         candidate.model.check(request, id=candidate.id)
     except ModelCannot:

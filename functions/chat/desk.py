@@ -7,6 +7,7 @@ from sqlalchemy import Engine
 
 from parley.limits import Allowance
 from parley.llm.models import Catalogue
+from parley.llm.providers import EmbedderFor
 from parley.llm.router import Router
 
 
@@ -22,3 +23,4 @@ class Desk:
     router: Router
     environment: Mapping[str, str]
     allowance: Allowance
+    embedder_for: EmbedderFor

@@ -6,6 +6,7 @@ from fastapi import APIRouter, Depends, Request, Response
 
 from functions.chat import turn
 from functions.chat.answers import answer
+from functions.chat.compat import routes as compat
 from functions.chat.question import Question
 from functions.chat.schemas import EVENT, ChatIn, ModelOut, TurnOut
 from parley.errors import NotFound
@@ -17,6 +18,7 @@ from parley.llm.models import ModelNotFound, NoModel
 from parley.llm.provider import ProviderBusy, ProviderFailed, ProviderRefused, ProviderTimeout
 
 router = APIRouter(dependencies=[Depends(requires("chat"))])
+router.include_router(compat.router)
 
 
 # A vendor's failures are answers only where the turn is not streamed; a stream has begun by then.

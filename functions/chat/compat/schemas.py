@@ -112,7 +112,9 @@ class CompletionIn(NeutralIn):
     max_completion_tokens: Annotated[int, Field(gt=0)] | None = None
     max_tokens: Annotated[int, Field(gt=0)] | None = None
     response_format: FormatIn | None = None
-    stop: Annotated[str, Field(min_length=1)] | Annotated[list[Annotated[str, Field(min_length=1)]], Field(max_length=MAX_STOPS)] | None = None
+    stop: Annotated[str, Field(min_length=1)] | Annotated[list[Annotated[str, Field(min_length=1)]], Field(max_length=MAX_STOPS)] | None = (
+        None
+    )
     stream: bool | None = None
     stream_options: StreamIn | None = None
     temperature: Annotated[float, Field(ge=0, le=2)] | None = None
@@ -134,7 +136,10 @@ class EmbeddingsIn(Input):
     """POST /v1/embeddings."""
 
     model: Annotated[str, Field(min_length=1, max_length=100)]
-    input: Annotated[str, Field(min_length=1)] | Annotated[list[Annotated[str, Field(min_length=1)]], Field(min_length=1, max_length=MAX_TEXTS)]
+    input: (
+        Annotated[str, Field(min_length=1)]
+        | Annotated[list[Annotated[str, Field(min_length=1)]], Field(min_length=1, max_length=MAX_TEXTS)]
+    )
     dimensions: Annotated[int, Field(gt=0)] | None = None
     encoding_format: Literal["float", "base64"] | None = None
     user: str | None = None

@@ -19,6 +19,7 @@ from parley.limits import Allowance
 from parley.llm.breaker import Breaker
 from parley.llm.failures import ContextTooLong
 from parley.llm.models import Catalogue, ModelNotFound
+from parley.llm.offline_embedder import OfflineEmbedder
 from parley.llm.provider import ProviderBusy, ProviderFailed
 from parley.llm.router import Patience, Router
 from tests.conftest import ROOT
@@ -51,7 +52,9 @@ def desk(engine):
 def make_desk(engine, scripted):
     router = Router(lambda model: scripted, Breaker(MemoryCircuits()), patience=Patience(first_pause_s=0.0))
     allowance = Allowance(rate_per_minute=1000, budget_usd=Decimal(5))
-    return Desk(engine, lambda: Catalogue.load(ROOT / "tests" / "models.toml"), router, {}, allowance)
+    return Desk(
+        engine, lambda: Catalogue.load(ROOT / "tests" / "models.toml"), router, {}, allowance, lambda model: OfflineEmbedder(dimensions=8)
+    )
 
 
 def take(desk, person, text="hello", **options):

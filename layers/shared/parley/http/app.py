@@ -26,7 +26,8 @@ def create_app(
 ) -> ASGIApp:
     """Build the app: the function's routes, our errors, and the door around them.
 
-    Under a path that begins with a key of `error_answers`, errors have that form instead of problem documents. `state` holds what the dependencies and routes take from `request.app.state`, such as `engine`.
+    Under a path that begins with a key of `error_answers`, errors have that form instead of being problem documents.
+    `state` holds what the dependencies and routes take from `request.app.state`, such as `engine`.
     """
     handlers = dict.fromkeys((ParleyError, RequestValidationError, HTTPException, Exception), answer_problem)
     app = FastAPI(

@@ -51,7 +51,8 @@ class Door:
         body = await receive()
         if (size := len(body.get("body", b""))) > self._body_limit:
             error = BodyTooLarge(size, limit=self._body_limit)
-            return await scope["parley.error_answer"](error, scope["parley.request_id"])(scope, receive, answer)
+            error_answer: ErrorAnswer = scope["parley.error_answer"]
+            return await error_answer(error, scope["parley.request_id"])(scope, receive, answer)
         _call_it_json(scope)
         return await self._app(scope, _again(body, receive), answer)
 
