@@ -18,7 +18,7 @@ from parley.llm.models import ModelNotFound, NoModel
 from parley.llm.provider import ProviderBusy, ProviderFailed, ProviderRefused, ProviderTimeout
 
 router = APIRouter(dependencies=[Depends(requires("chat"))])
-router.include_router(compat.router)
+router.routes += compat.router.routes
 
 
 # A vendor's failures are answers only where the turn is not streamed; a stream has begun by then.

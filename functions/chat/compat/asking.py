@@ -29,9 +29,9 @@ def ask(desk: Desk, principal: Principal, name: str, request: Request, *, stops:
     anything is asked; the events raise what the last call failed by.
     """
     payer = Payer(principal.user_id, principal.api_key_id)
-    candidates, request = _prepared(desk, name, request, user_id=principal.user_id)
-    amount_usd = limits.worst_usd([one.model for one in candidates], request)
     with principal_scope(desk.engine, principal) as connection:
+        candidates, request = _prepared(desk, name, request, user_id=principal.user_id)
+        amount_usd = limits.worst_usd([one.model for one in candidates], request)
         reservations = [limits.admit(connection, payer, desk.allowance, amount_usd=amount_usd)]
     reserve_again = partial(_reserve_again, desk, payer, reservations)
     asked = desk.router.ask(candidates, request, total_s=ANSWER_S, reserve_again=reserve_again)

@@ -28,11 +28,11 @@ def embeddings(desk: Desk, principal: Principal, body: EmbeddingsIn) -> Embeddin
     Raises ModelNotFound, InvalidInput, ContextTooLong, RateLimited, BudgetExhausted, Unauthorized, Unavailable and
     ProviderFailed.
     """
-    call = Call(body.model, _chosen(desk, body.model))
-    _check(call, body)
     payer = Payer(principal.user_id, principal.api_key_id)
-    amount_usd = limits.worst_usd([call.model], Request([Message("user", text) for text in body.texts]))
     with principal_scope(desk.engine, principal) as connection:
+        call = Call(body.model, _chosen(desk, body.model))
+        _check(call, body)
+        amount_usd = limits.worst_usd([call.model], Request([Message("user", text) for text in body.texts]))
         reservation = limits.admit(connection, payer, desk.allowance, amount_usd=amount_usd)
     try:
         embedded = _embed(desk, call, body.texts)

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Header, Request, Response
+from fastapi import APIRouter, Depends, Header, Request, Response
 
 from functions.chat.compat.answers import answer
 from functions.chat.compat.asking import ask
@@ -13,13 +13,13 @@ from functions.chat.compat.reading import request_of
 from functions.chat.compat.schemas import CompletionIn, EmbeddingsIn
 from parley.errors import NotFound
 from parley.http.answers import problems
-from parley.http.dependencies import CurrentPrincipal
+from parley.http.dependencies import CurrentPrincipal, requires
 from parley.limits import BudgetExhausted, RateLimited
 from parley.llm.failures import ContextTooLong, ModelCannot
 from parley.llm.models import ModelNotFound, NoModel
 from parley.llm.provider import ProviderBusy, ProviderFailed, ProviderRefused, ProviderRejected, ProviderTimeout
 
-router = APIRouter(prefix="/v1")
+router = APIRouter(prefix="/v1", dependencies=[Depends(requires("chat"))])
 
 _CHOOSING = (ModelNotFound, ContextTooLong, RateLimited, BudgetExhausted)
 _PROVIDERS = (ProviderFailed, ProviderBusy, ProviderTimeout, ProviderRefused, ProviderRejected)

@@ -107,8 +107,8 @@ class NeutralIn(HintsIn):
 class CompletionIn(NeutralIn):
     """POST /v1/chat/completions."""
 
-    model: Annotated[str, Field(min_length=1, max_length=100)]
-    messages: Annotated[list[MessageIn], Field(min_length=1)]
+    model: Annotated[str, Field(min_length=1, max_length=100, examples=["offline"])]
+    messages: Annotated[list[MessageIn], Field(min_length=1, examples=[[{"role": "user", "content": "What is 12.5% of 840?"}]])]
     max_completion_tokens: Annotated[int, Field(gt=0)] | None = None
     max_tokens: Annotated[int, Field(gt=0)] | None = None
     response_format: FormatIn | None = None
@@ -135,7 +135,7 @@ class CompletionIn(NeutralIn):
 class EmbeddingsIn(Input):
     """POST /v1/embeddings."""
 
-    model: Annotated[str, Field(min_length=1, max_length=100)]
+    model: Annotated[str, Field(min_length=1, max_length=100, examples=["lexical"])]
     input: (
         Annotated[str, Field(min_length=1)]
         | Annotated[list[Annotated[str, Field(min_length=1)]], Field(min_length=1, max_length=MAX_TEXTS)]

@@ -147,7 +147,9 @@ def test_base64_holds_the_same_numbers(chat, alice):
     assert struct.unpack("<16f", base64.b64decode(packed)) == pytest.approx(numbers)
 
 
-@pytest.mark.parametrize("fields", [{"input": []}, {"input": ""}, {"input": [1, 2]}, {"input": [[1]]}, {"dimensions": 8}, {"input": "x " * 500}])
+@pytest.mark.parametrize(
+    "fields", [{"input": []}, {"input": ""}, {"input": [1, 2]}, {"input": [[1]]}, {"dimensions": 8}, {"input": "x " * 500}]
+)
 def test_what_cannot_be_embedded_is_refused(chat, alice, fields):
     assert embed(chat, alice, **fields).status == 400
 
@@ -160,7 +162,10 @@ def test_with_the_header_the_last_message_is_a_turn_of_a_new_conversation(chat, 
     answer = chat.post("/v1/chat/completions", HELLO, as_=alice, headers={"X-Conversation-Id": "new"})
     found = conversation.get(f"/conversations/{answer.headers['x-conversation-id']}/messages", as_=alice).json["items"]
 
-    assert [(one["role"], one["text"]) for one in found] == [("user", "hello"), ("assistant", answer.json["choices"][0]["message"]["content"])]
+    assert [(one["role"], one["text"]) for one in found] == [
+        ("user", "hello"),
+        ("assistant", answer.json["choices"][0]["message"]["content"]),
+    ]
 
 
 def test_a_conversation_that_is_named_goes_on_and_streams(chat, conversation, alice):
@@ -183,3 +188,10 @@ def test_a_conversation_that_is_not_there_is_refused(chat, alice, header, status
     answer = chat.post("/v1/chat/completions", HELLO, as_=alice, headers={"X-Conversation-Id": header})
 
     assert (answer.status, answer.json["error"]["type"]) == (status, "invalid_request_error")
+
+
+def test_somebody_elses_conversation_is_not_there(chat, alice, bob):
+    id = chat.post("/chat", {"message": "mine", "stream": False}, as_=alice).json["conversation_id"]
+    answer = chat.post("/v1/chat/completions", HELLO, as_=bob, headers={"X-Conversation-Id": id})
+
+    assert (answer.status, answer.json["error"]["code"]) == (404, "not_found")
