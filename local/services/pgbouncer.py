@@ -26,7 +26,7 @@ auth_type = scram-sha-256
 auth_file = {users}
 pool_mode = transaction
 max_client_conn = 1000
-default_pool_size = 20
+default_pool_size = {pool_size}
 ignore_startup_parameters = extra_float_digits
 server_login_retry = 1
 query_wait_timeout = 5
@@ -44,12 +44,20 @@ class PgBouncer:
     """A transaction pooler in front of the database, on a port of its own."""
 
     def __init__(
-        self, program: str, folder: DataFolder, *, upstream: int, passwords: Mapping[str, str], report: Callable[[str], None]
+        self,
+        program: str,
+        folder: DataFolder,
+        *,
+        upstream: int,
+        passwords: Mapping[str, str],
+        report: Callable[[str], None],
+        pool_size: int = 20,
     ) -> None:
         self._program = program
         self._folder = folder.pgbouncer
         self._upstream = upstream
         self._passwords = passwords
+        self._pool_size = pool_size
         self.port = free_port()
         self._process = Supervised("PgBouncer", launch=self._launch, ready=self._is_ready, log=folder.logs / "pgbouncer.log", report=report)
 
@@ -58,7 +66,8 @@ class PgBouncer:
         identity.own(self._folder)
         users = self._folder / "users.txt"
         self._write(users, "".join(f'"{role}" "{self._passwords[role]}"\n' for role in ROLES))
-        self._write(self._config, _CONFIG.format(name=NAME, upstream=self._upstream, port=self.port, users=users))
+        values = {"name": NAME, "upstream": self._upstream, "port": self.port, "users": users, "pool_size": self._pool_size}
+        self._write(self._config, _CONFIG.format_map(values))
         await self._process.start()
 
     async def stop(self) -> None:
