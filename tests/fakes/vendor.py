@@ -5,12 +5,14 @@ It speaks OpenAI's Chat Completions here; the other vendors' wire formats stand 
 
 import json
 import socket
+import ssl
 import struct
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 type Script = Callable[[BaseHTTPRequestHandler], None]
@@ -152,8 +154,8 @@ def resets(handler: BaseHTTPRequestHandler) -> None:
 
 
 @contextmanager
-def running_vendor(script: Script | None = None) -> Iterator[Vendor]:
-    """Run a fake vendor until the block ends."""
+def running_vendor(script: Script | None = None, *, certificate: Path | None = None) -> Iterator[Vendor]:
+    """Run a fake vendor until the block ends, under TLS with a certificate for `localhost`."""
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -175,7 +177,13 @@ def running_vendor(script: Script | None = None) -> Iterator[Vendor]:
             """A client that hangs up is part of many tests."""
 
     server = Server(("127.0.0.1", 0), Handler)
-    vendor = Vendor(f"http://127.0.0.1:{server.server_port}/v1", script or streams("Hel", "lo"))
+    url = f"http://127.0.0.1:{server.server_port}/v1"
+    if certificate:
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        context.load_cert_chain(certificate)
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+        url = f"https://localhost:{server.server_port}/v1"
+    vendor = Vendor(url, script or streams("Hel", "lo"))
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()
     try:
