@@ -36,8 +36,12 @@ def make_key(
     scopes: list[str] | None,
     expires_at: datetime | None,
     origin: Origin,
+    **limits: float | None,
 ) -> MadeKey:
-    """Sign and store a key, by default for all that keys may do and for a year. Raises InvalidInput and TooManyApiKeys."""
+    """Sign and store a key, by default for all that keys may do, for a year, and with no `limits` of its own.
+
+    Raises InvalidInput and TooManyApiKeys.
+    """
     now, key_id = utc_now(), new_id()
     expires_at = expires_at or now + MAX_LIFETIME
     if not now < expires_at <= now + MAX_LIFETIME:
@@ -46,7 +50,8 @@ def make_key(
         raise TooManyApiKeys(MOST)
     chosen = frozenset(scopes) if scopes is not None else API_KEY_SCOPES
     key = issue_api_key(principal.user_id, key_id, chosen, expires_at=expires_at, key=ring.newest_api, issuer=ring.issuer, now=now)
-    stored = api_keys.add(connection, key_id, user_id=principal.user_id, name=name, scopes=sorted(chosen), expires_at=expires_at)
+    fields = {"name": name, "scopes": sorted(chosen), "expires_at": expires_at} | limits
+    stored = api_keys.add(connection, key_id, user_id=principal.user_id, **fields)
     audit.add(connection, principal.user_id, "api_key_made", origin, api_key_id=str(key_id), name=name)
     return MadeKey(stored, key)
 

@@ -1,6 +1,7 @@
 """What a turn may cost, and what it did cost: rates, budgets and usage over the chat and conversation routes."""
 
 import re
+from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 
@@ -230,3 +231,14 @@ def test_usage_outlives_the_conversation(engine, postgres, conversation, alice):
     conversation.delete(f"/conversations/{started.conversation_id}", as_=alice)
 
     assert len(rows(postgres, alice)) == 1
+
+
+def test_a_key_may_have_less_than_its_user(auth, chat, alice):
+    made = auth.post("/auth/api-keys", {"name": "script", "rate_per_minute": 2, "monthly_budget_usd": 0.0}, as_=alice).json
+    key = replace(alice, claims={"sub": str(alice.id), "api_key_id": made["id"], "scope": "chat", "exp": alice.claims["exp"]})
+    question = {"message": "hello", "stream": False}
+
+    assert (made["rate_per_minute"], made["monthly_budget_usd"]) == (2, 0.0)
+    assert chat.post("/chat", question | {"model": "priced"}, as_=key).status == 402
+    assert [chat.post("/chat", question, as_=key).status for _ in range(3)] == [200, 200, 429]
+    assert chat.post("/chat", question, as_=alice).status == 200
