@@ -4,7 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from bench import cold, machine, providers, start, turn
+from bench import accounts, cold, machine, providers, start, turn
 from bench.servers import ServerFailed
 
 RESULTS = Path(__file__).with_name("results") / "latest.md"
@@ -18,6 +18,7 @@ def measured(given: argparse.Namespace) -> str:
     parts.append(cold.run(rounds=given.rounds))
     parts.append(providers.run(rounds=given.rounds))
     parts.append(start.run(rounds=given.rounds))
+    parts.append(accounts.run(rounds=given.rounds * 50, pairs=given.pairs))
     return "\n\n".join(parts) + "\n"
 
 
@@ -26,6 +27,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("--rounds", type=int, default=_ROUNDS, help="of everything (default: %(default)s)")
     parser.add_argument("--seconds", type=float, default=2.0, help="of load for each server and way in each round")
+    parser.add_argument("--pairs", type=int, default=500, help="of known and unknown addresses, for each way to ask")
     parser.add_argument("--without-litellm", action="store_true", help="do not install and start LiteLLM")
     try:
         document = measured(parser.parse_args())

@@ -1,7 +1,5 @@
 """`parley chat`: one question, or a conversation when there is none on the command line."""
 
-import json
-import re
 import sys
 
 import click
@@ -9,7 +7,8 @@ import click
 from cli.api import Api
 from cli.conversations import find, latest
 from cli.dialogue import Dialogue
-from cli.options import with_api
+from cli.options import with_api_or_key
+from cli.terminal import json_text
 
 
 @click.command()
@@ -18,7 +17,7 @@ from cli.options import with_api
 @click.option("--conversation", metavar="ID", help="Go on with this conversation; a short id will do.")
 @click.option("--model", metavar="NAME", help="Ask this model (`parley models` lists them).")
 @click.option("--json", "as_json", is_flag=True, help="Print the API's whole answer as JSON, when it is complete.")
-@with_api
+@with_api_or_key
 def chat(api: Api, message: str | None, goes_on: bool, conversation: str | None, model: str | None, as_json: bool) -> None:
     """Ask MESSAGE and watch the answer arrive.
 
@@ -36,7 +35,7 @@ def chat(api: Api, message: str | None, goes_on: bool, conversation: str | None,
     if talks:
         _talk(dialogue)
     elif as_json:
-        click.echo(_printable(dialogue.fetch(question)))
+        click.echo(json_text(dialogue.fetch(question)))
     else:
         dialogue.ask(question)
 
@@ -60,9 +59,3 @@ def _talk(dialogue: Dialogue) -> None:
     from cli.repl import Repl
 
     Repl(dialogue).run()
-
-
-def _printable(answer: object) -> str:
-    """Return JSON that a terminal can show: DEL and C1 controls, which JSON lets pass, are escaped too."""
-    text = json.dumps(answer, ensure_ascii=False, indent=2)
-    return re.sub("[\x7f-\x9f]", lambda match: f"\\u{ord(match[0]):04x}", text)

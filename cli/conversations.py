@@ -1,8 +1,6 @@
 """Commands that read back: conversations, history."""
 
-import re
 from collections.abc import Iterator
-from datetime import datetime
 from urllib.parse import quote
 from uuid import UUID
 
@@ -12,29 +10,27 @@ from cli.api import Api
 from cli.connection import Call
 from cli.errors import CliError
 from cli.fields import Fields
-from cli.options import with_api
-from cli.terminal import block, line, note, shortened, table
+from cli.listing import Table, json_option, limit_option, newest, pages
+from cli.moments import local_time
+from cli.options import with_api_or_key
+from cli.short_ids import pick, short
+from cli.terminal import block, line, shortened
 
 NONE_YET = 'No conversations yet. Start one: parley chat "Hello"'
-# Enough to search for a short id: whoever has more can give the whole one.
-PAGES = 20
 
 
 @click.command()
-@click.option("--limit", type=click.IntRange(1, 100), default=20, show_default=True, help="How many to show.")
-@with_api
-def conversations(api: Api, limit: int) -> None:
+@limit_option
+@json_option
+@with_api_or_key
+def conversations(api: Api, limit: int, as_json: bool) -> None:
     """List your conversations, the newest activity first."""
-    page = Fields.of(api.fetch(Call("GET", "/conversations", query={"limit": limit})))
-    rows = [_row(conversation) for conversation in page.parts("items")]
-    click.echo(table([("id", "last activity", "title"), *rows]) if rows else NONE_YET)
-    if page.text("next_cursor") and limit < 100:
-        note("There are more: parley conversations --limit 100")
+    CONVERSATIONS.show(newest(api, "/conversations", limit=limit), as_json=as_json)
 
 
 @click.command()
 @click.argument("conversation", metavar="[ID]", required=False)
-@with_api
+@with_api_or_key
 def history(api: Api, conversation: str | None) -> None:
     """Show the messages of a conversation, the last one by default; a short id will do."""
     show(api, find(api, conversation) if conversation else latest(api).text("id"))
@@ -47,7 +43,7 @@ def show(api: Api, conversation_id: str) -> None:
         click.secho(_heading(message), dim=True)
         click.echo((block(message.text("text")).rstrip("\n") or "(no text)") + "\n")
     if not messages:
-        click.echo(f'No messages yet. Write one: parley chat --conversation {conversation_id[-8:]} "Hello"')
+        click.echo(f'No messages yet. Write one: parley chat --conversation {short(conversation_id)} "Hello"')
 
 
 def latest(api: Api) -> Fields:
@@ -60,47 +56,20 @@ def latest(api: Api) -> Fields:
 
 def find(api: Api, given: str) -> str:
     """Return the whole id of the conversation that `given` names: an id, or the start or end of one."""
-    part = given.strip().lower()
-    if _is_whole(part):
-        return str(UUID(part))
-    found = _with_part(api, part) if re.fullmatch(r"[0-9a-f-]{4,36}", part) else []
-    if len(found) != 1:
-        problem = f"More than one conversation is {line(given)!r}" if found else f"There is no conversation {line(given)!r}"
-        raise CliError(f"{problem}. They are listed by: parley conversations")
-    return found[0]
-
-
-def _is_whole(part: str) -> bool:
     try:
-        UUID(part)
+        return str(UUID(given.strip()))
     except ValueError:
-        return False
-    return True
-
-
-def _with_part(api: Api, part: str) -> list[str]:
-    ids = [conversation.text("id") for conversation in _pages(api, "/conversations", {"limit": 100})]
-    return [each for each in ids if each.startswith(part) or each.endswith(part)]
+        return pick(pages(api, "/conversations"), given, noun="conversation", listed_by="parley conversations").text("id")
 
 
 def _messages(api: Api, conversation_id: str) -> Iterator[Fields]:
-    return _pages(api, f"/conversations/{quote(conversation_id, safe='')}/messages", {"limit": 100, "order": "asc"})
-
-
-def _pages(api: Api, path: str, query: dict[str, str | int]) -> Iterator[Fields]:
-    for _ in range(PAGES):
-        page = Fields.of(api.fetch(Call("GET", path, query=query)))
-        yield from page.parts("items")
-        if not page.text("next_cursor"):
-            return
-        query = query | {"cursor": page.text("next_cursor")}
+    return pages(api, f"/conversations/{quote(conversation_id, safe='')}/messages", {"order": "asc"})
 
 
 def _row(conversation: Fields) -> tuple[str, str, str]:
-    # The end of a UUIDv7 is random; its start is a clock, the same for all that begin within a minute.
     active_at = next(filter(None, map(conversation.text, ("last_activity_at", "last_message_at", "updated_at", "created_at"))), "")
     title = shortened(conversation.text("title"), characters=60) or "(untitled)"
-    return line(conversation.text("id"))[-8:], local_time(active_at), title
+    return short(conversation.text("id")), local_time(active_at), title
 
 
 def _heading(message: Fields) -> str:
@@ -110,9 +79,4 @@ def _heading(message: Fields) -> str:
     return line(" · ".join(part for part in parts if part))
 
 
-def local_time(moment: str) -> str:
-    """Return an RFC 3339 time to the minute on this computer's clock; anything else as it is."""
-    try:
-        return datetime.fromisoformat(moment).astimezone().strftime("%Y-%m-%d %H:%M")
-    except (ValueError, OverflowError):
-        return line(moment)
+CONVERSATIONS = Table(("id", "last activity", "title"), _row, NONE_YET)

@@ -5,23 +5,22 @@ import click
 from cli.api import Api
 from cli.connection import Call
 from cli.fields import Fields
-from cli.options import with_api
-from cli.terminal import line, table
+from cli.listing import Table, json_option
+from cli.options import with_api_or_key
+from cli.terminal import line
 
 
 @click.command()
-@with_api
-def models(api: Api) -> None:
+@json_option
+@with_api_or_key
+def models(api: Api, as_json: bool) -> None:
     """List the models you may ask; * marks the default."""
-    show(api)
+    show(api, as_json=as_json)
 
 
-def show(api: Api) -> None:
-    """Print the catalogue as a table."""
-    rows = [_row(model) for model in catalogue(api)]
-    click.echo(
-        table([("", "model", "provider", "context", "abilities"), *rows]) if rows else "No models. They are configured in models.toml."
-    )
+def show(api: Api, *, as_json: bool = False) -> None:
+    """Print the catalogue."""
+    MODELS.show(catalogue(api), as_json=as_json)
 
 
 def catalogue(api: Api) -> list[Fields]:
@@ -40,3 +39,6 @@ def _row(model: Fields) -> tuple[str, ...]:
         "" if context is None else f"{context:,.0f}",
         line(", ".join(words)),
     )
+
+
+MODELS = Table(("", "model", "provider", "context", "abilities"), _row, "No models. They are configured in models.toml.")

@@ -1,6 +1,7 @@
 """Printing what others wrote: nothing from a model or a server may steer the terminal."""
 
 import io
+import json
 import os
 import re
 import sys
@@ -62,6 +63,12 @@ def shortened(text: str, *, characters: int) -> str:
     """Return `text` on one line of at most `characters`."""
     flat = line(text)
     return flat if len(flat) <= characters else flat[: characters - 1] + "…"
+
+
+def json_text(value: object) -> str:
+    """Return JSON that a terminal can show: DEL and C1 controls, which JSON lets pass, are escaped too."""
+    text = json.dumps(value, ensure_ascii=False, indent=2)
+    return re.sub("[\x7f-\x9f]", lambda match: f"\\u{ord(match[0]):04x}", text)
 
 
 def note(text: str) -> None:

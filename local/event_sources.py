@@ -20,7 +20,7 @@ _STEP_S = 0.2
 
 
 class BatchLog(Protocol):
-    """Gets one line for each batch, and for each time that a queue cannot be read."""
+    """Gets one line for each batch, and for each time that a queue can no longer be read."""
 
     def consumed(self, source: EventSource, *, count: int, failed: int, trouble: str | None) -> None: ...
 
@@ -51,6 +51,7 @@ class Readers:
 
     async def _read(self, source: EventSource) -> None:
         free = asyncio.Semaphore(source.concurrency)
+        is_down = False
         while True:
             await free.acquire()
             try:
@@ -58,9 +59,12 @@ class Readers:
                     pass
                 # Not to be broken off: a message that is taken and given to nobody stays away for long.
                 await asyncio.shield(self._spawn(self._take(source, free)))
+                is_down = False
             except ServiceFailed as error:
                 free.release()
-                self._log.unread(source, str(error))
+                if not is_down:
+                    self._log.unread(source, str(error))
+                is_down = True
                 await asyncio.sleep(_PAUSE_S)
 
     async def _take(self, source: EventSource, free: asyncio.Semaphore) -> None:

@@ -14,8 +14,10 @@ from sqlalchemy import Engine
 from parley.db.engine import Role, make_engine
 from parley.settings import DatabaseSettings
 from tests.driving import Function, Person
+from tests.fakes.pgbouncer import running_pgbouncer
 from tests.fakes.postgres import RunningPostgres, running_postgres
 from tests.posting import Upkeep
+from tests.racing import CHEAP, Keys, Racers, racing
 
 ROOT = Path(__file__).parent.parent
 
@@ -171,6 +173,22 @@ def upkeep(database: DatabaseSettings) -> Iterator[Upkeep]:
     yield Upkeep(app.handler)
     app.desk.engine.dispose()
     app.desk.background.dispose()
+
+
+@pytest.fixture(scope="session")
+def pooled(postgres: RunningPostgres, environment: dict[str, str], database: DatabaseSettings) -> Iterator[dict[str, str]]:
+    """The functions' variables, with the database behind PgBouncer where that is installed."""
+    with running_pgbouncer(postgres) as address:
+        yield environment | address
+
+
+@pytest.fixture(scope="session")
+def racers(auth: Function, pooled: dict[str, str]) -> Iterator[Racers]:
+    """Processes full of clients, all of one deployment."""
+    from functions.auth.app import desk
+
+    with racing(pooled | CHEAP, Keys.of(desk.key_ring())) as started:
+        yield started
 
 
 @pytest.fixture

@@ -16,8 +16,8 @@ from parley.db import invites
 from parley.db.scope import open_scope
 from parley.errors import NotFound
 from parley.http.answers import problems
-from parley.http.dependencies import CurrentPrincipal, RequestOrigin, requires
-from parley.http.paging import Listing, Page, read_key
+from parley.http.dependencies import CurrentPrincipal, requires
+from parley.http.paging import Listing, Page, read_id, read_key
 from parley.http.period import Period
 
 router = APIRouter(dependencies=[Depends(requires("admin"))])
@@ -39,17 +39,15 @@ def list_users(
     transaction: AdminTransaction, page: Page, email: Annotated[str | None, Query(max_length=254, pattern=r"^[^\x00]*$")] = None
 ) -> Listing[AccountOut]:
     """List the accounts, newest first; `email` is a part of the address to look for."""
-    found = accounts.page(transaction, limit=page.limit + 1, after=read_key(page.after, UUID), email_part=email)
+    found = accounts.page(transaction, limit=page.limit + 1, after=read_id(page.after), email_part=email)
     return page.listing(found, to_item=AccountOut.of, key=lambda row: [row.id])
 
 
 @router.patch("/admin/users/{id}", responses=problems(NotFound, OwnAccount))
-def change_user(
-    id: UUID, body: AccountChange, principal: CurrentPrincipal, transaction: AdminTransaction, origin: RequestOrigin
-) -> AccountOut:
+def change_user(id: UUID, body: AccountChange, principal: CurrentPrincipal, transaction: AdminTransaction) -> AccountOut:
     """Disable or enable an account, change its role or its monthly budget."""
     changes = body.model_dump(exclude_unset=True)
-    return AccountOut.of(administration.change_account(transaction, principal, id, changes, origin=origin))
+    return AccountOut.of(administration.change_account(transaction, principal, id, changes))
 
 
 @router.get("/admin/usage")
@@ -72,7 +70,7 @@ def invite(body: NewInvite, principal: CurrentPrincipal, transaction: AdminTrans
 @router.get("/admin/invites")
 def list_invites(transaction: AdminTransaction, page: Page) -> Listing[InviteOut]:
     """List the open invites, newest first, without what is registered with."""
-    found = invites.page(transaction, limit=page.limit + 1, after=read_key(page.after, UUID))
+    found = invites.page(transaction, limit=page.limit + 1, after=read_id(page.after))
     return page.listing(found, to_item=InviteOut.model_validate, key=lambda row: [row.id])
 
 

@@ -9,7 +9,6 @@ from sqlalchemy import Connection, Engine
 
 from functions.auth.errors import OwnAccount
 from parley.auth.codes import Code
-from parley.auth.origin import Origin
 from parley.auth.principal import Principal
 from parley.clock import utc_now
 from parley.db import administration, audit, invites, sessions, users
@@ -17,11 +16,12 @@ from parley.db.administration import GROUPINGS, Account, Grouping
 from parley.db.scope import principal_scope
 from parley.errors import Forbidden, InvalidInput
 from parley.ids import new_id
+from parley.observability import logger
 
 INVITE_LIFETIME, LONGEST_INVITE = timedelta(days=7), timedelta(days=90)
 
 
-def change_account(connection: Connection, admin: Principal, user_id: UUID, wanted: Mapping[str, Any], *, origin: Origin) -> Account:
+def change_account(connection: Connection, admin: Principal, user_id: UUID, wanted: Mapping[str, Any]) -> Account:
     """Disable or enable an account, change its role or its budget. Raises NotFound and OwnAccount.
 
     Who is disabled is signed out at once; a changed role holds from the user's next refresh on, and for the admin
@@ -36,7 +36,9 @@ def change_account(connection: Connection, admin: Principal, user_id: UUID, want
     if wanted.get("disabled"):
         sessions.end_all(connection, user_id=user_id)
     if wanted:
-        audit.add(connection, user_id, "changed_by_admin", origin, admin_id=str(admin.user_id), changes=dict(wanted))
+        # Which admin it was is for the log: an erased admin's id must not live on in somebody else's rows.
+        audit.add(connection, user_id, "changed_by_admin", None, changes=dict(wanted))
+        logger.info("account changed by an admin", user_id=str(user_id), admin_id=str(admin.user_id), changes=dict(wanted))
     return account
 
 

@@ -1,16 +1,25 @@
 """What the API key routes take and give."""
 
+from datetime import datetime
 from typing import Annotated, Literal, Self
 from uuid import UUID
 
-from pydantic import AwareDatetime, Field
+from pydantic import AwareDatetime, BeforeValidator, Field
 
 from functions.auth.api_keys import MadeKey
 from parley.http.schemas import Input, Moment, Output
 
 Scope = Literal["chat", "conversations", "tools", "documents"]
-# Strict models take no strings for times, but JSON has nothing else.
-Time = Annotated[AwareDatetime, Field(strict=False)]
+
+
+def _rfc3339(value: object) -> datetime:
+    if not isinstance(value, str):
+        raise ValueError("a time is written as RFC 3339 has it")
+    return datetime.fromisoformat(value)
+
+
+# Pydantic itself would take numbers, too, and strings of digits.
+Time = Annotated[AwareDatetime, BeforeValidator(_rfc3339, json_schema_input_type=datetime)]
 
 
 class NewApiKey(Input):

@@ -27,32 +27,31 @@ class MadeKey:
     key: str
 
 
-def make_key(
-    connection: Connection,
-    principal: Principal,
-    ring: KeyRing,
-    *,
-    name: str,
-    scopes: list[str] | None,
-    expires_at: datetime | None,
-    origin: Origin,
-    **limits: float | None,
-) -> MadeKey:
-    """Sign and store a key, by default for all that keys may do, for a year, and with no `limits` of its own.
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What a key shall be: by default for all that keys may do, for a year, and with no limits but its user's."""
 
-    Raises InvalidInput and TooManyApiKeys.
-    """
+    name: str
+    scopes: list[str] | None
+    expires_at: datetime | None
+    rate_per_minute: int | None = None
+    monthly_budget_usd: float | None = None
+
+
+def make_key(connection: Connection, principal: Principal, ring: KeyRing, wish: Wish, *, origin: Origin) -> MadeKey:
+    """Sign and store a key. Raises InvalidInput and TooManyApiKeys."""
     now, key_id = utc_now(), new_id()
-    expires_at = expires_at or now + MAX_LIFETIME
+    expires_at = wish.expires_at or now + MAX_LIFETIME
     if not now < expires_at <= now + MAX_LIFETIME:
         raise InvalidInput("a time from now until a year from now", loc=("body", "expires_at"))
     if api_keys.count(connection, user_id=principal.user_id) >= MOST:
         raise TooManyApiKeys(MOST)
-    chosen = frozenset(scopes) if scopes is not None else API_KEY_SCOPES
+    chosen = frozenset(wish.scopes) if wish.scopes is not None else API_KEY_SCOPES
     key = issue_api_key(principal.user_id, key_id, chosen, expires_at=expires_at, key=ring.newest_api, issuer=ring.issuer, now=now)
-    fields = {"name": name, "scopes": sorted(chosen), "expires_at": expires_at} | limits
+    limits = {"rate_per_minute": wish.rate_per_minute, "monthly_budget_usd": wish.monthly_budget_usd}
+    fields = {"name": wish.name, "scopes": sorted(chosen), "expires_at": expires_at} | limits
     stored = api_keys.add(connection, key_id, user_id=principal.user_id, **fields)
-    audit.add(connection, principal.user_id, "api_key_made", origin, api_key_id=str(key_id), name=name)
+    audit.add(connection, principal.user_id, "api_key_made", origin, api_key_id=str(key_id), name=wish.name)
     return MadeKey(stored, key)
 
 

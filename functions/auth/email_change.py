@@ -7,7 +7,7 @@ from functions.auth.throttle import admit, may_mail
 from parley.auth.codes import Code, InvalidCode
 from parley.auth.origin import Origin
 from parley.auth.principal import Principal
-from parley.db import audit, codes, users
+from parley.db import audit, codes, guesses, users
 from parley.db.scope import principal_scope
 from parley.upkeep import ChangeEmail, Note
 
@@ -15,10 +15,11 @@ from parley.upkeep import ChangeEmail, Note
 def ask_for_change(desk: Desk, principal: Principal, *, password: str, new_email: str, origin: Origin) -> None:
     """Have a code mailed to the new address. Raises TooManyGuesses, WrongPassword and EmailDomainRefused."""
     desk.admission.check_domain(new_email)
-    user, _ = prove_again(desk, principal, password, origin=origin)
+    user, proof = prove_again(desk, principal, password, origin=origin)
     with principal_scope(desk.engine, principal) as connection:
+        guesses.forget(connection, proof.buckets.of_account)
         audit.add(connection, user.id, "email_change_requested", origin)
-    if may_mail(desk.background, new_email):
+    if may_mail(desk.background, new_email, origin):
         desk.queue.send(ChangeEmail(user.id, new_email))
 
 

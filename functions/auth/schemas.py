@@ -14,7 +14,9 @@ from parley.auth.principal import Principal
 from parley.db.sessions import Listed
 from parley.http.schemas import Input, Moment, Output
 
-_ADDRESS = re.compile(r"[^@\s\x00-\x1f\x7f]+@[^@\s\x00-\x1f\x7f]+\.[^@\s.\x00-\x1f\x7f]+")
+# What browsers take in <input type=email> (WHATWG HTML, 4.10.5.1.5), with a domain of two labels at least.
+_LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
+_ADDRESS = re.compile(rf"[a-z0-9.!#$%&'*+/=?^_`{{|}}~-]{{1,64}}@{_LABEL}(?:\.{_LABEL})+", re.IGNORECASE | re.ASCII)
 
 
 def _address(value: str) -> str:
@@ -53,10 +55,11 @@ class Accepted(Output):
 
 
 class Verification(Input):
-    """POST /auth/verify."""
+    """POST /auth/verify. `password` is the one of the sign-up, needed where there are several with the address."""
 
     email: Email
     code: Code
+    password: Password | None = None
 
 
 class Login(Input):

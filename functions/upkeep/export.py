@@ -16,6 +16,7 @@ from parley.clock import rfc3339, utc_now
 from parley.db import exports, outbox
 from parley.db.scope import user_scope
 from parley.errors import NotFound
+from parley.observability import logger
 
 VERSION = 1
 _IN_MEMORY_BYTES = 8 << 20
@@ -45,6 +46,16 @@ def _finish(desk: Desk, export_id: UUID, *, user_id: UUID, entry_id: UUID, file_
     except NotFound:
         desk.files.delete(file_key)
         raise
+
+
+def give_up(desk: Desk, entry: outbox.Entry) -> None:
+    """Tell its user that an export cannot be made, and stop trying."""
+    if entry.subject_id is None:
+        return
+    with user_scope(desk.engine, entry.user_id) as connection:
+        exports.finish(connection, entry.subject_id, user_id=entry.user_id, file_key=None)
+        outbox.done(connection, entry.id, user_id=entry.user_id)
+    logger.error("an export was given up", export_id=str(entry.subject_id), attempts=entry.attempts)
 
 
 def document(connection: Connection, *, user_id: UUID, now: datetime) -> Iterator[bytes]:

@@ -18,7 +18,7 @@ ACCESS_TOKEN = "not-a-token"  # noqa: S105
 REFRESH_TOKEN = "prt_unknown"  # noqa: S105
 
 _FIRST = ("auth_register", "auth_login", "chat_message")
-_LAST = ("conversation_delete", "auth_logout")
+_LAST = ("auth_change_password", "auth_delete_me", "conversation_delete", "auth_logout")
 _CONVERSATION = re.compile(r'"conversation_id": ?"([0-9a-f-]{36})"')
 
 

@@ -20,6 +20,8 @@ _KINDS = [
         (r'("(?:exp|iat|\w+_ms)": ?"?)\d[\d.]*', r"\1<number>"),
         # A public key's own numbers.
         (r'("(?:kid|n|x|y)": ?)"[\w-]{8,}"', r'\1"<key>"'),
+        # The name of a key in the store.
+        (r'"(signing|api)/[\w-]{8,}"', r'"\1/<key>"'),
     )
 ]
 _VARYING_HEADERS = {"content-length"}

@@ -30,7 +30,3 @@ def test_an_emergency_replaces_the_key_and_keeps_the_sessions(own_stack):
 
     assert (done.returncode, len(after), set(after) & set(before)) == (0, 1, set())
     assert f"signing/{before[0]}" in done.stdout
-
-
-def test_api_keys_are_ended_only_in_an_emergency(own_stack):
-    assert own_stack.parley("keys", "rotate", "--api-keys").returncode == 2

@@ -2,6 +2,7 @@
 
 import asyncio
 import secrets
+import subprocess
 import threading
 from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
@@ -13,6 +14,7 @@ import psycopg
 from local.folder import DataFolder
 from local.services import database
 from local.services.postgres import SUPERUSER, Postgres
+from local.services.postgres import _binaries as binaries
 
 
 class RunningPostgres:
@@ -50,6 +52,13 @@ class RunningPostgres:
         with psycopg.connect(**address, dbname=dbname, autocommit=True) as connection:
             found = connection.execute(statement)  # type: ignore[arg-type]
             return found.fetchall() if found.description else []
+
+    def dump(self) -> str:
+        """Return Parley's database as `pg_dump` writes it: every row of every table."""
+        address = ["--host=127.0.0.1", f"--port={self.port}", f"--username={SUPERUSER}"]
+        program = [str(binaries() / "pg_dump"), *address, database.NAME]
+        variables = {"PGPASSWORD": self._passwords[SUPERUSER]}
+        return subprocess.run(program, env=variables, capture_output=True, text=True, check=True).stdout
 
     def terminate_backend(self, pid: int) -> None:
         self.execute(f"SELECT pg_terminate_backend({pid}, 5000)")

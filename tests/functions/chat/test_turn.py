@@ -14,8 +14,8 @@ from parley.db import conversations, messages
 from parley.db.scope import principal_scope
 from parley.errors import NotFound, Unavailable
 from parley.ids import new_id
-from parley.llm import types as llm
 from parley.limits import Allowance
+from parley.llm import types as llm
 from parley.llm.breaker import Breaker
 from parley.llm.failures import ContextTooLong
 from parley.llm.models import Catalogue, ModelNotFound

@@ -9,5 +9,5 @@ def test_a_repeated_deployment_changes_nothing(database, environment):
     done = handler({}, Function.CONTEXT)
     engine.dispose()
 
-    assert done == {"revision_before": "0001", "revision_after": "0001", "keys_made": []}
+    assert (done["revision_before"], done["keys_made"]) == (done["revision_after"], [])
     assert load_keys(environment["PARLEY_KEYS_PATH"], issuer="i").newest.kid == before

@@ -4,8 +4,9 @@ import boto3
 import pytest
 
 from functions.upkeep.sweep import sweep
-from parley.db import outbox
+from parley.db import exports, outbox
 from parley.db.scope import user_scope
+from parley.ids import new_id
 from parley.upkeep import Work, parse
 
 OLD = {
@@ -14,6 +15,9 @@ OLD = {
     "sessions": "(user_id, id, expires_at) VALUES ('{user}', gen_random_uuid(), now() - interval '31 days')",
     "signups": "(id, email, password_hash, expires_at) VALUES (gen_random_uuid(), '{user}', 'h', now() - interval '1 second')",
     "invites": "(id, hash, created_by, expires_at) VALUES (gen_random_uuid(), '{user}', '{user}', now() - interval '1 second')",
+    "exports": "(user_id, id, status, ready_at) VALUES ('{user}', gen_random_uuid(), 'ready', now() - interval '25 hours')",
+    "api_keys": "(user_id, id, name, scopes, expires_at) VALUES ('{user}', gen_random_uuid(), 'n', '{{chat}}', now() - interval '31 days')",
+    "audit_events": "(user_id, id, event, at) VALUES ('{user}', gen_random_uuid(), 'login', now() - interval '401 days')",
     "guesses": "(key, free_at) VALUES ('{user}', now() - interval '31 days')",
     "rate_limits": "(user_id, subject_id, free_at) VALUES ('{user}', '{user}', now() - interval '61 minutes')",
     "budget_reservations": (
@@ -96,3 +100,14 @@ def test_a_part_that_fails_does_not_hinder_the_rest(upkeep, postgres, alice, cap
 
     assert (done["guesses"], done["codes"]) == (None, 1)
     assert "a part of the sweep failed" in caplog.text
+
+
+def test_an_export_that_never_succeeds_is_given_up_and_its_user_told(upkeep, engine, postgres, waiting, alice):
+    with user_scope(engine, alice.id) as connection:
+        export = exports.add(connection, new_id(), user_id=alice.id)
+        entry = outbox.add(connection, "export", user_id=alice.id, subject_id=export.id)
+    postgres.execute(f"UPDATE outbox SET due_at = now(), attempts = 5 WHERE id = '{entry.id}'")
+    upkeep.sweep()
+
+    assert postgres.execute(f"SELECT status FROM exports WHERE id = '{export.id}'") == [("failed",)]
+    assert postgres.execute(f"SELECT id FROM outbox WHERE id = '{entry.id}'") == waiting() == []

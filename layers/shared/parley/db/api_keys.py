@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy import Connection, func, insert, select, text, update
 
 from parley.db.tables import api_keys
 from parley.errors import NotFound
@@ -53,3 +53,8 @@ def revoke(connection: Connection, key_id: UUID, *, user_id: UUID) -> None:
     which = (api_keys.c.user_id == user_id, api_keys.c.id == key_id, api_keys.c.revoked_at.is_(None))
     if connection.execute(update(api_keys).where(*which).values(revoked_at=func.now())).rowcount == 0:
         raise NotFound("API key", key_id)
+
+
+def sweep(connection: Connection) -> int:
+    """Delete the keys that ended or were revoked a month ago; return how many. Needs the background role."""
+    return connection.execute(text("DELETE FROM api_keys WHERE least(expires_at, revoked_at) < now() - interval '30 days'")).rowcount

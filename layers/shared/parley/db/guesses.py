@@ -15,6 +15,10 @@ from sqlalchemy import Connection, delete, text
 
 from parley.db.tables import guesses
 
+_WAIT = """
+    SELECT max(extract(epoch FROM g.free_at - clock_timestamp()) - b.room)
+      FROM guesses g JOIN (VALUES {rooms}) AS b (key, room) ON g.key = b.key
+"""
 # NIST SP 800-63B-4, 3.2.2: at most 100 wrong guesses in a row.
 IN_A_ROW = 100
 
@@ -40,8 +44,20 @@ def take(connection: Connection, buckets: Sequence[Bucket]) -> float | None:
 
     A bucket is only touched if those before it had room.
     """
-    found = connection.execute(text(statement(len(buckets))), parameters(buckets)).one()
-    return None if found.is_let_in else max(float(found.wait_s or 0), 1.0)
+    is_let_in = (
+        connection.execute(text(statement([f":key{number}" for number in range(len(buckets))])), parameters(buckets)).one().is_let_in
+    )
+    return None if is_let_in else wait_s(connection, buckets)
+
+
+def wait_s(connection: Connection, buckets: Sequence[Bucket]) -> float:
+    """Return after how many seconds every bucket has room.
+
+    A statement of its own: the one that was refused cannot see what others took while it waited for them.
+    """
+    rooms = ", ".join(f"(:key{number}, :room{number})" for number in range(len(buckets)))
+    found = connection.execute(text(_WAIT.format(rooms=rooms)), parameters(buckets)).scalar_one()
+    return max(float(found or 0), 1.0)
 
 
 def forget(connection: Connection, keys: Sequence[bytes]) -> None:
@@ -54,16 +70,13 @@ def sweep(connection: Connection) -> int:
     return connection.execute(text("DELETE FROM guesses WHERE free_at < now() - interval '30 days'")).rowcount
 
 
-def statement(count: int, *, who: str = "", chosen: str = "") -> str:
-    """Write the SQL that takes from `count` buckets; `who` are CTEs to stand before, `chosen` more columns and a FROM."""
-    steps = ", ".join(_step(number) for number in range(count))
-    keys = ", ".join(f"(:key{number}, :room{number})" for number in range(count))
-    return f"""
-        WITH {who} {steps}
-        SELECT EXISTS (SELECT FROM taken{count - 1}) AS is_let_in,
-               (SELECT max(extract(epoch FROM g.free_at - now()) - b.room) FROM guesses g
-                  JOIN (VALUES {keys}) AS b (key, room) ON g.key = b.key) AS wait_s {chosen}
-    """  # noqa: S608 - numbers and our own texts
+def statement(keys: Sequence[str], *, who: str = "", chosen: str = "") -> str:
+    """Write the SQL that takes from buckets whose keys are these expressions.
+
+    `who` are CTEs to stand before, `chosen` more columns and a FROM.
+    """
+    steps = ", ".join(_step(number, key) for number, key in enumerate(keys))
+    return f"WITH {who} {steps} SELECT EXISTS (SELECT FROM taken{len(keys) - 1}) AS is_let_in {chosen}"  # noqa: S608 - our own texts
 
 
 def parameters(buckets: Sequence[Bucket]) -> dict[str, bytes | float]:
@@ -75,16 +88,17 @@ def parameters(buckets: Sequence[Bucket]) -> dict[str, bytes | float]:
     return values
 
 
-def _step(number: int) -> str:
+def _step(number: int, key: str) -> str:
+    # The clock, not now(): a guess that waited for others is judged by the moment that it is counted at.
     condition = f"WHERE EXISTS (SELECT FROM taken{number - 1})" if number else ""
     return f"""
         taken{number} AS (
             INSERT INTO guesses AS g (key, free_at)
-            SELECT :key{number}, now() + make_interval(secs => :every{number}) {condition}
+            SELECT {key}, clock_timestamp() + make_interval(secs => :every{number}) {condition}
             ON CONFLICT (key) DO UPDATE
-               SET free_at = greatest(g.free_at, now())
+               SET free_at = greatest(g.free_at, clock_timestamp())
                              + make_interval(secs => CASE WHEN g.in_a_row >= :in_a_row THEN :slow{number} ELSE :every{number} END),
                    in_a_row = g.in_a_row + 1
-             WHERE g.free_at <= now() + make_interval(secs => :room{number})
+             WHERE g.free_at <= clock_timestamp() + make_interval(secs => :room{number})
             RETURNING g.key
-        )"""  # noqa: S608 - numbers
+        )"""  # noqa: S608 - numbers and our own texts

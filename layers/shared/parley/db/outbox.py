@@ -21,12 +21,16 @@ AGAIN = timedelta(minutes=15)
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """Work to do for a user; `subject_id` says on what, where the user alone does not."""
+    """Work to do for a user; `subject_id` says on what, where the user alone does not.
+
+    `attempts` is how often it has been sent again.
+    """
 
     user_id: UUID
     id: UUID
     topic: str
     subject_id: UUID | None
+    attempts: int = 0
 
 
 def add(connection: Connection, topic: Topic, *, user_id: UUID, subject_id: UUID | None = None) -> Entry:

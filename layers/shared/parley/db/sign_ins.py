@@ -29,14 +29,15 @@ class Attempt:
 class Buckets:
     """What a guess is counted in: its network, then its account, then everything.
 
-    `known` stands in for `account` where the account has signed in from this network in the last 30 days: a stranger who keeps
-    guessing shuts out strangers, never the owner at home.
+    `known` stands in for `account`, and `overall_known` for `overall`, where the account has signed in from this network in the last
+    30 days: strangers who keep guessing shut out strangers, never the owner at home.
     """
 
     network: Bucket
     account: Bucket
     known: Bucket
     overall: Bucket
+    overall_known: Bucket
 
     @property
     def of_account(self) -> list[bytes]:
@@ -51,24 +52,24 @@ _WHO = """
                           AND s.created_at > now() - interval '30 days') AS is_known
           FROM users u JOIN credentials c ON c.user_id = u.id WHERE u.email = :email
     ),"""
-_ATTEMPT = text(
-    guesses.statement(3, who=_WHO, chosen=", who.id, who.password_hash FROM (VALUES (1)) AS one LEFT JOIN who ON true")
-    .replace("SELECT :key1,", "SELECT CASE WHEN EXISTS (SELECT FROM who WHERE is_known) THEN :known ELSE :key1 END,")
-    .replace("(:key1, :room1)", "(CASE WHEN EXISTS (SELECT FROM who WHERE is_known) THEN :known ELSE :key1 END, :room1)")
-)
-# The proven hash is locked while the session starts: who changes the password meanwhile ends this session too, or comes first
-# and leaves nothing that is proven.
+_CHOSEN = ", who.id, who.password_hash, coalesce(who.is_known, false) AS is_known FROM (VALUES (1)) AS one LEFT JOIN who ON true"
+_AT_HOME = "EXISTS (SELECT FROM who WHERE is_known)"
+_KEYS = [":key0", f"CASE WHEN {_AT_HOME} THEN :known ELSE :key1 END", f"CASE WHEN {_AT_HOME} THEN :overall_known ELSE :key2 END"]
+_ATTEMPT = text(guesses.statement(_KEYS, who=_WHO, chosen=_CHOSEN))
+# The proven hash and the account are locked while the session starts: who changes the password or disables the account meanwhile
+# ends this session too, or comes first and leaves nothing that is proven.
 _START = text(
     """
     WITH proven AS (
-        SELECT user_id FROM credentials WHERE user_id = :user_id AND password_hash = :password_hash FOR SHARE
+        SELECT c.user_id FROM credentials c JOIN users u ON u.id = c.user_id
+         WHERE c.user_id = :user_id AND c.password_hash = :password_hash AND u.disabled_at IS NULL FOR SHARE
     ), started AS (
         INSERT INTO sessions (user_id, id, expires_at, address, user_agent)
         SELECT user_id, :session_id, :expires_at, :network, :user_agent FROM proven
     ), held AS (
         INSERT INTO refresh_tokens (user_id, hash, session_id) SELECT user_id, :hash, :session_id FROM proven
     ), emptied AS (
-        DELETE FROM guesses WHERE key = ANY(:keys) RETURNING in_a_row
+        DELETE FROM guesses USING proven WHERE key = ANY(:keys) RETURNING in_a_row
     ), noted AS (
         INSERT INTO audit_events (user_id, id, event, address, user_agent, detail)
         SELECT user_id, :event_id, 'login', :address, :user_agent, jsonb_build_object(
@@ -92,8 +93,10 @@ class NewSession:
 def attempt(connection: Connection, email: str, network: str, buckets: Buckets) -> Attempt:
     """Count a guess at the password of `email`, and say what to compare it with. Needs the background role."""
     values = guesses.parameters([buckets.network, buckets.account, buckets.overall])
-    found = connection.execute(_ATTEMPT, values | {"known": buckets.known.key, "email": email, "network": network}).one()
-    wait_s = None if found.is_let_in else max(float(found.wait_s or 0), 1.0)
+    keys = {"known": buckets.known.key, "overall_known": buckets.overall_known.key}
+    found = connection.execute(_ATTEMPT, values | keys | {"email": email, "network": network}).one()
+    counted = [buckets.network, *((buckets.known, buckets.overall_known) if found.is_known else (buckets.account, buckets.overall))]
+    wait_s = None if found.is_let_in else guesses.wait_s(connection, counted)
     return Attempt(found.id, found.password_hash, wait_s)
 
 
@@ -102,7 +105,7 @@ def start(
 ) -> User | None:
     """Store the session, note the login and empty the account's buckets; return the user.
 
-    None if the password is another by now than the one that was proven.
+    None if the password is another by now than the one that was proven, or the account is disabled.
     """
     values = {"user_id": user_id, "password_hash": password_hash, "event_id": new_id(), "keys": emptied.of_account if emptied else []}
     values |= {"session_id": session.id, "hash": session.token_hash, "expires_at": session.expires_at}

@@ -87,7 +87,7 @@ def disable(connection: Connection, user_id: UUID) -> None:
 
 
 def replace_password_hash(connection: Connection, user_id: UUID, old: str, new: str) -> bool:
-    """Store a stronger hash of the same password; False if it is another password by now."""
+    """Store a new hash of the same or another password; False if the old one is another by now."""
     which = (credentials.c.user_id == user_id, credentials.c.password_hash == old)
     return connection.execute(update(credentials).where(*which).values(password_hash=new, updated_at=func.now())).rowcount == 1
 

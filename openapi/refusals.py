@@ -1,0 +1,87 @@
+"""The errors that an operation may answer with: our own and the gateway's, with their codes."""
+
+import re
+from collections.abc import Iterable, Mapping
+from http import HTTPStatus
+from typing import Any
+
+from local.template.stack import GatewayResponse
+from parley.errors import BodyTooLarge, Forbidden, InvalidInput, MalformedBody, NotFound, ParleyError, Unauthorized, Unavailable
+from parley.http.answers import CODES, problems
+from parley.http.problems import MEDIA_TYPE
+
+type Codes = dict[int, dict[str, str]]  # status -> code -> what it means
+
+GATEWAY = ("THROTTLED", "DEFAULT_5XX", "INTEGRATION_FAILURE", "INTEGRATION_TIMEOUT")
+GATEWAY_GUARDED = ("UNAUTHORIZED", "ACCESS_DENIED", "AUTHORIZER_FAILURE")
+GATEWAY_WITH_BODY = ("BAD_REQUEST_BODY", "REQUEST_TOO_LARGE")
+COME_BACK = {HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE}
+PROBLEM: dict[str, Any] = {
+    "title": "Problem",
+    "description": "An error (RFC 9457). `code` is a stable word; `errors` names the places of a 422.",
+    "type": "object",
+    "required": ["type", "title", "status", "detail", "code", "request_id"],
+    "properties": {
+        "type": {"type": "string"},
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "detail": {"type": "string"},
+        "code": {"type": "string"},
+        "request_id": {"type": "string"},
+        "errors": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "required": ["loc", "msg"],
+                "properties": {"loc": {"type": "array", "items": {"type": ["string", "integer"]}}, "msg": {"type": "string"}},
+            },
+        },
+    },
+}
+
+
+def refusals(operation: Mapping[str, Any], gateway: Mapping[str, GatewayResponse], *, is_guarded: bool, has_database: bool) -> Codes:
+    """Return every status and code that this operation may refuse with."""
+    has_body = "requestBody" in operation
+    places = {parameter["in"] for parameter in operation.get("parameters", ())}
+    ours: list[type[ParleyError]] = [Unauthorized, Forbidden] if is_guarded else []
+    ours += [MalformedBody, BodyTooLarge] if has_body else []
+    ours += [InvalidInput] if has_body or places else []
+    ours += [NotFound] if "path" in places else []
+    ours += [Unavailable] if has_database else []
+    kinds = GATEWAY + (GATEWAY_GUARDED if is_guarded else ()) + (GATEWAY_WITH_BODY if has_body else ())
+    return _merged(_declared(problems(*ours)), _declared(operation["responses"]), _of_gateway(gateway[kind] for kind in kinds))
+
+
+def answer(status: int, codes: Mapping[str, str]) -> dict[str, Any]:
+    """Describe the answer of this status, whose code is one of these."""
+    narrowed = {"properties": {"status": {"const": status}, "code": {"enum": sorted(codes)}}}
+    schema = {"allOf": [{"$ref": "#/components/schemas/Problem"}, narrowed]}
+    described = " ".join(f"`{code}`: {meaning}" for code, meaning in sorted(codes.items()))
+    found: dict[str, Any] = {"description": described, "content": {MEDIA_TYPE: {"schema": schema}}}
+    if status in COME_BACK:
+        seconds = {"description": "Seconds to wait", "required": True, "schema": {"type": "integer", "minimum": 1}}
+        found["headers"] = {"Retry-After": seconds}
+    return found
+
+
+def _declared(responses: Mapping[Any, Mapping[str, Any]]) -> Codes:
+    return {int(status): dict(response[CODES]) for status, response in responses.items() if CODES in response}
+
+
+def _of_gateway(responses: Iterable[GatewayResponse]) -> Codes:
+    found: Codes = {}
+    for response in responses:
+        body = str(response.body)
+        said = dict(re.findall(r'"(title|detail|code)":"([^"]+)"', body))
+        found.setdefault(int(response.status or 0), {})[said["code"]] = said.get("detail", f"{said['title']}, says the gateway.")
+    return found
+
+
+def _merged(*several: Codes) -> Codes:
+    """Join them; of two meanings of one code the first stands."""
+    merged: Codes = {}
+    for codes in several:
+        for status, meanings in codes.items():
+            merged[status] = meanings | merged.get(status, {})
+    return dict(sorted(merged.items()))

@@ -1,0 +1,104 @@
+"""A user with a row in every table and a telling text in every column that can hold one.
+
+The columns come from the code's tables, and the tests hold these to the database's. A table without a rule here fails the tests
+that rest on this: whoever adds one says how a row of a user's gets into it, or that it is nobody's.
+"""
+
+import secrets
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import ARRAY, Column, Date, DateTime, Engine, LargeBinary, Numeric, Table, Text, Uuid, insert, update
+from sqlalchemy.dialects.postgresql import JSONB
+
+from parley.db.tables import metadata
+from parley.ids import new_id
+from tests.driving import Person
+
+NOBODYS = {"guesses", "breakers"}  # hashes of addresses and accounts, which go within a month; names of providers
+THERE = {"users": "id", "credentials": "user_id"}  # one row each, made by registering
+
+
+class Canary:
+    """Puts the rows of one person there; `text_of` is what stands in a column."""
+
+    def __init__(self, person: Person) -> None:
+        self.user_id, self.email, self.token = person.id, person.email, f"canary{secrets.token_hex(6)}"
+        self._ids = {name: new_id() for name in metadata.tables}
+        self._rules = self._made_rules()
+
+    def _made_rules(self) -> dict[str, dict[str, Any]]:
+        """The columns of each table that not every value fits."""
+        ids = self._ids
+        in_conversation = {"conversation_id": ids["conversations"]}
+        return {
+            "users": {"email": self.email, "role": "user"},
+            "credentials": {},
+            "sessions": {},
+            "refresh_tokens": {"session_id": ids["sessions"]},
+            "api_keys": {},
+            "one_time_codes": {"purpose": "reset_password"},
+            "audit_events": {},
+            "exports": {"status": "ready"},
+            "outbox": {"due_at": datetime.now(UTC) + timedelta(days=1)},
+            "idempotency_keys": {},
+            "signups": {"email": self.email},
+            "invites": {"email": self.email, "created_by": self.user_id},
+            "conversations": {},
+            "messages": in_conversation | {"seq": 1, "role": "user"},
+            "turns": in_conversation | {"user_message_id": ids["messages"], "message_id": ids["messages"]},
+            "usage": {"purpose": "chat", "status": "completed"},
+            "budgets": {},
+            "budget_reservations": {},
+            "rate_limits": {},
+        }
+
+    def text_of(self, column: Column[Any]) -> str:
+        """Return the telling text of a column."""
+        return f"{self.token}-{column.table.name}-{column.name}"
+
+    def is_text(self, column: Column[Any]) -> bool:
+        """Whether the column's text is the canary's own."""
+        return isinstance(column.type, Text | JSONB | LargeBinary | ARRAY) and column.name not in self._rules[column.table.name]
+
+    def settle(self, owner: Engine) -> None:
+        """Put a row into every table that is not nobody's."""
+        with owner.begin() as connection:
+            for table in metadata.sorted_tables:
+                if table.name in THERE:
+                    here = table.c[THERE[table.name]] == self.user_id
+                    connection.execute(update(table).where(here).values(self._row(table, but={"id", "user_id"})))
+                elif table.name not in NOBODYS:
+                    connection.execute(insert(table).values(self._row(table)))
+
+    def _row(self, table: Table, *, but: set[str] = frozenset()) -> dict[str, Any]:  # type: ignore[assignment]
+        rules = self._rules[table.name]
+        chosen = {column.name: self._value(column) for column in table.c if column.name not in but and column.name not in rules}
+        return {name: value for name, value in chosen.items() if value is not None} | rules
+
+    def _value(self, column: Column[Any]) -> Any:
+        text = self.text_of(column)
+        match column.type:
+            case Uuid():
+                return self._id_for(column)
+            case DateTime():
+                return datetime.now(UTC) + timedelta(days=1) if not column.nullable and column.server_default is None else None
+            case Date():
+                return datetime.now(UTC).date()
+            case Numeric() if not column.nullable and column.server_default is None:
+                return 1
+            case LargeBinary():
+                return text.encode()
+            case JSONB():
+                return [{"type": "text", "text": text}]
+            case ARRAY():
+                return [text]
+            case Text():
+                return text
+        return None  # numbers tell nobody
+
+    def _id_for(self, column: Column[Any]) -> UUID:
+        if column.name == "user_id":
+            return self.user_id
+        return self._ids[column.table.name] if column.name == "id" else new_id()
