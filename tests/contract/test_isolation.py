@@ -65,6 +65,8 @@ def owner(functions):
     """Somebody with two objects of every kind, and what of theirs nobody else may see."""
     person = Person.registered(functions["auth"])
     ids = [maker(functions, person) for maker in BY_COLLECTION.values() for _ in range(2)]
+    # A second line of usage: the model's server is not there, but the call of it is.
+    functions["chat"].post("/chat", {"message": "hello", "model": "priced"}, as_=person)
     return person, [*ids, str(person.id), person.email, person.claims["sid"]]
 
 

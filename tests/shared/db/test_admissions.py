@@ -6,8 +6,8 @@ import pytest
 from sqlalchemy import insert, text
 
 from parley import limits
-from parley.db import budgets, usage
 from parley.clock import utc_now
+from parley.db import budgets, usage
 from parley.db.admissions import Allowance, Payer
 from parley.db.scope import user_scope
 from parley.db.tables import api_keys

@@ -62,7 +62,9 @@ class Idempotency:
         return kept.answer or {}
 
 
-async def _idempotency(idempotency_key: Annotated[str | None, Header(min_length=1, max_length=255)] = None) -> Idempotency:
+async def _idempotency(
+    idempotency_key: Annotated[str | None, Header(min_length=1, max_length=255, pattern=r"^[^\x00]*$")] = None,
+) -> Idempotency:
     return Idempotency(idempotency_key)
 
 
