@@ -56,4 +56,7 @@ async def list_models(request: Request) -> list[ModelOut]:
     desk = request.app.state.desk
     catalogue = desk.catalogue()
     default = catalogue.default(desk.environment)
-    return [ModelOut.of(id, model, default=id == default) for id, model in catalogue.available(desk.environment).items()]
+    return [
+        ModelOut.of(id, model, default=id == default, roles=catalogue.roles_of(id, environment=desk.environment))
+        for id, model in catalogue.available(desk.environment).items()
+    ]
