@@ -18,6 +18,7 @@ from parley.limits import Allowance, BudgetExhausted
 from parley.llm import types as llm
 from parley.llm.breaker import Breaker
 from parley.llm.models import Catalogue
+from parley.llm.offline_embedder import OfflineEmbedder
 from parley.llm.provider import ProviderBusy, ProviderFailed, ProviderTimeout
 from parley.llm.router import Patience, Router
 from parley.settings import DatabaseSettings
@@ -57,7 +58,7 @@ def make_desk(engine, *scripts, rate=1000, budget=5):
     catalogue = Catalogue.parse(PRICED + MODEL.format(id="first", price=10.0) + MODEL.format(id="second", price=20.0), source="test")
     playing = Playing(*scripts)
     router = Router(lambda model: playing, Breaker(MemoryCircuits()), patience=Patience(first_pause_s=0.0))
-    return Desk(engine, lambda: catalogue, router, {}, Allowance(rate, Decimal(budget)))
+    return Desk(engine, lambda: catalogue, router, {}, Allowance(rate, Decimal(budget)), lambda model: OfflineEmbedder(dimensions=8))
 
 
 def take(desk, person, **options):
@@ -173,7 +174,7 @@ def allow(monkeypatch, *, rate=1000, budget="5"):
     from functions.chat.app import app
     from functions.chat.app import desk as served
 
-    changed = Desk(served.engine, served.catalogue, served.router, served.environment, Allowance(rate, Decimal(budget)))
+    changed = replace(served, allowance=Allowance(rate, Decimal(budget)))
     monkeypatch.setitem(app._app.state._state, "desk", changed)
 
 
