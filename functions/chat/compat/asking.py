@@ -11,7 +11,6 @@ from functions.chat.compat.paying import pay
 from functions.chat.compat.stopping import Stops
 from functions.chat.context import takes_tokens
 from functions.chat.desk import Desk
-from functions.chat.turn import ANSWER_S
 from parley import limits
 from parley.auth.principal import Principal
 from parley.db.scope import principal_scope, user_scope
@@ -20,6 +19,8 @@ from parley.limits import Payer, Reservation
 from parley.llm.failures import ContextTooLong
 from parley.llm.router import Asked, CallStarted, Candidate
 from parley.llm.types import Finished, Request, TextDelta, Thought, ToolCall
+
+ANSWER_S = 285.0  # of the 300 that the function has
 
 
 def ask(desk: Desk, principal: Principal, name: str, request: Request, *, stops: Sequence[str]) -> Answering:
