@@ -23,11 +23,13 @@ Time = Annotated[AwareDatetime, BeforeValidator(_rfc3339, json_schema_input_type
 
 
 class NewApiKey(Input):
-    """POST /auth/api-keys; all scopes and a year unless said otherwise."""
+    """POST /auth/api-keys; all scopes and a year unless said otherwise. Limits are beside the user's own, never beyond them."""
 
     name: Annotated[str, Field(min_length=1, max_length=100)]
     scopes: Annotated[list[Scope], Field(min_length=1, max_length=4)] | None = None
     expires_at: Time | None = None
+    rate_per_minute: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
+    monthly_budget_usd: Annotated[float, Field(ge=0, le=100_000, allow_inf_nan=False)] | None = None
 
 
 class ApiKeyOut(Output):
@@ -39,6 +41,8 @@ class ApiKeyOut(Output):
     created_at: Moment
     expires_at: Moment
     last_used_at: Moment | None
+    rate_per_minute: int | None
+    monthly_budget_usd: float | None
 
 
 class MadeApiKeyOut(ApiKeyOut):

@@ -1,73 +1,62 @@
-"""The first of a turn's two transactions: the question is stored before the model is asked."""
+"""The first of a turn's two transactions: the question is stored before the model is asked. It takes five statements."""
 
 from uuid import UUID
 
 from sqlalchemy import Connection
 
-from functions.chat.context import assemble
+from functions.chat.choosing import candidates_for, prepared
 from functions.chat.desk import Desk
 from functions.chat.question import Question, title_of
 from functions.chat.running import Turn
+from parley import limits
 from parley.auth.principal import Principal
 from parley.db import conversations, messages, turns, users
 from parley.db.scope import principal_scope
-from parley.errors import InvalidInput
 from parley.ids import new_id
+from parley.limits import Payer
 from parley.llm.tokens import estimate_tokens
-from parley.observability import logger
 
 WINDOW_MESSAGES = 200
 
 
 def begin(desk: Desk, principal: Principal, question: Question) -> Turn:
-    """Store the question and the turn, and gather what the model will be given.
+    """Count the request, reserve its price, store question and turn, and gather what the model will be given.
 
-    Raises NotFound, InvalidInput, NoModel, Unauthorized and Unavailable; nothing is stored then.
+    Raises NotFound, ModelNotFound, ModelCannot, ContextTooLong, NoModel, RateLimited, BudgetExhausted, Unauthorized and
+    Unavailable; nothing is stored or counted then.
     """
+    payer = Payer(principal.user_id, principal.api_key_id)
     with principal_scope(desk.engine, principal) as connection:
-        conversation, earlier = _open_conversation(connection, principal.user_id, question)
-        model_id = _choose_model(desk, connection, question, conversation)
-        model = desk.catalogue.models[model_id]
-        request = assemble(conversation, earlier, question, model)
-        asked_id = _store_question(connection, conversation, question)
-        turn = Turn(principal.user_id, conversation.id, asked_id, model_id, model, desk.provider_for(model), request)
-        turns.start(connection, turn.id, user_id=turn.user_id, conversation_id=conversation.id, user_message_id=asked_id, model=model_id)
+        conversation, wished, earlier = _open_conversation(connection, principal.user_id, question)
+        candidates = candidates_for(desk, question, wished, user_id=principal.user_id)
+        candidates, request = prepared(candidates, conversation, earlier, question)
+        amount_usd = limits.worst_usd([one.model for one in candidates], request)
+        reservation = limits.admit(connection, payer, desk.allowance, amount_usd=amount_usd)
+        turn = Turn(payer, conversation.id, candidates, request, [reservation])
+        _store(connection, turn, question.text)
         return turn
 
 
 def _open_conversation(
     connection: Connection, user_id: UUID, question: Question
-) -> tuple[conversations.Conversation, list[messages.Message]]:
-    """Return the conversation and its newest messages; a new one has none."""
+) -> tuple[conversations.Conversation, str | None, list[messages.Message]]:
+    """Return the conversation, the model that it or its user wishes for, and its newest messages; a new one has none."""
     if question.conversation_id is None:
-        return conversations.add(connection, new_id(), user_id=user_id, title=title_of(question.text)), []
-    conversation = conversations.get(connection, question.conversation_id, user_id=user_id)
-    return conversation, messages.newest(connection, conversation.id, user_id=user_id, limit=WINDOW_MESSAGES)
+        default = None if question.model else users.get(connection, user_id).default_model
+        return conversations.add(connection, new_id(), user_id=user_id, title=title_of(question.text)), default, []
+    conversation, default = conversations.get_with_default_model(connection, question.conversation_id, user_id=user_id)
+    earlier = messages.newest(connection, conversation.id, user_id=user_id, limit=WINDOW_MESSAGES)
+    return conversation, conversation.model or default, earlier
 
 
-def _choose_model(desk: Desk, connection: Connection, question: Question, conversation: conversations.Conversation) -> str:
-    """The request's word comes first, then the conversation's, then the user's.
-
-    A stored wish that can no longer be met is passed over: only the request's own model is the caller's mistake.
-    """
-    if question.model:
-        return desk.catalogue.choose(question.model, environment=desk.environment)
-    wished = conversation.model or users.get(connection, conversation.user_id).default_model
-    try:
-        return desk.catalogue.choose(wished, environment=desk.environment)
-    except InvalidInput as exc:
-        logger.info("a stored choice of model is passed over", reason=str(exc))
-        return desk.catalogue.choose(environment=desk.environment)
-
-
-def _store_question(connection: Connection, conversation: conversations.Conversation, question: Question) -> UUID:
-    stored = messages.add(
+def _store(connection: Connection, turn: Turn, text: str) -> None:
+    turns.start(
         connection,
-        new_id(),
-        user_id=conversation.user_id,
-        conversation_id=conversation.id,
-        role="user",
-        parts=[{"type": "text", "text": question.text}],
-        tokens=estimate_tokens(question.text),
+        turn.id,
+        user_id=turn.user_id,
+        conversation_id=turn.conversation_id,
+        model=turn.candidates[0].id,
+        question_id=turn.user_message_id,
+        parts=[{"type": "text", "text": text}],
+        tokens=estimate_tokens(text),
     )
-    return stored.id

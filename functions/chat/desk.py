@@ -1,19 +1,26 @@
 """What a turn works with, made once for each worker."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from sqlalchemy import Engine
 
+from parley.limits import Allowance
 from parley.llm.models import Catalogue
-from parley.llm.providers import ProviderFor
+from parley.llm.providers import EmbedderFor
+from parley.llm.router import Router
 
 
 @dataclass(frozen=True, slots=True)
 class Desk:
-    """The database, the models, and the environment in which their keys are."""
+    """The database, the models, the environment in which their keys are, and what a user may take of them.
+
+    `catalogue` may be another at each call: a turn calls it once.
+    """
 
     engine: Engine
-    catalogue: Catalogue
-    provider_for: ProviderFor
+    catalogue: Callable[[], Catalogue]
+    router: Router
     environment: Mapping[str, str]
+    allowance: Allowance
+    embedder_for: EmbedderFor

@@ -1,13 +1,13 @@
-"""The second of a turn's two transactions: what was delivered is stored, whole or not."""
+"""The second of a turn's two transactions: what was delivered is stored, whole or not, and paid for. It takes three statements."""
 
 import time
-from typing import Any
 
 from sqlalchemy import Connection, Engine
 
 from functions.chat.events import TurnCompleted, TurnEvent, TurnFailed, TurnInterrupted
 from functions.chat.running import Turn
-from parley.db import messages, turns
+from parley import limits
+from parley.db import turns
 from parley.db.scope import user_scope
 from parley.errors import ParleyError, Unavailable
 from parley.observability import logger
@@ -30,8 +30,10 @@ def end(engine: Engine, turn: Turn, failure: ParleyError | None) -> TurnEvent:
 
 def _store(engine: Engine, turn: Turn, failure: ParleyError | None) -> TurnEvent:
     with user_scope(engine, turn.user_id) as connection:
+        # Before the conversation is locked, in the order of a turn's beginning.
+        limits.settle(connection, turn.payer, turn.calls, reservations=turn.reservations, turn_id=turn.id)
         if failure and not turn.pieces:
-            turns.finish(connection, turn.id, user_id=turn.user_id, status="failed", error_code=failure.code)
+            turns.fail(connection, turn.id, user_id=turn.user_id, error_code=failure.code)
             return TurnFailed(failure)
         return _store_answer(connection, turn, failure)
 
@@ -39,23 +41,21 @@ def _store(engine: Engine, turn: Turn, failure: ParleyError | None) -> TurnEvent
 def _store_answer(connection: Connection, turn: Turn, failure: ParleyError | None) -> TurnEvent:
     """Store turn and answer together; where an attempt before this one had reached the database, change nothing."""
     usage = turn.usage()
-    status: turns.TurnStatus = "interrupted" if failure else "completed"
-    fields: dict[str, Any] = {"error_code": failure.code if failure else None, "cost_usd": usage.cost_usd}
-    fields |= {"input_tokens": usage.input_tokens, "output_tokens": usage.output_tokens}
-    if turns.finish(connection, turn.id, user_id=turn.user_id, status=status, message_id=turn.answer_id, **fields):
-        answer = messages.add(
-            connection,
-            turn.answer_id,
-            user_id=turn.user_id,
-            conversation_id=turn.conversation_id,
-            role="assistant",
-            parts=[{"type": "text", "text": turn.text}],
-            model=turn.model_id,
-            tokens=usage.output_tokens,
-            status=status,
-        )
-    else:
-        answer = messages.get(connection, turn.answer_id, user_id=turn.user_id)
+    answer = turns.answer(
+        connection,
+        turn.id,
+        user_id=turn.user_id,
+        conversation_id=turn.conversation_id,
+        status="interrupted" if failure else "completed",
+        message_id=turn.answer_id,
+        parts=[{"type": "text", "text": turn.text}],
+        model=turn.model_id,
+        tokens=usage.output_tokens,
+        error_code=failure.code if failure else None,
+        input_tokens=usage.input_tokens,
+        output_tokens=usage.output_tokens,
+        cost_usd=usage.cost_usd,
+    )
     if failure:
         return TurnInterrupted(answer, failure.code, usage)
     reason = turn.finished.reason if turn.finished else "stop"

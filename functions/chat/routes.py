@@ -6,19 +6,35 @@ from fastapi import APIRouter, Depends, Request, Response
 
 from functions.chat import turn
 from functions.chat.answers import answer
+from functions.chat.compat import routes as compat
 from functions.chat.question import Question
 from functions.chat.schemas import EVENT, ChatIn, ModelOut, TurnOut
 from parley.errors import NotFound
 from parley.http.answers import problems
 from parley.http.dependencies import CurrentPrincipal, requires
-from parley.llm.models import NoModel
+from parley.limits import BudgetExhausted, RateLimited
+from parley.llm.failures import ContextTooLong, ModelCannot
+from parley.llm.models import ModelNotFound, NoModel
 from parley.llm.provider import ProviderBusy, ProviderFailed, ProviderRefused, ProviderTimeout
 
 router = APIRouter(dependencies=[Depends(requires("chat"))])
+router.routes += compat.router.routes
 
 
 # A vendor's failures are answers only where the turn is not streamed; a stream has begun by then.
-REFUSALS = problems(NotFound, NoModel, ProviderFailed, ProviderBusy, ProviderTimeout, ProviderRefused)
+REFUSALS = problems(
+    NotFound,
+    ModelNotFound,
+    ContextTooLong,
+    ModelCannot,
+    RateLimited,
+    BudgetExhausted,
+    NoModel,
+    ProviderFailed,
+    ProviderBusy,
+    ProviderTimeout,
+    ProviderRefused,
+)
 TURN: dict[int | str, Any] = {200: {"model": TurnOut, "description": "The turn", "content": {"text/event-stream": {"schema": EVENT}}}}
 
 
@@ -38,5 +54,9 @@ async def chat(body: ChatIn, request: Request, principal: CurrentPrincipal) -> R
 async def list_models(request: Request) -> list[ModelOut]:
     """List the models that a request may name."""
     desk = request.app.state.desk
-    default = desk.catalogue.default(desk.environment)
-    return [ModelOut.of(id, model, default=id == default) for id, model in desk.catalogue.available(desk.environment).items()]
+    catalogue = desk.catalogue()
+    default = catalogue.default(desk.environment)
+    return [
+        ModelOut.of(id, model, default=id == default, roles=catalogue.roles_of(id, environment=desk.environment))
+        for id, model in catalogue.available(desk.environment).items()
+    ]

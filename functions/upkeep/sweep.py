@@ -7,7 +7,20 @@ from sqlalchemy import Connection
 
 from functions.upkeep import export
 from functions.upkeep.desk import Desk
-from parley.db import api_keys, audit, codes, exports, guesses, idempotency, invites, outbox, sessions, signups
+from parley.db import (
+    api_keys,
+    audit,
+    budgets,
+    codes,
+    exports,
+    guesses,
+    idempotency,
+    invites,
+    outbox,
+    rate_limits,
+    sessions,
+    signups,
+)
 from parley.db.scope import open_scope
 from parley.errors import NotFound
 from parley.observability import logger
@@ -23,6 +36,8 @@ _EXPIRED: dict[str, Callable[[Connection], int]] = {
     "codes": codes.sweep,
     "idempotency_keys": idempotency.sweep,
     "sessions": sessions.sweep,
+    "budget_reservations": budgets.sweep,
+    "rate_limits": rate_limits.sweep,
     "exports": exports.sweep,
     "api_keys": api_keys.sweep,
     "audit_events": audit.sweep,

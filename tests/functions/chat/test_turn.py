@@ -1,5 +1,6 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from decimal import Decimal
 from uuid import uuid4
 
 import pytest
@@ -11,12 +12,18 @@ from functions.chat.events import TextDelta, TurnCompleted, TurnFailed, TurnInte
 from functions.chat.question import Question
 from parley.db import conversations, messages
 from parley.db.scope import principal_scope
-from parley.errors import InvalidInput, NotFound, Unavailable
+from parley.errors import NotFound, Unavailable
 from parley.ids import new_id
+from parley.limits import Allowance
 from parley.llm import types as llm
-from parley.llm.models import Catalogue
+from parley.llm.breaker import Breaker
+from parley.llm.failures import ContextTooLong
+from parley.llm.models import Catalogue, ModelNotFound
+from parley.llm.offline_embedder import OfflineEmbedder
 from parley.llm.provider import ProviderBusy, ProviderFailed
+from parley.llm.router import Patience, Router
 from tests.conftest import ROOT
+from tests.fakes.circuits import MemoryCircuits
 
 
 @dataclass
@@ -43,7 +50,11 @@ def desk(engine):
 
 
 def make_desk(engine, scripted):
-    return Desk(engine, Catalogue.load(ROOT / "tests" / "models.toml"), lambda model: scripted, {})
+    router = Router(lambda model: scripted, Breaker(MemoryCircuits()), patience=Patience(first_pause_s=0.0))
+    allowance = Allowance(rate_per_minute=1000, budget_usd=Decimal(5))
+    return Desk(
+        engine, lambda: Catalogue.load(ROOT / "tests" / "models.toml"), router, {}, allowance, lambda model: OfflineEmbedder(dimensions=8)
+    )
 
 
 def take(desk, person, text="hello", **options):
@@ -123,10 +134,11 @@ def test_the_oldest_messages_give_way_when_the_context_is_full(engine, alice):
 
 
 def test_a_question_too_long_for_the_model_is_refused_and_not_stored(engine, desk, alice):
-    with pytest.raises(InvalidInput, match="too long"):
+    with pytest.raises(ContextTooLong) as caught:
         take(desk(*HELLO), alice, "word " * 5000)
     with principal_scope(engine, alice.principal) as connection:
         assert conversations.page(connection, user_id=alice.id, limit=5, after=None) == []
+    assert (str(caught.value.tokens) in caught.value.public_message, caught.value.limit) == (True, 1500)
 
 
 def test_usage_is_priced_by_the_catalogue(desk, alice):
@@ -181,8 +193,9 @@ def test_a_foreign_conversation_and_a_missing_one_look_alike(desk, alice, bob):
 
 @pytest.mark.parametrize("model", ["gpt-99", "keyless"])
 def test_a_model_that_cannot_answer_is_refused_before_anything_is_stored(engine, desk, alice, model):
-    with pytest.raises(InvalidInput):
+    with pytest.raises(ModelNotFound) as caught:
         take(desk(*HELLO), alice, model=model)
+    assert "There are: offline, priced." in caught.value.public_message
     with principal_scope(engine, alice.principal) as connection:
         assert conversations.page(connection, user_id=alice.id, limit=5, after=None) == []
 

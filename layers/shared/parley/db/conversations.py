@@ -1,13 +1,14 @@
 """Conversations, newest activity first."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import CTE, Connection, delete, func, insert, select, tuple_, update
+from sqlalchemy import CTE, ColumnElement, Connection, delete, func, insert, select, tuple_, update
 
-from parley.db.tables import conversations
+from parley.db.tables import conversations, users
 from parley.errors import NotFound
 
 
@@ -47,6 +48,16 @@ def get(connection: Connection, conversation_id: UUID, *, user_id: UUID) -> Conv
     return Conversation(**row._mapping)
 
 
+def get_with_default_model(connection: Connection, conversation_id: UUID, *, user_id: UUID) -> tuple[Conversation, str | None]:
+    """Return the user's conversation and the model that they chose for all, in one statement. Raises NotFound."""
+    statement = select(conversations, users.c.default_model).join(users, users.c.id == conversations.c.user_id)
+    row = connection.execute(statement.where(*_mine(conversation_id, user_id))).one_or_none()
+    if row is None:
+        raise NotFound("conversation", conversation_id)
+    fields = dict(row._mapping)
+    return Conversation(**{name: fields[name] for name in Conversation.__dataclass_fields__}), row.default_model
+
+
 def page(connection: Connection, *, user_id: UUID, limit: int, after: Place | None) -> list[Conversation]:
     """Return up to `limit` conversations behind `after`, newest activity first."""
     statement = select(conversations).where(conversations.c.user_id == user_id)
@@ -74,13 +85,13 @@ def remove(connection: Connection, conversation_id: UUID, *, user_id: UUID) -> N
         raise NotFound("conversation", conversation_id)
 
 
-def next_place(conversation_id: UUID, *, user_id: UUID) -> CTE:
-    """Return the part of a statement that takes the next message's number (`last_seq`) and notes the activity.
+def next_place(conversation_id: UUID, *, user_id: UUID, where: Sequence[ColumnElement[bool]] = ()) -> CTE:
+    """Return the part of a statement that takes the next message's number (`last_seq`) and notes the activity, if `where` holds.
 
     The row stays locked until the transaction ends, so numbers have no gaps: whoever rolls back gives its number back.
     """
     values = {"last_seq": conversations.c.last_seq + 1, "updated_at": func.clock_timestamp()}
-    statement = update(conversations).where(*_mine(conversation_id, user_id)).values(values)
+    statement = update(conversations).where(*_mine(conversation_id, user_id), *where).values(values)
     return statement.returning(conversations.c.last_seq).cte("place")
 
 

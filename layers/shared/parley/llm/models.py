@@ -1,39 +1,37 @@
 """The catalogue: which models there are, what they cost, and which one answers.
 
-It is `models.toml`, beside this module or wherever the settings say. Keys stand in it as references,
-`env:NAME`, never as themselves.
+It is `models.toml`, beside this module or wherever the settings say. Keys stand in it as references, `env:NAME` or
+`secret:name`, never as themselves.
 """
 
+import hashlib
 import random
 import tomllib
-from collections.abc import Mapping
-from decimal import Decimal
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
-from parley.errors import InvalidInput, ParleyError
-from parley.llm.types import Usage
+from parley.errors import ParleyError
+from parley.llm.model import Entry, Model
+from parley.llm.toml_lines import line_of
+
+__all__ = ["SHIPPED", "Catalogue", "CatalogueInvalid", "Model", "ModelNotFound", "NoModel", "Role", "Strategy"]
 
 SHIPPED = Path(__file__).with_name("models.toml")
 
-# Others may stand in a catalogue already; their models cannot be chosen yet.
-SUPPORTED = frozenset({"openai", "openai-compatible", "offline"})
-
-type ProviderName = Literal["openai", "anthropic", "bedrock", "mistral", "openai-compatible", "offline"]
-type Ability = Literal["tools", "images", "json"]
-type Role = Literal["chat", "summary", "facts", "title", "embedding"]
-type KeyReference = Annotated[str, Field(pattern=r"^(env|secret):\S+$")]
+type Role = Literal["chat", "summary", "title", "facts", "embedding"]
+type Place = tuple[str | int, ...]
 
 
 class CatalogueInvalid(ParleyError):
-    """`models.toml` cannot be used; the message names the file and what is wrong in it."""
+    """`models.toml` cannot be used; the message names the file, the lines, and what is wrong there."""
 
     code = "catalogue_invalid"
 
-    def __init__(self, path: Path, reason: str) -> None:
-        super().__init__(f"{path}: {reason}")
+    def __init__(self, source: object, reason: str) -> None:
+        super().__init__(f"{source}: {reason}")
 
 
 class NoModel(ParleyError):
@@ -44,50 +42,17 @@ class NoModel(ParleyError):
     retry_after_s = 60.0
 
 
-class _Entry(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+class ModelNotFound(ParleyError):
+    """The request names a model that is not in the catalogue, or that cannot be called here."""
+
+    status, code = 404, "model_not_found"
+
+    def __init__(self, name: str, *, allowed: Iterable[str]) -> None:
+        super().__init__(f"no model {name!r} here")
+        self.public_message = f"There is no model {name!r} here. There are: {', '.join(allowed) or 'none'}."
 
 
-class Model(_Entry):
-    """One model of one provider. `name` is the vendor's word for it; prices are USD a million tokens."""
-
-    provider: ProviderName
-    name: str
-    kind: Literal["chat", "embedding"] = "chat"
-    base_url: str | None = None
-    api_key: KeyReference | None = None
-    context_tokens: int = Field(default=8192, gt=0)
-    max_output_tokens: int = Field(default=4096, gt=0)
-    dimensions: int | None = Field(default=None, gt=0)
-    input_usd_per_mtok: Decimal = Decimal(0)
-    cached_input_usd_per_mtok: Decimal | None = None
-    output_usd_per_mtok: Decimal = Decimal(0)
-    abilities: frozenset[Ability] = frozenset()
-    timeout_s: float = Field(default=120.0, gt=0)
-    pause_ms: float = Field(default=0.0, ge=0)
-
-    def key(self, environment: Mapping[str, str]) -> str | None:
-        """Return the key that `api_key` refers to, None if it is not at hand."""
-        where, _, name = (self.api_key or "").partition(":")
-        return environment.get(name) or None if where == "env" else None
-
-    def obstacle(self, environment: Mapping[str, str]) -> str | None:
-        """Return why it cannot be called here, None if it can."""
-        if self.provider not in SUPPORTED:
-            return f"provider {self.provider!r} is not supported yet"
-        if self.api_key is not None and self.key(environment) is None:
-            return f"its key {self.api_key!r} is not at hand"
-        return None
-
-    def cost_usd(self, usage: Usage) -> Decimal:
-        """Price a call by the catalogue."""
-        cached_price = self.input_usd_per_mtok if self.cached_input_usd_per_mtok is None else self.cached_input_usd_per_mtok
-        fresh = usage.input_tokens - usage.cached_input_tokens
-        cost = fresh * self.input_usd_per_mtok + usage.cached_input_tokens * cached_price + usage.output_tokens * self.output_usd_per_mtok
-        return cost / 1_000_000
-
-
-class Strategy(_Entry):
+class Strategy(Entry):
     """How to choose among models: the one named, the first that can answer, or one drawn by weight."""
 
     kind: Literal["fixed", "fallback", "weighted"]
@@ -95,49 +60,91 @@ class Strategy(_Entry):
     weights: list[float] | None = None
 
     @model_validator(mode="after")
-    def _weights_fit(self) -> Self:
+    def _fits_together(self) -> Self:
         if self.weights is not None and (len(self.weights) != len(self.models) or min(self.weights) < 0 or sum(self.weights) <= 0):
             raise ValueError("weights: one for each model, none below zero, not all zero")
+        if self.weights is not None and self.kind != "weighted":
+            raise ValueError("weights: only a weighted strategy has them")
+        if self.kind == "fixed" and len(self.models) > 1:
+            raise ValueError("models: a fixed strategy names one")
+        if len(set(self.models)) < len(self.models):
+            raise ValueError("models: one of them stands twice")
         return self
 
-    def drawn(self) -> list[str]:
-        """Return the models' ids in the order in which to try them, for one call."""
+    def drawn(self, subject: object = None) -> list[str]:
+        """Return the models' ids in the order in which to try them.
+
+        The first of a weighted strategy is drawn, the others follow by weight; a model of weight zero comes last. The
+        same subject always draws the same, while models and weights stay; without one it is drawn anew each time.
+        """
         if self.kind != "weighted":
-            return self.models[:1] if self.kind == "fixed" else self.models
-        first = random.choices(self.models, self.weights)[0]  # noqa: S311 - a share of traffic, not a secret
-        return [first, *(model for model in self.models if model != first)]
+            return self.models
+        weights = dict(zip(self.models, self.weights or [1.0] * len(self.models), strict=True))
+        first = self._at(_share(self.models, subject), weights)
+        others = (model for model in self.models if model != first)
+        return [first, *sorted(others, key=lambda model: -weights[model])]
+
+    def _at(self, share: float, weights: Mapping[str, float]) -> str:
+        """Return whose part of all the weights `share` falls into."""
+        reached, chosen = 0.0, [model for model in self.models if weights[model] > 0]
+        for model in chosen:
+            reached += weights[model]
+            if share * sum(weights.values()) < reached:
+                return model
+        return chosen[-1]
 
 
-class Catalogue(_Entry):
+class Catalogue(Entry):
     """All of `models.toml`."""
 
     roles: dict[Role, str]
     models: dict[str, Model]
-    strategies: dict[str, Strategy] = {}
-
-    @model_validator(mode="after")
-    def _names_exist(self) -> Self:
-        if "chat" not in self.roles:
-            raise ValueError("roles.chat: name the model or strategy that answers")
-        for strategy_id, strategy in self.strategies.items():
-            if missing := [model for model in strategy.models if model not in self.models]:
-                raise ValueError(f"strategies.{strategy_id}: no such model: {', '.join(missing)}")
-        for role, name in self.roles.items():
-            if name not in self.models and name not in self.strategies:
-                raise ValueError(f"roles.{role}: no such model or strategy: {name}")
-        return self
+    strategies: dict[str, Strategy] = Field(default_factory=dict)
 
     @classmethod
     def load(cls, path: Path | None = None) -> Self:
         """Read the file, or the one that ships. Raises CatalogueInvalid."""
         path = path or SHIPPED
         try:
-            return cls.model_validate(tomllib.loads(path.read_text()))
-        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as exc:
+            return cls.parse(path.read_text(), source=path)
+        except (OSError, UnicodeDecodeError) as exc:
             raise CatalogueInvalid(path, str(exc)) from exc
+
+    @classmethod
+    def parse(cls, text: str, *, source: object) -> Self:
+        """Read a catalogue from text; `source` names it in errors. Raises CatalogueInvalid with the lines of all mistakes."""
+        try:
+            catalogue = cls.model_validate(tomllib.loads(text))
+        except tomllib.TOMLDecodeError as exc:
+            raise CatalogueInvalid(source, str(exc)) from exc
         except ValidationError as exc:
-            problems = (f"{'.'.join(map(str, error['loc'])) or 'file'}: {error['msg']}" for error in exc.errors())
-            raise CatalogueInvalid(path, "; ".join(problems)) from exc
+            raise CatalogueInvalid(source, _told(text, [(error["loc"], error["msg"]) for error in exc.errors()])) from exc
+        if mismatches := list(catalogue._mismatches()):
+            raise CatalogueInvalid(source, _told(text, mismatches))
+        return catalogue
+
+    def _mismatches(self) -> Iterator[tuple[Place, str]]:
+        """Yield where names lead nowhere."""
+        if "chat" not in self.roles:
+            yield ("roles", "chat"), "name the model or strategy that answers"
+        for id in self.strategies.keys() & self.models.keys():
+            yield ("strategies", id), "a model has the same name"
+        for id, strategy in self.strategies.items():
+            for model in strategy.models:
+                if model not in self.models:
+                    yield ("strategies", id, "models"), f"no such model: {model}"
+                elif self.models[model].kind != "chat":
+                    yield ("strategies", id, "models"), f"no chat model: {model}"
+        for role, name in self.roles.items():
+            yield from (((("roles", role)), problem) for problem in self._problems_of_role(role, name))
+
+    def _problems_of_role(self, role: Role, name: str) -> Iterator[str]:
+        if name not in self.models and name not in self.strategies:
+            yield f"no such model or strategy: {name}"
+        elif name in self.models and (self.models[name].kind == "embedding") != (role == "embedding"):
+            yield f"{name} is {'an embedding' if role != 'embedding' else 'a chat'} model"
+        elif name in self.strategies and role == "embedding":
+            yield "name one model: vectors of different models cannot be compared"
 
     def available(self, environment: Mapping[str, str]) -> dict[str, Model]:
         """Return the chat models that can be called, by id."""
@@ -149,16 +156,60 @@ class Catalogue(_Entry):
         ids = self.strategies[chat].models if chat in self.strategies else [chat]
         return next((id for id in ids if id in self.available(environment)), None)
 
-    def choose(self, name: str | None = None, *, environment: Mapping[str, str]) -> str:
-        """Return the id of the model that answers for `name`, a model or a strategy; None means the role `chat`.
-
-        Raises InvalidInput if there is no such thing or nothing of it can be called here, NoModel for the role.
-        """
-        wanted = name or self.roles["chat"]
+    def roles_of(self, id: str, *, environment: Mapping[str, str]) -> list[Role]:
+        """Return the roles that this model usually plays."""
         available = self.available(environment)
-        for id in self.strategies[wanted].drawn() if wanted in self.strategies else [wanted]:
-            if id in available:
-                return id
+        wanted = {role: self.strategies[name].models if name in self.strategies else [name] for role, name in self.roles.items()}
+        return [role for role, ids in wanted.items() if next((one for one in ids if one in available), None) == id]
+
+    def ordered(self, name: str | None = None, *, role: Role = "chat", environment: Mapping[str, str], subject: object = None) -> list[str]:
+        """Return the ids of the models to try for `name`, a model or a strategy, or for the role; never none.
+
+        A role that the catalogue does not name is played by `chat`. `subject` is who a weighted strategy draws for.
+        Raises ModelNotFound if there is no model of that name or nothing of it can be called here, NoModel for a role.
+        """
+        wanted = name or self.roles.get(role) or self.roles["chat"]
+        available = self.available(environment)
+        drawn = self.strategies[wanted].drawn(subject) if wanted in self.strategies else [wanted]
+        if ids := [id for id in drawn if id in available]:
+            return ids
         if name is None:
             raise NoModel(f"nothing of {wanted!r} can be called")
-        raise InvalidInput(f"no model {wanted!r} here; there are: {', '.join(available) or 'none'}", loc=("body", "model"))
+        raise ModelNotFound(wanted, allowed=[*available, *self._strategies(available)])
+
+    def _strategies(self, available: Mapping[str, Model]) -> list[str]:
+        """Return the strategies of which something can be called."""
+        return [name for name, strategy in self.strategies.items() if available.keys() & set(strategy.models)]
+
+    def choose(self, name: str | None = None, *, environment: Mapping[str, str]) -> str:
+        """Return the id of the first model of `ordered`."""
+        return self.ordered(name, environment=environment)[0]
+
+    def embedding(self, environment: Mapping[str, str]) -> Model:
+        """Return the model of the role `embedding`. Raises NoModel if there is none or it cannot be called here."""
+        model = self.models.get(self.roles.get("embedding", ""))
+        if model is None or model.obstacle(environment):
+            raise NoModel("no embedding model can be called")
+        return model
+
+
+def _share(models: list[str], subject: object) -> float:
+    """Return a number from 0 up to 1 that is the subject's own."""
+    if subject is None:
+        return random.random()  # noqa: S311 - a share of traffic, not a secret
+    digest = hashlib.sha256(f"{' '.join(models)}:{subject}".encode()).digest()
+    return int.from_bytes(digest[:8]) / 2**64
+
+
+def _told(text: str, problems: list[tuple[Place, str]]) -> str:
+    told = ((place, problem.removeprefix("Value error, ")) for place, problem in problems)
+    return "; ".join(f"line {line_of(text, _narrowed(place, problem))}: {_dotted(place)}: {problem}" for place, problem in told)
+
+
+def _narrowed(place: Place, problem: str) -> Place:
+    """Return the place of the field that a message of a whole table's begins with."""
+    return (*place, problem.partition(":")[0])
+
+
+def _dotted(place: Place) -> str:
+    return ".".join(map(str, place)) or "file"
