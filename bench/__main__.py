@@ -4,7 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from bench import accounts, cold, machine, start, turn
+from bench import accounts, cold, machine, providers, start, turn
 from bench.servers import ServerFailed
 
 RESULTS = Path(__file__).with_name("results") / "latest.md"
@@ -16,6 +16,7 @@ def measured(given: argparse.Namespace) -> str:
     parts = ["# Benchmark", machine.header()]
     parts.append(turn.run(turn.Options(given.rounds, given.seconds, not given.without_litellm)))
     parts.append(cold.run(rounds=given.rounds))
+    parts.append(providers.run(rounds=given.rounds))
     parts.append(start.run(rounds=given.rounds))
     parts.append(accounts.run(rounds=given.rounds * 50, pairs=given.pairs))
     return "\n\n".join(parts) + "\n"

@@ -68,6 +68,7 @@ def environment(postgres: RunningPostgres, aws: None) -> dict[str, str]:
         "PARLEY_MAIL_FROM": verified("parley@example.com"),
         "PARLEY_PUBLIC_URL": "https://chat.example.com",
         "PARLEY_MODELS_FILE": str(ROOT / "tests" / "models.toml"),
+        "PARLEY_MODELS_PARAMETER": "",
         "PARLEY_JWKS_URL": "http://127.0.0.1:9/keys",
         "POWERTOOLS_SERVICE_NAME": "test",
         "PGPASSFILE": str(postgres.passfile),

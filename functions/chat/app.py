@@ -3,14 +3,13 @@
 from parley import cold_start  # isort: split
 
 import os
-from pathlib import Path
 
 from functions.chat.desk import Desk
 from functions.chat.routes import router
 from parley.db.engine import make_engine
 from parley.http.app import create_app
 from parley.http.streaming import streaming_handler
-from parley.llm.models import Catalogue
+from parley.llm.live_catalogue import LiveCatalogue
 from parley.llm.providers import Providers
 from parley.observability import logger
 from parley.settings import DatabaseSettings, HttpSettings
@@ -22,11 +21,12 @@ class ChatSettings(HttpSettings, DatabaseSettings):
     """What this function reads from its environment."""
 
     models_file: str
+    models_parameter: str
 
 
 settings = ChatSettings.read()
-catalogue = Catalogue.load(Path(settings.models_file) if settings.models_file else None)
-for name, model in catalogue.models.items():
+catalogue = LiveCatalogue.of(file=settings.models_file, parameter=settings.models_parameter)
+for name, model in catalogue().models.items():
     if obstacle := model.obstacle(os.environ):
         logger.info("a model of the catalogue cannot be chosen", model=name, reason=obstacle)
 desk = Desk(make_engine(settings), catalogue, Providers(os.environ), os.environ)

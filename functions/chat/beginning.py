@@ -13,6 +13,7 @@ from parley.db import conversations, messages, turns, users
 from parley.db.scope import principal_scope
 from parley.errors import InvalidInput
 from parley.ids import new_id
+from parley.llm.models import Catalogue
 from parley.llm.tokens import estimate_tokens
 from parley.observability import logger
 
@@ -26,9 +27,11 @@ def begin(desk: Desk, principal: Principal, question: Question) -> Turn:
     """
     with principal_scope(desk.engine, principal) as connection:
         conversation, earlier = _open_conversation(connection, principal.user_id, question)
-        model_id = _choose_model(desk, connection, question, conversation)
-        model = desk.catalogue.models[model_id]
+        catalogue = desk.catalogue()
+        model_id = _choose_model(desk, catalogue, connection, question, conversation)
+        model = catalogue.models[model_id]
         request = assemble(conversation, earlier, question, model)
+        model.check(request, id=model_id)
         asked_id = _store_question(connection, conversation, question)
         turn = Turn(principal.user_id, conversation.id, asked_id, model_id, model, desk.provider_for(model), request)
         turns.start(connection, turn.id, user_id=turn.user_id, conversation_id=conversation.id, user_message_id=asked_id, model=model_id)
@@ -45,19 +48,21 @@ def _open_conversation(
     return conversation, messages.newest(connection, conversation.id, user_id=user_id, limit=WINDOW_MESSAGES)
 
 
-def _choose_model(desk: Desk, connection: Connection, question: Question, conversation: conversations.Conversation) -> str:
+def _choose_model(
+    desk: Desk, catalogue: Catalogue, connection: Connection, question: Question, conversation: conversations.Conversation
+) -> str:
     """The request's word comes first, then the conversation's, then the user's.
 
     A stored wish that can no longer be met is passed over: only the request's own model is the caller's mistake.
     """
     if question.model:
-        return desk.catalogue.choose(question.model, environment=desk.environment)
+        return catalogue.choose(question.model, environment=desk.environment)
     wished = conversation.model or users.get(connection, conversation.user_id).default_model
     try:
-        return desk.catalogue.choose(wished, environment=desk.environment)
+        return catalogue.choose(wished, environment=desk.environment)
     except InvalidInput as exc:
         logger.info("a stored choice of model is passed over", reason=str(exc))
-        return desk.catalogue.choose(environment=desk.environment)
+        return catalogue.choose(environment=desk.environment)
 
 
 def _store_question(connection: Connection, conversation: conversations.Conversation, question: Question) -> UUID:

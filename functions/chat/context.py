@@ -1,7 +1,6 @@
 """What a model is given: the system prompt, then as much of the conversation as fits, then the question."""
 
 from collections.abc import Sequence
-from typing import cast
 
 from functions.chat.question import Question
 from parley.db.conversations import Conversation
@@ -23,7 +22,7 @@ def assemble(conversation: Conversation, earlier: Sequence[Message], question: Q
     if room < 0:
         raise InvalidInput("the message is too long for this model", loc=("body", "message"))
     window = newest_within(earlier, budget_tokens=room)
-    spoken = [llm.Message(cast(llm.Role, message.role), message.text) for message in window if message.text]
+    spoken = [llm.Message(message.role, message.text) for message in window if message.text]
     return llm.Request(
         [*spoken, llm.Message("user", question.text)], system=system, max_output_tokens=answer_tokens, temperature=question.temperature
     )

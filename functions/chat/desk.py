@@ -1,6 +1,6 @@
 """What a turn works with, made once for each worker."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from sqlalchemy import Engine
@@ -11,9 +11,12 @@ from parley.llm.providers import ProviderFor
 
 @dataclass(frozen=True, slots=True)
 class Desk:
-    """The database, the models, and the environment in which their keys are."""
+    """The database, the models, and the environment in which their keys are.
+
+    `catalogue` may be another at each call: a turn calls it once.
+    """
 
     engine: Engine
-    catalogue: Catalogue
+    catalogue: Callable[[], Catalogue]
     provider_for: ProviderFor
     environment: Mapping[str, str]

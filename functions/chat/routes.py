@@ -38,5 +38,6 @@ async def chat(body: ChatIn, request: Request, principal: CurrentPrincipal) -> R
 async def list_models(request: Request) -> list[ModelOut]:
     """List the models that a request may name."""
     desk = request.app.state.desk
-    default = desk.catalogue.default(desk.environment)
-    return [ModelOut.of(id, model, default=id == default) for id, model in desk.catalogue.available(desk.environment).items()]
+    catalogue = desk.catalogue()
+    default = catalogue.default(desk.environment)
+    return [ModelOut.of(id, model, default=id == default) for id, model in catalogue.available(desk.environment).items()]

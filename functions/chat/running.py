@@ -1,7 +1,7 @@
 """A turn under way."""
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from uuid import UUID
 
 from functions.chat.events import Timings, UsageSum
@@ -49,7 +49,7 @@ class Turn:
         """Sum up what the provider counted; for a broken answer, what we can tell."""
         counted = self.finished.usage if self.finished else llm.Usage()
         output_tokens = counted.output_tokens or (estimate_tokens(self.text) if self.pieces else 0)
-        cost_usd = self.model.cost_usd(llm.Usage(counted.input_tokens, output_tokens, counted.cached_input_tokens))
+        cost_usd = self.model.cost_usd(replace(counted, output_tokens=output_tokens))
         return UsageSum(counted.input_tokens, output_tokens, cost_usd)
 
     def _elapsed_ms(self) -> float:

@@ -44,7 +44,12 @@ class Authority:
         now = datetime.now(UTC)
         builder = x509.CertificateBuilder(self._name, name, key.public_key(), x509.random_serial_number())
         builder = builder.not_valid_before(now - timedelta(hours=1)).not_valid_after(now + timedelta(hours=1))
-        for extension in extensions:
+        # Strict verification, Python's default by now, wants to know whose key is whose.
+        identifiers = (
+            x509.SubjectKeyIdentifier.from_public_key(key.public_key()),
+            x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key()),
+        )
+        for extension in (*extensions, *identifiers):
             builder = builder.add_extension(extension, critical=isinstance(extension, x509.BasicConstraints))
         return builder.sign(self._key, SHA256())
 

@@ -1,11 +1,18 @@
-"""A fake model vendor on loopback: speaks OpenAI's Chat Completions, answers what a test scripts, remembers what it was asked."""
+"""A fake model vendor on loopback: answers what a test scripts, remembers what it was asked.
+
+It speaks OpenAI's Chat Completions here; the other vendors' wire formats stand in `wires/`.
+"""
 
 import json
+import socket
+import ssl
+import struct
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 type Script = Callable[[BaseHTTPRequestHandler], None]
@@ -18,6 +25,22 @@ class Vendor:
     url: str
     script: Script
     requests: list[tuple[dict[str, str], dict[str, Any]]] = field(default_factory=list)
+    callers: ExitStack = field(default_factory=ExitStack)
+
+    def closing[Caller](self, caller: Caller) -> Caller:
+        """Close the caller's connections in the end."""
+        self.callers.callback(caller.close)  # type: ignore[attr-defined]
+        return caller
+
+    @property
+    def root(self) -> str:
+        """The address without `/v1`, for SDKs that add it."""
+        return self.url.removesuffix("/v1")
+
+    @property
+    def asked(self) -> dict[str, Any]:
+        """The body of the newest request."""
+        return self.requests[-1][1]
 
 
 def chunk(text: str | None = None, *, finish: str | None = None, usage: dict[str, Any] | None = None) -> bytes:
@@ -66,11 +89,11 @@ def keeps_alive(*texts: str) -> Script:
     return answer
 
 
-def refuses(status: int, *, message: str = "no", headers: dict[str, str] | None = None) -> Script:
+def refuses(status: int, *, message: str = "no", headers: dict[str, str] | None = None, document: Any = None) -> Script:
     """Answer with an error body."""
 
     def answer(handler: BaseHTTPRequestHandler) -> None:
-        body = json.dumps({"error": {"message": message, "type": "error"}}).encode()
+        body = json.dumps(document or {"error": {"message": message, "type": "error"}}).encode()
         handler.send_response(status)
         for name, value in ({"Content-Length": str(len(body)), "Content-Type": "application/json"} | (headers or {})).items():
             handler.send_header(name, value)
@@ -82,19 +105,57 @@ def refuses(status: int, *, message: str = "no", headers: dict[str, str] | None 
 
 def says(raw: bytes) -> Script:
     """Answer 200 with these bytes as an event stream."""
+    return sends([raw])
+
+
+def sends(
+    pieces: Sequence[bytes],
+    *,
+    content_type: str = "text/event-stream",
+    before: Callable[[int], None] | None = None,
+    is_chunked: bool = False,
+) -> Script:
+    """Answer 200 with these pieces, each after `before(index)`, and hang up."""
 
     def answer(handler: BaseHTTPRequestHandler) -> None:
         handler.send_response(200)
-        handler.send_header("Content-Type", "text/event-stream")
+        handler.send_header("Content-Type", content_type)
+        if is_chunked:
+            handler.send_header("Transfer-Encoding", "chunked")
         handler.end_headers()
-        handler.wfile.write(raw)
+        for index, piece in enumerate(pieces):
+            if before:
+                before(index)
+            handler.wfile.write(b"%x\r\n%b\r\n" % (len(piece), piece) if is_chunked and piece else piece)
+            handler.wfile.flush()
+        handler.wfile.write(b"0\r\n\r\n" if is_chunked else b"")
 
     return answer
 
 
+def replies(document: Any, *, headers: dict[str, str] | None = None) -> Script:
+    """Answer 200 with a JSON document."""
+
+    def answer(handler: BaseHTTPRequestHandler) -> None:
+        body = json.dumps(document).encode()
+        handler.send_response(200)
+        for name, value in ({"Content-Type": "application/json", "Content-Length": str(len(body))} | (headers or {})).items():
+            handler.send_header(name, value)
+        handler.end_headers()
+        handler.wfile.write(body)
+
+    return answer
+
+
+def resets(handler: BaseHTTPRequestHandler) -> None:
+    """Break the connection off without a word."""
+    handler.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    handler.connection.close()
+
+
 @contextmanager
-def running_vendor(script: Script | None = None) -> Iterator[Vendor]:
-    """Run a fake vendor until the block ends."""
+def running_vendor(script: Script | None = None, *, certificate: Path | None = None) -> Iterator[Vendor]:
+    """Run a fake vendor until the block ends, under TLS with a certificate for `localhost`."""
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -102,7 +163,7 @@ def running_vendor(script: Script | None = None) -> Iterator[Vendor]:
         def do_POST(self) -> None:
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
             headers = {name.lower(): value for name, value in self.headers.items()}
-            vendor.requests.append((headers | {"x-peer-port": str(self.client_address[1])}, body))
+            vendor.requests.append((headers | {"x-peer-port": str(self.client_address[1]), "x-path": self.path}, body))
             self.close_connection = True  # unless the script says otherwise
             vendor.script(self)
 
@@ -116,12 +177,19 @@ def running_vendor(script: Script | None = None) -> Iterator[Vendor]:
             """A client that hangs up is part of many tests."""
 
     server = Server(("127.0.0.1", 0), Handler)
-    vendor = Vendor(f"http://127.0.0.1:{server.server_port}/v1", script or streams("Hel", "lo"))
+    url = f"http://127.0.0.1:{server.server_port}/v1"
+    if certificate:
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        context.load_cert_chain(certificate)
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+        url = f"https://localhost:{server.server_port}/v1"
+    vendor = Vendor(url, script or streams("Hel", "lo"))
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()
     try:
         yield vendor
     finally:
+        vendor.callers.close()
         server.shutdown()
         server.server_close()
         thread.join()

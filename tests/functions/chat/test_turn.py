@@ -43,7 +43,7 @@ def desk(engine):
 
 
 def make_desk(engine, scripted):
-    return Desk(engine, Catalogue.load(ROOT / "tests" / "models.toml"), lambda model: scripted, {})
+    return Desk(engine, lambda: Catalogue.load(ROOT / "tests" / "models.toml"), lambda model: scripted, {})
 
 
 def take(desk, person, text="hello", **options):

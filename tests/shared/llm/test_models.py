@@ -4,8 +4,9 @@ from pathlib import Path
 import pytest
 
 from parley.errors import InvalidInput
+from parley.llm.failures import ModelCannot
 from parley.llm.models import Catalogue, CatalogueInvalid, Model, NoModel
-from parley.llm.types import Usage
+from parley.llm.types import Image, Message, OutputSchema, Request, Tool, Usage
 
 TWO = """
 [roles]
@@ -65,7 +66,7 @@ def test_weights_share_the_traffic(tmp_path):
     ("wrong", "right", "message"),
     [
         ('chat = "best"', 'chat = "nothing"', "roles.chat: no such model or strategy: nothing"),
-        ('"real", "spare"', '"real", "spair"', "strategies.best: no such model: spair"),
+        ('"real", "spare"', '"real", "spair"', "line 6: strategies.best.models: no such model: spair"),
         ('provider = "openai"', 'provider = "opnai"', "models.real.provider"),
         ('api_key = "env:BIG_KEY"', 'api_key = "sk-the-key-itself"', "models.real.api_key"),
         ('name = "big"', 'nmae = "big"', "models.real.nmae"),
@@ -73,6 +74,15 @@ def test_weights_share_the_traffic(tmp_path):
         ('kind = "fallback"', 'kind = "weighted"\nweights = [1]', "one for each model"),
         ('kind = "fallback"', 'kind = "weighted"\nweights = [0, 0]', "not all zero"),
         ('chat = "best"', 'summary = "best"', "roles.chat"),
+        ('name = "big"', 'api = "converse"\nname = "big"', "line 9: models.real: api: openai has no 'converse'"),
+        ('name = "big"', "name = 7", "line 9: models.real.name"),
+        ('name = "big"\n', "", "line 7: models.real.name: Field required"),
+        ('name = "big"', 'name = "big"\nkind = "embedding"', "line 7: models.real: dimensions"),
+        ('"real", "spare"', '"real", "real"', "line 6: strategies.best: models: one of them stands twice"),
+        ('kind = "fallback"', 'kind = "fixed"', "line 6: strategies.best: models: a fixed strategy names one"),
+        ('kind = "fallback"', 'kind = "cheapest"', "line 5: strategies.best.kind"),
+        ('chat = "best"', 'chat = "best"\nembedding = "spare"', "line 4: roles.embedding: spare is a chat model"),
+        ('chat = "best"', 'chat = "best"\npoem = "spare"', "line 4: roles.poem"),
     ],
 )
 def test_a_mistake_is_named_with_its_file_and_place(tmp_path, wrong, right, message):
@@ -99,15 +109,57 @@ def test_cached_tokens_are_priced_apart():
     assert model.cost_usd(Usage(input_tokens=1000, output_tokens=100, cached_input_tokens=400)) == Decimal("0.0024")
 
 
-def test_a_model_of_a_provider_that_is_not_supported_yet_is_in_no_list(tmp_path):
-    text = TWO.replace('provider = "openai"', 'provider = "anthropic"')
-
-    assert set(catalogue(tmp_path, text).available({"BIG_KEY": "k"})) == {"spare"}
-
-
 def test_without_any_model_nobody_is_blamed_for_the_one_they_named(tmp_path):
     text = TWO.replace('"real", "spare"', '"real"')
 
     with pytest.raises(NoModel):
         catalogue(tmp_path, text).choose(environment={})
     assert catalogue(tmp_path, text).default({}) is None
+
+
+def test_all_mistakes_are_told_at_once(tmp_path):
+    with pytest.raises(CatalogueInvalid, match="line 9.*line 12"):
+        catalogue(tmp_path, TWO.replace('name = "big"', "name = 7").replace('"offline"\nname', '"ofline"\nname'))
+
+
+def test_the_others_of_a_weighted_strategy_follow_for_a_fallback(tmp_path):
+    text = TWO.replace('kind = "fallback"', 'kind = "weighted"\nweights = [0, 1]')
+
+    assert catalogue(tmp_path, text).ordered(environment={"BIG_KEY": "k"}) == ["spare", "real"]
+
+
+def test_a_role_that_is_not_named_is_played_by_chat(tmp_path):
+    assert catalogue(tmp_path).ordered(role="title", environment={}) == ["spare"]
+
+
+def test_a_secret_counts_as_at_hand(tmp_path):
+    assert catalogue(tmp_path, TWO.replace("env:BIG_KEY", "secret:parley/big")).choose(environment={}) == "real"
+
+
+def test_what_a_model_cannot_is_refused_before_any_call():
+    plain = Model(provider="offline", name="m", fixed_temperature=True)
+    image = [Message("user", [Image("image/png", b"x")])]
+    asked = {
+        "tools": Request([], tools=[Tool("t", "T.", {})]),
+        "images": Request(image),
+        "JSON schema": Request([], output=OutputSchema("o", {})),
+        "temperature": Request([], temperature=0.5),
+    }
+    for words, request in asked.items():
+        with pytest.raises(ModelCannot, match=words):
+            plain.check(request, id="plain")
+
+
+def test_tokens_written_to_a_cache_have_a_price_of_their_own():
+    model = Model(provider="anthropic", name="m", input_usd_per_mtok=Decimal(2), cache_write_usd_per_mtok=Decimal("2.5"))
+
+    assert model.cost_usd(Usage(1000, 0, cache_write_tokens=400)) == Decimal("0.0022")
+
+
+def test_every_shipped_model_can_be_had_with_its_key_and_only_so():
+    shipped = Catalogue.load()
+    keys = {model.api_key.removeprefix("env:"): "k" for model in shipped.models.values() if model.api_key}
+
+    assert set(shipped.available({})) == {"offline"}
+    assert set(shipped.available(keys)) == {id for id, model in shipped.models.items() if model.kind == "chat"}
+    assert all(model.input_usd_per_mtok > 0 for model in shipped.models.values() if model.provider != "offline")

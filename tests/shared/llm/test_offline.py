@@ -1,5 +1,9 @@
+import json
+
+import pytest
+
 from parley.llm.offline import OfflineProvider
-from parley.llm.types import Finished, Message, Request, TextDelta
+from parley.llm.types import Finished, Message, OutputSchema, Request, Source, TextDelta, Tool, ToolCall, ToolResult
 
 
 def answer(*texts, **options):
@@ -39,3 +43,75 @@ def test_it_keeps_to_the_output_limit_and_says_so():
     assert len(events) == 4
     assert events[-1].reason == "length"
     assert events[-1].usage.output_tokens == 3
+
+
+CALCULATOR = Tool(
+    "calculator", "Reckons.", {"type": "object", "properties": {"expression": {"type": "string"}}, "required": ["expression"]}
+)
+WEATHER = Tool("weather", "Looks out.", {"type": "object", "properties": {"place": {"type": "string"}}})
+
+
+def asked(text, **options):
+    return list(OfflineProvider().stream("offline", Request([Message("user", text)], **options)))
+
+
+@pytest.mark.parametrize(
+    ("question", "expression"),
+    [
+        ("What is 12.5% of 840?", "12.5 / 100 * 840"),
+        ("2+2", "2+2"),
+        ("what is (3 + 4) * 5 now", "(3 + 4) * 5"),
+        ("compute -2 ** 8!", "-2 ** 8"),
+    ],
+)
+def test_arithmetic_calls_the_calculator(question, expression):
+    call, end = asked(question, tools=[WEATHER, CALCULATOR])
+
+    assert (call.name, json.loads(call.arguments)) == ("calculator", {"expression": expression})
+    assert end.reason == "tool_calls"
+
+
+def test_the_weather_calls_for_the_weather():
+    call, _ = asked("How is the weather in New York today?", tools=[WEATHER, CALCULATOR])
+
+    assert (call.name, json.loads(call.arguments)) == ("weather", {"place": "New York"})
+
+
+@pytest.mark.parametrize(
+    ("question", "options"),
+    [
+        ("2+2", {}),
+        ("2+2", {"tools": [WEATHER]}),
+        ("2+2", {"tools": [CALCULATOR], "tool_choice": "none"}),
+        ("hello", {"tools": [CALCULATOR, WEATHER]}),
+        ("call me on 2026-01-02", {"tools": [CALCULATOR]}),
+    ],
+)
+def test_no_tool_is_called_that_is_not_offered_or_not_needed(question, options):
+    assert not [event for event in asked(question, **options) if isinstance(event, ToolCall)]
+
+
+def test_a_tools_result_is_the_answer():
+    round = [Message("user", "2+2"), Message("assistant", [ToolCall("c", "calculator", "{}")]), Message("tool", [ToolResult("c", "4")])]
+    events = list(OfflineProvider().stream("offline", Request(round, tools=[CALCULATOR])))
+
+    assert text_of(events) == "The tool says: 4"
+
+
+def test_the_best_sources_are_quoted_with_their_numbers():
+    sources = [Source(1, "Cats", "They sleep."), Source(2, "Manual", "To reset the password, open the settings.")]
+    said = text_of(asked("How do I reset a password?", sources=sources))
+
+    assert "open the settings.” [2]" in said
+    assert "[1]" not in said
+
+
+def test_facts_are_recalled_when_they_are_asked_for():
+    assert "likes tea" in text_of(asked("What do you know about me?", facts=["likes tea"]))
+    assert "likes tea" not in text_of(asked("hello", facts=["likes tea"]))
+
+
+def test_an_answer_by_schema_keeps_to_it():
+    schema = {"type": "object", "properties": {"title": {"type": "string"}, "n": {"type": "integer"}}, "required": ["title", "n"]}
+
+    assert json.loads(text_of(asked("hi", output=OutputSchema("o", schema)))) == {"title": "", "n": 0}

@@ -5,22 +5,17 @@ import threading
 import pytest
 
 from parley.llm.openai import OpenAIProvider
-from parley.llm.provider import ProviderBusy, ProviderFailed, ProviderRefused, ProviderTimeout
+from parley.llm.openai_chat import Dialect
+from parley.llm.provider import ProviderBusy, ProviderFailed, ProviderMisconfigured, ProviderRefused, ProviderTimeout
 from parley.llm.types import Finished, Message, Request, TextDelta, Usage
-from tests.fakes.vendor import chunk, keeps_alive, refuses, running_vendor, says, streams
+from tests.fakes.vendor import chunk, keeps_alive, refuses, says, streams
 
 ASK = Request([Message("user", "hi")], system="be brief", max_output_tokens=9, temperature=0.5)
 
 
 @pytest.fixture
-def vendor():
-    with running_vendor() as running:
-        yield running
-
-
-@pytest.fixture
 def provider(vendor):
-    return OpenAIProvider("acme", api_key="k", base_url=vendor.url, timeout_s=5)
+    return vendor.closing(OpenAIProvider("acme", api_key="k", base_url=vendor.url, timeout_s=5))
 
 
 def test_an_answer_comes_in_pieces_and_ends_with_the_vendors_count(provider):
@@ -49,7 +44,8 @@ def test_the_vendor_is_asked_with_our_words_in_its_own(vendor, provider):
 
 
 def test_openai_itself_is_told_the_limit_by_its_newer_name(vendor):
-    provider = OpenAIProvider("openai", api_key="k", base_url=vendor.url, limit_field="max_completion_tokens")
+    dialect = Dialect(limit_field="max_completion_tokens")
+    provider = vendor.closing(OpenAIProvider("openai", api_key="k", base_url=vendor.url, dialect=dialect))
     list(provider.stream("m", ASK))
 
     assert vendor.requests[0][1]["max_completion_tokens"] == 9
@@ -117,7 +113,7 @@ def test_nonsense_from_the_vendor_is_a_failure_of_the_vendor(vendor, provider, r
 
 def test_a_silent_vendor_times_out(vendor):
     vendor.script = streams("late", before=lambda _: threading.Event().wait(1))
-    provider = OpenAIProvider("acme", api_key="k", base_url=vendor.url, timeout_s=0.2)
+    provider = vendor.closing(OpenAIProvider("acme", api_key="k", base_url=vendor.url, timeout_s=0.2))
 
     with pytest.raises(ProviderTimeout):
         list(provider.stream("m", ASK))
@@ -130,8 +126,39 @@ def test_a_vendor_that_is_not_there_is_a_failure():
 
 def test_the_key_is_in_no_error(vendor):
     vendor.script = refuses(401, message="bad key")
-    provider = OpenAIProvider("acme", api_key="sk-very-secret", base_url=vendor.url)
+    provider = vendor.closing(OpenAIProvider("acme", api_key="sk-very-secret", base_url=vendor.url))
 
     with pytest.raises(ProviderRefused) as caught:
         list(provider.stream("m", ASK))
     assert "very-secret" not in str(caught.value)
+
+
+def test_what_the_environment_holds_for_openai_goes_to_no_other_vendor(vendor, monkeypatch):
+    monkeypatch.setenv("OPENAI_ORG_ID", "org-ours")
+    monkeypatch.setenv("OPENAI_PROJECT_ID", "proj-ours")
+    list(vendor.closing(OpenAIProvider("acme", api_key="k", base_url=vendor.url)).stream("m", ASK))
+
+    assert "ours" not in str(vendor.requests[0][0])
+
+
+def test_a_spent_quota_is_the_operators_to_mend(vendor, provider):
+    vendor.script = refuses(429, document={"error": {"message": "pay", "type": "insufficient_quota", "code": "insufficient_quota"}})
+
+    with pytest.raises(ProviderMisconfigured):
+        list(provider.stream("m", ASK))
+
+
+def test_a_vendor_that_does_not_count_is_counted_for_and_that_is_told(vendor, provider):
+    vendor.script = says(chunk("Hello") + chunk(finish="stop"))
+    end = list(provider.stream("m", ASK))[-1]
+
+    assert end.usage.is_estimated
+    assert end.usage.input_tokens > 0 < end.usage.output_tokens
+
+
+def test_a_redirect_is_not_followed_for_the_key_would_go_along(vendor, provider):
+    vendor.script = refuses(307, headers={"Location": f"{vendor.url}/elsewhere"})
+
+    with pytest.raises(ProviderFailed):
+        list(provider.stream("m", ASK))
+    assert len(vendor.requests) == 1

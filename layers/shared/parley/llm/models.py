@@ -1,39 +1,36 @@
 """The catalogue: which models there are, what they cost, and which one answers.
 
-It is `models.toml`, beside this module or wherever the settings say. Keys stand in it as references,
-`env:NAME`, never as themselves.
+It is `models.toml`, beside this module or wherever the settings say. Keys stand in it as references, `env:NAME` or
+`secret:name`, never as themselves.
 """
 
 import random
 import tomllib
-from collections.abc import Mapping
-from decimal import Decimal
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from parley.errors import InvalidInput, ParleyError
-from parley.llm.types import Usage
+from parley.llm.model import Entry, Model
+from parley.llm.toml_lines import line_of
+
+__all__ = ["SHIPPED", "Catalogue", "CatalogueInvalid", "Model", "NoModel", "Role", "Strategy"]
 
 SHIPPED = Path(__file__).with_name("models.toml")
 
-# Others may stand in a catalogue already; their models cannot be chosen yet.
-SUPPORTED = frozenset({"openai", "openai-compatible", "offline"})
-
-type ProviderName = Literal["openai", "anthropic", "bedrock", "mistral", "openai-compatible", "offline"]
-type Ability = Literal["tools", "images", "json"]
-type Role = Literal["chat", "summary", "facts", "title", "embedding"]
-type KeyReference = Annotated[str, Field(pattern=r"^(env|secret):\S+$")]
+type Role = Literal["chat", "summary", "title", "facts", "embedding"]
+type Place = tuple[str | int, ...]
 
 
 class CatalogueInvalid(ParleyError):
-    """`models.toml` cannot be used; the message names the file and what is wrong in it."""
+    """`models.toml` cannot be used; the message names the file, the lines, and what is wrong there."""
 
     code = "catalogue_invalid"
 
-    def __init__(self, path: Path, reason: str) -> None:
-        super().__init__(f"{path}: {reason}")
+    def __init__(self, source: object, reason: str) -> None:
+        super().__init__(f"{source}: {reason}")
 
 
 class NoModel(ParleyError):
@@ -44,50 +41,7 @@ class NoModel(ParleyError):
     retry_after_s = 60.0
 
 
-class _Entry(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Model(_Entry):
-    """One model of one provider. `name` is the vendor's word for it; prices are USD a million tokens."""
-
-    provider: ProviderName
-    name: str
-    kind: Literal["chat", "embedding"] = "chat"
-    base_url: str | None = None
-    api_key: KeyReference | None = None
-    context_tokens: int = Field(default=8192, gt=0)
-    max_output_tokens: int = Field(default=4096, gt=0)
-    dimensions: int | None = Field(default=None, gt=0)
-    input_usd_per_mtok: Decimal = Decimal(0)
-    cached_input_usd_per_mtok: Decimal | None = None
-    output_usd_per_mtok: Decimal = Decimal(0)
-    abilities: frozenset[Ability] = frozenset()
-    timeout_s: float = Field(default=120.0, gt=0)
-    pause_ms: float = Field(default=0.0, ge=0)
-
-    def key(self, environment: Mapping[str, str]) -> str | None:
-        """Return the key that `api_key` refers to, None if it is not at hand."""
-        where, _, name = (self.api_key or "").partition(":")
-        return environment.get(name) or None if where == "env" else None
-
-    def obstacle(self, environment: Mapping[str, str]) -> str | None:
-        """Return why it cannot be called here, None if it can."""
-        if self.provider not in SUPPORTED:
-            return f"provider {self.provider!r} is not supported yet"
-        if self.api_key is not None and self.key(environment) is None:
-            return f"its key {self.api_key!r} is not at hand"
-        return None
-
-    def cost_usd(self, usage: Usage) -> Decimal:
-        """Price a call by the catalogue."""
-        cached_price = self.input_usd_per_mtok if self.cached_input_usd_per_mtok is None else self.cached_input_usd_per_mtok
-        fresh = usage.input_tokens - usage.cached_input_tokens
-        cost = fresh * self.input_usd_per_mtok + usage.cached_input_tokens * cached_price + usage.output_tokens * self.output_usd_per_mtok
-        return cost / 1_000_000
-
-
-class Strategy(_Entry):
+class Strategy(Entry):
     """How to choose among models: the one named, the first that can answer, or one drawn by weight."""
 
     kind: Literal["fixed", "fallback", "weighted"]
@@ -95,49 +49,81 @@ class Strategy(_Entry):
     weights: list[float] | None = None
 
     @model_validator(mode="after")
-    def _weights_fit(self) -> Self:
+    def _fits_together(self) -> Self:
         if self.weights is not None and (len(self.weights) != len(self.models) or min(self.weights) < 0 or sum(self.weights) <= 0):
             raise ValueError("weights: one for each model, none below zero, not all zero")
+        if self.weights is not None and self.kind != "weighted":
+            raise ValueError("weights: only a weighted strategy has them")
+        if self.kind == "fixed" and len(self.models) > 1:
+            raise ValueError("models: a fixed strategy names one")
+        if len(set(self.models)) < len(self.models):
+            raise ValueError("models: one of them stands twice")
         return self
 
     def drawn(self) -> list[str]:
-        """Return the models' ids in the order in which to try them, for one call."""
+        """Return the models' ids in the order in which to try them, for one call.
+
+        The first of a weighted strategy is drawn, the others follow by weight; a model of weight zero comes last.
+        """
         if self.kind != "weighted":
-            return self.models[:1] if self.kind == "fixed" else self.models
+            return self.models
         first = random.choices(self.models, self.weights)[0]  # noqa: S311 - a share of traffic, not a secret
-        return [first, *(model for model in self.models if model != first)]
+        weights = dict(zip(self.models, self.weights or [1.0] * len(self.models), strict=True))
+        others = (model for model in self.models if model != first)
+        return [first, *sorted(others, key=lambda model: -weights[model])]
 
 
-class Catalogue(_Entry):
+class Catalogue(Entry):
     """All of `models.toml`."""
 
     roles: dict[Role, str]
     models: dict[str, Model]
-    strategies: dict[str, Strategy] = {}
-
-    @model_validator(mode="after")
-    def _names_exist(self) -> Self:
-        if "chat" not in self.roles:
-            raise ValueError("roles.chat: name the model or strategy that answers")
-        for strategy_id, strategy in self.strategies.items():
-            if missing := [model for model in strategy.models if model not in self.models]:
-                raise ValueError(f"strategies.{strategy_id}: no such model: {', '.join(missing)}")
-        for role, name in self.roles.items():
-            if name not in self.models and name not in self.strategies:
-                raise ValueError(f"roles.{role}: no such model or strategy: {name}")
-        return self
+    strategies: dict[str, Strategy] = Field(default_factory=dict)
 
     @classmethod
     def load(cls, path: Path | None = None) -> Self:
         """Read the file, or the one that ships. Raises CatalogueInvalid."""
         path = path or SHIPPED
         try:
-            return cls.model_validate(tomllib.loads(path.read_text()))
-        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as exc:
+            return cls.parse(path.read_text(), source=path)
+        except (OSError, UnicodeDecodeError) as exc:
             raise CatalogueInvalid(path, str(exc)) from exc
+
+    @classmethod
+    def parse(cls, text: str, *, source: object) -> Self:
+        """Read a catalogue from text; `source` names it in errors. Raises CatalogueInvalid with the lines of all mistakes."""
+        try:
+            catalogue = cls.model_validate(tomllib.loads(text))
+        except tomllib.TOMLDecodeError as exc:
+            raise CatalogueInvalid(source, str(exc)) from exc
         except ValidationError as exc:
-            problems = (f"{'.'.join(map(str, error['loc'])) or 'file'}: {error['msg']}" for error in exc.errors())
-            raise CatalogueInvalid(path, "; ".join(problems)) from exc
+            raise CatalogueInvalid(source, _told(text, [(error["loc"], error["msg"]) for error in exc.errors()])) from exc
+        if mismatches := list(catalogue._mismatches()):
+            raise CatalogueInvalid(source, _told(text, mismatches))
+        return catalogue
+
+    def _mismatches(self) -> Iterator[tuple[Place, str]]:
+        """Yield where names lead nowhere."""
+        if "chat" not in self.roles:
+            yield ("roles", "chat"), "name the model or strategy that answers"
+        for id in self.strategies.keys() & self.models.keys():
+            yield ("strategies", id), "a model has the same name"
+        for id, strategy in self.strategies.items():
+            for model in strategy.models:
+                if model not in self.models:
+                    yield ("strategies", id, "models"), f"no such model: {model}"
+                elif self.models[model].kind != "chat":
+                    yield ("strategies", id, "models"), f"no chat model: {model}"
+        for role, name in self.roles.items():
+            yield from (((("roles", role)), problem) for problem in self._problems_of_role(role, name))
+
+    def _problems_of_role(self, role: Role, name: str) -> Iterator[str]:
+        if name not in self.models and name not in self.strategies:
+            yield f"no such model or strategy: {name}"
+        elif name in self.models and (self.models[name].kind == "embedding") != (role == "embedding"):
+            yield f"{name} is {'an embedding' if role != 'embedding' else 'a chat'} model"
+        elif name in self.strategies and role == "embedding":
+            yield "name one model: vectors of different models cannot be compared"
 
     def available(self, environment: Mapping[str, str]) -> dict[str, Model]:
         """Return the chat models that can be called, by id."""
@@ -149,16 +135,42 @@ class Catalogue(_Entry):
         ids = self.strategies[chat].models if chat in self.strategies else [chat]
         return next((id for id in ids if id in self.available(environment)), None)
 
-    def choose(self, name: str | None = None, *, environment: Mapping[str, str]) -> str:
-        """Return the id of the model that answers for `name`, a model or a strategy; None means the role `chat`.
+    def ordered(self, name: str | None = None, *, role: Role = "chat", environment: Mapping[str, str]) -> list[str]:
+        """Return the ids of the models to try for `name`, a model or a strategy, or for the role; never none.
 
-        Raises InvalidInput if there is no such thing or nothing of it can be called here, NoModel for the role.
+        A role that the catalogue does not name is played by `chat`. Raises InvalidInput if there is no model of that
+        name or nothing of it can be called here, NoModel for a role.
         """
-        wanted = name or self.roles["chat"]
+        wanted = name or self.roles.get(role) or self.roles["chat"]
         available = self.available(environment)
-        for id in self.strategies[wanted].drawn() if wanted in self.strategies else [wanted]:
-            if id in available:
-                return id
+        drawn = self.strategies[wanted].drawn() if wanted in self.strategies else [wanted]
+        if ids := [id for id in drawn if id in available]:
+            return ids
         if name is None:
             raise NoModel(f"nothing of {wanted!r} can be called")
         raise InvalidInput(f"no model {wanted!r} here; there are: {', '.join(available) or 'none'}", loc=("body", "model"))
+
+    def choose(self, name: str | None = None, *, environment: Mapping[str, str]) -> str:
+        """Return the id of the first model of `ordered`."""
+        return self.ordered(name, environment=environment)[0]
+
+    def embedding(self, environment: Mapping[str, str]) -> Model:
+        """Return the model of the role `embedding`. Raises NoModel if there is none or it cannot be called here."""
+        model = self.models.get(self.roles.get("embedding", ""))
+        if model is None or model.obstacle(environment):
+            raise NoModel("no embedding model can be called")
+        return model
+
+
+def _told(text: str, problems: list[tuple[Place, str]]) -> str:
+    told = ((place, problem.removeprefix("Value error, ")) for place, problem in problems)
+    return "; ".join(f"line {line_of(text, _narrowed(place, problem))}: {_dotted(place)}: {problem}" for place, problem in told)
+
+
+def _narrowed(place: Place, problem: str) -> Place:
+    """Return the place of the field that a message of a whole table's begins with."""
+    return (*place, problem.partition(":")[0])
+
+
+def _dotted(place: Place) -> str:
+    return ".".join(map(str, place)) or "file"

@@ -2,40 +2,36 @@
 
 import re
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
-from parley.llm.types import Event, Finished, Message, Request, TextDelta, Usage
-
-GREETING = (
-    "I am Parley's offline model: no network, no key, no intelligence. "
-    "I show that everything around me works: your account, this stream, and the conversation that is now stored."
-)
-HINT = "Set OPENAI_API_KEY, or name a model in models.toml, and a real one answers here."
+from parley.llm import offline_answers
+from parley.llm.line import Answer, Line
+from parley.llm.types import Event, Finished, Request, TextDelta, Usage
 
 
 class OfflineProvider:
-    """Answers from what it is given, word by word; `pause_s` between words lets a person see the stream."""
+    """Answers from what it is given, word by word; `pause_s` between words lets a person see the stream.
+
+    It calls a tool `calculator` for arithmetic and a tool `weather` for the weather, where they are offered; it quotes
+    the sources and facts that come with the request, and else says what it is.
+    """
 
     def __init__(self, *, pause_s: float = 0.0) -> None:
         self._pause_s = pause_s
 
-    def stream(self, model_name: str, request: Request) -> Iterator[Event]:  # noqa: ARG002 - there is only one
+    def stream(self, model_name: str, request: Request) -> Answer:
         """Yield the answer a word at a time."""
-        words = re.findall(r"\S+\s*", _answer(request.messages))
+        return Answer(self._events(model_name, request), Line())
+
+    def _events(self, model_name: str, request: Request) -> Iterator[Event]:  # noqa: ARG002 - there is only one
+        asked = len(" ".join([request.system or "", *(message.text for message in request.messages)]).split())
+        if call := offline_answers.tool_call(request):
+            yield call
+            yield Finished("tool_calls", Usage(asked, len(call.arguments.split())))
+            return
+        words = re.findall(r"\S+\s*", offline_answers.answer(request))
         given = words[: request.max_output_tokens]
         for word in given:
             yield TextDelta(word)
             time.sleep(self._pause_s)
-        asked = " ".join([request.system or "", *(message.text for message in request.messages)])
-        usage = Usage(input_tokens=len(asked.split()), output_tokens=len(given))
-        yield Finished("stop" if len(given) == len(words) else "length", usage)
-
-
-def _answer(messages: Sequence[Message]) -> str:
-    questions = [message.text for message in messages if message.role == "user"]
-    earlier = f" Before that you said: “{_short(questions[-2])}”" if len(questions) > 1 else ""
-    return f"{GREETING}\n\nYou said: “{_short(questions[-1])}”{earlier}\n\n{HINT}"
-
-
-def _short(text: str, *, limit: int = 200) -> str:
-    return text if len(text) <= limit else text[: limit - 1] + "…"
+        yield Finished("stop" if len(given) == len(words) else "length", Usage(asked, len(given)))

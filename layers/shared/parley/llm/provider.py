@@ -1,66 +1,47 @@
-"""The protocol that every vendor's module keeps, and how a call can fail.
-
-ProviderFailed              502 provider_failed        the vendor answered nonsense or broke off
-  ProviderBusy              503 provider_busy          refused for load
-  ProviderTimeout           504 provider_timeout       no answer in time
-  ProviderRefused           502 provider_refused       our key, account or request was refused
-"""
+"""The protocol that every vendor's module keeps. How a call can fail stands in `failures.py`."""
 
 from collections.abc import Iterator
-from typing import Protocol
+from typing import Protocol, Self
 
-from parley.errors import ParleyError
-from parley.llm.types import Event, Finished, Request, TextDelta, Usage
+from parley.llm.failures import ProviderBusy, ProviderFailed, ProviderMisconfigured, ProviderRefused, ProviderRejected, ProviderTimeout
+from parley.llm.types import Event, Finished, Request, TextDelta, Thought, ToolCall, Usage
+
+__all__ = [
+    "Events",
+    "Provider",
+    "ProviderBusy",
+    "ProviderFailed",
+    "ProviderMisconfigured",
+    "ProviderRefused",
+    "ProviderRejected",
+    "ProviderTimeout",
+    "sound",
+]
+
+
+class Events(Protocol):
+    """An answer as it comes. One thread reads; `close` may come from any, and also wakes a read that blocks."""
+
+    def __iter__(self) -> Self: ...
+
+    def __next__(self) -> Event: ...
+
+    def close(self) -> None:
+        """End the vendor's connection. No event and no error comes after it."""
+        ...
 
 
 class Provider(Protocol):
     """A way to reach one vendor's models."""
 
-    def stream(self, model_name: str, request: Request) -> Iterator[Event]:
+    def stream(self, model_name: str, request: Request) -> Events:
         """Yield the answer's pieces, then one `Finished`.
 
-        `model_name` is the vendor's. Nothing is retried. Raises ProviderFailed or a kind of it, before the first
-        event or after any. Closing the iterator ends the vendor's connection.
+        `model_name` is the vendor's. The call begins with the first event asked for; nothing is retried. A `ToolCall`
+        comes whole, and only once the vendor has ended the answer: a broken one asks for no tool. Raises ProviderFailed
+        or a kind of it, before the first event or after any.
         """
         ...
-
-
-class ProviderFailed(ParleyError):
-    """The vendor answered with something unusable, or the connection broke."""
-
-    status, code = 502, "provider_failed"
-    public_message = "The model failed to answer. Try again."
-    retryable = True
-
-    def __init__(self, provider: str, reason: str) -> None:
-        super().__init__(f"{provider!r}: {reason}")
-        self.provider = provider
-
-
-class ProviderBusy(ProviderFailed):
-    """The vendor refused for load; repeating the whole call is safe."""
-
-    status, code = 503, "provider_busy"
-    public_message = "The model is busy. Try again shortly."
-
-    def __init__(self, provider: str, *, retry_after_s: float | None) -> None:
-        super().__init__(provider, f"busy, retry_after_s={retry_after_s}")
-        self.retry_after_s = retry_after_s if retry_after_s is not None else 5.0
-
-
-class ProviderTimeout(ProviderFailed):
-    """The vendor did not answer in time."""
-
-    status, code = 504, "provider_timeout"
-    public_message = "The model took too long. Try again."
-
-
-class ProviderRefused(ProviderFailed):
-    """The vendor refused our key, our account or the request itself: repeating it is useless."""
-
-    status, code = 502, "provider_refused"
-    public_message = "The model's provider refused the request. Tell whoever runs this server."
-    retryable = False
 
 
 def sound(events: Iterator[Event], *, provider: str) -> Iterator[Event]:
@@ -72,6 +53,10 @@ def sound(events: Iterator[Event], *, provider: str) -> Iterator[Event]:
         match event:
             case TextDelta(str() as text):
                 yield TextDelta(_storable(text))
+            case ToolCall(str() as id, str() as name, str() as arguments) if id and name:
+                yield ToolCall(_storable(id), _storable(name), _storable(arguments))
+            case Thought(str(), str() as payload):
+                yield Thought(event.origin, _storable(payload))
             case Finished(str(), Usage() as usage) if _is_countable(usage):
                 yield event
             case _:
@@ -88,5 +73,8 @@ def _storable(text: str) -> str:
 
 
 def _is_countable(usage: Usage) -> bool:
-    counts = (usage.input_tokens, usage.output_tokens, usage.cached_input_tokens)
-    return all(isinstance(count, int) and 0 <= count < 2**31 for count in counts) and usage.cached_input_tokens <= usage.input_tokens
+    counts = (usage.input_tokens, usage.output_tokens, usage.cached_input_tokens, usage.cache_write_tokens)
+    return (
+        all(isinstance(count, int) and 0 <= count < 2**31 for count in counts)
+        and usage.cached_input_tokens + usage.cache_write_tokens <= usage.input_tokens
+    )

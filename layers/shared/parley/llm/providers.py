@@ -1,43 +1,122 @@
-"""From a model of the catalogue to the provider that reaches it."""
+"""From a model of the catalogue to the provider that reaches it.
+
+A vendor's module, and with it the SDK, is imported when the first of its models is called.
+"""
 
 from collections.abc import Callable, Mapping
 
-from parley.llm.models import Model
+from parley.llm.embedder import Embedder
+from parley.llm.failures import ProviderMisconfigured
+from parley.llm.keys import Keys
+from parley.llm.model import Model
 from parley.llm.offline import OfflineProvider
+from parley.llm.offline_embedder import OfflineEmbedder
 from parley.llm.provider import Provider
 
 type ProviderFor = Callable[[Model], Provider]
+type EmbedderFor = Callable[[Model], Embedder]
 
 
 class Providers:
-    """Makes providers on demand and keeps them: a client's connections outlive one turn."""
+    """Makes providers on demand and keeps them: a client's connections outlive one turn.
 
-    def __init__(self, environment: Mapping[str, str]) -> None:
-        self._environment = environment
-        self._made: dict[Model, Provider] = {}
+    A model that changes in the catalogue, or a key that was rotated, makes another provider.
+    """
+
+    def __init__(self, environment: Mapping[str, str], *, keys: Keys | None = None) -> None:
+        self._environment, self._keys = environment, keys or Keys(environment)
+        self._made: dict[tuple[Model, str | None], Provider] = {}
+        self._embedders: dict[tuple[Model, str | None], Embedder] = {}
 
     def __call__(self, model: Model) -> Provider:
-        """Return the provider for `model`, one that the catalogue says can be called."""
-        if model not in self._made:
-            self._made[model] = self._make(model)
-        return self._made[model]
+        """Return the provider for `model`, one that the catalogue says can be called. Raises as `Keys.find` does."""
+        key = self._keys.find(model.api_key)
+        if (model, key) not in self._made:
+            self._made[model, key] = self._make(model, key)
+        return self._made[model, key]
 
-    def _make(self, model: Model) -> Provider:
+    def embedder(self, model: Model) -> Embedder:
+        """Return the embedder for `model`, one of the kind `embedding`."""
+        key = self._keys.find(model.api_key)
+        if (model, key) not in self._embedders:
+            self._embedders[model, key] = self._make_embedder(model, key)
+        return self._embedders[model, key]
+
+    def close(self) -> None:
+        """Close all connections and forget all providers: before a snapshot is taken, for one."""
+        for made in [*self._made.values(), *self._embedders.values()]:
+            if close := getattr(made, "close", None):
+                close()
+        self._made.clear()
+        self._embedders.clear()
+
+    def _make(self, model: Model, key: str | None) -> Provider:
         match model.provider:
             case "offline":
                 return OfflineProvider(pause_s=model.pause_ms / 1000)
-            case "openai" | "openai-compatible":
-                return self._make_openai(model)
-            case other:
-                raise ValueError(f"provider {other!r} is not supported yet")
+            case "anthropic":
+                from parley.llm.anthropic import AnthropicProvider
 
-    def _make_openai(self, model: Model) -> Provider:
-        from parley.llm.openai import OpenAIProvider  # 0.3 s that only its users pay
+                return AnthropicProvider(model.provider, api_key=key, base_url=model.base_url, timeout_s=model.timeout_s)
+            case "bedrock" if not key:
+                return self._make_converse(model)
+            case _:
+                return self._make_openai(model, key)
 
+    def _make_converse(self, model: Model) -> Provider:
+        from parley.llm.bedrock import BedrockProvider
+
+        caches = "cache" in model.abilities
+        region = self._region(model)
+        return BedrockProvider(model.provider, region=region, endpoint_url=model.base_url, timeout_s=model.timeout_s, caches=caches)
+
+    def _make_openai(self, model: Model, key: str | None) -> Provider:
+        from parley.llm import mistral
+        from parley.llm.openai import OpenAIProvider
+        from parley.llm.openai_chat import Dialect
+
+        ours = Dialect(limit_field="max_completion_tokens") if model.provider == "openai" else Dialect()
         return OpenAIProvider(
             model.provider,
-            api_key=model.key(self._environment),
-            base_url=model.base_url,
+            api_key=key,
+            base_url=self._base_url(model),
             timeout_s=model.timeout_s,
-            limit_field="max_completion_tokens" if model.provider == "openai" else "max_tokens",
+            api="responses" if model.api == "responses" else "chat",
+            dialect=mistral.DIALECT if model.provider == "mistral" else ours,
         )
+
+    def _make_embedder(self, model: Model, key: str | None) -> Embedder:
+        dimensions = model.dimensions or 0
+        match model.provider:
+            case "offline":
+                return OfflineEmbedder(dimensions=dimensions)
+            case "bedrock":
+                from parley.llm.bedrock import BedrockEmbedder
+
+                region = self._region(model)
+                return BedrockEmbedder(
+                    model.provider, dimensions=dimensions, region=region, endpoint_url=model.base_url, timeout_s=model.timeout_s
+                )
+            case other:
+                from parley.llm.openai import OpenAIEmbedder
+
+                url, asks = self._base_url(model), other == "openai"
+                return OpenAIEmbedder(
+                    other, api_key=key, dimensions=dimensions, base_url=url, timeout_s=model.timeout_s, asks_dimensions=asks
+                )
+
+    def _base_url(self, model: Model) -> str | None:
+        from parley.llm import bedrock_converse, mistral
+
+        match model.provider:
+            case "mistral" if not model.base_url:
+                return mistral.BASE_URL
+            case "bedrock" if not model.base_url:
+                return bedrock_converse.OPENAI_URL.format(region=self._region(model))
+        return model.base_url
+
+    def _region(self, model: Model) -> str:
+        region = model.region or self._environment.get("AWS_REGION") or self._environment.get("AWS_DEFAULT_REGION")
+        if not region:
+            raise ProviderMisconfigured(model.provider, "no region: neither in the catalogue nor in AWS_REGION")
+        return region

@@ -1,0 +1,69 @@
+"""What a vendor's provider costs the worker that calls it first: `python -m bench.providers`.
+
+Fresh processes, interleaved: each imports what every chat worker has, then makes one provider, SDK and client with it.
+"""
+
+import argparse
+import subprocess
+import sys
+
+from bench.servers import ServerFailed
+from bench.tables import figure, median, table
+
+TEXT = """\
+Import of the vendor's module and its SDK, and a client made, on top of what every worker imports. Medians of fresh
+processes, interleaved. Paid once a worker, by the first call of a model of that provider."""
+
+_PROVIDERS = {
+    "offline": "providers(Model(provider='offline', name='m'))",
+    "offline embedding": "providers.embedder(Model(provider='offline', name='m', kind='embedding', dimensions=384))",
+    "openai": "providers(Model(provider='openai', name='m', api_key='env:K'))",
+    "openai, Responses": "providers(Model(provider='openai', name='m', api='responses', api_key='env:K'))",
+    "mistral": "providers(Model(provider='mistral', name='m', api_key='env:K'))",
+    "bedrock with a key": "providers(Model(provider='bedrock', name='m', api_key='env:K'))",
+    "bedrock by the role": "providers(Model(provider='bedrock', name='m'))",
+    "anthropic": "providers(Model(provider='anthropic', name='m', api_key='env:K'))",
+}
+_CODE = """
+import time
+import parley.http.app
+from parley.llm.live_catalogue import LiveCatalogue
+from parley.llm.model import Model
+from parley.llm.providers import Providers
+providers = Providers({{"K": "k", "AWS_REGION": "eu-west-1"}})
+wall, cpu = time.perf_counter(), time.process_time()
+{make}
+print((time.perf_counter() - wall) * 1000, (time.process_time() - cpu) * 1000)
+"""
+
+
+def run(*, rounds: int) -> str:
+    """Measure everything and return the table."""
+    found: dict[str, list[tuple[float, float]]] = {name: [] for name in _PROVIDERS}
+    for number in range(rounds + 1):
+        print(f"providers: round {number} of {rounds}" if number else "providers: warming up", file=sys.stderr, flush=True)
+        for name, make in _PROVIDERS.items():
+            times_ms = _measured(make)
+            if number:
+                found[name].append(times_ms)
+    rows = [[name, figure(median([ms for ms, _ in pairs])), figure(median([ms for _, ms in pairs]))] for name, pairs in found.items()]
+    return f"## The first call of a vendor\n\n{TEXT}\n\n{table(['', 'ms', 'CPU ms'], rows)}"
+
+
+def _measured(make: str) -> tuple[float, float]:
+    done = subprocess.run([sys.executable, "-c", _CODE.format(make=make)], capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise ServerFailed(f"{make}:\n{done.stderr[-2000:]}")
+    wall_ms, cpu_ms = map(float, done.stdout.split()[-2:])
+    return wall_ms, cpu_ms
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=5)
+    print(run(rounds=parser.parse_args().rounds))
+
+
+if __name__ == "__main__":
+    main()

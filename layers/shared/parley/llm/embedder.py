@@ -1,0 +1,71 @@
+"""Texts as vectors: the protocol that every vendor's embedder keeps, and what is checked of its answers."""
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from parley.llm.failures import ProviderFailed
+from parley.llm.tokens import estimate_tokens
+
+type Purpose = Literal["document", "query"]
+
+
+@dataclass(frozen=True, slots=True)
+class Embedded:
+    """One vector for each text, in order, and what it took."""
+
+    vectors: list[list[float]]
+    input_tokens: int
+    is_estimated: bool = False
+
+
+class Embedder(Protocol):
+    """A way to one vendor's embeddings. `dimensions` is the length of its vectors."""
+
+    dimensions: int
+    batch_texts: int
+    batch_tokens: int
+
+    def embed_batch(self, model_name: str, texts: Sequence[str], *, purpose: Purpose) -> Embedded:
+        """Embed texts that fit one call. Raises ProviderFailed or a kind of it; nothing is retried."""
+        ...
+
+
+def embed(embedder: Embedder, model_name: str, texts: Sequence[str], *, purpose: Purpose) -> Embedded:
+    """Embed any number of texts, batch by batch. Some vendors tell a `query` from a `document`.
+
+    Raises ProviderFailed or a kind of it; what came before is lost then.
+    """
+    done = [embedder.embed_batch(model_name, batch, purpose=purpose) for batch in batches(embedder, texts)]
+    vectors = [vector for part in done for vector in part.vectors]
+    return Embedded(vectors, sum(part.input_tokens for part in done), any(part.is_estimated for part in done))
+
+
+def batches(embedder: Embedder, texts: Sequence[str]) -> Iterator[list[str]]:
+    """Split texts by the vendor's limits; one that is too long by itself goes alone."""
+    batch: list[str] = []
+    room = embedder.batch_tokens
+    for text in texts:
+        tokens = estimate_tokens(text)
+        if batch and (len(batch) == embedder.batch_texts or tokens > room):
+            yield batch
+            batch, room = [], embedder.batch_tokens
+        batch.append(text)
+        room -= tokens
+    if batch:
+        yield batch
+
+
+def checked(provider: str, vectors: list[list[float]], texts: Sequence[str], *, dimensions: int, input_tokens: int | None) -> Embedded:
+    """Return the vendor's vectors if they are what was asked for. Raises ProviderFailed if not."""
+    if len(vectors) != len(texts):
+        raise ProviderFailed(provider, f"{len(vectors)} vectors for {len(texts)} texts")
+    for vector in vectors:
+        if len(vector) != dimensions:
+            raise ProviderFailed(provider, f"a vector of {len(vector)} numbers; the catalogue says {dimensions}")
+        if not all(isinstance(number, int | float) and math.isfinite(number) for number in vector):
+            raise ProviderFailed(provider, "a vector of what is not numbers")
+    if input_tokens is not None:
+        return Embedded(vectors, input_tokens)
+    return Embedded(vectors, sum(map(estimate_tokens, texts)), is_estimated=True)

@@ -1,0 +1,98 @@
+"""One model of the catalogue: what it is, what it can, what it costs."""
+
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from parley.llm.failures import ModelCannot
+from parley.llm.keys import is_at_hand
+from parley.llm.types import Image, Request, Usage
+
+type ProviderName = Literal["openai", "anthropic", "bedrock", "mistral", "openai-compatible", "offline"]
+type Ability = Literal["tools", "images", "json", "cache"]
+type Api = Literal["chat", "responses", "converse"]
+type KeyReference = Annotated[str, Field(pattern=r"^(env|secret):\S+$")]
+
+_NEEDS_ADDRESS = {"openai-compatible"}
+_APIS: dict[str, set[str | None]] = {"openai": {None, "chat", "responses"}, "bedrock": {None, "chat", "converse"}}
+_HAVE_EMBEDDINGS = {"openai", "openai-compatible", "mistral", "bedrock", "offline"}
+
+
+class Entry(BaseModel):
+    """A table of `models.toml`: no field that is not known, none that changes."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Model(Entry):
+    """One model of one provider. `name` is the vendor's word for it; prices are USD a million tokens.
+
+    `api` chooses between a vendor's ways: `responses` for OpenAI's models that want it, `converse` for Bedrock with the
+    function's role. `cache` among the abilities marks the stable prefix for Bedrock's prompt cache; elsewhere caching
+    needs no word. `fixed_temperature` says that the vendor takes none.
+    """
+
+    provider: ProviderName
+    name: str = Field(min_length=1)
+    kind: Literal["chat", "embedding"] = "chat"
+    api: Api | None = None
+    base_url: str | None = Field(default=None, pattern=r"^https?://\S+$")
+    region: str | None = Field(default=None, pattern=r"^[a-z]{2}(-[a-z]+)+-\d$")
+    api_key: KeyReference | None = None
+    context_tokens: int = Field(default=8192, gt=0)
+    max_output_tokens: int = Field(default=4096, gt=0)
+    dimensions: int | None = Field(default=None, gt=0, le=4000)
+    input_usd_per_mtok: Decimal = Field(default=Decimal(0), ge=0)
+    cached_input_usd_per_mtok: Decimal | None = Field(default=None, ge=0)
+    cache_write_usd_per_mtok: Decimal | None = Field(default=None, ge=0)
+    output_usd_per_mtok: Decimal = Field(default=Decimal(0), ge=0)
+    abilities: frozenset[Ability] = frozenset()
+    fixed_temperature: bool = False
+    timeout_s: float = Field(default=120.0, gt=0)
+    pause_ms: float = Field(default=0.0, ge=0)
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        if self.kind == "embedding" and self.dimensions is None:
+            raise ValueError("dimensions: an embedding model needs them")
+        if self.kind == "embedding" and self.provider not in _HAVE_EMBEDDINGS:
+            raise ValueError(f"kind: {self.provider} has no embeddings")
+        if self.provider in _NEEDS_ADDRESS and not self.base_url:
+            raise ValueError(f"base_url: {self.provider} needs it")
+        if self.api not in _APIS.get(self.provider, {None, "chat"}):
+            raise ValueError(f"api: {self.provider} has no {self.api!r}")
+        if self.api == "converse" and self.api_key:
+            raise ValueError("api_key: converse signs with the function's role; leave it out")
+        if self.provider == "bedrock" and self.api == "chat" and not self.api_key:
+            raise ValueError("api_key: Bedrock's chat completions need it")
+        return self
+
+    def obstacle(self, environment: Mapping[str, str]) -> str | None:
+        """Return why it cannot be called here, None if it can; a key in Secrets Manager counts as being there."""
+        if self.api_key is not None and not is_at_hand(self.api_key, environment):
+            return f"its key {self.api_key!r} is not at hand"
+        return None
+
+    def check(self, request: Request, *, id: str) -> None:
+        """Refuse what the model cannot do, before anything is sent. Raises ModelCannot, which names it by `id`."""
+        needs = {
+            "tools": ("tools", bool(request.tools)),
+            "images": ("images", any(isinstance(part, Image) for message in request.messages for part in message.parts)),
+            "json": ("answers by a JSON schema", request.output is not None),
+        }
+        for ability, (words, is_needed) in needs.items():
+            if is_needed and ability not in self.abilities:
+                raise ModelCannot(id, words)
+        if request.temperature is not None and self.fixed_temperature:
+            raise ModelCannot(id, "a temperature")
+
+    def cost_usd(self, usage: Usage) -> Decimal:
+        """Price a call by the catalogue; what is read from or written to a cache costs as input where no price stands."""
+        price = self.input_usd_per_mtok
+        read_price = price if self.cached_input_usd_per_mtok is None else self.cached_input_usd_per_mtok
+        write_price = price if self.cache_write_usd_per_mtok is None else self.cache_write_usd_per_mtok
+        fresh = usage.input_tokens - usage.cached_input_tokens - usage.cache_write_tokens
+        cost = fresh * price + usage.cached_input_tokens * read_price + usage.cache_write_tokens * write_price
+        return (cost + usage.output_tokens * self.output_usd_per_mtok) / 1_000_000

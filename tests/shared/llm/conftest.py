@@ -1,0 +1,17 @@
+import pytest
+
+from tests.fakes.vendor import running_vendor
+from tests.fakes.wires.all import WIRES
+
+
+@pytest.fixture
+def vendor():
+    """A fake vendor."""
+    with running_vendor() as running:
+        yield running
+
+
+@pytest.fixture(params=WIRES, ids=lambda wire: wire.name)
+def wire(request):
+    """Each vendor's words in turn."""
+    return request.param

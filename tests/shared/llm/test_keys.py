@@ -1,0 +1,58 @@
+"""Keys by reference."""
+
+import boto3
+import pytest
+
+from parley.llm.failures import ProviderMisconfigured
+from parley.llm.keys import KEPT_S, Keys
+from parley.llm.model import Model
+from parley.llm.providers import Providers
+from parley.llm.types import Message, Request
+from tests.fakes.wires.chat import OPENAI
+
+REFERENCE = "secret:parley/test/openai"
+
+
+@pytest.fixture
+def secret():
+    client = boto3.client("secretsmanager")
+    client.create_secret(Name="parley/test/openai", SecretString="first\n")
+    yield lambda value: client.put_secret_value(SecretId="parley/test/openai", SecretString=value)
+    client.delete_secret(SecretId="parley/test/openai", ForceDeleteWithoutRecovery=True)
+
+
+def test_a_key_comes_from_the_environment():
+    assert Keys({"A": "k"}).find("env:A") == "k"
+    assert Keys({"A": ""}).find("env:A") is None
+    assert Keys({}).find(None) is None
+
+
+def test_a_rotated_secret_is_found_after_five_minutes_and_not_asked_for_before(secret):
+    now = [0.0]
+    keys = Keys({}, now_s=lambda: now[0])
+    found = [keys.find(REFERENCE)]
+    secret("second")
+    for now[0] in (KEPT_S - 1, KEPT_S):
+        found.append(keys.find(REFERENCE))
+
+    assert found == ["first", "first", "second"]
+
+
+def test_a_secret_that_is_not_there_is_the_operators_to_mend():
+    with pytest.raises(ProviderMisconfigured, match="ResourceNotFound"):
+        Keys({}).find("secret:parley/test/nothing")
+
+
+def test_a_provider_is_kept_until_its_key_is_rotated(vendor, secret):
+    now = [0.0]
+    providers = vendor.closing(Providers({}, keys=Keys({}, now_s=lambda: now[0])))
+    model = Model(provider="openai", name="m", base_url=vendor.url, api_key=REFERENCE)
+    OPENAI.plays(vendor, OPENAI.texts("ok"))
+    first = providers(model)
+    is_kept = providers(model) is first
+    secret("second")
+    now[0] = KEPT_S
+    list(providers(model).stream("m", Request([Message("user", "hi")])))
+
+    assert is_kept
+    assert vendor.requests[0][0]["authorization"] == "Bearer second"

@@ -1,0 +1,147 @@
+"""A catalogue that changes while it is used."""
+
+import logging
+import os
+
+import boto3
+import pytest
+
+from parley.llm.live_catalogue import FileSource, LiveCatalogue, ParameterSource
+from parley.llm.models import Catalogue, CatalogueInvalid
+from parley.llm.providers import Providers
+from parley.llm.types import Message, Request, TextDelta
+from tests.fakes.vendor import running_vendor
+from tests.fakes.wires.anthropic import ANTHROPIC
+from tests.fakes.wires.chat import OPENAI
+
+OFFLINE = '[roles]\nchat = "one"\n[models.one]\nprovider = "offline"\nname = "offline"\n'
+OTHER = OFFLINE.replace("one", "another")
+NAME = "/parley/test/models"
+
+
+@pytest.fixture
+def file(tmp_path):
+    path = tmp_path / "models.toml"
+    path.write_text(OFFLINE)
+    return path
+
+
+@pytest.fixture
+def parameter():
+    client = boto3.client("ssm")
+    client.put_parameter(Name=NAME, Value=OFFLINE, Type="String")
+    yield lambda text: client.put_parameter(Name=NAME, Value=text, Type="String", Overwrite=True)
+    client.delete_parameter(Name=NAME)
+
+
+@pytest.fixture
+def clock():
+    return {"now_s": 1000.0}
+
+
+def from_parameter(clock):
+    return LiveCatalogue(ParameterSource(NAME, now_s=lambda: clock["now_s"]), first=Catalogue.load())
+
+
+def test_a_changed_file_is_taken_without_a_restart(file):
+    catalogue = LiveCatalogue(FileSource(file))
+    before = catalogue().roles["chat"]
+    file.write_text(OTHER)
+
+    assert (before, catalogue().roles["chat"]) == ("one", "another")
+
+
+def test_an_invalid_change_is_refused_with_its_line_and_the_old_one_stays(file, caplog):
+    catalogue = LiveCatalogue(FileSource(file))
+    file.write_text(OFFLINE.replace('"offline"\nname', '"ofline"\nname'))
+    with caplog.at_level(logging.ERROR):
+        assert catalogue().roles["chat"] == "one"
+
+    assert "line 4: models.one.provider" in str([vars(record) for record in caplog.records])
+
+
+def test_a_file_that_goes_away_leaves_the_old_one(file):
+    catalogue = LiveCatalogue(FileSource(file))
+    file.unlink()
+
+    assert catalogue().roles["chat"] == "one"
+
+
+def test_a_file_that_is_invalid_from_the_beginning_stops_the_start(file):
+    file.write_text("roles = 3")
+
+    with pytest.raises(CatalogueInvalid):
+        LiveCatalogue(FileSource(file))
+
+
+def test_a_catalogue_that_does_not_change_is_not_read_again(file):
+    catalogue = LiveCatalogue(FileSource(file))
+
+    assert catalogue() is catalogue()
+
+
+def test_the_parameter_goes_before_what_ships(parameter, clock):
+    assert from_parameter(clock)().roles["chat"] == "one"
+
+
+def test_a_changed_parameter_is_taken_within_a_minute_and_not_asked_for_before(parameter, clock):
+    catalogue = from_parameter(clock)
+    parameter(OTHER)
+    clock["now_s"] += 59
+    before = catalogue().roles["chat"]
+    clock["now_s"] += 1
+
+    assert (before, catalogue().roles["chat"]) == ("one", "another")
+
+
+def test_an_invalid_parameter_leaves_the_old_one_and_a_mended_one_is_taken(parameter, clock):
+    catalogue = from_parameter(clock)
+    parameter("[roles")
+    clock["now_s"] += 60
+    kept = catalogue().roles["chat"]
+    parameter(OTHER)
+    clock["now_s"] += 60
+
+    assert (kept, catalogue().roles["chat"]) == ("one", "another")
+
+
+def test_a_parameter_that_is_not_there_leaves_what_ships(clock):
+    assert from_parameter(clock)().models.keys() == Catalogue.load().models.keys()
+
+
+SWITCH = """
+[roles]
+chat = "gpt"
+[models.gpt]
+provider = "openai"
+name = "gpt"
+base_url = "{openai}/v1"
+api_key = "env:A_KEY"
+[models.claude]
+provider = "anthropic"
+name = "claude"
+base_url = "{anthropic}"
+api_key = "env:A_KEY"
+[models.local]
+provider = "openai-compatible"
+name = "local"
+base_url = "{local}/v1"
+"""
+
+
+def test_switching_the_vendor_is_one_changed_word_and_no_restart(file):
+    environment = {"A_KEY": "k"}
+    with running_vendor() as openai, running_vendor() as anthropic, running_vendor() as local:
+        for wire, vendor, text in [(OPENAI, openai, "gpt"), (ANTHROPIC, anthropic, "claude"), (OPENAI, local, "local")]:
+            wire.plays(vendor, wire.texts(f"I am {text}"))
+        written = SWITCH.format(openai=openai.root, anthropic=anthropic.root, local=local.root)
+        file.write_text(written)
+        catalogue, providers = LiveCatalogue(FileSource(file)), openai.closing(Providers(environment))
+        answers = []
+        for word in ("gpt", "claude", "local"):
+            file.write_text(written.replace('chat = "gpt"', f'chat = "{word}"'))
+            os.utime(file)
+            model = catalogue().models[catalogue().choose(environment=environment)]
+            answers.append(next(providers(model).stream(model.name, Request([Message("user", "who?")]))))
+
+        assert answers == [TextDelta("I am gpt"), TextDelta("I am claude"), TextDelta("I am local")]
