@@ -1,78 +1,137 @@
 """The first of a turn's two transactions: the question is stored before the model is asked."""
 
+import time
 from uuid import UUID
 
 from sqlalchemy import Connection
 
 from functions.chat.context import assemble
+from functions.chat.deadline import Deadline
 from functions.chat.desk import Desk
+from functions.chat.errors import ConversationBusy, InProgress
 from functions.chat.question import Question, title_of
 from functions.chat.running import Turn
 from parley.auth.principal import Principal
-from parley.db import conversations, messages, turns, users
+from parley.db import messages, turn_beginnings
 from parley.db.scope import principal_scope
-from parley.errors import InvalidInput
+from parley.db.turn_beginnings import Beginning, Found, Once, Opening, Outrun
+from parley.errors import InvalidInput, NotFound
+from parley.http.idempotency import KeyReused
 from parley.ids import new_id
+from parley.interruption import interrupt_if_silent
 from parley.llm.models import Catalogue
 from parley.llm.tokens import estimate_tokens
 from parley.observability import logger
 
 WINDOW_MESSAGES = 200
+_MOST_ATTEMPTS = 20
+_PAUSE_S = 0.25
+# Who waits for another turn's end still needs time for an answer.
+_ANSWER_S = 20.0
 
 
-def begin(desk: Desk, principal: Principal, question: Question) -> Turn:
-    """Store the question and the turn, and gather what the model will be given.
+class _MetSilent(Exception):
+    """A turn stands in the way whose heart has stopped."""
 
-    Raises NotFound, InvalidInput, NoModel, Unauthorized and Unavailable; nothing is stored then.
+    def __init__(self, turn_id: UUID) -> None:
+        self.turn_id = turn_id
+
+
+def begin(desk: Desk, principal: Principal, question: Question, *, deadline: Deadline, once: Once | None = None) -> Turn | Found:
+    """Store the question and the turn, and gather what the model will be given; or return the ended turn of the same key.
+
+    Raises NotFound, InvalidInput, NoModel, KeyReused, InProgress, ConversationBusy, Unauthorized and Unavailable; nothing
+    is stored then.
     """
+    attempts = 0
+    while True:
+        try:
+            return _begin_once(desk, principal, question, once)
+        except _MetSilent as met:
+            interrupt_if_silent(desk.engine, met.turn_id, user_id=principal.user_id)
+        except Outrun as exc:
+            attempts += 1
+            if attempts == _MOST_ATTEMPTS:
+                raise ConversationBusy(str(exc)) from exc
+        except ConversationBusy:
+            if not question.wait or deadline.left_s < _ANSWER_S:
+                raise
+            time.sleep(_PAUSE_S)
+
+
+def _begin_once(desk: Desk, principal: Principal, question: Question, once: Once | None) -> Turn | Found:
+    user_id = principal.user_id
     with principal_scope(desk.engine, principal) as connection:
-        conversation, earlier = _open_conversation(connection, principal.user_id, question)
-        catalogue = desk.catalogue()
-        model_id = _choose_model(desk, catalogue, connection, question, conversation)
-        model = catalogue.models[model_id]
-        request = assemble(conversation, earlier, question, model)
-        model.check(request, id=model_id)
-        asked_id = _store_question(connection, conversation, question)
-        turn = Turn(principal.user_id, conversation.id, asked_id, model_id, model, desk.provider_for(model), request)
-        turns.start(connection, turn.id, user_id=turn.user_id, conversation_id=conversation.id, user_message_id=asked_id, model=model_id)
+        opening = turn_beginnings.opening(connection, user_id=user_id, conversation_id=question.conversation_id, once=once)
+        if once and opening.earlier:
+            if not opening.is_key_old:
+                return _earlier(opening.earlier, once)
+            turn_beginnings.forget_key(connection, once, user_id=user_id)
+        _check_alone(opening)
+        turn = _prepare(desk, connection, user_id, question, opening)
+        turn_beginnings.start(connection, _beginning(turn, question, opening, once))
         return turn
 
 
-def _open_conversation(
-    connection: Connection, user_id: UUID, question: Question
-) -> tuple[conversations.Conversation, list[messages.Message]]:
-    """Return the conversation and its newest messages; a new one has none."""
-    if question.conversation_id is None:
-        return conversations.add(connection, new_id(), user_id=user_id, title=title_of(question.text)), []
-    conversation = conversations.get(connection, question.conversation_id, user_id=user_id)
-    return conversation, messages.newest(connection, conversation.id, user_id=user_id, limit=WINDOW_MESSAGES)
+def _earlier(found: Found, once: Once) -> Found:
+    """Return the turn that a repeated request asks for, if it has ended."""
+    if found.fingerprint != once.fingerprint:
+        raise KeyReused
+    if found.is_silent:
+        raise _MetSilent(found.id)
+    if found.status == "running":
+        raise InProgress(found.id)
+    return found
 
 
-def _choose_model(
-    desk: Desk, catalogue: Catalogue, connection: Connection, question: Question, conversation: conversations.Conversation
-) -> str:
+def _check_alone(opening: Opening) -> None:
+    if opening.running and opening.running.is_silent:
+        raise _MetSilent(opening.running.id)
+    if opening.running:
+        raise ConversationBusy(f"turn {opening.running.id} is running")
+
+
+def _prepare(desk: Desk, connection: Connection, user_id: UUID, question: Question, opening: Opening) -> Turn:
+    conversation, earlier = opening.conversation, []
+    if conversation:
+        earlier = messages.newest(connection, conversation.id, user_id=user_id, limit=WINDOW_MESSAGES)
+    elif question.conversation_id:
+        raise NotFound("conversation", question.conversation_id)
+    catalogue = desk.catalogue()
+    model_id = _choose_model(desk, catalogue, question, opening)
+    model = catalogue.models[model_id]
+    request = assemble(conversation, earlier, question, model)
+    model.check(request, id=model_id)
+    conversation_id = conversation.id if conversation else new_id()
+    return Turn(user_id, conversation_id, new_id(), model_id, model, desk.provider_for(model), request)
+
+
+def _beginning(turn: Turn, question: Question, opening: Opening, once: Once | None) -> Beginning:
+    return Beginning(
+        turn.id,
+        turn.user_id,
+        turn.conversation_id,
+        opening.conversation.last_seq if opening.conversation else None,
+        title_of(question.text),
+        turn.user_message_id,
+        [{"type": "text", "text": question.text}],
+        estimate_tokens(question.text),
+        turn.model_id,
+        once,
+        turn.journal.take(),
+    )
+
+
+def _choose_model(desk: Desk, catalogue: Catalogue, question: Question, opening: Opening) -> str:
     """The request's word comes first, then the conversation's, then the user's.
 
     A stored wish that can no longer be met is passed over: only the request's own model is the caller's mistake.
     """
     if question.model:
         return catalogue.choose(question.model, environment=desk.environment)
-    wished = conversation.model or users.get(connection, conversation.user_id).default_model
+    wished = (opening.conversation and opening.conversation.model) or opening.default_model
     try:
         return catalogue.choose(wished, environment=desk.environment)
     except InvalidInput as exc:
         logger.info("a stored choice of model is passed over", reason=str(exc))
         return catalogue.choose(environment=desk.environment)
-
-
-def _store_question(connection: Connection, conversation: conversations.Conversation, question: Question) -> UUID:
-    stored = messages.add(
-        connection,
-        new_id(),
-        user_id=conversation.user_id,
-        conversation_id=conversation.id,
-        role="user",
-        parts=[{"type": "text", "text": question.text}],
-        tokens=estimate_tokens(question.text),
-    )
-    return stored.id

@@ -14,9 +14,9 @@ from parley.memory.window import newest_within
 DEFAULT_SYSTEM_PROMPT = "You are a helpful assistant. Answer in the language of the question."
 
 
-def assemble(conversation: Conversation, earlier: Sequence[Message], question: Question, model: Model) -> llm.Request:
+def assemble(conversation: Conversation | None, earlier: Sequence[Message], question: Question, model: Model) -> llm.Request:
     """Build the request. Raises InvalidInput if the question alone does not fit the model."""
-    system = conversation.system_prompt or DEFAULT_SYSTEM_PROMPT
+    system = (conversation and conversation.system_prompt) or DEFAULT_SYSTEM_PROMPT
     answer_tokens = min(question.max_output_tokens or model.max_output_tokens, model.max_output_tokens)
     room = model.context_tokens - answer_tokens - estimate_tokens(system) - estimate_tokens(question.text)
     if room < 0:

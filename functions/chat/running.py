@@ -4,7 +4,8 @@ import time
 from dataclasses import dataclass, field, replace
 from uuid import UUID
 
-from functions.chat.events import Timings, UsageSum
+from functions.chat.events import Numbered, TextDelta, Timings, TurnStarted, UsageSum
+from functions.chat.journal import Journal
 from parley.ids import new_id
 from parley.llm import types as llm
 from parley.llm.models import Model
@@ -29,17 +30,25 @@ class Turn:
     first_token_ms: float | None = None
     pieces: list[str] = field(default_factory=list)
     finished: llm.Finished | None = None
+    request_id: str = ""
+    journal: Journal = field(default_factory=Journal)
+    started: Numbered = field(init=False)
+
+    def __post_init__(self) -> None:
+        event = TurnStarted(self.id, self.conversation_id, self.user_message_id, self.model_id)
+        self.started = self.journal.note(event)
 
     @property
     def text(self) -> str:
         """What was delivered."""
         return "".join(self.pieces)
 
-    def add(self, text: str) -> None:
-        """Note the next delivered piece."""
+    def say(self, text: str) -> Numbered:
+        """Note the next piece that is delivered, and return it as an event."""
         if self.first_token_ms is None:
             self.first_token_ms = self._elapsed_ms()
         self.pieces.append(text)
+        return self.journal.note(TextDelta(text))
 
     def timings(self) -> Timings:
         """Return the times so far."""

@@ -20,7 +20,7 @@ from parley.settings import DatabaseSettings
 
 GUIDE = Path(__file__).parents[3] / "docs" / "deploy.md"
 MEMBERS = "SELECT CAST(CAST(member AS regrole) AS text) FROM pg_auth_members WHERE roleid = CAST('rds_iam' AS regrole)"
-NEWEST = "0002"
+NEWEST = "0004"
 GLOBAL = {"users", "signups", "invites", "guesses", "alembic_version"}
 TABLES = "SELECT relname, relrowsecurity, relforcerowsecurity FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace"
 KEYS = """
@@ -91,7 +91,9 @@ BACKGROUND = {
     "users": "delete select(created_at disabled_at display_name email id monthly_budget_usd role) update(disabled_at monthly_budget_usd role)",
     "credentials": "select(password_hash user_id)",
     "sessions": "delete select(address created_at ended_at expires_at id user_id) update(ended_at)",
-    "turns": "select(cost_usd input_tokens model output_tokens started_at user_id)",
+    "turns": "select(cost_usd heartbeat_at id idempotency_key input_tokens model output_tokens started_at status user_id)"
+    " update(fingerprint idempotency_key)",
+    "turn_events": "delete select(at user_id)",
     "audit_events": "insert",
     "outbox": "delete select update(attempts due_at)",
     "idempotency_keys": "delete select(created_at user_id)",
