@@ -17,6 +17,9 @@ CHOICES = {
     "GuessesPerMinute": "100000",
 }
 
+# What a developer may set in the environment of `parley up` for a parameter.
+OWN_CHOICES = {"PARLEY_RATE_PER_MINUTE": "RatePerMinute", "PARLEY_BUDGET_USD": "MonthlyBudgetUsd"}
+
 
 def parameters(settings: Settings, services: Services) -> dict[str, str]:
     """Return the template's parameters as this machine offers them."""
@@ -25,6 +28,7 @@ def parameters(settings: Settings, services: Services) -> dict[str, str]:
         "JwksUrl": f"{settings.url}/.well-known/jwks.json",
         "ModelsFile": str(settings.models.resolve()) if settings.models else "",
         **CHOICES,
+        **{parameter: os.environ[name] for name, parameter in OWN_CHOICES.items() if os.environ.get(name)},
         # A template's variable goes before this machine's, and its empty default would hide the developer's key.
         **{_parameter_for(name): key for name, key in keys_for(_catalogues(settings)).items()},
     }

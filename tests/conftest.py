@@ -69,6 +69,8 @@ def environment(postgres: RunningPostgres, aws: None) -> dict[str, str]:
         "PARLEY_PUBLIC_URL": "https://chat.example.com",
         "PARLEY_MODELS_FILE": str(ROOT / "tests" / "models.toml"),
         "PARLEY_MODELS_PARAMETER": "",
+        "PARLEY_RATE_PER_MINUTE": "100000",
+        "PARLEY_BUDGET_USD": "5",
         "PARLEY_JWKS_URL": "http://127.0.0.1:9/keys",
         "POWERTOOLS_SERVICE_NAME": "test",
         "PGPASSFILE": str(postgres.passfile),

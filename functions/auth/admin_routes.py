@@ -10,7 +10,6 @@ from sqlalchemy import Connection
 from functions.auth import administration
 from functions.auth.admin_schemas import AccountChange, AccountOut, InviteOut, MadeInviteOut, NewInvite, UsageLineOut
 from functions.auth.errors import OwnAccount
-from functions.auth.period import Period
 from functions.auth.sign_in_routes import desk_of
 from parley.db import administration as accounts
 from parley.db import invites
@@ -19,6 +18,7 @@ from parley.errors import NotFound
 from parley.http.answers import problems
 from parley.http.dependencies import CurrentPrincipal, requires
 from parley.http.paging import Listing, Page, read_key
+from parley.http.period import Period
 
 router = APIRouter(dependencies=[Depends(requires("admin"))])
 

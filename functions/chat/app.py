@@ -4,21 +4,25 @@ from parley import cold_start  # isort: split
 
 import os
 
+from functions.chat import routes
 from functions.chat.desk import Desk
-from functions.chat.routes import router
+from parley.db.breakers import Breakers
 from parley.db.engine import make_engine
 from parley.http.app import create_app
 from parley.http.streaming import streaming_handler
+from parley.limits import Allowance
+from parley.llm.breaker import Breaker
 from parley.llm.live_catalogue import LiveCatalogue
 from parley.llm.providers import Providers
+from parley.llm.router import Router
 from parley.observability import logger
-from parley.settings import DatabaseSettings, HttpSettings
+from parley.settings import DatabaseSettings, HttpSettings, LimitSettings
 from parley.upkeep import UpkeepQueue
 
 BODY_LIMIT = 4 * 1024 * 1024
 
 
-class ChatSettings(HttpSettings, DatabaseSettings):
+class ChatSettings(HttpSettings, DatabaseSettings, LimitSettings):
     """What this function reads from its environment."""
 
     models_file: str
@@ -31,7 +35,10 @@ catalogue = LiveCatalogue.of(file=settings.models_file, parameter=settings.model
 for name, model in catalogue().models.items():
     if obstacle := model.obstacle(os.environ):
         logger.info("a model of the catalogue cannot be chosen", model=name, reason=obstacle)
-desk = Desk(make_engine(settings), catalogue, Providers(os.environ), os.environ, UpkeepQueue(settings.upkeep_queue_url))
-app = create_app(router, settings=settings, body_limit=BODY_LIMIT, desk=desk)
+engine = make_engine(settings)
+router = Router(Providers(os.environ), Breaker(Breakers(engine)))
+allowance = Allowance(settings.rate_per_minute, settings.budget_usd)
+desk = Desk(engine, catalogue, router, os.environ, allowance, UpkeepQueue(settings.upkeep_queue_url))
+app = create_app(routes.router, settings=settings, body_limit=BODY_LIMIT, desk=desk)
 handler = streaming_handler(app)
 cold_start.finish()

@@ -1,27 +1,26 @@
-"""The first of a turn's two transactions: the question is stored before the model is asked."""
+"""The first of a turn's two transactions: the question is stored before the model is asked. It takes five statements."""
 
 import time
 from uuid import UUID
 
 from sqlalchemy import Connection
 
-from functions.chat.context import assemble
+from functions.chat.choosing import candidates_for, prepared
 from functions.chat.deadline import Deadline
 from functions.chat.desk import Desk
 from functions.chat.errors import ConversationBusy, InProgress
 from functions.chat.question import Question, title_of
 from functions.chat.running import Turn
+from parley import limits
 from parley.auth.principal import Principal
 from parley.db import messages, turn_beginnings
 from parley.db.scope import principal_scope
 from parley.db.turn_beginnings import Beginning, Found, Once, Opening, Outrun
-from parley.errors import InvalidInput, NotFound
 from parley.http.idempotency import KeyReused
 from parley.ids import new_id
 from parley.interruption import interrupt_if_silent
-from parley.llm.models import Catalogue
+from parley.limits import Payer
 from parley.llm.tokens import estimate_tokens
-from parley.observability import logger
 
 WINDOW_MESSAGES = 200
 _MOST_ATTEMPTS = 20
@@ -38,10 +37,11 @@ class _MetSilent(Exception):
 
 
 def begin(desk: Desk, principal: Principal, question: Question, *, deadline: Deadline, once: Once | None = None) -> Turn | Found:
-    """Store the question and the turn, and gather what the model will be given; or return the ended turn of the same key.
+    """Count the request, reserve its price, store question and turn, and gather what the model will be given.
 
-    Raises NotFound, InvalidInput, NoModel, KeyReused, InProgress, ConversationBusy, Unauthorized and Unavailable; nothing
-    is stored then.
+    Where the same key was used before, returns the turn that it began, which has ended. Raises NotFound, KeyReused,
+    InProgress, ConversationBusy, ModelNotFound, ModelCannot, ContextTooLong, NoModel, RateLimited, BudgetExhausted,
+    Unauthorized and Unavailable; nothing is stored or counted then.
     """
     attempts = 0
     while True:
@@ -60,15 +60,15 @@ def begin(desk: Desk, principal: Principal, question: Question, *, deadline: Dea
 
 
 def _begin_once(desk: Desk, principal: Principal, question: Question, once: Once | None) -> Turn | Found:
-    user_id = principal.user_id
+    payer = Payer(principal.user_id, principal.api_key_id)
     with principal_scope(desk.engine, principal) as connection:
-        opening = turn_beginnings.opening(connection, user_id=user_id, conversation_id=question.conversation_id, once=once)
+        opening = turn_beginnings.opening(connection, user_id=payer.user_id, conversation_id=question.conversation_id, once=once)
         if once and opening.earlier:
             if not opening.is_key_old:
                 return _earlier(opening.earlier, once)
-            turn_beginnings.forget_key(connection, once, user_id=user_id)
+            turn_beginnings.forget_key(connection, once, user_id=payer.user_id)
         _check_alone(opening)
-        turn = _prepare(desk, connection, user_id, question, opening)
+        turn = _prepare(desk, connection, payer, question, opening)
         turn_beginnings.start(connection, _beginning(turn, question, opening, once))
         return turn
 
@@ -91,19 +91,17 @@ def _check_alone(opening: Opening) -> None:
         raise ConversationBusy(f"turn {opening.running.id} is running")
 
 
-def _prepare(desk: Desk, connection: Connection, user_id: UUID, question: Question, opening: Opening) -> Turn:
+def _prepare(desk: Desk, connection: Connection, payer: Payer, question: Question, opening: Opening) -> Turn:
+    """Choose who answers, gather what they are given, count the request and reserve its price."""
     conversation, earlier = opening.conversation, []
     if conversation:
-        earlier = messages.newest(connection, conversation.id, user_id=user_id, limit=WINDOW_MESSAGES)
-    elif question.conversation_id:
-        raise NotFound("conversation", question.conversation_id)
-    catalogue = desk.catalogue()
-    model_id = _choose_model(desk, catalogue, question, opening)
-    model = catalogue.models[model_id]
-    request = assemble(conversation, earlier, question, model)
-    model.check(request, id=model_id)
-    conversation_id = conversation.id if conversation else new_id()
-    return Turn(user_id, conversation_id, new_id(), model_id, model, desk.provider_for(model), request)
+        earlier = messages.newest(connection, conversation.id, user_id=payer.user_id, limit=WINDOW_MESSAGES)
+    wished = (conversation and conversation.model) or opening.default_model
+    candidates = candidates_for(desk, question, wished, user_id=payer.user_id)
+    candidates, request = prepared(candidates, conversation, earlier, question)
+    amount_usd = limits.worst_usd([one.model for one in candidates], request)
+    reservation = limits.admit(connection, payer, desk.allowance, amount_usd=amount_usd)
+    return Turn(payer, conversation.id if conversation else new_id(), candidates, request, [reservation])
 
 
 def _beginning(turn: Turn, question: Question, opening: Opening, once: Once | None) -> Beginning:
@@ -120,18 +118,3 @@ def _beginning(turn: Turn, question: Question, opening: Opening, once: Once | No
         once,
         turn.journal.take(),
     )
-
-
-def _choose_model(desk: Desk, catalogue: Catalogue, question: Question, opening: Opening) -> str:
-    """The request's word comes first, then the conversation's, then the user's.
-
-    A stored wish that can no longer be met is passed over: only the request's own model is the caller's mistake.
-    """
-    if question.model:
-        return catalogue.choose(question.model, environment=desk.environment)
-    wished = (opening.conversation and opening.conversation.model) or opening.default_model
-    try:
-        return catalogue.choose(wished, environment=desk.environment)
-    except InvalidInput as exc:
-        logger.info("a stored choice of model is passed over", reason=str(exc))
-        return catalogue.choose(environment=desk.environment)

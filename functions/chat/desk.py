@@ -5,20 +5,22 @@ from dataclasses import dataclass
 
 from sqlalchemy import Engine
 
+from parley.limits import Allowance
 from parley.llm.models import Catalogue
-from parley.llm.providers import ProviderFor
+from parley.llm.router import Router
 from parley.upkeep import UpkeepQueue
 
 
 @dataclass(frozen=True, slots=True)
 class Desk:
-    """The database, the models, the environment in which their keys are, and who looks after turns.
+    """The database, the models, the environment in which their keys are, what a user may take of them, and who looks after turns.
 
     `catalogue` may be another at each call: a turn calls it once.
     """
 
     engine: Engine
     catalogue: Callable[[], Catalogue]
-    provider_for: ProviderFor
+    router: Router
     environment: Mapping[str, str]
+    allowance: Allowance
     queue: UpkeepQueue

@@ -1,4 +1,4 @@
-"""The second of a turn's two transactions: what was delivered is stored, whole or not."""
+"""The second of a turn's two transactions: what was delivered is stored, whole or not, and paid for. It takes three statements."""
 
 import time
 from dataclasses import replace
@@ -9,6 +9,7 @@ from functions.chat.errors import Stopped
 from functions.chat.events import Answered, Numbered, TurnCompleted, TurnFailed, TurnInterrupted, TurnStopped
 from functions.chat.replay import stored_end
 from functions.chat.running import Turn
+from parley import limits
 from parley.db import turn_endings
 from parley.db.scope import user_scope
 from parley.db.turn_endings import Ending
@@ -52,6 +53,8 @@ def _store(desk: Desk, turn: Turn, last: Numbered) -> Numbered:
     """Store turn, answer and log together; where an attempt before this one had reached the database, change nothing."""
     ending = _ending(turn, last)
     with user_scope(desk.engine, turn.user_id) as connection:
+        # Before the conversation is locked, in the order of a turn's beginning.
+        limits.settle(connection, turn.payer, turn.calls, reservations=turn.reservations, turn_id=turn.id)
         answer = turn_endings.finish(connection, turn.id, ending, user_id=turn.user_id, conversation_id=turn.conversation_id)
     if answer is False:
         return stored_end(desk.engine, turn.id, user_id=turn.user_id)

@@ -15,8 +15,10 @@ from parley.observability import logger
 _ROOM = 256
 
 
-class Source(Protocol):
-    """What can be ended by another thread than the one that reads it; a read that blocks wakes up."""
+class Source[E](Protocol):
+    """Events as they come. `close` may be called by another thread than the one that reads, and wakes a read that blocks."""
+
+    def __iter__(self) -> Iterator[E]: ...
 
     def close(self) -> None: ...
 
@@ -26,10 +28,10 @@ class Ended(Exception):
 
 
 class Listener[E]:
-    """Reads `events`, which come from `source`, to their end, `_ROOM` ahead at most."""
+    """Reads `source` to its end, `_ROOM` events ahead at most."""
 
-    def __init__(self, source: Source, *, events: Iterator[E]) -> None:
-        self._source, self._events = source, events
+    def __init__(self, source: Source[E]) -> None:
+        self._source = source
         self._queue: Queue[E | BaseException] = Queue(_ROOM)
         self._thread = threading.Thread(target=self._read, name="listener", daemon=True)
         self._thread.start()
@@ -62,7 +64,7 @@ class Listener[E]:
     def _read(self) -> None:
         with suppress(ShutDown):
             try:
-                for event in self._events:
+                for event in self._source:
                     self._queue.put(event)
             except ShutDown:
                 raise

@@ -16,15 +16,18 @@ from parley.errors import NotFound
 from parley.http.answers import problems
 from parley.http.dependencies import CurrentPrincipal, Transaction, requires
 from parley.http.idempotency import IdempotencyKey, KeyReused, fingerprint_of
-from parley.llm.models import NoModel
+from parley.limits import BudgetExhausted, RateLimited
+from parley.llm.failures import ContextTooLong, ModelCannot
+from parley.llm.models import ModelNotFound, NoModel
 from parley.llm.provider import ProviderBusy, ProviderFailed, ProviderRefused, ProviderTimeout
 
 router = APIRouter(dependencies=[Depends(requires("chat"))])
 
 
 # A vendor's failures are answers only where the turn is not streamed; a stream has begun by then.
-VENDORS = (NoModel, ProviderFailed, ProviderBusy, ProviderTimeout, ProviderRefused)
-REFUSALS = problems(NotFound, InProgress, ConversationBusy, KeyReused, *VENDORS)
+VENDORS = (ProviderFailed, ProviderBusy, ProviderTimeout, ProviderRefused)
+MODELS = (ModelNotFound, ContextTooLong, ModelCannot, NoModel, RateLimited, BudgetExhausted)
+REFUSALS = problems(NotFound, InProgress, ConversationBusy, KeyReused, *MODELS, *VENDORS)
 EVENTS: dict[str, Any] = {"text/event-stream": {"schema": EVENT}}
 TURN: dict[int | str, Any] = {200: {"model": TurnOut, "description": "The turn", "content": EVENTS}}
 STREAM: dict[int | str, Any] = {200: {"description": "The events", "content": EVENTS}}

@@ -10,7 +10,7 @@ from pydantic_core import PydanticCustomError
 from functions.chat.control import TurnState
 from functions.chat.events import TurnEvent
 from parley.http.schemas import Input, MessageOut, Moment, Output
-from parley.llm.models import Model
+from parley.llm.model import Model
 
 
 class ChatIn(Input):

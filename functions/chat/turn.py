@@ -7,6 +7,7 @@ and asks whether the turn shall stop. The log, not this function, is what others
 
 from collections.abc import Generator, Iterator
 from contextlib import closing
+from functools import partial
 
 from functions.chat.beginning import begin
 from functions.chat.deadline import Deadline
@@ -20,11 +21,14 @@ from functions.chat.question import Question
 from functions.chat.replay import follow, stored_end
 from functions.chat.running import Turn
 from functions.chat.watchdog import Watchdog
+from parley import limits
 from parley.auth.principal import Principal
+from parley.db.scope import user_scope
 from parley.db.turn_beginnings import Found, Once
 from parley.errors import ParleyError
 from parley.llm import types as llm
-from parley.llm.provider import ProviderFailed, sound
+from parley.llm.provider import ProviderFailed
+from parley.llm.router import RouterEvent
 from parley.observability import logger
 
 POLL_S = 0.1
@@ -64,8 +68,9 @@ def run(desk: Desk, turn: Turn, deadline: Deadline) -> Iterator[Numbered | Ping]
 def _answer(desk: Desk, turn: Turn, watchdog: Watchdog, deadline: Deadline) -> Iterator[Numbered | Ping]:
     """Ask the model and pass on what it says. Raises what the provider raised, Stopped, Superseded or OutOfTime."""
     pulse = Pulse(desk.engine, turn)
-    source = turn.provider.stream(turn.model.name, turn.request)
-    with Listener(source, events=sound(source, provider=turn.model.provider)) as listener:
+    reserve_again = partial(_reserve_again, desk, turn)
+    turn.asked = desk.router.ask(turn.candidates, turn.request, total_s=deadline.left_s, reserve_again=reserve_again)
+    with Listener(turn.asked) as listener:
         while True:
             try:
                 event = listener.next(timeout_s=POLL_S)
@@ -80,10 +85,10 @@ def _answer(desk: Desk, turn: Turn, watchdog: Watchdog, deadline: Deadline) -> I
             if ping := pulse.ping():
                 yield ping
     if turn.finished is None:
-        raise ProviderFailed(turn.model.provider, "the answer has no end")
+        raise ProviderFailed(turn.calls[-1].model.provider, "the answer has no end")
 
 
-def _hear(turn: Turn, event: llm.Event | None) -> Numbered | None:
+def _hear(turn: Turn, event: RouterEvent | None) -> Numbered | None:
     """Note what the model said, and return it if it is for the client."""
     match event:
         case llm.TextDelta(text):
@@ -91,6 +96,13 @@ def _hear(turn: Turn, event: llm.Event | None) -> Numbered | None:
         case llm.Finished():
             turn.finished = event
     return None
+
+
+def _reserve_again(desk: Desk, turn: Turn) -> None:
+    """Reserve for a call that is made anew while the vendor may charge for the one before. Raises BudgetExhausted."""
+    amount_usd = limits.worst_usd([one.model for one in turn.candidates], turn.request)
+    with user_scope(desk.engine, turn.user_id) as connection:
+        turn.reservations.append(limits.reserve(connection, turn.payer, desk.allowance, amount_usd=amount_usd))
 
 
 def _end(desk: Desk, turn: Turn, outcome: ParleyError | None, deadline: Deadline) -> Numbered:

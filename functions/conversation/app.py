@@ -3,17 +3,19 @@
 from parley import cold_start  # isort: split
 
 from functions.conversation.routes import router
+from functions.conversation.usage_routes import router as usage_router
 from parley.db.engine import make_engine
 from parley.http.app import create_app
 from parley.http.buffered import buffered_handler
-from parley.settings import DatabaseSettings, HttpSettings
+from parley.settings import BudgetSettings, DatabaseSettings, HttpSettings
 
 
-class ConversationSettings(HttpSettings, DatabaseSettings):
+class ConversationSettings(HttpSettings, DatabaseSettings, BudgetSettings):
     """What this function reads from its environment."""
 
 
 settings = ConversationSettings.read()
-app = create_app(router, settings=settings, engine=make_engine(settings))
+router.include_router(usage_router)
+app = create_app(router, settings=settings, engine=make_engine(settings), budget_usd=settings.budget_usd)
 handler = buffered_handler(app)
 cold_start.finish()

@@ -7,7 +7,19 @@ from sqlalchemy import Connection
 
 from functions.upkeep import export, watchdog
 from functions.upkeep.desk import Desk
-from parley.db import codes, guesses, idempotency, invites, outbox, sessions, signups, turn_beginnings, turn_events
+from parley.db import (
+    budgets,
+    codes,
+    guesses,
+    idempotency,
+    invites,
+    outbox,
+    rate_limits,
+    sessions,
+    signups,
+    turn_beginnings,
+    turn_events,
+)
 from parley.db.scope import open_scope
 from parley.observability import logger
 from parley.upkeep import Work
@@ -22,6 +34,8 @@ _EXPIRED: dict[str, Callable[[Connection], int]] = {
     "codes": codes.sweep,
     "idempotency_keys": idempotency.sweep,
     "sessions": sessions.sweep,
+    "budget_reservations": budgets.sweep,
+    "rate_limits": rate_limits.sweep,
     "turn_keys": turn_beginnings.forget_keys,
     "turn_events": turn_events.sweep,
 }

@@ -1,6 +1,7 @@
 """API Gateway as an ASGI app: from a request to a function's event, and back."""
 
 import asyncio
+import os
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, Protocol
 
@@ -40,7 +41,7 @@ class Gateway:
         self._fleet = fleet
         self._log = log
         self._router = Router(api.routes)
-        self._throttling = Throttling()
+        self._throttling = Throttling(is_off=os.environ.get("PARLEY_THROTTLE") == "off")
         self._authorizers = Authorizers(api.authorizers, fleet=fleet, stage=api.stage)
         self._responses = Responses(api.responses, stage=api.stage)
 

@@ -32,3 +32,9 @@ def test_routes_do_not_share_a_bucket() -> None:
     assert throttling.allows(route("/a", Throttle(1, 1)))
     assert throttling.allows(route("/b", Throttle(1, 1)))
     assert all(throttling.allows(route("/c", None)) for _ in range(100))
+
+
+def test_a_load_test_turns_it_off() -> None:
+    throttling, limited = Throttling(lambda: 0.0, is_off=True), route("/a", Throttle(1, 1))
+
+    assert all(throttling.allows(limited) for _ in range(100))

@@ -6,9 +6,10 @@ variables; their names are the fields with the prefix `PARLEY_`.
 
 import os
 from collections.abc import Mapping
-from typing import Literal, Self
+from decimal import Decimal
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 
 class Settings(BaseModel):
@@ -46,6 +47,18 @@ class DatabaseSettings(Settings):
     database_auth: Literal["iam", "libpq"]
     database_tls: Literal["verify-full", "disable"]
     database_ca_file: str
+
+
+class BudgetSettings(Settings):
+    """What a user may spend a month, where no admin has said otherwise."""
+
+    budget_usd: Annotated[Decimal, Field(ge=0, le=100_000)]
+
+
+class LimitSettings(BudgetSettings):
+    """What a user may ask in a minute and spend in a month."""
+
+    rate_per_minute: Annotated[int, Field(gt=0, le=1_000_000)]
 
 
 class KeySettings(Settings):

@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any, Self
 
 from functions.chat import turn
@@ -12,9 +13,13 @@ from functions.chat.events import Numbered
 from functions.chat.question import Question
 from parley.db import messages
 from parley.db.scope import principal_scope
+from parley.limits import Allowance
 from parley.llm import types as llm
+from parley.llm.breaker import Breaker
 from parley.llm.models import Catalogue
+from parley.llm.router import Patience, Router
 from tests.conftest import ROOT
+from tests.fakes.circuits import MemoryCircuits
 
 HELLO = [llm.TextDelta("Hel"), llm.TextDelta("lo"), llm.Finished("stop", llm.Usage(1000, 100, 400))]
 
@@ -66,10 +71,14 @@ class NoQueue:
 
 
 def make_desk(engine: Any, provider: Any, *, queue: Any = None) -> Desk:
-    return Desk(engine, lambda: Catalogue.load(ROOT / "tests" / "models.toml"), lambda model: provider, {}, queue or NoQueue())
+    router = Router(lambda model: provider, Breaker(MemoryCircuits()), patience=Patience(first_pause_s=0.0))
+    allowance = Allowance(rate_per_minute=1000, budget_usd=Decimal(5))
+    return Desk(engine, lambda: Catalogue.load(ROOT / "tests" / "models.toml"), router, {}, allowance, queue or NoQueue())
 
 
-def take_numbered(desk: Desk, person: Any, text: str = "hello", *, deadline: Deadline | None = None, once: Any = None, **options: Any) -> Any:
+def take_numbered(
+    desk: Desk, person: Any, text: str = "hello", *, deadline: Deadline | None = None, once: Any = None, **options: Any
+) -> Any:
     """The turn's generator."""
     return turn.take(desk, person.principal, Question(text, **options), deadline=deadline or Deadline.after(60), once=once)
 

@@ -7,9 +7,11 @@ from functions.chat import ending
 from functions.chat.events import TextDelta, TurnCompleted, TurnFailed, TurnInterrupted, TurnStarted
 from parley.db import conversations
 from parley.db.scope import principal_scope
-from parley.errors import InvalidInput, NotFound, Unavailable
+from parley.errors import NotFound, Unavailable
 from parley.ids import new_id
 from parley.llm import types as llm
+from parley.llm.failures import ContextTooLong
+from parley.llm.models import ModelNotFound
 from parley.llm.provider import ProviderBusy, ProviderFailed
 from tests.functions.chat.taking import HELLO, ScriptedProvider, events_of, make_desk, stored, take, take_numbered
 
@@ -87,10 +89,11 @@ def test_the_oldest_messages_give_way_when_the_context_is_full(engine, alice):
 
 
 def test_a_question_too_long_for_the_model_is_refused_and_not_stored(engine, desk, alice):
-    with pytest.raises(InvalidInput, match="too long"):
+    with pytest.raises(ContextTooLong) as caught:
         take(desk(*HELLO), alice, "word " * 5000)
     with principal_scope(engine, alice.principal) as connection:
         assert conversations.page(connection, user_id=alice.id, limit=5, after=None) == []
+    assert (str(caught.value.tokens) in caught.value.public_message, caught.value.limit) == (True, 1500)
 
 
 def test_usage_is_priced_by_the_catalogue(desk, alice):
@@ -145,8 +148,9 @@ def test_a_foreign_conversation_and_a_missing_one_look_alike(desk, alice, bob):
 
 @pytest.mark.parametrize("model", ["gpt-99", "keyless"])
 def test_a_model_that_cannot_answer_is_refused_before_anything_is_stored(engine, desk, alice, model):
-    with pytest.raises(InvalidInput):
+    with pytest.raises(ModelNotFound) as caught:
         take(desk(*HELLO), alice, model=model)
+    assert "There are: offline, priced." in caught.value.public_message
     with principal_scope(engine, alice.principal) as connection:
         assert conversations.page(connection, user_id=alice.id, limit=5, after=None) == []
 

@@ -16,6 +16,11 @@ OLD = {
     "signups": "(id, email, password_hash, expires_at) VALUES (gen_random_uuid(), '{user}', 'h', now() - interval '1 second')",
     "invites": "(id, hash, created_by, expires_at) VALUES (gen_random_uuid(), '{user}', '{user}', now() - interval '1 second')",
     "guesses": "(key, free_at) VALUES ('{user}', now() - interval '31 days')",
+    "rate_limits": "(user_id, subject_id, free_at) VALUES ('{user}', '{user}', now() - interval '61 minutes')",
+    "budget_reservations": (
+        "(user_id, subject_id, id, month, amount_usd, expires_at)"
+        " VALUES ('{user}', '{user}', gen_random_uuid(), current_date, 1, now() - interval '61 minutes')"
+    ),
 }
 NAMES = {"one_time_codes": "codes"}
 

@@ -21,7 +21,7 @@ from parley.settings import DatabaseSettings
 GUIDE = Path(__file__).parents[3] / "docs" / "deploy.md"
 MEMBERS = "SELECT CAST(CAST(member AS regrole) AS text) FROM pg_auth_members WHERE roleid = CAST('rds_iam' AS regrole)"
 NEWEST = "0004"
-GLOBAL = {"users", "signups", "invites", "guesses", "alembic_version"}
+GLOBAL = {"users", "signups", "invites", "guesses", "breakers", "alembic_version"}
 TABLES = "SELECT relname, relrowsecurity, relforcerowsecurity FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace"
 KEYS = """
 SELECT c.relname, (SELECT attname FROM pg_attribute WHERE attrelid = c.oid AND attnum = i.indkey[0]) AS first
@@ -91,8 +91,7 @@ BACKGROUND = {
     "users": "delete select(created_at disabled_at display_name email id monthly_budget_usd role) update(disabled_at monthly_budget_usd role)",
     "credentials": "select(password_hash user_id)",
     "sessions": "delete select(address created_at ended_at expires_at id user_id) update(ended_at)",
-    "turns": "select(cost_usd heartbeat_at id idempotency_key input_tokens model output_tokens started_at status user_id)"
-    " update(fingerprint idempotency_key)",
+    "turns": "select(heartbeat_at id idempotency_key started_at status user_id) update(fingerprint idempotency_key)",
     "turn_events": "delete select(at user_id)",
     "audit_events": "insert",
     "outbox": "delete select update(attempts due_at)",
@@ -101,6 +100,10 @@ BACKGROUND = {
     "signups": "delete insert select update",
     "invites": "delete insert select",
     "guesses": "delete insert select update",
+    "usage": "select(at cost_usd input_tokens model output_tokens turn_id user_id)",
+    "budgets": "select(month reserved_usd subject_id user_id) update(reserved_usd)",
+    "budget_reservations": "delete select(amount_usd expires_at month subject_id user_id)",
+    "rate_limits": "delete select(free_at)",
 }
 GRANTS = """
 SELECT table_name, lower(privilege_type) AS privilege, NULL AS column_name FROM information_schema.table_privileges

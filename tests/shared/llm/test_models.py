@@ -3,9 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from parley.errors import InvalidInput
 from parley.llm.failures import ModelCannot
-from parley.llm.models import Catalogue, CatalogueInvalid, Model, NoModel
+from parley.llm.models import Catalogue, CatalogueInvalid, Model, ModelNotFound, NoModel
 from parley.llm.types import Image, Message, OutputSchema, Request, Tool, Usage
 
 TWO = """
@@ -47,12 +46,14 @@ def test_an_empty_key_is_no_key(tmp_path):
 
 
 def test_an_unknown_model_is_refused_with_what_there_is(tmp_path):
-    with pytest.raises(InvalidInput, match="spare"):
+    with pytest.raises(ModelNotFound) as caught:
         catalogue(tmp_path).choose("gpt-99", environment={})
+
+    assert caught.value.public_message == "There is no model 'gpt-99' here. There are: spare, best."
 
 
 def test_a_model_without_its_key_cannot_be_chosen(tmp_path):
-    with pytest.raises(InvalidInput):
+    with pytest.raises(ModelNotFound):
         catalogue(tmp_path).choose("real", environment={})
 
 
@@ -60,6 +61,14 @@ def test_weights_share_the_traffic(tmp_path):
     text = TWO.replace('kind = "fallback"', 'kind = "weighted"\nweights = [0, 1]')
 
     assert {catalogue(tmp_path, text).choose(environment={"BIG_KEY": "k"}) for _ in range(20)} == {"spare"}
+
+
+def test_a_user_stays_with_the_model_that_was_drawn_for_them(tmp_path):
+    text = TWO.replace('kind = "fallback"', 'kind = "weighted"\nweights = [3, 1]')
+    drawn = [catalogue(tmp_path, text).ordered(environment={"BIG_KEY": "k"}, subject=f"user {n % 400}")[0] for n in range(800)]
+
+    assert drawn[:400] == drawn[400:]
+    assert 250 < drawn[:400].count("real") < 350
 
 
 @pytest.mark.parametrize(

@@ -6,9 +6,10 @@ from decimal import Decimal
 from typing import Any, Literal
 from uuid import UUID
 
-from sqlalchemy import Connection, Date, Numeric, cast, delete, func, select, update
+from sqlalchemy import Connection, Date, cast, delete, distinct, func, select, update
 
-from parley.db.tables import invites, signups, turns, users
+from parley.db.tables import invites, signups, users
+from parley.db.tables import usage as calls
 from parley.errors import NotFound
 
 type Grouping = Literal["user", "model", "day"]
@@ -42,7 +43,7 @@ class UsageLine:
 
 
 _COLUMNS = [users.c[field.name] for field in fields(Account)]
-_GROUPS = {"user": turns.c.user_id, "model": turns.c.model, "day": cast(func.timezone("UTC", turns.c.started_at), Date)}
+_GROUPS = {"user": calls.c.user_id, "model": calls.c.model, "day": cast(func.timezone("UTC", calls.c.at), Date)}
 _NAMES = {"user": "user_id", "model": "model", "day": "day"}
 
 
@@ -75,15 +76,13 @@ def erase(connection: Connection, user_id: UUID) -> bool:
 
 
 def usage(connection: Connection, *, start: datetime, end: datetime, group_by: list[Grouping], limit: int, offset: int) -> list[UsageLine]:
-    """Add up what turns that started in [start, end) used, a line for each group, dearest first."""
+    """Add up what calls of models in [start, end) took, a line for each group, dearest first."""
     groups = [_GROUPS[name].label(_NAMES[name]) for name in group_by]
     sums = [
-        func.count().label("turns"),
-        func.coalesce(func.sum(turns.c.input_tokens), 0).label("input_tokens"),
-        func.coalesce(func.sum(turns.c.output_tokens), 0).label("output_tokens"),
-        func.coalesce(func.sum(turns.c.cost_usd), cast(0, Numeric(12, 6))).label("cost_usd"),
+        func.count(distinct(calls.c.turn_id)).label("turns"),
+        *(func.sum(calls.c[name]).label(name) for name in ("input_tokens", "output_tokens", "cost_usd")),
     ]
-    statement = select(*groups, *sums).where(turns.c.started_at >= start, turns.c.started_at < end).group_by(*groups)
+    statement = select(*groups, *sums).where(calls.c.at >= start, calls.c.at < end).group_by(*groups)
     blank = {"user_id": None, "model": None, "day": None}
     rows = connection.execute(statement.order_by(sums[-1].desc(), *groups).limit(limit).offset(offset))
     return [UsageLine(**(blank | dict(row._mapping))) for row in rows]

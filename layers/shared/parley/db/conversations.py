@@ -1,11 +1,12 @@
 """Conversations, newest activity first."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import CTE, Connection, delete, func, insert, select, tuple_, update
+from sqlalchemy import CTE, ColumnElement, Connection, delete, func, insert, select, tuple_, update
 
 from parley.db.tables import conversations
 from parley.errors import NotFound
@@ -74,13 +75,13 @@ def remove(connection: Connection, conversation_id: UUID, *, user_id: UUID) -> N
         raise NotFound("conversation", conversation_id)
 
 
-def next_place(conversation_id: UUID, *, user_id: UUID) -> CTE:
-    """Return the part of a statement that takes the next message's number (`last_seq`) and notes the activity.
+def next_place(conversation_id: UUID, *, user_id: UUID, where: Sequence[ColumnElement[bool]] = ()) -> CTE:
+    """Return the part of a statement that takes the next message's number (`last_seq`) and notes the activity, if `where` holds.
 
     The row stays locked until the transaction ends, so numbers have no gaps: whoever rolls back gives its number back.
     """
     values = {"last_seq": conversations.c.last_seq + 1, "updated_at": func.clock_timestamp()}
-    statement = update(conversations).where(*_mine(conversation_id, user_id)).values(values)
+    statement = update(conversations).where(*_mine(conversation_id, user_id), *where).values(values)
     return statement.returning(conversations.c.last_seq).cte("place")
 
 

@@ -6,7 +6,8 @@ from datetime import datetime
 from typing import Any, Literal
 from uuid import UUID
 
-from sqlalchemy import Connection, insert, literal, select
+from sqlalchemy import ColumnElement, Connection, insert, literal, select
+from sqlalchemy.sql.dml import ReturningInsert
 
 from parley.db import conversations
 from parley.db.tables import messages
@@ -48,18 +49,29 @@ def add(
     parts: Sequence[Mapping[str, Any]],
     **fields: Any,
 ) -> Message:
-    """Append a message to the conversation; `fields` are model, tokens and status. Raises NotFound.
-
-    One statement takes the number and stores the message.
-    """
-    place = conversations.next_place(conversation_id, user_id=user_id)
-    values = {"user_id": user_id, "id": message_id, "conversation_id": conversation_id, "role": role, "parts": list(parts)} | fields
-    columns = [literal(value, messages.c[name].type) for name, value in values.items()]
-    statement = insert(messages).from_select([*values, "seq"], select(*columns, place.c.last_seq)).returning(*_COLUMNS)
+    """Append a message to the conversation; `fields` are model, tokens and status. Raises NotFound."""
+    statement = adding(message_id, user_id=user_id, conversation_id=conversation_id, role=role, parts=parts, **fields)
     row = connection.execute(statement).one_or_none()
     if row is None:
         raise NotFound("conversation", conversation_id)
     return Message(**row._mapping)
+
+
+def adding(
+    message_id: UUID,
+    *,
+    user_id: UUID,
+    conversation_id: UUID,
+    role: Role,
+    parts: Sequence[Mapping[str, Any]],
+    where: Sequence[ColumnElement[bool]] = (),
+    **fields: Any,
+) -> ReturningInsert[Any]:
+    """Write the one statement that takes the number and stores the message, if `where` holds; it returns a Message's columns."""
+    place = conversations.next_place(conversation_id, user_id=user_id, where=where)
+    values = {"user_id": user_id, "id": message_id, "conversation_id": conversation_id, "role": role, "parts": list(parts)} | fields
+    columns = [literal(value, messages.c[name].type) for name, value in values.items()]
+    return insert(messages).from_select([*values, "seq"], select(*columns, place.c.last_seq)).returning(*_COLUMNS)
 
 
 def get(connection: Connection, message_id: UUID, *, user_id: UUID) -> Message:

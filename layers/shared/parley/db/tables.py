@@ -1,13 +1,14 @@
 """The tables, as the newest migration leaves them (a test holds the two together).
 
 Every tenant table's primary key starts with `user_id`, and foreign keys carry it, so that the same schema distributes
-by user. `users`, `signups`, `invites` and `guesses` are global. See docs/adr/0002-shardable-by-user.md.
+by user. `users`, `signups`, `invites`, `guesses` and `breakers` are global. See docs/adr/0002-shardable-by-user.md.
 """
 
 from sqlalchemy import (
     Boolean,
     CheckConstraint,
     Column,
+    Date,
     DateTime,
     Double,
     ForeignKey,
@@ -35,6 +36,15 @@ def _moment(name: str, *, nullable: bool = False) -> Column[object]:
 
 def _end(name: str) -> Column[object]:
     return Column(name, DateTime(timezone=True), nullable=False)
+
+
+def _usd(name: str) -> Column[object]:
+    # A token may cost less than a millionth of a cent; nothing is rounded away.
+    return Column(name, Numeric(18, 12), nullable=False, server_default="0")
+
+
+def _count(name: str) -> Column[object]:
+    return Column(name, Integer, nullable=False, server_default="0")
 
 
 def _owner() -> Column[object]:
@@ -100,6 +110,8 @@ api_keys = Table(
     _end("expires_at"),
     _moment("last_used_at", nullable=True),
     _moment("revoked_at", nullable=True),
+    Column("rate_per_minute", Integer, CheckConstraint("rate_per_minute > 0", name="api_keys_rate_check")),
+    Column("monthly_budget_usd", Numeric(12, 6), CheckConstraint("monthly_budget_usd >= 0", name="api_keys_budget_check")),
 )
 
 one_time_codes = Table(
@@ -292,4 +304,70 @@ turn_events = Table(
     _moment("at"),
     ForeignKeyConstraint(["user_id", "turn_id"], ["turns.user_id", "turns.id"], ondelete="CASCADE"),
     Index("turn_events_age", "at"),
+)
+
+_PURPOSES = "purpose IN ('chat', 'summary', 'title', 'facts', 'embedding')"
+_CALL_STATUSES = "status IN ('completed', 'stopped', 'interrupted', 'failed')"
+usage = Table(
+    "usage",
+    metadata,
+    _owner(),
+    Column("id", Uuid, primary_key=True),
+    Column("turn_id", Uuid),
+    Column("api_key_id", Uuid),
+    Column("purpose", Text, CheckConstraint(_PURPOSES, name="usage_purpose_check"), nullable=False),
+    Column("model", Text, nullable=False),
+    Column("provider", Text, nullable=False),
+    _count("input_tokens"),
+    _count("output_tokens"),
+    _count("cached_input_tokens"),
+    _usd("cost_usd"),
+    Column("is_estimate", Boolean, nullable=False, server_default="false"),
+    Column("status", Text, CheckConstraint(_CALL_STATUSES, name="usage_status_check"), nullable=False),
+    _moment("at"),
+    Index("usage_time", "user_id", "at"),
+)
+
+budgets = Table(
+    "budgets",
+    metadata,
+    _owner(),
+    Column("subject_id", Uuid, primary_key=True),
+    Column("month", Date, primary_key=True),
+    _usd("reserved_usd"),
+    _usd("spent_usd"),
+)
+
+budget_reservations = Table(
+    "budget_reservations",
+    metadata,
+    _owner(),
+    Column("subject_id", Uuid, primary_key=True),
+    Column("id", Uuid, primary_key=True),
+    Column("month", Date, nullable=False),
+    Column("amount_usd", Numeric(18, 12), nullable=False),
+    _end("expires_at"),
+    Index("budget_reservations_age", "expires_at"),
+)
+
+rate_limits = Table(
+    "rate_limits",
+    metadata,
+    _owner(),
+    Column("subject_id", Uuid, primary_key=True),
+    _end("free_at"),
+)
+
+_STATES = "state IN ('closed', 'open', 'half_open')"
+breakers = Table(
+    "breakers",
+    metadata,
+    Column("provider", Text, primary_key=True),
+    Column("state", Text, CheckConstraint(_STATES, name="breakers_state_check"), nullable=False, server_default="closed"),
+    _count("calls"),
+    _count("failures"),
+    _count("in_a_row"),
+    _moment("window_at", nullable=True),
+    _moment("opened_at", nullable=True),
+    _moment("probe_at", nullable=True),
 )

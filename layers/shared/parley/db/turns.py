@@ -128,12 +128,12 @@ _TICK = text(
             RETURNING stop_requested_at
          ),
          {turn_events.logging("beaten")}
-    SELECT set_config('parley.user_id', :user_id, true), (SELECT stop_requested_at IS NOT NULL FROM beaten) AS is_to_stop
+    SELECT set_config('parley.user_id', CAST(:user_id AS text), true), (SELECT stop_requested_at IS NOT NULL FROM beaten) AS is_to_stop
     """  # noqa: S608 - our own words
 )
 _PROGRESS = text(
     f"""
-    SELECT set_config('parley.user_id', :user_id, true),
+    SELECT set_config('parley.user_id', CAST(:user_id AS text), true),
            (SELECT jsonb_build_object('status', t.status, 'last_event', t.last_event, 'message_id', t.message_id,
                                       'is_silent', t.status = 'running' AND t.heartbeat_at < clock_timestamp() - {SILENT})
               FROM turns t WHERE t.user_id = CAST(:user_id AS uuid) AND t.id = CAST(:turn_id AS uuid)) AS turn,

@@ -1,6 +1,7 @@
 """How a provider's call can fail.
 
 ModelCannot                 422 model_cannot             asked for what this model is not able to do; nothing was sent
+ContextTooLong              413 context_too_long         the prompt does not fit; nothing was sent
 ProviderFailed              502 provider_failed          the vendor answered nonsense or broke off
   ProviderBusy              503 provider_busy            refused for load
   ProviderTimeout           504 provider_timeout         no answer in time
@@ -23,6 +24,19 @@ class ModelCannot(InvalidInput):
         self.needs = needs
 
 
+class ContextTooLong(ParleyError):
+    """What was asked does not fit the model's context; nothing was sent."""
+
+    status, code = 413, "context_too_long"
+
+    def __init__(self, model: str, *, tokens: int, limit: int) -> None:
+        super().__init__(f"{tokens} tokens for {model!r}, limit {limit}")
+        self.public_message = (
+            f"The prompt takes about {tokens} tokens, and the model {model!r} takes {limit} beside the answer. Shorten it, or ask for less."
+        )
+        self.tokens, self.limit = tokens, limit
+
+
 class ProviderFailed(ParleyError):
     """The vendor answered with something unusable, or the connection broke."""
 
@@ -43,6 +57,7 @@ class ProviderBusy(ProviderFailed):
 
     def __init__(self, provider: str, *, retry_after_s: float | None) -> None:
         super().__init__(provider, f"busy, retry_after_s={retry_after_s}")
+        self.asked_wait_s = retry_after_s
         self.retry_after_s = retry_after_s if retry_after_s is not None else 5.0
 
 

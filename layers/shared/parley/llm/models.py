@@ -4,19 +4,20 @@ It is `models.toml`, beside this module or wherever the settings say. Keys stand
 `secret:name`, never as themselves.
 """
 
+import hashlib
 import random
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Literal, Self
 
 from pydantic import Field, ValidationError, model_validator
 
-from parley.errors import InvalidInput, ParleyError
+from parley.errors import ParleyError
 from parley.llm.model import Entry, Model
 from parley.llm.toml_lines import line_of
 
-__all__ = ["SHIPPED", "Catalogue", "CatalogueInvalid", "Model", "NoModel", "Role", "Strategy"]
+__all__ = ["SHIPPED", "Catalogue", "CatalogueInvalid", "Model", "ModelNotFound", "NoModel", "Role", "Strategy"]
 
 SHIPPED = Path(__file__).with_name("models.toml")
 
@@ -41,6 +42,16 @@ class NoModel(ParleyError):
     retry_after_s = 60.0
 
 
+class ModelNotFound(ParleyError):
+    """The request names a model that is not in the catalogue, or that cannot be called here."""
+
+    status, code = 404, "model_not_found"
+
+    def __init__(self, name: str, *, allowed: Iterable[str]) -> None:
+        super().__init__(f"no model {name!r} here")
+        self.public_message = f"There is no model {name!r} here. There are: {', '.join(allowed) or 'none'}."
+
+
 class Strategy(Entry):
     """How to choose among models: the one named, the first that can answer, or one drawn by weight."""
 
@@ -60,17 +71,27 @@ class Strategy(Entry):
             raise ValueError("models: one of them stands twice")
         return self
 
-    def drawn(self) -> list[str]:
-        """Return the models' ids in the order in which to try them, for one call.
+    def drawn(self, subject: object = None) -> list[str]:
+        """Return the models' ids in the order in which to try them.
 
-        The first of a weighted strategy is drawn, the others follow by weight; a model of weight zero comes last.
+        The first of a weighted strategy is drawn, the others follow by weight; a model of weight zero comes last. The
+        same subject always draws the same, while models and weights stay; without one it is drawn anew each time.
         """
         if self.kind != "weighted":
             return self.models
-        first = random.choices(self.models, self.weights)[0]  # noqa: S311 - a share of traffic, not a secret
         weights = dict(zip(self.models, self.weights or [1.0] * len(self.models), strict=True))
+        first = self._at(_share(self.models, subject), weights)
         others = (model for model in self.models if model != first)
         return [first, *sorted(others, key=lambda model: -weights[model])]
+
+    def _at(self, share: float, weights: Mapping[str, float]) -> str:
+        """Return whose part of all the weights `share` falls into."""
+        reached, chosen = 0.0, [model for model in self.models if weights[model] > 0]
+        for model in chosen:
+            reached += weights[model]
+            if share * sum(weights.values()) < reached:
+                return model
+        return chosen[-1]
 
 
 class Catalogue(Entry):
@@ -135,20 +156,24 @@ class Catalogue(Entry):
         ids = self.strategies[chat].models if chat in self.strategies else [chat]
         return next((id for id in ids if id in self.available(environment)), None)
 
-    def ordered(self, name: str | None = None, *, role: Role = "chat", environment: Mapping[str, str]) -> list[str]:
+    def ordered(self, name: str | None = None, *, role: Role = "chat", environment: Mapping[str, str], subject: object = None) -> list[str]:
         """Return the ids of the models to try for `name`, a model or a strategy, or for the role; never none.
 
-        A role that the catalogue does not name is played by `chat`. Raises InvalidInput if there is no model of that
-        name or nothing of it can be called here, NoModel for a role.
+        A role that the catalogue does not name is played by `chat`. `subject` is who a weighted strategy draws for.
+        Raises ModelNotFound if there is no model of that name or nothing of it can be called here, NoModel for a role.
         """
         wanted = name or self.roles.get(role) or self.roles["chat"]
         available = self.available(environment)
-        drawn = self.strategies[wanted].drawn() if wanted in self.strategies else [wanted]
+        drawn = self.strategies[wanted].drawn(subject) if wanted in self.strategies else [wanted]
         if ids := [id for id in drawn if id in available]:
             return ids
         if name is None:
             raise NoModel(f"nothing of {wanted!r} can be called")
-        raise InvalidInput(f"no model {wanted!r} here; there are: {', '.join(available) or 'none'}", loc=("body", "model"))
+        raise ModelNotFound(wanted, allowed=[*available, *self._strategies(available)])
+
+    def _strategies(self, available: Mapping[str, Model]) -> list[str]:
+        """Return the strategies of which something can be called."""
+        return [name for name, strategy in self.strategies.items() if available.keys() & set(strategy.models)]
 
     def choose(self, name: str | None = None, *, environment: Mapping[str, str]) -> str:
         """Return the id of the first model of `ordered`."""
@@ -160,6 +185,14 @@ class Catalogue(Entry):
         if model is None or model.obstacle(environment):
             raise NoModel("no embedding model can be called")
         return model
+
+
+def _share(models: list[str], subject: object) -> float:
+    """Return a number from 0 up to 1 that is the subject's own."""
+    if subject is None:
+        return random.random()  # noqa: S311 - a share of traffic, not a secret
+    digest = hashlib.sha256(f"{' '.join(models)}:{subject}".encode()).digest()
+    return int.from_bytes(digest[:8]) / 2**64
 
 
 def _told(text: str, problems: list[tuple[Place, str]]) -> str:

@@ -6,7 +6,7 @@ that, whatever the code does. The background role finds turns by ids and times, 
 
 from alembic import op
 
-revision, down_revision = "0004", "0002"
+revision, down_revision = "0004", "0003"
 
 TABLES = """
 -- What an older release left running: only the newest of a conversation can still be.

@@ -1,0 +1,63 @@
+"""Which models may answer a question, in which order, and what they are given."""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from functions.chat.context import assemble, takes_tokens
+from functions.chat.desk import Desk
+from functions.chat.question import Question
+from parley.db.conversations import Conversation
+from parley.db.messages import Message
+from parley.llm.failures import ContextTooLong, ModelCannot
+from parley.llm.models import Catalogue, ModelNotFound
+from parley.llm.router import Candidate
+from parley.llm.types import Request
+from parley.observability import logger
+
+
+def candidates_for(desk: Desk, question: Question, wished: str | None, *, user_id: UUID) -> list[Candidate]:
+    """Return the models to try: by the request's word, else by the stored wish, else by the catalogue's.
+
+    A stored wish that can no longer be met is passed over: only the request's own model is the caller's mistake. Raises
+    ModelNotFound and NoModel.
+    """
+    catalogue = desk.catalogue()
+    try:
+        return _ordered(desk, catalogue, question.model or wished, user_id)
+    except ModelNotFound as exc:
+        if question.model:
+            raise
+        logger.info("a stored choice of model is passed over", reason=str(exc))
+        return _ordered(desk, catalogue, None, user_id)
+
+
+def prepared(
+    candidates: Sequence[Candidate], conversation: Conversation | None, earlier: Sequence[Message], question: Question
+) -> tuple[list[Candidate], Request]:
+    """Build the request for the first model that can take it; return it with those of the others that can, too.
+
+    Raises what the first model refused by, ContextTooLong or ModelCannot, if none can.
+    """
+    refusals: list[ContextTooLong | ModelCannot] = []
+    for place, candidate in enumerate(candidates):
+        try:
+            request = assemble(conversation, earlier, question, candidate)
+            candidate.model.check(request, id=candidate.id)
+        except (ContextTooLong, ModelCannot) as exc:
+            refusals.append(exc)
+        else:
+            return [candidate, *(other for other in candidates[place + 1 :] if _can_take(other, request))], request
+    raise refusals[0]
+
+
+def _can_take(candidate: Candidate, request: Request) -> bool:
+    try:
+        candidate.model.check(request, id=candidate.id)
+    except ModelCannot:
+        return False
+    return takes_tokens(request, candidate.model) <= candidate.model.context_tokens
+
+
+def _ordered(desk: Desk, catalogue: Catalogue, name: str | None, user_id: UUID) -> list[Candidate]:
+    ids = catalogue.ordered(name, environment=desk.environment, subject=user_id)
+    return [Candidate(id, catalogue.models[id]) for id in ids]

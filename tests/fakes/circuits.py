@@ -1,0 +1,32 @@
+"""Circuits in memory, with a clock that a test moves."""
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+from parley.llm.breaker import Step
+from parley.llm.circuit import Circuit
+
+
+@dataclass
+class MemoryCircuits:
+    """Keeps circuits as the database does, and counts how often it is asked."""
+
+    circuits: dict[str, Circuit] = field(default_factory=dict)
+    now: datetime = datetime(2026, 11, 22, 12, tzinfo=UTC)
+    reads: int = 0
+    changes: int = 0
+
+    def read(self) -> tuple[dict[str, Circuit], datetime]:
+        self.reads += 1
+        return dict(self.circuits), self.now
+
+    def change(self, provider: str, step: Step) -> Circuit | None:
+        self.changes += 1
+        changed = step(self.circuits.get(provider, Circuit()), self.now)
+        if changed is not None:
+            self.circuits[provider] = changed
+        return changed
+
+    def pass_s(self, seconds: float) -> None:
+        """Let time pass."""
+        self.now += timedelta(seconds=seconds)
