@@ -22,6 +22,12 @@ def conversation(functions: Functions, owner: Person) -> str:
     return str(_made(functions["chat"].post("/chat", asked, as_=owner))["conversation_id"])
 
 
+def turn(functions: Functions, owner: Person) -> str:
+    """A turn that has ended."""
+    asked = {"message": f"secret of {owner.email}", "stream": False}
+    return str(_made(functions["chat"].post("/chat", asked, as_=owner))["turn_id"])
+
+
 def session(functions: Functions, owner: Person) -> str:
     """A session beside the one that the owner calls with."""
     tokens = _made(functions["auth"].post("/auth/login", {"email": owner.email, "password": PASSWORD}))
@@ -50,6 +56,7 @@ def invite(functions: Functions, owner: Person) -> str:
 
 BY_COLLECTION: dict[str, Maker] = {
     "/conversations": conversation,
+    "/chat/turns": turn,
     "/auth/sessions": session,
     "/auth/api-keys": api_key,
     "/auth/me/exports": export,
