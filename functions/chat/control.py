@@ -4,8 +4,6 @@ from collections.abc import Generator
 from dataclasses import dataclass
 from uuid import UUID
 
-from sqlalchemy import Connection
-
 from functions.chat.deadline import Deadline
 from functions.chat.desk import Desk
 from functions.chat.events import Numbered, Ping
@@ -40,9 +38,10 @@ def events(desk: Desk, principal: Principal, turn_id: UUID, *, after: int, deadl
     yield from follow(desk.engine, turn_id, user_id=principal.user_id, after=after, deadline=deadline)
 
 
-def stop(connection: Connection, turn_id: UUID, *, user_id: UUID) -> None:
-    """Ask the turn to stop, whichever worker takes it. Raises NotFound."""
-    turns.ask_to_stop(connection, turn_id, user_id=user_id)
+def stop(desk: Desk, principal: Principal, turn_id: UUID) -> None:
+    """Ask the turn to stop, whichever worker takes it. Raises NotFound, Unauthorized and Unavailable."""
+    with principal_scope(desk.engine, principal) as connection:
+        turns.ask_to_stop(connection, turn_id, user_id=principal.user_id)
 
 
 def number_of(last_event_id: str | None) -> int:

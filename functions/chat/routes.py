@@ -14,7 +14,7 @@ from functions.chat.schemas import EVENT, ChatIn, ModelOut, TurnOut, TurnStateOu
 from parley.db.turn_beginnings import Once
 from parley.errors import NotFound
 from parley.http.answers import problems
-from parley.http.dependencies import CurrentPrincipal, Transaction, requires
+from parley.http.dependencies import CurrentPrincipal, requires
 from parley.http.idempotency import IdempotencyKey, KeyReused, fingerprint_of
 from parley.limits import BudgetExhausted, RateLimited
 from parley.llm.failures import ContextTooLong, ModelCannot
@@ -78,9 +78,9 @@ async def get_events(
 
 
 @router.post("/chat/turns/{id}/stop", status_code=202, response_class=Response, responses=problems(NotFound))
-async def stop_turn(id: UUID, principal: CurrentPrincipal, transaction: Transaction) -> Response:
+async def stop_turn(id: UUID, request: Request, principal: CurrentPrincipal) -> Response:
     """Ask a running turn to stop: it ends within a second, and what was delivered is kept. One that has ended stays as it is."""
-    control.stop(transaction, id, user_id=principal.user_id)
+    control.stop(request.app.state.desk, principal, id)
     return Response(status_code=202)
 
 

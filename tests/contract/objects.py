@@ -61,5 +61,7 @@ BY_COLLECTION: dict[str, Maker] = {
     "/auth/api-keys": api_key,
     "/auth/me/exports": export,
 }
+# What has an id and stands in no list.
+UNLISTED = {"/chat/turns"}
 ADMINS_BY_COLLECTION: dict[str, Maker] = {"/admin/users": user, "/admin/invites": invite}
 BY_FIELD: dict[str, Maker] = {"conversation_id": conversation}
