@@ -76,11 +76,9 @@ def make_desk(engine: Any, provider: Any, *, queue: Any = None) -> Desk:
     return Desk(engine, lambda: Catalogue.load(ROOT / "tests" / "models.toml"), router, {}, allowance, queue or NoQueue())
 
 
-def take_numbered(
-    desk: Desk, person: Any, text: str = "hello", *, deadline: Deadline | None = None, once: Any = None, **options: Any
-) -> Any:
+def take_numbered(desk: Desk, person: Any, text: str = "hello", *, lasting_s: float = 60, once: Any = None, **options: Any) -> Any:
     """The turn's generator."""
-    return turn.take(desk, person.principal, Question(text, **options), deadline=deadline or Deadline.after(60), once=once)
+    return turn.take(desk, person.principal, Question(text, **options), deadline=Deadline.after(lasting_s), once=once)
 
 
 def events_of(numbered: Any) -> Iterator[Any]:
