@@ -69,7 +69,7 @@ def _answer(desk: Desk, turn: Turn, watchdog: Watchdog, deadline: Deadline) -> I
     """Ask the model and pass on what it says. Raises what the provider raised, Stopped, Superseded or OutOfTime."""
     pulse = Pulse(desk.engine, turn)
     reserve_again = partial(_reserve_again, desk, turn)
-    turn.asked = desk.router.ask(turn.candidates, turn.request, total_s=deadline.left_s, reserve_again=reserve_again)
+    turn.asked = desk.router.ask(turn.candidates, turn.request, total_s=deadline.left_s + 1, reserve_again=reserve_again)
     with Listener(turn.asked) as listener:
         while True:
             try:
