@@ -73,7 +73,7 @@ def running_parley(folder: Path, *, upstream: str = "http://127.0.0.1:9/v1", lim
     models, port = folder / "models.toml", free_port()
     models.write_text(_MODELS.format(upstream=upstream))
     options = ["--port", str(port), "--data", str(folder / "data"), "--models", str(models)]
-    options += ["--parameter", "ThrottlePerSecond=100000", "--parameter", "ThrottleBurst=100000"]
+    options += ["--parameter", "ThrottlePerSecond=100000", "--parameter", "ThrottleBurst=100000", "--parameter", "RatePerMinute=1000000"]
     command = [sys.executable, "-m", "cli", "up", *options]
     with serving(command, port=port, log=folder / "parley.log", ready="/health", limit_s=limit_s) as server:
         yield server

@@ -1,10 +1,8 @@
-"""Commands for who you are: register, login, logout, whoami."""
-
-import warnings
-from getpass import GetPassWarning
+"""Commands for who you are: register, verify, login, logout, whoami."""
 
 import click
 
+from cli import mailed, prompts
 from cli.api import Api
 from cli.connection import Call
 from cli.errors import CliError, NotLoggedIn, SessionEnded
@@ -17,18 +15,34 @@ password_from_stdin = click.option("--password-stdin", is_flag=True, help="Read 
 
 @click.command()
 @click.argument("email", required=False)
+@click.option("--invite", metavar="CODE", help="The invite of an admin, where registration needs one.")
 @password_from_stdin
 @with_api
-def register(api: Api, email: str | None, password_stdin: bool) -> None:
-    """Make an account and log in to it."""
+def register(api: Api, email: str | None, invite: str | None, password_stdin: bool) -> None:
+    """Make an account and log in to it.
+
+    Where addresses are verified, a code is mailed and asked for; without it at hand, `parley verify` goes on later.
+    """
     email, password = _credentials(email, from_stdin=password_stdin, confirm=True)
-    answer = api.public(Call("POST", "/auth/register", {"email": email, "password": password}))
-    if "access_token" not in answer:  # 202: the address has to be verified first
-        click.echo(f"A message was sent to {line(email)}. Follow it, then log in: parley login")
+    wish = {"email": email, "password": password} | ({"invite": invite} if invite else {})
+    answer = api.public(Call("POST", "/auth/register", wish))
+    if "access_token" in answer:
+        _welcome(api, answer, email)
         return
-    _enter(api, answer, email)
-    click.echo(f"Registered and logged in as {line(email)} at {api.url}")
-    click.echo('Say something: parley chat "Hello"')
+    mailed.tell(api, email)
+    if password_stdin:  # standard input is used up
+        click.echo(f"Go on with it: parley verify {line(email)}", err=True)
+    else:
+        _verify(api, email, code=_code(email), password=password)
+
+
+@click.command()
+@click.argument("email")
+@with_api
+def verify(api: Api, email: str) -> None:
+    """Finish a registration with the mailed code and its password, which are asked for, and log in."""
+    code = _code(email)
+    _verify(api, email, code=code, password=prompts.password())
 
 
 @click.command()
@@ -69,6 +83,21 @@ def whoami(api: Api) -> None:
     click.echo(f"{line(me.text('email'))}{name} · {line(me.text('role'))} · {api.url}")
 
 
+def _code(email: str) -> str:
+    return prompts.code(otherwise=f"When you have it: parley verify {line(email)}")
+
+
+def _verify(api: Api, email: str, *, code: str, password: str) -> None:
+    """Send the password too: the code could be of a stranger's sign-up with the same address."""
+    _welcome(api, api.public(Call("POST", "/auth/verify", {"email": email, "code": code, "password": password})), email)
+
+
+def _welcome(api: Api, answer: Fields, email: str) -> None:
+    _enter(api, answer, email)
+    click.echo(f"Registered and logged in as {line(email)} at {api.url}")
+    click.echo('Say something: parley chat "Hello"')
+
+
 def _enter(api: Api, answer: Fields, email: str) -> None:
     api.sessions.log_in(api.url, api.granted(answer, email=email))
 
@@ -79,8 +108,9 @@ def _credentials(email: str | None, *, from_stdin: bool, confirm: bool) -> tuple
         if not email:
             raise click.UsageError("Give the e-mail address with --password-stdin.")
         return email, _password_on_stdin()
-    email = email or _asked("E-mail")
-    return email, _asked("Password", hidden=True, confirm=confirm)
+    otherwise = "In scripts: an argument for the address, --password-stdin for the password."
+    email = email or prompts.asked("E-mail", otherwise=otherwise)
+    return email, prompts.asked("Password", hidden=True, confirm=confirm, otherwise=otherwise)
 
 
 def _password_on_stdin() -> str:
@@ -89,18 +119,3 @@ def _password_on_stdin() -> str:
     if not password:
         raise click.UsageError("Standard input holds no password.")
     return password
-
-
-def _asked(label: str, *, hidden: bool = False, confirm: bool = False) -> str:
-    try:
-        with warnings.catch_warnings():
-            # Without a terminal the password comes from standard input, where there is no echo to warn of.
-            warnings.simplefilter("ignore", GetPassWarning)
-            answer: str = click.prompt(label, hide_input=hidden, confirmation_prompt=confirm, err=True)
-    except click.Abort as exc:
-        if isinstance(exc.__context__, EOFError):
-            raise click.UsageError(
-                f"{label} is missing. In scripts: an argument for the address, --password-stdin for the password."
-            ) from exc
-        raise
-    return answer

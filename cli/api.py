@@ -1,12 +1,13 @@
 """Parley's HTTP API as the person who is logged in sees it."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from types import TracebackType
 from typing import Self
 
 import httpx2
 
+from cli.api_key import KeyRefused
 from cli.connection import Call, Connection
 from cli.errors import NotLoggedIn, SessionEnded
 from cli.events import Event, events_of
@@ -16,11 +17,15 @@ from cli.sessions import Book, Session, SessionFile
 
 
 class Api:
-    """The API at one address. Access tokens are renewed as needed; every failure is a `CliError`."""
+    """The API at one address. Access tokens are renewed as needed; every failure is a `CliError`.
 
-    def __init__(self, url: str, sessions: SessionFile) -> None:
+    With a `key`, an API key, calls are made by it, and sessions play no part.
+    """
+
+    def __init__(self, url: str, sessions: SessionFile, *, key: str | None = None) -> None:
         self.url = url
         self.sessions = sessions
+        self._key = key
         self._connection = Connection(url)
 
     def __enter__(self) -> Self:
@@ -31,7 +36,8 @@ class Api:
 
     def require_session(self) -> None:
         """Raise `NotLoggedIn` at once rather than after the person has typed a question."""
-        self._session(self.sessions.read())
+        if self._key is None:
+            self._session(self.sessions.read())
 
     def public(self, call: Call) -> Fields:
         """Make a call that needs no session and return the answer's fields."""
@@ -58,8 +64,18 @@ class Api:
             raise stranger(self.url, "it granted no tokens")
         return Session.of(tokens, email=email)
 
+    def _answer(self, call: Call) -> AbstractContextManager[httpx2.Response]:
+        return self._answer_by_session(call) if self._key is None else self._answer_by_key(call, self._key)
+
     @contextmanager
-    def _answer(self, call: Call) -> Iterator[httpx2.Response]:
+    def _answer_by_key(self, call: Call, key: str) -> Iterator[httpx2.Response]:
+        with self._connection.answer(call, token=key) as response:
+            if response.status_code == 401:
+                raise KeyRefused(self.url)
+            yield response
+
+    @contextmanager
+    def _answer_by_session(self, call: Call) -> Iterator[httpx2.Response]:
         session = self._session(self.sessions.read())
         if session.is_expired:
             session = self._renewed(session)

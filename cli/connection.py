@@ -1,5 +1,6 @@
 """HTTP to one server: a request, its answer, and every failure in between as a sentence."""
 
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,6 +12,9 @@ from cli.errors import CliError
 from cli.fields import Fields
 from cli.problem import refusal, stranger
 from cli.terminal import line
+
+# What the person sees of this computer in `parley sessions`.
+AGENT = f"parley-cli ({sys.platform})"
 
 
 @dataclass(frozen=True)
@@ -32,7 +36,7 @@ class Connection:
         # Loading certificates takes longer than a local answer, and plain HTTP (redirects are not followed) needs none.
         has_tls = url.startswith("https:")
         # A proxy from the environment must not stand between this computer and itself.
-        self._client = httpx2.Client(verify=has_tls, trust_env=not is_loopback(url), headers={"User-Agent": "parley-cli"})
+        self._client = httpx2.Client(verify=has_tls, trust_env=not is_loopback(url), headers={"User-Agent": AGENT})
 
     def close(self) -> None:
         """Close the sockets."""

@@ -22,14 +22,27 @@ class Entry:
 
 
 CHAT = {
-    "register": Entry("cli.account", "Make an account and log in to it."),
-    "login": Entry("cli.account", "Log in."),
-    "logout": Entry("cli.account", "Log out."),
-    "whoami": Entry("cli.account", "Show who is logged in, and where."),
     "chat": Entry("cli.chat", "Ask, and watch the answer arrive; without a message, talk."),
     "conversations": Entry("cli.conversations", "List your conversations."),
     "history": Entry("cli.conversations", "Show the messages of a conversation."),
     "models": Entry("cli.models", "List the models you may ask."),
+}
+ACCOUNT = {
+    "register": Entry("cli.account", "Make an account and log in to it."),
+    "verify": Entry("cli.account", "Finish a registration with the mailed code."),
+    "login": Entry("cli.account", "Log in."),
+    "logout": Entry("cli.account", "Log out, here or everywhere."),
+    "whoami": Entry("cli.account", "Show who is logged in, and where."),
+    "password": Entry("cli.password", "Change your password, or set a new one by mail."),
+    "email": Entry("cli.email_change", "Change your e-mail address."),
+    "sessions": Entry("cli.session_commands", "List where you are logged in; end sessions."),
+    "api-keys": Entry("cli.api_keys", "List, make and revoke keys for scripts."),
+    "audit": Entry("cli.audit", "List what happened to your account."),
+    "export": Entry("cli.export", "Save everything that is stored about you."),
+    "delete-account": Entry("cli.delete_account", "Delete your account and everything in it."),
+}
+ADMIN = {
+    "admin": Entry("cli.admin", "Manage accounts, invites and usage."),
 }
 STACK = {
     "up": Entry("local.commands", "Run the whole stack on this computer."),
@@ -38,12 +51,18 @@ STACK = {
     "keys": Entry("local.key_commands", "Rotate the keys that the stack signs tokens with."),
     "reset": Entry("local.commands", "Delete the stack's data on this computer."),
 }
+SECTIONS = {"Chat": CHAT, "Account": ACCOUNT, "Administration": ADMIN, "The stack on this computer": STACK}
+VARIABLES = [
+    ("PARLEY_URL", "Address of the API, where --url does not say."),
+    ("PARLEY_API_KEY", "API key for the commands under Chat, instead of a login."),
+    ("PARLEY_CONFIG_DIR", "Folder for what this client keeps."),
+]
 
 
 class LazyGroup(click.Group):
     """A group that knows its commands by name and imports only the one that is called."""
 
-    entries: Mapping[str, Entry] = CHAT | STACK
+    entries: Mapping[str, Entry] = CHAT | ACCOUNT | ADMIN | STACK
 
     @override
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -62,15 +81,17 @@ class LazyGroup(click.Group):
             if cmd_name not in STACK:
                 raise
             raise EnvironmentMissing(cmd_name, missing=exc.name or entry.module) from exc
-        command: click.Command = getattr(module, cmd_name)
+        command: click.Command = getattr(module, cmd_name.replace("-", "_"))
         return command
 
     @override
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List the commands without importing any."""
-        for title, entries in (("Chat", CHAT), ("The stack on this computer", STACK)):
+        for title, entries in SECTIONS.items():
             with formatter.section(title):
                 formatter.write_dl([(name, entry.help) for name, entry in entries.items()])
+        with formatter.section("Environment"):
+            formatter.write_dl(VARIABLES)
 
     @override
     def invoke(self, ctx: click.Context) -> object:

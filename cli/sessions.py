@@ -97,6 +97,13 @@ class SessionFile:
         with self.locked():
             self.write(replace(self.read().with_session(url, session), last_url=url))
 
+    def readdress(self, url: str, email: str) -> None:
+        """Note that the person at `url` has another e-mail address; without a session there nothing is noted."""
+        with self.locked():
+            book = self.read()
+            if session := book.by_url.get(url):
+                self.write(book.with_session(url, replace(session, email=email)))
+
     def forget(self, url: str) -> None:
         """Drop the session at `url`; none is fine."""
         with self.locked():

@@ -9,14 +9,14 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ARRAY, Column, DateTime, Engine, LargeBinary, Table, Text, Uuid, insert, update
+from sqlalchemy import ARRAY, Column, Date, DateTime, Engine, LargeBinary, Numeric, Table, Text, Uuid, insert, update
 from sqlalchemy.dialects.postgresql import JSONB
 
 from parley.db.tables import metadata
 from parley.ids import new_id
 from tests.driving import Person
 
-NOBODYS = {"guesses"}  # keys are hashes of addresses and accounts; they go within a month
+NOBODYS = {"guesses", "breakers"}  # hashes of addresses and accounts, which go within a month; names of providers
 THERE = {"users": "id", "credentials": "user_id"}  # one row each, made by registering
 
 
@@ -41,13 +41,17 @@ class Canary:
             "one_time_codes": {"purpose": "reset_password"},
             "audit_events": {},
             "exports": {"status": "ready"},
-            "outbox": {},
+            "outbox": {"due_at": datetime.now(UTC) + timedelta(days=1)},
             "idempotency_keys": {},
             "signups": {"email": self.email},
             "invites": {"email": self.email, "created_by": self.user_id},
             "conversations": {},
             "messages": in_conversation | {"seq": 1, "role": "user"},
             "turns": in_conversation | {"user_message_id": ids["messages"], "message_id": ids["messages"]},
+            "usage": {"purpose": "chat", "status": "completed"},
+            "budgets": {},
+            "budget_reservations": {},
+            "rate_limits": {},
         }
 
     def text_of(self, column: Column[Any]) -> str:
@@ -80,6 +84,10 @@ class Canary:
                 return self._id_for(column)
             case DateTime():
                 return datetime.now(UTC) + timedelta(days=1) if not column.nullable and column.server_default is None else None
+            case Date():
+                return datetime.now(UTC).date()
+            case Numeric() if not column.nullable and column.server_default is None:
+                return 1
             case LargeBinary():
                 return text.encode()
             case JSONB():

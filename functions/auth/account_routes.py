@@ -26,7 +26,7 @@ from parley.db import sessions as stored_sessions
 from parley.errors import NotFound
 from parley.http.answers import problems
 from parley.http.dependencies import CurrentPrincipal, RequestOrigin, Transaction, requires
-from parley.http.paging import Listing, Page, read_key
+from parley.http.paging import Listing, Page, read_id
 
 router = APIRouter()
 ACCOUNT = [Depends(requires("account"))]
@@ -93,14 +93,15 @@ def confirm_email(body: EmailConfirmation, request: Request, principal: CurrentP
 @router.get("/auth/audit", dependencies=ACCOUNT)
 def list_events(principal: CurrentPrincipal, transaction: Transaction, page: Page) -> Listing[AuditEventOut]:
     """List what happened to the caller's account, newest first."""
-    found = audit.page(transaction, user_id=principal.user_id, limit=page.limit + 1, after=read_key(page.after, UUID))
+    found = audit.page(transaction, user_id=principal.user_id, limit=page.limit + 1, after=read_id(page.after))
     return page.listing(found, to_item=AuditEventOut.model_validate, key=lambda row: [row.id])
 
 
 @router.get("/auth/sessions", dependencies=ACCOUNT)
-def list_sessions(principal: CurrentPrincipal, transaction: Transaction, page: Page) -> Listing[SessionOut]:
+def list_sessions(request: Request, principal: CurrentPrincipal, transaction: Transaction, page: Page) -> Listing[SessionOut]:
     """List where the caller is signed in, newest first."""
-    found = stored_sessions.page(transaction, user_id=principal.user_id, limit=page.limit + 1, after=read_key(page.after, UUID))
+    idle, after = desk_of(request).lifetimes.idle, read_id(page.after)
+    found = stored_sessions.page(transaction, user_id=principal.user_id, idle=idle, limit=page.limit + 1, after=after)
     return page.listing(found, to_item=lambda row: SessionOut.of(row, principal), key=lambda row: [row.id])
 
 

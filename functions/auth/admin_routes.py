@@ -17,7 +17,7 @@ from parley.db.scope import open_scope
 from parley.errors import NotFound
 from parley.http.answers import problems
 from parley.http.dependencies import CurrentPrincipal, requires
-from parley.http.paging import Listing, Page, read_key
+from parley.http.paging import Listing, Page, read_id, read_key
 from parley.http.period import Period
 
 router = APIRouter(dependencies=[Depends(requires("admin"))])
@@ -39,7 +39,7 @@ def list_users(
     transaction: AdminTransaction, page: Page, email: Annotated[str | None, Query(max_length=254, pattern=r"^[^\x00]*$")] = None
 ) -> Listing[AccountOut]:
     """List the accounts, newest first; `email` is a part of the address to look for."""
-    found = accounts.page(transaction, limit=page.limit + 1, after=read_key(page.after, UUID), email_part=email)
+    found = accounts.page(transaction, limit=page.limit + 1, after=read_id(page.after), email_part=email)
     return page.listing(found, to_item=AccountOut.of, key=lambda row: [row.id])
 
 
@@ -70,7 +70,7 @@ def invite(body: NewInvite, principal: CurrentPrincipal, transaction: AdminTrans
 @router.get("/admin/invites")
 def list_invites(transaction: AdminTransaction, page: Page) -> Listing[InviteOut]:
     """List the open invites, newest first, without what is registered with."""
-    found = invites.page(transaction, limit=page.limit + 1, after=read_key(page.after, UUID))
+    found = invites.page(transaction, limit=page.limit + 1, after=read_id(page.after))
     return page.listing(found, to_item=InviteOut.model_validate, key=lambda row: [row.id])
 
 

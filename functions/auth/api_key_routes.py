@@ -15,7 +15,7 @@ from parley.errors import NotFound
 from parley.http.answers import problems
 from parley.http.dependencies import CurrentPrincipal, RequestOrigin, Transaction, requires
 from parley.http.idempotency import IdempotencyKey, KeyReused
-from parley.http.paging import Listing, Page, read_key
+from parley.http.paging import Listing, Page, read_id
 
 router = APIRouter(dependencies=[Depends(requires("account"))])
 
@@ -31,7 +31,7 @@ def make_api_key(
 @router.get("/auth/api-keys")
 def list_api_keys(principal: CurrentPrincipal, transaction: Transaction, page: Page) -> Listing[ApiKeyOut]:
     """List the caller's keys, newest first, without the keys themselves."""
-    found = api_keys.page(transaction, user_id=principal.user_id, limit=page.limit + 1, after=read_key(page.after, UUID))
+    found = api_keys.page(transaction, user_id=principal.user_id, limit=page.limit + 1, after=read_id(page.after))
     return page.listing(found, to_item=ApiKeyOut.model_validate, key=lambda row: [row.id])
 
 

@@ -29,11 +29,13 @@ class MadeKey:
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What a key shall be: by default for all that keys may do, and for a year."""
+    """What a key shall be: by default for all that keys may do, for a year, and with no limits but its user's."""
 
     name: str
     scopes: list[str] | None
     expires_at: datetime | None
+    rate_per_minute: int | None = None
+    monthly_budget_usd: float | None = None
 
 
 def make_key(connection: Connection, principal: Principal, ring: KeyRing, wish: Wish, *, origin: Origin) -> MadeKey:
@@ -46,7 +48,9 @@ def make_key(connection: Connection, principal: Principal, ring: KeyRing, wish: 
         raise TooManyApiKeys(MOST)
     chosen = frozenset(wish.scopes) if wish.scopes is not None else API_KEY_SCOPES
     key = issue_api_key(principal.user_id, key_id, chosen, expires_at=expires_at, key=ring.newest_api, issuer=ring.issuer, now=now)
-    stored = api_keys.add(connection, key_id, user_id=principal.user_id, name=wish.name, scopes=sorted(chosen), expires_at=expires_at)
+    limits = {"rate_per_minute": wish.rate_per_minute, "monthly_budget_usd": wish.monthly_budget_usd}
+    fields = {"name": wish.name, "scopes": sorted(chosen), "expires_at": expires_at} | limits
+    stored = api_keys.add(connection, key_id, user_id=principal.user_id, **fields)
     audit.add(connection, principal.user_id, "api_key_made", origin, api_key_id=str(key_id), name=wish.name)
     return MadeKey(stored, key)
 

@@ -5,6 +5,7 @@ from typing import Any
 from functions.auth.api_key_schemas import MadeApiKeyOut, NewApiKey
 from functions.auth.api_keys import Wish, make_key
 from functions.auth.desk import Desk
+from functions.auth.throttle import may_note
 from parley.auth.origin import Origin
 from parley.auth.principal import Principal
 from parley.db import users
@@ -30,6 +31,6 @@ def make_once(desk: Desk, principal: Principal, body: NewApiKey, once: Idempoten
             secrets=SECRET,
         )
         email = users.get(connection, principal.user_id).email
-    if isinstance(answer, MadeApiKeyOut):
+    if isinstance(answer, MadeApiKeyOut) and may_note(desk.background, email):
         desk.queue.send_later(Note("new_api_key", to=email))
     return answer

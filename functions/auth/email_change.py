@@ -19,7 +19,7 @@ def ask_for_change(desk: Desk, principal: Principal, *, password: str, new_email
     with principal_scope(desk.engine, principal) as connection:
         guesses.forget(connection, proof.buckets.of_account)
         audit.add(connection, user.id, "email_change_requested", origin)
-    if may_mail(desk.background, new_email):
+    if may_mail(desk.background, new_email, origin):
         desk.queue.send(ChangeEmail(user.id, new_email))
 
 

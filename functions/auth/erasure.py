@@ -25,10 +25,10 @@ def erase(desk: Desk, principal: Principal, *, password: str, origin: Origin) ->
 
 
 def ask_for_export(desk: Desk, principal: Principal, *, origin: Origin) -> Export:
-    """Have everything stored about the user written to a file; who asks again meanwhile gets the same one."""
+    """Have everything stored about the user written to a file; who asks again within the hour gets the same one."""
     with principal_scope(desk.engine, principal) as connection:
-        if (queued := exports.queued(connection, user_id=principal.user_id)) is not None:
-            return queued
+        if (recent := exports.recent(connection, user_id=principal.user_id)) is not None:
+            return recent
         export = exports.add(connection, new_id(), user_id=principal.user_id)
         audit.add(connection, principal.user_id, "export_requested", origin, export_id=str(export.id))
         entry = outbox.add(connection, "export", user_id=principal.user_id, subject_id=export.id)

@@ -36,8 +36,8 @@ class WeakPassword(InvalidInput):
 
     code = "weak_password"
 
-    def __init__(self, reason: str) -> None:
-        super().__init__(reason, loc=("body", "password"))
+    def __init__(self, reason: str, *, field: str = "password") -> None:
+        super().__init__(reason, loc=("body", field))
         self.public_message = reason
 
 
@@ -72,6 +72,16 @@ class EmailDomainRefused(Forbidden):
 
     code = "email_domain_refused"
     public_message = "Accounts here are only for certain e-mail domains, and this is not one of them."
+
+
+class PasswordNeeded(InvalidInput):
+    """Several people have signed up with the address; only the password tells whose sign-up this is."""
+
+    code = "password_needed"
+    public_message = "Send the password that you signed up with, too."
+
+    def __init__(self) -> None:
+        super().__init__("there is more than one sign-up", loc=("body", "password"))
 
 
 class TooManyApiKeys(ParleyError):

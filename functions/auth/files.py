@@ -27,4 +27,5 @@ def _s3() -> Any:
     import boto3  # only who asks for a file pays for it
     from botocore.config import Config
 
-    return boto3.client("s3", config=Config(signature_version="s3v4"))
+    # "virtual", or the address names S3 without a region: new buckets answer that with a redirect, which breaks the signature.
+    return boto3.client("s3", config=Config(signature_version="s3v4", s3={"addressing_style": "virtual"}))

@@ -23,17 +23,21 @@ class Passwords:
         self._hasher = PasswordHasher(time_cost=passes, memory_cost=memory_kib, parallelism=lanes)
         self._dummy_hash = DUMMY_HASH.format(memory_kib=memory_kib, passes=passes, lanes=lanes)
 
-    def check(self, password: str, *, email: str | None = None) -> None:
-        """Raise WeakPassword unless the password may be chosen, by the owner of `email` if that is known."""
-        password = _normalised(password)
+    def check(self, password: str, *, email: str | None = None, field: str = "password") -> None:
+        """Raise WeakPassword, for this field of the body, unless the password may be chosen, by the owner of `email` if that is known."""
+        if weakness := self._weakness(_normalised(password), email):
+            raise WeakPassword(weakness, field=field)
+
+    def _weakness(self, password: str, email: str | None) -> str | None:
         if len(password) < self._min_length:
-            raise WeakPassword(f"The password needs at least {self._min_length} characters. Try a sentence or a few unusual words.")
+            return f"The password needs at least {self._min_length} characters. Try a sentence or a few unusual words."
         if len(password) > MAX_LENGTH:
-            raise WeakPassword(f"The password has more than {MAX_LENGTH} characters. Choose a shorter one.")
+            return f"The password has more than {MAX_LENGTH} characters. Choose a shorter one."
         if len(without_repeats(password)) < self._min_length:
-            raise WeakPassword("The password repeats the same few characters. Choose one that goes on without repeating itself.")
+            return "The password repeats the same few characters. Choose one that goes on without repeating itself."
         if is_guessable(password, own=own_words(email)):
-            raise WeakPassword("The password is made of a few words or patterns that are guessed first. Add more unusual words.")
+            return "The password is made of a few words or patterns that are guessed first. Add more unusual words."
+        return None
 
     def hash(self, password: str) -> str:
         """Return the password's Argon2id hash."""

@@ -4,7 +4,7 @@ from datetime import timedelta
 from uuid import UUID
 
 from functions.auth.desk import Desk
-from functions.auth.errors import EmailTaken, InvalidInvite
+from functions.auth.errors import EmailTaken, InvalidInvite, PasswordNeeded
 from functions.auth.sessions import SignedIn, start_session
 from functions.auth.throttle import admit, may_mail
 from parley.auth.codes import Code, InvalidCode
@@ -33,19 +33,29 @@ def register(desk: Desk, *, email: str, password: str, display_name: str | None,
         return _make_account(desk, signup, origin)
     with open_scope(desk.background) as connection:
         signups.add(connection, signup, lifetime=LIFETIME)
-    if may_mail(desk.background, email):
+    if may_mail(desk.background, email, origin):
         desk.queue.send(SignUp(signup.id))
     return None
 
 
-def verify(desk: Desk, *, email: str, code: str, origin: Origin) -> SignedIn:
-    """Make the account that a code proves, and sign it in. Raises TooManyGuesses, InvalidCode and InvalidInvite."""
+def verify(desk: Desk, *, email: str, code: str, password: str | None, origin: Origin) -> SignedIn:
+    """Make the account that a code proves, and sign it in.
+
+    Where several people have signed up with the address, the mailed codes are of all of them, and one may be a
+    stranger's, with a password that the stranger knows. The password tells whose it is.
+    Raises TooManyGuesses, InvalidCode, PasswordNeeded and InvalidInvite.
+    """
     admit(desk.background, desk.throttle.of_place(origin))
     given = Code.parse(code)
     with open_scope(desk.background) as connection:
         signup = signups.find(connection, given.owner_id, email=email, code_hash=given.hash)
+        count = signups.count(connection, email)
     if signup is None:
         raise InvalidCode("no such sign-up")
+    if password is None and count > 1:
+        raise PasswordNeeded
+    if password is not None and not desk.passwords.is_right(password, signup.password_hash):
+        raise InvalidCode("the sign-up has another password")
     try:
         signed_in = _make_account(desk, signup, origin)
     except EmailTaken as exc:  # the code has been used, or another one for the same address
@@ -57,6 +67,8 @@ def verify(desk: Desk, *, email: str, code: str, origin: Origin) -> SignedIn:
 
 def _make_account(desk: Desk, signup: Signup, origin: Origin) -> SignedIn:
     role = desk.admission.role_of(signup.email)
+    # First: an invite that is used up stays so, whatever fails after it.
+    ring = desk.key_ring()
     with user_scope(desk.engine, user_id := new_id()) as connection:
         if not users.add(
             connection, user_id, email=signup.email, display_name=signup.display_name, password_hash=signup.password_hash, role=role
@@ -65,9 +77,7 @@ def _make_account(desk: Desk, signup: Signup, origin: Origin) -> SignedIn:
         if signup.invite_id:
             _use_invite(desk, signup.invite_id)
         audit.add(connection, user_id, "registered", origin)
-        return start_session(
-            connection, user_id, signup.password_hash, ring=desk.key_ring(), lifetimes=desk.lifetimes, origin=origin, emptied=None
-        )
+        return start_session(connection, user_id, signup.password_hash, ring=ring, lifetimes=desk.lifetimes, origin=origin, emptied=None)
 
 
 def _find_invite(desk: Desk, invite: str | None, *, email: str) -> UUID | None:

@@ -55,10 +55,11 @@ class Accepted(Output):
 
 
 class Verification(Input):
-    """POST /auth/verify."""
+    """POST /auth/verify. `password` is the one of the sign-up, needed where there are several with the address."""
 
     email: Email
     code: Code
+    password: Password | None = None
 
 
 class Login(Input):

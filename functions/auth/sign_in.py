@@ -40,14 +40,21 @@ def prove(desk: Desk, *, email: str, password: str, origin: Origin) -> Proof:
 def log_in(desk: Desk, *, email: str, password: str, origin: Origin) -> SignedIn:
     """Start a session. Raises TooManyGuesses and InvalidCredentials."""
     proof = prove(desk, email=email, password=password, origin=origin)
-    password_hash = proof.password_hash
-    renewed = desk.passwords.hash(password) if desk.passwords.needs_rehash(password_hash) else None
+    ring = desk.key_ring()
     with user_scope(desk.engine, proof.user_id) as connection:
-        if renewed and users.replace_password_hash(connection, proof.user_id, password_hash, renewed):
-            password_hash = renewed
-        return start_session(
-            connection, proof.user_id, password_hash, ring=desk.key_ring(), lifetimes=desk.lifetimes, origin=origin, emptied=proof.buckets
+        signed_in = start_session(
+            connection, proof.user_id, proof.password_hash, ring=ring, lifetimes=desk.lifetimes, origin=origin, emptied=proof.buckets
         )
+    if desk.passwords.needs_rehash(proof.password_hash):
+        _renew_hash(desk, proof, password)
+    return signed_in
+
+
+def _renew_hash(desk: Desk, proof: Proof, password: str) -> None:
+    """Keep the same password by today's parameters. If it was changed or renewed meanwhile, that stands."""
+    renewed = desk.passwords.hash(password)
+    with user_scope(desk.engine, proof.user_id) as connection:
+        users.replace_password_hash(connection, proof.user_id, proof.password_hash, renewed)
 
 
 def prove_again(desk: Desk, principal: Principal, password: str, *, origin: Origin) -> tuple[users.User, Proof]:

@@ -12,6 +12,7 @@ from functions.auth.errors import (
     InvalidCredentials,
     InvalidInvite,
     InvalidRefreshToken,
+    PasswordNeeded,
     RegistrationClosed,
     TooManyGuesses,
     WeakPassword,
@@ -44,7 +45,7 @@ def register(body: Registration, request: Request, origin: RequestOrigin, respon
     return TokensOut.of(signed_in)
 
 
-@router.post("/auth/verify", responses=problems(InvalidCode, InvalidInvite, TooManyGuesses))
+@router.post("/auth/verify", responses=problems(InvalidCode, PasswordNeeded, InvalidInvite, TooManyGuesses))
 def verify(body: Verification, request: Request, origin: RequestOrigin) -> TokensOut:
     """Make the account that the mailed code proves, and sign it in."""
     return TokensOut.of(registration.verify(desk_of(request), **body.model_dump(), origin=origin))

@@ -15,7 +15,8 @@ from parley.db.sign_ins import Buckets
 WINDOW_S = 900.0
 # After a hundred wrong guesses in a row an account has one guess in an hour: slow, but never shut.
 SLOW_S = 3600.0
-MAILS = 3
+# Mails to one address in 15 minutes, asked for from one network and from all.
+MAILS, MAILS_AT_ALL = 3, 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,12 +33,13 @@ class Throttle:
             network=self._network(origin),
             account=self._account("account", email),
             known=self._account("known", f"{email} {origin.network}"),
-            overall=self._overall(),
+            overall=self._overall("strangers"),
+            overall_known=self._overall("known"),
         )
 
     def of_place(self, origin: Origin) -> list[Bucket]:
         """Return what anything else that could be guessed, or costs as much, is counted in."""
-        return [self._network(origin), self._overall()]
+        return [self._network(origin), self._overall("strangers")]
 
     def _account(self, kind: str, subject: str) -> Bucket:
         return Bucket.of(kind, subject, burst=self.per_account, window_s=WINDOW_S, slow_s=SLOW_S)
@@ -45,13 +47,8 @@ class Throttle:
     def _network(self, origin: Origin) -> Bucket:
         return Bucket.of("network", origin.network, burst=self.per_address, window_s=WINDOW_S)
 
-    def _overall(self) -> Bucket:
-        return Bucket.of("overall", "", burst=self.per_minute, window_s=60.0)
-
-
-def of_mail(email: str) -> Bucket:
-    """Return what a mail that a stranger can cause is counted in: three in 15 minutes for one address."""
-    return Bucket.of("mail", email, burst=MAILS, window_s=WINDOW_S)
+    def _overall(self, who: str) -> Bucket:
+        return Bucket.of("overall", who, burst=self.per_minute, window_s=60.0)
 
 
 def admit(background: Engine, buckets: Sequence[Bucket]) -> None:
@@ -62,7 +59,15 @@ def admit(background: Engine, buckets: Sequence[Bucket]) -> None:
         raise TooManyGuesses(wait_s)
 
 
-def may_mail(background: Engine, email: str) -> bool:
-    """Count a mail; False if the address has had enough of them."""
+def may_mail(background: Engine, email: str, origin: Origin) -> bool:
+    """Count a mail that a stranger could cause; False if the address has had enough of them, from there or at all."""
+    from_there = Bucket.of("mail from", f"{email} {origin.network}", burst=MAILS, window_s=WINDOW_S)
+    at_all = Bucket.of("mail", email, burst=MAILS_AT_ALL, window_s=WINDOW_S)
     with open_scope(background) as connection:
-        return guesses.take(connection, [of_mail(email)]) is None
+        return guesses.take(connection, [from_there, at_all]) is None
+
+
+def may_note(background: Engine, email: str) -> bool:
+    """Count a notice; False if the address has had enough of them."""
+    with open_scope(background) as connection:
+        return guesses.take(connection, [Bucket.of("note", email, burst=MAILS_AT_ALL, window_s=WINDOW_S)]) is None

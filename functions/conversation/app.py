@@ -3,7 +3,6 @@
 from parley import cold_start  # isort: split
 
 from functions.conversation.routes import router
-from functions.conversation.usage_routes import router as usage_router
 from parley.db.engine import make_engine
 from parley.http.app import create_app
 from parley.http.buffered import buffered_handler
@@ -15,7 +14,6 @@ class ConversationSettings(HttpSettings, DatabaseSettings, BudgetSettings):
 
 
 settings = ConversationSettings.read()
-router.include_router(usage_router)
 app = create_app(router, settings=settings, engine=make_engine(settings), budget_usd=settings.budget_usd)
 handler = buffered_handler(app)
 cold_start.finish()

@@ -11,7 +11,7 @@ from functions.upkeep.errands import run
 from functions.upkeep.files import Files
 from functions.upkeep.letters import Letters
 from functions.upkeep.mail import Mail
-from functions.upkeep.sweep import sweep
+from functions.upkeep.sweep import resend, sweep
 from parley.db.engine import make_engine
 from parley.observability import logger
 from parley.settings import DatabaseSettings
@@ -45,7 +45,10 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     Raises UnknownMessage for an event that is neither from SQS nor from the scheduler.
     """
     if "Records" in event:
-        return work_off(event["Records"], do=partial(run, desk))
+        failed = work_off(event["Records"], do=partial(run, desk))
+        # Whatever work comes by takes lost work along: the sweep alone could be a day away.
+        resend(desk)
+        return failed
     if event.get("source") != "aws.scheduler":
         raise UnknownMessage("neither a batch nor a schedule")
     done = sweep(desk)

@@ -39,7 +39,7 @@ class Letters:
     def sign_up(self, code: Code, *, lifetime: timedelta) -> Letter:
         """Write to who has signed up."""
         asked = "Somebody, probably you, wants to make an account with this e-mail address. To confirm it, enter this code:"
-        return self._letter("Confirm your e-mail address", asked, str(code), _valid(lifetime), _NOT_YOU)
+        return self._letter("Confirm your e-mail address", asked, str(code), _each(lifetime), _NOT_YOU)
 
     def has_account(self) -> Letter:
         """Write to who has signed up and has an account."""
@@ -50,12 +50,12 @@ class Letters:
     def reset_password(self, code: Code, *, lifetime: timedelta) -> Letter:
         """Write to who has forgotten the password."""
         asked = "Somebody, probably you, has forgotten the password of your account. To set a new one, enter this code:"
-        return self._letter("Set a new password", asked, str(code), _valid(lifetime), _NOT_YOU)
+        return self._letter("Set a new password", asked, str(code), _newest(lifetime), _NOT_YOU)
 
     def change_email(self, code: Code, *, lifetime: timedelta) -> Letter:
         """Write to the new address of an account."""
         asked = "Somebody, probably you, wants to use this e-mail address for an account. To confirm it, enter this code while signed in:"
-        return self._letter("Confirm your new e-mail address", asked, str(code), _valid(lifetime), _NOT_YOU)
+        return self._letter("Confirm your new e-mail address", asked, str(code), _newest(lifetime), _NOT_YOU)
 
     def change_asked(self) -> Letter:
         """Warn the present address of an account."""
@@ -77,8 +77,16 @@ class Letters:
 
 
 def _valid(lifetime: timedelta) -> str:
-    minutes = int(lifetime.total_seconds() // 60)
-    return f"It works once and for {minutes} minutes. If you get several, only the newest works."
+    return f"It works once and for {int(lifetime.total_seconds() // 60)} minutes."
+
+
+def _newest(lifetime: timedelta) -> str:
+    return f"{_valid(lifetime)} If you get several, only the newest works."
+
+
+def _each(lifetime: timedelta) -> str:
+    """A sign-up brings its own password, and who signed up last need not be the reader."""
+    return f"{_valid(lifetime)} If you get several, each is for one sign-up: enter the one that came when you signed up yourself."
 
 
 def _alarm(notice: Notice) -> str:

@@ -9,7 +9,8 @@ from parley.errors import ParleyError
 from parley.observability import logger
 
 # One address and nothing around it: no list, no name, no comment, no line break.
-_ADDRESS = re.compile(r"([\x21-\x7e]+)@([^@]+)")
+_ATOM = r"[\x21-\x2d\x2f-\x3f\x41-\x7e]+"  # ASCII but for dots and @
+_ADDRESS = re.compile(rf"({_ATOM}(?:\.{_ATOM})*)@([^@]+)")
 _NEVER = re.compile(r"[\s,;:<>()\[\]\\\"\x00-\x1f\x7f]")
 
 
@@ -38,7 +39,7 @@ class Mail:
 
 
 def _mailable(to: str) -> str | None:
-    """Return the address as SES takes it (ASCII before the @, the domain in Punycode), or None if it never would.
+    """Return the address as SES takes it (ASCII before the @, no dot beside nothing, the domain in Punycode), or None if it never would.
 
     https://docs.aws.amazon.com/ses/latest/APIReference-V2/API_Destination.html
     """
@@ -68,4 +69,4 @@ def _ses() -> Any:
     import boto3  # only who sends pays for it
     from botocore.config import Config
 
-    return boto3.client("sesv2", config=Config(connect_timeout=3, read_timeout=10, retries={"total_max_attempts": 3}))
+    return boto3.client("sesv2", config=Config(connect_timeout=3, read_timeout=5, retries={"total_max_attempts": 2}))

@@ -8,8 +8,11 @@ from sqlalchemy import Connection
 from functions.upkeep import export, watchdog
 from functions.upkeep.desk import Desk
 from parley.db import (
+    api_keys,
+    audit,
     budgets,
     codes,
+    exports,
     guesses,
     idempotency,
     invites,
@@ -21,6 +24,7 @@ from parley.db import (
     turn_events,
 )
 from parley.db.scope import open_scope
+from parley.errors import NotFound
 from parley.observability import logger
 from parley.upkeep import Work
 
@@ -36,6 +40,9 @@ _EXPIRED: dict[str, Callable[[Connection], int]] = {
     "sessions": sessions.sweep,
     "budget_reservations": budgets.sweep,
     "rate_limits": rate_limits.sweep,
+    "exports": exports.sweep,
+    "api_keys": api_keys.sweep,
+    "audit_events": audit.sweep,
     "turn_keys": turn_beginnings.forget_keys,
     "turn_events": turn_events.sweep,
 }
@@ -45,7 +52,12 @@ def sweep(desk: Desk) -> dict[str, int | None]:
     """Do every part and return how many rows each deleted, ended or sent again; None for a part that failed."""
     done = {name: _counted(name, partial(_delete, desk, part)) for name, part in _EXPIRED.items()}
     done["interrupted"] = _counted("interrupted", partial(watchdog.end_silent_turns, desk))
-    return done | {"sent_again": _counted("sent_again", partial(_send_again, desk))}
+    return done | {"sent_again": _counted("sent_again", partial(send_again, desk))}
+
+
+def resend(desk: Desk) -> None:
+    """Send lost work again; if that fails, log it and leave it to the sweep."""
+    _counted("sent_again", partial(send_again, desk))
 
 
 def _counted(name: str, part: Callable[[], int]) -> int | None:
@@ -62,17 +74,23 @@ def _delete(desk: Desk, part: Callable[[Connection], int]) -> int:
         return part(connection)
 
 
-def _send_again(desk: Desk) -> int:
-    """Send what is due, a batch at a time; what is taken and not sent is due again at a later sweep."""
+def send_again(desk: Desk) -> int:
+    """Send what is due, a batch at a time; what is taken and not sent is due again a quarter of an hour later."""
     count = 0
     while entries := _take(desk):
         for entry in entries:
-            if entry.topic == "export" and entry.attempts > MOST_ATTEMPTS:
-                export.give_up(desk, entry)
-            else:
-                desk.queue.send(Work.of(entry))
+            _send_or_give_up(desk, entry)
         count += len(entries)
     return count
+
+
+def _send_or_give_up(desk: Desk, entry: outbox.Entry) -> None:
+    if entry.topic != "export" or entry.attempts <= MOST_ATTEMPTS:
+        return desk.queue.send(Work.of(entry))
+    try:
+        export.give_up(desk, entry)
+    except NotFound as gone:
+        logger.info("upkeep came too late", entry_id=str(entry.id), reason=str(gone))
 
 
 def _take(desk: Desk) -> list[outbox.Entry]:

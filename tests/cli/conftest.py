@@ -32,11 +32,21 @@ def server() -> Iterator[StandIn]:
 @pytest.fixture(autouse=True)
 def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The config folder of the person, not made yet."""
-    for name in ("PARLEY_URL", "PARLEY_PORT", "NO_COLOR"):
+    for name in ("PARLEY_URL", "PARLEY_PORT", "PARLEY_API_KEY", "NO_COLOR"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("PARLEY_CONFIG_DIR", str(tmp_path / "home" / "parley"))
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     return tmp_path / "home" / "parley"
+
+
+@pytest.fixture
+def utc(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """This computer's clock shows UTC."""
+    monkeypatch.setenv("TZ", "UTC")
+    time.tzset()
+    yield
+    monkeypatch.undo()
+    time.tzset()
 
 
 @pytest.fixture

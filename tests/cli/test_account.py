@@ -18,12 +18,12 @@ def test_register_logs_in_and_says_what_to_try_next(server, parley):
     assert parley("whoami").stdout == f"alice@example.com (Alice) · admin · {server.url}\n"
 
 
-def test_register_that_wants_the_address_verified_says_so(server, parley):
-    server.on("POST /auth/register", script.reply(202, {"status": "accepted"}))
+def test_register_takes_an_invite(server, parley):
+    server.on("POST /auth/register", script.reply(201, {"user": ALICE, **script.tokens(1)}))
 
-    result = parley("register", "alice@example.com", "--password-stdin", "--url", server.url, stdin="a long password")
+    parley("register", "alice@example.com", "--invite", "abc", "--password-stdin", "--url", server.url, stdin="a long password")
 
-    assert result.stdout == "A message was sent to alice@example.com. Follow it, then log in: parley login\n"
+    assert server.requests[0].body["invite"] == "abc"
 
 
 def test_register_asks_for_what_is_missing_and_hides_the_password(server, terminal):

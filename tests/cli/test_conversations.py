@@ -1,23 +1,16 @@
 """Reading back: conversations, history, models."""
 
-import time
+import json
 
 import pytest
 
 from tests.cli import script
 
+pytestmark = pytest.mark.usefixtures("utc")
+
 FIRST = "0190a1b2-0000-7000-8000-00000000aaaa"
 SECOND = "0190a1b2-0000-7000-8000-00001111bbbb"
 EMPTY = {"items": [], "next_cursor": None}
-
-
-@pytest.fixture(autouse=True)
-def utc(monkeypatch):
-    monkeypatch.setenv("TZ", "UTC")
-    time.tzset()
-    yield
-    monkeypatch.undo()
-    time.tzset()
 
 
 @pytest.fixture
@@ -34,6 +27,13 @@ def test_conversations_are_listed_with_a_short_id(parley):
     lines = parley("conversations").stdout.splitlines()
 
     assert lines == ["id        last activity     title", "0000aaaa  2026-03-01 14:02  Sums and more"]
+
+
+@pytest.mark.usefixtures("listed")
+def test_conversations_can_be_had_as_json(parley):
+    items = json.loads(parley("conversations", "--json").stdout)
+
+    assert [item["id"] for item in items] == [FIRST]
 
 
 @pytest.mark.usefixtures("listed")

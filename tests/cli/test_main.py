@@ -5,7 +5,9 @@ import sys
 
 import pytest
 
-from cli.main import CHAT, STACK
+from cli.main import ACCOUNT, ADMIN, CHAT, STACK, VARIABLES
+
+OURS = (*CHAT, *ACCOUNT, *ADMIN)
 
 
 def modules_after(statement):
@@ -29,16 +31,32 @@ def test_help_lists_every_command_and_imports_none():
 
     loaded = modules_after(statement)
 
-    assert {*CHAT, *STACK} <= loaded
-    assert not loaded & {"local", "httpx2", "cli.chat"}
+    assert {*OURS, *STACK, *(name for name, _ in VARIABLES)} <= loaded
+    assert not loaded & {"local", "httpx2", "cli.chat", "cli.account"}
 
 
-@pytest.mark.parametrize("command", CHAT)
+@pytest.mark.parametrize("command", OURS)
 def test_every_command_explains_itself(parley, command):
     result = parley(command, "--help")
 
     assert result.exit_code == 0
     assert result.stdout.startswith(f"Usage: parley {command} [OPTIONS]")
+
+
+GROUPS = {
+    "password": ["change", "reset"],
+    "sessions": ["list", "end"],
+    "api-keys": ["list", "create", "revoke"],
+    "admin": ["users", "disable", "enable", "role", "budget", "invite", "invites", "uninvite", "usage"],
+}
+
+
+@pytest.mark.parametrize(("group", "command"), [(group, each) for group, commands in GROUPS.items() for each in commands])
+def test_every_command_in_a_group_explains_itself_and_is_listed(parley, group, command):
+    result = parley(group, command, "--help")
+
+    assert result.stdout.startswith(f"Usage: parley {group} {command} [OPTIONS]")
+    assert f"  {command} " in parley(group, "--help").stdout
 
 
 def test_the_emulators_commands_say_where_they_are_to_be_had(parley, monkeypatch):

@@ -66,6 +66,8 @@ def owner(functions):
     person = Person.registered(functions["auth"])
     listed = [maker for collection, maker in BY_COLLECTION.items() if collection not in UNLISTED]
     ids = [maker(functions, person) for maker in listed for _ in range(2)]
+    # A second line of usage: the model's server is not there, but the call of it is.
+    functions["chat"].post("/chat", {"message": "hello", "model": "priced"}, as_=person)
     return person, [*ids, str(person.id), person.email, person.claims["sid"]]
 
 

@@ -41,6 +41,7 @@ NEEDED = {
     "PATCH /conversations/{id}": "conversations",
     "DELETE /conversations/{id}": "conversations",
     "GET /conversations/{id}/messages": "conversations",
+    "GET /usage": "conversations",
 }
 WITHOUT = {"POST /auth/logout"}
 

@@ -78,7 +78,16 @@ def test_a_key_lives_from_now_for_a_year_at_most(auth, alice, days):
 
 
 @pytest.mark.parametrize(
-    "fields", [{"scopes": ["account"]}, {"scopes": ["admin"]}, {"scopes": []}, {"name": ""}, {"expires_at": "2027-01-01T00:00:00"}]
+    "fields",
+    [
+        {"scopes": ["account"]},
+        {"scopes": ["admin"]},
+        {"scopes": []},
+        {"name": ""},
+        {"expires_at": "2027-01-01T00:00:00"},
+        {"expires_at": 1_800_000_000},
+        {"expires_at": "1800000000"},
+    ],
 )
 def test_a_key_that_may_not_be_is_refused(auth, alice, fields):
     assert make(auth, alice, **fields).status == 422
@@ -138,3 +147,7 @@ def test_pages_of_keys_end(auth, alice):
 
     assert [key["name"] for key in first["items"] + second["items"]] == ["2", "1", "0"]
     assert second["next_cursor"] is None
+
+
+def test_an_idempotency_key_that_cannot_be_stored_is_refused(auth, alice):
+    assert make(auth, alice, headers={"Idempotency-Key": "a\0b"}).status == 422

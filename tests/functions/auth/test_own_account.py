@@ -1,6 +1,9 @@
 """Sessions, the audit, exports and the end of an account, as their user meets them."""
 
+import base64
+import json
 import urllib.request
+from urllib.parse import urlsplit
 from uuid import UUID
 
 import pytest
@@ -124,3 +127,39 @@ def _refused():
 def test_a_strange_cursor_is_refused(auth, alice, path):
     for cursor in ("x", "WzFd", "WyJ4Il0", "bnVsbA"):
         assert auth.get(f"{path}?cursor={cursor}", as_=alice).status == 422
+
+
+@pytest.mark.parametrize(
+    "values", [[None, "abcdefghijklmnop"], [None, [1] * 16], [None, None, None, None, 1.5], [None, None, None, None, 7]]
+)
+def test_a_cursor_that_python_would_take_for_an_id_is_refused(auth, alice, values):
+    cursor = base64.urlsafe_b64encode(json.dumps(values).encode()).decode().rstrip("=")
+
+    assert [auth.get(f"/auth/{listed}?cursor={cursor}", as_=alice).status for listed in ("sessions", "audit", "api-keys")] == [422] * 3
+
+
+def test_a_files_address_names_its_region_since_a_redirect_would_break_the_signature(monkeypatch):
+    from functions.auth import files
+
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-south-1")
+    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
+    monkeypatch.setattr(files, "_s3", files._s3.__wrapped__)
+
+    assert urlsplit(files.Files("a-bucket").signed_url("exports/x.json")).netloc == "a-bucket.s3.eu-south-1.amazonaws.com"
+
+
+def test_a_session_that_idleness_has_ended_is_not_listed(auth, alice, postgres):
+    other = Person.signed_in(auth, alice.email)
+    postgres.execute(f"UPDATE sessions SET last_used_at = now() - interval '31 days' WHERE id = '{other.claims['sid']}'", dbname="parley")
+
+    assert [session["id"] for session in auth.get("/auth/sessions", as_=alice).json["items"]] == [alice.claims["sid"]]
+
+
+def test_a_fresh_export_is_given_again_and_an_hour_later_a_new_one_is_made(auth, alice, postgres):
+    first = auth.post("/auth/me/exports", as_=alice).json["id"]
+    postgres.execute(f"UPDATE exports SET status = 'ready', ready_at = now(), file_key = 'x' WHERE id = '{first}'", dbname="parley")
+    again = auth.post("/auth/me/exports", as_=alice).json["id"]
+    postgres.execute(f"UPDATE exports SET ready_at = now() - interval '61 minutes' WHERE id = '{first}'", dbname="parley")
+
+    assert again == first
+    assert auth.post("/auth/me/exports", as_=alice).json["id"] != first

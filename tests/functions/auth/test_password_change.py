@@ -111,3 +111,9 @@ def test_a_changed_password_makes_codes_useless(auth, alice, code):
 @pytest.mark.parametrize("text", ["x", "A" * 43, "é" * 43, "A" * 200])
 def test_what_is_no_code_is_refused(auth, alice, text):
     assert reset(auth, alice, text).json["code"] == "invalid_code"
+
+
+def test_a_weak_password_is_named_by_its_field(auth, alice, code):
+    answers = [change(auth, alice, new="short"), reset(auth, alice, code, new="short")]
+
+    assert [answer.json["errors"][0]["loc"] for answer in answers] == [["body", "new_password"]] * 2

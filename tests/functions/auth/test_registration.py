@@ -5,11 +5,14 @@ from uuid import UUID
 import pytest
 
 from parley.auth.codes import Code
+from parley.auth.key_cache import KeyCache
 from parley.db import signups
 from parley.db.scope import open_scope
+from parley.errors import Unavailable
 from parley.upkeep import SignUp
 from tests.driving import PASSWORD
 from tests.functions.auth.conftest import ADMIN
+from tests.racing import Call
 
 
 def address():
@@ -156,3 +159,44 @@ def test_an_invite_is_used_up_by_the_code_not_by_the_sign_up(auth, admitting, ad
     answers = [auth.post("/auth/verify", {"email": email, "code": mailed}) for email, mailed in people]
 
     assert [answer.status for answer in answers] == [200, 403]
+
+
+def test_an_outage_of_the_keys_costs_no_invite(auth, admitting, admin, monkeypatch):
+    admitting(registration="invite")
+    ticket, email = invite(auth, admin), address()
+    with monkeypatch.context() as outage:
+        outage.setattr(KeyCache, "__call__", raiser(Unavailable("key store")))
+        assert register(auth, email, invite=ticket).status == 503
+
+    assert register(auth, email, invite=ticket).status == 201
+
+
+def raiser(error):
+    def fail(*_):
+        raise error
+
+    return fail
+
+
+def test_where_two_have_signed_up_with_an_address_the_password_tells_whose_code_it_is(auth, admitting, queued, engines):
+    admitting(verifies=True)
+    email = address()
+    register(auth, email, password="the stranger's own long sentence")
+    register(auth, email)
+    strangers, own = (mailed_code(engines, message.signup_id) for message in queued())
+    tries = [{"code": strangers}, {"code": strangers, "password": PASSWORD}, {"code": own, "password": PASSWORD}]
+    answers = [auth.post("/auth/verify", {"email": email} | given) for given in tries]
+
+    assert [answer.json.get("code") for answer in answers] == ["password_needed", "invalid_code", None]
+    assert auth.post("/auth/login", {"email": email, "password": PASSWORD}).status == 200
+
+
+def test_a_stranger_elsewhere_cannot_use_up_the_mails_of_an_address(auth, admitting, queued):
+    admitting(verifies=True)
+    email = address()
+    for _ in range(5):
+        auth.invoke(Call("POST", "/auth/register", {"email": email, "password": PASSWORD}, address="203.0.113.9").event())
+    queued()
+    register(auth, email)
+
+    assert len(queued()) == 1

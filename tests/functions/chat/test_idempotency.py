@@ -8,7 +8,6 @@ import pytest
 from functions.chat.errors import InProgress
 from parley.db.engine import make_engine
 from parley.db.turn_beginnings import Once
-from parley.http.idempotency import KeyReused
 from parley.ids import new_id
 from parley.llm import types as llm
 from parley.llm.provider import ProviderBusy

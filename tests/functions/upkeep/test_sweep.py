@@ -15,6 +15,9 @@ OLD = {
     "sessions": "(user_id, id, expires_at) VALUES ('{user}', gen_random_uuid(), now() - interval '31 days')",
     "signups": "(id, email, password_hash, expires_at) VALUES (gen_random_uuid(), '{user}', 'h', now() - interval '1 second')",
     "invites": "(id, hash, created_by, expires_at) VALUES (gen_random_uuid(), '{user}', '{user}', now() - interval '1 second')",
+    "exports": "(user_id, id, status, ready_at) VALUES ('{user}', gen_random_uuid(), 'ready', now() - interval '25 hours')",
+    "api_keys": "(user_id, id, name, scopes, expires_at) VALUES ('{user}', gen_random_uuid(), 'n', '{{chat}}', now() - interval '31 days')",
+    "audit_events": "(user_id, id, event, at) VALUES ('{user}', gen_random_uuid(), 'login', now() - interval '401 days')",
     "guesses": "(key, free_at) VALUES ('{user}', now() - interval '31 days')",
     "rate_limits": "(user_id, subject_id, free_at) VALUES ('{user}', '{user}', now() - interval '61 minutes')",
     "budget_reservations": (

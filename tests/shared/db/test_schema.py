@@ -88,12 +88,15 @@ def test_on_rds_an_owner_that_may_not_grant_finds_the_roles_made_for_it(postgres
 
 # Ids, times and numbers; the words of users are none of its business.
 BACKGROUND = {
-    "users": "delete select(created_at disabled_at display_name email id monthly_budget_usd role) update(disabled_at monthly_budget_usd role)",
+    "users": "delete select(created_at disabled_at display_name email id monthly_budget_usd role) "
+    "update(disabled_at monthly_budget_usd role)",
     "credentials": "select(password_hash user_id)",
     "sessions": "delete select(address created_at ended_at expires_at id user_id) update(ended_at)",
     "turns": "select(heartbeat_at id idempotency_key started_at status user_id) update(fingerprint idempotency_key)",
     "turn_events": "delete select(at user_id)",
-    "audit_events": "insert",
+    "audit_events": "delete insert select(at user_id)",
+    "api_keys": "delete select(expires_at revoked_at user_id)",
+    "exports": "delete select(ready_at user_id)",
     "outbox": "delete select update(attempts due_at)",
     "idempotency_keys": "delete select(created_at user_id)",
     "one_time_codes": "delete select(expires_at user_id)",
@@ -167,3 +170,10 @@ def test_an_upgrade_waits_for_another_one(database, owner):
     other.dispose()
 
     assert waited
+
+
+@pytest.mark.parametrize("column", ["role", "monthly_budget_usd"])
+def test_no_request_can_change_what_only_admins_may(owner, column):
+    allowed = owner.scalar(text("SELECT has_column_privilege('parley_app', 'users', :column, 'UPDATE')"), {"column": column})
+
+    assert not allowed

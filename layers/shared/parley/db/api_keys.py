@@ -2,9 +2,11 @@
 
 from dataclasses import dataclass, fields
 from datetime import datetime
+from decimal import Decimal
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy import Connection, func, insert, select, text, update
 
 from parley.db.tables import api_keys
 from parley.errors import NotFound
@@ -12,7 +14,7 @@ from parley.errors import NotFound
 
 @dataclass(frozen=True, slots=True)
 class ApiKey:
-    """A key that a program calls with. `last_used_at` is true to the hour."""
+    """A key that a program calls with. `last_used_at` is true to the hour; without limits of its own it has its user's."""
 
     id: UUID
     name: str
@@ -20,14 +22,16 @@ class ApiKey:
     created_at: datetime
     expires_at: datetime
     last_used_at: datetime | None
+    rate_per_minute: int | None
+    monthly_budget_usd: Decimal | None
 
 
 _COLUMNS = [api_keys.c[field.name] for field in fields(ApiKey)]
 
 
-def add(connection: Connection, key_id: UUID, *, user_id: UUID, name: str, scopes: list[str], expires_at: datetime) -> ApiKey:
-    """Store a new key."""
-    values = {"user_id": user_id, "id": key_id, "name": name, "scopes": scopes, "expires_at": expires_at}
+def add(connection: Connection, key_id: UUID, *, user_id: UUID, **fields: Any) -> ApiKey:
+    """Store a new key; `fields` are name, scopes, expires_at, rate_per_minute and monthly_budget_usd."""
+    values = {"user_id": user_id, "id": key_id} | fields
     return ApiKey(**connection.execute(insert(api_keys).values(values).returning(*_COLUMNS)).one()._mapping)
 
 
@@ -49,3 +53,8 @@ def revoke(connection: Connection, key_id: UUID, *, user_id: UUID) -> None:
     which = (api_keys.c.user_id == user_id, api_keys.c.id == key_id, api_keys.c.revoked_at.is_(None))
     if connection.execute(update(api_keys).where(*which).values(revoked_at=func.now())).rowcount == 0:
         raise NotFound("API key", key_id)
+
+
+def sweep(connection: Connection) -> int:
+    """Delete the keys that ended or were revoked a month ago; return how many. Needs the background role."""
+    return connection.execute(text("DELETE FROM api_keys WHERE least(expires_at, revoked_at) < now() - interval '30 days'")).rowcount

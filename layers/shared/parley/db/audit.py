@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any, Literal
 from uuid import UUID
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, insert, select, text
 
 from parley.auth.origin import Origin
 from parley.db.tables import audit_events
@@ -22,7 +22,6 @@ type Event = Literal[
     "password_reset",
     "email_change_requested",
     "email_changed",
-    "profile_changed",
     "api_key_made",
     "api_key_revoked",
     "export_requested",
@@ -56,3 +55,8 @@ def page(connection: Connection, *, user_id: UUID, limit: int, after: UUID | Non
     statement = select(*columns).where(audit_events.c.user_id == user_id)
     statement = statement.where(audit_events.c.id < after) if after else statement
     return [AuditEvent(**row._mapping) for row in connection.execute(statement.order_by(audit_events.c.id.desc()).limit(limit))]
+
+
+def sweep(connection: Connection) -> int:
+    """Delete the events that are older than 400 days; return how many. Needs the background role."""
+    return connection.execute(text("DELETE FROM audit_events WHERE at < now() - interval '400 days'")).rowcount

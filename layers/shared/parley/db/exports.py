@@ -2,11 +2,11 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy import Connection, and_, func, insert, or_, select, text, update
 
 from parley.db.tables import exports, metadata
 from parley.errors import NotFound
@@ -48,9 +48,11 @@ def get(connection: Connection, export_id: UUID, *, user_id: UUID) -> Export:
     return Export(**row._mapping)
 
 
-def queued(connection: Connection, *, user_id: UUID) -> Export | None:
-    """Return the user's export that is still to be made, if there is one."""
-    statement = select(*_COLUMNS).where(exports.c.user_id == user_id, exports.c.status == "queued").limit(1)
+def recent(connection: Connection, *, user_id: UUID) -> Export | None:
+    """Return the user's export that is still to be made, or was made within the hour."""
+    is_fresh = exports.c.ready_at > func.now() - timedelta(hours=1)
+    fits = or_(exports.c.status == "queued", and_(exports.c.status == "ready", is_fresh))
+    statement = select(*_COLUMNS).where(exports.c.user_id == user_id, fits).order_by(exports.c.id.desc()).limit(1)
     row = connection.execute(statement).one_or_none()
     return Export(**row._mapping) if row else None
 
@@ -75,6 +77,11 @@ def rows(connection: Connection, *, user_id: UUID) -> Iterator[tuple[str, Iterat
             statement = select(*columns).where(owner == user_id)
             with connection.execute(statement, execution_options={"yield_per": _ROWS_AT_ONCE}) as found:
                 yield table.name, (dict(row._mapping) for row in found)
+
+
+def sweep(connection: Connection) -> int:
+    """Forget the exports whose files are older than a day; return how many. Needs the background role."""
+    return connection.execute(text("DELETE FROM exports WHERE ready_at < now() - interval '24 hours'")).rowcount
 
 
 _COLUMNS = [exports.c[field.name] for field in fields(Export)]

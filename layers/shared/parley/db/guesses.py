@@ -44,7 +44,9 @@ def take(connection: Connection, buckets: Sequence[Bucket]) -> float | None:
 
     A bucket is only touched if those before it had room.
     """
-    is_let_in = connection.execute(text(statement(len(buckets))), parameters(buckets)).one().is_let_in
+    is_let_in = (
+        connection.execute(text(statement([f":key{number}" for number in range(len(buckets))])), parameters(buckets)).one().is_let_in
+    )
     return None if is_let_in else wait_s(connection, buckets)
 
 
@@ -68,10 +70,13 @@ def sweep(connection: Connection) -> int:
     return connection.execute(text("DELETE FROM guesses WHERE free_at < now() - interval '30 days'")).rowcount
 
 
-def statement(count: int, *, who: str = "", chosen: str = "") -> str:
-    """Write the SQL that takes from `count` buckets; `who` are CTEs to stand before, `chosen` more columns and a FROM."""
-    steps = ", ".join(_step(number) for number in range(count))
-    return f"WITH {who} {steps} SELECT EXISTS (SELECT FROM taken{count - 1}) AS is_let_in {chosen}"  # noqa: S608 - our own texts
+def statement(keys: Sequence[str], *, who: str = "", chosen: str = "") -> str:
+    """Write the SQL that takes from buckets whose keys are these expressions.
+
+    `who` are CTEs to stand before, `chosen` more columns and a FROM.
+    """
+    steps = ", ".join(_step(number, key) for number, key in enumerate(keys))
+    return f"WITH {who} {steps} SELECT EXISTS (SELECT FROM taken{len(keys) - 1}) AS is_let_in {chosen}"  # noqa: S608 - our own texts
 
 
 def parameters(buckets: Sequence[Bucket]) -> dict[str, bytes | float]:
@@ -83,16 +88,17 @@ def parameters(buckets: Sequence[Bucket]) -> dict[str, bytes | float]:
     return values
 
 
-def _step(number: int) -> str:
+def _step(number: int, key: str) -> str:
+    # The clock, not now(): a guess that waited for others is judged by the moment that it is counted at.
     condition = f"WHERE EXISTS (SELECT FROM taken{number - 1})" if number else ""
     return f"""
         taken{number} AS (
             INSERT INTO guesses AS g (key, free_at)
-            SELECT :key{number}, now() + make_interval(secs => :every{number}) {condition}
+            SELECT {key}, clock_timestamp() + make_interval(secs => :every{number}) {condition}
             ON CONFLICT (key) DO UPDATE
-               SET free_at = greatest(g.free_at, now())
+               SET free_at = greatest(g.free_at, clock_timestamp())
                              + make_interval(secs => CASE WHEN g.in_a_row >= :in_a_row THEN :slow{number} ELSE :every{number} END),
                    in_a_row = g.in_a_row + 1
-             WHERE g.free_at <= now() + make_interval(secs => :room{number})
+             WHERE g.free_at <= clock_timestamp() + make_interval(secs => :room{number})
             RETURNING g.key
-        )"""  # noqa: S608 - numbers
+        )"""  # noqa: S608 - numbers and our own texts

@@ -1,7 +1,7 @@
 """Sessions: one for each login, each with its family of refresh tokens. Only hashes of tokens are stored."""
 
 from dataclasses import dataclass, fields
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, Connection, func, insert, select, text, update
@@ -42,9 +42,10 @@ class RefreshToken:
     used_at: datetime | None
 
 
-def page(connection: Connection, *, user_id: UUID, limit: int, after: UUID | None) -> list[Listed]:
-    """Return up to `limit` sessions that live, newest first, from the one after `after` on."""
-    statement = select(*(sessions.c[field.name] for field in fields(Listed))).where(sessions.c.user_id == user_id, *_LIVE)
+def page(connection: Connection, *, user_id: UUID, idle: timedelta, limit: int, after: UUID | None) -> list[Listed]:
+    """Return up to `limit` sessions that live, newest first, from the one after `after` on; unused for `idle`, one is over."""
+    is_used = sessions.c.last_used_at > func.now() - idle
+    statement = select(*(sessions.c[field.name] for field in fields(Listed))).where(sessions.c.user_id == user_id, is_used, *_LIVE)
     statement = statement.where(sessions.c.id < after) if after else statement
     rows = connection.execute(statement.order_by(sessions.c.id.desc()).limit(limit))
     return [Listed(**row._mapping) for row in rows]

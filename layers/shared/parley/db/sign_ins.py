@@ -29,14 +29,15 @@ class Attempt:
 class Buckets:
     """What a guess is counted in: its network, then its account, then everything.
 
-    `known` stands in for `account` where the account has signed in from this network in the last 30 days: a stranger who keeps
-    guessing shuts out strangers, never the owner at home.
+    `known` stands in for `account`, and `overall_known` for `overall`, where the account has signed in from this network in the last
+    30 days: strangers who keep guessing shut out strangers, never the owner at home.
     """
 
     network: Bucket
     account: Bucket
     known: Bucket
     overall: Bucket
+    overall_known: Bucket
 
     @property
     def of_account(self) -> list[bytes]:
@@ -52,11 +53,9 @@ _WHO = """
           FROM users u JOIN credentials c ON c.user_id = u.id WHERE u.email = :email
     ),"""
 _CHOSEN = ", who.id, who.password_hash, coalesce(who.is_known, false) AS is_known FROM (VALUES (1)) AS one LEFT JOIN who ON true"
-_ATTEMPT = text(
-    guesses.statement(3, who=_WHO, chosen=_CHOSEN).replace(
-        "SELECT :key1,", "SELECT CASE WHEN EXISTS (SELECT FROM who WHERE is_known) THEN :known ELSE :key1 END,"
-    )
-)
+_AT_HOME = "EXISTS (SELECT FROM who WHERE is_known)"
+_KEYS = [":key0", f"CASE WHEN {_AT_HOME} THEN :known ELSE :key1 END", f"CASE WHEN {_AT_HOME} THEN :overall_known ELSE :key2 END"]
+_ATTEMPT = text(guesses.statement(_KEYS, who=_WHO, chosen=_CHOSEN))
 # The proven hash and the account are locked while the session starts: who changes the password or disables the account meanwhile
 # ends this session too, or comes first and leaves nothing that is proven.
 _START = text(
@@ -94,8 +93,9 @@ class NewSession:
 def attempt(connection: Connection, email: str, network: str, buckets: Buckets) -> Attempt:
     """Count a guess at the password of `email`, and say what to compare it with. Needs the background role."""
     values = guesses.parameters([buckets.network, buckets.account, buckets.overall])
-    found = connection.execute(_ATTEMPT, values | {"known": buckets.known.key, "email": email, "network": network}).one()
-    counted = [buckets.network, buckets.known if found.is_known else buckets.account, buckets.overall]
+    keys = {"known": buckets.known.key, "overall_known": buckets.overall_known.key}
+    found = connection.execute(_ATTEMPT, values | keys | {"email": email, "network": network}).one()
+    counted = [buckets.network, *((buckets.known, buckets.overall_known) if found.is_known else (buckets.account, buckets.overall))]
     wait_s = None if found.is_let_in else guesses.wait_s(connection, counted)
     return Attempt(found.id, found.password_hash, wait_s)
 

@@ -49,6 +49,12 @@ def find(connection: Connection, signup_id: UUID, *, email: str, code_hash: byte
     return Signup(**row._mapping) if row else None
 
 
+def count(connection: Connection, email: str) -> int:
+    """Return how many sign-ups with the address have not expired."""
+    which = (signups.c.email == email, signups.c.expires_at > func.now())
+    return connection.execute(select(func.count()).where(*which)).scalar_one()
+
+
 def drop(connection: Connection, email: str) -> None:
     """Delete every sign-up with the address: somebody has proved it."""
     connection.execute(delete(signups).where(signups.c.email == email))

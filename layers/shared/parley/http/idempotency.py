@@ -67,7 +67,9 @@ def fingerprint_of(body: BaseModel) -> bytes:
     return hashlib.sha256(body.model_dump_json().encode()).digest()
 
 
-async def _idempotency(idempotency_key: Annotated[str | None, Header(min_length=1, max_length=255)] = None) -> Idempotency:
+async def _idempotency(
+    idempotency_key: Annotated[str | None, Header(min_length=1, max_length=255, pattern=r"^[^\x00]*$")] = None,
+) -> Idempotency:
     return Idempotency(idempotency_key)
 
 

@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
+from uuid import UUID
 
 from fastapi import Depends, Query
 from pydantic import BaseModel
@@ -60,6 +61,18 @@ def read_key[K](after: list[Any] | None, parse: Callable[..., K]) -> K | None:
         return None if after is None else parse(*after)
     except (ValueError, TypeError, AttributeError, OverflowError) as exc:
         raise _unknown() from exc
+
+
+def read_id(after: list[Any] | None) -> UUID | None:
+    """Turn the cursor of a list in the order of its ids into the last id, or raise InvalidInput."""
+    return read_key(after, _id)
+
+
+def _id(text: str) -> UUID:
+    # UUID() has five more forms of arguments and takes some that are no UUID, such as 1.5.
+    if not isinstance(text, str):
+        raise TypeError(text)
+    return UUID(text)
 
 
 async def page_request(

@@ -1,8 +1,8 @@
 """How many tokens something takes: by a guess that is quick, a count that is near, and a bound that is certain.
 
 Only a provider knows what it bills. Where it does not say, `estimate_usage` counts by OpenAI's `o200k_base`, whose tables
-ship inside the wheel of `toktok-rs`: exact for texts of OpenAI's models since GPT-4o, near for vendors who publish no
-table. Loading it takes 0.2 to 0.7 s and 65 MB once, so that waits for the first answer that breaks off.
+ship inside the wheel of `toktok-rs`: exact for texts of OpenAI's models since GPT-4o, an approximation for all
+others. Loading it takes 0.2 to 0.7 s and 65 MB once, so that waits for the first answer that breaks off.
 """
 
 import json

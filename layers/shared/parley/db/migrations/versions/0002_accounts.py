@@ -127,6 +127,12 @@ RIGHTS = {
 }
 BACKGROUND_ONLY = ("signups", "invites", "guesses")
 
+# A user's own rows, but neither role nor budget.
+APP = """
+REVOKE UPDATE ON users FROM parley_app;
+GRANT UPDATE (email, display_name, memory_enabled, default_model, disabled_at) ON users TO parley_app;
+"""
+
 BACKGROUND = """
 GRANT SELECT, INSERT, UPDATE, DELETE ON signups, guesses TO parley_background;
 -- A right password empties the account's buckets in the transaction that starts the session; they hold hashes and times.
@@ -149,11 +155,15 @@ CREATE POLICY background_ends_sessions ON sessions FOR UPDATE TO parley_backgrou
 GRANT SELECT, UPDATE (due_at, attempts), DELETE ON outbox TO parley_background;
 CREATE POLICY background_works_off ON outbox TO parley_background USING (true);
 
-GRANT INSERT ON audit_events TO parley_background;
-CREATE POLICY background_audits ON audit_events FOR INSERT TO parley_background WITH CHECK (true);
+GRANT INSERT, SELECT (user_id, at), DELETE ON audit_events TO parley_background;
+CREATE POLICY background_audits ON audit_events TO parley_background USING (true) WITH CHECK (true);
 
 GRANT SELECT (user_id, created_at), DELETE ON idempotency_keys TO parley_background;
 CREATE POLICY background_sweeps ON idempotency_keys TO parley_background USING (true);
+GRANT SELECT (user_id, expires_at, revoked_at), DELETE ON api_keys TO parley_background;
+CREATE POLICY background_sweeps ON api_keys TO parley_background USING (true);
+GRANT SELECT (user_id, ready_at), DELETE ON exports TO parley_background;
+CREATE POLICY background_sweeps ON exports TO parley_background USING (true);
 GRANT SELECT (user_id, expires_at), DELETE ON one_time_codes TO parley_background;
 CREATE POLICY background_sweeps ON one_time_codes TO parley_background USING (true);
 CREATE POLICY background_sweeps ON sessions FOR DELETE TO parley_background USING (true);
@@ -180,4 +190,5 @@ def upgrade() -> None:
         )
     for table in BACKGROUND_ONLY:
         op.execute(f"CREATE POLICY background_keeps ON {table} TO parley_background USING (true) WITH CHECK (true);")
+    op.execute(APP)
     op.execute(BACKGROUND)

@@ -1,0 +1,68 @@
+"""The conversation routes."""
+
+from datetime import datetime
+from typing import Any, Literal
+from uuid import UUID
+
+from fastapi import APIRouter, Depends
+
+from functions.conversation.schemas import ConversationFields, ConversationOut
+from parley.db import conversations, messages
+from parley.http.answers import problems
+from parley.http.dependencies import CurrentPrincipal, Transaction, requires
+from parley.http.idempotency import IdempotencyKey, KeyReused
+from parley.http.paging import Listing, Page, read_key
+from parley.http.schemas import MessageOut
+from parley.ids import new_id
+
+router = APIRouter(dependencies=[Depends(requires("conversations"))])
+
+
+@router.post("/conversations", status_code=201, response_model=ConversationOut, responses=problems(KeyReused))
+def create(
+    body: ConversationFields, principal: CurrentPrincipal, transaction: Transaction, once: IdempotencyKey
+) -> ConversationOut | dict[str, Any]:
+    """Make a conversation."""
+
+    def make() -> ConversationOut:
+        made = conversations.add(transaction, new_id(), user_id=principal.user_id, **body.model_dump())
+        return ConversationOut.model_validate(made)
+
+    return once.once(transaction, principal.user_id, "POST /conversations", body, make)
+
+
+@router.get("/conversations")
+def list_all(principal: CurrentPrincipal, transaction: Transaction, page: Page) -> Listing[ConversationOut]:
+    """List the user's conversations, newest activity first."""
+    after = read_key(page.after, lambda at, id: conversations.Place(datetime.fromisoformat(at), UUID(id)))
+    found = conversations.page(transaction, user_id=principal.user_id, limit=page.limit + 1, after=after)
+    return page.listing(found, to_item=ConversationOut.model_validate, key=lambda row: [row.updated_at, row.id])
+
+
+@router.get("/conversations/{id}")
+def get(id: UUID, principal: CurrentPrincipal, transaction: Transaction) -> ConversationOut:
+    """Return one conversation."""
+    return ConversationOut.model_validate(conversations.get(transaction, id, user_id=principal.user_id))
+
+
+@router.patch("/conversations/{id}")
+def change(id: UUID, body: ConversationFields, principal: CurrentPrincipal, transaction: Transaction) -> ConversationOut:
+    """Change what the body names."""
+    changes = body.model_dump(exclude_unset=True)
+    return ConversationOut.model_validate(conversations.change(transaction, id, user_id=principal.user_id, changes=changes))
+
+
+@router.delete("/conversations/{id}", status_code=204)
+def remove(id: UUID, principal: CurrentPrincipal, transaction: Transaction) -> None:
+    """Delete the conversation with everything in it."""
+    conversations.remove(transaction, id, user_id=principal.user_id)
+
+
+@router.get("/conversations/{id}/messages")
+def list_messages(
+    id: UUID, principal: CurrentPrincipal, transaction: Transaction, page: Page, order: Literal["asc", "desc"] = "asc"
+) -> Listing[MessageOut]:
+    """List the conversation's messages, oldest first unless asked otherwise."""
+    after_seq = read_key(page.after, messages.parse_seq)
+    found = messages.page(transaction, id, user_id=principal.user_id, limit=page.limit + 1, order=order, after_seq=after_seq)
+    return page.listing(found, to_item=MessageOut.model_validate, key=lambda row: [row.seq])

@@ -1,0 +1,152 @@
+"""What admins do: accounts, invites, usage."""
+
+import json
+
+import pytest
+
+from tests.cli import script
+
+pytestmark = pytest.mark.usefixtures("utc", "accounts")
+
+BOB = {
+    "id": "0190a1b2-0000-7000-8000-00000000aaaa",
+    "email": "bob@example.com",
+    "display_name": "Bob\x1b[2J",
+    "role": "user",
+    "disabled": True,
+    "monthly_budget_usd": 5.0,
+    "created_at": "2026-03-01T14:02:33Z",
+}
+NOTBOB = {**BOB, "id": "0190a1b2-0000-7000-8000-00001111bbbb", "email": "notbob@example.com", "disabled": False, "monthly_budget_usd": None}
+CHANGE_BOB = f"PATCH /admin/users/{BOB['id']}"
+
+
+def listing(*items):
+    return script.reply(200, {"items": items, "next_cursor": None})
+
+
+@pytest.fixture
+def accounts(server, alice):
+    """Two accounts, one address within the other."""
+    server.on("GET /admin/users", listing(NOTBOB, BOB))
+    server.on(CHANGE_BOB, script.reply(200, BOB))
+
+
+def test_accounts_are_listed_and_looked_for(server, parley):
+    result = parley("admin", "users", "bob", "--limit", "50")
+
+    assert result.stdout.splitlines() == [
+        "id        e-mail              name  role            budget   since",
+        "1111bbbb  notbob@example.com  Bob   user            default  2026-03-01 14:02",
+        "0000aaaa  bob@example.com     Bob   user, disabled  $5.00    2026-03-01 14:02",
+    ]
+    assert server.lines == ["GET /admin/users?limit=50&email=bob"]
+
+
+@pytest.mark.parametrize("who", ["Bob@example.com", "0000aaaa", BOB["id"]])
+@pytest.mark.parametrize(
+    ("command", "rest", "changes", "told"),
+    [
+        ("disable", ["--yes"], {"disabled": True}, "is disabled"),
+        ("enable", [], {"disabled": False}, "is enabled"),
+        ("role", ["admin"], {"role": "admin"}, "has the role admin"),
+        ("budget", ["12.50"], {"monthly_budget_usd": 12.5}, "has a monthly budget of $12.50"),
+        ("budget", ["default"], {"monthly_budget_usd": None}, "has the default monthly budget"),
+    ],
+)
+def test_an_account_is_changed_by_its_address_or_id(server, parley, who, command, rest, changes, told):
+    result = parley("admin", command, who, *rest)
+
+    assert result.stdout == f"bob@example.com {told}\n"
+    assert (server.requests[-1].line, server.requests[-1].body) == (CHANGE_BOB, changes)
+
+
+@pytest.mark.parametrize("who", ["ob@example.com", "ffff"])
+def test_who_has_no_account_is_told(server, parley, who):
+    result = parley("admin", "enable", who)
+
+    assert (result.exit_code, result.stderr) == (1, f"There is no account '{who}'. They are listed by: parley admin users\n")
+
+
+def test_disabling_asks_first(server, parley):
+    result = parley("admin", "disable", "bob@example.com", stdin="n\n")
+
+    assert "Disable bob@example.com and end their sessions?" in result.stderr
+    assert CHANGE_BOB not in server.lines
+
+
+@pytest.mark.parametrize("args", [["budget", "bob@example.com", "much"], ["role", "bob@example.com", "king"]])
+def test_what_is_no_budget_and_no_role_is_a_usage_error(server, parley, args):
+    assert parley("admin", *args).exit_code == 2
+    assert server.requests == []
+
+
+def test_a_new_invite_alone_goes_to_standard_output(server, parley):
+    made = {"id": "i-1", "email": None, "expires_at": "2026-03-08T14:02:33Z", "invite": "abc"}
+    server.on("POST /admin/invites", script.reply(201, made))
+
+    result = parley("admin", "invite")
+
+    assert (result.stdout, server.requests[0].body) == ("abc\n", {})
+    assert result.stderr.startswith("For anybody, until 2026-03-08 14:02; not shown again.")
+
+
+def test_an_invite_can_be_for_one_address_and_until_a_day(server, parley):
+    server.on("POST /admin/invites", script.reply(201, {"id": "i-1", "invite": "abc"}))
+
+    parley("admin", "invite", "bob@example.com", "--expires", "2026-12-01")
+
+    assert server.requests[0].body == {"email": "bob@example.com", "expires_at": "2026-12-01T00:00:00+00:00"}
+
+
+def test_open_invites_are_listed_and_taken_back(server, parley):
+    made = {"id": BOB["id"], "email": "c@example.com", "created_at": "2026-03-01T14:02:33Z", "expires_at": "2026-03-08T14:02:33Z"}
+    server.on("GET /admin/invites", listing(made))
+    server.on(f"DELETE /admin/invites/{BOB['id']}", script.reply(204))
+
+    assert parley("admin", "invites").stdout.splitlines()[1] == "0000aaaa  c@example.com  2026-03-01 14:02  2026-03-08 14:02"
+    assert parley("admin", "uninvite", "0000aaaa").stdout == "Took back the invite for c@example.com\n"
+
+
+def test_without_invites_it_says_how_to_make_one(server, parley):
+    server.on("GET /admin/invites", listing())
+
+    assert parley("admin", "invites").stdout == "No open invites. Make one: parley admin invite\n"
+
+
+def used(user_id, cost_usd):
+    return {"user_id": user_id, "model": "gpt", "day": None, "turns": 1200, "input_tokens": 10, "output_tokens": 5, "cost_usd": cost_usd}
+
+
+def test_usage_names_people_by_their_address_and_adds_up(server, parley):
+    server.on("GET /admin/usage", listing(used(BOB["id"], 1.5), used("gone-0190dead", 0.25)))
+
+    result = parley("admin", "usage", "--by", "user,model", "--from", "2026-03-01", "--to", "2026-04-01")
+
+    assert result.stdout.splitlines() == [
+        "user             model  turns  tokens in  tokens out  cost",
+        "bob@example.com  gpt    1,200  10         5           $1.5000",
+        "0190dead         gpt    1,200  10         5           $0.2500",
+        "total: 2,400 turns, 20 tokens in, 10 tokens out, $1.7500",
+    ]
+    assert server.lines[0] == "GET /admin/usage?limit=100&group_by=user%2Cmodel&from=2026-03-01&to=2026-04-01"
+
+
+def test_usage_as_json_is_what_the_api_gives(server, parley):
+    server.on("GET /admin/usage", listing(used("u-1", 1.5)))
+
+    assert json.loads(parley("admin", "usage", "--json").stdout) == [used("u-1", 1.5)]
+
+
+def test_no_usage_is_told(server, parley):
+    server.on("GET /admin/usage", listing())
+
+    assert parley("admin", "usage").stdout == "Nothing was used in that time.\n"
+
+
+def test_who_is_no_admin_is_told(server, parley):
+    server.on("GET /admin/users", script.problem(403, "forbidden", "You may not do that."))
+
+    result = parley("admin", "users")
+
+    assert (result.exit_code, result.stderr) == (1, "You may not do that.\nrequest req-1\n")

@@ -1,0 +1,149 @@
+"""API keys: making, listing, revoking them, and working by one."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from tests.cli import script
+
+pytestmark = pytest.mark.usefixtures("utc")
+
+KEY = {
+    "id": "0190a1b2-0000-7000-8000-00000000aaaa",
+    "name": "ci",
+    "scopes": ["chat", "tools"],
+    "expires_at": "2026-12-01T00:00:00Z",
+    "last_used_at": None,
+}
+PATH = "/auth/api-keys"
+
+
+@pytest.fixture
+def listed(server, alice):
+    server.on(f"GET {PATH}", script.reply(200, {"items": [KEY], "next_cursor": None}))
+    server.on(f"DELETE {PATH}/{KEY['id']}", script.reply(204))
+
+
+@pytest.mark.usefixtures("listed")
+def test_keys_are_listed_without_themselves(parley):
+    assert parley("api-keys").stdout.splitlines() == [
+        "id        name  may use      expires           last used",
+        "0000aaaa  ci    chat, tools  2026-12-01 00:00  never",
+    ]
+
+
+def test_where_there_is_no_key_it_says_how_to_make_one(server, alice, parley):
+    server.on(f"GET {PATH}", script.reply(200, {"items": [], "next_cursor": None}))
+
+    assert parley("api-keys").stdout == "No API keys yet. Make one: parley api-keys create NAME\n"
+
+
+def test_a_new_key_alone_goes_to_standard_output(server, alice, parley):
+    server.on(f"POST {PATH}", script.reply(201, {**KEY, "key": "parley_abc"}))
+
+    result = parley("api-keys", "create", "ci", "--scope", "chat", "--scope", "tools")
+
+    assert result.stdout == "parley_abc\n"
+    assert result.stderr.startswith("API key 'ci' (0000aaaa) for chat, tools, until 2026-12-01 00:00.")
+    assert server.requests[0].body == {"name": "ci", "scopes": ["chat", "tools"]}
+
+
+def test_a_span_becomes_the_moment_of_expiry(server, alice, parley):
+    server.on(f"POST {PATH}", script.reply(201, {**KEY, "key": "parley_abc"}))
+
+    parley("api-keys", "create", "ci", "--expires", "90d")
+
+    left = datetime.fromisoformat(server.requests[0].body["expires_at"]) - datetime.now(UTC)
+    assert timedelta(days=89) < left <= timedelta(days=90)
+
+
+def test_a_date_of_expiry_is_by_the_clock_here(server, alice, parley):
+    server.on(f"POST {PATH}", script.reply(201, {**KEY, "key": "parley_abc"}))
+
+    parley("api-keys", "create", "ci", "--expires", "2026-12-01")
+
+    assert server.requests[0].body["expires_at"] == "2026-12-01T00:00:00+00:00"
+
+
+@pytest.mark.parametrize("when", ["soon", "0d", "90", "-1d", "999999w"])
+def test_what_is_no_time_is_a_usage_error(server, alice, parley, when):
+    result = parley("api-keys", "create", "ci", "--expires", when)
+
+    assert (result.exit_code, server.requests) == (2, [])
+    assert "neither a span like 12h, 90d or 4w nor a date" in result.stderr
+
+
+@pytest.mark.usefixtures("listed")
+def test_a_key_is_revoked_after_a_question(server, parley):
+    result = parley("api-keys", "revoke", "0000aaaa", stdin="y\n")
+
+    assert "Revoke the API key 'ci' (0000aaaa)?" in result.stderr
+    assert server.lines[-1] == f"DELETE {PATH}/{KEY['id']}"
+
+
+@pytest.mark.usefixtures("listed")
+def test_without_a_yes_nothing_is_revoked(server, parley):
+    assert parley("api-keys", "revoke", "0000aaaa", stdin="n\n").exit_code == 130
+    assert server.lines == [f"GET {PATH}?limit=100"]
+
+
+@pytest.mark.usefixtures("listed")
+def test_a_script_without_a_yes_is_told_how_to_give_it(server, start):
+    process = start("api-keys", "revoke", "0000aaaa")
+
+    assert process.wait(5) == 2
+    assert "In scripts: --yes" in process.stderr.read()
+    assert server.lines == [f"GET {PATH}?limit=100"]
+
+
+@pytest.mark.usefixtures("listed")
+def test_a_script_revokes_without_being_asked(parley):
+    assert parley("api-keys", "revoke", "0000aaaa", "--yes").stdout == "Revoked the API key 'ci' (0000aaaa)\n"
+
+
+@pytest.mark.parametrize(
+    ("command", "route", "answer"),
+    [
+        (["chat", "Hi"], "POST /chat", script.says("Hello.")),
+        (["conversations"], "GET /conversations", script.reply(200, {"items": [], "next_cursor": None})),
+        (["models"], "GET /models", script.reply(200, [])),
+    ],
+)
+def test_a_key_in_the_environment_needs_no_login(server, parley, monkeypatch, command, route, answer):
+    monkeypatch.setenv("PARLEY_API_KEY", "parley_abc\n")
+    server.on(route, answer)
+
+    assert parley(*command, "--url", server.url).exit_code == 0
+    assert [request.token for request in server.requests] == ["parley_abc"]
+
+
+def test_a_key_goes_before_the_session_but_not_for_the_account(server, alice, parley, monkeypatch):
+    monkeypatch.setenv("PARLEY_API_KEY", "parley_abc")
+    server.on("GET /models", script.reply(200, []))
+    server.on("GET /auth/me", script.reply(200, {"email": "alice@example.com", "role": "user"}))
+
+    parley("models")
+    parley("whoami")
+
+    assert [request.token for request in server.requests] == ["parley_abc", "access-1"]
+
+
+def test_a_key_that_is_refused_is_told_and_costs_no_session(server, alice, parley, monkeypatch):
+    monkeypatch.setenv("PARLEY_API_KEY", "parley_abc")
+    server.on("GET /models", script.problem(401, "unauthorized", "No."))
+
+    result = parley("models")
+
+    assert (result.exit_code, server.lines) == (1, ["GET /models"])
+    assert result.stderr.startswith(f"The API key in PARLEY_API_KEY is not valid at {server.url}")
+    assert list(alice.read().by_url) == [server.url]
+
+
+@pytest.mark.parametrize("key", ["two words", "línea"])
+def test_what_can_be_no_key_is_not_sent(server, parley, monkeypatch, key):
+    monkeypatch.setenv("PARLEY_API_KEY", key)
+
+    result = parley("models", "--url", server.url)
+
+    assert (result.exit_code, server.requests) == (1, [])
+    assert "PARLEY_API_KEY holds something else than an API key." in result.stderr

@@ -1,0 +1,157 @@
+"""One-time codes: each for one purpose, for ten minutes, for one of any number who try it at once."""
+
+import base64
+from datetime import timedelta
+from uuid import uuid4
+
+import pytest
+
+from parley.auth.codes import Code
+from parley.db import codes, signups
+from parley.db.scope import open_scope, user_scope
+from parley.ids import new_id
+from tests.driving import Person
+from tests.racing import ROUNDS, Call
+
+NEW = "quite another sentence to remember"
+TEN_MINUTES = timedelta(minutes=10)
+
+
+@pytest.fixture
+def mint(engine):
+    """Make a code as upkeep does before it mails one: `mint(alice, "change_email")`."""
+
+    def make(person, purpose="reset_password"):
+        code = Code.new(person.id)
+        new_email = f"{uuid4()}@example.com" if purpose == "change_email" else None
+        with user_scope(engine, person.id) as connection:
+            codes.add(connection, code.hash, user_id=person.id, purpose=purpose, lifetime=TEN_MINUTES, new_email=new_email)
+        return str(code)
+
+    return make
+
+
+@pytest.fixture
+def sign_up(engines):
+    """Store a sign-up whose code has been mailed; return its address and the code."""
+
+    def make():
+        signup = signups.Signup(new_id(), f"{uuid4()}@example.com", None, "a hash", None)
+        code = Code.new(signup.id)
+        with open_scope(engines["background"]) as connection:
+            signups.add(connection, signup, lifetime=TEN_MINUTES)
+            signups.set_code(connection, signup.id, code.hash, lifetime=TEN_MINUTES)
+        return signup.email, str(code)
+
+    return make
+
+
+def reset(person, code):
+    return Call("POST", "/auth/password/reset", {"email": person.email, "code": code, "new_password": NEW})
+
+
+def confirm(person, code):
+    return Call("POST", "/auth/email/confirm", {"code": code}, as_=person)
+
+
+def verify(email, code):
+    return Call("POST", "/auth/verify", {"email": email, "code": code})
+
+
+def outcomes(answers):
+    return sorted((answer.status, answer.json["code"] if answer.status >= 400 else "") for answer in answers)
+
+
+def test_of_fifty_who_redeem_a_reset_code_at_once_one_succeeds(racers, mint):
+    for _ in range(ROUNDS):
+        person = Person.registered(racers)
+        answers = racers.race([reset(person, mint(person))] * 50)
+
+        assert outcomes(answers) == [(204, "")] + [(422, "invalid_code")] * 49
+        assert racers.ask("GET", "/auth/me", as_=person).status == 401
+        assert racers.post("/auth/login", {"email": person.email, "password": NEW}).status == 200
+
+
+def test_of_fifty_who_confirm_an_address_at_once_one_succeeds(racers, mint):
+    for _ in range(ROUNDS):
+        person = Person.registered(racers)
+        answers = racers.race([confirm(person, mint(person, "change_email"))] * 50)
+
+        assert outcomes(answers) == [(204, "")] + [(422, "invalid_code")] * 49
+
+
+def test_of_fifty_who_verify_at_once_one_gets_the_account_and_one_session(racers, sign_up, postgres):
+    for _ in range(ROUNDS):
+        email, code = sign_up()
+        answers = racers.race([verify(email, code)] * 50)
+        made = postgres.execute(
+            f"SELECT count(DISTINCT u.id), count(s.id) FROM users u JOIN sessions s ON s.user_id = u.id WHERE u.email = '{email}'",
+            dbname="parley",
+        )
+
+        assert outcomes(answers) == [(200, "")] + [(422, "invalid_code")] * 49
+        assert made == [(1, 1)]
+
+
+def test_a_code_does_only_what_it_was_made_for(auth, alice, mint, sign_up):
+    email, signing_up = sign_up()
+    resetting, changing = mint(alice), mint(alice, "change_email")
+    misused = [reset(alice, changing), confirm(alice, resetting), verify(alice.email, resetting), verify(alice.email, changing)]
+    misused += [reset(alice, signing_up), confirm(alice, signing_up)]
+
+    assert outcomes(auth.invoke(call.event()) for call in misused) == [(422, "invalid_code")] * 6
+    fitting = [verify(email, signing_up), confirm(alice, changing)]
+    assert [auth.invoke(call.event()).status for call in fitting] == [200, 204]
+
+
+def test_a_changed_address_makes_the_reset_code_that_went_to_the_old_one_useless(auth, alice, mint):
+    resetting, changing = mint(alice), mint(alice, "change_email")
+    assert auth.invoke(confirm(alice, changing).event()).status == 204
+
+    assert auth.invoke(reset(alice, resetting).event()).json["code"] == "invalid_code"
+
+
+@pytest.mark.parametrize("purpose", ["reset_password", "change_email"])
+def test_a_code_that_has_expired_does_nothing(auth, alice, mint, postgres, purpose):
+    code = mint(alice, purpose)
+    postgres.execute(f"UPDATE one_time_codes SET expires_at = now() WHERE user_id = '{alice.id}'", dbname="parley")
+    call = reset(alice, code) if purpose == "reset_password" else confirm(alice, code)
+
+    assert auth.invoke(call.event()).json["code"] == "invalid_code"
+
+
+def test_a_sign_up_whose_code_has_expired_makes_no_account(auth, sign_up, postgres):
+    email, code = sign_up()
+    postgres.execute(f"UPDATE signups SET expires_at = now() WHERE email = '{email}'", dbname="parley")
+
+    assert auth.invoke(verify(email, code).event()).json["code"] == "invalid_code"
+
+
+def test_another_user_cannot_confirm_with_somebodys_code(auth, alice, bob, mint):
+    code = mint(alice, "change_email")
+
+    assert auth.invoke(confirm(bob, code).event()).json["code"] == "invalid_code"
+    assert auth.invoke(confirm(alice, code).event()).status == 204
+
+
+def test_a_disabled_account_cannot_be_reset(auth, alice, mint, postgres):
+    code = mint(alice)
+    postgres.execute(f"UPDATE users SET disabled_at = now() WHERE id = '{alice.id}'", dbname="parley")
+
+    assert auth.invoke(reset(alice, code).event()).json["code"] == "invalid_code"
+
+
+def test_nothing_stored_is_a_code(alice, mint, sign_up, postgres):
+    made = [Code.parse(mint(alice)), Code.parse(mint(alice, "change_email")), Code.parse(sign_up()[1])]
+    dump = postgres.dump()
+
+    for code in made:
+        assert code.hash.hex() in dump
+        assert not any(form in dump for form in (str(code), code.secret.hex(), base64.b64encode(code.secret).decode()))
+
+
+def test_a_secret_has_128_bits_of_its_own(alice):
+    secrets = {Code.new(alice.id).secret for _ in range(1_000)}
+
+    assert len(secrets) == 1_000
+    assert {len(secret) * 8 for secret in secrets} == {128}

@@ -1,0 +1,154 @@
+"""Refresh tokens: each works once, within the grace its child is given again, and what looks like theft ends the session."""
+
+import base64
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+import pytest
+
+from tests.driving import Person
+from tests.racing import CHEAP, ROUNDS, Call, Keys, racing
+
+GRACE = timedelta(seconds=10)
+
+
+@pytest.fixture
+def clock(time_machine):
+    """Time that stands still until a test moves it on."""
+    time_machine.move_to(datetime.now(UTC).replace(microsecond=0), tick=False)
+    return time_machine
+
+
+def refresh(auth, token):
+    return auth.post("/auth/refresh", {"refresh_token": token})
+
+
+def next_token(auth, token):
+    answer = refresh(auth, token)
+    assert answer.status == 200, answer.body
+    return answer.json["refresh_token"]
+
+
+def family(auth, person, *, generations=4):
+    """Return the first token and each child, as many generations down."""
+    tokens = [person.tokens["refresh_token"]]
+    for _ in range(generations):
+        tokens.append(next_token(auth, tokens[-1]))
+    return tokens
+
+
+def is_dead(auth, person, tokens):
+    """Whether neither the session's access token nor any of its refresh tokens opens anything."""
+    refused = [refresh(auth, token).json.get("code") for token in tokens]
+    return set(refused) == {"invalid_refresh_token"} and auth.get("/auth/me", as_=person).status == 401
+
+
+def test_a_refresh_gives_another_pair_for_the_same_session(auth, alice):
+    answer = refresh(auth, alice.tokens["refresh_token"])
+    renewed = Person.of(alice.email, answer.json)
+
+    assert renewed.tokens["refresh_token"] != alice.tokens["refresh_token"]
+    assert renewed.claims["sid"] == alice.claims["sid"]
+    assert auth.get("/auth/me", as_=renewed).status == 200
+
+
+@pytest.mark.parametrize("late", [timedelta(0), timedelta(seconds=1), GRACE])
+def test_a_repeated_refresh_within_the_grace_gives_the_same_child(auth, alice, clock, late):
+    child = next_token(auth, alice.tokens["refresh_token"])
+    clock.shift(late)
+
+    assert next_token(auth, alice.tokens["refresh_token"]) == child
+    assert next_token(auth, child) != child
+
+
+def test_the_grace_is_counted_from_the_first_use(auth, alice, clock):
+    tokens = family(auth, alice, generations=1)
+    clock.shift(GRACE)
+    next_token(auth, tokens[0])
+    clock.shift(timedelta(microseconds=1))
+
+    assert refresh(auth, tokens[0]).status == 401
+    assert is_dead(auth, alice, tokens)
+
+
+@pytest.mark.parametrize("stolen", range(4))
+def test_reuse_of_any_generation_after_the_grace_ends_the_session(auth, alice, clock, stolen):
+    tokens = family(auth, alice)
+    clock.shift(GRACE + timedelta(microseconds=1))
+
+    assert refresh(auth, tokens[stolen]).json["code"] == "invalid_refresh_token"
+    assert is_dead(auth, alice, tokens)
+
+
+@pytest.mark.parametrize("stolen", range(3))
+def test_reuse_of_an_older_generation_ends_the_session_in_the_same_second(auth, alice, clock, stolen):
+    tokens = family(auth, alice)
+
+    assert refresh(auth, tokens[stolen]).json["code"] == "invalid_refresh_token"
+    assert is_dead(auth, alice, tokens)
+
+
+@pytest.mark.parametrize("first", [0, 1])
+def test_reuse_is_noticed_by_a_process_that_has_just_started(racers, pooled, auth, first):
+    person = Person.registered(racers)
+    tokens = family(racers, person)
+    from functions.auth.app import desk
+
+    with racing(pooled | CHEAP, Keys.of(desk.key_ring()), processes=1) as restarted:
+        assert refresh(restarted, tokens[first]).status == 401
+    assert is_dead(racers, person, tokens)
+
+
+def test_the_grace_holds_in_a_process_that_has_just_started(racers, auth):
+    person = Person.registered(racers)
+    child = next_token(racers, person.tokens["refresh_token"])
+
+    assert next_token(auth, person.tokens["refresh_token"]) == child
+
+
+def test_another_session_survives_the_theft_of_one(auth, alice):
+    other = Person.signed_in(auth, alice.email)
+    tokens = family(auth, alice)
+    refresh(auth, tokens[0])
+
+    assert auth.get("/auth/me", as_=other).status == 200
+    assert refresh(auth, other.tokens["refresh_token"]).status == 200
+
+
+def test_a_theft_is_told_to_the_owner(auth, alice):
+    other = Person.signed_in(auth, alice.email)
+    refresh(auth, family(auth, alice)[0])
+
+    assert "refresh_token_reused" in [event["event"] for event in auth.get("/auth/audit", as_=other).json["items"]]
+
+
+def test_parallel_refreshes_rotate_once(racers, postgres):
+    for _ in range(ROUNDS):
+        person = Person.registered(racers)
+        call = Call("POST", "/auth/refresh", {"refresh_token": person.tokens["refresh_token"]})
+        answers = racers.race([call] * 50)
+        stored = postgres.execute(f"SELECT count(*) FROM refresh_tokens WHERE user_id = '{person.id}'", dbname="parley")
+
+        assert [answer.status for answer in answers] == [200] * 50
+        assert len({answer.json["refresh_token"] for answer in answers}) == 1
+        assert stored == [(2,)]
+
+
+@pytest.mark.parametrize("text", ["", "prt_", "nonsense", "prt_nonsense", "prt_é", "prt_" + "A" * 64])
+def test_what_is_no_token_of_ours_is_refused(auth, text):
+    assert refresh(auth, text).json["code"] == "invalid_refresh_token"
+
+
+def test_a_token_with_another_users_id_is_refused(auth, alice, bob):
+    raw = base64.urlsafe_b64decode(alice.tokens["refresh_token"].removeprefix("prt_"))
+    mixed = "prt_" + base64.urlsafe_b64encode(bob.id.bytes + raw[16:]).decode()
+
+    assert UUID(bytes=raw[:16]) == alice.id
+    assert refresh(auth, mixed).status == 401
+
+
+def test_the_stored_tokens_cannot_be_read_back(auth, alice, postgres):
+    secrets = [base64.urlsafe_b64decode(token.removeprefix("prt_"))[16:] for token in family(auth, alice)]
+    dump = postgres.dump()
+
+    assert not any(secret.hex() in dump or base64.b64encode(secret).decode() in dump for secret in secrets)

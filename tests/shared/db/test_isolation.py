@@ -1,0 +1,204 @@
+"""Tenants: no rows for nobody, own rows for each, on whichever pooled connection; and nothing that a pooler cannot carry."""
+
+import re
+import time
+from collections import Counter
+
+import pytest
+from sqlalchemy import Engine, text
+
+from parley.db.engine import make_engine
+from parley.db.scope import open_scope, user_scope
+from parley.settings import DatabaseSettings
+from tests.driving import PASSWORD, Person
+from tests.fakes.pgbouncer import running_pgbouncer
+from tests.racing import CHEAP, ROUNDS, Keys, racing
+from tests.tenants import CLIENTS, look, shown
+
+# Tables with a column that names a user; `users` names itself. Derived, so that a new one is covered.
+TENANT_TABLES = """
+SELECT c.relname FROM pg_class c WHERE c.relkind IN ('r', 'p') AND c.relnamespace = 'public'::regnamespace AND (c.relname = 'users'
+   OR EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attname = 'user_id' AND NOT a.attisdropped))
+"""
+FORCED = "SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relrowsecurity AND relforcerowsecurity"
+POLICIES = """
+SELECT tablename, permissive, cmd, qual, with_check FROM pg_policies
+ WHERE schemaname = 'public' AND roles && ARRAY['parley_app', 'public']::name[]
+"""
+MINE = "({} = (NULLIF(current_setting('parley.user_id'::text, true), ''::text))::uuid)"
+# Views and functions that run as their owner would show rows past the policies.
+BYPASSES = """
+SELECT relname FROM pg_class WHERE relkind IN ('v', 'm') AND relnamespace = 'public'::regnamespace
+UNION ALL
+SELECT proname FROM pg_proc WHERE prosecdef AND pronamespace = 'public'::regnamespace
+"""
+ROLES = """
+SELECT r.rolname FROM pg_roles r WHERE r.rolname IN ('parley_app', 'parley_background') AND (r.rolsuper OR r.rolbypassrls OR r.rolcreaterole
+   OR EXISTS (SELECT FROM pg_auth_members m WHERE m.member = r.oid)
+   OR EXISTS (SELECT FROM pg_class c WHERE c.relowner = r.oid) OR EXISTS (SELECT FROM pg_namespace n WHERE n.nspowner = r.oid))
+"""
+
+
+@pytest.fixture
+def tenant_tables(postgres, database):
+    """The names of the tables that hold users' rows."""
+    return {name for (name,) in postgres.execute(TENANT_TABLES, dbname="parley")}
+
+
+def test_every_tenant_table_forces_row_level_security(postgres, tenant_tables):
+    forced = {name for (name,) in postgres.execute(FORCED, dbname="parley")}
+
+    assert len(tenant_tables) > 10
+    assert tenant_tables <= forced
+
+
+def test_the_app_role_is_let_at_its_users_rows_and_by_no_other_policy(postgres, tenant_tables):
+    found = {row for row in postgres.execute(POLICIES, dbname="parley") if row[0] in tenant_tables}
+    mine = {name: MINE.format("id" if name == "users" else "user_id") for name in tenant_tables}
+
+    assert found == {(name, "PERMISSIVE", "ALL", mine[name], mine[name]) for name in tenant_tables}
+
+
+def test_nothing_in_the_database_shows_rows_past_the_policies(postgres, database):
+    assert postgres.execute(BYPASSES, dbname="parley") == []
+
+
+def test_no_role_of_requests_goes_round_them(postgres, database):
+    assert postgres.execute(ROLES, dbname="parley") == []
+
+
+def test_nobody_sees_a_row_of_any_tenant_table(auth, conversation, alice, postgres, engine, tenant_tables):
+    conversation.post("/conversations", {}, as_=alice)
+    auth.post("/auth/me/exports", as_=alice)
+    auth.post("/auth/api-keys", {"name": "a script", "scopes": ["chat"]}, as_=alice)
+    there = {name for name in tenant_tables if postgres.execute(f"SELECT 1 FROM {name} LIMIT 1", dbname="parley")}
+
+    assert there >= {"users", "credentials", "sessions", "refresh_tokens", "audit_events", "conversations", "exports", "outbox", "api_keys"}
+    with open_scope(engine) as connection:
+        assert [connection.scalar(text(f"SELECT count(*) FROM {name}")) for name in tenant_tables] == [0] * len(tenant_tables)
+
+
+@pytest.fixture
+def one_connection(postgres, environment, database):
+    """Two clients of a pooler with one connection, as one warm worker after the other."""
+    with running_pgbouncer(postgres, pool_size=1) as address:
+        port = int(address["PARLEY_DATABASE_PORT"])
+        settings = DatabaseSettings.model_validate(database.model_dump() | {"database_port": port})
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("PGPASSFILE", address["PGPASSFILE"])
+            clients = [make_engine(settings), make_engine(settings)]
+            yield clients
+        for client in clients:
+            client.dispose()
+
+
+def test_who_was_before_on_a_pooled_connection_is_forgotten(one_connection, alice, bob):
+    for client in one_connection:
+        assert [shown(client, alice.id), shown(client, None), shown(client, bob.id)] == ["own", "none", "own"]
+        with user_scope(client, alice.id) as connection:
+            connection.rollback()
+            assert connection.scalar(text("SELECT count(*) FROM users")) == 0
+    assert [shown(client, None) for client in one_connection] == ["none", "none"]
+
+
+@pytest.mark.parametrize("statement", ["SELECT 1", "SELECT set_config('parley.user_id', '', false)"])
+def test_an_empty_context_is_nobodys_and_no_error(engine: Engine, statement):
+    with open_scope(engine) as connection:
+        connection.execute(text(statement))
+
+        assert connection.scalar(text("SELECT count(*) FROM users")) == 0
+
+
+def test_a_hundred_clients_on_two_connections_see_no_foreign_row(auth, postgres, environment, conversation, alice, bob):
+    from functions.auth.app import desk
+
+    for person in (alice, bob):
+        conversation.post("/conversations", {}, as_=person)
+    with running_pgbouncer(postgres, pool_size=2) as address:
+        keys = Keys.of(desk.key_ring())
+        with racing(environment | CHEAP | address, keys) as clients:
+            seen = sum(clients.do(look, [alice.id, bob.id], 12 * ROUNDS), Counter())
+
+    assert seen == {"own": 2 * 2 * CLIENTS * 4 * ROUNDS, "none": 2 * CLIENTS * 4 * ROUNDS}
+
+
+# What makes RDS Proxy keep a connection for one client, or what another client of PgBouncer would find there.
+PINNING = re.compile(
+    r"^\s*(set\s+(?!local\b|transaction\b|constraints\b)|reset\b|prepare\b|deallocate\b|discard\b|listen\b|unlisten\b|declare\b.*with hold"
+    r"|create\s+(local\s+|global\s+)?temp|lock\b|load\b)|pg_(try_)?advisory_(?!xact)(un)?lock(?!.*xact)|set_config\([^)]*,\s*false",
+    re.IGNORECASE | re.DOTALL,
+)
+LOGGED = re.compile(r"LOG:  (statement|execute [^:]+): (.*(?:\n\t.*)*)")
+
+
+@pytest.fixture
+def statements(postgres, database):
+    """Give what the server ran since the test began, as (how, SQL)."""
+    log = postgres.passfile.parent / "logs" / "postgres.log"
+    postgres.execute("ALTER SYSTEM SET log_statement = 'all'")
+    postgres.execute("SELECT pg_reload_conf()")
+    while postgres.execute("SHOW log_statement") != [("all",)]:
+        time.sleep(0.01)
+    start = log.stat().st_size
+
+    def read():
+        postgres.execute("SELECT 'the last statement'")
+        while "the last statement" not in (found := log.read_text()[start:]):
+            time.sleep(0.01)
+        return LOGGED.findall(found)
+
+    yield read
+    postgres.execute("ALTER SYSTEM RESET log_statement")
+    postgres.execute("SELECT pg_reload_conf()")
+
+
+def journey(auth):
+    """Do most of what an account can, so that each route's statements are seen."""
+    person = Person.registered(auth)
+    again = Person.signed_in(auth, person.email)
+    auth.post("/auth/refresh", {"refresh_token": again.tokens["refresh_token"]})
+    for path in ("/auth/me", "/auth/sessions", "/auth/audit", "/auth/api-keys"):
+        assert auth.get(path, as_=person).status == 200
+    auth.post("/auth/login", {"email": person.email, "password": "not the pass phrase"})
+    auth.post("/auth/password/forgot", {"email": person.email})
+    new = {"current_password": PASSWORD, "new_password": "quite another sentence to remember"}
+    assert auth.post("/auth/password", new, as_=person).status == 204
+    assert auth.post("/auth/logout", {"everywhere": True}, as_=person).status == 204
+
+
+def test_no_statement_of_a_whole_journey_pins_a_pooled_connection(racers, auth, conversation, statements):
+    for function in (auth, racers):
+        journey(function)
+    person = Person.registered(auth)
+    conversation.post("/conversations", {}, as_=person)
+    conversation.get("/conversations", as_=person)
+    ran = statements()
+
+    assert len(ran) > 100
+    assert any("INSERT INTO refresh_tokens" in sql and sql.count("\n") > 10 for _, sql in ran)
+    assert [sql for _, sql in ran if PINNING.search(sql) and "ALTER SYSTEM" not in sql] == []
+    assert {how for how, _ in ran} <= {"statement", "execute <unnamed>"}
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SET parley.user_id = 'x'",
+        "set session statement_timeout = 1",
+        "SELECT set_config('parley.user_id', 'x', false)",
+        "SELECT pg_advisory_lock(1)",
+        "SELECT pg_try_advisory_lock_shared(1)",
+        "CREATE TEMPORARY TABLE t (i int)",
+        "LISTEN turns",
+        "PREPARE p AS SELECT 1",
+        "DEALLOCATE ALL",
+        "DISCARD ALL",
+    ],
+)
+def test_what_would_pin_a_connection_is_recognised(sql):
+    assert PINNING.search(sql)
+
+
+@pytest.mark.parametrize("sql", ["SET LOCAL x = 1", "SELECT pg_advisory_xact_lock(1)", "UPDATE users SET role = 'user'", "BEGIN"])
+def test_what_ends_with_its_transaction_is_not(sql):
+    assert not PINNING.search(sql)

@@ -1,0 +1,294 @@
+"""The retry loop (R1, R3): scripted providers for each rule, and the real SDK against a vendor with faults."""
+
+import random
+import threading
+from collections import Counter
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+import pytest
+
+from parley.llm.breaker import Breaker
+from parley.llm.failures import ProviderBusy, ProviderFailed, ProviderMisconfigured, ProviderRejected, ProviderTimeout
+from parley.llm.models import Model
+from parley.llm.providers import Providers
+from parley.llm.router import CallStarted, Candidate, Patience, Router
+from parley.llm.types import Finished, Message, Request, TextDelta, Thought, ToolCall, Usage
+from tests.fakes.circuits import MemoryCircuits
+from tests.fakes.vendor import refuses, resets, running_vendor, says, streams
+
+ASKED = Request([Message("user", "How are you?")])
+HELLO = [TextDelta("Hel"), TextDelta("lo"), Finished("stop", Usage(12, 3, 4))]
+FAILED, BUSY = ProviderFailed("acme", "500"), ProviderBusy("acme", retry_after_s=0.01)
+
+
+def candidate(id, **fields):
+    prices = {"input_usd_per_mtok": Decimal(2), "output_usd_per_mtok": Decimal(10)}
+    return Candidate(id, Model(provider="openai-compatible", name=id, **{"base_url": f"http://{id}.example/v1"} | prices | fields))
+
+
+ONE, TWO, THREE = (candidate(id) for id in ("one", "two", "three"))
+
+
+@dataclass
+class Scripts:
+    """Plays a list of scripts for each model, one a call."""
+
+    scripts: dict[str, list[list[object]]]
+    asked: list[str] = field(default_factory=list)
+
+    def __call__(self, model):
+        return self
+
+    def stream(self, name, request):
+        self.asked.append(name)
+        for step in self.scripts[name].pop(0):
+            if isinstance(step, Exception):
+                raise step
+            yield step
+
+
+@pytest.fixture
+def store():
+    return MemoryCircuits()
+
+
+@pytest.fixture
+def ask(store):
+    """Ask the candidates by scripts; give the answer and the scripts."""
+
+    def ask(candidates=(ONE,), total_s=5.0, reserve_again=None, **scripts):
+        playing = Scripts(scripts)
+        router = Router(playing, Breaker(store), patience=Patience(first_pause_s=0.001, longest_pause_s=1.0))
+        return router.ask(candidates, ASKED, total_s=total_s, reserve_again=reserve_again), playing
+
+    return ask
+
+
+def text_of(events):
+    return "".join(event.text for event in events if isinstance(event, TextDelta))
+
+
+def told(asked):
+    return [(call.model_id, call.status, call.usage.is_estimated) for call in asked.calls]
+
+
+def test_a_good_answer_takes_one_call(ask):
+    asked, _ = ask(one=[HELLO])
+    events = list(asked)
+
+    assert isinstance(events[0], CallStarted)
+    assert events[1:] == HELLO
+    assert told(asked) == [("one", "completed", False)]
+    assert asked.calls[0].cost_usd == Decimal("0.000054")
+
+
+@pytest.mark.parametrize("fault", [FAILED, BUSY, ProviderTimeout("acme", "t"), ProviderBusy("acme", retry_after_s=None)])
+def test_a_fault_before_the_first_text_falls_back_at_once(ask, fault):
+    asked, playing = ask([ONE, TWO], one=[[fault]], two=[HELLO])
+
+    assert text_of(asked) == "Hello"
+    assert playing.asked == ["one", "two"]
+    assert [call.error_code for call in asked.calls] == [fault.code, None]
+
+
+def test_without_a_fallback_the_same_model_is_asked_again(ask):
+    asked, playing = ask(one=[[FAILED], [BUSY], HELLO])
+
+    assert text_of(asked) == "Hello"
+    assert playing.asked == ["one", "one", "one"]
+
+
+def test_the_loop_goes_round_and_ends_after_three_calls(ask):
+    asked, playing = ask([ONE, TWO], one=[[FAILED], [FAILED], HELLO], two=[[FAILED]])
+    with pytest.raises(ProviderFailed):
+        list(asked)
+
+    assert playing.asked == ["one", "two", "one"]
+
+
+def test_a_rejected_request_is_sent_to_nobody_else(ask, store):
+    asked, playing = ask([ONE, TWO], one=[[ProviderRejected("acme", "400")]], two=[HELLO])
+    with pytest.raises(ProviderRejected):
+        list(asked)
+
+    assert playing.asked == ["one"]
+    assert store.circuits == {}
+
+
+def test_a_refused_key_passes_on_to_the_fallback_and_is_never_tried_again(ask, caplog):
+    asked, playing = ask([ONE, TWO], one=[[ProviderMisconfigured("acme", "401")]], two=[[FAILED], HELLO])
+
+    assert text_of(asked) == "Hello"
+    assert playing.asked == ["one", "two", "two"]
+    assert "a provider is misconfigured" in caplog.messages
+
+
+def test_after_the_first_text_nothing_is_repeated(ask):
+    asked, playing = ask([ONE, TWO], one=[[TextDelta("Hel"), FAILED]], two=[HELLO])
+    events = []
+    with pytest.raises(ProviderFailed):
+        events.extend(iter(lambda: next(asked), None))
+
+    assert playing.asked == ["one"]
+    assert told(asked) == [("one", "interrupted", True)]
+
+
+def test_what_is_not_seen_yet_does_not_commit_to_a_model(ask):
+    asked, _ = ask([ONE, TWO], one=[[Thought("one", "hm"), TextDelta(""), FAILED]], two=[HELLO])
+
+    assert [event for event in asked if not isinstance(event, CallStarted)] == HELLO
+
+
+def test_a_tool_call_commits_to_a_model(ask):
+    asked, playing = ask([ONE, TWO], one=[[ToolCall("1", "weather", "{}"), FAILED]], two=[HELLO])
+    with pytest.raises(ProviderFailed):
+        list(asked)
+
+    assert playing.asked == ["one"]
+
+
+def test_an_answer_without_an_end_is_a_failure(ask):
+    asked, _ = ask(one=[[TextDelta("Hel")]])
+    with pytest.raises(ProviderFailed, match="no end"):
+        list(asked)
+
+
+def test_a_wait_longer_than_patience_is_the_callers_to_wait(ask):
+    asked, playing = ask(one=[[ProviderBusy("acme", retry_after_s=7.0)], HELLO])
+    with pytest.raises(ProviderBusy) as caught:
+        list(asked)
+
+    assert (caught.value.retry_after_s, playing.asked) == (7.0, ["one"])
+
+
+def test_a_wait_is_kept_and_fits_the_deadline(ask):
+    asked, playing = ask(one=[[ProviderBusy("acme", retry_after_s=0.5)], HELLO], total_s=0.2)
+    with pytest.raises(ProviderBusy):
+        list(asked)
+
+    assert playing.asked == ["one"]
+
+
+class Silent:
+    """A provider whose answer stops until somebody closes it."""
+
+    def __init__(self, *events):
+        self.events, self.closed, self.waiting = list(events), threading.Event(), threading.Event()
+
+    def stream(self, name, request):
+        return self
+
+    def __iter__(self):
+        return self
+
+    def __next__(self):
+        if self.events:
+            return self.events.pop(0)
+        self.waiting.set()
+        self.closed.wait(10)
+        raise StopIteration
+
+    def close(self):
+        self.closed.set()
+
+
+def routed(store, providers):
+    return Router(lambda model: providers[model.name], Breaker(store), patience=Patience(first_pause_s=0.001))
+
+
+def test_a_silent_model_is_left_for_the_fallback(store):
+    hasty = candidate("one", timeout_s=0.05)
+    asked = routed(store, {"one": Silent(), "two": Scripts({"two": [HELLO]})}).ask([hasty, TWO], ASKED, total_s=5.0)
+
+    assert text_of(asked) == "Hello"
+    assert told(asked) == [("one", "failed", True), ("two", "completed", False)]
+
+
+def test_an_answer_that_outlives_the_deadline_is_broken_off(store):
+    asked = routed(store, {"one": Silent(TextDelta("Hel"))}).ask([ONE], ASKED, total_s=0.1)
+    events = [next(asked), next(asked)]
+    with pytest.raises(ProviderTimeout):
+        next(asked)
+
+    assert events[1:] == [TextDelta("Hel")]
+    assert told(asked) == [("one", "interrupted", True)]
+
+
+def test_another_thread_may_close_an_answer_that_is_awaited(store):
+    silent = Silent(TextDelta("Hel"))
+    asked = routed(store, {"one": silent}).ask([ONE, TWO], ASKED, total_s=5.0)
+    closing = threading.Thread(target=lambda: (silent.waiting.wait(5), asked.close()))
+    closing.start()
+    events = list(asked)
+    closing.join()
+
+    assert text_of(events) == "Hel"
+    assert told(asked) == [("one", "stopped", True)]
+
+
+def test_what_may_cost_twice_is_reserved_again(store):
+    hasty, reserved = candidate("one", timeout_s=0.05), []
+    asked = routed(store, {"one": Silent(), "two": Scripts({"two": [HELLO]})}).ask(
+        [hasty, TWO], ASKED, total_s=5.0, reserve_again=lambda: reserved.append(1)
+    )
+    list(asked)
+
+    assert reserved == [1]
+
+
+def test_a_refusal_costs_nothing_and_reserves_nothing(ask):
+    reserved = []
+    asked, _ = ask([ONE, TWO], reserve_again=lambda: reserved.append(1), one=[[BUSY]], two=[HELLO])
+    list(asked)
+
+    assert (reserved, asked.calls[0].usage) == ([], Usage())
+
+
+def test_an_open_circuit_is_passed_over_without_a_call(ask):
+    for _ in range(5):
+        list(ask([ONE, TWO], one=[[FAILED]], two=[HELLO])[0])
+    asked, playing = ask([ONE, TWO], one=[HELLO], two=[HELLO])
+
+    assert text_of(asked) == "Hello"
+    assert playing.asked == ["two"]
+
+
+def test_with_every_circuit_open_the_caller_is_told_when_to_come_back(ask):
+    for _ in range(2):
+        with pytest.raises(ProviderFailed):
+            list(ask(one=[[FAILED], [FAILED], [FAILED]])[0])
+    with pytest.raises(ProviderBusy) as caught:
+        list(ask(one=[HELLO])[0])
+
+    assert caught.value.retry_after_s == pytest.approx(20)
+
+
+FAULTS = [
+    refuses(500),
+    refuses(503),
+    refuses(529),
+    refuses(429, headers={"Retry-After": "0"}),
+    resets,
+    says(b"data: {garbage\n\n"),
+    streams(finish=None),
+]
+
+
+def test_with_30_percent_faults_and_a_healthy_fallback_nearly_every_turn_is_answered(store):
+    chance, calls, answered = random.Random(5), Counter(), 0
+    with running_vendor() as faulty, running_vendor(streams("Hel", "lo")) as healthy:
+        good = faulty.script
+        faulty.script = lambda handler: (chance.choice(FAULTS) if chance.random() < 0.3 else good)(handler)
+        chosen = [candidate(name, base_url=vendor.url) for name, vendor in (("one", faulty), ("two", healthy))]
+        providers = healthy.closing(Providers({}))
+        router = Router(providers, Breaker(store), patience=Patience(first_pause_s=0.001))
+        for _ in range(300):
+            asked = router.ask(chosen, ASKED, total_s=10.0)
+            answered += text_of(asked) == "Hello"
+            calls[len(asked.calls)] += 1
+            store.pass_s(1)
+
+    assert answered / 300 >= 0.999
+    assert max(calls) <= 3
+    assert calls[2] > 30

@@ -1,0 +1,57 @@
+"""Counting without the provider: near where it is an estimate, never short where it is a bound."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from parley.llm.tokens import count_tokens, estimate_usage, most_tokens
+from parley.llm.types import Message, Request, Tool, ToolCall, ToolResult
+
+# As OpenAI's own tokenizer counts them for its models since GPT-4o (o200k_base), from its documentation and cookbook.
+KNOWN = {"tiktoken is great!": 6, "antidisestablishmentarianism": 6, "2 + 2 = 4": 7, "お誕生日おめでとう": 8}
+
+
+@pytest.mark.parametrize(("words", "tokens"), KNOWN.items())
+def test_texts_are_counted_as_openai_counts_them(words, tokens):
+    assert count_tokens(words) == tokens
+
+
+@given(st.text(max_size=300))
+def test_no_text_takes_more_tokens_than_the_bound(words):
+    assert count_tokens(words) <= most_tokens(Request([Message("user", words)]))
+
+
+def test_everything_that_is_sent_is_counted():
+    bare = Request([Message("user", "weather?")])
+    tools = [Tool("weather", "Tells the weather of a place.", {"type": "object", "properties": {"place": {"type": "string"}}})]
+    calls = [Message("assistant", [ToolCall("1", "weather", '{"place": "Oslo"}')]), Message("tool", [ToolResult("1", "rain")])]
+    larger = [
+        Request(bare.messages, system="Answer in one word."),
+        Request(bare.messages, tools=tools),
+        Request([*bare.messages, *calls]),
+        Request(bare.messages, facts=["They live in Oslo."]),
+    ]
+    for request in larger:
+        assert estimate_usage(request, "").input_tokens >= estimate_usage(bare, "").input_tokens + 4
+        assert most_tokens(request) > most_tokens(bare)
+
+
+def test_an_estimate_is_flagged_and_counts_the_answer():
+    usage = estimate_usage(Request([Message("user", "hi")]), "tiktoken is great!")
+
+    assert (usage.is_estimated, usage.output_tokens) == (True, 6)
+
+
+def test_half_a_character_does_not_stop_the_count():
+    assert count_tokens("half \ud83d pair") > 0
+
+
+def test_the_tables_are_not_loaded_before_they_are_needed():
+    code = "import json, sys; import parley.llm.tokens, parley.llm.router; print(json.dumps('toktok' in sys.modules))"
+    printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+
+    assert json.loads(printed) is False

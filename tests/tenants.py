@@ -1,0 +1,41 @@
+"""Clients of several tenants on few connections: what each sees without asking for its own rows."""
+
+from collections import Counter
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from uuid import UUID
+
+from sqlalchemy import Engine, text
+
+CLIENTS = 50  # in each process
+EVERYBODYS = text("SELECT DISTINCT user_id FROM conversations UNION SELECT DISTINCT user_id FROM sessions UNION SELECT id FROM users")
+
+
+def look(number: int, tenants: Sequence[UUID], transactions: int) -> Counter[str]:
+    """Open transactions as one tenant, the other and nobody in turn, on many clients; count whose rows they showed."""
+    from functions.auth.app import settings
+    from parley.db.engine import make_engine
+
+    engines = [make_engine(settings) for _ in range(CLIENTS)]
+    with ThreadPoolExecutor(CLIENTS) as pool:
+        starts = range(number, number + CLIENTS)
+        counts = list(pool.map(_client, engines, [tenants] * CLIENTS, starts, [transactions] * CLIENTS))
+    for engine in engines:
+        engine.dispose()
+    return sum(counts, Counter())
+
+
+def _client(engine: Engine, tenants: Sequence[UUID], start: int, transactions: int) -> Counter[str]:
+    who = [*tenants, None]
+    return Counter(shown(engine, who[turn % len(who)]) for turn in range(start, start + transactions))
+
+
+def shown(engine: Engine, user_id: UUID | None) -> str:
+    """Say whose rows a transaction shows that forgets to filter: `own`, `none` or `foreign`."""
+    from parley.db.scope import open_scope, user_scope
+
+    with user_scope(engine, user_id) if user_id else open_scope(engine) as connection:
+        seen = set(connection.scalars(EVERYBODYS))
+    if seen - {user_id}:
+        return "foreign"
+    return "own" if seen else "none"
