@@ -104,8 +104,8 @@ def test_a_database_that_is_away_for_a_while_does_not_end_a_turn(engine, alice, 
     monkeypatch.setattr(pulse.turns, "tick", tick)
     monkeypatch.setattr(pulse, "TICK_S", 0.05)
     monkeypatch.setattr(pulse, "_AGAIN_S", 0.05)
-    pause = lambda: until(lambda: len(calls) > 3)  # noqa: E731
-    started, *_, last = take(make_desk(engine, ScriptedProvider([WORDS[0], pause, *WORDS[1:], HELLO[-1]])), alice)
+    script = [WORDS[0], lambda: until(lambda: calls), WORDS[1], lambda: until(lambda: len(calls) > 3), *WORDS[2:], HELLO[-1]]
+    started, *_, last = take(make_desk(engine, ScriptedProvider(script)), alice)
 
     assert isinstance(last, TurnCompleted)
     assert "".join("".join(data["texts"]) for _, name, data in log(started.turn_id) if name == "text.delta") == "one two three four"
@@ -171,6 +171,21 @@ def test_a_turn_that_was_taken_for_dead_ends_as_it_was_stored(engine, database, 
 
     assert (last.name, last.data()["reason"]) == ("turn.interrupted", "function_lost")
     assert [name for _, name, _ in log(started.turn_id)].count("turn.interrupted") == 1
+
+
+def test_a_turn_that_was_ended_by_another_is_not_ended_again(engine, database, alice, age):
+    from parley.db.engine import make_engine
+
+    other = make_engine(database)
+    taken = events_of(take_numbered(make_desk(engine, ScriptedProvider(HELLO)), alice))
+    started = next(taken)
+    age(started.turn_id)
+    interrupt_if_silent(other, started.turn_id, user_id=alice.id)
+    last = list(taken)[-1]
+    other.dispose()
+
+    assert (last.name, last.message.text) == ("turn.interrupted", "")
+    assert [m.text for m in stored(engine, alice, started.conversation_id)] == ["hello", ""]
 
 
 def test_a_beating_heart_is_not_taken_for_dead(engine, alice):
