@@ -93,9 +93,10 @@ def _check_alone(opening: Opening) -> None:
 
 def _prepare(desk: Desk, connection: Connection, payer: Payer, question: Question, opening: Opening) -> Turn:
     """Choose who answers, gather what they are given, count the request and reserve its price."""
-    conversation, earlier = opening.conversation, []
+    conversation = opening.conversation
+    earlier: list[messages.Spoken] = []
     if conversation:
-        earlier = messages.newest(connection, conversation.id, user_id=payer.user_id, limit=WINDOW_MESSAGES)
+        earlier = messages.spoken(connection, conversation.id, user_id=payer.user_id, limit=WINDOW_MESSAGES)
     wished = (conversation and conversation.model) or opening.default_model
     candidates = candidates_for(desk, question, wished, user_id=payer.user_id)
     candidates, request = prepared(candidates, conversation, earlier, question)
