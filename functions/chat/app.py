@@ -18,6 +18,7 @@ from parley.llm.providers import Providers
 from parley.llm.router import Router
 from parley.observability import logger
 from parley.settings import DatabaseSettings, HttpSettings, LimitSettings
+from parley.upkeep import UpkeepQueue
 
 BODY_LIMIT = 4 * 1024 * 1024
 
@@ -27,6 +28,7 @@ class ChatSettings(HttpSettings, DatabaseSettings, LimitSettings):
 
     models_file: str
     models_parameter: str
+    upkeep_queue_url: str
 
 
 settings = ChatSettings.read()
@@ -38,7 +40,7 @@ engine = make_engine(settings)
 providers = Providers(os.environ)
 router = Router(providers, Breaker(Breakers(engine)))
 allowance = Allowance(settings.rate_per_minute, settings.budget_usd)
-desk = Desk(engine, catalogue, router, os.environ, allowance, providers.embedder)
+desk = Desk(engine, catalogue, router, os.environ, allowance, UpkeepQueue(settings.upkeep_queue_url), providers.embedder)
 app = create_app(routes.router, settings=settings, body_limit=BODY_LIMIT, error_answers={PREFIX: as_openai}, desk=desk)
 handler = streaming_handler(app)
 cold_start.finish()

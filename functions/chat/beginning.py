@@ -1,62 +1,121 @@
 """The first of a turn's two transactions: the question is stored before the model is asked. It takes five statements."""
 
+import time
 from uuid import UUID
 
 from sqlalchemy import Connection
 
 from functions.chat.choosing import candidates_for, prepared
+from functions.chat.deadline import Deadline
 from functions.chat.desk import Desk
+from functions.chat.errors import ConversationBusy, InProgress
 from functions.chat.question import Question, title_of
 from functions.chat.running import Turn
 from parley import limits
 from parley.auth.principal import Principal
-from parley.db import conversations, messages, turns, users
+from parley.db import messages, turn_beginnings
 from parley.db.scope import principal_scope
+from parley.db.turn_beginnings import Beginning, Found, Once, Opening, Outrun
+from parley.http.idempotency import KeyReused
 from parley.ids import new_id
+from parley.interruption import interrupt_if_silent
 from parley.limits import Payer
 from parley.llm.tokens import estimate_tokens
 
 WINDOW_MESSAGES = 200
+_MOST_ATTEMPTS = 20
+_PAUSE_S = 0.25
+# Who waits for another turn's end still needs time for an answer.
+_ANSWER_S = 20.0
 
 
-def begin(desk: Desk, principal: Principal, question: Question) -> Turn:
+class _MetSilent(Exception):
+    """A turn stands in the way whose heart has stopped."""
+
+    def __init__(self, turn_id: UUID) -> None:
+        self.turn_id = turn_id
+
+
+def begin(desk: Desk, principal: Principal, question: Question, *, deadline: Deadline, once: Once | None = None) -> Turn | Found:
     """Count the request, reserve its price, store question and turn, and gather what the model will be given.
 
-    Raises NotFound, ModelNotFound, ModelCannot, ContextTooLong, NoModel, RateLimited, BudgetExhausted, Unauthorized and
-    Unavailable; nothing is stored or counted then.
+    Where the same key was used before, returns the turn that it began, which has ended. Raises NotFound, KeyReused,
+    InProgress, ConversationBusy, ModelNotFound, ModelCannot, ContextTooLong, NoModel, RateLimited, BudgetExhausted,
+    Unauthorized and Unavailable; nothing is stored or counted then.
     """
+    attempts = 0
+    while True:
+        try:
+            return _begin_once(desk, principal, question, once)
+        except _MetSilent as met:
+            interrupt_if_silent(desk.engine, met.turn_id, user_id=principal.user_id)
+        except Outrun as exc:
+            attempts += 1
+            if attempts == _MOST_ATTEMPTS:
+                raise ConversationBusy(str(exc)) from exc
+        except ConversationBusy:
+            if not question.wait or deadline.left_s < _ANSWER_S:
+                raise
+            time.sleep(_PAUSE_S)
+
+
+def _begin_once(desk: Desk, principal: Principal, question: Question, once: Once | None) -> Turn | Found:
     payer = Payer(principal.user_id, principal.api_key_id)
     with principal_scope(desk.engine, principal) as connection:
-        conversation, wished, earlier = _open_conversation(connection, principal.user_id, question)
-        candidates = candidates_for(desk, question, wished, user_id=principal.user_id)
-        candidates, request = prepared(candidates, conversation, earlier, question)
-        amount_usd = limits.worst_usd([one.model for one in candidates], request)
-        reservation = limits.admit(connection, payer, desk.allowance, amount_usd=amount_usd)
-        turn = Turn(payer, conversation.id, candidates, request, [reservation])
-        _store(connection, turn, question.text)
+        opening = turn_beginnings.opening(connection, user_id=payer.user_id, conversation_id=question.conversation_id, once=once)
+        if once and opening.earlier:
+            if not opening.is_key_old:
+                return _earlier(opening.earlier, once)
+            turn_beginnings.forget_key(connection, once, user_id=payer.user_id)
+        _check_alone(opening)
+        turn = _prepare(desk, connection, payer, question, opening)
+        turn_beginnings.start(connection, _beginning(turn, question, opening, once))
         return turn
 
 
-def _open_conversation(
-    connection: Connection, user_id: UUID, question: Question
-) -> tuple[conversations.Conversation, str | None, list[messages.Message]]:
-    """Return the conversation, the model that it or its user wishes for, and its newest messages; a new one has none."""
-    if question.conversation_id is None:
-        default = None if question.model else users.get(connection, user_id).default_model
-        return conversations.add(connection, new_id(), user_id=user_id, title=title_of(question.text)), default, []
-    conversation, default = conversations.get_with_default_model(connection, question.conversation_id, user_id=user_id)
-    earlier = messages.newest(connection, conversation.id, user_id=user_id, limit=WINDOW_MESSAGES)
-    return conversation, conversation.model or default, earlier
+def _earlier(found: Found, once: Once) -> Found:
+    """Return the turn that a repeated request asks for, if it has ended."""
+    if found.fingerprint != once.fingerprint:
+        raise KeyReused
+    if found.is_silent:
+        raise _MetSilent(found.id)
+    if found.status == "running":
+        raise InProgress(found.id)
+    return found
 
 
-def _store(connection: Connection, turn: Turn, text: str) -> None:
-    turns.start(
-        connection,
+def _check_alone(opening: Opening) -> None:
+    if opening.running and opening.running.is_silent:
+        raise _MetSilent(opening.running.id)
+    if opening.running:
+        raise ConversationBusy(f"turn {opening.running.id} is running")
+
+
+def _prepare(desk: Desk, connection: Connection, payer: Payer, question: Question, opening: Opening) -> Turn:
+    """Choose who answers, gather what they are given, count the request and reserve its price."""
+    conversation = opening.conversation
+    earlier: list[messages.Spoken] = []
+    if conversation:
+        earlier = messages.spoken(connection, conversation.id, user_id=payer.user_id, limit=WINDOW_MESSAGES)
+    wished = (conversation and conversation.model) or opening.default_model
+    candidates = candidates_for(desk, question, wished, user_id=payer.user_id)
+    candidates, request = prepared(candidates, conversation, earlier, question)
+    amount_usd = limits.worst_usd([one.model for one in candidates], request)
+    reservation = limits.admit(connection, payer, desk.allowance, amount_usd=amount_usd)
+    return Turn(payer, conversation.id if conversation else new_id(), candidates, request, [reservation])
+
+
+def _beginning(turn: Turn, question: Question, opening: Opening, once: Once | None) -> Beginning:
+    return Beginning(
         turn.id,
-        user_id=turn.user_id,
-        conversation_id=turn.conversation_id,
-        model=turn.candidates[0].id,
-        question_id=turn.user_message_id,
-        parts=[{"type": "text", "text": text}],
-        tokens=estimate_tokens(text),
+        turn.user_id,
+        turn.conversation_id,
+        opening.conversation.last_seq if opening.conversation else None,
+        title_of(question.text),
+        turn.user_message_id,
+        [{"type": "text", "text": question.text}],
+        estimate_tokens(question.text),
+        turn.model_id,
+        once,
+        turn.journal.take(),
     )

@@ -9,11 +9,12 @@ from parley.limits import Allowance
 from parley.llm.models import Catalogue
 from parley.llm.providers import EmbedderFor
 from parley.llm.router import Router
+from parley.upkeep import UpkeepQueue
 
 
 @dataclass(frozen=True, slots=True)
 class Desk:
-    """The database, the models, the environment in which their keys are, and what a user may take of them.
+    """The database, the models, the environment in which their keys are, what a user may take of them, and who looks after turns.
 
     `catalogue` may be another at each call: a turn calls it once.
     """
@@ -23,4 +24,5 @@ class Desk:
     router: Router
     environment: Mapping[str, str]
     allowance: Allowance
+    queue: UpkeepQueue
     embedder_for: EmbedderFor

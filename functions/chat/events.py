@@ -1,12 +1,17 @@
-"""What happens in a turn, in the order in which clients see it."""
+"""What happens in a turn, in the order in which clients see it.
 
-from dataclasses import dataclass
+Each event knows its name and its JSON: what is streamed is what is logged.
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from decimal import Decimal
-from typing import ClassVar
+from typing import Any, ClassVar
 from uuid import UUID
 
 from parley.db.messages import Message
 from parley.errors import ParleyError
+from parley.http.problems import problem
 from parley.llm.types import FinishReason
 
 
@@ -17,6 +22,10 @@ class UsageSum:
     input_tokens: int
     output_tokens: int
     cost_usd: Decimal
+
+    def data(self) -> dict[str, Any]:
+        """Return its JSON."""
+        return {"input_tokens": self.input_tokens, "output_tokens": self.output_tokens, "cost_usd": float(self.cost_usd)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +46,11 @@ class TurnStarted:
     user_message_id: UUID
     model: str
 
+    def data(self) -> dict[str, Any]:
+        """Return its JSON."""
+        ids = {"turn_id": self.turn_id, "conversation_id": self.conversation_id, "user_message_id": self.user_message_id}
+        return {name: str(id) for name, id in ids.items()} | {"model": self.model}
+
 
 @dataclass(frozen=True, slots=True)
 class TextDelta:
@@ -45,17 +59,42 @@ class TextDelta:
     name: ClassVar = "text.delta"
     text: str
 
+    def data(self) -> dict[str, Any]:
+        """Return its JSON."""
+        return {"text": self.text}
+
 
 @dataclass(frozen=True, slots=True)
 class TurnCompleted:
-    """The answer is stored."""
+    """The answer is stored; `message` is it, once it is."""
 
     name: ClassVar = "turn.completed"
-    message: Message
+    message_id: UUID
     finish_reason: FinishReason
     usage: UsageSum
     model: str
     timings: Timings
+    message: Message | None = None
+
+    def data(self) -> dict[str, Any]:
+        """Return its JSON."""
+        head = {"message_id": str(self.message_id), "finish_reason": self.finish_reason, "usage": self.usage.data()}
+        return head | {"model": self.model, "timings": asdict(self.timings)}
+
+
+@dataclass(frozen=True, slots=True)
+class TurnStopped:
+    """Somebody stopped the answer; what was delivered of it is stored."""
+
+    name: ClassVar = "turn.stopped"
+    message_id: UUID
+    reason: str
+    usage: UsageSum
+    message: Message | None = None
+
+    def data(self) -> dict[str, Any]:
+        """Return its JSON."""
+        return {"message_id": str(self.message_id), "reason": self.reason, "usage": self.usage.data()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,17 +102,54 @@ class TurnInterrupted:
     """The answer broke off; what was delivered of it is stored."""
 
     name: ClassVar = "turn.interrupted"
-    message: Message
+    message_id: UUID
     reason: str
     usage: UsageSum
+    message: Message | None = None
+
+    def data(self) -> dict[str, Any]:
+        """Return its JSON."""
+        return {"message_id": str(self.message_id), "reason": self.reason, "usage": self.usage.data()}
 
 
 @dataclass(frozen=True, slots=True)
 class TurnFailed:
-    """There is no answer; the question stays."""
+    """There is no answer; the question stays. `request_id` is the failed request's own."""
 
     name: ClassVar = "turn.failed"
     error: ParleyError
+    request_id: str = ""
+
+    def data(self) -> dict[str, Any]:
+        """Return its JSON."""
+        return problem(self.error, request_id=self.request_id) | {"retryable": self.error.retryable}
 
 
-type TurnEvent = TurnStarted | TextDelta | TurnCompleted | TurnInterrupted | TurnFailed
+type TurnEvent = TurnStarted | TextDelta | TurnCompleted | TurnStopped | TurnInterrupted | TurnFailed
+type Answered = TurnCompleted | TurnStopped | TurnInterrupted
+
+
+@dataclass(frozen=True, slots=True)
+class Logged:
+    """An event that is read again from the log. At the end of a turn, `message` is the stored answer."""
+
+    name: str
+    content: Mapping[str, Any]
+    message: Message | None = None
+
+    def data(self) -> Mapping[str, Any]:
+        """Return its JSON."""
+        return self.content
+
+
+@dataclass(frozen=True, slots=True)
+class Numbered:
+    """An event and its number in the turn, from 1 on."""
+
+    number: int
+    event: TurnEvent | Logged
+
+
+@dataclass(frozen=True, slots=True)
+class Ping:
+    """Nothing has happened, and the connection is to know that we are there."""

@@ -6,13 +6,15 @@ from uuid import UUID
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A question and how to answer it; no `conversation_id` opens a new conversation."""
+    """A question and how to answer it; no `conversation_id` opens a new conversation. With `wait`, another
+    turn of the conversation is let end first."""
 
     text: str
     conversation_id: UUID | None = None
     model: str | None = None
     max_output_tokens: int | None = None
     temperature: float | None = None
+    wait: bool = False
 
 
 def title_of(text: str, *, limit: int = 60) -> str | None:

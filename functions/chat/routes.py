@@ -1,17 +1,22 @@
 """The chat routes."""
 
-from typing import Any
+from typing import Annotated, Any
+from uuid import UUID
 
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import APIRouter, Depends, Header, Query, Request, Response
 
-from functions.chat import turn
+from functions.chat import control, turn
 from functions.chat.answers import answer
 from functions.chat.compat import routes as compat
+from functions.chat.deadline import Deadline
+from functions.chat.errors import ConversationBusy, InProgress
 from functions.chat.question import Question
-from functions.chat.schemas import EVENT, ChatIn, ModelOut, TurnOut
+from functions.chat.schemas import EVENT, ChatIn, ModelOut, TurnOut, TurnStateOut
+from parley.db.turn_beginnings import Once
 from parley.errors import NotFound
 from parley.http.answers import problems
 from parley.http.dependencies import CurrentPrincipal, requires
+from parley.http.idempotency import IdempotencyKey, KeyReused, fingerprint_of
 from parley.limits import BudgetExhausted, RateLimited
 from parley.llm.failures import ContextTooLong, ModelCannot
 from parley.llm.models import ModelNotFound, NoModel
@@ -22,32 +27,63 @@ router.routes += compat.router.routes
 
 
 # A vendor's failures are answers only where the turn is not streamed; a stream has begun by then.
-REFUSALS = problems(
-    NotFound,
-    ModelNotFound,
-    ContextTooLong,
-    ModelCannot,
-    RateLimited,
-    BudgetExhausted,
-    NoModel,
-    ProviderFailed,
-    ProviderBusy,
-    ProviderTimeout,
-    ProviderRefused,
-)
-TURN: dict[int | str, Any] = {200: {"model": TurnOut, "description": "The turn", "content": {"text/event-stream": {"schema": EVENT}}}}
+VENDORS = (ProviderFailed, ProviderBusy, ProviderTimeout, ProviderRefused)
+MODELS = (ModelNotFound, ContextTooLong, ModelCannot, NoModel, RateLimited, BudgetExhausted)
+REFUSALS = problems(NotFound, InProgress, ConversationBusy, KeyReused, *MODELS, *VENDORS)
+EVENTS: dict[str, Any] = {"text/event-stream": {"schema": EVENT}}
+TURN: dict[int | str, Any] = {200: {"model": TurnOut, "description": "The turn", "content": EVENTS}}
+STREAM: dict[int | str, Any] = {200: {"description": "The events", "content": EVENTS}}
 
 
 @router.post("/chat", responses=TURN | REFUSALS)
-async def chat(body: ChatIn, request: Request, principal: CurrentPrincipal) -> Response:
+async def chat(body: ChatIn, request: Request, principal: CurrentPrincipal, idempotency: IdempotencyKey) -> Response:
     """Take a turn: store the question, answer it, store the answer.
 
     With `stream`, the answer is Server-Sent Events: `turn.started`, any number of `text.delta`, and one of `turn.completed`,
-    `turn.interrupted` and `turn.failed`, which ends it.
+    `turn.stopped`, `turn.interrupted` and `turn.failed`, which ends it. A turn whose connection is lost goes on: read the rest at
+    `/chat/turns/{id}/events`. With an `Idempotency-Key` a repeated request is given the first one's events, or its failure.
     """
-    question = Question(body.message, body.conversation_id, body.model, body.max_output_tokens, body.temperature)
-    events = turn.take(request.app.state.desk, principal, question)
-    return answer(events, stream=body.stream, request_id=request.scope["parley.request_id"])
+    question = Question(body.message, body.conversation_id, body.model, body.max_output_tokens, body.temperature, body.wait)
+    once = Once("POST /chat", idempotency.key, fingerprint_of(body)) if idempotency.key else None
+    events = turn.take(
+        request.app.state.desk,
+        principal,
+        question,
+        deadline=Deadline.of(request.scope["aws.context"]),
+        once=once,
+        request_id=request.scope["parley.request_id"],
+    )
+    return answer(events, stream=body.stream)
+
+
+@router.get("/chat/turns/{id}", responses=problems(NotFound))
+async def get_turn(id: UUID, request: Request, principal: CurrentPrincipal) -> TurnStateOut:
+    """Show how a turn stands, with the text so far."""
+    return TurnStateOut.of(control.show(request.app.state.desk, principal, id))
+
+
+@router.get("/chat/turns/{id}/events", response_class=Response, responses=STREAM | problems(NotFound))
+async def get_events(
+    id: UUID,
+    request: Request,
+    principal: CurrentPrincipal,
+    after: Annotated[int | None, Query(ge=0, lt=2**31)] = None,
+    last_event_id: Annotated[str | None, Header(max_length=20)] = None,
+) -> Response:
+    """Stream a turn's events behind number `after`, or behind the header `Last-Event-ID`, to its end; live while it runs.
+
+    The event that ends a turn always comes, also to who has it. Kept for 24 hours.
+    """
+    seen = after if after is not None else control.number_of(last_event_id)
+    deadline = Deadline.of(request.scope["aws.context"])
+    return answer(control.events(request.app.state.desk, principal, id, after=seen, deadline=deadline), stream=True)
+
+
+@router.post("/chat/turns/{id}/stop", status_code=202, response_class=Response, responses=problems(NotFound))
+async def stop_turn(id: UUID, request: Request, principal: CurrentPrincipal) -> Response:
+    """Ask a running turn to stop: it ends within a second, and what was delivered is kept. One that has ended stays as it is."""
+    control.stop(request.app.state.desk, principal, id)
+    return Response(status_code=202)
 
 
 @router.get("/models")

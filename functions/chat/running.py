@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from uuid import UUID
 
-from functions.chat.events import Timings, UsageSum
+from functions.chat.events import Numbered, TextDelta, Timings, TurnStarted, UsageSum
+from functions.chat.journal import Journal
 from parley.ids import new_id
 from parley.limits import Payer, Reservation
 from parley.llm import types as llm
@@ -31,6 +32,13 @@ class Turn:
     pieces: list[str] = field(default_factory=list)
     finished: llm.Finished | None = None
     asked: Asked | None = None
+    request_id: str = ""
+    journal: Journal = field(default_factory=Journal)
+    started: Numbered = field(init=False)
+
+    def __post_init__(self) -> None:
+        event = TurnStarted(self.id, self.conversation_id, self.user_message_id, self.model_id)
+        self.started = self.journal.note(event)
 
     @property
     def user_id(self) -> UUID:
@@ -52,11 +60,12 @@ class Turn:
         """The model that answered, or that was to answer first."""
         return self.calls[-1].model_id if self.calls else self.candidates[0].id
 
-    def add(self, text: str) -> None:
-        """Note the next delivered piece."""
+    def say(self, text: str) -> Numbered:
+        """Note the next piece that is delivered, and return it as an event."""
         if self.first_token_ms is None:
             self.first_token_ms = self._elapsed_ms()
         self.pieces.append(text)
+        return self.journal.note(TextDelta(text))
 
     def timings(self) -> Timings:
         """Return the times so far."""

@@ -1,14 +1,16 @@
 """What the chat routes take and give."""
 
 from collections.abc import Sequence
-from typing import Annotated, Any, Self, get_args
+from dataclasses import asdict
+from typing import Annotated, Any, Literal, Self, get_args
 from uuid import UUID
 
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
+from functions.chat.control import TurnState
 from functions.chat.events import TurnEvent
-from parley.http.schemas import Input, MessageOut, Output
+from parley.http.schemas import Input, MessageOut, Moment, Output
 from parley.llm.model import Model
 
 
@@ -55,6 +57,31 @@ class TurnOut(Output):
     usage: UsageOut
     sources: list[dict[str, Any]]
     tool_results: list[dict[str, Any]]
+
+
+class TurnStateOut(Output):
+    """How a turn stands. `text` is the answer so far, `last_event` the number up to which the log has it."""
+
+    id: UUID
+    conversation_id: UUID
+    user_message_id: UUID
+    message_id: UUID | None
+    status: Literal["running", "waiting", "completed", "stopped", "interrupted", "failed"]
+    text: str
+    model: str
+    finish_reason: str | None
+    error_code: str | None
+    usage: UsageOut | None
+    last_event: int
+    started_at: Moment
+    ended_at: Moment | None
+
+    @classmethod
+    def of(cls, state: TurnState) -> Self:
+        """Show a turn; what it took is known when it has ended."""
+        stored = asdict(state.record)
+        usage = UsageOut.model_validate(state.record) if state.record.input_tokens is not None else None
+        return cls.model_validate(stored | {"text": state.text, "usage": usage})
 
 
 EVENT = {

@@ -2,10 +2,10 @@
 
 from uuid import UUID
 
-from functions.upkeep import export, mailing
+from functions.upkeep import export, mailing, watchdog
 from functions.upkeep.desk import Desk
 from functions.upkeep.erasure import erase
-from parley.upkeep import ChangeEmail, Message, Note, ResetPassword, SignUp, UnknownMessage, Work
+from parley.upkeep import ChangeEmail, Message, Note, ResetPassword, SignUp, UnknownMessage, Watch, Work
 
 
 def run(desk: Desk, message: Message) -> None:
@@ -19,6 +19,8 @@ def run(desk: Desk, message: Message) -> None:
             mailing.send_change_code(desk, message)
         case Note():
             mailing.send_note(desk, message)
+        case Watch():
+            watchdog.watch(desk, message)
         case Work(topic="export", subject_id=UUID() as export_id):
             export.make(desk, export_id, user_id=message.user_id, entry_id=message.entry_id)
         case Work(topic="erase"):

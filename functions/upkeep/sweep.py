@@ -1,11 +1,11 @@
-"""The sweep: rows that have expired go, and work that was lost on the way is sent again."""
+"""The sweep: rows that have expired go, turns without a function end, and work that was lost on the way is sent again."""
 
 from collections.abc import Callable
 from functools import partial
 
 from sqlalchemy import Connection
 
-from functions.upkeep import export
+from functions.upkeep import export, watchdog
 from functions.upkeep.desk import Desk
 from parley.db import (
     api_keys,
@@ -20,6 +20,8 @@ from parley.db import (
     rate_limits,
     sessions,
     signups,
+    turn_beginnings,
+    turn_events,
 )
 from parley.db.scope import open_scope
 from parley.errors import NotFound
@@ -41,12 +43,15 @@ _EXPIRED: dict[str, Callable[[Connection], int]] = {
     "exports": exports.sweep,
     "api_keys": api_keys.sweep,
     "audit_events": audit.sweep,
+    "turn_keys": turn_beginnings.forget_keys,
+    "turn_events": turn_events.sweep,
 }
 
 
 def sweep(desk: Desk) -> dict[str, int | None]:
-    """Do every part and return how many rows each deleted, or sent again; None for a part that failed."""
+    """Do every part and return how many rows each deleted, ended or sent again; None for a part that failed."""
     done = {name: _counted(name, partial(_delete, desk, part)) for name, part in _EXPIRED.items()}
+    done["interrupted"] = _counted("interrupted", partial(watchdog.end_silent_turns, desk))
     return done | {"sent_again": _counted("sent_again", partial(send_again, desk))}
 
 

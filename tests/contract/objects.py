@@ -22,6 +22,12 @@ def conversation(functions: Functions, owner: Person) -> str:
     return str(_made(functions["chat"].post("/chat", asked, as_=owner))["conversation_id"])
 
 
+def turn(functions: Functions, owner: Person) -> str:
+    """A turn that has ended."""
+    asked = {"message": f"secret of {owner.email}", "stream": False}
+    return str(_made(functions["chat"].post("/chat", asked, as_=owner))["turn_id"])
+
+
 def session(functions: Functions, owner: Person) -> str:
     """A session beside the one that the owner calls with."""
     tokens = _made(functions["auth"].post("/auth/login", {"email": owner.email, "password": PASSWORD}))
@@ -50,9 +56,12 @@ def invite(functions: Functions, owner: Person) -> str:
 
 BY_COLLECTION: dict[str, Maker] = {
     "/conversations": conversation,
+    "/chat/turns": turn,
     "/auth/sessions": session,
     "/auth/api-keys": api_key,
     "/auth/me/exports": export,
 }
+# What has an id and stands in no list.
+UNLISTED = {"/chat/turns"}
 ADMINS_BY_COLLECTION: dict[str, Maker] = {"/admin/users": user, "/admin/invites": invite}
 BY_FIELD: dict[str, Maker] = {"conversation_id": conversation}

@@ -11,6 +11,8 @@ from functions.chat.compat.embedding import embedding_models, embeddings
 from functions.chat.compat.outputs import CHUNK, CompletionOut, EmbeddingsOut, ModelOut, ModelsOut
 from functions.chat.compat.reading import request_of
 from functions.chat.compat.schemas import CompletionIn, EmbeddingsIn
+from functions.chat.deadline import Deadline
+from functions.chat.errors import ConversationBusy
 from parley.errors import NotFound
 from parley.http.answers import problems
 from parley.http.dependencies import CurrentPrincipal, requires
@@ -22,6 +24,7 @@ from parley.llm.provider import ProviderBusy, ProviderFailed, ProviderRefused, P
 router = APIRouter(prefix="/v1", dependencies=[Depends(requires("chat"))])
 
 _CHOOSING = (ModelNotFound, ContextTooLong, RateLimited, BudgetExhausted)
+_TURN = (NotFound, ConversationBusy)
 _PROVIDERS = (ProviderFailed, ProviderBusy, ProviderTimeout, ProviderRefused, ProviderRejected)
 COMPLETION: dict[int | str, Any] = {
     200: {
@@ -41,7 +44,7 @@ async def list_openai_models(request: Request) -> ModelsOut:
     return ModelsOut(data=[ModelOut(id=id, owned_by=model.provider) for id, model in models.items()])
 
 
-@router.post("/chat/completions", responses=COMPLETION | problems(*_CHOOSING, *_PROVIDERS, NotFound, ModelCannot, NoModel))
+@router.post("/chat/completions", responses=COMPLETION | problems(*_CHOOSING, *_PROVIDERS, *_TURN, ModelCannot, NoModel))
 async def chat_completions(
     body: CompletionIn, request: Request, principal: CurrentPrincipal, x_conversation_id: Annotated[str | None, Header()] = None
 ) -> Response:
@@ -52,7 +55,8 @@ async def chat_completions(
     """
     desk = request.app.state.desk
     if x_conversation_id:
-        answering = converse(desk, principal, x_conversation_id, body)
+        deadline, request_id = Deadline.of(request.scope["aws.context"]), request.scope["parley.request_id"]
+        answering = converse(desk, principal, x_conversation_id, body, deadline=deadline, request_id=request_id)
     else:
         answering = ask(desk, principal, body.model, request_of(body), stops=body.stops)
     return answer(answering, stream=bool(body.stream), wants_usage=body.wants_usage)

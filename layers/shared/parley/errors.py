@@ -13,17 +13,20 @@ A module that needs another word derives it here or beside its noun. `str(error)
 evidence; `public_message` is the one sentence a client reads.
 """
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import ClassVar
 
 
 class ParleyError(Exception):
-    """Something went wrong, and the class says what."""
+    """Something went wrong, and the class says what. `public_fields` stand in the answer beside the rest."""
 
     status: int = 500
     code: str = "server_error"
     public_message: str = "Something went wrong on our side. Try again shortly."
     retry_after_s: float | None = None
     retryable: ClassVar[bool] = False
+    public_fields: Mapping[str, object] = MappingProxyType({})
 
 
 class InvalidInput(ParleyError):

@@ -4,6 +4,7 @@ Messages are JSON objects whose `type` says what they are. Each may arrive twice
 secret: a code is made where it is mailed.
 """
 
+import math
 from dataclasses import dataclass
 from functools import cache
 from typing import Annotated, Any, Literal, Self
@@ -53,6 +54,15 @@ class Note:
 
 
 @dataclass(frozen=True, slots=True)
+class Watch:
+    """A turn is running: see whether its heart still beats."""
+
+    user_id: UUID
+    turn_id: UUID
+    type: Literal["watch"] = "watch"
+
+
+@dataclass(frozen=True, slots=True)
 class Work:
     """An entry of the outbox."""
 
@@ -68,7 +78,7 @@ class Work:
         return cls(entry.user_id, entry.id, entry.topic, entry.subject_id)
 
 
-type Message = SignUp | ResetPassword | ChangeEmail | Note | Work
+type Message = SignUp | ResetPassword | ChangeEmail | Note | Watch | Work
 
 
 class UnknownMessage(ParleyError):
@@ -81,22 +91,26 @@ class UpkeepQueue:
     def __init__(self, url: str) -> None:
         self._url = url
 
-    def send(self, message: Message) -> None:
-        """Put a message on the queue. Raises Unavailable if that fails: then nobody will ever see it."""
+    def send(self, message: Message, *, delay_s: float = 0) -> None:
+        """Put a message on the queue, to be seen after `delay_s`, 15 minutes at most.
+
+        Raises Unavailable if that fails: then nobody will ever see it.
+        """
         from botocore.exceptions import BotoCoreError, ClientError
 
         try:
-            _sqs().send_message(QueueUrl=self._url, MessageBody=_JSON.dump_json(message).decode())
+            body = _JSON.dump_json(message).decode()
+            _sqs().send_message(QueueUrl=self._url, MessageBody=body, DelaySeconds=math.ceil(delay_s))
         except (BotoCoreError, ClientError) as exc:
             raise Unavailable("queue") from exc
 
-    def send_later(self, message: Message) -> None:
+    def send_later(self, message: Message, *, delay_s: float = 0) -> None:
         """Put a message on the queue, or log that it failed: for what has been committed, and must not look undone.
 
         Entries of the outbox are sent again by the sweep; a note is lost.
         """
         try:
-            self.send(message)
+            self.send(message, delay_s=delay_s)
         except Unavailable:
             logger.exception("upkeep cannot be told", message_type=message.type)
 
@@ -119,6 +133,6 @@ def _sqs() -> Any:
 
 # Inputs stay out of the errors: they hold addresses, and errors are logged.
 _JSON: TypeAdapter[Message] = TypeAdapter(
-    Annotated[SignUp | ResetPassword | ChangeEmail | Note | Work, Field(discriminator="type")],
+    Annotated[SignUp | ResetPassword | ChangeEmail | Note | Watch | Work, Field(discriminator="type")],
     config=ConfigDict(hide_input_in_errors=True),
 )

@@ -9,21 +9,17 @@ import pytest
 from sqlalchemy import event
 
 from functions.chat import turn
-from functions.chat.desk import Desk
 from functions.chat.events import TurnCompleted, TurnFailed
 from functions.chat.question import Question
 from parley.db.engine import make_engine
 from parley.errors import Unavailable
 from parley.limits import Allowance, BudgetExhausted
 from parley.llm import types as llm
-from parley.llm.breaker import Breaker
 from parley.llm.models import Catalogue
-from parley.llm.offline_embedder import OfflineEmbedder
 from parley.llm.provider import ProviderBusy, ProviderFailed, ProviderTimeout
-from parley.llm.router import Patience, Router
 from parley.settings import DatabaseSettings
-from tests.fakes.circuits import MemoryCircuits
-from tests.functions.chat.test_turn import HELLO, ScriptedProvider
+from tests.functions.chat import taking
+from tests.functions.chat.taking import HELLO, ScriptedProvider
 
 PRICED = """
 [roles]
@@ -57,12 +53,11 @@ class Playing:
 def make_desk(engine, *scripts, rate=1000, budget=5):
     catalogue = Catalogue.parse(PRICED + MODEL.format(id="first", price=10.0) + MODEL.format(id="second", price=20.0), source="test")
     playing = Playing(*scripts)
-    router = Router(lambda model: playing, Breaker(MemoryCircuits()), patience=Patience(first_pause_s=0.0))
-    return Desk(engine, lambda: catalogue, router, {}, Allowance(rate, Decimal(budget)), lambda model: OfflineEmbedder(dimensions=8))
+    return replace(taking.make_desk(engine, playing), catalogue=lambda: catalogue, allowance=Allowance(rate, Decimal(budget)))
 
 
 def take(desk, person, **options):
-    return list(turn.take(desk, person.principal, Question("hello", **options)))
+    return taking.take(desk, person, **options)
 
 
 def rows(postgres, person, columns="model, status, input_tokens, output_tokens, is_estimate"):

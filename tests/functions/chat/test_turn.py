@@ -1,69 +1,24 @@
-from collections.abc import Iterator
-from dataclasses import dataclass, field
-from decimal import Decimal
 from uuid import uuid4
 
 import pytest
 from sqlalchemy import text
 
-from functions.chat import ending, turn
-from functions.chat.desk import Desk
+from functions.chat import ending
 from functions.chat.events import TextDelta, TurnCompleted, TurnFailed, TurnInterrupted, TurnStarted
-from functions.chat.question import Question
-from parley.db import conversations, messages
+from parley.db import conversations
 from parley.db.scope import principal_scope
 from parley.errors import NotFound, Unavailable
 from parley.ids import new_id
-from parley.limits import Allowance
 from parley.llm import types as llm
-from parley.llm.breaker import Breaker
 from parley.llm.failures import ContextTooLong
-from parley.llm.models import Catalogue, ModelNotFound
-from parley.llm.offline_embedder import OfflineEmbedder
+from parley.llm.models import ModelNotFound
 from parley.llm.provider import ProviderBusy, ProviderFailed
-from parley.llm.router import Patience, Router
-from tests.conftest import ROOT
-from tests.fakes.circuits import MemoryCircuits
-
-
-@dataclass
-class ScriptedProvider:
-    """Plays its script: events to yield, errors to raise. Remembers what it was asked."""
-
-    script: list[object]
-    requests: list[llm.Request] = field(default_factory=list)
-
-    def stream(self, model_name: str, request: llm.Request) -> Iterator[llm.Event]:
-        self.requests.append(request)
-        for step in self.script:
-            if isinstance(step, Exception):
-                raise step
-            yield step
-
-
-HELLO = [llm.TextDelta("Hel"), llm.TextDelta("lo"), llm.Finished("stop", llm.Usage(1000, 100, 400))]
+from tests.functions.chat.taking import HELLO, ScriptedProvider, events_of, make_desk, stored, take, take_numbered
 
 
 @pytest.fixture
 def desk(engine):
     return lambda *script: make_desk(engine, ScriptedProvider(list(script)))
-
-
-def make_desk(engine, scripted):
-    router = Router(lambda model: scripted, Breaker(MemoryCircuits()), patience=Patience(first_pause_s=0.0))
-    allowance = Allowance(rate_per_minute=1000, budget_usd=Decimal(5))
-    return Desk(
-        engine, lambda: Catalogue.load(ROOT / "tests" / "models.toml"), router, {}, allowance, lambda model: OfflineEmbedder(dimensions=8)
-    )
-
-
-def take(desk, person, text="hello", **options):
-    return list(turn.take(desk, person.principal, Question(text, **options)))
-
-
-def stored(engine, person, conversation_id):
-    with principal_scope(engine, person.principal) as connection:
-        return messages.newest(connection, conversation_id, user_id=person.id, limit=100)
 
 
 def test_a_turn_streams_its_answer_between_start_and_end(desk, alice):
@@ -89,7 +44,7 @@ def test_the_question_is_stored_before_the_model_is_asked(engine, alice):
             seen.extend(m.text for m in stored(engine, alice, started.conversation_id))
             yield from HELLO
 
-    events = turn.take(make_desk(engine, Curious()), alice.principal, Question("am I safe?"))
+    events = events_of(take_numbered(make_desk(engine, Curious()), alice, "am I safe?"))
     started = next(events)
     list(events)
 
@@ -174,7 +129,7 @@ def test_a_conversation_deleted_meanwhile_ends_the_turn_as_failed(engine, alice)
                 conversations.remove(connection, started.conversation_id, user_id=alice.id)
             yield from HELLO
 
-    events = turn.take(make_desk(engine, Deleting()), alice.principal, Question("hello"))
+    events = events_of(take_numbered(make_desk(engine, Deleting()), alice))
     started = next(events)
 
     assert isinstance(list(events)[-1], TurnFailed)

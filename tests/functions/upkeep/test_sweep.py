@@ -26,6 +26,8 @@ OLD = {
     ),
 }
 NAMES = {"one_time_codes": "codes"}
+# What is swept of turns needs a turn, and has tests of its own.
+TURNS = {"turn_keys", "turn_events", "interrupted"}
 
 
 @pytest.fixture
@@ -44,7 +46,30 @@ def test_what_has_expired_is_deleted_and_nothing_else(upkeep, postgres, count, t
 
 
 def test_every_table_that_grows_old_is_swept(upkeep):
-    assert upkeep.sweep().keys() == {NAMES.get(table, table) for table in OLD} | {"sent_again"}
+    assert upkeep.sweep().keys() == {NAMES.get(table, table) for table in OLD} | TURNS | {"sent_again"}
+
+
+@pytest.fixture
+def turn_id(chat, alice):
+    asked = chat.post("/chat", {"message": "hello", "stream": False}, as_=alice, headers={"Idempotency-Key": "a key"})
+    return asked.json["turn_id"]
+
+
+def test_the_log_of_a_turn_goes_after_a_day_and_its_key_with_it(upkeep, postgres, turn_id):
+    upkeep.sweep()
+    postgres.execute(f"UPDATE turn_events SET at = now() - interval '26 hours' WHERE turn_id = '{turn_id}'")
+    postgres.execute(f"UPDATE turns SET started_at = now() - interval '26 hours' WHERE id = '{turn_id}'")
+    done = upkeep.sweep()
+
+    assert (done["turn_events"], done["turn_keys"]) == (3, 1)
+    assert postgres.execute(f"SELECT idempotency_key, fingerprint FROM turns WHERE id = '{turn_id}'") == [(None, None)]
+
+
+def test_a_fresh_turn_keeps_log_and_key(upkeep, postgres, turn_id):
+    upkeep.sweep()
+
+    assert postgres.execute(f"SELECT idempotency_key FROM turns WHERE id = '{turn_id}'") == [("a key",)]
+    assert postgres.execute(f"SELECT count(*) FROM turn_events WHERE turn_id = '{turn_id}'") == [(3,)]
 
 
 def add_entry(engine, user):

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from sqlalchemy import CTE, ColumnElement, Connection, delete, func, insert, select, tuple_, update
 
-from parley.db.tables import conversations, users
+from parley.db.tables import conversations
 from parley.errors import NotFound
 
 
@@ -46,16 +46,6 @@ def get(connection: Connection, conversation_id: UUID, *, user_id: UUID) -> Conv
     if row is None:
         raise NotFound("conversation", conversation_id)
     return Conversation(**row._mapping)
-
-
-def get_with_default_model(connection: Connection, conversation_id: UUID, *, user_id: UUID) -> tuple[Conversation, str | None]:
-    """Return the user's conversation and the model that they chose for all, in one statement. Raises NotFound."""
-    statement = select(conversations, users.c.default_model).join(users, users.c.id == conversations.c.user_id)
-    row = connection.execute(statement.where(*_mine(conversation_id, user_id))).one_or_none()
-    if row is None:
-        raise NotFound("conversation", conversation_id)
-    fields = dict(row._mapping)
-    return Conversation(**{name: fields[name] for name in Conversation.__dataclass_fields__}), row.default_model
 
 
 def page(connection: Connection, *, user_id: UUID, limit: int, after: Place | None) -> list[Conversation]:

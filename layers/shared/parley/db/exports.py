@@ -20,6 +20,7 @@ WITHHELD = {
     "one_time_codes": {"hash"},
     "idempotency_keys": {"fingerprint", "answer"},
     "exports": {"file_key"},
+    "turns": {"fingerprint", "idempotency_key", "route"},
 }
 
 

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any, Literal
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Connection, insert, literal, select
+from sqlalchemy import ColumnElement, Connection, insert, literal, select, text
 from sqlalchemy.sql.dml import ReturningInsert
 
 from parley.db import conversations
@@ -29,6 +29,20 @@ class Message:
     tokens: int
     status: str
     created_at: datetime
+
+    @property
+    def text(self) -> str:
+        """The text parts, joined."""
+        return "".join(part["text"] for part in self.parts if part["type"] == "text")
+
+
+@dataclass(frozen=True, slots=True)
+class Spoken:
+    """Of a stored message, what a model is given."""
+
+    role: Role
+    parts: Sequence[Mapping[str, Any]]
+    tokens: int
 
     @property
     def text(self) -> str:
@@ -89,6 +103,12 @@ def newest(connection: Connection, conversation_id: UUID, *, user_id: UUID, limi
     return [Message(**row._mapping) for row in connection.execute(statement)][::-1]
 
 
+def spoken(connection: Connection, conversation_id: UUID, *, user_id: UUID, limit: int) -> list[Spoken]:
+    """Return of the conversation's last `limit` active messages what a model is given, oldest first, in one row."""
+    found = connection.execute(_SPOKEN, {"user_id": user_id, "conversation_id": conversation_id, "limit": limit}).scalar_one()
+    return [Spoken(**fields) for fields in found or ()]
+
+
 def page(
     connection: Connection, conversation_id: UUID, *, user_id: UUID, limit: int, order: Literal["asc", "desc"], after_seq: int | None
 ) -> list[Message]:
@@ -111,3 +131,12 @@ def parse_seq(value: object) -> int:
     if not isinstance(value, int) or not 0 <= value < 2**31:
         raise ValueError(f"{value!r} numbers no message")
     return value
+
+
+_SPOKEN = text(
+    """
+    SELECT jsonb_agg(jsonb_build_object('role', role, 'parts', parts, 'tokens', tokens) ORDER BY seq)
+      FROM (SELECT seq, role, parts, tokens FROM messages
+             WHERE user_id = :user_id AND conversation_id = :conversation_id AND is_active ORDER BY seq DESC LIMIT :limit) newest
+    """
+)

@@ -64,6 +64,16 @@ def user_scope(engine: Engine, user_id: UUID) -> Iterator[Connection]:
         yield connection
 
 
+def run_alone(engine: Engine, statement: TextClause, *, user_id: UUID, **parameters: Any) -> Row[Any]:
+    """Run one statement as a transaction of its own and return its one row, or raise Unavailable.
+
+    It must itself select `set_config('parley.user_id', :user_id, true)`, before all that the policies guard: a round trip
+    less than `user_scope`. Where the connection breaks it may be run twice, but is committed once at most.
+    """
+    with _transaction(engine, statement, {"user_id": str(user_id)} | parameters) as (_, row):
+        return row
+
+
 @contextmanager
 def open_scope(engine: Engine) -> Iterator[Connection]:
     """Open a transaction as nobody: an app role sees no tenant's rows in it."""
@@ -72,7 +82,7 @@ def open_scope(engine: Engine) -> Iterator[Connection]:
 
 
 @contextmanager
-def _transaction(engine: Engine, statement: TextClause, parameters: dict[str, str]) -> Iterator[tuple[Connection, Row[Any]]]:
+def _transaction(engine: Engine, statement: TextClause, parameters: dict[str, Any]) -> Iterator[tuple[Connection, Row[Any]]]:
     try:
         connection, first = _connect(engine, statement, parameters)
         with closing(connection):  # rolls back what was not committed
@@ -86,7 +96,7 @@ def _transaction(engine: Engine, statement: TextClause, parameters: dict[str, st
         raise
 
 
-def _connect(engine: Engine, statement: TextClause, parameters: dict[str, str]) -> tuple[Connection, Row[Any]]:
+def _connect(engine: Engine, statement: TextClause, parameters: dict[str, Any]) -> tuple[Connection, Row[Any]]:
     """Run the first statement; once more on a new connection if the pooled one turns out to be dead.
 
     Nothing has been written yet, so repeating is safe, and it costs no ping when the connection is well.
@@ -99,7 +109,7 @@ def _connect(engine: Engine, statement: TextClause, parameters: dict[str, str]) 
     return _first(engine, statement, parameters)
 
 
-def _first(engine: Engine, statement: TextClause, parameters: dict[str, str]) -> tuple[Connection, Row[Any]]:
+def _first(engine: Engine, statement: TextClause, parameters: dict[str, Any]) -> tuple[Connection, Row[Any]]:
     connection = engine.connect()
     try:
         return connection, connection.execute(statement, parameters).one()

@@ -10,6 +10,7 @@ from sqlalchemy import (
     Column,
     Date,
     DateTime,
+    Double,
     ForeignKey,
     ForeignKeyConstraint,
     Index,
@@ -22,6 +23,7 @@ from sqlalchemy import (
     UniqueConstraint,
     Uuid,
     func,
+    text,
 )
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
@@ -252,13 +254,14 @@ messages = Table(
 )
 Index("messages_active", messages.c.user_id, messages.c.conversation_id, messages.c.seq, unique=True, postgresql_where=messages.c.is_active)
 
+_TURN_STATUSES = "status IN ('running', 'waiting', 'completed', 'stopped', 'interrupted', 'failed')"
 turns = Table(
     "turns",
     metadata,
     _owner(),
     Column("id", Uuid, primary_key=True),
     Column("conversation_id", Uuid, nullable=False),
-    Column("status", Text, nullable=False, server_default="running"),
+    Column("status", Text, CheckConstraint(_TURN_STATUSES, name="turns_status_check"), nullable=False, server_default="running"),
     Column("model", Text, nullable=False),
     Column("user_message_id", Uuid, nullable=False),
     Column("message_id", Uuid),
@@ -268,11 +271,39 @@ turns = Table(
     Column("cost_usd", Numeric(12, 6)),
     _moment("started_at"),
     _moment("ended_at", nullable=True),
+    Column("route", Text),
+    Column("idempotency_key", Text),
+    Column("fingerprint", LargeBinary),
+    _moment("heartbeat_at"),
+    _moment("stop_requested_at", nullable=True),
+    Column("last_event", Integer, nullable=False, server_default="0"),
+    Column("finish_reason", Text),
+    Column("first_token_ms", Double),
+    Column("total_ms", Double),
     ForeignKeyConstraint(["user_id", "conversation_id"], ["conversations.user_id", "conversations.id"], ondelete="CASCADE"),
     ForeignKeyConstraint(["user_id", "user_message_id"], ["messages.user_id", "messages.id"], ondelete="CASCADE"),
     # Deferred: the turn is claimed before its answer is stored.
     ForeignKeyConstraint(["user_id", "message_id"], ["messages.user_id", "messages.id"], deferrable=True, initially="DEFERRED"),
     Index("turns_conversation", "user_id", "conversation_id"),
+)
+_is_running, _has_key = turns.c.status == text("'running'"), turns.c.idempotency_key.is_not(None)
+_of_key = (turns.c.user_id, turns.c.route, turns.c.idempotency_key)
+Index("turns_idempotency", *_of_key, unique=True, postgresql_where=_has_key)
+Index("turns_running", turns.c.user_id, turns.c.conversation_id, unique=True, postgresql_where=_is_running)
+Index("turns_heartbeat", turns.c.heartbeat_at, postgresql_where=_is_running)
+Index("turns_keys_age", turns.c.started_at, postgresql_where=_has_key)
+
+turn_events = Table(
+    "turn_events",
+    metadata,
+    _owner(),
+    Column("turn_id", Uuid, primary_key=True),
+    Column("number", Integer, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("data", JSONB, nullable=False),
+    _moment("at"),
+    ForeignKeyConstraint(["user_id", "turn_id"], ["turns.user_id", "turns.id"], ondelete="CASCADE"),
+    Index("turn_events_age", "at"),
 )
 
 _PURPOSES = "purpose IN ('chat', 'summary', 'title', 'facts', 'embedding')"

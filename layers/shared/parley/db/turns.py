@@ -1,87 +1,158 @@
-"""Turns: one question and how its answer went. A message of a turn is stored by the statement that moves the turn on."""
+"""Turns: one question and how its answer went. Their beginnings and endings have modules of their own.
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+Every statement of a turn that streams is prepared as text, and is one round trip. Whoever changes a turn and its
+conversation locks the conversation first.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Literal
 from uuid import UUID
 
-from sqlalchemy import Connection, exists, func, insert, literal, select, update
-from sqlalchemy.sql.dml import ReturningUpdate
+from sqlalchemy import Connection, Engine, text
 
-from parley.db import messages
-from parley.db.tables import turns
+from parley.db import turn_events
+from parley.db.scope import run_alone
+from parley.db.turn_events import Entry
 from parley.errors import NotFound
 
-type TurnStatus = Literal["running", "completed", "interrupted", "failed"]
+type TurnStatus = Literal["running", "waiting", "completed", "stopped", "interrupted", "failed"]
+
+# A heart that has not beaten for so long is taken for dead.
+SILENT_S = 30
+SILENT = f"interval '{SILENT_S} seconds'"
 
 
-def start(
-    connection: Connection,
-    turn_id: UUID,
-    *,
-    user_id: UUID,
-    conversation_id: UUID,
-    model: str,
-    question_id: UUID,
-    parts: Sequence[Mapping[str, Any]],
-    tokens: int,
-) -> None:
-    """Store the question and its running turn. Raises NotFound if there is no such conversation."""
-    asking = messages.adding(question_id, user_id=user_id, conversation_id=conversation_id, role="user", parts=parts, tokens=tokens)
-    asked = asking.cte("asked")
-    values = {"id": turn_id, "user_id": user_id, "conversation_id": conversation_id, "model": model}
-    columns = [literal(value, turns.c[name].type) for name, value in values.items()]
-    statement = insert(turns).from_select([*values, "user_message_id"], select(*columns, asked.c.id)).returning(turns.c.id)
-    if connection.execute(statement).one_or_none() is None:
-        raise NotFound("conversation", conversation_id)
+@dataclass(frozen=True, slots=True)
+class Pulse:
+    """What a tick finds: whether the turn is still ours, and whether somebody wants it to stop."""
+
+    is_running: bool
+    is_to_stop: bool
 
 
-def fail(connection: Connection, turn_id: UUID, *, user_id: UUID, error_code: str) -> None:
-    """Record that a running turn ended without an answer. Raises NotFound if it is gone, with its conversation."""
-    if connection.execute(_ending(turn_id, user_id, "failed", {"error_code": error_code})).one_or_none() is None:
-        _check(connection, turn_id, user_id)
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a turn is, and the entries of its log that were asked for."""
+
+    status: TurnStatus
+    last_event: int
+    is_silent: bool
+    message_id: UUID | None
+    entries: list[Entry]
 
 
-def answer(
-    connection: Connection,
-    turn_id: UUID,
-    *,
-    user_id: UUID,
-    conversation_id: UUID,
-    status: TurnStatus,
-    message_id: UUID,
-    parts: Sequence[Mapping[str, Any]],
-    model: str,
-    tokens: int,
-    **fields: Any,
-) -> messages.Message:
-    """Store the answer of a running turn and how it ended; `fields` are error_code, input_tokens, output_tokens and cost_usd.
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A turn as it is stored."""
 
-    Where that has been done before, nothing changes. Raises NotFound if the turn is gone, with its conversation.
+    id: UUID
+    conversation_id: UUID
+    user_message_id: UUID
+    message_id: UUID | None
+    status: TurnStatus
+    model: str
+    error_code: str | None
+    finish_reason: str | None
+    input_tokens: int | None
+    output_tokens: int | None
+    cost_usd: Decimal | None
+    last_event: int
+    started_at: datetime
+    ended_at: datetime | None
+
+
+def tick(engine: Engine, turn_id: UUID, *, user_id: UUID, entries: Sequence[Entry]) -> Pulse:
+    """Log the entries, beat the heart and read whether to stop: one statement, a transaction of its own. Raises Unavailable."""
+    last_event = entries[-1].number if entries else 0
+    row = run_alone(engine, _TICK, user_id=user_id, turn_id=str(turn_id), entries=turn_events.written(entries), last_event=last_event)
+    return Pulse(row.is_to_stop is not None, bool(row.is_to_stop))
+
+
+def progress(engine: Engine, turn_id: UUID, *, user_id: UUID, after: int) -> Progress:
+    """Return how far a turn is, and its events behind `after`: one statement, a transaction of its own.
+
+    Raises NotFound and Unavailable.
     """
-    ended = _ending(turn_id, user_id, status, fields | {"message_id": message_id, "model": model}).cte("ended")
-    statement = messages.adding(
-        message_id,
-        user_id=user_id,
-        conversation_id=conversation_id,
-        role="assistant",
-        parts=parts,
-        where=[exists(select(ended.c.id))],
-        model=model,
-        tokens=tokens,
-        status=status,
-    )
-    row = connection.execute(statement).one_or_none()
-    if row is not None:
-        return messages.Message(**row._mapping)
-    _check(connection, turn_id, user_id)
-    return messages.get(connection, message_id, user_id=user_id)
-
-
-def _ending(turn_id: UUID, user_id: UUID, status: TurnStatus, fields: Mapping[str, Any]) -> ReturningUpdate[Any]:
-    which = (turns.c.user_id == user_id, turns.c.id == turn_id, turns.c.status == "running")
-    return update(turns).where(*which).values(status=status, ended_at=func.now(), **fields).returning(turns.c.id)
-
-
-def _check(connection: Connection, turn_id: UUID, user_id: UUID) -> None:
-    if connection.execute(select(turns.c.id).where(turns.c.user_id == user_id, turns.c.id == turn_id)).one_or_none() is None:
+    row = run_alone(engine, _PROGRESS, user_id=user_id, turn_id=str(turn_id), after=after)
+    if row.turn is None:
         raise NotFound("turn", turn_id)
+    message_id = row.turn["message_id"]
+    found = row.turn | {"message_id": UUID(message_id) if message_id else None}
+    return Progress(**found, entries=Entry.read(row.entries))
+
+
+def get(connection: Connection, turn_id: UUID, *, user_id: UUID) -> Record:
+    """Return the user's turn, or raise NotFound."""
+    row = connection.execute(_GET, {"user_id": user_id, "turn_id": turn_id}).one_or_none()
+    if row is None:
+        raise NotFound("turn", turn_id)
+    return Record(**row._mapping)
+
+
+def said(connection: Connection, turn_id: UUID, *, user_id: UUID) -> str:
+    """Return the text that the log has of a turn."""
+    found = connection.execute(_SAID, {"user_id": user_id, "turn_id": turn_id, "after": 0}).scalar_one()
+    return "".join(entry.text for entry in Entry.read(found))
+
+
+def ask_to_stop(connection: Connection, turn_id: UUID, *, user_id: UUID) -> None:
+    """Ask a running turn to stop; one that has ended stays as it is. Raises NotFound."""
+    if connection.execute(_ASK_TO_STOP, {"user_id": user_id, "turn_id": turn_id}).rowcount == 0:
+        raise NotFound("turn", turn_id)
+
+
+def heartbeat_age_s(connection: Connection, turn_id: UUID, *, user_id: UUID) -> float | None:
+    """Return for how long a turn's heart has not beaten, or None if it is not running. Raises NotFound."""
+    row = connection.execute(_HEARTBEAT, {"user_id": user_id, "turn_id": turn_id}).one_or_none()
+    if row is None:
+        raise NotFound("turn", turn_id)
+    return float(row.age_s) if row.status == "running" else None
+
+
+def silent(connection: Connection, *, limit: int) -> list[tuple[UUID, UUID]]:
+    """Return user and id of turns whose heart has stopped, the oldest first. Needs the background role."""
+    return [(row.user_id, row.id) for row in connection.execute(_SILENT_ONES, {"limit": limit})]
+
+
+_RECORD = ", ".join(Record.__dataclass_fields__)
+
+# `set_config` stands first, and is evaluated before the statement asks for what the CTEs return.
+_TICK = text(
+    f"""
+    WITH beaten AS (
+            UPDATE turns SET heartbeat_at = clock_timestamp(), last_event = greatest(last_event, CAST(:last_event AS integer))
+             WHERE user_id = CAST(:user_id AS uuid) AND id = CAST(:turn_id AS uuid) AND status = 'running'
+            RETURNING stop_requested_at
+         ),
+         {turn_events.logging("beaten")}
+    SELECT set_config('parley.user_id', CAST(:user_id AS text), true), (SELECT stop_requested_at IS NOT NULL FROM beaten) AS is_to_stop
+    """  # noqa: S608 - our own words
+)
+_PROGRESS = text(
+    f"""
+    SELECT set_config('parley.user_id', CAST(:user_id AS text), true),
+           (SELECT jsonb_build_object('status', t.status, 'last_event', t.last_event, 'message_id', t.message_id,
+                                      'is_silent', t.status = 'running' AND t.heartbeat_at < clock_timestamp() - {SILENT})
+              FROM turns t WHERE t.user_id = CAST(:user_id AS uuid) AND t.id = CAST(:turn_id AS uuid)) AS turn,
+           ({turn_events.AFTER}) AS entries
+    """  # noqa: S608 - our own words
+)
+_SAID = text(turn_events.AFTER)
+_GET = text(f"SELECT {_RECORD} FROM turns WHERE user_id = :user_id AND id = :turn_id")  # noqa: S608 - our own words
+_ASK_TO_STOP = text(
+    """
+    UPDATE turns SET stop_requested_at = CASE WHEN status = 'running' THEN coalesce(stop_requested_at, now()) ELSE stop_requested_at END
+     WHERE user_id = :user_id AND id = :turn_id
+    """
+)
+_HEARTBEAT = text(
+    "SELECT status, extract(epoch FROM clock_timestamp() - heartbeat_at) AS age_s FROM turns WHERE user_id = :user_id AND id = :turn_id"
+)
+_SILENT_ONES = text(
+    f"""
+    SELECT user_id, id FROM turns WHERE status = 'running' AND heartbeat_at < now() - {SILENT} ORDER BY heartbeat_at LIMIT :limit
+    """  # noqa: S608 - our own words
+)

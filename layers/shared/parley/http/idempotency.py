@@ -50,7 +50,7 @@ class Idempotency:
         """
         if self.key is None:
             return work()
-        fingerprint = hashlib.sha256(body.model_dump_json().encode()).digest()
+        fingerprint = fingerprint_of(body)
         kept = idempotency.claim(connection, self.key, user_id=user_id, route=route, fingerprint=fingerprint)
         if kept is None:
             answer = work()
@@ -60,6 +60,11 @@ class Idempotency:
         if kept.fingerprint != fingerprint:
             raise KeyReused
         return kept.answer or {}
+
+
+def fingerprint_of(body: BaseModel) -> bytes:
+    """Return what tells one request from another by the same key."""
+    return hashlib.sha256(body.model_dump_json().encode()).digest()
 
 
 async def _idempotency(

@@ -31,7 +31,7 @@ def problem(error: ParleyError, *, request_id: str) -> dict[str, Any]:
     }
     if isinstance(error, InvalidInput) or hasattr(error, "errors"):
         document["errors"] = error.errors
-    return document
+    return document | dict(error.public_fields)
 
 
 def problem_response(error: ParleyError, *, request_id: str) -> JSONResponse:

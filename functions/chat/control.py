@@ -1,0 +1,64 @@
+"""What others do with a turn while it runs, and after: look at it, read its events, stop it."""
+
+from collections.abc import Generator
+from dataclasses import dataclass
+from uuid import UUID
+
+from functions.chat.deadline import Deadline
+from functions.chat.desk import Desk
+from functions.chat.events import Numbered, Ping
+from functions.chat.replay import follow
+from parley.auth.principal import Principal
+from parley.db import messages, turns
+from parley.db.scope import principal_scope
+from parley.errors import InvalidInput
+from parley.interruption import interrupt_if_silent
+
+
+@dataclass(frozen=True, slots=True)
+class TurnState:
+    """How a turn stands: what is stored of it, and its text so far."""
+
+    record: turns.Record
+    text: str
+
+
+def show(desk: Desk, principal: Principal, turn_id: UUID) -> TurnState:
+    """Return how a turn stands; one whose function died is ended first. Raises NotFound, Unauthorized and Unavailable."""
+    state, age_s = _look(desk, principal, turn_id)
+    if age_s is not None and age_s > turns.SILENT_S and interrupt_if_silent(desk.engine, turn_id, user_id=principal.user_id):
+        state, _ = _look(desk, principal, turn_id)
+    return state
+
+
+def events(desk: Desk, principal: Principal, turn_id: UUID, *, after: int, deadline: Deadline) -> Generator[Numbered | Ping]:
+    """Yield a turn's events behind `after`: see `follow`. Raises NotFound, Unauthorized and Unavailable."""
+    with principal_scope(desk.engine, principal) as connection:
+        turns.get(connection, turn_id, user_id=principal.user_id)
+    yield from follow(desk.engine, turn_id, user_id=principal.user_id, after=after, deadline=deadline)
+
+
+def stop(desk: Desk, principal: Principal, turn_id: UUID) -> None:
+    """Ask the turn to stop, whichever worker takes it. Raises NotFound, Unauthorized and Unavailable."""
+    with principal_scope(desk.engine, principal) as connection:
+        turns.ask_to_stop(connection, turn_id, user_id=principal.user_id)
+
+
+def number_of(last_event_id: str | None) -> int:
+    """Read a `Last-Event-ID`; none means that nothing was seen yet. Raises InvalidInput."""
+    if last_event_id is None:
+        return 0
+    if not (last_event_id.isascii() and last_event_id.isdigit() and int(last_event_id) < 2**31):
+        raise InvalidInput("not the id of an event", loc=("header", "Last-Event-ID"))
+    return int(last_event_id)
+
+
+def _look(desk: Desk, principal: Principal, turn_id: UUID) -> tuple[TurnState, float | None]:
+    user_id = principal.user_id
+    with principal_scope(desk.engine, principal) as connection:
+        record = turns.get(connection, turn_id, user_id=user_id)
+        if record.message_id:
+            text = messages.get(connection, record.message_id, user_id=user_id).text
+        else:
+            text = turns.said(connection, turn_id, user_id=user_id)
+        return TurnState(record, text), turns.heartbeat_age_s(connection, turn_id, user_id=user_id)

@@ -1,0 +1,46 @@
+"""How a turn can be refused, and how it can end before its answer does."""
+
+from uuid import UUID
+
+from parley.errors import ParleyError
+
+
+class InProgress(ParleyError):
+    """The turn of this Idempotency-Key is still running."""
+
+    status, code = 409, "in_progress"
+    public_message = "This request is being answered. Read its events, or ask again shortly."
+    retry_after_s = 2.0
+
+    def __init__(self, turn_id: UUID) -> None:
+        super().__init__(f"turn {turn_id} is running")
+        self.public_fields = {"turn_id": str(turn_id)}
+
+
+class ConversationBusy(ParleyError):
+    """Another turn is running in the conversation."""
+
+    status, code = 409, "conversation_busy"
+    public_message = "Another turn is running in this conversation. Wait for its end, stop it, or send `wait`."
+    retry_after_s = 2.0
+    retryable = True
+
+
+class OutOfTime(ParleyError):
+    """The function's time is nearly up."""
+
+    status, code = 504, "out_of_time"
+    public_message = "The answer took longer than this server allows."
+    retryable = True
+
+
+class Stopped(ParleyError):
+    """Somebody asked the turn to stop."""
+
+    status, code = 409, "stopped"
+
+
+class Superseded(ParleyError):
+    """The turn was ended by somebody else, who took it for dead."""
+
+    status, code = 409, "superseded"

@@ -1,0 +1,44 @@
+"""The events of a running turn: numbered as they happen, and kept until they are logged."""
+
+from functions.chat.events import Numbered, TextDelta, TurnEvent
+from parley.db.turn_events import TEXT, Entry
+
+
+class Journal:
+    """Numbers the events of one turn. Texts that follow one another are logged as one entry."""
+
+    def __init__(self) -> None:
+        self.last = 0
+        self._entries: list[Entry] = []
+        self._texts: list[str] = []
+
+    def note(self, event: TurnEvent) -> Numbered:
+        """Give the event its number and keep it for the log."""
+        if isinstance(event, TextDelta):
+            self._texts.append(event.text)
+            self.last += 1
+        else:
+            self._close()
+            self.last += 1
+            self._entries.append(Entry(self.last, event.name, event.data()))
+        return Numbered(self.last, event)
+
+    def pending(self) -> list[Entry]:
+        """Return what is to be logged. It stays so until `logged`: an attempt that failed is repeated entry by entry."""
+        self._close()
+        return list(self._entries)
+
+    def take(self) -> list[Entry]:
+        """Return what is to be logged in a transaction that all depends on, and forget it."""
+        entries = self.pending()
+        self.logged(entries)
+        return entries
+
+    def logged(self, entries: list[Entry]) -> None:
+        """Forget what the log has."""
+        self._entries = self._entries[len(entries) :]
+
+    def _close(self) -> None:
+        if self._texts:
+            self._entries.append(Entry(self.last, TEXT, {"texts": self._texts}))
+            self._texts = []

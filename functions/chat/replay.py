@@ -1,0 +1,57 @@
+"""A turn's events from its log: of one that has ended, or of one that another worker is taking."""
+
+import time
+from collections.abc import Iterator
+from uuid import UUID
+
+from sqlalchemy import Engine
+
+from functions.chat.deadline import Deadline
+from functions.chat.events import Logged, Numbered, Ping
+from parley.db import messages, turns
+from parley.db.scope import user_scope
+from parley.db.turns import Progress
+from parley.errors import NotFound
+from parley.interruption import interrupt_if_silent
+
+POLL_S = 0.25
+PING_S = 10.0
+
+
+def follow(engine: Engine, turn_id: UUID, *, user_id: UUID, after: int, deadline: Deadline) -> Iterator[Numbered | Ping]:
+    """Yield the events behind `after` as the log gets them, to the one that ends the turn, which always comes.
+
+    Nothing is open in the database while it waits. Where the time is up first, the stream ends and can be asked for
+    again. Raises NotFound and Unavailable.
+    """
+    pinged_s = None
+    while True:
+        progress = turns.progress(engine, turn_id, user_id=user_id, after=after)
+        for entry in progress.entries[:-1] if progress.status != "running" else progress.entries:
+            yield Numbered(entry.number, Logged(entry.name, entry.document(after=after)))
+            after, pinged_s = entry.number, time.monotonic()
+        if progress.status != "running":
+            yield stored_end(engine, turn_id, user_id=user_id, progress=progress)
+            return
+        if progress.is_silent:
+            interrupt_if_silent(engine, turn_id, user_id=user_id)
+            continue
+        if deadline.left_s <= 0:
+            return
+        if pinged_s is None or time.monotonic() - pinged_s >= PING_S:
+            yield Ping()
+            pinged_s = time.monotonic()
+        time.sleep(POLL_S)
+
+
+def stored_end(engine: Engine, turn_id: UUID, *, user_id: UUID, progress: Progress | None = None) -> Numbered:
+    """Return the terminal event of a turn that has ended, with the answer it tells of. Raises NotFound and Unavailable."""
+    if progress is None or not progress.entries:
+        progress = turns.progress(engine, turn_id, user_id=user_id, after=0)
+    if progress.status == "running" or not progress.entries:
+        raise NotFound("log of this turn", turn_id)
+    last, answer = progress.entries[-1], None
+    if progress.message_id:
+        with user_scope(engine, user_id) as connection:
+            answer = messages.get(connection, progress.message_id, user_id=user_id)
+    return Numbered(last.number, Logged(last.name, last.data, answer))

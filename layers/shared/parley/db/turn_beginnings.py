@@ -1,0 +1,185 @@
+"""How a turn begins: what it finds, and what is stored before the model is asked.
+
+Nothing is locked while it is looked at. What came in between shows when it is stored, by a unique index or by the number
+of the conversation's last message, and then all is looked at anew.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Connection, text
+from sqlalchemy.exc import IntegrityError
+
+from parley.db import turn_events
+from parley.db.conversations import Conversation
+from parley.db.turn_events import Entry
+from parley.db.turns import SILENT, TurnStatus
+from parley.errors import NotFound, ParleyError
+
+_KEPT = "interval '24 hours'"
+_UNIQUE = {"turns_idempotency", "turns_running"}
+
+
+class Outrun(ParleyError):
+    """Another turn of the conversation, or of the same key, came in between. Look again in a new transaction."""
+
+
+@dataclass(frozen=True, slots=True)
+class Once:
+    """A request's `Idempotency-Key`, the route that it is for, and the SHA-256 of what was asked."""
+
+    route: str
+    key: str
+    fingerprint: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A turn that was there before. `is_silent` says that it runs, and its heart has stopped."""
+
+    id: UUID
+    status: TurnStatus
+    is_silent: bool
+    fingerprint: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """What a new turn finds: the user's default model, the conversation, its running turn, and the turn of the same key."""
+
+    default_model: str | None
+    conversation: Conversation | None
+    running: Found | None
+    earlier: Found | None
+    is_key_old: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Beginning:
+    """What is stored before the model is asked. `last_seq` is what the conversation had when it was read, None for a new one."""
+
+    turn_id: UUID
+    user_id: UUID
+    conversation_id: UUID
+    last_seq: int | None
+    title: str | None
+    user_message_id: UUID
+    parts: Sequence[Mapping[str, Any]]
+    tokens: int
+    model: str
+    once: Once | None
+    entries: Sequence[Entry]
+
+
+def opening(connection: Connection, *, user_id: UUID, conversation_id: UUID | None, once: Once | None) -> Opening:
+    """Look at what is there before a turn begins. Raises NotFound if the conversation is named and not there."""
+    key = {"route": once.route, "key": once.key} if once else {"route": None, "key": None}
+    row = connection.execute(_OPENING, {"user_id": user_id, "conversation_id": conversation_id} | key).one()
+    conversation = None
+    if row.id is not None:
+        conversation = Conversation(user_id, row.id, row.title, row.model, row.system_prompt, row.last_seq, row.created_at, row.updated_at)
+    running = Found(row.running_id, "running", row.running_is_silent) if row.running_id else None
+    earlier = Found(row.earlier_id, row.earlier_status, row.earlier_is_silent, row.earlier_fingerprint) if row.earlier_id else None
+    if conversation is None and conversation_id is not None and earlier is None:
+        raise NotFound("conversation", conversation_id)
+    return Opening(row.default_model, conversation, running, earlier, bool(row.is_key_old))
+
+
+def forget_key(connection: Connection, once: Once, *, user_id: UUID) -> None:
+    """Let a key that is older than a day be used anew."""
+    connection.execute(_FORGET_KEY, {"user_id": user_id, "route": once.route, "key": once.key})
+
+
+def forget_keys(connection: Connection) -> int:
+    """Forget every key that is older than a day; return how many. Needs the background role."""
+    return connection.execute(_FORGET_KEYS).rowcount
+
+
+def start(connection: Connection, beginning: Beginning) -> None:
+    """Store the conversation if it is new, the question, the running turn and its first event, or raise Outrun."""
+    once = beginning.once
+    values = {name: getattr(beginning, name) for name in _BEGINNING} | {
+        "route": once.route if once else None,
+        "key": once.key if once else None,
+        "fingerprint": once.fingerprint if once else None,
+        "parts": json.dumps(list(beginning.parts)),
+        "entries": turn_events.written(beginning.entries),
+        "last_event": beginning.entries[-1].number,
+    }
+    try:
+        row = connection.execute(_START_NEW if beginning.last_seq is None else _START, values).one_or_none()
+    except IntegrityError as exc:
+        if getattr(getattr(exc.orig, "diag", None), "constraint_name", None) in _UNIQUE:
+            raise Outrun(str(beginning.conversation_id)) from exc
+        raise
+    if row is None:
+        raise Outrun(str(beginning.conversation_id))
+
+
+_BEGINNING = ("turn_id", "user_id", "conversation_id", "last_seq", "title", "user_message_id", "tokens", "model")
+_OPENING = text(
+    f"""
+    SELECT u.default_model, c.id, c.title, c.model, c.system_prompt, c.last_seq, c.created_at, c.updated_at,
+           r.id AS running_id, r.heartbeat_at < clock_timestamp() - {SILENT} AS running_is_silent,
+           k.id AS earlier_id, k.status AS earlier_status, k.fingerprint AS earlier_fingerprint,
+           k.status = 'running' AND k.heartbeat_at < clock_timestamp() - {SILENT} AS earlier_is_silent,
+           k.started_at < now() - {_KEPT} AS is_key_old
+      FROM users u
+      LEFT JOIN conversations c ON c.user_id = u.id AND c.id = CAST(:conversation_id AS uuid)
+      LEFT JOIN turns r ON r.user_id = u.id AND r.conversation_id = c.id AND r.status = 'running'
+      LEFT JOIN turns k ON k.user_id = u.id AND k.route = CAST(:route AS text) AND k.idempotency_key = CAST(:key AS text)
+     WHERE u.id = CAST(:user_id AS uuid)
+    """  # noqa: S608 - our own words
+)
+_FORGET_KEY = text(
+    f"""
+    UPDATE turns SET idempotency_key = NULL, fingerprint = NULL
+     WHERE user_id = :user_id AND route = :route AND idempotency_key = :key AND started_at < now() - {_KEPT}
+    """  # noqa: S608 - our own words
+)
+_FORGET_KEYS = text(
+    f"UPDATE turns SET idempotency_key = NULL, fingerprint = NULL WHERE idempotency_key IS NOT NULL AND started_at < now() - {_KEPT}"  # noqa: S608
+)
+
+
+def _starting(place: str) -> str:
+    """Write the statement that stores a beginning if `place`, which makes or takes the conversation, has a row."""
+    return f"""
+    WITH place AS ({place} RETURNING last_seq),
+         asked AS (
+            INSERT INTO messages (user_id, id, conversation_id, seq, role, parts, tokens)
+            SELECT CAST(:user_id AS uuid), CAST(:user_message_id AS uuid), CAST(:conversation_id AS uuid), place.last_seq, 'user',
+                   CAST(:parts AS jsonb), CAST(:tokens AS integer)
+              FROM place
+         ),
+         begun AS (
+            INSERT INTO turns (user_id, id, conversation_id, user_message_id, model, route, idempotency_key, fingerprint, last_event)
+            SELECT CAST(:user_id AS uuid), CAST(:turn_id AS uuid), CAST(:conversation_id AS uuid), CAST(:user_message_id AS uuid),
+                   CAST(:model AS text), CAST(:route AS text), CAST(:key AS text), CAST(:fingerprint AS bytea), CAST(:last_event AS integer)
+              FROM place
+         ),
+         {turn_events.logging("place")}
+    SELECT last_seq FROM place
+    """  # noqa: S608 - our own words
+
+
+_START_NEW = text(
+    _starting(
+        """
+        INSERT INTO conversations (user_id, id, title, last_seq)
+        VALUES (CAST(:user_id AS uuid), CAST(:conversation_id AS uuid), CAST(:title AS text), 1)
+        """
+    )
+)
+# Where the number is another than the one that was read, so is the context: nothing is stored then.
+_START = text(
+    _starting(
+        """
+        UPDATE conversations SET last_seq = last_seq + 1, updated_at = clock_timestamp()
+         WHERE user_id = CAST(:user_id AS uuid) AND id = CAST(:conversation_id AS uuid) AND last_seq = CAST(:last_seq AS integer)
+        """
+    )
+)

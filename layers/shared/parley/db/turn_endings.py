@@ -1,0 +1,106 @@
+"""How a turn ends: once, with all that was delivered."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any, Literal
+from uuid import UUID
+
+from sqlalchemy import Connection, text
+
+from parley.db import turn_events
+from parley.db.messages import Message
+from parley.db.turn_events import Entry
+from parley.db.turns import SILENT, TurnStatus
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How a turn went. `message_id` is None where nothing is stored of an answer."""
+
+    status: TurnStatus
+    message_id: UUID | None
+    parts: Sequence[Mapping[str, Any]]
+    model: str
+    entries: Sequence[Entry]
+    last_event: int
+    error_code: str | None = None
+    finish_reason: str | None = None
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cost_usd: Decimal = Decimal(0)
+    first_token_ms: float | None = None
+    total_ms: float | None = None
+
+
+def finish(
+    connection: Connection, turn_id: UUID, ending: Ending, *, user_id: UUID, conversation_id: UUID, only_if_silent: bool = False
+) -> Message | Literal[False] | None:
+    """Store how a running turn ended, its answer and its last events, in one statement.
+
+    Returns the answer, or None where there is none. False if the turn is not running any more, has gone with its
+    conversation, or with `only_if_silent` is alive.
+    """
+    values = {name: getattr(ending, name) for name in _ENDING} | {
+        "user_id": user_id,
+        "turn_id": turn_id,
+        "conversation_id": conversation_id,
+        "parts": json.dumps(list(ending.parts)),
+        "entries": turn_events.written(ending.entries),
+        "only_if_silent": only_if_silent,
+    }
+    row = connection.execute(_FINISH, values).one()
+    if not row.is_ended:
+        return False
+    if ending.message_id is None:
+        return None
+    return Message(
+        ending.message_id,
+        conversation_id,
+        row.seq,
+        "assistant",
+        ending.parts,
+        ending.model,
+        ending.output_tokens,
+        ending.status,
+        row.created_at,
+    )
+
+
+_ENDING = (
+    *("status", "message_id", "model", "last_event", "error_code", "finish_reason"),
+    *("input_tokens", "output_tokens", "cost_usd", "first_token_ms", "total_ms"),
+)
+_FINISH = text(
+    f"""
+    WITH locked AS (
+            SELECT id FROM conversations WHERE user_id = CAST(:user_id AS uuid) AND id = CAST(:conversation_id AS uuid) FOR NO KEY UPDATE
+         ),
+         ended AS (
+            UPDATE turns t
+               SET status = :status, ended_at = clock_timestamp(), message_id = CAST(:message_id AS uuid), error_code = :error_code,
+                   finish_reason = :finish_reason, input_tokens = :input_tokens, output_tokens = :output_tokens, cost_usd = :cost_usd,
+                   first_token_ms = :first_token_ms, total_ms = :total_ms, last_event = greatest(t.last_event, :last_event)
+              FROM locked
+             WHERE t.user_id = CAST(:user_id AS uuid) AND t.id = CAST(:turn_id AS uuid) AND t.status = 'running'
+               AND (NOT :only_if_silent OR t.heartbeat_at < clock_timestamp() - {SILENT})
+            RETURNING t.conversation_id
+         ),
+         place AS (
+            UPDATE conversations c SET last_seq = c.last_seq + 1, updated_at = clock_timestamp()
+              FROM ended
+             WHERE c.user_id = CAST(:user_id AS uuid) AND c.id = ended.conversation_id AND CAST(:message_id AS uuid) IS NOT NULL
+            RETURNING c.last_seq
+         ),
+         answered AS (
+            INSERT INTO messages (user_id, id, conversation_id, seq, role, parts, model, tokens, status)
+            SELECT CAST(:user_id AS uuid), CAST(:message_id AS uuid), CAST(:conversation_id AS uuid), place.last_seq, 'assistant',
+                   CAST(:parts AS jsonb), CAST(:model AS text), CAST(:output_tokens AS integer), CAST(:status AS text)
+              FROM place
+            RETURNING seq, created_at
+         ),
+         {turn_events.logging("ended")}
+    SELECT EXISTS (SELECT FROM ended) AS is_ended, (SELECT seq FROM answered) AS seq, (SELECT created_at FROM answered) AS created_at
+    """  # noqa: S608 - our own words
+)

@@ -1,0 +1,44 @@
+"""A worker that dies at its k-th step: `python -m tests.functions.chat.crashing K < claims`. A step is a statement or a commit."""
+
+import json
+import os
+import sys
+
+from sqlalchemy import event
+
+from functions.chat import pulse, turn
+from parley.auth.principal import Principal
+from parley.db.engine import make_engine
+from parley.db.turn_beginnings import Once
+from parley.settings import DatabaseSettings
+from tests.functions.chat.taking import HELLO, ScriptedProvider, make_desk, take
+
+ONCE = Once("POST /chat", "a key", b"body")
+
+
+class Owner:
+    """Whose turn it is."""
+
+    def __init__(self, claims: dict[str, str]) -> None:
+        self.principal = Principal.from_claims(claims)
+
+
+def main(last_step: int) -> None:
+    """Take a turn that logs each word, and die on the way; print how many steps a whole one takes."""
+    engine, steps = make_engine(DatabaseSettings.read()), 0
+
+    def step(*_: object) -> None:
+        nonlocal steps
+        steps += 1
+        if steps == last_step:
+            os._exit(9)
+
+    event.listen(engine, "before_cursor_execute", step)
+    event.listen(engine, "commit", step)
+    pulse.TICK_S, turn.POLL_S = 0.0, 10.0  # after each event, and only then
+    take(make_desk(engine, ScriptedProvider(HELLO)), Owner(json.load(sys.stdin)), once=ONCE, model="priced")
+    print(steps)
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]))

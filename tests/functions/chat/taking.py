@@ -1,0 +1,111 @@
+"""Takes turns without HTTP: a provider that plays a script, and the events as they come."""
+
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any, Self
+
+from functions.chat import turn
+from functions.chat.deadline import Deadline
+from functions.chat.desk import Desk
+from functions.chat.events import Numbered
+from functions.chat.question import Question
+from parley.db import messages
+from parley.db.scope import principal_scope
+from parley.limits import Allowance
+from parley.llm import types as llm
+from parley.llm.breaker import Breaker
+from parley.llm.models import Catalogue
+from parley.llm.router import Patience, Router
+from tests.conftest import ROOT
+from tests.fakes.circuits import MemoryCircuits
+
+HELLO = [llm.TextDelta("Hel"), llm.TextDelta("lo"), llm.Finished("stop", llm.Usage(1000, 100, 400))]
+
+
+@dataclass
+class ScriptedProvider:
+    """Plays its script: events to yield, errors to raise, functions to call. Remembers what it was asked."""
+
+    script: list[Any]
+    requests: list[llm.Request] = field(default_factory=list)
+
+    def stream(self, model_name: str, request: llm.Request) -> Iterator[llm.Event]:
+        self.requests.append(request)
+        for step in self.script:
+            if isinstance(step, Exception):
+                raise step
+            if callable(step):
+                step()
+            else:
+                yield step
+
+
+class SilentProvider:
+    """Says its words and then nothing, until it is closed, as an SDK that blocks."""
+
+    def __init__(self, *words: str) -> None:
+        self.words, self.closed = list(words), threading.Event()
+
+    def stream(self, model_name: str, request: llm.Request) -> Self:
+        return self
+
+    def __iter__(self) -> Iterator[llm.Event]:
+        for word in self.words:
+            yield llm.TextDelta(word)
+        self.closed.wait(30)
+
+    def close(self) -> None:
+        self.closed.set()
+
+
+@dataclass
+class NoQueue:
+    """Keeps what a turn would put on the queue."""
+
+    sent: list[tuple[Any, float]] = field(default_factory=list)
+
+    def send_later(self, message: Any, *, delay_s: float = 0) -> None:
+        self.sent.append((message, delay_s))
+
+
+def no_embedder(model: Any) -> Any:
+    """Turns embed nothing."""
+    raise AssertionError(model)
+
+
+def make_desk(engine: Any, provider: Any, *, queue: Any = None) -> Desk:
+    router = Router(lambda model: provider, Breaker(MemoryCircuits()), patience=Patience(first_pause_s=0.0))
+    allowance = Allowance(rate_per_minute=1000, budget_usd=Decimal(5))
+    return Desk(engine, lambda: Catalogue.load(ROOT / "tests" / "models.toml"), router, {}, allowance, queue or NoQueue(), no_embedder)
+
+
+def take_numbered(desk: Desk, person: Any, text: str = "hello", *, lasting_s: float = 60, once: Any = None, **options: Any) -> Any:
+    """The turn's generator."""
+    return turn.take(desk, person.principal, Question(text, **options), deadline=Deadline.after(lasting_s), once=once)
+
+
+def events_of(numbered: Any) -> Iterator[Any]:
+    """The events alone."""
+    return (one.event for one in numbered if isinstance(one, Numbered))
+
+
+def take(desk: Desk, person: Any, text: str = "hello", **options: Any) -> list[Any]:
+    """A whole turn's events."""
+    return list(events_of(take_numbered(desk, person, text, **options)))
+
+
+def stored(engine: Any, person: Any, conversation_id: Any) -> list[Any]:
+    with principal_scope(engine, person.principal) as connection:
+        return messages.newest(connection, conversation_id, user_id=person.id, limit=100)
+
+
+def until(is_so: Callable[[], Any], *, limit_s: float = 10.0) -> Any:
+    """Wait for something to become so, and return it."""
+    import time
+
+    ends = time.monotonic() + limit_s
+    while not (found := is_so()) and time.monotonic() < ends:
+        time.sleep(0.02)
+    return found

@@ -1,0 +1,69 @@
+"""A worker that dies at any step of a turn, and the client's retry with the same key (C2)."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from tests.conftest import ROOT
+from tests.functions.chat.crashing import ONCE
+from tests.functions.chat.taking import HELLO, ScriptedProvider, make_desk, stored, take_numbered
+
+# Four statements and a commit; a tick and its commit for the call, two words and the end; three statements and a commit.
+STEPS = 5 + 2 * 4 + 4
+BEGUN = 5
+DIED = 9
+STATE = """
+SELECT t.id, t.status, (SELECT count(*) FROM turns o WHERE o.user_id = t.user_id) AS turns,
+       (SELECT count(*) FROM usage u WHERE u.user_id = t.user_id) AS charges
+  FROM turns t WHERE t.user_id = :u
+"""
+
+
+@pytest.fixture
+def crash(alice):
+    """Let a worker take the turn and die at a step."""
+
+    def crash(step):
+        command = [sys.executable, "-W", "ignore", "-m", "tests.functions.chat.crashing", str(step)]
+        claims = json.dumps(alice.claims)
+        return subprocess.run(command, cwd=ROOT, input=claims, text=True, capture_output=True, timeout=50, check=False)
+
+    return crash
+
+
+@pytest.fixture
+def retry(engine, alice, change):
+    """Send the same request again, half a minute later."""
+
+    def retry():
+        change("UPDATE turns SET heartbeat_at = now() - interval '31 seconds' WHERE user_id = :u", u=alice.id)
+        taken = take_numbered(make_desk(engine, ScriptedProvider(HELLO)), alice, once=ONCE, model="priced")
+        return [(one.number, one.event.name, one.event.data()) for one in taken]
+
+    return retry
+
+
+@pytest.mark.parametrize("step", range(1, STEPS + 1))
+def test_whatever_step_a_worker_dies_at_the_retry_finds_one_turn_that_has_ended(engine, alice, crash, retry, row, log, step):
+    assert crash(step).returncode == DIED
+    first, second = retry(), retry()
+    state = row(STATE, u=alice.id)
+    question, answer = stored(engine, alice, first[0][2]["conversation_id"])
+    logged = "".join("".join(data["texts"]) for _, name, data in log(state.id) if name == "text.delta")
+
+    assert state.status == ("completed" if step <= BEGUN else "interrupted")
+    assert (state.turns, state.charges) == (1, int(step <= BEGUN))
+    assert (question.text, answer.status) == ("hello", state.status)
+    assert answer.text == logged == "Hello"[: len(logged)]
+    assert [name for _, name, _ in second].count(f"turn.{state.status}") == 1
+    assert (second[0], second[-1]) == (first[0], first[-1])
+
+
+def test_a_worker_that_does_not_die_takes_so_many_steps(crash, retry, row, alice):
+    done = crash(0)
+
+    assert (done.returncode, int(done.stdout.split()[-1])) == (0, STEPS)
+    assert retry()[-1][1] == "turn.completed"
+    assert tuple(row(STATE, u=alice.id))[1:] == ("completed", 1, 1)

@@ -1,0 +1,68 @@
+"""The database's connection drops at every statement of a turn: nothing that was acknowledged is lost or doubled (R7)."""
+
+import pytest
+
+from functions.chat.events import TurnCompleted
+from parley.db.turn_beginnings import Once
+from parley.errors import Unavailable
+from parley.llm import types as llm
+from tests.functions.chat.statements import watched
+from tests.functions.chat.taking import ScriptedProvider, make_desk, stored, take
+
+ANSWER = [llm.TextDelta("Hel"), llm.TextDelta("lo"), llm.Finished("stop", llm.Usage(1000, 100))]
+BEGIN, END = 5, 3
+COUNTS = """
+SELECT (SELECT count(*) FROM messages WHERE user_id = :u) AS messages, (SELECT count(*) FROM usage WHERE user_id = :u) AS calls,
+       (SELECT count(*) FROM turns WHERE user_id = :u AND status = 'running') AS running,
+       (SELECT coalesce(sum(reserved_usd), 0) FROM budgets WHERE user_id = :u) AS reserved
+"""
+
+
+@pytest.fixture
+def dropping(engine, postgres):
+    """Cut the connection before statement number k."""
+
+    def at(k):
+        def cut(number, connection):
+            if number == k:
+                postgres.terminate_backend(connection.connection.dbapi_connection.info.backend_pid)
+
+        return watched(engine, cut)
+
+    return at
+
+
+@pytest.fixture
+def conversation_id(engine, alice):
+    started, *_ = take(make_desk(engine, ScriptedProvider(ANSWER)), alice, "before", model="priced")
+    return started.conversation_id
+
+
+def attempt(desk, person, text, **options):
+    """Take a turn; return its events, or why it was refused."""
+    try:
+        return take(desk, person, text, **options), None
+    except Unavailable as refused:
+        return [], refused
+
+
+@pytest.mark.parametrize("k", range(1, BEGIN + END + 1))
+def test_a_connection_that_drops_leaves_a_whole_turn_or_none(engine, alice, row, dropping, conversation_id, k):
+    desk, once = make_desk(engine, ScriptedProvider(ANSWER)), Once("POST /chat", "a key", b"body")
+    with dropping(k):
+        events, refused = attempt(desk, alice, "mine", conversation_id=conversation_id, once=once, model="priced")
+    if refused:
+        assert (refused.status, refused.retry_after_s > 0, k <= BEGIN) == (503, True, True)
+        assert len(stored(engine, alice, conversation_id)) == 2
+        events = take(desk, alice, "mine", conversation_id=conversation_id, once=once, model="priced")
+
+    assert isinstance(events[-1], TurnCompleted)
+    assert [m.text for m in stored(engine, alice, conversation_id)] == ["before", "Hello", "mine", "Hello"]
+    assert tuple(row(COUNTS, u=alice.id)) == (4, 2, 0, 0)
+
+
+def test_every_statement_of_a_turn_is_among_those_that_drop(engine, alice, conversation_id):
+    with watched(engine) as found:
+        take(make_desk(engine, ScriptedProvider(ANSWER)), alice, "mine", conversation_id=conversation_id, model="priced")
+
+    assert len(found) == BEGIN + END

@@ -1,0 +1,161 @@
+"""A POST that is repeated with its `Idempotency-Key`: one call of a model, one question, one answer, one charge."""
+
+import threading
+from uuid import UUID
+
+import pytest
+
+from functions.chat.errors import InProgress
+from parley.db.engine import make_engine
+from parley.db.turn_beginnings import Once
+from parley.ids import new_id
+from parley.llm import types as llm
+from parley.llm.provider import ProviderBusy
+from tests.functions.chat.taking import HELLO, ScriptedProvider, SilentProvider, events_of, make_desk, stored, take, take_numbered
+
+CLIENTS = 50
+
+
+def once(key="a key", *, body=b"body", route="POST /chat"):
+    return Once(route, key, body)
+
+
+def post(chat, person, body, key="a key"):
+    return chat.post("/chat", body, as_=person, headers={"Idempotency-Key": key})
+
+
+def numbered(events):
+    return [(one.number, one.event.name, one.event.data()) for one in events]
+
+
+def test_a_repeated_post_is_given_the_first_ones_events(chat, conversation, alice):
+    first, second = (post(chat, alice, {"message": "hello"}) for _ in range(2))
+
+    assert (second.events[0], second.events[-1], second.text) == (first.events[0], first.events[-1], first.text)
+    assert len(conversation.get("/conversations", as_=alice).json["items"]) == 1
+
+
+def test_a_repeated_post_without_streaming_is_answered_alike(chat, alice):
+    first, second = (post(chat, alice, {"message": "hello", "stream": False}) for _ in range(2))
+
+    assert (second.status, second.json) == (first.status, first.json) == (200, first.json)
+
+
+def test_a_failure_is_repeated_too(engine, alice):
+    desk = make_desk(engine, ScriptedProvider([ProviderBusy("acme", retry_after_s=0.0)]))
+    first, second = (take(desk, alice, once=once()) for _ in range(2))
+
+    assert [event.name for event in second] == ["turn.started", "turn.failed"]
+    assert second[-1].data() == first[-1].data()
+
+
+def test_a_failure_is_repeated_without_streaming_too(chat, alice):
+    body = {"message": "hello", "model": "priced", "stream": False}
+    first, second = (post(chat, alice, body) for _ in range(2))
+
+    assert [(one.status, one.json["code"]) for one in (first, second)] == [(502, "provider_failed")] * 2
+
+
+def test_the_key_with_another_body_is_422(chat, alice):
+    post(chat, alice, {"message": "hello"})
+    answer = post(chat, alice, {"message": "something else"})
+
+    assert (answer.status, answer.json["code"]) == (422, "idempotency_key_reused")
+
+
+@pytest.mark.parametrize("key", ["", "x" * 256])
+def test_what_is_no_key_is_422(chat, alice, key):
+    assert post(chat, alice, {"message": "hello"}, key).status == 422
+
+
+def test_a_key_is_its_users_own(engine, alice, bob):
+    desk = make_desk(engine, ScriptedProvider(HELLO))
+    mine, theirs = (take(desk, person, once=once())[0] for person in (alice, bob))
+
+    assert mine.turn_id != theirs.turn_id
+
+
+def test_a_key_is_its_routes_own(engine, alice):
+    desk = make_desk(engine, ScriptedProvider(HELLO))
+    here, there = (take(desk, alice, once=once(route=route))[0] for route in ("POST /chat", "POST /elsewhere"))
+
+    assert here.turn_id != there.turn_id
+
+
+def test_a_repeat_of_a_running_turn_is_409_and_names_it(engine, chat, alice):
+    provider = SilentProvider("word")
+    taken = take_numbered(make_desk(engine, provider), alice, once=once())
+    started = next(taken).event
+    with pytest.raises(InProgress) as refused:
+        take(make_desk(engine, provider), alice, once=once())
+    provider.close(), list(taken)
+
+    assert (refused.value.status, refused.value.public_fields) == (409, {"turn_id": str(started.turn_id)})
+
+
+def test_the_problem_document_names_the_running_turn(chat, alice, change):
+    made = post(chat, alice, {"message": "hello", "stream": False}).json
+    change("UPDATE turns SET status = 'running' WHERE id = :id", id=UUID(made["turn_id"]))
+    answer = post(chat, alice, {"message": "hello", "stream": False})
+
+    assert (answer.status, answer.json["code"], answer.json["turn_id"]) == (409, "in_progress", made["turn_id"])
+    assert int(answer.headers["retry-after"]) > 0
+
+
+def test_a_refused_post_leaves_its_key_unused(chat, alice):
+    assert post(chat, alice, {"message": "hello", "conversation_id": str(new_id())}).status == 404
+    assert post(chat, alice, {"message": "hello"}).status == 200
+
+
+def test_after_a_day_a_key_is_new(engine, alice, change):
+    desk = make_desk(engine, ScriptedProvider(HELLO))
+    first, *_ = take(desk, alice, once=once())
+    change("UPDATE turns SET started_at = now() - interval '25 hours' WHERE id = :id", id=first.turn_id)
+    second, *_ = take(desk, alice, once=once(body=b"another"))
+
+    assert first.turn_id != second.turn_id
+
+
+def test_a_repeat_in_a_conversation_that_went_on_is_given_its_own_answer(engine, alice):
+    desk = make_desk(engine, ScriptedProvider(HELLO))
+    first = list(take_numbered(desk, alice, once=once()))
+    take(desk, alice, "second", conversation_id=first[0].event.conversation_id)
+    again = list(take_numbered(desk, alice, once=once()))
+
+    assert numbered(again)[-1] == numbered(first)[-1]
+
+
+def test_fifty_posts_at_once_with_one_key_are_one_turn(database, alice, row):
+    provider = ScriptedProvider([llm.TextDelta("one"), llm.Finished("stop", llm.Usage(10, 1))])
+    barrier, outcomes = threading.Barrier(CLIENTS), []
+
+    def ask():
+        engine = make_engine(database)
+        barrier.wait(30)
+        try:
+            outcomes.append(take(make_desk(engine, provider), alice, once=once(), model="priced")[0])
+        except InProgress:
+            outcomes.append(None)
+        engine.dispose()
+
+    threads = [threading.Thread(target=ask) for _ in range(CLIENTS)]
+    [thread.start() for thread in threads]
+    [thread.join() for thread in threads]
+    (started,) = {event.data()["turn_id"]: event for event in outcomes if event}.values()
+    counts = "(SELECT count(*) FROM messages WHERE user_id = :u), (SELECT count(*) FROM usage WHERE user_id = :u)"
+
+    assert len(outcomes) == CLIENTS
+    assert len(provider.requests) == 1
+    assert tuple(row(f"SELECT {counts}, (SELECT count(*) FROM turns WHERE user_id = :u)", u=alice.id)) == (2, 1, 1)
+    assert started.name == "turn.started"
+
+
+def test_the_other_of_two_keys_waits_for_nobody(engine, alice):
+    provider = SilentProvider("word")
+    taken = events_of(take_numbered(make_desk(engine, provider), alice, once=once("first")))
+    next(taken)
+    other = take(make_desk(engine, ScriptedProvider(HELLO)), alice, once=once("second"))
+    provider.close(), list(taken)
+
+    assert other[-1].name == "turn.completed"
+    assert len(stored(engine, alice, other[0].conversation_id)) == 2

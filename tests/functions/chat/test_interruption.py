@@ -1,0 +1,218 @@
+"""Turns that break off: by their provider, by their time, by a client that leaves, by the death of their function."""
+
+import threading
+
+import pytest
+
+from functions.chat import pulse
+from functions.chat.events import Ping, TurnCompleted, TurnFailed, TurnInterrupted
+from parley.db import turns
+from parley.errors import Unavailable
+from parley.interruption import interrupt_if_silent
+from parley.llm import types as llm
+from parley.llm.provider import ProviderFailed
+from parley.upkeep import Watch
+from tests.functions.chat.taking import (
+    HELLO,
+    NoQueue,
+    ScriptedProvider,
+    SilentProvider,
+    events_of,
+    make_desk,
+    stored,
+    take,
+    take_numbered,
+    until,
+)
+
+WORDS = [llm.TextDelta(word) for word in ("one ", "two ", "three ", "four")]
+TERMINAL = {"turn.completed", "turn.stopped", "turn.interrupted", "turn.failed"}
+
+
+@pytest.mark.parametrize("place", range(len(WORDS) + 1))
+def test_wherever_a_provider_breaks_off_the_delivered_words_are_kept(engine, alice, log, place):
+    desk = make_desk(engine, ScriptedProvider([*WORDS[:place], ProviderFailed("acme", "reset")]))
+    started, *middle, last = take(desk, alice)
+    said = "".join(event.text for event in middle)
+    logged = log(started.turn_id)
+
+    assert isinstance(last, TurnInterrupted if place else TurnFailed)
+    assert [m.text for m in stored(engine, alice, started.conversation_id)][1:] == ([said] if place else [])
+    assert [name for _, name, _ in logged if name in TERMINAL] == [last.name]
+    assert logged[-1][2] == last.data()
+
+
+def test_what_is_streamed_is_what_is_logged(engine, alice, log):
+    taken = [(one.number, one.event.name, one.event.data()) for one in take_numbered(make_desk(engine, ScriptedProvider(HELLO)), alice)]
+    started, joined, last = log(taken[0][2]["turn_id"])
+
+    assert [started, last] == [taken[0], taken[-1]]
+    assert joined == (3, "text.delta", {"texts": ["Hel", "lo"]})
+
+
+def test_a_turn_ends_before_its_function_must(engine, alice):
+    started, *_, last = take(make_desk(engine, SilentProvider("half")), alice, lasting_s=0.3)
+
+    assert (type(last), last.reason) == (TurnInterrupted, "out_of_time")
+    assert stored(engine, alice, started.conversation_id)[-1].text == "half"
+
+
+def test_a_silent_model_is_bridged_by_pings(engine, alice, monkeypatch):
+    monkeypatch.setattr(pulse, "PING_S", 0.2)
+    taken = list(take_numbered(make_desk(engine, SilentProvider()), alice, lasting_s=1.0))
+
+    assert sum(isinstance(one, Ping) for one in taken) >= 2
+
+
+def test_pings_come_at_least_every_15_seconds():
+    assert pulse.PING_S + pulse.TICK_S <= 15
+
+
+def test_a_client_that_leaves_changes_nothing(engine, alice, log):
+    taken = take_numbered(make_desk(engine, ScriptedProvider([*WORDS, HELLO[-1]])), alice)
+    started = next(taken).event
+    next(taken)
+    taken.close()
+    answer = stored(engine, alice, started.conversation_id)[-1]
+
+    assert (answer.text, answer.status) == ("one two three four", "completed")
+    assert log(started.turn_id)[-1][1] == "turn.completed"
+
+
+def test_a_turn_logs_while_it_runs(engine, alice, log):
+    provider = SilentProvider("one ", "two ")
+    taken = take_numbered(make_desk(engine, provider), alice)
+    started = next(taken).event
+    thread = threading.Thread(target=lambda: list(taken))
+    thread.start()
+    logged = until(lambda: log(started.turn_id)[1:])
+    provider.close(), thread.join()
+
+    assert logged == [(3, "text.delta", {"texts": ["one ", "two "]})]
+
+
+def test_a_database_that_is_away_for_a_while_does_not_end_a_turn(engine, alice, log, monkeypatch):
+    real, away, calls = turns.tick, iter([True, True]), []
+
+    def tick(*given, **named):
+        calls.append(named["entries"])
+        if next(away, False):
+            real(*given, **named)  # it was stored, and nobody heard
+            raise Unavailable("database")
+        return real(*given, **named)
+
+    monkeypatch.setattr(pulse.turns, "tick", tick)
+    monkeypatch.setattr(pulse, "TICK_S", 0.05)
+    monkeypatch.setattr(pulse, "_AGAIN_S", 0.05)
+    script = [WORDS[0], lambda: until(lambda: calls), WORDS[1], lambda: until(lambda: len(calls) > 3), *WORDS[2:], HELLO[-1]]
+    started, *_, last = take(make_desk(engine, ScriptedProvider(script)), alice)
+
+    assert isinstance(last, TurnCompleted)
+    assert "".join("".join(data["texts"]) for _, name, data in log(started.turn_id) if name == "text.delta") == "one two three four"
+
+
+@pytest.fixture
+def dead(engine, alice, age):
+    """A turn whose function died after it had logged two words."""
+    provider = SilentProvider("one ", "two ")
+    taken = take_numbered(make_desk(engine, provider), alice)
+    started = next(taken).event
+    next(taken), next(taken)
+    turns.tick(engine, started.turn_id, user_id=alice.id, entries=events_so_far(started))
+    age(started.turn_id)
+    yield started
+    provider.close(), list(taken)
+
+
+def events_so_far(started):
+    from parley.db.turn_events import Entry
+
+    return [Entry(3, "text.delta", {"texts": ["one ", "two "]})]
+
+
+def test_who_looks_at_a_dead_turn_finds_it_interrupted(engine, chat, alice, dead, log):
+    shown = chat.get(f"/chat/turns/{dead.turn_id}", as_=alice).json
+
+    assert (shown["status"], shown["text"], shown["error_code"]) == ("interrupted", "one two ", "function_lost")
+    assert [m.text for m in stored(engine, alice, dead.conversation_id)] == ["hello", "one two "]
+    assert [(number, name) for number, name, _ in log(dead.turn_id)][-1] == (4, "turn.interrupted")
+
+
+def test_who_follows_a_dead_turn_is_told_its_end(chat, alice, dead):
+    events = chat.get(f"/chat/turns/{dead.turn_id}/events?after=1", as_=alice).events
+
+    assert [name for name, _ in events] == ["text.delta", "turn.interrupted"]
+
+
+def test_a_dead_turn_is_ended_once_by_however_many_meet_it(engine, database, alice, dead, log):
+    from concurrent.futures import ThreadPoolExecutor
+
+    from parley.db.engine import make_engine
+
+    engines = [make_engine(database) for _ in range(8)]
+    with ThreadPoolExecutor(8) as pool:
+        done = list(pool.map(lambda one: interrupt_if_silent(one, dead.turn_id, user_id=alice.id), engines))
+    [one.dispose() for one in engines]
+
+    assert sum(done) == 1
+    assert [name for _, name, _ in log(dead.turn_id)].count("turn.interrupted") == 1
+
+
+def test_a_turn_that_was_taken_for_dead_ends_as_it_was_stored(engine, database, alice, age, log):
+    from parley.db.engine import make_engine
+
+    provider, other = SilentProvider("one "), make_engine(database)
+    taken = events_of(take_numbered(make_desk(engine, provider), alice))
+    started = next(taken)
+    age(started.turn_id)
+    interrupt_if_silent(other, started.turn_id, user_id=alice.id)
+    last = list(taken)[-1]
+    other.dispose()
+
+    assert (last.name, last.data()["reason"]) == ("turn.interrupted", "function_lost")
+    assert [name for _, name, _ in log(started.turn_id)].count("turn.interrupted") == 1
+
+
+def test_a_turn_that_was_ended_by_another_is_not_ended_again(engine, database, alice, age):
+    from parley.db.engine import make_engine
+
+    other = make_engine(database)
+    taken = events_of(take_numbered(make_desk(engine, ScriptedProvider(HELLO)), alice))
+    started = next(taken)
+    age(started.turn_id)
+    interrupt_if_silent(other, started.turn_id, user_id=alice.id)
+    last = list(taken)[-1]
+    other.dispose()
+
+    assert (last.name, last.message.text) == ("turn.interrupted", "")
+    assert [m.text for m in stored(engine, alice, started.conversation_id)] == ["hello", ""]
+
+
+def test_a_beating_heart_is_not_taken_for_dead(engine, alice):
+    provider = SilentProvider("word")
+    taken = take_numbered(make_desk(engine, provider), alice)
+    started = next(taken).event
+
+    assert not interrupt_if_silent(engine, started.turn_id, user_id=alice.id)
+    provider.close(), list(taken)
+
+
+def test_a_turn_that_lasts_is_watched_and_a_fast_one_is_not(engine, alice):
+    slow, fast = NoQueue(), NoQueue()
+    started, *_ = take(make_desk(engine, SilentProvider("word"), queue=slow), alice, lasting_s=0.5)
+    take(make_desk(engine, ScriptedProvider(HELLO), queue=fast), alice)
+
+    assert slow.sent == [(Watch(alice.id, started.turn_id), 31)]
+    assert fast.sent == []
+
+
+def test_the_log_is_never_ahead_of_a_turns_heart(engine, alice, row):
+    started, *_, _ = take(make_desk(engine, ScriptedProvider(HELLO)), alice)
+
+    assert row("SELECT last_event FROM turns WHERE id = :id", id=started.turn_id).last_event == 4
+
+
+def test_a_turn_of_another_is_not_ticked(engine, alice, bob):
+    started, *_ = take(make_desk(engine, ScriptedProvider(HELLO)), alice)
+
+    assert not turns.tick(engine, started.turn_id, user_id=bob.id, entries=[]).is_running

@@ -1,0 +1,130 @@
+"""Turns of one conversation: one at a time, none lost, and numbers without a gap."""
+
+import threading
+
+import pytest
+
+from functions.chat.errors import ConversationBusy
+from parley.db import conversations
+from parley.db.engine import make_engine
+from parley.db.scope import principal_scope
+from parley.llm import types as llm
+from tests.functions.chat.taking import HELLO, ScriptedProvider, SilentProvider, events_of, make_desk, stored, take, take_numbered
+
+WRITERS = 20
+
+
+@pytest.fixture
+def running(engine, alice):
+    """A conversation in which a turn is running, until the provider is closed."""
+    provider = SilentProvider("word")
+    taken = events_of(take_numbered(make_desk(engine, provider), alice))
+    started = next(taken)
+    yield started, lambda: (provider.close(), list(taken))
+    provider.close(), list(taken)
+
+
+def test_a_second_turn_in_a_conversation_is_refused_and_stores_nothing(engine, alice, running):
+    started, _ = running
+    with pytest.raises(ConversationBusy):
+        take(make_desk(engine, ScriptedProvider(HELLO)), alice, "me too", conversation_id=started.conversation_id)
+
+    assert [m.text for m in stored(engine, alice, started.conversation_id)] == ["hello"]
+
+
+def test_a_refused_turn_is_409_with_a_time_to_retry(chat, alice, running):
+    answer = chat.post("/chat", {"message": "me too", "conversation_id": str(running[0].conversation_id)}, as_=alice)
+
+    assert (answer.status, answer.json["code"]) == (409, "conversation_busy")
+    assert int(answer.headers["retry-after"]) > 0
+
+
+def test_who_waits_is_answered_after_the_turn_before(engine, database, alice, running):
+    started, finish = running
+    mine = make_engine(database)
+    waiting = events_of(
+        take_numbered(make_desk(mine, ScriptedProvider(HELLO)), alice, "me too", conversation_id=started.conversation_id, wait=True)
+    )
+    threading.Timer(0.3, finish).start()
+    assert list(waiting)[-1].name == "turn.completed"
+    mine.dispose()
+
+    assert [(m.seq, m.text) for m in stored(engine, alice, started.conversation_id)][2:] == [(3, "me too"), (4, "Hello")]
+
+
+def test_who_waits_gives_up_in_time_for_an_answer(engine, alice, running):
+    with pytest.raises(ConversationBusy):
+        take(make_desk(engine, ScriptedProvider(HELLO)), alice, conversation_id=running[0].conversation_id, wait=True, lasting_s=5)
+
+
+def test_another_conversation_of_the_user_is_free(engine, alice, running):
+    assert take(make_desk(engine, ScriptedProvider(HELLO)), alice)[-1].name == "turn.completed"
+
+
+@pytest.fixture
+def conversation_id(engine, alice):
+    from parley.ids import new_id
+
+    with principal_scope(engine, alice.principal) as connection:
+        return conversations.add(connection, new_id(), user_id=alice.id).id
+
+
+@pytest.mark.parametrize("wait", [False, True])
+def test_many_writers_leave_numbers_without_gaps_in_turns_and_lose_nothing(engine, database, alice, conversation_id, wait):
+    barrier, accepted = threading.Barrier(WRITERS), []
+
+    def write(number):
+        mine = make_engine(database)
+        desk = make_desk(mine, ScriptedProvider([llm.TextDelta(f"answer {number}"), llm.Finished("stop")]))
+        barrier.wait(30)
+        try:
+            take(desk, alice, f"question {number}", conversation_id=conversation_id, wait=wait)
+            accepted.append(number)
+        except ConversationBusy:
+            pass
+        mine.dispose()
+
+    threads = [threading.Thread(target=write, args=(number,)) for number in range(WRITERS)]
+    [thread.start() for thread in threads]
+    [thread.join() for thread in threads]
+    found = stored(engine, alice, conversation_id)
+    told = [int(message.text.split()[1]) for message in found]
+
+    assert [message.seq for message in found] == list(range(1, 2 * len(accepted) + 1))
+    assert [message.role for message in found] == ["user", "assistant"] * len(accepted)
+    assert told[::2] == told[1::2]
+    assert sorted(told[::2]) == sorted(accepted)
+    assert len(accepted) == WRITERS if wait else accepted
+
+
+def test_what_a_model_is_given_holds_every_answer_before(engine, database, alice, conversation_id):
+    """A turn that came and went between the look at a conversation and the storing of the question is not left out."""
+    from functions.chat import beginning
+
+    scripted, real = ScriptedProvider(HELLO), beginning.candidates_for
+    mine = make_engine(database)
+    sneaky = iter([lambda: take(make_desk(mine, ScriptedProvider(HELLO)), alice, "quick", conversation_id=conversation_id)])
+
+    def candidates_for(*given, **named):
+        for sneak in sneaky:
+            sneak()
+        return real(*given, **named)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(beginning, "candidates_for", candidates_for)
+        take(make_desk(engine, scripted), alice, "slow", conversation_id=conversation_id)
+    mine.dispose()
+
+    assert [m.text for m in scripted.requests[0].messages] == ["quick", "Hello", "slow"]
+
+
+def test_a_dead_turn_does_not_block_its_conversation(engine, alice, age):
+    provider = SilentProvider("word")
+    taken = events_of(take_numbered(make_desk(engine, provider), alice))
+    started = next(taken)
+    age(started.turn_id)
+    events = take(make_desk(engine, ScriptedProvider(HELLO)), alice, "next", conversation_id=started.conversation_id)
+    provider.close(), list(taken)
+
+    assert events[-1].name == "turn.completed"
+    assert [m.status for m in stored(engine, alice, started.conversation_id)] == ["completed", "interrupted", "completed", "completed"]

@@ -1,0 +1,148 @@
+"""A turn's events, read again from its log, after it ended and while it runs."""
+
+import json
+import re
+import threading
+from uuid import uuid4
+
+import pytest
+
+from functions.chat.deadline import Deadline
+from functions.chat.events import Numbered, Ping
+from functions.chat.replay import follow
+from parley.llm import types as llm
+from tests.functions.chat.taking import HELLO, ScriptedProvider, SilentProvider, make_desk, take_numbered, until
+
+
+def events(answer):
+    """The stream as (id, name, data)."""
+    found = re.findall(r"^id: (\d+)\nevent: (.+)\ndata: (.+)$", answer.body.decode(), re.MULTILINE)
+    return [(int(number), name, json.loads(data)) for number, name, data in found]
+
+
+@pytest.fixture
+def finished(chat, alice):
+    """A turn of the offline model, as it was streamed."""
+    return events(chat.post("/chat", {"message": "hello"}, as_=alice))
+
+
+@pytest.fixture
+def again(chat, alice, finished):
+    """Read its events once more."""
+    turn_id = finished[0][2]["turn_id"]
+    return lambda query="", **options: events(chat.get(f"/chat/turns/{turn_id}/events{query}", as_=alice, **options))
+
+
+def text_of(found):
+    return "".join(data["text"] for _, name, data in found if name == "text.delta")
+
+
+def test_a_replay_tells_the_same_with_texts_joined(finished, again):
+    replayed = again()
+
+    assert [replayed[0], replayed[-1]] == [finished[0], finished[-1]]
+    assert text_of(replayed) == text_of(finished)
+
+
+def test_a_joined_text_bears_the_id_of_its_last(finished, again):
+    (joined,) = [number for number, name, _ in again() if name == "text.delta"]
+
+    assert joined == finished[-2][0]
+
+
+def test_from_any_event_on_a_reader_gets_the_rest_and_nothing_twice(finished, again):
+    for seen in range(len(finished)):
+        rest = again(f"?after={seen}")
+
+        assert text_of(finished[:seen]) + text_of(rest) == text_of(finished)
+        assert min(number for number, *_ in rest) > seen
+
+
+def test_the_header_of_event_sources_says_what_was_seen(finished, again):
+    assert again(headers={"Last-Event-ID": "3"}) == again("?after=3")
+
+
+def test_the_event_that_ends_a_turn_always_comes(finished, again):
+    assert again(f"?after={finished[-1][0]}") == again("?after=99999") == [finished[-1]]
+
+
+@pytest.mark.parametrize(
+    ("query", "headers"), [("?after=-1", {}), ("?after=x", {}), ("", {"Last-Event-ID": "x"}), ("", {"Last-Event-ID": "²"})]
+)
+def test_what_is_no_number_of_an_event_is_422(chat, alice, finished, query, headers):
+    answer = chat.get(f"/chat/turns/{finished[0][2]['turn_id']}/events{query}", as_=alice, headers=headers)
+
+    assert (answer.status, answer.json["code"]) == (422, "invalid_input")
+
+
+def test_a_foreign_turn_and_a_missing_one_look_alike(chat, bob, finished):
+    foreign, missing = (chat.get(f"/chat/turns/{id}/events", as_=bob) for id in (finished[0][2]["turn_id"], uuid4()))
+
+    assert (foreign.status, foreign.json["code"]) == (missing.status, missing.json["code"]) == (404, "not_found")
+
+
+def test_a_running_turn_is_followed_from_another_worker(engine, database, alice):
+    from parley.db.engine import make_engine
+
+    gate = threading.Event()
+    provider = ScriptedProvider([llm.TextDelta("one "), llm.TextDelta("two "), lambda: gate.wait(10), llm.TextDelta("three"), HELLO[-1]])
+    taken = take_numbered(make_desk(engine, provider), alice)
+    started = next(taken).event
+    thread = threading.Thread(target=lambda: list(taken))
+    thread.start()
+    mine = make_engine(database)
+    heard = []
+    for one in follow(mine, started.turn_id, user_id=alice.id, after=2, deadline=Deadline.after(20)):
+        heard += [one] if isinstance(one, Numbered) else []
+        if heard:
+            gate.set()
+    thread.join()
+    mine.dispose()
+
+    assert [(one.number, one.event.data()) for one in heard[:-1]] == [(3, {"text": "two "}), (4, {"text": "three"})]
+    assert (heard[-1].number, heard[-1].event.name) == (5, "turn.completed")
+
+
+def test_nothing_is_open_in_the_database_while_a_reader_waits(engine, alice):
+    provider = SilentProvider("word")
+    taken = take_numbered(make_desk(engine, provider), alice)
+    started = next(taken).event
+    reading = follow(engine, started.turn_id, user_id=alice.id, after=1, deadline=Deadline.after(5))
+
+    assert isinstance(next(reading), Ping)
+    assert engine.pool.checkedout() == 0
+    reading.close(), provider.close(), list(taken)
+
+
+def test_a_reader_whose_time_is_up_is_let_go_without_an_end(engine, alice):
+    provider = SilentProvider("word")
+    taken = take_numbered(make_desk(engine, provider), alice)
+    started = next(taken).event
+    heard = list(follow(engine, started.turn_id, user_id=alice.id, after=0, deadline=Deadline.after(0.1)))
+    provider.close(), list(taken)
+
+    assert [one.event.name for one in heard if isinstance(one, Numbered)] == ["turn.started"]
+
+
+def test_a_turn_shows_how_it_stands(chat, alice, finished):
+    shown = chat.get(f"/chat/turns/{finished[0][2]['turn_id']}", as_=alice).json
+
+    assert (shown["status"], shown["text"], shown["last_event"]) == ("completed", text_of(finished), finished[-1][0])
+    assert shown["usage"] == finished[-1][2]["usage"]
+    assert shown["message_id"] == finished[-1][2]["message_id"]
+
+
+def test_a_running_turn_shows_the_text_so_far(engine, chat, alice):
+    provider = SilentProvider("so far")
+    taken = take_numbered(make_desk(engine, provider), alice)
+    started = next(taken).event
+    thread = threading.Thread(target=lambda: list(taken))
+    thread.start()
+    shown = until(lambda: (found := chat.get(f"/chat/turns/{started.turn_id}", as_=alice).json)["text"] and found)
+    provider.close(), thread.join()
+
+    assert (shown["status"], shown["text"], shown["usage"]) == ("running", "so far", None)
+
+
+def test_the_log_has_exactly_one_terminal_event(finished, log):
+    assert [name for _, name, _ in log(finished[0][2]["turn_id"])] == ["turn.started", "text.delta", "turn.completed"]

@@ -1,0 +1,66 @@
+"""How often a turn goes to the database, BEGIN and COMMIT apart."""
+
+import pytest
+
+from parley.db import turns
+from parley.db.turn_beginnings import Once
+from parley.llm import types as llm
+from tests.functions.chat.statements import watched
+from tests.functions.chat.taking import HELLO, ScriptedProvider, SilentProvider, make_desk, take, take_numbered
+
+
+@pytest.fixture
+def counted(engine, alice):
+    """Take a turn and count its statements before and after the model is asked."""
+
+    def counted(**options):
+        asked = []
+        provider = ScriptedProvider([lambda: asked.append(len(found)), *HELLO])
+        with watched(engine) as found:
+            take(make_desk(engine, provider), alice, **options)
+        return asked[0], len(found) - asked[0]
+
+    return counted
+
+
+def test_a_turn_in_a_new_conversation_begins_with_four_statements_and_ends_with_three(counted):
+    assert counted(model="priced") == (4, 3)
+
+
+def test_a_turn_in_a_conversation_begins_with_five_statements_and_ends_with_three(engine, alice, counted):
+    started, *_ = take(make_desk(engine, ScriptedProvider(HELLO)), alice)
+
+    assert counted(conversation_id=started.conversation_id, model="priced") == (5, 3)
+
+
+def test_a_key_costs_no_statement(counted):
+    assert counted(once=Once("POST /chat", "a key", b"body")) == (4, 3)
+
+
+def test_a_tick_is_one_statement(engine, alice):
+    started, *_ = take(make_desk(engine, ScriptedProvider(HELLO)), alice)
+    with watched(engine) as found:
+        turns.tick(engine, started.turn_id, user_id=alice.id, entries=[])
+
+    assert len(found) == 1
+
+
+def test_a_turn_ticks_twice_a_second_at_most(engine, alice):
+    with watched(engine) as found:
+        take(make_desk(engine, SilentProvider("word")), alice, lasting_s=1.8)
+
+    assert len([statement for statement in found if "WITH beaten" in statement]) in (2, 3)
+
+
+WATCHING = "SELECT count(*) FROM pg_stat_activity WHERE usename = 'parley_app' AND state LIKE 'idle in transaction%'"
+
+
+def test_no_transaction_is_open_while_the_model_streams(engine, postgres, alice):
+    seen = []
+    watch = lambda: seen.append(postgres.execute(WATCHING)[0][0])  # noqa: E731
+    taken = take_numbered(make_desk(engine, ScriptedProvider([watch, llm.TextDelta("one"), watch, *HELLO, watch])), alice)
+    for _ in taken:
+        watch()
+
+    assert len(seen) >= 6
+    assert set(seen) == {0}

@@ -1,0 +1,91 @@
+"""The watch over running turns."""
+
+from uuid import UUID
+
+import boto3
+import pytest
+from sqlalchemy import text
+
+from parley.ids import new_id
+from parley.upkeep import Watch
+
+
+@pytest.fixture
+def turn_of(chat, engines):
+    """A turn of somebody that runs, for all the database knows, and whose heart has not beaten for so long."""
+
+    def turn_of(person, *, silent_s):
+        made = chat.post("/chat", {"message": "hello", "stream": False}, as_=person).json
+        with engines["owner"].begin() as connection:
+            sql = "UPDATE turns SET status = 'running', heartbeat_at = now() - make_interval(secs => :s) WHERE id = :id"
+            connection.execute(text(sql), {"s": silent_s, "id": made["turn_id"]})
+        return UUID(made["turn_id"])
+
+    return turn_of
+
+
+@pytest.fixture
+def status_of(engines):
+    def status_of(turn_id):
+        with engines["owner"].connect() as connection:
+            return connection.scalar(text("SELECT status FROM turns WHERE id = :id"), {"id": turn_id})
+
+    return status_of
+
+
+@pytest.fixture
+def sent(monkeypatch):
+    """What is put on the queue, with its delay."""
+    from functions.upkeep.app import desk
+
+    found = []
+    monkeypatch.setattr(type(desk.queue), "send", lambda self, message, *, delay_s=0: found.append((message, delay_s)))
+    return found
+
+
+def test_a_turn_whose_heart_has_stopped_is_interrupted(upkeep, alice, turn_of, status_of, sent):
+    turn_id = turn_of(alice, silent_s=31)
+
+    assert upkeep.deliver(Watch(alice.id, turn_id)) == []
+    assert status_of(turn_id) == "interrupted"
+    assert sent == []
+
+
+def test_a_turn_that_lives_is_looked_at_again_when_it_could_be_dead(upkeep, alice, turn_of, status_of, sent):
+    turn_id = turn_of(alice, silent_s=10)
+    upkeep.deliver(Watch(alice.id, turn_id))
+    ((message, delay_s),) = sent
+
+    assert status_of(turn_id) == "running"
+    assert message.turn_id == turn_id
+    assert 20 < delay_s <= 21
+
+
+def test_a_turn_that_has_ended_is_left_alone(upkeep, chat, alice, sent):
+    made = chat.post("/chat", {"message": "hello", "stream": False}, as_=alice).json
+
+    assert upkeep.deliver(Watch(alice.id, UUID(made["turn_id"]))) == []
+    assert sent == []
+
+
+def test_a_turn_that_is_gone_is_nobodys_failure(upkeep, alice):
+    assert upkeep.deliver(Watch(alice.id, new_id())) == []
+
+
+def test_the_sweep_ends_the_turns_that_nobody_watched(upkeep, alice, bob, turn_of, status_of):
+    upkeep.sweep()
+    dead = [turn_of(person, silent_s=31) for person in (alice, bob)]
+    alive = turn_of(alice, silent_s=5)
+
+    assert upkeep.sweep()["interrupted"] == 2
+    assert [status_of(turn_id) for turn_id in (*dead, alive)] == ["interrupted", "interrupted", "running"]
+
+
+def test_a_watch_is_delayed_by_the_queue(environment):
+    from parley.upkeep import UpkeepQueue
+
+    url = boto3.client("sqs").create_queue(QueueName="delayed")["QueueUrl"]
+    UpkeepQueue(url).send(Watch(new_id(), new_id()), delay_s=2.5)
+    counts = boto3.client("sqs").get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
+
+    assert (counts["ApproximateNumberOfMessages"], counts["ApproximateNumberOfMessagesDelayed"]) == ("0", "1")
