@@ -12,6 +12,7 @@ from parley.interruption import interrupt_if_silent
 from parley.llm import types as llm
 from parley.llm.provider import ProviderFailed
 from parley.upkeep import Watch
+from tests.driving import Function, rest_event
 from tests.functions.chat.taking import (
     HELLO,
     NoQueue,
@@ -216,3 +217,12 @@ def test_a_turn_of_another_is_not_ticked(engine, alice, bob):
     started, *_ = take(make_desk(engine, ScriptedProvider(HELLO)), alice)
 
     assert not turns.tick(engine, started.turn_id, user_id=bob.id, entries=[]).is_running
+
+
+def test_a_handler_that_is_closed_on_the_way_has_ended_its_turn(chat, alice, row):
+    """As when the runtime's connection breaks: what is left of the turn must not wait for the worker's next invocation."""
+    chunks = chat.handler(rest_event("POST", "/chat", {"message": "hello"}, as_=alice, headers={}), Function.CONTEXT)
+    next(chunks), next(chunks), next(chunks)
+    chunks.close()
+
+    assert row("SELECT status FROM turns WHERE user_id = :u", u=alice.id).status == "completed"

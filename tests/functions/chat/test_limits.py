@@ -8,18 +8,19 @@ from decimal import Decimal
 import pytest
 from sqlalchemy import event
 
-from functions.chat import turn
+from functions.chat.desk import Desk
 from functions.chat.events import TurnCompleted, TurnFailed
-from functions.chat.question import Question
 from parley.db.engine import make_engine
 from parley.errors import Unavailable
 from parley.limits import Allowance, BudgetExhausted
 from parley.llm import types as llm
+from parley.llm.breaker import Breaker
 from parley.llm.models import Catalogue
 from parley.llm.provider import ProviderBusy, ProviderFailed, ProviderTimeout
+from parley.llm.router import Patience, Router
 from parley.settings import DatabaseSettings
-from tests.functions.chat import taking
-from tests.functions.chat.taking import HELLO, ScriptedProvider
+from tests.fakes.circuits import MemoryCircuits
+from tests.functions.chat.taking import HELLO, NoQueue, ScriptedProvider, events_of, no_embedder, take, take_numbered
 
 PRICED = """
 [roles]
@@ -53,11 +54,8 @@ class Playing:
 def make_desk(engine, *scripts, rate=1000, budget=5):
     catalogue = Catalogue.parse(PRICED + MODEL.format(id="first", price=10.0) + MODEL.format(id="second", price=20.0), source="test")
     playing = Playing(*scripts)
-    return replace(taking.make_desk(engine, playing), catalogue=lambda: catalogue, allowance=Allowance(rate, Decimal(budget)))
-
-
-def take(desk, person, **options):
-    return taking.take(desk, person, **options)
+    router = Router(lambda model: playing, Breaker(MemoryCircuits()), patience=Patience(first_pause_s=0.0))
+    return Desk(engine, lambda: catalogue, router, {}, Allowance(rate, Decimal(budget)), NoQueue(), no_embedder)
 
 
 def rows(postgres, person, columns="model, status, input_tokens, output_tokens, is_estimate"):
@@ -100,7 +98,7 @@ def test_a_turn_that_failed_gives_back_what_was_reserved(engine, postgres, alice
 
 
 def test_what_is_reserved_is_the_price_at_the_dearest_fallback(engine, postgres, alice):
-    events = turn.take(make_desk(engine, HELLO), alice.principal, Question("hello"))
+    events = events_of(take_numbered(make_desk(engine, HELLO), alice))
     next(events)
     ((_, reserved_usd),) = money(postgres, alice)
     list(events)
@@ -148,7 +146,7 @@ def test_a_healthy_turn_takes_five_statements_and_three(engine, alice):
     desk = make_desk(engine, HELLO, HELLO)
     started, *_ = take(desk, alice)
     event.listen(engine, "before_cursor_execute", lambda *given: statements.append(given[2]))
-    events = turn.take(desk, alice.principal, Question("again", conversation_id=started.conversation_id))
+    events = events_of(take_numbered(desk, alice, "again", conversation_id=started.conversation_id))
     next(events)
     beginning = len(statements)
     assert isinstance(list(events)[-1], TurnCompleted)
