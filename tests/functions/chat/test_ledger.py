@@ -96,7 +96,8 @@ def selling(draw: Random) -> Iterator[tuple[list[Seller], Desk]]:
         catalogue, providers = Catalogue.parse(source, source="test"), first.closing(Providers({}))
         breaker = Breaker(circuits, now_s=lambda: circuits.now.timestamp())
         router = Router(providers, breaker, patience=Patience(first_pause_s=0.001), draw=lambda: 0.5)
-        yield sellers, Desk(chat_state()["desk"].engine, lambda: catalogue, router, {}, Allowance(100_000, Decimal(1000)))
+        generous = Allowance(100_000, Decimal(1000))
+        yield sellers, replace(chat_state()["desk"], catalogue=lambda: catalogue, router=router, environment={}, allowance=generous)
 
 
 def model(id: str, provider: str, url: str) -> str:
