@@ -1,9 +1,11 @@
 """A turn's events as an HTTP answer: Server-Sent Events, or one JSON document."""
 
 import json
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import closing
+from http import HTTPStatus
 from itertools import chain
+from types import MappingProxyType
 from typing import Any
 
 from fastapi import Response
@@ -18,21 +20,24 @@ type Events = Generator[Numbered | Ping]
 # no-transform: a proxy that compresses would hold events back.
 SSE_HEADERS = {"Cache-Control": "no-store, no-transform"}
 PING = b": ping\n\n"
+AGAIN_S = 5.0  # what a log does not keep
 
 
 class StoredFailure(ParleyError):
     """The failure that a turn's log tells of."""
 
-    def __init__(self, problem: dict[str, Any]) -> None:
+    def __init__(self, problem: Mapping[str, Any]) -> None:
         super().__init__(f"stored: {problem['code']}")
         self.status, self.code, self.public_message = problem["status"], problem["code"], problem["detail"]
+        if self.status == HTTPStatus.SERVICE_UNAVAILABLE:
+            self.retry_after_s = AGAIN_S
 
 
 def answer(events: Events, *, stream: bool) -> Response:
     """Start the turn, so that what refuses it is an error's answer, and encode what follows."""
     first = next(events)
     if stream:
-        return EventStream(first, events)
+        return EventStream(map(_encoded, chain((first,), events)), events)
     with closing(events):
         return Response(_json(_document(first, events)), media_type="application/json")
 
@@ -46,17 +51,18 @@ class EventStream(Response):
 
     media_type = "text/event-stream"
 
-    def __init__(self, first: Numbered | Ping, events: Events) -> None:
+    def __init__(self, chunks: Iterator[bytes], events: Generator[Any], headers: Mapping[str, str] = MappingProxyType({})) -> None:
+        """Send `chunks`, which are made of `events`: those are closed when all is sent, or cannot be."""
         self.status_code, self.background = 200, None
-        self._first, self._events = first, events
-        self.init_headers(SSE_HEADERS)
+        self._chunks, self._events = chunks, events
+        self.init_headers(SSE_HEADERS | dict(headers))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 - ASGI
         """Send the whole stream."""
         with closing(self._events):
             await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
-            for event in chain((self._first,), self._events):
-                await send({"type": "http.response.body", "body": _encoded(event), "more_body": True})
+            for chunk in self._chunks:
+                await send({"type": "http.response.body", "body": chunk, "more_body": True})
             await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 

@@ -1,7 +1,9 @@
 """The second of a turn's two transactions: what was delivered is stored, whole or not, and paid for. It takes three statements."""
 
 import time
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 from functions.chat.deadline import GRACE_S, Deadline
 from functions.chat.desk import Desk
@@ -26,14 +28,29 @@ def end(desk: Desk, turn: Turn, outcome: ParleyError | None, *, deadline: Deadli
     if outcome and not isinstance(outcome, Stopped):
         logger.warning("no whole answer", turn_id=str(turn.id), problem=outcome.code, reason=str(outcome))
     last = turn.journal.note(_terminal(turn, outcome))
+    return _patiently(partial(_store, desk, turn, last), deadline)
+
+
+def superseded(desk: Desk, turn: Turn, *, deadline: Deadline) -> Numbered:
+    """Pay for a turn that another ended, who did not know its calls, and return the stored end. Raises NotFound and Unavailable."""
+    _patiently(partial(_pay, desk, turn), deadline)
+    return stored_end(desk.engine, turn.id, user_id=turn.user_id)
+
+
+def _patiently[T](step: Callable[[], T], deadline: Deadline) -> T:
     for pause_s in PAUSES_S:
         try:
-            return _store(desk, turn, last)
+            return step()
         except Unavailable:
             if deadline.left_s + GRACE_S < pause_s + 1:
                 raise
             time.sleep(pause_s)
-    return _store(desk, turn, last)
+    return step()
+
+
+def _pay(desk: Desk, turn: Turn) -> None:
+    with user_scope(desk.engine, turn.user_id) as connection:
+        limits.settle(connection, turn.payer, turn.calls, reservations=turn.reservations, turn_id=turn.id)
 
 
 def _terminal(turn: Turn, outcome: ParleyError | None) -> Answered | TurnFailed:

@@ -12,13 +12,13 @@ from functools import partial
 from functions.chat.beginning import begin
 from functions.chat.deadline import Deadline
 from functions.chat.desk import Desk
-from functions.chat.ending import end
+from functions.chat.ending import end, superseded
 from functions.chat.errors import OutOfTime, Superseded
 from functions.chat.events import Numbered, Ping, TurnFailed
 from functions.chat.listener import Ended, Listener
 from functions.chat.pulse import Pulse
 from functions.chat.question import Question
-from functions.chat.replay import follow, stored_end
+from functions.chat.replay import follow
 from functions.chat.running import Turn
 from functions.chat.watchdog import Watchdog
 from parley import limits
@@ -108,7 +108,7 @@ def _reserve_again(desk: Desk, turn: Turn) -> None:
 def _end(desk: Desk, turn: Turn, outcome: ParleyError | None, deadline: Deadline) -> Numbered:
     try:
         if isinstance(outcome, Superseded):
-            return stored_end(desk.engine, turn.id, user_id=turn.user_id)
+            return superseded(desk, turn, deadline=deadline)
         return end(desk, turn, outcome, deadline=deadline)
     except Exception as exc:  # as above
         logger.exception("the end of a turn could not be stored", turn_id=str(turn.id))

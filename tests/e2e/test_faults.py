@@ -39,7 +39,7 @@ def test_an_expired_token_is_401(stack, ada):
     from parley.clock import utc_now
 
     kept = json.loads((stack.data / "aws" / "ssm.json").read_text())
-    (text,) = [versions[-1]["value"] for one in kept for name, versions in one["parameters"].items() if "/keys/signing/" in name]
+    text, *_ = [versions[-1]["value"] for one in kept for name, versions in one["parameters"].items() if "/keys/signing/" in name]
     claims = jwt.decode(ada.headers["Authorization"].split()[1], options={"verify_signature": False})
     mine, key = Principal.from_claims(claims), SigningKey.from_json(text)
     for age, status in ((timedelta(0), 200), (timedelta(hours=1), 401)):

@@ -1,16 +1,14 @@
 """An answer in OpenAI's words: one document, or Server-Sent Events that end with `[DONE]`."""
 
 import json
-from collections.abc import AsyncIterator, Iterator
-from contextlib import closing
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any
 
 from fastapi import Response
-from fastapi.responses import StreamingResponse
 
-from functions.chat.answers import SSE_HEADERS
+from functions.chat.answers import EventStream
 from functions.chat.compat.answering import Answering, Said
 from functions.chat.compat.conversing import HEADER
 from functions.chat.compat.errors import error_body
@@ -37,8 +35,7 @@ def answer(answering: Answering, *, stream: bool, wants_usage: bool) -> Response
     first = next(answering.events)
     events = chain([first], answering.events)
     if stream:
-        chunks = _sse(Head(answering.model()), events, answering, wants_usage=wants_usage)
-        return StreamingResponse(chunks, media_type="text/event-stream", headers=SSE_HEADERS | headers)
+        return EventStream(_sse(Head(answering.model()), events, wants_usage=wants_usage), answering.events, headers)
     said = list(events)
     return Response(_document(Head(answering.model()), said).model_dump_json(), media_type="application/json", headers=headers)
 
@@ -52,23 +49,22 @@ def _document(head: Head, events: list[Said]) -> CompletionOut:
     return CompletionOut(id=head.id, created=head.created, model=head.model, choices=[choice], usage=UsageOut.of(finished.usage))
 
 
-async def _sse(head: Head, events: Iterator[Said], answering: Answering, *, wants_usage: bool) -> AsyncIterator[bytes]:
-    """Encode each event as it comes; a failure is the last of them. A coroutine that blocks, as a turn's is."""
+def _sse(head: Head, events: Iterator[Said], *, wants_usage: bool) -> Iterator[bytes]:
+    """Encode each event as it comes; a failure is the last of them."""
     usage: dict[str, Any] = {"usage": None} if wants_usage else {}
-    with closing(answering.events):
-        try:
-            yield _chunk(head, {"role": "assistant", "content": ""}, usage)
-            for delta, reason, counted in _deltas(events):
-                yield _chunk(head, delta, usage, reason)
-                if counted and wants_usage:
-                    yield _data(_fields(head) | {"choices": [], "usage": UsageOut.of(counted).model_dump()})
-            yield b"data: [DONE]\n\n"
-        except ParleyError as exc:
-            logger.warning("an answer broke off", problem=exc.code, reason=str(exc))
-            yield _data(error_body(exc))
-        except Exception:  # the outermost handler of a stream: whatever happened, the client is told
-            logger.exception("an answer broke")
-            yield _data(error_body(ParleyError()))
+    try:
+        yield _chunk(head, {"role": "assistant", "content": ""}, usage)
+        for delta, reason, counted in _deltas(events):
+            yield _chunk(head, delta, usage, reason)
+            if counted and wants_usage:
+                yield _data(_fields(head) | {"choices": [], "usage": UsageOut.of(counted).model_dump()})
+        yield b"data: [DONE]\n\n"
+    except ParleyError as exc:
+        logger.warning("an answer broke off", problem=exc.code, reason=str(exc))
+        yield _data(error_body(exc))
+    except Exception:  # the outermost handler of a stream: whatever happened, the client is told
+        logger.exception("an answer broke")
+        yield _data(error_body(ParleyError()))
 
 
 def _deltas(events: Iterator[Said]) -> Iterator[tuple[dict[str, Any], str | None, Usage | None]]:

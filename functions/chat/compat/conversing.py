@@ -1,10 +1,12 @@
 """A turn of a stored conversation, for OpenAI's clients: the header `X-Conversation-Id` names it, and `new` makes one."""
 
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Mapping
 from contextlib import closing
+from typing import Any
 from uuid import UUID
 
 from functions.chat import turn
+from functions.chat.answers import StoredFailure
 from functions.chat.compat.answering import Answering, Said
 from functions.chat.compat.reading import last_question
 from functions.chat.compat.schemas import CompletionIn
@@ -31,6 +33,7 @@ from parley.llm.failures import ProviderFailed
 HEADER, NEW = "X-Conversation-Id", "new"
 # What the conversation has of its own, or a turn cannot do.
 _NOT_HERE = ("tools", "tool_choice", "response_format", "stop")
+_ENDS = {TurnCompleted.name, TurnStopped.name, TurnInterrupted.name, TurnFailed.name}
 
 
 def converse(desk: Desk, principal: Principal, conversation: str, body: CompletionIn, *, deadline: Deadline, request_id: str) -> Answering:
@@ -61,17 +64,21 @@ def _events(numbered: Generator[Numbered | Ping]) -> Generator[TurnEvent | Logge
                 yield one.event
 
 
-def _said(events: Iterator[TurnEvent | Logged]) -> Generator[Said]:
-    """Say a turn's events in the words of a model's."""
-    for event in events:
-        match event:
-            case TextDelta(text):
-                yield llm.TextDelta(text)
-            case TurnCompleted(finish_reason=reason, usage=usage):
-                yield llm.Finished(reason, llm.Usage(usage.input_tokens, usage.output_tokens))
-            case TurnStopped(usage=usage):
-                yield llm.Finished("stop", llm.Usage(usage.input_tokens, usage.output_tokens))
-            case TurnFailed(error):
-                raise error
-            case TurnInterrupted(reason=reason):
-                raise ProviderFailed("turn", reason)
+def _said(events: Generator[TurnEvent | Logged]) -> Generator[Said]:
+    """Say a turn's events in the words of a model's. Raises StoredFailure where the turn has no whole answer."""
+    with closing(events):
+        for event in events:
+            if isinstance(event, TextDelta):
+                yield llm.TextDelta(event.text)
+            elif event.name in _ENDS:
+                yield _end(event.name, event.data())
+
+
+def _end(name: str, data: Mapping[str, Any]) -> llm.Finished:
+    """Read a turn's end, be it as it happened or from the log of who ended it."""
+    if name == TurnFailed.name:
+        raise StoredFailure(data)
+    if name == TurnInterrupted.name:
+        raise StoredFailure({"status": ProviderFailed.status, "code": data["reason"], "detail": ProviderFailed.public_message})
+    usage = llm.Usage(data["usage"]["input_tokens"], data["usage"]["output_tokens"])
+    return llm.Finished(data.get("finish_reason", "stop"), usage)

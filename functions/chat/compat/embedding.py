@@ -14,7 +14,7 @@ from parley.db.scope import principal_scope
 from parley.errors import InvalidInput
 from parley.limits import Payer
 from parley.llm.calls import Call
-from parley.llm.embedder import Embedded, embed
+from parley.llm.embedder import Embedded, batches
 from parley.llm.failures import ContextTooLong, ProviderFailed
 from parley.llm.model import Model
 from parley.llm.models import ModelNotFound
@@ -65,13 +65,18 @@ def _check(call: Call, body: EmbeddingsIn) -> None:
 
 
 def _embed(desk: Desk, call: Call, texts: Sequence[str]) -> Embedded:
+    """Embed batch by batch: what a vendor has counted is paid for, also where a later batch fails."""
+    embedder, vectors = desk.embedder_for(call.model), list[list[float]]()
     try:
-        embedded = embed(desk.embedder_for(call.model), call.model.name, texts, purpose="document")
+        for batch in batches(embedder, texts):
+            part = embedder.embed_batch(call.model.name, batch, purpose="document")
+            vectors += part.vectors
+            call.usage = Usage(call.usage.input_tokens + part.input_tokens, is_estimated=call.usage.is_estimated or part.is_estimated)
     except ProviderFailed as exc:
         call.error_code = exc.code
         raise
-    call.status, call.usage = "completed", Usage(embedded.input_tokens, is_estimated=embedded.is_estimated)
-    return embedded
+    call.status = "completed"
+    return Embedded(vectors, call.usage.input_tokens, call.usage.is_estimated)
 
 
 def _encoded(vector: list[float], body: EmbeddingsIn) -> list[float] | str:

@@ -7,6 +7,7 @@ from typing import Any
 from fastapi.responses import JSONResponse
 from starlette.responses import Response
 
+from functions.chat.answers import StoredFailure
 from parley.clock import utc_now
 from parley.errors import InvalidInput, ParleyError
 from parley.http.problems import retry_after
@@ -53,7 +54,8 @@ def as_openai(error: ParleyError, request_id: str) -> Response:  # noqa: ARG001 
     headers: dict[str, str] = {}
     if (wait_s := _wait_s(error)) is not None:
         headers["Retry-After"] = retry_after(wait_s)
-    if isinstance(error, BudgetExhausted | ProviderRefused):
+    # A turn that failed has stored its question: sent again, it would stand there twice.
+    if isinstance(error, BudgetExhausted | ProviderRefused | StoredFailure):
         headers["X-Should-Retry"] = "false"
     if status == HTTPStatus.UNAUTHORIZED:
         headers["WWW-Authenticate"] = "Bearer"

@@ -36,7 +36,9 @@ def last_question(body: CompletionIn) -> str:
         raise InvalidInput("in a stored conversation, the last message must be the user's", loc=(*place, "role"))
     if any(isinstance(part, ImageIn) for part in last.content or ()):
         raise InvalidInput("in a stored conversation, a message has words only", loc=(*place, "content"))
-    return _words(last)
+    if not (words := _words(last)):
+        raise InvalidInput("a message needs content", loc=(*place, "content"))
+    return words
 
 
 def _messages(messages: Sequence[MessageIn]) -> Iterator[llm.Message]:

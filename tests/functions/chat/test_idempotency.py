@@ -8,6 +8,7 @@ import pytest
 from functions.chat.errors import InProgress
 from parley.db.engine import make_engine
 from parley.db.turn_beginnings import Once
+from parley.errors import NotFound
 from parley.ids import new_id
 from parley.llm import types as llm
 from parley.llm.provider import ProviderBusy
@@ -114,6 +115,15 @@ def test_after_a_day_a_key_is_new(engine, alice, change):
     second, *_ = take(desk, alice, once=once(body=b"another"))
 
     assert first.turn_id != second.turn_id
+
+
+def test_an_old_key_opens_no_conversation_that_is_not_there(engine, alice, change):
+    desk = make_desk(engine, ScriptedProvider(HELLO))
+    first, *_ = take(desk, alice, once=once())
+    change("UPDATE turns SET started_at = now() - interval '25 hours' WHERE id = :id", id=first.turn_id)
+
+    with pytest.raises(NotFound):
+        take(desk, alice, once=once(), conversation_id=new_id())
 
 
 def test_a_repeat_in_a_conversation_that_went_on_is_given_its_own_answer(engine, alice):

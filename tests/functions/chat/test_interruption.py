@@ -174,6 +174,18 @@ def test_a_turn_that_was_taken_for_dead_ends_as_it_was_stored(engine, database, 
     assert [name for _, name, _ in log(started.turn_id)].count("turn.interrupted") == 1
 
 
+def test_a_turn_that_was_taken_for_dead_is_paid_for(engine, alice, age, row):
+    provider = SilentProvider("one ")
+    taken = events_of(take_numbered(make_desk(engine, provider), alice))
+    started = next(taken)
+    next(taken)
+    age(started.turn_id)
+    interrupt_if_silent(engine, started.turn_id, user_id=alice.id)
+    list(taken)
+
+    assert row("SELECT status, is_estimate FROM usage WHERE turn_id = :t", t=started.turn_id) == ("stopped", True)
+
+
 def test_a_turn_that_was_ended_by_another_is_not_ended_again(engine, database, alice, age):
     from parley.db.engine import make_engine
 

@@ -83,7 +83,7 @@ def opening(connection: Connection, *, user_id: UUID, conversation_id: UUID | No
         conversation = Conversation(user_id, row.id, row.title, row.model, row.system_prompt, row.last_seq, row.created_at, row.updated_at)
     running = Found(row.running_id, "running", row.running_is_silent) if row.running_id else None
     earlier = Found(row.earlier_id, row.earlier_status, row.earlier_is_silent, row.earlier_fingerprint) if row.earlier_id else None
-    if conversation is None and conversation_id is not None and earlier is None:
+    if conversation is None and conversation_id is not None and (earlier is None or row.is_key_old):
         raise NotFound("conversation", conversation_id)
     return Opening(row.default_model, conversation, running, earlier, bool(row.is_key_old))
 
