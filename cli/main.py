@@ -25,7 +25,7 @@ CHAT = {
     "chat": Entry("cli.chat", "Ask, and watch the answer arrive; without a message, talk."),
     "conversations": Entry("cli.conversations", "List your conversations."),
     "history": Entry("cli.conversations", "Show the messages of a conversation."),
-    "models": Entry("cli.models", "List the models you may ask."),
+    "models": Entry("cli.models", "List the models you may ask, and check that they answer."),
 }
 ACCOUNT = {
     "register": Entry("cli.account", "Make an account and log in to it."),

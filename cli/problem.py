@@ -1,4 +1,4 @@
-"""RFC 9457 problems, and whatever else a server answers instead, as one sentence."""
+"""RFC 9457 problems, OpenAI's errors, and whatever else a server answers instead, as one sentence."""
 
 import math
 from collections.abc import Mapping
@@ -10,6 +10,7 @@ from cli.terminal import line
 
 def refusal(problem: Fields, *, url: str, headers: Mapping[str, str], status: int) -> CliError:
     """Return the error for an answer of `status`; a body that is no problem means that another program answers at `url`."""
+    problem = problem.part("error") or problem  # as the routes for OpenAI's clients answer
     sentence = line(problem.text("detail") or problem.text("title") or problem.text("message"))
     if not sentence:
         return stranger(url, f"it answered {status}")

@@ -10,8 +10,9 @@ from fastapi.routing import APIRoute
 
 from local.template.load import load
 from local.template.stack import GatewayResponse
+from openapi.compat import OPENAI_ERROR, in_openais_words, openai_refusals
 from openapi.functions import HttpFunction, http_functions, operation_name
-from openapi.refusals import PROBLEM, answer, refusals
+from openapi.refusals import PROBLEM, answer, gateways_refusals, own_refusals, refusals
 from parley import __version__
 
 INTRODUCTION = (
@@ -34,7 +35,8 @@ def build(template: Path) -> dict[str, Any]:
             for method in route.methods or ():
                 operation = document["paths"][route.path][method.lower()]
                 _complete(operation, route, function, is_guarded=operation_name(method, route.path) in function.guarded)
-                _add_refusals(operation, function, stack.api.responses, shared)
+                add = _add_openai_refusals if in_openais_words(route.path) else _add_refusals
+                add(operation, function, stack.api.responses, shared)
     components = document.setdefault("components", {})
     components["schemas"] = _schemas(components.get("schemas", {}))
     return document | {"components": components | {"responses": dict(sorted(shared.items())), "securitySchemes": {"bearer": BEARER}}}
@@ -81,6 +83,20 @@ def _add_refusals(
     operation["responses"] = dict(sorted(operation["responses"].items()))
 
 
+def _add_openai_refusals(
+    operation: dict[str, Any], function: HttpFunction, gateway: Mapping[str, GatewayResponse], shared: dict[str, Any]
+) -> None:
+    is_guarded = bool(operation["security"])
+    ours = own_refusals(operation, is_guarded=is_guarded, has_database=function.has_database)
+    found = openai_refusals(ours, gateways_refusals(operation, gateway, is_guarded=is_guarded))
+    responses = {status: response for status, response in operation["responses"].items() if int(status) < HTTPStatus.BAD_REQUEST}
+    for status, described in found.items():
+        name = f"openai_{operation['operationId']}_{status}"
+        shared[name] = described
+        responses[str(status)] = {"$ref": f"#/components/responses/{name}"}
+    operation["responses"] = dict(sorted(responses.items()))
+
+
 def _schemas(schemas: Mapping[str, Any]) -> dict[str, Any]:
     ours = {name: schema for name, schema in schemas.items() if name not in FRAMEWORKS_OWN}
-    return dict(sorted((ours | {"Problem": PROBLEM}).items()))
+    return dict(sorted((ours | {"Problem": PROBLEM, "OpenAIError": OPENAI_ERROR}).items()))

@@ -16,6 +16,7 @@ GATEWAY = ("THROTTLED", "DEFAULT_5XX", "INTEGRATION_FAILURE", "INTEGRATION_TIMEO
 GATEWAY_GUARDED = ("UNAUTHORIZED", "ACCESS_DENIED", "AUTHORIZER_FAILURE")
 GATEWAY_WITH_BODY = ("BAD_REQUEST_BODY", "REQUEST_TOO_LARGE")
 COME_BACK = {HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE}
+WAIT = {"Retry-After": {"description": "Seconds to wait", "required": True, "schema": {"type": "integer", "minimum": 1}}}
 PROBLEM: dict[str, Any] = {
     "title": "Problem",
     "description": "An error (RFC 9457). `code` is a stable word; `errors` names the places of a 422.",
@@ -41,7 +42,13 @@ PROBLEM: dict[str, Any] = {
 
 
 def refusals(operation: Mapping[str, Any], gateway: Mapping[str, GatewayResponse], *, is_guarded: bool, has_database: bool) -> Codes:
-    """Return every status and code that this operation may refuse with."""
+    """Return every status and code that this operation may refuse with, the gateway's among them."""
+    ours = own_refusals(operation, is_guarded=is_guarded, has_database=has_database)
+    return _merged(ours, gateways_refusals(operation, gateway, is_guarded=is_guarded))
+
+
+def own_refusals(operation: Mapping[str, Any], *, is_guarded: bool, has_database: bool) -> Codes:
+    """Return what the function itself may refuse with."""
     has_body = "requestBody" in operation
     places = {parameter["in"] for parameter in operation.get("parameters", ())}
     ours: list[type[ParleyError]] = [Unauthorized, Forbidden] if is_guarded else []
@@ -49,20 +56,29 @@ def refusals(operation: Mapping[str, Any], gateway: Mapping[str, GatewayResponse
     ours += [InvalidInput] if has_body or places else []
     ours += [NotFound] if "path" in places else []
     ours += [Unavailable] if has_database else []
+    return _merged(_declared(problems(*ours)), _declared(operation["responses"]))
+
+
+def gateways_refusals(operation: Mapping[str, Any], gateway: Mapping[str, GatewayResponse], *, is_guarded: bool) -> Codes:
+    """Return what the gateway may refuse with before the function is asked."""
+    has_body = "requestBody" in operation
     kinds = GATEWAY + (GATEWAY_GUARDED if is_guarded else ()) + (GATEWAY_WITH_BODY if has_body else ())
-    return _merged(_declared(problems(*ours)), _declared(operation["responses"]), _of_gateway(gateway[kind] for kind in kinds))
+    return _of_gateway(gateway[kind] for kind in kinds)
 
 
 def answer(status: int, codes: Mapping[str, str]) -> dict[str, Any]:
     """Describe the answer of this status, whose code is one of these."""
     narrowed = {"properties": {"status": {"const": status}, "code": {"enum": sorted(codes)}}}
     schema = {"allOf": [{"$ref": "#/components/schemas/Problem"}, narrowed]}
-    described = " ".join(f"`{code}`: {meaning}" for code, meaning in sorted(codes.items()))
-    found: dict[str, Any] = {"description": described, "content": {MEDIA_TYPE: {"schema": schema}}}
+    found: dict[str, Any] = {"description": described(codes), "content": {MEDIA_TYPE: {"schema": schema}}}
     if status in COME_BACK:
-        seconds = {"description": "Seconds to wait", "required": True, "schema": {"type": "integer", "minimum": 1}}
-        found["headers"] = {"Retry-After": seconds}
+        found["headers"] = WAIT
     return found
+
+
+def described(codes: Mapping[str, str]) -> str:
+    """Say what each code means."""
+    return " ".join(f"`{code}`: {meaning}" for code, meaning in sorted(codes.items()))
 
 
 def _declared(responses: Mapping[Any, Mapping[str, Any]]) -> Codes:

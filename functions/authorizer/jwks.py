@@ -14,7 +14,8 @@ from parley.observability import logger
 FRESH_S = 20  # a key that was taken out for an emergency verifies no longer than this
 SEEK_S = 60  # between two looks for a key that nobody knows
 RETRY_S = 1  # while there are no keys at all
-TIMEOUT_S = 3
+# With nothing to go on, it waits for the auth function's cold start, within its own time-out of 10 s; with keys, it rather keeps them.
+FIRST_TIMEOUT_S, TIMEOUT_S = 7, 3
 MAX_BYTES = 256 * 1024
 
 
@@ -50,8 +51,9 @@ class KeySource:
         return self._clock() - self._fetched_at >= RETRY_S
 
     def _fetch(self, url: str) -> None:
+        timeout_s = TIMEOUT_S if self._keys else FIRST_TIMEOUT_S
         try:
-            with urllib.request.urlopen(url, timeout=TIMEOUT_S) as answer:  # noqa: S310 - https, or what the deployer set
+            with urllib.request.urlopen(url, timeout=timeout_s) as answer:  # noqa: S310 - https, or what the deployer set
                 self._keys = read_keys(json.loads(answer.read(MAX_BYTES)))
         except (OSError, HTTPException, ValueError, RecursionError) as exc:
             logger.warning("cannot fetch the public keys", url=url, reason=repr(exc))

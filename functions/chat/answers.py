@@ -1,12 +1,13 @@
 """A turn's events as an HTTP answer: Server-Sent Events, or one JSON document."""
 
 import json
-from collections.abc import AsyncIterator, Generator, Iterator
+from collections.abc import Generator, Iterator
 from contextlib import closing
+from itertools import chain
 from typing import Any
 
 from fastapi import Response
-from fastapi.responses import StreamingResponse
+from starlette.types import Receive, Scope, Send
 
 from functions.chat.events import Numbered, Ping, TurnFailed
 from parley.errors import ParleyError
@@ -31,17 +32,32 @@ def answer(events: Events, *, stream: bool) -> Response:
     """Start the turn, so that what refuses it is an error's answer, and encode what follows."""
     first = next(events)
     if stream:
-        return StreamingResponse(_sse(first, events), media_type="text/event-stream", headers=SSE_HEADERS)
+        return EventStream(first, events)
     with closing(events):
         return Response(_json(_document(first, events)), media_type="application/json")
 
 
-async def _sse(first: Numbered | Ping, events: Events) -> AsyncIterator[bytes]:
-    """Encode each event as it comes. A coroutine that blocks: the worker has nothing else to do, and a thread a chunk costs."""
-    with closing(events):
-        yield _encoded(first)
-        for event in events:
-            yield _encoded(event)
+class EventStream(Response):
+    """Sends each event as it comes. A coroutine that blocks: the worker has nothing else to do, and a thread a chunk costs.
+
+    Not Starlette's streaming response: where the connection breaks, that leaves its generator to a later run of the loop,
+    which is the worker's next invocation. Here the turn has ended when this has.
+    """
+
+    media_type = "text/event-stream"
+
+    def __init__(self, first: Numbered | Ping, events: Events) -> None:
+        self.status_code, self.background = 200, None
+        self._first, self._events = first, events
+        self.init_headers(SSE_HEADERS)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 - ASGI
+        """Send the whole stream."""
+        with closing(self._events):
+            await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+            for event in chain((self._first,), self._events):
+                await send({"type": "http.response.body", "body": _encoded(event), "more_body": True})
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
 def _encoded(event: Numbered | Ping) -> bytes:

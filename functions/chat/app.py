@@ -5,6 +5,7 @@ from parley import cold_start  # isort: split
 import os
 
 from functions.chat import routes
+from functions.chat.compat.errors import PREFIX, as_openai
 from functions.chat.desk import Desk
 from parley.db.breakers import Breakers
 from parley.db.engine import make_engine
@@ -36,9 +37,10 @@ for name, model in catalogue().models.items():
     if obstacle := model.obstacle(os.environ):
         logger.info("a model of the catalogue cannot be chosen", model=name, reason=obstacle)
 engine = make_engine(settings)
-router = Router(Providers(os.environ), Breaker(Breakers(engine)))
+providers = Providers(os.environ)
+router = Router(providers, Breaker(Breakers(engine)))
 allowance = Allowance(settings.rate_per_minute, settings.budget_usd)
-desk = Desk(engine, catalogue, router, os.environ, allowance, UpkeepQueue(settings.upkeep_queue_url))
-app = create_app(routes.router, settings=settings, body_limit=BODY_LIMIT, desk=desk)
+desk = Desk(engine, catalogue, router, os.environ, allowance, UpkeepQueue(settings.upkeep_queue_url), providers.embedder)
+app = create_app(routes.router, settings=settings, body_limit=BODY_LIMIT, error_answers={PREFIX: as_openai}, desk=desk)
 handler = streaming_handler(app)
 cold_start.finish()

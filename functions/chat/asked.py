@@ -10,7 +10,7 @@ from functions.chat.errors import NothingToRegenerate
 from functions.chat.question import Question
 from parley.db import messages
 from parley.db.conversations import Conversation
-from parley.db.messages import Message
+from parley.db.messages import Spoken
 from parley.ids import new_id
 
 WINDOW_MESSAGES = 200
@@ -22,7 +22,7 @@ class Asked:
 
     question: Question
     message_id: UUID
-    earlier: Sequence[Message]
+    earlier: Sequence[Spoken]
 
 
 def asked_in(connection: Connection, conversation: Conversation | None, question: Question, *, user_id: UUID) -> Asked:
@@ -30,11 +30,11 @@ def asked_in(connection: Connection, conversation: Conversation | None, question
 
     Raises NothingToRegenerate.
     """
-    window = messages.newest(connection, conversation.id, user_id=user_id, limit=WINDOW_MESSAGES) if conversation else []
+    window = messages.spoken(connection, conversation.id, user_id=user_id, limit=WINDOW_MESSAGES) if conversation else []
     return _last(window, question) if question.is_anew else Asked(question, new_id(), window)
 
 
-def _last(window: Sequence[Message], question: Question) -> Asked:
+def _last(window: Sequence[Spoken], question: Question) -> Asked:
     """Find the last question, answered or not."""
     for place in reversed(range(len(window))):
         if window[place].role == "user":

@@ -7,7 +7,7 @@ from functions.chat.context import assemble, takes_tokens
 from functions.chat.desk import Desk
 from functions.chat.question import Question
 from parley.db.conversations import Conversation
-from parley.db.messages import Message
+from parley.db.messages import Spoken
 from parley.llm.failures import ContextTooLong, ModelCannot
 from parley.llm.models import Catalogue, ModelNotFound
 from parley.llm.router import Candidate
@@ -32,7 +32,7 @@ def candidates_for(desk: Desk, question: Question, wished: str | None, *, user_i
 
 
 def prepared(
-    candidates: Sequence[Candidate], conversation: Conversation | None, earlier: Sequence[Message], question: Question
+    candidates: Sequence[Candidate], conversation: Conversation | None, earlier: Sequence[Spoken], question: Question
 ) -> tuple[list[Candidate], Request]:
     """Build the request for the first model that can take it; return it with those of the others that can, too.
 
@@ -46,11 +46,12 @@ def prepared(
         except (ContextTooLong, ModelCannot) as exc:
             refusals.append(exc)
         else:
-            return [candidate, *(other for other in candidates[place + 1 :] if _can_take(other, request))], request
+            return [candidate, *(other for other in candidates[place + 1 :] if can_take(other, request))], request
     raise refusals[0]
 
 
-def _can_take(candidate: Candidate, request: Request) -> bool:
+def can_take(candidate: Candidate, request: Request) -> bool:
+    """Whether the model is able to answer the request, and has room for it."""
     try:
         candidate.model.check(request, id=candidate.id)
     except ModelCannot:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from functions.chat.question import Question
 from parley.db.conversations import Conversation
-from parley.db.messages import Message
+from parley.db.messages import Spoken
 from parley.llm import types as llm
 from parley.llm.failures import ContextTooLong
 from parley.llm.model import Model
@@ -15,7 +15,7 @@ from parley.memory.window import newest_within
 DEFAULT_SYSTEM_PROMPT = "You are a helpful assistant. Answer in the language of the question."
 
 
-def assemble(conversation: Conversation | None, earlier: Sequence[Message], question: Question, candidate: Candidate) -> llm.Request:
+def assemble(conversation: Conversation | None, earlier: Sequence[Spoken], question: Question, candidate: Candidate) -> llm.Request:
     """Build the request. Raises ContextTooLong if the question alone does not fit the model."""
     system, model = (conversation and conversation.system_prompt) or DEFAULT_SYSTEM_PROMPT, candidate.model
     answer_tokens = min(question.max_output_tokens or model.max_output_tokens, model.max_output_tokens)

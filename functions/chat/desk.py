@@ -7,6 +7,7 @@ from sqlalchemy import Engine
 
 from parley.limits import Allowance
 from parley.llm.models import Catalogue
+from parley.llm.providers import EmbedderFor
 from parley.llm.router import Router
 from parley.upkeep import UpkeepQueue
 
@@ -24,3 +25,4 @@ class Desk:
     environment: Mapping[str, str]
     allowance: Allowance
     queue: UpkeepQueue
+    embedder_for: EmbedderFor

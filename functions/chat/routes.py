@@ -7,6 +7,7 @@ from fastapi import APIRouter, Depends, Header, Query, Request, Response
 
 from functions.chat import control, turn
 from functions.chat.answers import answer
+from functions.chat.compat import routes as compat
 from functions.chat.deadline import Deadline
 from functions.chat.errors import ConversationBusy, InProgress, NothingToRegenerate
 from functions.chat.question import Question
@@ -23,6 +24,7 @@ from parley.llm.models import ModelNotFound, NoModel
 from parley.llm.provider import ProviderBusy, ProviderFailed, ProviderRefused, ProviderTimeout
 
 router = APIRouter(dependencies=[Depends(requires("chat"))])
+router.routes += compat.router.routes
 
 
 # A vendor's failures are answers only where the turn is not streamed; a stream has begun by then.
@@ -109,4 +111,7 @@ async def list_models(request: Request) -> list[ModelOut]:
     desk = request.app.state.desk
     catalogue = desk.catalogue()
     default = catalogue.default(desk.environment)
-    return [ModelOut.of(id, model, default=id == default) for id, model in catalogue.available(desk.environment).items()]
+    return [
+        ModelOut.of(id, model, default=id == default, roles=catalogue.roles_of(id, environment=desk.environment))
+        for id, model in catalogue.available(desk.environment).items()
+    ]

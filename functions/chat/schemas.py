@@ -1,5 +1,6 @@
 """What the chat routes take and give."""
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Annotated, Any, Literal, Self, get_args
 from uuid import UUID
@@ -105,16 +106,27 @@ EVENT = {
 
 
 class ModelOut(Output):
-    """A model that a request may name."""
+    """A model that a request may name. Prices are US dollars for a million tokens; `roles` are what it usually does here."""
 
     id: str
     provider: str
     context_tokens: int
     abilities: list[str]
     default: bool
+    input_usd_per_mtok: float
+    output_usd_per_mtok: float
+    roles: list[str]
 
     @classmethod
-    def of(cls, id: str, model: Model, *, default: bool) -> Self:
+    def of(cls, id: str, model: Model, *, default: bool, roles: Sequence[str]) -> Self:
         """Show a model of the catalogue."""
-        abilities: list[str] = sorted(model.abilities)
-        return cls(id=id, provider=model.provider, context_tokens=model.context_tokens, abilities=abilities, default=default)
+        return cls(
+            id=id,
+            provider=model.provider,
+            context_tokens=model.context_tokens,
+            abilities=sorted(model.abilities),
+            default=default,
+            input_usd_per_mtok=float(model.input_usd_per_mtok),
+            output_usd_per_mtok=float(model.output_usd_per_mtok),
+            roles=list(roles),
+        )

@@ -1,4 +1,4 @@
-"""Reading back: conversations, history, models."""
+"""Reading back: conversations, history."""
 
 import json
 
@@ -77,22 +77,3 @@ def test_an_id_that_names_no_single_conversation_is_told(parley, given, sentence
 
     assert result.exit_code == 1
     assert result.stderr == f"{sentence} '{given}'. They are listed by: parley conversations\n"
-
-
-def test_models_are_a_table(server, alice, parley):
-    offline = {"id": "offline", "provider": "offline", "context_tokens": 8192, "abilities": ["tools", "json"], "default": True}
-    server.on("GET /models", script.reply(200, [offline, {"id": "gpt", "provider": "openai", "context_tokens": 400000, "abilities": []}]))
-
-    lines = parley("models").stdout.splitlines()
-
-    assert lines == [
-        "   model    provider  context  abilities",
-        "*  offline  offline   8,192    tools, json",
-        "   gpt      openai    400,000",
-    ]
-
-
-def test_a_catalogue_without_models_says_where_they_come_from(server, alice, parley):
-    server.on("GET /models", script.reply(200, []))
-
-    assert parley("models").stdout == "No models. They are configured in models.toml.\n"

@@ -19,9 +19,19 @@ def answer(operation, status):
     return DOCUMENT["components"]["responses"][found["$ref"].rpartition("/")[2]] if "$ref" in found else found
 
 
+def is_openais(name):
+    """Whether an operation speaks OpenAI's form: its own errors are no problem documents, the gateway's are."""
+    return name.partition(" ")[2].startswith("/v1/")
+
+
 def codes(operation, status):
     """Return the codes that a problem of this status may have."""
     return set(answer(operation, status)["content"][PROBLEM]["schema"]["allOf"][1]["properties"]["code"]["enum"])
+
+
+def errors(operation):
+    """Return the statuses of an operation's errors, of whatever form."""
+    return {int(status) for status in operation["responses"] if int(status) >= 400}
 
 
 def refused(operation):
@@ -65,17 +75,27 @@ def test_an_operation_tells_of_the_refusals_that_its_form_brings(name):
     operation = OPERATIONS[name]
     takes = {one["in"] for one in operation.get("parameters", ())} | ({"body"} if "requestBody" in operation else set())
     expected = {429, 500, 502, 504} | ({401, 403, 503} if operation["security"] else set())
-    expected |= ({400, 413} if "body" in takes else set()) | ({422} if takes else set()) | ({404} if "path" in takes else set())
+    invalid = 400 if is_openais(name) else 422
+    expected |= ({400, 413} if "body" in takes else set()) | ({invalid} if takes else set()) | ({404} if "path" in takes else set())
 
-    assert expected <= refused(operation)
+    assert expected <= errors(operation)
 
 
 @pytest.mark.parametrize("name", OPERATIONS)
 def test_every_error_is_a_problem_document(name):
-    operation = OPERATIONS[name]
-    errors = {int(status) for status in operation["responses"] if int(status) >= 400}
+    found = {status: answer(OPERATIONS[name], status)["content"] for status in errors(OPERATIONS[name])}
+    forms = {PROBLEM, "application/json"} if is_openais(name) else {PROBLEM}
 
-    assert refused(operation) == errors
+    assert [status for status, content in found.items() if not forms & content.keys()] == []
+
+
+@pytest.mark.parametrize("name", [name for name in OPERATIONS if is_openais(name)])
+def test_what_openais_clients_are_refused_by_has_openais_form(name):
+    schema = answer(OPERATIONS[name], 401)["content"]["application/json"]["schema"]["allOf"]
+
+    assert schema[0] == {"$ref": "#/components/schemas/OpenAIError"}
+    assert schema[1]["properties"]["error"]["properties"]["code"]["enum"] == ["invalid_api_key"]
+    assert {402, 422} & errors(OPERATIONS[name]) == set()
 
 
 @pytest.mark.parametrize(

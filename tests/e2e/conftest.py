@@ -33,10 +33,17 @@ base_url = "{url}"
 api_key = "env:PARLEY_TEST_VENDOR_KEY"
 input_usd_per_mtok = 1.0
 output_usd_per_mtok = 2.0
+abilities = ["tools", "images", "json"]
 
 [models.offline]
 provider = "offline"
 name = "offline"
+
+[models.lexical]
+provider = "offline"
+name = "lexical"
+kind = "embedding"
+dimensions = 64
 """
 
 

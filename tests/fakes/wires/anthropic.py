@@ -4,6 +4,7 @@ from parley.llm.anthropic import AnthropicProvider
 from tests.fakes.wires.wire import CALLS, Wire, halves, sse
 
 STARTED = {"input_tokens": 6, "cache_read_input_tokens": 4, "cache_creation_input_tokens": 2, "output_tokens": 1}
+ENDED = {"output_tokens": 3}
 
 
 def event(type, **fields):
@@ -11,10 +12,10 @@ def event(type, **fields):
     return sse({"type": type} | fields, event=type)
 
 
-def framed(*blocks, reason):
+def framed(*blocks, reason, started=STARTED, ended=ENDED):
     """A whole stream around the blocks."""
-    end = event("message_delta", delta={"stop_reason": reason}, usage={"output_tokens": 3})
-    return [event("message_start", message={"id": "m", "usage": STARTED}), event("ping"), *blocks, end, event("message_stop")]
+    end = event("message_delta", delta={"stop_reason": reason}, usage=ended)
+    return [event("message_start", message={"id": "m", "usage": started}), event("ping"), *blocks, end, event("message_stop")]
 
 
 def block(index, start, *deltas):
@@ -23,9 +24,10 @@ def block(index, start, *deltas):
     return [event("content_block_start", index=index, content_block=start), *changes, event("content_block_stop", index=index)]
 
 
-def texts(*given, reason="end_turn"):
-    """An answer of these texts."""
-    return framed(*block(0, {"type": "text", "text": ""}, *({"type": "text_delta", "text": text} for text in given)), reason=reason)
+def texts(*given, reason="end_turn", started=STARTED, ended=ENDED):
+    """An answer of these texts; the counts may be None."""
+    deltas = [{"type": "text_delta", "text": text} for text in given]
+    return framed(*block(0, {"type": "text", "text": ""}, *deltas), reason=reason, started=started, ended=ended)
 
 
 def calls():

@@ -11,9 +11,10 @@ def chunk(delta, *, finish=None, usage=None):
     return sse({"choices": [] if usage else [{"index": 0, "delta": delta, "finish_reason": finish}], "usage": usage})
 
 
-def texts(*given, finish="stop"):
-    """An answer of these texts."""
-    return [*(chunk({"content": text}) for text in given), chunk({}, finish=finish), chunk({}, usage=USAGE), b"data: [DONE]\n\n"]
+def texts(*given, finish="stop", usage=USAGE):
+    """An answer of these texts; `usage=None` tells none."""
+    counts = [chunk({}, usage=usage)] if usage else []
+    return [*(chunk({"content": text}) for text in given), chunk({}, finish=finish), *counts, b"data: [DONE]\n\n"]
 
 
 def calls():

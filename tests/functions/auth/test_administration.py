@@ -38,7 +38,7 @@ def test_accounts_are_found_by_a_part_of_their_address(auth, admin, alice, bob):
 
 
 def test_a_part_of_an_address_is_no_pattern(auth, admin, alice):
-    assert auth.get("/admin/users?email=%25", as_=admin).json["items"] == []
+    assert all("%" in account["email"] for account in auth.get("/admin/users?email=%25&limit=100", as_=admin).json["items"])
 
 
 def test_a_disabled_account_is_shut_at_once_and_opens_again(auth, admin, alice):

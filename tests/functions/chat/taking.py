@@ -70,10 +70,15 @@ class NoQueue:
         self.sent.append((message, delay_s))
 
 
+def no_embedder(model: Any) -> Any:
+    """Turns embed nothing."""
+    raise AssertionError(model)
+
+
 def make_desk(engine: Any, provider: Any, *, queue: Any = None) -> Desk:
     router = Router(lambda model: provider, Breaker(MemoryCircuits()), patience=Patience(first_pause_s=0.0))
     allowance = Allowance(rate_per_minute=1000, budget_usd=Decimal(5))
-    return Desk(engine, lambda: Catalogue.load(ROOT / "tests" / "models.toml"), router, {}, allowance, queue or NoQueue())
+    return Desk(engine, lambda: Catalogue.load(ROOT / "tests" / "models.toml"), router, {}, allowance, queue or NoQueue(), no_embedder)
 
 
 def take_numbered(desk: Desk, person: Any, text: str = "hello", *, lasting_s: float = 60, once: Any = None, **options: Any) -> Any:

@@ -128,7 +128,9 @@ def test_the_models_that_can_be_named_are_listed(chat, alice):
     found = {model["id"]: model for model in chat.get("/models", as_=alice).json}
 
     assert set(found) == {"offline", "priced"}
-    assert found["offline"] == {"id": "offline", "provider": "offline", "context_tokens": 2000, "abilities": [], "default": True}
+    shown = {"id": "offline", "provider": "offline", "context_tokens": 2000, "abilities": [], "default": True}
+    assert found["offline"] == shown | {"input_usd_per_mtok": 0.0, "output_usd_per_mtok": 0.0, "roles": ["chat"]}
+    assert (found["priced"]["output_usd_per_mtok"], found["priced"]["roles"]) == (10.0, [])
 
 
 def test_a_users_default_model_answers_where_nothing_else_is_named(auth, chat, alice):

@@ -12,6 +12,7 @@ from parley.interruption import interrupt_if_silent
 from parley.llm import types as llm
 from parley.llm.provider import ProviderFailed
 from parley.upkeep import Watch
+from tests.driving import Function, rest_event
 from tests.functions.chat.taking import (
     HELLO,
     NoQueue,
@@ -104,8 +105,8 @@ def test_a_database_that_is_away_for_a_while_does_not_end_a_turn(engine, alice, 
     monkeypatch.setattr(pulse.turns, "tick", tick)
     monkeypatch.setattr(pulse, "TICK_S", 0.05)
     monkeypatch.setattr(pulse, "_AGAIN_S", 0.05)
-    pause = lambda: until(lambda: len(calls) > 3)  # noqa: E731
-    started, *_, last = take(make_desk(engine, ScriptedProvider([WORDS[0], pause, *WORDS[1:], HELLO[-1]])), alice)
+    script = [WORDS[0], lambda: until(lambda: calls), WORDS[1], lambda: until(lambda: len(calls) > 3), *WORDS[2:], HELLO[-1]]
+    started, *_, last = take(make_desk(engine, ScriptedProvider(script)), alice)
 
     assert isinstance(last, TurnCompleted)
     assert "".join("".join(data["texts"]) for _, name, data in log(started.turn_id) if name == "text.delta") == "one two three four"
@@ -173,6 +174,21 @@ def test_a_turn_that_was_taken_for_dead_ends_as_it_was_stored(engine, database, 
     assert [name for _, name, _ in log(started.turn_id)].count("turn.interrupted") == 1
 
 
+def test_a_turn_that_was_ended_by_another_is_not_ended_again(engine, database, alice, age):
+    from parley.db.engine import make_engine
+
+    other = make_engine(database)
+    taken = events_of(take_numbered(make_desk(engine, ScriptedProvider(HELLO)), alice))
+    started = next(taken)
+    age(started.turn_id)
+    interrupt_if_silent(other, started.turn_id, user_id=alice.id)
+    last = list(taken)[-1]
+    other.dispose()
+
+    assert (last.name, last.message.text) == ("turn.interrupted", "")
+    assert [m.text for m in stored(engine, alice, started.conversation_id)] == ["hello", ""]
+
+
 def test_a_beating_heart_is_not_taken_for_dead(engine, alice):
     provider = SilentProvider("word")
     taken = take_numbered(make_desk(engine, provider), alice)
@@ -201,3 +217,12 @@ def test_a_turn_of_another_is_not_ticked(engine, alice, bob):
     started, *_ = take(make_desk(engine, ScriptedProvider(HELLO)), alice)
 
     assert not turns.tick(engine, started.turn_id, user_id=bob.id, entries=[]).is_running
+
+
+def test_a_handler_that_is_closed_on_the_way_has_ended_its_turn(chat, alice, row):
+    """As when the runtime's connection breaks: what is left of the turn must not wait for the worker's next invocation."""
+    chunks = chat.handler(rest_event("POST", "/chat", {"message": "hello"}, as_=alice, headers={}), Function.CONTEXT)
+    next(chunks), next(chunks), next(chunks)
+    chunks.close()
+
+    assert row("SELECT status FROM turns WHERE user_id = :u", u=alice.id).status == "completed"

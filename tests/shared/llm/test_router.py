@@ -264,6 +264,22 @@ def test_with_every_circuit_open_the_caller_is_told_when_to_come_back(ask):
     assert caught.value.retry_after_s == pytest.approx(20)
 
 
+OVERLOADED = says(b'data: {"error": {"type": "overloaded_error"}}\n\n')
+
+
+@pytest.mark.parametrize(
+    ("fault", "is_billed"), [(streams(finish=None), True), (OVERLOADED, False), (refuses(500), False), (resets, False)]
+)
+def test_an_answer_that_ends_before_its_first_text_is_billed_unless_it_was_a_refusal(store, fault, is_billed):
+    with running_vendor(fault) as vendor:
+        router = Router(vendor.closing(Providers({})), Breaker(store), patience=Patience(calls=1))
+        asked = router.ask([candidate("one", base_url=vendor.url)], ASKED, total_s=10.0)
+        with pytest.raises(ProviderFailed):
+            list(asked)
+
+    assert (asked.calls[0].usage.input_tokens > 0, asked.calls[0].usage.is_estimated) == (is_billed, is_billed)
+
+
 FAULTS = [
     refuses(500),
     refuses(503),

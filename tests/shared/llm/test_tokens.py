@@ -46,6 +46,13 @@ def test_an_estimate_is_flagged_and_counts_the_answer():
     assert (usage.is_estimated, usage.output_tokens) == (True, 6)
 
 
+def test_a_system_prompt_counts_as_a_message():
+    asked, system = Message("user", "hi"), "Be brief."
+    as_prompt, as_message = Request([asked], system=system), Request([Message("user", system), asked])
+
+    assert estimate_usage(as_prompt, "").input_tokens == estimate_usage(as_message, "").input_tokens
+
+
 def test_half_a_character_does_not_stop_the_count():
     assert count_tokens("half \ud83d pair") > 0
 

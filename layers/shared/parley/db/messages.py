@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any, Literal, Self
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Connection, insert, literal, select, tuple_
+from sqlalchemy import ColumnElement, Connection, insert, literal, select, text, tuple_
 from sqlalchemy.sql.dml import ReturningInsert
 
 from parley.db import conversations
@@ -52,6 +52,21 @@ class Place:
     def parse(cls, seq: object, variant: object) -> Self:
         """Read a place that a client gives back; ValueError if it cannot be one."""
         return cls(_parse(seq), _parse(variant))
+
+
+@dataclass(frozen=True, slots=True)
+class Spoken:
+    """Of a stored message, what a model is given."""
+
+    id: UUID
+    role: Role
+    parts: Sequence[Mapping[str, Any]]
+    tokens: int
+
+    @property
+    def text(self) -> str:
+        """The text parts, joined."""
+        return "".join(part["text"] for part in self.parts if part["type"] == "text")
 
 
 _COLUMNS = tuple(messages.c[name] for name in Message.__dataclass_fields__)
@@ -107,6 +122,12 @@ def newest(connection: Connection, conversation_id: UUID, *, user_id: UUID, limi
     return [Message(**row._mapping) for row in connection.execute(statement)][::-1]
 
 
+def spoken(connection: Connection, conversation_id: UUID, *, user_id: UUID, limit: int) -> list[Spoken]:
+    """Return of the conversation's last `limit` active messages what a model is given, oldest first, in one row."""
+    found = connection.execute(_SPOKEN, {"user_id": user_id, "conversation_id": conversation_id, "limit": limit}).scalar_one()
+    return [Spoken(**fields | {"id": UUID(fields["id"])}) for fields in found or ()]
+
+
 def page(
     connection: Connection,
     conversation_id: UUID,
@@ -143,3 +164,12 @@ def _parse(value: object) -> int:
     if not isinstance(value, int) or not 0 <= value < 2**31:
         raise ValueError(f"{value!r} numbers no message")
     return value
+
+
+_SPOKEN = text(
+    """
+    SELECT jsonb_agg(jsonb_build_object('id', id, 'role', role, 'parts', parts, 'tokens', tokens) ORDER BY seq)
+      FROM (SELECT id, seq, role, parts, tokens FROM messages
+             WHERE user_id = :user_id AND conversation_id = :conversation_id AND is_active ORDER BY seq DESC LIMIT :limit) newest
+    """
+)

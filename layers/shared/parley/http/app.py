@@ -1,5 +1,6 @@
 """The app of an HTTP function."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from fastapi import APIRouter, FastAPI
@@ -9,15 +10,23 @@ from starlette.types import ASGIApp
 
 from parley.errors import ParleyError
 from parley.http.door import Door
-from parley.http.problems import answer_problem
+from parley.http.problems import ErrorAnswer, answer_problem
 from parley.settings import HttpSettings
 
 BODY_LIMIT = 256 * 1024
 
 
-def create_app(router: APIRouter, *, settings: HttpSettings, body_limit: int = BODY_LIMIT, **state: Any) -> ASGIApp:
+def create_app(
+    router: APIRouter,
+    *,
+    settings: HttpSettings,
+    body_limit: int = BODY_LIMIT,
+    error_answers: Mapping[str, ErrorAnswer] | None = None,
+    **state: Any,
+) -> ASGIApp:
     """Build the app: the function's routes, our errors, and the door around them.
 
+    Under a path that begins with a key of `error_answers`, errors have that form instead of being problem documents.
     `state` holds what the dependencies and routes take from `request.app.state`, such as `engine`.
     """
     handlers = dict.fromkeys((ParleyError, RequestValidationError, HTTPException, Exception), answer_problem)
@@ -31,4 +40,4 @@ def create_app(router: APIRouter, *, settings: HttpSettings, body_limit: int = B
     app.include_router(router)
     for name, value in state.items():
         setattr(app.state, name, value)
-    return Door(app, body_limit=body_limit, allowed_origin=settings.allowed_origin)
+    return Door(app, body_limit=body_limit, allowed_origin=settings.allowed_origin, error_answers=error_answers or {})

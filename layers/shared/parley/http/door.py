@@ -11,7 +11,7 @@ from aws_lambda_powertools.metrics import MetricUnit
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from parley.errors import BodyTooLarge, ParleyError
-from parley.http.problems import problem_response
+from parley.http.problems import ErrorAnswer, as_problem
 from parley.observability import logger, metrics
 
 STANDARD_HEADERS = {
@@ -24,14 +24,15 @@ STANDARD_HEADERS = {
 class Door:
     """Wraps an app whose requests come whole, in one message, as Lambda's do."""
 
-    def __init__(self, app: ASGIApp, *, body_limit: int, allowed_origin: str) -> None:
-        self._app, self._body_limit = app, body_limit
+    def __init__(self, app: ASGIApp, *, body_limit: int, allowed_origin: str, error_answers: Mapping[str, ErrorAnswer]) -> None:
+        self._app, self._body_limit, self._error_answers = app, body_limit, error_answers
         self._headers = STANDARD_HEADERS | {"Access-Control-Allow-Origin": allowed_origin}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request; whatever happens, with a request id and without a stack trace."""
         started = time.perf_counter()
         request_id = scope["parley.request_id"] = _request_id(scope)
+        error_answer = scope["parley.error_answer"] = self._error_answer(scope["path"])
         answer = _Answer(send, self._headers | {"X-Request-Id": request_id})
         logger.set_correlation_id(request_id)
         try:
@@ -42,7 +43,7 @@ class Door:
                 raise
             if not answer.has_started:
                 logger.exception("unexpected error")
-                await problem_response(ParleyError(), request_id=request_id)(scope, receive, answer)
+                await error_answer(ParleyError(), request_id)(scope, receive, answer)
         finally:
             _record(scope, answer.status, (time.perf_counter() - started) * 1000)
 
@@ -50,9 +51,13 @@ class Door:
         body = await receive()
         if (size := len(body.get("body", b""))) > self._body_limit:
             error = BodyTooLarge(size, limit=self._body_limit)
-            return await problem_response(error, request_id=scope["parley.request_id"])(scope, receive, answer)
+            error_answer: ErrorAnswer = scope["parley.error_answer"]
+            return await error_answer(error, scope["parley.request_id"])(scope, receive, answer)
         _call_it_json(scope)
         return await self._app(scope, _again(body, receive), answer)
+
+    def _error_answer(self, path: str) -> ErrorAnswer:
+        return next((form for prefix, form in self._error_answers.items() if path.startswith(prefix)), as_problem)
 
 
 class _Answer:

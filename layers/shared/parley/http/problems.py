@@ -1,7 +1,7 @@
 """Errors as answers: RFC 9457 problem documents."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 
@@ -9,11 +9,14 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
+from starlette.responses import Response
 
 from parley.errors import InvalidInput, MalformedBody, NotFound, ParleyError
 from parley.observability import logger
 
 MEDIA_TYPE = "application/problem+json"
+
+type ErrorAnswer = Callable[[ParleyError, str], Response]  # the error, the request's id
 
 
 def problem(error: ParleyError, *, request_id: str) -> dict[str, Any]:
@@ -35,15 +38,28 @@ def problem_response(error: ParleyError, *, request_id: str) -> JSONResponse:
     """Answer with the problem document, and with `Retry-After` (whole seconds, at least one) where the error knows it."""
     headers: dict[str, str] = {}
     if error.retry_after_s is not None:
-        headers["Retry-After"] = str(max(1, math.ceil(error.retry_after_s)))
+        headers["Retry-After"] = retry_after(error.retry_after_s)
     if error.status == HTTPStatus.UNAUTHORIZED:
         headers["WWW-Authenticate"] = "Bearer"
     document = problem(error, request_id=request_id)
     return JSONResponse(document, status_code=error.status, headers=headers, media_type=MEDIA_TYPE)
 
 
-async def answer_problem(request: Request, error: Exception) -> JSONResponse:
-    """Turn any exception that a route raised into an answer; the unexpected ones are logged with their trace."""
+def retry_after(seconds: float) -> str:
+    """Write `Retry-After`: whole seconds, at least one."""
+    return str(max(1, math.ceil(seconds)))
+
+
+def as_problem(error: ParleyError, request_id: str) -> Response:
+    """Answer as all paths do that have no form of their own."""
+    return problem_response(error, request_id=request_id)
+
+
+async def answer_problem(request: Request, error: Exception) -> Response:
+    """Turn any exception that a route raised into an answer; the unexpected ones are logged with their trace.
+
+    The door knows in which form this path's clients read errors.
+    """
     known = _as_parley_error(error)
     request_id = request.scope.get("parley.request_id", "")
     if known is None:
@@ -53,7 +69,8 @@ async def answer_problem(request: Request, error: Exception) -> JSONResponse:
         logger.error("request failed", problem=known.code, reason=str(known), cause=type(error.__cause__).__name__)
     else:
         logger.info("request refused", problem=known.code, reason=str(known))
-    return problem_response(known, request_id=request_id)
+    form: ErrorAnswer = request.scope.get("parley.error_answer", as_problem)
+    return form(known, request_id)
 
 
 def _as_parley_error(error: Exception) -> ParleyError | None:

@@ -65,6 +65,7 @@ class BedrockProvider(_Client):
         with _translated(self._name):
             arguments = bedrock_converse.arguments(origin, model_name, request, caches=self._caches)
             stream = self._client.converse_stream(**arguments)["stream"]
+            line.is_answered = True
             line.use(lambda: _shut_down(stream))
             try:
                 yield from bedrock_converse.events(stream, request, provider=self._name, origin=origin)

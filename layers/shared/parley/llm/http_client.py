@@ -37,6 +37,7 @@ def opened(line: Line, call: Any) -> Iterator[httpx2.Response]:
     try:
         with calling(line):
             response: httpx2.Response = call.__enter__().http_response
+        line.is_answered = True
     except BaseException:
         line.release()
         raise

@@ -22,6 +22,7 @@ class Line:
         self._lock = threading.Lock()
         self._break: Callable[[], None] | None = None
         self.is_cut = False
+        self.is_answered = False  # by anything but a refusal: the vendor may charge from then on
 
     def use(self, break_connection: Callable[[], None]) -> None:
         """Note how to break the connection; it is broken at once if the line was cut before."""
@@ -67,6 +68,11 @@ class Answer:
         if self._line.is_cut:  # the end of a broken connection may pass for the end of the answer
             raise StopIteration
         return event
+
+    @property
+    def is_begun(self) -> bool:
+        """Whether the vendor accepted the request, also where no event has come of it."""
+        return self._line.is_answered
 
     def close(self) -> None:
         """End the vendor's connection; idempotent."""

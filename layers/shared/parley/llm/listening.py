@@ -7,7 +7,7 @@ from contextlib import suppress
 
 from parley.llm import tokens
 from parley.llm.calls import Call
-from parley.llm.failures import ProviderFailed, ProviderTimeout
+from parley.llm.failures import ProviderBusy, ProviderFailed, ProviderTimeout
 from parley.llm.provider import sound
 from parley.llm.types import Event, Finished, Request, TextDelta, ToolCall
 
@@ -25,7 +25,7 @@ class Listening:
     def __init__(self, call: Call, answer: Iterator[Event], request: Request, *, left_s: Callable[[], float]) -> None:
         self._call, self._answer, self._request, self._left_s = call, answer, request, left_s
         self._texts: list[str] = []
-        self._is_heard = self._is_visible = self._is_cut = self._is_late = False
+        self._is_heard = self._is_visible = self._is_cut = self._is_late = self._is_refused = False
         self._began_s = time.monotonic()
         call.status = "stopped"  # unless it ends otherwise
 
@@ -37,6 +37,7 @@ class Listening:
             if self._is_cut:
                 return
             self._call.status = "interrupted" if self._is_visible else "failed"
+            self._is_refused = isinstance(exc, ProviderBusy)
             if self._is_late and not isinstance(exc, ProviderTimeout):
                 raise ProviderTimeout(self._call.model.provider, "no time is left") from exc
             raise
@@ -102,7 +103,8 @@ class Listening:
 
     def _count(self) -> None:
         """Estimate what a call took that has not come to its end. What a vendor refused took nothing."""
-        is_billed = self._is_heard or self._is_late or self._call.status == "stopped"
+        is_begun = getattr(self._answer, "is_begun", False) and not self._is_refused
+        is_billed = self._is_heard or is_begun or self._is_late or self._call.status == "stopped"
         if is_billed and self._call.status != "completed":
             self._call.usage = tokens.estimate_usage(self._request, "".join(self._texts))
 

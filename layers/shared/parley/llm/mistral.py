@@ -1,4 +1,4 @@
-"""Mistral speaks Chat Completions with an accent; why not its own SDK stands in docs/adr/0005."""
+"""Mistral speaks Chat Completions with an accent; why not its own SDK stands in docs/adr/0007."""
 
 import hashlib
 import re

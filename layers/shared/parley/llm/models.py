@@ -156,6 +156,12 @@ class Catalogue(Entry):
         ids = self.strategies[chat].models if chat in self.strategies else [chat]
         return next((id for id in ids if id in self.available(environment)), None)
 
+    def roles_of(self, id: str, *, environment: Mapping[str, str]) -> list[Role]:
+        """Return the roles that this model usually plays."""
+        available = self.available(environment)
+        wanted = {role: self.strategies[name].models if name in self.strategies else [name] for role, name in self.roles.items()}
+        return [role for role, ids in wanted.items() if next((one for one in ids if one in available), None) == id]
+
     def ordered(self, name: str | None = None, *, role: Role = "chat", environment: Mapping[str, str], subject: object = None) -> list[str]:
         """Return the ids of the models to try for `name`, a model or a strategy, or for the role; never none.
 

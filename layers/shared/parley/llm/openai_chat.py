@@ -50,7 +50,7 @@ def arguments(model_name: str, request: Request, dialect: Dialect) -> dict[str, 
         ]
         body["tool_choice"] = dialect.required if request.tool_choice == "required" else request.tool_choice
     if request.output:
-        schema = {"name": request.output.name, "schema": dict(request.output.schema), "strict": True}
+        schema = {"name": request.output.name, "schema": dict(request.output.schema), "strict": request.output.strict}
         body["response_format"] = {"type": "json_schema", "json_schema": schema}
     return body
 

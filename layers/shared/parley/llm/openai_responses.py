@@ -57,7 +57,7 @@ def arguments(origin: str, model_name: str, request: Request) -> dict[str, Any]:
         ]
         body["tool_choice"] = request.tool_choice
     if request.output:
-        schema = {"name": request.output.name, "schema": dict(request.output.schema), "strict": True}
+        schema = {"name": request.output.name, "schema": dict(request.output.schema), "strict": request.output.strict}
         body["text"] = {"format": {"type": "json_schema"} | schema}
     return body
 

@@ -40,7 +40,8 @@ def count_tokens(*texts: str) -> int:
 
 def estimate_usage(request: Request, answer: str) -> Usage:
     """Return what a call took, for a vendor that did not say."""
-    around = len(request.messages) * PER_MESSAGE + len(request.tools) * PER_TOOL + _images(request) * PER_IMAGE + PER_REQUEST
+    messages = len(request.messages) + bool(request.system)
+    around = messages * PER_MESSAGE + len(request.tools) * PER_TOOL + _images(request) * PER_IMAGE + PER_REQUEST
     return Usage(count_tokens(*_texts(request)) + around, count_tokens(answer), is_estimated=True)
 
 

@@ -65,10 +65,14 @@ class Tool:
 
 @dataclass(frozen=True, slots=True)
 class OutputSchema:
-    """The answer shall be one JSON value that keeps to `schema`; `name` is a word of letters, digits, `_` and `-`."""
+    """The answer shall be one JSON value that keeps to `schema`; `name` is a word of letters, digits, `_` and `-`.
+
+    Some vendors guarantee it for the `strict` subset of JSON schema, and else do their best.
+    """
 
     name: str
     schema: Mapping[str, Any]
+    strict: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,18 @@
+"""An answer as it comes, wherever from: the models directly, or a turn of a stored conversation."""
+
+from collections.abc import Callable, Generator
+from dataclasses import dataclass
+from uuid import UUID
+
+from parley.llm.types import Finished, TextDelta, ToolCall
+
+type Said = TextDelta | ToolCall | Finished
+
+
+@dataclass(frozen=True, slots=True)
+class Answering:
+    """`events` end with one `Finished`, or raise; `model` tells who answers, once the first event has come."""
+
+    events: Generator[Said]
+    model: Callable[[], str]
+    conversation_id: UUID | None = None

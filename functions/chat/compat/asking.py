@@ -1,0 +1,102 @@
+"""Asking the models directly: nothing is stored but what it cost. All of these routes' calls of chat models are made here."""
+
+from collections.abc import Generator, Sequence
+from dataclasses import replace
+from functools import partial
+from uuid import UUID
+
+from functions.chat.choosing import can_take
+from functions.chat.compat.answering import Answering, Said
+from functions.chat.compat.paying import pay
+from functions.chat.compat.stopping import Stops
+from functions.chat.context import takes_tokens
+from functions.chat.desk import Desk
+from parley import limits
+from parley.auth.principal import Principal
+from parley.db.scope import principal_scope, user_scope
+from parley.errors import ParleyError
+from parley.limits import Payer, Reservation
+from parley.llm.failures import ContextTooLong
+from parley.llm.router import Asked, CallStarted, Candidate
+from parley.llm.types import Finished, Request, TextDelta, Thought, ToolCall
+
+ANSWER_S = 285.0  # of the 300 that the function has
+
+
+def ask(desk: Desk, principal: Principal, name: str, request: Request, *, stops: Sequence[str]) -> Answering:
+    """Reserve the price, ask the models that `name` stands for, and settle when the answer has ended.
+
+    Raises ModelNotFound, ModelCannot, ContextTooLong, RateLimited, BudgetExhausted, Unauthorized and Unavailable before
+    anything is asked; the events raise what the last call failed by.
+    """
+    payer = Payer(principal.user_id, principal.api_key_id)
+    with principal_scope(desk.engine, principal) as connection:
+        candidates, request = _prepared(desk, name, request, user_id=principal.user_id)
+        amount_usd = limits.worst_usd([one.model for one in candidates], request)
+        reservations = [limits.admit(connection, payer, desk.allowance, amount_usd=amount_usd)]
+    reserve_again = partial(_reserve_again, desk, payer, reservations)
+    asked = desk.router.ask(candidates, request, total_s=ANSWER_S, reserve_again=reserve_again)
+    return Answering(_paid(desk, payer, asked, reservations, Stops(stops)), lambda: asked.calls[-1].model_id)
+
+
+def _prepared(desk: Desk, name: str, request: Request, *, user_id: UUID) -> tuple[list[Candidate], Request]:
+    """Return the models that can take the request, and it with the limit of the first. Raises what that one refused by."""
+    catalogue = desk.catalogue()
+    ids = catalogue.ordered(name, environment=desk.environment, subject=user_id)
+    candidates = [Candidate(id, catalogue.models[id]) for id in ids]
+    refusals: list[ParleyError] = []
+    for place, candidate in enumerate(candidates):
+        most = candidate.model.max_output_tokens
+        limited = replace(request, max_output_tokens=min(request.max_output_tokens or most, most))
+        try:
+            _check(candidate, limited)
+        except ParleyError as exc:
+            refusals.append(exc)
+        else:
+            return [candidate, *(other for other in candidates[place + 1 :] if can_take(other, limited))], limited
+    raise refusals[0]
+
+
+def _check(candidate: Candidate, request: Request) -> None:
+    candidate.model.check(request, id=candidate.id)
+    taken, limit = takes_tokens(request, candidate.model), candidate.model.context_tokens
+    if taken > limit:
+        answer_tokens = request.max_output_tokens or 0
+        raise ContextTooLong(candidate.id, tokens=taken - answer_tokens, limit=limit - answer_tokens)
+
+
+def _paid(desk: Desk, payer: Payer, asked: Asked, reservations: Sequence[Reservation], stops: Stops) -> Generator[Said]:
+    """Pass the answer on, and its end only once it is paid for."""
+    try:
+        finished = yield from _said(asked, stops)
+    finally:
+        asked.close()
+        pay(desk.engine, payer, asked.calls, reservations=reservations)
+    yield finished
+
+
+def _said(asked: Asked, stops: Stops) -> Generator[Said, None, Finished]:
+    finished: Finished | None = None
+    for event in asked:
+        match event:
+            case TextDelta(text):
+                if shown := stops.feed(text):
+                    yield TextDelta(shown)
+                if stops.is_met:
+                    asked.close()
+                    return Finished("stop", asked.calls[-1].usage)
+            case ToolCall():
+                yield event
+            case Finished():
+                finished = event
+            case CallStarted() | Thought():  # nothing in OpenAI's words
+                continue
+    if held := stops.rest():
+        yield TextDelta(held)
+    return finished or Finished("stop", asked.calls[-1].usage)
+
+
+def _reserve_again(desk: Desk, payer: Payer, reservations: list[Reservation]) -> None:
+    """Reserve for a call that is made anew while the vendor may charge for the one before. Raises BudgetExhausted."""
+    with user_scope(desk.engine, payer.user_id) as connection:
+        reservations.append(limits.reserve(connection, payer, desk.allowance, amount_usd=reservations[0].amount_usd))

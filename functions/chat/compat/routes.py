@@ -1,0 +1,68 @@
+"""The routes for OpenAI's clients."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Header, Request, Response
+
+from functions.chat.compat.answers import answer
+from functions.chat.compat.asking import ask
+from functions.chat.compat.conversing import converse
+from functions.chat.compat.embedding import embedding_models, embeddings
+from functions.chat.compat.outputs import CHUNK, CompletionOut, EmbeddingsOut, ModelOut, ModelsOut
+from functions.chat.compat.reading import request_of
+from functions.chat.compat.schemas import CompletionIn, EmbeddingsIn
+from functions.chat.deadline import Deadline
+from functions.chat.errors import ConversationBusy
+from parley.errors import NotFound
+from parley.http.answers import problems
+from parley.http.dependencies import CurrentPrincipal, requires
+from parley.limits import BudgetExhausted, RateLimited
+from parley.llm.failures import ContextTooLong, ModelCannot
+from parley.llm.models import ModelNotFound, NoModel
+from parley.llm.provider import ProviderBusy, ProviderFailed, ProviderRefused, ProviderRejected, ProviderTimeout
+
+router = APIRouter(prefix="/v1", dependencies=[Depends(requires("chat"))])
+
+_CHOOSING = (ModelNotFound, ContextTooLong, RateLimited, BudgetExhausted)
+_TURN = (NotFound, ConversationBusy)
+_PROVIDERS = (ProviderFailed, ProviderBusy, ProviderTimeout, ProviderRefused, ProviderRejected)
+COMPLETION: dict[int | str, Any] = {
+    200: {
+        "model": CompletionOut,
+        "description": "The answer",
+        "content": {"text/event-stream": {"schema": CHUNK}},
+        "headers": {"X-Conversation-Id": {"description": "The stored conversation, where there is one", "schema": {"type": "string"}}},
+    }
+}
+
+
+@router.get("/models")
+async def list_openai_models(request: Request) -> ModelsOut:
+    """List the models that a request may name, as OpenAI does."""
+    desk = request.app.state.desk
+    models = desk.catalogue().available(desk.environment) | embedding_models(desk)
+    return ModelsOut(data=[ModelOut(id=id, owned_by=model.provider) for id, model in models.items()])
+
+
+@router.post("/chat/completions", responses=COMPLETION | problems(*_CHOOSING, *_PROVIDERS, *_TURN, ModelCannot, NoModel))
+async def chat_completions(
+    body: CompletionIn, request: Request, principal: CurrentPrincipal, x_conversation_id: Annotated[str | None, Header()] = None
+) -> Response:
+    """Answer as OpenAI's Chat Completions do; the client runs the tools, and nothing is stored.
+
+    With the header `X-Conversation-Id`, the id of a conversation or `new`, the last message is a turn of that conversation
+    instead, with its own memory; the answer bears the id in the same header.
+    """
+    desk = request.app.state.desk
+    if x_conversation_id:
+        deadline, request_id = Deadline.of(request.scope["aws.context"]), request.scope["parley.request_id"]
+        answering = converse(desk, principal, x_conversation_id, body, deadline=deadline, request_id=request_id)
+    else:
+        answering = ask(desk, principal, body.model, request_of(body), stops=body.stops)
+    return answer(answering, stream=bool(body.stream), wants_usage=body.wants_usage)
+
+
+@router.post("/embeddings", responses=problems(*_CHOOSING, *_PROVIDERS))
+async def create_embeddings(body: EmbeddingsIn, request: Request, principal: CurrentPrincipal) -> EmbeddingsOut:
+    """Return a vector for each text, as OpenAI's embeddings are; `encoding_format` is `float` or `base64`."""
+    return embeddings(request.app.state.desk, principal, body)

@@ -1,0 +1,197 @@
+import base64
+import json
+import struct
+
+import pytest
+
+HELLO = {"model": "offline", "messages": [{"role": "user", "content": "hello"}]}
+
+
+def complete(chat, person, **fields):
+    return chat.post("/v1/chat/completions", HELLO | fields, as_=person)
+
+
+def chunks(answer):
+    """Return the data of each event."""
+    return [line.removeprefix("data: ") for line in answer.body.decode().split("\n\n") if line]
+
+
+def test_an_answer_in_one_piece_is_a_completion(chat, alice):
+    answer = complete(chat, alice).json
+
+    assert (answer["object"], answer["model"], answer["id"][:9]) == ("chat.completion", "offline", "chatcmpl-")
+    assert [(one["index"], one["finish_reason"]) for one in answer["choices"]] == [(0, "stop")]
+    assert "hello" in answer["choices"][0]["message"]["content"]
+
+
+def test_usage_adds_up(chat, alice):
+    usage = complete(chat, alice).json["usage"]
+
+    assert usage["total_tokens"] == usage["prompt_tokens"] + usage["completion_tokens"] > 0
+    assert usage["prompt_tokens_details"] == {"cached_tokens": 0}
+
+
+def test_a_stream_says_the_same_in_chunks_and_ends_with_done(chat, alice):
+    whole = complete(chat, alice).json["choices"][0]["message"]["content"]
+    answer = complete(chat, alice, stream=True)
+    *events, last = chunks(answer)
+    deltas = [json.loads(event)["choices"][0]["delta"] for event in events]
+
+    assert answer.headers["content-type"].startswith("text/event-stream")
+    assert (deltas[0], deltas[-1], last) == ({"role": "assistant", "content": ""}, {}, "[DONE]")
+    assert "".join(delta.get("content", "") for delta in deltas) == whole
+
+
+def test_a_stream_tells_its_usage_where_asked(chat, alice):
+    *events, last, _ = map(json.loads, [*chunks(complete(chat, alice, stream=True, stream_options={"include_usage": True}))[:-1], "0"])
+
+    assert {event["usage"] for event in events} == {None}
+    assert (last["choices"], last["usage"]["completion_tokens"] > 0) == ([], True)
+
+
+def test_a_stop_sequence_ends_the_answer_before_it(chat, alice):
+    answer = complete(chat, alice, stop=["offline model"]).json["choices"][0]
+
+    assert (answer["message"]["content"], answer["finish_reason"]) == ("I am Parley's ", "stop")
+
+
+def test_a_limit_ends_the_answer_by_length(chat, alice):
+    answer = complete(chat, alice, max_tokens=2).json["choices"][0]
+
+    assert (answer["message"]["content"], answer["finish_reason"]) == ("I am ", "length")
+
+
+@pytest.mark.parametrize(
+    ("fields", "param"),
+    [
+        ({"messages": []}, "messages"),
+        ({"messages": [{"role": "owner", "content": "x"}]}, "messages[0].role"),
+        ({"messages": [{"role": "user"}]}, "messages[0].content"),
+        ({"n": 2}, "n"),
+        ({"logprobs": True}, "logprobs"),
+        ({"top_p": 0.5}, "top_p"),
+        ({"functions": []}, "functions"),
+        ({"tool_choice": "required"}, "tool_choice"),
+        ({"temperature": 3}, "temperature"),
+    ],
+)
+def test_what_cannot_be_honoured_is_refused_by_name(chat, alice, fields, param):
+    answer = complete(chat, alice, **fields)
+
+    assert (answer.status, answer.json["error"]["type"], answer.json["error"]["param"]) == (400, "invalid_request_error", param)
+
+
+@pytest.mark.parametrize("fields", [{"n": 1}, {"user": "me"}, {"seed": 7}, {"metadata": {"a": "b"}}, {"top_p": 1}, {"stop": None}])
+def test_what_changes_nothing_is_taken(chat, alice, fields):
+    assert complete(chat, alice, **fields).status == 200
+
+
+def test_an_unknown_model_is_a_404_that_names_the_known(chat, alice):
+    answer = complete(chat, alice, model="gpt-99")
+
+    assert (answer.status, answer.json["error"]["code"], answer.json["error"]["param"]) == (404, "model_not_found", "model")
+    assert "offline" in answer.json["error"]["message"]
+
+
+def test_a_prompt_that_does_not_fit_is_a_400_as_openai_says_it(chat, alice):
+    answer = complete(chat, alice, messages=[{"role": "user", "content": "word " * 5000}])
+
+    assert (answer.status, answer.json["error"]["code"]) == (400, "context_length_exceeded")
+
+
+def test_a_body_that_is_no_json_is_told_in_openais_form(chat, alice):
+    answer = chat.post("/v1/chat/completions", "{", as_=alice)
+
+    assert (answer.status, answer.json["error"]["type"]) == (400, "invalid_request_error")
+
+
+def test_a_body_that_is_too_large_is_told_in_openais_form(chat, alice):
+    answer = chat.post("/v1/chat/completions", "x" * (4 * 1024 * 1024 + 1), as_=alice)
+
+    assert (answer.status, answer.json["error"]["code"]) == (413, "body_too_large")
+
+
+def test_nobody_is_a_401_in_openais_form(chat):
+    answer = chat.post("/v1/chat/completions", HELLO)
+
+    assert (answer.status, answer.json["error"]["code"]) == (401, "invalid_api_key")
+
+
+def test_a_vendor_that_is_down_is_a_502_also_of_a_stream(chat, alice):
+    answer = complete(chat, alice, model="priced", stream=True)
+
+    assert (answer.status, answer.json["error"]["type"]) == (502, "server_error")
+
+
+def test_the_models_are_listed_with_those_that_embed(chat, alice):
+    listed = chat.get("/v1/models", as_=alice).json
+
+    assert {"offline": "offline", "lexical": "offline"}.items() <= {one["id"]: one["owned_by"] for one in listed["data"]}.items()
+
+
+def embed(chat, person, **fields):
+    return chat.post("/v1/embeddings", {"model": "lexical", "input": "hello"} | fields, as_=person)
+
+
+def test_each_text_gets_a_vector_of_the_catalogues_length(chat, alice):
+    answer = embed(chat, alice, input=["one", "two"]).json
+
+    assert [(one["index"], len(one["embedding"])) for one in answer["data"]] == [(0, 16), (1, 16)]
+    assert answer["usage"] == {"prompt_tokens": 2, "total_tokens": 2}
+
+
+def test_base64_holds_the_same_numbers(chat, alice):
+    numbers = embed(chat, alice).json["data"][0]["embedding"]
+    packed = embed(chat, alice, encoding_format="base64").json["data"][0]["embedding"]
+
+    assert struct.unpack("<16f", base64.b64decode(packed)) == pytest.approx(numbers)
+
+
+@pytest.mark.parametrize(
+    "fields", [{"input": []}, {"input": ""}, {"input": [1, 2]}, {"input": [[1]]}, {"dimensions": 8}, {"input": "x " * 500}]
+)
+def test_what_cannot_be_embedded_is_refused(chat, alice, fields):
+    assert embed(chat, alice, **fields).status == 400
+
+
+def test_a_chat_model_does_not_embed(chat, alice):
+    assert embed(chat, alice, model="offline").json["error"]["message"].endswith("There are: lexical.")
+
+
+def test_with_the_header_the_last_message_is_a_turn_of_a_new_conversation(chat, conversation, alice):
+    answer = chat.post("/v1/chat/completions", HELLO, as_=alice, headers={"X-Conversation-Id": "new"})
+    found = conversation.get(f"/conversations/{answer.headers['x-conversation-id']}/messages", as_=alice).json["items"]
+
+    assert [(one["role"], one["text"]) for one in found] == [
+        ("user", "hello"),
+        ("assistant", answer.json["choices"][0]["message"]["content"]),
+    ]
+
+
+def test_a_conversation_that_is_named_goes_on_and_streams(chat, conversation, alice):
+    id = chat.post("/chat", {"message": "first", "stream": False}, as_=alice).json["conversation_id"]
+    answer = chat.post("/v1/chat/completions", HELLO | {"stream": True}, as_=alice, headers={"X-Conversation-Id": id})
+
+    assert (answer.headers["x-conversation-id"], chunks(answer)[-1]) == (id, "[DONE]")
+    assert len(conversation.get(f"/conversations/{id}/messages", as_=alice).json["items"]) == 4
+
+
+@pytest.mark.parametrize("fields", [{"tools": []}, {"stop": "x"}, {"messages": [{"role": "assistant", "content": "x"}]}])
+def test_a_stored_conversation_takes_only_what_is_the_users(chat, alice, fields):
+    answer = chat.post("/v1/chat/completions", HELLO | fields, as_=alice, headers={"X-Conversation-Id": "new"})
+
+    assert answer.status == 400
+
+
+@pytest.mark.parametrize(("header", "status"), [("nonsense", 400), ("01996f6a-0000-7000-8000-000000000009", 404)])
+def test_a_conversation_that_is_not_there_is_refused(chat, alice, header, status):
+    answer = chat.post("/v1/chat/completions", HELLO, as_=alice, headers={"X-Conversation-Id": header})
+
+    assert (answer.status, answer.json["error"]["type"]) == (status, "invalid_request_error")
+
+
+def test_somebody_elses_conversation_is_not_there(chat, alice, bob):
+    id = chat.post("/chat", {"message": "mine", "stream": False}, as_=alice).json["conversation_id"]
+    answer = chat.post("/v1/chat/completions", HELLO, as_=bob, headers={"X-Conversation-Id": id})
+
+    assert (answer.status, answer.json["error"]["code"]) == (404, "not_found")
