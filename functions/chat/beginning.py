@@ -5,6 +5,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection
 
+from functions.chat.asked import Asked, asked_in
 from functions.chat.choosing import candidates_for, prepared
 from functions.chat.deadline import Deadline
 from functions.chat.desk import Desk
@@ -13,7 +14,7 @@ from functions.chat.question import Question, title_of
 from functions.chat.running import Turn
 from parley import limits
 from parley.auth.principal import Principal
-from parley.db import messages, turn_beginnings
+from parley.db import turn_beginnings
 from parley.db.scope import principal_scope
 from parley.db.turn_beginnings import Beginning, Found, Once, Opening, Outrun
 from parley.http.idempotency import KeyReused
@@ -22,7 +23,6 @@ from parley.interruption import interrupt_if_silent
 from parley.limits import Payer
 from parley.llm.tokens import estimate_tokens
 
-WINDOW_MESSAGES = 200
 _MOST_ATTEMPTS = 20
 _PAUSE_S = 0.25
 # Who waits for another turn's end still needs time for an answer.
@@ -40,7 +40,7 @@ def begin(desk: Desk, principal: Principal, question: Question, *, deadline: Dea
     """Count the request, reserve its price, store question and turn, and gather what the model will be given.
 
     Where the same key was used before, returns the turn that it began, which has ended. Raises NotFound, KeyReused,
-    InProgress, ConversationBusy, ModelNotFound, ModelCannot, ContextTooLong, NoModel, RateLimited, BudgetExhausted,
+    InProgress, ConversationBusy, NothingToRegenerate, ModelNotFound, ModelCannot, ContextTooLong, NoModel, RateLimited, BudgetExhausted,
     Unauthorized and Unavailable; nothing is stored or counted then.
     """
     attempts = 0
@@ -68,8 +68,9 @@ def _begin_once(desk: Desk, principal: Principal, question: Question, once: Once
                 return _earlier(opening.earlier, once)
             turn_beginnings.forget_key(connection, once, user_id=payer.user_id)
         _check_alone(opening)
-        turn = _prepare(desk, connection, payer, question, opening)
-        turn_beginnings.start(connection, _beginning(turn, question, opening, once))
+        asked = asked_in(connection, opening.conversation, question, user_id=payer.user_id)
+        turn = _prepare(desk, connection, payer, asked, opening)
+        turn_beginnings.start(connection, _beginning(turn, asked.question, opening, once))
         return turn
 
 
@@ -91,18 +92,15 @@ def _check_alone(opening: Opening) -> None:
         raise ConversationBusy(f"turn {opening.running.id} is running")
 
 
-def _prepare(desk: Desk, connection: Connection, payer: Payer, question: Question, opening: Opening) -> Turn:
+def _prepare(desk: Desk, connection: Connection, payer: Payer, asked: Asked, opening: Opening) -> Turn:
     """Choose who answers, gather what they are given, count the request and reserve its price."""
-    conversation = opening.conversation
-    earlier: list[messages.Spoken] = []
-    if conversation:
-        earlier = messages.spoken(connection, conversation.id, user_id=payer.user_id, limit=WINDOW_MESSAGES)
+    conversation, question = opening.conversation, asked.question
     wished = (conversation and conversation.model) or opening.default_model
     candidates = candidates_for(desk, question, wished, user_id=payer.user_id)
-    candidates, request = prepared(candidates, conversation, earlier, question)
+    candidates, request = prepared(candidates, conversation, asked.earlier, question)
     amount_usd = limits.worst_usd([one.model for one in candidates], request)
     reservation = limits.admit(connection, payer, desk.allowance, amount_usd=amount_usd)
-    return Turn(payer, conversation.id if conversation else new_id(), candidates, request, [reservation])
+    return Turn(payer, conversation.id if conversation else new_id(), candidates, request, [reservation], asked.message_id)
 
 
 def _beginning(turn: Turn, question: Question, opening: Opening, once: Once | None) -> Beginning:
@@ -113,7 +111,7 @@ def _beginning(turn: Turn, question: Question, opening: Opening, once: Once | No
         opening.conversation.last_seq if opening.conversation else None,
         title_of(question.text),
         turn.user_message_id,
-        [{"type": "text", "text": question.text}],
+        None if question.is_anew else [{"type": "text", "text": question.text}],
         estimate_tokens(question.text),
         turn.model_id,
         once,

@@ -26,6 +26,13 @@ class ConversationBusy(ParleyError):
     retryable = True
 
 
+class NothingToRegenerate(ParleyError):
+    """The conversation has no question that could be answered anew."""
+
+    status, code = 409, "nothing_to_regenerate"
+    public_message = "This conversation has no question yet."
+
+
 class OutOfTime(ParleyError):
     """The function's time is nearly up."""
 

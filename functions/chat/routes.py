@@ -9,14 +9,15 @@ from functions.chat import control, turn
 from functions.chat.answers import answer
 from functions.chat.compat import routes as compat
 from functions.chat.deadline import Deadline
-from functions.chat.errors import ConversationBusy, InProgress
+from functions.chat.errors import ConversationBusy, InProgress, NothingToRegenerate
 from functions.chat.question import Question
-from functions.chat.schemas import EVENT, ChatIn, ModelOut, TurnOut, TurnStateOut
+from functions.chat.schemas import EVENT, ChatIn, ModelOut, RegenerateIn, TurnOut, TurnStateOut
+from parley.auth.principal import Principal
 from parley.db.turn_beginnings import Once
 from parley.errors import NotFound
 from parley.http.answers import problems
 from parley.http.dependencies import CurrentPrincipal, requires
-from parley.http.idempotency import IdempotencyKey, KeyReused, fingerprint_of
+from parley.http.idempotency import Idempotency, IdempotencyKey, KeyReused, fingerprint_of
 from parley.limits import BudgetExhausted, RateLimited
 from parley.llm.failures import ContextTooLong, ModelCannot
 from parley.llm.models import ModelNotFound, NoModel
@@ -44,16 +45,18 @@ async def chat(body: ChatIn, request: Request, principal: CurrentPrincipal, idem
     `/chat/turns/{id}/events`. With an `Idempotency-Key` a repeated request is given the first one's events, or its failure.
     """
     question = Question(body.message, body.conversation_id, body.model, body.max_output_tokens, body.temperature, body.wait)
-    once = Once("POST /chat", idempotency.key, fingerprint_of(body)) if idempotency.key else None
-    events = turn.take(
-        request.app.state.desk,
-        principal,
-        question,
-        deadline=Deadline.of(request.scope["aws.context"]),
-        once=once,
-        request_id=request.scope["parley.request_id"],
-    )
-    return answer(events, stream=body.stream)
+    return _take(request, principal, question, body, _once("POST /chat", idempotency, body))
+
+
+@router.post("/chat/regenerate", responses=TURN | REFUSALS | problems(NothingToRegenerate))
+async def regenerate(body: RegenerateIn, request: Request, principal: CurrentPrincipal, idempotency: IdempotencyKey) -> Response:
+    """Answer the conversation's last question anew, in a turn as `POST /chat` takes; one that failed is answered so, too.
+
+    The answer before stays as a variant, and the conversation goes on from the new one. One that ends before its first word
+    takes nothing's place.
+    """
+    question = Question("", body.conversation_id, body.model, is_anew=True)
+    return _take(request, principal, question, body, _once("POST /chat/regenerate", idempotency, body))
 
 
 @router.get("/chat/turns/{id}", responses=problems(NotFound))
@@ -84,6 +87,22 @@ async def stop_turn(id: UUID, request: Request, principal: CurrentPrincipal) -> 
     """Ask a running turn to stop: it ends within a second, and what was delivered is kept. One that has ended stays as it is."""
     control.stop(request.app.state.desk, principal, id)
     return Response(status_code=202)
+
+
+def _once(route: str, idempotency: Idempotency, body: ChatIn | RegenerateIn) -> Once | None:
+    return Once(route, idempotency.key, fingerprint_of(body)) if idempotency.key else None
+
+
+def _take(request: Request, principal: Principal, question: Question, body: ChatIn | RegenerateIn, once: Once | None) -> Response:
+    events = turn.take(
+        request.app.state.desk,
+        principal,
+        question,
+        deadline=Deadline.of(request.scope["aws.context"]),
+        once=once,
+        request_id=request.scope["parley.request_id"],
+    )
+    return answer(events, stream=body.stream)
 
 
 @router.get("/models")

@@ -24,8 +24,8 @@ class Turn:
     candidates: Sequence[Candidate]
     request: llm.Request
     reservations: list[Reservation]
+    user_message_id: UUID
     id: UUID = field(default_factory=new_id)
-    user_message_id: UUID = field(default_factory=new_id)
     answer_id: UUID = field(default_factory=new_id)
     started_s: float = field(default_factory=time.perf_counter)
     first_token_ms: float | None = None

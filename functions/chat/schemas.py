@@ -40,6 +40,14 @@ class ChatIn(Input):
         return self
 
 
+class RegenerateIn(Input):
+    """POST /chat/regenerate."""
+
+    conversation_id: Annotated[UUID, Field(strict=False)]
+    model: Annotated[str, Field(min_length=1, max_length=100)] | None = None
+    stream: bool = True
+
+
 class UsageOut(Output):
     """What a turn took; zero cost means a model without a price."""
 

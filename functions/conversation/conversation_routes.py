@@ -6,8 +6,8 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends
 
-from functions.conversation.schemas import ConversationFields, ConversationOut
-from parley.db import conversations, messages
+from functions.conversation.schemas import ConversationFields, ConversationOut, ForkIn
+from parley.db import conversations, forks, messages
 from parley.http.answers import problems
 from parley.http.dependencies import CurrentPrincipal, Transaction, requires
 from parley.http.idempotency import IdempotencyKey, KeyReused
@@ -58,11 +58,35 @@ def remove(id: UUID, principal: CurrentPrincipal, transaction: Transaction) -> N
     conversations.remove(transaction, id, user_id=principal.user_id)
 
 
+@router.post("/conversations/{id}/fork", status_code=201, response_model=ConversationOut, responses=problems(KeyReused))
+def fork(
+    id: UUID, body: ForkIn, principal: CurrentPrincipal, transaction: Transaction, once: IdempotencyKey
+) -> ConversationOut | dict[str, Any]:
+    """Make a conversation that begins as this one did, with its active messages up to number `upto_seq`.
+
+    To edit a message, fork before it and send it anew.
+    """
+
+    def make() -> ConversationOut:
+        made = forks.fork(transaction, id, user_id=principal.user_id, upto_seq=body.upto_seq)
+        return ConversationOut.model_validate(made)
+
+    return once.once(transaction, principal.user_id, f"POST /conversations/{id}/fork", body, make)
+
+
 @router.get("/conversations/{id}/messages")
 def list_messages(
-    id: UUID, principal: CurrentPrincipal, transaction: Transaction, page: Page, order: Literal["asc", "desc"] = "asc"
+    id: UUID,
+    principal: CurrentPrincipal,
+    transaction: Transaction,
+    page: Page,
+    order: Literal["asc", "desc"] = "asc",
+    variants: bool = False,
 ) -> Listing[MessageOut]:
-    """List the conversation's messages, oldest first unless asked otherwise."""
-    after_seq = read_key(page.after, messages.parse_seq)
-    found = messages.page(transaction, id, user_id=principal.user_id, limit=page.limit + 1, order=order, after_seq=after_seq)
-    return page.listing(found, to_item=MessageOut.model_validate, key=lambda row: [row.seq])
+    """List the conversation's messages, oldest first unless asked otherwise.
+
+    With `variants` also the answers that newer ones have taken the place of; `is_active` tells which one counts.
+    """
+    after, limit = read_key(page.after, messages.Place.parse), page.limit + 1
+    found = messages.page(transaction, id, user_id=principal.user_id, limit=limit, order=order, after=after, variants=variants)
+    return page.listing(found, to_item=MessageOut.model_validate, key=lambda row: [row.seq, row.variant])

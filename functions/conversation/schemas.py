@@ -20,6 +20,12 @@ class ConversationFields(Input):
     system_prompt: SystemPrompt | None = None
 
 
+class ForkIn(Input):
+    """POST /conversations/{id}/fork."""
+
+    upto_seq: Annotated[int, Field(ge=1, lt=2**31)]
+
+
 class ConversationOut(Output):
     """A conversation; `updated_at` is its last activity."""
 

@@ -88,7 +88,7 @@ def _value(schema: Mapping[str, Any]) -> Any:
     by_type = {
         "string": "a long enough text",
         "boolean": True,
-        "integer": schema.get("minimum", 1),
+        "integer": int(schema.get("minimum", 1)),
         "number": 1.0,
         "array": [],
         "object": {},

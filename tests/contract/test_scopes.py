@@ -31,6 +31,7 @@ NEEDED = {
     "GET /admin/invites": "admin",
     "DELETE /admin/invites/{id}": "admin",
     "POST /chat": "chat",
+    "POST /chat/regenerate": "chat",
     "GET /chat/turns/{id}": "chat",
     "GET /chat/turns/{id}/events": "chat",
     "POST /chat/turns/{id}/stop": "chat",
@@ -43,6 +44,7 @@ NEEDED = {
     "GET /conversations/{id}": "conversations",
     "PATCH /conversations/{id}": "conversations",
     "DELETE /conversations/{id}": "conversations",
+    "POST /conversations/{id}/fork": "conversations",
     "GET /conversations/{id}/messages": "conversations",
     "GET /usage": "conversations",
 }

@@ -97,7 +97,7 @@ def test_messages_come_in_either_order_and_in_pages(conversation, chat, alice):
     assert older["next_cursor"] is None
 
 
-@pytest.mark.parametrize("cursor", ["WzEwMDAwMDAwMDAwMDAwMDAwMDAwMDAwXQ", "Wy0xXQ", "WyJ4Il0", "WzEuNV0"])
+@pytest.mark.parametrize("cursor", ["WzEwMDAwMDAwMDAwMDAwMDAwMDAwMDAwLDBd", "Wy0xLDBd", "WyJ4IiwwXQ", "WzEuNSwwXQ", "WzFd", "WzEsLTFd"])
 def test_a_cursor_that_numbers_no_message_is_422(conversation, alice, cursor):
     made = make(conversation, alice)
 
@@ -108,5 +108,5 @@ def test_a_message_has_what_the_contract_names(conversation, chat, alice):
     made = chat.post("/chat", {"message": "one", "stream": False}, as_=alice).json["conversation_id"]
     question, answer = conversation.get(f"/conversations/{made}/messages", as_=alice).json["items"]
 
-    assert set(answer) == {"id", "seq", "role", "parts", "text", "model", "status", "created_at", "tokens"}
+    assert set(answer) == {"id", "seq", "role", "parts", "text", "model", "status", "created_at", "tokens", "variant", "is_active"}
     assert (question["model"], answer["model"], answer["status"]) == (None, "offline", "completed")

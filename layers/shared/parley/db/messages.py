@@ -3,10 +3,10 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Literal, Self
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Connection, insert, literal, select, text
+from sqlalchemy import ColumnElement, Connection, insert, literal, select, text, tuple_
 from sqlalchemy.sql.dml import ReturningInsert
 
 from parley.db import conversations
@@ -18,7 +18,10 @@ type Role = Literal["user", "assistant", "tool"]
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """A stored message. `parts` are JSON objects with a `type`; `model` and `status` matter for answers."""
+    """A stored message. `parts` are JSON objects with a `type`; `model` and `status` matter for answers.
+
+    Of the variants of one `seq`, which are answers to the same question, one is active: the conversation goes on from it.
+    """
 
     id: UUID
     conversation_id: UUID
@@ -29,6 +32,8 @@ class Message:
     tokens: int
     status: str
     created_at: datetime
+    variant: int = 0
+    is_active: bool = True
 
     @property
     def text(self) -> str:
@@ -37,9 +42,23 @@ class Message:
 
 
 @dataclass(frozen=True, slots=True)
+class Place:
+    """Where a page of messages ended."""
+
+    seq: int
+    variant: int
+
+    @classmethod
+    def parse(cls, seq: object, variant: object) -> Self:
+        """Read a place that a client gives back; ValueError if it cannot be one."""
+        return cls(_parse(seq), _parse(variant))
+
+
+@dataclass(frozen=True, slots=True)
 class Spoken:
     """Of a stored message, what a model is given."""
 
+    id: UUID
     role: Role
     parts: Sequence[Mapping[str, Any]]
     tokens: int
@@ -106,28 +125,42 @@ def newest(connection: Connection, conversation_id: UUID, *, user_id: UUID, limi
 def spoken(connection: Connection, conversation_id: UUID, *, user_id: UUID, limit: int) -> list[Spoken]:
     """Return of the conversation's last `limit` active messages what a model is given, oldest first, in one row."""
     found = connection.execute(_SPOKEN, {"user_id": user_id, "conversation_id": conversation_id, "limit": limit}).scalar_one()
-    return [Spoken(**fields) for fields in found or ()]
+    return [Spoken(**fields | {"id": UUID(fields["id"])}) for fields in found or ()]
 
 
 def page(
-    connection: Connection, conversation_id: UUID, *, user_id: UUID, limit: int, order: Literal["asc", "desc"], after_seq: int | None
+    connection: Connection,
+    conversation_id: UUID,
+    *,
+    user_id: UUID,
+    limit: int,
+    order: Literal["asc", "desc"],
+    after: Place | None,
+    variants: bool = False,
 ) -> list[Message]:
-    """Return up to `limit` active messages behind `after_seq` in the given order. Raises NotFound for a foreign conversation."""
+    """Return up to `limit` active messages behind `after` in the given order, with `variants` the others too.
+
+    Raises NotFound for a foreign conversation.
+    """
     conversations.get(connection, conversation_id, user_id=user_id)
-    statement = _active(conversation_id, user_id)
-    if after_seq is not None:
-        statement = statement.where(messages.c.seq > after_seq if order == "asc" else messages.c.seq < after_seq)
-    statement = statement.order_by(messages.c.seq.asc() if order == "asc" else messages.c.seq.desc()).limit(limit)
+    statement = _all(conversation_id, user_id) if variants else _active(conversation_id, user_id)
+    columns = (messages.c.seq, messages.c.variant)
+    if after:
+        place, end = tuple_(*columns), (after.seq, after.variant)
+        statement = statement.where(place > end if order == "asc" else place < end)
+    statement = statement.order_by(*(column.asc() if order == "asc" else column.desc() for column in columns)).limit(limit)
     return [Message(**row._mapping) for row in connection.execute(statement)]
 
 
 def _active(conversation_id: UUID, user_id: UUID) -> Any:
-    which = (messages.c.user_id == user_id, messages.c.conversation_id == conversation_id, messages.c.is_active)
-    return select(*_COLUMNS).where(*which)
+    return _all(conversation_id, user_id).where(messages.c.is_active)
 
 
-def parse_seq(value: object) -> int:
-    """Read a sequence number that a client gives back; ValueError if it cannot be one."""
+def _all(conversation_id: UUID, user_id: UUID) -> Any:
+    return select(*_COLUMNS).where(messages.c.user_id == user_id, messages.c.conversation_id == conversation_id)
+
+
+def _parse(value: object) -> int:
     if not isinstance(value, int) or not 0 <= value < 2**31:
         raise ValueError(f"{value!r} numbers no message")
     return value
@@ -135,8 +168,8 @@ def parse_seq(value: object) -> int:
 
 _SPOKEN = text(
     """
-    SELECT jsonb_agg(jsonb_build_object('role', role, 'parts', parts, 'tokens', tokens) ORDER BY seq)
-      FROM (SELECT seq, role, parts, tokens FROM messages
+    SELECT jsonb_agg(jsonb_build_object('id', id, 'role', role, 'parts', parts, 'tokens', tokens) ORDER BY seq)
+      FROM (SELECT id, seq, role, parts, tokens FROM messages
              WHERE user_id = :user_id AND conversation_id = :conversation_id AND is_active ORDER BY seq DESC LIMIT :limit) newest
     """
 )

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, TextClause, text
 from sqlalchemy.exc import IntegrityError
 
 from parley.db import turn_events
@@ -59,7 +59,11 @@ class Opening:
 
 @dataclass(frozen=True, slots=True)
 class Beginning:
-    """What is stored before the model is asked. `last_seq` is what the conversation had when it was read, None for a new one."""
+    """What is stored before the model is asked.
+
+    `last_seq` is what the conversation had when it was read, None for a new one. Without `parts` the question is there
+    already, and is answered anew.
+    """
 
     turn_id: UUID
     user_id: UUID
@@ -67,7 +71,7 @@ class Beginning:
     last_seq: int | None
     title: str | None
     user_message_id: UUID
-    parts: Sequence[Mapping[str, Any]]
+    parts: Sequence[Mapping[str, Any]] | None
     tokens: int
     model: str
     once: Once | None
@@ -105,18 +109,24 @@ def start(connection: Connection, beginning: Beginning) -> None:
         "route": once.route if once else None,
         "key": once.key if once else None,
         "fingerprint": once.fingerprint if once else None,
-        "parts": json.dumps(list(beginning.parts)),
+        "parts": json.dumps(list(beginning.parts or ())),
         "entries": turn_events.written(beginning.entries),
         "last_event": beginning.entries[-1].number,
     }
     try:
-        row = connection.execute(_START_NEW if beginning.last_seq is None else _START, values).one_or_none()
+        row = connection.execute(_statement(beginning), values).one_or_none()
     except IntegrityError as exc:
         if getattr(getattr(exc.orig, "diag", None), "constraint_name", None) in _UNIQUE:
             raise Outrun(str(beginning.conversation_id)) from exc
         raise
     if row is None:
         raise Outrun(str(beginning.conversation_id))
+
+
+def _statement(beginning: Beginning) -> TextClause:
+    if beginning.last_seq is None:
+        return _START_NEW
+    return _START_ANEW if beginning.parts is None else _START
 
 
 _BEGINNING = ("turn_id", "user_id", "conversation_id", "last_seq", "title", "user_message_id", "tokens", "model")
@@ -145,16 +155,21 @@ _FORGET_KEYS = text(
 )
 
 
-def _starting(place: str) -> str:
-    """Write the statement that stores a beginning if `place`, which makes or takes the conversation, has a row."""
-    return f"""
-    WITH place AS ({place} RETURNING last_seq),
+_ASKED = """
          asked AS (
             INSERT INTO messages (user_id, id, conversation_id, seq, role, parts, tokens)
             SELECT CAST(:user_id AS uuid), CAST(:user_message_id AS uuid), CAST(:conversation_id AS uuid), place.last_seq, 'user',
                    CAST(:parts AS jsonb), CAST(:tokens AS integer)
               FROM place
          ),
+"""
+
+
+def _starting(place: str, *, asked: str = _ASKED) -> str:
+    """Write the statement that stores a beginning if `place`, which makes or takes the conversation, has a row."""
+    return f"""
+    WITH place AS ({place} RETURNING last_seq),
+         {asked}
          begun AS (
             INSERT INTO turns (user_id, id, conversation_id, user_message_id, model, route, idempotency_key, fingerprint, last_event)
             SELECT CAST(:user_id AS uuid), CAST(:turn_id AS uuid), CAST(:conversation_id AS uuid), CAST(:user_message_id AS uuid),
@@ -181,5 +196,14 @@ _START = text(
         UPDATE conversations SET last_seq = last_seq + 1, updated_at = clock_timestamp()
          WHERE user_id = CAST(:user_id AS uuid) AND id = CAST(:conversation_id AS uuid) AND last_seq = CAST(:last_seq AS integer)
         """
+    )
+)
+_START_ANEW = text(
+    _starting(
+        """
+        UPDATE conversations SET updated_at = clock_timestamp()
+         WHERE user_id = CAST(:user_id AS uuid) AND id = CAST(:conversation_id AS uuid) AND last_seq = CAST(:last_seq AS integer)
+        """,
+        asked="",
     )
 )

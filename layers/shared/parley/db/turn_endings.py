@@ -39,7 +39,8 @@ def finish(
 ) -> Message | Literal[False] | None:
     """Store how a running turn ended, its answer and its last events, in one statement.
 
-    Returns the answer, or None where there is none. False if the turn is not running any more, has gone with its
+    Returns the answer, or None where there is none. Another answer to the same question stays as a variant; the new one is
+    the active one unless it is empty. False if the turn is not running any more, has gone with its
     conversation, or with `only_if_silent` is alive.
     """
     values = {name: getattr(ending, name) for name in _ENDING} | {
@@ -49,6 +50,7 @@ def finish(
         "parts": json.dumps(list(ending.parts)),
         "entries": turn_events.written(ending.entries),
         "only_if_silent": only_if_silent,
+        "says_something": any(part.get("text") for part in ending.parts),
     }
     row = connection.execute(_FINISH, values).one()
     if not row.is_ended:
@@ -65,6 +67,8 @@ def finish(
         ending.output_tokens,
         ending.status,
         row.created_at,
+        row.variant,
+        row.is_active,
     )
 
 
@@ -72,6 +76,7 @@ _ENDING = (
     *("status", "message_id", "model", "last_event", "error_code", "finish_reason"),
     *("input_tokens", "output_tokens", "cost_usd", "first_token_ms", "total_ms"),
 )
+# The answer's place is the one behind its question. `put_aside` is counted so that it is done before the answer takes its place.
 _FINISH = text(
     f"""
     WITH locked AS (
@@ -85,22 +90,33 @@ _FINISH = text(
               FROM locked
              WHERE t.user_id = CAST(:user_id AS uuid) AND t.id = CAST(:turn_id AS uuid) AND t.status = 'running'
                AND (NOT :only_if_silent OR t.heartbeat_at < clock_timestamp() - {SILENT})
-            RETURNING t.conversation_id
+            RETURNING t.conversation_id, t.user_message_id
          ),
          place AS (
-            UPDATE conversations c SET last_seq = c.last_seq + 1, updated_at = clock_timestamp()
-              FROM ended
+            UPDATE conversations c SET last_seq = greatest(c.last_seq, asked.seq + 1), updated_at = clock_timestamp()
+              FROM ended JOIN messages asked ON asked.user_id = CAST(:user_id AS uuid) AND asked.id = ended.user_message_id
              WHERE c.user_id = CAST(:user_id AS uuid) AND c.id = ended.conversation_id AND CAST(:message_id AS uuid) IS NOT NULL
-            RETURNING c.last_seq
+            RETURNING asked.seq + 1 AS seq
+         ),
+         others AS (
+            SELECT m.id, m.variant FROM messages m JOIN place ON m.seq = place.seq
+             WHERE m.user_id = CAST(:user_id AS uuid) AND m.conversation_id = CAST(:conversation_id AS uuid)
+         ),
+         put_aside AS (
+            UPDATE messages m SET is_active = false FROM others
+             WHERE m.user_id = CAST(:user_id AS uuid) AND m.id = others.id AND m.is_active AND :says_something
+            RETURNING m.id
          ),
          answered AS (
-            INSERT INTO messages (user_id, id, conversation_id, seq, role, parts, model, tokens, status)
-            SELECT CAST(:user_id AS uuid), CAST(:message_id AS uuid), CAST(:conversation_id AS uuid), place.last_seq, 'assistant',
+            INSERT INTO messages (user_id, id, conversation_id, seq, variant, is_active, role, parts, model, tokens, status)
+            SELECT CAST(:user_id AS uuid), CAST(:message_id AS uuid), CAST(:conversation_id AS uuid), place.seq,
+                   (SELECT coalesce(max(variant) + 1, 0) FROM others), :says_something OR NOT EXISTS (SELECT FROM others), 'assistant',
                    CAST(:parts AS jsonb), CAST(:model AS text), CAST(:output_tokens AS integer), CAST(:status AS text)
-              FROM place
-            RETURNING seq, created_at
+              FROM place, (SELECT count(*) FROM put_aside) AS before_it
+            RETURNING seq, created_at, variant, is_active
          ),
          {turn_events.logging("ended")}
-    SELECT EXISTS (SELECT FROM ended) AS is_ended, (SELECT seq FROM answered) AS seq, (SELECT created_at FROM answered) AS created_at
+    SELECT EXISTS (SELECT FROM ended) AS is_ended, answered.*
+      FROM (SELECT) AS one LEFT JOIN answered ON true
     """  # noqa: S608 - our own words
 )

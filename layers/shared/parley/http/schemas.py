@@ -37,7 +37,7 @@ class Output(BaseModel):
 
 
 class MessageOut(Output):
-    """A stored message; `text` joins its text parts."""
+    """A stored message; `text` joins its text parts. Of the variants of one `seq`, one is active."""
 
     id: UUID
     seq: int
@@ -48,6 +48,8 @@ class MessageOut(Output):
     status: str
     tokens: int
     created_at: Moment
+    variant: int
+    is_active: bool
 
 
 def _check(value: Any, *, depth: int) -> None:

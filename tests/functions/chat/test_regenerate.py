@@ -1,0 +1,165 @@
+"""The last question answered anew: a turn like any other, and the answer before it stays as a variant."""
+
+import contextlib
+import threading
+
+import pytest
+
+from functions.chat.errors import ConversationBusy, NothingToRegenerate
+from parley.db import conversations, messages
+from parley.db.engine import make_engine
+from parley.db.scope import principal_scope
+from parley.errors import NotFound
+from parley.ids import new_id
+from parley.interruption import interrupt_if_silent
+from parley.llm import types as llm
+from parley.llm.provider import ProviderBusy
+from tests.functions.chat.statements import watched
+from tests.functions.chat.taking import HELLO, ScriptedProvider, SilentProvider, events_of, make_desk, stored, take, take_numbered
+
+
+def saying(text):
+    return [llm.TextDelta(text), llm.Finished("stop")]
+
+
+def again(desk, person, conversation_id, **options):
+    return take(desk, person, "", conversation_id=conversation_id, is_anew=True, **options)
+
+
+def variants(engine, person, conversation_id):
+    """Every message as (seq, variant, text, is_active)."""
+    with principal_scope(engine, person.principal) as connection:
+        found = messages.page(connection, conversation_id, user_id=person.id, limit=100, order="asc", after=None, variants=True)
+    return [(one.seq, one.variant, one.text, one.is_active) for one in found]
+
+
+@pytest.fixture
+def answered(engine, alice):
+    """A conversation with one question and its answer."""
+    return take(make_desk(engine, ScriptedProvider(saying("first"))), alice, "why?")[0]
+
+
+def test_a_new_answer_takes_the_place_of_the_old_one(engine, alice, answered):
+    started, *_, last = again(make_desk(engine, ScriptedProvider(saying("second"))), alice, answered.conversation_id)
+
+    assert started.user_message_id == answered.user_message_id
+    assert (last.name, last.message.seq, last.message.variant) == ("turn.completed", 2, 1)
+    assert variants(engine, alice, answered.conversation_id) == [(1, 0, "why?", True), (2, 0, "first", False), (2, 1, "second", True)]
+
+
+def test_the_model_is_given_the_question_and_not_its_old_answer(engine, alice, answered):
+    scripted = ScriptedProvider(saying("x"))
+    take(make_desk(engine, scripted), alice, "and how?", conversation_id=answered.conversation_id)
+    again(make_desk(engine, scripted), alice, answered.conversation_id)
+
+    assert [m.text for m in scripted.requests[-1].messages] == ["why?", "first", "and how?"]
+
+
+def test_the_conversation_goes_on_from_the_newest_answer(engine, alice, answered):
+    scripted = ScriptedProvider(saying("third"))
+    for text in ("second", "third"):
+        again(make_desk(engine, ScriptedProvider(saying(text))), alice, answered.conversation_id)
+    take(make_desk(engine, scripted), alice, "go on", conversation_id=answered.conversation_id)
+
+    assert [m.text for m in scripted.requests[0].messages] == ["why?", "third", "go on"]
+    assert [m.seq for m in stored(engine, alice, answered.conversation_id)] == [1, 2, 3, 4]
+
+
+def test_a_question_whose_turn_failed_is_answered(engine, alice):
+    started, _ = take(make_desk(engine, ScriptedProvider([ProviderBusy("acme", retry_after_s=0.0)])), alice, "why?")
+    again(make_desk(engine, ScriptedProvider(saying("because"))), alice, started.conversation_id)
+
+    assert variants(engine, alice, started.conversation_id) == [(1, 0, "why?", True), (2, 0, "because", True)]
+
+
+@pytest.mark.parametrize("script", [[ProviderBusy("acme", retry_after_s=0.0)], [llm.Finished("content_filter")]])
+def test_an_attempt_without_a_word_leaves_the_old_answer_in_its_place(engine, alice, answered, script):
+    again(make_desk(engine, ScriptedProvider(script)), alice, answered.conversation_id)
+
+    assert [m.text for m in stored(engine, alice, answered.conversation_id)] == ["why?", "first"]
+
+
+def test_an_attempt_whose_function_died_becomes_a_variant_too(engine, alice, answered, age):
+    taken = take_numbered(make_desk(engine, SilentProvider()), alice, "", conversation_id=answered.conversation_id, is_anew=True)
+    turn_id = next(taken).event.turn_id
+    age(turn_id)
+
+    assert interrupt_if_silent(engine, turn_id, user_id=alice.id)
+    assert variants(engine, alice, answered.conversation_id)[1:] == [(2, 0, "first", True), (2, 1, "", False)]
+
+
+def test_the_model_can_be_another(engine, alice, answered):
+    started, *_, last = again(make_desk(engine, ScriptedProvider(HELLO)), alice, answered.conversation_id, model="priced")
+
+    assert (started.model, last.message.model) == ("priced", "priced")
+
+
+def test_a_conversation_without_a_question_has_nothing_to_regenerate(engine, alice):
+    with principal_scope(engine, alice.principal) as connection:
+        made = conversations.add(connection, new_id(), user_id=alice.id)
+    with pytest.raises(NothingToRegenerate) as refused:
+        again(make_desk(engine, ScriptedProvider(HELLO)), alice, made.id)
+
+    assert (refused.value.status, refused.value.code) == (409, "nothing_to_regenerate")
+
+
+def test_someone_elses_conversation_is_not_found(engine, bob, answered):
+    with pytest.raises(NotFound):
+        again(make_desk(engine, ScriptedProvider(HELLO)), bob, answered.conversation_id)
+
+
+def test_a_running_turn_is_in_the_way(engine, alice, answered):
+    provider = SilentProvider("word")
+    running = events_of(take_numbered(make_desk(engine, provider), alice, "x", conversation_id=answered.conversation_id))
+    next(running)
+    with pytest.raises(ConversationBusy):
+        again(make_desk(engine, ScriptedProvider(HELLO)), alice, answered.conversation_id)
+    provider.close(), list(running)
+
+
+def test_it_begins_with_five_statements_and_ends_with_three(engine, alice, answered):
+    asked = []
+    with watched(engine) as found:
+        again(make_desk(engine, ScriptedProvider([lambda: asked.append(len(found)), *HELLO])), alice, answered.conversation_id)
+
+    assert (asked, len(found) - asked[0]) == ([5], 3)
+
+
+def test_many_at_once_leave_one_active_answer(database, engine, alice, answered):
+    barrier = threading.Barrier(8)
+
+    def ask():
+        own = make_engine(database)
+        barrier.wait(30)
+        with contextlib.suppress(ConversationBusy):
+            again(make_desk(own, ScriptedProvider(saying("anew"))), alice, answered.conversation_id)
+        own.dispose()
+
+    threads = [threading.Thread(target=ask) for _ in range(8)]
+    [thread.start() for thread in threads], [thread.join() for thread in threads]
+    answers = variants(engine, alice, answered.conversation_id)[1:]
+
+    assert [variant for _, variant, *_ in answers] == list(range(len(answers)))
+    assert [is_active for *_, is_active in answers] == [False] * (len(answers) - 1) + [True]
+    assert len(answers) > 1
+
+
+def test_the_route_streams_as_chat_does_and_repeats_by_key(chat, alice):
+    made = chat.post("/chat", {"message": "hello", "stream": False}, as_=alice).json
+    body, key = {"conversation_id": made["conversation_id"]}, {"Idempotency-Key": "again"}
+    first, second = (chat.post("/chat/regenerate", body, as_=alice, headers=key) for _ in range(2))
+
+    assert [name for name, _ in first.events][0 :: len(first.events) - 1] == ["turn.started", "turn.completed"]
+    assert (second.events[0], second.events[-1], second.text) == (first.events[0], first.events[-1], first.text)
+
+
+def test_the_list_shows_variants_when_asked(chat, conversation, alice):
+    made = chat.post("/chat", {"message": "hello", "stream": False}, as_=alice).json
+    chat.post("/chat/regenerate", {"conversation_id": made["conversation_id"], "stream": False}, as_=alice)
+    path = f"/conversations/{made['conversation_id']}/messages"
+    shown = [(m["seq"], m["variant"]) for m in conversation.get(path, as_=alice).json["items"]]
+    page = conversation.get(f"{path}?variants=true&limit=2", as_=alice).json
+    rest = conversation.get(f"{path}?variants=true&limit=2&cursor={page['next_cursor']}", as_=alice).json
+
+    assert shown == [(1, 0), (2, 1)]
+    assert [(m["seq"], m["variant"], m["is_active"]) for m in page["items"] + rest["items"]] == [(1, 0, True), (2, 0, False), (2, 1, True)]
