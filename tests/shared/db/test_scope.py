@@ -90,3 +90,10 @@ def test_a_database_that_is_gone_is_a_503(database):
     with pytest.raises(Unavailable) as caught, user_scope(gone, uuid4()):
         pass
     assert caught.value.retry_after_s
+
+
+def test_a_worker_whose_only_connection_is_taken_says_so_instead_of_waiting(database, alice):
+    busy = make_engine(database)
+    with user_scope(busy, alice.id), pytest.raises(Unavailable), user_scope(busy, alice.id):
+        pass
+    busy.dispose()

@@ -12,6 +12,7 @@ from parley.settings import DatabaseSettings
 type Role = Literal["app", "background", "owner"]
 
 CONNECT_TIMEOUT_S = 5
+POOL_TIMEOUT_S = 3
 RECYCLE_S = 600  # an IAM token lives 15 minutes
 
 
@@ -28,6 +29,7 @@ def make_engine(settings: DatabaseSettings, *, role: Role = "app") -> Engine:
         url,
         pool_size=1,
         max_overflow=0,
+        pool_timeout=POOL_TIMEOUT_S,
         pool_recycle=RECYCLE_S,
         hide_parameters=True,  # an error's text goes to the log; what users wrote must not
         connect_args={

@@ -11,7 +11,7 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Connection, Engine, Row, TextClause, text
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, TimeoutError
 
 from parley.auth.principal import Principal
 from parley.errors import Unauthorized, Unavailable
@@ -88,7 +88,7 @@ def _transaction(engine: Engine, statement: TextClause, parameters: dict[str, An
         with closing(connection):  # rolls back what was not committed
             yield connection, first
             connection.commit()
-    except (OperationalError, InterfaceError) as exc:
+    except (OperationalError, InterfaceError, TimeoutError) as exc:
         raise Unavailable("database") from exc
     except DBAPIError as exc:
         if exc.connection_invalidated:
