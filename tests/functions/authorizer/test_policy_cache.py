@@ -23,16 +23,17 @@ from tests.forging import SIGNING, access_token, api_key, forged
 STACK = load(Path(__file__).parents[3] / "template.yaml", overrides={})
 GUARDED = [route for route in STACK.api.routes if route.authorizer]
 NAMES = [f"{route.method} {route.path}" for route in GUARDED]
+# Made when a test asks: one that is made when the tests are collected may have expired when its turn comes.
 TOKENS = {
-    "user": access_token(),
-    "admin": access_token(ADMIN_SCOPES),
-    "narrow": access_token(frozenset()),
-    "API key": api_key(),
-    "expired": access_token(now=utc_now() - timedelta(hours=1)),
-    "expired API key": api_key(now=utc_now() - timedelta(days=40)),
-    "other stage": access_token(issuer="parley/test/dev"),
-    "forged": forged(access_token(), alg="none", sign=lambda _: b"x"),
-    "garbage": "x.y.z",
+    "user": lambda: access_token(),
+    "admin": lambda: access_token(ADMIN_SCOPES),
+    "narrow": lambda: access_token(frozenset()),
+    "API key": lambda: api_key(),
+    "expired": lambda: access_token(now=utc_now() - timedelta(hours=1)),
+    "expired API key": lambda: api_key(now=utc_now() - timedelta(days=40)),
+    "other stage": lambda: access_token(issuer="parley/test/dev"),
+    "forged": lambda: forged(access_token(), alg="none", sign=lambda _: b"x"),
+    "garbage": lambda: "x.y.z",
 }
 ANYBODY = {"expired", "expired API key", "other stage", "forged", "garbage"}
 
@@ -76,11 +77,11 @@ async def verdicts(authorizers, token):
 @pytest.mark.parametrize("kind", TOKENS)
 def test_a_cached_policy_judges_every_route_as_a_fresh_one_does_whichever_was_asked_first(handler, kind):
     async def compare():
-        fresh = await verdicts(gateway(handler, ttl_s=0), TOKENS[kind])
+        fresh = await verdicts(gateway(handler, ttl_s=0), TOKENS[kind]())
         for first in GUARDED:
             cached = gateway(handler, ttl_s=30)
-            await verdict(cached, TOKENS[kind], first)
-            assert await verdicts(cached, TOKENS[kind]) == fresh
+            await verdict(cached, TOKENS[kind](), first)
+            assert await verdicts(cached, TOKENS[kind]()) == fresh
             assert kind in ANYBODY or cached._fleet.asked == 1
 
     asyncio.run(compare())
@@ -93,7 +94,7 @@ def test_each_kind_of_token_opens_its_routes_and_no_other(handler, kind):
         closed = ("/admin/",) if kind in ("user", "narrow") else ("/admin/", "/auth/") if kind == "API key" else ()
         return "UNAUTHORIZED" if kind in ANYBODY else "ACCESS_DENIED" if path.startswith(closed) else "open"
 
-    found = asyncio.run(verdicts(gateway(handler, ttl_s=0), TOKENS[kind]))
+    found = asyncio.run(verdicts(gateway(handler, ttl_s=0), TOKENS[kind]()))
 
     assert {name: one if isinstance(one, str) else "open" for name, one in found.items()} == {name: expected(name) for name in NAMES}
 
@@ -104,7 +105,7 @@ def test_there_are_routes_of_every_area_to_judge():
 
 @pytest.mark.parametrize("kind", ["user", "API key"])
 def test_no_spelling_of_a_closed_path_opens_it(handler, kind):
-    policy = handler_policy(handler, TOKENS[kind])
+    policy = handler_policy(handler, TOKENS[kind]())
     stage = "arn:aws:execute-api:us-east-1:123456789012:local/prod"
     for path in ("admin/users", "/admin/users", "admin/", "x/../admin/users", "admin/users/1", "v1/admin/x"):
         assert not policy.allows(f"{stage}/GET/{path}"), path
@@ -120,7 +121,7 @@ def handler_policy(handler, token):
 
 
 def test_another_stage_or_api_is_never_opened(handler):
-    policy = handler_policy(handler, TOKENS["admin"])
+    policy = handler_policy(handler, TOKENS["admin"]())
 
     for stage in ("local/dev", "other/prod", "local/prod2"):
         assert not policy.allows(f"arn:aws:execute-api:us-east-1:123456789012:{stage}/GET/conversations")
