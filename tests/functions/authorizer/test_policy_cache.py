@@ -77,11 +77,12 @@ async def verdicts(authorizers, token):
 @pytest.mark.parametrize("kind", TOKENS)
 def test_a_cached_policy_judges_every_route_as_a_fresh_one_does_whichever_was_asked_first(handler, kind):
     async def compare():
-        fresh = await verdicts(gateway(handler, ttl_s=0), TOKENS[kind]())
+        token = TOKENS[kind]()
+        fresh = await verdicts(gateway(handler, ttl_s=0), token)
         for first in GUARDED:
             cached = gateway(handler, ttl_s=30)
-            await verdict(cached, TOKENS[kind](), first)
-            assert await verdicts(cached, TOKENS[kind]()) == fresh
+            await verdict(cached, token, first)
+            assert await verdicts(cached, token) == fresh
             assert kind in ANYBODY or cached._fleet.asked == 1
 
     asyncio.run(compare())
@@ -137,7 +138,8 @@ SPOOFED = ["X-User-Id", "X-Amzn-Oidc-Identity", "X-Principal-Id", "X-Forwarded-U
 
 
 def test_no_header_but_the_token_says_who_calls(ask):
-    plain = ask(f"Bearer {TOKENS['user']}")
+    bearer = f"Bearer {TOKENS['user']()}"
+    plain = ask(bearer)
 
-    assert ask(f"Bearer {TOKENS['user']}", **dict.fromkeys(SPOOFED, "somebody-else")) == plain
+    assert ask(bearer, **dict.fromkeys(SPOOFED, "somebody-else")) == plain
     assert plain["context"]["sub"] == plain["principalId"] != SIGNING.kid
