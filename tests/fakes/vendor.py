@@ -77,6 +77,7 @@ def keeps_alive(*texts: str) -> Script:
     """Stream the texts in chunked encoding and leave the connection open, as vendors do."""
 
     def answer(handler: BaseHTTPRequestHandler) -> None:
+        handler.close_connection = False
         handler.send_response(200)
         handler.send_header("Content-Type", "text/event-stream")
         handler.send_header("Transfer-Encoding", "chunked")
@@ -84,7 +85,6 @@ def keeps_alive(*texts: str) -> Script:
         pieces = [*map(chunk, texts), chunk(finish="stop"), b"data: [DONE]\n\n", b""]
         for piece in pieces:
             handler.wfile.write(b"%x\r\n%b\r\n" % (len(piece), piece))
-        handler.close_connection = False
 
     return answer
 
@@ -166,6 +166,12 @@ def running_vendor(script: Script | None = None, *, certificate: Path | None = N
             vendor.requests.append((headers | {"x-peer-port": str(self.client_address[1]), "x-path": self.path}, body))
             self.close_connection = True  # unless the script says otherwise
             vendor.script(self)
+
+        def end_headers(self) -> None:
+            # A client that is not told keeps the connection, and may send its next request into one that is just being closed.
+            if self.close_connection:
+                self.send_header("Connection", "close")
+            super().end_headers()
 
         def log_message(self, format: str, *args: Any) -> None:
             """Stay quiet."""
