@@ -1,0 +1,39 @@
+"""The tables, as the newest migration leaves them (a test holds the two together), by what they are about.
+
+Every tenant table's primary key starts with `user_id`, and foreign keys carry it, so that the same schema distributes
+by user. `users`, `signups`, `invites`, `guesses` and `breakers` are global. See docs/adr/0002-shardable-by-user.md.
+"""
+
+from parley.db.tables.accounts import api_keys, audit_events, credentials, one_time_codes, refresh_tokens, sessions, users
+from parley.db.tables.admission import guesses, invites, signups
+from parley.db.tables.columns import metadata
+from parley.db.tables.conversations import conversations, messages
+from parley.db.tables.spending import breakers, budget_reservations, budgets, rate_limits, usage
+from parley.db.tables.turns import turn_events, turns
+from parley.db.tables.work import exports, idempotency_keys, outbox
+
+__all__ = [
+    "api_keys",
+    "audit_events",
+    "breakers",
+    "budget_reservations",
+    "budgets",
+    "conversations",
+    "credentials",
+    "exports",
+    "guesses",
+    "idempotency_keys",
+    "invites",
+    "messages",
+    "metadata",
+    "one_time_codes",
+    "outbox",
+    "rate_limits",
+    "refresh_tokens",
+    "sessions",
+    "signups",
+    "turn_events",
+    "turns",
+    "usage",
+    "users",
+]

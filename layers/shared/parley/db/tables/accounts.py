@@ -1,0 +1,98 @@
+"""Users, how they sign in, and what happened to their accounts."""
+
+from sqlalchemy import Boolean, CheckConstraint, Column, ForeignKeyConstraint, Index, Integer, LargeBinary, Numeric, Table, Text, Uuid
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+
+from parley.db.tables.columns import end, metadata, moment, owner
+
+users = Table(
+    "users",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("email", Text, nullable=False, unique=True),
+    Column("display_name", Text),
+    Column("role", Text, CheckConstraint("role IN ('user', 'admin')", name="users_role_check"), nullable=False, server_default="user"),
+    Column("memory_enabled", Boolean, nullable=False, server_default="true"),
+    Column("default_model", Text),
+    moment("created_at"),
+    moment("disabled_at", nullable=True),
+    Column("monthly_budget_usd", Numeric(12, 6), CheckConstraint("monthly_budget_usd >= 0", name="users_budget_check")),
+)
+
+credentials = Table(
+    "credentials",
+    metadata,
+    owner(),
+    Column("password_hash", Text, nullable=False),
+    moment("updated_at"),
+)
+
+sessions = Table(
+    "sessions",
+    metadata,
+    owner(),
+    Column("id", Uuid, primary_key=True),
+    moment("created_at"),
+    moment("last_used_at"),
+    end("expires_at"),
+    moment("ended_at", nullable=True),
+    Column("address", Text),
+    Column("user_agent", Text),
+)
+
+refresh_tokens = Table(
+    "refresh_tokens",
+    metadata,
+    owner(),
+    Column("hash", LargeBinary, primary_key=True),
+    Column("session_id", Uuid, nullable=False),
+    Column("parent_hash", LargeBinary),
+    moment("created_at"),
+    moment("used_at", nullable=True),
+    ForeignKeyConstraint(["user_id", "session_id"], ["sessions.user_id", "sessions.id"], ondelete="CASCADE"),
+    Index("refresh_tokens_session", "user_id", "session_id"),
+)
+
+api_keys = Table(
+    "api_keys",
+    metadata,
+    owner(),
+    Column("id", Uuid, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("scopes", ARRAY(Text), nullable=False),
+    moment("created_at"),
+    end("expires_at"),
+    moment("last_used_at", nullable=True),
+    moment("revoked_at", nullable=True),
+    Column("rate_per_minute", Integer, CheckConstraint("rate_per_minute > 0", name="api_keys_rate_check")),
+    Column("monthly_budget_usd", Numeric(12, 6), CheckConstraint("monthly_budget_usd >= 0", name="api_keys_budget_check")),
+)
+
+one_time_codes = Table(
+    "one_time_codes",
+    metadata,
+    owner(),
+    Column("hash", LargeBinary, primary_key=True),
+    Column(
+        "purpose",
+        Text,
+        CheckConstraint("purpose IN ('reset_password', 'change_email')", name="one_time_codes_purpose_check"),
+        nullable=False,
+    ),
+    Column("new_email", Text),
+    moment("created_at"),
+    end("expires_at"),
+    moment("used_at", nullable=True),
+)
+
+audit_events = Table(
+    "audit_events",
+    metadata,
+    owner(),
+    Column("id", Uuid, primary_key=True),
+    moment("at"),
+    Column("event", Text, nullable=False),
+    Column("address", Text),
+    Column("user_agent", Text),
+    Column("detail", JSONB, nullable=False, server_default="{}"),
+)

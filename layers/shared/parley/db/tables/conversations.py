@@ -1,0 +1,40 @@
+"""Conversations and their messages."""
+
+from sqlalchemy import Boolean, CheckConstraint, Column, ForeignKeyConstraint, Index, Integer, Table, Text, UniqueConstraint, Uuid
+from sqlalchemy.dialects.postgresql import JSONB
+
+from parley.db.tables.columns import metadata, moment, owner
+
+conversations = Table(
+    "conversations",
+    metadata,
+    owner(),
+    Column("id", Uuid, primary_key=True),
+    Column("title", Text),
+    Column("model", Text),
+    Column("system_prompt", Text),
+    Column("last_seq", Integer, nullable=False, server_default="0"),
+    moment("created_at"),
+    moment("updated_at"),
+    Index("conversations_activity", "user_id", "updated_at", "id"),
+)
+
+messages = Table(
+    "messages",
+    metadata,
+    owner(),
+    Column("id", Uuid, primary_key=True),
+    Column("conversation_id", Uuid, nullable=False),
+    Column("seq", Integer, nullable=False),
+    Column("variant", Integer, nullable=False, server_default="0"),
+    Column("is_active", Boolean, nullable=False, server_default="true"),
+    Column("role", Text, CheckConstraint("role IN ('user', 'assistant', 'tool')", name="messages_role_check"), nullable=False),
+    Column("parts", JSONB, nullable=False),
+    Column("model", Text),
+    Column("tokens", Integer, nullable=False, server_default="0"),
+    Column("status", Text, nullable=False, server_default="completed"),
+    moment("created_at"),
+    ForeignKeyConstraint(["user_id", "conversation_id"], ["conversations.user_id", "conversations.id"], ondelete="CASCADE"),
+    UniqueConstraint("user_id", "conversation_id", "seq", "variant", name="messages_place"),
+)
+Index("messages_active", messages.c.user_id, messages.c.conversation_id, messages.c.seq, unique=True, postgresql_where=messages.c.is_active)

@@ -1,0 +1,71 @@
+"""What models cost, and who may still use them."""
+
+from sqlalchemy import Boolean, CheckConstraint, Column, Date, Index, Numeric, Table, Text, Uuid
+
+from parley.db.tables.columns import count, end, metadata, moment, owner, usd
+
+_PURPOSES = "purpose IN ('chat', 'summary', 'title', 'facts', 'embedding')"
+_CALL_STATUSES = "status IN ('completed', 'stopped', 'interrupted', 'failed')"
+usage = Table(
+    "usage",
+    metadata,
+    owner(),
+    Column("id", Uuid, primary_key=True),
+    Column("turn_id", Uuid),
+    Column("api_key_id", Uuid),
+    Column("purpose", Text, CheckConstraint(_PURPOSES, name="usage_purpose_check"), nullable=False),
+    Column("model", Text, nullable=False),
+    Column("provider", Text, nullable=False),
+    count("input_tokens"),
+    count("output_tokens"),
+    count("cached_input_tokens"),
+    usd("cost_usd"),
+    Column("is_estimate", Boolean, nullable=False, server_default="false"),
+    Column("status", Text, CheckConstraint(_CALL_STATUSES, name="usage_status_check"), nullable=False),
+    moment("at"),
+    Index("usage_time", "user_id", "at"),
+)
+
+budgets = Table(
+    "budgets",
+    metadata,
+    owner(),
+    Column("subject_id", Uuid, primary_key=True),
+    Column("month", Date, primary_key=True),
+    usd("reserved_usd"),
+    usd("spent_usd"),
+)
+
+budget_reservations = Table(
+    "budget_reservations",
+    metadata,
+    owner(),
+    Column("subject_id", Uuid, primary_key=True),
+    Column("id", Uuid, primary_key=True),
+    Column("month", Date, nullable=False),
+    Column("amount_usd", Numeric(18, 12), nullable=False),
+    end("expires_at"),
+    Index("budget_reservations_age", "expires_at"),
+)
+
+rate_limits = Table(
+    "rate_limits",
+    metadata,
+    owner(),
+    Column("subject_id", Uuid, primary_key=True),
+    end("free_at"),
+)
+
+_STATES = "state IN ('closed', 'open', 'half_open')"
+breakers = Table(
+    "breakers",
+    metadata,
+    Column("provider", Text, primary_key=True),
+    Column("state", Text, CheckConstraint(_STATES, name="breakers_state_check"), nullable=False, server_default="closed"),
+    count("calls"),
+    count("failures"),
+    count("in_a_row"),
+    moment("window_at", nullable=True),
+    moment("opened_at", nullable=True),
+    moment("probe_at", nullable=True),
+)

@@ -1,0 +1,48 @@
+"""Work that requests leave to others, and answers that are kept for who asks again."""
+
+from sqlalchemy import CheckConstraint, Column, Index, Integer, LargeBinary, Table, Text, Uuid
+from sqlalchemy.dialects.postgresql import JSONB
+
+from parley.db.tables.columns import metadata, moment, owner
+
+exports = Table(
+    "exports",
+    metadata,
+    owner(),
+    Column("id", Uuid, primary_key=True),
+    Column(
+        "status",
+        Text,
+        CheckConstraint("status IN ('queued', 'ready', 'failed')", name="exports_status_check"),
+        nullable=False,
+        server_default="queued",
+    ),
+    Column("file_key", Text),
+    moment("created_at"),
+    moment("ready_at", nullable=True),
+)
+
+outbox = Table(
+    "outbox",
+    metadata,
+    owner(),
+    Column("id", Uuid, primary_key=True),
+    Column("topic", Text, nullable=False),
+    Column("subject_id", Uuid),
+    moment("created_at"),
+    moment("due_at"),
+    Column("attempts", Integer, nullable=False, server_default="0"),
+    Index("outbox_due", "due_at"),
+)
+
+idempotency_keys = Table(
+    "idempotency_keys",
+    metadata,
+    owner(),
+    Column("route", Text, primary_key=True),
+    Column("key", Text, primary_key=True),
+    Column("fingerprint", LargeBinary, nullable=False),
+    Column("answer", JSONB),
+    moment("created_at"),
+    Index("idempotency_keys_age", "created_at"),
+)

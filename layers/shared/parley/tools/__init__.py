@@ -1,0 +1,1 @@
+"""Tools: what they are, who runs them, and what a user lets them do."""
