@@ -13,8 +13,8 @@ help:  ## Show this
 up: .venv/local  ## Run the whole stack here (PARLEY_PORT, PARLEY_DATA, PARLEY_MODELS)
 	@exec .venv/bin/parley up
 
-test: .venv/dev  ## Run every test
-	$(PY) -m pytest
+test: .venv/dev  ## Run every test, in a few processes (WORKERS=3)
+	$(PY) -m pytest -n $(or $(WORKERS),auto)
 
 check: .venv/dev  ## Format, lint, types, import rules, both validations of the template
 	$(PY) -m ruff format --check

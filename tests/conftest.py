@@ -18,6 +18,9 @@ from tests.fakes.pgbouncer import running_pgbouncer
 from tests.fakes.postgres import RunningPostgres, running_postgres
 from tests.posting import Upkeep
 from tests.racing import CHEAP, Keys, Racers, racing
+from tests.spreading import pytest_collection_modifyitems as pytest_collection_modifyitems
+from tests.spreading import pytest_xdist_auto_num_workers as pytest_xdist_auto_num_workers
+from tests.spreading import pytest_xdist_make_scheduler as pytest_xdist_make_scheduler
 
 ROOT = Path(__file__).parent.parent
 
