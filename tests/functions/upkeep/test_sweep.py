@@ -110,7 +110,7 @@ def test_more_lost_work_than_one_batch_is_all_sent(upkeep, engine, postgres, wai
     postgres.execute(f"UPDATE outbox SET due_at = now() WHERE user_id = '{alice.id}'")
 
     assert upkeep.sweep()["sent_again"] == 101
-    assert {message.entry_id for message in waiting()} == {entry.id for entry in entries}
+    assert {message.entry_id for message in waiting() if isinstance(message, Work)} == {entry.id for entry in entries}
 
 
 def test_a_part_that_fails_does_not_hinder_the_rest(upkeep, postgres, alice, caplog):
