@@ -1,7 +1,7 @@
 """The user's word about a call that waits, and how the last of them lets the turn go on."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -13,8 +13,9 @@ from functions.chat.context import Context
 from functions.chat.desk import Desk
 from functions.chat.errors import AlreadyDecided, NotWaiting
 from functions.chat.journal import Journal
-from functions.chat.offering import chosen, toolbox_of
+from functions.chat.offering import chosen
 from functions.chat.running import Turn
+from functions.chat.toolbox import Toolbox
 from parley.auth.principal import Principal
 from parley.db import approvals, conversations, turn_pauses
 from parley.db.answer_parts import AnswerParts
@@ -49,6 +50,7 @@ def decide(desk: Desk, principal: Principal, decision: Decision) -> Turn | GoneO
     Unavailable, and what `prepared` raises where the turn cannot go on: nothing is noted then.
     """
     user_id, turn_id = principal.user_id, decision.turn_id
+    toolbox_in = desk.toolbox_for(principal)
     with principal_scope(desk.engine, principal) as connection:
         standing = turn_pauses.locked(connection, turn_id, user_id=user_id)
         asked = approvals.of_turn(connection, turn_id, user_id=user_id)
@@ -60,7 +62,8 @@ def decide(desk: Desk, principal: Principal, decision: Decision) -> Turn | GoneO
         words = {one.call_id: one.is_approved for one in asked} | {decision.call_id: decision.is_approved}
         if None in words.values():
             return None
-        turn = _taken_up(desk, connection, principal, turn_id, standing, {call_id: bool(word) for call_id, word in words.items()})
+        turn = _taken_up(desk, connection, principal, turn_id, standing, toolbox_in(connection))
+        turn.decisions = {call_id: bool(word) for call_id, word in words.items()}
         turn_pauses.go_on(connection, turn_id, user_id=user_id)
         return turn
 
@@ -75,14 +78,11 @@ def _earlier(asked: Sequence[Approval], decision: Decision) -> Approval | None:
     raise NotFound("call", decision.call_id)
 
 
-def _taken_up(
-    desk: Desk, connection: Connection, principal: Principal, turn_id: UUID, standing: Standing, words: Mapping[str, bool]
-) -> Turn:
+def _taken_up(desk: Desk, connection: Connection, principal: Principal, turn_id: UUID, standing: Standing, toolbox: Toolbox) -> Turn:
     """Make the turn again from what was kept. What it offers, and what stands before its question, is read anew."""
     held = standing.held
     conversation = conversations.get(connection, standing.conversation_id, user_id=principal.user_id)
     asked = asked_before(connection, conversation, standing.user_message_id, held.options, user_id=principal.user_id)
-    toolbox = toolbox_of(desk, connection, principal, asked.question)
     context = Context(conversation, asked.earlier, asked.question, chosen(toolbox, asked.question, all_there=False))
     candidates = still_there(desk, held.candidates) or candidates_for(desk, asked.question, None, user_id=principal.user_id)
     candidates, request = prepared(candidates, context, held.parts)
@@ -102,5 +102,4 @@ def _taken_up(
         rounds=held.rounds,
         journal=Journal(last=standing.last_event),
         before=held,
-        decisions=words,
     )
