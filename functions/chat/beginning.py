@@ -99,8 +99,10 @@ def _prepare(desk: Desk, connection: Connection, payer: Payer, asked: Asked, ope
     candidates = candidates_for(desk, question, wished, user_id=payer.user_id)
     candidates, request = prepared(candidates, conversation, asked.earlier, question)
     amount_usd = limits.worst_usd([one.model for one in candidates], request)
-    reservation = limits.admit(connection, payer, desk.allowance, amount_usd=amount_usd)
-    return Turn(payer, conversation.id if conversation else new_id(), candidates, request, [reservation], asked.message_id)
+    claim = limits.claim(turn_id := new_id(), candidates[0].id, candidates[0].model, request)
+    reservation = limits.admit(connection, payer, desk.allowance, amount_usd=amount_usd, claim=claim)
+    conversation_id = conversation.id if conversation else new_id()
+    return Turn(payer, conversation_id, candidates, request, [reservation], asked.message_id, turn_id)
 
 
 def _beginning(turn: Turn, question: Question, opening: Opening, once: Once | None) -> Beginning:

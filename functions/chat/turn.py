@@ -100,9 +100,10 @@ def _hear(turn: Turn, event: RouterEvent | None) -> Numbered | None:
 
 def _reserve_again(desk: Desk, turn: Turn) -> None:
     """Reserve for a call that is made anew while the vendor may charge for the one before. Raises BudgetExhausted."""
-    amount_usd = limits.worst_usd([one.model for one in turn.candidates], turn.request)
+    amount_usd, first = limits.worst_usd([one.model for one in turn.candidates], turn.request), turn.candidates[0]
+    claim = limits.claim(turn.id, first.id, first.model, turn.request)
     with user_scope(desk.engine, turn.user_id) as connection:
-        turn.reservations.append(limits.reserve(connection, turn.payer, desk.allowance, amount_usd=amount_usd))
+        turn.reservations.append(limits.reserve(connection, turn.payer, desk.allowance, amount_usd=amount_usd, claim=claim))
 
 
 def _end(desk: Desk, turn: Turn, outcome: ParleyError | None, deadline: Deadline) -> Numbered:

@@ -92,6 +92,11 @@ def get(connection: Connection, turn_id: UUID, *, user_id: UUID) -> Record:
     return Record(**row._mapping)
 
 
+def is_there(connection: Connection, turn_id: UUID, *, user_id: UUID) -> bool:
+    """Whether the turn is still there, running or not: it goes with its conversation."""
+    return connection.execute(_GET, {"user_id": user_id, "turn_id": turn_id}).one_or_none() is not None
+
+
 def said(connection: Connection, turn_id: UUID, *, user_id: UUID) -> str:
     """Return the text that the log has of a turn."""
     found = connection.execute(_SAID, {"user_id": user_id, "turn_id": turn_id, "after": 0}).scalar_one()
