@@ -9,7 +9,7 @@ from functions.chat import control, turn
 from functions.chat.answers import answer
 from functions.chat.compat import routes as compat
 from functions.chat.deadline import Deadline
-from functions.chat.errors import ConversationBusy, InProgress, NothingToRegenerate
+from functions.chat.errors import ConversationBusy, InProgress, NothingToRegenerate, OutOfTime
 from functions.chat.question import Question
 from functions.chat.schemas import EVENT, ChatIn, ModelOut, RegenerateIn, TurnOut, TurnStateOut
 from parley.auth.principal import Principal
@@ -21,14 +21,14 @@ from parley.http.idempotency import Idempotency, IdempotencyKey, KeyReused, fing
 from parley.limits import BudgetExhausted, RateLimited
 from parley.llm.failures import ContextTooLong, ModelCannot
 from parley.llm.models import ModelNotFound, NoModel
-from parley.llm.provider import ProviderBusy, ProviderFailed, ProviderRefused, ProviderTimeout
+from parley.llm.provider import ProviderBusy, ProviderFailed, ProviderMisconfigured, ProviderRefused, ProviderRejected, ProviderTimeout
 
 router = APIRouter(dependencies=[Depends(requires("chat"))])
 router.routes += compat.router.routes
 
 
 # A vendor's failures are answers only where the turn is not streamed; a stream has begun by then.
-VENDORS = (ProviderFailed, ProviderBusy, ProviderTimeout, ProviderRefused)
+VENDORS = (ProviderFailed, ProviderBusy, ProviderTimeout, OutOfTime, ProviderRefused, ProviderRejected, ProviderMisconfigured)
 MODELS = (ModelNotFound, ContextTooLong, ModelCannot, NoModel, RateLimited, BudgetExhausted)
 REFUSALS = problems(NotFound, InProgress, ConversationBusy, KeyReused, *MODELS, *VENDORS)
 EVENTS: dict[str, Any] = {"text/event-stream": {"schema": EVENT}}

@@ -122,7 +122,7 @@ def _words(message: MessageIn) -> str:
 def _tools(body: CompletionIn) -> tuple[list[llm.Tool], llm.ToolChoice]:
     """Return the tools and how they may be used: one that is named is the only one, and required."""
     choice, offered = body.tool_choice, [_tool(tool) for tool in body.tools or ()]
-    if choice in ("required", "auto") and not offered and choice == "required":
+    if choice == "required" and not offered:
         raise InvalidInput("there are no tools to choose from", loc=("body", "tool_choice"))
     if not isinstance(choice, NamedToolIn):
         return offered, choice or "auto"
