@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator, Sequence
 
 from functions.chat.compat.message_schemas import CallIn, ImageIn, MessageIn, RefusalIn, TextIn
-from functions.chat.compat.schemas import CompletionIn, FormatIn, NamedToolIn, ToolIn
+from functions.chat.compat.schemas import CompletionIn, NamedToolIn, ToolIn
 from parley.errors import InvalidInput
 from parley.llm import types as llm
 
@@ -25,7 +25,7 @@ def request_of(body: CompletionIn) -> llm.Request:
         temperature=body.temperature,
         tools=tools,
         tool_choice=choice,
-        output=_output(body.response_format),
+        output=body.response_format.output() if body.response_format else None,
     )
 
 
@@ -134,12 +134,3 @@ def _tools(body: CompletionIn) -> tuple[list[llm.Tool], llm.ToolChoice]:
 
 def _tool(tool: ToolIn) -> llm.Tool:
     return llm.Tool(tool.function.name, tool.function.description or "", tool.function.parameters or _NOTHING)
-
-
-def _output(format: FormatIn | None) -> llm.OutputSchema | None:
-    match format:
-        case FormatIn(json_schema=schema) if schema:
-            return llm.OutputSchema(schema.name, schema.json_schema, strict=bool(schema.strict))
-        case FormatIn(type="json_object"):
-            return llm.OutputSchema("answer", {"type": "object"}, strict=False)
-    return None
