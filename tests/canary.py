@@ -49,6 +49,7 @@ class Canary:
             "messages": in_conversation | {"seq": 1, "role": "user"},
             "turns": in_conversation | {"user_message_id": ids["messages"], "message_id": ids["messages"], "status": "completed"},
             "turn_events": {"turn_id": ids["turns"], "number": 1},
+            "approvals": {"turn_id": ids["turns"], "asked_by": 1, "place": 1},
             "usage": {"purpose": "chat", "status": "completed"},
             "budgets": {},
             "budget_reservations": {},

@@ -8,7 +8,7 @@ from functools import partial
 from functions.chat.deadline import GRACE_S, Deadline
 from functions.chat.desk import Desk
 from functions.chat.errors import Stopped
-from functions.chat.events import Answered, Numbered, TurnCompleted, TurnFailed, TurnInterrupted, TurnStopped
+from functions.chat.events import BrokenOff, Numbered, TurnCompleted, TurnFailed, TurnInterrupted, TurnStopped
 from functions.chat.replay import stored_end
 from functions.chat.running import Turn
 from parley import limits
@@ -32,15 +32,16 @@ def end(desk: Desk, turn: Turn, outcome: ParleyError | None, *, deadline: Deadli
     if outcome and not isinstance(outcome, Stopped):
         logger.warning("no whole answer", turn_id=str(turn.id), problem=outcome.code, reason=str(outcome))
     last = turn.journal.note(_terminal(turn, outcome))
-    return _patiently(partial(_store, desk, turn, last), deadline)
+    return patiently(partial(_store, desk, turn, last), deadline)
 
 
 def superseded(desk: Desk, turn: Turn, *, deadline: Deadline) -> Numbered:
     """Return the stored end of a turn that another ended, and paid for. Raises NotFound and Unavailable."""
-    return _patiently(partial(_leave, desk, turn), deadline)
+    return patiently(partial(_leave, desk, turn), deadline)
 
 
-def _patiently[T](step: Callable[[], T], deadline: Deadline) -> T:
+def patiently[T](step: Callable[[], T], deadline: Deadline) -> T:
+    """Do a step that may be done twice, again while the database is away for a moment. Raises Unavailable."""
     for pause_s in PAUSES_S:
         try:
             return step()
@@ -59,14 +60,14 @@ def _leave(desk: Desk, turn: Turn) -> Numbered:
     return stored_end(desk.engine, turn.id, user_id=turn.user_id)
 
 
-def _terminal(turn: Turn, outcome: ParleyError | None) -> Answered | TurnFailed:
+def _terminal(turn: Turn, outcome: ParleyError | None) -> TurnCompleted | TurnStopped | TurnInterrupted | TurnFailed:
     match outcome:
         case None:
             reason = turn.finished.reason if turn.finished else "stop"
             return TurnCompleted(turn.answer_id, reason, turn.usage(), turn.model_id, turn.timings())
         case Stopped():
             return TurnStopped(turn.answer_id, "requested", turn.usage())
-        case _ if turn.pieces:
+        case _ if turn.parts.text or turn.parts.calls:
             return TurnInterrupted(turn.answer_id, outcome.code, turn.usage())
         case _:
             return TurnFailed(outcome, turn.request_id)
@@ -84,7 +85,7 @@ def _store(desk: Desk, turn: Turn, last: Numbered) -> Numbered:
                 raise _HasEnded
     except _HasEnded:
         return _leave(desk, turn)
-    if isinstance(last.event, TurnCompleted | TurnStopped | TurnInterrupted):
+    if isinstance(last.event, TurnCompleted | BrokenOff):
         return Numbered(last.number, replace(last.event, message=answer))
     return last
 
@@ -95,7 +96,7 @@ def _ending(turn: Turn, last: Numbered) -> Ending:
     return Ending(
         status=_STATUSES[event.name],
         message_id=None if failed else turn.answer_id,
-        parts=[{"type": "text", "text": turn.text}],
+        parts=turn.parts.stored(),
         model=turn.model_id,
         entries=turn.journal.pending(),
         last_event=last.number,

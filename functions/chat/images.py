@@ -98,5 +98,6 @@ def _s3() -> Any:
     from botocore.config import Config
 
     # "virtual", or a signed address names S3 without a region: new buckets answer that with a redirect, which breaks the signature.
-    patience = {"connect_timeout": 2, "read_timeout": 10, "retries": {"total_max_attempts": 3}}
-    return boto3.client("s3", config=Config(signature_version="s3v4", s3={"addressing_style": "virtual"}, **patience))
+    addressing: Any = {"addressing_style": "virtual"}
+    config = Config(signature_version="s3v4", s3=addressing, connect_timeout=2, read_timeout=10, retries={"total_max_attempts": 3})
+    return boto3.client("s3", config=config)

@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Generator, Mapping
 from contextlib import closing
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
@@ -13,6 +14,7 @@ from functions.chat.compat.reading import last_question
 from functions.chat.compat.schemas import CompletionIn
 from functions.chat.deadline import Deadline
 from functions.chat.desk import Desk
+from functions.chat.errors import ApprovalNeeded
 from functions.chat.events import (
     Logged,
     Numbered,
@@ -24,6 +26,7 @@ from functions.chat.events import (
     TurnInterrupted,
     TurnStarted,
     TurnStopped,
+    TurnWaiting,
 )
 from functions.chat.question import Question
 from parley.auth.principal import Principal
@@ -37,7 +40,7 @@ HEADER, NEW = "X-Conversation-Id", "new"
 ROUTE = "POST /v1/chat/completions"
 # What the conversation has of its own, or a turn cannot do.
 _NOT_HERE = ("tools", "tool_choice", "stop")
-_ENDS = {TurnCompleted.name, TurnStopped.name, TurnInterrupted.name, TurnFailed.name}
+_ENDS = {TurnCompleted.name, TurnStopped.name, TurnInterrupted.name, TurnWaiting.name, TurnFailed.name}
 
 
 def converse(
@@ -51,12 +54,12 @@ def converse(
     request_id: str,
 ) -> Answering:
     """Make the last message a turn of the conversation; it has the earlier ones itself. Raises as `turn.take` does."""
-    if body.response_format and body.response_format.type != "text":
-        raise InvalidInput("not taken in a stored conversation", loc=("body", "response_format"))
     if given := [name for name in _NOT_HERE if getattr(body, name) is not None]:
         raise InvalidInput(f"not taken in a stored conversation, which has its own: {', '.join(given)}", loc=("body", given[0]))
     limit = body.max_completion_tokens or body.max_tokens
-    question = Question(last_question(body), _conversation_id(conversation), body.model, limit, body.temperature)
+    text, images = last_question(body)
+    asked = Question(text, _conversation_id(conversation), body.model, limit, body.temperature, tools=True, attached=images)
+    question = replace(asked, output=body.response_format.output() if body.response_format else None)
     events = _events(turn.take(desk, principal, question, deadline=deadline, once=once, request_id=request_id))
     started = next(events)
     if isinstance(started, Ping) or started.name != TurnStarted.name:
@@ -85,7 +88,10 @@ def _events(numbered: Generator[Numbered | Ping]) -> Generator[TurnEvent | Logge
 
 
 def _said(events: Generator[TurnEvent | Logged | Ping]) -> Generator[Said]:
-    """Say a turn's events in the words of a model's. Raises StoredFailure where the turn has no whole answer."""
+    """Say a turn's events in the words of a model's.
+
+    Raises StoredFailure where the turn has no whole answer, ApprovalNeeded where it waits.
+    """
     with closing(events):
         for event in events:
             if isinstance(event, Ping):
@@ -100,6 +106,8 @@ def _end(name: str, data: Mapping[str, Any]) -> llm.Finished:
     """Read a turn's end, be it as it happened or from the log of who ended it."""
     if name == TurnFailed.name:
         raise StoredFailure(data)
+    if name == TurnWaiting.name:
+        raise ApprovalNeeded(f"calls {data['call_ids']}")
     if name == TurnInterrupted.name:
         raise StoredFailure({"status": ProviderFailed.status, "code": data["reason"], "detail": ProviderFailed.public_message})
     usage = llm.Usage(data["usage"]["input_tokens"], data["usage"]["output_tokens"])

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator, Sequence
 
+from functions.chat.attaching import MOST_IMAGES
 from functions.chat.compat.message_schemas import CallIn, ImageIn, MessageIn, RefusalIn, TextIn
 from functions.chat.compat.schemas import CompletionIn, NamedToolIn, ToolIn
 from parley.errors import InvalidInput
@@ -29,16 +30,17 @@ def request_of(body: CompletionIn) -> llm.Request:
     )
 
 
-def last_question(body: CompletionIn) -> str:
-    """Return the words of the last message, which must be the user's and nothing but words."""
+def last_question(body: CompletionIn) -> tuple[str, list[llm.Image]]:
+    """Return the words and the images of the last message, which must be the user's and have words."""
     last, place = body.messages[-1], ("body", "messages", len(body.messages) - 1)
     if last.role != "user":
         raise InvalidInput("in a stored conversation, the last message must be the user's", loc=(*place, "role"))
-    if any(isinstance(part, ImageIn) for part in last.content or ()):
-        raise InvalidInput("in a stored conversation, a message has words only", loc=(*place, "content"))
     if not (words := _words(last)):
-        raise InvalidInput("a message needs content", loc=(*place, "content"))
-    return words
+        raise InvalidInput("a message needs words", loc=(*place, "content"))
+    images = [part for part in _parts(last, place) if isinstance(part, llm.Image)]
+    if len(images) > MOST_IMAGES:
+        raise InvalidInput(f"in a stored conversation, a message has {MOST_IMAGES} images at most", loc=(*place, "content"))
+    return words, images
 
 
 def _messages(messages: Sequence[MessageIn]) -> Iterator[llm.Message]:

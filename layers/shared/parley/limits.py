@@ -100,10 +100,13 @@ def settle(
     reservations: Sequence[Reservation],
     purpose: Purpose = "chat",
     turn_id: UUID | None = None,
-) -> None:
-    """Store what the calls took, pay for it and free what was reserved, in one statement; done again, it changes nothing."""
+) -> bool:
+    """Store what the calls took, pay for it and free what was reserved, in one statement; done again, it changes nothing.
+
+    Returns whether anything was still reserved.
+    """
     charges = [_charge(call, purpose) for call in calls]
-    usage.settle(connection, payer, charges, reservations=[one.id for one in reservations], turn_id=turn_id)
+    return usage.settle(connection, payer, charges, reservations=[one.id for one in reservations], turn_id=turn_id)
 
 
 def _take(

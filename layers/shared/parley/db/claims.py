@@ -24,13 +24,31 @@ class Unsettled:
     output_usd_per_mtok: Decimal
 
 
-def settle_lost(connection: Connection, turn_id: UUID, *, user_id: UUID, output_tokens: int) -> list[Charge]:
-    """Pay by a flagged estimate for the calls of a turn whose function died, and free what was reserved.
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """What all calls of a turn took."""
 
-    Each reservation counts as one call with the input that was guessed for it, the last one with what was said. Returns
-    what was charged, in the order of the calls; done again, it changes nothing. The caller must undo it where
-    the turn turns out to live: who ends a turn pays for it.
+    input_tokens: int
+    output_tokens: int
+    cost_usd: Decimal
+
+
+def settle_lost(connection: Connection, turn_id: UUID, *, user_id: UUID, output_tokens: int) -> Spent:
+    """Pay by a flagged estimate for the open calls of a turn whose function died, and free what was reserved for them.
+
+    Each reservation counts as one call with the input that was guessed for it, the last one with what of `output_tokens`, all
+    that the turn is known to have said, was not paid for before. Returns what the turn took in all; done again, it changes
+    nothing. The caller must undo it where the turn turns out to live: who ends a turn pays for it.
     """
+    before = Spent(**connection.execute(_SPENT, {"user_id": user_id, "turn_id": turn_id}).one()._mapping)
+    charges = _settle(connection, turn_id, user_id=user_id, output_tokens=max(output_tokens - before.output_tokens, 0))
+    cost_usd = sum((one.cost_usd for one in charges), before.cost_usd)
+    # At least what was said, also where nothing is left to tell what it cost.
+    said = max(before.output_tokens + sum(one.output_tokens for one in charges), output_tokens)
+    return Spent(before.input_tokens + sum(one.input_tokens for one in charges), said, cost_usd)
+
+
+def _settle(connection: Connection, turn_id: UUID, *, user_id: UUID, output_tokens: int) -> list[Charge]:
     found = [Unsettled(**row._mapping) for row in connection.execute(_UNSETTLED, {"user_id": user_id, "turn_id": turn_id})]
     keys = {one.subject_id for one in found} - {user_id}
     calls = [one for one in found if one.subject_id == user_id]
@@ -57,6 +75,13 @@ def _charge(call: Unsettled, output_tokens: int) -> Charge:
     )
 
 
+_SPENT = text(
+    """
+    SELECT coalesce(sum(input_tokens), 0) AS input_tokens, coalesce(sum(output_tokens), 0) AS output_tokens,
+           coalesce(sum(cost_usd), 0) AS cost_usd
+      FROM usage WHERE user_id = :user_id AND turn_id = :turn_id
+    """
+)
 _UNSETTLED = text(
     """
     SELECT id, subject_id, model, provider, input_tokens, input_usd_per_mtok, output_usd_per_mtok
