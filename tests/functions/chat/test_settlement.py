@@ -8,7 +8,9 @@ from functions.chat.question import Question
 from parley.db import turns
 from parley.db.turn_events import Entry
 from parley.interruption import interrupt_if_silent
+from parley.llm import types as llm
 from tests.functions.chat.taking import HELLO, ScriptedProvider, make_desk, take
+from tests.functions.chat.tooling import DONE, Rounds, Toolbox, calls
 
 PAID = """
 SELECT count(*) AS charges, bool_and(is_estimate) AS is_estimate, sum(input_tokens) AS input, sum(output_tokens) AS output,
@@ -75,15 +77,21 @@ def test_what_a_live_turn_reserved_is_not_charged_by_others(engine, alice, dead,
     assert row("SELECT count(*) FROM usage WHERE user_id = :u", u=alice.id) == (0,)
 
 
-@pytest.mark.parametrize("words", [0, 1])
-def test_a_turn_that_was_only_slow_does_not_pay_twice(engine, alice, age, row, words):
-    """Taken for dead before its first word or after one; it hears of it at its end."""
+@pytest.fixture
+def interrupt(engine, alice, age, row):
+    """Let somebody take alice's turn for dead."""
 
     def interrupt():
         (turn_id,) = row("SELECT id FROM turns WHERE user_id = :u", u=alice.id)
         age(turn_id)
         assert interrupt_if_silent(engine, turn_id, user_id=alice.id)
 
+    return interrupt
+
+
+@pytest.mark.parametrize("words", [0, 1])
+def test_a_turn_that_was_only_slow_does_not_pay_twice(engine, alice, interrupt, row, words):
+    """Taken for dead before its first word or after one; it hears of it at its end."""
     script = [*HELLO[:words], interrupt, *HELLO[words:]]
     take(make_desk(engine, ScriptedProvider(script)), alice, model="priced")
     paid = row(PAID, u=alice.id)
@@ -109,3 +117,39 @@ def test_a_dead_turn_that_is_met_late_is_still_paid_for(engine, alice, dead, row
 
     assert (paid.charges, paid.reservations, paid.reserved) == (2, 0, 0)
     assert paid.spent == paid.cost
+
+
+CLOCK, WRITE = ("c", "clock", {}), ("w", "write", {})
+
+
+@pytest.fixture
+def with_tools(engine, alice, interrupt):
+    """Take a turn whose clock takes so long that the turn is taken for dead."""
+
+    def with_tools(*scripts):
+        toolbox = Toolbox().add("clock", interrupt).add("write", requires_approval=True)
+        return take(make_desk(engine, Rounds(*scripts), toolbox=toolbox), alice, model="handy-priced", tools=True)
+
+    return with_tools
+
+
+@pytest.mark.parametrize("wanted", [[CLOCK], [CLOCK, WRITE]])
+def test_a_turn_that_is_taken_for_dead_while_a_tool_runs_does_not_pay_twice(with_tools, alice, row, wanted):
+    """It hears of it where it would ask again, or pause."""
+    last = with_tools(calls(*wanted), DONE)[-1]
+    paid = row(PAID, u=alice.id)
+
+    assert last.name == "turn.interrupted"
+    assert (paid.charges, paid.is_estimate, paid.reservations, paid.reserved) == (1, True, 0, 0)
+    assert paid.spent == paid.cost
+
+
+def test_rounds_that_were_paid_for_are_not_estimated_again(engine, alice, interrupt, row):
+    toolbox = Toolbox().add("clock", lambda: "noon")
+    provider = Rounds(calls(llm.TextDelta("Let me see. "), CLOCK), [interrupt, *DONE])
+    last = take(make_desk(engine, provider, toolbox=toolbox), alice, model="handy-priced", tools=True)[-1]
+    paid = row(PAID, u=alice.id)
+    told = last.data()["usage"]
+
+    assert (paid.charges, paid.is_estimate, paid.reservations) == (2, False, 0)  # one of the two is none
+    assert (told["input_tokens"], told["output_tokens"], told["cost_usd"]) == (paid.input, 10, float(paid.cost))
