@@ -7,6 +7,7 @@ import os
 from functions.chat import routes
 from functions.chat.compat.errors import PREFIX, as_openai
 from functions.chat.desk import Desk
+from functions.chat.images import Images
 from parley.db.breakers import Breakers
 from parley.db.engine import make_engine
 from parley.http.app import create_app
@@ -29,6 +30,7 @@ class ChatSettings(HttpSettings, DatabaseSettings, LimitSettings):
     models_file: str
     models_parameter: str
     upkeep_queue_url: str
+    files_bucket: str
 
 
 settings = ChatSettings.read()
@@ -40,7 +42,8 @@ engine = make_engine(settings)
 providers = Providers(os.environ)
 router = Router(providers, Breaker(Breakers(engine)))
 allowance = Allowance(settings.rate_per_minute, settings.budget_usd)
-desk = Desk(engine, catalogue, router, os.environ, allowance, UpkeepQueue(settings.upkeep_queue_url), providers.embedder)
+queue, images = UpkeepQueue(settings.upkeep_queue_url), Images(settings.files_bucket)
+desk = Desk(engine, catalogue, router, os.environ, allowance, queue, providers.embedder, images)
 app = create_app(routes.router, settings=settings, body_limit=BODY_LIMIT, error_answers={PREFIX: as_openai}, desk=desk)
 handler = streaming_handler(app)
 cold_start.finish()

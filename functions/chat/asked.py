@@ -43,7 +43,7 @@ def asked_before(
     window = messages.spoken(connection, conversation.id, user_id=user_id, limit=WINDOW_MESSAGES)
     for place, message in enumerate(window):
         if message.id == message_id:
-            return Asked(Question(message.text, conversation.id, **options), message_id, window[:place])
+            return Asked(Question.again(message.text, message.images, conversation.id, options), message_id, window[:place])
     raise NotFound("message", message_id)
 
 
@@ -51,5 +51,5 @@ def _last(window: Sequence[Spoken], question: Question) -> Asked:
     """Find the last question, answered or not."""
     for place in reversed(range(len(window))):
         if window[place].role == "user":
-            return Asked(replace(question, text=window[place].text), window[place].id, window[:place])
+            return Asked(replace(question, text=window[place].text, images=window[place].images), window[place].id, window[:place])
     raise NothingToRegenerate(f"conversation {question.conversation_id}")

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from functions.chat.expanding import UNTRUSTED, expanded, message_tokens, told
+from functions.chat.picturing import RECENT_MESSAGES, pictured
 from functions.chat.question import Question
 from functions.chat.toolbox import Offered
 from parley.db.answer_parts import Part
@@ -49,11 +50,14 @@ class _Remembered:
     tokens: int
 
     @classmethod
-    def of(cls, stored: Spoken, *, with_calls: bool) -> "_Remembered":
-        """Expand an answer's calls, or leave them out."""
+    def of(cls, stored: Spoken, *, with_calls: bool, with_images: bool) -> "_Remembered":
+        """Expand an answer's calls, or leave them out; show a question's images, or tell that there were some."""
         if with_calls and any(part["type"] == "tool_call" for part in stored.parts):
             messages = told(stored.parts)
             return cls(messages, sum(map(message_tokens, messages)))
+        if images := stored.images:
+            message = llm.Message(stored.role, pictured(stored.text, images, are_shown=with_images))
+            return cls([message], message_tokens(message))
         return cls([llm.Message(stored.role, stored.text)] if stored.text else [], stored.tokens)
 
 
@@ -69,21 +73,29 @@ def assemble(context: Context, candidate: Candidate, said: Sequence[Part] = (), 
     system, tools = (context.conversation and context.conversation.system_prompt) or DEFAULT_SYSTEM_PROMPT, context.tools_for(model)
     answer_tokens = min(question.max_output_tokens or model.max_output_tokens, model.max_output_tokens)
     room = model.context_tokens - answer_tokens
-    needed = estimate_tokens(system) + estimate_tokens(question.text) + tools_tokens(tools)
+    asked = llm.Message("user", pictured(question.text, question.images, are_shown=True))
+    needed = estimate_tokens(system) + message_tokens(asked) + tools_tokens(tools)
     own = _own(said, room_tokens=room - needed)
     needed += sum(map(message_tokens, own))
     if needed > room:
         raise ContextTooLong(candidate.id, tokens=needed, limit=max(room, 0))
-    remembered = [_Remembered.of(message, with_calls=bool(tools)) for message in context.earlier]
+    remembered = _remembered(context.earlier, model, with_calls=bool(tools))
     window = [message for one in newest_within(remembered, budget_tokens=room - needed) for message in one.messages]
     return llm.Request(
-        [*window, llm.Message("user", question.text), *own],
+        [*window, asked, *own],
         system=system,
         max_output_tokens=answer_tokens,
         temperature=question.temperature,
         tools=tools,
         tool_choice="auto" if may_call else "none",
+        output=question.output,
     )
+
+
+def _remembered(earlier: Sequence[Spoken], model: Model, *, with_calls: bool) -> list[_Remembered]:
+    """Return what was said before as the model is given it: images only of the newest, and only if it can see."""
+    first_shown = len(earlier) - RECENT_MESSAGES if "images" in model.abilities else len(earlier)
+    return [_Remembered.of(message, with_calls=with_calls, with_images=place >= first_shown) for place, message in enumerate(earlier)]
 
 
 def tools_tokens(tools: Sequence[llm.Tool]) -> int:

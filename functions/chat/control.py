@@ -26,6 +26,15 @@ class TurnState:
     approvals: Sequence[Approval]
 
 
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """An image and its signed address."""
+
+    id: UUID
+    media_type: str
+    url: str
+
+
 def show(desk: Desk, principal: Principal, turn_id: UUID) -> TurnState:
     """Return how a turn stands; one whose function died is ended first. Raises NotFound, Unauthorized and Unavailable."""
     state, age_s = _look(desk, principal, turn_id)
@@ -51,6 +60,14 @@ def stop(desk: Desk, principal: Principal, turn_id: UUID) -> None:
         with principal_scope(desk.engine, principal) as connection:
             status = turns.ask_to_stop(connection, turn_id, user_id=principal.user_id)
         is_met = status != "waiting" or end_waiting(desk.engine, turn_id, user_id=principal.user_id, reason="requested")
+
+
+def image(desk: Desk, principal: Principal, id: UUID) -> Shown:
+    """Return where an image of the user's can be read. Raises NotFound, Unauthorized and Unavailable."""
+    with principal_scope(desk.engine, principal):
+        pass  # somebody who may still ask
+    kept = desk.images.find(id, user_id=principal.user_id)
+    return Shown(kept.id, kept.media_type, desk.images.signed_url(kept))
 
 
 def number_of(last_event_id: str | None) -> int:

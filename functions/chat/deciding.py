@@ -24,6 +24,7 @@ from parley.db.scope import principal_scope
 from parley.db.turn_pauses import Standing
 from parley.errors import NotFound
 from parley.limits import Payer
+from parley.llm.models import Catalogue
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +50,7 @@ def decide(desk: Desk, principal: Principal, decision: Decision) -> Turn | GoneO
     Of two at once, one takes the turn up. Raises NotFound for turn and call, AlreadyDecided, NotWaiting, Unauthorized and
     Unavailable, and what `prepared` raises where the turn cannot go on: nothing is noted then.
     """
-    user_id, turn_id = principal.user_id, decision.turn_id
+    user_id, turn_id, catalogue = principal.user_id, decision.turn_id, desk.catalogue()
     toolbox_in = desk.toolbox_for(principal)
     with principal_scope(desk.engine, principal) as connection:
         standing = turn_pauses.locked(connection, turn_id, user_id=user_id)
@@ -62,7 +63,7 @@ def decide(desk: Desk, principal: Principal, decision: Decision) -> Turn | GoneO
         words = {one.call_id: one.is_approved for one in asked} | {decision.call_id: decision.is_approved}
         if None in words.values():
             return None
-        turn = _taken_up(desk, connection, principal, turn_id, standing, toolbox_in(connection))
+        turn = _taken_up(desk, catalogue, connection, principal, turn_id, standing, toolbox_in(connection))
         turn.decisions = {call_id: bool(word) for call_id, word in words.items()}
         turn_pauses.go_on(connection, turn_id, user_id=user_id)
         return turn
@@ -78,13 +79,17 @@ def _earlier(asked: Sequence[Approval], decision: Decision) -> Approval | None:
     raise NotFound("call", decision.call_id)
 
 
-def _taken_up(desk: Desk, connection: Connection, principal: Principal, turn_id: UUID, standing: Standing, toolbox: Toolbox) -> Turn:
+def _taken_up(
+    desk: Desk, catalogue: Catalogue, connection: Connection, principal: Principal, turn_id: UUID, standing: Standing, toolbox: Toolbox
+) -> Turn:
     """Make the turn again from what was kept. What it offers, and what stands before its question, is read anew."""
     held = standing.held
     conversation = conversations.get(connection, standing.conversation_id, user_id=principal.user_id)
     asked = asked_before(connection, conversation, standing.user_message_id, held.options, user_id=principal.user_id)
     context = Context(conversation, asked.earlier, asked.question, chosen(toolbox, asked.question, all_there=False))
-    candidates = still_there(desk, held.candidates) or candidates_for(desk, asked.question, None, user_id=principal.user_id)
+    candidates = still_there(desk, catalogue, held.candidates) or candidates_for(
+        desk, catalogue, asked.question, None, user_id=principal.user_id
+    )
     candidates, request = prepared(candidates, context, held.parts)
     return Turn(
         Payer(principal.user_id, principal.api_key_id),

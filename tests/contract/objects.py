@@ -6,6 +6,7 @@ from typing import Any
 import jwt
 
 from tests.driving import PASSWORD, Answer, Function, Person
+from tests.functions.chat.picture import PIXEL
 
 type Functions = Mapping[str, Function]
 type Maker = Callable[[Functions, Person], str]
@@ -26,6 +27,14 @@ def turn(functions: Functions, owner: Person) -> str:
     """A turn that has ended."""
     asked = {"message": f"secret of {owner.email}", "stream": False}
     return str(_made(functions["chat"].post("/chat", asked, as_=owner))["turn_id"])
+
+
+def image(functions: Functions, owner: Person) -> str:
+    """An image that a message shows."""
+    asked = {"message": "What is this?", "images": [PIXEL], "model": "seeing", "stream": False}
+    made = _made(functions["chat"].post("/chat", asked, as_=owner))
+    found = _made(functions["conversation"].get(f"/conversations/{made['conversation_id']}/messages", as_=owner))
+    return str(found["items"][0]["parts"][0]["id"])
 
 
 def session(functions: Functions, owner: Person) -> str:
@@ -57,11 +66,12 @@ def invite(functions: Functions, owner: Person) -> str:
 BY_COLLECTION: dict[str, Maker] = {
     "/conversations": conversation,
     "/chat/turns": turn,
+    "/chat/images": image,
     "/auth/sessions": session,
     "/auth/api-keys": api_key,
     "/auth/me/exports": export,
 }
 # What has an id and stands in no list.
-UNLISTED = {"/chat/turns"}
+UNLISTED = {"/chat/turns", "/chat/images"}
 ADMINS_BY_COLLECTION: dict[str, Maker] = {"/admin/users": user, "/admin/invites": invite}
 BY_FIELD: dict[str, Maker] = {"conversation_id": conversation}

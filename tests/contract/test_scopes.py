@@ -32,6 +32,7 @@ NEEDED = {
     "DELETE /admin/invites/{id}": "admin",
     "POST /chat": "chat",
     "POST /chat/regenerate": "chat",
+    "GET /chat/images/{id}": "chat",
     "GET /chat/turns/{id}": "chat",
     "GET /chat/turns/{id}/events": "chat",
     "POST /chat/turns/{id}/stop": "chat",

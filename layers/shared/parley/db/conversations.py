@@ -8,6 +8,7 @@ from uuid import UUID
 
 from sqlalchemy import CTE, ColumnElement, Connection, delete, func, insert, select, tuple_, update
 
+from parley.db import images
 from parley.db.tables import conversations
 from parley.errors import NotFound
 
@@ -69,7 +70,8 @@ def change(connection: Connection, conversation_id: UUID, *, user_id: UUID, chan
 
 
 def remove(connection: Connection, conversation_id: UUID, *, user_id: UUID) -> None:
-    """Delete the conversation with everything in it, or raise NotFound."""
+    """Delete the conversation with everything in it, or raise NotFound. The files of its images go a while later."""
+    images.order_erasure(connection, conversation_id, user_id=user_id)
     gone = connection.execute(delete(conversations).where(*_mine(conversation_id, user_id)))
     if gone.rowcount == 0:
         raise NotFound("conversation", conversation_id)

@@ -14,7 +14,7 @@ from sqlalchemy import Connection, delete, func, insert, select, update
 from parley.db.tables import outbox
 from parley.ids import new_id
 
-type Topic = Literal["export", "erase"]
+type Topic = Literal["export", "erase", "erase_image"]
 
 AGAIN = timedelta(minutes=15)
 
