@@ -2,11 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from dataclasses import fields as fields_of
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import CTE, ColumnElement, Connection, delete, func, insert, select, tuple_, update
+from sqlalchemy import CTE, ColumnElement, Connection, delete, func, insert, or_, select, tuple_, update
 
 from parley.db.tables import conversations
 from parley.errors import NotFound
@@ -36,13 +37,13 @@ class Place:
 
 def add(connection: Connection, conversation_id: UUID, *, user_id: UUID, **fields: str | None) -> Conversation:
     """Store a new conversation; `fields` are title, model and system_prompt."""
-    statement = insert(conversations).values(user_id=user_id, id=conversation_id, **fields).returning(conversations)
+    statement = insert(conversations).values(user_id=user_id, id=conversation_id, **fields).returning(*_COLUMNS)
     return Conversation(**connection.execute(statement).one()._mapping)
 
 
 def get(connection: Connection, conversation_id: UUID, *, user_id: UUID) -> Conversation:
     """Return the user's conversation, or raise NotFound."""
-    row = connection.execute(select(conversations).where(*_mine(conversation_id, user_id))).one_or_none()
+    row = connection.execute(select(*_COLUMNS).where(*_mine(conversation_id, user_id))).one_or_none()
     if row is None:
         raise NotFound("conversation", conversation_id)
     return Conversation(**row._mapping)
@@ -50,7 +51,7 @@ def get(connection: Connection, conversation_id: UUID, *, user_id: UUID) -> Conv
 
 def page(connection: Connection, *, user_id: UUID, limit: int, after: Place | None) -> list[Conversation]:
     """Return up to `limit` conversations behind `after`, newest activity first."""
-    statement = select(conversations).where(conversations.c.user_id == user_id)
+    statement = select(*_COLUMNS).where(conversations.c.user_id == user_id)
     if after:
         statement = statement.where(tuple_(conversations.c.updated_at, conversations.c.id) < (after.updated_at, after.id))
     statement = statement.order_by(conversations.c.updated_at.desc(), conversations.c.id.desc()).limit(limit)
@@ -61,11 +62,20 @@ def change(connection: Connection, conversation_id: UUID, *, user_id: UUID, chan
     """Set the given columns and return the conversation, or raise NotFound. The order of the list does not change."""
     if not changes:
         return get(connection, conversation_id, user_id=user_id)
-    statement = update(conversations).where(*_mine(conversation_id, user_id)).values(changes).returning(conversations)
+    if "title" in changes:
+        changes = changes | {"is_title_automatic": False}
+    statement = update(conversations).where(*_mine(conversation_id, user_id)).values(changes).returning(*_COLUMNS)
     row = connection.execute(statement).one_or_none()
     if row is None:
         raise NotFound("conversation", conversation_id)
     return Conversation(**row._mapping)
+
+
+def entitle(connection: Connection, conversation_id: UUID, *, user_id: UUID, title: str) -> bool:
+    """Give the conversation a title in place of the automatic one, or of none; False if it has one of its own."""
+    is_untitled = or_(conversations.c.is_title_automatic, conversations.c.title.is_(None))
+    values = {"title": title, "is_title_automatic": False}
+    return connection.execute(update(conversations).where(*_mine(conversation_id, user_id), is_untitled).values(values)).rowcount == 1
 
 
 def remove(connection: Connection, conversation_id: UUID, *, user_id: UUID) -> None:
@@ -83,6 +93,9 @@ def next_place(conversation_id: UUID, *, user_id: UUID, where: Sequence[ColumnEl
     values = {"last_seq": conversations.c.last_seq + 1, "updated_at": func.clock_timestamp()}
     statement = update(conversations).where(*_mine(conversation_id, user_id), *where).values(values)
     return statement.returning(conversations.c.last_seq).cte("place")
+
+
+_COLUMNS = [conversations.c[field.name] for field in fields_of(Conversation)]
 
 
 def _mine(conversation_id: UUID, user_id: UUID) -> tuple[Any, Any]:

@@ -14,6 +14,8 @@ conversations = Table(
     Column("model", Text),
     Column("system_prompt", Text),
     Column("last_seq", Integer, nullable=False, server_default="0"),
+    Column("is_title_automatic", Boolean, nullable=False, server_default="false"),
+    Column("remembered_seq", Integer, nullable=False, server_default="0"),
     moment("created_at"),
     moment("updated_at"),
     Index("conversations_activity", "user_id", "updated_at", "id"),
