@@ -53,7 +53,10 @@ def take(
 
 def run(desk: Desk, turn: Turn, deadline: Deadline) -> Iterator[Numbered | Ping]:
     """Take a turn that has begun to its end."""
-    with closing(FollowUp(desk.memory_queue)) as follow_up, closing(Watchdog(desk.queue, user_id=turn.user_id, turn_id=turn.id)) as watchdog:
+    with (
+        closing(FollowUp(desk.memory_queue)) as follow_up,
+        closing(Watchdog(desk.queue, user_id=turn.user_id, turn_id=turn.id)) as watchdog,
+    ):
         yield turn.started
         outcome: ParleyError | None = None
         try:

@@ -112,7 +112,7 @@ _ASK = text(
 _CLAIM = text(
     f"""
     UPDATE outbox o {_TAKEN} WHERE o.user_id = :user_id AND o.id = :id AND o.{_TOPICS} AND {_IS_FREE} RETURNING {_CLAIMED}
-    """  # noqa: S608 - our own words
+    """
 )
 _CLAIM_NEXT = text(
     f"""
