@@ -55,5 +55,5 @@ def _roll_on(desk: Desk, models: list[Candidate], conversation_id: UUID, *, user
     written = {"text": answer.text[:_LONGEST], "model": answer.model, "tokens": estimate_tokens(answer.text[:_LONGEST])}
     with user_scope(desk.engine, user_id) as connection:
         # False where another run was faster: then there is more to read behind its summary, or nothing.
-        summaries.put(connection, conversation_id, user_id=user_id, upto_seq=said[-1].line.seq, **written)
+        summaries.add(connection, conversation_id, user_id=user_id, upto_seq=said[-1].line.seq, **written)
     return True

@@ -4,10 +4,19 @@ Not the package `pgvector`: it brings numpy, 30 MB that nothing here computes wi
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy.dialects.postgresql.base import ischema_names
 from sqlalchemy.types import UserDefinedType
+
+
+@dataclass(frozen=True, slots=True)
+class Vector:
+    """An embedding and the name of its model: vectors of different models cannot be compared."""
+
+    model: str
+    numbers: Sequence[float]
 
 
 class Halfvec(UserDefinedType[Sequence[float]]):
@@ -27,6 +36,11 @@ class Halfvec(UserDefinedType[Sequence[float]]):
 def written(vector: Sequence[float] | None) -> str | None:
     """Return a vector as PostgreSQL reads it: `[1,2,3]`."""
     return None if vector is None else f"[{','.join(map(repr, vector))}]"
+
+
+def columns_of(vector: Vector | None) -> dict[str, Any]:
+    """Return what a table's two columns for a vector hold."""
+    return {"embedding": vector and vector.numbers, "embedding_model": vector and vector.model}
 
 
 # So that the tables in the code can be held against those in the database.

@@ -9,17 +9,21 @@ from alembic import op
 
 revision, down_revision = "0006", "0005"
 
-# Words in the sense of search: accents and case are gone, `camelCase` and `snake_case` are taken apart, letters of scripts
-# without spaces stand alone, English endings and stop words go; another language's words stay as they are, nearly.
+# Words in the sense of search: accents and case are gone, `camelCase` and `snake_case` are taken apart and also kept as one,
+# letters of scripts without spaces stand alone, English endings and stop words go; other languages stay nearly as they are.
 ANALYSIS = r"""
 CREATE FUNCTION parley_words(body text) RETURNS tsvector
 LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
-    SELECT to_tsvector('pg_catalog.english'::regconfig, regexp_replace(regexp_replace(regexp_replace(regexp_replace(
-               regexp_replace(normalize(body, NFKD), '[\u0300-\u036f]', '', 'g'),
+    WITH plain AS (SELECT regexp_replace(normalize(left(body, 200000), NFKD), '[\u0300-\u036f]', '', 'g') AS t)
+    SELECT to_tsvector('pg_catalog.english'::regconfig, regexp_replace(regexp_replace(regexp_replace(regexp_replace(t,
                '([[:lower:][:digit:]])([[:upper:]])', '\1 \2', 'g'),
                '([[:upper:]])([[:upper:]][[:lower:]])', '\1 \2', 'g'),
                '([\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af])', ' \1 ', 'g'),
                '[^[:alnum:]]+', ' ', 'g'))
+        || to_tsvector('pg_catalog.simple'::regconfig, coalesce((
+               SELECT string_agg(replace(found[1], '_', ''), ' ')
+                 FROM regexp_matches(t, '(\w*(?:[[:alnum:]]_+[[:alnum:]]|[[:lower:]][[:upper:]])\w*)', 'g') AS found), ''))
+      FROM plain
 $$;
 
 -- The keys of the text index: each word with its owner's mark, so that one user's entries are apart from everybody else's.
