@@ -12,7 +12,7 @@ from uuid import UUID
 from sqlalchemy import Connection, delete, insert, text, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
-from parley.db.halfvec import Vector, columns_of, written
+from parley.db.halfvec import Vector, columns_of, parameters_of
 from parley.db.tables import memories, memory_sources
 from parley.errors import NotFound
 
@@ -85,8 +85,8 @@ def held(connection: Connection, *, user_id: UUID, vector: Vector | None = None)
     The transaction keeps others from adding facts of this user until it ends, so that two never store the same.
     """
     connection.execute(_LOCK, {"user_id": str(user_id)})
-    values = {"user_id": user_id, "vector": written(vector and vector.numbers), "model": vector and vector.model}
-    return [Held(**row._mapping) for row in connection.execute(_HELD, values)]
+    found = connection.execute(_HELD, {"user_id": user_id} | parameters_of(vector))
+    return [Held(**row._mapping) for row in found]
 
 
 def get(connection: Connection, memory_id: UUID, *, user_id: UUID) -> Memory:
@@ -137,7 +137,7 @@ _HELD = text(
     """
     WITH held AS MATERIALIZED (
         SELECT id, text, created_at,
-               CASE WHEN embedding_model = CAST(:model AS text) THEN 1 - (embedding <=> CAST(:vector AS halfvec)) END AS similarity
+               CASE WHEN embedding_model = CAST(:model AS text) THEN -(embedding <#> CAST(:vector AS halfvec)) END AS similarity
           FROM memories WHERE user_id = :user_id AND ended_at IS NULL
     )
     SELECT id, text, similarity FROM held ORDER BY similarity DESC NULLS LAST, created_at DESC

@@ -14,7 +14,7 @@ from parley.memory.passages import Piece
 def open_from(connection: Connection, conversation_id: UUID, *, user_id: UUID) -> int:
     """Return the number of the message to cut from: where the last passage begins, for more may belong to it; 1 without one."""
     where = (passages.c.user_id == user_id, passages.c.conversation_id == conversation_id)
-    return connection.execute(select(func.coalesce(func.max(passages.c.first_seq), 1)).where(*where)).scalar_one()
+    return int(connection.execute(select(func.coalesce(func.max(passages.c.first_seq), 1)).where(*where)).scalar_one())
 
 
 def replace_from(
