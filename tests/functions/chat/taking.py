@@ -85,12 +85,13 @@ class NoMemoryQueue:
         self.sent.append(entry)
 
 
-def make_desk(engine: Any, provider: Any, *, queue: Any = None, memory_queue: Any = None) -> Desk:
+def make_desk(engine: Any, provider: Any, *, queue: Any = None, toolbox: Any = None, memory_queue: Any = None) -> Desk:
     router = Router(lambda model: provider, Breaker(MemoryCircuits()), patience=Patience(first_pause_s=0.0))
     allowance = Allowance(rate_per_minute=1000, budget_usd=Decimal(5))
-    queues = queue or NoQueue(), memory_queue or NoMemoryQueue()
     catalogue = Catalogue.load(ROOT / "tests" / "models.toml")
-    return Desk(engine, lambda: catalogue, router, {}, allowance, queues[0], no_embedder, queues[1])
+    queues = queue or NoQueue(), memory_queue or NoMemoryQueue()
+    boxes = {"toolbox_for": lambda connection, principal: toolbox} if toolbox else {}
+    return Desk(engine, lambda: catalogue, router, {}, allowance, queues[0], no_embedder, queues[1], **boxes)
 
 
 def take_numbered(desk: Desk, person: Any, text: str = "hello", *, lasting_s: float = 60, once: Any = None, **options: Any) -> Any:
