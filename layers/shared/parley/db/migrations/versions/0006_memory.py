@@ -170,7 +170,8 @@ AS $$
         SELECT nullif(current_setting('parley.user_id', true), '')::uuid AS id
     ),
     mine AS MATERIALIZED (
-        SELECT t.id, CASE WHEN t.embedding_model = model THEN -(t.embedding <#> vector) END AS similarity
+        SELECT t.id, CASE WHEN t.embedding_model = model AND vector_dims(t.embedding) = vector_dims(vector)
+                          THEN -(t.embedding <#> vector) END AS similarity
           FROM {table} t WHERE t.user_id = (SELECT id FROM me) AND {condition}
     ),
     near AS (
