@@ -1,7 +1,7 @@
 """Search over a user's facts and past conversations, by words, by meaning, or both.
 
 The statements call `parley_search_passages` and `parley_search_memories` of migration 0006, which see the rows of
-`parley.user_id` only, read all of the user's vectors of one model and fuse both lists by reciprocal rank.
+`parley.user_id` only, read all of the user's vectors of one model, and add up what words and vectors say.
 """
 
 from dataclasses import dataclass
@@ -14,13 +14,13 @@ from sqlalchemy import Connection, Engine, text
 from parley.db.halfvec import Vector, parameters_of
 from parley.db.scope import run_alone
 
-# How many of each list are fused. Further down, neither words nor vectors tell much.
+# Of how many the age is looked at, the best before it counts.
 POOL = 200
 
 
 @dataclass(frozen=True, slots=True)
 class FoundPassage:
-    """A passage. `similarity` is None where its vector is not among the nearest, `text_rank` None where its words are not."""
+    """A passage. `similarity` is the cosine with the question, None without vectors; `weight` its BM25, None without a word in common."""
 
     id: UUID
     conversation_id: UUID
@@ -31,18 +31,18 @@ class FoundPassage:
     text: str
     score: float
     similarity: float | None
-    text_rank: int | None
+    weight: float | None
 
 
 @dataclass(frozen=True, slots=True)
 class FoundFact:
-    """A fact that holds; `similarity` and `text_rank` as of a passage."""
+    """A fact that holds; `similarity` and `weight` as of a passage."""
 
     id: UUID
     text: str
     score: float
     similarity: float | None
-    text_rank: int | None
+    weight: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,8 +95,8 @@ def _read(found: dict[str, Any]) -> dict[str, Any]:
 
 
 _ASKED = "CAST(:query AS text), CAST(:vector AS halfvec), CAST(:model AS text), CAST(:pool AS integer)"
-_PASSAGE = """s.id, s.conversation_id, c.title, s.first_seq, s.last_seq, s.said_at, s.body AS text, s.score, s.similarity, s.text_rank"""
-_FACT = "s.id, s.body AS text, s.score, s.similarity, s.text_rank"
+_PASSAGE = """s.id, s.conversation_id, c.title, s.first_seq, s.last_seq, s.said_at, s.body AS text, s.score, s.similarity, s.weight"""
+_FACT = "s.id, s.body AS text, s.score, s.similarity, s.weight"
 
 _SEARCH_PASSAGES = text(
     f"""
@@ -119,7 +119,7 @@ _RECALL = text(
            (WITH found AS MATERIALIZED (
                 SELECT {_FACT} FROM parley_search_memories({_ASKED}, CAST(:facts AS integer), NULL, NULL, NULL) s
             ), others AS (
-                SELECT m.id, m.text, CAST(0 AS float8), CAST(NULL AS float8), CAST(NULL AS bigint) FROM memories m
+                SELECT m.id, m.text, CAST(0 AS float8), CAST(NULL AS float8), CAST(NULL AS float8) FROM memories m
                  WHERE m.user_id = CAST(:user_id AS uuid) AND m.ended_at IS NULL AND m.id NOT IN (SELECT id FROM found)
                  ORDER BY m.id DESC LIMIT greatest(CAST(:facts AS integer) - (SELECT count(*) FROM found), 0)
             )
