@@ -7,6 +7,7 @@ from typing import Any
 
 from functions.summarize.desk import Desk
 from parley.deadline import Deadline
+from parley.embedding import Embedding
 from parley.limits import Allowance
 from parley.llm import types as llm
 from parley.llm.breaker import Breaker
@@ -74,17 +75,19 @@ class NoVectors:
         raise ProviderFailed("lexical", "away")
 
 
-def make_desk(engines: Any, provider: Any = None, **fields: Any) -> Desk:
+def make_desk(engines: Any, provider: Any = None, *, embedder: Any = None, **fields: Any) -> Desk:
     """A desk with a real database."""
     router = Router(lambda model: provider or Watched(), Breaker(MemoryCircuits()), patience=Patience(calls=1, first_pause_s=0.0))
+    catalogue, allowance = Catalogue.parse(MODELS, source="test"), Allowance(1000, Decimal(5))
+    embedder = embedder or OfflineEmbedder(dimensions=16)
     made: dict[str, Any] = {
         "engine": engines["app"],
         "background": engines["background"],
-        "catalogue": lambda: Catalogue.parse(MODELS, source="test"),
+        "catalogue": lambda: catalogue,
         "router": router,
-        "embedder_for": lambda model: OfflineEmbedder(dimensions=model.dimensions),
+        "embedding": Embedding(engines["app"], lambda: catalogue, {}, lambda model: embedder, allowance),
         "environment": {},
-        "allowance": Allowance(1000, Decimal(5)),
+        "allowance": allowance,
         "queue": Queue(),
         "retention_days": 0,
     }

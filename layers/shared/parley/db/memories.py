@@ -137,7 +137,8 @@ _HELD = text(
     """
     WITH held AS MATERIALIZED (
         SELECT id, text, created_at,
-               CASE WHEN embedding_model = CAST(:model AS text) THEN -(embedding <#> CAST(:vector AS halfvec)) END AS similarity
+               CASE WHEN embedding_model = CAST(:model AS text) AND vector_dims(embedding) = vector_dims(CAST(:vector AS halfvec))
+                    THEN -(embedding <#> CAST(:vector AS halfvec)) END AS similarity
           FROM memories WHERE user_id = :user_id AND ended_at IS NULL
     )
     SELECT id, text, similarity FROM held ORDER BY similarity DESC NULLS LAST, created_at DESC
