@@ -115,7 +115,7 @@ def _prepare(desk: Desk, connection: Connection, principal: Principal, asked: As
     wished = (conversation and conversation.model) or opening.default_model
     candidates = candidates_for(desk, question, wished, user_id=payer.user_id)
     toolbox = toolbox_of(desk, connection, principal, question)
-    context = Context(conversation, asked.earlier, question, chosen(toolbox, question))
+    context = Context(conversation, asked.earlier, question, chosen(toolbox, question), asked.summary)
     candidates, request = prepared(candidates, context)
     amount_usd = limits.worst_usd([one.model for one in candidates], request)
     reservation = limits.admit(connection, payer, desk.allowance, amount_usd=amount_usd)

@@ -83,7 +83,7 @@ def _taken_up(
     conversation = conversations.get(connection, standing.conversation_id, user_id=principal.user_id)
     asked = asked_before(connection, conversation, standing.user_message_id, held.options, user_id=principal.user_id)
     toolbox = toolbox_of(desk, connection, principal, asked.question)
-    context = Context(conversation, asked.earlier, asked.question, chosen(toolbox, asked.question, all_there=False))
+    context = Context(conversation, asked.earlier, asked.question, chosen(toolbox, asked.question, all_there=False), asked.summary)
     candidates = still_there(desk, held.candidates) or candidates_for(desk, asked.question, None, user_id=principal.user_id)
     candidates, request = prepared(candidates, context, held.parts)
     return Turn(
