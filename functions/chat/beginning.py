@@ -119,7 +119,7 @@ def _prepare(
     payer = Payer(principal.user_id, principal.api_key_id)
     wished = (conversation and conversation.model) or opening.default_model
     candidates = candidates_for(desk, catalogue, question, wished, user_id=payer.user_id)
-    context = Context(conversation, asked.earlier, question, chosen(toolbox, question))
+    context = Context(conversation, asked.earlier, question, chosen(toolbox, question), asked.summary)
     candidates, request = prepared(candidates, context)
     amount_usd = limits.worst_usd([one.model for one in candidates], request)
     claim = limits.claim(turn_id := new_id(), candidates[0].id, candidates[0].model, request)

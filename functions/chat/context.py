@@ -16,19 +16,20 @@ from parley.llm.failures import ContextTooLong, ModelCannot
 from parley.llm.model import Model
 from parley.llm.router import Candidate
 from parley.llm.tokens import BYTES_PER_TOKEN, estimate_tokens
-from parley.memory.window import newest_within
+from parley.memory.window import summarised
 
 DEFAULT_SYSTEM_PROMPT = "You are a helpful assistant. Answer in the language of the question."
 
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """All that a turn may give to a model: what was said before the question, oldest first, and the tools."""
+    """All that a turn may give to a model: what was said before the question, oldest first, the tools, and all before in short."""
 
     conversation: Conversation | None
     earlier: Sequence[Spoken]
     question: Question
     offered: Sequence[Offered] = ()
+    summary: str | None = None
 
     def tools_for(self, model: Model) -> list[llm.Tool]:
         """Return what the model is offered: nothing if it cannot call tools, unless some were asked for by name."""
@@ -80,10 +81,11 @@ def assemble(context: Context, candidate: Candidate, said: Sequence[Part] = (), 
     if needed > room:
         raise ContextTooLong(candidate.id, tokens=needed, limit=max(room, 0))
     remembered = _remembered(context.earlier, model, with_calls=bool(tools))
-    window = [message for one in newest_within(remembered, budget_tokens=room - needed) for message in one.messages]
+    kept, told_before = summarised(remembered, context.summary, budget_tokens=room - needed)
+    window = [message for one in kept for message in one.messages]
     return llm.Request(
         [*window, asked, *own],
-        system=system,
+        system=f"{system}{told_before}",
         max_output_tokens=answer_tokens,
         temperature=question.temperature,
         tools=tools,

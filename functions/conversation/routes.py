@@ -2,8 +2,8 @@
 
 from fastapi import APIRouter
 
-from functions.conversation import conversation_routes, usage_routes
+from functions.conversation import conversation_routes, summary_routes, usage_routes
 
 router = APIRouter()
-for part in (conversation_routes, usage_routes):
+for part in (conversation_routes, summary_routes, usage_routes):
     router.routes += part.router.routes

@@ -48,6 +48,8 @@ NEEDED = {
     "DELETE /conversations/{id}": "conversations",
     "POST /conversations/{id}/fork": "conversations",
     "GET /conversations/{id}/messages": "conversations",
+    "GET /conversations/{id}/summary": "conversations",
+    "POST /conversations/{id}/summarize": "conversations",
     "GET /usage": "conversations",
 }
 WITHOUT = {"POST /auth/logout"}

@@ -39,7 +39,8 @@ def sent(monkeypatch):
     from functions.upkeep.app import desk
 
     found = []
-    monkeypatch.setattr(desk.queue, "send", lambda message, *, delay_s=0: found.append((message, delay_s)))
+    monkeypatch.setattr(type(desk.queue), "send", lambda self, message, *, delay_s=0: found.append((message, delay_s)))
+    monkeypatch.setattr(type(desk.memory_queue), "send", lambda self, message, *, delay_s=0: None)
     return found
 
 
