@@ -5,8 +5,10 @@ import sys
 import click
 
 from cli.api import Api
+from cli.consent import Consent, nobody
 from cli.conversations import find, latest
 from cli.dialogue import Dialogue
+from cli.fields import Fields
 from cli.options import with_api_or_key
 from cli.terminal import json_text
 
@@ -17,8 +19,11 @@ from cli.terminal import json_text
 @click.option("--conversation", metavar="ID", help="Go on with this conversation; a short id will do.")
 @click.option("--model", metavar="NAME", help="Ask this model (`parley models` lists them).")
 @click.option("--json", "as_json", is_flag=True, help="Print the API's whole answer as JSON, when it is complete.")
+@click.option("--yes/--no", "word", default=None, help="Approve or deny every tool that needs it, and do not ask.")
 @with_api_or_key
-def chat(api: Api, message: str | None, goes_on: bool, conversation: str | None, model: str | None, as_json: bool) -> None:
+def chat(
+    api: Api, message: str | None, goes_on: bool, conversation: str | None, model: str | None, as_json: bool, word: bool | None
+) -> None:
     """Ask MESSAGE and watch the answer arrive.
 
     MESSAGE is read from standard input when it is `-`, or absent and standard input is no terminal.
@@ -31,13 +36,21 @@ def chat(api: Api, message: str | None, goes_on: bool, conversation: str | None,
     if talks and as_json:
         raise click.UsageError("--json needs a message.")
     question = "" if talks else _question(message)
-    dialogue = Dialogue(api, conversation_id=_conversation_id(api, goes_on=goes_on, given=conversation), model=model)
+    conversation_id = _conversation_id(api, goes_on=goes_on, given=conversation)
+    dialogue = Dialogue(api, conversation_id=conversation_id, model=model, consent=Consent(word))
     if talks:
         _talk(dialogue)
     elif as_json:
-        click.echo(json_text(dialogue.fetch(question)))
+        _print(dialogue.fetch(question))
     else:
         dialogue.ask(question)
+
+
+def _print(answer: object) -> None:
+    """Print the answer. Raises `Unfinished` for one that waits."""
+    click.echo(json_text(answer))
+    if asked := Fields.of(answer).parts("approvals"):
+        raise nobody(asked[0])
 
 
 def _question(message: str | None) -> str:

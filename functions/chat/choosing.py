@@ -3,11 +3,10 @@
 from collections.abc import Sequence
 from uuid import UUID
 
-from functions.chat.context import assemble, takes_tokens
+from functions.chat.context import Context, assemble, takes_tokens
 from functions.chat.desk import Desk
 from functions.chat.question import Question
-from parley.db.conversations import Conversation
-from parley.db.messages import Spoken
+from parley.db.answer_parts import Part
 from parley.llm.failures import ContextTooLong, ModelCannot
 from parley.llm.models import Catalogue, ModelNotFound
 from parley.llm.router import Candidate
@@ -31,8 +30,14 @@ def candidates_for(desk: Desk, question: Question, wished: str | None, *, user_i
         return _ordered(desk, catalogue, None, user_id)
 
 
+def still_there(desk: Desk, ids: Sequence[str]) -> list[Candidate]:
+    """Return those of the models that can still be chosen, in this order."""
+    available = desk.catalogue().available(desk.environment)
+    return [Candidate(id, available[id]) for id in ids if id in available]
+
+
 def prepared(
-    candidates: Sequence[Candidate], conversation: Conversation | None, earlier: Sequence[Spoken], question: Question
+    candidates: Sequence[Candidate], context: Context, said: Sequence[Part] = (), *, may_call: bool = True
 ) -> tuple[list[Candidate], Request]:
     """Build the request for the first model that can take it; return it with those of the others that can, too.
 
@@ -41,7 +46,7 @@ def prepared(
     refusals: list[ContextTooLong | ModelCannot] = []
     for place, candidate in enumerate(candidates):
         try:
-            request = assemble(conversation, earlier, question, candidate)
+            request = assemble(context, candidate, said, may_call=may_call)
             candidate.model.check(request, id=candidate.id)
         except (ContextTooLong, ModelCannot) as exc:
             refusals.append(exc)

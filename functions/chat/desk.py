@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Engine
 
+from functions.chat.toolbox import Empty, ToolboxFor
 from parley.limits import Allowance
 from parley.llm.models import Catalogue
 from parley.llm.providers import EmbedderFor
@@ -26,3 +27,4 @@ class Desk:
     allowance: Allowance
     queue: UpkeepQueue
     embedder_for: EmbedderFor
+    toolbox_for: ToolboxFor = lambda connection, principal: Empty()  # noqa: ARG005 - nobody's tools

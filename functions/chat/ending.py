@@ -8,7 +8,7 @@ from functools import partial
 from functions.chat.deadline import GRACE_S, Deadline
 from functions.chat.desk import Desk
 from functions.chat.errors import Stopped
-from functions.chat.events import Answered, Numbered, TurnCompleted, TurnFailed, TurnInterrupted, TurnStopped
+from functions.chat.events import BrokenOff, Numbered, TurnCompleted, TurnFailed, TurnInterrupted, TurnStopped
 from functions.chat.replay import stored_end
 from functions.chat.running import Turn
 from parley import limits
@@ -28,16 +28,17 @@ def end(desk: Desk, turn: Turn, outcome: ParleyError | None, *, deadline: Deadli
     if outcome and not isinstance(outcome, Stopped):
         logger.warning("no whole answer", turn_id=str(turn.id), problem=outcome.code, reason=str(outcome))
     last = turn.journal.note(_terminal(turn, outcome))
-    return _patiently(partial(_store, desk, turn, last), deadline)
+    return patiently(partial(_store, desk, turn, last), deadline)
 
 
 def superseded(desk: Desk, turn: Turn, *, deadline: Deadline) -> Numbered:
     """Pay for a turn that another ended, who did not know its calls, and return the stored end. Raises NotFound and Unavailable."""
-    _patiently(partial(_pay, desk, turn), deadline)
+    patiently(partial(_pay, desk, turn), deadline)
     return stored_end(desk.engine, turn.id, user_id=turn.user_id)
 
 
-def _patiently[T](step: Callable[[], T], deadline: Deadline) -> T:
+def patiently[T](step: Callable[[], T], deadline: Deadline) -> T:
+    """Do a step that may be done twice, again while the database is away for a moment. Raises Unavailable."""
     for pause_s in PAUSES_S:
         try:
             return step()
@@ -50,17 +51,17 @@ def _patiently[T](step: Callable[[], T], deadline: Deadline) -> T:
 
 def _pay(desk: Desk, turn: Turn) -> None:
     with user_scope(desk.engine, turn.user_id) as connection:
-        limits.settle(connection, turn.payer, turn.calls, reservations=turn.reservations, turn_id=turn.id)
+        limits.settle(connection, turn.payer, turn.billed, reservations=turn.reservations, turn_id=turn.id)
 
 
-def _terminal(turn: Turn, outcome: ParleyError | None) -> Answered | TurnFailed:
+def _terminal(turn: Turn, outcome: ParleyError | None) -> TurnCompleted | TurnStopped | TurnInterrupted | TurnFailed:
     match outcome:
         case None:
             reason = turn.finished.reason if turn.finished else "stop"
             return TurnCompleted(turn.answer_id, reason, turn.usage(), turn.model_id, turn.timings())
         case Stopped():
             return TurnStopped(turn.answer_id, "requested", turn.usage())
-        case _ if turn.pieces:
+        case _ if turn.parts.text or turn.parts.calls:
             return TurnInterrupted(turn.answer_id, outcome.code, turn.usage())
         case _:
             return TurnFailed(outcome, turn.request_id)
@@ -71,11 +72,11 @@ def _store(desk: Desk, turn: Turn, last: Numbered) -> Numbered:
     ending = _ending(turn, last)
     with user_scope(desk.engine, turn.user_id) as connection:
         # Before the conversation is locked, in the order of a turn's beginning.
-        limits.settle(connection, turn.payer, turn.calls, reservations=turn.reservations, turn_id=turn.id)
+        limits.settle(connection, turn.payer, turn.billed, reservations=turn.reservations, turn_id=turn.id)
         answer = turn_endings.finish(connection, turn.id, ending, user_id=turn.user_id, conversation_id=turn.conversation_id)
     if answer is False:
         return stored_end(desk.engine, turn.id, user_id=turn.user_id)
-    if isinstance(last.event, TurnCompleted | TurnStopped | TurnInterrupted):
+    if isinstance(last.event, TurnCompleted | BrokenOff):
         return Numbered(last.number, replace(last.event, message=answer))
     return last
 
@@ -86,7 +87,7 @@ def _ending(turn: Turn, last: Numbered) -> Ending:
     return Ending(
         status=_STATUSES[event.name],
         message_id=None if failed else turn.answer_id,
-        parts=[{"type": "text", "text": turn.text}],
+        parts=turn.parts.stored(),
         model=turn.model_id,
         entries=turn.journal.pending(),
         last_event=last.number,

@@ -33,8 +33,7 @@ class ChatIn(Input):
     @model_validator(mode="after")
     def _only_what_is_there(self) -> Self:
         """Refuse what this release cannot do, rather than answer as if it had."""
-        asked: dict[str, object] = {"tools": isinstance(self.tools, list) and self.tools, "documents": self.documents}
-        asked |= {"images": self.images, "response_format": self.response_format}
+        asked: dict[str, object] = {"documents": self.documents, "images": self.images, "response_format": self.response_format}
         if missing := [name for name, value in asked.items() if value]:
             raise PydanticCustomError("not_available", "not available in this release: {fields}", {"fields": ", ".join(missing)})
         return self
@@ -48,6 +47,14 @@ class RegenerateIn(Input):
     stream: bool = True
 
 
+class ApprovalIn(Input):
+    """POST /chat/turns/{id}/approvals."""
+
+    call_id: Annotated[str, Field(min_length=1, max_length=1000)]
+    approve: bool
+    stream: bool = True
+
+
 class UsageOut(Output):
     """What a turn took; zero cost means a model without a price."""
 
@@ -56,19 +63,47 @@ class UsageOut(Output):
     cost_usd: float
 
 
+class ToolResultOut(Output):
+    """What came of a call of a tool, as the model was given it."""
+
+    call_id: str
+    name: str | None
+    ok: bool
+    content: str
+
+
+class CallOut(Output):
+    """A call that needs its user's approval."""
+
+    call_id: str
+    name: str
+    arguments: dict[str, Any]
+
+
 class TurnOut(Output):
-    """A turn that was not streamed."""
+    """A turn that was not streamed. One that waits has no message yet, and in `approvals` the calls that it waits for."""
 
     turn_id: UUID
     conversation_id: UUID
-    message: MessageOut
-    usage: UsageOut
+    status: Literal["completed", "stopped", "interrupted", "waiting"]
+    message: MessageOut | None
+    usage: UsageOut | None
     sources: list[dict[str, Any]]
-    tool_results: list[dict[str, Any]]
+    tool_results: list[ToolResultOut]
+    approvals: list[CallOut]
+
+
+class ApprovalOut(CallOut):
+    """A call that the turn asked its user about; `is_approved` is null until they have decided."""
+
+    is_approved: bool | None
 
 
 class TurnStateOut(Output):
-    """How a turn stands. `text` is the answer so far, `last_event` the number up to which the log has it."""
+    """How a turn stands. `text` is the answer so far, `last_event` the number up to which the log has it.
+
+    `approvals` are the calls that it ever asked its user about.
+    """
 
     id: UUID
     conversation_id: UUID
@@ -83,13 +118,14 @@ class TurnStateOut(Output):
     last_event: int
     started_at: Moment
     ended_at: Moment | None
+    approvals: list[ApprovalOut]
 
     @classmethod
     def of(cls, state: TurnState) -> Self:
         """Show a turn; what it took is known when it has ended."""
         stored = asdict(state.record)
         usage = UsageOut.model_validate(state.record) if state.record.input_tokens is not None else None
-        return cls.model_validate(stored | {"text": state.text, "usage": usage})
+        return cls.model_validate(stored | {"text": state.text, "usage": usage, "approvals": state.approvals})
 
 
 EVENT = {

@@ -35,6 +35,7 @@ NEEDED = {
     "GET /chat/turns/{id}": "chat",
     "GET /chat/turns/{id}/events": "chat",
     "POST /chat/turns/{id}/stop": "chat",
+    "POST /chat/turns/{id}/approvals": "chat",
     "GET /models": "chat",
     "GET /v1/models": "chat",
     "POST /v1/chat/completions": "chat",

@@ -12,6 +12,7 @@ from functions.chat.compat.reading import last_question
 from functions.chat.compat.schemas import CompletionIn
 from functions.chat.deadline import Deadline
 from functions.chat.desk import Desk
+from functions.chat.errors import ApprovalNeeded
 from functions.chat.events import (
     Logged,
     Numbered,
@@ -23,6 +24,7 @@ from functions.chat.events import (
     TurnInterrupted,
     TurnStarted,
     TurnStopped,
+    TurnWaiting,
 )
 from functions.chat.question import Question
 from parley.auth.principal import Principal
@@ -33,7 +35,7 @@ from parley.llm.failures import ProviderFailed
 HEADER, NEW = "X-Conversation-Id", "new"
 # What the conversation has of its own, or a turn cannot do.
 _NOT_HERE = ("tools", "tool_choice", "response_format", "stop")
-_ENDS = {TurnCompleted.name, TurnStopped.name, TurnInterrupted.name, TurnFailed.name}
+_ENDS = {TurnCompleted.name, TurnStopped.name, TurnInterrupted.name, TurnWaiting.name, TurnFailed.name}
 
 
 def converse(desk: Desk, principal: Principal, conversation: str, body: CompletionIn, *, deadline: Deadline, request_id: str) -> Answering:
@@ -41,7 +43,7 @@ def converse(desk: Desk, principal: Principal, conversation: str, body: Completi
     if given := [name for name in _NOT_HERE if getattr(body, name) is not None]:
         raise InvalidInput(f"not taken in a stored conversation, which has its own: {', '.join(given)}", loc=("body", given[0]))
     limit = body.max_completion_tokens or body.max_tokens
-    question = Question(last_question(body), _conversation_id(conversation), body.model, limit, body.temperature)
+    question = Question(last_question(body), _conversation_id(conversation), body.model, limit, body.temperature, tools=True)
     events = _events(turn.take(desk, principal, question, deadline=deadline, request_id=request_id))
     started = next(events)
     if not isinstance(started, TurnStarted):
@@ -65,7 +67,10 @@ def _events(numbered: Generator[Numbered | Ping]) -> Generator[TurnEvent | Logge
 
 
 def _said(events: Generator[TurnEvent | Logged]) -> Generator[Said]:
-    """Say a turn's events in the words of a model's. Raises StoredFailure where the turn has no whole answer."""
+    """Say a turn's events in the words of a model's.
+
+    Raises StoredFailure where the turn has no whole answer, ApprovalNeeded where it waits.
+    """
     with closing(events):
         for event in events:
             if isinstance(event, TextDelta):
@@ -78,6 +83,8 @@ def _end(name: str, data: Mapping[str, Any]) -> llm.Finished:
     """Read a turn's end, be it as it happened or from the log of who ended it."""
     if name == TurnFailed.name:
         raise StoredFailure(data)
+    if name == TurnWaiting.name:
+        raise ApprovalNeeded(f"calls {data['call_ids']}")
     if name == TurnInterrupted.name:
         raise StoredFailure({"status": ProviderFailed.status, "code": data["reason"], "detail": ProviderFailed.public_message})
     usage = llm.Usage(data["usage"]["input_tokens"], data["usage"]["output_tokens"])

@@ -75,10 +75,12 @@ def no_embedder(model: Any) -> Any:
     raise AssertionError(model)
 
 
-def make_desk(engine: Any, provider: Any, *, queue: Any = None) -> Desk:
+def make_desk(engine: Any, provider: Any, *, queue: Any = None, toolbox: Any = None) -> Desk:
     router = Router(lambda model: provider, Breaker(MemoryCircuits()), patience=Patience(first_pause_s=0.0))
     allowance = Allowance(rate_per_minute=1000, budget_usd=Decimal(5))
-    return Desk(engine, lambda: Catalogue.load(ROOT / "tests" / "models.toml"), router, {}, allowance, queue or NoQueue(), no_embedder)
+    catalogue = Catalogue.load(ROOT / "tests" / "models.toml")
+    boxes = {"toolbox_for": lambda connection, principal: toolbox} if toolbox else {}
+    return Desk(engine, lambda: catalogue, router, {}, allowance, queue or NoQueue(), no_embedder, **boxes)
 
 
 def take_numbered(desk: Desk, person: Any, text: str = "hello", *, lasting_s: float = 60, once: Any = None, **options: Any) -> Any:

@@ -27,7 +27,7 @@ OLD = {
 }
 NAMES = {"one_time_codes": "codes"}
 # What is swept of turns needs a turn, and has tests of its own.
-TURNS = {"turn_keys", "turn_events", "interrupted"}
+TURNS = {"turn_keys", "turn_events", "interrupted", "approvals_expired"}
 
 
 @pytest.fixture

@@ -92,7 +92,7 @@ BACKGROUND = {
     "update(disabled_at monthly_budget_usd role)",
     "credentials": "select(password_hash user_id)",
     "sessions": "delete select(address created_at ended_at expires_at id user_id) update(ended_at)",
-    "turns": "select(heartbeat_at id idempotency_key started_at status user_id) update(fingerprint idempotency_key)",
+    "turns": "select(heartbeat_at id idempotency_key started_at status user_id waiting_since) update(fingerprint idempotency_key)",
     "turn_events": "delete select(at user_id)",
     "audit_events": "delete insert select(at user_id)",
     "api_keys": "delete select(expires_at revoked_at user_id)",

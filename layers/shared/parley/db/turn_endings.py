@@ -35,13 +35,20 @@ class Ending:
 
 
 def finish(
-    connection: Connection, turn_id: UUID, ending: Ending, *, user_id: UUID, conversation_id: UUID, only_if_silent: bool = False
+    connection: Connection,
+    turn_id: UUID,
+    ending: Ending,
+    *,
+    user_id: UUID,
+    conversation_id: UUID,
+    only_if_silent: bool = False,
+    was: Literal["running", "waiting"] = "running",
 ) -> Message | Literal[False] | None:
-    """Store how a running turn ended, its answer and its last events, in one statement.
+    """Store how a turn that was open ended, its answer and its last events, in one statement.
 
     Returns the answer, or None where there is none. Another answer to the same question stays as a variant; the new one is
-    the active one unless it is empty. False if the turn is not running any more, has gone with its
-    conversation, or with `only_if_silent` is alive.
+    the active one unless it is empty. False if the turn is not what it `was` any more, has gone
+    with its conversation, or with `only_if_silent` is alive.
     """
     values = {name: getattr(ending, name) for name in _ENDING} | {
         "user_id": user_id,
@@ -50,6 +57,7 @@ def finish(
         "parts": json.dumps(list(ending.parts)),
         "entries": turn_events.written(ending.entries),
         "only_if_silent": only_if_silent,
+        "was": was,
         "says_something": any(part.get("text") for part in ending.parts),
     }
     row = connection.execute(_FINISH, values).one()
@@ -86,9 +94,10 @@ _FINISH = text(
             UPDATE turns t
                SET status = :status, ended_at = clock_timestamp(), message_id = CAST(:message_id AS uuid), error_code = :error_code,
                    finish_reason = :finish_reason, input_tokens = :input_tokens, output_tokens = :output_tokens, cost_usd = :cost_usd,
-                   first_token_ms = :first_token_ms, total_ms = :total_ms, last_event = greatest(t.last_event, :last_event)
+                   first_token_ms = :first_token_ms, total_ms = :total_ms,
+                   held = NULL, waiting_since = NULL, last_event = greatest(t.last_event, :last_event)
               FROM locked
-             WHERE t.user_id = CAST(:user_id AS uuid) AND t.id = CAST(:turn_id AS uuid) AND t.status = 'running'
+             WHERE t.user_id = CAST(:user_id AS uuid) AND t.id = CAST(:turn_id AS uuid) AND t.status = :was
                AND (NOT :only_if_silent OR t.heartbeat_at < clock_timestamp() - {SILENT})
             RETURNING t.conversation_id, t.user_message_id
          ),

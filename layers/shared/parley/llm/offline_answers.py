@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 
+from parley.llm.grounding import RESULT
 from parley.llm.types import Message, Request, Source, ToolCall, ToolResult
 
 GREETING = (
@@ -52,7 +53,7 @@ def answer(request: Request) -> str:
     if request.output:
         return json.dumps(_value(request.output.schema))
     if results := [part for part in request.messages[-1].parts if isinstance(part, ToolResult)]:
-        return "\n".join(f"The tool failed: {part.text}" if part.is_error else f"The tool says: {part.text}" for part in results)
+        return "\n".join(f"The tool {'failed' if part.is_error else 'says'}: {part.text.removeprefix(RESULT)}" for part in results)
     question = _questions(request.messages)[-1]
     if quotes := _best(question, request.sources):
         passages = "\n".join(f"“{_short(source.text.strip())}” [{source.number}]" for source in quotes)

@@ -88,7 +88,8 @@ class Source:
 class Request:
     """One call of a model: a stable system prompt, then the messages, oldest first.
 
-    `facts` and `sources` are written into the newest user message (`grounding.py`), after all that vendors cache.
+    `facts`, `passages` of past conversations and `sources` are written into the newest user message (`grounding.py`), after
+    all that vendors cache.
     """
 
     messages: Sequence[Message]
@@ -99,6 +100,7 @@ class Request:
     tool_choice: ToolChoice = "auto"
     output: OutputSchema | None = None
     facts: Sequence[str] = ()
+    passages: Sequence[str] = ()
     sources: Sequence[Source] = ()
 
 

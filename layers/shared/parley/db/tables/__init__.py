@@ -10,11 +10,12 @@ from parley.db.tables.columns import metadata
 from parley.db.tables.conversations import conversations, messages
 from parley.db.tables.memory import memories, memory_sources, memory_work, passages, summaries
 from parley.db.tables.spending import breakers, budget_reservations, budgets, rate_limits, usage
-from parley.db.tables.turns import turn_events, turns
+from parley.db.tables.turns import approvals, turn_events, turns
 from parley.db.tables.work import exports, idempotency_keys, outbox
 
 __all__ = [
     "api_keys",
+    "approvals",
     "audit_events",
     "breakers",
     "budget_reservations",
