@@ -121,7 +121,7 @@ def _prepare(desk: Desk, connection: Connection, principal: Principal, asked: As
     remembers = opening.memory_enabled and not (conversation.is_incognito if conversation else question.is_incognito)
     context = Context(conversation, asked.earlier, question, chosen(toolbox, question), remembers=remembers)
     candidates, request = prepared(candidates, context)
-    amount_usd = limits.worst_usd([one.model for one in candidates], request) + recalling.worst_usd(desk, context, candidates)
+    amount_usd = limits.worst_usd([one.model for one in candidates], request) + recalling.worst_usd(desk, context)
     reservation = limits.admit(connection, payer, desk.allowance, amount_usd=amount_usd)
     conversation_id = conversation.id if conversation else new_id()
     turn = Turn(payer, conversation_id, candidates, context, request, [reservation], asked.message_id, toolbox)

@@ -12,11 +12,13 @@ from functions.chat.recollection import Recollection
 from parley import limits
 from parley.db import recall as found
 from parley.db.recall import FoundFact, FoundPassage, Place, Recalled
+from parley.db.scope import user_scope
 from parley.embedding import QUERY_CHARACTERS, Embedding
 from parley.errors import Unavailable
+from parley.limits import BudgetExhausted
 from parley.llm.models import NoModel
 from parley.llm.router import Candidate
-from parley.llm.tokens import BYTES_PER_TOKEN, estimate_tokens
+from parley.llm.tokens import estimate_tokens
 from parley.llm.types import Message, Request
 from parley.observability import logger
 
@@ -72,7 +74,7 @@ def recall(desk: Desk, turn: "Turn") -> Iterator["Numbered"]:
     except Unavailable as exc:
         logger.warning("a turn goes on without its user's memory", turn_id=str(turn.id), reason=str(exc))
         return
-    yield from _give(turn, chosen(recalled, budget_tokens=tokens))
+    yield from _give(desk, turn, chosen(recalled, budget_tokens=tokens))
 
 
 def chosen(recalled: Recalled, *, budget_tokens: int) -> Recalled:
@@ -84,33 +86,45 @@ def chosen(recalled: Recalled, *, budget_tokens: int) -> Recalled:
     return Recalled(facts, _within(list({passage.text: passage for passage in near}.values()), left))
 
 
-def worst_usd(desk: Desk, context: Context, candidates: Sequence[Candidate]) -> Decimal:
-    """Return the most that recall can add to the price of the turn's first call: what the model reads, and the question's vector."""
+def worst_usd(desk: Desk, context: Context) -> Decimal:
+    """Return the most that the question's vector costs."""
     if not context.remembers:
         return Decimal(0)
-    tokens, _ = memory_room(context, candidates[0])
-    reading = [limits.worst_usd([one.model], _of("x" * tokens * BYTES_PER_TOKEN, output_tokens=1)) for one in candidates]
     try:
         model = _embedding(desk).call().model
     except NoModel:
-        return max(reading)
-    return max(reading) + limits.worst_usd([model], _of(context.question.text[:QUERY_CHARACTERS]))
+        return Decimal(0)
+    return limits.worst_usd([model], Request([Message("user", context.question.text[:QUERY_CHARACTERS])]))
 
 
-def _of(text: str, *, output_tokens: int | None = None) -> Request:
-    return Request([Message("user", text)], max_output_tokens=output_tokens)
-
-
-def _give(turn: "Turn", recalled: Recalled) -> Iterator["Numbered"]:
+def _give(desk: Desk, turn: "Turn", recalled: Recalled) -> Iterator["Numbered"]:
     facts, passages = [fact.text for fact in recalled.facts], [passage.text for passage in recalled.passages]
     if not facts and not passages:
         return
-    turn.context = replace(turn.context, facts=facts, passages=passages)
-    turn.candidates, turn.request = prepared(turn.candidates, turn.context)
+    context = replace(turn.context, facts=facts, passages=passages)
+    candidates, request = prepared(turn.candidates, context)
+    if not _is_paid(desk, turn, candidates, request):
+        return
+    turn.context, turn.candidates, turn.request = context, candidates, request
     for fact in recalled.facts:
         yield turn.recall("fact", fact.id, fact.text)
     for passage in recalled.passages:
         yield turn.recall("passage", passage.id, passage.text)
+
+
+def _is_paid(desk: Desk, turn: "Turn", candidates: Sequence[Candidate], request: Request) -> bool:
+    """Reserve what the longer request costs more; False where the budget has no room for it."""
+    models, before = [one.model for one in candidates], [one.model for one in turn.candidates]
+    amount_usd = limits.worst_usd(models, request) - limits.worst_usd(before, turn.request)
+    if amount_usd <= 0:
+        return True
+    try:
+        with user_scope(desk.engine, turn.user_id) as connection:
+            turn.reservations.append(limits.reserve(connection, turn.payer, desk.allowance, amount_usd=amount_usd))
+    except (BudgetExhausted, Unavailable) as exc:
+        logger.warning("a turn goes on without its user's memory", turn_id=str(turn.id), reason=str(exc))
+        return False
+    return True
 
 
 def _place(context: Context, kept: int) -> Place:

@@ -61,8 +61,9 @@ class _Speech:
 def cut(messages: Sequence[Said], *, characters: int = PIECE_CHARACTERS, at_most: int = PIECE_MESSAGES) -> list[Piece]:
     """Cut messages, oldest first, into pieces of `at_most` messages and about `characters`; a longer message is cut itself.
 
-    A part of a longer message is a piece by itself, so that pieces can be replaced from a message on. A piece begins with its day (UTC), and each message in it with who speaks. Messages without text are left out. The same
-    messages give the same pieces; more messages behind them change the last piece at most.
+    A part of a longer message is a piece by itself, so that pieces can be replaced from a message on. A piece begins with
+    its day (UTC), and each message in it with who speaks. Messages without text are left out. The same messages give the
+    same pieces; more messages behind them change the last piece at most.
     """
     pieces: list[Piece] = []
     together: list[_Speech] = []
