@@ -47,6 +47,12 @@ NEEDED = {
     "DELETE /conversations/{id}": "conversations",
     "POST /conversations/{id}/fork": "conversations",
     "GET /conversations/{id}/messages": "conversations",
+    "GET /conversations/search": "conversations",
+    "GET /memories": "conversations",
+    "POST /memories": "conversations",
+    "PATCH /memories/{id}": "conversations",
+    "DELETE /memories/{id}": "conversations",
+    "GET /memories/search": "conversations",
     "GET /usage": "conversations",
 }
 WITHOUT = {"POST /auth/logout"}
