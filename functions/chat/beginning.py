@@ -5,6 +5,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection
 
+from functions.chat import recalling
 from functions.chat.asked import Asked, asked_in
 from functions.chat.choosing import candidates_for, prepared
 from functions.chat.context import Context
@@ -83,6 +84,8 @@ def _begin_once(desk: Desk, principal: Principal, question: Question, once: Once
         asked = asked_in(connection, opening.conversation, question, user_id=user_id)
         turn = _prepare(desk, connection, principal, asked, opening)
         turn_beginnings.start(connection, _beginning(turn, asked.question, opening, once))
+        # Whoever was refused, or outrun, has asked no vendor for anything; the commit still takes its time.
+        turn.recollection = recalling.begin(desk, turn)
         return turn
 
 
@@ -115,9 +118,10 @@ def _prepare(desk: Desk, connection: Connection, principal: Principal, asked: As
     wished = (conversation and conversation.model) or opening.default_model
     candidates = candidates_for(desk, question, wished, user_id=payer.user_id)
     toolbox = toolbox_of(desk, connection, principal, question)
-    context = Context(conversation, asked.earlier, question, chosen(toolbox, question), asked.summary)
+    remembers = opening.memory_enabled and not (conversation.is_incognito if conversation else question.is_incognito)
+    context = Context(conversation, asked.earlier, question, chosen(toolbox, question), asked.summary, remembers=remembers)
     candidates, request = prepared(candidates, context)
-    amount_usd = limits.worst_usd([one.model for one in candidates], request)
+    amount_usd = limits.worst_usd([one.model for one in candidates], request) + recalling.worst_usd(desk, context)
     reservation = limits.admit(connection, payer, desk.allowance, amount_usd=amount_usd)
     conversation_id = conversation.id if conversation else new_id()
     turn = Turn(payer, conversation_id, candidates, context, request, [reservation], asked.message_id, toolbox)
@@ -138,4 +142,5 @@ def _beginning(turn: Turn, question: Question, opening: Opening, once: Once | No
         turn.model_id,
         once,
         turn.journal.take(),
+        question.is_incognito,
     )

@@ -51,7 +51,7 @@ def patiently[T](step: Callable[[], T], deadline: Deadline) -> T:
 
 def _pay(desk: Desk, turn: Turn) -> None:
     with user_scope(desk.engine, turn.user_id) as connection:
-        limits.settle(connection, turn.payer, turn.calls, reservations=turn.reservations, turn_id=turn.id)
+        limits.settle(connection, turn.payer, turn.billed, reservations=turn.reservations, turn_id=turn.id)
 
 
 def _terminal(turn: Turn, outcome: ParleyError | None) -> TurnCompleted | TurnStopped | TurnInterrupted | TurnFailed:
@@ -72,7 +72,7 @@ def _store(desk: Desk, turn: Turn, last: Numbered) -> Numbered:
     ending = _ending(turn, last)
     with user_scope(desk.engine, turn.user_id) as connection:
         # Before the conversation is locked, in the order of a turn's beginning.
-        limits.settle(connection, turn.payer, turn.calls, reservations=turn.reservations, turn_id=turn.id)
+        limits.settle(connection, turn.payer, turn.billed, reservations=turn.reservations, turn_id=turn.id)
         ended = turn_endings.finish(connection, turn.id, ending, user_id=turn.user_id, conversation_id=turn.conversation_id)
     if ended is None:
         return stored_end(desk.engine, turn.id, user_id=turn.user_id)

@@ -11,7 +11,8 @@ class Question:
     """A question and how to answer it; no `conversation_id` opens a new conversation.
 
     With `wait`, another turn of the conversation is let end first. `tools` offers all of the user's tools to the model, none,
-    or those by name. With `is_anew` it is the conversation's last question, whose text is not known yet.
+    or those by name. A new conversation may be incognito: never mined, and nothing recalled in it. With `is_anew` it is
+    the conversation's last question, whose text is not known yet.
     """
 
     text: str
@@ -22,6 +23,7 @@ class Question:
     wait: bool = False
     is_anew: bool = False
     tools: bool | Sequence[str] = False
+    is_incognito: bool = False
 
     def options(self) -> dict[str, Any]:
         """Return how it is to be answered, as JSON: what a turn that pauses keeps of it."""

@@ -92,7 +92,7 @@ def _prepare_next(desk: Desk, turn: Turn) -> None:
     turn.candidates, turn.request = prepared(candidates, turn.context, turn.parts.all(), may_call=may_call)
     amount_usd = limits.worst_usd([one.model for one in turn.candidates], turn.request)
     with user_scope(desk.engine, turn.user_id) as connection:
-        limits.settle(connection, turn.payer, turn.calls, reservations=turn.reservations, turn_id=turn.id)
+        limits.settle(connection, turn.payer, turn.billed, reservations=turn.reservations, turn_id=turn.id)
         turn.reservations.append(limits.reserve(connection, turn.payer, desk.allowance, amount_usd=amount_usd))
 
 

@@ -49,7 +49,9 @@ async def chat(body: ChatIn, request: Request, principal: CurrentPrincipal, idem
     the first one's events, or its failure.
     """
     most, temperature = body.max_output_tokens, body.temperature
-    question = Question(body.message, body.conversation_id, body.model, most, temperature, body.wait, tools=body.tools)
+    question = Question(
+        body.message, body.conversation_id, body.model, most, temperature, body.wait, tools=body.tools, is_incognito=body.incognito
+    )
     return _take(request, principal, question, body, _once("POST /chat", idempotency, body))
 
 

@@ -37,7 +37,7 @@ class Embedding:
     def call(self) -> Call:
         """Return a call of the role's model, yet to be made. Raises NoModel."""
         catalogue = self.catalogue()
-        return Call(catalogue.roles.get("embedding", ""), catalogue.embedding(self.environment))
+        return Call(catalogue.roles.get("embedding", ""), catalogue.embedding(self.environment), purpose="embedding")
 
     def paid(self, texts: Sequence[str], *, payer: Payer, purpose: Purpose = "document") -> list[Vector] | None:
         """Return a vector for each text; None if there are none to be had now: no model, no money, or a service that fails.
