@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Engine
 
-from functions.chat.toolbox import Empty, ToolboxFor
+from functions.chat.toolbox import ToolboxFor, no_tools
 from parley.follow_up import MemoryQueue
 from parley.limits import Allowance
 from parley.llm.models import Catalogue
@@ -30,4 +30,4 @@ class Desk:
     queue: UpkeepQueue
     embedder_for: EmbedderFor
     memory_queue: MemoryQueue
-    toolbox_for: ToolboxFor = lambda connection, principal: Empty()  # noqa: ARG005 - nobody's tools
+    toolbox_for: ToolboxFor = no_tools

@@ -88,9 +88,10 @@ class NoMemoryQueue:
 def make_desk(engine: Any, provider: Any, *, queue: Any = None, toolbox: Any = None, memory_queue: Any = None) -> Desk:
     router = Router(lambda model: provider, Breaker(MemoryCircuits()), patience=Patience(first_pause_s=0.0))
     allowance = Allowance(rate_per_minute=1000, budget_usd=Decimal(5))
-    catalogue = Catalogue.load(ROOT / "tests" / "models.toml")
+    models = ROOT / "tests" / "functions" / "chat" / "handy.toml" if toolbox else ROOT / "tests" / "models.toml"
+    catalogue = Catalogue.load(models)
     queues = queue or NoQueue(), memory_queue or NoMemoryQueue()
-    boxes = {"toolbox_for": lambda connection, principal: toolbox} if toolbox else {}
+    boxes = {"toolbox_for": lambda principal: lambda connection: toolbox} if toolbox else {}
     return Desk(engine, lambda: catalogue, router, {}, allowance, queues[0], no_embedder, queues[1], **boxes)
 
 
