@@ -24,9 +24,10 @@ DEFAULT_SYSTEM_PROMPT = "You are a helpful assistant. Answer in the language of 
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """All that a turn may give to a model: what was said before the question, oldest first, the tools, all before in short, and memory.
+    """All that a turn may give to a model: what was said before the question, oldest first, the tools, and the user's memory.
 
-    Where it `remembers`, the window leaves room for facts and passages, which are known later.
+    `summary` is what was said so far in short. Where it `remembers`, the window leaves room for facts and passages, which
+    are known later.
     """
 
     conversation: Conversation | None

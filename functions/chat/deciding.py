@@ -25,6 +25,7 @@ from parley.db.turn_pauses import Standing
 from parley.errors import NotFound
 from parley.limits import Payer
 from parley.llm.models import Catalogue
+from parley.waiting import end_waiting
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,16 +45,32 @@ class GoneOn:
     after: int
 
 
+class _Expired(Exception):
+    """The word comes too late."""
+
+
 def decide(desk: Desk, principal: Principal, decision: Decision) -> Turn | GoneOn | None:
     """Note the word; return the turn to go on with if it was the last that it waited for, None while others are missing.
 
-    Of two at once, one takes the turn up. Raises NotFound for turn and call, AlreadyDecided, NotWaiting, Unauthorized and
-    Unavailable, and what `prepared` raises where the turn cannot go on: nothing is noted then.
+    Of two at once, one takes the turn up. A turn that has waited for more than a day is ended instead. Raises NotFound for turn
+    and call, AlreadyDecided, NotWaiting, Unauthorized and Unavailable, and what `prepared` raises where the turn cannot go on:
+    nothing is noted then.
     """
-    user_id, turn_id, catalogue = principal.user_id, decision.turn_id, desk.catalogue()
+    catalogue = desk.catalogue()
+    try:
+        return _decide(desk, catalogue, principal, decision)
+    except _Expired as exc:
+        end_waiting(desk.engine, decision.turn_id, user_id=principal.user_id, reason="approval_expired")
+        raise NotWaiting(f"turn {decision.turn_id} waited too long") from exc
+
+
+def _decide(desk: Desk, catalogue: Catalogue, principal: Principal, decision: Decision) -> Turn | GoneOn | None:
+    user_id, turn_id = principal.user_id, decision.turn_id
     toolbox_in = desk.toolbox_for(principal)
     with principal_scope(desk.engine, principal) as connection:
         standing = turn_pauses.locked(connection, turn_id, user_id=user_id)
+        if standing.is_expired:
+            raise _Expired
         asked = approvals.of_turn(connection, turn_id, user_id=user_id)
         if said_before := _earlier(asked, decision):
             return None if standing.status == "waiting" else GoneOn(standing.conversation_id, said_before.asked_by)

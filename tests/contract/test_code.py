@@ -89,7 +89,11 @@ def imports(path, name):
 
 @pytest.mark.parametrize("folder", ["functions", "layers/shared/parley"])
 def test_only_settings_read_the_environment(folder):
-    composing = {"functions/authorizer/app.py", "functions/chat/app.py"}  # without settings of Pydantic; for the models' keys
+    composing = {
+        "functions/authorizer/app.py",
+        "functions/chat/app.py",
+        "functions/summarize/app.py",
+    }  # without settings of Pydantic; for the models' keys
     allowed = composing | {"layers/shared/parley/http/streaming.py", "layers/shared/parley/settings.py"}
     readers = {str(path.relative_to(ROOT)) for path in (ROOT / folder).rglob("*.py") if "os.environ" in path.read_text()}
 

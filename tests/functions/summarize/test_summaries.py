@@ -14,6 +14,8 @@ from parley.db.scope import user_scope
 from parley.ids import new_id
 from parley.upkeep import Work
 from tests.driving import Function
+from tests.functions.chat.taking import HELLO, ScriptedProvider, take
+from tests.functions.chat.taking import make_desk as chat_desk
 from tests.functions.summarize.desks import Watched, deadline, make_desk
 
 STORED = "SELECT upto_seq FROM summaries WHERE user_id = :id ORDER BY upto_seq"
@@ -185,3 +187,15 @@ def test_anothers_conversation_can_be_neither_read_nor_summarised(say, conversat
 def test_an_event_of_nobody_we_know_is_refused(summarize):
     with pytest.raises(Exception, match="neither a batch nor a schedule"):
         summarize.handler({}, Function.CONTEXT)
+
+
+def test_a_turn_is_given_the_summary_of_what_fell_out_of_its_window(engine, say, alice):
+    provider, id = ScriptedProvider(HELLO), UUID(say(alice, "hello"))
+    with user_scope(engine, alice.id) as connection:
+        summaries.add(connection, id, user_id=alice.id, upto_seq=2, text="They said hello.", model="m", tokens=5)
+    take(chat_desk(engine, provider), alice, "short", conversation_id=id)
+    take(chat_desk(engine, provider), alice, "long " * 700, conversation_id=id)
+    short, long = [request.system for request in provider.requests]
+
+    assert "They said hello." in long
+    assert "They said hello." not in short
