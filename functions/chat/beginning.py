@@ -11,9 +11,10 @@ from functions.chat.context import Context
 from functions.chat.deadline import Deadline
 from functions.chat.desk import Desk
 from functions.chat.errors import ConversationBusy, InProgress
-from functions.chat.offering import chosen, toolbox_of
+from functions.chat.offering import chosen
 from functions.chat.question import Question, title_of
 from functions.chat.running import Turn
+from functions.chat.toolbox import Toolbox, no_tools
 from parley import limits
 from parley.auth.principal import Principal
 from parley.db import turn_beginnings
@@ -74,6 +75,7 @@ def begin(desk: Desk, principal: Principal, question: Question, *, deadline: Dea
 
 def _begin_once(desk: Desk, catalogue: Catalogue, principal: Principal, question: Question, once: Once | None) -> Turn | Found:
     user_id = principal.user_id
+    toolbox_in = desk.toolbox_for(principal) if question.tools else no_tools(principal)
     with principal_scope(desk.engine, principal) as connection:
         opening = turn_beginnings.opening(connection, user_id=user_id, conversation_id=question.conversation_id, once=once)
         if once and opening.earlier:
@@ -82,7 +84,7 @@ def _begin_once(desk: Desk, catalogue: Catalogue, principal: Principal, question
             turn_beginnings.forget_key(connection, once, user_id=user_id)
         _check_alone(opening, question)
         asked = asked_in(connection, opening.conversation, question, user_id=user_id)
-        turn = _prepare(desk, catalogue, connection, principal, asked, opening)
+        turn = _prepare(desk, catalogue, connection, principal, asked, opening, toolbox_in(connection))
         turn_beginnings.start(connection, _beginning(turn, asked.question, opening, once))
         return turn
 
@@ -109,13 +111,14 @@ def _check_alone(opening: Opening, question: Question) -> None:
     raise ConversationBusy(f"turn {opening.open.id} is {opening.open.status}")
 
 
-def _prepare(desk: Desk, catalogue: Catalogue, connection: Connection, principal: Principal, asked: Asked, opening: Opening) -> Turn:
+def _prepare(
+    desk: Desk, catalogue: Catalogue, connection: Connection, principal: Principal, asked: Asked, opening: Opening, toolbox: Toolbox
+) -> Turn:
     """Choose who answers, gather what they are given, count the request and reserve its price."""
     conversation, question = opening.conversation, asked.question
     payer = Payer(principal.user_id, principal.api_key_id)
     wished = (conversation and conversation.model) or opening.default_model
     candidates = candidates_for(desk, catalogue, question, wished, user_id=payer.user_id)
-    toolbox = toolbox_of(desk, connection, principal, question)
     context = Context(conversation, asked.earlier, question, chosen(toolbox, question))
     candidates, request = prepared(candidates, context)
     amount_usd = limits.worst_usd([one.model for one in candidates], request)

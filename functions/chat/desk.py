@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from sqlalchemy import Engine
 
 from functions.chat.images import Images
-from functions.chat.toolbox import Empty, ToolboxFor
+from functions.chat.toolbox import ToolboxFor, no_tools
 from parley.limits import Allowance
 from parley.llm.models import Catalogue
 from parley.llm.providers import EmbedderFor
@@ -30,4 +30,4 @@ class Desk:
     queue: UpkeepQueue
     embedder_for: EmbedderFor
     images: Images
-    toolbox_for: ToolboxFor = lambda connection, principal: Empty()  # noqa: ARG005 - nobody's tools
+    toolbox_for: ToolboxFor = no_tools

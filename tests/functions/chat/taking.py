@@ -80,8 +80,9 @@ def no_embedder(model: Any) -> Any:
 def make_desk(engine: Any, provider: Any, *, queue: Any = None, toolbox: Any = None) -> Desk:
     router = Router(lambda model: provider, Breaker(MemoryCircuits()), patience=Patience(first_pause_s=0.0))
     allowance = Allowance(rate_per_minute=1000, budget_usd=Decimal(5))
-    catalogue = Catalogue.load(ROOT / "tests" / "models.toml")
-    boxes = {"toolbox_for": lambda connection, principal: toolbox} if toolbox else {}
+    models = ROOT / "tests" / "functions" / "chat" / "handy.toml" if toolbox else ROOT / "tests" / "models.toml"
+    catalogue = Catalogue.load(models)
+    boxes = {"toolbox_for": lambda principal: lambda connection: toolbox} if toolbox else {}
     images = Images(os.environ["PARLEY_FILES_BUCKET"])
     return Desk(engine, lambda: catalogue, router, {}, allowance, queue or NoQueue(), no_embedder, images, **boxes)
 
