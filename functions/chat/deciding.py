@@ -56,9 +56,8 @@ def decide(desk: Desk, principal: Principal, decision: Decision) -> Turn | GoneO
     and call, AlreadyDecided, NotWaiting, Unauthorized and Unavailable, and what `prepared` raises where the turn cannot go on:
     nothing is noted then.
     """
-    catalogue = desk.catalogue()
     try:
-        return _decide(desk, catalogue, principal, decision)
+        return _decide(desk, desk.catalogue(), principal, decision)
     except _Expired as exc:
         end_waiting(desk.engine, decision.turn_id, user_id=principal.user_id, reason="approval_expired")
         raise NotWaiting(f"turn {decision.turn_id} waited too long") from exc

@@ -25,7 +25,7 @@ from parley.llm.provider import ProviderBusy, ProviderFailed, ProviderMisconfigu
 router = APIRouter(prefix="/v1", dependencies=[Depends(requires("chat"))])
 
 _CHOOSING = (ModelNotFound, ContextTooLong, RateLimited, BudgetExhausted)
-_TURN = (NotFound, ConversationBusy, InProgress, ApprovalNeeded, KeyReused)
+_TURN = (NotFound, ConversationBusy, ApprovalNeeded, InProgress, KeyReused)
 _PROVIDERS = (
     *(ProviderFailed, ProviderBusy, ProviderTimeout, OutOfTime),
     *(ProviderRefused, ProviderRejected, ProviderMisconfigured),
