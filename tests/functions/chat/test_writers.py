@@ -2,10 +2,14 @@
 
 import os
 from collections import Counter
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+import psycopg
 import pytest
 
+from local.services.database import NAME
+from local.services.pgbouncer import installed
 from tests.driving import Person
 from tests.fakes.parrot import MODELS, Parrot, said
 from tests.fakes.pgbouncer import running_pgbouncer
@@ -26,14 +30,19 @@ def parrot():
 
 
 @pytest.fixture(scope="module")
-def workers(parrot, postgres, environment, database, tmp_path_factory):
-    """A hundred workers on ten connections."""
+def pool(postgres, database):
+    """The way to ten connections."""
+    with running_pgbouncer(postgres, pool_size=CONNECTIONS) as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def workers(parrot, pool, environment, tmp_path_factory):
+    """A hundred workers on them."""
     models = Path(tmp_path_factory.mktemp("models")) / "models.toml"
     models.write_text(MODELS.format(url=parrot.vendor.url))
-    with running_pgbouncer(postgres, pool_size=CONNECTIONS) as address:
-        variables = environment | address | {"PARLEY_MODELS_FILE": str(models)}
-        with working(Staffing(variables, each=CLIENTS // 2)) as started:
-            yield started
+    with working(Staffing(environment | pool | {"PARLEY_MODELS_FILE": str(models)}, each=CLIENTS // 2)) as started:
+        yield started
 
 
 def messages_of(workers, person, conversation_id):
@@ -56,3 +65,71 @@ def test_fifty_writers_of_one_conversation_lose_nothing_and_leave_no_gap(workers
     assert accepted
     assert Counter(one["text"] for one in found[::2]) == Counter(accepted)
     assert [one["text"] for one in found[1::2]] == ["".join(said(one["text"], 1)) for one in found[::2]]
+
+
+@pytest.fixture(scope="module")
+def people(auth):
+    return [Person.registered(auth) for _ in range(10)]
+
+
+def ask_all(workers, people, questions):
+    """Ask each question once, at the same moment and with a key of its own."""
+    sent = [
+        workers.send("POST", "/chat", {"message": question, "stream": False}, as_=people[number % len(people)], key=question)
+        for number, question in enumerate(questions)
+    ]
+    return [one.answer() for one in sent], [one.elapsed_s for one in sent]
+
+
+def is_turned_away(answer):
+    return (answer.status, answer.json["code"], int(answer.headers.get("retry-after", 0)) > 0) == (503, "unavailable", True)
+
+
+def stored_and_asked(postgres, parrot, questions):
+    """How often each question is stored, and how often a model was asked it."""
+    listed = ", ".join(f"'{question}'" for question in questions)
+    stored = postgres.execute(f"SELECT parts->0->>'text', count(*) FROM messages WHERE parts->0->>'text' IN ({listed}) GROUP BY 1")
+    return dict(stored), {question: len(parrot.asked[question]) for question in questions}
+
+
+def test_a_hundred_workers_on_ten_connections_are_served_or_turned_away_and_nothing_is_doubled(workers, people, postgres, parrot):
+    questions = [f"answers {number}crowd" for number in range(CLIENTS)]
+    answers, elapsed_s = ask_all(workers, people, questions)
+    for _ in range(20):
+        if not (away := [number for number, answer in enumerate(answers) if answer.status != 200]):
+            break
+        assert all(is_turned_away(answers[number]) for number in away)
+        again, _ = ask_all(workers, people, questions)  # the same keys: who was served is answered again
+        answers = again
+
+    assert stored_and_asked(postgres, parrot, questions) == (dict.fromkeys(questions, 1), dict.fromkeys(questions, 1))
+    assert max(elapsed_s) < ANSWERED_S or not IS_THOROUGH
+
+
+@pytest.fixture
+def crowded(pool):
+    """Take every connection of the pool, until the block ends."""
+
+    @contextmanager
+    def crowded():
+        with ExitStack() as taken:
+            for _ in range(CONNECTIONS):
+                address = {"host": "127.0.0.1", "port": pool["PARLEY_DATABASE_PORT"], "passfile": pool["PGPASSFILE"]}
+                connection = psycopg.connect(**address, user="parley_app", dbname=NAME, prepare_threshold=None)
+                taken.enter_context(connection).execute("SELECT 1")  # a transaction is open from here on
+            yield
+
+    return crowded
+
+
+@pytest.mark.skipif(installed() is None, reason="PgBouncer is not installed: there is no pool to exhaust")
+def test_who_finds_no_connection_is_told_so_within_three_seconds(workers, people, postgres, parrot, crowded):
+    questions = [f"answers {number}late" for number in range(10)]
+    with crowded():
+        away, elapsed_s = ask_all(workers, people, questions)
+    answers, _ = ask_all(workers, people, questions)
+
+    assert all(map(is_turned_away, away))
+    assert (max if IS_THOROUGH else min)(elapsed_s) < ANSWERED_S  # the machine may be busy with something else, but not always
+    assert {answer.status for answer in answers} == {200}
+    assert stored_and_asked(postgres, parrot, questions) == (dict.fromkeys(questions, 1), dict.fromkeys(questions, 1))
