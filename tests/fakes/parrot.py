@@ -32,20 +32,21 @@ class Parrot:
         self.vendor = vendor
         self.asked: dict[str, list[list[tuple[str, str]]]] = defaultdict(list)
         self.gates: dict[str, threading.Event] = defaultdict(threading.Event)
-        self._lock = threading.Lock()
+        self._changed = threading.Condition()
 
     def __call__(self, handler: BaseHTTPRequestHandler) -> None:
         spoken = [(said["role"], said["content"]) for said in _body(handler)["messages"] if said["role"] != "system"]
         question = spoken[-1][1]
-        with self._lock:
+        with self._changed:
             self.asked[question].append(spoken[:-1])
             count = len(self.asked[question])
+            self._changed.notify_all()
         self._script(question, count)(handler)
 
-    @property
-    def calls(self) -> int:
-        """How often it was asked anything."""
-        return sum(map(len, self.asked.values()))
+    def is_asked(self, question: str, count: int) -> bool:
+        """Wait until a question has been asked so often."""
+        with self._changed:
+            return self._changed.wait_for(lambda: len(self.asked[question]) >= count, PATIENCE_S)
 
     def _script(self, question: str, count: int) -> Script:
         texts = said(question, count)

@@ -14,6 +14,7 @@ from tests.workers import Sent, Workers
 
 PICK = st.integers(0, 99)
 PROCESS = st.integers(0, 1)
+MOST_AT_ONCE = 6
 QUICK = st.sampled_from(["answers", "answers", "hangs up", "refuses"])
 PAGE = 100
 
@@ -43,6 +44,7 @@ class Conversing(RuleBasedStateMachine):
         body = {"message": f"{verb} {next(NUMBERS)}", "stream": stream or verb == "refuses"}
         self._take(conversation, "/chat", body, is_keyed, process)
 
+    @precondition(lambda self: len(self.streams) < MOST_AT_ONCE)
     @rule(pick=PICK, verb=st.sampled_from(["pauses", "waits"]), is_keyed=st.booleans(), process=PROCESS)
     def ask_something_slow(self, pick: int, verb: str, is_keyed: bool, process: int) -> None:
         self._take(self._conversation(pick, or_new=True), "/chat", {"message": f"{verb} {next(NUMBERS)}"}, is_keyed, process)
@@ -98,7 +100,7 @@ class Conversing(RuleBasedStateMachine):
             assert self._post(f"/chat/turns/{turn.id}/stop", process=process).status == 202
         self.touched = turn.conversation
 
-    @precondition(lambda self: self.oracle.turns)
+    @precondition(lambda self: self.oracle.turns and len(self.readers) < MOST_AT_ONCE)
     @rule(pick=PICK, after=st.integers(0, 6), process=PROCESS)
     def read_events(self, pick: int, after: int, process: int) -> None:
         """Read a turn again from some event on, or follow it while it runs."""
