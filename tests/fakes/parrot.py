@@ -1,9 +1,11 @@
-"""A fake vendor that does what the question says, and remembers: `answers 7`, `refuses 8`, `hangs up 9`, `pauses 10`, `waits 11`.
+"""A fake vendor that does what the question says, and remembers: `answers 7`, `refuses 8`, `hangs up 9`, `errs 10`,
+`dawdles 11`, `pauses 12`, `waits 13`.
 
 Every answer is another: it repeats the question and counts how often that was asked.
 """
 
 import threading
+import time
 from collections import defaultdict
 from http.server import BaseHTTPRequestHandler
 
@@ -23,6 +25,7 @@ input_usd_per_mtok = 1.0
 output_usd_per_mtok = 2.0
 """
 PATIENCE_S = 60.0
+DAWDLE_S = 0.5  # before each event
 
 
 class Parrot:
@@ -55,6 +58,10 @@ class Parrot:
                 return refuses(400)
             case "hangs up":
                 return sends([chat.chunk({"content": texts[0]})])
+            case "errs":
+                return refuses(500)
+            case "dawdles":
+                return sends(chat.texts(*texts), before=lambda index: time.sleep(DAWDLE_S), is_chunked=True)
             case "pauses":  # after its first words
                 return sends(chat.texts(*texts), before=lambda index: index == 1 and self.gates[question].wait(PATIENCE_S), is_chunked=True)
             case "waits":  # before them

@@ -1,6 +1,7 @@
 """Many workers in several processes behind one pooler: fifty writers of one conversation (C3), and more workers than connections (R8)."""
 
 import os
+import threading
 from collections import Counter
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -41,7 +42,7 @@ def workers(parrot, pool, environment, tmp_path_factory):
     """A hundred workers on them."""
     models = Path(tmp_path_factory.mktemp("models")) / "models.toml"
     models.write_text(MODELS.format(url=parrot.vendor.url))
-    with working(Staffing(environment | pool | {"PARLEY_MODELS_FILE": str(models)}, each=CLIENTS // 2)) as started:
+    with working(Staffing(environment | pool | {"PARLEY_MODELS_FILE": str(models)}, each=CLIENTS // 2, lasting_s=90)) as started:
         yield started
 
 
@@ -133,3 +134,14 @@ def test_who_finds_no_connection_is_told_so_within_three_seconds(workers, people
     assert (max if IS_THOROUGH else min)(elapsed_s) < ANSWERED_S  # the machine may be busy with something else, but not always
     assert {answer.status for answer in answers} == {200}
     assert stored_and_asked(postgres, parrot, questions) == (dict.fromkeys(questions, 1), dict.fromkeys(questions, 1))
+
+
+@pytest.mark.skipif(not IS_THOROUGH, reason="takes 40 seconds: make chaos")
+def test_forty_seconds_of_silence_are_bridged_by_pings(workers, alice, parrot):
+    """The usual run has the same in a fifth of a second: tests/functions/chat/test_interruption.py."""
+    sent = workers.send("POST", "/chat", {"message": "waits 1silence"}, as_=alice)
+    threading.Timer(40, parrot.gates["waits 1silence"].set).start()
+    answer = sent.answer()
+
+    assert answer.body.count(b": ping\n\n") >= 2
+    assert answer.events[-1][0] == "turn.completed"
