@@ -124,6 +124,19 @@ def test_a_reader_whose_time_is_up_is_let_go_without_an_end(engine, alice):
     assert [one.event.name for one in heard if isinstance(one, Numbered)] == ["turn.started"]
 
 
+def test_a_reader_of_a_turn_that_is_deleted_is_told_so(engine, conversation, alice):
+    provider = SilentProvider("word")
+    taken = take_numbered(make_desk(engine, provider), alice)
+    started = next(taken).event
+    reading = follow(engine, started.turn_id, user_id=alice.id, after=0, deadline=Deadline.after(20))
+    next(reading)
+    conversation.delete(f"/conversations/{started.conversation_id}", as_=alice)
+    last = list(reading)[-1]
+    provider.close(), list(taken)
+
+    assert (last.number, last.event.name, last.event.data()["code"]) == (2, "turn.failed", "not_found")
+
+
 def test_a_turn_shows_how_it_stands(chat, alice, finished):
     shown = chat.get(f"/chat/turns/{finished[0][2]['turn_id']}", as_=alice).json
 
