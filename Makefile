@@ -40,7 +40,7 @@ model: .venv/dev  ## Hold whatever a user does in any order against an oracle, f
 	PARLEY_TEST_RUNS=$(or $(RUNS),500) $(PY) -m pytest --timeout 0 tests/functions/chat/test_model.py
 
 chaos: .venv/dev  ## Take turns while the database is shut down every 5 to 40 s, and crowd its connections (TURNS=500)
-	PARLEY_TEST_CHAOS=$(or $(TURNS),500) $(PY) -m pytest --timeout 0 -rP tests/functions/chat/test_outages.py tests/functions/chat/test_writers.py
+	PARLEY_TEST_CHAOS=$(or $(TURNS),500) $(PY) -m pytest --timeout 0 tests/functions/chat/test_outages.py tests/functions/chat/test_writers.py
 
 mutants: .venv/dev  ## Break the code on purpose, in a copy, and see the tests notice (ONLY=J2)
 	$(PY) -m tests.mutants.run $(ONLY)

@@ -18,7 +18,7 @@ from tests.workers import Staffing, working
 
 RUNS = int(os.environ.get("PARLEY_TEST_RUNS", "0"))
 THOROUGH = settings(
-    max_examples=RUNS or 6,
+    max_examples=RUNS or 4,
     stateful_step_count=50 if RUNS else 30,
     derandomize=not RUNS,
     database=None,

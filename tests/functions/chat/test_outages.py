@@ -66,7 +66,7 @@ def parrot():
 
 
 @pytest.fixture(scope="module")
-def run(own_postgres, environment, parrot, tmp_path_factory):
+def run(own_postgres, environment, parrot, tmp_path_factory, request):
     """Everything that happened."""
     models = tmp_path_factory.mktemp("models") / "models.toml"
     models.write_text(MODELS.format(url=parrot.vendor.url))
@@ -77,9 +77,16 @@ def run(own_postgres, environment, parrot, tmp_path_factory):
             pause_s = (lambda draw: draw.uniform(5, 40)) if TURNS else (lambda draw: draw.uniform(1.5, 3))
             outages = Outages(workers, own_postgres, people, TURNS or 60, pause_s, least=4 if TURNS else 2)
             outages.run()
-    codes, late_s = Counter(one.code for one in outages.attempts()), max(outages.recoveries_s())
-    print(f"{len(outages.asked)} turns, {len(outages.spans)} outages, nobody turned away later than {late_s:.2f} s after one; {codes}")
+    if TURNS:
+        tell(request, outages)
     return outages
+
+
+def tell(request, outages):
+    """Print what came of a long run."""
+    codes, late_s = Counter(one.code or "answered" for one in outages.attempts()), max(outages.recoveries_s())
+    with request.config.pluginmanager.getplugin("capturemanager").global_and_fixture_disabled():
+        print(f"\n{len(outages.asked)} turns, {len(outages.spans)} outages, the last turned away {late_s:.2f} s after one: {dict(codes)}")
 
 
 def signed_in(server):

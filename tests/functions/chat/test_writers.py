@@ -95,16 +95,14 @@ def stored_and_asked(postgres, parrot, questions):
 
 def test_a_hundred_workers_on_ten_connections_are_served_or_turned_away_and_nothing_is_doubled(workers, people, postgres, parrot):
     questions = [f"answers {number}crowd" for number in range(CLIENTS)]
-    answers, elapsed_s = ask_all(workers, people, questions)
+    answers, _ = ask_all(workers, people, questions)
     for _ in range(20):
         if not (away := [number for number, answer in enumerate(answers) if answer.status != 200]):
             break
         assert all(is_turned_away(answers[number]) for number in away)
-        again, _ = ask_all(workers, people, questions)  # the same keys: who was served is answered again
-        answers = again
+        answers, _ = ask_all(workers, people, questions)  # the same keys: who was served is answered again
 
     assert stored_and_asked(postgres, parrot, questions) == (dict.fromkeys(questions, 1), dict.fromkeys(questions, 1))
-    assert max(elapsed_s) < ANSWERED_S or not IS_THOROUGH
 
 
 @pytest.fixture
