@@ -7,7 +7,7 @@ from uuid import UUID
 from sqlalchemy import Engine
 
 from functions.chat.deadline import Deadline
-from functions.chat.events import Logged, Numbered, Ping, TurnFailed
+from functions.chat.events import Logged, Numbered, Ping
 from parley.db import messages, turns
 from parley.db.scope import user_scope
 from parley.db.turns import Progress
@@ -22,20 +22,8 @@ def follow(engine: Engine, turn_id: UUID, *, user_id: UUID, after: int, deadline
     """Yield the events behind `after` as the log gets them, to the one that ends the turn, which always comes.
 
     Nothing is open in the database while it waits. Where the time is up first, the stream ends and can be asked for
-    again. One that is deleted meanwhile ends with `turn.failed`. Raises NotFound and Unavailable.
+    again. Raises NotFound and Unavailable.
     """
-    seen, has_begun = after, False
-    try:
-        for one in _follow(engine, turn_id, user_id=user_id, after=after, deadline=deadline):
-            seen, has_begun = one.number if isinstance(one, Numbered) else seen, True
-            yield one
-    except NotFound as gone:
-        if not has_begun:
-            raise
-        yield Numbered(seen + 1, TurnFailed(gone))
-
-
-def _follow(engine: Engine, turn_id: UUID, *, user_id: UUID, after: int, deadline: Deadline) -> Iterator[Numbered | Ping]:
     pinged_s = None
     while True:
         progress = turns.progress(engine, turn_id, user_id=user_id, after=after)
