@@ -168,7 +168,7 @@ def _parse(value: object) -> int:
 
 _SPOKEN = text(
     """
-    SELECT json_agg(json_build_object('id', id, 'role', role, 'parts', parts, 'tokens', tokens) ORDER BY seq)
+    SELECT jsonb_agg(jsonb_build_object('id', id, 'role', role, 'parts', parts, 'tokens', tokens) ORDER BY seq)
       FROM (SELECT id, seq, role, parts, tokens FROM messages
              WHERE user_id = :user_id AND conversation_id = :conversation_id AND is_active ORDER BY seq DESC LIMIT :limit) newest
     """
