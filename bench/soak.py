@@ -39,20 +39,20 @@ def slope(points: Sequence[tuple[float, float]]) -> float | None:
     """Return how steep the straight line is that is nearest to the points (least squares); None of fewer than two."""
     if len(points) < 2:
         return None
-    mean_x, mean_y = (sum(column) / len(points) for column in zip(*points, strict=True))
-    return sum((x - mean_x) * (y - mean_y) for x, y in points) / sum((x - mean_x) ** 2 for x, _ in points)
+    mean_x, mean_y = sum(x for x, _ in points) / len(points), sum(y for _, y in points) / len(points)
+    return sum((x - mean_x) * (y - mean_y) for x, y in points) / sum((x - mean_x) * (x - mean_x) for x, _ in points)
 
 
 def _soak(server: Server, turns: int) -> list[tuple[float, float]]:
-    people, found, conversation_id = People(server, 1), list[tuple[float, float]](), ""
+    people, found, of = People(server, 1), list[tuple[float, float]](), dict[str, object]()
     for turn in range(turns + 1):
         if turn % (turns // _STEPS) == 0:
             print(f"soak: {turn} of {turns} turns", file=sys.stderr, flush=True)
             found += [(turn, mb)] if (mb := _resident_mb(server)) is not None else []
         if turn % _TURNS_OF_ONE == 0:
-            asker, conversation_id = Asker(server, people.tokens()[0]), ""
-        asker.ask({"message": f"question {turn}"} | ({"conversation_id": conversation_id} if conversation_id else {}))
-        conversation_id = asker.conversation_id
+            asker, of = Asker(server, people.tokens()[0]), {}
+        asker.ask({"message": f"question {turn}"} | of)
+        of = {"conversation_id": asker.conversation_id}
     return found
 
 
