@@ -10,7 +10,7 @@ from parley.llm.embedder import Embedded, Purpose, checked
 from parley.llm.http_client import make_client, opened, patience
 from parley.llm.line import Answer, Line
 from parley.llm.openai_chat import Dialect
-from parley.llm.sdk import translated
+from parley.llm.sdk import as_it_is, translated
 from parley.llm.types import Event, Request
 
 BASE_URL = "https://api.openai.com/v1"
@@ -65,9 +65,9 @@ class OpenAIProvider(_Client):
     def _open(self, model_name: str, request: Request) -> Any:
         if self._api == "responses":
             arguments = openai_responses.arguments(f"{self._name}/{model_name}", model_name, request)
-            return self._client.responses.with_streaming_response.create(**arguments)
+            return self._client.responses.with_streaming_response.create(**as_it_is(arguments, insists_on="input"))
         arguments = openai_chat.arguments(model_name, request, self._dialect)
-        return self._client.chat.completions.with_streaming_response.create(**arguments)
+        return self._client.chat.completions.with_streaming_response.create(**as_it_is(arguments, insists_on="messages"))
 
 
 class OpenAIEmbedder(_Client):
