@@ -33,6 +33,7 @@ class ChatSettings(HttpSettings, DatabaseSettings, LimitSettings):
     upkeep_queue_url: str
     files_bucket: str
     memory_queue_url: str
+    toolrunner_function: str
 
 
 settings = ChatSettings.read()

@@ -15,6 +15,10 @@ ROOT = Path(__file__).parents[2]
 SHIPPED_MODELS = ROOT / "layers" / "shared" / "parley" / "llm" / "models.toml"
 HTTP_FUNCTIONS = {name: f"{name.title()}Function" for name in ("auth", "chat", "conversation", "health", "web")}
 
+FUNCTIONS = ["authorizer", "auth", "chat", "conversation", "health", "keys", "migrate", "summarize", "toolrunner", "upkeep", "web"]
+ASKING, EMBEDDING = {"chat", "summarize"}, {"conversation"}
+HAS_NO_VECTORS = {"ANTHROPIC_API_KEY"}
+
 
 def settings_fields(name):
     """Return the environment variables that a function's settings read."""
@@ -24,7 +28,7 @@ def settings_fields(name):
     return {f"PARLEY_{field.upper()}" for field in fields}
 
 
-@pytest.mark.parametrize("name", ["authorizer", "auth", "chat", "conversation", "health", "keys", "migrate", "summarize", "upkeep", "web"])
+@pytest.mark.parametrize("name", FUNCTIONS)
 def test_a_functions_variables_are_its_settings_and_no_more(stack, environment, name):
     function = stack.functions[f"{name.title()}Function"]
     given = {variable for variable in function.environment if variable.startswith("PARLEY_")}
@@ -37,15 +41,17 @@ def keys_of_shipped_models():
     return {model["api_key"].removeprefix("env:") for model in models if "api_key" in model}
 
 
-@pytest.mark.parametrize("name", ["authorizer", "auth", "chat", "conversation", "health", "keys", "migrate", "summarize", "upkeep", "web"])
+@pytest.mark.parametrize("name", FUNCTIONS)
 def test_beside_its_settings_only_who_asks_models_has_variables_and_those_are_the_shipped_models_keys(stack, name):
     function = stack.functions[f"{name.title()}Function"]
     others = {variable for variable in function.environment if not variable.startswith(("PARLEY_", "POWERTOOLS_"))}
 
-    assert others == (keys_of_shipped_models() if name in ("chat", "summarize") else set())
+    assert others == (
+        keys_of_shipped_models() if name in ASKING else keys_of_shipped_models() - HAS_NO_VECTORS if name in EMBEDDING else set()
+    )
 
 
-@pytest.mark.parametrize("name", ["authorizer", "auth", "chat", "conversation", "health", "keys", "migrate", "summarize", "upkeep", "web"])
+@pytest.mark.parametrize("name", FUNCTIONS)
 def test_every_handler_is_there(stack, environment, name):
     function = stack.functions[f"{name.title()}Function"]
     module, _, attribute = function.handler.rpartition(".")
