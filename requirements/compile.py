@@ -22,6 +22,7 @@ FILES = {
     "auth": "functions/auth/requirements.txt",
     "chat": "functions/chat/requirements.txt",
     "migrate": "functions/migrate/requirements.txt",
+    "toolrunner": "functions/toolrunner/requirements.txt",
     "runtime": "requirements/runtime.txt",
 }
 

@@ -21,6 +21,7 @@ WITHHELD = {
     "idempotency_keys": {"fingerprint", "answer"},
     "exports": {"file_key"},
     "turns": {"fingerprint", "idempotency_key", "route"},
+    "mcp_servers": {"headers"},
 }
 
 
