@@ -1,5 +1,6 @@
 """Remote MCP servers as tools: where one is, what it offers, and who calls it."""
 
+import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -41,6 +42,23 @@ class RemoteCalls(Protocol):
     def call_tool(self, server: RemoteServer, name: str, arguments: Mapping[str, Any], *, timeout_s: float) -> Outcome:
         """Run one of its tools."""
         ...
+
+
+def deployment_servers(text: str) -> list[RemoteServer]:
+    """Read the servers that a deployer names: a JSON list of `{"name", "url", "headers"?}`, or nothing.
+
+    Raises ValueError for anything else, without repeating what may be secret.
+    """
+    try:
+        found = [RemoteServer(one["name"], one["url"], dict(one.get("headers") or {})) for one in json.loads(text or "[]")]
+    except (ValueError, TypeError, KeyError, AttributeError):
+        raise ValueError('McpServers is not a JSON list of {"name", "url", "headers"}') from None
+    for server in found:
+        if not re.fullmatch(SERVER_NAME, server.name) or not server.url.startswith(("http://", "https://")):
+            raise ValueError(f"McpServers has a server with an unfit name or address: {server.name!r}")
+    if len({server.name for server in found}) < len(found):
+        raise ValueError("McpServers has two servers of one name")
+    return found
 
 
 def usable(tools: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:

@@ -1,0 +1,166 @@
+"""Calls remote MCP servers (Streamable HTTP) by the official client, whose every connection passes the gate.
+
+The client is imported at the first call, since it costs more than all the rest. A new connection for each call: what
+opens a server comes with the call and goes with it.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from parley.errors import ParleyError
+from parley.observability import logger
+from parley.tools.guarded_http.errors import FetchFailed
+from parley.tools.guarded_http.gate import Gate
+from parley.tools.remote import MOST_TOOLS
+
+if TYPE_CHECKING:
+    import httpx2
+    from mcp import Client
+    from mcp.types import CallToolResult
+
+MAX_BYTES = 5_000_000
+_MOST_PAGES = 10
+_LONGEST_REASON = 500
+
+type Answer = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """Where a server is, and what opens it."""
+
+    url: str
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+
+def list_tools(server: Server, *, gate: Gate, timeout_s: float) -> Answer:
+    """Return `{"tools": [{"name", "description", "parameters"}, …]}`, or `{"error": why}`. Never raises."""
+
+    async def listed(client: "Client") -> Answer:
+        return {"tools": [tool async for tool in _tools(client)]}
+
+    return _asked(server, listed, gate=gate, timeout_s=timeout_s)
+
+
+def call_tool(server: Server, name: str, arguments: Mapping[str, Any], *, gate: Gate, timeout_s: float) -> Answer:
+    """Return `{"ok", "content"}` of a tool's run, or `{"error": why}`. Never raises."""
+
+    async def called(client: "Client") -> Answer:
+        found = await client.call_tool(name, dict(arguments))
+        return {"ok": not found.is_error, "content": _text(found)}
+
+    return _asked(server, called, gate=gate, timeout_s=timeout_s)
+
+
+def _asked(server: Server, ask: Callable[["Client"], Awaitable[Answer]], *, gate: Gate, timeout_s: float) -> Answer:
+    try:
+        return asyncio.run(_connected(server, ask, gate, timeout_s))
+    except TimeoutError:
+        return {"error": "The server did not answer in time."}
+    except Exception as exc:  # the client's own are many, and come in groups
+        reason = _reason(exc)
+        logger.warning("an MCP server failed", reason=repr(_first(exc))[:_LONGEST_REASON])
+        return {"error": reason}
+
+
+async def _connected(server: Server, ask: Callable[["Client"], Awaitable[Answer]], gate: Gate, timeout_s: float) -> Answer:
+    import httpx2
+    from mcp import Client
+    from mcp.client.streamable_http import streamable_http_client
+
+    async with asyncio.timeout(timeout_s):
+        # Unpacked, so that what is counted is what is kept.
+        headers = dict(server.headers) | {"Accept-Encoding": "identity"}
+        transport = _bounded(gate)
+        async with httpx2.AsyncClient(transport=transport, headers=headers, timeout=timeout_s, trust_env=False) as http:
+            async with Client(streamable_http_client(server.url, http_client=http), cache=None) as client:
+                return await ask(client)
+
+
+async def _tools(client: "Client") -> AsyncIterator[Answer]:
+    cursor: str | None = None
+    count = 0
+    for _ in range(_MOST_PAGES):
+        page = await client.list_tools(cursor=cursor)
+        for tool in page.tools:
+            yield {"name": tool.name, "description": tool.description or "", "parameters": tool.input_schema}
+        count, cursor = count + len(page.tools), page.next_cursor
+        if cursor is None or count >= MOST_TOOLS:
+            return
+
+
+def _text(result: "CallToolResult") -> str:
+    """Write what a tool answered as text; what is none is named."""
+    parts = [_part(block) for block in result.content]
+    if not parts and result.structured_content is not None:
+        import json
+
+        return json.dumps(result.structured_content, ensure_ascii=False)
+    return "\n".join(parts)
+
+
+def _part(block: Any) -> str:
+    match block.type:
+        case "text":
+            return str(block.text)
+        case "resource" if hasattr(block.resource, "text"):
+            return str(block.resource.text)
+        case kind:
+            return f"[{kind} left out]"
+
+
+def _reason(exc: BaseException) -> str:
+    """Say what went wrong. The words of a server are its own: a model must take them for nothing more."""
+    found = _first(exc)
+    if isinstance(found, ParleyError):
+        return found.public_message
+    message = str(getattr(found, "message", "")) if type(found).__name__ == "MCPError" else ""
+    return f"The server answered with an error: {message[:_LONGEST_REASON]}" if message else "The server could not be reached."
+
+
+def _first(exc: BaseException) -> BaseException:
+    """Return what went wrong at first: the gate's word, where it spoke, or else the innermost of the groups."""
+    found: BaseException | None = exc
+    while isinstance(found, BaseExceptionGroup):
+        found = found.exceptions[0]
+    seen = found
+    while seen is not None:
+        if isinstance(seen, FetchFailed):
+            return seen
+        seen = seen.__cause__ or seen.__context__
+    return found or exc
+
+
+def _bounded(gate: Gate) -> "httpx2.AsyncBaseTransport":
+    """Make a transport through the gate that gives up on an answer of more than 5 MB, or one that is packed."""
+    import httpx2
+
+    from parley.tools.guarded_http.backend import AsyncGuardedTransport
+
+    class Counted(httpx2.AsyncByteStream):
+        def __init__(self, inner: Any) -> None:
+            self._inner = inner
+
+        async def __aiter__(self) -> AsyncIterator[bytes]:
+            size = 0
+            async for chunk in self._inner:
+                size += len(chunk)
+                if size > MAX_BYTES:
+                    raise FetchFailed(f"The answer is larger than {MAX_BYTES / 1_000_000:g} MB.")
+                yield chunk
+
+        async def aclose(self) -> None:
+            await self._inner.aclose()
+
+    class Bounded(AsyncGuardedTransport):
+        async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+            response = await super().handle_async_request(request)
+            if response.headers.get("content-encoding", "identity").lower() != "identity":
+                await response.aclose()
+                raise FetchFailed("The answer is packed, which was not asked for.")
+            response.stream = Counted(response.stream)
+            return response
+
+    return Bounded(gate)
