@@ -74,9 +74,11 @@ async def _connected(server: Server, ask: Callable[["Client"], Awaitable[Answer]
         # Unpacked, so that what is counted is what is kept.
         headers = dict(server.headers) | {"Accept-Encoding": "identity"}
         transport = _bounded(gate)
-        async with httpx2.AsyncClient(transport=transport, headers=headers, timeout=timeout_s, trust_env=False) as http:
-            async with Client(streamable_http_client(server.url, http_client=http), cache=None) as client:
-                return await ask(client)
+        async with (
+            httpx2.AsyncClient(transport=transport, headers=headers, timeout=timeout_s, trust_env=False) as http,
+            Client(streamable_http_client(server.url, http_client=http), cache=None) as client,
+        ):
+            return await ask(client)
 
 
 async def _tools(client: "Client") -> AsyncIterator[Answer]:

@@ -40,6 +40,8 @@ def _plain(value: str | None) -> str | None:
     if found is None:
         return value
     try:
-        return base64.b64decode(found[1], validate=True).decode()
+        decoded = base64.b64decode(found[1], validate=True)
+        # Of several spellings of one value, only the proper one counts.
+        return decoded.decode() if base64.b64encode(decoded).decode() == found[1] else None
     except (binascii.Error, UnicodeDecodeError):
         return None
