@@ -23,6 +23,7 @@ FILES = {
     "chat": "functions/chat/requirements.txt",
     "migrate": "functions/migrate/requirements.txt",
     "toolrunner": "functions/toolrunner/requirements.txt",
+    "langchain": "requirements/langchain.txt",
     "runtime": "requirements/runtime.txt",
 }
 

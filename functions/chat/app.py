@@ -29,6 +29,7 @@ class ChatSettings(HttpSettings, DatabaseSettings, LimitSettings):
     models_file: str
     models_parameter: str
     upkeep_queue_url: str
+    toolrunner_function: str
 
 
 settings = ChatSettings.read()

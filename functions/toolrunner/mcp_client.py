@@ -5,10 +5,13 @@ opens a server comes with the call and goes with it.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+import json
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
+from functions.toolrunner.orders import McpCallOrder, McpListOrder, McpServerIn
+from functions.toolrunner.watchdog import at_most
 from parley.errors import ParleyError
 from parley.observability import logger
 from parley.tools.guarded_http.errors import FetchFailed
@@ -24,39 +27,37 @@ MAX_BYTES = 5_000_000
 _MOST_PAGES = 10
 _LONGEST_REASON = 500
 
+# Before the process would be ended, there is time to say that the server was too slow.
+_MARGIN_S = 0.5
+
 type Answer = dict[str, Any]
+type Ask = Callable[["Client"], Awaitable[Answer]]
 
 
-@dataclass(frozen=True, slots=True)
-class Server:
-    """Where a server is, and what opens it."""
-
-    url: str
-    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
-
-
-def list_tools(server: Server, *, gate: Gate, timeout_s: float) -> Answer:
+def list_tools(order: McpListOrder, *, gate: Gate) -> Answer:
     """Return `{"tools": [{"name", "description", "parameters"}, …]}`, or `{"error": why}`. Never raises."""
 
     async def listed(client: "Client") -> Answer:
         return {"tools": [tool async for tool in _tools(client)]}
 
-    return _asked(server, listed, gate=gate, timeout_s=timeout_s)
+    return _asked(order, listed, gate=gate)
 
 
-def call_tool(server: Server, name: str, arguments: Mapping[str, Any], *, gate: Gate, timeout_s: float) -> Answer:
+def call_tool(order: McpCallOrder, *, gate: Gate) -> Answer:
     """Return `{"ok", "content"}` of a tool's run, or `{"error": why}`. Never raises."""
 
     async def called(client: "Client") -> Answer:
-        found = await client.call_tool(name, dict(arguments))
+        found = await client.call_tool(order.name, order.arguments)
         return {"ok": not found.is_error, "content": _text(found)}
 
-    return _asked(server, called, gate=gate, timeout_s=timeout_s)
+    return _asked(order, called, gate=gate)
 
 
-def _asked(server: Server, ask: Callable[["Client"], Awaitable[Answer]], *, gate: Gate, timeout_s: float) -> Answer:
+def _asked(order: McpListOrder | McpCallOrder, ask: Ask, *, gate: Gate) -> Answer:
+    ends_s = time.monotonic() + max(order.timeout_s - _MARGIN_S, order.timeout_s / 2)
     try:
-        return asyncio.run(_connected(server, ask, gate, timeout_s))
+        with at_most(order.timeout_s):
+            return asyncio.run(_connected(order.server, ask, gate, ends_s))
     except TimeoutError:
         return {"error": "The server did not answer in time."}
     except Exception as exc:  # the client's own are many, and come in groups
@@ -65,14 +66,15 @@ def _asked(server: Server, ask: Callable[["Client"], Awaitable[Answer]], *, gate
         return {"error": reason}
 
 
-async def _connected(server: Server, ask: Callable[["Client"], Awaitable[Answer]], gate: Gate, timeout_s: float) -> Answer:
+async def _connected(server: McpServerIn, ask: Ask, gate: Gate, ends_s: float) -> Answer:
     import httpx2
     from mcp import Client
     from mcp.client.streamable_http import streamable_http_client
 
+    timeout_s = max(ends_s - time.monotonic(), 0.0)
     async with asyncio.timeout(timeout_s):
         # Unpacked, so that what is counted is what is kept.
-        headers = dict(server.headers) | {"Accept-Encoding": "identity"}
+        headers = server.headers | {"Accept-Encoding": "identity"}
         transport = _bounded(gate)
         async with (
             httpx2.AsyncClient(transport=transport, headers=headers, timeout=timeout_s, trust_env=False) as http,
@@ -97,8 +99,6 @@ def _text(result: "CallToolResult") -> str:
     """Write what a tool answered as text; what is none is named."""
     parts = [_part(block) for block in result.content]
     if not parts and result.structured_content is not None:
-        import json
-
         return json.dumps(result.structured_content, ensure_ascii=False)
     return "\n".join(parts)
 

@@ -13,6 +13,7 @@ from local.template.stack import Invocation
 
 ROOT = Path(__file__).parents[2]
 SHIPPED_MODELS = ROOT / "layers" / "shared" / "parley" / "llm" / "models.toml"
+NAMES = ["authorizer", "auth", "chat", "conversation", "health", "keys", "migrate", "toolrunner", "tools", "upkeep", "web"]
 HTTP_FUNCTIONS = {name: f"{name.title()}Function" for name in ("auth", "chat", "conversation", "health", "tools", "web")}
 
 
@@ -24,7 +25,9 @@ def settings_fields(name):
     return {f"PARLEY_{field.upper()}" for field in fields}
 
 
-@pytest.mark.parametrize("name", ["authorizer", "auth", "chat", "conversation", "health", "keys", "migrate", "tools", "upkeep", "web"])
+@pytest.mark.parametrize(
+    "name", ["authorizer", "auth", "chat", "conversation", "health", "keys", "migrate", "toolrunner", "tools", "upkeep", "web"]
+)
 def test_a_functions_variables_are_its_settings_and_no_more(stack, environment, name):
     function = stack.functions[f"{name.title()}Function"]
     given = {variable for variable in function.environment if variable.startswith("PARLEY_")}
@@ -37,7 +40,9 @@ def keys_of_shipped_models():
     return {model["api_key"].removeprefix("env:") for model in models if "api_key" in model}
 
 
-@pytest.mark.parametrize("name", ["authorizer", "auth", "chat", "conversation", "health", "keys", "migrate", "tools", "upkeep", "web"])
+@pytest.mark.parametrize(
+    "name", ["authorizer", "auth", "chat", "conversation", "health", "keys", "migrate", "toolrunner", "tools", "upkeep", "web"]
+)
 def test_beside_its_settings_only_chat_has_variables_and_those_are_the_shipped_models_keys(stack, name):
     function = stack.functions[f"{name.title()}Function"]
     others = {variable for variable in function.environment if not variable.startswith(("PARLEY_", "POWERTOOLS_"))}
@@ -45,7 +50,9 @@ def test_beside_its_settings_only_chat_has_variables_and_those_are_the_shipped_m
     assert others == (keys_of_shipped_models() if name == "chat" else set())
 
 
-@pytest.mark.parametrize("name", ["authorizer", "auth", "chat", "conversation", "health", "keys", "migrate", "tools", "upkeep", "web"])
+@pytest.mark.parametrize(
+    "name", ["authorizer", "auth", "chat", "conversation", "health", "keys", "migrate", "toolrunner", "tools", "upkeep", "web"]
+)
 def test_every_handler_is_there(stack, environment, name):
     function = stack.functions[f"{name.title()}Function"]
     module, _, attribute = function.handler.rpartition(".")

@@ -73,3 +73,10 @@ def test_the_authorizers_event_is_refused_as_the_gateway_expects(events, environ
 def test_upkeeps_events_are_worked_off(events, upkeep):
     assert upkeep.handler(events["upkeep_batch"], Function.CONTEXT) == {"batchItemFailures": []}
     assert None not in upkeep.handler(events["upkeep_sweep"], Function.CONTEXT).values()
+
+
+def test_the_tool_runners_events_list_tools_and_run_one(events, environment):
+    from functions.toolrunner.app import handler
+
+    assert {tool["name"] for tool in handler(events["toolrunner_list"], Function.CONTEXT)["tools"]} >= {"calculator", "weather"}
+    assert handler(events["toolrunner_run"], Function.CONTEXT) == {"ok": True, "content": "105"}

@@ -11,10 +11,10 @@ from parley.tools.remote import Listing, RemoteServer
 
 
 class Ask(Protocol):
-    """Sends a payload to the `toolrunner` and returns what it says. Raises ParleyError where it says nothing."""
+    """Sends an order to the `toolrunner` and returns what it says. Raises ParleyError where it says nothing."""
 
-    def __call__(self, payload: Mapping[str, Any], *, timeout_s: float) -> Any:
-        """Send one payload."""
+    def __call__(self, order: Mapping[str, Any], *, timeout_s: float) -> Mapping[str, Any]:
+        """Send one order."""
         ...
 
 
@@ -33,18 +33,17 @@ class McpCalls:
     def call_tool(self, server: RemoteServer, name: str, arguments: Mapping[str, Any], *, timeout_s: float) -> Outcome:
         """Run one of its tools. Never raises."""
         started = time.perf_counter()
-        payload = {"op": "mcp_call", "server": _opened(server), "name": name, "arguments": dict(arguments), "timeout_s": timeout_s}
-        said = self._said(payload, timeout_s)
+        order = {"op": "mcp_call", "server": _opened(server), "name": name, "arguments": dict(arguments), "timeout_s": timeout_s}
+        said = self._said(order, timeout_s)
         content = said.get("content") if "content" in said else said.get("error") or "The server could not be asked."
         return Outcome(said.get("ok") is True, str(content), (time.perf_counter() - started) * 1000)
 
-    def _said(self, payload: Mapping[str, Any], timeout_s: float) -> Mapping[str, Any]:
+    def _said(self, order: Mapping[str, Any], timeout_s: float) -> Mapping[str, Any]:
         try:
-            said = self._ask(payload, timeout_s=timeout_s)
+            return self._ask(order, timeout_s=timeout_s)
         except ParleyError as exc:
             logger.warning("an MCP server cannot be asked", reason=str(exc))
             return {"error": exc.public_message}
-        return said if isinstance(said, Mapping) else {}
 
 
 def _opened(server: RemoteServer) -> dict[str, Any]:
