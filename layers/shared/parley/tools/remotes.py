@@ -4,17 +4,19 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, Self
 from uuid import UUID
 
 from sqlalchemy import Connection
 
+from parley.auth.key_store import load_sealing_key
 from parley.auth.sealing import Seal
 from parley.db import mcp_servers
 from parley.db.mcp_servers import McpServer
 from parley.errors import ParleyError
+from parley.tools.mcp_calls import Ask, McpCalls
 from parley.tools.outcome import Outcome
-from parley.tools.remote import RemoteCalls, RemoteServer, specs
+from parley.tools.remote import RemoteCalls, RemoteServer, deployment_servers, specs
 from parley.tools.spec import ToolSpec
 
 type Reach = Callable[[], RemoteServer]
@@ -28,6 +30,11 @@ class Remotes:
     calls: RemoteCalls
     deployment: Sequence[RemoteServer]
     seal: Seal
+
+    @classmethod
+    def of(cls, ask: Ask, *, mcp_servers: str, keys_path: str) -> Self:
+        """Make it from a function's settings; `ask` is the invoker's. Raises ValueError for `mcp_servers` that are no list of servers."""
+        return cls(McpCalls(ask), deployment_servers(mcp_servers), Seal(partial(load_sealing_key, keys_path)))
 
     def tools(self, connection: Connection, *, user_id: UUID) -> Iterator[Runnable]:
         """Yield each tool that a server has been heard to offer, with what runs it; the deployment's servers come first."""
