@@ -2,6 +2,7 @@
 
 import asyncio
 import inspect
+import traceback
 from typing import Any
 
 from pydantic import ValidationError
@@ -33,7 +34,8 @@ def run(registry: Registry, order: RunOrder, http: GuardedHttp) -> dict[str, Any
     except Unwritable as exc:
         return _failed(f"The tool's output cannot be used: {exc}.")
     except (Exception, SystemExit) as exc:
-        logger.exception("a tool failed", tool=order.name)
+        # Where, and not what: an exception's words may be the user's.
+        logger.warning("a tool failed", tool=order.name, error=type(exc).__name__, where=traceback.format_tb(exc.__traceback__))
         return _failed(redact(f"The tool failed ({type(exc).__name__}: {exc})."))
 
 

@@ -46,6 +46,7 @@ ALLOWED = {
     "mangum": HTTP,
     "openai": {"ChatFunction"},
     "psycopg": DATABASE,
+    "selectolax": NOWHERE,
     "sqlalchemy": DATABASE,
     "starlette": HTTP,
 }

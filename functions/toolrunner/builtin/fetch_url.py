@@ -1,5 +1,6 @@
 """The readable text of a web page."""
 
+import re
 from typing import Annotated
 
 from pydantic import Field
@@ -10,6 +11,7 @@ from parley.tools.decorator import tool
 from parley.tools.errors import ToolFailed
 from parley.tools.guarded_http.client import MAX_URL_LETTERS, Fetched
 
+_META = re.compile(rb"<meta[^>]+charset=[\s\"']*([\w-]+)", re.IGNORECASE)
 _TEXTS = ("text/", "application/json", "application/xml", "application/xhtml+xml")
 
 
@@ -27,16 +29,19 @@ def fetch_url(
 def _text(page: Fetched) -> str:
     kind, _, parameters = page.content_type.lower().partition(";")
     if kind.strip() in ("text/html", "application/xhtml+xml"):
-        return readable(page.body)
+        return readable(page.body.decode(_charset(parameters, page.body), "replace"))
     if kind.strip().startswith(_TEXTS):
         return page.body.decode(_charset(parameters), "replace")
     raise ToolFailed(f"This is no page of text but {kind.strip() or 'of a kind that is not told'}.")
 
 
-def _charset(parameters: str) -> str:
-    named = parameters.partition("charset=")[2].strip(" \"'")
+def _charset(parameters: str, html: bytes = b"") -> str:
+    """Return the encoding that the server names, else the page itself near its beginning, else UTF-8."""
+    named = parameters.partition("charset=")[2].strip(" \"';")
+    if not named and (found := _META.search(html[:1024])):
+        named = found[1].decode()
     try:
-        "".encode(named or "utf-8")
-    except LookupError:
+        b"a".decode(named or "utf-8")
+    except (LookupError, UnicodeError):
         return "utf-8"
     return named or "utf-8"

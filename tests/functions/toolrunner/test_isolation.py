@@ -1,9 +1,11 @@
 """P5: whatever a tool does, its caller has an outcome, and the next call finds a runner that works."""
 
+import re
+
 import pytest
 
 from parley.tools.invoker import Invoker
-from tests.functions.toolrunner.conftest import ADA
+from tests.functions.toolrunner.conftest import ADA, ROOT
 from tests.local.running import eventually
 
 
@@ -102,13 +104,13 @@ def test_the_specs_say_where_tools_come_from(runner):
     assert specs["flood"].parameters["properties"] == {"size": {"type": "integer"}}
 
 
-def test_a_plugin_that_is_saved_is_usable_without_a_restart(runner):
-    source = 'from parley.tools.decorator import tool\n\n@tool\ndef fresh() -> str:\n    """Say so."""\n    return "just now"\n'
-    assert "fresh" not in {spec.name for spec in runner.invoker.specs()}
-    (runner.plugins / "fresh.py").write_text(source)
+def test_the_guides_plugin_is_usable_once_saved_without_a_restart(runner):
+    source = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "tools.md").read_text(), re.DOTALL)[0]
+    assert "roll" not in {spec.name for spec in runner.invoker.specs()}
+    (runner.plugins / "dice.py").write_text(source)
 
-    assert eventually(lambda: "fresh" in {spec.name for spec in runner.invoker.specs()})
-    assert runner.run("fresh").content == "just now"
+    assert eventually(lambda: "roll" in {spec.name for spec in runner.invoker.specs()})
+    assert 1 <= int(runner.run("roll", sides=20).content) <= 20
 
 
 def test_the_weather_without_a_network_is_an_outcome_that_says_so(runner):

@@ -3,7 +3,7 @@
 import pytest
 
 from parley.tools.guarded_http.client import GuardedHttp
-from parley.tools.guarded_http.errors import FetchFailed
+from parley.tools.guarded_http.errors import AddressRefused, FetchFailed
 
 # All of these are 127.0.0.1, or would be to somebody: the canary listens there.
 LOOPBACK = [
@@ -136,7 +136,13 @@ INSIDE = [
 FORMS = [*LOOPBACK, *SCHEMES, *INSIDE]
 
 
-@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("form", INSIDE)
+def test_an_address_inside_is_refused_and_not_tried(form):
+    with pytest.raises(AddressRefused):
+        GuardedHttp().get(form, timeout_s=1)
+
+
+@pytest.mark.parametrize("form", [*LOOPBACK, *SCHEMES])
 def test_no_form_of_an_address_inside_is_reached(canary, form):
     with pytest.raises(FetchFailed):
         GuardedHttp().get(form.replace("{port}", str(canary.port)), timeout_s=2)
