@@ -80,6 +80,7 @@ def environment(postgres: RunningPostgres, aws: None) -> dict[str, str]:
         "PARLEY_RATE_PER_MINUTE": "100000",
         "PARLEY_BUDGET_USD": "5",
         "PARLEY_RETENTION_DAYS": "0",
+        "PARLEY_MCP_SERVERS": "",
         "PARLEY_JWKS_URL": "http://127.0.0.1:9/keys",
         "POWERTOOLS_SERVICE_NAME": "test",
         "PGPASSFILE": str(postgres.passfile),
@@ -162,6 +163,14 @@ def chat(database: DatabaseSettings) -> Iterator[Function]:
 def health(database: DatabaseSettings) -> Iterator[Function]:
     """The health function."""
     from functions.health import app
+
+    yield from running(app)
+
+
+@pytest.fixture(scope="session")
+def tools(database: DatabaseSettings) -> Iterator[Function]:
+    """The tools function."""
+    from functions.tools import app
 
     yield from running(app)
 

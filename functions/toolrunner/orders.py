@@ -29,9 +29,36 @@ class RunOrder(_Order):
     timeout_s: Annotated[float, Field(gt=0, le=LONGEST_TIMEOUT_S)] = LONGEST_TIMEOUT_S
 
 
-_ORDER: TypeAdapter[ListOrder | RunOrder] = TypeAdapter(Annotated[ListOrder | RunOrder, Field(discriminator="op")])
+class McpServerIn(_Order):
+    """Where a remote MCP server is, and the headers that open it: for this one call."""
+
+    url: str
+    headers: dict[str, str] = Field(default_factory=dict, repr=False)
 
 
-def read_order(event: dict[str, Any]) -> ListOrder | RunOrder:
+class McpListOrder(_Order):
+    """Ask a remote MCP server for its tools."""
+
+    op: Literal["mcp_list"]
+    server: McpServerIn
+    timeout_s: Annotated[float, Field(gt=0, le=LONGEST_TIMEOUT_S)]
+
+
+class McpCallOrder(_Order):
+    """Run a tool of a remote MCP server."""
+
+    op: Literal["mcp_call"]
+    server: McpServerIn
+    name: str
+    arguments: dict[str, Any]
+    timeout_s: Annotated[float, Field(gt=0, le=LONGEST_TIMEOUT_S)]
+
+
+type Order = ListOrder | RunOrder | McpListOrder | McpCallOrder
+
+_ORDER: TypeAdapter[Order] = TypeAdapter(Annotated[ListOrder | RunOrder | McpListOrder | McpCallOrder, Field(discriminator="op")])
+
+
+def read_order(event: dict[str, Any]) -> Order:
     """Read the event. Raises ValidationError for one that is no order."""
     return _ORDER.validate_python(event)

@@ -13,9 +13,9 @@ from local.template.stack import Invocation
 
 ROOT = Path(__file__).parents[2]
 SHIPPED_MODELS = ROOT / "layers" / "shared" / "parley" / "llm" / "models.toml"
-HTTP_FUNCTIONS = {name: f"{name.title()}Function" for name in ("auth", "chat", "conversation", "health", "web")}
+HTTP_FUNCTIONS = {name: f"{name.title()}Function" for name in ("auth", "chat", "conversation", "health", "tools", "web")}
 
-FUNCTIONS = ["authorizer", "auth", "chat", "conversation", "health", "keys", "migrate", "summarize", "toolrunner", "upkeep", "web"]
+FUNCTIONS = ["authorizer", "auth", "chat", "conversation", "health", "keys", "migrate", "summarize", "toolrunner", "tools", "upkeep", "web"]
 ASKING, EMBEDDING = {"chat", "summarize"}, {"conversation"}
 HAS_NO_VECTORS = {"ANTHROPIC_API_KEY"}
 
@@ -46,9 +46,8 @@ def test_beside_its_settings_only_who_asks_models_has_variables_and_those_are_th
     function = stack.functions[f"{name.title()}Function"]
     others = {variable for variable in function.environment if not variable.startswith(("PARLEY_", "POWERTOOLS_"))}
 
-    assert others == (
-        keys_of_shipped_models() if name in ASKING else keys_of_shipped_models() - HAS_NO_VECTORS if name in EMBEDDING else set()
-    )
+    keys = keys_of_shipped_models()
+    assert others == (keys if name in ASKING else keys - HAS_NO_VECTORS if name in EMBEDDING else set())
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)

@@ -56,8 +56,8 @@ def test_an_events_path_is_its_resource_filled_in(events):
         assert event["path"] == filled, name
 
 
-def test_every_http_event_gets_an_http_answer(events, auth, chat, conversation, health, web):
-    functions = {"auth": auth, "chat": chat, "conversation": conversation, "health": health, "web": web}
+def test_every_http_event_gets_an_http_answer(events, auth, chat, conversation, health, tools, web):
+    functions = {"auth": auth, "chat": chat, "conversation": conversation, "health": health, "tools": tools, "web": web}
     for name, event in http_events(events).items():
         function = functions[folder_of(name)]
         assert function.invoke(event).status < 500, name

@@ -19,6 +19,8 @@ PUBLIC = {
     "GET /.well-known/jwks.json",
     "GET /health",
     "GET /health/ready",
+    "GET /mcp",
+    "DELETE /mcp",
 }
 NAMES = {
     "AuthorizerFunction",
@@ -26,6 +28,7 @@ NAMES = {
     "ChatFunction",
     "ConversationFunction",
     "MigrateFunction",
+    "ToolsFunction",
     "HealthFunction",
     "KeysFunction",
     "SummarizeFunction",
