@@ -10,6 +10,7 @@ from functions.chat.desk import Desk
 from functions.chat.images import Images
 from parley.db.breakers import Breakers
 from parley.db.engine import make_engine
+from parley.follow_up import MemoryQueue
 from parley.http.app import create_app
 from parley.http.streaming import streaming_handler
 from parley.limits import Allowance
@@ -31,6 +32,8 @@ class ChatSettings(HttpSettings, DatabaseSettings, LimitSettings):
     models_parameter: str
     upkeep_queue_url: str
     files_bucket: str
+    memory_queue_url: str
+    toolrunner_function: str
 
 
 settings = ChatSettings.read()
@@ -42,8 +45,9 @@ engine = make_engine(settings)
 providers = Providers(os.environ)
 router = Router(providers, Breaker(Breakers(engine)))
 allowance = Allowance(settings.rate_per_minute, settings.budget_usd)
-queue, images = UpkeepQueue(settings.upkeep_queue_url), Images(settings.files_bucket)
-desk = Desk(engine, catalogue, router, os.environ, allowance, queue, providers.embedder, images)
+queues = UpkeepQueue(settings.upkeep_queue_url), MemoryQueue(settings.memory_queue_url)
+images = Images(settings.files_bucket)
+desk = Desk(engine, catalogue, router, os.environ, allowance, queues[0], providers.embedder, queues[1], images)
 app = create_app(routes.router, settings=settings, body_limit=BODY_LIMIT, error_answers={PREFIX: as_openai}, desk=desk)
 handler = streaming_handler(app)
 cold_start.finish()

@@ -5,6 +5,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection
 
+from functions.chat import recalling
 from functions.chat.asked import Asked, asked_in
 from functions.chat.choosing import candidates_for, prepared
 from functions.chat.context import Context
@@ -86,6 +87,8 @@ def _begin_once(desk: Desk, catalogue: Catalogue, principal: Principal, question
         asked = asked_in(connection, opening.conversation, question, user_id=user_id)
         turn = _prepare(desk, catalogue, connection, principal, asked, opening, toolbox_in(connection))
         turn_beginnings.start(connection, _beginning(turn, asked.question, opening, once))
+        # Whoever was refused, or outrun, has asked no vendor for anything; the commit still takes its time.
+        turn.recollection = recalling.begin(desk, turn)
         return turn
 
 
@@ -119,9 +122,10 @@ def _prepare(
     payer = Payer(principal.user_id, principal.api_key_id)
     wished = (conversation and conversation.model) or opening.default_model
     candidates = candidates_for(desk, catalogue, question, wished, user_id=payer.user_id)
-    context = Context(conversation, asked.earlier, question, chosen(toolbox, question))
+    remembers = opening.memory_enabled and not (conversation.is_incognito if conversation else question.is_incognito)
+    context = Context(conversation, asked.earlier, question, chosen(toolbox, question), asked.summary, remembers=remembers)
     candidates, request = prepared(candidates, context)
-    amount_usd = limits.worst_usd([one.model for one in candidates], request)
+    amount_usd = limits.worst_usd([one.model for one in candidates], request) + recalling.worst_usd(desk, context)
     claim = limits.claim(turn_id := new_id(), candidates[0].id, candidates[0].model, request)
     reservation = limits.admit(connection, payer, desk.allowance, amount_usd=amount_usd, claim=claim)
     conversation_id = conversation.id if conversation else new_id()
@@ -143,4 +147,5 @@ def _beginning(turn: Turn, question: Question, opening: Opening, once: Once | No
         turn.model_id,
         once,
         turn.journal.take(),
+        question.is_incognito,
     )

@@ -16,19 +16,28 @@ from parley.llm.failures import ContextTooLong, ModelCannot
 from parley.llm.model import Model
 from parley.llm.router import Candidate
 from parley.llm.tokens import BYTES_PER_TOKEN, estimate_tokens
-from parley.memory.window import newest_within
+from parley.memory.window import summarised
 
+MEMORY_TOKENS = 1500
 DEFAULT_SYSTEM_PROMPT = "You are a helpful assistant. Answer in the language of the question."
 
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """All that a turn may give to a model: what was said before the question, oldest first, and the tools."""
+    """All that a turn may give to a model: what was said before the question, oldest first, the tools, and the user's memory.
+
+    `summary` is what was said so far in short. Where it `remembers`, the window leaves room for facts and passages, which
+    are known later.
+    """
 
     conversation: Conversation | None
     earlier: Sequence[Spoken]
     question: Question
     offered: Sequence[Offered] = ()
+    summary: str | None = None
+    remembers: bool = False
+    facts: Sequence[str] = ()
+    passages: Sequence[str] = ()
 
     def tools_for(self, model: Model) -> list[llm.Tool]:
         """Return what the model is offered: nothing if it cannot call tools, unless some were asked for by name."""
@@ -79,23 +88,43 @@ def assemble(context: Context, candidate: Candidate, said: Sequence[Part] = (), 
     needed += sum(map(message_tokens, own))
     if needed > room:
         raise ContextTooLong(candidate.id, tokens=needed, limit=max(room, 0))
-    remembered = _remembered(context.earlier, model, with_calls=bool(tools))
-    window = [message for one in newest_within(remembered, budget_tokens=room - needed) for message in one.messages]
+    left = room - needed
+    kept, told_before = _kept(context, model, budget_tokens=left - memory_tokens(context, room_tokens=left))
     return llm.Request(
-        [*window, asked, *own],
-        system=system,
+        [*(message for one in kept for message in one.messages), asked, *own],
+        system=f"{system}{told_before}",
         max_output_tokens=answer_tokens,
         temperature=question.temperature,
         tools=tools,
         tool_choice="auto" if may_call else "none",
         output=question.output,
+        facts=context.facts,
+        passages=context.passages,
     )
 
 
-def _remembered(earlier: Sequence[Spoken], model: Model, *, with_calls: bool) -> list[_Remembered]:
-    """Return what was said before as the model is given it: images only of the newest, and only if it can see."""
+def memory_tokens(context: Context, *, room_tokens: int) -> int:
+    """Return how many tokens facts and passages may take of the room that question and rounds leave."""
+    return min(MEMORY_TOKENS, max(room_tokens, 0) // 4) if context.remembers else 0
+
+
+def memory_room(context: Context, candidate: Candidate) -> tuple[int, int]:
+    """Return how many tokens facts and passages may take, and how many of the earlier messages the model is given anyway."""
+    model, question = candidate.model, context.question
+    system = (context.conversation and context.conversation.system_prompt) or DEFAULT_SYSTEM_PROMPT
+    room = model.context_tokens - min(question.max_output_tokens or model.max_output_tokens, model.max_output_tokens)
+    asked = llm.Message("user", pictured(question.text, question.images, are_shown=True))
+    room -= estimate_tokens(system) + message_tokens(asked) + tools_tokens(context.tools_for(model))
+    tokens = memory_tokens(context, room_tokens=room)
+    return tokens, len(_kept(context, model, budget_tokens=room - tokens)[0])
+
+
+def _kept(context: Context, model: Model, *, budget_tokens: int) -> tuple[list[_Remembered], str]:
+    """Return what of the earlier messages fits, and what stands for the rest: images only of the newest, and only if the model can see."""
+    earlier, with_calls = context.earlier, bool(context.tools_for(model))
     first_shown = len(earlier) - RECENT_MESSAGES if "images" in model.abilities else len(earlier)
-    return [_Remembered.of(message, with_calls=with_calls, with_images=place >= first_shown) for place, message in enumerate(earlier)]
+    remembered = [_Remembered.of(message, with_calls=with_calls, with_images=place >= first_shown) for place, message in enumerate(earlier)]
+    return summarised(remembered, context.summary, budget_tokens=budget_tokens)
 
 
 def tools_tokens(tools: Sequence[llm.Tool]) -> int:
@@ -107,6 +136,7 @@ def takes_tokens(request: llm.Request, model: Model) -> int:
     """Guess what the request takes of a model's context, the answer's room with it."""
     answer_tokens = min(request.max_output_tokens or model.max_output_tokens, model.max_output_tokens)
     around = estimate_tokens(request.system or "") + tools_tokens(request.tools)
+    around += sum(map(estimate_tokens, (*request.facts, *request.passages)))
     return answer_tokens + around + sum(map(message_tokens, request.messages))
 
 

@@ -102,7 +102,7 @@ def _taken_up(
     held = standing.held
     conversation = conversations.get(connection, standing.conversation_id, user_id=principal.user_id)
     asked = asked_before(connection, conversation, standing.user_message_id, held.options, user_id=principal.user_id)
-    context = Context(conversation, asked.earlier, asked.question, chosen(toolbox, asked.question, all_there=False))
+    context = Context(conversation, asked.earlier, asked.question, chosen(toolbox, asked.question, all_there=False), asked.summary)
     candidates = still_there(desk, catalogue, held.candidates) or candidates_for(
         desk, catalogue, asked.question, None, user_id=principal.user_id
     )

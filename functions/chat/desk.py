@@ -7,6 +7,7 @@ from sqlalchemy import Engine
 
 from functions.chat.images import Images
 from functions.chat.toolbox import ToolboxFor, no_tools
+from parley.follow_up import MemoryQueue
 from parley.limits import Allowance
 from parley.llm.models import Catalogue
 from parley.llm.providers import EmbedderFor
@@ -17,7 +18,7 @@ from parley.upkeep import UpkeepQueue
 @dataclass(frozen=True, slots=True)
 class Desk:
     """The database, the models, the environment in which their keys are, what a user may take of them, who looks after turns,
-    and the files of images.
+    the way to their follow-up work, and the files of images.
 
     `catalogue` may be another at each call: a turn calls it once.
     """
@@ -29,5 +30,6 @@ class Desk:
     allowance: Allowance
     queue: UpkeepQueue
     embedder_for: EmbedderFor
+    memory_queue: MemoryQueue
     images: Images
     toolbox_for: ToolboxFor = no_tools

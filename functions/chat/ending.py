@@ -55,7 +55,7 @@ def patiently[T](step: Callable[[], T], deadline: Deadline) -> T:
 def _leave(desk: Desk, turn: Turn) -> Numbered:
     """Free what is still reserved: who ends a turn pays for it. One that went with its conversation was ended by nobody."""
     with user_scope(desk.engine, turn.user_id) as connection:
-        calls = [] if turns.is_there(connection, turn.id, user_id=turn.user_id) else turn.calls
+        calls = [] if turns.is_there(connection, turn.id, user_id=turn.user_id) else turn.billed
         limits.settle(connection, turn.payer, calls, reservations=turn.reservations, turn_id=turn.id)
     return stored_end(desk.engine, turn.id, user_id=turn.user_id)
 
@@ -79,14 +79,15 @@ def _store(desk: Desk, turn: Turn, last: Numbered) -> Numbered:
     try:
         with user_scope(desk.engine, turn.user_id) as connection:
             # Before the conversation is locked, in the order of a turn's beginning.
-            limits.settle(connection, turn.payer, turn.calls, reservations=turn.reservations, turn_id=turn.id)
-            answer = turn_endings.finish(connection, turn.id, ending, user_id=turn.user_id, conversation_id=turn.conversation_id)
-            if answer is False:
+            limits.settle(connection, turn.payer, turn.billed, reservations=turn.reservations, turn_id=turn.id)
+            ended = turn_endings.finish(connection, turn.id, ending, user_id=turn.user_id, conversation_id=turn.conversation_id)
+            if ended is None:
                 raise _HasEnded
     except _HasEnded:
         return _leave(desk, turn)
+    turn.follow_up = ended.follow_up
     if isinstance(last.event, TurnCompleted | BrokenOff):
-        return Numbered(last.number, replace(last.event, message=answer))
+        return Numbered(last.number, replace(last.event, message=ended.answer))
     return last
 
 

@@ -6,7 +6,7 @@ Each event knows its name and its JSON: what is streamed is what is logged.
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from decimal import Decimal
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 from uuid import UUID
 
 from parley.db.messages import Message
@@ -50,6 +50,23 @@ class TurnStarted:
         """Return its JSON."""
         ids = {"turn_id": self.turn_id, "conversation_id": self.conversation_id, "user_message_id": self.user_message_id}
         return {name: str(id) for name, id in ids.items()} | {"model": self.model}
+
+
+type MemoryKind = Literal["fact", "passage"]
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryUsed:
+    """Something of the user's memory that the model is given: a fact, or a passage of a past conversation."""
+
+    name: ClassVar = "memory"
+    kind: MemoryKind
+    id: UUID
+    text: str
+
+    def data(self) -> dict[str, Any]:
+        """Return its JSON."""
+        return {"kind": self.kind, "id": str(self.id), "text": self.text}
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,6 +200,7 @@ class TurnFailed:
 
 type TurnEvent = (
     TurnStarted
+    | MemoryUsed
     | TextDelta
     | ToolCalled
     | ToolApproval

@@ -35,7 +35,7 @@ def pause(desk: Desk, turn: Turn, waits: Waits, *, deadline: Deadline) -> Number
 def _store(desk: Desk, turn: Turn, waits: Waits, last: Numbered) -> None:
     asked = [Approval(call.call_id, call.name, call.arguments) for call in waits.calls]
     with user_scope(desk.engine, turn.user_id) as connection:
-        limits.settle(connection, turn.payer, turn.calls, reservations=turn.reservations, turn_id=turn.id)
+        limits.settle(connection, turn.payer, turn.billed, reservations=turn.reservations, turn_id=turn.id)
         held, entries = turn.held(upto=last.number), turn.journal.pending()
         paused = turn_pauses.pause(connection, turn.id, held, asked, user_id=turn.user_id, entries=entries)
         if not paused.is_done and paused.last_event < last.number:

@@ -16,7 +16,8 @@ class Question:
 
     With `wait`, another turn of the conversation is let end first. `tools` offers all of the user's tools to the model, none,
     or those by name. `output` is how the answer shall be written. `attached` are images that come with it, or the ids of earlier ones;
-    once they are stored, `images` has their parts. With `is_anew` it is the conversation's last question, whose text is not known yet.
+    once they are stored, `images` has their parts. A new conversation may be incognito: never mined, and nothing recalled in it. With
+    `is_anew` it is the conversation's last question, whose text is not known yet.
     """
 
     text: str
@@ -30,6 +31,7 @@ class Question:
     output: OutputSchema | None = None
     attached: Sequence[Image | UUID] = ()
     images: Sequence[Part] = ()
+    is_incognito: bool = False
 
     def options(self) -> dict[str, Any]:
         """Return how it is to be answered, as JSON: what a turn that pauses keeps of it."""

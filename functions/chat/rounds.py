@@ -97,7 +97,7 @@ def _prepare_next(desk: Desk, turn: Turn) -> None:
     may_call = turn.rounds < MOST_ROUNDS and len(turn.parts.calls) < MOST_CALLS
     turn.candidates, turn.request = prepared(candidates, turn.context, turn.parts.all(), may_call=may_call)
     with user_scope(desk.engine, turn.user_id) as connection:
-        is_ours = limits.settle(connection, turn.payer, turn.calls, reservations=turn.reservations, turn_id=turn.id)
+        is_ours = limits.settle(connection, turn.payer, turn.billed, reservations=turn.reservations, turn_id=turn.id)
         if turn.reservations and not is_ours:
             raise Superseded(f"turn {turn.id}")
         turn.reservations.append(_reserved(desk, turn, connection))

@@ -52,7 +52,7 @@ async def chat(body: ChatIn, request: Request, principal: CurrentPrincipal, idem
     """
     most, temperature = body.max_output_tokens, body.temperature
     asked = Question(body.message, body.conversation_id, body.model, most, temperature, body.wait, tools=body.tools)
-    question = replace(asked, output=body.output, attached=body.attached())
+    question = replace(asked, output=body.output, attached=body.attached(), is_incognito=body.incognito)
     return _take(request, principal, question, body, _once("POST /chat", idempotency, body))
 
 

@@ -8,16 +8,29 @@ from uuid import UUID
 
 from functions.chat.called import Called
 from functions.chat.context import Context
-from functions.chat.events import Numbered, TextDelta, Timings, ToolAnswered, ToolApproval, ToolCalled, TurnStarted, UsageSum
+from functions.chat.events import (
+    MemoryKind,
+    MemoryUsed,
+    Numbered,
+    TextDelta,
+    Timings,
+    ToolAnswered,
+    ToolApproval,
+    ToolCalled,
+    TurnStarted,
+    UsageSum,
+)
 from functions.chat.journal import Journal
 from functions.chat.toolbox import Empty, Toolbox
 from parley.db.answer_parts import AnswerParts
+from parley.db.outbox import Entry as Work
 from parley.db.turn_pauses import Held
 from parley.ids import new_id
 from parley.limits import Payer, Reservation
 from parley.llm import types as llm
 from parley.llm.calls import Call
 from parley.llm.router import Asked, Candidate
+from parley.recollection import Recollection
 from parley.tools.outcome import Outcome
 
 
@@ -47,10 +60,12 @@ class Turn:
     asked: list[Asked] = field(default_factory=list)
     request_id: str = ""
     journal: Journal = field(default_factory=Journal)
+    follow_up: Sequence[Work] = ()
     before: Held = field(default_factory=Held)
     decisions: Mapping[str, bool] = MappingProxyType({})
     unsound: set[str] = field(default_factory=set)
     pictures: dict[str, bytes | None] = field(default_factory=dict)
+    recollection: Recollection | None = None
     started: Numbered = field(init=False)
 
     @property
@@ -62,6 +77,12 @@ class Turn:
     def calls(self) -> list[Call]:
         """The calls of models that this process made, the last one being what answered."""
         return [call for asked in self.asked for call in asked.calls]
+
+    @property
+    def billed(self) -> list[Call]:
+        """The calls to pay for: those of models, and that which embedded the question, once it is over."""
+        recalled = self.recollection
+        return [*([recalled.call] if recalled and not recalled.is_under_way else []), *self.calls]
 
     @property
     def open_calls(self) -> list[Called]:
@@ -84,6 +105,10 @@ class Turn:
             self.first_token_ms = self._elapsed_ms()
         self.parts.say(text)
         return self.journal.note(TextDelta(text))
+
+    def recall(self, kind: MemoryKind, id: UUID, text: str) -> Numbered:
+        """Note that the model is given something of the user's memory."""
+        return self.journal.note(MemoryUsed(kind, id, text))
 
     def call(self, call: Called) -> Numbered:
         """Note that the model asks for a tool."""

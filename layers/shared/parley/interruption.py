@@ -50,7 +50,7 @@ def _interrupt(connection: Connection, turn: turns.Record, *, user_id: UUID) -> 
     spent = claims.settle_lost(connection, turn.id, user_id=user_id, output_tokens=output_tokens)
     ending, conversation_id = _ending(turn, held, logged, spent), turn.conversation_id
     done = turn_endings.finish(connection, turn.id, ending, user_id=user_id, conversation_id=conversation_id, only_if_silent=True)
-    if done is False:
+    if done is None:
         raise _LivesOn
 
 

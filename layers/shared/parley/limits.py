@@ -130,7 +130,7 @@ def _worst_usd(model: Model, request: Request, input_tokens: int) -> Decimal:
 def _charge(call: Call, purpose: Purpose) -> Charge:
     return Charge(
         call.id,
-        purpose,
+        call.purpose or purpose,
         call.model_id,
         call.model.provider,
         call.status,

@@ -29,7 +29,7 @@ def crash(alice):
     def crash(step):
         command = [sys.executable, "-W", "ignore", "-m", "tests.functions.chat.crashing", str(step)]
         claims = json.dumps(alice.claims)
-        return subprocess.run(command, cwd=ROOT, input=claims, text=True, capture_output=True, timeout=50, check=False)
+        return subprocess.run(command, cwd=ROOT, input=claims, text=True, capture_output=True, timeout=100, check=False)
 
     return crash
 

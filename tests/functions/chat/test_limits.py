@@ -143,7 +143,7 @@ def test_with_the_store_down_no_model_is_asked(database, alice):
     assert desk.router.provider_for(None).scripts == [HELLO]
 
 
-def test_a_healthy_turn_takes_five_statements_and_three(engine, alice):
+def test_a_healthy_turn_takes_five_statements_one_to_recall_and_three(engine, alice):
     statements = []
     desk = make_desk(engine, HELLO, HELLO)
     started, *_ = take(desk, alice)
@@ -153,7 +153,7 @@ def test_a_healthy_turn_takes_five_statements_and_three(engine, alice):
     beginning = len(statements)
     assert isinstance(list(events)[-1], TurnCompleted)
 
-    assert (beginning, len(statements) - beginning) == (5, 3)
+    assert (beginning, len(statements) - beginning) == (5, 1 + 3)
 
 
 def test_too_many_requests_in_a_minute_are_told_to_wait(chat, alice, monkeypatch):

@@ -58,7 +58,7 @@ def most_tokens(request: Request) -> int:
 
 def _texts(request: Request) -> Iterator[str]:
     """Yield everything of the request that is text."""
-    yield from filter(None, [request.system, *request.facts, *(source.text for source in request.sources)])
+    yield from filter(None, [request.system, *request.facts, *request.passages, *(source.text for source in request.sources)])
     yield from (f"{tool.name} {tool.description} {json.dumps(tool.parameters)}" for tool in request.tools)
     if request.output:
         yield json.dumps(request.output.schema)

@@ -14,8 +14,11 @@ conversations = Table(
     Column("model", Text),
     Column("system_prompt", Text),
     Column("last_seq", Integer, nullable=False, server_default="0"),
+    Column("is_title_automatic", Boolean, nullable=False, server_default="false"),
     moment("created_at"),
     moment("updated_at"),
+    Column("is_incognito", Boolean, nullable=False, server_default="false"),
+    Column("mined_upto_seq", Integer, nullable=False, server_default="0"),
     Index("conversations_activity", "user_id", "updated_at", "id"),
 )
 

@@ -1,7 +1,246 @@
-"""Long-term memory: summaries, facts and passages."""
+"""Long-term memory: summaries, facts and passages, and the search over them.
+
+Search runs in functions of `parley_search`, a role that nobody signs in as: `@@`, `@>` and the vectors' operators are not
+leakproof, so that under row level security no index would serve them. Each such function filters by `parley.user_id`
+itself. See docs/adr/0010-search-in-the-database.md.
+"""
+
+from alembic import op
 
 revision, down_revision = "0006", "0005"
+
+# Words in the sense of search: accents and case are gone, `camelCase` and `snake_case` are taken apart and also kept as one,
+# letters of scripts without spaces stand alone, English endings and stop words go; other languages stay nearly as they are.
+ANALYSIS = r"""
+CREATE FUNCTION parley_words(body text) RETURNS tsvector
+LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
+    WITH plain AS (SELECT normalize(regexp_replace(normalize(left(body, 200000), NFKD), '[\u0300-\u036f]', '', 'g'), NFKC) AS t)
+    SELECT to_tsvector('pg_catalog.english'::regconfig, regexp_replace(regexp_replace(regexp_replace(regexp_replace(t,
+               '([[:lower:][:digit:]])([[:upper:]])', '\1 \2', 'g'),
+               '([[:upper:]])([[:upper:]][[:lower:]])', '\1 \2', 'g'),
+               '([\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af])', ' \1 ', 'g'),
+               '[^[:alnum:]]+', ' ', 'g'))
+        || to_tsvector('pg_catalog.simple'::regconfig, coalesce((
+               SELECT string_agg(replace(found[1], '_', ''), ' ')
+                 FROM regexp_matches(t, '(\w*(?:[[:alnum:]]_+[[:alnum:]]|[[:lower:]][[:upper:]])\w*)', 'g') AS found), ''))
+      FROM plain
+$$;
+
+-- The keys of the text index: each word with its owner's mark, so that one user's entries are apart from everybody else's.
+CREATE FUNCTION parley_keys(owner uuid, words tsvector) RETURNS text[]
+LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT array_agg(right(owner::text, 8) || word) FROM unnest(tsvector_to_array(words)) AS word
+$$;
+"""
+
+TABLES = """
+ALTER TABLE conversations
+    ADD COLUMN is_incognito boolean NOT NULL DEFAULT false,
+    ADD COLUMN mined_upto_seq integer NOT NULL DEFAULT 0;
+ALTER TABLE users ADD COLUMN retention_days integer CONSTRAINT users_retention_check CHECK (retention_days >= 0);
+
+CREATE TABLE summaries (
+    user_id uuid NOT NULL REFERENCES users (id) ON DELETE CASCADE,
+    conversation_id uuid NOT NULL,
+    upto_seq integer NOT NULL,
+    text text NOT NULL,
+    model text NOT NULL,
+    tokens integer NOT NULL DEFAULT 0,
+    created_at timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (user_id, conversation_id, upto_seq),
+    FOREIGN KEY (user_id, conversation_id) REFERENCES conversations (user_id, id) ON DELETE CASCADE
+);
+
+CREATE TABLE memories (
+    user_id uuid NOT NULL REFERENCES users (id) ON DELETE CASCADE,
+    id uuid NOT NULL,
+    text text NOT NULL,
+    source text NOT NULL CONSTRAINT memories_source_check CHECK (source IN ('user', 'extracted')),
+    embedding halfvec,
+    embedding_model text,
+    words tsvector GENERATED ALWAYS AS (parley_words(text)) STORED,
+    created_at timestamptz NOT NULL DEFAULT now(),
+    superseded_by uuid,
+    ended_at timestamptz,
+    PRIMARY KEY (user_id, id),
+    FOREIGN KEY (user_id, superseded_by) REFERENCES memories (user_id, id) ON DELETE SET NULL (superseded_by),
+    CONSTRAINT memories_embedding_check CHECK ((embedding IS NULL) = (embedding_model IS NULL))
+);
+ALTER TABLE memories ALTER COLUMN embedding SET STORAGE MAIN, ALTER COLUMN words SET STORAGE MAIN;
+CREATE INDEX memories_superseded ON memories (user_id, superseded_by) WHERE superseded_by IS NOT NULL;
+CREATE INDEX memories_words ON memories USING gin (parley_keys(user_id, words)) WITH (fastupdate = off);
+
+CREATE TABLE memory_sources (
+    user_id uuid NOT NULL REFERENCES users (id) ON DELETE CASCADE,
+    memory_id uuid NOT NULL,
+    message_id uuid NOT NULL,
+    conversation_id uuid NOT NULL,
+    PRIMARY KEY (user_id, memory_id, message_id),
+    FOREIGN KEY (user_id, memory_id) REFERENCES memories (user_id, id) ON DELETE CASCADE,
+    FOREIGN KEY (user_id, message_id) REFERENCES messages (user_id, id) ON DELETE CASCADE,
+    FOREIGN KEY (user_id, conversation_id) REFERENCES conversations (user_id, id) ON DELETE CASCADE
+);
+CREATE INDEX memory_sources_conversation ON memory_sources (user_id, conversation_id);
+CREATE INDEX memory_sources_message ON memory_sources (user_id, message_id);
+
+CREATE TABLE passages (
+    user_id uuid NOT NULL REFERENCES users (id) ON DELETE CASCADE,
+    id uuid NOT NULL,
+    conversation_id uuid NOT NULL,
+    first_seq integer NOT NULL,
+    last_seq integer NOT NULL,
+    text text NOT NULL,
+    said_at timestamptz NOT NULL,
+    embedding halfvec,
+    embedding_model text,
+    words tsvector GENERATED ALWAYS AS (parley_words(text)) STORED,
+    PRIMARY KEY (user_id, id),
+    FOREIGN KEY (user_id, conversation_id) REFERENCES conversations (user_id, id) ON DELETE CASCADE,
+    CONSTRAINT passages_embedding_check CHECK ((embedding IS NULL) = (embedding_model IS NULL))
+);
+-- In the row, as far as it fits: an exact scan that has to look elsewhere for each vector takes several times as long.
+ALTER TABLE passages ALTER COLUMN embedding SET STORAGE MAIN, ALTER COLUMN words SET STORAGE MAIN;
+CREATE INDEX passages_place ON passages (user_id, conversation_id, first_seq);
+-- No list of pending entries: everybody's search would have to read through it.
+CREATE INDEX passages_words ON passages USING gin (parley_keys(user_id, words)) WITH (fastupdate = off);
+"""
+
+ME = "NULLIF(current_setting('parley.user_id', true), '')::uuid"
+
+# What the app role may do with its user's own rows.
+RIGHTS = {
+    "summaries": "SELECT, INSERT, DELETE",
+    "memories": "SELECT, INSERT, UPDATE, DELETE",
+    "memory_sources": "SELECT, INSERT, DELETE",
+    "passages": "SELECT, INSERT, UPDATE, DELETE",
+}
+
+# Ids and times: whose conversations are too old to be kept.
+BACKGROUND = """
+GRANT UPDATE (retention_days) ON users TO parley_app;
+GRANT SELECT (retention_days) ON users TO parley_background;
+GRANT SELECT (user_id, id, updated_at) ON conversations TO parley_background;
+CREATE POLICY background_finds_old_ones ON conversations FOR SELECT TO parley_background USING (true);
+"""
+
+# The owner hands the functions over, for which it must be able to take on the role, and the role to make something.
+SEARCHER = """
+DO $$
+BEGIN
+    IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'parley_search') THEN
+        CREATE ROLE parley_search NOLOGIN;
+    END IF;
+    IF NOT pg_has_role('parley_search', 'SET') THEN
+        EXECUTE format('GRANT parley_search TO %I WITH INHERIT FALSE, SET TRUE', current_user);
+    END IF;
+EXCEPTION WHEN duplicate_object OR unique_violation THEN
+    -- Another database of this server was being migrated at the same time.
+    EXECUTE format('GRANT parley_search TO %I WITH INHERIT FALSE, SET TRUE', current_user);
+END $$;
+GRANT SELECT ON passages, memories TO parley_search;
+CREATE POLICY search_reads ON passages FOR SELECT TO parley_search USING (true);
+CREATE POLICY search_reads ON memories FOR SELECT TO parley_search USING (true);
+"""
+
+# Each text's words are weighed by BM25 and its vector by the cosine; each weight is stretched to lie between 0 and 1 over all
+# of the user's texts, and the two are added: on sets of questions that does better than reciprocal ranks (Bruch et al., ACM
+# TOIS 2023; docs/bench.md). A word counts for how rare it is among the user's own texts. How often it stands in one follows from
+# `ts_rank`, which is the sum of 1/i² over i up to that number, divided by π²/6; the rest of the sum beyond n is near 1/(n + ½).
+# A vector of another model, or none, counts for nothing. `half_life_days` null means that age does not count.
+SEARCH = r"""
+CREATE FUNCTION parley_search_{table}(
+    query text, vector halfvec, model text, pool integer, most integer, half_life_days float8, but_conversation uuid, but_from_seq integer)
+RETURNS TABLE ({returned}, score double precision, similarity double precision, weight double precision)
+LANGUAGE sql STABLE SECURITY DEFINER PARALLEL SAFE SET search_path = public, pg_catalog, pg_temp
+AS $$
+    WITH me AS MATERIALIZED (
+        SELECT nullif(current_setting('parley.user_id', true), '')::uuid AS id
+    ),
+    mine AS MATERIALIZED (
+        SELECT t.id, CASE WHEN t.embedding_model = model AND vector_dims(t.embedding) = vector_dims(vector)
+                          THEN -(t.embedding <#> vector) END AS similarity
+          FROM {table} t WHERE t.user_id = (SELECT id FROM me) AND {condition}
+    ),
+    spread AS MATERIALIZED (
+        SELECT min(similarity) AS low, max(similarity) AS high, count(*)::float8 AS total FROM mine
+    ),
+    asked AS (
+        SELECT right((SELECT id FROM me)::text, 8) || word AS key, quote_literal(word)::tsquery AS sought
+          FROM unnest(tsvector_to_array(parley_words(left(query, 4000)))) AS word ORDER BY length(word) DESC LIMIT 32
+    ),
+    hits AS MATERIALIZED (
+        SELECT a.key, h.id, h.words, h.rank
+          FROM asked a CROSS JOIN LATERAL (
+               SELECT t.id, length(t.words) AS words, ts_rank('{{1,1,1,1}}', t.words, a.sought) AS rank
+                 FROM {table} t
+                WHERE t.user_id = (SELECT id FROM me) AND parley_keys(t.user_id, t.words) @> ARRAY[a.key] AND {condition}
+                LIMIT 4000) h
+    ),
+    rarity AS (
+        SELECT key, ln(1 + ((SELECT total FROM spread) - count(*) + 0.5) / (count(*) + 0.5)) AS weight FROM hits GROUP BY key
+    ),
+    usual AS MATERIALIZED (
+        SELECT avg(words)::float8 AS words FROM hits
+    ),
+    alike AS MATERIALIZED (
+        SELECT h.id, sum(r.weight * 2.2 * h.times / (h.times + 1.2 * (0.25 + 0.75 * h.words / (SELECT words FROM usual)))) AS weight
+          FROM (SELECT key, id, words, 1 / (1.6449341 - least(rank * 1.6449341, 1.64)) - 0.5 AS times FROM hits) h
+          JOIN rarity r USING (key)
+         GROUP BY h.id
+    ),
+    fused AS (
+        SELECT m.id, m.similarity, a.weight,
+               coalesce(a.weight / (SELECT max(weight) FROM alike), 0)
+               + CASE WHEN s.high > s.low THEN coalesce((m.similarity - s.low) / (s.high - s.low), 0) ELSE 0 END AS score
+          FROM mine m LEFT JOIN alike a USING (id) CROSS JOIN spread s
+         WHERE m.similarity IS NOT NULL OR a.weight IS NOT NULL
+         ORDER BY score DESC, m.id LIMIT greatest(pool, most)
+    )
+    SELECT {columns}, f.score * aged.factor, f.similarity, f.weight
+      FROM fused f
+      JOIN {table} t ON t.user_id = (SELECT id FROM me) AND t.id = f.id
+     CROSS JOIN LATERAL (SELECT CASE WHEN half_life_days IS NULL THEN 1
+                                ELSE 1 + 0.25 * power(0.5, greatest(extract(epoch FROM now() - {time}), 0) / 86400 / half_life_days)
+                                END AS factor) aged
+     ORDER BY f.score * aged.factor DESC, t.id LIMIT most
+$$;
+ALTER FUNCTION parley_search_{table} OWNER TO parley_search;
+REVOKE ALL ON FUNCTION parley_search_{table} FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION parley_search_{table} TO parley_app;
+"""
+PASSAGES = {
+    "table": "passages",
+    "returned": "id uuid, conversation_id uuid, first_seq integer, last_seq integer, said_at timestamptz, body text",
+    "columns": "t.id, t.conversation_id, t.first_seq, t.last_seq, t.said_at, t.text",
+    "time": "t.said_at",
+    "condition": "(but_conversation IS NULL OR t.conversation_id <> but_conversation OR t.last_seq < but_from_seq)",
+}
+MEMORIES = {
+    "table": "memories",
+    "returned": "id uuid, created_at timestamptz, body text",
+    "columns": "t.id, t.created_at, t.text",
+    "time": "t.created_at",
+    "condition": "t.ended_at IS NULL",
+}
 
 
 def upgrade() -> None:
     """Make it all."""
+    op.execute(ANALYSIS)
+    op.execute(TABLES)
+    for table, rights in RIGHTS.items():
+        op.execute(
+            f"""
+            ALTER TABLE {table} ENABLE ROW LEVEL SECURITY;
+            ALTER TABLE {table} FORCE ROW LEVEL SECURITY;
+            CREATE POLICY owner_migrates ON {table} TO parley_owner USING (true) WITH CHECK (true);
+            CREATE POLICY app_own_rows ON {table} TO parley_app USING (user_id = {ME}) WITH CHECK (user_id = {ME});
+            GRANT {rights} ON {table} TO parley_app;
+            """
+        )
+    op.execute(BACKGROUND)
+    op.execute(SEARCHER)
+    op.execute("GRANT CREATE ON SCHEMA public TO parley_search")
+    for searched in (PASSAGES, MEMORIES):
+        op.execute(SEARCH.format(**searched))
+    op.execute("REVOKE CREATE ON SCHEMA public FROM parley_search")
