@@ -24,6 +24,7 @@ FILES = {
     "summarize": "functions/summarize/requirements.txt",
     "conversation": "functions/conversation/requirements.txt",
     "migrate": "functions/migrate/requirements.txt",
+    "tools-function": "functions/tools/requirements.txt",
     "toolrunner": "functions/toolrunner/requirements.txt",
     "langchain": "requirements/langchain.txt",
     "runtime": "requirements/runtime.txt",

@@ -8,8 +8,10 @@ from functions.chat import routes
 from functions.chat.compat.errors import PREFIX, as_openai
 from functions.chat.desk import Desk
 from functions.chat.images import Images
+from functions.chat.tooling import make_toolbox_for
 from parley.db.breakers import Breakers
 from parley.db.engine import make_engine
+from parley.embedding import Embedding
 from parley.follow_up import MemoryQueue
 from parley.http.app import create_app
 from parley.http.streaming import streaming_handler
@@ -19,13 +21,15 @@ from parley.llm.live_catalogue import LiveCatalogue
 from parley.llm.providers import Providers
 from parley.llm.router import Router
 from parley.observability import logger
-from parley.settings import DatabaseSettings, HttpSettings, LimitSettings
+from parley.settings import DatabaseSettings, HttpSettings, KeySettings, LimitSettings, ToolSettings
+from parley.tools.invoker import Invoker
+from parley.tools.remotes import Remotes
 from parley.upkeep import UpkeepQueue
 
 BODY_LIMIT = 4 * 1024 * 1024
 
 
-class ChatSettings(HttpSettings, DatabaseSettings, LimitSettings):
+class ChatSettings(HttpSettings, DatabaseSettings, LimitSettings, KeySettings, ToolSettings):
     """What this function reads from its environment."""
 
     models_file: str
@@ -33,7 +37,6 @@ class ChatSettings(HttpSettings, DatabaseSettings, LimitSettings):
     upkeep_queue_url: str
     files_bucket: str
     memory_queue_url: str
-    toolrunner_function: str
 
 
 settings = ChatSettings.read()
@@ -45,9 +48,21 @@ engine = make_engine(settings)
 providers = Providers(os.environ)
 router = Router(providers, Breaker(Breakers(engine)))
 allowance = Allowance(settings.rate_per_minute, settings.budget_usd)
-queues = UpkeepQueue(settings.upkeep_queue_url), MemoryQueue(settings.memory_queue_url)
-images = Images(settings.files_bucket)
-desk = Desk(engine, catalogue, router, os.environ, allowance, queues[0], providers.embedder, queues[1], images)
+invoker = Invoker(settings.toolrunner_function)
+remotes = Remotes.of(invoker.ask, mcp_servers=settings.mcp_servers, keys_path=settings.keys_path)
+embedding = Embedding(engine, catalogue, os.environ, providers.embedder, allowance)
+desk = Desk(
+    engine=engine,
+    catalogue=catalogue,
+    router=router,
+    environment=os.environ,
+    allowance=allowance,
+    queue=UpkeepQueue(settings.upkeep_queue_url),
+    embedder_for=providers.embedder,
+    memory_queue=MemoryQueue(settings.memory_queue_url),
+    images=Images(settings.files_bucket),
+    toolbox_for=make_toolbox_for(engine, invoker, remotes, embedding),
+)
 app = create_app(routes.router, settings=settings, body_limit=BODY_LIMIT, error_answers={PREFIX: as_openai}, desk=desk)
 handler = streaming_handler(app)
 cold_start.finish()

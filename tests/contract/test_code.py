@@ -16,7 +16,7 @@ SHIPPED_MODELS = ROOT / "layers" / "shared" / "parley" / "llm" / "models.toml"
 HTTP_FUNCTIONS = {name: f"{name.title()}Function" for name in ("auth", "chat", "conversation", "health", "tools", "web")}
 
 FUNCTIONS = ["authorizer", "auth", "chat", "conversation", "health", "keys", "migrate", "summarize", "toolrunner", "tools", "upkeep", "web"]
-ASKING, EMBEDDING = {"chat", "summarize"}, {"conversation"}
+ASKING, EMBEDDING = {"chat", "summarize"}, {"conversation", "tools"}
 HAS_NO_VECTORS = {"ANTHROPIC_API_KEY"}
 
 
@@ -94,11 +94,8 @@ def imports(path, name):
 
 @pytest.mark.parametrize("folder", ["functions", "layers/shared/parley"])
 def test_only_settings_read_the_environment(folder):
-    composing = {
-        "functions/authorizer/app.py",
-        "functions/chat/app.py",
-        "functions/summarize/app.py",
-    }  # without settings of Pydantic; for the models' keys
+    # Without settings of Pydantic, or for the models' keys.
+    composing = {f"functions/{name}/app.py" for name in ("authorizer", *ASKING, *EMBEDDING)}
     allowed = composing | {"layers/shared/parley/http/streaming.py", "layers/shared/parley/settings.py"}
     readers = {str(path.relative_to(ROOT)) for path in (ROOT / folder).rglob("*.py") if "os.environ" in path.read_text()}
 

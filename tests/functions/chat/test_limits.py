@@ -21,7 +21,7 @@ from parley.llm.provider import ProviderBusy, ProviderFailed, ProviderTimeout
 from parley.llm.router import Patience, Router
 from parley.settings import DatabaseSettings
 from tests.fakes.circuits import MemoryCircuits
-from tests.functions.chat.taking import HELLO, NoQueue, ScriptedProvider, events_of, no_embedder, take, take_numbered
+from tests.functions.chat.taking import HELLO, NoMemoryQueue, NoQueue, ScriptedProvider, events_of, no_embedder, take, take_numbered
 
 PRICED = """
 [roles]
@@ -56,7 +56,9 @@ def make_desk(engine, *scripts, rate=1000, budget=5):
     catalogue = Catalogue.parse(PRICED + MODEL.format(id="first", price=10.0) + MODEL.format(id="second", price=20.0), source="test")
     playing = Playing(*scripts)
     router = Router(lambda model: playing, Breaker(MemoryCircuits()), patience=Patience(first_pause_s=0.0))
-    return Desk(engine, lambda: catalogue, router, {}, Allowance(rate, Decimal(budget)), NoQueue(), no_embedder, Images("none"))
+    return Desk(
+        engine, lambda: catalogue, router, {}, Allowance(rate, Decimal(budget)), NoQueue(), no_embedder, NoMemoryQueue(), Images("none")
+    )
 
 
 def rows(postgres, person, columns="model, status, input_tokens, output_tokens, is_estimate"):
