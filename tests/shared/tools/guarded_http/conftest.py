@@ -65,9 +65,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _drips(self, _: str) -> None:
         self.send_response(200)
-        self.send_header("Content-Length", "1000")
+        self.send_header("Content-Length", "100")
         self.end_headers()
-        for _ in range(1000):
+        for _ in range(100):
             self.wfile.write(b"x")
             time.sleep(0.05)
 
