@@ -107,6 +107,7 @@ class Conversing(RuleBasedStateMachine):
         turn = self._turn(pick)
         reader = self.workers.send("GET", f"/chat/turns/{turn.id}/events?after={after}", as_=self.alice, process=process)
         if turn.status == "running":
+            reader.so_far("\n\n")  # an event, or a ping: it follows
             self.readers.append((turn, after, reader))
         else:
             self._check_replay(turn, after, reader.answer())

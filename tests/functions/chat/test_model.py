@@ -51,7 +51,7 @@ def workers(parrot, pooled, tmp_path):
         yield started
 
 
-@pytest.mark.timeout(0 if RUNS else 120)
+@pytest.mark.timeout(0 if RUNS else 300)
 def test_whatever_a_user_does_is_as_the_oracle_says(workers, parrot, auth, bob, postgres):
     people = []
 
