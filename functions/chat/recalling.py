@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from functions.chat.choosing import prepared
 from functions.chat.context import Context, memory_room
 from functions.chat.desk import Desk
-from functions.chat.recollection import Recollection
 from parley import limits
 from parley.db import recall as found
 from parley.db.recall import FoundFact, FoundPassage, Place, Recalled
@@ -21,6 +20,7 @@ from parley.llm.router import Candidate
 from parley.llm.tokens import estimate_tokens
 from parley.llm.types import Message, Request
 from parley.observability import logger
+from parley.recollection import Recollection
 
 if TYPE_CHECKING:
     from functions.chat.events import Numbered
@@ -48,7 +48,7 @@ def begin(desk: Desk, turn: "Turn") -> Recollection | None:
         return None
     embedding = _embedding(desk)
     try:
-        _Latest.recollection = Recollection(embedding, embedding.call(), turn.context.question.text)
+        _Latest.recollection = embedding.recollection(embedding.call(), turn.context.question.text)
     except NoModel:
         return None
     return _Latest.recollection

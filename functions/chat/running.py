@@ -21,7 +21,6 @@ from functions.chat.events import (
     UsageSum,
 )
 from functions.chat.journal import Journal
-from functions.chat.recollection import Recollection
 from functions.chat.toolbox import Empty, Toolbox
 from parley.db.answer_parts import AnswerParts
 from parley.db.outbox import Entry as Work
@@ -31,6 +30,7 @@ from parley.limits import Payer, Reservation
 from parley.llm import types as llm
 from parley.llm.calls import Call
 from parley.llm.router import Asked, Candidate
+from parley.recollection import Recollection
 from parley.tools.outcome import Outcome
 
 

@@ -1,5 +1,6 @@
 """What the matrix needs one of for each kind of object: how a user makes it. A new `{id}` needs a maker here."""
 
+import secrets
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -44,6 +45,12 @@ def export(functions: Functions, owner: Person) -> str:
     return str(_made(functions["auth"].post("/auth/me/exports", as_=owner))["id"])
 
 
+def memory(functions: Functions, owner: Person) -> str:
+    """A fact that the owner wrote down."""
+    written = {"text": f"The answer to {owner.email} is {secrets.token_hex(4)}"}
+    return str(_made(functions["conversation"].post("/memories", written, as_=owner))["id"])
+
+
 def user(functions: Functions, owner: Person) -> str:
     """The owner's account itself."""
     return str(owner.id)
@@ -56,6 +63,7 @@ def invite(functions: Functions, owner: Person) -> str:
 
 BY_COLLECTION: dict[str, Maker] = {
     "/conversations": conversation,
+    "/memories": memory,
     "/chat/turns": turn,
     "/auth/sessions": session,
     "/auth/api-keys": api_key,

@@ -49,6 +49,12 @@ NEEDED = {
     "GET /conversations/{id}/messages": "conversations",
     "GET /conversations/{id}/summary": "conversations",
     "POST /conversations/{id}/summarize": "conversations",
+    "GET /conversations/search": "conversations",
+    "GET /memories": "conversations",
+    "POST /memories": "conversations",
+    "PATCH /memories/{id}": "conversations",
+    "DELETE /memories/{id}": "conversations",
+    "GET /memories/search": "conversations",
     "GET /usage": "conversations",
 }
 WITHOUT = {"POST /auth/logout"}

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from uuid import UUID
 
 from sqlalchemy import Engine
 
@@ -19,9 +18,12 @@ from parley.llm.models import Catalogue, NoModel
 from parley.llm.providers import EmbedderFor
 from parley.llm.types import Message, Request, Usage
 from parley.observability import logger
+from parley.recollection import Recollection
 
 # What a question is about stands at its beginning; small models read no further than this anyway.
 QUERY_CHARACTERS = 2000
+# Whoever searches would rather see what has the same words.
+QUERY_S = 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,25 +46,30 @@ class Embedding:
 
         Two short transactions, before and after the call.
         """
-        try:
-            call = self.call()
-            reservation = self._reserve(call.model, texts, payer)
-        except (NoModel, BudgetExhausted, Unavailable) as exc:
-            _note(exc)
+        if (prepared := self._prepared(texts, payer)) is None:
             return None
+        call, reservation = prepared
         try:
             return self.run(call, texts, purpose=purpose)
         except (ProviderFailed, Unavailable) as exc:
             _note(exc)
             return None
         finally:
-            with user_scope(self.engine, payer.user_id) as connection:
-                limits.settle(connection, payer, [call], reservations=[reservation], purpose="embedding")
+            self._settle(call, reservation, payer)
 
-    def query(self, text: str, *, user_id: UUID, api_key_id: UUID | None = None) -> Vector | None:
-        """Return the vector of a question, None if there is none to be had now."""
-        found = self.paid([text[:QUERY_CHARACTERS]], payer=Payer(user_id, api_key_id), purpose="query") if text.strip() else None
-        return found[0] if found else None
+    def query(self, text: str, *, payer: Payer) -> Vector | None:
+        """Return the vector of a question, None if there is none to be had within `QUERY_S` seconds."""
+        if not text.strip() or (prepared := self._prepared([text[:QUERY_CHARACTERS]], payer)) is None:
+            return None
+        call, reservation = prepared
+        recollection = self.recollection(call, text)
+        vector = recollection.vector(timeout_s=QUERY_S)
+        self._settle(call, reservation, payer)
+        return vector
+
+    def recollection(self, call: Call, text: str) -> Recollection:
+        """Begin to embed a question in a thread; whoever called pays."""
+        return Recollection(call, lambda: self.run(call, [text[:QUERY_CHARACTERS]], purpose="query"))
 
     def run(self, call: Call, texts: Sequence[str], *, purpose: Purpose) -> list[Vector]:
         """Embed the texts and note in `call` what it took; whoever called pays. Raises ProviderFailed and Unavailable."""
@@ -77,6 +84,18 @@ class Embedding:
             raise
         call.status = "completed"
         return vectors
+
+    def _prepared(self, texts: Sequence[str], payer: Payer) -> tuple[Call, limits.Reservation] | None:
+        try:
+            call = self.call()
+            return call, self._reserve(call.model, texts, payer)
+        except (NoModel, BudgetExhausted, Unavailable) as exc:
+            _note(exc)
+            return None
+
+    def _settle(self, call: Call, reservation: limits.Reservation, payer: Payer) -> None:
+        with user_scope(self.engine, payer.user_id) as connection:
+            limits.settle(connection, payer, [call], reservations=[reservation], purpose="embedding")
 
     def _reserve(self, model: Model, texts: Sequence[str], payer: Payer) -> limits.Reservation:
         amount_usd = limits.worst_usd([model], Request([Message("user", text) for text in texts]))

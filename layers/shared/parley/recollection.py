@@ -1,9 +1,9 @@
-"""The vector of a question, computed beside a turn's beginning."""
+"""The vector of a question, computed beside other work, and waited for no longer than it is worth."""
 
 import threading
+from collections.abc import Callable
 
 from parley.db.halfvec import Vector
-from parley.embedding import QUERY_CHARACTERS, Embedding
 from parley.errors import ParleyError
 from parley.llm.calls import Call
 from parley.observability import logger
@@ -12,11 +12,11 @@ from parley.observability import logger
 class Recollection:
     """One call of the embedding model, in a thread of its own. `call` is what is to be paid for, whatever became of it."""
 
-    def __init__(self, embedding: Embedding, call: Call, text: str) -> None:
+    def __init__(self, call: Call, embed: Callable[[], list[Vector]]) -> None:
         self.call = call
-        self._embedding, self._text = embedding, text[:QUERY_CHARACTERS]
+        self._embed = embed
         self._vector: Vector | None = None
-        self._thread = threading.Thread(target=self._embed, daemon=True)
+        self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
 
     @property
@@ -29,9 +29,9 @@ class Recollection:
         self._thread.join(timeout_s)
         return self._vector
 
-    def _embed(self) -> None:
+    def _run(self) -> None:
         try:
-            (self._vector,) = self._embedding.run(self.call, [self._text], purpose="query")
+            (self._vector,) = self._embed()
         except ParleyError as exc:
             logger.warning("a question has no vector", problem=exc.code, reason=str(exc))
         except Exception:  # a thread's outermost handler: without the vector, words alone are searched by
