@@ -16,7 +16,7 @@ from parley.settings import DatabaseSettings
 from tests.driving import Function, Person
 from tests.fakes.pgbouncer import running_pgbouncer
 from tests.fakes.postgres import RunningPostgres, running_postgres
-from tests.posting import Upkeep
+from tests.posting import Upkeep, Worker
 from tests.racing import CHEAP, Keys, Racers, racing
 
 ROOT = Path(__file__).parent.parent
@@ -64,6 +64,7 @@ def environment(postgres: RunningPostgres, aws: None) -> dict[str, str]:
         "PARLEY_ADMIN_EMAIL": "admin@example.com",
         "PARLEY_EMAIL_VERIFICATION": "off",
         "PARLEY_UPKEEP_QUEUE_URL": boto3.client("sqs").create_queue(QueueName="upkeep")["QueueUrl"],
+        "PARLEY_MEMORY_QUEUE_URL": boto3.client("sqs").create_queue(QueueName="memory")["QueueUrl"],
         "PARLEY_FILES_BUCKET": make_bucket("parley-test-files"),
         "PARLEY_MAIL_FROM": verified("parley@example.com"),
         "PARLEY_PUBLIC_URL": "https://chat.example.com",
@@ -71,6 +72,7 @@ def environment(postgres: RunningPostgres, aws: None) -> dict[str, str]:
         "PARLEY_MODELS_PARAMETER": "",
         "PARLEY_RATE_PER_MINUTE": "100000",
         "PARLEY_BUDGET_USD": "5",
+        "PARLEY_RETENTION_DAYS": "0",
         "PARLEY_JWKS_URL": "http://127.0.0.1:9/keys",
         "POWERTOOLS_SERVICE_NAME": "test",
         "PGPASSFILE": str(postgres.passfile),
@@ -171,6 +173,16 @@ def upkeep(database: DatabaseSettings) -> Iterator[Upkeep]:
     from functions.upkeep import app
 
     yield Upkeep(app.handler)
+    app.desk.engine.dispose()
+    app.desk.background.dispose()
+
+
+@pytest.fixture(scope="session")
+def summarize(database: DatabaseSettings) -> Iterator[Worker]:
+    """The summarize function."""
+    from functions.summarize import app
+
+    yield Worker(app.handler)
     app.desk.engine.dispose()
     app.desk.background.dispose()
 

@@ -12,9 +12,10 @@ from functions.chat.context import Context
 from functions.chat.deadline import Deadline
 from functions.chat.desk import Desk
 from functions.chat.errors import ConversationBusy, InProgress
-from functions.chat.offering import chosen, toolbox_of
+from functions.chat.offering import chosen
 from functions.chat.question import Question, title_of
 from functions.chat.running import Turn
+from functions.chat.toolbox import Toolbox, no_tools
 from parley import limits
 from parley.auth.principal import Principal
 from parley.db import turn_beginnings
@@ -74,6 +75,7 @@ def begin(desk: Desk, principal: Principal, question: Question, *, deadline: Dea
 
 def _begin_once(desk: Desk, principal: Principal, question: Question, once: Once | None) -> Turn | Found:
     user_id = principal.user_id
+    toolbox_in = desk.toolbox_for(principal) if question.tools else no_tools(principal)
     with principal_scope(desk.engine, principal) as connection:
         opening = turn_beginnings.opening(connection, user_id=user_id, conversation_id=question.conversation_id, once=once)
         if once and opening.earlier:
@@ -82,7 +84,7 @@ def _begin_once(desk: Desk, principal: Principal, question: Question, once: Once
             turn_beginnings.forget_key(connection, once, user_id=user_id)
         _check_alone(opening, question)
         asked = asked_in(connection, opening.conversation, question, user_id=user_id)
-        turn = _prepare(desk, connection, principal, asked, opening)
+        turn = _prepare(desk, connection, principal, asked, opening, toolbox_in(connection))
         turn_beginnings.start(connection, _beginning(turn, asked.question, opening, once))
         # Whoever was refused, or outrun, has asked no vendor for anything; the commit still takes its time.
         turn.recollection = recalling.begin(desk, turn)
@@ -111,15 +113,14 @@ def _check_alone(opening: Opening, question: Question) -> None:
     raise ConversationBusy(f"turn {opening.open.id} is {opening.open.status}")
 
 
-def _prepare(desk: Desk, connection: Connection, principal: Principal, asked: Asked, opening: Opening) -> Turn:
+def _prepare(desk: Desk, connection: Connection, principal: Principal, asked: Asked, opening: Opening, toolbox: Toolbox) -> Turn:
     """Choose who answers, gather what they are given, count the request and reserve its price."""
     conversation, question = opening.conversation, asked.question
     payer = Payer(principal.user_id, principal.api_key_id)
     wished = (conversation and conversation.model) or opening.default_model
     candidates = candidates_for(desk, question, wished, user_id=payer.user_id)
-    toolbox = toolbox_of(desk, connection, principal, question)
     remembers = opening.memory_enabled and not (conversation.is_incognito if conversation else question.is_incognito)
-    context = Context(conversation, asked.earlier, question, chosen(toolbox, question), remembers=remembers)
+    context = Context(conversation, asked.earlier, question, chosen(toolbox, question), asked.summary, remembers=remembers)
     candidates, request = prepared(candidates, context)
     amount_usd = limits.worst_usd([one.model for one in candidates], request) + recalling.worst_usd(desk, context)
     reservation = limits.admit(connection, payer, desk.allowance, amount_usd=amount_usd)

@@ -8,7 +8,7 @@ from functions.chat.errors import Waits
 from functions.chat.events import Numbered, Ping
 from functions.chat.pulse import Pulse
 from functions.chat.running import Turn
-from functions.chat.tool_round import ToolRound
+from functions.chat.tool_round import GRACE_S, ToolRound
 from functions.chat.toolbox import Offered
 from parley.tools.outcome import Outcome
 from parley.tools.permission import needs_approval
@@ -44,8 +44,8 @@ def run_calls(turn: Turn, pulse: Pulse) -> Iterator[Numbered | Ping]:
 
 
 def _run(turn: Turn, pulse: Pulse, ready: dict[Called, Offered]) -> Iterator[Numbered | Ping]:
-    left_s = max(pulse.deadline.left_s, 0.1)
-    running = ToolRound(turn.toolbox, {call: min(one.spec.timeout_s, LONGEST_TIMEOUT_S, left_s) for call, one in ready.items()})
+    most_s = min(LONGEST_TIMEOUT_S - GRACE_S, max(pulse.deadline.left_s, 0.1))
+    running = ToolRound(turn.toolbox, {call: min(one.spec.timeout_s, most_s) for call, one in ready.items()})
     while running.is_running:
         if found := running.next(timeout_s=POLL_S):
             yield pulse.passed(turn.answer(*found))

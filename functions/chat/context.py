@@ -15,7 +15,7 @@ from parley.llm.failures import ContextTooLong, ModelCannot
 from parley.llm.model import Model
 from parley.llm.router import Candidate
 from parley.llm.tokens import BYTES_PER_TOKEN, estimate_tokens
-from parley.memory.window import newest_within
+from parley.memory.window import summarised
 
 MEMORY_TOKENS = 1500
 DEFAULT_SYSTEM_PROMPT = "You are a helpful assistant. Answer in the language of the question."
@@ -25,13 +25,15 @@ DEFAULT_SYSTEM_PROMPT = "You are a helpful assistant. Answer in the language of 
 class Context:
     """All that a turn may give to a model: what was said before the question, oldest first, the tools, and the user's memory.
 
-    Where it `remembers`, the window leaves room for facts and passages, which are known later.
+    `summary` is what was said so far in short. Where it `remembers`, the window leaves room for facts and passages, which
+    are known later.
     """
 
     conversation: Conversation | None
     earlier: Sequence[Spoken]
     question: Question
     offered: Sequence[Offered] = ()
+    summary: str | None = None
     remembers: bool = False
     facts: Sequence[str] = ()
     passages: Sequence[str] = ()
@@ -81,10 +83,11 @@ def assemble(context: Context, candidate: Candidate, said: Sequence[Part] = (), 
     needed += sum(map(message_tokens, own))
     if needed > room:
         raise ContextTooLong(candidate.id, tokens=needed, limit=max(room, 0))
-    kept = _kept(context, bool(tools), budget_tokens=room - needed - memory_tokens(context, room_tokens=room - needed))
+    budget_tokens = room - needed - memory_tokens(context, room_tokens=room - needed)
+    kept, told_before = _kept(context, bool(tools), budget_tokens=budget_tokens)
     return llm.Request(
         [*(message for one in kept for message in one.messages), llm.Message("user", question.text), *own],
-        system=system,
+        system=f"{system}{told_before}",
         max_output_tokens=answer_tokens,
         temperature=question.temperature,
         tools=tools,
@@ -107,12 +110,13 @@ def memory_room(context: Context, candidate: Candidate) -> tuple[int, int]:
     room = model.context_tokens - min(question.max_output_tokens or model.max_output_tokens, model.max_output_tokens)
     room -= estimate_tokens(system) + estimate_tokens(question.text) + tools_tokens(tools)
     tokens = memory_tokens(context, room_tokens=room)
-    return tokens, len(_kept(context, bool(tools), budget_tokens=room - tokens))
+    return tokens, len(_kept(context, bool(tools), budget_tokens=room - tokens)[0])
 
 
-def _kept(context: Context, with_calls: bool, *, budget_tokens: int) -> list[_Remembered]:
+def _kept(context: Context, with_calls: bool, *, budget_tokens: int) -> tuple[list[_Remembered], str]:
+    """Return the messages that fit, and what is told of those before them."""
     remembered = [_Remembered.of(message, with_calls=with_calls) for message in context.earlier]
-    return newest_within(remembered, budget_tokens=budget_tokens)
+    return summarised(remembered, context.summary, budget_tokens=budget_tokens)
 
 
 def tools_tokens(tools: Sequence[llm.Tool]) -> int:

@@ -1,7 +1,7 @@
 """The user's word about a call that waits, and how the last of them lets the turn go on."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -13,8 +13,9 @@ from functions.chat.context import Context
 from functions.chat.desk import Desk
 from functions.chat.errors import AlreadyDecided, NotWaiting
 from functions.chat.journal import Journal
-from functions.chat.offering import chosen, toolbox_of
+from functions.chat.offering import chosen
 from functions.chat.running import Turn
+from functions.chat.toolbox import Toolbox
 from parley.auth.principal import Principal
 from parley.db import approvals, conversations, turn_pauses
 from parley.db.answer_parts import AnswerParts
@@ -23,6 +24,7 @@ from parley.db.scope import principal_scope
 from parley.db.turn_pauses import Standing
 from parley.errors import NotFound
 from parley.limits import Payer
+from parley.waiting import end_waiting
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,15 +44,31 @@ class GoneOn:
     after: int
 
 
+class _Expired(Exception):
+    """The word comes too late."""
+
+
 def decide(desk: Desk, principal: Principal, decision: Decision) -> Turn | GoneOn | None:
     """Note the word; return the turn to go on with if it was the last that it waited for, None while others are missing.
 
-    Of two at once, one takes the turn up. Raises NotFound for turn and call, AlreadyDecided, NotWaiting, Unauthorized and
-    Unavailable, and what `prepared` raises where the turn cannot go on: nothing is noted then.
+    Of two at once, one takes the turn up. A turn that has waited for more than a day is ended instead. Raises NotFound for turn
+    and call, AlreadyDecided, NotWaiting, Unauthorized and Unavailable, and what `prepared` raises where the turn cannot go on:
+    nothing is noted then.
     """
+    try:
+        return _decide(desk, principal, decision)
+    except _Expired as exc:
+        end_waiting(desk.engine, decision.turn_id, user_id=principal.user_id, reason="approval_expired")
+        raise NotWaiting(f"turn {decision.turn_id} waited too long") from exc
+
+
+def _decide(desk: Desk, principal: Principal, decision: Decision) -> Turn | GoneOn | None:
     user_id, turn_id = principal.user_id, decision.turn_id
+    toolbox_in = desk.toolbox_for(principal)
     with principal_scope(desk.engine, principal) as connection:
         standing = turn_pauses.locked(connection, turn_id, user_id=user_id)
+        if standing.is_expired:
+            raise _Expired
         asked = approvals.of_turn(connection, turn_id, user_id=user_id)
         if said_before := _earlier(asked, decision):
             return None if standing.status == "waiting" else GoneOn(standing.conversation_id, said_before.asked_by)
@@ -60,7 +78,8 @@ def decide(desk: Desk, principal: Principal, decision: Decision) -> Turn | GoneO
         words = {one.call_id: one.is_approved for one in asked} | {decision.call_id: decision.is_approved}
         if None in words.values():
             return None
-        turn = _taken_up(desk, connection, principal, turn_id, standing, {call_id: bool(word) for call_id, word in words.items()})
+        turn = _taken_up(desk, connection, principal, turn_id, standing, toolbox_in(connection))
+        turn.decisions = {call_id: bool(word) for call_id, word in words.items()}
         turn_pauses.go_on(connection, turn_id, user_id=user_id)
         return turn
 
@@ -75,15 +94,12 @@ def _earlier(asked: Sequence[Approval], decision: Decision) -> Approval | None:
     raise NotFound("call", decision.call_id)
 
 
-def _taken_up(
-    desk: Desk, connection: Connection, principal: Principal, turn_id: UUID, standing: Standing, words: Mapping[str, bool]
-) -> Turn:
+def _taken_up(desk: Desk, connection: Connection, principal: Principal, turn_id: UUID, standing: Standing, toolbox: Toolbox) -> Turn:
     """Make the turn again from what was kept. What it offers, and what stands before its question, is read anew."""
     held = standing.held
     conversation = conversations.get(connection, standing.conversation_id, user_id=principal.user_id)
     asked = asked_before(connection, conversation, standing.user_message_id, held.options, user_id=principal.user_id)
-    toolbox = toolbox_of(desk, connection, principal, asked.question)
-    context = Context(conversation, asked.earlier, asked.question, chosen(toolbox, asked.question, all_there=False))
+    context = Context(conversation, asked.earlier, asked.question, chosen(toolbox, asked.question, all_there=False), asked.summary)
     candidates = still_there(desk, held.candidates) or candidates_for(desk, asked.question, None, user_id=principal.user_id)
     candidates, request = prepared(candidates, context, held.parts)
     return Turn(
@@ -102,5 +118,4 @@ def _taken_up(
         rounds=held.rounds,
         journal=Journal(last=standing.last_event),
         before=held,
-        decisions=words,
     )

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 from sqlalchemy import Engine
 
-from functions.chat.toolbox import Empty, ToolboxFor
+from functions.chat.toolbox import ToolboxFor, no_tools
+from parley.follow_up import MemoryQueue
 from parley.limits import Allowance
 from parley.llm.models import Catalogue
 from parley.llm.providers import EmbedderFor
@@ -15,7 +16,8 @@ from parley.upkeep import UpkeepQueue
 
 @dataclass(frozen=True, slots=True)
 class Desk:
-    """The database, the models, the environment in which their keys are, what a user may take of them, and who looks after turns.
+    """The database, the models, the environment in which their keys are, what a user may take of them, who looks after turns,
+    and the way to their follow-up work.
 
     `catalogue` may be another at each call: a turn calls it once.
     """
@@ -27,4 +29,5 @@ class Desk:
     allowance: Allowance
     queue: UpkeepQueue
     embedder_for: EmbedderFor
-    toolbox_for: ToolboxFor = lambda connection, principal: Empty()  # noqa: ARG005 - nobody's tools
+    memory_queue: MemoryQueue
+    toolbox_for: ToolboxFor = no_tools

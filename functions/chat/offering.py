@@ -2,18 +2,9 @@
 
 from collections.abc import Sequence
 
-from sqlalchemy import Connection
-
-from functions.chat.desk import Desk
 from functions.chat.question import Question
-from functions.chat.toolbox import Empty, Offered, Toolbox
-from parley.auth.principal import Principal
+from functions.chat.toolbox import Offered, Toolbox
 from parley.errors import InvalidInput
-
-
-def toolbox_of(desk: Desk, connection: Connection, principal: Principal, question: Question) -> Toolbox:
-    """Return the user's tools; who wants none is not looked up."""
-    return desk.toolbox_for(connection, principal) if question.tools else Empty()
 
 
 def chosen(toolbox: Toolbox, question: Question, *, all_there: bool = True) -> Sequence[Offered]:

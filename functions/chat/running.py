@@ -23,6 +23,7 @@ from functions.chat.events import (
 from functions.chat.journal import Journal
 from functions.chat.toolbox import Empty, Toolbox
 from parley.db.answer_parts import AnswerParts
+from parley.db.outbox import Entry as Work
 from parley.db.turn_pauses import Held
 from parley.ids import new_id
 from parley.limits import Payer, Reservation
@@ -58,6 +59,7 @@ class Turn:
     asked: list[Asked] = field(default_factory=list)
     request_id: str = ""
     journal: Journal = field(default_factory=Journal)
+    follow_up: Sequence[Work] = ()
     before: Held = field(default_factory=Held)
     decisions: Mapping[str, bool] = MappingProxyType({})
     unsound: set[str] = field(default_factory=set)

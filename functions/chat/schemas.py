@@ -50,7 +50,7 @@ class RegenerateIn(Input):
 class ApprovalIn(Input):
     """POST /chat/turns/{id}/approvals."""
 
-    call_id: Annotated[str, Field(min_length=1, max_length=1000)]
+    call_id: Annotated[str, Field(min_length=1, max_length=1000, examples=["call_1"])]
     approve: bool
     stream: bool = True
 

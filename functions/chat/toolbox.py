@@ -1,7 +1,6 @@
 """The tools that a turn may offer to its model, and who runs them."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 from sqlalchemy import Connection
@@ -11,12 +10,18 @@ from parley.tools.outcome import Outcome
 from parley.tools.spec import ToolSpec
 
 
-@dataclass(frozen=True, slots=True)
-class Offered:
-    """A tool that its user lets models call; `wish` is whether they want to be asked each time, None if they did not say."""
+class Offered(Protocol):
+    """A tool that its user lets models call."""
 
-    spec: ToolSpec
-    wish: bool | None = None
+    @property
+    def spec(self) -> ToolSpec:
+        """What it is."""
+        ...
+
+    @property
+    def wish(self) -> bool | None:
+        """Whether its user wants to be asked each time, None if they did not say."""
+        ...
 
 
 class Toolbox(Protocol):
@@ -32,7 +37,13 @@ class Toolbox(Protocol):
         ...
 
 
-type ToolboxFor = Callable[[Connection, Principal], Toolbox]
+# In two steps: what takes long is asked before the transaction is open.
+type ToolboxFor = Callable[[Principal], Callable[[Connection], Toolbox]]
+
+
+def no_tools(_principal: Principal) -> Callable[[Connection], Toolbox]:
+    """Return what gives nobody any tools."""
+    return lambda _connection: Empty()
 
 
 class Empty:

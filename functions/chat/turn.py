@@ -21,6 +21,7 @@ from functions.chat.desk import Desk
 from functions.chat.ending import end, superseded
 from functions.chat.errors import Superseded, Waits
 from functions.chat.events import Numbered, Ping, TurnFailed
+from functions.chat.follow_up import FollowUp
 from functions.chat.pausing import pause
 from functions.chat.pulse import Pulse
 from functions.chat.question import Question
@@ -77,7 +78,10 @@ def go_on(desk: Desk, principal: Principal, decision: Decision, *, deadline: Dea
 
 def run(desk: Desk, turn: Turn, deadline: Deadline) -> Iterator[Numbered | Ping]:
     """Take a turn that has begun to its end, or to a pause."""
-    with closing(Watchdog(desk.queue, user_id=turn.user_id, turn_id=turn.id)) as watchdog:
+    with (
+        closing(FollowUp(desk.memory_queue)) as follow_up,
+        closing(Watchdog(desk.queue, user_id=turn.user_id, turn_id=turn.id)) as watchdog,
+    ):
         outcome: ParleyError | None = None
         try:
             yield from recall(desk, turn)
@@ -90,7 +94,9 @@ def run(desk: Desk, turn: Turn, deadline: Deadline) -> Iterator[Numbered | Ping]
         except Exception as exc:  # a turn's outermost handler: whatever happened, the turn ends
             logger.exception("a turn broke")
             outcome = ParleyError(repr(exc))
-        yield _end(desk, turn, outcome, deadline)
+        last = _end(desk, turn, outcome, deadline)
+        follow_up.send(turn.follow_up)
+        yield last
 
 
 def _end(desk: Desk, turn: Turn, outcome: ParleyError | None, deadline: Deadline) -> Numbered:

@@ -8,6 +8,7 @@ from functions.conversation.desk import Desk
 from functions.conversation.routes import router
 from parley.db.engine import make_engine
 from parley.embedding import Embedding
+from parley.follow_up import MemoryQueue
 from parley.http.app import create_app
 from parley.http.buffered import buffered_handler
 from parley.limits import Allowance
@@ -19,6 +20,7 @@ from parley.settings import DatabaseSettings, HttpSettings, LimitSettings
 class ConversationSettings(HttpSettings, DatabaseSettings, LimitSettings):
     """What this function reads from its environment."""
 
+    memory_queue_url: str
     models_file: str
     models_parameter: str
 
@@ -28,6 +30,7 @@ engine = make_engine(settings)
 catalogue = LiveCatalogue.of(file=settings.models_file, parameter=settings.models_parameter)
 allowance = Allowance(settings.rate_per_minute, settings.budget_usd)
 desk = Desk(engine, Embedding(engine, catalogue, os.environ, Providers(os.environ).embedder, allowance))
-app = create_app(router, settings=settings, engine=engine, budget_usd=settings.budget_usd, desk=desk)
+queue = MemoryQueue(settings.memory_queue_url)
+app = create_app(router, settings=settings, engine=engine, budget_usd=settings.budget_usd, desk=desk, memory_queue=queue)
 handler = buffered_handler(app)
 cold_start.finish()

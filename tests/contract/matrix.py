@@ -9,6 +9,9 @@ from urllib.parse import urlencode
 
 DOCUMENT = json.loads((Path(__file__).parents[2] / "functions" / "web" / "openapi.json").read_text())
 
+# What is an id only within the object that the path names.
+INNER = {"call_id"}
+
 
 @dataclass(frozen=True)
 class Operation:
@@ -74,6 +77,10 @@ def _whole(schema: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _is_id(name: str, schema: Mapping[str, Any]) -> bool:
+    return name not in INNER and _names_an_object(name, schema)
+
+
+def _names_an_object(name: str, schema: Mapping[str, Any]) -> bool:
     return name == "id" or name.endswith(("_id", "_ids")) or _whole(schema).get("format") == "uuid"
 
 

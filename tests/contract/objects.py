@@ -5,7 +5,10 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import jwt
+from sqlalchemy import insert
 
+from parley.db.scope import user_scope
+from parley.db.tables import approvals
 from tests.driving import PASSWORD, Answer, Function, Person
 
 type Functions = Mapping[str, Function]
@@ -24,9 +27,15 @@ def conversation(functions: Functions, owner: Person) -> str:
 
 
 def turn(functions: Functions, owner: Person) -> str:
-    """A turn that has ended."""
+    """A turn that has ended, and whose user had approved a call."""
+    from functions.chat.app import engine
+
     asked = {"message": f"secret of {owner.email}", "stream": False}
-    return str(_made(functions["chat"].post("/chat", asked, as_=owner))["turn_id"])
+    id = str(_made(functions["chat"].post("/chat", asked, as_=owner))["turn_id"])
+    approved = {"turn_id": id, "call_id": "call_1", "asked_by": 1, "place": 1, "name": "write", "arguments": {}, "is_approved": True}
+    with user_scope(engine, owner.id) as connection:
+        connection.execute(insert(approvals).values(user_id=owner.id, **approved))
+    return id
 
 
 def session(functions: Functions, owner: Person) -> str:

@@ -70,6 +70,11 @@ def test_the_authorizers_event_is_refused_as_the_gateway_expects(events, environ
         handler(events["authorizer_token"], None)
 
 
+def test_the_events_of_summarize_are_worked_off(events, summarize):
+    assert summarize.handler(events["summarize_batch"], Function.CONTEXT) == {"batchItemFailures": []}
+    assert summarize.handler(events["summarize_schedule"], Function.CONTEXT)["failed"] == 0
+
+
 def test_upkeeps_events_are_worked_off(events, upkeep):
     assert upkeep.handler(events["upkeep_batch"], Function.CONTEXT) == {"batchItemFailures": []}
     assert None not in upkeep.handler(events["upkeep_sweep"], Function.CONTEXT).values()

@@ -47,6 +47,8 @@ NEEDED = {
     "DELETE /conversations/{id}": "conversations",
     "POST /conversations/{id}/fork": "conversations",
     "GET /conversations/{id}/messages": "conversations",
+    "GET /conversations/{id}/summary": "conversations",
+    "POST /conversations/{id}/summarize": "conversations",
     "GET /conversations/search": "conversations",
     "GET /memories": "conversations",
     "POST /memories": "conversations",

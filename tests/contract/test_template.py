@@ -28,6 +28,7 @@ NAMES = {
     "MigrateFunction",
     "HealthFunction",
     "KeysFunction",
+    "SummarizeFunction",
     "UpkeepFunction",
     "WebFunction",
 }
@@ -195,6 +196,10 @@ def test_a_models_key_is_never_echoed(translated):
 def test_no_function_reserves_concurrency_since_new_accounts_have_none_to_spare(translated):
     for resource in translated["Resources"].values():
         assert "ReservedConcurrentExecutions" not in resource["Properties"]
+
+
+def test_the_schedule_bears_the_name_that_others_rely_on(stack):
+    assert {one.name: one.function for one in stack.schedules}["SummarizeSchedule"] == "SummarizeFunction"
 
 
 def test_each_function_has_a_role_of_its_own(translated):

@@ -32,7 +32,7 @@ pytestmark = [
 
 NOWHERE: set[str] = set()
 HTTP = {"AuthFunction", "ChatFunction", "ConversationFunction", "HealthFunction", "WebFunction"}
-DATABASE = HTTP - {"WebFunction"} | {"MigrateFunction", "UpkeepFunction"}
+DATABASE = HTTP - {"WebFunction"} | {"MigrateFunction", "SummarizeFunction", "UpkeepFunction"}
 # Where a module may be loaded once a handler has been imported; what is missing here may be loaded anywhere.
 # Of botocore, Powertools loads the empty package, to see whether it is there.
 ALLOWED = {

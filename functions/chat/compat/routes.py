@@ -12,7 +12,7 @@ from functions.chat.compat.outputs import CHUNK, CompletionOut, EmbeddingsOut, M
 from functions.chat.compat.reading import request_of
 from functions.chat.compat.schemas import CompletionIn, EmbeddingsIn
 from functions.chat.deadline import Deadline
-from functions.chat.errors import ConversationBusy
+from functions.chat.errors import ApprovalNeeded, ConversationBusy
 from parley.errors import NotFound
 from parley.http.answers import problems
 from parley.http.dependencies import CurrentPrincipal, requires
@@ -24,7 +24,7 @@ from parley.llm.provider import ProviderBusy, ProviderFailed, ProviderRefused, P
 router = APIRouter(prefix="/v1", dependencies=[Depends(requires("chat"))])
 
 _CHOOSING = (ModelNotFound, ContextTooLong, RateLimited, BudgetExhausted)
-_TURN = (NotFound, ConversationBusy)
+_TURN = (NotFound, ConversationBusy, ApprovalNeeded)
 _PROVIDERS = (ProviderFailed, ProviderBusy, ProviderTimeout, ProviderRefused, ProviderRejected)
 COMPLETION: dict[int | str, Any] = {
     200: {

@@ -31,7 +31,7 @@ def interrupt_if_silent(engine: Engine, turn_id: UUID, *, user_id: UUID) -> bool
         ending = _ending(turn, held, turns.logged(connection, turn_id, user_id=user_id, after=held.upto))
         conversation_id = turn.conversation_id
         done = turn_endings.finish(connection, turn_id, ending, user_id=user_id, conversation_id=conversation_id, only_if_silent=True)
-        is_done = done is not False
+        is_done = done is not None
     if is_done:
         logger.warning("a turn lost its function", turn_id=str(turn_id))
     return is_done

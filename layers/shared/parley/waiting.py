@@ -39,7 +39,7 @@ def end_waiting(engine: Engine, turn_id: UUID, *, user_id: UUID, reason: Reason)
         turn_pauses.no_more_waiting(connection, turn_id, user_id=user_id)
         ending, conversation_id = _ending(turn, reason), turn.conversation_id
         done = turn_endings.finish(connection, turn_id, ending, user_id=user_id, conversation_id=conversation_id, was="waiting")
-        return done is not False
+        return done is not None
 
 
 def _ending(turn: Standing, reason: Reason) -> Ending:

@@ -75,12 +75,24 @@ def no_embedder(model: Any) -> Any:
     raise AssertionError(model)
 
 
-def make_desk(engine: Any, provider: Any, *, queue: Any = None, toolbox: Any = None) -> Desk:
+@dataclass
+class NoMemoryQueue:
+    """Keeps what the end of a turn would put on the queue."""
+
+    sent: list[Any] = field(default_factory=list)
+
+    def send_entry(self, entry: Any) -> None:
+        self.sent.append(entry)
+
+
+def make_desk(engine: Any, provider: Any, *, queue: Any = None, toolbox: Any = None, memory_queue: Any = None) -> Desk:
     router = Router(lambda model: provider, Breaker(MemoryCircuits()), patience=Patience(first_pause_s=0.0))
     allowance = Allowance(rate_per_minute=1000, budget_usd=Decimal(5))
-    catalogue = Catalogue.load(ROOT / "tests" / "models.toml")
-    boxes = {"toolbox_for": lambda connection, principal: toolbox} if toolbox else {}
-    return Desk(engine, lambda: catalogue, router, {}, allowance, queue or NoQueue(), no_embedder, **boxes)
+    models = ROOT / "tests" / "functions" / "chat" / "handy.toml" if toolbox else ROOT / "tests" / "models.toml"
+    catalogue = Catalogue.load(models)
+    queues = queue or NoQueue(), memory_queue or NoMemoryQueue()
+    boxes = {"toolbox_for": lambda principal: lambda connection: toolbox} if toolbox else {}
+    return Desk(engine, lambda: catalogue, router, {}, allowance, queues[0], no_embedder, queues[1], **boxes)
 
 
 def take_numbered(desk: Desk, person: Any, text: str = "hello", *, lasting_s: float = 60, once: Any = None, **options: Any) -> Any:

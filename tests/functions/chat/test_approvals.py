@@ -1,23 +1,25 @@
 """Calls that wait for their user's word: the turn pauses, and goes on from any process."""
 
 import threading
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 
 from functions.chat import control, routes, turn
+from functions.chat.compat.errors import PREFIX, as_openai
 from functions.chat.deadline import Deadline
 from functions.chat.deciding import Decision
 from functions.chat.errors import AlreadyDecided, ConversationBusy, NotWaiting
 from functions.chat.events import TurnCompleted, TurnStopped, TurnWaiting
 from parley.db.engine import make_engine
+from parley.db.turn_beginnings import Once
 from parley.errors import NotFound
 from parley.http.app import create_app
 from parley.http.streaming import streaming_handler
 from parley.interruption import interrupt_if_silent
 from parley.llm import types as llm
 from tests.driving import Function
-from tests.functions.chat.taking import HELLO, ScriptedProvider, events_of, make_desk, stored, take
+from tests.functions.chat.taking import HELLO, ScriptedProvider, events_of, make_desk, stored, take, take_numbered
 from tests.functions.chat.tooling import DONE, Rounds, Toolbox, calls, results
 
 BOTH = calls(llm.TextDelta("I write. "), ("w", "write", {"to": "bob"}), ("c", "clock", {}))
@@ -222,24 +224,32 @@ def test_a_users_wish_makes_a_harmless_tool_wait(engine, alice):
     assert (last.name, toolbox.ran) == ("turn.waiting", [])
 
 
-def test_a_stop_that_comes_with_the_pause_ends_the_turn(engine, other, alice, toolbox):
-    def stop():
-        control.stop(other(), alice.principal, row["turn"])
+def test_a_word_after_a_day_comes_too_late(waiting, other, alice, engine, change, toolbox):
+    change("UPDATE turns SET waiting_since = now() - interval '25 hours' WHERE id = :id", id=waiting[0].turn_id)
+    with pytest.raises(NotWaiting):
+        decide(other(), alice, waiting[0].turn_id)
 
-    row = {}
-    script = calls(("w", "write", {"to": "bob"}))
-    provider = Rounds([*script[:-1], lambda: stop(), script[-1]])
-    taken = turn.take(make_desk(engine, provider, toolbox=toolbox), alice.principal, question(), deadline=Deadline.after(30))
-    row["turn"] = next(taken).event.turn_id
-    *_, last = events_of(taken)
+    assert stored(engine, alice, waiting[0].conversation_id)[-1].status == "stopped"
+    assert toolbox.names == ["clock"]
+
+
+def test_a_repeated_request_is_told_that_its_turn_waits(engine, alice, toolbox):
+    desk, once = make_desk(engine, Rounds(BOTH), toolbox=toolbox), Once("POST /chat", "a key", b"body")
+    first, again = (take(desk, alice, model="handy", tools=True, once=once) for _ in range(2))
+
+    assert [(event.name, event.data()) for event in again][-1] == ("turn.waiting", {"call_ids": ["w"]})
+    assert first[0].turn_id == UUID(again[0].data()["turn_id"])
+
+
+def test_a_stop_that_comes_with_the_pause_ends_the_turn(engine, other, alice, toolbox):
+    script, started = calls(("w", "write", {"to": "bob"})), []
+    stop = lambda: control.stop(other(), alice.principal, started[0].turn_id)  # noqa: E731
+    desk = make_desk(engine, Rounds([*script[:-1], stop, script[-1]]), toolbox=toolbox)
+    events = events_of(take_numbered(desk, alice, model="handy", tools=True))
+    started.append(next(events))
+    *_, last = events
 
     assert isinstance(last, TurnStopped)
-
-
-def question():
-    from functions.chat.question import Question
-
-    return Question("hello", model="handy", tools=True)
 
 
 @pytest.fixture
@@ -249,7 +259,7 @@ def over_http(engine, toolbox):
 
     def over_http(*scripts):
         desk = make_desk(engine, Rounds(*scripts), toolbox=toolbox)
-        return Function(streaming_handler(create_app(routes.router, settings=settings, desk=desk)))
+        return Function(streaming_handler(create_app(routes.router, settings=settings, error_answers={PREFIX: as_openai}, desk=desk)))
 
     return over_http
 
@@ -300,3 +310,12 @@ def test_a_turn_of_a_model_without_tools_never_waits(engine, alice, toolbox):
     *_, last = take(make_desk(engine, ScriptedProvider(HELLO), toolbox=toolbox), alice, tools=True)
 
     assert isinstance(last, TurnCompleted)
+
+
+def test_an_openai_client_is_told_that_an_approval_is_needed(over_http, alice):
+    asked = {"model": "handy", "messages": [{"role": "user", "content": "write to bob"}]}
+    answer = over_http(calls(("w", "write", {"to": "bob"}))).post(
+        "/v1/chat/completions", asked, as_=alice, headers={"X-Conversation-Id": "new"}
+    )
+
+    assert (answer.status, answer.json["error"]["code"]) == (409, "approval_needed")

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from functions.chat.toolbox import Offered
 from parley.llm import types as llm
 from parley.tools.outcome import Outcome
 from parley.tools.spec import ToolSpec
@@ -14,6 +13,14 @@ from tests.functions.chat.taking import ScriptedProvider
 
 USED = llm.Usage(100, 10)
 DONE = [llm.TextDelta("Done."), llm.Finished("stop", USED)]
+
+
+@dataclass(frozen=True)
+class Offered:
+    """A tool that its user lets models call."""
+
+    spec: ToolSpec
+    wish: bool | None = None
 
 
 @dataclass

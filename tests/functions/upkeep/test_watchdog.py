@@ -40,6 +40,7 @@ def sent(monkeypatch):
 
     found = []
     monkeypatch.setattr(type(desk.queue), "send", lambda self, message, *, delay_s=0: found.append((message, delay_s)))
+    monkeypatch.setattr(type(desk.memory_queue), "send", lambda self, message, *, delay_s=0: None)
     return found
 
 

@@ -1,11 +1,10 @@
-"""Summaries of conversations: one row for each message up to which one was written."""
+"""Summaries of conversations: what was said up to a message, so that a model need not read it all."""
 
 from dataclasses import dataclass, fields
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import Connection, select
-from sqlalchemy.dialects.postgresql import insert as upsert
+from sqlalchemy import Connection, select, text
 
 from parley.db.tables import summaries
 from parley.errors import NotFound
@@ -26,9 +25,9 @@ _COLUMNS = tuple(summaries.c[field.name] for field in fields(Summary))
 
 
 def add(connection: Connection, conversation_id: UUID, *, user_id: UUID, upto_seq: int, text: str, model: str, tokens: int) -> bool:
-    """Store a summary; False if there is one up to that message already, which stays."""
-    values = {"user_id": user_id, "conversation_id": conversation_id, "upto_seq": upto_seq, "text": text, "model": model, "tokens": tokens}
-    return connection.execute(upsert(summaries).values(values).on_conflict_do_nothing()).rowcount == 1
+    """Store a summary in place of those that reach less far; False if one reaches as far already, or the conversation is gone."""
+    values = {"upto_seq": upto_seq, "text": text, "model": model, "tokens": tokens}
+    return connection.execute(_ADD, {"user_id": user_id, "conversation_id": conversation_id} | values).one_or_none() is not None
 
 
 def newest(connection: Connection, conversation_id: UUID, *, user_id: UUID) -> Summary | None:
@@ -44,3 +43,23 @@ def get(connection: Connection, conversation_id: UUID, *, user_id: UUID) -> Summ
     if found is None:
         raise NotFound("summary", conversation_id)
     return found
+
+
+_ADD = text(
+    """
+    WITH made AS (
+            INSERT INTO summaries (user_id, conversation_id, upto_seq, text, model, tokens)
+            SELECT c.user_id, c.id, CAST(:upto_seq AS integer), CAST(:text AS text), CAST(:model AS text), CAST(:tokens AS integer)
+              FROM conversations c
+             WHERE c.user_id = :user_id AND c.id = :conversation_id
+               AND NOT EXISTS (SELECT FROM summaries s WHERE s.user_id = c.user_id AND s.conversation_id = c.id AND s.upto_seq >= :upto_seq)
+            ON CONFLICT (user_id, conversation_id, upto_seq) DO NOTHING
+            RETURNING user_id, conversation_id, upto_seq
+         ),
+         gone AS (
+            DELETE FROM summaries s USING made
+             WHERE s.user_id = made.user_id AND s.conversation_id = made.conversation_id AND s.upto_seq < made.upto_seq
+         )
+    SELECT upto_seq FROM made
+    """
+)

@@ -52,7 +52,7 @@ class Held:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """An open or ended turn under its lock."""
+    """An open or ended turn under its lock; `is_expired` if it has waited for more than a day."""
 
     status: TurnStatus
     conversation_id: UUID
@@ -60,6 +60,7 @@ class Standing:
     model: str
     last_event: int
     held: Held
+    is_expired: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +146,9 @@ _LOCK_CONVERSATION = text(
 )
 _LOCKED = text(
     """
-    SELECT status, conversation_id, user_message_id, model, last_event, held FROM turns
+    SELECT status, conversation_id, user_message_id, model, last_event, held,
+           status = 'waiting' AND waiting_since < now() - interval '24 hours' AS is_expired
+      FROM turns
      WHERE user_id = :user_id AND id = :turn_id FOR UPDATE
     """
 )

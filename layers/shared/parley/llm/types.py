@@ -21,6 +21,7 @@ __all__ = [
     "Request",
     "Role",
     "Source",
+    "Task",
     "Text",
     "TextDelta",
     "Thought",
@@ -33,6 +34,7 @@ __all__ = [
 
 type Role = Literal["user", "assistant", "tool"]
 type FinishReason = Literal["stop", "length", "tool_calls", "content_filter"]
+type Task = Literal["chat", "title", "summary", "facts"]
 type ToolChoice = Literal["auto", "required", "none"]
 
 
@@ -89,7 +91,8 @@ class Request:
     """One call of a model: a stable system prompt, then the messages, oldest first.
 
     `facts`, `passages` of past conversations and `sources` are written into the newest user message (`grounding.py`), after
-    all that vendors cache.
+    all that vendors cache. `task` says what the answer is for; the words that ask for it are in the prompt, and only the
+    offline provider, which reads none, goes by it.
     """
 
     messages: Sequence[Message]
@@ -102,6 +105,7 @@ class Request:
     facts: Sequence[str] = ()
     passages: Sequence[str] = ()
     sources: Sequence[Source] = ()
+    task: Task = "chat"
 
 
 @dataclass(frozen=True, slots=True)
