@@ -42,7 +42,8 @@ def test_beside_its_settings_only_who_asks_models_has_variables_and_those_are_th
     function = stack.functions[f"{name.title()}Function"]
     others = {variable for variable in function.environment if not variable.startswith(("PARLEY_", "POWERTOOLS_"))}
 
-    assert others == (keys_of_shipped_models() if name in ("chat", "summarize") else set())
+    keys = keys_of_shipped_models()
+    assert others == {"chat": keys, "summarize": keys, "conversation": keys - {"ANTHROPIC_API_KEY"}}.get(name, set())
 
 
 @pytest.mark.parametrize("name", ["authorizer", "auth", "chat", "conversation", "health", "keys", "migrate", "summarize", "upkeep", "web"])
@@ -92,6 +93,7 @@ def test_only_settings_read_the_environment(folder):
     composing = {
         "functions/authorizer/app.py",
         "functions/chat/app.py",
+        "functions/conversation/app.py",
         "functions/summarize/app.py",
     }  # without settings of Pydantic; for the models' keys
     allowed = composing | {"layers/shared/parley/http/streaming.py", "layers/shared/parley/settings.py"}
