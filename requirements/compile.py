@@ -21,9 +21,11 @@ FILES = {
     "layer": "layers/shared/requirements.txt",
     "auth": "functions/auth/requirements.txt",
     "chat": "functions/chat/requirements.txt",
-    "conversation": "functions/conversation/requirements.txt",
     "summarize": "functions/summarize/requirements.txt",
+    "conversation": "functions/conversation/requirements.txt",
     "migrate": "functions/migrate/requirements.txt",
+    "toolrunner": "functions/toolrunner/requirements.txt",
+    "langchain": "requirements/langchain.txt",
     "runtime": "requirements/runtime.txt",
 }
 

@@ -16,7 +16,8 @@ from parley.db.tables import metadata
 from parley.ids import new_id
 from tests.driving import Person
 
-NOBODYS = {"guesses", "breakers"}  # hashes of addresses and accounts, which go within a month; names of providers
+# Hashes of addresses and accounts, which go within a month; names of providers; what the deployer's servers offer.
+NOBODYS = {"guesses", "breakers", "mcp_listings"}
 THERE = {"users": "id", "credentials": "user_id"}  # one row each, made by registering
 
 
@@ -58,6 +59,8 @@ class Canary:
             "budgets": {},
             "budget_reservations": {},
             "rate_limits": {},
+            "tool_settings": {},
+            "mcp_servers": {},
         }
 
     def text_of(self, column: Column[Any]) -> str:

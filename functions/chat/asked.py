@@ -45,7 +45,8 @@ def asked_before(
     window = messages.window(connection, conversation.id, user_id=user_id, limit=MOST_MESSAGES)
     for place, message in enumerate(window.spoken):
         if message.id == message_id:
-            return Asked(Question(message.text, conversation.id, **options), message_id, window.spoken[:place], window.summary)
+            asked = Question.again(message.text, message.images, conversation.id, options)
+            return Asked(asked, message_id, window.spoken[:place], window.summary)
     raise NotFound("message", message_id)
 
 
@@ -54,5 +55,6 @@ def _last(window: Window, question: Question) -> Asked:
     spoken = window.spoken
     for place in reversed(range(len(spoken))):
         if spoken[place].role == "user":
-            return Asked(replace(question, text=spoken[place].text), spoken[place].id, spoken[:place], window.summary)
+            asked = replace(question, text=spoken[place].text, images=spoken[place].images)
+            return Asked(asked, spoken[place].id, spoken[:place], window.summary)
     raise NothingToRegenerate(f"conversation {question.conversation_id}")

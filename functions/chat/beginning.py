@@ -25,6 +25,7 @@ from parley.http.idempotency import KeyReused
 from parley.ids import new_id
 from parley.interruption import interrupt_if_silent
 from parley.limits import Payer
+from parley.llm.models import Catalogue
 from parley.llm.tokens import estimate_tokens
 from parley.waiting import end_waiting
 
@@ -55,10 +56,10 @@ def begin(desk: Desk, principal: Principal, question: Question, *, deadline: Dea
     InProgress, ConversationBusy, NothingToRegenerate, ModelNotFound, ModelCannot, ContextTooLong, NoModel, RateLimited, BudgetExhausted,
     Unauthorized and Unavailable; nothing is stored or counted then.
     """
-    attempts = 0
+    catalogue, attempts = desk.catalogue(), 0
     while True:
         try:
-            return _begin_once(desk, principal, question, once)
+            return _begin_once(desk, catalogue, principal, question, once)
         except _MetSilent as met:
             interrupt_if_silent(desk.engine, met.turn_id, user_id=principal.user_id)
         except _MetWaiting as met:
@@ -73,7 +74,7 @@ def begin(desk: Desk, principal: Principal, question: Question, *, deadline: Dea
             time.sleep(_PAUSE_S)
 
 
-def _begin_once(desk: Desk, principal: Principal, question: Question, once: Once | None) -> Turn | Found:
+def _begin_once(desk: Desk, catalogue: Catalogue, principal: Principal, question: Question, once: Once | None) -> Turn | Found:
     user_id = principal.user_id
     toolbox_in = desk.toolbox_for(principal) if question.tools else no_tools(principal)
     with principal_scope(desk.engine, principal) as connection:
@@ -84,7 +85,7 @@ def _begin_once(desk: Desk, principal: Principal, question: Question, once: Once
             turn_beginnings.forget_key(connection, once, user_id=user_id)
         _check_alone(opening, question)
         asked = asked_in(connection, opening.conversation, question, user_id=user_id)
-        turn = _prepare(desk, connection, principal, asked, opening, toolbox_in(connection))
+        turn = _prepare(desk, catalogue, connection, principal, asked, opening, toolbox_in(connection))
         turn_beginnings.start(connection, _beginning(turn, asked.question, opening, once))
         # Whoever was refused, or outrun, has asked no vendor for anything; the commit still takes its time.
         turn.recollection = recalling.begin(desk, turn)
@@ -113,19 +114,22 @@ def _check_alone(opening: Opening, question: Question) -> None:
     raise ConversationBusy(f"turn {opening.open.id} is {opening.open.status}")
 
 
-def _prepare(desk: Desk, connection: Connection, principal: Principal, asked: Asked, opening: Opening, toolbox: Toolbox) -> Turn:
+def _prepare(
+    desk: Desk, catalogue: Catalogue, connection: Connection, principal: Principal, asked: Asked, opening: Opening, toolbox: Toolbox
+) -> Turn:
     """Choose who answers, gather what they are given, count the request and reserve its price."""
     conversation, question = opening.conversation, asked.question
     payer = Payer(principal.user_id, principal.api_key_id)
     wished = (conversation and conversation.model) or opening.default_model
-    candidates = candidates_for(desk, question, wished, user_id=payer.user_id)
+    candidates = candidates_for(desk, catalogue, question, wished, user_id=payer.user_id)
     remembers = opening.memory_enabled and not (conversation.is_incognito if conversation else question.is_incognito)
     context = Context(conversation, asked.earlier, question, chosen(toolbox, question), asked.summary, remembers=remembers)
     candidates, request = prepared(candidates, context)
     amount_usd = limits.worst_usd([one.model for one in candidates], request) + recalling.worst_usd(desk, context)
-    reservation = limits.admit(connection, payer, desk.allowance, amount_usd=amount_usd)
+    claim = limits.claim(turn_id := new_id(), candidates[0].id, candidates[0].model, request)
+    reservation = limits.admit(connection, payer, desk.allowance, amount_usd=amount_usd, claim=claim)
     conversation_id = conversation.id if conversation else new_id()
-    turn = Turn(payer, conversation_id, candidates, context, request, [reservation], asked.message_id, toolbox)
+    turn = Turn(payer, conversation_id, candidates, context, request, [reservation], asked.message_id, toolbox, turn_id)
     turn.start()
     return turn
 
@@ -138,7 +142,7 @@ def _beginning(turn: Turn, question: Question, opening: Opening, once: Once | No
         opening.conversation.last_seq if opening.conversation else None,
         title_of(question.text),
         turn.user_message_id,
-        None if question.is_anew else [{"type": "text", "text": question.text}],
+        None if question.is_anew else [*question.images, {"type": "text", "text": question.text}],
         estimate_tokens(question.text),
         turn.model_id,
         once,

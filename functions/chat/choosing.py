@@ -14,13 +14,12 @@ from parley.llm.types import Request
 from parley.observability import logger
 
 
-def candidates_for(desk: Desk, question: Question, wished: str | None, *, user_id: UUID) -> list[Candidate]:
+def candidates_for(desk: Desk, catalogue: Catalogue, question: Question, wished: str | None, *, user_id: UUID) -> list[Candidate]:
     """Return the models to try: by the request's word, else by the stored wish, else by the catalogue's.
 
     A stored wish that can no longer be met is passed over: only the request's own model is the caller's mistake. Raises
     ModelNotFound and NoModel.
     """
-    catalogue = desk.catalogue()
     try:
         return _ordered(desk, catalogue, question.model or wished, user_id)
     except ModelNotFound as exc:
@@ -30,9 +29,9 @@ def candidates_for(desk: Desk, question: Question, wished: str | None, *, user_i
         return _ordered(desk, catalogue, None, user_id)
 
 
-def still_there(desk: Desk, ids: Sequence[str]) -> list[Candidate]:
+def still_there(desk: Desk, catalogue: Catalogue, ids: Sequence[str]) -> list[Candidate]:
     """Return those of the models that can still be chosen, in this order."""
-    available = desk.catalogue().available(desk.environment)
+    available = catalogue.available(desk.environment)
     return [Candidate(id, available[id]) for id in ids if id in available]
 
 

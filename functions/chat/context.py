@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from functions.chat.expanding import UNTRUSTED, expanded, message_tokens, told
+from functions.chat.picturing import RECENT_MESSAGES, pictured
 from functions.chat.question import Question
 from functions.chat.toolbox import Offered
 from parley.db.answer_parts import Part
@@ -58,11 +59,14 @@ class _Remembered:
     tokens: int
 
     @classmethod
-    def of(cls, stored: Spoken, *, with_calls: bool) -> "_Remembered":
-        """Expand an answer's calls, or leave them out."""
+    def of(cls, stored: Spoken, *, with_calls: bool, with_images: bool) -> "_Remembered":
+        """Expand an answer's calls, or leave them out; show a question's images, or tell that there were some."""
         if with_calls and any(part["type"] == "tool_call" for part in stored.parts):
             messages = told(stored.parts)
             return cls(messages, sum(map(message_tokens, messages)))
+        if images := stored.images:
+            message = llm.Message(stored.role, pictured(stored.text, images, are_shown=with_images))
+            return cls([message], message_tokens(message))
         return cls([llm.Message(stored.role, stored.text)] if stored.text else [], stored.tokens)
 
 
@@ -78,20 +82,22 @@ def assemble(context: Context, candidate: Candidate, said: Sequence[Part] = (), 
     system, tools = (context.conversation and context.conversation.system_prompt) or DEFAULT_SYSTEM_PROMPT, context.tools_for(model)
     answer_tokens = min(question.max_output_tokens or model.max_output_tokens, model.max_output_tokens)
     room = model.context_tokens - answer_tokens
-    needed = estimate_tokens(system) + estimate_tokens(question.text) + tools_tokens(tools)
+    asked = llm.Message("user", pictured(question.text, question.images, are_shown=True))
+    needed = estimate_tokens(system) + message_tokens(asked) + tools_tokens(tools)
     own = _own(said, room_tokens=room - needed)
     needed += sum(map(message_tokens, own))
     if needed > room:
         raise ContextTooLong(candidate.id, tokens=needed, limit=max(room, 0))
-    budget_tokens = room - needed - memory_tokens(context, room_tokens=room - needed)
-    kept, told_before = _kept(context, bool(tools), budget_tokens=budget_tokens)
+    left = room - needed
+    kept, told_before = _kept(context, model, budget_tokens=left - memory_tokens(context, room_tokens=left))
     return llm.Request(
-        [*(message for one in kept for message in one.messages), llm.Message("user", question.text), *own],
+        [*(message for one in kept for message in one.messages), asked, *own],
         system=f"{system}{told_before}",
         max_output_tokens=answer_tokens,
         temperature=question.temperature,
         tools=tools,
         tool_choice="auto" if may_call else "none",
+        output=question.output,
         facts=context.facts,
         passages=context.passages,
     )
@@ -104,18 +110,20 @@ def memory_tokens(context: Context, *, room_tokens: int) -> int:
 
 def memory_room(context: Context, candidate: Candidate) -> tuple[int, int]:
     """Return how many tokens facts and passages may take, and how many of the earlier messages the model is given anyway."""
-    tools = context.tools_for(candidate.model)
     model, question = candidate.model, context.question
     system = (context.conversation and context.conversation.system_prompt) or DEFAULT_SYSTEM_PROMPT
     room = model.context_tokens - min(question.max_output_tokens or model.max_output_tokens, model.max_output_tokens)
-    room -= estimate_tokens(system) + estimate_tokens(question.text) + tools_tokens(tools)
+    asked = llm.Message("user", pictured(question.text, question.images, are_shown=True))
+    room -= estimate_tokens(system) + message_tokens(asked) + tools_tokens(context.tools_for(model))
     tokens = memory_tokens(context, room_tokens=room)
-    return tokens, len(_kept(context, bool(tools), budget_tokens=room - tokens)[0])
+    return tokens, len(_kept(context, model, budget_tokens=room - tokens)[0])
 
 
-def _kept(context: Context, with_calls: bool, *, budget_tokens: int) -> tuple[list[_Remembered], str]:
-    """Return the messages that fit, and what is told of those before them."""
-    remembered = [_Remembered.of(message, with_calls=with_calls) for message in context.earlier]
+def _kept(context: Context, model: Model, *, budget_tokens: int) -> tuple[list[_Remembered], str]:
+    """Return what of the earlier messages fits, and what stands for the rest: images only of the newest, and only if the model can see."""
+    earlier, with_calls = context.earlier, bool(context.tools_for(model))
+    first_shown = len(earlier) - RECENT_MESSAGES if "images" in model.abilities else len(earlier)
+    remembered = [_Remembered.of(message, with_calls=with_calls, with_images=place >= first_shown) for place, message in enumerate(earlier)]
     return summarised(remembered, context.summary, budget_tokens=budget_tokens)
 
 

@@ -6,13 +6,13 @@ from uuid import UUID
 
 from functions.chat.deadline import Deadline
 from functions.chat.desk import Desk
-from functions.chat.events import Numbered, Ping
+from functions.chat.events import Numbered, Ping, TurnFailed
 from functions.chat.replay import follow
 from parley.auth.principal import Principal
 from parley.db import approvals, messages, turns
 from parley.db.approvals import Approval
 from parley.db.scope import principal_scope
-from parley.errors import InvalidInput
+from parley.errors import InvalidInput, NotFound
 from parley.interruption import interrupt_if_silent
 from parley.waiting import end_waiting
 
@@ -26,6 +26,15 @@ class TurnState:
     approvals: Sequence[Approval]
 
 
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """An image and its signed address."""
+
+    id: UUID
+    media_type: str
+    url: str
+
+
 def show(desk: Desk, principal: Principal, turn_id: UUID) -> TurnState:
     """Return how a turn stands; one whose function died is ended first. Raises NotFound, Unauthorized and Unavailable."""
     state, age_s = _look(desk, principal, turn_id)
@@ -35,10 +44,21 @@ def show(desk: Desk, principal: Principal, turn_id: UUID) -> TurnState:
 
 
 def events(desk: Desk, principal: Principal, turn_id: UUID, *, after: int, deadline: Deadline) -> Generator[Numbered | Ping]:
-    """Yield a turn's events behind `after`: see `follow`. Raises NotFound, Unauthorized and Unavailable."""
+    """Yield a turn's events behind `after`: see `follow`; one that is deleted meanwhile ends with `turn.failed`.
+
+    Raises NotFound, Unauthorized and Unavailable.
+    """
     with principal_scope(desk.engine, principal) as connection:
         turns.get(connection, turn_id, user_id=principal.user_id)
-    yield from follow(desk.engine, turn_id, user_id=principal.user_id, after=after, deadline=deadline)
+    has_begun = False
+    try:
+        for one in follow(desk.engine, turn_id, user_id=principal.user_id, after=after, deadline=deadline):
+            after, has_begun = one.number if isinstance(one, Numbered) else after, True
+            yield one
+    except NotFound as gone:
+        if not has_begun:
+            raise
+        yield Numbered(after + 1, TurnFailed(gone))
 
 
 def stop(desk: Desk, principal: Principal, turn_id: UUID) -> None:
@@ -51,6 +71,14 @@ def stop(desk: Desk, principal: Principal, turn_id: UUID) -> None:
         with principal_scope(desk.engine, principal) as connection:
             status = turns.ask_to_stop(connection, turn_id, user_id=principal.user_id)
         is_met = status != "waiting" or end_waiting(desk.engine, turn_id, user_id=principal.user_id, reason="requested")
+
+
+def image(desk: Desk, principal: Principal, id: UUID) -> Shown:
+    """Return where an image of the user's can be read. Raises NotFound, Unauthorized and Unavailable."""
+    with principal_scope(desk.engine, principal):
+        pass  # somebody who may still ask
+    kept = desk.images.find(id, user_id=principal.user_id)
+    return Shown(kept.id, kept.media_type, desk.images.signed_url(kept))
 
 
 def number_of(last_event_id: str | None) -> int:

@@ -24,6 +24,7 @@ from parley.db.scope import principal_scope
 from parley.db.turn_pauses import Standing
 from parley.errors import NotFound
 from parley.limits import Payer
+from parley.llm.models import Catalogue
 from parley.waiting import end_waiting
 
 
@@ -56,13 +57,13 @@ def decide(desk: Desk, principal: Principal, decision: Decision) -> Turn | GoneO
     nothing is noted then.
     """
     try:
-        return _decide(desk, principal, decision)
+        return _decide(desk, desk.catalogue(), principal, decision)
     except _Expired as exc:
         end_waiting(desk.engine, decision.turn_id, user_id=principal.user_id, reason="approval_expired")
         raise NotWaiting(f"turn {decision.turn_id} waited too long") from exc
 
 
-def _decide(desk: Desk, principal: Principal, decision: Decision) -> Turn | GoneOn | None:
+def _decide(desk: Desk, catalogue: Catalogue, principal: Principal, decision: Decision) -> Turn | GoneOn | None:
     user_id, turn_id = principal.user_id, decision.turn_id
     toolbox_in = desk.toolbox_for(principal)
     with principal_scope(desk.engine, principal) as connection:
@@ -78,7 +79,7 @@ def _decide(desk: Desk, principal: Principal, decision: Decision) -> Turn | Gone
         words = {one.call_id: one.is_approved for one in asked} | {decision.call_id: decision.is_approved}
         if None in words.values():
             return None
-        turn = _taken_up(desk, connection, principal, turn_id, standing, toolbox_in(connection))
+        turn = _taken_up(desk, catalogue, connection, principal, turn_id, standing, toolbox_in(connection))
         turn.decisions = {call_id: bool(word) for call_id, word in words.items()}
         turn_pauses.go_on(connection, turn_id, user_id=user_id)
         return turn
@@ -94,13 +95,17 @@ def _earlier(asked: Sequence[Approval], decision: Decision) -> Approval | None:
     raise NotFound("call", decision.call_id)
 
 
-def _taken_up(desk: Desk, connection: Connection, principal: Principal, turn_id: UUID, standing: Standing, toolbox: Toolbox) -> Turn:
+def _taken_up(
+    desk: Desk, catalogue: Catalogue, connection: Connection, principal: Principal, turn_id: UUID, standing: Standing, toolbox: Toolbox
+) -> Turn:
     """Make the turn again from what was kept. What it offers, and what stands before its question, is read anew."""
     held = standing.held
     conversation = conversations.get(connection, standing.conversation_id, user_id=principal.user_id)
     asked = asked_before(connection, conversation, standing.user_message_id, held.options, user_id=principal.user_id)
     context = Context(conversation, asked.earlier, asked.question, chosen(toolbox, asked.question, all_there=False), asked.summary)
-    candidates = still_there(desk, held.candidates) or candidates_for(desk, asked.question, None, user_id=principal.user_id)
+    candidates = still_there(desk, catalogue, held.candidates) or candidates_for(
+        desk, catalogue, asked.question, None, user_id=principal.user_id
+    )
     candidates, request = prepared(candidates, context, held.parts)
     return Turn(
         Payer(principal.user_id, principal.api_key_id),

@@ -12,7 +12,7 @@ from functions.chat.events import BrokenOff, Numbered, TurnCompleted, TurnFailed
 from functions.chat.replay import stored_end
 from functions.chat.running import Turn
 from parley import limits
-from parley.db import turn_endings
+from parley.db import turn_endings, turns
 from parley.db.scope import user_scope
 from parley.db.turn_endings import Ending
 from parley.db.turns import TurnStatus
@@ -21,6 +21,10 @@ from parley.observability import logger
 
 # A finished answer is worth waiting for a database that is just restarting.
 PAUSES_S = (0.2, 0.5, 1.0, 2.0, 2.0)
+
+
+class _HasEnded(Exception):
+    """The turn was ended before: what was paid for it now is undone."""
 
 
 def end(desk: Desk, turn: Turn, outcome: ParleyError | None, *, deadline: Deadline) -> Numbered:
@@ -32,9 +36,8 @@ def end(desk: Desk, turn: Turn, outcome: ParleyError | None, *, deadline: Deadli
 
 
 def superseded(desk: Desk, turn: Turn, *, deadline: Deadline) -> Numbered:
-    """Pay for a turn that another ended, who did not know its calls, and return the stored end. Raises NotFound and Unavailable."""
-    patiently(partial(_pay, desk, turn), deadline)
-    return stored_end(desk.engine, turn.id, user_id=turn.user_id)
+    """Return the stored end of a turn that another ended, and paid for. Raises NotFound and Unavailable."""
+    return patiently(partial(_leave, desk, turn), deadline)
 
 
 def patiently[T](step: Callable[[], T], deadline: Deadline) -> T:
@@ -49,9 +52,12 @@ def patiently[T](step: Callable[[], T], deadline: Deadline) -> T:
     return step()
 
 
-def _pay(desk: Desk, turn: Turn) -> None:
+def _leave(desk: Desk, turn: Turn) -> Numbered:
+    """Free what is still reserved: who ends a turn pays for it. One that went with its conversation was ended by nobody."""
     with user_scope(desk.engine, turn.user_id) as connection:
-        limits.settle(connection, turn.payer, turn.billed, reservations=turn.reservations, turn_id=turn.id)
+        calls = [] if turns.is_there(connection, turn.id, user_id=turn.user_id) else turn.billed
+        limits.settle(connection, turn.payer, calls, reservations=turn.reservations, turn_id=turn.id)
+    return stored_end(desk.engine, turn.id, user_id=turn.user_id)
 
 
 def _terminal(turn: Turn, outcome: ParleyError | None) -> TurnCompleted | TurnStopped | TurnInterrupted | TurnFailed:
@@ -70,12 +76,15 @@ def _terminal(turn: Turn, outcome: ParleyError | None) -> TurnCompleted | TurnSt
 def _store(desk: Desk, turn: Turn, last: Numbered) -> Numbered:
     """Store turn, answer and log together; where an attempt before this one had reached the database, change nothing."""
     ending = _ending(turn, last)
-    with user_scope(desk.engine, turn.user_id) as connection:
-        # Before the conversation is locked, in the order of a turn's beginning.
-        limits.settle(connection, turn.payer, turn.billed, reservations=turn.reservations, turn_id=turn.id)
-        ended = turn_endings.finish(connection, turn.id, ending, user_id=turn.user_id, conversation_id=turn.conversation_id)
-    if ended is None:
-        return stored_end(desk.engine, turn.id, user_id=turn.user_id)
+    try:
+        with user_scope(desk.engine, turn.user_id) as connection:
+            # Before the conversation is locked, in the order of a turn's beginning.
+            limits.settle(connection, turn.payer, turn.billed, reservations=turn.reservations, turn_id=turn.id)
+            ended = turn_endings.finish(connection, turn.id, ending, user_id=turn.user_id, conversation_id=turn.conversation_id)
+            if ended is None:
+                raise _HasEnded
+    except _HasEnded:
+        return _leave(desk, turn)
     turn.follow_up = ended.follow_up
     if isinstance(last.event, TurnCompleted | BrokenOff):
         return Numbered(last.number, replace(last.event, message=ended.answer))

@@ -8,7 +8,7 @@ from functions.chat.tool_round import cut
 from parley.db.answer_parts import Part
 from parley.llm import types as llm
 from parley.llm.grounding import untrusted
-from parley.llm.tokens import PER_MESSAGE, estimate_tokens
+from parley.llm.tokens import PER_IMAGE, PER_MESSAGE, estimate_tokens
 
 # What untrusted people may have written.
 UNTRUSTED = {"tool_result", "source"}
@@ -30,7 +30,8 @@ def told(parts: Sequence[Part]) -> list[llm.Message]:
 
 def message_tokens(message: llm.Message) -> int:
     """Return a generous guess of what a message takes."""
-    return PER_MESSAGE + sum(estimate_tokens(text) - PER_MESSAGE for text in _texts(message))
+    images = sum(isinstance(part, llm.Image) for part in message.parts)
+    return PER_MESSAGE + images * PER_IMAGE + sum(estimate_tokens(text) - PER_MESSAGE for text in _texts(message))
 
 
 def _texts(message: llm.Message) -> Iterator[str]:

@@ -12,7 +12,10 @@ from parley import limits
 from parley.db import turn_pauses
 from parley.db.approvals import Approval
 from parley.db.scope import user_scope
-from parley.db.turn_pauses import Paused
+
+
+class _GoesOn(Exception):
+    """The turn is not to pause: what was paid for it now is undone, and left to who ends it."""
 
 
 def pause(desk: Desk, turn: Turn, waits: Waits, *, deadline: Deadline) -> Numbered:
@@ -21,16 +24,19 @@ def pause(desk: Desk, turn: Turn, waits: Waits, *, deadline: Deadline) -> Number
     Raises NotFound and Unavailable.
     """
     last = turn.journal.note(TurnWaiting([call.call_id for call in waits.calls]))
-    paused = patiently(partial(_store, desk, turn, waits, last), deadline)
-    if paused.is_done or paused.last_event >= last.number:
-        return last
-    turn.journal.withdraw()
-    return end(desk, turn, Stopped(f"turn {turn.id}"), deadline=deadline)
+    try:
+        patiently(partial(_store, desk, turn, waits, last), deadline)
+    except _GoesOn:
+        turn.journal.withdraw()
+        return end(desk, turn, Stopped(f"turn {turn.id}"), deadline=deadline)
+    return last
 
 
-def _store(desk: Desk, turn: Turn, waits: Waits, last: Numbered) -> Paused:
+def _store(desk: Desk, turn: Turn, waits: Waits, last: Numbered) -> None:
     asked = [Approval(call.call_id, call.name, call.arguments) for call in waits.calls]
     with user_scope(desk.engine, turn.user_id) as connection:
         limits.settle(connection, turn.payer, turn.billed, reservations=turn.reservations, turn_id=turn.id)
         held, entries = turn.held(upto=last.number), turn.journal.pending()
-        return turn_pauses.pause(connection, turn.id, held, asked, user_id=turn.user_id, entries=entries)
+        paused = turn_pauses.pause(connection, turn.id, held, asked, user_id=turn.user_id, entries=entries)
+        if not paused.is_done and paused.last_event < last.number:
+            raise _GoesOn

@@ -3,16 +3,21 @@
 from collections.abc import Iterator
 from functools import partial
 
+from sqlalchemy import Connection
+
 from functions.chat.called import Called
 from functions.chat.calls import MOST_CALLS, run_calls
 from functions.chat.choosing import prepared
 from functions.chat.desk import Desk
+from functions.chat.errors import Superseded
 from functions.chat.events import Numbered, Ping
 from functions.chat.listener import Ended, Listener
+from functions.chat.picturing import fetched
 from functions.chat.pulse import Pulse
 from functions.chat.running import Turn
 from parley import limits
 from parley.db.scope import user_scope
+from parley.limits import Reservation
 from parley.llm import types as llm
 from parley.llm.provider import ProviderFailed
 from parley.llm.router import RouterEvent
@@ -42,7 +47,8 @@ def _ask(desk: Desk, turn: Turn, pulse: Pulse) -> Iterator[Numbered | Ping]:
     """Ask the model once, pass on what it says, and note what it asks for."""
     turn.finished, wanted = None, list[llm.ToolCall]()
     reserve_again = partial(_reserve_again, desk, turn)
-    asked = desk.router.ask(turn.candidates, turn.request, total_s=pulse.deadline.left_s + 1, reserve_again=reserve_again)
+    request = fetched(turn.request, desk.images, turn.pictures)
+    asked = desk.router.ask(turn.candidates, request, total_s=pulse.deadline.left_s + 1, reserve_again=reserve_again)
     turn.asked.append(asked)
     with Listener(asked) as listener:
         while True:
@@ -90,14 +96,20 @@ def _prepare_next(desk: Desk, turn: Turn) -> None:
     turn.rounds += 1
     may_call = turn.rounds < MOST_ROUNDS and len(turn.parts.calls) < MOST_CALLS
     turn.candidates, turn.request = prepared(candidates, turn.context, turn.parts.all(), may_call=may_call)
-    amount_usd = limits.worst_usd([one.model for one in turn.candidates], turn.request)
     with user_scope(desk.engine, turn.user_id) as connection:
-        limits.settle(connection, turn.payer, turn.billed, reservations=turn.reservations, turn_id=turn.id)
-        turn.reservations.append(limits.reserve(connection, turn.payer, desk.allowance, amount_usd=amount_usd))
+        is_ours = limits.settle(connection, turn.payer, turn.billed, reservations=turn.reservations, turn_id=turn.id)
+        if turn.reservations and not is_ours:
+            raise Superseded(f"turn {turn.id}")
+        turn.reservations.append(_reserved(desk, turn, connection))
 
 
 def _reserve_again(desk: Desk, turn: Turn) -> None:
     """Reserve for a call that is made anew while the vendor may charge for the one before. Raises BudgetExhausted."""
-    amount_usd = limits.worst_usd([one.model for one in turn.candidates], turn.request)
     with user_scope(desk.engine, turn.user_id) as connection:
-        turn.reservations.append(limits.reserve(connection, turn.payer, desk.allowance, amount_usd=amount_usd))
+        turn.reservations.append(_reserved(desk, turn, connection))
+
+
+def _reserved(desk: Desk, turn: Turn, connection: Connection) -> Reservation:
+    amount_usd, first = limits.worst_usd([one.model for one in turn.candidates], turn.request), turn.candidates[0]
+    claim = limits.claim(turn.id, first.id, first.model, turn.request)
+    return limits.reserve(connection, turn.payer, desk.allowance, amount_usd=amount_usd, claim=claim)

@@ -1,5 +1,6 @@
 """The chat routes."""
 
+from dataclasses import replace
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -10,9 +11,9 @@ from functions.chat.answers import answer
 from functions.chat.compat import routes as compat
 from functions.chat.deadline import Deadline
 from functions.chat.deciding import Decision
-from functions.chat.errors import AlreadyDecided, ConversationBusy, InProgress, NothingToRegenerate, NotWaiting
+from functions.chat.errors import AlreadyDecided, ConversationBusy, InProgress, NothingToRegenerate, NotWaiting, OutOfTime
 from functions.chat.question import Question
-from functions.chat.schemas import EVENT, ApprovalIn, ChatIn, ModelOut, RegenerateIn, TurnOut, TurnStateOut
+from functions.chat.schemas import EVENT, ApprovalIn, ChatIn, ImageOut, ModelOut, RegenerateIn, TurnOut, TurnStateOut
 from parley.auth.principal import Principal
 from parley.db.turn_beginnings import Once
 from parley.errors import NotFound
@@ -22,14 +23,14 @@ from parley.http.idempotency import Idempotency, IdempotencyKey, KeyReused, fing
 from parley.limits import BudgetExhausted, RateLimited
 from parley.llm.failures import ContextTooLong, ModelCannot
 from parley.llm.models import ModelNotFound, NoModel
-from parley.llm.provider import ProviderBusy, ProviderFailed, ProviderRefused, ProviderTimeout
+from parley.llm.provider import ProviderBusy, ProviderFailed, ProviderMisconfigured, ProviderRefused, ProviderRejected, ProviderTimeout
 
 router = APIRouter(dependencies=[Depends(requires("chat"))])
 router.routes += compat.router.routes
 
 
 # A vendor's failures are answers only where the turn is not streamed; a stream has begun by then.
-VENDORS = (ProviderFailed, ProviderBusy, ProviderTimeout, ProviderRefused)
+VENDORS = (ProviderFailed, ProviderBusy, ProviderTimeout, OutOfTime, ProviderRefused, ProviderRejected, ProviderMisconfigured)
 MODELS = (ModelNotFound, ContextTooLong, ModelCannot, NoModel, RateLimited, BudgetExhausted)
 REFUSALS = problems(NotFound, InProgress, ConversationBusy, KeyReused, *MODELS, *VENDORS)
 DECISIONS = problems(NotFound, AlreadyDecided, NotWaiting, *MODELS, *VENDORS)
@@ -46,12 +47,12 @@ async def chat(body: ChatIn, request: Request, principal: CurrentPrincipal, idem
     one of `turn.completed`, `turn.stopped`, `turn.interrupted`, `turn.failed` and `turn.waiting`, which ends it. A turn that waits,
     for the calls of its `tool.approval` events, goes on by `/chat/turns/{id}/approvals`; a new message denies them. A turn whose
     connection is lost goes on: read the rest at `/chat/turns/{id}/events`. With an `Idempotency-Key` a repeated request is given
-    the first one's events, or its failure.
+    the first one's events, or its failure. `response_format` is OpenAI's: an answer by a JSON schema. `images` are data URLs, or
+    ids of images that earlier messages show.
     """
     most, temperature = body.max_output_tokens, body.temperature
-    question = Question(
-        body.message, body.conversation_id, body.model, most, temperature, body.wait, tools=body.tools, is_incognito=body.incognito
-    )
+    asked = Question(body.message, body.conversation_id, body.model, most, temperature, body.wait, tools=body.tools)
+    question = replace(asked, output=body.output, attached=body.attached(), is_incognito=body.incognito)
     return _take(request, principal, question, body, _once("POST /chat", idempotency, body))
 
 
@@ -62,8 +63,14 @@ async def regenerate(body: RegenerateIn, request: Request, principal: CurrentPri
     The answer before stays as a variant, and the conversation goes on from the new one. One that ends before its first word
     takes nothing's place.
     """
-    question = Question("", body.conversation_id, body.model, is_anew=True, tools=True)
+    question = Question("", body.conversation_id, body.model, is_anew=True, tools=True, output=body.output)
     return _take(request, principal, question, body, _once("POST /chat/regenerate", idempotency, body))
+
+
+@router.get("/chat/images/{id}", responses=problems(NotFound))
+async def get_image(id: UUID, request: Request, principal: CurrentPrincipal) -> ImageOut:
+    """Tell where an image that a message shows can be read; the address is good for an hour."""
+    return ImageOut.model_validate(control.image(request.app.state.desk, principal, id))
 
 
 @router.get("/chat/turns/{id}", responses=problems(NotFound))

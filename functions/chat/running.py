@@ -38,7 +38,8 @@ from parley.tools.outcome import Outcome
 class Turn:
     """What was stored at its beginning, and what has come of the answer. Times are this worker's own clock.
 
-    `before` is what a turn that had paused held, and `decisions` what its user said to its calls since.
+    `before` is what a turn that had paused held, and `decisions` what its user said to its calls since. `pictures` are the files
+    of images that were read, by their keys.
     """
 
     payer: Payer
@@ -63,6 +64,7 @@ class Turn:
     before: Held = field(default_factory=Held)
     decisions: Mapping[str, bool] = MappingProxyType({})
     unsound: set[str] = field(default_factory=set)
+    pictures: dict[str, bytes | None] = field(default_factory=dict)
     recollection: Recollection | None = None
     started: Numbered = field(init=False)
 

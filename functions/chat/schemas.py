@@ -1,5 +1,6 @@
 """What the chat routes take and give."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Annotated, Any, Literal, Self, get_args
@@ -8,10 +9,17 @@ from uuid import UUID
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
+from functions.chat.attaching import MOST_IMAGES
 from functions.chat.control import TurnState
 from functions.chat.events import TurnEvent
+from functions.chat.output_format import FormatIn
+from parley.errors import InvalidInput
 from parley.http.schemas import Input, MessageOut, Moment, Output
 from parley.llm.model import Model
+from parley.llm.parts import Image
+from parley.llm.types import OutputSchema
+
+_ID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 
 class ChatIn(Input):
@@ -25,18 +33,35 @@ class ChatIn(Input):
     stream: bool = True
     max_output_tokens: Annotated[int, Field(gt=0)] | None = None
     temperature: Annotated[float, Field(ge=0, le=2)] | None = None
-    images: list[str] = Field(default_factory=list)
-    response_format: dict[str, Any] | None = None
+    images: Annotated[list[str], Field(max_length=MOST_IMAGES)] = Field(default_factory=list)
+    response_format: FormatIn | None = None
     incognito: bool = False
     wait: bool = False
 
     @model_validator(mode="after")
     def _only_what_is_there(self) -> Self:
         """Refuse what this release cannot do, rather than answer as if it had."""
-        asked: dict[str, object] = {"documents": self.documents, "images": self.images, "response_format": self.response_format}
-        if missing := [name for name, value in asked.items() if value]:
-            raise PydanticCustomError("not_available", "not available in this release: {fields}", {"fields": ", ".join(missing)})
+        if self.documents:
+            raise PydanticCustomError("not_available", "not available in this release: {fields}", {"fields": "documents"})
         return self
+
+    @property
+    def output(self) -> OutputSchema | None:
+        """Return how the answer shall be written."""
+        return self.response_format.output() if self.response_format else None
+
+    def attached(self) -> list[Image | UUID]:
+        """Return the images, and the ids of those that were stored before. Raises InvalidInput."""
+        return [_attached(image, place) for place, image in enumerate(self.images)]
+
+
+def _attached(image: str, place: int) -> Image | UUID:
+    if _ID.fullmatch(image):
+        return UUID(image)
+    try:
+        return Image.from_data_url(image)
+    except InvalidInput as exc:
+        raise InvalidInput(f"{exc.errors[0]['msg']}; or the id of an earlier image", loc=("body", "images", place)) from exc
 
 
 class RegenerateIn(Input):
@@ -44,7 +69,21 @@ class RegenerateIn(Input):
 
     conversation_id: Annotated[UUID, Field(strict=False)]
     model: Annotated[str, Field(min_length=1, max_length=100)] | None = None
+    response_format: FormatIn | None = None
     stream: bool = True
+
+    @property
+    def output(self) -> OutputSchema | None:
+        """Return how the answer shall be written."""
+        return self.response_format.output() if self.response_format else None
+
+
+class ImageOut(Output):
+    """An image; anybody who has the address can read it there for an hour."""
+
+    id: UUID
+    media_type: str
+    url: str
 
 
 class ApprovalIn(Input):

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from itertools import chain
 from uuid import UUID
 
-from functions.chat.beginning import begin
+from functions.chat.attaching import begin_with_images
 from functions.chat.deadline import Deadline
 from functions.chat.deciding import Decision, GoneOn, decide
 from functions.chat.desk import Desk
@@ -51,9 +51,9 @@ def take(
 
     Yields `TurnStarted`, texts, calls of tools and their results, and exactly one terminal event, which may be `TurnWaiting`; of a
     turn that was taken with the same key before, what its log has. Raises before the first event where there is nothing to
-    answer: see `begin`.
+    answer: see `begin_with_images`.
     """
-    begun = begin(desk, principal, question, deadline=deadline, once=once)
+    begun = begin_with_images(desk, principal, question, deadline=deadline, once=once)
     if isinstance(begun, Found):
         yield from follow(desk.engine, begun.id, user_id=principal.user_id, after=0, deadline=deadline)
         return

@@ -20,17 +20,20 @@ from parley.settings import DatabaseSettings, HttpSettings, LimitSettings
 class ConversationSettings(HttpSettings, DatabaseSettings, LimitSettings):
     """What this function reads from its environment."""
 
-    memory_queue_url: str
     models_file: str
     models_parameter: str
+    memory_queue_url: str
 
 
 settings = ConversationSettings.read()
 engine = make_engine(settings)
 catalogue = LiveCatalogue.of(file=settings.models_file, parameter=settings.models_parameter)
 allowance = Allowance(settings.rate_per_minute, settings.budget_usd)
-desk = Desk(engine, Embedding(engine, catalogue, os.environ, Providers(os.environ).embedder, allowance))
-queue = MemoryQueue(settings.memory_queue_url)
-app = create_app(router, settings=settings, engine=engine, budget_usd=settings.budget_usd, desk=desk, memory_queue=queue)
+desk = Desk(
+    engine=engine,
+    embedding=Embedding(engine, catalogue, os.environ, Providers(os.environ).embedder, allowance),
+    memory_queue=MemoryQueue(settings.memory_queue_url),
+)
+app = create_app(router, settings=settings, engine=engine, budget_usd=settings.budget_usd, desk=desk)
 handler = buffered_handler(app)
 cold_start.finish()

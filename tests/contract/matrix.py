@@ -13,6 +13,10 @@ DOCUMENT = json.loads((Path(__file__).parents[2] / "functions" / "web" / "openap
 INNER = {"call_id"}
 
 
+# Where `id` is the number of a message, and no object's.
+JSON_RPC = {"POST /mcp"}
+
+
 @dataclass(frozen=True)
 class Operation:
     """One operation; `function` is the fixture of the function that serves it."""
@@ -43,7 +47,8 @@ class Operation:
     def id_fields(self) -> list[tuple[str, str]]:
         """Return the fields of query and body that name an object, with their places."""
         places = {"query": self.query, "body": (self.body or {}).get("properties", {})}
-        return [(place, name) for place, fields in places.items() for name, field in fields.items() if _is_id(name, field)]
+        named = [(place, name) for place, fields in places.items() for name, field in fields.items() if _is_id(name, field)]
+        return [] if str(self) in JSON_RPC else named
 
     def url(self, id: object = "", **query: object) -> str:
         """Fill in the path; every variable of ours is called `id`."""

@@ -3,13 +3,16 @@
 import secrets
 from collections.abc import Callable, Mapping
 from typing import Any
+from uuid import UUID
 
 import jwt
 from sqlalchemy import insert
 
+from parley.db import mcp_servers
 from parley.db.scope import user_scope
 from parley.db.tables import approvals
 from tests.driving import PASSWORD, Answer, Function, Person
+from tests.functions.chat.picture import PIXEL
 
 type Functions = Mapping[str, Function]
 type Maker = Callable[[Functions, Person], str]
@@ -38,6 +41,14 @@ def turn(functions: Functions, owner: Person) -> str:
     return id
 
 
+def image(functions: Functions, owner: Person) -> str:
+    """An image that a message shows."""
+    asked = {"message": "What is this?", "images": [PIXEL], "model": "seeing", "stream": False}
+    made = _made(functions["chat"].post("/chat", asked, as_=owner))
+    found = _made(functions["conversation"].get(f"/conversations/{made['conversation_id']}/messages", as_=owner))
+    return str(found["items"][0]["parts"][0]["id"])
+
+
 def session(functions: Functions, owner: Person) -> str:
     """A session beside the one that the owner calls with."""
     tokens = _made(functions["auth"].post("/auth/login", {"email": owner.email, "password": PASSWORD}))
@@ -60,6 +71,23 @@ def memory(functions: Functions, owner: Person) -> str:
     return str(_made(functions["conversation"].post("/memories", written, as_=owner))["id"])
 
 
+def mcp_server(functions: Functions, owner: Person) -> str:
+    """A remote MCP server, which does not answer."""
+    wish = {"name": f"s{secrets.token_hex(4)}", "url": "http://127.0.0.1:9/mcp"}
+    return str(_made(functions["tools"].post("/tools/mcp-servers", wish, as_=owner))["id"])
+
+
+def tool(functions: Functions, owner: Person) -> str:
+    """A tool that only the owner has: one that a server of theirs was heard to offer."""
+    from functions.tools.app import engine
+
+    server_id = UUID(mcp_server(functions, owner))
+    offers = [{"name": "echo", "description": f"secret of {owner.email}", "parameters": {"type": "object"}}]
+    with user_scope(engine, owner.id) as connection:
+        mcp_servers.listed(connection, server_id, user_id=owner.id, tools=offers, error=None)
+        return next(one.name for one in mcp_servers.all_of(connection, user_id=owner.id) if one.id == server_id) + ".echo"
+
+
 def user(functions: Functions, owner: Person) -> str:
     """The owner's account itself."""
     return str(owner.id)
@@ -74,11 +102,14 @@ BY_COLLECTION: dict[str, Maker] = {
     "/conversations": conversation,
     "/memories": memory,
     "/chat/turns": turn,
+    "/chat/images": image,
     "/auth/sessions": session,
     "/auth/api-keys": api_key,
     "/auth/me/exports": export,
+    "/tools": tool,
+    "/tools/mcp-servers": mcp_server,
 }
 # What has an id and stands in no list.
-UNLISTED = {"/chat/turns"}
+UNLISTED = {"/chat/turns", "/chat/images"}
 ADMINS_BY_COLLECTION: dict[str, Maker] = {"/admin/users": user, "/admin/invites": invite}
 BY_FIELD: dict[str, Maker] = {"conversation_id": conversation}

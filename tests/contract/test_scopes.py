@@ -8,7 +8,7 @@ import pytest
 from local.template.stack import Invocation
 from parley.auth.principal import ADMIN_SCOPES
 
-FUNCTIONS = {"AuthFunction": "auth", "ChatFunction": "chat", "ConversationFunction": "conversation"}
+FUNCTIONS = {"AuthFunction": "auth", "ChatFunction": "chat", "ConversationFunction": "conversation", "ToolsFunction": "tools"}
 NEEDED = {
     "GET /auth/me": "account",
     "PATCH /auth/me": "account",
@@ -32,6 +32,7 @@ NEEDED = {
     "DELETE /admin/invites/{id}": "admin",
     "POST /chat": "chat",
     "POST /chat/regenerate": "chat",
+    "GET /chat/images/{id}": "chat",
     "GET /chat/turns/{id}": "chat",
     "GET /chat/turns/{id}/events": "chat",
     "POST /chat/turns/{id}/stop": "chat",
@@ -56,6 +57,13 @@ NEEDED = {
     "DELETE /memories/{id}": "conversations",
     "GET /memories/search": "conversations",
     "GET /usage": "conversations",
+    "GET /tools": "tools",
+    "PUT /tools/{id}": "tools",
+    "POST /tools/{id}/invoke": "tools",
+    "GET /tools/mcp-servers": "tools",
+    "POST /tools/mcp-servers": "tools",
+    "DELETE /tools/mcp-servers/{id}": "tools",
+    "POST /mcp": "tools",
 }
 WITHOUT = {"POST /auth/logout"}
 

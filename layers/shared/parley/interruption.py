@@ -1,12 +1,13 @@
-"""The end of a turn whose function died: whoever meets it marks it, with what the log has of its answer."""
+"""The end of a turn whose function died: whoever meets it marks it, with what the log has of its answer, and pays for it."""
 
 from collections.abc import Sequence
 from uuid import UUID
 
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 
-from parley.db import turn_endings, turn_pauses, turns
+from parley.db import claims, turn_endings, turn_pauses, turns
 from parley.db.answer_parts import AnswerParts
+from parley.db.claims import Spent
 from parley.db.scope import user_scope
 from parley.db.turn_endings import Ending
 from parley.db.turn_events import Entry
@@ -18,30 +19,44 @@ from parley.observability import logger
 REASON = "function_lost"
 
 
+class _LivesOn(Exception):
+    """The turn was ended meanwhile, or its heart beats again: what was paid for it here is undone."""
+
+
 def interrupt_if_silent(engine: Engine, turn_id: UUID, *, user_id: UUID) -> bool:
     """Mark a running turn `interrupted` if its heart has stopped; False if it lives or has ended.
 
-    What was logged of texts, calls of tools and results becomes the answer, also where that is nothing. Raises NotFound and Unavailable.
+    What was logged of texts, calls of tools and results becomes the answer, also where that is nothing, and its calls are paid
+    for by an estimate. Raises NotFound and Unavailable.
     """
-    with user_scope(engine, user_id) as connection:
-        turn = turns.get(connection, turn_id, user_id=user_id)
-        if turn.status != "running":
-            return False
-        held = turn_pauses.held(connection, turn_id, user_id=user_id)
-        ending = _ending(turn, held, turns.logged(connection, turn_id, user_id=user_id, after=held.upto))
-        conversation_id = turn.conversation_id
-        done = turn_endings.finish(connection, turn_id, ending, user_id=user_id, conversation_id=conversation_id, only_if_silent=True)
-        is_done = done is not None
-    if is_done:
-        logger.warning("a turn lost its function", turn_id=str(turn_id))
-    return is_done
+    try:
+        with user_scope(engine, user_id) as connection:
+            turn = turns.get(connection, turn_id, user_id=user_id)
+            if turn.status != "running":
+                return False
+            _interrupt(connection, turn, user_id=user_id)
+    except _LivesOn:
+        return False
+    logger.warning("a turn lost its function", turn_id=str(turn_id))
+    return True
 
 
-def _ending(turn: turns.Record, held: Held, logged: Sequence[Entry]) -> Ending:
-    message_id, number = new_id(), turn.last_event + 1
+def _interrupt(connection: Connection, turn: turns.Record, *, user_id: UUID) -> None:
+    held = turn_pauses.held(connection, turn.id, user_id=user_id)
+    logged = turns.logged(connection, turn.id, user_id=user_id, after=held.upto)
     said = "".join(entry.text for entry in logged)
     output_tokens = held.output_tokens + (estimate_tokens(said) if said else 0)
-    usage = {"input_tokens": held.input_tokens, "output_tokens": output_tokens, "cost_usd": float(held.cost_usd)}
+    # Before the conversation is locked, in the order of a turn's beginning.
+    spent = claims.settle_lost(connection, turn.id, user_id=user_id, output_tokens=output_tokens)
+    ending, conversation_id = _ending(turn, held, logged, spent), turn.conversation_id
+    done = turn_endings.finish(connection, turn.id, ending, user_id=user_id, conversation_id=conversation_id, only_if_silent=True)
+    if done is None:
+        raise _LivesOn
+
+
+def _ending(turn: turns.Record, held: Held, logged: Sequence[Entry], spent: Spent) -> Ending:
+    message_id, number = new_id(), turn.last_event + 1
+    usage = {"input_tokens": spent.input_tokens, "output_tokens": spent.output_tokens, "cost_usd": float(spent.cost_usd)}
     last = Entry(number, "turn.interrupted", {"message_id": str(message_id), "reason": REASON, "usage": usage})
     return Ending(
         "interrupted",
@@ -51,7 +66,7 @@ def _ending(turn: turns.Record, held: Held, logged: Sequence[Entry]) -> Ending:
         [last],
         number,
         error_code=REASON,
-        input_tokens=held.input_tokens,
-        output_tokens=output_tokens,
-        cost_usd=held.cost_usd,
+        input_tokens=spent.input_tokens,
+        output_tokens=spent.output_tokens,
+        cost_usd=spent.cost_usd,
     )

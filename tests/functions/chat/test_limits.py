@@ -10,6 +10,7 @@ from sqlalchemy import event
 
 from functions.chat.desk import Desk
 from functions.chat.events import TurnCompleted, TurnFailed
+from functions.chat.images import Images
 from parley.db.engine import make_engine
 from parley.errors import Unavailable
 from parley.limits import Allowance, BudgetExhausted
@@ -55,7 +56,7 @@ def make_desk(engine, *scripts, rate=1000, budget=5):
     catalogue = Catalogue.parse(PRICED + MODEL.format(id="first", price=10.0) + MODEL.format(id="second", price=20.0), source="test")
     playing = Playing(*scripts)
     router = Router(lambda model: playing, Breaker(MemoryCircuits()), patience=Patience(first_pause_s=0.0))
-    return Desk(engine, lambda: catalogue, router, {}, Allowance(rate, Decimal(budget)), NoQueue(), no_embedder)
+    return Desk(engine, lambda: catalogue, router, {}, Allowance(rate, Decimal(budget)), NoQueue(), no_embedder, Images("none"))
 
 
 def rows(postgres, person, columns="model, status, input_tokens, output_tokens, is_estimate"):

@@ -35,7 +35,7 @@ def status_of(engines):
 
 @pytest.fixture
 def sent(monkeypatch):
-    """What is put on the queue, with its delay."""
+    """What upkeep itself puts on the queue, with its delay; a slow turn of `chat` sends too."""
     from functions.upkeep.app import desk
 
     found = []

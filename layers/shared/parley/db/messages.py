@@ -64,6 +64,11 @@ class Spoken:
     tokens: int
 
     @property
+    def images(self) -> list[Mapping[str, Any]]:
+        """The image parts."""
+        return [part for part in self.parts if part["type"] == "image"]
+
+    @property
     def text(self) -> str:
         """The text parts, joined."""
         return "".join(part["text"] for part in self.parts if part["type"] == "text")

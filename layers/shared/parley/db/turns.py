@@ -92,6 +92,11 @@ def get(connection: Connection, turn_id: UUID, *, user_id: UUID) -> Record:
     return Record(**row._mapping)
 
 
+def is_there(connection: Connection, turn_id: UUID, *, user_id: UUID) -> bool:
+    """Whether the turn is still there, running or not: it goes with its conversation."""
+    return connection.execute(_GET, {"user_id": user_id, "turn_id": turn_id}).one_or_none() is not None
+
+
 def logged(connection: Connection, turn_id: UUID, *, user_id: UUID, after: int = 0) -> list[Entry]:
     """Return what the log has of a turn behind the number `after`."""
     return Entry.read(connection.execute(_LOGGED, {"user_id": user_id, "turn_id": turn_id, "after": after}).scalar_one())

@@ -55,8 +55,8 @@ class MessageOut(Output):
     @field_validator("parts", mode="before")
     @classmethod
     def _shown(cls, parts: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-        """Leave out what only a vendor can read."""
-        return [part for part in parts if part["type"] != "thought"]
+        """Leave out what only a vendor can read, and where files lie."""
+        return [{name: part[name] for name in part if name != "key"} for part in parts if part["type"] != "thought"]
 
 
 def _check(value: Any, *, depth: int) -> None:

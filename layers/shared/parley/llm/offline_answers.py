@@ -25,17 +25,20 @@ _ABOUT_USER = re.compile(r"\b(?:my|me|i|mine|remember)\b", re.IGNORECASE)
 _COMMON = frozenset(re.findall(r"\w+", "the and for are was what which who how does did you your with from that this about tell please"))
 
 
-def tool_call(request: Request) -> ToolCall | None:
-    """Return the call that the newest question needs, None if no offered tool fits or one has answered it."""
+def tool_calls(request: Request) -> list[ToolCall]:
+    """Return the calls that the newest question needs, none if no offered tool fits or they have been answered."""
     newest = request.messages[-1]
     if newest.role != "user" or request.tool_choice == "none":
-        return None
+        return []
     offered = {tool.name: tool.parameters for tool in request.tools}
-    if "calculator" in offered and (expression := arithmetic(newest.text)):
-        return _call("calculator", offered["calculator"], expression)
-    if "weather" in offered and _WEATHER.search(newest.text) and (place := _PLACE.search(newest.text)):
-        return _call("weather", offered["weather"], place[1])
-    return None
+    wanted = {"calculator": arithmetic(newest.text), "weather": _place(newest.text)}
+    return [_call(name, offered[name], argument) for name, argument in wanted.items() if argument and name in offered]
+
+
+def _place(text: str) -> str | None:
+    """Return the place whose weather a question is about."""
+    place = _PLACE.search(text) if _WEATHER.search(text) else None
+    return place[1] if place else None
 
 
 def arithmetic(text: str) -> str | None:
