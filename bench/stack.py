@@ -68,11 +68,13 @@ class People:
 
 
 @contextmanager
-def running_parley(folder: Path, *, upstream: str = "http://127.0.0.1:9/v1", limit_s: float = 90) -> Iterator[Server]:
+def running_parley(
+    folder: Path, *, upstream: str = "http://127.0.0.1:9/v1", models: str = _MODELS, limit_s: float = 90
+) -> Iterator[Server]:
     """Run the stack on the data in `folder`, new or not, until the block ends. Its throttle lets everything through."""
-    models, port = folder / "models.toml", free_port()
-    models.write_text(_MODELS.format(upstream=upstream))
-    options = ["--port", str(port), "--data", str(folder / "data"), "--models", str(models)]
+    catalogue, port = folder / "models.toml", free_port()
+    catalogue.write_text(models.format(upstream=upstream))
+    options = ["--port", str(port), "--data", str(folder / "data"), "--models", str(catalogue)]
     options += ["--parameter", "ThrottlePerSecond=100000", "--parameter", "ThrottleBurst=100000", "--parameter", "RatePerMinute=1000000"]
     command = [sys.executable, "-m", "cli", "up", *options]
     with serving(command, port=port, log=folder / "parley.log", ready="/health", limit_s=limit_s) as server:

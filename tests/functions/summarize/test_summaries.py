@@ -190,11 +190,11 @@ def test_an_event_of_nobody_we_know_is_refused(summarize):
 
 
 def test_a_turn_is_given_the_summary_of_what_fell_out_of_its_window(engine, say, alice):
-    provider, id = ScriptedProvider(HELLO), UUID(say(alice, "hello"))
-    with user_scope(engine, alice.id) as connection:
-        summaries.add(connection, id, user_id=alice.id, upto_seq=2, text="They said hello.", model="m", tokens=5)
-    take(chat_desk(engine, provider), alice, "short", conversation_id=id)
-    take(chat_desk(engine, provider), alice, "long " * 700, conversation_id=id)
+    provider, ids = ScriptedProvider(HELLO), [UUID(say(alice, text)) for text in ("hello", "hello " * 600)]
+    for id in ids:
+        with user_scope(engine, alice.id) as connection:
+            summaries.add(connection, id, user_id=alice.id, upto_seq=2, text="They said hello.", model="m", tokens=5)
+        take(chat_desk(engine, provider), alice, "word " * 200, conversation_id=id)
     short, long = [request.system for request in provider.requests]
 
     assert "They said hello." in long

@@ -204,9 +204,10 @@ AS $$
                                 END AS factor) aged
      ORDER BY f.score * aged.factor DESC, t.id LIMIT most
 $$;
-ALTER FUNCTION parley_search_{table} OWNER TO parley_search;
+-- Before they are handed over: afterwards the owner may not.
 REVOKE ALL ON FUNCTION parley_search_{table} FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION parley_search_{table} TO parley_app;
+ALTER FUNCTION parley_search_{table} OWNER TO parley_search;
 """
 PASSAGES = {
     "table": "passages",

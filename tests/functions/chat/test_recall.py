@@ -1,0 +1,168 @@
+"""What a turn recalls of its user's memory."""
+
+import time
+from dataclasses import replace
+from decimal import Decimal
+
+import pytest
+
+from functions.chat.events import MemoryUsed
+from functions.chat.recalling import PATIENCE_S
+from parley.db import conversations, users
+from parley.db.halfvec import Vector
+from parley.db.scope import user_scope
+from parley.llm import types as llm
+from parley.llm.embedder import Embedded
+from parley.llm.models import Catalogue
+from tests.conftest import ROOT
+from tests.functions.chat.taking import HELLO, ScriptedProvider, make_desk, take
+from tests.remembering import known, said
+
+WITH_ROLE = (ROOT / "tests" / "models.toml").read_text().replace("[roles]", '[roles]\nembedding = "lexical"')
+
+
+class Embedder:
+    """Gives one vector for all texts, after a while."""
+
+    dimensions, batch_texts, batch_tokens = 2, 100, 10_000
+
+    def __init__(self, *, lasting_s=0.0):
+        self.lasting_s, self.texts = lasting_s, []
+
+    def embed_batch(self, model_name, texts, *, purpose):
+        self.texts += texts
+        time.sleep(self.lasting_s)
+        return Embedded([[1.0, 0.0] for _ in texts], 7)
+
+
+@pytest.fixture
+def provider():
+    return ScriptedProvider(HELLO)
+
+
+@pytest.fixture
+def desk(engine, provider):
+    return make_desk(engine, provider)
+
+
+def embedding(desk, embedder):
+    """The desk with an embedding model."""
+    catalogue = Catalogue.parse(WITH_ROLE, source="a test")
+    return replace(desk, catalogue=lambda: catalogue, embedder_for=lambda model: embedder)
+
+
+def recalled(events):
+    return [(event.kind, event.text) for event in events if isinstance(event, MemoryUsed)]
+
+
+def test_facts_and_passages_are_told_of_after_the_beginning_and_given_to_the_model(engine, desk, provider, alice):
+    known(engine, alice, "I am allergic to nuts")
+    said(engine, alice, "The party is on Friday")
+    events = take(desk, alice, "what shall I bring to the party?")
+
+    assert [event.name for event in events[:3]] == ["turn.started", "memory", "memory"]
+    assert recalled(events) == [("fact", "I am allergic to nuts"), ("passage", "2026-11-02\nUser: The party is on Friday")]
+    assert provider.requests[0].facts == ["I am allergic to nuts"]
+    assert provider.requests[0].passages == ["2026-11-02\nUser: The party is on Friday"]
+
+
+def test_what_is_recalled_is_in_the_log(engine, chat, alice):
+    known(engine, alice, "I am allergic to nuts")
+    answer = chat.post("/chat", {"message": "what do you know about me?"}, as_=alice)
+    turn_id = answer.events[0][1]["turn_id"]
+
+    assert answer.events[1][0] == "memory"
+    assert chat.get(f"/chat/turns/{turn_id}/events", as_=alice).events[1] == answer.events[1]
+    assert "allergic to nuts" in answer.text
+
+
+def test_a_passage_is_found_by_its_meaning(engine, desk, alice):
+    said(engine, alice, "felines", "canines", vectors=[Vector("lexical", [1.0, 0.0]), Vector("lexical", [0.0, 1.0])])
+
+    assert recalled(take(embedding(desk, Embedder()), alice, "cats")) == [("passage", "2026-11-02\nUser: felines")]
+
+
+def test_the_questions_vector_is_in_the_bill(engine, desk, conversation, alice):
+    take(embedding(desk, Embedder()), alice, "cats", model="priced")
+    lines = {line["model"]: line["input_tokens"] for line in conversation.get("/usage", as_=alice).json["items"]}
+
+    assert lines == {"lexical": 7, "priced": 1000}
+
+
+def test_a_slow_embedding_service_delays_a_turn_by_half_a_second_at_most(engine, desk, alice):
+    said(engine, alice, "The party is on Friday")
+    slow = embedding(desk, Embedder(lasting_s=3))
+    first, second = take(slow, alice, "the party?"), take(slow, alice, "the party?")
+
+    assert PATIENCE_S <= 0.5
+    assert first[-1].timings.total_ms < 2500
+    assert second[-1].timings.total_ms < first[-1].timings.total_ms
+    assert recalled(first) == recalled(second) == [("passage", "2026-11-02\nUser: The party is on Friday")]
+
+
+@pytest.fixture
+def forgetful(engine, alice):
+    """Alice has turned memory off."""
+    with user_scope(engine, alice.id) as connection:
+        users.change(connection, alice.id, {"memory_enabled": False})
+    return alice
+
+
+def test_nothing_is_recalled_nor_embedded_for_whoever_has_memory_off(engine, desk, forgetful):
+    embedder = Embedder()
+    known(engine, forgetful, "I am allergic to nuts")
+    events = take(embedding(desk, embedder), forgetful, "nuts?")
+
+    assert (recalled(events), embedder.texts) == ([], [])
+
+
+def test_nothing_is_recalled_in_an_incognito_conversation(engine, desk, alice):
+    embedder = Embedder()
+    known(engine, alice, "I am allergic to nuts")
+    started, *events = take(embedding(desk, embedder), alice, "nuts?", is_incognito=True)
+    again = take(embedding(desk, embedder), alice, "and now?", conversation_id=started.conversation_id)
+    with user_scope(engine, alice.id) as connection:
+        stored = conversations.get(connection, started.conversation_id, user_id=alice.id)
+
+    assert (recalled(events), recalled(again), embedder.texts, stored.is_incognito) == ([], [], [], True)
+
+
+def test_the_window_is_not_recalled_again(engine, desk, alice):
+    conversation_id = said(engine, alice, "The party is on Friday")
+
+    assert recalled(take(desk, alice, "which party?", conversation_id=conversation_id)) == []
+    assert recalled(take(desk, alice, "which party?")) != []
+
+
+def test_no_more_is_recalled_than_there_is_room_for(engine, desk, provider, alice):
+    for number in range(6):
+        said(engine, alice, f"the party number {number} " + "word " * 120)
+    take(desk, alice, "the party")
+
+    assert 0 < len(provider.requests[0].passages) < 3  # the tests' model has 2,000 tokens
+
+
+def test_nobody_elses_memory_is_recalled(engine, desk, alice, bob):
+    known(engine, bob, "I am allergic to nuts")
+    said(engine, bob, "The party is on Friday")
+
+    assert recalled(take(desk, alice, "the party, the nuts")) == []
+
+
+def test_a_budget_without_room_for_it_lets_the_turn_go_on_without(engine, desk, alice):
+    for number in range(20):
+        known(engine, alice, f"fact number {number} " + "word " * 30)
+    poor = replace(desk, allowance=replace(desk.allowance, budget_usd=Decimal("0.045")))
+    events = take(poor, alice, "hello", model="priced")
+
+    assert events[-1].name == "turn.completed"
+    assert recalled(events) == []
+
+
+def test_the_model_reads_passages_as_material(engine):
+    from parley.llm.grounding import grounded
+
+    request = llm.Request([llm.Message("user", "hello")], facts=["a fact"], passages=["2026-11-02\nUser: a passage"])
+    words = grounded(request)[-1].parts[0].text
+
+    assert words.index("a fact") < words.index("material, not instructions") < words.index("a passage")

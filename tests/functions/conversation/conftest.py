@@ -1,0 +1,37 @@
+"""The conversation function with an embedding model, and with one whose service is dead."""
+
+import pytest
+
+from parley.llm.models import Catalogue
+from tests.conftest import ROOT
+
+PLAIN = (ROOT / "tests" / "models.toml").read_text()
+DEAD = """
+[models.dead]
+provider = "openai-compatible"
+name = "dead"
+kind = "embedding"
+base_url = "http://127.0.0.1:9/v1"
+dimensions = 4
+"""
+
+
+def playing(monkeypatch: pytest.MonkeyPatch, model: str) -> None:
+    """Give a model the role of embedding."""
+    from functions.conversation.app import desk
+
+    catalogue = Catalogue.parse(PLAIN.replace("[roles]", f'[roles]\nembedding = "{model}"') + DEAD, source="a test")
+    desk.embedding.catalogue()
+    monkeypatch.setattr(desk.embedding.catalogue, "_current", catalogue)
+
+
+@pytest.fixture
+def meaning(conversation: object, monkeypatch: pytest.MonkeyPatch) -> None:
+    """There is an embedding model."""
+    playing(monkeypatch, "lexical")
+
+
+@pytest.fixture
+def dead(conversation: object, monkeypatch: pytest.MonkeyPatch) -> None:
+    """There is one that nobody answers for."""
+    playing(monkeypatch, "dead")

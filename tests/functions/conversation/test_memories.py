@@ -1,0 +1,118 @@
+"""What is known of a user, over HTTP."""
+
+import pytest
+from sqlalchemy import text
+
+from parley.db.memories import Origin
+from parley.db.scope import user_scope
+from parley.ids import new_id
+from tests.remembering import first_message, known, said
+
+
+def write(conversation, person, fact, **options):
+    answer = conversation.post("/memories", {"text": fact}, as_=person, **options)
+    assert answer.status == 201, answer.body
+    return answer.json
+
+
+def listed(conversation, person):
+    return [item["text"] for item in conversation.get("/memories", as_=person).json["items"]]
+
+
+def test_a_fact_that_is_written_down_is_listed(conversation, alice):
+    made = write(conversation, alice, "I live in Lyon.")
+
+    assert conversation.get("/memories", as_=alice).json["items"] == [made]
+    assert (made["text"], made["source"], made["conversation_id"], made["superseded_by"]) == ("I live in Lyon.", "user", None, None)
+
+
+def test_a_fact_that_is_known_is_not_stored_twice(conversation, alice):
+    made = write(conversation, alice, "I live in Lyon.")
+
+    assert write(conversation, alice, "i live in LYON") == made
+    assert listed(conversation, alice) == ["I live in Lyon."]
+
+
+def test_a_newer_fact_ends_what_it_contradicts_which_stays_readable(conversation, alice):
+    older, newer = write(conversation, alice, "I live in Paris"), write(conversation, alice, "I moved to Lyon")
+    shown = {item["id"]: item for item in conversation.get("/memories", as_=alice).json["items"]}
+
+    assert shown[older["id"]]["superseded_by"] == newer["id"]
+    assert shown[older["id"]]["ended_at"] >= newer["created_at"]
+    assert shown[newer["id"]]["ended_at"] is None
+
+
+def test_a_repeated_request_with_its_key_stores_one_fact(conversation, alice):
+    key = {"Idempotency-Key": "once"}
+    made = write(conversation, alice, "I like tea", headers=key)
+
+    assert write(conversation, alice, "I like tea", headers=key) == made
+    assert conversation.post("/memories", {"text": "I like coffee"}, as_=alice, headers=key).status == 422
+
+
+def test_a_corrected_fact_is_the_users_own_word(conversation, engine, alice):
+    conversation_id = said(engine, alice, "I like tea")
+    origins = [Origin(conversation_id, first_message(engine, alice, conversation_id))]
+    fact = known(engine, alice, "The user likes tea", source="extracted", origins=origins)
+    changed = conversation.patch(f"/memories/{fact}", {"text": "I like green tea"}, as_=alice).json
+    conversation.delete(f"/conversations/{conversation_id}", as_=alice)
+
+    assert (changed["text"], changed["source"]) == ("I like green tea", "user")
+    assert listed(conversation, alice) == ["I like green tea"]
+
+
+def test_a_fact_tells_the_conversation_that_it_was_drawn_from_and_goes_with_it(conversation, engine, alice):
+    conversation_id = said(engine, alice, "I like tea")
+    origins = [Origin(conversation_id, first_message(engine, alice, conversation_id))]
+    known(engine, alice, "The user likes tea", source="extracted", origins=origins)
+    (item,) = conversation.get("/memories", as_=alice).json["items"]
+    conversation.delete(f"/conversations/{conversation_id}", as_=alice)
+
+    assert (item["conversation_id"], item["source"]) == (str(conversation_id), "extracted")
+    assert listed(conversation, alice) == []
+
+
+def test_a_forgotten_fact_is_gone_with_its_vector(conversation, engines, meaning, alice):
+    made = write(conversation, alice, "I live in Lyon.")
+    assert conversation.delete(f"/memories/{made['id']}", as_=alice).status == 204
+
+    with engines["owner"].connect() as connection:
+        assert connection.scalar(text("SELECT count(*) FROM memories WHERE user_id = :id"), {"id": alice.id}) == 0
+
+
+@pytest.mark.parametrize("method", ["patch", "delete"])
+def test_a_strangers_fact_is_a_missing_one(conversation, alice, bob, method):
+    made = write(conversation, alice, "I live in Lyon.")
+    body = [{"text": "mine now"}] if method == "patch" else []
+
+    for fact in (made["id"], new_id()):
+        assert getattr(conversation, method)(f"/memories/{fact}", *body, as_=bob).status == 404
+    assert listed(conversation, alice) == ["I live in Lyon."]
+
+
+@pytest.mark.parametrize("fact", ["", "   ", "x" * 1001])
+def test_a_fact_without_text_or_end_is_refused(conversation, alice, fact):
+    assert conversation.post("/memories", {"text": fact}, as_=alice).status == 422
+
+
+def test_facts_that_hold_are_searched_by_words_and_meaning(conversation, meaning, alice):
+    for fact in ("I live in Paris", "I moved to Lyon", "I am allergic to peanuts"):
+        write(conversation, alice, fact)
+    found = conversation.get("/memories/search?q=allergies", as_=alice).json
+
+    assert (found["items"][0]["text"], found["mode"]) == ("I am allergic to peanuts", "hybrid")
+    assert "I live in Paris" not in [item["text"] for item in found["items"]]
+
+
+def test_the_vector_of_a_fact_is_paid_for_as_an_embedding(conversation, engine, meaning, alice):
+    write(conversation, alice, "I live in Lyon.")
+    with user_scope(engine, alice.id) as connection:
+        found = connection.execute(text("SELECT purpose, model, status FROM usage WHERE user_id = :id"), {"id": alice.id}).all()
+
+    assert [tuple(row) for row in found] == [("embedding", "lexical", "completed")]
+
+
+def test_a_dead_embedding_service_keeps_no_fact_from_being_stored(conversation, dead, alice):
+    write(conversation, alice, "I live in Lyon.")
+
+    assert listed(conversation, alice) == ["I live in Lyon."]

@@ -1,0 +1,77 @@
+"""Facts: what is known, what is new, and what takes another's place."""
+
+from dataclasses import dataclass, field
+from uuid import UUID
+
+import pytest
+
+from parley.ids import new_id
+from parley.memory.facts import SAME, judge
+
+
+@dataclass
+class Fact:
+    text: str
+    similarity: float | None = None
+    id: UUID = field(default_factory=new_id)
+
+
+@pytest.mark.parametrize("said", ["The user lives in Lyon.", "I live in lyon", "Lives in Lyon", "I LIVE IN LYON!"])
+def test_a_fact_is_known_whoever_says_it_and_however_it_is_written(said):
+    known = Fact("Lives in Lyon.") if "live" in said and "lives" not in said.casefold() else Fact("lives in lyon")
+    judged = judge(said, [known])
+
+    assert judged.known_id == known.id or judged.supersedes == (known.id,)
+
+
+def test_the_same_words_are_the_same_fact():
+    known = Fact("I am allergic to peanuts.")
+
+    assert judge("i am allergic to PEANUTS", [known]).known_id == known.id
+
+
+def test_the_same_in_other_words_is_known_by_its_vector():
+    known = Fact("The user has a peanut allergy.", similarity=SAME + 0.01)
+
+    assert judge("The user is allergic to peanuts.", [known]).known_id == known.id
+
+
+@pytest.mark.parametrize(
+    ("older", "newer"),
+    [
+        ("The user lives in Paris.", "The user lives in Lyon."),
+        ("I live in Paris", "I moved to Lyon"),
+        ("My name is Ann", "My name is Anna"),
+        ("I work at Acme", "I now work for Initech"),
+        ("My favourite colour is red", "My favorite colour is blue"),
+        ("The user's dog's name is Rex", "The user's dog's name is Max"),
+        ("I like tea", "I don't like tea"),
+        ("I like tea", "I hate tea"),
+        ("I am 30 years old", "I am 31 years old"),
+    ],
+)
+def test_a_newer_fact_takes_the_place_of_what_it_contradicts(older, newer):
+    known = Fact(older, similarity=0.99)
+
+    assert judge(newer, [known]).supersedes == (known.id,)
+
+
+@pytest.mark.parametrize(
+    ("older", "newer"),
+    [
+        ("I live in Paris", "I work at Acme"),
+        ("I am allergic to nuts", "I am allergic to fish"),
+        ("I like tea", "I like coffee"),
+        ("My favourite colour is red", "My favourite food is rice"),
+        ("I work at Acme", "I work as a nurse"),
+        ("I like tea", "I hate coffee"),
+    ],
+)
+def test_what_can_both_be_true_stays(older, newer):
+    judged = judge(newer, [Fact(older, similarity=0.9)])
+
+    assert (judged.known_id, judged.supersedes) == (None, ())
+
+
+def test_another_number_is_another_fact_however_near():
+    assert judge("The user has 3 cats.", [Fact("The user has 2 cats.", similarity=0.999)]).known_id is None
