@@ -9,6 +9,7 @@ import random
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from uuid import UUID
 
 from sqlalchemy import Connection, Engine, text
@@ -50,13 +51,13 @@ class Corpus:
     def __init__(self, dimensions: int) -> None:
         self._random, self._dimensions = random.Random(7), dimensions
         self._words = [f"w{number}x" for number in range(VOCABULARY)]
-        self._weights = [1 / (rank + 10) for rank in range(VOCABULARY)]
+        self._weights = list(accumulate(1 / (rank + 10) for rank in range(VOCABULARY)))
         # Drawing each number would take longer than all the rest.
         self._pool = [self._random.gauss(0, 1) for _ in range(50_000)]
 
     def words(self, count: int) -> str:
         """Return so many words."""
-        return " ".join(self._random.choices(self._words, self._weights, k=count))
+        return " ".join(self._random.choices(self._words, cum_weights=self._weights, k=count))
 
     def vector(self) -> list[float]:
         """Return a vector."""

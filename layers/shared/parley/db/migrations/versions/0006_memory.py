@@ -174,10 +174,12 @@ AS $$
                SELECT t.id, length(t.words) AS words, ts_rank('{{1,1,1,1}}', t.words, a.sought) AS rank
                  FROM {table} t
                 WHERE t.user_id = (SELECT id FROM me) AND parley_keys(t.user_id, t.words) @> ARRAY[a.key] AND {condition}
-                LIMIT 4000) h
+                LIMIT 1500) h
     ),
     rarity AS (
         SELECT key, ln(1 + ((SELECT total FROM spread) - count(*) + 0.5) / (count(*) + 0.5)) AS weight FROM hits GROUP BY key
+        -- A word that is cut off above tells next to nothing, unless there is none that tells more.
+        HAVING count(*) < 1500 OR count(*) = (SELECT min(texts) FROM (SELECT count(*) AS texts FROM hits GROUP BY key) counted)
     ),
     usual AS MATERIALIZED (
         SELECT avg(words)::float8 AS words FROM hits
