@@ -6,6 +6,7 @@ from sqlalchemy import Connection, Engine
 
 from functions.chat.toolbox import Toolbox, ToolboxFor
 from parley.auth.principal import Principal
+from parley.db.scope import user_scope
 from parley.embedding import Embedding
 from parley.own_tools import own_tools
 from parley.tools.remotes import Remotes
@@ -14,15 +15,13 @@ from parley.tools.toolbox import toolbox
 
 
 def make_toolbox_for(engine: Engine, runner: ToolRunner, remotes: Remotes, embedding: Embedding) -> ToolboxFor:
-    """Return what gives each user their tools; which ones the runner has is asked before the transaction."""
+    """Return what gives each user their tools, all of it looked up before a turn's transaction is open."""
 
     def ask(principal: Principal) -> Callable[[Connection], Toolbox]:
         runner.specs()
         own = own_tools(engine, embedding, principal)
-
-        def look(connection: Connection) -> Toolbox:
-            return toolbox(connection, runner, user_id=principal.user_id, scopes=principal.scopes, remotes=remotes, own=own)
-
-        return look
+        with user_scope(engine, principal.user_id) as connection:
+            found = toolbox(connection, runner, user_id=principal.user_id, scopes=principal.scopes, remotes=remotes, own=own)
+        return lambda _connection: found
 
     return ask

@@ -3,6 +3,7 @@
 from parley import cold_start  # isort: split
 
 import os
+from functools import partial
 
 from functions.tools.desk import Desk
 from functions.tools.routes import router
@@ -13,6 +14,7 @@ from parley.http.buffered import buffered_handler
 from parley.limits import Allowance
 from parley.llm.live_catalogue import LiveCatalogue
 from parley.llm.providers import Providers
+from parley.own_tools import own_tools
 from parley.settings import DatabaseSettings, HttpSettings, KeySettings, LimitSettings, ToolSettings
 from parley.tools.invoker import Invoker
 from parley.tools.remotes import Remotes
@@ -32,7 +34,7 @@ remotes = Remotes.of(invoker.ask, mcp_servers=settings.mcp_servers, keys_path=se
 allowance = Allowance(settings.rate_per_minute, settings.budget_usd)
 catalogue = LiveCatalogue.of(file=settings.models_file, parameter=settings.models_parameter)
 embedding = Embedding(engine, catalogue, os.environ, Providers(os.environ).embedder, allowance)
-desk = Desk(engine, invoker, remotes, embedding, allowance)
+desk = Desk(engine, invoker, remotes, partial(own_tools, engine, embedding), allowance)
 app = create_app(router, settings=settings, engine=engine, desk=desk)
 handler = buffered_handler(app)
 cold_start.finish()

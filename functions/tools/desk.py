@@ -1,14 +1,14 @@
 """What the tools function works with, made once for each worker."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Engine
 
 from parley.auth.principal import Principal
 from parley.db.scope import principal_scope
-from parley.embedding import Embedding
 from parley.limits import Allowance
-from parley.own_tools import own_tools
+from parley.tools.own import OwnTool
 from parley.tools.remotes import Remotes
 from parley.tools.runner import ToolRunner
 from parley.tools.toolbox import Toolbox, toolbox
@@ -16,18 +16,18 @@ from parley.tools.toolbox import Toolbox, toolbox
 
 @dataclass(frozen=True, slots=True)
 class Desk:
-    """The database, who runs tools, the remote servers, the way to vectors, and how often a user may call."""
+    """The database, who runs tools, the remote servers, the tools of this function itself, and how often a user may call."""
 
     engine: Engine
     runner: ToolRunner
     remotes: Remotes
-    embedding: Embedding
+    own_for: Callable[[Principal], Sequence[OwnTool]]
     allowance: Allowance
 
     def toolbox(self, principal: Principal) -> Toolbox:
         """Return the caller's tools. Raises Unauthorized and Unavailable."""
         # Asked before the transaction, which gets what has been kept.
         self.runner.specs()
-        own = own_tools(self.engine, self.embedding, principal)
+        own = self.own_for(principal)
         with principal_scope(self.engine, principal) as connection:
             return toolbox(connection, self.runner, user_id=principal.user_id, scopes=principal.scopes, remotes=self.remotes, own=own)

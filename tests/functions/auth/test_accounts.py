@@ -23,6 +23,7 @@ def test_registering_answers_with_the_account_and_tokens(auth):
         "role": "user",
         "memory_enabled": True,
         "default_model": None,
+        "retention_days": None,
         "created_at": "",
     }
     assert (answer.json["token_type"], answer.json["expires_in"]) == ("Bearer", 600)

@@ -10,8 +10,9 @@ from tests.conftest import ROOT
 from tests.functions.chat.crashing import ONCE
 from tests.functions.chat.taking import HELLO, ScriptedProvider, make_desk, stored, take_numbered
 
-# Four statements and a commit; a tick and its commit for the call, two words and the end; three statements and a commit.
-STEPS = 5 + 2 * 4 + 4
+# Four statements and a commit; recall and its commit; a tick with its commit for the call, two words and the end; three
+# statements and a commit.
+STEPS = 5 + 2 + 2 * 4 + 4
 BEGUN = 5
 DIED = 9
 STATE = """

@@ -10,7 +10,7 @@ from tests.functions.chat.statements import watched
 from tests.functions.chat.taking import ScriptedProvider, make_desk, stored, take
 
 ANSWER = [llm.TextDelta("Hel"), llm.TextDelta("lo"), llm.Finished("stop", llm.Usage(1000, 100))]
-BEGIN, END = 5, 3
+BEGIN, RECALL, END = 5, 1, 3
 COUNTS = """
 SELECT (SELECT count(*) FROM messages WHERE user_id = :u) AS messages, (SELECT count(*) FROM usage WHERE user_id = :u) AS calls,
        (SELECT count(*) FROM turns WHERE user_id = :u AND status = 'running') AS running,
@@ -46,7 +46,7 @@ def attempt(desk, person, text, **options):
         return [], refused
 
 
-@pytest.mark.parametrize("k", range(1, BEGIN + END + 1))
+@pytest.mark.parametrize("k", range(1, BEGIN + RECALL + END + 1))
 def test_a_connection_that_drops_leaves_a_whole_turn_or_none(engine, alice, row, dropping, conversation_id, k):
     desk, once = make_desk(engine, ScriptedProvider(ANSWER)), Once("POST /chat", "a key", b"body")
     with dropping(k):
@@ -65,4 +65,4 @@ def test_every_statement_of_a_turn_is_among_those_that_drop(engine, alice, conve
     with watched(engine) as found:
         take(make_desk(engine, ScriptedProvider(ANSWER)), alice, "mine", conversation_id=conversation_id, model="priced")
 
-    assert len(found) == BEGIN + END
+    assert len(found) == BEGIN + RECALL + END

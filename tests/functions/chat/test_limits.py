@@ -187,7 +187,7 @@ def test_an_unknown_model_is_404_and_names_those_there_are(chat, alice):
     answer = chat.post("/chat", {"message": "hello", "model": "gpt-99"}, as_=alice)
 
     assert (answer.status, answer.json["code"]) == (404, "model_not_found")
-    assert "offline, priced" in answer.json["detail"]
+    assert "offline, seeing, priced" in answer.json["detail"]
 
 
 def test_too_long_a_prompt_is_413_with_the_numbers(chat, alice):

@@ -150,7 +150,7 @@ def test_a_foreign_conversation_and_a_missing_one_look_alike(desk, alice, bob):
 def test_a_model_that_cannot_answer_is_refused_before_anything_is_stored(engine, desk, alice, model):
     with pytest.raises(ModelNotFound) as caught:
         take(desk(*HELLO), alice, model=model)
-    assert "There are: offline, priced." in caught.value.public_message
+    assert "There are: offline, seeing, priced." in caught.value.public_message
     with principal_scope(engine, alice.principal) as connection:
         assert conversations.page(connection, user_id=alice.id, limit=5, after=None) == []
 

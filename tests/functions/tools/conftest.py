@@ -1,7 +1,6 @@
 import asyncio
 from collections.abc import Callable
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,19 +8,14 @@ import pytest
 from functions.tools.desk import Desk
 from functions.tools.routes import router
 from parley.auth.sealing import Seal
-from parley.embedding import Embedding
 from parley.http.app import create_app
 from parley.http.buffered import buffered_handler
 from parley.http.worker_loop import worker_loop
 from parley.limits import Allowance
-from parley.llm.models import Catalogue
-from parley.llm.providers import Providers
 from parley.settings import HttpSettings
 from parley.tools.remotes import Remotes
 from tests.driving import Function
 from tests.shared.tools.standing_in import Calls, Runner, remote_tool
-
-ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture
@@ -30,9 +24,7 @@ def serve(engine) -> Callable[..., Function]:
 
     def serve(runner: Any = None, calls: Any = None, *, deployment: Any = (), rate_per_minute: int = 100_000) -> Function:
         remotes = Remotes(calls or Calls(remote_tool()), list(deployment), Seal(lambda: bytes(32)))
-        catalogue, allowance = Catalogue.load(ROOT / "tests" / "models.toml"), Allowance(rate_per_minute, Decimal(5))
-        embedding = Embedding(engine, lambda: catalogue, {}, Providers({}).embedder, allowance)
-        desk = Desk(engine, runner or Runner(), remotes, embedding, allowance)
+        desk = Desk(engine, runner or Runner(), remotes, lambda principal: [], Allowance(rate_per_minute, Decimal(5)))
         asyncio.set_event_loop(worker_loop())  # other tests leave the thread without one, and a handler would make its own
         return Function(buffered_handler(create_app(router, settings=HttpSettings(allowed_origin="*"), engine=engine, desk=desk)))
 
