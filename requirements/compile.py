@@ -21,6 +21,7 @@ FILES = {
     "layer": "layers/shared/requirements.txt",
     "auth": "functions/auth/requirements.txt",
     "chat": "functions/chat/requirements.txt",
+    "ingest": "functions/ingest/requirements.txt",
     "migrate": "functions/migrate/requirements.txt",
     "runtime": "requirements/runtime.txt",
 }
