@@ -49,6 +49,11 @@ class Canary:
             "messages": in_conversation | {"seq": 1, "role": "user"},
             "turns": in_conversation | {"user_message_id": ids["messages"], "message_id": ids["messages"], "status": "completed"},
             "turn_events": {"turn_id": ids["turns"], "number": 1},
+            "summaries": in_conversation | {"upto_seq": 1},
+            "memories": {"source": "extracted", "superseded_by": None, "embedding": [0.5]},
+            "memory_sources": in_conversation | {"memory_id": ids["memories"], "message_id": ids["messages"]},
+            "passages": in_conversation | {"first_seq": 1, "last_seq": 1, "embedding": [0.5]},
+            "memory_work": in_conversation,
             "usage": {"purpose": "chat", "status": "completed"},
             "budgets": {},
             "budget_reservations": {},
@@ -76,7 +81,7 @@ class Canary:
     def _row(self, table: Table, *, but: set[str] = frozenset()) -> dict[str, Any]:  # type: ignore[assignment]
         rules = self._rules[table.name]
         chosen = {column.name: self._value(column) for column in table.c if column.name not in but and column.name not in rules}
-        return {name: value for name, value in chosen.items() if value is not None} | rules
+        return {name: value for name, value in (chosen | rules).items() if value is not None}
 
     def _value(self, column: Column[Any]) -> Any:
         text = self.text_of(column)

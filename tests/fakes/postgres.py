@@ -65,6 +65,8 @@ class RunningPostgres:
 
     def create_database(self, name: str) -> str:
         self.execute(f"CREATE DATABASE {name} OWNER {database.OWNER}")
+        for extension in database.EXTENSIONS:
+            self.execute(f"CREATE EXTENSION {extension}", dbname=name)
         return name
 
     def _run(self, work: Coroutine[Any, Any, None]) -> None:

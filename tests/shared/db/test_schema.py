@@ -88,7 +88,7 @@ def test_on_rds_an_owner_that_may_not_grant_finds_the_roles_made_for_it(postgres
 
 # Ids, times and numbers; the words of users are none of its business.
 BACKGROUND = {
-    "users": "delete select(created_at disabled_at display_name email id monthly_budget_usd role) "
+    "users": "delete select(created_at disabled_at display_name email id memory_enabled monthly_budget_usd retention_days role) "
     "update(disabled_at monthly_budget_usd role)",
     "credentials": "select(password_hash user_id)",
     "sessions": "delete select(address created_at ended_at expires_at id user_id) update(ended_at)",
@@ -107,6 +107,8 @@ BACKGROUND = {
     "budgets": "select(month reserved_usd subject_id user_id) update(reserved_usd)",
     "budget_reservations": "delete select(amount_usd expires_at month subject_id user_id)",
     "rate_limits": "delete select(free_at)",
+    "conversations": "select(id is_incognito last_seq mined_upto_seq updated_at user_id)",
+    "memory_work": "delete insert select update(attempts due_at)",
 }
 GRANTS = """
 SELECT table_name, lower(privilege_type) AS privilege, NULL AS column_name FROM information_schema.table_privileges

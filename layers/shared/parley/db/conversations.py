@@ -1,12 +1,12 @@
 """Conversations, newest activity first."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import CTE, ColumnElement, Connection, delete, func, insert, select, tuple_, update
+from sqlalchemy import CTE, ColumnElement, Connection, delete, func, insert, select, text, tuple_, update
 
 from parley.db.tables import conversations
 from parley.errors import NotFound
@@ -14,7 +14,7 @@ from parley.errors import NotFound
 
 @dataclass(frozen=True, slots=True)
 class Conversation:
-    """A conversation. `last_seq` numbers its newest message; 0 means that it has none."""
+    """A conversation. `last_seq` numbers its newest message; 0 means that it has none. An incognito one is never mined for memory."""
 
     user_id: UUID
     id: UUID
@@ -24,6 +24,7 @@ class Conversation:
     last_seq: int
     created_at: datetime
     updated_at: datetime
+    is_incognito: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,15 +35,18 @@ class Place:
     id: UUID
 
 
-def add(connection: Connection, conversation_id: UUID, *, user_id: UUID, **fields: str | None) -> Conversation:
-    """Store a new conversation; `fields` are title, model and system_prompt."""
-    statement = insert(conversations).values(user_id=user_id, id=conversation_id, **fields).returning(conversations)
+_COLUMNS = tuple(conversations.c[field.name] for field in fields(Conversation))
+
+
+def add(connection: Connection, conversation_id: UUID, *, user_id: UUID, **values: str | bool | None) -> Conversation:
+    """Store a new conversation; `values` are title, model, system_prompt and is_incognito."""
+    statement = insert(conversations).values(user_id=user_id, id=conversation_id, **values).returning(*_COLUMNS)
     return Conversation(**connection.execute(statement).one()._mapping)
 
 
 def get(connection: Connection, conversation_id: UUID, *, user_id: UUID) -> Conversation:
     """Return the user's conversation, or raise NotFound."""
-    row = connection.execute(select(conversations).where(*_mine(conversation_id, user_id))).one_or_none()
+    row = connection.execute(select(*_COLUMNS).where(*_mine(conversation_id, user_id))).one_or_none()
     if row is None:
         raise NotFound("conversation", conversation_id)
     return Conversation(**row._mapping)
@@ -50,7 +54,7 @@ def get(connection: Connection, conversation_id: UUID, *, user_id: UUID) -> Conv
 
 def page(connection: Connection, *, user_id: UUID, limit: int, after: Place | None) -> list[Conversation]:
     """Return up to `limit` conversations behind `after`, newest activity first."""
-    statement = select(conversations).where(conversations.c.user_id == user_id)
+    statement = select(*_COLUMNS).where(conversations.c.user_id == user_id)
     if after:
         statement = statement.where(tuple_(conversations.c.updated_at, conversations.c.id) < (after.updated_at, after.id))
     statement = statement.order_by(conversations.c.updated_at.desc(), conversations.c.id.desc()).limit(limit)
@@ -61,7 +65,7 @@ def change(connection: Connection, conversation_id: UUID, *, user_id: UUID, chan
     """Set the given columns and return the conversation, or raise NotFound. The order of the list does not change."""
     if not changes:
         return get(connection, conversation_id, user_id=user_id)
-    statement = update(conversations).where(*_mine(conversation_id, user_id)).values(changes).returning(conversations)
+    statement = update(conversations).where(*_mine(conversation_id, user_id)).values(changes).returning(*_COLUMNS)
     row = connection.execute(statement).one_or_none()
     if row is None:
         raise NotFound("conversation", conversation_id)
@@ -69,7 +73,8 @@ def change(connection: Connection, conversation_id: UUID, *, user_id: UUID, chan
 
 
 def remove(connection: Connection, conversation_id: UUID, *, user_id: UUID) -> None:
-    """Delete the conversation with everything in it, or raise NotFound."""
+    """Delete the conversation with everything in it and the facts that were drawn only from it, or raise NotFound."""
+    connection.execute(_FORGET, {"user_id": user_id, "conversation_id": conversation_id})
     gone = connection.execute(delete(conversations).where(*_mine(conversation_id, user_id)))
     if gone.rowcount == 0:
         raise NotFound("conversation", conversation_id)
@@ -83,6 +88,17 @@ def next_place(conversation_id: UUID, *, user_id: UUID, where: Sequence[ColumnEl
     values = {"last_seq": conversations.c.last_seq + 1, "updated_at": func.clock_timestamp()}
     statement = update(conversations).where(*_mine(conversation_id, user_id), *where).values(values)
     return statement.returning(conversations.c.last_seq).cte("place")
+
+
+_FORGET = text(
+    """
+    DELETE FROM memories m
+     WHERE m.user_id = :user_id AND m.source = 'extracted'
+       AND m.id IN (SELECT s.memory_id FROM memory_sources s WHERE s.user_id = :user_id AND s.conversation_id = :conversation_id)
+       AND NOT EXISTS (SELECT FROM memory_sources o
+                        WHERE o.user_id = :user_id AND o.memory_id = m.id AND o.conversation_id <> :conversation_id)
+    """
+)
 
 
 def _mine(conversation_id: UUID, user_id: UUID) -> tuple[Any, Any]:

@@ -44,10 +44,10 @@ def _marked(title: str | None) -> str | None:
 _FORK = text(
     """
     WITH made AS (
-            INSERT INTO conversations (user_id, id, title, model, system_prompt, last_seq)
-            SELECT c.user_id, CAST(:id AS uuid), CAST(:title AS text), c.model, c.system_prompt, CAST(:upto_seq AS integer)
+            INSERT INTO conversations (user_id, id, title, model, system_prompt, last_seq, is_incognito)
+            SELECT c.user_id, CAST(:id AS uuid), CAST(:title AS text), c.model, c.system_prompt, CAST(:upto_seq AS integer), c.is_incognito
               FROM conversations c WHERE c.user_id = CAST(:user_id AS uuid) AND c.id = CAST(:source_id AS uuid)
-            RETURNING user_id, id, title, model, system_prompt, last_seq, created_at, updated_at
+            RETURNING user_id, id, title, model, system_prompt, last_seq, created_at, updated_at, is_incognito
          ),
          copied AS (
             INSERT INTO messages (user_id, id, conversation_id, seq, role, parts, model, tokens, status, created_at)

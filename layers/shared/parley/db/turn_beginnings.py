@@ -84,7 +84,8 @@ def opening(connection: Connection, *, user_id: UUID, conversation_id: UUID | No
     row = connection.execute(_OPENING, {"user_id": user_id, "conversation_id": conversation_id} | key).one()
     conversation = None
     if row.id is not None:
-        conversation = Conversation(user_id, row.id, row.title, row.model, row.system_prompt, row.last_seq, row.created_at, row.updated_at)
+        known = (row.id, row.title, row.model, row.system_prompt, row.last_seq, row.created_at, row.updated_at, row.is_incognito)
+        conversation = Conversation(user_id, *known)
     running = Found(row.running_id, "running", row.running_is_silent) if row.running_id else None
     earlier = Found(row.earlier_id, row.earlier_status, row.earlier_is_silent, row.earlier_fingerprint) if row.earlier_id else None
     if conversation is None and conversation_id is not None and (earlier is None or row.is_key_old):
@@ -132,7 +133,7 @@ def _statement(beginning: Beginning) -> TextClause:
 _BEGINNING = ("turn_id", "user_id", "conversation_id", "last_seq", "title", "user_message_id", "tokens", "model")
 _OPENING = text(
     f"""
-    SELECT u.default_model, c.id, c.title, c.model, c.system_prompt, c.last_seq, c.created_at, c.updated_at,
+    SELECT u.default_model, c.id, c.title, c.model, c.system_prompt, c.last_seq, c.created_at, c.updated_at, c.is_incognito,
            r.id AS running_id, r.heartbeat_at < clock_timestamp() - {SILENT} AS running_is_silent,
            k.id AS earlier_id, k.status AS earlier_status, k.fingerprint AS earlier_fingerprint,
            k.status = 'running' AND k.heartbeat_at < clock_timestamp() - {SILENT} AS earlier_is_silent,

@@ -16,7 +16,10 @@ from parley.errors import NotFound
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """An account. `email` is stored in lower case; `monthly_budget_usd` is None where the deployment's default holds."""
+    """An account. `email` is stored in lower case; `monthly_budget_usd` is None where the deployment's default holds.
+
+    So is `retention_days`, after which conversations without activity go; 0 keeps them for ever.
+    """
 
     id: UUID
     email: str
@@ -27,6 +30,7 @@ class User:
     created_at: datetime
     disabled_at: datetime | None
     monthly_budget_usd: Decimal | None
+    retention_days: int | None
 
 
 def add(

@@ -8,6 +8,7 @@ from parley.db.tables.accounts import api_keys, audit_events, credentials, one_t
 from parley.db.tables.admission import guesses, invites, signups
 from parley.db.tables.columns import metadata
 from parley.db.tables.conversations import conversations, messages
+from parley.db.tables.memory import memories, memory_sources, memory_work, passages, summaries
 from parley.db.tables.spending import breakers, budget_reservations, budgets, rate_limits, usage
 from parley.db.tables.turns import turn_events, turns
 from parley.db.tables.work import exports, idempotency_keys, outbox
@@ -24,14 +25,19 @@ __all__ = [
     "guesses",
     "idempotency_keys",
     "invites",
+    "memories",
+    "memory_sources",
+    "memory_work",
     "messages",
     "metadata",
     "one_time_codes",
     "outbox",
+    "passages",
     "rate_limits",
     "refresh_tokens",
     "sessions",
     "signups",
+    "summaries",
     "turn_events",
     "turns",
     "usage",

@@ -17,6 +17,7 @@ users = Table(
     moment("created_at"),
     moment("disabled_at", nullable=True),
     Column("monthly_budget_usd", Numeric(12, 6), CheckConstraint("monthly_budget_usd >= 0", name="users_budget_check")),
+    Column("retention_days", Integer, CheckConstraint("retention_days >= 0", name="users_retention_check")),
 )
 
 credentials = Table(

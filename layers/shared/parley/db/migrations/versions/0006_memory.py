@@ -1,7 +1,173 @@
-"""Long-term memory: summaries, facts and passages."""
+"""Long-term memory: summaries, facts and passages, and the search over them.
+
+Search runs in functions of `parley_search`, a role that nobody signs in as: `@@`, `@>` and the vectors' operators are not
+leakproof, so that under row level security no index would serve them. Each such function filters by `parley.user_id`
+itself. See docs/adr/0010-search-in-the-database.md.
+"""
+
+from alembic import op
 
 revision, down_revision = "0006", "0005"
+
+# Words in the sense of search: accents and case are gone, `camelCase` and `snake_case` are taken apart, letters of scripts
+# without spaces stand alone, English endings and stop words go; another language's words stay as they are, nearly.
+ANALYSIS = r"""
+CREATE FUNCTION parley_words(body text) RETURNS tsvector
+LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT to_tsvector('pg_catalog.english'::regconfig, regexp_replace(regexp_replace(regexp_replace(regexp_replace(
+               regexp_replace(normalize(body, NFKD), '[\u0300-\u036f]', '', 'g'),
+               '([[:lower:][:digit:]])([[:upper:]])', '\1 \2', 'g'),
+               '([[:upper:]])([[:upper:]][[:lower:]])', '\1 \2', 'g'),
+               '([\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af])', ' \1 ', 'g'),
+               '[^[:alnum:]]+', ' ', 'g'))
+$$;
+
+-- The keys of the text index: each word with its owner's mark, so that one user's entries are apart from everybody else's.
+CREATE FUNCTION parley_keys(owner uuid, words tsvector) RETURNS text[]
+LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT array_agg(right(owner::text, 8) || word) FROM unnest(tsvector_to_array(words)) AS word
+$$;
+"""
+
+TABLES = """
+ALTER TABLE conversations
+    ADD COLUMN is_incognito boolean NOT NULL DEFAULT false,
+    ADD COLUMN mined_upto_seq integer NOT NULL DEFAULT 0;
+CREATE INDEX conversations_unmined ON conversations (updated_at) WHERE mined_upto_seq < last_seq AND NOT is_incognito;
+ALTER TABLE users ADD COLUMN retention_days integer CONSTRAINT users_retention_check CHECK (retention_days >= 0);
+
+CREATE TABLE summaries (
+    user_id uuid NOT NULL REFERENCES users (id) ON DELETE CASCADE,
+    conversation_id uuid NOT NULL,
+    upto_seq integer NOT NULL,
+    text text NOT NULL,
+    model text NOT NULL,
+    tokens integer NOT NULL DEFAULT 0,
+    created_at timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (user_id, conversation_id, upto_seq),
+    FOREIGN KEY (user_id, conversation_id) REFERENCES conversations (user_id, id) ON DELETE CASCADE
+);
+
+CREATE TABLE memories (
+    user_id uuid NOT NULL REFERENCES users (id) ON DELETE CASCADE,
+    id uuid NOT NULL,
+    text text NOT NULL,
+    source text NOT NULL CONSTRAINT memories_source_check CHECK (source IN ('user', 'extracted')),
+    embedding halfvec,
+    embedding_model text,
+    words tsvector GENERATED ALWAYS AS (parley_words(text)) STORED,
+    created_at timestamptz NOT NULL DEFAULT now(),
+    superseded_by uuid,
+    ended_at timestamptz,
+    PRIMARY KEY (user_id, id),
+    FOREIGN KEY (user_id, superseded_by) REFERENCES memories (user_id, id) ON DELETE SET NULL (superseded_by),
+    CONSTRAINT memories_embedding_check CHECK ((embedding IS NULL) = (embedding_model IS NULL))
+);
+ALTER TABLE memories ALTER COLUMN embedding SET STORAGE MAIN, ALTER COLUMN words SET STORAGE MAIN;
+CREATE INDEX memories_superseded ON memories (user_id, superseded_by) WHERE superseded_by IS NOT NULL;
+CREATE INDEX memories_words ON memories USING gin (parley_keys(user_id, words)) WITH (fastupdate = off);
+
+CREATE TABLE memory_sources (
+    user_id uuid NOT NULL REFERENCES users (id) ON DELETE CASCADE,
+    memory_id uuid NOT NULL,
+    message_id uuid NOT NULL,
+    conversation_id uuid NOT NULL,
+    PRIMARY KEY (user_id, memory_id, message_id),
+    FOREIGN KEY (user_id, memory_id) REFERENCES memories (user_id, id) ON DELETE CASCADE,
+    FOREIGN KEY (user_id, message_id) REFERENCES messages (user_id, id) ON DELETE CASCADE,
+    FOREIGN KEY (user_id, conversation_id) REFERENCES conversations (user_id, id) ON DELETE CASCADE
+);
+CREATE INDEX memory_sources_conversation ON memory_sources (user_id, conversation_id);
+CREATE INDEX memory_sources_message ON memory_sources (user_id, message_id);
+
+CREATE TABLE passages (
+    user_id uuid NOT NULL REFERENCES users (id) ON DELETE CASCADE,
+    id uuid NOT NULL,
+    conversation_id uuid NOT NULL,
+    first_seq integer NOT NULL,
+    last_seq integer NOT NULL,
+    text text NOT NULL,
+    said_at timestamptz NOT NULL,
+    embedding halfvec,
+    embedding_model text,
+    words tsvector GENERATED ALWAYS AS (parley_words(text)) STORED,
+    PRIMARY KEY (user_id, id),
+    FOREIGN KEY (user_id, conversation_id) REFERENCES conversations (user_id, id) ON DELETE CASCADE,
+    CONSTRAINT passages_embedding_check CHECK ((embedding IS NULL) = (embedding_model IS NULL))
+);
+-- In the row, as far as it fits: an exact scan that has to look elsewhere for each vector takes several times as long.
+ALTER TABLE passages ALTER COLUMN embedding SET STORAGE MAIN, ALTER COLUMN words SET STORAGE MAIN;
+CREATE INDEX passages_place ON passages (user_id, conversation_id, first_seq);
+-- No list of pending entries: everybody's search would have to read through it.
+CREATE INDEX passages_words ON passages USING gin (parley_keys(user_id, words)) WITH (fastupdate = off);
+
+CREATE TABLE memory_work (
+    user_id uuid NOT NULL REFERENCES users (id) ON DELETE CASCADE,
+    conversation_id uuid NOT NULL,
+    due_at timestamptz NOT NULL DEFAULT now(),
+    attempts integer NOT NULL DEFAULT 0,
+    PRIMARY KEY (user_id, conversation_id),
+    FOREIGN KEY (user_id, conversation_id) REFERENCES conversations (user_id, id) ON DELETE CASCADE
+);
+CREATE INDEX memory_work_due ON memory_work (due_at);
+"""
+
+ME = "NULLIF(current_setting('parley.user_id', true), '')::uuid"
+
+# What the app role may do with its user's own rows.
+RIGHTS = {
+    "summaries": "SELECT, INSERT, DELETE",
+    "memories": "SELECT, INSERT, UPDATE, DELETE",
+    "memory_sources": "SELECT, INSERT, DELETE",
+    "passages": "SELECT, INSERT, UPDATE, DELETE",
+    "memory_work": "SELECT, INSERT, UPDATE, DELETE",
+}
+
+# Ids, numbers and times: which conversations are to be read, never what is in them.
+BACKGROUND = """
+GRANT UPDATE (retention_days) ON users TO parley_app;
+GRANT SELECT (memory_enabled, retention_days) ON users TO parley_background;
+GRANT SELECT (user_id, id, last_seq, mined_upto_seq, is_incognito, updated_at) ON conversations TO parley_background;
+CREATE POLICY background_finds_unmined ON conversations FOR SELECT TO parley_background USING (true);
+GRANT SELECT, INSERT, UPDATE (due_at, attempts), DELETE ON memory_work TO parley_background;
+CREATE POLICY background_works_off ON memory_work TO parley_background USING (true) WITH CHECK (true);
+"""
+
+# The owner hands the functions over, for which it must be able to take on the role, and the role to make something.
+SEARCHER = """
+DO $$
+BEGIN
+    IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'parley_search') THEN
+        CREATE ROLE parley_search NOLOGIN;
+    END IF;
+    IF NOT pg_has_role('parley_search', 'SET') THEN
+        EXECUTE format('GRANT parley_search TO %I WITH INHERIT FALSE, SET TRUE', current_user);
+    END IF;
+EXCEPTION WHEN duplicate_object OR unique_violation THEN
+    -- Another database of this server was being migrated at the same time.
+    EXECUTE format('GRANT parley_search TO %I WITH INHERIT FALSE, SET TRUE', current_user);
+END $$;
+GRANT SELECT ON passages, memories TO parley_search;
+CREATE POLICY search_reads ON passages FOR SELECT TO parley_search USING (true);
+CREATE POLICY search_reads ON memories FOR SELECT TO parley_search USING (true);
+"""
+
+FUNCTIONS = ""
 
 
 def upgrade() -> None:
     """Make it all."""
+    op.execute(ANALYSIS)
+    op.execute(TABLES)
+    for table, rights in RIGHTS.items():
+        op.execute(
+            f"""
+            ALTER TABLE {table} ENABLE ROW LEVEL SECURITY;
+            ALTER TABLE {table} FORCE ROW LEVEL SECURITY;
+            CREATE POLICY owner_migrates ON {table} TO parley_owner USING (true) WITH CHECK (true);
+            CREATE POLICY app_own_rows ON {table} TO parley_app USING (user_id = {ME}) WITH CHECK (user_id = {ME});
+            GRANT {rights} ON {table} TO parley_app;
+            """
+        )
+    op.execute(BACKGROUND)
+    op.execute(SEARCHER)

@@ -1,0 +1,100 @@
+"""Long-term memory: summaries, facts with their sources, passages of past conversations, and which ones are to be read.
+
+A conversation's summary, its passages and what is still to be read of it go with the conversation, by foreign key; the
+facts that were drawn only from it go by `conversations.remove`.
+"""
+
+from sqlalchemy import CheckConstraint, Column, Computed, ForeignKeyConstraint, Index, Integer, Table, Text, Uuid, func
+from sqlalchemy.dialects.postgresql import TSVECTOR
+
+from parley.db.halfvec import Halfvec
+from parley.db.tables.columns import end, metadata, moment, owner
+
+_OF_CONVERSATION = (["user_id", "conversation_id"], ["conversations.user_id", "conversations.id"])
+
+
+def _embedding() -> tuple[Column[object], Column[object]]:
+    """A vector of whatever length, and whose it is: only those of the same model can be compared."""
+    return Column("embedding", Halfvec), Column("embedding_model", Text)
+
+
+def _words() -> Column[object]:
+    """The text's words, as search knows them."""
+    return Column("words", TSVECTOR, Computed("parley_words(text)", persisted=True))
+
+
+summaries = Table(
+    "summaries",
+    metadata,
+    owner(),
+    Column("conversation_id", Uuid, primary_key=True),
+    Column("upto_seq", Integer, primary_key=True, autoincrement=False),
+    Column("text", Text, nullable=False),
+    Column("model", Text, nullable=False),
+    Column("tokens", Integer, nullable=False, server_default="0"),
+    moment("created_at"),
+    ForeignKeyConstraint(*_OF_CONVERSATION, ondelete="CASCADE"),
+)
+
+_SOURCES = CheckConstraint("source IN ('user', 'extracted')", name="memories_source_check")
+memories = Table(
+    "memories",
+    metadata,
+    owner(),
+    Column("id", Uuid, primary_key=True),
+    Column("text", Text, nullable=False),
+    Column("source", Text, _SOURCES, nullable=False),
+    *_embedding(),
+    _words(),
+    moment("created_at"),
+    Column("superseded_by", Uuid),
+    moment("ended_at", nullable=True),
+    ForeignKeyConstraint(["user_id", "superseded_by"], ["memories.user_id", "memories.id"], ondelete="SET NULL (superseded_by)"),
+    CheckConstraint("(embedding IS NULL) = (embedding_model IS NULL)", name="memories_embedding_check"),
+)
+_is_superseded = memories.c.superseded_by.is_not(None)
+Index("memories_superseded", memories.c.user_id, memories.c.superseded_by, postgresql_where=_is_superseded)
+Index("memories_words", func.parley_keys(memories.c.user_id, memories.c.words), postgresql_using="gin")
+
+memory_sources = Table(
+    "memory_sources",
+    metadata,
+    owner(),
+    Column("memory_id", Uuid, primary_key=True),
+    Column("message_id", Uuid, primary_key=True),
+    Column("conversation_id", Uuid, nullable=False),
+    ForeignKeyConstraint(["user_id", "memory_id"], ["memories.user_id", "memories.id"], ondelete="CASCADE"),
+    ForeignKeyConstraint(["user_id", "message_id"], ["messages.user_id", "messages.id"], ondelete="CASCADE"),
+    ForeignKeyConstraint(*_OF_CONVERSATION, ondelete="CASCADE"),
+    Index("memory_sources_conversation", "user_id", "conversation_id"),
+    Index("memory_sources_message", "user_id", "message_id"),
+)
+
+passages = Table(
+    "passages",
+    metadata,
+    owner(),
+    Column("id", Uuid, primary_key=True),
+    Column("conversation_id", Uuid, nullable=False),
+    Column("first_seq", Integer, nullable=False),
+    Column("last_seq", Integer, nullable=False),
+    Column("text", Text, nullable=False),
+    end("said_at"),
+    *_embedding(),
+    _words(),
+    ForeignKeyConstraint(*_OF_CONVERSATION, ondelete="CASCADE"),
+    CheckConstraint("(embedding IS NULL) = (embedding_model IS NULL)", name="passages_embedding_check"),
+    Index("passages_place", "user_id", "conversation_id", "first_seq"),
+)
+Index("passages_words", func.parley_keys(passages.c.user_id, passages.c.words), postgresql_using="gin")
+
+memory_work = Table(
+    "memory_work",
+    metadata,
+    owner(),
+    Column("conversation_id", Uuid, primary_key=True),
+    moment("due_at"),
+    Column("attempts", Integer, nullable=False, server_default="0"),
+    ForeignKeyConstraint(*_OF_CONVERSATION, ondelete="CASCADE"),
+    Index("memory_work_due", "due_at"),
+)
