@@ -107,6 +107,8 @@ BACKGROUND = {
     "budgets": "select(month reserved_usd subject_id user_id) update(reserved_usd)",
     "budget_reservations": "delete select(amount_usd expires_at month subject_id user_id)",
     "rate_limits": "delete select(free_at)",
+    "documents": "select(created_at id leased_until status user_id)",
+    "chunks": "select(embedding_model user_id)",
     "conversations": "select(id is_incognito last_seq mined_upto_seq updated_at user_id)",
     "memory_work": "delete insert select update(attempts due_at)",
 }
