@@ -22,6 +22,7 @@ FILES = {
     "auth": "functions/auth/requirements.txt",
     "chat": "functions/chat/requirements.txt",
     "ingest": "functions/ingest/requirements.txt",
+    "summarize": "functions/summarize/requirements.txt",
     "migrate": "functions/migrate/requirements.txt",
     "runtime": "requirements/runtime.txt",
 }

@@ -53,7 +53,6 @@ class Canary:
             "memories": {"source": "extracted", "superseded_by": None, "embedding": [0.5]},
             "memory_sources": in_conversation | {"memory_id": ids["memories"], "message_id": ids["messages"]},
             "passages": in_conversation | {"first_seq": 1, "last_seq": 1, "embedding": [0.5]},
-            "memory_work": in_conversation,
             "usage": {"purpose": "chat", "status": "completed"},
             "budgets": {},
             "budget_reservations": {},

@@ -64,6 +64,7 @@ def environment(postgres: RunningPostgres, aws: None) -> dict[str, str]:
         "PARLEY_ADMIN_EMAIL": "admin@example.com",
         "PARLEY_EMAIL_VERIFICATION": "off",
         "PARLEY_UPKEEP_QUEUE_URL": boto3.client("sqs").create_queue(QueueName="upkeep")["QueueUrl"],
+        "PARLEY_MEMORY_QUEUE_URL": boto3.client("sqs").create_queue(QueueName="memory")["QueueUrl"],
         "PARLEY_FILES_BUCKET": make_bucket("parley-test-files"),
         "PARLEY_MAIL_FROM": verified("parley@example.com"),
         "PARLEY_PUBLIC_URL": "https://chat.example.com",

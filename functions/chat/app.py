@@ -9,6 +9,7 @@ from functions.chat.compat.errors import PREFIX, as_openai
 from functions.chat.desk import Desk
 from parley.db.breakers import Breakers
 from parley.db.engine import make_engine
+from parley.follow_up import MemoryQueue
 from parley.http.app import create_app
 from parley.http.streaming import streaming_handler
 from parley.limits import Allowance
@@ -29,6 +30,7 @@ class ChatSettings(HttpSettings, DatabaseSettings, LimitSettings):
     models_file: str
     models_parameter: str
     upkeep_queue_url: str
+    memory_queue_url: str
 
 
 settings = ChatSettings.read()
@@ -40,7 +42,8 @@ engine = make_engine(settings)
 providers = Providers(os.environ)
 router = Router(providers, Breaker(Breakers(engine)))
 allowance = Allowance(settings.rate_per_minute, settings.budget_usd)
-desk = Desk(engine, catalogue, router, os.environ, allowance, UpkeepQueue(settings.upkeep_queue_url), providers.embedder)
+queues = UpkeepQueue(settings.upkeep_queue_url), MemoryQueue(settings.memory_queue_url)
+desk = Desk(engine, catalogue, router, os.environ, allowance, queues[0], providers.embedder, queues[1])
 app = create_app(routes.router, settings=settings, body_limit=BODY_LIMIT, error_answers={PREFIX: as_openai}, desk=desk)
 handler = streaming_handler(app)
 cold_start.finish()

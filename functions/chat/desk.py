@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Engine
 
+from parley.follow_up import MemoryQueue
 from parley.limits import Allowance
 from parley.llm.models import Catalogue
 from parley.llm.providers import EmbedderFor
@@ -14,7 +15,8 @@ from parley.upkeep import UpkeepQueue
 
 @dataclass(frozen=True, slots=True)
 class Desk:
-    """The database, the models, the environment in which their keys are, what a user may take of them, and who looks after turns.
+    """The database, the models, the environment in which their keys are, what a user may take of them, who looks after turns,
+    and the way to their follow-up work.
 
     `catalogue` may be another at each call: a turn calls it once.
     """
@@ -26,3 +28,4 @@ class Desk:
     allowance: Allowance
     queue: UpkeepQueue
     embedder_for: EmbedderFor
+    memory_queue: MemoryQueue

@@ -72,11 +72,12 @@ def _store(desk: Desk, turn: Turn, last: Numbered) -> Numbered:
     with user_scope(desk.engine, turn.user_id) as connection:
         # Before the conversation is locked, in the order of a turn's beginning.
         limits.settle(connection, turn.payer, turn.calls, reservations=turn.reservations, turn_id=turn.id)
-        answer = turn_endings.finish(connection, turn.id, ending, user_id=turn.user_id, conversation_id=turn.conversation_id)
-    if answer is False:
+        ended = turn_endings.finish(connection, turn.id, ending, user_id=turn.user_id, conversation_id=turn.conversation_id)
+    if ended is None:
         return stored_end(desk.engine, turn.id, user_id=turn.user_id)
+    turn.follow_up = ended.follow_up
     if isinstance(last.event, TurnCompleted | TurnStopped | TurnInterrupted):
-        return Numbered(last.number, replace(last.event, message=answer))
+        return Numbered(last.number, replace(last.event, message=ended.answer))
     return last
 
 

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from functions.chat.events import Numbered, TextDelta, Timings, TurnStarted, UsageSum
 from functions.chat.journal import Journal
+from parley.db.outbox import Entry as Work
 from parley.ids import new_id
 from parley.limits import Payer, Reservation
 from parley.llm import types as llm
@@ -34,6 +35,7 @@ class Turn:
     asked: Asked | None = None
     request_id: str = ""
     journal: Journal = field(default_factory=Journal)
+    follow_up: Sequence[Work] = ()
     started: Numbered = field(init=False)
 
     def __post_init__(self) -> None:

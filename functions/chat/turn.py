@@ -15,6 +15,7 @@ from functions.chat.desk import Desk
 from functions.chat.ending import end, superseded
 from functions.chat.errors import OutOfTime, Superseded
 from functions.chat.events import Numbered, Ping, TurnFailed
+from functions.chat.follow_up import FollowUp
 from functions.chat.listener import Ended, Listener
 from functions.chat.pulse import Pulse
 from functions.chat.question import Question
@@ -52,7 +53,10 @@ def take(
 
 def run(desk: Desk, turn: Turn, deadline: Deadline) -> Iterator[Numbered | Ping]:
     """Take a turn that has begun to its end."""
-    with closing(Watchdog(desk.queue, user_id=turn.user_id, turn_id=turn.id)) as watchdog:
+    with (
+        closing(FollowUp(desk.memory_queue)) as follow_up,
+        closing(Watchdog(desk.queue, user_id=turn.user_id, turn_id=turn.id)) as watchdog,
+    ):
         yield turn.started
         outcome: ParleyError | None = None
         try:
@@ -62,7 +66,9 @@ def run(desk: Desk, turn: Turn, deadline: Deadline) -> Iterator[Numbered | Ping]
         except Exception as exc:  # a turn's outermost handler: whatever happened, the turn ends
             logger.exception("a turn broke")
             outcome = ParleyError(repr(exc))
-        yield _end(desk, turn, outcome, deadline)
+        last = _end(desk, turn, outcome, deadline)
+        follow_up.send(turn.follow_up)
+        yield last
 
 
 def _answer(desk: Desk, turn: Turn, watchdog: Watchdog, deadline: Deadline) -> Iterator[Numbered | Ping]:

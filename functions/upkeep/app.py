@@ -5,14 +5,15 @@ from parley import cold_start  # isort: split
 from functools import partial
 from typing import Any
 
-from functions.upkeep.batch import work_off
 from functions.upkeep.desk import Desk
 from functions.upkeep.errands import run
 from functions.upkeep.files import Files
 from functions.upkeep.letters import Letters
 from functions.upkeep.mail import Mail
 from functions.upkeep.sweep import resend, sweep
+from parley.batch import work_off
 from parley.db.engine import make_engine
+from parley.follow_up import MemoryQueue
 from parley.observability import logger
 from parley.settings import DatabaseSettings
 from parley.upkeep import UnknownMessage, UpkeepQueue
@@ -22,6 +23,7 @@ class UpkeepSettings(DatabaseSettings):
     """What this function reads from its environment."""
 
     upkeep_queue_url: str
+    memory_queue_url: str
     files_bucket: str
     mail_from: str
     public_url: str
@@ -35,6 +37,7 @@ desk = Desk(
     letters=Letters(settings.public_url),
     mail=Mail(settings.mail_from),
     queue=UpkeepQueue(settings.upkeep_queue_url),
+    memory_queue=MemoryQueue(settings.memory_queue_url),
 )
 
 

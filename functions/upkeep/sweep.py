@@ -13,6 +13,7 @@ from parley.db import (
     budgets,
     codes,
     exports,
+    follow_up,
     guesses,
     idempotency,
     invites,
@@ -28,7 +29,7 @@ from parley.errors import NotFound
 from parley.observability import logger
 from parley.upkeep import Work
 
-# An erasure is tried for ever; who waits for an export is told in the end.
+# An erasure is tried for ever, follow-up work ever more seldom; who waits for an export is told in the end.
 MOST_ATTEMPTS = 5
 _AT_ONCE = 100
 _EXPIRED: dict[str, Callable[[Connection], int]] = {
@@ -86,11 +87,12 @@ def send_again(desk: Desk) -> int:
 
 def _send_or_give_up(desk: Desk, entry: outbox.Entry) -> None:
     if entry.topic != "export" or entry.attempts <= MOST_ATTEMPTS:
-        return desk.queue.send(Work.of(entry))
+        queue = desk.memory_queue if entry.topic in follow_up.TOPICS else desk.queue
+        return queue.send(Work.of(entry))
     try:
         export.give_up(desk, entry)
     except NotFound as gone:
-        logger.info("upkeep came too late", entry_id=str(entry.id), reason=str(gone))
+        logger.info("work came too late", entry_id=str(entry.id), reason=str(gone))
 
 
 def _take(desk: Desk) -> list[outbox.Entry]:

@@ -27,7 +27,7 @@ def interrupt_if_silent(engine: Engine, turn_id: UUID, *, user_id: UUID) -> bool
             return False
         ending = _ending(turn, turns.said(connection, turn_id, user_id=user_id))
         of = {"user_id": user_id, "conversation_id": turn.conversation_id}
-        is_done = turn_endings.finish(connection, turn_id, ending, **of, only_if_silent=True) is not False
+        is_done = turn_endings.finish(connection, turn_id, ending, **of, only_if_silent=True) is not None
     if is_done:
         logger.warning("a turn lost its function", turn_id=str(turn_id))
     return is_done

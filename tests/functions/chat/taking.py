@@ -75,10 +75,22 @@ def no_embedder(model: Any) -> Any:
     raise AssertionError(model)
 
 
-def make_desk(engine: Any, provider: Any, *, queue: Any = None) -> Desk:
+@dataclass
+class NoMemoryQueue:
+    """Keeps what the end of a turn would put on the queue."""
+
+    sent: list[Any] = field(default_factory=list)
+
+    def send_entry(self, entry: Any) -> None:
+        self.sent.append(entry)
+
+
+def make_desk(engine: Any, provider: Any, *, queue: Any = None, memory_queue: Any = None) -> Desk:
     router = Router(lambda model: provider, Breaker(MemoryCircuits()), patience=Patience(first_pause_s=0.0))
     allowance = Allowance(rate_per_minute=1000, budget_usd=Decimal(5))
-    return Desk(engine, lambda: Catalogue.load(ROOT / "tests" / "models.toml"), router, {}, allowance, queue or NoQueue(), no_embedder)
+    queues = queue or NoQueue(), memory_queue or NoMemoryQueue()
+    catalogue = Catalogue.load(ROOT / "tests" / "models.toml")
+    return Desk(engine, lambda: catalogue, router, {}, allowance, queues[0], no_embedder, queues[1])
 
 
 def take_numbered(desk: Desk, person: Any, text: str = "hello", *, lasting_s: float = 60, once: Any = None, **options: Any) -> Any:

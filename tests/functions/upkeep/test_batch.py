@@ -55,7 +55,7 @@ def test_no_code_and_no_address_gets_into_the_log(upkeep, caplog, alice):
     upkeep.deliver(ResetPassword(alice.email), ChangeEmail(alice.id, new), ResetPassword(address()), f'{{"type":"note","to":"{new}"}}')
     code = str(mails_to(alice.email)[0].code)
 
-    assert "upkeep done" in logged(caplog)
+    assert "work done" in logged(caplog)
     assert [text for text in (alice.email, new, code, "@example.com") if text in logged(caplog)] == []
 
 

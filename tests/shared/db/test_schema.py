@@ -20,7 +20,7 @@ from parley.settings import DatabaseSettings
 
 GUIDE = Path(__file__).parents[3] / "docs" / "deploy.md"
 MEMBERS = "SELECT CAST(CAST(member AS regrole) AS text) FROM pg_auth_members WHERE roleid = CAST('rds_iam' AS regrole)"
-NEWEST = "0008"
+NEWEST = "0010"
 GLOBAL = {"users", "signups", "invites", "guesses", "breakers", "alembic_version"}
 TABLES = "SELECT relname, relrowsecurity, relforcerowsecurity FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace"
 KEYS = """
@@ -88,16 +88,17 @@ def test_on_rds_an_owner_that_may_not_grant_finds_the_roles_made_for_it(postgres
 
 # Ids, times and numbers; the words of users are none of its business.
 BACKGROUND = {
-    "users": "delete select(created_at disabled_at display_name email id memory_enabled monthly_budget_usd retention_days role) "
+    "users": "delete select(created_at disabled_at display_name email id monthly_budget_usd retention_days role) "
     "update(disabled_at monthly_budget_usd role)",
     "credentials": "select(password_hash user_id)",
+    "conversations": "select(id updated_at user_id)",
     "sessions": "delete select(address created_at ended_at expires_at id user_id) update(ended_at)",
     "turns": "select(heartbeat_at id idempotency_key started_at status user_id) update(fingerprint idempotency_key)",
     "turn_events": "delete select(at user_id)",
     "audit_events": "delete insert select(at user_id)",
     "api_keys": "delete select(expires_at revoked_at user_id)",
     "exports": "delete select(ready_at user_id)",
-    "outbox": "delete select update(attempts due_at)",
+    "outbox": "delete select update(attempts claimed_until due_at tries)",
     "idempotency_keys": "delete select(created_at user_id)",
     "one_time_codes": "delete select(expires_at user_id)",
     "signups": "delete insert select update",

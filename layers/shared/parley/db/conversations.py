@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import CTE, ColumnElement, Connection, delete, func, insert, select, text, tuple_, update
+from sqlalchemy import CTE, ColumnElement, Connection, delete, func, insert, or_, select, text, tuple_, update
 
 from parley.db.tables import conversations
 from parley.errors import NotFound
@@ -25,6 +25,15 @@ class Conversation:
     created_at: datetime
     updated_at: datetime
     is_incognito: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Mined:
+    """How far a conversation has been read for facts and passages, how far it has been answered, and whether it may be read."""
+
+    upto_seq: int
+    answered_seq: int
+    is_allowed: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,11 +74,41 @@ def change(connection: Connection, conversation_id: UUID, *, user_id: UUID, chan
     """Set the given columns and return the conversation, or raise NotFound. The order of the list does not change."""
     if not changes:
         return get(connection, conversation_id, user_id=user_id)
+    if "title" in changes:
+        changes = changes | {"is_title_automatic": False}
     statement = update(conversations).where(*_mine(conversation_id, user_id)).values(changes).returning(*_COLUMNS)
     row = connection.execute(statement).one_or_none()
     if row is None:
         raise NotFound("conversation", conversation_id)
     return Conversation(**row._mapping)
+
+
+def is_untitled(connection: Connection, conversation_id: UUID, *, user_id: UUID) -> bool:
+    """Whether the conversation has no title, or only the automatic one. Raises NotFound."""
+    found = connection.execute(select(_IS_UNTITLED).where(*_mine(conversation_id, user_id))).scalar_one_or_none()
+    if found is None:
+        raise NotFound("conversation", conversation_id)
+    return bool(found)
+
+
+def entitle(connection: Connection, conversation_id: UUID, *, user_id: UUID, title: str) -> bool:
+    """Give the conversation a title in place of the automatic one, or of none; False if it has one of its own."""
+    values = {"title": title, "is_title_automatic": False}
+    return connection.execute(update(conversations).where(*_mine(conversation_id, user_id), _IS_UNTITLED).values(values)).rowcount == 1
+
+
+def mined(connection: Connection, conversation_id: UUID, *, user_id: UUID) -> Mined:
+    """Return how far the conversation has been answered and read, and whether it may be. Raises NotFound."""
+    row = connection.execute(_MINED, {"user_id": user_id, "conversation_id": conversation_id}).one_or_none()
+    if row is None:
+        raise NotFound("conversation", conversation_id)
+    return Mined(**row._mapping)
+
+
+def mine_upto(connection: Connection, conversation_id: UUID, *, user_id: UUID, seq: int) -> None:
+    """Note that the conversation has been read up to a message; never back."""
+    values = {"mined_upto_seq": func.greatest(conversations.c.mined_upto_seq, seq)}
+    connection.execute(update(conversations).where(*_mine(conversation_id, user_id)).values(values))
 
 
 def remove(connection: Connection, conversation_id: UUID, *, user_id: UUID) -> None:
@@ -90,6 +129,16 @@ def next_place(conversation_id: UUID, *, user_id: UUID, where: Sequence[ColumnEl
     return statement.returning(conversations.c.last_seq).cte("place")
 
 
+_IS_UNTITLED = or_(conversations.c.is_title_automatic, conversations.c.title.is_(None))
+_MINED = text(
+    """
+    SELECT c.mined_upto_seq AS upto_seq, u.memory_enabled AND NOT c.is_incognito AS is_allowed,
+           coalesce((SELECT max(m.seq) FROM messages m
+                      WHERE m.user_id = c.user_id AND m.conversation_id = c.id AND m.is_active AND m.role = 'assistant'), 0) AS answered_seq
+      FROM conversations c JOIN users u ON u.id = c.user_id
+     WHERE c.user_id = :user_id AND c.id = :conversation_id
+    """
+)
 _FORGET = text(
     """
     DELETE FROM memories m

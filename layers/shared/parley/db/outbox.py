@@ -4,9 +4,10 @@ A row holds ids and times, no content. It is sent to the queue after the commit 
 that is due and still there was lost on the way, and is sent again.
 """
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import timedelta
-from typing import Literal
+from typing import Any, Literal, Self
 from uuid import UUID
 
 from sqlalchemy import Connection, delete, func, insert, select, update
@@ -14,7 +15,7 @@ from sqlalchemy import Connection, delete, func, insert, select, update
 from parley.db.tables import outbox
 from parley.ids import new_id
 
-type Topic = Literal["export", "erase"]
+type Topic = Literal["export", "erase", "title", "remember"]
 
 AGAIN = timedelta(minutes=15)
 
@@ -31,6 +32,12 @@ class Entry:
     topic: str
     subject_id: UUID | None
     attempts: int = 0
+
+    @classmethod
+    def read(cls, found: Sequence[Mapping[str, Any]] | None) -> list[Self]:
+        """Read entries that a statement gave as JSON."""
+        ids = ("user_id", "id", "subject_id")
+        return [cls(**one | {name: UUID(one[name]) for name in ids}) for one in map(dict[str, Any], found or ())]
 
 
 def add(connection: Connection, topic: Topic, *, user_id: UUID, subject_id: UUID | None = None) -> Entry:
@@ -51,5 +58,7 @@ def take_due(connection: Connection, *, limit: int) -> list[Entry]:
     due = select(outbox.c.user_id, outbox.c.id).where(outbox.c.due_at <= func.now()).order_by(outbox.c.due_at).limit(limit)
     chosen = due.with_for_update(skip_locked=True).cte("due")
     which = (outbox.c.user_id == chosen.c.user_id, outbox.c.id == chosen.c.id)
-    again = update(outbox).where(*which).values(due_at=func.now() + AGAIN, attempts=outbox.c.attempts + 1)
+    # What has been tried and failed is let be for longer each time.
+    pause = AGAIN * func.power(2, func.least(outbox.c.tries, 9))
+    again = update(outbox).where(*which).values(due_at=func.now() + pause, attempts=outbox.c.attempts + 1)
     return [Entry(**row._mapping) for row in connection.execute(again.returning(*(outbox.c[field.name] for field in fields(Entry))))]

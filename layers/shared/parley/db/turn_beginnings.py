@@ -185,8 +185,8 @@ def _starting(place: str, *, asked: str = _ASKED) -> str:
 _START_NEW = text(
     _starting(
         """
-        INSERT INTO conversations (user_id, id, title, last_seq)
-        VALUES (CAST(:user_id AS uuid), CAST(:conversation_id AS uuid), CAST(:title AS text), 1)
+        INSERT INTO conversations (user_id, id, title, is_title_automatic, last_seq)
+        VALUES (CAST(:user_id AS uuid), CAST(:conversation_id AS uuid), CAST(:title AS text), true, 1)
         """
     )
 )

@@ -4,15 +4,17 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any, Literal
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, Row, text
 
-from parley.db import turn_events
+from parley.db import follow_up, turn_events
 from parley.db.messages import Message
+from parley.db.outbox import Entry as Work
 from parley.db.turn_events import Entry
 from parley.db.turns import SILENT, TurnStatus
+from parley.ids import new_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,14 +36,22 @@ class Ending:
     total_ms: float | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """What came of an end: the answer, where there is one, and the follow-up work to send when the transaction has committed."""
+
+    answer: Message | None
+    follow_up: Sequence[Work]
+
+
 def finish(
     connection: Connection, turn_id: UUID, ending: Ending, *, user_id: UUID, conversation_id: UUID, only_if_silent: bool = False
-) -> Message | Literal[False] | None:
-    """Store how a running turn ended, its answer and its last events, in one statement.
+) -> Ended | None:
+    """Store how a running turn ended, its answer and its last events, and note the follow-up work, in one statement.
 
-    Returns the answer, or None where there is none. Another answer to the same question stays as a variant; the new one is
-    the active one unless it is empty. False if the turn is not running any more, has gone with its
-    conversation, or with `only_if_silent` is alive.
+    Another answer to the same question stays as a variant; the new one is the active one unless it is empty. None if the
+    turn is not running any more, has gone with its conversation, or with `only_if_silent` is alive. What is noted for a
+    silent turn is left to whoever looks for lost work.
     """
     values = {name: getattr(ending, name) for name in _ENDING} | {
         "user_id": user_id,
@@ -50,11 +60,18 @@ def finish(
         "parts": json.dumps(list(ending.parts)),
         "entries": turn_events.written(ending.entries),
         "only_if_silent": only_if_silent,
+        "sent_later": only_if_silent,
+        "remember_id": new_id(),
+        "title_id": new_id(),
         "says_something": any(part.get("text") for part in ending.parts),
     }
     row = connection.execute(_FINISH, values).one()
     if not row.is_ended:
-        return False
+        return None
+    return Ended(_answer(row, ending, conversation_id), Work.read(row.follow_up))
+
+
+def _answer(row: Row[Any], ending: Ending, conversation_id: UUID) -> Message | None:
     if ending.message_id is None:
         return None
     return Message(
@@ -96,7 +113,7 @@ _FINISH = text(
             UPDATE conversations c SET last_seq = greatest(c.last_seq, asked.seq + 1), updated_at = clock_timestamp()
               FROM ended JOIN messages asked ON asked.user_id = CAST(:user_id AS uuid) AND asked.id = ended.user_message_id
              WHERE c.user_id = CAST(:user_id AS uuid) AND c.id = ended.conversation_id AND CAST(:message_id AS uuid) IS NOT NULL
-            RETURNING asked.seq + 1 AS seq
+            RETURNING asked.seq + 1 AS seq, c.is_title_automatic OR c.title IS NULL AS is_untitled
          ),
          others AS (
             SELECT m.id, m.variant FROM messages m JOIN place ON m.seq = place.seq
@@ -115,8 +132,9 @@ _FINISH = text(
               FROM place, (SELECT count(*) FROM put_aside) AS before_it
             RETURNING seq, created_at, variant, is_active
          ),
-         {turn_events.logging("ended")}
-    SELECT EXISTS (SELECT FROM ended) AS is_ended, answered.*
+         {turn_events.logging("ended")},
+         {follow_up.NOTING.strip()}
+    SELECT EXISTS (SELECT FROM ended) AS is_ended, {follow_up.TO_SEND} AS follow_up, answered.*
       FROM (SELECT) AS one LEFT JOIN answered ON true
     """  # noqa: S608 - our own words
 )

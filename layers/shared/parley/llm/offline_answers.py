@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 
+from parley.llm import offline_tasks
 from parley.llm.types import Message, Request, Source, ToolCall, ToolResult
 
 GREETING = (
@@ -48,7 +49,9 @@ def arithmetic(text: str) -> str | None:
 
 
 def answer(request: Request) -> str:
-    """Return the whole answer: results of tools, else quoted sources, else facts, else what this is."""
+    """Return the whole answer: results of tools, else quoted sources, else facts, else what this is. Other tasks have their own rules."""
+    if request.task != "chat":
+        return offline_tasks.answer(request)
     if request.output:
         return json.dumps(_value(request.output.schema))
     if results := [part for part in request.messages[-1].parts if isinstance(part, ToolResult)]:

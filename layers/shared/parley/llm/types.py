@@ -21,6 +21,7 @@ __all__ = [
     "Request",
     "Role",
     "Source",
+    "Task",
     "Text",
     "TextDelta",
     "Thought",
@@ -33,6 +34,7 @@ __all__ = [
 
 type Role = Literal["user", "assistant", "tool"]
 type FinishReason = Literal["stop", "length", "tool_calls", "content_filter"]
+type Task = Literal["chat", "title", "summary", "facts"]
 type ToolChoice = Literal["auto", "required", "none"]
 
 
@@ -88,7 +90,8 @@ class Source:
 class Request:
     """One call of a model: a stable system prompt, then the messages, oldest first.
 
-    `facts` and `sources` are written into the newest user message (`grounding.py`), after all that vendors cache.
+    `facts` and `sources` are written into the newest user message (`grounding.py`), after all that vendors cache. `task` says
+    what the answer is for; the words that ask for it are in the prompt, and only the offline provider, which reads none, goes by it.
     """
 
     messages: Sequence[Message]
@@ -100,6 +103,7 @@ class Request:
     output: OutputSchema | None = None
     facts: Sequence[str] = ()
     sources: Sequence[Source] = ()
+    task: Task = "chat"
 
 
 @dataclass(frozen=True, slots=True)

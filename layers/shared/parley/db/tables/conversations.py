@@ -14,14 +14,13 @@ conversations = Table(
     Column("model", Text),
     Column("system_prompt", Text),
     Column("last_seq", Integer, nullable=False, server_default="0"),
+    Column("is_title_automatic", Boolean, nullable=False, server_default="false"),
     moment("created_at"),
     moment("updated_at"),
     Column("is_incognito", Boolean, nullable=False, server_default="false"),
     Column("mined_upto_seq", Integer, nullable=False, server_default="0"),
     Index("conversations_activity", "user_id", "updated_at", "id"),
 )
-_is_unmined = (conversations.c.mined_upto_seq < conversations.c.last_seq) & ~conversations.c.is_incognito
-Index("conversations_unmined", conversations.c.updated_at, postgresql_where=_is_unmined)
 
 messages = Table(
     "messages",

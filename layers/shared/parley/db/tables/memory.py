@@ -1,6 +1,6 @@
-"""Long-term memory: summaries, facts with their sources, passages of past conversations, and which ones are to be read.
+"""Long-term memory: summaries, facts with their sources, and passages of past conversations.
 
-A conversation's summary, its passages and what is still to be read of it go with the conversation, by foreign key; the
+A conversation's summary and its passages go with the conversation, by foreign key; the
 facts that were drawn only from it go by `conversations.remove`.
 """
 
@@ -87,14 +87,3 @@ passages = Table(
     Index("passages_place", "user_id", "conversation_id", "first_seq"),
 )
 Index("passages_words", func.parley_keys(passages.c.user_id, passages.c.words), postgresql_using="gin")
-
-memory_work = Table(
-    "memory_work",
-    metadata,
-    owner(),
-    Column("conversation_id", Uuid, primary_key=True),
-    moment("due_at"),
-    Column("attempts", Integer, nullable=False, server_default="0"),
-    ForeignKeyConstraint(*_OF_CONVERSATION, ondelete="CASCADE"),
-    Index("memory_work_due", "due_at"),
-)

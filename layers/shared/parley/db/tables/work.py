@@ -1,9 +1,9 @@
 """Work that requests leave to others, and answers that are kept for who asks again."""
 
-from sqlalchemy import CheckConstraint, Column, Index, Integer, LargeBinary, Table, Text, Uuid
+from sqlalchemy import CheckConstraint, Column, Index, Integer, LargeBinary, Table, Text, Uuid, text
 from sqlalchemy.dialects.postgresql import JSONB
 
-from parley.db.tables.columns import metadata, moment, owner
+from parley.db.tables.columns import count, metadata, moment, owner
 
 exports = Table(
     "exports",
@@ -32,8 +32,13 @@ outbox = Table(
     moment("created_at"),
     moment("due_at"),
     Column("attempts", Integer, nullable=False, server_default="0"),
+    count("generation"),
+    count("tries"),
+    moment("claimed_until", nullable=True),
     Index("outbox_due", "due_at"),
 )
+_is_follow_up = text("topic IN ('title', 'remember')")
+Index("outbox_follow_up", outbox.c.user_id, outbox.c.topic, outbox.c.subject_id, unique=True, postgresql_where=_is_follow_up)
 
 idempotency_keys = Table(
     "idempotency_keys",

@@ -33,7 +33,6 @@ TABLES = """
 ALTER TABLE conversations
     ADD COLUMN is_incognito boolean NOT NULL DEFAULT false,
     ADD COLUMN mined_upto_seq integer NOT NULL DEFAULT 0;
-CREATE INDEX conversations_unmined ON conversations (updated_at) WHERE mined_upto_seq < last_seq AND NOT is_incognito;
 ALTER TABLE users ADD COLUMN retention_days integer CONSTRAINT users_retention_check CHECK (retention_days >= 0);
 
 CREATE TABLE summaries (
@@ -100,16 +99,6 @@ ALTER TABLE passages ALTER COLUMN embedding SET STORAGE MAIN, ALTER COLUMN words
 CREATE INDEX passages_place ON passages (user_id, conversation_id, first_seq);
 -- No list of pending entries: everybody's search would have to read through it.
 CREATE INDEX passages_words ON passages USING gin (parley_keys(user_id, words)) WITH (fastupdate = off);
-
-CREATE TABLE memory_work (
-    user_id uuid NOT NULL REFERENCES users (id) ON DELETE CASCADE,
-    conversation_id uuid NOT NULL,
-    due_at timestamptz NOT NULL DEFAULT now(),
-    attempts integer NOT NULL DEFAULT 0,
-    PRIMARY KEY (user_id, conversation_id),
-    FOREIGN KEY (user_id, conversation_id) REFERENCES conversations (user_id, id) ON DELETE CASCADE
-);
-CREATE INDEX memory_work_due ON memory_work (due_at);
 """
 
 ME = "NULLIF(current_setting('parley.user_id', true), '')::uuid"
@@ -120,17 +109,14 @@ RIGHTS = {
     "memories": "SELECT, INSERT, UPDATE, DELETE",
     "memory_sources": "SELECT, INSERT, DELETE",
     "passages": "SELECT, INSERT, UPDATE, DELETE",
-    "memory_work": "SELECT, INSERT, UPDATE, DELETE",
 }
 
-# Ids, numbers and times: which conversations are to be read, never what is in them.
+# Ids and times: whose conversations are too old to be kept.
 BACKGROUND = """
 GRANT UPDATE (retention_days) ON users TO parley_app;
-GRANT SELECT (memory_enabled, retention_days) ON users TO parley_background;
-GRANT SELECT (user_id, id, last_seq, mined_upto_seq, is_incognito, updated_at) ON conversations TO parley_background;
-CREATE POLICY background_finds_unmined ON conversations FOR SELECT TO parley_background USING (true);
-GRANT SELECT, INSERT, UPDATE (due_at, attempts), DELETE ON memory_work TO parley_background;
-CREATE POLICY background_works_off ON memory_work TO parley_background USING (true) WITH CHECK (true);
+GRANT SELECT (retention_days) ON users TO parley_background;
+GRANT SELECT (user_id, id, updated_at) ON conversations TO parley_background;
+CREATE POLICY background_finds_old_ones ON conversations FOR SELECT TO parley_background USING (true);
 """
 
 # The owner hands the functions over, for which it must be able to take on the role, and the role to make something.

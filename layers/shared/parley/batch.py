@@ -23,11 +23,11 @@ def _is_done(record: dict[str, Any], do: Callable[[Message], None]) -> bool:
         message = parse(record["body"])
         do(message)
     except NotFound as gone:
-        logger.info("upkeep came too late", message_id=message_id, reason=str(gone))
+        logger.info("work came too late", message_id=message_id, reason=str(gone))
     except Exception:
         # Never with the body: it may hold an address.
-        logger.exception("upkeep failed", message_id=message_id)
+        logger.exception("work failed", message_id=message_id)
         return False
     else:
-        logger.info("upkeep done", message_id=message_id, message_type=message.type)
+        logger.info("work done", message_id=message_id, message_type=message.type)
     return True

@@ -1,0 +1,51 @@
+"""Reads a conversation piece by piece, as lines for a model."""
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from sqlalchemy import Connection
+
+from parley.db import messages
+from parley.db.messages import Message, Place
+from parley.llm.tokens import BYTES_PER_TOKEN, estimate_tokens
+from parley.llm.transcript import Line
+
+CUT = " […]"
+_MOST_MESSAGES = 100
+# Number, speaker and day.
+_HEAD_TOKENS = 12
+_LAST_VARIANT = 2**31 - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """A message as a line; a message that would fill more than half of a piece is cut."""
+
+    message_id: UUID
+    line: Line
+
+
+def lines_after(
+    connection: Connection, conversation_id: UUID, *, user_id: UUID, after_seq: int, budget_tokens: int, upto_seq: int | None = None
+) -> list[Said]:
+    """Return the next messages behind `after_seq` that fit the budget, oldest first, and at least one if there is any.
+
+    Raises NotFound.
+    """
+    of = {"user_id": user_id, "limit": _MOST_MESSAGES}
+    found = messages.page(connection, conversation_id, order="asc", after=Place(after_seq, _LAST_VARIANT), **of)
+    said: list[Said] = []
+    for message in found:
+        one = _said(message, most_tokens=budget_tokens // 2)
+        budget_tokens -= estimate_tokens(one.line.text) + _HEAD_TOKENS
+        if (upto_seq is not None and message.seq > upto_seq) or (said and budget_tokens < 0):
+            break
+        said.append(one)
+    return said
+
+
+def _said(message: Message, *, most_tokens: int) -> Said:
+    text, most_bytes = message.text, max(most_tokens, 1) * BYTES_PER_TOKEN
+    if len(text.encode()) > most_bytes:
+        text = text.encode()[:most_bytes].decode(errors="ignore") + CUT
+    return Said(message.id, Line(message.seq, "user" if message.role == "user" else "assistant", message.created_at.date(), text))

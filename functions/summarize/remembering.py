@@ -1,0 +1,16 @@
+"""Remembers a conversation as far as it has been answered: its summary, its passages, and the facts that it tells of its user."""
+
+from functions.summarize.desk import Desk
+from functions.summarize.summaries import roll
+from parley.db import conversations
+from parley.db.follow_up import Claim
+from parley.db.scope import user_scope
+from parley.deadline import Deadline
+
+
+def remember(desk: Desk, claimed: Claim, deadline: Deadline) -> None:
+    """Summarise what is new of a conversation, and mine it where its user lets us. Raises NotFound and what models fail by."""
+    user_id, conversation_id = claimed.user_id, claimed.subject_id
+    with user_scope(desk.engine, user_id) as connection:
+        mined = conversations.mined(connection, conversation_id, user_id=user_id)
+    roll(desk, conversation_id, user_id=user_id, upto_seq=mined.answered_seq, deadline=deadline)

@@ -1,0 +1,29 @@
+"""Follow-up work of turns: one entry for a conversation, claimed by one worker at a time; and which titles are automatic.
+
+Conversations of an older release are remembered after their next turn.
+"""
+
+from alembic import op
+
+revision, down_revision = "0010", "0008"
+
+TABLES = """
+ALTER TABLE outbox
+    ADD COLUMN generation integer NOT NULL DEFAULT 0,
+    ADD COLUMN tries integer NOT NULL DEFAULT 0,
+    ADD COLUMN claimed_until timestamptz;
+CREATE UNIQUE INDEX outbox_follow_up ON outbox (user_id, topic, subject_id) WHERE topic IN ('title', 'remember');
+
+ALTER TABLE conversations ADD COLUMN is_title_automatic boolean NOT NULL DEFAULT false;
+"""
+
+RIGHTS = """
+GRANT UPDATE (generation, due_at, tries, claimed_until) ON outbox TO parley_app;
+GRANT UPDATE (tries, claimed_until) ON outbox TO parley_background;
+"""
+
+
+def upgrade() -> None:
+    """Make it all."""
+    op.execute(TABLES)
+    op.execute(RIGHTS)
