@@ -14,6 +14,6 @@ class Chunk:
     start: int
     tokens: int
 
-    def embedded_text(self, title: str) -> str:
-        """Return what its vector and its search terms are made of: the way to it, then the piece itself."""
-        return f"{' > '.join([title, *self.headings])}\n\n{self.text}"
+    def way(self, title: str) -> str:
+        """Return the way to it, from the document's title down: embedded and searched with the text, for it tells what the text is about."""
+        return " > ".join([title, *self.headings])

@@ -52,4 +52,14 @@ class TooLarge(Unreadable):
     public_message = "The file holds more than one document may. Split it and upload the parts."
 
 
+class Duplicate(Unreadable):
+    """The same bytes are there already."""
+
+    code = "duplicate"
+
+    def __init__(self, title: str) -> None:
+        super().__init__("the same bytes")
+        self.public_message = f"The same file is there already, as {title!r}."
+
+
 BY_CODE: dict[str, type[Unreadable]] = {kind.code: kind for kind in (Unsupported, Encrypted, Empty, Scanned, Corrupt, TooLarge)}

@@ -58,10 +58,10 @@ def test_a_chunk_begins_with_the_last_sentences_of_the_one_before():
     assert (first.text[-13:], second.text[:13]) == ("The last one.", "The last one.")
 
 
-def test_the_way_to_a_chunk_is_embedded_with_it():
+def test_a_chunk_knows_the_way_to_it():
     (chunk,) = cut(heading("Leave"), paragraph("Thirty days."))
 
-    assert chunk.embedded_text("Handbook") == "Handbook > Leave\n\nThirty days."
+    assert chunk.way("Handbook") == "Handbook > Leave"
 
 
 @settings(max_examples=50, deadline=None)
