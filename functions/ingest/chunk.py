@@ -15,5 +15,5 @@ class Chunk:
     tokens: int
 
     def way(self, title: str) -> str:
-        """Return the way to it, from the document's title down: embedded and searched with the text, for it tells what the text is about."""
+        """Return the way to it, from the document's title down: searched with the text, for it tells what the text is about."""
         return " > ".join([title, *self.headings])

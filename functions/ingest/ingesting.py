@@ -88,7 +88,7 @@ def _store(desk: Desk, document: Document, path: str) -> int:
         stored = chunks.count(connection, document.id, user_id=document.user_id)
     made = Cutter().cut(read(path, document.filename))
     count = sum(1 for _ in islice(made, stored))
-    for batch in batched(_new(made, document), _AT_ONCE):
+    for batch in batched(_new(made, document), _AT_ONCE, strict=False):
         count += len(batch)
         expected = max(document.bytes / _CHARACTERS_A_CHUNK, count + 1)
         with user_scope(desk.engine, document.user_id) as connection:

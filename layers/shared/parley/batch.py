@@ -11,7 +11,6 @@ from parley.observability import logger
 from parley.upkeep import Message
 from parley.upkeep import parse as parse_message
 
-
 type Failures = dict[str, list[dict[str, str]]]
 
 

@@ -30,6 +30,7 @@ __all__ = [
     "invites",
     "memories",
     "memory_sources",
+    "memory_work",
     "messages",
     "metadata",
     "one_time_codes",
