@@ -62,7 +62,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     if event.get("source") != "aws.scheduler":
         raise UnknownMessage("neither a batch nor a schedule")
     done = take_all(desk, deadline)
-    logger.info("remembered", **done)
+    logger.info("remembered", counts=done)
     return dict(done)
 
 

@@ -2,15 +2,15 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from uuid import UUID
 
+from functions.summarize.bill import Bill
 from functions.summarize.desk import Desk
 from functions.summarize.errors import OutOfTime
 from parley import limits
-from parley.db.scope import user_scope
 from parley.db.usage import Purpose
 from parley.deadline import Deadline
-from parley.limits import Payer
 from parley.llm.failures import ModelCannot, ProviderFailed
 from parley.llm.models import Role
 from parley.llm.router import Asked, Candidate
@@ -51,15 +51,14 @@ def ask(desk: Desk, models: Sequence[Candidate], request: Request, *, user_id: U
     fit = [one for one in models if _can(one, request)]
     if not fit:
         fit, request = list(models), replace(request, output=None)
-    amount_usd, payer = limits.worst_usd([one.model for one in fit], request), Payer(user_id)
-    with user_scope(desk.engine, user_id) as connection:
-        reservation = limits.reserve(connection, payer, desk.allowance, amount_usd=amount_usd)
-    asked = desk.router.ask(fit, request, total_s=min(CALL_S, deadline.left_s))
+    bill, amount_usd = Bill(desk, user_id), limits.worst_usd([one.model for one in fit], request)
+    bill.reserve(amount_usd)
+    reserve_again = partial(bill.reserve, amount_usd)
+    asked = desk.router.ask(fit, request, total_s=min(CALL_S, deadline.left_s), reserve_again=reserve_again)
     try:
         return _heard(asked)
     finally:
-        with user_scope(desk.engine, user_id) as connection:
-            limits.settle(connection, payer, asked.calls, reservations=[reservation], purpose=_PURPOSES[request.task])
+        bill.settle(asked.calls, purpose=_PURPOSES[request.task])
 
 
 def _can(candidate: Candidate, request: Request) -> bool:

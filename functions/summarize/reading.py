@@ -14,14 +14,14 @@ CUT = " […]"
 _MOST_MESSAGES = 100
 # Number, speaker and day.
 _HEAD_TOKENS = 12
-_LAST_VARIANT = 2**31 - 1
+LAST_VARIANT = 2**31 - 1
 
 
 @dataclass(frozen=True, slots=True)
 class Said:
     """A message as a line; a message that would fill more than half of a piece is cut."""
 
-    message_id: UUID
+    message: Message
     line: Line
 
 
@@ -32,8 +32,8 @@ def lines_after(
 
     Raises NotFound.
     """
-    of = {"user_id": user_id, "limit": _MOST_MESSAGES}
-    found = messages.page(connection, conversation_id, order="asc", after=Place(after_seq, _LAST_VARIANT), **of)
+    after = Place(after_seq, LAST_VARIANT)
+    found = messages.page(connection, conversation_id, user_id=user_id, order="asc", after=after, limit=_MOST_MESSAGES)
     said: list[Said] = []
     for message in found:
         one = _said(message, most_tokens=budget_tokens // 2)
@@ -48,4 +48,4 @@ def _said(message: Message, *, most_tokens: int) -> Said:
     text, most_bytes = message.text, max(most_tokens, 1) * BYTES_PER_TOKEN
     if len(text.encode()) > most_bytes:
         text = text.encode()[:most_bytes].decode(errors="ignore") + CUT
-    return Said(message.id, Line(message.seq, "user" if message.role == "user" else "assistant", message.created_at.date(), text))
+    return Said(message, Line(message.seq, "user" if message.role == "user" else "assistant", message.created_at.date(), text))

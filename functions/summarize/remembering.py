@@ -1,6 +1,8 @@
 """Remembers a conversation as far as it has been answered: its summary, its passages, and the facts that it tells of its user."""
 
 from functions.summarize.desk import Desk
+from functions.summarize.embedding import catch_up
+from functions.summarize.mining import mine
 from functions.summarize.summaries import roll
 from parley.db import conversations
 from parley.db.follow_up import Claim
@@ -14,3 +16,10 @@ def remember(desk: Desk, claimed: Claim, deadline: Deadline) -> None:
     with user_scope(desk.engine, user_id) as connection:
         mined = conversations.mined(connection, conversation_id, user_id=user_id)
     roll(desk, conversation_id, user_id=user_id, upto_seq=mined.answered_seq, deadline=deadline)
+    if mined.is_allowed:
+        mine(desk, conversation_id, user_id=user_id, upto_seq=mined.answered_seq, deadline=deadline)
+        catch_up(desk, user_id=user_id, deadline=deadline)
+    else:
+        # What is said while memory is off stays out of it when it is on again.
+        with user_scope(desk.engine, user_id) as connection:
+            conversations.mine_upto(connection, conversation_id, user_id=user_id, seq=mined.answered_seq)

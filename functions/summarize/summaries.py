@@ -52,8 +52,10 @@ def _roll_on(desk: Desk, models: list[Candidate], conversation_id: UUID, *, user
     answer = ask(desk, models, request, user_id=user_id, deadline=deadline)
     if not answer.text:
         raise ProviderFailed(answer.model, "an empty summary")
-    written = {"text": answer.text[:_LONGEST], "model": answer.model, "tokens": estimate_tokens(answer.text[:_LONGEST])}
+    written, tokens = answer.text[:_LONGEST], estimate_tokens(answer.text[:_LONGEST])
     with user_scope(desk.engine, user_id) as connection:
         # False where another run was faster: then there is more to read behind its summary, or nothing.
-        summaries.put(connection, conversation_id, user_id=user_id, upto_seq=said[-1].line.seq, **written)
+        summaries.add(
+            connection, conversation_id, user_id=user_id, upto_seq=said[-1].line.seq, text=written, model=answer.model, tokens=tokens
+        )
     return True

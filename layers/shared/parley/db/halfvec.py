@@ -3,11 +3,24 @@
 Not the package `pgvector`: it brings numpy, 30 MB that nothing here computes with.
 """
 
+import math
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy.dialects.postgresql.base import ischema_names
 from sqlalchemy.types import UserDefinedType
+
+
+@dataclass(frozen=True, slots=True)
+class Vector:
+    """An embedding and the name of its model: vectors of different models cannot be compared.
+
+    It is stored and searched by at length one: then the inner product, the quickest to compute, is the cosine.
+    """
+
+    model: str
+    numbers: Sequence[float]
 
 
 class Halfvec(UserDefinedType[Sequence[float]]):
@@ -21,12 +34,23 @@ class Halfvec(UserDefinedType[Sequence[float]]):
 
     def bind_processor(self, dialect: object) -> Callable[[Sequence[float] | None], str | None]:  # noqa: ARG002 - one dialect
         """Write the numbers as PostgreSQL reads them."""
-        return written
+        return lambda numbers: _written(numbers) if numbers else None
 
 
-def written(vector: Sequence[float] | None) -> str | None:
-    """Return a vector as PostgreSQL reads it: `[1,2,3]`."""
-    return None if vector is None else f"[{','.join(map(repr, vector))}]"
+def parameters_of(vector: Vector | None) -> dict[str, str | None]:
+    """Return the parameters of a statement that searches by a vector; without one both are null, and match nothing."""
+    return {"vector": _written(vector.numbers), "model": vector.model} if vector else {"vector": None, "model": None}
+
+
+def columns_of(vector: Vector | None) -> dict[str, Any]:
+    """Return what a table's two columns for a vector hold."""
+    return {"embedding": vector.numbers, "embedding_model": vector.model} if vector else {"embedding": None, "embedding_model": None}
+
+
+def _written(numbers: Sequence[float]) -> str:
+    """Return a vector of length one as PostgreSQL reads it: `[1,2,3]`; one of zeros stays so."""
+    length = math.hypot(*numbers) or 1.0
+    return f"[{','.join(repr(number / length) for number in numbers)}]"
 
 
 # So that the tables in the code can be held against those in the database.

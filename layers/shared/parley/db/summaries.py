@@ -1,17 +1,18 @@
-"""Summaries: what was said in a conversation up to a message, so that a model need not read it all."""
+"""Summaries of conversations: what was said up to a message, so that a model need not read it all."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, select, text
 
+from parley.db.tables import summaries
 from parley.errors import NotFound
 
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """What was said up to and with message number `upto_seq`; `model` wrote it."""
+    """What was said in a conversation up to message `upto_seq`."""
 
     upto_seq: int
     text: str
@@ -20,34 +21,31 @@ class Summary:
     created_at: datetime
 
 
+_COLUMNS = tuple(summaries.c[field.name] for field in fields(Summary))
+
+
+def add(connection: Connection, conversation_id: UUID, *, user_id: UUID, upto_seq: int, text: str, model: str, tokens: int) -> bool:
+    """Store a summary in place of those that reach less far; False if one reaches as far already, or the conversation is gone."""
+    values = {"upto_seq": upto_seq, "text": text, "model": model, "tokens": tokens}
+    return connection.execute(_ADD, {"user_id": user_id, "conversation_id": conversation_id} | values).one_or_none() is not None
+
+
 def newest(connection: Connection, conversation_id: UUID, *, user_id: UUID) -> Summary | None:
-    """Return the conversation's summary that reaches furthest, None if there is none yet."""
-    row = connection.execute(_NEWEST, {"user_id": user_id, "conversation_id": conversation_id}).one_or_none()
+    """Return the conversation's newest summary, None without one."""
+    where = (summaries.c.user_id == user_id, summaries.c.conversation_id == conversation_id)
+    row = connection.execute(select(*_COLUMNS).where(*where).order_by(summaries.c.upto_seq.desc()).limit(1)).one_or_none()
     return Summary(**row._mapping) if row else None
 
 
 def get(connection: Connection, conversation_id: UUID, *, user_id: UUID) -> Summary:
-    """Return the conversation's summary, or raise NotFound."""
+    """Return the conversation's newest summary, or raise NotFound."""
     found = newest(connection, conversation_id, user_id=user_id)
     if found is None:
-        raise NotFound("summary of conversation", conversation_id)
+        raise NotFound("summary", conversation_id)
     return found
 
 
-def put(connection: Connection, conversation_id: UUID, *, user_id: UUID, upto_seq: int, text: str, model: str, tokens: int) -> bool:
-    """Store a summary in place of those that reach less far; False if one reaches as far, or the conversation is gone."""
-    values = {"upto_seq": upto_seq, "text": text, "model": model, "tokens": tokens}
-    row = connection.execute(_PUT, {"user_id": user_id, "conversation_id": conversation_id} | values).one_or_none()
-    return row is not None
-
-
-_NEWEST = text(
-    """
-    SELECT upto_seq, text, model, tokens, created_at FROM summaries
-     WHERE user_id = :user_id AND conversation_id = :conversation_id ORDER BY upto_seq DESC LIMIT 1
-    """
-)
-_PUT = text(
+_ADD = text(
     """
     WITH made AS (
             INSERT INTO summaries (user_id, conversation_id, upto_seq, text, model, tokens)

@@ -9,17 +9,21 @@ from alembic import op
 
 revision, down_revision = "0006", "0005"
 
-# Words in the sense of search: accents and case are gone, `camelCase` and `snake_case` are taken apart, letters of scripts
-# without spaces stand alone, English endings and stop words go; another language's words stay as they are, nearly.
+# Words in the sense of search: accents and case are gone, `camelCase` and `snake_case` are taken apart and also kept as one,
+# letters of scripts without spaces stand alone, English endings and stop words go; other languages stay nearly as they are.
 ANALYSIS = r"""
 CREATE FUNCTION parley_words(body text) RETURNS tsvector
 LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
-    SELECT to_tsvector('pg_catalog.english'::regconfig, regexp_replace(regexp_replace(regexp_replace(regexp_replace(
-               regexp_replace(normalize(body, NFKD), '[\u0300-\u036f]', '', 'g'),
+    WITH plain AS (SELECT normalize(regexp_replace(normalize(left(body, 200000), NFKD), '[\u0300-\u036f]', '', 'g'), NFKC) AS t)
+    SELECT to_tsvector('pg_catalog.english'::regconfig, regexp_replace(regexp_replace(regexp_replace(regexp_replace(t,
                '([[:lower:][:digit:]])([[:upper:]])', '\1 \2', 'g'),
                '([[:upper:]])([[:upper:]][[:lower:]])', '\1 \2', 'g'),
                '([\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af])', ' \1 ', 'g'),
                '[^[:alnum:]]+', ' ', 'g'))
+        || to_tsvector('pg_catalog.simple'::regconfig, coalesce((
+               SELECT string_agg(replace(found[1], '_', ''), ' ')
+                 FROM regexp_matches(t, '(\w*(?:[[:alnum:]]_+[[:alnum:]]|[[:lower:]][[:upper:]])\w*)', 'g') AS found), ''))
+      FROM plain
 $$;
 
 -- The keys of the text index: each word with its owner's mark, so that one user's entries are apart from everybody else's.
@@ -138,7 +142,78 @@ CREATE POLICY search_reads ON passages FOR SELECT TO parley_search USING (true);
 CREATE POLICY search_reads ON memories FOR SELECT TO parley_search USING (true);
 """
 
-FUNCTIONS = ""
+# Two lists, the texts with the same words by BM25 and the vectors that are near, fused by reciprocal ranks (Cormack et al.,
+# SIGIR 2009). A word's weight comes of how rare it is among the user's own texts. How often it stands in one follows from
+# `ts_rank`, which is the sum of 1/i² over i up to that number, divided by π²/6; the rest of the sum beyond n is near 1/(n + ½).
+# A vector of another model, or none, is in no list. `half_life_days` null means that age does not count.
+SEARCH = r"""
+CREATE FUNCTION parley_search_{table}(
+    query text, vector halfvec, model text, pool integer, most integer, half_life_days float8, but_conversation uuid, but_from_seq integer)
+RETURNS TABLE ({returned}, score double precision, similarity double precision, text_rank bigint)
+LANGUAGE sql STABLE SECURITY DEFINER PARALLEL SAFE SET search_path = public, pg_catalog, pg_temp
+AS $$
+    WITH me AS MATERIALIZED (
+        SELECT nullif(current_setting('parley.user_id', true), '')::uuid AS id
+    ),
+    mine AS MATERIALIZED (
+        SELECT t.id, CASE WHEN t.embedding_model = model THEN -(t.embedding <#> vector) END AS similarity
+          FROM {table} t WHERE t.user_id = (SELECT id FROM me) AND {condition}
+    ),
+    near AS (
+        SELECT id, similarity, row_number() OVER (ORDER BY similarity DESC, id) AS place
+          FROM (SELECT id, similarity FROM mine WHERE similarity IS NOT NULL ORDER BY similarity DESC, id LIMIT pool) nearest
+    ),
+    asked AS (
+        SELECT right((SELECT id FROM me)::text, 8) || word AS key, quote_literal(word)::tsquery AS sought
+          FROM unnest(tsvector_to_array(parley_words(left(query, 4000)))) AS word ORDER BY length(word) DESC LIMIT 32
+    ),
+    hits AS (
+        SELECT h.id, h.words, h.rank, count(*) OVER (PARTITION BY a.key) AS texts, avg(h.words) OVER () AS usual_words
+          FROM asked a CROSS JOIN LATERAL (
+               SELECT t.id, length(t.words) AS words, ts_rank('{{1,1,1,1}}', t.words, a.sought) AS rank
+                 FROM {table} t
+                WHERE t.user_id = (SELECT id FROM me) AND parley_keys(t.user_id, t.words) @> ARRAY[a.key] AND {condition}
+                LIMIT 4000) h
+    ),
+    alike AS (
+        SELECT id, row_number() OVER (ORDER BY weight DESC, id) AS place
+          FROM (SELECT id, sum(ln(1 + (total - texts + 0.5) / (texts + 0.5)) * times * 2.2
+                               / (times + 1.2 * (0.25 + 0.75 * words / usual_words))) AS weight
+                  FROM (SELECT id, words, texts::float8, usual_words::float8, (SELECT count(*) FROM mine)::float8 AS total,
+                               1 / (1.6449341 - least(rank * 1.6449341, 1.64)) - 0.5 AS times
+                          FROM hits) counted
+                 GROUP BY id ORDER BY weight DESC, id LIMIT pool) best
+    ),
+    fused AS (
+        SELECT id, coalesce(1.0 / (20 + n.place), 0) + coalesce(1.0 / (20 + a.place), 0) AS score, n.similarity, a.place AS text_rank
+          FROM near n FULL JOIN alike a USING (id)
+    )
+    SELECT {columns}, f.score * aged.factor, f.similarity, f.text_rank
+      FROM fused f
+      JOIN {table} t ON t.user_id = (SELECT id FROM me) AND t.id = f.id
+     CROSS JOIN LATERAL (SELECT CASE WHEN half_life_days IS NULL THEN 1
+                                ELSE 1 + 0.5 * power(0.5, greatest(extract(epoch FROM now() - {time}), 0) / 86400 / half_life_days)
+                                END AS factor) aged
+     ORDER BY f.score * aged.factor DESC, t.id LIMIT most
+$$;
+ALTER FUNCTION parley_search_{table} OWNER TO parley_search;
+REVOKE ALL ON FUNCTION parley_search_{table} FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION parley_search_{table} TO parley_app;
+"""
+PASSAGES = {
+    "table": "passages",
+    "returned": "id uuid, conversation_id uuid, first_seq integer, last_seq integer, said_at timestamptz, body text",
+    "columns": "t.id, t.conversation_id, t.first_seq, t.last_seq, t.said_at, t.text",
+    "time": "t.said_at",
+    "condition": "(but_conversation IS NULL OR t.conversation_id <> but_conversation OR t.last_seq < but_from_seq)",
+}
+MEMORIES = {
+    "table": "memories",
+    "returned": "id uuid, created_at timestamptz, body text",
+    "columns": "t.id, t.created_at, t.text",
+    "time": "t.created_at",
+    "condition": "t.ended_at IS NULL",
+}
 
 
 def upgrade() -> None:
@@ -157,3 +232,7 @@ def upgrade() -> None:
         )
     op.execute(BACKGROUND)
     op.execute(SEARCHER)
+    op.execute("GRANT CREATE ON SCHEMA public TO parley_search")
+    for searched in (PASSAGES, MEMORIES):
+        op.execute(SEARCH.format(**searched))
+    op.execute("REVOKE CREATE ON SCHEMA public FROM parley_search")
