@@ -3,6 +3,7 @@
 from functions.ingest.desk import Desk
 from parley.db import chunks, documents
 from parley.db.documents import Document
+from parley.db.halfvec import Vector
 from parley.db.scope import user_scope
 from parley.deadline import Deadline
 
@@ -26,9 +27,9 @@ def embed_all(desk: Desk, document: Document, *, count: int, deadline: Deadline)
         if deadline.left_s < _BATCH_S:
             return False
         made = desk.embedding.embed([chunk.embedded_text for chunk in left], user_id=document.user_id, purpose="document")
-        vectors = {chunk.number: vector for chunk, vector in zip(left, made.vectors, strict=True)}
+        vectors = {chunk.number: Vector(made.model_id, vector) for chunk, vector in zip(left, made.vectors, strict=True)}
         progress = _HALF + _HALF * (left[-1].number + 1) / max(count, 1)
         with user_scope(desk.engine, document.user_id) as connection:
             documents.advance(connection, document.id, user_id=document.user_id, progress=progress, lease_s=_LEASE_S)
-            chunks.embed(connection, document.id, vectors, user_id=document.user_id, model=made.model_id)
+            chunks.embed(connection, document.id, vectors, user_id=document.user_id)
     return True

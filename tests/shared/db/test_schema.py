@@ -110,8 +110,6 @@ BACKGROUND = {
     "rate_limits": "delete select(free_at)",
     "documents": "select(created_at id leased_until status user_id)",
     "chunks": "select(embedding_model user_id)",
-    "conversations": "select(id is_incognito last_seq mined_upto_seq updated_at user_id)",
-    "memory_work": "delete insert select update(attempts due_at)",
 }
 GRANTS = """
 SELECT table_name, lower(privilege_type) AS privilege, NULL AS column_name FROM information_schema.table_privileges

@@ -8,7 +8,7 @@ from uuid import UUID
 from sqlalchemy import Connection, delete, func, or_, select, text
 from sqlalchemy.dialects.postgresql import insert
 
-from parley.db.halfvec import written
+from parley.db.halfvec import Vector, parameters_of
 from parley.db.tables import chunks
 from parley.errors import NotFound
 from parley.ids import new_id
@@ -85,10 +85,10 @@ def unembedded(connection: Connection, document_id: UUID, *, user_id: UUID, mode
     return [Unembedded(**row._mapping) for row in connection.execute(statement)]
 
 
-def embed(connection: Connection, document_id: UUID, vectors: Mapping[int, Sequence[float]], *, user_id: UUID, model: str) -> None:
-    """Give chunks, by their numbers, the vectors that `model` made."""
-    values = {"user_id": user_id, "document_id": document_id, "model": model}
-    connection.execute(_EMBED, [values | {"number": number, "embedding": written(vector)} for number, vector in vectors.items()])
+def embed(connection: Connection, document_id: UUID, vectors: Mapping[int, Vector], *, user_id: UUID) -> None:
+    """Give chunks, by their numbers, vectors, in place of those that they have."""
+    values = {"user_id": user_id, "document_id": document_id}
+    connection.execute(_EMBED, [values | {"number": number} | parameters_of(vector) for number, vector in vectors.items()])
 
 
 def remove_from(connection: Connection, document_id: UUID, number: int, *, user_id: UUID) -> None:
@@ -102,7 +102,7 @@ def _of(document_id: UUID, user_id: UUID) -> tuple[Any, Any]:
 
 _EMBED = text(
     """
-    UPDATE chunks SET embedding = CAST(:embedding AS halfvec), embedding_model = :model
+    UPDATE chunks SET embedding = CAST(:vector AS halfvec), embedding_model = :model
      WHERE user_id = :user_id AND document_id = :document_id AND number = :number
     """
 )

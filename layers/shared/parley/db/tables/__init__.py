@@ -9,7 +9,7 @@ from parley.db.tables.admission import guesses, invites, signups
 from parley.db.tables.columns import metadata
 from parley.db.tables.conversations import conversations, messages
 from parley.db.tables.documents import chunks, documents
-from parley.db.tables.memory import memories, memory_sources, memory_work, passages, summaries
+from parley.db.tables.memory import memories, memory_sources, passages, summaries
 from parley.db.tables.spending import breakers, budget_reservations, budgets, rate_limits, usage
 from parley.db.tables.turns import turn_events, turns
 from parley.db.tables.work import exports, idempotency_keys, outbox
@@ -30,7 +30,6 @@ __all__ = [
     "invites",
     "memories",
     "memory_sources",
-    "memory_work",
     "messages",
     "metadata",
     "one_time_codes",

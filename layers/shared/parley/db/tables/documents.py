@@ -70,6 +70,7 @@ chunks = Table(
     CheckConstraint("(embedding IS NULL) = (embedding_model IS NULL)", name="chunks_embedding_check"),
     Index("chunks_id", "user_id", "id", unique=True),
     Index("chunks_shelf", "shelf", "document_id"),
+    Index("chunks_cited", "shelf", "id"),
     Index("chunks_model", "embedding_model"),
 )
 Index("chunks_words", func.parley_keys(chunks.c.shelf, chunks.c.words), postgresql_using="gin")
