@@ -77,6 +77,14 @@ def get(connection: Connection, chunk_id: UUID, *, user_id: UUID) -> StoredChunk
     return StoredChunk(**found._mapping)
 
 
+def page(connection: Connection, document_id: UUID, *, limit: int, after: int | None) -> list[StoredChunk]:
+    """Return up to `limit` chunks behind number `after` of a document that the transaction's user may read, in order."""
+    columns = (chunks.c[name] for name in StoredChunk.__dataclass_fields__)
+    behind = chunks.c.number > (-1 if after is None else after)
+    statement = select(*columns).where(chunks.c.document_id == document_id, behind).order_by(chunks.c.number).limit(limit)
+    return [StoredChunk(**row._mapping) for row in connection.execute(statement)]
+
+
 def unembedded(connection: Connection, document_id: UUID, *, user_id: UUID, model: str, limit: int) -> list[Unembedded]:
     """Return chunks that have no vector of `model`, in order."""
     is_without = chunks.c.embedding_model.is_distinct_from(model)

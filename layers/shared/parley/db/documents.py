@@ -54,6 +54,11 @@ def by_content(connection: Connection, sha256: bytes, *, user_id: UUID) -> Docum
     return _read(row) if row else None
 
 
+def count(connection: Connection, *, user_id: UUID) -> int:
+    """Return how many documents a user has."""
+    return int(connection.execute(select(func.count()).where(documents.c.user_id == user_id)).scalar_one())
+
+
 def page(connection: Connection, *, user_id: UUID, limit: int, after: UUID | None) -> list[Document]:
     """Return up to `limit` documents that the user may read, newest first."""
     statement = select(*_COLUMNS).where(_readable(user_id))
