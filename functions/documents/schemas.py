@@ -68,9 +68,9 @@ class FoundOut(Output):
 
     document_id: UUID
     title: str
-    chunk_id: UUID
+    chunk_id: Annotated[UUID, Field(validation_alias="id")]
     heading: str
-    text: str
+    text: Annotated[str, Field(validation_alias="body")]
     page: int | None
     score: float
 

@@ -25,18 +25,7 @@ def search(desk: Desk, principal: Principal, query: str, *, limit: int, only_in:
     with principal_scope(desk.engine, principal) as connection:
         found = chunk_search.search(connection, query, vector, limit=limit, only_in=only_in)
     mode: Literal["hybrid", "text"] = "hybrid" if vector else "text"
-    items = [
-        FoundOut(
-            document_id=one.document_id,
-            title=one.title,
-            chunk_id=one.id,
-            heading=one.heading,
-            text=one.body,
-            page=one.page,
-            score=one.score,
-        )
-        for one in found
-    ]
+    items = [FoundOut.model_validate(one) for one in found]
     return SearchOut(items=items, mode=mode)
 
 
