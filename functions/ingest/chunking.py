@@ -51,7 +51,8 @@ class Cutter:
 
     def _add(self, piece: str, block: Block) -> Iterator[Chunk]:
         tokens = estimate_tokens(piece)
-        if self._draft.texts and self._draft.tokens + tokens > self._chunk_tokens:
+        # A citation leads to a page: no chunk goes over its end.
+        if self._draft.texts and (self._draft.tokens + tokens > self._chunk_tokens or self._draft.page != block.page):
             yield from self._close()
         if not self._draft.texts:
             self._draft.page, self._draft.start = block.page, self._at

@@ -34,10 +34,8 @@ def test_short_paragraphs_share_a_chunk():
     assert [chunk.text for chunk in cut(paragraph("One."), paragraph("Two."))] == ["One.\n\nTwo."]
 
 
-def test_a_chunk_tells_the_page_where_it_begins():
-    long = SENTENCE * 5
-
-    assert [chunk.page for chunk in cut(paragraph(long, page=1), paragraph(long, page=2))] == [1, 2]
+def test_no_chunk_goes_over_the_end_of_a_page():
+    assert [(chunk.page, chunk.text) for chunk in cut(paragraph("One.", page=1), paragraph("Two.", page=2))] == [(1, "One."), (2, "Two.")]
 
 
 def test_a_piece_of_code_that_fits_is_kept_whole():
