@@ -38,8 +38,8 @@ def notification(owner: Person, document_id: str) -> str:
 def upload(documents: Function, owner: Person, content: bytes | str | None = None, *, filename: str = "notes.txt") -> Answer:
     """Upload a file by the form of a browser; its bytes are its own unless they are given."""
     content = content if content is not None else f"A note of {owner.email}, {secrets.token_hex(4)}."
-    text = content if isinstance(content, str) else content.decode("latin-1")
+    raw = content.encode() if isinstance(content, str) else content
     head = f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="file"; filename="{filename}"\r\nContent-Type: text/plain\r\n\r\n'
     headers = {"Content-Type": f"multipart/form-data; boundary={BOUNDARY}"}
-    body = f"{head}{text}\r\n--{BOUNDARY}--\r\n"
+    body = head.encode() + raw + f"\r\n--{BOUNDARY}--\r\n".encode()
     return documents.post("/documents", body, as_=owner, headers=headers)

@@ -6,6 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from parley.errors import Unavailable
+from parley.ingest_queue import file_key
 
 UPLOAD_LIFETIME_S = 3600
 
@@ -29,7 +30,7 @@ class Files:
         from botocore.exceptions import BotoCoreError, ClientError
 
         try:
-            _s3().put_object(Bucket=self._bucket, Key=_key(user_id, document_id), Body=content, ContentType=content_type)
+            _s3().put_object(Bucket=self._bucket, Key=file_key(user_id, document_id), Body=content, ContentType=content_type)
         except (BotoCoreError, ClientError) as exc:
             raise Unavailable("file store") from exc
 
@@ -41,16 +42,12 @@ class Files:
         conditions: list[Any] = [{"Content-Type": content_type}, ["content-length-range", size, size]]
         made = _s3().generate_presigned_post(
             self._bucket,
-            _key(user_id, document_id),
+            file_key(user_id, document_id),
             Fields={"Content-Type": content_type},
             Conditions=conditions,
             ExpiresIn=UPLOAD_LIFETIME_S,
         )
         return Upload(made["url"], made["fields"])
-
-
-def _key(user_id: UUID, document_id: UUID) -> str:
-    return f"documents/{user_id}/{document_id}"
 
 
 @cache

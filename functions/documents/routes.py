@@ -35,8 +35,8 @@ async def upload(
 @router.post("/documents/uploads", status_code=201, responses=problems(FileTooLarge, TooManyDocuments))
 def prepare_upload(body: UploadIn, request: Request, principal: CurrentPrincipal) -> UploadOut:
     """Say where to send a larger file: a form to S3, within the hour, of the very size and type."""
-    document, upload = expect(_desk(request), principal, body)
-    return UploadOut(id=document.id, upload_url=upload.url, fields=upload.fields)
+    document_id, upload = expect(_desk(request), principal, body)
+    return UploadOut(id=document_id, upload_url=upload.url, fields=upload.fields)
 
 
 @router.get("/documents")

@@ -27,7 +27,10 @@ class DocumentFields(Input):
 
 
 class DocumentOut(Output):
-    """A document. `progress` goes from 0 to 1; `error` says why one has failed, `error_code` in one word."""
+    """A document. `progress` goes from 0 to 1; `error` says why one has failed, `error_code` in one word.
+
+    `note` says what one that is ready lacks: without vectors it is found by its words only.
+    """
 
     id: UUID
     title: str
@@ -39,6 +42,7 @@ class DocumentOut(Output):
     chunks: int
     error: str | None
     error_code: str | None
+    note: str | None
     shared: Annotated[bool, Field(validation_alias="is_shared")]
     is_own: bool
     created_at: Moment

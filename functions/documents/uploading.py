@@ -2,6 +2,9 @@
 
 import hashlib
 from pathlib import PurePath
+from uuid import UUID
+
+from sqlalchemy import Connection
 
 from functions.documents.desk import Desk
 from functions.documents.errors import FileTooLarge, TooManyDocuments
@@ -31,9 +34,10 @@ def take(desk: Desk, principal: Principal, content: bytes, *, filename: str, con
             return known
         _check_room(documents.count(connection, user_id=user_id))
         names = _names(filename, title)
-        document = documents.add(
-            connection, new_id(), user_id=user_id, content_type=content_type[:200], bytes=len(content), sha256=digest, **names
-        )
+        values = {"content_type": content_type[:200], "bytes": len(content), "sha256": digest, **names}
+        document = documents.add(connection, new_id(), user_id=user_id, **values)
+        if document is None:  # another request was quicker by a moment
+            return _known(connection, digest, user_id)
     try:
         desk.files.put(document.id, content, user_id=user_id, content_type=content_type)
     except Unavailable:
@@ -43,7 +47,7 @@ def take(desk: Desk, principal: Principal, content: bytes, *, filename: str, con
     return document
 
 
-def expect(desk: Desk, principal: Principal, body: UploadIn) -> tuple[Document, Upload]:
+def expect(desk: Desk, principal: Principal, body: UploadIn) -> tuple[UUID, Upload]:
     """Note a document whose file is to come, and return how to send it. Raises FileTooLarge, TooManyDocuments and Unauthorized."""
     if body.bytes > desk.files.most_bytes:
         raise FileTooLarge(body.bytes, limit=desk.files.most_bytes)
@@ -51,10 +55,15 @@ def expect(desk: Desk, principal: Principal, body: UploadIn) -> tuple[Document, 
     with principal_scope(desk.engine, principal) as connection:
         _check_room(documents.count(connection, user_id=user_id))
         names = _names(body.filename, body.title)
-        document = documents.add(
-            connection, new_id(), user_id=user_id, content_type=body.content_type, bytes=body.bytes, sha256=None, **names
-        )
-    return document, desk.files.upload(document.id, user_id=user_id, content_type=body.content_type, size=body.bytes)
+        document_id = new_id()
+        documents.add(connection, document_id, user_id=user_id, content_type=body.content_type, bytes=body.bytes, sha256=None, **names)
+    return document_id, desk.files.upload(document_id, user_id=user_id, content_type=body.content_type, size=body.bytes)
+
+
+def _known(connection: Connection, sha256: bytes, user_id: UUID) -> Document:
+    if known := documents.by_content(connection, sha256, user_id=user_id):
+        return known
+    raise Unavailable("documents")  # it was deleted in the next moment
 
 
 def _check_room(count: int) -> None:

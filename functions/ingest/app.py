@@ -11,11 +11,11 @@ from functions.ingest import notices
 from functions.ingest.desk import Desk
 from functions.ingest.files import Files
 from functions.ingest.ingesting import ingest
-from functions.ingest.queue import IngestQueue
 from parley.batch import work_off_bodies
 from parley.db.engine import make_engine
 from parley.deadline import Deadline
 from parley.embedding import Embedding
+from parley.ingest_queue import IngestQueue
 from parley.limits import Allowance
 from parley.llm.live_catalogue import LiveCatalogue
 from parley.llm.providers import Providers

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from sqlalchemy import Engine
 
 from functions.ingest.files import Files
-from functions.ingest.queue import IngestQueue
 from parley.embedding import Embedding
+from parley.ingest_queue import IngestQueue
 
 
 @dataclass(frozen=True, slots=True)

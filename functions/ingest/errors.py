@@ -52,6 +52,27 @@ class TooLarge(Unreadable):
     public_message = "The file holds more than one document may. Split it and upload the parts."
 
 
+class Altered(Unreadable):
+    """The file has another size than was announced."""
+
+    code = "size_mismatch"
+    public_message = "The file has another size than was announced. Upload it again."
+
+
+class NeverCame(Unreadable):
+    """The file that was announced has not been sent."""
+
+    code = "not_uploaded"
+    public_message = "The file was not uploaded within a day."
+
+
+class GivenUp(Unreadable):
+    """Reading the file was begun too often without a step further."""
+
+    code = "given_up"
+    public_message = "The file could not be read in many attempts. Upload it again later."
+
+
 class Duplicate(Unreadable):
     """The same bytes are there already."""
 

@@ -7,10 +7,14 @@ from functools import cache
 from tempfile import NamedTemporaryFile
 from typing import Any
 
-from functions.ingest.errors import TooLarge
-from parley.errors import NotFound, Unavailable
+from functions.ingest.errors import Altered, TooLarge
+from parley.errors import ParleyError, Unavailable
 
 _PIECE_BYTES = 1 << 20
+
+
+class FileMissing(ParleyError):
+    """There is no such file, or not yet."""
 
 
 class Files:
@@ -20,10 +24,11 @@ class Files:
         self._bucket, self._most_bytes = bucket, most_bytes
 
     @contextmanager
-    def fetched(self, file_key: str) -> Iterator[tuple[str, bytes]]:
+    def fetched(self, file_key: str, *, size: int) -> Iterator[tuple[str, bytes]]:
         """Copy a file to the disk for a while; gives its path and the SHA-256 of its bytes.
 
-        Raises NotFound, TooLarge for one that is larger than the upload's policy allows, and Unavailable.
+        Raises FileMissing, TooLarge, Altered if it has not this size, and Unavailable. What the upload's policy promises
+        is looked at again: not every store that speaks S3 keeps to it.
         """
         from botocore.exceptions import BotoCoreError, ClientError
 
@@ -33,12 +38,14 @@ class Files:
                 found = _s3().get_object(Bucket=self._bucket, Key=file_key)
                 if found["ContentLength"] > self._most_bytes:
                     raise TooLarge(f"{found['ContentLength']} bytes")
+                if found["ContentLength"] != size:
+                    raise Altered(f"{found['ContentLength']} bytes instead of {size}")
                 for piece in found["Body"].iter_chunks(_PIECE_BYTES):
                     digest.update(piece)
                     file.write(piece)
             except ClientError as exc:
                 if exc.response["Error"]["Code"] in ("NoSuchKey", "404"):
-                    raise NotFound("file", file_key) from exc
+                    raise FileMissing(file_key) from exc
                 raise Unavailable("file store") from exc
             except BotoCoreError as exc:
                 raise Unavailable("file store") from exc

@@ -10,8 +10,7 @@ from urllib.parse import unquote_plus
 from uuid import UUID
 
 from parley.errors import ParleyError
-
-FOLDER = "documents"
+from parley.ingest_queue import FOLDER, file_key
 
 
 class UnknownNotice(ParleyError):
@@ -28,12 +27,12 @@ class Notice:
     @property
     def file_key(self) -> str:
         """Return where its file lies."""
-        return f"{FOLDER}/{self.user_id}/{self.document_id}"
+        return file_key(self.user_id, self.document_id)
 
     @classmethod
-    def at(cls, file_key: str) -> Self:
+    def at(cls, key: str) -> Self:
         """Read it from the file's key. Raises UnknownNotice."""
-        match file_key.split("/"):
+        match key.split("/"):
             case [folder, user_id, document_id] if folder == FOLDER:
                 try:
                     return cls(UUID(user_id), UUID(document_id))

@@ -5,6 +5,7 @@ from uuid import UUID
 from functions.upkeep.desk import Desk
 from parley.db import administration, outbox
 from parley.db.scope import open_scope, user_scope
+from parley.ingest_queue import file_key
 
 
 def erase(desk: Desk, user_id: UUID) -> None:
@@ -18,6 +19,6 @@ def erase(desk: Desk, user_id: UUID) -> None:
 
 def erase_document(desk: Desk, document_id: UUID, *, user_id: UUID, entry_id: UUID) -> None:
     """Delete the file of a document whose rows have gone; safe to repeat."""
-    desk.files.delete(f"documents/{user_id}/{document_id}")
+    desk.files.delete(file_key(user_id, document_id))
     with user_scope(desk.engine, user_id) as connection:
         outbox.done(connection, entry_id, user_id=user_id)

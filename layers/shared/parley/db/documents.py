@@ -5,7 +5,8 @@ from datetime import datetime
 from typing import Any, Literal
 from uuid import UUID
 
-from sqlalchemy import Connection, Row, delete, func, insert, or_, select, update
+from sqlalchemy import Connection, Row, case, delete, func, or_, select, tuple_, update
+from sqlalchemy.dialects.postgresql import insert
 
 from parley.db.tables import chunks, documents
 from parley.errors import NotFound
@@ -15,7 +16,10 @@ type DocumentStatus = Literal["queued", "processing", "ready", "failed"]
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A document. `progress` goes from 0 to 1; `error_code` and `error` say why one has failed."""
+    """A document. `progress` goes from 0 to 1; `error_code` and `error` say why one has failed, `note` what one that is ready lacks.
+
+    `attempts` is how often it was taken up since the work last came further.
+    """
 
     user_id: UUID
     id: UUID
@@ -28,6 +32,8 @@ class Document:
     chunks: int
     error_code: str | None
     error: str | None
+    note: str | None
+    attempts: int
     is_shared: bool
     created_at: datetime
 
@@ -35,10 +41,14 @@ class Document:
 _COLUMNS = tuple(documents.c[field.name] for field in fields(Document))
 
 
-def add(connection: Connection, document_id: UUID, *, user_id: UUID, **values: Any) -> Document:
-    """Store a document whose file is still to come; `values` are title, filename, content_type, bytes and sha256."""
-    statement = insert(documents).values(user_id=user_id, id=document_id, **values).returning(*_COLUMNS)
-    return _read(connection.execute(statement).one())
+def add(connection: Connection, document_id: UUID, *, user_id: UUID, **values: Any) -> Document | None:
+    """Store a document whose file is still to come; `values` are title, filename, content_type, bytes and sha256.
+
+    Returns None, and stores nothing, if the user has a document of the same bytes, perhaps since a moment ago.
+    """
+    statement = insert(documents).values(user_id=user_id, id=document_id, **values).on_conflict_do_nothing().returning(*_COLUMNS)
+    row = connection.execute(statement).one_or_none()
+    return _read(row) if row else None
 
 
 def get(connection: Connection, document_id: UUID, *, user_id: UUID) -> Document:
@@ -85,11 +95,15 @@ def remove(connection: Connection, document_id: UUID, *, user_id: UUID) -> None:
 
 
 def claim(connection: Connection, document_id: UUID, *, user_id: UUID, lease_s: float) -> Document | None:
-    """Take a document to work on for `lease_s`, or return None if another does, or nothing is left to do. Raises NotFound."""
+    """Take a document to work on for `lease_s`, or return None if another does, or it has failed. Raises NotFound.
+
+    One that is ready stays so: it may lack vectors.
+    """
     is_free = or_(documents.c.leased_until.is_(None), documents.c.leased_until < func.clock_timestamp())
-    which = (*_own(document_id, user_id), documents.c.status.in_(["queued", "processing"]), is_free)
-    taken = update(documents).where(*which).values(status="processing", leased_until=_from_now(lease_s))
-    row = connection.execute(taken.returning(*_COLUMNS)).one_or_none()
+    which = (*_own(document_id, user_id), documents.c.status != "failed", is_free)
+    status = case((documents.c.status == "ready", "ready"), else_="processing")
+    values = {"status": status, "leased_until": _from_now(lease_s), "attempts": documents.c.attempts + 1}
+    row = connection.execute(update(documents).where(*which).values(values).returning(*_COLUMNS)).one_or_none()
     if row is None:
         get(connection, document_id, user_id=user_id)
         return None
@@ -98,7 +112,8 @@ def claim(connection: Connection, document_id: UUID, *, user_id: UUID, lease_s: 
 
 def advance(connection: Connection, document_id: UUID, *, user_id: UUID, progress: float, lease_s: float) -> None:
     """Note how far the work is, and go on holding it. Raises NotFound if the document has gone meanwhile."""
-    _work(connection, document_id, user_id, progress=progress, leased_until=_from_now(lease_s))
+    further = case((documents.c.status == "ready", 1.0), else_=progress)
+    _work(connection, document_id, user_id, progress=further, leased_until=_from_now(lease_s), attempts=0)
 
 
 def release(connection: Connection, document_id: UUID, *, user_id: UUID) -> None:
@@ -106,14 +121,24 @@ def release(connection: Connection, document_id: UUID, *, user_id: UUID) -> None
     _work(connection, document_id, user_id, leased_until=None)
 
 
-def finish(connection: Connection, document_id: UUID, *, user_id: UUID, chunks: int) -> None:
-    """Note that all of it can be found. Raises NotFound."""
-    _work(connection, document_id, user_id, status="ready", progress=1, chunks=chunks, leased_until=None, ready_at=func.now())
+def put_back(connection: Connection, document_id: UUID, *, user_id: UUID) -> None:
+    """Undo the taking of a document whose file is not there yet. Raises NotFound."""
+    _work(connection, document_id, user_id, status="queued", leased_until=None, attempts=0)
+
+
+def finish(connection: Connection, document_id: UUID, *, user_id: UUID, chunks: int, note: str | None) -> None:
+    """Note that it can be found, and what it still lacks, if anything. Raises NotFound."""
+    first = func.coalesce(documents.c.ready_at, func.now())
+    done = {"status": "ready", "progress": 1, "chunks": chunks, "note": note, "ready_at": first, "leased_until": None}
+    _work(connection, document_id, user_id, **done)
 
 
 def fail(connection: Connection, document_id: UUID, *, user_id: UUID, code: str, reason: str) -> None:
-    """Note why it cannot be read; what was found of it goes. Raises NotFound."""
-    _work(connection, document_id, user_id, status="failed", chunks=0, leased_until=None, error_code=code, error=reason)
+    """Note why it cannot be read; what was found of it goes. Raises NotFound, also for one that is ready."""
+    which = (*_own(document_id, user_id), documents.c.status.in_(["queued", "processing"]))
+    values = {"status": "failed", "chunks": 0, "leased_until": None, "error_code": code, "error": reason}
+    if connection.execute(update(documents).where(*which).values(values)).rowcount == 0:
+        raise NotFound("document", document_id)
     connection.execute(delete(chunks).where(chunks.c.user_id == user_id, chunks.c.document_id == document_id))
 
 
@@ -125,8 +150,20 @@ def unfinished(connection: Connection, *, limit: int, older_than_s: float) -> li
     return [(row.user_id, row.id) for row in connection.execute(statement.order_by(documents.c.created_at).limit(limit))]
 
 
+def without_vectors(connection: Connection, *, model: str, limit: int, after: tuple[UUID, UUID] | None) -> list[tuple[UUID, UUID]]:
+    """Return user and id of documents that are ready and have chunks without a vector of `model`. Needs the background role."""
+    of_it = (chunks.c.user_id == documents.c.user_id, chunks.c.document_id == documents.c.id)
+    is_without = select(chunks.c.document_id).where(*of_it, chunks.c.embedding_model.is_distinct_from(model)).exists()
+    key = tuple_(documents.c.user_id, documents.c.id)
+    statement = select(documents.c.user_id, documents.c.id).where(documents.c.status == "ready", is_without)
+    if after:
+        statement = statement.where(key > tuple_(*after))
+    rows = connection.execute(statement.order_by(documents.c.user_id, documents.c.id).limit(limit))
+    return [(row.user_id, row.id) for row in rows]
+
+
 def _work(connection: Connection, document_id: UUID, user_id: UUID, **values: Any) -> None:
-    which = (*_own(document_id, user_id), documents.c.status.in_(["queued", "processing"]))
+    which = (*_own(document_id, user_id), documents.c.status != "failed")
     if connection.execute(update(documents).where(*which).values(**values)).rowcount == 0:
         raise NotFound("document", document_id)
 

@@ -37,8 +37,10 @@ documents = Table(
     count("chunks"),
     Column("error_code", Text),
     Column("error", Text),
+    Column("note", Text),
     Column("is_shared", Boolean, nullable=False, server_default="false"),
     moment("leased_until", nullable=True),
+    count("attempts"),
     moment("created_at"),
     moment("ready_at", nullable=True),
 )

@@ -22,8 +22,10 @@ CREATE TABLE documents (
     chunks integer NOT NULL DEFAULT 0,
     error_code text,
     error text,
+    note text,
     is_shared boolean NOT NULL DEFAULT false,
     leased_until timestamptz,
+    attempts integer NOT NULL DEFAULT 0,
     created_at timestamptz NOT NULL DEFAULT now(),
     ready_at timestamptz,
     PRIMARY KEY (user_id, id)
@@ -77,7 +79,7 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON documents, chunks TO parley_app;
 
 GRANT SELECT (user_id, id, status, leased_until, created_at) ON documents TO parley_background;
 CREATE POLICY background_finds_unfinished ON documents FOR SELECT TO parley_background USING (true);
-GRANT SELECT (user_id, embedding_model) ON chunks TO parley_background;
+GRANT SELECT (user_id, document_id, embedding_model) ON chunks TO parley_background;
 CREATE POLICY background_finds_models ON chunks FOR SELECT TO parley_background USING (true);
 
 GRANT SELECT ON chunks, documents TO parley_search;
