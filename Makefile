@@ -5,7 +5,7 @@ UV := .tools/bin/uv
 export PATH := $(CURDIR)/.venv/bin:$(CURDIR)/.tools/bin:$(PATH)
 export SAM_CLI_TELEMETRY := 0
 
-.PHONY: help up up-built test check openapi fuzz build sam-local bench races ledger mutants runtime deps clean
+.PHONY: help up up-built test check openapi fuzz build sam-local bench races ledger model chaos mutants runtime deps clean
 
 help:  ## Show this
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -13,8 +13,8 @@ help:  ## Show this
 up: .venv/local  ## Run the whole stack here (PARLEY_PORT, PARLEY_DATA, PARLEY_MODELS)
 	@exec .venv/bin/parley up
 
-test: .venv/dev  ## Run every test
-	$(PY) -m pytest
+test: .venv/dev  ## Run every test, in a few processes (WORKERS=3)
+	$(PY) -m pytest -n $(or $(WORKERS),auto)
 
 check: .venv/dev  ## Format, lint, types, import rules, both validations of the template
 	$(PY) -m ruff format --check
@@ -35,6 +35,12 @@ races: .venv/dev  ## Let many clients race for sessions, codes and guesses, for 
 
 ledger: .venv/dev  ## Compare the ledger with what fake vendors bill, over many more turns than `make test` takes (TURNS=1000)
 	PARLEY_TEST_TURNS=$(or $(TURNS),1000) $(PY) -m pytest --timeout 0 tests/functions/chat/test_ledger.py
+
+model: .venv/dev  ## Hold whatever a user does in any order against an oracle, for longer than `make test` does (RUNS=500)
+	PARLEY_TEST_RUNS=$(or $(RUNS),500) $(PY) -m pytest --timeout 0 tests/functions/chat/test_model.py
+
+chaos: .venv/dev  ## Take turns while the database is shut down every 5 to 40 s, and crowd its connections (TURNS=500)
+	PARLEY_TEST_CHAOS=$(or $(TURNS),500) $(PY) -m pytest --timeout 0 tests/functions/chat/test_outages.py tests/functions/chat/test_writers.py
 
 mutants: .venv/dev  ## Break the code on purpose, in a copy, and see the tests notice (ONLY=J2)
 	$(PY) -m tests.mutants.run $(ONLY)

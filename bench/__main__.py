@@ -4,7 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from bench import accounts, cold, machine, providers, start, turn
+from bench import accounts, cold, length, machine, providers, soak, start, turn
 from bench.servers import ServerFailed
 
 RESULTS = Path(__file__).with_name("results") / "latest.md"
@@ -19,6 +19,8 @@ def measured(given: argparse.Namespace) -> str:
     parts.append(providers.run(rounds=given.rounds))
     parts.append(start.run(rounds=given.rounds))
     parts.append(accounts.run(rounds=given.rounds * 50, pairs=given.pairs))
+    parts.append(length.run(rounds=given.rounds * 50))
+    parts.append(soak.run(turns=given.turns))
     return "\n\n".join(parts) + "\n"
 
 
@@ -28,6 +30,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=_ROUNDS, help="of everything (default: %(default)s)")
     parser.add_argument("--seconds", type=float, default=2.0, help="of load for each server and way in each round")
     parser.add_argument("--pairs", type=int, default=500, help="of known and unknown addresses, for each way to ask")
+    parser.add_argument("--turns", type=int, default=1000, help="over which the memory is watched")
     parser.add_argument("--without-litellm", action="store_true", help="do not install and start LiteLLM")
     try:
         document = measured(parser.parse_args())

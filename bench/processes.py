@@ -28,16 +28,25 @@ def cpu_ms(pids: list[int]) -> float | None:
 
 def peak_mb(pid: int) -> float | None:
     """Return the most memory that the process has held at once: its peak resident size."""
-    for line in _read(pid, "status").splitlines():
-        if line.startswith("VmHWM:"):
-            return int(line.split()[1]) / 1024
-    return None
+    return _status_mb(pid, "VmHWM")
+
+
+def resident_mb(pid: int) -> float | None:
+    """Return the memory that the process holds now: its resident size."""
+    return _status_mb(pid, "VmRSS")
 
 
 def environment(pid: int) -> dict[str, str]:
     """Return the environment that the process was started with."""
     pairs = (variable.partition("=") for variable in _read(pid, "environ").split("\0") if variable)
     return {name: value for name, _, value in pairs}
+
+
+def _status_mb(pid: int, name: str) -> float | None:
+    for line in _read(pid, "status").splitlines():
+        if line.startswith(f"{name}:"):
+            return int(line.split()[1]) / 1024
+    return None
 
 
 def _parents() -> dict[int, int]:

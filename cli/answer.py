@@ -18,6 +18,7 @@ class Answer:
     def __init__(self, url: str) -> None:
         self.turn_id = ""
         self.conversation_id = ""
+        self._asked: list[Fields] = []
         self._url = url
         self._filter = ControlFilter()
         self._is_mid_line = False
@@ -32,6 +33,10 @@ class Answer:
                 self._print(self._filter.feed(fields.text("text")))
             case "source" | "memory" | "tool.call" | "tool.result":
                 self._note(remark(event))
+            case "tool.approval":
+                self._asked.append(fields)
+            case "turn.waiting" if self._asked:
+                self.end_line()
             case "turn.completed":
                 self._note(summary(fields))
             case "turn.stopped":
@@ -39,6 +44,11 @@ class Answer:
             case "turn.interrupted" | "turn.waiting" | "turn.failed":
                 self.end_line()
                 raise failure(event, url=self._url)
+
+    def take_asked(self) -> list[Fields]:
+        """Return the calls that the turn waits for, once."""
+        asked, self._asked = self._asked, []
+        return asked
 
     def end_line(self) -> None:
         """Leave the cursor at the start of a line."""

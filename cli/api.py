@@ -51,8 +51,11 @@ class Api:
 
     @contextmanager
     def stream(self, call: Call) -> Iterator[Iterator[Event]]:
-        """Make a call as the person and give the events of its stream as they arrive."""
+        """Make a call as the person and give the events of its stream as they arrive; none where it is only noted (202)."""
         with self._answer(call) as response:
+            if response.status_code == 202:
+                yield iter(())
+                return
             if response.status_code != 200 or not _is_stream(response):
                 self._connection.content(response)
                 raise stranger(self.url, "it answered without a stream")

@@ -1,14 +1,20 @@
 """`parley chat`: one question, or a conversation when there is none on the command line."""
 
 import sys
+from pathlib import Path
 
 import click
 
 from cli.api import Api
+from cli.attachments import attachments
+from cli.consent import Consent, nobody
 from cli.conversations import find, latest
 from cli.dialogue import Dialogue
+from cli.fields import Fields
 from cli.options import with_api_or_key
 from cli.terminal import json_text
+
+_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
 @click.command()
@@ -16,9 +22,22 @@ from cli.terminal import json_text
 @click.option("-c", "--continue", "goes_on", is_flag=True, help="Go on with the last conversation.")
 @click.option("--conversation", metavar="ID", help="Go on with this conversation; a short id will do.")
 @click.option("--model", metavar="NAME", help="Ask this model (`parley models` lists them).")
+@click.option("--image", "images", metavar="FILE", type=_FILE, multiple=True, help="Show the model this image; may be given often.")
+@click.option("--schema", metavar="FILE", type=_FILE, help="Have the answer written as JSON by this JSON schema.")
 @click.option("--json", "as_json", is_flag=True, help="Print the API's whole answer as JSON, when it is complete.")
+@click.option("--yes/--no", "word", default=None, help="Approve or deny every tool that needs it, and do not ask.")
 @with_api_or_key
-def chat(api: Api, message: str | None, goes_on: bool, conversation: str | None, model: str | None, as_json: bool) -> None:
+def chat(
+    api: Api,
+    message: str | None,
+    goes_on: bool,
+    conversation: str | None,
+    model: str | None,
+    images: tuple[Path, ...],
+    schema: Path | None,
+    as_json: bool,
+    word: bool | None,
+) -> None:
     """Ask MESSAGE and watch the answer arrive.
 
     MESSAGE is read from standard input when it is `-`, or absent and standard input is no terminal.
@@ -28,16 +47,24 @@ def chat(api: Api, message: str | None, goes_on: bool, conversation: str | None,
         raise click.UsageError("--continue and --conversation exclude each other.")
     api.require_session()
     talks = message is None and sys.stdin.isatty() and sys.stdout.isatty()
-    if talks and as_json:
-        raise click.UsageError("--json needs a message.")
-    question = "" if talks else _question(message)
-    dialogue = Dialogue(api, conversation_id=_conversation_id(api, goes_on=goes_on, given=conversation), model=model)
+    if talks and (as_json or images or schema):
+        raise click.UsageError("--json, --image and --schema need a message.")
+    question, attached = "" if talks else _question(message), attachments(images, schema)
+    conversation_id = _conversation_id(api, goes_on=goes_on, given=conversation)
+    dialogue = Dialogue(api, conversation_id=conversation_id, model=model, consent=Consent(word))
     if talks:
         _talk(dialogue)
     elif as_json:
-        click.echo(json_text(dialogue.fetch(question)))
+        _print(dialogue.fetch(question, attached))
     else:
-        dialogue.ask(question)
+        dialogue.ask(question, attached)
+
+
+def _print(answer: object) -> None:
+    """Print the answer. Raises `Unfinished` for one that waits."""
+    click.echo(json_text(answer))
+    if asked := Fields.of(answer).parts("approvals"):
+        raise nobody(asked[0])
 
 
 def _question(message: str | None) -> str:

@@ -18,7 +18,7 @@ CHOICES = {
 }
 
 # What a developer may set in the environment of `parley up` for a parameter.
-OWN_CHOICES = {"PARLEY_RATE_PER_MINUTE": "RatePerMinute", "PARLEY_BUDGET_USD": "MonthlyBudgetUsd"}
+OWN_CHOICES = {"PARLEY_RATE_PER_MINUTE": "RatePerMinute", "PARLEY_BUDGET_USD": "MonthlyBudgetUsd", "PARLEY_MCP_SERVERS": "McpServers"}
 
 
 def parameters(settings: Settings, services: Services) -> dict[str, str]:

@@ -24,7 +24,10 @@ FILES = {
     "documents": "functions/documents/requirements.txt",
     "ingest": "functions/ingest/requirements.txt",
     "summarize": "functions/summarize/requirements.txt",
+    "conversation": "functions/conversation/requirements.txt",
     "migrate": "functions/migrate/requirements.txt",
+    "toolrunner": "functions/toolrunner/requirements.txt",
+    "langchain": "requirements/langchain.txt",
     "runtime": "requirements/runtime.txt",
 }
 

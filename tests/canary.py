@@ -16,7 +16,8 @@ from parley.db.tables import metadata
 from parley.ids import new_id
 from tests.driving import Person
 
-NOBODYS = {"guesses", "breakers"}  # hashes of addresses and accounts, which go within a month; names of providers
+# Hashes of addresses and accounts, which go within a month; names of providers; what the deployer's servers offer.
+NOBODYS = {"guesses", "breakers", "mcp_listings"}
 THERE = {"users": "id", "credentials": "user_id"}  # one row each, made by registering
 
 
@@ -53,10 +54,13 @@ class Canary:
             "memories": {"source": "extracted", "superseded_by": None, "embedding": [0.5]},
             "memory_sources": in_conversation | {"memory_id": ids["memories"], "message_id": ids["messages"]},
             "passages": in_conversation | {"first_seq": 1, "last_seq": 1, "embedding": [0.5]},
+            "approvals": {"turn_id": ids["turns"], "asked_by": 1, "place": 1},
             "usage": {"purpose": "chat", "status": "completed"},
             "budgets": {},
             "budget_reservations": {},
             "rate_limits": {},
+            "tool_settings": {},
+            "mcp_servers": {},
             "documents": {"status": "ready", "bytes": 1},
             "chunks": {"document_id": ids["documents"], "number": 0, "start": 0, "tokens": 1, "embedding": [0.5]},
         }

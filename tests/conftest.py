@@ -17,8 +17,11 @@ from tests.driving import Function, Person
 from tests.fakes.pgbouncer import running_pgbouncer
 from tests.fakes.postgres import RunningPostgres, running_postgres
 from tests.ingesting import Ingest
-from tests.posting import Upkeep
+from tests.posting import Upkeep, Worker
 from tests.racing import CHEAP, Keys, Racers, racing
+from tests.spreading import pytest_collection_modifyitems as pytest_collection_modifyitems
+from tests.spreading import pytest_xdist_auto_num_workers as pytest_xdist_auto_num_workers
+from tests.spreading import pytest_xdist_make_scheduler as pytest_xdist_make_scheduler
 
 ROOT = Path(__file__).parent.parent
 
@@ -73,8 +76,14 @@ def environment(postgres: RunningPostgres, aws: None) -> dict[str, str]:
         "PARLEY_PUBLIC_URL": "https://chat.example.com",
         "PARLEY_MODELS_FILE": str(ROOT / "tests" / "models.toml"),
         "PARLEY_MODELS_PARAMETER": "",
+        "PARLEY_TOOLRUNNER_FUNCTION": "ToolrunnerFunction",
+        "PARLEY_TOOL_ALLOWED_HOSTS": "",
+        "PARLEY_GEOCODING_URL": "http://127.0.0.1:9/search",
+        "PARLEY_FORECAST_URL": "http://127.0.0.1:9/forecast",
         "PARLEY_RATE_PER_MINUTE": "100000",
         "PARLEY_BUDGET_USD": "5",
+        "PARLEY_RETENTION_DAYS": "0",
+        "PARLEY_MCP_SERVERS": "",
         "PARLEY_JWKS_URL": "http://127.0.0.1:9/keys",
         "POWERTOOLS_SERVICE_NAME": "test",
         "PGPASSFILE": str(postgres.passfile),
@@ -179,6 +188,14 @@ def health(database: DatabaseSettings) -> Iterator[Function]:
 
 
 @pytest.fixture(scope="session")
+def tools(database: DatabaseSettings) -> Iterator[Function]:
+    """The tools function."""
+    from functions.tools import app
+
+    yield from running(app)
+
+
+@pytest.fixture(scope="session")
 def web(environment: dict[str, str]) -> Iterator[Function]:
     """The web function."""
     from functions.web import app
@@ -192,6 +209,16 @@ def upkeep(database: DatabaseSettings) -> Iterator[Upkeep]:
     from functions.upkeep import app
 
     yield Upkeep(app.handler)
+    app.desk.engine.dispose()
+    app.desk.background.dispose()
+
+
+@pytest.fixture(scope="session")
+def summarize(database: DatabaseSettings) -> Iterator[Worker]:
+    """The summarize function."""
+    from functions.summarize import app
+
+    yield Worker(app.handler)
     app.desk.engine.dispose()
     app.desk.background.dispose()
 

@@ -1,4 +1,4 @@
-"""Drives the upkeep function as SQS and the scheduler do, and reads the mails that come of it."""
+"""Drives functions as SQS and the scheduler do, and reads the mails that come of it."""
 
 import json
 import re
@@ -31,8 +31,8 @@ class Mail:
 
 
 @dataclass(frozen=True)
-class Upkeep:
-    """The upkeep function's handler."""
+class Worker:
+    """The handler of a function that works off a queue and has a schedule."""
 
     handler: Callable[[dict[str, Any], Any], Any]
 
@@ -55,9 +55,17 @@ class Upkeep:
                 sqs.delete_message(QueueUrl=queue_url, ReceiptHandle=message["ReceiptHandle"])
         return bodies
 
-    def sweep(self) -> dict[str, int | None]:
+    def fire(self) -> dict[str, Any]:
         """Fire the schedule."""
         return self.handler({"version": "0", "source": "aws.scheduler", "detail-type": "Scheduled Event", "detail": {}}, Function.CONTEXT)
+
+
+class Upkeep(Worker):
+    """The upkeep function's handler."""
+
+    def sweep(self) -> dict[str, int | None]:
+        """Fire the schedule."""
+        return self.fire()
 
 
 def body_of(message: Any) -> str:

@@ -136,7 +136,7 @@ class NoQueue:
     def send(self, message: object) -> None:
         """Drop it."""
 
-    def send_later(self, message: object) -> None:
+    def send_later(self, message: object, *, delay_s: float = 0) -> None:
         """Drop it."""
 
 

@@ -1,7 +1,7 @@
 """The routes of admins."""
 
 from collections.abc import AsyncIterator
-from typing import Annotated
+from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query, Request
@@ -10,6 +10,7 @@ from sqlalchemy import Connection
 from functions.auth import administration
 from functions.auth.admin_schemas import AccountChange, AccountOut, InviteOut, MadeInviteOut, NewInvite, UsageLineOut
 from functions.auth.errors import OwnAccount
+from functions.auth.invites_once import invite_once
 from functions.auth.sign_in_routes import desk_of
 from parley.db import administration as accounts
 from parley.db import invites
@@ -17,6 +18,7 @@ from parley.db.scope import open_scope
 from parley.errors import NotFound
 from parley.http.answers import problems
 from parley.http.dependencies import CurrentPrincipal, requires
+from parley.http.idempotency import IdempotencyKey, KeyReused
 from parley.http.paging import Listing, Page, read_id, read_key
 from parley.http.period import Period
 
@@ -61,10 +63,10 @@ def usage(
     return page.listing(found, to_item=UsageLineOut.model_validate, key=lambda _: [offset + page.limit])
 
 
-@router.post("/admin/invites", status_code=201)
-def invite(body: NewInvite, principal: CurrentPrincipal, transaction: AdminTransaction) -> MadeInviteOut:
-    """Make an invite for one account."""
-    return MadeInviteOut.of(administration.invite(transaction, principal, **body.model_dump()))
+@router.post("/admin/invites", status_code=201, response_model=MadeInviteOut, responses=problems(KeyReused))
+def invite(body: NewInvite, request: Request, principal: CurrentPrincipal, once: IdempotencyKey) -> MadeInviteOut | dict[str, Any]:
+    """Make an invite for one account. What its holder registers with is shown in this answer and never again."""
+    return invite_once(desk_of(request), principal, body, once)
 
 
 @router.get("/admin/invites")

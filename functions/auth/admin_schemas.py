@@ -76,9 +76,9 @@ class InviteOut(Output):
 
 
 class MadeInviteOut(InviteOut):
-    """A new invite; `invite` is what its holder registers with, shown this once."""
+    """A new invite. `invite` is what its holder registers with, shown this once; a repeated `Idempotency-Key` is answered without it."""
 
-    invite: str
+    invite: str | None = None
 
     @classmethod
     def of(cls, made: tuple[Invite, str]) -> Self:

@@ -127,6 +127,9 @@ class ProfileChange(Input):
     display_name: DisplayName | None = None
     memory_enabled: bool = True
     default_model: Annotated[str, Field(max_length=100)] | None = None
+    retention_days: Annotated[int, Field(ge=0, le=36_500)] | None = Field(
+        default=None, description="Conversations without activity for so long are deleted; 0 keeps them, null is the deployment's rule."
+    )
 
 
 class UserOut(Output):
@@ -138,6 +141,7 @@ class UserOut(Output):
     role: str
     memory_enabled: bool
     default_model: str | None
+    retention_days: int | None
     created_at: Moment
 
 

@@ -1,7 +1,7 @@
 """A turn's events as an HTTP answer: Server-Sent Events, or one JSON document."""
 
 import json
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 from http import HTTPStatus
 from itertools import chain
@@ -11,7 +11,8 @@ from typing import Any
 from fastapi import Response
 from starlette.types import Receive, Scope, Send
 
-from functions.chat.events import Numbered, Ping, TurnFailed
+from functions.chat.events import Logged, Numbered, Ping, ToolAnswered, ToolApproval, TurnEvent, TurnFailed, TurnWaiting
+from parley.db.messages import Message
 from parley.errors import ParleyError
 from parley.http.schemas import MessageOut
 
@@ -33,13 +34,16 @@ class StoredFailure(ParleyError):
             self.retry_after_s = AGAIN_S
 
 
-def answer(events: Events, *, stream: bool) -> Response:
-    """Start the turn, so that what refuses it is an error's answer, and encode what follows."""
+def answer(events: Events, *, stream: bool, ids: Mapping[str, str] = MappingProxyType({})) -> Response:
+    """Start the turn, so that what refuses it is an error's answer, and encode what follows.
+
+    `ids` are those of turn and conversation, where the events do not begin with `turn.started`, which has them.
+    """
     first = next(events)
     if stream:
         return EventStream(map(_encoded, chain((first,), events)), events)
     with closing(events):
-        return Response(_json(_document(first, events)), media_type="application/json")
+        return Response(_json(_document(first, events, ids)), media_type="application/json")
 
 
 class EventStream(Response):
@@ -72,18 +76,38 @@ def _encoded(event: Numbered | Ping) -> bytes:
     return f"id: {event.number}\nevent: {event.event.name}\ndata: {_json(event.event.data())}\n\n".encode()
 
 
-def _document(first: Numbered | Ping, events: Iterator[Numbered | Ping]) -> dict[str, Any]:
+def _document(first: Numbered | Ping, events: Iterator[Numbered | Ping], ids: Mapping[str, str]) -> dict[str, Any]:
     """Wait for the turn's end and show what it stored. A failed one raises its error."""
-    numbered = [event.event for event in (first, *events) if isinstance(event, Numbered)]
-    started, last = numbered[0], numbered[-1]
+    heard = [event.event for event in (first, *events) if isinstance(event, Numbered)]
+    last, end = heard[-1], heard[-1].data()
+    known: dict[str, Any] = {name: ids.get(name) or heard[0].data().get(name) for name in ("turn_id", "conversation_id")}
     if isinstance(last, TurnFailed):
         raise last.error
-    end = last.data()
     if last.name == TurnFailed.name:
         raise StoredFailure(dict(end))
-    message = MessageOut.model_validate(last.message).model_dump(mode="json")  # type: ignore[union-attr]
-    document = {name: started.data()[name] for name in ("turn_id", "conversation_id")} | {"message": message}
-    return document | {"usage": end["usage"], "sources": [], "tool_results": []}
+    if last.name == TurnWaiting.name:
+        return known | _waiting(heard)
+    message: Message = last.message  # type: ignore[union-attr, assignment]
+    shown = MessageOut.model_validate(message).model_dump(mode="json")
+    rest = {"usage": end["usage"], "sources": [], "tool_results": _results(message.parts), "approvals": []}
+    return known | {"status": message.status, "message": shown} | rest
+
+
+def _waiting(heard: list[TurnEvent | Logged]) -> dict[str, Any]:
+    """Show a turn that is kept until its user has decided."""
+    told = {name: [dict(event.data()) for event in heard if event.name == name] for name in (ToolAnswered.name, ToolApproval.name)}
+    results = [{name: one[name] for name in ("call_id", "name", "ok", "content")} for one in told[ToolAnswered.name]]
+    rest = {"usage": None, "sources": [], "tool_results": results, "approvals": told[ToolApproval.name]}
+    return {"status": "waiting", "message": None} | rest
+
+
+def _results(parts: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    names = {part["call_id"]: part["name"] for part in parts if part["type"] == "tool_call"}
+    return [
+        {"call_id": part["call_id"], "name": names.get(part["call_id"]), "ok": part["ok"], "content": part["content"]}
+        for part in parts
+        if part["type"] == "tool_result"
+    ]
 
 
 def _json(value: object) -> str:

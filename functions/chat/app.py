@@ -7,6 +7,7 @@ import os
 from functions.chat import routes
 from functions.chat.compat.errors import PREFIX, as_openai
 from functions.chat.desk import Desk
+from functions.chat.images import Images
 from parley.db.breakers import Breakers
 from parley.db.engine import make_engine
 from parley.follow_up import MemoryQueue
@@ -30,7 +31,9 @@ class ChatSettings(HttpSettings, DatabaseSettings, LimitSettings):
     models_file: str
     models_parameter: str
     upkeep_queue_url: str
+    files_bucket: str
     memory_queue_url: str
+    toolrunner_function: str
 
 
 settings = ChatSettings.read()
@@ -43,7 +46,8 @@ providers = Providers(os.environ)
 router = Router(providers, Breaker(Breakers(engine)))
 allowance = Allowance(settings.rate_per_minute, settings.budget_usd)
 queues = UpkeepQueue(settings.upkeep_queue_url), MemoryQueue(settings.memory_queue_url)
-desk = Desk(engine, catalogue, router, os.environ, allowance, queues[0], providers.embedder, queues[1])
+images = Images(settings.files_bucket)
+desk = Desk(engine, catalogue, router, os.environ, allowance, queues[0], providers.embedder, queues[1], images)
 app = create_app(routes.router, settings=settings, body_limit=BODY_LIMIT, error_answers={PREFIX: as_openai}, desk=desk)
 handler = streaming_handler(app)
 cold_start.finish()

@@ -1,7 +1,8 @@
 """A question in its place: what was said before it, and which message it is."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Connection
@@ -10,19 +11,20 @@ from functions.chat.errors import NothingToRegenerate
 from functions.chat.question import Question
 from parley.db import messages
 from parley.db.conversations import Conversation
-from parley.db.messages import Spoken
+from parley.db.messages import Spoken, Window
+from parley.errors import NotFound
 from parley.ids import new_id
-
-WINDOW_MESSAGES = 200
+from parley.memory.window import MOST_MESSAGES
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A question whose text is known, its message's id and the messages before it, oldest first."""
+    """A question whose text is known, its message's id, the messages before it, oldest first, and what was said so far in short."""
 
     question: Question
     message_id: UUID
     earlier: Sequence[Spoken]
+    summary: str | None = None
 
 
 def asked_in(connection: Connection, conversation: Conversation | None, question: Question, *, user_id: UUID) -> Asked:
@@ -30,13 +32,29 @@ def asked_in(connection: Connection, conversation: Conversation | None, question
 
     Raises NothingToRegenerate.
     """
-    window = messages.spoken(connection, conversation.id, user_id=user_id, limit=WINDOW_MESSAGES) if conversation else []
-    return _last(window, question) if question.is_anew else Asked(question, new_id(), window)
+    window = Window([], None)
+    if conversation:
+        window = messages.window(connection, conversation.id, user_id=user_id, limit=MOST_MESSAGES)
+    return _last(window, question) if question.is_anew else Asked(question, new_id(), window.spoken, window.summary)
 
 
-def _last(window: Sequence[Spoken], question: Question) -> Asked:
+def asked_before(
+    connection: Connection, conversation: Conversation, message_id: UUID, options: Mapping[str, Any], *, user_id: UUID
+) -> Asked:
+    """Find a question again that was asked with these options, while its turn paused. Raises NotFound."""
+    window = messages.window(connection, conversation.id, user_id=user_id, limit=MOST_MESSAGES)
+    for place, message in enumerate(window.spoken):
+        if message.id == message_id:
+            asked = Question.again(message.text, message.images, conversation.id, options)
+            return Asked(asked, message_id, window.spoken[:place], window.summary)
+    raise NotFound("message", message_id)
+
+
+def _last(window: Window, question: Question) -> Asked:
     """Find the last question, answered or not."""
-    for place in reversed(range(len(window))):
-        if window[place].role == "user":
-            return Asked(replace(question, text=window[place].text), window[place].id, window[:place])
+    spoken = window.spoken
+    for place in reversed(range(len(spoken))):
+        if spoken[place].role == "user":
+            asked = replace(question, text=spoken[place].text, images=spoken[place].images)
+            return Asked(asked, spoken[place].id, spoken[:place], window.summary)
     raise NothingToRegenerate(f"conversation {question.conversation_id}")

@@ -3,11 +3,10 @@
 from collections.abc import Sequence
 from uuid import UUID
 
-from functions.chat.context import assemble, takes_tokens
+from functions.chat.context import Context, assemble, takes_tokens
 from functions.chat.desk import Desk
 from functions.chat.question import Question
-from parley.db.conversations import Conversation
-from parley.db.messages import Spoken
+from parley.db.answer_parts import Part
 from parley.llm.failures import ContextTooLong, ModelCannot
 from parley.llm.models import Catalogue, ModelNotFound
 from parley.llm.router import Candidate
@@ -15,13 +14,12 @@ from parley.llm.types import Request
 from parley.observability import logger
 
 
-def candidates_for(desk: Desk, question: Question, wished: str | None, *, user_id: UUID) -> list[Candidate]:
+def candidates_for(desk: Desk, catalogue: Catalogue, question: Question, wished: str | None, *, user_id: UUID) -> list[Candidate]:
     """Return the models to try: by the request's word, else by the stored wish, else by the catalogue's.
 
     A stored wish that can no longer be met is passed over: only the request's own model is the caller's mistake. Raises
     ModelNotFound and NoModel.
     """
-    catalogue = desk.catalogue()
     try:
         return _ordered(desk, catalogue, question.model or wished, user_id)
     except ModelNotFound as exc:
@@ -31,8 +29,14 @@ def candidates_for(desk: Desk, question: Question, wished: str | None, *, user_i
         return _ordered(desk, catalogue, None, user_id)
 
 
+def still_there(desk: Desk, catalogue: Catalogue, ids: Sequence[str]) -> list[Candidate]:
+    """Return those of the models that can still be chosen, in this order."""
+    available = catalogue.available(desk.environment)
+    return [Candidate(id, available[id]) for id in ids if id in available]
+
+
 def prepared(
-    candidates: Sequence[Candidate], conversation: Conversation | None, earlier: Sequence[Spoken], question: Question
+    candidates: Sequence[Candidate], context: Context, said: Sequence[Part] = (), *, may_call: bool = True
 ) -> tuple[list[Candidate], Request]:
     """Build the request for the first model that can take it; return it with those of the others that can, too.
 
@@ -41,7 +45,7 @@ def prepared(
     refusals: list[ContextTooLong | ModelCannot] = []
     for place, candidate in enumerate(candidates):
         try:
-            request = assemble(conversation, earlier, question, candidate)
+            request = assemble(context, candidate, said, may_call=may_call)
             candidate.model.check(request, id=candidate.id)
         except (ContextTooLong, ModelCannot) as exc:
             refusals.append(exc)

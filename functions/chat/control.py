@@ -1,26 +1,38 @@
 """What others do with a turn while it runs, and after: look at it, read its events, stop it."""
 
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
 from functions.chat.deadline import Deadline
 from functions.chat.desk import Desk
-from functions.chat.events import Numbered, Ping
+from functions.chat.events import Numbered, Ping, TurnFailed
 from functions.chat.replay import follow
 from parley.auth.principal import Principal
-from parley.db import messages, turns
+from parley.db import approvals, messages, turns
+from parley.db.approvals import Approval
 from parley.db.scope import principal_scope
-from parley.errors import InvalidInput
+from parley.errors import InvalidInput, NotFound
 from parley.interruption import interrupt_if_silent
+from parley.waiting import end_waiting
 
 
 @dataclass(frozen=True, slots=True)
 class TurnState:
-    """How a turn stands: what is stored of it, and its text so far."""
+    """How a turn stands: what is stored of it, its text so far, and the calls that it asked its user about."""
 
     record: turns.Record
     text: str
+    approvals: Sequence[Approval]
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """An image and its signed address."""
+
+    id: UUID
+    media_type: str
+    url: str
 
 
 def show(desk: Desk, principal: Principal, turn_id: UUID) -> TurnState:
@@ -32,16 +44,41 @@ def show(desk: Desk, principal: Principal, turn_id: UUID) -> TurnState:
 
 
 def events(desk: Desk, principal: Principal, turn_id: UUID, *, after: int, deadline: Deadline) -> Generator[Numbered | Ping]:
-    """Yield a turn's events behind `after`: see `follow`. Raises NotFound, Unauthorized and Unavailable."""
+    """Yield a turn's events behind `after`: see `follow`; one that is deleted meanwhile ends with `turn.failed`.
+
+    Raises NotFound, Unauthorized and Unavailable.
+    """
     with principal_scope(desk.engine, principal) as connection:
         turns.get(connection, turn_id, user_id=principal.user_id)
-    yield from follow(desk.engine, turn_id, user_id=principal.user_id, after=after, deadline=deadline)
+    has_begun = False
+    try:
+        for one in follow(desk.engine, turn_id, user_id=principal.user_id, after=after, deadline=deadline):
+            after, has_begun = one.number if isinstance(one, Numbered) else after, True
+            yield one
+    except NotFound as gone:
+        if not has_begun:
+            raise
+        yield Numbered(after + 1, TurnFailed(gone))
 
 
 def stop(desk: Desk, principal: Principal, turn_id: UUID) -> None:
-    """Ask the turn to stop, whichever worker takes it. Raises NotFound, Unauthorized and Unavailable."""
-    with principal_scope(desk.engine, principal) as connection:
-        turns.ask_to_stop(connection, turn_id, user_id=principal.user_id)
+    """Ask the turn to stop, whichever worker takes it; end it where none does, because it waits.
+
+    Raises NotFound, Unauthorized and Unavailable.
+    """
+    is_met = False
+    while not is_met:
+        with principal_scope(desk.engine, principal) as connection:
+            status = turns.ask_to_stop(connection, turn_id, user_id=principal.user_id)
+        is_met = status != "waiting" or end_waiting(desk.engine, turn_id, user_id=principal.user_id, reason="requested")
+
+
+def image(desk: Desk, principal: Principal, id: UUID) -> Shown:
+    """Return where an image of the user's can be read. Raises NotFound, Unauthorized and Unavailable."""
+    with principal_scope(desk.engine, principal):
+        pass  # somebody who may still ask
+    kept = desk.images.find(id, user_id=principal.user_id)
+    return Shown(kept.id, kept.media_type, desk.images.signed_url(kept))
 
 
 def number_of(last_event_id: str | None) -> int:
@@ -60,5 +97,6 @@ def _look(desk: Desk, principal: Principal, turn_id: UUID) -> tuple[TurnState, f
         if record.message_id:
             text = messages.get(connection, record.message_id, user_id=user_id).text
         else:
-            text = turns.said(connection, turn_id, user_id=user_id)
-        return TurnState(record, text), turns.heartbeat_age_s(connection, turn_id, user_id=user_id)
+            text = "".join(entry.text for entry in turns.logged(connection, turn_id, user_id=user_id))
+        asked = approvals.of_turn(connection, turn_id, user_id=user_id)
+        return TurnState(record, text, asked), turns.heartbeat_age_s(connection, turn_id, user_id=user_id)

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 from sqlalchemy import Engine
 
+from functions.chat.images import Images
+from functions.chat.toolbox import ToolboxFor, no_tools
 from parley.follow_up import MemoryQueue
 from parley.limits import Allowance
 from parley.llm.models import Catalogue
@@ -16,7 +18,7 @@ from parley.upkeep import UpkeepQueue
 @dataclass(frozen=True, slots=True)
 class Desk:
     """The database, the models, the environment in which their keys are, what a user may take of them, who looks after turns,
-    and the way to their follow-up work.
+    the way to their follow-up work, and the files of images.
 
     `catalogue` may be another at each call: a turn calls it once.
     """
@@ -29,3 +31,5 @@ class Desk:
     queue: UpkeepQueue
     embedder_for: EmbedderFor
     memory_queue: MemoryQueue
+    images: Images
+    toolbox_for: ToolboxFor = no_tools

@@ -8,11 +8,11 @@ from functools import partial
 from functions.chat.deadline import GRACE_S, Deadline
 from functions.chat.desk import Desk
 from functions.chat.errors import Stopped
-from functions.chat.events import Answered, Numbered, TurnCompleted, TurnFailed, TurnInterrupted, TurnStopped
+from functions.chat.events import BrokenOff, Numbered, TurnCompleted, TurnFailed, TurnInterrupted, TurnStopped
 from functions.chat.replay import stored_end
 from functions.chat.running import Turn
 from parley import limits
-from parley.db import turn_endings
+from parley.db import turn_endings, turns
 from parley.db.scope import user_scope
 from parley.db.turn_endings import Ending
 from parley.db.turns import TurnStatus
@@ -23,21 +23,25 @@ from parley.observability import logger
 PAUSES_S = (0.2, 0.5, 1.0, 2.0, 2.0)
 
 
+class _HasEnded(Exception):
+    """The turn was ended before: what was paid for it now is undone."""
+
+
 def end(desk: Desk, turn: Turn, outcome: ParleyError | None, *, deadline: Deadline) -> Numbered:
     """Store how the turn went and return its terminal event. Raises NotFound and Unavailable."""
     if outcome and not isinstance(outcome, Stopped):
         logger.warning("no whole answer", turn_id=str(turn.id), problem=outcome.code, reason=str(outcome))
     last = turn.journal.note(_terminal(turn, outcome))
-    return _patiently(partial(_store, desk, turn, last), deadline)
+    return patiently(partial(_store, desk, turn, last), deadline)
 
 
 def superseded(desk: Desk, turn: Turn, *, deadline: Deadline) -> Numbered:
-    """Pay for a turn that another ended, who did not know its calls, and return the stored end. Raises NotFound and Unavailable."""
-    _patiently(partial(_pay, desk, turn), deadline)
-    return stored_end(desk.engine, turn.id, user_id=turn.user_id)
+    """Return the stored end of a turn that another ended, and paid for. Raises NotFound and Unavailable."""
+    return patiently(partial(_leave, desk, turn), deadline)
 
 
-def _patiently[T](step: Callable[[], T], deadline: Deadline) -> T:
+def patiently[T](step: Callable[[], T], deadline: Deadline) -> T:
+    """Do a step that may be done twice, again while the database is away for a moment. Raises Unavailable."""
     for pause_s in PAUSES_S:
         try:
             return step()
@@ -48,19 +52,22 @@ def _patiently[T](step: Callable[[], T], deadline: Deadline) -> T:
     return step()
 
 
-def _pay(desk: Desk, turn: Turn) -> None:
+def _leave(desk: Desk, turn: Turn) -> Numbered:
+    """Free what is still reserved: who ends a turn pays for it. One that went with its conversation was ended by nobody."""
     with user_scope(desk.engine, turn.user_id) as connection:
-        limits.settle(connection, turn.payer, turn.calls, reservations=turn.reservations, turn_id=turn.id)
+        calls = [] if turns.is_there(connection, turn.id, user_id=turn.user_id) else turn.billed
+        limits.settle(connection, turn.payer, calls, reservations=turn.reservations, turn_id=turn.id)
+    return stored_end(desk.engine, turn.id, user_id=turn.user_id)
 
 
-def _terminal(turn: Turn, outcome: ParleyError | None) -> Answered | TurnFailed:
+def _terminal(turn: Turn, outcome: ParleyError | None) -> TurnCompleted | TurnStopped | TurnInterrupted | TurnFailed:
     match outcome:
         case None:
             reason = turn.finished.reason if turn.finished else "stop"
             return TurnCompleted(turn.answer_id, reason, turn.usage(), turn.model_id, turn.timings())
         case Stopped():
             return TurnStopped(turn.answer_id, "requested", turn.usage())
-        case _ if turn.pieces:
+        case _ if turn.parts.text or turn.parts.calls:
             return TurnInterrupted(turn.answer_id, outcome.code, turn.usage())
         case _:
             return TurnFailed(outcome, turn.request_id)
@@ -69,14 +76,17 @@ def _terminal(turn: Turn, outcome: ParleyError | None) -> Answered | TurnFailed:
 def _store(desk: Desk, turn: Turn, last: Numbered) -> Numbered:
     """Store turn, answer and log together; where an attempt before this one had reached the database, change nothing."""
     ending = _ending(turn, last)
-    with user_scope(desk.engine, turn.user_id) as connection:
-        # Before the conversation is locked, in the order of a turn's beginning.
-        limits.settle(connection, turn.payer, turn.calls, reservations=turn.reservations, turn_id=turn.id)
-        ended = turn_endings.finish(connection, turn.id, ending, user_id=turn.user_id, conversation_id=turn.conversation_id)
-    if ended is None:
-        return stored_end(desk.engine, turn.id, user_id=turn.user_id)
+    try:
+        with user_scope(desk.engine, turn.user_id) as connection:
+            # Before the conversation is locked, in the order of a turn's beginning.
+            limits.settle(connection, turn.payer, turn.billed, reservations=turn.reservations, turn_id=turn.id)
+            ended = turn_endings.finish(connection, turn.id, ending, user_id=turn.user_id, conversation_id=turn.conversation_id)
+            if ended is None:
+                raise _HasEnded
+    except _HasEnded:
+        return _leave(desk, turn)
     turn.follow_up = ended.follow_up
-    if isinstance(last.event, TurnCompleted | TurnStopped | TurnInterrupted):
+    if isinstance(last.event, TurnCompleted | BrokenOff):
         return Numbered(last.number, replace(last.event, message=ended.answer))
     return last
 
@@ -87,7 +97,7 @@ def _ending(turn: Turn, last: Numbered) -> Ending:
     return Ending(
         status=_STATUSES[event.name],
         message_id=None if failed else turn.answer_id,
-        parts=[{"type": "text", "text": turn.text}],
+        parts=turn.parts.stored(),
         model=turn.model_id,
         entries=turn.journal.pending(),
         last_event=last.number,

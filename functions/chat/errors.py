@@ -1,8 +1,13 @@
 """How a turn can be refused, and how it can end before its answer does."""
 
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 from parley.errors import ParleyError
+
+if TYPE_CHECKING:
+    from functions.chat.called import Called
 
 
 class InProgress(ParleyError):
@@ -39,6 +44,41 @@ class OutOfTime(ParleyError):
     status, code = 504, "out_of_time"
     public_message = "The answer took longer than this server allows."
     retryable = True
+
+
+class UnusableArguments(ParleyError):
+    """A model wrote arguments of a tool that cannot be stored."""
+
+
+class Waits(ParleyError):
+    """The turn pauses until its user has said whether these calls may be run."""
+
+    status, code = 409, "waiting"
+
+    def __init__(self, calls: Sequence["Called"]) -> None:
+        super().__init__(f"{len(calls)} calls need an approval")
+        self.calls = calls
+
+
+class ApprovalNeeded(ParleyError):
+    """A turn waits for an approval, where its client has no way to give one."""
+
+    status, code = 409, "approval_needed"
+    public_message = "A tool of this answer needs your approval. Give it at /chat/turns/{id}/approvals."
+
+
+class AlreadyDecided(ParleyError):
+    """Something else was decided about this call before."""
+
+    status, code = 409, "already_decided"
+    public_message = "This call was decided otherwise before."
+
+
+class NotWaiting(ParleyError):
+    """The turn does not wait for approvals any more."""
+
+    status, code = 409, "not_waiting"
+    public_message = "This turn does not wait for an approval any more."
 
 
 class Stopped(ParleyError):

@@ -3,10 +3,10 @@
 Each event knows its name and its JSON: what is streamed is what is logged.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from decimal import Decimal
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 from uuid import UUID
 
 from parley.db.messages import Message
@@ -52,6 +52,23 @@ class TurnStarted:
         return {name: str(id) for name, id in ids.items()} | {"model": self.model}
 
 
+type MemoryKind = Literal["fact", "passage"]
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryUsed:
+    """Something of the user's memory that the model is given: a fact, or a passage of a past conversation."""
+
+    name: ClassVar = "memory"
+    kind: MemoryKind
+    id: UUID
+    text: str
+
+    def data(self) -> dict[str, Any]:
+        """Return its JSON."""
+        return {"kind": self.kind, "id": str(self.id), "text": self.text}
+
+
 @dataclass(frozen=True, slots=True)
 class TextDelta:
     """The next piece of the answer."""
@@ -62,6 +79,51 @@ class TextDelta:
     def data(self) -> dict[str, Any]:
         """Return its JSON."""
         return {"text": self.text}
+
+
+@dataclass(frozen=True, slots=True)
+class CallEvent:
+    """Something about a call of a tool."""
+
+    name: ClassVar[str]
+    call_id: str
+    tool: str
+    arguments: Mapping[str, Any]
+
+    def data(self) -> dict[str, Any]:
+        """Return its JSON."""
+        return {"call_id": self.call_id, "name": self.tool, "arguments": self.arguments}
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCalled(CallEvent):
+    """The model asks for a tool."""
+
+    name: ClassVar = "tool.call"
+
+
+@dataclass(frozen=True, slots=True)
+class ToolApproval(CallEvent):
+    """The call is run only if the user approves it."""
+
+    name: ClassVar = "tool.approval"
+
+
+@dataclass(frozen=True, slots=True)
+class ToolAnswered:
+    """What came of a call; `content` is what the model is given."""
+
+    name: ClassVar = "tool.result"
+    call_id: str
+    tool: str
+    ok: bool
+    content: str
+    elapsed_ms: float
+
+    def data(self) -> dict[str, Any]:
+        """Return its JSON."""
+        told = {"call_id": self.call_id, "name": self.tool, "ok": self.ok, "content": self.content}
+        return told | {"elapsed_ms": self.elapsed_ms}
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,10 +145,10 @@ class TurnCompleted:
 
 
 @dataclass(frozen=True, slots=True)
-class TurnStopped:
-    """Somebody stopped the answer; what was delivered of it is stored."""
+class BrokenOff:
+    """The answer has no proper end; what was delivered of it is stored."""
 
-    name: ClassVar = "turn.stopped"
+    name: ClassVar[str]
     message_id: UUID
     reason: str
     usage: UsageSum
@@ -98,18 +160,29 @@ class TurnStopped:
 
 
 @dataclass(frozen=True, slots=True)
-class TurnInterrupted:
-    """The answer broke off; what was delivered of it is stored."""
+class TurnStopped(BrokenOff):
+    """Somebody stopped the answer."""
+
+    name: ClassVar = "turn.stopped"
+
+
+@dataclass(frozen=True, slots=True)
+class TurnInterrupted(BrokenOff):
+    """The answer broke off."""
 
     name: ClassVar = "turn.interrupted"
-    message_id: UUID
-    reason: str
-    usage: UsageSum
-    message: Message | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TurnWaiting:
+    """The turn is kept, and goes on when all these calls are approved or denied."""
+
+    name: ClassVar = "turn.waiting"
+    call_ids: Sequence[str]
 
     def data(self) -> dict[str, Any]:
         """Return its JSON."""
-        return {"message_id": str(self.message_id), "reason": self.reason, "usage": self.usage.data()}
+        return {"call_ids": list(self.call_ids)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,8 +198,19 @@ class TurnFailed:
         return problem(self.error, request_id=self.request_id) | {"retryable": self.error.retryable}
 
 
-type TurnEvent = TurnStarted | TextDelta | TurnCompleted | TurnStopped | TurnInterrupted | TurnFailed
-type Answered = TurnCompleted | TurnStopped | TurnInterrupted
+type TurnEvent = (
+    TurnStarted
+    | MemoryUsed
+    | TextDelta
+    | ToolCalled
+    | ToolApproval
+    | ToolAnswered
+    | TurnCompleted
+    | TurnStopped
+    | TurnInterrupted
+    | TurnWaiting
+    | TurnFailed
+)
 
 
 @dataclass(frozen=True, slots=True)

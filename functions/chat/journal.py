@@ -7,8 +7,9 @@ from parley.db.turn_events import TEXT, Entry
 class Journal:
     """Numbers the events of one turn. Texts that follow one another are logged as one entry."""
 
-    def __init__(self) -> None:
-        self.last = 0
+    def __init__(self, *, last: int = 0) -> None:
+        """Go on behind the number `last`."""
+        self.last = last
         self._entries: list[Entry] = []
         self._texts: list[str] = []
 
@@ -22,6 +23,10 @@ class Journal:
             self.last += 1
             self._entries.append(Entry(self.last, event.name, event.data()))
         return Numbered(self.last, event)
+
+    def withdraw(self) -> None:
+        """Take the last event, which was no text, back: it did not happen. Its number is not used again."""
+        self._entries.pop()
 
     def pending(self) -> list[Entry]:
         """Return what is to be logged. It stays so until `logged`: an attempt that failed is repeated entry by entry."""

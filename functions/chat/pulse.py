@@ -1,13 +1,16 @@
-"""What a turn does beside listening, by the clock: it logs, beats its heart, hears of a stop, and pings."""
+"""What a turn does beside listening, by the clock: it logs, beats its heart, hears of a stop, heeds its deadline, and pings."""
 
 import time
+from collections.abc import Iterator
 
 from sqlalchemy import Engine
 
-from functions.chat.errors import Stopped, Superseded
+from functions.chat.deadline import Deadline
+from functions.chat.errors import OutOfTime, Stopped, Superseded
 from functions.chat.events import Numbered, Ping
 from functions.chat.replay import PING_S
 from functions.chat.running import Turn
+from functions.chat.watchdog import Watchdog
 from parley.db import turns
 from parley.errors import Unavailable
 from parley.observability import logger
@@ -19,8 +22,8 @@ _AGAIN_S = 2.0
 class Pulse:
     """Keeps the times of one turn; a turn that is shorter than `TICK_S` pays for none of it."""
 
-    def __init__(self, engine: Engine, turn: Turn) -> None:
-        self._engine, self._turn = engine, turn
+    def __init__(self, engine: Engine, turn: Turn, watchdog: Watchdog, deadline: Deadline) -> None:
+        self._engine, self._turn, self._watchdog, self.deadline = engine, turn, watchdog, deadline
         self._sent_s = time.monotonic()
         self._due_s = self._sent_s + TICK_S
 
@@ -28,6 +31,20 @@ class Pulse:
         """Note that the client hears something."""
         self._sent_s = time.monotonic()
         return event
+
+    def beat(self) -> Iterator[Ping]:
+        """Do all that is due; to be called ten times a second. Raises Stopped, Superseded and OutOfTime."""
+        self._watchdog.tend()
+        self.tick()
+        if self.deadline.left_s <= 0:
+            raise OutOfTime(f"turn {self._turn.id}")
+        if ping := self.ping():
+            yield ping
+
+    def tick_now(self) -> None:
+        """Log what came before something is done that cannot be undone."""
+        self._due_s = 0.0
+        self.tick()
 
     def ping(self) -> Ping | None:
         """Return a ping if the client has heard nothing for long."""

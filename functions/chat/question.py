@@ -1,13 +1,24 @@
 """What a user asks."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Self
 from uuid import UUID
+
+from parley.db.answer_parts import Part
+from parley.llm.parts import Image
+from parley.llm.types import OutputSchema
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A question and how to answer it; no `conversation_id` opens a new conversation. With `wait`, another
-    turn of the conversation is let end first. With `is_anew` it is the conversation's last question, whose text is not known yet."""
+    """A question and how to answer it; no `conversation_id` opens a new conversation.
+
+    With `wait`, another turn of the conversation is let end first. `tools` offers all of the user's tools to the model, none,
+    or those by name. `output` is how the answer shall be written. `attached` are images that come with it, or the ids of earlier ones;
+    once they are stored, `images` has their parts. A new conversation may be incognito: never mined, and nothing recalled in it. With
+    `is_anew` it is the conversation's last question, whose text is not known yet.
+    """
 
     text: str
     conversation_id: UUID | None = None
@@ -16,6 +27,23 @@ class Question:
     temperature: float | None = None
     wait: bool = False
     is_anew: bool = False
+    tools: bool | Sequence[str] = False
+    output: OutputSchema | None = None
+    attached: Sequence[Image | UUID] = ()
+    images: Sequence[Part] = ()
+    is_incognito: bool = False
+
+    def options(self) -> dict[str, Any]:
+        """Return how it is to be answered, as JSON: what a turn that pauses keeps of it."""
+        plain = {"model": self.model, "max_output_tokens": self.max_output_tokens, "temperature": self.temperature, "tools": self.tools}
+        return plain | {"output": asdict(self.output) if self.output else None}
+
+    @classmethod
+    def again(cls, text: str, images: Sequence[Part], conversation_id: UUID, options: Mapping[str, Any]) -> Self:
+        """Make a stored question again, with the options that were kept."""
+        output = options.get("output")
+        written = {"output": OutputSchema(**output) if output else None, "images": images}
+        return cls(text, conversation_id, **dict(options) | written)
 
 
 def title_of(text: str, *, limit: int = 60) -> str | None:

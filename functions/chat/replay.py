@@ -1,7 +1,7 @@
 """A turn's events from its log: of one that has ended, or of one that another worker is taking."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from uuid import UUID
 
 from sqlalchemy import Engine
@@ -18,11 +18,11 @@ POLL_S = 0.25
 PING_S = 10.0
 
 
-def follow(engine: Engine, turn_id: UUID, *, user_id: UUID, after: int, deadline: Deadline) -> Iterator[Numbered | Ping]:
+def follow(engine: Engine, turn_id: UUID, *, user_id: UUID, after: int, deadline: Deadline) -> Generator[Numbered | Ping]:
     """Yield the events behind `after` as the log gets them, to the one that ends the turn, which always comes.
 
-    Nothing is open in the database while it waits. Where the time is up first, the stream ends and can be asked for
-    again. Raises NotFound and Unavailable.
+    A turn that waits for an approval ends it, too, with `turn.waiting`. Nothing is open in the database while it waits.
+    Where the time is up first, the stream ends and can be asked for again. Raises NotFound and Unavailable.
     """
     pinged_s = None
     while True:
@@ -31,8 +31,10 @@ def follow(engine: Engine, turn_id: UUID, *, user_id: UUID, after: int, deadline
             yield Numbered(entry.number, Logged(entry.name, entry.document(after=after)))
             after, pinged_s = entry.number, time.monotonic()
         if progress.status != "running":
-            yield stored_end(engine, turn_id, user_id=user_id, progress=progress)
-            return
+            if last := _last(engine, turn_id, user_id=user_id, progress=progress):
+                yield last
+                return
+            continue
         if progress.is_silent:
             interrupt_if_silent(engine, turn_id, user_id=user_id)
             continue
@@ -44,11 +46,21 @@ def follow(engine: Engine, turn_id: UUID, *, user_id: UUID, after: int, deadline
         time.sleep(POLL_S)
 
 
-def stored_end(engine: Engine, turn_id: UUID, *, user_id: UUID, progress: Progress | None = None) -> Numbered:
+def stored_end(engine: Engine, turn_id: UUID, *, user_id: UUID) -> Numbered:
     """Return the terminal event of a turn that has ended, with the answer it tells of. Raises NotFound and Unavailable."""
-    if progress is None or not progress.entries:
+    progress = turns.progress(engine, turn_id, user_id=user_id, after=0)
+    if not (last := _last(engine, turn_id, user_id=user_id, progress=progress)):
+        raise NotFound("log of this turn", turn_id)
+    return last
+
+
+def _last(engine: Engine, turn_id: UUID, *, user_id: UUID, progress: Progress) -> Numbered | None:
+    """Return the last event of a turn that does not run; None if it runs, as one does that waited a moment ago. Raises NotFound."""
+    if not progress.entries:
         progress = turns.progress(engine, turn_id, user_id=user_id, after=0)
-    if progress.status == "running" or not progress.entries:
+    if progress.status == "running":
+        return None
+    if not progress.entries:
         raise NotFound("log of this turn", turn_id)
     last, answer = progress.entries[-1], None
     if progress.message_id:

@@ -1,5 +1,6 @@
 """The chat routes."""
 
+from dataclasses import replace
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -9,9 +10,10 @@ from functions.chat import control, turn
 from functions.chat.answers import answer
 from functions.chat.compat import routes as compat
 from functions.chat.deadline import Deadline
-from functions.chat.errors import ConversationBusy, InProgress, NothingToRegenerate
+from functions.chat.deciding import Decision
+from functions.chat.errors import AlreadyDecided, ConversationBusy, InProgress, NothingToRegenerate, NotWaiting, OutOfTime
 from functions.chat.question import Question
-from functions.chat.schemas import EVENT, ChatIn, ModelOut, RegenerateIn, TurnOut, TurnStateOut
+from functions.chat.schemas import EVENT, ApprovalIn, ChatIn, ImageOut, ModelOut, RegenerateIn, TurnOut, TurnStateOut
 from parley.auth.principal import Principal
 from parley.db.turn_beginnings import Once
 from parley.errors import NotFound
@@ -21,16 +23,17 @@ from parley.http.idempotency import Idempotency, IdempotencyKey, KeyReused, fing
 from parley.limits import BudgetExhausted, RateLimited
 from parley.llm.failures import ContextTooLong, ModelCannot
 from parley.llm.models import ModelNotFound, NoModel
-from parley.llm.provider import ProviderBusy, ProviderFailed, ProviderRefused, ProviderTimeout
+from parley.llm.provider import ProviderBusy, ProviderFailed, ProviderMisconfigured, ProviderRefused, ProviderRejected, ProviderTimeout
 
 router = APIRouter(dependencies=[Depends(requires("chat"))])
 router.routes += compat.router.routes
 
 
 # A vendor's failures are answers only where the turn is not streamed; a stream has begun by then.
-VENDORS = (ProviderFailed, ProviderBusy, ProviderTimeout, ProviderRefused)
+VENDORS = (ProviderFailed, ProviderBusy, ProviderTimeout, OutOfTime, ProviderRefused, ProviderRejected, ProviderMisconfigured)
 MODELS = (ModelNotFound, ContextTooLong, ModelCannot, NoModel, RateLimited, BudgetExhausted)
 REFUSALS = problems(NotFound, InProgress, ConversationBusy, KeyReused, *MODELS, *VENDORS)
+DECISIONS = problems(NotFound, AlreadyDecided, NotWaiting, *MODELS, *VENDORS)
 EVENTS: dict[str, Any] = {"text/event-stream": {"schema": EVENT}}
 TURN: dict[int | str, Any] = {200: {"model": TurnOut, "description": "The turn", "content": EVENTS}}
 STREAM: dict[int | str, Any] = {200: {"description": "The events", "content": EVENTS}}
@@ -40,11 +43,16 @@ STREAM: dict[int | str, Any] = {200: {"description": "The events", "content": EV
 async def chat(body: ChatIn, request: Request, principal: CurrentPrincipal, idempotency: IdempotencyKey) -> Response:
     """Take a turn: store the question, answer it, store the answer.
 
-    With `stream`, the answer is Server-Sent Events: `turn.started`, any number of `text.delta`, and one of `turn.completed`,
-    `turn.stopped`, `turn.interrupted` and `turn.failed`, which ends it. A turn whose connection is lost goes on: read the rest at
-    `/chat/turns/{id}/events`. With an `Idempotency-Key` a repeated request is given the first one's events, or its failure.
+    With `stream`, the answer is Server-Sent Events: `turn.started`, any number of `text.delta`, `tool.call` and `tool.result`, and
+    one of `turn.completed`, `turn.stopped`, `turn.interrupted`, `turn.failed` and `turn.waiting`, which ends it. A turn that waits,
+    for the calls of its `tool.approval` events, goes on by `/chat/turns/{id}/approvals`; a new message denies them. A turn whose
+    connection is lost goes on: read the rest at `/chat/turns/{id}/events`. With an `Idempotency-Key` a repeated request is given
+    the first one's events, or its failure. `response_format` is OpenAI's: an answer by a JSON schema. `images` are data URLs, or
+    ids of images that earlier messages show.
     """
-    question = Question(body.message, body.conversation_id, body.model, body.max_output_tokens, body.temperature, body.wait)
+    most, temperature = body.max_output_tokens, body.temperature
+    asked = Question(body.message, body.conversation_id, body.model, most, temperature, body.wait, tools=body.tools)
+    question = replace(asked, output=body.output, attached=body.attached(), is_incognito=body.incognito)
     return _take(request, principal, question, body, _once("POST /chat", idempotency, body))
 
 
@@ -55,8 +63,14 @@ async def regenerate(body: RegenerateIn, request: Request, principal: CurrentPri
     The answer before stays as a variant, and the conversation goes on from the new one. One that ends before its first word
     takes nothing's place.
     """
-    question = Question("", body.conversation_id, body.model, is_anew=True)
+    question = Question("", body.conversation_id, body.model, is_anew=True, tools=True, output=body.output)
     return _take(request, principal, question, body, _once("POST /chat/regenerate", idempotency, body))
+
+
+@router.get("/chat/images/{id}", responses=problems(NotFound))
+async def get_image(id: UUID, request: Request, principal: CurrentPrincipal) -> ImageOut:
+    """Tell where an image that a message shows can be read; the address is good for an hour."""
+    return ImageOut.model_validate(control.image(request.app.state.desk, principal, id))
 
 
 @router.get("/chat/turns/{id}", responses=problems(NotFound))
@@ -84,9 +98,27 @@ async def get_events(
 
 @router.post("/chat/turns/{id}/stop", status_code=202, response_class=Response, responses=problems(NotFound))
 async def stop_turn(id: UUID, request: Request, principal: CurrentPrincipal) -> Response:
-    """Ask a running turn to stop: it ends within a second, and what was delivered is kept. One that has ended stays as it is."""
+    """Ask an open turn to stop: it ends within a second, and what was delivered is kept. One that has ended stays as it is."""
     control.stop(request.app.state.desk, principal, id)
     return Response(status_code=202)
+
+
+@router.post("/chat/turns/{id}/approvals", responses=TURN | {202: {"description": "Other calls wait"}} | DECISIONS)
+async def decide_call(id: UUID, body: ApprovalIn, request: Request, principal: CurrentPrincipal) -> Response:
+    """Approve or deny a call that a turn waits for. With the last of them it goes on, and its further events are the answer.
+
+    To say the same again does no harm: it is answered by what has come since. A turn waits for a day.
+    """
+    continued = turn.go_on(
+        request.app.state.desk,
+        principal,
+        Decision(id, body.call_id, body.approve),
+        deadline=Deadline.of(request.scope["aws.context"]),
+        request_id=request.scope["parley.request_id"],
+    )
+    if continued is None:
+        return Response(status_code=202)
+    return answer(continued.events, stream=body.stream, ids={"turn_id": str(id), "conversation_id": str(continued.conversation_id)})
 
 
 def _once(route: str, idempotency: Idempotency, body: ChatIn | RegenerateIn) -> Once | None:

@@ -1,5 +1,6 @@
 """What the chat routes take and give."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Annotated, Any, Literal, Self, get_args
@@ -8,10 +9,17 @@ from uuid import UUID
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
+from functions.chat.attaching import MOST_IMAGES
 from functions.chat.control import TurnState
 from functions.chat.events import TurnEvent
+from functions.chat.output_format import FormatIn
+from parley.errors import InvalidInput
 from parley.http.schemas import Input, MessageOut, Moment, Output
 from parley.llm.model import Model
+from parley.llm.parts import Image
+from parley.llm.types import OutputSchema
+
+_ID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 
 class ChatIn(Input):
@@ -25,19 +33,35 @@ class ChatIn(Input):
     stream: bool = True
     max_output_tokens: Annotated[int, Field(gt=0)] | None = None
     temperature: Annotated[float, Field(ge=0, le=2)] | None = None
-    images: list[str] = Field(default_factory=list)
-    response_format: dict[str, Any] | None = None
+    images: Annotated[list[str], Field(max_length=MOST_IMAGES)] = Field(default_factory=list)
+    response_format: FormatIn | None = None
     incognito: bool = False
     wait: bool = False
 
     @model_validator(mode="after")
     def _only_what_is_there(self) -> Self:
         """Refuse what this release cannot do, rather than answer as if it had."""
-        asked: dict[str, object] = {"tools": isinstance(self.tools, list) and self.tools, "documents": self.documents}
-        asked |= {"images": self.images, "response_format": self.response_format}
-        if missing := [name for name, value in asked.items() if value]:
-            raise PydanticCustomError("not_available", "not available in this release: {fields}", {"fields": ", ".join(missing)})
+        if self.documents:
+            raise PydanticCustomError("not_available", "not available in this release: {fields}", {"fields": "documents"})
         return self
+
+    @property
+    def output(self) -> OutputSchema | None:
+        """Return how the answer shall be written."""
+        return self.response_format.output() if self.response_format else None
+
+    def attached(self) -> list[Image | UUID]:
+        """Return the images, and the ids of those that were stored before. Raises InvalidInput."""
+        return [_attached(image, place) for place, image in enumerate(self.images)]
+
+
+def _attached(image: str, place: int) -> Image | UUID:
+    if _ID.fullmatch(image):
+        return UUID(image)
+    try:
+        return Image.from_data_url(image)
+    except InvalidInput as exc:
+        raise InvalidInput(f"{exc.errors[0]['msg']}; or the id of an earlier image", loc=("body", "images", place)) from exc
 
 
 class RegenerateIn(Input):
@@ -45,6 +69,28 @@ class RegenerateIn(Input):
 
     conversation_id: Annotated[UUID, Field(strict=False)]
     model: Annotated[str, Field(min_length=1, max_length=100)] | None = None
+    response_format: FormatIn | None = None
+    stream: bool = True
+
+    @property
+    def output(self) -> OutputSchema | None:
+        """Return how the answer shall be written."""
+        return self.response_format.output() if self.response_format else None
+
+
+class ImageOut(Output):
+    """An image; anybody who has the address can read it there for an hour."""
+
+    id: UUID
+    media_type: str
+    url: str
+
+
+class ApprovalIn(Input):
+    """POST /chat/turns/{id}/approvals."""
+
+    call_id: Annotated[str, Field(min_length=1, max_length=1000, examples=["call_1"])]
+    approve: bool
     stream: bool = True
 
 
@@ -56,19 +102,47 @@ class UsageOut(Output):
     cost_usd: float
 
 
+class ToolResultOut(Output):
+    """What came of a call of a tool, as the model was given it."""
+
+    call_id: str
+    name: str | None
+    ok: bool
+    content: str
+
+
+class CallOut(Output):
+    """A call that needs its user's approval."""
+
+    call_id: str
+    name: str
+    arguments: dict[str, Any]
+
+
 class TurnOut(Output):
-    """A turn that was not streamed."""
+    """A turn that was not streamed. One that waits has no message yet, and in `approvals` the calls that it waits for."""
 
     turn_id: UUID
     conversation_id: UUID
-    message: MessageOut
-    usage: UsageOut
+    status: Literal["completed", "stopped", "interrupted", "waiting"]
+    message: MessageOut | None
+    usage: UsageOut | None
     sources: list[dict[str, Any]]
-    tool_results: list[dict[str, Any]]
+    tool_results: list[ToolResultOut]
+    approvals: list[CallOut]
+
+
+class ApprovalOut(CallOut):
+    """A call that the turn asked its user about; `is_approved` is null until they have decided."""
+
+    is_approved: bool | None
 
 
 class TurnStateOut(Output):
-    """How a turn stands. `text` is the answer so far, `last_event` the number up to which the log has it."""
+    """How a turn stands. `text` is the answer so far, `last_event` the number up to which the log has it.
+
+    `approvals` are the calls that it ever asked its user about.
+    """
 
     id: UUID
     conversation_id: UUID
@@ -83,13 +157,14 @@ class TurnStateOut(Output):
     last_event: int
     started_at: Moment
     ended_at: Moment | None
+    approvals: list[ApprovalOut]
 
     @classmethod
     def of(cls, state: TurnState) -> Self:
         """Show a turn; what it took is known when it has ended."""
         stored = asdict(state.record)
         usage = UsageOut.model_validate(state.record) if state.record.input_tokens is not None else None
-        return cls.model_validate(stored | {"text": state.text, "usage": usage})
+        return cls.model_validate(stored | {"text": state.text, "usage": usage, "approvals": state.approvals})
 
 
 EVENT = {

@@ -1,66 +1,94 @@
 """A turn: one question and its answer.
 
-Two short transactions, and none open while the model speaks: the first stores the question, the second the answer. While
-the model speaks, a thread listens to it, and twice a second one statement logs what came, says that this function lives,
-and asks whether the turn shall stop. The log, not this function, is what others read.
+Two short transactions, and none open while a model speaks or a tool runs: the first stores the question, the second the
+answer. Between them it goes in rounds: the model is asked, the tools that it asks for are run side by side, and it is asked
+again with their results, until it asks for none. A thread listens to the model, and one runs each tool; meanwhile, twice a
+second, one statement logs what came, says that this function lives, and asks whether the turn shall stop. Where a call needs
+its user's word, the turn pauses: its function ends, and another goes on with it once the word is given. The log, not this
+function, is what others read.
 """
 
 from collections.abc import Generator, Iterator
 from contextlib import closing
-from functools import partial
+from dataclasses import dataclass
+from itertools import chain
+from uuid import UUID
 
-from functions.chat.beginning import begin
+from functions.chat.attaching import begin_with_images
 from functions.chat.deadline import Deadline
+from functions.chat.deciding import Decision, GoneOn, decide
 from functions.chat.desk import Desk
 from functions.chat.ending import end, superseded
-from functions.chat.errors import OutOfTime, Superseded
+from functions.chat.errors import Superseded, Waits
 from functions.chat.events import Numbered, Ping, TurnFailed
 from functions.chat.follow_up import FollowUp
-from functions.chat.listener import Ended, Listener
+from functions.chat.pausing import pause
 from functions.chat.pulse import Pulse
 from functions.chat.question import Question
+from functions.chat.recalling import recall
 from functions.chat.replay import follow
+from functions.chat.rounds import answer
 from functions.chat.running import Turn
 from functions.chat.watchdog import Watchdog
-from parley import limits
 from parley.auth.principal import Principal
-from parley.db.scope import user_scope
 from parley.db.turn_beginnings import Found, Once
 from parley.errors import ParleyError
-from parley.llm import types as llm
-from parley.llm.provider import ProviderFailed
-from parley.llm.router import RouterEvent
 from parley.observability import logger
 
-POLL_S = 0.1
+
+@dataclass(frozen=True, slots=True)
+class Continued:
+    """The events of a turn from where it had paused, and its conversation."""
+
+    conversation_id: UUID
+    events: Generator[Numbered | Ping]
 
 
 def take(
     desk: Desk, principal: Principal, question: Question, *, deadline: Deadline, once: Once | None = None, request_id: str = ""
 ) -> Generator[Numbered | Ping]:
-    """Store the question, ask the model, pass its text on as it comes, store the answer.
+    """Store the question, answer it, pass the answer on as it comes, store it.
 
-    Yields `TurnStarted`, any number of `TextDelta`, and exactly one terminal event; of a turn that was taken with the same
-    key before, what its log has. Raises before the first event where there is nothing to answer: see `begin`.
+    Yields `TurnStarted`, texts, calls of tools and their results, and exactly one terminal event, which may be `TurnWaiting`; of a
+    turn that was taken with the same key before, what its log has. Raises before the first event where there is nothing to
+    answer: see `begin_with_images`.
     """
-    begun = begin(desk, principal, question, deadline=deadline, once=once)
+    begun = begin_with_images(desk, principal, question, deadline=deadline, once=once)
     if isinstance(begun, Found):
         yield from follow(desk.engine, begun.id, user_id=principal.user_id, after=0, deadline=deadline)
         return
     begun.request_id = request_id
-    yield from _to_its_end(run(desk, begun, deadline))
+    yield from _to_its_end(chain([begun.started], run(desk, begun, deadline)))
+
+
+def go_on(desk: Desk, principal: Principal, decision: Decision, *, deadline: Deadline, request_id: str = "") -> Continued | None:
+    """Note what the user says to a call that waits; if it was the last word, go on with the turn and return its further events.
+
+    None while other calls wait. Where the same was said before, they are what has come since. Raises as `decide` does.
+    """
+    found = decide(desk, principal, decision)
+    if isinstance(found, GoneOn):
+        since = follow(desk.engine, decision.turn_id, user_id=principal.user_id, after=found.after, deadline=deadline)
+        return Continued(found.conversation_id, since)
+    if found is None:
+        return None
+    found.request_id = request_id
+    return Continued(found.conversation_id, _to_its_end(chain([Ping()], run(desk, found, deadline))))
 
 
 def run(desk: Desk, turn: Turn, deadline: Deadline) -> Iterator[Numbered | Ping]:
-    """Take a turn that has begun to its end."""
+    """Take a turn that has begun to its end, or to a pause."""
     with (
         closing(FollowUp(desk.memory_queue)) as follow_up,
         closing(Watchdog(desk.queue, user_id=turn.user_id, turn_id=turn.id)) as watchdog,
     ):
-        yield turn.started
         outcome: ParleyError | None = None
         try:
-            yield from _answer(desk, turn, watchdog, deadline)
+            yield from recall(desk, turn)
+            yield from answer(desk, turn, Pulse(desk.engine, turn, watchdog, deadline))
+        except Waits as exc:
+            yield from map(turn.ask, exc.calls)
+            outcome = exc
         except ParleyError as exc:
             outcome = exc
         except Exception as exc:  # a turn's outermost handler: whatever happened, the turn ends
@@ -71,50 +99,12 @@ def run(desk: Desk, turn: Turn, deadline: Deadline) -> Iterator[Numbered | Ping]
         yield last
 
 
-def _answer(desk: Desk, turn: Turn, watchdog: Watchdog, deadline: Deadline) -> Iterator[Numbered | Ping]:
-    """Ask the model and pass on what it says. Raises what the provider raised, Stopped, Superseded or OutOfTime."""
-    pulse = Pulse(desk.engine, turn)
-    reserve_again = partial(_reserve_again, desk, turn)
-    turn.asked = desk.router.ask(turn.candidates, turn.request, total_s=deadline.left_s + 1, reserve_again=reserve_again)
-    with Listener(turn.asked) as listener:
-        while True:
-            try:
-                event = listener.next(timeout_s=POLL_S)
-            except Ended:
-                break
-            if said := _hear(turn, event):
-                yield pulse.passed(said)
-            watchdog.tend()
-            pulse.tick()
-            if deadline.left_s <= 0:
-                raise OutOfTime(f"turn {turn.id}")
-            if ping := pulse.ping():
-                yield ping
-    if turn.finished is None:
-        raise ProviderFailed(turn.calls[-1].model.provider, "the answer has no end")
-
-
-def _hear(turn: Turn, event: RouterEvent | None) -> Numbered | None:
-    """Note what the model said, and return it if it is for the client."""
-    match event:
-        case llm.TextDelta(text):
-            return turn.say(text)
-        case llm.Finished():
-            turn.finished = event
-    return None
-
-
-def _reserve_again(desk: Desk, turn: Turn) -> None:
-    """Reserve for a call that is made anew while the vendor may charge for the one before. Raises BudgetExhausted."""
-    amount_usd = limits.worst_usd([one.model for one in turn.candidates], turn.request)
-    with user_scope(desk.engine, turn.user_id) as connection:
-        turn.reservations.append(limits.reserve(connection, turn.payer, desk.allowance, amount_usd=amount_usd))
-
-
 def _end(desk: Desk, turn: Turn, outcome: ParleyError | None, deadline: Deadline) -> Numbered:
     try:
         if isinstance(outcome, Superseded):
             return superseded(desk, turn, deadline=deadline)
+        if isinstance(outcome, Waits):
+            return pause(desk, turn, outcome, deadline=deadline)
         return end(desk, turn, outcome, deadline=deadline)
     except Exception as exc:  # as above
         logger.exception("the end of a turn could not be stored", turn_id=str(turn.id))

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends
 
-from functions.conversation.schemas import ConversationFields, ConversationOut, ForkIn
+from functions.conversation.schemas import ConversationFields, ConversationIn, ConversationOut, ForkIn
 from parley.db import conversations, forks, messages
 from parley.http.answers import problems
 from parley.http.dependencies import CurrentPrincipal, Transaction, requires
@@ -20,12 +20,12 @@ router = APIRouter(dependencies=[Depends(requires("conversations"))])
 
 @router.post("/conversations", status_code=201, response_model=ConversationOut, responses=problems(KeyReused))
 def create(
-    body: ConversationFields, principal: CurrentPrincipal, transaction: Transaction, once: IdempotencyKey
+    body: ConversationIn, principal: CurrentPrincipal, transaction: Transaction, once: IdempotencyKey
 ) -> ConversationOut | dict[str, Any]:
     """Make a conversation."""
 
     def make() -> ConversationOut:
-        made = conversations.add(transaction, new_id(), user_id=principal.user_id, **body.model_dump())
+        made = conversations.add(transaction, new_id(), user_id=principal.user_id, **body.columns())
         return ConversationOut.model_validate(made)
 
     return once.once(transaction, principal.user_id, "POST /conversations", body, make)

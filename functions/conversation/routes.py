@@ -1,9 +1,10 @@
-"""The routes of conversations and of usage, together."""
+"""The routes of conversations, memory, search and usage, together."""
 
 from fastapi import APIRouter
 
-from functions.conversation import conversation_routes, usage_routes
+from functions.conversation import conversation_routes, memory_routes, search_routes, summary_routes, usage_routes
 
 router = APIRouter()
-for part in (conversation_routes, usage_routes):
+# Search first: its path would be taken for a conversation's.
+for part in (search_routes, conversation_routes, summary_routes, memory_routes, usage_routes):
     router.routes += part.router.routes

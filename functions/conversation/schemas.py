@@ -13,11 +13,21 @@ SystemPrompt = Annotated[str, Field(max_length=32_000)]
 
 
 class ConversationFields(Input):
-    """POST and PATCH /conversations; in a PATCH, what is not named stays."""
+    """PATCH /conversations/{id}: what is not named stays."""
 
     title: Title | None = None
     model: ModelName | None = None
     system_prompt: SystemPrompt | None = None
+
+
+class ConversationIn(ConversationFields):
+    """POST /conversations. An incognito one is never mined for memory, and nothing is recalled in it."""
+
+    incognito: bool = False
+
+    def columns(self) -> dict[str, str | bool | None]:
+        """Return it as it is stored."""
+        return self.model_dump(exclude={"incognito"}) | {"is_incognito": self.incognito}
 
 
 class ForkIn(Input):

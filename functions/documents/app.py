@@ -40,7 +40,7 @@ catalogue = LiveCatalogue.of(file=settings.models_file, parameter=settings.model
 desk = Desk(
     engine=engine,
     files=Files(settings.files_bucket, most_bytes=settings.document_bytes),
-    embedding=Embedding(engine, catalogue, providers.embedder, os.environ, Allowance(settings.rate_per_minute, settings.budget_usd)),
+    embedding=Embedding(engine, catalogue, os.environ, providers.embedder, Allowance(settings.rate_per_minute, settings.budget_usd)),
     queue=UpkeepQueue(settings.upkeep_queue_url),
 )
 app = create_app(router, settings=settings, body_limit=BODY_LIMIT, engine=engine, desk=desk)

@@ -8,32 +8,17 @@ from functions.documents.desk import Desk
 from functions.documents.schemas import FoundOut, SearchOut
 from parley.auth.principal import Principal
 from parley.db import chunk_search
-from parley.db.halfvec import Vector
 from parley.db.scope import principal_scope
-from parley.errors import Unavailable
-from parley.limits import BudgetExhausted
-from parley.llm.failures import ProviderFailed
-from parley.llm.models import NoModel
-from parley.observability import logger
+from parley.limits import Payer
 
 
 def search(desk: Desk, principal: Principal, query: str, *, limit: int, only_in: Sequence[UUID] | None) -> SearchOut:
     """Return the chunks that fit best of all that the user may read. Raises Unauthorized and Unavailable."""
     with principal_scope(desk.engine, principal):
         pass  # nobody spends a user's money on vectors with a session that has ended
-    vector = _vector(desk, principal.user_id, query)
+    vector = desk.embedding.query(query, payer=Payer(principal.user_id))
     with principal_scope(desk.engine, principal) as connection:
         found = chunk_search.search(connection, query, vector, limit=limit, only_in=only_in)
     mode: Literal["hybrid", "text"] = "hybrid" if vector else "text"
     items = [FoundOut.model_validate(one) for one in found]
     return SearchOut(items=items, mode=mode)
-
-
-def _vector(desk: Desk, user_id: UUID, query: str) -> Vector | None:
-    """Return the query's vector, or None where it cannot be had: words find most of it, too."""
-    try:
-        made = desk.embedding.embed([query], user_id=user_id, purpose="query")
-    except (NoModel, BudgetExhausted, ProviderFailed, Unavailable):
-        logger.exception("a search goes without vectors")
-        return None
-    return Vector(made.model_id, made.vectors[0])

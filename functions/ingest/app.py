@@ -40,7 +40,7 @@ allowance = Allowance(settings.rate_per_minute, settings.budget_usd)
 desk = Desk(
     engine=engine,
     files=Files(settings.files_bucket, most_bytes=settings.document_bytes),
-    embedding=Embedding(engine, catalogue, providers.embedder, os.environ, allowance),
+    embedding=Embedding(engine, catalogue, os.environ, providers.embedder, allowance),
     queue=IngestQueue(settings.ingest_queue_url),
 )
 

@@ -11,7 +11,7 @@ from parley.db.documents import Document
 from parley.db.halfvec import Vector
 from parley.db.scope import user_scope
 from parley.deadline import Deadline
-from parley.embedding import Vectors
+from parley.limits import Payer
 from parley.llm.failures import ProviderBusy
 
 AT_ONCE = 64
@@ -26,9 +26,9 @@ def embed_all(desk: Desk, document: Document, *, count: int, deadline: Deadline)
     Raises NotFound if the document has gone, Unavailable, BudgetExhausted and ProviderFailed.
     """
     # Asked for anew each time: the catalogue may change in between.
-    while (model_id := desk.embedding.model_id()) is not None:
+    while (model := desk.embedding.model_name()) is not None:
         with user_scope(desk.engine, document.user_id) as connection:
-            left = chunks.unembedded(connection, document.id, user_id=document.user_id, model=model_id, limit=AT_ONCE)
+            left = chunks.unembedded(connection, document.id, user_id=document.user_id, model=model, limit=AT_ONCE)
         if not left:
             break
         if deadline.left_s < _BATCH_S:
@@ -38,21 +38,21 @@ def embed_all(desk: Desk, document: Document, *, count: int, deadline: Deadline)
     return True
 
 
-def _made(desk: Desk, document: Document, texts: Sequence[str], deadline: Deadline) -> Vectors:
+def _made(desk: Desk, document: Document, texts: Sequence[str], deadline: Deadline) -> list[Vector]:
     """Embed a batch; where the vendor is busy, ask again ever later, as long as there is time."""
     for pause_s in _PAUSES_S:
         try:
-            return desk.embedding.embed(texts, user_id=document.user_id, purpose="document")
+            return desk.embedding.vectors(texts, payer=Payer(document.user_id))
         except ProviderBusy as exc:
             wait_s = max(pause_s, exc.asked_wait_s or 0.0)
             if deadline.left_s < _BATCH_S + wait_s or wait_s > LEASE_S / 2:
                 raise
             time.sleep(wait_s)
-    return desk.embedding.embed(texts, user_id=document.user_id, purpose="document")
+    return desk.embedding.vectors(texts, payer=Payer(document.user_id))
 
 
-def _keep(desk: Desk, document: Document, left: Sequence[Unembedded], made: Vectors, *, progress: float) -> None:
-    vectors = {chunk.number: Vector(made.model_id, vector) for chunk, vector in zip(left, made.vectors, strict=True)}
+def _keep(desk: Desk, document: Document, left: Sequence[Unembedded], made: Sequence[Vector], *, progress: float) -> None:
+    vectors = {chunk.number: vector for chunk, vector in zip(left, made, strict=True)}
     with user_scope(desk.engine, document.user_id) as connection:
         documents.advance(connection, document.id, user_id=document.user_id, progress=progress, lease_s=LEASE_S)
         chunks.embed(connection, document.id, vectors, user_id=document.user_id)

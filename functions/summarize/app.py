@@ -15,6 +15,7 @@ from parley.batch import work_off
 from parley.db.breakers import Breakers
 from parley.db.engine import make_engine
 from parley.deadline import Deadline
+from parley.embedding import Embedding
 from parley.follow_up import MemoryQueue
 from parley.limits import Allowance
 from parley.llm.breaker import Breaker
@@ -37,14 +38,16 @@ class SummarizeSettings(DatabaseSettings, LimitSettings):
 
 settings = SummarizeSettings.read()
 engine, providers = make_engine(settings), Providers(os.environ)
+catalogue = LiveCatalogue.of(file=settings.models_file, parameter=settings.models_parameter)
+allowance = Allowance(settings.rate_per_minute, settings.budget_usd)
 desk = Desk(
     engine=engine,
     background=make_engine(settings, role="background"),
-    catalogue=LiveCatalogue.of(file=settings.models_file, parameter=settings.models_parameter),
+    catalogue=catalogue,
     router=Router(providers, Breaker(Breakers(engine))),
-    embedder_for=providers.embedder,
+    embedding=Embedding(engine, catalogue, os.environ, providers.embedder, allowance),
     environment=os.environ,
-    allowance=Allowance(settings.rate_per_minute, settings.budget_usd),
+    allowance=allowance,
     queue=MemoryQueue(settings.memory_queue_url),
     retention_days=settings.retention_days,
 )

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 from sqlalchemy import Engine
 
+from parley.embedding import Embedding
 from parley.follow_up import MemoryQueue
 from parley.limits import Allowance
 from parley.llm.models import Catalogue
-from parley.llm.providers import EmbedderFor
 from parley.llm.router import Router
 
 
@@ -23,7 +23,7 @@ class Desk:
     background: Engine
     catalogue: Callable[[], Catalogue]
     router: Router
-    embedder_for: EmbedderFor
+    embedding: Embedding
     environment: Mapping[str, str]
     allowance: Allowance
     queue: MemoryQueue

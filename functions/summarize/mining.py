@@ -6,7 +6,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection
 
-from functions.summarize import embedding, facts
+from functions.summarize import facts
 from functions.summarize.asking import candidates, room_tokens
 from functions.summarize.desk import Desk
 from functions.summarize.facts import Fact
@@ -15,6 +15,7 @@ from parley.db import conversations, messages, passages
 from parley.db.messages import Message, Place
 from parley.db.scope import user_scope
 from parley.deadline import Deadline
+from parley.limits import Payer
 from parley.llm.router import Candidate
 from parley.llm.tokens import estimate_tokens
 from parley.memory.passages import Piece, cut
@@ -70,7 +71,7 @@ def _open(connection: Connection, conversation_id: UUID, *, user_id: UUID, upto_
 def _store(desk: Desk, conversation_id: UUID, find: Find, *, user_id: UUID) -> bool:
     """Store what was found, with its vectors if there are any; nothing where another run, or the user's word, came first."""
     texts = [*(fact.text for fact in find.facts), *(piece.text for piece in find.pieces)]
-    vectors = embedding.embed(desk, texts, user_id=user_id)
+    vectors = desk.embedding.paid(texts, payer=Payer(user_id)) if texts else []
     of_facts, of_pieces = (vectors[: len(find.facts)], vectors[len(find.facts) :]) if vectors is not None else (None, None)
     with user_scope(desk.engine, user_id) as connection:
         if not conversations.mined(connection, conversation_id, user_id=user_id).is_allowed:

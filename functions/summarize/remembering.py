@@ -1,9 +1,9 @@
 """Remembers a conversation as far as it has been answered: its summary, its passages, and the facts that it tells of its user."""
 
 from functions.summarize.desk import Desk
-from functions.summarize.embedding import catch_up
 from functions.summarize.mining import mine
 from functions.summarize.summaries import roll
+from functions.summarize.vectors import catch_up
 from parley.db import conversations
 from parley.db.follow_up import Claim
 from parley.db.scope import user_scope

@@ -36,6 +36,15 @@ class UpkeepSettings(DatabaseSettings):
 
 settings = UpkeepSettings.read()
 catalogue = LiveCatalogue.of(file=settings.models_file, parameter=settings.models_parameter)
+
+
+def _embedding_model() -> str | None:
+    """Return by which name vectors are kept now. Whether its key is there ingestion knows."""
+    found = catalogue()
+    model = found.models.get(found.roles.get("embedding", ""))
+    return model.name if model else None
+
+
 desk = Desk(
     engine=make_engine(settings),
     background=make_engine(settings, role="background"),
@@ -45,7 +54,7 @@ desk = Desk(
     queue=UpkeepQueue(settings.upkeep_queue_url),
     memory_queue=MemoryQueue(settings.memory_queue_url),
     ingest_queue=IngestQueue(settings.ingest_queue_url),
-    embedding_model=lambda: catalogue().roles.get("embedding"),
+    embedding_model=_embedding_model,
 )
 
 

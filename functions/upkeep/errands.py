@@ -5,6 +5,7 @@ from uuid import UUID
 from functions.upkeep import export, mailing, watchdog
 from functions.upkeep.desk import Desk
 from functions.upkeep.erasure import erase, erase_document
+from functions.upkeep.images import erase_image
 from parley.upkeep import ChangeEmail, Message, Note, ResetPassword, SignUp, UnknownMessage, Watch, Work
 
 
@@ -23,6 +24,8 @@ def run(desk: Desk, message: Message) -> None:
             watchdog.watch(desk, message)
         case Work(topic="export", subject_id=UUID() as export_id):
             export.make(desk, export_id, user_id=message.user_id, entry_id=message.entry_id)
+        case Work(topic="erase_image", subject_id=UUID() as image_id):
+            erase_image(desk, image_id, user_id=message.user_id, entry_id=message.entry_id)
         case Work(topic="erase"):
             erase(desk, message.user_id)
         case Work(topic="erase_document", subject_id=UUID() as document_id):

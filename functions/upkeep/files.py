@@ -9,7 +9,7 @@ from uuid import UUID
 from parley.errors import Unavailable
 
 # Every folder that holds users' files.
-FOLDERS = ("exports", "documents", "uploads")
+FOLDERS = ("exports", "documents", "uploads", "images")
 
 
 class Files:

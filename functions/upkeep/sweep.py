@@ -54,8 +54,10 @@ _EXPIRED: dict[str, Callable[[Connection], int]] = {
 
 def sweep(desk: Desk) -> dict[str, int | None]:
     """Do every part and return how many rows each deleted, ended or sent again; None for a part that failed."""
-    done = {name: _counted(name, partial(_delete, desk, part)) for name, part in _EXPIRED.items()}
-    done["interrupted"] = _counted("interrupted", partial(watchdog.end_silent_turns, desk))
+    # Turns first: their reservations tell what they cost.
+    done = {"interrupted": _counted("interrupted", partial(watchdog.end_silent_turns, desk))}
+    done["approvals_expired"] = _counted("approvals_expired", partial(watchdog.end_expired_turns, desk))
+    done |= {name: _counted(name, partial(_delete, desk, part)) for name, part in _EXPIRED.items()}
     done["documents"] = _counted("documents", partial(rereading.send_unfinished, desk))
     done["vectors"] = _counted("vectors", partial(rereading.send_without_vectors, desk))
     return done | {"sent_again": _counted("sent_again", partial(send_again, desk))}

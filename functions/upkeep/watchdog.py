@@ -1,12 +1,13 @@
-"""Turns whose function died: each long turn is watched by a delayed message, and the sweep finds what went unwatched."""
+"""Turns that must not stay open: each long turn is watched by a delayed message, and the sweep finds what went unwatched or waits."""
 
 from uuid import UUID
 
 from functions.upkeep.desk import Desk
-from parley.db import turns
+from parley.db import turn_pauses, turns
 from parley.db.scope import open_scope, user_scope
 from parley.interruption import interrupt_if_silent
 from parley.upkeep import Watch
+from parley.waiting import end_waiting
 
 _AT_ONCE = 100
 
@@ -31,6 +32,21 @@ def end_silent_turns(desk: Desk) -> int:
         if len(found) < _AT_ONCE:
             break
     return count
+
+
+def end_expired_turns(desk: Desk) -> int:
+    """End every turn that has waited for an approval for a day; return how many."""
+    count = 0
+    while found := _expired(desk):
+        count += sum(end_waiting(desk.engine, turn_id, user_id=user_id, reason="approval_expired") for user_id, turn_id in found)
+        if len(found) < _AT_ONCE:
+            break
+    return count
+
+
+def _expired(desk: Desk) -> list[tuple[UUID, UUID]]:
+    with open_scope(desk.background) as connection:
+        return turn_pauses.expired(connection, limit=_AT_ONCE)
 
 
 def _silent(desk: Desk) -> list[tuple[UUID, UUID]]:

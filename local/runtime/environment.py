@@ -11,9 +11,11 @@ from local.template.stack import Function
 def variables(function: Function, code: Code, *, runtime_api: str, wiring: Mapping[str, str]) -> dict[str, str]:
     """Return the whole environment; `wiring` is what only this machine needs, and nothing else leaks in.
 
+    A function whose template calls it isolated gets no wiring: it reaches nothing of this stack's, as on AWS.
     https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html
     """
-    return {**_lambda(function, code, runtime_api), **code.environment, **wiring, **function.environment}
+    reached = {} if function.is_isolated else wiring
+    return {**_lambda(function, code, runtime_api), **code.environment, **reached, **function.environment}
 
 
 def _lambda(function: Function, code: Code, runtime_api: str) -> dict[str, str]:

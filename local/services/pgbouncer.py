@@ -29,7 +29,7 @@ max_client_conn = 1000
 default_pool_size = {pool_size}
 ignore_startup_parameters = extra_float_digits
 server_login_retry = 1
-query_wait_timeout = 5
+query_wait_timeout = 2
 log_connections = 0
 log_disconnections = 0
 """

@@ -30,6 +30,7 @@ def read(source: Source, name: str, properties: Fragment) -> Function:
         memory_mb=int(properties.get("MemorySize", 128)),
         log_format="JSON" if properties.get("LoggingConfig", {}).get("LogFormat") == "JSON" else "Text",
         concurrency=properties.get("ReservedConcurrentExecutions"),
+        is_isolated=source.resource(name).get("Metadata", {}).get("Isolated") is True,
     )
 
 

@@ -8,7 +8,10 @@ from typing import Literal
 
 @dataclass(frozen=True, kw_only=True)
 class Function:
-    """One Lambda function; `root` is the folder that its handler's module path starts from, `layers` are those of the template."""
+    """One Lambda function; `root` is the folder that its handler's module path starts from, `layers` are those of the template.
+
+    One that is isolated reaches none of the stack's services.
+    """
 
     name: str
     handler: str
@@ -20,6 +23,7 @@ class Function:
     memory_mb: int = 128
     log_format: Literal["Text", "JSON"] = "Text"
     concurrency: int | None = None
+    is_isolated: bool = False
 
 
 @dataclass(frozen=True)

@@ -68,7 +68,7 @@ class Handler(BaseHTTPRequestHandler):
         token = self.headers.get("Authorization", "").removeprefix("Bearer ")
         self.server.take(Request(self.command, self.path, token, json.loads(body or b"{}")))(self)
 
-    do_GET = do_POST = do_PATCH = do_DELETE = _serve  # noqa: N815 -- http.server's own spelling
+    do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = _serve  # noqa: N815 -- http.server's own spelling
 
     def log_message(self, *_: object) -> None:
         """Stay quiet."""

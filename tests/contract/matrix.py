@@ -9,6 +9,13 @@ from urllib.parse import urlencode
 
 DOCUMENT = json.loads((Path(__file__).parents[2] / "functions" / "web" / "openapi.json").read_text())
 
+# What is an id only within the object that the path names.
+INNER = {"call_id"}
+
+
+# Where `id` is the number of a message, and no object's.
+JSON_RPC = {"POST /mcp"}
+
 
 @dataclass(frozen=True)
 class Operation:
@@ -40,7 +47,8 @@ class Operation:
     def id_fields(self) -> list[tuple[str, str]]:
         """Return the fields of query and body that name an object, with their places."""
         places = {"query": self.query, "body": (self.body or {}).get("properties", {})}
-        return [(place, name) for place, fields in places.items() for name, field in fields.items() if _is_id(name, field)]
+        named = [(place, name) for place, fields in places.items() for name, field in fields.items() if _is_id(name, field)]
+        return [] if str(self) in JSON_RPC else named
 
     def url(self, id: object = "", **query: object) -> str:
         """Fill in the path; every variable of ours is called `id`."""
@@ -74,6 +82,10 @@ def _whole(schema: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _is_id(name: str, schema: Mapping[str, Any]) -> bool:
+    return name not in INNER and _names_an_object(name, schema)
+
+
+def _names_an_object(name: str, schema: Mapping[str, Any]) -> bool:
     return name == "id" or name.endswith(("_id", "_ids")) or _whole(schema).get("format") == "uuid"
 
 

@@ -1,11 +1,18 @@
 """What the matrix needs one of for each kind of object: how a user makes it. A new `{id}` needs a maker here."""
 
+import secrets
 from collections.abc import Callable, Mapping
 from typing import Any
+from uuid import UUID
 
 import jwt
+from sqlalchemy import insert
 
+from parley.db import mcp_servers
+from parley.db.scope import user_scope
+from parley.db.tables import approvals
 from tests.driving import PASSWORD, Answer, Function, Person
+from tests.functions.chat.picture import PIXEL
 
 type Functions = Mapping[str, Function]
 type Maker = Callable[[Functions, Person], str]
@@ -23,9 +30,23 @@ def conversation(functions: Functions, owner: Person) -> str:
 
 
 def turn(functions: Functions, owner: Person) -> str:
-    """A turn that has ended."""
+    """A turn that has ended, and whose user had approved a call."""
+    from functions.chat.app import engine
+
     asked = {"message": f"secret of {owner.email}", "stream": False}
-    return str(_made(functions["chat"].post("/chat", asked, as_=owner))["turn_id"])
+    id = str(_made(functions["chat"].post("/chat", asked, as_=owner))["turn_id"])
+    approved = {"turn_id": id, "call_id": "call_1", "asked_by": 1, "place": 1, "name": "write", "arguments": {}, "is_approved": True}
+    with user_scope(engine, owner.id) as connection:
+        connection.execute(insert(approvals).values(user_id=owner.id, **approved))
+    return id
+
+
+def image(functions: Functions, owner: Person) -> str:
+    """An image that a message shows."""
+    asked = {"message": "What is this?", "images": [PIXEL], "model": "seeing", "stream": False}
+    made = _made(functions["chat"].post("/chat", asked, as_=owner))
+    found = _made(functions["conversation"].get(f"/conversations/{made['conversation_id']}/messages", as_=owner))
+    return str(found["items"][0]["parts"][0]["id"])
 
 
 def session(functions: Functions, owner: Person) -> str:
@@ -44,6 +65,29 @@ def export(functions: Functions, owner: Person) -> str:
     return str(_made(functions["auth"].post("/auth/me/exports", as_=owner))["id"])
 
 
+def memory(functions: Functions, owner: Person) -> str:
+    """A fact that the owner wrote down."""
+    written = {"text": f"The answer to {owner.email} is {secrets.token_hex(4)}"}
+    return str(_made(functions["conversation"].post("/memories", written, as_=owner))["id"])
+
+
+def mcp_server(functions: Functions, owner: Person) -> str:
+    """A remote MCP server, which does not answer."""
+    wish = {"name": f"s{secrets.token_hex(4)}", "url": "http://127.0.0.1:9/mcp"}
+    return str(_made(functions["tools"].post("/tools/mcp-servers", wish, as_=owner))["id"])
+
+
+def tool(functions: Functions, owner: Person) -> str:
+    """A tool that only the owner has: one that a server of theirs was heard to offer."""
+    from functions.tools.app import engine
+
+    server_id = UUID(mcp_server(functions, owner))
+    offers = [{"name": "echo", "description": f"secret of {owner.email}", "parameters": {"type": "object"}}]
+    with user_scope(engine, owner.id) as connection:
+        mcp_servers.listed(connection, server_id, user_id=owner.id, tools=offers, error=None)
+        return next(one.name for one in mcp_servers.all_of(connection, user_id=owner.id) if one.id == server_id) + ".echo"
+
+
 def user(functions: Functions, owner: Person) -> str:
     """The owner's account itself."""
     return str(owner.id)
@@ -56,12 +100,16 @@ def invite(functions: Functions, owner: Person) -> str:
 
 BY_COLLECTION: dict[str, Maker] = {
     "/conversations": conversation,
+    "/memories": memory,
     "/chat/turns": turn,
+    "/chat/images": image,
     "/auth/sessions": session,
     "/auth/api-keys": api_key,
     "/auth/me/exports": export,
+    "/tools": tool,
+    "/tools/mcp-servers": mcp_server,
 }
 # What has an id and stands in no list.
-UNLISTED = {"/chat/turns"}
+UNLISTED = {"/chat/turns", "/chat/images"}
 ADMINS_BY_COLLECTION: dict[str, Maker] = {"/admin/users": user, "/admin/invites": invite}
 BY_FIELD: dict[str, Maker] = {"conversation_id": conversation}

@@ -13,7 +13,11 @@ from local.template.stack import Invocation
 
 ROOT = Path(__file__).parents[2]
 SHIPPED_MODELS = ROOT / "layers" / "shared" / "parley" / "llm" / "models.toml"
-HTTP_FUNCTIONS = {name: f"{name.title()}Function" for name in ("auth", "chat", "conversation", "health", "web")}
+HTTP_FUNCTIONS = {name: f"{name.title()}Function" for name in ("auth", "chat", "conversation", "health", "tools", "web")}
+
+FUNCTIONS = ["authorizer", "auth", "chat", "conversation", "health", "keys", "migrate", "summarize", "toolrunner", "tools", "upkeep", "web"]
+ASKING, EMBEDDING = {"chat", "summarize"}, {"conversation"}
+HAS_NO_VECTORS = {"ANTHROPIC_API_KEY"}
 
 
 def settings_fields(name):
@@ -24,7 +28,7 @@ def settings_fields(name):
     return {f"PARLEY_{field.upper()}" for field in fields}
 
 
-@pytest.mark.parametrize("name", ["authorizer", "auth", "chat", "conversation", "health", "keys", "migrate", "upkeep", "web"])
+@pytest.mark.parametrize("name", FUNCTIONS)
 def test_a_functions_variables_are_its_settings_and_no_more(stack, environment, name):
     function = stack.functions[f"{name.title()}Function"]
     given = {variable for variable in function.environment if variable.startswith("PARLEY_")}
@@ -37,15 +41,16 @@ def keys_of_shipped_models():
     return {model["api_key"].removeprefix("env:") for model in models if "api_key" in model}
 
 
-@pytest.mark.parametrize("name", ["authorizer", "auth", "chat", "conversation", "health", "keys", "migrate", "upkeep", "web"])
-def test_beside_its_settings_only_chat_has_variables_and_those_are_the_shipped_models_keys(stack, name):
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_beside_its_settings_only_who_asks_models_has_variables_and_those_are_the_shipped_models_keys(stack, name):
     function = stack.functions[f"{name.title()}Function"]
     others = {variable for variable in function.environment if not variable.startswith(("PARLEY_", "POWERTOOLS_"))}
 
-    assert others == (keys_of_shipped_models() if name == "chat" else set())
+    keys = keys_of_shipped_models()
+    assert others == (keys if name in ASKING else keys - HAS_NO_VECTORS if name in EMBEDDING else set())
 
 
-@pytest.mark.parametrize("name", ["authorizer", "auth", "chat", "conversation", "health", "keys", "migrate", "upkeep", "web"])
+@pytest.mark.parametrize("name", FUNCTIONS)
 def test_every_handler_is_there(stack, environment, name):
     function = stack.functions[f"{name.title()}Function"]
     module, _, attribute = function.handler.rpartition(".")
@@ -89,7 +94,11 @@ def imports(path, name):
 
 @pytest.mark.parametrize("folder", ["functions", "layers/shared/parley"])
 def test_only_settings_read_the_environment(folder):
-    composing = {"functions/authorizer/app.py", "functions/chat/app.py"}  # without settings of Pydantic; for the models' keys
+    composing = {
+        "functions/authorizer/app.py",
+        "functions/chat/app.py",
+        "functions/summarize/app.py",
+    }  # without settings of Pydantic; for the models' keys
     allowed = composing | {"layers/shared/parley/http/streaming.py", "layers/shared/parley/settings.py"}
     readers = {str(path.relative_to(ROOT)) for path in (ROOT / folder).rglob("*.py") if "os.environ" in path.read_text()}
 

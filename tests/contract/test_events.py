@@ -56,8 +56,8 @@ def test_an_events_path_is_its_resource_filled_in(events):
         assert event["path"] == filled, name
 
 
-def test_every_http_event_gets_an_http_answer(events, auth, chat, conversation, health, web):
-    functions = {"auth": auth, "chat": chat, "conversation": conversation, "health": health, "web": web}
+def test_every_http_event_gets_an_http_answer(events, auth, chat, conversation, health, tools, web):
+    functions = {"auth": auth, "chat": chat, "conversation": conversation, "health": health, "tools": tools, "web": web}
     for name, event in http_events(events).items():
         function = functions[folder_of(name)]
         assert function.invoke(event).status < 500, name
@@ -70,6 +70,18 @@ def test_the_authorizers_event_is_refused_as_the_gateway_expects(events, environ
         handler(events["authorizer_token"], None)
 
 
+def test_the_events_of_summarize_are_worked_off(events, summarize):
+    assert summarize.handler(events["summarize_batch"], Function.CONTEXT) == {"batchItemFailures": []}
+    assert summarize.handler(events["summarize_schedule"], Function.CONTEXT)["failed"] == 0
+
+
 def test_upkeeps_events_are_worked_off(events, upkeep):
     assert upkeep.handler(events["upkeep_batch"], Function.CONTEXT) == {"batchItemFailures": []}
     assert None not in upkeep.handler(events["upkeep_sweep"], Function.CONTEXT).values()
+
+
+def test_the_tool_runners_events_list_tools_and_run_one(events, environment):
+    from functions.toolrunner.app import handler
+
+    assert {tool["name"] for tool in handler(events["toolrunner_list"], Function.CONTEXT)["tools"]} >= {"calculator", "weather"}
+    assert handler(events["toolrunner_run"], Function.CONTEXT) == {"ok": True, "content": "105"}

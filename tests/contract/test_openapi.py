@@ -19,6 +19,10 @@ def answer(operation, status):
     return DOCUMENT["components"]["responses"][found["$ref"].rpartition("/")[2]] if "$ref" in found else found
 
 
+# What is wrong with a message is said as the protocol has it; who may not send one reads a problem document.
+JSON_RPC = {"POST /mcp"}
+
+
 def is_openais(name):
     """Whether an operation speaks OpenAI's form: its own errors are no problem documents, the gateway's are."""
     return name.partition(" ")[2].startswith("/v1/")
@@ -84,7 +88,7 @@ def test_an_operation_tells_of_the_refusals_that_its_form_brings(name):
 @pytest.mark.parametrize("name", OPERATIONS)
 def test_every_error_is_a_problem_document(name):
     found = {status: answer(OPERATIONS[name], status)["content"] for status in errors(OPERATIONS[name])}
-    forms = {PROBLEM, "application/json"} if is_openais(name) else {PROBLEM}
+    forms = {PROBLEM, "application/json"} if is_openais(name) or name in JSON_RPC else {PROBLEM}
 
     assert [status for status, content in found.items() if not forms & content.keys()] == []
 

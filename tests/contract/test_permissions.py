@@ -27,6 +27,12 @@ def test_upkeep_writes_exports_and_nothing_else(translated):
     assert [one["Resource"]["Fn::Sub"] for one in found] == ["${FilesBucket.Arn}/exports/*"]
 
 
+def test_chat_moves_images_and_no_other_files(translated):
+    found = [one for one in statements(translated, "ChatFunctionRole") if any(action.startswith("s3:") for action in one["Action"])]
+
+    assert [one["Resource"]["Fn::Sub"] for one in found] == ["${FilesBucket.Arn}/images/*"]
+
+
 @pytest.mark.parametrize(("sender", "fits"), [("", True), ("parley@example.com", True), ("Parley <parley@example.com>", False)])
 def test_the_sender_is_an_address_alone_as_its_permission_compares_it(translated, sender, fits):
     assert bool(re.fullmatch(translated["Parameters"]["MailFrom"]["AllowedPattern"], sender)) is fits

@@ -8,7 +8,7 @@ import pytest
 from local.template.stack import Invocation
 from parley.auth.principal import ADMIN_SCOPES
 
-FUNCTIONS = {"AuthFunction": "auth", "ChatFunction": "chat", "ConversationFunction": "conversation"}
+FUNCTIONS = {"AuthFunction": "auth", "ChatFunction": "chat", "ConversationFunction": "conversation", "ToolsFunction": "tools"}
 NEEDED = {
     "GET /auth/me": "account",
     "PATCH /auth/me": "account",
@@ -32,9 +32,11 @@ NEEDED = {
     "DELETE /admin/invites/{id}": "admin",
     "POST /chat": "chat",
     "POST /chat/regenerate": "chat",
+    "GET /chat/images/{id}": "chat",
     "GET /chat/turns/{id}": "chat",
     "GET /chat/turns/{id}/events": "chat",
     "POST /chat/turns/{id}/stop": "chat",
+    "POST /chat/turns/{id}/approvals": "chat",
     "GET /models": "chat",
     "GET /v1/models": "chat",
     "POST /v1/chat/completions": "chat",
@@ -46,7 +48,22 @@ NEEDED = {
     "DELETE /conversations/{id}": "conversations",
     "POST /conversations/{id}/fork": "conversations",
     "GET /conversations/{id}/messages": "conversations",
+    "GET /conversations/{id}/summary": "conversations",
+    "POST /conversations/{id}/summarize": "conversations",
+    "GET /conversations/search": "conversations",
+    "GET /memories": "conversations",
+    "POST /memories": "conversations",
+    "PATCH /memories/{id}": "conversations",
+    "DELETE /memories/{id}": "conversations",
+    "GET /memories/search": "conversations",
     "GET /usage": "conversations",
+    "GET /tools": "tools",
+    "PUT /tools/{id}": "tools",
+    "POST /tools/{id}/invoke": "tools",
+    "GET /tools/mcp-servers": "tools",
+    "POST /tools/mcp-servers": "tools",
+    "DELETE /tools/mcp-servers/{id}": "tools",
+    "POST /mcp": "tools",
 }
 WITHOUT = {"POST /auth/logout"}
 

@@ -19,6 +19,8 @@ PUBLIC = {
     "GET /.well-known/jwks.json",
     "GET /health",
     "GET /health/ready",
+    "GET /mcp",
+    "DELETE /mcp",
 }
 NAMES = {
     "AuthorizerFunction",
@@ -26,8 +28,11 @@ NAMES = {
     "ChatFunction",
     "ConversationFunction",
     "MigrateFunction",
+    "ToolsFunction",
     "HealthFunction",
     "KeysFunction",
+    "SummarizeFunction",
+    "ToolrunnerFunction",
     "UpkeepFunction",
     "WebFunction",
 }
@@ -197,6 +202,10 @@ def test_no_function_reserves_concurrency_since_new_accounts_have_none_to_spare(
         assert "ReservedConcurrentExecutions" not in resource["Properties"]
 
 
+def test_the_schedule_bears_the_name_that_others_rely_on(stack):
+    assert {one.name: one.function for one in stack.schedules}["SummarizeSchedule"] == "SummarizeFunction"
+
+
 def test_each_function_has_a_role_of_its_own(translated):
     roles = [r["Properties"]["Role"]["Fn::GetAtt"][0] for r in translated["Resources"].values() if r["Type"] == "AWS::Lambda::Function"]
 
@@ -213,6 +222,23 @@ def test_no_role_may_do_anything_to_everything(translated):
 
 def test_the_authorizer_reaches_neither_database_nor_keys(stack):
     assert not [name for name in stack.functions["AuthorizerFunction"].environment if "DATABASE" in name or "KEYS" in name]
+
+
+def test_the_tool_runner_may_nothing_and_is_reached_by_no_event(stack, translated):
+    role = translated["Resources"]["ToolrunnerFunctionRole"]["Properties"]
+    routes = [route for route in stack.api.routes if getattr(route.integration, "function", "") == "ToolrunnerFunction"]
+
+    assert role.get("Policies") is None
+    assert role["ManagedPolicyArns"] == ["arn:aws:iam::aws:policy/service-role/AWSLambdaBasicExecutionRole"]
+    assert "VpcConfig" not in translated["Resources"]["ToolrunnerFunction"]["Properties"]
+    assert (routes, stack.functions["ToolrunnerFunction"].is_isolated, stack.functions["ToolrunnerFunction"].timeout_s) == ([], True, 10)
+
+
+def test_the_tool_runner_is_told_of_no_database_no_key_and_no_queue(stack):
+    assert set(stack.functions["ToolrunnerFunction"].environment) == {
+        *("POWERTOOLS_LOG_LEVEL", "POWERTOOLS_SERVICE_NAME"),
+        *("PARLEY_TOOL_ALLOWED_HOSTS", "PARLEY_GEOCODING_URL", "PARLEY_FORECAST_URL"),
+    }
 
 
 def test_events_are_never_logged_whole(stack):

@@ -20,7 +20,7 @@ from tests.driving import PASSWORD
 from tests.fakes.vendor import Vendor, running_vendor
 
 ROOT = Path(__file__).parents[2]
-START_S = 40.0
+START_S = 90.0
 
 MODELS = """
 [roles]

@@ -26,13 +26,13 @@ from tests.e2e.test_streaming import events_of
 from tests.fakes.vendor import streams
 
 pytestmark = [
-    pytest.mark.timeout(180),
+    pytest.mark.timeout(400),
     pytest.mark.skipif(sys.platform != "linux", reason="`sam build` fetches packages for Linux, as Lambda runs it"),
 ]
 
 NOWHERE: set[str] = set()
-HTTP = {"AuthFunction", "ChatFunction", "ConversationFunction", "HealthFunction", "WebFunction"}
-DATABASE = HTTP - {"WebFunction"} | {"MigrateFunction", "UpkeepFunction"}
+HTTP = {"AuthFunction", "ChatFunction", "ConversationFunction", "HealthFunction", "ToolsFunction", "WebFunction"}
+DATABASE = HTTP - {"WebFunction"} | {"MigrateFunction", "SummarizeFunction", "UpkeepFunction"}
 # Where a module may be loaded once a handler has been imported; what is missing here may be loaded anywhere.
 # Of botocore, Powertools loads the empty package, to see whether it is there.
 ALLOWED = {
@@ -43,9 +43,12 @@ ALLOWED = {
     "botocore.client": NOWHERE,
     "botocore.session": NOWHERE,
     "fastapi": HTTP,
+    "jsonschema": NOWHERE,
     "mangum": HTTP,
+    "mcp": NOWHERE,
     "openai": {"ChatFunction"},
     "psycopg": DATABASE,
+    "selectolax": NOWHERE,
     "sqlalchemy": DATABASE,
     "starlette": HTTP,
 }
@@ -80,7 +83,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
     subprocess.run(["make", "runtime"], cwd=ROOT, check=True, capture_output=True)
     folder = tmp_path_factory.mktemp("built")
     command = [sys.executable, "-m", "local.artefact", "native", "--build-dir", str(folder / "build"), "--cache-dir", str(folder / "cache")]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=150, check=False)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=360, check=False)
     assert done.returncode == 0, done.stderr
     return Built(Tree(folder / "build"), done.stdout)
 

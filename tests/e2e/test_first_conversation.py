@@ -1,5 +1,9 @@
 import shutil
+from pathlib import Path
 
+from click.testing import CliRunner
+
+from cli.main import main
 from tests.driving import PASSWORD
 from tests.fakes.vendor import streams
 
@@ -42,11 +46,10 @@ def test_requests_go_through_pgbouncer_where_it_is_installed(stack):
 
 
 def test_every_event_of_the_repository_can_be_invoked(stack):
-    from pathlib import Path
-
     names = {function["handler"].split(".")[1]: function["name"] for function in stack.status()["functions"]}
     for path in sorted((Path(__file__).parents[2] / "events").glob("*.json")):
-        done = stack.parley("invoke", names[path.stem.split("_")[0]], "-e", str(path), "--port", str(stack.port))
+        arguments = ["invoke", names[path.stem.split("_")[0]], "-e", str(path), "--port", str(stack.port)]
+        done = CliRunner(mix_stderr=False).invoke(main, arguments, prog_name="parley")  # in this process: there are many events
         refused = path.stem == "authorizer_token"
-        assert done.returncode == int(refused), (path.name, done.stderr)
+        assert done.exit_code == int(refused), (path.name, done.stderr)
         assert not refused or "Unauthorized" in done.stderr

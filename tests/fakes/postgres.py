@@ -1,9 +1,12 @@
 """The embedded PostgreSQL that `parley up` runs, for tests that need no more than a database."""
 
 import asyncio
+import os
 import secrets
+import signal
 import subprocess
 import threading
+import time
 from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +16,7 @@ import psycopg
 
 from local.folder import DataFolder
 from local.services import database
+from local.services.leftover import pid_file
 from local.services.postgres import SUPERUSER, Postgres
 from local.services.postgres import _binaries as binaries
 
@@ -59,6 +63,28 @@ class RunningPostgres:
         program = [str(binaries() / "pg_dump"), *address, database.NAME]
         variables = {"PGPASSWORD": self._passwords[SUPERUSER]}
         return subprocess.run(program, env=variables, capture_output=True, text=True, check=True).stdout
+
+    def crash(self) -> None:
+        """Shut it down at once, as a power cut does: whoever is connected is cut off. It is started again by itself."""
+        pid, *_ = pid_file(self._folder.postgres)
+        os.kill(int(pid), signal.SIGQUIT)
+
+    def wait_until_down(self) -> None:
+        """Wait until it takes no connection."""
+        while self._answers():
+            time.sleep(0.01)
+
+    def wait_until_up(self) -> None:
+        """Wait until it does again."""
+        while not self._answers():
+            time.sleep(0.02)
+
+    def _answers(self) -> bool:
+        try:
+            self.execute("SELECT 1")
+        except psycopg.OperationalError:
+            return False
+        return True
 
     def terminate_backend(self, pid: int) -> None:
         self.execute(f"SELECT pg_terminate_backend({pid}, 5000)")

@@ -165,6 +165,7 @@ def running_vendor(script: Script | None = None, *, certificate: Path | None = N
             headers = {name.lower(): value for name, value in self.headers.items()}
             vendor.requests.append((headers | {"x-peer-port": str(self.client_address[1]), "x-path": self.path}, body))
             self.close_connection = True  # unless the script says otherwise
+            self.asked = body
             vendor.script(self)
 
         def end_headers(self) -> None:
@@ -178,6 +179,7 @@ def running_vendor(script: Script | None = None, *, certificate: Path | None = N
 
     class Server(ThreadingHTTPServer):
         daemon_threads = True
+        request_queue_size = 256
 
         def handle_error(self, request: Any, client_address: Any) -> None:
             """A client that hangs up is part of many tests."""

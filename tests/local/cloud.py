@@ -33,7 +33,7 @@ class Cloud:
         process = subprocess.Popen([sys.executable, "-m", "local.services.aws", "--port", str(port), "--folder", str(folder)])
         cloud = cls(f"http://127.0.0.1:{port}", process)
         try:
-            assert eventually(cloud._answers, within_s=20)
+            assert eventually(cloud._answers, within_s=60)
             yield cloud
         finally:
             os.kill(process.pid, signal.SIGKILL)

@@ -4,14 +4,15 @@ from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from uuid import UUID
 
+from functions.chat.events import Ping
 from parley.llm.types import Finished, TextDelta, ToolCall
 
-type Said = TextDelta | ToolCall | Finished
+type Said = TextDelta | ToolCall | Finished | Ping
 
 
 @dataclass(frozen=True, slots=True)
 class Answering:
-    """`events` end with one `Finished`, or raise; `model` tells who answers, once the first event has come."""
+    """`events` end with one `Finished`, or raise; `model` tells who answers, for certain once the first event but a ping has come."""
 
     events: Generator[Said]
     model: Callable[[], str]

@@ -1,6 +1,7 @@
 """Asking the models directly: nothing is stored but what it cost. All of these routes' calls of chat models are made here."""
 
-from collections.abc import Generator, Sequence
+import time
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from uuid import UUID
@@ -10,38 +11,44 @@ from functions.chat.compat.answering import Answering, Said
 from functions.chat.compat.paying import pay
 from functions.chat.compat.stopping import Stops
 from functions.chat.context import takes_tokens
+from functions.chat.deadline import Deadline
 from functions.chat.desk import Desk
+from functions.chat.events import Ping
+from functions.chat.listener import Ended, Listener
+from functions.chat.replay import PING_S
 from parley import limits
 from parley.auth.principal import Principal
 from parley.db.scope import principal_scope, user_scope
 from parley.errors import ParleyError
 from parley.limits import Payer, Reservation
 from parley.llm.failures import ContextTooLong
-from parley.llm.router import Asked, CallStarted, Candidate
+from parley.llm.models import Catalogue
+from parley.llm.router import Asked, CallStarted, Candidate, RouterEvent
 from parley.llm.types import Finished, Request, TextDelta, Thought, ToolCall
 
-ANSWER_S = 285.0  # of the 300 that the function has
+# The thread that reads also counts what an answer took that was left; the tokenizer's tables are loaded for it once.
+_COUNTED_S = 5.0
 
 
-def ask(desk: Desk, principal: Principal, name: str, request: Request, *, stops: Sequence[str]) -> Answering:
+def ask(desk: Desk, principal: Principal, name: str, request: Request, *, stops: Sequence[str], deadline: Deadline) -> Answering:
     """Reserve the price, ask the models that `name` stands for, and settle when the answer has ended.
 
     Raises ModelNotFound, ModelCannot, ContextTooLong, RateLimited, BudgetExhausted, Unauthorized and Unavailable before
     anything is asked; the events raise what the last call failed by.
     """
-    payer = Payer(principal.user_id, principal.api_key_id)
+    payer, catalogue = Payer(principal.user_id, principal.api_key_id), desk.catalogue()
     with principal_scope(desk.engine, principal) as connection:
-        candidates, request = _prepared(desk, name, request, user_id=principal.user_id)
+        candidates, request = _prepared(desk, catalogue, name, request, user_id=principal.user_id)
         amount_usd = limits.worst_usd([one.model for one in candidates], request)
         reservations = [limits.admit(connection, payer, desk.allowance, amount_usd=amount_usd)]
     reserve_again = partial(_reserve_again, desk, payer, reservations)
-    asked = desk.router.ask(candidates, request, total_s=ANSWER_S, reserve_again=reserve_again)
-    return Answering(_paid(desk, payer, asked, reservations, Stops(stops)), lambda: asked.calls[-1].model_id)
+    asked = desk.router.ask(candidates, request, total_s=deadline.left_s, reserve_again=reserve_again)
+    model_id = lambda: asked.calls[-1].model_id if asked.calls else candidates[0].id  # noqa: E731
+    return Answering(_paid(desk, payer, asked, reservations, Stops(stops), deadline), model_id)
 
 
-def _prepared(desk: Desk, name: str, request: Request, *, user_id: UUID) -> tuple[list[Candidate], Request]:
+def _prepared(desk: Desk, catalogue: Catalogue, name: str, request: Request, *, user_id: UUID) -> tuple[list[Candidate], Request]:
     """Return the models that can take the request, and it with the limit of the first. Raises what that one refused by."""
-    catalogue = desk.catalogue()
     ids = catalogue.ordered(name, environment=desk.environment, subject=user_id)
     candidates = [Candidate(id, catalogue.models[id]) for id in ids]
     refusals: list[ParleyError] = []
@@ -65,27 +72,28 @@ def _check(candidate: Candidate, request: Request) -> None:
         raise ContextTooLong(candidate.id, tokens=taken - answer_tokens, limit=limit - answer_tokens)
 
 
-def _paid(desk: Desk, payer: Payer, asked: Asked, reservations: Sequence[Reservation], stops: Stops) -> Generator[Said]:
+def _paid(desk: Desk, payer: Payer, asked: Asked, reservations: Sequence[Reservation], stops: Stops, deadline: Deadline) -> Generator[Said]:
     """Pass the answer on, and its end only once it is paid for."""
+    listener = Listener(asked)
     try:
-        finished = yield from _said(asked, stops)
+        finished = yield from _said(asked, listener, stops)
     finally:
-        asked.close()
-        pay(desk.engine, payer, asked.calls, reservations=reservations)
+        listener.close(timeout_s=_COUNTED_S)
+        pay(desk.engine, payer, asked.calls, reservations=reservations, deadline=deadline)
     yield finished
 
 
-def _said(asked: Asked, stops: Stops) -> Generator[Said, None, Finished]:
+def _said(asked: Asked, listener: Listener[RouterEvent], stops: Stops) -> Generator[Said, None, Finished]:
     finished: Finished | None = None
-    for event in asked:
+    for event in _heard(listener):
         match event:
             case TextDelta(text):
                 if shown := stops.feed(text):
                     yield TextDelta(shown)
                 if stops.is_met:
-                    asked.close()
+                    listener.close(timeout_s=_COUNTED_S)
                     return Finished("stop", asked.calls[-1].usage)
-            case ToolCall():
+            case Ping() | ToolCall():
                 yield event
             case Finished():
                 finished = event
@@ -94,6 +102,19 @@ def _said(asked: Asked, stops: Stops) -> Generator[Said, None, Finished]:
     if held := stops.rest():
         yield TextDelta(held)
     return finished or Finished("stop", asked.calls[-1].usage)
+
+
+def _heard(listener: Listener[RouterEvent]) -> Iterator[RouterEvent | Ping]:
+    """Yield what comes, and a ping whenever nothing that is shown has come for long."""
+    shown_s = time.monotonic()
+    while True:
+        try:
+            event = listener.next(timeout_s=max(shown_s + PING_S - time.monotonic(), 0))
+        except Ended:
+            return
+        if not isinstance(event, CallStarted | Thought):
+            shown_s = time.monotonic()
+        yield Ping() if event is None else event
 
 
 def _reserve_again(desk: Desk, payer: Payer, reservations: list[Reservation]) -> None:

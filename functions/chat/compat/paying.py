@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from sqlalchemy import Engine
 
+from functions.chat.deadline import GRACE_S, Deadline
 from parley import limits
 from parley.db.scope import user_scope
 from parley.db.usage import Purpose
@@ -16,12 +17,22 @@ from parley.llm.calls import Call
 PAUSES_S = (0.2, 0.5, 1.0, 2.0, 2.0)
 
 
-def pay(engine: Engine, payer: Payer, calls: Sequence[Call], *, reservations: Sequence[Reservation], purpose: Purpose = "chat") -> None:
+def pay(
+    engine: Engine,
+    payer: Payer,
+    calls: Sequence[Call],
+    *,
+    reservations: Sequence[Reservation],
+    deadline: Deadline,
+    purpose: Purpose = "chat",
+) -> None:
     """Store the calls, pay for them and free what was reserved. Raises Unavailable."""
     for pause_s in PAUSES_S:
         try:
             return _settle(engine, payer, calls, reservations, purpose)
         except Unavailable:
+            if deadline.left_s + GRACE_S < pause_s + 1:
+                raise
             time.sleep(pause_s)
     return _settle(engine, payer, calls, reservations, purpose)
 

@@ -3,8 +3,9 @@
 import json
 from collections.abc import Iterator, Sequence
 
+from functions.chat.attaching import MOST_IMAGES
 from functions.chat.compat.message_schemas import CallIn, ImageIn, MessageIn, RefusalIn, TextIn
-from functions.chat.compat.schemas import CompletionIn, FormatIn, NamedToolIn, ToolIn
+from functions.chat.compat.schemas import CompletionIn, NamedToolIn, ToolIn
 from parley.errors import InvalidInput
 from parley.llm import types as llm
 
@@ -25,20 +26,21 @@ def request_of(body: CompletionIn) -> llm.Request:
         temperature=body.temperature,
         tools=tools,
         tool_choice=choice,
-        output=_output(body.response_format),
+        output=body.response_format.output() if body.response_format else None,
     )
 
 
-def last_question(body: CompletionIn) -> str:
-    """Return the words of the last message, which must be the user's and nothing but words."""
+def last_question(body: CompletionIn) -> tuple[str, list[llm.Image]]:
+    """Return the words and the images of the last message, which must be the user's and have words."""
     last, place = body.messages[-1], ("body", "messages", len(body.messages) - 1)
     if last.role != "user":
         raise InvalidInput("in a stored conversation, the last message must be the user's", loc=(*place, "role"))
-    if any(isinstance(part, ImageIn) for part in last.content or ()):
-        raise InvalidInput("in a stored conversation, a message has words only", loc=(*place, "content"))
     if not (words := _words(last)):
-        raise InvalidInput("a message needs content", loc=(*place, "content"))
-    return words
+        raise InvalidInput("a message needs words", loc=(*place, "content"))
+    images = [part for part in _parts(last, place) if isinstance(part, llm.Image)]
+    if len(images) > MOST_IMAGES:
+        raise InvalidInput(f"in a stored conversation, a message has {MOST_IMAGES} images at most", loc=(*place, "content"))
+    return words, images
 
 
 def _messages(messages: Sequence[MessageIn]) -> Iterator[llm.Message]:
@@ -122,7 +124,7 @@ def _words(message: MessageIn) -> str:
 def _tools(body: CompletionIn) -> tuple[list[llm.Tool], llm.ToolChoice]:
     """Return the tools and how they may be used: one that is named is the only one, and required."""
     choice, offered = body.tool_choice, [_tool(tool) for tool in body.tools or ()]
-    if choice in ("required", "auto") and not offered and choice == "required":
+    if choice == "required" and not offered:
         raise InvalidInput("there are no tools to choose from", loc=("body", "tool_choice"))
     if not isinstance(choice, NamedToolIn):
         return offered, choice or "auto"
@@ -134,12 +136,3 @@ def _tools(body: CompletionIn) -> tuple[list[llm.Tool], llm.ToolChoice]:
 
 def _tool(tool: ToolIn) -> llm.Tool:
     return llm.Tool(tool.function.name, tool.function.description or "", tool.function.parameters or _NOTHING)
-
-
-def _output(format: FormatIn | None) -> llm.OutputSchema | None:
-    match format:
-        case FormatIn(json_schema=schema) if schema:
-            return llm.OutputSchema(schema.name, schema.json_schema, strict=bool(schema.strict))
-        case FormatIn(type="json_object"):
-            return llm.OutputSchema("answer", {"type": "object"}, strict=False)
-    return None

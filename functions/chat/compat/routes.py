@@ -6,26 +6,30 @@ from fastapi import APIRouter, Depends, Header, Request, Response
 
 from functions.chat.compat.answers import answer
 from functions.chat.compat.asking import ask
-from functions.chat.compat.conversing import converse
+from functions.chat.compat.conversing import converse, once_of
 from functions.chat.compat.embedding import embedding_models, embeddings
 from functions.chat.compat.outputs import CHUNK, CompletionOut, EmbeddingsOut, ModelOut, ModelsOut
 from functions.chat.compat.reading import request_of
 from functions.chat.compat.schemas import CompletionIn, EmbeddingsIn
 from functions.chat.deadline import Deadline
-from functions.chat.errors import ConversationBusy
+from functions.chat.errors import ApprovalNeeded, ConversationBusy, InProgress, OutOfTime
 from parley.errors import NotFound
 from parley.http.answers import problems
 from parley.http.dependencies import CurrentPrincipal, requires
+from parley.http.idempotency import IdempotencyKey, KeyReused
 from parley.limits import BudgetExhausted, RateLimited
 from parley.llm.failures import ContextTooLong, ModelCannot
 from parley.llm.models import ModelNotFound, NoModel
-from parley.llm.provider import ProviderBusy, ProviderFailed, ProviderRefused, ProviderRejected, ProviderTimeout
+from parley.llm.provider import ProviderBusy, ProviderFailed, ProviderMisconfigured, ProviderRefused, ProviderRejected, ProviderTimeout
 
 router = APIRouter(prefix="/v1", dependencies=[Depends(requires("chat"))])
 
 _CHOOSING = (ModelNotFound, ContextTooLong, RateLimited, BudgetExhausted)
-_TURN = (NotFound, ConversationBusy)
-_PROVIDERS = (ProviderFailed, ProviderBusy, ProviderTimeout, ProviderRefused, ProviderRejected)
+_TURN = (NotFound, ConversationBusy, ApprovalNeeded, InProgress, KeyReused)
+_PROVIDERS = (
+    *(ProviderFailed, ProviderBusy, ProviderTimeout, OutOfTime),
+    *(ProviderRefused, ProviderRejected, ProviderMisconfigured),
+)
 COMPLETION: dict[int | str, Any] = {
     200: {
         "model": CompletionOut,
@@ -46,23 +50,29 @@ async def list_openai_models(request: Request) -> ModelsOut:
 
 @router.post("/chat/completions", responses=COMPLETION | problems(*_CHOOSING, *_PROVIDERS, *_TURN, ModelCannot, NoModel))
 async def chat_completions(
-    body: CompletionIn, request: Request, principal: CurrentPrincipal, x_conversation_id: Annotated[str | None, Header()] = None
+    body: CompletionIn,
+    request: Request,
+    principal: CurrentPrincipal,
+    idempotency: IdempotencyKey,
+    x_conversation_id: Annotated[str | None, Header()] = None,
 ) -> Response:
     """Answer as OpenAI's Chat Completions do; the client runs the tools, and nothing is stored.
 
     With the header `X-Conversation-Id`, the id of a conversation or `new`, the last message is a turn of that conversation
-    instead, with its own memory; the answer bears the id in the same header.
+    instead, with its own memory; the answer bears the id in the same header. While another turn runs there, it is 409
+    `conversation_busy` with `Retry-After`, which OpenAI's SDKs try again by themselves. Then, too, an `Idempotency-Key` makes
+    a repeated request be given the first one's answer; without a conversation there is nothing to repeat, and it is passed over.
     """
-    desk = request.app.state.desk
+    desk, deadline = request.app.state.desk, Deadline.of(request.scope["aws.context"])
     if x_conversation_id:
-        deadline, request_id = Deadline.of(request.scope["aws.context"]), request.scope["parley.request_id"]
-        answering = converse(desk, principal, x_conversation_id, body, deadline=deadline, request_id=request_id)
+        once, request_id = once_of(x_conversation_id, idempotency.key, body), request.scope["parley.request_id"]
+        answering = converse(desk, principal, x_conversation_id, body, deadline=deadline, once=once, request_id=request_id)
     else:
-        answering = ask(desk, principal, body.model, request_of(body), stops=body.stops)
+        answering = ask(desk, principal, body.model, request_of(body), stops=body.stops, deadline=deadline)
     return answer(answering, stream=bool(body.stream), wants_usage=body.wants_usage)
 
 
 @router.post("/embeddings", responses=problems(*_CHOOSING, *_PROVIDERS))
 async def create_embeddings(body: EmbeddingsIn, request: Request, principal: CurrentPrincipal) -> EmbeddingsOut:
     """Return a vector for each text, as OpenAI's embeddings are; `encoding_format` is `float` or `base64`."""
-    return embeddings(request.app.state.desk, principal, body)
+    return embeddings(request.app.state.desk, principal, body, deadline=Deadline.of(request.scope["aws.context"]))

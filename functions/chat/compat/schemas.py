@@ -1,16 +1,16 @@
 """What OpenAI's clients send. A field that would change the answer and cannot be honoured is refused; a mere hint is passed over."""
 
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator
 from pydantic_core import PydanticCustomError
 
 from functions.chat.compat.message_schemas import CallIn, MessageIn
+from functions.chat.output_format import FormatIn, Name
 from parley.http.schemas import Input
 
 __all__ = ["CallIn", "CompletionIn", "EmbeddingsIn", "MessageIn"]
 
-type Name = Annotated[str, Field(pattern=r"^[a-zA-Z0-9_-]{1,64}$")]
 MAX_STOPS, MAX_TEXTS = 4, 2048
 
 
@@ -41,30 +41,6 @@ class NamedToolIn(Input):
 
     type: Literal["function"]
     function: NamedIn
-
-
-class SchemaIn(Input):
-    """A JSON schema for the answer."""
-
-    model_config = ConfigDict(serialize_by_alias=True)
-
-    name: Name
-    description: str | None = None
-    json_schema: dict[str, Any] = Field(alias="schema")
-    strict: bool | None = None
-
-
-class FormatIn(Input):
-    """`response_format`."""
-
-    type: Literal["text", "json_object", "json_schema"]
-    json_schema: SchemaIn | None = None
-
-    @model_validator(mode="after")
-    def _has_its_schema(self) -> Self:
-        if (self.type == "json_schema") != (self.json_schema is not None):
-            raise PydanticCustomError("json_schema", "json_schema belongs to the type json_schema, and to no other")
-        return self
 
 
 class StreamIn(Input):

@@ -1,78 +1,118 @@
-"""Vectors that a user pays for: the catalogue's embedding model, within the user's limits."""
+"""Vectors for a user's texts, at their expense. Where there are none to be had, search goes by words alone."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from uuid import UUID
 
 from sqlalchemy import Engine
 
 from parley import limits
+from parley.db.halfvec import Vector
 from parley.db.scope import user_scope
-from parley.limits import Allowance, Payer
+from parley.errors import ParleyError, Unavailable
+from parley.limits import Allowance, BudgetExhausted, Payer
 from parley.llm.calls import Call
 from parley.llm.embedder import Purpose, batches
 from parley.llm.failures import ProviderFailed
+from parley.llm.model import Model
 from parley.llm.models import Catalogue, NoModel
 from parley.llm.providers import EmbedderFor
 from parley.llm.types import Message, Request, Usage
+from parley.observability import logger
+from parley.recollection import Recollection
+
+# What a question is about stands at its beginning; small models read no further than this anyway.
+QUERY_CHARACTERS = 2000
+# Whoever searches would rather see what has the same words.
+QUERY_S = 3.0
 
 
 @dataclass(frozen=True, slots=True)
-class Vectors:
-    """One vector for each text, in order, and the id of the model that made them: others cannot be compared with them."""
-
-    model_id: str
-    vectors: list[list[float]]
-
-
 class Embedding:
-    """Makes vectors; made once for each worker."""
+    """The catalogue's embedding model, and what users may spend on it."""
 
-    def __init__(
-        self,
-        engine: Engine,
-        catalogue: Callable[[], Catalogue],
-        embedder_for: EmbedderFor,
-        environment: Mapping[str, str],
-        allowance: Allowance,
-    ) -> None:
-        self._engine, self._catalogue, self._embedder_for = engine, catalogue, embedder_for
-        self._environment, self._allowance = environment, allowance
+    engine: Engine
+    catalogue: Callable[[], Catalogue]
+    environment: Mapping[str, str]
+    embedder_for: EmbedderFor
+    allowance: Allowance
 
-    def model_id(self) -> str | None:
-        """Return the id of the model that makes the vectors now; None where there is none."""
+    def call(self) -> Call:
+        """Return a call of the role's model, yet to be made. Raises NoModel."""
+        catalogue = self.catalogue()
+        return Call(catalogue.roles.get("embedding", ""), catalogue.embedding(self.environment), purpose="embedding")
+
+    def model_name(self) -> str | None:
+        """Return by which model's name vectors are kept that are made now; None where there is no model."""
         try:
-            self._catalogue().embedding(self._environment)
+            return self.call().model.name
         except NoModel:
             return None
-        return self._catalogue().roles["embedding"]
 
-    def embed(self, texts: Sequence[str], *, user_id: UUID, purpose: Purpose) -> Vectors:
-        """Embed texts and have the user pay for them, also for what came before a failure.
-
-        Raises NoModel, BudgetExhausted, Unavailable and ProviderFailed or a kind of it.
-        """
-        catalogue = self._catalogue()
-        call, payer = Call(catalogue.roles.get("embedding", ""), catalogue.embedding(self._environment)), Payer(user_id)
-        amount_usd = limits.worst_usd([call.model], Request([Message("user", text) for text in texts]))
-        with user_scope(self._engine, user_id) as connection:
-            reservation = limits.reserve(connection, payer, self._allowance, amount_usd=amount_usd)
+    def vectors(self, texts: Sequence[str], *, payer: Payer, purpose: Purpose = "document") -> list[Vector]:
+        """Return a vector for each text, as `paid` does. Raises NoModel, BudgetExhausted, Unavailable and ProviderFailed."""
+        call = self.call()
+        reservation = self._reserve(call.model, texts, payer)
         try:
-            return Vectors(call.model_id, list(self._batches(call, texts, purpose)))
+            return self.run(call, texts, purpose=purpose)
         finally:
-            with user_scope(self._engine, user_id) as connection:
-                limits.settle(connection, payer, [call], reservations=[reservation], purpose="embedding")
+            self._settle(call, reservation, payer)
 
-    def _batches(self, call: Call, texts: Sequence[str], purpose: Purpose) -> Iterator[list[float]]:
-        """Yield the vectors and note in `call` what was counted for them."""
-        embedder = self._embedder_for(call.model)
+    def paid(self, texts: Sequence[str], *, payer: Payer, purpose: Purpose = "document") -> list[Vector] | None:
+        """Return a vector for each text; None if there are none to be had now: no model, no money, or a service that fails.
+
+        Two short transactions, before and after the call.
+        """
+        try:
+            return self.vectors(texts, payer=payer, purpose=purpose)
+        except (NoModel, BudgetExhausted, ProviderFailed, Unavailable) as exc:
+            _note(exc)
+            return None
+
+    def query(self, text: str, *, payer: Payer) -> Vector | None:
+        """Return the vector of a question, None if there is none to be had within `QUERY_S` seconds."""
+        if not text.strip() or (prepared := self._prepared([text[:QUERY_CHARACTERS]], payer)) is None:
+            return None
+        call, reservation = prepared
+        recollection = self.recollection(call, text)
+        vector = recollection.vector(timeout_s=QUERY_S)
+        self._settle(call, reservation, payer)
+        return vector
+
+    def recollection(self, call: Call, text: str) -> Recollection:
+        """Begin to embed a question in a thread; whoever called pays."""
+        return Recollection(call, lambda: self.run(call, [text[:QUERY_CHARACTERS]], purpose="query"))
+
+    def run(self, call: Call, texts: Sequence[str], *, purpose: Purpose) -> list[Vector]:
+        """Embed the texts and note in `call` what it took; whoever called pays. Raises ProviderFailed and Unavailable."""
+        embedder, vectors = self.embedder_for(call.model), list[Vector]()
         try:
             for batch in batches(embedder, texts):
                 part = embedder.embed_batch(call.model.name, batch, purpose=purpose)
-                used = call.usage.input_tokens + part.input_tokens
-                call.usage = Usage(used, is_estimated=call.usage.is_estimated or part.is_estimated)
-                yield from part.vectors
+                vectors += [Vector(call.model.name, numbers) for numbers in part.vectors]
+                call.usage = Usage(call.usage.input_tokens + part.input_tokens, is_estimated=call.usage.is_estimated or part.is_estimated)
         except ProviderFailed as exc:
             call.error_code = exc.code
             raise
         call.status = "completed"
+        return vectors
+
+    def _prepared(self, texts: Sequence[str], payer: Payer) -> tuple[Call, limits.Reservation] | None:
+        try:
+            call = self.call()
+            return call, self._reserve(call.model, texts, payer)
+        except (NoModel, BudgetExhausted, Unavailable) as exc:
+            _note(exc)
+            return None
+
+    def _settle(self, call: Call, reservation: limits.Reservation, payer: Payer) -> None:
+        with user_scope(self.engine, payer.user_id) as connection:
+            limits.settle(connection, payer, [call], reservations=[reservation], purpose="embedding")
+
+    def _reserve(self, model: Model, texts: Sequence[str], payer: Payer) -> limits.Reservation:
+        amount_usd = limits.worst_usd([model], Request([Message("user", text) for text in texts]))
+        with user_scope(self.engine, payer.user_id) as connection:
+            return limits.reserve(connection, payer, self.allowance, amount_usd=amount_usd)
+
+
+def _note(exc: ParleyError) -> None:
+    logger.warning("texts have no vectors for now", problem=exc.code, reason=str(exc))

@@ -14,16 +14,28 @@ from uuid import UUID
 from sqlalchemy import Connection
 
 from parley.db import admissions, budgets, usage
-from parley.db.admissions import Allowance, Payer
+from parley.db.admissions import NOTHING, Allowance, Claim, Payer
 from parley.db.usage import Charge, Purpose
 from parley.errors import ParleyError
 from parley.ids import new_id
 from parley.llm.calls import Call
 from parley.llm.model import Model
-from parley.llm.tokens import most_tokens
+from parley.llm.tokens import guess_tokens, most_tokens
 from parley.llm.types import Request, Usage
 
-__all__ = ["Allowance", "BudgetExhausted", "Payer", "RateLimited", "Reservation", "admit", "reserve", "settle", "worst_usd"]
+__all__ = [
+    "Allowance",
+    "BudgetExhausted",
+    "Claim",
+    "Payer",
+    "RateLimited",
+    "Reservation",
+    "admit",
+    "claim",
+    "reserve",
+    "settle",
+    "worst_usd",
+]
 
 
 class RateLimited(ParleyError):
@@ -62,17 +74,22 @@ def worst_usd(models: Iterable[Model], request: Request) -> Decimal:
     return max((_worst_usd(model, request, input_tokens) for model in models), default=Decimal(0))
 
 
-def admit(connection: Connection, payer: Payer, allowance: Allowance, *, amount_usd: Decimal) -> Reservation:
+def claim(turn_id: UUID, model_id: str, model: Model, request: Request) -> Claim:
+    """Say what is reserved for, so that whoever finds the turn dead can pay for the call by an estimate."""
+    return Claim(turn_id, model_id, model.provider, guess_tokens(request), model.input_usd_per_mtok, model.output_usd_per_mtok)
+
+
+def admit(connection: Connection, payer: Payer, allowance: Allowance, *, amount_usd: Decimal, claim: Claim = NOTHING) -> Reservation:
     """Count a request and reserve money for its first call, in one statement.
 
     Raises RateLimited and BudgetExhausted; the transaction must be rolled back then, as its scope does.
     """
-    return _take(connection, payer, allowance, amount_usd, counts_request=True)
+    return _take(connection, payer, allowance, amount_usd, claim, counts_request=True)
 
 
-def reserve(connection: Connection, payer: Payer, allowance: Allowance, *, amount_usd: Decimal) -> Reservation:
+def reserve(connection: Connection, payer: Payer, allowance: Allowance, *, amount_usd: Decimal, claim: Claim = NOTHING) -> Reservation:
     """Reserve money for a further call. Raises BudgetExhausted."""
-    return _take(connection, payer, allowance, amount_usd, counts_request=False)
+    return _take(connection, payer, allowance, amount_usd, claim, counts_request=False)
 
 
 def settle(
@@ -83,15 +100,20 @@ def settle(
     reservations: Sequence[Reservation],
     purpose: Purpose = "chat",
     turn_id: UUID | None = None,
-) -> None:
-    """Store what the calls took, pay for it and free what was reserved, in one statement; done again, it changes nothing."""
+) -> bool:
+    """Store what the calls took, pay for it and free what was reserved, in one statement; done again, it changes nothing.
+
+    Returns whether anything was still reserved.
+    """
     charges = [_charge(call, purpose) for call in calls]
-    usage.settle(connection, payer, charges, reservations=[one.id for one in reservations], turn_id=turn_id)
+    return usage.settle(connection, payer, charges, reservations=[one.id for one in reservations], turn_id=turn_id)
 
 
-def _take(connection: Connection, payer: Payer, allowance: Allowance, amount_usd: Decimal, *, counts_request: bool) -> Reservation:
+def _take(
+    connection: Connection, payer: Payer, allowance: Allowance, amount_usd: Decimal, claim: Claim, *, counts_request: bool
+) -> Reservation:
     made = Reservation(new_id(), amount_usd)
-    verdict = admissions.admit(connection, payer, allowance, id=made.id, amount_usd=amount_usd, counts_request=counts_request)
+    verdict = admissions.admit(connection, payer, allowance, id=made.id, amount_usd=amount_usd, counts_request=counts_request, claim=claim)
     if verdict.wait_s is not None:
         raise RateLimited(payer.user_id, retry_after_s=verdict.wait_s)
     if not verdict.has_budget:
@@ -108,7 +130,7 @@ def _worst_usd(model: Model, request: Request, input_tokens: int) -> Decimal:
 def _charge(call: Call, purpose: Purpose) -> Charge:
     return Charge(
         call.id,
-        purpose,
+        call.purpose or purpose,
         call.model_id,
         call.model.provider,
         call.status,

@@ -65,3 +65,10 @@ class KeySettings(Settings):
     """Where the signing keys live in the Parameter Store: a path without a slash at its end."""
 
     keys_path: str
+
+
+class ToolSettings(Settings):
+    """Which function runs tools, and the MCP servers of the whole deployment: JSON as `parley.tools.remote` reads it, or nothing."""
+
+    toolrunner_function: str
+    mcp_servers: str

@@ -4,13 +4,14 @@ import pytest
 
 from tests.driving import PASSWORD, Person
 
+SOMETHING = "01890a5d-ac96-774b-bcce-b302099a8057"
 ROUTES = [
     ("GET", "/admin/users"),
-    ("PATCH", f"/admin/users/{uuid4()}"),
+    ("PATCH", f"/admin/users/{SOMETHING}"),
     ("GET", "/admin/usage"),
     ("POST", "/admin/invites"),
     ("GET", "/admin/invites"),
-    ("DELETE", f"/admin/invites/{uuid4()}"),
+    ("DELETE", f"/admin/invites/{SOMETHING}"),
 ]
 
 
@@ -129,3 +130,18 @@ def test_open_invites_are_listed_without_what_registers(auth, admin):
 
     assert {name: value for name, value in made.items() if name != "invite"} in listed
     assert all("invite" not in item for item in listed)
+
+
+def test_an_invite_that_is_asked_for_again_is_the_same_and_not_shown(auth, admin):
+    first, again = (auth.post("/admin/invites", {}, as_=admin, headers={"Idempotency-Key": "k1"}).json for _ in range(2))
+
+    assert (first.pop("invite") is not None, again.pop("invite")) == (True, None)
+    assert first == again
+    assert [item["id"] for item in auth.get("/admin/invites", as_=admin).json["items"]].count(first["id"]) == 1
+
+
+def test_a_key_for_another_invite_is_refused(auth, admin):
+    auth.post("/admin/invites", {}, as_=admin, headers={"Idempotency-Key": "k2"})
+    answer = auth.post("/admin/invites", {"email": "new@example.com"}, as_=admin, headers={"Idempotency-Key": "k2"})
+
+    assert (answer.status, answer.json["code"]) == (422, "idempotency_key_reused")

@@ -70,7 +70,7 @@ def test_an_invite_makes_one_account(auth, admitting, admin):
     assert register(auth, invite=code).json["code"] == "invalid_invite"
 
 
-@pytest.mark.parametrize("code", [None, "", "x", str(Code.new(UUID(int=1)))])
+@pytest.mark.parametrize("code", [None, "", "x", pytest.param(str(Code.new(UUID(int=1))), id="well formed")])
 def test_without_a_valid_invite_nobody_is_taken(auth, admitting, code):
     admitting(registration="invite")
 

@@ -119,8 +119,9 @@ KIDS = [
         {},
     ),
 ]
-NAMED = {f"kid {str(kid)[:30]!r} {index}": {"kid": kid, "sign": sign} for index, kid in enumerate(KIDS) for sign in [mac(b"")]}
-NAMED |= {f"kid {str(kid)[:30]!r} {index}, rightly signed": {"kid": kid} for index, kid in enumerate(KIDS)}
+_TOLD = {index: "[ours]" if kid == [SIGNING.kid] else str(kid)[:30] for index, kid in enumerate(KIDS)}
+NAMED = {f"kid {_TOLD[index]!r} {index}": {"kid": kid, "sign": mac(b"")} for index, kid in enumerate(KIDS)}
+NAMED |= {f"kid {_TOLD[index]!r} {index}, rightly signed": {"kid": kid} for index, kid in enumerate(KIDS)}
 FAMILIES = {
     "an API key's typ": {"typ": "ak+jwt"},
     "an API key's key": {"kid": API.kid, "sign": signer(API)},

@@ -1,5 +1,6 @@
 """Takes turns without HTTP: a provider that plays a script, and the events as they come."""
 
+import os
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -10,6 +11,7 @@ from functions.chat import turn
 from functions.chat.deadline import Deadline
 from functions.chat.desk import Desk
 from functions.chat.events import Numbered
+from functions.chat.images import Images
 from functions.chat.question import Question
 from parley.db import messages
 from parley.db.scope import principal_scope
@@ -85,12 +87,15 @@ class NoMemoryQueue:
         self.sent.append(entry)
 
 
-def make_desk(engine: Any, provider: Any, *, queue: Any = None, memory_queue: Any = None) -> Desk:
+def make_desk(engine: Any, provider: Any, *, queue: Any = None, toolbox: Any = None, memory_queue: Any = None) -> Desk:
     router = Router(lambda model: provider, Breaker(MemoryCircuits()), patience=Patience(first_pause_s=0.0))
     allowance = Allowance(rate_per_minute=1000, budget_usd=Decimal(5))
+    models = ROOT / "tests" / "functions" / "chat" / "handy.toml" if toolbox else ROOT / "tests" / "models.toml"
+    catalogue = Catalogue.load(models)
     queues = queue or NoQueue(), memory_queue or NoMemoryQueue()
-    catalogue = Catalogue.load(ROOT / "tests" / "models.toml")
-    return Desk(engine, lambda: catalogue, router, {}, allowance, queues[0], no_embedder, queues[1])
+    boxes = {"toolbox_for": lambda principal: lambda connection: toolbox} if toolbox else {}
+    images = Images(os.environ["PARLEY_FILES_BUCKET"])
+    return Desk(engine, lambda: catalogue, router, {}, allowance, queues[0], no_embedder, queues[1], images, **boxes)
 
 
 def take_numbered(desk: Desk, person: Any, text: str = "hello", *, lasting_s: float = 60, once: Any = None, **options: Any) -> Any:

@@ -42,7 +42,7 @@ def test_without_streaming_the_answer_is_one_document(chat, alice):
     streamed = chat.post("/chat", {"message": "hello"}, as_=alice)
     answer = chat.post("/chat", {"message": "hello", "stream": False}, as_=alice)
 
-    assert set(answer.json) == {"turn_id", "conversation_id", "message", "usage", "sources", "tool_results"}
+    assert set(answer.json) == {"turn_id", "conversation_id", "status", "message", "usage", "sources", "tool_results", "approvals"}
     assert answer.json["message"]["text"] == streamed.text
 
 
@@ -127,7 +127,7 @@ def test_text_of_any_script_comes_back_as_it_was_sent(chat, conversation, alice)
 def test_the_models_that_can_be_named_are_listed(chat, alice):
     found = {model["id"]: model for model in chat.get("/models", as_=alice).json}
 
-    assert set(found) == {"offline", "priced"}
+    assert set(found) == {"offline", "priced", "seeing"}
     shown = {"id": "offline", "provider": "offline", "context_tokens": 2000, "abilities": [], "default": True}
     assert found["offline"] == shown | {"input_usd_per_mtok": 0.0, "output_usd_per_mtok": 0.0, "roles": ["chat"]}
     assert (found["priced"]["output_usd_per_mtok"], found["priced"]["roles"]) == (10.0, [])

@@ -16,7 +16,8 @@ BEGUN = 5
 DIED = 9
 STATE = """
 SELECT t.id, t.status, (SELECT count(*) FROM turns o WHERE o.user_id = t.user_id) AS turns,
-       (SELECT count(*) FROM usage u WHERE u.user_id = t.user_id) AS charges
+       (SELECT count(*) FROM usage u WHERE u.user_id = t.user_id) AS charges,
+       (SELECT count(*) FROM budget_reservations r WHERE r.user_id = t.user_id) AS reserved
   FROM turns t WHERE t.user_id = :u
 """
 
@@ -28,7 +29,7 @@ def crash(alice):
     def crash(step):
         command = [sys.executable, "-W", "ignore", "-m", "tests.functions.chat.crashing", str(step)]
         claims = json.dumps(alice.claims)
-        return subprocess.run(command, cwd=ROOT, input=claims, text=True, capture_output=True, timeout=50, check=False)
+        return subprocess.run(command, cwd=ROOT, input=claims, text=True, capture_output=True, timeout=100, check=False)
 
     return crash
 
@@ -54,7 +55,7 @@ def test_whatever_step_a_worker_dies_at_the_retry_finds_one_turn_that_has_ended(
     logged = "".join("".join(data["texts"]) for _, name, data in log(state.id) if name == "text.delta")
 
     assert state.status == ("completed" if step <= BEGUN else "interrupted")
-    assert (state.turns, state.charges) == (1, int(step <= BEGUN))
+    assert (state.turns, state.charges, state.reserved) == (1, 1, 0)
     assert (question.text, answer.status) == ("hello", state.status)
     assert answer.text == logged == "Hello"[: len(logged)]
     assert [name for _, name, _ in second].count(f"turn.{state.status}") == 1
@@ -66,4 +67,4 @@ def test_a_worker_that_does_not_die_takes_so_many_steps(crash, retry, row, alice
 
     assert (done.returncode, int(done.stdout.split()[-1])) == (0, STEPS)
     assert retry()[-1][1] == "turn.completed"
-    assert tuple(row(STATE, u=alice.id))[1:] == ("completed", 1, 1)
+    assert tuple(row(STATE, u=alice.id))[1:] == ("completed", 1, 1, 0)

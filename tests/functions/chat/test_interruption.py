@@ -183,7 +183,7 @@ def test_a_turn_that_was_taken_for_dead_is_paid_for(engine, alice, age, row):
     interrupt_if_silent(engine, started.turn_id, user_id=alice.id)
     list(taken)
 
-    assert row("SELECT status, is_estimate FROM usage WHERE turn_id = :t", t=started.turn_id) == ("stopped", True)
+    assert row("SELECT status, is_estimate FROM usage WHERE turn_id = :t", t=started.turn_id) == ("interrupted", True)
 
 
 def test_a_turn_that_was_ended_by_another_is_not_ended_again(engine, database, alice, age):

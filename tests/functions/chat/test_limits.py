@@ -10,6 +10,7 @@ from sqlalchemy import event
 
 from functions.chat.desk import Desk
 from functions.chat.events import TurnCompleted, TurnFailed
+from functions.chat.images import Images
 from parley.db.engine import make_engine
 from parley.errors import Unavailable
 from parley.limits import Allowance, BudgetExhausted
@@ -55,7 +56,7 @@ def make_desk(engine, *scripts, rate=1000, budget=5):
     catalogue = Catalogue.parse(PRICED + MODEL.format(id="first", price=10.0) + MODEL.format(id="second", price=20.0), source="test")
     playing = Playing(*scripts)
     router = Router(lambda model: playing, Breaker(MemoryCircuits()), patience=Patience(first_pause_s=0.0))
-    return Desk(engine, lambda: catalogue, router, {}, Allowance(rate, Decimal(budget)), NoQueue(), no_embedder)
+    return Desk(engine, lambda: catalogue, router, {}, Allowance(rate, Decimal(budget)), NoQueue(), no_embedder, Images("none"))
 
 
 def rows(postgres, person, columns="model, status, input_tokens, output_tokens, is_estimate"):
@@ -142,7 +143,7 @@ def test_with_the_store_down_no_model_is_asked(database, alice):
     assert desk.router.provider_for(None).scripts == [HELLO]
 
 
-def test_a_healthy_turn_takes_five_statements_and_three(engine, alice):
+def test_a_healthy_turn_takes_five_statements_one_to_recall_and_three(engine, alice):
     statements = []
     desk = make_desk(engine, HELLO, HELLO)
     started, *_ = take(desk, alice)
@@ -152,7 +153,7 @@ def test_a_healthy_turn_takes_five_statements_and_three(engine, alice):
     beginning = len(statements)
     assert isinstance(list(events)[-1], TurnCompleted)
 
-    assert (beginning, len(statements) - beginning) == (5, 3)
+    assert (beginning, len(statements) - beginning) == (5, 1 + 3)
 
 
 def test_too_many_requests_in_a_minute_are_told_to_wait(chat, alice, monkeypatch):

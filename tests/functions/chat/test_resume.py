@@ -7,6 +7,7 @@ from uuid import uuid4
 
 import pytest
 
+from functions.chat import control
 from functions.chat.deadline import Deadline
 from functions.chat.events import Numbered, Ping
 from functions.chat.replay import follow
@@ -122,6 +123,20 @@ def test_a_reader_whose_time_is_up_is_let_go_without_an_end(engine, alice):
     provider.close(), list(taken)
 
     assert [one.event.name for one in heard if isinstance(one, Numbered)] == ["turn.started"]
+
+
+def test_a_reader_of_a_turn_that_is_deleted_is_told_so(engine, conversation, alice):
+    provider = SilentProvider("word")
+    desk = make_desk(engine, provider)
+    taken = take_numbered(desk, alice)
+    started = next(taken).event
+    reading = control.events(desk, alice.principal, started.turn_id, after=0, deadline=Deadline.after(20))
+    next(reading)
+    conversation.delete(f"/conversations/{started.conversation_id}", as_=alice)
+    last = list(reading)[-1]
+    provider.close(), list(taken)
+
+    assert (last.number, last.event.name, last.event.data()["code"]) == (2, "turn.failed", "not_found")
 
 
 def test_a_turn_shows_how_it_stands(chat, alice, finished):

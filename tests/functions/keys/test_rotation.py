@@ -132,7 +132,7 @@ def test_the_secret_of_the_refresh_tokens_stays(invoke, path):
 def test_a_rotation_before_the_first_deployment_is_no_harm(invoke, path):
     invoke({})
 
-    assert families(ensure_keys(path)) == {"refresh": 1}
+    assert families(ensure_keys(path)) == {"refresh": 1, "sealing": 1}
 
 
 def test_private_keys_are_in_no_answer(invoke, path):

@@ -14,7 +14,7 @@ from parley.ids import new_id
 from parley.upkeep import Work
 from tests.canary import Canary
 
-FOLDERS = ("exports", "documents", "uploads")
+FOLDERS = ("exports", "documents", "uploads", "images")
 
 
 @pytest.fixture

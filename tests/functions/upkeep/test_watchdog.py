@@ -35,11 +35,12 @@ def status_of(engines):
 
 @pytest.fixture
 def sent(monkeypatch):
-    """What is put on the queue, with its delay."""
+    """What upkeep itself puts on the queue, with its delay; a slow turn of `chat` sends too."""
     from functions.upkeep.app import desk
 
     found = []
     monkeypatch.setattr(type(desk.queue), "send", lambda self, message, *, delay_s=0: found.append((message, delay_s)))
+    monkeypatch.setattr(type(desk.memory_queue), "send", lambda self, message, *, delay_s=0: None)
     return found
 
 

@@ -5,7 +5,7 @@ import boto3
 import pytest
 
 from parley.auth import key_store
-from parley.auth.key_store import add_key, delete_keys, ensure_keys, load_keys, stored_keys
+from parley.auth.key_store import add_key, delete_keys, ensure_keys, load_keys, load_sealing_key, stored_keys
 from parley.auth.signing_keys import SigningKey
 from parley.clock import utc_now
 from parley.errors import Unavailable
@@ -29,7 +29,7 @@ def test_made_keys_can_be_loaded(path):
     made = ensure_keys(path)
     ring = load(path)
 
-    assert (len(made), len(ring.keys), len(ring.refresh_secret), ring.issuer) == (3, 2, 32, "parley/test/prod")
+    assert (len(made), len(ring.keys), len(ring.refresh_secret), ring.issuer) == (4, 2, 32, "parley/test/prod")
     assert (ring.newest.family, ring.newest_api.family) == ("signing", "api")
 
 
@@ -91,3 +91,16 @@ def test_a_store_that_does_not_answer_is_unavailable(path, monkeypatch):
 def test_a_store_that_refuses_is_unavailable():
     with pytest.raises(Unavailable):
         load("no path")
+
+
+def test_the_sealing_key_is_made_once_and_is_the_same_for_everybody(path):
+    ensure_keys(path)
+    key = load_sealing_key(path)
+    ensure_keys(path)
+
+    assert (len(key), load_sealing_key(path)) == (32, key)
+
+
+def test_a_sealing_key_that_nobody_has_made_is_unavailable(path):
+    with pytest.raises(Unavailable):
+        load_sealing_key(path)

@@ -21,7 +21,7 @@ from parley.settings import DatabaseSettings
 GUIDE = Path(__file__).parents[3] / "docs" / "deploy.md"
 MEMBERS = "SELECT CAST(CAST(member AS regrole) AS text) FROM pg_auth_members WHERE roleid = CAST('rds_iam' AS regrole)"
 NEWEST = "0010"
-GLOBAL = {"users", "signups", "invites", "guesses", "breakers", "alembic_version"}
+GLOBAL = {"users", "signups", "invites", "guesses", "breakers", "mcp_listings", "alembic_version"}
 TABLES = "SELECT relname, relrowsecurity, relforcerowsecurity FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace"
 KEYS = """
 SELECT c.relname, (SELECT attname FROM pg_attribute WHERE attrelid = c.oid AND attnum = i.indkey[0]) AS first
@@ -93,7 +93,7 @@ BACKGROUND = {
     "credentials": "select(password_hash user_id)",
     "conversations": "select(id updated_at user_id)",
     "sessions": "delete select(address created_at ended_at expires_at id user_id) update(ended_at)",
-    "turns": "select(heartbeat_at id idempotency_key started_at status user_id) update(fingerprint idempotency_key)",
+    "turns": "select(heartbeat_at id idempotency_key started_at status user_id waiting_since) update(fingerprint idempotency_key)",
     "turn_events": "delete select(at user_id)",
     "audit_events": "delete insert select(at user_id)",
     "api_keys": "delete select(expires_at revoked_at user_id)",

@@ -161,3 +161,34 @@ def test_a_store_that_does_not_answer_stops_no_call(process, monkeypatch):
     breaker.failed("acme")
 
     assert breaker.admit("acme") == 0
+
+
+def test_a_probe_that_was_stopped_lets_the_next_caller_probe(store, process):
+    opened(store, process)
+    store.pass_s(20)
+    stopped = process()
+    stopped.admit("acme")
+    assert process().admit("acme") == 60
+    stopped.released("acme")
+
+    assert [process().admit("acme") for _ in range(2)] == [0, 60]
+
+
+def test_a_call_that_was_no_probe_releases_nothing(store, process):
+    opened(store, process)
+    store.pass_s(20)
+    process().admit("acme")
+    process().released("acme")
+
+    assert process().admit("acme") == 60
+
+
+def test_a_probe_that_was_answered_stays_so(store, process):
+    opened(store, process)
+    store.pass_s(20)
+    breaker = process()
+    breaker.admit("acme")
+    breaker.succeeded("acme")
+    breaker.released("acme")
+
+    assert store.circuits["acme"].state == "closed"

@@ -3,8 +3,9 @@
 import boto3
 import pytest
 
+from parley.errors import Unavailable
 from parley.llm.failures import ProviderMisconfigured
-from parley.llm.keys import KEPT_S, Keys
+from parley.llm.keys import AGAIN_S, KEPT_S, Keys
 from parley.llm.model import Model
 from parley.llm.providers import Providers
 from parley.llm.types import Message, Request
@@ -56,3 +57,31 @@ def test_a_provider_is_kept_until_its_key_is_rotated(vendor, secret):
 
     assert is_kept
     assert vendor.requests[0][0]["authorization"] == "Bearer second"
+
+
+def test_a_key_stays_while_secrets_manager_is_away(secret, monkeypatch, caplog):
+    now, asked = [0.0], []
+    keys = Keys({}, now_s=lambda: now[0])
+    keys.find(REFERENCE)
+
+    def away(name):
+        asked.append(now[0])
+        raise Unavailable("Secrets Manager")
+
+    monkeypatch.setattr("parley.llm.keys._fetch", away)
+    found = []
+    for now[0] in (KEPT_S, KEPT_S + AGAIN_S - 1, KEPT_S + AGAIN_S):
+        found.append(keys.find(REFERENCE))
+
+    assert (found, asked) == (["first"] * 3, [KEPT_S, KEPT_S + AGAIN_S])
+
+
+def test_old_providers_are_closed_when_there_are_too_many(vendor, monkeypatch):
+    monkeypatch.setattr("parley.llm.providers.MOST_KEPT", 2)
+    providers = vendor.closing(Providers({}))
+    one, two, three = (Model(provider="openai-compatible", name=str(n), base_url=vendor.url) for n in range(3))
+    first, second = providers(one), providers(two)
+    providers(one), providers(three)
+
+    assert providers(one) is first
+    assert providers(two) is not second

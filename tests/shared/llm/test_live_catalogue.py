@@ -105,6 +105,15 @@ def test_an_invalid_parameter_leaves_the_old_one_and_a_mended_one_is_taken(param
     assert (kept, catalogue().roles["chat"]) == ("one", "another")
 
 
+def test_a_parameter_that_was_deleted_and_made_anew_is_taken(parameter, clock):
+    catalogue = from_parameter(clock)
+    boto3.client("ssm").delete_parameter(Name=NAME)
+    parameter(OTHER)
+    clock["now_s"] += 60
+
+    assert catalogue().roles["chat"] == "another"
+
+
 def test_a_parameter_that_is_not_there_leaves_what_ships(clock):
     assert from_parameter(clock)().models.keys() == Catalogue.load().models.keys()
 

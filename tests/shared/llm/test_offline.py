@@ -91,6 +91,21 @@ def test_no_tool_is_called_that_is_not_offered_or_not_needed(question, options):
     assert not [event for event in asked(question, **options) if isinstance(event, ToolCall)]
 
 
+def test_a_question_about_both_calls_both_tools_in_one_round_and_uses_both_results():
+    question = "What is 12.5% of 840, and the weather in Lisbon?"
+    *calls, end = asked(question, tools=[WEATHER, CALCULATOR])
+    results = [ToolResult(call.id, result) for call, result in zip(calls, ["105", "sunny"], strict=True)]
+    round = [Message("user", question), Message("assistant", calls), Message("tool", results)]
+
+    assert [(call.name, json.loads(call.arguments)) for call in calls] == [
+        ("calculator", {"expression": "12.5 / 100 * 840"}),
+        ("weather", {"place": "Lisbon"}),
+    ]
+    assert (len({call.id for call in calls}), end.reason) == (2, "tool_calls")
+    answer = text_of(list(OfflineProvider().stream("offline", Request(round, tools=[WEATHER, CALCULATOR]))))
+    assert ("105" in answer, "sunny" in answer) == (True, True)
+
+
 def test_a_tools_result_is_the_answer():
     round = [Message("user", "2+2"), Message("assistant", [ToolCall("c", "calculator", "{}")]), Message("tool", [ToolResult("c", "4")])]
     events = list(OfflineProvider().stream("offline", Request(round, tools=[CALCULATOR])))

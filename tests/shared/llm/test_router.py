@@ -3,12 +3,14 @@
 import random
 import threading
 from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass, field
 from decimal import Decimal
 
 import pytest
 
 from parley.llm.breaker import Breaker
+from parley.llm.circuit import COOLDOWN, Circuit
 from parley.llm.failures import ProviderBusy, ProviderFailed, ProviderMisconfigured, ProviderRejected, ProviderTimeout
 from parley.llm.models import Model
 from parley.llm.providers import Providers
@@ -308,3 +310,16 @@ def test_with_30_percent_faults_and_a_healthy_fallback_nearly_every_turn_is_answ
     assert answered / 300 >= 0.999
     assert max(calls) <= 3
     assert calls[2] > 30
+
+
+@pytest.mark.parametrize("script", [HELLO, [ProviderMisconfigured("acme", "401")]])
+def test_a_probe_that_tells_nothing_leaves_the_circuit_to_the_next(store, ask, script):
+    """Closed before its first word, or refused for our key: no other caller has to wait for a minute."""
+    key = "openai-compatible http://one.example/v1"
+    store.circuits[key] = Circuit("open", opened_at=store.now - COOLDOWN)
+    asked, _ = ask(one=[script])
+    with suppress(ProviderMisconfigured):
+        assert isinstance(next(asked), CallStarted)
+        asked.close() if script is HELLO else list(asked)
+
+    assert Breaker(store).admit(key) == 0

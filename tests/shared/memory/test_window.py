@@ -3,7 +3,8 @@ from dataclasses import dataclass
 from hypothesis import given
 from hypothesis import strategies as st
 
-from parley.memory.window import newest_within
+from parley.llm.tokens import estimate_tokens
+from parley.memory.window import MOST_MESSAGES, newest_within, summarised
 
 
 @dataclass(frozen=True)
@@ -28,3 +29,27 @@ def test_the_window_is_the_longest_suffix_that_fits(messages, budget):
     assert messages[len(messages) - len(kept) :] == kept
     assert sum(m.tokens for m in kept) <= budget
     assert len(kept) == len(messages) or sum(m.tokens for m in messages[-len(kept) - 1 :]) > budget
+
+
+def test_the_summary_stands_for_what_fell_out():
+    kept, before = summarised([Sized(600), Sized(300), Sized(300)], "They baked bread.", budget_tokens=1000)
+
+    assert kept == [Sized(300), Sized(300)]
+    assert before.endswith("They baked bread.")
+
+
+def test_where_everything_fits_there_is_no_summary():
+    assert summarised([Sized(300)], "They baked bread.", budget_tokens=1000) == ([Sized(300)], "")
+
+
+def test_a_conversation_that_is_longer_than_what_is_looked_at_has_its_summary():
+    _, before = summarised([Sized(1)] * MOST_MESSAGES, "They baked bread.", budget_tokens=1000)
+
+    assert before
+
+
+@given(st.lists(st.builds(Sized, st.integers(1, 50))), st.text(max_size=2000), st.integers(-10, 500))
+def test_with_its_summary_the_window_still_fits(messages, summary, budget):
+    kept, before = summarised(messages, summary, budget_tokens=budget)
+
+    assert sum(m.tokens for m in kept) + (estimate_tokens(before) if before else 0) <= max(budget, 0)

@@ -1,4 +1,4 @@
-"""The signing keys' home: SecureString parameters in the SSM Parameter Store, under one path."""
+"""The keys' home: SecureString parameters in the SSM Parameter Store, under one path."""
 
 import base64
 import secrets
@@ -13,7 +13,8 @@ from parley.auth.verifying_keys import FAMILIES, Family
 from parley.clock import utc_now
 from parley.errors import Unavailable
 
-_REFRESH = "refresh"
+_REFRESH, _SEALING = "refresh", "sealing"
+_SECRET_BYTES = 32
 _MOST_DELETED_AT_ONCE = 10
 
 
@@ -93,7 +94,18 @@ def ensure_keys(path: str) -> list[str]:
     stored = _read(path)
     missing: list[Family] = [family for family in FAMILIES if not any(name.startswith(f"{family}/") for name in stored)]
     made = [add_key(path, SigningKey.generate(now=utc_now(), family=family)) for family in missing]
-    if _REFRESH not in stored:
-        _write(path, _REFRESH, base64.b64encode(secrets.token_bytes(32)).decode())
-        made.append(_REFRESH)
+    for name in (_REFRESH, _SEALING):
+        if name not in stored:
+            _write(path, name, base64.b64encode(secrets.token_bytes(_SECRET_BYTES)).decode())
+            made.append(name)
     return made
+
+
+def load_sealing_key(path: str) -> bytes:
+    """Read the key that seals what users entrust to the database (32 bytes). It needs the right to this one parameter only.
+
+    Raises Unavailable while the store does not answer or `ensure_keys` has not made it.
+    """
+    with _answering(path):
+        found = _ssm().get_parameter(Name=f"{path}/{_SEALING}", WithDecryption=True)
+    return base64.b64decode(found["Parameter"]["Value"])

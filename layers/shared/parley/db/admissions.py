@@ -4,7 +4,7 @@ One conditional statement takes from all of them or shows which refused; the cal
 back. The rows are locked in one order everywhere: rates, reservations, budgets, each the user's before the key's.
 """
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from decimal import Decimal
 from uuid import UUID
 
@@ -45,6 +45,21 @@ class Allowance:
 
 
 @dataclass(frozen=True, slots=True)
+class Claim:
+    """What is reserved for: a turn's call of a model, its input as guessed, and prices in USD a million tokens."""
+
+    turn_id: UUID | None = None
+    model: str | None = None
+    provider: str | None = None
+    input_tokens: int = 0
+    input_usd_per_mtok: Decimal = Decimal(0)
+    output_usd_per_mtok: Decimal = Decimal(0)
+
+
+NOTHING = Claim()
+
+
+@dataclass(frozen=True, slots=True)
 class Verdict:
     """Whether there was room. `wait_s` is None unless the rate refused."""
 
@@ -53,17 +68,24 @@ class Verdict:
 
 
 def admit(
-    connection: Connection, payer: Payer, allowance: Allowance, *, id: UUID, amount_usd: Decimal, counts_request: bool = True
+    connection: Connection,
+    payer: Payer,
+    allowance: Allowance,
+    *,
+    id: UUID,
+    amount_usd: Decimal,
+    counts_request: bool = True,
+    claim: Claim = NOTHING,
 ) -> Verdict:
-    """Count a request and reserve money under the id, both or neither.
+    """Count a request and reserve money under the id, both or neither, and note what for.
 
     No money is asked for where `amount_usd` is zero, and no request is counted for a turn's further calls.
     """
-    asks_money = amount_usd > 0
-    if not counts_request and not asks_money:
+    asks_money, is_kept = amount_usd > 0, amount_usd > 0 or claim.turn_id is not None
+    if not counts_request and not is_kept:
         return Verdict(True)
-    values = _values(payer, allowance) | {"id": id, "amount_usd": amount_usd, "subjects": payer.subjects}
-    statement = _statement(len(payer.subjects), counts_request=counts_request, asks_money=asks_money)
+    values = _values(payer, allowance) | asdict(claim) | {"id": id, "amount_usd": amount_usd, "subjects": payer.subjects}
+    statement = _statement(len(payer.subjects), counts_request=counts_request, asks_money=asks_money, is_kept=is_kept)
     found = connection.execute(text(statement), values).one()
     if found.is_in_rate:
         return Verdict(found.is_in_budget)
@@ -79,7 +101,7 @@ def _values(payer: Payer, allowance: Allowance) -> dict[str, object]:
     return {"user_id": payer.user_id, "api_key_id": payer.api_key_id} | limits | subjects
 
 
-def _statement(count: int, *, counts_request: bool, asks_money: bool) -> str:
+def _statement(count: int, *, counts_request: bool, asks_money: bool, is_kept: bool) -> str:
     """Chain the steps: each is only taken if the one before had room."""
     steps, before = [_ALLOWED], "true"
     for number in range(count if counts_request else 0):
@@ -89,6 +111,6 @@ def _statement(count: int, *, counts_request: bool, asks_money: bool) -> str:
     for number in range(count if asks_money else 0):
         steps.append(budgets.step(number, condition=before))
         before = f"EXISTS (SELECT FROM held{number})"
-    if asks_money:
-        steps.append(budgets.keeping(count - 1))
+    if is_kept:
+        steps.append(budgets.keeping(condition=before))
     return f"WITH {', '.join(steps)} SELECT {in_rate} AS is_in_rate, {before} AS is_in_budget, rate1 AS key_rate FROM allowed"  # noqa: S608

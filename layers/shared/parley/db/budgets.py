@@ -1,7 +1,8 @@
 """Money: what is spent and reserved of a month's budget, for each user and each API key.
 
 A call of a model reserves its worst price before it is made and is settled after it. A reservation whose function died
-is freed after 15 minutes, by the next one that is made. The parts of SQL here are put together in `admissions.py`.
+is freed after 15 minutes, by the next one that is made; its row stays until the turn it was for is ended and paid for, or
+the sweep comes by. The parts of SQL here are put together in `admissions.py`.
 Months are UTC's; a call is paid in the month in which it was reserved.
 """
 
@@ -39,12 +40,13 @@ def step(number: int, *, condition: str) -> str:
     freed = f"(SELECT coalesce(sum(amount_usd), 0) FROM freed{number})"  # noqa: S608 - a number
     return f"""
         freed{number} AS (
-            DELETE FROM budget_reservations
-             WHERE user_id = :user_id AND subject_id = :subject{number}
-               AND id IN (SELECT id FROM budget_reservations
-                           WHERE user_id = :user_id AND subject_id = :subject{number} AND month = {MONTH} AND expires_at <= now()
-                             FOR UPDATE SKIP LOCKED)
-            RETURNING amount_usd
+            UPDATE budget_reservations r SET amount_usd = 0
+              FROM (SELECT id, amount_usd FROM budget_reservations
+                     WHERE user_id = :user_id AND subject_id = :subject{number} AND month = {MONTH} AND amount_usd > 0
+                       AND expires_at <= now()
+                       FOR UPDATE SKIP LOCKED) expired
+             WHERE r.user_id = :user_id AND r.subject_id = :subject{number} AND r.id = expired.id
+            RETURNING expired.amount_usd
         ),
         held{number} AS (
             INSERT INTO budgets AS b (user_id, subject_id, month, reserved_usd)
@@ -56,13 +58,15 @@ def step(number: int, *, condition: str) -> str:
         )"""  # noqa: S608 - numbers and our own texts
 
 
-def keeping(last: int) -> str:
-    """Write the CTE that notes a reservation for every subject, if the last of them had room."""
+def keeping(*, condition: str) -> str:
+    """Write the CTE that notes a reservation for every subject, also of nothing: by it a lost call is found."""
     return f"""
         kept AS (
-            INSERT INTO budget_reservations (user_id, subject_id, id, month, amount_usd, expires_at)
-            SELECT :user_id, subject_id, :id, {MONTH}, :amount_usd, now() + interval '15 minutes'
-              FROM unnest(CAST(:subjects AS uuid[])) AS subject_id WHERE EXISTS (SELECT FROM held{last})
+            INSERT INTO budget_reservations (user_id, subject_id, id, month, amount_usd, expires_at, turn_id, model, provider,
+                                             input_tokens, input_usd_per_mtok, output_usd_per_mtok)
+            SELECT :user_id, subject_id, :id, {MONTH}, :amount_usd, now() + interval '15 minutes', CAST(:turn_id AS uuid),
+                   CAST(:model AS text), CAST(:provider AS text), :input_tokens, :input_usd_per_mtok, :output_usd_per_mtok
+              FROM unnest(CAST(:subjects AS uuid[])) AS subject_id WHERE {condition}
         )"""  # noqa: S608 - numbers and our own texts
 
 
@@ -73,7 +77,7 @@ def paying(number: int, *, condition: str) -> str:
             INSERT INTO budgets AS b (user_id, subject_id, month, spent_usd)
             SELECT :user_id, :subject{number}, coalesce((SELECT max(month) FROM released), {MONTH}), total.usd
               FROM (SELECT coalesce(sum(cost_usd), 0) AS usd FROM billed) total
-             WHERE (total.usd > 0 OR EXISTS (SELECT FROM released)) AND {condition}
+             WHERE (total.usd > 0 OR EXISTS (SELECT FROM released WHERE amount_usd > 0)) AND {condition}
             ON CONFLICT (user_id, subject_id, month) DO UPDATE
                SET spent_usd = b.spent_usd + EXCLUDED.spent_usd,
                    reserved_usd = b.reserved_usd - (SELECT coalesce(sum(amount_usd), 0) FROM released

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from sqlalchemy import CTE, ColumnElement, Connection, delete, func, insert, or_, select, text, tuple_, update
 
+from parley.db import images
 from parley.db.tables import conversations
 from parley.errors import NotFound
 
@@ -112,7 +113,11 @@ def mine_upto(connection: Connection, conversation_id: UUID, *, user_id: UUID, s
 
 
 def remove(connection: Connection, conversation_id: UUID, *, user_id: UUID) -> None:
-    """Delete the conversation with everything in it and the facts that were drawn only from it, or raise NotFound."""
+    """Delete the conversation with everything in it and the facts that were drawn only from it, or raise NotFound.
+
+    The files of its images go a while later.
+    """
+    images.order_erasure(connection, conversation_id, user_id=user_id)
     connection.execute(_FORGET, {"user_id": user_id, "conversation_id": conversation_id})
     gone = connection.execute(delete(conversations).where(*_mine(conversation_id, user_id)))
     if gone.rowcount == 0:

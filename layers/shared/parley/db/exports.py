@@ -26,6 +26,7 @@ WITHHELD = {
     "memories": {"embedding", "words"},
     "passages": {"embedding", "words"},
     "turns": {"fingerprint", "idempotency_key", "route"},
+    "mcp_servers": {"headers"},
 }
 
 

@@ -97,6 +97,11 @@ def get(connection: Connection, memory_id: UUID, *, user_id: UUID) -> Memory:
     return Memory(**row._mapping)
 
 
+def some(connection: Connection, ids: Sequence[UUID], *, user_id: UUID) -> list[Memory]:
+    """Return those of the user's facts, in no particular order."""
+    return [Memory(**row._mapping) for row in connection.execute(_SOME, {"user_id": user_id, "ids": list(ids)})]
+
+
 def page(connection: Connection, *, user_id: UUID, limit: int, after: UUID | None) -> list[Memory]:
     """Return up to `limit` facts behind `after`, the newest first, those that have ended too."""
     found = connection.execute(_PAGE, {"user_id": user_id, "after": after, "limit": limit})
@@ -137,7 +142,8 @@ _HELD = text(
     """
     WITH held AS MATERIALIZED (
         SELECT id, text, created_at,
-               CASE WHEN embedding_model = CAST(:model AS text) THEN -(embedding <#> CAST(:vector AS halfvec)) END AS similarity
+               CASE WHEN embedding_model = CAST(:model AS text) AND vector_dims(embedding) = vector_dims(CAST(:vector AS halfvec))
+                    THEN -(embedding <#> CAST(:vector AS halfvec)) END AS similarity
           FROM memories WHERE user_id = :user_id AND ended_at IS NULL
     )
     SELECT id, text, similarity FROM held ORDER BY similarity DESC NULLS LAST, created_at DESC
@@ -150,6 +156,7 @@ _COLUMNS = """
       FROM memories m WHERE m.user_id = :user_id
 """
 _GET = text(f"{_COLUMNS} AND m.id = :id")
+_SOME = text(f"{_COLUMNS} AND m.id = ANY(:ids)")
 _PAGE = text(f"{_COLUMNS} AND (CAST(:after AS uuid) IS NULL OR m.id < CAST(:after AS uuid)) ORDER BY m.id DESC LIMIT :limit")
 _WITHOUT_VECTOR = text(
     "SELECT id, text FROM memories WHERE user_id = :user_id AND embedding_model IS DISTINCT FROM :model ORDER BY id LIMIT :limit"

@@ -64,6 +64,11 @@ class Spoken:
     tokens: int
 
     @property
+    def images(self) -> list[Mapping[str, Any]]:
+        """The image parts."""
+        return [part for part in self.parts if part["type"] == "image"]
+
+    @property
     def text(self) -> str:
         """The text parts, joined."""
         return "".join(part["text"] for part in self.parts if part["type"] == "text")
@@ -122,10 +127,18 @@ def newest(connection: Connection, conversation_id: UUID, *, user_id: UUID, limi
     return [Message(**row._mapping) for row in connection.execute(statement)][::-1]
 
 
-def spoken(connection: Connection, conversation_id: UUID, *, user_id: UUID, limit: int) -> list[Spoken]:
-    """Return of the conversation's last `limit` active messages what a model is given, oldest first, in one row."""
-    found = connection.execute(_SPOKEN, {"user_id": user_id, "conversation_id": conversation_id, "limit": limit}).scalar_one()
-    return [Spoken(**fields | {"id": UUID(fields["id"])}) for fields in found or ()]
+@dataclass(frozen=True, slots=True)
+class Window:
+    """The conversation's newest messages, oldest first, and what was said so far in short, if that has been written."""
+
+    spoken: Sequence[Spoken]
+    summary: str | None
+
+
+def window(connection: Connection, conversation_id: UUID, *, user_id: UUID, limit: int) -> Window:
+    """Return of the conversation's last `limit` active messages what a model is given, with the summary, in one row."""
+    row = connection.execute(_WINDOW, {"user_id": user_id, "conversation_id": conversation_id, "limit": limit}).one()
+    return Window([Spoken(**fields | {"id": UUID(fields["id"])}) for fields in row.spoken or ()], row.summary)
 
 
 def page(
@@ -166,10 +179,13 @@ def _parse(value: object) -> int:
     return value
 
 
-_SPOKEN = text(
+_WINDOW = text(
     """
-    SELECT jsonb_agg(jsonb_build_object('id', id, 'role', role, 'parts', parts, 'tokens', tokens) ORDER BY seq)
-      FROM (SELECT id, seq, role, parts, tokens FROM messages
-             WHERE user_id = :user_id AND conversation_id = :conversation_id AND is_active ORDER BY seq DESC LIMIT :limit) newest
+    SELECT (SELECT jsonb_agg(jsonb_build_object('id', id, 'role', role, 'parts', parts, 'tokens', tokens) ORDER BY seq)
+              FROM (SELECT id, seq, role, parts, tokens FROM messages
+                     WHERE user_id = :user_id AND conversation_id = :conversation_id AND is_active ORDER BY seq DESC LIMIT :limit) newest
+           ) AS spoken,
+           (SELECT text FROM summaries
+             WHERE user_id = :user_id AND conversation_id = :conversation_id ORDER BY upto_seq DESC LIMIT 1) AS summary
     """
 )

@@ -5,6 +5,7 @@ it, for this transaction only (`set_config(…, true)`): a session-level setting
 transaction pooler.
 """
 
+import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from typing import Any
@@ -37,6 +38,9 @@ _BY_API_KEY = text(
 _NOTE_USE = text("UPDATE api_keys SET last_used_at = now() WHERE user_id = :user_id AND id = :id")
 _AS_USER = text("SELECT set_config('parley.user_id', :user_id, true) AS user_id")
 _AS_NOBODY = text("SELECT 1")
+
+# A pooled connection that is dead is found out at once. What fails later has waited for a pooler that has none to give.
+_AT_ONCE_S = 1.0
 
 
 @contextmanager
@@ -101,10 +105,11 @@ def _connect(engine: Engine, statement: TextClause, parameters: dict[str, Any]) 
 
     Nothing has been written yet, so repeating is safe, and it costs no ping when the connection is well.
     """
+    began_s = time.monotonic()
     try:
         return _first(engine, statement, parameters)
     except DBAPIError as exc:
-        if not exc.connection_invalidated:
+        if not exc.connection_invalidated or time.monotonic() - began_s > _AT_ONCE_S:
             raise
     return _first(engine, statement, parameters)
 

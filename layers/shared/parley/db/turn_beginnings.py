@@ -48,13 +48,14 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class Opening:
-    """What a new turn finds: the user's default model, the conversation, its running turn, and the turn of the same key."""
+    """What a new turn finds: the user's wishes, the conversation, its open turn, and the turn of the same key."""
 
     default_model: str | None
     conversation: Conversation | None
-    running: Found | None
+    open: Found | None
     earlier: Found | None
     is_key_old: bool
+    memory_enabled: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +77,7 @@ class Beginning:
     model: str
     once: Once | None
     entries: Sequence[Entry]
+    is_incognito: bool = False
 
 
 def opening(connection: Connection, *, user_id: UUID, conversation_id: UUID | None, once: Once | None) -> Opening:
@@ -86,11 +88,11 @@ def opening(connection: Connection, *, user_id: UUID, conversation_id: UUID | No
     if row.id is not None:
         known = (row.id, row.title, row.model, row.system_prompt, row.last_seq, row.created_at, row.updated_at, row.is_incognito)
         conversation = Conversation(user_id, *known)
-    running = Found(row.running_id, "running", row.running_is_silent) if row.running_id else None
+    in_the_way = Found(row.open_id, row.open_status, row.open_is_silent) if row.open_id else None
     earlier = Found(row.earlier_id, row.earlier_status, row.earlier_is_silent, row.earlier_fingerprint) if row.earlier_id else None
     if conversation is None and conversation_id is not None and (earlier is None or row.is_key_old):
         raise NotFound("conversation", conversation_id)
-    return Opening(row.default_model, conversation, running, earlier, bool(row.is_key_old))
+    return Opening(row.default_model, conversation, in_the_way, earlier, bool(row.is_key_old), row.memory_enabled)
 
 
 def forget_key(connection: Connection, once: Once, *, user_id: UUID) -> None:
@@ -130,17 +132,19 @@ def _statement(beginning: Beginning) -> TextClause:
     return _START_ANEW if beginning.parts is None else _START
 
 
-_BEGINNING = ("turn_id", "user_id", "conversation_id", "last_seq", "title", "user_message_id", "tokens", "model")
+_BEGINNING = ("turn_id", "user_id", "conversation_id", "last_seq", "title", "user_message_id", "tokens", "model", "is_incognito")
 _OPENING = text(
     f"""
-    SELECT u.default_model, c.id, c.title, c.model, c.system_prompt, c.last_seq, c.created_at, c.updated_at, c.is_incognito,
-           r.id AS running_id, r.heartbeat_at < clock_timestamp() - {SILENT} AS running_is_silent,
+    SELECT u.default_model, u.memory_enabled,
+           c.id, c.title, c.model, c.system_prompt, c.last_seq, c.created_at, c.updated_at, c.is_incognito,
+           o.id AS open_id, o.status AS open_status,
+           o.status = 'running' AND o.heartbeat_at < clock_timestamp() - {SILENT} AS open_is_silent,
            k.id AS earlier_id, k.status AS earlier_status, k.fingerprint AS earlier_fingerprint,
            k.status = 'running' AND k.heartbeat_at < clock_timestamp() - {SILENT} AS earlier_is_silent,
            k.started_at < now() - {_KEPT} AS is_key_old
       FROM users u
       LEFT JOIN conversations c ON c.user_id = u.id AND c.id = CAST(:conversation_id AS uuid)
-      LEFT JOIN turns r ON r.user_id = u.id AND r.conversation_id = c.id AND r.status = 'running'
+      LEFT JOIN turns o ON o.user_id = u.id AND o.conversation_id = c.id AND o.status IN ('running', 'waiting')
       LEFT JOIN turns k ON k.user_id = u.id AND k.route = CAST(:route AS text) AND k.idempotency_key = CAST(:key AS text)
      WHERE u.id = CAST(:user_id AS uuid)
     """  # noqa: S608 - our own words
@@ -185,8 +189,8 @@ def _starting(place: str, *, asked: str = _ASKED) -> str:
 _START_NEW = text(
     _starting(
         """
-        INSERT INTO conversations (user_id, id, title, is_title_automatic, last_seq)
-        VALUES (CAST(:user_id AS uuid), CAST(:conversation_id AS uuid), CAST(:title AS text), true, 1)
+        INSERT INTO conversations (user_id, id, title, is_title_automatic, last_seq, is_incognito)
+        VALUES (CAST(:user_id AS uuid), CAST(:conversation_id AS uuid), CAST(:title AS text), true, 1, CAST(:is_incognito AS boolean))
         """
     )
 )
@@ -199,10 +203,11 @@ _START = text(
         """
     )
 )
+# The last question and its answer are mined again, with what takes the answer's place.
 _START_ANEW = text(
     _starting(
         """
-        UPDATE conversations SET updated_at = clock_timestamp()
+        UPDATE conversations SET updated_at = clock_timestamp(), mined_upto_seq = least(mined_upto_seq, greatest(last_seq - 2, 0))
          WHERE user_id = CAST(:user_id AS uuid) AND id = CAST(:conversation_id AS uuid) AND last_seq = CAST(:last_seq AS integer)
         """,
         asked="",

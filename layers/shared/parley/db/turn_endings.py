@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any
+from typing import Any, Literal
 from uuid import UUID
 
 from sqlalchemy import Connection, Row, text
@@ -45,13 +45,20 @@ class Ended:
 
 
 def finish(
-    connection: Connection, turn_id: UUID, ending: Ending, *, user_id: UUID, conversation_id: UUID, only_if_silent: bool = False
+    connection: Connection,
+    turn_id: UUID,
+    ending: Ending,
+    *,
+    user_id: UUID,
+    conversation_id: UUID,
+    only_if_silent: bool = False,
+    was: Literal["running", "waiting"] = "running",
 ) -> Ended | None:
-    """Store how a running turn ended, its answer and its last events, and note the follow-up work, in one statement.
+    """Store how a turn that was open ended, its answer and its last events, and note the follow-up work, in one statement.
 
     Another answer to the same question stays as a variant; the new one is the active one unless it is empty. None if the
-    turn is not running any more, has gone with its conversation, or with `only_if_silent` is alive. What is noted for a
-    silent turn is left to whoever looks for lost work.
+    turn is not what it `was` any more, has gone with its conversation, or with `only_if_silent` is alive. What is noted for
+    a turn that others end is left to whoever looks for lost work.
     """
     values = {name: getattr(ending, name) for name in _ENDING} | {
         "user_id": user_id,
@@ -60,9 +67,10 @@ def finish(
         "parts": json.dumps(list(ending.parts)),
         "entries": turn_events.written(ending.entries),
         "only_if_silent": only_if_silent,
-        "sent_later": only_if_silent,
+        "sent_later": only_if_silent or was == "waiting",
         "remember_id": new_id(),
         "title_id": new_id(),
+        "was": was,
         "says_something": any(part.get("text") for part in ending.parts),
     }
     row = connection.execute(_FINISH, values).one()
@@ -103,9 +111,10 @@ _FINISH = text(
             UPDATE turns t
                SET status = :status, ended_at = clock_timestamp(), message_id = CAST(:message_id AS uuid), error_code = :error_code,
                    finish_reason = :finish_reason, input_tokens = :input_tokens, output_tokens = :output_tokens, cost_usd = :cost_usd,
-                   first_token_ms = :first_token_ms, total_ms = :total_ms, last_event = greatest(t.last_event, :last_event)
+                   first_token_ms = :first_token_ms, total_ms = :total_ms,
+                   held = NULL, waiting_since = NULL, last_event = greatest(t.last_event, :last_event)
               FROM locked
-             WHERE t.user_id = CAST(:user_id AS uuid) AND t.id = CAST(:turn_id AS uuid) AND t.status = 'running'
+             WHERE t.user_id = CAST(:user_id AS uuid) AND t.id = CAST(:turn_id AS uuid) AND t.status = :was
                AND (NOT :only_if_silent OR t.heartbeat_at < clock_timestamp() - {SILENT})
             RETURNING t.conversation_id, t.user_message_id
          ),

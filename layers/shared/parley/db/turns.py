@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from typing import Literal
+from typing import Literal, cast
 from uuid import UUID
 
 from sqlalchemy import Connection, Engine, text
@@ -92,16 +92,22 @@ def get(connection: Connection, turn_id: UUID, *, user_id: UUID) -> Record:
     return Record(**row._mapping)
 
 
-def said(connection: Connection, turn_id: UUID, *, user_id: UUID) -> str:
-    """Return the text that the log has of a turn."""
-    found = connection.execute(_SAID, {"user_id": user_id, "turn_id": turn_id, "after": 0}).scalar_one()
-    return "".join(entry.text for entry in Entry.read(found))
+def is_there(connection: Connection, turn_id: UUID, *, user_id: UUID) -> bool:
+    """Whether the turn is still there, running or not: it goes with its conversation."""
+    return connection.execute(_GET, {"user_id": user_id, "turn_id": turn_id}).one_or_none() is not None
 
 
-def ask_to_stop(connection: Connection, turn_id: UUID, *, user_id: UUID) -> None:
-    """Ask a running turn to stop; one that has ended stays as it is. Raises NotFound."""
-    if connection.execute(_ASK_TO_STOP, {"user_id": user_id, "turn_id": turn_id}).rowcount == 0:
+def logged(connection: Connection, turn_id: UUID, *, user_id: UUID, after: int = 0) -> list[Entry]:
+    """Return what the log has of a turn behind the number `after`."""
+    return Entry.read(connection.execute(_LOGGED, {"user_id": user_id, "turn_id": turn_id, "after": after}).scalar_one())
+
+
+def ask_to_stop(connection: Connection, turn_id: UUID, *, user_id: UUID) -> TurnStatus:
+    """Ask a running turn to stop, and return how it stands; one that does not run stays as it is. Raises NotFound."""
+    status = connection.execute(_ASK_TO_STOP, {"user_id": user_id, "turn_id": turn_id}).scalar_one_or_none()
+    if status is None:
         raise NotFound("turn", turn_id)
+    return cast("TurnStatus", status)
 
 
 def heartbeat_age_s(connection: Connection, turn_id: UUID, *, user_id: UUID) -> float | None:
@@ -140,12 +146,13 @@ _PROGRESS = text(
            ({turn_events.AFTER}) AS entries
     """  # noqa: S608 - our own words
 )
-_SAID = text(turn_events.AFTER)
+_LOGGED = text(turn_events.AFTER)
 _GET = text(f"SELECT {_RECORD} FROM turns WHERE user_id = :user_id AND id = :turn_id")  # noqa: S608 - our own words
 _ASK_TO_STOP = text(
     """
     UPDATE turns SET stop_requested_at = CASE WHEN status = 'running' THEN coalesce(stop_requested_at, now()) ELSE stop_requested_at END
      WHERE user_id = :user_id AND id = :turn_id
+    RETURNING status
     """
 )
 _HEARTBEAT = text(

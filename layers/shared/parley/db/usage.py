@@ -53,14 +53,16 @@ class Place:
     model: str
 
 
-def settle(connection: Connection, payer: Payer, charges: Sequence[Charge], *, reservations: Sequence[UUID], turn_id: UUID | None) -> None:
+def settle(connection: Connection, payer: Payer, charges: Sequence[Charge], *, reservations: Sequence[UUID], turn_id: UUID | None) -> bool:
     """Store the calls, free what was reserved for them and count what they cost, in one statement.
 
-    Done again, it changes nothing: a call that is stored is not counted twice.
+    Done again, it changes nothing: a call that is stored is not counted twice. Returns whether anything was still reserved.
     """
     values = {"user_id": payer.user_id, "api_key_id": payer.api_key_id, "turn_id": turn_id, "reservations": list(reservations)}
     values |= {f"subject{number}": subject for number, subject in enumerate(payer.subjects)}
-    connection.execute(text(_settling(len(payer.subjects))), values | {"charges": json.dumps([_plain(charge) for charge in charges])})
+    statement = text(_settling(len(payer.subjects)))
+    done = connection.execute(statement, values | {"charges": json.dumps([_plain(charge) for charge in charges])}).one()
+    return bool(done.released)
 
 
 def days(connection: Connection, *, user_id: UUID, start: datetime, end: datetime, limit: int, after: Place | None) -> list[DayLine]:
@@ -91,7 +93,7 @@ def _settling(count: int) -> str:
     for number in range(count):
         before = f"(SELECT count(*) >= 0 FROM paid{number - 1})" if number else "true"  # noqa: S608 - a number
         steps.append(budgets.paying(number, condition=before))
-    return f"WITH {', '.join(steps)} SELECT count(*) FROM paid{count - 1}"  # noqa: S608 - our own texts
+    return f"WITH {', '.join(steps)} SELECT (SELECT count(*) FROM paid{count - 1}), (SELECT count(*) FROM released) AS released"  # noqa: S608 - our own texts
 
 
 _BILLED = """

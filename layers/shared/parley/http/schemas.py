@@ -1,11 +1,12 @@
 """Bases of the request and response models."""
 
 import re
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, PlainSerializer, WithJsonSchema, model_validator
+from pydantic import BaseModel, ConfigDict, PlainSerializer, WithJsonSchema, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
 from parley.clock import rfc3339
@@ -50,6 +51,12 @@ class MessageOut(Output):
     created_at: Moment
     variant: int
     is_active: bool
+
+    @field_validator("parts", mode="before")
+    @classmethod
+    def _shown(cls, parts: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+        """Leave out what only a vendor can read, and where files lie."""
+        return [{name: part[name] for name in part if name != "key"} for part in parts if part["type"] != "thought"]
 
 
 def _check(value: Any, *, depth: int) -> None:

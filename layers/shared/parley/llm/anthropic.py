@@ -7,7 +7,8 @@ import anthropic
 from parley.llm import anthropic_messages
 from parley.llm.http_client import make_client, opened, patience
 from parley.llm.line import Answer, Line
-from parley.llm.sdk import translated
+from parley.llm.sdk import as_it_is, translated
+from parley.llm.tool_names import for_vendor, from_vendor
 from parley.llm.types import Event, Request
 
 BASE_URL = "https://api.anthropic.com"
@@ -40,6 +41,7 @@ class AnthropicProvider:
     def _events(self, line: Line, model_name: str, request: Request) -> Iterator[Event]:
         origin = f"{self._name}/{model_name}"
         with translated(anthropic, self._name, key=self._key):
-            arguments = anthropic_messages.arguments(origin, model_name, request)
+            arguments = as_it_is(anthropic_messages.arguments(origin, model_name, for_vendor(request)), insists_on="messages")
             with opened(line, self._client.messages.with_streaming_response.create(**arguments)) as response:
-                yield from anthropic_messages.events(response, request, provider=self._name, origin=origin)
+                events = anthropic_messages.events(response, request, provider=self._name, origin=origin)
+                yield from from_vendor(events, request)

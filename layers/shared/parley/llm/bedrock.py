@@ -20,6 +20,7 @@ from parley.llm.embedder import Embedded, Purpose, checked
 from parley.llm.failures import ProviderFailed, ProviderTimeout
 from parley.llm.line import CONNECT_TIMEOUT_S, Answer, Line
 from parley.llm.refusal import VendorError, refusal
+from parley.llm.tool_names import for_vendor, from_vendor
 from parley.llm.types import Event, Request
 
 _BUSY = {"ThrottlingException", "ServiceUnavailableException", "ModelNotReadyException", "ServiceQuotaExceededException"}
@@ -63,12 +64,13 @@ class BedrockProvider(_Client):
     def _events(self, line: Line, model_name: str, request: Request) -> Iterator[Event]:
         origin = f"{self._name}/{model_name}"
         with _translated(self._name):
-            arguments = bedrock_converse.arguments(origin, model_name, request, caches=self._caches)
+            arguments = bedrock_converse.arguments(origin, model_name, for_vendor(request), caches=self._caches)
             stream = self._client.converse_stream(**arguments)["stream"]
             line.is_answered = True
             line.use(lambda: _shut_down(stream))
             try:
-                yield from bedrock_converse.events(stream, request, provider=self._name, origin=origin)
+                events = bedrock_converse.events(stream, request, provider=self._name, origin=origin)
+                yield from from_vendor(events, request)
             finally:
                 line.release()
                 stream.close()

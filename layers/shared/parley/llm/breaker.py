@@ -67,6 +67,11 @@ class Breaker:
         successes = self._successes.pop(provider)
         self._change(provider, lambda circuit, now: circuit.succeeded(now, is_probe=is_probe, successes=successes))
 
+    def released(self, provider: str) -> None:
+        """Let the next caller probe the provider, if a probe of ours has ended without telling anything: it was stopped, say."""
+        if self._is_probing(provider):
+            self._change(provider, lambda circuit, now: circuit.released())  # noqa: ARG005 - a step
+
     def _probe(self, provider: str) -> float:
         seen: list[float] = [0.0]
 

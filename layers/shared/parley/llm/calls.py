@@ -14,7 +14,10 @@ type CallStatus = Literal["completed", "stopped", "interrupted", "failed"]
 
 @dataclass(slots=True)
 class Call:
-    """One call. `stopped` means that we ended it, `interrupted` that it broke after its first text, `failed` before."""
+    """One call. `stopped` means that we ended it, `interrupted` that it broke after its first text, `failed` before.
+
+    A call with a `purpose` of its own is billed under it, whatever it is settled with.
+    """
 
     model_id: str
     model: Model
@@ -22,6 +25,7 @@ class Call:
     status: CallStatus = "failed"
     usage: Usage = field(default_factory=Usage)
     error_code: str | None = None
+    purpose: Literal["embedding"] | None = None
 
     @property
     def cost_usd(self) -> Decimal:

@@ -70,6 +70,10 @@ class Circuit:
         counted = self._in_window(now)
         return replace(counted, calls=counted.calls + successes, in_a_row=0)
 
+    def released(self) -> "Circuit | None":
+        """Return the circuit with nobody probing it: the next caller may. None if nobody did."""
+        return replace(self, probe_at=None) if self.state == "half_open" and self.probe_at else None
+
     def _in_window(self, now: datetime) -> "Circuit":
         has_ended = self.window_at is None or now - self.window_at >= WINDOW
         return Circuit(in_a_row=self.in_a_row, window_at=now) if has_ended else self

@@ -5,8 +5,11 @@ from collections.abc import Callable, Mapping
 
 from parley.errors import Unavailable
 from parley.llm.failures import ProviderMisconfigured
+from parley.observability import logger
 
 KEPT_S = 300.0
+AGAIN_S = 30.0
+_NOT_THEIR_WORD = {"ThrottlingException", "InternalServiceError", "ServiceUnavailable", "RequestTimeout"}
 
 
 def is_at_hand(reference: str, environment: Mapping[str, str]) -> bool:
@@ -25,25 +28,39 @@ class Keys:
     def find(self, reference: str | None) -> str | None:
         """Return the key, None if the reference is none or its variable is empty.
 
-        Raises ProviderMisconfigured for a secret that is not there or not ours, Unavailable where AWS does not answer.
+        Where AWS does not answer, a key that is known stays, and is asked for again in half a minute. Raises
+        ProviderMisconfigured for a secret that is not there or not ours, Unavailable where AWS does not answer the first time.
         """
         where, _, name = (reference or "").partition(":")
         if where != "secret":
             return self._environment.get(name) or None
-        fetched_s, key = self._kept.get(name, (0.0, ""))
-        if not key or self._now_s() - fetched_s >= KEPT_S:
-            key = _fetch(name)
-            self._kept[name] = self._now_s(), key
+        due_s, key = self._kept.get(name, (0.0, ""))
+        if not key or self._now_s() >= due_s:
+            due_s, key = self._renewed(name, key)
+            self._kept[name] = due_s, key
         return key
+
+    def _renewed(self, name: str, known: str) -> tuple[float, str]:
+        try:
+            return self._now_s() + KEPT_S, _fetch(name)
+        except Unavailable as exc:
+            if not known:
+                raise
+            logger.warning("a key cannot be read again and stays", secret=name, reason=str(exc))
+            return self._now_s() + AGAIN_S, known
 
 
 def _fetch(name: str) -> str:
     import boto3
+    from botocore.config import Config
     from botocore.exceptions import BotoCoreError, ClientError
 
+    patience = Config(connect_timeout=2, read_timeout=3, retries={"total_max_attempts": 2})
     try:
-        key = str(boto3.client("secretsmanager").get_secret_value(SecretId=name).get("SecretString", ""))
+        key = str(boto3.client("secretsmanager", config=patience).get_secret_value(SecretId=name).get("SecretString", ""))
     except ClientError as exc:
+        if exc.response["Error"]["Code"] in _NOT_THEIR_WORD:
+            raise Unavailable("Secrets Manager") from exc
         raise ProviderMisconfigured("secretsmanager", f"{name}: {exc.response['Error']['Code']}") from exc
     except BotoCoreError as exc:
         raise Unavailable("Secrets Manager") from exc

@@ -50,22 +50,21 @@ class ParameterSource:
     def __init__(self, name: str, *, now_s: Callable[[], float] = time.monotonic) -> None:
         self._name, self._now_s = name, now_s
         self._asked_s: float | None = None
-        self._version: int | None = None
+        self._seen: tuple[int, str] | None = None
 
     def __str__(self) -> str:
         return f"parameter {self._name}"
 
     def changed(self) -> str | None:
-        """Return the text if the parameter has a new version."""
+        """Return the text if the parameter is another; one that was deleted and made anew begins with version 1 again."""
         if self._asked_s is not None and self._now_s() - self._asked_s < KEPT_S:
             return None
         self._asked_s = self._now_s()  # a store that does not answer is not asked at each turn, either
-        parameter = _fetch(self._name)
-        version, text = parameter
-        if version == self._version:
+        found = _fetch(self._name)
+        if found == self._seen:
             return None
-        self._version = version
-        return text
+        self._seen = found
+        return found[1]
 
 
 def _fetch(name: str) -> tuple[int, str]:

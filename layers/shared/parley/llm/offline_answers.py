@@ -5,6 +5,7 @@ import re
 from collections.abc import Mapping, Sequence
 
 from parley.llm import offline_tasks
+from parley.llm.grounding import RESULT
 from parley.llm.types import Message, Request, Source, ToolCall, ToolResult
 
 GREETING = (
@@ -24,17 +25,20 @@ _ABOUT_USER = re.compile(r"\b(?:my|me|i|mine|remember)\b", re.IGNORECASE)
 _COMMON = frozenset(re.findall(r"\w+", "the and for are was what which who how does did you your with from that this about tell please"))
 
 
-def tool_call(request: Request) -> ToolCall | None:
-    """Return the call that the newest question needs, None if no offered tool fits or one has answered it."""
+def tool_calls(request: Request) -> list[ToolCall]:
+    """Return the calls that the newest question needs, none if no offered tool fits or they have been answered."""
     newest = request.messages[-1]
     if newest.role != "user" or request.tool_choice == "none":
-        return None
+        return []
     offered = {tool.name: tool.parameters for tool in request.tools}
-    if "calculator" in offered and (expression := arithmetic(newest.text)):
-        return _call("calculator", offered["calculator"], expression)
-    if "weather" in offered and _WEATHER.search(newest.text) and (place := _PLACE.search(newest.text)):
-        return _call("weather", offered["weather"], place[1])
-    return None
+    wanted = {"calculator": arithmetic(newest.text), "weather": _place(newest.text)}
+    return [_call(name, offered[name], argument) for name, argument in wanted.items() if argument and name in offered]
+
+
+def _place(text: str) -> str | None:
+    """Return the place whose weather a question is about."""
+    place = _PLACE.search(text) if _WEATHER.search(text) else None
+    return place[1] if place else None
 
 
 def arithmetic(text: str) -> str | None:
@@ -55,7 +59,7 @@ def answer(request: Request) -> str:
     if request.output:
         return json.dumps(_value(request.output.schema))
     if results := [part for part in request.messages[-1].parts if isinstance(part, ToolResult)]:
-        return "\n".join(f"The tool failed: {part.text}" if part.is_error else f"The tool says: {part.text}" for part in results)
+        return "\n".join(f"The tool {'failed' if part.is_error else 'says'}: {part.text.removeprefix(RESULT)}" for part in results)
     question = _questions(request.messages)[-1]
     if quotes := _best(question, request.sources):
         passages = "\n".join(f"“{_short(source.text.strip())}” [{source.number}]" for source in quotes)

@@ -10,7 +10,8 @@ from parley.llm.embedder import Embedded, Purpose, checked
 from parley.llm.http_client import make_client, opened, patience
 from parley.llm.line import Answer, Line
 from parley.llm.openai_chat import Dialect
-from parley.llm.sdk import translated
+from parley.llm.sdk import as_it_is, translated
+from parley.llm.tool_names import for_vendor, from_vendor
 from parley.llm.types import Event, Request
 
 BASE_URL = "https://api.openai.com/v1"
@@ -56,18 +57,19 @@ class OpenAIProvider(_Client):
         return Answer(self._events(line, model_name, request), line)
 
     def _events(self, line: Line, model_name: str, request: Request) -> Iterator[Event]:
-        with translated(openai, self._name, key=self._key), opened(line, self._open(model_name, request)) as response:
+        with translated(openai, self._name, key=self._key), opened(line, self._open(model_name, for_vendor(request))) as response:
             if self._api == "responses":
-                yield from openai_responses.events(response, request, provider=self._name, origin=f"{self._name}/{model_name}")
+                events = openai_responses.events(response, request, provider=self._name, origin=f"{self._name}/{model_name}")
             else:
-                yield from openai_chat.events(response, request, provider=self._name)
+                events = openai_chat.events(response, request, provider=self._name)
+            yield from from_vendor(events, request)
 
     def _open(self, model_name: str, request: Request) -> Any:
         if self._api == "responses":
             arguments = openai_responses.arguments(f"{self._name}/{model_name}", model_name, request)
-            return self._client.responses.with_streaming_response.create(**arguments)
+            return self._client.responses.with_streaming_response.create(**as_it_is(arguments, insists_on="input"))
         arguments = openai_chat.arguments(model_name, request, self._dialect)
-        return self._client.chat.completions.with_streaming_response.create(**arguments)
+        return self._client.chat.completions.with_streaming_response.create(**as_it_is(arguments, insists_on="messages"))
 
 
 class OpenAIEmbedder(_Client):

@@ -10,6 +10,14 @@ from parley.errors import InvalidInput
 
 _DATA_URL = re.compile(r"data:(image/(?:png|jpeg|gif|webp));base64,", re.IGNORECASE)
 
+# How files of each type begin: a vendor is told a type, and refuses an image of another.
+_BEGINNINGS = {
+    "image/png": re.compile(rb"\x89PNG\r\n\x1a\n"),
+    "image/jpeg": re.compile(rb"\xff\xd8\xff"),
+    "image/gif": re.compile(rb"GIF8[79]a"),
+    "image/webp": re.compile(rb"RIFF.{4}WEBP", re.DOTALL),
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Text:
@@ -32,9 +40,14 @@ class Image:
         try:
             if not match:
                 raise ValueError("not an image")
-            return cls(match[1].lower(), base64.b64decode(url[match.end() :], validate=True))
+            media_type, content = match[1].lower(), base64.b64decode(url[match.end() :], validate=True)
+            if not _BEGINNINGS[media_type].match(content):
+                raise ValueError(f"not {media_type}")
+            return cls(media_type, content)
         except (ValueError, binascii.Error) as exc:
-            raise InvalidInput("an image is a data URL of PNG, JPEG, GIF or WebP in base64", loc=("body", "images")) from exc
+            raise InvalidInput(
+                "an image is a data URL of PNG, JPEG, GIF or WebP in base64, and of the type that it says", loc=("body", "images")
+            ) from exc
 
     @property
     def base64(self) -> str:

@@ -16,6 +16,7 @@ __all__ = [
     "ProviderRejected",
     "ProviderTimeout",
     "sound",
+    "storable",
 ]
 
 
@@ -52,18 +53,19 @@ def sound(events: Iterator[Event], *, provider: str) -> Iterator[Event]:
     for event in events:
         match event:
             case TextDelta(str() as text):
-                yield TextDelta(_storable(text))
+                yield TextDelta(storable(text))
             case ToolCall(str() as id, str() as name, str() as arguments) if id and name:
-                yield ToolCall(_storable(id), _storable(name), _storable(arguments))
+                yield ToolCall(storable(id), storable(name), storable(arguments))
             case Thought(str(), str() as payload):
-                yield Thought(event.origin, _storable(payload))
+                yield Thought(event.origin, storable(payload))
             case Finished(str(), Usage() as usage) if _is_countable(usage):
                 yield event
             case _:
                 raise ProviderFailed(provider, f"an unusable {type(event).__name__}")
 
 
-def _storable(text: str) -> str:
+def storable(text: str) -> str:
+    """Return the text without what UTF-8 or PostgreSQL cannot hold."""
     text = text.replace("\0", "")
     try:
         text.encode()

@@ -13,40 +13,40 @@ from parley.llm.offline import OfflineProvider
 from parley.llm.offline_embedder import OfflineEmbedder
 from parley.llm.provider import Provider
 
+# More than any catalogue has in use; each has connections of its own.
+MOST_KEPT = 32
+
 type ProviderFor = Callable[[Model], Provider]
 type EmbedderFor = Callable[[Model], Embedder]
+type Reached = tuple[Model, str | None]
 
 
 class Providers:
     """Makes providers on demand and keeps them: a client's connections outlive one turn.
 
-    A model that changes in the catalogue, or a key that was rotated, makes another provider.
+    A model that changes in the catalogue, or a key that was rotated, makes another provider; of more than `MOST_KEPT`, the
+    one that was not used for the longest time is closed.
     """
 
     def __init__(self, environment: Mapping[str, str], *, keys: Keys | None = None) -> None:
         self._environment, self._keys = environment, keys or Keys(environment)
-        self._made: dict[tuple[Model, str | None], Provider] = {}
-        self._embedders: dict[tuple[Model, str | None], Embedder] = {}
+        self._made: dict[Reached, Provider] = {}
+        self._embedders: dict[Reached, Embedder] = {}
 
     def __call__(self, model: Model) -> Provider:
         """Return the provider for `model`, one that the catalogue says can be called. Raises as `Keys.find` does."""
         key = self._keys.find(model.api_key)
-        if (model, key) not in self._made:
-            self._made[model, key] = self._make(model, key)
-        return self._made[model, key]
+        return _kept(self._made, (model, key), self._make)
 
     def embedder(self, model: Model) -> Embedder:
         """Return the embedder for `model`, one of the kind `embedding`."""
         key = self._keys.find(model.api_key)
-        if (model, key) not in self._embedders:
-            self._embedders[model, key] = self._make_embedder(model, key)
-        return self._embedders[model, key]
+        return _kept(self._embedders, (model, key), self._make_embedder)
 
     def close(self) -> None:
         """Close all connections and forget all providers: before a snapshot is taken, for one."""
         for made in [*self._made.values(), *self._embedders.values()]:
-            if close := getattr(made, "close", None):
-                close()
+            _close(made)
         self._made.clear()
         self._embedders.clear()
 
@@ -120,3 +120,17 @@ class Providers:
         if not region:
             raise ProviderMisconfigured(model.provider, "no region: neither in the catalogue nor in AWS_REGION")
         return region
+
+
+def _kept[T](made: dict[Reached, T], reached: Reached, make: Callable[[Model, str | None], T]) -> T:
+    """Return what was made before, or make it; the most recently used stands last."""
+    found = made.pop(reached, None) or make(*reached)
+    made[reached] = found
+    if len(made) > MOST_KEPT:
+        _close(made.pop(next(iter(made))))
+    return found
+
+
+def _close(made: object) -> None:
+    if close := getattr(made, "close", None):
+        close()

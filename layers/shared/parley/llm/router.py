@@ -110,6 +110,14 @@ class Asked:
             self._events.close()
 
     def _run(self) -> Generator[RouterEvent]:
+        providers = {provider_key(candidate.model) for candidate in self._ready_s}
+        try:
+            yield from self._call_until_answered()
+        finally:
+            for provider in providers:
+                self._router.breaker.released(provider)
+
+    def _call_until_answered(self) -> Generator[RouterEvent]:
         while (candidate := self._next()) is not None:
             call = Call(candidate.id, candidate.model)
             self.calls.append(call)

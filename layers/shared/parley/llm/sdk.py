@@ -1,6 +1,6 @@
 """What the vendors' SDKs have in common: they are generated alike, and their errors bear the same names."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -25,3 +25,13 @@ def translated(sdk: Any, provider: str, *, key: str | None) -> Iterator[None]:
         raise
     except (sdk.APIError, httpx2.HTTPError, ValueError, LookupError, TypeError, AttributeError) as exc:
         raise ProviderFailed(provider, type(exc).__name__) from exc
+
+
+def as_it_is(body: Mapping[str, Any], *, insists_on: str) -> dict[str, Any]:
+    """Return the arguments by which an SDK sends `body` as it is.
+
+    Else it compares every message with its types, half a millisecond for each: with 200 of them more than all else of a
+    turn. `insists_on` names the list that it will not do without, and is given empty.
+    """
+    seen = {name: body[name] for name in ("model", "stream", "max_tokens") if name in body}
+    return seen | {insists_on: [], "extra_body": body}

@@ -45,6 +45,11 @@ def estimate_usage(request: Request, answer: str) -> Usage:
     return Usage(count_tokens(*_texts(request)) + around, count_tokens(answer), is_estimated=True)
 
 
+def guess_tokens(request: Request) -> int:
+    """Return a generous guess of what a request takes: quick, for who must note it before it is sent."""
+    return sum(map(estimate_tokens, _texts(request))) + _images(request) * PER_IMAGE + PER_REQUEST
+
+
 def most_tokens(request: Request) -> int:
     """Return what the request cannot exceed: a token of a byte-level vocabulary has at least one byte."""
     around = len(request.messages) * MOST_PER_MESSAGE + len(request.tools) * MOST_PER_TOOL + _images(request) * MOST_PER_IMAGE
@@ -53,7 +58,7 @@ def most_tokens(request: Request) -> int:
 
 def _texts(request: Request) -> Iterator[str]:
     """Yield everything of the request that is text."""
-    yield from filter(None, [request.system, *request.facts, *(source.text for source in request.sources)])
+    yield from filter(None, [request.system, *request.facts, *request.passages, *(source.text for source in request.sources)])
     yield from (f"{tool.name} {tool.description} {json.dumps(tool.parameters)}" for tool in request.tools)
     if request.output:
         yield json.dumps(request.output.schema)

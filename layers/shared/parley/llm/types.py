@@ -90,8 +90,9 @@ class Source:
 class Request:
     """One call of a model: a stable system prompt, then the messages, oldest first.
 
-    `facts` and `sources` are written into the newest user message (`grounding.py`), after all that vendors cache. `task` says
-    what the answer is for; the words that ask for it are in the prompt, and only the offline provider, which reads none, goes by it.
+    `facts`, `passages` of past conversations and `sources` are written into the newest user message (`grounding.py`), after
+    all that vendors cache. `task` says what the answer is for; the words that ask for it are in the prompt, and only the
+    offline provider, which reads none, goes by it.
     """
 
     messages: Sequence[Message]
@@ -102,6 +103,7 @@ class Request:
     tool_choice: ToolChoice = "auto"
     output: OutputSchema | None = None
     facts: Sequence[str] = ()
+    passages: Sequence[str] = ()
     sources: Sequence[Source] = ()
     task: Task = "chat"
 

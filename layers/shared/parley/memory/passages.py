@@ -52,6 +52,7 @@ class _Speech:
 
     message: Said
     text: str
+    is_part: bool
 
     def __str__(self) -> str:
         return f"{_SPEAKERS.get(self.message.role, self.message.role)}: {self.text}"
@@ -60,8 +61,9 @@ class _Speech:
 def cut(messages: Sequence[Said], *, characters: int = PIECE_CHARACTERS, at_most: int = PIECE_MESSAGES) -> list[Piece]:
     """Cut messages, oldest first, into pieces of `at_most` messages and about `characters`; a longer message is cut itself.
 
-    A piece begins with its day (UTC), and each message in it with who speaks. Messages without text are left out. The same
-    messages give the same pieces; more messages behind them change the last piece at most.
+    A part of a longer message is a piece by itself, so that pieces can be replaced from a message on. A piece begins with
+    its day (UTC), and each message in it with who speaks. Messages without text are left out. The same messages give the
+    same pieces; more messages behind them change the last piece at most.
     """
     pieces: list[Piece] = []
     together: list[_Speech] = []
@@ -75,6 +77,8 @@ def cut(messages: Sequence[Said], *, characters: int = PIECE_CHARACTERS, at_most
 
 def _fits(together: Sequence[_Speech], speech: _Speech, characters: int, at_most: int) -> bool:
     """Whether one more belongs to the piece: a question with its answer, and what follows the same day."""
+    if together[-1].is_part or speech.is_part:
+        return False
     is_same_day = together[0].message.created_at.date() == speech.message.created_at.date()
     return is_same_day and len(together) < at_most and sum(len(one.text) for one in together) + len(speech.text) <= characters
 
@@ -87,8 +91,9 @@ def _piece(together: Sequence[_Speech]) -> Piece:
 
 def _speeches(messages: Sequence[Said], characters: int) -> Iterator[_Speech]:
     for message in messages:
-        for part in _parts(message.text.strip(), characters):
-            yield _Speech(message, part)
+        parts = list(_parts(message.text.strip(), characters))
+        for part in parts:
+            yield _Speech(message, part, len(parts) > 1)
 
 
 def _parts(text: str, characters: int) -> Iterator[str]:

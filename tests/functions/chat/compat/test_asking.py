@@ -2,12 +2,16 @@
 
 import pytest
 
+from functions.chat.compat import asking
 from functions.chat.compat.asking import ask
+from functions.chat.deadline import Deadline
+from functions.chat.events import Ping
 from parley.limits import BudgetExhausted, RateLimited
 from parley.llm import types as llm
 from parley.llm.failures import ContextTooLong
 from parley.llm.models import ModelNotFound
-from parley.llm.provider import ProviderBusy, ProviderFailed
+from parley.llm.provider import ProviderBusy, ProviderFailed, ProviderTimeout
+from tests.functions.chat.taking import SilentProvider
 from tests.functions.chat.test_limits import make_desk, money, rows
 from tests.functions.chat.test_turn import HELLO
 
@@ -15,8 +19,14 @@ REQUEST = llm.Request([llm.Message("user", "hello")])
 SAID = [llm.TextDelta("Hel"), llm.TextDelta("lo"), llm.Finished("stop", llm.Usage(1000, 100, 400))]
 
 
-def answering(desk, person, *, name="safe", request=REQUEST, stops=()):
-    return ask(desk, person.principal, name, request, stops=stops)
+def answering(desk, person, *, name="safe", request=REQUEST, stops=(), lasting_s=60):
+    return ask(desk, person.principal, name, request, stops=stops, deadline=Deadline.after(lasting_s))
+
+
+def silent_desk(engine, *words):
+    desk = make_desk(engine)
+    desk.router.provider_for = lambda model: SilentProvider(*words)
+    return desk
 
 
 def test_the_answer_is_passed_on_and_paid_for(engine, postgres, alice):
@@ -41,7 +51,7 @@ def test_another_model_answers_where_the_first_is_busy(engine, postgres, alice):
 
 
 def test_an_answer_that_is_left_is_paid_for(engine, postgres, alice):
-    events = answering(make_desk(engine, HELLO), alice).events
+    events = answering(silent_desk(engine, "Hel", "lo"), alice).events
     next(events)
     events.close()
 
@@ -50,7 +60,7 @@ def test_an_answer_that_is_left_is_paid_for(engine, postgres, alice):
 
 
 def test_a_stop_sequence_ends_the_vendors_answer_too(engine, postgres, alice):
-    *said, finished = answering(make_desk(engine, HELLO), alice, stops=["lo"]).events
+    *said, finished = answering(silent_desk(engine, "Hel", "lo"), alice, stops=["lo"]).events
 
     assert ("".join(event.text for event in said), finished.reason) == ("Hel", "stop")
     assert [(row[1], row[4]) for row in rows(postgres, alice)] == [("stopped", True)]
@@ -63,6 +73,21 @@ def test_an_answer_that_breaks_off_is_paid_for_and_raises(engine, postgres, alic
         list(events)
     assert [row[1] for row in rows(postgres, alice)] == ["interrupted"]
     assert money(postgres, alice)[0][1] == 0
+
+
+def test_a_silent_vendor_is_bridged_by_pings(engine, alice, monkeypatch):
+    monkeypatch.setattr(asking, "PING_S", 0.02)
+    events = answering(silent_desk(engine, "Hel"), alice).events
+    heard = [next(events), next(events), next(events)]
+    events.close()
+
+    assert heard == [llm.TextDelta("Hel"), Ping(), Ping()]
+
+
+def test_an_answer_has_no_more_time_than_its_function(engine, postgres, alice):
+    with pytest.raises(ProviderTimeout):
+        list(answering(silent_desk(engine, "Hel"), alice, lasting_s=0.2).events)
+    assert [row[1] for row in rows(postgres, alice)] == ["interrupted"]
 
 
 @pytest.mark.parametrize(("limits", "error"), [({"budget": 0}, BudgetExhausted), ({"rate": 1}, RateLimited)])

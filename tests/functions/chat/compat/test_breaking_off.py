@@ -1,5 +1,6 @@
 """Answers for OpenAI's clients that do not come to their end."""
 
+import threading
 from dataclasses import replace
 
 import pytest
@@ -11,7 +12,7 @@ from functions.chat.compat.errors import as_openai
 from functions.chat.compat.schemas import CompletionIn, EmbeddingsIn
 from functions.chat.deadline import Deadline
 from parley.llm.embedder import Embedded
-from parley.llm.failures import ProviderBusy, ProviderFailed
+from parley.llm.failures import ProviderBusy, ProviderFailed, ProviderTimeout
 from tests.driving import Function, rest_event
 from tests.functions.chat.taking import HELLO, ScriptedProvider, make_desk
 
@@ -90,9 +91,42 @@ class BreakingEmbedder:
         return Embedded([[0.0] * 16], 7)
 
 
+class SlowEmbedder(BreakingEmbedder):
+    """Embeds nothing until it is let."""
+
+    def __init__(self):
+        self.let = threading.Event()
+
+    def embed_batch(self, model_name, texts, *, purpose):
+        self.let.wait(10)
+        return Embedded([[0.0] * 16], 7)
+
+
+def embed(desk, person, *texts, lasting_s=60):
+    body = EmbeddingsIn(model="lexical", input=list(texts))
+    return embeddings(desk, person.principal, body, deadline=Deadline.after(lasting_s))
+
+
+def test_embedding_has_no_more_time_than_its_function(engine, alice):
+    slow = SlowEmbedder()
+    with pytest.raises(ProviderTimeout):
+        embed(replace(make_desk(engine, None), embedder_for=lambda model: slow), alice, "one", lasting_s=0.1)
+    slow.let.set()
+
+
+def test_a_provider_that_keeps_failing_to_embed_is_left_alone(engine, alice):
+    desk = replace(make_desk(engine, None), embedder_for=lambda model: BreakingEmbedder())
+    for _ in range(5):
+        with pytest.raises(ProviderFailed):
+            embed(desk, alice, "two")
+
+    with pytest.raises(ProviderBusy):
+        embed(desk, alice, "one")
+
+
 def test_batches_that_were_embedded_before_one_failed_are_paid_for(engine, alice, row):
     desk = replace(make_desk(engine, None), embedder_for=lambda model: BreakingEmbedder())
     with pytest.raises(ProviderFailed):
-        embeddings(desk, alice.principal, EmbeddingsIn(model="lexical", input=["one", "two"]))
+        embed(desk, alice, "one", "two")
 
     assert row("SELECT input_tokens, status FROM usage WHERE user_id = :u", u=alice.id) == (7, "failed")

@@ -176,6 +176,38 @@ def test_a_conversation_that_is_named_goes_on_and_streams(chat, conversation, al
     assert len(conversation.get(f"/conversations/{id}/messages", as_=alice).json["items"]) == 4
 
 
+def test_a_key_gives_a_stored_conversation_the_first_answer_again(chat, conversation, alice):
+    headers = {"X-Conversation-Id": "new", "Idempotency-Key": "k1"}
+    first, again = (chat.post("/v1/chat/completions", HELLO, as_=alice, headers=headers) for _ in range(2))
+
+    assert first.headers["x-conversation-id"] == again.headers["x-conversation-id"]
+    assert first.json["choices"] == again.json["choices"]
+    assert len(conversation.get("/conversations", as_=alice).json["items"]) == 1
+
+
+@pytest.mark.parametrize("other", [{"body": HELLO | {"max_tokens": 5}}, {"id": "01996f6a-0000-7000-8000-000000000009"}])
+def test_a_key_is_for_one_body_and_one_conversation(chat, alice, other):
+    headers = {"X-Conversation-Id": "new", "Idempotency-Key": "k1"}
+    chat.post("/v1/chat/completions", HELLO, as_=alice, headers=headers)
+    headers |= {"X-Conversation-Id": other.get("id", "new")}
+    answer = chat.post("/v1/chat/completions", other.get("body", HELLO), as_=alice, headers=headers)
+
+    assert (answer.status, answer.json["error"]["code"]) == (400, "idempotency_key_reused")
+
+
+def test_without_a_conversation_a_key_is_passed_over(chat, alice, row):
+    for _ in range(2):
+        assert chat.post("/v1/chat/completions", HELLO, as_=alice, headers={"Idempotency-Key": "k1"}).status == 200
+
+    assert row("SELECT count(*) AS n FROM usage WHERE user_id = :u", u=alice.id).n == 2
+
+
+def test_plain_text_may_be_asked_for_in_a_stored_conversation(chat, alice):
+    asked = HELLO | {"response_format": {"type": "text"}}
+
+    assert chat.post("/v1/chat/completions", asked, as_=alice, headers={"X-Conversation-Id": "new"}).status == 200
+
+
 @pytest.mark.parametrize("fields", [{"tools": []}, {"stop": "x"}, {"messages": [{"role": "assistant", "content": "x"}]}])
 def test_a_stored_conversation_takes_only_what_is_the_users(chat, alice, fields):
     answer = chat.post("/v1/chat/completions", HELLO | fields, as_=alice, headers={"X-Conversation-Id": "new"})

@@ -1,7 +1,7 @@
 """The tables, as the newest migration leaves them (a test holds the two together), by what they are about.
 
 Every tenant table's primary key starts with `user_id`, and foreign keys carry it, so that the same schema distributes
-by user. `users`, `signups`, `invites`, `guesses` and `breakers` are global. See docs/adr/0002-shardable-by-user.md.
+by user. `users`, `signups`, `invites`, `guesses`, `breakers` and `mcp_listings` are global. See docs/adr/0002-shardable-by-user.md.
 """
 
 from parley.db.tables.accounts import api_keys, audit_events, credentials, one_time_codes, refresh_tokens, sessions, users
@@ -11,11 +11,13 @@ from parley.db.tables.conversations import conversations, messages
 from parley.db.tables.documents import chunks, documents
 from parley.db.tables.memory import memories, memory_sources, passages, summaries
 from parley.db.tables.spending import breakers, budget_reservations, budgets, rate_limits, usage
-from parley.db.tables.turns import turn_events, turns
+from parley.db.tables.tools import mcp_listings, mcp_servers, tool_settings
+from parley.db.tables.turns import approvals, turn_events, turns
 from parley.db.tables.work import exports, idempotency_keys, outbox
 
 __all__ = [
     "api_keys",
+    "approvals",
     "audit_events",
     "breakers",
     "budget_reservations",
@@ -28,6 +30,8 @@ __all__ = [
     "guesses",
     "idempotency_keys",
     "invites",
+    "mcp_listings",
+    "mcp_servers",
     "memories",
     "memory_sources",
     "messages",
@@ -40,6 +44,7 @@ __all__ = [
     "sessions",
     "signups",
     "summaries",
+    "tool_settings",
     "turn_events",
     "turns",
     "usage",

@@ -45,8 +45,17 @@ budget_reservations = Table(
     Column("month", Date, nullable=False),
     Column("amount_usd", Numeric(18, 12), nullable=False),
     end("expires_at"),
+    Column("turn_id", Uuid),
+    Column("model", Text),
+    Column("provider", Text),
+    count("input_tokens"),
+    usd("input_usd_per_mtok"),
+    usd("output_usd_per_mtok"),
     Index("budget_reservations_age", "expires_at"),
 )
+
+_of_turn = (budget_reservations.c.user_id, budget_reservations.c.turn_id)
+Index("budget_reservations_turn", *_of_turn, postgresql_where=budget_reservations.c.turn_id.is_not(None))
 
 rate_limits = Table(
     "rate_limits",

@@ -1,6 +1,20 @@
-"""Turns and their logs."""
+"""Turns, their logs, and what they wait for."""
 
-from sqlalchemy import CheckConstraint, Column, Double, ForeignKeyConstraint, Index, Integer, LargeBinary, Numeric, Table, Text, Uuid, text
+from sqlalchemy import (
+    Boolean,
+    CheckConstraint,
+    Column,
+    Double,
+    ForeignKeyConstraint,
+    Index,
+    Integer,
+    LargeBinary,
+    Numeric,
+    Table,
+    Text,
+    Uuid,
+    text,
+)
 from sqlalchemy.dialects.postgresql import JSONB
 
 from parley.db.tables.columns import metadata, moment, owner
@@ -31,17 +45,21 @@ turns = Table(
     Column("finish_reason", Text),
     Column("first_token_ms", Double),
     Column("total_ms", Double),
+    Column("held", JSONB),
+    moment("waiting_since", nullable=True),
     ForeignKeyConstraint(["user_id", "conversation_id"], ["conversations.user_id", "conversations.id"], ondelete="CASCADE"),
     ForeignKeyConstraint(["user_id", "user_message_id"], ["messages.user_id", "messages.id"], ondelete="CASCADE"),
     # Deferred: the turn is claimed before its answer is stored.
     ForeignKeyConstraint(["user_id", "message_id"], ["messages.user_id", "messages.id"], deferrable=True, initially="DEFERRED"),
     Index("turns_conversation", "user_id", "conversation_id"),
 )
-_is_running, _has_key = turns.c.status == text("'running'"), turns.c.idempotency_key.is_not(None)
+_is_running, _is_waiting = turns.c.status == text("'running'"), turns.c.status == text("'waiting'")
+_is_open, _has_key = text("status IN ('running', 'waiting')"), turns.c.idempotency_key.is_not(None)
 _of_key = (turns.c.user_id, turns.c.route, turns.c.idempotency_key)
 Index("turns_idempotency", *_of_key, unique=True, postgresql_where=_has_key)
-Index("turns_running", turns.c.user_id, turns.c.conversation_id, unique=True, postgresql_where=_is_running)
+Index("turns_running", turns.c.user_id, turns.c.conversation_id, unique=True, postgresql_where=_is_open)
 Index("turns_heartbeat", turns.c.heartbeat_at, postgresql_where=_is_running)
+Index("turns_waiting", turns.c.waiting_since, postgresql_where=_is_waiting)
 Index("turns_keys_age", turns.c.started_at, postgresql_where=_has_key)
 
 turn_events = Table(
@@ -55,4 +73,20 @@ turn_events = Table(
     moment("at"),
     ForeignKeyConstraint(["user_id", "turn_id"], ["turns.user_id", "turns.id"], ondelete="CASCADE"),
     Index("turn_events_age", "at"),
+)
+
+approvals = Table(
+    "approvals",
+    metadata,
+    owner(),
+    Column("turn_id", Uuid, primary_key=True),
+    Column("call_id", Text, primary_key=True),
+    Column("asked_by", Integer, nullable=False),
+    Column("place", Integer, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("arguments", JSONB, nullable=False),
+    Column("is_approved", Boolean),
+    moment("asked_at"),
+    moment("decided_at", nullable=True),
+    ForeignKeyConstraint(["user_id", "turn_id"], ["turns.user_id", "turns.id"], ondelete="CASCADE"),
 )

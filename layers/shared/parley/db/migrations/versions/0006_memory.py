@@ -142,57 +142,65 @@ CREATE POLICY search_reads ON passages FOR SELECT TO parley_search USING (true);
 CREATE POLICY search_reads ON memories FOR SELECT TO parley_search USING (true);
 """
 
-# Two lists, the texts with the same words by BM25 and the vectors that are near, fused by reciprocal ranks (Cormack et al.,
-# SIGIR 2009). A word's weight comes of how rare it is among the user's own texts. How often it stands in one follows from
+# Each text's words are weighed by BM25 and its vector by the cosine; each weight is stretched to lie between 0 and 1 over all
+# of the user's texts, and the two are added: on sets of questions that does better than reciprocal ranks (Bruch et al., ACM
+# TOIS 2023; docs/bench.md). A word counts for how rare it is among the user's own texts. How often it stands in one follows from
 # `ts_rank`, which is the sum of 1/i² over i up to that number, divided by π²/6; the rest of the sum beyond n is near 1/(n + ½).
-# A vector of another model, or none, is in no list. `half_life_days` null means that age does not count.
+# A vector of another model, or none, counts for nothing. `half_life_days` null means that age does not count.
 SEARCH = r"""
 CREATE FUNCTION parley_search_{table}(
     query text, vector halfvec, model text, pool integer, most integer, half_life_days float8, but_conversation uuid, but_from_seq integer)
-RETURNS TABLE ({returned}, score double precision, similarity double precision, text_rank bigint)
+RETURNS TABLE ({returned}, score double precision, similarity double precision, weight double precision)
 LANGUAGE sql STABLE SECURITY DEFINER PARALLEL SAFE SET search_path = public, pg_catalog, pg_temp
 AS $$
     WITH me AS MATERIALIZED (
         SELECT nullif(current_setting('parley.user_id', true), '')::uuid AS id
     ),
     mine AS MATERIALIZED (
-        SELECT t.id, CASE WHEN t.embedding_model = model THEN -(t.embedding <#> vector) END AS similarity
+        SELECT t.id, CASE WHEN t.embedding_model = model AND vector_dims(t.embedding) = vector_dims(vector)
+                          THEN -(t.embedding <#> vector) END AS similarity
           FROM {table} t WHERE t.user_id = (SELECT id FROM me) AND {condition}
     ),
-    near AS (
-        SELECT id, similarity, row_number() OVER (ORDER BY similarity DESC, id) AS place
-          FROM (SELECT id, similarity FROM mine WHERE similarity IS NOT NULL ORDER BY similarity DESC, id LIMIT pool) nearest
+    spread AS MATERIALIZED (
+        SELECT min(similarity) AS low, max(similarity) AS high, count(*)::float8 AS total FROM mine
     ),
     asked AS (
         SELECT right((SELECT id FROM me)::text, 8) || word AS key, quote_literal(word)::tsquery AS sought
           FROM unnest(tsvector_to_array(parley_words(left(query, 4000)))) AS word ORDER BY length(word) DESC LIMIT 32
     ),
-    hits AS (
-        SELECT h.id, h.words, h.rank, count(*) OVER (PARTITION BY a.key) AS texts, avg(h.words) OVER () AS usual_words
+    hits AS MATERIALIZED (
+        SELECT a.key, h.id, h.words, h.rank
           FROM asked a CROSS JOIN LATERAL (
                SELECT t.id, length(t.words) AS words, ts_rank('{{1,1,1,1}}', t.words, a.sought) AS rank
                  FROM {table} t
                 WHERE t.user_id = (SELECT id FROM me) AND parley_keys(t.user_id, t.words) @> ARRAY[a.key] AND {condition}
                 LIMIT 4000) h
     ),
-    alike AS (
-        SELECT id, row_number() OVER (ORDER BY weight DESC, id) AS place
-          FROM (SELECT id, sum(ln(1 + (total - texts + 0.5) / (texts + 0.5)) * times * 2.2
-                               / (times + 1.2 * (0.25 + 0.75 * words / usual_words))) AS weight
-                  FROM (SELECT id, words, texts::float8, usual_words::float8, (SELECT count(*) FROM mine)::float8 AS total,
-                               1 / (1.6449341 - least(rank * 1.6449341, 1.64)) - 0.5 AS times
-                          FROM hits) counted
-                 GROUP BY id ORDER BY weight DESC, id LIMIT pool) best
+    rarity AS (
+        SELECT key, ln(1 + ((SELECT total FROM spread) - count(*) + 0.5) / (count(*) + 0.5)) AS weight FROM hits GROUP BY key
+    ),
+    usual AS MATERIALIZED (
+        SELECT avg(words)::float8 AS words FROM hits
+    ),
+    alike AS MATERIALIZED (
+        SELECT h.id, sum(r.weight * 2.2 * h.times / (h.times + 1.2 * (0.25 + 0.75 * h.words / (SELECT words FROM usual)))) AS weight
+          FROM (SELECT key, id, words, 1 / (1.6449341 - least(rank * 1.6449341, 1.64)) - 0.5 AS times FROM hits) h
+          JOIN rarity r USING (key)
+         GROUP BY h.id
     ),
     fused AS (
-        SELECT id, coalesce(1.0 / (20 + n.place), 0) + coalesce(1.0 / (20 + a.place), 0) AS score, n.similarity, a.place AS text_rank
-          FROM near n FULL JOIN alike a USING (id)
+        SELECT m.id, m.similarity, a.weight,
+               coalesce(a.weight / (SELECT max(weight) FROM alike), 0)
+               + CASE WHEN s.high > s.low THEN coalesce((m.similarity - s.low) / (s.high - s.low), 0) ELSE 0 END AS score
+          FROM mine m LEFT JOIN alike a USING (id) CROSS JOIN spread s
+         WHERE m.similarity IS NOT NULL OR a.weight IS NOT NULL
+         ORDER BY score DESC, m.id LIMIT greatest(pool, most)
     )
-    SELECT {columns}, f.score * aged.factor, f.similarity, f.text_rank
+    SELECT {columns}, f.score * aged.factor, f.similarity, f.weight
       FROM fused f
       JOIN {table} t ON t.user_id = (SELECT id FROM me) AND t.id = f.id
      CROSS JOIN LATERAL (SELECT CASE WHEN half_life_days IS NULL THEN 1
-                                ELSE 1 + 0.5 * power(0.5, greatest(extract(epoch FROM now() - {time}), 0) / 86400 / half_life_days)
+                                ELSE 1 + 0.25 * power(0.5, greatest(extract(epoch FROM now() - {time}), 0) / 86400 / half_life_days)
                                 END AS factor) aged
      ORDER BY f.score * aged.factor DESC, t.id LIMIT most
 $$;

@@ -5,7 +5,7 @@ Conversations of an older release are remembered after their next turn.
 
 from alembic import op
 
-revision, down_revision = "0010", "0008"
+revision, down_revision = "0010", "0009"
 
 TABLES = """
 ALTER TABLE outbox

@@ -1,0 +1,53 @@
+"""Vectors that are missing: after an outage, or a switch of models. Until they are there, text alone finds what they belong to."""
+
+from collections.abc import Sequence
+from typing import Protocol
+from uuid import UUID
+
+from sqlalchemy import Connection
+
+from functions.summarize.desk import Desk
+from functions.summarize.errors import OutOfTime
+from parley.db import memories, passages
+from parley.db.halfvec import Vector
+from parley.db.scope import user_scope
+from parley.deadline import Deadline
+from parley.limits import Payer
+from parley.llm.models import NoModel
+
+_AT_ONCE = 100
+_ENOUGH_S = 20.0
+
+
+class _Store(Protocol):
+    """Rows with vectors."""
+
+    def without_vector(self, connection: Connection, *, user_id: UUID, model: str, limit: int) -> list[tuple[UUID, str]]: ...
+
+    def put_vectors(self, connection: Connection, vectors: Sequence[tuple[UUID, Vector]], *, user_id: UUID) -> None: ...
+
+
+_STORES: tuple[_Store, ...] = (memories, passages)
+
+
+def catch_up(desk: Desk, *, user_id: UUID, deadline: Deadline) -> None:
+    """Embed all of the user's that has no vector of today's model, unless there are none to be had. Raises OutOfTime."""
+    try:
+        model_name = desk.embedding.call().model.name
+    except NoModel:
+        return
+    for store in _STORES:
+        while missing := _missing(desk, store, model_name, user_id):
+            if deadline.left_s < _ENOUGH_S:
+                raise OutOfTime("vectors are missing")
+            vectors = desk.embedding.paid([text for _, text in missing], payer=Payer(user_id))
+            if vectors is None:
+                return
+            found = [(id, vector) for (id, _), vector in zip(missing, vectors, strict=True)]
+            with user_scope(desk.engine, user_id) as connection:
+                store.put_vectors(connection, found, user_id=user_id)
+
+
+def _missing(desk: Desk, store: _Store, model_name: str, user_id: UUID) -> list[tuple[UUID, str]]:
+    with user_scope(desk.engine, user_id) as connection:
+        return store.without_vector(connection, user_id=user_id, model=model_name, limit=_AT_ONCE)

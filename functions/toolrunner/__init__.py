@@ -1,0 +1,1 @@
+"""Runs tools: no database, no secrets, no way in but Lambda Invoke."""

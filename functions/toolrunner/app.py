@@ -1,0 +1,59 @@
+"""The tool runner: lists the deployment's tools and runs one at a time. Not a web function; its role may do nothing."""
+
+from parley import cold_start  # isort: split
+
+from pathlib import Path
+from typing import Any
+
+from functions.toolrunner.builtin.all import builtin_tools
+from functions.toolrunner.mcp_client import call_tool, list_tools
+from functions.toolrunner.orders import ListOrder, McpCallOrder, McpListOrder, RunOrder, read_order
+from functions.toolrunner.plugin_files import plugin_modules
+from functions.toolrunner.registry import Registry
+from functions.toolrunner.running import run
+from parley.observability import logger
+from parley.settings import Settings
+from parley.tools.guarded_http.client import GuardedHttp
+from parley.tools.guarded_http.gate import Gate
+
+
+class ToolrunnerSettings(Settings):
+    """What this function reads from its environment.
+
+    `tool_allowed_hosts` are names, or names with ports, separated by commas, that tools may reach wherever they are: for
+    development, where they stand in for what is on the internet.
+    """
+
+    tool_allowed_hosts: str
+    geocoding_url: str
+    forecast_url: str
+
+
+settings = ToolrunnerSettings.read()
+allowed_hosts = settings.tool_allowed_hosts.split(",")
+http, gate = GuardedHttp(allowed_hosts), Gate(allowed_hosts)
+registry = Registry(builtin_tools(geocoding_url=settings.geocoding_url, forecast_url=settings.forecast_url))
+registry.load(plugin_modules(Path(__file__).with_name("plugins")))
+
+
+@logger.inject_lambda_context
+def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
+    """Do one order: `{"op": "list"}` or `{"op": "run", "name", "arguments", "user_id", "timeout_s"}`, or, for the remote MCP
+    server at `"server": {"url", "headers"}`, `{"op": "mcp_list", …}` or `{"op": "mcp_call", "name", "arguments", …}`.
+
+    A list is `{"tools": [ToolSpec as an object], "broken": [{"plugin", "reason"}]}`, a run `{"ok", "content"}`. A tool that
+    overruns its time takes this process with it: the caller sees that the invocation failed. Raises ValidationError for
+    anything else.
+    """
+    match read_order(event):
+        case ListOrder():
+            return registry.listed()
+        case RunOrder() as order:
+            return run(registry, order, http)
+        case McpListOrder() as order:
+            return list_tools(order, gate=gate)
+        case McpCallOrder() as order:
+            return call_tool(order, gate=gate)
+
+
+cold_start.finish()

@@ -1,0 +1,101 @@
+"""The weather, by Open-Meteo: no key, free where nothing is sold (https://open-meteo.com/en/terms)."""
+
+from typing import Annotated, Any
+
+from pydantic import BaseModel, Field, ValidationError
+
+from functions.toolrunner.builtin.sky import SKY
+from parley.tools.call import Call
+from parley.tools.decorator import tool
+from parley.tools.errors import ToolFailed
+from parley.tools.guarded_http.errors import FetchFailed
+from parley.tools.tool import Tool
+
+_NOW = "temperature_2m,apparent_temperature,relative_humidity_2m,precipitation,weather_code,wind_speed_10m"
+_DAILY = "weather_code,temperature_2m_max,temperature_2m_min,precipitation_probability_max"
+_TIMEOUT_S = 4.5
+
+
+class _Place(BaseModel):
+    name: str
+    latitude: float
+    longitude: float
+    country: str = ""
+    admin1: str = ""
+
+
+class _Places(BaseModel):
+    results: list[_Place] = []
+
+
+class _Now(BaseModel):
+    time: str
+    temperature_2m: float
+    apparent_temperature: float
+    relative_humidity_2m: float
+    precipitation: float
+    weather_code: int
+    wind_speed_10m: float
+
+
+class _Days(BaseModel):
+    time: list[str]
+    weather_code: list[int]
+    temperature_2m_max: list[float]
+    temperature_2m_min: list[float]
+    precipitation_probability_max: list[float | None]
+
+
+class _Forecast(BaseModel):
+    current: _Now
+    daily: _Days
+
+
+def weather_tool(*, geocoding_url: str, forecast_url: str) -> Tool:
+    """Return the tool; both addresses are Open-Meteo's, or of what speaks like it."""
+
+    @tool(egress=True)
+    def weather(location: Annotated[str, Field(description="A town, such as Lisbon", min_length=1, max_length=200)], call: Call) -> str:
+        """Tell the weather in a place: now, and the forecast for three days. In °C, mm and km/h."""
+        place = _place(call, geocoding_url, location)
+        where: dict[str, str | int | float] = {"latitude": place.latitude, "longitude": place.longitude}
+        asked = where | {"current": _NOW, "daily": _DAILY, "timezone": "auto", "forecast_days": 3}
+        return _told(place, _ask(call, forecast_url, asked, _Forecast))
+
+    return weather
+
+
+def _place(call: Call, url: str, location: str) -> _Place:
+    found = _ask(call, url, {"name": location, "count": 1, "language": "en", "format": "json"}, _Places).results
+    if not found:
+        raise ToolFailed(f"There is no place called {location!r}.")
+    return found[0]
+
+
+def _ask[T: BaseModel](call: Call, url: str, params: dict[str, str | int | float], kind: type[T]) -> T:
+    try:
+        answer = call.http.get(url, params=params, timeout_s=_TIMEOUT_S)
+        body: Any = answer.json()
+    except FetchFailed as exc:
+        raise ToolFailed(f"The weather service cannot be reached. {exc.public_message}") from exc
+    try:
+        return kind.model_validate(body)
+    except ValidationError as exc:
+        raise ToolFailed(f"The weather service answers what nobody understands (status {answer.status}).") from exc
+
+
+def _told(place: _Place, forecast: _Forecast) -> str:
+    now, days = forecast.current, forecast.daily
+    names = ", ".join(dict.fromkeys(filter(None, (place.name, place.admin1, place.country))))
+    lines = [
+        f"{names}, {now.time}: {_sky(now.weather_code)}, {now.temperature_2m:g} °C (feels like {now.apparent_temperature:g} °C), "
+        f"wind {now.wind_speed_10m:g} km/h, humidity {now.relative_humidity_2m:g} %, precipitation {now.precipitation:g} mm."
+    ]
+    columns = (days.time, days.weather_code, days.temperature_2m_min, days.temperature_2m_max, days.precipitation_probability_max)
+    for day, code, low, high, chance in zip(*columns, strict=False):
+        lines.append(f"{day}: {_sky(code)}, {low:g} to {high:g} °C" + (f", rain {chance:g} %." if chance is not None else "."))
+    return "\n".join([*lines, "Weather data by Open-Meteo.com (CC BY 4.0)."])
+
+
+def _sky(code: int) -> str:
+    return SKY.get(code, f"weather code {code}")

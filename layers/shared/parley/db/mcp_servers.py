@@ -1,0 +1,94 @@
+"""The remote MCP servers of a user, with what they offered when they were last asked."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Connection, delete, func, select, update
+from sqlalchemy.dialects.postgresql import insert as upsert
+
+from parley.db.tables import mcp_listings, mcp_servers
+from parley.errors import NotFound
+
+
+@dataclass(frozen=True, slots=True)
+class McpListing:
+    """What a server offers: tools as `parley.tools.remote` writes them. With `error` they are of an earlier time."""
+
+    name: str
+    tools: list[dict[str, Any]]
+    listed_at: datetime | None
+    error: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class McpServer(McpListing):
+    """A user's server. `headers` are sealed."""
+
+    id: UUID
+    url: str
+    headers: bytes | None
+    created_at: datetime
+
+
+_COLUMNS = [mcp_servers.c[field.name] for field in fields(McpServer)]
+_LISTED = [mcp_listings.c[field.name] for field in fields(McpListing)]
+
+
+def add(connection: Connection, server_id: UUID, *, user_id: UUID, name: str, url: str, headers: bytes | None) -> McpServer | None:
+    """Store a new server, or return None where the user has one of this name."""
+    values = {"user_id": user_id, "id": server_id, "name": name, "url": url, "headers": headers}
+    row = connection.execute(upsert(mcp_servers).values(values).on_conflict_do_nothing().returning(*_COLUMNS)).one_or_none()
+    return McpServer(**row._mapping) if row else None
+
+
+def all_of(connection: Connection, *, user_id: UUID) -> list[McpServer]:
+    """Return the user's servers by name."""
+    statement = select(*_COLUMNS).where(mcp_servers.c.user_id == user_id).order_by(mcp_servers.c.name)
+    return [McpServer(**row._mapping) for row in connection.execute(statement)]
+
+
+def page(connection: Connection, *, user_id: UUID, limit: int, after: UUID | None) -> list[McpServer]:
+    """Return up to `limit` servers, newest first, from the one after `after` on."""
+    statement = select(*_COLUMNS).where(mcp_servers.c.user_id == user_id)
+    statement = statement.where(mcp_servers.c.id < after) if after else statement
+    return [McpServer(**row._mapping) for row in connection.execute(statement.order_by(mcp_servers.c.id.desc()).limit(limit))]
+
+
+def count(connection: Connection, *, user_id: UUID) -> int:
+    """Return how many servers the user has."""
+    return connection.execute(select(func.count()).where(mcp_servers.c.user_id == user_id)).scalar_one()
+
+
+def remove(connection: Connection, server_id: UUID, *, user_id: UUID) -> str:
+    """Delete the server and return its name, or raise NotFound."""
+    which = (mcp_servers.c.user_id == user_id, mcp_servers.c.id == server_id)
+    name = connection.execute(delete(mcp_servers).where(*which).returning(mcp_servers.c.name)).scalar_one_or_none()
+    if name is None:
+        raise NotFound("MCP server", server_id)
+    return str(name)
+
+
+def listed(connection: Connection, server_id: UUID, *, user_id: UUID, tools: Sequence[dict[str, Any]] | None, error: str | None) -> None:
+    """Note what the server offers, or with None for `tools` why it did not tell; a server that is gone stays gone."""
+    which = (mcp_servers.c.user_id == user_id, mcp_servers.c.id == server_id)
+    connection.execute(update(mcp_servers).where(*which).values(_listing(tools, error)))
+
+
+def deployments(connection: Connection, names: Sequence[str]) -> dict[str, McpListing]:
+    """Return what the deployment's servers offer, of those that have been asked."""
+    found = connection.execute(select(*_LISTED).where(mcp_listings.c.name.in_(names)))
+    return {row.name: McpListing(**row._mapping) for row in found}
+
+
+def deployment_listed(connection: Connection, name: str, *, tools: Sequence[dict[str, Any]] | None, error: str | None) -> None:
+    """Note what one of the deployment's servers offers, as `listed` does."""
+    values = _listing(tools, error)
+    statement = upsert(mcp_listings).values({"name": name} | values)
+    connection.execute(statement.on_conflict_do_update(index_elements=["name"], set_=values))
+
+
+def _listing(tools: Sequence[dict[str, Any]] | None, error: str | None) -> dict[str, Any]:
+    return {"listed_at": func.now(), "error": error} | ({"tools": list(tools)} if tools is not None else {})

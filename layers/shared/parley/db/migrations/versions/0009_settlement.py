@@ -1,0 +1,25 @@
+"""What a reservation is for: enough to pay for the call of a turn whose function died.
+
+Without a turn there is nothing to pay by, and nothing stands here. No foreign key to the turn: a reservation outlives
+the conversation it was for, as usage does.
+"""
+
+from alembic import op
+
+revision, down_revision = "0009", "0008"
+
+COLUMNS = """
+ALTER TABLE budget_reservations
+    ADD COLUMN turn_id uuid,
+    ADD COLUMN model text,
+    ADD COLUMN provider text,
+    ADD COLUMN input_tokens integer NOT NULL DEFAULT 0,
+    ADD COLUMN input_usd_per_mtok numeric(18, 12) NOT NULL DEFAULT 0,
+    ADD COLUMN output_usd_per_mtok numeric(18, 12) NOT NULL DEFAULT 0;
+CREATE INDEX budget_reservations_turn ON budget_reservations (user_id, turn_id) WHERE turn_id IS NOT NULL;
+"""
+
+
+def upgrade() -> None:
+    """Make it all."""
+    op.execute(COLUMNS)

@@ -1,0 +1,135 @@
+"""Search over a user's facts and past conversations, by words, by meaning, or both.
+
+The statements call `parley_search_passages` and `parley_search_memories` of migration 0006, which see the rows of
+`parley.user_id` only, read all of the user's vectors of one model, and add up what words and vectors say.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Connection, Engine, text
+
+from parley.db.halfvec import Vector, parameters_of
+from parley.db.scope import run_alone
+
+# Of how many the age is looked at, the best before it counts.
+POOL = 200
+
+
+@dataclass(frozen=True, slots=True)
+class FoundPassage:
+    """A passage. `similarity` is the cosine with the question, None without vectors; `weight` its BM25, None without a word in common."""
+
+    id: UUID
+    conversation_id: UUID
+    title: str | None
+    first_seq: int
+    last_seq: int
+    said_at: datetime
+    text: str
+    score: float
+    similarity: float | None
+    weight: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class FoundFact:
+    """A fact that holds; `similarity` and `weight` as of a passage."""
+
+    id: UUID
+    text: str
+    score: float
+    similarity: float | None
+    weight: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """What recall leaves out: messages of a conversation from this number on, which the model is given anyway."""
+
+    conversation_id: UUID | None
+    from_seq: int
+
+
+@dataclass(frozen=True, slots=True)
+class Recalled:
+    """What may help with a question, the best first."""
+
+    facts: list[FoundFact]
+    passages: list[FoundPassage]
+
+
+def search_passages(connection: Connection, query: str, *, user_id: UUID, vector: Vector | None, most: int) -> list[FoundPassage]:
+    """Return up to `most` passages of the user's conversations, the best first. An empty query is searched by vector alone."""
+    values = {"user_id": user_id, "query": query, "pool": POOL, "most": most} | parameters_of(vector)
+    return [FoundPassage(**row._mapping) for row in connection.execute(_SEARCH_PASSAGES, values)]
+
+
+def search_facts(connection: Connection, query: str, *, vector: Vector | None, most: int) -> list[FoundFact]:
+    """Return up to `most` facts of the transaction's user that hold, the best first."""
+    values = {"query": query, "pool": POOL, "most": most} | parameters_of(vector)
+    return [FoundFact(**row._mapping) for row in connection.execute(_SEARCH_FACTS, values)]
+
+
+def recall(
+    engine: Engine, query: str, *, user_id: UUID, vector: Vector | None, place: Place, facts: int, passages: int, half_life_days: float
+) -> Recalled:
+    """Return what may help with a question: one statement, a transaction of its own. Newer passages weigh a little more.
+
+    Of facts there are `facts` if the user has so many, the nearest first and then the newest, whatever they say. Raises
+    Unavailable.
+    """
+    values = {"query": query, "pool": POOL, "facts": facts, "passages": passages, "half_life_days": half_life_days}
+    values |= {"but_conversation": place.conversation_id and str(place.conversation_id), "but_from_seq": place.from_seq}
+    row = run_alone(engine, _RECALL, user_id=user_id, **(values | parameters_of(vector)))
+    return Recalled([FoundFact(**_read(one)) for one in row.facts or ()], [FoundPassage(**_read(one)) for one in row.passages or ()])
+
+
+def _read(found: dict[str, Any]) -> dict[str, Any]:
+    """Turn what JSON has no types for into ids and times."""
+    ids = {name: UUID(value) for name, value in found.items() if name == "id" or name.endswith("_id")}
+    times = {name: datetime.fromisoformat(value) for name, value in found.items() if name.endswith("_at")}
+    return found | ids | times
+
+
+_ASKED = "CAST(:query AS text), CAST(:vector AS halfvec), CAST(:model AS text), CAST(:pool AS integer)"
+_PASSAGE = """s.id, s.conversation_id, c.title, s.first_seq, s.last_seq, s.said_at, s.body AS text, s.score, s.similarity, s.weight"""
+_FACT = "s.id, s.body AS text, s.score, s.similarity, s.weight"
+
+_SEARCH_PASSAGES = text(
+    f"""
+    SELECT {_PASSAGE}
+      FROM parley_search_passages({_ASKED}, CAST(:most AS integer), NULL, NULL, NULL) s
+      JOIN conversations c ON c.user_id = :user_id AND c.id = s.conversation_id
+     ORDER BY s.score DESC, s.id
+    """  # noqa: S608 - our own words
+)
+_SEARCH_FACTS = text(
+    f"""
+    SELECT {_FACT}
+      FROM parley_search_memories({_ASKED}, CAST(:most AS integer), NULL, NULL, NULL) s ORDER BY s.score DESC, s.id
+    """  # noqa: S608 - our own words
+)
+# A user with few facts is known by all of them: what they are allergic to has no word in common with "What shall I cook?".
+_RECALL = text(
+    f"""
+    SELECT set_config('parley.user_id', CAST(:user_id AS text), true),
+           (WITH found AS MATERIALIZED (
+                SELECT {_FACT} FROM parley_search_memories({_ASKED}, CAST(:facts AS integer), NULL, NULL, NULL) s
+            ), others AS (
+                SELECT m.id, m.text, CAST(0 AS float8), CAST(NULL AS float8), CAST(NULL AS float8) FROM memories m
+                 WHERE m.user_id = CAST(:user_id AS uuid) AND m.ended_at IS NULL AND m.id NOT IN (SELECT id FROM found)
+                 ORDER BY m.id DESC LIMIT greatest(CAST(:facts AS integer) - (SELECT count(*) FROM found), 0)
+            )
+            SELECT jsonb_agg(to_jsonb(f) ORDER BY f.score DESC, f.id DESC) FROM (SELECT * FROM found UNION ALL SELECT * FROM others) f
+           ) AS facts,
+           (SELECT jsonb_agg(to_jsonb(p) ORDER BY p.score DESC, p.id) FROM (
+                SELECT {_PASSAGE}
+                  FROM parley_search_passages({_ASKED}, CAST(:passages AS integer), CAST(:half_life_days AS float8),
+                                              CAST(:but_conversation AS uuid), CAST(:but_from_seq AS integer)) s
+                  JOIN conversations c ON c.user_id = CAST(:user_id AS uuid) AND c.id = s.conversation_id
+            ) p) AS passages
+    """  # noqa: S608 - our own words
+)

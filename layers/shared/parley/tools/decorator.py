@@ -1,0 +1,103 @@
+"""`@tool`: a function becomes a tool; its name, docstring and type hints are what the model reads."""
+
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, get_type_hints, overload
+
+from pydantic import BaseModel, ConfigDict, Field, create_model
+
+from parley.tools.call import Call
+from parley.tools.errors import ToolUnusable
+from parley.tools.spec import LONGEST_TIMEOUT_S, ToolSpec
+from parley.tools.tool import Tool
+
+
+@overload
+def tool(function: Callable[..., Any], /) -> Tool: ...
+
+
+@overload
+def tool(
+    *,
+    name: str = ...,
+    requires_approval: bool = ...,
+    timeout_s: float = ...,
+    scopes: Sequence[str] = ...,
+    egress: bool = ...,
+    writes: bool = ...,
+    enabled: bool = ...,
+) -> Callable[[Callable[..., Any]], Tool]: ...
+
+
+def tool(
+    function: Callable[..., Any] | None = None,
+    /,
+    *,
+    name: str = "",
+    requires_approval: bool = False,
+    timeout_s: float = LONGEST_TIMEOUT_S,
+    scopes: Sequence[str] = (),
+    egress: bool = False,
+    writes: bool = False,
+    enabled: bool = True,
+) -> Tool | Callable[[Callable[..., Any]], Tool]:
+    """Make a tool of a function, sync or async, with or without parentheses.
+
+    Its parameters need type hints; `Annotated[str, Field(description=…)]` tells the model more about one. `egress` says
+    that arguments leave the deployment, `writes` that something is changed; a tool that is not `enabled` is off until a
+    user turns it on. What ToolSpec means by the rest goes for it here. Raises ToolUnusable for a function that cannot be
+    described.
+    """
+
+    def make(function: Callable[..., Any]) -> Tool:
+        own_name = name or function.__name__
+        arguments, for_call = _arguments(own_name, function)
+        spec = ToolSpec(
+            name=own_name,
+            description=inspect.getdoc(function) or "",
+            parameters=_schema(arguments),
+            source="plugin",
+            requires_approval=requires_approval,
+            is_enabled=enabled,
+            egress=egress,
+            writes=writes,
+            timeout_s=timeout_s,
+            scopes=tuple(scopes),
+        )
+        return Tool(spec, _runner(function, arguments, for_call))
+
+    return make(function) if function else make
+
+
+def _arguments(name: str, function: Callable[..., Any]) -> tuple[type[BaseModel], str | None]:
+    """Return the model of the arguments, and the name of the parameter that takes the call, if there is one."""
+    hints, fields, for_call = get_type_hints(function, include_extras=True), dict[str, Any](), None
+    for parameter in inspect.signature(function).parameters.values():
+        if parameter.kind not in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY) or parameter.name not in hints:
+            raise ToolUnusable(f"the tool {name}: {parameter} needs a type hint, and there is no room for *args and **kwargs")
+        if hints[parameter.name] is Call:
+            for_call = parameter.name
+        else:
+            # Under an alias: what the model may call its argument is not always free as a field's name.
+            default = ... if parameter.default is parameter.empty else parameter.default
+            fields[f"argument_{len(fields)}"] = (hints[parameter.name], Field(default, alias=parameter.name))
+    return create_model(name, __config__=ConfigDict(extra="forbid", arbitrary_types_allowed=False), **fields), for_call
+
+
+def _schema(arguments: type[BaseModel]) -> dict[str, Any]:
+    schema = arguments.model_json_schema(by_alias=True)
+    schema.pop("title", None)
+    for field in schema.setdefault("properties", {}).values():
+        field.pop("title", None)
+    return schema
+
+
+def _runner(function: Callable[..., Any], arguments: type[BaseModel], for_call: str | None) -> Callable[[Mapping[str, Any], Call], Any]:
+    names = {field: str(info.alias) for field, info in arguments.model_fields.items()}
+
+    def run(given: Mapping[str, Any], call: Call) -> Any:
+        read = arguments.model_validate(dict(given))
+        values = {alias: getattr(read, field) for field, alias in names.items()}
+        return function(**values, **({for_call: call} if for_call else {}))
+
+    return run

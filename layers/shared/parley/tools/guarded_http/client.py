@@ -1,0 +1,101 @@
+"""The one way for tools to fetch what others have named. Its library is imported when the first address is fetched."""
+
+import json
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from parley.tools.guarded_http.body import read_body
+from parley.tools.guarded_http.deadline import Deadline
+from parley.tools.guarded_http.errors import AddressRefused, FetchFailed
+from parley.tools.guarded_http.gate import Gate, Resolve, system_addresses
+
+if TYPE_CHECKING:
+    import httpx2
+
+MAX_BYTES = 5_000_000
+TIMEOUT_S = 10.0
+MAX_REDIRECTS = 3
+MAX_URL_LETTERS = 4096
+_USER_AGENT = "Parley"
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """An answer, whatever its status; `url` is where it came from in the end."""
+
+    url: str
+    status: int
+    content_type: str
+    body: bytes
+
+    def json(self) -> Any:
+        """Return the body's JSON. Raises FetchFailed if it is none."""
+        try:
+            return json.loads(self.body)
+        except (ValueError, RecursionError) as exc:
+            raise FetchFailed("The answer is not JSON.") from exc
+
+
+class GuardedHttp:
+    """Fetches public addresses: http and https, 3 redirects, 5 MB and 10 s at most, each hop checked alike.
+
+    `allowed_hosts` ("name" or "name:port") may be anywhere; they are for development.
+    """
+
+    def __init__(self, allowed_hosts: Collection[str] = (), *, resolve: Resolve = system_addresses) -> None:
+        self._gate = Gate(allowed_hosts, resolve=resolve)
+
+    def get(
+        self,
+        url: str,
+        *,
+        params: Mapping[str, str | int | float] | None = None,
+        headers: Mapping[str, str] | None = None,
+        timeout_s: float = TIMEOUT_S,
+        max_bytes: int = MAX_BYTES,
+    ) -> Fetched:
+        """Fetch an address. `headers` go to its origin only.
+
+        Raises AddressRefused for one that may not be fetched, FetchFailed for one that cannot.
+        """
+        import httpx2
+
+        from parley.tools.guarded_http.backend import GuardedTransport
+
+        deadline = Deadline(min(timeout_s, TIMEOUT_S))
+        try:
+            address = httpx2.URL(url).copy_merge_params(dict(params)) if params else httpx2.URL(url)
+            with httpx2.Client(transport=GuardedTransport(self._gate, deadline), trust_env=False, timeout=TIMEOUT_S) as client:
+                return _follow(client, address, dict(headers or {}), max_bytes=min(max_bytes, MAX_BYTES))
+        except (httpx2.InvalidURL, httpx2.UnsupportedProtocol) as exc:
+            raise AddressRefused("This is not an http or https address.", evidence=type(exc).__name__) from exc
+        except httpx2.TimeoutException as exc:
+            raise FetchFailed("The other side did not answer in time.", evidence=repr(exc)) from exc
+        except httpx2.HTTPError as exc:
+            raise FetchFailed("The other side could not be reached.", evidence=repr(exc)) from exc
+
+
+def _follow(client: "httpx2.Client", url: "httpx2.URL", headers: dict[str, str], *, max_bytes: int) -> Fetched:
+    origin = _origin(url)
+    for _ in range(MAX_REDIRECTS + 1):
+        _check(url)
+        own = headers if _origin(url) == origin else {}
+        with client.stream("GET", url, headers={"User-Agent": _USER_AGENT, "Accept-Encoding": "gzip, deflate"} | own) as response:
+            if response.next_request is None:
+                encoding = response.headers.get("content-encoding", "")
+                body = read_body(response.iter_raw(), encoding=encoding, max_bytes=max_bytes)
+                return Fetched(str(url), response.status_code, response.headers.get("content-type", ""), body)
+            url = response.next_request.url
+    raise FetchFailed(f"The address leads on more than {MAX_REDIRECTS} times.")
+
+
+def _check(url: "httpx2.URL") -> None:
+    if url.scheme not in ("http", "https") or not url.host or len(str(url)) > MAX_URL_LETTERS:
+        raise AddressRefused("This is not an http or https address.")
+    if url.userinfo:
+        raise AddressRefused("An address with a user name or a password in it is not fetched.")
+
+
+def _origin(url: "httpx2.URL") -> tuple[str, str, int | None]:
+    return url.scheme, url.host, url.port

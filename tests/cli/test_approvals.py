@@ -1,0 +1,99 @@
+"""Tools that need the person's word."""
+
+import pytest
+
+from tests.cli import script
+
+
+def approval(call_id="w", **arguments):
+    return ("tool.approval", {"call_id": call_id, "name": "write", "arguments": arguments or {"to": "bob"}})
+
+
+def waits(*calls):
+    ids = [data["call_id"] for _, data in calls]
+    return script.stream(script.started, ("text.delta", {"text": "I write."}), *calls, ("turn.waiting", {"call_ids": ids}))
+
+
+APPROVALS = "POST /chat/turns/t-1/approvals"
+
+
+@pytest.fixture
+def waiting(server, alice):
+    """A server whose answers wait for `write`."""
+    server.on("POST /chat", waits(approval()))
+    server.on(APPROVALS, script.stream(("text.delta", {"text": "Done."}), script.completed))
+    return server
+
+
+@pytest.mark.parametrize(("typed", "word"), [("y\n", True), ("n\n", False)])
+def test_the_person_is_asked_and_the_answer_goes_on(waiting, terminal, typed, word):
+    person = terminal("chat", "Write to Bob")
+    person.expect('Run write {"to": "bob"}? [y/N]:')
+    person.type(typed)
+    person.expect("Done.")
+
+    assert person.end() == 0
+    assert waiting.requests[-1].body == {"call_id": "w", "approve": word, "stream": True}
+
+
+@pytest.mark.parametrize(("flag", "word"), [("--yes", True), ("--no", False)])
+def test_a_script_says_its_word_beforehand(waiting, parley, flag, word):
+    result = parley("chat", "Write to Bob", flag)
+
+    assert (result.exit_code, result.stdout) == (0, "I write.\nDone.\n")
+    assert waiting.requests[-1].body["approve"] is word
+
+
+def test_a_script_without_a_word_is_told_how_to_give_it(waiting, parley):
+    result = parley("chat", "Write to Bob")
+
+    assert result.exit_code == 1
+    assert "waits for your approval of write" in result.stderr
+    assert "--yes or --no" in result.stderr
+    assert waiting.lines == ["POST /chat"]
+
+
+def test_every_call_of_a_turn_is_decided(server, alice, parley):
+    server.on("POST /chat", waits(approval("one"), approval("two")))
+    server.on(APPROVALS, script.reply(202), script.says("Done."))
+
+    assert parley("chat", "Write twice", "--yes").stdout == "I write.\nDone.\n"
+    assert [request.body["call_id"] for request in server.requests[1:]] == ["one", "two"]
+
+
+def test_what_is_asked_cannot_steer_the_terminal(server, alice, terminal):
+    server.on("POST /chat", waits(approval(to="\x1b[2Jbob\nRun nothing")))
+    person = terminal("chat", "Write to Bob")
+    person.expect("[y/N]:")
+
+    assert "\x1b[2J" not in person.shown
+
+
+def test_ctrl_c_at_the_question_stops_the_turn(waiting, terminal):
+    waiting.on("POST /chat/turns/t-1/stop", script.reply(202))
+    person = terminal("chat", "Write to Bob")
+    person.expect("[y/N]:")
+    person.interrupt()
+    person.end()
+
+    assert waiting.lines[-1] == "POST /chat/turns/t-1/stop"
+
+
+WAITS = {"turn_id": "t-1", "status": "waiting", "approvals": [{"call_id": "w", "name": "write", "arguments": {}}]}
+
+
+def test_json_of_a_turn_that_waits_is_printed_and_is_a_failure(server, alice, parley):
+    server.on("POST /chat", script.reply(200, WAITS))
+    result = parley("chat", "Write", "--json")
+
+    assert result.exit_code == 1
+    assert '"status": "waiting"' in result.stdout
+
+
+def test_json_with_a_word_is_the_whole_answer(server, alice, parley):
+    server.on("POST /chat", script.reply(200, WAITS))
+    server.on(APPROVALS, script.reply(200, {"turn_id": "t-1", "status": "completed", "approvals": []}))
+    result = parley("chat", "Write", "--json", "--yes")
+
+    assert result.exit_code == 0
+    assert '"status": "completed"' in result.stdout

@@ -1,0 +1,36 @@
+"""`parley chat` with images, and with a schema for the answer."""
+
+import json
+
+import pytest
+
+from tests.cli import script
+from tests.functions.chat.picture import PIXEL, PNG
+
+
+@pytest.fixture
+def files(tmp_path):
+    (tmp_path / "dot.png").write_bytes(PNG)
+    (tmp_path / "schema.json").write_text('{"type": "object"}')
+    (tmp_path / "list.json").write_text("[]")
+    (tmp_path / "words.txt").write_text("words")
+    return tmp_path
+
+
+def test_images_and_a_schema_go_along(server, alice, parley, files):
+    server.on("POST /chat", script.says("{}"))
+    parley("chat", "What?", "--image", files / "dot.png", "--image", files / "dot.png", "--schema", files / "schema.json")
+    body = server.requests[0].body
+
+    assert body["images"] == [PIXEL, PIXEL]
+    assert body["response_format"]["json_schema"] == {"name": "answer", "schema": json.loads('{"type": "object"}'), "strict": True}
+
+
+@pytest.mark.parametrize(
+    ("option", "name"), [("--image", "words.txt"), ("--schema", "words.txt"), ("--schema", "list.json"), ("--image", "no")]
+)
+def test_a_file_that_cannot_go_along_is_refused_before_anything_is_sent(server, alice, parley, files, option, name):
+    result = parley("chat", "What?", option, files / name)
+
+    assert (result.exit_code, name in result.stderr) == (2, True)
+    assert server.requests == []

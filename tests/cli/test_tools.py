@@ -1,0 +1,107 @@
+"""Tools: listing, setting and calling them, and remote MCP servers."""
+
+import pytest
+
+from tests.cli import script
+
+SHOUT = {
+    "name": "shout",
+    "description": "Says it louder.",
+    "parameters": {"type": "object"},
+    "source": "plugin",
+    "enabled": True,
+    "requires_approval": False,
+}
+SERVER = {
+    "id": "0190a1b2-0000-7000-8000-00000000aaaa",
+    "name": "notes",
+    "url": "https://mcp.example.com/mcp",
+    "created_at": "2026-11-01T00:00:00Z",
+    "tools": ["read", "write"],
+    "listed_at": "2026-11-01T00:00:00Z",
+    "error": None,
+}
+MCP = "/tools/mcp-servers"
+
+
+def page(*items):
+    return script.reply(200, {"items": list(items), "next_cursor": None})
+
+
+def test_tools_are_listed_with_what_they_may_do(server, alice, parley):
+    off, asking = SHOUT | {"name": "off", "enabled": False}, SHOUT | {"name": "asking", "requires_approval": True}
+    server.on("GET /tools", page(SHOUT, off, asking))
+
+    assert parley("tools").stdout.splitlines() == [
+        "name    from    is                  what it does",
+        "shout   plugin  on                  Says it louder.",
+        "off     plugin  off                 Says it louder.",
+        "asking  plugin  on, and asks first  Says it louder.",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("command", "sent"),
+    [
+        ("enable", {"enabled": True}),
+        ("disable", {"enabled": False}),
+        ("ask", {"requires_approval": True}),
+        ("trust", {"requires_approval": False}),
+    ],
+)
+def test_a_tool_is_set(server, alice, parley, command, sent):
+    server.on("PUT /tools/notes.read", script.reply(200, SHOUT | {"name": "notes.read"} | sent))
+
+    assert parley("tools", command, "notes.read").exit_code == 0
+    assert server.requests[0].body == sent
+
+
+def test_a_tool_is_called_with_fields_that_are_json_where_they_can_be(server, alice, parley):
+    server.on("POST /tools/shout/invoke", script.reply(200, {"ok": True, "content": "HELLO", "elapsed_ms": 3.0}))
+
+    assert parley("tools", "invoke", "shout", "text=hello = you", "times=2", 'places=["a"]').stdout == "HELLO\n"
+    assert server.requests[0].body == {"arguments": {"text": "hello = you", "times": 2, "places": ["a"]}}
+
+
+def test_a_tool_that_fails_says_why(server, alice, parley):
+    server.on("POST /tools/shout/invoke", script.reply(200, {"ok": False, "content": "out of paper", "elapsed_ms": 3.0}))
+
+    result = parley("tools", "invoke", "shout")
+
+    assert (result.exit_code, result.stdout, result.stderr) == (1, "", "out of paper\n")
+
+
+def test_what_is_no_field_is_refused_before_anything_is_sent(server, alice, parley):
+    assert (parley("tools", "invoke", "shout", "hello").exit_code, server.requests) == (2, [])
+
+
+def test_a_server_is_added_with_its_headers(server, alice, parley):
+    server.on(f"POST {MCP}", script.reply(201, {name: SERVER[name] for name in ("id", "name", "url", "created_at")}))
+    server.on(f"GET {MCP}", page(SERVER))
+
+    result = parley("tools", "mcp", "add", "notes", SERVER["url"], "--header", "Authorization: Bearer abc:def")
+
+    assert result.stdout == "Added notes: read, write\n"
+    assert server.requests[0].body == {"name": "notes", "url": SERVER["url"], "headers": {"Authorization": "Bearer abc:def"}}
+
+
+def test_a_server_that_did_not_answer_says_so(server, alice, parley):
+    server.on(f"GET {MCP}", page(SERVER | {"tools": [], "error": "The server could not be reached."}))
+
+    assert "no tools yet (The server could not be reached.)" in parley("tools", "mcp").stdout
+
+
+@pytest.mark.parametrize("given", ["notes", "0000aaaa", SERVER["id"]])
+def test_a_server_is_removed_by_name_or_id(server, alice, parley, given):
+    server.on(f"GET {MCP}", page(SERVER))
+    server.on(f"DELETE {MCP}/{SERVER['id']}", script.reply(204))
+
+    assert parley("tools", "mcp", "remove", given, "--yes").stdout.startswith("Removed the MCP server 'notes'")
+
+
+def test_a_server_that_is_not_there_cannot_be_removed(server, alice, parley):
+    server.on(f"GET {MCP}", page(SERVER))
+
+    result = parley("tools", "mcp", "remove", "other", "--yes")
+
+    assert (result.exit_code, result.stderr) == (1, "There is no MCP server 'other'. They are listed by: parley tools mcp\n")

@@ -1,0 +1,161 @@
+"""Clients that ask and repeat until they have an answer, while the database is shut down again and again under them."""
+
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from itertools import count
+from random import Random
+from typing import Any
+
+import psycopg
+
+from tests.driving import Answer, Person
+from tests.fakes.postgres import RunningPostgres
+from tests.workers import Workers
+
+VERBS = {"answers": 20, "dawdles": 14, "hangs up": 1, "refuses": 1, "errs": 1}
+PAUSE_S = 0.2
+GIVES_UP_S = 90.0
+OPEN = """
+SELECT count(*) FROM pg_stat_activity
+ WHERE usename = 'parley_app' AND state LIKE 'idle in transaction%' AND clock_timestamp() - state_change > interval '2 seconds'
+"""
+
+
+@dataclass
+class Attempt:
+    """One request and how it was answered."""
+
+    began_s: float
+    ended_s: float
+    answer: Answer
+
+    @property
+    def code(self) -> str:
+        """The problem's code, of a stream too; empty where there is none."""
+        if self.answer.headers["content-type"].startswith("text/event-stream"):
+            return self.answer.events[-1][1].get("code", "") if self.answer.events else "nothing"
+        return "" if self.answer.status == 200 else self.answer.json["code"]
+
+    @property
+    def is_away(self) -> bool:
+        """Whether the database was away, as far as the client can tell."""
+        return self.code == "unavailable"
+
+    @property
+    def is_final(self) -> bool:
+        """Whether the turn has ended, and the client knows."""
+        return self.code not in ("unavailable", "in_progress", "conversation_busy")
+
+    @property
+    def text(self) -> str:
+        return self.answer.text or (self.answer.json["message"]["text"] if self.answer.status == 200 and not self.answer.events else "")
+
+
+@dataclass
+class Asked:
+    """A question and all attempts to get it answered."""
+
+    who: Person
+    question: str
+    attempts: list[Attempt] = field(default_factory=list)
+
+    @property
+    def last(self) -> Attempt:
+        return self.attempts[-1]
+
+
+@dataclass
+class Outages:
+    """The clients, the database that goes away, and what was seen. `pause_s` draws how long it stays between two outages."""
+
+    workers: Workers
+    postgres: RunningPostgres
+    people: list[Person]
+    turns: int
+    pause_s: Callable[[Random], float]
+    least: int = 1
+    asked: list[Asked] = field(default_factory=list)
+    spans: list[tuple[float, float]] = field(default_factory=list)
+    open_while_streaming: int = 0
+    _numbers: Any = field(default_factory=count)
+    _is_over: threading.Event = field(default_factory=threading.Event)
+
+    def run(self) -> None:
+        """Let everybody ask until all is asked, and the database has been away often enough."""
+        others = [threading.Thread(target=work) for work in (self._disturb, self._watch)]
+        clients = [threading.Thread(target=self._ask_on, args=(person, Random(n))) for n, person in enumerate(self.people)]
+        for thread in (*others, *clients):
+            thread.start()
+        for thread in clients:
+            thread.join()
+        self._is_over.set()
+        for thread in others:
+            thread.join()
+
+    def recoveries_s(self) -> list[float]:
+        """After each outage, when the last client was turned away that had come after it."""
+        return [max((attempt.began_s - up_s for attempt in self._turned_away_behind(up_s)), default=0.0) for _, up_s in self.spans]
+
+    def attempts(self) -> list[Attempt]:
+        """Every attempt of everybody."""
+        return [attempt for asked in self.asked for attempt in asked.attempts]
+
+    def _turned_away_behind(self, up_s: float) -> list[Attempt]:
+        next_s = min((down_s for down_s, _ in self.spans if down_s > up_s), default=float("inf"))
+        return [one for one in self.attempts() if one.is_away and up_s <= one.began_s and one.ended_s < next_s]
+
+    def _ask_on(self, person: Person, draw: Random) -> None:
+        conversation_id = None
+        while (number := next(self._numbers)) < self.turns or len(self.spans) < self.least:
+            asked = Asked(person, f"{draw.choices(list(VERBS), list(VERBS.values()))[0]} {number}")
+            self.asked.append(asked)
+            body = {"message": asked.question, "stream": draw.random() < 0.7}
+            body |= {"conversation_id": conversation_id} if conversation_id and draw.random() < 0.8 else {}
+            self._ask(asked, body)
+            conversation_id = _conversation_of(asked.last.answer) or conversation_id
+
+    def _ask(self, asked: Asked, body: dict[str, Any]) -> None:
+        ends_s = time.monotonic() + GIVES_UP_S
+        while time.monotonic() < ends_s:
+            began_s = time.monotonic()
+            answer = self.workers.send("POST", "/chat", body, as_=asked.who, key=asked.question).answer()
+            asked.attempts.append(Attempt(began_s, time.monotonic(), answer))
+            if asked.last.is_final:
+                return
+            if asked.last.code == "in_progress":
+                self._let_die(asked)
+            time.sleep(PAUSE_S)
+
+    def _let_die(self, asked: Asked) -> None:
+        """Its function has gone, or it would not have answered: spare the half minute until that is noticed."""
+        age = f"UPDATE turns SET heartbeat_at = now() - interval '31 seconds' WHERE idempotency_key = '{asked.question}'"
+        self._try(lambda: self.postgres.execute(f"{age} AND status = 'running'"))
+
+    def _disturb(self) -> None:
+        draw = Random(11)
+        while not self._is_over.wait(self.pause_s(draw)):
+            self.postgres.crash()
+            down_s = time.monotonic()
+            self.postgres.wait_until_down()
+            self.postgres.wait_until_up()
+            self.spans.append((down_s, time.monotonic()))
+
+    def _watch(self) -> None:
+        while not self._is_over.wait(0.1):
+            self._try(self._count_open)
+
+    def _count_open(self) -> None:
+        self.open_while_streaming += self.postgres.execute(OPEN)[0][0]
+
+    def _try(self, work: Callable[[], Any]) -> None:
+        with suppress(psycopg.OperationalError):  # it is away
+            work()
+
+
+def _conversation_of(answer: Answer) -> str | None:
+    if answer.events:
+        return answer.events[0][1].get("conversation_id")
+    return answer.json.get("conversation_id")

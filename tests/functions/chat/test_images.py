@@ -1,0 +1,196 @@
+"""Images of questions: stored with their user, shown to models that can see, and gone when nobody shows them."""
+
+from dataclasses import replace
+from uuid import uuid4
+
+import boto3
+import pytest
+
+from functions.chat.errors import ConversationBusy
+from functions.chat.picturing import NOTE
+from parley.errors import NotFound
+from parley.llm import types as llm
+from parley.llm.failures import ModelCannot
+from parley.llm.models import Catalogue
+from parley.llm.parts import Image
+from tests.functions.chat.picture import PIXEL, PNG
+from tests.functions.chat.taking import HELLO, ScriptedProvider, make_desk, stored, take
+
+PICTURE = Image("image/png", PNG)
+MODELS = """
+[roles]
+chat = "seeing"
+[models.seeing]
+provider = "offline"
+name = "seeing"
+abilities = ["images"]
+[models.blind]
+provider = "offline"
+name = "blind"
+[strategies.either]
+kind = "fallback"
+models = ["blind", "seeing"]
+"""
+
+
+@pytest.fixture
+def provider():
+    return ScriptedProvider(HELLO)
+
+
+@pytest.fixture
+def desk(engine, provider):
+    catalogue = Catalogue.parse(MODELS, source="test")
+    return replace(make_desk(engine, provider), catalogue=lambda: catalogue)
+
+
+@pytest.fixture
+def keys(environment):
+    """The user's images in the bucket."""
+    bucket = boto3.resource("s3").Bucket(environment["PARLEY_FILES_BUCKET"])
+    return lambda person: [found.key for found in bucket.objects.filter(Prefix=f"images/{person.id}/")]
+
+
+def shown(request):
+    """What the model is given, each message as its role and what it is made of."""
+    return [
+        (message.role, [part.text if isinstance(part, llm.Text) else part.media_type for part in message.parts])
+        for message in request.messages
+    ]
+
+
+def test_a_model_that_can_see_is_given_the_image_and_the_words(desk, provider, alice):
+    take(desk, alice, "what is it?", attached=[PICTURE])
+
+    assert list(provider.requests[0].messages[0].parts) == [PICTURE, llm.Text("what is it?")]
+
+
+def test_the_message_names_the_image_that_lies_with_its_user(desk, engine, alice, keys):
+    started, *_ = take(desk, alice, attached=[PICTURE])
+    picture, words = stored(engine, alice, started.conversation_id)[0].parts
+
+    assert keys(alice) == [picture["key"]] == [f"images/{alice.id}/{picture['id']}"]
+    assert (picture["type"], picture["media_type"], words["text"]) == ("image", "image/png", "hello")
+
+
+def test_an_earlier_image_is_shown_again_for_a_while_and_then_noted(desk, provider, alice):
+    started, *_ = take(desk, alice, "one", attached=[PICTURE])
+    for text in ("two", "three", "four"):
+        take(desk, alice, text, conversation_id=started.conversation_id)
+    second, _, last = provider.requests[1:]
+
+    assert shown(second)[0] == ("user", ["image/png", "one"])
+    assert second.messages[0].parts[0].data == PNG
+    assert shown(last)[0] == ("user", [f"{NOTE}\none"])
+
+
+def test_a_model_that_cannot_see_is_told_of_earlier_images(desk, provider, alice):
+    started, *_ = take(desk, alice, "one", attached=[PICTURE])
+    take(desk, alice, "two", conversation_id=started.conversation_id, model="blind")
+
+    assert shown(provider.requests[1])[0] == ("user", [f"{NOTE}\none"])
+
+
+def test_a_question_with_an_image_needs_a_model_that_can_see(desk, provider, alice, keys):
+    with pytest.raises(ModelCannot):
+        take(desk, alice, attached=[PICTURE], model="blind")
+    assert (provider.requests, keys(alice)) == ([], [])
+
+    assert take(desk, alice, attached=[PICTURE], model="either")[0].model == "seeing"
+
+
+def test_an_image_may_be_shown_again_by_its_id(desk, engine, provider, alice, keys):
+    started, *_ = take(desk, alice, attached=[PICTURE])
+    picture = stored(engine, alice, started.conversation_id)[0].parts[0]
+    again, *_ = take(desk, alice, attached=[picture_id(picture)])
+
+    assert stored(engine, alice, again.conversation_id)[0].parts[0] == picture
+    assert (provider.requests[1].messages[0].parts[0], len(keys(alice))) == (PICTURE, 1)
+
+
+def picture_id(part):
+    from uuid import UUID
+
+    return UUID(part["id"])
+
+
+def test_somebody_elses_image_is_not_there(desk, engine, alice, bob, keys):
+    started, *_ = take(desk, alice, attached=[PICTURE])
+    picture = stored(engine, alice, started.conversation_id)[0].parts[0]
+
+    for id in (picture_id(picture), uuid4()):
+        with pytest.raises(NotFound):
+            take(desk, bob, attached=[PICTURE, id])
+    assert keys(bob) == []
+
+
+def test_a_refused_turn_leaves_no_image(desk, engine, alice, keys):
+    def busy():
+        with pytest.raises(ConversationBusy):
+            take(desk, alice, conversation_id=started.conversation_id, attached=[PICTURE])
+
+    started, *_ = take(desk, alice)
+    other = replace(desk, router=make_desk(engine, ScriptedProvider([busy, *HELLO])).router)
+    take(other, alice, conversation_id=started.conversation_id)
+
+    assert keys(alice) == []
+
+
+def test_a_question_is_answered_anew_with_its_images(desk, provider, alice):
+    started, *_ = take(desk, alice, attached=[PICTURE])
+    take(desk, alice, "", conversation_id=started.conversation_id, is_anew=True)
+
+    assert list(provider.requests[1].messages[-1].parts) == [PICTURE, llm.Text("hello")]
+
+
+def test_an_image_that_has_gone_is_told_of(desk, provider, alice, keys, environment):
+    started, *_ = take(desk, alice, attached=[PICTURE])
+    boto3.client("s3").delete_object(Bucket=environment["PARLEY_FILES_BUCKET"], Key=keys(alice)[0])
+    take(desk, alice, "and now?", conversation_id=started.conversation_id)
+
+    assert shown(provider.requests[1])[0] == ("user", ["[image: it cannot be read any more]", "hello"])
+
+
+def post(chat, person, **fields):
+    return chat.post("/chat", {"message": "what?", "model": "seeing", "images": [PIXEL], "stream": False} | fields, as_=person)
+
+
+def test_the_api_shows_the_image_without_its_place_and_signs_an_address(chat, conversation, alice):
+    made = post(chat, alice).json
+    part = conversation.get(f"/conversations/{made['conversation_id']}/messages", as_=alice).json["items"][0]["parts"][0]
+    found = chat.get(f"/chat/images/{part['id']}", as_=alice).json
+
+    assert set(part) == {"type", "id", "media_type"}
+    assert (found["id"], found["media_type"]) == (part["id"], "image/png")
+    assert f"images/{alice.id}/{part['id']}?" in found["url"]
+
+
+@pytest.mark.parametrize(
+    "image",
+    [
+        "https://example.com/a.png",
+        "data:image/svg+xml;base64,PHN2Zz4=",
+        "data:image/png;base64,/9j/4AAQ",  # a JPEG
+        "data:image/png;base64,%%%",
+        "no-id",
+    ],
+)
+def test_what_is_no_image_is_refused_by_its_place(chat, alice, image):
+    answer = post(chat, alice, images=[PIXEL, image])
+
+    assert (answer.status, answer.json["errors"][0]["loc"]) == (422, ["body", "images", 1])
+
+
+def test_the_models_inability_is_told(chat, alice):
+    answer = post(chat, alice, model="offline")
+
+    assert (answer.status, answer.json["code"]) == (422, "model_cannot")
+
+
+def test_a_repeated_request_stores_its_image_once(chat, alice, keys):
+    headers = {"Idempotency-Key": "k1"}
+    body = {"message": "what?", "model": "seeing", "images": [PIXEL], "stream": False}
+    first, again = (chat.post("/chat", body, as_=alice, headers=headers) for _ in range(2))
+
+    assert first.json["turn_id"] == again.json["turn_id"]
+    assert len(keys(alice)) == 1

@@ -1,0 +1,67 @@
+"""Conversations, turns, stops, resumes, retries, forks and deletions in any order against a simple oracle (C4).
+
+Two processes behind a pooler. The usual run is the same each time; `make model` takes five hundred others of fifty steps.
+"""
+
+import os
+from decimal import Decimal
+
+import pytest
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis.stateful import run_state_machine_as_test
+
+from tests.driving import Person
+from tests.fakes.parrot import MODELS, Parrot
+from tests.fakes.vendor import running_vendor
+from tests.functions.chat.conversing import Conversing
+from tests.workers import Staffing, working
+
+RUNS = int(os.environ.get("PARLEY_TEST_RUNS", "0"))
+THOROUGH = settings(
+    max_examples=RUNS or 4,
+    stateful_step_count=50 if RUNS else 30,
+    derandomize=not RUNS,
+    database=None,
+    deadline=None,
+    phases=[Phase.generate, Phase.shrink] if RUNS else [Phase.generate],
+    suppress_health_check=list(HealthCheck),
+)
+SUMS = """
+SELECT (SELECT count(*) FROM usage WHERE user_id IN ({users})),
+       (SELECT coalesce(sum(reserved_usd), 0) FROM budgets WHERE user_id IN ({users})),
+       (SELECT coalesce(sum(cost_usd), 0) FROM usage WHERE user_id IN ({users})),
+       (SELECT coalesce(sum(spent_usd), 0) FROM budgets WHERE user_id IN ({users})),
+       (SELECT count(*) FROM turns WHERE user_id IN ({users}) AND status = 'running')
+"""
+
+
+@pytest.fixture
+def parrot():
+    with running_vendor() as vendor:
+        vendor.script = Parrot(vendor)
+        yield vendor.script
+
+
+@pytest.fixture
+def workers(parrot, pooled, tmp_path):
+    models = tmp_path / "models.toml"
+    models.write_text(MODELS.format(url=parrot.vendor.url))
+    staffing = Staffing(pooled | {"PARLEY_MODELS_FILE": str(models)}, each=16, tick_s=0.05, lasting_s=60, has_circuits=False)
+    with working(staffing) as started:
+        yield started
+
+
+@pytest.mark.timeout(0 if RUNS else 120)
+def test_whatever_a_user_does_is_as_the_oracle_says(workers, parrot, auth, bob, postgres):
+    people = []
+
+    def conversing():
+        people.append(Person.registered(auth))
+        return Conversing(workers, parrot, people[-1], bob)
+
+    run_state_machine_as_test(conversing, settings=THOROUGH)
+    calls = sum(map(len, parrot.asked.values()))
+    ((charges, reserved, charged, spent, running),) = postgres.execute(SUMS.format(users=", ".join(f"'{one.id}'" for one in people)))
+
+    assert (charges, reserved, running) == (calls, Decimal(0), 0)
+    assert charged == spent

@@ -1,0 +1,156 @@
+"""The database is shut down again and again while turns are taken, and the vendor fails too (R7): `make chaos` takes 500 turns.
+
+Whatever a client was told is stored, once; whoever was turned away asks again with the same key.
+"""
+
+import os
+from collections import Counter
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+
+from tests.driving import Person
+from tests.fakes.parrot import MODELS, Parrot
+from tests.fakes.pgbouncer import running_pgbouncer
+from tests.fakes.postgres import running_postgres
+from tests.fakes.vendor import running_vendor
+from tests.functions.chat.outages import Outages
+from tests.workers import Staffing, working
+
+TURNS = int(os.environ.get("PARLEY_TEST_CHAOS", "0"))
+CLIENTS = 8
+NORMAL_S = 2.0
+SIGN_UP = """
+WITH made AS (INSERT INTO users (id, email) VALUES (gen_random_uuid(), gen_random_uuid() || '@example.com') RETURNING id)
+INSERT INTO sessions (user_id, id, expires_at) SELECT id, gen_random_uuid(), now() + interval '1 day' FROM made RETURNING user_id, id
+"""
+TURNS_OF = """
+SELECT t.idempotency_key, t.status, asked.parts->0->>'text', coalesce(answer.parts->0->>'text', ''),
+       (SELECT count(*) FROM messages m WHERE m.parts->0->>'text' = t.idempotency_key),
+       (SELECT count(*) FROM usage u WHERE u.turn_id = t.id),
+       (SELECT count(*) FROM turn_events e WHERE e.turn_id = t.id AND e.name IN ('turn.completed', 'turn.interrupted', 'turn.failed'))
+  FROM turns t JOIN messages asked ON asked.id = t.user_message_id LEFT JOIN messages answer ON answer.id = t.message_id
+"""
+NUMBERS = (
+    "SELECT max(c.last_seq), array_agg(m.seq ORDER BY m.seq) FROM conversations c JOIN messages m ON m.conversation_id = c.id GROUP BY c.id"
+)
+SUMS = "SELECT (SELECT sum(cost_usd) FROM usage), (SELECT sum(spent_usd) FROM budgets)"
+
+
+@pytest.fixture(scope="module")
+def own_postgres(environment, tmp_path_factory):
+    """A database that nobody else needs, with the newest schema."""
+    with TemporaryDirectory(prefix="parley-test-") as folder, running_postgres(Path(folder)) as server:
+        migrate(server)
+        yield server
+
+
+def migrate(server):
+    from functions.migrate.upgrade import upgrade
+    from parley.db.engine import make_engine
+    from parley.settings import DatabaseSettings
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PGPASSFILE", str(server.passfile))
+        engine = make_engine(DatabaseSettings.read().model_copy(update={"database_port": server.port}), role="owner")
+        upgrade(engine)
+        engine.dispose()
+
+
+@pytest.fixture(scope="module")
+def parrot():
+    with running_vendor() as vendor:
+        vendor.script = Parrot(vendor)
+        yield vendor.script
+
+
+@pytest.fixture(scope="module")
+def run(own_postgres, environment, parrot, tmp_path_factory, request):
+    """Everything that happened."""
+    models = tmp_path_factory.mktemp("models") / "models.toml"
+    models.write_text(MODELS.format(url=parrot.vendor.url))
+    people = [signed_in(own_postgres) for _ in range(CLIENTS)]
+    with running_pgbouncer(own_postgres) as address:
+        variables = environment | address | {"PARLEY_MODELS_FILE": str(models)}
+        with working(Staffing(variables, each=CLIENTS)) as workers:
+            pause_s = (lambda draw: draw.uniform(5, 40)) if TURNS else (lambda draw: draw.uniform(1.5, 3))
+            outages = Outages(workers, own_postgres, people, TURNS or 60, pause_s, least=4 if TURNS else 2)
+            outages.run()
+    if TURNS:
+        tell(request, outages)
+    return outages
+
+
+def tell(request, outages):
+    """Print what came of a long run."""
+    codes, late_s = Counter(one.code or "answered" for one in outages.attempts()), max(outages.recoveries_s())
+    with request.config.pluginmanager.getplugin("capturemanager").global_and_fixture_disabled():
+        print(f"\n{len(outages.asked)} turns, {len(outages.spans)} outages, the last turned away {late_s:.2f} s after one: {dict(codes)}")
+
+
+def signed_in(server):
+    (row,) = server.execute(SIGN_UP)
+    user_id, session_id = map(str, row)
+    return Person("", {}, {"sub": user_id, "sid": session_id, "scope": "chat conversations", "exp": 4_000_000_000})
+
+
+@pytest.fixture(scope="module")
+def turns(run):
+    """What is stored, by question."""
+    found = run.postgres.execute(TURNS_OF)
+    assert len(found) == len({row[0] for row in found}) == len(run.asked)
+    return {row[0]: row for row in found}
+
+
+@pytest.mark.timeout(0 if TURNS else 120)
+def test_the_database_was_away_while_clients_asked(run):
+    assert len(run.spans) >= 2
+    assert any(attempt.is_away for attempt in run.attempts())
+
+
+def test_everybody_was_answered_in_the_end(run):
+    assert [asked.question for asked in run.asked if not asked.last.is_final] == []
+
+
+def test_who_was_turned_away_was_told_when_to_come_again(run):
+    away = [one.answer for one in run.attempts() if one.is_away]
+
+    assert {(one.status, int(one.headers["retry-after"]) > 0) for one in away if not one.events} <= {(503, True)}
+    assert {one.events[-1][1]["retryable"] for one in away if one.events} <= {True}
+
+
+def test_nothing_else_went_wrong_than_the_vendor_and_the_database(run):
+    codes = {one.code for one in run.attempts()}
+
+    assert codes <= {"", "unavailable", "in_progress", "conversation_busy", "provider_rejected", "provider_failed", "provider_busy"}
+
+
+def test_each_question_is_stored_once_and_answered_as_its_client_was_told(run, turns):
+    for asked in run.asked:
+        _, status, question, answer, times, _, ends = turns[asked.question]
+        assert (question, times, ends) == (asked.question, 1, 1)
+        assert answer == asked.last.text
+        assert status in ("completed", "interrupted", "failed")
+
+
+def test_each_call_of_a_model_was_one_that_a_turn_made_and_is_charged_once(run, turns, parrot):
+    for asked in run.asked:
+        calls, (_, status, *_, charges, _) = len(parrot.asked[asked.question]), turns[asked.question]
+        assert calls <= (3 if asked.question.startswith("errs") else 1)
+        assert charges == calls if status == "completed" else charges <= calls
+    ((charged, spent),) = run.postgres.execute(SUMS)
+    assert charged == spent
+
+
+def test_no_number_is_missing(run):
+    for last_seq, numbers in run.postgres.execute(NUMBERS):
+        assert numbers == list(range(1, last_seq + 1))
+
+
+def test_all_is_normal_two_seconds_after_the_database_is(run):
+    assert (max if TURNS else min)(run.recoveries_s()) < NORMAL_S  # the machine may be busy with something else, but not always
+
+
+def test_no_transaction_was_open_while_a_model_spoke(run):
+    assert run.open_while_streaming == 0

@@ -1,0 +1,71 @@
+"""`response_format` of a turn."""
+
+from dataclasses import replace
+
+import pytest
+
+from parley.llm.models import Catalogue
+from parley.llm.types import OutputSchema
+from tests.functions.chat.taking import HELLO, ScriptedProvider, make_desk, take
+
+PLACE = OutputSchema("place", {"type": "object", "properties": {"city": {"type": "string"}}})
+WRITTEN = {"type": "json_schema", "json_schema": {"name": "place", "schema": PLACE.schema, "strict": True}}
+MODELS = """
+[roles]
+chat = "neat"
+[models.neat]
+provider = "offline"
+name = "neat"
+abilities = ["json"]
+"""
+
+
+def test_the_schema_goes_to_the_model_of_each_try(engine, alice):
+    provider = ScriptedProvider(HELLO)
+    desk = replace(make_desk(engine, provider), catalogue=lambda: Catalogue.parse(MODELS, source="test"))
+    started, *_ = take(desk, alice, output=PLACE)
+    take(desk, alice, "", conversation_id=started.conversation_id, is_anew=True, output=PLACE)
+    take(desk, alice, conversation_id=started.conversation_id)
+
+    assert [request.output for request in provider.requests] == [PLACE, PLACE, None]
+
+
+@pytest.mark.parametrize(("model", "status"), [("seeing", 200), ("offline", 422)])
+@pytest.mark.parametrize("wanted", [WRITTEN, {"type": "json_object"}])
+def test_a_model_that_cannot_do_it_refuses(chat, alice, model, status, wanted):
+    answer = chat.post("/chat", {"message": "where?", "model": model, "response_format": wanted, "stream": False}, as_=alice)
+
+    assert answer.status == status
+    assert answer.json.get("code") == (None if status == 200 else "model_cannot")
+
+
+def test_plain_text_is_what_every_model_writes(chat, alice):
+    assert chat.post("/chat", {"message": "hello", "response_format": {"type": "text"}, "stream": False}, as_=alice).status == 200
+
+
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        {"type": "yaml"},
+        {"type": "json_schema"},
+        {"type": "text", "json_schema": WRITTEN["json_schema"]},
+        {"type": "json_schema", "json_schema": {"name": "two words", "schema": {}}},
+    ],
+)
+def test_a_format_that_is_none_is_refused(chat, alice, wanted):
+    answer = chat.post("/chat", {"message": "hello", "response_format": wanted}, as_=alice)
+
+    assert (answer.status, answer.json["code"]) == (422, "invalid_input")
+
+
+def test_the_last_answer_may_be_written_anew_by_a_schema(chat, alice):
+    made = chat.post("/chat", {"message": "where?", "model": "seeing", "stream": False}, as_=alice).json
+    asked = {"conversation_id": made["conversation_id"], "model": "seeing", "response_format": WRITTEN, "stream": False}
+
+    assert chat.post("/chat/regenerate", asked, as_=alice).status == 200
+
+
+def test_openais_clients_may_ask_for_it_in_a_stored_conversation(chat, alice):
+    body = {"model": "seeing", "messages": [{"role": "user", "content": "where?"}], "response_format": WRITTEN}
+
+    assert chat.post("/v1/chat/completions", body, as_=alice, headers={"X-Conversation-Id": "new"}).status == 200

@@ -1,0 +1,155 @@
+"""Who pays for a turn whose function died: whoever ends it, once."""
+
+import pytest
+
+from functions.chat.beginning import begin
+from functions.chat.deadline import Deadline
+from functions.chat.question import Question
+from parley.db import turns
+from parley.db.turn_events import Entry
+from parley.interruption import interrupt_if_silent
+from parley.llm import types as llm
+from tests.functions.chat.taking import HELLO, ScriptedProvider, make_desk, take
+from tests.functions.chat.tooling import DONE, Rounds, Toolbox, calls
+
+PAID = """
+SELECT count(*) AS charges, bool_and(is_estimate) AS is_estimate, sum(input_tokens) AS input, sum(output_tokens) AS output,
+       (SELECT spent_usd FROM budgets b WHERE b.user_id = :u) AS spent,
+       (SELECT reserved_usd FROM budgets b WHERE b.user_id = :u) AS reserved,
+       (SELECT count(*) FROM budget_reservations r WHERE r.user_id = :u) AS reservations, sum(cost_usd) AS cost
+  FROM usage WHERE user_id = :u
+"""
+SAID = Entry(2, "text.delta", {"texts": ["Good ", "morning"]})
+
+
+@pytest.fixture
+def dead(engine, alice, age):
+    """Begin a turn, log some words, and never come back."""
+
+    def dead(**options):
+        turn = begin(make_desk(engine, None), alice.principal, Question("hello", **options), deadline=Deadline.after(60))
+        turns.tick(engine, turn.id, user_id=alice.id, entries=[SAID])
+        age(turn.id)
+        return turn
+
+    return dead
+
+
+def test_a_dead_turn_has_one_flagged_row_and_nothing_stays_reserved(engine, alice, dead, row):
+    interrupt_if_silent(engine, dead(model="priced").id, user_id=alice.id)
+    paid = row(PAID, u=alice.id)
+
+    assert (paid.charges, paid.is_estimate, paid.reservations, paid.reserved) == (1, True, 0, 0)
+    assert min(paid.input, paid.output) > 0
+    assert paid.spent == paid.cost > 0
+
+
+def test_a_dead_turn_of_a_model_without_a_price_has_its_row_too(engine, alice, dead, row):
+    interrupt_if_silent(engine, dead().id, user_id=alice.id)
+    (charges, is_estimate, taken) = row(
+        "SELECT count(*), bool_and(is_estimate), sum(input_tokens) FROM usage WHERE user_id = :u", u=alice.id
+    )
+
+    assert (charges, is_estimate, taken > 0) == (1, True, True)
+
+
+def test_the_end_of_a_dead_turn_tells_what_was_charged(engine, alice, dead, row, log):
+    turn = dead(model="priced")
+    interrupt_if_silent(engine, turn.id, user_id=alice.id)
+    paid, told = row(PAID, u=alice.id), log(turn.id)[-1][2]["usage"]
+
+    assert told == {"input_tokens": paid.input, "output_tokens": paid.output, "cost_usd": float(paid.cost)}
+
+
+def test_ending_a_dead_turn_again_pays_nothing(engine, alice, dead, row):
+    turn = dead(model="priced")
+    done = [interrupt_if_silent(engine, turn.id, user_id=alice.id) for _ in range(2)]
+
+    assert done == [True, False]
+    assert row(PAID, u=alice.id).charges == 1
+
+
+def test_what_a_live_turn_reserved_is_not_charged_by_others(engine, alice, dead, row, change):
+    turn = dead(model="priced")
+    change("UPDATE turns SET heartbeat_at = now() WHERE id = :id", id=turn.id)
+
+    assert not interrupt_if_silent(engine, turn.id, user_id=alice.id)
+    assert row("SELECT count(*) FROM usage WHERE user_id = :u", u=alice.id) == (0,)
+
+
+@pytest.fixture
+def interrupt(engine, alice, age, row):
+    """Let somebody take alice's turn for dead."""
+
+    def interrupt():
+        (turn_id,) = row("SELECT id FROM turns WHERE user_id = :u", u=alice.id)
+        age(turn_id)
+        assert interrupt_if_silent(engine, turn_id, user_id=alice.id)
+
+    return interrupt
+
+
+@pytest.mark.parametrize("words", [0, 1])
+def test_a_turn_that_was_only_slow_does_not_pay_twice(engine, alice, interrupt, row, words):
+    """Taken for dead before its first word or after one; it hears of it at its end."""
+    script = [*HELLO[:words], interrupt, *HELLO[words:]]
+    take(make_desk(engine, ScriptedProvider(script)), alice, model="priced")
+    paid = row(PAID, u=alice.id)
+
+    assert (paid.charges, paid.is_estimate, paid.reservations, paid.reserved) == (1, True, 0, 0)
+    assert paid.spent == paid.cost
+
+
+def test_a_turn_that_goes_with_its_conversation_is_paid_as_the_vendor_counted(engine, alice, change, row):
+    gone = lambda: change("DELETE FROM conversations WHERE user_id = :u", u=alice.id)  # noqa: E731
+    take(make_desk(engine, ScriptedProvider([HELLO[0], gone, *HELLO[1:]])), alice, model="priced")
+    paid = row(PAID, u=alice.id)
+
+    assert (paid.charges, paid.is_estimate, paid.input, paid.reservations) == (1, False, 1000, 0)
+
+
+def test_a_dead_turn_that_is_met_late_is_still_paid_for(engine, alice, dead, row, change):
+    turn = dead(model="priced")
+    change("UPDATE budget_reservations SET expires_at = now() WHERE user_id = :u", u=alice.id)
+    take(make_desk(engine, ScriptedProvider(HELLO)), alice, model="priced")
+    interrupt_if_silent(engine, turn.id, user_id=alice.id)
+    paid = row(PAID, u=alice.id)
+
+    assert (paid.charges, paid.reservations, paid.reserved) == (2, 0, 0)
+    assert paid.spent == paid.cost
+
+
+CLOCK, WRITE = ("c", "clock", {}), ("w", "write", {})
+
+
+@pytest.fixture
+def with_tools(engine, alice, interrupt):
+    """Take a turn whose clock takes so long that the turn is taken for dead."""
+
+    def with_tools(*scripts):
+        toolbox = Toolbox().add("clock", interrupt).add("write", requires_approval=True)
+        return take(make_desk(engine, Rounds(*scripts), toolbox=toolbox), alice, model="handy-priced", tools=True)
+
+    return with_tools
+
+
+@pytest.mark.parametrize("wanted", [[CLOCK], [CLOCK, WRITE]])
+def test_a_turn_that_is_taken_for_dead_while_a_tool_runs_does_not_pay_twice(with_tools, alice, row, wanted):
+    """It hears of it where it would ask again, or pause."""
+    last = with_tools(calls(*wanted), DONE)[-1]
+    paid = row(PAID, u=alice.id)
+
+    assert last.name == "turn.interrupted"
+    assert (paid.charges, paid.is_estimate, paid.reservations, paid.reserved) == (1, True, 0, 0)
+    assert paid.spent == paid.cost
+
+
+def test_rounds_that_were_paid_for_are_not_estimated_again(engine, alice, interrupt, row):
+    toolbox = Toolbox().add("clock", lambda: "noon")
+    provider = Rounds(calls(llm.TextDelta("Let me see. "), CLOCK), [interrupt, *DONE])
+    last = take(make_desk(engine, provider, toolbox=toolbox), alice, model="handy-priced", tools=True)[-1]
+    paid = row(PAID, u=alice.id)
+    told = last.data()["usage"]
+
+    assert (paid.charges, paid.is_estimate, paid.reservations) == (2, False, 0)  # one of the two is none
+    assert (told["input_tokens"], told["output_tokens"], told["cost_usd"]) == (paid.input, 10, float(paid.cost))

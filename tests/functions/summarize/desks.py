@@ -1,0 +1,98 @@
+"""A desk of the summarize function's whose models and embedder are the test's."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any
+
+from functions.summarize.desk import Desk
+from parley.deadline import Deadline
+from parley.embedding import Embedding
+from parley.limits import Allowance
+from parley.llm import types as llm
+from parley.llm.breaker import Breaker
+from parley.llm.failures import ProviderFailed
+from parley.llm.models import Catalogue
+from parley.llm.offline import OfflineProvider
+from parley.llm.offline_embedder import OfflineEmbedder
+from parley.llm.router import Patience, Router
+from tests.fakes.circuits import MemoryCircuits
+
+MODELS = """
+[roles]
+chat = "offline"
+embedding = "lexical"
+
+[models.offline]
+provider = "offline"
+name = "offline"
+context_tokens = 4000
+max_output_tokens = 500
+input_usd_per_mtok = 1.0
+abilities = ["json"]
+
+[models.lexical]
+provider = "offline"
+name = "lexical"
+kind = "embedding"
+dimensions = 16
+"""
+SOON = 120.0
+
+
+@dataclass
+class Queue:
+    """Keeps what is sent on."""
+
+    sent: list[Any] = field(default_factory=list)
+
+    def send_entry(self, entry: Any, *, at_once: bool = False) -> None:
+        self.sent.append(entry)
+
+
+@dataclass
+class Watched:
+    """The offline model; remembers what it was asked, and does something first."""
+
+    first: Callable[[llm.Request], Any] = lambda request: None
+    requests: list[llm.Request] = field(default_factory=list)
+
+    def stream(self, model_name: str, request: llm.Request) -> Any:
+        self.requests.append(request)
+        self.first(request)
+        return OfflineProvider().stream(model_name, request)
+
+    def tasks(self) -> list[str]:
+        return [request.task for request in self.requests]
+
+
+class NoVectors:
+    """A service that is away."""
+
+    dimensions, batch_texts, batch_tokens = 16, 100, 10_000
+
+    def embed_batch(self, *_: Any, **__: Any) -> Any:
+        raise ProviderFailed("lexical", "away")
+
+
+def make_desk(engines: Any, provider: Any = None, *, embedder: Any = None, **fields: Any) -> Desk:
+    """A desk with a real database."""
+    router = Router(lambda model: provider or Watched(), Breaker(MemoryCircuits()), patience=Patience(calls=1, first_pause_s=0.0))
+    catalogue, allowance = Catalogue.parse(MODELS, source="test"), Allowance(1000, Decimal(5))
+    embedder = embedder or OfflineEmbedder(dimensions=16)
+    made: dict[str, Any] = {
+        "engine": engines["app"],
+        "background": engines["background"],
+        "catalogue": lambda: catalogue,
+        "router": router,
+        "embedding": Embedding(engines["app"], lambda: catalogue, {}, lambda model: embedder, allowance),
+        "environment": {},
+        "allowance": allowance,
+        "queue": Queue(),
+        "retention_days": 0,
+    }
+    return Desk(**made | fields)
+
+
+def deadline(seconds: float = SOON) -> Deadline:
+    return Deadline.after(seconds)

@@ -1,0 +1,144 @@
+"""Follow-up work: noted once, never lost, never done twice."""
+
+from uuid import UUID
+
+import boto3
+import pytest
+
+from functions.chat import turn as turns_of_chat
+from functions.summarize.errands import LEASE_S
+from parley.db import follow_up
+from parley.db.scope import open_scope, user_scope
+from parley.errors import Unavailable
+from parley.follow_up import MemoryQueue
+from parley.upkeep import Work, parse
+from tests.functions.chat.taking import HELLO, NoMemoryQueue, ScriptedProvider, make_desk, take
+
+NOTED = "SELECT topic, generation FROM outbox WHERE user_id = :user_id ORDER BY topic"
+
+
+def entries(engine, person):
+    """Take turns and return the conversation with what would have been sent."""
+    queue = NoMemoryQueue()
+    started, *_ = take(make_desk(engine, ScriptedProvider(HELLO), memory_queue=queue), person)
+    return started.conversation_id, queue.sent
+
+
+def test_the_first_turn_notes_a_title_and_what_is_to_be_remembered(engine, rows, alice):
+    conversation_id, sent = entries(engine, alice)
+
+    assert rows(NOTED, user_id=alice.id) == [("remember", 0), ("title", 0)]
+    assert {(entry.topic, entry.subject_id) for entry in sent} == {("title", conversation_id), ("remember", conversation_id)}
+
+
+def test_further_turns_note_nothing_new_while_it_waits(engine, rows, alice):
+    conversation_id, _ = entries(engine, alice)
+    queue = NoMemoryQueue()
+    take(make_desk(engine, ScriptedProvider(HELLO), memory_queue=queue), alice, conversation_id=conversation_id)
+
+    assert rows(NOTED, user_id=alice.id) == [("remember", 1), ("title", 1)]
+    assert queue.sent == []
+
+
+def test_an_entry_that_was_lost_is_sent_again_by_the_next_turn(engine, rows, change, alice):
+    conversation_id, _ = entries(engine, alice)
+    change("UPDATE outbox SET due_at = now() WHERE user_id = :user_id AND topic = 'remember'", user_id=alice.id)
+    queue = NoMemoryQueue()
+    take(make_desk(engine, ScriptedProvider(HELLO), memory_queue=queue), alice, conversation_id=conversation_id)
+
+    assert [entry.topic for entry in queue.sent] == ["remember"]
+
+
+def test_a_turn_that_says_nothing_notes_nothing(engine, rows, alice):
+    take(make_desk(engine, ScriptedProvider([Unavailable("vendor")])), alice)
+
+    assert rows(NOTED, user_id=alice.id) == []
+
+
+@pytest.fixture
+def dying(monkeypatch):
+    """A function that dies between the commit and the queue."""
+    monkeypatch.setattr(turns_of_chat.FollowUp, "send", lambda self, entries: None)
+
+
+def test_what_a_function_that_died_could_not_send_is_sent_by_the_sweep(dying, engine, upkeep, environment, change, alice):
+    url = boto3.client("sqs").create_queue(QueueName="swept")["QueueUrl"]
+    conversation_id, sent = entries(engine, alice)
+    assert sent == []
+    upkeep.sweep()
+    change("UPDATE outbox SET due_at = now() WHERE user_id = :user_id", user_id=alice.id)
+    with user_scope(engine, alice.id):
+        found = swept(upkeep, url)
+
+    assert {(one.topic, one.subject_id) for one in found} == {("title", conversation_id), ("remember", conversation_id)}
+
+
+def swept(upkeep, url):
+    """Sweep with a queue of follow-up work of its own, and return what is in it."""
+    from dataclasses import replace
+
+    from functions.upkeep.app import desk
+    from functions.upkeep.sweep import send_again
+
+    send_again(replace(desk, memory_queue=MemoryQueue(url)))
+    return [parse(message["Body"]) for message in boto3.client("sqs").receive_message(QueueUrl=url, MaxNumberOfMessages=10)["Messages"]]
+
+
+def claim(engine, person, entry):
+    with user_scope(engine, person.id) as connection:
+        return follow_up.claim(connection, entry.id, user_id=person.id, lease_s=LEASE_S)
+
+
+def test_an_entry_belongs_to_one_worker_at_a_time(engine, engines, alice):
+    _, (entry, *_) = entries(engine, alice)
+
+    assert claim(engine, alice, entry)
+    assert claim(engine, alice, entry) is None
+
+
+def test_a_turn_that_ends_while_another_is_remembered_is_remembered_too(engine, rows, alice):
+    conversation_id, sent = entries(engine, alice)
+    claimed = claim(engine, alice, next(one for one in sent if one.topic == "remember"))
+    take(make_desk(engine, ScriptedProvider(HELLO)), alice, conversation_id=conversation_id)
+    with user_scope(engine, alice.id) as connection:
+        is_done = follow_up.finish(connection, claimed)
+
+    assert not is_done
+    assert rows("SELECT tries, claimed_until FROM outbox WHERE id = :id", id=claimed.id) == [(0, None)]
+
+
+def test_the_client_has_its_last_event_before_the_queue_is_asked(engine, alice):
+    order = []
+
+    class Slow(NoMemoryQueue):
+        def send_entry(self, entry):
+            order.append("sent")
+
+    for event in take_lazily(make_desk(engine, ScriptedProvider(HELLO), memory_queue=Slow()), alice):
+        order.append(event)
+
+    assert order[-1] != "turn.started"
+    assert order.count("sent") == 2
+
+
+def take_lazily(desk, person):
+    from tests.functions.chat.taking import events_of, take_numbered
+
+    yield from (event.name for event in events_of(take_numbered(desk, person)))
+
+
+def test_whoever_claims_next_takes_the_oldest_and_leaves_what_has_failed(engines, engine, change, alice):
+    change("DELETE FROM outbox")
+    _, sent = entries(engine, alice)
+    change("UPDATE outbox SET tries = 1 WHERE id = :id", id=sent[0].id)
+    with open_scope(engines["background"]) as connection:
+        found = [follow_up.claim_next(connection, lease_s=LEASE_S) for _ in range(2)]
+
+    assert found[0].id == sent[1].id
+    assert found[1] is None
+
+
+def test_a_message_that_means_nothing_here_comes_back(summarize, alice):
+    other = Work(alice.id, UUID(int=1), "erase", None)
+
+    assert summarize.deliver(other) == ["0"]

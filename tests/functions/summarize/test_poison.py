@@ -1,0 +1,71 @@
+"""Poison among good messages (R9): nine are done once, the tenth is with the dead letters after its five tries."""
+
+import json
+import secrets
+from uuid import UUID
+
+import boto3
+import pytest
+
+from local.template.load import load
+from parley.db import follow_up
+from parley.db.scope import user_scope
+from parley.upkeep import Work
+from tests.conftest import ROOT
+from tests.posting import body_of
+
+
+@pytest.fixture(scope="module")
+def template():
+    return load(ROOT / "template.yaml", overrides={})
+
+
+@pytest.fixture
+def queues(template):
+    """A queue as the template makes it, and its dead letters; a message comes back at once."""
+    sqs, name = boto3.client("sqs"), secrets.token_hex(4)
+    dead = sqs.create_queue(QueueName=f"{name}-dead")["QueueUrl"]
+    arn = sqs.get_queue_attributes(QueueUrl=dead, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    redrive = json.loads(template.queues["MemoryQueue"].attributes["RedrivePolicy"]) | {"deadLetterTargetArn": arn}
+    live = sqs.create_queue(QueueName=name, Attributes={"VisibilityTimeout": "0", "RedrivePolicy": json.dumps(redrive)})
+    return live["QueueUrl"], dead
+
+
+def poll(summarize, url):
+    """Do as Lambda does: hand over one message, delete it if it is done. False where the queue is empty."""
+    sqs = boto3.client("sqs")
+    (message,) = sqs.receive_message(QueueUrl=url).get("Messages") or [None]
+    if message and not summarize.batch(message["Body"]):
+        sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
+    return bool(message)
+
+
+def bodies(url):
+    found = boto3.client("sqs").receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages", [])
+    return [message["Body"] for message in found]
+
+
+@pytest.mark.parametrize("poison", ["not JSON", '{"type": "dance"}'])
+def test_one_poison_message_of_ten_reaches_the_dead_letters_and_nine_are_done_once(summarize, engine, queues, say, rows, alice, poison):
+    live, dead = queues
+    ids = [UUID(say(alice, f"hello {number}")) for number in range(3)]
+    with user_scope(engine, alice.id) as connection:
+        works = [Work.of(follow_up.ask(connection, id, user_id=alice.id)) for id in ids]
+    for body in [*map(body_of, works), poison, *map(body_of, works), *map(body_of, works)]:
+        boto3.client("sqs").send_message(QueueUrl=live, MessageBody=body)
+    received = 0
+    while poll(summarize, live):
+        received += 1
+
+    assert received == 9 + 5
+    assert bodies(dead) == [poison]
+    assert rows("SELECT count(*) FROM summaries WHERE user_id = :id", id=alice.id) == [(3,)]
+    assert rows("SELECT count(*) FROM usage WHERE user_id = :id AND purpose = 'summary'", id=alice.id) == [(3,)]
+
+
+def test_a_message_stays_away_while_it_can_be_worked_on(template):
+    (source,) = [one for one in template.event_sources if one.queue == "MemoryQueue"]
+    timeout_s = template.functions["SummarizeFunction"].timeout_s
+
+    assert int(template.queues["MemoryQueue"].attributes["VisibilityTimeout"]) >= 6 * timeout_s
+    assert source.reports_failures

@@ -1,0 +1,57 @@
+"""Retention: what is too old goes, with all that was drawn only from it."""
+
+from uuid import UUID
+
+import pytest
+
+from functions.summarize.retention import delete_old
+from tests.functions.summarize.desks import deadline, make_desk
+
+
+@pytest.fixture
+def age(change):
+    """Let a conversation's last activity be so many days ago."""
+    return lambda id, days: change(
+        "UPDATE conversations SET updated_at = now() - make_interval(days => :days) WHERE id = :id", id=UUID(id), days=days
+    )
+
+
+def kept(conversation, person):
+    return [one["id"] for one in conversation.get("/conversations", as_=person).json["items"]]
+
+
+def test_the_deployments_rule_holds_where_a_user_has_none(engines, say, conversation, age, alice):
+    old, new = say(alice, "old"), say(alice, "new")
+    age(old, 31), age(new, 29)
+    delete_old(make_desk(engines, retention_days=30), deadline())
+
+    assert kept(conversation, alice) == [new]
+
+
+def test_a_users_own_rule_goes_first(engines, auth, say, conversation, age, alice, bob):
+    of_alice, of_bob = say(alice, "hello"), say(bob, "hello")
+    assert auth.patch("/auth/me", {"retention_days": 7}, as_=alice).json["retention_days"] == 7
+    auth.patch("/auth/me", {"retention_days": 0}, as_=bob)
+    age(of_alice, 8), age(of_bob, 400)
+    delete_old(make_desk(engines, retention_days=30), deadline())
+
+    assert (kept(conversation, alice), kept(conversation, bob)) == ([], [of_bob])
+
+
+def test_without_any_rule_everything_is_kept(engines, say, conversation, age, alice):
+    id = say(alice, "old")
+    age(id, 4000)
+    delete_old(make_desk(engines), deadline())
+
+    assert kept(conversation, alice) == [id]
+
+
+def test_what_was_drawn_from_an_old_conversation_goes_with_it(summarize, engines, auth, say, rows, age, alice):
+    id = say(alice, "I live in Lyon.")
+    auth.patch("/auth/me", {"retention_days": 7}, as_=alice)
+    summarize.fire()
+    age(id, 8)
+    summarize.fire()
+
+    for table in ("conversations", "messages", "summaries", "passages", "memories", "memory_sources"):
+        assert rows(f"SELECT count(*) FROM {table} WHERE user_id = :id", id=alice.id) == [(0,)], table

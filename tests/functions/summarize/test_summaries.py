@@ -1,0 +1,201 @@
+"""Summaries: at least once in, exactly once in effect (C5)."""
+
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
+from uuid import UUID
+
+import pytest
+
+from functions.summarize import errands, schedule
+from functions.summarize.summaries import roll
+from parley.db import follow_up, messages, summaries
+from parley.db.engine import make_engine
+from parley.db.scope import user_scope
+from parley.ids import new_id
+from parley.upkeep import Work
+from tests.driving import Function
+from tests.functions.chat.taking import HELLO, ScriptedProvider, take
+from tests.functions.chat.taking import make_desk as chat_desk
+from tests.functions.summarize.desks import Watched, deadline, make_desk
+
+STORED = "SELECT upto_seq FROM summaries WHERE user_id = :id ORDER BY upto_seq"
+
+
+def asked(engine, person, conversation_id):
+    """Note that a conversation is to be read and return the message."""
+    with user_scope(engine, person.id) as connection:
+        return Work.of(follow_up.ask(connection, UUID(conversation_id), user_id=person.id))
+
+
+def test_what_was_said_is_summarised(summarize, say, conversation, alice):
+    id = say(alice, "I want to bake bread")
+    assert conversation.get(f"/conversations/{id}/summary", as_=alice).status == 404
+    summarize.fire()
+    found = conversation.get(f"/conversations/{id}/summary", as_=alice).json
+
+    assert found["upto_seq"] == 2
+    assert "I want to bake bread" in found["text"]
+
+
+def test_a_summary_rolls_on_from_the_one_before(engines, engine, say, rows, alice):
+    id, provider = say(alice, "I want to bake bread"), Watched()
+    desk = make_desk(engines, provider)
+    roll(desk, UUID(id), user_id=alice.id, upto_seq=2, deadline=deadline())
+    say(alice, "Rye, please", id)
+    roll(desk, UUID(id), user_id=alice.id, upto_seq=4, deadline=deadline())
+    told = provider.requests[-1].messages[0].text
+
+    assert rows(STORED, id=alice.id) == [(4,)]
+    assert "The summary so far:" in told
+    assert "[1]" not in told
+
+
+@pytest.fixture
+def overlapping(database):
+    """Desks of several workers that all ask their model at the same moment, if they ask."""
+
+    made = []
+
+    def overlapping(count):
+        made.extend({"app": make_engine(database), "background": make_engine(database, role="background")} for _ in range(count))
+        return [make_desk(each, Watched()) for each in made]
+
+    yield overlapping
+    for each in made:
+        each["app"].dispose(), each["background"].dispose()
+
+
+def test_five_messages_and_five_schedules_at_once_leave_one_summary(overlapping, engine, say, rows, change, alice):
+    change("DELETE FROM outbox")
+    work = asked(engine, alice, say(alice, "I want to bake bread"))
+    desks, barrier = overlapping(10), Barrier(10)
+
+    def run(place):
+        barrier.wait()
+        if place < 5:
+            return errands.run(desks[place], work, deadline=deadline())
+        return schedule.take_all(desks[place], deadline())
+
+    with ThreadPoolExecutor(10) as pool:
+        list(pool.map(run, range(10)))
+
+    assert rows(STORED, id=alice.id) == [(2,)]
+    assert sum(desk.router.provider_for(None).tasks().count("summary") for desk in desks) == 1
+    assert rows("SELECT count(*) FROM outbox WHERE user_id = :id", id=alice.id) == [(0,)]
+
+
+def test_a_run_that_comes_late_stores_nothing_beside_a_newer_summary(engine, say, alice):
+    id = UUID(say(alice, "one", say(alice, "two")))
+    with user_scope(engine, alice.id) as connection:
+        stored = [summaries.add(connection, id, user_id=alice.id, upto_seq=upto, text=f"{upto}", model="m", tokens=1) for upto in (4, 4, 2)]
+        newest = summaries.newest(connection, id, user_id=alice.id)
+
+    assert stored == [True, False, False]
+    assert newest.upto_seq == 4
+
+
+def test_a_long_history_is_read_in_bounded_pieces(engines, engine, conversation, rows, alice):
+    id, provider = UUID(conversation.post("/conversations", {}, as_=alice).json["id"]), Watched()
+    with user_scope(engine, alice.id) as connection:
+        for number in range(60):
+            parts, role = [{"type": "text", "text": f"{number} " + "word " * 60}], ("user", "assistant")[number % 2]
+            messages.add(connection, new_id(), user_id=alice.id, conversation_id=id, role=role, parts=parts, tokens=100)
+    roll(make_desk(engines, provider), id, user_id=alice.id, upto_seq=60, deadline=deadline())
+
+    assert rows(STORED, id=alice.id) == [(60,)]
+    assert len(provider.requests) > 1
+    assert max(len(request.messages[0].text) for request in provider.requests) < 3 * 4000
+
+
+def broken(request):
+    raise RuntimeError("the model breaks")
+
+
+def test_a_conversation_that_fails_hinders_no_other_and_backs_off(engines, engine, say, rows, change, alice, bob):
+    change("DELETE FROM outbox")
+    id = say(alice, "poison")
+    say(bob, "hello")
+    provider = Watched(lambda request: broken(request) if "poison" in request.messages[0].text else None)
+    done = schedule.take_all(make_desk(engines, provider), deadline())
+
+    assert (done["done"], done["failed"]) == (2, 2)
+    assert rows(STORED, id=bob.id) == [(2,)]
+    left = rows("SELECT tries, claimed_until, due_at > now() + interval '14 minutes' FROM outbox WHERE subject_id = :id", id=UUID(id))
+    assert left == [(1, None, True)] * 2
+    assert schedule.take_all(make_desk(engines, provider), deadline())["failed"] == 0
+
+
+def test_the_user_pays_for_a_summary_and_a_broken_call_frees_what_it_reserved(engines, engine, say, rows, alice):
+    work = asked(engine, alice, say(alice, "hello"))
+    with pytest.raises(RuntimeError):
+        errands.run(make_desk(engines, Watched(broken)), work, deadline=deadline())
+    errands.run(make_desk(engines), work, deadline=deadline())
+
+    assert rows("SELECT status FROM usage WHERE user_id = :id AND purpose = 'summary' ORDER BY at", id=alice.id)[-1] == ("completed",)
+    assert rows("SELECT count(*) FROM budget_reservations WHERE user_id = :id", id=alice.id) == [(0,)]
+
+
+def test_without_money_it_waits_and_nobody_is_asked(engines, engine, say, rows, change, alice):
+    work, provider = asked(engine, alice, say(alice, "hello")), Watched()
+    change("UPDATE users SET monthly_budget_usd = 0 WHERE id = :id", id=alice.id)
+    errands.run(make_desk(engines, provider), work, deadline=deadline())
+
+    assert provider.requests == []
+    assert rows("SELECT tries FROM outbox WHERE id = :id", id=work.entry_id) == [(1,)]
+
+
+def test_no_transaction_is_open_while_the_model_writes(engines, engine, postgres, say, alice):
+    seen, work = [], asked(engine, alice, say(alice, "hello"))
+    idle = "SELECT count(*) FROM pg_stat_activity WHERE usename = 'parley_app' AND state LIKE 'idle in transaction%'"
+    errands.run(make_desk(engines, Watched(lambda request: seen.append(postgres.execute(idle)[0][0]))), work, deadline=deadline())
+
+    assert seen
+    assert set(seen) == {0}
+
+
+def test_where_time_is_short_the_rest_goes_to_the_queue(engines, engine, say, alice):
+    work, desk = asked(engine, alice, say(alice, "hello")), make_desk(engines)
+    errands.run(desk, work, deadline=deadline(1))
+
+    assert [entry.id for entry in desk.queue.sent] == [work.entry_id]
+
+
+def test_a_conversation_that_has_gone_is_dropped(engines, engine, say, conversation, rows, alice):
+    id = say(alice, "hello")
+    work = asked(engine, alice, id)
+    conversation.delete(f"/conversations/{id}", as_=alice)
+    errands.run(make_desk(engines), work, deadline=deadline())
+
+    assert rows("SELECT count(*) FROM outbox WHERE id = :id", id=work.entry_id) == [(0,)]
+
+
+def test_whoever_asks_has_the_conversation_read_at_once(summarize, say, conversation, environment, waiting, alice):
+    id = say(alice, "hello")
+    before = waiting()
+
+    assert conversation.post(f"/conversations/{id}/summarize", as_=alice).status == 202
+    assert waiting() == before + 1
+
+
+def test_anothers_conversation_can_be_neither_read_nor_summarised(say, conversation, alice, bob):
+    id = say(alice, "hello")
+
+    assert conversation.post(f"/conversations/{id}/summarize", as_=bob).status == 404
+    assert conversation.get(f"/conversations/{id}/summary", as_=bob).status == 404
+
+
+def test_an_event_of_nobody_we_know_is_refused(summarize):
+    with pytest.raises(Exception, match="neither a batch nor a schedule"):
+        summarize.handler({}, Function.CONTEXT)
+
+
+def test_a_turn_is_given_the_summary_of_what_fell_out_of_its_window(engine, say, alice):
+    provider, id = ScriptedProvider(HELLO), UUID(say(alice, "hello"))
+    with user_scope(engine, alice.id) as connection:
+        summaries.add(connection, id, user_id=alice.id, upto_seq=2, text="They said hello.", model="m", tokens=5)
+    take(chat_desk(engine, provider), alice, "short", conversation_id=id)
+    take(chat_desk(engine, provider), alice, "long " * 700, conversation_id=id)
+    short, long = [request.system for request in provider.requests]
+
+    assert "They said hello." in long
+    assert "They said hello." not in short

@@ -1,0 +1,59 @@
+import pytest
+
+from functions.summarize.titles import LONGEST, tidy
+
+
+def title_of(conversation, person, id):
+    return conversation.get(f"/conversations/{id}", as_=person).json["title"]
+
+
+def test_the_first_turn_gives_a_conversation_a_title(summarize, say, conversation, alice):
+    id = say(alice, "Can you please explain to me how photosynthesis works in plants at night?")
+    summarize.fire()
+
+    assert title_of(conversation, alice, id) == "How photosynthesis works in plants at night"
+
+
+def test_a_title_that_the_user_chose_stays(summarize, say, conversation, alice):
+    id = say(alice, "What is the capital of France?")
+    conversation.patch(f"/conversations/{id}", {"title": "Mine"}, as_=alice)
+    summarize.fire()
+
+    assert title_of(conversation, alice, id) == "Mine"
+
+
+def test_a_title_is_made_once(summarize, say, conversation, alice):
+    id = say(alice, "What is the capital of France?")
+    summarize.fire()
+    say(alice, "And of Portugal?", id)
+    summarize.fire()
+
+    assert title_of(conversation, alice, id) == "Capital of France"
+
+
+def test_a_title_is_in_the_users_usage(summarize, say, rows, alice):
+    say(alice, "What is the capital of France?")
+    summarize.fire()
+
+    assert rows("SELECT count(*) FROM usage WHERE user_id = :id AND purpose = 'title'", id=alice.id) == [(1,)]
+
+
+@pytest.mark.parametrize(
+    ("answer", "title"),
+    [
+        ('"Capital of France"', "Capital of France"),
+        ("\n**Title: The capital of France.**\nBecause …", "The capital of France"),
+        ("« Capitale de la France »", "Capitale de la France"),
+        ("  \n", ""),
+        ('""', ""),
+    ],
+)
+def test_a_models_answer_becomes_one_line_without_quotes(answer, title):
+    assert tidy(answer) == title
+
+
+def test_a_long_title_is_cut_at_a_word():
+    cut = tidy("word " * 50)
+
+    assert len(cut) <= LONGEST
+    assert cut.endswith("word…")

@@ -1,0 +1,155 @@
+from contextlib import suppress
+from decimal import Decimal, localcontext
+from fractions import Fraction
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from functions.toolrunner.builtin.arithmetic import evaluate
+from functions.toolrunner.builtin.number import Number, told
+from parley.tools.errors import ToolFailed
+
+decimals = st.decimals(-(10**9), 10**9, places=4, allow_nan=False)
+numbers = st.integers(-(10**12), 10**12).map(str) | decimals.map(lambda one: f"{one:f}")
+
+
+@st.composite
+def expressions(draw, depth=3):
+    """An expression and its value as a fraction."""
+    if depth == 0 or draw(st.integers(0, 4)) == 0:
+        written = draw(numbers)
+        return (f"({written})" if written.startswith("-") else written), Fraction(written)
+    (a, x), (b, y) = draw(expressions(depth=depth - 1)), draw(expressions(depth=depth - 1))
+    sign = draw(st.sampled_from(["+", "-", "*", "/"] if y else ["+", "-", "*"]))
+    value = {"+": x + y, "-": x - y, "*": x * y, "/": x / y if y else x}[sign]
+    return f"({a} {sign} {b})", value
+
+
+@given(expressions())
+def test_the_four_operations_are_exact(case):
+    expression, value = case
+
+    assert evaluate(expression) == Number(value)
+
+
+@given(st.lists(numbers.filter(lambda one: not one.startswith("-")), min_size=2, max_size=6), st.data())
+def test_products_bind_tighter_than_sums_and_both_to_the_left(values, data):
+    signs = [data.draw(st.sampled_from("+-*")) for _ in values[1:]]
+    expression = values[0] + "".join(f" {sign} {value}" for sign, value in zip(signs, values[1:], strict=True))
+    exactly = "".join(f"Fraction('{part}') " if part not in "+-*" else f"{part} " for part in expression.split())
+
+    assert evaluate(expression).value == eval(exactly, {"Fraction": Fraction})
+
+
+@given(decimals)
+def test_a_decimal_is_written_as_it_is(value):
+    assert Decimal(told(evaluate(f"0 + {value:f}" if value >= 0 else f"0 - {-value:f}"))) == value
+
+
+@given(st.decimals(0, 1000, places=3), st.decimals(-(10**6), 10**6, places=2))
+def test_a_percentage_is_a_hundredth_part(percent, whole):
+    expected = Fraction(percent) * Fraction(whole) / 100
+
+    assert evaluate(f"{percent:f}% of ({whole:f})").value == expected
+    assert evaluate(f"({whole:f}) + {percent:f}%").value == Fraction(whole) + expected
+
+
+@given(st.fractions(min_value=0, max_value=10**9))
+def test_a_root_of_a_square_is_exact(value):
+    assert evaluate(f"sqrt(({value.numerator}/{value.denominator})^2)") == Number(value)
+
+
+@given(st.decimals("0.001", 10**6, places=3))
+def test_what_is_not_rational_is_right_to_20_digits(value):
+    with localcontext(prec=60):
+        for name, exact in (("sqrt", value.sqrt()), ("ln", value.ln()), ("log10", value.log10())):
+            found = told(evaluate(f"{name}({value:f})"))
+            assert abs(Decimal(found.split(" ")[0]) - exact) <= abs(exact) * Decimal("1e-19"), name
+
+
+@given(st.text(max_size=40) | st.text("0123456789.+-*/%^!(), eofpisqrt", max_size=60))
+def test_whatever_is_written_there_is_a_value_or_a_reason(text):
+    with suppress(ToolFailed):
+        assert told(evaluate(text))
+
+
+@pytest.mark.parametrize(
+    ("expression", "value"),
+    [
+        ("12.5% of 840", "105"),
+        ("What", None),
+        ("0.1 + 0.2", "0.3"),
+        ("-2^2", "-4"),
+        ("2^3^2", "512"),
+        ("2^-1", "0.5"),
+        ("17 % 5", "2"),
+        ("-7 % 3", "2"),
+        ("7 // 2", "3"),
+        ("50% + 50%", "1"),
+        ("200 - 10%", "180"),
+        ("12.5 percent of 840", "105"),
+        ("3 × 4 ÷ 2 − 1", "5"),
+        ("2² + 2³", "12"),
+        ("1_000_000 / 8", "125000"),
+        ("round(2.675, 2)", "2.68"),
+        ("round(-2.5)", "-3"),
+        ("10!", "3628800"),
+        ("cbrt(-27)", "-3"),
+        ("log(8, 2)", "3"),
+        ("sin(pi/6)", "0.5"),
+        ("max(1, 2, 3) + mean(2, 4)", "6"),
+        ("1/3", "0.33333333333333333333 (rounded; exactly 1/3)"),
+        ("2 + 2 =", "4"),
+        ("PI", "3.1415926535897932385"),
+    ],
+)
+def test_it_reads_what_people_write(expression, value):
+    if value is None:
+        with pytest.raises(ToolFailed):
+            evaluate(expression)
+    else:
+        assert told(evaluate(expression)) == value
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        "9^9^9^9",
+        "1e999999999",
+        "10^100000",
+        "(10!)!",
+        "2^(10^18)",
+        "exp(10^9)",
+        "1001!",
+        "(" * 500 + "1" + ")" * 500,
+        "-" * 900 + "1",
+        "1/7^9999",
+    ],
+)
+def test_what_would_take_for_ever_is_refused(expression):
+    with pytest.raises(ToolFailed, match=r"too large|too deeply|factorial"):
+        evaluate(expression)
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        "__import__('os')",
+        "open('x')",
+        "a.b",
+        "[1]",
+        "lambda: 1",
+        "1; 2",
+        "1 if 1 else 2",
+        "print(1)",
+        "1 and 2",
+        "2(3)",
+        "1/0",
+        "5 % 0",
+        "0^-1",
+    ],
+)
+def test_nothing_but_arithmetic_is_evaluated(expression):
+    with pytest.raises(ToolFailed):
+        evaluate(expression)

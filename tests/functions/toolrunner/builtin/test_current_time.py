@@ -1,0 +1,31 @@
+import importlib.resources
+import zoneinfo
+
+import pytest
+import time_machine
+
+from functions.toolrunner.builtin.current_time import current_time
+from parley.tools.errors import ToolFailed
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ({}, "Sunday, 22 November 2026, 23:30:00 in UTC (2026-11-22T23:30:00+00:00)"),
+        ({"timezone": "Asia/Tokyo"}, "Monday, 23 November 2026, 08:30:00 in Asia/Tokyo (2026-11-23T08:30:00+09:00)"),
+    ],
+)
+@time_machine.travel("2026-11-22T23:30:00Z", tick=False)
+def test_it_tells_the_time_of_a_zone(arguments, said):
+    assert current_time.run(arguments, None) == said
+
+
+@pytest.mark.parametrize("name", ["Mars/Olympus", "../../etc/passwd", "", "\0", "/etc/passwd"])
+def test_a_zone_that_is_not_there_is_told(name):
+    with pytest.raises(ToolFailed, match="no time zone"):
+        current_time.run({"timezone": name}, None)
+
+
+def test_the_zones_come_along_since_a_runtime_may_have_none():
+    assert (importlib.resources.files("tzdata") / "zoneinfo" / "Europe" / "Lisbon").is_file()
+    assert zoneinfo.ZoneInfo("Europe/Lisbon")

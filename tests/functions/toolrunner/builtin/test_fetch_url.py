@@ -1,0 +1,67 @@
+import pytest
+
+from functions.toolrunner.builtin.fetch_url import fetch_url
+from parley.tools.errors import ToolFailed
+from parley.tools.guarded_http.errors import AddressRefused
+
+PAGE = """<!doctype html><html><head><title>Bees &amp; honey</title><style>p { color: red }</style></head><body>
+<nav>Home About</nav><main><h1>Bees</h1><p>Bees make <b>honey</b>
+of nectar.</p><script>alert(1)</script><ul><li>one</li><li>two</li></ul><table><tr><td>a</td><td>b</td></tr></table></main>
+<footer>Imprint</footer></body></html>"""
+
+
+def read(web, body, kind="text/html; charset=utf-8", status=200):
+    return fetch_url.run({"url": web.put("/page", body.encode() if isinstance(body, str) else body, kind, status)}, web.call)
+
+
+def test_a_page_is_its_title_and_its_text_without_menus_and_scripts(web):
+    said = read(web, PAGE)
+
+    assert said.startswith("Bees & honey\n\nBees\nBees make honey of nectar.\none\ntwo\na b")
+    assert not [word for word in ("Home", "alert", "color", "Imprint") if word in said]
+
+
+def test_a_pages_main_part_goes_before_the_rest_if_it_says_something(web):
+    long = "Bees fly far. " * 30
+
+    assert "Subscribe" not in read(web, f"<body><div>Subscribe now</div><article>{long}</article></body>")
+    assert "Welcome" in read(web, "<body><div>Welcome</div><article>Soon.</article></body>")
+
+
+@pytest.mark.parametrize(
+    ("kind", "body"),
+    [
+        ("text/plain", b"caf\xc3\xa9"),
+        ("text/plain; charset=latin-1", b"caf\xe9"),
+        ("text/plain; charset=nonsense", b"caf\xc3\xa9"),
+        ("text/plain; charset=base64", b"caf\xc3\xa9"),
+    ],
+)
+def test_plain_text_is_as_it_is(web, kind, body):
+    assert read(web, body, kind) == "café"
+
+
+def test_a_page_in_another_alphabet_is_read_by_its_own_word(web):
+    page = '<html><head><meta charset="windows-1251"></head><body>Пчёлы</body></html>'
+
+    assert read(web, page.encode("windows-1251"), "text/html") == "Пчёлы"
+
+
+@pytest.mark.parametrize("kind", ["image/png", "application/pdf", "application/octet-stream", ""])
+def test_what_is_no_text_is_told(web, kind):
+    with pytest.raises(ToolFailed, match="no page of text"):
+        read(web, b"\x89PNG", kind)
+
+
+def test_a_status_is_told(web):
+    with pytest.raises(ToolFailed, match="status 404"):
+        fetch_url.run({"url": web.url("/nowhere")}, web.call)
+
+
+def test_an_address_inside_is_refused(web):
+    with pytest.raises(AddressRefused):
+        fetch_url.run({"url": f"http://127.0.0.1:{web.port}/"}, web.call)
+
+
+def test_a_page_of_nothing_says_so(web):
+    assert read(web, "") == "The page has no text."

@@ -1,0 +1,87 @@
+"""A remote MCP server made with the official package, on loopback; and a plain one that answers what a test wants."""
+
+import asyncio
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import uvicorn
+from mcp.server.mcpserver import Context, MCPServer
+
+SECRET = "Bearer very-secret"
+
+
+def notes() -> MCPServer:
+    """A server with a few tools."""
+    server = MCPServer("notes")
+
+    @server.tool()
+    def add(first: int, second: int) -> int:
+        """Add two numbers."""
+        return first + second
+
+    @server.tool()
+    def fail() -> str:
+        """Fail."""
+        raise ValueError("out of paper")
+
+    @server.tool()
+    async def sleep(seconds: float) -> str:
+        """Sleep."""
+        await asyncio.sleep(seconds)
+        return "awake"
+
+    @server.tool()
+    def opened_by(context: Context) -> str:
+        """Say which header came along."""
+        return context.headers.get("authorization", "nothing") if context.headers else "nothing"
+
+    @server.tool()
+    def long() -> str:
+        """Say too much."""
+        return "x" * 6_000_000
+
+    return server
+
+
+@contextmanager
+def running_notes(*, is_stateless: bool, json_response: bool) -> Iterator[str]:
+    """Run it; yields its address."""
+    app = notes().streamable_http_app(stateless_http=is_stateless, json_response=json_response)
+    config = uvicorn.Config(app, host="127.0.0.1", port=0, log_level="error", ws="none")
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    while not server.started:
+        threading.Event().wait(0.01)
+    port = server.servers[0].sockets[0].getsockname()[1]
+    try:
+        yield f"http://127.0.0.1:{port}/mcp"
+    finally:
+        server.should_exit = True
+        thread.join()
+
+
+@contextmanager
+def running_plain(script: Callable[[BaseHTTPRequestHandler], None]) -> Iterator[str]:
+    """Answer every request by `script`; yields the address."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            script(self)
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}/mcp"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()

@@ -1,0 +1,5 @@
+"""A plugin that ends the interpreter."""
+
+import sys
+
+sys.exit("no licence")

@@ -1,0 +1,14 @@
+"""What the tool runner loads when it starts, in a process of its own: every tool's first call waits for that."""
+
+import json
+import subprocess
+import sys
+
+HEAVY = {"fastapi", "starlette", "sqlalchemy", "psycopg", "boto3", "httpx2", "selectolax", "langchain_core", "mcp"}
+
+
+def test_nothing_heavy_is_loaded_before_a_tool_needs_it(environment):
+    code = f"import functions.toolrunner.app, json, sys; print(json.dumps(sorted({HEAVY!r} & set(sys.modules))))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+
+    assert json.loads(done.stdout) == []

@@ -1,0 +1,82 @@
+"""Real tools of LangChain's, in an interpreter of their own: the library is heavy, and must not be loaded by anybody else."""
+
+import json
+import subprocess
+import sys
+
+PLUGIN = '''
+import json
+from types import ModuleType
+from pydantic import BaseModel
+from langchain_core.tools import StructuredTool, BaseTool, tool
+
+from functions.toolrunner.orders import RunOrder
+from functions.toolrunner.registry import Registry
+from functions.toolrunner.running import run
+from parley.ids import new_id
+from parley.tools.guarded_http.client import GuardedHttp
+
+class Sum(BaseModel):
+    a: int
+    b: int = 2
+
+class Shout(BaseTool):
+    name: str = "shout"
+    description: str = "Say it loudly."
+    metadata: dict = {"egress": False, "writes": False, "timeout_s": 2.5}
+    def _run(self, text: str) -> str:
+        return text.upper()
+
+@tool
+def whisper(text: str) -> str:
+    """Say it softly."""
+    return text.lower()
+
+@tool
+async def later(text: str) -> str:
+    """Say it some other time."""
+    return f"later: {text}"
+
+@tool
+def fails(text: str) -> str:
+    """Never say it."""
+    raise ValueError("no")
+
+module = ModuleType("plugin")
+add = StructuredTool.from_function(func=lambda a, b=2: a + b, name="add", description="Add.", args_schema=Sum)
+vars(module).update(add=add, shout=Shout(), whisper=whisper, later=later, fails=fails)
+registry = Registry([])
+registry.load({"plugin": lambda: module})
+orders = [("add", {"a": 1}), ("shout", {"text": "hi"}), ("whisper", {"text": "HI"}), ("later", {"text": "x"})]
+orders += [("fails", {"text": "x"}), ("add", {"a": "one"})]
+http, user = GuardedHttp(), new_id()
+said = [run(registry, RunOrder(op="run", name=name, arguments=given, user_id=user), http) for name, given in orders]
+print(json.dumps({"listed": registry.listed(), "said": said}))
+'''
+
+
+def in_an_interpreter(code):
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def test_tools_of_langchains_are_taken_as_they_are():
+    found = in_an_interpreter(PLUGIN)
+    specs = {spec["name"]: spec for spec in found["listed"]["tools"]}
+
+    assert found["listed"]["broken"] == []
+    assert {spec["source"] for spec in specs.values()} == {"langchain"}
+    assert specs["add"]["parameters"]["required"] == ["a"]
+    assert (specs["whisper"]["description"], specs["whisper"]["egress"], specs["whisper"]["writes"]) == ("Say it softly.", True, True)
+    assert (specs["shout"]["egress"], specs["shout"]["timeout_s"]) == (False, 2.5)
+    assert [one["content"] for one in found["said"][:4]] == ["3", "HI", "hi", "later: x"]
+    assert [one["ok"] for one in found["said"][4:]] == [False, False]
+
+
+def test_langchain_is_not_loaded_where_nobody_brings_it(environment):
+    loaded = in_an_interpreter(
+        "import json, sys, functions.toolrunner.app; print(json.dumps([name for name in sys.modules if name.startswith('langchain')]))"
+    )
+
+    assert loaded == []

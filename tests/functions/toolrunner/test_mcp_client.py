@@ -1,0 +1,152 @@
+"""Our client against a server of the official package, and against servers that are dead, slow, hostile or inside."""
+
+import gzip
+import time
+from urllib.parse import urlsplit
+
+import pytest
+
+from functions.toolrunner.mcp_client import call_tool, list_tools
+from functions.toolrunner.orders import read_order
+from parley.tools.guarded_http.gate import Gate
+from tests.functions.toolrunner.mcp_server import SECRET, running_notes, running_plain
+
+WAYS = {"stateless with JSON": (True, True), "stateless with streams": (True, False), "with sessions": (False, False)}
+
+
+@pytest.fixture(scope="module", params=WAYS.values(), ids=WAYS)
+def notes(request):
+    """The address of a real server, in one of its ways."""
+    is_stateless, json_response = request.param
+    with running_notes(is_stateless=is_stateless, json_response=json_response) as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def one_notes():
+    with running_notes(is_stateless=True, json_response=True) as url:
+        yield url
+
+
+def order(op, url, *, timeout_s=10.0, headers=None, **fields):
+    return read_order({"op": op, "server": {"url": url, "headers": headers or {}}, "timeout_s": timeout_s} | fields)
+
+
+def listed(url, **options):
+    return list_tools(order("mcp_list", url, **options), gate=Gate([urlsplit(url).netloc]))
+
+
+def called(url, name, *, arguments=None, **options):
+    return call_tool(order("mcp_call", url, name=name, arguments=arguments or {}, **options), gate=Gate([urlsplit(url).netloc]))
+
+
+def test_a_server_tells_its_tools(notes):
+    tools = {tool["name"]: tool for tool in listed(notes)["tools"]}
+
+    assert tools["add"]["description"] == "Add two numbers."
+    assert tools["add"]["parameters"]["properties"]["first"]["type"] == "integer"
+
+
+def test_a_tool_is_run(notes):
+    assert called(notes, "add", arguments={"first": 2, "second": 3}) == {"ok": True, "content": "5"}
+
+
+def test_a_tool_that_fails_says_so(one_notes):
+    answer = called(one_notes, "fail")
+
+    assert answer["ok"] is False
+    assert "fail" in answer["content"]
+
+
+def test_an_unknown_tool_is_no_success(one_notes):
+    answer = called(one_notes, "nothing")
+
+    assert answer.get("ok") is not True
+
+
+def test_the_headers_go_along(one_notes):
+    assert called(one_notes, "opened_by", headers={"Authorization": SECRET})["content"] == SECRET
+
+
+def test_a_slow_tool_is_given_up(one_notes):
+    began_s = time.monotonic()
+    answer = called(one_notes, "sleep", arguments={"seconds": 5.0}, timeout_s=1.0)
+
+    assert answer == {"error": "The server did not answer in time."}
+    assert time.monotonic() - began_s < 4
+
+
+def test_a_server_that_is_not_there_is_an_error():
+    assert listed("http://127.0.0.1:9/mcp") == {"error": "The server could not be reached."}
+
+
+def test_a_server_that_says_nothing_is_given_up():
+    with running_plain(lambda handler: time.sleep(1.5)) as url:
+        assert listed(url, timeout_s=0.6) == {"error": "The server did not answer in time."}
+
+
+@pytest.mark.parametrize("body", [b"hello", b"{}", b"[]", b'{"jsonrpc": "2.0", "id": 1, "result": {"tools": 7}}', b"\xff" * 100])
+def test_nonsense_is_an_error(body):
+    def script(handler):
+        handler.send_response(200)
+        handler.send_header("Content-Type", "application/json")
+        handler.send_header("Content-Length", str(len(body)))
+        handler.end_headers()
+        handler.wfile.write(body)
+
+    with running_plain(script) as url:
+        assert set(listed(url, timeout_s=2.0)) == {"error"}
+
+
+@pytest.mark.parametrize("status", [401, 403, 404, 500])
+def test_a_refusal_is_an_error(status):
+    def script(handler):
+        handler.send_response(status)
+        handler.send_header("Content-Length", "0")
+        handler.end_headers()
+
+    with running_plain(script) as url:
+        assert set(listed(url, timeout_s=3.0)) == {"error"}
+
+
+def test_too_long_an_answer_is_given_up(one_notes):
+    assert called(one_notes, "long") == {"error": "The answer is larger than 5 MB."}
+
+
+def test_a_packed_answer_is_not_unpacked():
+    def script(handler):
+        packed = gzip.compress(b"0" * 10_000)
+        handler.send_response(200)
+        handler.send_header("Content-Type", "application/json")
+        handler.send_header("Content-Encoding", "gzip")
+        handler.send_header("Content-Length", str(len(packed)))
+        handler.end_headers()
+        handler.wfile.write(packed)
+
+    with running_plain(script) as url:
+        assert listed(url, timeout_s=3.0) == {"error": "The answer is packed, which was not asked for."}
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "2130706433", "0x7f.1", "localhost", "[::1]", "[::ffff:127.0.0.1]"])
+def test_a_server_inside_is_not_reached(host):
+    asked = []
+    with running_plain(lambda handler: asked.append(handler.path)) as url:
+        inside = f"http://{host}:{urlsplit(url).port}/mcp"
+        answer = list_tools(order("mcp_list", inside, timeout_s=3.0), gate=Gate([]))
+
+    assert (set(answer), asked) == ({"error"}, [])
+
+
+def test_a_redirect_inside_is_not_followed():
+    asked = []
+
+    def lead_inside(handler):
+        handler.send_response(307)
+        handler.send_header("Location", canary)
+        handler.send_header("Content-Length", "0")
+        handler.end_headers()
+
+    with running_plain(lambda handler: asked.append(handler.path)) as canary, running_plain(lead_inside) as url:
+        answer = listed(url, timeout_s=3.0)
+
+    assert (set(answer), asked) == ({"error"}, [])

@@ -1,0 +1,203 @@
+"""Our MCP server, as the official client sees it over real HTTP, and message by message."""
+
+import asyncio
+
+import pytest
+from mcp import Client
+from mcp.shared.exceptions import MCPError
+from mcp.types.version import HANDSHAKE_PROTOCOL_VERSIONS, MODERN_PROTOCOL_VERSIONS
+
+from functions.tools.protocol import versions
+from tests.driving import Person
+from tests.functions.tools.over_http import over_http
+from tests.shared.tools.standing_in import Runner, spec_of
+
+MODERN = MODERN_PROTOCOL_VERSIONS[-1]
+META = {"io.modelcontextprotocol/protocolVersion": MODERN, "io.modelcontextprotocol/clientCapabilities": {}}
+
+
+@pytest.fixture
+def client(serve, alice):
+    """Let the official client do something with our server, in one of its ways to connect."""
+
+    def client(work, *, mode="auto", runner=None, function=None):
+        async def connected(url):
+            async with Client(f"{url}/mcp", mode=mode) as session:
+                try:
+                    return await work(session)
+                except MCPError as error:  # would leave in a group
+                    return error
+
+        with over_http(function or serve(runner), alice) as url:
+            return asyncio.run(connected(url))
+
+    return client
+
+
+@pytest.fixture
+def send(served, alice):
+    """Send one message."""
+
+    def send(message, *, function=None, as_=alice, **headers):
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        return (function or served).post("/mcp", message, as_=as_, headers=named)
+
+    return send
+
+
+def request(method, id=1, **params):
+    return {"jsonrpc": "2.0", "id": id, "method": method, "params": params}
+
+
+def test_the_revisions_are_the_official_packages():
+    assert (versions.HANDSHAKE, versions.MODERN) == (HANDSHAKE_PROTOCOL_VERSIONS, MODERN_PROTOCOL_VERSIONS)
+
+
+@pytest.mark.parametrize("mode", ["auto", "legacy", MODERN])
+def test_the_official_client_lists_the_tools(client, mode):
+    found = client(lambda session: session.list_tools(), mode=mode)
+
+    assert [(tool.name, tool.description, tool.input_schema) for tool in found.tools] == [("shout", "Does shout.", spec_of().parameters)]
+
+
+@pytest.mark.parametrize("mode", ["auto", "legacy", MODERN])
+def test_the_official_client_calls_a_tool(client, mode):
+    found = client(lambda session: session.call_tool("shout", {"text": "hello"}), mode=mode)
+
+    assert (found.is_error, found.content[0].text) == (False, "HELLO")
+
+
+@pytest.mark.parametrize("mode", ["legacy", MODERN])
+def test_the_official_client_reads_that_arguments_do_not_fit(client, mode):
+    found = client(lambda session: session.call_tool("shout", {"text": 7}), mode=mode)
+
+    assert found.is_error
+    assert "/text: 7 is not of type 'string'" in found.content[0].text
+
+
+@pytest.mark.parametrize("mode", ["legacy", MODERN])
+def test_the_official_client_reads_that_there_is_no_such_tool(client, mode):
+    assert client(lambda session: session.call_tool("whisper", {}), mode=mode).message == "Unknown tool: whisper"
+
+
+def test_the_official_client_gets_an_answer_to_its_ping(client):
+    assert not isinstance(client(lambda session: session.session.send_ping(), mode="legacy"), MCPError)
+
+
+def test_a_name_that_is_no_plain_text_gets_through(client):
+    assert client(lambda session: session.call_tool("größer", {}), mode=MODERN).message == "Unknown tool: größer"
+
+
+def test_what_needs_an_approval_is_neither_offered_nor_run(client, send, serve, alice):
+    runner = Runner(spec_of(), spec_of("launch", requires_approval=True), spec_of("mine"))
+    function = serve(runner)
+    function.call("PUT", "/tools/mine", {"requires_approval": True}, as_=alice)
+    offered = client(lambda session: session.list_tools(), function=function)
+    refused = [send(request("tools/call", name=name, arguments={"text": "x"}), function=function).json for name in ("launch", "mine")]
+
+    assert [tool.name for tool in offered.tools] == ["shout"]
+    assert ([one["error"]["code"] for one in refused], runner.asked) == ([-32602, -32602], [])
+
+
+def test_a_client_is_told_what_sends_out_and_what_changes_nothing(client):
+    found = client(lambda session: session.list_tools(), runner=Runner(spec_of(), spec_of("post", egress=True, writes=True)))
+    hints = {tool.name: (tool.annotations.read_only_hint, tool.annotations.open_world_hint) for tool in found.tools}
+
+    assert hints == {"shout": (True, False), "post": (False, True)}
+
+
+def test_a_tool_runs_for_who_calls_and_for_nobody_else(send, serve, alice, bob):
+    runner = Runner()
+    send(request("tools/call", name="shout", arguments={"text": "x"}, user_id=str(bob.id)), function=serve(runner))
+
+    assert [asked[2] for asked in runner.asked] == [alice.id]
+
+
+@pytest.mark.parametrize("wanted", [*HANDSHAKE_PROTOCOL_VERSIONS, "1999-01-01", MODERN, None, 7])
+def test_a_handshake_agrees_on_a_revision_that_both_speak(send, wanted):
+    agreed = send(request("initialize", protocolVersion=wanted, capabilities={}, clientInfo={"name": "x", "version": "1"})).json["result"]
+
+    assert agreed["protocolVersion"] == (wanted if wanted in HANDSHAKE_PROTOCOL_VERSIONS else HANDSHAKE_PROTOCOL_VERSIONS[-1])
+
+
+def test_nothing_is_kept_between_messages(send):
+    assert send(request("tools/list")).json["result"]["tools"]
+    assert "mcp-session-id" not in send(request("initialize", protocolVersion="2025-06-18")).headers
+
+
+@pytest.mark.parametrize(
+    "message",
+    [{"jsonrpc": "2.0", "method": "notifications/initialized"}, {"jsonrpc": "2.0", "id": 1, "result": {}}],
+    ids=["told", "answered"],
+)
+def test_what_wants_no_answer_gets_none(send, message):
+    answer = send(message)
+
+    assert (answer.status, answer.body) == (202, b"")
+
+
+@pytest.mark.parametrize("id", ["abc", 0, 7, ""])
+def test_an_answer_bears_the_requests_id(send, id):
+    assert send(request("ping", id=id)).json == {"jsonrpc": "2.0", "id": id, "result": {}}
+
+
+def test_an_unknown_method_is_said_to_be_one(send):
+    assert send(request("resources/list")).json["error"]["code"] == -32601
+
+
+def test_an_unknown_revision_is_told_which_there_are(send):
+    answer = send(request("ping"), MCP_Protocol_Version="2031-01-01")
+
+    assert (answer.status, answer.json["error"]["code"]) == (400, -32022)
+    assert answer.json["error"]["data"]["supported"] == [*HANDSHAKE_PROTOCOL_VERSIONS, *MODERN_PROTOCOL_VERSIONS]
+
+
+@pytest.mark.parametrize(
+    ("params", "headers", "code"),
+    [
+        ({}, {"Mcp_Method": "tools/list"}, -32602),
+        ({"_meta": META}, {}, -32020),
+        ({"_meta": META}, {"Mcp_Method": "tools/call"}, -32020),
+    ],
+)
+def test_a_modern_request_that_contradicts_itself_is_refused(send, params, headers, code):
+    answer = send(request("tools/list", **params), MCP_Protocol_Version=MODERN, **headers)
+
+    assert (answer.status, answer.json["error"]["code"]) == (400, code)
+
+
+@pytest.mark.parametrize("name", [None, "=?base64?c2hvdXR=?=", "=?base64?!?=", "other"])
+def test_a_modern_call_whose_header_names_another_tool_is_refused(send, name):
+    headers = {"Mcp_Name": name} if name else {}
+    message = request("tools/call", name="shout", arguments={"text": "x"}, _meta=META)
+    answer = send(message, MCP_Protocol_Version=MODERN, Mcp_Method="tools/call", **headers)
+
+    assert (answer.status, answer.json["error"]["code"]) == (400, -32020)
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [("{", 400), ("[]", 422), ('{"id": 1, "method": "ping"}', 422), ('{"jsonrpc": "2.0", "id": 1.5, "method": "ping"}', 422)],
+)
+def test_what_is_no_message_is_refused(send, body, status):
+    assert send(body).status == status
+
+
+def test_calls_are_counted_and_lists_are_not(send, serve):
+    function = serve(rate_per_minute=1)
+    call = request("tools/call", name="shout", arguments={"text": "x"})
+    statuses = [send(one, function=function).status for one in (request("tools/list"), call, request("tools/list"), call)]
+
+    assert statuses == [200, 200, 200, 429]
+
+
+def test_who_may_not_use_tools_is_refused(send, alice):
+    assert send(request("ping"), as_=Person(alice.email, alice.tokens, alice.claims | {"scope": "chat"})).status == 403
+    assert send(request("ping"), as_=None).status == 401
+
+
+@pytest.mark.parametrize("method", ["GET", "DELETE"])
+def test_there_is_neither_a_stream_nor_a_session(served, method):
+    answer = served.call(method, "/mcp")
+
+    assert (answer.status, answer.headers["allow"], answer.json["code"]) == (405, "POST", "method_not_allowed")

@@ -1,0 +1,178 @@
+import pytest
+
+from parley.tools.remote import RemoteServer
+from tests.shared.tools.standing_in import Calls, remote_tool
+
+NOTES = {"name": "notes", "url": "https://mcp.example.com/mcp", "headers": {"Authorization": "Bearer very-secret"}}
+
+
+def add(function, alice, key=None, **changes):
+    headers = {"Idempotency-Key": key} if key else None
+    return function.post("/tools/mcp-servers", NOTES | changes, as_=alice, headers=headers)
+
+
+def servers(function, alice):
+    return function.get("/tools/mcp-servers", as_=alice).json["items"]
+
+
+def names(function, alice):
+    return [tool["name"] for tool in function.get("/tools", as_=alice).json["items"]]
+
+
+@pytest.fixture
+def age(postgres, alice):
+    """Let the time pass for Alice's servers."""
+
+    def age(minutes):
+        aged = f"UPDATE mcp_servers SET listed_at = listed_at - interval '{minutes} minutes' WHERE user_id = '{alice.id}'"
+        postgres.execute(aged, dbname="parley")
+
+    return age
+
+
+def test_an_added_server_brings_its_tools(served, alice):
+    made = add(served, alice)
+
+    assert made.status == 201
+    assert names(served, alice) == ["notes.echo", "shout"]
+    assert servers(served, alice)[0]["tools"] == ["echo"]
+
+
+def test_what_opens_a_server_goes_along_with_the_call_and_is_told_to_nobody(serve, alice):
+    calls = Calls(remote_tool())
+    function = serve(calls=calls)
+    shown = add(function, alice).body + function.get("/tools/mcp-servers", as_=alice).body
+
+    assert b"very-secret" not in shown
+    assert calls.asked[0][0] == RemoteServer("notes", NOTES["url"], NOTES["headers"])
+
+
+def test_what_opens_a_server_is_not_in_the_database(served, alice, postgres):
+    add(served, alice)
+    kept = postgres.execute("SELECT * FROM mcp_servers", dbname="parley") + postgres.execute(
+        "SELECT * FROM idempotency_keys", dbname="parley"
+    )
+
+    assert "very-secret" not in str(kept)
+
+
+def test_a_servers_tool_is_called_there(served, alice):
+    add(served, alice)
+    answer = served.post("/tools/notes.echo/invoke", {"arguments": {"text": "x"}}, as_=alice)
+
+    assert answer.json["content"] == "echo of notes"
+
+
+def test_a_dead_server_is_kept_and_says_why(serve, alice):
+    function = serve(calls=Calls(error="The server did not answer in time."))
+    made = add(function, alice)
+
+    assert (made.status, servers(function, alice)[0]["error"]) == (201, "The server did not answer in time.")
+    assert servers(function, alice)[0]["tools"] == []
+
+
+def test_a_server_that_dies_keeps_the_tools_it_had(serve, alice, age):
+    add(serve(), alice)
+    dead = serve(calls=Calls(error="gone"))
+    age(11)
+
+    assert names(dead, alice) == ["notes.echo", "shout"]
+    assert servers(dead, alice)[0]["error"] == "gone"
+
+
+def test_a_server_is_not_asked_again_for_ten_minutes_dead_or_alive(serve, alice, age):
+    calls = Calls(error="gone")
+    function = serve(calls=calls)
+    add(function, alice)
+    names(function, alice)
+    age(9)
+    names(function, alice)
+
+    assert len(calls.asked) == 1
+
+
+def test_no_connection_is_taken_while_servers_are_asked(serve, engine, alice):
+    taken = []
+
+    class Looking(Calls):
+        def list_tools(self, server, *, timeout_s):
+            taken.append((engine.pool.checkedout(), timeout_s))
+            return super().list_tools(server, timeout_s=timeout_s)
+
+    add(serve(calls=Looking(remote_tool())), alice)
+
+    assert taken == [(0, 5.0)]
+
+
+def test_two_servers_of_one_name_are_one_too_many(served, alice, bob):
+    add(served, alice)
+    again = add(served, alice)
+
+    assert (again.status, again.json["code"]) == (409, "name_taken")
+    assert add(served, bob).status == 201
+
+
+def test_the_deployments_name_is_taken(serve, alice):
+    function = serve(deployment=[RemoteServer("notes", "https://team.example.com/mcp")])
+
+    assert add(function, alice).json["code"] == "name_taken"
+
+
+def test_the_deployments_servers_are_listed_by_the_first_who_looks(serve, alice, bob):
+    calls = Calls(remote_tool())
+    function = serve(calls=calls, deployment=[RemoteServer("everybodys", "https://team.example.com/mcp")])
+
+    assert names(function, alice) == names(function, bob) == ["everybodys.echo", "shout"]
+    assert len(calls.asked) == 1
+
+
+def test_nobody_has_more_than_twenty_servers(served, alice):
+    statuses = [add(served, alice, name=f"s{number}").status for number in range(21)]
+
+    assert statuses == [201] * 20 + [409]
+
+
+def test_a_repeated_key_adds_one_server(served, alice):
+    first, second = add(served, alice, key="k1"), add(served, alice, key="k1")
+    other = add(served, alice, key="k1", name="other")
+
+    assert (first.status, first.json) == (second.status, second.json)
+    assert (len(servers(served, alice)), other.json["code"]) == (1, "idempotency_key_reused")
+
+
+def test_a_removed_server_takes_tools_and_settings_along(served, alice):
+    id = add(served, alice).json["id"]
+    served.call("PUT", "/tools/notes.echo", {"enabled": False}, as_=alice)
+    assert served.delete(f"/tools/mcp-servers/{id}", as_=alice).status == 204
+    assert names(served, alice) == ["shout"]
+    add(served, alice)
+
+    assert [tool["enabled"] for tool in served.get("/tools", as_=alice).json["items"]] == [True, True]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"name": "No.Dots"},
+        {"name": ""},
+        {"url": "ftp://mcp.example.com"},
+        {"url": "https://user:password@mcp.example.com/mcp"},
+        {"url": "https://"},
+        {"headers": {"Host": "internal"}},
+        {"headers": {"Mcp-Session-Id": "x"}},
+        {"headers": {"X-A": "line\r\nbreak"}},
+        {"headers": {"a b": "x"}},
+        {"headers": {f"X-{number}": "x" for number in range(21)}},
+        {"owner": "me"},
+    ],
+)
+def test_a_server_that_cannot_be_is_refused(served, alice, changes):
+    assert add(served, alice, **changes).status == 422
+
+
+def test_tools_that_cannot_be_offered_are_left_out(serve, alice):
+    odd = [remote_tool("a/b"), remote_tool("fine"), remote_tool("x", parameters={"type": "string"}), remote_tool("y" * 65), {"name": 7}]
+    function = serve(calls=Calls(*odd))
+    add(function, alice)
+
+    assert names(function, alice) == ["notes.fine", "shout"]

@@ -1,0 +1,136 @@
+import pytest
+
+from tests.driving import Person
+from tests.shared.tools.standing_in import Runner, spec_of
+
+
+def invoke(function, alice, name="shout", arguments=None):
+    return function.post(f"/tools/{name}/invoke", {"arguments": arguments or {"text": "hello"}}, as_=alice)
+
+
+def put(function, alice, changes, name="shout"):
+    return function.call("PUT", f"/tools/{name}", changes, as_=alice)
+
+
+def listed(function, alice):
+    return {tool["name"]: tool for tool in function.get("/tools?limit=100", as_=alice).json["items"]}
+
+
+def test_the_list_tells_all_of_a_tool(served, alice):
+    assert listed(served, alice)["shout"] == {
+        "name": "shout",
+        "description": "Does shout.",
+        "parameters": spec_of().parameters,
+        "source": "builtin",
+        "enabled": True,
+        "requires_approval": False,
+    }
+
+
+def test_the_list_comes_in_pages_by_name(serve, alice):
+    function = serve(Runner(spec_of("c"), spec_of("a"), spec_of("b")))
+    first = function.get("/tools?limit=2", as_=alice).json
+    second = function.get(f"/tools?limit=2&cursor={first['next_cursor']}", as_=alice).json
+
+    assert [[tool["name"] for tool in page["items"]] for page in (first, second)] == [["a", "b"], ["c"]]
+    assert second["next_cursor"] is None
+
+
+def test_a_tool_can_be_called(served, alice):
+    answer = invoke(served, alice)
+
+    assert (answer.status, answer.json["ok"], answer.json["content"]) == (200, True, "HELLO")
+    assert answer.json["elapsed_ms"] >= 0
+
+
+def test_arguments_that_do_not_fit_name_the_place(serve, alice):
+    runner = Runner()
+    answer = invoke(serve(runner), alice, arguments={"text": 7})
+
+    assert (answer.status, answer.json["code"]) == (422, "invalid_input")
+    assert answer.json["errors"] == [{"loc": ["body", "arguments", "text"], "msg": "7 is not of type 'string'"}]
+    assert runner.asked == []
+
+
+def test_a_user_in_the_arguments_is_refused_and_the_callers_own_is_bound(serve, alice, bob):
+    runner = Runner()
+    refused = invoke(serve(runner), alice, arguments={"text": "x", "user_id": str(bob.id)})
+    invoke(serve(runner), alice)
+
+    assert (refused.status, [asked[2] for asked in runner.asked]) == (422, [alice.id])
+
+
+@pytest.mark.parametrize("name", ["nothing", "shout.loudly", "%00", "..%2Fadmin"])
+def test_a_tool_that_is_not_there_is_not_found(served, alice, name):
+    assert invoke(served, alice, name).status == put(served, alice, {"enabled": True}, name).status == 404
+
+
+def test_a_tool_that_is_off_is_listed_and_not_called(served, alice):
+    put(served, alice, {"enabled": False})
+
+    assert (invoke(served, alice).status, invoke(served, alice).json["code"]) == (409, "tool_disabled")
+    assert listed(served, alice)["shout"]["enabled"] is False
+
+
+def test_null_gives_the_word_back_to_the_tool(served, alice):
+    put(served, alice, {"enabled": False, "requires_approval": True})
+    answer = put(served, alice, {"enabled": None})
+
+    assert (answer.json["enabled"], answer.json["requires_approval"]) == (True, True)
+
+
+def test_nothing_to_change_changes_nothing(served, alice):
+    put(served, alice, {"enabled": False})
+
+    assert put(served, alice, {}).json["enabled"] is False
+
+
+def test_an_approval_that_the_tool_demands_cannot_be_lifted(serve, alice):
+    function = serve(Runner(spec_of(requires_approval=True)))
+
+    assert put(function, alice, {"requires_approval": False}).json["requires_approval"] is True
+
+
+def test_a_direct_call_is_its_own_approval(serve, alice):
+    assert invoke(serve(Runner(spec_of(requires_approval=True))), alice).json["ok"]
+
+
+def test_settings_are_the_users_own(served, alice, bob):
+    put(served, alice, {"enabled": False})
+
+    assert (invoke(served, bob).status, listed(served, bob)["shout"]["enabled"]) == (200, True)
+
+
+def test_what_a_token_may_not_do_its_tools_may_not(serve, alice):
+    function = serve(Runner(spec_of(scopes=("documents",))))
+    narrow = Person(alice.email, alice.tokens, alice.claims | {"scope": "tools"})
+
+    assert (invoke(function, narrow).status, invoke(function, alice).status) == (404, 200)
+
+
+def test_calls_are_counted(serve, alice):
+    function = serve(rate_per_minute=2)
+    statuses = [invoke(function, alice).status for _ in range(3)]
+    refused = invoke(function, alice)
+
+    assert statuses == [200, 200, 429]
+    assert int(refused.headers["retry-after"]) >= 1
+
+
+def test_what_does_not_fit_is_not_counted(serve, alice):
+    function = serve(rate_per_minute=1)
+    invoke(function, alice, arguments={"text": 7})
+
+    assert invoke(function, alice).status == 200
+
+
+def test_while_a_tool_runs_no_connection_is_taken(serve, engine, alice):
+    taken = []
+
+    class Looking(Runner):
+        def run(self, *arguments, **options):
+            taken.append(engine.pool.checkedout())
+            return super().run(*arguments, **options)
+
+    assert invoke(serve(Looking()), alice).json["ok"]
+    assert taken == [0]

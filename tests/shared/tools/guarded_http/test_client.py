@@ -1,0 +1,109 @@
+"""What a fetch may cost, and where redirects may lead."""
+
+import asyncio
+
+import httpx2
+import pytest
+
+from parley.tools.guarded_http.backend import AsyncGuardedTransport
+from parley.tools.guarded_http.client import GuardedHttp
+from parley.tools.guarded_http.errors import AddressRefused, FetchFailed
+from parley.tools.guarded_http.gate import Gate
+from tests.shared.tools.guarded_http.conftest import running_canary
+
+
+@pytest.fixture
+def http(canary):
+    """A client that may call the canary by one name."""
+    return GuardedHttp([f"nest.example:{canary.port}"], resolve=lambda host, port: ["127.0.0.1"])
+
+
+@pytest.fixture
+def nest(canary):
+    return f"http://nest.example:{canary.port}"
+
+
+@pytest.mark.parametrize(
+    "there",
+    [
+        "http://127.0.0.1:{port}/",
+        "http://other.example:{port}/",
+        "//[::ffff:127.0.0.1]:{port}/",
+        "http://2130706433:{port}/",
+        "http://a@nest.example:{port}/",
+        "file:///etc/passwd",
+        "gopher://127.0.0.1/",
+    ],
+)
+def test_a_redirect_is_judged_like_an_address(http, nest, canary, there):
+    with pytest.raises(FetchFailed):
+        http.get(f"{nest}/to/{there.replace('{port}', str(canary.port))}")
+
+    assert len(canary.hits) == 1
+
+
+def test_three_redirects_are_followed_and_a_fourth_is_not(http, nest):
+    assert http.get(f"{nest}/hops/3").body == b"tweet"
+    with pytest.raises(FetchFailed, match="more than 3 times"):
+        http.get(f"{nest}/hops/4")
+
+
+def test_headers_go_to_their_origin_only(nest, canary):
+    with running_canary() as other:
+        allowed = [f"nest.example:{canary.port}", f"other.example:{other.port}"]
+        http = GuardedHttp(allowed, resolve=lambda host, port: ["127.0.0.1"])
+        http.get(f"{nest}/to/http://other.example:{other.port}/", headers={"X-Key": "secret"})
+
+        assert [headers.get("x-key") for _, headers in [*canary.hits, *other.hits]] == ["secret", None]
+
+
+@pytest.mark.parametrize("path", ["large/5000001", "endless/", "bomb/50000000"])
+def test_more_than_five_megabytes_are_not_taken_packed_or_plain(http, nest, path):
+    with pytest.raises(FetchFailed, match="larger than 5 MB"):
+        http.get(f"{nest}/{path}")
+
+
+@pytest.mark.parametrize("path", ["large/5000000", "bomb/5000000"])
+def test_five_megabytes_are_taken(http, nest, path):
+    assert len(http.get(f"{nest}/{path}").body) == 5_000_000
+
+
+@pytest.mark.parametrize("encoding", ["br", "zstd", "gzip", "gzip, gzip"])
+def test_what_cannot_be_unpacked_is_a_failed_fetch(http, nest, encoding):
+    with pytest.raises(FetchFailed):
+        http.get(f"{nest}/packed/{encoding}")
+
+
+def test_an_answer_that_drips_ends_with_the_time_allowed(http, nest, canary):
+    with pytest.raises(FetchFailed, match=r"longer than 1 seconds|in time"):
+        http.get(f"{nest}/drips/", timeout_s=1)
+
+    assert len(canary.hits) == 1
+
+
+def test_nobody_there_is_a_failed_fetch(http):
+    with pytest.raises(FetchFailed):
+        GuardedHttp(["nest.example:1"], resolve=lambda host, port: ["127.0.0.1"]).get("http://nest.example:1/")
+
+
+def test_the_query_is_written_by_the_client(http, nest, canary):
+    http.get(f"{nest}/find", params={"name": "São & Co"})
+
+    assert canary.hits[0][0] == "/find?name=S%C3%A3o+%26+Co"
+
+
+def test_an_answer_that_is_no_json_says_so(http, nest):
+    with pytest.raises(FetchFailed, match="not JSON"):
+        http.get(nest).json()
+
+
+def test_the_same_gate_stands_before_asyncio(canary):
+    async def get(allowed):
+        transport = AsyncGuardedTransport(Gate(allowed, resolve=lambda host, port: ["127.0.0.1"]))
+        async with httpx2.AsyncClient(transport=transport, trust_env=False) as client:
+            return (await client.get(f"http://nest.example:{canary.port}/")).text
+
+    with pytest.raises(AddressRefused):
+        asyncio.run(get([]))
+    assert canary.hits == []
+    assert asyncio.run(get([f"nest.example:{canary.port}"])) == "tweet"

@@ -1,0 +1,126 @@
+from enum import StrEnum
+from typing import Annotated, Literal
+
+import pytest
+from pydantic import BaseModel, Field, ValidationError
+
+from parley.ids import new_id
+from parley.tools.call import Call
+from parley.tools.decorator import tool
+from parley.tools.errors import ToolUnusable
+from parley.tools.guarded_http.client import GuardedHttp
+
+CALL = Call(new_id(), GuardedHttp())
+
+
+class Colour(StrEnum):
+    RED = "red"
+    BLUE = "blue"
+
+
+class Box(BaseModel):
+    """Where things are kept."""
+
+    width: int
+    colour: Colour = Colour.RED
+
+
+@tool(requires_approval=True, timeout_s=3, scopes=["documents"], egress=True, writes=True, enabled=False)
+def pack(
+    box: Box,
+    things: Annotated[list[str], Field(description="What goes in", min_length=1)],
+    model_name: str | None = None,
+    schema: int | str = 1,
+    *,
+    how: Literal["gently", "fast"] = "gently",
+    call: Call,
+) -> str:
+    """Pack things into a box.
+
+    Say how.
+    """
+    return f"{how} {things} {box.width} {box.colour.value} {model_name} {schema} {call.user_id}"
+
+
+def test_name_docstring_and_hints_are_what_the_model_reads():
+    spec = pack.spec
+    fields = spec.parameters["properties"]
+
+    assert (spec.name, spec.description) == ("pack", "Pack things into a box.\n\nSay how.")
+    assert fields["things"] == {"description": "What goes in", "items": {"type": "string"}, "minItems": 1, "type": "array"}
+    assert fields["model_name"] == {"anyOf": [{"type": "string"}, {"type": "null"}], "default": None}
+    assert fields["how"]["enum"] == ["gently", "fast"]
+    assert spec.parameters["required"] == ["box", "things"]
+    assert spec.parameters["$defs"]["Colour"]["enum"] == ["red", "blue"]
+    assert spec.parameters["additionalProperties"] is False
+
+
+def test_the_decorators_words_are_the_specs():
+    spec = pack.spec
+
+    assert (spec.requires_approval, spec.timeout_s, spec.scopes, spec.egress, spec.writes, spec.is_enabled) == (
+        True,
+        3,
+        ("documents",),
+        True,
+        True,
+        False,
+    )
+
+
+def test_the_function_gets_what_its_hints_say_and_the_call():
+    said = pack.run({"box": {"width": 2, "colour": "blue"}, "things": ["a"], "schema": "x"}, CALL)
+
+    assert said == f"gently ['a'] 2 blue None x {CALL.user_id}"
+
+
+@pytest.mark.parametrize(
+    "arguments", [{}, {"box": {"width": "wide"}, "things": ["a"]}, {"box": {"width": 1}, "things": ["a"], "call": {"user_id": "other"}}]
+)
+def test_what_does_not_fit_runs_nothing(arguments):
+    with pytest.raises(ValidationError):
+        pack.run(arguments, CALL)
+
+
+def test_no_argument_is_offered_for_the_call():
+    assert "call" not in pack.spec.parameters["properties"]
+
+
+def test_a_tool_without_parentheses_is_one_too():
+    @tool
+    def ping() -> str:
+        """Say pong."""
+        return "pong"
+
+    assert ping.run({}, CALL) == "pong"
+    assert ping.spec.parameters["properties"] == {}
+
+
+def unhinted(text):
+    """Say."""
+
+
+def starred(*texts: str) -> str:
+    """Say."""
+    return ""
+
+
+def undescribed(text: str) -> str:
+    return text
+
+
+def mute() -> str:
+    """Say."""
+    return ""
+
+
+@pytest.mark.parametrize("function", [unhinted, starred, undescribed])
+def test_a_function_that_cannot_be_described_is_no_tool(function):
+    with pytest.raises(ToolUnusable, match=function.__name__):
+        tool(function)
+
+
+@pytest.mark.parametrize("options", [{"name": "server.tool"}, {"name": "a" * 65}, {"name": "ä"}, {"timeout_s": 11}, {"timeout_s": 0}])
+def test_a_tool_keeps_to_names_and_times_that_everybody_takes(options):
+    with pytest.raises(ToolUnusable):
+        tool(**options)(mute)

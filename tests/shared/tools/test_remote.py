@@ -1,0 +1,49 @@
+import pytest
+
+from parley.tools.remote import MOST_TOOLS, deployment_servers, specs, usable
+from tests.shared.tools.standing_in import remote_tool
+
+
+def test_a_deployer_names_servers_in_json():
+    (server,) = deployment_servers('[{"name": "team", "url": "https://mcp.example.com/mcp", "headers": {"X-Key": "k"}}]')
+
+    assert (server.name, server.url, server.headers) == ("team", "https://mcp.example.com/mcp", {"X-Key": "k"})
+
+
+def test_a_deployer_may_name_none():
+    assert deployment_servers("") == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{",
+        '{"name": "team"}',
+        '[{"name": "team"}]',
+        '[{"name": "No Name", "url": "https://mcp.example.com"}]',
+        '[{"name": "team", "url": "file:///etc/passwd"}]',
+        '[{"name": "a", "url": "https://b"}, {"name": "a", "url": "https://c"}]',
+        "7",
+    ],
+)
+def test_anything_else_is_refused_without_being_repeated(text):
+    with pytest.raises(ValueError) as refused:
+        deployment_servers(text)
+
+    assert "https://" not in str(refused.value)
+
+
+def test_a_hundred_tools_are_taken():
+    assert len(usable([remote_tool(f"t{number}") for number in range(200)])) == MOST_TOOLS
+
+
+def test_words_have_a_bounded_length():
+    (tool,) = usable([remote_tool(description="x" * 10_000)])
+
+    assert len(tool["description"]) == 2_000
+
+
+def test_what_a_server_says_of_its_harmlessness_is_not_believed():
+    (spec,) = specs("notes", usable([remote_tool(annotations={"readOnlyHint": True}, writes=False)]))
+
+    assert (spec.name, spec.source, spec.egress, spec.writes) == ("notes.echo", "mcp", True, True)

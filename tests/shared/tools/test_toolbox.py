@@ -1,0 +1,207 @@
+import pytest
+
+from parley.auth.sealing import Seal
+from parley.db import mcp_servers, tool_settings
+from parley.db.scope import user_scope
+from parley.ids import new_id
+from parley.tools.outcome import Outcome
+from parley.tools.own import OwnTool
+from parley.tools.remote import RemoteServer
+from parley.tools.remotes import Remotes, sealed_headers
+from parley.tools.toolbox import MOST_BYTES, toolbox
+from tests.shared.tools.standing_in import Calls, Runner, remote_tool, spec_of
+
+SEAL = Seal(lambda: bytes(32))
+
+
+@pytest.fixture
+def box(engine, alice):
+    """Make Alice's toolbox, with a runner of its own unless one is given."""
+
+    def box(runner=None, *, scopes=("chat", "tools"), user=alice, **options):
+        with user_scope(engine, user.id) as connection:
+            return toolbox(connection, runner or Runner(), user_id=user.id, scopes=scopes, **options)
+
+    return box
+
+
+@pytest.fixture
+def set_tool(engine, alice):
+    def set_tool(name, **changes):
+        with user_scope(engine, alice.id) as connection:
+            tool_settings.change(connection, name, user_id=alice.id, changes=changes)
+
+    return set_tool
+
+
+@pytest.fixture
+def add_server(engine, alice):
+    """Store a server of Alice's that has been heard to offer these tools."""
+
+    def add_server(name="notes", *tools, headers=None):
+        server_id = new_id()
+        sealed = sealed_headers(SEAL, headers or {}, server_id, user_id=alice.id)
+        with user_scope(engine, alice.id) as connection:
+            mcp_servers.add(connection, server_id, user_id=alice.id, name=name, url="https://mcp.example.com/mcp", headers=sealed)
+            mcp_servers.listed(connection, server_id, user_id=alice.id, tools=tools or [remote_tool()], error=None)
+        return server_id
+
+    return add_server
+
+
+def names(box):
+    return [tool.spec.name for tool in box.offered]
+
+
+def test_a_tool_runs_for_the_user_the_box_was_made_for(box, alice):
+    runner = Runner()
+    outcome = box(runner).run("shout", {"text": "hello"}, timeout_s=3.0)
+
+    assert (outcome.ok, outcome.content) == (True, "HELLO")
+    assert runner.asked == [("shout", {"text": "hello"}, alice.id, 3.0)]
+
+
+def test_a_tool_has_no_more_time_than_it_says_it_needs(box):
+    runner = Runner(spec_of(timeout_s=2.0))
+    box(runner).run("shout", {"text": "hello"}, timeout_s=9.0)
+
+    assert runner.asked[0][3] == 2.0
+
+
+@pytest.mark.parametrize("arguments", [{}, {"text": 7}, {"text": "x", "user_id": "someone"}])
+def test_arguments_that_do_not_fit_run_nothing(box, arguments):
+    runner = Runner()
+    outcome = box(runner).run("shout", arguments, timeout_s=3.0)
+
+    assert (outcome.ok, runner.asked) == (False, [])
+
+
+def test_an_unknown_tool_is_an_outcome(box):
+    assert box().run("rm -rf", {}, timeout_s=3.0) == Outcome(False, "There is no tool 'rm -rf'.", 0.0)
+
+
+def test_a_disabled_tool_is_neither_offered_nor_run(box, set_tool):
+    runner = Runner()
+    set_tool("shout", is_enabled=False)
+
+    assert (names(box(runner)), box(runner).run("shout", {"text": "x"}, timeout_s=3.0).ok, runner.asked) == ([], False, [])
+
+
+def test_a_tool_that_is_off_until_enabled_can_be_enabled(box, set_tool):
+    runner = Runner(spec_of(is_enabled=False))
+    before = names(box(runner))
+    set_tool("shout", is_enabled=True)
+
+    assert (before, names(box(runner))) == ([], ["shout"])
+
+
+def test_one_users_settings_are_not_anothers(box, set_tool, bob):
+    set_tool("shout", is_enabled=False)
+
+    assert names(box(user=bob)) == ["shout"]
+
+
+def test_a_user_may_ask_for_approvals_and_not_lift_a_tools_own(box, set_tool):
+    set_tool("shout", requires_approval=True)
+    set_tool("launch", requires_approval=False)
+    found = box(Runner(spec_of(), spec_of("launch", requires_approval=True), spec_of("quiet")))
+
+    assert {tool.spec.name: tool.requires_approval for tool in found.offered} == {"launch": True, "quiet": False, "shout": True}
+
+
+def test_a_tool_whose_scope_the_token_lacks_is_not_there(box):
+    runner = Runner(spec_of(scopes=("documents",)))
+
+    assert (names(box(runner, scopes=("tools",))), names(box(runner, scopes=("documents",)))) == ([], ["shout"])
+
+
+def test_a_tool_of_the_callers_own_runs_here_and_goes_first(box):
+    runner = Runner()
+    own = OwnTool(spec_of(), lambda arguments: arguments["text"][::-1])
+
+    assert (box(runner, own=[own]).run("shout", {"text": "abc"}, timeout_s=3.0).content, runner.asked) == ("cba", [])
+
+
+def test_a_tool_that_raises_is_an_outcome_without_its_words(box):
+    own = OwnTool(spec_of(), lambda arguments: 1 / 0)
+    outcome = box(own=[own]).run("shout", {"text": "x"}, timeout_s=3.0)
+
+    assert (outcome.ok, outcome.content) == (False, "The tool failed.")
+
+
+def test_what_is_too_long_is_cut_and_says_so(box):
+    own = OwnTool(spec_of(), lambda arguments: "é" * MOST_BYTES)
+    content = box(own=[own]).run("shout", {"text": "x"}, timeout_s=3.0).content
+
+    assert len(content.encode()) <= MOST_BYTES
+    assert content.endswith("cut off.]")
+
+
+def test_the_tools_of_a_users_server_are_called_there_with_its_headers(box, add_server):
+    add_server("notes", headers={"Authorization": "Bearer secret"})
+    calls = Calls()
+    outcome = box(remotes=Remotes(calls, [], SEAL)).run("notes.echo", {"text": "x"}, timeout_s=3.0)
+
+    assert outcome.content == "echo of notes"
+    assert calls.asked[0][0].headers == {"Authorization": "Bearer secret"}
+
+
+def test_making_a_box_asks_no_server(box, add_server):
+    add_server("notes")
+    calls = Calls()
+
+    assert names(box(remotes=Remotes(calls, [], SEAL))) == ["notes.echo", "shout"]
+    assert calls.asked == []
+
+
+def test_a_servers_tool_asks_until_its_user_lifts_that(box, add_server, set_tool):
+    add_server("notes", remote_tool("read"), remote_tool("write"))
+    set_tool("notes.read", requires_approval=False)
+    found = box(remotes=Remotes(Calls(), [], SEAL))
+
+    assert (found.get("notes.read").wish, found.get("notes.write").wish) == (False, True)
+    assert found.get("notes.read").spec.egress
+
+
+def test_a_server_is_its_users_alone(box, add_server, bob):
+    add_server("notes")
+
+    assert names(box(user=bob, remotes=Remotes(Calls(), [], SEAL))) == ["shout"]
+
+
+def test_headers_moved_to_another_row_open_nothing(box, add_server, postgres):
+    first, second = add_server("notes", headers={"a": "b"}), add_server("other", headers={"c": "d"})
+    postgres.execute(
+        f"UPDATE mcp_servers SET headers = (SELECT headers FROM mcp_servers WHERE id = '{first}') WHERE id = '{second}'", dbname="parley"
+    )
+    calls = Calls()
+
+    assert not box(remotes=Remotes(calls, [], SEAL)).run("other.echo", {"text": "x"}, timeout_s=3.0).ok
+    assert calls.asked == []
+
+
+def test_the_deployments_servers_are_everybodys(box, engine, bob):
+    with user_scope(engine, bob.id) as connection:
+        mcp_servers.deployment_listed(connection, "team", tools=[remote_tool()], error=None)
+    calls = Calls()
+    remotes = Remotes(calls, [RemoteServer("team", "https://team.example.com/mcp", {"X-Key": "k"})], SEAL)
+
+    assert box(remotes=remotes).run("team.echo", {"text": "x"}, timeout_s=3.0).content == "echo of team"
+    assert calls.asked[0][0].headers == {"X-Key": "k"}
+
+
+def test_a_listing_of_a_server_that_the_deployer_took_away_offers_nothing(box, engine, bob):
+    with user_scope(engine, bob.id) as connection:
+        mcp_servers.deployment_listed(connection, "gone", tools=[remote_tool()], error=None)
+
+    assert "gone.echo" not in names(box(remotes=Remotes(Calls(), [], SEAL)))
+
+
+def test_settings_of_a_removed_server_are_forgotten_and_of_no_other(engine, alice, set_tool):
+    for name in ("notes.echo", "notes_b.echo", "notesxecho"):
+        set_tool(name, is_enabled=False)
+    with user_scope(engine, alice.id) as connection:
+        tool_settings.forget_server(connection, "notes", user_id=alice.id)
+        left = tool_settings.all_of(connection, user_id=alice.id)
+
+    assert sorted(left) == ["notes_b.echo", "notesxecho"]

@@ -1,0 +1,244 @@
+"""Workers of the chat and conversation functions, in processes of their own: API Gateway's events in, their answers chunk by chunk out.
+
+Each worker takes one request at a time and has one connection to the database, as on Lambda; those of one process take
+turns at nothing but the processor.
+"""
+
+import asyncio
+import json
+import os
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from copy import copy
+from dataclasses import dataclass, replace
+from itertools import count
+from multiprocessing import get_context
+from multiprocessing.connection import Connection
+from queue import SimpleQueue
+from types import SimpleNamespace
+from typing import Any
+
+from starlette.datastructures import State
+
+from tests.driving import Answer, Person, _streamed, rest_event
+from tests.racing import NoQueue
+
+_SPAWN = get_context("spawn")
+
+
+@dataclass(frozen=True)
+class Staffing:
+    """How many workers in how many processes, with which variables, and how they differ from deployed ones.
+
+    `tick_s` is the pause between two ticks of a turn, `lasting_s` the time that an invocation has. Without circuits a
+    provider that fails often is still asked.
+    """
+
+    variables: dict[str, str]
+    processes: int = 2
+    each: int = 4
+    tick_s: float | None = None
+    lasting_s: float = 29.0
+    has_circuits: bool = True
+
+
+class Sent:
+    """A request that is being answered."""
+
+    def __init__(self) -> None:
+        self._chunks: list[bytes] = []
+        self._error: BaseException | None = None
+        self._has_ended = False
+        self._changed = threading.Condition()
+        self._began_s = time.monotonic()
+        self.elapsed_s = 0.0
+
+    def answer(self, *, timeout_s: float = 90) -> Answer:
+        """Wait for the whole answer."""
+        self._wait(lambda: self._has_ended, timeout_s)
+        if self._error:
+            raise self._error
+        return _streamed(iter(self._chunks))
+
+    def so_far(self, words: str, *, timeout_s: float = 30) -> Answer:
+        """Wait until the stream has these words, or has ended, and return what there is of it."""
+        self._wait(lambda: self._has_ended or words.encode() in b"".join(self._chunks), timeout_s)
+        return _streamed(iter(list(self._chunks)))
+
+    def take(self, found: bytes | BaseException | None) -> None:
+        """Note a chunk, or the end."""
+        with self._changed:
+            if isinstance(found, bytes):
+                self._chunks.append(found)
+            else:
+                self._error, self._has_ended = found, True
+                self.elapsed_s = time.monotonic() - self._began_s
+            self._changed.notify_all()
+
+    def _wait(self, is_so: Any, timeout_s: float) -> None:
+        with self._changed:
+            assert self._changed.wait_for(is_so, timeout_s), b"".join(self._chunks)
+
+
+class Workers:
+    """The processes, and the requests that tests send to them."""
+
+    def __init__(self, staffing: Staffing) -> None:
+        self._numbers, self._sent = count(), dict[int, Sent]()
+        pairs = [_SPAWN.Pipe() for _ in range(staffing.processes)]
+        self._pipes = [ours for ours, _ in pairs]
+        self._processes = [_SPAWN.Process(target=_work, args=(theirs, staffing), daemon=True) for _, theirs in pairs]
+        for process, (_, theirs) in zip(self._processes, pairs, strict=True):
+            process.start()
+            theirs.close()
+        self._locks = [threading.Lock() for _ in pairs]
+        for pipe in self._pipes:
+            assert pipe.recv() == "ready"
+        self._readers = [threading.Thread(target=self._read, args=(pipe,)) for pipe in self._pipes]
+        for reader in self._readers:
+            reader.start()
+
+    def send(self, method: str, path: str, body: Any = None, *, as_: Person, key: str | None = None, process: int | None = None) -> Sent:
+        """Send a request to a worker of this process, or of each process in turn."""
+        event = rest_event(method, path, body, as_=as_, headers={"Idempotency-Key": key} if key else {})
+        number, sent = next(self._numbers), Sent()
+        self._sent[number] = sent
+        which = (number if process is None else process) % len(self._pipes)
+        with self._locks[which]:
+            self._pipes[which].send((number, event))
+        return sent
+
+    def ask(self, method: str, path: str, body: Any = None, **options: Any) -> Answer:
+        """Send a request and wait for its whole answer."""
+        return self.send(method, path, body, **options).answer()
+
+    def stop(self) -> None:
+        for pipe in self._pipes:
+            pipe.send(None)
+        for process in self._processes:
+            process.join(20)
+            process.close()
+        for reader in self._readers:
+            reader.join()
+
+    def _read(self, pipe: Connection) -> None:
+        while True:
+            try:
+                number, found = pipe.recv()
+            except EOFError:
+                return pipe.close()
+            self._sent[number].take(found)
+            if not isinstance(found, bytes):
+                del self._sent[number]
+
+
+class Worker:
+    """One worker: both functions, a connection to the database and a loop. The clients of models are its process's."""
+
+    def __init__(self, staffing: Staffing, providers: Any) -> None:
+        from functions.chat import app as chat
+        from functions.conversation import app as conversation
+        from parley.db.breakers import Breakers
+        from parley.db.engine import make_engine
+        from parley.http.buffered import buffered_handler
+        from parley.llm.breaker import Breaker
+        from parley.llm.router import Patience, Router
+
+        self.engine = make_engine(chat.settings)
+        breaker = Breaker(Breakers(self.engine) if staffing.has_circuits else NoCircuits())
+        router = Router(providers, breaker, patience=Patience(first_pause_s=0.01))
+        self._chat = _copied(chat.app, desk=replace(chat.desk, engine=self.engine, router=router, queue=NoQueue()))
+        self._conversation = buffered_handler(_copied(conversation.app, engine=self.engine))
+        self._loop, self._lasting_s = asyncio.new_event_loop(), staffing.lasting_s
+
+    def chunks(self, event: dict[str, Any]) -> Iterator[bytes]:
+        """Answer as the function does whose route it is, in the form of an answer that streams."""
+        from parley.http.streaming import _stream
+
+        asyncio.set_event_loop(self._loop)
+        if event["path"].startswith("/conversations"):
+            yield _as_stream(self._conversation(event, self._context()))
+        else:
+            yield from _stream(self._chat, event, self._context(), self._loop)
+
+    def _context(self) -> Any:
+        ends_s = time.monotonic() + self._lasting_s
+        left_ms = lambda: int((ends_s - time.monotonic()) * 1000)  # noqa: E731
+        arn = "arn:aws:lambda:eu-west-1:1:function:test"
+        named = {"function_name": "test", "memory_limit_in_mb": 512, "invoked_function_arn": arn, "aws_request_id": "test"}
+        return SimpleNamespace(**named, get_remaining_time_in_millis=left_ms)
+
+
+class NoCircuits:
+    """Circuits that never open."""
+
+    def read(self) -> tuple[dict[str, Any], Any]:
+        from parley.clock import utc_now
+
+        return {}, utc_now()
+
+    def change(self, provider: str, step: Any) -> None:
+        """Leave it as it is."""
+
+
+def _copied(door: Any, **state: Any) -> Any:
+    """Copy an app with another state: to build it anew would take longer than all its requests."""
+    made, app = copy(door), copy(door._app)
+    app.state = State(door._app.state._state | state)
+    app.middleware_stack = None
+    made._app = app
+    return made
+
+
+def _as_stream(result: dict[str, Any]) -> bytes:
+    headers = {name.lower(): value for name, value in result["headers"].items()}
+    return json.dumps({"statusCode": result["statusCode"], "headers": headers}).encode() + b"\0" * 8 + result["body"].encode()
+
+
+def _work(pipe: Connection, staffing: Staffing) -> None:
+    os.environ |= staffing.variables
+    if staffing.tick_s is not None:
+        from functions.chat import pulse, replay, turn
+
+        pulse.TICK_S = turn.POLL_S = replay.POLL_S = staffing.tick_s
+    from parley.llm.providers import Providers
+
+    providers = Providers(os.environ)
+    workers, lock, free = [Worker(staffing, providers) for _ in range(staffing.each)], threading.Lock(), SimpleQueue[Worker]()
+    for worker in workers:
+        free.put(worker)
+
+    def tell(number: int, found: bytes | BaseException | None) -> None:
+        with lock:
+            pipe.send((number, found))
+
+    def answer(number: int, event: dict[str, Any]) -> None:
+        worker, error = free.get(), None
+        try:
+            for chunk in worker.chunks(event):
+                tell(number, chunk)
+        except Exception as raised:
+            error = RuntimeError(repr(raised))  # an exception of a library may not survive the pipe
+        free.put(worker)
+        tell(number, error)
+
+    pipe.send("ready")
+    with ThreadPoolExecutor(staffing.each) as pool:
+        while (task := pipe.recv()) is not None:
+            pool.submit(answer, *task)
+    for worker in workers:
+        worker.engine.dispose()
+    providers.close()
+
+
+@contextmanager
+def working(staffing: Staffing) -> Iterator[Workers]:
+    """Start the workers and end them with the block."""
+    workers = Workers(staffing)
+    try:
+        yield workers
+    finally:
+        workers.stop()
