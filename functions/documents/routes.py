@@ -46,7 +46,7 @@ def list_all(principal: CurrentPrincipal, transaction: Transaction, page: Page) 
     return page.listing(found, to_item=lambda one: _shown(one, principal), key=lambda one: [one.id])
 
 
-@router.get("/documents/search")
+@router.get("/documents/search", responses=problems(NotFound))
 def find(
     request: Request,
     principal: CurrentPrincipal,

@@ -122,7 +122,7 @@ def test_a_deleted_document_leaves_no_row_and_no_file(documents, ready, upkeep, 
 
 
 def test_search_may_be_narrowed_to_some_documents(documents, ready, alice):
-    first, second = (ready(alice, f"{word} is a word about fish.") for word in ("Salmon", "Trout"))
+    _, second = (ready(alice, f"{word} is a word about fish.") for word in ("Salmon", "Trout"))
 
     assert found(documents, alice, f"fish&document_id={second}") == ["Trout is a word about fish."]
 

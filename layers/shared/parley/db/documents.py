@@ -1,5 +1,6 @@
 """Documents: files whose text can be found and cited. A user sees their own and the shared ones; only the owner changes one."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any, Literal
@@ -55,6 +56,15 @@ def get(connection: Connection, document_id: UUID, *, user_id: UUID) -> Document
     """Return a document that the user may read, or raise NotFound."""
     row = connection.execute(select(*_COLUMNS).where(documents.c.id == document_id, _readable(user_id))).one_or_none()
     return _found(row, document_id)
+
+
+def check(connection: Connection, document_ids: Sequence[UUID], *, user_id: UUID) -> None:
+    """Raise NotFound if one of these is none that the user may read."""
+    if not document_ids:
+        return
+    rows = connection.execute(select(documents.c.id).where(documents.c.id.in_(document_ids), _readable(user_id)))
+    if missing := set(document_ids) - {row.id for row in rows}:
+        raise NotFound("document", missing.pop())
 
 
 def by_content(connection: Connection, sha256: bytes, *, user_id: UUID) -> Document | None:
