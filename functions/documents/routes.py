@@ -14,6 +14,7 @@ from functions.documents.uploading import expect, take
 from parley.auth.principal import Principal
 from parley.db import chunks, documents
 from parley.db.documents import Document
+from parley.db.scope import principal_scope
 from parley.errors import NotFound
 from parley.http.answers import problems
 from parley.http.dependencies import CurrentPrincipal, Transaction, requires
@@ -22,7 +23,16 @@ from parley.http.paging import Listing, Page, read_id, read_key
 router = APIRouter(dependencies=[Depends(requires("documents"))])
 
 
-@router.post("/documents", status_code=202, responses=problems(TooManyDocuments))
+def signed_in(request: Request, principal: CurrentPrincipal) -> None:
+    """Refuse a session that has ended before a word is said about the request. Raises Unauthorized."""
+    with principal_scope(_desk(request).engine, principal):
+        pass
+
+
+ALIVE = [Depends(signed_in)]
+
+
+@router.post("/documents", status_code=202, dependencies=ALIVE, responses=problems(TooManyDocuments))
 async def upload(
     request: Request, principal: CurrentPrincipal, file: Annotated[UploadFile, File()], title: Annotated[Title | None, Form()] = None
 ) -> DocumentOut:
@@ -32,7 +42,7 @@ async def upload(
     return _shown(take(_desk(request), principal, content, **names), principal)  # type: ignore[arg-type]
 
 
-@router.post("/documents/uploads", status_code=201, responses=problems(FileTooLarge, TooManyDocuments))
+@router.post("/documents/uploads", status_code=201, dependencies=ALIVE, responses=problems(FileTooLarge, TooManyDocuments))
 def prepare_upload(body: UploadIn, request: Request, principal: CurrentPrincipal) -> UploadOut:
     """Say where to send a larger file: a form to S3, within the hour, of the very size and type."""
     document_id, upload = expect(_desk(request), principal, body)
@@ -46,7 +56,7 @@ def list_all(principal: CurrentPrincipal, transaction: Transaction, page: Page) 
     return page.listing(found, to_item=lambda one: _shown(one, principal), key=lambda one: [one.id])
 
 
-@router.get("/documents/search", responses=problems(NotFound))
+@router.get("/documents/search", dependencies=ALIVE, responses=problems(NotFound))
 def find(
     request: Request,
     principal: CurrentPrincipal,

@@ -14,7 +14,9 @@ class UploadIn(Input):
     """POST /documents/uploads: a file that is to come, and its exact size."""
 
     filename: Annotated[str, Field(min_length=1, max_length=300)]
-    content_type: Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[\w.+-]+/[\w.+-]+(; ?[\w=.\"-]+)*$")]
+    content_type: Annotated[
+        str, Field(min_length=1, max_length=200, pattern=r"^[\w.+-]+/[\w.+-]+(; ?[\w=.\"-]+)*$", examples=["application/pdf"])
+    ]
     bytes: Annotated[int, Field(gt=0, lt=2**40)]
     title: Title | None = None
 

@@ -39,7 +39,7 @@ def read(path: str, name: str, *, cpu_s: int = CPU_S, longest_s: float = LONGEST
 
 def _started(path: str, name: str, cpu_s: int) -> subprocess.Popen[str]:
     """Start the reader with nothing of ours in its environment."""
-    environment = {"PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "PATH": os.environ.get("PATH", ""), "LC_ALL": "C.UTF-8"}
+    environment = {"PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "PATH": os.defpath, "LC_ALL": "C.UTF-8"}
     command = [sys.executable, "-m", "functions.ingest.reader", path, name, str(cpu_s)]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment, text=True, encoding="utf-8")  # noqa: S603 - our own module
 

@@ -52,6 +52,7 @@ class Operation:
 
     def url(self, id: object = "", **query: object) -> str:
         """Fill in the path; every variable of ours is called `id`."""
+        query = {"q": "secret", **query} if "q" in self.query else query
         return self.path.replace("{id}", str(id)) + (f"?{urlencode(query)}" if query else "")
 
     def example(self, **fields: object) -> dict[str, Any] | None:

@@ -14,7 +14,7 @@ from parley.db.tables import approvals
 from parley.ids import new_id
 from tests.driving import PASSWORD, Answer, Function, Person
 from tests.functions.chat.picture import PIXEL
-from tests.ingesting import upload
+from tests.ingesting import Ingest, upload
 
 type Functions = Mapping[str, Function]
 type Maker = Callable[[Functions, Person], str]
@@ -101,8 +101,14 @@ def invite(functions: Functions, owner: Person) -> str:
 
 
 def document(functions: Functions, owner: Person) -> str:
-    """A document that has not been read yet."""
-    return str(_made(upload(functions["documents"], owner, f"secret of {owner.email}, {new_id()}"))["id"])
+    """A document of two pieces, read."""
+    from functions.ingest import app
+
+    text = f"# One\n\nsecret of {owner.email}\n\n# Two\n\n{new_id()}\n"
+    made = str(_made(upload(functions["documents"], owner, text, filename="secret.md"))["id"])
+    assert Ingest(app.handler).read(owner, made) == []
+    app.engine.dispose()
+    return made
 
 
 BY_COLLECTION: dict[str, Maker] = {
