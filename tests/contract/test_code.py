@@ -97,6 +97,9 @@ def test_only_settings_read_the_environment(folder):
     composing = {
         "functions/authorizer/app.py",
         "functions/chat/app.py",
+        "functions/conversation/app.py",
+        "functions/documents/app.py",
+        "functions/ingest/app.py",
         "functions/summarize/app.py",
     }  # without settings of Pydantic; for the models' keys
     allowed = composing | {"layers/shared/parley/http/streaming.py", "layers/shared/parley/settings.py"}
