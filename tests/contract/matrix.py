@@ -53,7 +53,7 @@ class Operation:
 
     def url(self, id: object = "", **query: object) -> str:
         """Fill in the path; every variable of ours is called `id`."""
-        query = {name: "secret" for name in self.needed} | query
+        query = dict.fromkeys(self.needed, "secret") | query
         return self.path.replace("{id}", str(id)) + (f"?{urlencode(query)}" if query else "")
 
     def example(self, **fields: object) -> dict[str, Any] | None:
