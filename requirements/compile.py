@@ -21,6 +21,8 @@ FILES = {
     "layer": "layers/shared/requirements.txt",
     "auth": "functions/auth/requirements.txt",
     "chat": "functions/chat/requirements.txt",
+    "documents": "functions/documents/requirements.txt",
+    "ingest": "functions/ingest/requirements.txt",
     "summarize": "functions/summarize/requirements.txt",
     "conversation": "functions/conversation/requirements.txt",
     "migrate": "functions/migrate/requirements.txt",

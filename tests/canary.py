@@ -61,6 +61,8 @@ class Canary:
             "rate_limits": {},
             "tool_settings": {},
             "mcp_servers": {},
+            "documents": {"status": "ready", "bytes": 1},
+            "chunks": {"document_id": ids["documents"], "number": 0, "start": 0, "tokens": 1, "embedding": [0.5]},
         }
 
     def text_of(self, column: Column[Any]) -> str:

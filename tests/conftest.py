@@ -16,6 +16,7 @@ from parley.settings import DatabaseSettings
 from tests.driving import Function, Person
 from tests.fakes.pgbouncer import running_pgbouncer
 from tests.fakes.postgres import RunningPostgres, running_postgres
+from tests.ingesting import Ingest
 from tests.posting import Upkeep, Worker
 from tests.racing import CHEAP, Keys, Racers, racing
 from tests.spreading import pytest_collection_modifyitems as pytest_collection_modifyitems
@@ -68,7 +69,9 @@ def environment(postgres: RunningPostgres, aws: None) -> dict[str, str]:
         "PARLEY_EMAIL_VERIFICATION": "off",
         "PARLEY_UPKEEP_QUEUE_URL": boto3.client("sqs").create_queue(QueueName="upkeep")["QueueUrl"],
         "PARLEY_MEMORY_QUEUE_URL": boto3.client("sqs").create_queue(QueueName="memory")["QueueUrl"],
+        "PARLEY_INGEST_QUEUE_URL": boto3.client("sqs").create_queue(QueueName="ingest")["QueueUrl"],
         "PARLEY_FILES_BUCKET": make_bucket("parley-test-files"),
+        "PARLEY_DOCUMENT_BYTES": "20000000",
         "PARLEY_MAIL_FROM": verified("parley@example.com"),
         "PARLEY_PUBLIC_URL": "https://chat.example.com",
         "PARLEY_MODELS_FILE": str(ROOT / "tests" / "models.toml"),
@@ -157,6 +160,23 @@ def chat(database: DatabaseSettings) -> Iterator[Function]:
     from functions.chat import app
 
     yield from running(app)
+
+
+@pytest.fixture(scope="session")
+def documents(database: DatabaseSettings) -> Iterator[Function]:
+    """The documents function."""
+    from functions.documents import app
+
+    yield from running(app)
+
+
+@pytest.fixture(scope="session")
+def ingest(database: DatabaseSettings) -> Iterator[Ingest]:
+    """The ingest function."""
+    from functions.ingest import app
+
+    yield Ingest(app.handler)
+    app.engine.dispose()
 
 
 @pytest.fixture(scope="session")

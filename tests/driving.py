@@ -1,6 +1,7 @@
 """Drives functions as API Gateway does: real proxy events in, real results out."""
 
 import asyncio
+import base64
 import json
 import re
 import secrets
@@ -97,7 +98,7 @@ class Function:
     )
 
     def call(self, method: str, url: str, body: Any = None, *, as_: Person | None = None, headers: dict[str, str] | None = None) -> Answer:
-        """Send one request and wait for its whole answer. A `str` body is sent as it is."""
+        """Send one request and wait for its whole answer. A `str` body is sent as it is, `bytes` as the gateway sends binary ones."""
         return self.invoke(rest_event(method, url, body, as_=as_, headers=headers or {}))
 
     def invoke(self, event: dict[str, Any]) -> Answer:
@@ -150,6 +151,12 @@ def rest_event(method: str, url: str, body: Any, *, as_: Person | None, headers:
         "multiValueQueryStringParameters": {name: [value] for name, value in query.items()} if query else None,
         "pathParameters": None,
         "requestContext": context,
-        "body": body if body is None or isinstance(body, str) else json.dumps(body),
-        "isBase64Encoded": False,
+        "body": _sent(body),
+        "isBase64Encoded": isinstance(body, bytes),
     }
+
+
+def _sent(body: Any) -> str | None:
+    if isinstance(body, bytes):
+        return base64.b64encode(body).decode()
+    return body if body is None or isinstance(body, str) else json.dumps(body)

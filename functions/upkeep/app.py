@@ -14,6 +14,8 @@ from functions.upkeep.sweep import resend, sweep
 from parley.batch import work_off
 from parley.db.engine import make_engine
 from parley.follow_up import MemoryQueue
+from parley.ingest_queue import IngestQueue
+from parley.llm.live_catalogue import LiveCatalogue
 from parley.observability import logger
 from parley.settings import DatabaseSettings
 from parley.upkeep import UnknownMessage, UpkeepQueue
@@ -24,12 +26,25 @@ class UpkeepSettings(DatabaseSettings):
 
     upkeep_queue_url: str
     memory_queue_url: str
+    ingest_queue_url: str
+    models_file: str
+    models_parameter: str
     files_bucket: str
     mail_from: str
     public_url: str
 
 
 settings = UpkeepSettings.read()
+catalogue = LiveCatalogue.of(file=settings.models_file, parameter=settings.models_parameter)
+
+
+def _embedding_model() -> str | None:
+    """Return by which name vectors are kept now. Whether its key is there ingestion knows."""
+    found = catalogue()
+    model = found.models.get(found.roles.get("embedding", ""))
+    return model.name if model else None
+
+
 desk = Desk(
     engine=make_engine(settings),
     background=make_engine(settings, role="background"),
@@ -38,6 +53,8 @@ desk = Desk(
     mail=Mail(settings.mail_from),
     queue=UpkeepQueue(settings.upkeep_queue_url),
     memory_queue=MemoryQueue(settings.memory_queue_url),
+    ingest_queue=IngestQueue(settings.ingest_queue_url),
+    embedding_model=_embedding_model,
 )
 
 

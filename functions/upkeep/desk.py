@@ -1,5 +1,6 @@
 """What upkeep works with, made once for each worker."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from sqlalchemy import Engine
@@ -8,12 +9,13 @@ from functions.upkeep.files import Files
 from functions.upkeep.letters import Letters
 from functions.upkeep.mail import Mail
 from parley.follow_up import MemoryQueue
+from parley.ingest_queue import IngestQueue
 from parley.upkeep import UpkeepQueue
 
 
 @dataclass(frozen=True, slots=True)
 class Desk:
-    """The database by two roles, the users' files, the mail, and the queues of lost work."""
+    """The database by two roles, the users' files, the mail, the queues of lost work, and which model makes vectors, if any."""
 
     engine: Engine
     background: Engine
@@ -22,3 +24,5 @@ class Desk:
     mail: Mail
     queue: UpkeepQueue
     memory_queue: MemoryQueue
+    ingest_queue: IngestQueue
+    embedding_model: Callable[[], str | None]

@@ -4,7 +4,7 @@ from uuid import UUID
 
 from functions.upkeep import export, mailing, watchdog
 from functions.upkeep.desk import Desk
-from functions.upkeep.erasure import erase
+from functions.upkeep.erasure import erase, erase_document
 from functions.upkeep.images import erase_image
 from parley.upkeep import ChangeEmail, Message, Note, ResetPassword, SignUp, UnknownMessage, Watch, Work
 
@@ -28,5 +28,7 @@ def run(desk: Desk, message: Message) -> None:
             erase_image(desk, image_id, user_id=message.user_id, entry_id=message.entry_id)
         case Work(topic="erase"):
             erase(desk, message.user_id)
+        case Work(topic="erase_document", subject_id=UUID() as document_id):
+            erase_document(desk, document_id, user_id=message.user_id, entry_id=message.entry_id)
         case Work():
             raise UnknownMessage(f"no work by the topic {message.topic!r} on {message.subject_id}")

@@ -1,11 +1,14 @@
-"""The sweep: rows that have expired go, turns without a function end, and work that was lost on the way is sent again."""
+"""The sweep: rows that have expired go, turns without a function end, and work that was lost on the way is sent again.
+
+Documents that are not whole go to their queue.
+"""
 
 from collections.abc import Callable
 from functools import partial
 
 from sqlalchemy import Connection
 
-from functions.upkeep import export, watchdog
+from functions.upkeep import export, rereading, watchdog
 from functions.upkeep.desk import Desk
 from parley.db import (
     api_keys,
@@ -55,6 +58,8 @@ def sweep(desk: Desk) -> dict[str, int | None]:
     done = {"interrupted": _counted("interrupted", partial(watchdog.end_silent_turns, desk))}
     done["approvals_expired"] = _counted("approvals_expired", partial(watchdog.end_expired_turns, desk))
     done |= {name: _counted(name, partial(_delete, desk, part)) for name, part in _EXPIRED.items()}
+    done["documents"] = _counted("documents", partial(rereading.send_unfinished, desk))
+    done["vectors"] = _counted("vectors", partial(rereading.send_without_vectors, desk))
     return done | {"sent_again": _counted("sent_again", partial(send_again, desk))}
 
 

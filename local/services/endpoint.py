@@ -3,11 +3,13 @@
 import asyncio
 import importlib
 import json
+import xml.etree.ElementTree as ET
 from typing import TYPE_CHECKING, Any
 
 from local.services.questions import ARRIVALS, LONGEST_WAIT_S, STATE
 from local.services.supervised import ServiceFailed
 from local.template.pseudo import REGION
+from local.template.stack import Bucket
 
 if TYPE_CHECKING:
     import httpx2
@@ -41,6 +43,19 @@ class Endpoint:
         """Make a bucket; one that is there is left as it is."""
         await self._call("s3", "PUT", f"/{name}", allowed=409)
 
+    async def notify(self, bucket: Bucket) -> None:
+        """Have a bucket tell queues of its new objects, and nobody else.
+
+        https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutBucketNotificationConfiguration.html
+        """
+        told = ET.Element("NotificationConfiguration", xmlns="http://s3.amazonaws.com/doc/2006-03-01/")
+        for one in bucket.notifications:
+            entry = ET.SubElement(told, "QueueConfiguration")
+            ET.SubElement(entry, "Queue").text, ET.SubElement(entry, "Event").text = one.queue_arn, one.event
+            rule = ET.SubElement(ET.SubElement(ET.SubElement(entry, "Filter"), "S3Key"), "FilterRule")
+            ET.SubElement(rule, "Name").text, ET.SubElement(rule, "Value").text = "prefix", one.prefix
+        await self._call("s3", "PUT", f"/{bucket.name}?notification", body=ET.tostring(told))
+
     async def make_sender(self, address: str) -> None:
         """Let an address send mail."""
         await self._call("ses", "POST", "/v2/email/identities", content={"EmailIdentity": address})
@@ -55,10 +70,18 @@ class Endpoint:
         return found
 
     async def _call(
-        self, service: str, method: str, path: str, *, content: Any = None, headers: dict[str, str] | None = None, allowed: int = 200
+        self,
+        service: str,
+        method: str,
+        path: str,
+        *,
+        content: Any = None,
+        body: bytes | str | None = None,
+        headers: dict[str, str] | None = None,
+        allowed: int = 200,
     ) -> Any:
         credential = f"AWS4-HMAC-SHA256 Credential=local/20260101/{REGION}/{service}/aws4_request, SignedHeaders=host, Signature=local"
-        body = None if content is None else json.dumps(content)
+        body = body if content is None else json.dumps(content)
         import httpx2
 
         try:

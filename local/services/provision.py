@@ -18,5 +18,6 @@ async def provide(stack: Stack, aws: Endpoint) -> None:
         await aws.sqs("SetQueueAttributes", QueueUrl=queue.url, Attributes=dict(queue.attributes))
     for bucket in stack.buckets.values():
         await aws.make_bucket(bucket.name)
+        await aws.notify(bucket)
     if stack.mail_from:
         await aws.make_sender(parseaddr(stack.mail_from)[1])

@@ -117,10 +117,20 @@ class Queue:
 
 
 @dataclass(frozen=True)
+class Notification:
+    """What a bucket tells a queue, by its ARN: events such as `s3:ObjectCreated:*` of objects whose key begins with `prefix`."""
+
+    queue_arn: str
+    event: str
+    prefix: str = ""
+
+
+@dataclass(frozen=True)
 class Bucket:
     """An S3 bucket."""
 
     name: str
+    notifications: tuple[Notification, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

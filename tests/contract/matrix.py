@@ -1,7 +1,7 @@
 """The operations of the OpenAPI document as rows of a matrix: which objects they name, and a request for each."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,7 @@ class Operation:
     is_guarded: bool
     query: Mapping[str, Any]
     body: Mapping[str, Any] | None
+    needed: Sequence[str] = ()
 
     def __str__(self) -> str:
         return f"{self.method} {self.path}"
@@ -52,6 +53,7 @@ class Operation:
 
     def url(self, id: object = "", **query: object) -> str:
         """Fill in the path; every variable of ours is called `id`."""
+        query = dict.fromkeys(self.needed, "secret") | query
         return self.path.replace("{id}", str(id)) + (f"?{urlencode(query)}" if query else "")
 
     def example(self, **fields: object) -> dict[str, Any] | None:
@@ -68,8 +70,9 @@ def operations() -> Iterator[Operation]:
     for path, methods in DOCUMENT["paths"].items():
         for method, found in methods.items():
             query = {one["name"]: one["schema"] for one in found.get("parameters", ()) if one["in"] == "query"}
+            needed = [one["name"] for one in found.get("parameters", ()) if one["in"] == "query" and one.get("required")]
             body = next(iter(found["requestBody"]["content"].values()))["schema"] if "requestBody" in found else None
-            yield Operation(method.upper(), path, found["tags"][0], bool(found["security"]), query, body and _whole(body))
+            yield Operation(method.upper(), path, found["tags"][0], bool(found["security"]), query, body and _whole(body), needed)
 
 
 def _whole(schema: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -11,8 +11,10 @@ from sqlalchemy import insert
 from parley.db import mcp_servers
 from parley.db.scope import user_scope
 from parley.db.tables import approvals
+from parley.ids import new_id
 from tests.driving import PASSWORD, Answer, Function, Person
 from tests.functions.chat.picture import PIXEL
+from tests.ingesting import Ingest, upload
 
 type Functions = Mapping[str, Function]
 type Maker = Callable[[Functions, Person], str]
@@ -98,6 +100,17 @@ def invite(functions: Functions, owner: Person) -> str:
     return str(_made(functions["auth"].post("/admin/invites", {}, as_=owner))["id"])
 
 
+def document(functions: Functions, owner: Person) -> str:
+    """A document of two pieces, read."""
+    from functions.ingest import app
+
+    text = f"# One\n\nsecret of {owner.email}\n\n# Two\n\n{new_id()}\n"
+    made = str(_made(upload(functions["documents"], owner, text, filename="secret.md"))["id"])
+    assert Ingest(app.handler).read(owner, made) == []
+    app.engine.dispose()
+    return made
+
+
 BY_COLLECTION: dict[str, Maker] = {
     "/conversations": conversation,
     "/memories": memory,
@@ -106,10 +119,11 @@ BY_COLLECTION: dict[str, Maker] = {
     "/auth/sessions": session,
     "/auth/api-keys": api_key,
     "/auth/me/exports": export,
+    "/documents": document,
     "/tools": tool,
     "/tools/mcp-servers": mcp_server,
 }
 # What has an id and stands in no list.
 UNLISTED = {"/chat/turns", "/chat/images"}
 ADMINS_BY_COLLECTION: dict[str, Maker] = {"/admin/users": user, "/admin/invites": invite}
-BY_FIELD: dict[str, Maker] = {"conversation_id": conversation}
+BY_FIELD: dict[str, Maker] = {"conversation_id": conversation, "document_id": document}

@@ -13,10 +13,13 @@ from local.template.stack import Invocation
 
 ROOT = Path(__file__).parents[2]
 SHIPPED_MODELS = ROOT / "layers" / "shared" / "parley" / "llm" / "models.toml"
-HTTP_FUNCTIONS = {name: f"{name.title()}Function" for name in ("auth", "chat", "conversation", "health", "tools", "web")}
+HTTP_FUNCTIONS = {name: f"{name.title()}Function" for name in ("auth", "chat", "conversation", "documents", "health", "tools", "web")}
 
-FUNCTIONS = ["authorizer", "auth", "chat", "conversation", "health", "keys", "migrate", "summarize", "toolrunner", "tools", "upkeep", "web"]
-ASKING, EMBEDDING = {"chat", "summarize"}, {"conversation", "tools"}
+FUNCTIONS = [
+    *("authorizer", "auth", "chat", "conversation", "documents", "health", "ingest", "keys"),
+    *("migrate", "summarize", "toolrunner", "tools", "upkeep", "web"),
+]
+ASKING, EMBEDDING = {"chat", "summarize"}, {"conversation", "documents", "ingest", "tools"}
 HAS_NO_VECTORS = {"ANTHROPIC_API_KEY"}
 
 

@@ -56,8 +56,9 @@ def test_an_events_path_is_its_resource_filled_in(events):
         assert event["path"] == filled, name
 
 
-def test_every_http_event_gets_an_http_answer(events, auth, chat, conversation, health, tools, web):
-    functions = {"auth": auth, "chat": chat, "conversation": conversation, "health": health, "tools": tools, "web": web}
+def test_every_http_event_gets_an_http_answer(events, auth, chat, conversation, documents, health, tools, web):
+    functions = {"auth": auth, "chat": chat, "conversation": conversation, "documents": documents}
+    functions |= {"health": health, "tools": tools, "web": web}
     for name, event in http_events(events).items():
         function = functions[folder_of(name)]
         assert function.invoke(event).status < 500, name
@@ -73,6 +74,10 @@ def test_the_authorizers_event_is_refused_as_the_gateway_expects(events, environ
 def test_the_events_of_summarize_are_worked_off(events, summarize):
     assert summarize.handler(events["summarize_batch"], Function.CONTEXT) == {"batchItemFailures": []}
     assert summarize.handler(events["summarize_schedule"], Function.CONTEXT)["failed"] == 0
+
+
+def test_ingestions_event_is_worked_off(events, ingest):
+    assert ingest.deliver(events["ingest_batch"]["Records"][0]["body"]) == []
 
 
 def test_upkeeps_events_are_worked_off(events, upkeep):

@@ -8,7 +8,9 @@ import pytest
 from local.template.stack import Invocation
 from parley.auth.principal import ADMIN_SCOPES
 
-FUNCTIONS = {"AuthFunction": "auth", "ChatFunction": "chat", "ConversationFunction": "conversation", "ToolsFunction": "tools"}
+FUNCTIONS = {"AuthFunction": "auth", "ChatFunction": "chat", "ConversationFunction": "conversation", "ToolsFunction": "tools"} | {
+    "DocumentsFunction": "documents"
+}
 NEEDED = {
     "GET /auth/me": "account",
     "PATCH /auth/me": "account",
@@ -56,6 +58,14 @@ NEEDED = {
     "PATCH /memories/{id}": "conversations",
     "DELETE /memories/{id}": "conversations",
     "GET /memories/search": "conversations",
+    "POST /documents": "documents",
+    "POST /documents/uploads": "documents",
+    "GET /documents": "documents",
+    "GET /documents/search": "documents",
+    "GET /documents/{id}": "documents",
+    "PATCH /documents/{id}": "documents",
+    "DELETE /documents/{id}": "documents",
+    "GET /documents/{id}/chunks": "documents",
     "GET /usage": "conversations",
     "GET /tools": "tools",
     "PUT /tools/{id}": "tools",

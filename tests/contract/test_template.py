@@ -27,6 +27,8 @@ NAMES = {
     "AuthFunction",
     "ChatFunction",
     "ConversationFunction",
+    "DocumentsFunction",
+    "IngestFunction",
     "MigrateFunction",
     "ToolsFunction",
     "HealthFunction",
@@ -64,6 +66,23 @@ def test_every_route_of_chat_streams_and_no_other_does(openapi):
     for name, operation in operations(openapi).items():
         streams = integration(operation).get("responseTransferMode") == "STREAM"
         assert streams == (function_of(operation) == "ChatFunction"), name
+
+
+def test_a_burst_of_uploads_takes_few_connections_and_a_document_that_takes_long_is_not_read_twice(translated, stack):
+    source = translated["Resources"]["IngestFunctionFiles"]["Properties"]
+    queue = translated["Resources"]["IngestQueue"]["Properties"]
+
+    assert source["ScalingConfig"] == {"MaximumConcurrency": {"Ref": "IngestConcurrency"}}
+    assert (source["BatchSize"], source["FunctionResponseTypes"]) == (1, ["ReportBatchItemFailures"])
+    assert queue["VisibilityTimeout"] >= 6 * stack.functions["IngestFunction"].timeout_s
+    assert "deadLetterTargetArn" in queue["RedrivePolicy"]
+
+
+def test_only_s3_on_behalf_of_this_account_may_tell_of_files(translated):
+    (statement,) = translated["Resources"]["IngestQueuePolicy"]["Properties"]["PolicyDocument"]["Statement"]
+
+    assert (statement["Principal"], statement["Action"]) == ({"Service": "s3.amazonaws.com"}, "sqs:SendMessage")
+    assert statement["Condition"] == {"StringEquals": {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}}
 
 
 def test_a_streaming_route_calls_the_streaming_invocation(openapi):

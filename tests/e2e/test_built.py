@@ -31,8 +31,8 @@ pytestmark = [
 ]
 
 NOWHERE: set[str] = set()
-HTTP = {"AuthFunction", "ChatFunction", "ConversationFunction", "HealthFunction", "ToolsFunction", "WebFunction"}
-DATABASE = HTTP - {"WebFunction"} | {"MigrateFunction", "SummarizeFunction", "UpkeepFunction"}
+HTTP = {"AuthFunction", "ChatFunction", "ConversationFunction", "DocumentsFunction", "HealthFunction", "ToolsFunction", "WebFunction"}
+DATABASE = HTTP - {"WebFunction"} | {"IngestFunction", "MigrateFunction", "SummarizeFunction", "UpkeepFunction"}
 # Where a module may be loaded once a handler has been imported; what is missing here may be loaded anywhere.
 # Of botocore, Powertools loads the empty package, to see whether it is there.
 ALLOWED = {

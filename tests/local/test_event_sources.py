@@ -104,6 +104,14 @@ def test_objects_are_read_and_written_by_signed_addresses(stacked: Stacked) -> N
     assert stacked.cloud.request("s3", "GET", "/parley-filesbucket/in/c.txt").text == "posted"
 
 
+def test_a_queue_is_told_of_new_objects_under_its_prefix(stacked: Stacked) -> None:
+    before = stacked.queue("NewsQueue")["visible"]
+    for key in ("silent/a.txt", "told/b.txt"):
+        stacked.use("s3", "put_object", Bucket="$BUCKET", Key=key, Body="news")
+
+    assert eventually(lambda: stacked.queue("NewsQueue")["visible"] == before + 1)
+
+
 def test_a_mail_is_shown_and_listed_newest_first(stacked: Stacked) -> None:
     stacked.mail("one@example.com")
     stacked.mail("two@example.com")

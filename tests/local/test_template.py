@@ -195,6 +195,10 @@ QUEUE = (
         (QUEUE.replace("BatchSize: 10", "FilterCriteria: {Filters: []}"), "WorkWork: FilterCriteria are not understood here"),
         (QUEUE.replace("!GetAtt Queue.Arn", "arn:aws:sqs:us-east-1:123456789012:Other"), "WorkWork: its source 'Other' is not a queue"),
         (QUEUE.replace("!GetAtt Queue.Arn", "arn:aws:sqs:eu-west-1:1:Other"), "WorkWork: its source 'arn:aws:sqs:eu-west-1:1:Other'"),
+        (
+            GOOD + "  Files: {Type: AWS::S3::Bucket, Properties: {NotificationConfiguration: {TopicConfigurations: []}}}\n",
+            "TopicConfigurations: only queues are told of new objects here",
+        ),
         (GOOD + "  Files: {Type: AWS::S3::Bucket, Properties: {BucketName: Big}}\n", "Files: 'Big' is not a name of a bucket"),
     ],
 )

@@ -41,21 +41,32 @@ class Embedding:
         catalogue = self.catalogue()
         return Call(catalogue.roles.get("embedding", ""), catalogue.embedding(self.environment), purpose="embedding")
 
+    def model_name(self) -> str | None:
+        """Return by which model's name vectors are kept that are made now; None where there is no model."""
+        try:
+            return self.call().model.name
+        except NoModel:
+            return None
+
+    def vectors(self, texts: Sequence[str], *, payer: Payer, purpose: Purpose = "document") -> list[Vector]:
+        """Return a vector for each text, as `paid` does. Raises NoModel, BudgetExhausted, Unavailable and ProviderFailed."""
+        call = self.call()
+        reservation = self._reserve(call.model, texts, payer)
+        try:
+            return self.run(call, texts, purpose=purpose)
+        finally:
+            self._settle(call, reservation, payer)
+
     def paid(self, texts: Sequence[str], *, payer: Payer, purpose: Purpose = "document") -> list[Vector] | None:
         """Return a vector for each text; None if there are none to be had now: no model, no money, or a service that fails.
 
         Two short transactions, before and after the call.
         """
-        if (prepared := self._prepared(texts, payer)) is None:
-            return None
-        call, reservation = prepared
         try:
-            return self.run(call, texts, purpose=purpose)
-        except (ProviderFailed, Unavailable) as exc:
+            return self.vectors(texts, payer=payer, purpose=purpose)
+        except (NoModel, BudgetExhausted, ProviderFailed, Unavailable) as exc:
             _note(exc)
             return None
-        finally:
-            self._settle(call, reservation, payer)
 
     def query(self, text: str, *, payer: Payer) -> Vector | None:
         """Return the vector of a question, None if there is none to be had within `QUERY_S` seconds."""

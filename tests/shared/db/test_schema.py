@@ -108,6 +108,8 @@ BACKGROUND = {
     "budgets": "select(month reserved_usd subject_id user_id) update(reserved_usd)",
     "budget_reservations": "delete select(amount_usd expires_at month subject_id user_id)",
     "rate_limits": "delete select(free_at)",
+    "documents": "select(created_at id leased_until status user_id)",
+    "chunks": "select(document_id embedding_model user_id)",
 }
 GRANTS = """
 SELECT table_name, lower(privilege_type) AS privilege, NULL AS column_name FROM information_schema.table_privileges

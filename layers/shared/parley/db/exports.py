@@ -21,6 +21,8 @@ WITHHELD = {
     "one_time_codes": {"hash"},
     "idempotency_keys": {"fingerprint", "answer"},
     "exports": {"file_key"},
+    "chunks": {"embedding", "words", "shelf"},
+    "documents": {"leased_until", "sha256"},
     "memories": {"embedding", "words"},
     "passages": {"embedding", "words"},
     "turns": {"fingerprint", "idempotency_key", "route"},

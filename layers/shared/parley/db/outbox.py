@@ -15,7 +15,7 @@ from sqlalchemy import Connection, delete, func, insert, select, update
 from parley.db.tables import outbox
 from parley.ids import new_id
 
-type Topic = Literal["export", "erase", "erase_image", "title", "remember"]
+type Topic = Literal["export", "erase", "erase_document", "erase_image", "title", "remember"]
 
 AGAIN = timedelta(minutes=15)
 

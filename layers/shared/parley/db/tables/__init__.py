@@ -8,6 +8,7 @@ from parley.db.tables.accounts import api_keys, audit_events, credentials, one_t
 from parley.db.tables.admission import guesses, invites, signups
 from parley.db.tables.columns import metadata
 from parley.db.tables.conversations import conversations, messages
+from parley.db.tables.documents import chunks, documents
 from parley.db.tables.memory import memories, memory_sources, passages, summaries
 from parley.db.tables.spending import breakers, budget_reservations, budgets, rate_limits, usage
 from parley.db.tables.tools import mcp_listings, mcp_servers, tool_settings
@@ -21,8 +22,10 @@ __all__ = [
     "breakers",
     "budget_reservations",
     "budgets",
+    "chunks",
     "conversations",
     "credentials",
+    "documents",
     "exports",
     "guesses",
     "idempotency_keys",

@@ -1,0 +1,48 @@
+"""Documents: files in, what is found in them out."""
+
+from parley import cold_start  # isort: split
+
+import os
+from typing import Annotated
+
+from pydantic import Field
+
+from functions.documents.desk import Desk
+from functions.documents.files import Files
+from functions.documents.routes import router
+from parley.db.engine import make_engine
+from parley.embedding import Embedding
+from parley.http.app import create_app
+from parley.http.buffered import buffered_handler
+from parley.limits import Allowance
+from parley.llm.live_catalogue import LiveCatalogue
+from parley.llm.providers import Providers
+from parley.settings import DatabaseSettings, HttpSettings, LimitSettings
+from parley.upkeep import UpkeepQueue
+
+# A file of 4 MB as a form, and as base64 within what Lambda takes.
+BODY_LIMIT = 4 * 1024 * 1024 + 16 * 1024
+
+
+class DocumentSettings(HttpSettings, DatabaseSettings, LimitSettings):
+    """What this function reads from its environment."""
+
+    models_file: str
+    models_parameter: str
+    upkeep_queue_url: str
+    files_bucket: str
+    document_bytes: Annotated[int, Field(gt=0)]
+
+
+settings = DocumentSettings.read()
+engine, providers = make_engine(settings), Providers(os.environ)
+catalogue = LiveCatalogue.of(file=settings.models_file, parameter=settings.models_parameter)
+desk = Desk(
+    engine=engine,
+    files=Files(settings.files_bucket, most_bytes=settings.document_bytes),
+    embedding=Embedding(engine, catalogue, os.environ, providers.embedder, Allowance(settings.rate_per_minute, settings.budget_usd)),
+    queue=UpkeepQueue(settings.upkeep_queue_url),
+)
+app = create_app(router, settings=settings, body_limit=BODY_LIMIT, engine=engine, desk=desk)
+handler = buffered_handler(app)
+cold_start.finish()

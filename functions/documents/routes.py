@@ -1,0 +1,108 @@
+"""The document routes."""
+
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, File, Form, Query, Request, UploadFile
+
+from functions.documents.desk import Desk
+from functions.documents.errors import FileTooLarge, TooManyDocuments
+from functions.documents.removing import remove
+from functions.documents.schemas import ChunkOut, DocumentFields, DocumentOut, SearchOut, Title, UploadIn, UploadOut
+from functions.documents.searching import search
+from functions.documents.uploading import expect, take
+from parley.auth.principal import Principal
+from parley.db import chunks, documents
+from parley.db.documents import Document
+from parley.db.scope import principal_scope
+from parley.errors import NotFound
+from parley.http.answers import problems
+from parley.http.dependencies import CurrentPrincipal, Transaction, requires
+from parley.http.paging import Listing, Page, read_id, read_key
+
+router = APIRouter(dependencies=[Depends(requires("documents"))])
+
+
+def signed_in(request: Request, principal: CurrentPrincipal) -> None:
+    """Refuse a session that has ended before a word is said about the request. Raises Unauthorized."""
+    with principal_scope(_desk(request).engine, principal):
+        pass
+
+
+ALIVE = [Depends(signed_in)]
+
+
+@router.post("/documents", status_code=202, dependencies=ALIVE, responses=problems(TooManyDocuments))
+async def upload(
+    request: Request, principal: CurrentPrincipal, file: Annotated[UploadFile, File()], title: Annotated[Title | None, Form()] = None
+) -> DocumentOut:
+    """Take a file of up to 4 MB and have it read. The same bytes again are the document that they are already."""
+    content = await file.read()
+    names = {"filename": file.filename or "file", "content_type": file.content_type or "application/octet-stream", "title": title}
+    return _shown(take(_desk(request), principal, content, **names), principal)  # type: ignore[arg-type]
+
+
+@router.post("/documents/uploads", status_code=201, dependencies=ALIVE, responses=problems(FileTooLarge, TooManyDocuments))
+def prepare_upload(body: UploadIn, request: Request, principal: CurrentPrincipal) -> UploadOut:
+    """Say where to send a larger file: a form to S3, within the hour, of the very size and type."""
+    document_id, upload = expect(_desk(request), principal, body)
+    return UploadOut(id=document_id, upload_url=upload.url, fields=upload.fields)
+
+
+@router.get("/documents")
+def list_all(principal: CurrentPrincipal, transaction: Transaction, page: Page) -> Listing[DocumentOut]:
+    """List the user's documents and the shared ones, newest first."""
+    found = documents.page(transaction, user_id=principal.user_id, limit=page.limit + 1, after=read_id(page.after))
+    return page.listing(found, to_item=lambda one: _shown(one, principal), key=lambda one: [one.id])
+
+
+@router.get("/documents/search", dependencies=ALIVE, responses=problems(NotFound))
+def find(
+    request: Request,
+    principal: CurrentPrincipal,
+    q: Annotated[str, Query(min_length=1, max_length=2000)],
+    limit: Annotated[int, Query(ge=1, le=100)] = 10,
+    document_id: Annotated[list[UUID] | None, Query(max_length=100)] = None,
+) -> SearchOut:
+    """Find the pieces of documents that fit a query, in all that the user may read or in some documents."""
+    return search(_desk(request), principal, q, limit=limit, only_in=document_id)
+
+
+@router.get("/documents/{id}", responses=problems(NotFound))
+def get(id: UUID, principal: CurrentPrincipal, transaction: Transaction) -> DocumentOut:
+    """Return a document, with how far it has been read."""
+    return _shown(documents.get(transaction, id, user_id=principal.user_id), principal)
+
+
+@router.patch("/documents/{id}", responses=problems(NotFound))
+def change(id: UUID, body: DocumentFields, principal: CurrentPrincipal, transaction: Transaction) -> DocumentOut:
+    """Change the title, or as an admin share the document with all users of this deployment."""
+    if body.shared is not None:
+        principal.require("admin")
+    named = {"title": body.title, "is_shared": body.shared}
+    changes = {name: value for name, value in named.items() if value is not None}
+    return _shown(documents.change(transaction, id, user_id=principal.user_id, changes=changes), principal)
+
+
+@router.delete("/documents/{id}", status_code=204, responses=problems(NotFound))
+def delete(id: UUID, request: Request, principal: CurrentPrincipal) -> None:
+    """Delete a document with everything that was made of it."""
+    remove(_desk(request), principal, id)
+
+
+@router.get("/documents/{id}/chunks", responses=problems(NotFound))
+def list_chunks(id: UUID, principal: CurrentPrincipal, transaction: Transaction, page: Page) -> Listing[ChunkOut]:
+    """List the pieces of a document in order: what citations lead to."""
+    documents.get(transaction, id, user_id=principal.user_id)
+    found = chunks.page(transaction, id, limit=page.limit + 1, after=read_key(page.after, int))
+    return page.listing(found, to_item=ChunkOut.model_validate, key=lambda one: [one.number])
+
+
+def _shown(document: Document, principal: Principal) -> DocumentOut:
+    fields = {name: getattr(document, name) for name in Document.__dataclass_fields__}
+    return DocumentOut.model_validate(fields | {"is_own": document.user_id == principal.user_id})
+
+
+def _desk(request: Request) -> Desk:
+    desk: Desk = request.app.state.desk
+    return desk

@@ -1,0 +1,77 @@
+"""How a file comes in: small ones with the request, larger ones by a form that goes to S3 itself."""
+
+import hashlib
+from pathlib import PurePath
+from uuid import UUID
+
+from sqlalchemy import Connection
+
+from functions.documents.desk import Desk
+from functions.documents.errors import FileTooLarge, TooManyDocuments
+from functions.documents.files import Upload
+from functions.documents.schemas import UploadIn
+from parley.auth.principal import Principal
+from parley.db import documents
+from parley.db.documents import Document
+from parley.db.scope import principal_scope, user_scope
+from parley.errors import InvalidInput, Unavailable
+from parley.ids import new_id
+
+MOST_DOCUMENTS = 10_000
+_LONGEST_NAME = 300
+
+
+def take(desk: Desk, principal: Principal, content: bytes, *, filename: str, content_type: str, title: str | None) -> Document:
+    """Store a file and have it read; the same bytes again are the document that they are already.
+
+    Raises InvalidInput, TooManyDocuments, Unauthorized and Unavailable; nothing is stored then.
+    """
+    if not content:
+        raise InvalidInput("the file is empty", loc=("body", "file"))
+    digest, user_id = hashlib.sha256(content).digest(), principal.user_id
+    with principal_scope(desk.engine, principal) as connection:
+        if known := documents.by_content(connection, digest, user_id=user_id):
+            return known
+        _check_room(documents.count(connection, user_id=user_id))
+        names = _names(filename, title)
+        values = {"content_type": content_type[:200], "bytes": len(content), "sha256": digest, **names}
+        document = documents.add(connection, new_id(), user_id=user_id, **values)
+        if document is None:  # another request was quicker by a moment
+            return _known(connection, digest, user_id)
+    try:
+        desk.files.put(document.id, content, user_id=user_id, content_type=content_type)
+    except Unavailable:
+        with user_scope(desk.engine, user_id) as connection:
+            documents.remove(connection, document.id, user_id=user_id)
+        raise
+    return document
+
+
+def expect(desk: Desk, principal: Principal, body: UploadIn) -> tuple[UUID, Upload]:
+    """Note a document whose file is to come, and return how to send it. Raises FileTooLarge, TooManyDocuments and Unauthorized."""
+    if body.bytes > desk.files.most_bytes:
+        raise FileTooLarge(body.bytes, limit=desk.files.most_bytes)
+    user_id = principal.user_id
+    with principal_scope(desk.engine, principal) as connection:
+        _check_room(documents.count(connection, user_id=user_id))
+        names = _names(body.filename, body.title)
+        document_id = new_id()
+        documents.add(connection, document_id, user_id=user_id, content_type=body.content_type, bytes=body.bytes, sha256=None, **names)
+    return document_id, desk.files.upload(document_id, user_id=user_id, content_type=body.content_type, size=body.bytes)
+
+
+def _known(connection: Connection, sha256: bytes, user_id: UUID) -> Document:
+    if known := documents.by_content(connection, sha256, user_id=user_id):
+        return known
+    raise Unavailable("documents")  # it was deleted in the next moment
+
+
+def _check_room(count: int) -> None:
+    if count >= MOST_DOCUMENTS:
+        raise TooManyDocuments(f"{count} documents")
+
+
+def _names(filename: str, title: str | None) -> dict[str, str]:
+    """Return the file's name without its folders, and a title: the one that is wished, else the name without its ending."""
+    name = filename.replace("\\", "/").rsplit("/", 1)[-1].replace("\0", "").strip()[:_LONGEST_NAME] or "file"
+    return {"filename": name, "title": (title or "").strip() or PurePath(name).stem or name}

@@ -1,0 +1,1 @@
+"""One module for each format: what a file says, block by block."""

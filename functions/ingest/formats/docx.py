@@ -1,0 +1,23 @@
+"""Word's DOCX."""
+
+import logging
+from collections.abc import Iterator
+from io import BytesIO
+from xml.parsers.expat import ExpatError
+from zipfile import BadZipFile
+
+from functions.ingest.block import Block
+from functions.ingest.errors import Corrupt
+from functions.ingest.formats import html
+
+
+def read(content: bytes) -> Iterator[Block]:
+    """Yield the blocks of a document; its pictures are left out. Raises Corrupt."""
+    import mammoth
+
+    logging.getLogger("mammoth").disabled = True
+    try:
+        done = mammoth.convert_to_html(BytesIO(content), convert_image=mammoth.images.img_element(lambda _: {"src": ""}))
+    except (BadZipFile, ExpatError, KeyError, ValueError, AttributeError) as exc:
+        raise Corrupt("not a document of Word's") from exc
+    yield from html.read(done.value)

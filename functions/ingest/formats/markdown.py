@@ -1,0 +1,18 @@
+"""Markdown (CommonMark with tables)."""
+
+import re
+from collections.abc import Iterator
+
+from functions.ingest.block import Block
+from functions.ingest.formats import html
+
+_FRONT_MATTER = re.compile(r"\A---\n.*?\n---\n", re.DOTALL)
+
+
+def read(text: str) -> Iterator[Block]:
+    """Yield the blocks of a Markdown text; its front matter is left out."""
+    from markdown_it import MarkdownIt
+
+    # HTML inside is shown as its text: what is in the file is what is found.
+    parser = MarkdownIt("commonmark", {"html": True}).enable("table")
+    return html.read(parser.render(_FRONT_MATTER.sub("", text)))

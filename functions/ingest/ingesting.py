@@ -1,0 +1,102 @@
+"""From a file to chunks that can be found: read, cut, stored and embedded.
+
+Each step is repeated without harm, so that whoever takes over from a worker that died goes on where it ended. A document
+that is deleted meanwhile ends the work.
+"""
+
+from datetime import timedelta
+
+from functions.ingest.claiming import claim, leave_word, put_back, release
+from functions.ingest.desk import Desk
+from functions.ingest.embedding import embed_all
+from functions.ingest.errors import GivenUp, NeverCame, Unreadable
+from functions.ingest.files import FileMissing
+from functions.ingest.notices import Notice
+from functions.ingest.storing import store
+from parley.clock import utc_now
+from parley.db import chunks, documents
+from parley.db.documents import Document
+from parley.db.scope import user_scope
+from parley.deadline import Deadline
+from parley.errors import NotFound
+from parley.limits import BudgetExhausted
+from parley.llm.failures import ProviderFailed
+from parley.observability import logger
+
+# In a row, without one step further.
+MOST_ATTEMPTS = 20
+UPLOAD_LIFETIME = timedelta(hours=24)
+# The longest delay of SQS.
+_PAUSE_S = 900.0
+NO_BUDGET = "The month's budget did not cover its vectors: for now it is found by its words only."
+NO_MODEL = "The model that makes vectors did not answer: for now it is found by its words only."
+
+
+def ingest(desk: Desk, notice: Notice, *, deadline: Deadline) -> None:
+    """Take a document as far as the time allows, at best until it is ready, or failed for a reason that its owner sees.
+
+    One that is ready gets the vectors that it lacks. Raises NotFound if it has gone, and Unavailable.
+    """
+    document = claim(desk, notice)
+    if document is None:
+        return
+    try:
+        _take_further(desk, document, notice, deadline)
+    except FileMissing:
+        _wait_for_file(desk, document)
+    except Unreadable as exc:
+        _fail(desk, document, exc)
+    except NotFound:
+        raise
+    except Exception:
+        release(desk, document)
+        raise
+
+
+def _take_further(desk: Desk, document: Document, notice: Notice, deadline: Deadline) -> None:
+    count = document.chunks
+    if document.status != "ready":
+        if document.attempts > MOST_ATTEMPTS:
+            raise GivenUp(f"{document.attempts} attempts")
+        with desk.files.fetched(notice.file_key, size=document.bytes) as (path, sha256):
+            leave_word(desk, document, deadline=deadline)
+            count = store(desk, document, path, sha256=sha256)
+    try:
+        is_done = embed_all(desk, document, count=count, deadline=deadline)
+    except BudgetExhausted:
+        # The sweep tries again each time: perhaps there is a new month by then.
+        _finish(desk, document, count, note=NO_BUDGET)
+    except ProviderFailed as exc:
+        logger.warning("a document goes without vectors", document_id=str(document.id), reason=str(exc))
+        _finish(desk, document, count, note=NO_MODEL)
+        if document.attempts < MOST_ATTEMPTS:
+            desk.queue.send(document.id, user_id=document.user_id, delay_s=_PAUSE_S)
+    else:
+        _finish(desk, document, count, note=None) if is_done else _hand_on(desk, document)
+
+
+def _wait_for_file(desk: Desk, document: Document) -> None:
+    """Leave a document whose file has not been sent yet to the message that will tell of it; a day later that is late."""
+    if utc_now() - document.created_at > UPLOAD_LIFETIME:
+        _fail(desk, document, NeverCame(str(document.id)))
+    else:
+        put_back(desk, document)
+
+
+def _finish(desk: Desk, document: Document, count: int, *, note: str | None) -> None:
+    with user_scope(desk.engine, document.user_id) as connection:
+        chunks.remove_from(connection, document.id, count, user_id=document.user_id)
+        documents.finish(connection, document.id, user_id=document.user_id, chunks=count, note=note)
+    logger.info("a document is ready", document_id=str(document.id), chunks=count, has_vectors=note is None)
+
+
+def _hand_on(desk: Desk, document: Document) -> None:
+    """Let another invocation go on: this one's time is up."""
+    release(desk, document)
+    desk.queue.send(document.id, user_id=document.user_id)
+
+
+def _fail(desk: Desk, document: Document, reason: Unreadable) -> None:
+    logger.info("a document cannot be read", document_id=str(document.id), problem=reason.code, reason=str(reason))
+    with user_scope(desk.engine, document.user_id) as connection:
+        documents.fail(connection, document.id, user_id=document.user_id, code=reason.code, reason=reason.public_message)

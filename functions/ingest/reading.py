@@ -1,0 +1,54 @@
+"""Reading a file in a process of its own, which may crash, swell or hang without harm: files come from anywhere."""
+
+import json
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+
+from functions.ingest.block import Block
+from functions.ingest.errors import BY_CODE, Corrupt, TooLarge
+from parley.observability import logger
+
+CPU_S = 60
+LONGEST_S = 180.0
+
+
+def read(path: str, name: str, *, cpu_s: int = CPU_S, longest_s: float = LONGEST_S) -> Iterator[Block]:
+    """Yield the blocks of a file as they are read. Raises Unreadable or a kind of it, TooLarge where time or memory ran out."""
+    child = _started(path, name, cpu_s)
+    alarm = threading.Timer(longest_s, child.kill)
+    alarm.start()
+    end: object = False
+    try:
+        for line in child.stdout or ():
+            said = json.loads(line)
+            if isinstance(said, dict):
+                end = said["end"]
+            else:
+                yield Block(*said)
+    finally:
+        alarm.cancel()
+        child.kill()
+        status = child.wait()
+        if child.stdout:
+            child.stdout.close()
+    _check(end, status, name)
+
+
+def _started(path: str, name: str, cpu_s: int) -> subprocess.Popen[str]:
+    """Start the reader with nothing of ours in its environment."""
+    environment = {"PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "PATH": os.defpath, "LC_ALL": "C.UTF-8"}
+    command = [sys.executable, "-m", "functions.ingest.reader", path, name, str(cpu_s)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment, text=True, encoding="utf-8")  # noqa: S603 - our own module
+
+
+def _check(end: object, status: int, name: str) -> None:
+    if end is None:
+        return
+    if isinstance(end, str):
+        raise BY_CODE.get(end, Corrupt)(name)
+    logger.warning("a reader died", status=status)
+    # Killed by us, by the kernel or by its limit of time: the file asks for too much. Anything else is a crash on it.
+    raise TooLarge(f"status {status}") if status < 0 else Corrupt(f"status {status}")

@@ -1,0 +1,116 @@
+"""Chunks of documents: what is found, embedded and cited."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Connection, delete, func, or_, select, text
+from sqlalchemy.dialects.postgresql import insert
+
+from parley.db.halfvec import Vector, parameters_of
+from parley.db.tables import chunks
+from parley.errors import NotFound
+from parley.ids import new_id
+
+
+@dataclass(frozen=True, slots=True)
+class NewChunk:
+    """A chunk to store: its number from 0, the way to it, its text, the page and the character where it begins."""
+
+    number: int
+    heading: str
+    text: str
+    page: int | None
+    start: int
+    tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class StoredChunk:
+    """A chunk as it is shown and cited."""
+
+    id: UUID
+    document_id: UUID
+    number: int
+    heading: str
+    text: str
+    page: int | None
+    start: int
+
+
+@dataclass(frozen=True, slots=True)
+class Unembedded:
+    """A chunk without a vector of the model that is asked for."""
+
+    number: int
+    heading: str
+    text: str
+
+    @property
+    def embedded_text(self) -> str:
+        """Return what its vector is made of."""
+        return f"{self.heading}\n\n{self.text}"
+
+
+def count(connection: Connection, document_id: UUID, *, user_id: UUID) -> int:
+    """Return how many chunks are stored of a document. They are stored in order, so that is also where to go on."""
+    return connection.execute(select(func.count()).where(*_of(document_id, user_id))).scalar_one()
+
+
+def add(connection: Connection, document_id: UUID, made: Sequence[NewChunk], *, user_id: UUID, is_shared: bool) -> None:
+    """Store chunks; those that are there stay as they are."""
+    rows = [
+        {name: getattr(chunk, name) for name in NewChunk.__dataclass_fields__}
+        | {"user_id": user_id, "document_id": document_id, "id": new_id(), "is_shared": is_shared}
+        for chunk in made
+    ]
+    connection.execute(insert(chunks).on_conflict_do_nothing(index_elements=["user_id", "document_id", "number"]), rows)
+
+
+def get(connection: Connection, chunk_id: UUID, *, user_id: UUID) -> StoredChunk:
+    """Return a chunk that the user may read, or raise NotFound."""
+    columns = (chunks.c[name] for name in StoredChunk.__dataclass_fields__)
+    row = connection.execute(select(*columns).where(chunks.c.id == chunk_id, or_(chunks.c.user_id == user_id, chunks.c.is_shared)))
+    if (found := row.one_or_none()) is None:
+        raise NotFound("chunk", chunk_id)
+    return StoredChunk(**found._mapping)
+
+
+def page(connection: Connection, document_id: UUID, *, limit: int, after: int | None) -> list[StoredChunk]:
+    """Return up to `limit` chunks behind number `after` of a document that the transaction's user may read, in order."""
+    columns = (chunks.c[name] for name in StoredChunk.__dataclass_fields__)
+    behind = chunks.c.number > (-1 if after is None else after)
+    statement = select(*columns).where(chunks.c.document_id == document_id, behind).order_by(chunks.c.number).limit(limit)
+    return [StoredChunk(**row._mapping) for row in connection.execute(statement)]
+
+
+def unembedded(connection: Connection, document_id: UUID, *, user_id: UUID, model: str, limit: int) -> list[Unembedded]:
+    """Return chunks that have no vector of `model`, in order."""
+    is_without = chunks.c.embedding_model.is_distinct_from(model)
+    columns = (chunks.c[name] for name in Unembedded.__dataclass_fields__)
+    statement = select(*columns).where(*_of(document_id, user_id), is_without).order_by(chunks.c.number).limit(limit)
+    return [Unembedded(**row._mapping) for row in connection.execute(statement)]
+
+
+def embed(connection: Connection, document_id: UUID, vectors: Mapping[int, Vector], *, user_id: UUID) -> None:
+    """Give chunks, by their numbers, vectors, in place of those that they have."""
+    values = {"user_id": user_id, "document_id": document_id}
+    connection.execute(_EMBED, [values | {"number": number} | parameters_of(vector) for number, vector in vectors.items()])
+
+
+def remove_from(connection: Connection, document_id: UUID, number: int, *, user_id: UUID) -> None:
+    """Delete the chunks from `number` on: an older reading of the file may have made more."""
+    connection.execute(delete(chunks).where(*_of(document_id, user_id), chunks.c.number >= number))
+
+
+def _of(document_id: UUID, user_id: UUID) -> tuple[Any, Any]:
+    return chunks.c.user_id == user_id, chunks.c.document_id == document_id
+
+
+_EMBED = text(
+    """
+    UPDATE chunks SET embedding = CAST(:vector AS halfvec), embedding_model = :model
+     WHERE user_id = :user_id AND document_id = :document_id AND number = :number
+    """
+)

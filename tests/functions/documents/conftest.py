@@ -1,0 +1,26 @@
+from typing import Any
+
+import pytest
+
+from tests.driving import Function, Person
+from tests.ingesting import upload
+
+
+@pytest.fixture
+def admin(auth: Function, postgres: Any) -> Person:
+    """A user whom the owner of the database made an admin, signed in since."""
+    person = Person.registered(auth)
+    postgres.execute(f"UPDATE users SET role = 'admin' WHERE id = '{person.id}'", dbname="parley")
+    return Person.signed_in(auth, person.email)
+
+
+@pytest.fixture
+def ready(documents, ingest):
+    """Upload a file and have it read; return its id."""
+
+    def make(owner, content, *, filename="notes.txt"):
+        document_id = upload(documents, owner, content, filename=filename).json["id"]
+        assert ingest.read(owner, document_id) == []
+        return document_id
+
+    return make

@@ -1,0 +1,154 @@
+"""Documents from the upload to what is found in them."""
+
+from uuid import uuid4
+
+import boto3
+import pytest
+
+from tests.functions.ingest import files
+from tests.ingesting import notification, upload
+
+HANDBOOK = "# Leave\n\nEverybody has thirty days of leave a year.\n\n# Travel\n\nTrains are paid for in second class.\n"
+
+
+def found(documents, person, query, **options):
+    answer = documents.get(f"/documents/search?q={query}", as_=person, **options)
+    assert answer.status == 200, answer.body
+    return [item["text"] for item in answer.json["items"]]
+
+
+def test_an_uploaded_file_waits_to_be_read(documents, alice):
+    answer = upload(documents, alice, "Hello", filename="C:\\docs\\My notes.txt")
+
+    assert answer.status == 202
+    assert {name: answer.json[name] for name in ("title", "filename", "status", "progress", "bytes", "shared", "is_own")} == {
+        "title": "My notes",
+        "filename": "My notes.txt",
+        "status": "queued",
+        "progress": 0,
+        "bytes": 5,
+        "shared": False,
+        "is_own": True,
+    }
+
+
+def test_a_document_that_was_read_is_ready_and_found(documents, ready, alice):
+    document_id = ready(alice, HANDBOOK, filename="handbook.md")
+
+    shown = documents.get(f"/documents/{document_id}", as_=alice).json
+    assert (shown["status"], shown["progress"], shown["chunks"]) == ("ready", 1, 2)
+    assert found(documents, alice, "how many days of leave")[0] == "Everybody has thirty days of leave a year."
+
+
+def test_the_pieces_of_a_document_are_listed_with_the_way_to_them(documents, ready, alice):
+    document_id = ready(alice, HANDBOOK, filename="handbook.md")
+
+    items = documents.get(f"/documents/{document_id}/chunks", as_=alice).json["items"]
+    assert [(item["number"], item["heading"]) for item in items] == [(0, "handbook > Leave"), (1, "handbook > Travel")]
+
+
+def test_what_is_found_in_a_pdf_names_its_page(documents, ready, alice):
+    ready(alice, files.pdf(["First page.", "Second page.", "The password is swordfish."]), filename="long.pdf")
+
+    (item,) = [one for one in documents.get("/documents/search?q=swordfish", as_=alice).json["items"] if "swordfish" in one["text"]]
+    assert item["page"] == 3
+
+
+def test_the_same_bytes_again_are_the_same_document(documents, alice):
+    first, second = (upload(documents, alice, "the same", filename=name).json["id"] for name in ("a.txt", "b.txt"))
+
+    assert first == second
+
+
+def test_another_users_same_bytes_are_another_document(documents, alice, bob):
+    assert upload(documents, alice, "shared bytes").json["id"] != upload(documents, bob, "shared bytes").json["id"]
+
+
+def test_a_file_that_cannot_be_read_fails_with_the_reason(documents, ready, alice):
+    shown = documents.get(f"/documents/{ready(alice, files.pdf(['', '']), filename='scan.pdf')}", as_=alice).json
+
+    assert (shown["status"], shown["error_code"]) == ("failed", "scanned")
+    assert "OCR" in shown["error"]
+
+
+def test_a_file_that_failed_may_be_uploaded_anew(documents, ready, alice):
+    failed = ready(alice, b"\x00\x01\x02 no text")
+
+    assert upload(documents, alice, b"\x00\x01\x02 no text").json["id"] != failed
+
+
+def test_an_empty_file_is_refused_at_once(documents, alice):
+    assert upload(documents, alice, "").json["code"] == "invalid_input"
+
+
+def test_nobody_finds_lists_or_reads_another_users_document(documents, ready, alice, bob):
+    document_id = ready(alice, "The code of the safe is 4711.")
+
+    assert documents.get("/documents", as_=bob).json["items"] == []
+    assert "The code of the safe is 4711." not in found(documents, bob, "code of the safe")
+    assert {documents.get(f"/documents/{document_id}{part}", as_=bob).status for part in ("", "/chunks")} == {404}
+    assert documents.delete(f"/documents/{document_id}", as_=bob).status == 404
+
+
+def test_a_document_that_an_admin_shares_is_found_by_all(documents, ready, admin, bob):
+    document_id = ready(admin, "The canteen opens at seven.")
+    documents.patch(f"/documents/{document_id}", {"shared": True}, as_=admin)
+
+    assert "The canteen opens at seven." in found(documents, bob, "canteen opens")
+    assert [item["is_own"] for item in documents.get("/documents", as_=bob).json["items"] if item["id"] == document_id] == [False]
+
+
+def test_a_shared_document_is_its_owners_to_delete_and_to_take_back(documents, ready, admin, bob):
+    document_id = ready(admin, "The garage closes at nine.")
+    documents.patch(f"/documents/{document_id}", {"shared": True}, as_=admin)
+    refused = documents.delete(f"/documents/{document_id}", as_=bob).status
+    documents.patch(f"/documents/{document_id}", {"shared": False}, as_=admin)
+
+    assert refused == 404
+    assert "The garage closes at nine." not in found(documents, bob, "garage closes")
+
+
+def test_only_admins_share(documents, ready, alice):
+    assert documents.patch(f"/documents/{ready(alice, None)}", {"shared": True}, as_=alice).status == 403
+
+
+def test_a_deleted_document_leaves_no_row_and_no_file(documents, ready, upkeep, environment, alice):
+    document_id = ready(alice, "Gone soon.")
+    documents.delete(f"/documents/{document_id}", as_=alice)
+    upkeep.work_off(environment["PARLEY_UPKEEP_QUEUE_URL"])
+
+    assert "Gone soon." not in found(documents, alice, "gone soon")
+    assert "Contents" not in boto3.client("s3").list_objects_v2(Bucket=environment["PARLEY_FILES_BUCKET"], Prefix=f"documents/{alice.id}")
+
+
+def test_search_may_be_narrowed_to_some_documents(documents, ready, alice):
+    _, second = (ready(alice, f"{word} is a word about fish.") for word in ("Salmon", "Trout"))
+
+    assert found(documents, alice, f"fish&document_id={second}") == ["Trout is a word about fish."]
+
+
+def test_a_larger_file_goes_to_the_store_by_a_form_of_its_very_size(documents, alice):
+    body = {"filename": "big.pdf", "content_type": "application/pdf", "bytes": 5_000_000}
+    answer = documents.post("/documents/uploads", body, as_=alice)
+
+    assert answer.status == 201
+    assert answer.json["fields"]["key"] == f"documents/{alice.id}/{answer.json['id']}"
+
+
+def test_a_file_that_is_too_large_is_refused_before_it_is_sent(documents, alice):
+    body = {"filename": "huge.pdf", "content_type": "application/pdf", "bytes": 20_000_001}
+
+    assert documents.post("/documents/uploads", body, as_=alice).json["code"] == "file_too_large"
+
+
+@pytest.mark.parametrize("body", ["{}", "[]", "not JSON", '{"Records": [{"s3": {"object": {"key": "exports/a/b"}}}]}'])
+def test_a_message_that_names_no_document_fails(ingest, body):
+    assert ingest.deliver(body) == ["0"]
+
+
+def test_a_file_without_a_document_is_deleted(ingest, environment, alice):
+    key, document_id = f"documents/{alice.id}/", str(uuid4())
+    boto3.client("s3").put_object(Bucket=environment["PARLEY_FILES_BUCKET"], Key=key + document_id, Body=b"late")
+
+    assert ingest.deliver(notification(alice, document_id)) == []
+    assert "Contents" not in boto3.client("s3").list_objects_v2(Bucket=environment["PARLEY_FILES_BUCKET"], Prefix=key)

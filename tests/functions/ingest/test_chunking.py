@@ -1,0 +1,78 @@
+"""How documents are cut."""
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from functions.ingest.block import Block
+from functions.ingest.chunking import Cutter
+from functions.ingest.splitting import split
+from parley.llm.tokens import estimate_tokens
+
+SENTENCE = "This sentence has about ten words in it, more or less. "
+TEXTS = st.lists(st.text(st.characters(codec="utf-8"), max_size=300), max_size=6)
+
+
+def cut(*blocks, chunk_tokens=100, overlap_tokens=0):
+    return list(Cutter(chunk_tokens=chunk_tokens, overlap_tokens=overlap_tokens).cut(blocks))
+
+
+def paragraph(text, page=None):
+    return Block("paragraph", text, page=page)
+
+
+def heading(text, level=1):
+    return Block("heading", text, level=level)
+
+
+def test_what_stands_below_another_heading_is_another_chunk():
+    chunks = cut(heading("A"), paragraph("One."), heading("B", level=2), paragraph("Two."), heading("C"), paragraph("Three."))
+
+    assert [(chunk.headings, chunk.text) for chunk in chunks] == [(("A",), "One."), (("A", "B"), "Two."), (("C",), "Three.")]
+
+
+def test_short_paragraphs_share_a_chunk():
+    assert [chunk.text for chunk in cut(paragraph("One."), paragraph("Two."))] == ["One.\n\nTwo."]
+
+
+def test_no_chunk_goes_over_the_end_of_a_page():
+    assert [(chunk.page, chunk.text) for chunk in cut(paragraph("One.", page=1), paragraph("Two.", page=2))] == [(1, "One."), (2, "Two.")]
+
+
+def test_a_piece_of_code_that_fits_is_kept_whole():
+    code = Block("code", "\n\n".join(["x = 1"] * 10))
+
+    assert code.text in [chunk.text for chunk in cut(paragraph(SENTENCE * 4), code)]
+
+
+def test_a_long_table_repeats_its_first_row():
+    rows = "\n".join(f"{number} | value" for number in range(100))
+
+    assert all(piece.startswith("id | name\n") for piece in split(Block("table", f"id | name\n{rows}"), most_tokens=60))
+
+
+def test_a_chunk_begins_with_the_last_sentences_of_the_one_before():
+    first, second = cut(paragraph(SENTENCE * 4 + "The last one."), paragraph(SENTENCE * 5), overlap_tokens=15)[:2]
+
+    assert (first.text[-13:], second.text[:13]) == ("The last one.", "The last one.")
+
+
+def test_a_chunk_knows_the_way_to_it():
+    (chunk,) = cut(heading("Leave"), paragraph("Thirty days."))
+
+    assert chunk.way("Handbook") == "Handbook > Leave"
+
+
+@settings(max_examples=50, deadline=None)
+@given(TEXTS)
+def test_no_chunk_is_larger_than_it_may_be(texts):
+    chunks = cut(*map(paragraph, texts), overlap_tokens=20)
+
+    assert all(estimate_tokens(chunk.text) <= 100 + 20 + 20 for chunk in chunks)
+
+
+@settings(max_examples=50, deadline=None)
+@given(TEXTS)
+def test_nothing_but_space_is_lost(texts):
+    chunks = cut(*map(paragraph, texts))
+
+    assert "".join("".join(chunk.text.split()) for chunk in chunks) == "".join("".join(text.split()) for text in texts)

@@ -1,0 +1,120 @@
+"""Each format, as its own reader sees it."""
+
+import pytest
+
+from functions.ingest.block import Block
+from functions.ingest.errors import Corrupt, Encrypted, Scanned
+from functions.ingest.formats import code, csv, docx, html, json, markdown, pdf, text
+from tests.functions.ingest import files
+
+
+def stored(tmp_path, content):
+    (tmp_path / "file").write_bytes(content)
+    return str(tmp_path / "file")
+
+
+def test_a_pdf_gives_its_paragraphs_with_their_pages(tmp_path):
+    path = stored(tmp_path, files.pdf(["The first page.", "The second page."]))
+
+    assert list(pdf.read(path)) == [Block("paragraph", "The first page.", page=1), Block("paragraph", "The second page.", page=2)]
+
+
+def test_the_outline_of_a_pdf_gives_its_headings(tmp_path):
+    path = stored(tmp_path, files.pdf(["One.", "Two."], headings=True))
+
+    assert [block.text for block in pdf.read(path) if block.kind == "heading"] == ["Part 1", "Part 2"]
+
+
+def test_the_lines_of_a_pdf_are_joined_to_paragraphs(tmp_path):
+    long = " ".join(["many words of one sentence go over several lines"] * 6) + "."
+    path = stored(tmp_path, files.pdf([f"{long}\nShort end.\n{long}"]))
+
+    assert [len(block.text.splitlines()) for block in pdf.read(path)] == [1, 1]
+
+
+def test_a_pdf_of_pictures_is_told_from_an_empty_one(tmp_path):
+    with pytest.raises(Scanned):
+        list(pdf.read(stored(tmp_path, files.pdf(["", ""]))))
+
+
+def test_a_pdf_that_needs_a_password_is_not_read(tmp_path):
+    with pytest.raises(Encrypted):
+        list(pdf.read(stored(tmp_path, files.pdf(["Secret."], password="open sesame"))))
+
+
+def test_a_broken_pdf_is_not_read(tmp_path):
+    with pytest.raises(Corrupt):
+        list(pdf.read(stored(tmp_path, b"%PDF-1.7 and no more")))
+
+
+def test_a_docx_gives_headings_and_paragraphs():
+    content = files.docx(("Heading1", "Leave"), ("", "Thirty days a year."))
+
+    assert list(docx.read(content)) == [Block("heading", "Leave", level=1), Block("paragraph", "Thirty days a year.")]
+
+
+def test_a_broken_docx_is_not_read():
+    with pytest.raises(Corrupt):
+        list(docx.read(files.zipped({"word/document.xml": "<broken"})))
+
+
+PAGE = """<html><head><title>T</title><script>alert(1)</script></head><body><nav>Menu</nav>
+<h1>Head <b>bold</b></h1>loose<p>A <i>para</i>
+graph.</p>tail<pre>x
+  y</pre><table><tr><th>a</th><th>b</th></tr><tr><td>1</td><td><b>2</b> more</td></tr></table><footer>Imprint</footer></body></html>"""
+
+
+def test_a_page_gives_its_structure_and_not_what_stands_around_it():
+    assert list(html.read(PAGE)) == [
+        Block("heading", "Head bold", level=1),
+        Block("paragraph", "loose"),
+        Block("paragraph", "A para graph."),
+        Block("paragraph", "tail"),
+        Block("code", "x\n  y"),
+        Block("table", "a | b\n1 | 2 more"),
+    ]
+
+
+def test_a_page_that_marks_its_main_part_gives_that_only():
+    assert list(html.read("<body><div>Ads</div><main><p>News</p></main></body>")) == [Block("paragraph", "News")]
+
+
+def test_markdown_gives_headings_code_and_tables():
+    said = "---\ntitle: x\n---\n# A\n\nText\nhere.\n\n## B\n\n```py\nx = 1\n```\n\n|a|b|\n|-|-|\n|1|2|\n"
+
+    assert list(markdown.read(said)) == [
+        Block("heading", "A", level=1),
+        Block("paragraph", "Text here."),
+        Block("heading", "B", level=2),
+        Block("code", "x = 1"),
+        Block("table", "a | b\n1 | 2"),
+    ]
+
+
+@pytest.mark.parametrize("between", [",", ";", "\t"])
+def test_each_piece_of_a_table_has_the_names_of_the_columns(between):
+    rows = [f"{number}{between}=SUM(A1)" for number in range(120)]
+
+    read = list(csv.read("\n".join([f"id{between}formula", *rows])))
+
+    assert [block.text.split("\n")[:2] for block in read] == [["id | formula", f"{first} | =SUM(A1)"] for first in (0, 50, 100)]
+
+
+def test_json_gives_each_value_with_the_path_to_it():
+    assert list(json.read('{"a": {"b": [1, true]}, "c": "text"}')) == [Block("paragraph", "a.b[0]: 1\na.b[1]: true\nc: text")]
+
+
+def test_code_is_cut_where_a_definition_begins():
+    read = list(code.read("import os\n\n\ndef first():\n    pass\n\n\nclass Second:\n    x = 1\n"))
+
+    assert [(block.kind, block.text.split("\n")[0]) for block in read] == [
+        ("code", "import os"),
+        ("heading", "def first"),
+        ("code", "def first():"),
+        ("heading", "class Second"),
+        ("code", "class Second:"),
+    ]
+
+
+def test_text_is_cut_at_blank_lines():
+    assert [block.text for block in text.read("One\r\nline.\r\n\r\nTwo.\n \n\n")] == ["One\nline.", "Two."]
