@@ -151,7 +151,8 @@ SEARCH = r"""
 CREATE FUNCTION parley_search_{table}(
     query text, vector halfvec, model text, pool integer, most integer, half_life_days float8, but_conversation uuid, but_from_seq integer)
 RETURNS TABLE ({returned}, score double precision, similarity double precision, weight double precision)
-LANGUAGE sql STABLE SECURITY DEFINER PARALLEL SAFE SET search_path = public, pg_catalog, pg_temp SET jit = off SET plan_cache_mode = force_generic_plan
+LANGUAGE sql STABLE SECURITY DEFINER PARALLEL SAFE
+SET search_path = public, pg_catalog, pg_temp SET jit = off SET plan_cache_mode = force_generic_plan
 AS $$
     WITH me AS MATERIALIZED (
         SELECT nullif(current_setting('parley.user_id', true), '')::uuid AS id
