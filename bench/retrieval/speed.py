@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
+from pathlib import Path
 from uuid import UUID
 
 from sqlalchemy import Connection, Engine, text
@@ -25,6 +26,7 @@ from parley.ids import new_id
 
 WORDS, VOCABULARY, ASKED_WORDS = 90, 30_000, 10
 AIM_MS = 25.0
+RESULTS = Path(__file__).parents[1] / "results"
 _BATCH = 2000
 
 
@@ -151,7 +153,7 @@ def run(cases: Sequence[Case], *, rounds: int) -> str:
 
 
 def main() -> None:
-    """Measure and print."""
+    """Measure, print, and write `bench/results/recall.md`."""
     parser = argparse.ArgumentParser(prog="python -m bench.retrieval.speed", description=__doc__)
     parser.add_argument("--passages", type=int, default=10_000)
     parser.add_argument("--others", type=int, default=200_000)
@@ -159,7 +161,10 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=100)
     given = parser.parse_args()
     cases = [Case(given.passages, others, length) for length in given.dimensions for others in (0, given.others)]
-    print(run(cases, rounds=given.rounds))
+    document = run(cases, rounds=given.rounds)
+    RESULTS.mkdir(exist_ok=True)
+    (RESULTS / "recall.md").write_text(document + "\n")
+    print(document)
 
 
 if __name__ == "__main__":

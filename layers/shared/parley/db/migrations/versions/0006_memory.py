@@ -151,60 +151,78 @@ SEARCH = r"""
 CREATE FUNCTION parley_search_{table}(
     query text, vector halfvec, model text, pool integer, most integer, half_life_days float8, but_conversation uuid, but_from_seq integer)
 RETURNS TABLE ({returned}, score double precision, similarity double precision, weight double precision)
-LANGUAGE sql STABLE SECURITY DEFINER PARALLEL SAFE SET search_path = public, pg_catalog, pg_temp
+LANGUAGE sql STABLE SECURITY DEFINER PARALLEL SAFE
+SET search_path = public, pg_catalog, pg_temp SET jit = off SET plan_cache_mode = force_generic_plan
 AS $$
     WITH me AS MATERIALIZED (
         SELECT nullif(current_setting('parley.user_id', true), '')::uuid AS id
     ),
     mine AS MATERIALIZED (
-        SELECT t.id, CASE WHEN t.embedding_model = model AND vector_dims(t.embedding) = vector_dims(vector)
-                          THEN -(t.embedding <#> vector) END AS similarity
+        SELECT t.id, {time} AS since, CASE WHEN t.embedding_model = model AND vector_dims(t.embedding) = vector_dims(vector)
+                                       THEN -(t.embedding <#> vector) END AS similarity
           FROM {table} t WHERE t.user_id = (SELECT id FROM me) AND {condition}
     ),
     spread AS MATERIALIZED (
         SELECT min(similarity) AS low, max(similarity) AS high, count(*)::float8 AS total FROM mine
     ),
+    -- What has no word in common and is not among the nearest cannot be among the best.
+    near AS MATERIALIZED (
+        SELECT min(similarity) AS low
+          FROM (SELECT similarity FROM mine WHERE similarity IS NOT NULL ORDER BY similarity DESC LIMIT greatest(pool, most)) nearest
+    ),
     asked AS (
         SELECT right((SELECT id FROM me)::text, 8) || word AS key, quote_literal(word)::tsquery AS sought
           FROM unnest(tsvector_to_array(parley_words(left(query, 4000)))) AS word ORDER BY length(word) DESC LIMIT 32
     ),
-    hits AS MATERIALIZED (
-        SELECT a.key, h.id, h.words, h.rank
+    -- `IS TRUE` hides the owner from the indexes: the key has its mark, and all of the owner's rows would be listed for each word.
+    counted AS MATERIALIZED (
+        SELECT a.key, a.sought, c.texts
           FROM asked a CROSS JOIN LATERAL (
+               SELECT count(*) AS texts FROM (
+                      SELECT FROM {table} t
+                       WHERE (t.user_id = (SELECT id FROM me)) IS TRUE AND parley_keys(t.user_id, t.words) @> ARRAY[a.key] AND {condition}
+                       LIMIT 1000) few) c
+         WHERE c.texts > 0
+    ),
+    telling AS MATERIALIZED (
+        SELECT key, sought, ln(1 + ((SELECT total FROM spread) - texts + 0.5) / (texts + 0.5)) AS weight
+          FROM counted
+        -- A word that is cut off above tells next to nothing, unless there is none that tells more.
+         WHERE texts < 1000 OR texts = (SELECT min(texts) FROM counted)
+    ),
+    hits AS MATERIALIZED (
+        SELECT a.weight, h.id, h.words, h.rank
+          FROM telling a CROSS JOIN LATERAL (
                SELECT t.id, length(t.words) AS words, ts_rank('{{1,1,1,1}}', t.words, a.sought) AS rank
                  FROM {table} t
-                WHERE t.user_id = (SELECT id FROM me) AND parley_keys(t.user_id, t.words) @> ARRAY[a.key] AND {condition}
-                LIMIT 1500) h
-    ),
-    rarity AS (
-        SELECT key, ln(1 + ((SELECT total FROM spread) - count(*) + 0.5) / (count(*) + 0.5)) AS weight FROM hits GROUP BY key
-        -- A word that is cut off above tells next to nothing, unless there is none that tells more.
-        HAVING count(*) < 1500 OR count(*) = (SELECT min(texts) FROM (SELECT count(*) AS texts FROM hits GROUP BY key) counted)
+                WHERE (t.user_id = (SELECT id FROM me)) IS TRUE AND parley_keys(t.user_id, t.words) @> ARRAY[a.key] AND {condition}
+                LIMIT 1000) h
     ),
     usual AS MATERIALIZED (
         SELECT avg(words)::float8 AS words FROM hits
     ),
     alike AS MATERIALIZED (
-        SELECT h.id, sum(r.weight * 2.2 * h.times / (h.times + 1.2 * (0.25 + 0.75 * h.words / (SELECT words FROM usual)))) AS weight
-          FROM (SELECT key, id, words, 1 / (1.6449341 - least(rank * 1.6449341, 1.64)) - 0.5 AS times FROM hits) h
-          JOIN rarity r USING (key)
+        SELECT h.id, sum(h.weight * 2.2 * h.times / (h.times + 1.2 * (0.25 + 0.75 * h.words / (SELECT words FROM usual)))) AS weight
+          FROM (SELECT weight, id, words, 1 / (1.6449341 - least(rank * 1.6449341, 1.64)) - 0.5 AS times FROM hits) h
          GROUP BY h.id
     ),
     fused AS (
-        SELECT m.id, m.similarity, a.weight,
+        SELECT m.id, m.since, m.similarity, a.weight,
                coalesce(a.weight / (SELECT max(weight) FROM alike), 0)
                + CASE WHEN s.high > s.low THEN coalesce((m.similarity - s.low) / (s.high - s.low), 0) ELSE 0 END AS score
           FROM mine m LEFT JOIN alike a USING (id) CROSS JOIN spread s
-         WHERE m.similarity IS NOT NULL OR a.weight IS NOT NULL
+         WHERE m.similarity >= (SELECT low FROM near) OR a.weight IS NOT NULL
          ORDER BY score DESC, m.id LIMIT greatest(pool, most)
+    ),
+    best AS (
+        SELECT f.id, f.similarity, f.weight, f.score * CASE WHEN half_life_days IS NULL THEN 1
+                   ELSE 1 + 0.25 * power(0.5, greatest(extract(epoch FROM now() - f.since)::float8, 0) / 86400 / half_life_days)
+                   END AS score
+          FROM fused f ORDER BY score DESC, f.id LIMIT most
     )
-    SELECT {columns}, f.score * aged.factor, f.similarity, f.weight
-      FROM fused f
-      JOIN {table} t ON t.user_id = (SELECT id FROM me) AND t.id = f.id
-     CROSS JOIN LATERAL (SELECT CASE WHEN half_life_days IS NULL THEN 1
-                                ELSE 1 + 0.25 * power(0.5, greatest(extract(epoch FROM now() - {time}), 0) / 86400 / half_life_days)
-                                END AS factor) aged
-     ORDER BY f.score * aged.factor DESC, t.id LIMIT most
+    SELECT {columns}, b.score, b.similarity, b.weight
+      FROM best b JOIN {table} t ON t.user_id = (SELECT id FROM me) AND t.id = b.id
+     ORDER BY b.score DESC, t.id
 $$;
 -- Before they are handed over: afterwards the owner may not.
 REVOKE ALL ON FUNCTION parley_search_{table} FROM PUBLIC;
