@@ -44,6 +44,7 @@ abilities = ["tools", "images", "json"]
 [models.offline]
 provider = "offline"
 name = "offline"
+abilities = ["tools", "json"]
 
 [models.lexical]
 provider = "offline"

@@ -99,7 +99,7 @@ def test_two_firings_at_once_leave_one_summary_and_one_fact(stack, ada):
 
 
 def test_a_conversation_gets_a_title(ada):
-    _, conversation_id = say(ada, "Could you tell me about the ferries to Almada?")
+    _, conversation_id = say(ada, "Tell me about the ferries to Almada?")
 
     assert eventually(lambda: ada.get(f"/conversations/{conversation_id}").json()["title"] == "Ferries to Almada")
 

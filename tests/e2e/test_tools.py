@@ -1,22 +1,24 @@
 """Tools through the whole stack: in turns, approved after a restart, and as the official MCP client sees them, by an API key."""
 
 import asyncio
-import os
-import signal
 import time
+from contextlib import closing
 
 import httpx2
 import pytest
 from mcp import Client
 from mcp.client.streamable_http import streamable_http_client
 
+from tests.cli.terminal import Terminal
 from tests.driving import PASSWORD
-from tests.e2e.test_turns import events_of, text_of, workers_of
-from tests.fakes.vendor import says, streams
+from tests.e2e.test_turns import events_of, text_of
+from tests.fakes.vendor import USAGE, says, streams
 from tests.fakes.wires import chat as wire
 
 BOTH = "What is 12.5% of 840, and the weather in Lisbon?"
-SENT = """
+CALL = {"index": 0, "id": "c1", "function": {"name": "send_letter", "arguments": '{"to": "Bob"}'}}
+END = wire.chunk({}, usage=USAGE) + b"data: [DONE]\n\n"
+LETTERS = """
 from parley.tools.decorator import tool
 
 
@@ -92,20 +94,24 @@ def test_the_weather_without_a_network_is_a_result_that_says_so(ada, sky):
     assert "failed: The weather service cannot be reached." in text_of(events)
 
 
-def test_the_terminal_shows_both_calls_and_the_answer(stack):
+def test_the_terminal_shows_both_calls_and_the_answer(stack, monkeypatch):
+    monkeypatch.setenv("PARLEY_CONFIG_DIR", str(stack.data.parent / "config"))
     stack.parley("register", "tools@example.com", "--password-stdin", "--url", stack.url, input=PASSWORD)
-    done = stack.parley("chat", "--model", "offline", BOTH)
+    with closing(Terminal("chat", "--model", "offline", BOTH)) as person:
+        assert person.end() == 0, person.shown
+    lines = person.shown.splitlines()
 
-    assert done.returncode == 0, done.stderr
-    assert all(name in done.stderr for name in ("calculator", "weather"))
-    assert all(said in done.stdout for said in ("105", "light rain"))
+    assert {line.split()[1].strip(":") for line in lines if line.startswith("→")} == {"calculator", "weather"}
+    assert "← calculator: 105" in lines
+    assert "The tool says: 105" in lines
+    assert any(line.startswith("The tool says: Lisbon, Portugal") for line in lines)
 
 
 @pytest.fixture
 def letters(stack, ada):
     """A plugin that is dropped into the running stack; its tool sends letters."""
     file = stack.sources / "functions" / "toolrunner" / "plugins" / "letters.py"
-    file.write_text(SENT)
+    file.write_text(LETTERS)
     ends = time.monotonic() + 15
     while "send_letter" not in (names := {tool["name"] for tool in ada.get("/tools").json()["items"]}) and time.monotonic() < ends:
         time.sleep(0.1)
@@ -114,25 +120,15 @@ def letters(stack, ada):
     file.unlink()
 
 
-def kill_workers(stack):
-    for pid in workers_of(stack, "ChatFunction"):
-        os.kill(pid, signal.SIGKILL)
-
-
-def restart(stack):
-    stack.kill()
-    stack.start()
-
-
 @pytest.mark.usefixtures("letters")
 @pytest.mark.parametrize("is_approved", [True, False])
-@pytest.mark.parametrize("ends", [kill_workers, restart])
-def test_a_turn_that_waits_goes_on_after_everything_that_held_it_died(stack, ada, vendor, ends, is_approved):
-    vendor.script = says(b"".join(wire.calls(("c1", "send_letter", '{"to": "Bob"}'))))
+def test_a_turn_that_waits_goes_on_after_a_restart(stack, ada, vendor, is_approved):
+    vendor.script = says(wire.chunk({"tool_calls": [CALL]}) + wire.chunk({}, finish="tool_calls") + END)
     with ada.stream({"message": "Write to Bob"}) as response:
         before = list(events_of(response))
     assert [name for _, name, _ in before] == ["turn.started", "tool.call", "tool.approval", "turn.waiting"]
-    ends(stack)
+    stack.kill()
+    stack.start()
     vendor.script = streams("That ", "is all.")
     turn = f"/chat/turns/{before[0][2]['turn_id']}"
     with ada.stream({"call_id": "c1", "approve": is_approved}, f"{turn}/approvals") as response:
