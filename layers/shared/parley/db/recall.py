@@ -111,7 +111,8 @@ _TAINTS = """jsonb_path_exists(t.parts, '$[*] ? (@.type == "source" || @.type ==
                                                 || @.type == "tool_result" && !(@.is_vouched == true))')"""
 _TAINTED_PASSAGE = f"""EXISTS (
                     SELECT FROM messages t
-                     WHERE t.user_id = CAST(:user_id AS uuid) AND t.conversation_id = s.conversation_id AND t.seq <= s.last_seq AND {_TAINTS}
+                     WHERE t.user_id = CAST(:user_id AS uuid) AND t.conversation_id = s.conversation_id
+                       AND t.seq <= s.last_seq AND {_TAINTS}
                 ) AS is_tainted"""
 _TAINTED_FACT = f"""EXISTS (
                 SELECT FROM memories m
