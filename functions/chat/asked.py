@@ -19,12 +19,16 @@ from parley.memory.window import MOST_MESSAGES
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A question whose text is known, its message's id, the messages before it, oldest first, and what was said so far in short."""
+    """A question whose text is known, its message's id, the messages before it, oldest first, and what was said so far in short.
+
+    `is_cut` says that there may be messages before those.
+    """
 
     question: Question
     message_id: UUID
     earlier: Sequence[Spoken]
     summary: str | None = None
+    is_cut: bool = False
 
 
 def asked_in(connection: Connection, conversation: Conversation | None, question: Question, *, user_id: UUID) -> Asked:
@@ -35,7 +39,7 @@ def asked_in(connection: Connection, conversation: Conversation | None, question
     window = Window([], None)
     if conversation:
         window = messages.window(connection, conversation.id, user_id=user_id, limit=MOST_MESSAGES)
-    return _last(window, question) if question.is_anew else Asked(question, new_id(), window.spoken, window.summary)
+    return _last(window, question) if question.is_anew else Asked(question, new_id(), window.spoken, window.summary, _is_cut(window))
 
 
 def asked_before(
@@ -46,8 +50,12 @@ def asked_before(
     for place, message in enumerate(window.spoken):
         if message.id == message_id:
             asked = Question.again(message.text, message.images, conversation.id, options)
-            return Asked(asked, message_id, window.spoken[:place], window.summary)
+            return Asked(asked, message_id, window.spoken[:place], window.summary, _is_cut(window))
     raise NotFound("message", message_id)
+
+
+def _is_cut(window: Window) -> bool:
+    return len(window.spoken) >= MOST_MESSAGES
 
 
 def _last(window: Window, question: Question) -> Asked:
@@ -56,5 +64,5 @@ def _last(window: Window, question: Question) -> Asked:
     for place in reversed(range(len(spoken))):
         if spoken[place].role == "user":
             asked = replace(question, text=spoken[place].text, images=spoken[place].images)
-            return Asked(asked, spoken[place].id, spoken[:place], window.summary)
+            return Asked(asked, spoken[place].id, spoken[:place], window.summary, _is_cut(window))
     raise NothingToRegenerate(f"conversation {question.conversation_id}")

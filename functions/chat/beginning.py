@@ -123,7 +123,9 @@ def _prepare(
     wished = (conversation and conversation.model) or opening.default_model
     candidates = candidates_for(desk, catalogue, question, wished, user_id=payer.user_id)
     remembers = opening.memory_enabled and not (conversation.is_incognito if conversation else question.is_incognito)
-    context = Context(conversation, asked.earlier, question, chosen(toolbox, question), asked.summary, remembers=remembers)
+    context = Context(
+        conversation, asked.earlier, question, chosen(toolbox, question), asked.summary, remembers=remembers, is_cut=asked.is_cut
+    )
     candidates, request = prepared(candidates, context)
     amount_usd = limits.worst_usd([one.model for one in candidates], request) + recalling.worst_usd(desk, context)
     claim = limits.claim(turn_id := new_id(), candidates[0].id, candidates[0].model, request)

@@ -11,7 +11,7 @@ from functions.chat.running import Turn
 from functions.chat.tool_round import GRACE_S, ToolRound
 from functions.chat.toolbox import Offered
 from parley.tools.outcome import Outcome
-from parley.tools.permission import needs_approval
+from parley.tools.permission import is_vouched, needs_approval
 from parley.tools.spec import LONGEST_TIMEOUT_S
 from parley.waiting import DENIED
 
@@ -48,7 +48,8 @@ def _run(turn: Turn, pulse: Pulse, ready: dict[Called, Offered]) -> Iterator[Num
     running = ToolRound(turn.toolbox, {call: min(one.spec.timeout_s, most_s) for call, one in ready.items()})
     while running.is_running:
         if found := running.next(timeout_s=POLL_S):
-            yield pulse.passed(turn.answer(*found))
+            call, outcome = found
+            yield pulse.passed(turn.answer(call, outcome, is_vouched=is_vouched(ready[call].spec)))
         yield from pulse.beat()
 
 

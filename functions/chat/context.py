@@ -4,7 +4,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from functions.chat.expanding import UNTRUSTED, expanded, message_tokens, told
+from functions.chat.expanding import expanded, message_tokens, told
 from functions.chat.picturing import RECENT_MESSAGES, pictured
 from functions.chat.question import Question
 from functions.chat.toolbox import Offered
@@ -17,6 +17,7 @@ from parley.llm.model import Model
 from parley.llm.router import Candidate
 from parley.llm.tokens import BYTES_PER_TOKEN, estimate_tokens
 from parley.memory.window import summarised
+from parley.tools.permission import taints
 
 MEMORY_TOKENS = 1500
 DEFAULT_SYSTEM_PROMPT = "You are a helpful assistant. Answer in the language of the question."
@@ -27,7 +28,7 @@ class Context:
     """All that a turn may give to a model: what was said before the question, oldest first, the tools, and the user's memory.
 
     `summary` is what was said so far in short. Where it `remembers`, the window leaves room for facts and passages, which
-    are known later.
+    are known later. `is_cut` says that more was said before `earlier` than is known here.
     """
 
     conversation: Conversation | None
@@ -38,6 +39,7 @@ class Context:
     remembers: bool = False
     facts: Sequence[str] = ()
     passages: Sequence[str] = ()
+    is_cut: bool = False
 
     def tools_for(self, model: Model) -> list[llm.Tool]:
         """Return what the model is offered: nothing if it cannot call tools, unless some were asked for by name."""
@@ -46,9 +48,9 @@ class Context:
         return [llm.Tool(one.spec.name, one.spec.description, one.spec.parameters) for one in self.offered]
 
     def is_tainted(self, said: Sequence[Part]) -> bool:
-        """Whether text that nobody vouches for is in it, or in this turn's answer so far."""
-        parts = [*said, *(part for message in self.earlier for part in message.parts)]
-        return any(part["type"] in UNTRUSTED for part in parts)
+        """Whether text that nobody vouches for is in it, or in this turn's answer so far. What is not known counts as such."""
+        parts = [*said, *self.question.images, *(part for message in self.earlier for part in message.parts)]
+        return self.is_cut or any(map(taints, parts))
 
 
 @dataclass(frozen=True, slots=True)

@@ -98,11 +98,23 @@ def _earlier(asked: Sequence[Approval], decision: Decision) -> Approval | None:
 def _taken_up(
     desk: Desk, catalogue: Catalogue, connection: Connection, principal: Principal, turn_id: UUID, standing: Standing, toolbox: Toolbox
 ) -> Turn:
-    """Make the turn again from what was kept. What it offers, and what stands before its question, is read anew."""
+    """Make the turn again from what was kept. What it offers, and what stands before its question, is read anew;
+    what was recalled for it is not.
+    """
     held = standing.held
     conversation = conversations.get(connection, standing.conversation_id, user_id=principal.user_id)
     asked = asked_before(connection, conversation, standing.user_message_id, held.options, user_id=principal.user_id)
-    context = Context(conversation, asked.earlier, asked.question, chosen(toolbox, asked.question, all_there=False), asked.summary)
+    context = Context(
+        conversation,
+        asked.earlier,
+        asked.question,
+        chosen(toolbox, asked.question, all_there=False),
+        asked.summary,
+        remembers=bool(held.facts or held.passages),
+        facts=held.facts,
+        passages=held.passages,
+        is_cut=asked.is_cut,
+    )
     candidates = still_there(desk, catalogue, held.candidates) or candidates_for(
         desk, catalogue, asked.question, None, user_id=principal.user_id
     )

@@ -10,8 +10,6 @@ from parley.llm import types as llm
 from parley.llm.grounding import untrusted
 from parley.llm.tokens import PER_IMAGE, PER_MESSAGE, estimate_tokens
 
-# What untrusted people may have written.
-UNTRUSTED = {"tool_result", "source"}
 _NO_RESULT = "Not run: the answer ended before."
 # Some vendors take no user's message right behind a tool's.
 _ENDED = "(The answer ended here.)"

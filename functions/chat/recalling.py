@@ -106,6 +106,8 @@ def _give(desk: Desk, turn: "Turn", recalled: Recalled) -> Iterator["Numbered"]:
     if not _is_paid(desk, turn, candidates, request):
         return
     turn.context, turn.candidates, turn.request = context, candidates, request
+    if any(fact.is_tainted for fact in recalled.facts) or any(passage.is_tainted for passage in recalled.passages):
+        turn.parts.remember()
     for fact in recalled.facts:
         yield turn.recall("fact", fact.id, fact.text)
     for passage in recalled.passages:

@@ -121,9 +121,9 @@ class Turn:
         """Note that a call needs an approval."""
         return self.journal.note(ToolApproval(call.call_id, call.name, call.arguments))
 
-    def answer(self, call: Called, outcome: Outcome) -> Numbered:
-        """Note what came of a call."""
-        self.parts.result(call.call_id, ok=outcome.ok, content=outcome.content)
+    def answer(self, call: Called, outcome: Outcome, *, is_vouched: bool = False) -> Numbered:
+        """Note what came of a call, and whether nobody outside had a say in it."""
+        self.parts.result(call.call_id, ok=outcome.ok, content=outcome.content, is_vouched=is_vouched)
         return self.journal.note(ToolAnswered(call.call_id, call.name, outcome.ok, outcome.content, outcome.elapsed_ms))
 
     def timings(self) -> Timings:
@@ -142,7 +142,7 @@ class Turn:
         usage, answering = self.usage(), self.model_id
         ids = [answering, *(one.id for one in self.candidates if one.id != answering)]
         held = Held(self.parts.all(), upto, self.context.question.options(), ids, self.rounds, first_token_ms=self.first_token_ms)
-        held = replace(held, total_ms=self._elapsed_ms())
+        held = replace(held, total_ms=self._elapsed_ms(), facts=self.context.facts, passages=self.context.passages)
         return replace(held, input_tokens=usage.input_tokens, output_tokens=usage.output_tokens, cost_usd=usage.cost_usd)
 
     def _elapsed_ms(self) -> float:

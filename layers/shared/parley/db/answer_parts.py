@@ -3,7 +3,8 @@
     {"type": "text", "text"}                                  several rounds of a turn may each have some
     {"type": "thought", "origin", "payload"}                  sealed by a vendor; no API shows it
     {"type": "tool_call", "call_id", "name", "arguments"}     `arguments` is an object
-    {"type": "tool_result", "call_id", "ok", "content"}
+    {"type": "tool_result", "call_id", "ok", "content"}       with "is_vouched": true, nobody outside had a say in it
+    {"type": "memory"}                                        the model was given memory that outsiders may have written; no API shows it
 
 All calls of a round stand before the first of its results.
 """
@@ -14,6 +15,8 @@ from typing import Any, Self
 from parley.db.turn_events import Entry
 
 type Part = Mapping[str, Any]
+
+_MEMORY: Part = {"type": "memory"}
 
 
 class AnswerParts:
@@ -33,12 +36,14 @@ class AnswerParts:
                     gathered.say(entry.text)
                 case "tool.call":
                     gathered.call(entry.data["call_id"], entry.data["name"], entry.data["arguments"])
+                case "memory":
+                    gathered.remember()
                 case "tool.result":
                     gathered.result(entry.data["call_id"], ok=entry.data["ok"], content=entry.data["content"])
         return gathered
 
     def __bool__(self) -> bool:
-        return bool(self._texts or self._parts)
+        return bool(self._texts) or any(part != _MEMORY for part in self._parts)
 
     def say(self, text: str) -> None:
         """Add a piece of text."""
@@ -52,9 +57,15 @@ class AnswerParts:
         """Add a call of a tool."""
         self._add({"type": "tool_call", "call_id": call_id, "name": name, "arguments": arguments})
 
-    def result(self, call_id: str, *, ok: bool, content: str) -> None:
+    def result(self, call_id: str, *, ok: bool, content: str, is_vouched: bool = False) -> None:
         """Add what came of a call."""
-        self._add({"type": "tool_result", "call_id": call_id, "ok": ok, "content": content})
+        vouched = {"is_vouched": True} if is_vouched else {}
+        self._add({"type": "tool_result", "call_id": call_id, "ok": ok, "content": content} | vouched)
+
+    def remember(self) -> None:
+        """Note that what follows was said by a model that knew memory which nobody vouches for."""
+        if _MEMORY not in self._parts:
+            self._add(_MEMORY)
 
     @property
     def text(self) -> str:
@@ -79,7 +90,7 @@ class AnswerParts:
 
     def stored(self) -> Sequence[Part]:
         """Return what is stored of an answer; one that says nothing has an empty text."""
-        return self.all() or [{"type": "text", "text": ""}]
+        return self.all() if self else [*self.all(), {"type": "text", "text": ""}]
 
     def _add(self, part: Part) -> None:
         self._close()

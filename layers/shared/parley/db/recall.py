@@ -20,7 +20,10 @@ POOL = 200
 
 @dataclass(frozen=True, slots=True)
 class FoundPassage:
-    """A passage. `similarity` is the cosine with the question, None without vectors; `weight` its BM25, None without a word in common."""
+    """A passage. `similarity` is the cosine with the question, None without vectors; `weight` its BM25, None without a word in common.
+
+    With `is_tainted`, what stands in its conversation up to its end has text that nobody vouches for. Only `recall` says so.
+    """
 
     id: UUID
     conversation_id: UUID
@@ -32,17 +35,22 @@ class FoundPassage:
     score: float
     similarity: float | None
     weight: float | None
+    is_tainted: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class FoundFact:
-    """A fact that holds; `similarity` and `weight` as of a passage."""
+    """A fact that holds; `similarity` and `weight` as of a passage.
+
+    With `is_tainted`, a model drew it from a conversation that has text which nobody vouches for, or that is gone.
+    """
 
     id: UUID
     text: str
     score: float
     similarity: float | None
     weight: float | None
+    is_tainted: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +106,23 @@ _ASKED = "CAST(:query AS text), CAST(:vector AS halfvec), CAST(:model AS text), 
 _PASSAGE = """s.id, s.conversation_id, c.title, s.first_seq, s.last_seq, s.said_at, s.body AS text, s.score, s.similarity, s.weight"""
 _FACT = "s.id, s.body AS text, s.score, s.similarity, s.weight"
 
+# As `parley.tools.permission.taints`.
+_TAINTS = """jsonb_path_exists(t.parts, '$[*] ? (@.type == "source" || @.type == "memory" || @.type == "image"
+                                                || @.type == "tool_result" && !(@.is_vouched == true))')"""
+_TAINTED_PASSAGE = f"""EXISTS (
+                    SELECT FROM messages t
+                     WHERE t.user_id = CAST(:user_id AS uuid) AND t.conversation_id = s.conversation_id
+                       AND t.seq <= s.last_seq AND {_TAINTS}
+                ) AS is_tainted"""
+_TAINTED_FACT = f"""EXISTS (
+                SELECT FROM memories m
+                 WHERE m.user_id = CAST(:user_id AS uuid) AND m.id = f.id AND m.source <> 'user' AND (
+                       NOT EXISTS (SELECT FROM memory_sources o WHERE o.user_id = m.user_id AND o.memory_id = m.id)
+                       OR EXISTS (SELECT FROM memory_sources o
+                                    JOIN messages t ON t.user_id = o.user_id AND t.conversation_id = o.conversation_id
+                                   WHERE o.user_id = m.user_id AND o.memory_id = m.id AND {_TAINTS}))
+            ) AS is_tainted"""  # noqa: S608 - our own words
+
 _SEARCH_PASSAGES = text(
     f"""
     SELECT {_PASSAGE}
@@ -123,10 +148,11 @@ _RECALL = text(
                  WHERE m.user_id = CAST(:user_id AS uuid) AND m.ended_at IS NULL AND m.id NOT IN (SELECT id FROM found)
                  ORDER BY m.id DESC LIMIT greatest(CAST(:facts AS integer) - (SELECT count(*) FROM found), 0)
             )
-            SELECT jsonb_agg(to_jsonb(f) ORDER BY f.score DESC, f.id DESC) FROM (SELECT * FROM found UNION ALL SELECT * FROM others) f
-           ) AS facts,
+            SELECT jsonb_agg(to_jsonb(f) ORDER BY f.score DESC, f.id DESC) FROM (
+                SELECT f.*, {_TAINTED_FACT} FROM (SELECT * FROM found UNION ALL SELECT * FROM others) f
+            ) f) AS facts,
            (SELECT jsonb_agg(to_jsonb(p) ORDER BY p.score DESC, p.id) FROM (
-                SELECT {_PASSAGE}
+                SELECT {_PASSAGE}, {_TAINTED_PASSAGE}
                   FROM parley_search_passages({_ASKED}, CAST(:passages AS integer), CAST(:half_life_days AS float8),
                                               CAST(:but_conversation AS uuid), CAST(:but_from_seq AS integer)) s
                   JOIN conversations c ON c.user_id = CAST(:user_id AS uuid) AND c.id = s.conversation_id

@@ -26,7 +26,8 @@ WAITING = "turn.waiting"
 class Held:
     """What a turn needs to go on: its answer so far, how the question is to be answered, and what was used up.
 
-    `upto` is the number of the last event that `parts` know of; `candidates` are the ids of models, the one that answers first.
+    `upto` is the number of the last event that `parts` know of; `candidates` are the ids of models, the one that answers first;
+    `facts` and `passages` are what was recalled for the question.
     """
 
     parts: Sequence[Part] = ()
@@ -39,10 +40,13 @@ class Held:
     cost_usd: Decimal = Decimal(0)
     first_token_ms: float | None = None
     total_ms: float = 0.0
+    facts: Sequence[str] = ()
+    passages: Sequence[str] = ()
 
     def written(self) -> str:
         """Write it as JSON."""
-        return json.dumps(asdict(replace(self, parts=list(self.parts), candidates=list(self.candidates))), default=str)
+        plain = replace(self, parts=list(self.parts), candidates=list(self.candidates))
+        return json.dumps(asdict(replace(plain, facts=list(self.facts), passages=list(self.passages))), default=str)
 
     @classmethod
     def read(cls, found: Mapping[str, Any] | None) -> Self:

@@ -56,7 +56,8 @@ class MessageOut(Output):
     @classmethod
     def _shown(cls, parts: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
         """Leave out what only a vendor can read, and where files lie."""
-        return [{name: part[name] for name in part if name != "key"} for part in parts if part["type"] != "thought"]
+        shown = [part for part in parts if part["type"] not in ("thought", "memory")]
+        return [{name: part[name] for name in part if name not in ("key", "is_vouched")} for part in shown]
 
 
 def _check(value: Any, *, depth: int) -> None:

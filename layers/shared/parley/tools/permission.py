@@ -1,6 +1,12 @@
 """When a tool's call waits for its user's word."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from parley.tools.spec import ToolSpec
+
+# What untrusted people may have written, or what followed it; a picture may show words.
+_UNTRUSTED = {"tool_result", "source", "memory", "image"}
 
 
 def needs_approval(spec: ToolSpec, *, wish: bool | None, is_tainted: bool) -> bool:
@@ -11,3 +17,16 @@ def needs_approval(spec: ToolSpec, *, wish: bool | None, is_tainted: bool) -> bo
     whoever wrote it may be the one who calls, so what sends data out or changes something waits, whatever the settings.
     """
     return spec.requires_approval or bool(wish) or (is_tainted and (spec.egress or spec.writes))
+
+
+def is_vouched(spec: ToolSpec) -> bool:
+    """Say whether nobody outside has a say in a tool's results: our own code, which reaches nothing and reads nothing stored.
+
+    What reads something that is stored asks for a scope.
+    """
+    return spec.source == "builtin" and not (spec.egress or spec.writes or spec.scopes)
+
+
+def taints(part: Mapping[str, Any]) -> bool:
+    """Say whether a stored part of a message is text that nobody vouches for. `parley.db.recall` asks the same of the database."""
+    return part["type"] in _UNTRUSTED and part.get("is_vouched") is not True
