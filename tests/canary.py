@@ -85,7 +85,7 @@ class Canary:
 
     def _row(self, table: Table, *, but: set[str] = frozenset()) -> dict[str, Any]:  # type: ignore[assignment]
         rules = self._rules[table.name]
-        chosen = {column.name: self._value(column) for column in table.c if column.name not in but and column.name not in rules}
+        chosen = {column.name: self._value(column) for column in table.c if column.computed is None and column.name not in {*but, *rules}}
         return {name: value for name, value in (chosen | rules).items() if value is not None}
 
     def _value(self, column: Column[Any]) -> Any:

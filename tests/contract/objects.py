@@ -8,9 +8,10 @@ from uuid import UUID
 import jwt
 from sqlalchemy import insert
 
+from parley.clock import utc_now
 from parley.db import mcp_servers
 from parley.db.scope import user_scope
-from parley.db.tables import approvals
+from parley.db.tables import approvals, passages, summaries
 from parley.ids import new_id
 from tests.driving import PASSWORD, Answer, Function, Person
 from tests.functions.chat.picture import PIXEL
@@ -26,9 +27,16 @@ def _made(answer: Answer) -> Any:
 
 
 def conversation(functions: Functions, owner: Person) -> str:
-    """A conversation with a question and an answer in it."""
+    """A conversation with a question and an answer in it, which has been read: in short, and for search."""
+    from functions.chat.app import engine
+
     asked = {"message": f"secret of {owner.email}", "stream": False}
-    return str(_made(functions["chat"].post("/chat", asked, as_=owner))["conversation_id"])
+    id = str(_made(functions["chat"].post("/chat", asked, as_=owner))["conversation_id"])
+    of_it = {"user_id": owner.id, "conversation_id": id, "text": asked["message"]}
+    with user_scope(engine, owner.id) as connection:
+        connection.execute(insert(summaries).values(of_it | {"upto_seq": 2, "model": "offline"}))
+        connection.execute(insert(passages).values(of_it | {"id": new_id(), "first_seq": 1, "last_seq": 2, "said_at": utc_now()}))
+    return id
 
 
 def turn(functions: Functions, owner: Person) -> str:
