@@ -2,6 +2,7 @@
 
 import os
 import secrets
+import shutil
 import signal
 import socket
 import subprocess
@@ -17,6 +18,7 @@ import httpx2
 import pytest
 
 from tests.driving import PASSWORD
+from tests.fakes.sky import Sky, running_sky
 from tests.fakes.vendor import Vendor, running_vendor
 
 ROOT = Path(__file__).parents[2]
@@ -25,6 +27,10 @@ START_S = 90.0
 MODELS = """
 [roles]
 chat = "vendor"
+title = "offline"
+summary = "offline"
+facts = "offline"
+embedding = "lexical"
 
 [models.vendor]
 provider = "openai"
@@ -38,6 +44,7 @@ abilities = ["tools", "images", "json"]
 [models.offline]
 provider = "offline"
 name = "offline"
+abilities = ["tools", "json"]
 
 [models.lexical]
 provider = "offline"
@@ -48,10 +55,11 @@ dimensions = 64
 
 
 class Stack:
-    """A running `parley up`, and a client of it."""
+    """A running `parley up` with options, and a client of it. `sources` is the copy of the product that it runs, if it has one."""
 
-    def __init__(self, data: Path, models: Path) -> None:
-        self.data, self.port = data, free_port()
+    def __init__(self, data: Path, models: Path, *options: str, sources: Path = ROOT) -> None:
+        self.data, self.port, self.sources = data, free_port(), sources
+        self._options = options
         self._variables = os.environ | {
             "PARLEY_PORT": str(self.port),
             "PARLEY_DATA": str(data),
@@ -64,7 +72,7 @@ class Stack:
 
     def start(self) -> None:
         self.output = (self.data.parent / "up.log").open("ab")
-        command = [sys.executable, "-m", "cli", "up"]
+        command = [sys.executable, "-m", "cli", "up", *self._options]
         self.process = subprocess.Popen(
             command, cwd=ROOT, env=self._variables, stdout=self.output, stderr=self.output, start_new_session=True
         )
@@ -132,11 +140,25 @@ class Client:
     def post(self, path: str, body: Any = None, **options: Any) -> httpx2.Response:
         return self._http.post(path, json=body, headers=self.headers, **options)
 
-    def stream(self, body: Any) -> Any:
-        return self._http.stream("POST", "/chat", json=body, headers=self.headers)
+    def patch(self, path: str, body: Any) -> httpx2.Response:
+        return self._http.patch(path, json=body, headers=self.headers)
+
+    def delete(self, path: str) -> httpx2.Response:
+        return self._http.delete(path, headers=self.headers)
+
+    def stream(self, body: Any, path: str = "/chat") -> Any:
+        return self._http.stream("POST", path, json=body, headers=self.headers)
 
     def messages(self, conversation_id: str) -> list[dict[str, Any]]:
         return self.get(f"/conversations/{conversation_id}/messages").json()["items"]
+
+
+def copy_of_sources(folder: Path) -> Path:
+    """Copy what `parley up` runs."""
+    for name in ("functions", "layers"):
+        shutil.copytree(ROOT / name, folder / name)
+    shutil.copy(ROOT / "template.yaml", folder)
+    return folder
 
 
 def free_port() -> int:
@@ -165,21 +187,30 @@ def vendor() -> Iterator[Vendor]:
         yield running
 
 
+@pytest.fixture(scope="session")
+def sky() -> Iterator[Sky]:
+    """A stand-in of the weather's service."""
+    with running_sky() as running:
+        yield running
+
+
 @contextmanager
-def running_stack(vendor: Vendor) -> Iterator[Stack]:
+def running_stack(vendor: Vendor, *options: str) -> Iterator[Stack]:
+    """Run a copy of the product, which a test may change."""
     with TemporaryDirectory(prefix="parley-e2e-") as folder:
         models = Path(folder) / "models.toml"
         models.write_text(MODELS.format(url=vendor.url))
-        stack = Stack(Path(folder) / "data", models)
+        sources = copy_of_sources(Path(folder) / "sources")
+        stack = Stack(Path(folder) / "data", models, "--template", str(sources / "template.yaml"), *options, sources=sources)
         stack.start()
         yield stack
         stack.stop()
 
 
 @pytest.fixture(scope="session")
-def stack(vendor: Vendor) -> Iterator[Stack]:
-    """One stack for all tests that leave it running."""
-    with running_stack(vendor) as running:
+def stack(vendor: Vendor, sky: Sky) -> Iterator[Stack]:
+    """One stack for all tests that leave it running, or start it again."""
+    with running_stack(vendor, *sky.options) as running:
         yield running
 
 

@@ -88,29 +88,13 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
     return Built(Tree(folder / "build"), done.stdout)
 
 
-class StackWith(Stack):
-    """A running `parley up` with options."""
-
-    def __init__(self, data: Path, models: Path, *options: str) -> None:
-        super().__init__(data, models)
-        self._options = options
-
-    def start(self) -> None:
-        self.output = (self.data.parent / "up.log").open("ab")
-        command = [sys.executable, "-m", "cli", "up", *self._options]
-        self.process = subprocess.Popen(
-            command, cwd=ROOT, env=self._variables, stdout=self.output, stderr=self.output, start_new_session=True
-        )
-        self.wait_for("/health/ready", 200)
-
-
 @pytest.fixture(scope="module")
-def built_stack(built: Built, vendor: Any) -> Iterator[StackWith]:
+def built_stack(built: Built, vendor: Any) -> Iterator[Stack]:
     """The built stack, running."""
     with TemporaryDirectory(prefix="parley-built-") as folder:
         models = Path(folder) / "models.toml"
         models.write_text(MODELS.format(url=vendor.url))
-        stack = StackWith(Path(folder) / "data", models, "--built", str(built.tree.root))
+        stack = Stack(Path(folder) / "data", models, "--built", str(built.tree.root))
         stack.start()
         yield stack
         stack.stop()
@@ -193,7 +177,7 @@ class Silent:
     platform = trouble = output
 
 
-def test_a_person_registers_and_streams_a_chat(built: Built, built_stack: StackWith, vendor: Any) -> None:
+def test_a_person_registers_and_streams_a_chat(built: Built, built_stack: Stack, vendor: Any) -> None:
     vendor.script = streams("Bonjour", ", Ada")
     before = built.files()
     ada = built_stack.register()

@@ -1,6 +1,5 @@
 """The product while it is being worked on: edits run at once, and nobody's answer is cut off."""
 
-import shutil
 import threading
 import time
 from collections.abc import Iterator
@@ -10,8 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.conftest import MODELS, ROOT
-from tests.e2e.test_built import StackWith
+from tests.e2e.conftest import MODELS, Stack, copy_of_sources
 from tests.e2e.test_streaming import events_of
 from tests.fakes.vendor import streams
 
@@ -21,7 +19,7 @@ WAIT_S = 10.0
 class Desk:
     """A running stack and the copy of the sources that it runs."""
 
-    def __init__(self, stack: StackWith, sources: Path) -> None:
+    def __init__(self, stack: Stack, sources: Path) -> None:
         self.stack, self.sources = stack, sources
 
     def append(self, name: str, text: str) -> str:
@@ -41,12 +39,9 @@ class Desk:
 def desk(vendor: Any) -> Iterator[Desk]:
     """The product, copied and running."""
     with TemporaryDirectory(prefix="parley-edit-") as folder:
-        sources, models = Path(folder) / "sources", Path(folder) / "models.toml"
-        for name in ("functions", "layers"):
-            shutil.copytree(ROOT / name, sources / name)
-        shutil.copy(ROOT / "template.yaml", sources)
+        sources, models = copy_of_sources(Path(folder) / "sources"), Path(folder) / "models.toml"
         models.write_text(MODELS.format(url=vendor.url))
-        stack = StackWith(Path(folder) / "data", models, "--template", str(sources / "template.yaml"))
+        stack = Stack(Path(folder) / "data", models, "--template", str(sources / "template.yaml"))
         stack.start()
         yield Desk(stack, sources)
         stack.stop()

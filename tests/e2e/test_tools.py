@@ -1,10 +1,32 @@
-"""Tools through the whole stack, and our MCP server as the official client sees it, by an API key."""
+"""Tools through the whole stack: in turns, approved after a restart, and as the official MCP client sees them, by an API key."""
 
 import asyncio
+import time
+from contextlib import closing
 
 import httpx2
+import pytest
 from mcp import Client
 from mcp.client.streamable_http import streamable_http_client
+
+from tests.cli.terminal import Terminal
+from tests.driving import PASSWORD
+from tests.e2e.test_turns import events_of, text_of
+from tests.fakes.vendor import USAGE, says, streams
+from tests.fakes.wires import chat as wire
+
+BOTH = "What is 12.5% of 840, and the weather in Lisbon?"
+CALL = {"index": 0, "id": "c1", "function": {"name": "send_letter", "arguments": '{"to": "Bob"}'}}
+END = wire.chunk({}, usage=USAGE) + b"data: [DONE]\n\n"
+LETTERS = """
+from parley.tools.decorator import tool
+
+
+@tool(requires_approval=True)
+def send_letter(to: str) -> str:
+    \"\"\"Send a letter.\"\"\"
+    return f"The letter to {to} is on its way."
+"""
 
 
 def test_a_tool_is_called(ada):
@@ -39,3 +61,89 @@ def test_an_mcp_client_calls_a_tool_by_an_api_key(stack, ada):
 
 def test_the_mcp_route_wants_a_key_and_knows_no_stream(stack):
     assert [stack.http.request(method, "/mcp").status_code for method in ("POST", "GET", "DELETE")] == [401, 405, 405]
+
+
+def asked(ada, message):
+    with ada.stream({"message": message, "model": "offline"}) as response:
+        return list(events_of(response))
+
+
+def of(events, name):
+    return {data["name"]: data for _, event, data in events if event == name}
+
+
+def test_a_question_for_two_tools_is_answered_by_both(ada):
+    events = asked(ada, BOTH)
+    results = of(events, "tool.result")
+
+    assert of(events, "tool.call").keys() == results.keys() == {"calculator", "weather"}
+    assert (results["calculator"]["content"], results["weather"]["ok"]) == ("105", True)
+    assert "says: 105" in text_of(events)
+    assert "Lisbon, Portugal, 2026-11-22T19:30: light rain, 17.4 °C" in text_of(events)
+    assert events[-1][1] == "turn.completed"
+
+
+def test_the_weather_without_a_network_is_a_result_that_says_so(ada, sky):
+    sky.is_away = True
+    events = asked(ada, BOTH)
+    sky.is_away = False
+    result = of(events, "tool.result")["weather"]
+
+    assert (result["ok"], result["content"].startswith("The weather service cannot be reached.")) == (False, True)
+    assert "says: 105" in text_of(events)
+    assert "failed: The weather service cannot be reached." in text_of(events)
+
+
+def test_the_terminal_shows_both_calls_and_the_answer(stack, monkeypatch):
+    monkeypatch.setenv("PARLEY_CONFIG_DIR", str(stack.data.parent / "config"))
+    stack.parley("register", "tools@example.com", "--password-stdin", "--url", stack.url, input=PASSWORD)
+    with closing(Terminal("chat", "--model", "offline", BOTH)) as person:
+        assert person.end() == 0, person.shown
+    lines = person.shown.splitlines()
+
+    assert {line.split()[1].strip(":") for line in lines if line.startswith("→")} == {"calculator", "weather"}
+    assert "← calculator: 105" in lines
+    assert "The tool says: 105" in lines
+    assert any(line.startswith("The tool says: Lisbon, Portugal") for line in lines)
+
+
+@pytest.fixture
+def letters(stack, ada):
+    """A plugin that is dropped into the running stack; its tool sends letters."""
+    file = stack.sources / "functions" / "toolrunner" / "plugins" / "letters.py"
+    file.write_text(LETTERS)
+    ends = time.monotonic() + 15
+    while "send_letter" not in (names := {tool["name"] for tool in ada.get("/tools").json()["items"]}) and time.monotonic() < ends:
+        time.sleep(0.1)
+    assert "send_letter" in names
+    yield
+    file.unlink()
+
+
+def waiting(ada, vendor):
+    """Return the events of a turn that waits for a word about a letter."""
+    vendor.script = says(wire.chunk({"tool_calls": [CALL]}) + wire.chunk({}, finish="tool_calls") + END)
+    with ada.stream({"message": "Write to Bob"}) as response:
+        events = list(events_of(response))
+    assert [name for _, name, _ in events] == ["turn.started", "tool.call", "tool.approval", "turn.waiting"]
+    return events
+
+
+@pytest.mark.usefixtures("letters")
+def test_turns_that_wait_go_on_after_a_restart(stack, ada, vendor):
+    """One is approved and one denied: a restart takes its time."""
+    turns = [(waiting(ada, vendor), word) for word in (True, False)]
+    stack.kill()
+    stack.start()
+    vendor.script = streams("That ", "is all.")
+    for before, is_approved in turns:
+        path = f"/chat/turns/{before[0][2]['turn_id']}"
+        with ada.stream({"call_id": "c1", "approve": is_approved}, f"{path}/approvals") as response:
+            rest = list(events_of(response))
+        with stack.http.stream("GET", f"{path}/events?after={before[-2][0]}", headers=ada.headers) as response:
+            again = list(events_of(response))
+        result = of(rest, "tool.result")["send_letter"]
+        assert (result["ok"], result["content"] == "The letter to Bob is on its way.") == (is_approved, is_approved)
+        assert (text_of(rest), rest[-1][1]) == ("That is all.", "turn.completed")
+        assert rest[0][0] > before[-1][0]
+        assert (again[0], again[-1], text_of(again)) == (rest[0], rest[-1], text_of(rest))

@@ -1,0 +1,120 @@
+"""A week of conversations: what is told is remembered, corrected and forgotten. A day is a conversation; the schedule is fired by hand."""
+
+import threading
+import time
+
+import httpx2
+
+from tests.e2e.test_turns import events_of, text_of
+
+LISBON, PORTO = "The user lives in Lisbon.", "The user lives in Porto."
+
+
+def say(ada, message, **options):
+    """Return the events of a turn of the offline model in a new conversation, and the conversation's id."""
+    with ada.stream({"message": message, "model": "offline", **options}) as response:
+        events = list(events_of(response))
+    assert events[-1][1] == "turn.completed", events[-1]
+    return events, events[0][2]["conversation_id"]
+
+
+def fire(stack):
+    """Fire the schedule; return what it tells of its work."""
+    answer = stack.http.post("/_local/schedules/SummarizeSchedule", timeout=60)
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+def told(stack, ada, message, **options):
+    """Tell something, and let the night's work be done; return the conversation's id."""
+    _, conversation_id = say(ada, message, **options)
+    fire(stack)
+    return conversation_id
+
+
+def memories(ada):
+    return {memory["text"]: memory for memory in ada.get("/memories").json()["items"]}
+
+
+def recalled(events):
+    return {(data["kind"], data["text"]) for _, name, data in events if name == "memory"}
+
+
+def eventually(ask, limit_s=15.0):
+    ends = time.monotonic() + limit_s
+    while not (found := ask()) and time.monotonic() < ends:
+        time.sleep(0.05)
+    return found
+
+
+def exported(ada, table):
+    asked = ada.post("/auth/me/exports").json()
+    url = eventually(lambda: ada.get(f"/auth/me/exports/{asked['id']}").json()["url"])
+    return httpx2.get(url, trust_env=False).json()["tables"][table]
+
+
+def test_a_fact_of_monday_is_used_on_friday_and_corrected_on_saturday(stack, ada):
+    monday = told(stack, ada, "I live in Lisbon. What is a good walk?")
+    friday, _ = say(ada, "Where do I live?")
+    assert ("fact", LISBON) in recalled(friday)
+    assert LISBON in text_of(friday)
+    assert memories(ada)[LISBON]["conversation_id"] == monday
+
+    told(stack, ada, "I moved to Porto.")
+    sunday, _ = say(ada, "Where do I live?")
+    old, new = memories(ada)[LISBON], memories(ada)[PORTO]
+    assert (old["superseded_by"], new["superseded_by"], new["ended_at"]) == (new["id"], None, None)
+    assert old["ended_at"] >= old["created_at"]
+    assert {text for kind, text in recalled(sunday) if kind == "fact"} == {PORTO}
+
+
+def test_what_a_deleted_conversation_told_is_gone(stack, ada):
+    monday = told(stack, ada, "I live in Lisbon.")
+    assert memories(ada).keys() == {LISBON}
+    assert ada.delete(f"/conversations/{monday}").status_code == 204
+    friday, _ = say(ada, "Where do I live?")
+
+    assert (memories(ada), recalled(friday)) == ({}, set())
+
+
+def test_a_deleted_memory_is_used_no_more(stack, ada):
+    told(stack, ada, "I am allergic to peanuts.")
+    (fact,) = memories(ada).values()
+    assert ada.delete(f"/memories/{fact['id']}").status_code == 204
+    friday, _ = say(ada, "What am I allergic to?")
+
+    assert memories(ada) == {}
+    assert "fact" not in {kind for kind, _ in recalled(friday)}
+
+
+def test_two_firings_at_once_leave_one_summary_and_one_fact(stack, ada):
+    _, conversation_id = say(ada, "I live in Lisbon.")
+    firings = [threading.Thread(target=fire, args=[stack]) for _ in range(2)]
+    [firing.start() for firing in firings]
+    [firing.join() for firing in firings]
+
+    assert [row["conversation_id"] for row in exported(ada, "summaries")] == [conversation_id]
+    assert ada.get(f"/conversations/{conversation_id}/summary").json()["upto_seq"] == 2
+    assert memories(ada).keys() == {LISBON}
+
+
+def test_a_conversation_gets_a_title(ada):
+    _, conversation_id = say(ada, "Tell me about the ferries to Almada?")
+
+    assert eventually(lambda: ada.get(f"/conversations/{conversation_id}").json()["title"] == "Ferries to Almada")
+
+
+def test_an_incognito_conversation_is_never_mined(stack, ada):
+    told(stack, ada, "I live in Lisbon.", incognito=True)
+    friday, _ = say(ada, "Where do I live?")
+
+    assert (memories(ada), recalled(friday)) == ({}, set())
+
+
+def test_nothing_is_recalled_nor_mined_while_memory_is_off(stack, ada):
+    told(stack, ada, "I live in Lisbon.")
+    assert ada.patch("/auth/me", {"memory_enabled": False}).json()["memory_enabled"] is False
+    friday, _ = say(ada, "Where do I live? I prefer tea.")
+    fire(stack)
+
+    assert (recalled(friday), memories(ada).keys()) == (set(), {LISBON})
