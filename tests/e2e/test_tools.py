@@ -120,29 +120,6 @@ def letters(stack, ada):
     file.unlink()
 
 
-<<<<<<< HEAD
-@pytest.mark.usefixtures("letters")
-@pytest.mark.parametrize("is_approved", [True, False])
-def test_a_turn_that_waits_goes_on_after_a_restart(stack, ada, vendor, is_approved):
-    vendor.script = says(wire.chunk({"tool_calls": [CALL]}) + wire.chunk({}, finish="tool_calls") + END)
-    with ada.stream({"message": "Write to Bob"}) as response:
-        before = list(events_of(response))
-    assert [name for _, name, _ in before] == ["turn.started", "tool.call", "tool.approval", "turn.waiting"]
-    stack.kill()
-    stack.start()
-    vendor.script = streams("That ", "is all.")
-    turn = f"/chat/turns/{before[0][2]['turn_id']}"
-    with ada.stream({"call_id": "c1", "approve": is_approved}, f"{turn}/approvals") as response:
-        rest = list(events_of(response))
-    with stack.http.stream("GET", f"{turn}/events?after={before[-2][0]}", headers=ada.headers) as response:
-        again = list(events_of(response))
-
-    result = of(rest, "tool.result")["send_letter"]
-    assert (result["ok"], result["content"] == "The letter to Bob is on its way.") == (is_approved, is_approved)
-    assert (text_of(rest), rest[-1][1]) == ("That is all.", "turn.completed")
-    assert rest[0][0] > before[-1][0]
-    assert (again[0], again[-1], text_of(again)) == (rest[0], rest[-1], text_of(rest))
-=======
 def waiting(ada, vendor):
     """Return the events of a turn that waits for a word about a letter."""
     vendor.script = says(wire.chunk({"tool_calls": [CALL]}) + wire.chunk({}, finish="tool_calls") + END)
@@ -170,4 +147,3 @@ def test_turns_that_wait_go_on_after_a_restart(stack, ada, vendor):
         assert (text_of(rest), rest[-1][1]) == ("That is all.", "turn.completed")
         assert rest[0][0] > before[-1][0]
         assert (again[0], again[-1], text_of(again)) == (rest[0], rest[-1], text_of(rest))
->>>>>>> endtoend

@@ -107,7 +107,7 @@ def test_the_search_path_of_what_runs_as_another_is_fixed(engines):
     with engines["owner"].connect() as connection:
         found = connection.scalars(text("SELECT array_to_string(proconfig, ' ') FROM pg_proc WHERE prosecdef")).all()
 
-    assert found == ["search_path=public, pg_catalog, pg_temp jit=off plan_cache_mode=force_generic_plan"] * 2
+    assert found == ["search_path=public, pg_catalog, pg_temp jit=off plan_cache_mode=force_generic_plan"] * 3
 
 
 def test_newer_passages_weigh_more_in_recall(engine, alice):

@@ -92,7 +92,8 @@ SEARCH = r"""
 CREATE FUNCTION parley_search_chunks(query text, vector halfvec, model text, pool integer, most integer, only_in uuid[])
 RETURNS TABLE (id uuid, document_id uuid, title text, number integer, heading text, body text, page integer, start integer,
                score double precision, similarity double precision, text_rank bigint)
-LANGUAGE sql STABLE SECURITY DEFINER PARALLEL SAFE SET search_path = public, pg_catalog, pg_temp
+LANGUAGE sql STABLE SECURITY DEFINER PARALLEL SAFE
+SET search_path = public, pg_catalog, pg_temp SET jit = off SET plan_cache_mode = force_generic_plan
 AS $$
     WITH shelves AS MATERIALIZED (
         SELECT id FROM (VALUES (nullif(current_setting('parley.user_id', true), '')::uuid), ('00000000-0000-0000-0000-000000000000')) s (id)
@@ -115,12 +116,13 @@ AS $$
         SELECT word, quote_literal(word)::tsquery AS sought
           FROM unnest(tsvector_to_array(parley_words(left(query, 4000)))) AS word ORDER BY length(word) DESC LIMIT 32
     ),
+    -- `IS TRUE` as in the search of passages: the key has the shelf's mark.
     hits AS (
         SELECT h.id, h.words, h.rank, count(*) OVER (PARTITION BY a.word) AS texts, avg(h.words) OVER () AS usual_words
           FROM asked a CROSS JOIN shelves s CROSS JOIN LATERAL (
                SELECT t.id, length(t.words) AS words, ts_rank('{1,1,1,1}', t.words, a.sought) AS rank
                  FROM chunks t
-                WHERE t.shelf = s.id AND parley_keys(t.shelf, t.words) @> ARRAY[right(s.id::text, 8) || a.word]
+                WHERE (t.shelf = s.id) IS TRUE AND parley_keys(t.shelf, t.words) @> ARRAY[right(s.id::text, 8) || a.word]
                   AND t.document_id = ANY ((SELECT ids FROM whole)::uuid[])
                 LIMIT 4000) h
     ),
