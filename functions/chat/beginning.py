@@ -86,6 +86,9 @@ def _begin_once(desk: Desk, catalogue: Catalogue, principal: Principal, question
         _check_alone(opening, question)
         asked = asked_in(connection, opening.conversation, question, user_id=user_id)
         turn = _prepare(desk, catalogue, connection, principal, asked, opening, toolbox_in(connection))
+        if opening.open and _denies(opening, asked.question):
+            # Only now: a message that is refused denies nothing.
+            raise _MetWaiting(opening.open.id)
         turn_beginnings.start(connection, _beginning(turn, asked.question, opening, once))
         # Whoever was refused, or outrun, has asked no vendor for anything; the commit still takes its time.
         turn.recollection = recalling.begin(desk, turn)
@@ -104,14 +107,17 @@ def _earlier(found: Found, once: Once) -> Found:
 
 
 def _check_alone(opening: Opening, question: Question) -> None:
-    """A conversation has one open turn: a dead one is ended first, and one that waits is denied by a new message."""
-    if opening.open is None:
+    """A conversation has one open turn: a dead one is ended first."""
+    if opening.open is None or _denies(opening, question):
         return
     if opening.open.is_silent:
         raise _MetSilent(opening.open.id)
-    if opening.open.status == "waiting" and not question.is_anew:
-        raise _MetWaiting(opening.open.id)
     raise ConversationBusy(f"turn {opening.open.id} is {opening.open.status}")
+
+
+def _denies(opening: Opening, question: Question) -> bool:
+    """Whether the question is a new message to a turn that waits, which denies what that waits for."""
+    return opening.open is not None and opening.open.status == "waiting" and not question.is_anew
 
 
 def _prepare(

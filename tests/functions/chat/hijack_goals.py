@@ -71,7 +71,6 @@ _NAMES = {
     "of-a-vendor": "functions.delete_note",
     "without-its-server": "add",
     "two-dots": "bobs..add",
-    "empty": "",
     "long": "delete_note" * 5,
 }
 _TRICKS = [_text(f"name-{id}", name, "all", always=True) for id, name in _NAMES.items()]

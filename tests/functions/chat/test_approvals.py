@@ -18,6 +18,7 @@ from parley.http.app import create_app
 from parley.http.streaming import streaming_handler
 from parley.interruption import interrupt_if_silent
 from parley.llm import types as llm
+from parley.llm.models import ModelNotFound
 from tests.driving import Function
 from tests.functions.chat.taking import HELLO, ScriptedProvider, events_of, make_desk, stored, take, take_numbered
 from tests.functions.chat.tooling import DONE, Rounds, Toolbox, calls, results
@@ -164,6 +165,14 @@ def test_a_new_message_denies_what_waits_and_is_answered(waiting, other, alice, 
     assert [(message.role, message.status) for message in said][1::2] == [("assistant", "stopped"), ("assistant", "completed")]
     assert said[1].parts[-1] == {"type": "tool_result", "call_id": "w", "ok": False, "content": "Not run: the user denied this call."}
     assert toolbox.names == ["clock"]
+
+
+def test_a_message_that_is_refused_denies_nothing(waiting, other, alice):
+    with pytest.raises(ModelNotFound):
+        take(other(), alice, "never mind", conversation_id=waiting[0].conversation_id, model="gpt-99")
+    *_, last = events_of(decide(other(), alice, waiting[0].turn_id))
+
+    assert isinstance(last, TurnCompleted)
 
 
 def test_a_conversation_that_waits_is_too_busy_to_answer_anew(waiting, other, alice):
