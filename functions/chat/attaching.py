@@ -5,13 +5,13 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 from functions.chat.beginning import begin
-from functions.chat.deadline import Deadline
 from functions.chat.desk import Desk
 from functions.chat.images import Images, Kept
 from functions.chat.question import Question
 from functions.chat.running import Turn
 from parley.auth.principal import Principal
 from parley.db.turn_beginnings import Found, Once
+from parley.deadline import Deadline
 from parley.llm.parts import Image
 
 MOST_IMAGES = 5

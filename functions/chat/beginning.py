@@ -9,7 +9,6 @@ from functions.chat import recalling
 from functions.chat.asked import Asked, asked_in
 from functions.chat.choosing import candidates_for, prepared
 from functions.chat.context import Context
-from functions.chat.deadline import Deadline
 from functions.chat.desk import Desk
 from functions.chat.errors import ConversationBusy, InProgress
 from functions.chat.offering import chosen
@@ -21,6 +20,7 @@ from parley.auth.principal import Principal
 from parley.db import turn_beginnings
 from parley.db.scope import principal_scope
 from parley.db.turn_beginnings import Beginning, Found, Once, Opening, Outrun
+from parley.deadline import Deadline
 from parley.http.idempotency import KeyReused
 from parley.ids import new_id
 from parley.interruption import interrupt_if_silent

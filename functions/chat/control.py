@@ -4,7 +4,6 @@ from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from functions.chat.deadline import Deadline
 from functions.chat.desk import Desk
 from functions.chat.events import Numbered, Ping, TurnFailed
 from functions.chat.replay import follow
@@ -12,6 +11,7 @@ from parley.auth.principal import Principal
 from parley.db import approvals, messages, turns
 from parley.db.approvals import Approval
 from parley.db.scope import principal_scope
+from parley.deadline import Deadline
 from parley.errors import InvalidInput, NotFound
 from parley.interruption import interrupt_if_silent
 from parley.waiting import end_waiting

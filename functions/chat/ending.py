@@ -5,7 +5,6 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 
-from functions.chat.deadline import GRACE_S, Deadline
 from functions.chat.desk import Desk
 from functions.chat.errors import Stopped
 from functions.chat.events import BrokenOff, Numbered, TurnCompleted, TurnFailed, TurnInterrupted, TurnStopped
@@ -16,6 +15,7 @@ from parley.db import turn_endings, turns
 from parley.db.scope import user_scope
 from parley.db.turn_endings import Ending
 from parley.db.turns import TurnStatus
+from parley.deadline import GRACE_S, Deadline
 from parley.errors import ParleyError, Unavailable
 from parley.observability import logger
 

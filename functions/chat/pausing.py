@@ -2,7 +2,6 @@
 
 from functools import partial
 
-from functions.chat.deadline import Deadline
 from functions.chat.desk import Desk
 from functions.chat.ending import end, patiently
 from functions.chat.errors import Stopped, Waits
@@ -12,6 +11,7 @@ from parley import limits
 from parley.db import turn_pauses
 from parley.db.approvals import Approval
 from parley.db.scope import user_scope
+from parley.deadline import Deadline
 
 
 class _GoesOn(Exception):

@@ -5,13 +5,13 @@ from collections.abc import Iterator
 
 from sqlalchemy import Engine
 
-from functions.chat.deadline import Deadline
 from functions.chat.errors import OutOfTime, Stopped, Superseded
 from functions.chat.events import Numbered, Ping
 from functions.chat.replay import PING_S
 from functions.chat.running import Turn
 from functions.chat.watchdog import Watchdog
 from parley.db import turns
+from parley.deadline import Deadline
 from parley.errors import Unavailable
 from parley.observability import logger
 

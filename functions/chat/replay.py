@@ -6,11 +6,11 @@ from uuid import UUID
 
 from sqlalchemy import Engine
 
-from functions.chat.deadline import Deadline
 from functions.chat.events import Logged, Numbered, Ping
 from parley.db import messages, turns
 from parley.db.scope import user_scope
 from parley.db.turns import Progress
+from parley.deadline import Deadline
 from parley.errors import NotFound
 from parley.interruption import interrupt_if_silent
 

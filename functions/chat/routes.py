@@ -9,13 +9,13 @@ from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from functions.chat import control, turn
 from functions.chat.answers import answer
 from functions.chat.compat import routes as compat
-from functions.chat.deadline import Deadline
 from functions.chat.deciding import Decision
 from functions.chat.errors import AlreadyDecided, ConversationBusy, InProgress, NothingToRegenerate, NotWaiting, OutOfTime
 from functions.chat.question import Question
 from functions.chat.schemas import EVENT, ApprovalIn, ChatIn, ImageOut, ModelOut, RegenerateIn, TurnOut, TurnStateOut
 from parley.auth.principal import Principal
 from parley.db.turn_beginnings import Once
+from parley.deadline import Deadline
 from parley.errors import NotFound
 from parley.http.answers import problems
 from parley.http.dependencies import CurrentPrincipal, requires

@@ -15,7 +15,6 @@ from itertools import chain
 from uuid import UUID
 
 from functions.chat.attaching import begin_with_images
-from functions.chat.deadline import Deadline
 from functions.chat.deciding import Decision, GoneOn, decide
 from functions.chat.desk import Desk
 from functions.chat.ending import end, superseded
@@ -32,6 +31,7 @@ from functions.chat.running import Turn
 from functions.chat.watchdog import Watchdog
 from parley.auth.principal import Principal
 from parley.db.turn_beginnings import Found, Once
+from parley.deadline import Deadline
 from parley.errors import ParleyError
 from parley.observability import logger
 

@@ -11,7 +11,6 @@ from functions.chat.compat.answering import Answering, Said
 from functions.chat.compat.paying import pay
 from functions.chat.compat.stopping import Stops
 from functions.chat.context import takes_tokens
-from functions.chat.deadline import Deadline
 from functions.chat.desk import Desk
 from functions.chat.events import Ping
 from functions.chat.listener import Ended, Listener
@@ -19,6 +18,7 @@ from functions.chat.replay import PING_S
 from parley import limits
 from parley.auth.principal import Principal
 from parley.db.scope import principal_scope, user_scope
+from parley.deadline import Deadline
 from parley.errors import ParleyError
 from parley.limits import Payer, Reservation
 from parley.llm.failures import ContextTooLong

@@ -12,7 +12,6 @@ from functions.chat.answers import StoredFailure
 from functions.chat.compat.answering import Answering, Said
 from functions.chat.compat.reading import last_question
 from functions.chat.compat.schemas import CompletionIn
-from functions.chat.deadline import Deadline
 from functions.chat.desk import Desk
 from functions.chat.errors import ApprovalNeeded
 from functions.chat.events import (
@@ -31,6 +30,7 @@ from functions.chat.events import (
 from functions.chat.question import Question
 from parley.auth.principal import Principal
 from parley.db.turn_beginnings import Once
+from parley.deadline import Deadline
 from parley.errors import InvalidInput
 from parley.http.idempotency import fingerprint_of
 from parley.llm import types as llm

@@ -9,11 +9,11 @@ from functions.chat.compat.guarding import guarded
 from functions.chat.compat.outputs import EmbeddingOut, EmbeddingsOut, EmbeddingUsageOut
 from functions.chat.compat.paying import pay
 from functions.chat.compat.schemas import EmbeddingsIn
-from functions.chat.deadline import Deadline
 from functions.chat.desk import Desk
 from parley import limits
 from parley.auth.principal import Principal
 from parley.db.scope import principal_scope
+from parley.deadline import Deadline
 from parley.errors import InvalidInput
 from parley.limits import Payer
 from parley.llm.calls import Call

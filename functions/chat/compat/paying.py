@@ -5,10 +5,10 @@ from collections.abc import Sequence
 
 from sqlalchemy import Engine
 
-from functions.chat.deadline import GRACE_S, Deadline
 from parley import limits
 from parley.db.scope import user_scope
 from parley.db.usage import Purpose
+from parley.deadline import GRACE_S, Deadline
 from parley.errors import Unavailable
 from parley.limits import Payer, Reservation
 from parley.llm.calls import Call

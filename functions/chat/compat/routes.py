@@ -11,8 +11,8 @@ from functions.chat.compat.embedding import embedding_models, embeddings
 from functions.chat.compat.outputs import CHUNK, CompletionOut, EmbeddingsOut, ModelOut, ModelsOut
 from functions.chat.compat.reading import request_of
 from functions.chat.compat.schemas import CompletionIn, EmbeddingsIn
-from functions.chat.deadline import Deadline
 from functions.chat.errors import ApprovalNeeded, ConversationBusy, InProgress, OutOfTime
+from parley.deadline import Deadline
 from parley.errors import NotFound
 from parley.http.answers import problems
 from parley.http.dependencies import CurrentPrincipal, requires

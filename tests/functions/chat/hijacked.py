@@ -10,12 +10,12 @@ from uuid import UUID
 from sqlalchemy import Engine
 
 from functions.chat import turn
-from functions.chat.deadline import Deadline
 from functions.chat.deciding import Decision
 from parley.auth.sealing import Seal
 from parley.db import conversations, forks, mcp_servers, memories, messages, passages, tool_settings
 from parley.db.memories import Origin
 from parley.db.scope import user_scope
+from parley.deadline import Deadline
 from parley.ids import new_id
 from parley.limits import Allowance
 from parley.llm import types as llm

@@ -8,13 +8,13 @@ from decimal import Decimal
 from typing import Any, Self
 
 from functions.chat import turn
-from functions.chat.deadline import Deadline
 from functions.chat.desk import Desk
 from functions.chat.events import Numbered
 from functions.chat.images import Images
 from functions.chat.question import Question
 from parley.db import messages
 from parley.db.scope import principal_scope
+from parley.deadline import Deadline
 from parley.limits import Allowance
 from parley.llm import types as llm
 from parley.llm.breaker import Breaker

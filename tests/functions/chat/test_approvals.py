@@ -7,12 +7,12 @@ import pytest
 
 from functions.chat import control, routes, turn
 from functions.chat.compat.errors import PREFIX, as_openai
-from functions.chat.deadline import Deadline
 from functions.chat.deciding import Decision
 from functions.chat.errors import AlreadyDecided, ConversationBusy, NotWaiting
 from functions.chat.events import TurnCompleted, TurnStopped, TurnWaiting
 from parley.db.engine import make_engine
 from parley.db.turn_beginnings import Once
+from parley.deadline import Deadline
 from parley.errors import NotFound
 from parley.http.app import create_app
 from parley.http.streaming import streaming_handler

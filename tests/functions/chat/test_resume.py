@@ -8,9 +8,9 @@ from uuid import uuid4
 import pytest
 
 from functions.chat import control
-from functions.chat.deadline import Deadline
 from functions.chat.events import Numbered, Ping
 from functions.chat.replay import follow
+from parley.deadline import Deadline
 from parley.llm import types as llm
 from tests.functions.chat.taking import HELLO, ScriptedProvider, SilentProvider, make_desk, take_numbered, until
 

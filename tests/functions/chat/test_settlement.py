@@ -3,10 +3,10 @@
 import pytest
 
 from functions.chat.beginning import begin
-from functions.chat.deadline import Deadline
 from functions.chat.question import Question
 from parley.db import turns
 from parley.db.turn_events import Entry
+from parley.deadline import Deadline
 from parley.interruption import interrupt_if_silent
 from parley.llm import types as llm
 from tests.functions.chat.taking import HELLO, ScriptedProvider, make_desk, take

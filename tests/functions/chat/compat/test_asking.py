@@ -4,8 +4,8 @@ import pytest
 
 from functions.chat.compat import asking
 from functions.chat.compat.asking import ask
-from functions.chat.deadline import Deadline
 from functions.chat.events import Ping
+from parley.deadline import Deadline
 from parley.limits import BudgetExhausted, RateLimited
 from parley.llm import types as llm
 from parley.llm.failures import ContextTooLong

@@ -10,7 +10,7 @@ from functions.chat.compat.conversing import converse
 from functions.chat.compat.embedding import embeddings
 from functions.chat.compat.errors import as_openai
 from functions.chat.compat.schemas import CompletionIn, EmbeddingsIn
-from functions.chat.deadline import Deadline
+from parley.deadline import Deadline
 from parley.llm.embedder import Embedded
 from parley.llm.failures import ProviderBusy, ProviderFailed, ProviderTimeout
 from tests.driving import Function, rest_event
