@@ -2,6 +2,8 @@
 
 import os
 from collections.abc import Iterator
+from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -12,6 +14,7 @@ from moto import mock_aws
 from sqlalchemy import Engine
 
 from parley.db.engine import Role, make_engine
+from parley.llm.models import Catalogue
 from parley.settings import DatabaseSettings
 from tests.driving import Function, Person
 from tests.fakes.pgbouncer import running_pgbouncer
@@ -92,6 +95,12 @@ def environment(postgres: RunningPostgres, aws: None) -> dict[str, str]:
     return variables
 
 
+@cache
+def with_vectors() -> Catalogue:
+    """The tests' models, with one in the role of embedding: its calls are billed, which most tests do not expect."""
+    return Catalogue.load(ROOT / "tests" / "models_with_vectors.toml")
+
+
 def make_bucket(name: str) -> str:
     """Make an S3 bucket and return its name."""
     boto3.client("s3").create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
@@ -164,17 +173,19 @@ def chat(database: DatabaseSettings) -> Iterator[Function]:
 
 @pytest.fixture(scope="session")
 def documents(database: DatabaseSettings) -> Iterator[Function]:
-    """The documents function."""
+    """The documents function, with a model that makes vectors."""
     from functions.documents import app
 
+    app.app._app.state.desk = replace(app.desk, embedding=replace(app.desk.embedding, catalogue=with_vectors))
     yield from running(app)
 
 
 @pytest.fixture(scope="session")
 def ingest(database: DatabaseSettings) -> Iterator[Ingest]:
-    """The ingest function."""
+    """The ingest function, with a model that makes vectors."""
     from functions.ingest import app
 
+    app.desk = replace(app.desk, embedding=replace(app.desk.embedding, catalogue=with_vectors))
     yield Ingest(app.handler)
     app.engine.dispose()
 

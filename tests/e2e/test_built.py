@@ -26,7 +26,7 @@ from tests.e2e.test_streaming import events_of
 from tests.fakes.vendor import streams
 
 pytestmark = [
-    pytest.mark.timeout(400),
+    pytest.mark.timeout(900),
     pytest.mark.skipif(sys.platform != "linux", reason="`sam build` fetches packages for Linux, as Lambda runs it"),
 ]
 
@@ -83,7 +83,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
     subprocess.run(["make", "runtime"], cwd=ROOT, check=True, capture_output=True)
     folder = tmp_path_factory.mktemp("built")
     command = [sys.executable, "-m", "local.artefact", "native", "--build-dir", str(folder / "build"), "--cache-dir", str(folder / "cache")]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=360, check=False)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=800, check=False)
     assert done.returncode == 0, done.stderr
     return Built(Tree(folder / "build"), done.stdout)
 

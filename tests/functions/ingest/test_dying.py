@@ -8,11 +8,13 @@ import pytest
 
 from functions.ingest.chunking import Cutter
 from functions.ingest.reading import read
+from tests.conftest import ROOT
 from tests.functions.ingest import files
 from tests.functions.ingest.dying import begun
 from tests.ingesting import upload
 
 KILLS = 10
+WITH_VECTORS = {"PARLEY_MODELS_FILE": str(ROOT / "tests" / "models_with_vectors.toml")}
 
 
 @pytest.fixture
@@ -25,7 +27,7 @@ def test_ten_killed_workers_leave_one_whole_index(documents, environment, postgr
     chance, path = random.Random(9), tmp_path / "rules.pdf"
     path.write_bytes(pages)
     document_id = upload(documents, alice, pages, filename="rules.pdf").json["id"]
-    arguments = (str(path), hashlib.sha256(pages).digest(), alice.id, UUID(document_id), environment)
+    arguments = (str(path), hashlib.sha256(pages).digest(), alice.id, UUID(document_id), environment | WITH_VECTORS)
     for _ in range(KILLS):
         worker = begun(*arguments)
         worker.join(chance.uniform(0.1, 1.2))

@@ -14,6 +14,7 @@ from functions.ingest.notices import Notice
 from parley.deadline import Deadline
 from parley.limits import BudgetExhausted
 from parley.llm.failures import ProviderFailed
+from tests.conftest import with_vectors
 from tests.functions.ingest import files
 from tests.ingesting import upload
 
@@ -68,7 +69,8 @@ def test_without_vectors_a_document_is_ready_by_its_words_and_says_so(documents,
     assert documents.get("/documents/search?q=second class trains", as_=alice).json["items"] != []
 
 
-def test_the_sweep_has_vectors_made_that_are_missing(documents, read_with, ingest, upkeep, environment, postgres, alice):
+def test_the_sweep_has_vectors_made_that_are_missing(documents, read_with, ingest, upkeep, environment, postgres, alice, monkeypatch):
+    monkeypatch.setattr("functions.upkeep.app.catalogue", with_vectors)
     document_id = read_with(alice, lambda _: raising(no_money(alice))())
     sqs, url = boto3.client("sqs"), environment["PARLEY_INGEST_QUEUE_URL"]
     sqs.purge_queue(QueueUrl=url)

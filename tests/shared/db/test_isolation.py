@@ -27,6 +27,7 @@ SELECT tablename, permissive, cmd, qual, with_check FROM pg_policies
 """
 MINE = "({} = (NULLIF(current_setting('parley.user_id'::text, true), ''::text))::uuid)"
 # Views and functions that run as their owner would show rows past the policies.
+SHARED = "(is_shared AND ((NULLIF(current_setting('parley.user_id'::text, true), ''::text))::uuid IS NOT NULL))"
 BYPASSES = """
 SELECT relname FROM pg_class WHERE relkind IN ('v', 'm') AND relnamespace = 'public'::regnamespace
 UNION ALL
@@ -52,15 +53,17 @@ def test_every_tenant_table_forces_row_level_security(postgres, tenant_tables):
     assert tenant_tables <= forced
 
 
-def test_the_app_role_is_let_at_its_users_rows_and_by_no_other_policy(postgres, tenant_tables):
+def test_the_app_role_is_let_at_its_users_rows_and_shared_documents_and_by_no_other_policy(postgres, tenant_tables):
     found = {row for row in postgres.execute(POLICIES, dbname="parley") if row[0] in tenant_tables}
     mine = {name: MINE.format("id" if name == "users" else "user_id") for name in tenant_tables}
 
-    assert found == {(name, "PERMISSIVE", "ALL", mine[name], mine[name]) for name in tenant_tables}
+    shared = {(name, "PERMISSIVE", "SELECT", SHARED, None) for name in ("documents", "chunks")}
+    assert found == {(name, "PERMISSIVE", "ALL", mine[name], mine[name]) for name in tenant_tables} | shared
 
 
 def test_nothing_in_the_database_shows_rows_past_the_policies_but_the_search_that_filters_itself(postgres, database):
-    assert set(postgres.execute(BYPASSES, dbname="parley")) == {("parley_search_passages",), ("parley_search_memories",)}
+    searches = {("parley_search_passages",), ("parley_search_memories",), ("parley_search_chunks",)}
+    assert set(postgres.execute(BYPASSES, dbname="parley")) == searches
 
 
 def test_no_role_of_requests_goes_round_them(postgres, database):
