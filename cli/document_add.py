@@ -32,9 +32,9 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.option("--share", is_flag=True, help="Let all users of the server read them; for admins.")
 @with_api_or_key
 def add(api: Api, files: tuple[Path, ...], title: str | None, is_left: bool, share: bool) -> None:
-    """Add files: text, Markdown, HTML, PDF, DOCX, CSV, JSON and source code.
+    """Add files, and watch them being read.
 
-    They are read in the background; this shows how far that is, until all are ready.
+    Text, Markdown, HTML, PDF, DOCX, CSV, JSON and source code can be read. That goes on in the background when you leave.
     """
     _check(files, title)
     with Progress() as progress:

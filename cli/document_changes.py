@@ -45,7 +45,10 @@ def unshare(api: Api, document: str) -> None:
 @prompts.yes_option
 @with_api_or_key
 def delete(api: Api, given: tuple[str, ...], yes: bool) -> None:
-    """Delete documents with all that was made of them; short ids will do."""
+    """Delete documents; short ids will do.
+
+    What was made of them goes as well: their text, their chunks and vectors.
+    """
     found = {document.text("id"): document for document in [find(api, each) for each in given]}
     prompts.confirm(f"Delete {', '.join(map(named, found.values()))}?", yes=yes)
     for id, document in found.items():

@@ -23,7 +23,10 @@ NONE_FOUND = "Nothing fits these words. What there is: parley documents"
 @json_option
 @with_api_or_key
 def search(api: Api, words: tuple[str, ...], limit: int, only_in: tuple[str, ...], as_json: bool) -> None:
-    """Find the pieces of documents that fit WORDS, by words and by meaning, the best first."""
+    """Find the pieces that fit WORDS, the best first.
+
+    They are ranked by words and by meaning.
+    """
     query: dict[str, str | int | Sequence[str]] = {"q": " ".join(words), "limit": limit}
     if only_in:
         query["document_id"] = find_ids(api, only_in)
