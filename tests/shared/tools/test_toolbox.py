@@ -1,3 +1,5 @@
+import threading
+
 import pytest
 
 from parley.auth.sealing import Seal
@@ -127,6 +129,15 @@ def test_a_tool_that_raises_is_an_outcome_without_its_words(box):
     outcome = box(own=[own]).run("shout", {"text": "x"}, timeout_s=3.0)
 
     assert (outcome.ok, outcome.content) == (False, "The tool failed.")
+
+
+def test_a_tool_of_the_callers_own_that_hangs_is_left_behind(box):
+    go_on = threading.Event()
+    own = OwnTool(spec_of(), lambda arguments: str(go_on.wait(20)))
+    outcome = box(own=[own]).run("shout", {"text": "x"}, timeout_s=0.05)
+    go_on.set()
+
+    assert (outcome.ok, outcome.content) == (False, "The tool did not answer within 0.05 seconds.")
 
 
 def test_what_is_too_long_is_cut_and_says_so(box):
