@@ -21,6 +21,7 @@ from parley.observability import logger
 from parley.tools.checking import faults
 from parley.tools.outcome import Outcome
 from parley.tools.own import OwnTool
+from parley.tools.remote import storable
 from parley.tools.remotes import Remotes
 from parley.tools.runner import ToolRunner
 from parley.tools.spec import ToolSpec
@@ -152,8 +153,8 @@ def _safely(run: Run, name: str, arguments: Mapping[str, Any], timeout_s: float)
 
 
 def _cut(text: str) -> str:
-    """Keep to the limit, in whole characters, and say so."""
-    encoded = text.encode(errors="replace")
+    """Keep to the limit, in whole characters that can be stored, and say so."""
+    encoded = storable(text).encode()
     if len(encoded) <= MOST_BYTES:
-        return text
+        return encoded.decode()
     return encoded[: MOST_BYTES - len(_CUT)].decode(errors="ignore") + _CUT
