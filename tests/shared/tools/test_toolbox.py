@@ -151,7 +151,7 @@ def test_what_is_too_long_is_cut_and_says_so(box):
 def test_what_no_database_can_store_is_left_out(box):
     own = OwnTool(spec_of(), lambda arguments: "a\0b\ud800c")
 
-    assert box(own=[own]).run("shout", {"text": "x"}, timeout_s=3.0).content == "ab?c"
+    assert box(own=[own]).run("shout", {"text": "x"}, timeout_s=3.0).content == "ab\ufffdc"
 
 
 def test_the_tools_of_a_users_server_are_called_there_with_its_headers(box, add_server):

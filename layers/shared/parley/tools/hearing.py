@@ -14,7 +14,8 @@ from parley.clock import utc_now
 from parley.db import mcp_servers
 from parley.db.mcp_servers import McpListing
 from parley.errors import ParleyError
-from parley.tools.remote import Listing, RemoteCalls, RemoteServer, storable, usable
+from parley.llm.provider import storable
+from parley.tools.remote import Listing, RemoteCalls, RemoteServer, usable
 from parley.tools.remotes import Remotes
 
 FRESH = timedelta(minutes=10)

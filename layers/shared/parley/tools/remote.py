@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from parley.llm.provider import storable
 from parley.tools.outcome import Outcome
 from parley.tools.spec import ToolSpec
 
@@ -72,11 +73,6 @@ def usable(tools: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """
     kept = {tool["name"]: _plain(tool) for tool in tools if _is_usable(tool)}
     return list(kept.values())[:MOST_TOOLS]
-
-
-def storable(text: str) -> str:
-    """Return a stranger's text as PostgreSQL takes it: without zeros and half characters."""
-    return text.replace("\0", "").encode(errors="replace").decode()
 
 
 def specs(server: str, tools: Sequence[Mapping[str, Any]]) -> list[ToolSpec]:

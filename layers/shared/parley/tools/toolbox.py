@@ -17,11 +17,11 @@ from sqlalchemy import Connection
 
 from parley.db import tool_settings
 from parley.db.tool_settings import ToolSetting
+from parley.llm.provider import storable
 from parley.observability import logger
 from parley.tools.checking import faults
 from parley.tools.outcome import Outcome
 from parley.tools.own import OwnTool
-from parley.tools.remote import storable
 from parley.tools.remotes import Remotes
 from parley.tools.runner import ToolRunner
 from parley.tools.spec import ToolSpec
