@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from uuid import UUID
 
-from sqlalchemy import Connection, delete, func, insert, select, text, update
+from sqlalchemy import Connection, delete, insert, text, update
 
 from parley.db.halfvec import Vector, columns_of
 from parley.db.tables import conversations, passages
@@ -12,9 +12,13 @@ from parley.memory.passages import Piece
 
 
 def open_from(connection: Connection, conversation_id: UUID, *, user_id: UUID) -> int:
-    """Return the number of the message to cut from: where the last passage begins, for more may belong to it; 1 without one."""
-    where = (passages.c.user_id == user_id, passages.c.conversation_id == conversation_id)
-    return int(connection.execute(select(func.coalesce(func.max(passages.c.first_seq), 1)).where(*where)).scalar_one())
+    """Return the number of the message to cut from: where the last passage begins, for more may belong to it.
+
+    Where what was read last is in none, it is the next message: what was said while memory was off stays out, and what a fork
+    has copied is in the passages of its source.
+    """
+    found = connection.execute(_OPEN_FROM, {"user_id": user_id, "conversation_id": conversation_id}).scalar_one_or_none()
+    return int(found or 1)
 
 
 def replace_from(
@@ -67,6 +71,31 @@ def put_vectors(connection: Connection, vectors: Sequence[tuple[UUID, Vector]], 
         connection.execute(update(passages).where(*which).values(**columns_of(vector)))
 
 
+def users_without_vectors(connection: Connection, *, model: str, after: UUID | None, limit: int) -> list[UUID]:
+    """Return who has passages without a vector of this model, by id, from the one after `after` on. Needs the background role."""
+    found = connection.execute(_USERS_WITHOUT_VECTORS, {"model": model, "after": after, "limit": limit})
+    return list(found.scalars())
+
+
+_OPEN_FROM = text(
+    """
+    SELECT coalesce(max(p.first_seq), c.mined_upto_seq + 1)
+      FROM conversations c
+      LEFT JOIN passages p ON p.user_id = c.user_id AND p.conversation_id = c.id AND p.last_seq >= c.mined_upto_seq
+     WHERE c.user_id = :user_id AND c.id = :conversation_id GROUP BY c.user_id, c.id, c.mined_upto_seq
+    """
+)
+# One probe of the index for each way to differ: nobody reads through those that are as they should be.
+_USERS_WITHOUT_VECTORS = text(
+    f"""
+    SELECT DISTINCT user_id FROM ({
+        " UNION ALL ".join(
+            f"SELECT user_id FROM passages WHERE {differs} AND (CAST(:after AS uuid) IS NULL OR user_id > :after)"
+            for differs in ("embedding_model < :model", "embedding_model > :model", "embedding_model IS NULL")
+        )
+    }) AS found ORDER BY user_id LIMIT :limit
+    """  # noqa: S608 - our own words
+)
 _WITHOUT_VECTOR = text(
     "SELECT id, text FROM passages WHERE user_id = :user_id AND embedding_model IS DISTINCT FROM :model ORDER BY id LIMIT :limit"
 )
