@@ -7,6 +7,7 @@ comes with the call and goes with it.
 
 import asyncio
 import json
+import re
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import TYPE_CHECKING, Any
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 MAX_BYTES = 5_000_000
 _MOST_PAGES = 10
 _LONGEST_REASON = 500
+_QUERY = re.compile(r"\?[^\s'\"]+")
 
 # Before the process would be ended, there is time to say that the server was too slow.
 _MARGIN_S = 0.5
@@ -70,7 +72,8 @@ def _asked(order: McpListOrder | McpCallOrder, ask: Ask, *, gate: Gate) -> Answe
         return {"error": "The server did not answer in time."}
     except Exception as exc:  # the client's own are many, and come in groups
         reason = _reason(exc)
-        logger.warning("an MCP server failed", reason=repr(_first(exc))[:_LONGEST_REASON])
+        # Without what stands behind an address's question mark, where some servers want their key.
+        logger.warning("an MCP server failed", reason=_QUERY.sub("?…", repr(_first(exc)))[:_LONGEST_REASON])
         return {"error": reason}
 
 
