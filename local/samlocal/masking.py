@@ -20,6 +20,8 @@ _KINDS = [
         (r'("(?:exp|iat|\w+_ms)": ?"?)\d[\d.]*', r"\1<number>"),
         # A public key's own numbers.
         (r'("(?:kid|n|x|y)": ?)"[\w-]{8,}"', r'\1"<key>"'),
+        # Where a form goes, and what was signed of it at that moment.
+        (r'"(upload_url|policy|x-amz-(?:date|credential|signature))": ?"[^"]*"', r'"\1": "<signed>"'),
         # The name of a key in the store.
         (r'"(signing|api)/[\w-]{8,}"', r'"\1/<key>"'),
     )

@@ -71,3 +71,12 @@ def test_a_json_body_has_a_line_for_each_value():
     body = json.dumps({"title": "Porto", "model": None})
 
     assert difference(portrait(Answer("200", body), {}), portrait(Answer("200", body.replace("Porto", "Faro")), {})).count("\n+ ") == 1
+
+
+def test_what_is_signed_differs_from_call_to_call():
+    first, second = (
+        Answer("201", f'{{"upload_url": "http://{host}/files", "fields": {{"policy": "{host}", "x-amz-date": "{host}"}}}}')
+        for host in ("127.0.0.1:1", "172.17.0.1:2")
+    )
+
+    assert portrait(first, {}) == portrait(second, {})
