@@ -1,6 +1,8 @@
 """Sources: the pieces of the user's documents that fit the question, numbered so that the answer can cite them."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import count
 from typing import TYPE_CHECKING
 
 from functions.chat.context import room_for
@@ -8,6 +10,7 @@ from functions.chat.desk import Desk
 from functions.chat.events import Numbered, SourceGiven
 from functions.chat.giving import give
 from parley.db import chunk_search
+from parley.db.answer_parts import Part
 from parley.db.chunk_search import FoundChunk
 from parley.db.halfvec import Vector
 from parley.db.scope import user_scope
@@ -23,6 +26,7 @@ if TYPE_CHECKING:
     from functions.chat.running import Turn
 
 SOURCES = 8
+CITE = "Cite a passage as [number] where you use it."
 # Some are left out: they say what others say, or are too long.
 _POOL = 3 * SOURCES
 # What has no word of the question must be nearer to it than chance, unless its document is asked for.
@@ -56,6 +60,28 @@ def numbered(found: Sequence[FoundChunk], *, budget_tokens: int, is_named: bool)
             chosen.append((written, chunk))
             budget_tokens -= tokens
     return chosen
+
+
+@dataclass(frozen=True, slots=True)
+class NumberedChunk:
+    """A piece that a tool has found; one that was a source before is not new."""
+
+    written: Source
+    given: SourceGiven
+    is_new: bool
+
+
+def numbered_behind(sources: Sequence[Part], found: Sequence[FoundChunk], *, query: str) -> list[NumberedChunk]:
+    """Number what a tool has found behind a turn's sources; what was a source before keeps its number."""
+    known = {part["chunk_id"]: part["number"] for part in sources}
+    new = count(len(known) + 1)
+    numbers = [(known.get(str(chunk.id)) or next(new), chunk) for chunk in found]
+    return [NumberedChunk(as_source(number, chunk), given(number, chunk, query), str(chunk.id) not in known) for number, chunk in numbers]
+
+
+def citable(sources: Sequence[NumberedChunk]) -> str:
+    """Return pieces that a tool has found as the model is given them."""
+    return "\n\n".join([CITE, *(quoted(source.written) for source in sources)])
 
 
 def as_source(number: int, chunk: FoundChunk) -> Source:

@@ -7,16 +7,20 @@ from uuid import uuid4
 import pytest
 
 from functions.chat.events import MemoryUsed, SourceGiven
+from functions.chat.tooling import make_toolbox_for
 from parley.db import conversations, documents, messages
 from parley.db.engine import make_engine
 from parley.db.scope import user_scope
+from parley.embedding import Embedding
 from parley.errors import Forbidden, NotFound
 from parley.http.schemas import MessageOut
 from parley.interruption import interrupt_if_silent
 from parley.llm import types as llm
 from parley.llm.grounding import grounded
 from parley.llm.provider import ProviderFailed
+from parley.tools.remotes import Remotes
 from tests.documenting import written
+from tests.functions.chat.hijacked import SEAL
 from tests.functions.chat.statements import watched
 from tests.functions.chat.taking import HELLO, ScriptedProvider, make_desk, stored, take, take_numbered
 from tests.functions.chat.test_approvals import decide
@@ -349,6 +353,56 @@ def test_a_question_is_answered_anew_with_sources_where_they_are_asked_for(chat,
     second = chat.post("/chat/regenerate", body, as_=alice).json
 
     assert (first["sources"], [source["number"] for source in second["sources"]]) == ([], [1])
+
+
+# What the model's own search finds
+
+
+class NoRunner:
+    """There are no other tools."""
+
+    def specs(self):
+        return []
+
+
+@pytest.fixture
+def searching_desk(engine, alice, handbook):
+    """A desk whose model searches the documents with the real tool, for each of the queries in a round of its own."""
+
+    def make(*queries, says):
+        rounds = [calls((f"c{place}", "search_documents", {"query": query})) for place, query in enumerate(queries)]
+        desk = make_desk(engine, Rounds(*rounds, [llm.TextDelta(says), *DONE[1:]]), toolbox=Toolbox())
+        remotes = Remotes(NoRunner(), [], SEAL)
+        embedding = Embedding(engine, desk.catalogue, {}, desk.embedder_for, desk.allowance)
+        return replace(desk, toolbox_for=make_toolbox_for(engine, NoRunner(), remotes, embedding))
+
+    return make
+
+
+def test_what_a_tool_finds_in_documents_can_be_cited_too(engine, searching_desk, alice):
+    events = take(searching_desk("code of the safe", says="It is 4711 [1]."), alice, "hello", model="handy", tools=True)
+    result, source = [event for event in events if event.name in ("tool.result", "source")]
+
+    assert (source.snippet, f"[1] handbook, page 3\n  {SAFE}" in result.content) == (SAFE, True)
+    assert numbers(stored(engine, alice, events[0].conversation_id)[-1].parts) == [1]
+
+
+def test_a_tools_sources_are_numbered_behind_those_of_the_turn_and_none_twice(engine, searching_desk, alice):
+    desk = searching_desk("code of the safe", "thirty days, the safe", says="See [1] and [2], not [3].")
+    events = take(desk, alice, "the code of the safe", model="handy", tools=True, documents=True)
+
+    assert [event.name for event in events if event.name in ("tool.result", "source")] == ["source", "tool.result", "tool.result", "source"]
+    assert [(source.number, source.snippet) for source in sources(events)] == [(1, SAFE), (2, LEAVE)]
+    assert numbers(stored(engine, alice, events[0].conversation_id)[-1].parts) == [1, 2]
+
+
+def test_a_text_cites_nothing_that_was_found_only_after_it(engine, searching_desk, alice):
+    desk = searching_desk("code of the safe", says="Done.")
+    desk.router.provider_for(None)._scripts[0].insert(0, llm.TextDelta("It is 4711 [1]. "))
+    events = take(desk, alice, "hello", model="handy", tools=True)
+
+    assert len(sources(events)) == 1
+    assert numbers(stored(engine, alice, events[0].conversation_id)[-1].parts) == []
 
 
 # Tools that look into the past

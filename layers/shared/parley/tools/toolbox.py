@@ -120,7 +120,8 @@ def _everything(
 
 
 def _run_here(tool: OwnTool, arguments: Mapping[str, Any], _timeout_s: float) -> Outcome:
-    return Outcome(True, tool.run(arguments), 0.0)
+    said = tool.run(arguments)
+    return said if isinstance(said, Outcome) else Outcome(True, said, 0.0)
 
 
 def _run_there(runner: ToolRunner, name: str, user_id: UUID, arguments: Mapping[str, Any], timeout_s: float) -> Outcome:
