@@ -14,7 +14,6 @@ from parley.db.scope import user_scope
 from parley.embedding import Embedding
 from parley.errors import Forbidden, NotFound
 from parley.http.schemas import MessageOut
-from parley.interruption import interrupt_if_silent
 from parley.llm import types as llm
 from parley.llm.grounding import grounded
 from parley.llm.provider import ProviderFailed
@@ -22,7 +21,7 @@ from parley.tools.remotes import Remotes
 from tests.documenting import written
 from tests.functions.chat.hijacked import SEAL
 from tests.functions.chat.statements import watched
-from tests.functions.chat.taking import HELLO, ScriptedProvider, make_desk, stored, take, take_numbered
+from tests.functions.chat.taking import HELLO, ScriptedProvider, make_desk, stored, take
 from tests.functions.chat.test_approvals import decide
 from tests.functions.chat.test_recall import Embedder, embedding
 from tests.functions.chat.tooling import DONE, Rounds, Toolbox, calls
@@ -150,16 +149,6 @@ def test_an_earlier_answers_number_cites_nothing_in_a_turn_without_sources(engin
     assert [numbers(one.parts) for one in stored(engine, alice, started.conversation_id)] == [[], [1], [], []]
 
 
-def test_what_a_dead_turn_had_cited_is_found_in_its_log(engine, alice, handbook, age):
-    taken = take_numbered(make_desk(engine, saying("It is 4711 [1].")), alice, "the code of the safe", documents=True)
-    events = [next(taken).event for _ in range(3)]
-    turn_id, entries = events[0].turn_id, [replace(events[1]).data()]
-    taken.close()
-
-    assert (sources(events)[0].data(), numbers(stored(engine, alice, events[0].conversation_id)[-1].parts)) == (entries[0], [1])
-    assert interrupt_if_silent(engine, turn_id, user_id=alice.id) is False
-
-
 # Whose documents
 
 
@@ -178,9 +167,12 @@ def test_a_document_that_is_not_the_users_is_not_there_and_nothing_is_stored(eng
 
 
 def test_over_http_a_foreign_document_is_404(chat, bob, handbook):
-    refused = chat.post("/chat", {"message": "the safe", "documents": [str(handbook)]}, as_=bob)
+    started = chat.post("/chat", {"message": "hello", "stream": False}, as_=bob).json
+    named = {"documents": [str(handbook)]}
+    first = chat.post("/chat", named | {"message": "the safe"}, as_=bob)
+    second = chat.post("/chat/regenerate", named | {"conversation_id": started["conversation_id"]}, as_=bob)
 
-    assert (refused.status, refused.json["code"]) == (404, "not_found")
+    assert [(one.status, one.json["code"]) for one in (first, second)] == [(404, "not_found")] * 2
 
 
 @pytest.fixture
