@@ -12,7 +12,7 @@ from functions.chat.desk import Desk
 from functions.chat.recalling import recall
 from functions.chat.sourcing import source
 from parley import limits
-from parley.embedding import QUERY_CHARACTERS, Embedding
+from parley.embedding import QUERY_CHARACTERS
 from parley.llm.models import NoModel
 from parley.llm.types import Message, Request
 from parley.recollection import Recollection
@@ -35,7 +35,7 @@ def begin(desk: Desk, turn: "Turn") -> Recollection | None:
     """Begin to embed the question; None where nothing is looked up, there is no model, or the last one has not answered yet."""
     if not _is_due(turn.context) or (_Latest.recollection and _Latest.recollection.is_under_way):
         return None
-    embedding = _embedding(desk)
+    embedding = desk.embedding
     try:
         _Latest.recollection = embedding.recollection(embedding.call(), turn.context.question.text)
     except NoModel:
@@ -57,7 +57,7 @@ def worst_usd(desk: Desk, context: Context) -> Decimal:
     if not _is_due(context):
         return Decimal(0)
     try:
-        model = _embedding(desk).call().model
+        model = desk.embedding.call().model
     except NoModel:
         return Decimal(0)
     return limits.worst_usd([model], Request([Message("user", context.question.text[:QUERY_CHARACTERS])]))
@@ -65,7 +65,3 @@ def worst_usd(desk: Desk, context: Context) -> Decimal:
 
 def _is_due(context: Context) -> bool:
     return context.remembers or bool(context.question.documents)
-
-
-def _embedding(desk: Desk) -> Embedding:
-    return Embedding(desk.engine, desk.catalogue, desk.environment, desk.embedder_for, desk.allowance)
