@@ -6,6 +6,7 @@ import re
 import pytest
 
 from local.template.stack import Invocation
+from tests.conftest import ROOT
 
 PUBLIC = {
     "POST /auth/register",
@@ -271,3 +272,9 @@ def test_the_architecture_is_a_parameter_that_every_function_follows(translated)
 
     assert (parameter["Default"], parameter["AllowedValues"]) == ("arm64", ["arm64", "x86_64"])
     assert all(architectures == [{"Ref": "Architecture"}] for architectures in functions)
+
+
+def test_every_parameter_is_told_in_the_guide_to_deploying(translated):
+    guide = (ROOT / "docs" / "deploy.md").read_text()
+
+    assert [name for name in translated["Parameters"] if f"`{name}" not in guide] == []
