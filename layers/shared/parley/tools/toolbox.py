@@ -125,13 +125,14 @@ def _everything(
 
 def _run_here(tool: OwnTool, arguments: Mapping[str, Any], timeout_s: float) -> Outcome:
     """Run a tool beside its caller. Nothing can end a thread: one that is too slow is left, and its answer, too."""
-    answer: Future[str] = Future()
+    answer: Future[str | Outcome] = Future()
     Thread(target=copy_context().run, args=(_answer, answer, tool, arguments), name=tool.spec.name, daemon=True).start()
     done, _ = wait([answer], timeout_s)
-    return Outcome(True, answer.result(), 0.0) if done else Outcome(False, f"The tool did not answer within {timeout_s:g} seconds.", 0.0)
+    said = answer.result() if done else Outcome(False, f"The tool did not answer within {timeout_s:g} seconds.", 0.0)
+    return said if isinstance(said, Outcome) else Outcome(True, said, 0.0)
 
 
-def _answer(answer: Future[str], tool: OwnTool, arguments: Mapping[str, Any]) -> None:
+def _answer(answer: Future[str | Outcome], tool: OwnTool, arguments: Mapping[str, Any]) -> None:
     try:
         answer.set_result(tool.run(arguments))
     except Exception as exc:  # whoever waits gets it
