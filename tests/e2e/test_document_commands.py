@@ -15,11 +15,13 @@ def test_a_file_is_added_found_and_deleted_from_the_terminal(stack, ada, tmp_pat
     added = stack.parley("documents", "add", str(path))
     (listed,) = json.loads(stack.parley("documents", "--json").stdout)
     found = stack.parley("documents", "search", "days of leave").stdout
+    answer = stack.parley("chat", "--documents", "--model", "offline", "How many days of leave does everybody have?").stdout
     stack.parley("documents", "delete", listed["id"], "--yes")
 
     assert added.stdout.endswith("is ready: 1 chunk.\n"), added
     assert (listed["title"], listed["status"], listed["content_type"]) == ("handbook", "ready", "application/pdf")
     assert found.startswith("handbook, page 1")
+    assert "\n[1] handbook, page 1: Everybody has thirty days of leave" in answer
     assert ada.get("/documents").json()["items"] == []
 
 
