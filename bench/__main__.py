@@ -4,7 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from bench import accounts, cold, length, machine, providers, soak, start, turn
+from bench import accounts, cold, length, machine, providers, soak, start, tools, turn
 from bench.servers import ServerFailed
 
 RESULTS = Path(__file__).with_name("results") / "latest.md"
@@ -20,6 +20,7 @@ def measured(given: argparse.Namespace) -> str:
     parts.append(start.run(rounds=given.rounds))
     parts.append(accounts.run(rounds=given.rounds * 50, pairs=given.pairs))
     parts.append(length.run(rounds=given.rounds * 50))
+    parts.append(tools.run(rounds=given.rounds * 50))
     parts.append(soak.run(turns=given.turns))
     return "\n\n".join(parts) + "\n"
 

@@ -56,7 +56,8 @@ def catch_up_all(desk: Desk, deadline: Deadline) -> int:
     """
     if (model := desk.embedding.model_name()) is None:
         return 0
-    count, last = 0, None
+    last: UUID | None = None
+    count = 0
     while deadline.left_s >= _ENOUGH_S and (last := _next_user(desk, model, after=last)):
         count += _is_caught_up(desk, last, deadline)
     return count
