@@ -9,7 +9,7 @@ from functions.ingest.claiming import LEASE_S
 from functions.ingest.desk import Desk
 from functions.ingest.errors import Duplicate
 from functions.ingest.reading import read
-from parley.db import chunks, documents
+from parley.db import chunks, document_work, documents
 from parley.db.chunks import NewChunk
 from parley.db.documents import Document
 from parley.db.scope import user_scope
@@ -39,18 +39,16 @@ def store(desk: Desk, document: Document, path: str, *, sha256: bytes) -> int:
 def _check_new(desk: Desk, document: Document, sha256: bytes) -> None:
     """Note what the file is. Raises Duplicate if the user has another document of the same bytes."""
     with user_scope(desk.engine, document.user_id) as connection:
-        same = documents.by_content(connection, sha256, user_id=document.user_id)
-        if same is None:
-            documents.change(connection, document.id, user_id=document.user_id, changes={"sha256": sha256})
-        elif same.id != document.id:
-            raise Duplicate(same.title)
+        same = document_work.note_content(connection, document.id, sha256, user_id=document.user_id)
+    if same:
+        raise Duplicate(same.title)
 
 
 def _add(desk: Desk, document: Document, batch: Sequence[NewChunk], count: int) -> None:
     expected = max(document.bytes / _CHARACTERS_A_CHUNK, count + 1)
     with user_scope(desk.engine, document.user_id) as connection:
         # First of all: it holds off a deletion and a change of the shelf, or finds that they were.
-        documents.advance(connection, document.id, user_id=document.user_id, progress=_HALF * count / expected, lease_s=LEASE_S)
+        document_work.advance(connection, document.id, user_id=document.user_id, progress=_HALF * count / expected, lease_s=LEASE_S)
         is_shared = documents.get(connection, document.id, user_id=document.user_id).is_shared
         chunks.add(connection, document.id, batch, user_id=document.user_id, is_shared=is_shared)
 

@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from parley.db import chunk_search, chunks, documents
+from parley.db import chunk_search, chunks, document_work, documents
 from parley.db.chunk_search import POOL
 from parley.db.chunks import NewChunk
 from parley.db.halfvec import Vector
@@ -33,7 +33,7 @@ def stored(engine, person, texts, vectors, *, is_shared=False):
         documents.change(connection, document_id, user_id=person.id, changes={"is_shared": is_shared})
         chunks.add(connection, document_id, made, user_id=person.id, is_shared=is_shared)
         chunks.embed(connection, document_id, dict(enumerate(vectors)), user_id=person.id)
-        documents.finish(connection, document_id, user_id=person.id, chunks=len(made), note=None)
+        document_work.finish(connection, document_id, user_id=person.id, chunks=len(made), note=None)
     return document_id
 
 
