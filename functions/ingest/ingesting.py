@@ -54,13 +54,16 @@ def ingest(desk: Desk, notice: Notice, *, deadline: Deadline) -> None:
 
 
 def _take_further(desk: Desk, document: Document, notice: Notice, deadline: Deadline) -> None:
-    count = document.chunks
+    count: int | None = document.chunks
     if document.status != "ready":
         if document.attempts > MOST_ATTEMPTS:
             raise GivenUp(f"{document.attempts} attempts")
         with desk.files.fetched(notice.file_key, size=document.bytes) as (path, sha256):
             leave_word(desk, document, deadline=deadline)
-            count = store(desk, document, path, sha256=sha256)
+            count = store(desk, document, path, sha256=sha256, deadline=deadline)
+    if count is None:
+        _hand_on(desk, document)
+        return
     try:
         is_done = embed_all(desk, document, count=count, deadline=deadline)
     except BudgetExhausted:

@@ -13,15 +13,18 @@ from parley.db import chunks, document_work, documents
 from parley.db.chunks import NewChunk
 from parley.db.documents import Document
 from parley.db.scope import user_scope
+from parley.deadline import Deadline
 
 _AT_ONCE = 64
+# For a batch more, and for handing on what is left.
+_LEAST_S = 30.0
 # What is read and stored is half of the way, vectors are the other.
 _HALF = 0.5
 _CHARACTERS_A_CHUNK = 1000
 
 
-def store(desk: Desk, document: Document, path: str, *, sha256: bytes) -> int:
-    """Read and cut the file, store the chunks that are not there yet, and return how many there are.
+def store(desk: Desk, document: Document, path: str, *, sha256: bytes, deadline: Deadline) -> int | None:
+    """Read and cut the file, store the chunks that are not there yet, and return how many there are; None if the time is up before.
 
     Raises Unreadable or a kind of it, Unavailable, and NotFound if the document goes meanwhile.
     """
@@ -33,6 +36,8 @@ def store(desk: Desk, document: Document, path: str, *, sha256: bytes) -> int:
     for batch in batched(_new(made, document), _AT_ONCE, strict=False):
         count += len(batch)
         _add(desk, document, batch, count)
+        if deadline.left_s < _LEAST_S:
+            return None
     return count
 
 
