@@ -5,7 +5,7 @@ UV := .tools/bin/uv
 export PATH := $(CURDIR)/.venv/bin:$(CURDIR)/.tools/bin:$(PATH)
 export SAM_CLI_TELEMETRY := 0
 
-.PHONY: help up up-built test check openapi fuzz build sam-local bench races ledger model chaos mutants runtime deps clean
+.PHONY: help up up-built test check openapi fuzz build sam-local bench races poisoned ledger model chaos mutants runtime deps clean
 
 help:  ## Show this
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -32,6 +32,9 @@ fuzz: .venv/dev  ## Send generated requests to every route, many more than `make
 
 races: .venv/dev  ## Let many clients race for sessions, codes and guesses, for much longer than `make test` does (ROUNDS=100)
 	PARLEY_TEST_ROUNDS=$(or $(ROUNDS),100) $(PY) -m pytest --timeout 0 tests/functions/auth tests/shared/db/test_isolation.py
+
+poisoned: .venv/dev  ## Search among others' documents that fit best, far more often than `make test` does (QUERIES=10000)
+	PARLEY_TEST_QUERIES=$(or $(QUERIES),10000) $(PY) -m pytest --timeout 0 tests/shared/db/test_poison.py
 
 ledger: .venv/dev  ## Compare the ledger with what fake vendors bill, over many more turns than `make test` takes (TURNS=1000)
 	PARLEY_TEST_TURNS=$(or $(TURNS),1000) $(PY) -m pytest --timeout 0 tests/functions/chat/test_ledger.py

@@ -35,11 +35,15 @@ def notification(owner: Person, document_id: str) -> str:
     return json.dumps({"Records": [{"s3": {"object": {"key": f"documents/{owner.id}/{document_id}"}}}]})
 
 
-def upload(documents: Function, owner: Person, content: bytes | str | None = None, *, filename: str = "notes.txt") -> Answer:
+def upload(
+    documents: Function, owner: Person, content: bytes | str | None = None, *, filename: str = "notes.txt", title: str | None = None
+) -> Answer:
     """Upload a file by the form of a browser; its bytes are its own unless they are given."""
     content = content if content is not None else f"A note of {owner.email}, {secrets.token_hex(4)}."
     raw = content.encode() if isinstance(content, str) else content
     head = f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="file"; filename="{filename}"\r\nContent-Type: text/plain\r\n\r\n'
+    if title is not None:
+        head = f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="title"\r\n\r\n{title}\r\n{head}'
     headers = {"Content-Type": f"multipart/form-data; boundary={BOUNDARY}"}
     body = head.encode() + raw + f"\r\n--{BOUNDARY}--\r\n".encode()
     return documents.post("/documents", body, as_=owner, headers=headers)

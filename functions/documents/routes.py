@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends, File, Form, Query, Request, UploadFile
 from functions.documents.desk import Desk
 from functions.documents.errors import FileTooLarge, TooManyDocuments
 from functions.documents.removing import remove
-from functions.documents.schemas import ChunkOut, DocumentFields, DocumentOut, SearchOut, Title, UploadIn, UploadOut
+from functions.documents.schemas import WITHOUT_NUL, ChunkOut, DocumentFields, DocumentOut, SearchOut, Title, UploadIn, UploadOut
 from functions.documents.searching import search
 from functions.documents.uploading import expect, take
 from parley.auth.principal import Principal
@@ -60,7 +60,7 @@ def list_all(principal: CurrentPrincipal, transaction: Transaction, page: Page) 
 def find(
     request: Request,
     principal: CurrentPrincipal,
-    q: Annotated[str, Query(min_length=1, max_length=2000)],
+    q: Annotated[str, Query(min_length=1, max_length=2000, pattern=WITHOUT_NUL)],
     limit: Annotated[int, Query(ge=1, le=100)] = 10,
     document_id: Annotated[list[UUID] | None, Query(max_length=100)] = None,
 ) -> SearchOut:

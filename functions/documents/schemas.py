@@ -7,7 +7,9 @@ from pydantic import Field
 
 from parley.http.schemas import Input, Moment, Output
 
-Title = Annotated[str, Field(min_length=1, max_length=300)]
+# PostgreSQL cannot store NUL; a body of JSON is looked at as a whole, a form's or an address's fields are not.
+WITHOUT_NUL = r"^[^\x00]*$"
+Title = Annotated[str, Field(min_length=1, max_length=300, pattern=WITHOUT_NUL)]
 
 
 class UploadIn(Input):

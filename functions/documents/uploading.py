@@ -34,7 +34,7 @@ def take(desk: Desk, principal: Principal, content: bytes, *, filename: str, con
             return known
         _check_room(documents.count(connection, user_id=user_id))
         names = _names(filename, title)
-        values = {"content_type": content_type[:200], "bytes": len(content), "sha256": digest, **names}
+        values = {"content_type": content_type.replace("\0", "")[:200], "bytes": len(content), "sha256": digest, **names}
         document = documents.add(connection, new_id(), user_id=user_id, **values)
         if document is None:  # another request was quicker by a moment
             return _known(connection, digest, user_id)

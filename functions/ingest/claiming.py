@@ -2,7 +2,7 @@
 
 from functions.ingest.desk import Desk
 from functions.ingest.notices import Notice
-from parley.db import documents
+from parley.db import document_work
 from parley.db.documents import Document
 from parley.db.scope import user_scope
 from parley.deadline import Deadline
@@ -22,7 +22,7 @@ def claim(desk: Desk, notice: Notice) -> Document | None:
     """
     try:
         with user_scope(desk.engine, notice.user_id) as connection:
-            taken = documents.claim(connection, notice.document_id, user_id=notice.user_id, lease_s=LEASE_S)
+            taken = document_work.claim(connection, notice.document_id, user_id=notice.user_id, lease_s=LEASE_S)
     except NotFound:
         desk.files.delete(notice.file_key)
         raise
@@ -43,10 +43,10 @@ def leave_word(desk: Desk, document: Document, *, deadline: Deadline) -> None:
 def release(desk: Desk, document: Document) -> None:
     """Let another go on. Raises NotFound."""
     with user_scope(desk.engine, document.user_id) as connection:
-        documents.release(connection, document.id, user_id=document.user_id)
+        document_work.release(connection, document.id, user_id=document.user_id)
 
 
 def put_back(desk: Desk, document: Document) -> None:
     """Let it wait for its file. Raises NotFound."""
     with user_scope(desk.engine, document.user_id) as connection:
-        documents.put_back(connection, document.id, user_id=document.user_id)
+        document_work.put_back(connection, document.id, user_id=document.user_id)

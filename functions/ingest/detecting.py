@@ -17,7 +17,7 @@ _PDF_WITHIN = 1024
 MOST_XML_BYTES = 50 * 1024 * 1024
 _OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 _HTML = re.compile(r"\s*(<\?xml[^>]*>\s*)?(<!--.*?-->\s*)*<(!doctype\s+html|html|head|body)\b", re.IGNORECASE | re.DOTALL)
-_MARKDOWN = re.compile(r"^(#{1,6} \S|```|\s*[-*] \[[ x]\] )", re.MULTILINE)
+_MARKDOWN = re.compile(r"^(#{1,6} \S|```|[ \t]*[-*] \[[ x]\] )", re.MULTILINE)
 _NAMED: dict[str, Format] = {".md": "markdown", ".markdown": "markdown", ".csv": "csv", ".tsv": "csv", ".htm": "html", ".html": "html"}
 _CODE = re.compile(
     r"\.(py|[mc]?js|tsx?|jsx|java|kts?|scala|go|rs|[ch]|cc|[ch]pp|cs|rb|php|swift|sh|bash|ps1|sql|r|lua|pl|exs?|hs"

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from functions.ingest.claiming import LEASE_S
 from functions.ingest.desk import Desk
-from parley.db import chunks, documents
+from parley.db import chunks, document_work
 from parley.db.chunks import Unembedded
 from parley.db.documents import Document
 from parley.db.halfvec import Vector
@@ -54,5 +54,5 @@ def _made(desk: Desk, document: Document, texts: Sequence[str], deadline: Deadli
 def _keep(desk: Desk, document: Document, left: Sequence[Unembedded], made: Sequence[Vector], *, progress: float) -> None:
     vectors = {chunk.number: vector for chunk, vector in zip(left, made, strict=True)}
     with user_scope(desk.engine, document.user_id) as connection:
-        documents.advance(connection, document.id, user_id=document.user_id, progress=progress, lease_s=LEASE_S)
+        document_work.advance(connection, document.id, user_id=document.user_id, progress=progress, lease_s=LEASE_S)
         chunks.embed(connection, document.id, vectors, user_id=document.user_id)

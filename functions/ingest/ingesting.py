@@ -13,7 +13,7 @@ from functions.ingest.errors import GivenUp, NeverCame, Unreadable
 from functions.ingest.notices import Notice
 from functions.ingest.storing import store
 from parley.clock import utc_now
-from parley.db import chunks, documents
+from parley.db import chunks, document_work
 from parley.db.documents import Document
 from parley.db.scope import user_scope
 from parley.deadline import Deadline
@@ -54,13 +54,16 @@ def ingest(desk: Desk, notice: Notice, *, deadline: Deadline) -> None:
 
 
 def _take_further(desk: Desk, document: Document, notice: Notice, deadline: Deadline) -> None:
-    count = document.chunks
+    count: int | None = document.chunks
     if document.status != "ready":
         if document.attempts > MOST_ATTEMPTS:
             raise GivenUp(f"{document.attempts} attempts")
         with desk.files.fetched(notice.file_key, size=document.bytes) as (path, sha256):
             leave_word(desk, document, deadline=deadline)
-            count = store(desk, document, path, sha256=sha256)
+            count = store(desk, document, path, sha256=sha256, deadline=deadline)
+    if count is None:
+        _hand_on(desk, document)
+        return
     try:
         is_done = embed_all(desk, document, count=count, deadline=deadline)
     except BudgetExhausted:
@@ -86,7 +89,7 @@ def _wait_for_file(desk: Desk, document: Document) -> None:
 def _finish(desk: Desk, document: Document, count: int, *, note: str | None) -> None:
     with user_scope(desk.engine, document.user_id) as connection:
         chunks.remove_from(connection, document.id, count, user_id=document.user_id)
-        documents.finish(connection, document.id, user_id=document.user_id, chunks=count, note=note)
+        document_work.finish(connection, document.id, user_id=document.user_id, chunks=count, note=note)
     logger.info("a document is ready", document_id=str(document.id), chunks=count, has_vectors=note is None)
 
 
@@ -99,4 +102,4 @@ def _hand_on(desk: Desk, document: Document) -> None:
 def _fail(desk: Desk, document: Document, reason: Unreadable) -> None:
     logger.info("a document cannot be read", document_id=str(document.id), problem=reason.code, reason=str(reason))
     with user_scope(desk.engine, document.user_id) as connection:
-        documents.fail(connection, document.id, user_id=document.user_id, code=reason.code, reason=reason.public_message)
+        document_work.fail(connection, document.id, user_id=document.user_id, code=reason.code, reason=reason.public_message)

@@ -5,9 +5,11 @@ array for each block, a line each, and last `{"end": null}` or `{"end": "<code>"
 """
 
 import json
+import re
 import resource
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from functions.ingest.block import Block
@@ -17,6 +19,8 @@ from functions.ingest.errors import Corrupt, Empty, TooLarge, Unreadable
 MEMORY_BYTES = 400 * 1024 * 1024
 # About 5,000 pages.
 MOST_CHARACTERS = 20_000_000
+# By PostgreSQL, and as UTF-8: NUL and half a surrogate pair.
+_UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 
 
 def read(path: str, name: str) -> Iterator[Block]:
@@ -26,7 +30,7 @@ def read(path: str, name: str) -> Iterator[Block]:
         said += len(block.text)
         if said > MOST_CHARACTERS:
             raise TooLarge(f"more than {MOST_CHARACTERS} characters")
-        yield block
+        yield replace(block, text=_UNSTORABLE.sub("\ufffd", block.text))
     if not said:
         raise Empty(name)
 

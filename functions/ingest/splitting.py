@@ -21,6 +21,8 @@ def split(block: Block, *, most_tokens: int) -> Iterator[str]:
     elif block.kind == "table":
         header, *rows = block.text.split("\n")
         head = _cut(header, most_tokens // 4)[0]
+        # What of the names is not repeated stands in the first rows.
+        rows = rows if head == header else [header.removeprefix(head), *rows]
         for piece in _packed(rows, "\n", most_tokens - estimate_tokens(head)):
             yield f"{head}\n{piece}"
     elif block.kind == "code":

@@ -5,7 +5,7 @@ outage, with a new month's budget, or since the catalogue names another model.
 """
 
 from functions.upkeep.desk import Desk
-from parley.db import documents
+from parley.db import document_sweep
 from parley.db.scope import open_scope
 
 # The lease of a worker that died has ended long since, and the message that it left has come.
@@ -18,7 +18,7 @@ _MOST = 20_000
 def send_unfinished(desk: Desk) -> int:
     """Queue what nobody has worked on for half an hour, and return how many. Raises Unavailable."""
     with open_scope(desk.background) as connection:
-        found = documents.unfinished(connection, limit=_MOST, older_than_s=_ABANDONED_S)
+        found = document_sweep.unfinished(connection, limit=_MOST, older_than_s=_ABANDONED_S)
     return desk.ingest_queue.send_all(found)
 
 
@@ -27,7 +27,7 @@ def send_without_vectors(desk: Desk) -> int:
     model, count, last = desk.embedding_model(), 0, None
     while model and count < _MOST:
         with open_scope(desk.background) as connection:
-            found = documents.without_vectors(connection, model=model, limit=_AT_ONCE, after=last)
+            found = document_sweep.without_vectors(connection, model=model, limit=_AT_ONCE, after=last)
         count += desk.ingest_queue.send_all(found)
         if len(found) < _AT_ONCE:
             break

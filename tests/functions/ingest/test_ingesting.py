@@ -12,6 +12,7 @@ from functions.ingest import ingesting
 from functions.ingest.ingesting import NO_BUDGET, NO_MODEL
 from functions.ingest.notices import Notice
 from parley.deadline import Deadline
+from parley.ingest_queue import IngestQueue
 from parley.limits import BudgetExhausted
 from parley.llm.failures import ProviderFailed
 from tests.conftest import with_vectors
@@ -105,6 +106,23 @@ def test_a_document_deleted_while_it_is_read_leaves_no_row(documents, read_with,
         read_with(alice, delete)
 
     assert postgres.execute(f"SELECT count(*) FROM chunks WHERE document_id = '{deleted[0]}'") == [(0,)]
+
+
+def test_a_document_that_takes_longer_than_one_invocation_goes_on_in_the_next(documents, ingest, alice):
+    from functions.ingest.app import desk
+
+    sqs = boto3.client("sqs")
+    url = sqs.create_queue(QueueName=f"ingest-{alice.id}")["QueueUrl"]
+    short_of_time = replace(desk, queue=IngestQueue(url))
+    document_id = upload(documents, alice, "\n\n".join(["A word of many. " * 150] * 100)).json["id"]
+    ingesting.ingest(short_of_time, Notice(alice.id, UUID(document_id)), deadline=Deadline.after(20))
+    halfway = documents.get(f"/documents/{document_id}", as_=alice).json
+    (message,) = sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10)["Messages"]
+    ingest.deliver(message["Body"])
+
+    assert (halfway["status"], 0 < halfway["progress"] < 1) == ("processing", True)
+    shown = documents.get(f"/documents/{document_id}", as_=alice).json
+    assert (shown["status"], shown["chunks"] > 64) == ("ready", True)
 
 
 def test_a_second_delivery_at_the_same_time_leaves_the_work_to_the_first(documents, ingest, postgres, alice):

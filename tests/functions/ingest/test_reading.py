@@ -2,9 +2,11 @@
 
 import json
 from contextlib import suppress
+from types import SimpleNamespace
 
 import pytest
 
+from functions.ingest import reading
 from functions.ingest.errors import Corrupt, Empty, TooLarge, Unsupported
 from functions.ingest.reading import read
 from tests.functions.ingest import files
@@ -63,6 +65,17 @@ def test_a_bomb_of_entities_is_given_up(stored):
 def test_what_is_nested_without_end_is_read_or_refused(stored, content):
     with suppress(TooLarge, Corrupt, Empty):
         list(read(stored(content), "deep.md", cpu_s=2))
+
+
+def test_what_is_done_with_a_block_is_not_the_readers_time(stored, monkeypatch):
+    now, seen = [0.0], []
+    monkeypatch.setattr(reading, "_LOOK_S", 0.001)
+    monkeypatch.setattr(reading, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    for block in read(stored(b"\n\n".join([b"word " * 2000] * 200)), "notes.txt"):
+        seen.append(block.text)
+        now[0] += 1000
+
+    assert len(seen) == 200
 
 
 def test_a_reader_that_hangs_is_ended(stored):

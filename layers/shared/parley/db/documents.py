@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any, Literal
 from uuid import UUID
 
-from sqlalchemy import Connection, Row, case, delete, func, or_, select, tuple_, update
+from sqlalchemy import Connection, Row, delete, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from parley.db.tables import chunks, documents
@@ -39,7 +39,7 @@ class Document:
     created_at: datetime
 
 
-_COLUMNS = tuple(documents.c[field.name] for field in fields(Document))
+COLUMNS = tuple(documents.c[field.name] for field in fields(Document))
 
 
 def add(connection: Connection, document_id: UUID, *, user_id: UUID, **values: Any) -> Document | None:
@@ -47,14 +47,14 @@ def add(connection: Connection, document_id: UUID, *, user_id: UUID, **values: A
 
     Returns None, and stores nothing, if the user has a document of the same bytes, perhaps since a moment ago.
     """
-    statement = insert(documents).values(user_id=user_id, id=document_id, **values).on_conflict_do_nothing().returning(*_COLUMNS)
+    statement = insert(documents).values(user_id=user_id, id=document_id, **values).on_conflict_do_nothing().returning(*COLUMNS)
     row = connection.execute(statement).one_or_none()
-    return _read(row) if row else None
+    return read(row) if row else None
 
 
 def get(connection: Connection, document_id: UUID, *, user_id: UUID) -> Document:
     """Return a document that the user may read, or raise NotFound."""
-    row = connection.execute(select(*_COLUMNS).where(documents.c.id == document_id, _readable(user_id))).one_or_none()
+    row = connection.execute(select(*COLUMNS).where(documents.c.id == document_id, _readable(user_id))).one_or_none()
     return _found(row, document_id)
 
 
@@ -70,8 +70,8 @@ def check(connection: Connection, document_ids: Sequence[UUID], *, user_id: UUID
 def by_content(connection: Connection, sha256: bytes, *, user_id: UUID) -> Document | None:
     """Return the user's document with these bytes, if there is one that has not failed."""
     which = (documents.c.user_id == user_id, documents.c.sha256 == sha256, documents.c.status != "failed")
-    row = connection.execute(select(*_COLUMNS).where(*which)).one_or_none()
-    return _read(row) if row else None
+    row = connection.execute(select(*COLUMNS).where(*which)).one_or_none()
+    return read(row) if row else None
 
 
 def count(connection: Connection, *, user_id: UUID) -> int:
@@ -81,17 +81,17 @@ def count(connection: Connection, *, user_id: UUID) -> int:
 
 def page(connection: Connection, *, user_id: UUID, limit: int, after: UUID | None) -> list[Document]:
     """Return up to `limit` documents that the user may read, newest first."""
-    statement = select(*_COLUMNS).where(_readable(user_id))
+    statement = select(*COLUMNS).where(_readable(user_id))
     if after:
         statement = statement.where(documents.c.id < after)
-    return [_read(row) for row in connection.execute(statement.order_by(documents.c.id.desc()).limit(limit))]
+    return [read(row) for row in connection.execute(statement.order_by(documents.c.id.desc()).limit(limit))]
 
 
 def change(connection: Connection, document_id: UUID, *, user_id: UUID, changes: dict[str, Any]) -> Document:
     """Set title and is_shared of the user's own document and return it, or raise NotFound. Its chunks change shelves with it."""
     if not changes:
         return get(connection, document_id, user_id=user_id)
-    row = connection.execute(update(documents).where(*_own(document_id, user_id)).values(changes).returning(*_COLUMNS)).one_or_none()
+    row = connection.execute(update(documents).where(*own(document_id, user_id)).values(changes).returning(*COLUMNS)).one_or_none()
     document = _found(row, document_id)
     of_it = (chunks.c.user_id == user_id, chunks.c.document_id == document_id, chunks.c.is_shared != document.is_shared)
     connection.execute(update(chunks).where(*of_it).values(is_shared=document.is_shared))
@@ -100,85 +100,12 @@ def change(connection: Connection, document_id: UUID, *, user_id: UUID, changes:
 
 def remove(connection: Connection, document_id: UUID, *, user_id: UUID) -> None:
     """Delete the user's own document with its chunks, or raise NotFound."""
-    if connection.execute(delete(documents).where(*_own(document_id, user_id))).rowcount == 0:
+    if connection.execute(delete(documents).where(*own(document_id, user_id))).rowcount == 0:
         raise NotFound("document", document_id)
 
 
-def claim(connection: Connection, document_id: UUID, *, user_id: UUID, lease_s: float) -> Document | None:
-    """Take a document to work on for `lease_s`, or return None if another does, or it has failed. Raises NotFound.
-
-    One that is ready stays so: it may lack vectors.
-    """
-    is_free = or_(documents.c.leased_until.is_(None), documents.c.leased_until < func.clock_timestamp())
-    which = (*_own(document_id, user_id), documents.c.status != "failed", is_free)
-    status = case((documents.c.status == "ready", "ready"), else_="processing")
-    values = {"status": status, "leased_until": _from_now(lease_s), "attempts": documents.c.attempts + 1}
-    row = connection.execute(update(documents).where(*which).values(values).returning(*_COLUMNS)).one_or_none()
-    if row is None:
-        get(connection, document_id, user_id=user_id)
-        return None
-    return _read(row)
-
-
-def advance(connection: Connection, document_id: UUID, *, user_id: UUID, progress: float, lease_s: float) -> None:
-    """Note how far the work is, and go on holding it. Raises NotFound if the document has gone meanwhile."""
-    further = case((documents.c.status == "ready", 1.0), else_=progress)
-    _work(connection, document_id, user_id, progress=further, leased_until=_from_now(lease_s), attempts=0)
-
-
-def release(connection: Connection, document_id: UUID, *, user_id: UUID) -> None:
-    """Let another go on. Raises NotFound."""
-    _work(connection, document_id, user_id, leased_until=None)
-
-
-def put_back(connection: Connection, document_id: UUID, *, user_id: UUID) -> None:
-    """Undo the taking of a document whose file is not there yet. Raises NotFound."""
-    _work(connection, document_id, user_id, status="queued", leased_until=None, attempts=0)
-
-
-def finish(connection: Connection, document_id: UUID, *, user_id: UUID, chunks: int, note: str | None) -> None:
-    """Note that it can be found, and what it still lacks, if anything. Raises NotFound."""
-    first = func.coalesce(documents.c.ready_at, func.now())
-    done = {"status": "ready", "progress": 1, "chunks": chunks, "note": note, "ready_at": first, "leased_until": None}
-    _work(connection, document_id, user_id, **done)
-
-
-def fail(connection: Connection, document_id: UUID, *, user_id: UUID, code: str, reason: str) -> None:
-    """Note why it cannot be read; what was found of it goes. Raises NotFound, also for one that is ready."""
-    which = (*_own(document_id, user_id), documents.c.status.in_(["queued", "processing"]))
-    values = {"status": "failed", "chunks": 0, "leased_until": None, "error_code": code, "error": reason}
-    if connection.execute(update(documents).where(*which).values(values)).rowcount == 0:
-        raise NotFound("document", document_id)
-    connection.execute(delete(chunks).where(chunks.c.user_id == user_id, chunks.c.document_id == document_id))
-
-
-def unfinished(connection: Connection, *, limit: int, older_than_s: float) -> list[tuple[UUID, UUID]]:
-    """Return user and id of documents that nobody has worked on for so long, oldest first. Needs the background role."""
-    since = func.now() - _seconds(older_than_s)
-    is_left = or_(documents.c.leased_until < since, documents.c.leased_until.is_(None) & (documents.c.created_at < since))
-    statement = select(documents.c.user_id, documents.c.id).where(documents.c.status.in_(["queued", "processing"]), is_left)
-    return [(row.user_id, row.id) for row in connection.execute(statement.order_by(documents.c.created_at).limit(limit))]
-
-
-def without_vectors(connection: Connection, *, model: str, limit: int, after: tuple[UUID, UUID] | None) -> list[tuple[UUID, UUID]]:
-    """Return user and id of documents that are ready and have chunks without a vector of `model`. Needs the background role."""
-    of_it = (chunks.c.user_id == documents.c.user_id, chunks.c.document_id == documents.c.id)
-    is_without = select(chunks.c.document_id).where(*of_it, chunks.c.embedding_model.is_distinct_from(model)).exists()
-    key = tuple_(documents.c.user_id, documents.c.id)
-    statement = select(documents.c.user_id, documents.c.id).where(documents.c.status == "ready", is_without)
-    if after:
-        statement = statement.where(key > tuple_(*after))
-    rows = connection.execute(statement.order_by(documents.c.user_id, documents.c.id).limit(limit))
-    return [(row.user_id, row.id) for row in rows]
-
-
-def _work(connection: Connection, document_id: UUID, user_id: UUID, **values: Any) -> None:
-    which = (*_own(document_id, user_id), documents.c.status != "failed")
-    if connection.execute(update(documents).where(*which).values(**values)).rowcount == 0:
-        raise NotFound("document", document_id)
-
-
-def _own(document_id: UUID, user_id: UUID) -> tuple[Any, Any]:
+def own(document_id: UUID, user_id: UUID) -> tuple[Any, Any]:
+    """Return the conditions that a statement about the user's own document has."""
     return documents.c.user_id == user_id, documents.c.id == document_id
 
 
@@ -186,19 +113,12 @@ def _readable(user_id: UUID) -> Any:
     return or_(documents.c.user_id == user_id, documents.c.is_shared)
 
 
-def _seconds(seconds: float) -> Any:
-    return func.make_interval(0, 0, 0, 0, 0, 0, seconds)
-
-
-def _from_now(seconds: float) -> Any:
-    return func.clock_timestamp() + _seconds(seconds)
-
-
 def _found(row: Row[Any] | None, document_id: UUID) -> Document:
     if row is None:
         raise NotFound("document", document_id)
-    return _read(row)
+    return read(row)
 
 
-def _read(row: Row[Any]) -> Document:
+def read(row: Row[Any]) -> Document:
+    """Return a document of a row that has `COLUMNS`."""
     return Document(**row._mapping)

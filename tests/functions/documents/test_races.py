@@ -1,0 +1,130 @@
+"""Documents that are uploaded, read and deleted at the same moment."""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import replace
+from threading import Barrier
+from uuid import UUID
+
+import boto3
+import pytest
+
+from functions.documents.uploading import take
+from parley.db.engine import make_engine
+from tests.ingesting import notification, upload
+
+CLIENTS = 10
+NAMES = {"filename": "notes.txt", "content_type": "text/plain", "title": None}
+
+
+@contextmanager
+def workers(database, desk, count):
+    """Desks of as many Lambda workers, each with connections of its own."""
+    engines = [make_engine(database) for _ in range(count)]
+    yield [replace(desk, engine=engine, embedding=replace(desk.embedding, engine=engine)) for engine in engines]
+    for engine in engines:
+        engine.dispose()
+
+
+def at_once(do: Callable[[object, object], object], ones, others):
+    """Do it for each pair at the same moment."""
+    together = Barrier(len(ones))
+
+    def begin(one, other):
+        together.wait(30)
+        return do(one, other)
+
+    with ThreadPoolExecutor(len(ones)) as pool:
+        return list(pool.map(begin, ones, others))
+
+
+def chunks_of(postgres, person):
+    return postgres.execute(f"SELECT count(*), count(DISTINCT document_id) FROM chunks WHERE user_id = '{person.id}'")
+
+
+@pytest.fixture
+def uploads(documents, database):
+    """Upload the same bytes for each of these people at once; return the documents' ids."""
+    from functions.documents.app import desk
+
+    def uploads(people, content):
+        with workers(database, desk, len(people)) as desks:
+            return at_once(lambda desk, person: take(desk, person.principal, content, **NAMES).id, desks, people)
+
+    return uploads
+
+
+def test_the_same_bytes_twenty_times_at_once_are_one_document_and_one_set_of_chunks(uploads, ingest, postgres, alice):
+    ids = uploads([alice] * CLIENTS, b"the same") + uploads([alice] * CLIENTS, b"the same")
+    ingest.read(alice, str(ids[0])), ingest.read(alice, str(ids[0]))
+
+    assert len(set(ids)) == 1
+    assert chunks_of(postgres, alice) == [(1, 1)]
+
+
+def test_the_same_bytes_of_two_users_at_once_are_two_documents(uploads, ingest, postgres, alice, bob):
+    ids = uploads([alice, bob] * (CLIENTS // 2), b"of two")
+    for person, document_id in zip((alice, bob), ids, strict=False):
+        ingest.read(person, str(document_id))
+
+    assert (len(set(ids)), len(set(ids[::2]))) == (2, 1)
+    assert [chunks_of(postgres, person) for person in (alice, bob)] == [[(1, 1)], [(1, 1)]]
+
+
+@pytest.fixture
+def sent(documents, environment):
+    """Send a file by the form for larger ones; return its document's id."""
+
+    def sent(person, content):
+        body = {"filename": "big.txt", "content_type": "text/plain", "bytes": len(content)}
+        document_id = documents.post("/documents/uploads", body, as_=person).json["id"]
+        key = f"documents/{person.id}/{document_id}"
+        boto3.client("s3").put_object(Bucket=environment["PARLEY_FILES_BUCKET"], Key=key, Body=content)
+        return document_id
+
+    return sent
+
+
+def read_at_once(database, person, ids):
+    """Have documents read by workers of their own at the same moment."""
+    from functions.ingest.app import desk
+    from functions.ingest.ingesting import ingest
+    from functions.ingest.notices import Notice
+    from parley.deadline import Deadline
+
+    def do(desk, document_id):
+        ingest(desk, Notice(person.id, UUID(document_id)), deadline=Deadline.after(300))
+
+    with workers(database, desk, len(ids)) as desks:
+        at_once(do, desks, ids)
+
+
+def test_of_the_same_bytes_sent_twice_by_forms_one_is_ready_and_one_says_so(documents, sent, ingest, database, postgres, alice):
+    read_at_once(database, alice, [sent(alice, b"by a form"), sent(alice, b"by a form")])
+
+    items = documents.get("/documents", as_=alice).json["items"]
+    assert sorted((one["status"], one["error_code"]) for one in items) == [("failed", "duplicate"), ("ready", None)]
+    assert chunks_of(postgres, alice) == [(1, 1)]
+
+
+def test_a_document_read_by_five_workers_at_once_is_read_by_one(documents, ingest, database, postgres, alice):
+    document_id = upload(documents, alice, "One of five.").json["id"]
+    read_at_once(database, alice, [document_id] * 5)
+
+    assert documents.get(f"/documents/{document_id}", as_=alice).json["status"] == "ready"
+    assert chunks_of(postgres, alice) == [(1, 1)]
+
+
+def test_a_document_deleted_while_its_file_is_stored_leaves_no_file(documents, ingest, environment, alice):
+    from functions.documents.app import desk
+
+    class Deleting:
+        def put(self, document_id, *content, **options):
+            assert documents.delete(f"/documents/{document_id}", as_=alice).status == 204
+            desk.files.put(document_id, *content, **options)
+
+    document_id = take(replace(desk, files=Deleting()), alice.principal, b"gone at once", **NAMES).id
+    ingest.deliver(notification(alice, str(document_id)))
+
+    assert "Contents" not in boto3.client("s3").list_objects_v2(Bucket=environment["PARLEY_FILES_BUCKET"], Prefix=f"documents/{alice.id}")

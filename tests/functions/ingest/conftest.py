@@ -1,0 +1,1 @@
+from tests.functions.documents.conftest import ready as ready

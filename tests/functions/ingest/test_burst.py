@@ -1,0 +1,93 @@
+"""Bursts and poison on the queue of ingestion (R9)."""
+
+import json
+import secrets
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from queue import SimpleQueue
+from uuid import UUID
+
+import boto3
+import pytest
+from sqlalchemy import event
+
+from functions.ingest import reader
+from functions.ingest.ingesting import ingest as take_further
+from functions.ingest.notices import Notice
+from local.template.load import load
+from parley.db.engine import make_engine
+from parley.deadline import Deadline
+from tests.conftest import ROOT
+from tests.ingesting import notification, upload
+
+BURST = 50
+
+
+@pytest.fixture(scope="module")
+def template():
+    return load(ROOT / "template.yaml", overrides={})
+
+
+@pytest.fixture
+def queues(template):
+    """A queue as the template makes it, and its dead letters; a message comes back at once."""
+    sqs, name = boto3.client("sqs"), secrets.token_hex(4)
+    dead = sqs.create_queue(QueueName=f"{name}-dead")["QueueUrl"]
+    arn = sqs.get_queue_attributes(QueueUrl=dead, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    redrive = json.loads(template.queues["IngestQueue"].attributes["RedrivePolicy"]) | {"deadLetterTargetArn": arn}
+    live = sqs.create_queue(QueueName=name, Attributes={"VisibilityTimeout": "0", "RedrivePolicy": json.dumps(redrive)})
+    return live["QueueUrl"], dead
+
+
+def poll(ingest, url):
+    """Do as Lambda does: hand over one message, delete it if it is done. False where the queue is empty."""
+    sqs = boto3.client("sqs")
+    (message,) = sqs.receive_message(QueueUrl=url).get("Messages") or [None]
+    if message and not ingest.deliver(message["Body"]):
+        sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
+    return bool(message)
+
+
+@pytest.fixture
+def without_child(monkeypatch):
+    """Read in the same process: what starting one takes is not the point."""
+    monkeypatch.setattr("functions.ingest.storing.read", reader.read)
+
+
+@pytest.mark.parametrize("poison", ["not JSON", '{"Records": [{"s3": {"object": {"key": "exports/a/b"}}}]}'])
+def test_one_poison_message_of_ten_reaches_the_dead_letters_and_nine_are_read_once(documents, ingest, queues, without_child, alice, poison):
+    (live, dead), sqs = queues, boto3.client("sqs")
+    bodies = [notification(alice, upload(documents, alice).json["id"]) for _ in range(9)]
+    for body in [*bodies[:4], poison, *bodies[4:]]:
+        sqs.send_message(QueueUrl=live, MessageBody=body)
+    received = 0
+    while poll(ingest, live):
+        received += 1
+
+    assert received == 9 + 5
+    assert [one["Body"] for one in sqs.receive_message(QueueUrl=dead, MaxNumberOfMessages=10)["Messages"]] == [poison]
+    assert {one["status"] for one in documents.get("/documents", as_=alice).json["items"]} == {"ready"}
+
+
+def test_a_burst_is_read_by_few_workers_with_one_connection_each(documents, ingest, template, database, without_child, alice):
+    from functions.ingest.app import desk
+
+    ids, connected = SimpleQueue[str](), []
+    for _ in range(BURST):
+        ids.put(upload(documents, alice).json["id"])
+
+    def work(number):
+        engine = make_engine(database)
+        event.listen(engine, "connect", lambda *_: connected.append(number))
+        own = replace(desk, engine=engine, embedding=replace(desk.embedding, engine=engine))
+        while not ids.empty():
+            take_further(own, Notice(alice.id, UUID(ids.get())), deadline=Deadline.after(300))
+        engine.dispose()
+
+    (source,) = [one for one in template.event_sources if one.queue == "IngestQueue"]
+    with ThreadPoolExecutor(source.concurrency) as pool:
+        list(pool.map(work, range(source.concurrency)))
+
+    assert sorted(connected) == list(range(5))
+    statuses = [one["status"] for one in documents.get("/documents?limit=100", as_=alice).json["items"]]
+    assert statuses == ["ready"] * BURST
