@@ -25,22 +25,15 @@ if TYPE_CHECKING:
 PATIENCE_S = 0.5
 
 
-class _Latest:
-    """This worker's newest call of the embedding service: while it hangs, no turn waits for another."""
-
-    recollection: Recollection | None = None
-
-
 def begin(desk: Desk, turn: "Turn") -> Recollection | None:
-    """Begin to embed the question; None where nothing is looked up, there is no model, or the last one has not answered yet."""
-    if not _is_due(turn.context) or (_Latest.recollection and _Latest.recollection.is_under_way):
+    """Begin to embed the question; None where nothing is looked up, there is no model, or an earlier question's call hangs."""
+    if not _is_due(turn.context):
         return None
     embedding = desk.embedding
     try:
-        _Latest.recollection = embedding.recollection(embedding.call(), turn.context.question.text)
+        return embedding.recollection(embedding.call(), turn.context.question.text)
     except NoModel:
         return None
-    return _Latest.recollection
 
 
 def gather(desk: Desk, turn: "Turn") -> Iterator["Numbered"]:

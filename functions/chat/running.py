@@ -81,9 +81,8 @@ class Turn:
 
     @property
     def billed(self) -> list[Call]:
-        """The calls to pay for: those of models, and that which embedded the question, once it is over."""
-        recalled = self.recollection
-        return [*([recalled.call] if recalled and not recalled.is_under_way else []), *self.calls]
+        """The calls to pay for: those of models, and that which embedded the question, by an estimate where it is not over."""
+        return [*([self.recollection.call] if self.recollection else []), *self.calls]
 
     @property
     def open_calls(self) -> list[Called]:

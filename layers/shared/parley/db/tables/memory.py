@@ -84,6 +84,7 @@ passages = Table(
     _words(),
     ForeignKeyConstraint(*_OF_CONVERSATION, ondelete="CASCADE"),
     CheckConstraint("(embedding IS NULL) = (embedding_model IS NULL)", name="passages_embedding_check"),
+    Index("passages_model", "embedding_model", "user_id"),
     Index("passages_place", "user_id", "conversation_id", "first_seq"),
 )
 Index("passages_words", func.parley_keys(passages.c.user_id, passages.c.words), postgresql_using="gin")
