@@ -87,7 +87,8 @@ def test_a_vendor_that_is_down_is_a_502_without_streaming(chat, alice):
         {"message": "x", "user_id": "someone"},
         {"message": "nul \u0000"},
         {"message": "x", "images": ["data:image/png;base64,AA=="]},
-        {"message": "x", "documents": True},
+        {"message": "x", "documents": "all"},
+        {"message": "x", "documents": ["not-an-id"]},
     ],
 )
 def test_a_request_that_cannot_be_met_is_422_and_stores_nothing(chat, conversation, alice, body):
