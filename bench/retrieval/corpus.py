@@ -54,4 +54,3 @@ def analysed(words: Sequence[str]) -> bytes:
         places.setdefault(word, []).append(place)
     entries = (word.encode() + struct.pack(f">BH{len(at)}H", 0, len(at), *at) for word, at in sorted(places.items()))
     return struct.pack(">i", len(places)) + b"".join(entries)
-

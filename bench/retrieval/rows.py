@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from uuid import UUID
 
+import psycopg
 from psycopg import Cursor
 from sqlalchemy import Engine, text
 
@@ -49,13 +50,10 @@ class _Stock:
 
 def fill(owner: Engine, case: Case, corpus: Corpus, user_id: UUID) -> None:
     """Store the rows, the user's own spread evenly among the others'."""
-    connection = owner.raw_connection()
-    try:
-        with connection.cursor() as cursor:
+    with owner.begin() as connection:
+        copying: psycopg.Connection = connection.connection.driver_connection  # type: ignore[assignment] - the engine's own
+        with copying.cursor() as cursor:
             _store(cursor, case, corpus, user_id)
-        connection.commit()
-    finally:
-        connection.close()
     with owner.connect().execution_options(isolation_level="AUTOCOMMIT") as done:
         done.execute(text(f"VACUUM ANALYZE {case.table}"))
         done.execute(text("VACUUM ANALYZE documents"))
@@ -132,4 +130,4 @@ _CONVERSATION = "INSERT INTO conversations (user_id, id) VALUES (%(user_id)s, %(
 _DOCUMENT = f"""
     INSERT INTO documents (user_id, id, title, filename, content_type, bytes, status, progress, chunks)
     VALUES (%(user_id)s, %(id)s, 'made up', 'made-up.txt', 'text/plain', 1, 'ready', 1, {_DOCUMENT_CHUNKS})
-"""  # noqa: S608 - our own number
+"""

@@ -4,6 +4,8 @@ A conversation's summary and its passages go with the conversation, by foreign k
 facts that were drawn only from it go by `conversations.remove`.
 """
 
+from typing import Any
+
 from sqlalchemy import CheckConstraint, Column, Computed, ForeignKeyConstraint, Index, Integer, Table, Text, Uuid, func
 from sqlalchemy.dialects.postgresql import BIT, TSVECTOR
 
@@ -13,7 +15,7 @@ from parley.db.tables.columns import end, metadata, moment, owner
 _OF_CONVERSATION = (["user_id", "conversation_id"], ["conversations.user_id", "conversations.id"])
 
 
-def _embedding() -> tuple[Column[object], Column[object], Column[object]]:
+def _embedding() -> tuple[Column[Any], ...]:
     """A vector of whatever length, whose it is, for only those of the same model can be compared, and its sketch for a first look."""
     sketch = Column("sketch", BIT(varying=True), Computed("parley_sketch(embedding)", persisted=True))
     return Column("embedding", Halfvec), Column("embedding_model", Text), sketch

@@ -29,8 +29,8 @@ CREATE INDEX chunks_sketch ON chunks (shelf, document_id, embedding_model) INCLU
 DROP INDEX chunks_shelf;
 """
 
-# 1. The first look: of all of the user's texts, those whose sketches are nearest, and their vectors' cosines.
-# 2. A sample of the texts tells how common each asked word is there, how long texts are, and how near any text is.
+# 1. A sample of the user's texts tells how common each asked word is there, how long texts are, and how near any text is.
+# 2. The first look: of all of the user's texts, those whose sketches are nearest, and their vectors' cosines.
 # 3. Rare words are looked up in the index of words; common ones only together, for each of them stands in too many texts.
 # 4. The best of both, and only they, are weighed: words by BM25, vectors by the cosine. Each weight is stretched to lie between 0
 #    and 1, and the two are added: on sets of questions that does better than reciprocal ranks (Bruch et al., ACM TOIS 2023).
@@ -62,7 +62,8 @@ AS $$
     usual AS MATERIALIZED (
         SELECT count(*)::float8 AS texts, avg(length(words))::float8 AS words, min(similarity) AS low,
                -- Of six in a hundred or more no sorting is needed to know that they are not near.
-               coalesce(percentile_disc(least(1, greatest(0.06, 400 / (SELECT texts + 1 FROM size)))) WITHIN GROUP (ORDER BY apart), 1e9) AS apart
+               coalesce(percentile_disc(least(1, greatest(0.06, 400 / (SELECT texts + 1 FROM size))))
+                        WITHIN GROUP (ORDER BY apart), 1e9) AS apart
           FROM sampled
     ),
     close AS MATERIALIZED (
@@ -71,15 +72,18 @@ AS $$
     ),
     near AS MATERIALIZED (
         SELECT c.owner, c.id, t.similarity
-          FROM close c CROSS JOIN LATERAL (SELECT {cosine} AS similarity FROM {table} t WHERE t.{owner} = c.owner AND t.id = c.id OFFSET 0) t
+          FROM close c CROSS JOIN LATERAL (
+               SELECT {cosine} AS similarity FROM {table} t WHERE t.{owner} = c.owner AND t.id = c.id OFFSET 0) t
     ),
     asked AS MATERIALIZED (
         SELECT word, quote_literal(word)::tsquery AS sought
           FROM unnest(tsvector_to_array(parley_words(left(query, 4000)))) AS word ORDER BY length(word) DESC LIMIT 32
     ),
     known AS MATERIALIZED (
-        SELECT word, sought, guess, row_number() OVER rarest AS place, sum(guess) OVER rarest > 1200 AND row_number() OVER rarest > 2 AS is_common
-          FROM (SELECT a.word, a.sought, (SELECT count(*) FROM sampled s WHERE s.words @@ a.sought) * size.texts / greatest(usual.texts, 1) AS guess
+        SELECT word, sought, guess, row_number() OVER rarest AS place,
+               sum(guess) OVER rarest > 1200 AND row_number() OVER rarest > 2 AS is_common
+          FROM (SELECT a.word, a.sought, size.texts / greatest(usual.texts, 1)
+                                         * (SELECT count(*) FROM sampled s WHERE s.words @@ a.sought) AS guess
                   FROM asked a CROSS JOIN size CROSS JOIN usual) a
         WINDOW rarest AS (ORDER BY guess, length(word) DESC, word ROWS UNBOUNDED PRECEDING)
     ),
@@ -176,10 +180,12 @@ CHUNKS = {
     "returned": "id uuid, document_id uuid, title text, number integer, heading text, body text, page integer, start integer",
     "columns": "t.id, t.document_id, d.title, t.number, t.heading, t.text, t.page, t.start",
     "owners": """owners AS MATERIALIZED (
-        SELECT s.owner FROM me CROSS JOIN LATERAL (VALUES (me.id), ('00000000-0000-0000-0000-000000000000')) s (owner) WHERE me.id IS NOT NULL
+        SELECT s.owner FROM me CROSS JOIN LATERAL (VALUES (me.id), ('00000000-0000-0000-0000-000000000000')) s (owner)
+         WHERE me.id IS NOT NULL
     ),
     whole AS MATERIALIZED (
-        SELECT d.user_id, d.id, d.title, d.chunks, CASE WHEN d.is_shared THEN '00000000-0000-0000-0000-000000000000'::uuid ELSE d.user_id END AS shelf
+        SELECT d.user_id, d.id, d.title, d.chunks,
+               CASE WHEN d.is_shared THEN '00000000-0000-0000-0000-000000000000'::uuid ELSE d.user_id END AS shelf
           FROM documents d, me
          WHERE d.status = 'ready' AND (only_in IS NULL OR d.id = ANY (only_in)) AND (d.is_shared AND me.id IS NOT NULL OR d.user_id = me.id)
     )""",
