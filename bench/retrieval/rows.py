@@ -8,6 +8,7 @@ import random
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import cast
 from uuid import UUID
 
 import psycopg
@@ -50,10 +51,8 @@ class _Stock:
 
 def fill(owner: Engine, case: Case, corpus: Corpus, user_id: UUID) -> None:
     """Store the rows, the user's own spread evenly among the others'."""
-    with owner.begin() as connection:
-        copying: psycopg.Connection = connection.connection.driver_connection  # type: ignore[assignment] - the engine's own
-        with copying.cursor() as cursor:
-            _store(cursor, case, corpus, user_id)
+    with owner.begin() as connection, cast("psycopg.Connection", connection.connection.driver_connection).cursor() as cursor:
+        _store(cursor, case, corpus, user_id)
     with owner.connect().execution_options(isolation_level="AUTOCOMMIT") as done:
         done.execute(text(f"VACUUM ANALYZE {case.table}"))
         done.execute(text("VACUUM ANALYZE documents"))
