@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -9,6 +10,7 @@ from bench.servers import HOST, Server, ServerFailed
 from bench.stack import People
 
 JSON = "application/json"
+PAUSES_S = (1.0, 2.0, 4.0, 8.0, 8.0, 8.0)
 
 
 class Account:
@@ -26,18 +28,28 @@ class Account:
         (token,) = self._people.tokens()
         headers = {"Content-Type": content_type, "Authorization": f"Bearer {token}"}
         sent = body if body is None or isinstance(body, bytes) else json.dumps(body)
-        connection = http.client.HTTPConnection(HOST, self._server.port, timeout=120)
-        try:
-            connection.request(method, path, sent, headers)
-            answer = connection.getresponse()
-            content = answer.read()
-        finally:
-            connection.close()
-        if answer.status >= 400:
-            raise ServerFailed(f"{method} {path} was answered with {answer.status}: {content[:300]!r}")
+        status, content = _answered(self._server.port, method, path, sent, headers)
+        if status >= 400:
+            raise ServerFailed(f"{method} {path} was answered with {status}: {content[:300]!r}")
         return json.loads(content or b"null")
 
     def tokens(self) -> Iterator[tuple[str, int]]:
         """Yield each model and the tokens that it has read for this user."""
         for line in self.call("GET", "/usage?limit=100")["items"]:
             yield line["model"], line["input_tokens"]
+
+
+def _answered(port: int, method: str, path: str, sent: str | bytes | None, headers: dict[str, str]) -> tuple[int, bytes]:
+    """Return status and body; a machine that has too much to do is asked again, for a while."""
+    for pause_s in (*PAUSES_S, None):
+        connection = http.client.HTTPConnection(HOST, port, timeout=120)
+        try:
+            connection.request(method, path, sent, headers)
+            answer = connection.getresponse()
+            content = answer.read()
+        finally:
+            connection.close()
+        if answer.status != 503 or pause_s is None:
+            break
+        time.sleep(pause_s)
+    return answer.status, content

@@ -67,6 +67,15 @@ def test_vectors_of_384_and_1536_numbers_live_side_by_side(engine, alice, search
     assert (search("", small), search("", large)) == (["small"], ["large"])
 
 
+@pytest.mark.parametrize("length", [4096, 4097, 12_000])
+def test_long_vectors_are_found_too(engine, alice, search, length):
+    one, other = Vector("m", [1.0, 0.0] * length), Vector("m", [0.0, 1.0] * length)
+    near, far = (Vector("m", vector.numbers[:length]) for vector in (one, other))
+    said(engine, alice, "near", "far", vectors=[near, far])
+
+    assert search("", near) == ["near", "far"]
+
+
 def test_nobody_elses_passage_or_fact_is_found(engine, alice, bob, search):
     said(engine, bob, "the secret storm", vectors=[EAST])
     known(engine, bob, "the secret storm", vector=EAST)

@@ -118,7 +118,7 @@ AS $$
     ),
     weighed AS MATERIALIZED (
         SELECT c.owner, c.id, t.since, t.similarity,
-               (SELECT sum(a.weight * 2.2 * a.times / (a.times + 1.2 * (0.25 + 0.75 * length(t.words) / (SELECT words FROM usual))))
+               (SELECT sum(a.weight * 2.2 * a.times / (a.times + 1.2 * (0.25 + 0.75 * coalesce(length(t.words) / (SELECT words FROM usual), 1))))
                   FROM (SELECT w.weight, 1 / (1.6449341 - least(ts_rank('{{1,1,1,1}}', t.words, w.sought) * 1.6449341, 1.64)) - 0.5 AS times
                           FROM weights w WHERE t.words @@ w.sought) a) AS weight
           FROM candidates c CROSS JOIN LATERAL (
