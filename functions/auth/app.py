@@ -8,7 +8,6 @@ from typing import Literal
 
 from functions.auth.admission import Admission, Registration
 from functions.auth.desk import Desk
-from functions.auth.files import Files
 from functions.auth.passwords import Passwords
 from functions.auth.routes import router
 from functions.auth.sessions import Lifetimes
@@ -16,6 +15,7 @@ from functions.auth.throttle import Throttle
 from parley.auth.key_cache import KeyCache
 from parley.auth.key_store import load_keys
 from parley.db.engine import make_engine
+from parley.file_store import FileStore
 from parley.http.app import create_app
 from parley.http.buffered import buffered_handler
 from parley.settings import DatabaseSettings, HttpSettings, KeySettings
@@ -61,7 +61,7 @@ desk = Desk(
     ),
     lifetimes=Lifetimes(idle=timedelta(days=settings.session_idle_days), absolute=timedelta(days=settings.session_days)),
     queue=UpkeepQueue(settings.upkeep_queue_url),
-    files=Files(settings.files_bucket),
+    files=FileStore(settings.files_bucket),
 )
 app = create_app(router, settings=settings, engine=desk.engine, desk=desk)
 handler = buffered_handler(app)

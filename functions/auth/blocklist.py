@@ -20,7 +20,7 @@ MIN_RUN = 4
 MAX_TAIL = 4
 
 # Covers that are followed from each place, lightest first: enough to find the lightest of nearly all, and bounded.
-BREADTH = 4
+BREADTH = 8
 
 # A cover of the characters so far: its weight, how many digits are loose, and the different pieces.
 type Cover = tuple[int, int, frozenset[str]]
@@ -83,8 +83,10 @@ def _is_covered(plain: str, own: frozenset[str]) -> bool:
     return bool(covers[-1])
 
 
-def _order(cover: Cover) -> int:
-    return cover[0] + cover[1]
+def _order(cover: Cover) -> tuple[int, int, list[str]]:
+    """Order totally: a set's own order differs from process to process, and a password is to be refused by all or none."""
+    weight, loose, found = cover
+    return weight + loose, loose, sorted(found)
 
 
 def _has_separators(plain: str) -> bool:

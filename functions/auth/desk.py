@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from sqlalchemy import Engine
 
 from functions.auth.admission import Admission
-from functions.auth.files import Files
 from functions.auth.passwords import Passwords
 from functions.auth.sessions import Lifetimes
 from functions.auth.throttle import Throttle
 from parley.auth.signing_keys import KeyRing
+from parley.file_store import FileStore
 from parley.upkeep import UpkeepQueue
 
 
@@ -26,4 +26,4 @@ class Desk:
     throttle: Throttle
     lifetimes: Lifetimes
     queue: UpkeepQueue
-    files: Files
+    files: FileStore

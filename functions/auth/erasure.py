@@ -12,6 +12,8 @@ from parley.db.scope import principal_scope
 from parley.ids import new_id
 from parley.upkeep import Work
 
+URL_LIFETIME_S = 24 * 3600
+
 
 def erase(desk: Desk, principal: Principal, *, password: str, origin: Origin) -> None:
     """Shut the account at once and have everything of it deleted. Raises TooManyGuesses and WrongPassword."""
@@ -37,7 +39,7 @@ def ask_for_export(desk: Desk, principal: Principal, *, origin: Origin) -> Expor
 
 
 def get_export(desk: Desk, principal: Principal, export_id: UUID) -> tuple[Export, str | None]:
-    """Return an export and the address of its file, once there is one. Raises NotFound."""
+    """Return an export and an address of its file that holds for a day, once there is one. Raises NotFound."""
     with principal_scope(desk.engine, principal) as connection:
         export = exports.get(connection, export_id, user_id=principal.user_id)
-    return export, desk.files.signed_url(export.file_key) if export.file_key else None
+    return export, desk.files.signed_url(export.file_key, lifetime_s=URL_LIFETIME_S) if export.file_key else None

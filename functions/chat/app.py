@@ -21,7 +21,7 @@ from parley.llm.live_catalogue import LiveCatalogue
 from parley.llm.providers import Providers
 from parley.llm.router import Router
 from parley.observability import logger
-from parley.settings import DatabaseSettings, HttpSettings, KeySettings, LimitSettings, ToolSettings
+from parley.settings import DatabaseSettings, HttpSettings, ModelSettings, ToolSettings
 from parley.tools.invoker import Invoker
 from parley.tools.remotes import Remotes
 from parley.upkeep import UpkeepQueue
@@ -29,27 +29,24 @@ from parley.upkeep import UpkeepQueue
 BODY_LIMIT = 4 * 1024 * 1024
 
 
-class ChatSettings(HttpSettings, DatabaseSettings, LimitSettings, KeySettings, ToolSettings):
+class ChatSettings(HttpSettings, DatabaseSettings, ModelSettings, ToolSettings):
     """What this function reads from its environment."""
 
-    models_file: str
-    models_parameter: str
     upkeep_queue_url: str
     files_bucket: str
     memory_queue_url: str
 
 
 settings = ChatSettings.read()
-catalogue = LiveCatalogue.of(file=settings.models_file, parameter=settings.models_parameter)
+catalogue, allowance = LiveCatalogue.of(settings), Allowance.of(settings)
 for name, model in catalogue().models.items():
     if obstacle := model.obstacle(os.environ):
         logger.info("a model of the catalogue cannot be chosen", model=name, reason=obstacle)
 engine = make_engine(settings)
 providers = Providers(os.environ)
 router = Router(providers, Breaker(Breakers(engine)))
-allowance = Allowance(settings.rate_per_minute, settings.budget_usd)
 invoker = Invoker(settings.toolrunner_function)
-remotes = Remotes.of(invoker.ask, mcp_servers=settings.mcp_servers, keys_path=settings.keys_path)
+remotes = Remotes.of(settings, invoker.ask)
 embedding = Embedding(engine, catalogue, os.environ, providers.embedder, allowance)
 desk = Desk(
     engine=engine,

@@ -7,6 +7,7 @@ from sqlalchemy import Engine
 
 from functions.chat.images import Images
 from functions.chat.toolbox import ToolboxFor, no_tools
+from parley.embedding import Embedding
 from parley.follow_up import MemoryQueue
 from parley.limits import Allowance
 from parley.llm.models import Catalogue
@@ -33,3 +34,8 @@ class Desk:
     memory_queue: MemoryQueue
     images: Images
     toolbox_for: ToolboxFor = no_tools
+
+    @property
+    def embedding(self) -> Embedding:
+        """Return what makes vectors of questions, at the expense of whoever asks."""
+        return Embedding(self.engine, self.catalogue, self.environment, self.embedder_for, self.allowance)

@@ -11,27 +11,20 @@ from parley.embedding import Embedding
 from parley.follow_up import MemoryQueue
 from parley.http.app import create_app
 from parley.http.buffered import buffered_handler
-from parley.limits import Allowance
-from parley.llm.live_catalogue import LiveCatalogue
-from parley.llm.providers import Providers
-from parley.settings import DatabaseSettings, HttpSettings, LimitSettings
+from parley.settings import DatabaseSettings, HttpSettings, ModelSettings
 
 
-class ConversationSettings(HttpSettings, DatabaseSettings, LimitSettings):
+class ConversationSettings(HttpSettings, DatabaseSettings, ModelSettings):
     """What this function reads from its environment."""
 
-    models_file: str
-    models_parameter: str
     memory_queue_url: str
 
 
 settings = ConversationSettings.read()
 engine = make_engine(settings)
-catalogue = LiveCatalogue.of(file=settings.models_file, parameter=settings.models_parameter)
-allowance = Allowance(settings.rate_per_minute, settings.budget_usd)
 desk = Desk(
     engine=engine,
-    embedding=Embedding(engine, catalogue, os.environ, Providers(os.environ).embedder, allowance),
+    embedding=Embedding.of(settings, engine, os.environ),
     memory_queue=MemoryQueue(settings.memory_queue_url),
 )
 app = create_app(router, settings=settings, engine=engine, budget_usd=settings.budget_usd, desk=desk)

@@ -14,33 +14,27 @@ from parley.db.engine import make_engine
 from parley.embedding import Embedding
 from parley.http.app import create_app
 from parley.http.buffered import buffered_handler
-from parley.limits import Allowance
-from parley.llm.live_catalogue import LiveCatalogue
-from parley.llm.providers import Providers
-from parley.settings import DatabaseSettings, HttpSettings, LimitSettings
+from parley.settings import DatabaseSettings, HttpSettings, ModelSettings
 from parley.upkeep import UpkeepQueue
 
 # A file of 4 MB as a form, and as base64 within what Lambda takes.
 BODY_LIMIT = 4 * 1024 * 1024 + 16 * 1024
 
 
-class DocumentSettings(HttpSettings, DatabaseSettings, LimitSettings):
+class DocumentSettings(HttpSettings, DatabaseSettings, ModelSettings):
     """What this function reads from its environment."""
 
-    models_file: str
-    models_parameter: str
     upkeep_queue_url: str
     files_bucket: str
     document_bytes: Annotated[int, Field(gt=0)]
 
 
 settings = DocumentSettings.read()
-engine, providers = make_engine(settings), Providers(os.environ)
-catalogue = LiveCatalogue.of(file=settings.models_file, parameter=settings.models_parameter)
+engine = make_engine(settings)
 desk = Desk(
     engine=engine,
     files=Files(settings.files_bucket, most_bytes=settings.document_bytes),
-    embedding=Embedding(engine, catalogue, os.environ, providers.embedder, Allowance(settings.rate_per_minute, settings.budget_usd)),
+    embedding=Embedding.of(settings, engine, os.environ),
     queue=UpkeepQueue(settings.upkeep_queue_url),
 )
 app = create_app(router, settings=settings, body_limit=BODY_LIMIT, engine=engine, desk=desk)

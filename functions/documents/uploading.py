@@ -8,13 +8,13 @@ from sqlalchemy import Connection
 
 from functions.documents.desk import Desk
 from functions.documents.errors import FileTooLarge, TooManyDocuments
-from functions.documents.files import Upload
 from functions.documents.schemas import UploadIn
 from parley.auth.principal import Principal
 from parley.db import documents
 from parley.db.documents import Document
 from parley.db.scope import principal_scope, user_scope
 from parley.errors import InvalidInput, Unavailable
+from parley.file_store import Upload
 from parley.ids import new_id
 
 MOST_DOCUMENTS = 10_000

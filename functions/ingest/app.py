@@ -16,31 +16,24 @@ from parley.db.engine import make_engine
 from parley.deadline import Deadline
 from parley.embedding import Embedding
 from parley.ingest_queue import IngestQueue
-from parley.limits import Allowance
-from parley.llm.live_catalogue import LiveCatalogue
-from parley.llm.providers import Providers
 from parley.observability import logger
-from parley.settings import DatabaseSettings, LimitSettings
+from parley.settings import DatabaseSettings, ModelSettings
 
 
-class IngestSettings(DatabaseSettings, LimitSettings):
+class IngestSettings(DatabaseSettings, ModelSettings):
     """What this function reads from its environment."""
 
-    models_file: str
-    models_parameter: str
     files_bucket: str
     ingest_queue_url: str
     document_bytes: Annotated[int, Field(gt=0)]
 
 
 settings = IngestSettings.read()
-engine, providers = make_engine(settings), Providers(os.environ)
-catalogue = LiveCatalogue.of(file=settings.models_file, parameter=settings.models_parameter)
-allowance = Allowance(settings.rate_per_minute, settings.budget_usd)
+engine = make_engine(settings)
 desk = Desk(
     engine=engine,
     files=Files(settings.files_bucket, most_bytes=settings.document_bytes),
-    embedding=Embedding(engine, catalogue, os.environ, providers.embedder, allowance),
+    embedding=Embedding.of(settings, engine, os.environ),
     queue=IngestQueue(settings.ingest_queue_url),
 )
 

@@ -10,7 +10,6 @@ from functions.ingest.claiming import claim, leave_word, put_back, release
 from functions.ingest.desk import Desk
 from functions.ingest.embedding import embed_all
 from functions.ingest.errors import GivenUp, NeverCame, Unreadable
-from functions.ingest.files import FileMissing
 from functions.ingest.notices import Notice
 from functions.ingest.storing import store
 from parley.clock import utc_now
@@ -19,6 +18,7 @@ from parley.db.documents import Document
 from parley.db.scope import user_scope
 from parley.deadline import Deadline
 from parley.errors import NotFound
+from parley.file_store import FileMissing
 from parley.limits import BudgetExhausted
 from parley.llm.failures import ProviderFailed
 from parley.observability import logger

@@ -23,23 +23,20 @@ from parley.llm.live_catalogue import LiveCatalogue
 from parley.llm.providers import Providers
 from parley.llm.router import Router
 from parley.observability import logger
-from parley.settings import DatabaseSettings, LimitSettings
+from parley.settings import DatabaseSettings, ModelSettings
 from parley.upkeep import UnknownMessage
 
 
-class SummarizeSettings(DatabaseSettings, LimitSettings):
+class SummarizeSettings(DatabaseSettings, ModelSettings):
     """What this function reads from its environment."""
 
-    models_file: str
-    models_parameter: str
     memory_queue_url: str
     retention_days: Annotated[int, Field(ge=0)]
 
 
 settings = SummarizeSettings.read()
 engine, providers = make_engine(settings), Providers(os.environ)
-catalogue = LiveCatalogue.of(file=settings.models_file, parameter=settings.models_parameter)
-allowance = Allowance(settings.rate_per_minute, settings.budget_usd)
+catalogue, allowance = LiveCatalogue.of(settings), Allowance.of(settings)
 desk = Desk(
     engine=engine,
     background=make_engine(settings, role="background"),

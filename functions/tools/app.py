@@ -11,30 +11,22 @@ from parley.db.engine import make_engine
 from parley.embedding import Embedding
 from parley.http.app import create_app
 from parley.http.buffered import buffered_handler
-from parley.limits import Allowance
-from parley.llm.live_catalogue import LiveCatalogue
-from parley.llm.providers import Providers
 from parley.own_tools import own_tools
-from parley.settings import DatabaseSettings, HttpSettings, KeySettings, LimitSettings, ToolSettings
+from parley.settings import DatabaseSettings, HttpSettings, ModelSettings, ToolSettings
 from parley.tools.invoker import Invoker
 from parley.tools.remotes import Remotes
 
 
-class ToolsSettings(HttpSettings, DatabaseSettings, LimitSettings, KeySettings, ToolSettings):
+class ToolsSettings(HttpSettings, DatabaseSettings, ModelSettings, ToolSettings):
     """What this function reads from its environment."""
-
-    models_file: str
-    models_parameter: str
 
 
 settings = ToolsSettings.read()
 engine = make_engine(settings)
 invoker = Invoker(settings.toolrunner_function)
-remotes = Remotes.of(invoker.ask, mcp_servers=settings.mcp_servers, keys_path=settings.keys_path)
-allowance = Allowance(settings.rate_per_minute, settings.budget_usd)
-catalogue = LiveCatalogue.of(file=settings.models_file, parameter=settings.models_parameter)
-embedding = Embedding(engine, catalogue, os.environ, Providers(os.environ).embedder, allowance)
-desk = Desk(engine, invoker, remotes, partial(own_tools, engine, embedding), allowance)
+remotes = Remotes.of(settings, invoker.ask)
+embedding = Embedding.of(settings, engine, os.environ)
+desk = Desk(engine, invoker, remotes, partial(own_tools, engine, embedding), embedding.allowance)
 app = create_app(router, settings=settings, engine=engine, desk=desk)
 handler = buffered_handler(app)
 cold_start.finish()

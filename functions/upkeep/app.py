@@ -17,25 +17,23 @@ from parley.follow_up import MemoryQueue
 from parley.ingest_queue import IngestQueue
 from parley.llm.live_catalogue import LiveCatalogue
 from parley.observability import logger
-from parley.settings import DatabaseSettings
+from parley.settings import CatalogueSettings, DatabaseSettings
 from parley.upkeep import UnknownMessage, UpkeepQueue
 
 
-class UpkeepSettings(DatabaseSettings):
+class UpkeepSettings(DatabaseSettings, CatalogueSettings):
     """What this function reads from its environment."""
 
     upkeep_queue_url: str
     memory_queue_url: str
     ingest_queue_url: str
-    models_file: str
-    models_parameter: str
     files_bucket: str
     mail_from: str
     public_url: str
 
 
 settings = UpkeepSettings.read()
-catalogue = LiveCatalogue.of(file=settings.models_file, parameter=settings.models_parameter)
+catalogue = LiveCatalogue.of(settings)
 
 
 def _embedding_model() -> str | None:

@@ -34,7 +34,7 @@ def make(desk: Desk, export_id: UUID, *, user_id: UUID, entry_id: UUID) -> None:
                 outbox.done(connection, entry_id, user_id=user_id)
         if is_due:
             file.seek(0)
-            desk.files.put_json(file_key, file)
+            desk.files.put(file_key, file, media_type="application/json")
             _finish(desk, export_id, user_id=user_id, entry_id=entry_id, file_key=file_key)
 
 

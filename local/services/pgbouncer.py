@@ -29,7 +29,7 @@ max_client_conn = 1000
 default_pool_size = {pool_size}
 ignore_startup_parameters = extra_float_digits
 server_login_retry = 1
-query_wait_timeout = 2
+query_wait_timeout = {patience_s}
 log_connections = 0
 log_disconnections = 0
 """
@@ -41,7 +41,7 @@ def installed() -> str | None:
 
 
 class PgBouncer:
-    """A transaction pooler in front of the database, on a port of its own."""
+    """A transaction pooler in front of the database, on a port of its own. Who waits `patience_s` for a connection is turned away."""
 
     def __init__(
         self,
@@ -52,12 +52,13 @@ class PgBouncer:
         passwords: Mapping[str, str],
         report: Callable[[str], None],
         pool_size: int = 20,
+        patience_s: int = 2,
     ) -> None:
         self._program = program
         self._folder = folder.pgbouncer
         self._upstream = upstream
         self._passwords = passwords
-        self._pool_size = pool_size
+        self._pool_size, self._patience_s = pool_size, patience_s
         self.port = free_port()
         self._process = Supervised("PgBouncer", launch=self._launch, ready=self._is_ready, log=folder.logs / "pgbouncer.log", report=report)
 
@@ -66,8 +67,8 @@ class PgBouncer:
         identity.own(self._folder)
         users = self._folder / "users.txt"
         self._write(users, "".join(f'"{role}" "{self._passwords[role]}"\n' for role in ROLES))
-        values = {"name": NAME, "upstream": self._upstream, "port": self.port, "users": users, "pool_size": self._pool_size}
-        self._write(self._config, _CONFIG.format_map(values))
+        address = {"name": NAME, "upstream": self._upstream, "port": self.port, "users": users}
+        self._write(self._config, _CONFIG.format(**address, pool_size=self._pool_size, patience_s=self._patience_s))
         await self._process.start()
 
     async def stop(self) -> None:

@@ -77,7 +77,7 @@ def export(functions: Functions, owner: Person) -> str:
 
 def memory(functions: Functions, owner: Person) -> str:
     """A fact that the owner wrote down."""
-    written = {"text": f"The answer to {owner.email} is {secrets.token_hex(4)}"}
+    written = {"text": f"The secret of {owner.email} is {secrets.token_hex(4)}"}
     return str(_made(functions["conversation"].post("/memories", written, as_=owner))["id"])
 
 

@@ -210,8 +210,8 @@ def test_another_users_cursor_shows_nothing_of_theirs(functions, call, owner, bo
     person, secrets = owner
     theirs, mine = (BY_COLLECTION[operation.collection](functions, one) if operation.has_path_id else "" for one in (person, bob))
     cursor = call(operation, person, id=theirs, query={"limit": 1}).json["next_cursor"]
+    assert cursor, "the owner has only one page"
     answer = call(operation, bob, id=mine, query={"cursor": cursor})
 
-    assert cursor, "the owner has only one page"
     assert answer.status == 200
     assert [secret for secret in [*secrets, theirs or cursor] if secret in json.dumps(answer.json)] == []

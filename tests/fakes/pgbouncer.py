@@ -14,8 +14,8 @@ from tests.fakes.postgres import RunningPostgres
 
 
 @contextmanager
-def running_pgbouncer(postgres: RunningPostgres, *, pool_size: int = 20) -> Iterator[dict[str, str]]:
-    """Run a pooler with `pool_size` connections for each role; give the variables that send a function to it.
+def running_pgbouncer(postgres: RunningPostgres, *, pool_size: int = 20, patience_s: int = 2) -> Iterator[dict[str, str]]:
+    """Run a pooler with `pool_size` connections for each role, awaited for `patience_s`; give the variables that send a function to it.
 
     Where PgBouncer is not installed they lead straight to PostgreSQL: the same must hold there.
     """
@@ -26,7 +26,9 @@ def running_pgbouncer(postgres: RunningPostgres, *, pool_size: int = 20) -> Iter
     with TemporaryDirectory(prefix="parley-test-") as path, start_blocking_portal() as portal:
         folder = DataFolder(Path(path))
         folder.logs.mkdir()
-        bouncer = PgBouncer(program, folder, upstream=postgres.port, passwords=passwords, report=print, pool_size=pool_size)
+        bouncer = PgBouncer(
+            program, folder, upstream=postgres.port, passwords=passwords, report=print, pool_size=pool_size, patience_s=patience_s
+        )
         write_private(folder.pgpass, database.pgpass([postgres.port, bouncer.port], passwords))
         portal.call(bouncer.start)
         try:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Self
 
 from sqlalchemy import Engine
 
@@ -13,12 +14,14 @@ from parley.limits import Allowance, BudgetExhausted, Payer
 from parley.llm.calls import Call
 from parley.llm.embedder import Purpose, batches
 from parley.llm.failures import ProviderFailed
+from parley.llm.live_catalogue import LiveCatalogue
 from parley.llm.model import Model
 from parley.llm.models import Catalogue, NoModel
-from parley.llm.providers import EmbedderFor
+from parley.llm.providers import EmbedderFor, Providers
 from parley.llm.types import Message, Request, Usage
 from parley.observability import logger
 from parley.recollection import Recollection
+from parley.settings import ModelSettings
 
 # What a question is about stands at its beginning; small models read no further than this anyway.
 QUERY_CHARACTERS = 2000
@@ -35,6 +38,11 @@ class Embedding:
     environment: Mapping[str, str]
     embedder_for: EmbedderFor
     allowance: Allowance
+
+    @classmethod
+    def of(cls, settings: ModelSettings, engine: Engine, environment: Mapping[str, str]) -> Self:
+        """Make it for a function that calls no other models; `environment` has the vendors' keys."""
+        return cls(engine, LiveCatalogue.of(settings), environment, Providers(environment).embedder, Allowance.of(settings))
 
     def call(self) -> Call:
         """Return a call of the role's model, yet to be made. Raises NoModel."""

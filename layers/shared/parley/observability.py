@@ -10,8 +10,9 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from aws_lambda_powertools import Logger, Metrics
+from aws_lambda_powertools import Logger
 from aws_lambda_powertools.logging.formatter import LambdaPowertoolsFormatter
+from aws_lambda_powertools.metrics import EphemeralMetrics
 
 REDACTED = "[redacted]"
 _SECRET_FIELD = re.compile(
@@ -46,7 +47,11 @@ def make_logger() -> Logger:
     return Logger(logger_formatter=LambdaPowertoolsFormatter(json_serializer=_serialize), use_rfc3339=True)
 
 
+def make_metrics() -> EphemeralMetrics:
+    """Return an empty set of metrics. Powertools' own `Metrics` is one for the process, which threads would take from each other."""
+    return EphemeralMetrics(namespace="Parley")
+
+
 # AWS's runtime sets the root to INFO: libraries would log a line for each request they pass on.
 logging.getLogger().setLevel(logging.WARNING)
 logger = make_logger()
-metrics = Metrics(namespace="Parley")

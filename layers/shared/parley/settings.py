@@ -61,14 +61,28 @@ class LimitSettings(BudgetSettings):
     rate_per_minute: Annotated[int, Field(gt=0, le=1_000_000)]
 
 
+class CatalogueSettings(Settings):
+    """Where the catalogue of models is: the parameter if one is named, else the file, else what ships."""
+
+    models_file: str
+    models_parameter: str
+
+
+class ModelSettings(CatalogueSettings, LimitSettings):
+    """Which models there are, and what users may have of them."""
+
+
 class KeySettings(Settings):
     """Where the signing keys live in the Parameter Store: a path without a slash at its end."""
 
     keys_path: str
 
 
-class ToolSettings(Settings):
-    """Which function runs tools, and the MCP servers of the whole deployment: JSON as `parley.tools.remote` reads it, or nothing."""
+class ToolSettings(KeySettings):
+    """Which function runs tools, and the MCP servers of the whole deployment: JSON as `parley.tools.remote` reads it, or nothing.
+
+    The key that the headers of users' servers are sealed with lies by the signing keys.
+    """
 
     toolrunner_function: str
     mcp_servers: str

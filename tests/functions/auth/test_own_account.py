@@ -3,7 +3,6 @@
 import base64
 import json
 import urllib.request
-from urllib.parse import urlsplit
 from uuid import UUID
 
 import pytest
@@ -136,16 +135,6 @@ def test_a_cursor_that_python_would_take_for_an_id_is_refused(auth, alice, value
     cursor = base64.urlsafe_b64encode(json.dumps(values).encode()).decode().rstrip("=")
 
     assert [auth.get(f"/auth/{listed}?cursor={cursor}", as_=alice).status for listed in ("sessions", "audit", "api-keys")] == [422] * 3
-
-
-def test_a_files_address_names_its_region_since_a_redirect_would_break_the_signature(monkeypatch):
-    from functions.auth import files
-
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-south-1")
-    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
-    monkeypatch.setattr(files, "_s3", files._s3.__wrapped__)
-
-    assert urlsplit(files.Files("a-bucket").signed_url("exports/x.json")).netloc == "a-bucket.s3.eu-south-1.amazonaws.com"
 
 
 def test_a_session_that_idleness_has_ended_is_not_listed(auth, alice, postgres):

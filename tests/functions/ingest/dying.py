@@ -18,7 +18,7 @@ from parley.embedding import Embedding
 from parley.limits import Allowance
 from parley.llm.live_catalogue import LiveCatalogue
 from parley.llm.providers import Providers
-from parley.settings import DatabaseSettings
+from parley.settings import CatalogueSettings, DatabaseSettings
 
 _FORK = get_context("forkserver")
 _FORK.set_forkserver_preload([__name__])
@@ -48,7 +48,7 @@ def work(path: str, sha256: bytes, user_id: UUID, document_id: UUID, environment
     """Read a document until it is ready."""
     os.environ.update(environment)
     engine = make_engine(DatabaseSettings.read())
-    catalogue = LiveCatalogue.of(file=environment["PARLEY_MODELS_FILE"], parameter="")
+    catalogue = LiveCatalogue.of(CatalogueSettings.read())
     embedding = Embedding(engine, catalogue, os.environ, Providers(os.environ).embedder, Allowance(100, 5))  # type: ignore[arg-type]
     desk = Desk(engine=engine, files=OneFile(path, sha256), embedding=embedding, queue=Silent())  # type: ignore[arg-type]
     ingest(desk, Notice(user_id, document_id), deadline=Deadline.after(300))

@@ -142,9 +142,9 @@ class ErasedMeanwhile:
     def __init__(self, desk, user_id):
         self._desk, self._user_id = desk, user_id
 
-    def put_json(self, file_key, content):
+    def put(self, file_key, content, *, media_type):
         erase(self._desk, self._user_id)
-        self._desk.files.put_json(file_key, content)
+        self._desk.files.put(file_key, content, media_type=media_type)
 
     def delete(self, file_key):
         self._desk.files.delete(file_key)

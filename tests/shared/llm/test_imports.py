@@ -12,7 +12,8 @@ from parley.llm.live_catalogue import LiveCatalogue
 from parley.llm.model import Model
 from parley.llm.providers import Providers
 from parley.llm.types import Message, Request
-catalogue = LiveCatalogue.of(file="", parameter="")()
+from parley.settings import CatalogueSettings
+catalogue = LiveCatalogue.of(CatalogueSettings(models_file="", models_parameter=""))()
 providers = Providers({{"AWS_REGION": "eu-west-1", "OPENAI_API_KEY": "k", "ANTHROPIC_API_KEY": "k", "MISTRAL_API_KEY": "k"}})
 {what}
 print(*sorted(set(sys.modules) & {sdks}))

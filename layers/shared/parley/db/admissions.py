@@ -6,11 +6,13 @@ back. The rows are locked in one order everywhere: rates, reservations, budgets,
 
 from dataclasses import asdict, dataclass
 from decimal import Decimal
+from typing import Self
 from uuid import UUID
 
 from sqlalchemy import Connection, text
 
 from parley.db import budgets, rate_limits
+from parley.settings import LimitSettings
 
 # What holds for the user and for the key; a key without figures of its own has the user's rate and no budget.
 _ALLOWED = """
@@ -42,6 +44,11 @@ class Allowance:
 
     rate_per_minute: int
     budget_usd: Decimal
+
+    @classmethod
+    def of(cls, settings: LimitSettings) -> Self:
+        """Make it from a function's settings."""
+        return cls(settings.rate_per_minute, settings.budget_usd)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from parley.errors import BodyTooLarge, ParleyError
 from parley.http.problems import ErrorAnswer, as_problem
-from parley.observability import logger, metrics
+from parley.observability import logger, make_metrics
 
 STANDARD_HEADERS = {
     "Cache-Control": "no-store",
@@ -102,6 +102,7 @@ def _record(scope: Scope, status: int, duration_ms: float) -> None:
     route: Any = scope.get("route")
     path = getattr(route, "path", "unmatched")
     logger.info("request", method=scope["method"], route=path, status=status, duration_ms=round(duration_ms, 1))
+    metrics = make_metrics()
     metrics.add_metric("RequestMs", unit=MetricUnit.Milliseconds, value=duration_ms)
     metrics.add_metric("ServerErrors", unit=MetricUnit.Count, value=int(status >= 500))
     metrics.flush_metrics()

@@ -7,10 +7,11 @@ minute, the file at each turn. A new one that is invalid is refused and the old 
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, Self
 
 from parley.llm.models import SHIPPED, Catalogue, CatalogueInvalid
 from parley.observability import logger
+from parley.settings import CatalogueSettings
 
 KEPT_S = 60.0
 
@@ -91,14 +92,14 @@ class LiveCatalogue:
             self()
 
     @classmethod
-    def of(cls, *, file: str, parameter: str) -> "LiveCatalogue":
+    def of(cls, settings: CatalogueSettings) -> Self:
         """Make the one that the settings ask for: the parameter, else the file, else what ships.
 
         The parameter begins with what ships: nobody can mend it while every start fails for it.
         """
-        if parameter:
-            return cls(ParameterSource(parameter), first=Catalogue.load())
-        return cls(FileSource(Path(file) if file else SHIPPED))
+        if settings.models_parameter:
+            return cls(ParameterSource(settings.models_parameter), first=Catalogue.load())
+        return cls(FileSource(Path(settings.models_file) if settings.models_file else SHIPPED))
 
     def __call__(self) -> Catalogue:
         """Return the catalogue as it is now."""

@@ -14,6 +14,7 @@ from parley.auth.sealing import Seal
 from parley.db import mcp_servers
 from parley.db.mcp_servers import McpServer
 from parley.errors import ParleyError
+from parley.settings import ToolSettings
 from parley.tools.mcp_calls import Ask, McpCalls
 from parley.tools.outcome import Outcome
 from parley.tools.remote import RemoteCalls, RemoteServer, deployment_servers, specs
@@ -32,9 +33,10 @@ class Remotes:
     seal: Seal
 
     @classmethod
-    def of(cls, ask: Ask, *, mcp_servers: str, keys_path: str) -> Self:
+    def of(cls, settings: ToolSettings, ask: Ask) -> Self:
         """Make it from a function's settings; `ask` is the invoker's. Raises ValueError for `mcp_servers` that are no list of servers."""
-        return cls(McpCalls(ask), deployment_servers(mcp_servers), Seal(partial(load_sealing_key, keys_path)))
+        seal = Seal(partial(load_sealing_key, settings.keys_path))
+        return cls(McpCalls(ask), deployment_servers(settings.mcp_servers), seal)
 
     def tools(self, connection: Connection, *, user_id: UUID) -> Iterator[Runnable]:
         """Yield each tool that a server has been heard to offer, with what runs it; the deployment's servers come first."""

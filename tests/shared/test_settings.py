@@ -1,0 +1,51 @@
+"""What functions make of their settings."""
+
+from decimal import Decimal
+
+import pytest
+from pydantic import ValidationError
+
+from parley.embedding import Embedding
+from parley.limits import Allowance
+from parley.llm.live_catalogue import LiveCatalogue
+from parley.llm.model import Model
+from parley.settings import CatalogueSettings, LimitSettings, ModelSettings, ToolSettings
+from parley.tools.remotes import Remotes
+from tests.conftest import ROOT
+
+MODELS = str(ROOT / "tests" / "models_with_vectors.toml")
+LIMITS = {"PARLEY_RATE_PER_MINUTE": "7", "PARLEY_BUDGET_USD": "1.5"}
+CATALOGUE = {"PARLEY_MODELS_FILE": MODELS, "PARLEY_MODELS_PARAMETER": ""}
+
+
+def test_a_variable_that_is_missing_is_named():
+    with pytest.raises(ValidationError, match="models_parameter"):
+        CatalogueSettings.read({"PARLEY_MODELS_FILE": ""})
+
+
+def test_an_allowance_is_what_the_settings_say():
+    assert Allowance.of(LimitSettings.read(LIMITS)) == Allowance(7, Decimal("1.5"))
+
+
+def test_without_a_parameter_and_a_file_the_catalogue_is_the_one_that_ships():
+    shipped = LiveCatalogue.of(CatalogueSettings(models_file="", models_parameter=""))()
+
+    assert "gpt-mini" in shipped.models
+    assert LiveCatalogue.of(CatalogueSettings.read(CATALOGUE))().models != shipped.models
+
+
+def test_vectors_come_of_the_settings_catalogue_within_their_limits(engine):
+    embedding = Embedding.of(ModelSettings.read(CATALOGUE | LIMITS), engine, {})
+    model = embedding.call().model
+
+    assert isinstance(model, Model)
+    assert embedding.embedder_for(model).embed_batch(model.name, ["hello"], purpose="query").vectors
+    assert embedding.allowance == Allowance(7, Decimal("1.5"))
+
+
+def test_the_deployments_servers_are_read_and_a_list_that_is_none_is_refused():
+    known = ToolSettings(toolrunner_function="f", keys_path="/k", mcp_servers='[{"name": "maps", "url": "https://maps.example.com"}]')
+
+    assert [server.name for server in Remotes.of(known, lambda order, **_: {}).deployment] == ["maps"]
+    with pytest.raises(ValueError, match="McpServers"):
+        Remotes.of(known.model_copy(update={"mcp_servers": "{"}), lambda order, **_: {})
