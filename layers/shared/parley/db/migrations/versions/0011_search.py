@@ -68,7 +68,7 @@ AS $$
     ),
     close AS MATERIALIZED (
         SELECT r.owner, r.id FROM ({near_rows}) r
-         ORDER BY r.sketch <~> (SELECT sketch FROM question) LIMIT least(greatest(200, (SELECT texts / 50 FROM size)), 2000)
+         ORDER BY r.sketch <~> (SELECT sketch FROM question) LIMIT least(greatest(400, (SELECT texts / 100 FROM size)), 2000)
     ),
     near AS MATERIALIZED (
         SELECT c.owner, c.id, t.similarity
@@ -118,7 +118,8 @@ AS $$
     ),
     weighed AS MATERIALIZED (
         SELECT c.owner, c.id, t.since, t.similarity,
-               (SELECT sum(a.weight * 2.2 * a.times / (a.times + 1.2 * (0.25 + 0.75 * coalesce(length(t.words) / (SELECT words FROM usual), 1))))
+               (SELECT sum(a.weight * 2.2 * a.times
+                           / (a.times + 1.2 * (0.25 + 0.75 * coalesce(length(t.words) / (SELECT words FROM usual), 1))))
                   FROM (SELECT w.weight, 1 / (1.6449341 - least(ts_rank('{{1,1,1,1}}', t.words, w.sought) * 1.6449341, 1.64)) - 0.5 AS times
                           FROM weights w WHERE t.words @@ w.sought) a) AS weight
           FROM candidates c CROSS JOIN LATERAL (
