@@ -5,7 +5,6 @@ answered request.
 """
 
 import argparse
-import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -19,6 +18,7 @@ from bench.first_answer import first_answer
 from bench.servers import ServerFailed
 from bench.stack import People, running_parley, workers
 from bench.starts import Start, starts
+from bench.timed import timed
 
 
 def run(*, rounds: int) -> str:
@@ -46,21 +46,13 @@ def _stack(folder: Path) -> Iterator[tuple[list[Start], dict[str, dict[str, str]
 
 
 def _round(build: Build, found: list[Start], environments: Mapping[str, Mapping[str, str]], cold: Cold) -> None:
-    cold.imported(build.name, BARE, *_import(build.importing("fastapi, mangum", None), {}))
+    cold.imported(build.name, BARE, *timed(build.importing("fastapi, mangum", None), {}))
     for start in found:
         environment = environments[start.handler]
         if start.is_imported:
-            cold.imported(build.name, start.name, *_import(build.importing(start.module, start.function), environment))
+            cold.imported(build.name, start.name, *timed(build.importing(start.module, start.function), environment))
         command = build.working(start.handler, start.function)
         cold.answered(build.name, start.name, first_answer(command, environment=environment, event=start.event))
-
-
-def _import(command: list[str], environment: Mapping[str, str]) -> tuple[float, float]:
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise ServerFailed(f"{command[-1]}:\n{done.stderr[-2000:]}")
-    wall_ms, cpu_ms = map(float, done.stdout.split()[-2:])
-    return wall_ms, cpu_ms
 
 
 def main() -> None:

@@ -4,11 +4,10 @@ Fresh processes, interleaved: each imports what every chat worker has, then make
 """
 
 import argparse
-import subprocess
 import sys
 
-from bench.servers import ServerFailed
 from bench.tables import figure, median, table
+from bench.timed import timed
 
 TEXT = """\
 Import of the vendor's module and its SDK, and a client made, on top of what every worker imports. Medians of fresh
@@ -43,19 +42,11 @@ def run(*, rounds: int) -> str:
     for number in range(rounds + 1):
         print(f"providers: round {number} of {rounds}" if number else "providers: warming up", file=sys.stderr, flush=True)
         for name, make in _PROVIDERS.items():
-            times_ms = _measured(make)
+            times_ms = timed([sys.executable, "-c", _CODE.format(make=make)])
             if number:
                 found[name].append(times_ms)
     rows = [[name, figure(median([ms for ms, _ in pairs])), figure(median([ms for _, ms in pairs]))] for name, pairs in found.items()]
     return f"## The first call of a vendor\n\n{TEXT}\n\n{table(['', 'ms', 'CPU ms'], rows)}"
-
-
-def _measured(make: str) -> tuple[float, float]:
-    done = subprocess.run([sys.executable, "-c", _CODE.format(make=make)], capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise ServerFailed(f"{make}:\n{done.stderr[-2000:]}")
-    wall_ms, cpu_ms = map(float, done.stdout.split()[-2:])
-    return wall_ms, cpu_ms
 
 
 def main() -> None:

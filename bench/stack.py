@@ -4,7 +4,7 @@ import json
 import secrets
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -69,13 +69,17 @@ class People:
 
 @contextmanager
 def running_parley(
-    folder: Path, *, upstream: str = "http://127.0.0.1:9/v1", models: str = _MODELS, limit_s: float = 90
+    folder: Path, *, upstream: str = "http://127.0.0.1:9/v1", models: str = _MODELS, limit_s: float = 90, parameters: Sequence[str] = ()
 ) -> Iterator[Server]:
-    """Run the stack on the data in `folder`, new or not, until the block ends. Its throttle lets everything through."""
+    """Run the stack on the data in `folder`, new or not, until the block ends. Its throttle lets everything through.
+
+    `parameters` are further ones of the template, as `Name=value`.
+    """
     catalogue, port = folder / "models.toml", free_port()
     catalogue.write_text(models.format(upstream=upstream))
     options = ["--port", str(port), "--data", str(folder / "data"), "--models", str(catalogue)]
     options += ["--parameter", "ThrottlePerSecond=100000", "--parameter", "ThrottleBurst=100000", "--parameter", "RatePerMinute=1000000"]
+    options += [word for parameter in parameters for word in ("--parameter", parameter)]
     command = [sys.executable, "-m", "cli", "up", *options]
     with serving(command, port=port, log=folder / "parley.log", ready="/health", limit_s=limit_s) as server:
         yield server

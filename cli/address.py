@@ -23,6 +23,12 @@ def normalised(url: str) -> str:
     return f"{parts.scheme}://{parts.netloc.lower()}{parts.path.rstrip('/')}"
 
 
+def origin_of(url: str) -> str:
+    """Return the server's part of an address, which another server may have signed."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}"
+
+
 def is_loopback(url: str) -> bool:
     """Whether the address is on this computer."""
     host = urlsplit(url).hostname or ""

@@ -5,6 +5,7 @@ import sys
 
 import click
 
+from cli.citations import cited
 from cli.errors import CliError, Unfinished
 from cli.events import Event
 from cli.fields import Fields
@@ -19,6 +20,8 @@ class Answer:
         self.turn_id = ""
         self.conversation_id = ""
         self._asked: list[Fields] = []
+        self._text = ""
+        self._sources: list[Fields] = []
         self._url = url
         self._filter = ControlFilter()
         self._is_mid_line = False
@@ -30,16 +33,21 @@ class Answer:
             case "turn.started":
                 self.turn_id, self.conversation_id = fields.text("turn_id"), fields.text("conversation_id")
             case "text.delta":
+                self._text += fields.text("text")
                 self._print(self._filter.feed(fields.text("text")))
-            case "source" | "memory" | "tool.call" | "tool.result":
+            case "source":
+                self._sources.append(fields)
+            case "memory" | "tool.call" | "tool.result":
                 self._note(remark(event))
             case "tool.approval":
                 self._asked.append(fields)
             case "turn.waiting" if self._asked:
                 self.end_line()
             case "turn.completed":
+                self._show_cited()
                 self._note(summary(fields))
             case "turn.stopped":
+                self._show_cited()
                 self._note("stopped")
             case "turn.interrupted" | "turn.waiting" | "turn.failed":
                 self.end_line()
@@ -54,6 +62,12 @@ class Answer:
         """Leave the cursor at the start of a line."""
         if self._is_mid_line:
             self._print("\n")
+
+    def _show_cited(self) -> None:
+        """Print what the answer cites beneath it: without that its numbers say nothing."""
+        if told := cited(self._text, self._sources):
+            self.end_line()
+            click.echo("\n" + "\n".join(told))
 
     def _print(self, text: str) -> None:
         if text:
@@ -71,8 +85,6 @@ def remark(event: Event) -> str:
     """Return what is worth knowing of a step on the way to the answer, on one line."""
     fields = event.fields
     match event.name:
-        case "source":
-            return f"[{fields.number('number') or 0:.0f}] {fields.text('title')}"
         case "memory":
             return f"remembered: {shortened(fields.text('text'), characters=100)}"
         case "tool.call":

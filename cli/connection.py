@@ -1,15 +1,17 @@
 """HTTP to one server: a request, its answer, and every failure in between as a sentence."""
 
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import httpx2
 
 from cli.address import is_loopback
 from cli.errors import CliError
 from cli.fields import Fields
+from cli.form import Form
 from cli.problem import refusal, stranger
 from cli.terminal import line
 
@@ -19,12 +21,13 @@ AGENT = f"parley-cli ({sys.platform})"
 
 @dataclass(frozen=True)
 class Call:
-    """One request; `silence_s` is how long the server may say nothing."""
+    """One request, with JSON as its body or a form; `silence_s` is how long the server may say nothing."""
 
     method: str
     path: str
     body: Mapping[str, object] | None = None
-    query: Mapping[str, str | int] | None = None
+    query: Mapping[str, str | int | Sequence[str]] | None = None
+    form: Form | None = None
     silence_s: float = 30.0
 
 
@@ -49,7 +52,7 @@ class Connection:
         timeout = httpx2.Timeout(call.silence_s, connect=10.0)
         with failures_told(self.url):
             request = self._client.build_request(
-                call.method, self.url + call.path, json=call.body, params=call.query, headers=headers, timeout=timeout
+                call.method, self.url + call.path, params=call.query, headers=headers, timeout=timeout, **_content(call)
             )
             response = self._client.send(request, stream=True)
         try:
@@ -82,6 +85,12 @@ def failures_told(url: str) -> Iterator[None]:
         raise CliError("What you gave is not text in UTF-8.") from exc
     except (httpx2.RequestError, httpx2.InvalidURL) as exc:
         raise CliError(f"The connection to {url} broke before the answer was complete.", details=_reason(exc)) from exc
+
+
+def _content(call: Call) -> dict[str, Any]:
+    if call.form is None:
+        return {"json": call.body}
+    return {"data": call.form.fields, "files": {"file": (call.form.filename, call.form.file, call.form.content_type)}}
 
 
 def _advice(url: str) -> str:

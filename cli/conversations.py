@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from urllib.parse import quote
-from uuid import UUID
 
 import click
 
@@ -13,7 +12,7 @@ from cli.fields import Fields
 from cli.listing import Table, json_option, limit_option, newest, pages
 from cli.moments import local_time
 from cli.options import with_api_or_key
-from cli.short_ids import pick, short
+from cli.short_ids import pick, short, whole
 from cli.terminal import block, line, shortened
 
 NONE_YET = 'No conversations yet. Start one: parley chat "Hello"'
@@ -56,10 +55,8 @@ def latest(api: Api) -> Fields:
 
 def find(api: Api, given: str) -> str:
     """Return the whole id of the conversation that `given` names: an id, or the start or end of one."""
-    try:
-        return str(UUID(given.strip()))
-    except ValueError:
-        return pick(pages(api, "/conversations"), given, noun="conversation", listed_by="parley conversations").text("id")
+    found = whole(given)
+    return found or pick(pages(api, "/conversations"), given, noun="conversation", listed_by="parley conversations").text("id")
 
 
 def _messages(api: Api, conversation_id: str) -> Iterator[Fields]:

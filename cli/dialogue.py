@@ -19,12 +19,24 @@ NOTHING: Mapping[str, object] = MappingProxyType({})
 
 
 class Dialogue:
-    """Asks in one conversation; without an id the first question begins one, and the next ones go on in it."""
+    """Asks in one conversation; without an id the first question begins one, and the next ones go on in it.
 
-    def __init__(self, api: Api, *, conversation_id: str | None = None, model: str | None = None, consent: Consent | None = None) -> None:
+    `documents` are those that answers come from: all, or the ids of some.
+    """
+
+    def __init__(
+        self,
+        api: Api,
+        *,
+        conversation_id: str | None = None,
+        model: str | None = None,
+        documents: bool | list[str] = False,
+        consent: Consent | None = None,
+    ) -> None:
         self.api = api
         self.conversation_id = conversation_id
         self.model = model
+        self.documents = documents
         self.consent = consent or Consent()
 
     def ask(self, message: str, attached: Mapping[str, object] = NOTHING) -> None:
@@ -64,7 +76,12 @@ class Dialogue:
         return Call("POST", path, body, silence_s=STREAM_SILENCE_S if stream else WHOLE_SILENCE_S)
 
     def _call(self, message: str, attached: Mapping[str, object], *, stream: bool) -> Call:
-        chosen: Mapping[str, object] = {"conversation_id": self.conversation_id, "model": self.model, **attached}
+        chosen: Mapping[str, object] = {
+            "conversation_id": self.conversation_id,
+            "model": self.model,
+            "documents": self.documents,
+            **attached,
+        }
         body = {"message": message, "stream": stream} | {name: value for name, value in chosen.items() if value}
         return Call("POST", "/chat", body, silence_s=STREAM_SILENCE_S if stream else WHOLE_SILENCE_S)
 

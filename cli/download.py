@@ -5,16 +5,15 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import BinaryIO
-from urllib.parse import urlsplit
 
+from cli.address import origin_of
 from cli.connection import Call, Connection, failures_told
 from cli.errors import CliError
 
 
 def fetch(url: str, file: BinaryIO, *, tell: Callable[[int], None]) -> int:
     """Write what is at `url` to `file` and return its bytes; `tell` hears how many there are so far."""
-    parts = urlsplit(url)
-    origin, written = f"{parts.scheme}://{parts.netloc}", 0
+    origin, written = origin_of(url), 0
     with closing(Connection(origin)) as connection, connection.answer(Call("GET", url.removeprefix(origin))) as response:
         if response.status_code != 200:
             raise CliError(f"The file could not be fetched from {origin} (it answered {response.status_code}). Try again.")

@@ -25,6 +25,7 @@ CHAT = {
     "chat": Entry("cli.chat", "Ask, and watch the answer arrive; without a message, talk."),
     "conversations": Entry("cli.conversations", "List your conversations."),
     "history": Entry("cli.conversations", "Show the messages of a conversation."),
+    "documents": Entry("cli.documents", "Add documents to answer from; list, search and delete them."),
     "tools": Entry("cli.tools", "List, set and call tools; add remote MCP servers."),
     "models": Entry("cli.models", "List the models you may ask, and check that they answer."),
 }

@@ -7,17 +7,20 @@ import click
 
 from cli import conversations, models
 from cli.dialogue import Dialogue
+from cli.document import find_ids
 from cli.errors import CliError, NotLoggedIn, SessionEnded
 from cli.inputlines import InputLines
+from cli.short_ids import short
 from cli.terminal import line
 
 HELP = """\
-/new          begin a new conversation
-/model NAME   ask this model from now on; without NAME, say which it is
-/models       list the models
-/history      show this conversation
-/help         show this
-/quit         end, as Ctrl-D does; Ctrl-C stops an answer"""
+/new            begin a new conversation
+/model NAME     ask this model from now on; without NAME, say which it is
+/models         list the models
+/documents ID   answer from this document, from several IDs, from `all` or from `none`; without, say which
+/history        show this conversation
+/help           show this
+/quit           end, as Ctrl-D does; Ctrl-C stops an answer"""
 
 
 class Repl:
@@ -30,6 +33,7 @@ class Repl:
             "new": self._new,
             "model": self._model,
             "models": lambda _: models.show(dialogue.api),
+            "documents": self._documents,
             "history": self._history,
             "help": lambda _: click.echo(HELP),
         }
@@ -89,6 +93,14 @@ class Repl:
         names = [model.text("id") for model in models.catalogue(self.dialogue.api)]
         if name not in names:
             raise CliError(f"There is no model {line(name)!r}. There are: {line(', '.join(names))}")
+
+    def _documents(self, given: str) -> None:
+        if given:
+            words: dict[str, bool] = {"all": True, "none": False}
+            self.dialogue.documents = words[given] if given in words else find_ids(self.dialogue.api, tuple(given.split()))
+        chosen = self.dialogue.documents or False
+        told = ", ".join(map(short, chosen)) if isinstance(chosen, list) else "all" if chosen else "none"
+        click.secho(f"Documents: {told}", dim=True)
 
     def _history(self, _: str) -> None:
         if self.dialogue.conversation_id is None:

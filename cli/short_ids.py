@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable
+from uuid import UUID
 
 from cli.errors import CliError
 from cli.fields import Fields
@@ -12,6 +13,14 @@ def short(identifier: str) -> str:
     """Return the part of an id that lists show."""
     # The end of a UUIDv7 is random; its start is a clock, the same for all that begin within a minute.
     return line(identifier)[-8:]
+
+
+def whole(given: str) -> str | None:
+    """Return `given` as the API writes ids if it is a whole one, else None."""
+    try:
+        return str(UUID(given.strip()))
+    except ValueError:
+        return None
 
 
 def pick(items: Iterable[Fields], given: str, *, noun: str, listed_by: str) -> Fields:

@@ -15,6 +15,12 @@ from cli.options import with_api_or_key
 from cli.terminal import block, line, shortened
 
 PATH = "/tools"
+SETTINGS = (
+    ("enable", "enabled", True, "Let models use a tool."),
+    ("disable", "enabled", False, "Let no model use a tool."),
+    ("ask", "requires_approval", True, "Have a tool ask before each call."),
+    ("trust", "requires_approval", False, "Let a tool run without asking, where neither it nor what the model has read demands that."),
+)
 
 
 @click.group(cls=ListGroup)
@@ -32,38 +38,6 @@ def list_all(api: Api, as_json: bool) -> None:
 
 @tools.command()
 @click.argument("name")
-@with_api_or_key
-def enable(api: Api, name: str) -> None:
-    """Let models use a tool."""
-    _set(api, name, enabled=True)
-
-
-@tools.command()
-@click.argument("name")
-@with_api_or_key
-def disable(api: Api, name: str) -> None:
-    """Let no model use a tool."""
-    _set(api, name, enabled=False)
-
-
-@tools.command()
-@click.argument("name")
-@with_api_or_key
-def ask(api: Api, name: str) -> None:
-    """Have a tool ask before each call."""
-    _set(api, name, requires_approval=True)
-
-
-@tools.command()
-@click.argument("name")
-@with_api_or_key
-def trust(api: Api, name: str) -> None:
-    """Let a tool run without asking, where neither it nor what the model has read demands that."""
-    _set(api, name, requires_approval=False)
-
-
-@tools.command()
-@click.argument("name")
 @click.argument("arguments", nargs=-1, metavar="[FIELD=VALUE]...")
 @with_api_or_key
 def invoke(api: Api, name: str, arguments: tuple[str, ...]) -> None:
@@ -75,9 +49,17 @@ def invoke(api: Api, name: str, arguments: tuple[str, ...]) -> None:
     click.echo(block(outcome.text("content")).rstrip("\n"))
 
 
-def _set(api: Api, name: str, **changes: bool) -> None:
-    tool = Fields.of(api.fetch(Call("PUT", _path(name), changes)))
-    click.echo(f"{line(tool.text('name'))} is {_state(tool)}")
+def _setting(word: str, field: str, value: bool, promise: str) -> click.Command:
+    """Return the command of this word, which sets one field of a tool."""
+
+    @click.command(word, help=promise)
+    @click.argument("name")
+    @with_api_or_key
+    def change(api: Api, name: str) -> None:
+        tool = Fields.of(api.fetch(Call("PUT", _path(name), {field: value})))
+        click.echo(f"{line(tool.text('name'))} is {_state(tool)}")
+
+    return change
 
 
 def _path(name: str) -> str:
@@ -106,3 +88,5 @@ def _row(tool: Fields) -> tuple[str, ...]:
 
 TOOLS = Table(("name", "from", "is", "what it does"), _row, "There are no tools here.")
 tools.add_command(mcp)
+for setting in SETTINGS:
+    tools.add_command(_setting(*setting))

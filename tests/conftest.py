@@ -83,6 +83,7 @@ def environment(postgres: RunningPostgres, aws: None) -> dict[str, str]:
         "PARLEY_TOOL_ALLOWED_HOSTS": "",
         "PARLEY_GEOCODING_URL": "http://127.0.0.1:9/search",
         "PARLEY_FORECAST_URL": "http://127.0.0.1:9/forecast",
+        "PARLEY_CALLS_MCP": "false",
         "PARLEY_RATE_PER_MINUTE": "100000",
         "PARLEY_BUDGET_USD": "5",
         "PARLEY_RETENTION_DAYS": "0",

@@ -89,7 +89,7 @@ def _document(first: Numbered | Ping, events: Iterator[Numbered | Ping], ids: Ma
         return known | _waiting(heard)
     message: Message = last.message  # type: ignore[union-attr, assignment]
     shown = MessageOut.model_validate(message).model_dump(mode="json")
-    rest = {"usage": end["usage"], "sources": [], "tool_results": _results(message.parts), "approvals": []}
+    rest = {"usage": end["usage"], "sources": _sources(message.parts), "tool_results": _results(message.parts), "approvals": []}
     return known | {"status": message.status, "message": shown} | rest
 
 
@@ -99,6 +99,10 @@ def _waiting(heard: list[TurnEvent | Logged]) -> dict[str, Any]:
     results = [{name: one[name] for name in ("call_id", "name", "ok", "content")} for one in told[ToolAnswered.name]]
     rest = {"usage": None, "sources": [], "tool_results": results, "approvals": told[ToolApproval.name]}
     return {"status": "waiting", "message": None} | rest
+
+
+def _sources(parts: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    return [{name: part[name] for name in part if name != "type"} for part in parts if part["type"] == "source"]
 
 
 def _results(parts: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:

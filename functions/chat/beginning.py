@@ -5,7 +5,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection
 
-from functions.chat import recalling
+from functions.chat import gathering
 from functions.chat.asked import Asked, asked_in
 from functions.chat.choosing import candidates_for, prepared
 from functions.chat.context import Context
@@ -78,7 +78,9 @@ def _begin_once(desk: Desk, catalogue: Catalogue, principal: Principal, question
     user_id = principal.user_id
     toolbox_in = desk.toolbox_for(principal) if question.tools else no_tools(principal)
     with principal_scope(desk.engine, principal) as connection:
-        opening = turn_beginnings.opening(connection, user_id=user_id, conversation_id=question.conversation_id, once=once)
+        opening = turn_beginnings.opening(
+            connection, user_id=user_id, conversation_id=question.conversation_id, once=once, documents=question.named_documents
+        )
         if once and opening.earlier:
             if not opening.is_key_old:
                 return _earlier(opening.earlier, once)
@@ -91,7 +93,7 @@ def _begin_once(desk: Desk, catalogue: Catalogue, principal: Principal, question
             raise _MetWaiting(opening.open.id)
         turn_beginnings.start(connection, _beginning(turn, asked.question, opening, once))
         # Whoever was refused, or outrun, has asked no vendor for anything; the commit still takes its time.
-        turn.recollection = recalling.begin(desk, turn)
+        turn.recollection = gathering.begin(desk, turn)
         return turn
 
 
@@ -129,11 +131,10 @@ def _prepare(
     wished = (conversation and conversation.model) or opening.default_model
     candidates = candidates_for(desk, catalogue, question, wished, user_id=payer.user_id)
     remembers = opening.memory_enabled and not (conversation.is_incognito if conversation else question.is_incognito)
-    context = Context(
-        conversation, asked.earlier, question, chosen(toolbox, question), asked.summary, remembers=remembers, is_cut=asked.is_cut
-    )
+    offered = chosen(toolbox, question, remembers=remembers)
+    context = Context(conversation, asked.earlier, question, offered, asked.summary, remembers=remembers, is_cut=asked.is_cut)
     candidates, request = prepared(candidates, context)
-    amount_usd = limits.worst_usd([one.model for one in candidates], request) + recalling.worst_usd(desk, context)
+    amount_usd = limits.worst_usd([one.model for one in candidates], request) + gathering.worst_usd(desk, context)
     claim = limits.claim(turn_id := new_id(), candidates[0].id, candidates[0].model, request)
     reservation = limits.admit(connection, payer, desk.allowance, amount_usd=amount_usd, claim=claim)
     conversation_id = conversation.id if conversation else new_id()

@@ -1,14 +1,15 @@
 """The calls of a round: which are run, which are refused, and which wait for the user's word."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from functions.chat.called import Called
 from functions.chat.errors import Waits
 from functions.chat.events import Numbered, Ping
 from functions.chat.pulse import Pulse
 from functions.chat.running import Turn
-from functions.chat.tool_round import GRACE_S, ToolRound
+from functions.chat.sourcing import citable, numbered_behind
+from functions.chat.tool_round import GRACE_S, ToolRound, cut
 from functions.chat.toolbox import Offered
 from parley.tools.outcome import Outcome
 from parley.tools.permission import is_vouched, needs_approval
@@ -49,7 +50,10 @@ def _run(turn: Turn, pulse: Pulse, ready: dict[Called, Offered]) -> Iterator[Num
     while running.is_running:
         if found := running.next(timeout_s=POLL_S):
             call, outcome = found
-            yield pulse.passed(turn.answer(call, outcome, is_vouched=is_vouched(ready[call].spec)))
+            sources = numbered_behind(turn.parts.sources, outcome.found, query=str(call.arguments.get("query", "")))
+            told = replace(outcome, content=cut(citable(sources))) if sources else outcome
+            yield pulse.passed(turn.answer(call, told, is_vouched=is_vouched(ready[call].spec)))
+            yield from (pulse.passed(turn.give(source.given)) for source in sources if source.is_new)
         yield from pulse.beat()
 
 

@@ -13,22 +13,23 @@ from parley.db.conversations import Conversation
 from parley.db.messages import Spoken
 from parley.llm import types as llm
 from parley.llm.failures import ContextTooLong, ModelCannot
+from parley.llm.grounding import quoted
 from parley.llm.model import Model
 from parley.llm.router import Candidate
 from parley.llm.tokens import BYTES_PER_TOKEN, estimate_tokens
 from parley.memory.window import summarised
 from parley.tools.permission import taints
 
-MEMORY_TOKENS = 1500
+MEMORY_TOKENS, SOURCE_TOKENS = 1500, 4000
 DEFAULT_SYSTEM_PROMPT = "You are a helpful assistant. Answer in the language of the question."
 
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """All that a turn may give to a model: what was said before the question, oldest first, the tools, and the user's memory.
+    """All that a turn may give to a model: what was said before the question, oldest first, the tools, the user's memory and sources.
 
-    `summary` is what was said so far in short. Where it `remembers`, the window leaves room for facts and passages, which
-    are known later. `is_cut` says that more was said before `earlier` than is known here.
+    `summary` is what was said so far in short. Where it `remembers`, the window leaves room for facts and passages, and where the
+    question asks documents, for sources; these are known later. `is_cut` says that more was said before `earlier` than is known here.
     """
 
     conversation: Conversation | None
@@ -39,6 +40,7 @@ class Context:
     remembers: bool = False
     facts: Sequence[str] = ()
     passages: Sequence[str] = ()
+    sources: Sequence[llm.Source] = ()
     is_cut: bool = False
 
     def tools_for(self, model: Model) -> list[llm.Tool]:
@@ -46,6 +48,11 @@ class Context:
         if "tools" not in model.abilities and isinstance(self.question.tools, bool):
             return []
         return [llm.Tool(one.spec.name, one.spec.description, one.spec.parameters) for one in self.offered]
+
+    @property
+    def found_tokens(self) -> int:
+        """What facts, passages and sources take."""
+        return sum(map(estimate_tokens, (*self.facts, *self.passages, *map(quoted, self.sources))))
 
     def is_tainted(self, said: Sequence[Part]) -> bool:
         """Whether text that nobody vouches for is in it, or in this turn's answer so far. What is not known counts as such."""
@@ -86,12 +93,14 @@ def assemble(context: Context, candidate: Candidate, said: Sequence[Part] = (), 
     room = model.context_tokens - answer_tokens
     asked = llm.Message("user", pictured(question.text, question.images, are_shown=True))
     needed = estimate_tokens(system) + message_tokens(asked) + tools_tokens(tools)
-    own = _own(said, room_tokens=room - needed)
+    found = context.found_tokens
+    own = _own(said, room_tokens=room - needed - found)
     needed += sum(map(message_tokens, own))
-    if needed > room:
-        raise ContextTooLong(candidate.id, tokens=needed, limit=max(room, 0))
+    if needed + found > room:
+        raise ContextTooLong(candidate.id, tokens=needed + found, limit=max(room, 0))
     left = room - needed
-    kept, told_before = _kept(context, model, budget_tokens=left - memory_tokens(context, room_tokens=left))
+    reserved = memory_tokens(context, room_tokens=left) + source_tokens(context, room_tokens=left)
+    kept, told_before = _kept(context, model, budget_tokens=left - max(reserved, found))
     return llm.Request(
         [*(message for one in kept for message in one.messages), asked, *own],
         system=f"{system}{told_before}",
@@ -102,6 +111,7 @@ def assemble(context: Context, candidate: Candidate, said: Sequence[Part] = (), 
         output=question.output,
         facts=context.facts,
         passages=context.passages,
+        sources=context.sources,
     )
 
 
@@ -110,15 +120,29 @@ def memory_tokens(context: Context, *, room_tokens: int) -> int:
     return min(MEMORY_TOKENS, max(room_tokens, 0) // 4) if context.remembers else 0
 
 
-def memory_room(context: Context, candidate: Candidate) -> tuple[int, int]:
-    """Return how many tokens facts and passages may take, and how many of the earlier messages the model is given anyway."""
+def source_tokens(context: Context, *, room_tokens: int) -> int:
+    """Return how many tokens sources may take of that room."""
+    return min(SOURCE_TOKENS, max(room_tokens, 0) // 3) if context.question.documents else 0
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """How many tokens memory and sources may take, and how many of the earlier messages the model is given anyway."""
+
+    memory_tokens: int
+    source_tokens: int
+    kept: int
+
+
+def room_for(context: Context, candidate: Candidate) -> Room:
+    """Return what room there is for what is looked up."""
     model, question = candidate.model, context.question
     system = (context.conversation and context.conversation.system_prompt) or DEFAULT_SYSTEM_PROMPT
     room = model.context_tokens - min(question.max_output_tokens or model.max_output_tokens, model.max_output_tokens)
     asked = llm.Message("user", pictured(question.text, question.images, are_shown=True))
     room -= estimate_tokens(system) + message_tokens(asked) + tools_tokens(context.tools_for(model))
-    tokens = memory_tokens(context, room_tokens=room)
-    return tokens, len(_kept(context, model, budget_tokens=room - tokens)[0])
+    memory, sources = memory_tokens(context, room_tokens=room), source_tokens(context, room_tokens=room)
+    return Room(memory, sources, len(_kept(context, model, budget_tokens=room - memory - sources)[0]))
 
 
 def _kept(context: Context, model: Model, *, budget_tokens: int) -> tuple[list[_Remembered], str]:
@@ -138,7 +162,7 @@ def takes_tokens(request: llm.Request, model: Model) -> int:
     """Guess what the request takes of a model's context, the answer's room with it."""
     answer_tokens = min(request.max_output_tokens or model.max_output_tokens, model.max_output_tokens)
     around = estimate_tokens(request.system or "") + tools_tokens(request.tools)
-    around += sum(map(estimate_tokens, (*request.facts, *request.passages)))
+    around += sum(map(estimate_tokens, (*request.facts, *request.passages, *map(quoted, request.sources))))
     return answer_tokens + around + sum(map(message_tokens, request.messages))
 
 

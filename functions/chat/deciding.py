@@ -25,6 +25,7 @@ from parley.db.turn_pauses import Standing
 from parley.errors import NotFound
 from parley.limits import Payer
 from parley.llm.models import Catalogue
+from parley.llm.types import Source
 from parley.waiting import end_waiting
 
 
@@ -99,7 +100,7 @@ def _taken_up(
     desk: Desk, catalogue: Catalogue, connection: Connection, principal: Principal, turn_id: UUID, standing: Standing, toolbox: Toolbox
 ) -> Turn:
     """Make the turn again from what was kept. What it offers, and what stands before its question, is read anew;
-    what was recalled for it is not.
+    what was found for it is not.
     """
     held = standing.held
     conversation = conversations.get(connection, standing.conversation_id, user_id=principal.user_id)
@@ -108,11 +109,12 @@ def _taken_up(
         conversation,
         asked.earlier,
         asked.question,
-        chosen(toolbox, asked.question, all_there=False),
+        chosen(toolbox, asked.question, remembers=held.remembers, all_there=False),
         asked.summary,
-        remembers=bool(held.facts or held.passages),
+        remembers=held.remembers or bool(held.facts or held.passages),
         facts=held.facts,
         passages=held.passages,
+        sources=[Source(**one) for one in held.sources],
         is_cut=asked.is_cut,
     )
     candidates = still_there(desk, catalogue, held.candidates) or candidates_for(

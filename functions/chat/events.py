@@ -70,6 +70,28 @@ class MemoryUsed:
 
 
 @dataclass(frozen=True, slots=True)
+class SourceGiven:
+    """A piece of a document that the model is given; the answer may cite it by its number.
+
+    `snippet` is an exact piece of its text. `score` is for ordering only.
+    """
+
+    name: ClassVar = "source"
+    number: int
+    document_id: UUID
+    title: str
+    chunk_id: UUID
+    page: int | None
+    snippet: str
+    score: float
+
+    def data(self) -> dict[str, Any]:
+        """Return its JSON."""
+        head = {"number": self.number, "document_id": str(self.document_id), "title": self.title, "chunk_id": str(self.chunk_id)}
+        return head | {"page": self.page, "snippet": self.snippet, "score": self.score}
+
+
+@dataclass(frozen=True, slots=True)
 class TextDelta:
     """The next piece of the answer."""
 
@@ -201,6 +223,7 @@ class TurnFailed:
 type TurnEvent = (
     TurnStarted
     | MemoryUsed
+    | SourceGiven
     | TextDelta
     | ToolCalled
     | ToolApproval

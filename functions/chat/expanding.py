@@ -16,8 +16,9 @@ _ENDED = "(The answer ended here.)"
 
 
 def expanded(parts: Sequence[Part], *, with_thoughts: bool = False, most_bytes: int | None = None) -> list[llm.Message]:
-    """Return an answer as messages, each call with its result; results are cut to `most_bytes` each."""
-    return [message for said in _rounds(parts) for message in _messages(said, with_thoughts=with_thoughts, most_bytes=most_bytes)]
+    """Return an answer as messages, each call with its result; results are cut to `most_bytes` each. Sources are no words of it."""
+    said_parts = [part for part in parts if part["type"] != "source"]
+    return [message for said in _rounds(said_parts) for message in _messages(said, with_thoughts=with_thoughts, most_bytes=most_bytes)]
 
 
 def told(parts: Sequence[Part]) -> list[llm.Message]:

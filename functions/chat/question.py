@@ -15,8 +15,9 @@ class Question:
     """A question and how to answer it; no `conversation_id` opens a new conversation.
 
     With `wait`, another turn of the conversation is let end first. `tools` offers all of the user's tools to the model, none,
-    or those by name. `output` is how the answer shall be written. `attached` are images that come with it, or the ids of earlier ones;
-    once they are stored, `images` has their parts. A new conversation may be incognito: never mined, and nothing recalled in it. With
+    or those by name. `documents` asks all that the user may read for sources, none, or those by their ids. `output` is how the
+    answer shall be written. `attached` are images that come with it, or the ids of earlier ones; once they are stored, `images`
+    has their parts. A new conversation may be incognito: never mined, and nothing recalled in it. With
     `is_anew` it is the conversation's last question, whose text is not known yet.
     """
 
@@ -32,11 +33,17 @@ class Question:
     attached: Sequence[Image | UUID] = ()
     images: Sequence[Part] = ()
     is_incognito: bool = False
+    documents: bool | Sequence[UUID] = False
+
+    @property
+    def named_documents(self) -> Sequence[UUID]:
+        """The documents that are asked for by their ids."""
+        return () if isinstance(self.documents, bool) else self.documents
 
     def options(self) -> dict[str, Any]:
         """Return how it is to be answered, as JSON: what a turn that pauses keeps of it."""
         plain = {"model": self.model, "max_output_tokens": self.max_output_tokens, "temperature": self.temperature, "tools": self.tools}
-        return plain | {"output": asdict(self.output) if self.output else None}
+        return plain | {"output": asdict(self.output) if self.output else None, "documents": bool(self.documents)}
 
     @classmethod
     def again(cls, text: str, images: Sequence[Part], conversation_id: UUID, options: Mapping[str, Any]) -> Self:

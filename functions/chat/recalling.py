@@ -1,33 +1,23 @@
 """Recall: facts about the user, and passages of past conversations that the model is not given anyway."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
-from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from functions.chat.choosing import prepared
-from functions.chat.context import Context, memory_room
+from functions.chat.context import Context, room_for
 from functions.chat.desk import Desk
-from parley import limits
+from functions.chat.giving import give
 from parley.db import recall as found
+from parley.db.halfvec import Vector
 from parley.db.recall import FoundFact, FoundPassage, Place, Recalled
-from parley.db.scope import user_scope
-from parley.embedding import QUERY_CHARACTERS, Embedding
+from parley.embedding import QUERY_CHARACTERS
 from parley.errors import Unavailable
-from parley.limits import BudgetExhausted
-from parley.llm.models import NoModel
-from parley.llm.router import Candidate
 from parley.llm.tokens import estimate_tokens
-from parley.llm.types import Message, Request
 from parley.observability import logger
-from parley.recollection import Recollection
 
 if TYPE_CHECKING:
     from functions.chat.events import Numbered
     from functions.chat.running import Turn
 
-# A service that is slow or dead delays a turn by no more.
-PATIENCE_S = 0.5
 FACTS, PASSAGES = 20, 6
 HALF_LIFE_DAYS = 30.0
 # A passage that is only near by its vector must be nearer than chance.
@@ -36,37 +26,18 @@ LEAST_SIMILARITY = 0.35
 LEAST_SHARE = 0.5
 
 
-class _Latest:
-    """This worker's newest call of the embedding service: while it hangs, no turn waits for another."""
-
-    recollection: Recollection | None = None
-
-
-def begin(desk: Desk, turn: "Turn") -> Recollection | None:
-    """Begin to embed the question; None where nothing is recalled, there is no model, or the last one has not answered yet."""
-    if not turn.context.remembers or (_Latest.recollection and _Latest.recollection.is_under_way):
-        return None
-    embedding = _embedding(desk)
-    try:
-        _Latest.recollection = embedding.recollection(embedding.call(), turn.context.question.text)
-    except NoModel:
-        return None
-    return _Latest.recollection
-
-
-def recall(desk: Desk, turn: "Turn") -> Iterator["Numbered"]:
+def recall(desk: Desk, turn: "Turn", vector: Vector | None) -> Iterator["Numbered"]:
     """Give the turn what its user's memory has for the question, and tell of each; where the database is away, go on without."""
-    if not turn.context.remembers or turn.before.parts:
+    if not turn.context.remembers:
         return
-    tokens, kept = memory_room(turn.context, turn.candidates[0])
-    vector = turn.recollection.vector(timeout_s=PATIENCE_S) if turn.recollection else None
+    room = room_for(turn.context, turn.candidates[0])
     try:
         recalled = found.recall(
             desk.engine,
             turn.context.question.text[:QUERY_CHARACTERS],
             user_id=turn.user_id,
             vector=vector,
-            place=_place(turn.context, kept),
+            place=_place(turn.context, room.kept),
             facts=FACTS,
             passages=PASSAGES,
             half_life_days=HALF_LIFE_DAYS,
@@ -74,7 +45,7 @@ def recall(desk: Desk, turn: "Turn") -> Iterator["Numbered"]:
     except Unavailable as exc:
         logger.warning("a turn goes on without its user's memory", turn_id=str(turn.id), reason=str(exc))
         return
-    yield from _give(desk, turn, chosen(recalled, budget_tokens=tokens))
+    yield from _give(desk, turn, chosen(recalled, budget_tokens=room.memory_tokens))
 
 
 def chosen(recalled: Recalled, *, budget_tokens: int) -> Recalled:
@@ -86,47 +57,16 @@ def chosen(recalled: Recalled, *, budget_tokens: int) -> Recalled:
     return Recalled(facts, _within(list({passage.text: passage for passage in near}.values()), left))
 
 
-def worst_usd(desk: Desk, context: Context) -> Decimal:
-    """Return the most that the question's vector costs."""
-    if not context.remembers:
-        return Decimal(0)
-    try:
-        model = _embedding(desk).call().model
-    except NoModel:
-        return Decimal(0)
-    return limits.worst_usd([model], Request([Message("user", context.question.text[:QUERY_CHARACTERS])]))
-
-
 def _give(desk: Desk, turn: "Turn", recalled: Recalled) -> Iterator["Numbered"]:
     facts, passages = [fact.text for fact in recalled.facts], [passage.text for passage in recalled.passages]
-    if not facts and not passages:
+    if not (facts or passages) or not give(desk, turn, facts=facts, passages=passages):
         return
-    context = replace(turn.context, facts=facts, passages=passages)
-    candidates, request = prepared(turn.candidates, context)
-    if not _is_paid(desk, turn, candidates, request):
-        return
-    turn.context, turn.candidates, turn.request = context, candidates, request
     if any(fact.is_tainted for fact in recalled.facts) or any(passage.is_tainted for passage in recalled.passages):
         turn.parts.remember()
     for fact in recalled.facts:
         yield turn.recall("fact", fact.id, fact.text)
     for passage in recalled.passages:
         yield turn.recall("passage", passage.id, passage.text)
-
-
-def _is_paid(desk: Desk, turn: "Turn", candidates: Sequence[Candidate], request: Request) -> bool:
-    """Reserve what the longer request costs more; False where the budget has no room for it."""
-    models, before = [one.model for one in candidates], [one.model for one in turn.candidates]
-    amount_usd = limits.worst_usd(models, request) - limits.worst_usd(before, turn.request)
-    if amount_usd <= 0:
-        return True
-    try:
-        with user_scope(desk.engine, turn.user_id) as connection:
-            turn.reservations.append(limits.reserve(connection, turn.payer, desk.allowance, amount_usd=amount_usd))
-    except (BudgetExhausted, Unavailable) as exc:
-        logger.warning("a turn goes on without its user's memory", turn_id=str(turn.id), reason=str(exc))
-        return False
-    return True
 
 
 def _place(context: Context, kept: int) -> Place:
@@ -151,7 +91,3 @@ def _within[T: (FoundFact, FoundPassage)](texts: Sequence[T], budget_tokens: int
             fitting.append(one)
             budget_tokens -= tokens
     return fitting
-
-
-def _embedding(desk: Desk) -> Embedding:
-    return Embedding(desk.engine, desk.catalogue, desk.environment, desk.embedder_for, desk.allowance)

@@ -43,16 +43,18 @@ STREAM: dict[int | str, Any] = {200: {"description": "The events", "content": EV
 async def chat(body: ChatIn, request: Request, principal: CurrentPrincipal, idempotency: IdempotencyKey) -> Response:
     """Take a turn: store the question, answer it, store the answer.
 
-    With `stream`, the answer is Server-Sent Events: `turn.started`, any number of `text.delta`, `tool.call` and `tool.result`, and
-    one of `turn.completed`, `turn.stopped`, `turn.interrupted`, `turn.failed` and `turn.waiting`, which ends it. A turn that waits,
-    for the calls of its `tool.approval` events, goes on by `/chat/turns/{id}/approvals`; a new message denies them. A turn whose
-    connection is lost goes on: read the rest at `/chat/turns/{id}/events`. With an `Idempotency-Key` a repeated request is given
-    the first one's events, or its failure. `response_format` is OpenAI's: an answer by a JSON schema. `images` are data URLs, or
-    ids of images that earlier messages show.
+    With `stream`, the answer is Server-Sent Events: `turn.started`, what the model is given of documents (`source`) and memory
+    (`memory`), any number of `text.delta`, `tool.call` and `tool.result`, and one of `turn.completed`, `turn.stopped`,
+    `turn.interrupted`, `turn.failed` and `turn.waiting`, which ends it. A turn that waits, for the calls of its `tool.approval`
+    events, goes on by `/chat/turns/{id}/approvals`; a new message denies them. A turn whose connection is lost goes on: read the
+    rest at `/chat/turns/{id}/events`. With an `Idempotency-Key` a repeated request is given the first one's events, or its failure.
+    `documents` has the user's documents searched for sources, all or those with these ids; it needs the scope of that name. The
+    answer's message has a part for each source that it cites. `response_format` is OpenAI's: an answer by a JSON schema. `images`
+    are data URLs, or ids of images that earlier messages show.
     """
     most, temperature = body.max_output_tokens, body.temperature
     asked = Question(body.message, body.conversation_id, body.model, most, temperature, body.wait, tools=body.tools)
-    question = replace(asked, output=body.output, attached=body.attached(), is_incognito=body.incognito)
+    question = replace(asked, output=body.output, attached=body.attached(), is_incognito=body.incognito, documents=body.documents)
     return _take(request, principal, question, body, _once("POST /chat", idempotency, body))
 
 
@@ -63,7 +65,7 @@ async def regenerate(body: RegenerateIn, request: Request, principal: CurrentPri
     The answer before stays as a variant, and the conversation goes on from the new one. One that ends before its first word
     takes nothing's place.
     """
-    question = Question("", body.conversation_id, body.model, is_anew=True, tools=True, output=body.output)
+    question = Question("", body.conversation_id, body.model, is_anew=True, tools=True, output=body.output, documents=body.documents)
     return _take(request, principal, question, body, _once("POST /chat/regenerate", idempotency, body))
 
 
@@ -126,6 +128,8 @@ def _once(route: str, idempotency: Idempotency, body: ChatIn | RegenerateIn) -> 
 
 
 def _take(request: Request, principal: Principal, question: Question, body: ChatIn | RegenerateIn, once: Once | None) -> Response:
+    if question.documents:
+        principal.require("documents")
     events = turn.take(
         request.app.state.desk,
         principal,

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from types import MappingProxyType
 from uuid import UUID
 
@@ -12,6 +12,7 @@ from functions.chat.events import (
     MemoryKind,
     MemoryUsed,
     Numbered,
+    SourceGiven,
     TextDelta,
     Timings,
     ToolAnswered,
@@ -80,9 +81,8 @@ class Turn:
 
     @property
     def billed(self) -> list[Call]:
-        """The calls to pay for: those of models, and that which embedded the question, once it is over."""
-        recalled = self.recollection
-        return [*([recalled.call] if recalled and not recalled.is_under_way else []), *self.calls]
+        """The calls to pay for: those of models, and that which embedded the question, by an estimate where it is not over."""
+        return [*([self.recollection.call] if self.recollection else []), *self.calls]
 
     @property
     def open_calls(self) -> list[Called]:
@@ -109,6 +109,11 @@ class Turn:
     def recall(self, kind: MemoryKind, id: UUID, text: str) -> Numbered:
         """Note that the model is given something of the user's memory."""
         return self.journal.note(MemoryUsed(kind, id, text))
+
+    def give(self, source: SourceGiven) -> Numbered:
+        """Note that the model is given a source."""
+        self.parts.source(source.data())
+        return self.journal.note(source)
 
     def call(self, call: Called) -> Numbered:
         """Note that the model asks for a tool."""
@@ -143,6 +148,7 @@ class Turn:
         ids = [answering, *(one.id for one in self.candidates if one.id != answering)]
         held = Held(self.parts.all(), upto, self.context.question.options(), ids, self.rounds, first_token_ms=self.first_token_ms)
         held = replace(held, total_ms=self._elapsed_ms(), facts=self.context.facts, passages=self.context.passages)
+        held = replace(held, sources=[asdict(one) for one in self.context.sources], remembers=self.context.remembers)
         return replace(held, input_tokens=usage.input_tokens, output_tokens=usage.output_tokens, cost_usd=usage.cost_usd)
 
     def _elapsed_ms(self) -> float:

@@ -6,8 +6,7 @@ from dataclasses import asdict
 from typing import Annotated, Any, Literal, Self, get_args
 from uuid import UUID
 
-from pydantic import Field, model_validator
-from pydantic_core import PydanticCustomError
+from pydantic import Field
 
 from functions.chat.attaching import MOST_IMAGES
 from functions.chat.control import TurnState
@@ -19,6 +18,9 @@ from parley.llm.model import Model
 from parley.llm.parts import Image
 from parley.llm.types import OutputSchema
 
+MOST_DOCUMENTS = 100
+type Documents = bool | Annotated[list[Annotated[UUID, Field(strict=False)]], Field(max_length=MOST_DOCUMENTS)]
+
 _ID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 
@@ -29,7 +31,7 @@ class ChatIn(Input):
     conversation_id: Annotated[UUID, Field(strict=False)] | None = None
     model: Annotated[str, Field(min_length=1, max_length=100)] | None = None
     tools: bool | list[str] = True
-    documents: bool | list[str] = False
+    documents: Documents = False
     stream: bool = True
     max_output_tokens: Annotated[int, Field(gt=0)] | None = None
     temperature: Annotated[float, Field(ge=0, le=2)] | None = None
@@ -37,13 +39,6 @@ class ChatIn(Input):
     response_format: FormatIn | None = None
     incognito: bool = False
     wait: bool = False
-
-    @model_validator(mode="after")
-    def _only_what_is_there(self) -> Self:
-        """Refuse what this release cannot do, rather than answer as if it had."""
-        if self.documents:
-            raise PydanticCustomError("not_available", "not available in this release: {fields}", {"fields": "documents"})
-        return self
 
     @property
     def output(self) -> OutputSchema | None:
@@ -69,6 +64,7 @@ class RegenerateIn(Input):
 
     conversation_id: Annotated[UUID, Field(strict=False)]
     model: Annotated[str, Field(min_length=1, max_length=100)] | None = None
+    documents: Documents = False
     response_format: FormatIn | None = None
     stream: bool = True
 
@@ -119,15 +115,30 @@ class CallOut(Output):
     arguments: dict[str, Any]
 
 
+class SourceOut(Output):
+    """A piece of a document that the answer cites as `[number]`. `snippet` is the part of it that has most of the question's words."""
+
+    number: int
+    document_id: UUID
+    title: str
+    chunk_id: UUID
+    page: int | None
+    snippet: str
+    score: float
+
+
 class TurnOut(Output):
-    """A turn that was not streamed. One that waits has no message yet, and in `approvals` the calls that it waits for."""
+    """A turn that was not streamed. One that waits has no message yet, and in `approvals` the calls that it waits for.
+
+    `sources` are those that the answer cites.
+    """
 
     turn_id: UUID
     conversation_id: UUID
     status: Literal["completed", "stopped", "interrupted", "waiting"]
     message: MessageOut | None
     usage: UsageOut | None
-    sources: list[dict[str, Any]]
+    sources: list[SourceOut]
     tool_results: list[ToolResultOut]
     approvals: list[CallOut]
 

@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
 from queue import Empty, Queue
 
@@ -58,7 +59,7 @@ class ToolRound:
             logger.exception("a tool broke", tool=call.name)
             outcome = Outcome(False, "The tool failed.", 0.0)
         elapsed_ms = _ms(time.monotonic() - self._began_s)
-        self._results.put((call, Outcome(outcome.ok, cut(storable(outcome.content)), elapsed_ms)))
+        self._results.put((call, replace(outcome, content=cut(storable(outcome.content)), elapsed_ms=elapsed_ms)))
 
 
 def cut(content: str, *, most_bytes: int = MOST_BYTES) -> str:

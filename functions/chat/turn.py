@@ -21,10 +21,10 @@ from functions.chat.ending import end, superseded
 from functions.chat.errors import Superseded, Waits
 from functions.chat.events import Numbered, Ping, TurnFailed
 from functions.chat.follow_up import FollowUp
+from functions.chat.gathering import gather
 from functions.chat.pausing import pause
 from functions.chat.pulse import Pulse
 from functions.chat.question import Question
-from functions.chat.recalling import recall
 from functions.chat.replay import follow
 from functions.chat.rounds import answer
 from functions.chat.running import Turn
@@ -84,7 +84,7 @@ def run(desk: Desk, turn: Turn, deadline: Deadline) -> Iterator[Numbered | Ping]
     ):
         outcome: ParleyError | None = None
         try:
-            yield from recall(desk, turn)
+            yield from gather(desk, turn)
             yield from answer(desk, turn, Pulse(desk.engine, turn, watchdog, deadline))
         except Waits as exc:
             yield from map(turn.ask, exc.calls)

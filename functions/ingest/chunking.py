@@ -51,9 +51,12 @@ class Cutter:
 
     def _add(self, piece: str, block: Block) -> Iterator[Chunk]:
         tokens = estimate_tokens(piece)
-        # A citation leads to a page: no chunk goes over its end.
-        if self._draft.texts and (self._draft.tokens + tokens > self._chunk_tokens or self._draft.page != block.page):
+        # A citation leads to a page: no chunk goes over its end, nor has anything of the page before.
+        is_next_page = bool(self._draft.texts) and self._draft.page != block.page
+        if is_next_page or (self._draft.texts and self._draft.tokens + tokens > self._chunk_tokens):
             yield from self._close()
+        if is_next_page:
+            self._draft.carried = ""
         if not self._draft.texts:
             self._draft.page, self._draft.start = block.page, self._at
         self._draft.texts.append(piece)

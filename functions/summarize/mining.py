@@ -74,9 +74,7 @@ def _store(desk: Desk, conversation_id: UUID, find: Find, *, user_id: UUID) -> b
     vectors = desk.embedding.paid(texts, payer=Payer(user_id)) if texts else []
     of_facts, of_pieces = (vectors[: len(find.facts)], vectors[len(find.facts) :]) if vectors is not None else (None, None)
     with user_scope(desk.engine, user_id) as connection:
-        if not conversations.mined(connection, conversation_id, user_id=user_id).is_allowed:
-            return False
-        # First: it locks the conversation, and tells whether another run has read this piece.
+        # First: it locks the conversation, and tells whether another run has read this piece, or the user has thought again.
         if not passages.replace_from(
             connection,
             conversation_id,

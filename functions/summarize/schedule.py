@@ -1,8 +1,9 @@
-"""The schedule: everything that waits, however recent, and what is too old to be kept."""
+"""The schedule: everything that waits, however recent, what is too old to be kept, and vectors of another model than today's."""
 
 from functions.summarize.desk import Desk
 from functions.summarize.errands import LEASE_S, work
 from functions.summarize.retention import delete_old
+from functions.summarize.vectors import catch_up_all
 from parley.db import follow_up
 from parley.db.follow_up import Claim
 from parley.db.scope import open_scope
@@ -15,13 +16,15 @@ _AT_ONCE = 500
 
 
 def take_all(desk: Desk, deadline: Deadline) -> dict[str, int]:
-    """Work off what waits, one conversation after the other, and delete what is too old.
+    """Work off what waits, one conversation after the other, delete what is too old, and embed anew what is of another model.
 
-    Returns how many entries were done, failed and put on the queue for want of time, and how many conversations were deleted.
+    Returns how many entries were done, failed and put on the queue for want of time, how many conversations were deleted, and
+    how many users' vectors made anew.
     """
     counts = {"done": 0, "failed": 0, "deleted": delete_old(desk, deadline), "sent_on": 0}
     while deadline.left_s > ENOUGH_S and (claimed := _next(desk)):
         counts["done" if _is_done(desk, claimed, deadline) else "failed"] += 1
+    counts["embedded"] = catch_up_all(desk, deadline)
     if deadline.left_s <= ENOUGH_S:
         counts["sent_on"] = _send_on(desk)
     return counts

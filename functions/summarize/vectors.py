@@ -10,10 +10,11 @@ from functions.summarize.desk import Desk
 from functions.summarize.errors import OutOfTime
 from parley.db import memories, passages
 from parley.db.halfvec import Vector
-from parley.db.scope import user_scope
+from parley.db.scope import open_scope, user_scope
 from parley.deadline import Deadline
 from parley.limits import Payer
 from parley.llm.models import NoModel
+from parley.observability import logger
 
 _AT_ONCE = 100
 _ENOUGH_S = 20.0
@@ -46,6 +47,37 @@ def catch_up(desk: Desk, *, user_id: UUID, deadline: Deadline) -> None:
             found = [(id, vector) for (id, _), vector in zip(missing, vectors, strict=True)]
             with user_scope(desk.engine, user_id) as connection:
                 store.put_vectors(connection, found, user_id=user_id)
+
+
+def catch_up_all(desk: Desk, deadline: Deadline) -> int:
+    """Do so for all users, one after the other, as far as the time allows; return how many there were.
+
+    Until a passage has its new vector it keeps the old one, and is found by its words.
+    """
+    if (model := desk.embedding.model_name()) is None:
+        return 0
+    count, last = 0, None
+    while deadline.left_s >= _ENOUGH_S and (last := _next_user(desk, model, after=last)):
+        count += _is_caught_up(desk, last, deadline)
+    return count
+
+
+def _next_user(desk: Desk, model_name: str, *, after: UUID | None) -> UUID | None:
+    with open_scope(desk.background) as connection:
+        found = passages.users_without_vectors(connection, model=model_name, after=after, limit=1)
+    return found[0] if found else None
+
+
+def _is_caught_up(desk: Desk, user_id: UUID, deadline: Deadline) -> bool:
+    try:
+        catch_up(desk, user_id=user_id, deadline=deadline)
+    except OutOfTime:
+        return False
+    except Exception:
+        # The others have nothing to do with it; the next run comes by again.
+        logger.exception("vectors are still missing", user_id=str(user_id))
+        return False
+    return True
 
 
 def _missing(desk: Desk, store: _Store, model_name: str, user_id: UUID) -> list[tuple[UUID, str]]:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from functions.toolrunner.builtin.all import builtin_tools
-from functions.toolrunner.mcp_client import call_tool, list_tools
+from functions.toolrunner.mcp_client import call_tool, list_tools, warm_up
 from functions.toolrunner.orders import ListOrder, McpCallOrder, McpListOrder, RunOrder, read_order
 from functions.toolrunner.plugin_files import plugin_modules
 from functions.toolrunner.registry import Registry
@@ -21,12 +21,13 @@ class ToolrunnerSettings(Settings):
     """What this function reads from its environment.
 
     `tool_allowed_hosts` are names, or names with ports, separated by commas, that tools may reach wherever they are: for
-    development, where they stand in for what is on the internet.
+    development, where they stand in for what is on the internet. `calls_mcp` says that there are MCP servers for everybody.
     """
 
     tool_allowed_hosts: str
     geocoding_url: str
     forecast_url: str
+    calls_mcp: bool
 
 
 settings = ToolrunnerSettings.read()
@@ -34,6 +35,8 @@ allowed_hosts = settings.tool_allowed_hosts.split(",")
 http, gate = GuardedHttp(allowed_hosts), Gate(allowed_hosts)
 registry = Registry(builtin_tools(geocoding_url=settings.geocoding_url, forecast_url=settings.forecast_url))
 registry.load(plugin_modules(Path(__file__).with_name("plugins")))
+if settings.calls_mcp:
+    warm_up()
 
 
 @logger.inject_lambda_context

@@ -18,9 +18,9 @@ class BuildFailed(Exception):
     """There is nothing to deploy; the text says why."""
 
 
-def build(architecture: str, *, into: Path, cache: Path | None = None) -> None:
-    """Build the stack in the current folder for `arm64`, `x86_64` or `native`, this machine's own; raises `BuildFailed`."""
-    _sam_build(_own_architecture() if architecture == "native" else architecture, into, cache)
+def build(architecture: str, *, into: Path, cache: Path | None = None, template: Path | None = None) -> None:
+    """Build a stack, that in the current folder by default, for `arm64`, `x86_64` or `native`, this machine's own; raises `BuildFailed`."""
+    _sam_build(_own_architecture() if architecture == "native" else architecture, into, cache, template)
     tree = Tree(into)
     for function in tree.functions.values():
         for layer in tree.layers.values():
@@ -46,10 +46,11 @@ def compile_bytecode(tree: Tree) -> None:
             raise BuildFailed(f"{name} holds a module that Python cannot compile")
 
 
-def _sam_build(architecture: str, into: Path, cache: Path | None) -> None:
+def _sam_build(architecture: str, into: Path, cache: Path | None, template: Path | None) -> None:
     scripts = Path(sys.executable).parent
     command = [str(scripts / "sam"), "build", "--parameter-overrides", f"Architecture={architecture}", "--build-dir", str(into)]
     command += ["--cache-dir", str(cache)] if cache else []
+    command += ["--template", str(template.resolve())] if template else []
     # It needs a Python with pip on the PATH.
     variables = os.environ | {"PATH": f"{scripts}{os.pathsep}{os.environ.get('PATH', os.defpath)}", "SAM_CLI_TELEMETRY": "0"}
     if subprocess.run(command, env=variables, check=False).returncode:

@@ -14,11 +14,15 @@ from local.samlocal.answer import Answer
 USER = "01996f6a-0000-7000-8000-000000000001"
 SESSION = "01996f6a-0000-7000-8000-000000000002"
 CONVERSATION = "01996f6a-0000-7000-8000-000000000003"
+DOCUMENT = "01996f6a-0000-7000-8000-000000000006"
+MCP_SERVER = "01996f6a-0000-7000-8000-000000000009"
 ACCESS_TOKEN = "not-a-token"  # noqa: S105
 REFRESH_TOKEN = "prt_unknown"  # noqa: S105
 
-_FIRST = ("auth_register", "auth_login", "chat_message")
-_LAST = ("auth_change_password", "auth_delete_me", "conversation_delete", "auth_logout")
+UPLOAD = "documents_upload"
+_FIRST = ("auth_register", "auth_login", "chat_message", UPLOAD, "tools_add_mcp_server")
+_LAST = ("documents_delete", "auth_change_password", "auth_delete_me", "conversation_delete", "auth_logout")
+_MADE = {(UPLOAD, "202"): DOCUMENT, ("tools_add_mcp_server", "201"): MCP_SERVER}
 _CONVERSATION = re.compile(r'"conversation_id": ?"([0-9a-f-]{36})"')
 
 
@@ -67,7 +71,7 @@ class Journey:
     @property
     def known(self) -> Mapping[str, str]:
         """The learnt ids with their names."""
-        names = {USER: "user", SESSION: "session", CONVERSATION: "conversation"}
+        names = {USER: "user", SESSION: "session", CONVERSATION: "conversation", DOCUMENT: "document", MCP_SERVER: "MCP server"}
         return {value: names[stand_in] for stand_in, value in self.ids.items()}
 
     def fill(self, step: Step) -> str:
@@ -85,6 +89,8 @@ class Journey:
             self.tokens = {ACCESS_TOKEN: body["access_token"], REFRESH_TOKEN: body["refresh_token"]}
         if step.event == "chat_message" and (found := _CONVERSATION.search(answer.body)):
             self.ids[CONVERSATION] = found[1]
+        if stand_in := _MADE.get((step.event, answer.status)):
+            self.ids[stand_in] = json.loads(answer.body)["id"]
 
 
 def _claims(token: str) -> dict[str, Any]:

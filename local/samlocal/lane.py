@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 from local import wiring
 from local.samlocal import derived, sam, table
 from local.samlocal.engine import Engine
-from local.samlocal.journey import Journey, Step, read_steps
+from local.samlocal.journey import UPLOAD, Journey, Step, read_steps
 from local.samlocal.masking import difference, portrait
 from local.samlocal.process import ProcessFailed, tail
 from local.samlocal.relay import Doors
@@ -19,6 +19,8 @@ from local.samlocal.sam import SamLocal
 from local.samlocal.stack import OwnStack
 from local.samlocal.table import Row
 from local.template.load import load
+
+_INGEST_S, _PAUSE_S = 30.0, 0.2
 
 
 @dataclass(frozen=True)
@@ -66,6 +68,8 @@ async def _ask_parley(steps: list[Step], functions: Mapping[str, str], *, data: 
             answer = await stack.invoke(functions[step.folder], journey.fill(step))
             journey.learn(step, answer)
             seen.append(Seen(answer.status, portrait(answer, journey.known)))
+            if step.event == UPLOAD:
+                await ingested(steps, functions, stack, journey)
     return seen
 
 
@@ -86,7 +90,10 @@ async def _compare(
             build,
             # `sam local` takes what is named so for the value of the resource.
             parameters=_parameters(engine, stack, doors) | resources(aws_url),
-            environment={"AWS_ENDPOINT_URL": aws_url},
+            environment={
+                "AWS_ENDPOINT_URL": aws_url,
+                "AWS_ENDPOINT_URL_LAMBDA": f"http://{doors.host}:{doors.ports[stack.port]}/_local/lambda",
+            },
             pgpass=(stack.data / "pgpass").read_text(encoding="utf-8"),
         )
         for step, parley in zip(steps, expected, strict=True):
@@ -94,7 +101,20 @@ async def _compare(
             found = await ask_sam(SamLocal(build), functions[step.folder], step, journey)
             rows.append(compared(step, parley, found, time.monotonic() - began))
             print(table.line(rows[-1]), flush=True)
+            if step.event == UPLOAD:
+                await ingested(steps, functions, stack, journey)
     return rows
+
+
+async def ingested(steps: list[Step], functions: Mapping[str, str], stack: OwnStack, journey: Journey) -> None:
+    """Wait until the stack has read the document, for half a minute at most: no later answer shall depend on how fast that went."""
+    (look,) = (step for step in steps if step.event == "documents_get")
+    ends = time.monotonic() + _INGEST_S
+    while time.monotonic() < ends:
+        answer = await stack.invoke(functions[look.folder], journey.fill(look))
+        if '"ready"' in answer.body:
+            return
+        await asyncio.sleep(_PAUSE_S)
 
 
 async def ask_sam(sam_local: SamLocal, function: str, step: Step, journey: Journey) -> Seen:

@@ -42,7 +42,8 @@ async def relay(host: str, to_port: int) -> AsyncIterator[int]:
     """Pass every connection to a free port of `host` on to a loopback port; yields the free port."""
 
     async def pass_on(reader: StreamReader, writer: StreamWriter) -> None:
-        await _pass_on(reader, writer, to_port)
+        here, port = writer.get_extra_info("sockname")[:2]
+        await _pass_on(reader, writer, to_port, addressed=f"{here}:{port}")
 
     server = await asyncio.start_server(pass_on, host, 0)
     try:
@@ -53,17 +54,20 @@ async def relay(host: str, to_port: int) -> AsyncIterator[int]:
         await server.wait_closed()
 
 
-async def _pass_on(reader: StreamReader, writer: StreamWriter, to_port: int) -> None:
+async def _pass_on(reader: StreamReader, writer: StreamWriter, to_port: int, *, addressed: str) -> None:
+    # Parley's own doors answer those alone who call this machine by a name of its loopback.
+    names = (f"Host: {addressed}".encode(), f"Host: 127.0.0.1:{to_port}".encode())
     # A broken connection ends both directions; who is at the other end sees it end.
     with contextlib.suppress(OSError), contextlib.closing(writer):
         there_reader, there_writer = await asyncio.open_connection("127.0.0.1", to_port)
         with contextlib.closing(there_writer):
-            await asyncio.gather(_pump(reader, there_writer), _pump(there_reader, writer))
+            await asyncio.gather(_pump(reader, there_writer, names), _pump(there_reader, writer))
 
 
-async def _pump(reader: StreamReader, writer: StreamWriter) -> None:
+async def _pump(reader: StreamReader, writer: StreamWriter, renamed: tuple[bytes, bytes] = (b"", b"")) -> None:
+    old, new = renamed
     with contextlib.suppress(OSError):
         while data := await reader.read(_CHUNK_BYTES):
-            writer.write(data)
+            writer.write(data.replace(old, new) if old else data)
             await writer.drain()
         writer.write_eof()

@@ -26,8 +26,7 @@ async def build(root: Path, folder: Path, *, architecture: str) -> Path:
     """Build what gets deployed from the checkout `root`, in `folder`, and return where it is; raises `ProcessFailed`."""
     # In a folder of its own: in the checkout, `sam build` keeps dependencies and throws away those of every other build.
     folder.mkdir()
-    (folder / "template.yaml").symlink_to(root / "template.yaml")
-    command = (sys.executable, "-m", "local.artefact", architecture, "--build-dir", "build")
+    command = (sys.executable, "-m", "local.artefact", architecture, "--template", str(root / "template.yaml"), "--build-dir", "build")
     await output(*command, cwd=folder, environment=environment(), limit_s=_BUILD_S)
     return folder / "build"
 

@@ -3,8 +3,6 @@
 from local.template.source import Fragment
 from local.template.stack import Throttle
 
-_UNLIMITED = 0
-
 
 class Throttles:
     """The settings of one stage; the most exact one that sets a rate counts."""

@@ -5,6 +5,8 @@ import sys
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from email import message_from_bytes
+from email.policy import HTTP
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from tests.cli import script
@@ -22,6 +24,18 @@ class Request:
     @property
     def line(self) -> str:
         return f"{self.method} {self.path}"
+
+
+def form_of(content_type: str, body: bytes) -> dict:
+    """The fields of a form in their order; a file's is its name, type and bytes."""
+    form = message_from_bytes(f"Content-Type: {content_type}\r\n\r\n".encode() + body, policy=HTTP)
+    parts = [(part.get_param("name", header="content-disposition"), part) for part in form.iter_parts()]
+    return {
+        name: (part.get_filename(), part.get_content_type(), part.get_payload(decode=True))
+        if part.get_filename()
+        else part.get_payload(decode=True).decode()
+        for name, part in parts
+    }
 
 
 class StandIn(ThreadingHTTPServer):
@@ -66,7 +80,9 @@ class Handler(BaseHTTPRequestHandler):
     def _serve(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         token = self.headers.get("Authorization", "").removeprefix("Bearer ")
-        self.server.take(Request(self.command, self.path, token, json.loads(body or b"{}")))(self)
+        content_type = self.headers.get("Content-Type", "")
+        sent = form_of(content_type, body) if content_type.startswith("multipart/") else json.loads(body or b"{}")
+        self.server.take(Request(self.command, self.path, token, sent))(self)
 
     do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = _serve  # noqa: N815 -- http.server's own spelling
 

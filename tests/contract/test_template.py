@@ -6,6 +6,7 @@ import re
 import pytest
 
 from local.template.stack import Invocation
+from tests.conftest import ROOT
 
 PUBLIC = {
     "POST /auth/register",
@@ -256,7 +257,7 @@ def test_the_tool_runner_may_nothing_and_is_reached_by_no_event(stack, translate
 def test_the_tool_runner_is_told_of_no_database_no_key_and_no_queue(stack):
     assert set(stack.functions["ToolrunnerFunction"].environment) == {
         *("POWERTOOLS_LOG_LEVEL", "POWERTOOLS_SERVICE_NAME"),
-        *("PARLEY_TOOL_ALLOWED_HOSTS", "PARLEY_GEOCODING_URL", "PARLEY_FORECAST_URL"),
+        *("PARLEY_TOOL_ALLOWED_HOSTS", "PARLEY_GEOCODING_URL", "PARLEY_FORECAST_URL", "PARLEY_CALLS_MCP"),
     }
 
 
@@ -271,3 +272,9 @@ def test_the_architecture_is_a_parameter_that_every_function_follows(translated)
 
     assert (parameter["Default"], parameter["AllowedValues"]) == ("arm64", ["arm64", "x86_64"])
     assert all(architectures == [{"Ref": "Architecture"}] for architectures in functions)
+
+
+def test_every_parameter_is_told_in_the_guide_to_deploying(translated):
+    guide = (ROOT / "docs" / "deploy.md").read_text()
+
+    assert [name for name in translated["Parameters"] if f"`{name}" not in guide] == []

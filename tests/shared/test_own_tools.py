@@ -26,7 +26,8 @@ def ask(engine):
 
     def ask(name, person, query):
         (tool,) = [one for one in own_tools(engine, embedding, person.principal) if one.spec.name == name]
-        return tool.run({"query": query, "user_id": "somebody else's"})
+        said = tool.run({"query": query, "user_id": "somebody else's"})
+        return said if isinstance(said, str) else said.content
 
     return ask
 

@@ -12,12 +12,13 @@ from parley.db.scope import user_scope
 from parley.errors import ParleyError, Unavailable
 from parley.limits import Allowance, BudgetExhausted, Payer
 from parley.llm.calls import Call
-from parley.llm.embedder import Purpose, batches
+from parley.llm.embedder import Embedded, Embedder, Purpose, batches
 from parley.llm.failures import ProviderFailed
 from parley.llm.live_catalogue import LiveCatalogue
 from parley.llm.model import Model
 from parley.llm.models import Catalogue, NoModel
 from parley.llm.providers import EmbedderFor, Providers
+from parley.llm.tokens import estimate_tokens
 from parley.llm.types import Message, Request, Usage
 from parley.observability import logger
 from parley.recollection import Recollection
@@ -63,7 +64,7 @@ class Embedding:
         try:
             return self.run(call, texts, purpose=purpose)
         finally:
-            self._settle(call, reservation, payer)
+            self._settle([call], reservation, payer)
 
     def paid(self, texts: Sequence[str], *, payer: Payer, purpose: Purpose = "document") -> list[Vector] | None:
         """Return a vector for each text; None if there are none to be had now: no model, no money, or a service that fails.
@@ -77,27 +78,32 @@ class Embedding:
             return None
 
     def query(self, text: str, *, payer: Payer) -> Vector | None:
-        """Return the vector of a question, None if there is none to be had within `QUERY_S` seconds."""
-        if not text.strip() or (prepared := self._prepared([text[:QUERY_CHARACTERS]], payer)) is None:
+        """Return the vector of a question, None if there is none to be had within `QUERY_S` seconds.
+
+        While an earlier question still hangs there is none at once, and nothing is paid.
+        """
+        if not text.strip() or Recollection.hangs() or (prepared := self._prepared([text[:QUERY_CHARACTERS]], payer)) is None:
             return None
         call, reservation = prepared
         recollection = self.recollection(call, text)
-        vector = recollection.vector(timeout_s=QUERY_S)
-        self._settle(call, reservation, payer)
+        vector = recollection.vector(timeout_s=QUERY_S) if recollection else None
+        self._settle([call] if recollection else [], reservation, payer)
         return vector
 
-    def recollection(self, call: Call, text: str) -> Recollection:
-        """Begin to embed a question in a thread; whoever called pays."""
-        return Recollection(call, lambda: self.run(call, [text[:QUERY_CHARACTERS]], purpose="query"))
+    def recollection(self, call: Call, text: str) -> Recollection | None:
+        """Begin to embed a question in a thread, unless an earlier one hangs; whoever called pays."""
+        return Recollection.begin(call, lambda: self.run(call, [text[:QUERY_CHARACTERS]], purpose="query"))
 
     def run(self, call: Call, texts: Sequence[str], *, purpose: Purpose) -> list[Vector]:
-        """Embed the texts and note in `call` what it took; whoever called pays. Raises ProviderFailed and Unavailable."""
+        """Embed the texts and note in `call` what it took; whoever called pays. Raises ProviderFailed and Unavailable.
+
+        What is under way stands in `call` by an estimate: who does not wait for its end pays for that.
+        """
         embedder, vectors = self.embedder_for(call.model), list[Vector]()
         try:
             for batch in batches(embedder, texts):
-                part = embedder.embed_batch(call.model.name, batch, purpose=purpose)
+                part = _embedded(embedder, call, batch, purpose)
                 vectors += [Vector(call.model.name, numbers) for numbers in part.vectors]
-                call.usage = Usage(call.usage.input_tokens + part.input_tokens, is_estimated=call.usage.is_estimated or part.is_estimated)
         except ProviderFailed as exc:
             call.error_code = exc.code
             raise
@@ -112,14 +118,26 @@ class Embedding:
             _note(exc)
             return None
 
-    def _settle(self, call: Call, reservation: limits.Reservation, payer: Payer) -> None:
+    def _settle(self, calls: Sequence[Call], reservation: limits.Reservation, payer: Payer) -> None:
         with user_scope(self.engine, payer.user_id) as connection:
-            limits.settle(connection, payer, [call], reservations=[reservation], purpose="embedding")
+            limits.settle(connection, payer, calls, reservations=[reservation], purpose="embedding")
 
     def _reserve(self, model: Model, texts: Sequence[str], payer: Payer) -> limits.Reservation:
         amount_usd = limits.worst_usd([model], Request([Message("user", text) for text in texts]))
         with user_scope(self.engine, payer.user_id) as connection:
             return limits.reserve(connection, payer, self.allowance, amount_usd=amount_usd)
+
+
+def _embedded(embedder: Embedder, call: Call, batch: Sequence[str], purpose: Purpose) -> Embedded:
+    before = call.usage
+    call.usage = Usage(before.input_tokens + sum(map(estimate_tokens, batch)), is_estimated=True)
+    try:
+        part = embedder.embed_batch(call.model.name, batch, purpose=purpose)
+    except Exception:
+        call.usage = before
+        raise
+    call.usage = Usage(before.input_tokens + part.input_tokens, is_estimated=before.is_estimated or part.is_estimated)
+    return part
 
 
 def _note(exc: ParleyError) -> None:

@@ -13,6 +13,7 @@ from parley.db.scope import user_scope
 from parley.embedding import Embedding
 from parley.limits import Payer
 from parley.tools.inside import SEARCH_CONVERSATIONS, SEARCH_DOCUMENTS
+from parley.tools.outcome import Outcome
 from parley.tools.own import OwnTool
 
 FOUND = 5
@@ -29,12 +30,13 @@ def own_tools(engine: Engine, embedding: Embedding, principal: Principal) -> lis
             found = recall.search_passages(connection, query, user_id=user_id, vector=vector, most=FOUND)
         return "\n\n".join(map(_said, found)) or "Nothing was found in the user's past conversations."
 
-    def search_documents(arguments: Mapping[str, Any]) -> str:
+    def search_documents(arguments: Mapping[str, Any]) -> Outcome:
         query = str(arguments["query"])
         vector = embedding.query(query, payer=payer)
         with user_scope(engine, user_id) as connection:
             found = chunk_search.search(connection, query, vector, limit=FOUND)
-        return "\n\n".join(map(_written, found)) or "Nothing was found in the user's documents."
+        text = "\n\n".join(map(_written, found)) or "Nothing was found in the user's documents."
+        return Outcome(True, text, 0.0, found)
 
     return [OwnTool(SEARCH_CONVERSATIONS, search_conversations), OwnTool(SEARCH_DOCUMENTS, search_documents)]
 

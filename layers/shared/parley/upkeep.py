@@ -4,10 +4,8 @@ Messages are JSON objects whose `type` says what they are. Each may arrive twice
 secret: a code is made where it is mailed.
 """
 
-import math
 from dataclasses import dataclass
-from functools import cache
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 from uuid import UUID
 
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
@@ -15,6 +13,7 @@ from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from parley.db.outbox import Entry
 from parley.errors import ParleyError, Unavailable
 from parley.observability import logger
+from parley.queue import Queue
 
 type Notice = Literal["password_changed", "email_changed", "new_api_key"]
 
@@ -85,24 +84,15 @@ class UnknownMessage(ParleyError):
     """A message that none of ours would send."""
 
 
-class UpkeepQueue:
+class UpkeepQueue(Queue):
     """The way to the upkeep function: the SQS queue with this address."""
-
-    def __init__(self, url: str) -> None:
-        self._url = url
 
     def send(self, message: Message, *, delay_s: float = 0) -> None:
         """Put a message on the queue, to be seen after `delay_s`, 15 minutes at most.
 
         Raises Unavailable if that fails: then nobody will ever see it.
         """
-        from botocore.exceptions import BotoCoreError, ClientError
-
-        try:
-            body = _JSON.dump_json(message).decode()
-            _sqs().send_message(QueueUrl=self._url, MessageBody=body, DelaySeconds=math.ceil(delay_s))
-        except (BotoCoreError, ClientError) as exc:
-            raise Unavailable("queue") from exc
+        self.put(_JSON.dump_json(message).decode(), delay_s=delay_s)
 
     def send_later(self, message: Message, *, delay_s: float = 0) -> None:
         """Put a message on the queue, or log that it failed: for what has been committed, and must not look undone.
@@ -121,14 +111,6 @@ def parse(body: str) -> Message:
         return _JSON.validate_json(body)
     except ValidationError as exc:
         raise UnknownMessage(str(exc)) from exc
-
-
-@cache
-def _sqs() -> Any:
-    import boto3  # 0.2 s that only who sends pays
-    from botocore.config import Config
-
-    return boto3.client("sqs", config=Config(connect_timeout=2, read_timeout=3, retries={"total_max_attempts": 2}))
 
 
 # Inputs stay out of the errors: they hold addresses, and errors are logged.

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import boto3
@@ -12,6 +13,13 @@ from parley.upkeep import Message, Watch, parse
 from tests.driving import Function, Person
 
 ADMIN = "admin@example.com"
+
+
+@pytest.fixture
+def clock(time_machine: Any) -> Any:
+    """Time that stands still until a test moves it on."""
+    time_machine.move_to(datetime.now(UTC).replace(microsecond=0), tick=False)
+    return time_machine
 
 
 @pytest.fixture

@@ -108,9 +108,9 @@ def test_deleting_an_account_needs_the_password(auth, alice, queued):
 
 
 def test_work_that_cannot_be_sent_stays_in_the_outbox(auth, alice, monkeypatch, postgres):
-    from parley import upkeep
+    from parley import queue
 
-    monkeypatch.setattr(upkeep, "_sqs", lambda: (_ for _ in ()).throw(_refused()))
+    monkeypatch.setattr(queue, "_sqs", lambda: (_ for _ in ()).throw(_refused()))
     assert auth.call("DELETE", "/auth/me", {"password": PASSWORD}, as_=alice).status == 202
 
     assert postgres.execute(f"SELECT topic FROM outbox WHERE user_id = '{alice.id}'", dbname="parley") == [("erase",)]

@@ -1,32 +1,16 @@
 """Refresh tokens: each works once, within the grace its child is given again, and what looks like theft ends the session."""
 
 import base64
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from uuid import UUID
 
 import pytest
 
 from tests.driving import Person
+from tests.functions.auth.refreshing import next_token, refresh
 from tests.racing import CHEAP, ROUNDS, Call, Keys, racing
 
 GRACE = timedelta(seconds=10)
-
-
-@pytest.fixture
-def clock(time_machine):
-    """Time that stands still until a test moves it on."""
-    time_machine.move_to(datetime.now(UTC).replace(microsecond=0), tick=False)
-    return time_machine
-
-
-def refresh(auth, token):
-    return auth.post("/auth/refresh", {"refresh_token": token})
-
-
-def next_token(auth, token):
-    answer = refresh(auth, token)
-    assert answer.status == 200, answer.body
-    return answer.json["refresh_token"]
 
 
 def family(auth, person, *, generations=4):

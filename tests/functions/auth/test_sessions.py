@@ -4,25 +4,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from tests.functions.auth.refreshing import next_token, refresh
+
 IDLE, ABSOLUTE = timedelta(days=30), timedelta(days=180)
 MOMENT = timedelta(microseconds=1)
-
-
-@pytest.fixture
-def clock(time_machine):
-    """Time that stands still until a test moves it on."""
-    time_machine.move_to(datetime.now(UTC).replace(microsecond=0), tick=False)
-    return time_machine
-
-
-def refresh(auth, token):
-    return auth.post("/auth/refresh", {"refresh_token": token})
-
-
-def next_token(auth, token):
-    answer = refresh(auth, token)
-    assert answer.status == 200, answer.body
-    return answer.json["refresh_token"]
 
 
 def kept_alive(auth, clock, token, until):

@@ -7,7 +7,7 @@ from decimal import Decimal
 import pytest
 
 from functions.chat.events import MemoryUsed
-from functions.chat.recalling import PATIENCE_S
+from functions.chat.gathering import PATIENCE_S
 from parley.db import conversations, users
 from parley.db.halfvec import Vector
 from parley.db.scope import user_scope

@@ -99,6 +99,35 @@ def test_what_is_said_while_memory_is_off_stays_out_of_it(auth, read, say, rows,
     read(alice, say(alice, "I prefer tea.", id))
 
     assert rows(HELD, id=alice.id) == [("The user prefers tea.",)]
+    assert rows("SELECT first_seq, last_seq FROM passages WHERE user_id = :id ORDER BY first_seq LIMIT 1", id=alice.id) == [(3, 4)]
+
+
+def test_a_pause_of_memory_leaves_a_gap_between_passages(auth, read, say, rows, alice):
+    id = say(alice, "one")
+    read(alice, id)
+    auth.patch("/auth/me", {"memory_enabled": False}, as_=alice)
+    read(alice, say(alice, "secret", id))
+    auth.patch("/auth/me", {"memory_enabled": True}, as_=alice)
+    read(alice, say(alice, "three", id))
+
+    found = rows(PIECES, id=alice.id)
+
+    assert {1, 5} <= {first for first, *_ in found}
+    assert not {3, 4} & {seq for first, last, _ in found for seq in range(first, last + 1)}
+
+
+def test_what_a_fork_has_copied_is_not_read_again(engines, read, say, rows, conversation, alice):
+    id = say(alice, "I live in Lyon.")
+    read(alice, id)
+    before = rows(PIECES, id=alice.id)
+    fork = conversation.post(f"/conversations/{id}/fork", {"upto_seq": 2}, as_=alice).json["id"]
+    provider = Watched()
+    read(alice, fork, make_desk(engines, provider))
+    read(alice, say(alice, "I prefer tea.", fork))
+
+    assert provider.tasks() == ["summary"]
+    assert len(before) == len([row for row in rows(PIECES, id=alice.id) if row[1] <= 2])
+    assert [row[0] for row in rows(PIECES, id=alice.id) if row[1] > 2][:1] == [3]
 
 
 def test_who_turns_memory_off_while_a_model_reads_is_not_remembered(engines, read, say, rows, change, alice):

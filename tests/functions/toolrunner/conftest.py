@@ -36,6 +36,7 @@ Resources:
           PARLEY_TOOL_ALLOWED_HOSTS: ""
           PARLEY_GEOCODING_URL: http://127.0.0.1:9/search
           PARLEY_FORECAST_URL: http://127.0.0.1:9/forecast
+          PARLEY_CALLS_MCP: "false"
 """
 
 

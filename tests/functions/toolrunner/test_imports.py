@@ -7,8 +7,17 @@ import sys
 HEAVY = {"fastapi", "starlette", "sqlalchemy", "psycopg", "boto3", "httpx2", "selectolax", "langchain_core", "mcp"}
 
 
-def test_nothing_heavy_is_loaded_before_a_tool_needs_it(environment):
+def loaded():
     code = f"import functions.toolrunner.app, json, sys; print(json.dumps(sorted({HEAVY!r} & set(sys.modules))))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    return json.loads(done.stdout)
 
-    assert json.loads(done.stdout) == []
+
+def test_nothing_heavy_is_loaded_before_a_tool_needs_it(environment):
+    assert loaded() == []
+
+
+def test_where_there_are_mcp_servers_their_client_is_loaded_from_the_start(environment, monkeypatch):
+    monkeypatch.setenv("PARLEY_CALLS_MCP", "true")
+
+    assert {"mcp", "httpx2"} <= set(loaded())

@@ -71,6 +71,16 @@ def test_a_dead_server_is_kept_and_says_why(serve, alice):
     assert servers(function, alice)[0]["tools"] == []
 
 
+def test_a_server_whose_words_cannot_be_stored_breaks_no_list(serve, alice):
+    zeros = {"type": "object", "description": "a\0b"}
+    bombed = serve(calls=Calls(remote_tool("bomb", parameters=zeros), remote_tool()))
+    cursed = serve(calls=Calls(error="no\0way" + "!" * 5000))
+
+    assert (add(bombed, alice).status, add(cursed, alice, name="cursed").status) == (201, 201)
+    assert names(bombed, alice) == ["notes.echo", "shout"]
+    assert servers(cursed, alice)[0]["error"].startswith("noway!")
+
+
 def test_a_server_that_dies_keeps_the_tools_it_had(serve, alice, age):
     add(serve(), alice)
     dead = serve(calls=Calls(error="gone"))

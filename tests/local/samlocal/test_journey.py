@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from local.samlocal.answer import Answer
-from local.samlocal.journey import ACCESS_TOKEN, CONVERSATION, REFRESH_TOKEN, SESSION, USER, Journey, Step, read_steps
+from local.samlocal.journey import ACCESS_TOKEN, CONVERSATION, DOCUMENT, MCP_SERVER, REFRESH_TOKEN, SESSION, USER, Journey, Step, read_steps
 from local.samlocal.lane import functions_by_folder
 
 ROOT = Path(__file__).parents[3]
@@ -38,7 +38,7 @@ def test_every_event_is_a_step_of_a_function(steps):
 def test_a_visit_begins_with_an_account_and_ends_with_the_session(steps):
     titles = [step.title for step in steps]
 
-    assert titles[:3] == ["auth_register", "auth_login", "chat_message"]
+    assert titles[:5] == ["auth_register", "auth_login", "chat_message", "documents_upload", "tools_add_mcp_server"]
     assert titles[-2:] == ["conversation_delete", "auth_logout"]
 
 
@@ -63,6 +63,15 @@ def test_the_chats_conversation_is_the_one_that_later_events_name(registered):
 
     assert registered.fill(Step("conversation_get", CONVERSATION)) == found
     assert registered.known == {"the-user": "user", "the-session": "session", found: "conversation"}
+
+
+@pytest.mark.parametrize(
+    ("event", "status", "stand_in"), [("documents_upload", "202", DOCUMENT), ("tools_add_mcp_server", "201", MCP_SERVER)]
+)
+def test_what_was_made_is_what_later_events_name(registered, event, status, stand_in):
+    registered.learn(Step(event, ""), Answer(status, '{"id": "what-was-made"}'))
+
+    assert registered.fill(Step("documents_get", f"/{stand_in}")) == "/what-was-made"
 
 
 def test_an_answer_that_refuses_teaches_nothing():

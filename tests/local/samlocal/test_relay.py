@@ -38,6 +38,25 @@ def test_a_connection_is_passed_on_both_ways_to_its_end():
     assert asyncio.run(main()) == b"HELLO " * 50_000
 
 
+def test_a_request_calls_the_service_by_its_name_on_loopback():
+    async def main():
+        async def repeat(reader, writer):
+            writer.write(await reader.read())
+            writer.close()
+
+        server, port = await served(repeat)
+        async with server, relay("127.0.0.1", port) as there:
+            reader, writer = await asyncio.open_connection("127.0.0.1", there)
+            writer.write(f"GET / HTTP/1.1\r\nHost: 127.0.0.1:{there}\r\n\r\n".encode())
+            writer.write_eof()
+            with contextlib.closing(writer):
+                return port, await reader.read()
+
+    port, answer = asyncio.run(main())
+
+    assert answer == f"GET / HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n\r\n".encode()
+
+
 async def ends(port, *, when=contextlib.nullcontext):
     """Return whether a connection ends, in order or by a reset, once `when` has been left."""
     async with when():

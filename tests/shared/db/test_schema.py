@@ -20,7 +20,7 @@ from parley.settings import DatabaseSettings
 
 GUIDE = Path(__file__).parents[3] / "docs" / "deploy.md"
 MEMBERS = "SELECT CAST(CAST(member AS regrole) AS text) FROM pg_auth_members WHERE roleid = CAST('rds_iam' AS regrole)"
-NEWEST = "0011"
+NEWEST = "0014"
 GLOBAL = {"users", "signups", "invites", "guesses", "breakers", "mcp_listings", "alembic_version"}
 TABLES = "SELECT relname, relrowsecurity, relforcerowsecurity FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace"
 KEYS = """
@@ -110,6 +110,7 @@ BACKGROUND = {
     "rate_limits": "delete select(free_at)",
     "documents": "select(created_at id leased_until status user_id)",
     "chunks": "select(document_id embedding_model user_id)",
+    "passages": "select(embedding_model user_id)",
 }
 GRANTS = """
 SELECT table_name, lower(privilege_type) AS privilege, NULL AS column_name FROM information_schema.table_privileges

@@ -7,13 +7,20 @@ import sys
 import pytest
 
 from parley.llm.bedrock import BedrockEmbedder
-from parley.llm.embedder import batches, embed
+from parley.llm.embedder import Embedded, batches
 from parley.llm.offline_embedder import OfflineEmbedder
 from parley.llm.openai import OpenAIEmbedder
 from parley.llm.provider import ProviderBusy, ProviderFailed, ProviderMisconfigured
 from tests.fakes.vendor import refuses, replies, resets
 
 VECTORS = [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]]
+
+
+def embed(embedder, model_name, texts, *, purpose):
+    """Embed texts batch by batch, as whoever pays for them does."""
+    done = [embedder.embed_batch(model_name, batch, purpose=purpose) for batch in batches(embedder, texts)]
+    vectors = [vector for part in done for vector in part.vectors]
+    return Embedded(vectors, sum(part.input_tokens for part in done), any(part.is_estimated for part in done))
 
 
 def openai_document(vectors=VECTORS, **fields):

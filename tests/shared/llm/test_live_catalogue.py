@@ -150,7 +150,7 @@ def test_switching_the_vendor_is_one_changed_word_and_no_restart(file):
         for word in ("gpt", "claude", "local"):
             file.write_text(written.replace('chat = "gpt"', f'chat = "{word}"'))
             os.utime(file)
-            model = catalogue().models[catalogue().choose(environment=environment)]
+            model = catalogue().models[catalogue().ordered(environment=environment)[0]]
             answers.append(next(providers(model).stream(model.name, Request([Message("user", "who?")]))))
 
         assert answers == [TextDelta("I am gpt"), TextDelta("I am claude"), TextDelta("I am local")]

@@ -32,35 +32,35 @@ def catalogue(tmp_path: Path, text: str = TWO) -> Catalogue:
 def test_the_shipped_catalogue_answers_offline_until_a_key_is_there():
     shipped = Catalogue.load()
 
-    assert shipped.choose(environment={}) == "offline"
-    assert shipped.models[shipped.choose(environment={"OPENAI_API_KEY": "k"})].provider == "openai"
+    assert shipped.ordered(environment={})[0] == "offline"
+    assert shipped.models[shipped.ordered(environment={"OPENAI_API_KEY": "k"})[0]].provider == "openai"
 
 
 def test_a_fallback_takes_the_first_model_that_can_be_called(tmp_path):
-    assert catalogue(tmp_path).choose(environment={"BIG_KEY": "k"}) == "real"
-    assert catalogue(tmp_path).choose(environment={}) == "spare"
+    assert catalogue(tmp_path).ordered(environment={"BIG_KEY": "k"})[0] == "real"
+    assert catalogue(tmp_path).ordered(environment={})[0] == "spare"
 
 
 def test_an_empty_key_is_no_key(tmp_path):
-    assert catalogue(tmp_path).choose(environment={"BIG_KEY": ""}) == "spare"
+    assert catalogue(tmp_path).ordered(environment={"BIG_KEY": ""})[0] == "spare"
 
 
 def test_an_unknown_model_is_refused_with_what_there_is(tmp_path):
     with pytest.raises(ModelNotFound) as caught:
-        catalogue(tmp_path).choose("gpt-99", environment={})
+        catalogue(tmp_path).ordered("gpt-99", environment={})
 
     assert caught.value.public_message == "There is no model 'gpt-99' here. There are: spare, best."
 
 
 def test_a_model_without_its_key_cannot_be_chosen(tmp_path):
     with pytest.raises(ModelNotFound):
-        catalogue(tmp_path).choose("real", environment={})
+        catalogue(tmp_path).ordered("real", environment={})
 
 
 def test_weights_share_the_traffic(tmp_path):
     text = TWO.replace('kind = "fallback"', 'kind = "weighted"\nweights = [0, 1]')
 
-    assert {catalogue(tmp_path, text).choose(environment={"BIG_KEY": "k"}) for _ in range(20)} == {"spare"}
+    assert {catalogue(tmp_path, text).ordered(environment={"BIG_KEY": "k"})[0] for _ in range(20)} == {"spare"}
 
 
 def test_a_user_stays_with_the_model_that_was_drawn_for_them(tmp_path):
@@ -122,7 +122,7 @@ def test_without_any_model_nobody_is_blamed_for_the_one_they_named(tmp_path):
     text = TWO.replace('"real", "spare"', '"real"')
 
     with pytest.raises(NoModel):
-        catalogue(tmp_path, text).choose(environment={})
+        catalogue(tmp_path, text).ordered(environment={})
     assert catalogue(tmp_path, text).default({}) is None
 
 
@@ -142,7 +142,7 @@ def test_a_role_that_is_not_named_is_played_by_chat(tmp_path):
 
 
 def test_a_secret_counts_as_at_hand(tmp_path):
-    assert catalogue(tmp_path, TWO.replace("env:BIG_KEY", "secret:parley/big")).choose(environment={}) == "real"
+    assert catalogue(tmp_path, TWO.replace("env:BIG_KEY", "secret:parley/big")).ordered(environment={})[0] == "real"
 
 
 def test_what_a_model_cannot_is_refused_before_any_call():

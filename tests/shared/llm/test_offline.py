@@ -121,6 +121,15 @@ def test_the_best_sources_are_quoted_with_their_numbers():
     assert "[1]" not in said
 
 
+def test_of_a_long_source_the_part_is_quoted_that_the_question_is_about():
+    text = "filler " * 100 + "The code 4711 opens it: the safe. " + "filler " * 100
+    said = text_of(asked("Which code opens the safe?", sources=[Source(1, "Manual", text), Source(2, "Safe", "filler")]))
+
+    assert "The code 4711 opens it: the safe." in said
+    assert len(said) < 300
+    assert "[2]" not in said
+
+
 def test_facts_are_recalled_when_they_are_asked_for():
     assert "likes tea" in text_of(asked("What do you know about me?", facts=["likes tea"]))
     assert "likes tea" not in text_of(asked("hello", facts=["likes tea"]))

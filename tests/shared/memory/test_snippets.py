@@ -2,7 +2,7 @@
 
 import re
 
-from parley.memory.snippets import CHARACTERS, snippet
+from parley.memory.snippets import CHARACTERS, excerpt, snippet
 
 
 def test_the_words_of_the_query_are_marked_whatever_their_ending():
@@ -16,6 +16,13 @@ def test_it_is_the_part_where_most_of_the_words_are():
     assert "<mark>storm</mark> came over the <mark>sea</mark>" in shown
     assert (shown[0], shown[-1]) == ("…", "…")
     assert len(re.sub("<[^>]*>", "", shown)) < CHARACTERS + 30
+
+
+def test_an_excerpt_is_a_piece_of_the_text_as_it_is():
+    text = "sea. " + "filler " * 100 + "a <storm> & more came over the sea at night. " + "filler " * 100
+
+    assert "a <storm> & more came over the sea" in excerpt(text, "storm at sea")
+    assert excerpt(text, "storm at sea") in text
 
 
 def test_markup_in_the_text_is_escaped():

@@ -47,3 +47,29 @@ def test_what_a_server_says_of_its_harmlessness_is_not_believed():
     (spec,) = specs("notes", usable([remote_tool(annotations={"readOnlyHint": True}, writes=False)]))
 
     assert (spec.name, spec.source, spec.egress, spec.writes) == ("notes.echo", "mcp", True, True)
+
+
+def _nested(depth):
+    schema = {"type": "string"}
+    for _ in range(depth):
+        schema = {"type": "object", "properties": {"x": schema}}
+    return schema
+
+
+BOMBS = {
+    "large": {"type": "object", "description": "x" * 20_000},
+    "nested": _nested(5000),
+    "a zero": {"type": "object", "description": "a\0b"},
+    "a zero in a key": {"type": "object", "properties": {"a\0b": {}}},
+    "no number": {"type": "object", "default": float("nan")},
+    "half a character": {"type": "object", "description": "\ud800"},
+}
+
+
+@pytest.mark.parametrize("parameters", BOMBS.values(), ids=BOMBS)
+def test_a_schema_that_cannot_be_kept_takes_its_own_tool_along_and_no_other(parameters):
+    assert [tool["name"] for tool in usable([remote_tool("bomb", parameters=parameters), remote_tool()])] == ["echo"]
+
+
+def test_a_backslash_in_a_schema_is_none_of_a_zero():
+    assert len(usable([remote_tool(parameters={"type": "object", "description": "C:\\\\u0000"})])) == 1

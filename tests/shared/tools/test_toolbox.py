@@ -1,3 +1,5 @@
+import threading
+
 import pytest
 
 from parley.auth.sealing import Seal
@@ -129,12 +131,27 @@ def test_a_tool_that_raises_is_an_outcome_without_its_words(box):
     assert (outcome.ok, outcome.content) == (False, "The tool failed.")
 
 
+def test_a_tool_of_the_callers_own_that_hangs_is_left_behind(box):
+    go_on = threading.Event()
+    own = OwnTool(spec_of(), lambda arguments: str(go_on.wait(20)))
+    outcome = box(own=[own]).run("shout", {"text": "x"}, timeout_s=0.05)
+    go_on.set()
+
+    assert (outcome.ok, outcome.content) == (False, "The tool did not answer within 0.05 seconds.")
+
+
 def test_what_is_too_long_is_cut_and_says_so(box):
     own = OwnTool(spec_of(), lambda arguments: "é" * MOST_BYTES)
     content = box(own=[own]).run("shout", {"text": "x"}, timeout_s=3.0).content
 
     assert len(content.encode()) <= MOST_BYTES
     assert content.endswith("cut off.]")
+
+
+def test_what_no_database_can_store_is_left_out(box):
+    own = OwnTool(spec_of(), lambda arguments: "a\0b\ud800c")
+
+    assert box(own=[own]).run("shout", {"text": "x"}, timeout_s=3.0).content == "ab\ufffdc"
 
 
 def test_the_tools_of_a_users_server_are_called_there_with_its_headers(box, add_server):

@@ -4,19 +4,24 @@
     {"type": "thought", "origin", "payload"}                  sealed by a vendor; no API shows it
     {"type": "tool_call", "call_id", "name", "arguments"}     `arguments` is an object
     {"type": "tool_result", "call_id", "ok", "content"}       with "is_vouched": true, nobody outside had a say in it
-    {"type": "memory"}                                        the model was given memory that outsiders may have written; no API shows it
+    {"type": "source", "number", "document_id", "chunk_id", …} a piece of a document that the answer cites as `[number]`
+    {"type": "memory"}                                        the model was given what outsiders may have written; no API shows it
 
-All calls of a round stand before the first of its results.
+All calls of a round stand before the first of its results. While an answer is made, every source that the model is given stands
+where it was given; of an answer that is stored, those that it cites, at its end.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Self
 
 from parley.db.turn_events import Entry
+from parley.llm.citations import cited
 
 type Part = Mapping[str, Any]
 
 _MEMORY: Part = {"type": "memory"}
+# What the model knew, and did not say.
+_GIVEN = {"memory", "source"}
 
 
 class AnswerParts:
@@ -38,12 +43,14 @@ class AnswerParts:
                     gathered.call(entry.data["call_id"], entry.data["name"], entry.data["arguments"])
                 case "memory":
                     gathered.remember()
+                case "source":
+                    gathered.source(entry.data)
                 case "tool.result":
                     gathered.result(entry.data["call_id"], ok=entry.data["ok"], content=entry.data["content"])
         return gathered
 
     def __bool__(self) -> bool:
-        return bool(self._texts) or any(part != _MEMORY for part in self._parts)
+        return bool(self._texts) or any(part["type"] not in _GIVEN for part in self._parts)
 
     def say(self, text: str) -> None:
         """Add a piece of text."""
@@ -63,9 +70,19 @@ class AnswerParts:
         self._add({"type": "tool_result", "call_id": call_id, "ok": ok, "content": content} | vouched)
 
     def remember(self) -> None:
-        """Note that what follows was said by a model that knew memory which nobody vouches for."""
+        """Note that what follows was said by a model that knew memory, or documents, which nobody vouches for."""
         if _MEMORY not in self._parts:
             self._add(_MEMORY)
+
+    def source(self, given: Mapping[str, Any]) -> None:
+        """Add a source that the model is given, by its `number`. It may be anybody's words, cited or not."""
+        self.remember()
+        self._add({"type": "source"} | dict(given))
+
+    @property
+    def sources(self) -> list[Part]:
+        """The sources that the model was given."""
+        return [part for part in self._parts if part["type"] == "source"]
 
     @property
     def text(self) -> str:
@@ -89,8 +106,9 @@ class AnswerParts:
         return list(self._parts)
 
     def stored(self) -> Sequence[Part]:
-        """Return what is stored of an answer; one that says nothing has an empty text."""
-        return self.all() if self else [*self.all(), {"type": "text", "text": ""}]
+        """Return what is stored of an answer; one that says nothing has an empty text. Of its sources those stay that it cites."""
+        parts = _checked(self.all())
+        return parts if self else [*parts, {"type": "text", "text": ""}]
 
     def _add(self, part: Part) -> None:
         self._close()
@@ -104,3 +122,15 @@ class AnswerParts:
                 self._parts.pop()
             self._parts.append({"type": "text", "text": text})
         self._texts = []
+
+
+def _checked(parts: Sequence[Part]) -> list[Part]:
+    """Return the parts with the cited sources alone, at the end. A text cites only what was given before it."""
+    given: dict[int, Part] = {}
+    found: dict[int, Part] = {}
+    for part in parts:
+        if part["type"] == "source":
+            given[part["number"]] = part
+        elif part["type"] == "text":
+            found |= {number: given[number] for number in cited(part["text"]) if number in given}
+    return [*(part for part in parts if part["type"] != "source"), *(found[number] for number in sorted(found))]

@@ -16,6 +16,8 @@ LONGEST_TITLE = 200
 def fork(connection: Connection, conversation_id: UUID, *, user_id: UUID, upto_seq: int) -> Conversation:
     """Copy a conversation with its active messages up to `upto_seq`, and return the copy. Its messages have ids of their own.
 
+    What has been read of the source, for facts and passages, is not read again in the copy: recall would find all of it twice.
+
     Raises NotFound, and InvalidInput if it has no such message.
     """
     source = conversations.get(connection, conversation_id, user_id=user_id)
@@ -44,8 +46,9 @@ def _marked(title: str | None) -> str | None:
 _FORK = text(
     """
     WITH made AS (
-            INSERT INTO conversations (user_id, id, title, model, system_prompt, last_seq, is_incognito)
-            SELECT c.user_id, CAST(:id AS uuid), CAST(:title AS text), c.model, c.system_prompt, CAST(:upto_seq AS integer), c.is_incognito
+            INSERT INTO conversations (user_id, id, title, model, system_prompt, last_seq, is_incognito, mined_upto_seq)
+            SELECT c.user_id, CAST(:id AS uuid), CAST(:title AS text), c.model, c.system_prompt, CAST(:upto_seq AS integer), c.is_incognito,
+                   least(c.mined_upto_seq, CAST(:upto_seq AS integer))
               FROM conversations c WHERE c.user_id = CAST(:user_id AS uuid) AND c.id = CAST(:source_id AS uuid)
             RETURNING user_id, id, title, model, system_prompt, last_seq, created_at, updated_at, is_incognito
          ),

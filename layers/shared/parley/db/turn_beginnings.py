@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, TextClause, text
+from sqlalchemy import ARRAY, Connection, TextClause, Uuid, bindparam, text
 from sqlalchemy.exc import IntegrityError
 
 from parley.db import turn_events
@@ -80,18 +80,27 @@ class Beginning:
     is_incognito: bool = False
 
 
-def opening(connection: Connection, *, user_id: UUID, conversation_id: UUID | None, once: Once | None) -> Opening:
-    """Look at what is there before a turn begins. Raises NotFound if the conversation is named and not there."""
+def opening(
+    connection: Connection, *, user_id: UUID, conversation_id: UUID | None, once: Once | None, documents: Sequence[UUID] = ()
+) -> Opening:
+    """Look at what is there before a turn begins.
+
+    Raises NotFound if the conversation is named and not there, or one of the documents is none that the user may read.
+    """
     key = {"route": once.route, "key": once.key} if once else {"route": None, "key": None}
-    row = connection.execute(_OPENING, {"user_id": user_id, "conversation_id": conversation_id} | key).one()
+    values = {"user_id": user_id, "conversation_id": conversation_id, "documents": list(documents) or None}
+    row = connection.execute(_OPENING, values | key).one()
     conversation = None
     if row.id is not None:
         known = (row.id, row.title, row.model, row.system_prompt, row.last_seq, row.created_at, row.updated_at, row.is_incognito)
         conversation = Conversation(user_id, *known)
     in_the_way = Found(row.open_id, row.open_status, row.open_is_silent) if row.open_id else None
     earlier = Found(row.earlier_id, row.earlier_status, row.earlier_is_silent, row.earlier_fingerprint) if row.earlier_id else None
-    if conversation is None and conversation_id is not None and (earlier is None or row.is_key_old):
+    is_new = earlier is None or row.is_key_old
+    if conversation is None and conversation_id is not None and is_new:
         raise NotFound("conversation", conversation_id)
+    if row.missing and is_new:
+        raise NotFound("document", row.missing[0])
     return Opening(row.default_model, conversation, in_the_way, earlier, bool(row.is_key_old), row.memory_enabled)
 
 
@@ -141,14 +150,17 @@ _OPENING = text(
            o.status = 'running' AND o.heartbeat_at < clock_timestamp() - {SILENT} AS open_is_silent,
            k.id AS earlier_id, k.status AS earlier_status, k.fingerprint AS earlier_fingerprint,
            k.status = 'running' AND k.heartbeat_at < clock_timestamp() - {SILENT} AS earlier_is_silent,
-           k.started_at < now() - {_KEPT} AS is_key_old
+           k.started_at < now() - {_KEPT} AS is_key_old,
+           (SELECT array_agg(a.id) FROM unnest(CAST(:documents AS uuid[])) AS a (id)
+             WHERE NOT EXISTS (SELECT FROM documents d WHERE d.user_id = u.id AND d.id = a.id)
+               AND NOT EXISTS (SELECT FROM documents d WHERE d.is_shared AND d.id = a.id)) AS missing
       FROM users u
       LEFT JOIN conversations c ON c.user_id = u.id AND c.id = CAST(:conversation_id AS uuid)
       LEFT JOIN turns o ON o.user_id = u.id AND o.conversation_id = c.id AND o.status IN ('running', 'waiting')
       LEFT JOIN turns k ON k.user_id = u.id AND k.route = CAST(:route AS text) AND k.idempotency_key = CAST(:key AS text)
      WHERE u.id = CAST(:user_id AS uuid)
     """  # noqa: S608 - our own words
-)
+).bindparams(bindparam("documents", type_=ARRAY(Uuid)))
 _FORGET_KEY = text(
     f"""
     UPDATE turns SET idempotency_key = NULL, fingerprint = NULL

@@ -27,7 +27,8 @@ class Held:
     """What a turn needs to go on: its answer so far, how the question is to be answered, and what was used up.
 
     `upto` is the number of the last event that `parts` know of; `candidates` are the ids of models, the one that answers first;
-    `facts` and `passages` are what was recalled for the question.
+    `facts` and `passages` are what was recalled for the question, `sources` (number, title, text) what documents have for it.
+    `remembers` says whether anything could be recalled.
     """
 
     parts: Sequence[Part] = ()
@@ -42,10 +43,12 @@ class Held:
     total_ms: float = 0.0
     facts: Sequence[str] = ()
     passages: Sequence[str] = ()
+    sources: Sequence[Mapping[str, Any]] = ()
+    remembers: bool = False
 
     def written(self) -> str:
         """Write it as JSON."""
-        plain = replace(self, parts=list(self.parts), candidates=list(self.candidates))
+        plain = replace(self, parts=list(self.parts), candidates=list(self.candidates), sources=list(self.sources))
         return json.dumps(asdict(replace(plain, facts=list(self.facts), passages=list(self.passages))), default=str)
 
     @classmethod

@@ -32,16 +32,6 @@ class Embedder(Protocol):
         ...
 
 
-def embed(embedder: Embedder, model_name: str, texts: Sequence[str], *, purpose: Purpose) -> Embedded:
-    """Embed any number of texts, batch by batch. Some vendors tell a `query` from a `document`.
-
-    Raises ProviderFailed or a kind of it; what came before is lost then.
-    """
-    done = [embedder.embed_batch(model_name, batch, purpose=purpose) for batch in batches(embedder, texts)]
-    vectors = [vector for part in done for vector in part.vectors]
-    return Embedded(vectors, sum(part.input_tokens for part in done), any(part.is_estimated for part in done))
-
-
 def batches(embedder: Embedder, texts: Sequence[str]) -> Iterator[list[str]]:
     """Split texts by the vendor's limits; one that is too long by itself goes alone."""
     batch: list[str] = []

@@ -181,10 +181,6 @@ class Catalogue(Entry):
         """Return the strategies of which something can be called."""
         return [name for name, strategy in self.strategies.items() if available.keys() & set(strategy.models)]
 
-    def choose(self, name: str | None = None, *, environment: Mapping[str, str]) -> str:
-        """Return the id of the first model of `ordered`."""
-        return self.ordered(name, environment=environment)[0]
-
     def embedding(self, environment: Mapping[str, str]) -> Model:
         """Return the model of the role `embedding`. Raises NoModel if there is none or it cannot be called here."""
         model = self.models.get(self.roles.get("embedding", ""))

@@ -7,13 +7,14 @@ from collections.abc import Mapping, Sequence
 from parley.llm import offline_tasks
 from parley.llm.grounding import RESULT
 from parley.llm.types import Message, Request, Source, ToolCall, ToolResult
+from parley.memory.snippets import excerpt
 
 GREETING = (
     "I am Parley's offline model: no network, no key, no intelligence. "
     "I show that everything around me works: your account, this stream, and the conversation that is now stored."
 )
 HINT = "Set OPENAI_API_KEY, or name a model in models.toml, and a real one answers here."
-MAX_QUOTES = 3
+MAX_QUOTES, MAX_QUOTED = 3, 200
 
 _PERCENT = re.compile(r"(\d+(?:\.\d+)?)\s*(?:%|percent)\s+of\s+(\d+(?:\.\d+)?)", re.IGNORECASE)
 _OPERAND = r"\(*\s*-?\d+(?:\.\d+)?\s*\)*"
@@ -62,7 +63,7 @@ def answer(request: Request) -> str:
         return "\n".join(f"The tool {'failed' if part.is_error else 'says'}: {part.text.removeprefix(RESULT)}" for part in results)
     question = _questions(request.messages)[-1]
     if quotes := _best(question, request.sources):
-        passages = "\n".join(f"“{_short(source.text.strip())}” [{source.number}]" for source in quotes)
+        passages = "\n".join(f"“{_quotation(source.text, question)}” [{source.number}]" for source in quotes)
         return f"The documents say:\n\n{passages}"
     if request.facts and _ABOUT_USER.search(question):
         return "I was handed these facts about you:\n\n" + "\n".join(f"- {fact}" for fact in request.facts)
@@ -80,11 +81,20 @@ def _questions(messages: Sequence[Message]) -> list[str]:
 
 
 def _best(question: str, sources: Sequence[Source]) -> list[Source]:
-    """Return the sources that share most words with the question; none that shares none."""
+    """Return the sources that share most words with the question; none that shares none, or not half as many as the best."""
     asked = _words(question)
     shared = {source.number: len(asked & _words(f"{source.title} {source.text}")) for source in sources}
-    ranked = sorted((source for source in sources if shared[source.number]), key=lambda source: (-shared[source.number], source.number))
+    least = max(1, (max(shared.values(), default=0) + 1) // 2)
+    near = (source for source in sources if shared[source.number] >= least)
+    ranked = sorted(near, key=lambda source: (-shared[source.number], source.number))
     return ranked[:MAX_QUOTES]
+
+
+def _quotation(text: str, question: str) -> str:
+    """Return the part of a source that the question is about."""
+    text = " ".join(text.split())
+    part = excerpt(text, question, characters=MAX_QUOTED)
+    return f"{'' if text.startswith(part) else '…'}{part}{'' if text.endswith(part) else '…'}"
 
 
 def _words(text: str) -> set[str]:

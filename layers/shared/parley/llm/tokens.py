@@ -10,6 +10,7 @@ import threading
 from collections.abc import Iterator
 from functools import cache
 
+from parley.llm.grounding import SOURCES, quoted
 from parley.llm.types import Image, Request, Text, Thought, ToolCall, ToolResult, Usage
 
 BYTES_PER_TOKEN = 3  # English takes about 4, code and other scripts less; a low figure keeps the guess high
@@ -58,7 +59,9 @@ def most_tokens(request: Request) -> int:
 
 def _texts(request: Request) -> Iterator[str]:
     """Yield everything of the request that is text."""
-    yield from filter(None, [request.system, *request.facts, *request.passages, *(source.text for source in request.sources)])
+    yield from filter(None, [request.system, *request.facts, *request.passages])
+    if request.sources:
+        yield from (SOURCES, *map(quoted, request.sources))
     yield from (f"{tool.name} {tool.description} {json.dumps(tool.parameters)}" for tool in request.tools)
     if request.output:
         yield json.dumps(request.output.schema)

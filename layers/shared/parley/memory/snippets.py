@@ -17,10 +17,20 @@ def snippet(text: str, query: str, *, characters: int = CHARACTERS) -> str:
     Without such a word it is the text's beginning.
     """
     hits = _hits(text, query)
-    start = _start(text, hits, characters)
-    end = _word_end(text, min(start + characters, len(text)))
+    start, end = _place(text, hits, characters)
     marked = "".join(_marked(text, start, end, hits))
     return f"{'…' if start else ''}{marked.strip()}{'…' if end < len(text) else ''}"
+
+
+def excerpt(text: str, query: str, *, characters: int = CHARACTERS) -> str:
+    """Return the same part of the text as it is: a piece that can be found again in the text."""
+    start, end = _place(text, _hits(text, query), characters)
+    return text[start:end].strip()
+
+
+def _place(text: str, hits: Sequence[tuple[int, int, str]], characters: int) -> tuple[int, int]:
+    start = _start(text, hits, characters)
+    return start, _word_end(text, min(start + characters, len(text)))
 
 
 def _hits(text: str, query: str) -> list[tuple[int, int, str]]:

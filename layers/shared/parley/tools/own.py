@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from parley.tools.outcome import Outcome
 from parley.tools.spec import ToolSpec
 
 
@@ -15,4 +16,4 @@ class OwnTool:
     """
 
     spec: ToolSpec
-    run: Callable[[Mapping[str, Any]], str]
+    run: Callable[[Mapping[str, Any]], str | Outcome]

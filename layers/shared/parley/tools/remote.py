@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from parley.llm.provider import storable
 from parley.tools.outcome import Outcome
 from parley.tools.spec import ToolSpec
 
@@ -13,6 +14,9 @@ SERVER_NAME = r"^[a-z][a-z0-9_-]{0,31}$"
 _TOOL_NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 MOST_TOOLS = 100
 _LONGEST_DESCRIPTION = 2_000
+_LARGEST_SCHEMA_BYTES = 16 * 1024
+# As JSON writes it, behind an even number of backslashes.
+_ZERO = re.compile(r"(?<!\\)(\\\\)*\\u0000")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +68,8 @@ def deployment_servers(text: str) -> list[RemoteServer]:
 def usable(tools: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Return the tools that can be offered, a hundred at most, in words of bounded length; the others are left out.
 
-    A name must fit into an address, and a schema be that of an object.
+    A name must fit into an address, and a schema be that of an object, of 16 KiB at most, that a database can store: it is
+    read again by each turn, and a model is given it whole.
     """
     kept = {tool["name"]: _plain(tool) for tool in tools if _is_usable(tool)}
     return list(kept.values())[:MOST_TOOLS]
@@ -83,9 +88,17 @@ def specs(server: str, tools: Sequence[Mapping[str, Any]]) -> list[ToolSpec]:
 def _is_usable(tool: Mapping[str, Any]) -> bool:
     name, parameters = tool.get("name"), tool.get("parameters")
     is_named = isinstance(name, str) and _TOOL_NAME.fullmatch(name) is not None
-    return is_named and isinstance(parameters, Mapping) and parameters.get("type") == "object"
+    return is_named and isinstance(parameters, Mapping) and parameters.get("type") == "object" and _is_storable(parameters)
+
+
+def _is_storable(parameters: Mapping[str, Any]) -> bool:
+    try:
+        written = json.dumps(dict(parameters), allow_nan=False, ensure_ascii=False)
+        return len(written.encode()) <= _LARGEST_SCHEMA_BYTES and not _ZERO.search(written)
+    except (ValueError, RecursionError):  # numbers that are none, half characters, a nest without end
+        return False
 
 
 def _plain(tool: Mapping[str, Any]) -> dict[str, Any]:
-    description = str(tool.get("description") or "").replace("\0", "")[:_LONGEST_DESCRIPTION]
+    description = storable(str(tool.get("description") or ""))[:_LONGEST_DESCRIPTION]
     return {"name": tool["name"], "description": description, "parameters": dict(tool["parameters"])}

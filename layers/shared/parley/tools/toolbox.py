@@ -5,8 +5,11 @@ What the user has set is joined to each. Made inside a transaction, used outside
 
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from concurrent.futures import Future, wait
+from contextvars import copy_context
 from dataclasses import dataclass, replace
 from functools import partial
+from threading import Thread
 from typing import Any
 from uuid import UUID
 
@@ -14,6 +17,7 @@ from sqlalchemy import Connection
 
 from parley.db import tool_settings
 from parley.db.tool_settings import ToolSetting
+from parley.llm.provider import storable
 from parley.observability import logger
 from parley.tools.checking import faults
 from parley.tools.outcome import Outcome
@@ -119,8 +123,20 @@ def _everything(
         yield from remotes.tools(connection, user_id=user_id)
 
 
-def _run_here(tool: OwnTool, arguments: Mapping[str, Any], _timeout_s: float) -> Outcome:
-    return Outcome(True, tool.run(arguments), 0.0)
+def _run_here(tool: OwnTool, arguments: Mapping[str, Any], timeout_s: float) -> Outcome:
+    """Run a tool beside its caller. Nothing can end a thread: one that is too slow is left, and its answer, too."""
+    answer: Future[str | Outcome] = Future()
+    Thread(target=copy_context().run, args=(_answer, answer, tool, arguments), name=tool.spec.name, daemon=True).start()
+    done, _ = wait([answer], timeout_s)
+    said = answer.result() if done else Outcome(False, f"The tool did not answer within {timeout_s:g} seconds.", 0.0)
+    return said if isinstance(said, Outcome) else Outcome(True, said, 0.0)
+
+
+def _answer(answer: Future[str | Outcome], tool: OwnTool, arguments: Mapping[str, Any]) -> None:
+    try:
+        answer.set_result(tool.run(arguments))
+    except Exception as exc:  # whoever waits gets it
+        answer.set_exception(exc)
 
 
 def _run_there(runner: ToolRunner, name: str, user_id: UUID, arguments: Mapping[str, Any], timeout_s: float) -> Outcome:
@@ -138,8 +154,8 @@ def _safely(run: Run, name: str, arguments: Mapping[str, Any], timeout_s: float)
 
 
 def _cut(text: str) -> str:
-    """Keep to the limit, in whole characters, and say so."""
-    encoded = text.encode(errors="replace")
+    """Keep to the limit, in whole characters that can be stored, and say so."""
+    encoded = storable(text).encode()
     if len(encoded) <= MOST_BYTES:
-        return text
+        return encoded.decode()
     return encoded[: MOST_BYTES - len(_CUT)].decode(errors="ignore") + _CUT

@@ -90,6 +90,7 @@ passages = Table(
     _words(),
     ForeignKeyConstraint(*_OF_CONVERSATION, ondelete="CASCADE"),
     CheckConstraint("(embedding IS NULL) = (embedding_model IS NULL)", name="passages_embedding_check"),
+    Index("passages_model", "embedding_model", "user_id"),
     Index("passages_place", "user_id", "conversation_id", "first_seq"),
     Index("passages_sketch", *_place, postgresql_include=["id", "conversation_id", "last_seq", "sketch"]),
 )

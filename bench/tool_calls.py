@@ -1,0 +1,81 @@
+"""Calls of tools by the invoker that chats use, in one process: `python -m bench.tool_calls`, run by `bench.tools`.
+
+It runs with a worker's environment, so the tool runner is the running stack's. The times are printed as JSON; with
+`--profile`, where this process spends them goes to stderr.
+"""
+
+import argparse
+import cProfile
+import json
+import os
+import pstats
+import sys
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from functions.chat.called import Called
+from functions.chat.tool_round import ToolRound
+from parley.ids import new_id
+from parley.tools.invoker import Invoker
+from parley.tools.outcome import Outcome
+
+CALL = {"expression": "12.5% of 840"}
+_ROUNDS_OF_TWO = 5
+
+
+class Runner:
+    """The tool runner for one user, as a turn's toolbox has it."""
+
+    offered = ()
+
+    def __init__(self) -> None:
+        self.invoker, self._user_id = Invoker(os.environ["PARLEY_TOOLRUNNER_FUNCTION"]), new_id()
+
+    def run(self, name: str, arguments: Mapping[str, Any], *, timeout_s: float) -> Outcome:
+        """Run a tool, or end the measurement."""
+        outcome = self.invoker.run(name, arguments, user_id=self._user_id, timeout_s=timeout_s)
+        if not outcome.ok:
+            raise SystemExit(f"{name}: {outcome.content}")
+        return outcome
+
+
+def calls(runner: Runner, rounds: int) -> list[float]:
+    """Time calls of the calculator."""
+    times = []
+    for _ in range(rounds + 10):
+        started_s = time.perf_counter()
+        runner.run("calculator", CALL, timeout_s=9.0)
+        times.append((time.perf_counter() - started_s) * 1000)
+    return times[10:]
+
+
+def rounds_of_two(runner: Runner, page: str) -> list[float]:
+    """Time rounds that fetch a page twice."""
+    times = []
+    for _ in range(_ROUNDS_OF_TWO + 1):
+        started_s = time.perf_counter()
+        asked = [Called(f"c{number}", "fetch_url", {"url": f"{page}{number}"}) for number in range(2)]
+        running = ToolRound(runner, dict.fromkeys(asked, 9.0))
+        while running.is_running:
+            running.next(timeout_s=0.1)
+        times.append((time.perf_counter() - started_s) * 1000)
+    return times[1:]
+
+
+def main() -> None:
+    """Measure, and print the times."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--rounds", type=int, required=True)
+    parser.add_argument("--page", required=True)
+    parser.add_argument("--profile", action="store_true")
+    given, runner, profile = parser.parse_args(), Runner(), cProfile.Profile()
+    if given.profile:
+        profile.runcall(calls, runner, given.rounds)
+        pstats.Stats(profile, stream=sys.stderr).sort_stats("cumulative").print_stats(40)
+        return
+    print("\n" + json.dumps({"call": calls(runner, given.rounds), "round": rounds_of_two(runner, given.page)}))
+
+
+if __name__ == "__main__":
+    main()

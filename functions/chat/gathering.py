@@ -1,0 +1,60 @@
+"""What is looked up for a question before a model is asked: pieces of documents, and the user's memory.
+
+One vector of the question serves both, and one call of the embedding model is paid for.
+"""
+
+from collections.abc import Iterator
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+from functions.chat.context import Context
+from functions.chat.desk import Desk
+from functions.chat.recalling import recall
+from functions.chat.sourcing import source
+from parley import limits
+from parley.embedding import QUERY_CHARACTERS
+from parley.llm.models import NoModel
+from parley.llm.types import Message, Request
+from parley.recollection import Recollection
+
+if TYPE_CHECKING:
+    from functions.chat.events import Numbered
+    from functions.chat.running import Turn
+
+# A service that is slow or dead delays a turn by no more.
+PATIENCE_S = 0.5
+
+
+def begin(desk: Desk, turn: "Turn") -> Recollection | None:
+    """Begin to embed the question; None where nothing is looked up, there is no model, or an earlier question's call hangs."""
+    if not _is_due(turn.context):
+        return None
+    embedding = desk.embedding
+    try:
+        return embedding.recollection(embedding.call(), turn.context.question.text)
+    except NoModel:
+        return None
+
+
+def gather(desk: Desk, turn: "Turn") -> Iterator["Numbered"]:
+    """Give the turn what documents and memory have for its question, and tell of each. One that goes on has it already."""
+    if turn.before.parts or not _is_due(turn.context):
+        return
+    vector = turn.recollection.vector(timeout_s=PATIENCE_S) if turn.recollection else None
+    yield from source(desk, turn, vector)
+    yield from recall(desk, turn, vector)
+
+
+def worst_usd(desk: Desk, context: Context) -> Decimal:
+    """Return the most that the question's vector costs."""
+    if not _is_due(context):
+        return Decimal(0)
+    try:
+        model = desk.embedding.call().model
+    except NoModel:
+        return Decimal(0)
+    return limits.worst_usd([model], Request([Message("user", context.question.text[:QUERY_CHARACTERS])]))
+
+
+def _is_due(context: Context) -> bool:
+    return context.remembers or bool(context.question.documents)

@@ -1,0 +1,110 @@
+"""Sources: the pieces of the user's documents that fit the question, numbered so that the answer can cite them."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import count
+from typing import TYPE_CHECKING
+
+from functions.chat.context import room_for
+from functions.chat.desk import Desk
+from functions.chat.events import Numbered, SourceGiven
+from functions.chat.giving import give
+from parley.db import chunk_search
+from parley.db.answer_parts import Part
+from parley.db.chunk_search import FoundChunk
+from parley.db.halfvec import Vector
+from parley.db.scope import user_scope
+from parley.embedding import QUERY_CHARACTERS
+from parley.errors import Unavailable
+from parley.llm.grounding import quoted
+from parley.llm.tokens import estimate_tokens
+from parley.llm.types import Source
+from parley.memory.snippets import excerpt
+from parley.observability import logger
+
+if TYPE_CHECKING:
+    from functions.chat.running import Turn
+
+SOURCES = 8
+CITE = "Cite a passage as [number] where you use it."
+# Some are left out: they say what others say, or are too long.
+_POOL = 3 * SOURCES
+# What has no word of the question must be nearer to it than chance, unless its document is asked for.
+LEAST_SIMILARITY = 0.35
+
+
+def source(desk: Desk, turn: "Turn", vector: Vector | None) -> Iterator[Numbered]:
+    """Give the turn what the documents that it asks have for its question, and tell of each; where the database is away, go on without.
+
+    Whoever wrote a document, also one of the user's own, may be anybody: from here on, tools that write or send out ask.
+    """
+    context = turn.context
+    if not context.question.documents:
+        return
+    room = room_for(context, turn.candidates[0])
+    chosen = numbered(_found(desk, turn, vector), budget_tokens=room.source_tokens, is_named=bool(context.question.named_documents))
+    if chosen and give(desk, turn, sources=[written for written, _ in chosen]):
+        for written, chunk in chosen:
+            yield turn.give(given(written.number, chunk, context.question.text))
+
+
+def numbered(found: Sequence[FoundChunk], *, budget_tokens: int, is_named: bool) -> list[tuple[Source, FoundChunk]]:
+    """Return what is near enough and fits, the best first, numbered from 1 on. No text comes twice."""
+    chosen: list[tuple[Source, FoundChunk]] = []
+    for chunk in found:
+        if not (is_named or _is_near(chunk)) or any(chunk.body == other.body for _, other in chosen):
+            continue
+        written = as_source(len(chosen) + 1, chunk)
+        tokens = estimate_tokens(quoted(written))
+        if tokens <= budget_tokens and len(chosen) < SOURCES:
+            chosen.append((written, chunk))
+            budget_tokens -= tokens
+    return chosen
+
+
+@dataclass(frozen=True, slots=True)
+class NumberedChunk:
+    """A piece that a tool has found; one that was a source before is not new."""
+
+    written: Source
+    given: SourceGiven
+    is_new: bool
+
+
+def numbered_behind(sources: Sequence[Part], found: Sequence[FoundChunk], *, query: str) -> list[NumberedChunk]:
+    """Number what a tool has found behind a turn's sources; what was a source before keeps its number."""
+    known = {part["chunk_id"]: part["number"] for part in sources}
+    new = count(len(known) + 1)
+    numbers = [(known.get(str(chunk.id)) or next(new), chunk) for chunk in found]
+    return [NumberedChunk(as_source(number, chunk), given(number, chunk, query), str(chunk.id) not in known) for number, chunk in numbers]
+
+
+def citable(sources: Sequence[NumberedChunk]) -> str:
+    """Return pieces that a tool has found as the model is given them."""
+    return "\n\n".join([CITE, *(quoted(source.written) for source in sources)])
+
+
+def as_source(number: int, chunk: FoundChunk) -> Source:
+    """Return a chunk as a model reads it: under the way to it, and its page."""
+    return Source(number, f"{chunk.heading}, page {chunk.page}" if chunk.page else chunk.heading, chunk.body)
+
+
+def given(number: int, chunk: FoundChunk, query: str) -> SourceGiven:
+    """Return a chunk as clients are told of it."""
+    snippet = excerpt(chunk.body, query[:QUERY_CHARACTERS])
+    return SourceGiven(number, chunk.document_id, chunk.title, chunk.id, chunk.page, snippet, chunk.score)
+
+
+def _found(desk: Desk, turn: "Turn", vector: Vector | None) -> list[FoundChunk]:
+    question = turn.context.question
+    only_in = question.named_documents or None
+    try:
+        with user_scope(desk.engine, turn.user_id) as connection:
+            return chunk_search.search(connection, question.text[:QUERY_CHARACTERS], vector, limit=_POOL, only_in=only_in)
+    except Unavailable as exc:
+        logger.warning("a turn goes on without sources", turn_id=str(turn.id), reason=str(exc))
+        return []
+
+
+def _is_near(chunk: FoundChunk) -> bool:
+    return chunk.weight is not None or (chunk.similarity or 0.0) >= LEAST_SIMILARITY

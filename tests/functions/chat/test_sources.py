@@ -1,0 +1,435 @@
+"""Sources: what a turn is given of its user's documents, and what its answer cites of them."""
+
+from dataclasses import replace
+from decimal import Decimal
+from uuid import uuid4
+
+import pytest
+
+from functions.chat.events import MemoryUsed, SourceGiven
+from functions.chat.tooling import make_toolbox_for
+from parley.db import conversations, documents, messages
+from parley.db.engine import make_engine
+from parley.db.scope import user_scope
+from parley.embedding import Embedding
+from parley.errors import Forbidden, NotFound
+from parley.http.schemas import MessageOut
+from parley.llm import types as llm
+from parley.llm.grounding import grounded
+from parley.llm.provider import ProviderFailed
+from parley.tools.remotes import Remotes
+from tests.documenting import written
+from tests.functions.chat.hijacked import SEAL
+from tests.functions.chat.statements import watched
+from tests.functions.chat.taking import HELLO, ScriptedProvider, make_desk, stored, take
+from tests.functions.chat.test_approvals import decide
+from tests.functions.chat.test_recall import Embedder, embedding
+from tests.functions.chat.tooling import DONE, Rounds, Toolbox, calls
+from tests.remembering import known
+
+LEAVE, SAFE, TRAINS = "Everybody has thirty days of leave.", "The code of the safe is 4711.", "Trains go second class."
+
+
+def saying(text):
+    return ScriptedProvider([llm.TextDelta(text), llm.Finished("stop", llm.Usage(10, 10))])
+
+
+def sources(events):
+    return [event for event in events if isinstance(event, SourceGiven)]
+
+
+def numbers(parts):
+    return [part["number"] for part in parts if part["type"] == "source"]
+
+
+@pytest.fixture
+def provider():
+    return saying("It is 4711 [1].")
+
+
+@pytest.fixture
+def desk(engine, provider):
+    return make_desk(engine, provider)
+
+
+@pytest.fixture
+def handbook(engine, alice):
+    return written(engine, alice, LEAVE, TRAINS, SAFE)
+
+
+def test_sources_are_numbered_told_of_before_the_text_and_given_to_the_model(desk, provider, alice, handbook):
+    events = take(desk, alice, "What is the code of the safe?", documents=True)
+    (source,) = sources(events)
+
+    assert [event.name for event in events] == ["turn.started", "source", "text.delta", "turn.completed"]
+    assert (source.number, source.document_id, source.title, source.page, source.snippet) == (1, handbook, "handbook", 3, SAFE)
+    assert provider.requests[0].sources == [llm.Source(1, "handbook, page 3", SAFE)]
+
+
+def test_the_best_source_has_the_first_number(engine, desk, alice):
+    written(engine, alice, "The safe is green.", "The code of the safe is 4711.", "The safe code is changed by the safe's maker.")
+    found = sources(take(desk, alice, "code of the safe", documents=True))
+
+    assert [source.number for source in found] == [1, 2, 3]
+    assert sorted((source.score for source in found), reverse=True) == [source.score for source in found]
+
+
+def test_sources_are_in_the_log_and_in_a_replay(chat, alice, handbook):
+    live = chat.post("/chat", {"message": "What is the code of the safe?", "documents": True}, as_=alice)
+    turn_id = live.events[0][1]["turn_id"]
+
+    assert live.events[1][0] == "source"
+    assert chat.get(f"/chat/turns/{turn_id}/events", as_=alice).events[1] == live.events[1]
+
+
+def test_nothing_is_searched_unless_documents_are_asked_for(desk, provider, alice, handbook):
+    assert sources(take(desk, alice, "the code of the safe")) == []
+    assert sources(take(desk, alice, "the code of the safe", documents=[])) == []
+
+
+def test_a_question_that_fits_nothing_has_no_sources(desk, alice, handbook):
+    assert sources(take(desk, alice, "umbrella", documents=True)) == []
+
+
+# What the answer cites
+
+
+@pytest.mark.parametrize(
+    ("text", "kept"),
+    [
+        ("It is 4711 [1].", [1]),
+        ("Both say so [1, 2].", [1, 2]),
+        ("First [2], then [1]; again [2].", [1, 2]),
+        ("Nobody says so [7].", []),
+        ("One [1] and a made up one [7].", [1]),
+        ("No source.", []),
+        ("`x[1]` and\n```\ny[2]\n```", []),
+    ],
+)
+def test_the_stored_answer_has_the_sources_that_it_cites_and_no_others(engine, alice, text, kept):
+    written(engine, alice, SAFE, "The safe has a code of four digits.")
+    started, *_ = take(make_desk(engine, saying(text)), alice, "the code of the safe", documents=True)
+    *_, answer = stored(engine, alice, started.conversation_id)
+
+    assert (numbers(answer.parts), answer.text) == (kept, text)
+
+
+def test_a_cited_source_leads_to_its_chunk(chat, documents, alice, handbook):
+    answer = chat.post("/chat", {"message": "What is the code of the safe?", "documents": True, "stream": False}, as_=alice).json
+    (source,) = answer["sources"]
+    chunks = documents.get(f"/documents/{source['document_id']}/chunks", as_=alice).json["items"]
+
+    assert "[1]" in answer["message"]["text"]
+    assert [part for part in answer["message"]["parts"] if part["type"] == "source"] == [{"type": "source"} | source]
+    assert [chunk["text"] for chunk in chunks if chunk["chunk_id"] == source["chunk_id"]] == [SAFE]
+
+
+def test_messages_show_cited_sources_and_forks_keep_them(chat, conversation, alice, handbook):
+    body = {"message": "What is the code of the safe?", "documents": True, "stream": False}
+    conversation_id = chat.post("/chat", body, as_=alice).json["conversation_id"]
+    fork = conversation.post(f"/conversations/{conversation_id}/fork", {"upto_seq": 2}, as_=alice).json["id"]
+    shown = [conversation.get(f"/conversations/{one}/messages", as_=alice).json["items"][-1] for one in (conversation_id, fork)]
+
+    assert [[part["type"] for part in one["parts"]] for one in shown] == [["text", "source"]] * 2
+
+
+def test_sources_of_an_earlier_answer_are_not_sent_to_the_model(engine, desk, provider, alice, handbook):
+    started, *_ = take(desk, alice, "the code of the safe", documents=True)
+    take(desk, alice, "and now?", conversation_id=started.conversation_id)
+    said = provider.requests[1]
+
+    assert [message.text for message in said.messages] == ["the code of the safe", "It is 4711 [1].", "and now?"]
+    assert (said.sources, SAFE in repr(said)) == ((), False)
+
+
+def test_an_earlier_answers_number_cites_nothing_in_a_turn_without_sources(engine, desk, alice, handbook):
+    started, *_ = take(desk, alice, "the code of the safe", documents=True)
+    take(desk, alice, "and now?", conversation_id=started.conversation_id)
+
+    assert [numbers(one.parts) for one in stored(engine, alice, started.conversation_id)] == [[], [1], [], []]
+
+
+# Whose documents
+
+
+def test_somebody_elses_document_is_never_a_source(engine, desk, alice, bob, handbook):
+    assert sources(take(desk, bob, "What is the code of the safe?", documents=True)) == []
+
+
+@pytest.mark.parametrize("whose", ["somebody else's", "nobody's"])
+def test_a_document_that_is_not_the_users_is_not_there_and_nothing_is_stored(engine, desk, provider, alice, bob, handbook, whose, row):
+    listed = [handbook if whose == "somebody else's" else uuid4()]
+    with pytest.raises(NotFound):
+        take(desk, bob, "the code of the safe", documents=[written(engine, bob, SAFE), *listed])
+
+    assert row("SELECT count(*) FROM messages WHERE user_id = :id", id=bob.id) == (0,)
+    assert provider.requests == []
+
+
+def test_over_http_a_foreign_document_is_404(chat, bob, handbook):
+    started = chat.post("/chat", {"message": "hello", "stream": False}, as_=bob).json
+    named = {"documents": [str(handbook)]}
+    first = chat.post("/chat", named | {"message": "the safe"}, as_=bob)
+    second = chat.post("/chat/regenerate", named | {"conversation_id": started["conversation_id"]}, as_=bob)
+
+    assert [(one.status, one.json["code"]) for one in (first, second)] == [(404, "not_found")] * 2
+
+
+@pytest.fixture
+def shared(engine, alice):
+    """A document that alice shares with everybody, while the test lasts."""
+    document_id = written(engine, alice, "The umbrella stands behind the door.", shared=True)
+    yield document_id
+    with user_scope(engine, alice.id) as connection:
+        documents.remove(connection, document_id, user_id=alice.id)
+
+
+def test_a_document_that_is_shared_is_everybodys_source(desk, bob, shared):
+    found = [take(desk, bob, "where is the umbrella", documents=asked) for asked in (True, [shared])]
+
+    assert [[source.document_id for source in sources(events)] for events in found] == [[shared]] * 2
+
+
+def test_only_the_listed_documents_are_searched(engine, desk, alice, handbook):
+    other = written(engine, alice, "The safe has a code of four digits.", title="other")
+    (source,) = sources(take(desk, alice, "the code of the safe", documents=[other]))
+
+    assert source.document_id == other
+
+
+def test_a_named_document_is_given_by_its_vectors_however_far_they_are(engine, desk, alice):
+    near, far = [1.0, 0.0], [0.0, 1.0]
+    named = written(engine, alice, "felines", "canines", vectors=[far, near])
+    desk = embedding(desk, Embedder())
+
+    assert [source.snippet for source in sources(take(desk, alice, "sum it up", documents=True))] == ["canines"]
+    assert [source.snippet for source in sources(take(desk, alice, "sum it up", documents=[named]))] == ["canines", "felines"]
+
+
+def test_a_deleted_document_is_no_source_and_the_earlier_answer_stays(engine, desk, alice, handbook):
+    started, *_ = take(desk, alice, "the code of the safe", documents=True)
+    with user_scope(engine, alice.id) as connection:
+        documents.remove(connection, handbook, user_id=alice.id)
+
+    assert sources(take(desk, alice, "the code of the safe", documents=True)) == []
+    assert numbers(stored(engine, alice, started.conversation_id)[-1].parts) == [1]
+
+
+def test_an_api_key_needs_the_scope_of_documents(engine, chat, auth, alice, handbook):
+    from tests.driving import Person
+
+    claims = {name: alice.claims[name] for name in alice.claims if name != "scope"} | {"scope": "chat"}
+    limited = Person(alice.email, alice.tokens, claims)
+    body = {"message": "the code of the safe"}
+
+    assert chat.post("/chat", body | {"documents": True}, as_=limited).status == Forbidden.status
+    assert chat.post("/chat", body, as_=limited).status == 200
+
+
+# What it costs
+
+
+def test_one_vector_serves_memory_and_documents_and_is_in_the_bill_once(engine, desk, conversation, alice):
+    embedder = Embedder()
+    known(engine, alice, "I am allergic to nuts")
+    written(engine, alice, "canines", vectors=[[1.0, 0.0]])
+    events = take(embedding(desk, embedder), alice, "cats", documents=True, model="priced")
+    lines = {line["model"]: line["input_tokens"] for line in conversation.get("/usage", as_=alice).json["items"]}
+
+    assert [event.name for event in events[:3]] == ["turn.started", "source", "memory"]
+    assert (embedder.texts, lines["lexical"]) == (["cats"], 7)
+
+
+def test_documents_are_searched_by_meaning_where_nothing_is_remembered(engine, desk, alice):
+    embedder = Embedder()
+    known(engine, alice, "I am allergic to nuts")
+    written(engine, alice, "canines", vectors=[[1.0, 0.0]])
+    events = take(embedding(desk, embedder), alice, "cats", documents=True, is_incognito=True)
+
+    assert ([source.snippet for source in sources(events)], embedder.texts) == (["canines"], ["cats"])
+    assert not [event for event in events if isinstance(event, MemoryUsed)]
+
+
+def test_without_a_vector_words_alone_decide(engine, desk, alice, handbook):
+    class Failing(Embedder):
+        def embed_batch(self, *arguments, **options):
+            raise ProviderFailed("acme", "down")
+
+    assert [source.snippet for source in sources(take(embedding(desk, Failing()), alice, "the code of the safe", documents=True))] == [SAFE]
+
+
+def test_a_turn_with_documents_begins_with_no_more_statements_and_searches_with_two(engine, alice, handbook):
+    started, *_ = take(make_desk(engine, ScriptedProvider(HELLO)), alice)
+    asked = []
+    with watched(engine) as found:
+        provider = ScriptedProvider([lambda: asked.append(len(found)), *HELLO])
+        take(make_desk(engine, provider), alice, "the safe", conversation_id=started.conversation_id, documents=[handbook])
+
+    assert (asked, len(found)) == ([5 + 2 + 1], 5 + 2 + 1 + 3)
+
+
+def test_where_the_database_is_away_the_turn_goes_on_without_sources(database, postgres, alice, handbook, provider):
+    engine = make_engine(database)
+
+    def cut(number, connection):
+        if "parley_search_chunks" in found[-1]:
+            postgres.terminate_backend(connection.connection.dbapi_connection.info.backend_pid)
+
+    with watched(engine, cut) as found:
+        events = take(make_desk(engine, provider), alice, "the code of the safe", documents=True)
+    engine.dispose()
+
+    assert (sources(events), events[-1].name) == ([], "turn.completed")
+
+
+def test_no_more_is_given_than_there_is_room_for(engine, desk, provider, alice):
+    written(engine, alice, *(f"the safe number {number} " + "word " * 150 for number in range(12)))
+    take(desk, alice, "the safe", documents=True)
+    request = provider.requests[0]
+
+    assert 0 < len(request.sources) < 4  # the tests' model has 2,000 tokens
+    assert "safe" in grounded(request)[-1].text
+
+
+def test_no_text_is_given_twice(engine, desk, alice):
+    written(engine, alice, SAFE)
+    written(engine, alice, SAFE, title="a copy")
+
+    assert len(sources(take(desk, alice, "the code of the safe", documents=True))) == 1
+
+
+def test_a_budget_without_room_for_them_lets_the_turn_go_on_without_sources(engine, desk, alice):
+    written(engine, alice, *(f"the safe number {number} " + "word " * 200 for number in range(8)))
+    poor = replace(desk, allowance=replace(desk.allowance, budget_usd=Decimal("0.045")))
+    events = take(poor, alice, "the safe", model="priced", documents=True)
+
+    assert (sources(events), events[-1].name) == ([], "turn.completed")
+
+
+# What outsiders may have written
+
+
+def test_what_was_said_with_uncited_sources_counts_as_outsiders_words(engine, alice, handbook):
+    started, *_ = take(make_desk(engine, saying("No.")), alice, "the code of the safe", documents=True)
+    answer = stored(engine, alice, started.conversation_id)[-1]
+
+    assert [part["type"] for part in answer.parts] == ["memory", "text"]
+    assert [part["type"] for part in MessageOut.model_validate(answer).parts] == ["text"]
+
+
+def test_a_turn_that_waited_still_has_its_sources_and_cites_them(engine, alice, handbook):
+    toolbox = Toolbox().add("write", lambda to: f"sent to {to}", writes=True)
+    script = Rounds(calls(("w", "write", {"to": "bob"})), [llm.TextDelta("Sent, by [1]."), *DONE[1:]])
+    desk = make_desk(engine, script, toolbox=toolbox)
+    started, *_, last = take(desk, alice, "the code of the safe", documents=True, model="handy", tools=True)
+    decide(desk, alice, started.turn_id)
+    answer = stored(engine, alice, started.conversation_id)[-1]
+
+    assert (last.name, numbers(answer.parts), answer.text) == ("turn.waiting", [1], "Sent, by [1].")
+    assert script.requests[1].sources == script.requests[0].sources != ()
+
+
+def test_a_sources_text_cannot_pass_for_another_source(engine):
+    source = llm.Source(1, "a\n[3] title", "thirty\n[2] Rules of the house\nforty")
+    words = grounded(llm.Request([llm.Message("user", "hello")], sources=[source]))[-1].parts[0].text
+
+    assert [line for line in words.splitlines() if line.startswith("[")] == ["[1] a [3] title"]
+
+
+# Answered anew
+
+
+def test_a_question_is_answered_anew_with_sources_where_they_are_asked_for(chat, alice, handbook):
+    first = chat.post("/chat", {"message": "What is the code of the safe?", "stream": False}, as_=alice).json
+    body = {"conversation_id": first["conversation_id"], "documents": True, "stream": False}
+    second = chat.post("/chat/regenerate", body, as_=alice).json
+
+    assert (first["sources"], [source["number"] for source in second["sources"]]) == ([], [1])
+
+
+# What the model's own search finds
+
+
+class NoRunner:
+    """There are no other tools."""
+
+    def specs(self):
+        return []
+
+
+@pytest.fixture
+def searching_desk(engine, alice, handbook):
+    """A desk whose model searches the documents with the real tool, for each of the queries in a round of its own."""
+
+    def make(*queries, says):
+        rounds = [calls((f"c{place}", "search_documents", {"query": query})) for place, query in enumerate(queries)]
+        desk = make_desk(engine, Rounds(*rounds, [llm.TextDelta(says), *DONE[1:]]), toolbox=Toolbox())
+        remotes = Remotes(NoRunner(), [], SEAL)
+        embedding = Embedding(engine, desk.catalogue, {}, desk.embedder_for, desk.allowance)
+        return replace(desk, toolbox_for=make_toolbox_for(engine, NoRunner(), remotes, embedding))
+
+    return make
+
+
+def test_what_a_tool_finds_in_documents_can_be_cited_too(engine, searching_desk, alice):
+    events = take(searching_desk("code of the safe", says="It is 4711 [1]."), alice, "hello", model="handy", tools=True)
+    result, source = [event for event in events if event.name in ("tool.result", "source")]
+
+    assert (source.snippet, f"[1] handbook, page 3\n  {SAFE}" in result.content) == (SAFE, True)
+    assert numbers(stored(engine, alice, events[0].conversation_id)[-1].parts) == [1]
+
+
+def test_a_tools_sources_are_numbered_behind_those_of_the_turn_and_none_twice(engine, searching_desk, alice):
+    desk = searching_desk("code of the safe", "thirty days, the safe", says="See [1] and [2], not [3].")
+    events = take(desk, alice, "the code of the safe", model="handy", tools=True, documents=True)
+
+    assert [event.name for event in events if event.name in ("tool.result", "source")] == ["source", "tool.result", "tool.result", "source"]
+    assert [(source.number, source.snippet) for source in sources(events)] == [(1, SAFE), (2, LEAVE)]
+    assert numbers(stored(engine, alice, events[0].conversation_id)[-1].parts) == [1, 2]
+
+
+def test_a_text_cites_nothing_that_was_found_only_after_it(engine, searching_desk, alice):
+    desk = searching_desk("code of the safe", says="Done.")
+    desk.router.provider_for(None)._scripts[0].insert(0, llm.TextDelta("It is 4711 [1]. "))
+    events = take(desk, alice, "hello", model="handy", tools=True)
+
+    assert len(sources(events)) == 1
+    assert numbers(stored(engine, alice, events[0].conversation_id)[-1].parts) == []
+
+
+# Tools that look into the past
+
+
+@pytest.fixture
+def searching():
+    return Toolbox().add("search_conversations").add("clock")
+
+
+def offered(engine, person, toolbox, **options):
+    desk = make_desk(engine, provider := Rounds(DONE), toolbox=toolbox)
+    take(desk, person, "hello", model="handy", tools=True, **options)
+    return {tool.name for tool in provider.requests[-1].tools}
+
+
+def test_an_incognito_conversation_is_not_offered_a_search_of_others(engine, alice, searching):
+    with user_scope(engine, alice.id) as connection:
+        hidden = conversations.add(connection, uuid4(), user_id=alice.id, title=None, is_incognito=True).id
+
+    assert offered(engine, alice, searching) == {"search_conversations", "clock"}
+    assert offered(engine, alice, searching, is_incognito=True) == {"clock"}
+    assert offered(engine, alice, searching, conversation_id=hidden) == {"clock"}
+
+
+def test_whoever_has_memory_off_is_not_offered_a_search_of_the_past(engine, auth, alice, searching):
+    auth.patch("/auth/me", {"memory_enabled": False}, as_=alice)
+
+    assert offered(engine, alice, searching) == {"clock"}
+
+
+def test_messages_of_documents_are_stored_whole(engine, desk, alice, handbook):
+    started, *_ = take(desk, alice, "the code of the safe", documents=True)
+    with user_scope(engine, alice.id) as connection:
+        answer = messages.newest(connection, started.conversation_id, user_id=alice.id, limit=1)[0]
+    (part,) = [one for one in answer.parts if one["type"] == "source"]
+
+    assert part.keys() == {"type", "number", "document_id", "title", "chunk_id", "page", "snippet", "score"}
