@@ -1,169 +1,142 @@
-"""How long recall takes in the database, as the app role: `python -m bench.retrieval.speed --passages 10000 --others 200000`.
+"""How long searches take in the database, as the app role: `python -m bench.retrieval.speed`.
 
-The passages of one user stand among those of others, row by row, as they would after months. Texts are words drawn by Zipf's
-law; vectors are random. Each recall is one statement, as a turn sends it: facts and passages by words and vector.
+The rows of one user stand among those of others, row by row, as they would after months. A recall of passages is one statement,
+as a turn sends it, with facts; a search of chunks is what `GET /documents/search` runs. Both go by ten words and a vector. How much
+of the nearest ten is found is told against an exact search. `--others 1000000` and `--chance` (vectors without topics) take longer.
 """
 
 import argparse
-import random
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import accumulate
+from functools import partial
 from pathlib import Path
 from uuid import UUID
 
-from sqlalchemy import Connection, Engine, text
+from sqlalchemy import Engine, text
 
 from bench import machine
 from bench.database import running_database
-from bench.tables import figure, quantile, table, times
-from parley.db import recall
+from bench.retrieval.corpus import Corpus
+from bench.retrieval.rows import MODEL, Case, fill
+from bench.tables import figure, quantile, table
+from parley.db import chunk_search, recall
 from parley.db.engine import make_engine
-from parley.db.halfvec import Vector
+from parley.db.halfvec import Vector, parameters_of
 from parley.db.recall import Place
+from parley.db.scope import user_scope
 from parley.ids import new_id
 
-WORDS, VOCABULARY, ASKED_WORDS = 90, 30_000, 10
-AIM_MS = 25.0
+ASKED_WORDS, FOUND, COMPARED = 10, 10, 20
 RESULTS = Path(__file__).parents[1] / "results"
-_BATCH = 2000
-
-
-@dataclass(frozen=True, slots=True)
-class Case:
-    """How much there is: passages of the user, of others, and the length of the vectors."""
-
-    passages: int
-    others: int
-    dimensions: int
+AIMS = (
+    "Aims: p95 at most 25 ms with 10,000 rows of the user's, 60 ms with 200,000 chunks; with others' rows 1.2 times; nearest at least 0.95."
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Timed:
-    """Milliseconds of each recall, and what writing a passage with its index entries took."""
+    """Milliseconds of each search as the caller sees them and of the server's CPU, and the share of the nearest ten that is found."""
 
-    recalls_ms: Sequence[float]
-    write_ms: float
-
-
-class Corpus:
-    """Words by Zipf's law and vectors, always the same."""
-
-    def __init__(self, dimensions: int) -> None:
-        self._random, self._dimensions = random.Random(7), dimensions
-        self._words = [f"w{number}x" for number in range(VOCABULARY)]
-        self._weights = list(accumulate(1 / (rank + 10) for rank in range(VOCABULARY)))
-        # Drawing each number would take longer than all the rest.
-        self._pool = [self._random.gauss(0, 1) for _ in range(50_000)]
-
-    def words(self, count: int) -> str:
-        """Return so many words."""
-        return " ".join(self._random.choices(self._words, cum_weights=self._weights, k=count))
-
-    def vector(self) -> list[float]:
-        """Return a vector."""
-        start = self._random.randrange(len(self._pool) - self._dimensions)
-        return self._pool[start : start + self._dimensions]
+    took_ms: Sequence[float]
+    cpu_ms: Sequence[float]
+    nearest: float
 
 
 def measured(engine: Engine, owner: Engine, case: Case, *, rounds: int) -> Timed:
-    """Fill the tables and time recall."""
-    corpus, user_id = Corpus(case.dimensions), new_id()
-    began = time.perf_counter()
-    _fill(owner, corpus, case, user_id)
-    write_ms = 1000 * (time.perf_counter() - began) / (case.passages + case.others)
-    with owner.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        connection.execute(text("VACUUM ANALYZE passages"))
-    for _ in range(10):
-        _recall_ms(engine, corpus, user_id)
-    return Timed([_recall_ms(engine, corpus, user_id) for _ in range(rounds)], write_ms)
+    """Fill the table, search `rounds` times, and compare with an exact search."""
+    corpus, user_id = Corpus(case.dimensions, has_topics=case.has_topics), new_id()
+    fill(owner, case, corpus, user_id)
+    search: Callable[[str, Vector], object] = partial(_SEARCHES[case.table], engine, user_id)
+    with engine.connect() as connection:
+        process_id = connection.execute(text("SELECT pg_backend_pid()")).scalar_one()
+    took_ms, cpu_ms = list[float](), list[float]()
+    for _ in range(rounds + 10):
+        words, vector = " ".join(corpus.words(ASKED_WORDS)), Vector(MODEL, corpus.vector())
+        began, cpu_before_ms = time.perf_counter(), _cpu_ms(process_id)
+        search(words, vector)
+        took_ms.append(1000 * (time.perf_counter() - began))
+        cpu_ms.append(_cpu_ms(process_id) - cpu_before_ms)
+    shares = [_share(engine, owner, case.table, user_id, Vector(MODEL, corpus.vector())) for _ in range(COMPARED)]
+    return Timed(took_ms[10:], cpu_ms[10:], sum(shares) / len(shares))
 
 
-def _recall_ms(engine: Engine, corpus: Corpus, user_id: UUID) -> float:
-    vector, words = Vector("m", corpus.vector()), corpus.words(ASKED_WORDS)
-    began = time.perf_counter()
-    recall.recall(engine, words, user_id=user_id, vector=vector, place=Place(None, 0), facts=20, passages=6, half_life_days=30)
-    return 1000 * (time.perf_counter() - began)
+def _recall(engine: Engine, user_id: UUID, words: str, vector: Vector) -> object:
+    return recall.recall(engine, words, user_id=user_id, vector=vector, place=Place(None, 0), facts=20, passages=6, half_life_days=30)
 
 
-def _fill(owner: Engine, corpus: Corpus, case: Case, user_id: UUID) -> None:
-    """Store the rows, the user's own spread evenly among the others'."""
-    others = [new_id() for _ in range(max(1, case.others // max(case.passages, 1)))]
-    with owner.begin() as connection:
-        places = {one: _conversation(connection, one) for one in (user_id, *others)}
-        rows = list[dict[str, object]]()
-        for owner_id in _owners(case, user_id, others):
-            rows.append(_row(corpus, owner_id, places[owner_id]))
-            if len(rows) == _BATCH:
-                connection.execute(_INSERT, rows)
-                rows.clear()
-        if rows:
-            connection.execute(_INSERT, rows)
+def _search_chunks(engine: Engine, user_id: UUID, words: str, vector: Vector) -> object:
+    with user_scope(engine, user_id) as connection:
+        return chunk_search.search(connection, words, vector, limit=FOUND)
 
 
-def _owners(case: Case, user_id: UUID, others: Sequence[UUID]) -> Iterator[UUID]:
-    total, given = case.passages + case.others, 0
-    for number in range(total):
-        if given * total < case.passages * (number + 1):
-            given += 1
-            yield user_id
+_SEARCHES = {"passages": _recall, "chunks": _search_chunks}
+
+
+def _share(engine: Engine, owner: Engine, table_name: str, user_id: UUID, vector: Vector) -> float:
+    """Return how many of the ten found by a vector alone are as near as the ten nearest: rows may have the same vector."""
+    with user_scope(engine, user_id) as connection:
+        if table_name == "chunks":
+            found = [one.similarity or 0.0 for one in chunk_search.search(connection, "", vector, limit=FOUND)]
         else:
-            yield others[number % len(others)]
+            passages = recall.search_passages(connection, "", user_id=user_id, vector=vector, most=FOUND)
+            found = [one.similarity or 0.0 for one in passages]
+    with owner.connect() as connection:
+        least: float = connection.scalars(text(_EXACT.format(table=table_name)), parameters_of(vector) | {"user_id": user_id}).all()[-1]
+    return sum(similarity >= least - 1e-6 for similarity in found) / FOUND
 
 
-def _conversation(connection: Connection, user_id: UUID) -> UUID:
-    conversation_id = new_id()
-    connection.execute(text("INSERT INTO users (id, email) VALUES (:id, :email)"), {"id": user_id, "email": f"{user_id}@example.com"})
-    connection.execute(text("INSERT INTO conversations (user_id, id) VALUES (:user_id, :id)"), {"user_id": user_id, "id": conversation_id})
-    return conversation_id
+_EXACT = """
+    SELECT -(embedding <#> CAST(:vector AS halfvec)) AS similarity FROM {table}
+     WHERE user_id = :user_id AND embedding_model = :model ORDER BY similarity DESC LIMIT 10
+"""
 
 
-def _row(corpus: Corpus, user_id: UUID, conversation_id: UUID) -> dict[str, object]:
-    numbers = ",".join(f"{number:.3f}" for number in corpus.vector())
-    place = {"user_id": user_id, "id": new_id(), "conversation_id": conversation_id}
-    return place | {"text": corpus.words(WORDS), "vector": f"[{numbers}]"}
-
-
-_INSERT = text(
-    """
-    INSERT INTO passages (user_id, id, conversation_id, first_seq, last_seq, text, said_at, embedding, embedding_model)
-    VALUES (:user_id, :id, :conversation_id, 1, 1, :text, now(), l2_normalize(CAST(:vector AS halfvec)), 'm')
-    """
-)
+def _cpu_ms(process_id: int) -> float:
+    """Return what a process has run so far, 0 where the system does not tell."""
+    told = Path(f"/proc/{process_id}/schedstat")
+    return int(told.read_text().split()[0]) / 1e6 if told.exists() else 0.0
 
 
 def run(cases: Sequence[Case], *, rounds: int) -> str:
-    """Measure each case in a database of its own and return the table; a case with others is compared with the one before."""
-    rows, alone = list[list[str]](), None
+    """Measure each case in a database of its own and return the document."""
+    rows = list[list[str]]()
     for case in cases:
         with running_database() as settings:
             app, owner = make_engine(settings), make_engine(settings, role="owner")
             timed = measured(app, owner, case, rounds=rounds)
             app.dispose()
             owner.dispose()
-        p50, p95 = quantile(timed.recalls_ms, 0.5), quantile(timed.recalls_ms, 0.95)
-        ratio = times(p50 / alone) if case.others and alone and p50 else "–"
-        alone = alone if case.others else p50
-        figures = [figure(min(timed.recalls_ms)), figure(p50), figure(p95), ratio, figure(timed.write_ms, digits=2)]
-        rows.append([f"{case.passages} of the user's, {case.others} of others', {case.dimensions} dimensions", *figures])
+        figures = [figure(min(timed.took_ms)), *(figure(quantile(timed.took_ms, share)) for share in (0.5, 0.95))]
+        figures += [figure(min(timed.cpu_ms)), figure(quantile(timed.cpu_ms, 0.5)), figure(timed.nearest, digits=3)]
+        vectors = f"{case.dimensions} dimensions" + ("" if case.has_topics else " by chance")
+        rows.append([f"{case.own} {case.table}, {case.others} of others', {vectors}", *figures])
         print(rows[-1], flush=True)
-    head = ["passages", "least ms", "p50 ms", "p95 ms", "p50 with others", "write ms"]
-    return f"## Recall in the database\n\n{machine.header()}\n\nAim: p95 at most {AIM_MS:.0f} ms.\n\n{table(head, rows)}"
+    head = ["searched", "least ms", "p50 ms", "p95 ms", "CPU least ms", "CPU p50 ms", "nearest ten"]
+    return f"## Search in the database\n\n{machine.header()}\n- {rounds} rounds each\n\n{AIMS}\n\n{table(head, rows)}\n"
+
+
+def cases_of(given: argparse.Namespace) -> list[Case]:
+    """Return what is asked for: for each length of vectors and each number of rows, alone and among others' rows."""
+    sizes = [("passages", own) for own in given.passages] + [("chunks", own) for own in given.chunks]
+    both = [(*size, others) for size in sizes for others in ((0, given.others) if given.others else (0,))]
+    return [Case(name, own, others, length, not given.chance) for length in given.dimensions for name, own, others in both]
 
 
 def main() -> None:
-    """Measure, print, and write `bench/results/recall.md`."""
+    """Measure, print, and write `bench/results/search.md`, or what `--results` names."""
     parser = argparse.ArgumentParser(prog="python -m bench.retrieval.speed", description=__doc__)
-    parser.add_argument("--passages", type=int, default=10_000)
+    parser.add_argument("--passages", type=int, nargs="*", default=[10_000])
+    parser.add_argument("--chunks", type=int, nargs="*", default=[10_000, 200_000])
     parser.add_argument("--others", type=int, default=200_000)
-    parser.add_argument("--dimensions", type=int, nargs="+", default=[384, 1536])
+    parser.add_argument("--dimensions", type=int, nargs="+", default=[384])
+    parser.add_argument("--chance", action="store_true", help="vectors of chance alone, which nothing real is")
     parser.add_argument("--rounds", type=int, default=100)
+    parser.add_argument("--results", default="search.md", help="the file's name in bench/results")
     given = parser.parse_args()
-    cases = [Case(given.passages, others, length) for length in given.dimensions for others in (0, given.others)]
-    document = run(cases, rounds=given.rounds)
+    document = run(cases_of(given), rounds=given.rounds)
     RESULTS.mkdir(exist_ok=True)
-    (RESULTS / "recall.md").write_text(document + "\n")
+    (RESULTS / given.results).write_text(document)
     print(document)
 
 

@@ -107,4 +107,4 @@ def _found(desk: Desk, turn: "Turn", vector: Vector | None) -> list[FoundChunk]:
 
 
 def _is_near(chunk: FoundChunk) -> bool:
-    return chunk.text_rank is not None or (chunk.similarity or 0.0) >= LEAST_SIMILARITY
+    return chunk.weight is not None or (chunk.similarity or 0.0) >= LEAST_SIMILARITY

@@ -1,7 +1,5 @@
 """Search in the database: one user's rows only, words and vectors together, and plans that the app role can have."""
 
-import json
-import re
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -12,7 +10,6 @@ from parley.db import conversations, memories, recall
 from parley.db.halfvec import Vector
 from parley.db.recall import Place
 from parley.db.scope import open_scope, user_scope
-from parley.ids import new_id
 from tests.remembering import DAY, known, said
 
 CALL = "SELECT count(*) FROM parley_search_passages('storm', '[1,0]', 'm', 10, 10, NULL, NULL, NULL)"
@@ -68,6 +65,15 @@ def test_vectors_of_384_and_1536_numbers_live_side_by_side(engine, alice, search
     said(engine, alice, "small", "large", vectors=[small, large])
 
     assert (search("", small), search("", large)) == (["small"], ["large"])
+
+
+@pytest.mark.parametrize("length", [4096, 4097, 12_000])
+def test_long_vectors_are_found_too(engine, alice, search, length):
+    one, other = Vector("m", [1.0, 0.0] * length), Vector("m", [0.0, 1.0] * length)
+    near, far = (Vector("m", vector.numbers[:length]) for vector in (one, other))
+    said(engine, alice, "near", "far", vectors=[near, far])
+
+    assert search("", near) == ["near", "far"]
 
 
 def test_nobody_elses_passage_or_fact_is_found(engine, alice, bob, search):
@@ -154,47 +160,6 @@ def test_a_conversations_end_is_the_end_of_its_passages_and_of_the_facts_drawn_o
 def _message(connection, person, conversation_id):
     statement = text("SELECT id FROM messages WHERE user_id = :user_id AND conversation_id = :id LIMIT 1")
     return connection.scalar(statement, {"user_id": person.id, "id": conversation_id})
-
-
-@pytest.fixture
-def many(engines, alice, bob):
-    """Passages of two users, in turns."""
-    insert = text(
-        """
-        INSERT INTO passages (user_id, id, conversation_id, first_seq, last_seq, text, said_at, embedding, embedding_model)
-        SELECT u.id, gen_random_uuid(), u.conversation_id, n, n, 'word' || n % 50 || ' thing' || n, now(), '[1,0]', 'm'
-          FROM generate_series(1, 1000) n, (VALUES (CAST(:alice AS uuid), CAST(:a AS uuid)), (CAST(:bob AS uuid), CAST(:b AS uuid)))
-               AS u (id, conversation_id)
-        """
-    )
-    with engines["owner"].begin() as connection:
-        ids = {"alice": alice.id, "bob": bob.id, "a": new_id(), "b": new_id()}
-        for user, conversation in (("alice", "a"), ("bob", "b")):
-            connection.execute(text("INSERT INTO conversations (user_id, id) VALUES (:u, :c)"), {"u": ids[user], "c": ids[conversation]})
-        connection.execute(insert, ids)
-    with engines["owner"].connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        connection.execute(text("ANALYZE passages"))
-
-
-def test_a_search_reads_its_users_rows_by_index_and_words_by_theirs(engines, many, alice):
-    """The body is explained as the role that runs it: a function's own plan cannot be seen from outside."""
-    with engines["owner"].begin() as connection:
-        body = connection.scalar(text("SELECT prosrc FROM pg_proc WHERE proname = 'parley_search_passages'"))
-        connection.execute(text("SET LOCAL ROLE parley_search"))
-        connection.execute(text("SELECT set_config('parley.user_id', :id, true)"), {"id": str(alice.id)})
-        plan = json.dumps(connection.exec_driver_sql(f"EXPLAIN (FORMAT JSON) {_filled(body)}").scalar())
-
-    assert '"Seq Scan"' not in plan
-    assert '"passages_words"' in plan
-    assert plan.count('"Subplan Name": "CTE mine"') == 1
-
-
-def _filled(body):
-    values = {"query": "'word7'::text", "vector": "'[1,0]'::halfvec", "model": "'m'::text", "pool": "10", "most": "10"}
-    values |= dict.fromkeys(("half_life_days", "but_conversation", "but_from_seq"), "NULL")
-    for name, value in values.items():
-        body = re.sub(rf"(?<![\w.]){name}(?![\w(])", value, body)
-    return body.replace("%", "%%")
 
 
 def test_facts_that_are_judged_are_compared_by_the_cosine(engine, alice):

@@ -1,4 +1,7 @@
-"""Search in documents: the user's own and the shared ones, by words and by vectors at once."""
+"""Search in documents: the user's own and the shared ones, by words and by vectors at once.
+
+The statement calls `parley_search_chunks` of migration 0011, made from the same text as the searches of `parley.db.recall`.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,13 +11,16 @@ from sqlalchemy import ARRAY, Connection, Uuid, bindparam, text
 
 from parley.db.halfvec import Vector, parameters_of
 
-# How many each of the two lists may give; reciprocal ranks further down change nothing that is shown.
+# How many the words and the vectors each put forward to be weighed.
 POOL = 100
 
 
 @dataclass(frozen=True, slots=True)
 class FoundChunk:
-    """A chunk that fits a query, with the best first. `score` is for ordering only; `similarity` is the cosine, where there are vectors."""
+    """A chunk that fits a query. `similarity` is the cosine, None without vectors; `weight` its BM25, None without a word in common.
+
+    `score` is for ordering only.
+    """
 
     id: UUID
     document_id: UUID
@@ -26,7 +32,7 @@ class FoundChunk:
     start: int
     score: float
     similarity: float | None
-    text_rank: int | None
+    weight: float | None
 
 
 def search(
@@ -39,7 +45,7 @@ def search(
     """
     values = {
         "query": query,
-        "pool": max(POOL, limit),
+        "pool": POOL,
         "most": limit,
         "only_in": list(only_in) if only_in is not None else None,
     } | parameters_of(vector)

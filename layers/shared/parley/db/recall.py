@@ -1,7 +1,7 @@
 """Search over a user's facts and past conversations, by words, by meaning, or both.
 
-The statements call `parley_search_passages` and `parley_search_memories` of migration 0006, which see the rows of
-`parley.user_id` only, read all of the user's vectors of one model, and add up what words and vectors say.
+The statements call `parley_search_passages` and `parley_search_memories` of migration 0011, which see the rows of
+`parley.user_id` only, look at all of the user's vectors of one model by their sketches, and add up what words and vectors say.
 """
 
 from dataclasses import dataclass
@@ -14,8 +14,8 @@ from sqlalchemy import Connection, Engine, text
 from parley.db.halfvec import Vector, parameters_of
 from parley.db.scope import run_alone
 
-# Of how many the age is looked at, the best before it counts.
-POOL = 200
+# How many the words and the vectors each put forward to be weighed, before age counts.
+POOL = 100
 
 
 @dataclass(frozen=True, slots=True)

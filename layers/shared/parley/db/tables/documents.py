@@ -16,7 +16,7 @@ from sqlalchemy import (
     func,
     text,
 )
-from sqlalchemy.dialects.postgresql import REAL, TSVECTOR
+from sqlalchemy.dialects.postgresql import BIT, REAL, TSVECTOR
 
 from parley.db.halfvec import Halfvec
 from parley.db.tables.columns import count, metadata, moment, owner
@@ -67,11 +67,12 @@ chunks = Table(
     Column("shelf", Uuid, Computed(_SHELF, persisted=True), nullable=False),
     Column("embedding", Halfvec),
     Column("embedding_model", Text),
+    Column("sketch", BIT(varying=True), Computed("parley_sketch(embedding)", persisted=True)),
     Column("words", TSVECTOR, Computed("parley_words(heading || ' ' || text)", persisted=True)),
     ForeignKeyConstraint(["user_id", "document_id"], ["documents.user_id", "documents.id"], ondelete="CASCADE"),
     CheckConstraint("(embedding IS NULL) = (embedding_model IS NULL)", name="chunks_embedding_check"),
     Index("chunks_id", "user_id", "id", unique=True),
-    Index("chunks_shelf", "shelf", "document_id"),
+    Index("chunks_sketch", "shelf", "document_id", "embedding_model", postgresql_include=["id", "sketch"]),
     Index("chunks_cited", "shelf", "id"),
     Index("chunks_model", "embedding_model"),
 )

@@ -4,8 +4,10 @@ A conversation's summary and its passages go with the conversation, by foreign k
 facts that were drawn only from it go by `conversations.remove`.
 """
 
+from typing import Any
+
 from sqlalchemy import CheckConstraint, Column, Computed, ForeignKeyConstraint, Index, Integer, Table, Text, Uuid, func
-from sqlalchemy.dialects.postgresql import TSVECTOR
+from sqlalchemy.dialects.postgresql import BIT, TSVECTOR
 
 from parley.db.halfvec import Halfvec
 from parley.db.tables.columns import end, metadata, moment, owner
@@ -13,9 +15,10 @@ from parley.db.tables.columns import end, metadata, moment, owner
 _OF_CONVERSATION = (["user_id", "conversation_id"], ["conversations.user_id", "conversations.id"])
 
 
-def _embedding() -> tuple[Column[object], Column[object]]:
-    """A vector of whatever length, and whose it is: only those of the same model can be compared."""
-    return Column("embedding", Halfvec), Column("embedding_model", Text)
+def _embedding() -> tuple[Column[Any], ...]:
+    """A vector of whatever length, whose it is, for only those of the same model can be compared, and its sketch for a first look."""
+    sketch = Column("sketch", BIT(varying=True), Computed("parley_sketch(embedding)", persisted=True))
+    return Column("embedding", Halfvec), Column("embedding_model", Text), sketch
 
 
 def _words() -> Column[object]:
@@ -52,8 +55,11 @@ memories = Table(
     ForeignKeyConstraint(["user_id", "superseded_by"], ["memories.user_id", "memories.id"], ondelete="SET NULL (superseded_by)"),
     CheckConstraint("(embedding IS NULL) = (embedding_model IS NULL)", name="memories_embedding_check"),
 )
+_holds = memories.c.ended_at.is_(None)
 _is_superseded = memories.c.superseded_by.is_not(None)
 Index("memories_superseded", memories.c.user_id, memories.c.superseded_by, postgresql_where=_is_superseded)
+_place = ("user_id", "embedding_model")
+Index("memories_sketch", *(memories.c[name] for name in _place), postgresql_include=["id", "sketch"], postgresql_where=_holds)
 Index("memories_words", func.parley_keys(memories.c.user_id, memories.c.words), postgresql_using="gin")
 
 memory_sources = Table(
@@ -86,5 +92,6 @@ passages = Table(
     CheckConstraint("(embedding IS NULL) = (embedding_model IS NULL)", name="passages_embedding_check"),
     Index("passages_model", "embedding_model", "user_id"),
     Index("passages_place", "user_id", "conversation_id", "first_seq"),
+    Index("passages_sketch", *_place, postgresql_include=["id", "conversation_id", "last_seq", "sketch"]),
 )
 Index("passages_words", func.parley_keys(passages.c.user_id, passages.c.words), postgresql_using="gin")

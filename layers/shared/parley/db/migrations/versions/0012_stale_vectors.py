@@ -2,7 +2,7 @@
 
 from alembic import op
 
-revision, down_revision = "0014", "0010"
+revision, down_revision = "0012", "0011"
 
 INDEX = "CREATE INDEX passages_model ON passages (embedding_model, user_id);"
 

@@ -1,0 +1,91 @@
+"""Search reads its user's rows by index, however many others have. The bodies are explained as the role that runs them."""
+
+import json
+import re
+
+import pytest
+from sqlalchemy import text
+
+from parley.db import chunk_search
+from parley.db.halfvec import Vector
+from parley.db.scope import user_scope
+from parley.ids import new_id
+
+VALUES = {"query": "'word7 thing'::text", "vector": "'[1,0]'::halfvec", "model": "'m'::text", "pool": "10", "most": "10"}
+NULLS = ("half_life_days", "but_conversation", "but_from_seq", "only_in")
+CONVERSATION = text("INSERT INTO conversations (user_id, id) VALUES (:user_id, :id)")
+PASSAGES = text(
+    """
+    INSERT INTO passages (user_id, id, conversation_id, first_seq, last_seq, text, said_at, embedding, embedding_model)
+    SELECT :user_id, gen_random_uuid(), :id, n, n, 'word' || n % 50 || ' thing' || n, now(), '[1,0]', 'm' FROM generate_series(1, 1000) n
+    """
+)
+DOCUMENT = text(
+    """
+    INSERT INTO documents (user_id, id, title, filename, content_type, bytes, status, chunks)
+    VALUES (:user_id, :id, 'title', 'file.txt', 'text/plain', 1, 'ready', 1000)
+    """
+)
+CHUNKS = text(
+    """
+    INSERT INTO chunks (user_id, document_id, number, id, heading, text, start, tokens, embedding, embedding_model)
+    SELECT :user_id, :id, n, gen_random_uuid(), '', 'word' || n % 50 || ' thing' || n, 0, 9,
+           l2_normalize(CAST(ARRAY[cos(n), sin(n)] AS halfvec)), 'm'
+      FROM generate_series(0, 999) n
+    """
+)
+
+
+@pytest.fixture
+def many(engines, alice, bob):
+    """A thousand passages and a thousand chunks of each of two users."""
+    with engines["owner"].begin() as connection:
+        for statement, rows in ((CONVERSATION, PASSAGES), (DOCUMENT, CHUNKS)):
+            for person in (alice, bob):
+                values = {"user_id": person.id, "id": new_id()}
+                connection.execute(statement, values)
+                connection.execute(rows, values)
+    with engines["owner"].connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.execute(text("VACUUM ANALYZE passages, chunks"))
+
+
+@pytest.mark.parametrize("table", ["passages", "chunks"])
+def test_a_search_reads_its_users_rows_by_index_and_words_by_theirs(engines, many, alice, table):
+    with engines["owner"].begin() as connection:
+        body = connection.scalar(text("SELECT prosrc FROM pg_proc WHERE proname = 'parley_search_' || :table"), {"table": table})
+        connection.execute(text("SET LOCAL ROLE parley_search"))
+        connection.execute(text("SELECT set_config('parley.user_id', :id, true)"), {"id": str(alice.id)})
+        (plan,) = connection.exec_driver_sql(f"EXPLAIN (ANALYZE, FORMAT JSON) {_filled(body)}").scalar()
+    scans = [node for node in _nodes(plan["Plan"]) if node.get("Relation Name") == table]
+
+    assert {"Index Only Scan", "Bitmap Heap Scan"} <= {node["Node Type"] for node in scans}
+    assert {f"{table}_sketch", f"{table}_words"} <= {node.get("Index Name") for node in _nodes(plan["Plan"])}
+    assert max(_read(node) for node in scans) <= 1000, json.dumps(plan)
+
+
+def test_the_nearest_of_a_thousand_chunks_are_those_of_an_exact_search(engine, engines, many, alice):
+    vector = Vector("m", [0.3, 0.8])
+    with user_scope(engine, alice.id) as connection:
+        found = [one.id for one in chunk_search.search(connection, "", vector, limit=10)]
+    exact = "SELECT id FROM chunks WHERE user_id = :user_id ORDER BY embedding <=> '[0.3,0.8]' LIMIT 10"
+    with engines["owner"].begin() as connection:
+        nearest = connection.scalars(text(exact), {"user_id": alice.id}).all()
+
+    assert set(found) == set(nearest)
+
+
+def _filled(body):
+    for name, value in (VALUES | dict.fromkeys(NULLS, "NULL")).items():
+        body = re.sub(rf"(?<![\w.]){name}(?![\w(])", value, body)
+    return body.replace("%", "%%")
+
+
+def _nodes(node):
+    yield node
+    for inner in node.get("Plans", ()):
+        yield from _nodes(inner)
+
+
+def _read(node):
+    """Return how many rows a scan has looked at in one go."""
+    return node["Actual Rows"] + node.get("Rows Removed by Filter", 0)
