@@ -17,7 +17,7 @@ def search(desk: Desk, principal: Principal, query: str, *, limit: int, only_in:
     # First of all: nobody spends a user's money on vectors with a session that has ended.
     with principal_scope(desk.engine, principal) as connection:
         documents.check(connection, only_in or (), user_id=principal.user_id)
-    vector = desk.embedding.query(query, payer=Payer(principal.user_id))
+    vector = desk.embedding.query(query, payer=Payer(principal.user_id, principal.api_key_id))
     with principal_scope(desk.engine, principal) as connection:
         found = chunk_search.search(connection, query, vector, limit=limit, only_in=only_in)
     mode: Literal["hybrid", "text"] = "hybrid" if vector else "text"

@@ -16,7 +16,8 @@ _PDF_WITHIN = 1024
 # A book of a thousand pages takes some 20 MB.
 MOST_XML_BYTES = 50 * 1024 * 1024
 _OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
-_HTML = re.compile(r"\s*(<\?xml[^>]*>\s*)?(<!--.*?-->\s*)*<(!doctype\s+html|html|head|body)\b", re.IGNORECASE | re.DOTALL)
+# Nothing is gone back over: of comments without a page behind them there may be thousands.
+_HTML = re.compile(r"\s*+(<\?xml[^>]*+>\s*+)?+((?><!--.*?-->)\s*+)*+<(!doctype\s+html|html|head|body)\b", re.IGNORECASE | re.DOTALL)
 _MARKDOWN = re.compile(r"^(#{1,6} \S|```|[ \t]*[-*] \[[ x]\] )", re.MULTILINE)
 _NAMED: dict[str, Format] = {".md": "markdown", ".markdown": "markdown", ".csv": "csv", ".tsv": "csv", ".htm": "html", ".html": "html"}
 _CODE = re.compile(

@@ -27,6 +27,12 @@ def test_a_file_is_known_by_what_it_holds(content, name, found):
     assert detect(content, name) == found
 
 
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize("beginning", [b"<!-- a -->" * 5_000, b"\n" * 200_000, b" " * 200_000, b"<!--" * 50_000])
+def test_a_text_that_nearly_is_a_page_is_known_without_going_over_it_again_and_again(beginning):
+    assert detect(beginning + b"text", "notes") == "text"
+
+
 @pytest.mark.parametrize(
     ("content", "refused"),
     [
