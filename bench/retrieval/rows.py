@@ -67,7 +67,7 @@ def _store(cursor: Cursor, case: Case, corpus: Corpus, user_id: UUID) -> None:
     for name, _ in indexes:
         cursor.execute(f"DROP INDEX {name}")
     others = [new_id() for _ in range(-(-case.others // _USER_ROWS))]
-    places = {one: list(_places(cursor, case, one)) for one in (user_id, *others)}
+    places = {one: list(_places(cursor, case, one, case.own if one == user_id else 2 * _USER_ROWS)) for one in (user_id, *others)}
     with cursor.copy(f"COPY {_COPIES[table]} FROM STDIN (FORMAT binary)") as copy:
         copy.write(b"PGCOPY\n\xff\r\n\0" + bytes(8))
         for row in _rows(case, _stock(case, corpus), user_id, others, places):
@@ -107,10 +107,10 @@ def _owners(case: Case, user_id: UUID, others: list[UUID]) -> Iterator[UUID]:
             yield others[number % len(others)]
 
 
-def _places(cursor: Cursor, case: Case, user_id: UUID) -> Iterator[UUID]:
-    """Make a user, and the conversation or the documents that the rows belong to."""
+def _places(cursor: Cursor, case: Case, user_id: UUID, rows: int) -> Iterator[UUID]:
+    """Make a user, and the conversation or the documents that up to so many rows belong to."""
     cursor.execute("INSERT INTO users (id, email) VALUES (%s, %s)", (user_id, f"{user_id}@example.com"))
-    count = 1 if case.table == "passages" else -(-max(case.own, 2 * _USER_ROWS) // _DOCUMENT_CHUNKS)
+    count = 1 if case.table == "passages" else -(-rows // _DOCUMENT_CHUNKS)
     for _ in range(count):
         made = new_id()
         cursor.execute(_CONVERSATION if case.table == "passages" else _DOCUMENT, {"user_id": user_id, "id": made})

@@ -62,13 +62,13 @@ AS $$
     usual AS MATERIALIZED (
         SELECT count(*)::float8 AS texts, avg(length(words))::float8 AS words, min(similarity) AS low,
                -- Of six in a hundred or more no sorting is needed to know that they are not near.
-               coalesce(percentile_disc(least(1, greatest(0.06, 1200 / (SELECT texts + 1 FROM size))))
+               coalesce(percentile_disc(least(1, greatest(0.06, 800 / (SELECT texts + 1 FROM size))))
                         WITHIN GROUP (ORDER BY apart), 1e9) AS apart
           FROM sampled
     ),
     close AS MATERIALIZED (
         SELECT r.owner, r.id FROM ({near_rows}) r
-         ORDER BY r.sketch <~> (SELECT sketch FROM question) LIMIT least(greatest(800, (SELECT texts / 100 FROM size)), 2000)
+         ORDER BY r.sketch <~> (SELECT sketch FROM question) LIMIT least(greatest(400, (SELECT texts / 100 FROM size)), 2000)
     ),
     near AS MATERIALIZED (
         SELECT c.owner, c.id, t.similarity
