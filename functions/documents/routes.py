@@ -6,7 +6,7 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, File, Form, Query, Request, UploadFile
 
 from functions.documents.desk import Desk
-from functions.documents.errors import FileTooLarge, TooManyDocuments
+from functions.documents.errors import FileTooLarge, TooManyDocuments, UnsupportedFormat
 from functions.documents.removing import remove
 from functions.documents.schemas import WITHOUT_NUL, ChunkOut, DocumentFields, DocumentOut, SearchOut, Title, UploadIn, UploadOut
 from functions.documents.searching import search
@@ -32,11 +32,14 @@ def signed_in(request: Request, principal: CurrentPrincipal) -> None:
 ALIVE = [Depends(signed_in)]
 
 
-@router.post("/documents", status_code=202, dependencies=ALIVE, responses=problems(TooManyDocuments))
+@router.post("/documents", status_code=202, dependencies=ALIVE, responses=problems(TooManyDocuments, UnsupportedFormat))
 async def upload(
     request: Request, principal: CurrentPrincipal, file: Annotated[UploadFile, File()], title: Annotated[Title | None, Form()] = None
 ) -> DocumentOut:
-    """Take a file of up to 4 MB and have it read. The same bytes again are the document that they are already."""
+    """Take a file of up to 4 MB and have it read. The same bytes again are the document that they are already.
+
+    What is plainly no document, such as a picture, is refused at once.
+    """
     content = await file.read()
     names = {"filename": file.filename or "file", "content_type": file.content_type or "application/octet-stream", "title": title}
     return _shown(take(_desk(request), principal, content, **names), principal)  # type: ignore[arg-type]

@@ -7,7 +7,8 @@ from uuid import UUID
 from sqlalchemy import Connection
 
 from functions.documents.desk import Desk
-from functions.documents.errors import FileTooLarge, TooManyDocuments
+from functions.documents.errors import FileTooLarge, TooManyDocuments, UnsupportedFormat
+from functions.documents.kinds import may_be_read
 from functions.documents.schemas import UploadIn
 from parley.auth.principal import Principal
 from parley.db import documents
@@ -24,10 +25,12 @@ _LONGEST_NAME = 300
 def take(desk: Desk, principal: Principal, content: bytes, *, filename: str, content_type: str, title: str | None) -> Document:
     """Store a file and have it read; the same bytes again are the document that they are already.
 
-    Raises InvalidInput, TooManyDocuments, Unauthorized and Unavailable; nothing is stored then.
+    Raises InvalidInput, UnsupportedFormat, TooManyDocuments, Unauthorized and Unavailable; nothing is stored then.
     """
     if not content:
         raise InvalidInput("the file is empty", loc=("body", "file"))
+    if not may_be_read(content):
+        raise UnsupportedFormat(filename)
     digest, user_id = hashlib.sha256(content).digest(), principal.user_id
     with principal_scope(desk.engine, principal) as connection:
         if known := documents.by_content(connection, digest, user_id=user_id):

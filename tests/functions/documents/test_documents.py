@@ -72,9 +72,18 @@ def test_a_file_that_cannot_be_read_fails_with_the_reason(documents, ready, alic
 
 
 def test_a_file_that_failed_may_be_uploaded_anew(documents, ready, alice):
-    failed = ready(alice, b"\x00\x01\x02 no text")
+    broken = b"PK\x03\x04 word/document.xml"
+    failed = ready(alice, broken)
 
-    assert upload(documents, alice, b"\x00\x01\x02 no text").json["id"] != failed
+    assert upload(documents, alice, broken).json["id"] != failed
+
+
+@pytest.mark.parametrize("content", [b"\x89PNG\r\n\x1a\n\x00\x00", b"PK\x03\x04 xl/workbook.xml", b"\x7fELF\x02\x00"])
+def test_what_is_plainly_no_document_is_refused_at_once_whatever_its_name(documents, alice, content):
+    answer = upload(documents, alice, content, filename="report.pdf")
+
+    assert (answer.status, answer.json["code"]) == (415, "unsupported_format")
+    assert [one for one in documents.get("/documents", as_=alice).json["items"] if one["is_own"]] == []
 
 
 def test_an_empty_file_is_refused_at_once(documents, alice):

@@ -5,12 +5,11 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, delete, func, or_, select, text
+from sqlalchemy import Connection, delete, func, select, text
 from sqlalchemy.dialects.postgresql import insert
 
 from parley.db.halfvec import Vector, parameters_of
 from parley.db.tables import chunks
-from parley.errors import NotFound
 from parley.ids import new_id
 
 
@@ -66,15 +65,6 @@ def add(connection: Connection, document_id: UUID, made: Sequence[NewChunk], *, 
         for chunk in made
     ]
     connection.execute(insert(chunks).on_conflict_do_nothing(index_elements=["user_id", "document_id", "number"]), rows)
-
-
-def get(connection: Connection, chunk_id: UUID, *, user_id: UUID) -> StoredChunk:
-    """Return a chunk that the user may read, or raise NotFound."""
-    columns = (chunks.c[name] for name in StoredChunk.__dataclass_fields__)
-    row = connection.execute(select(*columns).where(chunks.c.id == chunk_id, or_(chunks.c.user_id == user_id, chunks.c.is_shared)))
-    if (found := row.one_or_none()) is None:
-        raise NotFound("chunk", chunk_id)
-    return StoredChunk(**found._mapping)
 
 
 def page(connection: Connection, document_id: UUID, *, limit: int, after: int | None) -> list[StoredChunk]:
