@@ -58,6 +58,7 @@ desk = Desk(
     embedder_for=providers.embedder,
     memory_queue=MemoryQueue(settings.memory_queue_url),
     images=Images(settings.files_bucket),
+    reranker_for=providers.reranker,
     toolbox_for=make_toolbox_for(engine, invoker, remotes, embedding),
 )
 app = create_app(routes.router, settings=settings, body_limit=BODY_LIMIT, error_answers={PREFIX: as_openai}, desk=desk)

@@ -11,8 +11,9 @@ from parley.embedding import Embedding
 from parley.follow_up import MemoryQueue
 from parley.limits import Allowance
 from parley.llm.models import Catalogue
-from parley.llm.providers import EmbedderFor
+from parley.llm.providers import EmbedderFor, RerankerFor
 from parley.llm.router import Router
+from parley.reranking import Reranking
 from parley.upkeep import UpkeepQueue
 
 
@@ -33,9 +34,15 @@ class Desk:
     embedder_for: EmbedderFor
     memory_queue: MemoryQueue
     images: Images
+    reranker_for: RerankerFor
     toolbox_for: ToolboxFor = no_tools
 
     @property
     def embedding(self) -> Embedding:
         """Return what makes vectors of questions, at the expense of whoever asks."""
         return Embedding(self.engine, self.catalogue, self.environment, self.embedder_for, self.allowance)
+
+    @property
+    def reranking(self) -> Reranking:
+        """Return what puts pieces of documents in order, at the expense of whoever asks."""
+        return Reranking(self.engine, self.catalogue, self.environment, self.reranker_for, self.allowance)

@@ -42,17 +42,19 @@ def source(desk: Desk, turn: "Turn", vector: Vector | None) -> Iterator[Numbered
     if not context.question.documents:
         return
     room = room_for(context, turn.candidates[0])
-    chosen = numbered(_found(desk, turn, vector), budget_tokens=room.source_tokens, is_named=bool(context.question.named_documents))
+    found = _near(_found(desk, turn, vector), is_named=bool(context.question.named_documents))
+    reranked = desk.reranking.reranked(context.question.text, found, payer=turn.payer)
+    chosen = numbered(reranked or found, budget_tokens=room.source_tokens)
     if chosen and give(desk, turn, sources=[written for written, _ in chosen]):
         for written, chunk in chosen:
             yield turn.give(given(written.number, chunk, context.question.text))
 
 
-def numbered(found: Sequence[FoundChunk], *, budget_tokens: int, is_named: bool) -> list[tuple[Source, FoundChunk]]:
-    """Return what is near enough and fits, the best first, numbered from 1 on. No text comes twice."""
+def numbered(found: Sequence[FoundChunk], *, budget_tokens: int) -> list[tuple[Source, FoundChunk]]:
+    """Return what fits, the best first, numbered from 1 on. No text comes twice."""
     chosen: list[tuple[Source, FoundChunk]] = []
     for chunk in found:
-        if not (is_named or _is_near(chunk)) or any(chunk.body == other.body for _, other in chosen):
+        if any(chunk.body == other.body for _, other in chosen):
             continue
         written = as_source(len(chosen) + 1, chunk)
         tokens = estimate_tokens(quoted(written))
@@ -106,5 +108,6 @@ def _found(desk: Desk, turn: "Turn", vector: Vector | None) -> list[FoundChunk]:
         return []
 
 
-def _is_near(chunk: FoundChunk) -> bool:
-    return chunk.weight is not None or (chunk.similarity or 0.0) >= LEAST_SIMILARITY
+def _near(found: Sequence[FoundChunk], *, is_named: bool) -> list[FoundChunk]:
+    """Return what is near enough; nothing else is worth the price of a place in the order."""
+    return [one for one in found if is_named or one.weight is not None or (one.similarity or 0.0) >= LEAST_SIMILARITY]

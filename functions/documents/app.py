@@ -14,6 +14,7 @@ from parley.db.engine import make_engine
 from parley.embedding import Embedding
 from parley.http.app import create_app
 from parley.http.buffered import buffered_handler
+from parley.reranking import Reranking
 from parley.settings import DatabaseSettings, HttpSettings, ModelSettings
 from parley.upkeep import UpkeepQueue
 
@@ -35,6 +36,7 @@ desk = Desk(
     engine=engine,
     files=Files(settings.files_bucket, most_bytes=settings.document_bytes),
     embedding=Embedding.of(settings, engine, os.environ),
+    reranking=Reranking.of(settings, engine, os.environ),
     queue=UpkeepQueue(settings.upkeep_queue_url),
 )
 app = create_app(router, settings=settings, body_limit=BODY_LIMIT, engine=engine, desk=desk)

@@ -6,14 +6,16 @@ from sqlalchemy import Engine
 
 from functions.documents.files import Files
 from parley.embedding import Embedding
+from parley.reranking import Reranking
 from parley.upkeep import UpkeepQueue
 
 
 @dataclass(frozen=True, slots=True)
 class Desk:
-    """The database, the files, who makes vectors, and who deletes files."""
+    """The database, the files, who makes vectors, who puts in order, and who deletes files."""
 
     engine: Engine
     files: Files
     embedding: Embedding
+    reranking: Reranking
     queue: UpkeepQueue

@@ -80,11 +80,15 @@ class FoundOut(Output):
     heading: str
     text: Annotated[str, Field(validation_alias="body")]
     page: int | None
-    score: float
+    score: Annotated[float, Field(description="For the order of one answer only: it goes down with the order.")]
 
 
 class SearchOut(Output):
-    """What fits a query, the best first. `mode` is "text" where no vector of the query could be had."""
+    """What fits a query, the best first. `mode` is "text" where no vector of the query could be had.
+
+    `reranked` says that a model of the role `rerank` gave the order.
+    """
 
     items: list[FoundOut]
     mode: Literal["hybrid", "text"]
+    reranked: bool

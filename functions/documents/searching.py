@@ -17,9 +17,11 @@ def search(desk: Desk, principal: Principal, query: str, *, limit: int, only_in:
     # First of all: nobody spends a user's money on vectors with a session that has ended.
     with principal_scope(desk.engine, principal) as connection:
         documents.check(connection, only_in or (), user_id=principal.user_id)
-    vector = desk.embedding.query(query, payer=Payer(principal.user_id, principal.api_key_id))
+    payer = Payer(principal.user_id, principal.api_key_id)
+    vector = desk.embedding.query(query, payer=payer)
     with principal_scope(desk.engine, principal) as connection:
-        found = chunk_search.search(connection, query, vector, limit=limit, only_in=only_in)
+        found = chunk_search.search(connection, query, vector, limit=desk.reranking.pool(limit), only_in=only_in)
+    reranked = desk.reranking.reranked(query, found, payer=payer)
     mode: Literal["hybrid", "text"] = "hybrid" if vector else "text"
-    items = [FoundOut.model_validate(one) for one in found]
-    return SearchOut(items=items, mode=mode)
+    items = [FoundOut.model_validate(one) for one in (reranked or found)[:limit]]
+    return SearchOut(items=items, mode=mode, reranked=reranked is not None)

@@ -95,7 +95,7 @@ def make_desk(engine: Any, provider: Any, *, queue: Any = None, toolbox: Any = N
     queues = queue or NoQueue(), memory_queue or NoMemoryQueue()
     boxes = {"toolbox_for": lambda principal: lambda connection: toolbox} if toolbox else {}
     images = Images(os.environ["PARLEY_FILES_BUCKET"])
-    return Desk(engine, lambda: catalogue, router, {}, allowance, queues[0], no_embedder, queues[1], images, **boxes)
+    return Desk(engine, lambda: catalogue, router, {}, allowance, queues[0], no_embedder, queues[1], images, no_embedder, **boxes)
 
 
 def take_numbered(desk: Desk, person: Any, text: str = "hello", *, lasting_s: float = 60, once: Any = None, **options: Any) -> Any:

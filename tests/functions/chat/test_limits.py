@@ -57,7 +57,8 @@ def make_desk(engine, *scripts, rate=1000, budget=5):
     playing = Playing(*scripts)
     router = Router(lambda model: playing, Breaker(MemoryCircuits()), patience=Patience(first_pause_s=0.0))
     return Desk(
-        engine, lambda: catalogue, router, {}, Allowance(rate, Decimal(budget)), NoQueue(), no_embedder, NoMemoryQueue(), Images("none")
+        *(engine, lambda: catalogue, router, {}, Allowance(rate, Decimal(budget))),
+        *(NoQueue(), no_embedder, NoMemoryQueue(), Images("none"), no_embedder),
     )
 
 

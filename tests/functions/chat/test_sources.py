@@ -17,8 +17,10 @@ from parley.http.schemas import MessageOut
 from parley.llm import types as llm
 from parley.llm.grounding import grounded
 from parley.llm.provider import ProviderFailed
+from parley.llm.providers import Providers
 from parley.tools.remotes import Remotes
 from tests.documenting import written
+from tests.fakes.vendor import refuses, running_vendor
 from tests.functions.chat.hijacked import SEAL
 from tests.functions.chat.statements import watched
 from tests.functions.chat.taking import HELLO, ScriptedProvider, make_desk, stored, take
@@ -26,6 +28,7 @@ from tests.functions.chat.test_approvals import decide
 from tests.functions.chat.test_recall import Embedder, embedding
 from tests.functions.chat.tooling import DONE, Rounds, Toolbox, calls
 from tests.remembering import known
+from tests.reranks import backwards, with_reranker
 
 LEAVE, SAFE, TRAINS = "Everybody has thirty days of leave.", "The code of the safe is 4711.", "Trains go second class."
 
@@ -304,6 +307,44 @@ def test_a_budget_without_room_for_them_lets_the_turn_go_on_without_sources(engi
     events = take(poor, alice, "the safe", model="priced", documents=True)
 
     assert (sources(events), events[-1].name) == ([], "turn.completed")
+
+
+# A reranker's order
+
+
+@pytest.fixture
+def judge(engine, desk):
+    """A desk whose catalogue has a reranker, and the server."""
+    with running_vendor(backwards) as vendor:
+        catalogue, providers = with_reranker(vendor.url), vendor.closing(Providers({}))
+        yield replace(desk, catalogue=lambda: catalogue, reranker_for=providers.reranker), vendor
+
+
+def test_a_reranker_orders_the_sources_and_is_paid_once(engine, desk, judge, alice, handbook, postgres):
+    judged, vendor = judge
+    written(engine, alice, "The safe is green.")
+    plain, found = (sources(take(one, alice, "the code of the safe", documents=True)) for one in (desk, judged))
+    paid = postgres.execute(f"SELECT input_tokens FROM usage WHERE user_id = '{alice.id}' AND purpose = 'rerank'", dbname="parley")
+
+    assert [source.snippet for source in found] == [source.snippet for source in plain][::-1]
+    assert ([source.number for source in found], len(vendor.requests), paid) == ([1, 2], 1, [(100,)])
+
+
+def test_what_is_too_far_from_the_question_costs_no_reranking(judge, alice, handbook):
+    judged, vendor = judge
+    events = take(judged, alice, "zebra crossings", documents=True)
+
+    assert (sources(events), vendor.requests, events[-1].name) == ([], [], "turn.completed")
+
+
+def test_a_reranker_that_fails_leaves_the_sources_as_they_were(engine, desk, judge, alice, handbook):
+    judged, vendor = judge
+    vendor.script = refuses(500)
+    written(engine, alice, "The safe is green.")
+    plain, events = (take(one, alice, "the code of the safe", documents=True) for one in (desk, judged))
+
+    assert ([one.snippet for one in sources(events)], len(vendor.requests)) == ([one.snippet for one in sources(plain)], 1)
+    assert events[-1].name == "turn.completed"
 
 
 # What outsiders may have written

@@ -26,6 +26,7 @@ print(*sorted(set(sys.modules) & {sdks}))
         ("", ""),
         ("list(providers(catalogue.models['offline']).stream('', Request([Message('user', 'hi')])))", ""),
         ("providers.embedder(catalogue.models['lexical'])", ""),
+        ("providers.reranker(Model(provider='offline', name='words', kind='rerank'))", ""),
         ("providers(catalogue.models['gpt-mini'])", "httpx2 openai"),
         ("providers(catalogue.models['mistral-small'])", "httpx2 openai"),
         ("providers(catalogue.models['claude-haiku'])", "anthropic httpx2"),

@@ -91,6 +91,9 @@ def test_a_user_stays_with_the_model_that_was_drawn_for_them(tmp_path):
         ('kind = "fallback"', 'kind = "fixed"', "line 6: strategies.best: models: a fixed strategy names one"),
         ('kind = "fallback"', 'kind = "cheapest"', "line 5: strategies.best.kind"),
         ('chat = "best"', 'chat = "best"\nembedding = "spare"', "line 4: roles.embedding: spare is a chat model"),
+        ('chat = "best"', 'chat = "best"\nrerank = "spare"', "line 4: roles.rerank: spare is a chat model"),
+        ('chat = "best"', 'chat = "best"\nrerank = "best"', "line 4: roles.rerank: name one model"),
+        ('name = "big"', 'name = "big"\nkind = "rerank"', "line 10: models.real: kind: openai has no rerank"),
         ('chat = "best"', 'chat = "best"\npoem = "spare"', "line 4: roles.poem"),
     ],
 )

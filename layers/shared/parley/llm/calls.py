@@ -25,7 +25,7 @@ class Call:
     status: CallStatus = "failed"
     usage: Usage = field(default_factory=Usage)
     error_code: str | None = None
-    purpose: Literal["embedding"] | None = None
+    purpose: Literal["embedding", "rerank"] | None = None
 
     @property
     def cost_usd(self) -> Decimal:

@@ -18,6 +18,7 @@ type KeyReference = Annotated[str, Field(pattern=r"^(env|secret):\S+$")]
 _NEEDS_ADDRESS = {"openai-compatible"}
 _APIS: dict[str, set[str | None]] = {"openai": {None, "chat", "responses"}, "bedrock": {None, "chat", "converse"}}
 _HAVE_EMBEDDINGS = {"openai", "openai-compatible", "mistral", "bedrock", "offline"}
+_HAVE_RERANK = {"openai-compatible", "offline"}
 
 
 class Entry(BaseModel):
@@ -36,7 +37,7 @@ class Model(Entry):
 
     provider: ProviderName
     name: str = Field(min_length=1)
-    kind: Literal["chat", "embedding"] = "chat"
+    kind: Literal["chat", "embedding", "rerank"] = "chat"
     api: Api | None = None
     base_url: str | None = Field(default=None, pattern=r"^https?://\S+$")
     region: str | None = Field(default=None, pattern=r"^[a-z]{2}(-[a-z]+)+-\d$")
@@ -59,6 +60,8 @@ class Model(Entry):
             raise ValueError("dimensions: an embedding model needs them")
         if self.kind == "embedding" and self.provider not in _HAVE_EMBEDDINGS:
             raise ValueError(f"kind: {self.provider} has no embeddings")
+        if self.kind == "rerank" and self.provider not in _HAVE_RERANK:
+            raise ValueError(f"kind: {self.provider} has no rerank; name its address as openai-compatible")
         if self.provider in _NEEDS_ADDRESS and not self.base_url:
             raise ValueError(f"base_url: {self.provider} needs it")
         if self.api not in _APIS.get(self.provider, {None, "chat"}):

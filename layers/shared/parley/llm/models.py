@@ -21,8 +21,12 @@ __all__ = ["SHIPPED", "Catalogue", "CatalogueInvalid", "Model", "ModelNotFound",
 
 SHIPPED = Path(__file__).with_name("models.toml")
 
-type Role = Literal["chat", "summary", "title", "facts", "embedding"]
+type Role = Literal["chat", "summary", "title", "facts", "embedding", "rerank"]
 type Place = tuple[str | int, ...]
+
+# All other roles are played by chat models.
+_KINDS: dict[Role, str] = {"embedding": "embedding", "rerank": "rerank"}
+_A_KIND = {"chat": "a chat", "embedding": "an embedding", "rerank": "a rerank"}
 
 
 class CatalogueInvalid(ParleyError):
@@ -141,10 +145,12 @@ class Catalogue(Entry):
     def _problems_of_role(self, role: Role, name: str) -> Iterator[str]:
         if name not in self.models and name not in self.strategies:
             yield f"no such model or strategy: {name}"
-        elif name in self.models and (self.models[name].kind == "embedding") != (role == "embedding"):
-            yield f"{name} is {'an embedding' if role != 'embedding' else 'a chat'} model"
+        elif name in self.models and self.models[name].kind != _KINDS.get(role, "chat"):
+            yield f"{name} is {_A_KIND[self.models[name].kind]} model"
         elif name in self.strategies and role == "embedding":
             yield "name one model: vectors of different models cannot be compared"
+        elif name in self.strategies and role == "rerank":
+            yield "name one model: a strategy chooses among chat models"
 
     def available(self, environment: Mapping[str, str]) -> dict[str, Model]:
         """Return the chat models that can be called, by id."""
@@ -186,6 +192,13 @@ class Catalogue(Entry):
         model = self.models.get(self.roles.get("embedding", ""))
         if model is None or model.obstacle(environment):
             raise NoModel("no embedding model can be called")
+        return model
+
+    def reranking(self, environment: Mapping[str, str]) -> Model:
+        """Return the model of the role `rerank`. Raises NoModel if there is none or it cannot be called here."""
+        model = self.models.get(self.roles.get("rerank", ""))
+        if model is None or model.obstacle(environment):
+            raise NoModel("no rerank model can be called")
         return model
 
 

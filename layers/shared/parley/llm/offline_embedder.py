@@ -30,7 +30,7 @@ class OfflineEmbedder:
 
     def _embed(self, text: str) -> list[float]:
         vector = [0.0] * self.dimensions
-        for word in _words(text):
+        for word in words_of(text):
             for place, weight in _features(word, self.dimensions):
                 vector[place] += weight
         length = math.hypot(*vector)
@@ -39,7 +39,8 @@ class OfflineEmbedder:
         return [number / length for number in vector]
 
 
-def _words(text: str) -> Iterator[str]:
+def words_of(text: str) -> Iterator[str]:
+    """Yield the words of a text without case and accents."""
     plain = unicodedata.normalize("NFKD", text.casefold())
     return iter("".join(letter if letter.isalnum() else "" if unicodedata.combining(letter) else " " for letter in plain).split())
 

@@ -5,11 +5,12 @@ from typing import Any, Literal
 
 import openai
 
-from parley.llm import openai_chat, openai_responses
+from parley.llm import openai_chat, openai_responses, rerank_wire
 from parley.llm.embedder import Embedded, Purpose, checked
 from parley.llm.http_client import make_client, opened, patience
 from parley.llm.line import Answer, Line
 from parley.llm.openai_chat import Dialect
+from parley.llm.reranker import Reranked
 from parley.llm.sdk import as_it_is, translated
 from parley.llm.tool_names import for_vendor, from_vendor
 from parley.llm.types import Event, Request
@@ -100,3 +101,13 @@ class OpenAIEmbedder(_Client):
             rows = sorted(body["data"], key=lambda row: row["index"])
             tokens = (body.get("usage") or {}).get("prompt_tokens")
             return checked(self._name, [row["embedding"] for row in rows], texts, dimensions=self.dimensions, input_tokens=tokens)
+
+
+class OpenAIReranker(_Client):
+    """Reranking at a server of that kind; OpenAI itself has none, so the SDK carries the body as it is."""
+
+    def rerank(self, model_name: str, query: str, texts: Sequence[str]) -> Reranked:
+        """Order texts in one call."""
+        with translated(openai, self._name, key=self._key):
+            body = self._client.post(rerank_wire.PATH, cast_to=object, body=rerank_wire.arguments(model_name, query, texts))
+            return rerank_wire.read(body, query, texts, provider=self._name)

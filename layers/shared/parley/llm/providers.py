@@ -11,13 +11,16 @@ from parley.llm.keys import Keys
 from parley.llm.model import Model
 from parley.llm.offline import OfflineProvider
 from parley.llm.offline_embedder import OfflineEmbedder
+from parley.llm.offline_reranker import OfflineReranker
 from parley.llm.provider import Provider
+from parley.llm.reranker import Reranker
 
 # More than any catalogue has in use; each has connections of its own.
 MOST_KEPT = 32
 
 type ProviderFor = Callable[[Model], Provider]
 type EmbedderFor = Callable[[Model], Embedder]
+type RerankerFor = Callable[[Model], Reranker]
 type Reached = tuple[Model, str | None]
 
 
@@ -32,6 +35,7 @@ class Providers:
         self._environment, self._keys = environment, keys or Keys(environment)
         self._made: dict[Reached, Provider] = {}
         self._embedders: dict[Reached, Embedder] = {}
+        self._rerankers: dict[Reached, Reranker] = {}
 
     def __call__(self, model: Model) -> Provider:
         """Return the provider for `model`, one that the catalogue says can be called. Raises as `Keys.find` does."""
@@ -43,12 +47,18 @@ class Providers:
         key = self._keys.find(model.api_key)
         return _kept(self._embedders, (model, key), self._make_embedder)
 
+    def reranker(self, model: Model) -> Reranker:
+        """Return the reranker for `model`, one of the kind `rerank`."""
+        key = self._keys.find(model.api_key)
+        return _kept(self._rerankers, (model, key), self._make_reranker)
+
     def close(self) -> None:
         """Close all connections and forget all providers: before a snapshot is taken, for one."""
-        for made in [*self._made.values(), *self._embedders.values()]:
+        for made in [*self._made.values(), *self._embedders.values(), *self._rerankers.values()]:
             _close(made)
         self._made.clear()
         self._embedders.clear()
+        self._rerankers.clear()
 
     def _make(self, model: Model, key: str | None) -> Provider:
         match model.provider:
@@ -104,6 +114,13 @@ class Providers:
                 return OpenAIEmbedder(
                     other, api_key=key, dimensions=dimensions, base_url=url, timeout_s=model.timeout_s, asks_dimensions=asks
                 )
+
+    def _make_reranker(self, model: Model, key: str | None) -> Reranker:
+        if model.provider == "offline":
+            return OfflineReranker()
+        from parley.llm.openai import OpenAIReranker
+
+        return OpenAIReranker(model.provider, api_key=key, base_url=model.base_url, timeout_s=model.timeout_s)
 
     def _base_url(self, model: Model) -> str | None:
         from parley.llm import bedrock_converse, mistral
