@@ -21,7 +21,7 @@ __all__ = ["SHIPPED", "Catalogue", "CatalogueInvalid", "Model", "ModelNotFound",
 
 SHIPPED = Path(__file__).with_name("models.toml")
 
-type Role = Literal["chat", "summary", "title", "facts", "embedding"]
+type Role = Literal["chat", "summary", "title", "facts", "describe", "embedding"]
 type Place = tuple[str | int, ...]
 
 
