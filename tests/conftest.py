@@ -75,6 +75,7 @@ def environment(postgres: RunningPostgres, aws: None) -> dict[str, str]:
         "PARLEY_INGEST_QUEUE_URL": boto3.client("sqs").create_queue(QueueName="ingest")["QueueUrl"],
         "PARLEY_FILES_BUCKET": make_bucket("parley-test-files"),
         "PARLEY_DOCUMENT_BYTES": "20000000",
+        "PARLEY_DESCRIBE_CHUNKS": "no",
         "PARLEY_MAIL_FROM": verified("parley@example.com"),
         "PARLEY_PUBLIC_URL": "https://chat.example.com",
         "PARLEY_MODELS_FILE": str(ROOT / "tests" / "models.toml"),

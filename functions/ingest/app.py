@@ -12,10 +12,16 @@ from functions.ingest.desk import Desk
 from functions.ingest.files import Files
 from functions.ingest.ingesting import ingest
 from parley.batch import work_off_bodies
+from parley.db.breakers import Breakers
 from parley.db.engine import make_engine
 from parley.deadline import Deadline
 from parley.embedding import Embedding
 from parley.ingest_queue import IngestQueue
+from parley.limits import Allowance
+from parley.llm.breaker import Breaker
+from parley.llm.live_catalogue import LiveCatalogue
+from parley.llm.providers import Providers
+from parley.llm.router import Router
 from parley.observability import logger
 from parley.settings import DatabaseSettings, ModelSettings
 
@@ -26,15 +32,22 @@ class IngestSettings(DatabaseSettings, ModelSettings):
     files_bucket: str
     ingest_queue_url: str
     document_bytes: Annotated[int, Field(gt=0)]
+    describe_chunks: bool
 
 
 settings = IngestSettings.read()
-engine = make_engine(settings)
+engine, providers = make_engine(settings), Providers(os.environ)
+catalogue, allowance = LiveCatalogue.of(settings), Allowance.of(settings)
 desk = Desk(
     engine=engine,
     files=Files(settings.files_bucket, most_bytes=settings.document_bytes),
-    embedding=Embedding.of(settings, engine, os.environ),
+    embedding=Embedding(engine, catalogue, os.environ, providers.embedder, allowance),
     queue=IngestQueue(settings.ingest_queue_url),
+    catalogue=catalogue,
+    router=Router(providers, Breaker(Breakers(engine))),
+    environment=os.environ,
+    allowance=allowance,
+    describes=settings.describe_chunks,
 )
 
 

@@ -7,20 +7,22 @@ that is deleted meanwhile ends the work.
 from datetime import timedelta
 
 from functions.ingest.claiming import claim, leave_word, put_back, release
+from functions.ingest.describing import describe_all
 from functions.ingest.desk import Desk
 from functions.ingest.embedding import embed_all
 from functions.ingest.errors import GivenUp, NeverCame, Unreadable
 from functions.ingest.notices import Notice
 from functions.ingest.storing import store
 from parley.clock import utc_now
-from parley.db import chunks, document_work
+from parley.db import chunks, descriptions, document_work
 from parley.db.documents import Document
 from parley.db.scope import user_scope
 from parley.deadline import Deadline
 from parley.errors import NotFound
 from parley.file_store import FileMissing
 from parley.limits import BudgetExhausted
-from parley.llm.failures import ProviderFailed
+from parley.llm.failures import ContextTooLong, ProviderFailed
+from parley.llm.models import NoModel
 from parley.observability import logger
 
 # In a row, without one step further.
@@ -30,6 +32,7 @@ UPLOAD_LIFETIME = timedelta(hours=24)
 _PAUSE_S = 900.0
 NO_BUDGET = "The month's budget did not cover its vectors: for now it is found by its words only."
 NO_MODEL = "The model that makes vectors did not answer: for now it is found by its words only."
+NO_DESCRIPTIONS = "The month's budget or the model did not last to describe all of its pieces: those are found by their own words."
 
 
 def ingest(desk: Desk, notice: Notice, *, deadline: Deadline) -> None:
@@ -65,7 +68,7 @@ def _take_further(desk: Desk, document: Document, notice: Notice, deadline: Dead
         _hand_on(desk, document)
         return
     try:
-        is_done = embed_all(desk, document, count=count, deadline=deadline)
+        is_done = _describe(desk, document, count, deadline) and embed_all(desk, document, count=count, deadline=deadline)
     except BudgetExhausted:
         # The sweep tries again each time: perhaps there is a new month by then.
         _finish(desk, document, count, note=NO_BUDGET)
@@ -76,6 +79,15 @@ def _take_further(desk: Desk, document: Document, notice: Notice, deadline: Dead
             desk.queue.send(document.id, user_id=document.user_id, delay_s=_PAUSE_S)
     else:
         _finish(desk, document, count, note=None) if is_done else _hand_on(desk, document)
+
+
+def _describe(desk: Desk, document: Document, count: int, deadline: Deadline) -> bool:
+    """Have the chunks described, where the deployment wants it; what cannot be had is done without. False if the time is up."""
+    try:
+        return not desk.describes or describe_all(desk, document, count=count, deadline=deadline)
+    except (BudgetExhausted, ContextTooLong, NoModel, ProviderFailed) as exc:
+        logger.warning("a document goes without descriptions", document_id=str(document.id), reason=str(exc))
+        return True
 
 
 def _wait_for_file(desk: Desk, document: Document) -> None:
@@ -89,8 +101,11 @@ def _wait_for_file(desk: Desk, document: Document) -> None:
 def _finish(desk: Desk, document: Document, count: int, *, note: str | None) -> None:
     with user_scope(desk.engine, document.user_id) as connection:
         chunks.remove_from(connection, document.id, count, user_id=document.user_id)
+        has_vectors = note is None
+        if desk.describes and has_vectors and not descriptions.are_whole(connection, document.id, user_id=document.user_id):
+            note = NO_DESCRIPTIONS
         document_work.finish(connection, document.id, user_id=document.user_id, chunks=count, note=note)
-    logger.info("a document is ready", document_id=str(document.id), chunks=count, has_vectors=note is None)
+    logger.info("a document is ready", document_id=str(document.id), chunks=count, has_vectors=has_vectors)
 
 
 def _hand_on(desk: Desk, document: Document) -> None:

@@ -1,9 +1,9 @@
 """Which entry means which work, and what becomes of it."""
 
 from functions.summarize.desk import Desk
-from functions.summarize.errors import OutOfTime
 from functions.summarize.remembering import remember
 from functions.summarize.titles import entitle
+from parley.asking import OutOfTime
 from parley.db import follow_up
 from parley.db.follow_up import Claim
 from parley.db.scope import user_scope

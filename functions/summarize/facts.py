@@ -8,9 +8,9 @@ from uuid import UUID
 from pydantic import BaseModel, Field, ValidationError
 from sqlalchemy import Connection
 
-from functions.summarize.asking import ask
 from functions.summarize.desk import Desk
 from functions.summarize.reading import Said
+from parley.asking import ask
 from parley.db import memories
 from parley.db.halfvec import Vector
 from parley.db.memories import Origin

@@ -7,10 +7,10 @@ from uuid import UUID
 from sqlalchemy import Connection
 
 from functions.summarize import facts
-from functions.summarize.asking import candidates, room_tokens
 from functions.summarize.desk import Desk
 from functions.summarize.facts import Fact
 from functions.summarize.reading import LAST_VARIANT, lines_after
+from parley.asking import candidates, room_tokens
 from parley.db import conversations, messages, passages
 from parley.db.messages import Message, Place
 from parley.db.scope import user_scope

@@ -2,9 +2,9 @@
 
 from uuid import UUID
 
-from functions.summarize.asking import ask, candidates, room_tokens
 from functions.summarize.desk import Desk
 from functions.summarize.reading import lines_after
+from parley.asking import ask, candidates, room_tokens
 from parley.db import summaries
 from parley.db.scope import user_scope
 from parley.deadline import Deadline

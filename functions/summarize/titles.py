@@ -2,9 +2,9 @@
 
 import re
 
-from functions.summarize.asking import ask, candidates, room_tokens
 from functions.summarize.desk import Desk
 from functions.summarize.reading import lines_after
+from parley.asking import ask, candidates, room_tokens
 from parley.db import conversations
 from parley.db.follow_up import Claim
 from parley.db.scope import user_scope

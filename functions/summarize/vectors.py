@@ -7,7 +7,7 @@ from uuid import UUID
 from sqlalchemy import Connection
 
 from functions.summarize.desk import Desk
-from functions.summarize.errors import OutOfTime
+from parley.asking import OutOfTime
 from parley.db import memories, passages
 from parley.db.halfvec import Vector
 from parley.db.scope import open_scope, user_scope

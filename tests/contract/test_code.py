@@ -19,7 +19,7 @@ FUNCTIONS = [
     *("authorizer", "auth", "chat", "conversation", "documents", "health", "ingest", "keys"),
     *("migrate", "summarize", "toolrunner", "tools", "upkeep", "web"),
 ]
-ASKING, EMBEDDING = {"chat", "summarize"}, {"conversation", "documents", "ingest", "tools"}
+ASKING, EMBEDDING = {"chat", "ingest", "summarize"}, {"conversation", "documents", "tools"}
 HAS_NO_VECTORS = {"ANTHROPIC_API_KEY"}
 
 

@@ -45,11 +45,12 @@ class Unembedded:
     number: int
     heading: str
     text: str
+    description: str | None
 
     @property
     def embedded_text(self) -> str:
         """Return what its vector is made of."""
-        return f"{self.heading}\n\n{self.text}"
+        return "\n\n".join(filter(None, [self.description, self.heading, self.text]))
 
 
 def count(connection: Connection, document_id: UUID, *, user_id: UUID) -> int:

@@ -31,7 +31,7 @@ def claim(connection: Connection, document_id: UUID, *, user_id: UUID, lease_s: 
 
 def advance(connection: Connection, document_id: UUID, *, user_id: UUID, progress: float, lease_s: float) -> None:
     """Note how far the work is, and go on holding it. Raises NotFound if the document has gone meanwhile."""
-    further = case((table.c.status == "ready", 1.0), else_=progress)
+    further = case((table.c.status == "ready", 1.0), else_=func.greatest(table.c.progress, progress))
     _work(connection, document_id, user_id, progress=further, leased_until=_from_now(lease_s), attempts=0)
 
 

@@ -13,15 +13,15 @@ from parley.errors import NotFound
 
 _ROWS_AT_ONCE = 100
 
-# Hashes and places in our own machinery tell a user nothing and could help a thief. Words and vectors are computed from
-# the text beside them, and ten times as long.
+# Hashes and places in our own machinery tell a user nothing and could help a thief. Words, vectors and
+# descriptions are made of the text beside them, and words and vectors are ten times as long.
 WITHHELD = {
     "credentials": {"password_hash"},
     "refresh_tokens": {"hash", "parent_hash"},
     "one_time_codes": {"hash"},
     "idempotency_keys": {"fingerprint", "answer"},
     "exports": {"file_key"},
-    "chunks": {"embedding", "words", "shelf"},
+    "chunks": {"description", "embedding", "words", "shelf"},
     "documents": {"leased_until", "sha256"},
     "memories": {"embedding", "words"},
     "passages": {"embedding", "words"},

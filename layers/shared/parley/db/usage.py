@@ -14,7 +14,7 @@ from parley.db import budgets
 from parley.db.admissions import Payer
 from parley.db.tables import usage
 
-type Purpose = Literal["chat", "summary", "title", "facts", "embedding", "rerank"]
+type Purpose = Literal["chat", "summary", "title", "facts", "describe", "embedding", "rerank"]
 type CallStatus = Literal["completed", "stopped", "interrupted", "failed"]
 
 

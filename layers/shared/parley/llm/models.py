@@ -21,7 +21,7 @@ __all__ = ["SHIPPED", "Catalogue", "CatalogueInvalid", "Model", "ModelNotFound",
 
 SHIPPED = Path(__file__).with_name("models.toml")
 
-type Role = Literal["chat", "summary", "title", "facts", "embedding", "rerank"]
+type Role = Literal["chat", "summary", "title", "facts", "describe", "embedding", "rerank"]
 type Place = tuple[str | int, ...]
 
 # All other roles are played by chat models.

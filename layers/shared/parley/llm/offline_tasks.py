@@ -1,10 +1,10 @@
-"""What the offline model makes of a conversation that it reads: a title, a summary, facts. Rules, no intelligence."""
+"""What the offline model makes of what it reads: a title, a summary, facts, a description. Rules, no intelligence."""
 
 import json
 import re
 from collections.abc import Iterator
 
-from parley.llm import transcript
+from parley.llm import piece, transcript
 from parley.llm.transcript import Line
 from parley.llm.types import Request
 
@@ -40,6 +40,8 @@ def answer(request: Request) -> str:
             return title(next((line.text for line in transcript.read(text)[1]), text))
         case "facts":
             return json.dumps({"facts": [{"text": fact, "message": seq} for seq, fact in facts(transcript.read(text)[1])]})
+        case "describe":
+            return description(*piece.read(text))
     earlier, lines = transcript.read(text)
     return summary(earlier, lines)
 
@@ -50,6 +52,12 @@ def title(question: str) -> str:
     words = (_OPENING.sub("", sentence, count=1) or sentence).split()[:MAX_TITLE_WORDS]
     shortened = " ".join(words).strip(" .,;:!?\"'“”")
     return shortened[:1].upper() + shortened[1:]
+
+
+def description(way: str, text: str) -> str:
+    """Return where a piece of a document stands, and how it begins."""
+    first = next((part.strip() for part in _SENTENCE.split(text) if part.strip()), "")
+    return f"From {way.replace(' > ', ', ')}: {_beginning(first)}"
 
 
 def summary(earlier: str | None, lines: list[Line]) -> str:

@@ -34,7 +34,7 @@ __all__ = [
 
 type Role = Literal["user", "assistant", "tool"]
 type FinishReason = Literal["stop", "length", "tool_calls", "content_filter"]
-type Task = Literal["chat", "title", "summary", "facts"]
+type Task = Literal["chat", "title", "summary", "facts", "describe"]
 type ToolChoice = Literal["auto", "required", "none"]
 
 

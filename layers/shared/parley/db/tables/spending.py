@@ -4,7 +4,7 @@ from sqlalchemy import Boolean, CheckConstraint, Column, Date, Index, Numeric, T
 
 from parley.db.tables.columns import count, end, metadata, moment, owner, usd
 
-_PURPOSES = "purpose IN ('chat', 'summary', 'title', 'facts', 'embedding', 'rerank')"
+_PURPOSES = "purpose IN ('chat', 'summary', 'title', 'facts', 'describe', 'embedding', 'rerank')"
 _CALL_STATUSES = "status IN ('completed', 'stopped', 'interrupted', 'failed')"
 usage = Table(
     "usage",
