@@ -28,6 +28,7 @@ class Fleet:
         self._code_of = code_of
         self._new = partial(Pool, wiring=wiring, journal=journal, size=pool_size)
         self._leaving: list[Pool] = []
+        self._cold: list[str] = []
         self.pools = {name: self._new(function, code=code_of(function)) for name, function in functions.items()}
 
     def replace(self, functions: Iterable[str]) -> None:
@@ -59,13 +60,20 @@ class Fleet:
         return self.pools[function].submit(payload, trace_id=trace_id)
 
     async def warm(self, functions: list[str]) -> None:
-        """Start one worker of each, as many at a time as there are processors, so that the first is ready early."""
+        """Start one worker of each, as many at a time as there are processors, so that the first is ready early.
+
+        They go before those of an earlier call that still wait: what was edited last is what somebody waits for.
+        """
         cores = os.cpu_count() or 1
-        for name in functions:
+        self._cold = [*functions, *(name for name in self._cold if name not in functions)]
+        while set(functions) & set(self._cold):
             while sum(pool.states()["starting"] for pool in self.pools.values()) >= cores:
                 await asyncio.sleep(_POLL_S)
-            if name in self.pools:
-                self.pools[name].warm()
+            self._warm_next()
+
+    def _warm_next(self) -> None:
+        if self._cold and (pool := self.pools.get(self._cold.pop(0))):
+            pool.warm()
 
     async def stop(self) -> None:
         """End every worker of every function."""

@@ -13,7 +13,7 @@ from tests.e2e.conftest import MODELS, Stack, copy_of_sources
 from tests.e2e.test_streaming import events_of
 from tests.fakes.vendor import streams
 
-WAIT_S = 10.0
+WAIT_S = 30.0
 
 
 class Desk:

@@ -13,7 +13,7 @@ from local.template.load import load
 from tests.local.conftest import STACK
 from tests.local.running import Running, eventually
 
-LIMIT_S = 2.0
+LIMIT_S = 20.0
 HANDLER = "import os\ndef handler(event, context):\n    return {{'statusCode': 200, 'body': '{word} ' + str(os.getpid())}}\n"
 TEMPLATE = """
 Transform: AWS::Serverless-2016-10-31
