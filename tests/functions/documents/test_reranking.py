@@ -19,18 +19,6 @@ def vendor():
         yield running
 
 
-@pytest.fixture
-def judged(documents, vendor):
-    """The function with a reranker in its catalogue."""
-    from functions.documents.app import app
-
-    state, catalogue = app._app.state, with_reranker(vendor.url)
-    kept, providers = state.desk, vendor.closing(Providers({}))
-    state.desk = replace(kept, reranking=replace(kept.reranking, catalogue=lambda: catalogue, reranker_for=providers.reranker))
-    yield documents
-    state.desk = kept
-
-
 def search(documents, person, limit=10):
     answer = documents.get(f"/documents/search?q=code+of+the+safe&limit={limit}", as_=person)
     assert answer.status == 200, answer.body
@@ -48,6 +36,18 @@ def plain(engine, documents, alice):
     found = search(documents, alice)
     assert (len(found["items"]), found["reranked"]) == (3, False)
     return found
+
+
+@pytest.fixture
+def judged(documents, vendor, plain):
+    """The function with a reranker in its catalogue, after a search without."""
+    from functions.documents.app import app
+
+    state, catalogue = app._app.state, with_reranker(vendor.url)
+    kept, providers = state.desk, vendor.closing(Providers({}))
+    state.desk = replace(kept, reranking=replace(kept.reranking, catalogue=lambda: catalogue, reranker_for=providers.reranker))
+    yield documents
+    state.desk = kept
 
 
 def test_what_is_found_comes_in_the_models_order_with_scores_that_go_down(judged, vendor, plain, alice):

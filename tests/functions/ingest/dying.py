@@ -12,12 +12,15 @@ from uuid import UUID
 from functions.ingest.desk import Desk
 from functions.ingest.ingesting import ingest
 from functions.ingest.notices import Notice
+from parley.db.breakers import Breakers
 from parley.db.engine import make_engine
 from parley.deadline import Deadline
 from parley.embedding import Embedding
 from parley.limits import Allowance
+from parley.llm.breaker import Breaker
 from parley.llm.live_catalogue import LiveCatalogue
 from parley.llm.providers import Providers
+from parley.llm.router import Router
 from parley.settings import CatalogueSettings, DatabaseSettings
 
 _FORK = get_context("forkserver")
@@ -49,8 +52,18 @@ def work(path: str, sha256: bytes, user_id: UUID, document_id: UUID, environment
     os.environ.update(environment)
     engine = make_engine(DatabaseSettings.read())
     catalogue = LiveCatalogue.of(CatalogueSettings.read())
-    embedding = Embedding(engine, catalogue, os.environ, Providers(os.environ).embedder, Allowance(100, 5))  # type: ignore[arg-type]
-    desk = Desk(engine=engine, files=OneFile(path, sha256), embedding=embedding, queue=Silent())  # type: ignore[arg-type]
+    providers, allowance = Providers(os.environ), Allowance(100, 5)  # type: ignore[arg-type]
+    desk = Desk(
+        engine=engine,
+        files=OneFile(path, sha256),  # type: ignore[arg-type]
+        embedding=Embedding(engine, catalogue, os.environ, providers.embedder, allowance),
+        queue=Silent(),  # type: ignore[arg-type]
+        catalogue=catalogue,
+        router=Router(providers, Breaker(Breakers(engine))),
+        environment=os.environ,
+        allowance=allowance,
+        describes=False,
+    )
     ingest(desk, Notice(user_id, document_id), deadline=Deadline.after(300))
 
 
