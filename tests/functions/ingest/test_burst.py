@@ -72,9 +72,10 @@ def test_one_poison_message_of_ten_reaches_the_dead_letters_and_nine_are_read_on
 def test_a_burst_is_read_by_few_workers_with_one_connection_each(documents, ingest, template, database, without_child, alice):
     from functions.ingest.app import desk
 
+    uploaded = [upload(documents, alice).json["id"] for _ in range(BURST)]
     ids, connected = SimpleQueue[str](), []
-    for _ in range(BURST):
-        ids.put(upload(documents, alice).json["id"])
+    for id in uploaded:
+        ids.put(id)
 
     def work(number):
         engine = make_engine(database)
@@ -89,5 +90,5 @@ def test_a_burst_is_read_by_few_workers_with_one_connection_each(documents, inge
         list(pool.map(work, range(source.concurrency)))
 
     assert sorted(connected) == list(range(5))
-    statuses = [one["status"] for one in documents.get("/documents?limit=100", as_=alice).json["items"]]
-    assert statuses == ["ready"] * BURST
+    statuses = {one["id"]: one["status"] for one in documents.get("/documents?limit=100", as_=alice).json["items"]}
+    assert [statuses[id] for id in uploaded] == ["ready"] * BURST

@@ -84,7 +84,7 @@ def test_a_chunk_is_found_by_a_word_of_its_description_and_shown_without_it(docu
     id = read(Writer(), content="Doors close at nine.")
     items = found(documents, alice, "zanzibar")
 
-    assert [item["document_id"] for item in items] == [id]
+    assert items[0]["document_id"] == id
     assert "zanzibar" not in str(items)
     assert "zanzibar" not in str(documents.get(f"/documents/{id}/chunks", as_=alice).json)
 

@@ -49,7 +49,7 @@ AS $$
     ),
     {owners},
     size AS MATERIALIZED (
-        SELECT {size}::float8 AS texts
+        {size}
     ),
     question AS MATERIALIZED (
         SELECT parley_sketch(vector) AS sketch
@@ -84,7 +84,7 @@ AS $$
                sum(guess) OVER rarest > 1200 AND row_number() OVER rarest > 2 AS is_common
           FROM (SELECT a.word, a.sought, size.texts / greatest(usual.texts, 1)
                                          * (SELECT count(*) FROM sampled s WHERE s.words @@ a.sought) AS guess
-                  FROM asked a CROSS JOIN size CROSS JOIN usual) a
+                  FROM asked a CROSS JOIN size CROSS JOIN usual OFFSET 0) a
         WINDOW rarest AS (ORDER BY guess, length(word) DESC, word ROWS UNBOUNDED PRECEDING)
     ),
     sets AS MATERIALIZED (
@@ -137,7 +137,7 @@ AS $$
          ORDER BY score DESC, w.id LIMIT most
     )
     SELECT {columns}, b.score, b.similarity, b.weight
-      FROM best b JOIN {table} t ON t.{owner} = b.owner AND t.id = b.id {with_it}
+      FROM best b CROSS JOIN LATERAL (SELECT * FROM {table} t WHERE t.{owner} = b.owner AND t.id = b.id OFFSET 0) t {with_it}
      ORDER BY b.score DESC, t.id
 $$;
 REVOKE ALL ON FUNCTION parley_search_{table} FROM PUBLIC;
@@ -152,8 +152,18 @@ OF_ONE = {
     "owners": "owners AS MATERIALIZED (SELECT id AS owner FROM me WHERE id IS NOT NULL)",
     "parameters": "query text, vector halfvec, model text, pool integer, most integer, "
     "half_life_days float8, but_conversation uuid, but_from_seq integer",
-    "sample": "SELECT r.owner, r.id FROM ({rows}) r WHERE mod(uuid_hash(r.id), greatest(1, (SELECT texts FROM size)::integer / 250)) = 0",
-    "size": "(SELECT count(*) FROM ({rows}) r)",
+    # One look counts, and keeps an eighth by chance: of that the sample is made, but where an eighth is little.
+    "size": """SELECT count(*)::float8 AS texts, array_agg(t.id) FILTER (WHERE mod(uuid_hash(t.id), 8) = 0) AS some
+          FROM {table} t WHERE t.user_id = (SELECT id FROM me) AND {counted}""",
+    "sample": """
+               SELECT me.id AS owner, s.id
+                 FROM me CROSS JOIN size
+                CROSS JOIN LATERAL unnest(size.some) WITH ORDINALITY s (id, place)
+                WHERE size.texts >= 2000 AND mod(s.place, cardinality(size.some) / 250) = 0
+                UNION ALL
+               SELECT me.id AS owner, t.id
+                 FROM me CROSS JOIN size JOIN {table} t ON t.user_id = me.id AND {counted}
+                WHERE size.texts < 2000 AND mod(uuid_hash(t.id), greatest(1, size.texts::integer / 250)) = 0""",
     "age": "CASE WHEN half_life_days IS NULL THEN 1 "
     "ELSE 1 + 0.25 * power(0.5, greatest(extract(epoch FROM now() - w.since)::float8, 0) / 86400 / half_life_days) END",
     "with_it": "",
@@ -163,6 +173,8 @@ PASSAGES = OF_ONE | {
     "returned": "id uuid, conversation_id uuid, first_seq integer, last_seq integer, said_at timestamptz, body text",
     "columns": "t.id, t.conversation_id, t.first_seq, t.last_seq, t.said_at, t.text",
     "time": "t.said_at",
+    # Index and visibility map have it all; what the window holds is no reason to read more.
+    "counted": "true",
     "condition": "(but_conversation IS NULL OR t.conversation_id <> but_conversation OR t.last_seq < but_from_seq)",
 }
 MEMORIES = OF_ONE | {
@@ -170,6 +182,7 @@ MEMORIES = OF_ONE | {
     "returned": "id uuid, created_at timestamptz, body text",
     "columns": "t.id, t.created_at, t.text",
     "time": "t.created_at",
+    "counted": "t.ended_at IS NULL",
     "condition": "t.ended_at IS NULL",
 }
 ROWS_OF_ONE = "SELECT t.user_id AS owner, t.id, t.sketch FROM {table} t WHERE t.user_id = (SELECT id FROM me) AND {condition}{and_near}"
@@ -190,7 +203,7 @@ CHUNKS = {
           FROM documents d, me
          WHERE d.status = 'ready' AND (only_in IS NULL OR d.id = ANY (only_in)) AND (d.is_shared AND me.id IS NOT NULL OR d.user_id = me.id)
     )""",
-    "size": "(SELECT coalesce(sum(chunks), 0) FROM whole)",
+    "size": "SELECT coalesce(sum(chunks), 0)::float8 AS texts FROM whole",
     # Evenly from all documents, by their numbers.
     "sample": """SELECT t.shelf AS owner, t.id FROM whole d
                  CROSS JOIN LATERAL (SELECT greatest(1, (SELECT texts FROM size)::integer / 250) AS step) s
@@ -208,9 +221,11 @@ ROWS_OF_CHUNKS = """SELECT t.* FROM whole d CROSS JOIN LATERAL (
 
 def written(searched: dict[str, str], rows: str) -> str:
     """Return the statements that make the function."""
-    all_rows, near_rows = (rows.format(**searched, and_near=part) for part in ("", AND_NEAR))
-    filled = {name: part.replace("{rows}", all_rows) for name, part in searched.items()}
-    return SEARCH.format(**filled, near_rows=near_rows, cosine=COSINE)
+    filled = {
+        name: part.replace("{counted}", searched.get("counted", "")).replace("{table}", searched["table"])
+        for name, part in searched.items()
+    }
+    return SEARCH.format(**filled, near_rows=rows.format(**searched, and_near=AND_NEAR), cosine=COSINE)
 
 
 def upgrade() -> None:
