@@ -18,7 +18,7 @@ from parley.deadline import Deadline
 _AT_ONCE = 64
 # For a batch more, and for handing on what is left.
 _LEAST_S = 30.0
-# What is read and stored is half of the way, vectors are the other.
+# What is read and stored is half of the way; descriptions, where there are any, and vectors are the rest.
 _HALF = 0.5
 _CHARACTERS_A_CHUNK = 1000
 
