@@ -58,13 +58,7 @@ def ingest(desk: Desk, notice: Notice, *, deadline: Deadline) -> None:
 
 
 def _take_further(desk: Desk, document: Document, notice: Notice, deadline: Deadline) -> None:
-    count: int | None = document.chunks
-    if document.status != "ready":
-        if document.attempts > MOST_ATTEMPTS:
-            raise GivenUp(f"{document.attempts} attempts")
-        with desk.files.fetched(notice.file_key, size=document.bytes) as (path, sha256):
-            leave_word(desk, document, deadline=deadline)
-            count = store(desk, document, path, sha256=sha256, deadline=deadline)
+    count = document.chunks if document.status == "ready" else _read(desk, document, notice, deadline)
     if count is None:
         hand_on(desk, document)
         return
@@ -81,6 +75,18 @@ def _take_further(desk: Desk, document: Document, notice: Notice, deadline: Dead
             desk.queue.send(document.id, user_id=document.user_id, delay_s=_PAUSE_S)
     else:
         _finish(desk, document, count, note=None) if is_done else hand_on(desk, document, delay_s=wait_s)
+
+
+def _read(desk: Desk, document: Document, notice: Notice, deadline: Deadline) -> int | None:
+    """Return how many chunks the file makes, all stored; None if the time is up before. One that was read to its end is not read again."""
+    if document.attempts > MOST_ATTEMPTS:
+        raise GivenUp(f"{document.attempts} attempts")
+    if document.chunks:
+        leave_word(desk, document, deadline=deadline)
+        return document.chunks
+    with desk.files.fetched(notice.file_key, size=document.bytes) as (path, sha256):
+        leave_word(desk, document, deadline=deadline)
+        return store(desk, document, path, sha256=sha256, deadline=deadline)
 
 
 def _describe(desk: Desk, document: Document, count: int, deadline: Deadline) -> tuple[bool, float]:

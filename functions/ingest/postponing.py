@@ -29,6 +29,6 @@ def pause_s(desk: Desk, document: Document, failure: ParleyError) -> float | Non
     asked_s = failure.asked_wait_s if isinstance(failure, ProviderBusy) else None
     if was_given_up or attempts >= MOST_PAUSES or (asked_s or 0.0) > _LONGEST_S:
         return None
-    wait_s = min(max(_FIRST_S * 2**attempts, asked_s or 0.0), _LONGEST_S)
+    wait_s = min(max(_FIRST_S * 2.0**attempts, asked_s or 0.0), _LONGEST_S)
     logger.info("descriptions are put off", document_id=str(document.id), wait_s=wait_s, reason=str(failure))
     return wait_s

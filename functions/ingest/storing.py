@@ -38,6 +38,8 @@ def store(desk: Desk, document: Document, path: str, *, sha256: bytes, deadline:
         _add(desk, document, batch, count)
         if deadline.left_s < _LEAST_S:
             return None
+    with user_scope(desk.engine, document.user_id) as connection:
+        document_work.note_read(connection, document.id, user_id=document.user_id, chunks=count)
     return count
 
 

@@ -214,6 +214,14 @@ def test_what_is_put_off_is_left_alone_until_then(read):
     assert writer.requests == []
 
 
+def test_a_file_read_to_its_end_is_not_read_again(documents, read, taken_up, monkeypatch, alice):
+    id = read(Writer(first=BUSY))
+    monkeypatch.setattr("functions.ingest.storing.read", lambda *_: pytest.fail("it is read again"))
+    taken_up(id, Writer(), attempts=0)
+
+    assert documents.get(f"/documents/{id}", as_=alice).json["status"] == "ready"
+
+
 @pytest.mark.parametrize(
     ("attempts", "failure", "wait_s"),
     [(0, ProviderFailed("acme", "down"), 60), (4, ProviderTimeout("acme", "late"), 900), (0, ProviderBusy("acme", retry_after_s=90), 90)],
