@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from functions.chat.events import Numbered
     from functions.chat.running import Turn
 
-# A service that is slow or dead delays a turn by no more.
+# An embedding service that is slow or dead delays a turn by no more; a reranker has `reranking.ORDER_S` beside that.
 PATIENCE_S = 0.5
 
 

@@ -44,7 +44,7 @@ desk = Desk(
     embedding=Embedding(engine, catalogue, os.environ, providers.embedder, allowance),
     queue=IngestQueue(settings.ingest_queue_url),
     catalogue=catalogue,
-    router=Router(providers, Breaker(Breakers(engine))),
+    router=Router(providers, Breaker(Breakers(engine)), is_background=True),
     environment=os.environ,
     allowance=allowance,
     describes=settings.describe_chunks,

@@ -10,6 +10,9 @@ from parley.llm.tokens import estimate_tokens
 
 CHUNK_TOKENS = 400
 OVERLAP_TOKENS = 60
+# The way stands with each chunk: a heading of a megabyte above a hundred thousand chunks would be 100 GB.
+MOST_HEADING_CHARACTERS = 200
+MOST_WAY_CHARACTERS = 1000
 
 
 @dataclass(slots=True)
@@ -46,8 +49,16 @@ class Cutter:
 
     def _enter(self, heading: Block) -> None:
         """Go below a heading; the end of another section is not carried over."""
-        self._headings = [one for one in self._headings if one[0] < heading.level] + [(heading.level, heading.text)]
+        text = heading.text[:MOST_HEADING_CHARACTERS]
+        self._headings = [one for one in self._headings if one[0] < heading.level] + [(heading.level, text)]
         self._draft = _Draft()
+
+    def _way(self) -> tuple[str, ...]:
+        """Return the headings that lead here; of a way that is too long the innermost."""
+        titles = [title for _, title in self._headings]
+        while sum(map(len, titles)) > MOST_WAY_CHARACTERS:
+            del titles[0]
+        return tuple(titles)
 
     def _add(self, piece: str, block: Block) -> Iterator[Chunk]:
         tokens = estimate_tokens(piece)
@@ -66,7 +77,7 @@ class Cutter:
         draft = self._draft
         if draft.texts:
             text = "\n\n".join(filter(None, [draft.carried, *draft.texts]))
-            yield Chunk(self._number, text, tuple(title for _, title in self._headings), draft.page, draft.start, estimate_tokens(text))
+            yield Chunk(self._number, text, self._way(), draft.page, draft.start, estimate_tokens(text))
             self._number += 1
             self._draft = _Draft(carried=self._tail(draft.texts[-1]))
 

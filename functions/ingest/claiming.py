@@ -46,6 +46,13 @@ def release(desk: Desk, document: Document) -> None:
         document_work.release(connection, document.id, user_id=document.user_id)
 
 
+def hand_on(desk: Desk, document: Document, *, delay_s: float = 0) -> None:
+    """Have another go on, after `delay_s`; whoever is told of the document before finds it taken. Raises NotFound and Unavailable."""
+    with user_scope(desk.engine, document.user_id) as connection:
+        document_work.release(connection, document.id, user_id=document.user_id, after_s=delay_s)
+    desk.queue.send(document.id, user_id=document.user_id, delay_s=delay_s)
+
+
 def put_back(desk: Desk, document: Document) -> None:
     """Let it wait for its file. Raises NotFound."""
     with user_scope(desk.engine, document.user_id) as connection:

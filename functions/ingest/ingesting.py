@@ -6,12 +6,13 @@ that is deleted meanwhile ends the work.
 
 from datetime import timedelta
 
-from functions.ingest.claiming import claim, leave_word, put_back, release
+from functions.ingest.claiming import claim, hand_on, leave_word, put_back, release
 from functions.ingest.describing import describe_all
 from functions.ingest.desk import Desk
 from functions.ingest.embedding import embed_all
 from functions.ingest.errors import GivenUp, NeverCame, Unreadable
 from functions.ingest.notices import Notice
+from functions.ingest.postponing import pause_s
 from functions.ingest.storing import store
 from parley.clock import utc_now
 from parley.db import chunks, descriptions, document_work
@@ -57,18 +58,13 @@ def ingest(desk: Desk, notice: Notice, *, deadline: Deadline) -> None:
 
 
 def _take_further(desk: Desk, document: Document, notice: Notice, deadline: Deadline) -> None:
-    count: int | None = document.chunks
-    if document.status != "ready":
-        if document.attempts > MOST_ATTEMPTS:
-            raise GivenUp(f"{document.attempts} attempts")
-        with desk.files.fetched(notice.file_key, size=document.bytes) as (path, sha256):
-            leave_word(desk, document, deadline=deadline)
-            count = store(desk, document, path, sha256=sha256, deadline=deadline)
+    count = document.chunks if document.status == "ready" else _read(desk, document, notice, deadline)
     if count is None:
-        _hand_on(desk, document)
+        hand_on(desk, document)
         return
     try:
-        is_done = _describe(desk, document, count, deadline) and embed_all(desk, document, count=count, deadline=deadline)
+        is_described, wait_s = _describe(desk, document, count, deadline)
+        is_done = is_described and embed_all(desk, document, count=count, deadline=deadline)
     except BudgetExhausted:
         # The sweep tries again each time: perhaps there is a new month by then.
         _finish(desk, document, count, note=NO_BUDGET)
@@ -78,16 +74,33 @@ def _take_further(desk: Desk, document: Document, notice: Notice, deadline: Dead
         if document.attempts < MOST_ATTEMPTS:
             desk.queue.send(document.id, user_id=document.user_id, delay_s=_PAUSE_S)
     else:
-        _finish(desk, document, count, note=None) if is_done else _hand_on(desk, document)
+        _finish(desk, document, count, note=None) if is_done else hand_on(desk, document, delay_s=wait_s)
 
 
-def _describe(desk: Desk, document: Document, count: int, deadline: Deadline) -> bool:
-    """Have the chunks described, where the deployment wants it; what cannot be had is done without. False if the time is up."""
+def _read(desk: Desk, document: Document, notice: Notice, deadline: Deadline) -> int | None:
+    """Return how many chunks the file makes, all stored; None if the time is up before. One that was read to its end is not read again."""
+    if document.attempts > MOST_ATTEMPTS:
+        raise GivenUp(f"{document.attempts} attempts")
+    if document.chunks:
+        leave_word(desk, document, deadline=deadline)
+        return document.chunks
+    with desk.files.fetched(notice.file_key, size=document.bytes) as (path, sha256):
+        leave_word(desk, document, deadline=deadline)
+        return store(desk, document, path, sha256=sha256, deadline=deadline)
+
+
+def _describe(desk: Desk, document: Document, count: int, deadline: Deadline) -> tuple[bool, float]:
+    """Have the chunks described, where the deployment wants it; what cannot be had is done without.
+
+    Returns False if the time is up or the model shall be asked again, and after how many seconds to go on.
+    """
     try:
-        return not desk.describes or describe_all(desk, document, count=count, deadline=deadline)
+        return not desk.describes or describe_all(desk, document, count=count, deadline=deadline), 0.0
     except (BudgetExhausted, ContextTooLong, NoModel, ProviderFailed) as exc:
+        if (wait_s := pause_s(desk, document, exc)) is not None:
+            return False, wait_s
         logger.warning("a document goes without descriptions", document_id=str(document.id), reason=str(exc))
-        return True
+        return True, 0.0
 
 
 def _wait_for_file(desk: Desk, document: Document) -> None:
@@ -106,12 +119,6 @@ def _finish(desk: Desk, document: Document, count: int, *, note: str | None) -> 
             note = NO_DESCRIPTIONS
         document_work.finish(connection, document.id, user_id=document.user_id, chunks=count, note=note)
     logger.info("a document is ready", document_id=str(document.id), chunks=count, has_vectors=has_vectors)
-
-
-def _hand_on(desk: Desk, document: Document) -> None:
-    """Let another invocation go on: this one's time is up."""
-    release(desk, document)
-    desk.queue.send(document.id, user_id=document.user_id)
 
 
 def _fail(desk: Desk, document: Document, reason: Unreadable) -> None:

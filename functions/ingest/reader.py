@@ -1,4 +1,4 @@
-"""The child process that reads one file: it has no key, no network that it needs, little memory and little time.
+"""The child process that reads one file: it has no key, needs no network, and has little memory and little time.
 
 Run as `python -m functions.ingest.reader FILE NAME SECONDS`, the seconds being what it may compute. Writes a JSON
 array for each block, a line each, and last `{"end": null}` or `{"end": "<code>"}` of why it could not go on.

@@ -1,5 +1,6 @@
 """Reading a file in a process of its own, which may crash, swell or hang without harm: files come from anywhere."""
 
+import ctypes
 import json
 import os
 import subprocess
@@ -16,6 +17,8 @@ CPU_S = 60
 # Of a reader that says nothing.
 LONGEST_S = 180.0
 _LOOK_S = 1.0
+# Of Linux, prctl(2).
+_PR_SET_DUMPABLE = 4
 
 
 def read(path: str, name: str, *, cpu_s: int = CPU_S, longest_s: float = LONGEST_S) -> Iterator[Block]:
@@ -62,8 +65,15 @@ class _Patience:
                 self._child.kill()
 
 
+def _hide() -> None:
+    """Close this process's environment and memory, where the keys are, to the reader, which runs as the same user; only Linux can."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
+
+
 def _started(path: str, name: str, cpu_s: int) -> subprocess.Popen[str]:
     """Start the reader with nothing of ours in its environment."""
+    _hide()
     environment = {"PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "PATH": os.defpath, "LC_ALL": "C.UTF-8"}
     command = [sys.executable, "-m", "functions.ingest.reader", path, name, str(cpu_s)]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment, text=True, encoding="utf-8")  # noqa: S603 - our own module

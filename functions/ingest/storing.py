@@ -18,7 +18,7 @@ from parley.deadline import Deadline
 _AT_ONCE = 64
 # For a batch more, and for handing on what is left.
 _LEAST_S = 30.0
-# What is read and stored is half of the way, vectors are the other.
+# What is read and stored is half of the way; descriptions, where there are any, and vectors are the rest.
 _HALF = 0.5
 _CHARACTERS_A_CHUNK = 1000
 
@@ -38,6 +38,8 @@ def store(desk: Desk, document: Document, path: str, *, sha256: bytes, deadline:
         _add(desk, document, batch, count)
         if deadline.left_s < _LEAST_S:
             return None
+    with user_scope(desk.engine, document.user_id) as connection:
+        document_work.note_read(connection, document.id, user_id=document.user_id, chunks=count)
     return count
 
 

@@ -41,7 +41,7 @@ desk = Desk(
     engine=engine,
     background=make_engine(settings, role="background"),
     catalogue=catalogue,
-    router=Router(providers, Breaker(Breakers(engine))),
+    router=Router(providers, Breaker(Breakers(engine)), is_background=True),
     embedding=Embedding(engine, catalogue, os.environ, providers.embedder, allowance),
     environment=os.environ,
     allowance=allowance,

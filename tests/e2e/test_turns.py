@@ -25,7 +25,14 @@ def events_of(response):
 
 def workers_of(stack, function):
     named = f"AWS_LAMBDA_FUNCTION_NAME={function}".encode()
-    return [pid for pid in descendants(stack.process.pid) if named in Path(f"/proc/{pid}/environ").read_bytes()]
+    return [pid for pid in descendants(stack.process.pid) if named in environment_of(pid)]
+
+
+def environment_of(pid):
+    try:
+        return Path(f"/proc/{pid}/environ").read_bytes()
+    except PermissionError:  # the worker that reads documents is closed to all but root
+        return b""
 
 
 def text_of(events):

@@ -87,6 +87,7 @@ BOMBS = {
     "docx-styles-of-zeros": lambda: docx_of("<w:p/>", **{"word/styles.xml": bytes(_ZEROS)}),
     "html-deep": lambda: b"<html>" + b"<div>" * 200_000 + b"deep",
     "html-tables": lambda: b"<html>" + b"<table><tr><td>" * 20_000 + b"deep",
+    "html-heading": lambda: b"<html><h1>" + b"h" * 900_000 + b"</h1>" + b"<h2>x</h2><p>y</p>" * 100,
     "json-deep": lambda: b'{"a":' * 100_000 + b"1" + b"}" * 100_000,
     "csv-columns": lambda: b"a," * 1_000_000 + b"\n" + b"1," * 1_000_000,
     "markdown-brackets": lambda: b"# T\n\n" + b"[" * 50_000 + b"]" * 50_000,

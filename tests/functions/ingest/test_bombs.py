@@ -29,7 +29,7 @@ def test_a_bomb_is_read_within_its_bounds_or_refused_with_a_reason(stored, name)
     characters, code = 0, None
     try:
         for chunk in Cutter().cut(read(stored(BOMBS[name]()), name, cpu_s=CPU_S)):
-            characters += len(chunk.text)
+            characters += len(chunk.way("")) + len(chunk.text)
     except Unreadable as exc:
         code = exc.code
 

@@ -64,6 +64,13 @@ def test_a_chunk_knows_the_way_to_it():
     assert chunk.way("Handbook") == "Handbook > Leave"
 
 
+def test_of_headings_too_long_their_beginnings_and_the_innermost_lead_to_a_chunk():
+    headings = [heading(f"{level}" * 5000, level) for level in range(1, 8)]
+    (chunk,) = cut(*headings, paragraph("Deep."))
+
+    assert [(title[0], len(title)) for title in chunk.headings] == [(level, 200) for level in "34567"]
+
+
 @settings(max_examples=50, deadline=None)
 @given(TEXTS)
 def test_no_chunk_is_larger_than_it_may_be(texts):

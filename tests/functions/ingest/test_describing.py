@@ -12,11 +12,14 @@ from functions.ingest import ingesting
 from functions.ingest.describing import LONGEST
 from functions.ingest.ingesting import NO_DESCRIPTIONS
 from functions.ingest.notices import Notice
+from functions.ingest.postponing import MOST_PAUSES
+from parley.db import chunk_search
+from parley.db.scope import user_scope
 from parley.deadline import Deadline
 from parley.limits import BudgetExhausted
 from parley.llm import types as llm
 from parley.llm.breaker import Breaker
-from parley.llm.failures import ProviderFailed
+from parley.llm.failures import ProviderBusy, ProviderFailed, ProviderMisconfigured, ProviderTimeout
 from parley.llm.models import Catalogue
 from parley.llm.offline import OfflineProvider
 from parley.llm.router import Patience, Router
@@ -43,12 +46,24 @@ class Writer:
     says: str = "From the chapter on zanzibar."
     first: Any = lambda count: None
     requests: list[llm.Request] = field(default_factory=list)
+    names: set[str] = field(default_factory=set)
 
     def stream(self, model_name: str, request: llm.Request) -> Any:
         self.requests.append(request)
+        self.names.add(model_name)
         self.first(len(self.requests))
         yield llm.TextDelta(self.says)
         yield llm.Finished("stop", llm.Usage(100, 10))
+
+
+@dataclass
+class Delays:
+    """A queue that keeps how long each message is to wait."""
+
+    kept: list[float] = field(default_factory=list)
+
+    def send(self, *_: Any, delay_s: float = 0, **__: Any) -> None:
+        self.kept.append(delay_s)
 
 
 @pytest.fixture
@@ -67,8 +82,12 @@ def read(ingest, documents, alice):
     return read
 
 
-def found(documents, alice, words):
-    return documents.get(f"/documents/search?q={words}&mode=text", as_=alice).json["items"]
+def found(owner, words):
+    """Return the documents that have these words, each with its weight."""
+    from functions.ingest.app import desk
+
+    with user_scope(desk.engine, owner.id) as connection:
+        return {str(one.document_id): one.weight for one in chunk_search.search(connection, words, None, limit=100)}
 
 
 def test_without_the_switch_no_model_is_asked(ingest, read, postgres):
@@ -80,13 +99,21 @@ def test_without_the_switch_no_model_is_asked(ingest, read, postgres):
     assert postgres.execute(f"SELECT DISTINCT description FROM chunks WHERE document_id = '{id}'") == [(None,)]
 
 
-def test_a_chunk_is_found_by_a_word_of_its_description_and_shown_without_it(documents, read, alice):
-    id = read(Writer(), content="Doors close at nine.")
-    items = found(documents, alice, "zanzibar")
+def test_a_chunk_is_found_by_a_word_of_its_description(read, alice):
+    id, other = read(Writer(), content="Doors close at nine."), read(Writer(says="Of the sea."), content="Bars close at one.")
+    weights = found(alice, "zanzibar")
 
-    assert items[0]["document_id"] == id
-    assert "zanzibar" not in str(items)
-    assert "zanzibar" not in str(documents.get(f"/documents/{id}/chunks", as_=alice).json)
+    assert weights[id] > 0
+    assert other not in weights
+
+
+def test_a_description_is_shown_nowhere(documents, read, alice):
+    id = read(Writer(), content="Shops close at eight.")
+    paths = [f"/documents/{id}", f"/documents/{id}/chunks", "/documents/search?q=zanzibar&mode=text"]
+    shown = [documents.get(path, as_=alice).json for path in paths]
+
+    assert id in str(shown[2])
+    assert "zanzibar" not in str([shown[0], shown[1], shown[2]["items"]])
 
 
 def test_the_vector_is_made_of_the_description_too(read, postgres):
@@ -147,12 +174,88 @@ def failing(exc):
     return first
 
 
-def test_where_the_model_fails_the_document_is_ready_and_says_so(documents, read, alice):
-    id = read(writer := Writer(first=failing(ProviderFailed("acme", "down"))))
+BUSY = failing(ProviderBusy("acme", retry_after_s=90))
+
+
+def test_where_the_model_is_of_no_use_the_document_is_ready_and_says_so(documents, read, alice):
+    id = read(writer := Writer(first=failing(ProviderMisconfigured("acme", "401"))))
     shown = documents.get(f"/documents/{id}", as_=alice).json
 
     assert (shown["status"], shown["note"], len(writer.requests)) == ("ready", NO_DESCRIPTIONS, 1)
-    assert found(documents, alice, "sentence") != []
+    assert found(alice, "sentence")[id] > 0
+
+
+@pytest.fixture
+def taken_up(postgres, read):
+    """Go on with a document that was put off, as after its pause, with so many attempts behind it."""
+
+    def taken_up(id, writer, *, attempts, **fields):
+        postgres.execute(f"UPDATE documents SET leased_until = NULL, attempts = {attempts} WHERE id = '{id}'")
+        return read(writer, id=id, **fields)
+
+    return taken_up
+
+
+def test_a_model_that_is_busy_is_asked_again_later_for_what_is_missing(documents, read, taken_up, postgres, alice):
+    id = read(Writer(first=lambda count: BUSY(count) if count == 3 else None))
+    waiting = documents.get(f"/documents/{id}", as_=alice).json
+    ((done, chunks),) = postgres.execute(f"SELECT count(description), count(*) FROM chunks WHERE document_id = '{id}'")
+    taken_up(id, writer := Writer(), attempts=0)
+    shown = documents.get(f"/documents/{id}", as_=alice).json
+
+    assert (waiting["status"], done) == ("processing", 2)
+    assert (shown["status"], shown["note"], len(writer.requests)) == ("ready", None, chunks - 2)
+
+
+def test_what_is_put_off_is_left_alone_until_then(read):
+    id = read(Writer(first=BUSY))
+    read(writer := Writer(), id=id)
+
+    assert writer.requests == []
+
+
+def test_a_file_read_to_its_end_is_not_read_again(documents, read, taken_up, monkeypatch, alice):
+    id = read(Writer(first=BUSY))
+    monkeypatch.setattr("functions.ingest.storing.read", lambda *_: pytest.fail("it is read again"))
+    taken_up(id, Writer(), attempts=0)
+
+    assert documents.get(f"/documents/{id}", as_=alice).json["status"] == "ready"
+
+
+@pytest.mark.parametrize(
+    ("attempts", "failure", "wait_s"),
+    [(0, ProviderFailed("acme", "down"), 60), (4, ProviderTimeout("acme", "late"), 900), (0, ProviderBusy("acme", retry_after_s=90), 90)],
+)
+def test_pauses_grow_and_are_as_long_as_the_vendor_wishes(read, taken_up, attempts, failure, wait_s):
+    id, queue = read(Writer(first=BUSY)), Delays()
+    taken_up(id, Writer(first=failing(failure)), attempts=attempts, queue=queue)
+
+    assert queue.kept[-1] == wait_s
+
+
+def test_a_model_that_stays_busy_is_done_without_in_the_end(documents, read, taken_up, alice):
+    id = read(Writer(first=BUSY))
+    taken_up(id, Writer(first=BUSY), attempts=MOST_PAUSES - 1)
+    shown = documents.get(f"/documents/{id}", as_=alice).json
+
+    assert (shown["status"], shown["note"]) == ("ready", NO_DESCRIPTIONS)
+
+
+def test_what_went_without_once_waits_for_no_model_again(documents, read, taken_up, postgres, alice):
+    id = read(Writer(first=failing(ProviderMisconfigured("acme", "401"))))
+    postgres.execute(f"UPDATE documents SET status = 'processing' WHERE id = '{id}'")
+    postgres.execute(f"UPDATE chunks SET embedding = NULL, embedding_model = NULL WHERE document_id = '{id}' AND number > 1")
+    taken_up(id, writer := Writer(first=BUSY), attempts=0)
+
+    assert (documents.get(f"/documents/{id}", as_=alice).json["status"], len(writer.requests)) == ("ready", 1)
+
+
+def test_the_offline_model_stands_in_for_no_other(read):
+    other = '[models.other]\nprovider = "openai-compatible"\nname = "other"\nbase_url = "http://127.0.0.1:9/v1"\n'
+    best = '[strategies.best]\nkind = "fallback"\nmodels = ["small", "other"]\n'
+    read(writer := Writer(), models=MODELS.replace('chat = "small"', 'chat = "best"') + other + best)
+
+    assert writer.names == {"other"}
 
 
 def test_where_the_budget_does_not_last_the_document_is_ready_and_says_so(documents, read, alice, monkeypatch):

@@ -1,6 +1,8 @@
 """Files that come from anywhere, read in a process that may die of them."""
 
+import ctypes
 import json
+import sys
 from contextlib import suppress
 from types import SimpleNamespace
 
@@ -40,6 +42,15 @@ def test_the_reader_sees_no_key_of_ours(stored, monkeypatch):
         list(read(stored(b"text"), "file"))
 
     assert set(seen) == {"PYTHONPATH", "PATH", "LC_ALL"}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has it")
+def test_what_the_function_holds_is_closed_to_the_reader(stored):
+    """Asked of the kernel, for root may look at everybody."""
+    get_dumpable = 3
+    list(read(stored(b"text"), "file"))
+
+    assert ctypes.CDLL(None).prctl(get_dumpable, 0, 0, 0, 0) == 0
 
 
 def test_a_bomb_of_zeros_is_given_up_in_bounded_memory(stored):

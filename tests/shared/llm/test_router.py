@@ -6,6 +6,7 @@ from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass, field
 from decimal import Decimal
+from importlib import import_module
 
 import pytest
 
@@ -59,9 +60,10 @@ def store():
 def ask(store):
     """Ask the candidates by scripts; give the answer and the scripts."""
 
-    def ask(candidates=(ONE,), total_s=5.0, reserve_again=None, **scripts):
+    def ask(candidates=(ONE,), total_s=5.0, reserve_again=None, is_background=False, **scripts):
         playing = Scripts(scripts)
-        router = Router(playing, Breaker(store), patience=Patience(first_pause_s=0.001, longest_pause_s=1.0))
+        patience = Patience(first_pause_s=0.001, longest_pause_s=1.0)
+        router = Router(playing, Breaker(store), patience=patience, is_background=is_background)
         return router.ask(candidates, ASKED, total_s=total_s, reserve_again=reserve_again), playing
 
     return ask
@@ -264,6 +266,20 @@ def test_with_every_circuit_open_the_caller_is_told_when_to_come_back(ask):
         list(ask(one=[HELLO])[0])
 
     assert caught.value.retry_after_s == pytest.approx(20)
+
+
+@pytest.mark.parametrize(("fault", "states"), [(BUSY, set()), (FAILED, {"open"})])
+def test_background_work_refused_for_load_shuts_nobody_else_out(ask, store, fault, states):
+    for _ in range(2):
+        with pytest.raises(ProviderFailed):
+            list(ask(one=[[fault], [fault], [fault]], is_background=True)[0])
+
+    assert {circuit.state for circuit in store.circuits.values()} == states
+
+
+@pytest.mark.parametrize("folder", ["ingest", "summarize"])
+def test_functions_in_the_background_ask_as_such(folder, environment):
+    assert import_module(f"functions.{folder}.app").desk.router.is_background
 
 
 OVERLOADED = says(b'data: {"error": {"type": "overloaded_error"}}\n\n')

@@ -25,6 +25,12 @@ def are_whole(connection: Connection, document_id: UUID, *, user_id: UUID) -> bo
     return connection.execute(statement).first() is None
 
 
+def were_given_up(connection: Connection, document_id: UUID, *, user_id: UUID, model: str) -> bool:
+    """Return whether a chunk got its vector of `model` without a description: whoever made that had no more to wait for."""
+    which = (*_of(document_id, user_id), chunks.c.description.is_(None), chunks.c.embedding_model == model)
+    return connection.execute(select(chunks.c.number).where(*which).limit(1)).first() is not None
+
+
 def add(connection: Connection, document_id: UUID, number: int, description: str, *, user_id: UUID) -> None:
     """Store what a model says of a chunk's place in its document."""
     which = (*_of(document_id, user_id), chunks.c.number == number)

@@ -45,9 +45,14 @@ def note_content(connection: Connection, document_id: UUID, sha256: bytes, *, us
     return None
 
 
-def release(connection: Connection, document_id: UUID, *, user_id: UUID) -> None:
-    """Let another go on. Raises NotFound."""
-    _work(connection, document_id, user_id, leased_until=None)
+def note_read(connection: Connection, document_id: UUID, *, user_id: UUID, chunks: int) -> None:
+    """Note that the whole file is read, and how many chunks it makes. Raises NotFound."""
+    _work(connection, document_id, user_id, chunks=chunks)
+
+
+def release(connection: Connection, document_id: UUID, *, user_id: UUID, after_s: float = 0) -> None:
+    """Let another go on, after `after_s`. Raises NotFound."""
+    _work(connection, document_id, user_id, leased_until=_from_now(after_s) if after_s else None)
 
 
 def put_back(connection: Connection, document_id: UUID, *, user_id: UUID) -> None:

@@ -52,7 +52,11 @@ type RouterEvent = CallStarted | Event
 
 
 class Router:
-    """Asks models; made once for each worker."""
+    """Asks models; made once for each worker.
+
+    One that works in the background does not count what is refused for load against a provider's circuit: whoever asks
+    without end meets that first, and nobody else shall be shut out for it.
+    """
 
     def __init__(
         self,
@@ -60,10 +64,12 @@ class Router:
         breaker: Breaker,
         *,
         patience: Patience | None = None,
+        is_background: bool = False,
         now_s: Callable[[], float] = time.monotonic,
         draw: Callable[[], float] = random.random,
     ) -> None:
         self.provider_for, self.breaker, self.patience = provider_for, breaker, patience or Patience()
+        self.is_background = is_background
         self.now_s, self.draw = now_s, draw
 
     def ask(
@@ -172,7 +178,8 @@ class Asked:
             logger.error("a provider is misconfigured", provider=call.model.provider, model=call.model_id)
             del self._ready_s[candidate]
         else:
-            self._router.breaker.failed(provider_key(call.model))
+            if not (self._router.is_background and isinstance(exc, ProviderBusy)):
+                self._router.breaker.failed(provider_key(call.model))
             self._ready_s[candidate] = self._router.now_s() + self._pause_s(exc)
         if call.status == "interrupted" or len(self.calls) >= self._router.patience.calls or not self._ready_s:
             raise exc
