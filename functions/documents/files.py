@@ -6,13 +6,15 @@ from parley.file_store import FileStore, Upload
 from parley.ingest_queue import file_key
 
 UPLOAD_LIFETIME_S = 3600
+# Three attempts end before the function does.
+_READ_TIMEOUT_S = 6.0
 
 
 class Files:
     """The bucket. No file is larger than `most_bytes`."""
 
     def __init__(self, bucket: str, *, most_bytes: int) -> None:
-        self._store, self.most_bytes = FileStore(bucket, read_timeout_s=20), most_bytes
+        self._store, self.most_bytes = FileStore(bucket, read_timeout_s=_READ_TIMEOUT_S), most_bytes
 
     def put(self, document_id: UUID, content: bytes, *, user_id: UUID, content_type: str) -> None:
         """Store a document's file. Raises Unavailable."""

@@ -1,6 +1,7 @@
 """How a file comes in: small ones with the request, larger ones by a form that goes to S3 itself."""
 
 import hashlib
+import re
 from pathlib import PurePath
 from uuid import UUID
 
@@ -9,11 +10,11 @@ from sqlalchemy import Connection
 from functions.documents.desk import Desk
 from functions.documents.errors import FileTooLarge, TooManyDocuments, UnsupportedFormat
 from functions.documents.kinds import may_be_read
-from functions.documents.schemas import UploadIn
+from functions.documents.schemas import LONGEST_MEDIA_TYPE, MEDIA_TYPE, UploadIn
 from parley.auth.principal import Principal
 from parley.db import documents
 from parley.db.documents import Document
-from parley.db.scope import principal_scope, user_scope
+from parley.db.scope import principal_scope
 from parley.errors import InvalidInput, Unavailable
 from parley.file_store import Upload
 from parley.ids import new_id
@@ -25,29 +26,30 @@ _LONGEST_NAME = 300
 def take(desk: Desk, principal: Principal, content: bytes, *, filename: str, content_type: str, title: str | None) -> Document:
     """Store a file and have it read; the same bytes again are the document that they are already.
 
-    Raises InvalidInput, UnsupportedFormat, TooManyDocuments, Unauthorized and Unavailable; nothing is stored then.
+    Raises InvalidInput, UnsupportedFormat, TooManyDocuments, Unauthorized and Unavailable. After the last, or a death in
+    between, a document may be left that waits for its file, as one announced by a form does: the same bytes again are its file.
     """
     if not content:
         raise InvalidInput("the file is empty", loc=("body", "file"))
     if not may_be_read(content):
         raise UnsupportedFormat(filename)
-    digest, user_id = hashlib.sha256(content).digest(), principal.user_id
+    values: dict[str, str | int] = {"content_type": _media_type(content_type), "bytes": len(content), **_names(filename, title)}
+    document = _noted(desk, principal, hashlib.sha256(content).digest(), values)
+    if document.status == "queued":
+        desk.files.put(document.id, content, user_id=principal.user_id, content_type=document.content_type)
+    return document
+
+
+def _noted(desk: Desk, principal: Principal, sha256: bytes, values: dict[str, str | int]) -> Document:
+    """Return the document of these bytes, made now if there is none."""
+    user_id = principal.user_id
     with principal_scope(desk.engine, principal) as connection:
-        if known := documents.by_content(connection, digest, user_id=user_id):
+        if known := documents.by_content(connection, sha256, user_id=user_id):
             return known
         _check_room(documents.count(connection, user_id=user_id))
-        names = _names(filename, title)
-        values = {"content_type": content_type.replace("\0", "")[:200], "bytes": len(content), "sha256": digest, **names}
-        document = documents.add(connection, new_id(), user_id=user_id, **values)
-        if document is None:  # another request was quicker by a moment
-            return _known(connection, digest, user_id)
-    try:
-        desk.files.put(document.id, content, user_id=user_id, content_type=content_type)
-    except Unavailable:
-        with user_scope(desk.engine, user_id) as connection:
-            documents.remove(connection, document.id, user_id=user_id)
-        raise
-    return document
+        document = documents.add(connection, new_id(), user_id=user_id, sha256=sha256, **values)
+        # None: another request was quicker by a moment.
+        return document or _known(connection, sha256, user_id)
 
 
 def expect(desk: Desk, principal: Principal, body: UploadIn) -> tuple[UUID, Upload]:
@@ -72,6 +74,12 @@ def _known(connection: Connection, sha256: bytes, user_id: UUID) -> Document:
 def _check_room(count: int) -> None:
     if count >= MOST_DOCUMENTS:
         raise TooManyDocuments(f"{count} documents")
+
+
+def _media_type(said: str) -> str:
+    """Return what a file is said to be, where that is a media type: S3 refuses others, and nothing goes by it."""
+    is_one = len(said) <= LONGEST_MEDIA_TYPE and re.fullmatch(MEDIA_TYPE, said)
+    return said if is_one else "application/octet-stream"
 
 
 def _names(filename: str, title: str | None) -> dict[str, str]:

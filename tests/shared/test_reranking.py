@@ -12,6 +12,7 @@ from parley.limits import Allowance, Payer
 from parley.llm.models import Catalogue
 from parley.llm.providers import Providers
 from parley.llm.reranker import rerank_tokens
+from parley.reordering import Reordering
 from parley.reranking import Reranking
 from tests.fakes.vendor import refuses, running_vendor
 from tests.reranks import MODELS, backwards, with_reranker
@@ -35,6 +36,8 @@ def reranking(engine, vendor):
 def held(vendor, monkeypatch):
     """A service that answers when it is told to, and somebody who waits for 50 ms."""
     monkeypatch.setattr(rerankings, "ORDER_S", 0.05)
+    monkeypatch.setattr(Reordering, "_given_up", None)
+    monkeypatch.setattr(Reordering, "_ask_again_s", 0.0)
     go_on = threading.Event()
     vendor.script = lambda handler: (go_on.wait(20), backwards(handler))
     yield go_on
@@ -99,11 +102,13 @@ def test_an_answer_that_comes_too_late_is_paid_by_an_estimate(reranking, held, a
     assert [(row[2], row[4]) for row in billed()] == [(rerank_tokens("q", TEXTS), True)]
 
 
-def test_a_service_that_hangs_is_asked_once_until_it_has_answered(reranking, held, vendor, alice, billed, monkeypatch):
+def test_a_service_that_hangs_is_asked_once_and_not_again_for_a_minute(reranking, held, vendor, alice, billed, monkeypatch):
     orders = [reranking.ordered("q", TEXTS, payer=Payer(alice.id)) for _ in range(5)]
     assert (orders, len(billed())) == ([None] * 5, 1)
 
     held.set()
     ended()
     monkeypatch.setattr(rerankings, "ORDER_S", 10.0)
+    assert (reranking.ordered("q", TEXTS, payer=Payer(alice.id)), len(vendor.requests)) == (None, 1)
+    monkeypatch.setattr(Reordering, "_ask_again_s", 0.0)
     assert (reranking.ordered("q", TEXTS, payer=Payer(alice.id)), len(vendor.requests)) == ([2, 1, 0], 2)

@@ -65,10 +65,10 @@ class Reranking:
     def ordered(self, query: str, texts: Sequence[str], *, payer: Payer) -> list[int] | None:
         """Return the places of the texts, the best first; None if they are not to be had within `ORDER_S` seconds.
 
-        Two short transactions, before and after the call. While an earlier call still hangs there is no order at once, and
-        nothing is paid; an answer that comes too late is paid by an estimate.
+        Two short transactions, before and after the call. While an earlier call still hangs, and for a minute, there is no
+        order at once, and nothing is paid; an answer that comes too late is paid by an estimate.
         """
-        if len(texts) < 2 or not query.strip() or Reordering.hangs() or (call := self._call()) is None:  # one text has one order
+        if len(texts) < 2 or not query.strip() or Reordering.is_paused() or (call := self._call()) is None:  # one text has one order
             return None
         try:
             return self._paid(call, query[:QUERY_CHARACTERS], texts, payer)

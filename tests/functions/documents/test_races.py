@@ -12,6 +12,7 @@ import pytest
 
 from functions.documents.uploading import take
 from parley.db.engine import make_engine
+from parley.errors import Unavailable
 from tests.ingesting import notification, upload
 
 CLIENTS = 10
@@ -115,6 +116,40 @@ def test_a_document_read_by_five_workers_at_once_is_read_by_one(documents, inges
 
     assert documents.get(f"/documents/{document_id}", as_=alice).json["status"] == "ready"
     assert chunks_of(postgres, alice) == [(1, 1)]
+
+
+class Dying:
+    """A store that fails, or whose caller dies, before a file has arrived."""
+
+    def put(self, *content, **options):
+        raise Unavailable("file store")
+
+
+def test_an_upload_that_died_before_its_file_arrived_goes_on_with_the_same_bytes(documents, ingest, alice):
+    from functions.documents.app import desk
+
+    with pytest.raises(Unavailable):
+        take(replace(desk, files=Dying()), alice.principal, b"cut off", **NAMES)
+    (waiting,) = [one["id"] for one in documents.get("/documents", as_=alice).json["items"] if one["status"] == "queued"]
+    again = upload(documents, alice, "cut off").json["id"]
+
+    assert again == waiting
+    assert ingest.read(alice, again) == []
+    assert documents.get(f"/documents/{again}", as_=alice).json["status"] == "ready"
+
+
+@pytest.mark.parametrize("said", ["text/" + "x" * 300, "t\u00e9xt/plain", "no type"])
+def test_a_type_that_is_none_is_not_handed_to_the_store(documents, environment, alice, said):
+    from functions.documents.app import desk
+
+    id = take(desk, alice.principal, f"typed {said}".encode(), **NAMES | {"content_type": said}).id
+    (key,) = [
+        one["Key"]
+        for one in boto3.client("s3").list_objects_v2(Bucket=environment["PARLEY_FILES_BUCKET"])["Contents"]
+        if str(id) in one["Key"]
+    ]
+
+    assert boto3.client("s3").head_object(Bucket=environment["PARLEY_FILES_BUCKET"], Key=key)["ContentType"] == "application/octet-stream"
 
 
 def test_a_document_deleted_while_its_file_is_stored_leaves_no_file(documents, ingest, environment, alice):

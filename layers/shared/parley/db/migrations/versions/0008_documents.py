@@ -41,6 +41,7 @@ CREATE TABLE chunks (
     id uuid NOT NULL,
     heading text NOT NULL,
     text text NOT NULL,
+    description text,
     page integer,
     start integer NOT NULL,
     tokens integer NOT NULL,
@@ -48,7 +49,7 @@ CREATE TABLE chunks (
     shelf uuid NOT NULL GENERATED ALWAYS AS (CASE WHEN is_shared THEN '00000000-0000-0000-0000-000000000000'::uuid ELSE user_id END) STORED,
     embedding halfvec,
     embedding_model text,
-    words tsvector GENERATED ALWAYS AS (parley_words(heading || ' ' || text)) STORED,
+    words tsvector GENERATED ALWAYS AS (parley_words(coalesce(description || ' ', '') || heading || ' ' || text)) STORED,
     PRIMARY KEY (user_id, document_id, number),
     FOREIGN KEY (user_id, document_id) REFERENCES documents (user_id, id) ON DELETE CASCADE,
     CONSTRAINT chunks_embedding_check CHECK ((embedding IS NULL) = (embedding_model IS NULL))
