@@ -105,6 +105,7 @@ def test_a_document_that_an_admin_shares_is_found_by_all(documents, ready, admin
 
     assert "The canteen opens at seven." in found(documents, bob, "canteen opens")
     assert [item["is_own"] for item in documents.get("/documents", as_=bob).json["items"] if item["id"] == document_id] == [False]
+    documents.delete(f"/documents/{document_id}", as_=admin)  # whoever searches later would find it
 
 
 def test_a_shared_document_is_its_owners_to_delete_and_to_take_back(documents, ready, admin, bob):
