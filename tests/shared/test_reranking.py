@@ -27,7 +27,8 @@ def vendor():
 
 
 @pytest.fixture
-def reranking(engine, vendor):
+def reranking(engine, vendor, monkeypatch):
+    monkeypatch.setattr(rerankings, "ORDER_S", 20.0)
     catalogue, providers = with_reranker(vendor.url), vendor.closing(Providers({}))
     return Reranking(engine, lambda: catalogue, {}, providers.reranker, Allowance(1000, Decimal(5)))
 

@@ -15,10 +15,11 @@ from parley.db.scope import user_scope
 from parley.errors import ParleyError, Unavailable
 from parley.limits import Allowance, BudgetExhausted, Payer
 from parley.llm.calls import Call
+from parley.llm.failures import ProviderFailed
 from parley.llm.live_catalogue import LiveCatalogue
 from parley.llm.models import Catalogue, NoModel
 from parley.llm.providers import Providers, RerankerFor
-from parley.llm.reranker import rerank_tokens
+from parley.llm.reranker import Reranker, rerank_tokens
 from parley.llm.types import Message, Request, Usage
 from parley.observability import logger
 from parley.reordering import Reordering
@@ -71,30 +72,21 @@ class Reranking:
         if len(texts) < 2 or not query.strip() or Reordering.is_paused() or (call := self._call()) is None:  # one text has one order
             return None
         try:
-            return self._paid(call, query[:QUERY_CHARACTERS], texts, payer)
-        except (BudgetExhausted, Unavailable) as exc:
+            # Not in the time that is waited: the first makes the client, and imports the SDK.
+            reranker = self.reranker_for(call.model)
+            return self._paid(call, reranker, query[:QUERY_CHARACTERS], texts, payer)
+        except (BudgetExhausted, ProviderFailed, Unavailable) as exc:
             _note(exc)
             return None
 
-    def _paid(self, call: Call, query: str, texts: Sequence[str], payer: Payer) -> list[int] | None:
+    def _paid(self, call: Call, reranker: Reranker, query: str, texts: Sequence[str], payer: Payer) -> list[int] | None:
         request = Request([Message("user", query + text) for text in texts])
         with user_scope(self.engine, payer.user_id) as connection:
             reservation = limits.reserve(connection, payer, self.allowance, amount_usd=limits.worst_usd([call.model], request))
-        order = Reordering(lambda: self._run(call, query, texts)).order(timeout_s=ORDER_S)
+        order = Reordering(lambda: _run(call, reranker, query, texts)).order(timeout_s=ORDER_S)
         with user_scope(self.engine, payer.user_id) as connection:
             limits.settle(connection, payer, [call], reservations=[reservation], purpose="rerank")
         return order
-
-    def _run(self, call: Call, query: str, texts: Sequence[str]) -> list[int]:
-        """Ask, and note in `call` what it took: by an estimate as long as it is under way."""
-        call.usage = Usage(rerank_tokens(query, texts), is_estimated=True)
-        try:
-            done = self.reranker_for(call.model).rerank(call.model.name, query, texts)
-        except Exception as exc:
-            call.usage, call.error_code = Usage(), exc.code if isinstance(exc, ParleyError) else None
-            raise
-        call.usage, call.status = Usage(done.input_tokens, is_estimated=done.is_estimated), "completed"
-        return done.order
 
     def _call(self) -> Call | None:
         catalogue = self.catalogue()
@@ -102,6 +94,18 @@ class Reranking:
             return Call(catalogue.roles.get("rerank", ""), catalogue.reranking(self.environment), purpose="rerank")
         except NoModel:
             return None
+
+
+def _run(call: Call, reranker: Reranker, query: str, texts: Sequence[str]) -> list[int]:
+    """Ask, and note in `call` what it took: by an estimate as long as it is under way."""
+    call.usage = Usage(rerank_tokens(query, texts), is_estimated=True)
+    try:
+        done = reranker.rerank(call.model.name, query, texts)
+    except Exception as exc:
+        call.usage, call.error_code = Usage(), exc.code if isinstance(exc, ParleyError) else None
+        raise
+    call.usage, call.status = Usage(done.input_tokens, is_estimated=done.is_estimated), "completed"
+    return done.order
 
 
 def _note(exc: ParleyError) -> None:

@@ -313,8 +313,9 @@ def test_a_budget_without_room_for_them_lets_the_turn_go_on_without_sources(engi
 
 
 @pytest.fixture
-def judge(engine, desk):
+def judge(engine, desk, monkeypatch):
     """A desk whose catalogue has a reranker, and the server."""
+    monkeypatch.setattr("parley.reranking.ORDER_S", 20.0)
     with running_vendor(backwards) as vendor:
         catalogue, providers = with_reranker(vendor.url), vendor.closing(Providers({}))
         yield replace(desk, catalogue=lambda: catalogue, reranker_for=providers.reranker), vendor

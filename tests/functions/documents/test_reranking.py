@@ -41,8 +41,9 @@ def plain(engine, documents, alice):
 
 
 @pytest.fixture
-def judged(documents, vendor, plain):
+def judged(documents, vendor, plain, monkeypatch):
     """The function with a reranker in its catalogue, after a search without."""
+    monkeypatch.setattr(rerankings, "ORDER_S", 20.0)
     from functions.documents.app import app
 
     state, catalogue = app._app.state, with_reranker(vendor.url)
