@@ -57,7 +57,7 @@ def calls(rounds: int) -> dict[str, list[float]]:
     """Time logins, each beside one bare Argon2 verification, and refreshes."""
     auth, email = Handler("auth"), address()
     _, tokens = auth.timed(event("auth_register", {"email": email, "password": PASSWORD}), expected=201)
-    passwords = importlib.import_module("functions.auth.app").desk.passwords
+    passwords = importlib.import_module("functions.auth.app").services.passwords
     password_hash = passwords.hash(PASSWORD)
     times: dict[str, list[float]] = {"login": [], "verification": [], "refresh": []}
     for _ in range(rounds):
@@ -87,14 +87,14 @@ def pairs(way: str, rounds: int) -> dict[str, list[float]]:
 def _store_account(email: str) -> None:
     """Make an account with one and the same hash: what is timed is the asking, not the registering."""
     users, scope, ids = (importlib.import_module(f"parley.{name}") for name in ("db.users", "db.scope", "ids"))
-    desk, user_id = importlib.import_module("functions.auth.app").desk, ids.new_id()
-    with scope.user_scope(desk.engine, user_id) as connection:
-        users.add(connection, user_id, email=email, display_name=None, password_hash=_hash(desk))
+    services, user_id = importlib.import_module("functions.auth.app").services, ids.new_id()
+    with scope.user_scope(services.engine, user_id) as connection:
+        users.add(connection, user_id, email=email, display_name=None, password_hash=_hash(services))
 
 
-def _hash(desk: Any) -> str:
+def _hash(services: Any) -> str:
     global _kept
-    _kept = _kept or desk.passwords.hash(PASSWORD)
+    _kept = _kept or services.passwords.hash(PASSWORD)
     return _kept
 
 

@@ -28,7 +28,7 @@ import time
 import parley.http.app
 from parley.llm.live_catalogue import LiveCatalogue
 from parley.llm.model import Model
-from parley.llm.providers import Providers
+from parley.llm.provider_registry import Providers
 providers = Providers({{"K": "k", "AWS_REGION": "eu-west-1"}})
 wall, cpu = time.perf_counter(), time.process_time()
 {make}

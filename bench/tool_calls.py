@@ -18,7 +18,7 @@ from functions.chat.called import Called
 from functions.chat.tool_round import ToolRound
 from parley.ids import new_id
 from parley.tools.invoker import Invoker
-from parley.tools.outcome import Outcome
+from parley.tools.outcome import ToolOutcome
 
 CALL = {"expression": "12.5% of 840"}
 _ROUNDS_OF_TWO = 5
@@ -32,7 +32,7 @@ class Runner:
     def __init__(self) -> None:
         self.invoker, self._user_id = Invoker(os.environ["PARLEY_TOOLRUNNER_FUNCTION"]), new_id()
 
-    def run(self, name: str, arguments: Mapping[str, Any], *, timeout_s: float) -> Outcome:
+    def run(self, name: str, arguments: Mapping[str, Any], *, timeout_s: float) -> ToolOutcome:
         """Run a tool, or end the measurement."""
         outcome = self.invoker.run(name, arguments, user_id=self._user_id, timeout_s=timeout_s)
         if not outcome.ok:

@@ -7,8 +7,7 @@ from typing import Any
 
 from local.template.stack import GatewayResponse
 from parley.errors import BodyTooLarge, Forbidden, InvalidInput, MalformedBody, NotFound, ParleyError, Unauthorized, Unavailable
-from parley.http.answers import CODES, problems
-from parley.http.problems import MEDIA_TYPE
+from parley.http.problems import CODES_EXTENSION, MEDIA_TYPE, error_responses
 
 type Codes = dict[int, dict[str, str]]  # status -> code -> what it means
 
@@ -56,7 +55,7 @@ def own_refusals(operation: Mapping[str, Any], *, is_guarded: bool, has_database
     ours += [InvalidInput] if has_body or places else []
     ours += [NotFound] if "path" in places else []
     ours += [Unavailable] if has_database else []
-    return _merged(_declared(problems(*ours)), _declared(operation["responses"]))
+    return _merged(_declared(error_responses(*ours)), _declared(operation["responses"]))
 
 
 def gateways_refusals(operation: Mapping[str, Any], gateway: Mapping[str, GatewayResponse], *, is_guarded: bool) -> Codes:
@@ -82,7 +81,7 @@ def described(codes: Mapping[str, str]) -> str:
 
 
 def _declared(responses: Mapping[Any, Mapping[str, Any]]) -> Codes:
-    return {int(status): dict(response[CODES]) for status, response in responses.items() if CODES in response}
+    return {int(status): dict(response[CODES_EXTENSION]) for status, response in responses.items() if CODES_EXTENSION in response}
 
 
 def _of_gateway(responses: Iterable[GatewayResponse]) -> Codes:

@@ -13,8 +13,8 @@ import pytest
 from moto import mock_aws
 from sqlalchemy import Engine
 
-from parley.db.engine import Role, make_engine
-from parley.llm.models import Catalogue
+from parley.db.engine import DatabaseRole, make_engine
+from parley.llm.catalogue import Catalogue
 from parley.settings import DatabaseSettings
 from tests.driving import Function, Person
 from tests.fakes.pgbouncer import running_pgbouncer
@@ -126,16 +126,16 @@ def database(environment: dict[str, str]) -> DatabaseSettings:
 
 
 @pytest.fixture(scope="session")
-def engines(database: DatabaseSettings) -> Iterator[dict[Role, Engine]]:
+def engines(database: DatabaseSettings) -> Iterator[dict[DatabaseRole, Engine]]:
     """One engine for each role."""
-    made: dict[Role, Engine] = {role: make_engine(database, role=role) for role in ("app", "background", "owner")}
+    made: dict[DatabaseRole, Engine] = {role: make_engine(database, role=role) for role in ("app", "background", "owner")}
     yield made
     for engine in made.values():
         engine.dispose()
 
 
 @pytest.fixture(scope="session")
-def engine(engines: dict[Role, Engine]) -> Engine:
+def engine(engines: dict[DatabaseRole, Engine]) -> Engine:
     """The app role's engine."""
     return engines["app"]
 
@@ -178,7 +178,7 @@ def documents(database: DatabaseSettings) -> Iterator[Function]:
     """The documents function, with a model that makes vectors."""
     from functions.documents import app
 
-    app.app._app.state.desk = replace(app.desk, embedding=replace(app.desk.embedding, catalogue=with_vectors))
+    app.app._app.state.services = replace(app.services, embedding=replace(app.services.embedding, catalogue=with_vectors))
     yield from running(app)
 
 
@@ -187,7 +187,7 @@ def ingest(database: DatabaseSettings) -> Iterator[Ingest]:
     """The ingest function, with a model that makes vectors."""
     from functions.ingest import app
 
-    app.desk = replace(app.desk, embedding=replace(app.desk.embedding, catalogue=with_vectors))
+    app.services = replace(app.services, embedding=replace(app.services.embedding, catalogue=with_vectors))
     yield Ingest(app.handler)
     app.engine.dispose()
 
@@ -222,8 +222,8 @@ def upkeep(database: DatabaseSettings) -> Iterator[Upkeep]:
     from functions.upkeep import app
 
     yield Upkeep(app.handler)
-    app.desk.engine.dispose()
-    app.desk.background.dispose()
+    app.services.engine.dispose()
+    app.services.background.dispose()
 
 
 @pytest.fixture(scope="session")
@@ -232,8 +232,8 @@ def summarize(database: DatabaseSettings) -> Iterator[Worker]:
     from functions.summarize import app
 
     yield Worker(app.handler)
-    app.desk.engine.dispose()
-    app.desk.background.dispose()
+    app.services.engine.dispose()
+    app.services.background.dispose()
 
 
 @pytest.fixture(scope="session")
@@ -246,9 +246,9 @@ def pooled(postgres: RunningPostgres, environment: dict[str, str], database: Dat
 @pytest.fixture(scope="session")
 def racers(auth: Function, pooled: dict[str, str]) -> Iterator[Racers]:
     """Processes full of clients, all of one deployment."""
-    from functions.auth.app import desk
+    from functions.auth.app import services
 
-    with racing(pooled | CHEAP, Keys.of(desk.key_ring())) as started:
+    with racing(pooled | CHEAP, Keys.of(services.key_ring())) as started:
         yield started
 
 

@@ -6,10 +6,10 @@ from uuid import UUID
 
 from sqlalchemy import Engine
 
-from parley.db import chunks, document_work, documents
+from parley.db import chunks, documents
 from parley.db.chunks import NewChunk
-from parley.db.halfvec import Vector
-from parley.db.scope import user_scope
+from parley.db.transactions import user_scope
+from parley.db.vectors import Vector
 from parley.ids import new_id
 
 
@@ -22,8 +22,8 @@ def written(engine: Engine, person: Any, *texts: str, title: str = "handbook", s
         documents.add(connection, document_id, **kept, **fields)
         chunks.add(connection, document_id, made, **kept, is_shared=False)
         if vectors:
-            chunks.embed(connection, document_id, {place: Vector("lexical", one) for place, one in enumerate(vectors)}, **kept)
-        document_work.finish(connection, document_id, **kept, chunks=len(made), note=None)
+            chunks.put_vectors(connection, document_id, {place: Vector("lexical", one) for place, one in enumerate(vectors)}, **kept)
+        documents.mark_ready(connection, document_id, **kept, chunks=len(made), note=None)
         if shared:
             documents.change(connection, document_id, **kept, changes={"is_shared": True})
     return document_id

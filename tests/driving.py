@@ -13,7 +13,7 @@ from urllib.parse import parse_qsl, urlsplit
 from uuid import UUID
 
 from parley.auth.principal import Principal
-from parley.http.worker_loop import worker_loop
+from parley.http.lambda_entry import worker_loop
 
 PASSWORD = "a long enough pass phrase"
 

@@ -12,15 +12,15 @@ from jwt.utils import base64url_decode, base64url_encode
 from parley.auth.access_tokens import issue_token
 from parley.auth.api_keys import PREFIX, issue_api_key
 from parley.auth.principal import API_KEY_SCOPES, USER_SCOPES
+from parley.auth.public_keys import parse_jwks
 from parley.auth.signing_keys import KeyRing, SigningKey
-from parley.auth.verifying_keys import read_keys
 from parley.clock import utc_now
 
 ISSUER = "parley/test/prod"
 SIGNING = SigningKey.generate(now=utc_now() - timedelta(days=1))
 API = SigningKey.generate(now=utc_now() - timedelta(days=1), family="api")
 RING = KeyRing.of([SIGNING, API], refresh_secret=b"", issuer=ISSUER)
-KEYS = read_keys(RING.jwks())
+KEYS = parse_jwks(RING.jwks())
 
 
 def access_token(

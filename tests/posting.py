@@ -11,7 +11,7 @@ from moto.backends import get_backend
 from moto.core import DEFAULT_ACCOUNT_ID
 from pydantic import TypeAdapter
 
-from parley.auth.codes import Code
+from parley.auth.one_time_codes import OneTimeCode
 from tests.driving import Function
 
 
@@ -25,9 +25,9 @@ class Mail:
     text: str
 
     @property
-    def code(self) -> Code:
+    def code(self) -> OneTimeCode:
         """The code that stands on a line of its own."""
-        return Code.parse(re.findall(r"^[\w-]{43}$", self.text, re.MULTILINE)[0])
+        return OneTimeCode.parse(re.findall(r"^[\w-]{43}$", self.text, re.MULTILINE)[0])
 
 
 @dataclass(frozen=True)

@@ -50,10 +50,10 @@ class Keys:
     issuer: str
 
     @classmethod
-    def of(cls, ring: Any) -> "Keys":
-        return cls([(key.family, key.to_json()) for key in ring.keys], ring.refresh_secret, ring.issuer)
+    def of(cls, key_ring: Any) -> "Keys":
+        return cls([(key.family, key.to_json()) for key in key_ring.keys], key_ring.refresh_secret, key_ring.issuer)
 
-    def ring(self) -> Any:
+    def key_ring(self) -> Any:
         from parley.auth.signing_keys import KeyRing, SigningKey
 
         keys = [SigningKey.from_json(text, family=family) for family, text in self.signing]
@@ -64,19 +64,19 @@ class Crew:
     """The clients of one process, made as they are needed, and how many passwords they have hashed to compare."""
 
     def __init__(self, keys: Keys, together: Barrier) -> None:
-        from functions.auth.app import desk, settings
+        from functions.auth.app import services, settings
 
         crew = self
 
-        class Counted(type(desk.passwords)):
+        class Counted(type(services.passwords)):
             def is_right(self, password: str, password_hash: str | None) -> bool:
                 crew.compared.append(password)
                 return super().is_right(password, password_hash)
 
         self.compared: list[str] = []
-        ring = keys.ring()
+        key_ring = keys.key_ring()
         passwords = Counted(min_length=settings.password_min_length, memory_kib=settings.argon_memory_kib, passes=settings.argon_passes)
-        self._desk = replace(desk, key_ring=lambda: ring, passwords=passwords, queue=NoQueue())
+        self._desk = replace(services, key_ring=lambda: key_ring, passwords=passwords, queue=NoQueue())
         self._together = together
         self._clients: list[Callable[[Call], Answer]] = []
         self._engines: list[Any] = []
@@ -113,14 +113,15 @@ class Crew:
         return work(*given)
 
     def _client(self) -> Callable[[Call], Answer]:
-        from functions.auth.app import router, settings
+        from functions.auth.app import settings
+        from functions.auth.routes import router
         from parley.db.engine import make_engine
         from parley.http.app import create_app
-        from parley.http.buffered import buffered_handler
+        from parley.http.lambda_entry import buffered_handler
 
-        desk = replace(self._desk, engine=make_engine(settings), background=make_engine(settings, role="background"))
-        self._engines += [desk.engine, desk.background]
-        handler = buffered_handler(create_app(router, settings=settings, engine=desk.engine, desk=desk))
+        services = replace(self._desk, engine=make_engine(settings), background=make_engine(settings, role="background"))
+        self._engines += [services.engine, services.background]
+        handler = buffered_handler(create_app(router, settings=settings, engine=services.engine, services=services))
         loop = asyncio.new_event_loop()
 
         def send(call: Call) -> Answer:

@@ -7,17 +7,17 @@ from uuid import UUID
 from sqlalchemy import Engine
 
 from parley.db import conversations, memories, messages, passages
-from parley.db.halfvec import Vector
-from parley.db.scope import user_scope
+from parley.db.transactions import user_scope
+from parley.db.vectors import Vector
 from parley.ids import new_id
-from parley.memory.passages import Piece
+from parley.memory.passages import Passage
 
 DAY = datetime(2026, 11, 2, 9, tzinfo=UTC)
 
 
 def said(engine: Engine, person: Any, *texts: str, vectors: list[Vector] | None = None, day: datetime = DAY, **fields: Any) -> UUID:
     """Store a conversation of the user's in which this was said, each text a passage; return its id."""
-    pieces = [Piece(number, number, f"{day:%Y-%m-%d}\nUser: {text}", day) for number, text in enumerate(texts, 1)]
+    pieces = [Passage(number, number, f"{day:%Y-%m-%d}\nUser: {text}", day) for number, text in enumerate(texts, 1)]
     with user_scope(engine, person.id) as connection:
         made = conversations.add(connection, new_id(), user_id=person.id, title=texts[0][:20], **fields)
         for text in texts:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from parley.llm.models import Catalogue
+from parley.llm.catalogue import Catalogue
 from tests.conftest import ROOT
 from tests.fakes.vendor import replies
 

@@ -32,9 +32,9 @@ def _client(engine: Engine, tenants: Sequence[UUID], start: int, transactions: i
 
 def shown(engine: Engine, user_id: UUID | None) -> str:
     """Say whose rows a transaction shows that forgets to filter: `own`, `none` or `foreign`."""
-    from parley.db.scope import open_scope, user_scope
+    from parley.db.transactions import global_scope, user_scope
 
-    with user_scope(engine, user_id) if user_id else open_scope(engine) as connection:
+    with user_scope(engine, user_id) if user_id else global_scope(engine) as connection:
         seen = set(connection.scalars(EVERYBODYS))
     if seen - {user_id}:
         return "foreign"

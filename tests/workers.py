@@ -142,16 +142,16 @@ class Worker:
     def __init__(self, staffing: Staffing, providers: Any) -> None:
         from functions.chat import app as chat
         from functions.conversation import app as conversation
-        from parley.db.breakers import Breakers
+        from parley.db.circuits import DatabaseCircuits
         from parley.db.engine import make_engine
-        from parley.http.buffered import buffered_handler
-        from parley.llm.breaker import Breaker
-        from parley.llm.router import Patience, Router
+        from parley.http.lambda_entry import buffered_handler
+        from parley.llm.circuit_breaker import CircuitBreaker
+        from parley.llm.router import ModelRouter, RetryPolicy
 
         self.engine = make_engine(chat.settings)
-        breaker = Breaker(Breakers(self.engine) if staffing.has_circuits else NoCircuits())
-        router = Router(providers, breaker, patience=Patience(first_pause_s=0.01))
-        self._chat = _copied(chat.app, desk=replace(chat.desk, engine=self.engine, router=router, queue=NoQueue()))
+        breaker = CircuitBreaker(DatabaseCircuits(self.engine) if staffing.has_circuits else NoCircuits())
+        router = ModelRouter(providers, breaker, retry_policy=RetryPolicy(first_pause_s=0.01))
+        self._chat = _copied(chat.app, services=replace(chat.services, engine=self.engine, router=router, queue=NoQueue()))
         self._conversation = buffered_handler(_copied(conversation.app, engine=self.engine))
         self._loop, self._lasting_s = asyncio.new_event_loop(), staffing.lasting_s
 
@@ -209,12 +209,12 @@ def _hurry(tick_s: float) -> None:
 def _work(pipe: Connection, staffing: Staffing) -> None:
     os.environ |= staffing.variables
     if staffing.tick_s is not None:
-        from functions.chat import pulse, replay, turn
+        from functions.chat import pulse, replay, rounds
 
-        pulse.TICK_S = turn.POLL_S = replay.POLL_S = staffing.tick_s
-    from parley.llm.providers import Providers
+        pulse.TICK_S = rounds.POLL_S = replay.POLL_S = staffing.tick_s
+    from parley.llm.provider_registry import ProviderRegistry
 
-    providers = Providers(os.environ)
+    providers = ProviderRegistry(os.environ)
     workers, lock, free = [Worker(staffing, providers) for _ in range(staffing.each)], threading.Lock(), SimpleQueue[Worker]()
     for worker in workers:
         free.put(worker)

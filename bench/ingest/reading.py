@@ -20,9 +20,9 @@ from bench.database import running_database
 from bench.servers import HOST, ServerFailed, free_port
 from parley.db import documents
 from parley.db.engine import make_engine
-from parley.db.scope import user_scope
+from parley.db.transactions import user_scope
 from parley.ids import new_id
-from parley.ingest_queue import file_key
+from parley.jobs import document_key
 from parley.settings import DatabaseSettings
 
 BUCKET = "parley-bench-files"
@@ -68,7 +68,7 @@ class Office:
         with user_scope(self.engine, user_id) as connection:
             names = {"title": filename, "filename": filename, "content_type": "application/octet-stream"}
             documents.add(connection, document_id, user_id=user_id, bytes=len(content), sha256=None, **names)
-        boto3.client("s3").put_object(Bucket=BUCKET, Key=file_key(user_id, document_id), Body=content)
+        boto3.client("s3").put_object(Bucket=BUCKET, Key=document_key(user_id, document_id), Body=content)
         took, peaks = self._watched(str(user_id), str(document_id))
         with user_scope(self.engine, user_id) as connection:
             found = documents.get(connection, document_id, user_id=user_id)

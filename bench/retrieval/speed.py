@@ -20,11 +20,11 @@ from bench.database import running_database
 from bench.retrieval.corpus import Corpus
 from bench.retrieval.rows import MODEL, Case, fill
 from bench.tables import figure, quantile, table
-from parley.db import chunk_search, recall
+from parley.db import search
 from parley.db.engine import make_engine
-from parley.db.halfvec import Vector, parameters_of
-from parley.db.recall import Place
-from parley.db.scope import user_scope
+from parley.db.search import WindowStart
+from parley.db.transactions import user_scope
+from parley.db.vectors import Vector, vector_parameters
 from parley.ids import new_id
 
 ASKED_WORDS, FOUND, COMPARED = 10, 10, 20
@@ -62,12 +62,14 @@ def measured(engine: Engine, owner: Engine, case: Case, *, rounds: int) -> Timed
 
 
 def _recall(engine: Engine, user_id: UUID, words: str, vector: Vector) -> object:
-    return recall.recall(engine, words, user_id=user_id, vector=vector, place=Place(None, 0), facts=20, passages=6, half_life_days=30)
+    return search.recall(
+        engine, words, user_id=user_id, vector=vector, window_start=WindowStart(None, 0), facts=20, passages=6, half_life_days=30
+    )
 
 
 def _search_chunks(engine: Engine, user_id: UUID, words: str, vector: Vector) -> object:
     with user_scope(engine, user_id) as connection:
-        return chunk_search.search(connection, words, vector, limit=FOUND)
+        return search.search_chunks(connection, words, vector, limit=FOUND)
 
 
 _SEARCHES = {"passages": _recall, "chunks": _search_chunks}
@@ -77,12 +79,12 @@ def _share(engine: Engine, owner: Engine, table_name: str, user_id: UUID, vector
     """Return how many of the ten found by a vector alone are as near as the ten nearest: rows may have the same vector."""
     with user_scope(engine, user_id) as connection:
         if table_name == "chunks":
-            found = [one.similarity or 0.0 for one in chunk_search.search(connection, "", vector, limit=FOUND)]
+            found = [one.similarity or 0.0 for one in search.search_chunks(connection, "", vector, limit=FOUND)]
         else:
-            passages = recall.search_passages(connection, "", user_id=user_id, vector=vector, most=FOUND)
+            passages = search.search_passages(connection, "", user_id=user_id, vector=vector, limit=FOUND)
             found = [one.similarity or 0.0 for one in passages]
     with owner.connect() as connection:
-        least: float = connection.scalars(text(_EXACT.format(table=table_name)), parameters_of(vector) | {"user_id": user_id}).all()[-1]
+        least: float = connection.scalars(text(_EXACT.format(table=table_name)), vector_parameters(vector) | {"user_id": user_id}).all()[-1]
     return sum(similarity >= least - 1e-6 for similarity in found) / FOUND
 
 

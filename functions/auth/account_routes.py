@@ -20,17 +20,17 @@ from functions.auth.schemas import (
     UserOut,
 )
 from functions.auth.sign_in_routes import desk_of
-from parley.auth.codes import InvalidCode
-from parley.db import audit, users
-from parley.db import sessions as stored_sessions
+from parley.auth.one_time_codes import InvalidCode
+from parley.db.accounts import audit, users
+from parley.db.accounts import sessions as stored_sessions
 from parley.errors import NotFound
-from parley.http.answers import problems
 from parley.http.dependencies import CurrentPrincipal, RequestOrigin, Transaction, requires
 from parley.http.paging import Listing, Page, read_id
+from parley.http.problems import error_responses
 
 router = APIRouter()
 ACCOUNT = [Depends(requires("account"))]
-PASSWORD = problems(WrongPassword, TooManyGuesses)
+PASSWORD = error_responses(WrongPassword, TooManyGuesses)
 
 
 @router.post("/auth/logout", status_code=204)
@@ -64,27 +64,31 @@ def export_me(request: Request, principal: CurrentPrincipal, origin: RequestOrig
     return ExportOut.model_validate(erasure.ask_for_export(desk_of(request), principal, origin=origin))
 
 
-@router.get("/auth/me/exports/{id}", dependencies=ACCOUNT, responses=problems(NotFound))
+@router.get("/auth/me/exports/{id}", dependencies=ACCOUNT, responses=error_responses(NotFound))
 def get_export(id: UUID, request: Request, principal: CurrentPrincipal) -> ExportOut:
     """Return an export, with the address of its file once it is ready."""
     export, url = erasure.get_export(desk_of(request), principal, id)
     return ExportOut(id=export.id, status=export.status, url=url, created_at=export.created_at)
 
 
-@router.post("/auth/password", status_code=204, dependencies=ACCOUNT, responses=PASSWORD | problems(WeakPassword))
+@router.post("/auth/password", status_code=204, dependencies=ACCOUNT, responses=PASSWORD | error_responses(WeakPassword))
 def change_password(body: PasswordChange, request: Request, principal: CurrentPrincipal, origin: RequestOrigin) -> None:
     """Set a new password; the caller's other sessions end."""
     password_change.change_password(desk_of(request), principal, **body.model_dump(), origin=origin)
 
 
-@router.post("/auth/email", status_code=202, dependencies=ACCOUNT, responses=problems(WrongPassword, EmailDomainRefused, TooManyGuesses))
+@router.post(
+    "/auth/email", status_code=202, dependencies=ACCOUNT, responses=error_responses(WrongPassword, EmailDomainRefused, TooManyGuesses)
+)
 def change_email(body: EmailChange, request: Request, principal: CurrentPrincipal, origin: RequestOrigin) -> Accepted:
     """Mail a code to the new address."""
     email_change.ask_for_change(desk_of(request), principal, **body.model_dump(), origin=origin)
     return Accepted()
 
 
-@router.post("/auth/email/confirm", status_code=204, dependencies=ACCOUNT, responses=problems(InvalidCode, EmailTaken, TooManyGuesses))
+@router.post(
+    "/auth/email/confirm", status_code=204, dependencies=ACCOUNT, responses=error_responses(InvalidCode, EmailTaken, TooManyGuesses)
+)
 def confirm_email(body: EmailConfirmation, request: Request, principal: CurrentPrincipal, origin: RequestOrigin) -> None:
     """Take the address that the code went to."""
     email_change.confirm(desk_of(request), principal, code=body.code, origin=origin)
@@ -105,7 +109,7 @@ def list_sessions(request: Request, principal: CurrentPrincipal, transaction: Tr
     return page.listing(found, to_item=lambda row: SessionOut.of(row, principal), key=lambda row: [row.id])
 
 
-@router.delete("/auth/sessions/{id}", status_code=204, dependencies=ACCOUNT, responses=problems(NotFound))
+@router.delete("/auth/sessions/{id}", status_code=204, dependencies=ACCOUNT, responses=error_responses(NotFound))
 def end_session(id: UUID, principal: CurrentPrincipal, transaction: Transaction, origin: RequestOrigin) -> None:
     """End one of the caller's sessions."""
     sessions.end_session(transaction, principal, id, origin=origin)

@@ -12,24 +12,24 @@ from functions.auth.admin_schemas import AccountChange, AccountOut, InviteOut, M
 from functions.auth.errors import OwnAccount
 from functions.auth.invites_once import invite_once
 from functions.auth.sign_in_routes import desk_of
-from parley.db import administration as accounts
-from parley.db import invites
-from parley.db.scope import open_scope
+from parley.db.accounts import administration as accounts
+from parley.db.accounts import invites
+from parley.db.transactions import global_scope
 from parley.errors import NotFound
-from parley.http.answers import problems
+from parley.http.date_range import DateRangeQuery
 from parley.http.dependencies import CurrentPrincipal, requires
-from parley.http.idempotency import IdempotencyKey, KeyReused
+from parley.http.idempotency import IdempotencyHeader, IdempotencyKeyReused
 from parley.http.paging import Listing, Page, read_id, read_key
-from parley.http.period import Period
+from parley.http.problems import error_responses
 
 router = APIRouter(dependencies=[Depends(requires("admin"))])
 
 
 async def admin_transaction(request: Request, principal: CurrentPrincipal) -> AsyncIterator[Connection]:
     """Open a transaction over all users, for who is an admin now and not only by their token."""
-    desk = desk_of(request)
-    administration.check_admin(desk.engine, principal)
-    with open_scope(desk.background) as connection:
+    services = desk_of(request)
+    administration.check_admin(services.engine, principal)
+    with global_scope(services.background) as connection:
         yield connection
 
 
@@ -45,7 +45,7 @@ def list_users(
     return page.listing(found, to_item=AccountOut.of, key=lambda row: [row.id])
 
 
-@router.patch("/admin/users/{id}", responses=problems(NotFound, OwnAccount))
+@router.patch("/admin/users/{id}", responses=error_responses(NotFound, OwnAccount))
 def change_user(id: UUID, body: AccountChange, principal: CurrentPrincipal, transaction: AdminTransaction) -> AccountOut:
     """Disable or enable an account, change its role or its monthly budget."""
     changes = body.model_dump(exclude_unset=True)
@@ -54,17 +54,17 @@ def change_user(id: UUID, body: AccountChange, principal: CurrentPrincipal, tran
 
 @router.get("/admin/usage")
 def usage(
-    transaction: AdminTransaction, page: Page, period: Period, group_by: Annotated[str, Query(max_length=30)] = "user"
+    transaction: AdminTransaction, page: Page, period: DateRangeQuery, group_by: Annotated[str, Query(max_length=30)] = "user"
 ) -> Listing[UsageLineOut]:
     """Add up turns, tokens and cost, dearest first. `group_by` names one or more of user, model and day, separated by commas."""
     offset = read_key(page.after, administration.parse_offset) or 0
     groups = administration.parse_groups(group_by)
-    found = accounts.usage(transaction, start=period.start, end=period.end, group_by=groups, limit=page.limit + 1, offset=offset)
+    found = accounts.grouped_usage(transaction, start=period.start, end=period.end, group_by=groups, limit=page.limit + 1, offset=offset)
     return page.listing(found, to_item=UsageLineOut.model_validate, key=lambda _: [offset + page.limit])
 
 
-@router.post("/admin/invites", status_code=201, response_model=MadeInviteOut, responses=problems(KeyReused))
-def invite(body: NewInvite, request: Request, principal: CurrentPrincipal, once: IdempotencyKey) -> MadeInviteOut | dict[str, Any]:
+@router.post("/admin/invites", status_code=201, response_model=MadeInviteOut, responses=error_responses(IdempotencyKeyReused))
+def invite(body: NewInvite, request: Request, principal: CurrentPrincipal, once: IdempotencyHeader) -> MadeInviteOut | dict[str, Any]:
     """Make an invite for one account. What its holder registers with is shown in this answer and never again."""
     return invite_once(desk_of(request), principal, body, once)
 
@@ -76,7 +76,7 @@ def list_invites(transaction: AdminTransaction, page: Page) -> Listing[InviteOut
     return page.listing(found, to_item=InviteOut.model_validate, key=lambda row: [row.id])
 
 
-@router.delete("/admin/invites/{id}", status_code=204, responses=problems(NotFound))
+@router.delete("/admin/invites/{id}", status_code=204, responses=error_responses(NotFound))
 def uninvite(id: UUID, transaction: AdminTransaction) -> None:
     """Take an invite back."""
     invites.remove(transaction, id)

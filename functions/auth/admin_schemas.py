@@ -8,9 +8,9 @@ from pydantic import Field
 
 from functions.auth.api_key_schemas import Time
 from functions.auth.schemas import Email
-from parley.db.administration import Account
-from parley.db.invites import Invite
-from parley.http.schemas import Input, Moment, Output
+from parley.db.accounts.administration import Account
+from parley.db.accounts.invites import Invite
+from parley.http.schemas import Input, Output, Timestamp
 
 
 class AccountChange(Input):
@@ -30,7 +30,7 @@ class AccountOut(Output):
     role: str
     disabled: bool
     monthly_budget_usd: float | None
-    created_at: Moment
+    created_at: Timestamp
 
     @classmethod
     def of(cls, account: Account) -> Self:
@@ -71,8 +71,8 @@ class InviteOut(Output):
     id: UUID
     email: str | None
     created_by: UUID
-    created_at: Moment
-    expires_at: Moment
+    created_at: Timestamp
+    expires_at: Timestamp
 
 
 class MadeInviteOut(InviteOut):

@@ -8,12 +8,12 @@ from uuid import UUID
 from sqlalchemy import Connection, Engine
 
 from functions.auth.errors import OwnAccount
-from parley.auth.codes import Code
+from parley.auth.one_time_codes import OneTimeCode
 from parley.auth.principal import Principal
 from parley.clock import utc_now
-from parley.db import administration, audit, invites, sessions, users
-from parley.db.administration import GROUPINGS, Account, Grouping
-from parley.db.scope import principal_scope
+from parley.db.accounts import administration, audit, invites, sessions, users
+from parley.db.accounts.administration import GROUPINGS, Account, Grouping
+from parley.db.transactions import principal_scope
 from parley.errors import Forbidden, InvalidInput
 from parley.ids import new_id
 from parley.observability import logger
@@ -48,7 +48,7 @@ def invite(connection: Connection, admin: Principal, *, email: str | None, expir
     expires_at = expires_at or now + INVITE_LIFETIME
     if not now < expires_at <= now + LONGEST_INVITE:
         raise InvalidInput("a time from now until 90 days from now", loc=("body", "expires_at"))
-    code = Code.new(invite_id)
+    code = OneTimeCode.new(invite_id)
     made = invites.add(connection, invite_id, code.hash, email=email, created_by=admin.user_id, expires_at=expires_at)
     return made, str(code)
 

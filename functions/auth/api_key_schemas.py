@@ -7,7 +7,7 @@ from uuid import UUID
 from pydantic import AwareDatetime, BeforeValidator, Field
 
 from functions.auth.api_keys import MadeKey
-from parley.http.schemas import Input, Moment, Output
+from parley.http.schemas import Input, Output, Timestamp
 
 Scope = Literal["chat", "conversations", "tools", "documents"]
 
@@ -38,9 +38,9 @@ class ApiKeyOut(Output):
     id: UUID
     name: str
     scopes: list[str]
-    created_at: Moment
-    expires_at: Moment
-    last_used_at: Moment | None
+    created_at: Timestamp
+    expires_at: Timestamp
+    last_used_at: Timestamp | None
     rate_per_minute: int | None
     monthly_budget_usd: float | None
 

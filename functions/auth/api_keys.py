@@ -8,11 +8,11 @@ from sqlalchemy import Connection
 
 from functions.auth.errors import TooManyApiKeys
 from parley.auth.api_keys import MAX_LIFETIME, issue_api_key
-from parley.auth.origin import Origin
+from parley.auth.client_origin import ClientOrigin
 from parley.auth.principal import API_KEY_SCOPES, Principal
 from parley.auth.signing_keys import KeyRing
 from parley.clock import utc_now
-from parley.db import api_keys, audit
+from parley.db.accounts import api_keys, audit
 from parley.errors import InvalidInput
 from parley.ids import new_id
 
@@ -38,7 +38,7 @@ class Wish:
     monthly_budget_usd: float | None = None
 
 
-def make_key(connection: Connection, principal: Principal, ring: KeyRing, wish: Wish, *, origin: Origin) -> MadeKey:
+def make_key(connection: Connection, principal: Principal, key_ring: KeyRing, wish: Wish, *, origin: ClientOrigin) -> MadeKey:
     """Sign and store a key. Raises InvalidInput and TooManyApiKeys."""
     now, key_id = utc_now(), new_id()
     expires_at = wish.expires_at or now + MAX_LIFETIME
@@ -47,7 +47,7 @@ def make_key(connection: Connection, principal: Principal, ring: KeyRing, wish: 
     if api_keys.count(connection, user_id=principal.user_id) >= MOST:
         raise TooManyApiKeys(MOST)
     chosen = frozenset(wish.scopes) if wish.scopes is not None else API_KEY_SCOPES
-    key = issue_api_key(principal.user_id, key_id, chosen, expires_at=expires_at, key=ring.newest_api, issuer=ring.issuer, now=now)
+    key = issue_api_key(principal.user_id, key_id, chosen, expires_at=expires_at, key=key_ring.newest_api, issuer=key_ring.issuer, now=now)
     limits = {"rate_per_minute": wish.rate_per_minute, "monthly_budget_usd": wish.monthly_budget_usd}
     fields = {"name": wish.name, "scopes": sorted(chosen), "expires_at": expires_at} | limits
     stored = api_keys.add(connection, key_id, user_id=principal.user_id, **fields)
@@ -55,7 +55,7 @@ def make_key(connection: Connection, principal: Principal, ring: KeyRing, wish: 
     return MadeKey(stored, key)
 
 
-def revoke_key(connection: Connection, principal: Principal, key_id: UUID, *, origin: Origin) -> None:
+def revoke_key(connection: Connection, principal: Principal, key_id: UUID, *, origin: ClientOrigin) -> None:
     """Make a key useless at once, or raise NotFound."""
     api_keys.revoke(connection, key_id, user_id=principal.user_id)
     audit.add(connection, principal.user_id, "api_key_revoked", origin, api_key_id=str(key_id))

@@ -6,31 +6,33 @@ from functions.auth.api_key_schemas import MadeApiKeyOut, NewApiKey
 from functions.auth.api_keys import Wish, make_key
 from functions.auth.desk import Desk
 from functions.auth.throttle import may_note
-from parley.auth.origin import Origin
+from parley.auth.client_origin import ClientOrigin
 from parley.auth.principal import Principal
-from parley.db import users
-from parley.db.scope import principal_scope
+from parley.db.accounts import users
+from parley.db.transactions import principal_scope
 from parley.http.idempotency import Idempotency
-from parley.upkeep import Note
+from parley.jobs import AccountNotice
 
 ROUTE = "POST /auth/api-keys"
 SECRET = frozenset({"key"})
 
 
-def make_once(desk: Desk, principal: Principal, body: NewApiKey, once: Idempotency, *, origin: Origin) -> MadeApiKeyOut | dict[str, Any]:
+def make_once(
+    services: Desk, principal: Principal, body: NewApiKey, once: Idempotency, *, origin: ClientOrigin
+) -> MadeApiKeyOut | dict[str, Any]:
     """Make the key and mail a notice, or answer as the first time, without the key itself. Raises KeyReused and what `make_key` does."""
-    ring = desk.key_ring()
-    with principal_scope(desk.engine, principal) as connection:
+    key_ring = services.key_ring()
+    with principal_scope(services.engine, principal) as connection:
         wish = Wish(**body.model_dump())
         answer = once.once(
             connection,
             principal.user_id,
             ROUTE,
             body,
-            lambda: MadeApiKeyOut.of(make_key(connection, principal, ring, wish, origin=origin)),
+            lambda: MadeApiKeyOut.of(make_key(connection, principal, key_ring, wish, origin=origin)),
             secrets=SECRET,
         )
         email = users.get(connection, principal.user_id).email
-    if isinstance(answer, MadeApiKeyOut) and may_note(desk.background, email):
-        desk.queue.send_later(Note("new_api_key", to=email))
+    if isinstance(answer, MadeApiKeyOut) and may_note(services.background, email):
+        services.queue.send_later(AccountNotice("new_api_key", to=email))
     return answer

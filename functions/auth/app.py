@@ -14,12 +14,12 @@ from functions.auth.sessions import Lifetimes
 from functions.auth.throttle import Throttle
 from parley.auth.key_cache import KeyCache
 from parley.auth.key_store import load_keys
+from parley.aws.s3 import FileStore
 from parley.db.engine import make_engine
-from parley.file_store import FileStore
 from parley.http.app import create_app
-from parley.http.buffered import buffered_handler
+from parley.http.lambda_entry import buffered_handler
+from parley.jobs import UpkeepQueue
 from parley.settings import DatabaseSettings, HttpSettings, KeySettings
-from parley.upkeep import UpkeepQueue
 
 
 class AuthSettings(HttpSettings, DatabaseSettings, KeySettings):
@@ -43,7 +43,7 @@ class AuthSettings(HttpSettings, DatabaseSettings, KeySettings):
 
 
 settings = AuthSettings.read()
-desk = Desk(
+services = Desk(
     engine=make_engine(settings),
     background=make_engine(settings, role="background"),
     key_ring=KeyCache(partial(load_keys, settings.keys_path, issuer=settings.issuer)),
@@ -63,6 +63,6 @@ desk = Desk(
     queue=UpkeepQueue(settings.upkeep_queue_url),
     files=FileStore(settings.files_bucket),
 )
-app = create_app(router, settings=settings, engine=desk.engine, desk=desk)
+app = create_app(router, settings=settings, engine=services.engine, services=services)
 handler = buffered_handler(app)
 cold_start.finish()

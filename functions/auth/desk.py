@@ -10,8 +10,8 @@ from functions.auth.passwords import Passwords
 from functions.auth.sessions import Lifetimes
 from functions.auth.throttle import Throttle
 from parley.auth.signing_keys import KeyRing
-from parley.file_store import FileStore
-from parley.upkeep import UpkeepQueue
+from parley.aws.s3 import FileStore
+from parley.jobs import UpkeepQueue
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,8 +11,8 @@ from functions.auth.passwords import MAX_LENGTH
 from functions.auth.sessions import SignedIn
 from parley.auth.access_tokens import LIFETIME
 from parley.auth.principal import Principal
-from parley.db.sessions import Listed
-from parley.http.schemas import Input, Moment, Output
+from parley.db.accounts.sessions import ActiveSession
+from parley.http.schemas import Input, Output, Timestamp
 
 # What browsers take in <input type=email> (WHATWG HTML, 4.10.5.1.5), with a domain of two labels at least.
 _LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
@@ -142,7 +142,7 @@ class UserOut(Output):
     memory_enabled: bool
     default_model: str | None
     retention_days: int | None
-    created_at: Moment
+    created_at: Timestamp
 
 
 class TokensOut(Output):
@@ -164,15 +164,15 @@ class SessionOut(Output):
     """A place where the user is signed in; `current` marks the one that asks."""
 
     id: UUID
-    created_at: Moment
-    last_used_at: Moment
-    expires_at: Moment
+    created_at: Timestamp
+    last_used_at: Timestamp
+    expires_at: Timestamp
     address: str | None
     user_agent: str | None
     current: bool
 
     @classmethod
-    def of(cls, listed: Listed, principal: Principal) -> Self:
+    def of(cls, listed: ActiveSession, principal: Principal) -> Self:
         """Show a session to its user."""
         return cls(**asdict(listed), current=listed.id == principal.session_id)
 
@@ -181,7 +181,7 @@ class AuditEventOut(Output):
     """Something that happened to the account."""
 
     id: UUID
-    at: Moment
+    at: Timestamp
     event: str
     address: str | None
     user_agent: str | None
@@ -194,4 +194,4 @@ class ExportOut(Output):
     id: UUID
     status: str
     url: str | None = None
-    created_at: Moment
+    created_at: Timestamp

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from http.client import HTTPException
 from typing import Any
 
-from parley.auth.verifying_keys import VerifyingKey, read_keys
+from parley.auth.public_keys import PublicKey, parse_jwks
 from parley.errors import Unavailable
 from parley.observability import logger
 
@@ -29,11 +29,11 @@ class KeySource:
     def __init__(self, url: str = "", *, clock: Callable[[], float] = time.monotonic) -> None:
         self._url = url
         self._clock = clock
-        self._keys: dict[str, VerifyingKey] = {}
+        self._keys: dict[str, PublicKey] = {}
         self._fetched_at = float("-inf")
         self._sought_at = float("-inf")
 
-    def find(self, kid: str, request_context: Mapping[str, Any]) -> VerifyingKey | None:
+    def find(self, kid: str, request_context: Mapping[str, Any]) -> PublicKey | None:
         """Return the key of that name, or None if there is none. Raises Unavailable if there are no keys at all."""
         if self._is_fetch_due(kid):
             self._fetch(self._url or jwks_url(request_context))
@@ -54,7 +54,7 @@ class KeySource:
         timeout_s = TIMEOUT_S if self._keys else FIRST_TIMEOUT_S
         try:
             with urllib.request.urlopen(url, timeout=timeout_s) as answer:  # noqa: S310 - https, or what the deployer set
-                self._keys = read_keys(json.loads(answer.read(MAX_BYTES)))
+                self._keys = parse_jwks(json.loads(answer.read(MAX_BYTES)))
         except (OSError, HTTPException, ValueError, RecursionError) as exc:
             logger.warning("cannot fetch the public keys", url=url, reason=repr(exc))
         finally:

@@ -12,7 +12,7 @@ from fastapi import Response
 from starlette.types import Receive, Scope, Send
 
 from functions.chat.events import Logged, Numbered, Ping, ToolAnswered, ToolApproval, TurnEvent, TurnFailed, TurnWaiting
-from parley.db.messages import Message
+from parley.db.messages import StoredMessage
 from parley.errors import ParleyError
 from parley.http.schemas import MessageOut
 
@@ -87,7 +87,7 @@ def _document(first: Numbered | Ping, events: Iterator[Numbered | Ping], ids: Ma
         raise StoredFailure(dict(end))
     if last.name == TurnWaiting.name:
         return known | _waiting(heard)
-    message: Message = last.message  # type: ignore[union-attr, assignment]
+    message: StoredMessage = last.message  # type: ignore[union-attr, assignment]
     shown = MessageOut.model_validate(message).model_dump(mode="json")
     rest = {"usage": end["usage"], "sources": _sources(message.parts), "tool_results": _results(message.parts), "approvals": []}
     return known | {"status": message.status, "message": shown} | rest

@@ -9,22 +9,21 @@ from functions.chat.compat.errors import PREFIX, as_openai
 from functions.chat.desk import Desk
 from functions.chat.images import Images
 from functions.chat.tooling import make_toolbox_for
-from parley.db.breakers import Breakers
+from parley.db.circuits import DatabaseCircuits
 from parley.db.engine import make_engine
-from parley.embedding import Embedding
-from parley.follow_up import MemoryQueue
 from parley.http.app import create_app
 from parley.http.streaming import streaming_handler
-from parley.limits import Allowance
-from parley.llm.breaker import Breaker
+from parley.jobs import MemoryQueue, UpkeepQueue
+from parley.llm.circuit_breaker import CircuitBreaker
 from parley.llm.live_catalogue import LiveCatalogue
-from parley.llm.providers import Providers
-from parley.llm.router import Router
+from parley.llm.provider_registry import ProviderRegistry
+from parley.llm.router import ModelRouter
+from parley.metering.embeddings import MeteredEmbedder
+from parley.metering.limits import DefaultLimits
 from parley.observability import logger
 from parley.settings import DatabaseSettings, HttpSettings, ModelSettings, ToolSettings
 from parley.tools.invoker import Invoker
-from parley.tools.remotes import Remotes
-from parley.upkeep import UpkeepQueue
+from parley.tools.mcp_registry import McpRegistry
 
 BODY_LIMIT = 4 * 1024 * 1024
 
@@ -38,29 +37,29 @@ class ChatSettings(HttpSettings, DatabaseSettings, ModelSettings, ToolSettings):
 
 
 settings = ChatSettings.read()
-catalogue, allowance = LiveCatalogue.of(settings), Allowance.of(settings)
+catalogue, default_limits = LiveCatalogue.of(settings), DefaultLimits.of(settings)
 for name, model in catalogue().models.items():
     if obstacle := model.obstacle(os.environ):
         logger.info("a model of the catalogue cannot be chosen", model=name, reason=obstacle)
 engine = make_engine(settings)
-providers = Providers(os.environ)
-router = Router(providers, Breaker(Breakers(engine)))
+providers = ProviderRegistry(os.environ)
+router = ModelRouter(providers, CircuitBreaker(DatabaseCircuits(engine)))
 invoker = Invoker(settings.toolrunner_function)
-remotes = Remotes.of(settings, invoker.ask)
-embedding = Embedding(engine, catalogue, os.environ, providers.embedder, allowance)
-desk = Desk(
+mcp_registry = McpRegistry.of(settings, invoker.ask)
+embedding = MeteredEmbedder(engine, catalogue, os.environ, providers.embedder, default_limits)
+services = Desk(
     engine=engine,
     catalogue=catalogue,
     router=router,
     environment=os.environ,
-    allowance=allowance,
+    default_limits=default_limits,
     queue=UpkeepQueue(settings.upkeep_queue_url),
     embedder_for=providers.embedder,
     memory_queue=MemoryQueue(settings.memory_queue_url),
     images=Images(settings.files_bucket),
     reranker_for=providers.reranker,
-    toolbox_for=make_toolbox_for(engine, invoker, remotes, embedding),
+    toolbox_for=make_toolbox_for(engine, invoker, mcp_registry, embedding),
 )
-app = create_app(routes.router, settings=settings, body_limit=BODY_LIMIT, error_answers={PREFIX: as_openai}, desk=desk)
+app = create_app(routes.router, settings=settings, body_limit=BODY_LIMIT, error_responders={PREFIX: as_openai}, services=services)
 handler = streaming_handler(app)
 cold_start.finish()

@@ -11,10 +11,10 @@ from functions.chat.errors import NothingToRegenerate
 from functions.chat.question import Question
 from parley.db import messages
 from parley.db.conversations import Conversation
-from parley.db.messages import Spoken, Window
+from parley.db.messages import HistoryMessage, Window
 from parley.errors import NotFound
 from parley.ids import new_id
-from parley.memory.window import MOST_MESSAGES
+from parley.memory.window import MAX_MESSAGES
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,7 @@ class Asked:
 
     question: Question
     message_id: UUID
-    earlier: Sequence[Spoken]
+    earlier: Sequence[HistoryMessage]
     summary: str | None = None
     is_cut: bool = False
 
@@ -38,31 +38,31 @@ def asked_in(connection: Connection, conversation: Conversation | None, question
     """
     window = Window([], None)
     if conversation:
-        window = messages.window(connection, conversation.id, user_id=user_id, limit=MOST_MESSAGES)
-    return _last(window, question) if question.is_anew else Asked(question, new_id(), window.spoken, window.summary, _is_cut(window))
+        window = messages.window(connection, conversation.id, user_id=user_id, limit=MAX_MESSAGES)
+    return _last(window, question) if question.is_anew else Asked(question, new_id(), window.history, window.summary, _is_cut(window))
 
 
 def asked_before(
     connection: Connection, conversation: Conversation, message_id: UUID, options: Mapping[str, Any], *, user_id: UUID
 ) -> Asked:
     """Find a question again that was asked with these options, while its turn paused. Raises NotFound."""
-    window = messages.window(connection, conversation.id, user_id=user_id, limit=MOST_MESSAGES)
-    for place, message in enumerate(window.spoken):
+    window = messages.window(connection, conversation.id, user_id=user_id, limit=MAX_MESSAGES)
+    for place, message in enumerate(window.history):
         if message.id == message_id:
             asked = Question.again(message.text, message.images, conversation.id, options)
-            return Asked(asked, message_id, window.spoken[:place], window.summary, _is_cut(window))
+            return Asked(asked, message_id, window.history[:place], window.summary, _is_cut(window))
     raise NotFound("message", message_id)
 
 
 def _is_cut(window: Window) -> bool:
-    return len(window.spoken) >= MOST_MESSAGES
+    return len(window.history) >= MAX_MESSAGES
 
 
 def _last(window: Window, question: Question) -> Asked:
     """Find the last question, answered or not."""
-    spoken = window.spoken
-    for place in reversed(range(len(spoken))):
-        if spoken[place].role == "user":
-            asked = replace(question, text=spoken[place].text, images=spoken[place].images)
-            return Asked(asked, spoken[place].id, spoken[:place], window.summary, _is_cut(window))
+    history = window.history
+    for place in reversed(range(len(history))):
+        if history[place].role == "user":
+            asked = replace(question, text=history[place].text, images=history[place].images)
+            return Asked(asked, history[place].id, history[:place], window.summary, _is_cut(window))
     raise NothingToRegenerate(f"conversation {question.conversation_id}")

@@ -10,27 +10,29 @@ from functions.chat.images import Images, Kept
 from functions.chat.question import Question
 from functions.chat.running import Turn
 from parley.auth.principal import Principal
-from parley.db.turn_beginnings import Found, Once
+from parley.db.turn.turn_begin import ExistingTurn, IdempotencyKey
 from parley.deadline import Deadline
-from parley.llm.parts import Image
+from parley.llm.messages import Image
 
 MOST_IMAGES = 5
 
 
-def begin_with_images(desk: Desk, principal: Principal, question: Question, *, deadline: Deadline, once: Once | None) -> Turn | Found:
+def begin_with_images(
+    services: Desk, principal: Principal, question: Question, *, deadline: Deadline, idempotency_key: IdempotencyKey | None
+) -> Turn | ExistingTurn:
     """Store what the question brings, and begin. Raises NotFound for an image that is not the user's, and what `begin` raises."""
     if not question.attached:
-        return begin(desk, principal, question, deadline=deadline, once=once)
-    earlier = {id: desk.images.find(id, user_id=principal.user_id) for id in question.attached if not isinstance(id, Image)}
-    with _put_back(desk.images) as put:
+        return begin(services, principal, question, deadline=deadline, idempotency_key=idempotency_key)
+    earlier = {id: services.images.find(id, user_id=principal.user_id) for id in question.attached if not isinstance(id, Image)}
+    with _put_back(services.images) as put:
         known: dict[str, bytes | None] = {}
         parts = []
         for attached in question.attached:
             if isinstance(attached, Image):
-                put.append(kept := desk.images.put(attached, user_id=principal.user_id))
+                put.append(kept := services.images.put(attached, user_id=principal.user_id))
                 known[kept.key] = attached.data
             parts.append((kept if isinstance(attached, Image) else earlier[attached]).part())
-        begun = begin(desk, principal, replace(question, images=parts, attached=()), deadline=deadline, once=once)
+        begun = begin(services, principal, replace(question, images=parts, attached=()), deadline=deadline, idempotency_key=idempotency_key)
         if isinstance(begun, Turn):
             put.clear()
             begun.pictures.update(known)

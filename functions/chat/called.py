@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from functions.chat.errors import UnusableArguments
-from parley.db.answer_parts import Part
+from parley.db.turn.message_parts import MessagePart
 from parley.ids import new_id
-from parley.llm import types as llm
+from parley.llm import messages as llm
 from parley.llm.provider import storable
 
 _DEEPEST = 32
@@ -34,7 +34,7 @@ class Called:
             return cls(call_id, call.name, {}, is_sound=False)
 
     @classmethod
-    def stored(cls, part: Part) -> Self:
+    def stored(cls, part: MessagePart) -> Self:
         """Read a call that was stored."""
         return cls(part["call_id"], part["name"], part["arguments"])
 

@@ -11,10 +11,10 @@ from functions.chat.running import Turn
 from functions.chat.sourcing import citable, numbered_behind
 from functions.chat.tool_round import GRACE_S, ToolRound, cut
 from functions.chat.toolbox import Offered
-from parley.tools.outcome import Outcome
-from parley.tools.permission import is_vouched, needs_approval
-from parley.tools.spec import LONGEST_TIMEOUT_S
-from parley.waiting import DENIED
+from parley.tools.approval import is_trusted, needs_approval
+from parley.tools.outcome import ToolOutcome
+from parley.tools.spec import MAX_TIMEOUT_S
+from parley.turn_recovery import DENIED_RESULT
 
 MOST_CALLS = 16
 POLL_S = 0.1
@@ -36,7 +36,7 @@ def run_calls(turn: Turn, pulse: Pulse) -> Iterator[Numbered | Ping]:
     """
     sorted_ = _sorted(turn)
     for call, reason in sorted_.refused.items():
-        yield pulse.passed(turn.answer(call, Outcome(False, reason, 0.0)))
+        yield pulse.passed(turn.answer(call, ToolOutcome(False, reason, 0.0)))
     if any(one.spec.writes for one in sorted_.ready.values()):
         pulse.tick_now()
     yield from _run(turn, pulse, sorted_.ready)
@@ -45,14 +45,14 @@ def run_calls(turn: Turn, pulse: Pulse) -> Iterator[Numbered | Ping]:
 
 
 def _run(turn: Turn, pulse: Pulse, ready: dict[Called, Offered]) -> Iterator[Numbered | Ping]:
-    most_s = min(LONGEST_TIMEOUT_S - GRACE_S, max(pulse.deadline.left_s, 0.1))
+    most_s = min(MAX_TIMEOUT_S - GRACE_S, max(pulse.deadline.left_s, 0.1))
     running = ToolRound(turn.toolbox, {call: min(one.spec.timeout_s, most_s) for call, one in ready.items()})
     while running.is_running:
         if found := running.next(timeout_s=POLL_S):
             call, outcome = found
             sources = numbered_behind(turn.parts.sources, outcome.found, query=str(call.arguments.get("query", "")))
             told = replace(outcome, content=cut(citable(sources))) if sources else outcome
-            yield pulse.passed(turn.answer(call, told, is_vouched=is_vouched(ready[call].spec)))
+            yield pulse.passed(turn.answer(call, told, is_vouched=is_trusted(ready[call].spec)))
             yield from (pulse.passed(turn.give(source.given)) for source in sources if source.is_new)
         yield from pulse.beat()
 
@@ -66,7 +66,10 @@ def _sorted(turn: Turn) -> _Sorted:
         tool = offered.get(call.name)
         if reason := _refusal(turn, call, tool, is_beyond=call.call_id in beyond):
             found.refused[call] = reason
-        elif tool and (turn.decisions.get(call.call_id) or not needs_approval(tool.spec, wish=tool.wish, is_tainted=is_tainted)):
+        elif tool and (
+            turn.decisions.get(call.call_id)
+            or not needs_approval(tool.spec, user_requires_approval=tool.user_requires_approval, is_tainted=is_tainted)
+        ):
             found.ready[call] = tool
         else:
             found.waiting.append(call)
@@ -80,7 +83,7 @@ def _refusal(turn: Turn, call: Called, tool: Offered | None, *, is_beyond: bool)
     if is_beyond:
         return f"Not run: an answer may call {MOST_CALLS} tools."
     if turn.decisions.get(call.call_id) is False:
-        return DENIED
+        return DENIED_RESULT
     if call.call_id in turn.unsound:
         return "Not run: the arguments are no plain JSON."
     return None

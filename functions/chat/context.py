@@ -8,17 +8,17 @@ from functions.chat.expanding import expanded, message_tokens, told
 from functions.chat.picturing import RECENT_MESSAGES, pictured
 from functions.chat.question import Question
 from functions.chat.toolbox import Offered
-from parley.db.answer_parts import Part
 from parley.db.conversations import Conversation
-from parley.db.messages import Spoken
-from parley.llm import types as llm
-from parley.llm.failures import ContextTooLong, ModelCannot
-from parley.llm.grounding import quoted
+from parley.db.messages import HistoryMessage
+from parley.db.turn.message_parts import MessagePart
+from parley.llm import messages as llm
+from parley.llm.errors import ContextTooLong, ModelCannot
 from parley.llm.model import Model
+from parley.llm.prompts import quoted_source
 from parley.llm.router import Candidate
 from parley.llm.tokens import BYTES_PER_TOKEN, estimate_tokens
-from parley.memory.window import summarised
-from parley.tools.permission import taints
+from parley.memory.window import fit_with_summary
+from parley.tools.approval import taints
 
 MEMORY_TOKENS, SOURCE_TOKENS = 1500, 4000
 DEFAULT_SYSTEM_PROMPT = "You are a helpful assistant. Answer in the language of the question."
@@ -33,7 +33,7 @@ class Context:
     """
 
     conversation: Conversation | None
-    earlier: Sequence[Spoken]
+    earlier: Sequence[HistoryMessage]
     question: Question
     offered: Sequence[Offered] = ()
     summary: str | None = None
@@ -43,18 +43,18 @@ class Context:
     sources: Sequence[llm.Source] = ()
     is_cut: bool = False
 
-    def tools_for(self, model: Model) -> list[llm.Tool]:
+    def tools_for(self, model: Model) -> list[llm.ToolDefinition]:
         """Return what the model is offered: nothing if it cannot call tools, unless some were asked for by name."""
         if "tools" not in model.abilities and isinstance(self.question.tools, bool):
             return []
-        return [llm.Tool(one.spec.name, one.spec.description, one.spec.parameters) for one in self.offered]
+        return [llm.ToolDefinition(one.spec.name, one.spec.description, one.spec.parameters) for one in self.offered]
 
     @property
     def found_tokens(self) -> int:
         """What facts, passages and sources take."""
-        return sum(map(estimate_tokens, (*self.facts, *self.passages, *map(quoted, self.sources))))
+        return sum(map(estimate_tokens, (*self.facts, *self.passages, *map(quoted_source, self.sources))))
 
-    def is_tainted(self, said: Sequence[Part]) -> bool:
+    def is_tainted(self, said: Sequence[MessagePart]) -> bool:
         """Whether text that nobody vouches for is in it, or in this turn's answer so far. What is not known counts as such."""
         parts = [*said, *self.question.images, *(part for message in self.earlier for part in message.parts)]
         return self.is_cut or any(map(taints, parts))
@@ -68,7 +68,7 @@ class _Remembered:
     tokens: int
 
     @classmethod
-    def of(cls, stored: Spoken, *, with_calls: bool, with_images: bool) -> "_Remembered":
+    def of(cls, stored: HistoryMessage, *, with_calls: bool, with_images: bool) -> "_Remembered":
         """Expand an answer's calls, or leave them out; show a question's images, or tell that there were some."""
         if with_calls and any(part["type"] == "tool_call" for part in stored.parts):
             messages = told(stored.parts)
@@ -79,7 +79,7 @@ class _Remembered:
         return cls([llm.Message(stored.role, stored.text)] if stored.text else [], stored.tokens)
 
 
-def assemble(context: Context, candidate: Candidate, said: Sequence[Part] = (), *, may_call: bool = True) -> llm.Request:
+def assemble(context: Context, candidate: Candidate, said: Sequence[MessagePart] = (), *, may_call: bool = True) -> llm.ModelRequest:
     """Build the request; `said` is what this turn's answer has so far. Without `may_call` the tools are shown, and none may be called.
 
     Results of this turn are cut where they would not fit. Raises ContextTooLong if the question does not fit the model,
@@ -101,7 +101,7 @@ def assemble(context: Context, candidate: Candidate, said: Sequence[Part] = (), 
     left = room - needed
     reserved = memory_tokens(context, room_tokens=left) + source_tokens(context, room_tokens=left)
     kept, told_before = _kept(context, model, budget_tokens=left - max(reserved, found))
-    return llm.Request(
+    return llm.ModelRequest(
         [*(message for one in kept for message in one.messages), asked, *own],
         system=f"{system}{told_before}",
         max_output_tokens=answer_tokens,
@@ -150,23 +150,23 @@ def _kept(context: Context, model: Model, *, budget_tokens: int) -> tuple[list[_
     earlier, with_calls = context.earlier, bool(context.tools_for(model))
     first_shown = len(earlier) - RECENT_MESSAGES if "images" in model.abilities else len(earlier)
     remembered = [_Remembered.of(message, with_calls=with_calls, with_images=place >= first_shown) for place, message in enumerate(earlier)]
-    return summarised(remembered, context.summary, budget_tokens=budget_tokens)
+    return fit_with_summary(remembered, context.summary, budget_tokens=budget_tokens)
 
 
-def tools_tokens(tools: Sequence[llm.Tool]) -> int:
+def tools_tokens(tools: Sequence[llm.ToolDefinition]) -> int:
     """Guess what the declarations of tools take."""
     return sum(estimate_tokens(f"{tool.name} {tool.description} {json.dumps(dict(tool.parameters))}") for tool in tools)
 
 
-def takes_tokens(request: llm.Request, model: Model) -> int:
+def takes_tokens(request: llm.ModelRequest, model: Model) -> int:
     """Guess what the request takes of a model's context, the answer's room with it."""
     answer_tokens = min(request.max_output_tokens or model.max_output_tokens, model.max_output_tokens)
     around = estimate_tokens(request.system or "") + tools_tokens(request.tools)
-    around += sum(map(estimate_tokens, (*request.facts, *request.passages, *map(quoted, request.sources))))
+    around += sum(map(estimate_tokens, (*request.facts, *request.passages, *map(quoted_source, request.sources))))
     return answer_tokens + around + sum(map(message_tokens, request.messages))
 
 
-def _own(said: Sequence[Part], *, room_tokens: int) -> list[llm.Message]:
+def _own(said: Sequence[MessagePart], *, room_tokens: int) -> list[llm.Message]:
     """Return this turn's rounds; where they are too long, each result has an equal share of the room that the rest leaves."""
     whole = expanded(said, with_thoughts=True)
     count = sum(part["type"] == "tool_result" for part in said)

@@ -17,16 +17,17 @@ from functions.chat.offering import chosen
 from functions.chat.running import Turn
 from functions.chat.toolbox import Toolbox
 from parley.auth.principal import Principal
-from parley.db import approvals, conversations, turn_pauses
-from parley.db.answer_parts import AnswerParts
-from parley.db.approvals import Approval
-from parley.db.scope import principal_scope
-from parley.db.turn_pauses import Standing
+from parley.db import conversations
+from parley.db.transactions import principal_scope
+from parley.db.turn import approvals, turn_checkpoint
+from parley.db.turn.approvals import Approval
+from parley.db.turn.message_parts import AnswerParts
+from parley.db.turn.turn_checkpoint import LockedTurn
 from parley.errors import NotFound
-from parley.limits import Payer
-from parley.llm.models import Catalogue
-from parley.llm.types import Source
-from parley.waiting import end_waiting
+from parley.llm.catalogue import Catalogue
+from parley.llm.messages import Source
+from parley.metering.limits import BillingSubject
+from parley.turn_recovery import end_waiting_turn
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +51,7 @@ class _Expired(Exception):
     """The word comes too late."""
 
 
-def decide(desk: Desk, principal: Principal, decision: Decision) -> Turn | GoneOn | None:
+def decide(services: Desk, principal: Principal, decision: Decision) -> Turn | GoneOn | None:
     """Note the word; return the turn to go on with if it was the last that it waited for, None while others are missing.
 
     Of two at once, one takes the turn up. A turn that has waited for more than a day is ended instead. Raises NotFound for turn
@@ -58,20 +59,20 @@ def decide(desk: Desk, principal: Principal, decision: Decision) -> Turn | GoneO
     nothing is noted then.
     """
     try:
-        return _decide(desk, desk.catalogue(), principal, decision)
+        return _decide(services, services.catalogue(), principal, decision)
     except _Expired as exc:
-        end_waiting(desk.engine, decision.turn_id, user_id=principal.user_id, reason="approval_expired")
+        end_waiting_turn(services.engine, decision.turn_id, user_id=principal.user_id, reason="approval_expired")
         raise NotWaiting(f"turn {decision.turn_id} waited too long") from exc
 
 
-def _decide(desk: Desk, catalogue: Catalogue, principal: Principal, decision: Decision) -> Turn | GoneOn | None:
+def _decide(services: Desk, catalogue: Catalogue, principal: Principal, decision: Decision) -> Turn | GoneOn | None:
     user_id, turn_id = principal.user_id, decision.turn_id
-    toolbox_in = desk.toolbox_for(principal)
-    with principal_scope(desk.engine, principal) as connection:
-        standing = turn_pauses.locked(connection, turn_id, user_id=user_id)
+    toolbox_in = services.toolbox_for(principal)
+    with principal_scope(services.engine, principal) as connection:
+        standing = turn_checkpoint.lock_turn(connection, turn_id, user_id=user_id)
         if standing.is_expired:
             raise _Expired
-        asked = approvals.of_turn(connection, turn_id, user_id=user_id)
+        asked = approvals.list_for_turn(connection, turn_id, user_id=user_id)
         if said_before := _earlier(asked, decision):
             return None if standing.status == "waiting" else GoneOn(standing.conversation_id, said_before.asked_by)
         if standing.status != "waiting":
@@ -80,9 +81,9 @@ def _decide(desk: Desk, catalogue: Catalogue, principal: Principal, decision: De
         words = {one.call_id: one.is_approved for one in asked} | {decision.call_id: decision.is_approved}
         if None in words.values():
             return None
-        turn = _taken_up(desk, catalogue, connection, principal, turn_id, standing, toolbox_in(connection))
+        turn = _taken_up(services, catalogue, connection, principal, turn_id, standing, toolbox_in(connection))
         turn.decisions = {call_id: bool(word) for call_id, word in words.items()}
-        turn_pauses.go_on(connection, turn_id, user_id=user_id)
+        turn_checkpoint.resume(connection, turn_id, user_id=user_id)
         return turn
 
 
@@ -97,32 +98,38 @@ def _earlier(asked: Sequence[Approval], decision: Decision) -> Approval | None:
 
 
 def _taken_up(
-    desk: Desk, catalogue: Catalogue, connection: Connection, principal: Principal, turn_id: UUID, standing: Standing, toolbox: Toolbox
+    services: Desk,
+    catalogue: Catalogue,
+    connection: Connection,
+    principal: Principal,
+    turn_id: UUID,
+    standing: LockedTurn,
+    toolbox: Toolbox,
 ) -> Turn:
     """Make the turn again from what was kept. What it offers, and what stands before its question, is read anew;
     what was found for it is not.
     """
-    held = standing.held
+    checkpoint = standing.checkpoint
     conversation = conversations.get(connection, standing.conversation_id, user_id=principal.user_id)
-    asked = asked_before(connection, conversation, standing.user_message_id, held.options, user_id=principal.user_id)
+    asked = asked_before(connection, conversation, standing.user_message_id, checkpoint.options, user_id=principal.user_id)
     context = Context(
         conversation,
         asked.earlier,
         asked.question,
-        chosen(toolbox, asked.question, remembers=held.remembers, all_there=False),
+        chosen(toolbox, asked.question, remembers=checkpoint.remembers, all_there=False),
         asked.summary,
-        remembers=held.remembers or bool(held.facts or held.passages),
-        facts=held.facts,
-        passages=held.passages,
-        sources=[Source(**one) for one in held.sources],
+        remembers=checkpoint.remembers or bool(checkpoint.facts or checkpoint.passages),
+        facts=checkpoint.facts,
+        passages=checkpoint.passages,
+        sources=[Source(**one) for one in checkpoint.sources],
         is_cut=asked.is_cut,
     )
-    candidates = still_there(desk, catalogue, held.candidates) or candidates_for(
-        desk, catalogue, asked.question, None, user_id=principal.user_id
+    candidates = still_there(services, catalogue, checkpoint.candidates) or candidates_for(
+        services, catalogue, asked.question, None, user_id=principal.user_id
     )
-    candidates, request = prepared(candidates, context, held.parts)
+    candidates, request = prepared(candidates, context, checkpoint.parts)
     return Turn(
-        Payer(principal.user_id, principal.api_key_id),
+        BillingSubject(principal.user_id, principal.api_key_id),
         conversation.id,
         candidates,
         context,
@@ -131,10 +138,10 @@ def _taken_up(
         asked.message_id,
         toolbox,
         id=turn_id,
-        started_s=time.perf_counter() - held.total_ms / 1000,
-        first_token_ms=held.first_token_ms,
-        parts=AnswerParts(held.parts),
-        rounds=held.rounds,
+        started_s=time.perf_counter() - checkpoint.total_ms / 1000,
+        first_token_ms=checkpoint.first_token_ms,
+        parts=AnswerParts(checkpoint.parts),
+        rounds=checkpoint.rounds,
         journal=Journal(last=standing.last_event),
-        before=held,
+        before=checkpoint,
     )

@@ -7,14 +7,13 @@ from sqlalchemy import Engine
 
 from functions.chat.images import Images
 from functions.chat.toolbox import ToolboxFor, no_tools
-from parley.embedding import Embedding
-from parley.follow_up import MemoryQueue
-from parley.limits import Allowance
-from parley.llm.models import Catalogue
-from parley.llm.providers import EmbedderFor, RerankerFor
-from parley.llm.router import Router
-from parley.reranking import Reranking
-from parley.upkeep import UpkeepQueue
+from parley.jobs import MemoryQueue, UpkeepQueue
+from parley.llm.catalogue import Catalogue
+from parley.llm.provider_registry import EmbedderFor, RerankerFor
+from parley.llm.router import ModelRouter
+from parley.metering.embeddings import MeteredEmbedder
+from parley.metering.limits import DefaultLimits
+from parley.metering.reranking import MeteredReranker
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,9 +26,9 @@ class Desk:
 
     engine: Engine
     catalogue: Callable[[], Catalogue]
-    router: Router
+    router: ModelRouter
     environment: Mapping[str, str]
-    allowance: Allowance
+    default_limits: DefaultLimits
     queue: UpkeepQueue
     embedder_for: EmbedderFor
     memory_queue: MemoryQueue
@@ -38,11 +37,11 @@ class Desk:
     toolbox_for: ToolboxFor = no_tools
 
     @property
-    def embedding(self) -> Embedding:
+    def embedding(self) -> MeteredEmbedder:
         """Return what makes vectors of questions, at the expense of whoever asks."""
-        return Embedding(self.engine, self.catalogue, self.environment, self.embedder_for, self.allowance)
+        return MeteredEmbedder(self.engine, self.catalogue, self.environment, self.embedder_for, self.default_limits)
 
     @property
-    def reranking(self) -> Reranking:
+    def reranking(self) -> MeteredReranker:
         """Return what puts pieces of documents in order, at the expense of whoever asks."""
-        return Reranking(self.engine, self.catalogue, self.environment, self.reranker_for, self.allowance)
+        return MeteredReranker(self.engine, self.catalogue, self.environment, self.reranker_for, self.default_limits)

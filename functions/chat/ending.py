@@ -10,13 +10,13 @@ from functions.chat.errors import Stopped
 from functions.chat.events import BrokenOff, Numbered, TurnCompleted, TurnFailed, TurnInterrupted, TurnStopped
 from functions.chat.replay import stored_end
 from functions.chat.running import Turn
-from parley import limits
-from parley.db import turn_endings, turns
-from parley.db.scope import user_scope
-from parley.db.turn_endings import Ending
-from parley.db.turns import TurnStatus
+from parley.db.transactions import user_scope
+from parley.db.turn import turn_end, turns
+from parley.db.turn.turn_end import TurnResult
+from parley.db.turn.turns import TurnStatus
 from parley.deadline import GRACE_S, Deadline
 from parley.errors import ParleyError, Unavailable
+from parley.metering import limits
 from parley.observability import logger
 
 # A finished answer is worth waiting for a database that is just restarting.
@@ -27,17 +27,17 @@ class _HasEnded(Exception):
     """The turn was ended before: what was paid for it now is undone."""
 
 
-def end(desk: Desk, turn: Turn, outcome: ParleyError | None, *, deadline: Deadline) -> Numbered:
+def end(services: Desk, turn: Turn, outcome: ParleyError | None, *, deadline: Deadline) -> Numbered:
     """Store how the turn went and return its terminal event. Raises NotFound and Unavailable."""
     if outcome and not isinstance(outcome, Stopped):
         logger.warning("no whole answer", turn_id=str(turn.id), problem=outcome.code, reason=str(outcome))
     last = turn.journal.note(_terminal(turn, outcome))
-    return patiently(partial(_store, desk, turn, last), deadline)
+    return patiently(partial(_store, services, turn, last), deadline)
 
 
-def superseded(desk: Desk, turn: Turn, *, deadline: Deadline) -> Numbered:
+def superseded(services: Desk, turn: Turn, *, deadline: Deadline) -> Numbered:
     """Return the stored end of a turn that another ended, and paid for. Raises NotFound and Unavailable."""
-    return patiently(partial(_leave, desk, turn), deadline)
+    return patiently(partial(_leave, services, turn), deadline)
 
 
 def patiently[T](step: Callable[[], T], deadline: Deadline) -> T:
@@ -52,12 +52,12 @@ def patiently[T](step: Callable[[], T], deadline: Deadline) -> T:
     return step()
 
 
-def _leave(desk: Desk, turn: Turn) -> Numbered:
+def _leave(services: Desk, turn: Turn) -> Numbered:
     """Free what is still reserved: who ends a turn pays for it. One that went with its conversation was ended by nobody."""
-    with user_scope(desk.engine, turn.user_id) as connection:
-        calls = [] if turns.is_there(connection, turn.id, user_id=turn.user_id) else turn.billed
-        limits.settle(connection, turn.payer, calls, reservations=turn.reservations, turn_id=turn.id)
-    return stored_end(desk.engine, turn.id, user_id=turn.user_id)
+    with user_scope(services.engine, turn.user_id) as connection:
+        calls = [] if turns.exists(connection, turn.id, user_id=turn.user_id) else turn.billed
+        limits.settle(connection, turn.billing_subject, calls, reservations=turn.reservations, turn_id=turn.id)
+    return stored_end(services.engine, turn.id, user_id=turn.user_id)
 
 
 def _terminal(turn: Turn, outcome: ParleyError | None) -> TurnCompleted | TurnStopped | TurnInterrupted | TurnFailed:
@@ -73,28 +73,28 @@ def _terminal(turn: Turn, outcome: ParleyError | None) -> TurnCompleted | TurnSt
             return TurnFailed(outcome, turn.request_id)
 
 
-def _store(desk: Desk, turn: Turn, last: Numbered) -> Numbered:
+def _store(services: Desk, turn: Turn, last: Numbered) -> Numbered:
     """Store turn, answer and log together; where an attempt before this one had reached the database, change nothing."""
     ending = _ending(turn, last)
     try:
-        with user_scope(desk.engine, turn.user_id) as connection:
+        with user_scope(services.engine, turn.user_id) as connection:
             # Before the conversation is locked, in the order of a turn's beginning.
-            limits.settle(connection, turn.payer, turn.billed, reservations=turn.reservations, turn_id=turn.id)
-            ended = turn_endings.finish(connection, turn.id, ending, user_id=turn.user_id, conversation_id=turn.conversation_id)
+            limits.settle(connection, turn.billing_subject, turn.billed, reservations=turn.reservations, turn_id=turn.id)
+            ended = turn_end.finish(connection, turn.id, ending, user_id=turn.user_id, conversation_id=turn.conversation_id)
             if ended is None:
                 raise _HasEnded
     except _HasEnded:
-        return _leave(desk, turn)
+        return _leave(services, turn)
     turn.follow_up = ended.follow_up
     if isinstance(last.event, TurnCompleted | BrokenOff):
         return Numbered(last.number, replace(last.event, message=ended.answer))
     return last
 
 
-def _ending(turn: Turn, last: Numbered) -> Ending:
+def _ending(turn: Turn, last: Numbered) -> TurnResult:
     event, usage, timings = last.event, turn.usage(), turn.timings()
     failed = event.error.code if isinstance(event, TurnFailed) else None
-    return Ending(
+    return TurnResult(
         status=_STATUSES[event.name],
         message_id=None if failed else turn.answer_id,
         parts=turn.parts.stored(),

@@ -9,10 +9,10 @@ from decimal import Decimal
 from typing import Any, ClassVar, Literal
 from uuid import UUID
 
-from parley.db.messages import Message
+from parley.db.messages import StoredMessage
 from parley.errors import ParleyError
-from parley.http.problems import problem
-from parley.llm.types import FinishReason
+from parley.http.problems import problem_document
+from parley.llm.messages import FinishReason
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +158,7 @@ class TurnCompleted:
     usage: UsageSum
     model: str
     timings: Timings
-    message: Message | None = None
+    message: StoredMessage | None = None
 
     def data(self) -> dict[str, Any]:
         """Return its JSON."""
@@ -174,7 +174,7 @@ class BrokenOff:
     message_id: UUID
     reason: str
     usage: UsageSum
-    message: Message | None = None
+    message: StoredMessage | None = None
 
     def data(self) -> dict[str, Any]:
         """Return its JSON."""
@@ -217,7 +217,7 @@ class TurnFailed:
 
     def data(self) -> dict[str, Any]:
         """Return its JSON."""
-        return problem(self.error, request_id=self.request_id) | {"retryable": self.error.retryable}
+        return problem_document(self.error, request_id=self.request_id) | {"retryable": self.error.retryable}
 
 
 type TurnEvent = (
@@ -242,7 +242,7 @@ class Logged:
 
     name: str
     content: Mapping[str, Any]
-    message: Message | None = None
+    message: StoredMessage | None = None
 
     def data(self) -> Mapping[str, Any]:
         """Return its JSON."""

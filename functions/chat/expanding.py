@@ -5,9 +5,9 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from functions.chat.tool_round import cut
-from parley.db.answer_parts import Part
-from parley.llm import types as llm
-from parley.llm.grounding import untrusted
+from parley.db.turn.message_parts import MessagePart
+from parley.llm import messages as llm
+from parley.llm.prompts import untrusted_result
 from parley.llm.tokens import PER_IMAGE, PER_MESSAGE, estimate_tokens
 
 _NO_RESULT = "Not run: the answer ended before."
@@ -15,13 +15,13 @@ _NO_RESULT = "Not run: the answer ended before."
 _ENDED = "(The answer ended here.)"
 
 
-def expanded(parts: Sequence[Part], *, with_thoughts: bool = False, most_bytes: int | None = None) -> list[llm.Message]:
+def expanded(parts: Sequence[MessagePart], *, with_thoughts: bool = False, most_bytes: int | None = None) -> list[llm.Message]:
     """Return an answer as messages, each call with its result; results are cut to `most_bytes` each. Sources are no words of it."""
     said_parts = [part for part in parts if part["type"] != "source"]
     return [message for said in _rounds(said_parts) for message in _messages(said, with_thoughts=with_thoughts, most_bytes=most_bytes)]
 
 
-def told(parts: Sequence[Part]) -> list[llm.Message]:
+def told(parts: Sequence[MessagePart]) -> list[llm.Message]:
     """Return an answer that has ended as messages, the last of them the assistant's."""
     messages = expanded(parts)
     return [*messages, llm.Message("assistant", _ENDED)] if messages and messages[-1].role == "tool" else messages
@@ -42,9 +42,9 @@ def _texts(message: llm.Message) -> Iterator[str]:
                 yield f"{name} {arguments}"
 
 
-def _rounds(parts: Sequence[Part]) -> Iterator[list[Part]]:
+def _rounds(parts: Sequence[MessagePart]) -> Iterator[list[MessagePart]]:
     """Split behind each group of results."""
-    said: list[Part] = []
+    said: list[MessagePart] = []
     for part in parts:
         if said and said[-1]["type"] == "tool_result" and part["type"] != "tool_result":
             yield said
@@ -54,7 +54,7 @@ def _rounds(parts: Sequence[Part]) -> Iterator[list[Part]]:
         yield said
 
 
-def _messages(said: list[Part], *, with_thoughts: bool, most_bytes: int | None) -> Iterator[llm.Message]:
+def _messages(said: list[MessagePart], *, with_thoughts: bool, most_bytes: int | None) -> Iterator[llm.Message]:
     spoken = [part for part in map(_spoken, said) if part and (with_thoughts or not isinstance(part, llm.Thought))]
     if spoken:
         yield llm.Message("assistant", spoken)
@@ -64,7 +64,7 @@ def _messages(said: list[Part], *, with_thoughts: bool, most_bytes: int | None) 
         yield llm.Message("tool", [_result(call_id, results.get(call_id), most_bytes) for call_id in calls])
 
 
-def _spoken(part: Part) -> llm.Part | None:
+def _spoken(part: MessagePart) -> llm.Part | None:
     match part:
         case {"type": "text", "text": text}:
             return llm.Text(text) if text else None
@@ -75,11 +75,11 @@ def _spoken(part: Part) -> llm.Part | None:
     return None
 
 
-def _result(call_id: str, part: Part | None, most_bytes: int | None) -> llm.ToolResult:
+def _result(call_id: str, part: MessagePart | None, most_bytes: int | None) -> llm.ToolResult:
     if part is None:
         return llm.ToolResult(call_id, _NO_RESULT, is_error=True)
     content = part["content"] if most_bytes is None else cut(part["content"], most_bytes=most_bytes)
-    return llm.ToolResult(call_id, untrusted(content), is_error=not part["ok"])
+    return llm.ToolResult(call_id, untrusted_result(content), is_error=not part["ok"])
 
 
 def _json(value: Any) -> str:

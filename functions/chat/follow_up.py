@@ -3,8 +3,8 @@
 import threading
 from collections.abc import Sequence
 
-from parley.db.outbox import Entry
-from parley.follow_up import MemoryQueue
+from parley.db.outbox import OutboxEntry
+from parley.jobs import MemoryQueue
 
 
 class FollowUp:
@@ -14,7 +14,7 @@ class FollowUp:
         self._queue = queue
         self._thread: threading.Thread | None = None
 
-    def send(self, entries: Sequence[Entry]) -> None:
+    def send(self, entries: Sequence[OutboxEntry]) -> None:
         """Begin to send what a committed transaction has noted."""
         if entries:
             self._thread = threading.Thread(target=self._send, args=(entries,))
@@ -25,6 +25,6 @@ class FollowUp:
         if self._thread:
             self._thread.join()
 
-    def _send(self, entries: Sequence[Entry]) -> None:
+    def _send(self, entries: Sequence[OutboxEntry]) -> None:
         for entry in entries:
             self._queue.send_entry(entry)

@@ -11,11 +11,11 @@ from functions.chat.context import Context
 from functions.chat.desk import Desk
 from functions.chat.recalling import recall
 from functions.chat.sourcing import source
-from parley import limits
-from parley.embedding import QUERY_CHARACTERS
-from parley.llm.models import NoModel
-from parley.llm.types import Message, Request
-from parley.recollection import Recollection
+from parley.llm.catalogue import NoModel
+from parley.llm.messages import Message, ModelRequest
+from parley.metering import limits
+from parley.metering.background import BackgroundEmbedding
+from parley.metering.embeddings import QUERY_CHARACTERS
 
 if TYPE_CHECKING:
     from functions.chat.events import Numbered
@@ -25,35 +25,35 @@ if TYPE_CHECKING:
 PATIENCE_S = 0.5
 
 
-def begin(desk: Desk, turn: "Turn") -> Recollection | None:
+def begin(services: Desk, turn: "Turn") -> BackgroundEmbedding | None:
     """Begin to embed the question; None where nothing is looked up, there is no model, or an earlier question's call hangs."""
     if not _is_due(turn.context):
         return None
-    embedding = desk.embedding
+    embedding = services.embedding
     try:
-        return embedding.recollection(embedding.call(), turn.context.question.text)
+        return embedding.query_embedding(embedding.call(), turn.context.question.text)
     except NoModel:
         return None
 
 
-def gather(desk: Desk, turn: "Turn") -> Iterator["Numbered"]:
+def gather(services: Desk, turn: "Turn") -> Iterator["Numbered"]:
     """Give the turn what documents and memory have for its question, and tell of each. One that goes on has it already."""
     if turn.before.parts or not _is_due(turn.context):
         return
-    vector = turn.recollection.vector(timeout_s=PATIENCE_S) if turn.recollection else None
-    yield from source(desk, turn, vector)
-    yield from recall(desk, turn, vector)
+    vector = turn.query_embedding.vector(timeout_s=PATIENCE_S) if turn.query_embedding else None
+    yield from source(services, turn, vector)
+    yield from recall(services, turn, vector)
 
 
-def worst_usd(desk: Desk, context: Context) -> Decimal:
+def worst_usd(services: Desk, context: Context) -> Decimal:
     """Return the most that the question's vector costs."""
     if not _is_due(context):
         return Decimal(0)
     try:
-        model = desk.embedding.call().model
+        model = services.embedding.call().model
     except NoModel:
         return Decimal(0)
-    return limits.worst_usd([model], Request([Message("user", context.question.text[:QUERY_CHARACTERS])]))
+    return limits.max_cost_usd([model], ModelRequest([Message("user", context.question.text[:QUERY_CHARACTERS])]))
 
 
 def _is_due(context: Context) -> bool:

@@ -4,11 +4,11 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from parley.db.images import key_of
+from parley.aws.s3 import FileMissing, FileStore
+from parley.db.images import image_key
 from parley.errors import NotFound, Unavailable
-from parley.file_store import FileMissing, FileStore
 from parley.ids import new_id
-from parley.llm.parts import Image
+from parley.llm.messages import Image
 from parley.observability import logger
 
 URL_LIFETIME_S = 3600
@@ -38,13 +38,13 @@ class Images:
     def put(self, image: Image, *, user_id: UUID) -> Kept:
         """Store an image under a new id. Raises Unavailable."""
         id = new_id()
-        kept = Kept(id, key_of(id, user_id=user_id), image.media_type)
+        kept = Kept(id, image_key(id, user_id=user_id), image.media_type)
         self._store.put(kept.key, image.data, media_type=kept.media_type)
         return kept
 
     def find(self, id: UUID, *, user_id: UUID) -> Kept:
         """Return the user's image. Raises NotFound and Unavailable."""
-        key = key_of(id, user_id=user_id)
+        key = image_key(id, user_id=user_id)
         try:
             return Kept(id, key, self._store.media_type(key))
         except FileMissing as exc:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from functions.chat.question import Question
 from functions.chat.toolbox import Offered, Toolbox
 from parley.errors import InvalidInput
-from parley.tools.inside import SEARCH_CONVERSATIONS
+from parley.tools.search_tools import SEARCH_CONVERSATIONS
 
 
 def chosen(toolbox: Toolbox, question: Question, *, remembers: bool, all_there: bool = True) -> Sequence[Offered]:

@@ -6,7 +6,7 @@ from pydantic import ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from parley.http.schemas import Input
-from parley.llm.types import OutputSchema
+from parley.llm.messages import OutputSchema
 
 type Name = Annotated[str, Field(pattern=r"^[a-zA-Z0-9_-]{1,64}$")]
 

@@ -7,8 +7,8 @@ from collections.abc import MutableMapping, Sequence
 from dataclasses import dataclass, replace
 
 from functions.chat.images import Images
-from parley.db.answer_parts import Part
-from parley.llm import types as llm
+from parley.db.turn.message_parts import MessagePart
+from parley.llm import messages as llm
 
 # Of so many messages before the question, images are shown again.
 RECENT_MESSAGES = 4
@@ -23,7 +23,7 @@ class Stored(llm.Image):
     key: str = ""
 
 
-def pictured(text: str, images: Sequence[Part], *, are_shown: bool) -> str | list[llm.Part]:
+def pictured(text: str, images: Sequence[MessagePart], *, are_shown: bool) -> str | list[llm.Part]:
     """Return a message's content: its images, or a note for each, and its text."""
     if not images or not are_shown:
         return "\n".join([*[NOTE for _ in images], *([text] if text else [])])
@@ -31,7 +31,7 @@ def pictured(text: str, images: Sequence[Part], *, are_shown: bool) -> str | lis
     return [*shown, llm.Text(text)] if text else shown
 
 
-def fetched(request: llm.Request, images: Images, known: MutableMapping[str, bytes | None]) -> llm.Request:
+def fetched(request: llm.ModelRequest, images: Images, known: MutableMapping[str, bytes | None]) -> llm.ModelRequest:
     """Return the request with the bytes of its images; those that are `known` are not fetched again.
 
     One that has gone, or cannot be read now, becomes a note.

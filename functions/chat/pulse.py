@@ -10,7 +10,7 @@ from functions.chat.events import Numbered, Ping
 from functions.chat.replay import PING_S
 from functions.chat.running import Turn
 from functions.chat.watchdog import Watchdog
-from parley.db import turns
+from parley.db.turn import turns
 from parley.deadline import Deadline
 from parley.errors import Unavailable
 from parley.observability import logger
@@ -62,7 +62,7 @@ class Pulse:
             return
         entries = self._turn.journal.pending()
         try:
-            found = turns.tick(self._engine, self._turn.id, user_id=self._turn.user_id, entries=entries)
+            found = turns.record_heartbeat(self._engine, self._turn.id, user_id=self._turn.user_id, entries=entries)
         except Unavailable:
             logger.exception("a turn cannot be logged", turn_id=str(self._turn.id))
             self._due_s = time.monotonic() + _AGAIN_S

@@ -5,9 +5,8 @@ from dataclasses import asdict, dataclass
 from typing import Any, Self
 from uuid import UUID
 
-from parley.db.answer_parts import Part
-from parley.llm.parts import Image
-from parley.llm.types import OutputSchema
+from parley.db.turn.message_parts import MessagePart
+from parley.llm.messages import Image, OutputSchema
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +30,7 @@ class Question:
     tools: bool | Sequence[str] = False
     output: OutputSchema | None = None
     attached: Sequence[Image | UUID] = ()
-    images: Sequence[Part] = ()
+    images: Sequence[MessagePart] = ()
     is_incognito: bool = False
     documents: bool | Sequence[UUID] = False
 
@@ -46,7 +45,7 @@ class Question:
         return plain | {"output": asdict(self.output) if self.output else None, "documents": bool(self.documents)}
 
     @classmethod
-    def again(cls, text: str, images: Sequence[Part], conversation_id: UUID, options: Mapping[str, Any]) -> Self:
+    def again(cls, text: str, images: Sequence[MessagePart], conversation_id: UUID, options: Mapping[str, Any]) -> Self:
         """Make a stored question again, with the options that were kept."""
         output = options.get("output")
         written = {"output": OutputSchema(**output) if output else None, "images": images}

@@ -7,12 +7,13 @@ from uuid import UUID
 from sqlalchemy import Engine
 
 from functions.chat.events import Logged, Numbered, Ping
-from parley.db import messages, turns
-from parley.db.scope import user_scope
-from parley.db.turns import Progress
+from parley.db import messages
+from parley.db.transactions import user_scope
+from parley.db.turn import turns
+from parley.db.turn.turns import TurnProgress
 from parley.deadline import Deadline
 from parley.errors import NotFound
-from parley.interruption import interrupt_if_silent
+from parley.turn_recovery import interrupt_if_stale
 
 POLL_S = 0.25
 PING_S = 10.0
@@ -35,8 +36,8 @@ def follow(engine: Engine, turn_id: UUID, *, user_id: UUID, after: int, deadline
                 yield last
                 return
             continue
-        if progress.is_silent:
-            interrupt_if_silent(engine, turn_id, user_id=user_id)
+        if progress.is_stale:
+            interrupt_if_stale(engine, turn_id, user_id=user_id)
             continue
         if deadline.left_s <= 0:
             return
@@ -54,7 +55,7 @@ def stored_end(engine: Engine, turn_id: UUID, *, user_id: UUID) -> Numbered:
     return last
 
 
-def _last(engine: Engine, turn_id: UUID, *, user_id: UUID, progress: Progress) -> Numbered | None:
+def _last(engine: Engine, turn_id: UUID, *, user_id: UUID, progress: TurnProgress) -> Numbered | None:
     """Return the last event of a turn that does not run; None if it runs, as one does that waited a moment ago. Raises NotFound."""
     if not progress.entries:
         progress = turns.progress(engine, turn_id, user_id=user_id, after=0)

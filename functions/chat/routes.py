@@ -14,16 +14,16 @@ from functions.chat.errors import AlreadyDecided, ConversationBusy, InProgress, 
 from functions.chat.question import Question
 from functions.chat.schemas import EVENT, ApprovalIn, ChatIn, ImageOut, ModelOut, RegenerateIn, TurnOut, TurnStateOut
 from parley.auth.principal import Principal
-from parley.db.turn_beginnings import Once
+from parley.db.turn.turn_begin import IdempotencyKey
 from parley.deadline import Deadline
 from parley.errors import NotFound
-from parley.http.answers import problems
 from parley.http.dependencies import CurrentPrincipal, requires
-from parley.http.idempotency import Idempotency, IdempotencyKey, KeyReused, fingerprint_of
-from parley.limits import BudgetExhausted, RateLimited
-from parley.llm.failures import ContextTooLong, ModelCannot
-from parley.llm.models import ModelNotFound, NoModel
+from parley.http.idempotency import Idempotency, IdempotencyHeader, IdempotencyKeyReused, request_fingerprint
+from parley.http.problems import error_responses
+from parley.llm.catalogue import ModelNotFound, NoModel
+from parley.llm.errors import ContextTooLong, ModelCannot
 from parley.llm.provider import ProviderBusy, ProviderFailed, ProviderMisconfigured, ProviderRefused, ProviderRejected, ProviderTimeout
+from parley.metering.limits import BudgetExhausted, RateLimited
 
 router = APIRouter(dependencies=[Depends(requires("chat"))])
 router.routes += compat.router.routes
@@ -32,15 +32,15 @@ router.routes += compat.router.routes
 # A vendor's failures are answers only where the turn is not streamed; a stream has begun by then.
 VENDORS = (ProviderFailed, ProviderBusy, ProviderTimeout, OutOfTime, ProviderRefused, ProviderRejected, ProviderMisconfigured)
 MODELS = (ModelNotFound, ContextTooLong, ModelCannot, NoModel, RateLimited, BudgetExhausted)
-REFUSALS = problems(NotFound, InProgress, ConversationBusy, KeyReused, *MODELS, *VENDORS)
-DECISIONS = problems(NotFound, AlreadyDecided, NotWaiting, *MODELS, *VENDORS)
+REFUSALS = error_responses(NotFound, InProgress, ConversationBusy, IdempotencyKeyReused, *MODELS, *VENDORS)
+DECISIONS = error_responses(NotFound, AlreadyDecided, NotWaiting, *MODELS, *VENDORS)
 EVENTS: dict[str, Any] = {"text/event-stream": {"schema": EVENT}}
 TURN: dict[int | str, Any] = {200: {"model": TurnOut, "description": "The turn", "content": EVENTS}}
 STREAM: dict[int | str, Any] = {200: {"description": "The events", "content": EVENTS}}
 
 
 @router.post("/chat", responses=TURN | REFUSALS)
-async def chat(body: ChatIn, request: Request, principal: CurrentPrincipal, idempotency: IdempotencyKey) -> Response:
+async def chat(body: ChatIn, request: Request, principal: CurrentPrincipal, idempotency: IdempotencyHeader) -> Response:
     """Take a turn: store the question, answer it, store the answer.
 
     With `stream`, the answer is Server-Sent Events: `turn.started`, what the model is given of documents (`source`) and memory
@@ -58,8 +58,8 @@ async def chat(body: ChatIn, request: Request, principal: CurrentPrincipal, idem
     return _take(request, principal, question, body, _once("POST /chat", idempotency, body))
 
 
-@router.post("/chat/regenerate", responses=TURN | REFUSALS | problems(NothingToRegenerate))
-async def regenerate(body: RegenerateIn, request: Request, principal: CurrentPrincipal, idempotency: IdempotencyKey) -> Response:
+@router.post("/chat/regenerate", responses=TURN | REFUSALS | error_responses(NothingToRegenerate))
+async def regenerate(body: RegenerateIn, request: Request, principal: CurrentPrincipal, idempotency: IdempotencyHeader) -> Response:
     """Answer the conversation's last question anew, in a turn as `POST /chat` takes; one that failed is answered so, too.
 
     The answer before stays as a variant, and the conversation goes on from the new one. One that ends before its first word
@@ -69,19 +69,19 @@ async def regenerate(body: RegenerateIn, request: Request, principal: CurrentPri
     return _take(request, principal, question, body, _once("POST /chat/regenerate", idempotency, body))
 
 
-@router.get("/chat/images/{id}", responses=problems(NotFound))
+@router.get("/chat/images/{id}", responses=error_responses(NotFound))
 async def get_image(id: UUID, request: Request, principal: CurrentPrincipal) -> ImageOut:
     """Tell where an image that a message shows can be read; the address is good for an hour."""
-    return ImageOut.model_validate(control.image(request.app.state.desk, principal, id))
+    return ImageOut.model_validate(control.image(request.app.state.services, principal, id))
 
 
-@router.get("/chat/turns/{id}", responses=problems(NotFound))
+@router.get("/chat/turns/{id}", responses=error_responses(NotFound))
 async def get_turn(id: UUID, request: Request, principal: CurrentPrincipal) -> TurnStateOut:
     """Show how a turn stands, with the text so far."""
-    return TurnStateOut.of(control.show(request.app.state.desk, principal, id))
+    return TurnStateOut.of(control.show(request.app.state.services, principal, id))
 
 
-@router.get("/chat/turns/{id}/events", response_class=Response, responses=STREAM | problems(NotFound))
+@router.get("/chat/turns/{id}/events", response_class=Response, responses=STREAM | error_responses(NotFound))
 async def get_events(
     id: UUID,
     request: Request,
@@ -95,13 +95,13 @@ async def get_events(
     """
     seen = after if after is not None else control.number_of(last_event_id)
     deadline = Deadline.of(request.scope["aws.context"])
-    return answer(control.events(request.app.state.desk, principal, id, after=seen, deadline=deadline), stream=True)
+    return answer(control.events(request.app.state.services, principal, id, after=seen, deadline=deadline), stream=True)
 
 
-@router.post("/chat/turns/{id}/stop", status_code=202, response_class=Response, responses=problems(NotFound))
+@router.post("/chat/turns/{id}/stop", status_code=202, response_class=Response, responses=error_responses(NotFound))
 async def stop_turn(id: UUID, request: Request, principal: CurrentPrincipal) -> Response:
     """Ask an open turn to stop: it ends within a second, and what was delivered is kept. One that has ended stays as it is."""
-    control.stop(request.app.state.desk, principal, id)
+    control.stop(request.app.state.services, principal, id)
     return Response(status_code=202)
 
 
@@ -112,7 +112,7 @@ async def decide_call(id: UUID, body: ApprovalIn, request: Request, principal: C
     To say the same again does no harm: it is answered by what has come since. A turn waits for a day.
     """
     continued = turn.go_on(
-        request.app.state.desk,
+        request.app.state.services,
         principal,
         Decision(id, body.call_id, body.approve),
         deadline=Deadline.of(request.scope["aws.context"]),
@@ -123,19 +123,21 @@ async def decide_call(id: UUID, body: ApprovalIn, request: Request, principal: C
     return answer(continued.events, stream=body.stream, ids={"turn_id": str(id), "conversation_id": str(continued.conversation_id)})
 
 
-def _once(route: str, idempotency: Idempotency, body: ChatIn | RegenerateIn) -> Once | None:
-    return Once(route, idempotency.key, fingerprint_of(body)) if idempotency.key else None
+def _once(route: str, idempotency: Idempotency, body: ChatIn | RegenerateIn) -> IdempotencyKey | None:
+    return IdempotencyKey(route, idempotency.key, request_fingerprint(body)) if idempotency.key else None
 
 
-def _take(request: Request, principal: Principal, question: Question, body: ChatIn | RegenerateIn, once: Once | None) -> Response:
+def _take(
+    request: Request, principal: Principal, question: Question, body: ChatIn | RegenerateIn, idempotency_key: IdempotencyKey | None
+) -> Response:
     if question.documents:
         principal.require("documents")
     events = turn.take(
-        request.app.state.desk,
+        request.app.state.services,
         principal,
         question,
         deadline=Deadline.of(request.scope["aws.context"]),
-        once=once,
+        idempotency_key=idempotency_key,
         request_id=request.scope["parley.request_id"],
     )
     return answer(events, stream=body.stream)
@@ -144,10 +146,10 @@ def _take(request: Request, principal: Principal, question: Question, body: Chat
 @router.get("/models")
 async def list_models(request: Request) -> list[ModelOut]:
     """List the models that a request may name."""
-    desk = request.app.state.desk
-    catalogue = desk.catalogue()
-    default = catalogue.default(desk.environment)
+    services = request.app.state.services
+    catalogue = services.catalogue()
+    default = catalogue.default(services.environment)
     return [
-        ModelOut.of(id, model, default=id == default, roles=catalogue.roles_of(id, environment=desk.environment))
-        for id, model in catalogue.available(desk.environment).items()
+        ModelOut.of(id, model, default=id == default, roles=catalogue.roles_of(id, environment=services.environment))
+        for id, model in catalogue.available(services.environment).items()
     ]

@@ -23,16 +23,16 @@ from functions.chat.events import (
 )
 from functions.chat.journal import Journal
 from functions.chat.toolbox import Empty, Toolbox
-from parley.db.answer_parts import AnswerParts
-from parley.db.outbox import Entry as Work
-from parley.db.turn_pauses import Held
+from parley.db.outbox import OutboxEntry as Work
+from parley.db.turn.message_parts import AnswerParts
+from parley.db.turn.turn_checkpoint import Checkpoint
 from parley.ids import new_id
-from parley.limits import Payer, Reservation
-from parley.llm import types as llm
-from parley.llm.calls import Call
-from parley.llm.router import Asked, Candidate
-from parley.recollection import Recollection
-from parley.tools.outcome import Outcome
+from parley.llm import messages as llm
+from parley.llm.model import ModelCall
+from parley.llm.router import Candidate, ModelStream
+from parley.metering.background import BackgroundEmbedding
+from parley.metering.limits import BillingSubject, Reservation
+from parley.tools.outcome import ToolOutcome
 
 
 @dataclass(slots=True)
@@ -43,11 +43,11 @@ class Turn:
     of images that were read, by their keys.
     """
 
-    payer: Payer
+    billing_subject: BillingSubject
     conversation_id: UUID
     candidates: Sequence[Candidate]
     context: Context
-    request: llm.Request
+    request: llm.ModelRequest
     reservations: list[Reservation]
     user_message_id: UUID
     toolbox: Toolbox = field(default_factory=Empty)
@@ -58,31 +58,31 @@ class Turn:
     parts: AnswerParts = field(default_factory=AnswerParts)
     rounds: int = 0
     finished: llm.Finished | None = None
-    asked: list[Asked] = field(default_factory=list)
+    asked: list[ModelStream] = field(default_factory=list)
     request_id: str = ""
     journal: Journal = field(default_factory=Journal)
     follow_up: Sequence[Work] = ()
-    before: Held = field(default_factory=Held)
+    before: Checkpoint = field(default_factory=Checkpoint)
     decisions: Mapping[str, bool] = MappingProxyType({})
     unsound: set[str] = field(default_factory=set)
     pictures: dict[str, bytes | None] = field(default_factory=dict)
-    recollection: Recollection | None = None
+    query_embedding: BackgroundEmbedding | None = None
     started: Numbered = field(init=False)
 
     @property
     def user_id(self) -> UUID:
         """Whose turn it is."""
-        return self.payer.user_id
+        return self.billing_subject.user_id
 
     @property
-    def calls(self) -> list[Call]:
+    def calls(self) -> list[ModelCall]:
         """The calls of models that this process made, the last one being what answered."""
         return [call for asked in self.asked for call in asked.calls]
 
     @property
-    def billed(self) -> list[Call]:
+    def billed(self) -> list[ModelCall]:
         """The calls to pay for: those of models, and that which embedded the question, by an estimate where it is not over."""
-        return [*([self.recollection.call] if self.recollection else []), *self.calls]
+        return [*([self.query_embedding.call] if self.query_embedding else []), *self.calls]
 
     @property
     def open_calls(self) -> list[Called]:
@@ -99,11 +99,11 @@ class Turn:
         """Note the beginning."""
         self.started = self.journal.note(TurnStarted(self.id, self.conversation_id, self.user_message_id, self.model_id))
 
-    def say(self, text: str) -> Numbered:
+    def add_text(self, text: str) -> Numbered:
         """Note the next piece that is delivered, and return it as an event."""
         if self.first_token_ms is None:
             self.first_token_ms = self._elapsed_ms()
-        self.parts.say(text)
+        self.parts.add_text(text)
         return self.journal.note(TextDelta(text))
 
     def recall(self, kind: MemoryKind, id: UUID, text: str) -> Numbered:
@@ -126,7 +126,7 @@ class Turn:
         """Note that a call needs an approval."""
         return self.journal.note(ToolApproval(call.call_id, call.name, call.arguments))
 
-    def answer(self, call: Called, outcome: Outcome, *, is_vouched: bool = False) -> Numbered:
+    def answer(self, call: Called, outcome: ToolOutcome, *, is_vouched: bool = False) -> Numbered:
         """Note what came of a call, and whether nobody outside had a say in it."""
         self.parts.result(call.call_id, ok=outcome.ok, content=outcome.content, is_vouched=is_vouched)
         return self.journal.note(ToolAnswered(call.call_id, call.name, outcome.ok, outcome.content, outcome.elapsed_ms))
@@ -142,14 +142,16 @@ class Turn:
         input_tokens = before.input_tokens + sum(one.input_tokens for one in counts)
         return UsageSum(input_tokens, before.output_tokens + sum(one.output_tokens for one in counts), cost_usd)
 
-    def held(self, *, upto: int) -> Held:
+    def checkpoint(self, *, upto: int) -> Checkpoint:
         """Return what the turn needs to go on elsewhere; it has logged `upto` events."""
         usage, answering = self.usage(), self.model_id
         ids = [answering, *(one.id for one in self.candidates if one.id != answering)]
-        held = Held(self.parts.all(), upto, self.context.question.options(), ids, self.rounds, first_token_ms=self.first_token_ms)
-        held = replace(held, total_ms=self._elapsed_ms(), facts=self.context.facts, passages=self.context.passages)
-        held = replace(held, sources=[asdict(one) for one in self.context.sources], remembers=self.context.remembers)
-        return replace(held, input_tokens=usage.input_tokens, output_tokens=usage.output_tokens, cost_usd=usage.cost_usd)
+        checkpoint = Checkpoint(
+            self.parts.all(), upto, self.context.question.options(), ids, self.rounds, first_token_ms=self.first_token_ms
+        )
+        checkpoint = replace(checkpoint, total_ms=self._elapsed_ms(), facts=self.context.facts, passages=self.context.passages)
+        checkpoint = replace(checkpoint, sources=[asdict(one) for one in self.context.sources], remembers=self.context.remembers)
+        return replace(checkpoint, input_tokens=usage.input_tokens, output_tokens=usage.output_tokens, cost_usd=usage.cost_usd)
 
     def _elapsed_ms(self) -> float:
         return round((time.perf_counter() - self.started_s) * 1000, 1)

@@ -13,10 +13,9 @@ from functions.chat.control import TurnState
 from functions.chat.events import TurnEvent
 from functions.chat.output_format import FormatIn
 from parley.errors import InvalidInput
-from parley.http.schemas import Input, MessageOut, Moment, Output
+from parley.http.schemas import Input, MessageOut, Output, Timestamp
+from parley.llm.messages import Image, OutputSchema
 from parley.llm.model import Model
-from parley.llm.parts import Image
-from parley.llm.types import OutputSchema
 
 MOST_DOCUMENTS = 100
 type Documents = bool | Annotated[list[Annotated[UUID, Field(strict=False)]], Field(max_length=MOST_DOCUMENTS)]
@@ -166,8 +165,8 @@ class TurnStateOut(Output):
     error_code: str | None
     usage: UsageOut | None
     last_event: int
-    started_at: Moment
-    ended_at: Moment | None
+    started_at: Timestamp
+    ended_at: Timestamp | None
     approvals: list[ApprovalOut]
 
     @classmethod

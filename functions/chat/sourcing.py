@@ -9,18 +9,18 @@ from functions.chat.context import room_for
 from functions.chat.desk import Desk
 from functions.chat.events import Numbered, SourceGiven
 from functions.chat.giving import give
-from parley.db import chunk_search
-from parley.db.answer_parts import Part
-from parley.db.chunk_search import FoundChunk
-from parley.db.halfvec import Vector
-from parley.db.scope import user_scope
-from parley.embedding import QUERY_CHARACTERS
+from parley.db import search
+from parley.db.search import FoundChunk
+from parley.db.transactions import user_scope
+from parley.db.turn.message_parts import MessagePart
+from parley.db.vectors import Vector
 from parley.errors import Unavailable
-from parley.llm.grounding import quoted
+from parley.llm.messages import Source
+from parley.llm.prompts import quoted_source
 from parley.llm.tokens import estimate_tokens
-from parley.llm.types import Source
-from parley.memory.snippets import excerpt
+from parley.metering.embeddings import QUERY_CHARACTERS
 from parley.observability import logger
+from parley.snippets import excerpt
 
 if TYPE_CHECKING:
     from functions.chat.running import Turn
@@ -33,7 +33,7 @@ _POOL = 3 * SOURCES
 LEAST_SIMILARITY = 0.35
 
 
-def source(desk: Desk, turn: "Turn", vector: Vector | None) -> Iterator[Numbered]:
+def source(services: Desk, turn: "Turn", vector: Vector | None) -> Iterator[Numbered]:
     """Give the turn what the documents that it asks have for its question, and tell of each; where the database is away, go on without.
 
     Whoever wrote a document, also one of the user's own, may be anybody: from here on, tools that write or send out ask.
@@ -42,10 +42,10 @@ def source(desk: Desk, turn: "Turn", vector: Vector | None) -> Iterator[Numbered
     if not context.question.documents:
         return
     room = room_for(context, turn.candidates[0])
-    found = _near(_found(desk, turn, vector), is_named=bool(context.question.named_documents))
-    reranked = desk.reranking.reranked(context.question.text, found, payer=turn.payer)
+    found = _near(_found(services, turn, vector), is_named=bool(context.question.named_documents))
+    reranked = services.reranking.reranked(context.question.text, found, billing_subject=turn.billing_subject)
     chosen = numbered(reranked or found, budget_tokens=room.source_tokens)
-    if chosen and give(desk, turn, sources=[written for written, _ in chosen]):
+    if chosen and give(services, turn, sources=[written for written, _ in chosen]):
         for written, chunk in chosen:
             yield turn.give(given(written.number, chunk, context.question.text))
 
@@ -57,7 +57,7 @@ def numbered(found: Sequence[FoundChunk], *, budget_tokens: int) -> list[tuple[S
         if any(chunk.body == other.body for _, other in chosen):
             continue
         written = as_source(len(chosen) + 1, chunk)
-        tokens = estimate_tokens(quoted(written))
+        tokens = estimate_tokens(quoted_source(written))
         if tokens <= budget_tokens and len(chosen) < SOURCES:
             chosen.append((written, chunk))
             budget_tokens -= tokens
@@ -73,7 +73,7 @@ class NumberedChunk:
     is_new: bool
 
 
-def numbered_behind(sources: Sequence[Part], found: Sequence[FoundChunk], *, query: str) -> list[NumberedChunk]:
+def numbered_behind(sources: Sequence[MessagePart], found: Sequence[FoundChunk], *, query: str) -> list[NumberedChunk]:
     """Number what a tool has found behind a turn's sources; what was a source before keeps its number."""
     known = {part["chunk_id"]: part["number"] for part in sources}
     new = count(len(known) + 1)
@@ -83,7 +83,7 @@ def numbered_behind(sources: Sequence[Part], found: Sequence[FoundChunk], *, que
 
 def citable(sources: Sequence[NumberedChunk]) -> str:
     """Return pieces that a tool has found as the model is given them."""
-    return "\n\n".join([CITE, *(quoted(source.written) for source in sources)])
+    return "\n\n".join([CITE, *(quoted_source(source.written) for source in sources)])
 
 
 def as_source(number: int, chunk: FoundChunk) -> Source:
@@ -97,12 +97,12 @@ def given(number: int, chunk: FoundChunk, query: str) -> SourceGiven:
     return SourceGiven(number, chunk.document_id, chunk.title, chunk.id, chunk.page, snippet, chunk.score)
 
 
-def _found(desk: Desk, turn: "Turn", vector: Vector | None) -> list[FoundChunk]:
+def _found(services: Desk, turn: "Turn", vector: Vector | None) -> list[FoundChunk]:
     question = turn.context.question
     only_in = question.named_documents or None
     try:
-        with user_scope(desk.engine, turn.user_id) as connection:
-            return chunk_search.search(connection, question.text[:QUERY_CHARACTERS], vector, limit=_POOL, only_in=only_in)
+        with user_scope(services.engine, turn.user_id) as connection:
+            return search.search_chunks(connection, question.text[:QUERY_CHARACTERS], vector, limit=_POOL, only_in=only_in)
     except Unavailable as exc:
         logger.warning("a turn goes on without sources", turn_id=str(turn.id), reason=str(exc))
         return []

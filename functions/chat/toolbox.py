@@ -6,7 +6,7 @@ from typing import Any, Protocol
 from sqlalchemy import Connection
 
 from parley.auth.principal import Principal
-from parley.tools.outcome import Outcome
+from parley.tools.outcome import ToolOutcome
 from parley.tools.spec import ToolSpec
 
 
@@ -19,7 +19,7 @@ class Offered(Protocol):
         ...
 
     @property
-    def wish(self) -> bool | None:
+    def user_requires_approval(self) -> bool | None:
         """Whether its user wants to be asked each time, None if they did not say."""
         ...
 
@@ -32,7 +32,7 @@ class Toolbox(Protocol):
         """The tools that are enabled and that the caller's scopes allow."""
         ...
 
-    def run(self, name: str, arguments: Mapping[str, Any], *, timeout_s: float) -> Outcome:
+    def run(self, name: str, arguments: Mapping[str, Any], *, timeout_s: float) -> ToolOutcome:
         """Check the arguments and run one tool. Several threads may call it at once. Never raises: all that happens is an outcome."""
         ...
 
@@ -51,6 +51,6 @@ class Empty:
 
     offered: Sequence[Offered] = ()
 
-    def run(self, name: str, arguments: Mapping[str, Any], *, timeout_s: float) -> Outcome:  # noqa: ARG002 - there is nothing to run
+    def run(self, name: str, arguments: Mapping[str, Any], *, timeout_s: float) -> ToolOutcome:  # noqa: ARG002 - there is nothing to run
         """Say so."""
-        return Outcome(False, f"There is no tool {name!r}.", 0.0)
+        return ToolOutcome(False, f"There is no tool {name!r}.", 0.0)

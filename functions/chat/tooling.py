@@ -7,25 +7,32 @@ from sqlalchemy import Connection, Engine
 
 from functions.chat.toolbox import Toolbox, ToolboxFor
 from parley.auth.principal import Principal
-from parley.db.scope import user_scope
-from parley.embedding import Embedding
-from parley.own_tools import own_tools
-from parley.tools.hearing import TurnsEar
-from parley.tools.remotes import Remotes
-from parley.tools.runner import ToolRunner
-from parley.tools.toolbox import toolbox
+from parley.db.transactions import user_scope
+from parley.metering.embeddings import MeteredEmbedder
+from parley.tools.invoker import ToolRunner
+from parley.tools.mcp_discovery import McpDiscovery
+from parley.tools.mcp_registry import McpRegistry
+from parley.tools.search_tools import make_search_tools
+from parley.tools.toolbox import make_toolbox
 
 
-def make_toolbox_for(engine: Engine, runner: ToolRunner, remotes: Remotes, embedding: Embedding) -> ToolboxFor:
+def make_toolbox_for(engine: Engine, runner: ToolRunner, mcp_registry: McpRegistry, embedding: MeteredEmbedder) -> ToolboxFor:
     """Return what gives each user their tools, all of it looked up before a turn's transaction is open."""
-    ear = TurnsEar(remotes)
+    ear = McpDiscovery(mcp_registry)
 
     def ask(principal: Principal) -> Callable[[Connection], Toolbox]:
         runner.specs()
-        ear.listen(partial(user_scope, engine, principal.user_id))
-        own = own_tools(engine, embedding, principal)
+        ear.refresh(partial(user_scope, engine, principal.user_id))
+        in_process_tools = make_search_tools(engine, embedding, principal)
         with user_scope(engine, principal.user_id) as connection:
-            found = toolbox(connection, runner, user_id=principal.user_id, scopes=principal.scopes, remotes=remotes, own=own)
+            found = make_toolbox(
+                connection,
+                runner,
+                user_id=principal.user_id,
+                scopes=principal.scopes,
+                mcp_registry=mcp_registry,
+                in_process_tools=in_process_tools,
+            )
         return lambda _connection: found
 
     return ask

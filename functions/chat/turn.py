@@ -30,7 +30,7 @@ from functions.chat.rounds import answer
 from functions.chat.running import Turn
 from functions.chat.watchdog import Watchdog
 from parley.auth.principal import Principal
-from parley.db.turn_beginnings import Found, Once
+from parley.db.turn.turn_begin import ExistingTurn, IdempotencyKey
 from parley.deadline import Deadline
 from parley.errors import ParleyError
 from parley.observability import logger
@@ -45,7 +45,13 @@ class Continued:
 
 
 def take(
-    desk: Desk, principal: Principal, question: Question, *, deadline: Deadline, once: Once | None = None, request_id: str = ""
+    services: Desk,
+    principal: Principal,
+    question: Question,
+    *,
+    deadline: Deadline,
+    idempotency_key: IdempotencyKey | None = None,
+    request_id: str = "",
 ) -> Generator[Numbered | Ping]:
     """Store the question, answer it, pass the answer on as it comes, store it.
 
@@ -53,39 +59,39 @@ def take(
     turn that was taken with the same key before, what its log has. Raises before the first event where there is nothing to
     answer: see `begin_with_images`.
     """
-    begun = begin_with_images(desk, principal, question, deadline=deadline, once=once)
-    if isinstance(begun, Found):
-        yield from follow(desk.engine, begun.id, user_id=principal.user_id, after=0, deadline=deadline)
+    begun = begin_with_images(services, principal, question, deadline=deadline, idempotency_key=idempotency_key)
+    if isinstance(begun, ExistingTurn):
+        yield from follow(services.engine, begun.id, user_id=principal.user_id, after=0, deadline=deadline)
         return
     begun.request_id = request_id
-    yield from _to_its_end(chain([begun.started], run(desk, begun, deadline)))
+    yield from _to_its_end(chain([begun.started], run(services, begun, deadline)))
 
 
-def go_on(desk: Desk, principal: Principal, decision: Decision, *, deadline: Deadline, request_id: str = "") -> Continued | None:
+def go_on(services: Desk, principal: Principal, decision: Decision, *, deadline: Deadline, request_id: str = "") -> Continued | None:
     """Note what the user says to a call that waits; if it was the last word, go on with the turn and return its further events.
 
     None while other calls wait. Where the same was said before, they are what has come since. Raises as `decide` does.
     """
-    found = decide(desk, principal, decision)
+    found = decide(services, principal, decision)
     if isinstance(found, GoneOn):
-        since = follow(desk.engine, decision.turn_id, user_id=principal.user_id, after=found.after, deadline=deadline)
+        since = follow(services.engine, decision.turn_id, user_id=principal.user_id, after=found.after, deadline=deadline)
         return Continued(found.conversation_id, since)
     if found is None:
         return None
     found.request_id = request_id
-    return Continued(found.conversation_id, _to_its_end(chain([Ping()], run(desk, found, deadline))))
+    return Continued(found.conversation_id, _to_its_end(chain([Ping()], run(services, found, deadline))))
 
 
-def run(desk: Desk, turn: Turn, deadline: Deadline) -> Iterator[Numbered | Ping]:
+def run(services: Desk, turn: Turn, deadline: Deadline) -> Iterator[Numbered | Ping]:
     """Take a turn that has begun to its end, or to a pause."""
     with (
-        closing(FollowUp(desk.memory_queue)) as follow_up,
-        closing(Watchdog(desk.queue, user_id=turn.user_id, turn_id=turn.id)) as watchdog,
+        closing(FollowUp(services.memory_queue)) as follow_up,
+        closing(Watchdog(services.queue, user_id=turn.user_id, turn_id=turn.id)) as watchdog,
     ):
         outcome: ParleyError | None = None
         try:
-            yield from gather(desk, turn)
-            yield from answer(desk, turn, Pulse(desk.engine, turn, watchdog, deadline))
+            yield from gather(services, turn)
+            yield from answer(services, turn, Pulse(services.engine, turn, watchdog, deadline))
         except Waits as exc:
             yield from map(turn.ask, exc.calls)
             outcome = exc
@@ -94,18 +100,18 @@ def run(desk: Desk, turn: Turn, deadline: Deadline) -> Iterator[Numbered | Ping]
         except Exception as exc:  # a turn's outermost handler: whatever happened, the turn ends
             logger.exception("a turn broke")
             outcome = ParleyError(repr(exc))
-        last = _end(desk, turn, outcome, deadline)
+        last = _end(services, turn, outcome, deadline)
         follow_up.send(turn.follow_up)
         yield last
 
 
-def _end(desk: Desk, turn: Turn, outcome: ParleyError | None, deadline: Deadline) -> Numbered:
+def _end(services: Desk, turn: Turn, outcome: ParleyError | None, deadline: Deadline) -> Numbered:
     try:
         if isinstance(outcome, Superseded):
-            return superseded(desk, turn, deadline=deadline)
+            return superseded(services, turn, deadline=deadline)
         if isinstance(outcome, Waits):
-            return pause(desk, turn, outcome, deadline=deadline)
-        return end(desk, turn, outcome, deadline=deadline)
+            return pause(services, turn, outcome, deadline=deadline)
+        return end(services, turn, outcome, deadline=deadline)
     except Exception as exc:  # as above
         logger.exception("the end of a turn could not be stored", turn_id=str(turn.id))
         return turn.journal.note(TurnFailed(exc if isinstance(exc, ParleyError) else ParleyError(repr(exc)), turn.request_id))

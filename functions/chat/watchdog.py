@@ -4,7 +4,7 @@ import threading
 import time
 from uuid import UUID
 
-from parley.upkeep import UpkeepQueue, Watch
+from parley.jobs import CheckTurn, UpkeepQueue
 
 # An answer that is faster needs no watching, and should not wait for a queue.
 AFTER_S = 0.1
@@ -15,7 +15,7 @@ class Watchdog:
     """Sends the message in a thread of its own, once the turn has lasted."""
 
     def __init__(self, queue: UpkeepQueue, *, user_id: UUID, turn_id: UUID) -> None:
-        self._queue, self._watch = queue, Watch(user_id, turn_id)
+        self._queue, self._watch = queue, CheckTurn(user_id, turn_id)
         self._due_s = time.monotonic() + AFTER_S
         self._thread: threading.Thread | None = None
 

@@ -7,10 +7,10 @@ import os
 from functions.conversation.desk import Desk
 from functions.conversation.routes import router
 from parley.db.engine import make_engine
-from parley.embedding import Embedding
-from parley.follow_up import MemoryQueue
 from parley.http.app import create_app
-from parley.http.buffered import buffered_handler
+from parley.http.lambda_entry import buffered_handler
+from parley.jobs import MemoryQueue
+from parley.metering.embeddings import MeteredEmbedder
 from parley.settings import DatabaseSettings, HttpSettings, ModelSettings
 
 
@@ -22,11 +22,11 @@ class ConversationSettings(HttpSettings, DatabaseSettings, ModelSettings):
 
 settings = ConversationSettings.read()
 engine = make_engine(settings)
-desk = Desk(
+services = Desk(
     engine=engine,
-    embedding=Embedding.of(settings, engine, os.environ),
+    embedding=MeteredEmbedder.of(settings, engine, os.environ),
     memory_queue=MemoryQueue(settings.memory_queue_url),
 )
-app = create_app(router, settings=settings, engine=engine, budget_usd=settings.budget_usd, desk=desk)
+app = create_app(router, settings=settings, engine=engine, budget_usd=settings.budget_usd, services=services)
 handler = buffered_handler(app)
 cold_start.finish()

@@ -7,20 +7,20 @@ from uuid import UUID
 from fastapi import APIRouter, Depends
 
 from functions.conversation.schemas import ConversationFields, ConversationIn, ConversationOut, ForkIn
-from parley.db import conversations, forks, messages
-from parley.http.answers import problems
+from parley.db import conversations, messages
 from parley.http.dependencies import CurrentPrincipal, Transaction, requires
-from parley.http.idempotency import IdempotencyKey, KeyReused
+from parley.http.idempotency import IdempotencyHeader, IdempotencyKeyReused
 from parley.http.paging import Listing, Page, read_key
+from parley.http.problems import error_responses
 from parley.http.schemas import MessageOut
 from parley.ids import new_id
 
 router = APIRouter(dependencies=[Depends(requires("conversations"))])
 
 
-@router.post("/conversations", status_code=201, response_model=ConversationOut, responses=problems(KeyReused))
+@router.post("/conversations", status_code=201, response_model=ConversationOut, responses=error_responses(IdempotencyKeyReused))
 def create(
-    body: ConversationIn, principal: CurrentPrincipal, transaction: Transaction, once: IdempotencyKey
+    body: ConversationIn, principal: CurrentPrincipal, transaction: Transaction, once: IdempotencyHeader
 ) -> ConversationOut | dict[str, Any]:
     """Make a conversation."""
 
@@ -34,7 +34,7 @@ def create(
 @router.get("/conversations")
 def list_all(principal: CurrentPrincipal, transaction: Transaction, page: Page) -> Listing[ConversationOut]:
     """List the user's conversations, newest activity first."""
-    after = read_key(page.after, lambda at, id: conversations.Place(datetime.fromisoformat(at), UUID(id)))
+    after = read_key(page.after, lambda at, id: conversations.ConversationCursor(datetime.fromisoformat(at), UUID(id)))
     found = conversations.page(transaction, user_id=principal.user_id, limit=page.limit + 1, after=after)
     return page.listing(found, to_item=ConversationOut.model_validate, key=lambda row: [row.updated_at, row.id])
 
@@ -58,9 +58,9 @@ def remove(id: UUID, principal: CurrentPrincipal, transaction: Transaction) -> N
     conversations.remove(transaction, id, user_id=principal.user_id)
 
 
-@router.post("/conversations/{id}/fork", status_code=201, response_model=ConversationOut, responses=problems(KeyReused))
+@router.post("/conversations/{id}/fork", status_code=201, response_model=ConversationOut, responses=error_responses(IdempotencyKeyReused))
 def fork(
-    id: UUID, body: ForkIn, principal: CurrentPrincipal, transaction: Transaction, once: IdempotencyKey
+    id: UUID, body: ForkIn, principal: CurrentPrincipal, transaction: Transaction, once: IdempotencyHeader
 ) -> ConversationOut | dict[str, Any]:
     """Make a conversation that begins as this one did, with its active messages up to number `upto_seq`.
 
@@ -68,7 +68,7 @@ def fork(
     """
 
     def make() -> ConversationOut:
-        made = forks.fork(transaction, id, user_id=principal.user_id, upto_seq=body.upto_seq)
+        made = conversations.fork(transaction, id, user_id=principal.user_id, upto_seq=body.upto_seq)
         return ConversationOut.model_validate(made)
 
     return once.once(transaction, principal.user_id, f"POST /conversations/{id}/fork", body, make)
@@ -87,6 +87,6 @@ def list_messages(
 
     With `variants` also the answers that newer ones have taken the place of; `is_active` tells which one counts.
     """
-    after, limit = read_key(page.after, messages.Place.parse), page.limit + 1
+    after, limit = read_key(page.after, messages.MessageCursor.parse), page.limit + 1
     found = messages.page(transaction, id, user_id=principal.user_id, limit=limit, order=order, after=after, variants=variants)
     return page.listing(found, to_item=MessageOut.model_validate, key=lambda row: [row.seq, row.variant])

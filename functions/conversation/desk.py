@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 from sqlalchemy import Engine
 
-from parley.embedding import Embedding
-from parley.follow_up import MemoryQueue
+from parley.jobs import MemoryQueue
+from parley.metering.embeddings import MeteredEmbedder
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,5 +13,5 @@ class Desk:
     """The database, the way to vectors, and the queue of what is to be read."""
 
     engine: Engine
-    embedding: Embedding
+    embedding: MeteredEmbedder
     memory_queue: MemoryQueue

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from pydantic import Field, StringConstraints
 
-from parley.http.schemas import Input, Moment, Output
+from parley.http.schemas import Input, Output, Timestamp
 
 FactText = Annotated[str, StringConstraints(min_length=1, max_length=1000, strip_whitespace=True), Field(examples=["I live in Lyon."])]
 
@@ -23,6 +23,6 @@ class MemoryOut(Output):
     text: str
     source: Literal["user", "extracted"]
     conversation_id: UUID | None
-    created_at: Moment
+    created_at: Timestamp
     superseded_by: UUID | None
-    ended_at: Moment | None
+    ended_at: Timestamp | None

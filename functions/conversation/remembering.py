@@ -10,41 +10,41 @@ from functions.conversation.memory_schemas import MemoryIn, MemoryOut
 from parley.auth.principal import Principal
 from parley.db import memories
 from parley.db.memories import Memory
-from parley.db.scope import principal_scope, user_scope
+from parley.db.transactions import principal_scope, user_scope
 from parley.http.idempotency import Idempotency
 from parley.ids import new_id
-from parley.limits import Payer
-from parley.memory.facts import judge
+from parley.memory.facts import judge_fact
+from parley.metering.limits import BillingSubject
 
 ROUTE = "POST /memories"
 
 
-def remember(desk: Desk, principal: Principal, body: MemoryIn, once: Idempotency) -> MemoryOut | dict[str, Any]:
+def remember(services: Desk, principal: Principal, body: MemoryIn, once: Idempotency) -> MemoryOut | dict[str, Any]:
     """Store a fact, or answer as the first time. Its vector comes after it: a request that is repeated pays for none.
 
     Raises KeyReused, Unauthorized and Unavailable.
     """
     made: list[Memory] = []
-    with principal_scope(desk.engine, principal) as connection:
+    with principal_scope(services.engine, principal) as connection:
         answer = once.once(connection, principal.user_id, ROUTE, body, lambda: _stored(connection, principal, body.text, made))
     for memory in made:
-        if vectors := desk.embedding.paid([memory.text], payer=_payer(principal)):
-            with user_scope(desk.engine, principal.user_id) as connection:
+        if vectors := services.embedding.try_vectors([memory.text], billing_subject=_payer(principal)):
+            with user_scope(services.engine, principal.user_id) as connection:
                 memories.put_vectors(connection, [(memory.id, vectors[0])], user_id=principal.user_id)
     return answer
 
 
-def correct(desk: Desk, principal: Principal, memory_id: UUID, text: str) -> Memory:
+def correct(services: Desk, principal: Principal, memory_id: UUID, text: str) -> Memory:
     """Give a fact another text. Raises NotFound, Unauthorized and Unavailable."""
-    with principal_scope(desk.engine, principal) as connection:
+    with principal_scope(services.engine, principal) as connection:
         memories.get(connection, memory_id, user_id=principal.user_id)
-    vectors = desk.embedding.paid([text], payer=_payer(principal))
-    with principal_scope(desk.engine, principal) as connection:
+    vectors = services.embedding.try_vectors([text], billing_subject=_payer(principal))
+    with principal_scope(services.engine, principal) as connection:
         return memories.change(connection, memory_id, user_id=principal.user_id, text=text, vector=vectors[0] if vectors else None)
 
 
 def _stored(connection: Connection, principal: Principal, text: str, made: list[Memory]) -> MemoryOut:
-    judged = judge(text, memories.held(connection, user_id=principal.user_id))
+    judged = judge_fact(text, memories.lock_current(connection, user_id=principal.user_id))
     if judged.known_id:
         return MemoryOut.model_validate(memories.get(connection, judged.known_id, user_id=principal.user_id))
     memory_id = new_id()
@@ -53,5 +53,5 @@ def _stored(connection: Connection, principal: Principal, text: str, made: list[
     return MemoryOut.model_validate(made[0])
 
 
-def _payer(principal: Principal) -> Payer:
-    return Payer(principal.user_id, principal.api_key_id)
+def _payer(principal: Principal) -> BillingSubject:
+    return BillingSubject(principal.user_id, principal.api_key_id)

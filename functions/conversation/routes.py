@@ -6,5 +6,5 @@ from functions.conversation import conversation_routes, memory_routes, search_ro
 
 router = APIRouter()
 # Search first: its path would be taken for a conversation's.
-for part in (search_routes, conversation_routes, summary_routes, memory_routes, usage_routes):
-    router.routes += part.router.routes
+for part in (search_routes.router, conversation_routes.router, summary_routes.router, memory_routes.router, usage_routes.router):
+    router.routes += part.routes

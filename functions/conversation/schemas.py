@@ -5,7 +5,7 @@ from uuid import UUID
 
 from pydantic import Field
 
-from parley.http.schemas import Input, Moment, Output
+from parley.http.schemas import Input, Output, Timestamp
 
 Title = Annotated[str, Field(min_length=1, max_length=200)]
 ModelName = Annotated[str, Field(min_length=1, max_length=100)]
@@ -43,5 +43,5 @@ class ConversationOut(Output):
     title: str | None
     model: str | None
     system_prompt: str | None
-    created_at: Moment
-    updated_at: Moment
+    created_at: Timestamp
+    updated_at: Timestamp

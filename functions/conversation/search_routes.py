@@ -38,8 +38,8 @@ def find_memories(q: Words, request: Request, principal: CurrentPrincipal, page:
 
 
 def _desk(request: Request) -> Desk:
-    desk: Desk = request.app.state.desk
-    return desk
+    services: Desk = request.app.state.services
+    return services
 
 
 def _checked(query: str) -> str:

@@ -5,10 +5,10 @@ from uuid import UUID
 
 from functions.conversation.memory_schemas import MemoryOut
 from functions.conversation.searching import FoundMemory, Mode
-from parley.db.recall import FoundPassage
+from parley.db.search import FoundPassage
 from parley.http.paging import Listing
-from parley.http.schemas import Moment, Output
-from parley.memory.snippets import snippet
+from parley.http.schemas import Output, Timestamp
+from parley.snippets import snippet
 
 
 class FoundPassageOut(Output):
@@ -19,7 +19,7 @@ class FoundPassageOut(Output):
     seq: int
     snippet: str
     score: float
-    said_at: Moment
+    said_at: Timestamp
 
     @classmethod
     def of(cls, passage: FoundPassage, query: str) -> Self:

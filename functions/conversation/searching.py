@@ -6,12 +6,12 @@ from typing import Literal
 
 from functions.conversation.desk import Desk
 from parley.auth.principal import Principal
-from parley.db import memories, recall
-from parley.db.halfvec import Vector
+from parley.db import memories, search
 from parley.db.memories import Memory
-from parley.db.recall import FoundPassage
-from parley.db.scope import principal_scope
-from parley.limits import Payer
+from parley.db.search import FoundPassage
+from parley.db.transactions import principal_scope
+from parley.db.vectors import Vector
+from parley.metering.limits import BillingSubject
 
 type Mode = Literal["hybrid", "text", "semantic"]
 
@@ -35,32 +35,32 @@ class FoundMemory:
     score: float
 
 
-def search_conversations(desk: Desk, principal: Principal, query: str, mode: Mode) -> Found[FoundPassage]:
+def search_conversations(services: Desk, principal: Principal, query: str, mode: Mode) -> Found[FoundPassage]:
     """Return the passages that fit, one for each exchange of question and answer. Raises Unauthorized and Unavailable."""
-    vector, words, done = _asked(desk, principal, query, mode)
-    with principal_scope(desk.engine, principal) as connection:
-        found = recall.search_passages(connection, words, user_id=principal.user_id, vector=vector, most=MOST)
+    vector, words, done = _asked(services, principal, query, mode)
+    with principal_scope(services.engine, principal) as connection:
+        found = search.search_passages(connection, words, user_id=principal.user_id, vector=vector, limit=MOST)
     # Of a long answer, which is many passages, the best one stands for all; so it does for the question before it.
     best = {(one.conversation_id, (one.first_seq + 1) // 2): one for one in reversed(found)}
     return Found(sorted(best.values(), key=lambda one: -one.score), done)
 
 
-def search_memories(desk: Desk, principal: Principal, query: str, mode: Mode) -> Found[FoundMemory]:
+def search_memories(services: Desk, principal: Principal, query: str, mode: Mode) -> Found[FoundMemory]:
     """Return the facts that hold and fit. Raises Unauthorized and Unavailable."""
-    vector, words, done = _asked(desk, principal, query, mode)
-    with principal_scope(desk.engine, principal) as connection:
-        found = recall.search_facts(connection, words, vector=vector, most=MOST)
-        known = {one.id: one for one in memories.some(connection, [one.id for one in found], user_id=principal.user_id)}
+    vector, words, done = _asked(services, principal, query, mode)
+    with principal_scope(services.engine, principal) as connection:
+        found = search.search_facts(connection, words, vector=vector, limit=MOST)
+        known = {one.id: one for one in memories.get_many(connection, [one.id for one in found], user_id=principal.user_id)}
     return Found([FoundMemory(known[one.id], one.score) for one in found if one.id in known], done)
 
 
-def _asked(desk: Desk, principal: Principal, query: str, mode: Mode) -> tuple[Vector | None, str, Mode]:
+def _asked(services: Desk, principal: Principal, query: str, mode: Mode) -> tuple[Vector | None, str, Mode]:
     """Return vector and words to search by, and the mode that they allow. No transaction is open while the vector is made."""
     if mode == "text":
         return None, query, "text"
-    with principal_scope(desk.engine, principal):
+    with principal_scope(services.engine, principal):
         pass  # a session that has ended spends nothing
-    vector = desk.embedding.query(query, payer=Payer(principal.user_id, principal.api_key_id))
+    vector = services.embedding.query(query, billing_subject=BillingSubject(principal.user_id, principal.api_key_id))
     if vector is None:
         return None, query, "text"
     return vector, "" if mode == "semantic" else query, mode

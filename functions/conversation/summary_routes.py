@@ -22,6 +22,6 @@ def get_summary(id: UUID, principal: CurrentPrincipal, transaction: Transaction)
 @router.post("/conversations/{id}/summarize", status_code=202)
 def summarize(id: UUID, request: Request, principal: CurrentPrincipal) -> SummaryAsked:
     """Have the conversation read now: its summary, and what is worth remembering. It is done a moment later."""
-    desk = request.app.state.desk
-    summarizing.ask(desk.engine, desk.memory_queue, principal, id)
+    services = request.app.state.services
+    summarizing.ask(services.engine, services.memory_queue, principal, id)
     return SummaryAsked()

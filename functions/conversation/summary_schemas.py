@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from parley.http.schemas import Moment, Output
+from parley.http.schemas import Output, Timestamp
 
 
 class SummaryOut(Output):
@@ -10,7 +10,7 @@ class SummaryOut(Output):
 
     text: str
     upto_seq: int
-    created_at: Moment
+    created_at: Timestamp
 
 
 class SummaryAsked(Output):

@@ -3,7 +3,7 @@
 from datetime import date
 
 from parley.http.paging import Listing
-from parley.http.schemas import Moment, Output
+from parley.http.schemas import Output, Timestamp
 
 
 class DayLineOut(Output):
@@ -23,7 +23,7 @@ class BudgetOut(Output):
     spent_usd: float
     reserved_usd: float
     left_usd: float
-    resets_at: Moment
+    resets_at: Timestamp
 
 
 class UsagePage(Listing[DayLineOut]):

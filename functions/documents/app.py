@@ -11,12 +11,12 @@ from functions.documents.desk import Desk
 from functions.documents.files import Files
 from functions.documents.routes import router
 from parley.db.engine import make_engine
-from parley.embedding import Embedding
 from parley.http.app import create_app
-from parley.http.buffered import buffered_handler
-from parley.reranking import Reranking
+from parley.http.lambda_entry import buffered_handler
+from parley.jobs import UpkeepQueue
+from parley.metering.embeddings import MeteredEmbedder
+from parley.metering.reranking import MeteredReranker
 from parley.settings import DatabaseSettings, HttpSettings, ModelSettings
-from parley.upkeep import UpkeepQueue
 
 # A file of 4 MB as a form, and as base64 within what Lambda takes.
 BODY_LIMIT = 4 * 1024 * 1024 + 16 * 1024
@@ -32,13 +32,13 @@ class DocumentSettings(HttpSettings, DatabaseSettings, ModelSettings):
 
 settings = DocumentSettings.read()
 engine = make_engine(settings)
-desk = Desk(
+services = Desk(
     engine=engine,
     files=Files(settings.files_bucket, most_bytes=settings.document_bytes),
-    embedding=Embedding.of(settings, engine, os.environ),
-    reranking=Reranking.of(settings, engine, os.environ),
+    embedding=MeteredEmbedder.of(settings, engine, os.environ),
+    reranking=MeteredReranker.of(settings, engine, os.environ),
     queue=UpkeepQueue(settings.upkeep_queue_url),
 )
-app = create_app(router, settings=settings, body_limit=BODY_LIMIT, engine=engine, desk=desk)
+app = create_app(router, settings=settings, body_limit=BODY_LIMIT, engine=engine, services=services)
 handler = buffered_handler(app)
 cold_start.finish()

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from sqlalchemy import Engine
 
 from functions.documents.files import Files
-from parley.embedding import Embedding
-from parley.reranking import Reranking
-from parley.upkeep import UpkeepQueue
+from parley.jobs import UpkeepQueue
+from parley.metering.embeddings import MeteredEmbedder
+from parley.metering.reranking import MeteredReranker
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +16,6 @@ class Desk:
 
     engine: Engine
     files: Files
-    embedding: Embedding
-    reranking: Reranking
+    embedding: MeteredEmbedder
+    reranking: MeteredReranker
     queue: UpkeepQueue

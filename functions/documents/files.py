@@ -2,8 +2,8 @@
 
 from uuid import UUID
 
-from parley.file_store import FileStore, Upload
-from parley.ingest_queue import file_key
+from parley.aws.s3 import FileStore, PresignedPost
+from parley.jobs import document_key
 
 UPLOAD_LIFETIME_S = 3600
 # Three attempts end before the function does.
@@ -18,8 +18,8 @@ class Files:
 
     def put(self, document_id: UUID, content: bytes, *, user_id: UUID, content_type: str) -> None:
         """Store a document's file. Raises Unavailable."""
-        self._store.put(file_key(user_id, document_id), content, media_type=content_type)
+        self._store.put(document_key(user_id, document_id), content, media_type=content_type)
 
-    def upload(self, document_id: UUID, *, user_id: UUID, content_type: str, size: int) -> Upload:
+    def upload(self, document_id: UUID, *, user_id: UUID, content_type: str, size: int) -> PresignedPost:
         """Return how to upload a document's file of this type and size, and no other, within an hour."""
-        return self._store.upload(file_key(user_id, document_id), media_type=content_type, size=size, lifetime_s=UPLOAD_LIFETIME_S)
+        return self._store.upload(document_key(user_id, document_id), media_type=content_type, size=size, lifetime_s=UPLOAD_LIFETIME_S)

@@ -5,13 +5,13 @@ from uuid import UUID
 from functions.documents.desk import Desk
 from parley.auth.principal import Principal
 from parley.db import documents, outbox
-from parley.db.scope import principal_scope
-from parley.upkeep import Work
+from parley.db.transactions import principal_scope
+from parley.jobs import OutboxJob
 
 
-def remove(desk: Desk, principal: Principal, document_id: UUID) -> None:
+def remove(services: Desk, principal: Principal, document_id: UUID) -> None:
     """Delete the user's own document, also while it is read. Raises NotFound, Unauthorized and Unavailable."""
-    with principal_scope(desk.engine, principal) as connection:
+    with principal_scope(services.engine, principal) as connection:
         documents.remove(connection, document_id, user_id=principal.user_id)
         entry = outbox.add(connection, "erase_document", user_id=principal.user_id, subject_id=document_id)
-    desk.queue.send_later(Work.of(entry))
+    services.queue.send_later(OutboxJob.of(entry))

@@ -14,11 +14,11 @@ from functions.documents.uploading import expect, take
 from parley.auth.principal import Principal
 from parley.db import chunks, documents
 from parley.db.documents import Document
-from parley.db.scope import principal_scope
+from parley.db.transactions import principal_scope
 from parley.errors import NotFound
-from parley.http.answers import problems
 from parley.http.dependencies import CurrentPrincipal, Transaction, requires
 from parley.http.paging import Listing, Page, read_id, read_key
+from parley.http.problems import error_responses
 
 router = APIRouter(dependencies=[Depends(requires("documents"))])
 
@@ -32,7 +32,7 @@ def signed_in(request: Request, principal: CurrentPrincipal) -> None:
 ALIVE = [Depends(signed_in)]
 
 
-@router.post("/documents", status_code=202, dependencies=ALIVE, responses=problems(TooManyDocuments, UnsupportedFormat))
+@router.post("/documents", status_code=202, dependencies=ALIVE, responses=error_responses(TooManyDocuments, UnsupportedFormat))
 async def upload(
     request: Request, principal: CurrentPrincipal, file: Annotated[UploadFile, File()], title: Annotated[Title | None, Form()] = None
 ) -> DocumentOut:
@@ -45,7 +45,7 @@ async def upload(
     return _shown(take(_desk(request), principal, content, **names), principal)  # type: ignore[arg-type]
 
 
-@router.post("/documents/uploads", status_code=201, dependencies=ALIVE, responses=problems(FileTooLarge, TooManyDocuments))
+@router.post("/documents/uploads", status_code=201, dependencies=ALIVE, responses=error_responses(FileTooLarge, TooManyDocuments))
 def prepare_upload(body: UploadIn, request: Request, principal: CurrentPrincipal) -> UploadOut:
     """Say where to send a larger file: a form to S3, within the hour, of the very size and type."""
     document_id, upload = expect(_desk(request), principal, body)
@@ -59,7 +59,7 @@ def list_all(principal: CurrentPrincipal, transaction: Transaction, page: Page) 
     return page.listing(found, to_item=lambda one: _shown(one, principal), key=lambda one: [one.id])
 
 
-@router.get("/documents/search", dependencies=ALIVE, responses=problems(NotFound))
+@router.get("/documents/search", dependencies=ALIVE, responses=error_responses(NotFound))
 def find(
     request: Request,
     principal: CurrentPrincipal,
@@ -71,13 +71,13 @@ def find(
     return search(_desk(request), principal, q, limit=limit, only_in=document_id)
 
 
-@router.get("/documents/{id}", responses=problems(NotFound))
+@router.get("/documents/{id}", responses=error_responses(NotFound))
 def get(id: UUID, principal: CurrentPrincipal, transaction: Transaction) -> DocumentOut:
     """Return a document, with how far it has been read."""
     return _shown(documents.get(transaction, id, user_id=principal.user_id), principal)
 
 
-@router.patch("/documents/{id}", responses=problems(NotFound))
+@router.patch("/documents/{id}", responses=error_responses(NotFound))
 def change(id: UUID, body: DocumentFields, principal: CurrentPrincipal, transaction: Transaction) -> DocumentOut:
     """Change the title, or as an admin share the document with all users of this deployment."""
     if body.shared is not None:
@@ -87,13 +87,13 @@ def change(id: UUID, body: DocumentFields, principal: CurrentPrincipal, transact
     return _shown(documents.change(transaction, id, user_id=principal.user_id, changes=changes), principal)
 
 
-@router.delete("/documents/{id}", status_code=204, responses=problems(NotFound))
+@router.delete("/documents/{id}", status_code=204, responses=error_responses(NotFound))
 def delete(id: UUID, request: Request, principal: CurrentPrincipal) -> None:
     """Delete a document with everything that was made of it."""
     remove(_desk(request), principal, id)
 
 
-@router.get("/documents/{id}/chunks", responses=problems(NotFound))
+@router.get("/documents/{id}/chunks", responses=error_responses(NotFound))
 def list_chunks(id: UUID, principal: CurrentPrincipal, transaction: Transaction, page: Page) -> Listing[ChunkOut]:
     """List the pieces of a document in order: what citations lead to."""
     documents.get(transaction, id, user_id=principal.user_id)
@@ -107,5 +107,5 @@ def _shown(document: Document, principal: Principal) -> DocumentOut:
 
 
 def _desk(request: Request) -> Desk:
-    desk: Desk = request.app.state.desk
-    return desk
+    services: Desk = request.app.state.services
+    return services

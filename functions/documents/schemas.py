@@ -5,7 +5,7 @@ from uuid import UUID
 
 from pydantic import Field
 
-from parley.http.schemas import Input, Moment, Output
+from parley.http.schemas import Input, Output, Timestamp
 
 # PostgreSQL cannot store NUL; a body of JSON is looked at as a whole, a form's or an address's fields are not.
 WITHOUT_NUL = r"^[^\x00]*$"
@@ -49,7 +49,7 @@ class DocumentOut(Output):
     note: str | None
     shared: Annotated[bool, Field(validation_alias="is_shared")]
     is_own: bool
-    created_at: Moment
+    created_at: Timestamp
 
 
 class UploadOut(Output):

@@ -12,18 +12,18 @@ from functions.documents.errors import FileTooLarge, TooManyDocuments, Unsupport
 from functions.documents.kinds import may_be_read
 from functions.documents.schemas import LONGEST_MEDIA_TYPE, MEDIA_TYPE, UploadIn
 from parley.auth.principal import Principal
+from parley.aws.s3 import PresignedPost
 from parley.db import documents
 from parley.db.documents import Document
-from parley.db.scope import principal_scope
+from parley.db.transactions import principal_scope
 from parley.errors import InvalidInput, Unavailable
-from parley.file_store import Upload
 from parley.ids import new_id
 
 MOST_DOCUMENTS = 10_000
 _LONGEST_NAME = 300
 
 
-def take(desk: Desk, principal: Principal, content: bytes, *, filename: str, content_type: str, title: str | None) -> Document:
+def take(services: Desk, principal: Principal, content: bytes, *, filename: str, content_type: str, title: str | None) -> Document:
     """Store a file and have it read; the same bytes again are the document that they are already.
 
     Raises InvalidInput, UnsupportedFormat, TooManyDocuments, Unauthorized and Unavailable. After the last, or a death in
@@ -34,17 +34,17 @@ def take(desk: Desk, principal: Principal, content: bytes, *, filename: str, con
     if not may_be_read(content):
         raise UnsupportedFormat(filename)
     values: dict[str, str | int] = {"content_type": _media_type(content_type), "bytes": len(content), **_names(filename, title)}
-    document = _noted(desk, principal, hashlib.sha256(content).digest(), values)
+    document = _noted(services, principal, hashlib.sha256(content).digest(), values)
     if document.status == "queued":
-        desk.files.put(document.id, content, user_id=principal.user_id, content_type=document.content_type)
+        services.files.put(document.id, content, user_id=principal.user_id, content_type=document.content_type)
     return document
 
 
-def _noted(desk: Desk, principal: Principal, sha256: bytes, values: dict[str, str | int]) -> Document:
+def _noted(services: Desk, principal: Principal, sha256: bytes, values: dict[str, str | int]) -> Document:
     """Return the document of these bytes, made now if there is none."""
     user_id = principal.user_id
-    with principal_scope(desk.engine, principal) as connection:
-        if known := documents.by_content(connection, sha256, user_id=user_id):
+    with principal_scope(services.engine, principal) as connection:
+        if known := documents.find_by_content(connection, sha256, user_id=user_id):
             return known
         _check_room(documents.count(connection, user_id=user_id))
         document = documents.add(connection, new_id(), user_id=user_id, sha256=sha256, **values)
@@ -52,21 +52,21 @@ def _noted(desk: Desk, principal: Principal, sha256: bytes, values: dict[str, st
         return document or _known(connection, sha256, user_id)
 
 
-def expect(desk: Desk, principal: Principal, body: UploadIn) -> tuple[UUID, Upload]:
+def expect(services: Desk, principal: Principal, body: UploadIn) -> tuple[UUID, PresignedPost]:
     """Note a document whose file is to come, and return how to send it. Raises FileTooLarge, TooManyDocuments and Unauthorized."""
-    if body.bytes > desk.files.most_bytes:
-        raise FileTooLarge(body.bytes, limit=desk.files.most_bytes)
+    if body.bytes > services.files.most_bytes:
+        raise FileTooLarge(body.bytes, limit=services.files.most_bytes)
     user_id = principal.user_id
-    with principal_scope(desk.engine, principal) as connection:
+    with principal_scope(services.engine, principal) as connection:
         _check_room(documents.count(connection, user_id=user_id))
         names = _names(body.filename, body.title)
         document_id = new_id()
         documents.add(connection, document_id, user_id=user_id, content_type=body.content_type, bytes=body.bytes, sha256=None, **names)
-    return document_id, desk.files.upload(document_id, user_id=user_id, content_type=body.content_type, size=body.bytes)
+    return document_id, services.files.upload(document_id, user_id=user_id, content_type=body.content_type, size=body.bytes)
 
 
 def _known(connection: Connection, sha256: bytes, user_id: UUID) -> Document:
-    if known := documents.by_content(connection, sha256, user_id=user_id):
+    if known := documents.find_by_content(connection, sha256, user_id=user_id):
         return known
     raise Unavailable("documents")  # it was deleted in the next moment
 

@@ -6,7 +6,7 @@ from typing import Literal
 
 from sqlalchemy import Engine
 
-from parley.db.scope import open_scope
+from parley.db.transactions import global_scope
 from parley.errors import Unavailable
 from parley.observability import logger
 
@@ -23,7 +23,7 @@ def check_database(engine: Engine) -> Check:
     """Open a transaction."""
     started = time.perf_counter()
     try:
-        with open_scope(engine):
+        with global_scope(engine):
             status: Literal["ok", "failed"] = "ok"
     except Unavailable as exc:
         logger.warning("the database does not answer", reason=repr(exc.__cause__))

@@ -11,17 +11,16 @@ from functions.ingest import notices
 from functions.ingest.desk import Desk
 from functions.ingest.files import Files
 from functions.ingest.ingesting import ingest
-from parley.batch import work_off_bodies
-from parley.db.breakers import Breakers
+from parley.db.circuits import DatabaseCircuits
 from parley.db.engine import make_engine
 from parley.deadline import Deadline
-from parley.embedding import Embedding
-from parley.ingest_queue import IngestQueue
-from parley.limits import Allowance
-from parley.llm.breaker import Breaker
+from parley.jobs import IngestQueue, process_messages
+from parley.llm.circuit_breaker import CircuitBreaker
 from parley.llm.live_catalogue import LiveCatalogue
-from parley.llm.providers import Providers
-from parley.llm.router import Router
+from parley.llm.provider_registry import ProviderRegistry
+from parley.llm.router import ModelRouter
+from parley.metering.embeddings import MeteredEmbedder
+from parley.metering.limits import DefaultLimits
 from parley.observability import logger
 from parley.settings import DatabaseSettings, ModelSettings
 
@@ -36,17 +35,17 @@ class IngestSettings(DatabaseSettings, ModelSettings):
 
 
 settings = IngestSettings.read()
-engine, providers = make_engine(settings), Providers(os.environ)
-catalogue, allowance = LiveCatalogue.of(settings), Allowance.of(settings)
-desk = Desk(
+engine, providers = make_engine(settings), ProviderRegistry(os.environ)
+catalogue, default_limits = LiveCatalogue.of(settings), DefaultLimits.of(settings)
+services = Desk(
     engine=engine,
     files=Files(settings.files_bucket, most_bytes=settings.document_bytes),
-    embedding=Embedding(engine, catalogue, os.environ, providers.embedder, allowance),
+    embedding=MeteredEmbedder(engine, catalogue, os.environ, providers.embedder, default_limits),
     queue=IngestQueue(settings.ingest_queue_url),
     catalogue=catalogue,
-    router=Router(providers, Breaker(Breakers(engine)), is_background=True),
+    router=ModelRouter(providers, CircuitBreaker(DatabaseCircuits(engine)), is_background=True),
     environment=os.environ,
-    allowance=allowance,
+    default_limits=default_limits,
     describes=settings.describe_chunks,
 )
 
@@ -56,11 +55,11 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """Read the documents that a batch of messages names, and return which messages failed."""
     deadline = Deadline.of(context)
 
-    def do(body: str) -> None:
+    def handle(body: str) -> None:
         for notice in notices.read(body):
-            ingest(desk, notice, deadline=deadline)
+            ingest(services, notice, deadline=deadline)
 
-    return work_off_bodies(event["Records"], do=do)
+    return process_messages(event["Records"], handle=handle)
 
 
 cold_start.finish()

@@ -2,9 +2,9 @@
 
 from functions.ingest.desk import Desk
 from functions.ingest.notices import Notice
-from parley.db import document_work
+from parley.db import documents
 from parley.db.documents import Document
-from parley.db.scope import user_scope
+from parley.db.transactions import user_scope
 from parley.deadline import Deadline
 from parley.errors import NotFound
 from parley.observability import logger
@@ -15,45 +15,45 @@ _MARGIN_S = 30.0
 _LONGEST_DELAY_S = 900.0
 
 
-def claim(desk: Desk, notice: Notice) -> Document | None:
+def claim(services: Desk, notice: Notice) -> Document | None:
     """Take the document, or return None if there is nothing to do: it has failed, or is in another worker's hands.
 
     A file whose document has gone goes as well. Raises NotFound and Unavailable.
     """
     try:
-        with user_scope(desk.engine, notice.user_id) as connection:
-            taken = document_work.claim(connection, notice.document_id, user_id=notice.user_id, lease_s=LEASE_S)
+        with user_scope(services.engine, notice.user_id) as connection:
+            taken = documents.acquire_lease(connection, notice.document_id, user_id=notice.user_id, lease_s=LEASE_S)
     except NotFound:
-        desk.files.delete(notice.file_key)
+        services.files.delete(notice.file_key)
         raise
     if taken is None:
         logger.info("a document has failed, or another worker has it", document_id=str(notice.document_id))
     return taken
 
 
-def leave_word(desk: Desk, document: Document, *, deadline: Deadline) -> None:
+def leave_word(services: Desk, document: Document, *, deadline: Deadline) -> None:
     """Leave a message behind that comes when this worker, should it die, has surely lost its lease.
 
     So every other message that finds the document taken may go. Raises Unavailable.
     """
     delay_s = min(deadline.left_s + LEASE_S + _MARGIN_S, _LONGEST_DELAY_S)
-    desk.queue.send(document.id, user_id=document.user_id, delay_s=delay_s)
+    services.queue.send(document.id, user_id=document.user_id, delay_s=delay_s)
 
 
-def release(desk: Desk, document: Document) -> None:
+def release(services: Desk, document: Document) -> None:
     """Let another go on. Raises NotFound."""
-    with user_scope(desk.engine, document.user_id) as connection:
-        document_work.release(connection, document.id, user_id=document.user_id)
+    with user_scope(services.engine, document.user_id) as connection:
+        documents.release_lease(connection, document.id, user_id=document.user_id)
 
 
-def hand_on(desk: Desk, document: Document, *, delay_s: float = 0) -> None:
+def hand_on(services: Desk, document: Document, *, delay_s: float = 0) -> None:
     """Have another go on, after `delay_s`; whoever is told of the document before finds it taken. Raises NotFound and Unavailable."""
-    with user_scope(desk.engine, document.user_id) as connection:
-        document_work.release(connection, document.id, user_id=document.user_id, after_s=delay_s)
-    desk.queue.send(document.id, user_id=document.user_id, delay_s=delay_s)
+    with user_scope(services.engine, document.user_id) as connection:
+        documents.release_lease(connection, document.id, user_id=document.user_id, after_s=delay_s)
+    services.queue.send(document.id, user_id=document.user_id, delay_s=delay_s)
 
 
-def put_back(desk: Desk, document: Document) -> None:
+def put_back(services: Desk, document: Document) -> None:
     """Let it wait for its file. Raises NotFound."""
-    with user_scope(desk.engine, document.user_id) as connection:
-        document_work.put_back(connection, document.id, user_id=document.user_id)
+    with user_scope(services.engine, document.user_id) as connection:
+        documents.requeue(connection, document.id, user_id=document.user_id)

@@ -7,17 +7,17 @@ from dataclasses import dataclass
 
 from functions.ingest.claiming import LEASE_S
 from functions.ingest.desk import Desk
-from parley.asking import ask, candidates, room_tokens
-from parley.db import chunks, descriptions, document_work
+from parley.db import chunks, documents
 from parley.db.chunks import StoredChunk
 from parley.db.documents import Document
-from parley.db.scope import user_scope
+from parley.db.transactions import user_scope
 from parley.deadline import Deadline
-from parley.llm import piece
+from parley.llm.messages import Message, ModelRequest
+from parley.llm.prompts import write_chunk_prompt
 from parley.llm.provider import storable
 from parley.llm.router import Candidate
 from parley.llm.tokens import estimate_tokens
-from parley.llm.types import Message, Request
+from parley.metering.completion import complete, max_prompt_tokens, model_candidates
 
 PROMPT = (
     "You place pieces of a document, so that they are found. Answer with one or two sentences, 50 to 100 tokens, that say what the "
@@ -49,58 +49,58 @@ class _Prompts:
     around_tokens: int
 
 
-def describe_all(desk: Desk, document: Document, *, count: int, deadline: Deadline) -> bool:
+def describe_all(services: Desk, document: Document, *, count: int, deadline: Deadline) -> bool:
     """Describe every chunk that has no description and no vector yet; False if the time is up before.
 
     Raises NotFound if the document has gone, NoModel, BudgetExhausted, ContextTooLong, ProviderFailed and Unavailable.
     """
-    models, prompts = _models(desk, document), None
-    while left := _left(desk, document):
-        prompts = prompts or _prompts(desk, document, models, count)
+    models, prompts = _models(services, document), None
+    while left := _left(services, document):
+        prompts = prompts or _prompts(services, document, models, count)
         for chunk in left:
             if deadline.left_s < _LEAST_S:
                 return False
-            said = _said(desk, document, chunk, models, prompts, deadline)
-            _keep(desk, document, chunk, said, progress=_FROM + _SHARE * (chunk.number + 1) / max(count, 1))
+            said = _said(services, document, chunk, models, prompts, deadline)
+            _keep(services, document, chunk, said, progress=_FROM + _SHARE * (chunk.number + 1) / max(count, 1))
     return True
 
 
-def _models(desk: Desk, document: Document) -> list[Candidate]:
+def _models(services: Desk, document: Document) -> list[Candidate]:
     """Return who describes. The offline model is there to try it: it stands in for nobody who is busy, for what it says would stay."""
-    found = candidates(desk, "describe", user_id=document.user_id)
+    found = model_candidates(services, "describe", user_id=document.user_id)
     return [one for one in found if one.model.provider != "offline"] or found
 
 
-def _left(desk: Desk, document: Document) -> list[StoredChunk]:
-    model = desk.embedding.model_name()
-    with user_scope(desk.engine, document.user_id) as connection:
-        return descriptions.missing(connection, document.id, user_id=document.user_id, model=model, limit=_AT_ONCE)
+def _left(services: Desk, document: Document) -> list[StoredChunk]:
+    model = services.embedding.model_name()
+    with user_scope(services.engine, document.user_id) as connection:
+        return chunks.without_description(connection, document.id, user_id=document.user_id, model=model, limit=_AT_ONCE)
 
 
-def _prompts(desk: Desk, document: Document, models: list[Candidate], count: int) -> _Prompts:
+def _prompts(services: Desk, document: Document, models: list[Candidate], count: int) -> _Prompts:
     """Return the whole document where it fits the models, else its title and headings."""
-    room = room_tokens(models, answer_tokens=ANSWER_TOKENS) - estimate_tokens(PROMPT) - _PIECE_TOKENS
+    room = max_prompt_tokens(models, answer_tokens=ANSWER_TOKENS) - estimate_tokens(PROMPT) - _PIECE_TOKENS
     room = max(min(room, _MOST_TOKENS), 0)
-    with user_scope(desk.engine, document.user_id) as connection:
-        is_whole = descriptions.tokens(connection, document.id, user_id=document.user_id) < room
+    with user_scope(services.engine, document.user_id) as connection:
+        is_whole = chunks.total_tokens(connection, document.id, user_id=document.user_id) < room
         if is_whole:
             texts = [chunk.text for chunk in chunks.page(connection, document.id, limit=count, after=None)]
         else:
-            texts = descriptions.headings(connection, document.id, user_id=document.user_id, limit=_MOST_HEADINGS)
+            texts = chunks.headings(connection, document.id, user_id=document.user_id, limit=_MOST_HEADINGS)
     shown = _cut("\n\n".join([document.title, *texts]), room if is_whole else room // 2)
     return _Prompts(f"{PROMPT}<document>\n{shown}\n</document>", is_whole, room // 4)
 
 
-def _said(desk: Desk, document: Document, chunk: StoredChunk, models: list[Candidate], prompts: _Prompts, deadline: Deadline) -> str:
-    before, after = ("", "") if prompts.is_whole else _around(desk, document, chunk, prompts.around_tokens)
-    text = piece.written(_cut(chunk.heading, _PIECE_TOKENS // 4), _cut(chunk.text, _PIECE_TOKENS * 3 // 4), before=before, after=after)
-    request = Request([Message("user", text)], system=prompts.stable, max_output_tokens=ANSWER_TOKENS, task="describe")
-    answer = ask(desk, models, request, user_id=document.user_id, deadline=deadline, most_s=_CALL_S)
+def _said(services: Desk, document: Document, chunk: StoredChunk, models: list[Candidate], prompts: _Prompts, deadline: Deadline) -> str:
+    before, after = ("", "") if prompts.is_whole else _around(services, document, chunk, prompts.around_tokens)
+    text = write_chunk_prompt(_cut(chunk.heading, _PIECE_TOKENS // 4), _cut(chunk.text, _PIECE_TOKENS * 3 // 4), before=before, after=after)
+    request = ModelRequest([Message("user", text)], system=prompts.stable, max_output_tokens=ANSWER_TOKENS, task="describe")
+    answer = complete(services, models, request, user_id=document.user_id, deadline=deadline, timeout_s=_CALL_S)
     return " ".join(storable(answer.text).split())[:LONGEST]
 
 
-def _around(desk: Desk, document: Document, chunk: StoredChunk, tokens: int) -> tuple[str, str]:
-    with user_scope(desk.engine, document.user_id) as connection:
+def _around(services: Desk, document: Document, chunk: StoredChunk, tokens: int) -> tuple[str, str]:
+    with user_scope(services.engine, document.user_id) as connection:
         near = chunks.page(connection, document.id, limit=3, after=chunk.number - 2)
     texts = {one.number - chunk.number: _cut(one.text, tokens) for one in near}
     return texts.get(-1, ""), texts.get(1, "")
@@ -113,7 +113,7 @@ def _cut(text: str, tokens: int) -> str:
     return text
 
 
-def _keep(desk: Desk, document: Document, chunk: StoredChunk, said: str, *, progress: float) -> None:
-    with user_scope(desk.engine, document.user_id) as connection:
-        document_work.advance(connection, document.id, user_id=document.user_id, progress=progress, lease_s=LEASE_S)
-        descriptions.add(connection, document.id, chunk.number, said, user_id=document.user_id)
+def _keep(services: Desk, document: Document, chunk: StoredChunk, said: str, *, progress: float) -> None:
+    with user_scope(services.engine, document.user_id) as connection:
+        documents.report_progress(connection, document.id, user_id=document.user_id, progress=progress, lease_s=LEASE_S)
+        chunks.set_description(connection, document.id, chunk.number, said, user_id=document.user_id)

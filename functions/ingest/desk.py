@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from sqlalchemy import Engine
 
 from functions.ingest.files import Files
-from parley.embedding import Embedding
-from parley.ingest_queue import IngestQueue
-from parley.limits import Allowance
-from parley.llm.models import Catalogue
-from parley.llm.router import Router
+from parley.jobs import IngestQueue
+from parley.llm.catalogue import Catalogue
+from parley.llm.router import ModelRouter
+from parley.metering.embeddings import MeteredEmbedder
+from parley.metering.limits import DefaultLimits
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,10 +22,10 @@ class Desk:
 
     engine: Engine
     files: Files
-    embedding: Embedding
+    embedding: MeteredEmbedder
     queue: IngestQueue
     catalogue: Callable[[], Catalogue]
-    router: Router
+    router: ModelRouter
     environment: Mapping[str, str]
-    allowance: Allowance
+    default_limits: DefaultLimits
     describes: bool

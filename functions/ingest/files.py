@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from tempfile import NamedTemporaryFile
 
 from functions.ingest.errors import Altered, TooLarge
-from parley.file_store import FileStore
+from parley.aws.s3 import FileStore
 
 
 class Files(FileStore):

@@ -10,7 +10,7 @@ from urllib.parse import unquote_plus
 from uuid import UUID
 
 from parley.errors import ParleyError
-from parley.ingest_queue import FOLDER, file_key
+from parley.jobs import DOCUMENTS_PREFIX, document_key
 
 
 class UnknownNotice(ParleyError):
@@ -27,13 +27,13 @@ class Notice:
     @property
     def file_key(self) -> str:
         """Return where its file lies."""
-        return file_key(self.user_id, self.document_id)
+        return document_key(self.user_id, self.document_id)
 
     @classmethod
     def at(cls, key: str) -> Self:
         """Read it from the file's key. Raises UnknownNotice."""
         match key.split("/"):
-            case [folder, user_id, document_id] if folder == FOLDER:
+            case [folder, user_id, document_id] if folder == DOCUMENTS_PREFIX:
                 try:
                     return cls(UUID(user_id), UUID(document_id))
                 except ValueError as exc:

@@ -37,7 +37,8 @@ def read(path: str, name: str) -> Iterator[Block]:
 
 def _blocks(path: str, name: str) -> Iterator[Block]:
     """Read by the format. Each of the readers is imported only where it is needed."""
-    from functions.ingest.formats import code, csv, docx, html, json, markdown, pdf, text
+    from functions.ingest.formats import code, csv, docx, html, markdown, pdf, text
+    from functions.ingest.formats.json import read
 
     content = Path(path).read_bytes()
     match detect(content, name):
@@ -53,7 +54,7 @@ def _blocks(path: str, name: str) -> Iterator[Block]:
         case "csv":
             return csv.read(decoded(content, name))
         case "json":
-            return json.read(decoded(content, name))
+            return read(decoded(content, name))
         case "code":
             return code.read(decoded(content, name))
         case "text":

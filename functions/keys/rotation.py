@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from parley.auth.api_keys import MAX_LIFETIME
-from parley.auth.key_store import add_key, delete_keys, stored_keys
+from parley.auth.key_store import add_key, delete_keys, load_signing_keys
+from parley.auth.public_keys import KEY_FAMILIES, KeyFamily
 from parley.auth.signing_keys import SigningKey
-from parley.auth.verifying_keys import FAMILIES, Family
 
 # How long a key is still published after another has taken over: longer than the last token it signed can live.
-KEPT: dict[Family, timedelta] = {"signing": timedelta(hours=1), "api": MAX_LIFETIME + timedelta(days=1)}
+KEPT: dict[KeyFamily, timedelta] = {"signing": timedelta(hours=1), "api": MAX_LIFETIME + timedelta(days=1)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,13 +21,13 @@ class Rotation:
     removed: list[str]
 
 
-def rotate(path: str, *, at_once: frozenset[Family], now: datetime) -> Rotation:
+def rotate(path: str, *, at_once: frozenset[KeyFamily], now: datetime) -> Rotation:
     """Make a new key of each family and remove those that are spent; safe to repeat.
 
     Of the families in `at_once`, and then of no other, the new key signs at once, since every older one is removed.
     """
-    stored = stored_keys(path)
-    made = [add_key(path, SigningKey.generate(now=now, family=family)) for family in FAMILIES if not at_once or family in at_once]
+    stored = load_signing_keys(path)
+    made = [add_key(path, SigningKey.generate(now=now, family=family)) for family in KEY_FAMILIES if not at_once or family in at_once]
     spent = [key for key in stored if key.family in at_once or _is_spent(key, stored, now=now)]
     return Rotation(made, delete_keys(path, spent))
 

@@ -4,7 +4,7 @@ from typing import Self
 
 from pydantic import model_validator
 
-from parley.auth.verifying_keys import Family
+from parley.auth.public_keys import KeyFamily
 from parley.http.schemas import Input
 
 
@@ -21,7 +21,7 @@ class RotationOrder(Input):
         return self
 
     @property
-    def at_once(self) -> frozenset[Family]:
+    def at_once(self) -> frozenset[KeyFamily]:
         """The families whose older keys must verify nothing any more."""
-        named: dict[Family, bool] = {"signing": self.emergency, "api": self.api_keys}
+        named: dict[KeyFamily, bool] = {"signing": self.emergency, "api": self.api_keys}
         return frozenset(family for family, is_named in named.items() if is_named)

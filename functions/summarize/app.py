@@ -11,20 +11,18 @@ from pydantic import Field
 from functions.summarize.desk import Desk
 from functions.summarize.errands import run
 from functions.summarize.schedule import take_all
-from parley.batch import work_off
-from parley.db.breakers import Breakers
+from parley.db.circuits import DatabaseCircuits
 from parley.db.engine import make_engine
 from parley.deadline import Deadline
-from parley.embedding import Embedding
-from parley.follow_up import MemoryQueue
-from parley.limits import Allowance
-from parley.llm.breaker import Breaker
+from parley.jobs import MemoryQueue, UnknownJob, process_jobs
+from parley.llm.circuit_breaker import CircuitBreaker
 from parley.llm.live_catalogue import LiveCatalogue
-from parley.llm.providers import Providers
-from parley.llm.router import Router
+from parley.llm.provider_registry import ProviderRegistry
+from parley.llm.router import ModelRouter
+from parley.metering.embeddings import MeteredEmbedder
+from parley.metering.limits import DefaultLimits
 from parley.observability import logger
 from parley.settings import DatabaseSettings, ModelSettings
-from parley.upkeep import UnknownMessage
 
 
 class SummarizeSettings(DatabaseSettings, ModelSettings):
@@ -35,16 +33,16 @@ class SummarizeSettings(DatabaseSettings, ModelSettings):
 
 
 settings = SummarizeSettings.read()
-engine, providers = make_engine(settings), Providers(os.environ)
-catalogue, allowance = LiveCatalogue.of(settings), Allowance.of(settings)
-desk = Desk(
+engine, providers = make_engine(settings), ProviderRegistry(os.environ)
+catalogue, default_limits = LiveCatalogue.of(settings), DefaultLimits.of(settings)
+services = Desk(
     engine=engine,
     background=make_engine(settings, role="background"),
     catalogue=catalogue,
-    router=Router(providers, Breaker(Breakers(engine)), is_background=True),
-    embedding=Embedding(engine, catalogue, os.environ, providers.embedder, allowance),
+    router=ModelRouter(providers, CircuitBreaker(DatabaseCircuits(engine)), is_background=True),
+    embedding=MeteredEmbedder(engine, catalogue, os.environ, providers.embedder, default_limits),
     environment=os.environ,
-    allowance=allowance,
+    default_limits=default_limits,
     queue=MemoryQueue(settings.memory_queue_url),
     retention_days=settings.retention_days,
 )
@@ -58,10 +56,10 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """
     deadline = Deadline.of(context)
     if "Records" in event:
-        return work_off(event["Records"], do=partial(run, desk, deadline=deadline))
+        return process_jobs(event["Records"], handle=partial(run, services, deadline=deadline))
     if event.get("source") != "aws.scheduler":
-        raise UnknownMessage("neither a batch nor a schedule")
-    done = take_all(desk, deadline)
+        raise UnknownJob("neither a batch nor a schedule")
+    done = take_all(services, deadline)
     logger.info("remembered", counts=done)
     return dict(done)
 

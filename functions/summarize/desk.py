@@ -5,11 +5,11 @@ from dataclasses import dataclass
 
 from sqlalchemy import Engine
 
-from parley.embedding import Embedding
-from parley.follow_up import MemoryQueue
-from parley.limits import Allowance
-from parley.llm.models import Catalogue
-from parley.llm.router import Router
+from parley.jobs import MemoryQueue
+from parley.llm.catalogue import Catalogue
+from parley.llm.router import ModelRouter
+from parley.metering.embeddings import MeteredEmbedder
+from parley.metering.limits import DefaultLimits
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,9 +22,9 @@ class Desk:
     engine: Engine
     background: Engine
     catalogue: Callable[[], Catalogue]
-    router: Router
-    embedding: Embedding
+    router: ModelRouter
+    embedding: MeteredEmbedder
     environment: Mapping[str, str]
-    allowance: Allowance
+    default_limits: DefaultLimits
     queue: MemoryQueue
     retention_days: int

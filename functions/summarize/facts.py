@@ -10,16 +10,16 @@ from sqlalchemy import Connection
 
 from functions.summarize.desk import Desk
 from functions.summarize.reading import Said
-from parley.asking import ask
 from parley.db import memories
-from parley.db.halfvec import Vector
-from parley.db.memories import Origin
+from parley.db.memories import MemoryOrigin
+from parley.db.vectors import Vector
 from parley.deadline import Deadline
 from parley.ids import new_id
-from parley.llm import transcript
+from parley.llm import prompts
+from parley.llm.messages import Message, ModelRequest, OutputSchema
 from parley.llm.router import Candidate
-from parley.llm.types import Message, OutputSchema, Request
-from parley.memory.facts import judge
+from parley.memory.facts import judge_fact
+from parley.metering.completion import complete
 from parley.observability import logger
 
 PROMPT = (
@@ -72,16 +72,16 @@ class Fact:
     message_id: UUID
 
 
-def extract(desk: Desk, models: Sequence[Candidate], said: Sequence[Said], *, user_id: UUID, deadline: Deadline) -> list[Fact]:
+def extract(services: Desk, models: Sequence[Candidate], said: Sequence[Said], *, user_id: UUID, deadline: Deadline) -> list[Fact]:
     """Return the facts that a piece of a conversation tells; none where the model's answer is no such list.
 
     A fact must name a message of the user's: what a tool, a quoted page or the assistant says becomes none. Raises what
     `ask` raises.
     """
     own = {one.line.seq: one.message.id for one in said if one.line.speaker == "user"}
-    text = transcript.written([one.line for one in said])
-    request = Request([Message("user", text)], system=PROMPT, max_output_tokens=ANSWER_TOKENS, output=SCHEMA, task="facts")
-    answer = ask(desk, models, request, user_id=user_id, deadline=deadline)
+    text = prompts.write_transcript([one.line for one in said])
+    request = ModelRequest([Message("user", text)], system=PROMPT, max_output_tokens=ANSWER_TOKENS, output=SCHEMA, task="facts")
+    answer = complete(services, models, request, user_id=user_id, deadline=deadline)
     told = _parsed(answer.text)
     return [Fact(" ".join(one.text.split()), own[one.message]) for one in told if one.message in own and one.text.strip()][:MOST]
 
@@ -90,8 +90,8 @@ def store(connection: Connection, facts: Sequence[Fact], vectors: Sequence[Vecto
     """Store what is new of the facts; what is known gets another source, what a newer one contradicts ends."""
     for place, fact in enumerate(facts):
         vector = vectors[place] if vectors else None
-        origins = [Origin(conversation_id, fact.message_id)]
-        judged = judge(fact.text, memories.held(connection, user_id=user_id, vector=vector))
+        origins = [MemoryOrigin(conversation_id, fact.message_id)]
+        judged = judge_fact(fact.text, memories.lock_current(connection, user_id=user_id, vector=vector))
         if judged.known_id:
             memories.add_origins(connection, judged.known_id, user_id=user_id, origins=origins)
         else:

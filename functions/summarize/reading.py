@@ -6,9 +6,9 @@ from uuid import UUID
 from sqlalchemy import Connection
 
 from parley.db import messages
-from parley.db.messages import Message, Place
+from parley.db.messages import MessageCursor, StoredMessage
+from parley.llm.prompts import TranscriptLine
 from parley.llm.tokens import BYTES_PER_TOKEN, estimate_tokens
-from parley.llm.transcript import Line
 
 CUT = " […]"
 _MOST_MESSAGES = 100
@@ -21,8 +21,8 @@ LAST_VARIANT = 2**31 - 1
 class Said:
     """A message as a line; a message that would fill more than half of a piece is cut."""
 
-    message: Message
-    line: Line
+    message: StoredMessage
+    line: TranscriptLine
 
 
 def lines_after(
@@ -32,7 +32,7 @@ def lines_after(
 
     Raises NotFound.
     """
-    after = Place(after_seq, LAST_VARIANT)
+    after = MessageCursor(after_seq, LAST_VARIANT)
     found = messages.page(connection, conversation_id, user_id=user_id, order="asc", after=after, limit=_MOST_MESSAGES)
     said: list[Said] = []
     for message in found:
@@ -44,8 +44,8 @@ def lines_after(
     return said
 
 
-def _said(message: Message, *, most_tokens: int) -> Said:
+def _said(message: StoredMessage, *, most_tokens: int) -> Said:
     text, most_bytes = message.text, max(most_tokens, 1) * BYTES_PER_TOKEN
     if len(text.encode()) > most_bytes:
         text = text.encode()[:most_bytes].decode(errors="ignore") + CUT
-    return Said(message, Line(message.seq, "user" if message.role == "user" else "assistant", message.created_at.date(), text))
+    return Said(message, TranscriptLine(message.seq, "user" if message.role == "user" else "assistant", message.created_at.date(), text))

@@ -5,21 +5,21 @@ from functions.summarize.mining import mine
 from functions.summarize.summaries import roll
 from functions.summarize.vectors import catch_up
 from parley.db import conversations
-from parley.db.follow_up import Claim
-from parley.db.scope import user_scope
+from parley.db.outbox import ClaimedEntry
+from parley.db.transactions import user_scope
 from parley.deadline import Deadline
 
 
-def remember(desk: Desk, claimed: Claim, deadline: Deadline) -> None:
+def remember(services: Desk, claimed: ClaimedEntry, deadline: Deadline) -> None:
     """Summarise what is new of a conversation, and mine it where its user lets us. Raises NotFound and what models fail by."""
     user_id, conversation_id = claimed.user_id, claimed.subject_id
-    with user_scope(desk.engine, user_id) as connection:
-        mined = conversations.mined(connection, conversation_id, user_id=user_id)
-    roll(desk, conversation_id, user_id=user_id, upto_seq=mined.answered_seq, deadline=deadline)
+    with user_scope(services.engine, user_id) as connection:
+        mined = conversations.extraction_progress(connection, conversation_id, user_id=user_id)
+    roll(services, conversation_id, user_id=user_id, upto_seq=mined.answered_seq, deadline=deadline)
     if mined.is_allowed:
-        mine(desk, conversation_id, user_id=user_id, upto_seq=mined.answered_seq, deadline=deadline)
-        catch_up(desk, user_id=user_id, deadline=deadline)
+        mine(services, conversation_id, user_id=user_id, upto_seq=mined.answered_seq, deadline=deadline)
+        catch_up(services, user_id=user_id, deadline=deadline)
     else:
         # What is said while memory is off stays out of it when it is on again.
-        with user_scope(desk.engine, user_id) as connection:
-            conversations.mine_upto(connection, conversation_id, user_id=user_id, seq=mined.answered_seq)
+        with user_scope(services.engine, user_id) as connection:
+            conversations.mark_extracted(connection, conversation_id, user_id=user_id, seq=mined.answered_seq)

@@ -4,15 +4,15 @@ from uuid import UUID
 
 from functions.summarize.desk import Desk
 from functions.summarize.reading import lines_after
-from parley.asking import ask, candidates, room_tokens
 from parley.db import summaries
-from parley.db.scope import user_scope
+from parley.db.transactions import user_scope
 from parley.deadline import Deadline
-from parley.llm import transcript
-from parley.llm.failures import ProviderFailed
+from parley.llm import prompts
+from parley.llm.errors import ProviderFailed
+from parley.llm.messages import Message, ModelRequest
 from parley.llm.router import Candidate
 from parley.llm.tokens import estimate_tokens
-from parley.llm.types import Message, Request
+from parley.metering.completion import complete, max_prompt_tokens, model_candidates
 
 PROMPT = (
     "You keep the summary of a conversation between a user and an assistant, for the assistant to go on by when it can no longer see "
@@ -27,33 +27,33 @@ PIECE_TOKENS = 6000
 _LONGEST = 8000
 
 
-def roll(desk: Desk, conversation_id: UUID, *, user_id: UUID, upto_seq: int, deadline: Deadline) -> None:
+def roll(services: Desk, conversation_id: UUID, *, user_id: UUID, upto_seq: int, deadline: Deadline) -> None:
     """Bring the conversation's summary up to message `upto_seq`, and store it after each piece.
 
     Raises NotFound, and what `ask` raises; what has been stored stays.
     """
-    models = candidates(desk, "summary", user_id=user_id)
-    while _roll_on(desk, models, conversation_id, user_id=user_id, upto_seq=upto_seq, deadline=deadline):
+    models = model_candidates(services, "summary", user_id=user_id)
+    while _roll_on(services, models, conversation_id, user_id=user_id, upto_seq=upto_seq, deadline=deadline):
         pass
 
 
-def _roll_on(desk: Desk, models: list[Candidate], conversation_id: UUID, *, user_id: UUID, upto_seq: int, deadline: Deadline) -> bool:
+def _roll_on(services: Desk, models: list[Candidate], conversation_id: UUID, *, user_id: UUID, upto_seq: int, deadline: Deadline) -> bool:
     """Read one piece more; False if there is none."""
-    with user_scope(desk.engine, user_id) as connection:
+    with user_scope(services.engine, user_id) as connection:
         before = summaries.newest(connection, conversation_id, user_id=user_id)
         taken = estimate_tokens(PROMPT) + (estimate_tokens(before.text) if before else 0)
-        room = min(room_tokens(models, answer_tokens=ANSWER_TOKENS) - taken, PIECE_TOKENS)
+        room = min(max_prompt_tokens(models, answer_tokens=ANSWER_TOKENS) - taken, PIECE_TOKENS)
         after_seq = before.upto_seq if before else 0
         said = lines_after(connection, conversation_id, user_id=user_id, after_seq=after_seq, upto_seq=upto_seq, budget_tokens=room)
     if not said:
         return False
-    text = transcript.written([one.line for one in said], summary=before.text if before else None)
-    request = Request([Message("user", text)], system=PROMPT, max_output_tokens=ANSWER_TOKENS, task="summary")
-    answer = ask(desk, models, request, user_id=user_id, deadline=deadline)
+    text = prompts.write_transcript([one.line for one in said], summary=before.text if before else None)
+    request = ModelRequest([Message("user", text)], system=PROMPT, max_output_tokens=ANSWER_TOKENS, task="summary")
+    answer = complete(services, models, request, user_id=user_id, deadline=deadline)
     if not answer.text:
         raise ProviderFailed(answer.model, "an empty summary")
     written, tokens = answer.text[:_LONGEST], estimate_tokens(answer.text[:_LONGEST])
-    with user_scope(desk.engine, user_id) as connection:
+    with user_scope(services.engine, user_id) as connection:
         # False where another run was faster: then there is more to read behind its summary, or nothing.
         summaries.add(
             connection, conversation_id, user_id=user_id, upto_seq=said[-1].line.seq, text=written, model=answer.model, tokens=tokens

@@ -4,14 +4,14 @@ import re
 
 from functions.summarize.desk import Desk
 from functions.summarize.reading import lines_after
-from parley.asking import ask, candidates, room_tokens
 from parley.db import conversations
-from parley.db.follow_up import Claim
-from parley.db.scope import user_scope
+from parley.db.outbox import ClaimedEntry
+from parley.db.transactions import user_scope
 from parley.deadline import Deadline
-from parley.llm import transcript
+from parley.llm import prompts
+from parley.llm.messages import Message, ModelRequest
 from parley.llm.tokens import estimate_tokens
-from parley.llm.types import Message, Request
+from parley.metering.completion import complete, max_prompt_tokens, model_candidates
 
 PROMPT = (
     "You name conversations. Answer with a title for the conversation that follows: three to six words that say what it is about, "
@@ -26,22 +26,22 @@ _MOST_TOKENS = 1500
 _QUOTES = "\"'`*_#“”„‟«»‘’‚「」 "
 
 
-def entitle(desk: Desk, claimed: Claim, deadline: Deadline) -> None:
+def entitle(services: Desk, claimed: ClaimedEntry, deadline: Deadline) -> None:
     """Give a conversation a title in place of its automatic one, once. Raises NotFound and what `ask` raises."""
-    with user_scope(desk.engine, claimed.user_id) as connection:
+    with user_scope(services.engine, claimed.user_id) as connection:
         is_due = conversations.is_untitled(connection, claimed.subject_id, user_id=claimed.user_id)
     if not is_due:
         return
-    models = candidates(desk, "title", user_id=claimed.user_id)
-    room = room_tokens(models, answer_tokens=ANSWER_TOKENS) - estimate_tokens(PROMPT)
-    with user_scope(desk.engine, claimed.user_id) as connection:
+    models = model_candidates(services, "title", user_id=claimed.user_id)
+    room = max_prompt_tokens(models, answer_tokens=ANSWER_TOKENS) - estimate_tokens(PROMPT)
+    with user_scope(services.engine, claimed.user_id) as connection:
         said = lines_after(connection, claimed.subject_id, user_id=claimed.user_id, after_seq=0, budget_tokens=min(room, _MOST_TOKENS))
-    asked = Message("user", transcript.written([one.line for one in said[:2]]))
-    request = Request([asked], system=PROMPT, max_output_tokens=ANSWER_TOKENS, task="title")
-    title = tidy(ask(desk, models, request, user_id=claimed.user_id, deadline=deadline).text)
+    asked = Message("user", prompts.write_transcript([one.line for one in said[:2]]))
+    request = ModelRequest([asked], system=PROMPT, max_output_tokens=ANSWER_TOKENS, task="title")
+    title = tidy(complete(services, models, request, user_id=claimed.user_id, deadline=deadline).text)
     if title:
-        with user_scope(desk.engine, claimed.user_id) as connection:
-            conversations.entitle(connection, claimed.subject_id, user_id=claimed.user_id, title=title)
+        with user_scope(services.engine, claimed.user_id) as connection:
+            conversations.set_generated_title(connection, claimed.subject_id, user_id=claimed.user_id, title=title)
 
 
 def tidy(answer: str) -> str:

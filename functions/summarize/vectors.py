@@ -7,13 +7,13 @@ from uuid import UUID
 from sqlalchemy import Connection
 
 from functions.summarize.desk import Desk
-from parley.asking import OutOfTime
 from parley.db import memories, passages
-from parley.db.halfvec import Vector
-from parley.db.scope import open_scope, user_scope
+from parley.db.transactions import global_scope, user_scope
+from parley.db.vectors import Vector
 from parley.deadline import Deadline
-from parley.limits import Payer
-from parley.llm.models import NoModel
+from parley.llm.catalogue import NoModel
+from parley.metering.completion import DeadlineTooClose
+from parley.metering.limits import BillingSubject
 from parley.observability import logger
 
 _AT_ONCE = 100
@@ -31,48 +31,48 @@ class _Store(Protocol):
 _STORES: tuple[_Store, ...] = (memories, passages)
 
 
-def catch_up(desk: Desk, *, user_id: UUID, deadline: Deadline) -> None:
+def catch_up(services: Desk, *, user_id: UUID, deadline: Deadline) -> None:
     """Embed all of the user's that has no vector of today's model, unless there are none to be had. Raises OutOfTime."""
     try:
-        model_name = desk.embedding.call().model.name
+        model_name = services.embedding.call().model.name
     except NoModel:
         return
     for store in _STORES:
-        while missing := _missing(desk, store, model_name, user_id):
+        while missing := _missing(services, store, model_name, user_id):
             if deadline.left_s < _ENOUGH_S:
-                raise OutOfTime("vectors are missing")
-            vectors = desk.embedding.paid([text for _, text in missing], payer=Payer(user_id))
+                raise DeadlineTooClose("vectors are missing")
+            vectors = services.embedding.try_vectors([text for _, text in missing], billing_subject=BillingSubject(user_id))
             if vectors is None:
                 return
             found = [(id, vector) for (id, _), vector in zip(missing, vectors, strict=True)]
-            with user_scope(desk.engine, user_id) as connection:
+            with user_scope(services.engine, user_id) as connection:
                 store.put_vectors(connection, found, user_id=user_id)
 
 
-def catch_up_all(desk: Desk, deadline: Deadline) -> int:
+def catch_up_all(services: Desk, deadline: Deadline) -> int:
     """Do so for all users, one after the other, as far as the time allows; return how many there were.
 
     Until a passage has its new vector it keeps the old one, and is found by its words.
     """
-    if (model := desk.embedding.model_name()) is None:
+    if (model := services.embedding.model_name()) is None:
         return 0
     last: UUID | None = None
     count = 0
-    while deadline.left_s >= _ENOUGH_S and (last := _next_user(desk, model, after=last)):
-        count += _is_caught_up(desk, last, deadline)
+    while deadline.left_s >= _ENOUGH_S and (last := _next_user(services, model, after=last)):
+        count += _is_caught_up(services, last, deadline)
     return count
 
 
-def _next_user(desk: Desk, model_name: str, *, after: UUID | None) -> UUID | None:
-    with open_scope(desk.background) as connection:
+def _next_user(services: Desk, model_name: str, *, after: UUID | None) -> UUID | None:
+    with global_scope(services.background) as connection:
         found = passages.users_without_vectors(connection, model=model_name, after=after, limit=1)
     return found[0] if found else None
 
 
-def _is_caught_up(desk: Desk, user_id: UUID, deadline: Deadline) -> bool:
+def _is_caught_up(services: Desk, user_id: UUID, deadline: Deadline) -> bool:
     try:
-        catch_up(desk, user_id=user_id, deadline=deadline)
-    except OutOfTime:
+        catch_up(services, user_id=user_id, deadline=deadline)
+    except DeadlineTooClose:
         return False
     except Exception:
         # The others have nothing to do with it; the next run comes by again.
@@ -81,6 +81,6 @@ def _is_caught_up(desk: Desk, user_id: UUID, deadline: Deadline) -> bool:
     return True
 
 
-def _missing(desk: Desk, store: _Store, model_name: str, user_id: UUID) -> list[tuple[UUID, str]]:
-    with user_scope(desk.engine, user_id) as connection:
+def _missing(services: Desk, store: _Store, model_name: str, user_id: UUID) -> list[tuple[UUID, str]]:
+    with user_scope(services.engine, user_id) as connection:
         return store.without_vector(connection, user_id=user_id, model=model_name, limit=_AT_ONCE)

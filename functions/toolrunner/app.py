@@ -14,7 +14,7 @@ from functions.toolrunner.running import run
 from parley.observability import logger
 from parley.settings import Settings
 from parley.tools.guarded_http.client import GuardedHttp
-from parley.tools.guarded_http.gate import Gate
+from parley.tools.guarded_http.egress_filter import EgressFilter
 
 
 class ToolrunnerSettings(Settings):
@@ -32,7 +32,7 @@ class ToolrunnerSettings(Settings):
 
 settings = ToolrunnerSettings.read()
 allowed_hosts = settings.tool_allowed_hosts.split(",")
-http, gate = GuardedHttp(allowed_hosts), Gate(allowed_hosts)
+http, egress_filter = GuardedHttp(allowed_hosts), EgressFilter(allowed_hosts)
 registry = Registry(builtin_tools(geocoding_url=settings.geocoding_url, forecast_url=settings.forecast_url))
 registry.load(plugin_modules(Path(__file__).with_name("plugins")))
 if settings.calls_mcp:
@@ -54,9 +54,9 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
         case RunOrder() as order:
             return run(registry, order, http)
         case McpListOrder() as order:
-            return list_tools(order, gate=gate)
+            return list_tools(order, egress_filter=egress_filter)
         case McpCallOrder() as order:
-            return call_tool(order, gate=gate)
+            return call_tool(order, egress_filter=egress_filter)
 
 
 cold_start.finish()

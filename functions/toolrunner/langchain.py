@@ -4,9 +4,7 @@ import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, TypeGuard
 
-from parley.tools.call import Call
-from parley.tools.spec import ToolSpec
-from parley.tools.tool import Tool
+from parley.tools.spec import Tool, ToolContext, ToolSpec
 
 if TYPE_CHECKING:
     from langchain_core.tools import BaseTool
@@ -41,7 +39,7 @@ _MEANT = {"egress", "writes", "requires_approval", "timeout_s"}
 
 
 def _runner(tool: "BaseTool") -> Any:
-    def run(given: Mapping[str, Any], call: Call) -> Any:  # noqa: ARG001 - theirs know no user
+    def run(given: Mapping[str, Any], call: ToolContext) -> Any:  # noqa: ARG001 - theirs know no user
         has_sync = getattr(tool, "func", ...) is not None
         return tool.invoke(dict(given)) if has_sync else tool.ainvoke(dict(given))
 

@@ -16,9 +16,9 @@ from functions.toolrunner.orders import McpCallOrder, McpListOrder, McpServerIn
 from functions.toolrunner.watchdog import at_most
 from parley.errors import ParleyError
 from parley.observability import logger
+from parley.tools.guarded_http.egress_filter import EgressFilter
 from parley.tools.guarded_http.errors import FetchFailed
-from parley.tools.guarded_http.gate import Gate
-from parley.tools.remote import MOST_TOOLS
+from parley.tools.mcp import MAX_TOOLS
 
 if TYPE_CHECKING:
     import httpx2
@@ -41,33 +41,33 @@ def warm_up() -> None:
     """Import the client now, for a function that is going to need it."""
     import mcp.client.streamable_http  # noqa: F401
 
-    import parley.tools.guarded_http.backend  # noqa: F401
+    import parley.tools.guarded_http.transport  # noqa: F401
 
 
-def list_tools(order: McpListOrder, *, gate: Gate) -> Answer:
+def list_tools(order: McpListOrder, *, egress_filter: EgressFilter) -> Answer:
     """Return `{"tools": [{"name", "description", "parameters"}, …]}`, or `{"error": why}`. Never raises."""
 
     async def listed(client: "Client") -> Answer:
         return {"tools": [tool async for tool in _tools(client)]}
 
-    return _asked(order, listed, gate=gate)
+    return _asked(order, listed, egress_filter=egress_filter)
 
 
-def call_tool(order: McpCallOrder, *, gate: Gate) -> Answer:
+def call_tool(order: McpCallOrder, *, egress_filter: EgressFilter) -> Answer:
     """Return `{"ok", "content"}` of a tool's run, or `{"error": why}`. Never raises."""
 
     async def called(client: "Client") -> Answer:
         found = await client.call_tool(order.name, order.arguments)
         return {"ok": not found.is_error, "content": _text(found)}
 
-    return _asked(order, called, gate=gate)
+    return _asked(order, called, egress_filter=egress_filter)
 
 
-def _asked(order: McpListOrder | McpCallOrder, ask: Ask, *, gate: Gate) -> Answer:
+def _asked(order: McpListOrder | McpCallOrder, ask: Ask, *, egress_filter: EgressFilter) -> Answer:
     ends_s = time.monotonic() + max(order.timeout_s - _MARGIN_S, order.timeout_s / 2)
     try:
         with at_most(order.timeout_s):
-            return asyncio.run(_connected(order.server, ask, gate, ends_s))
+            return asyncio.run(_connected(order.server, ask, egress_filter, ends_s))
     except TimeoutError:
         return {"error": "The server did not answer in time."}
     except Exception as exc:  # the client's own are many, and come in groups
@@ -77,7 +77,7 @@ def _asked(order: McpListOrder | McpCallOrder, ask: Ask, *, gate: Gate) -> Answe
         return {"error": reason}
 
 
-async def _connected(server: McpServerIn, ask: Ask, gate: Gate, ends_s: float) -> Answer:
+async def _connected(server: McpServerIn, ask: Ask, egress_filter: EgressFilter, ends_s: float) -> Answer:
     import httpx2
     from mcp import Client
     from mcp.client.streamable_http import streamable_http_client
@@ -86,7 +86,7 @@ async def _connected(server: McpServerIn, ask: Ask, gate: Gate, ends_s: float) -
     async with asyncio.timeout(timeout_s):
         # Unpacked, so that what is counted is what is kept.
         headers = server.headers | {"Accept-Encoding": "identity"}
-        transport = _bounded(gate)
+        transport = _bounded(egress_filter)
         async with (
             httpx2.AsyncClient(transport=transport, headers=headers, timeout=timeout_s, trust_env=False) as http,
             Client(streamable_http_client(server.url, http_client=http), cache=None) as client,
@@ -102,7 +102,7 @@ async def _tools(client: "Client") -> AsyncIterator[Answer]:
         for tool in page.tools:
             yield {"name": tool.name, "description": tool.description or "", "parameters": tool.input_schema}
         count, cursor = count + len(page.tools), page.next_cursor
-        if cursor is None or count >= MOST_TOOLS:
+        if cursor is None or count >= MAX_TOOLS:
             return
 
 
@@ -146,11 +146,11 @@ def _first(exc: BaseException) -> BaseException:
     return found or exc
 
 
-def _bounded(gate: Gate) -> "httpx2.AsyncBaseTransport":
+def _bounded(egress_filter: EgressFilter) -> "httpx2.AsyncBaseTransport":
     """Make a transport through the gate that gives up on an answer of more than 5 MB, or one that is packed."""
     import httpx2
 
-    from parley.tools.guarded_http.backend import AsyncGuardedTransport
+    from parley.tools.guarded_http.transport import AsyncGuardedTransport
 
     class Counted(httpx2.AsyncByteStream):
         def __init__(self, inner: Any) -> None:
@@ -176,4 +176,4 @@ def _bounded(gate: Gate) -> "httpx2.AsyncBaseTransport":
             response.stream = Counted(response.stream)
             return response
 
-    return Bounded(gate)
+    return Bounded(egress_filter)

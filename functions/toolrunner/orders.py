@@ -5,7 +5,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
-from parley.tools.spec import LONGEST_TIMEOUT_S
+from parley.tools.spec import MAX_TIMEOUT_S
 
 
 class _Order(BaseModel):
@@ -26,7 +26,7 @@ class RunOrder(_Order):
     name: str
     arguments: dict[str, Any]
     user_id: UUID
-    timeout_s: Annotated[float, Field(gt=0, le=LONGEST_TIMEOUT_S)] = LONGEST_TIMEOUT_S
+    timeout_s: Annotated[float, Field(gt=0, le=MAX_TIMEOUT_S)] = MAX_TIMEOUT_S
 
 
 class McpServerIn(_Order):
@@ -41,7 +41,7 @@ class McpListOrder(_Order):
 
     op: Literal["mcp_list"]
     server: McpServerIn
-    timeout_s: Annotated[float, Field(gt=0, le=LONGEST_TIMEOUT_S)]
+    timeout_s: Annotated[float, Field(gt=0, le=MAX_TIMEOUT_S)]
 
 
 class McpCallOrder(_Order):
@@ -51,7 +51,7 @@ class McpCallOrder(_Order):
     server: McpServerIn
     name: str
     arguments: dict[str, Any]
-    timeout_s: Annotated[float, Field(gt=0, le=LONGEST_TIMEOUT_S)]
+    timeout_s: Annotated[float, Field(gt=0, le=MAX_TIMEOUT_S)]
 
 
 type Order = ListOrder | RunOrder | McpListOrder | McpCallOrder

@@ -7,8 +7,7 @@ from typing import Any
 
 from functions.toolrunner import langchain
 from parley.observability import logger
-from parley.tools.errors import ToolUnusable
-from parley.tools.tool import Tool
+from parley.tools.spec import Tool, ToolUnusable
 
 _REASON_LETTERS = 300
 

@@ -13,9 +13,8 @@ from functions.toolrunner.registry import Registry
 from functions.toolrunner.watchdog import at_most
 from parley.errors import ParleyError
 from parley.observability import logger, redact
-from parley.tools.call import Call
 from parley.tools.guarded_http.client import GuardedHttp
-from parley.tools.tool import Tool
+from parley.tools.spec import Tool, ToolContext
 
 
 def run(registry: Registry, order: RunOrder, http: GuardedHttp) -> dict[str, Any]:
@@ -25,7 +24,7 @@ def run(registry: Registry, order: RunOrder, http: GuardedHttp) -> dict[str, Any
         return _failed(f"There is no tool {order.name}.")
     try:
         with at_most(min(order.timeout_s, tool.spec.timeout_s)):
-            return {"ok": True, "content": as_text(_output(tool, order, Call(order.user_id, http)))}
+            return {"ok": True, "content": as_text(_output(tool, order, ToolContext(order.user_id, http)))}
     except ParleyError as exc:
         logger.info("a tool has no answer", tool=order.name, reason=str(exc))
         return _failed(exc.public_message)
@@ -39,7 +38,7 @@ def run(registry: Registry, order: RunOrder, http: GuardedHttp) -> dict[str, Any
         return _failed(redact(f"The tool failed ({type(exc).__name__}: {exc})."))
 
 
-def _output(tool: Tool, order: RunOrder, call: Call) -> Any:
+def _output(tool: Tool, order: RunOrder, call: ToolContext) -> Any:
     output = tool.run(order.arguments, call)
     return asyncio.run(_awaited(output)) if inspect.isawaitable(output) else output
 

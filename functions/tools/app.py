@@ -8,13 +8,13 @@ from functools import partial
 from functions.tools.desk import Desk
 from functions.tools.routes import router
 from parley.db.engine import make_engine
-from parley.embedding import Embedding
 from parley.http.app import create_app
-from parley.http.buffered import buffered_handler
-from parley.own_tools import own_tools
+from parley.http.lambda_entry import buffered_handler
+from parley.metering.embeddings import MeteredEmbedder
 from parley.settings import DatabaseSettings, HttpSettings, ModelSettings, ToolSettings
 from parley.tools.invoker import Invoker
-from parley.tools.remotes import Remotes
+from parley.tools.mcp_registry import McpRegistry
+from parley.tools.search_tools import make_search_tools
 
 
 class ToolsSettings(HttpSettings, DatabaseSettings, ModelSettings, ToolSettings):
@@ -24,9 +24,9 @@ class ToolsSettings(HttpSettings, DatabaseSettings, ModelSettings, ToolSettings)
 settings = ToolsSettings.read()
 engine = make_engine(settings)
 invoker = Invoker(settings.toolrunner_function)
-remotes = Remotes.of(settings, invoker.ask)
-embedding = Embedding.of(settings, engine, os.environ)
-desk = Desk(engine, invoker, remotes, partial(own_tools, engine, embedding), embedding.allowance)
-app = create_app(router, settings=settings, engine=engine, desk=desk)
+mcp_registry = McpRegistry.of(settings, invoker.ask)
+embedding = MeteredEmbedder.of(settings, engine, os.environ)
+services = Desk(engine, invoker, mcp_registry, partial(make_search_tools, engine, embedding), embedding.default_limits)
+app = create_app(router, settings=settings, engine=engine, services=services)
 handler = buffered_handler(app)
 cold_start.finish()

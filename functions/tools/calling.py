@@ -6,14 +6,14 @@ from typing import Any
 
 from functions.tools.desk import Desk
 from functions.tools.errors import ToolDisabled
-from parley import limits
 from parley.auth.principal import Principal
-from parley.db.scope import principal_scope
+from parley.db.transactions import principal_scope
 from parley.errors import InvalidInput, NotFound
-from parley.limits import Payer
-from parley.tools.checking import faults
-from parley.tools.outcome import Outcome
-from parley.tools.spec import LONGEST_TIMEOUT_S
+from parley.metering import limits
+from parley.metering.limits import BillingSubject
+from parley.tools.arguments import argument_errors
+from parley.tools.outcome import ToolOutcome
+from parley.tools.spec import MAX_TIMEOUT_S
 
 
 class ArgumentsDoNotFit(InvalidInput):
@@ -22,29 +22,29 @@ class ArgumentsDoNotFit(InvalidInput):
     public_message = "The arguments do not fit the tool's schema."
 
 
-def invoke(desk: Desk, principal: Principal, name: str, arguments: Mapping[str, Any]) -> Outcome:
+def invoke(services: Desk, principal: Principal, name: str, arguments: Mapping[str, Any]) -> ToolOutcome:
     """Run a tool. Raises NotFound, ToolDisabled, ArgumentsDoNotFit and RateLimited; the tool's own failures are outcomes."""
-    box = desk.toolbox(principal)
+    box = services.toolbox(principal)
     tool = next((one for one in box.all if one.spec.name == name), None)
     if tool is None:
         raise NotFound("tool", name)
     if not tool.is_enabled:
         raise ToolDisabled(name)
     check(tool.spec.parameters, arguments)
-    count(desk, principal)
-    return box.run(name, arguments, timeout_s=LONGEST_TIMEOUT_S)
+    count(services, principal)
+    return box.run(name, arguments, timeout_s=MAX_TIMEOUT_S)
 
 
 def check(parameters: Mapping[str, Any], arguments: Mapping[str, Any]) -> None:
     """Raise ArgumentsDoNotFit, with the place of every fault, unless the arguments fit."""
-    if found := faults(parameters, arguments):
+    if found := argument_errors(parameters, arguments):
         error = ArgumentsDoNotFit(found[0].msg, loc=("body", "arguments", *found[0].path))
         error.errors = [{"loc": ["body", "arguments", *fault.path], "msg": fault.msg} for fault in found]
         raise error
 
 
-def count(desk: Desk, principal: Principal) -> None:
+def count(services: Desk, principal: Principal) -> None:
     """Count a call among the user's requests of this minute, or raise RateLimited. It costs no money."""
-    payer = Payer(principal.user_id, principal.api_key_id)
-    with principal_scope(desk.engine, principal) as connection:
-        limits.admit(connection, payer, desk.allowance, amount_usd=Decimal(0))
+    billing_subject = BillingSubject(principal.user_id, principal.api_key_id)
+    with principal_scope(services.engine, principal) as connection:
+        limits.admit(connection, billing_subject, services.default_limits, amount_usd=Decimal(0))

@@ -6,12 +6,11 @@ from dataclasses import dataclass
 from sqlalchemy import Engine
 
 from parley.auth.principal import Principal
-from parley.db.scope import principal_scope
-from parley.limits import Allowance
-from parley.tools.own import OwnTool
-from parley.tools.remotes import Remotes
-from parley.tools.runner import ToolRunner
-from parley.tools.toolbox import Toolbox, toolbox
+from parley.db.transactions import principal_scope
+from parley.metering.limits import DefaultLimits
+from parley.tools.invoker import ToolRunner
+from parley.tools.mcp_registry import McpRegistry
+from parley.tools.toolbox import InProcessTool, Toolbox, make_toolbox
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,14 +19,21 @@ class Desk:
 
     engine: Engine
     runner: ToolRunner
-    remotes: Remotes
-    own_for: Callable[[Principal], Sequence[OwnTool]]
-    allowance: Allowance
+    mcp_registry: McpRegistry
+    in_process_tools_for: Callable[[Principal], Sequence[InProcessTool]]
+    default_limits: DefaultLimits
 
     def toolbox(self, principal: Principal) -> Toolbox:
         """Return the caller's tools. Raises Unauthorized and Unavailable."""
         # Asked before the transaction, which gets what has been kept.
         self.runner.specs()
-        own = self.own_for(principal)
+        in_process_tools = self.in_process_tools_for(principal)
         with principal_scope(self.engine, principal) as connection:
-            return toolbox(connection, self.runner, user_id=principal.user_id, scopes=principal.scopes, remotes=self.remotes, own=own)
+            return make_toolbox(
+                connection,
+                self.runner,
+                user_id=principal.user_id,
+                scopes=principal.scopes,
+                mcp_registry=self.mcp_registry,
+                in_process_tools=in_process_tools,
+            )

@@ -9,29 +9,31 @@ from sqlalchemy import Connection
 from functions.tools.desk import Desk
 from parley.auth.principal import Principal
 from parley.db import mcp_servers
-from parley.db.scope import principal_scope
-from parley.tools.hearing import Due, deployments_due, hear, is_old
+from parley.db.transactions import principal_scope
+from parley.tools.mcp_discovery import DiscoveryTarget, discover, due_deployment_servers, is_stale
 
 TIMEOUT_S = 5.0
 
 
-def refresh(desk: Desk, principal: Principal, *, only: UUID | None = None) -> None:
+def refresh(services: Desk, principal: Principal, *, only: UUID | None = None) -> None:
     """Ask the servers that are due, or the one of the user's that `only` names, and keep what they say.
 
     One that does not answer keeps the tools it had, and is not asked again before the next time.
     """
-    scope = partial(principal_scope, desk.engine, principal)
+    scope = partial(principal_scope, services.engine, principal)
     with scope() as connection:
-        due = _due(desk, connection, principal.user_id, only)
-    hear(desk.remotes.calls, scope, due, timeout_s=TIMEOUT_S)
+        due = _due(services, connection, principal.user_id, only)
+    discover(services.mcp_registry.client, scope, due, timeout_s=TIMEOUT_S)
 
 
-def _due(desk: Desk, connection: Connection, user_id: UUID, only: UUID | None) -> list[Due]:
-    remotes = desk.remotes
-    mine = [one for one in mcp_servers.all_of(connection, user_id=user_id) if one.id == only or (only is None and is_old(one.listed_at))]
-    due = [Due(partial(remotes.reach, one, user_id=user_id), _keeping(one.id, user_id)) for one in mine]
-    return due if only else due + deployments_due(connection, remotes, lambda listing: is_old(listing.listed_at))
+def _due(services: Desk, connection: Connection, user_id: UUID, only: UUID | None) -> list[DiscoveryTarget]:
+    mcp_registry = services.mcp_registry
+    mine = [
+        one for one in mcp_servers.list_all(connection, user_id=user_id) if one.id == only or (only is None and is_stale(one.listed_at))
+    ]
+    due = [DiscoveryTarget(partial(mcp_registry.load_endpoint, one, user_id=user_id), _keeping(one.id, user_id)) for one in mine]
+    return due if only else due + due_deployment_servers(connection, mcp_registry, lambda listing: is_stale(listing.listed_at))
 
 
 def _keeping(server_id: UUID, user_id: UUID) -> Callable[..., None]:
-    return lambda connection, **said: mcp_servers.listed(connection, server_id, user_id=user_id, **said)
+    return lambda connection, **said: mcp_servers.store_listing(connection, server_id, user_id=user_id, **said)

@@ -8,10 +8,9 @@ from fastapi.responses import JSONResponse
 from functions.tools.protocol.dispatch import answer
 from functions.tools.protocol.messages import RpcMessage
 from parley.errors import ParleyError
-from parley.http.answers import problems
 from parley.http.dependencies import CurrentPrincipal, requires
-from parley.http.problems import problem_response
-from parley.limits import RateLimited
+from parley.http.problems import error_responses, problem_response
+from parley.metering.limits import RateLimited
 
 router = APIRouter()
 
@@ -31,23 +30,23 @@ _RPC: dict[int | str, Any] = {
 }
 
 
-@router.post("/mcp", responses=_RPC | problems(RateLimited), dependencies=[Depends(requires("tools"))])
+@router.post("/mcp", responses=_RPC | error_responses(RateLimited), dependencies=[Depends(requires("tools"))])
 def mcp(body: RpcMessage, request: Request, principal: CurrentPrincipal) -> Response:
     """Speak the Model Context Protocol (Streamable HTTP): offer the user's tools to MCP clients, and run them.
 
     Without a session and without streams: each message is answered by itself. Tools that need an approval are not offered.
     """
-    found = answer(request.app.state.desk, principal, body, request.headers)
+    found = answer(request.app.state.services, principal, body, request.headers)
     return JSONResponse(found.body, found.status) if found.body else Response(status_code=found.status)
 
 
-@router.get("/mcp", status_code=405, responses=problems(MethodNotAllowed))
+@router.get("/mcp", status_code=405, responses=error_responses(MethodNotAllowed))
 def no_mcp_stream(request: Request) -> Response:
     """Refuse: the server sends nothing by itself."""
     return _refused(request)
 
 
-@router.delete("/mcp", status_code=405, responses=problems(MethodNotAllowed))
+@router.delete("/mcp", status_code=405, responses=error_responses(MethodNotAllowed))
 def no_mcp_session(request: Request) -> Response:
     """Refuse: there is no session to end."""
     return _refused(request)

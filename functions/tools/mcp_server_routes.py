@@ -10,22 +10,25 @@ from functions.tools.mcp_server_schemas import MadeMcpServerOut, McpServerOut, N
 from functions.tools.registering import add_server, remove_server
 from parley.db import mcp_servers
 from parley.errors import NotFound
-from parley.http.answers import problems
 from parley.http.dependencies import CurrentPrincipal, Transaction, requires
-from parley.http.idempotency import IdempotencyKey, KeyReused
+from parley.http.idempotency import IdempotencyHeader, IdempotencyKeyReused
 from parley.http.paging import Listing, Page, read_id
+from parley.http.problems import error_responses
 
 router = APIRouter(dependencies=[Depends(requires("tools"))])
 
 
 @router.post(
-    "/tools/mcp-servers", status_code=201, response_model=MadeMcpServerOut, responses=problems(NameTaken, TooManyMcpServers, KeyReused)
+    "/tools/mcp-servers",
+    status_code=201,
+    response_model=MadeMcpServerOut,
+    responses=error_responses(NameTaken, TooManyMcpServers, IdempotencyKeyReused),
 )
 def add_mcp_server(
-    body: NewMcpServer, request: Request, principal: CurrentPrincipal, once: IdempotencyKey
+    body: NewMcpServer, request: Request, principal: CurrentPrincipal, once: IdempotencyHeader
 ) -> MadeMcpServerOut | dict[str, Any]:
     """Add a server and ask it for its tools, for five seconds at most; the list says what it answered."""
-    return add_server(request.app.state.desk, principal, body, once)
+    return add_server(request.app.state.services, principal, body, once)
 
 
 @router.get("/tools/mcp-servers")
@@ -35,7 +38,7 @@ def list_mcp_servers(principal: CurrentPrincipal, transaction: Transaction, page
     return page.listing(found, to_item=McpServerOut.of, key=lambda row: [row.id])
 
 
-@router.delete("/tools/mcp-servers/{id}", status_code=204, responses=problems(NotFound))
+@router.delete("/tools/mcp-servers/{id}", status_code=204, responses=error_responses(NotFound))
 def remove_mcp_server(id: UUID, principal: CurrentPrincipal, transaction: Transaction) -> None:
     """Forget a server, what opens it and what was set for its tools."""
     remove_server(transaction, id, user_id=principal.user_id)

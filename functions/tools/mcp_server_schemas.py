@@ -7,8 +7,8 @@ from uuid import UUID
 from pydantic import AfterValidator, Field, model_validator
 
 from parley.db.mcp_servers import McpServer
-from parley.http.schemas import Input, Moment, Output
-from parley.tools.remote import SERVER_NAME
+from parley.http.schemas import Input, Output, Timestamp
+from parley.tools.mcp import SERVER_NAME
 
 _URL = r"^https?://[^\s/?#@]+(/[^\s#]*)?(\?[^\s#]*)?$"
 _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}")  # a token of RFC 9110
@@ -49,14 +49,14 @@ class MadeMcpServerOut(Output):
     id: UUID
     name: str
     url: str
-    created_at: Moment
+    created_at: Timestamp
 
 
 class McpServerOut(MadeMcpServerOut):
     """A server as it is listed: its tools' own names, when it was last asked, and why it did not answer then."""
 
     tools: list[str]
-    listed_at: Moment | None
+    listed_at: Timestamp | None
     error: str | None
 
     @classmethod

@@ -7,7 +7,7 @@ from pydantic import Field
 
 from parley.http.schemas import Input, Output
 from parley.tools.spec import ToolSource
-from parley.tools.toolbox import Offered
+from parley.tools.toolbox import OfferedTool
 
 # A server's name, a dot and a tool's.
 ToolName = Annotated[str, Path(max_length=100)]
@@ -42,7 +42,7 @@ class ToolOut(Output):
     requires_approval: bool
 
     @classmethod
-    def of(cls, tool: Offered) -> Self:
+    def of(cls, tool: OfferedTool) -> Self:
         """Show a tool."""
         spec = tool.spec
         return cls(

@@ -11,14 +11,11 @@ from functions.upkeep.files import Files
 from functions.upkeep.letters import Letters
 from functions.upkeep.mail import Mail
 from functions.upkeep.sweep import resend, sweep
-from parley.batch import work_off
 from parley.db.engine import make_engine
-from parley.follow_up import MemoryQueue
-from parley.ingest_queue import IngestQueue
+from parley.jobs import IngestQueue, MemoryQueue, UnknownJob, UpkeepQueue, process_jobs
 from parley.llm.live_catalogue import LiveCatalogue
 from parley.observability import logger
 from parley.settings import CatalogueSettings, DatabaseSettings
-from parley.upkeep import UnknownMessage, UpkeepQueue
 
 
 class UpkeepSettings(DatabaseSettings, CatalogueSettings):
@@ -43,7 +40,7 @@ def _embedding_model() -> str | None:
     return model.name if model else None
 
 
-desk = Desk(
+services = Desk(
     engine=make_engine(settings),
     background=make_engine(settings, role="background"),
     files=Files(settings.files_bucket),
@@ -63,13 +60,13 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     Raises UnknownMessage for an event that is neither from SQS nor from the scheduler.
     """
     if "Records" in event:
-        failed = work_off(event["Records"], do=partial(run, desk))
+        failed = process_jobs(event["Records"], handle=partial(run, services))
         # Whatever work comes by takes lost work along: the sweep alone could be a day away.
-        resend(desk)
+        resend(services)
         return failed
     if event.get("source") != "aws.scheduler":
-        raise UnknownMessage("neither a batch nor a schedule")
-    done = sweep(desk)
+        raise UnknownJob("neither a batch nor a schedule")
+    done = sweep(services)
     logger.info("swept", rows=done)
     return dict(done)
 

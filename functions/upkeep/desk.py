@@ -8,9 +8,7 @@ from sqlalchemy import Engine
 from functions.upkeep.files import Files
 from functions.upkeep.letters import Letters
 from functions.upkeep.mail import Mail
-from parley.follow_up import MemoryQueue
-from parley.ingest_queue import IngestQueue
-from parley.upkeep import UpkeepQueue
+from parley.jobs import IngestQueue, MemoryQueue, UpkeepQueue
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,8 +13,9 @@ from sqlalchemy import Connection
 
 from functions.upkeep.desk import Desk
 from parley.clock import rfc3339, utc_now
-from parley.db import exports, outbox
-from parley.db.scope import user_scope
+from parley.db import outbox
+from parley.db.accounts import exports
+from parley.db.transactions import user_scope
 from parley.errors import NotFound
 from parley.observability import logger
 
@@ -22,39 +23,39 @@ VERSION = 1
 _IN_MEMORY_BYTES = 8 << 20
 
 
-def make(desk: Desk, export_id: UUID, *, user_id: UUID, entry_id: UUID) -> None:
+def make(services: Desk, export_id: UUID, *, user_id: UUID, entry_id: UUID) -> None:
     """Store the file of an export that was asked for, once. Raises NotFound if its user is gone; then so is the file."""
     file_key = f"exports/{user_id}/{export_id}.json"
     with SpooledTemporaryFile(_IN_MEMORY_BYTES) as file:
-        with user_scope(desk.engine, user_id) as connection:
+        with user_scope(services.engine, user_id) as connection:
             is_due = exports.get(connection, export_id, user_id=user_id).status == "queued"
             if is_due:
                 file.writelines(document(connection, user_id=user_id, now=utc_now()))
             else:
-                outbox.done(connection, entry_id, user_id=user_id)
+                outbox.delete_done(connection, entry_id, user_id=user_id)
         if is_due:
             file.seek(0)
-            desk.files.put(file_key, file, media_type="application/json")
-            _finish(desk, export_id, user_id=user_id, entry_id=entry_id, file_key=file_key)
+            services.files.put(file_key, file, media_type="application/json")
+            _finish(services, export_id, user_id=user_id, entry_id=entry_id, file_key=file_key)
 
 
-def _finish(desk: Desk, export_id: UUID, *, user_id: UUID, entry_id: UUID, file_key: str) -> None:
+def _finish(services: Desk, export_id: UUID, *, user_id: UUID, entry_id: UUID, file_key: str) -> None:
     try:
-        with user_scope(desk.engine, user_id) as connection:
+        with user_scope(services.engine, user_id) as connection:
             exports.finish(connection, export_id, user_id=user_id, file_key=file_key)
-            outbox.done(connection, entry_id, user_id=user_id)
+            outbox.delete_done(connection, entry_id, user_id=user_id)
     except NotFound:
-        desk.files.delete(file_key)
+        services.files.delete(file_key)
         raise
 
 
-def give_up(desk: Desk, entry: outbox.Entry) -> None:
+def give_up(services: Desk, entry: outbox.OutboxEntry) -> None:
     """Tell its user that an export cannot be made, and stop trying."""
     if entry.subject_id is None:
         return
-    with user_scope(desk.engine, entry.user_id) as connection:
+    with user_scope(services.engine, entry.user_id) as connection:
         exports.finish(connection, entry.subject_id, user_id=entry.user_id, file_key=None)
-        outbox.done(connection, entry.id, user_id=entry.user_id)
+        outbox.delete_done(connection, entry.id, user_id=entry.user_id)
     logger.error("an export was given up", export_id=str(entry.subject_id), attempts=entry.attempts)
 
 
@@ -67,7 +68,7 @@ def document(connection: Connection, *, user_id: UUID, now: datetime) -> Iterato
     head = {"parley_export": VERSION, "exported_at": now, "user_id": user_id}
     yield _json(head)[:-1] + b', "tables": {'
     before_table = b"\n"
-    for name, rows in exports.rows(connection, user_id=user_id):
+    for name, rows in exports.user_rows(connection, user_id=user_id):
         yield before_table + _json(name) + b": ["
         yield from _separated(rows)
         yield b"]"

@@ -2,7 +2,7 @@
 
 from uuid import UUID
 
-from parley.file_store import FileStore
+from parley.aws.s3 import FileStore
 
 # Every folder that holds users' files.
 FOLDERS = ("exports", "documents", "uploads", "images")

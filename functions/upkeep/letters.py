@@ -7,12 +7,12 @@ somebody else's. Only the operator's own address is named.
 from dataclasses import dataclass
 from datetime import timedelta
 
-from parley.auth.codes import Code
-from parley.upkeep import Notice
+from parley.auth.one_time_codes import OneTimeCode
+from parley.jobs import AccountNoticeKind
 
 _NOT_YOU = "If it was not you, you need do nothing: without the code nothing happens."
 _ALARM = 'If it was not you, set another password at once ("forgot password"), which also ends every session, and check your API keys.'
-_NOTES: dict[Notice, tuple[str, str]] = {
+_NOTES: dict[AccountNoticeKind, tuple[str, str]] = {
     "password_changed": ("Your password was changed", "The password of your account was changed just now."),
     "email_changed": (
         "Your e-mail address was changed",
@@ -36,7 +36,7 @@ class Letters:
     def __init__(self, public_url: str) -> None:
         self._signature = "\n".join(["Parley", *([public_url] if public_url else [])])
 
-    def sign_up(self, code: Code, *, lifetime: timedelta) -> Letter:
+    def sign_up(self, code: OneTimeCode, *, lifetime: timedelta) -> Letter:
         """Write to who has signed up."""
         asked = "Somebody, probably you, wants to make an account with this e-mail address. To confirm it, enter this code:"
         return self._letter("Confirm your e-mail address", asked, str(code), _each(lifetime), _NOT_YOU)
@@ -47,12 +47,12 @@ class Letters:
         way = 'Sign in with it. If you have forgotten the password, choose "forgot password" there, and we mail you a code for a new one.'
         return self._letter("You already have an account", found, way, "If it was not you, you need do nothing: nothing has changed.")
 
-    def reset_password(self, code: Code, *, lifetime: timedelta) -> Letter:
+    def reset_password(self, code: OneTimeCode, *, lifetime: timedelta) -> Letter:
         """Write to who has forgotten the password."""
         asked = "Somebody, probably you, has forgotten the password of your account. To set a new one, enter this code:"
         return self._letter("Set a new password", asked, str(code), _newest(lifetime), _NOT_YOU)
 
-    def change_email(self, code: Code, *, lifetime: timedelta) -> Letter:
+    def change_email(self, code: OneTimeCode, *, lifetime: timedelta) -> Letter:
         """Write to the new address of an account."""
         asked = "Somebody, probably you, wants to use this e-mail address for an account. To confirm it, enter this code while signed in:"
         return self._letter("Confirm your new e-mail address", asked, str(code), _newest(lifetime), _NOT_YOU)
@@ -67,7 +67,7 @@ class Letters:
         asked = "Somebody, probably you, wanted to use this e-mail address for another account, but it has one of its own."
         return self._letter("This e-mail address has an account", asked, "If it was not you, you need do nothing: nothing has changed.")
 
-    def note(self, notice: Notice) -> Letter:
+    def note(self, notice: AccountNoticeKind) -> Letter:
         """Tell what has happened."""
         subject, told = _NOTES[notice]
         return self._letter(subject, told, "If it was you, you need do nothing.", _alarm(notice))
@@ -89,7 +89,7 @@ def _each(lifetime: timedelta) -> str:
     return f"{_valid(lifetime)} If you get several, each is for one sign-up: enter the one that came when you signed up yourself."
 
 
-def _alarm(notice: Notice) -> str:
+def _alarm(notice: AccountNoticeKind) -> str:
     """What to do if it was not you; who has lost the address cannot get a code there."""
     if notice == "email_changed":
         return "If it was not you, tell whoever runs this service at once."

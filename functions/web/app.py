@@ -5,7 +5,7 @@ from parley import cold_start  # isort: split
 from functions.web.files import load
 from functions.web.routes import router
 from parley.http.app import create_app
-from parley.http.buffered import buffered_handler
+from parley.http.lambda_entry import buffered_handler
 from parley.settings import HttpSettings
 
 settings = HttpSettings.read()

@@ -10,7 +10,7 @@ from local.template import source
 from local.template.load import load
 from local.template.stack import Stack
 from local.template.translate import translate
-from parley.db.engine import Role
+from parley.db.engine import DatabaseRole
 from tests.driving import PASSWORD, Function, Person
 
 ROOT = Path(__file__).parents[2]
@@ -43,7 +43,7 @@ def events() -> dict[str, dict[str, Any]]:
 
 
 @pytest.fixture(scope="session")
-def make_admin(auth: Function, engines: dict[Role, Engine]) -> Callable[[Person], Person]:
+def make_admin(auth: Function, engines: dict[DatabaseRole, Engine]) -> Callable[[Person], Person]:
     """Makes a registered person an admin and signs them in as one."""
 
     def make_admin(person: Person) -> Person:

@@ -10,8 +10,8 @@ from sqlalchemy import insert
 
 from parley.clock import utc_now
 from parley.db import mcp_servers
-from parley.db.scope import user_scope
 from parley.db.tables import approvals, passages, summaries
+from parley.db.transactions import user_scope
 from parley.ids import new_id
 from tests.driving import PASSWORD, Answer, Function, Person
 from tests.functions.chat.picture import PIXEL
@@ -94,8 +94,8 @@ def tool(functions: Functions, owner: Person) -> str:
     server_id = UUID(mcp_server(functions, owner))
     offers = [{"name": "echo", "description": f"secret of {owner.email}", "parameters": {"type": "object"}}]
     with user_scope(engine, owner.id) as connection:
-        mcp_servers.listed(connection, server_id, user_id=owner.id, tools=offers, error=None)
-        return next(one.name for one in mcp_servers.all_of(connection, user_id=owner.id) if one.id == server_id) + ".echo"
+        mcp_servers.store_listing(connection, server_id, user_id=owner.id, tools=offers, error=None)
+        return next(one.name for one in mcp_servers.list_all(connection, user_id=owner.id) if one.id == server_id) + ".echo"
 
 
 def user(functions: Functions, owner: Person) -> str:

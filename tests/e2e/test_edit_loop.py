@@ -36,7 +36,7 @@ class Desk:
 
 
 @pytest.fixture
-def desk(vendor: Any) -> Iterator[Desk]:
+def services(vendor: Any) -> Iterator[Desk]:
     """The product, copied and running."""
     with TemporaryDirectory(prefix="parley-edit-") as folder:
         sources, models = copy_of_sources(Path(folder) / "sources"), Path(folder) / "models.toml"
@@ -47,25 +47,25 @@ def desk(vendor: Any) -> Iterator[Desk]:
         stack.stop()
 
 
-def test_an_answer_that_is_being_written_survives_an_edit(desk: Desk, vendor: Any) -> None:
+def test_an_answer_that_is_being_written_survives_an_edit(services: Desk, vendor: Any) -> None:
     may_go_on = threading.Event()
     vendor.script = streams("first ", "second", before=lambda index: index and may_go_on.wait(20))
-    ada = desk.stack.register()
+    ada = services.stack.register()
     with ada.stream({"message": "hello"}) as response:
         events = events_of(response)
         next(events), next(events)
-        desk.append("functions/chat/turn.py", "# edited")
-        assert desk.waits_for("reloaded chat (turn.py) in ")
+        services.append("functions/chat/turn.py", "# edited")
+        assert services.waits_for("reloaded chat (turn.py) in ")
         may_go_on.set()
 
         assert [name for name, _ in events] == ["text.delta", "turn.completed"]
     assert ada.post("/chat", {"message": "again", "stream": False}).status_code == 200
 
 
-def test_an_import_that_fails_is_a_502_with_its_reason_and_heals(desk: Desk) -> None:
-    ada = desk.stack.register()
-    before = desk.append("functions/conversation/routes.py", "import nobody_has_this")
-    assert desk.waits_for("ConversationFunction: cannot start: Unable to import module")
+def test_an_import_that_fails_is_a_502_with_its_reason_and_heals(services: Desk) -> None:
+    ada = services.stack.register()
+    before = services.append("functions/conversation/routes.py", "import nobody_has_this")
+    assert services.waits_for("ConversationFunction: cannot start: Unable to import module")
 
     broken = ada.get("/conversations")
     assert (broken.status_code, broken.headers["content-type"], broken.json()["code"]) == (
@@ -75,6 +75,6 @@ def test_an_import_that_fails_is_a_502_with_its_reason_and_heals(desk: Desk) -> 
     )
     assert "No module named 'nobody_has_this'" in broken.json()["detail"]
 
-    (desk.sources / "functions/conversation/routes.py").write_text(before)
-    assert desk.waits_for("reloaded conversation (routes.py) in ")
+    (services.sources / "functions/conversation/routes.py").write_text(before)
+    assert services.waits_for("reloaded conversation (routes.py) in ")
     assert ada.get("/conversations").status_code == 200

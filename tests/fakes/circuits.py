@@ -3,8 +3,7 @@
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
-from parley.llm.breaker import Step
-from parley.llm.circuit import Circuit
+from parley.llm.circuit_breaker import Circuit, CircuitChange
 
 
 @dataclass
@@ -20,7 +19,7 @@ class MemoryCircuits:
         self.reads += 1
         return dict(self.circuits), self.now
 
-    def change(self, provider: str, step: Step) -> Circuit | None:
+    def change(self, provider: str, step: CircuitChange) -> Circuit | None:
         self.changes += 1
         changed = step(self.circuits.get(provider, Circuit()), self.now)
         if changed is not None:

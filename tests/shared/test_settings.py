@@ -5,12 +5,12 @@ from decimal import Decimal
 import pytest
 from pydantic import ValidationError
 
-from parley.embedding import Embedding
-from parley.limits import Allowance
 from parley.llm.live_catalogue import LiveCatalogue
 from parley.llm.model import Model
+from parley.metering.embeddings import MeteredEmbedder
+from parley.metering.limits import DefaultLimits
 from parley.settings import CatalogueSettings, LimitSettings, ModelSettings, ToolSettings
-from parley.tools.remotes import Remotes
+from parley.tools.mcp_registry import McpRegistry
 from tests.conftest import ROOT
 
 MODELS = str(ROOT / "tests" / "models_with_vectors.toml")
@@ -24,7 +24,7 @@ def test_a_variable_that_is_missing_is_named():
 
 
 def test_an_allowance_is_what_the_settings_say():
-    assert Allowance.of(LimitSettings.read(LIMITS)) == Allowance(7, Decimal("1.5"))
+    assert DefaultLimits.of(LimitSettings.read(LIMITS)) == DefaultLimits(7, Decimal("1.5"))
 
 
 def test_without_a_parameter_and_a_file_the_catalogue_is_the_one_that_ships():
@@ -35,17 +35,17 @@ def test_without_a_parameter_and_a_file_the_catalogue_is_the_one_that_ships():
 
 
 def test_vectors_come_of_the_settings_catalogue_within_their_limits(engine):
-    embedding = Embedding.of(ModelSettings.read(CATALOGUE | LIMITS), engine, {})
+    embedding = MeteredEmbedder.of(ModelSettings.read(CATALOGUE | LIMITS), engine, {})
     model = embedding.call().model
 
     assert isinstance(model, Model)
     assert embedding.embedder_for(model).embed_batch(model.name, ["hello"], purpose="query").vectors
-    assert embedding.allowance == Allowance(7, Decimal("1.5"))
+    assert embedding.default_limits == DefaultLimits(7, Decimal("1.5"))
 
 
 def test_the_deployments_servers_are_read_and_a_list_that_is_none_is_refused():
     known = ToolSettings(toolrunner_function="f", keys_path="/k", mcp_servers='[{"name": "maps", "url": "https://maps.example.com"}]')
 
-    assert [server.name for server in Remotes.of(known, lambda order, **_: {}).deployment] == ["maps"]
+    assert [server.name for server in McpRegistry.of(known, lambda order, **_: {}).deployment] == ["maps"]
     with pytest.raises(ValueError, match="McpServers"):
-        Remotes.of(known.model_copy(update={"mcp_servers": "{"}), lambda order, **_: {})
+        McpRegistry.of(known.model_copy(update={"mcp_servers": "{"}), lambda order, **_: {})

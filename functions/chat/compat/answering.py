@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from functions.chat.events import Ping
-from parley.llm.types import Finished, TextDelta, ToolCall
+from parley.llm.messages import Finished, TextDelta, ToolCall
 
 type Said = TextDelta | ToolCall | Finished | Ping
 

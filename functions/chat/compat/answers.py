@@ -17,7 +17,7 @@ from functions.chat.events import Ping
 from parley.clock import utc_now
 from parley.errors import ParleyError
 from parley.ids import new_id
-from parley.llm.types import Finished, TextDelta, ToolCall, Usage
+from parley.llm.messages import Finished, TextDelta, ToolCall, Usage
 from parley.observability import logger
 
 type Delta = tuple[dict[str, Any], str | None, Usage | None]

@@ -29,12 +29,12 @@ from functions.chat.events import (
 )
 from functions.chat.question import Question
 from parley.auth.principal import Principal
-from parley.db.turn_beginnings import Once
+from parley.db.turn.turn_begin import IdempotencyKey
 from parley.deadline import Deadline
 from parley.errors import InvalidInput
-from parley.http.idempotency import fingerprint_of
-from parley.llm import types as llm
-from parley.llm.failures import ProviderFailed
+from parley.http.idempotency import request_fingerprint
+from parley.llm import messages as llm
+from parley.llm.errors import ProviderFailed
 
 HEADER, NEW = "X-Conversation-Id", "new"
 ROUTE = "POST /v1/chat/completions"
@@ -44,13 +44,13 @@ _ENDS = {TurnCompleted.name, TurnStopped.name, TurnInterrupted.name, TurnWaiting
 
 
 def converse(
-    desk: Desk,
+    services: Desk,
     principal: Principal,
     conversation: str,
     body: CompletionIn,
     *,
     deadline: Deadline,
-    once: Once | None = None,
+    idempotency_key: IdempotencyKey | None = None,
     request_id: str,
 ) -> Answering:
     """Make the last message a turn of the conversation; it has the earlier ones itself. Raises as `turn.take` does."""
@@ -60,7 +60,7 @@ def converse(
     text, images = last_question(body)
     asked = Question(text, _conversation_id(conversation), body.model, limit, body.temperature, tools=True, attached=images)
     question = replace(asked, output=body.response_format.output() if body.response_format else None)
-    events = _events(turn.take(desk, principal, question, deadline=deadline, once=once, request_id=request_id))
+    events = _events(turn.take(services, principal, question, deadline=deadline, idempotency_key=idempotency_key, request_id=request_id))
     started = next(events)
     if isinstance(started, Ping) or started.name != TurnStarted.name:
         raise TypeError(f"a turn began with {started!r}")
@@ -68,9 +68,9 @@ def converse(
     return Answering(_said(events), lambda: model, conversation_id)
 
 
-def once_of(conversation: str, key: str | None, body: CompletionIn) -> Once | None:
+def once_of(conversation: str, key: str | None, body: CompletionIn) -> IdempotencyKey | None:
     """Return what makes a request one that is repeated: key, body and conversation; None where there is no key."""
-    return Once(ROUTE, key, hashlib.sha256(fingerprint_of(body) + conversation.encode()).digest()) if key else None
+    return IdempotencyKey(ROUTE, key, hashlib.sha256(request_fingerprint(body) + conversation.encode()).digest()) if key else None
 
 
 def _conversation_id(text: str) -> UUID | None:

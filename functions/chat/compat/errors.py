@@ -11,9 +11,9 @@ from functions.chat.answers import StoredFailure
 from parley.clock import utc_now
 from parley.errors import InvalidInput, ParleyError
 from parley.http.problems import retry_after
-from parley.limits import BudgetExhausted
-from parley.llm.failures import ProviderRefused
-from parley.llm.models import ModelNotFound
+from parley.llm.catalogue import ModelNotFound
+from parley.llm.errors import ProviderRefused
+from parley.metering.limits import BudgetExhausted
 
 PREFIX = "/v1/"
 

@@ -3,12 +3,12 @@
 from collections.abc import Callable, Generator, Iterator
 
 from functions.chat.listener import Ended, Listener
-from parley.llm.breaker import Breaker, provider_key
-from parley.llm.failures import ProviderBusy, ProviderFailed, ProviderMisconfigured, ProviderRejected, ProviderTimeout
+from parley.llm.circuit_breaker import CircuitBreaker, provider_key
+from parley.llm.errors import ProviderBusy, ProviderFailed, ProviderMisconfigured, ProviderRejected, ProviderTimeout
 from parley.llm.model import Model
 
 
-def guarded[T](breaker: Breaker, model: Model, answers: Iterator[T], *, left_s: Callable[[], float]) -> Generator[T]:
+def guarded[T](breaker: CircuitBreaker, model: Model, answers: Iterator[T], *, left_s: Callable[[], float]) -> Generator[T]:
     """Pass the answers on, and tell the circuit how it went.
 
     Raises ProviderBusy where nobody may call now, ProviderTimeout when `left_s()` is used up: a call that is under way is left

@@ -3,7 +3,7 @@
 from typing import Any, Literal
 
 from parley.http.schemas import Output
-from parley.llm.types import FinishReason, Usage
+from parley.llm.messages import FinishReason, Usage
 
 
 class CachedOut(Output):

@@ -7,19 +7,19 @@ from functions.chat.attaching import MOST_IMAGES
 from functions.chat.compat.message_schemas import CallIn, ImageIn, MessageIn, RefusalIn, TextIn
 from functions.chat.compat.schemas import CompletionIn, NamedToolIn, ToolIn
 from parley.errors import InvalidInput
-from parley.llm import types as llm
+from parley.llm import messages as llm
 
 _NOTHING = {"type": "object", "properties": {}}
 
 
-def request_of(body: CompletionIn) -> llm.Request:
+def request_of(body: CompletionIn) -> llm.ModelRequest:
     """Return the request. Raises InvalidInput where messages do not fit each other, or tools their choice."""
     system = "\n\n".join(_words(message) for message in body.messages if message.role in ("system", "developer"))
     messages = list(_messages(body.messages))
     if not messages:  # all was said by the system: some clients mean it as the question
         messages, system = [llm.Message("user", system)], ""
     tools, choice = _tools(body)
-    return llm.Request(
+    return llm.ModelRequest(
         messages,
         system=system or None,
         max_output_tokens=body.max_completion_tokens or body.max_tokens,
@@ -121,7 +121,7 @@ def _words(message: MessageIn) -> str:
     return message.content or ""
 
 
-def _tools(body: CompletionIn) -> tuple[list[llm.Tool], llm.ToolChoice]:
+def _tools(body: CompletionIn) -> tuple[list[llm.ToolDefinition], llm.ToolChoice]:
     """Return the tools and how they may be used: one that is named is the only one, and required."""
     choice, offered = body.tool_choice, [_tool(tool) for tool in body.tools or ()]
     if choice == "required" and not offered:
@@ -134,5 +134,5 @@ def _tools(body: CompletionIn) -> tuple[list[llm.Tool], llm.ToolChoice]:
     return named, "required"
 
 
-def _tool(tool: ToolIn) -> llm.Tool:
-    return llm.Tool(tool.function.name, tool.function.description or "", tool.function.parameters or _NOTHING)
+def _tool(tool: ToolIn) -> llm.ToolDefinition:
+    return llm.ToolDefinition(tool.function.name, tool.function.description or "", tool.function.parameters or _NOTHING)

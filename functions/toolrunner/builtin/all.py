@@ -4,7 +4,7 @@ from functions.toolrunner.builtin.calculator import calculator
 from functions.toolrunner.builtin.current_time import current_time
 from functions.toolrunner.builtin.fetch_url import fetch_url
 from functions.toolrunner.builtin.weather import weather_tool
-from parley.tools.tool import Tool
+from parley.tools.spec import Tool
 
 
 def builtin_tools(*, geocoding_url: str, forecast_url: str) -> list[Tool]:

@@ -10,7 +10,7 @@ from fractions import Fraction
 
 from functions.toolrunner.builtin.named import CONSTANTS, FUNCTIONS, factorial, power
 from functions.toolrunner.builtin.number import Number
-from parley.tools.errors import ToolFailed
+from parley.tools.spec import ToolFailed
 
 MAX_DEPTH = 60
 MAX_EXPONENT = 3000

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from parley.clock import utc_now
 from parley.tools.decorator import tool
-from parley.tools.errors import ToolFailed
+from parley.tools.spec import ToolFailed
 
 
 @tool(timeout_s=2)

@@ -6,10 +6,9 @@ from typing import Annotated
 from pydantic import Field
 
 from functions.toolrunner.builtin.page import readable
-from parley.tools.call import Call
 from parley.tools.decorator import tool
-from parley.tools.errors import ToolFailed
-from parley.tools.guarded_http.client import MAX_URL_LETTERS, Fetched
+from parley.tools.guarded_http.client import MAX_URL_LETTERS, FetchResult
+from parley.tools.spec import ToolContext, ToolFailed
 
 _META = re.compile(rb"<meta[^>]+charset=[\s\"']*([\w-]+)", re.IGNORECASE)
 _TEXTS = ("text/", "application/json", "application/xml", "application/xhtml+xml")
@@ -17,7 +16,7 @@ _TEXTS = ("text/", "application/json", "application/xml", "application/xhtml+xml
 
 @tool(egress=True, enabled=False)
 def fetch_url(
-    url: Annotated[str, Field(description="The page's whole address, http or https", max_length=MAX_URL_LETTERS)], call: Call
+    url: Annotated[str, Field(description="The page's whole address, http or https", max_length=MAX_URL_LETTERS)], call: ToolContext
 ) -> str:
     """Read a page of the public web: its title and its text, without menus, scripts and styles."""
     page = call.http.get(url, headers={"Accept": "text/html, text/plain;q=0.9, application/json;q=0.8"}, timeout_s=8)
@@ -26,7 +25,7 @@ def fetch_url(
     return _text(page) or "The page has no text."
 
 
-def _text(page: Fetched) -> str:
+def _text(page: FetchResult) -> str:
     kind, _, parameters = page.content_type.lower().partition(";")
     if kind.strip() in ("text/html", "application/xhtml+xml"):
         return readable(page.body.decode(_charset(parameters, page.body), "replace"))

@@ -6,7 +6,7 @@ from decimal import Decimal, DecimalException, localcontext
 from fractions import Fraction
 
 from functions.toolrunner.builtin.number import DIGITS, MAX_BITS, Number, to_decimal
-from parley.tools.errors import ToolFailed
+from parley.tools.spec import ToolFailed
 
 type Function = Callable[[Sequence[Number]], Number]
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from decimal import Decimal, localcontext
 from fractions import Fraction
 
-from parley.tools.errors import ToolFailed
+from parley.tools.spec import ToolFailed
 
 MAX_BITS = 16_000  # nearly 5,000 digits
 DIGITS = 30  # of what is not rational, reckoned

@@ -5,11 +5,9 @@ from typing import Annotated, Any
 from pydantic import BaseModel, Field, ValidationError
 
 from functions.toolrunner.builtin.sky import SKY
-from parley.tools.call import Call
 from parley.tools.decorator import tool
-from parley.tools.errors import ToolFailed
 from parley.tools.guarded_http.errors import FetchFailed
-from parley.tools.tool import Tool
+from parley.tools.spec import Tool, ToolContext, ToolFailed
 
 _NOW = "temperature_2m,apparent_temperature,relative_humidity_2m,precipitation,weather_code,wind_speed_10m"
 _DAILY = "weather_code,temperature_2m_max,temperature_2m_min,precipitation_probability_max"
@@ -55,7 +53,9 @@ def weather_tool(*, geocoding_url: str, forecast_url: str) -> Tool:
     """Return the tool; both addresses are Open-Meteo's, or of what speaks like it."""
 
     @tool(egress=True)
-    def weather(location: Annotated[str, Field(description="A town, such as Lisbon", min_length=1, max_length=200)], call: Call) -> str:
+    def weather(
+        location: Annotated[str, Field(description="A town, such as Lisbon", min_length=1, max_length=200)], call: ToolContext
+    ) -> str:
         """Tell the weather in a place: now, and the forecast for three days. In °C, mm and km/h."""
         place = _place(call, geocoding_url, location)
         where: dict[str, str | int | float] = {"latitude": place.latitude, "longitude": place.longitude}
@@ -65,14 +65,14 @@ def weather_tool(*, geocoding_url: str, forecast_url: str) -> Tool:
     return weather
 
 
-def _place(call: Call, url: str, location: str) -> _Place:
+def _place(call: ToolContext, url: str, location: str) -> _Place:
     found = _ask(call, url, {"name": location, "count": 1, "language": "en", "format": "json"}, _Places).results
     if not found:
         raise ToolFailed(f"There is no place called {location!r}.")
     return found[0]
 
 
-def _ask[T: BaseModel](call: Call, url: str, params: dict[str, str | int | float], kind: type[T]) -> T:
+def _ask[T: BaseModel](call: ToolContext, url: str, params: dict[str, str | int | float], kind: type[T]) -> T:
     try:
         answer = call.http.get(url, params=params, timeout_s=_TIMEOUT_S)
         body: Any = answer.json()

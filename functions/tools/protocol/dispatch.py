@@ -9,15 +9,15 @@ from functions.tools.protocol.messages import METHOD_NOT_FOUND, RpcAnswer, RpcEr
 from functions.tools.protocol.methods import BY_ENVELOPE, BY_HANDSHAKE, CACHEABLE, SERVER
 from functions.tools.protocol.versions import MODERN
 from parley.auth.principal import Principal
-from parley.db.scope import principal_scope
+from parley.db.transactions import principal_scope
 
 ACCEPTED = RpcAnswer(202)
 
 
-def answer(desk: Desk, principal: Principal, message: RpcMessage, headers: Mapping[str, str]) -> RpcAnswer:
+def answer(services: Desk, principal: Principal, message: RpcMessage, headers: Mapping[str, str]) -> RpcAnswer:
     """Answer a request; accept what wants no answer. Raises what guards every request: Unauthorized, RateLimited, Unavailable."""
     # Also what touches no row: a session that has ended may not even ask what is spoken here.
-    with principal_scope(desk.engine, principal):
+    with principal_scope(services.engine, principal):
         pass
     is_modern = headers.get(VERSION_HEADER) in MODERN
     try:
@@ -26,17 +26,17 @@ def answer(desk: Desk, principal: Principal, message: RpcMessage, headers: Mappi
             return ACCEPTED
         if is_modern:
             check_envelope(message, headers)
-        content = _run(desk, principal, message, is_modern=is_modern)
+        content = _run(services, principal, message, is_modern=is_modern)
     except RpcError as error:
         return failure(message.id, error)
     return result(message.id, _stamped(content, message.method) if is_modern else content)
 
 
-def _run(desk: Desk, principal: Principal, message: RpcMessage, *, is_modern: bool) -> dict[str, Any]:
+def _run(services: Desk, principal: Principal, message: RpcMessage, *, is_modern: bool) -> dict[str, Any]:
     method = (BY_ENVELOPE if is_modern else BY_HANDSHAKE).get(message.method or "")
     if method is None:
         raise RpcError(METHOD_NOT_FOUND, "There is no such method.", status=404 if is_modern else 200)
-    return method(desk, principal, message.params or {})
+    return method(services, principal, message.params or {})
 
 
 def _stamped(content: dict[str, Any], method: str | None) -> dict[str, Any]:

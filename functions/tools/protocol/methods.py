@@ -13,8 +13,8 @@ from functions.tools.protocol.messages import INVALID_PARAMS, RpcError
 from functions.tools.protocol.versions import SUPPORTED, agreed
 from parley import __version__
 from parley.auth.principal import Principal
-from parley.tools.spec import LONGEST_TIMEOUT_S
-from parley.tools.toolbox import Offered, Toolbox
+from parley.tools.spec import MAX_TIMEOUT_S
+from parley.tools.toolbox import OfferedTool, Toolbox
 
 type Params = Mapping[str, Any]
 type Method = Callable[[Desk, Principal, Params], dict[str, Any]]
@@ -40,29 +40,29 @@ def ping(_desk: Desk, _principal: Principal, _params: Params) -> dict[str, Any]:
     return {}
 
 
-def list_tools(desk: Desk, principal: Principal, _params: Params) -> dict[str, Any]:
+def list_tools(services: Desk, principal: Principal, _params: Params) -> dict[str, Any]:
     """Return the tools that need no approval, in one piece."""
-    return {"tools": [_described(tool) for tool in _open(desk.toolbox(principal)).values()]}
+    return {"tools": [_described(tool) for tool in _open(services.toolbox(principal)).values()]}
 
 
-def call_tool(desk: Desk, principal: Principal, params: Params) -> dict[str, Any]:
+def call_tool(services: Desk, principal: Principal, params: Params) -> dict[str, Any]:
     """Run a tool; that it failed is a result, too. Raises RpcError for one that is not there, and RateLimited."""
     name, arguments = params.get("name"), params.get("arguments")
-    box = desk.toolbox(principal)
+    box = services.toolbox(principal)
     if not isinstance(name, str) or name not in _open(box):
         raise RpcError(INVALID_PARAMS, f"Unknown tool: {str(name)[:100]}")
     if not isinstance(arguments, dict | None):
         raise RpcError(INVALID_PARAMS, "The arguments are an object.")
-    count(desk, principal)
-    outcome = box.run(name, arguments or {}, timeout_s=LONGEST_TIMEOUT_S)
+    count(services, principal)
+    outcome = box.run(name, arguments or {}, timeout_s=MAX_TIMEOUT_S)
     return {"content": [{"type": "text", "text": outcome.content}], "isError": not outcome.ok}
 
 
-def _open(box: Toolbox) -> dict[str, Offered]:
+def _open(box: Toolbox) -> dict[str, OfferedTool]:
     return {tool.spec.name: tool for tool in box.offered if not tool.requires_approval}
 
 
-def _described(tool: Offered) -> dict[str, Any]:
+def _described(tool: OfferedTool) -> dict[str, Any]:
     spec = tool.spec
     hints = {"readOnlyHint": not spec.writes, "openWorldHint": spec.egress}
     return {"name": spec.name, "description": spec.description, "inputSchema": dict(spec.parameters), "annotations": hints}

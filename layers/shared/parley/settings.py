@@ -79,7 +79,7 @@ class KeySettings(Settings):
 
 
 class ToolSettings(KeySettings):
-    """Which function runs tools, and the MCP servers of the whole deployment: JSON as `parley.tools.remote` reads it, or nothing.
+    """Which function runs tools, and the MCP servers of the whole deployment: JSON as `parley.tools.mcp` reads it, or nothing.
 
     The key that the headers of users' servers are sealed with lies by the signing keys.
     """

@@ -1,6 +1,6 @@
 """Anthropic's Messages."""
 
-from parley.llm.anthropic import AnthropicProvider
+from parley.llm.vendors.anthropic import AnthropicProvider
 from tests.fakes.wires.wire import CALLS, Wire, halves, sse
 
 STARTED = {"input_tokens": 6, "cache_read_input_tokens": 4, "cache_creation_input_tokens": 2, "output_tokens": 1}

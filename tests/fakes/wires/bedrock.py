@@ -4,7 +4,7 @@ import json
 import struct
 import zlib
 
-from parley.llm.bedrock import BedrockProvider
+from parley.llm.vendors.bedrock import BedrockProvider
 from tests.fakes.wires.wire import CALLS, Wire, halves
 
 CONTENT_TYPE = "application/vnd.amazon.eventstream"

@@ -1,7 +1,7 @@
 """OpenAI's Chat Completions, and Mistral's."""
 
-from parley.llm import mistral
-from parley.llm.openai import OpenAIProvider
+from parley.llm.vendors import mistral
+from parley.llm.vendors.openai import OpenAIProvider
 from tests.fakes.vendor import USAGE
 from tests.fakes.wires.wire import CALLS, Wire, halves, sse
 

@@ -1,6 +1,6 @@
 """OpenAI's Responses."""
 
-from parley.llm.openai import OpenAIProvider
+from parley.llm.vendors.openai import OpenAIProvider
 from tests.fakes.wires.wire import CALLS, Wire, sse
 
 USAGE = {"input_tokens": 12, "output_tokens": 3, "total_tokens": 15, "input_tokens_details": {"cached_tokens": 4}}

@@ -9,7 +9,7 @@ import boto3
 import pytest
 
 from functions.auth.admission import Admission
-from parley.upkeep import Message, Watch, parse
+from parley.jobs import CheckTurn, Job, parse_job
 from tests.driving import Function, Person
 
 ADMIN = "admin@example.com"
@@ -25,29 +25,29 @@ def clock(time_machine: Any) -> Any:
 @pytest.fixture
 def admitting(auth: Function, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     """Let a test choose who may register: `admitting(registration="closed")`."""
-    from functions.auth.app import app, desk
+    from functions.auth.app import app, services
 
     def choose(*, registration: Any = "open", domains: str = "", verifies: bool = False) -> None:
         admission = Admission.of(registration, domains=domains, admin_email=ADMIN, verifies=verifies)
-        monkeypatch.setitem(app._app.state._state, "desk", replace(desk, admission=admission))
+        monkeypatch.setitem(app._app.state._state, "desk", replace(services, admission=admission))
 
     return choose
 
 
 @pytest.fixture
-def queued(auth: Function) -> Iterator[Callable[[], list[Message]]]:
+def queued(auth: Function) -> Iterator[Callable[[], list[Job]]]:
     """Give what has been sent to upkeep since the test began, and take it off the queue."""
     from functions.auth.app import settings
 
     client, url = boto3.client("sqs"), settings.upkeep_queue_url
 
-    def take() -> list[Message]:
-        taken: list[Message] = []
+    def take() -> list[Job]:
+        taken: list[Job] = []
         while found := client.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages"):
-            taken += [parse(message["Body"]) for message in found]
+            taken += [parse_job(message["Body"]) for message in found]
             for message in found:
                 client.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
-        return [message for message in taken if not isinstance(message, Watch)]  # slow turns of tests before
+        return [message for message in taken if not isinstance(message, CheckTurn)]  # slow turns of tests before
 
     take()
     yield take

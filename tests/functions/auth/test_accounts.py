@@ -2,8 +2,8 @@ import secrets
 
 import pytest
 
-from parley.db import users
-from parley.db.scope import user_scope
+from parley.db.accounts import users
+from parley.db.transactions import user_scope
 from tests.driving import PASSWORD, Person
 
 
@@ -85,10 +85,10 @@ def test_a_wrong_password_and_an_unknown_address_look_alike(auth, alice):
 
 
 def test_an_unknown_address_costs_a_hash_too(auth, monkeypatch):
-    from functions.auth.app import desk
+    from functions.auth.app import services
 
     verified = []
-    monkeypatch.setattr(desk.passwords, "_hasher", type("Spy", (), {"verify": lambda _, *given: verified.append(given) or True})())
+    monkeypatch.setattr(services.passwords, "_hasher", type("Spy", (), {"verify": lambda _, *given: verified.append(given) or True})())
     answer = auth.post("/auth/login", {"email": address(), "password": PASSWORD})
 
     assert (answer.status, len(verified)) == (401, 1)
@@ -149,8 +149,8 @@ def test_a_token_without_the_scope_is_refused(auth, alice):
 
 def test_the_published_keys_verify_the_tokens(auth, alice):
     from parley.auth.access_tokens import verify_token
-    from parley.auth.verifying_keys import read_keys
+    from parley.auth.public_keys import parse_jwks
 
-    keys = read_keys(auth.get("/.well-known/jwks.json").json)
+    keys = parse_jwks(auth.get("/.well-known/jwks.json").json)
 
     assert verify_token(alice.tokens["access_token"], find_key=keys.get, issuer="parley/test/prod")["sub"] == str(alice.id)

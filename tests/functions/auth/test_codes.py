@@ -6,9 +6,9 @@ from uuid import uuid4
 
 import pytest
 
-from parley.auth.codes import Code
-from parley.db import codes, signups
-from parley.db.scope import open_scope, user_scope
+from parley.auth.one_time_codes import OneTimeCode
+from parley.db.accounts import one_time_codes, signups
+from parley.db.transactions import global_scope, user_scope
 from parley.ids import new_id
 from tests.driving import Person
 from tests.racing import ROUNDS, Call
@@ -22,10 +22,10 @@ def mint(engine):
     """Make a code as upkeep does before it mails one: `mint(alice, "change_email")`."""
 
     def make(person, purpose="reset_password"):
-        code = Code.new(person.id)
+        code = OneTimeCode.new(person.id)
         new_email = f"{uuid4()}@example.com" if purpose == "change_email" else None
         with user_scope(engine, person.id) as connection:
-            codes.add(connection, code.hash, user_id=person.id, purpose=purpose, lifetime=TEN_MINUTES, new_email=new_email)
+            one_time_codes.add(connection, code.hash, user_id=person.id, purpose=purpose, lifetime=TEN_MINUTES, new_email=new_email)
         return str(code)
 
     return make
@@ -37,8 +37,8 @@ def sign_up(engines):
 
     def make():
         signup = signups.Signup(new_id(), f"{uuid4()}@example.com", None, "a hash", None)
-        code = Code.new(signup.id)
-        with open_scope(engines["background"]) as connection:
+        code = OneTimeCode.new(signup.id)
+        with global_scope(engines["background"]) as connection:
             signups.add(connection, signup, lifetime=TEN_MINUTES)
             signups.set_code(connection, signup.id, code.hash, lifetime=TEN_MINUTES)
         return signup.email, str(code)
@@ -142,7 +142,7 @@ def test_a_disabled_account_cannot_be_reset(auth, alice, mint, postgres):
 
 
 def test_nothing_stored_is_a_code(alice, mint, sign_up, postgres):
-    made = [Code.parse(mint(alice)), Code.parse(mint(alice, "change_email")), Code.parse(sign_up()[1])]
+    made = [OneTimeCode.parse(mint(alice)), OneTimeCode.parse(mint(alice, "change_email")), OneTimeCode.parse(sign_up()[1])]
     dump = postgres.dump()
 
     for code in made:
@@ -151,7 +151,7 @@ def test_nothing_stored_is_a_code(alice, mint, sign_up, postgres):
 
 
 def test_a_secret_has_128_bits_of_its_own(alice):
-    secrets = {Code.new(alice.id).secret for _ in range(1_000)}
+    secrets = {OneTimeCode.new(alice.id).secret for _ in range(1_000)}
 
     assert len(secrets) == 1_000
     assert {len(secret) * 8 for secret in secrets} == {128}

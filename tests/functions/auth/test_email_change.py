@@ -3,10 +3,10 @@ from datetime import timedelta
 
 import pytest
 
-from parley.auth.codes import Code
-from parley.db import codes
-from parley.db.scope import user_scope
-from parley.upkeep import ChangeEmail, Note
+from parley.auth.one_time_codes import OneTimeCode
+from parley.db.accounts import one_time_codes
+from parley.db.transactions import user_scope
+from parley.jobs import AccountNotice, ChangeEmail
 from tests.driving import PASSWORD
 
 
@@ -20,9 +20,11 @@ def ask(auth, person, new_email, password=PASSWORD):
 
 
 def code_for(engine, person, new_email):
-    made = Code.new(person.id)
+    made = OneTimeCode.new(person.id)
     with user_scope(engine, person.id) as connection:
-        codes.add(connection, made.hash, user_id=person.id, purpose="change_email", lifetime=timedelta(minutes=10), new_email=new_email)
+        one_time_codes.add(
+            connection, made.hash, user_id=person.id, purpose="change_email", lifetime=timedelta(minutes=10), new_email=new_email
+        )
     return str(made)
 
 
@@ -48,7 +50,7 @@ def test_the_code_changes_the_address_and_tells_the_old_one(auth, engine, alice,
 
     assert auth.post("/auth/login", {"email": new_email, "password": PASSWORD}).status == 200
     assert auth.post("/auth/login", {"email": alice.email, "password": PASSWORD}).status == 401
-    assert queued() == [Note("email_changed", to=alice.email)]
+    assert queued() == [AccountNotice("email_changed", to=alice.email)]
 
 
 def test_an_address_that_was_taken_meanwhile_stays_whose_it_is(auth, engine, alice, bob):

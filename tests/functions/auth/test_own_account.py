@@ -7,7 +7,7 @@ from uuid import UUID
 
 import pytest
 
-from parley.upkeep import Work
+from parley.jobs import OutboxJob
 from tests.driving import PASSWORD, Person
 
 
@@ -96,7 +96,7 @@ def test_deleting_an_account_shuts_it_at_once(auth, alice, queued):
     assert auth.get("/auth/me", as_=alice).status == 401
     assert auth.post("/auth/refresh", {"refresh_token": alice.tokens["refresh_token"]}).status == 401
     assert auth.post("/auth/login", {"email": alice.email, "password": PASSWORD}).status == 401
-    assert [(type(message), message.topic) for message in queued()] == [(Work, "erase")]
+    assert [(type(message), message.topic) for message in queued()] == [(OutboxJob, "erase")]
 
 
 def test_deleting_an_account_needs_the_password(auth, alice, queued):
@@ -108,9 +108,9 @@ def test_deleting_an_account_needs_the_password(auth, alice, queued):
 
 
 def test_work_that_cannot_be_sent_stays_in_the_outbox(auth, alice, monkeypatch, postgres):
-    from parley import queue
+    from parley.aws import sqs
 
-    monkeypatch.setattr(queue, "_sqs", lambda: (_ for _ in ()).throw(_refused()))
+    monkeypatch.setattr(sqs, "_sqs", lambda: (_ for _ in ()).throw(_refused()))
     assert auth.call("DELETE", "/auth/me", {"password": PASSWORD}, as_=alice).status == 202
 
     assert postgres.execute(f"SELECT topic FROM outbox WHERE user_id = '{alice.id}'", dbname="parley") == [("erase",)]

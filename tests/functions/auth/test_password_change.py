@@ -2,10 +2,10 @@ from datetime import timedelta
 
 import pytest
 
-from parley.auth.codes import Code
-from parley.db import codes
-from parley.db.scope import user_scope
-from parley.upkeep import Note, ResetPassword
+from parley.auth.one_time_codes import OneTimeCode
+from parley.db.accounts import one_time_codes
+from parley.db.transactions import user_scope
+from parley.jobs import AccountNotice, ResetPassword
 from tests.driving import PASSWORD, Person
 
 NEW = "quite another sentence to remember"
@@ -22,9 +22,9 @@ def login(auth, person, password):
 @pytest.fixture
 def code(engine, alice):
     """What upkeep mails to who has forgotten a password."""
-    made = Code.new(alice.id)
+    made = OneTimeCode.new(alice.id)
     with user_scope(engine, alice.id) as connection:
-        codes.add(connection, made.hash, user_id=alice.id, purpose="reset_password", lifetime=timedelta(minutes=10))
+        one_time_codes.add(connection, made.hash, user_id=alice.id, purpose="reset_password", lifetime=timedelta(minutes=10))
     return str(made)
 
 
@@ -59,7 +59,7 @@ def test_a_weak_new_password_is_refused(auth, alice):
 def test_a_change_is_told_to_the_address(auth, alice, queued):
     change(auth, alice)
 
-    assert queued() == [Note("password_changed", to=alice.email)]
+    assert queued() == [AccountNotice("password_changed", to=alice.email)]
 
 
 def test_asking_for_a_code_answers_alike_for_everybody(auth, alice, queued):
@@ -97,7 +97,9 @@ def test_a_code_is_for_its_own_address(auth, alice, bob, code):
 
 def test_a_newer_code_replaces_the_older(auth, alice, code, engine):
     with user_scope(engine, alice.id) as connection:
-        codes.add(connection, Code.new(alice.id).hash, user_id=alice.id, purpose="reset_password", lifetime=timedelta(minutes=10))
+        one_time_codes.add(
+            connection, OneTimeCode.new(alice.id).hash, user_id=alice.id, purpose="reset_password", lifetime=timedelta(minutes=10)
+        )
 
     assert reset(auth, alice, code).status == 422
 

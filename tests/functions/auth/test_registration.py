@@ -4,12 +4,12 @@ from uuid import UUID
 
 import pytest
 
-from parley.auth.codes import Code
 from parley.auth.key_cache import KeyCache
-from parley.db import signups
-from parley.db.scope import open_scope
+from parley.auth.one_time_codes import OneTimeCode
+from parley.db.accounts import signups
+from parley.db.transactions import global_scope
 from parley.errors import Unavailable
-from parley.upkeep import SignUp
+from parley.jobs import SignUp
 from tests.driving import PASSWORD
 from tests.functions.auth.conftest import ADMIN
 from tests.racing import Call
@@ -25,8 +25,8 @@ def register(auth, email=None, **fields):
 
 def mailed_code(engines, signup_id):
     """Do what upkeep does before it mails."""
-    code = Code.new(signup_id)
-    with open_scope(engines["background"]) as connection:
+    code = OneTimeCode.new(signup_id)
+    with global_scope(engines["background"]) as connection:
         signups.set_code(connection, signup_id, code.hash, lifetime=timedelta(hours=1))
     return str(code)
 
@@ -70,7 +70,7 @@ def test_an_invite_makes_one_account(auth, admitting, admin):
     assert register(auth, invite=code).json["code"] == "invalid_invite"
 
 
-@pytest.mark.parametrize("code", [None, "", "x", pytest.param(str(Code.new(UUID(int=1))), id="well formed")])
+@pytest.mark.parametrize("code", [None, "", "x", pytest.param(str(OneTimeCode.new(UUID(int=1))), id="well formed")])
 def test_without_a_valid_invite_nobody_is_taken(auth, admitting, code):
     admitting(registration="invite")
 

@@ -7,15 +7,15 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from functions.auth.sessions import Lifetimes, end_session, refresh, start_session
-from parley.auth.origin import Origin
-from parley.db import sessions, users
+from parley.auth.client_origin import ClientOrigin
+from parley.db.accounts import sessions, users
 from parley.db.engine import make_engine
-from parley.db.scope import user_scope
+from parley.db.transactions import user_scope
 from tests.driving import PASSWORD, Person
 from tests.racing import ROUNDS, Call
 
 NEW, THIRD = "quite another sentence to remember", "a third sentence that is remembered"
-ORIGIN = Origin("192.0.2.7")
+ORIGIN = ClientOrigin("192.0.2.7")
 BLOCKED = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND usename LIKE 'parley_%'"
 
 
@@ -170,11 +170,11 @@ def test_an_ending_waits_for_a_refresh_and_then_ends_its_child_too(auth, alice, 
 
 
 def test_two_refreshes_take_turns(elsewhere, alice, held, meanwhile):
-    from functions.auth.app import desk
+    from functions.auth.app import services
 
     assert sessions.lock(held, alice.principal.session_id, user_id=alice.id)
     token = alice.tokens["refresh_token"]
-    refreshed = meanwhile(refresh, elsewhere, desk.key_ring(), token, lifetimes=Lifetimes(), origin=ORIGIN)
+    refreshed = meanwhile(refresh, elsewhere, services.key_ring(), token, lifetimes=Lifetimes(), origin=ORIGIN)
 
     assert not refreshed.done()
     held.commit()
@@ -203,10 +203,10 @@ def test_a_login_waits_for_the_account_to_be_disabled_and_fails(auth, alice, hel
 
 @pytest.mark.parametrize("ending", [change_password, disable, delete])
 def test_what_ends_sessions_waits_for_a_login_and_ends_its_session_too(auth, admin, alice, held, meanwhile, postgres, ending):
-    from functions.auth.app import desk
+    from functions.auth.app import services
 
     proven = postgres.execute(f"SELECT password_hash FROM credentials WHERE user_id = '{alice.id}'", dbname="parley")[0][0]
-    given = start_session(held, alice.id, proven, ring=desk.key_ring(), lifetimes=Lifetimes(), origin=ORIGIN, emptied=None)
+    given = start_session(held, alice.id, proven, key_ring=services.key_ring(), lifetimes=Lifetimes(), origin=ORIGIN, emptied=None)
     late = Person.of(alice.email, {"access_token": given.access_token, "refresh_token": given.refresh_token})
     ended = meanwhile(auth.invoke, ending(alice, alice, admin).event())
 
@@ -218,9 +218,9 @@ def test_what_ends_sessions_waits_for_a_login_and_ends_its_session_too(auth, adm
 
 def test_of_two_changes_by_the_same_old_password_the_first_stands(auth, alice, held, meanwhile):
     other = Person.signed_in(auth, alice.email)
-    from functions.auth.app import desk
+    from functions.auth.app import services
 
-    users.set_password_hash(held, alice.id, desk.passwords.hash(NEW))
+    users.set_password_hash(held, alice.id, services.passwords.hash(NEW))
     body = {"current_password": PASSWORD, "new_password": THIRD}
     changed = meanwhile(auth.invoke, Call("POST", "/auth/password", body, as_=other).event())
     held.commit()

@@ -76,9 +76,9 @@ def test_reuse_of_an_older_generation_ends_the_session_in_the_same_second(auth, 
 def test_reuse_is_noticed_by_a_process_that_has_just_started(racers, pooled, auth, first):
     person = Person.registered(racers)
     tokens = family(racers, person)
-    from functions.auth.app import desk
+    from functions.auth.app import services
 
-    with racing(pooled | CHEAP, Keys.of(desk.key_ring()), processes=1) as restarted:
+    with racing(pooled | CHEAP, Keys.of(services.key_ring()), processes=1) as restarted:
         assert refresh(restarted, tokens[first]).status == 401
     assert is_dead(racers, person, tokens)
 

@@ -8,11 +8,11 @@ import pytest
 
 from functions.auth.passwords import Passwords
 from functions.auth.throttle import Throttle
-from parley.auth.codes import Code
-from parley.auth.origin import Origin
-from parley.db import codes
+from parley.auth.client_origin import ClientOrigin
+from parley.auth.one_time_codes import OneTimeCode
+from parley.db.accounts import one_time_codes
 from parley.db.engine import make_engine
-from parley.db.scope import user_scope
+from parley.db.transactions import user_scope
 from parley.settings import DatabaseSettings
 from tests.driving import PASSWORD, Person
 from tests.racing import ROUNDS, Call
@@ -62,10 +62,10 @@ def one_place(changing):
 @pytest.fixture
 def pass_by(auth, postgres):
     """Let seconds go by for an account's guesses from elsewhere: `pass_by(email, 60)`."""
-    from functions.auth.app import desk
+    from functions.auth.app import services
 
     def move(email, seconds, *, in_a_row="in_a_row"):
-        key = desk.throttle.of_password(email, Origin(ELSEWHERE)).account.key.hex()
+        key = services.throttle.of_password(email, ClientOrigin(ELSEWHERE)).account.key.hex()
         change = f"free_at = free_at - interval '{seconds} seconds', in_a_row = {in_a_row}"
         postgres.execute(f"UPDATE guesses SET {change} WHERE key = decode('{key}', 'hex')", dbname="parley")
 
@@ -211,9 +211,9 @@ def test_the_hundred_are_counted_however_slowly_they_come(auth, alice, pass_by, 
 
 
 def test_a_reset_frees_the_account(auth, alice, engine):
-    code = Code.new(alice.id)
+    code = OneTimeCode.new(alice.id)
     with user_scope(engine, alice.id) as connection:
-        codes.add(connection, code.hash, user_id=alice.id, purpose="reset_password", lifetime=timedelta(minutes=10))
+        one_time_codes.add(connection, code.hash, user_id=alice.id, purpose="reset_password", lifetime=timedelta(minutes=10))
     exhaust(auth, alice.email)
     body = {"email": alice.email, "code": str(code), "new_password": NEW}
 
@@ -243,7 +243,7 @@ def test_an_ipv6_network_is_one_place(auth, one_place):
 
 def attempts_from(address, person):
     """Every way to try a code, or to cost as much as trying one."""
-    code, email = str(Code.new(uuid4())), f"{uuid4()}@example.com"
+    code, email = str(OneTimeCode.new(uuid4())), f"{uuid4()}@example.com"
     return [
         Call("POST", "/auth/verify", {"email": email, "code": code}, address=address),
         Call("POST", "/auth/password/reset", {"email": email, "code": code, "new_password": NEW}, address=address),

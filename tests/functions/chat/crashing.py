@@ -6,14 +6,14 @@ import sys
 
 from sqlalchemy import event
 
-from functions.chat import pulse, turn
+from functions.chat import pulse, rounds
 from parley.auth.principal import Principal
 from parley.db.engine import make_engine
-from parley.db.turn_beginnings import Once
+from parley.db.turn.turn_begin import IdempotencyKey
 from parley.settings import DatabaseSettings
 from tests.functions.chat.taking import HELLO, ScriptedProvider, make_desk, take
 
-ONCE = Once("POST /chat", "a key", b"body")
+ONCE = IdempotencyKey("POST /chat", "a key", b"body")
 
 
 class Owner:
@@ -35,8 +35,8 @@ def main(last_step: int) -> None:
 
     event.listen(engine, "before_cursor_execute", step)
     event.listen(engine, "commit", step)
-    pulse.TICK_S, turn.POLL_S = 0.0, 10.0  # after each event, and only then
-    take(make_desk(engine, ScriptedProvider(HELLO)), Owner(json.load(sys.stdin)), once=ONCE, model="priced")
+    pulse.TICK_S, rounds.POLL_S = 0.0, 10.0  # after each event, and only then
+    take(make_desk(engine, ScriptedProvider(HELLO)), Owner(json.load(sys.stdin)), idempotency_key=ONCE, model="priced")
     print(steps)
 
 

@@ -13,13 +13,13 @@ from functions.chat.events import Numbered
 from functions.chat.images import Images
 from functions.chat.question import Question
 from parley.db import messages
-from parley.db.scope import principal_scope
+from parley.db.transactions import principal_scope
 from parley.deadline import Deadline
-from parley.limits import Allowance
-from parley.llm import types as llm
-from parley.llm.breaker import Breaker
-from parley.llm.models import Catalogue
-from parley.llm.router import Patience, Router
+from parley.llm import messages as llm
+from parley.llm.catalogue import Catalogue
+from parley.llm.circuit_breaker import CircuitBreaker
+from parley.llm.router import ModelRouter, RetryPolicy
+from parley.metering.limits import DefaultLimits
 from tests.conftest import ROOT
 from tests.fakes.circuits import MemoryCircuits
 
@@ -31,9 +31,9 @@ class ScriptedProvider:
     """Plays its script: events to yield, errors to raise, functions to call. Remembers what it was asked."""
 
     script: list[Any]
-    requests: list[llm.Request] = field(default_factory=list)
+    requests: list[llm.ModelRequest] = field(default_factory=list)
 
-    def stream(self, model_name: str, request: llm.Request) -> Iterator[llm.Event]:
+    def stream(self, model_name: str, request: llm.ModelRequest) -> Iterator[llm.ModelEvent]:
         self.requests.append(request)
         for step in self.script:
             if isinstance(step, Exception):
@@ -50,10 +50,10 @@ class SilentProvider:
     def __init__(self, *words: str) -> None:
         self.words, self.closed = list(words), threading.Event()
 
-    def stream(self, model_name: str, request: llm.Request) -> Self:
+    def stream(self, model_name: str, request: llm.ModelRequest) -> Self:
         return self
 
-    def __iter__(self) -> Iterator[llm.Event]:
+    def __iter__(self) -> Iterator[llm.ModelEvent]:
         for word in self.words:
             yield llm.TextDelta(word)
         self.closed.wait(30)
@@ -88,19 +88,23 @@ class NoMemoryQueue:
 
 
 def make_desk(engine: Any, provider: Any, *, queue: Any = None, toolbox: Any = None, memory_queue: Any = None) -> Desk:
-    router = Router(lambda model: provider, Breaker(MemoryCircuits()), patience=Patience(first_pause_s=0.0))
-    allowance = Allowance(rate_per_minute=1000, budget_usd=Decimal(5))
+    router = ModelRouter(lambda model: provider, CircuitBreaker(MemoryCircuits()), retry_policy=RetryPolicy(first_pause_s=0.0))
+    default_limits = DefaultLimits(rate_per_minute=1000, budget_usd=Decimal(5))
     models = ROOT / "tests" / "functions" / "chat" / "handy.toml" if toolbox else ROOT / "tests" / "models.toml"
     catalogue = Catalogue.load(models)
     queues = queue or NoQueue(), memory_queue or NoMemoryQueue()
     boxes = {"toolbox_for": lambda principal: lambda connection: toolbox} if toolbox else {}
     images = Images(os.environ["PARLEY_FILES_BUCKET"])
-    return Desk(engine, lambda: catalogue, router, {}, allowance, queues[0], no_embedder, queues[1], images, no_embedder, **boxes)
+    return Desk(engine, lambda: catalogue, router, {}, default_limits, queues[0], no_embedder, queues[1], images, no_embedder, **boxes)
 
 
-def take_numbered(desk: Desk, person: Any, text: str = "hello", *, lasting_s: float = 60, once: Any = None, **options: Any) -> Any:
+def take_numbered(
+    services: Desk, person: Any, text: str = "hello", *, lasting_s: float = 60, idempotency_key: Any = None, **options: Any
+) -> Any:
     """The turn's generator."""
-    return turn.take(desk, person.principal, Question(text, **options), deadline=Deadline.after(lasting_s), once=once)
+    return turn.take(
+        services, person.principal, Question(text, **options), deadline=Deadline.after(lasting_s), idempotency_key=idempotency_key
+    )
 
 
 def events_of(numbered: Any) -> Iterator[Any]:
@@ -108,9 +112,9 @@ def events_of(numbered: Any) -> Iterator[Any]:
     return (one.event for one in numbered if isinstance(one, Numbered))
 
 
-def take(desk: Desk, person: Any, text: str = "hello", **options: Any) -> list[Any]:
+def take(services: Desk, person: Any, text: str = "hello", **options: Any) -> list[Any]:
     """A whole turn's events."""
-    return list(events_of(take_numbered(desk, person, text, **options)))
+    return list(events_of(take_numbered(services, person, text, **options)))
 
 
 def stored(engine: Any, person: Any, conversation_id: Any) -> list[Any]:

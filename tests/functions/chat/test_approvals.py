@@ -11,14 +11,14 @@ from functions.chat.deciding import Decision
 from functions.chat.errors import AlreadyDecided, ConversationBusy, NotWaiting
 from functions.chat.events import TurnCompleted, TurnStopped, TurnWaiting
 from parley.db.engine import make_engine
-from parley.db.turn_beginnings import Once
+from parley.db.turn.turn_begin import IdempotencyKey
 from parley.deadline import Deadline
 from parley.errors import NotFound
 from parley.http.app import create_app
 from parley.http.streaming import streaming_handler
-from parley.interruption import interrupt_if_silent
-from parley.llm import types as llm
-from parley.llm.models import ModelNotFound
+from parley.llm import messages as llm
+from parley.llm.catalogue import ModelNotFound
+from parley.turn_recovery import interrupt_if_stale
 from tests.driving import Function
 from tests.functions.chat.taking import HELLO, ScriptedProvider, events_of, make_desk, stored, take, take_numbered
 from tests.functions.chat.tooling import DONE, Rounds, Toolbox, calls, results
@@ -51,9 +51,9 @@ def waiting(engine, alice, toolbox):
     return take(make_desk(engine, Rounds(BOTH), toolbox=toolbox), alice, "write to bob", model="handy", tools=True)
 
 
-def decide(desk, person, turn_id, call_id="w", *, approve=True):
+def decide(services, person, turn_id, call_id="w", *, approve=True):
     """Decide, and return the events that follow, or None."""
-    continued = turn.go_on(desk, person.principal, Decision(turn_id, call_id, approve), deadline=Deadline.after(30))
+    continued = turn.go_on(services, person.principal, Decision(turn_id, call_id, approve), deadline=Deadline.after(30))
     return continued and list(continued.events)
 
 
@@ -70,23 +70,23 @@ def test_the_others_of_a_round_run_and_then_the_turn_waits(waiting, toolbox, log
 
 
 def test_an_approved_call_is_run_and_the_turn_goes_on_elsewhere(waiting, other, toolbox, alice, engine):
-    desk = other()
-    heard = [one for one in decide(desk, alice, waiting[0].turn_id) if hasattr(one, "number")]
+    services = other()
+    heard = [one for one in decide(services, alice, waiting[0].turn_id) if hasattr(one, "number")]
 
     assert [one.event.name for one in heard] == ["tool.result", "text.delta", "turn.completed"]
     assert heard[0].number == 8
     assert toolbox.ran[1:] == [("write", {"to": "bob"})]
-    assert [one.text.splitlines()[-1] for one in results(desk.router.provider_for(None).requests[0])] == ["sent to bob", "noon"]
+    assert [one.text.splitlines()[-1] for one in results(services.router.provider_for(None).requests[0])] == ["sent to bob", "noon"]
     assert stored(engine, alice, waiting[0].conversation_id)[-1].text == "I write. Done."
 
 
 def test_a_denied_call_is_not_run_and_the_model_is_told(waiting, other, toolbox, alice):
-    desk = other()
-    *_, last = events_of(decide(desk, alice, waiting[0].turn_id, approve=False))
+    services = other()
+    *_, last = events_of(decide(services, alice, waiting[0].turn_id, approve=False))
 
     assert isinstance(last, TurnCompleted)
     assert toolbox.names == ["clock"]
-    assert "the user denied" in results(desk.router.provider_for(None).requests[0])[0].text
+    assert "the user denied" in results(services.router.provider_for(None).requests[0])[0].text
 
 
 def test_the_usage_of_a_turn_that_paused_is_that_of_all_its_calls(waiting, other, alice, row):
@@ -117,11 +117,11 @@ def test_of_two_last_words_at_once_one_goes_on_and_the_other_hears_the_same(wait
     ready, heard = threading.Barrier(2, timeout=10), []
     desks = [other(), other()]
 
-    def say(desk):
+    def say(services):
         ready.wait()
-        heard.append(named(decide(desk, alice, waiting[0].turn_id)))
+        heard.append(named(decide(services, alice, waiting[0].turn_id)))
 
-    threads = [threading.Thread(target=say, args=(desk,)) for desk in desks]
+    threads = [threading.Thread(target=say, args=(services,)) for services in desks]
     [thread.start() for thread in threads], [thread.join() for thread in threads]
 
     assert heard == [["tool.result", "text.delta", "turn.completed"]] * 2
@@ -129,10 +129,10 @@ def test_of_two_last_words_at_once_one_goes_on_and_the_other_hears_the_same(wait
 
 
 def test_to_say_the_same_again_does_no_harm_and_another_word_is_refused(waiting, other, toolbox, alice):
-    desk = other()
-    first, again = [named(decide(desk, alice, waiting[0].turn_id)) for _ in range(2)]
+    services = other()
+    first, again = [named(decide(services, alice, waiting[0].turn_id)) for _ in range(2)]
     with pytest.raises(AlreadyDecided):
-        decide(desk, alice, waiting[0].turn_id, approve=False)
+        decide(services, alice, waiting[0].turn_id, approve=False)
 
     assert again == first
     assert toolbox.names == ["clock", "write"]
@@ -157,8 +157,8 @@ def test_a_stop_ends_a_turn_that_waits(waiting, other, alice, engine, log, toolb
 
 
 def test_a_new_message_denies_what_waits_and_is_answered(waiting, other, alice, engine, toolbox):
-    desk = other()
-    *_, last = take(desk, alice, "never mind", conversation_id=waiting[0].conversation_id, model="handy", tools=True)
+    services = other()
+    *_, last = take(services, alice, "never mind", conversation_id=waiting[0].conversation_id, model="handy", tools=True)
     said = stored(engine, alice, waiting[0].conversation_id)
 
     assert isinstance(last, TurnCompleted)
@@ -181,8 +181,8 @@ def test_a_conversation_that_waits_is_too_busy_to_answer_anew(waiting, other, al
 
 
 def test_a_turn_may_wait_more_than_once(waiting, other, alice, toolbox):
-    desk = other(calls(("w", "write", {"to": "eve"})), DONE)
-    *_, approval, last = events_of(decide(desk, alice, waiting[0].turn_id))
+    services = other(calls(("w", "write", {"to": "eve"})), DONE)
+    *_, approval, last = events_of(decide(services, alice, waiting[0].turn_id))
     rest = named(decide(other(), alice, waiting[0].turn_id, approval.call_id))
 
     assert isinstance(last, TurnWaiting)
@@ -194,7 +194,7 @@ def test_a_turn_that_dies_after_it_went_on_keeps_all_its_parts(waiting, engine, 
     monkeypatch.setattr(turn, "run", lambda *_: iter(()))  # the function dies right after it has taken the turn
     decide(other(), alice, waiting[0].turn_id)
     age(waiting[0].turn_id)
-    is_done = interrupt_if_silent(engine, waiting[0].turn_id, user_id=alice.id)
+    is_done = interrupt_if_stale(engine, waiting[0].turn_id, user_id=alice.id)
     answer = stored(engine, alice, waiting[0].conversation_id)[-1]
 
     assert (is_done, answer.status, toolbox.names) == (True, "interrupted", ["clock"])
@@ -219,15 +219,15 @@ def test_what_outsiders_may_have_written_makes_tools_that_send_out_wait(engine, 
 
 def test_what_outsiders_wrote_in_an_earlier_turn_taints_this_one(engine, alice, toolbox):
     toolbox.add("note", lambda: "kept", writes=True)
-    desk = make_desk(engine, Rounds(calls(("a", "clock", {})), DONE, calls(("b", "note", {}))), toolbox=toolbox)
-    started, *_ = take(desk, alice, model="handy", tools=True)
-    *_, last = take(desk, alice, "and now?", conversation_id=started.conversation_id, model="handy", tools=True)
+    services = make_desk(engine, Rounds(calls(("a", "clock", {})), DONE, calls(("b", "note", {}))), toolbox=toolbox)
+    started, *_ = take(services, alice, model="handy", tools=True)
+    *_, last = take(services, alice, "and now?", conversation_id=started.conversation_id, model="handy", tools=True)
 
     assert (last.name, toolbox.names) == ("turn.waiting", ["clock"])
 
 
 def test_a_users_wish_makes_a_harmless_tool_wait(engine, alice):
-    toolbox = Toolbox().add("clock", wish=True)
+    toolbox = Toolbox().add("clock", user_requires_approval=True)
     *_, last = take(make_desk(engine, Rounds(calls(("a", "clock", {}))), toolbox=toolbox), alice, model="handy", tools=True)
 
     assert (last.name, toolbox.ran) == ("turn.waiting", [])
@@ -243,8 +243,8 @@ def test_a_word_after_a_day_comes_too_late(waiting, other, alice, engine, change
 
 
 def test_a_repeated_request_is_told_that_its_turn_waits(engine, alice, toolbox):
-    desk, once = make_desk(engine, Rounds(BOTH), toolbox=toolbox), Once("POST /chat", "a key", b"body")
-    first, again = (take(desk, alice, model="handy", tools=True, once=once) for _ in range(2))
+    services, idempotency_key = make_desk(engine, Rounds(BOTH), toolbox=toolbox), IdempotencyKey("POST /chat", "a key", b"body")
+    first, again = (take(services, alice, model="handy", tools=True, idempotency_key=idempotency_key) for _ in range(2))
 
     assert [(event.name, event.data()) for event in again][-1] == ("turn.waiting", {"call_ids": ["w"]})
     assert first[0].turn_id == UUID(again[0].data()["turn_id"])
@@ -253,8 +253,8 @@ def test_a_repeated_request_is_told_that_its_turn_waits(engine, alice, toolbox):
 def test_a_stop_that_comes_with_the_pause_ends_the_turn(engine, other, alice, toolbox):
     script, started = calls(("w", "write", {"to": "bob"})), []
     stop = lambda: control.stop(other(), alice.principal, started[0].turn_id)  # noqa: E731
-    desk = make_desk(engine, Rounds([*script[:-1], stop, script[-1]]), toolbox=toolbox)
-    events = events_of(take_numbered(desk, alice, model="handy", tools=True))
+    services = make_desk(engine, Rounds([*script[:-1], stop, script[-1]]), toolbox=toolbox)
+    events = events_of(take_numbered(services, alice, model="handy", tools=True))
     started.append(next(events))
     *_, last = events
 
@@ -267,8 +267,10 @@ def over_http(engine, toolbox):
     from functions.chat.app import settings
 
     def over_http(*scripts):
-        desk = make_desk(engine, Rounds(*scripts), toolbox=toolbox)
-        return Function(streaming_handler(create_app(routes.router, settings=settings, error_answers={PREFIX: as_openai}, desk=desk)))
+        services = make_desk(engine, Rounds(*scripts), toolbox=toolbox)
+        return Function(
+            streaming_handler(create_app(routes.router, settings=settings, error_responders={PREFIX: as_openai}, services=services))
+        )
 
     return over_http
 

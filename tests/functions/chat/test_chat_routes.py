@@ -2,18 +2,18 @@ import json
 
 import pytest
 
-from parley.llm.breaker import Breaker
-from parley.llm.router import Patience
+from parley.llm.circuit_breaker import CircuitBreaker
+from parley.llm.router import RetryPolicy
 from tests.fakes.circuits import MemoryCircuits
 
 
 @pytest.fixture(autouse=True)
 def patient(chat, monkeypatch):
     """No vendor that is down in one test is left alone in the next, or waited for."""
-    from functions.chat.app import desk
+    from functions.chat.app import services
 
-    monkeypatch.setattr(desk.router, "breaker", Breaker(MemoryCircuits()))
-    monkeypatch.setattr(desk.router, "patience", Patience(first_pause_s=0.0))
+    monkeypatch.setattr(services.router, "breaker", CircuitBreaker(MemoryCircuits()))
+    monkeypatch.setattr(services.router, "patience", RetryPolicy(first_pause_s=0.0))
 
 
 def test_a_stream_tells_the_turn_as_numbered_events(chat, alice):

@@ -41,7 +41,7 @@ def retry(engine, alice, change):
 
     def retry():
         change("UPDATE turns SET heartbeat_at = now() - interval '31 seconds' WHERE user_id = :u", u=alice.id)
-        taken = take_numbered(make_desk(engine, ScriptedProvider(HELLO)), alice, once=ONCE, model="priced")
+        taken = take_numbered(make_desk(engine, ScriptedProvider(HELLO)), alice, idempotency_key=ONCE, model="priced")
         return [(one.number, one.event.name, one.event.data()) for one in taken]
 
     return retry

@@ -3,9 +3,9 @@
 import pytest
 
 from functions.chat.events import TurnCompleted
-from parley.db.turn_beginnings import Once
+from parley.db.turn.turn_begin import IdempotencyKey
 from parley.errors import Unavailable
-from parley.llm import types as llm
+from parley.llm import messages as llm
 from tests.functions.chat.statements import watched
 from tests.functions.chat.taking import ScriptedProvider, make_desk, stored, take
 
@@ -38,23 +38,23 @@ def conversation_id(engine, alice):
     return started.conversation_id
 
 
-def attempt(desk, person, text, **options):
+def attempt(services, person, text, **options):
     """Take a turn; return its events, or why it was refused."""
     try:
-        return take(desk, person, text, **options), None
+        return take(services, person, text, **options), None
     except Unavailable as refused:
         return [], refused
 
 
 @pytest.mark.parametrize("k", range(1, BEGIN + RECALL + END + 1))
 def test_a_connection_that_drops_leaves_a_whole_turn_or_none(engine, alice, row, dropping, conversation_id, k):
-    desk, once = make_desk(engine, ScriptedProvider(ANSWER)), Once("POST /chat", "a key", b"body")
+    services, idempotency_key = make_desk(engine, ScriptedProvider(ANSWER)), IdempotencyKey("POST /chat", "a key", b"body")
     with dropping(k):
-        events, refused = attempt(desk, alice, "mine", conversation_id=conversation_id, once=once, model="priced")
+        events, refused = attempt(services, alice, "mine", conversation_id=conversation_id, idempotency_key=idempotency_key, model="priced")
     if refused:
         assert (refused.status, refused.retry_after_s > 0, k <= BEGIN) == (503, True, True)
         assert len(stored(engine, alice, conversation_id)) == 2
-        events = take(desk, alice, "mine", conversation_id=conversation_id, once=once, model="priced")
+        events = take(services, alice, "mine", conversation_id=conversation_id, idempotency_key=idempotency_key, model="priced")
 
     assert isinstance(events[-1], TurnCompleted)
     assert [m.text for m in stored(engine, alice, conversation_id)] == ["before", "Hello", "mine", "Hello"]

@@ -3,7 +3,7 @@
 import pytest
 
 from parley.db import memories, messages
-from parley.db.scope import user_scope
+from parley.db.transactions import user_scope
 from parley.http.schemas import MessageOut
 from parley.ids import new_id
 from tests.documenting import written

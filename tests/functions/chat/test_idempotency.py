@@ -7,18 +7,18 @@ import pytest
 
 from functions.chat.errors import InProgress
 from parley.db.engine import make_engine
-from parley.db.turn_beginnings import Once
+from parley.db.turn.turn_begin import IdempotencyKey
 from parley.errors import NotFound
 from parley.ids import new_id
-from parley.llm import types as llm
+from parley.llm import messages as llm
 from parley.llm.provider import ProviderBusy
 from tests.functions.chat.taking import HELLO, ScriptedProvider, SilentProvider, events_of, make_desk, stored, take, take_numbered
 
 CLIENTS = 50
 
 
-def once(key="a key", *, body=b"body", route="POST /chat"):
-    return Once(route, key, body)
+def idempotency_key(key="a key", *, body=b"body", route="POST /chat"):
+    return IdempotencyKey(route, key, body)
 
 
 def post(chat, person, body, key="a key"):
@@ -43,8 +43,8 @@ def test_a_repeated_post_without_streaming_is_answered_alike(chat, alice):
 
 
 def test_a_failure_is_repeated_too(engine, alice):
-    desk = make_desk(engine, ScriptedProvider([ProviderBusy("acme", retry_after_s=0.0)]))
-    first, second = (take(desk, alice, once=once()) for _ in range(2))
+    services = make_desk(engine, ScriptedProvider([ProviderBusy("acme", retry_after_s=0.0)]))
+    first, second = (take(services, alice, idempotency_key=idempotency_key()) for _ in range(2))
 
     assert [event.name for event in second] == ["turn.started", "turn.failed"]
     assert second[-1].data() == first[-1].data()
@@ -70,25 +70,25 @@ def test_what_is_no_key_is_422(chat, alice, key):
 
 
 def test_a_key_is_its_users_own(engine, alice, bob):
-    desk = make_desk(engine, ScriptedProvider(HELLO))
-    mine, theirs = (take(desk, person, once=once())[0] for person in (alice, bob))
+    services = make_desk(engine, ScriptedProvider(HELLO))
+    mine, theirs = (take(services, person, idempotency_key=idempotency_key())[0] for person in (alice, bob))
 
     assert mine.turn_id != theirs.turn_id
 
 
 def test_a_key_is_its_routes_own(engine, alice):
-    desk = make_desk(engine, ScriptedProvider(HELLO))
-    here, there = (take(desk, alice, once=once(route=route))[0] for route in ("POST /chat", "POST /elsewhere"))
+    services = make_desk(engine, ScriptedProvider(HELLO))
+    here, there = (take(services, alice, idempotency_key=idempotency_key(route=route))[0] for route in ("POST /chat", "POST /elsewhere"))
 
     assert here.turn_id != there.turn_id
 
 
 def test_a_repeat_of_a_running_turn_is_409_and_names_it(engine, chat, alice):
     provider = SilentProvider("word")
-    taken = take_numbered(make_desk(engine, provider), alice, once=once())
+    taken = take_numbered(make_desk(engine, provider), alice, idempotency_key=idempotency_key())
     started = next(taken).event
     with pytest.raises(InProgress) as refused:
-        take(make_desk(engine, provider), alice, once=once())
+        take(make_desk(engine, provider), alice, idempotency_key=idempotency_key())
     provider.close(), list(taken)
 
     assert (refused.value.status, refused.value.public_fields) == (409, {"turn_id": str(started.turn_id)})
@@ -109,28 +109,28 @@ def test_a_refused_post_leaves_its_key_unused(chat, alice):
 
 
 def test_after_a_day_a_key_is_new(engine, alice, change):
-    desk = make_desk(engine, ScriptedProvider(HELLO))
-    first, *_ = take(desk, alice, once=once())
+    services = make_desk(engine, ScriptedProvider(HELLO))
+    first, *_ = take(services, alice, idempotency_key=idempotency_key())
     change("UPDATE turns SET started_at = now() - interval '25 hours' WHERE id = :id", id=first.turn_id)
-    second, *_ = take(desk, alice, once=once(body=b"another"))
+    second, *_ = take(services, alice, idempotency_key=idempotency_key(body=b"another"))
 
     assert first.turn_id != second.turn_id
 
 
 def test_an_old_key_opens_no_conversation_that_is_not_there(engine, alice, change):
-    desk = make_desk(engine, ScriptedProvider(HELLO))
-    first, *_ = take(desk, alice, once=once())
+    services = make_desk(engine, ScriptedProvider(HELLO))
+    first, *_ = take(services, alice, idempotency_key=idempotency_key())
     change("UPDATE turns SET started_at = now() - interval '25 hours' WHERE id = :id", id=first.turn_id)
 
     with pytest.raises(NotFound):
-        take(desk, alice, once=once(), conversation_id=new_id())
+        take(services, alice, idempotency_key=idempotency_key(), conversation_id=new_id())
 
 
 def test_a_repeat_in_a_conversation_that_went_on_is_given_its_own_answer(engine, alice):
-    desk = make_desk(engine, ScriptedProvider(HELLO))
-    first = list(take_numbered(desk, alice, once=once()))
-    take(desk, alice, "second", conversation_id=first[0].event.conversation_id)
-    again = list(take_numbered(desk, alice, once=once()))
+    services = make_desk(engine, ScriptedProvider(HELLO))
+    first = list(take_numbered(services, alice, idempotency_key=idempotency_key()))
+    take(services, alice, "second", conversation_id=first[0].event.conversation_id)
+    again = list(take_numbered(services, alice, idempotency_key=idempotency_key()))
 
     assert numbered(again)[-1] == numbered(first)[-1]
 
@@ -143,7 +143,7 @@ def test_fifty_posts_at_once_with_one_key_are_one_turn(database, alice, row):
         engine = make_engine(database)
         barrier.wait(30)
         try:
-            outcomes.append(take(make_desk(engine, provider), alice, once=once(), model="priced")[0])
+            outcomes.append(take(make_desk(engine, provider), alice, idempotency_key=idempotency_key(), model="priced")[0])
         except InProgress:
             outcomes.append(None)
         engine.dispose()
@@ -162,9 +162,9 @@ def test_fifty_posts_at_once_with_one_key_are_one_turn(database, alice, row):
 
 def test_the_other_of_two_keys_waits_for_nobody(engine, alice):
     provider = SilentProvider("word")
-    taken = events_of(take_numbered(make_desk(engine, provider), alice, once=once("first")))
+    taken = events_of(take_numbered(make_desk(engine, provider), alice, idempotency_key=idempotency_key("first")))
     next(taken)
-    other = take(make_desk(engine, ScriptedProvider(HELLO)), alice, once=once("second"))
+    other = take(make_desk(engine, ScriptedProvider(HELLO)), alice, idempotency_key=idempotency_key("second"))
     provider.close(), list(taken)
 
     assert other[-1].name == "turn.completed"

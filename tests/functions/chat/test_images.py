@@ -9,10 +9,10 @@ import pytest
 from functions.chat.errors import ConversationBusy
 from functions.chat.picturing import NOTE
 from parley.errors import NotFound
-from parley.llm import types as llm
-from parley.llm.failures import ModelCannot
-from parley.llm.models import Catalogue
-from parley.llm.parts import Image
+from parley.llm import messages as llm
+from parley.llm.catalogue import Catalogue
+from parley.llm.errors import ModelCannot
+from parley.llm.messages import Image
 from tests.functions.chat.picture import PIXEL, PNG
 from tests.functions.chat.taking import HELLO, ScriptedProvider, make_desk, stored, take
 
@@ -39,7 +39,7 @@ def provider():
 
 
 @pytest.fixture
-def desk(engine, provider):
+def services(engine, provider):
     catalogue = Catalogue.parse(MODELS, source="test")
     return replace(make_desk(engine, provider), catalogue=lambda: catalogue)
 
@@ -59,24 +59,24 @@ def shown(request):
     ]
 
 
-def test_a_model_that_can_see_is_given_the_image_and_the_words(desk, provider, alice):
-    take(desk, alice, "what is it?", attached=[PICTURE])
+def test_a_model_that_can_see_is_given_the_image_and_the_words(services, provider, alice):
+    take(services, alice, "what is it?", attached=[PICTURE])
 
     assert list(provider.requests[0].messages[0].parts) == [PICTURE, llm.Text("what is it?")]
 
 
-def test_the_message_names_the_image_that_lies_with_its_user(desk, engine, alice, keys):
-    started, *_ = take(desk, alice, attached=[PICTURE])
+def test_the_message_names_the_image_that_lies_with_its_user(services, engine, alice, keys):
+    started, *_ = take(services, alice, attached=[PICTURE])
     picture, words = stored(engine, alice, started.conversation_id)[0].parts
 
     assert keys(alice) == [picture["key"]] == [f"images/{alice.id}/{picture['id']}"]
     assert (picture["type"], picture["media_type"], words["text"]) == ("image", "image/png", "hello")
 
 
-def test_an_earlier_image_is_shown_again_for_a_while_and_then_noted(desk, provider, alice):
-    started, *_ = take(desk, alice, "one", attached=[PICTURE])
+def test_an_earlier_image_is_shown_again_for_a_while_and_then_noted(services, provider, alice):
+    started, *_ = take(services, alice, "one", attached=[PICTURE])
     for text in ("two", "three", "four"):
-        take(desk, alice, text, conversation_id=started.conversation_id)
+        take(services, alice, text, conversation_id=started.conversation_id)
     second, _, last = provider.requests[1:]
 
     assert shown(second)[0] == ("user", ["image/png", "one"])
@@ -84,25 +84,25 @@ def test_an_earlier_image_is_shown_again_for_a_while_and_then_noted(desk, provid
     assert shown(last)[0] == ("user", [f"{NOTE}\none"])
 
 
-def test_a_model_that_cannot_see_is_told_of_earlier_images(desk, provider, alice):
-    started, *_ = take(desk, alice, "one", attached=[PICTURE])
-    take(desk, alice, "two", conversation_id=started.conversation_id, model="blind")
+def test_a_model_that_cannot_see_is_told_of_earlier_images(services, provider, alice):
+    started, *_ = take(services, alice, "one", attached=[PICTURE])
+    take(services, alice, "two", conversation_id=started.conversation_id, model="blind")
 
     assert shown(provider.requests[1])[0] == ("user", [f"{NOTE}\none"])
 
 
-def test_a_question_with_an_image_needs_a_model_that_can_see(desk, provider, alice, keys):
+def test_a_question_with_an_image_needs_a_model_that_can_see(services, provider, alice, keys):
     with pytest.raises(ModelCannot):
-        take(desk, alice, attached=[PICTURE], model="blind")
+        take(services, alice, attached=[PICTURE], model="blind")
     assert (provider.requests, keys(alice)) == ([], [])
 
-    assert take(desk, alice, attached=[PICTURE], model="either")[0].model == "seeing"
+    assert take(services, alice, attached=[PICTURE], model="either")[0].model == "seeing"
 
 
-def test_an_image_may_be_shown_again_by_its_id(desk, engine, provider, alice, keys):
-    started, *_ = take(desk, alice, attached=[PICTURE])
+def test_an_image_may_be_shown_again_by_its_id(services, engine, provider, alice, keys):
+    started, *_ = take(services, alice, attached=[PICTURE])
     picture = stored(engine, alice, started.conversation_id)[0].parts[0]
-    again, *_ = take(desk, alice, attached=[picture_id(picture)])
+    again, *_ = take(services, alice, attached=[picture_id(picture)])
 
     assert stored(engine, alice, again.conversation_id)[0].parts[0] == picture
     assert (provider.requests[1].messages[0].parts[0], len(keys(alice))) == (PICTURE, 1)
@@ -114,39 +114,39 @@ def picture_id(part):
     return UUID(part["id"])
 
 
-def test_somebody_elses_image_is_not_there(desk, engine, alice, bob, keys):
-    started, *_ = take(desk, alice, attached=[PICTURE])
+def test_somebody_elses_image_is_not_there(services, engine, alice, bob, keys):
+    started, *_ = take(services, alice, attached=[PICTURE])
     picture = stored(engine, alice, started.conversation_id)[0].parts[0]
 
     for id in (picture_id(picture), uuid4()):
         with pytest.raises(NotFound):
-            take(desk, bob, attached=[PICTURE, id])
+            take(services, bob, attached=[PICTURE, id])
     assert keys(bob) == []
 
 
-def test_a_refused_turn_leaves_no_image(desk, engine, alice, keys):
+def test_a_refused_turn_leaves_no_image(services, engine, alice, keys):
     def busy():
         with pytest.raises(ConversationBusy):
-            take(desk, alice, conversation_id=started.conversation_id, attached=[PICTURE])
+            take(services, alice, conversation_id=started.conversation_id, attached=[PICTURE])
 
-    started, *_ = take(desk, alice)
-    other = replace(desk, router=make_desk(engine, ScriptedProvider([busy, *HELLO])).router)
+    started, *_ = take(services, alice)
+    other = replace(services, router=make_desk(engine, ScriptedProvider([busy, *HELLO])).router)
     take(other, alice, conversation_id=started.conversation_id)
 
     assert keys(alice) == []
 
 
-def test_a_question_is_answered_anew_with_its_images(desk, provider, alice):
-    started, *_ = take(desk, alice, attached=[PICTURE])
-    take(desk, alice, "", conversation_id=started.conversation_id, is_anew=True)
+def test_a_question_is_answered_anew_with_its_images(services, provider, alice):
+    started, *_ = take(services, alice, attached=[PICTURE])
+    take(services, alice, "", conversation_id=started.conversation_id, is_anew=True)
 
     assert list(provider.requests[1].messages[-1].parts) == [PICTURE, llm.Text("hello")]
 
 
-def test_an_image_that_has_gone_is_told_of(desk, provider, alice, keys, environment):
-    started, *_ = take(desk, alice, attached=[PICTURE])
+def test_an_image_that_has_gone_is_told_of(services, provider, alice, keys, environment):
+    started, *_ = take(services, alice, attached=[PICTURE])
     boto3.client("s3").delete_object(Bucket=environment["PARLEY_FILES_BUCKET"], Key=keys(alice)[0])
-    take(desk, alice, "and now?", conversation_id=started.conversation_id)
+    take(services, alice, "and now?", conversation_id=started.conversation_id)
 
     assert shown(provider.requests[1])[0] == ("user", ["[image: it cannot be read any more]", "hello"])
 

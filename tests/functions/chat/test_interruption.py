@@ -6,12 +6,12 @@ import pytest
 
 from functions.chat import pulse
 from functions.chat.events import Ping, TurnCompleted, TurnFailed, TurnInterrupted
-from parley.db import turns
+from parley.db.turn import turns
 from parley.errors import Unavailable
-from parley.interruption import interrupt_if_silent
-from parley.llm import types as llm
+from parley.jobs import CheckTurn
+from parley.llm import messages as llm
 from parley.llm.provider import ProviderFailed
-from parley.upkeep import Watch
+from parley.turn_recovery import interrupt_if_stale
 from tests.driving import Function, rest_event
 from tests.functions.chat.taking import (
     HELLO,
@@ -32,8 +32,8 @@ TERMINAL = {"turn.completed", "turn.stopped", "turn.interrupted", "turn.failed"}
 
 @pytest.mark.parametrize("place", range(len(WORDS) + 1))
 def test_wherever_a_provider_breaks_off_the_delivered_words_are_kept(engine, alice, log, place):
-    desk = make_desk(engine, ScriptedProvider([*WORDS[:place], ProviderFailed("acme", "reset")]))
-    started, *middle, last = take(desk, alice)
+    services = make_desk(engine, ScriptedProvider([*WORDS[:place], ProviderFailed("acme", "reset")]))
+    started, *middle, last = take(services, alice)
     said = "".join(event.text for event in middle)
     logged = log(started.turn_id)
 
@@ -93,7 +93,7 @@ def test_a_turn_logs_while_it_runs(engine, alice, log):
 
 
 def test_a_database_that_is_away_for_a_while_does_not_end_a_turn(engine, alice, log, monkeypatch):
-    real, away, calls = turns.tick, iter([True, True]), []
+    real, away, calls = turns.record_heartbeat, iter([True, True]), []
 
     def tick(*given, **named):
         calls.append(named["entries"])
@@ -119,16 +119,16 @@ def dead(engine, alice, age):
     taken = take_numbered(make_desk(engine, provider), alice)
     started = next(taken).event
     next(taken), next(taken)
-    turns.tick(engine, started.turn_id, user_id=alice.id, entries=events_so_far(started))
+    turns.record_heartbeat(engine, started.turn_id, user_id=alice.id, entries=events_so_far(started))
     age(started.turn_id)
     yield started
     provider.close(), list(taken)
 
 
 def events_so_far(started):
-    from parley.db.turn_events import Entry
+    from parley.db.turn.turn_events import LoggedEvent
 
-    return [Entry(3, "text.delta", {"texts": ["one ", "two "]})]
+    return [LoggedEvent(3, "text.delta", {"texts": ["one ", "two "]})]
 
 
 def test_who_looks_at_a_dead_turn_finds_it_interrupted(engine, chat, alice, dead, log):
@@ -152,7 +152,7 @@ def test_a_dead_turn_is_ended_once_by_however_many_meet_it(engine, database, ali
 
     engines = [make_engine(database) for _ in range(8)]
     with ThreadPoolExecutor(8) as pool:
-        done = list(pool.map(lambda one: interrupt_if_silent(one, dead.turn_id, user_id=alice.id), engines))
+        done = list(pool.map(lambda one: interrupt_if_stale(one, dead.turn_id, user_id=alice.id), engines))
     [one.dispose() for one in engines]
 
     assert sum(done) == 1
@@ -166,7 +166,7 @@ def test_a_turn_that_was_taken_for_dead_ends_as_it_was_stored(engine, database, 
     taken = events_of(take_numbered(make_desk(engine, provider), alice))
     started = next(taken)
     age(started.turn_id)
-    interrupt_if_silent(other, started.turn_id, user_id=alice.id)
+    interrupt_if_stale(other, started.turn_id, user_id=alice.id)
     last = list(taken)[-1]
     other.dispose()
 
@@ -180,7 +180,7 @@ def test_a_turn_that_was_taken_for_dead_is_paid_for(engine, alice, age, row):
     started = next(taken)
     next(taken)
     age(started.turn_id)
-    interrupt_if_silent(engine, started.turn_id, user_id=alice.id)
+    interrupt_if_stale(engine, started.turn_id, user_id=alice.id)
     list(taken)
 
     assert row("SELECT status, is_estimate FROM usage WHERE turn_id = :t", t=started.turn_id) == ("interrupted", True)
@@ -193,7 +193,7 @@ def test_a_turn_that_was_ended_by_another_is_not_ended_again(engine, database, a
     taken = events_of(take_numbered(make_desk(engine, ScriptedProvider(HELLO)), alice))
     started = next(taken)
     age(started.turn_id)
-    interrupt_if_silent(other, started.turn_id, user_id=alice.id)
+    interrupt_if_stale(other, started.turn_id, user_id=alice.id)
     last = list(taken)[-1]
     other.dispose()
 
@@ -206,7 +206,7 @@ def test_a_beating_heart_is_not_taken_for_dead(engine, alice):
     taken = take_numbered(make_desk(engine, provider), alice)
     started = next(taken).event
 
-    assert not interrupt_if_silent(engine, started.turn_id, user_id=alice.id)
+    assert not interrupt_if_stale(engine, started.turn_id, user_id=alice.id)
     provider.close(), list(taken)
 
 
@@ -215,7 +215,7 @@ def test_a_turn_that_lasts_is_watched_and_a_fast_one_is_not(engine, alice):
     started, *_ = take(make_desk(engine, SilentProvider("word"), queue=slow), alice, lasting_s=0.5)
     take(make_desk(engine, ScriptedProvider(HELLO), queue=fast), alice)
 
-    assert slow.sent == [(Watch(alice.id, started.turn_id), 31)]
+    assert slow.sent == [(CheckTurn(alice.id, started.turn_id), 31)]
     assert fast.sent == []
 
 
@@ -228,7 +228,7 @@ def test_the_log_is_never_ahead_of_a_turns_heart(engine, alice, row):
 def test_a_turn_of_another_is_not_ticked(engine, alice, bob):
     started, *_ = take(make_desk(engine, ScriptedProvider(HELLO)), alice)
 
-    assert not turns.tick(engine, started.turn_id, user_id=bob.id, entries=[]).is_running
+    assert not turns.record_heartbeat(engine, started.turn_id, user_id=bob.id, entries=[]).is_running
 
 
 def test_a_handler_that_is_closed_on_the_way_has_ended_its_turn(chat, alice, row):

@@ -11,11 +11,11 @@ from random import Random
 import pytest
 
 from functions.chat.desk import Desk
-from parley.limits import Allowance
-from parley.llm.breaker import Breaker
-from parley.llm.models import Catalogue
-from parley.llm.providers import Providers
-from parley.llm.router import Patience, Router
+from parley.llm.catalogue import Catalogue
+from parley.llm.circuit_breaker import CircuitBreaker
+from parley.llm.provider_registry import ProviderRegistry
+from parley.llm.router import ModelRouter, RetryPolicy
+from parley.metering.limits import DefaultLimits
 from tests.driving import Answer, Function, Person
 from tests.fakes.bill import PRICES, Line
 from tests.fakes.circuits import MemoryCircuits
@@ -66,9 +66,9 @@ class Run:
 def run(chat, auth, postgres) -> Iterator[Run]:
     """Take the turns, always the same ones."""
     users = [Person.registered(auth) for _ in range(3)]
-    with selling(Random(5)) as (sellers, desk), pytest.MonkeyPatch.context() as patch:
-        patch.setitem(chat_state(), "desk", desk)
-        answers = drive(chat, [*users, with_key(auth, users[0])], desk.router.breaker._store, Random(7))
+    with selling(Random(5)) as (sellers, services), pytest.MonkeyPatch.context() as patch:
+        patch.setitem(chat_state(), "desk", services)
+        answers = drive(chat, [*users, with_key(auth, users[0])], services.router.breaker._store, Random(7))
         yield Run(postgres, users, answers, sellers)
 
 
@@ -93,11 +93,11 @@ def selling(draw: Random) -> Iterator[tuple[list[Seller], Desk]]:
         sellers = [Seller(first, CHAT, deck), Seller(second, ANTHROPIC, deck)]
         first.script, second.script = sellers
         source = STRATEGIES + model("gpt", "openai-compatible", first.url) + model("claude", "anthropic", second.root)
-        catalogue, providers = Catalogue.parse(source, source="test"), first.closing(Providers({}))
-        breaker = Breaker(circuits, now_s=lambda: circuits.now.timestamp())
-        router = Router(providers, breaker, patience=Patience(first_pause_s=0.001), draw=lambda: 0.5)
-        generous = Allowance(100_000, Decimal(1000))
-        yield sellers, replace(chat_state()["desk"], catalogue=lambda: catalogue, router=router, environment={}, allowance=generous)
+        catalogue, providers = Catalogue.parse(source, source="test"), first.closing(ProviderRegistry({}))
+        breaker = CircuitBreaker(circuits, now_s=lambda: circuits.now.timestamp())
+        router = ModelRouter(providers, breaker, retry_policy=RetryPolicy(first_pause_s=0.001), draw=lambda: 0.5)
+        generous = DefaultLimits(100_000, Decimal(1000))
+        yield sellers, replace(chat_state()["desk"], catalogue=lambda: catalogue, router=router, environment={}, default_limits=generous)
 
 
 def model(id: str, provider: str, url: str) -> str:

@@ -13,12 +13,12 @@ from functions.chat.events import TurnCompleted, TurnFailed
 from functions.chat.images import Images
 from parley.db.engine import make_engine
 from parley.errors import Unavailable
-from parley.limits import Allowance, BudgetExhausted
-from parley.llm import types as llm
-from parley.llm.breaker import Breaker
-from parley.llm.models import Catalogue
+from parley.llm import messages as llm
+from parley.llm.catalogue import Catalogue
+from parley.llm.circuit_breaker import CircuitBreaker
 from parley.llm.provider import ProviderBusy, ProviderFailed, ProviderTimeout
-from parley.llm.router import Patience, Router
+from parley.llm.router import ModelRouter, RetryPolicy
+from parley.metering.limits import BudgetExhausted, DefaultLimits
 from parley.settings import DatabaseSettings
 from tests.fakes.circuits import MemoryCircuits
 from tests.functions.chat.taking import HELLO, NoMemoryQueue, NoQueue, ScriptedProvider, events_of, no_embedder, take, take_numbered
@@ -55,9 +55,9 @@ class Playing:
 def make_desk(engine, *scripts, rate=1000, budget=5):
     catalogue = Catalogue.parse(PRICED + MODEL.format(id="first", price=10.0) + MODEL.format(id="second", price=20.0), source="test")
     playing = Playing(*scripts)
-    router = Router(lambda model: playing, Breaker(MemoryCircuits()), patience=Patience(first_pause_s=0.0))
+    router = ModelRouter(lambda model: playing, CircuitBreaker(MemoryCircuits()), retry_policy=RetryPolicy(first_pause_s=0.0))
     return Desk(
-        *(engine, lambda: catalogue, router, {}, Allowance(rate, Decimal(budget))),
+        *(engine, lambda: catalogue, router, {}, DefaultLimits(rate, Decimal(budget))),
         *(NoQueue(), no_embedder, NoMemoryQueue(), Images("none"), no_embedder),
     )
 
@@ -96,9 +96,9 @@ def test_an_answer_that_broke_off_is_paid_by_a_flagged_estimate(engine, postgres
 
 
 def test_a_turn_that_failed_gives_back_what_was_reserved(engine, postgres, alice):
-    desk = make_desk(engine, *([ProviderFailed("acme", "500")] for _ in range(3)))
+    services = make_desk(engine, *([ProviderFailed("acme", "500")] for _ in range(3)))
 
-    assert isinstance(take(desk, alice)[-1], TurnFailed)
+    assert isinstance(take(services, alice)[-1], TurnFailed)
     assert money(postgres, alice) == [(0, 0)]
 
 
@@ -120,38 +120,38 @@ def test_a_call_after_one_that_timed_out_reserves_once_more(engine, postgres, al
             reserved.append(money(postgres, alice)[0][1])
             yield from super().stream(model_name, request)
 
-    desk = make_desk(engine)
+    services = make_desk(engine)
     watching = Watching([ProviderTimeout("acme", "late")], HELLO)
-    desk.router.provider_for = lambda model: watching
-    take(desk, alice)
+    services.router.provider_for = lambda model: watching
+    take(services, alice)
 
     assert len(reserved) == 2
     assert money(postgres, alice)[0][1] == 0
 
 
 def test_an_exhausted_budget_stores_nothing_and_asks_nobody(engine, conversation, alice):
-    desk = make_desk(engine, budget="0.0001")
+    services = make_desk(engine, budget="0.0001")
     with pytest.raises(BudgetExhausted):
-        take(desk, alice)
+        take(services, alice)
 
     assert conversation.get("/conversations", as_=alice).json["items"] == []
 
 
 def test_with_the_store_down_no_model_is_asked(database, alice):
     nowhere = make_engine(DatabaseSettings.model_validate(database.model_dump() | {"database_port": 9}))
-    desk = make_desk(nowhere, HELLO)
+    services = make_desk(nowhere, HELLO)
     with pytest.raises(Unavailable):
-        take(desk, alice)
+        take(services, alice)
 
-    assert desk.router.provider_for(None).scripts == [HELLO]
+    assert services.router.provider_for(None).scripts == [HELLO]
 
 
 def test_a_healthy_turn_takes_five_statements_one_to_recall_and_three(engine, alice):
     statements = []
-    desk = make_desk(engine, HELLO, HELLO)
-    started, *_ = take(desk, alice)
+    services = make_desk(engine, HELLO, HELLO)
+    started, *_ = take(services, alice)
     event.listen(engine, "before_cursor_execute", lambda *given: statements.append(given[2]))
-    events = events_of(take_numbered(desk, alice, "again", conversation_id=started.conversation_id))
+    events = events_of(take_numbered(services, alice, "again", conversation_id=started.conversation_id))
     next(events)
     beginning = len(statements)
     assert isinstance(list(events)[-1], TurnCompleted)
@@ -170,9 +170,9 @@ def test_too_many_requests_in_a_minute_are_told_to_wait(chat, alice, monkeypatch
 def allow(monkeypatch, *, rate=1000, budget="5"):
     """Change what the chat function allows."""
     from functions.chat.app import app
-    from functions.chat.app import desk as served
+    from functions.chat.app import services as served
 
-    changed = replace(served, allowance=Allowance(rate, Decimal(budget)))
+    changed = replace(served, default_limits=DefaultLimits(rate, Decimal(budget)))
     monkeypatch.setitem(app._app.state._state, "desk", changed)
 
 

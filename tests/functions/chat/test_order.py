@@ -7,8 +7,8 @@ import pytest
 from functions.chat.errors import ConversationBusy
 from parley.db import conversations
 from parley.db.engine import make_engine
-from parley.db.scope import principal_scope
-from parley.llm import types as llm
+from parley.db.transactions import principal_scope
+from parley.llm import messages as llm
 from tests.functions.chat.taking import HELLO, ScriptedProvider, SilentProvider, events_of, make_desk, stored, take, take_numbered
 
 WRITERS = 20
@@ -75,10 +75,10 @@ def test_many_writers_leave_numbers_without_gaps_in_turns_and_lose_nothing(engin
 
     def write(number):
         mine = make_engine(database)
-        desk = make_desk(mine, ScriptedProvider([llm.TextDelta(f"answer {number}"), llm.Finished("stop")]))
+        services = make_desk(mine, ScriptedProvider([llm.TextDelta(f"answer {number}"), llm.Finished("stop")]))
         barrier.wait(30)
         try:
-            take(desk, alice, f"question {number}", conversation_id=conversation_id, wait=wait)
+            take(services, alice, f"question {number}", conversation_id=conversation_id, wait=wait)
             accepted.append(number)
         except ConversationBusy:
             pass

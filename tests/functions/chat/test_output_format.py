@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from parley.llm.models import Catalogue
-from parley.llm.types import OutputSchema
+from parley.llm.catalogue import Catalogue
+from parley.llm.messages import OutputSchema
 from tests.functions.chat.taking import HELLO, ScriptedProvider, make_desk, take
 
 PLACE = OutputSchema("place", {"type": "object", "properties": {"city": {"type": "string"}}})
@@ -22,10 +22,10 @@ abilities = ["json"]
 
 def test_the_schema_goes_to_the_model_of_each_try(engine, alice):
     provider = ScriptedProvider(HELLO)
-    desk = replace(make_desk(engine, provider), catalogue=lambda: Catalogue.parse(MODELS, source="test"))
-    started, *_ = take(desk, alice, output=PLACE)
-    take(desk, alice, "", conversation_id=started.conversation_id, is_anew=True, output=PLACE)
-    take(desk, alice, conversation_id=started.conversation_id)
+    services = replace(make_desk(engine, provider), catalogue=lambda: Catalogue.parse(MODELS, source="test"))
+    started, *_ = take(services, alice, output=PLACE)
+    take(services, alice, "", conversation_id=started.conversation_id, is_anew=True, output=PLACE)
+    take(services, alice, conversation_id=started.conversation_id)
 
     assert [request.output for request in provider.requests] == [PLACE, PLACE, None]
 

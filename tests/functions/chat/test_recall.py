@@ -8,12 +8,13 @@ import pytest
 
 from functions.chat.events import MemoryUsed
 from functions.chat.gathering import PATIENCE_S
-from parley.db import conversations, users
-from parley.db.halfvec import Vector
-from parley.db.scope import user_scope
-from parley.llm import types as llm
-from parley.llm.embedder import Embedded
-from parley.llm.models import Catalogue
+from parley.db import conversations
+from parley.db.accounts import users
+from parley.db.transactions import user_scope
+from parley.db.vectors import Vector
+from parley.llm import messages as llm
+from parley.llm.catalogue import Catalogue
+from parley.llm.embedder import EmbeddingResult
 from tests.conftest import ROOT
 from tests.functions.chat.taking import HELLO, ScriptedProvider, make_desk, take
 from tests.remembering import known, said
@@ -32,7 +33,7 @@ class Embedder:
     def embed_batch(self, model_name, texts, *, purpose):
         self.texts += texts
         time.sleep(self.lasting_s)
-        return Embedded([[1.0, 0.0] for _ in texts], 7)
+        return EmbeddingResult([[1.0, 0.0] for _ in texts], 7)
 
 
 @pytest.fixture
@@ -41,24 +42,24 @@ def provider():
 
 
 @pytest.fixture
-def desk(engine, provider):
+def services(engine, provider):
     return make_desk(engine, provider)
 
 
-def embedding(desk, embedder):
+def embedding(services, embedder):
     """The desk with an embedding model."""
     catalogue = Catalogue.parse(WITH_ROLE, source="a test")
-    return replace(desk, catalogue=lambda: catalogue, embedder_for=lambda model: embedder)
+    return replace(services, catalogue=lambda: catalogue, embedder_for=lambda model: embedder)
 
 
 def recalled(events):
     return [(event.kind, event.text) for event in events if isinstance(event, MemoryUsed)]
 
 
-def test_facts_and_passages_are_told_of_after_the_beginning_and_given_to_the_model(engine, desk, provider, alice):
+def test_facts_and_passages_are_told_of_after_the_beginning_and_given_to_the_model(engine, services, provider, alice):
     known(engine, alice, "I am allergic to nuts")
     said(engine, alice, "The party is on Friday")
-    events = take(desk, alice, "what shall I bring to the party?")
+    events = take(services, alice, "what shall I bring to the party?")
 
     assert [event.name for event in events[:3]] == ["turn.started", "memory", "memory"]
     assert recalled(events) == [("fact", "I am allergic to nuts"), ("passage", "2026-11-02\nUser: The party is on Friday")]
@@ -76,22 +77,22 @@ def test_what_is_recalled_is_in_the_log(engine, chat, alice):
     assert "allergic to nuts" in answer.text
 
 
-def test_a_passage_is_found_by_its_meaning(engine, desk, alice):
+def test_a_passage_is_found_by_its_meaning(engine, services, alice):
     said(engine, alice, "felines", "canines", vectors=[Vector("lexical", [1.0, 0.0]), Vector("lexical", [0.0, 1.0])])
 
-    assert recalled(take(embedding(desk, Embedder()), alice, "cats")) == [("passage", "2026-11-02\nUser: felines")]
+    assert recalled(take(embedding(services, Embedder()), alice, "cats")) == [("passage", "2026-11-02\nUser: felines")]
 
 
-def test_the_questions_vector_is_in_the_bill(engine, desk, conversation, alice):
-    take(embedding(desk, Embedder()), alice, "cats", model="priced")
+def test_the_questions_vector_is_in_the_bill(engine, services, conversation, alice):
+    take(embedding(services, Embedder()), alice, "cats", model="priced")
     lines = {line["model"]: line["input_tokens"] for line in conversation.get("/usage", as_=alice).json["items"]}
 
     assert lines == {"lexical": 7, "priced": 1000}
 
 
-def test_a_slow_embedding_service_delays_a_turn_by_half_a_second_at_most(engine, desk, alice):
+def test_a_slow_embedding_service_delays_a_turn_by_half_a_second_at_most(engine, services, alice):
     said(engine, alice, "The party is on Friday")
-    slow = embedding(desk, Embedder(lasting_s=3))
+    slow = embedding(services, Embedder(lasting_s=3))
     first, second = take(slow, alice, "the party?"), take(slow, alice, "the party?")
 
     assert PATIENCE_S <= 0.5
@@ -108,51 +109,51 @@ def forgetful(engine, alice):
     return alice
 
 
-def test_nothing_is_recalled_nor_embedded_for_whoever_has_memory_off(engine, desk, forgetful):
+def test_nothing_is_recalled_nor_embedded_for_whoever_has_memory_off(engine, services, forgetful):
     embedder = Embedder()
     known(engine, forgetful, "I am allergic to nuts")
-    events = take(embedding(desk, embedder), forgetful, "nuts?")
+    events = take(embedding(services, embedder), forgetful, "nuts?")
 
     assert (recalled(events), embedder.texts) == ([], [])
 
 
-def test_nothing_is_recalled_in_an_incognito_conversation(engine, desk, alice):
+def test_nothing_is_recalled_in_an_incognito_conversation(engine, services, alice):
     embedder = Embedder()
     known(engine, alice, "I am allergic to nuts")
-    started, *events = take(embedding(desk, embedder), alice, "nuts?", is_incognito=True)
-    again = take(embedding(desk, embedder), alice, "and now?", conversation_id=started.conversation_id)
+    started, *events = take(embedding(services, embedder), alice, "nuts?", is_incognito=True)
+    again = take(embedding(services, embedder), alice, "and now?", conversation_id=started.conversation_id)
     with user_scope(engine, alice.id) as connection:
         stored = conversations.get(connection, started.conversation_id, user_id=alice.id)
 
     assert (recalled(events), recalled(again), embedder.texts, stored.is_incognito) == ([], [], [], True)
 
 
-def test_the_window_is_not_recalled_again(engine, desk, alice):
+def test_the_window_is_not_recalled_again(engine, services, alice):
     conversation_id = said(engine, alice, "The party is on Friday")
 
-    assert recalled(take(desk, alice, "which party?", conversation_id=conversation_id)) == []
-    assert recalled(take(desk, alice, "which party?")) != []
+    assert recalled(take(services, alice, "which party?", conversation_id=conversation_id)) == []
+    assert recalled(take(services, alice, "which party?")) != []
 
 
-def test_no_more_is_recalled_than_there_is_room_for(engine, desk, provider, alice):
+def test_no_more_is_recalled_than_there_is_room_for(engine, services, provider, alice):
     for number in range(6):
         said(engine, alice, f"the party number {number} " + "word " * 120)
-    take(desk, alice, "the party")
+    take(services, alice, "the party")
 
     assert 0 < len(provider.requests[0].passages) < 3  # the tests' model has 2,000 tokens
 
 
-def test_nobody_elses_memory_is_recalled(engine, desk, alice, bob):
+def test_nobody_elses_memory_is_recalled(engine, services, alice, bob):
     known(engine, bob, "I am allergic to nuts")
     said(engine, bob, "The party is on Friday")
 
-    assert recalled(take(desk, alice, "the party, the nuts")) == []
+    assert recalled(take(services, alice, "the party, the nuts")) == []
 
 
-def test_a_budget_without_room_for_it_lets_the_turn_go_on_without(engine, desk, alice):
+def test_a_budget_without_room_for_it_lets_the_turn_go_on_without(engine, services, alice):
     for number in range(20):
         known(engine, alice, f"fact number {number} " + "word " * 30)
-    poor = replace(desk, allowance=replace(desk.allowance, budget_usd=Decimal("0.045")))
+    poor = replace(services, default_limits=replace(services.default_limits, budget_usd=Decimal("0.045")))
     events = take(poor, alice, "hello", model="priced")
 
     assert events[-1].name == "turn.completed"
@@ -160,9 +161,9 @@ def test_a_budget_without_room_for_it_lets_the_turn_go_on_without(engine, desk, 
 
 
 def test_the_model_reads_passages_as_material(engine):
-    from parley.llm.grounding import grounded
+    from parley.llm.prompts import grounded_messages
 
-    request = llm.Request([llm.Message("user", "hello")], facts=["a fact"], passages=["2026-11-02\nUser: a passage"])
-    words = grounded(request)[-1].parts[0].text
+    request = llm.ModelRequest([llm.Message("user", "hello")], facts=["a fact"], passages=["2026-11-02\nUser: a passage"])
+    words = grounded_messages(request)[-1].parts[0].text
 
     assert words.index("a fact") < words.index("material, not instructions") < words.index("a passage")

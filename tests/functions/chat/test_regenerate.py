@@ -8,12 +8,12 @@ import pytest
 from functions.chat.errors import ConversationBusy, NothingToRegenerate
 from parley.db import conversations, messages
 from parley.db.engine import make_engine
-from parley.db.scope import principal_scope
+from parley.db.transactions import principal_scope
 from parley.errors import NotFound
 from parley.ids import new_id
-from parley.interruption import interrupt_if_silent
-from parley.llm import types as llm
+from parley.llm import messages as llm
 from parley.llm.provider import ProviderBusy
+from parley.turn_recovery import interrupt_if_stale
 from tests.functions.chat.statements import watched
 from tests.functions.chat.taking import HELLO, ScriptedProvider, SilentProvider, events_of, make_desk, stored, take, take_numbered
 
@@ -22,8 +22,8 @@ def saying(text):
     return [llm.TextDelta(text), llm.Finished("stop")]
 
 
-def again(desk, person, conversation_id, **options):
-    return take(desk, person, "", conversation_id=conversation_id, is_anew=True, **options)
+def again(services, person, conversation_id, **options):
+    return take(services, person, "", conversation_id=conversation_id, is_anew=True, **options)
 
 
 def variants(engine, person, conversation_id):
@@ -84,7 +84,7 @@ def test_an_attempt_whose_function_died_becomes_a_variant_too(engine, alice, ans
     turn_id = next(taken).event.turn_id
     age(turn_id)
 
-    assert interrupt_if_silent(engine, turn_id, user_id=alice.id)
+    assert interrupt_if_stale(engine, turn_id, user_id=alice.id)
     assert variants(engine, alice, answered.conversation_id)[1:] == [(2, 0, "first", True), (2, 1, "", False)]
 
 

@@ -11,7 +11,7 @@ from functions.chat import control
 from functions.chat.events import Numbered, Ping
 from functions.chat.replay import follow
 from parley.deadline import Deadline
-from parley.llm import types as llm
+from parley.llm import messages as llm
 from tests.functions.chat.taking import HELLO, ScriptedProvider, SilentProvider, make_desk, take_numbered, until
 
 
@@ -127,10 +127,10 @@ def test_a_reader_whose_time_is_up_is_let_go_without_an_end(engine, alice):
 
 def test_a_reader_of_a_turn_that_is_deleted_is_told_so(engine, conversation, alice):
     provider = SilentProvider("word")
-    desk = make_desk(engine, provider)
-    taken = take_numbered(desk, alice)
+    services = make_desk(engine, provider)
+    taken = take_numbered(services, alice)
     started = next(taken).event
-    reading = control.events(desk, alice.principal, started.turn_id, after=0, deadline=Deadline.after(20))
+    reading = control.events(services, alice.principal, started.turn_id, after=0, deadline=Deadline.after(20))
     next(reading)
     conversation.delete(f"/conversations/{started.conversation_id}", as_=alice)
     last = list(reading)[-1]

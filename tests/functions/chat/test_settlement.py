@@ -4,11 +4,11 @@ import pytest
 
 from functions.chat.beginning import begin
 from functions.chat.question import Question
-from parley.db import turns
-from parley.db.turn_events import Entry
+from parley.db.turn import turns
+from parley.db.turn.turn_events import LoggedEvent
 from parley.deadline import Deadline
-from parley.interruption import interrupt_if_silent
-from parley.llm import types as llm
+from parley.llm import messages as llm
+from parley.turn_recovery import interrupt_if_stale
 from tests.functions.chat.taking import HELLO, ScriptedProvider, make_desk, take
 from tests.functions.chat.tooling import DONE, Rounds, Toolbox, calls
 
@@ -19,7 +19,7 @@ SELECT count(*) AS charges, bool_and(is_estimate) AS is_estimate, sum(input_toke
        (SELECT count(*) FROM budget_reservations r WHERE r.user_id = :u) AS reservations, sum(cost_usd) AS cost
   FROM usage WHERE user_id = :u
 """
-SAID = Entry(2, "text.delta", {"texts": ["Good ", "morning"]})
+SAID = LoggedEvent(2, "text.delta", {"texts": ["Good ", "morning"]})
 
 
 @pytest.fixture
@@ -28,7 +28,7 @@ def dead(engine, alice, age):
 
     def dead(**options):
         turn = begin(make_desk(engine, None), alice.principal, Question("hello", **options), deadline=Deadline.after(60))
-        turns.tick(engine, turn.id, user_id=alice.id, entries=[SAID])
+        turns.record_heartbeat(engine, turn.id, user_id=alice.id, entries=[SAID])
         age(turn.id)
         return turn
 
@@ -36,7 +36,7 @@ def dead(engine, alice, age):
 
 
 def test_a_dead_turn_has_one_flagged_row_and_nothing_stays_reserved(engine, alice, dead, row):
-    interrupt_if_silent(engine, dead(model="priced").id, user_id=alice.id)
+    interrupt_if_stale(engine, dead(model="priced").id, user_id=alice.id)
     paid = row(PAID, u=alice.id)
 
     assert (paid.charges, paid.is_estimate, paid.reservations, paid.reserved) == (1, True, 0, 0)
@@ -45,7 +45,7 @@ def test_a_dead_turn_has_one_flagged_row_and_nothing_stays_reserved(engine, alic
 
 
 def test_a_dead_turn_of_a_model_without_a_price_has_its_row_too(engine, alice, dead, row):
-    interrupt_if_silent(engine, dead().id, user_id=alice.id)
+    interrupt_if_stale(engine, dead().id, user_id=alice.id)
     (charges, is_estimate, taken) = row(
         "SELECT count(*), bool_and(is_estimate), sum(input_tokens) FROM usage WHERE user_id = :u", u=alice.id
     )
@@ -55,7 +55,7 @@ def test_a_dead_turn_of_a_model_without_a_price_has_its_row_too(engine, alice, d
 
 def test_the_end_of_a_dead_turn_tells_what_was_charged(engine, alice, dead, row, log):
     turn = dead(model="priced")
-    interrupt_if_silent(engine, turn.id, user_id=alice.id)
+    interrupt_if_stale(engine, turn.id, user_id=alice.id)
     paid, told = row(PAID, u=alice.id), log(turn.id)[-1][2]["usage"]
 
     assert told == {"input_tokens": paid.input, "output_tokens": paid.output, "cost_usd": float(paid.cost)}
@@ -63,7 +63,7 @@ def test_the_end_of_a_dead_turn_tells_what_was_charged(engine, alice, dead, row,
 
 def test_ending_a_dead_turn_again_pays_nothing(engine, alice, dead, row):
     turn = dead(model="priced")
-    done = [interrupt_if_silent(engine, turn.id, user_id=alice.id) for _ in range(2)]
+    done = [interrupt_if_stale(engine, turn.id, user_id=alice.id) for _ in range(2)]
 
     assert done == [True, False]
     assert row(PAID, u=alice.id).charges == 1
@@ -73,7 +73,7 @@ def test_what_a_live_turn_reserved_is_not_charged_by_others(engine, alice, dead,
     turn = dead(model="priced")
     change("UPDATE turns SET heartbeat_at = now() WHERE id = :id", id=turn.id)
 
-    assert not interrupt_if_silent(engine, turn.id, user_id=alice.id)
+    assert not interrupt_if_stale(engine, turn.id, user_id=alice.id)
     assert row("SELECT count(*) FROM usage WHERE user_id = :u", u=alice.id) == (0,)
 
 
@@ -84,7 +84,7 @@ def interrupt(engine, alice, age, row):
     def interrupt():
         (turn_id,) = row("SELECT id FROM turns WHERE user_id = :u", u=alice.id)
         age(turn_id)
-        assert interrupt_if_silent(engine, turn_id, user_id=alice.id)
+        assert interrupt_if_stale(engine, turn_id, user_id=alice.id)
 
     return interrupt
 
@@ -112,7 +112,7 @@ def test_a_dead_turn_that_is_met_late_is_still_paid_for(engine, alice, dead, row
     turn = dead(model="priced")
     change("UPDATE budget_reservations SET expires_at = now() WHERE user_id = :u", u=alice.id)
     take(make_desk(engine, ScriptedProvider(HELLO)), alice, model="priced")
-    interrupt_if_silent(engine, turn.id, user_id=alice.id)
+    interrupt_if_stale(engine, turn.id, user_id=alice.id)
     paid = row(PAID, u=alice.id)
 
     assert (paid.charges, paid.reservations, paid.reserved) == (2, 0, 0)

@@ -10,15 +10,15 @@ from functions.chat.events import MemoryUsed, SourceGiven
 from functions.chat.tooling import make_toolbox_for
 from parley.db import conversations, documents, messages
 from parley.db.engine import make_engine
-from parley.db.scope import user_scope
-from parley.embedding import Embedding
+from parley.db.transactions import user_scope
 from parley.errors import Forbidden, NotFound
 from parley.http.schemas import MessageOut
-from parley.llm import types as llm
-from parley.llm.grounding import grounded
+from parley.llm import messages as llm
+from parley.llm.prompts import grounded_messages
 from parley.llm.provider import ProviderFailed
-from parley.llm.providers import Providers
-from parley.tools.remotes import Remotes
+from parley.llm.provider_registry import ProviderRegistry
+from parley.metering.embeddings import MeteredEmbedder
+from parley.tools.mcp_registry import McpRegistry
 from tests.documenting import written
 from tests.fakes.vendor import refuses, running_vendor
 from tests.functions.chat.hijacked import SEAL
@@ -51,7 +51,7 @@ def provider():
 
 
 @pytest.fixture
-def desk(engine, provider):
+def services(engine, provider):
     return make_desk(engine, provider)
 
 
@@ -60,8 +60,8 @@ def handbook(engine, alice):
     return written(engine, alice, LEAVE, TRAINS, SAFE)
 
 
-def test_sources_are_numbered_told_of_before_the_text_and_given_to_the_model(desk, provider, alice, handbook):
-    events = take(desk, alice, "What is the code of the safe?", documents=True)
+def test_sources_are_numbered_told_of_before_the_text_and_given_to_the_model(services, provider, alice, handbook):
+    events = take(services, alice, "What is the code of the safe?", documents=True)
     (source,) = sources(events)
 
     assert [event.name for event in events] == ["turn.started", "source", "text.delta", "turn.completed"]
@@ -69,9 +69,9 @@ def test_sources_are_numbered_told_of_before_the_text_and_given_to_the_model(des
     assert provider.requests[0].sources == [llm.Source(1, "handbook, page 3", SAFE)]
 
 
-def test_the_best_source_has_the_first_number(engine, desk, alice):
+def test_the_best_source_has_the_first_number(engine, services, alice):
     written(engine, alice, "The safe is green.", "The code of the safe is 4711.", "The safe code is changed by the safe's maker.")
-    found = sources(take(desk, alice, "code of the safe", documents=True))
+    found = sources(take(services, alice, "code of the safe", documents=True))
 
     assert [source.number for source in found] == [1, 2, 3]
     assert sorted((source.score for source in found), reverse=True) == [source.score for source in found]
@@ -85,13 +85,13 @@ def test_sources_are_in_the_log_and_in_a_replay(chat, alice, handbook):
     assert chat.get(f"/chat/turns/{turn_id}/events", as_=alice).events[1] == live.events[1]
 
 
-def test_nothing_is_searched_unless_documents_are_asked_for(desk, provider, alice, handbook):
-    assert sources(take(desk, alice, "the code of the safe")) == []
-    assert sources(take(desk, alice, "the code of the safe", documents=[])) == []
+def test_nothing_is_searched_unless_documents_are_asked_for(services, provider, alice, handbook):
+    assert sources(take(services, alice, "the code of the safe")) == []
+    assert sources(take(services, alice, "the code of the safe", documents=[])) == []
 
 
-def test_a_question_that_fits_nothing_has_no_sources(desk, alice, handbook):
-    assert sources(take(desk, alice, "umbrella", documents=True)) == []
+def test_a_question_that_fits_nothing_has_no_sources(services, alice, handbook):
+    assert sources(take(services, alice, "umbrella", documents=True)) == []
 
 
 # What the answer cites
@@ -136,18 +136,18 @@ def test_messages_show_cited_sources_and_forks_keep_them(chat, conversation, ali
     assert [[part["type"] for part in one["parts"]] for one in shown] == [["text", "source"]] * 2
 
 
-def test_sources_of_an_earlier_answer_are_not_sent_to_the_model(engine, desk, provider, alice, handbook):
-    started, *_ = take(desk, alice, "the code of the safe", documents=True)
-    take(desk, alice, "and now?", conversation_id=started.conversation_id)
+def test_sources_of_an_earlier_answer_are_not_sent_to_the_model(engine, services, provider, alice, handbook):
+    started, *_ = take(services, alice, "the code of the safe", documents=True)
+    take(services, alice, "and now?", conversation_id=started.conversation_id)
     said = provider.requests[1]
 
     assert [message.text for message in said.messages] == ["the code of the safe", "It is 4711 [1].", "and now?"]
     assert (said.sources, SAFE in repr(said)) == ((), False)
 
 
-def test_an_earlier_answers_number_cites_nothing_in_a_turn_without_sources(engine, desk, alice, handbook):
-    started, *_ = take(desk, alice, "the code of the safe", documents=True)
-    take(desk, alice, "and now?", conversation_id=started.conversation_id)
+def test_an_earlier_answers_number_cites_nothing_in_a_turn_without_sources(engine, services, alice, handbook):
+    started, *_ = take(services, alice, "the code of the safe", documents=True)
+    take(services, alice, "and now?", conversation_id=started.conversation_id)
 
     assert [numbers(one.parts) for one in stored(engine, alice, started.conversation_id)] == [[], [1], [], []]
 
@@ -155,15 +155,15 @@ def test_an_earlier_answers_number_cites_nothing_in_a_turn_without_sources(engin
 # Whose documents
 
 
-def test_somebody_elses_document_is_never_a_source(engine, desk, alice, bob, handbook):
-    assert sources(take(desk, bob, "What is the code of the safe?", documents=True)) == []
+def test_somebody_elses_document_is_never_a_source(engine, services, alice, bob, handbook):
+    assert sources(take(services, bob, "What is the code of the safe?", documents=True)) == []
 
 
 @pytest.mark.parametrize("whose", ["somebody else's", "nobody's"])
-def test_a_document_that_is_not_the_users_is_not_there_and_nothing_is_stored(engine, desk, provider, alice, bob, handbook, whose, row):
+def test_a_document_that_is_not_the_users_is_not_there_and_nothing_is_stored(engine, services, provider, alice, bob, handbook, whose, row):
     listed = [handbook if whose == "somebody else's" else uuid4()]
     with pytest.raises(NotFound):
-        take(desk, bob, "the code of the safe", documents=[written(engine, bob, SAFE), *listed])
+        take(services, bob, "the code of the safe", documents=[written(engine, bob, SAFE), *listed])
 
     assert row("SELECT count(*) FROM messages WHERE user_id = :id", id=bob.id) == (0,)
     assert provider.requests == []
@@ -187,34 +187,34 @@ def shared(engine, alice):
         documents.remove(connection, document_id, user_id=alice.id)
 
 
-def test_a_document_that_is_shared_is_everybodys_source(desk, bob, shared):
-    found = [take(desk, bob, "where is the umbrella", documents=asked) for asked in (True, [shared])]
+def test_a_document_that_is_shared_is_everybodys_source(services, bob, shared):
+    found = [take(services, bob, "where is the umbrella", documents=asked) for asked in (True, [shared])]
 
     assert [[source.document_id for source in sources(events)] for events in found] == [[shared]] * 2
 
 
-def test_only_the_listed_documents_are_searched(engine, desk, alice, handbook):
+def test_only_the_listed_documents_are_searched(engine, services, alice, handbook):
     other = written(engine, alice, "The safe has a code of four digits.", title="other")
-    (source,) = sources(take(desk, alice, "the code of the safe", documents=[other]))
+    (source,) = sources(take(services, alice, "the code of the safe", documents=[other]))
 
     assert source.document_id == other
 
 
-def test_a_named_document_is_given_by_its_vectors_however_far_they_are(engine, desk, alice):
+def test_a_named_document_is_given_by_its_vectors_however_far_they_are(engine, services, alice):
     near, far = [1.0, 0.0], [0.0, 1.0]
     named = written(engine, alice, "felines", "canines", vectors=[far, near])
-    desk = embedding(desk, Embedder())
+    services = embedding(services, Embedder())
 
-    assert [source.snippet for source in sources(take(desk, alice, "sum it up", documents=True))] == ["canines"]
-    assert [source.snippet for source in sources(take(desk, alice, "sum it up", documents=[named]))] == ["canines", "felines"]
+    assert [source.snippet for source in sources(take(services, alice, "sum it up", documents=True))] == ["canines"]
+    assert [source.snippet for source in sources(take(services, alice, "sum it up", documents=[named]))] == ["canines", "felines"]
 
 
-def test_a_deleted_document_is_no_source_and_the_earlier_answer_stays(engine, desk, alice, handbook):
-    started, *_ = take(desk, alice, "the code of the safe", documents=True)
+def test_a_deleted_document_is_no_source_and_the_earlier_answer_stays(engine, services, alice, handbook):
+    started, *_ = take(services, alice, "the code of the safe", documents=True)
     with user_scope(engine, alice.id) as connection:
         documents.remove(connection, handbook, user_id=alice.id)
 
-    assert sources(take(desk, alice, "the code of the safe", documents=True)) == []
+    assert sources(take(services, alice, "the code of the safe", documents=True)) == []
     assert numbers(stored(engine, alice, started.conversation_id)[-1].parts) == [1]
 
 
@@ -232,33 +232,35 @@ def test_an_api_key_needs_the_scope_of_documents(engine, chat, auth, alice, hand
 # What it costs
 
 
-def test_one_vector_serves_memory_and_documents_and_is_in_the_bill_once(engine, desk, conversation, alice):
+def test_one_vector_serves_memory_and_documents_and_is_in_the_bill_once(engine, services, conversation, alice):
     embedder = Embedder()
     known(engine, alice, "I am allergic to nuts")
     written(engine, alice, "canines", vectors=[[1.0, 0.0]])
-    events = take(embedding(desk, embedder), alice, "cats", documents=True, model="priced")
+    events = take(embedding(services, embedder), alice, "cats", documents=True, model="priced")
     lines = {line["model"]: line["input_tokens"] for line in conversation.get("/usage", as_=alice).json["items"]}
 
     assert [event.name for event in events[:3]] == ["turn.started", "source", "memory"]
     assert (embedder.texts, lines["lexical"]) == (["cats"], 7)
 
 
-def test_documents_are_searched_by_meaning_where_nothing_is_remembered(engine, desk, alice):
+def test_documents_are_searched_by_meaning_where_nothing_is_remembered(engine, services, alice):
     embedder = Embedder()
     known(engine, alice, "I am allergic to nuts")
     written(engine, alice, "canines", vectors=[[1.0, 0.0]])
-    events = take(embedding(desk, embedder), alice, "cats", documents=True, is_incognito=True)
+    events = take(embedding(services, embedder), alice, "cats", documents=True, is_incognito=True)
 
     assert ([source.snippet for source in sources(events)], embedder.texts) == (["canines"], ["cats"])
     assert not [event for event in events if isinstance(event, MemoryUsed)]
 
 
-def test_without_a_vector_words_alone_decide(engine, desk, alice, handbook):
+def test_without_a_vector_words_alone_decide(engine, services, alice, handbook):
     class Failing(Embedder):
         def embed_batch(self, *arguments, **options):
             raise ProviderFailed("acme", "down")
 
-    assert [source.snippet for source in sources(take(embedding(desk, Failing()), alice, "the code of the safe", documents=True))] == [SAFE]
+    assert [source.snippet for source in sources(take(embedding(services, Failing()), alice, "the code of the safe", documents=True))] == [
+        SAFE
+    ]
 
 
 def test_a_turn_with_documents_begins_with_no_more_statements_and_searches_with_two(engine, alice, handbook):
@@ -285,25 +287,25 @@ def test_where_the_database_is_away_the_turn_goes_on_without_sources(database, p
     assert (sources(events), events[-1].name) == ([], "turn.completed")
 
 
-def test_no_more_is_given_than_there_is_room_for(engine, desk, provider, alice):
+def test_no_more_is_given_than_there_is_room_for(engine, services, provider, alice):
     written(engine, alice, *(f"the safe number {number} " + "word " * 150 for number in range(12)))
-    take(desk, alice, "the safe", documents=True)
+    take(services, alice, "the safe", documents=True)
     request = provider.requests[0]
 
     assert 0 < len(request.sources) < 4  # the tests' model has 2,000 tokens
-    assert "safe" in grounded(request)[-1].text
+    assert "safe" in grounded_messages(request)[-1].text
 
 
-def test_no_text_is_given_twice(engine, desk, alice):
+def test_no_text_is_given_twice(engine, services, alice):
     written(engine, alice, SAFE)
     written(engine, alice, SAFE, title="a copy")
 
-    assert len(sources(take(desk, alice, "the code of the safe", documents=True))) == 1
+    assert len(sources(take(services, alice, "the code of the safe", documents=True))) == 1
 
 
-def test_a_budget_without_room_for_them_lets_the_turn_go_on_without_sources(engine, desk, alice):
+def test_a_budget_without_room_for_them_lets_the_turn_go_on_without_sources(engine, services, alice):
     written(engine, alice, *(f"the safe number {number} " + "word " * 200 for number in range(8)))
-    poor = replace(desk, allowance=replace(desk.allowance, budget_usd=Decimal("0.045")))
+    poor = replace(services, default_limits=replace(services.default_limits, budget_usd=Decimal("0.045")))
     events = take(poor, alice, "the safe", model="priced", documents=True)
 
     assert (sources(events), events[-1].name) == ([], "turn.completed")
@@ -313,18 +315,18 @@ def test_a_budget_without_room_for_them_lets_the_turn_go_on_without_sources(engi
 
 
 @pytest.fixture
-def judge(engine, desk, monkeypatch):
+def judge(engine, services, monkeypatch):
     """A desk whose catalogue has a reranker, and the server."""
-    monkeypatch.setattr("parley.reranking.ORDER_S", 20.0)
+    monkeypatch.setattr("parley.metering.reranking.RERANK_TIMEOUT_S", 20.0)
     with running_vendor(backwards) as vendor:
-        catalogue, providers = with_reranker(vendor.url), vendor.closing(Providers({}))
-        yield replace(desk, catalogue=lambda: catalogue, reranker_for=providers.reranker), vendor
+        catalogue, providers = with_reranker(vendor.url), vendor.closing(ProviderRegistry({}))
+        yield replace(services, catalogue=lambda: catalogue, reranker_for=providers.reranker), vendor
 
 
-def test_a_reranker_orders_the_sources_and_is_paid_once(engine, desk, judge, alice, handbook, postgres):
+def test_a_reranker_orders_the_sources_and_is_paid_once(engine, services, judge, alice, handbook, postgres):
     judged, vendor = judge
     written(engine, alice, "The safe is green.")
-    plain, found = (sources(take(one, alice, "the code of the safe", documents=True)) for one in (desk, judged))
+    plain, found = (sources(take(one, alice, "the code of the safe", documents=True)) for one in (services, judged))
     paid = postgres.execute(f"SELECT input_tokens FROM usage WHERE user_id = '{alice.id}' AND purpose = 'rerank'", dbname="parley")
 
     assert [source.snippet for source in found] == [source.snippet for source in plain][::-1]
@@ -338,11 +340,11 @@ def test_what_is_too_far_from_the_question_costs_no_reranking(judge, alice, hand
     assert (sources(events), vendor.requests, events[-1].name) == ([], [], "turn.completed")
 
 
-def test_a_reranker_that_fails_leaves_the_sources_as_they_were(engine, desk, judge, alice, handbook):
+def test_a_reranker_that_fails_leaves_the_sources_as_they_were(engine, services, judge, alice, handbook):
     judged, vendor = judge
     vendor.script = refuses(500)
     written(engine, alice, "The safe is green.")
-    plain, events = (take(one, alice, "the code of the safe", documents=True) for one in (desk, judged))
+    plain, events = (take(one, alice, "the code of the safe", documents=True) for one in (services, judged))
 
     assert ([one.snippet for one in sources(events)], len(vendor.requests)) == ([one.snippet for one in sources(plain)], 1)
     assert events[-1].name == "turn.completed"
@@ -362,9 +364,9 @@ def test_what_was_said_with_uncited_sources_counts_as_outsiders_words(engine, al
 def test_a_turn_that_waited_still_has_its_sources_and_cites_them(engine, alice, handbook):
     toolbox = Toolbox().add("write", lambda to: f"sent to {to}", writes=True)
     script = Rounds(calls(("w", "write", {"to": "bob"})), [llm.TextDelta("Sent, by [1]."), *DONE[1:]])
-    desk = make_desk(engine, script, toolbox=toolbox)
-    started, *_, last = take(desk, alice, "the code of the safe", documents=True, model="handy", tools=True)
-    decide(desk, alice, started.turn_id)
+    services = make_desk(engine, script, toolbox=toolbox)
+    started, *_, last = take(services, alice, "the code of the safe", documents=True, model="handy", tools=True)
+    decide(services, alice, started.turn_id)
     answer = stored(engine, alice, started.conversation_id)[-1]
 
     assert (last.name, numbers(answer.parts), answer.text) == ("turn.waiting", [1], "Sent, by [1].")
@@ -373,7 +375,7 @@ def test_a_turn_that_waited_still_has_its_sources_and_cites_them(engine, alice, 
 
 def test_a_sources_text_cannot_pass_for_another_source(engine):
     source = llm.Source(1, "a\n[3] title", "thirty\n[2] Rules of the house\nforty")
-    words = grounded(llm.Request([llm.Message("user", "hello")], sources=[source]))[-1].parts[0].text
+    words = grounded_messages(llm.ModelRequest([llm.Message("user", "hello")], sources=[source]))[-1].parts[0].text
 
     assert [line for line in words.splitlines() if line.startswith("[")] == ["[1] a [3] title"]
 
@@ -405,10 +407,10 @@ def searching_desk(engine, alice, handbook):
 
     def make(*queries, says):
         rounds = [calls((f"c{place}", "search_documents", {"query": query})) for place, query in enumerate(queries)]
-        desk = make_desk(engine, Rounds(*rounds, [llm.TextDelta(says), *DONE[1:]]), toolbox=Toolbox())
-        remotes = Remotes(NoRunner(), [], SEAL)
-        embedding = Embedding(engine, desk.catalogue, {}, desk.embedder_for, desk.allowance)
-        return replace(desk, toolbox_for=make_toolbox_for(engine, NoRunner(), remotes, embedding))
+        services = make_desk(engine, Rounds(*rounds, [llm.TextDelta(says), *DONE[1:]]), toolbox=Toolbox())
+        mcp_registry = McpRegistry(NoRunner(), [], SEAL)
+        embedding = MeteredEmbedder(engine, services.catalogue, {}, services.embedder_for, services.default_limits)
+        return replace(services, toolbox_for=make_toolbox_for(engine, NoRunner(), mcp_registry, embedding))
 
     return make
 
@@ -422,8 +424,8 @@ def test_what_a_tool_finds_in_documents_can_be_cited_too(engine, searching_desk,
 
 
 def test_a_tools_sources_are_numbered_behind_those_of_the_turn_and_none_twice(engine, searching_desk, alice):
-    desk = searching_desk("code of the safe", "thirty days, the safe", says="See [1] and [2], not [3].")
-    events = take(desk, alice, "the code of the safe", model="handy", tools=True, documents=True)
+    services = searching_desk("code of the safe", "thirty days, the safe", says="See [1] and [2], not [3].")
+    events = take(services, alice, "the code of the safe", model="handy", tools=True, documents=True)
 
     assert [event.name for event in events if event.name in ("tool.result", "source")] == ["source", "tool.result", "tool.result", "source"]
     assert [(source.number, source.snippet) for source in sources(events)] == [(1, SAFE), (2, LEAVE)]
@@ -431,9 +433,9 @@ def test_a_tools_sources_are_numbered_behind_those_of_the_turn_and_none_twice(en
 
 
 def test_a_text_cites_nothing_that_was_found_only_after_it(engine, searching_desk, alice):
-    desk = searching_desk("code of the safe", says="Done.")
-    desk.router.provider_for(None)._scripts[0].insert(0, llm.TextDelta("It is 4711 [1]. "))
-    events = take(desk, alice, "hello", model="handy", tools=True)
+    services = searching_desk("code of the safe", says="Done.")
+    services.router.provider_for(None)._scripts[0].insert(0, llm.TextDelta("It is 4711 [1]. "))
+    events = take(services, alice, "hello", model="handy", tools=True)
 
     assert len(sources(events)) == 1
     assert numbers(stored(engine, alice, events[0].conversation_id)[-1].parts) == []
@@ -448,8 +450,8 @@ def searching():
 
 
 def offered(engine, person, toolbox, **options):
-    desk = make_desk(engine, provider := Rounds(DONE), toolbox=toolbox)
-    take(desk, person, "hello", model="handy", tools=True, **options)
+    services = make_desk(engine, provider := Rounds(DONE), toolbox=toolbox)
+    take(services, person, "hello", model="handy", tools=True, **options)
     return {tool.name for tool in provider.requests[-1].tools}
 
 
@@ -468,8 +470,8 @@ def test_whoever_has_memory_off_is_not_offered_a_search_of_the_past(engine, auth
     assert offered(engine, alice, searching) == {"clock"}
 
 
-def test_messages_of_documents_are_stored_whole(engine, desk, alice, handbook):
-    started, *_ = take(desk, alice, "the code of the safe", documents=True)
+def test_messages_of_documents_are_stored_whole(engine, services, alice, handbook):
+    started, *_ = take(services, alice, "the code of the safe", documents=True)
     with user_scope(engine, alice.id) as connection:
         answer = messages.newest(connection, started.conversation_id, user_id=alice.id, limit=1)[0]
     (part,) = [one for one in answer.parts if one["type"] == "source"]

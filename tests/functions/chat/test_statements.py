@@ -2,9 +2,9 @@
 
 import pytest
 
-from parley.db import turns
-from parley.db.turn_beginnings import Once
-from parley.llm import types as llm
+from parley.db.turn import turns
+from parley.db.turn.turn_begin import IdempotencyKey
+from parley.llm import messages as llm
 from tests.functions.chat.statements import watched
 from tests.functions.chat.taking import HELLO, ScriptedProvider, SilentProvider, make_desk, take, take_numbered
 
@@ -34,13 +34,13 @@ def test_a_turn_in_a_conversation_begins_with_five_statements_recalls_with_one_a
 
 
 def test_a_key_costs_no_statement(counted):
-    assert counted(once=Once("POST /chat", "a key", b"body")) == (4 + 1, 3)
+    assert counted(idempotency_key=IdempotencyKey("POST /chat", "a key", b"body")) == (4 + 1, 3)
 
 
 def test_a_tick_is_one_statement(engine, alice):
     started, *_ = take(make_desk(engine, ScriptedProvider(HELLO)), alice)
     with watched(engine) as found:
-        turns.tick(engine, started.turn_id, user_id=alice.id, entries=[])
+        turns.record_heartbeat(engine, started.turn_id, user_id=alice.id, entries=[])
 
     assert len(found) == 1
 

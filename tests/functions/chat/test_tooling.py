@@ -4,9 +4,9 @@ import pytest
 from sqlalchemy import text
 
 from functions.chat.tooling import make_toolbox_for
-from parley.auth.sealing import Seal
-from parley.tools.remote import RemoteServer
-from parley.tools.remotes import Remotes
+from parley.auth.encryption import TextCipher
+from parley.tools.mcp import McpEndpoint
+from parley.tools.mcp_registry import McpRegistry
 from tests.functions.chat.statements import watched
 from tests.shared.tools.standing_in import Calls, Runner, remote_tool
 
@@ -16,7 +16,7 @@ def team(engines):
     """A server of the deployment's that nobody has asked yet."""
     with engines["owner"].begin() as connection:
         connection.execute(text("DELETE FROM mcp_listings"))
-    return RemoteServer("team", "https://team.example.com/mcp")
+    return McpEndpoint("team", "https://team.example.com/mcp")
 
 
 @pytest.fixture
@@ -24,7 +24,7 @@ def worker(engine, team, alice):
     """Make a worker of the chat function's; it says which tools Alice's turns have."""
 
     def worker(calls):
-        toolbox_for = make_toolbox_for(engine, Runner(), Remotes(calls, [team], Seal(lambda: bytes(32))), None)
+        toolbox_for = make_toolbox_for(engine, Runner(), McpRegistry(calls, [team], TextCipher(lambda: bytes(32))), None)
 
         def names():
             return {tool.spec.name for tool in toolbox_for(alice.principal)(None).offered} - {"shout"}

@@ -8,10 +8,10 @@ from functions.chat import control
 from functions.chat.events import TurnCompleted, TurnInterrupted, TurnStopped
 from functions.chat.tool_round import MOST_BYTES, cut
 from parley.errors import InvalidInput
-from parley.interruption import interrupt_if_silent
-from parley.llm import types as llm
-from parley.llm.grounding import RESULT
+from parley.llm import messages as llm
+from parley.llm.prompts import TOOL_RESULT_HEADING
 from parley.llm.provider import ProviderFailed
+from parley.turn_recovery import interrupt_if_stale
 from tests.functions.chat.taking import events_of, make_desk, stored, take, take_numbered
 from tests.functions.chat.tooling import DONE, Rounds, Toolbox, calls, results
 
@@ -39,7 +39,7 @@ def test_a_call_is_run_and_its_result_given_to_the_model(asking):
     assert names == ["turn.started", "text.delta", "tool.call", "tool.result", "text.delta", "turn.completed"]
     assert events[2].data() == {"call_id": "c1", "name": "calculator", "arguments": {"expression": "0.125 * 840"}}
     assert [message.role for message in second.messages] == ["user", "assistant", "tool"]
-    assert results(second) == [llm.ToolResult("c1", RESULT + "105")]
+    assert results(second) == [llm.ToolResult("c1", TOOL_RESULT_HEADING + "105")]
 
 
 def test_all_rounds_are_one_answer_with_one_usage(asking, engine, alice):
@@ -97,7 +97,7 @@ def test_what_cannot_be_run_is_a_result_that_the_model_sees(asking, call, told):
     events, (_, second) = asking(calls(call), DONE)
 
     assert isinstance(events[-1], TurnCompleted)
-    assert results(second) == [llm.ToolResult("c1", RESULT + told, is_error=True)]
+    assert results(second) == [llm.ToolResult("c1", TOOL_RESULT_HEADING + told, is_error=True)]
 
 
 def test_a_tool_that_hangs_is_left_alone(asking, monkeypatch):
@@ -107,7 +107,7 @@ def test_a_tool_that_hangs_is_left_alone(asking, monkeypatch):
     _, (_, second) = asking(calls(("a", "slow", {}), ("b", "clock", {})), DONE, toolbox=toolbox)
     let_go.set()
 
-    assert [(one.is_error, one.text.removeprefix(RESULT)) for one in results(second)] == [
+    assert [(one.is_error, one.text.removeprefix(TOOL_RESULT_HEADING)) for one in results(second)] == [
         (True, "The tool did not answer in time."),
         (False, "noon"),
     ]
@@ -169,10 +169,10 @@ def test_a_name_that_is_no_tool_is_refused_and_nothing_is_stored(asking, row, al
 def test_a_stop_ends_a_turn_whose_tool_runs(engine, asking, alice):
     let_go, toolbox = threading.Event(), Toolbox()
     toolbox.add("slow", lambda: let_go.wait(20))
-    desk = make_desk(engine, Rounds(calls(("c", "slow", {})), DONE), toolbox=toolbox)
-    events = events_of(take_numbered(desk, alice, model="handy", tools=True))
+    services = make_desk(engine, Rounds(calls(("c", "slow", {})), DONE), toolbox=toolbox)
+    events = events_of(take_numbered(services, alice, model="handy", tools=True))
     started = next(events)
-    control.stop(desk, alice.principal, started.turn_id)
+    control.stop(services, alice.principal, started.turn_id)
     *_, last = events
     let_go.set()
 
@@ -198,7 +198,7 @@ def test_a_turn_that_died_keeps_its_calls_and_results(engine, alice, log, age):
     thread.start()
     while len(log(started.turn_id)) < 3:
         pass
-    age(started.turn_id), interrupt_if_silent(engine, started.turn_id, user_id=alice.id)
+    age(started.turn_id), interrupt_if_stale(engine, started.turn_id, user_id=alice.id)
     dying.set(), thread.join()
 
     assert [part["type"] for part in stored(engine, alice, started.conversation_id)[-1].parts] == ["tool_call", "tool_result"]

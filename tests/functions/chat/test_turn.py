@@ -6,30 +6,30 @@ from sqlalchemy import text
 from functions.chat import ending
 from functions.chat.events import TextDelta, TurnCompleted, TurnFailed, TurnInterrupted, TurnStarted
 from parley.db import conversations
-from parley.db.scope import principal_scope
+from parley.db.transactions import principal_scope
 from parley.errors import NotFound, Unavailable
 from parley.ids import new_id
-from parley.llm import types as llm
-from parley.llm.failures import ContextTooLong
-from parley.llm.models import ModelNotFound
+from parley.llm import messages as llm
+from parley.llm.catalogue import ModelNotFound
+from parley.llm.errors import ContextTooLong
 from parley.llm.provider import ProviderBusy, ProviderFailed
 from tests.functions.chat.taking import HELLO, ScriptedProvider, events_of, make_desk, stored, take, take_numbered
 
 
 @pytest.fixture
-def desk(engine):
+def services(engine):
     return lambda *script: make_desk(engine, ScriptedProvider(list(script)))
 
 
-def test_a_turn_streams_its_answer_between_start_and_end(desk, alice):
-    events = take(desk(*HELLO), alice)
+def test_a_turn_streams_its_answer_between_start_and_end(services, alice):
+    events = take(services(*HELLO), alice)
 
     assert [type(event) for event in events] == [TurnStarted, TextDelta, TextDelta, TurnCompleted]
     assert events[1:3] == [TextDelta("Hel"), TextDelta("lo")]
 
 
-def test_question_and_answer_are_stored_in_order(engine, desk, alice):
-    started, *_, completed = take(desk(*HELLO), alice)
+def test_question_and_answer_are_stored_in_order(engine, services, alice):
+    started, *_, completed = take(services(*HELLO), alice)
     question, answer = stored(engine, alice, started.conversation_id)
 
     assert [(m.seq, m.role, m.text) for m in (question, answer)] == [(1, "user", "hello"), (2, "assistant", "Hello")]
@@ -88,38 +88,38 @@ def test_the_oldest_messages_give_way_when_the_context_is_full(engine, alice):
     assert "old" not in "".join(m.text for m in scripted.requests[1].messages)
 
 
-def test_a_question_too_long_for_the_model_is_refused_and_not_stored(engine, desk, alice):
+def test_a_question_too_long_for_the_model_is_refused_and_not_stored(engine, services, alice):
     with pytest.raises(ContextTooLong) as caught:
-        take(desk(*HELLO), alice, "word " * 5000)
+        take(services(*HELLO), alice, "word " * 5000)
     with principal_scope(engine, alice.principal) as connection:
         assert conversations.page(connection, user_id=alice.id, limit=5, after=None) == []
     assert (str(caught.value.tokens) in caught.value.public_message, caught.value.limit) == (True, 1500)
 
 
-def test_usage_is_priced_by_the_catalogue(desk, alice):
-    completed = take(desk(*HELLO), alice, model="priced")[-1]
+def test_usage_is_priced_by_the_catalogue(services, alice):
+    completed = take(services(*HELLO), alice, model="priced")[-1]
 
     assert (completed.usage.input_tokens, completed.usage.output_tokens, float(completed.usage.cost_usd)) == (1000, 100, 0.0024)
 
 
-def test_a_busy_provider_fails_the_turn_and_keeps_the_question(engine, desk, alice):
-    started, failed = take(desk(ProviderBusy("acme", retry_after_s=2.0)), alice)
+def test_a_busy_provider_fails_the_turn_and_keeps_the_question(engine, services, alice):
+    started, failed = take(services(ProviderBusy("acme", retry_after_s=2.0)), alice)
 
     assert isinstance(failed, TurnFailed)
     assert (failed.error.code, failed.error.retryable) == ("provider_busy", True)
     assert [m.text for m in stored(engine, alice, started.conversation_id)] == ["hello"]
 
 
-def test_an_answer_that_breaks_off_is_stored_as_far_as_it_came(engine, desk, alice):
-    started, *_, interrupted = take(desk(llm.TextDelta("half an ans"), ProviderFailed("acme", "reset")), alice)
+def test_an_answer_that_breaks_off_is_stored_as_far_as_it_came(engine, services, alice):
+    started, *_, interrupted = take(services(llm.TextDelta("half an ans"), ProviderFailed("acme", "reset")), alice)
     answer = stored(engine, alice, started.conversation_id)[-1]
 
     assert isinstance(interrupted, TurnInterrupted)
     assert (answer.text, answer.status, answer.id) == ("half an ans", "interrupted", interrupted.message.id)
 
 
-def test_an_answer_without_an_end_is_no_complete_answer(desk, alice):
-    assert isinstance(take(desk(llm.TextDelta("and then")), alice)[-1], TurnInterrupted)
+def test_an_answer_without_an_end_is_no_complete_answer(services, alice):
+    assert isinstance(take(services(llm.TextDelta("and then")), alice)[-1], TurnInterrupted)
 
 
 def test_a_conversation_deleted_meanwhile_ends_the_turn_as_failed(engine, alice):
@@ -135,21 +135,21 @@ def test_a_conversation_deleted_meanwhile_ends_the_turn_as_failed(engine, alice)
     assert isinstance(list(events)[-1], TurnFailed)
 
 
-def test_a_foreign_conversation_and_a_missing_one_look_alike(desk, alice, bob):
-    started, *_ = take(desk(*HELLO), alice)
+def test_a_foreign_conversation_and_a_missing_one_look_alike(services, alice, bob):
+    started, *_ = take(services(*HELLO), alice)
     refused = []
     for id in (started.conversation_id, uuid4()):
         with pytest.raises(NotFound) as caught:
-            take(desk(*HELLO), bob, conversation_id=id)
+            take(services(*HELLO), bob, conversation_id=id)
         refused.append(caught.value.public_message)
 
     assert refused[0] == refused[1]
 
 
 @pytest.mark.parametrize("model", ["gpt-99", "keyless"])
-def test_a_model_that_cannot_answer_is_refused_before_anything_is_stored(engine, desk, alice, model):
+def test_a_model_that_cannot_answer_is_refused_before_anything_is_stored(engine, services, alice, model):
     with pytest.raises(ModelNotFound) as caught:
-        take(desk(*HELLO), alice, model=model)
+        take(services(*HELLO), alice, model=model)
     assert "There are: offline, seeing, priced." in caught.value.public_message
     with principal_scope(engine, alice.principal) as connection:
         assert conversations.page(connection, user_id=alice.id, limit=5, after=None) == []
@@ -167,8 +167,8 @@ def test_a_model_that_cannot_answer_is_refused_before_anything_is_stored(engine,
         [{"not": "an event"}],
     ],
 )
-def test_whatever_a_provider_does_the_turn_ends_once_and_is_recorded(engines, desk, alice, script):
-    started, *_, last = take(desk(*script), alice)
+def test_whatever_a_provider_does_the_turn_ends_once_and_is_recorded(engines, services, alice, script):
+    started, *_, last = take(services(*script), alice)
 
     assert isinstance(last, TurnFailed | TurnInterrupted)
     assert status_of(engines, started.turn_id) == ("failed" if isinstance(last, TurnFailed) else "interrupted")
@@ -180,19 +180,19 @@ def status_of(engines, turn_id):
 
 
 @pytest.mark.parametrize(("sent", "kept"), [("a\0b", "ab"), ("half \ud83d pair", "half \ufffd pair"), ("\ud83d\ude00", "\U0001f600")])
-def test_characters_that_cannot_be_stored_are_taken_out_of_an_answer(engine, desk, alice, sent, kept):
-    started, delta, _ = take(desk(llm.TextDelta(sent), llm.Finished("stop")), alice)
+def test_characters_that_cannot_be_stored_are_taken_out_of_an_answer(engine, services, alice, sent, kept):
+    started, delta, _ = take(services(llm.TextDelta(sent), llm.Finished("stop")), alice)
 
     assert delta.text == kept
     assert stored(engine, alice, started.conversation_id)[-1].text == kept
 
 
-def test_a_finished_answer_waits_for_a_database_that_comes_back(engine, engines, desk, alice, monkeypatch):
+def test_a_finished_answer_waits_for_a_database_that_comes_back(engine, engines, services, alice, monkeypatch):
     refusals = iter([Unavailable("database"), Unavailable("database")])
     real = ending.user_scope
     monkeypatch.setattr(ending.time, "sleep", lambda _: None)
     monkeypatch.setattr(ending, "user_scope", lambda *given: raise_next(refusals) or real(*given))
-    started, *_, last = take(desk(*HELLO), alice)
+    started, *_, last = take(services(*HELLO), alice)
 
     assert isinstance(last, TurnCompleted)
     assert status_of(engines, started.turn_id) == "completed"
@@ -204,18 +204,18 @@ def raise_next(errors):
         raise error
 
 
-def test_an_end_that_was_stored_but_not_acknowledged_is_not_stored_again(engine, desk, alice, monkeypatch):
+def test_an_end_that_was_stored_but_not_acknowledged_is_not_stored_again(engine, services, alice, monkeypatch):
     real = ending._store
     lost = iter([Unavailable("database")])
     monkeypatch.setattr(ending.time, "sleep", lambda _: None)
     monkeypatch.setattr(ending, "_store", lambda *given: (real(*given), raise_next(lost))[0])
-    started, *_, last = take(desk(*HELLO), alice)
+    started, *_, last = take(services(*HELLO), alice)
 
     assert [m.id for m in stored(engine, alice, started.conversation_id)] == [started.user_message_id, last.message.id]
 
 
-def test_a_completed_turn_is_recorded_with_what_it_took(engines, desk, alice):
-    started, *_ = take(desk(*HELLO), alice, model="priced")
+def test_a_completed_turn_is_recorded_with_what_it_took(engines, services, alice):
+    started, *_ = take(services(*HELLO), alice, model="priced")
     with engines["owner"].connect() as connection:
         row = connection.execute(text("SELECT * FROM turns WHERE id = :id"), {"id": started.turn_id}).one()
 
@@ -231,8 +231,8 @@ def test_an_empty_answer_is_not_given_to_the_model_again(engine, alice):
     assert [m.text for m in scripted.requests[1].messages] == ["first", "second"]
 
 
-def test_a_stored_choice_of_model_that_is_gone_is_passed_over(engine, desk, alice):
+def test_a_stored_choice_of_model_that_is_gone_is_passed_over(engine, services, alice):
     with principal_scope(engine, alice.principal) as connection:
         made = conversations.add(connection, new_id(), user_id=alice.id, model="gone-by-now")
 
-    assert take(desk(*HELLO), alice, conversation_id=made.id)[0].model == "offline"
+    assert take(services(*HELLO), alice, conversation_id=made.id)[0].model == "offline"

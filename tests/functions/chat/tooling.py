@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from parley.llm import types as llm
-from parley.tools.outcome import Outcome
+from parley.llm import messages as llm
+from parley.tools.outcome import ToolOutcome
 from parley.tools.spec import ToolSpec
 from tests.functions.chat.taking import ScriptedProvider
 
@@ -20,7 +20,7 @@ class Offered:
     """A tool that its user lets models call."""
 
     spec: ToolSpec
-    wish: bool | None = None
+    user_requires_approval: bool | None = None
 
 
 @dataclass
@@ -30,25 +30,27 @@ class Toolbox:
     tools: dict[str, tuple[Offered, Callable[..., Any]]] = field(default_factory=dict)
     ran: list[tuple[str, Mapping[str, Any]]] = field(default_factory=list)
 
-    def add(self, name: str, function: Callable[..., Any] = lambda **_: "ok", *, wish: bool | None = None, **options: Any) -> "Toolbox":
+    def add(
+        self, name: str, function: Callable[..., Any] = lambda **_: "ok", *, user_requires_approval: bool | None = None, **options: Any
+    ) -> "Toolbox":
         spec = ToolSpec(name, f"What {name} does.", {"type": "object"}, "plugin", **options)
-        self.tools[name] = Offered(spec, wish), function
+        self.tools[name] = Offered(spec, user_requires_approval), function
         return self
 
     @property
     def offered(self) -> list[Offered]:
         return [offered for offered, _ in self.tools.values()]
 
-    def run(self, name: str, arguments: Mapping[str, Any], *, timeout_s: float) -> Outcome:
+    def run(self, name: str, arguments: Mapping[str, Any], *, timeout_s: float) -> ToolOutcome:
         self.ran.append((name, arguments))
-        return Outcome(True, str(self.tools[name][1](**arguments)), 0.0)
+        return ToolOutcome(True, str(self.tools[name][1](**arguments)), 0.0)
 
     @property
     def names(self) -> list[str]:
         return [name for name, _ in self.ran]
 
 
-def calls(*wanted: tuple[str, str, Any] | llm.Event, reason: str = "tool_calls") -> list[llm.Event]:
+def calls(*wanted: tuple[str, str, Any] | llm.ModelEvent, reason: str = "tool_calls") -> list[llm.ModelEvent]:
     """An answer that asks for tools: (id, name, arguments) each, or an event as it is."""
     asked = [one if not isinstance(one, tuple) else llm.ToolCall(one[0], one[1], json.dumps(one[2])) for one in wanted]
     return [*asked, llm.Finished(reason, USED)]  # type: ignore[arg-type]
@@ -62,7 +64,7 @@ class Rounds(ScriptedProvider):
         self._scripts = list(scripts)
         self._lock = threading.Lock()
 
-    def stream(self, model_name: str, request: llm.Request) -> Iterator[llm.Event]:
+    def stream(self, model_name: str, request: llm.ModelRequest) -> Iterator[llm.ModelEvent]:
         with self._lock:
             script = self._scripts.pop(0) if len(self._scripts) > 1 else self._scripts[0]
         self.requests.append(request)
@@ -75,6 +77,6 @@ class Rounds(ScriptedProvider):
                 yield step
 
 
-def results(request: llm.Request) -> list[llm.ToolResult]:
+def results(request: llm.ModelRequest) -> list[llm.ToolResult]:
     """The results that a model was given."""
     return [part for message in request.messages for part in message.parts if isinstance(part, llm.ToolResult)]

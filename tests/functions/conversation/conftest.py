@@ -2,7 +2,7 @@
 
 import pytest
 
-from parley.llm.models import Catalogue
+from parley.llm.catalogue import Catalogue
 from tests.conftest import ROOT
 
 PLAIN = (ROOT / "tests" / "models.toml").read_text()
@@ -18,11 +18,11 @@ dimensions = 4
 
 def playing(monkeypatch: pytest.MonkeyPatch, model: str) -> None:
     """Give a model the role of embedding."""
-    from functions.conversation.app import desk
+    from functions.conversation.app import services
 
     catalogue = Catalogue.parse(PLAIN.replace("[roles]", f'[roles]\nembedding = "{model}"') + DEAD, source="a test")
-    desk.embedding.catalogue()
-    monkeypatch.setattr(desk.embedding.catalogue, "_current", catalogue)
+    services.embedding.catalogue()
+    monkeypatch.setattr(services.embedding.catalogue, "_current", catalogue)
 
 
 @pytest.fixture

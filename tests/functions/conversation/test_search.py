@@ -4,8 +4,8 @@ from urllib.parse import quote
 
 import pytest
 
-from parley.db.halfvec import Vector
-from parley.llm.offline_embedder import OfflineEmbedder
+from parley.db.vectors import Vector
+from parley.llm.vendors.offline_search import OfflineEmbedder
 from tests.remembering import said
 
 TEXTS = ("We sailed through a storm at night.", "The recipe needs two onions.", "A quiet harbour in the morning.")

@@ -20,10 +20,10 @@ NAMES = {"filename": "notes.txt", "content_type": "text/plain", "title": None}
 
 
 @contextmanager
-def workers(database, desk, count):
+def workers(database, services, count):
     """Desks of as many Lambda workers, each with connections of its own."""
     engines = [make_engine(database) for _ in range(count)]
-    yield [replace(desk, engine=engine, embedding=replace(desk.embedding, engine=engine)) for engine in engines]
+    yield [replace(services, engine=engine, embedding=replace(services.embedding, engine=engine)) for engine in engines]
     for engine in engines:
         engine.dispose()
 
@@ -47,11 +47,11 @@ def chunks_of(postgres, person):
 @pytest.fixture
 def uploads(documents, database):
     """Upload the same bytes for each of these people at once; return the documents' ids."""
-    from functions.documents.app import desk
+    from functions.documents.app import services
 
     def uploads(people, content):
-        with workers(database, desk, len(people)) as desks:
-            return at_once(lambda desk, person: take(desk, person.principal, content, **NAMES).id, desks, people)
+        with workers(database, services, len(people)) as desks:
+            return at_once(lambda services, person: take(services, person.principal, content, **NAMES).id, desks, people)
 
     return uploads
 
@@ -89,15 +89,15 @@ def sent(documents, environment):
 
 def read_at_once(database, person, ids):
     """Have documents read by workers of their own at the same moment."""
-    from functions.ingest.app import desk
+    from functions.ingest.app import services
     from functions.ingest.ingesting import ingest
     from functions.ingest.notices import Notice
     from parley.deadline import Deadline
 
-    def do(desk, document_id):
-        ingest(desk, Notice(person.id, UUID(document_id)), deadline=Deadline.after(300))
+    def do(services, document_id):
+        ingest(services, Notice(person.id, UUID(document_id)), deadline=Deadline.after(300))
 
-    with workers(database, desk, len(ids)) as desks:
+    with workers(database, services, len(ids)) as desks:
         at_once(do, desks, ids)
 
 
@@ -126,10 +126,10 @@ class Dying:
 
 
 def test_an_upload_that_died_before_its_file_arrived_goes_on_with_the_same_bytes(documents, ingest, alice):
-    from functions.documents.app import desk
+    from functions.documents.app import services
 
     with pytest.raises(Unavailable):
-        take(replace(desk, files=Dying()), alice.principal, b"cut off", **NAMES)
+        take(replace(services, files=Dying()), alice.principal, b"cut off", **NAMES)
     (waiting,) = [one["id"] for one in documents.get("/documents", as_=alice).json["items"] if one["status"] == "queued"]
     again = upload(documents, alice, "cut off").json["id"]
 
@@ -140,9 +140,9 @@ def test_an_upload_that_died_before_its_file_arrived_goes_on_with_the_same_bytes
 
 @pytest.mark.parametrize("said", ["text/" + "x" * 300, "t\u00e9xt/plain", "no type"])
 def test_a_type_that_is_none_is_not_handed_to_the_store(documents, environment, alice, said):
-    from functions.documents.app import desk
+    from functions.documents.app import services
 
-    id = take(desk, alice.principal, f"typed {said}".encode(), **NAMES | {"content_type": said}).id
+    id = take(services, alice.principal, f"typed {said}".encode(), **NAMES | {"content_type": said}).id
     (key,) = [
         one["Key"]
         for one in boto3.client("s3").list_objects_v2(Bucket=environment["PARLEY_FILES_BUCKET"])["Contents"]
@@ -153,14 +153,14 @@ def test_a_type_that_is_none_is_not_handed_to_the_store(documents, environment, 
 
 
 def test_a_document_deleted_while_its_file_is_stored_leaves_no_file(documents, ingest, environment, alice):
-    from functions.documents.app import desk
+    from functions.documents.app import services
 
     class Deleting:
         def put(self, document_id, *content, **options):
             assert documents.delete(f"/documents/{document_id}", as_=alice).status == 204
-            desk.files.put(document_id, *content, **options)
+            services.files.put(document_id, *content, **options)
 
-    document_id = take(replace(desk, files=Deleting()), alice.principal, b"gone at once", **NAMES).id
+    document_id = take(replace(services, files=Deleting()), alice.principal, b"gone at once", **NAMES).id
     ingest.deliver(notification(alice, str(document_id)))
 
     assert "Contents" not in boto3.client("s3").list_objects_v2(Bucket=environment["PARLEY_FILES_BUCKET"], Prefix=f"documents/{alice.id}")

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from parley import reranking as rerankings
-from parley.llm.providers import Providers
+from parley.llm.provider_registry import ProviderRegistry
+from parley.metering import reranking as rerankings
 from tests.documenting import written
 from tests.fakes.vendor import refuses, running_vendor
 from tests.reranks import backwards, with_reranker
@@ -43,14 +43,14 @@ def plain(engine, documents, alice):
 @pytest.fixture
 def judged(documents, vendor, plain, monkeypatch):
     """The function with a reranker in its catalogue, after a search without."""
-    monkeypatch.setattr(rerankings, "ORDER_S", 20.0)
+    monkeypatch.setattr(rerankings, "RERANK_TIMEOUT_S", 20.0)
     from functions.documents.app import app
 
     state, catalogue = app._app.state, with_reranker(vendor.url)
-    kept, providers = state.desk, vendor.closing(Providers({}))
-    state.desk = replace(kept, reranking=replace(kept.reranking, catalogue=lambda: catalogue, reranker_for=providers.reranker))
+    kept, providers = state.services, vendor.closing(ProviderRegistry({}))
+    state.services = replace(kept, reranking=replace(kept.reranking, catalogue=lambda: catalogue, reranker_for=providers.reranker))
     yield documents
-    state.desk = kept
+    state.services = kept
 
 
 def test_what_is_found_comes_in_the_models_order_with_scores_that_go_down(judged, vendor, plain, alice):
@@ -66,7 +66,7 @@ def test_the_best_of_all_is_found_where_few_are_asked_for(judged, plain, alice):
 
 
 def test_what_stands_behind_the_pool_stays_where_it_is(judged, vendor, plain, alice, monkeypatch):
-    monkeypatch.setattr(rerankings, "POOL", 2)
+    monkeypatch.setattr(rerankings, "POOL_SIZE", 2)
     first, second, third = texts(plain)
 
     assert (texts(search(judged, alice)), len(vendor.asked["documents"])) == ([second, first, third], 2)

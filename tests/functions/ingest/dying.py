@@ -12,15 +12,15 @@ from uuid import UUID
 from functions.ingest.desk import Desk
 from functions.ingest.ingesting import ingest
 from functions.ingest.notices import Notice
-from parley.db.breakers import Breakers
+from parley.db.circuits import DatabaseCircuits
 from parley.db.engine import make_engine
 from parley.deadline import Deadline
-from parley.embedding import Embedding
-from parley.limits import Allowance
-from parley.llm.breaker import Breaker
+from parley.llm.circuit_breaker import CircuitBreaker
 from parley.llm.live_catalogue import LiveCatalogue
-from parley.llm.providers import Providers
-from parley.llm.router import Router
+from parley.llm.provider_registry import ProviderRegistry
+from parley.llm.router import ModelRouter
+from parley.metering.embeddings import MeteredEmbedder
+from parley.metering.limits import DefaultLimits
 from parley.settings import CatalogueSettings, DatabaseSettings
 
 _FORK = get_context("forkserver")
@@ -52,19 +52,19 @@ def work(path: str, sha256: bytes, user_id: UUID, document_id: UUID, environment
     os.environ.update(environment)
     engine = make_engine(DatabaseSettings.read())
     catalogue = LiveCatalogue.of(CatalogueSettings.read())
-    providers, allowance = Providers(os.environ), Allowance(100, 5)  # type: ignore[arg-type]
-    desk = Desk(
+    providers, default_limits = ProviderRegistry(os.environ), DefaultLimits(100, 5)  # type: ignore[arg-type]
+    services = Desk(
         engine=engine,
         files=OneFile(path, sha256),  # type: ignore[arg-type]
-        embedding=Embedding(engine, catalogue, os.environ, providers.embedder, allowance),
+        embedding=MeteredEmbedder(engine, catalogue, os.environ, providers.embedder, default_limits),
         queue=Silent(),  # type: ignore[arg-type]
         catalogue=catalogue,
-        router=Router(providers, Breaker(Breakers(engine))),
+        router=ModelRouter(providers, CircuitBreaker(DatabaseCircuits(engine))),
         environment=os.environ,
-        allowance=allowance,
+        default_limits=default_limits,
         describes=False,
     )
-    ingest(desk, Notice(user_id, document_id), deadline=Deadline.after(300))
+    ingest(services, Notice(user_id, document_id), deadline=Deadline.after(300))
 
 
 def begun(*arguments: Any) -> Any:

@@ -70,7 +70,7 @@ def test_one_poison_message_of_ten_reaches_the_dead_letters_and_nine_are_read_on
 
 
 def test_a_burst_is_read_by_few_workers_with_one_connection_each(documents, ingest, template, database, without_child, alice):
-    from functions.ingest.app import desk
+    from functions.ingest.app import services
 
     uploaded = [upload(documents, alice).json["id"] for _ in range(BURST)]
     ids, connected = SimpleQueue[str](), []
@@ -80,7 +80,7 @@ def test_a_burst_is_read_by_few_workers_with_one_connection_each(documents, inge
     def work(number):
         engine = make_engine(database)
         event.listen(engine, "connect", lambda *_: connected.append(number))
-        own = replace(desk, engine=engine, embedding=replace(desk.embedding, engine=engine))
+        own = replace(services, engine=engine, embedding=replace(services.embedding, engine=engine))
         while not ids.empty():
             take_further(own, Notice(alice.id, UUID(ids.get())), deadline=Deadline.after(300))
         engine.dispose()

@@ -13,16 +13,16 @@ from functions.ingest.describing import LONGEST
 from functions.ingest.ingesting import NO_DESCRIPTIONS
 from functions.ingest.notices import Notice
 from functions.ingest.postponing import MOST_PAUSES
-from parley.db import chunk_search
-from parley.db.scope import user_scope
+from parley.db import search
+from parley.db.transactions import user_scope
 from parley.deadline import Deadline
-from parley.limits import BudgetExhausted
-from parley.llm import types as llm
-from parley.llm.breaker import Breaker
-from parley.llm.failures import ProviderBusy, ProviderFailed, ProviderMisconfigured, ProviderTimeout
-from parley.llm.models import Catalogue
-from parley.llm.offline import OfflineProvider
-from parley.llm.router import Patience, Router
+from parley.llm import messages as llm
+from parley.llm.catalogue import Catalogue
+from parley.llm.circuit_breaker import CircuitBreaker
+from parley.llm.errors import ProviderBusy, ProviderFailed, ProviderMisconfigured, ProviderTimeout
+from parley.llm.router import ModelRouter, RetryPolicy
+from parley.llm.vendors.offline import OfflineProvider
+from parley.metering.limits import BudgetExhausted
 from tests.fakes.circuits import MemoryCircuits
 from tests.ingesting import upload
 
@@ -45,10 +45,10 @@ class Writer:
 
     says: str = "From the chapter on zanzibar."
     first: Any = lambda count: None
-    requests: list[llm.Request] = field(default_factory=list)
+    requests: list[llm.ModelRequest] = field(default_factory=list)
     names: set[str] = field(default_factory=set)
 
-    def stream(self, model_name: str, request: llm.Request) -> Any:
+    def stream(self, model_name: str, request: llm.ModelRequest) -> Any:
         self.requests.append(request)
         self.names.add(model_name)
         self.first(len(self.requests))
@@ -69,13 +69,13 @@ class Delays:
 @pytest.fixture
 def read(ingest, documents, alice):
     """Upload a text and have it read while this model describes; return its id. Again, with an id: go on."""
-    from functions.ingest.app import desk
+    from functions.ingest.app import services
 
     def read(writer, *, content=LONG, id=None, describes=True, models=MODELS, **fields):
         id = id or upload(documents, alice, content, filename="notes.md").json["id"]
-        router = Router(lambda model: writer, Breaker(MemoryCircuits()), patience=Patience(calls=1, first_pause_s=0.0))
+        router = ModelRouter(lambda model: writer, CircuitBreaker(MemoryCircuits()), retry_policy=RetryPolicy(calls=1, first_pause_s=0.0))
         catalogue = Catalogue.parse(models, source="test")
-        given = replace(desk, describes=describes, router=router, catalogue=lambda: catalogue, **fields)
+        given = replace(services, describes=describes, router=router, catalogue=lambda: catalogue, **fields)
         ingesting.ingest(given, Notice(alice.id, UUID(id)), deadline=Deadline.after(300))
         return id
 
@@ -84,18 +84,18 @@ def read(ingest, documents, alice):
 
 def found(owner, words):
     """Return the documents that have these words, each with its weight."""
-    from functions.ingest.app import desk
+    from functions.ingest.app import services
 
-    with user_scope(desk.engine, owner.id) as connection:
-        return {str(one.document_id): one.weight for one in chunk_search.search(connection, words, None, limit=100)}
+    with user_scope(services.engine, owner.id) as connection:
+        return {str(one.document_id): one.weight for one in search.search_chunks(connection, words, None, limit=100)}
 
 
 def test_without_the_switch_no_model_is_asked(ingest, read, postgres):
-    from functions.ingest.app import desk
+    from functions.ingest.app import services
 
-    id = read(writer := Writer(), describes=desk.describes)
+    id = read(writer := Writer(), describes=services.describes)
 
-    assert (desk.describes, writer.requests) == (False, [])
+    assert (services.describes, writer.requests) == (False, [])
     assert postgres.execute(f"SELECT DISTINCT description FROM chunks WHERE document_id = '{id}'") == [(None,)]
 
 
@@ -262,7 +262,7 @@ def test_where_the_budget_does_not_last_the_document_is_ready_and_says_so(docume
     def reserve(*_: Any) -> None:
         raise BudgetExhausted(alice.id, amount_usd=Decimal(1), resets_at=datetime.now(UTC))
 
-    monkeypatch.setattr("parley.bill.Bill.reserve", reserve)
+    monkeypatch.setattr("parley.metering.completion.CallMeter.reserve", reserve)
     shown = documents.get(f"/documents/{read(writer := Writer())}", as_=alice).json
 
     assert (shown["status"], shown["note"], writer.requests) == ("ready", NO_DESCRIPTIONS, [])

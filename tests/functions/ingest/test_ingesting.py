@@ -12,9 +12,9 @@ from functions.ingest import ingesting
 from functions.ingest.ingesting import NO_BUDGET, NO_MODEL
 from functions.ingest.notices import Notice
 from parley.deadline import Deadline
-from parley.ingest_queue import IngestQueue
-from parley.limits import BudgetExhausted
-from parley.llm.failures import ProviderFailed
+from parley.jobs import IngestQueue
+from parley.llm.errors import ProviderFailed
+from parley.metering.limits import BudgetExhausted
 from tests.conftest import with_vectors
 from tests.functions.ingest import files
 from tests.ingesting import upload
@@ -43,12 +43,12 @@ def raising(exc):
 @pytest.fixture
 def read_with(ingest, documents):
     """Upload a text and have it read while vectors fail like this; return its id."""
-    from functions.ingest.app import desk
+    from functions.ingest.app import services
 
     def read_with(owner, do, content="Trains are paid for in second class."):
         document_id = upload(documents, owner, content).json["id"]
         notice = Notice(owner.id, UUID(document_id))
-        ingesting.ingest(replace(desk, embedding=Failing(lambda: do(document_id))), notice, deadline=Deadline.after(300))
+        ingesting.ingest(replace(services, embedding=Failing(lambda: do(document_id))), notice, deadline=Deadline.after(300))
         return document_id
 
     return read_with
@@ -109,11 +109,11 @@ def test_a_document_deleted_while_it_is_read_leaves_no_row(documents, read_with,
 
 
 def test_a_document_that_takes_longer_than_one_invocation_goes_on_in_the_next(documents, ingest, alice):
-    from functions.ingest.app import desk
+    from functions.ingest.app import services
 
     sqs = boto3.client("sqs")
     url = sqs.create_queue(QueueName=f"ingest-{alice.id}")["QueueUrl"]
-    short_of_time = replace(desk, queue=IngestQueue(url))
+    short_of_time = replace(services, queue=IngestQueue(url))
     document_id = upload(documents, alice, "\n\n".join(["A word of many. " * 150] * 100)).json["id"]
     ingesting.ingest(short_of_time, Notice(alice.id, UUID(document_id)), deadline=Deadline.after(20))
     halfway = documents.get(f"/documents/{document_id}", as_=alice).json

@@ -6,8 +6,8 @@ import pytest
 import time_machine
 from pydantic import ValidationError
 
-from parley.auth.key_store import ensure_keys, load_keys, stored_keys
-from parley.auth.signing_keys import PUBLISHED_BEFORE_SIGNING
+from parley.auth.key_store import ensure_keys, load_keys, load_signing_keys
+from parley.auth.signing_keys import PUBLICATION_LEAD
 
 START = datetime(2026, 11, 22, 12, tzinfo=UTC)
 MONTH = timedelta(days=30)
@@ -29,7 +29,7 @@ def newest(path):
 
 
 def kids(path, family="signing"):
-    return {key.kid for key in stored_keys(path) if key.family == family}
+    return {key.kid for key in load_signing_keys(path) if key.family == family}
 
 
 def test_a_rotation_makes_a_key_of_each_family_and_removes_none_in_use(invoke, path, at):
@@ -46,7 +46,7 @@ def test_the_new_key_signs_two_minutes_later(invoke, path, at):
     at(MONTH)
     invoke({})
     assert newest(path) == before
-    at(MONTH + PUBLISHED_BEFORE_SIGNING)
+    at(MONTH + PUBLICATION_LEAD)
 
     assert newest(path) != before
 

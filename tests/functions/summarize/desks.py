@@ -7,15 +7,15 @@ from typing import Any
 
 from functions.summarize.desk import Desk
 from parley.deadline import Deadline
-from parley.embedding import Embedding
-from parley.limits import Allowance
-from parley.llm import types as llm
-from parley.llm.breaker import Breaker
-from parley.llm.failures import ProviderFailed
-from parley.llm.models import Catalogue
-from parley.llm.offline import OfflineProvider
-from parley.llm.offline_embedder import OfflineEmbedder
-from parley.llm.router import Patience, Router
+from parley.llm import messages as llm
+from parley.llm.catalogue import Catalogue
+from parley.llm.circuit_breaker import CircuitBreaker
+from parley.llm.errors import ProviderFailed
+from parley.llm.router import ModelRouter, RetryPolicy
+from parley.llm.vendors.offline import OfflineProvider
+from parley.llm.vendors.offline_search import OfflineEmbedder
+from parley.metering.embeddings import MeteredEmbedder
+from parley.metering.limits import DefaultLimits
 from tests.fakes.circuits import MemoryCircuits
 
 MODELS = """
@@ -54,10 +54,10 @@ class Queue:
 class Watched:
     """The offline model; remembers what it was asked, and does something first."""
 
-    first: Callable[[llm.Request], Any] = lambda request: None
-    requests: list[llm.Request] = field(default_factory=list)
+    first: Callable[[llm.ModelRequest], Any] = lambda request: None
+    requests: list[llm.ModelRequest] = field(default_factory=list)
 
-    def stream(self, model_name: str, request: llm.Request) -> Any:
+    def stream(self, model_name: str, request: llm.ModelRequest) -> Any:
         self.requests.append(request)
         self.first(request)
         return OfflineProvider().stream(model_name, request)
@@ -77,17 +77,19 @@ class NoVectors:
 
 def make_desk(engines: Any, provider: Any = None, *, embedder: Any = None, **fields: Any) -> Desk:
     """A desk with a real database."""
-    router = Router(lambda model: provider or Watched(), Breaker(MemoryCircuits()), patience=Patience(calls=1, first_pause_s=0.0))
-    catalogue, allowance = Catalogue.parse(MODELS, source="test"), Allowance(1000, Decimal(5))
+    router = ModelRouter(
+        lambda model: provider or Watched(), CircuitBreaker(MemoryCircuits()), retry_policy=RetryPolicy(calls=1, first_pause_s=0.0)
+    )
+    catalogue, default_limits = Catalogue.parse(MODELS, source="test"), DefaultLimits(1000, Decimal(5))
     embedder = embedder or OfflineEmbedder(dimensions=16)
     made: dict[str, Any] = {
         "engine": engines["app"],
         "background": engines["background"],
         "catalogue": lambda: catalogue,
         "router": router,
-        "embedding": Embedding(engines["app"], lambda: catalogue, {}, lambda model: embedder, allowance),
+        "embedding": MeteredEmbedder(engines["app"], lambda: catalogue, {}, lambda model: embedder, default_limits),
         "environment": {},
-        "allowance": allowance,
+        "default_limits": default_limits,
         "queue": Queue(),
         "retention_days": 0,
     }

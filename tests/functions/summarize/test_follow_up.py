@@ -7,11 +7,10 @@ import pytest
 
 from functions.chat import turn as turns_of_chat
 from functions.summarize.errands import LEASE_S
-from parley.db import follow_up
-from parley.db.scope import open_scope, user_scope
+from parley.db import outbox
+from parley.db.transactions import global_scope, user_scope
 from parley.errors import Unavailable
-from parley.follow_up import MemoryQueue
-from parley.upkeep import Work, parse
+from parley.jobs import MemoryQueue, OutboxJob, parse_job
 from tests.functions.chat.taking import HELLO, NoMemoryQueue, ScriptedProvider, make_desk, take
 
 NOTED = "SELECT topic, generation FROM outbox WHERE user_id = :user_id ORDER BY topic"
@@ -77,16 +76,16 @@ def swept(upkeep, url):
     """Sweep with a queue of follow-up work of its own, and return what is in it."""
     from dataclasses import replace
 
-    from functions.upkeep.app import desk
+    from functions.upkeep.app import services
     from functions.upkeep.sweep import send_again
 
-    send_again(replace(desk, memory_queue=MemoryQueue(url)))
-    return [parse(message["Body"]) for message in boto3.client("sqs").receive_message(QueueUrl=url, MaxNumberOfMessages=10)["Messages"]]
+    send_again(replace(services, memory_queue=MemoryQueue(url)))
+    return [parse_job(message["Body"]) for message in boto3.client("sqs").receive_message(QueueUrl=url, MaxNumberOfMessages=10)["Messages"]]
 
 
 def claim(engine, person, entry):
     with user_scope(engine, person.id) as connection:
-        return follow_up.claim(connection, entry.id, user_id=person.id, lease_s=LEASE_S)
+        return outbox.claim(connection, entry.id, user_id=person.id, lease_s=LEASE_S)
 
 
 def test_an_entry_belongs_to_one_worker_at_a_time(engine, engines, alice):
@@ -101,7 +100,7 @@ def test_a_turn_that_ends_while_another_is_remembered_is_remembered_too(engine, 
     claimed = claim(engine, alice, next(one for one in sent if one.topic == "remember"))
     take(make_desk(engine, ScriptedProvider(HELLO)), alice, conversation_id=conversation_id)
     with user_scope(engine, alice.id) as connection:
-        is_done = follow_up.finish(connection, claimed)
+        is_done = outbox.finish_claim(connection, claimed)
 
     assert not is_done
     assert rows("SELECT tries, claimed_until FROM outbox WHERE id = :id", id=claimed.id) == [(0, None)]
@@ -121,24 +120,24 @@ def test_the_client_has_its_last_event_before_the_queue_is_asked(engine, alice):
     assert order.count("sent") == 2
 
 
-def take_lazily(desk, person):
+def take_lazily(services, person):
     from tests.functions.chat.taking import events_of, take_numbered
 
-    yield from (event.name for event in events_of(take_numbered(desk, person)))
+    yield from (event.name for event in events_of(take_numbered(services, person)))
 
 
 def test_whoever_claims_next_takes_the_oldest_and_leaves_what_has_failed(engines, engine, change, alice):
     change("DELETE FROM outbox")
     _, sent = entries(engine, alice)
     change("UPDATE outbox SET tries = 1 WHERE id = :id", id=sent[0].id)
-    with open_scope(engines["background"]) as connection:
-        found = [follow_up.claim_next(connection, lease_s=LEASE_S) for _ in range(2)]
+    with global_scope(engines["background"]) as connection:
+        found = [outbox.claim_next(connection, lease_s=LEASE_S) for _ in range(2)]
 
     assert found[0].id == sent[1].id
     assert found[1] is None
 
 
 def test_a_message_that_means_nothing_here_comes_back(summarize, alice):
-    other = Work(alice.id, UUID(int=1), "erase", None)
+    other = OutboxJob(alice.id, UUID(int=1), "erase", None)
 
     assert summarize.deliver(other) == ["0"]

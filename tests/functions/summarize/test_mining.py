@@ -7,9 +7,9 @@ import pytest
 from functions.summarize.desk import Desk
 from functions.summarize.mining import mine
 from functions.summarize.remembering import remember
-from parley.db.follow_up import Claim
+from parley.db.outbox import ClaimedEntry
 from parley.ids import new_id
-from parley.llm import types as llm
+from parley.llm import messages as llm
 from tests.functions.chat.taking import ScriptedProvider
 from tests.functions.summarize.desks import NoVectors, Watched, deadline, make_desk
 
@@ -21,9 +21,9 @@ PIECES = "SELECT first_seq, last_seq, embedding_model FROM passages WHERE user_i
 def read(engines):
     """Remember a conversation of somebody's."""
 
-    def read(person, conversation_id: str, desk: Desk | None = None) -> None:
-        claimed = Claim(person.id, new_id(), "remember", UUID(conversation_id), 0, 1)
-        remember(desk or make_desk(engines), claimed, deadline())
+    def read(person, conversation_id: str, services: Desk | None = None) -> None:
+        claimed = ClaimedEntry(person.id, new_id(), "remember", UUID(conversation_id), 0, 1)
+        remember(services or make_desk(engines), claimed, deadline())
 
     return read
 

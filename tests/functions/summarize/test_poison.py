@@ -8,9 +8,9 @@ import boto3
 import pytest
 
 from local.template.load import load
-from parley.db import follow_up
-from parley.db.scope import user_scope
-from parley.upkeep import Work
+from parley.db import outbox
+from parley.db.transactions import user_scope
+from parley.jobs import OutboxJob
 from tests.conftest import ROOT
 from tests.posting import body_of
 
@@ -50,7 +50,7 @@ def test_one_poison_message_of_ten_reaches_the_dead_letters_and_nine_are_done_on
     live, dead = queues
     ids = [UUID(say(alice, f"hello {number}")) for number in range(3)]
     with user_scope(engine, alice.id) as connection:
-        works = [Work.of(follow_up.ask(connection, id, user_id=alice.id)) for id in ids]
+        works = [OutboxJob.of(outbox.request_memory_update(connection, id, user_id=alice.id)) for id in ids]
     for body in [*map(body_of, works), poison, *map(body_of, works), *map(body_of, works)]:
         boto3.client("sqs").send_message(QueueUrl=live, MessageBody=body)
     received = 0

@@ -8,11 +8,11 @@ import pytest
 
 from functions.summarize import errands, schedule
 from functions.summarize.summaries import roll
-from parley.db import follow_up, messages, summaries
+from parley.db import messages, outbox, summaries
 from parley.db.engine import make_engine
-from parley.db.scope import user_scope
+from parley.db.transactions import user_scope
 from parley.ids import new_id
-from parley.upkeep import Work
+from parley.jobs import OutboxJob
 from tests.driving import Function
 from tests.functions.chat.taking import HELLO, ScriptedProvider, take
 from tests.functions.chat.taking import make_desk as chat_desk
@@ -24,7 +24,7 @@ STORED = "SELECT upto_seq FROM summaries WHERE user_id = :id ORDER BY upto_seq"
 def asked(engine, person, conversation_id):
     """Note that a conversation is to be read and return the message."""
     with user_scope(engine, person.id) as connection:
-        return Work.of(follow_up.ask(connection, UUID(conversation_id), user_id=person.id))
+        return OutboxJob.of(outbox.request_memory_update(connection, UUID(conversation_id), user_id=person.id))
 
 
 def test_what_was_said_is_summarised(summarize, say, conversation, alice):
@@ -39,10 +39,10 @@ def test_what_was_said_is_summarised(summarize, say, conversation, alice):
 
 def test_a_summary_rolls_on_from_the_one_before(engines, engine, say, rows, alice):
     id, provider = say(alice, "I want to bake bread"), Watched()
-    desk = make_desk(engines, provider)
-    roll(desk, UUID(id), user_id=alice.id, upto_seq=2, deadline=deadline())
+    services = make_desk(engines, provider)
+    roll(services, UUID(id), user_id=alice.id, upto_seq=2, deadline=deadline())
     say(alice, "Rye, please", id)
-    roll(desk, UUID(id), user_id=alice.id, upto_seq=4, deadline=deadline())
+    roll(services, UUID(id), user_id=alice.id, upto_seq=4, deadline=deadline())
     told = provider.requests[-1].messages[0].text
 
     assert rows(STORED, id=alice.id) == [(4,)]
@@ -80,7 +80,7 @@ def test_five_messages_and_five_schedules_at_once_leave_one_summary(overlapping,
         list(pool.map(run, range(10)))
 
     assert rows(STORED, id=alice.id) == [(2,)]
-    assert sum(desk.router.provider_for(None).tasks().count("summary") for desk in desks) == 1
+    assert sum(services.router.provider_for(None).tasks().count("summary") for services in desks) == 1
     assert rows("SELECT count(*) FROM outbox WHERE user_id = :id", id=alice.id) == [(0,)]
 
 
@@ -154,10 +154,10 @@ def test_no_transaction_is_open_while_the_model_writes(engines, engine, postgres
 
 
 def test_where_time_is_short_the_rest_goes_to_the_queue(engines, engine, say, alice):
-    work, desk = asked(engine, alice, say(alice, "hello")), make_desk(engines)
-    errands.run(desk, work, deadline=deadline(1))
+    work, services = asked(engine, alice, say(alice, "hello")), make_desk(engines)
+    errands.run(services, work, deadline=deadline(1))
 
-    assert [entry.id for entry in desk.queue.sent] == [work.entry_id]
+    assert [entry.id for entry in services.queue.sent] == [work.entry_id]
 
 
 def test_a_conversation_that_has_gone_is_dropped(engines, engine, say, conversation, rows, alice):

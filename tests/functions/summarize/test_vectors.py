@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import pytest
 
 from functions.summarize.schedule import take_all
-from parley.db.halfvec import Vector
+from parley.db.vectors import Vector
 from tests.functions.summarize.desks import NoVectors, deadline, make_desk
 from tests.remembering import said
 

@@ -11,7 +11,7 @@ import pytest
 from local.template.load import load
 from parley.ids import new_id
 from parley.tools.invoker import Invoker
-from parley.tools.outcome import Outcome
+from parley.tools.outcome import ToolOutcome
 from tests.local.running import Running
 
 ROOT = Path(__file__).parents[3]
@@ -48,7 +48,7 @@ class Runner:
     invoker: Invoker
     running: Running
 
-    def run(self, name: str, *, timeout_s: float = 10, **arguments: Any) -> Outcome:
+    def run(self, name: str, *, timeout_s: float = 10, **arguments: Any) -> ToolOutcome:
         return self.invoker.run(name, arguments, user_id=ADA, timeout_s=timeout_s)
 
 

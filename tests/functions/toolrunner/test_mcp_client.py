@@ -8,7 +8,7 @@ import pytest
 
 from functions.toolrunner.mcp_client import call_tool, list_tools
 from functions.toolrunner.orders import read_order
-from parley.tools.guarded_http.gate import Gate
+from parley.tools.guarded_http.egress_filter import EgressFilter
 from tests.functions.toolrunner.mcp_server import SECRET, running_notes, running_plain
 
 WAYS = {"stateless with JSON": (True, True), "stateless with streams": (True, False), "with sessions": (False, False)}
@@ -33,11 +33,13 @@ def order(op, url, *, timeout_s=10.0, headers=None, **fields):
 
 
 def listed(url, **options):
-    return list_tools(order("mcp_list", url, **options), gate=Gate([urlsplit(url).netloc]))
+    return list_tools(order("mcp_list", url, **options), egress_filter=EgressFilter([urlsplit(url).netloc]))
 
 
 def called(url, name, *, arguments=None, **options):
-    return call_tool(order("mcp_call", url, name=name, arguments=arguments or {}, **options), gate=Gate([urlsplit(url).netloc]))
+    return call_tool(
+        order("mcp_call", url, name=name, arguments=arguments or {}, **options), egress_filter=EgressFilter([urlsplit(url).netloc])
+    )
 
 
 def test_a_server_tells_its_tools(notes):
@@ -132,7 +134,7 @@ def test_a_server_inside_is_not_reached(host):
     asked = []
     with running_plain(lambda handler: asked.append(handler.path)) as url:
         inside = f"http://{host}:{urlsplit(url).port}/mcp"
-        answer = list_tools(order("mcp_list", inside, timeout_s=3.0), gate=Gate([]))
+        answer = list_tools(order("mcp_list", inside, timeout_s=3.0), egress_filter=EgressFilter([]))
 
     assert (set(answer), asked) == ({"error"}, [])
 

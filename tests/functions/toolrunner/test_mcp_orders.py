@@ -5,9 +5,8 @@ from urllib.parse import urlsplit
 import pytest
 
 from parley.errors import Unavailable
-from parley.tools.guarded_http.gate import Gate
-from parley.tools.mcp_calls import McpCalls
-from parley.tools.remote import RemoteServer
+from parley.tools.guarded_http.egress_filter import EgressFilter
+from parley.tools.mcp import McpEndpoint, RunnerMcpClient
 from tests.driving import Function
 from tests.functions.toolrunner.mcp_server import SECRET, running_notes
 
@@ -17,14 +16,14 @@ def calls(environment):
     """Calls that end in the tool runner's own handler."""
     from functions.toolrunner.app import handler
 
-    return McpCalls(lambda order, *, timeout_s: handler(dict(order), Function.CONTEXT))
+    return RunnerMcpClient(lambda order, *, timeout_s: handler(dict(order), Function.CONTEXT))
 
 
 @pytest.fixture
 def notes(environment, monkeypatch):
     with running_notes(is_stateless=True, json_response=True) as url:
-        monkeypatch.setattr("functions.toolrunner.app.gate", Gate([urlsplit(url).netloc]))
-        yield RemoteServer("notes", url, {"Authorization": SECRET})
+        monkeypatch.setattr("functions.toolrunner.app.egress_filter", EgressFilter([urlsplit(url).netloc]))
+        yield McpEndpoint("notes", url, {"Authorization": SECRET})
 
 
 def test_a_server_is_listed_and_called(calls, notes):
@@ -36,7 +35,7 @@ def test_a_server_is_listed_and_called(calls, notes):
 
 
 def test_a_server_inside_is_an_outcome_and_not_reached(calls):
-    inside = RemoteServer("inside", "http://127.0.0.1:9/mcp")
+    inside = McpEndpoint("inside", "http://127.0.0.1:9/mcp")
     listing, outcome = calls.list_tools(inside, timeout_s=3.0), calls.call_tool(inside, "x", {}, timeout_s=3.0)
 
     assert (listing.tools, outcome.ok) == ([], False)
@@ -47,10 +46,10 @@ def test_a_tool_runner_that_does_not_answer_is_an_outcome():
     def silent(order, *, timeout_s):
         raise Unavailable("tool runner")
 
-    server = RemoteServer("notes", "https://mcp.example.com/mcp", {"Authorization": SECRET})
+    server = McpEndpoint("notes", "https://mcp.example.com/mcp", {"Authorization": SECRET})
 
-    assert McpCalls(silent).list_tools(server, timeout_s=3.0).error
-    assert not McpCalls(silent).call_tool(server, "x", {}, timeout_s=3.0).ok
+    assert RunnerMcpClient(silent).list_tools(server, timeout_s=3.0).error
+    assert not RunnerMcpClient(silent).call_tool(server, "x", {}, timeout_s=3.0).ok
 
 
 def test_what_opens_a_server_is_in_no_log(calls, notes, caplog):

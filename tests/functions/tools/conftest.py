@@ -7,13 +7,12 @@ import pytest
 
 from functions.tools.desk import Desk
 from functions.tools.routes import router
-from parley.auth.sealing import Seal
+from parley.auth.encryption import TextCipher
 from parley.http.app import create_app
-from parley.http.buffered import buffered_handler
-from parley.http.worker_loop import worker_loop
-from parley.limits import Allowance
+from parley.http.lambda_entry import buffered_handler, worker_loop
+from parley.metering.limits import DefaultLimits
 from parley.settings import HttpSettings
-from parley.tools.remotes import Remotes
+from parley.tools.mcp_registry import McpRegistry
 from tests.driving import Function
 from tests.shared.tools.standing_in import Calls, Runner, remote_tool
 
@@ -23,10 +22,10 @@ def serve(engine) -> Callable[..., Function]:
     """Make the tools function with stand-ins for what runs tools elsewhere."""
 
     def serve(runner: Any = None, calls: Any = None, *, deployment: Any = (), rate_per_minute: int = 100_000) -> Function:
-        remotes = Remotes(calls or Calls(remote_tool()), list(deployment), Seal(lambda: bytes(32)))
-        desk = Desk(engine, runner or Runner(), remotes, lambda principal: [], Allowance(rate_per_minute, Decimal(5)))
+        mcp_registry = McpRegistry(calls or Calls(remote_tool()), list(deployment), TextCipher(lambda: bytes(32)))
+        services = Desk(engine, runner or Runner(), mcp_registry, lambda principal: [], DefaultLimits(rate_per_minute, Decimal(5)))
         asyncio.set_event_loop(worker_loop())  # other tests leave the thread without one, and a handler would make its own
-        return Function(buffered_handler(create_app(router, settings=HttpSettings(allowed_origin="*"), engine=engine, desk=desk)))
+        return Function(buffered_handler(create_app(router, settings=HttpSettings(allowed_origin="*"), engine=engine, services=services)))
 
     return serve
 

@@ -8,11 +8,10 @@ import pytest
 from functions.tools.desk import Desk
 from functions.tools.routes import router
 from parley.http.app import create_app
-from parley.http.buffered import buffered_handler
-from parley.http.worker_loop import worker_loop
-from parley.limits import Allowance
+from parley.http.lambda_entry import buffered_handler, worker_loop
+from parley.metering.limits import DefaultLimits
 from parley.settings import HttpSettings
-from parley.tools.remotes import Remotes
+from parley.tools.mcp_registry import McpRegistry
 from tests.driving import Function, Person
 from tests.functions.chat.hijack_goals import GOALS
 from tests.functions.chat.hijacked import SEAL, World
@@ -35,9 +34,9 @@ def world(engine, people):
 @pytest.fixture(scope="module")
 def call(world, engine):
     """Call a tool as a client does, with whatever it likes; returns the answer."""
-    desk = Desk(engine, world, Remotes(world, [], SEAL), lambda principal: [], Allowance(100_000, Decimal(5)))
+    services = Desk(engine, world, McpRegistry(world, [], SEAL), lambda principal: [], DefaultLimits(100_000, Decimal(5)))
     asyncio.set_event_loop(worker_loop())
-    function = Function(buffered_handler(create_app(router, settings=HttpSettings(allowed_origin="*"), engine=engine, desk=desk)))
+    function = Function(buffered_handler(create_app(router, settings=HttpSettings(allowed_origin="*"), engine=engine, services=services)))
 
     def call(name, arguments):
         message = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": name, "arguments": arguments}}

@@ -1,6 +1,6 @@
 import pytest
 
-from parley.tools.remote import RemoteServer
+from parley.tools.mcp import McpEndpoint
 from tests.shared.tools.standing_in import Calls, remote_tool
 
 NOTES = {"name": "notes", "url": "https://mcp.example.com/mcp", "headers": {"Authorization": "Bearer very-secret"}}
@@ -44,7 +44,7 @@ def test_what_opens_a_server_goes_along_with_the_call_and_is_told_to_nobody(serv
     shown = add(function, alice).body + function.get("/tools/mcp-servers", as_=alice).body
 
     assert b"very-secret" not in shown
-    assert calls.asked[0][0] == RemoteServer("notes", NOTES["url"], NOTES["headers"])
+    assert calls.asked[0][0] == McpEndpoint("notes", NOTES["url"], NOTES["headers"])
 
 
 def test_what_opens_a_server_is_not_in_the_database(served, alice, postgres):
@@ -123,14 +123,14 @@ def test_two_servers_of_one_name_are_one_too_many(served, alice, bob):
 
 
 def test_the_deployments_name_is_taken(serve, alice):
-    function = serve(deployment=[RemoteServer("notes", "https://team.example.com/mcp")])
+    function = serve(deployment=[McpEndpoint("notes", "https://team.example.com/mcp")])
 
     assert add(function, alice).json["code"] == "name_taken"
 
 
 def test_the_deployments_servers_are_listed_by_the_first_who_looks(serve, alice, bob):
     calls = Calls(remote_tool())
-    function = serve(calls=calls, deployment=[RemoteServer("everybodys", "https://team.example.com/mcp")])
+    function = serve(calls=calls, deployment=[McpEndpoint("everybodys", "https://team.example.com/mcp")])
 
     assert names(function, alice) == names(function, bob) == ["everybodys.echo", "shout"]
     assert len(calls.asked) == 1

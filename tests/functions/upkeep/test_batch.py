@@ -8,10 +8,10 @@ from botocore.exceptions import ClientError
 
 from functions.upkeep.letters import Letter
 from functions.upkeep.mail import Mail, MailFailed
-from parley.db.outbox import Entry
+from parley.db.outbox import OutboxEntry
 from parley.errors import Unavailable
 from parley.ids import new_id
-from parley.upkeep import ChangeEmail, Note, ResetPassword, UnknownMessage, UpkeepQueue, Work
+from parley.jobs import AccountNotice, ChangeEmail, OutboxJob, ResetPassword, UnknownJob, UpkeepQueue
 from tests.driving import Function
 from tests.posting import body_of, mails_to
 
@@ -33,20 +33,20 @@ def logged(caplog):
         "not JSON",
         '{"type": "dance"}',
         '{"type": "note", "notice": "x", "to": "a@example.com"}',
-        body_of(Work(new_id(), new_id(), "dance", None)),
-        body_of(Work(new_id(), new_id(), "export", None)),
+        body_of(OutboxJob(new_id(), new_id(), "dance", None)),
+        body_of(OutboxJob(new_id(), new_id(), "export", None)),
     ],
 )
 def test_one_poison_message_in_ten_comes_back_and_nine_are_done_once(upkeep, poison):
     readers = [address() for _ in range(9)]
-    bodies = [body_of(Note("new_api_key", to=reader)) for reader in readers]
+    bodies = [body_of(AccountNotice("new_api_key", to=reader)) for reader in readers]
 
     assert upkeep.batch(*bodies[:4], poison, *bodies[4:]) == ["4"]
     assert [len(mails_to(reader)) for reader in readers] == [1] * 9
 
 
 def test_an_event_of_nobody_we_know_is_refused(upkeep):
-    with pytest.raises(UnknownMessage):
+    with pytest.raises(UnknownJob):
         upkeep.handler({}, Function.CONTEXT)
 
 
@@ -78,8 +78,8 @@ def test_ses_own_words_which_hold_the_address_stay_out_of_the_error():
 def test_a_message_reaches_the_worker_as_it_was_sent(upkeep):
     url, to = boto3.client("sqs").create_queue(QueueName=secrets.token_hex(4))["QueueUrl"], address()
     queue = UpkeepQueue(url)
-    queue.send(Note("new_api_key", to=to))
-    queue.send(Work.of(Entry(new_id(), new_id(), "erase", None)))
+    queue.send(AccountNotice("new_api_key", to=to))
+    queue.send(OutboxJob.of(OutboxEntry(new_id(), new_id(), "erase", None)))
 
     assert len(upkeep.work_off(url)) == 2
     assert len(mails_to(to)) == 1
@@ -87,12 +87,12 @@ def test_a_message_reaches_the_worker_as_it_was_sent(upkeep):
 
 def test_a_queue_that_does_not_take_a_message_is_unavailable():
     with pytest.raises(Unavailable) as refused:
-        UpkeepQueue("https://sqs.eu-west-1.amazonaws.com/123456789012/nowhere").send(Note("new_api_key", to=address()))
+        UpkeepQueue("https://sqs.eu-west-1.amazonaws.com/123456789012/nowhere").send(AccountNotice("new_api_key", to=address()))
 
     assert isinstance(refused.value.__cause__, ClientError)
 
 
 def test_what_must_not_fail_the_request_is_logged_and_left_to_the_sweep(caplog):
-    UpkeepQueue("https://sqs.eu-west-1.amazonaws.com/123456789012/nowhere").send_later(Work(new_id(), new_id(), "erase", None))
+    UpkeepQueue("https://sqs.eu-west-1.amazonaws.com/123456789012/nowhere").send_later(OutboxJob(new_id(), new_id(), "erase", None))
 
     assert "upkeep cannot be told" in caplog.text

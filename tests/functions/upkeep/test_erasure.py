@@ -8,10 +8,11 @@ from moto.backends import get_backend
 from moto.core import DEFAULT_ACCOUNT_ID
 
 from functions.upkeep.erasure import erase
-from parley.db import exports, outbox
-from parley.db.scope import user_scope
+from parley.db import outbox
+from parley.db.accounts import exports
+from parley.db.transactions import user_scope
 from parley.ids import new_id
-from parley.upkeep import Work
+from parley.jobs import OutboxJob
 from tests.canary import Canary
 
 FOLDERS = ("exports", "documents", "uploads", "images")
@@ -30,7 +31,7 @@ def order(engine):
 
     def order(user):
         with user_scope(engine, user.id) as connection:
-            return Work.of(outbox.add(connection, "erase", user_id=user.id))
+            return OutboxJob.of(outbox.add(connection, "erase", user_id=user.id))
 
     return order
 
@@ -105,7 +106,7 @@ def test_a_second_delivery_changes_nothing(upkeep, order, alice, bob, auth):
 def test_an_export_that_is_queued_does_not_outlive_its_user(upkeep, engine, bucket, order, alice, first):
     with user_scope(engine, alice.id) as connection:
         made = exports.add(connection, new_id(), user_id=alice.id)
-        wanted = Work.of(outbox.add(connection, "export", user_id=alice.id, subject_id=made.id))
+        wanted = OutboxJob.of(outbox.add(connection, "export", user_id=alice.id, subject_id=made.id))
     works = [wanted, order(alice)]
 
     assert upkeep.deliver(*(works if first == "export" else reversed(works))) == []
@@ -125,11 +126,11 @@ class StoredMeanwhile:
 
 
 def test_a_file_that_is_stored_while_the_user_goes_is_deleted_too(upkeep, bucket, alice):
-    from functions.upkeep.app import desk
+    from functions.upkeep.app import services
 
     def put():
         bucket.put_object(Key=f"exports/{alice.id}/late.json", Body=b"{}")
 
-    erase(replace(desk, files=StoredMeanwhile(desk.files, put)), alice.id)
+    erase(replace(services, files=StoredMeanwhile(services.files, put)), alice.id)
 
     assert keys_of(bucket, alice) == []

@@ -12,13 +12,14 @@ from sqlalchemy import text
 
 from functions.upkeep import export
 from functions.upkeep.erasure import erase
-from parley.db import exports, messages, outbox
-from parley.db.exports import WITHHELD
-from parley.db.scope import user_scope
+from parley.db import messages, outbox
+from parley.db.accounts import exports
+from parley.db.accounts.exports import EXCLUDED_COLUMNS
 from parley.db.tables import metadata
+from parley.db.transactions import user_scope
 from parley.errors import NotFound
 from parley.ids import new_id
-from parley.upkeep import Work
+from parley.jobs import OutboxJob
 from tests.canary import NOBODYS, Canary
 
 OWNED = """
@@ -36,7 +37,7 @@ def ask(engine):
     def ask(user):
         with user_scope(engine, user.id) as connection:
             made = exports.add(connection, new_id(), user_id=user.id)
-            return Work.of(outbox.add(connection, "export", user_id=user.id, subject_id=made.id))
+            return OutboxJob.of(outbox.add(connection, "export", user_id=user.id, subject_id=made.id))
 
     return ask
 
@@ -81,7 +82,9 @@ def test_every_table_that_names_a_user_is_in_the_export(engines, document):
 
 def test_what_the_user_wrote_is_in_the_export_whatever_the_table(document, canary):
     for name, rows in document["tables"].items():
-        columns = [column for column in metadata.tables[name].c if canary.is_text(column) and column.name not in WITHHELD.get(name, ())]
+        columns = [
+            column for column in metadata.tables[name].c if canary.is_text(column) and column.name not in EXCLUDED_COLUMNS.get(name, ())
+        ]
         found = json.dumps(rows)
         assert [column.name for column in columns if canary.text_of(column) not in found] == [], name
 
@@ -139,8 +142,8 @@ def test_more_rows_than_come_at_once_are_all_there(upkeep, engine, environment, 
 class ErasedMeanwhile:
     """The real files of a user who is erased while one is being stored."""
 
-    def __init__(self, desk, user_id):
-        self._desk, self._user_id = desk, user_id
+    def __init__(self, services, user_id):
+        self._desk, self._user_id = services, user_id
 
     def put(self, file_key, content, *, media_type):
         erase(self._desk, self._user_id)
@@ -151,10 +154,10 @@ class ErasedMeanwhile:
 
 
 def test_the_file_of_a_user_who_is_erased_meanwhile_does_not_remain(upkeep, environment, ask, alice):
-    from functions.upkeep.app import desk
+    from functions.upkeep.app import services
 
     work = ask(alice)
-    racing = replace(desk, files=ErasedMeanwhile(desk, alice.id))
+    racing = replace(services, files=ErasedMeanwhile(services, alice.id))
     with pytest.raises(NotFound):
         export.make(racing, work.subject_id, user_id=alice.id, entry_id=work.entry_id)
 

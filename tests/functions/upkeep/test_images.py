@@ -5,8 +5,8 @@ import pytest
 from sqlalchemy import text
 
 from parley.db import outbox
-from parley.db.scope import user_scope
-from parley.upkeep import Work
+from parley.db.transactions import user_scope
+from parley.jobs import OutboxJob
 from tests.functions.chat.picture import PIXEL
 
 
@@ -32,7 +32,7 @@ def orders(engine, alice):
             found = connection.execute(
                 text("SELECT id, topic, subject_id FROM outbox WHERE due_at <= now() AND user_id = :u"), {"u": alice.id}
             )
-            return [Work.of(outbox.Entry(alice.id, row.id, row.topic, row.subject_id)) for row in found]
+            return [OutboxJob.of(outbox.OutboxEntry(alice.id, row.id, row.topic, row.subject_id)) for row in found]
 
     return orders
 

@@ -7,13 +7,13 @@ import pytest
 
 from functions.upkeep.letters import Letters
 from functions.upkeep.mail import _mailable
-from parley.auth.codes import Code
+from parley.auth.one_time_codes import OneTimeCode
 
 LIFETIME = timedelta(minutes=10)
 
 
 def test_of_several_sign_ups_none_is_said_to_be_the_only_one_that_works():
-    letters, code = Letters(""), Code.new(uuid4())
+    letters, code = Letters(""), OneTimeCode.new(uuid4())
 
     assert "only the newest works" not in letters.sign_up(code, lifetime=LIFETIME).text
     assert "only the newest works" in letters.reset_password(code, lifetime=LIFETIME).text

@@ -4,11 +4,11 @@ from uuid import UUID
 
 import pytest
 
-from parley.db import codes, signups, users
-from parley.db.scope import open_scope, user_scope
-from parley.db.signups import Signup
+from parley.db.accounts import one_time_codes, signups, users
+from parley.db.accounts.signups import Signup
+from parley.db.transactions import global_scope, user_scope
 from parley.ids import new_id
-from parley.upkeep import ChangeEmail, Note, ResetPassword, SignUp
+from parley.jobs import AccountNotice, ChangeEmail, ResetPassword, SignUp
 from tests.posting import mails, mails_to
 
 
@@ -22,7 +22,7 @@ def sign_up(engines):
 
     def sign_up(email, *, display_name=None, lifetime=timedelta(hours=1)):
         signup = Signup(new_id(), email, display_name, "a hash", None)
-        with open_scope(engines["background"]) as connection:
+        with global_scope(engines["background"]) as connection:
             signups.add(connection, signup, lifetime=lifetime)
         return signup
 
@@ -30,13 +30,13 @@ def sign_up(engines):
 
 
 def found_by(engines, signup, code):
-    with open_scope(engines["background"]) as connection:
+    with global_scope(engines["background"]) as connection:
         return signups.find(connection, signup.id, email=signup.email, code_hash=code.hash)
 
 
 def redeemed(engine, code, purpose):
     with user_scope(engine, code.owner_id) as connection:
-        return codes.redeem(connection, code.hash, user_id=code.owner_id, purpose=purpose)
+        return one_time_codes.redeem(connection, code.hash, user_id=code.owner_id, purpose=purpose)
 
 
 def test_who_signs_up_gets_a_code_that_proves_the_sign_up(upkeep, engines, sign_up):
@@ -134,7 +134,7 @@ def test_a_user_who_is_gone_gets_no_mail(upkeep):
 @pytest.mark.parametrize("notice", ["password_changed", "email_changed", "new_api_key"])
 def test_a_change_is_told_with_what_to_do_about_it(upkeep, notice):
     to = address()
-    upkeep.deliver(Note(notice, to=to))
+    upkeep.deliver(AccountNotice(notice, to=to))
     (mail,) = mails_to(to)
 
     assert "If it was not you" in mail.text
@@ -172,11 +172,11 @@ def test_what_a_stranger_chose_is_in_no_letter(upkeep, sign_up):
 def test_what_is_not_one_plain_address_gets_no_mail(upkeep, to):
     before = mails()
 
-    assert upkeep.deliver(Note("new_api_key", to=to)) == []
+    assert upkeep.deliver(AccountNotice("new_api_key", to=to)) == []
     assert mails() == before
 
 
 def test_a_domain_in_another_script_is_written_as_mail_writes_it(upkeep):
-    upkeep.deliver(Note("new_api_key", to="a@bücher.example"))
+    upkeep.deliver(AccountNotice("new_api_key", to="a@bücher.example"))
 
     assert mails_to("a@xn--bcher-kva.example")

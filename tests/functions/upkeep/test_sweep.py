@@ -4,10 +4,11 @@ import boto3
 import pytest
 
 from functions.upkeep.sweep import sweep
-from parley.db import exports, outbox
-from parley.db.scope import user_scope
+from parley.db import outbox
+from parley.db.accounts import exports
+from parley.db.transactions import user_scope
 from parley.ids import new_id
-from parley.upkeep import Watch, Work, parse
+from parley.jobs import CheckTurn, OutboxJob, parse_job
 
 OLD = {
     "one_time_codes": "(user_id, hash, purpose, expires_at) VALUES ('{user}', 'h', 'reset_password', now() - interval '1 second')",
@@ -86,10 +87,10 @@ def waiting(environment):
     def waiting():
         found = []
         while messages := sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages", []):
-            found += [parse(message["Body"]) for message in messages]
+            found += [parse_job(message["Body"]) for message in messages]
             for message in messages:
                 sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
-        return [message for message in found if not isinstance(message, Watch)]
+        return [message for message in found if not isinstance(message, CheckTurn)]
 
     return waiting
 
@@ -97,11 +98,11 @@ def waiting(environment):
 def test_work_that_was_lost_is_sent_again_once_it_is_due(upkeep, engine, postgres, waiting, alice):
     entry = add_entry(engine, alice)
     upkeep.sweep()
-    assert Work.of(entry) not in waiting()
+    assert OutboxJob.of(entry) not in waiting()
     postgres.execute(f"UPDATE outbox SET due_at = now() WHERE id = '{entry.id}'")
 
     assert upkeep.sweep()["sent_again"] == 1
-    assert waiting() == [Work.of(entry)]
+    assert waiting() == [OutboxJob.of(entry)]
     assert upkeep.sweep()["sent_again"] == 0
 
 
@@ -115,12 +116,12 @@ def test_more_lost_work_than_one_batch_is_all_sent(upkeep, engine, postgres, wai
 
 
 def test_a_part_that_fails_does_not_hinder_the_rest(upkeep, postgres, alice, caplog):
-    from functions.upkeep.app import desk
+    from functions.upkeep.app import services
 
     postgres.execute(f"INSERT INTO one_time_codes {OLD['one_time_codes'].format(user=alice.id)}")
     postgres.execute("REVOKE DELETE ON guesses FROM parley_background")
     try:
-        done = sweep(desk)
+        done = sweep(services)
     finally:
         postgres.execute("GRANT DELETE ON guesses TO parley_background")
 

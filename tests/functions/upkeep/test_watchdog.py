@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import text
 
 from parley.ids import new_id
-from parley.upkeep import Watch
+from parley.jobs import CheckTurn
 
 
 @pytest.fixture
@@ -36,25 +36,25 @@ def status_of(engines):
 @pytest.fixture
 def sent(monkeypatch):
     """What upkeep itself puts on the queue, with its delay; a slow turn of `chat` sends too."""
-    from functions.upkeep.app import desk
+    from functions.upkeep.app import services
 
     found = []
-    monkeypatch.setattr(type(desk.queue), "send", lambda self, message, *, delay_s=0: found.append((message, delay_s)))
-    monkeypatch.setattr(type(desk.memory_queue), "send", lambda self, message, *, delay_s=0: None)
+    monkeypatch.setattr(type(services.queue), "send", lambda self, message, *, delay_s=0: found.append((message, delay_s)))
+    monkeypatch.setattr(type(services.memory_queue), "send", lambda self, message, *, delay_s=0: None)
     return found
 
 
 def test_a_turn_whose_heart_has_stopped_is_interrupted(upkeep, alice, turn_of, status_of, sent):
     turn_id = turn_of(alice, silent_s=31)
 
-    assert upkeep.deliver(Watch(alice.id, turn_id)) == []
+    assert upkeep.deliver(CheckTurn(alice.id, turn_id)) == []
     assert status_of(turn_id) == "interrupted"
     assert sent == []
 
 
 def test_a_turn_that_lives_is_looked_at_again_when_it_could_be_dead(upkeep, alice, turn_of, status_of, sent):
     turn_id = turn_of(alice, silent_s=10)
-    upkeep.deliver(Watch(alice.id, turn_id))
+    upkeep.deliver(CheckTurn(alice.id, turn_id))
     ((message, delay_s),) = sent
 
     assert status_of(turn_id) == "running"
@@ -65,12 +65,12 @@ def test_a_turn_that_lives_is_looked_at_again_when_it_could_be_dead(upkeep, alic
 def test_a_turn_that_has_ended_is_left_alone(upkeep, chat, alice, sent):
     made = chat.post("/chat", {"message": "hello", "stream": False}, as_=alice).json
 
-    assert upkeep.deliver(Watch(alice.id, UUID(made["turn_id"]))) == []
+    assert upkeep.deliver(CheckTurn(alice.id, UUID(made["turn_id"]))) == []
     assert sent == []
 
 
 def test_a_turn_that_is_gone_is_nobodys_failure(upkeep, alice):
-    assert upkeep.deliver(Watch(alice.id, new_id())) == []
+    assert upkeep.deliver(CheckTurn(alice.id, new_id())) == []
 
 
 def test_the_sweep_ends_the_turns_that_nobody_watched(upkeep, alice, bob, turn_of, status_of):
@@ -83,10 +83,10 @@ def test_the_sweep_ends_the_turns_that_nobody_watched(upkeep, alice, bob, turn_o
 
 
 def test_a_watch_is_delayed_by_the_queue(environment):
-    from parley.upkeep import UpkeepQueue
+    from parley.jobs import UpkeepQueue
 
     url = boto3.client("sqs").create_queue(QueueName="delayed")["QueueUrl"]
-    UpkeepQueue(url).send(Watch(new_id(), new_id()), delay_s=2.5)
+    UpkeepQueue(url).send(CheckTurn(new_id(), new_id()), delay_s=2.5)
     counts = boto3.client("sqs").get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
 
     assert (counts["ApproximateNumberOfMessages"], counts["ApproximateNumberOfMessagesDelayed"]) == ("0", "1")

@@ -6,9 +6,9 @@ import time_machine
 
 from parley.auth.access_tokens import LIFETIME, issue_token, verify_token
 from parley.auth.principal import USER_SCOPES
+from parley.auth.public_keys import PublicKey
 from parley.auth.signing_keys import SigningKey
 from parley.auth.tokens import LEEWAY_S
-from parley.auth.verifying_keys import VerifyingKey
 from parley.clock import utc_now
 from parley.errors import Unauthorized
 from tests.forging import API, ISSUER, KEYS, SIGNING, access_token, api_key, forged, signer
@@ -137,6 +137,6 @@ def test_a_header_that_is_not_ours_asks_for_no_key():
 
 def test_a_key_under_the_name_of_another_is_no_help():
     other = SigningKey.generate(now=NOW)
-    keys = {other.kid: VerifyingKey(other.kid, "signing", KEYS[SIGNING.kid].public)}
+    keys = {other.kid: PublicKey(other.kid, "signing", KEYS[SIGNING.kid].public)}
 
     assert refuses(access_token(key=other), keys=keys)

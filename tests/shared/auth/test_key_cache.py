@@ -2,7 +2,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from parley.auth.key_cache import FRESH_S, KeyCache
+from parley.auth.key_cache import MAX_AGE_S, KeyCache
 from parley.errors import Unavailable
 from tests.forging import RING
 
@@ -11,13 +11,13 @@ class Store:
     """A key store that counts how often it is read, and can be away."""
 
     def __init__(self):
-        self.reads, self.ring = 0, RING
+        self.reads, self.key_ring = 0, RING
 
     def load(self):
         self.reads += 1
-        if self.ring is None:
+        if self.key_ring is None:
             raise Unavailable("key store")
-        return self.ring
+        return self.key_ring
 
 
 @pytest.fixture
@@ -41,22 +41,22 @@ def test_keys_are_read_once_in_ten_seconds(keys, store, clock):
         clock.now = 1000.0 + step * 0.25
         keys()
 
-    assert (FRESH_S, store.reads) == (10, 3)
+    assert (MAX_AGE_S, store.reads) == (10, 3)
 
 
 def test_the_last_good_keys_are_kept_while_the_store_is_away(keys, store, clock):
     keys()
-    store.ring = None
-    clock.now += FRESH_S
+    store.key_ring = None
+    clock.now += MAX_AGE_S
 
     assert [keys() for _ in range(5)] == [RING] * 5
     assert store.reads == 2
 
 
 def test_without_any_keys_nobody_gets_in_until_there_are(keys, store):
-    store.ring = None
+    store.key_ring = None
     with pytest.raises(Unavailable):
         keys()
-    store.ring = RING
+    store.key_ring = RING
 
     assert keys() is RING

@@ -3,7 +3,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import time_machine
 
-from parley.auth.signing_keys import PUBLISHED_BEFORE_SIGNING, KeyRing, SigningKey
+from parley.auth.signing_keys import PUBLICATION_LEAD, KeyRing, SigningKey
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 
@@ -12,7 +12,7 @@ def aged(seconds, *, family="signing"):
     return SigningKey.generate(now=NOW - timedelta(seconds=seconds), family=family)
 
 
-def ring(*keys):
+def key_ring(*keys):
     return KeyRing.of(keys, refresh_secret=b"", issuer="i")
 
 
@@ -20,7 +20,7 @@ def ring(*keys):
 def test_the_newest_key_signs():
     old, new = aged(9000), aged(3000)
 
-    assert ring(old, new).newest is new
+    assert key_ring(old, new).newest is new
 
 
 @time_machine.travel(NOW, tick=False)
@@ -28,28 +28,28 @@ def test_the_newest_key_signs():
 def test_a_new_key_signs_only_when_it_has_been_published_long_enough(age_s, signs):
     old, new = aged(9000), aged(age_s)
 
-    assert (ring(new, old).newest is new) == signs
+    assert (key_ring(new, old).newest is new) == signs
 
 
 @time_machine.travel(NOW, tick=False)
 def test_a_key_without_an_older_one_signs_at_once():
     only, newer = aged(5), aged(1)
 
-    assert ring(only).newest is only
-    assert ring(newer, only).newest is only
+    assert key_ring(only).newest is only
+    assert key_ring(newer, only).newest is only
 
 
 @time_machine.travel(NOW, tick=False)
 def test_a_key_from_a_clock_ahead_of_ours_waits():
     old, ahead = aged(9000), aged(-60)
 
-    assert ring(old, ahead).newest is old
+    assert key_ring(old, ahead).newest is old
 
 
 @time_machine.travel(NOW, tick=False)
 def test_each_family_has_a_newest_key_of_its_own():
     signing, api, new_api = aged(9000), aged(9000, family="api"), aged(300, family="api")
-    made = ring(signing, api, new_api)
+    made = key_ring(signing, api, new_api)
 
     assert (made.newest, made.newest_api) == (signing, new_api)
 
@@ -57,19 +57,19 @@ def test_each_family_has_a_newest_key_of_its_own():
 def test_every_key_is_published_before_it_signs():
     old, new = aged(9000), aged(0)
 
-    assert [jwk["kid"] for jwk in ring(old, new).jwks()["keys"]] == [new.kid, old.kid]
+    assert [jwk["kid"] for jwk in key_ring(old, new).jwks()["keys"]] == [new.kid, old.kid]
 
 
 def test_two_minutes_are_longer_than_every_cache_on_the_way():
     from functions.authorizer.jwks import SEEK_S
-    from parley.auth.key_cache import FRESH_S
+    from parley.auth.key_cache import MAX_AGE_S
 
-    assert timedelta(seconds=FRESH_S + SEEK_S) < PUBLISHED_BEFORE_SIGNING
+    assert timedelta(seconds=MAX_AGE_S + SEEK_S) < PUBLICATION_LEAD
 
 
 def test_a_ring_without_a_signing_key_is_refused():
     with pytest.raises(ValueError, match="needs a signing key"):
-        ring(aged(0, family="api"))
+        key_ring(aged(0, family="api"))
 
 
 def test_a_key_survives_its_storage():

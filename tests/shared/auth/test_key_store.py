@@ -5,7 +5,7 @@ import boto3
 import pytest
 
 from parley.auth import key_store
-from parley.auth.key_store import add_key, delete_keys, ensure_keys, load_keys, load_sealing_key, stored_keys
+from parley.auth.key_store import add_key, delete_keys, ensure_keys, load_encryption_key, load_keys, load_signing_keys
 from parley.auth.signing_keys import SigningKey
 from parley.clock import utc_now
 from parley.errors import Unavailable
@@ -27,10 +27,10 @@ def test_keys_that_nobody_has_made_are_unavailable(path):
 
 def test_made_keys_can_be_loaded(path):
     made = ensure_keys(path)
-    ring = load(path)
+    key_ring = load(path)
 
-    assert (len(made), len(ring.keys), len(ring.refresh_secret), ring.issuer) == (4, 2, 32, "parley/test/prod")
-    assert (ring.newest.family, ring.newest_api.family) == ("signing", "api")
+    assert (len(made), len(key_ring.keys), len(key_ring.refresh_secret), key_ring.issuer) == (4, 2, 32, "parley/test/prod")
+    assert (key_ring.newest.family, key_ring.newest_api.family) == ("signing", "api")
 
 
 def test_making_keys_twice_keeps_the_first(path):
@@ -44,11 +44,11 @@ def test_making_keys_twice_keeps_the_first(path):
 def test_a_deployment_from_before_api_keys_signs_in_and_gets_the_family_it_lacks(path):
     ensure_keys(path)
     delete_keys(path, [load(path).newest_api])
-    ring = load(path)
+    key_ring = load(path)
 
-    assert ring.newest.family == "signing"
+    assert key_ring.newest.family == "signing"
     with pytest.raises(Unavailable):
-        _ = ring.newest_api
+        _ = key_ring.newest_api
     assert [name.split("/")[0] for name in ensure_keys(path)] == ["api"]
 
 
@@ -56,8 +56,8 @@ def test_many_keys_are_read_and_deleted(path):
     keys = [SigningKey.generate(now=utc_now() - timedelta(days=age)) for age in range(23)]
     names = [add_key(path, key) for key in keys]
 
-    assert {key.kid for key in stored_keys(path)} == {key.kid for key in keys}
-    assert (delete_keys(path, keys), stored_keys(path)) == (names, [])
+    assert {key.kid for key in load_signing_keys(path)} == {key.kid for key in keys}
+    assert (delete_keys(path, keys), load_signing_keys(path)) == (names, [])
     assert delete_keys(path, keys) == names
 
 
@@ -95,12 +95,12 @@ def test_a_store_that_refuses_is_unavailable():
 
 def test_the_sealing_key_is_made_once_and_is_the_same_for_everybody(path):
     ensure_keys(path)
-    key = load_sealing_key(path)
+    key = load_encryption_key(path)
     ensure_keys(path)
 
-    assert (len(key), load_sealing_key(path)) == (32, key)
+    assert (len(key), load_encryption_key(path)) == (32, key)
 
 
 def test_a_sealing_key_that_nobody_has_made_is_unavailable(path):
     with pytest.raises(Unavailable):
-        load_sealing_key(path)
+        load_encryption_key(path)

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import Engine, text
 
 from parley.db.engine import make_engine
-from parley.db.scope import open_scope, user_scope
+from parley.db.transactions import global_scope, user_scope
 from parley.settings import DatabaseSettings
 from tests.driving import PASSWORD, Person
 from tests.fakes.pgbouncer import running_pgbouncer
@@ -77,7 +77,7 @@ def test_nobody_sees_a_row_of_any_tenant_table(auth, conversation, alice, postgr
     there = {name for name in tenant_tables if postgres.execute(f"SELECT 1 FROM {name} LIMIT 1", dbname="parley")}
 
     assert there >= {"users", "credentials", "sessions", "refresh_tokens", "audit_events", "conversations", "exports", "outbox", "api_keys"}
-    with open_scope(engine) as connection:
+    with global_scope(engine) as connection:
         assert [connection.scalar(text(f"SELECT count(*) FROM {name}")) for name in tenant_tables] == [0] * len(tenant_tables)
 
 
@@ -106,20 +106,20 @@ def test_who_was_before_on_a_pooled_connection_is_forgotten(one_connection, alic
 
 @pytest.mark.parametrize("statement", ["SELECT 1", "SELECT set_config('parley.user_id', '', false)"])
 def test_an_empty_context_is_nobodys_and_no_error(engine: Engine, statement):
-    with open_scope(engine) as connection:
+    with global_scope(engine) as connection:
         connection.execute(text(statement))
 
         assert connection.scalar(text("SELECT count(*) FROM users")) == 0
 
 
 def test_a_hundred_clients_on_two_connections_see_no_foreign_row(auth, postgres, environment, conversation, alice, bob):
-    from functions.auth.app import desk
+    from functions.auth.app import services
 
     for person in (alice, bob):
         conversation.post("/conversations", {}, as_=person)
     # Whoever waits is to get its turn: what is asked here is what it sees then.
     with running_pgbouncer(postgres, pool_size=2, patience_s=60) as address:
-        keys = Keys.of(desk.key_ring())
+        keys = Keys.of(services.key_ring())
         with racing(environment | CHEAP | address, keys) as clients:
             assert clients.get("/auth/me", as_=alice).status == 200  # no login waits for the pooler's own first one
             seen = sum(clients.do(look, [alice.id, bob.id], 12 * ROUNDS), Counter())

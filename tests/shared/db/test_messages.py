@@ -4,7 +4,7 @@ import pytest
 
 from parley.db import conversations, messages
 from parley.db.engine import make_engine
-from parley.db.scope import principal_scope
+from parley.db.transactions import principal_scope
 from parley.errors import NotFound
 from parley.ids import new_id
 

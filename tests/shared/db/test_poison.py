@@ -4,16 +4,16 @@ import os
 
 import pytest
 
-from parley.db import chunk_search, chunks, document_work, documents
-from parley.db.chunk_search import POOL
+from parley.db import chunks, documents, search
 from parley.db.chunks import NewChunk
-from parley.db.halfvec import Vector
-from parley.db.scope import user_scope
+from parley.db.search import CHUNK_CANDIDATES
+from parley.db.transactions import user_scope
+from parley.db.vectors import Vector
 from parley.ids import new_id
 
 QUERIES = int(os.environ.get("PARLEY_TEST_QUERIES", "500"))
 TOPICS = 20
-FOREIGN = POOL + 20
+FOREIGN = CHUNK_CANDIDATES + 20
 
 
 def words(topic):
@@ -32,8 +32,8 @@ def stored(engine, person, texts, vectors, *, is_shared=False):
         documents.add(connection, document_id, user_id=person.id, **named)
         documents.change(connection, document_id, user_id=person.id, changes={"is_shared": is_shared})
         chunks.add(connection, document_id, made, user_id=person.id, is_shared=is_shared)
-        chunks.embed(connection, document_id, dict(enumerate(vectors)), user_id=person.id)
-        document_work.finish(connection, document_id, user_id=person.id, chunks=len(made), note=None)
+        chunks.put_vectors(connection, document_id, dict(enumerate(vectors)), user_id=person.id)
+        documents.mark_ready(connection, document_id, user_id=person.id, chunks=len(made), note=None)
     return document_id
 
 
@@ -61,7 +61,7 @@ def test_no_poisoned_document_of_another_is_ever_found_nor_takes_a_place(engine,
     with user_scope(engine, alice.id) as connection:
         for number in range(QUERIES):
             topic, only_in = number // 4 % TOPICS, narrowings(own, foreign, number)
-            found = chunk_search.search(connection, words(topic), vector(topic), limit=1 + number % 10, only_in=only_in)
+            found = search.search_chunks(connection, words(topic), vector(topic), limit=1 + number % 10, only_in=only_in)
             seen.append(({one.document_id for one in found}, {own} if only_in is None or own in only_in else set()))
 
     assert [number for number, (found, _) in enumerate(seen) if found & set(foreign)] == []
@@ -72,7 +72,7 @@ def test_what_an_admin_shares_is_found_among_it(engine, alice, bob, foreign):
     shared = stored(engine, bob, [words(1)], [vector(1)], is_shared=True)
     try:
         with user_scope(engine, alice.id) as connection:
-            found = chunk_search.search(connection, words(1), vector(1), limit=10)
+            found = search.search_chunks(connection, words(1), vector(1), limit=10)
     finally:
         with user_scope(engine, bob.id) as connection:
             documents.remove(connection, shared, user_id=bob.id)

@@ -6,9 +6,9 @@ import re
 import pytest
 from sqlalchemy import text
 
-from parley.db import chunk_search
-from parley.db.halfvec import Vector, parameters_of
-from parley.db.scope import user_scope
+from parley.db import search
+from parley.db.transactions import user_scope
+from parley.db.vectors import Vector, vector_parameters
 from parley.ids import new_id
 
 VALUES = {"query": "'word7 thing'::text", "vector": "'[1,0]'::halfvec", "model": "'m'::text", "pool": "10", "most": "10"}
@@ -66,10 +66,10 @@ def test_a_search_reads_its_users_rows_by_index_and_words_by_theirs(engines, man
 def test_the_nearest_of_a_thousand_chunks_are_those_of_an_exact_search(engine, engines, many, alice):
     vector = Vector("m", [0.3, 0.8])
     with user_scope(engine, alice.id) as connection:
-        found = sorted(one.similarity for one in chunk_search.search(connection, "", vector, limit=10))
+        found = sorted(one.similarity for one in search.search_chunks(connection, "", vector, limit=10))
     exact = "SELECT -(embedding <#> CAST(:vector AS halfvec)) AS s FROM chunks WHERE user_id = :user_id ORDER BY s DESC LIMIT 10"
     with engines["owner"].begin() as connection:
-        nearest = connection.scalars(text(exact), {"user_id": alice.id, "vector": parameters_of(vector)["vector"]}).all()
+        nearest = connection.scalars(text(exact), {"user_id": alice.id, "vector": vector_parameters(vector)["vector"]}).all()
 
     assert found == sorted(nearest)
 

@@ -4,8 +4,8 @@ from sqlalchemy import text
 
 from parley.db.engine import make_engine
 from parley.http.app import create_app
-from parley.http.buffered import buffered_handler
 from parley.http.dependencies import Transaction
+from parley.http.lambda_entry import buffered_handler
 from parley.settings import HttpSettings
 from tests.driving import Function
 

@@ -15,7 +15,7 @@ from starlette.types import Receive, Scope, Send
 
 from parley.http import streaming
 from parley.http.app import create_app
-from parley.http.streaming import CONTENT_TYPE, RuntimeChanged, let_runtime_stream, streaming_handler
+from parley.http.streaming import CONTENT_TYPE, RuntimeChanged, enable_runtime_streaming, streaming_handler
 from parley.settings import HttpSettings
 from tests.driving import rest_event
 
@@ -185,7 +185,7 @@ def test_an_app_whose_stream_is_given_up_is_cancelled():
 
 
 def test_plain_results_are_still_posted_as_aws_does(monkeypatch):
-    let_runtime_stream()
+    enable_runtime_streaming()
     client = LambdaRuntimeClient("127.0.0.1:9")
 
     assert client.marshaller.marshal_response({"statusCode": 200}) == ('{"statusCode": 200}', "application/json")
@@ -207,4 +207,4 @@ def test_under_sam_local_the_answer_is_buffered(monkeypatch):
 )
 def test_a_runtime_client_that_changed_is_named_with_the_way_out(client):
     with pytest.raises(RuntimeChanged, match="Lambda Web Adapter"):
-        streaming._check(client)
+        streaming._check_client(client)

@@ -10,8 +10,8 @@ MAKES = """
 import sys
 from parley.llm.live_catalogue import LiveCatalogue
 from parley.llm.model import Model
-from parley.llm.providers import Providers
-from parley.llm.types import Message, Request
+from parley.llm.provider_registry import Providers
+from parley.llm.messages import Message, Request
 from parley.settings import CatalogueSettings
 catalogue = LiveCatalogue.of(CatalogueSettings(models_file="", models_parameter=""))()
 providers = Providers({{"AWS_REGION": "eu-west-1", "OPENAI_API_KEY": "k", "ANTHROPIC_API_KEY": "k", "MISTRAL_API_KEY": "k"}})

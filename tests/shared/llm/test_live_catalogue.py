@@ -6,10 +6,10 @@ import os
 import boto3
 import pytest
 
+from parley.llm.catalogue import Catalogue, CatalogueInvalid
 from parley.llm.live_catalogue import FileSource, LiveCatalogue, ParameterSource
-from parley.llm.models import Catalogue, CatalogueInvalid
-from parley.llm.providers import Providers
-from parley.llm.types import Message, Request, TextDelta
+from parley.llm.messages import Message, ModelRequest, TextDelta
+from parley.llm.provider_registry import ProviderRegistry
 from tests.fakes.vendor import running_vendor
 from tests.fakes.wires.anthropic import ANTHROPIC
 from tests.fakes.wires.chat import OPENAI
@@ -145,12 +145,12 @@ def test_switching_the_vendor_is_one_changed_word_and_no_restart(file):
             wire.plays(vendor, wire.texts(f"I am {text}"))
         written = SWITCH.format(openai=openai.root, anthropic=anthropic.root, local=local.root)
         file.write_text(written)
-        catalogue, providers = LiveCatalogue(FileSource(file)), openai.closing(Providers(environment))
+        catalogue, providers = LiveCatalogue(FileSource(file)), openai.closing(ProviderRegistry(environment))
         answers = []
         for word in ("gpt", "claude", "local"):
             file.write_text(written.replace('chat = "gpt"', f'chat = "{word}"'))
             os.utime(file)
             model = catalogue().models[catalogue().ordered(environment=environment)[0]]
-            answers.append(next(providers(model).stream(model.name, Request([Message("user", "who?")]))))
+            answers.append(next(providers(model).stream(model.name, ModelRequest([Message("user", "who?")]))))
 
         assert answers == [TextDelta("I am gpt"), TextDelta("I am claude"), TextDelta("I am local")]

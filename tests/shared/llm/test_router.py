@@ -10,17 +10,16 @@ from importlib import import_module
 
 import pytest
 
-from parley.llm.breaker import Breaker
-from parley.llm.circuit import COOLDOWN, Circuit
-from parley.llm.failures import ProviderBusy, ProviderFailed, ProviderMisconfigured, ProviderRejected, ProviderTimeout
-from parley.llm.models import Model
-from parley.llm.providers import Providers
-from parley.llm.router import CallStarted, Candidate, Patience, Router
-from parley.llm.types import Finished, Message, Request, TextDelta, Thought, ToolCall, Usage
+from parley.llm.catalogue import Model
+from parley.llm.circuit_breaker import COOLDOWN, Circuit, CircuitBreaker
+from parley.llm.errors import ProviderBusy, ProviderFailed, ProviderMisconfigured, ProviderRejected, ProviderTimeout
+from parley.llm.messages import Finished, Message, ModelRequest, TextDelta, Thought, ToolCall, Usage
+from parley.llm.provider_registry import ProviderRegistry
+from parley.llm.router import CallStarted, Candidate, ModelRouter, RetryPolicy
 from tests.fakes.circuits import MemoryCircuits
 from tests.fakes.vendor import refuses, resets, running_vendor, says, streams
 
-ASKED = Request([Message("user", "How are you?")])
+ASKED = ModelRequest([Message("user", "How are you?")])
 HELLO = [TextDelta("Hel"), TextDelta("lo"), Finished("stop", Usage(12, 3, 4))]
 FAILED, BUSY = ProviderFailed("acme", "500"), ProviderBusy("acme", retry_after_s=0.01)
 
@@ -62,8 +61,8 @@ def ask(store):
 
     def ask(candidates=(ONE,), total_s=5.0, reserve_again=None, is_background=False, **scripts):
         playing = Scripts(scripts)
-        patience = Patience(first_pause_s=0.001, longest_pause_s=1.0)
-        router = Router(playing, Breaker(store), patience=patience, is_background=is_background)
+        retry_policy = RetryPolicy(first_pause_s=0.001, longest_pause_s=1.0)
+        router = ModelRouter(playing, CircuitBreaker(store), retry_policy=retry_policy, is_background=is_background)
         return router.ask(candidates, ASKED, total_s=total_s, reserve_again=reserve_again), playing
 
     return ask
@@ -198,7 +197,7 @@ class Silent:
 
 
 def routed(store, providers):
-    return Router(lambda model: providers[model.name], Breaker(store), patience=Patience(first_pause_s=0.001))
+    return ModelRouter(lambda model: providers[model.name], CircuitBreaker(store), retry_policy=RetryPolicy(first_pause_s=0.001))
 
 
 def test_a_silent_model_is_left_for_the_fallback(store):
@@ -279,7 +278,7 @@ def test_background_work_refused_for_load_shuts_nobody_else_out(ask, store, faul
 
 @pytest.mark.parametrize("folder", ["ingest", "summarize"])
 def test_functions_in_the_background_ask_as_such(folder, environment):
-    assert import_module(f"functions.{folder}.app").desk.router.is_background
+    assert import_module(f"functions.{folder}.app").services.router.is_background
 
 
 OVERLOADED = says(b'data: {"error": {"type": "overloaded_error"}}\n\n')
@@ -290,7 +289,7 @@ OVERLOADED = says(b'data: {"error": {"type": "overloaded_error"}}\n\n')
 )
 def test_an_answer_that_ends_before_its_first_text_is_billed_unless_it_was_a_refusal(store, fault, is_billed):
     with running_vendor(fault) as vendor:
-        router = Router(vendor.closing(Providers({})), Breaker(store), patience=Patience(calls=1))
+        router = ModelRouter(vendor.closing(ProviderRegistry({})), CircuitBreaker(store), retry_policy=RetryPolicy(calls=1))
         asked = router.ask([candidate("one", base_url=vendor.url)], ASKED, total_s=10.0)
         with pytest.raises(ProviderFailed):
             list(asked)
@@ -315,8 +314,8 @@ def test_with_30_percent_faults_and_a_healthy_fallback_nearly_every_turn_is_answ
         good = faulty.script
         faulty.script = lambda handler: (chance.choice(FAULTS) if chance.random() < 0.3 else good)(handler)
         chosen = [candidate(name, base_url=vendor.url) for name, vendor in (("one", faulty), ("two", healthy))]
-        providers = healthy.closing(Providers({}))
-        router = Router(providers, Breaker(store), patience=Patience(first_pause_s=0.001))
+        providers = healthy.closing(ProviderRegistry({}))
+        router = ModelRouter(providers, CircuitBreaker(store), retry_policy=RetryPolicy(first_pause_s=0.001))
         for _ in range(300):
             asked = router.ask(chosen, ASKED, total_s=10.0)
             answered += text_of(asked) == "Hello"
@@ -338,4 +337,4 @@ def test_a_probe_that_tells_nothing_leaves_the_circuit_to_the_next(store, ask, s
         assert isinstance(next(asked), CallStarted)
         asked.close() if script is HELLO else list(asked)
 
-    assert Breaker(store).admit(key) == 0
+    assert CircuitBreaker(store).admit(key) == 0

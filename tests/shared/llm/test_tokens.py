@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from parley.llm.tokens import count_tokens, estimate_usage, most_tokens
-from parley.llm.types import Message, Request, Tool, ToolCall, ToolResult
+from parley.llm.messages import Message, ModelRequest, ToolCall, ToolDefinition, ToolResult
+from parley.llm.tokens import count_tokens, estimate_usage, max_request_tokens
 
 # As OpenAI's own tokenizer counts them for its models since GPT-4o (o200k_base), from its documentation and cookbook.
 KNOWN = {"tiktoken is great!": 6, "antidisestablishmentarianism": 6, "2 + 2 = 4": 7, "お誕生日おめでとう": 8}
@@ -22,33 +22,33 @@ def test_texts_are_counted_as_openai_counts_them(words, tokens):
 
 @given(st.text(max_size=300))
 def test_no_text_takes_more_tokens_than_the_bound(words):
-    assert count_tokens(words) <= most_tokens(Request([Message("user", words)]))
+    assert count_tokens(words) <= max_request_tokens(ModelRequest([Message("user", words)]))
 
 
 def test_everything_that_is_sent_is_counted():
-    bare = Request([Message("user", "weather?")])
-    tools = [Tool("weather", "Tells the weather of a place.", {"type": "object", "properties": {"place": {"type": "string"}}})]
+    bare = ModelRequest([Message("user", "weather?")])
+    tools = [ToolDefinition("weather", "Tells the weather of a place.", {"type": "object", "properties": {"place": {"type": "string"}}})]
     calls = [Message("assistant", [ToolCall("1", "weather", '{"place": "Oslo"}')]), Message("tool", [ToolResult("1", "rain")])]
     larger = [
-        Request(bare.messages, system="Answer in one word."),
-        Request(bare.messages, tools=tools),
-        Request([*bare.messages, *calls]),
-        Request(bare.messages, facts=["They live in Oslo."]),
+        ModelRequest(bare.messages, system="Answer in one word."),
+        ModelRequest(bare.messages, tools=tools),
+        ModelRequest([*bare.messages, *calls]),
+        ModelRequest(bare.messages, facts=["They live in Oslo."]),
     ]
     for request in larger:
         assert estimate_usage(request, "").input_tokens >= estimate_usage(bare, "").input_tokens + 4
-        assert most_tokens(request) > most_tokens(bare)
+        assert max_request_tokens(request) > max_request_tokens(bare)
 
 
 def test_an_estimate_is_flagged_and_counts_the_answer():
-    usage = estimate_usage(Request([Message("user", "hi")]), "tiktoken is great!")
+    usage = estimate_usage(ModelRequest([Message("user", "hi")]), "tiktoken is great!")
 
     assert (usage.is_estimated, usage.output_tokens) == (True, 6)
 
 
 def test_a_system_prompt_counts_as_a_message():
     asked, system = Message("user", "hi"), "Be brief."
-    as_prompt, as_message = Request([asked], system=system), Request([Message("user", system), asked])
+    as_prompt, as_message = ModelRequest([asked], system=system), ModelRequest([Message("user", system), asked])
 
     assert estimate_usage(as_prompt, "").input_tokens == estimate_usage(as_message, "").input_tokens
 

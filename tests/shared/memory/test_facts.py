@@ -6,7 +6,7 @@ from uuid import UUID
 import pytest
 
 from parley.ids import new_id
-from parley.memory.facts import SAME, judge
+from parley.memory.facts import SAME_SIMILARITY, judge_fact
 
 
 @dataclass
@@ -19,7 +19,7 @@ class Fact:
 @pytest.mark.parametrize("said", ["The user lives in Lyon.", "I live in lyon", "Lives in Lyon", "I LIVE IN LYON!"])
 def test_a_fact_is_known_whoever_says_it_and_however_it_is_written(said):
     known = Fact("Lives in Lyon.") if "live" in said and "lives" not in said.casefold() else Fact("lives in lyon")
-    judged = judge(said, [known])
+    judged = judge_fact(said, [known])
 
     assert judged.known_id == known.id or judged.supersedes == (known.id,)
 
@@ -27,13 +27,13 @@ def test_a_fact_is_known_whoever_says_it_and_however_it_is_written(said):
 def test_the_same_words_are_the_same_fact():
     known = Fact("I am allergic to peanuts.")
 
-    assert judge("i am allergic to PEANUTS", [known]).known_id == known.id
+    assert judge_fact("i am allergic to PEANUTS", [known]).known_id == known.id
 
 
 def test_the_same_in_other_words_is_known_by_its_vector():
-    known = Fact("The user has a peanut allergy.", similarity=SAME + 0.01)
+    known = Fact("The user has a peanut allergy.", similarity=SAME_SIMILARITY + 0.01)
 
-    assert judge("The user is allergic to peanuts.", [known]).known_id == known.id
+    assert judge_fact("The user is allergic to peanuts.", [known]).known_id == known.id
 
 
 @pytest.mark.parametrize(
@@ -53,7 +53,7 @@ def test_the_same_in_other_words_is_known_by_its_vector():
 def test_a_newer_fact_takes_the_place_of_what_it_contradicts(older, newer):
     known = Fact(older, similarity=0.99)
 
-    assert judge(newer, [known]).supersedes == (known.id,)
+    assert judge_fact(newer, [known]).supersedes == (known.id,)
 
 
 @pytest.mark.parametrize(
@@ -68,10 +68,10 @@ def test_a_newer_fact_takes_the_place_of_what_it_contradicts(older, newer):
     ],
 )
 def test_what_can_both_be_true_stays(older, newer):
-    judged = judge(newer, [Fact(older, similarity=0.9)])
+    judged = judge_fact(newer, [Fact(older, similarity=0.9)])
 
     assert (judged.known_id, judged.supersedes) == (None, ())
 
 
 def test_another_number_is_another_fact_however_near():
-    assert judge("The user has 3 cats.", [Fact("The user has 2 cats.", similarity=0.999)]).known_id is None
+    assert judge_fact("The user has 3 cats.", [Fact("The user has 2 cats.", similarity=0.999)]).known_id is None

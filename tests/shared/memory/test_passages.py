@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from parley.memory.passages import PIECE_CHARACTERS, PIECE_MESSAGES, cut
+from parley.memory.passages import PASSAGE_CHARACTERS, PASSAGE_MESSAGES, split_into_passages
 
 MONDAY = datetime(2026, 11, 2, 9, tzinfo=UTC)
 
@@ -17,35 +17,35 @@ class Line:
 
 
 def test_a_piece_begins_with_its_day_and_says_who_speaks():
-    pieces = cut([Line(1, "Where is it?"), Line(2, "In Lyon.", "assistant")])
+    pieces = split_into_passages([Line(1, "Where is it?"), Line(2, "In Lyon.", "assistant")])
 
     assert [(one.first_seq, one.last_seq, one.text) for one in pieces] == [(1, 2, "2026-11-02\nUser: Where is it?\nAssistant: In Lyon.")]
 
 
 def test_a_piece_holds_a_few_messages():
-    pieces = cut([Line(number, "short") for number in range(1, 11)])
+    pieces = split_into_passages([Line(number, "short") for number in range(1, 11)])
 
     assert [(one.first_seq, one.last_seq) for one in pieces] == [(1, 4), (5, 8), (9, 10)]
-    assert PIECE_MESSAGES == 4
+    assert PASSAGE_MESSAGES == 4
 
 
 def test_a_long_message_is_cut_at_its_paragraphs_into_pieces_of_its_own():
     paragraphs = [f"{'word ' * 120}end{number}." for number in range(3)]
-    pieces = cut([Line(1, "before"), Line(2, "\n\n".join(paragraphs)), Line(3, "after")])
+    pieces = split_into_passages([Line(1, "before"), Line(2, "\n\n".join(paragraphs)), Line(3, "after")])
 
     assert [(one.first_seq, one.last_seq) for one in pieces] == [(1, 1), (2, 2), (2, 2), (2, 2), (3, 3)]
     assert [one.text.endswith(f"end{number}.") for number, one in enumerate(pieces[1:4])] == [True] * 3
 
 
 def test_no_piece_is_longer_than_small_models_read_even_without_a_space():
-    pieces = cut([Line(1, "x" * 5000)])
+    pieces = split_into_passages([Line(1, "x" * 5000)])
 
-    assert max(len(one.text) for one in pieces) <= PIECE_CHARACTERS + len("2026-11-02\nUser: ")
+    assert max(len(one.text) for one in pieces) <= PASSAGE_CHARACTERS + len("2026-11-02\nUser: ")
     assert sum(one.text.count("x") for one in pieces) == 5000
 
 
 def test_a_new_day_begins_a_new_piece():
-    pieces = cut([Line(1, "good night"), Line(2, "good morning", created_at=MONDAY + timedelta(days=1))])
+    pieces = split_into_passages([Line(1, "good night"), Line(2, "good morning", created_at=MONDAY + timedelta(days=1))])
 
     assert [one.text[:10] for one in pieces] == ["2026-11-02", "2026-11-03"]
 
@@ -53,8 +53,8 @@ def test_a_new_day_begins_a_new_piece():
 def test_more_messages_change_the_last_piece_at_most():
     lines = [Line(number, f"message {number}") for number in range(1, 8)]
 
-    assert cut(lines)[:1] == cut(lines[:5])[:1]
+    assert split_into_passages(lines)[:1] == split_into_passages(lines[:5])[:1]
 
 
 def test_a_message_without_text_is_left_out():
-    assert [one.text for one in cut([Line(1, "  "), Line(2, "there")])] == ["2026-11-02\nUser: there"]
+    assert [one.text for one in split_into_passages([Line(1, "  "), Line(2, "there")])] == ["2026-11-02\nUser: there"]

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from parley.llm.tokens import estimate_tokens
-from parley.memory.window import MOST_MESSAGES, newest_within, summarised
+from parley.memory.window import MAX_MESSAGES, fit_with_summary, newest_within
 
 
 @dataclass(frozen=True)
@@ -32,24 +32,24 @@ def test_the_window_is_the_longest_suffix_that_fits(messages, budget):
 
 
 def test_the_summary_stands_for_what_fell_out():
-    kept, before = summarised([Sized(600), Sized(300), Sized(300)], "They baked bread.", budget_tokens=1000)
+    kept, before = fit_with_summary([Sized(600), Sized(300), Sized(300)], "They baked bread.", budget_tokens=1000)
 
     assert kept == [Sized(300), Sized(300)]
     assert before.endswith("They baked bread.")
 
 
 def test_where_everything_fits_there_is_no_summary():
-    assert summarised([Sized(300)], "They baked bread.", budget_tokens=1000) == ([Sized(300)], "")
+    assert fit_with_summary([Sized(300)], "They baked bread.", budget_tokens=1000) == ([Sized(300)], "")
 
 
 def test_a_conversation_that_is_longer_than_what_is_looked_at_has_its_summary():
-    _, before = summarised([Sized(1)] * MOST_MESSAGES, "They baked bread.", budget_tokens=1000)
+    _, before = fit_with_summary([Sized(1)] * MAX_MESSAGES, "They baked bread.", budget_tokens=1000)
 
     assert before
 
 
 @given(st.lists(st.builds(Sized, st.integers(1, 50))), st.text(max_size=2000), st.integers(-10, 500))
 def test_with_its_summary_the_window_still_fits(messages, summary, budget):
-    kept, before = summarised(messages, summary, budget_tokens=budget)
+    kept, before = fit_with_summary(messages, summary, budget_tokens=budget)
 
     assert sum(m.tokens for m in kept) + (estimate_tokens(before) if before else 0) <= max(budget, 0)

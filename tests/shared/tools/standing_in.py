@@ -1,7 +1,7 @@
 """Stand-ins for what runs tools elsewhere: they keep what they were asked."""
 
-from parley.tools.outcome import Outcome
-from parley.tools.remote import Listing
+from parley.tools.mcp import McpToolList
+from parley.tools.outcome import ToolOutcome
 from parley.tools.spec import ToolSpec
 
 TEXT = {"type": "object", "properties": {"text": {"type": "string"}}, "required": ["text"], "additionalProperties": False}
@@ -22,14 +22,14 @@ class Runner:
 
     def run(self, name, arguments, *, user_id, timeout_s):
         self.asked.append((name, dict(arguments), user_id, timeout_s))
-        return Outcome(True, arguments["text"].upper(), 1.0)
+        return ToolOutcome(True, arguments["text"].upper(), 1.0)
 
 
 class Calls:
     """Remote servers that all offer these tools."""
 
     def __init__(self, *tools, error=None):
-        self._listing, self.asked = Listing(list(tools), error), []
+        self._listing, self.asked = McpToolList(list(tools), error), []
 
     def list_tools(self, server, *, timeout_s):
         self.asked.append((server, timeout_s))
@@ -37,7 +37,7 @@ class Calls:
 
     def call_tool(self, server, name, arguments, *, timeout_s):
         self.asked.append((server, name, dict(arguments), timeout_s))
-        return Outcome(True, f"{name} of {server.name}", 1.0)
+        return ToolOutcome(True, f"{name} of {server.name}", 1.0)
 
 
 def remote_tool(name="echo", **fields):

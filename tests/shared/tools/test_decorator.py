@@ -5,12 +5,11 @@ import pytest
 from pydantic import BaseModel, Field, ValidationError
 
 from parley.ids import new_id
-from parley.tools.call import Call
 from parley.tools.decorator import tool
-from parley.tools.errors import ToolUnusable
 from parley.tools.guarded_http.client import GuardedHttp
+from parley.tools.spec import ToolContext, ToolUnusable
 
-CALL = Call(new_id(), GuardedHttp())
+CALL = ToolContext(new_id(), GuardedHttp())
 
 
 class Colour(StrEnum):
@@ -33,7 +32,7 @@ def pack(
     schema: int | str = 1,
     *,
     how: Literal["gently", "fast"] = "gently",
-    call: Call,
+    call: ToolContext,
 ) -> str:
     """Pack things into a box.
 

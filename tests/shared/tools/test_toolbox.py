@@ -2,18 +2,17 @@ import threading
 
 import pytest
 
-from parley.auth.sealing import Seal
+from parley.auth.encryption import TextCipher
 from parley.db import mcp_servers, tool_settings
-from parley.db.scope import user_scope
+from parley.db.transactions import user_scope
 from parley.ids import new_id
-from parley.tools.outcome import Outcome
-from parley.tools.own import OwnTool
-from parley.tools.remote import RemoteServer
-from parley.tools.remotes import Remotes, sealed_headers
-from parley.tools.toolbox import MOST_BYTES, toolbox
+from parley.tools.mcp import McpEndpoint
+from parley.tools.mcp_registry import McpRegistry, encrypt_headers
+from parley.tools.outcome import ToolOutcome
+from parley.tools.toolbox import MAX_RESULT_BYTES, InProcessTool, make_toolbox
 from tests.shared.tools.standing_in import Calls, Runner, remote_tool, spec_of
 
-SEAL = Seal(lambda: bytes(32))
+SEAL = TextCipher(lambda: bytes(32))
 
 
 @pytest.fixture
@@ -22,7 +21,7 @@ def box(engine, alice):
 
     def box(runner=None, *, scopes=("chat", "tools"), user=alice, **options):
         with user_scope(engine, user.id) as connection:
-            return toolbox(connection, runner or Runner(), user_id=user.id, scopes=scopes, **options)
+            return make_toolbox(connection, runner or Runner(), user_id=user.id, scopes=scopes, **options)
 
     return box
 
@@ -42,10 +41,10 @@ def add_server(engine, alice):
 
     def add_server(name="notes", *tools, headers=None):
         server_id = new_id()
-        sealed = sealed_headers(SEAL, headers or {}, server_id, user_id=alice.id)
+        sealed = encrypt_headers(SEAL, headers or {}, server_id, user_id=alice.id)
         with user_scope(engine, alice.id) as connection:
             mcp_servers.add(connection, server_id, user_id=alice.id, name=name, url="https://mcp.example.com/mcp", headers=sealed)
-            mcp_servers.listed(connection, server_id, user_id=alice.id, tools=tools or [remote_tool()], error=None)
+            mcp_servers.store_listing(connection, server_id, user_id=alice.id, tools=tools or [remote_tool()], error=None)
         return server_id
 
     return add_server
@@ -79,7 +78,7 @@ def test_arguments_that_do_not_fit_run_nothing(box, arguments):
 
 
 def test_an_unknown_tool_is_an_outcome(box):
-    assert box().run("rm -rf", {}, timeout_s=3.0) == Outcome(False, "There is no tool 'rm -rf'.", 0.0)
+    assert box().run("rm -rf", {}, timeout_s=3.0) == ToolOutcome(False, "There is no tool 'rm -rf'.", 0.0)
 
 
 def test_a_disabled_tool_is_neither_offered_nor_run(box, set_tool):
@@ -119,45 +118,48 @@ def test_a_tool_whose_scope_the_token_lacks_is_not_there(box):
 
 def test_a_tool_of_the_callers_own_runs_here_and_goes_first(box):
     runner = Runner()
-    own = OwnTool(spec_of(), lambda arguments: arguments["text"][::-1])
+    in_process_tools = InProcessTool(spec_of(), lambda arguments: arguments["text"][::-1])
 
-    assert (box(runner, own=[own]).run("shout", {"text": "abc"}, timeout_s=3.0).content, runner.asked) == ("cba", [])
+    assert (box(runner, in_process_tools=[in_process_tools]).run("shout", {"text": "abc"}, timeout_s=3.0).content, runner.asked) == (
+        "cba",
+        [],
+    )
 
 
 def test_a_tool_that_raises_is_an_outcome_without_its_words(box):
-    own = OwnTool(spec_of(), lambda arguments: 1 / 0)
-    outcome = box(own=[own]).run("shout", {"text": "x"}, timeout_s=3.0)
+    in_process_tools = InProcessTool(spec_of(), lambda arguments: 1 / 0)
+    outcome = box(in_process_tools=[in_process_tools]).run("shout", {"text": "x"}, timeout_s=3.0)
 
     assert (outcome.ok, outcome.content) == (False, "The tool failed.")
 
 
 def test_a_tool_of_the_callers_own_that_hangs_is_left_behind(box):
     go_on = threading.Event()
-    own = OwnTool(spec_of(), lambda arguments: str(go_on.wait(20)))
-    outcome = box(own=[own]).run("shout", {"text": "x"}, timeout_s=0.05)
+    in_process_tools = InProcessTool(spec_of(), lambda arguments: str(go_on.wait(20)))
+    outcome = box(in_process_tools=[in_process_tools]).run("shout", {"text": "x"}, timeout_s=0.05)
     go_on.set()
 
     assert (outcome.ok, outcome.content) == (False, "The tool did not answer within 0.05 seconds.")
 
 
 def test_what_is_too_long_is_cut_and_says_so(box):
-    own = OwnTool(spec_of(), lambda arguments: "é" * MOST_BYTES)
-    content = box(own=[own]).run("shout", {"text": "x"}, timeout_s=3.0).content
+    in_process_tools = InProcessTool(spec_of(), lambda arguments: "é" * MAX_RESULT_BYTES)
+    content = box(in_process_tools=[in_process_tools]).run("shout", {"text": "x"}, timeout_s=3.0).content
 
-    assert len(content.encode()) <= MOST_BYTES
+    assert len(content.encode()) <= MAX_RESULT_BYTES
     assert content.endswith("cut off.]")
 
 
 def test_what_no_database_can_store_is_left_out(box):
-    own = OwnTool(spec_of(), lambda arguments: "a\0b\ud800c")
+    in_process_tools = InProcessTool(spec_of(), lambda arguments: "a\0b\ud800c")
 
-    assert box(own=[own]).run("shout", {"text": "x"}, timeout_s=3.0).content == "ab\ufffdc"
+    assert box(in_process_tools=[in_process_tools]).run("shout", {"text": "x"}, timeout_s=3.0).content == "ab\ufffdc"
 
 
 def test_the_tools_of_a_users_server_are_called_there_with_its_headers(box, add_server):
     add_server("notes", headers={"Authorization": "Bearer secret"})
     calls = Calls()
-    outcome = box(remotes=Remotes(calls, [], SEAL)).run("notes.echo", {"text": "x"}, timeout_s=3.0)
+    outcome = box(mcp_registry=McpRegistry(calls, [], SEAL)).run("notes.echo", {"text": "x"}, timeout_s=3.0)
 
     assert outcome.content == "echo of notes"
     assert calls.asked[0][0].headers == {"Authorization": "Bearer secret"}
@@ -167,23 +169,23 @@ def test_making_a_box_asks_no_server(box, add_server):
     add_server("notes")
     calls = Calls()
 
-    assert names(box(remotes=Remotes(calls, [], SEAL))) == ["notes.echo", "shout"]
+    assert names(box(mcp_registry=McpRegistry(calls, [], SEAL))) == ["notes.echo", "shout"]
     assert calls.asked == []
 
 
 def test_a_servers_tool_asks_until_its_user_lifts_that(box, add_server, set_tool):
     add_server("notes", remote_tool("read"), remote_tool("write"))
     set_tool("notes.read", requires_approval=False)
-    found = box(remotes=Remotes(Calls(), [], SEAL))
+    found = box(mcp_registry=McpRegistry(Calls(), [], SEAL))
 
-    assert (found.get("notes.read").wish, found.get("notes.write").wish) == (False, True)
+    assert (found.get("notes.read").user_requires_approval, found.get("notes.write").user_requires_approval) == (False, True)
     assert found.get("notes.read").spec.egress
 
 
 def test_a_server_is_its_users_alone(box, add_server, bob):
     add_server("notes")
 
-    assert names(box(user=bob, remotes=Remotes(Calls(), [], SEAL))) == ["shout"]
+    assert names(box(user=bob, mcp_registry=McpRegistry(Calls(), [], SEAL))) == ["shout"]
 
 
 def test_headers_moved_to_another_row_open_nothing(box, add_server, postgres):
@@ -193,32 +195,32 @@ def test_headers_moved_to_another_row_open_nothing(box, add_server, postgres):
     )
     calls = Calls()
 
-    assert not box(remotes=Remotes(calls, [], SEAL)).run("other.echo", {"text": "x"}, timeout_s=3.0).ok
+    assert not box(mcp_registry=McpRegistry(calls, [], SEAL)).run("other.echo", {"text": "x"}, timeout_s=3.0).ok
     assert calls.asked == []
 
 
 def test_the_deployments_servers_are_everybodys(box, engine, bob):
     with user_scope(engine, bob.id) as connection:
-        mcp_servers.deployment_listed(connection, "team", tools=[remote_tool()], error=None)
+        mcp_servers.store_deployment_listing(connection, "team", tools=[remote_tool()], error=None)
     calls = Calls()
-    remotes = Remotes(calls, [RemoteServer("team", "https://team.example.com/mcp", {"X-Key": "k"})], SEAL)
+    mcp_registry = McpRegistry(calls, [McpEndpoint("team", "https://team.example.com/mcp", {"X-Key": "k"})], SEAL)
 
-    assert box(remotes=remotes).run("team.echo", {"text": "x"}, timeout_s=3.0).content == "echo of team"
+    assert box(mcp_registry=mcp_registry).run("team.echo", {"text": "x"}, timeout_s=3.0).content == "echo of team"
     assert calls.asked[0][0].headers == {"X-Key": "k"}
 
 
 def test_a_listing_of_a_server_that_the_deployer_took_away_offers_nothing(box, engine, bob):
     with user_scope(engine, bob.id) as connection:
-        mcp_servers.deployment_listed(connection, "gone", tools=[remote_tool()], error=None)
+        mcp_servers.store_deployment_listing(connection, "gone", tools=[remote_tool()], error=None)
 
-    assert "gone.echo" not in names(box(remotes=Remotes(Calls(), [], SEAL)))
+    assert "gone.echo" not in names(box(mcp_registry=McpRegistry(Calls(), [], SEAL)))
 
 
 def test_settings_of_a_removed_server_are_forgotten_and_of_no_other(engine, alice, set_tool):
     for name in ("notes.echo", "notes_b.echo", "notesxecho"):
         set_tool(name, is_enabled=False)
     with user_scope(engine, alice.id) as connection:
-        tool_settings.forget_server(connection, "notes", user_id=alice.id)
-        left = tool_settings.all_of(connection, user_id=alice.id)
+        tool_settings.remove_server(connection, "notes", user_id=alice.id)
+        left = tool_settings.list_all(connection, user_id=alice.id)
 
     assert sorted(left) == ["notes_b.echo", "notesxecho"]

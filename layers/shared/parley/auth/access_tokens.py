@@ -8,9 +8,9 @@ from typing import Any
 from uuid import UUID
 
 from parley.auth.principal import Principal
+from parley.auth.public_keys import FindKey
 from parley.auth.signing_keys import SigningKey
 from parley.auth.tokens import TokenKind, sign, verify
-from parley.auth.verifying_keys import FindKey
 from parley.ids import new_id
 
 LIFETIME = timedelta(minutes=10)

@@ -9,9 +9,9 @@ from typing import Any
 from uuid import UUID
 
 from parley.auth.principal import API_KEY_SCOPES, Principal
+from parley.auth.public_keys import FindKey
 from parley.auth.signing_keys import SigningKey
 from parley.auth.tokens import TokenKind, sign, verify
-from parley.auth.verifying_keys import FindKey
 from parley.errors import Unauthorized
 
 PREFIX = "parley_"

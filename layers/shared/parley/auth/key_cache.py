@@ -7,7 +7,7 @@ from parley.auth.signing_keys import KeyRing
 from parley.errors import Unavailable
 from parley.observability import logger
 
-FRESH_S = 10
+MAX_AGE_S = 10
 
 
 class KeyCache:
@@ -16,21 +16,21 @@ class KeyCache:
     def __init__(self, load: Callable[[], KeyRing], *, clock: Callable[[], float] = time.monotonic) -> None:
         self._load = load
         self._clock = clock
-        self._ring: KeyRing | None = None
+        self._key_ring: KeyRing | None = None
         self._loaded_at = 0.0
 
     def __call__(self) -> KeyRing:
         """Return the keys. Raises Unavailable while none have ever been read."""
-        if self._ring is None or self._clock() - self._loaded_at >= FRESH_S:
-            self._ring = self._reload()
+        if self._key_ring is None or self._clock() - self._loaded_at >= MAX_AGE_S:
+            self._key_ring = self._reload()
             self._loaded_at = self._clock()
-        return self._ring
+        return self._key_ring
 
     def _reload(self) -> KeyRing:
         try:
             return self._load()
         except Unavailable as exc:
-            if self._ring is None:
+            if self._key_ring is None:
                 raise
             logger.warning("cannot read the signing keys again", reason=str(exc))
-            return self._ring
+            return self._key_ring

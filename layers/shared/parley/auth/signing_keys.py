@@ -11,13 +11,13 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePrivateKey, generate_private_key
 from jwt.algorithms import ECAlgorithm
 
-from parley.auth.verifying_keys import ALGORITHM, Family
+from parley.auth.public_keys import ALGORITHM, KeyFamily
 from parley.clock import utc_now
 from parley.errors import Unavailable
 
 # Until every authorizer has fetched a new key, the older one signs: 10 s in the auth function's cache and, for an
 # authorizer that has just looked for a key nobody knows, 60 s until it may look again.
-PUBLISHED_BEFORE_SIGNING = timedelta(seconds=120)
+PUBLICATION_LEAD = timedelta(seconds=120)
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,17 +25,17 @@ class SigningKey:
     """One private key, what it signs and when it was made."""
 
     kid: str
-    family: Family
+    family: KeyFamily
     private_key: EllipticCurvePrivateKey
     created_at: datetime
 
     @classmethod
-    def generate(cls, *, now: datetime, family: Family = "signing") -> Self:
+    def generate(cls, *, now: datetime, family: KeyFamily = "signing") -> Self:
         """Make a new key with a random name."""
         return cls(secrets.token_urlsafe(9), family, generate_private_key(SECP256R1()), now)
 
     @classmethod
-    def from_json(cls, text: str, *, family: Family = "signing") -> Self:
+    def from_json(cls, text: str, *, family: KeyFamily = "signing") -> Self:
         """Read what `to_json` wrote; ValueError or KeyError if it is something else."""
         stored = json.loads(text)
         key = serialization.load_pem_private_key(stored["pem"].encode(), password=None)
@@ -55,7 +55,7 @@ class SigningKey:
 
     def signs_from(self) -> datetime:
         """When it begins to sign, unless no other key can."""
-        return self.created_at + PUBLISHED_BEFORE_SIGNING
+        return self.created_at + PUBLICATION_LEAD
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +87,7 @@ class KeyRing:
         """The key that signs API keys. Raises Unavailable where `migrate` has not made one yet."""
         return self._newest("api")
 
-    def _newest(self, family: Family) -> SigningKey:
+    def _newest(self, family: KeyFamily) -> SigningKey:
         keys, now = [key for key in self.keys if key.family == family], utc_now()
         if not keys:
             raise Unavailable(f"key family {family}")

@@ -12,16 +12,16 @@ from uuid import UUID
 
 import jwt
 
-from parley.auth import compact
+from parley.auth import jws
+from parley.auth.public_keys import ALGORITHM, FindKey, KeyFamily
 from parley.auth.signing_keys import SigningKey
-from parley.auth.verifying_keys import ALGORITHM, Family, FindKey
 from parley.clock import utc_now
 from parley.errors import Unauthorized
 
 AUDIENCE = "parley-api"
 LEEWAY_S = 10
 _KEY_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
-_TEXTS, _TIMES = frozenset({"iss", "aud", "scope"}), frozenset({"iat", "nbf", "exp"})
+_TEXT_CLAIMS, _TIME_CLAIMS = frozenset({"iss", "aud", "scope"}), frozenset({"iat", "nbf", "exp"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ class TokenKind:
     """What sets one kind of token apart; `ids` are the claims that hold a UUID."""
 
     typ: str
-    family: Family
+    family: KeyFamily
     ids: frozenset[str]
     max_lifetime: timedelta
 
@@ -46,12 +46,12 @@ def verify(kind: TokenKind, text: str, *, find_key: FindKey, issuer: str) -> dic
 
     Raises Unauthorized otherwise; only a well-formed header asks for a key, and only signed claims are read.
     """
-    token = compact.parse(text)
+    token = jws.parse(text)
     key = find_key(_key_id(kind, token.header))
     if key is None or key.family != kind.family:
         raise Unauthorized(f"no key of the family {kind.family!r} by that name")
-    key.check(text)
-    claims = compact.json_object(token.payload)
+    key.check_signature(text)
+    claims = jws.json_object(token.payload)
     _check_form(claims, ids=kind.ids)
     _check_audience(claims, issuer=issuer)
     _check_times(claims, max_lifetime=kind.max_lifetime)
@@ -66,11 +66,11 @@ def _key_id(kind: TokenKind, header: Mapping[str, str]) -> str:
 
 
 def _check_form(claims: Mapping[str, Any], *, ids: frozenset[str]) -> None:
-    if missing := (_TEXTS | _TIMES | ids) - claims.keys():
+    if missing := (_TEXT_CLAIMS | _TIME_CLAIMS | ids) - claims.keys():
         raise Unauthorized(f"without {', '.join(sorted(missing))}")
-    texts_fit = all(isinstance(claims[name], str) for name in _TEXTS | ids)
+    texts_fit = all(isinstance(claims[name], str) for name in _TEXT_CLAIMS | ids)
     # `type`, not `isinstance`: True is an int.
-    if not texts_fit or not all(type(claims[name]) is int for name in _TIMES) or not all(_is_id(claims[name]) for name in ids):
+    if not texts_fit or not all(type(claims[name]) is int for name in _TIME_CLAIMS) or not all(_is_id(claims[name]) for name in ids):
         raise Unauthorized("a claim of the wrong form")
 
 

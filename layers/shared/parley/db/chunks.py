@@ -1,15 +1,15 @@
-"""Chunks of documents: what is found, embedded and cited."""
+"""Chunks of documents: the unit of search, embedding and citation, with the descriptions that contextual retrieval adds."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, delete, func, select, text
+from sqlalchemy import Connection, delete, func, select, text, true, update
 from sqlalchemy.dialects.postgresql import insert
 
-from parley.db.halfvec import Vector, parameters_of
 from parley.db.tables import chunks
+from parley.db.vectors import Vector, vector_parameters
 from parley.ids import new_id
 
 
@@ -39,7 +39,7 @@ class StoredChunk:
 
 
 @dataclass(frozen=True, slots=True)
-class Unembedded:
+class UnembeddedChunk:
     """A chunk without a vector of the model that is asked for."""
 
     number: int
@@ -55,7 +55,7 @@ class Unembedded:
 
 def count(connection: Connection, document_id: UUID, *, user_id: UUID) -> int:
     """Return how many chunks are stored of a document. They are stored in order, so that is also where to go on."""
-    return connection.execute(select(func.count()).where(*_of(document_id, user_id))).scalar_one()
+    return connection.execute(select(func.count()).where(*_of_document(document_id, user_id))).scalar_one()
 
 
 def add(connection: Connection, document_id: UUID, made: Sequence[NewChunk], *, user_id: UUID, is_shared: bool) -> None:
@@ -76,32 +76,72 @@ def page(connection: Connection, document_id: UUID, *, limit: int, after: int | 
     return [StoredChunk(**row._mapping) for row in connection.execute(statement)]
 
 
-def unembedded(connection: Connection, document_id: UUID, *, user_id: UUID, model: str, limit: int) -> list[Unembedded]:
+def without_vector(connection: Connection, document_id: UUID, *, user_id: UUID, model: str, limit: int) -> list[UnembeddedChunk]:
     """Return chunks that have no vector of `model`, in order."""
     is_without = chunks.c.embedding_model.is_distinct_from(model)
-    columns = (chunks.c[name] for name in Unembedded.__dataclass_fields__)
-    statement = select(*columns).where(*_of(document_id, user_id), is_without).order_by(chunks.c.number).limit(limit)
-    return [Unembedded(**row._mapping) for row in connection.execute(statement)]
+    columns = (chunks.c[name] for name in UnembeddedChunk.__dataclass_fields__)
+    statement = select(*columns).where(*_of_document(document_id, user_id), is_without).order_by(chunks.c.number).limit(limit)
+    return [UnembeddedChunk(**row._mapping) for row in connection.execute(statement)]
 
 
-def embed(connection: Connection, document_id: UUID, vectors: Mapping[int, Vector], *, user_id: UUID) -> None:
+def put_vectors(connection: Connection, document_id: UUID, vectors: Mapping[int, Vector], *, user_id: UUID) -> None:
     """Give chunks, by their numbers, vectors, in place of those that they have."""
     values = {"user_id": user_id, "document_id": document_id}
-    connection.execute(_EMBED, [values | {"number": number} | parameters_of(vector) for number, vector in vectors.items()])
+    connection.execute(_PUT_VECTOR, [values | {"number": number} | vector_parameters(vector) for number, vector in vectors.items()])
 
 
 def remove_from(connection: Connection, document_id: UUID, number: int, *, user_id: UUID) -> None:
     """Delete the chunks from `number` on: an older reading of the file may have made more."""
-    connection.execute(delete(chunks).where(*_of(document_id, user_id), chunks.c.number >= number))
+    connection.execute(delete(chunks).where(*_of_document(document_id, user_id), chunks.c.number >= number))
 
 
-def _of(document_id: UUID, user_id: UUID) -> tuple[Any, Any]:
+def _of_document(document_id: UUID, user_id: UUID) -> tuple[Any, Any]:
     return chunks.c.user_id == user_id, chunks.c.document_id == document_id
 
 
-_EMBED = text(
+_PUT_VECTOR = text(
     """
     UPDATE chunks SET embedding = CAST(:vector AS halfvec), embedding_model = :model
      WHERE user_id = :user_id AND document_id = :document_id AND number = :number
     """
 )
+
+
+def without_description(connection: Connection, document_id: UUID, *, user_id: UUID, model: str | None, limit: int) -> list[StoredChunk]:
+    """Return chunks that have neither a description nor a vector of `model`, in order: after the vector it would come too late."""
+    is_without = chunks.c.embedding_model.is_distinct_from(model) if model else true()
+    columns = (chunks.c[name] for name in StoredChunk.__dataclass_fields__)
+    which = (*_of_document(document_id, user_id), chunks.c.description.is_(None), is_without)
+    return [
+        StoredChunk(**row._mapping) for row in connection.execute(select(*columns).where(*which).order_by(chunks.c.number).limit(limit))
+    ]
+
+
+def are_all_described(connection: Connection, document_id: UUID, *, user_id: UUID) -> bool:
+    """Return whether no chunk of the document is without a description; an empty one is one."""
+    statement = select(chunks.c.number).where(*_of_document(document_id, user_id), chunks.c.description.is_(None)).limit(1)
+    return connection.execute(statement).first() is None
+
+
+def has_undescribed_vectors(connection: Connection, document_id: UUID, *, user_id: UUID, model: str) -> bool:
+    """Return whether a chunk got its vector of `model` without a description: whoever made that had no more to wait for."""
+    which = (*_of_document(document_id, user_id), chunks.c.description.is_(None), chunks.c.embedding_model == model)
+    return connection.execute(select(chunks.c.number).where(*which).limit(1)).first() is not None
+
+
+def set_description(connection: Connection, document_id: UUID, number: int, description: str, *, user_id: UUID) -> None:
+    """Store what a model says of a chunk's place in its document."""
+    which = (*_of_document(document_id, user_id), chunks.c.number == number)
+    connection.execute(update(chunks).where(*which).values(description=description))
+
+
+def total_tokens(connection: Connection, document_id: UUID, *, user_id: UUID) -> int:
+    """Return how long the document's chunks are together, estimated."""
+    total = func.coalesce(func.sum(chunks.c.tokens), 0)
+    return int(connection.execute(select(total).where(*_of_document(document_id, user_id))).scalar_one())
+
+
+def headings(connection: Connection, document_id: UUID, *, user_id: UUID, limit: int) -> list[str]:
+    """Return up to `limit` ways to the document's chunks, each once, in the order in which they begin."""
+    statement = select(chunks.c.heading).where(*_of_document(document_id, user_id)).group_by(chunks.c.heading)
+    return list(connection.execute(statement.order_by(func.min(chunks.c.number)).limit(limit)).scalars())

@@ -1,4 +1,4 @@
-"""Conversations, newest activity first."""
+"""Conversations, newest activity first; their forks, and the retention rule by which old ones expire."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
@@ -6,11 +6,12 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import CTE, ColumnElement, Connection, delete, func, insert, or_, select, text, tuple_, update
+from sqlalchemy import ARRAY, CTE, ColumnElement, Connection, Uuid, bindparam, delete, func, insert, or_, select, text, tuple_, update
 
 from parley.db import images
 from parley.db.tables import conversations
-from parley.errors import NotFound
+from parley.errors import InvalidInput, NotFound
+from parley.ids import new_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +30,7 @@ class Conversation:
 
 
 @dataclass(frozen=True, slots=True)
-class Mined:
+class ExtractionProgress:
     """How far a conversation has been read for facts and passages, how far it has been answered, and whether it may be read."""
 
     upto_seq: int
@@ -38,7 +39,7 @@ class Mined:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class ConversationCursor:
     """Where a page of conversations ended."""
 
     updated_at: datetime
@@ -56,13 +57,13 @@ def add(connection: Connection, conversation_id: UUID, *, user_id: UUID, **value
 
 def get(connection: Connection, conversation_id: UUID, *, user_id: UUID) -> Conversation:
     """Return the user's conversation, or raise NotFound."""
-    row = connection.execute(select(*_COLUMNS).where(*_mine(conversation_id, user_id))).one_or_none()
+    row = connection.execute(select(*_COLUMNS).where(*_of_conversation(conversation_id, user_id))).one_or_none()
     if row is None:
         raise NotFound("conversation", conversation_id)
     return Conversation(**row._mapping)
 
 
-def page(connection: Connection, *, user_id: UUID, limit: int, after: Place | None) -> list[Conversation]:
+def page(connection: Connection, *, user_id: UUID, limit: int, after: ConversationCursor | None) -> list[Conversation]:
     """Return up to `limit` conversations behind `after`, newest activity first."""
     statement = select(*_COLUMNS).where(conversations.c.user_id == user_id)
     if after:
@@ -77,7 +78,7 @@ def change(connection: Connection, conversation_id: UUID, *, user_id: UUID, chan
         return get(connection, conversation_id, user_id=user_id)
     if "title" in changes:
         changes = changes | {"is_title_automatic": False}
-    statement = update(conversations).where(*_mine(conversation_id, user_id)).values(changes).returning(*_COLUMNS)
+    statement = update(conversations).where(*_of_conversation(conversation_id, user_id)).values(changes).returning(*_COLUMNS)
     row = connection.execute(statement).one_or_none()
     if row is None:
         raise NotFound("conversation", conversation_id)
@@ -86,30 +87,33 @@ def change(connection: Connection, conversation_id: UUID, *, user_id: UUID, chan
 
 def is_untitled(connection: Connection, conversation_id: UUID, *, user_id: UUID) -> bool:
     """Whether the conversation has no title, or only the automatic one. Raises NotFound."""
-    found = connection.execute(select(_IS_UNTITLED).where(*_mine(conversation_id, user_id))).scalar_one_or_none()
+    found = connection.execute(select(_IS_UNTITLED).where(*_of_conversation(conversation_id, user_id))).scalar_one_or_none()
     if found is None:
         raise NotFound("conversation", conversation_id)
     return bool(found)
 
 
-def entitle(connection: Connection, conversation_id: UUID, *, user_id: UUID, title: str) -> bool:
+def set_generated_title(connection: Connection, conversation_id: UUID, *, user_id: UUID, title: str) -> bool:
     """Give the conversation a title in place of the automatic one, or of none; False if it has one of its own."""
     values = {"title": title, "is_title_automatic": False}
-    return connection.execute(update(conversations).where(*_mine(conversation_id, user_id), _IS_UNTITLED).values(values)).rowcount == 1
+    return (
+        connection.execute(update(conversations).where(*_of_conversation(conversation_id, user_id), _IS_UNTITLED).values(values)).rowcount
+        == 1
+    )
 
 
-def mined(connection: Connection, conversation_id: UUID, *, user_id: UUID) -> Mined:
+def extraction_progress(connection: Connection, conversation_id: UUID, *, user_id: UUID) -> ExtractionProgress:
     """Return how far the conversation has been answered and read, and whether it may be. Raises NotFound."""
-    row = connection.execute(_MINED, {"user_id": user_id, "conversation_id": conversation_id}).one_or_none()
+    row = connection.execute(_EXTRACTION_PROGRESS, {"user_id": user_id, "conversation_id": conversation_id}).one_or_none()
     if row is None:
         raise NotFound("conversation", conversation_id)
-    return Mined(**row._mapping)
+    return ExtractionProgress(**row._mapping)
 
 
-def mine_upto(connection: Connection, conversation_id: UUID, *, user_id: UUID, seq: int) -> None:
+def mark_extracted(connection: Connection, conversation_id: UUID, *, user_id: UUID, seq: int) -> None:
     """Note that the conversation has been read up to a message; never back."""
     values = {"mined_upto_seq": func.greatest(conversations.c.mined_upto_seq, seq)}
-    connection.execute(update(conversations).where(*_mine(conversation_id, user_id)).values(values))
+    connection.execute(update(conversations).where(*_of_conversation(conversation_id, user_id)).values(values))
 
 
 def remove(connection: Connection, conversation_id: UUID, *, user_id: UUID) -> None:
@@ -117,25 +121,27 @@ def remove(connection: Connection, conversation_id: UUID, *, user_id: UUID) -> N
 
     The files of its images go a while later.
     """
-    images.order_erasure(connection, conversation_id, user_id=user_id)
-    connection.execute(_FORGET, {"user_id": user_id, "conversation_id": conversation_id})
-    gone = connection.execute(delete(conversations).where(*_mine(conversation_id, user_id)))
+    images.schedule_deletion(connection, conversation_id, user_id=user_id)
+    connection.execute(_DELETE_ORPHANED_FACTS, {"user_id": user_id, "conversation_id": conversation_id})
+    gone = connection.execute(delete(conversations).where(*_of_conversation(conversation_id, user_id)))
     if gone.rowcount == 0:
         raise NotFound("conversation", conversation_id)
 
 
-def next_place(conversation_id: UUID, *, user_id: UUID, where: Sequence[ColumnElement[bool]] = ()) -> CTE:
+def next_seq_cte(conversation_id: UUID, *, user_id: UUID, where: Sequence[ColumnElement[bool]] = ()) -> CTE:
     """Return the part of a statement that takes the next message's number (`last_seq`) and notes the activity, if `where` holds.
 
     The row stays locked until the transaction ends, so numbers have no gaps: whoever rolls back gives its number back.
     """
     values = {"last_seq": conversations.c.last_seq + 1, "updated_at": func.clock_timestamp()}
-    statement = update(conversations).where(*_mine(conversation_id, user_id), *where).values(values)
+    statement = update(conversations).where(*_of_conversation(conversation_id, user_id), *where).values(values)
     return statement.returning(conversations.c.last_seq).cte("place")
 
 
 _IS_UNTITLED = or_(conversations.c.is_title_automatic, conversations.c.title.is_(None))
-_MINED = text(
+
+
+_EXTRACTION_PROGRESS = text(
     """
     SELECT c.mined_upto_seq AS upto_seq, u.memory_enabled AND NOT c.is_incognito AS is_allowed,
            coalesce((SELECT max(m.seq) FROM messages m
@@ -144,7 +150,9 @@ _MINED = text(
      WHERE c.user_id = :user_id AND c.id = :conversation_id
     """
 )
-_FORGET = text(
+
+
+_DELETE_ORPHANED_FACTS = text(
     """
     DELETE FROM memories m
      WHERE m.user_id = :user_id AND m.source = 'extracted'
@@ -155,5 +163,92 @@ _FORGET = text(
 )
 
 
-def _mine(conversation_id: UUID, user_id: UUID) -> tuple[Any, Any]:
+def _of_conversation(conversation_id: UUID, user_id: UUID) -> tuple[Any, Any]:
     return conversations.c.user_id == user_id, conversations.c.id == conversation_id
+
+
+FORK_SUFFIX = " (fork)"
+
+
+MAX_TITLE_LENGTH = 200
+
+
+def fork(connection: Connection, conversation_id: UUID, *, user_id: UUID, upto_seq: int) -> Conversation:
+    """Copy a conversation with its active messages up to `upto_seq`, and return the copy. Its messages have ids of their own.
+
+    What has been read of the source, for facts and passages, is not read again in the copy: recall would find all of it twice.
+
+    Raises NotFound, and InvalidInput if it has no such message.
+    """
+    source = get(connection, conversation_id, user_id=user_id)
+    if not 1 <= upto_seq <= source.last_seq:
+        raise InvalidInput(f"the conversation's messages are numbered from 1 to {source.last_seq}", loc=("body", "upto_seq"))
+    values = {
+        "user_id": user_id,
+        "source_id": conversation_id,
+        "id": new_id(),
+        "title": _fork_title(source.title),
+        "upto_seq": upto_seq,
+        "ids": [new_id() for _ in range(upto_seq)],
+    }
+    row = connection.execute(_FORK, values).one_or_none()
+    if row is None:
+        raise NotFound("conversation", conversation_id)
+    return Conversation(**row._mapping)
+
+
+def _fork_title(title: str | None) -> str | None:
+    """Mark a title as a fork's, once."""
+    return title and title.removesuffix(FORK_SUFFIX)[: MAX_TITLE_LENGTH - len(FORK_SUFFIX)] + FORK_SUFFIX
+
+
+# Active messages are numbered without gaps from 1, so each finds its new id by its number.
+_FORK = text(
+    """
+    WITH made AS (
+            INSERT INTO conversations (user_id, id, title, model, system_prompt, last_seq, is_incognito, mined_upto_seq)
+            SELECT c.user_id, CAST(:id AS uuid), CAST(:title AS text), c.model, c.system_prompt, CAST(:upto_seq AS integer), c.is_incognito,
+                   least(c.mined_upto_seq, CAST(:upto_seq AS integer))
+              FROM conversations c WHERE c.user_id = CAST(:user_id AS uuid) AND c.id = CAST(:source_id AS uuid)
+            RETURNING user_id, id, title, model, system_prompt, last_seq, created_at, updated_at, is_incognito
+         ),
+         copied AS (
+            INSERT INTO messages (user_id, id, conversation_id, seq, role, parts, model, tokens, status, created_at)
+            SELECT m.user_id, (CAST(:ids AS uuid[]))[m.seq], made.id, m.seq, m.role, m.parts, m.model, m.tokens, m.status, m.created_at
+              FROM made JOIN messages m ON m.user_id = made.user_id
+             WHERE m.user_id = CAST(:user_id AS uuid) AND m.conversation_id = CAST(:source_id AS uuid) AND m.is_active
+               AND m.seq <= CAST(:upto_seq AS integer)
+         )
+    SELECT * FROM made
+    """
+).bindparams(bindparam("ids", type_=ARRAY(Uuid)))
+
+
+def users_with_expired(connection: Connection, *, default_days: int) -> list[UUID]:
+    """Return whose conversations are older than may be kept; 0 days keep for ever. Needs the background role."""
+    return list(connection.execute(_USERS_WITH_EXPIRED, {"default_days": default_days}).scalars())
+
+
+def lock_expired(connection: Connection, *, user_id: UUID, default_days: int, limit: int) -> list[UUID]:
+    """Lock some of the user's conversations that are too old, and return their ids, to be deleted."""
+    return list(connection.execute(_LOCK_EXPIRED, {"user_id": user_id, "default_days": default_days, "limit": limit}).scalars())
+
+
+_RETENTION_DAYS = "coalesce(u.retention_days, CAST(:default_days AS integer))"
+
+
+_IS_EXPIRED = f"{_RETENTION_DAYS} > 0 AND c.updated_at < now() - make_interval(days => {_RETENTION_DAYS})"
+
+
+_USERS_WITH_EXPIRED = text(
+    f"SELECT u.id FROM users u WHERE EXISTS (SELECT FROM conversations c WHERE c.user_id = u.id AND {_IS_EXPIRED}) ORDER BY u.id"  # noqa: S608
+)
+
+
+_LOCK_EXPIRED = text(
+    f"""
+    SELECT c.id FROM users u JOIN conversations c ON c.user_id = u.id
+     WHERE u.id = :user_id AND c.user_id = :user_id AND {_IS_EXPIRED}
+     ORDER BY c.updated_at LIMIT :limit FOR UPDATE OF c SKIP LOCKED
+    """  # noqa: S608 - our own words
+)

@@ -9,14 +9,14 @@ from sqlalchemy import URL, Engine, create_engine, event
 
 from parley.settings import DatabaseSettings
 
-type Role = Literal["app", "background", "owner"]
+type DatabaseRole = Literal["app", "background", "owner"]
 
 CONNECT_TIMEOUT_S = 5
 POOL_TIMEOUT_S = 3
 RECYCLE_S = 600  # an IAM token lives 15 minutes
 
 
-def make_engine(settings: DatabaseSettings, *, role: Role = "app") -> Engine:
+def make_engine(settings: DatabaseSettings, *, role: DatabaseRole = "app") -> Engine:
     """Return an engine with a pool of one connection as `role`; nothing connects yet."""
     url = URL.create(
         "postgresql+psycopg",

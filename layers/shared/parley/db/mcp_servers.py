@@ -15,7 +15,7 @@ from parley.errors import NotFound
 
 @dataclass(frozen=True, slots=True)
 class McpListing:
-    """What a server offers: tools as `parley.tools.remote` writes them. With `error` they are of an earlier time."""
+    """What a server offers: tools as `parley.tools.mcp` writes them. With `error` they are of an earlier time."""
 
     name: str
     tools: list[dict[str, Any]]
@@ -34,7 +34,7 @@ class McpServer(McpListing):
 
 
 _COLUMNS = [mcp_servers.c[field.name] for field in fields(McpServer)]
-_LISTED = [mcp_listings.c[field.name] for field in fields(McpListing)]
+_LISTING_COLUMNS = [mcp_listings.c[field.name] for field in fields(McpListing)]
 
 
 def add(connection: Connection, server_id: UUID, *, user_id: UUID, name: str, url: str, headers: bytes | None) -> McpServer | None:
@@ -44,7 +44,7 @@ def add(connection: Connection, server_id: UUID, *, user_id: UUID, name: str, ur
     return McpServer(**row._mapping) if row else None
 
 
-def all_of(connection: Connection, *, user_id: UUID) -> list[McpServer]:
+def list_all(connection: Connection, *, user_id: UUID) -> list[McpServer]:
     """Return the user's servers by name."""
     statement = select(*_COLUMNS).where(mcp_servers.c.user_id == user_id).order_by(mcp_servers.c.name)
     return [McpServer(**row._mapping) for row in connection.execute(statement)]
@@ -71,24 +71,26 @@ def remove(connection: Connection, server_id: UUID, *, user_id: UUID) -> str:
     return str(name)
 
 
-def listed(connection: Connection, server_id: UUID, *, user_id: UUID, tools: Sequence[dict[str, Any]] | None, error: str | None) -> None:
+def store_listing(
+    connection: Connection, server_id: UUID, *, user_id: UUID, tools: Sequence[dict[str, Any]] | None, error: str | None
+) -> None:
     """Note what the server offers, or with None for `tools` why it did not tell; a server that is gone stays gone."""
     which = (mcp_servers.c.user_id == user_id, mcp_servers.c.id == server_id)
-    connection.execute(update(mcp_servers).where(*which).values(_listing(tools, error)))
+    connection.execute(update(mcp_servers).where(*which).values(_listing_values(tools, error)))
 
 
-def deployments(connection: Connection, names: Sequence[str]) -> dict[str, McpListing]:
+def deployment_listings(connection: Connection, names: Sequence[str]) -> dict[str, McpListing]:
     """Return what the deployment's servers offer, of those that have been asked."""
-    found = connection.execute(select(*_LISTED).where(mcp_listings.c.name.in_(names)))
+    found = connection.execute(select(*_LISTING_COLUMNS).where(mcp_listings.c.name.in_(names)))
     return {row.name: McpListing(**row._mapping) for row in found}
 
 
-def deployment_listed(connection: Connection, name: str, *, tools: Sequence[dict[str, Any]] | None, error: str | None) -> None:
+def store_deployment_listing(connection: Connection, name: str, *, tools: Sequence[dict[str, Any]] | None, error: str | None) -> None:
     """Note what one of the deployment's servers offers, as `listed` does."""
-    values = _listing(tools, error)
+    values = _listing_values(tools, error)
     statement = upsert(mcp_listings).values({"name": name} | values)
     connection.execute(statement.on_conflict_do_update(index_elements=["name"], set_=values))
 
 
-def _listing(tools: Sequence[dict[str, Any]] | None, error: str | None) -> dict[str, Any]:
+def _listing_values(tools: Sequence[dict[str, Any]] | None, error: str | None) -> dict[str, Any]:
     return {"listed_at": func.now(), "error": error} | ({"tools": list(tools)} if tools is not None else {})

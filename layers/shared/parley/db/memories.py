@@ -12,11 +12,11 @@ from uuid import UUID
 from sqlalchemy import Connection, delete, insert, text, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
-from parley.db.halfvec import Vector, columns_of, parameters_of
 from parley.db.tables import memories, memory_sources
+from parley.db.vectors import Vector, vector_columns, vector_parameters
 from parley.errors import NotFound
 
-type Source = Literal["user", "extracted"]
+type MemorySource = Literal["user", "extracted"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,7 @@ class Memory:
 
     id: UUID
     text: str
-    source: Source
+    source: MemorySource
     conversation_id: UUID | None
     created_at: datetime
     superseded_by: UUID | None
@@ -33,7 +33,7 @@ class Memory:
 
 
 @dataclass(frozen=True, slots=True)
-class Origin:
+class MemoryOrigin:
     """A message that a fact was drawn from."""
 
     conversation_id: UUID
@@ -41,7 +41,7 @@ class Origin:
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class CurrentFact:
     """A fact that holds, and the cosine of its vector with another; None without vectors of the same model."""
 
     id: UUID
@@ -55,16 +55,16 @@ def add(
     *,
     user_id: UUID,
     text: str,
-    source: Source,
+    source: MemorySource,
     vector: Vector | None = None,
-    origins: Sequence[Origin] = (),
+    origins: Sequence[MemoryOrigin] = (),
     supersedes: Sequence[UUID] = (),
 ) -> None:
     """Store a fact with its origins and end the ones that it supersedes.
 
     The transaction fails where an origin's conversation has been deleted meanwhile; then there is nothing to remember.
     """
-    values = {"user_id": user_id, "id": memory_id, "text": text, "source": source} | columns_of(vector)
+    values = {"user_id": user_id, "id": memory_id, "text": text, "source": source} | vector_columns(vector)
     connection.execute(insert(memories).values(values))
     add_origins(connection, memory_id, user_id=user_id, origins=origins)
     if supersedes:
@@ -72,21 +72,21 @@ def add(
         connection.execute(update(memories).where(*which).values(superseded_by=memory_id, ended_at=_NOW))
 
 
-def add_origins(connection: Connection, memory_id: UUID, *, user_id: UUID, origins: Sequence[Origin]) -> None:
+def add_origins(connection: Connection, memory_id: UUID, *, user_id: UUID, origins: Sequence[MemoryOrigin]) -> None:
     """Note that a fact was said in these messages too; one that is noted already stays."""
     rows = [{"user_id": user_id, "memory_id": memory_id, "message_id": o.message_id, "conversation_id": o.conversation_id} for o in origins]
     if rows:
         connection.execute(upsert(memory_sources).values(rows).on_conflict_do_nothing())
 
 
-def held(connection: Connection, *, user_id: UUID, vector: Vector | None = None) -> list[Held]:
+def lock_current(connection: Connection, *, user_id: UUID, vector: Vector | None = None) -> list[CurrentFact]:
     """Return all facts that hold, the nearest to the vector first: what a new fact is to be judged by.
 
     The transaction keeps others from adding facts of this user until it ends, so that two never store the same.
     """
-    connection.execute(_LOCK, {"user_id": str(user_id)})
-    found = connection.execute(_HELD, {"user_id": user_id} | parameters_of(vector))
-    return [Held(**row._mapping) for row in found]
+    connection.execute(_LOCK_MEMORIES, {"user_id": str(user_id)})
+    found = connection.execute(_CURRENT_FACTS, {"user_id": user_id} | vector_parameters(vector))
+    return [CurrentFact(**row._mapping) for row in found]
 
 
 def get(connection: Connection, memory_id: UUID, *, user_id: UUID) -> Memory:
@@ -97,9 +97,9 @@ def get(connection: Connection, memory_id: UUID, *, user_id: UUID) -> Memory:
     return Memory(**row._mapping)
 
 
-def some(connection: Connection, ids: Sequence[UUID], *, user_id: UUID) -> list[Memory]:
+def get_many(connection: Connection, ids: Sequence[UUID], *, user_id: UUID) -> list[Memory]:
     """Return those of the user's facts, in no particular order."""
-    return [Memory(**row._mapping) for row in connection.execute(_SOME, {"user_id": user_id, "ids": list(ids)})]
+    return [Memory(**row._mapping) for row in connection.execute(_GET_MANY, {"user_id": user_id, "ids": list(ids)})]
 
 
 def page(connection: Connection, *, user_id: UUID, limit: int, after: UUID | None) -> list[Memory]:
@@ -110,7 +110,7 @@ def page(connection: Connection, *, user_id: UUID, limit: int, after: UUID | Non
 
 def change(connection: Connection, memory_id: UUID, *, user_id: UUID, text: str, vector: Vector | None) -> Memory:
     """Give the fact another text, and the text's vector, or raise NotFound. It is the user's own word from now on."""
-    values = {"text": text, "source": "user"} | columns_of(vector)
+    values = {"text": text, "source": "user"} | vector_columns(vector)
     which = (memories.c.user_id == user_id, memories.c.id == memory_id)
     if connection.execute(update(memories).where(*which).values(values)).rowcount == 0:
         raise NotFound("memory", memory_id)
@@ -133,12 +133,12 @@ def put_vectors(connection: Connection, vectors: Sequence[tuple[UUID, Vector]], 
     """Store vectors of facts, in place of those that they have."""
     for memory_id, vector in vectors:
         which = (memories.c.user_id == user_id, memories.c.id == memory_id)
-        connection.execute(update(memories).where(*which).values(**columns_of(vector)))
+        connection.execute(update(memories).where(*which).values(**vector_columns(vector)))
 
 
 _NOW = text("now()")
-_LOCK = text("SELECT pg_advisory_xact_lock(hashtextextended(:user_id || ' memories', 0))")
-_HELD = text(
+_LOCK_MEMORIES = text("SELECT pg_advisory_xact_lock(hashtextextended(:user_id || ' memories', 0))")
+_CURRENT_FACTS = text(
     """
     WITH held AS MATERIALIZED (
         SELECT id, text, created_at,
@@ -149,15 +149,15 @@ _HELD = text(
     SELECT id, text, similarity FROM held ORDER BY similarity DESC NULLS LAST, created_at DESC
     """
 )
-_COLUMNS = """
+_SELECT_MEMORY = """
     SELECT m.id, m.text, m.source, m.created_at, m.superseded_by, m.ended_at,
            (SELECT s.conversation_id FROM memory_sources s
              WHERE s.user_id = m.user_id AND s.memory_id = m.id ORDER BY s.message_id LIMIT 1) AS conversation_id
       FROM memories m WHERE m.user_id = :user_id
 """
-_GET = text(f"{_COLUMNS} AND m.id = :id")
-_SOME = text(f"{_COLUMNS} AND m.id = ANY(:ids)")
-_PAGE = text(f"{_COLUMNS} AND (CAST(:after AS uuid) IS NULL OR m.id < CAST(:after AS uuid)) ORDER BY m.id DESC LIMIT :limit")
+_GET = text(f"{_SELECT_MEMORY} AND m.id = :id")
+_GET_MANY = text(f"{_SELECT_MEMORY} AND m.id = ANY(:ids)")
+_PAGE = text(f"{_SELECT_MEMORY} AND (CAST(:after AS uuid) IS NULL OR m.id < CAST(:after AS uuid)) ORDER BY m.id DESC LIMIT :limit")
 _WITHOUT_VECTOR = text(
     "SELECT id, text FROM memories WHERE user_id = :user_id AND embedding_model IS DISTINCT FROM :model ORDER BY id LIMIT :limit"
 )

@@ -13,11 +13,11 @@ from parley.db import conversations
 from parley.db.tables import messages
 from parley.errors import NotFound
 
-type Role = Literal["user", "assistant", "tool"]
+type MessageRole = Literal["user", "assistant", "tool"]
 
 
 @dataclass(frozen=True, slots=True)
-class Message:
+class StoredMessage:
     """A stored message. `parts` are JSON objects with a `type`; `model` and `status` matter for answers.
 
     Of the variants of one `seq`, which are answers to the same question, one is active: the conversation goes on from it.
@@ -26,7 +26,7 @@ class Message:
     id: UUID
     conversation_id: UUID
     seq: int
-    role: Role
+    role: MessageRole
     parts: Sequence[Mapping[str, Any]]
     model: str | None
     tokens: int
@@ -42,7 +42,7 @@ class Message:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class MessageCursor:
     """Where a page of messages ended."""
 
     seq: int
@@ -51,15 +51,15 @@ class Place:
     @classmethod
     def parse(cls, seq: object, variant: object) -> Self:
         """Read a place that a client gives back; ValueError if it cannot be one."""
-        return cls(_parse(seq), _parse(variant))
+        return cls(_parse_number(seq), _parse_number(variant))
 
 
 @dataclass(frozen=True, slots=True)
-class Spoken:
+class HistoryMessage:
     """Of a stored message, what a model is given."""
 
     id: UUID
-    role: Role
+    role: MessageRole
     parts: Sequence[Mapping[str, Any]]
     tokens: int
 
@@ -74,7 +74,7 @@ class Spoken:
         return "".join(part["text"] for part in self.parts if part["type"] == "text")
 
 
-_COLUMNS = tuple(messages.c[name] for name in Message.__dataclass_fields__)
+_COLUMNS = tuple(messages.c[name] for name in StoredMessage.__dataclass_fields__)
 
 
 def add(
@@ -83,62 +83,62 @@ def add(
     *,
     user_id: UUID,
     conversation_id: UUID,
-    role: Role,
+    role: MessageRole,
     parts: Sequence[Mapping[str, Any]],
     **fields: Any,
-) -> Message:
+) -> StoredMessage:
     """Append a message to the conversation; `fields` are model, tokens and status. Raises NotFound."""
-    statement = adding(message_id, user_id=user_id, conversation_id=conversation_id, role=role, parts=parts, **fields)
+    statement = add_statement(message_id, user_id=user_id, conversation_id=conversation_id, role=role, parts=parts, **fields)
     row = connection.execute(statement).one_or_none()
     if row is None:
         raise NotFound("conversation", conversation_id)
-    return Message(**row._mapping)
+    return StoredMessage(**row._mapping)
 
 
-def adding(
+def add_statement(
     message_id: UUID,
     *,
     user_id: UUID,
     conversation_id: UUID,
-    role: Role,
+    role: MessageRole,
     parts: Sequence[Mapping[str, Any]],
     where: Sequence[ColumnElement[bool]] = (),
     **fields: Any,
 ) -> ReturningInsert[Any]:
     """Write the one statement that takes the number and stores the message, if `where` holds; it returns a Message's columns."""
-    place = conversations.next_place(conversation_id, user_id=user_id, where=where)
+    place = conversations.next_seq_cte(conversation_id, user_id=user_id, where=where)
     values = {"user_id": user_id, "id": message_id, "conversation_id": conversation_id, "role": role, "parts": list(parts)} | fields
     columns = [literal(value, messages.c[name].type) for name, value in values.items()]
     return insert(messages).from_select([*values, "seq"], select(*columns, place.c.last_seq)).returning(*_COLUMNS)
 
 
-def get(connection: Connection, message_id: UUID, *, user_id: UUID) -> Message:
+def get(connection: Connection, message_id: UUID, *, user_id: UUID) -> StoredMessage:
     """Return the user's message, or raise NotFound."""
     which = (messages.c.user_id == user_id, messages.c.id == message_id)
     row = connection.execute(select(*_COLUMNS).where(*which)).one_or_none()
     if row is None:
         raise NotFound("message", message_id)
-    return Message(**row._mapping)
+    return StoredMessage(**row._mapping)
 
 
-def newest(connection: Connection, conversation_id: UUID, *, user_id: UUID, limit: int) -> list[Message]:
+def newest(connection: Connection, conversation_id: UUID, *, user_id: UUID, limit: int) -> list[StoredMessage]:
     """Return the conversation's last `limit` active messages, oldest first."""
-    statement = _active(conversation_id, user_id).order_by(messages.c.seq.desc()).limit(limit)
-    return [Message(**row._mapping) for row in connection.execute(statement)][::-1]
+    statement = _select_active(conversation_id, user_id).order_by(messages.c.seq.desc()).limit(limit)
+    return [StoredMessage(**row._mapping) for row in connection.execute(statement)][::-1]
 
 
 @dataclass(frozen=True, slots=True)
 class Window:
     """The conversation's newest messages, oldest first, and what was said so far in short, if that has been written."""
 
-    spoken: Sequence[Spoken]
+    history: Sequence[HistoryMessage]
     summary: str | None
 
 
 def window(connection: Connection, conversation_id: UUID, *, user_id: UUID, limit: int) -> Window:
     """Return of the conversation's last `limit` active messages what a model is given, with the summary, in one row."""
     row = connection.execute(_WINDOW, {"user_id": user_id, "conversation_id": conversation_id, "limit": limit}).one()
-    return Window([Spoken(**fields | {"id": UUID(fields["id"])}) for fields in row.spoken or ()], row.summary)
+    return Window([HistoryMessage(**fields | {"id": UUID(fields["id"])}) for fields in row.history or ()], row.summary)
 
 
 def page(
@@ -148,32 +148,32 @@ def page(
     user_id: UUID,
     limit: int,
     order: Literal["asc", "desc"],
-    after: Place | None,
+    after: MessageCursor | None,
     variants: bool = False,
-) -> list[Message]:
+) -> list[StoredMessage]:
     """Return up to `limit` active messages behind `after` in the given order, with `variants` the others too.
 
     Raises NotFound for a foreign conversation.
     """
     conversations.get(connection, conversation_id, user_id=user_id)
-    statement = _all(conversation_id, user_id) if variants else _active(conversation_id, user_id)
+    statement = _select_all(conversation_id, user_id) if variants else _select_active(conversation_id, user_id)
     columns = (messages.c.seq, messages.c.variant)
     if after:
         place, end = tuple_(*columns), (after.seq, after.variant)
         statement = statement.where(place > end if order == "asc" else place < end)
     statement = statement.order_by(*(column.asc() if order == "asc" else column.desc() for column in columns)).limit(limit)
-    return [Message(**row._mapping) for row in connection.execute(statement)]
+    return [StoredMessage(**row._mapping) for row in connection.execute(statement)]
 
 
-def _active(conversation_id: UUID, user_id: UUID) -> Any:
-    return _all(conversation_id, user_id).where(messages.c.is_active)
+def _select_active(conversation_id: UUID, user_id: UUID) -> Any:
+    return _select_all(conversation_id, user_id).where(messages.c.is_active)
 
 
-def _all(conversation_id: UUID, user_id: UUID) -> Any:
+def _select_all(conversation_id: UUID, user_id: UUID) -> Any:
     return select(*_COLUMNS).where(messages.c.user_id == user_id, messages.c.conversation_id == conversation_id)
 
 
-def _parse(value: object) -> int:
+def _parse_number(value: object) -> int:
     if not isinstance(value, int) or not 0 <= value < 2**31:
         raise ValueError(f"{value!r} numbers no message")
     return value
@@ -184,7 +184,7 @@ _WINDOW = text(
     SELECT (SELECT jsonb_agg(jsonb_build_object('id', id, 'role', role, 'parts', parts, 'tokens', tokens) ORDER BY seq)
               FROM (SELECT id, seq, role, parts, tokens FROM messages
                      WHERE user_id = :user_id AND conversation_id = :conversation_id AND is_active ORDER BY seq DESC LIMIT :limit) newest
-           ) AS spoken,
+           ) AS history,
            (SELECT text FROM summaries
              WHERE user_id = :user_id AND conversation_id = :conversation_id ORDER BY upto_seq DESC LIMIT 1) AS summary
     """

@@ -1,4 +1,4 @@
-"""Passages: pieces of past conversations, for search and recall. What is searched is in `parley.db.recall`."""
+"""Passages: pieces of past conversations, for search and recall. What is searched is in `parley.db.search`."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -6,19 +6,19 @@ from uuid import UUID
 
 from sqlalchemy import Connection, text, update
 
-from parley.db.halfvec import Vector, columns_of, parameters_of
 from parley.db.tables import passages
+from parley.db.vectors import Vector, vector_columns, vector_parameters
 from parley.ids import new_id
-from parley.memory.passages import Piece
+from parley.memory.passages import Passage
 
 
-def open_from(connection: Connection, conversation_id: UUID, *, user_id: UUID) -> int:
+def next_start_seq(connection: Connection, conversation_id: UUID, *, user_id: UUID) -> int:
     """Return the number of the message to cut from: where the last passage begins, for more may belong to it.
 
     Where what was read last is in none, it is the next message: what was said while memory was off stays out, and what a fork
     has copied is in the passages of its source.
     """
-    found = connection.execute(_OPEN_FROM, {"user_id": user_id, "conversation_id": conversation_id}).scalar_one_or_none()
+    found = connection.execute(_NEXT_START_SEQ, {"user_id": user_id, "conversation_id": conversation_id}).scalar_one_or_none()
     return int(found or 1)
 
 
@@ -29,7 +29,7 @@ def replace_from(
     user_id: UUID,
     first_seq: int,
     upto_seq: int,
-    pieces: Sequence[Piece],
+    pieces: Sequence[Passage],
     vectors: Sequence[Vector] | None,
 ) -> bool:
     """Store the pieces in place of the passages from message `first_seq` on, and note that all up to `upto_seq` is mined.
@@ -40,15 +40,15 @@ def replace_from(
     """
     place = {"user_id": user_id, "conversation_id": conversation_id}
     # A statement of its own: it locks the conversation, so that the next one sees what another run has stored until now.
-    if connection.execute(_ADVANCE, place | {"upto_seq": upto_seq}).rowcount == 0:
+    if connection.execute(_MARK_EXTRACTED, place | {"upto_seq": upto_seq}).rowcount == 0:
         return False
-    connection.execute(_REPLACE, place | {"first_seq": first_seq} | _columns(pieces, vectors))
+    connection.execute(_REPLACE, place | {"first_seq": first_seq} | _passage_columns(pieces, vectors))
     return True
 
 
-def _columns(pieces: Sequence[Piece], vectors: Sequence[Vector] | None) -> dict[str, Any]:
+def _passage_columns(pieces: Sequence[Passage], vectors: Sequence[Vector] | None) -> dict[str, Any]:
     """Return the new rows column by column: one statement stores them all, however many."""
-    held = [parameters_of(vectors[place] if vectors is not None else None) for place in range(len(pieces))]
+    held = [vector_parameters(vectors[place] if vectors is not None else None) for place in range(len(pieces))]
     return {
         "ids": [new_id() for _ in pieces],
         "first_seqs": [piece.first_seq for piece in pieces],
@@ -70,7 +70,7 @@ def put_vectors(connection: Connection, vectors: Sequence[tuple[UUID, Vector]], 
     """Store vectors of passages, in place of those that they have; a passage that is gone is passed over."""
     for passage_id, vector in vectors:
         which = (passages.c.user_id == user_id, passages.c.id == passage_id)
-        connection.execute(update(passages).where(*which).values(**columns_of(vector)))
+        connection.execute(update(passages).where(*which).values(**vector_columns(vector)))
 
 
 def users_without_vectors(connection: Connection, *, model: str, after: UUID | None, limit: int) -> list[UUID]:
@@ -79,7 +79,7 @@ def users_without_vectors(connection: Connection, *, model: str, after: UUID | N
     return list(found.scalars())
 
 
-_ADVANCE = text(
+_MARK_EXTRACTED = text(
     """
     UPDATE conversations c SET mined_upto_seq = :upto_seq FROM users u
      WHERE c.user_id = :user_id AND c.id = :conversation_id AND NOT c.is_incognito
@@ -99,7 +99,7 @@ _REPLACE = text(
            AS n(id, first_seq, last_seq, text, said_at, vector, model)
     """
 )
-_OPEN_FROM = text(
+_NEXT_START_SEQ = text(
     """
     SELECT coalesce(max(p.first_seq), c.mined_upto_seq + 1)
       FROM conversations c

@@ -21,7 +21,7 @@ class ToolSetting:
 _COLUMNS = [tool_settings.c.name, tool_settings.c.is_enabled, tool_settings.c.requires_approval]
 
 
-def all_of(connection: Connection, *, user_id: UUID) -> dict[str, ToolSetting]:
+def list_all(connection: Connection, *, user_id: UUID) -> dict[str, ToolSetting]:
     """Return the user's settings by name."""
     found = connection.execute(select(*_COLUMNS).where(tool_settings.c.user_id == user_id))
     return {row.name: ToolSetting(**row._mapping) for row in found}
@@ -35,7 +35,7 @@ def change(connection: Connection, name: str, *, user_id: UUID, changes: dict[st
     return ToolSetting(**connection.execute(kept.returning(*_COLUMNS)).one()._mapping)
 
 
-def forget_server(connection: Connection, server: str, *, user_id: UUID) -> None:
+def remove_server(connection: Connection, server: str, *, user_id: UUID) -> None:
     """Delete the settings of a server's tools: another server of that name must not inherit them."""
     is_its_own = tool_settings.c.name.startswith(f"{server}.", autoescape=True)
     connection.execute(delete(tool_settings).where(tool_settings.c.user_id == user_id, is_its_own))

@@ -9,8 +9,8 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp
 
 from parley.errors import ParleyError
-from parley.http.door import Door
-from parley.http.problems import ErrorAnswer, answer_problem
+from parley.http.middleware import RequestMiddleware
+from parley.http.problems import ErrorResponder, handle_exception
 from parley.settings import HttpSettings
 
 BODY_LIMIT = 256 * 1024
@@ -21,7 +21,7 @@ def create_app(
     *,
     settings: HttpSettings,
     body_limit: int = BODY_LIMIT,
-    error_answers: Mapping[str, ErrorAnswer] | None = None,
+    error_responders: Mapping[str, ErrorResponder] | None = None,
     **state: Any,
 ) -> ASGIApp:
     """Build the app: the function's routes, our errors, and the door around them.
@@ -29,7 +29,7 @@ def create_app(
     Under a path that begins with a key of `error_answers`, errors have that form instead of being problem documents.
     `state` holds what the dependencies and routes take from `request.app.state`, such as `engine`.
     """
-    handlers = dict.fromkeys((ParleyError, RequestValidationError, HTTPException, Exception), answer_problem)
+    handlers = dict.fromkeys((ParleyError, RequestValidationError, HTTPException, Exception), handle_exception)
     app = FastAPI(
         openapi_url=None,
         docs_url=None,
@@ -40,4 +40,4 @@ def create_app(
     app.include_router(router)
     for name, value in state.items():
         setattr(app.state, name, value)
-    return Door(app, body_limit=body_limit, allowed_origin=settings.allowed_origin, error_answers=error_answers or {})
+    return RequestMiddleware(app, body_limit=body_limit, allowed_origin=settings.allowed_origin, error_responders=error_responders or {})

@@ -1,19 +1,42 @@
-"""What routes ask for: who is calling, and a transaction as them.
+"""FastAPI dependencies: the principal, the client's origin, and a transaction on the principal's behalf.
 
-All are coroutines, though nothing in them awaits: a worker has one request at a time, so blocking its loop delays nobody,
-and the framework spends a thread on each that is not.
+All are coroutines, although none awaits: a worker handles one request at a time, so blocking its loop delays nobody, and the
+framework would spend a thread on each function that is not a coroutine.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Annotated
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from typing import Annotated, Any
 
 from fastapi import Depends, Request
 from sqlalchemy import Connection
 
-from parley.auth.origin import Origin
+from parley.auth.client_origin import MAX_USER_AGENT_LENGTH, ClientOrigin
 from parley.auth.principal import Principal
-from parley.db.scope import principal_scope
-from parley.http.lambda_event import origin_of, principal_of
+from parley.clock import utc_now
+from parley.db.transactions import principal_scope
+from parley.errors import Unauthorized
+
+
+def principal_of(event: Mapping[str, Any]) -> Principal:
+    """Return who the authorizer says is calling; headers and bodies have no say.
+
+    Raises Unauthorized where there is no authorizer's context, or where the token has expired since the gateway
+    cached the verdict.
+    """
+    claims = event["requestContext"].get("authorizer")
+    if not claims:
+        raise Unauthorized("no authorizer context")
+    principal = Principal.from_claims(claims)
+    if principal.expires_at <= utc_now():
+        raise Unauthorized(f"token expired at {principal.expires_at}")
+    return principal
+
+
+def origin_of(event: Mapping[str, Any]) -> ClientOrigin:
+    """Return where the request comes from: the address that the gateway saw. `X-Forwarded-For` is what clients say."""
+    headers = {name.lower(): value for name, value in (event.get("headers") or {}).items()}
+    agent = headers.get("user-agent", "").replace("\0", "")[:MAX_USER_AGENT_LENGTH] or None
+    return ClientOrigin(event["requestContext"].get("identity", {}).get("sourceIp") or "unknown", agent)
 
 
 async def current_principal(request: Request) -> Principal:
@@ -24,12 +47,12 @@ async def current_principal(request: Request) -> Principal:
 CurrentPrincipal = Annotated[Principal, Depends(current_principal)]
 
 
-async def request_origin(request: Request) -> Origin:
+async def request_origin(request: Request) -> ClientOrigin:
     """Return where the request comes from."""
     return origin_of(request.scope["aws.event"])
 
 
-RequestOrigin = Annotated[Origin, Depends(request_origin)]
+RequestOrigin = Annotated[ClientOrigin, Depends(request_origin)]
 
 
 def requires(scope: str) -> Callable[[Principal], Awaitable[None]]:

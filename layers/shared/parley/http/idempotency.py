@@ -18,7 +18,7 @@ from parley.db import idempotency
 from parley.errors import InvalidInput
 
 
-class KeyReused(InvalidInput):
+class IdempotencyKeyReused(InvalidInput):
     """The key came before, with another request."""
 
     code = "idempotency_key_reused"
@@ -50,19 +50,19 @@ class Idempotency:
         """
         if self.key is None:
             return work()
-        fingerprint = fingerprint_of(body)
-        kept = idempotency.claim(connection, self.key, user_id=user_id, route=route, fingerprint=fingerprint)
-        if kept is None:
+        fingerprint = request_fingerprint(body)
+        existing = idempotency.claim(connection, self.key, user_id=user_id, route=route, fingerprint=fingerprint)
+        if existing is None:
             answer = work()
             stored = answer.model_dump(mode="json", exclude=set(secrets))
-            idempotency.keep(connection, self.key, user_id=user_id, route=route, answer=stored)
+            idempotency.store_response(connection, self.key, user_id=user_id, route=route, answer=stored)
             return answer
-        if kept.fingerprint != fingerprint:
-            raise KeyReused
-        return kept.answer or {}
+        if existing.fingerprint != fingerprint:
+            raise IdempotencyKeyReused
+        return existing.answer or {}
 
 
-def fingerprint_of(body: BaseModel) -> bytes:
+def request_fingerprint(body: BaseModel) -> bytes:
     """Return what tells one request from another by the same key."""
     return hashlib.sha256(body.model_dump_json().encode()).digest()
 
@@ -73,4 +73,4 @@ async def _idempotency(
     return Idempotency(idempotency_key)
 
 
-IdempotencyKey = Annotated[Idempotency, Depends(_idempotency)]
+IdempotencyHeader = Annotated[Idempotency, Depends(_idempotency)]

@@ -45,13 +45,13 @@ def _decode(cursor: str) -> list[Any]:
     try:
         key = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
     except (binascii.Error, ValueError, RecursionError) as exc:
-        raise _unknown() from exc
+        raise _invalid_cursor() from exc
     if not isinstance(key, list):
-        raise _unknown()
+        raise _invalid_cursor()
     return key
 
 
-def _unknown() -> InvalidInput:
+def _invalid_cursor() -> InvalidInput:
     return InvalidInput("not a cursor of this list", loc=("query", "cursor"))
 
 
@@ -60,15 +60,15 @@ def read_key[K](after: list[Any] | None, parse: Callable[..., K]) -> K | None:
     try:
         return None if after is None else parse(*after)
     except (ValueError, TypeError, AttributeError, OverflowError) as exc:
-        raise _unknown() from exc
+        raise _invalid_cursor() from exc
 
 
 def read_id(after: list[Any] | None) -> UUID | None:
     """Turn the cursor of a list in the order of its ids into the last id, or raise InvalidInput."""
-    return read_key(after, _id)
+    return read_key(after, _parse_id)
 
 
-def _id(text: str) -> UUID:
+def _parse_id(text: str) -> UUID:
     # UUID() has five more forms of arguments and takes some that are no UUID, such as 1.5.
     if not isinstance(text, str):
         raise TypeError(text)

@@ -1,4 +1,4 @@
-"""Errors as answers: RFC 9457 problem documents."""
+"""Errors as HTTP responses: RFC 9457 problem documents, and the declaration of a route's errors for the OpenAPI description."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -16,10 +16,11 @@ from parley.observability import logger
 
 MEDIA_TYPE = "application/problem+json"
 
-type ErrorAnswer = Callable[[ParleyError, str], Response]  # the error, the request's id
+
+type ErrorResponder = Callable[[ParleyError, str], Response]  # the error, the request's id
 
 
-def problem(error: ParleyError, *, request_id: str) -> dict[str, Any]:
+def problem_document(error: ParleyError, *, request_id: str) -> dict[str, Any]:
     """Return the document that tells a client about `error`."""
     document: dict[str, Any] = {
         "type": "about:blank",
@@ -41,7 +42,7 @@ def problem_response(error: ParleyError, *, request_id: str) -> JSONResponse:
         headers["Retry-After"] = retry_after(error.retry_after_s)
     if error.status == HTTPStatus.UNAUTHORIZED:
         headers["WWW-Authenticate"] = "Bearer"
-    document = problem(error, request_id=request_id)
+    document = problem_document(error, request_id=request_id)
     return JSONResponse(document, status_code=error.status, headers=headers, media_type=MEDIA_TYPE)
 
 
@@ -50,12 +51,12 @@ def retry_after(seconds: float) -> str:
     return str(max(1, math.ceil(seconds)))
 
 
-def as_problem(error: ParleyError, request_id: str) -> Response:
+def respond_with_problem(error: ParleyError, request_id: str) -> Response:
     """Answer as all paths do that have no form of their own."""
     return problem_response(error, request_id=request_id)
 
 
-async def answer_problem(request: Request, error: Exception) -> Response:
+async def handle_exception(request: Request, error: Exception) -> Response:
     """Turn any exception that a route raised into an answer; the unexpected ones are logged with their trace.
 
     The door knows in which form this path's clients read errors.
@@ -69,7 +70,7 @@ async def answer_problem(request: Request, error: Exception) -> Response:
         logger.error("request failed", problem=known.code, reason=str(known), cause=type(error.__cause__).__name__)
     else:
         logger.info("request refused", problem=known.code, reason=str(known))
-    form: ErrorAnswer = request.scope.get("parley.error_answer", as_problem)
+    form: ErrorResponder = request.scope.get("parley.error_answer", respond_with_problem)
     return form(known, request_id)
 
 
@@ -78,14 +79,14 @@ def _as_parley_error(error: Exception) -> ParleyError | None:
         case ParleyError():
             return error
         case RequestValidationError():
-            return _invalid(error.errors())
+            return _from_validation(error.errors())
         case HTTPException():
             return _from_http(error)
         case _:
             return None
 
 
-def _invalid(errors: Sequence[Mapping[str, Any]]) -> ParleyError:
+def _from_validation(errors: Sequence[Mapping[str, Any]]) -> ParleyError:
     if any(error["type"] == "json_invalid" for error in errors):
         return MalformedBody(str(errors))
     found = InvalidInput(str(errors[0]["msg"]) if errors else "invalid")
@@ -110,3 +111,15 @@ def _from_http(error: HTTPException) -> ParleyError:
             return MalformedBody(str(error.detail))
         case status:
             return RefusedByFramework(status, str(error.detail))
+
+
+CODES_EXTENSION = "x-codes"
+
+
+def error_responses(*errors: type[ParleyError]) -> dict[int | str, dict[str, Any]]:
+    """Declare errors as a route's `responses`, beside those that its parameters, its body and its guards bring anyhow."""
+    declared: dict[int | str, dict[str, Any]] = {}
+    for error in errors:
+        answer = declared.setdefault(error.status, {"description": "", CODES_EXTENSION: {}})
+        answer[CODES_EXTENSION][error.code] = (error.__doc__ or "").partition("\n")[0]
+    return declared

@@ -12,10 +12,10 @@ from pydantic_core import PydanticCustomError
 from parley.clock import rfc3339
 
 MAX_DEPTH = 32
-_HALF_PAIR = re.compile("[\ud800-\udfff]")
+_LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 
 _RFC3339 = {"type": "string", "format": "date-time"}
-Moment = Annotated[datetime, PlainSerializer(rfc3339, return_type=str), WithJsonSchema(_RFC3339, mode="serialization")]
+Timestamp = Annotated[datetime, PlainSerializer(rfc3339, return_type=str), WithJsonSchema(_RFC3339, mode="serialization")]
 
 
 class Input(BaseModel):
@@ -25,9 +25,9 @@ class Input(BaseModel):
 
     @model_validator(mode="before")
     @classmethod
-    def _can_be_stored(cls, data: Any) -> Any:
+    def _require_storable(cls, data: Any) -> Any:
         """Refuse what JSON can say but UTF-8 or PostgreSQL cannot: half a surrogate pair, NUL. And depth without end."""
-        _check(data, depth=0)
+        _check_storable(data, depth=0)
         return data
 
 
@@ -48,22 +48,22 @@ class MessageOut(Output):
     model: str | None
     status: str
     tokens: int
-    created_at: Moment
+    created_at: Timestamp
     variant: int
     is_active: bool
 
     @field_validator("parts", mode="before")
     @classmethod
-    def _shown(cls, parts: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    def _hide_internal_parts(cls, parts: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
         """Leave out what only a vendor can read, and where files lie."""
         shown = [part for part in parts if part["type"] not in ("thought", "memory")]
         return [{name: part[name] for name in part if name not in ("key", "is_vouched")} for part in shown]
 
 
-def _check(value: Any, *, depth: int) -> None:
+def _check_storable(value: Any, *, depth: int) -> None:
     if depth > MAX_DEPTH:
         raise PydanticCustomError("too_deep", "the body is nested too deeply")
-    if isinstance(value, str) and (_HALF_PAIR.search(value) or "\0" in value):
+    if isinstance(value, str) and (_LONE_SURROGATE.search(value) or "\0" in value):
         raise PydanticCustomError("not_storable", "the text holds characters that cannot be stored")
     for item in [*value, *value.values()] if isinstance(value, dict) else value if isinstance(value, list) else []:
-        _check(item, depth=depth + 1)
+        _check_storable(item, depth=depth + 1)

@@ -20,8 +20,7 @@ from typing import Any
 from mangum.handlers import APIGateway
 from starlette.types import ASGIApp, Message
 
-from parley.http.buffered import TEXT_TYPES, buffered_handler
-from parley.http.worker_loop import worker_loop
+from parley.http.lambda_entry import TEXT_TYPES, buffered_handler, worker_loop
 from parley.observability import logger
 
 CONTENT_TYPE = "application/vnd.awslambda.http-integration-response"
@@ -38,7 +37,7 @@ def streaming_handler(app: ASGIApp) -> Callable[[dict[str, Any], Any], Any]:
     """Return the Lambda handler of `app`; every answer of it, errors included, is streamed."""
     if os.environ.get("AWS_SAM_LOCAL"):
         return buffered_handler(app)
-    let_runtime_stream()
+    enable_runtime_streaming()
 
     def handler(event: dict[str, Any], context: Any) -> Generator[bytes]:
         return _stream(app, event, context, worker_loop())
@@ -83,13 +82,13 @@ def _prelude(start: Message) -> bytes:
     return json.dumps(prelude).encode() + PRELUDE_END
 
 
-def let_runtime_stream() -> None:
+def enable_runtime_streaming() -> None:
     """Teach the runtime's client to post generators. Raises RuntimeChanged if it is not the client we know."""
     from awslambdaric.lambda_runtime_client import BaseLambdaRuntimeClient as Client
 
     if getattr(Client, "streams_generators", False):
         return
-    _check(Client)
+    _check_client(Client)
     post_whole, marshal_whole = Client.post_invocation_result, Client.marshaller.marshal_response
 
     def marshal_response(response: Any) -> tuple[Any, str]:
@@ -105,7 +104,7 @@ def let_runtime_stream() -> None:
     Client.streams_generators = True
 
 
-def _check(client: Any) -> None:
+def _check_client(client: Any) -> None:
     known = ["self", "invoke_id", "result_data", "content_type"]
     post = getattr(client, "post_invocation_result", None)
     marshal = getattr(getattr(client, "marshaller", None), "marshal_response", None)

@@ -13,7 +13,7 @@ _CITED = re.compile(r"(?<!\\)\[ *([1-9][0-9]{0,3}(?: *, *[1-9][0-9]{0,3})*) *\](
 _LINK_TARGET = re.compile(r"^[ >]*\[[^\]\n]*\]:[^\n]*$", re.MULTILINE)
 
 
-def cited(text: str) -> set[int]:
+def cited_numbers(text: str) -> set[int]:
     """Return the numbers that a text cites, whether or not there are such sources."""
     words = _LINK_TARGET.sub("", _SPAN.sub("`", "\n".join(_outside_fences(text))))
     return {int(number) for match in _CITED.finditer(words) for number in match[1].split(",")}

@@ -5,14 +5,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-from parley.llm.failures import ProviderFailed
+from parley.llm.errors import ProviderFailed
 from parley.llm.tokens import estimate_tokens
 
-type Purpose = Literal["document", "query"]
+type EmbeddingPurpose = Literal["document", "query"]
 
 
 @dataclass(frozen=True, slots=True)
-class Embedded:
+class EmbeddingResult:
     """One vector for each text, in order, and what it took."""
 
     vectors: list[list[float]]
@@ -27,12 +27,12 @@ class Embedder(Protocol):
     batch_texts: int
     batch_tokens: int
 
-    def embed_batch(self, model_name: str, texts: Sequence[str], *, purpose: Purpose) -> Embedded:
+    def embed_batch(self, model_name: str, texts: Sequence[str], *, purpose: EmbeddingPurpose) -> EmbeddingResult:
         """Embed texts that fit one call. Raises ProviderFailed or a kind of it; nothing is retried."""
         ...
 
 
-def batches(embedder: Embedder, texts: Sequence[str]) -> Iterator[list[str]]:
+def embedding_batches(embedder: Embedder, texts: Sequence[str]) -> Iterator[list[str]]:
     """Split texts by the vendor's limits; one that is too long by itself goes alone."""
     batch: list[str] = []
     room = embedder.batch_tokens
@@ -47,7 +47,9 @@ def batches(embedder: Embedder, texts: Sequence[str]) -> Iterator[list[str]]:
         yield batch
 
 
-def checked(provider: str, vectors: list[list[float]], texts: Sequence[str], *, dimensions: int, input_tokens: int | None) -> Embedded:
+def checked_embeddings(
+    provider: str, vectors: list[list[float]], texts: Sequence[str], *, dimensions: int, input_tokens: int | None
+) -> EmbeddingResult:
     """Return the vendor's vectors if they are what was asked for. Raises ProviderFailed if not."""
     if len(vectors) != len(texts):
         raise ProviderFailed(provider, f"{len(vectors)} vectors for {len(texts)} texts")
@@ -57,5 +59,5 @@ def checked(provider: str, vectors: list[list[float]], texts: Sequence[str], *, 
         if not all(isinstance(number, int | float) and math.isfinite(number) for number in vector):
             raise ProviderFailed(provider, "a vector of what is not numbers")
     if input_tokens is not None:
-        return Embedded(vectors, input_tokens)
-    return Embedded(vectors, sum(map(estimate_tokens, texts)), is_estimated=True)
+        return EmbeddingResult(vectors, input_tokens)
+    return EmbeddingResult(vectors, sum(map(estimate_tokens, texts)), is_estimated=True)

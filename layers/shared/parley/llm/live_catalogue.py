@@ -9,14 +9,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol, Self
 
-from parley.llm.models import SHIPPED, Catalogue, CatalogueInvalid
+from parley.llm.catalogue import SHIPPED, Catalogue, CatalogueInvalid
 from parley.observability import logger
 from parley.settings import CatalogueSettings
 
-KEPT_S = 60.0
+PARAMETER_CACHE_S = 60.0
 
 
-class Source(Protocol):
+class CatalogueSource(Protocol):
     """Where the catalogue's text comes from; `str()` names it."""
 
     def changed(self) -> str | None:
@@ -58,24 +58,24 @@ class ParameterSource:
 
     def changed(self) -> str | None:
         """Return the text if the parameter is another; one that was deleted and made anew begins with version 1 again."""
-        if self._asked_s is not None and self._now_s() - self._asked_s < KEPT_S:
+        if self._asked_s is not None and self._now_s() - self._asked_s < PARAMETER_CACHE_S:
             return None
         self._asked_s = self._now_s()  # a store that does not answer is not asked at each turn, either
-        found = _fetch(self._name)
+        found = _fetch_parameter(self._name)
         if found == self._seen:
             return None
         self._seen = found
         return found[1]
 
 
-def _fetch(name: str) -> tuple[int, str]:
+def _fetch_parameter(name: str) -> tuple[int, str]:
     import boto3
     from botocore.config import Config
     from botocore.exceptions import BotoCoreError, ClientError
 
-    patience = Config(connect_timeout=2, read_timeout=2, retries={"total_max_attempts": 2})
+    client_config = Config(connect_timeout=2, read_timeout=2, retries={"total_max_attempts": 2})
     try:
-        found = boto3.client("ssm", config=patience).get_parameter(Name=name, WithDecryption=True)["Parameter"]
+        found = boto3.client("ssm", config=client_config).get_parameter(Name=name, WithDecryption=True)["Parameter"]
     except (BotoCoreError, ClientError) as exc:
         raise OSError(str(exc)) from exc
     return found["Version"], found["Value"]
@@ -84,7 +84,7 @@ def _fetch(name: str) -> tuple[int, str]:
 class LiveCatalogue:
     """Gives the newest catalogue that was valid; one is called for once a turn, and kept for that turn."""
 
-    def __init__(self, source: Source, *, first: Catalogue | None = None) -> None:
+    def __init__(self, source: CatalogueSource, *, first: Catalogue | None = None) -> None:
         """Read it. Raises CatalogueInvalid or OSError if that fails and there is no `first` to begin with."""
         self._source = source
         self._current = first or self._read()

@@ -1,33 +1,49 @@
-"""One model of the catalogue: what it is, what it can, what it costs."""
+"""One model of the catalogue with its abilities and prices, and one call of it: what is billed, whatever became of the answer."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Annotated, Literal, Self
+from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from parley.llm.failures import ModelCannot
-from parley.llm.keys import is_at_hand
-from parley.llm.types import Image, Request, Usage
+from parley.ids import new_id
+from parley.llm.errors import ModelCannot
+from parley.llm.messages import Image, ModelRequest, Usage
+from parley.llm.vendor_keys import is_key_available
 
 type ProviderName = Literal["openai", "anthropic", "bedrock", "mistral", "openai-compatible", "offline"]
+
+
 type Ability = Literal["tools", "images", "json", "cache"]
-type Api = Literal["chat", "responses", "converse"]
+
+
+type VendorApi = Literal["chat", "responses", "converse"]
+
+
 type KeyReference = Annotated[str, Field(pattern=r"^(env|secret):\S+$")]
 
-_NEEDS_ADDRESS = {"openai-compatible"}
+
+_NEED_BASE_URL = {"openai-compatible"}
+
+
 _APIS: dict[str, set[str | None]] = {"openai": {None, "chat", "responses"}, "bedrock": {None, "chat", "converse"}}
+
+
 _HAVE_EMBEDDINGS = {"openai", "openai-compatible", "mistral", "bedrock", "offline"}
+
+
 _HAVE_RERANK = {"openai-compatible", "offline"}
 
 
-class Entry(BaseModel):
+class CatalogueTable(BaseModel):
     """A table of `models.toml`: no field that is not known, none that changes."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class Model(Entry):
+class Model(CatalogueTable):
     """One model of one provider. `name` is the vendor's word for it; prices are USD a million tokens.
 
     `api` chooses between a vendor's ways: `responses` for OpenAI's models that want it, `converse` for Bedrock with the
@@ -38,7 +54,7 @@ class Model(Entry):
     provider: ProviderName
     name: str = Field(min_length=1)
     kind: Literal["chat", "embedding", "rerank"] = "chat"
-    api: Api | None = None
+    api: VendorApi | None = None
     base_url: str | None = Field(default=None, pattern=r"^https?://\S+$")
     region: str | None = Field(default=None, pattern=r"^[a-z]{2}(-[a-z]+)+-\d$")
     api_key: KeyReference | None = None
@@ -62,7 +78,7 @@ class Model(Entry):
             raise ValueError(f"kind: {self.provider} has no embeddings")
         if self.kind == "rerank" and self.provider not in _HAVE_RERANK:
             raise ValueError(f"kind: {self.provider} has no rerank; name its address as openai-compatible")
-        if self.provider in _NEEDS_ADDRESS and not self.base_url:
+        if self.provider in _NEED_BASE_URL and not self.base_url:
             raise ValueError(f"base_url: {self.provider} needs it")
         if self.api not in _APIS.get(self.provider, {None, "chat"}):
             raise ValueError(f"api: {self.provider} has no {self.api!r}")
@@ -74,11 +90,11 @@ class Model(Entry):
 
     def obstacle(self, environment: Mapping[str, str]) -> str | None:
         """Return why it cannot be called here, None if it can; a key in Secrets Manager counts as being there."""
-        if self.api_key is not None and not is_at_hand(self.api_key, environment):
+        if self.api_key is not None and not is_key_available(self.api_key, environment):
             return f"its key {self.api_key!r} is not at hand"
         return None
 
-    def check(self, request: Request, *, id: str) -> None:
+    def check(self, request: ModelRequest, *, id: str) -> None:
         """Refuse what the model cannot do, before anything is sent. Raises ModelCannot, which names it by `id`."""
         needs = {
             "tools": ("tools", bool(request.tools)),
@@ -99,3 +115,27 @@ class Model(Entry):
         fresh = usage.input_tokens - usage.cached_input_tokens - usage.cache_write_tokens
         cost = fresh * price + usage.cached_input_tokens * read_price + usage.cache_write_tokens * write_price
         return (cost + usage.output_tokens * self.output_usd_per_mtok) / 1_000_000
+
+
+type ModelCallStatus = Literal["completed", "stopped", "interrupted", "failed"]
+
+
+@dataclass(slots=True)
+class ModelCall:
+    """One call. `stopped` means that we ended it, `interrupted` that it broke after its first text, `failed` before.
+
+    A call with a `purpose` of its own is billed under it, whatever it is settled with.
+    """
+
+    model_id: str
+    model: Model
+    id: UUID = field(default_factory=new_id)
+    status: ModelCallStatus = "failed"
+    usage: Usage = field(default_factory=Usage)
+    error_code: str | None = None
+    purpose: Literal["embedding", "rerank"] | None = None
+
+    @property
+    def cost_usd(self) -> Decimal:
+        """Return its price by the catalogue."""
+        return self.model.cost_usd(self.usage)

@@ -1,8 +1,8 @@
-"""The one retry loop: asks models in order until one answers, and gives up in time.
+"""The one retry loop: calls models in order until one answers, and gives up in time.
 
-A call that fails before its first visible text is made again, with the next candidate at once or with the same one after
-a pause; after that text nothing is, for the reader has seen it. A request that a vendor rejects is not repeated; a vendor
-that refuses our key is passed over. The vendors' SDKs themselves retry nothing.
+A call that fails before its first visible text is repeated, with the next candidate at once or with the same candidate
+after a pause. After the first visible text no call is repeated, because the reader has seen it. A request that a vendor
+rejects is not repeated; a vendor that refuses our key is skipped. The vendors' SDKs themselves retry nothing.
 """
 
 import random
@@ -14,18 +14,119 @@ from dataclasses import dataclass, replace
 from typing import Self
 
 from parley.errors import ParleyError, Unavailable
-from parley.llm.breaker import Breaker, provider_key
-from parley.llm.calls import Call
-from parley.llm.failures import ProviderBusy, ProviderFailed, ProviderMisconfigured, ProviderRejected, ProviderTimeout
-from parley.llm.listening import Listening
-from parley.llm.model import Model
-from parley.llm.provider import Provider
-from parley.llm.types import Event, Request
+from parley.llm import tokens
+from parley.llm.circuit_breaker import CircuitBreaker, provider_key
+from parley.llm.errors import ProviderBusy, ProviderFailed, ProviderMisconfigured, ProviderRejected, ProviderTimeout
+from parley.llm.messages import Finished, ModelEvent, ModelRequest, TextDelta, ToolCall
+from parley.llm.model import Model, ModelCall
+from parley.llm.provider import Provider, validated_events
 from parley.observability import logger
+
+# An answer that takes so long may be stopped, and then its tokens are counted at once.
+WARM_UP_AFTER_S = 0.5
+
+
+class CallMonitor:
+    """Passes on the events of a call from its first visible one on, and notes in `call` how it went and what it took.
+
+    The first event must come within the model's `timeout_s` and all of them before `left_s()` is used up. `cut` ends it
+    from any thread. Raises ProviderFailed or a kind of it.
+    """
+
+    def __init__(self, call: ModelCall, answer: Iterator[ModelEvent], request: ModelRequest, *, left_s: Callable[[], float]) -> None:
+        self._call, self._answer, self._request, self._left_s = call, answer, request, left_s
+        self._texts: list[str] = []
+        self._has_events = self._is_visible = self._is_cancelled = self._is_late = self._is_refused = False
+        self._began_s = time.monotonic()
+        call.status = "stopped"  # unless it ends otherwise
+
+    def __iter__(self) -> Iterator[ModelEvent]:
+        try:
+            yield from self._visible()
+            self._check_end()
+        except Exception as exc:
+            if self._is_cancelled:
+                return
+            self._call.status = "interrupted" if self._is_visible else "failed"
+            self._is_refused = isinstance(exc, ProviderBusy)
+            if self._is_late and not isinstance(exc, ProviderTimeout):
+                raise ProviderTimeout(self._call.model.provider, "no time is left") from exc
+            raise
+        finally:
+            self._close()
+            self._count()
+
+    def cancel(self) -> None:
+        """End the call; what came of it so far stands."""
+        self._is_cancelled = True
+        self._close()
+
+    def _visible(self) -> Iterator[ModelEvent]:
+        buffered: list[ModelEvent] = []
+        for event in self._in_time():
+            self._note(event)
+            buffered.append(event)
+            if self._is_visible or isinstance(event, Finished):
+                yield from buffered
+                buffered = []
+
+    def _in_time(self) -> Iterator[ModelEvent]:
+        timer = self._start_timer(min(self._call.model.timeout_s, self._left_s()))
+        try:
+            for event in validated_events(self._answer, provider=self._call.model.provider):
+                if not self._has_events:
+                    self._has_events = True
+                    timer.cancel()
+                    timer = self._start_timer(self._left_s())
+                yield event
+        finally:
+            timer.cancel()
+
+    def _start_timer(self, seconds: float) -> threading.Timer:
+        timer = threading.Timer(max(seconds, 0.0), self._expire)
+        timer.daemon = True
+        timer.start()
+        return timer
+
+    def _expire(self) -> None:
+        self._is_late = True
+        self._close()
+
+    def _note(self, event: ModelEvent) -> None:
+        match event:
+            case TextDelta(text):
+                self._texts.append(text)
+                self._is_visible = self._is_visible or bool(text)
+                if time.monotonic() - self._began_s > WARM_UP_AFTER_S:
+                    tokens.warm_up()
+            case ToolCall():
+                self._is_visible = True
+            case Finished(usage=usage):
+                self._call.status, self._call.usage = "completed", usage
+
+    def _check_end(self) -> None:
+        """Raise if the answer ended without an end."""
+        if self._call.status == "completed" or self._is_cancelled:
+            return
+        if self._is_late:
+            raise ProviderTimeout(self._call.model.provider, "no time is left" if self._has_events else "no first event in time")
+        raise ProviderFailed(self._call.model.provider, "the answer has no end")
+
+    def _count(self) -> None:
+        """Estimate what a call took that has not come to its end. What a vendor refused took nothing."""
+        is_begun = getattr(self._answer, "is_begun", False) and not self._is_refused
+        is_billed = self._has_events or is_begun or self._is_late or self._call.status == "stopped"
+        if is_billed and self._call.status != "completed":
+            self._call.usage = tokens.estimate_usage(self._request, "".join(self._texts))
+
+    def _close(self) -> None:
+        if close := getattr(self._answer, "close", None):
+            with suppress(ValueError):  # a generator that another thread is inside of
+                close()
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
+class RetryPolicy:
     """How often a request is sent at most, and how long to wait before the same model is asked again."""
 
     calls: int = 3
@@ -45,13 +146,13 @@ class Candidate:
 class CallStarted:
     """A model is asked; what an earlier call was about to say is void."""
 
-    call: Call
+    call: ModelCall
 
 
-type RouterEvent = CallStarted | Event
+type ModelStreamEvent = CallStarted | ModelEvent
 
 
-class Router:
+class ModelRouter:
     """Asks models; made once for each worker.
 
     One that works in the background does not count what is refused for load against a provider's circuit: whoever asks
@@ -61,47 +162,53 @@ class Router:
     def __init__(
         self,
         provider_for: Callable[[Model], Provider],
-        breaker: Breaker,
+        breaker: CircuitBreaker,
         *,
-        patience: Patience | None = None,
+        retry_policy: RetryPolicy | None = None,
         is_background: bool = False,
         now_s: Callable[[], float] = time.monotonic,
         draw: Callable[[], float] = random.random,
     ) -> None:
-        self.provider_for, self.breaker, self.patience = provider_for, breaker, patience or Patience()
+        self.provider_for, self.breaker, self.retry_policy = provider_for, breaker, retry_policy or RetryPolicy()
         self.is_background = is_background
         self.now_s, self.draw = now_s, draw
 
     def ask(
-        self, candidates: Sequence[Candidate], request: Request, *, total_s: float, reserve_again: Callable[[], None] | None = None
-    ) -> "Asked":
+        self, candidates: Sequence[Candidate], request: ModelRequest, *, total_s: float, reserve_again: Callable[[], None] | None = None
+    ) -> "ModelStream":
         """Return the answer of the first candidate that gives one, within `total_s` seconds.
 
         `reserve_again` is called before a call that follows one which may cost money without an answer; it may refuse by
         raising. Raises what the last call failed by, ProviderBusy if no provider may be called now.
         """
-        return Asked(self, candidates, request, total_s=total_s, reserve_again=reserve_again or (lambda: None))
+        return ModelStream(self, candidates, request, total_s=total_s, reserve_again=reserve_again or (lambda: None))
 
 
-class Asked:
+class ModelStream:
     """An answer as it comes: one thread reads, any thread may close. `calls` tells what is to be billed, whatever happened."""
 
     def __init__(
-        self, router: Router, candidates: Sequence[Candidate], request: Request, *, total_s: float, reserve_again: Callable[[], None]
+        self,
+        router: ModelRouter,
+        candidates: Sequence[Candidate],
+        request: ModelRequest,
+        *,
+        total_s: float,
+        reserve_again: Callable[[], None],
     ) -> None:
-        self.calls: list[Call] = []
+        self.calls: list[ModelCall] = []
         self._router, self._request, self._reserve_again = router, request, reserve_again
         self._ready_s = dict.fromkeys(candidates, 0.0)
         self._deadline_s = router.now_s() + total_s
         self._failure: ParleyError | None = None
         self._closed = threading.Event()
-        self._listening: Listening | None = None
+        self._monitor: CallMonitor | None = None
         self._events = self._run()
 
     def __iter__(self) -> Self:
         return self
 
-    def __next__(self) -> RouterEvent:
+    def __next__(self) -> ModelStreamEvent:
         if self._closed.is_set():
             self._events.close()
             raise StopIteration
@@ -110,12 +217,12 @@ class Asked:
     def close(self) -> None:
         """End the call that is under way and make no other; no error comes of it."""
         self._closed.set()
-        if self._listening:
-            self._listening.cut()
+        if self._monitor:
+            self._monitor.cancel()
         with suppress(ValueError):  # the reading thread is inside: it wakes up and ends by itself
             self._events.close()
 
-    def _run(self) -> Generator[RouterEvent]:
+    def _run(self) -> Generator[ModelStreamEvent]:
         providers = {provider_key(candidate.model) for candidate in self._ready_s}
         try:
             yield from self._call_until_answered()
@@ -123,32 +230,32 @@ class Asked:
             for provider in providers:
                 self._router.breaker.released(provider)
 
-    def _call_until_answered(self) -> Generator[RouterEvent]:
-        while (candidate := self._next()) is not None:
-            call = Call(candidate.id, candidate.model)
+    def _call_until_answered(self) -> Generator[ModelStreamEvent]:
+        while (candidate := self._next_candidate()) is not None:
+            call = ModelCall(candidate.id, candidate.model)
             self.calls.append(call)
             yield CallStarted(call)
             try:
-                yield from self._listen(call)
+                yield from self._monitored_call(call)
                 return
             except (ProviderFailed, Unavailable) as exc:
                 call.error_code = exc.code
-                self._judge(candidate, call, exc)
+                self._handle_failure(candidate, call, exc)
 
-    def _listen(self, call: Call) -> Iterator[Event]:
-        request = _within_limits(self._request, call.model)
+    def _monitored_call(self, call: ModelCall) -> Iterator[ModelEvent]:
+        request = _capped_request(self._request, call.model)
         answer = self._router.provider_for(call.model).stream(call.model.name, request)
-        self._listening = Listening(call, answer, request, left_s=self._left_s)
+        self._monitor = CallMonitor(call, answer, request, left_s=self._left_s)
         if self._closed.is_set():
-            self._listening.cut()
-        for number, event in enumerate(self._listening):
+            self._monitor.cancel()
+        for number, event in enumerate(self._monitor):
             if number == 0:
                 self._router.breaker.succeeded(provider_key(call.model))
             yield event
 
-    def _next(self) -> Candidate | None:
+    def _next_candidate(self) -> Candidate | None:
         """Return whom to ask now, after the pause that may be due; None once closed. Raises what there is no way round."""
-        shut_s = []
+        blocked_s = []
         for candidate in sorted(self._ready_s, key=lambda one: self._ready_s[one]):
             self._check_time(candidate)
             waits_s = self._router.breaker.admit(provider_key(candidate.model))
@@ -158,16 +265,16 @@ class Asked:
                 if self.calls and self.calls[-1].usage.input_tokens:
                     self._reserve_again()
                 return candidate
-            shut_s.append((waits_s, candidate.model.provider))
-        if self._failure or not shut_s:
+            blocked_s.append((waits_s, candidate.model.provider))
+        if self._failure or not blocked_s:
             raise self._failure or ValueError("nobody to ask")
-        raise ProviderBusy(min(shut_s)[1], retry_after_s=min(shut_s)[0])
+        raise ProviderBusy(min(blocked_s)[1], retry_after_s=min(blocked_s)[0])
 
     def _check_time(self, candidate: Candidate) -> None:
         if self._ready_s[candidate] - self._router.now_s() >= self._left_s():
             raise self._failure or ProviderTimeout(candidate.model.provider, "no time is left")
 
-    def _judge(self, candidate: Candidate, call: Call, exc: ProviderFailed | Unavailable) -> None:
+    def _handle_failure(self, candidate: Candidate, call: ModelCall, exc: ProviderFailed | Unavailable) -> None:
         """Decide what a failure means for the next call. Raises it where there shall be none."""
         self._failure = exc
         logger.warning("a call of a model failed", model=call.model_id, problem=exc.code, reason=str(exc), number=len(self.calls))
@@ -181,22 +288,22 @@ class Asked:
             if not (self._router.is_background and isinstance(exc, ProviderBusy)):
                 self._router.breaker.failed(provider_key(call.model))
             self._ready_s[candidate] = self._router.now_s() + self._pause_s(exc)
-        if call.status == "interrupted" or len(self.calls) >= self._router.patience.calls or not self._ready_s:
+        if call.status == "interrupted" or len(self.calls) >= self._router.retry_policy.calls or not self._ready_s:
             raise exc
-        if min(self._ready_s.values()) - self._router.now_s() > self._router.patience.longest_pause_s:
+        if min(self._ready_s.values()) - self._router.now_s() > self._router.retry_policy.longest_pause_s:
             raise exc
 
     def _pause_s(self, exc: ParleyError) -> float:
         """Return how long to leave the model alone: as long as it asked for, or twice as long each time, give or take a half."""
-        asked_s = exc.asked_wait_s if isinstance(exc, ProviderBusy) else None
-        pause_s = self._router.patience.first_pause_s * 2 ** (len(self.calls) - 1) * (0.5 + self._router.draw())
-        return pause_s if asked_s is None else asked_s
+        requested_wait_s = exc.requested_wait_s if isinstance(exc, ProviderBusy) else None
+        pause_s = self._router.retry_policy.first_pause_s * 2 ** (len(self.calls) - 1) * (0.5 + self._router.draw())
+        return pause_s if requested_wait_s is None else requested_wait_s
 
     def _left_s(self) -> float:
         return self._deadline_s - self._router.now_s()
 
 
-def _within_limits(request: Request, model: Model) -> Request:
+def _capped_request(request: ModelRequest, model: Model) -> ModelRequest:
     """Return the request with no more output than the model can give."""
     most = model.max_output_tokens
     return request if request.max_output_tokens and request.max_output_tokens <= most else replace(request, max_output_tokens=most)

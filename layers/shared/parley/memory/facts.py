@@ -12,12 +12,12 @@ from typing import Protocol
 from uuid import UUID
 
 # Cosine similarities. Below NEAR two facts are about different things; above SAME they say the same in other words.
-NEAR, SAME = 0.60, 0.97
+NEAR_SIMILARITY, SAME_SIMILARITY = 0.60, 0.97
 _WORD = re.compile(r"\w+")
 # Who is spoken of: "I live in Paris", "the user lives in Paris" and "Lives in Paris" are one fact.
 _SUBJECT = re.compile(r"^(?:the user(?:'s)?|user|i|my|he|she|they|their|his|her)\b\s*(?:am|is|are|'s)?\s*", re.IGNORECASE)
 # What people have one of at a time, and how it is said. A new value ends the old one.
-_SINGLE = {
+_SINGLE_VALUED = {
     "name": r"(?:name is|(?:is |am )?(?:called|named)) ",
     "home": r"(?:(?:now |currently )?(?:live|lives|living|moved|reside|resides|based) (?:in|to|at)|(?:home|city|town|address) is) ",
     "employer": r"(?:(?:now |currently )?(?:work|works|working) (?:at|for)|(?:employer|company) is) ",
@@ -25,12 +25,12 @@ _SINGLE = {
     "birthday": r"(?:(?:birthday|date of birth) is|(?:was )?born on) ",
     "age": r"(?:is |am )?\d+ years old",
 }
-_PLACES = {place: re.compile(pattern, re.IGNORECASE) for place, pattern in _SINGLE.items()}
+_ATTRIBUTES = {place: re.compile(pattern, re.IGNORECASE) for place, pattern in _SINGLE_VALUED.items()}
 # "Favourite colour is", "dog's name is": the place is in the words.
-_NAMED = re.compile(r"(favou?rite [\w ]+?|[\w ]+?'s name) (?:is|are) ", re.IGNORECASE)
+_NAMED_ATTRIBUTE = re.compile(r"(favou?rite [\w ]+?|[\w ]+?'s name) (?:is|are) ", re.IGNORECASE)
 
 
-class Known(Protocol):
+class KnownFact(Protocol):
     """A stored fact that still holds. `similarity` is its cosine with the new one's vector, None without vectors."""
 
     @property
@@ -50,23 +50,23 @@ class Known(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
+class FactVerdict:
     """What to do with a fact: it is `known` as the fact `known_id`, or new, and then ends the facts `supersedes`."""
 
     known_id: UUID | None = None
     supersedes: tuple[UUID, ...] = ()
 
 
-def judge(text: str, known: Sequence[Known]) -> Judged:
+def judge_fact(text: str, known: Sequence[KnownFact]) -> FactVerdict:
     """Compare a new fact with those that hold. By text first: an embedding tells "likes tea" from "hates tea" hardly at all."""
-    key = canonical(text)
+    key = canonical_fact(text)
     for fact in known:
-        if canonical(fact.text) == key or _is_same(text, fact):
-            return Judged(known_id=fact.id)
-    return Judged(supersedes=tuple(fact.id for fact in known if contradicts(text, fact.text)))
+        if canonical_fact(fact.text) == key or _is_same(text, fact):
+            return FactVerdict(known_id=fact.id)
+    return FactVerdict(supersedes=tuple(fact.id for fact in known if contradicts(text, fact.text)))
 
 
-def canonical(text: str) -> str:
+def canonical_fact(text: str) -> str:
     """Return a fact without case, accents, punctuation and the one it is about."""
     plain = unicodedata.normalize("NFKD", text.casefold())
     plain = "".join(letter for letter in plain if not unicodedata.combining(letter))
@@ -75,19 +75,19 @@ def canonical(text: str) -> str:
 
 def contradicts(newer: str, older: str) -> bool:
     """Whether both cannot hold: they fill the same place that a person has one value for, or one denies the other."""
-    place = _place(newer)
-    return (place is not None and place == _place(older)) or _denies(newer, older)
+    place = _attribute(newer)
+    return (place is not None and place == _attribute(older)) or _denies(newer, older)
 
 
-def _place(text: str) -> str | None:
+def _attribute(text: str) -> str | None:
     """Return what a fact tells the value of, None if there may be many values."""
     said = _SUBJECT.sub("", text.strip())
-    if named := _NAMED.match(said):
+    if named := _NAMED_ATTRIBUTE.match(said):
         return named[1].casefold().replace("favour", "favor")
-    return next((place for place, pattern in _PLACES.items() if pattern.match(said)), None)
+    return next((place for place, pattern in _ATTRIBUTES.items() if pattern.match(said)), None)
 
 
-_NOT = {"not", "no", "never", "t", "longer", "stopped", "anymore", "any", "more"}
+_NEGATIONS = {"not", "no", "never", "t", "longer", "stopped", "anymore", "any", "more"}
 _VERBS = {"likes": "like", "dislikes": "dislike", "prefers": "prefer", "eats": "eat", "drinks": "drink", "loves": "love", "hates": "hate"}
 _OPPOSITES = ({"like", "love", "prefer"}, {"dislike", "hate"})
 
@@ -95,7 +95,7 @@ _OPPOSITES = ({"like", "love", "prefer"}, {"dislike", "hate"})
 def _denies(newer: str, older: str) -> bool:
     """Whether one says of the same words that it is so, and the other that it is not."""
     new, old = _words(newer), _words(older)
-    if new - _NOT == old - _NOT and bool(new & _NOT) != bool(old & _NOT):
+    if new - _NEGATIONS == old - _NEGATIONS and bool(new & _NEGATIONS) != bool(old & _NEGATIONS):
         return True
     liking, disliking = _OPPOSITES
     turned = (new & liking and old & disliking) or (new & disliking and old & liking)
@@ -103,12 +103,12 @@ def _denies(newer: str, older: str) -> bool:
 
 
 def _words(text: str) -> set[str]:
-    return {_VERBS.get(word, word) for word in canonical(text).split()} - {"do", "does", "don", "doesn", "is", "are", "am"}
+    return {_VERBS.get(word, word) for word in canonical_fact(text).split()} - {"do", "does", "don", "doesn", "is", "are", "am"}
 
 
-def _is_same(text: str, fact: Known) -> bool:
+def _is_same(text: str, fact: KnownFact) -> bool:
     """Whether a fact says the same in other words: as near as can be, and nothing in it that contradicts."""
-    if fact.similarity is None or fact.similarity < SAME or contradicts(text, fact.text):
+    if fact.similarity is None or fact.similarity < SAME_SIMILARITY or contradicts(text, fact.text):
         return False
     return not _numbers(text) ^ _numbers(fact.text)
 

@@ -6,10 +6,7 @@ from typing import Any, get_type_hints, overload
 
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
-from parley.tools.call import Call
-from parley.tools.errors import ToolUnusable
-from parley.tools.spec import LONGEST_TIMEOUT_S, ToolSpec
-from parley.tools.tool import Tool
+from parley.tools.spec import MAX_TIMEOUT_S, Tool, ToolContext, ToolSpec, ToolUnusable
 
 
 @overload
@@ -35,7 +32,7 @@ def tool(
     *,
     name: str = "",
     requires_approval: bool = False,
-    timeout_s: float = LONGEST_TIMEOUT_S,
+    timeout_s: float = MAX_TIMEOUT_S,
     scopes: Sequence[str] = (),
     egress: bool = False,
     writes: bool = False,
@@ -51,7 +48,7 @@ def tool(
 
     def make(function: Callable[..., Any]) -> Tool:
         own_name = name or function.__name__
-        arguments, for_call = _arguments(own_name, function)
+        arguments, context_parameter = _arguments(own_name, function)
         spec = ToolSpec(
             name=own_name,
             description=inspect.getdoc(function) or "",
@@ -64,24 +61,24 @@ def tool(
             timeout_s=timeout_s,
             scopes=tuple(scopes),
         )
-        return Tool(spec, _runner(function, arguments, for_call))
+        return Tool(spec, _runner(function, arguments, context_parameter))
 
     return make(function) if function else make
 
 
 def _arguments(name: str, function: Callable[..., Any]) -> tuple[type[BaseModel], str | None]:
     """Return the model of the arguments, and the name of the parameter that takes the call, if there is one."""
-    hints, fields, for_call = get_type_hints(function, include_extras=True), dict[str, Any](), None
+    hints, fields, context_parameter = get_type_hints(function, include_extras=True), dict[str, Any](), None
     for parameter in inspect.signature(function).parameters.values():
         if parameter.kind not in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY) or parameter.name not in hints:
             raise ToolUnusable(f"the tool {name}: {parameter} needs a type hint, and there is no room for *args and **kwargs")
-        if hints[parameter.name] is Call:
-            for_call = parameter.name
+        if hints[parameter.name] is ToolContext:
+            context_parameter = parameter.name
         else:
             # Under an alias: what the model may call its argument is not always free as a field's name.
             default = ... if parameter.default is parameter.empty else parameter.default
             fields[f"argument_{len(fields)}"] = (hints[parameter.name], Field(default, alias=parameter.name))
-    return create_model(name, __config__=ConfigDict(extra="forbid", arbitrary_types_allowed=False), **fields), for_call
+    return create_model(name, __config__=ConfigDict(extra="forbid", arbitrary_types_allowed=False), **fields), context_parameter
 
 
 def _schema(arguments: type[BaseModel]) -> dict[str, Any]:
@@ -92,12 +89,14 @@ def _schema(arguments: type[BaseModel]) -> dict[str, Any]:
     return schema
 
 
-def _runner(function: Callable[..., Any], arguments: type[BaseModel], for_call: str | None) -> Callable[[Mapping[str, Any], Call], Any]:
+def _runner(
+    function: Callable[..., Any], arguments: type[BaseModel], context_parameter: str | None
+) -> Callable[[Mapping[str, Any], ToolContext], Any]:
     names = {field: str(info.alias) for field, info in arguments.model_fields.items()}
 
-    def run(given: Mapping[str, Any], call: Call) -> Any:
+    def run(given: Mapping[str, Any], call: ToolContext) -> Any:
         read = arguments.model_validate(dict(given))
         values = {alias: getattr(read, field) for field, alias in names.items()}
-        return function(**values, **({for_call: call} if for_call else {}))
+        return function(**values, **({context_parameter: call} if context_parameter else {}))
 
     return run

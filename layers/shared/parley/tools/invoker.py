@@ -1,23 +1,42 @@
-"""The tool runner by Lambda Invoke."""
+"""The protocol of a tool runner, and the `toolrunner` function called by Lambda Invoke."""
 
 import json
 import threading
 import time
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import urlsplit
 from uuid import UUID
 
 from parley.errors import Unavailable
 from parley.observability import logger
-from parley.tools.outcome import Outcome
-from parley.tools.spec import LONGEST_TIMEOUT_S, ToolSpec
+from parley.tools.outcome import ToolOutcome
+from parley.tools.spec import MAX_TIMEOUT_S, ToolSpec
+
+
+class ToolRunner(Protocol):
+    """Runs tools by name. Both may be called by several threads at once."""
+
+    def specs(self) -> Sequence[ToolSpec]:
+        """Return the tools of this deployment, kept for a while; none where the runner does not answer, which is logged."""
+        ...
+
+    def run(self, name: str, arguments: Mapping[str, Any], *, user_id: UUID, timeout_s: float) -> ToolOutcome:
+        """Run one tool with arguments that fit its schema. Never raises: a crash, a hang, an unknown name are outcomes."""
+        ...
+
 
 # An isolated process that hangs is ended by the function's own time-out of 10 s; what is above that is for the way.
 READ_TIMEOUT_S = 12.0
-FRESH_S, FRESH_HERE_S = 60.0, 2.0
+
+
+FRESH_S, LOCAL_FRESH_S = 60.0, 2.0
+
+
 _CONNECTIONS = 32
-_NOT_NOW = "The tool cannot be run at the moment."
+
+
+_UNAVAILABLE_MESSAGE = "The tool cannot be run at the moment."
 
 
 class RunnerFailed(Unavailable):
@@ -49,45 +68,47 @@ class Invoker:
                 self._listed_at_s = time.monotonic()
             return self._specs
 
-    def run(self, name: str, arguments: Mapping[str, Any], *, user_id: UUID, timeout_s: float) -> Outcome:
+    def run(self, name: str, arguments: Mapping[str, Any], *, user_id: UUID, timeout_s: float) -> ToolOutcome:
         """Run one tool for this user. Never raises: whatever goes wrong is an outcome."""
         began_s = time.monotonic()
-        timeout_s = min(timeout_s, LONGEST_TIMEOUT_S)
-        order = {"op": "run", "name": name, "arguments": dict(arguments), "user_id": str(user_id), "timeout_s": timeout_s}
+        timeout_s = min(timeout_s, MAX_TIMEOUT_S)
+        request = {"op": "run", "name": name, "arguments": dict(arguments), "user_id": str(user_id), "timeout_s": timeout_s}
         try:
-            answer = self.ask(order, timeout_s=timeout_s)
+            answer = self.ask(request, timeout_s=timeout_s)
             ok, content = answer["ok"] is True, str(answer["content"])
         except (RunnerFailed, LookupError) as exc:
             logger.warning("a tool has no outcome", tool=name, reason=str(exc))
-            ok, content = False, exc.public_message if isinstance(exc, RunnerFailed) else _NOT_NOW
-        return Outcome(ok, content, (time.monotonic() - began_s) * 1000)
+            ok, content = False, exc.public_message if isinstance(exc, RunnerFailed) else _UNAVAILABLE_MESSAGE
+        return ToolOutcome(ok, content, (time.monotonic() - began_s) * 1000)
 
-    def ask(self, order: Mapping[str, Any], *, timeout_s: float) -> dict[str, Any]:
+    def ask(self, request: Mapping[str, Any], *, timeout_s: float) -> dict[str, Any]:
         """Send an order and return the object that the runner answers with. Raises RunnerFailed."""
         from botocore.exceptions import BotoCoreError, ClientError
 
         began_s = time.monotonic()
         try:
-            answer = self._client().invoke(FunctionName=self._function_name, Payload=json.dumps(order).encode())
+            answer = self._client().invoke(FunctionName=self._function_name, Payload=json.dumps(request).encode())
             body = json.loads(answer["Payload"].read())
         except ClientError as exc:
             kind = str(exc.response["Error"]["Code"])
-            words = "The arguments are too large." if kind == "RequestTooLargeException" else _NOT_NOW
+            words = "The arguments are too large." if kind == "RequestTooLargeException" else _UNAVAILABLE_MESSAGE
             raise RunnerFailed(kind, str(exc), public_message=words) from exc
         except (BotoCoreError, ValueError, TypeError, RecursionError) as exc:
             took_s = time.monotonic() - began_s
-            raise RunnerFailed(type(exc).__name__, str(exc), public_message=_words(type(exc).__name__, took_s, timeout_s)) from exc
+            raise RunnerFailed(
+                type(exc).__name__, str(exc), public_message=_failure_message(type(exc).__name__, took_s, timeout_s)
+            ) from exc
         if "FunctionError" in answer or not isinstance(body, dict):
-            said = body if isinstance(body, dict) else {}
-            kind = str(said.get("errorType", "Unreadable"))
-            words = _words(kind, time.monotonic() - began_s, timeout_s)
-            raise RunnerFailed(kind, str(said.get("errorMessage", "")), public_message=words)
+            reply = body if isinstance(body, dict) else {}
+            kind = str(reply.get("errorType", "Unreadable"))
+            words = _failure_message(kind, time.monotonic() - began_s, timeout_s)
+            raise RunnerFailed(kind, str(reply.get("errorMessage", "")), public_message=words)
         return body
 
     def _listed(self) -> tuple[ToolSpec, ...]:
         try:
-            answer = self.ask({"op": "list"}, timeout_s=LONGEST_TIMEOUT_S)
-            specs = tuple(_spec(one) for one in answer["tools"])
+            answer = self.ask({"op": "list"}, timeout_s=MAX_TIMEOUT_S)
+            specs = tuple(_listed_spec(one) for one in answer["tools"])
         except (RunnerFailed, LookupError, TypeError) as exc:
             logger.warning("the tool runner does not list its tools", reason=str(exc))
             return self._specs
@@ -109,15 +130,15 @@ class Invoker:
     def _fresh_s(self) -> float:
         """Where Lambda is on this machine, a developer waits for the plugin that was just saved."""
         is_here = urlsplit(self._client().meta.endpoint_url).hostname in ("127.0.0.1", "localhost")
-        return FRESH_HERE_S if is_here else FRESH_S
+        return LOCAL_FRESH_S if is_here else FRESH_S
 
 
-def _spec(listed: Mapping[str, Any]) -> ToolSpec:
+def _listed_spec(listed: Mapping[str, Any]) -> ToolSpec:
     return ToolSpec(**{**listed, "scopes": tuple(listed.get("scopes", ()))})
 
 
-def _words(kind: str, took_s: float, timeout_s: float) -> str:
+def _failure_message(kind: str, took_s: float, timeout_s: float) -> str:
     """Say to the model what happened, and nothing of our insides."""
     if kind in ("Sandbox.Timedout", "ReadTimeoutError") or (kind.startswith("Runtime.") and took_s >= timeout_s):
         return f"The tool did not answer within {timeout_s:g} seconds and was ended."
-    return "The tool crashed." if kind.startswith("Runtime.") else _NOT_NOW
+    return "The tool crashed." if kind.startswith("Runtime.") else _UNAVAILABLE_MESSAGE

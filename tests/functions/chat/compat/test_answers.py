@@ -8,8 +8,8 @@ import pytest
 from functions.chat.compat.answering import Answering
 from functions.chat.compat.answers import answer
 from functions.chat.events import Ping
-from parley.llm.failures import ProviderFailed
-from parley.llm.types import Finished, TextDelta
+from parley.llm.errors import ProviderFailed
+from parley.llm.messages import Finished, TextDelta
 
 SAID = (TextDelta("Hel"), Ping(), TextDelta("lo"), Finished("stop"))
 

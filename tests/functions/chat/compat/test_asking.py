@@ -6,27 +6,26 @@ from functions.chat.compat import asking
 from functions.chat.compat.asking import ask
 from functions.chat.events import Ping
 from parley.deadline import Deadline
-from parley.limits import BudgetExhausted, RateLimited
-from parley.llm import types as llm
-from parley.llm.failures import ContextTooLong
-from parley.llm.models import ModelNotFound
+from parley.llm import messages as llm
+from parley.llm.catalogue import ModelNotFound
+from parley.llm.errors import ContextTooLong
 from parley.llm.provider import ProviderBusy, ProviderFailed, ProviderTimeout
-from tests.functions.chat.taking import SilentProvider
+from parley.metering.limits import BudgetExhausted, RateLimited
+from tests.functions.chat.taking import HELLO, SilentProvider
 from tests.functions.chat.test_limits import make_desk, money, rows
-from tests.functions.chat.test_turn import HELLO
 
-REQUEST = llm.Request([llm.Message("user", "hello")])
+REQUEST = llm.ModelRequest([llm.Message("user", "hello")])
 SAID = [llm.TextDelta("Hel"), llm.TextDelta("lo"), llm.Finished("stop", llm.Usage(1000, 100, 400))]
 
 
-def answering(desk, person, *, name="safe", request=REQUEST, stops=(), lasting_s=60):
-    return ask(desk, person.principal, name, request, stops=stops, deadline=Deadline.after(lasting_s))
+def answering(services, person, *, name="safe", request=REQUEST, stops=(), lasting_s=60):
+    return ask(services, person.principal, name, request, stops=stops, deadline=Deadline.after(lasting_s))
 
 
 def silent_desk(engine, *words):
-    desk = make_desk(engine)
-    desk.router.provider_for = lambda model: SilentProvider(*words)
-    return desk
+    services = make_desk(engine)
+    services.router.provider_for = lambda model: SilentProvider(*words)
+    return services
 
 
 def test_the_answer_is_passed_on_and_paid_for(engine, postgres, alice):
@@ -92,15 +91,15 @@ def test_an_answer_has_no_more_time_than_its_function(engine, postgres, alice):
 
 @pytest.mark.parametrize(("limits", "error"), [({"budget": 0}, BudgetExhausted), ({"rate": 1}, RateLimited)])
 def test_limits_hold_before_anybody_is_asked(engine, alice, limits, error):
-    desk = make_desk(engine, HELLO, **limits)
+    services = make_desk(engine, HELLO, **limits)
 
     with pytest.raises(error):
         for _ in range(2):
-            list(answering(desk, alice).events)
+            list(answering(services, alice).events)
 
 
 def test_a_strategy_passes_over_what_is_too_small_and_refuses_where_all_are(engine, alice):
     with pytest.raises(ContextTooLong):
-        answering(make_desk(engine), alice, request=llm.Request([llm.Message("user", "word " * 9000)]))
+        answering(make_desk(engine), alice, request=llm.ModelRequest([llm.Message("user", "word " * 9000)]))
     with pytest.raises(ModelNotFound):
         answering(make_desk(engine), alice, name="gpt-99")

@@ -11,8 +11,8 @@ from functions.chat.compat.embedding import embeddings
 from functions.chat.compat.errors import as_openai
 from functions.chat.compat.schemas import CompletionIn, EmbeddingsIn
 from parley.deadline import Deadline
-from parley.llm.embedder import Embedded
-from parley.llm.failures import ProviderBusy, ProviderFailed, ProviderTimeout
+from parley.llm.embedder import EmbeddingResult
+from parley.llm.errors import ProviderBusy, ProviderFailed, ProviderTimeout
 from tests.driving import Function, rest_event
 from tests.functions.chat.taking import HELLO, ScriptedProvider, make_desk
 
@@ -54,16 +54,16 @@ def test_the_sdk_is_told_not_to_send_a_stored_question_again(engine, alice):
 
 def test_a_turn_that_another_ended_is_an_error_and_not_an_end(engine, alice, age):
     def taken_for_dead():
-        from parley.interruption import interrupt_if_silent
+        from parley.turn_recovery import interrupt_if_stale
 
         turn_id = latest()
         age(turn_id)
-        assert interrupt_if_silent(engine, turn_id, user_id=alice.id)
+        assert interrupt_if_stale(engine, turn_id, user_id=alice.id)
 
     def latest():
         from sqlalchemy import text
 
-        from parley.db.scope import user_scope
+        from parley.db.transactions import user_scope
 
         with user_scope(engine, alice.id) as connection:
             return connection.execute(text("SELECT id FROM turns")).scalar_one()
@@ -88,7 +88,7 @@ class BreakingEmbedder:
     def embed_batch(self, model_name, texts, *, purpose):
         if texts != ["one"]:
             raise ProviderFailed("scripted", "500")
-        return Embedded([[0.0] * 16], 7)
+        return EmbeddingResult([[0.0] * 16], 7)
 
 
 class SlowEmbedder(BreakingEmbedder):
@@ -99,12 +99,12 @@ class SlowEmbedder(BreakingEmbedder):
 
     def embed_batch(self, model_name, texts, *, purpose):
         self.let.wait(10)
-        return Embedded([[0.0] * 16], 7)
+        return EmbeddingResult([[0.0] * 16], 7)
 
 
-def embed(desk, person, *texts, lasting_s=60):
+def embed(services, person, *texts, lasting_s=60):
     body = EmbeddingsIn(model="lexical", input=list(texts))
-    return embeddings(desk, person.principal, body, deadline=Deadline.after(lasting_s))
+    return embeddings(services, person.principal, body, deadline=Deadline.after(lasting_s))
 
 
 def test_embedding_has_no_more_time_than_its_function(engine, alice):
@@ -115,18 +115,18 @@ def test_embedding_has_no_more_time_than_its_function(engine, alice):
 
 
 def test_a_provider_that_keeps_failing_to_embed_is_left_alone(engine, alice):
-    desk = replace(make_desk(engine, None), embedder_for=lambda model: BreakingEmbedder())
+    services = replace(make_desk(engine, None), embedder_for=lambda model: BreakingEmbedder())
     for _ in range(5):
         with pytest.raises(ProviderFailed):
-            embed(desk, alice, "two")
+            embed(services, alice, "two")
 
     with pytest.raises(ProviderBusy):
-        embed(desk, alice, "one")
+        embed(services, alice, "one")
 
 
 def test_batches_that_were_embedded_before_one_failed_are_paid_for(engine, alice, row):
-    desk = replace(make_desk(engine, None), embedder_for=lambda model: BreakingEmbedder())
+    services = replace(make_desk(engine, None), embedder_for=lambda model: BreakingEmbedder())
     with pytest.raises(ProviderFailed):
-        embed(desk, alice, "one", "two")
+        embed(services, alice, "one", "two")
 
     assert row("SELECT input_tokens, status FROM usage WHERE user_id = :u", u=alice.id) == (7, "failed")

@@ -9,9 +9,9 @@ import pytest
 from functions.chat.compat.errors import as_openai, error_body
 from parley.clock import utc_now
 from parley.errors import Forbidden, InvalidInput, NotFound, ParleyError, Unauthorized, Unavailable
-from parley.limits import BudgetExhausted, RateLimited
-from parley.llm.failures import ContextTooLong, ProviderBusy, ProviderRejected
-from parley.llm.models import ModelNotFound
+from parley.llm.catalogue import ModelNotFound
+from parley.llm.errors import ContextTooLong, ProviderBusy, ProviderRejected
+from parley.metering.limits import BudgetExhausted, RateLimited
 
 BROKE = BudgetExhausted(uuid4(), amount_usd=Decimal(1), resets_at=utc_now() + timedelta(days=3))
 

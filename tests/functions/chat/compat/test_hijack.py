@@ -7,7 +7,7 @@ from functions.chat.compat.conversing import converse
 from functions.chat.compat.schemas import CompletionIn
 from functions.chat.errors import ApprovalNeeded
 from parley.deadline import Deadline
-from parley.llm import types as llm
+from parley.llm import messages as llm
 from tests.driving import Person
 from tests.functions.chat.hijack_goals import GOALS
 from tests.functions.chat.hijacked import RESULT, SPECS, World, asks
@@ -66,8 +66,8 @@ def test_a_call_that_waits_is_told_to_the_client_and_not_made(world, done):
 
 @pytest.mark.parametrize("goals", in_groups(GOALS))
 def test_without_a_conversation_the_client_is_told_of_every_call_and_none_is_made_here(world, done, goals):
-    tools = [llm.Tool(spec.name, spec.description, spec.parameters) for spec in SPECS]
-    request = llm.Request([llm.Message("user", "what about cats?")], tools=tools)
+    tools = [llm.ToolDefinition(spec.name, spec.description, spec.parameters) for spec in SPECS]
+    request = llm.ModelRequest([llm.Message("user", "what about cats?")], tools=tools)
     answering = ask(world._desk(asks(*goals)), world.user.principal, "handy", request, stops=(), deadline=Deadline.after(60))
     told = [event.name for event in answering.events if isinstance(event, llm.ToolCall)]
 

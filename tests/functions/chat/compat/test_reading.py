@@ -5,7 +5,7 @@ import pytest
 from functions.chat.compat.reading import request_of
 from functions.chat.compat.schemas import CompletionIn
 from parley.errors import InvalidInput
-from parley.llm import types as llm
+from parley.llm import messages as llm
 
 USER = {"role": "user", "content": "hello"}
 CALL = {"id": "c1", "type": "function", "function": {"name": "add", "arguments": "{}"}}

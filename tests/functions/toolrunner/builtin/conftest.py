@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from parley.ids import new_id
-from parley.tools.call import Call
 from parley.tools.guarded_http.client import GuardedHttp
+from parley.tools.spec import ToolContext
 
 
 class Web:
@@ -22,9 +22,9 @@ class Web:
         self.port = 0
 
     @property
-    def call(self) -> Call:
+    def call(self) -> ToolContext:
         """A call whose way to the internet leads here."""
-        return Call(new_id(), GuardedHttp([f"web.example:{self.port}"], resolve=lambda host, port: ["127.0.0.1"]))
+        return ToolContext(new_id(), GuardedHttp([f"web.example:{self.port}"], resolve=lambda host, port: ["127.0.0.1"]))
 
     def url(self, path: str) -> str:
         return f"http://web.example:{self.port}{path}"

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from functions.toolrunner.builtin.arithmetic import evaluate
 from functions.toolrunner.builtin.number import Number, told
-from parley.tools.errors import ToolFailed
+from parley.tools.spec import ToolFailed
 
 decimals = st.decimals(-(10**9), 10**9, places=4, allow_nan=False)
 numbers = st.integers(-(10**12), 10**12).map(str) | decimals.map(lambda one: f"{one:f}")

@@ -5,7 +5,7 @@ import pytest
 import time_machine
 
 from functions.toolrunner.builtin.current_time import current_time
-from parley.tools.errors import ToolFailed
+from parley.tools.spec import ToolFailed
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,8 @@
 import pytest
 
 from functions.toolrunner.builtin.fetch_url import fetch_url
-from parley.tools.errors import ToolFailed
 from parley.tools.guarded_http.errors import AddressRefused
+from parley.tools.spec import ToolFailed
 
 PAGE = """<!doctype html><html><head><title>Bees &amp; honey</title><style>p { color: red }</style></head><body>
 <nav>Home About</nav><main><h1>Bees</h1><p>Bees make <b>honey</b>

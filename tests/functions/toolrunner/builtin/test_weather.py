@@ -1,7 +1,7 @@
 import pytest
 
 from functions.toolrunner.builtin.weather import weather_tool
-from parley.tools.errors import ToolFailed
+from parley.tools.spec import ToolFailed
 
 LISBON = {"results": [{"name": "Lisbon", "latitude": 38.72, "longitude": -9.13, "country": "Portugal", "admin1": "Lisbon"}]}
 FORECAST = {

@@ -7,8 +7,8 @@ import sys
 import time
 from typing import Any
 
-from parley.tools.call import Call
 from parley.tools.decorator import tool
+from parley.tools.spec import ToolContext
 
 
 @tool
@@ -102,7 +102,7 @@ def surroundings() -> dict[str, str]:
 
 
 @tool
-def who(call: Call) -> str:
+def who(call: ToolContext) -> str:
     """Tell whom this runs for."""
     return str(call.user_id)
 

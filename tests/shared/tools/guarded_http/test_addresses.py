@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from parley.tools.guarded_http.addresses import is_public
+from parley.tools.guarded_http.egress_filter import is_public
 
 
 @pytest.mark.parametrize(

@@ -5,10 +5,10 @@ import asyncio
 import httpx2
 import pytest
 
-from parley.tools.guarded_http.backend import AsyncGuardedTransport
 from parley.tools.guarded_http.client import GuardedHttp
+from parley.tools.guarded_http.egress_filter import EgressFilter
 from parley.tools.guarded_http.errors import AddressRefused, FetchFailed
-from parley.tools.guarded_http.gate import Gate
+from parley.tools.guarded_http.transport import AsyncGuardedTransport
 from tests.shared.tools.guarded_http.conftest import running_canary
 
 
@@ -99,7 +99,7 @@ def test_an_answer_that_is_no_json_says_so(http, nest):
 
 def test_the_same_gate_stands_before_asyncio(canary):
     async def get(allowed):
-        transport = AsyncGuardedTransport(Gate(allowed, resolve=lambda host, port: ["127.0.0.1"]))
+        transport = AsyncGuardedTransport(EgressFilter(allowed, resolve=lambda host, port: ["127.0.0.1"]))
         async with httpx2.AsyncClient(transport=transport, trust_env=False) as client:
             return (await client.get(f"http://nest.example:{canary.port}/")).text
 

@@ -5,15 +5,15 @@ by user. `users`, `signups`, `invites`, `guesses`, `breakers` and `mcp_listings`
 """
 
 from parley.db.tables.accounts import api_keys, audit_events, credentials, one_time_codes, refresh_tokens, sessions, users
-from parley.db.tables.admission import guesses, invites, signups
 from parley.db.tables.columns import metadata
 from parley.db.tables.conversations import conversations, messages
 from parley.db.tables.documents import chunks, documents
+from parley.db.tables.jobs import exports, idempotency_keys, outbox
 from parley.db.tables.memory import memories, memory_sources, passages, summaries
-from parley.db.tables.spending import breakers, budget_reservations, budgets, rate_limits, usage
+from parley.db.tables.metering import breakers, budget_reservations, budgets, rate_limits, usage
+from parley.db.tables.registration import guesses, invites, signups
 from parley.db.tables.tools import mcp_listings, mcp_servers, tool_settings
 from parley.db.tables.turns import approvals, turn_events, turns
-from parley.db.tables.work import exports, idempotency_keys, outbox
 
 __all__ = [
     "api_keys",

@@ -3,7 +3,7 @@
 from sqlalchemy import Boolean, CheckConstraint, Column, ForeignKeyConstraint, Index, Integer, LargeBinary, Numeric, Table, Text, Uuid
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
-from parley.db.tables.columns import end, metadata, moment, owner
+from parley.db.tables.columns import metadata, owner, required_timestamp, timestamp
 
 users = Table(
     "users",
@@ -14,8 +14,8 @@ users = Table(
     Column("role", Text, CheckConstraint("role IN ('user', 'admin')", name="users_role_check"), nullable=False, server_default="user"),
     Column("memory_enabled", Boolean, nullable=False, server_default="true"),
     Column("default_model", Text),
-    moment("created_at"),
-    moment("disabled_at", nullable=True),
+    timestamp("created_at"),
+    timestamp("disabled_at", nullable=True),
     Column("monthly_budget_usd", Numeric(12, 6), CheckConstraint("monthly_budget_usd >= 0", name="users_budget_check")),
     Column("retention_days", Integer, CheckConstraint("retention_days >= 0", name="users_retention_check")),
 )
@@ -25,7 +25,7 @@ credentials = Table(
     metadata,
     owner(),
     Column("password_hash", Text, nullable=False),
-    moment("updated_at"),
+    timestamp("updated_at"),
 )
 
 sessions = Table(
@@ -33,10 +33,10 @@ sessions = Table(
     metadata,
     owner(),
     Column("id", Uuid, primary_key=True),
-    moment("created_at"),
-    moment("last_used_at"),
-    end("expires_at"),
-    moment("ended_at", nullable=True),
+    timestamp("created_at"),
+    timestamp("last_used_at"),
+    required_timestamp("expires_at"),
+    timestamp("ended_at", nullable=True),
     Column("address", Text),
     Column("user_agent", Text),
 )
@@ -48,8 +48,8 @@ refresh_tokens = Table(
     Column("hash", LargeBinary, primary_key=True),
     Column("session_id", Uuid, nullable=False),
     Column("parent_hash", LargeBinary),
-    moment("created_at"),
-    moment("used_at", nullable=True),
+    timestamp("created_at"),
+    timestamp("used_at", nullable=True),
     ForeignKeyConstraint(["user_id", "session_id"], ["sessions.user_id", "sessions.id"], ondelete="CASCADE"),
     Index("refresh_tokens_session", "user_id", "session_id"),
 )
@@ -61,10 +61,10 @@ api_keys = Table(
     Column("id", Uuid, primary_key=True),
     Column("name", Text, nullable=False),
     Column("scopes", ARRAY(Text), nullable=False),
-    moment("created_at"),
-    end("expires_at"),
-    moment("last_used_at", nullable=True),
-    moment("revoked_at", nullable=True),
+    timestamp("created_at"),
+    required_timestamp("expires_at"),
+    timestamp("last_used_at", nullable=True),
+    timestamp("revoked_at", nullable=True),
     Column("rate_per_minute", Integer, CheckConstraint("rate_per_minute > 0", name="api_keys_rate_check")),
     Column("monthly_budget_usd", Numeric(12, 6), CheckConstraint("monthly_budget_usd >= 0", name="api_keys_budget_check")),
 )
@@ -81,9 +81,9 @@ one_time_codes = Table(
         nullable=False,
     ),
     Column("new_email", Text),
-    moment("created_at"),
-    end("expires_at"),
-    moment("used_at", nullable=True),
+    timestamp("created_at"),
+    required_timestamp("expires_at"),
+    timestamp("used_at", nullable=True),
 )
 
 audit_events = Table(
@@ -91,7 +91,7 @@ audit_events = Table(
     metadata,
     owner(),
     Column("id", Uuid, primary_key=True),
-    moment("at"),
+    timestamp("at"),
     Column("event", Text, nullable=False),
     Column("address", Text),
     Column("user_agent", Text),

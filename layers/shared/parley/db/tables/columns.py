@@ -5,12 +5,12 @@ from sqlalchemy import Column, DateTime, ForeignKey, Integer, MetaData, Numeric,
 metadata = MetaData()
 
 
-def moment(name: str, *, nullable: bool = False) -> Column[object]:
+def timestamp(name: str, *, nullable: bool = False) -> Column[object]:
     """A time; one that must be there is now where it is not given."""
     return Column(name, DateTime(timezone=True), nullable=nullable, server_default=None if nullable else func.now())
 
 
-def end(name: str) -> Column[object]:
+def required_timestamp(name: str) -> Column[object]:
     """A time that has to be given."""
     return Column(name, DateTime(timezone=True), nullable=False)
 
@@ -20,7 +20,7 @@ def usd(name: str) -> Column[object]:
     return Column(name, Numeric(18, 12), nullable=False, server_default="0")
 
 
-def count(name: str) -> Column[object]:
+def counter(name: str) -> Column[object]:
     """A number that starts at zero."""
     return Column(name, Integer, nullable=False, server_default="0")
 

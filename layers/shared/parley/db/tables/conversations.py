@@ -3,7 +3,7 @@
 from sqlalchemy import Boolean, CheckConstraint, Column, ForeignKeyConstraint, Index, Integer, Table, Text, UniqueConstraint, Uuid
 from sqlalchemy.dialects.postgresql import JSONB
 
-from parley.db.tables.columns import metadata, moment, owner
+from parley.db.tables.columns import metadata, owner, timestamp
 
 conversations = Table(
     "conversations",
@@ -15,8 +15,8 @@ conversations = Table(
     Column("system_prompt", Text),
     Column("last_seq", Integer, nullable=False, server_default="0"),
     Column("is_title_automatic", Boolean, nullable=False, server_default="false"),
-    moment("created_at"),
-    moment("updated_at"),
+    timestamp("created_at"),
+    timestamp("updated_at"),
     Column("is_incognito", Boolean, nullable=False, server_default="false"),
     Column("mined_upto_seq", Integer, nullable=False, server_default="0"),
     Index("conversations_activity", "user_id", "updated_at", "id"),
@@ -36,7 +36,7 @@ messages = Table(
     Column("model", Text),
     Column("tokens", Integer, nullable=False, server_default="0"),
     Column("status", Text, nullable=False, server_default="completed"),
-    moment("created_at"),
+    timestamp("created_at"),
     ForeignKeyConstraint(["user_id", "conversation_id"], ["conversations.user_id", "conversations.id"], ondelete="CASCADE"),
     UniqueConstraint("user_id", "conversation_id", "seq", "variant", name="messages_place"),
 )

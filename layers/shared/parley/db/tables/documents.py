@@ -18,8 +18,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import BIT, REAL, TSVECTOR
 
-from parley.db.halfvec import Halfvec
-from parley.db.tables.columns import count, metadata, moment, owner
+from parley.db.tables.columns import counter, metadata, owner, timestamp
+from parley.db.vectors import Halfvec
 
 _STATUSES = CheckConstraint("status IN ('queued', 'processing', 'ready', 'failed')", name="documents_status_check")
 documents = Table(
@@ -34,15 +34,15 @@ documents = Table(
     Column("sha256", LargeBinary),
     Column("status", Text, _STATUSES, nullable=False, server_default="queued"),
     Column("progress", REAL, nullable=False, server_default="0"),
-    count("chunks"),
+    counter("chunks"),
     Column("error_code", Text),
     Column("error", Text),
     Column("note", Text),
     Column("is_shared", Boolean, nullable=False, server_default="false"),
-    moment("leased_until", nullable=True),
-    count("attempts"),
-    moment("created_at"),
-    moment("ready_at", nullable=True),
+    timestamp("leased_until", nullable=True),
+    counter("attempts"),
+    timestamp("created_at"),
+    timestamp("ready_at", nullable=True),
 )
 _has_content = documents.c.sha256.is_not(None) & (documents.c.status != text("'failed'"))
 Index("documents_content", documents.c.user_id, documents.c.sha256, unique=True, postgresql_where=_has_content)

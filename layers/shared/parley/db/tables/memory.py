@@ -9,8 +9,8 @@ from typing import Any
 from sqlalchemy import CheckConstraint, Column, Computed, ForeignKeyConstraint, Index, Integer, Table, Text, Uuid, func
 from sqlalchemy.dialects.postgresql import BIT, TSVECTOR
 
-from parley.db.halfvec import Halfvec
-from parley.db.tables.columns import end, metadata, moment, owner
+from parley.db.tables.columns import metadata, owner, required_timestamp, timestamp
+from parley.db.vectors import Halfvec
 
 _OF_CONVERSATION = (["user_id", "conversation_id"], ["conversations.user_id", "conversations.id"])
 
@@ -35,7 +35,7 @@ summaries = Table(
     Column("text", Text, nullable=False),
     Column("model", Text, nullable=False),
     Column("tokens", Integer, nullable=False, server_default="0"),
-    moment("created_at"),
+    timestamp("created_at"),
     ForeignKeyConstraint(*_OF_CONVERSATION, ondelete="CASCADE"),
 )
 
@@ -49,9 +49,9 @@ memories = Table(
     Column("source", Text, _SOURCES, nullable=False),
     *_embedding(),
     _words(),
-    moment("created_at"),
+    timestamp("created_at"),
     Column("superseded_by", Uuid),
-    moment("ended_at", nullable=True),
+    timestamp("ended_at", nullable=True),
     ForeignKeyConstraint(["user_id", "superseded_by"], ["memories.user_id", "memories.id"], ondelete="SET NULL (superseded_by)"),
     CheckConstraint("(embedding IS NULL) = (embedding_model IS NULL)", name="memories_embedding_check"),
 )
@@ -85,7 +85,7 @@ passages = Table(
     Column("first_seq", Integer, nullable=False),
     Column("last_seq", Integer, nullable=False),
     Column("text", Text, nullable=False),
-    end("said_at"),
+    required_timestamp("said_at"),
     *_embedding(),
     _words(),
     ForeignKeyConstraint(*_OF_CONVERSATION, ondelete="CASCADE"),

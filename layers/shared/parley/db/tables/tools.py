@@ -3,7 +3,7 @@
 from sqlalchemy import Boolean, Column, LargeBinary, Table, Text, UniqueConstraint, Uuid
 from sqlalchemy.dialects.postgresql import JSONB
 
-from parley.db.tables.columns import metadata, moment, owner
+from parley.db.tables.columns import metadata, owner, timestamp
 
 tool_settings = Table(
     "tool_settings",
@@ -23,9 +23,9 @@ mcp_servers = Table(
     Column("url", Text, nullable=False),
     Column("headers", LargeBinary),
     Column("tools", JSONB, nullable=False, server_default="[]"),
-    moment("listed_at", nullable=True),
+    timestamp("listed_at", nullable=True),
     Column("error", Text),
-    moment("created_at"),
+    timestamp("created_at"),
     UniqueConstraint("user_id", "name", name="mcp_servers_name"),
 )
 
@@ -34,6 +34,6 @@ mcp_listings = Table(
     metadata,
     Column("name", Text, primary_key=True),
     Column("tools", JSONB, nullable=False, server_default="[]"),
-    moment("listed_at", nullable=True),
+    timestamp("listed_at", nullable=True),
     Column("error", Text),
 )

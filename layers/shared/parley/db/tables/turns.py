@@ -17,7 +17,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
-from parley.db.tables.columns import metadata, moment, owner
+from parley.db.tables.columns import metadata, owner, timestamp
 
 _TURN_STATUSES = "status IN ('running', 'waiting', 'completed', 'stopped', 'interrupted', 'failed')"
 turns = Table(
@@ -34,19 +34,19 @@ turns = Table(
     Column("input_tokens", Integer),
     Column("output_tokens", Integer),
     Column("cost_usd", Numeric(12, 6)),
-    moment("started_at"),
-    moment("ended_at", nullable=True),
+    timestamp("started_at"),
+    timestamp("ended_at", nullable=True),
     Column("route", Text),
     Column("idempotency_key", Text),
     Column("fingerprint", LargeBinary),
-    moment("heartbeat_at"),
-    moment("stop_requested_at", nullable=True),
+    timestamp("heartbeat_at"),
+    timestamp("stop_requested_at", nullable=True),
     Column("last_event", Integer, nullable=False, server_default="0"),
     Column("finish_reason", Text),
     Column("first_token_ms", Double),
     Column("total_ms", Double),
     Column("held", JSONB),
-    moment("waiting_since", nullable=True),
+    timestamp("waiting_since", nullable=True),
     ForeignKeyConstraint(["user_id", "conversation_id"], ["conversations.user_id", "conversations.id"], ondelete="CASCADE"),
     ForeignKeyConstraint(["user_id", "user_message_id"], ["messages.user_id", "messages.id"], ondelete="CASCADE"),
     # Deferred: the turn is claimed before its answer is stored.
@@ -70,7 +70,7 @@ turn_events = Table(
     Column("number", Integer, primary_key=True),
     Column("name", Text, nullable=False),
     Column("data", JSONB, nullable=False),
-    moment("at"),
+    timestamp("at"),
     ForeignKeyConstraint(["user_id", "turn_id"], ["turns.user_id", "turns.id"], ondelete="CASCADE"),
     Index("turn_events_age", "at"),
 )
@@ -86,7 +86,7 @@ approvals = Table(
     Column("name", Text, nullable=False),
     Column("arguments", JSONB, nullable=False),
     Column("is_approved", Boolean),
-    moment("asked_at"),
-    moment("decided_at", nullable=True),
+    timestamp("asked_at"),
+    timestamp("decided_at", nullable=True),
     ForeignKeyConstraint(["user_id", "turn_id"], ["turns.user_id", "turns.id"], ondelete="CASCADE"),
 )

@@ -1,27 +1,80 @@
-"""The one way for tools to fetch what others have named. Its library is imported when the first address is fetched."""
+"""The only way for tools to fetch addresses that others name.
+
+The HTTP library is imported at the first fetch; bodies are of bounded size.
+"""
 
 import json
-from collections.abc import Collection, Mapping
+import zlib
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from parley.tools.guarded_http.body import read_body
-from parley.tools.guarded_http.deadline import Deadline
+from parley.tools.guarded_http.deadline import FetchDeadline
+from parley.tools.guarded_http.egress_filter import EgressFilter, ResolveHost, system_addresses
 from parley.tools.guarded_http.errors import AddressRefused, FetchFailed
-from parley.tools.guarded_http.gate import Gate, Resolve, system_addresses
 
 if TYPE_CHECKING:
     import httpx2
 
+
+_ANY_HEADER = 32 + zlib.MAX_WBITS  # gzip's or zlib's, as the body begins
+
+
+def read_body(chunks: Iterable[bytes], *, encoding: str, max_bytes: int) -> bytes:
+    """Return the whole body, unpacked if `encoding` is gzip or deflate.
+
+    Raises FetchFailed for one above `max_bytes`, as soon as that is known: no more than that is ever held.
+    """
+    unpack = _decoder(encoding)
+    body = bytearray()
+    for chunk in chunks:
+        body += unpack(chunk, max_bytes + 1 - len(body))
+        if len(body) > max_bytes:
+            raise FetchFailed(f"The answer is larger than {max_bytes / 1_000_000:g} MB.")
+    return bytes(body)
+
+
+class _Inflater:
+    def __init__(self) -> None:
+        self._inflate = zlib.decompressobj(_ANY_HEADER)
+
+    def __call__(self, chunk: bytes, room: int) -> bytes:
+        try:
+            return self._inflate.decompress(chunk, room)
+        except zlib.error as exc:
+            raise FetchFailed("The answer is not packed as it says.") from exc
+
+
+def _not_encoded(chunk: bytes, room: int) -> bytes:
+    return chunk[:room]
+
+
+def _decoder(encoding: str) -> Callable[[bytes, int], bytes]:
+    match encoding.strip().lower():
+        case "" | "identity":
+            return _not_encoded
+        case "gzip" | "x-gzip" | "deflate":
+            return _Inflater()
+    raise FetchFailed("The answer is packed in a way that cannot be read.", evidence=repr(encoding))
+
+
 MAX_BYTES = 5_000_000
+
+
 TIMEOUT_S = 10.0
+
+
 MAX_REDIRECTS = 3
+
+
 MAX_URL_LETTERS = 4096
+
+
 _USER_AGENT = "Parley"
 
 
 @dataclass(frozen=True, slots=True)
-class Fetched:
+class FetchResult:
     """An answer, whatever its status; `url` is where it came from in the end."""
 
     url: str
@@ -43,8 +96,8 @@ class GuardedHttp:
     `allowed_hosts` ("name" or "name:port") may be anywhere; they are for development.
     """
 
-    def __init__(self, allowed_hosts: Collection[str] = (), *, resolve: Resolve = system_addresses) -> None:
-        self._gate = Gate(allowed_hosts, resolve=resolve)
+    def __init__(self, allowed_hosts: Collection[str] = (), *, resolve: ResolveHost = system_addresses) -> None:
+        self._filter = EgressFilter(allowed_hosts, resolve=resolve)
 
     def get(
         self,
@@ -54,19 +107,19 @@ class GuardedHttp:
         headers: Mapping[str, str] | None = None,
         timeout_s: float = TIMEOUT_S,
         max_bytes: int = MAX_BYTES,
-    ) -> Fetched:
+    ) -> FetchResult:
         """Fetch an address. `headers` go to its origin only.
 
         Raises AddressRefused for one that may not be fetched, FetchFailed for one that cannot.
         """
         import httpx2
 
-        from parley.tools.guarded_http.backend import GuardedTransport
+        from parley.tools.guarded_http.transport import GuardedTransport
 
-        deadline = Deadline(min(timeout_s, TIMEOUT_S))
+        deadline = FetchDeadline(min(timeout_s, TIMEOUT_S))
         try:
             address = httpx2.URL(url).copy_merge_params(dict(params)) if params else httpx2.URL(url)
-            with httpx2.Client(transport=GuardedTransport(self._gate, deadline), trust_env=False, timeout=TIMEOUT_S) as client:
+            with httpx2.Client(transport=GuardedTransport(self._filter, deadline), trust_env=False, timeout=TIMEOUT_S) as client:
                 return _follow(client, address, dict(headers or {}), max_bytes=min(max_bytes, MAX_BYTES))
         except (httpx2.InvalidURL, httpx2.UnsupportedProtocol) as exc:
             raise AddressRefused("This is not an http or https address.", evidence=type(exc).__name__) from exc
@@ -76,7 +129,7 @@ class GuardedHttp:
             raise FetchFailed("The other side could not be reached.", evidence=repr(exc)) from exc
 
 
-def _follow(client: "httpx2.Client", url: "httpx2.URL", headers: dict[str, str], *, max_bytes: int) -> Fetched:
+def _follow(client: "httpx2.Client", url: "httpx2.URL", headers: dict[str, str], *, max_bytes: int) -> FetchResult:
     origin = _origin(url)
     for _ in range(MAX_REDIRECTS + 1):
         _check(url)
@@ -85,7 +138,7 @@ def _follow(client: "httpx2.Client", url: "httpx2.URL", headers: dict[str, str],
             if response.next_request is None:
                 encoding = response.headers.get("content-encoding", "")
                 body = read_body(response.iter_raw(), encoding=encoding, max_bytes=max_bytes)
-                return Fetched(str(url), response.status_code, response.headers.get("content-type", ""), body)
+                return FetchResult(str(url), response.status_code, response.headers.get("content-type", ""), body)
             url = response.next_request.url
     raise FetchFailed(f"The address leads on more than {MAX_REDIRECTS} times.")
 

@@ -5,7 +5,7 @@ import time
 from parley.tools.guarded_http.errors import FetchFailed
 
 
-class Deadline:
+class FetchDeadline:
     """A point in time; each wait gets what is left until then, so that none can be drawn out by drips."""
 
     def __init__(self, total_s: float) -> None:

@@ -1,0 +1,1 @@
+"""AWS services behind plain interfaces; boto3 is imported when a service is first called."""

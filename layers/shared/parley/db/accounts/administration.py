@@ -1,0 +1,90 @@
+"""Accounts as admins see and change them. Every function needs the background role."""
+
+from dataclasses import dataclass, fields
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any, Literal
+from uuid import UUID
+
+from sqlalchemy import Connection, Date, cast, delete, distinct, func, select, update
+
+from parley.db.tables import invites, signups, users
+from parley.db.tables import usage as calls
+from parley.errors import NotFound
+
+type Grouping = Literal["user", "model", "day"]
+GROUPINGS: tuple[Grouping, ...] = ("user", "model", "day")
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """An account, as an admin sees it: nothing of what its owner says."""
+
+    id: UUID
+    email: str
+    display_name: str | None
+    role: str
+    created_at: datetime
+    disabled_at: datetime | None
+    monthly_budget_usd: Decimal | None
+
+
+@dataclass(frozen=True, slots=True)
+class GroupedUsage:
+    """What one group used; the fields that it is not grouped by are None."""
+
+    user_id: UUID | None
+    model: str | None
+    day: date | None
+    turns: int
+    input_tokens: int
+    output_tokens: int
+    cost_usd: Decimal
+
+
+_COLUMNS = [users.c[field.name] for field in fields(Account)]
+_GROUP_COLUMNS = {"user": calls.c.user_id, "model": calls.c.model, "day": cast(func.timezone("UTC", calls.c.at), Date)}
+_GROUP_NAMES = {"user": "user_id", "model": "model", "day": "day"}
+
+
+def page(connection: Connection, *, limit: int, after: UUID | None, email_part: str | None) -> list[Account]:
+    """Return up to `limit` accounts, newest first, from the one after `after` on; only those with `email_part` in their address."""
+    statement = select(*_COLUMNS).order_by(users.c.id.desc()).limit(limit)
+    statement = statement.where(users.c.id < after) if after else statement
+    statement = statement.where(users.c.email.contains(email_part.lower(), autoescape=True)) if email_part else statement
+    return [Account(**row._mapping) for row in connection.execute(statement)]
+
+
+def change(connection: Connection, user_id: UUID, changes: dict[str, Any]) -> Account:
+    """Set the given columns, or raise NotFound."""
+    which = users.c.id == user_id
+    statement = update(users).where(which).values(changes).returning(*_COLUMNS) if changes else select(*_COLUMNS).where(which)
+    row = connection.execute(statement).one_or_none()
+    if row is None:
+        raise NotFound("user", user_id)
+    return Account(**row._mapping)
+
+
+def erase(connection: Connection, user_id: UUID) -> bool:
+    """Delete the user with every row that carries the id or awaits the address; False if that has been done."""
+    email = connection.execute(delete(users).where(users.c.id == user_id).returning(users.c.email)).scalar_one_or_none()
+    if email is None:
+        return False
+    connection.execute(delete(signups).where(signups.c.email == email))
+    connection.execute(delete(invites).where(invites.c.email == email))
+    return True
+
+
+def grouped_usage(
+    connection: Connection, *, start: datetime, end: datetime, group_by: list[Grouping], limit: int, offset: int
+) -> list[GroupedUsage]:
+    """Add up what calls of models in [start, end) took, a line for each group, dearest first."""
+    groups = [_GROUP_COLUMNS[name].label(_GROUP_NAMES[name]) for name in group_by]
+    sums = [
+        func.count(distinct(calls.c.turn_id)).label("turns"),
+        *(func.sum(calls.c[name]).label(name) for name in ("input_tokens", "output_tokens", "cost_usd")),
+    ]
+    statement = select(*groups, *sums).where(calls.c.at >= start, calls.c.at < end).group_by(*groups)
+    blank = {"user_id": None, "model": None, "day": None}
+    rows = connection.execute(statement.order_by(sums[-1].desc(), *groups).limit(limit).offset(offset))
+    return [GroupedUsage(**(blank | dict(row._mapping))) for row in rows]

@@ -1,0 +1,62 @@
+"""The audit log: each user's account events, in the order in which they happened."""
+
+from dataclasses import dataclass, fields
+from datetime import datetime
+from typing import Any, Literal
+from uuid import UUID
+
+from sqlalchemy import Connection, insert, select, text
+
+from parley.auth.client_origin import ClientOrigin
+from parley.db.tables import audit_events
+from parley.ids import new_id
+
+type AuditEventName = Literal[
+    "registered",
+    "login",
+    "logout",
+    "logout_everywhere",
+    "session_ended",
+    "refresh_token_reused",
+    "password_changed",
+    "password_reset",
+    "email_change_requested",
+    "email_changed",
+    "api_key_made",
+    "api_key_revoked",
+    "export_requested",
+    "deletion_requested",
+    "changed_by_admin",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class AuditEvent:
+    """Something that happened to an account, and where the request came from."""
+
+    id: UUID
+    at: datetime
+    event: str
+    address: str | None
+    user_agent: str | None
+    detail: dict[str, Any]
+
+
+def add(connection: Connection, user_id: UUID, event: AuditEventName, origin: ClientOrigin | None, **detail: Any) -> None:
+    """Note an event in the same transaction as what it tells of. `detail` is JSON and holds no secrets."""
+    values = {"user_id": user_id, "id": new_id(), "event": event, "detail": detail}
+    places = {"address": origin.address, "user_agent": origin.user_agent} if origin else {}
+    connection.execute(insert(audit_events).values(values | places))
+
+
+def page(connection: Connection, *, user_id: UUID, limit: int, after: UUID | None) -> list[AuditEvent]:
+    """Return up to `limit` events, newest first, from the one after `after` on."""
+    columns = [audit_events.c[field.name] for field in fields(AuditEvent)]
+    statement = select(*columns).where(audit_events.c.user_id == user_id)
+    statement = statement.where(audit_events.c.id < after) if after else statement
+    return [AuditEvent(**row._mapping) for row in connection.execute(statement.order_by(audit_events.c.id.desc()).limit(limit))]
+
+
+def sweep(connection: Connection) -> int:
+    """Delete the events that are older than 400 days; return how many. Needs the background role."""
+    return connection.execute(text("DELETE FROM audit_events WHERE at < now() - interval '400 days'")).rowcount

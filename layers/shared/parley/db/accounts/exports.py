@@ -1,0 +1,93 @@
+"""Exports of everything stored about a user, and the columns that an export leaves out."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Connection, and_, func, insert, or_, select, text, update
+
+from parley.db.tables import exports, metadata
+from parley.errors import NotFound
+
+_BATCH_SIZE = 100
+
+# Hashes and places in our own machinery tell a user nothing and could help a thief. Words, vectors and
+# descriptions are made of the text beside them, and words and vectors are ten times as long.
+EXCLUDED_COLUMNS = {
+    "credentials": {"password_hash"},
+    "refresh_tokens": {"hash", "parent_hash"},
+    "one_time_codes": {"hash"},
+    "idempotency_keys": {"fingerprint", "answer"},
+    "exports": {"file_key"},
+    "chunks": {"description", "embedding", "words", "shelf"},
+    "documents": {"leased_until", "sha256"},
+    "memories": {"embedding", "words"},
+    "passages": {"embedding", "words"},
+    "turns": {"fingerprint", "idempotency_key", "route"},
+    "mcp_servers": {"headers"},
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Export:
+    """A requested export. `file_key` is where the file lies once `status` is "ready"."""
+
+    id: UUID
+    status: str
+    file_key: str | None
+    created_at: datetime
+
+
+def add(connection: Connection, export_id: UUID, *, user_id: UUID) -> Export:
+    """Store a request."""
+    statement = insert(exports).values(user_id=user_id, id=export_id).returning(*_COLUMNS)
+    return Export(**connection.execute(statement).one()._mapping)
+
+
+def get(connection: Connection, export_id: UUID, *, user_id: UUID) -> Export:
+    """Return the export, or raise NotFound."""
+    row = connection.execute(select(*_COLUMNS).where(exports.c.user_id == user_id, exports.c.id == export_id)).one_or_none()
+    if row is None:
+        raise NotFound("export", export_id)
+    return Export(**row._mapping)
+
+
+def find_recent(connection: Connection, *, user_id: UUID) -> Export | None:
+    """Return the user's export that is still to be made, or was made within the hour."""
+    is_fresh = exports.c.ready_at > func.now() - timedelta(hours=1)
+    fits = or_(exports.c.status == "queued", and_(exports.c.status == "ready", is_fresh))
+    statement = select(*_COLUMNS).where(exports.c.user_id == user_id, fits).order_by(exports.c.id.desc()).limit(1)
+    row = connection.execute(statement).one_or_none()
+    return Export(**row._mapping) if row else None
+
+
+def finish(connection: Connection, export_id: UUID, *, user_id: UUID, file_key: str | None) -> None:
+    """Note where the file lies, or with None that it could not be made. Raises NotFound if the user has been erased meanwhile."""
+    values = {"status": "ready" if file_key else "failed", "file_key": file_key, "ready_at": func.now()}
+    which = (exports.c.user_id == user_id, exports.c.id == export_id)
+    if connection.execute(update(exports).where(*which).values(values)).rowcount == 0:
+        raise NotFound("export", export_id)
+
+
+def user_rows(connection: Connection, *, user_id: UUID) -> Iterator[tuple[str, Iterator[dict[str, Any]]]]:
+    """Yield each table's name and the user's rows in it, to be read before the next; every table that names a user has its part.
+
+    Rows come from the server by the hundred: a user may have more than fits into memory.
+    """
+    for table in metadata.sorted_tables:
+        owner = table.c.get("user_id") if table.name != "users" else table.c.id
+        if owner is not None:
+            columns = [column for column in table.c if column.name not in EXCLUDED_COLUMNS.get(table.name, set())]
+            statement = select(*columns).where(owner == user_id)
+            with connection.execute(statement, execution_options={"yield_per": _BATCH_SIZE}) as found:
+                yield table.name, (dict(row._mapping) for row in found)
+
+
+def sweep(connection: Connection) -> int:
+    """Forget the exports whose files are older than a day; return how many. Needs the background role."""
+    return connection.execute(text("DELETE FROM exports WHERE ready_at < now() - interval '24 hours'")).rowcount
+
+
+_COLUMNS = [exports.c[field.name] for field in fields(Export)]

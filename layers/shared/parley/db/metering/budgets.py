@@ -1,0 +1,133 @@
+"""Budgets: the money spent and reserved in a month, for each user and each API key.
+
+A model call reserves its maximum cost before it starts and is settled when it ends. If its function dies, the reservation
+is freed after 15 minutes by the next reservation; the row stays until the turn is ended and paid for, or the sweep deletes
+it. `quotas` and `usage` compose the SQL fragments of this module. Months are in UTC; a call is paid in the month of its reservation.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from uuid import UUID
+
+from sqlalchemy import Connection, text
+
+MONTH = "CAST(date_trunc('month', now() AT TIME ZONE 'UTC') AS date)"
+NEXT_MONTH = "(date_trunc('month', now() AT TIME ZONE 'UTC') + interval '1 month') AT TIME ZONE 'UTC'"
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """A user's budget of this month; `reserved_usd` is for calls under way."""
+
+    monthly_usd: Decimal
+    spent_usd: Decimal
+    reserved_usd: Decimal
+    resets_at: datetime
+
+    @property
+    def left_usd(self) -> Decimal:
+        """Return what may still be reserved."""
+        return max(self.monthly_usd - self.spent_usd - self.reserved_usd, Decimal(0))
+
+
+def budget_ctes(number: int, *, condition: str) -> str:
+    """Write the CTEs `freed{number}` and `held{number}`: the latter has a row if budget `number` had room.
+
+    `allowed` must stand before them. What is locked by another is left to it: to wait for it could be a deadlock.
+    """
+    freed = f"(SELECT coalesce(sum(amount_usd), 0) FROM freed{number})"  # noqa: S608 - a number
+    return f"""
+        freed{number} AS (
+            UPDATE budget_reservations r SET amount_usd = 0
+              FROM (SELECT id, amount_usd FROM budget_reservations
+                     WHERE user_id = :user_id AND subject_id = :subject{number} AND month = {MONTH} AND amount_usd > 0
+                       AND expires_at <= now()
+                       FOR UPDATE SKIP LOCKED) expired
+             WHERE r.user_id = :user_id AND r.subject_id = :subject{number} AND r.id = expired.id
+            RETURNING expired.amount_usd
+        ),
+        held{number} AS (
+            INSERT INTO budgets AS b (user_id, subject_id, month, reserved_usd)
+            SELECT :user_id, :subject{number}, {MONTH}, :amount_usd FROM allowed WHERE :amount_usd <= budget{number} AND {condition}
+            ON CONFLICT (user_id, subject_id, month) DO UPDATE
+               SET reserved_usd = b.reserved_usd - {freed} + EXCLUDED.reserved_usd
+             WHERE b.spent_usd + b.reserved_usd - {freed} + EXCLUDED.reserved_usd <= (SELECT budget{number} FROM allowed)
+            RETURNING b.subject_id
+        )"""  # noqa: S608 - numbers and our own texts
+
+
+def reservation_cte(*, condition: str) -> str:
+    """Write the CTE that notes a reservation for every subject, also of nothing: by it a lost call is found."""
+    return f"""
+        kept AS (
+            INSERT INTO budget_reservations (user_id, subject_id, id, month, amount_usd, expires_at, turn_id, model, provider,
+                                             input_tokens, input_usd_per_mtok, output_usd_per_mtok)
+            SELECT :user_id, subject_id, :id, {MONTH}, :amount_usd, now() + interval '15 minutes', CAST(:turn_id AS uuid),
+                   CAST(:model AS text), CAST(:provider AS text), :input_tokens, :input_usd_per_mtok, :output_usd_per_mtok
+              FROM unnest(CAST(:subjects AS uuid[])) AS subject_id WHERE {condition}
+        )"""  # noqa: S608 - numbers and our own texts
+
+
+def payment_cte(number: int, *, condition: str) -> str:
+    """Write the CTE `paid{number}` that moves money from reserved to spent; `billed` and `released` stand before it."""
+    return f"""
+        paid{number} AS (
+            INSERT INTO budgets AS b (user_id, subject_id, month, spent_usd)
+            SELECT :user_id, :subject{number}, coalesce((SELECT max(month) FROM released), {MONTH}), total.usd
+              FROM (SELECT coalesce(sum(cost_usd), 0) AS usd FROM billed) total
+             WHERE (total.usd > 0 OR EXISTS (SELECT FROM released WHERE amount_usd > 0)) AND {condition}
+            ON CONFLICT (user_id, subject_id, month) DO UPDATE
+               SET spent_usd = b.spent_usd + EXCLUDED.spent_usd,
+                   reserved_usd = b.reserved_usd - (SELECT coalesce(sum(amount_usd), 0) FROM released
+                                                     WHERE released.subject_id = b.subject_id AND released.month = b.month)
+            RETURNING b.subject_id
+        )"""  # noqa: S608 - numbers and our own texts
+
+
+RELEASED_CTE = """
+        released AS (
+            DELETE FROM budget_reservations WHERE user_id = :user_id AND id = ANY(CAST(:reservations AS uuid[]))
+            RETURNING subject_id, month, amount_usd
+        )"""
+
+
+def current_budget(connection: Connection, *, user_id: UUID, default_usd: Decimal) -> Budget:
+    """Return how the user's budget stands; `default_usd` is for whom no admin has set another."""
+    return Budget(**connection.execute(_CURRENT_BUDGET, {"user_id": user_id, "default_usd": default_usd}).one()._mapping)
+
+
+def resets_at(connection: Connection) -> datetime:
+    """Return when the next month begins."""
+    moment: datetime = connection.execute(text(f"SELECT {NEXT_MONTH}")).scalar_one()
+    return moment
+
+
+def sweep(connection: Connection) -> int:
+    """Free the reservations of functions that died; return how many. Needs the background role."""
+    count: int = connection.execute(_SWEEP).scalar_one()
+    return count
+
+
+_CURRENT_BUDGET = text(
+    f"""
+    SELECT coalesce(u.monthly_budget_usd, :default_usd) AS monthly_usd, coalesce(b.spent_usd, 0) AS spent_usd,
+           (SELECT coalesce(sum(r.amount_usd), 0) FROM budget_reservations r
+             WHERE r.user_id = u.id AND r.subject_id = u.id AND r.month = {MONTH} AND r.expires_at > now()) AS reserved_usd,
+           {NEXT_MONTH} AS resets_at
+      FROM users u LEFT JOIN budgets b ON b.user_id = u.id AND b.subject_id = u.id AND b.month = {MONTH}
+     WHERE u.id = :user_id
+    """  # noqa: S608 - our own texts
+)
+# An hour later than need be: until then the user's next reservation does it, and a call may still be settled.
+_SWEEP = text(
+    """
+    WITH expired AS (
+         DELETE FROM budget_reservations WHERE expires_at <= now() - interval '1 hour' RETURNING user_id, subject_id, month, amount_usd),
+    freed AS (
+         UPDATE budgets b SET reserved_usd = b.reserved_usd - gone.usd
+           FROM (SELECT user_id, subject_id, month, sum(amount_usd) AS usd FROM expired GROUP BY user_id, subject_id, month) gone
+          WHERE b.user_id = gone.user_id AND b.subject_id = gone.subject_id AND b.month = gone.month)
+    SELECT count(*) FROM expired
+    """
+)

@@ -1,0 +1,53 @@
+"""Background jobs (exports, the outbox) and the responses stored for an `Idempotency-Key`."""
+
+from sqlalchemy import CheckConstraint, Column, Index, Integer, LargeBinary, Table, Text, Uuid, text
+from sqlalchemy.dialects.postgresql import JSONB
+
+from parley.db.tables.columns import counter, metadata, owner, timestamp
+
+exports = Table(
+    "exports",
+    metadata,
+    owner(),
+    Column("id", Uuid, primary_key=True),
+    Column(
+        "status",
+        Text,
+        CheckConstraint("status IN ('queued', 'ready', 'failed')", name="exports_status_check"),
+        nullable=False,
+        server_default="queued",
+    ),
+    Column("file_key", Text),
+    timestamp("created_at"),
+    timestamp("ready_at", nullable=True),
+)
+
+outbox = Table(
+    "outbox",
+    metadata,
+    owner(),
+    Column("id", Uuid, primary_key=True),
+    Column("topic", Text, nullable=False),
+    Column("subject_id", Uuid),
+    timestamp("created_at"),
+    timestamp("due_at"),
+    Column("attempts", Integer, nullable=False, server_default="0"),
+    counter("generation"),
+    counter("tries"),
+    timestamp("claimed_until", nullable=True),
+    Index("outbox_due", "due_at"),
+)
+_is_follow_up = text("topic IN ('title', 'remember')")
+Index("outbox_follow_up", outbox.c.user_id, outbox.c.topic, outbox.c.subject_id, unique=True, postgresql_where=_is_follow_up)
+
+idempotency_keys = Table(
+    "idempotency_keys",
+    metadata,
+    owner(),
+    Column("route", Text, primary_key=True),
+    Column("key", Text, primary_key=True),
+    Column("fingerprint", LargeBinary, nullable=False),
+    Column("answer", JSONB),
+    timestamp("created_at"),
+    Index("idempotency_keys_age", "created_at"),
+)

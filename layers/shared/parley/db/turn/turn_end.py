@@ -1,0 +1,150 @@
+"""The end of a turn: its result is stored once, with everything that was delivered."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any, Literal
+from uuid import UUID
+
+from sqlalchemy import Connection, Row, text
+
+from parley.db import outbox
+from parley.db.messages import StoredMessage
+from parley.db.outbox import OutboxEntry as Work
+from parley.db.turn import turn_events
+from parley.db.turn.turn_events import LoggedEvent
+from parley.db.turn.turns import STALE_AFTER, TurnStatus
+from parley.ids import new_id
+
+
+@dataclass(frozen=True, slots=True)
+class TurnResult:
+    """How a turn went. `message_id` is None where nothing is stored of an answer."""
+
+    status: TurnStatus
+    message_id: UUID | None
+    parts: Sequence[Mapping[str, Any]]
+    model: str
+    entries: Sequence[LoggedEvent]
+    last_event: int
+    error_code: str | None = None
+    finish_reason: str | None = None
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cost_usd: Decimal = Decimal(0)
+    first_token_ms: float | None = None
+    total_ms: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class EndedTurn:
+    """What came of an end: the answer, where there is one, and the follow-up work to send when the transaction has committed."""
+
+    answer: StoredMessage | None
+    follow_up: Sequence[Work]
+
+
+def finish(
+    connection: Connection,
+    turn_id: UUID,
+    turn_result: TurnResult,
+    *,
+    user_id: UUID,
+    conversation_id: UUID,
+    only_if_stale: bool = False,
+    was: Literal["running", "waiting"] = "running",
+) -> EndedTurn | None:
+    """Store how a turn that was open ended, its answer and its last events, and note the follow-up work, in one statement.
+
+    Another answer to the same question stays as a variant; the new one is the active one unless it is empty. None if the
+    turn is not what it `was` any more, has gone with its conversation, or with `only_if_silent` is alive. What is noted for
+    a turn that others end is left to whoever looks for lost work.
+    """
+    values = {name: getattr(turn_result, name) for name in _RESULT_FIELDS} | {
+        "user_id": user_id,
+        "turn_id": turn_id,
+        "conversation_id": conversation_id,
+        "parts": json.dumps(list(turn_result.parts)),
+        "entries": turn_events.events_json(turn_result.entries),
+        "only_if_silent": only_if_stale,
+        "sent_later": only_if_stale or was == "waiting",
+        "remember_id": new_id(),
+        "title_id": new_id(),
+        "was": was,
+        "says_something": any(part.get("text") for part in turn_result.parts),
+    }
+    row = connection.execute(_FINISH, values).one()
+    if not row.is_ended:
+        return None
+    return EndedTurn(_answer_message(row, turn_result, conversation_id), Work.read(row.follow_up))
+
+
+def _answer_message(row: Row[Any], turn_result: TurnResult, conversation_id: UUID) -> StoredMessage | None:
+    if turn_result.message_id is None:
+        return None
+    return StoredMessage(
+        turn_result.message_id,
+        conversation_id,
+        row.seq,
+        "assistant",
+        turn_result.parts,
+        turn_result.model,
+        turn_result.output_tokens,
+        turn_result.status,
+        row.created_at,
+        row.variant,
+        row.is_active,
+    )
+
+
+_RESULT_FIELDS = (
+    *("status", "message_id", "model", "last_event", "error_code", "finish_reason"),
+    *("input_tokens", "output_tokens", "cost_usd", "first_token_ms", "total_ms"),
+)
+# The answer's place is the one behind its question. `put_aside` is counted so that it is done before the answer takes its place.
+_FINISH = text(
+    f"""
+    WITH locked AS (
+            SELECT id FROM conversations WHERE user_id = CAST(:user_id AS uuid) AND id = CAST(:conversation_id AS uuid) FOR NO KEY UPDATE
+         ),
+         ended AS (
+            UPDATE turns t
+               SET status = :status, ended_at = clock_timestamp(), message_id = CAST(:message_id AS uuid), error_code = :error_code,
+                   finish_reason = :finish_reason, input_tokens = :input_tokens, output_tokens = :output_tokens, cost_usd = :cost_usd,
+                   first_token_ms = :first_token_ms, total_ms = :total_ms,
+                   held = NULL, waiting_since = NULL, last_event = greatest(t.last_event, :last_event)
+              FROM locked
+             WHERE t.user_id = CAST(:user_id AS uuid) AND t.id = CAST(:turn_id AS uuid) AND t.status = :was
+               AND (NOT :only_if_silent OR t.heartbeat_at < clock_timestamp() - {STALE_AFTER})
+            RETURNING t.conversation_id, t.user_message_id
+         ),
+         place AS (
+            UPDATE conversations c SET last_seq = greatest(c.last_seq, asked.seq + 1), updated_at = clock_timestamp()
+              FROM ended JOIN messages asked ON asked.user_id = CAST(:user_id AS uuid) AND asked.id = ended.user_message_id
+             WHERE c.user_id = CAST(:user_id AS uuid) AND c.id = ended.conversation_id AND CAST(:message_id AS uuid) IS NOT NULL
+            RETURNING asked.seq + 1 AS seq, c.is_title_automatic OR c.title IS NULL AS is_untitled
+         ),
+         others AS (
+            SELECT m.id, m.variant FROM messages m JOIN place ON m.seq = place.seq
+             WHERE m.user_id = CAST(:user_id AS uuid) AND m.conversation_id = CAST(:conversation_id AS uuid)
+         ),
+         put_aside AS (
+            UPDATE messages m SET is_active = false FROM others
+             WHERE m.user_id = CAST(:user_id AS uuid) AND m.id = others.id AND m.is_active AND :says_something
+            RETURNING m.id
+         ),
+         answered AS (
+            INSERT INTO messages (user_id, id, conversation_id, seq, variant, is_active, role, parts, model, tokens, status)
+            SELECT CAST(:user_id AS uuid), CAST(:message_id AS uuid), CAST(:conversation_id AS uuid), place.seq,
+                   (SELECT coalesce(max(variant) + 1, 0) FROM others), :says_something OR NOT EXISTS (SELECT FROM others), 'assistant',
+                   CAST(:parts AS jsonb), CAST(:model AS text), CAST(:output_tokens AS integer), CAST(:status AS text)
+              FROM place, (SELECT count(*) FROM put_aside) AS before_it
+            RETURNING seq, created_at, variant, is_active
+         ),
+         {turn_events.log_cte("ended")},
+         {outbox.FOLLOW_UP_CTES.strip()}
+    SELECT EXISTS (SELECT FROM ended) AS is_ended, {outbox.ENTRIES_TO_SEND} AS follow_up, answered.*
+      FROM (SELECT) AS one LEFT JOIN answered ON true
+    """  # noqa: S608 - our own words
+)

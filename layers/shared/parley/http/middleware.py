@@ -1,0 +1,108 @@
+"""The outermost middleware of every app: request id, body limit, standard headers, one log line, one metric.
+
+It is plain ASGI, so that a streamed response passes through chunk by chunk.
+"""
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from aws_lambda_powertools.metrics import MetricUnit
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from parley.errors import BodyTooLarge, ParleyError
+from parley.http.problems import ErrorResponder, respond_with_problem
+from parley.observability import logger, make_metrics
+
+STANDARD_HEADERS = {
+    "Cache-Control": "no-store",
+    "X-Content-Type-Options": "nosniff",
+    "Access-Control-Expose-Headers": "X-Request-Id,Retry-After,X-Conversation-Id",
+}
+
+
+class RequestMiddleware:
+    """Wraps an app whose requests come whole, in one message, as Lambda's do."""
+
+    def __init__(self, app: ASGIApp, *, body_limit: int, allowed_origin: str, error_responders: Mapping[str, ErrorResponder]) -> None:
+        self._app, self._body_limit, self._error_responders = app, body_limit, error_responders
+        self._headers = STANDARD_HEADERS | {"Access-Control-Allow-Origin": allowed_origin}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request; whatever happens, with a request id and without a stack trace."""
+        started = time.perf_counter()
+        request_id = scope["parley.request_id"] = _request_id(scope)
+        error_responder = scope["parley.error_answer"] = self._error_responder(scope["path"])
+        answer = _ResponseSender(send, self._headers | {"X-Request-Id": request_id})
+        logger.set_correlation_id(request_id)
+        try:
+            await self._handle(scope, receive, answer)
+        except Exception:
+            # The framework raises on what it has answered already. An answer cut short is for the runtime to report.
+            if answer.has_started and not answer.is_complete:
+                raise
+            if not answer.has_started:
+                logger.exception("unexpected error")
+                await error_responder(ParleyError(), request_id)(scope, receive, answer)
+        finally:
+            _record_request(scope, answer.status, (time.perf_counter() - started) * 1000)
+
+    async def _handle(self, scope: Scope, receive: Receive, answer: "_ResponseSender") -> None:
+        body = await receive()
+        if (size := len(body.get("body", b""))) > self._body_limit:
+            error = BodyTooLarge(size, limit=self._body_limit)
+            error_responder: ErrorResponder = scope["parley.error_answer"]
+            return await error_responder(error, scope["parley.request_id"])(scope, receive, answer)
+        _force_json_content_type(scope)
+        return await self._app(scope, _replay_body(body, receive), answer)
+
+    def _error_responder(self, path: str) -> ErrorResponder:
+        return next((form for prefix, form in self._error_responders.items() if path.startswith(prefix)), respond_with_problem)
+
+
+class _ResponseSender:
+    """Passes messages on and adds the headers."""
+
+    def __init__(self, send: Send, headers: Mapping[str, str]) -> None:
+        self._send, self._headers = send, [(name.lower().encode(), value.encode()) for name, value in headers.items()]
+        self.status = 500
+        self.has_started = self.is_complete = False
+
+    async def __call__(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.status, self.has_started = message["status"], True
+            present = {name for name, _ in message["headers"]}
+            message["headers"] = [*message["headers"], *(header for header in self._headers if header[0] not in present)]
+        else:
+            self.is_complete = not message.get("more_body", False)
+        await self._send(message)
+
+
+def _replay_body(first: Message, receive: Receive) -> Receive:
+    messages = [first]
+
+    async def replay() -> Message:
+        return messages.pop() if messages else await receive()
+
+    return replay
+
+
+def _force_json_content_type(scope: Scope) -> None:
+    """Make every body JSON but multipart ones: `curl -d` calls it a form, and no form can forge a token in a header."""
+    others = [header for header in scope["headers"] if header[0] != b"content-type"]
+    if not any(name == b"content-type" and value.startswith(b"multipart/") for name, value in scope["headers"]):
+        scope["headers"] = [*others, (b"content-type", b"application/json")]
+
+
+def _request_id(scope: Scope) -> str:
+    return str(scope["aws.event"]["requestContext"]["requestId"])
+
+
+def _record_request(scope: Scope, status: int, duration_ms: float) -> None:
+    route: Any = scope.get("route")
+    path = getattr(route, "path", "unmatched")
+    logger.info("request", method=scope["method"], route=path, status=status, duration_ms=round(duration_ms, 1))
+    metrics = make_metrics()
+    metrics.add_metric("RequestMs", unit=MetricUnit.Milliseconds, value=duration_ms)
+    metrics.add_metric("ServerErrors", unit=MetricUnit.Count, value=int(status >= 500))
+    metrics.flush_metrics()

@@ -1,0 +1,209 @@
+"""The circuit breaker of each provider, shared by all processes through a store.
+
+A circuit is closed while the provider answers, open after many failures, and half open while one caller probes it. After
+M. Nygard, "Release It!", 2nd edition, chapter 5. `Circuit` is a pure state machine; `CircuitBreaker` shares it.
+
+A healthy call costs the store nothing: circuits are read again after two seconds at the earliest, failures are written,
+and of the successes only the first after a failure. A store that does not answer stops no call.
+"""
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Literal, Protocol
+
+from parley.errors import Unavailable
+from parley.llm.model import Model
+from parley.observability import logger
+
+type CircuitState = Literal["closed", "open", "half_open"]
+
+
+FAILURE_WINDOW = timedelta(seconds=60)
+
+
+COOLDOWN = timedelta(seconds=20)
+
+
+PROBE_TIMEOUT = timedelta(seconds=60)  # whoever probes for longer has died
+
+
+MIN_CALLS = 5
+
+
+MAX_CONSECUTIVE_FAILURES = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Circuit:
+    """What is known of a provider. Counts are of the window that began at `window_at`."""
+
+    state: CircuitState = "closed"
+    calls: int = 0
+    failures: int = 0
+    in_a_row: int = 0
+    window_at: datetime | None = None
+    opened_at: datetime | None = None
+    probe_at: datetime | None = None
+
+    def blocked_s(self, now: datetime) -> float:
+        """Return for how many seconds nobody may call; zero when closed, or when the next caller may probe."""
+        until = None
+        if self.state == "open" and self.opened_at:
+            until = self.opened_at + COOLDOWN
+        if self.state == "half_open" and self.probe_at:
+            until = self.probe_at + PROBE_TIMEOUT
+        return max((until - now).total_seconds(), 0.0) if until else 0.0
+
+    def probing(self, now: datetime) -> "Circuit | None":
+        """Return the circuit with a caller probing it; None if nobody may, or if it is closed and nobody need."""
+        if self.state == "closed" or self.blocked_s(now) > 0:
+            return None
+        return replace(self, state="half_open", probe_at=now)
+
+    def failed(self, now: datetime, *, is_probe: bool = False, earlier_successes: int = 0) -> "Circuit":
+        """Count a failure, and the successes that came before it and were not counted yet.
+
+        Only the probe's own failure opens a half open circuit again; other calls are from before it opened.
+        """
+        if self.state == "half_open" and is_probe:
+            return Circuit("open", opened_at=now)
+        if self.state != "closed":
+            return self
+        counted = self._in_window(now)
+        counted = replace(
+            counted,
+            calls=counted.calls + earlier_successes + 1,
+            failures=counted.failures + 1,
+            in_a_row=1 if earlier_successes else counted.in_a_row + 1,
+        )
+        return Circuit("open", opened_at=now) if counted._is_too_bad() else counted
+
+    def succeeded(self, now: datetime, *, is_probe: bool = False, successes: int = 1) -> "Circuit":
+        """Count successes: the probe's closes the circuit, those from before it opened mean nothing."""
+        if self.state == "half_open" and is_probe:
+            return Circuit()
+        if self.state != "closed":
+            return self
+        counted = self._in_window(now)
+        return replace(counted, calls=counted.calls + successes, in_a_row=0)
+
+    def released(self) -> "Circuit | None":
+        """Return the circuit with nobody probing it: the next caller may. None if nobody did."""
+        return replace(self, probe_at=None) if self.state == "half_open" and self.probe_at else None
+
+    def _in_window(self, now: datetime) -> "Circuit":
+        has_ended = self.window_at is None or now - self.window_at >= FAILURE_WINDOW
+        return Circuit(in_a_row=self.in_a_row, window_at=now) if has_ended else self
+
+    def _is_too_bad(self) -> bool:
+        return self.in_a_row >= MAX_CONSECUTIVE_FAILURES or (self.calls >= MIN_CALLS and 2 * self.failures >= self.calls)
+
+
+CIRCUITS_CACHE_S = 2.0
+
+
+type CircuitChange = Callable[[Circuit, datetime], Circuit | None]
+
+
+class CircuitStore(Protocol):
+    """Where the circuits are, with one clock for everybody."""
+
+    def read(self) -> tuple[Mapping[str, Circuit], datetime]:
+        """Return all circuits that have ever failed, and the time. Raises Unavailable."""
+        ...
+
+    def change(self, provider: str, step: CircuitChange) -> Circuit | None:
+        """Let `step` change one circuit while nobody else can; None from it changes nothing. Raises Unavailable."""
+        ...
+
+
+class CircuitBreaker:
+    """Tells who may be called, and learns how it went."""
+
+    def __init__(self, store: CircuitStore, *, now_s: Callable[[], float] = time.monotonic) -> None:
+        self._store, self._now_s = store, now_s
+        self._circuits: dict[str, Circuit] = {}
+        self._read_s: float | None = None
+        self._read_at: datetime | None = None
+        self._successes: dict[str, int] = {}
+        self._probing: set[str] = set()
+
+    def admit(self, provider: str) -> float:
+        """Return zero if the provider may be called now, else after how many seconds to ask again.
+
+        Of all processes, one is let through to probe a provider whose time to cool down is over.
+        """
+        self._refresh()
+        circuit = self._circuits.get(provider)
+        if circuit is None or self._read_at is None or circuit.state == "closed":
+            return 0.0
+        return circuit.blocked_s(self._read_at) or self._probe(provider)
+
+    def failed(self, provider: str) -> None:
+        """Note a failed call."""
+        earlier, is_probe = self._successes.pop(provider, 0), self._is_probing(provider)
+        self._change(provider, lambda circuit, now: circuit.failed(now, is_probe=is_probe, earlier_successes=earlier))
+
+    def succeeded(self, provider: str) -> None:
+        """Note that the provider answered."""
+        circuit, is_probe = self._circuits.get(provider, Circuit()), self._is_probing(provider)
+        self._successes[provider] = self._successes.get(provider, 0) + 1
+        if circuit.state == "closed" and not circuit.in_a_row:
+            return
+        successes = self._successes.pop(provider)
+        self._change(provider, lambda circuit, now: circuit.succeeded(now, is_probe=is_probe, successes=successes))
+
+    def released(self, provider: str) -> None:
+        """Let the next caller probe the provider, if a probe of ours has ended without telling anything: it was stopped, say."""
+        if self._is_probing(provider):
+            self._change(provider, lambda circuit, now: circuit.released())  # noqa: ARG005 - a step
+
+    def _probe(self, provider: str) -> float:
+        seen: list[float] = [0.0]
+
+        def step(circuit: Circuit, now: datetime) -> Circuit | None:
+            seen[0] = circuit.blocked_s(now)
+            return circuit.probing(now)
+
+        if self._change(provider, step):
+            self._probing.add(provider)
+        return seen[0]
+
+    def _is_probing(self, provider: str) -> bool:
+        """Whether the call that has ended was the probe."""
+        is_probing = provider in self._probing
+        self._probing.discard(provider)
+        return is_probing
+
+    def _refresh(self) -> None:
+        now_s = self._now_s()
+        if self._read_s is not None and now_s - self._read_s < CIRCUITS_CACHE_S:
+            return
+        self._read_s = now_s
+        try:
+            circuits, self._read_at = self._store.read()
+            self._circuits = dict(circuits)
+        except Unavailable as exc:
+            logger.warning("the circuits of the providers cannot be read", reason=str(exc))
+
+    def _change(self, provider: str, step: CircuitChange) -> bool:
+        """Change the circuit; False if that was not called for or not possible."""
+        try:
+            changed = self._store.change(provider, step)
+        except Unavailable as exc:
+            logger.warning("the circuit of a provider cannot be written", provider=provider, reason=str(exc))
+            return False
+        if changed is None:
+            return False
+        self._circuits[provider] = changed
+        if changed.state == "open":
+            logger.warning("a provider's circuit is open", provider=provider)
+        return True
+
+
+def provider_key(model: Model) -> str:
+    """Return what shares a circuit: the provider, and which server of it."""
+    place = model.base_url or model.region
+    return f"{model.provider} {place}" if place else model.provider

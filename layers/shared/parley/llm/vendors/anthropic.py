@@ -1,0 +1,209 @@
+"""Anthropic's Messages API: requests, streams and the provider."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import anthropic
+import httpx2
+
+from parley.llm.errors import ProviderFailed
+from parley.llm.messages import (
+    Finished,
+    FinishReason,
+    Image,
+    Message,
+    ModelEvent,
+    ModelRequest,
+    Part,
+    Text,
+    TextDelta,
+    Thought,
+    ToolCall,
+    ToolResult,
+    Usage,
+)
+from parley.llm.prompts import grounded_messages
+from parley.llm.provider import CancelHandle, ProviderStream
+from parley.llm.tokens import estimate_usage
+from parley.llm.vendors.errors import VendorError, error_in_stream
+from parley.llm.vendors.http_client import call_timeouts, make_client, opened_response
+from parley.llm.vendors.sdk import event_chunks, raw_arguments, translated_errors
+from parley.llm.vendors.tool_calls import ToolCallAssembler, with_own_names, with_vendor_names
+
+DEFAULT_MAX_TOKENS = 4096  # Messages insists on a limit
+
+
+_CACHE_MARK = {"cache_control": {"type": "ephemeral"}}
+
+
+_FINISH_REASONS: dict[str, FinishReason] = {
+    "end_turn": "stop",
+    "stop_sequence": "stop",
+    "max_tokens": "length",
+    "model_context_window_exceeded": "length",
+    "tool_use": "tool_calls",
+    "refusal": "content_filter",
+}
+
+
+_TOOL_CHOICES = {"auto": "auto", "required": "any", "none": "none"}
+
+
+def request_body(origin: str, model_name: str, request: ModelRequest) -> dict[str, Any]:
+    """Return the body of the request. Tools and system prompt, the stable prefix, are marked for the vendor's cache."""
+    body: dict[str, Any] = {"model": model_name, "messages": request_messages(origin, request), "stream": True}
+    body["max_tokens"] = request.max_output_tokens or DEFAULT_MAX_TOKENS
+    if request.system:
+        body["system"] = [{"type": "text", "text": request.system} | _CACHE_MARK]
+    if request.temperature is not None:
+        body["temperature"] = min(request.temperature, 1.0)  # the vendor's scale ends there, others' at 2
+    if request.tools:
+        tools = [{"name": tool.name, "description": tool.description, "input_schema": dict(tool.parameters)} for tool in request.tools]
+        body["tools"] = [*tools[:-1], tools[-1] | _CACHE_MARK]
+        body["tool_choice"] = {"type": _TOOL_CHOICES[request.tool_choice]}
+    if request.output:
+        body["output_config"] = {"format": {"type": "json_schema", "schema": dict(request.output.schema)}}
+    return body
+
+
+def request_messages(origin: str, request: ModelRequest) -> list[dict[str, Any]]:
+    """Return the context in the vendor's words; results of tools are the user's."""
+    said = [{"role": _role(message), "content": _content(origin, message)} for message in grounded_messages(request)]
+    return [message for message in said if message["content"]]
+
+
+def _role(message: Message) -> str:
+    return "assistant" if message.role == "assistant" else "user"
+
+
+def _content(origin: str, message: Message) -> list[dict[str, Any]]:
+    return [block for part in message.parts for block in _block(origin, part)]
+
+
+def _block(origin: str, part: Part) -> Iterator[dict[str, Any]]:
+    match part:
+        case Text(text) if text:  # the vendor refuses an empty one
+            yield {"type": "text", "text": text}
+        case Image(media_type):
+            yield {"type": "image", "source": {"type": "base64", "media_type": media_type, "data": part.base64}}
+        case ToolCall(id, name, written):
+            yield {"type": "tool_use", "id": id, "name": name, "input": json.loads(written)}
+        case ToolResult(call_id, text, is_error):
+            yield {"type": "tool_result", "tool_use_id": call_id, "content": text, "is_error": is_error}
+        case Thought(by, payload) if by == origin:
+            yield json.loads(payload)
+
+
+def read_events(response: httpx2.Response, request: ModelRequest, *, provider: str, origin: str) -> Iterator[ModelEvent]:
+    """Yield what comes back as our events. Raises ProviderFailed for a stream that is not one, or has no end."""
+    reader = _MessagesReader(origin)
+    for chunk in event_chunks(response, provider=provider):
+        if chunk.get("type") == "error":
+            raise error_in_stream(provider, VendorError.read(chunk))
+        yield from reader.read(chunk)
+    if not reader.is_ended or reader.reason is None:
+        raise ProviderFailed(provider, "the stream ended without message_stop")
+    if reader.reason == "tool_use":
+        yield from reader.calls.whole(provider)
+    usage = reader.usage() if reader.counts else estimate_usage(request, "".join(reader.texts))
+    yield Finished(_FINISH_REASONS.get(reader.reason, "stop"), usage)
+
+
+class _MessagesReader:
+    """What has come so far."""
+
+    def __init__(self, origin: str) -> None:
+        self._origin = origin
+        self.calls = ToolCallAssembler()
+        self.counts: dict[str, int] = {}
+        self.reason: str | None = None
+        self.is_ended = False
+        self.texts: list[str] = []
+        self._thoughts: dict[int, dict[str, str]] = {}
+
+    def read(self, chunk: dict[str, Any]) -> Iterator[ModelEvent]:
+        """Take one event of the vendor's."""
+        match chunk.get("type"):
+            case "message_start":
+                self._count(chunk["message"].get("usage"))
+            case "content_block_start":
+                yield from self._start(chunk["index"], chunk["content_block"])
+            case "content_block_delta":
+                yield from self._delta(chunk["index"], chunk["delta"])
+            case "content_block_stop" if thought := self._thoughts.pop(chunk["index"], None):
+                yield Thought(self._origin, json.dumps(thought))
+            case "message_delta":
+                self.reason = chunk["delta"].get("stop_reason") or self.reason
+                self._count(chunk.get("usage"))
+            case "message_stop":
+                self.is_ended = True
+
+    def _start(self, index: int, block: dict[str, Any]) -> Iterator[ModelEvent]:
+        match block["type"]:
+            case "tool_use":
+                self.calls.add(index, id=block["id"], name=block["name"])
+            case "thinking":
+                self._thoughts[index] = {"type": "thinking", "thinking": block["thinking"], "signature": block.get("signature") or ""}
+            case "redacted_thinking":
+                self._thoughts[index] = {"type": "redacted_thinking", "data": block["data"]}
+            case "text" if block.get("text"):
+                self.texts.append(block["text"])
+                yield TextDelta(block["text"])
+
+    def _delta(self, index: int, delta: dict[str, Any]) -> Iterator[ModelEvent]:
+        match delta["type"]:
+            case "text_delta":
+                self.texts.append(delta["text"])
+                yield TextDelta(delta["text"])
+            case "input_json_delta":
+                self.calls.add(index, arguments=delta["partial_json"])
+            case "thinking_delta":
+                self._thoughts[index]["thinking"] += delta["thinking"]
+            case "signature_delta":
+                self._thoughts[index]["signature"] += delta["signature"]
+
+    def _count(self, usage: dict[str, Any] | None) -> None:
+        """Note cumulative counts; the end repeats those that have changed."""
+        self.counts |= {name: count for name, count in (usage or {}).items() if isinstance(count, int)}
+
+    def usage(self) -> Usage:
+        """Sum up: this vendor's `input_tokens` are only those beside the cache."""
+        cached, written = self.counts.get("cache_read_input_tokens", 0), self.counts.get("cache_creation_input_tokens", 0)
+        return Usage(self.counts.get("input_tokens", 0) + cached + written, self.counts.get("output_tokens", 0), cached, written)
+
+
+BASE_URL = "https://api.anthropic.com"
+
+
+class AnthropicProvider:
+    """Messages by the vendor's own SDK, its retries and its traces off: the caller decides what to repeat."""
+
+    def __init__(self, name: str, *, api_key: str | None, base_url: str | None = None, timeout_s: float = 120.0) -> None:
+        self._name, self._key = name, api_key
+        url = base_url or BASE_URL
+        self._client = anthropic.Anthropic(
+            api_key=api_key or "none",
+            base_url=url,
+            max_retries=0,
+            timeout=call_timeouts(timeout_s),
+            http_client=make_client(url, timeout_s=timeout_s),
+            open_telemetry=False,
+        )
+
+    def close(self) -> None:
+        """Close the connections that are kept for the next call."""
+        self._client.close()
+
+    def stream(self, model_name: str, request: ModelRequest) -> ProviderStream:
+        """Yield the answer as the vendor sends it."""
+        handle = CancelHandle()
+        return ProviderStream(self._events(handle, model_name, request), handle)
+
+    def _events(self, handle: CancelHandle, model_name: str, request: ModelRequest) -> Iterator[ModelEvent]:
+        origin = f"{self._name}/{model_name}"
+        with translated_errors(anthropic, self._name, key=self._key):
+            arguments = raw_arguments(request_body(origin, model_name, with_vendor_names(request)), insists_on="messages")
+            with opened_response(handle, self._client.messages.with_streaming_response.create(**arguments)) as response:
+                events = read_events(response, request, provider=self._name, origin=origin)
+                yield from with_own_names(events, request)

@@ -1,0 +1,161 @@
+"""Bedrock's Converse format: call arguments and streams."""
+
+import base64
+import json
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from parley.llm.errors import ProviderFailed
+from parley.llm.messages import (
+    Finished,
+    FinishReason,
+    Image,
+    Message,
+    ModelEvent,
+    ModelRequest,
+    Part,
+    Text,
+    TextDelta,
+    Thought,
+    ToolCall,
+    ToolResult,
+    Usage,
+)
+from parley.llm.prompts import grounded_messages
+from parley.llm.tokens import estimate_usage
+from parley.llm.vendors.tool_calls import ToolCallAssembler
+
+OPENAI_URL = "https://bedrock-runtime.{region}.amazonaws.com/openai/v1"  # the other way in, for those with an API key
+_CACHE_POINT: dict[str, Any] = {"cachePoint": {"type": "default"}}
+_FINISH_REASONS: dict[str, FinishReason] = {
+    "end_turn": "stop",
+    "stop_sequence": "stop",
+    "tool_use": "tool_calls",
+    "max_tokens": "length",
+    "model_context_window_exceeded": "length",
+    "guardrail_intervened": "content_filter",
+    "content_filtered": "content_filter",
+}
+
+
+def converse_arguments(origin: str, model_name: str, request: ModelRequest, *, caches: bool) -> dict[str, Any]:
+    """Return the arguments of the call."""
+    call: dict[str, Any] = {"modelId": model_name, "messages": request_messages(origin, request)}
+    point = [_CACHE_POINT] if caches else []
+    if request.system:
+        call["system"] = [{"text": request.system}, *point]
+    limits = {"maxTokens": request.max_output_tokens, "temperature": request.temperature}
+    if kept := {name: limit for name, limit in limits.items() if limit is not None}:
+        call["inferenceConfig"] = kept
+    # There is no word for "none", and earlier rounds of tools need the tools.
+    if request.tools and (request.tool_choice != "none" or _has_rounds(request)):
+        call["toolConfig"] = {"tools": [*map(_tool, request.tools), *point], "toolChoice": _choice(request)}
+    if request.output:
+        schema = {"name": request.output.name, "schema": json.dumps(dict(request.output.schema))}
+        call["outputConfig"] = {"textFormat": {"type": "json_schema", "structure": {"jsonSchema": schema}}}
+    return call
+
+
+def _tool(tool: Any) -> dict[str, Any]:
+    return {"toolSpec": {"name": tool.name, "description": tool.description, "inputSchema": {"json": dict(tool.parameters)}}}
+
+
+def _has_rounds(request: ModelRequest) -> bool:
+    return any(isinstance(part, ToolCall) for message in request.messages for part in message.parts)
+
+
+def _choice(request: ModelRequest) -> dict[str, Any]:
+    return {"any": {}} if request.tool_choice == "required" else {"auto": {}}
+
+
+def request_messages(origin: str, request: ModelRequest) -> list[dict[str, Any]]:
+    """Return the context in the vendor's words; results of tools are the user's."""
+    said = [(message.role, _content(origin, message)) for message in grounded_messages(request)]
+    return [{"role": "assistant" if role == "assistant" else "user", "content": content} for role, content in said if content]
+
+
+def _content(origin: str, message: Message) -> list[dict[str, Any]]:
+    return [block for part in message.parts for block in _block(origin, part)]
+
+
+def _block(origin: str, part: Part) -> Iterator[dict[str, Any]]:
+    match part:
+        case Text(text) if text.strip():  # the vendor refuses a blank one
+            yield {"text": text}
+        case Image(media_type, data):
+            yield {"image": {"format": media_type.removeprefix("image/"), "source": {"bytes": data}}}
+        case ToolCall(id, name, written):
+            yield {"toolUse": {"toolUseId": id, "name": name, "input": json.loads(written)}}
+        case ToolResult(call_id, text, is_error):
+            status = "error" if is_error else "success"
+            yield {"toolResult": {"toolUseId": call_id, "content": [{"text": text or " "}], "status": status}}
+        case Thought(by, payload) if by == origin:
+            yield {"reasoningContent": _reasoning_content(json.loads(payload))}
+
+
+def read_events(stream: Iterable[dict[str, Any]], request: ModelRequest, *, provider: str, origin: str) -> Iterator[ModelEvent]:
+    """Yield what comes back as our events. Raises ProviderFailed for a stream that is not one, or has no end."""
+    reader = _ConverseReader(origin)
+    for event in stream:
+        yield from reader.read(event)
+    if reader.reason is None:
+        raise ProviderFailed(provider, "the stream ended without messageStop")
+    if reader.reason.startswith("malformed"):
+        raise ProviderFailed(provider, reader.reason)
+    if reader.reason == "tool_use":
+        yield from reader.calls.whole(provider)
+    yield Finished(_FINISH_REASONS.get(reader.reason, "stop"), reader.usage or estimate_usage(request, "".join(reader.texts)))
+
+
+class _ConverseReader:
+    """What has come so far."""
+
+    def __init__(self, origin: str) -> None:
+        self._origin = origin
+        self.calls = ToolCallAssembler()
+        self.reason: str | None = None
+        self.usage: Usage | None = None
+        self.texts: list[str] = []
+        self._thoughts: dict[int, dict[str, str]] = {}
+
+    def read(self, event: dict[str, Any]) -> Iterator[ModelEvent]:
+        """Take one event of the vendor's."""
+        for kind, body in event.items():
+            match kind:
+                case "contentBlockStart":
+                    use = body["start"].get("toolUse") or {}
+                    self.calls.add(body["contentBlockIndex"], id=use.get("toolUseId"), name=use.get("name"))
+                case "contentBlockDelta":
+                    yield from self._delta(body["contentBlockIndex"], body["delta"])
+                case "contentBlockStop" if thought := self._thoughts.pop(body["contentBlockIndex"], None):
+                    yield Thought(self._origin, json.dumps(thought))
+                case "messageStop":
+                    self.reason = body["stopReason"]
+                case "metadata":
+                    self.usage = _usage(body["usage"])
+
+    def _delta(self, index: int, delta: dict[str, Any]) -> Iterator[ModelEvent]:
+        if text := delta.get("text"):
+            self.texts.append(text)
+            yield TextDelta(text)
+        if use := delta.get("toolUse"):
+            self.calls.add(index, arguments=use.get("input"))
+        if reasoning := delta.get("reasoningContent"):
+            thought = self._thoughts.setdefault(index, {})
+            for name in ("text", "signature"):
+                if name in reasoning:
+                    thought[name] = thought.get(name, "") + reasoning[name]
+            if "redactedContent" in reasoning:
+                thought["redacted"] = base64.b64encode(reasoning["redactedContent"]).decode()
+
+
+def _reasoning_content(thought: dict[str, str]) -> dict[str, Any]:
+    if "redacted" in thought:
+        return {"redactedContent": base64.b64decode(thought["redacted"])}
+    return {"reasoningText": thought}
+
+
+def _usage(usage: dict[str, Any]) -> Usage:
+    """Sum up: this vendor's `inputTokens` are only those beside the cache."""
+    cached, written = usage.get("cacheReadInputTokens") or 0, usage.get("cacheWriteInputTokens") or 0
+    return Usage(usage["inputTokens"] + cached + written, usage["outputTokens"], cached, written)

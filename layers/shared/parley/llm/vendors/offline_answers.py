@@ -1,0 +1,248 @@
+"""The offline model's answers, titles, summaries, facts and chunk descriptions: rules, no intelligence."""
+
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+
+from parley.llm import prompts
+from parley.llm.messages import Message, ModelRequest, Source, ToolCall, ToolResult
+from parley.llm.prompts import TOOL_RESULT_HEADING, TranscriptLine
+from parley.snippets import excerpt
+
+MAX_TITLE_WORDS, MAX_SUMMARY_WORDS, MAX_LINE_CHARACTERS = 7, 250, 160
+
+
+_SENTENCE = re.compile(r"(?<=[.!?])\s+|\n+")
+
+
+_QUESTION_OPENING = re.compile(
+    r"^(?:(?:hi|hello|hey|please|ok(?:ay)?|so|well)\b[\s,!.]*)*"
+    r"(?:(?:can|could|would|will) you (?:please )?(?:tell me|explain(?: to me)?|help me (?:to )?|show me|give me)?\s*"
+    r"|(?:tell me|explain|show me|give me)(?: about)?\s+"
+    r"|(?:what|who|where|when)(?:'s| is| are| was| were)\s+"
+    r"|how (?:do|can|should) i\s+)?(?:(?:the|a|an)\s+)?",
+    re.IGNORECASE,
+)
+
+
+_FACT_END = r"\s*(?=[.!?;\n]|,| (?:and|but|because|so|now|anymore) |\s*$)"
+
+
+_FACT_RULES = [
+    (re.compile(r"(?i:\bmy name is) ([^\W\d_][\w'’-]*(?: [A-Z][\w'’-]*)*)"), "The user's name is {}."),
+    (re.compile(rf"\bI (?:now |currently )?live in (.+?){_FACT_END}", re.IGNORECASE), "The user lives in {}."),
+    (re.compile(rf"\bI(?: have|'ve|’ve)? (?:just |now |recently )?moved to (.+?){_FACT_END}", re.IGNORECASE), "The user lives in {}."),
+    (re.compile(r"\bI(?: am|'m|’m) allergic to (.+?)(?=[.!?;\n]| but | because |\s*$)", re.IGNORECASE), "The user is allergic to {}."),
+    (re.compile(r"\bI (?:now )?prefer (.+?)(?=[.!?;\n]| because |\s*$)", re.IGNORECASE), "The user prefers {}."),
+    (re.compile(r"\bI work (as|at|for) (.+?)(?=[.!?;\n]| and | but |\s*$)", re.IGNORECASE), "The user works {} {}."),
+]
+
+
+_REMEMBER_RULE = re.compile(r"\bremember(?:,)? that (.+?)(?=[.!?\n]|\s*$)", re.IGNORECASE)
+
+
+_TRAILING = re.compile(r"\s+(?:now|these days|at the moment|anymore)$", re.IGNORECASE)
+
+
+def answer_task(request: ModelRequest) -> str:
+    """Return what the request's task asks for."""
+    text = "\n".join(message.text for message in request.messages)
+    match request.task:
+        case "title":
+            return make_title(next((line.text for line in prompts.read_transcript(text)[1]), text))
+        case "facts":
+            return json.dumps({"facts": [{"text": fact, "message": seq} for seq, fact in extract_facts(prompts.read_transcript(text)[1])]})
+        case "describe":
+            return describe_chunk(*prompts.read_chunk_prompt(text))
+    earlier, lines = prompts.read_transcript(text)
+    return summarize_lines(earlier, lines)
+
+
+def make_title(question: str) -> str:
+    """Return the first words that say what a question is about."""
+    sentence = next((part.strip() for part in _SENTENCE.split(question) if part.strip()), "")
+    words = (_QUESTION_OPENING.sub("", sentence, count=1) or sentence).split()[:MAX_TITLE_WORDS]
+    shortened = " ".join(words).strip(" .,;:!?\"'“”")
+    return shortened[:1].upper() + shortened[1:]
+
+
+def describe_chunk(heading_path: str, text: str) -> str:
+    """Return where a piece of a document stands, and how it begins."""
+    first = next((part.strip() for part in _SENTENCE.split(text) if part.strip()), "")
+    return f"From {heading_path.replace(' > ', ', ')}: {_beginning(first)}"
+
+
+def summarize_lines(earlier: str | None, lines: list[TranscriptLine]) -> str:
+    """Return the beginning of what everybody said, a line each; where it gets long, without the oldest."""
+    kept = (earlier.splitlines() if earlier else []) + [f"- {line.speaker}: {_beginning(line.text)}" for line in lines if line.text.strip()]
+    while len(kept) > 1 and sum(len(line.split()) for line in kept) > MAX_SUMMARY_WORDS:
+        del kept[0]
+    return "\n".join(kept)
+
+
+def extract_facts(lines: list[TranscriptLine]) -> Iterator[tuple[int, str]]:
+    """Yield what the user says of themself, with the number of the message."""
+    for line in lines:
+        if line.speaker == "user":
+            yield from ((line.seq, fact) for fact in dict.fromkeys(_facts_in(line.text)))
+
+
+def _facts_in(text: str) -> Iterator[str]:
+    for sentence in _SENTENCE.split(text):
+        found = [form.format(*map(_trimmed, match.groups())) for rule, form in _FACT_RULES if (match := rule.search(sentence))]
+        yield from found
+        if not found and (asked := _REMEMBER_RULE.search(sentence)):
+            told = _trimmed(asked[1])
+            yield f"{told[:1].upper()}{told[1:]}."
+
+
+def _trimmed(words: str) -> str:
+    return _TRAILING.sub("", words.strip(" ,"))
+
+
+def _beginning(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= MAX_LINE_CHARACTERS else line[: MAX_LINE_CHARACTERS - 1].rstrip() + "…"
+
+
+GREETING = (
+    "I am Parley's offline model: no network, no key, no intelligence. "
+    "I show that everything around me works: your account, this stream, and the conversation that is now stored."
+)
+
+
+HINT = "Set OPENAI_API_KEY, or name a model in models.toml, and a real one answers here."
+
+
+MAX_QUOTES, MAX_QUOTE_CHARACTERS = 3, 200
+
+
+_PERCENT = re.compile(r"(\d+(?:\.\d+)?)\s*(?:%|percent)\s+of\s+(\d+(?:\.\d+)?)", re.IGNORECASE)
+
+
+_OPERAND = r"\(*\s*-?\d+(?:\.\d+)?\s*\)*"
+
+
+_ARITHMETIC = re.compile(rf"{_OPERAND}(?:\s*(?:\*\*|[-+*/%^])\s*{_OPERAND})+")
+
+
+_WEATHER = re.compile(r"\b(?:weather|forecast|temperature)\b", re.IGNORECASE)
+
+
+_PLACE = re.compile(r"\b(?:in|for|at)\s+([^\W\d_][\w' -]*?)\s*(?:\b(?:today|tomorrow|now|right now|this week)\b|[?.!,;]|$)", re.IGNORECASE)
+
+
+_WORD = re.compile(r"\w{3,}")
+
+
+_ABOUT_USER = re.compile(r"\b(?:my|me|i|mine|remember)\b", re.IGNORECASE)
+
+
+_STOP_WORDS = frozenset(
+    re.findall(r"\w+", "the and for are was what which who how does did you your with from that this about tell please")
+)
+
+
+def answer_tool_calls(request: ModelRequest) -> list[ToolCall]:
+    """Return the calls that the newest question needs, none if no offered tool fits or they have been answered."""
+    newest = request.messages[-1]
+    if newest.role != "user" or request.tool_choice == "none":
+        return []
+    offered = {tool.name: tool.parameters for tool in request.tools}
+    wanted = {"calculator": arithmetic(newest.text), "weather": _weather_place(newest.text)}
+    return [_tool_call(name, offered[name], argument) for name, argument in wanted.items() if argument and name in offered]
+
+
+def _weather_place(text: str) -> str | None:
+    """Return the place whose weather a question is about."""
+    place = _PLACE.search(text) if _WEATHER.search(text) else None
+    return place[1] if place else None
+
+
+def arithmetic(text: str) -> str | None:
+    """Return the sum that a question contains, as an expression."""
+    if percent := _PERCENT.search(text):
+        return f"{percent[1]} / 100 * {percent[2]}"
+    if not (found := _ARITHMETIC.search(text)):
+        return None
+    expression = found[0].strip()
+    is_date = re.fullmatch(r"\d{4}-\d{1,2}-\d{1,2}", expression)
+    return expression if expression.count("(") == expression.count(")") and not is_date else None
+
+
+def answer_request(request: ModelRequest) -> str:
+    """Return the whole answer: results of tools, else quoted sources, else facts, else what this is. Other tasks have their own rules."""
+    if request.task != "chat":
+        return answer_task(request)
+    if request.output:
+        return json.dumps(_empty_value(request.output.schema))
+    if results := [part for part in request.messages[-1].parts if isinstance(part, ToolResult)]:
+        return "\n".join(
+            f"The tool {'failed' if part.is_error else 'says'}: {part.text.removeprefix(TOOL_RESULT_HEADING)}" for part in results
+        )
+    question = _questions(request.messages)[-1]
+    if quotes := _best_sources(question, request.sources):
+        passages = "\n".join(f"“{_quotation(source.text, question)}” [{source.number}]" for source in quotes)
+        return f"The documents say:\n\n{passages}"
+    if request.facts and _ABOUT_USER.search(question):
+        return "I was handed these facts about you:\n\n" + "\n".join(f"- {fact}" for fact in request.facts)
+    return _help_text(request.messages)
+
+
+def _help_text(messages: Sequence[Message]) -> str:
+    questions = _questions(messages)
+    earlier = f" Before that you said: “{_shortened(questions[-2])}”" if len(questions) > 1 else ""
+    return f"{GREETING}\n\nYou said: “{_shortened(questions[-1])}”{earlier}\n\n{HINT}"
+
+
+def _questions(messages: Sequence[Message]) -> list[str]:
+    return [message.text for message in messages if message.role == "user"] or [""]
+
+
+def _best_sources(question: str, sources: Sequence[Source]) -> list[Source]:
+    """Return the sources that share most words with the question; none that shares none, or not half as many as the best."""
+    asked = _words(question)
+    shared = {source.number: len(asked & _words(f"{source.title} {source.text}")) for source in sources}
+    least = max(1, (max(shared.values(), default=0) + 1) // 2)
+    near = (source for source in sources if shared[source.number] >= least)
+    ranked = sorted(near, key=lambda source: (-shared[source.number], source.number))
+    return ranked[:MAX_QUOTES]
+
+
+def _quotation(text: str, question: str) -> str:
+    """Return the part of a source that the question is about."""
+    text = " ".join(text.split())
+    part = excerpt(text, question, characters=MAX_QUOTE_CHARACTERS)
+    return f"{'' if text.startswith(part) else '…'}{part}{'' if text.endswith(part) else '…'}"
+
+
+def _words(text: str) -> set[str]:
+    return {word.casefold() for word in _WORD.findall(text)} - _STOP_WORDS
+
+
+def _tool_call(name: str, parameters: Mapping[str, object], argument: str) -> ToolCall:
+    """Fill the tool's first required string, or its first field."""
+    required, fields = parameters.get("required"), parameters.get("properties")
+    names = [*(required if isinstance(required, list) else ()), *(fields if isinstance(fields, Mapping) else ())]
+    return ToolCall(f"offline_{name}", name, json.dumps({str(names[0]) if names else "input": argument}, ensure_ascii=False))
+
+
+def _empty_value(schema: Mapping[str, object]) -> object:
+    """Return the emptiest value that keeps to a plain schema: there is nothing here that could fill it."""
+    match schema:
+        case {"const": value}:
+            return value
+        case {"enum": [first, *_]}:
+            return first
+        case {"type": "object"}:
+            fields, required = schema.get("properties"), schema.get("required")
+            known = fields if isinstance(fields, Mapping) else {}
+            return {str(name): _empty_value(known.get(name) or {}) for name in (required if isinstance(required, list) else [])}
+        case {"type": str() as kind}:
+            empty: dict[str, object] = {"string": "", "integer": 0, "number": 0, "boolean": False, "array": []}
+            return empty.get(kind)
+    return None
+
+
+def _shortened(text: str, *, limit: int = 200) -> str:
+    return text if len(text) <= limit else text[: limit - 1] + "…"

@@ -1,0 +1,150 @@
+"""OpenAI's Chat Completions format: request bodies and streams."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import httpx2
+
+from parley.llm.errors import ProviderFailed
+from parley.llm.messages import (
+    Finished,
+    FinishReason,
+    Image,
+    Message,
+    ModelEvent,
+    ModelRequest,
+    Text,
+    TextDelta,
+    ToolCall,
+    ToolResult,
+    Usage,
+)
+from parley.llm.prompts import grounded_messages
+from parley.llm.tokens import estimate_usage
+from parley.llm.vendors.errors import VendorError, error_in_stream
+from parley.llm.vendors.sdk import event_chunks
+from parley.llm.vendors.tool_calls import ToolCallAssembler
+
+_FINISH_REASONS: dict[str, FinishReason] = {
+    "stop": "stop",
+    "length": "length",
+    "tool_calls": "tool_calls",
+    "content_filter": "content_filter",
+}
+
+
+def _unchanged(call_id: str) -> str:
+    return call_id
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """How a server departs from what most speak.
+
+    OpenAI's own models refuse `max_tokens`, most others know only that; Mistral refuses `stream_options` and long ids.
+    """
+
+    limit_field: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
+    asks_usage: bool = True
+    call_id: Callable[[str], str] = _unchanged
+    required: str = "required"
+
+
+def request_body(model_name: str, request: ModelRequest, dialect: Dialect) -> dict[str, Any]:
+    """Return the body of the request."""
+    body: dict[str, Any] = {"model": model_name, "messages": request_messages(request, dialect), "stream": True}
+    if dialect.asks_usage:
+        body["stream_options"] = {"include_usage": True}
+    if request.max_output_tokens is not None:
+        body[dialect.limit_field] = request.max_output_tokens
+    if request.temperature is not None:
+        body["temperature"] = request.temperature
+    if request.tools:
+        body["tools"] = [
+            {"type": "function", "function": {"name": tool.name, "description": tool.description, "parameters": dict(tool.parameters)}}
+            for tool in request.tools
+        ]
+        body["tool_choice"] = dialect.required if request.tool_choice == "required" else request.tool_choice
+    if request.output:
+        schema = {"name": request.output.name, "schema": dict(request.output.schema), "strict": request.output.strict}
+        body["response_format"] = {"type": "json_schema", "json_schema": schema}
+    return body
+
+
+def request_messages(request: ModelRequest, dialect: Dialect) -> list[dict[str, Any]]:
+    """Return the context in the vendor's words."""
+    system = [{"role": "system", "content": request.system}] if request.system else []
+    return system + [said for message in grounded_messages(request) for said in _message_items(message, dialect)]
+
+
+def _message_items(message: Message, dialect: Dialect) -> Iterator[dict[str, Any]]:
+    """Write one message; results of tools are a message each."""
+    for part in message.parts:
+        if isinstance(part, ToolResult):
+            yield {"role": "tool", "tool_call_id": dialect.call_id(part.call_id), "content": part.text}
+    calls = [_call(part, dialect) for part in message.parts if isinstance(part, ToolCall)]
+    images = [part for part in message.parts if isinstance(part, Image)]
+    if calls:
+        yield {"role": "assistant", "content": message.text or None, "tool_calls": calls}
+    elif images:
+        yield {"role": message.role, "content": [_content_part(part) for part in message.parts if isinstance(part, Text | Image)]}
+    elif message.role != "tool":
+        yield {"role": message.role, "content": message.text}
+
+
+def _call(call: ToolCall, dialect: Dialect) -> dict[str, Any]:
+    return {"id": dialect.call_id(call.id), "type": "function", "function": {"name": call.name, "arguments": call.arguments}}
+
+
+def _content_part(part: Text | Image) -> dict[str, Any]:
+    if isinstance(part, Text):
+        return {"type": "text", "text": part.text}
+    return {"type": "image_url", "image_url": {"url": part.data_url}}
+
+
+def read_events(response: httpx2.Response, request: ModelRequest, *, provider: str) -> Iterator[ModelEvent]:
+    """Yield what comes back as our events. Raises ProviderFailed for a stream that is not one, or has no end."""
+    reason, usage, calls, texts = None, None, ToolCallAssembler(), list[str]()
+    for chunk in event_chunks(response, provider=provider):
+        if chunk.get("error"):
+            raise error_in_stream(provider, VendorError.read(chunk))
+        text, chunk_reason = _read(chunk, calls, provider)
+        if text:
+            texts.append(text)
+            yield TextDelta(text)
+        reason = chunk_reason or reason
+        usage = _usage(chunk["usage"]) if chunk.get("usage") else usage
+    if reason is None:
+        raise ProviderFailed(provider, "the stream ended without a finish reason")
+    # Some servers end a round of tool calls with "stop". A round that ran into the limit is not whole.
+    asks = bool(calls) and str(reason) in {"tool_calls", "stop"}
+    if asks:
+        yield from calls.whole(provider)
+    yield Finished("tool_calls" if asks else _FINISH_REASONS.get(str(reason), "stop"), usage or estimate_usage(request, "".join(texts)))
+
+
+def _read(chunk: dict[str, Any], calls: ToolCallAssembler, provider: str) -> tuple[str | None, Any]:
+    """Return a chunk's text and finish reason, and gather its pieces of tool calls."""
+    try:
+        choice = chunk["choices"][0] if chunk["choices"] else {}
+        delta = choice.get("delta") or {}
+        for position, piece in enumerate(delta.get("tool_calls") or ()):
+            function = piece.get("function") or {}
+            calls.add(piece.get("index", position), id=piece.get("id"), name=function.get("name"), arguments=function.get("arguments"))
+        return _text(delta.get("content") or delta.get("refusal")), choice.get("finish_reason")
+    except (AttributeError, TypeError, LookupError) as exc:
+        raise ProviderFailed(provider, f"an unreadable chunk: {type(exc).__name__}") from exc
+
+
+def _text(content: Any) -> str | None:
+    """Return the text of a delta; Mistral's reasoning models send a list of pieces, of which `text` is to be seen."""
+    if isinstance(content, list):
+        return "".join(piece["text"] for piece in content if piece.get("type") == "text")
+    return content if isinstance(content, str) else None
+
+
+def _usage(usage: dict[str, Any]) -> Usage:
+    details = usage.get("prompt_tokens_details") or {}
+    cached, written = details.get("cached_tokens") or 0, details.get("cache_write_tokens") or 0
+    return Usage(usage["prompt_tokens"], usage.get("completion_tokens") or 0, cached, written)

@@ -1,0 +1,145 @@
+"""OpenAI's Responses format: request bodies and streams.
+
+Nothing is stored at the vendor; reasoning comes back encrypted and is sent again beside the tool calls it led to.
+"""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import httpx2
+
+from parley.llm.errors import ProviderFailed
+from parley.llm.messages import (
+    Finished,
+    FinishReason,
+    Image,
+    Message,
+    ModelEvent,
+    ModelRequest,
+    Part,
+    Text,
+    TextDelta,
+    Thought,
+    ToolCall,
+    ToolResult,
+    Usage,
+)
+from parley.llm.prompts import grounded_messages
+from parley.llm.tokens import estimate_usage
+from parley.llm.vendors.errors import VendorError, error_in_stream
+from parley.llm.vendors.sdk import event_chunks
+from parley.llm.vendors.tool_calls import checked_arguments
+
+_END_EVENTS = {"response.completed", "response.incomplete"}
+
+
+def request_body(origin: str, model_name: str, request: ModelRequest) -> dict[str, Any]:
+    """Return the body of the request; `origin` says whose thoughts may go along."""
+    body: dict[str, Any] = {"model": model_name, "input": input_items(origin, request), "stream": True, "store": False}
+    body["include"] = ["reasoning.encrypted_content"]
+    if request.system:
+        body["instructions"] = request.system
+    if request.max_output_tokens is not None:
+        body["max_output_tokens"] = request.max_output_tokens
+    if request.temperature is not None:
+        body["temperature"] = request.temperature
+    if request.tools:
+        body["tools"] = [
+            {
+                "type": "function",
+                "name": tool.name,
+                "description": tool.description,
+                "parameters": dict(tool.parameters),
+                "strict": False,
+            }
+            for tool in request.tools
+        ]
+        body["tool_choice"] = request.tool_choice
+    if request.output:
+        schema = {"name": request.output.name, "schema": dict(request.output.schema), "strict": request.output.strict}
+        body["text"] = {"format": {"type": "json_schema"} | schema}
+    return body
+
+
+def input_items(origin: str, request: ModelRequest) -> list[dict[str, Any]]:
+    """Return the context in the vendor's words: an item for each message, call, result and thought."""
+    return [item for message in grounded_messages(request) for item in _items(origin, message)]
+
+
+def _items(origin: str, message: Message) -> Iterator[dict[str, Any]]:
+    content: list[dict[str, Any]] = []
+    for part in message.parts:
+        if isinstance(part, Text | Image):
+            content.append(_content_part(part, message.role))
+            continue
+        if content:
+            yield {"role": message.role, "content": content}
+            content = []
+        yield from _item(origin, part)
+    if content:
+        yield {"role": message.role, "content": content}
+
+
+def _item(origin: str, part: Part) -> Iterator[dict[str, Any]]:
+    match part:
+        case ToolCall(id, name, written):
+            yield {"type": "function_call", "call_id": id, "name": name, "arguments": written}
+        case ToolResult(call_id, text):
+            yield {"type": "function_call_output", "call_id": call_id, "output": text}
+        case Thought(by, payload) if by == origin:
+            yield json.loads(payload)
+
+
+def _content_part(part: Text | Image, role: str) -> dict[str, Any]:
+    if isinstance(part, Image):
+        return {"type": "input_image", "image_url": part.data_url, "detail": "auto"}
+    return {"type": "output_text" if role == "assistant" else "input_text", "text": part.text}
+
+
+def read_events(response: httpx2.Response, request: ModelRequest, *, provider: str, origin: str) -> Iterator[ModelEvent]:
+    """Yield what comes back as our events. Raises ProviderFailed for a stream that is not one, or has no end."""
+    end, calls, texts, refused = None, list[ToolCall](), list[str](), False
+    for chunk in event_chunks(response, provider=provider):
+        match chunk.get("type"):
+            case "response.output_text.delta" | "response.refusal.delta" as kind:
+                refused = refused or kind == "response.refusal.delta"
+                texts.append(chunk["delta"])
+                yield TextDelta(chunk["delta"])
+            case "response.output_item.done":
+                item = chunk["item"]
+                if item["type"] == "reasoning":
+                    yield _thought(origin, item)
+                elif item["type"] == "function_call":
+                    calls.append(ToolCall(item["call_id"], item["name"], checked_arguments(provider, item["arguments"])))
+            case "response.failed":
+                raise error_in_stream(provider, VendorError.read(chunk["response"]))
+            case "error":
+                raise error_in_stream(provider, VendorError.read(chunk))
+            case kind if kind in _END_EVENTS:
+                end = chunk["response"]
+    if end is None:
+        raise ProviderFailed(provider, "the stream ended without a completed response")
+    reason = _finish_reason(end, asks=bool(calls), refused=refused)
+    yield from calls if reason == "tool_calls" else ()
+    yield Finished(reason, _usage(end["usage"]) if end.get("usage") else estimate_usage(request, "".join(texts)))
+
+
+def _thought(origin: str, item: dict[str, Any]) -> Thought:
+    """Seal a reasoning item: its summary and its encrypted content, and not its id, under which nothing is stored."""
+    kept = {"type": "reasoning", "summary": item.get("summary") or [], "encrypted_content": item.get("encrypted_content")}
+    return Thought(origin, json.dumps(kept))
+
+
+def _finish_reason(end: dict[str, Any], *, asks: bool, refused: bool) -> FinishReason:
+    if end.get("status") == "incomplete":
+        return "content_filter" if (end.get("incomplete_details") or {}).get("reason") == "content_filter" else "length"
+    if asks:
+        return "tool_calls"
+    return "content_filter" if refused else "stop"
+
+
+def _usage(usage: dict[str, Any]) -> Usage:
+    details = usage.get("input_tokens_details") or {}
+    cached, written = details.get("cached_tokens") or 0, details.get("cache_write_tokens") or 0
+    return Usage(usage["input_tokens"], usage["output_tokens"], cached, written)

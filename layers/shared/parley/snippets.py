@@ -1,0 +1,81 @@
+"""Search snippets: the part of a text that matches a query, with the query's words marked."""
+
+import html
+import re
+from collections.abc import Sequence
+
+SNIPPET_CHARACTERS = 240
+_WORD = re.compile(r"\w+")
+_CAMEL_CASE = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
+_ENDINGS = ("ings", "ing", "ions", "ion", "ies", "ied", "ed", "es", "ly", "s", "e", "y")
+_MIN_STEM_LETTERS = 3
+
+
+def snippet(text: str, query: str, *, characters: int = SNIPPET_CHARACTERS) -> str:
+    """Return about `characters` of the text where most of the query's words stand, as HTML: escaped, the words in `<mark>`.
+
+    Without such a word it is the text's beginning.
+    """
+    hits = _word_hits(text, query)
+    start, end = _best_span(text, hits, characters)
+    marked = "".join(_marked_html(text, start, end, hits))
+    return f"{'…' if start else ''}{marked.strip()}{'…' if end < len(text) else ''}"
+
+
+def excerpt(text: str, query: str, *, characters: int = SNIPPET_CHARACTERS) -> str:
+    """Return the same part of the text as it is: a piece that can be found again in the text."""
+    start, end = _best_span(text, _word_hits(text, query), characters)
+    return text[start:end].strip()
+
+
+def _best_span(text: str, hits: Sequence[tuple[int, int, str]], characters: int) -> tuple[int, int]:
+    start = _span_start(text, hits, characters)
+    return start, _word_end(text, min(start + characters, len(text)))
+
+
+def _word_hits(text: str, query: str) -> list[tuple[int, int, str]]:
+    """Return begin, end and stem of the words in the text that the query has too, in order, whatever their endings."""
+    stems = {
+        _stem(word) for long in _WORD.findall(_CAMEL_CASE.sub(" ", query)) for word in long.split("_") if len(word) >= _MIN_STEM_LETTERS
+    }
+    if not stems:
+        return []
+    found = re.finditer(rf"(?<![^\W_])({'|'.join(map(re.escape, sorted(stems, key=len, reverse=True)))})\w*", text, re.IGNORECASE)
+    return [(match.start(), match.end(), match[1].casefold()) for match in found]
+
+
+def _stem(word: str) -> str:
+    word = word.casefold()
+    for ending in _ENDINGS:
+        if word.endswith(ending) and len(word) - len(ending) > _MIN_STEM_LETTERS:
+            return word.removesuffix(ending)
+    return word
+
+
+def _span_start(text: str, hits: Sequence[tuple[int, int, str]], characters: int) -> int:
+    """Return where to begin, so that most different words are in it; a little before the first of them."""
+    if not hits or len(text) <= characters:
+        return 0
+    within = [(len({stem for begin, _, stem in hits if first <= begin < first + characters}), -first) for first, _, _ in hits]
+    best = -max(within)[1]
+    start = max(0, min(best - characters // 6, len(text) - characters))
+    while start and text[start - 1].isalnum() and start < best:
+        start += 1
+    return start
+
+
+def _word_end(text: str, end: int) -> int:
+    """Return the end of the word that `end` is in, unless that is far."""
+    for place in range(end, min(end + 20, len(text))):
+        if not text[place].isalnum():
+            return place
+    return len(text) if len(text) - end < 20 else end
+
+
+def _marked_html(text: str, start: int, end: int, hits: Sequence[tuple[int, int, str]]) -> list[str]:
+    pieces, place = [], start
+    for begin, stop, _ in hits:
+        if begin >= place and stop <= end:
+            pieces += [html.escape(text[place:begin], quote=False), f"<mark>{html.escape(text[begin:stop], quote=False)}</mark>"]
+            place = stop
+    return [*pieces, html.escape(text[place:end], quote=False)]

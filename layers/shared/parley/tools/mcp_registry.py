@@ -1,0 +1,77 @@
+"""The MCP servers that a user may call: the deployment's and their own. Headers are decrypted at the call."""
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Self
+from uuid import UUID
+
+from sqlalchemy import Connection
+
+from parley.auth.encryption import TextCipher
+from parley.auth.key_store import load_encryption_key
+from parley.db import mcp_servers
+from parley.db.mcp_servers import McpServer
+from parley.errors import ParleyError
+from parley.settings import ToolSettings
+from parley.tools.mcp import McpClient, McpEndpoint, RunnerMcpClient, SendToRunner, mcp_tool_specs, parse_deployment_servers
+from parley.tools.outcome import ToolOutcome
+from parley.tools.spec import ToolSpec
+
+type LoadEndpoint = Callable[[], McpEndpoint]
+type RunnableTool = tuple[ToolSpec, Callable[[Mapping[str, Any], float], ToolOutcome]]
+
+
+@dataclass(frozen=True, slots=True)
+class McpRegistry:
+    """Who calls servers, the servers of the deployment, and the seal of the users' headers."""
+
+    client: McpClient
+    deployment: Sequence[McpEndpoint]
+    cipher: TextCipher
+
+    @classmethod
+    def of(cls, settings: ToolSettings, ask: SendToRunner) -> Self:
+        """Make it from a function's settings; `ask` is the invoker's. Raises ValueError for `mcp_servers` that are no list of servers."""
+        cipher = TextCipher(partial(load_encryption_key, settings.keys_path))
+        return cls(RunnerMcpClient(ask), parse_deployment_servers(settings.mcp_servers), cipher)
+
+    def tools(self, connection: Connection, *, user_id: UUID) -> Iterator[RunnableTool]:
+        """Yield each tool that a server has been heard to offer, with what runs it; the deployment's servers come first."""
+        listings = mcp_servers.deployment_listings(connection, [server.name for server in self.deployment]) if self.deployment else {}
+        for server in self.deployment:
+            if server.name in listings:
+                yield from self._tools(server.name, listings[server.name].tools, partial(_same_endpoint, server))
+        for mine in mcp_servers.list_all(connection, user_id=user_id):
+            yield from self._tools(mine.name, mine.tools, partial(self.load_endpoint, mine, user_id=user_id))
+
+    def load_endpoint(self, server: McpServer, *, user_id: UUID) -> McpEndpoint:
+        """Unseal what opens a user's server. Raises SealBroken and Unavailable."""
+        headers = self.cipher.decrypt(server.headers, place=headers_context(server.id, user_id=user_id)) if server.headers else "{}"
+        return McpEndpoint(server.name, server.url, json.loads(headers))
+
+    def _tools(self, server: str, listed: Sequence[Mapping[str, Any]], load_endpoint: LoadEndpoint) -> Iterator[RunnableTool]:
+        for spec in mcp_tool_specs(server, listed):
+            yield spec, partial(self._call, load_endpoint, spec.name.removeprefix(f"{server}."))
+
+    def _call(self, load_endpoint: LoadEndpoint, name: str, arguments: Mapping[str, Any], timeout_s: float) -> ToolOutcome:
+        try:
+            server = load_endpoint()
+        except ParleyError as exc:
+            return ToolOutcome(False, f"The server's headers cannot be read: {exc.public_message}", 0.0)
+        return self.client.call_tool(server, name, arguments, timeout_s=timeout_s)
+
+
+def _same_endpoint(server: McpEndpoint) -> McpEndpoint:
+    return server
+
+
+def encrypt_headers(cipher: TextCipher, headers: Mapping[str, str], server_id: UUID, *, user_id: UUID) -> bytes | None:
+    """Seal a user's headers for one server's row; None where there are none."""
+    return cipher.encrypt(json.dumps(dict(headers)), place=headers_context(server_id, user_id=user_id)) if headers else None
+
+
+def headers_context(server_id: UUID, *, user_id: UUID) -> str:
+    """Name the row that headers are sealed for."""
+    return f"mcp_servers/{user_id}/{server_id}"

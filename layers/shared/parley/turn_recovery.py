@@ -1,0 +1,133 @@
+"""Turns that cannot finish by themselves: the function died, or a pending approval was denied, stopped or has expired.
+
+Whoever finds a stale turn marks it `interrupted`, stores the part of the answer that was logged, and settles its calls by an
+estimate. A waiting turn ends as `turn.stopped`, and its open tool calls get results that give the reason.
+"""
+
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Literal
+from uuid import UUID
+
+from sqlalchemy import Connection, Engine
+
+from parley.db.metering import usage
+from parley.db.metering.usage import TurnCost
+from parley.db.transactions import user_scope
+from parley.db.turn import turn_checkpoint, turn_end, turns
+from parley.db.turn.message_parts import AnswerParts
+from parley.db.turn.turn_checkpoint import Checkpoint, LockedTurn
+from parley.db.turn.turn_end import TurnResult
+from parley.db.turn.turn_events import LoggedEvent
+from parley.ids import new_id
+from parley.llm.tokens import estimate_tokens
+from parley.observability import logger
+
+FUNCTION_LOST = "function_lost"
+
+
+class _TurnIsAlive(Exception):
+    """The turn was ended meanwhile, or its heart beats again: what was paid for it here is undone."""
+
+
+def interrupt_if_stale(engine: Engine, turn_id: UUID, *, user_id: UUID) -> bool:
+    """Mark a running turn `interrupted` if its heart has stopped; False if it lives or has ended.
+
+    What was logged of texts, calls of tools and results becomes the answer, also where that is nothing, and its calls are paid
+    for by an estimate. Raises NotFound and Unavailable.
+    """
+    try:
+        with user_scope(engine, user_id) as connection:
+            turn = turns.get(connection, turn_id, user_id=user_id)
+            if turn.status != "running":
+                return False
+            _interrupt(connection, turn, user_id=user_id)
+    except _TurnIsAlive:
+        return False
+    logger.warning("a turn lost its function", turn_id=str(turn_id))
+    return True
+
+
+def _interrupt(connection: Connection, turn: turns.StoredTurn, *, user_id: UUID) -> None:
+    checkpoint = turn_checkpoint.read_checkpoint(connection, turn.id, user_id=user_id)
+    logged = turns.read_events(connection, turn.id, user_id=user_id, after=checkpoint.upto)
+    logged_text = "".join(entry.text for entry in logged)
+    output_tokens = checkpoint.output_tokens + (estimate_tokens(logged_text) if logged_text else 0)
+    # Before the conversation is locked, in the order of a turn's beginning.
+    spent = usage.settle_lost_calls(connection, turn.id, user_id=user_id, output_tokens=output_tokens)
+    turn_result, conversation_id = _interrupted_ending(turn, checkpoint, logged, spent), turn.conversation_id
+    done = turn_end.finish(connection, turn.id, turn_result, user_id=user_id, conversation_id=conversation_id, only_if_stale=True)
+    if done is None:
+        raise _TurnIsAlive
+
+
+def _interrupted_ending(turn: turns.StoredTurn, checkpoint: Checkpoint, logged: Sequence[LoggedEvent], spent: TurnCost) -> TurnResult:
+    message_id, number = new_id(), turn.last_event + 1
+    usage = {"input_tokens": spent.input_tokens, "output_tokens": spent.output_tokens, "cost_usd": float(spent.cost_usd)}
+    last = LoggedEvent(number, "turn.interrupted", {"message_id": str(message_id), "reason": FUNCTION_LOST, "usage": usage})
+    return TurnResult(
+        "interrupted",
+        message_id,
+        AnswerParts.from_events(logged, before=checkpoint.parts).stored(),
+        turn.model,
+        [last],
+        number,
+        error_code=FUNCTION_LOST,
+        input_tokens=spent.input_tokens,
+        output_tokens=spent.output_tokens,
+        cost_usd=spent.cost_usd,
+    )
+
+
+type WaitEndReason = Literal["requested", "denied", "approval_expired"]
+
+
+DENIED_RESULT = "Not run: the user denied this call."
+
+
+_RESULTS_BY_REASON: Mapping[WaitEndReason, str] = MappingProxyType(
+    {
+        "requested": "Not run: the user stopped the answer.",
+        "denied": DENIED_RESULT,
+        "approval_expired": "Not run: the user did not say whether it may.",
+    }
+)
+
+
+def end_waiting_turn(engine: Engine, turn_id: UUID, *, user_id: UUID, reason: WaitEndReason) -> bool:
+    """End a waiting turn as `turn.stopped`; False if it does not wait any more. What it has of an answer is kept.
+
+    Its open calls get results that say why they were not run. Raises NotFound and Unavailable.
+    """
+    with user_scope(engine, user_id) as connection:
+        turn = turn_checkpoint.lock_turn(connection, turn_id, user_id=user_id, conversation_too=True)
+        if turn.status != "waiting":
+            return False
+        turn_checkpoint.remove_waiting_event(connection, turn_id, user_id=user_id)
+        turn_result, conversation_id = _stopped_ending(turn, reason), turn.conversation_id
+        done = turn_end.finish(connection, turn_id, turn_result, user_id=user_id, conversation_id=conversation_id, was="waiting")
+        return done is not None
+
+
+def _stopped_ending(turn: LockedTurn, reason: WaitEndReason) -> TurnResult:
+    checkpoint, message_id, entries = turn.checkpoint, new_id(), []
+    parts = AnswerParts(checkpoint.parts)
+    for number, call in enumerate(parts.open_calls, turn.last_event + 1):
+        parts.result(call["call_id"], ok=False, content=_RESULTS_BY_REASON[reason])
+        data = {"call_id": call["call_id"], "name": call["name"], "ok": False, "content": _RESULTS_BY_REASON[reason], "elapsed_ms": 0.0}
+        entries.append(LoggedEvent(number, "tool.result", data))
+    usage = {"input_tokens": checkpoint.input_tokens, "output_tokens": checkpoint.output_tokens, "cost_usd": float(checkpoint.cost_usd)}
+    last = turn.last_event + len(entries) + 1
+    entries.append(LoggedEvent(last, "turn.stopped", {"message_id": str(message_id), "reason": reason, "usage": usage}))
+    return TurnResult(
+        "stopped",
+        message_id,
+        parts.stored(),
+        turn.model,
+        entries,
+        last,
+        input_tokens=checkpoint.input_tokens,
+        output_tokens=checkpoint.output_tokens,
+        cost_usd=checkpoint.cost_usd,
+        first_token_ms=checkpoint.first_token_ms,
+    )

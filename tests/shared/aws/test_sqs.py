@@ -1,0 +1,84 @@
+"""The queues: what is put on them, and what SQS's refusals are called."""
+
+import boto3
+import pytest
+from botocore.client import BaseClient
+from botocore.exceptions import ClientError, EndpointConnectionError
+
+from parley.aws.sqs import SqsQueue
+from parley.errors import Unavailable
+
+
+@pytest.fixture
+def url(aws, request):
+    sqs = boto3.client("sqs")
+    url = sqs.create_queue(QueueName=f"queue-{abs(hash(request.node.name))}")["QueueUrl"]
+    yield url
+    sqs.delete_queue(QueueUrl=url)
+
+
+@pytest.fixture
+def received(url):
+    """What can be received now."""
+
+    def received():
+        found = boto3.client("sqs").receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages", [])
+        return [message["Body"] for message in found]
+
+    return received
+
+
+@pytest.fixture
+def refusing(url, monkeypatch):
+    """A queue whose SQS raises this, or answers it."""
+
+    def refusing(outcome):
+        def call(*_):
+            if isinstance(outcome, Exception):
+                raise outcome
+            return outcome
+
+        monkeypatch.setattr(BaseClient, "_make_api_call", call)
+        return SqsQueue(url)
+
+    return refusing
+
+
+WAYS = [lambda queue: queue.put("x"), lambda queue: queue.put_all(["x"])]
+
+
+def test_a_message_is_received_as_it_was_put(url, received):
+    SqsQueue(url).put("hello")
+
+    assert received() == ["hello"]
+
+
+def test_a_delayed_message_is_not_seen_yet(url, received):
+    SqsQueue(url).put("later", delay_s=0.2)  # SQS counts in whole seconds
+
+    assert received() == []
+
+
+def test_more_than_a_batch_is_put_as_several(url):
+    count = SqsQueue(url).put_all(str(number) for number in range(23))
+    waiting = boto3.client("sqs").get_queue_attributes(QueueUrl=url, AttributeNames=["ApproximateNumberOfMessages"])
+
+    assert (count, waiting["Attributes"]["ApproximateNumberOfMessages"]) == (23, "23")
+
+
+@pytest.mark.parametrize("put", WAYS)
+@pytest.mark.parametrize(
+    "exc",
+    [
+        ClientError({"Error": {"Code": "AWS.SimpleQueueService.NonExistentQueue"}}, "SendMessage"),
+        EndpointConnectionError(endpoint_url="https://sqs.example.com"),
+    ],
+)
+def test_a_queue_that_does_not_answer_is_unavailable(refusing, put, exc):
+    with pytest.raises(Unavailable):
+        put(refusing(exc))
+
+
+def test_a_message_that_an_answer_of_200_says_was_refused_is_no_success(refusing):
+    with pytest.raises(Unavailable):
+        refusing({"Failed": [{"Id": "0"}]}).put_all(["x"])

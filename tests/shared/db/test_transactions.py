@@ -1,0 +1,100 @@
+from uuid import uuid4
+
+import pytest
+from sqlalchemy import text
+
+from parley.auth.principal import Principal
+from parley.db import conversations
+from parley.db.accounts import sessions
+from parley.db.engine import make_engine
+from parley.db.transactions import global_scope, principal_scope, user_scope
+from parley.errors import Unauthorized, Unavailable
+from parley.ids import new_id
+from parley.settings import DatabaseSettings
+
+COUNT = text("SELECT count(*) FROM conversations")
+
+
+def make_conversation(engine, person):
+    with principal_scope(engine, person.principal) as connection:
+        return conversations.add(connection, new_id(), user_id=person.id, title="mine")
+
+
+def test_a_user_sees_their_own_rows(engine, alice):
+    make_conversation(engine, alice)
+
+    with principal_scope(engine, alice.principal) as connection:
+        assert connection.scalar(COUNT) == 1
+
+
+def test_a_user_sees_nobody_elses_rows_even_where_the_query_forgets_to_filter(engine, alice, bob):
+    make_conversation(engine, alice)
+
+    with principal_scope(engine, bob.principal) as connection:
+        assert connection.scalar(COUNT) == 0
+
+
+def test_a_user_cannot_write_rows_for_another(engine, alice, bob):
+    with pytest.raises(Exception, match="row-level security"), principal_scope(engine, bob.principal) as connection:
+        conversations.add(connection, new_id(), user_id=alice.id)
+
+
+def test_nobody_sees_no_rows_after_somebody_used_the_same_connection(engine, alice):
+    make_conversation(engine, alice)
+
+    with global_scope(engine) as connection:
+        assert connection.scalar(COUNT) == 0
+
+
+def test_a_session_that_has_ended_opens_nothing(engine, alice):
+    with user_scope(engine, alice.id) as connection:
+        sessions.end(connection, alice.principal.session_id, user_id=alice.id)
+
+    with pytest.raises(Unauthorized), principal_scope(engine, alice.principal):
+        pass
+
+
+def test_a_session_of_another_user_opens_nothing(engine, alice, bob):
+    mixed = Principal(alice.id, bob.principal.session_id, None, alice.principal.scopes, alice.principal.expires_at)
+
+    with pytest.raises(Unauthorized), principal_scope(engine, mixed):
+        pass
+
+
+def test_what_fails_is_rolled_back(engine, alice):
+    with pytest.raises(ZeroDivisionError), principal_scope(engine, alice.principal) as connection:
+        conversations.add(connection, new_id(), user_id=alice.id)
+        raise ZeroDivisionError
+
+    with principal_scope(engine, alice.principal) as connection:
+        assert connection.scalar(COUNT) == 0
+
+
+def test_a_pooled_connection_that_died_is_replaced_unnoticed(engine, engines, alice, postgres):
+    with global_scope(engine) as connection:
+        pid = connection.scalar(text("SELECT pg_backend_pid()"))
+    postgres.terminate_backend(pid)
+
+    with principal_scope(engine, alice.principal) as connection:
+        assert connection.scalar(text("SELECT pg_backend_pid()")) != pid
+
+
+def test_a_connection_that_dies_within_a_transaction_is_a_503(engine, alice, postgres):
+    with pytest.raises(Unavailable), principal_scope(engine, alice.principal) as connection:
+        postgres.terminate_backend(connection.scalar(text("SELECT pg_backend_pid()")))
+        connection.scalar(COUNT)
+
+
+def test_a_database_that_is_gone_is_a_503(database):
+    gone = make_engine(DatabaseSettings.model_validate(database.model_dump() | {"database_port": 9}))
+
+    with pytest.raises(Unavailable) as caught, user_scope(gone, uuid4()):
+        pass
+    assert caught.value.retry_after_s
+
+
+def test_a_worker_whose_only_connection_is_taken_says_so_instead_of_waiting(database, alice):
+    busy = make_engine(database)
+    with user_scope(busy, alice.id), pytest.raises(Unavailable), user_scope(busy, alice.id):
+        pass
+    busy.dispose()

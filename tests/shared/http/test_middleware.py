@@ -1,0 +1,140 @@
+import json
+
+import pytest
+from fastapi import APIRouter
+
+from parley.errors import NotFound, Unavailable
+from parley.http.app import create_app
+from parley.http.lambda_entry import buffered_handler
+from parley.http.schemas import Input
+from parley.settings import HttpSettings
+from tests.driving import Function, rest_event
+
+router = APIRouter()
+
+
+class Body(Input):
+    name: str
+    number: int = 0
+
+
+@router.post("/echo")
+def echo(body: Body) -> Body:
+    return body
+
+
+@router.get("/{kind}")
+def fail(kind: str) -> None:
+    errors = {"missing": NotFound("thing", 7), "away": Unavailable("database", retry_after_s=1.2), "bug": ValueError("secret detail")}
+    raise errors[kind]
+
+
+@pytest.fixture
+def app():
+    return Function(buffered_handler(create_app(router, settings=HttpSettings(allowed_origin="https://page.example"), body_limit=1024)))
+
+
+def test_a_domain_error_is_a_problem_document(app):
+    answer = app.get("/missing")
+
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.json | {"request_id": ""} == {
+        "type": "about:blank",
+        "title": "Not Found",
+        "status": 404,
+        "detail": "There is no such thing.",
+        "code": "not_found",
+        "request_id": "",
+    }
+
+
+def test_every_answer_bears_the_gateways_request_id(app):
+    good, bad = app.post("/echo", {"name": "a"}), app.get("/missing")
+
+    assert good.headers["x-request-id"]
+    assert bad.headers["x-request-id"] == bad.json["request_id"]
+
+
+def test_pages_of_the_allowed_origin_may_read_answers_and_errors(app):
+    assert {app.post("/echo", body).headers["access-control-allow-origin"] for body in ({"name": "a"}, {})} == {"https://page.example"}
+
+
+def test_pages_may_read_the_request_id_and_when_to_come_back(app):
+    exposed = app.get("/away").headers["access-control-expose-headers"].split(",")
+
+    assert {"X-Request-Id", "Retry-After"} <= set(exposed)
+
+
+def test_an_unexpected_error_tells_the_client_nothing_and_the_log_everything(app, caplog):
+    answer = app.get("/bug")
+
+    assert (answer.status, answer.json["code"]) == (500, "server_error")
+    assert "secret detail" not in answer.body.decode()
+    assert "secret detail" in caplog.text
+
+
+def test_what_is_away_says_when_to_come_back(app):
+    answer = app.get("/away")
+
+    assert (answer.status, answer.headers["retry-after"]) == (503, "2")
+
+
+@pytest.mark.parametrize("kind", ["", "text/plain", "application/x-www-form-urlencoded", "application/json; charset=utf-8"])
+def test_a_body_is_json_whatever_its_header_says(app, kind):
+    assert app.post("/echo", {"name": "a"}, headers={"Content-Type": kind}).status == 200
+
+
+def test_a_body_that_cannot_be_read_is_400(app):
+    event = rest_event("POST", "/echo", "//79", as_=None, headers={}) | {"isBase64Encoded": True}
+
+    assert app.invoke(event).json["code"] == "malformed_body"
+
+
+def test_malformed_json_is_400(app):
+    assert (app.post("/echo", "{").status, app.post("/echo", "{").json["code"]) == (400, "malformed_body")
+
+
+@pytest.mark.parametrize("body", [{}, {"name": 3}, {"name": "a", "extra": 1}, {"name": "a", "number": "3"}, [], "null", '"text"', "3"])
+def test_a_body_of_another_form_is_422_and_says_where(app, body):
+    answer = app.post("/echo", body)
+
+    assert (answer.status, answer.json["code"]) == (422, "invalid_input")
+    assert answer.json["errors"][0]["loc"][0] == "body"
+
+
+def test_the_refused_value_is_not_repeated(app):
+    assert "hunter2" not in app.post("/echo", {"name": ["hunter2"]}).body.decode()
+
+
+def test_a_body_over_the_limit_is_413(app):
+    answer = app.post("/echo", json.dumps({"name": "x" * 1024}))
+
+    assert (answer.status, answer.json["code"]) == (413, "body_too_large")
+
+
+def test_a_body_at_the_limit_passes(app):
+    body = json.dumps({"name": "x" * 1000})
+
+    assert app.post("/echo", body + " " * (1024 - len(body))).status == 200
+
+
+def test_deeply_nested_json_is_no_server_error(app):
+    assert app.post("/echo", "[" * 400 + "]" * 400).status in (400, 422)
+
+
+def test_lone_surrogates_are_refused(app):
+    assert app.post("/echo", r'{"name": "\ud800"}').status == 422
+
+
+def test_an_unknown_route_is_404(app):
+    assert app.get("/a/b").json["code"] == "not_found"
+
+
+def test_another_method_is_405(app):
+    assert app.delete("/echo").status == 405
+
+
+def test_nothing_is_cached_or_sniffed(app):
+    headers = app.post("/echo", {"name": "a"}).headers
+
+    assert (headers["cache-control"], headers["x-content-type-options"]) == ("no-store", "nosniff")

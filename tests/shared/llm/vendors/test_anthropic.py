@@ -1,0 +1,58 @@
+"""What only Anthropic has."""
+
+import pytest
+
+from parley.llm.messages import Finished, Message, ModelRequest, OutputSchema, ToolDefinition, Usage
+from parley.llm.provider import ProviderBusy, ProviderFailed
+from tests.fakes.wires.anthropic import ANTHROPIC, event, texts
+
+TOOLS = [ToolDefinition("a", "A.", {"type": "object"}), ToolDefinition("b", "B.", {"type": "object"})]
+
+
+def ask(vendor, request, pieces=None):
+    ANTHROPIC.plays(vendor, pieces or texts("ok"))
+    return list(ANTHROPIC.provider(vendor).stream("m", request))
+
+
+def test_the_stable_prefix_is_marked_for_the_cache_and_nothing_else(vendor):
+    ask(vendor, ModelRequest([Message("user", "hi")], system="be brief", tools=TOOLS))
+    marked = [block for block in [*vendor.asked["tools"], *vendor.asked["system"]] if "cache_control" in block]
+
+    assert [block.get("name") or block["text"] for block in marked] == ["b", "be brief"]
+    assert "cache_control" not in str(vendor.asked["messages"])
+
+
+def test_what_was_read_from_and_written_to_the_cache_is_counted_apart(vendor):
+    assert ask(vendor, ModelRequest([Message("user", "hi")]))[-1].usage == Usage(12, 3, 4, 2)
+
+
+@pytest.mark.parametrize(
+    ("reason", "ours"), [("end_turn", "stop"), ("max_tokens", "length"), ("refusal", "content_filter"), ("stop_sequence", "stop")]
+)
+def test_its_reasons_have_our_words(vendor, reason, ours):
+    end = ask(vendor, ModelRequest([Message("user", "hi")]), texts("ok", reason=reason))[-1]
+
+    assert isinstance(end, Finished)
+    assert end.reason == ours
+
+
+@pytest.mark.parametrize(("kind", "error"), [("overloaded_error", ProviderBusy), ("api_error", ProviderFailed)])
+def test_an_error_in_mid_stream_is_told_for_what_it_is(vendor, kind, error):
+    pieces = [*texts("Hel")[:4], event("error", error={"type": kind, "message": "no"})]
+
+    with pytest.raises(ProviderFailed) as caught:
+        ask(vendor, ModelRequest([Message("user", "hi")]), pieces)
+    assert type(caught.value) is error
+
+
+def test_the_limit_it_insists_on_is_always_sent(vendor):
+    ask(vendor, ModelRequest([Message("user", "hi")]))
+
+    assert vendor.asked["max_tokens"] > 0
+
+
+def test_the_key_that_travels_is_the_catalogues_and_not_the_environments(vendor, monkeypatch):
+    monkeypatch.setenv("ANTHROPIC_AUTH_TOKEN", "another")
+    ask(vendor, ModelRequest([Message("user", "hi")], output=OutputSchema("o", {"type": "object"})))
+
+    assert vendor.requests[0][0]["authorization"] == "Bearer k"

@@ -1,0 +1,71 @@
+"""What only Bedrock has."""
+
+import pytest
+
+from parley.llm.messages import Message, ModelRequest, ToolCall, ToolDefinition, ToolResult, Usage
+from parley.llm.provider import ProviderBusy, ProviderFailed, ProviderMisconfigured, ProviderRejected, ProviderTimeout
+from tests.fakes.vendor import refuses
+from tests.fakes.wires.bedrock import BEDROCK, frame, texts
+
+TOOL = ToolDefinition("calculator", "Reckons.", {"type": "object"})
+ASK = ModelRequest([Message("user", "hi")], system="be brief", tools=[TOOL])
+
+
+def ask(vendor, request=ASK, pieces=None):
+    BEDROCK.plays(vendor, pieces or texts("ok"))
+    return list(BEDROCK.provider(vendor).stream("eu.amazon.nova-2-lite-v1:0", request))
+
+
+def test_the_stable_prefix_is_marked_for_the_cache(vendor):
+    ask(vendor)
+
+    assert "cachePoint" in vendor.asked["system"][-1]
+    assert "cachePoint" in vendor.asked["toolConfig"]["tools"][-1]
+
+
+def test_what_was_read_from_and_written_to_the_cache_is_counted_apart(vendor):
+    assert ask(vendor)[-1].usage == Usage(12, 3, 4, 2)
+
+
+def test_the_call_is_signed_with_the_role(vendor):
+    ask(vendor)
+
+    assert vendor.requests[0][0]["authorization"].startswith("AWS4-HMAC-SHA256")
+
+
+def test_earlier_rounds_of_tools_bring_their_tools_also_when_none_may_be_called(vendor):
+    round = [Message("assistant", [ToolCall("c", "calculator", "{}")]), Message("tool", [ToolResult("c", "2")])]
+    ask(vendor, ModelRequest([Message("user", "hi"), *round], tools=[TOOL], tool_choice="none"))
+    ask(vendor, ModelRequest([Message("user", "hi")], tools=[TOOL], tool_choice="none"))
+
+    assert ["toolConfig" in body for _, body in vendor.requests] == [True, False]
+
+
+@pytest.mark.parametrize(
+    ("name", "error"),
+    [
+        ("ThrottlingException", ProviderBusy),
+        ("ModelNotReadyException", ProviderBusy),
+        ("ModelTimeoutException", ProviderTimeout),
+        ("AccessDeniedException", ProviderMisconfigured),
+        ("ValidationException", ProviderRejected),
+    ],
+)
+def test_its_exceptions_have_our_words(vendor, name, error):
+    vendor.script = refuses(400, headers={"x-amzn-errortype": name}, document={"message": "no"})
+
+    with pytest.raises(ProviderFailed) as caught:
+        list(BEDROCK.provider(vendor).stream("m", ASK))
+    assert type(caught.value) is error
+
+
+@pytest.mark.parametrize(("name", "error"), [("throttlingException", ProviderBusy), ("modelStreamErrorException", ProviderFailed)])
+def test_an_exception_in_mid_stream_is_told_for_what_it_is(vendor, name, error):
+    with pytest.raises(ProviderFailed) as caught:
+        ask(vendor, pieces=[*texts("Hel")[:2], frame({"message": "no"}, kind="exception", name=name)])
+    assert type(caught.value) is error
+
+
+def test_a_malformed_answer_is_a_failure(vendor):
+    with pytest.raises(ProviderFailed):
+        ask(vendor, pieces=texts("Hel", reason="malformed_tool_use"))

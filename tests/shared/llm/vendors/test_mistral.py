@@ -1,0 +1,36 @@
+"""Where Mistral departs from what most speak."""
+
+import re
+
+from parley.llm.messages import Message, ModelRequest, TextDelta, ToolCall, ToolDefinition, ToolResult
+from tests.fakes.wires.chat import MISTRAL, chunk, texts
+
+TOOL = ToolDefinition("t", "T.", {"type": "object"})
+
+
+def ask(vendor, request, pieces=None):
+    MISTRAL.plays(vendor, pieces or texts("ok"))
+    return list(MISTRAL.provider(vendor).stream("m", request))
+
+
+def test_it_is_sent_no_field_that_it_does_not_know(vendor):
+    ask(vendor, ModelRequest([Message("user", "hi")], tools=[TOOL], tool_choice="required"))
+
+    assert "stream_options" not in vendor.asked
+    assert vendor.asked["tool_choice"] == "any"
+
+
+def test_the_ids_of_anothers_calls_become_ids_that_it_takes_and_still_match(vendor):
+    round = [Message("assistant", [ToolCall("call_0123456789", "t", "{}")]), Message("tool", [ToolResult("call_0123456789", "2")])]
+    ask(vendor, ModelRequest([Message("user", "hi"), *round], tools=[TOOL]))
+    _, called, answered = vendor.asked["messages"]
+
+    assert re.fullmatch("[a-zA-Z0-9]{9}", called["tool_calls"][0]["id"])
+    assert called["tool_calls"][0]["id"] == answered["tool_call_id"]
+
+
+def test_of_a_reasoning_models_pieces_only_the_text_is_seen(vendor):
+    thinking = chunk({"content": [{"type": "thinking", "thinking": []}, {"type": "text", "text": "so"}]})
+    events = ask(vendor, ModelRequest([Message("user", "hi")]), [thinking, *texts("!")])
+
+    assert events[:2] == [TextDelta("so"), TextDelta("!")]

@@ -1,0 +1,141 @@
+import json
+
+import pytest
+
+from parley.llm.messages import Finished, Message, ModelRequest, OutputSchema, Source, TextDelta, ToolCall, ToolDefinition, ToolResult
+from parley.llm.vendors.offline import OfflineProvider
+
+
+def answer(*texts, **options):
+    messages = [Message("assistant" if index % 2 else "user", text) for index, text in enumerate(texts)]
+    return list(OfflineProvider().stream("offline", ModelRequest(messages, **options)))
+
+
+def text_of(events):
+    return "".join(event.text for event in events if isinstance(event, TextDelta))
+
+
+def test_the_same_question_has_the_same_answer():
+    assert answer("hello") == answer("hello")
+
+
+def test_it_says_that_it_is_no_model():
+    assert "offline model" in text_of(answer("hello"))
+
+
+def test_it_shows_that_it_was_given_the_question_and_the_one_before():
+    said = text_of(answer("my name is Ada", "noted", "what is my name?"))
+
+    assert "what is my name?" in said
+    assert "my name is Ada" in said
+
+
+def test_its_answer_comes_word_by_word_and_ends_once():
+    events = answer("hello")
+
+    assert len(events) > 20
+    assert [type(event) for event in events].index(Finished) == len(events) - 1
+
+
+def test_it_keeps_to_the_output_limit_and_says_so():
+    events = answer("hello", max_output_tokens=3)
+
+    assert len(events) == 4
+    assert events[-1].reason == "length"
+    assert events[-1].usage.output_tokens == 3
+
+
+CALCULATOR = ToolDefinition(
+    "calculator", "Reckons.", {"type": "object", "properties": {"expression": {"type": "string"}}, "required": ["expression"]}
+)
+WEATHER = ToolDefinition("weather", "Looks out.", {"type": "object", "properties": {"place": {"type": "string"}}})
+
+
+def asked(text, **options):
+    return list(OfflineProvider().stream("offline", ModelRequest([Message("user", text)], **options)))
+
+
+@pytest.mark.parametrize(
+    ("question", "expression"),
+    [
+        ("What is 12.5% of 840?", "12.5 / 100 * 840"),
+        ("2+2", "2+2"),
+        ("what is (3 + 4) * 5 now", "(3 + 4) * 5"),
+        ("compute -2 ** 8!", "-2 ** 8"),
+    ],
+)
+def test_arithmetic_calls_the_calculator(question, expression):
+    call, end = asked(question, tools=[WEATHER, CALCULATOR])
+
+    assert (call.name, json.loads(call.arguments)) == ("calculator", {"expression": expression})
+    assert end.reason == "tool_calls"
+
+
+def test_the_weather_calls_for_the_weather():
+    call, _ = asked("How is the weather in New York today?", tools=[WEATHER, CALCULATOR])
+
+    assert (call.name, json.loads(call.arguments)) == ("weather", {"place": "New York"})
+
+
+@pytest.mark.parametrize(
+    ("question", "options"),
+    [
+        ("2+2", {}),
+        ("2+2", {"tools": [WEATHER]}),
+        ("2+2", {"tools": [CALCULATOR], "tool_choice": "none"}),
+        ("hello", {"tools": [CALCULATOR, WEATHER]}),
+        ("call me on 2026-01-02", {"tools": [CALCULATOR]}),
+    ],
+)
+def test_no_tool_is_called_that_is_not_offered_or_not_needed(question, options):
+    assert not [event for event in asked(question, **options) if isinstance(event, ToolCall)]
+
+
+def test_a_question_about_both_calls_both_tools_in_one_round_and_uses_both_results():
+    question = "What is 12.5% of 840, and the weather in Lisbon?"
+    *calls, end = asked(question, tools=[WEATHER, CALCULATOR])
+    results = [ToolResult(call.id, result) for call, result in zip(calls, ["105", "sunny"], strict=True)]
+    round = [Message("user", question), Message("assistant", calls), Message("tool", results)]
+
+    assert [(call.name, json.loads(call.arguments)) for call in calls] == [
+        ("calculator", {"expression": "12.5 / 100 * 840"}),
+        ("weather", {"place": "Lisbon"}),
+    ]
+    assert (len({call.id for call in calls}), end.reason) == (2, "tool_calls")
+    answer = text_of(list(OfflineProvider().stream("offline", ModelRequest(round, tools=[WEATHER, CALCULATOR]))))
+    assert ("105" in answer, "sunny" in answer) == (True, True)
+
+
+def test_a_tools_result_is_the_answer():
+    round = [Message("user", "2+2"), Message("assistant", [ToolCall("c", "calculator", "{}")]), Message("tool", [ToolResult("c", "4")])]
+    events = list(OfflineProvider().stream("offline", ModelRequest(round, tools=[CALCULATOR])))
+
+    assert text_of(events) == "The tool says: 4"
+
+
+def test_the_best_sources_are_quoted_with_their_numbers():
+    sources = [Source(1, "Cats", "They sleep."), Source(2, "Manual", "To reset the password, open the settings.")]
+    said = text_of(asked("How do I reset a password?", sources=sources))
+
+    assert "open the settings.” [2]" in said
+    assert "[1]" not in said
+
+
+def test_of_a_long_source_the_part_is_quoted_that_the_question_is_about():
+    text = "filler " * 100 + "The code 4711 opens it: the safe. " + "filler " * 100
+    said = text_of(asked("Which code opens the safe?", sources=[Source(1, "Manual", text), Source(2, "Safe", "filler")]))
+
+    assert "The code 4711 opens it: the safe." in said
+    assert len(said) < 300
+    assert "[2]" not in said
+
+
+def test_facts_are_recalled_when_they_are_asked_for():
+    assert "likes tea" in text_of(asked("What do you know about me?", facts=["likes tea"]))
+    assert "likes tea" not in text_of(asked("hello", facts=["likes tea"]))
+
+
+def test_an_answer_by_schema_keeps_to_it():
+    schema = {"type": "object", "properties": {"title": {"type": "string"}, "n": {"type": "integer"}}, "required": ["title", "n"]}
+
+    assert json.loads(text_of(asked("hi", output=OutputSchema("o", schema)))) == {"title": "", "n": 0}

@@ -1,0 +1,164 @@
+"""The vendor's real SDK against a fake vendor."""
+
+import threading
+
+import pytest
+
+from parley.llm.messages import Finished, Message, ModelRequest, TextDelta, Usage
+from parley.llm.provider import ProviderBusy, ProviderFailed, ProviderMisconfigured, ProviderRefused, ProviderTimeout
+from parley.llm.vendors.openai import OpenAIProvider
+from parley.llm.vendors.openai_chat import Dialect
+from tests.fakes.vendor import chunk, keeps_alive, refuses, says, streams
+
+ASK = ModelRequest([Message("user", "hi")], system="be brief", max_output_tokens=9, temperature=0.5)
+
+
+@pytest.fixture
+def provider(vendor):
+    return vendor.closing(OpenAIProvider("acme", api_key="k", base_url=vendor.url, timeout_s=5))
+
+
+def test_an_answer_comes_in_pieces_and_ends_with_the_vendors_count(provider):
+    events = list(provider.stream("m", ASK))
+
+    assert events == [TextDelta("Hel"), TextDelta("lo"), Finished("stop", Usage(12, 3, 4))]
+
+
+def test_the_first_piece_arrives_before_the_vendor_has_sent_the_second(vendor, provider):
+    may_go_on = threading.Event()
+    vendor.script = streams("first", "second", before=lambda index: index and may_go_on.wait(5))
+    events = provider.stream("m", ASK)
+
+    assert next(events) == TextDelta("first")
+    may_go_on.set()
+    assert next(events) == TextDelta("second")
+
+
+def test_the_vendor_is_asked_with_our_words_in_its_own(vendor, provider):
+    list(provider.stream("its-model", ASK))
+    headers, body = vendor.requests[0]
+
+    assert headers["authorization"] == "Bearer k"
+    assert body["messages"] == [{"role": "system", "content": "be brief"}, {"role": "user", "content": "hi"}]
+    assert (body["model"], body["max_tokens"], body["temperature"], body["stream"]) == ("its-model", 9, 0.5, True)
+
+
+def test_openai_itself_is_told_the_limit_by_its_newer_name(vendor):
+    dialect = Dialect(limit_field="max_completion_tokens")
+    provider = vendor.closing(OpenAIProvider("openai", api_key="k", base_url=vendor.url, dialect=dialect))
+    list(provider.stream("m", ASK))
+
+    assert vendor.requests[0][1]["max_completion_tokens"] == 9
+
+
+def test_a_connection_is_used_again_since_a_handshake_costs_more_than_a_turn(vendor, provider):
+    vendor.script = keeps_alive("Hel", "lo")
+    [list(provider.stream("m", ASK)) for _ in range(3)]
+
+    assert len({headers["x-peer-port"] for headers, _ in vendor.requests}) == 1
+
+
+@pytest.mark.parametrize("status", [429, 503, 529])
+def test_a_vendor_under_load_is_busy_and_says_for_how_long(vendor, provider, status):
+    vendor.script = refuses(status, headers={"Retry-After": "7"})
+
+    with pytest.raises(ProviderBusy) as caught:
+        list(provider.stream("m", ASK))
+    assert caught.value.retry_after_s == 7
+
+
+@pytest.mark.parametrize("header", ["inf", "nan", "-1", "Wed, 21 Oct 2026 07:28:00 GMT", ""])
+def test_a_retry_after_that_is_no_time_to_wait_is_passed_over(vendor, provider, header):
+    vendor.script = refuses(429, headers={"Retry-After": header})
+
+    with pytest.raises(ProviderBusy) as caught:
+        list(provider.stream("m", ASK))
+    assert 0 < caught.value.retry_after_s <= 3600
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404])
+def test_what_repeating_cannot_help_is_refused(vendor, provider, status):
+    vendor.script = refuses(status)
+
+    with pytest.raises(ProviderRefused) as caught:
+        list(provider.stream("m", ASK))
+    assert not caught.value.retryable
+
+
+def test_a_failed_call_is_not_repeated_by_the_sdk(vendor, provider):
+    vendor.script = refuses(500)
+
+    with pytest.raises(ProviderFailed):
+        list(provider.stream("m", ASK))
+    assert len(vendor.requests) == 1
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"data: not json\n\n",
+        b"",
+        chunk("cut"),
+        b'data: {"error": {"message": "overloaded"}}\n\n',
+        b'data: {"choices": 3}\n\n',
+        b"data: []\n\n",
+    ],
+)
+def test_nonsense_from_the_vendor_is_a_failure_of_the_vendor(vendor, provider, raw):
+    vendor.script = says(raw)
+
+    with pytest.raises(ProviderFailed):
+        list(provider.stream("m", ASK))
+
+
+def test_a_silent_vendor_times_out(vendor):
+    vendor.script = streams("late", before=lambda _: threading.Event().wait(1))
+    provider = vendor.closing(OpenAIProvider("acme", api_key="k", base_url=vendor.url, timeout_s=0.2))
+
+    with pytest.raises(ProviderTimeout):
+        list(provider.stream("m", ASK))
+
+
+def test_a_vendor_that_is_not_there_is_a_failure():
+    with pytest.raises(ProviderFailed):
+        list(OpenAIProvider("acme", api_key="k", base_url="http://127.0.0.1:9/v1").stream("m", ASK))
+
+
+def test_the_key_is_in_no_error(vendor):
+    vendor.script = refuses(401, message="bad key")
+    provider = vendor.closing(OpenAIProvider("acme", api_key="sk-very-secret", base_url=vendor.url))
+
+    with pytest.raises(ProviderRefused) as caught:
+        list(provider.stream("m", ASK))
+    assert "very-secret" not in str(caught.value)
+
+
+def test_what_the_environment_holds_for_openai_goes_to_no_other_vendor(vendor, monkeypatch):
+    monkeypatch.setenv("OPENAI_ORG_ID", "org-ours")
+    monkeypatch.setenv("OPENAI_PROJECT_ID", "proj-ours")
+    list(vendor.closing(OpenAIProvider("acme", api_key="k", base_url=vendor.url)).stream("m", ASK))
+
+    assert "ours" not in str(vendor.requests[0][0])
+
+
+def test_a_spent_quota_is_the_operators_to_mend(vendor, provider):
+    vendor.script = refuses(429, document={"error": {"message": "pay", "type": "insufficient_quota", "code": "insufficient_quota"}})
+
+    with pytest.raises(ProviderMisconfigured):
+        list(provider.stream("m", ASK))
+
+
+def test_a_vendor_that_does_not_count_is_counted_for_and_that_is_told(vendor, provider):
+    vendor.script = says(chunk("Hello") + chunk(finish="stop"))
+    end = list(provider.stream("m", ASK))[-1]
+
+    assert end.usage.is_estimated
+    assert end.usage.input_tokens > 0 < end.usage.output_tokens
+
+
+def test_a_redirect_is_not_followed_for_the_key_would_go_along(vendor, provider):
+    vendor.script = refuses(307, headers={"Location": f"{vendor.url}/elsewhere"})
+
+    with pytest.raises(ProviderFailed):
+        list(provider.stream("m", ASK))
+    assert len(vendor.requests) == 1

@@ -1,0 +1,241 @@
+"""What all vendors' providers have in common: their real SDKs against a fake vendor that speaks their words."""
+
+import threading
+import time
+
+import pytest
+
+from parley.llm.messages import Finished, Message, ModelRequest, OutputSchema, TextDelta, Thought, ToolCall, ToolDefinition, ToolResult
+from parley.llm.provider import ProviderBusy, ProviderFailed, ProviderMisconfigured, ProviderRejected, ProviderTimeout, validated_events
+from tests.fakes.vendor import refuses, resets
+from tests.fakes.wires.wire import CALLS
+
+CALCULATOR = ToolDefinition("calculator", "Reckons.", {"type": "object", "properties": {"expression": {"type": "string"}}})
+ASK = ModelRequest([Message("user", "hi")], system="be brief", max_output_tokens=9)
+CANARY = "sk-canary-0123456789"
+
+
+def read(wire, vendor, request=ASK, *, provider=None, **options):
+    """Return what came, and the error that ended it, if one did."""
+    events = []
+    try:
+        for event in validated_events((provider or wire.provider(vendor, **options)).stream("m", request), provider=wire.name):
+            events.append(event)
+    except ProviderFailed as error:
+        return events, error
+    return events, None
+
+
+def texts_of(events):
+    return "".join(event.text for event in events if isinstance(event, TextDelta))
+
+
+def test_an_answer_comes_in_pieces_and_ends_with_the_vendors_count(vendor, wire):
+    wire.plays(vendor, wire.texts("Hel", "lo"))
+    (*texts, end), _ = read(wire, vendor)
+
+    assert texts == [TextDelta("Hel"), TextDelta("lo")]
+    assert (end.reason, end.usage.input_tokens, end.usage.output_tokens, end.usage.cached_input_tokens) == ("stop", 12, 3, 4)
+    assert not end.usage.is_estimated
+
+
+def test_parallel_calls_come_whole_and_before_the_end(vendor, wire):
+    wire.plays(vendor, wire.calls())
+    events, _ = read(wire, vendor)
+    *_, first, second, end = events
+
+    assert [first, second] == [ToolCall(*call) for call in CALLS]
+    assert end.reason == "tool_calls"
+
+
+def test_a_round_of_tools_goes_back_with_its_thoughts(vendor, wire):
+    wire.plays(vendor, wire.calls())
+    (*parts, _), _ = read(wire, vendor)
+    results = Message("tool", [ToolResult(part.id, "42") for part in parts if isinstance(part, ToolCall)])
+    read(wire, vendor, ModelRequest([Message("user", "hi"), Message("assistant", parts), results], tools=[CALCULATOR]))
+
+    assert str(vendor.asked["messages" if "messages" in vendor.asked else "input"]).count("'42'") == 2
+    assert ("sealed" in str(vendor.asked)) == any(isinstance(part, Thought) for part in parts)
+
+
+def test_a_thought_goes_to_no_other_model(vendor, wire):
+    wire.plays(vendor, wire.texts("ok"))
+    read(
+        wire,
+        vendor,
+        ModelRequest([Message("user", "a"), Message("assistant", [Thought("else/where", '{"x": "sealed"}')]), Message("user", "b")]),
+    )
+
+    assert "sealed" not in str(vendor.asked)
+
+
+@pytest.mark.parametrize("status", [429, 503, 529])
+def test_a_vendor_under_load_is_busy_and_says_for_how_long(vendor, wire, status):
+    vendor.script = refuses(status, headers={"Retry-After": "7"})
+    _, error = read(wire, vendor)
+
+    assert isinstance(error, ProviderBusy)
+    assert error.retry_after_s == 7
+    assert len(vendor.requests) == 1
+
+
+@pytest.mark.parametrize("status", [401, 403, 404])
+def test_a_refused_key_is_the_operators_to_mend(vendor, wire, status):
+    vendor.script = refuses(status)
+    _, error = read(wire, vendor)
+
+    assert isinstance(error, ProviderMisconfigured)
+    assert (error.status, error.code, error.retryable) == (502, "provider_misconfigured", False)
+
+
+def test_a_rejected_request_tells_the_vendors_reason_and_logs_it_not(vendor, wire):
+    said = {"error": {"message": "image too large", "type": "invalid_request_error"}, "message": "image too large"}
+    vendor.script = refuses(400, document=said)
+    _, error = read(wire, vendor)
+
+    assert isinstance(error, ProviderRejected)
+    assert "image too large" in error.public_message
+    assert "image" not in str(error)
+    assert not error.retryable
+
+
+def test_a_failed_call_is_not_repeated_by_the_sdk(vendor, wire):
+    vendor.script = refuses(500)
+    _, error = read(wire, vendor)
+
+    assert type(error) is ProviderFailed
+    assert len(vendor.requests) == 1
+
+
+def test_a_silent_vendor_times_out(vendor, wire):
+    vendor.script = lambda _: threading.Event().wait(1)
+    _, error = read(wire, vendor, timeout_s=0.2)
+
+    assert isinstance(error, ProviderTimeout)
+
+
+def test_the_sdk_keeps_to_the_time_that_is_its_own_default(vendor, wire):
+    wire.plays(vendor, wire.texts("ok"))
+    read(wire, vendor, timeout_s=5.0)
+
+    assert vendor.requests[0][0].get("x-stainless-read-timeout", "5.0") == "5.0"
+
+
+def test_a_stall_in_mid_stream_times_out_after_what_came(vendor, wire):
+    pieces = wire.texts("Hel", "lo")
+    wire.plays(vendor, pieces, before=lambda index: index == len(pieces) - 1 and threading.Event().wait(1))
+    events, error = read(wire, vendor, timeout_s=0.3)
+
+    assert texts_of(events).startswith("Hel")
+    assert isinstance(error, ProviderTimeout)
+
+
+def test_a_reset_is_a_failure_of_the_vendor(vendor, wire):
+    vendor.script = resets
+    _, error = read(wire, vendor)
+
+    assert type(error) is ProviderFailed
+
+
+@pytest.mark.parametrize("raw", [b"data: not json\n\n", b"", b"data: []\n\n", b"data: 3\n\n", b"\x00\x01\x02" * 20, b"<html>sorry</html>"])
+def test_nonsense_is_a_failure_of_the_vendor(vendor, wire, raw):
+    wire.plays(vendor, [raw])
+    events, error = read(wire, vendor)
+
+    assert events == []
+    assert type(error) is ProviderFailed
+
+
+def test_an_answer_cut_anywhere_delivers_a_prefix_and_no_end(vendor, wire):
+    said = "Grüße 🙂"
+    pieces = wire.texts("ab", said)
+    whole = b"".join(pieces)
+    last_text = whole.index("🙂".encode())
+    boundaries = {sum(map(len, pieces[:count])) for count in range(1, len(pieces) - 2)}
+    provider = wire.provider(vendor)
+    for cut in sorted(boundaries | {last_text + offset for offset in range(-8, 5)}):
+        wire.plays(vendor, [whole[:cut]])
+        events, error = read(wire, vendor, provider=provider)
+
+        assert error is not None or isinstance(events[-1], Finished)
+        assert f"ab{said}".startswith(texts_of(events))
+        assert "\N{REPLACEMENT CHARACTER}" not in texts_of(events)
+        assert type(error) is ProviderFailed, cut
+
+
+def test_a_cut_round_of_tools_asks_for_none(vendor, wire):
+    whole = b"".join(wire.calls())
+    end = whole.index("Zürich".encode()[:2]) if "Zürich".encode()[:2] in whole else len(whole) // 2
+    provider = wire.provider(vendor)
+    for cut in range(end - 20, end + 10):
+        wire.plays(vendor, [whole[:cut]])
+        events, error = read(wire, vendor, provider=provider)
+
+        assert type(error) is ProviderFailed
+        assert not [event for event in events if isinstance(event, ToolCall)]
+
+
+def test_the_key_is_in_no_error(vendor, wire, caplog):
+    for status in (400, 401, 429, 500):
+        vendor.script = refuses(status, message=f"bad key {CANARY}")
+        _, error = read(wire, vendor, key=CANARY)
+        seen, link = [repr(error), error.public_message], error
+        while link := link.__cause__:
+            seen.append(repr(link))
+
+        assert CANARY not in "".join([*seen, caplog.text]) or wire.name == "bedrock"  # which is given no key
+
+
+def close_while_it_waits(vendor, wire, pieces, waiting, released):
+    wire.plays(vendor, pieces, before=lambda index: index == len(pieces) - 1 and (waiting.set(), released.wait(20)))
+    answer = wire.provider(vendor, timeout_s=30).stream("m", ASK)
+    seen = []
+    reader = threading.Thread(target=lambda: seen.extend(answer))
+    reader.start()
+    assert waiting.wait(10)
+    time.sleep(0.1)  # until the reader has taken what there is, and blocks
+    answer.close()
+    reader.join(5)
+    return seen, reader.is_alive()
+
+
+def test_another_thread_ends_a_read_that_blocks(vendor, wire):
+    released = threading.Event()
+    seen, is_stuck = close_while_it_waits(vendor, wire, wire.texts("Hel", "lo"), threading.Event(), released)
+    released.set()
+
+    assert not is_stuck
+    assert not [event for event in seen if isinstance(event, Finished)]
+
+
+def test_another_thread_ends_a_wait_for_the_first_byte(vendor, wire):
+    if wire.name == "bedrock":
+        pytest.skip("botocore shows its connection only once it answers")
+    waiting, released = threading.Event(), threading.Event()
+    vendor.script = lambda _: (waiting.set(), released.wait(20))
+    answer, seen = wire.provider(vendor, timeout_s=30).stream("m", ASK), []
+    reader = threading.Thread(target=lambda: seen.extend(answer))
+    reader.start()
+    assert waiting.wait(10)
+    answer.close()
+    reader.join(5)
+    released.set()
+
+    assert not reader.is_alive()
+    assert seen == []
+
+
+def test_a_closed_answer_has_no_more_events(vendor, wire):
+    wire.plays(vendor, wire.texts("Hel", "lo"))
+    with wire.provider(vendor).stream("m", ASK) as answer:
+        first = next(answer)
+
+    assert first == TextDelta("Hel")
+    assert list(answer) == []
+
+
+def test_an_output_schema_is_handed_on(vendor, wire):
+    wire.plays(vendor, wire.texts("{}"))
+    read(wire, vendor, ModelRequest([Message("user", "hi")], output=OutputSchema("shape", {"type": "object", "title": "the-schema"})))
+
+    assert "the-schema" in str(vendor.asked)

@@ -1,0 +1,48 @@
+"""What only OpenAI's Responses has."""
+
+import pytest
+
+from parley.llm.messages import Message, ModelRequest
+from parley.llm.provider import ProviderBusy, ProviderFailed
+from tests.fakes.wires.responses import RESPONSES, done, ended, texts
+from tests.fakes.wires.wire import CALLS, sse
+
+ASK = ModelRequest([Message("user", "hi")], system="be brief")
+
+
+def ask(vendor, pieces):
+    RESPONSES.plays(vendor, pieces)
+    return list(RESPONSES.provider(vendor).stream("m", ASK))
+
+
+def test_nothing_is_stored_at_the_vendor(vendor):
+    ask(vendor, texts("ok"))
+
+    assert vendor.requests[0][0]["x-path"].endswith("/responses")
+    assert (vendor.asked["store"], vendor.asked["include"]) == (False, ["reasoning.encrypted_content"])
+
+
+@pytest.mark.parametrize(("why", "ours"), [("max_output_tokens", "length"), ("content_filter", "content_filter")])
+def test_an_incomplete_answer_says_why_and_asks_for_no_tool(vendor, why, ours):
+    id, name, written = CALLS[0]
+    call = done({"type": "function_call", "call_id": id, "name": name, "arguments": written})
+    events = ask(vendor, [call, ended("incomplete", incomplete_details={"reason": why})])
+
+    assert [event.reason for event in events] == [ours]
+
+
+def test_a_refusal_is_to_be_read_and_is_told_as_one(vendor):
+    *_, text, end = ask(vendor, [sse({"type": "response.refusal.delta", "delta": "I cannot."}), ended()])
+
+    assert (text.text, end.reason) == ("I cannot.", "content_filter")
+
+
+@pytest.mark.parametrize(("code", "error"), [("rate_limit_exceeded", ProviderBusy), ("server_error", ProviderFailed)])
+@pytest.mark.parametrize("kind", ["failed", "error"])
+def test_a_failure_in_mid_stream_is_told_for_what_it_is(vendor, code, error, kind):
+    said = {"code": code, "message": "no"}
+    event = ended("failed", error=said) if kind == "failed" else sse({"type": "error"} | said)
+
+    with pytest.raises(ProviderFailed) as caught:
+        ask(vendor, [event])
+    assert type(caught.value) is error

@@ -1,0 +1,96 @@
+"""Tools go to every vendor and come back, whatever their names and schemas: the real SDKs send, a fake vendor reads."""
+
+import json
+import re
+from typing import Literal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import BaseModel
+
+from parley.llm.messages import Message, ModelRequest, ToolCall, ToolDefinition, ToolResult
+from parley.llm.vendors.tool_calls import vendor_name
+from parley.tools.decorator import tool
+from tests.fakes.wires.wire import CALLS
+
+DOTTED = "town.weather"
+
+
+class Place(BaseModel):
+    town: str
+    streets: list[str] = []
+
+
+@tool
+def look(
+    place: Place,
+    by: str | None = None,
+    n: int | float = 1,
+    how: Literal["near", "far"] = "near",
+    more: dict[str, list[Place]] | None = None,
+) -> str:
+    """Look there."""
+    return f"{place} {by} {n} {how} {more}"
+
+
+SHAPES = ToolDefinition(DOTTED, look.spec.description, look.spec.parameters)
+
+
+@pytest.fixture
+def dotted_call():
+    """Let the fake vendors call the dotted tool by the name that they were told."""
+    before = CALLS[1]
+    CALLS[1] = (before[0], vendor_name(DOTTED), before[2])
+    yield ToolCall(before[0], DOTTED, before[2])
+    CALLS[1] = before
+
+
+def found(document, name):
+    """Every value that stands under a name anywhere in a document."""
+    if isinstance(document, dict):
+        return [value for key, value in document.items() if key == name] + [
+            hit for value in document.values() for hit in found(value, name)
+        ]
+    return [hit for value in document for hit in found(value, name)] if isinstance(document, list) else []
+
+
+def test_a_dotted_tool_goes_out_under_a_name_that_vendors_take_and_comes_back_as_itself(vendor, wire, dotted_call):
+    wire.plays(vendor, wire.calls())
+    earlier = [
+        Message("user", "a"),
+        Message("assistant", [ToolCall("call_ccc3", DOTTED, "{}")]),
+        Message("tool", [ToolResult("call_ccc3", "b")]),
+    ]
+    events = list(wire.provider(vendor).stream("m", ModelRequest([*earlier, Message("user", "c")], tools=[SHAPES])))
+
+    assert dotted_call in events
+    assert found(vendor.asked, "name").count(vendor_name(DOTTED)) == 2
+    assert DOTTED not in json.dumps(vendor.asked)
+
+
+def test_a_schema_of_nested_optional_union_and_enum_fields_arrives_as_it_was_written(vendor, wire):
+    wire.plays(vendor, wire.texts("ok"))
+    list(wire.provider(vendor).stream("m", ModelRequest([Message("user", "a")], tools=[SHAPES])))
+    sent = [*found(vendor.asked, "parameters"), *found(vendor.asked, "input_schema"), *found(vendor.asked, "json")]
+
+    assert sent[0] == look.spec.parameters
+    assert set(sent[0]["properties"]) == {"place", "by", "n", "how", "more"}
+
+
+def test_a_name_that_was_never_offered_comes_back_as_the_vendor_said_it(vendor, wire):
+    wire.plays(vendor, wire.calls())
+    events = list(wire.provider(vendor).stream("m", ModelRequest([Message("user", "a")], tools=[SHAPES])))
+
+    assert {event.name for event in events if isinstance(event, ToolCall)} == {"calculator", "weather"}
+
+
+@given(st.text(min_size=1, max_size=150) | st.from_regex(r"[a-z]{1,9}\.[a-z_.-]{1,90}", fullmatch=True))
+def test_every_name_becomes_one_that_all_vendors_take(name):
+    assert re.fullmatch(r"[a-zA-Z0-9_-]{1,64}", vendor_name(name))
+    assert vendor_name(vendor_name(name)) == vendor_name(name)
+
+
+@given(st.lists(st.text("ab._-ä", min_size=1, max_size=80), unique=True))
+def test_different_tools_keep_different_names(names):
+    assert len({vendor_name(name) for name in names}) == len(names)

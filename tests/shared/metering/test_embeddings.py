@@ -1,0 +1,104 @@
+"""Vectors at a user's expense, from a service that may hang."""
+
+import threading
+from decimal import Decimal
+
+import pytest
+from sqlalchemy import text
+
+from parley.db.transactions import user_scope
+from parley.llm.catalogue import Catalogue
+from parley.llm.embedder import EmbeddingResult
+from parley.llm.errors import ProviderFailed
+from parley.metering import embeddings
+from parley.metering.embeddings import MeteredEmbedder
+from parley.metering.limits import BillingSubject, DefaultLimits
+from tests.conftest import ROOT
+
+WITH_ROLE = (ROOT / "tests" / "models.toml").read_text().replace("[roles]", '[roles]\nembedding = "lexical"')
+
+
+class Hanging:
+    """A service that answers when it is told to."""
+
+    dimensions, batch_texts, batch_tokens = 16, 100, 10_000
+
+    def __init__(self):
+        self.go_on, self.asked = threading.Event(), 0
+
+    def embed_batch(self, model_name, texts, *, purpose):
+        self.asked += 1
+        self.go_on.wait(20)
+        return EmbeddingResult([[1.0] * 16 for _ in texts], 7)
+
+
+@pytest.fixture
+def service(monkeypatch):
+    monkeypatch.setattr(embeddings, "QUERY_TIMEOUT_S", 0.05)
+    service = Hanging()
+    yield service
+    service.go_on.set()
+    ended()
+
+
+def ended():
+    """Wait until no question is being embedded."""
+    for thread in threading.enumerate():
+        if thread.name == "recollection":
+            thread.join(20)
+
+
+@pytest.fixture
+def embedding(engine, service):
+    catalogue = Catalogue.parse(WITH_ROLE, source="the test")
+    return MeteredEmbedder(engine, lambda: catalogue, {}, lambda model: service, DefaultLimits(1000, Decimal(5)))
+
+
+@pytest.fixture
+def billed(engine, alice):
+    """What stands in Alice's ledger, as (tokens, whether estimated)."""
+
+    def billed():
+        with user_scope(engine, alice.id) as connection:
+            return [tuple(row) for row in connection.execute(text("SELECT input_tokens, is_estimate FROM usage"))]
+
+    return billed
+
+
+def test_vectors_that_come_too_late_are_paid_by_an_estimate(embedding, alice, billed):
+    vector = embedding.query("what is my boat called", billing_subject=BillingSubject(alice.id))
+
+    assert (vector, billed()) == (None, [(12, True)])
+
+
+def test_vectors_that_come_in_time_are_paid_as_the_service_says(embedding, service, alice, billed, monkeypatch):
+    service.go_on.set()
+    monkeypatch.setattr(embeddings, "QUERY_TIMEOUT_S", 10.0)
+
+    assert (embedding.query("boats", billing_subject=BillingSubject(alice.id)) is not None, billed()) == (True, [(7, False)])
+
+
+def test_a_service_that_fails_is_not_paid(embedding, service, alice, billed):
+    service.embed_batch = lambda *_, **__: _fail()
+    embedding.query("boats", billing_subject=BillingSubject(alice.id))
+
+    assert billed() == [(0, False)]
+
+
+def _fail():
+    raise ProviderFailed("lexical", "away")
+
+
+def test_a_service_that_hangs_is_asked_once_and_paid_once(embedding, service, alice, billed):
+    vectors = [embedding.query("boats", billing_subject=BillingSubject(alice.id)) for _ in range(5)]
+
+    assert (vectors, service.asked, len(billed())) == ([None] * 5, 1, 1)
+
+
+def test_a_service_that_has_answered_at_last_is_asked_again(embedding, service, alice, monkeypatch):
+    embedding.query("boats", billing_subject=BillingSubject(alice.id))
+    service.go_on.set()
+    ended()
+    monkeypatch.setattr(embeddings, "QUERY_TIMEOUT_S", 10.0)
+
+    assert embedding.query("boats", billing_subject=BillingSubject(alice.id)) is not None

@@ -1,0 +1,115 @@
+"""An order at a user's expense, from a service that may fail or hang."""
+
+import threading
+from decimal import Decimal
+
+import pytest
+from sqlalchemy import text
+
+from parley.db.transactions import user_scope
+from parley.llm.catalogue import Catalogue
+from parley.llm.provider_registry import ProviderRegistry
+from parley.llm.reranker import estimate_rerank_tokens
+from parley.metering import reranking as rerankings
+from parley.metering.background import BackgroundRerank
+from parley.metering.limits import BillingSubject, DefaultLimits
+from parley.metering.reranking import MeteredReranker
+from tests.fakes.vendor import refuses, running_vendor
+from tests.reranks import MODELS, backwards, with_reranker
+
+TEXTS = ["one", "two", "three"]
+
+
+@pytest.fixture
+def vendor():
+    with running_vendor(backwards) as running:
+        yield running
+
+
+@pytest.fixture
+def reranking(engine, vendor, monkeypatch):
+    monkeypatch.setattr(rerankings, "RERANK_TIMEOUT_S", 20.0)
+    catalogue, providers = with_reranker(vendor.url), vendor.closing(ProviderRegistry({}))
+    return MeteredReranker(engine, lambda: catalogue, {}, providers.reranker, DefaultLimits(1000, Decimal(5)))
+
+
+@pytest.fixture
+def held(vendor, monkeypatch):
+    """A service that answers when it is told to, and somebody who waits for 50 ms."""
+    monkeypatch.setattr(rerankings, "RERANK_TIMEOUT_S", 0.05)
+    monkeypatch.setattr(BackgroundRerank, "_given_up", None)
+    monkeypatch.setattr(BackgroundRerank, "_ask_again_s", 0.0)
+    go_on = threading.Event()
+    vendor.script = lambda handler: (go_on.wait(20), backwards(handler))
+    yield go_on
+    go_on.set()
+    ended()
+
+
+def ended():
+    """Wait until nothing is being put in order."""
+    for thread in threading.enumerate():
+        if thread.name == "reordering":
+            thread.join(20)
+
+
+@pytest.fixture
+def billed(engine, alice):
+    """What stands in Alice's ledger, and what is still reserved."""
+
+    def billed():
+        with user_scope(engine, alice.id) as connection:
+            rows = connection.execute(text("SELECT purpose, model, input_tokens, cost_usd, is_estimate, status FROM usage")).all()
+            reserved = connection.execute(text("SELECT coalesce(sum(reserved_usd), 0) FROM budgets")).scalar_one()
+        assert reserved == 0
+        return [tuple(row) for row in rows]
+
+    return billed
+
+
+def test_an_order_is_paid_once_as_the_service_counts(reranking, alice, billed):
+    assert reranking.ordered("q", TEXTS, billing_subject=BillingSubject(alice.id)) == [2, 1, 0]
+    assert billed() == [("rerank", "judge", 100, Decimal("0.001"), False, "completed")]
+
+
+def test_without_a_role_nobody_is_asked_and_nothing_is_paid(reranking, engine, vendor, alice, billed):
+    catalogue = Catalogue.parse(MODELS, source="a test")
+    without = MeteredReranker(engine, lambda: catalogue, {}, reranking.reranker_for, reranking.default_limits)
+
+    assert (without.ordered("q", TEXTS, billing_subject=BillingSubject(alice.id)), without.pool(10)) == (None, 10)
+    assert (vendor.requests, billed()) == ([], [])
+
+
+@pytest.mark.parametrize("texts", [[], ["one"]])
+def test_what_has_but_one_order_is_not_asked_for(reranking, vendor, alice, texts):
+    assert (reranking.ordered("q", texts, billing_subject=BillingSubject(alice.id)), vendor.requests) == (None, [])
+
+
+def test_without_money_nobody_is_asked(reranking, engine, vendor, alice):
+    poor = MeteredReranker(engine, reranking.catalogue, {}, reranking.reranker_for, DefaultLimits(1000, Decimal("0.000001")))
+
+    assert (poor.ordered("q", TEXTS, billing_subject=BillingSubject(alice.id)), vendor.requests) == (None, [])
+
+
+def test_a_service_that_fails_costs_nothing(reranking, vendor, alice, billed):
+    vendor.script = refuses(500)
+
+    assert reranking.ordered("q", TEXTS, billing_subject=BillingSubject(alice.id)) is None
+    assert [row[2:5] for row in billed()] == [(0, 0, False)]
+
+
+def test_an_answer_that_comes_too_late_is_paid_by_an_estimate(reranking, held, alice, billed):
+    assert reranking.ordered("q", TEXTS, billing_subject=BillingSubject(alice.id)) is None
+    assert [(row[2], row[4]) for row in billed()] == [(estimate_rerank_tokens("q", TEXTS), True)]
+
+
+def test_a_service_that_hangs_is_asked_once_and_not_again_for_a_minute(reranking, held, vendor, alice, billed, monkeypatch):
+    orders = [reranking.ordered("q", TEXTS, billing_subject=BillingSubject(alice.id)) for _ in range(5)]
+    assert (orders, len(billed())) == ([None] * 5, 1)
+
+    held.set()
+    ended()
+    monkeypatch.setattr(rerankings, "RERANK_TIMEOUT_S", 10.0)
+    assert (reranking.ordered("q", TEXTS, billing_subject=BillingSubject(alice.id)), len(vendor.requests)) == (None, 1)
+    monkeypatch.setattr(BackgroundRerank, "_ask_again_s", 0.0)
+    assert (reranking.ordered("q", TEXTS, billing_subject=BillingSubject(alice.id)), len(vendor.requests)) == ([2, 1, 0], 2)

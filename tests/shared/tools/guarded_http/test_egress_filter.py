@@ -1,0 +1,142 @@
+"""Names are resolved once, and the connection goes to what was judged."""
+
+import ssl
+
+import pytest
+
+from parley.tools.guarded_http.client import GuardedHttp
+from parley.tools.guarded_http.deadline import FetchDeadline
+from parley.tools.guarded_http.egress_filter import EgressFilter
+from parley.tools.guarded_http.errors import AddressRefused, FetchFailed
+from parley.tools.guarded_http.transport import GuardedTransport
+
+PUBLIC = "93.184.216.34"
+
+
+class Rebinding:
+    """A resolver whose answer changes with each question."""
+
+    def __init__(self, *answers):
+        self.answers, self.asked = list(answers), 0
+
+    def __call__(self, host, port):
+        self.asked += 1
+        return self.answers.pop(0)
+
+
+class Recording:
+    """A network that notes who is called and how TLS begins, and answers nothing."""
+
+    def __init__(self, *, unreachable=()):
+        self.called, self.tls, self.unreachable = [], [], unreachable
+
+    def connect_tcp(self, host, port, *rest):
+        import httpcore2
+
+        self.called.append((host, port))
+        if host in self.unreachable:
+            raise httpcore2.ConnectError("no route")
+        return self
+
+    def start_tls(self, context, server_hostname, timeout):
+        self.tls.append((server_hostname, context.check_hostname, context.verify_mode))
+        return self
+
+    def get_extra_info(self, info):
+        return None
+
+    def write(self, data, timeout):
+        import httpcore2
+
+        raise httpcore2.WriteError("that is all")
+
+    read = write
+
+    def close(self): ...
+
+
+@pytest.fixture
+def network(monkeypatch):
+    recording = Recording(unreachable={"2606:2800:21f:cb07::1"})
+    plain = GuardedTransport.__init__
+
+    def init(self, egress_filter, deadline):
+        plain(self, egress_filter, deadline)
+        self._pool._network_backend._inner = recording
+
+    monkeypatch.setattr(GuardedTransport, "__init__", init)
+    return recording
+
+
+def test_the_connection_goes_to_the_address_that_was_judged(network):
+    resolver = Rebinding([PUBLIC], ["127.0.0.1"])
+    with pytest.raises(FetchFailed):
+        GuardedHttp(resolve=resolver).get("http://rebind.example:8080/")
+
+    assert (network.called, resolver.asked) == ([(PUBLIC, 8080)], 1)
+
+
+def test_tls_is_verified_against_the_name_and_not_the_address(network):
+    with pytest.raises(FetchFailed):
+        GuardedHttp(resolve=Rebinding([PUBLIC])).get("https://site.example/")
+
+    assert network.called == [(PUBLIC, 443)]
+    assert network.tls == [("site.example", True, ssl.CERT_REQUIRED)]
+
+
+def test_the_next_address_of_a_host_is_tried_where_one_is_not_reached(network):
+    with pytest.raises(FetchFailed):
+        GuardedHttp(resolve=Rebinding(["2606:2800:21f:cb07::1", PUBLIC])).get("http://two.example/")
+
+    assert [host for host, _ in network.called] == ["2606:2800:21f:cb07::1", PUBLIC]
+
+
+def test_a_host_with_one_address_inside_is_refused_whole(network):
+    with pytest.raises(AddressRefused):
+        GuardedHttp(resolve=Rebinding([PUBLIC, "10.0.0.1"])).get("http://mixed.example/")
+
+    assert network.called == []
+
+
+def test_a_proxy_of_the_environment_is_not_asked(network, monkeypatch):
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:3128")
+    with pytest.raises(FetchFailed):
+        GuardedHttp(resolve=Rebinding([PUBLIC])).get("http://site.example/")
+
+    assert network.called == [(PUBLIC, 80)]
+
+
+def test_a_host_that_nobody_knows_is_not_found():
+    with pytest.raises(FetchFailed, match="cannot be found"):
+        EgressFilter(resolve=lambda host, port: []).admit("nowhere.example", 80, timeout_s=1)
+
+
+def test_a_resolver_that_hangs_is_not_waited_for():
+    import threading
+
+    never = threading.Event()
+    with pytest.raises(FetchFailed, match="cannot be found"):
+        EgressFilter(resolve=lambda host, port: never.wait(5) and []).admit("slow.example", 80, timeout_s=0.05)
+    never.set()
+
+
+def test_a_named_host_may_be_anywhere_and_only_on_the_port_it_is_named_with(canary):
+    http = GuardedHttp([f"Stand-In.example:{canary.port}"], resolve=lambda host, port: ["127.0.0.1"])
+
+    assert http.get(f"http://stand-in.example:{canary.port}/hello").body == b"tweet"
+    with pytest.raises(AddressRefused):
+        http.get("http://stand-in.example:9001/")
+    assert [(path, headers["host"]) for path, headers in canary.hits] == [("/hello", f"stand-in.example:{canary.port}")]
+
+
+def test_a_deadline_that_has_passed_lets_nobody_wait():
+    with pytest.raises(FetchFailed, match="longer than 0 seconds"):
+        FetchDeadline(0).left_s()
+
+
+def test_what_is_refused_is_told_without_the_address_that_was_found():
+    with pytest.raises(AddressRefused) as refused:
+        EgressFilter(resolve=lambda host, port: ["10.1.2.3"]).admit("inside.example", 80, timeout_s=1)
+
+    assert "10.1.2.3" in str(refused.value)
+    assert "10.1.2.3" not in refused.value.public_message

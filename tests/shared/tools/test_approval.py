@@ -1,0 +1,45 @@
+from itertools import product
+
+import pytest
+
+from parley.tools.approval import needs_approval
+from parley.tools.spec import ToolSpec
+
+
+def spec(**given: bool) -> ToolSpec:
+    return ToolSpec("look", "Look.", {"type": "object"}, "builtin", **given)
+
+
+def test_a_tool_that_only_reads_here_runs_by_itself_even_in_a_tainted_context():
+    assert not needs_approval(spec(), user_requires_approval=None, is_tainted=True)
+
+
+@pytest.mark.parametrize("effect", ["egress", "writes"])
+def test_what_sends_out_or_changes_something_waits_once_foreign_text_is_in_the_context(effect):
+    assert not needs_approval(spec(**{effect: True}), user_requires_approval=None, is_tainted=False)
+
+    assert needs_approval(spec(**{effect: True}), user_requires_approval=None, is_tainted=True)
+
+
+@pytest.mark.parametrize("effect", ["egress", "writes"])
+def test_a_users_setting_does_not_lift_the_rule_of_the_tainted_context(effect):
+    assert needs_approval(spec(**{effect: True}), user_requires_approval=False, is_tainted=True)
+
+
+def test_a_user_may_ask_to_be_asked():
+    assert needs_approval(spec(), user_requires_approval=True, is_tainted=False)
+
+
+def test_a_user_cannot_lift_what_the_tool_demands():
+    assert needs_approval(spec(requires_approval=True), user_requires_approval=False, is_tainted=False)
+
+
+def test_no_setting_makes_any_call_freer():
+    for demands, egress, writes, tainted, user_requires_approval in product(
+        [True, False], [True, False], [True, False], [True, False], [True, False]
+    ):
+        tool = spec(requires_approval=demands, egress=egress, writes=writes)
+
+        assert needs_approval(tool, user_requires_approval=user_requires_approval, is_tainted=tainted) >= needs_approval(
+            tool, user_requires_approval=None, is_tainted=tainted
+        )

@@ -1,0 +1,68 @@
+"""Tools that search what their caller may read."""
+
+from datetime import UTC, datetime
+from decimal import Decimal
+
+import pytest
+from sqlalchemy import insert
+
+from parley.db.tables import conversations, passages
+from parley.db.transactions import user_scope
+from parley.ids import new_id
+from parley.llm.catalogue import Catalogue
+from parley.llm.provider_registry import ProviderRegistry
+from parley.metering.embeddings import MeteredEmbedder
+from parley.metering.limits import DefaultLimits
+from parley.tools.search_tools import make_search_tools
+from tests.conftest import ROOT
+from tests.ingesting import upload
+
+
+@pytest.fixture
+def ask(engine):
+    """Call one of a person's own tools."""
+    catalogue = Catalogue.load(ROOT / "tests" / "models.toml")
+    embedding = MeteredEmbedder(engine, lambda: catalogue, {}, ProviderRegistry({}).embedder, DefaultLimits(1000, Decimal(5)))
+
+    def ask(name, person, query):
+        (tool,) = [one for one in make_search_tools(engine, embedding, person.principal) if one.spec.name == name]
+        said = tool.run({"query": query, "user_id": "somebody else's"})
+        return said if isinstance(said, str) else said.content
+
+    return ask
+
+
+@pytest.fixture
+def handbook(documents, ingest, alice):
+    document_id = upload(documents, alice, "# Safe\n\nThe code of the safe is 4711.", filename="handbook.md").json["id"]
+    assert ingest.read(alice, document_id) == []
+    return document_id
+
+
+@pytest.fixture
+def talk(engine, alice):
+    conversation_id = new_id()
+    of_it = {"user_id": alice.id, "conversation_id": conversation_id, "first_seq": 1, "last_seq": 2}
+    with user_scope(engine, alice.id) as connection:
+        connection.execute(insert(conversations).values(user_id=alice.id, id=conversation_id, title="Boats", last_seq=2))
+        said = {"id": new_id(), "text": "User: my boat is called Aurora", "said_at": datetime(2026, 3, 1, tzinfo=UTC)}
+        connection.execute(insert(passages).values(of_it | said))
+    return conversation_id
+
+
+def test_a_document_is_found_with_the_way_to_it(ask, alice, handbook):
+    assert f"handbook > Safe, document {handbook}:\nThe code of the safe is 4711." in ask("search_documents", alice, "code of the safe")
+
+
+def test_nobody_finds_another_users_document(ask, bob, handbook):
+    assert "4711" not in ask("search_documents", bob, "code of the safe")
+
+
+def test_a_conversation_is_found_with_its_title_and_day(ask, alice, talk):
+    told = ask("search_conversations", alice, "what is my boat called")
+
+    assert told == f"Boats, 2026-03-01, conversation {talk}:\nUser: my boat is called Aurora"
+
+
+def test_where_nothing_fits_the_model_is_told_so(ask, bob):
+    assert ask("search_conversations", bob, "boats") == "Nothing was found in the user's past conversations."
