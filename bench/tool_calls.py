@@ -14,8 +14,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from functions.chat.called import Called
-from functions.chat.tool_round import ToolRound
+from functions.chat.turn.tools import ParallelToolCalls, ParsedToolCall
 from parley.ids import new_id
 from parley.tools.invoker import Invoker
 from parley.tools.outcome import ToolOutcome
@@ -55,8 +54,8 @@ def rounds_of_two(runner: Runner, page: str) -> list[float]:
     times = []
     for _ in range(_ROUNDS_OF_TWO + 1):
         started_s = time.perf_counter()
-        asked = [Called(f"c{number}", "fetch_url", {"url": f"{page}{number}"}) for number in range(2)]
-        running = ToolRound(runner, dict.fromkeys(asked, 9.0))
+        asked = [ParsedToolCall(f"c{number}", "fetch_url", {"url": f"{page}{number}"}) for number in range(2)]
+        running = ParallelToolCalls(runner, dict.fromkeys(asked, 9.0))
         while running.is_running:
             running.next(timeout_s=0.1)
         times.append((time.perf_counter() - started_s) * 1000)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from functions.chat.compat.errors import PREFIX, worded
+from functions.chat.openai_api.errors import PREFIX, openai_error_type
 from openapi.refusals import Codes, answer, described
 
 OPENAI_ERROR: dict[str, Any] = {
@@ -41,7 +41,7 @@ def _reworded(codes: Codes) -> Codes:
     found: Codes = {}
     for status, meanings in codes.items():
         for code, meaning in meanings.items():
-            theirs, _, word = worded(status, code)
+            theirs, _, word = openai_error_type(status, code)
             found.setdefault(theirs, {})[word] = meaning
     return found
 

@@ -209,9 +209,9 @@ def _hurry(tick_s: float) -> None:
 def _work(pipe: Connection, staffing: Staffing) -> None:
     os.environ |= staffing.variables
     if staffing.tick_s is not None:
-        from functions.chat import pulse, replay, rounds
+        from functions.chat.turn import heartbeat, replay, tool_loop
 
-        pulse.TICK_S = rounds.POLL_S = replay.POLL_S = staffing.tick_s
+        heartbeat.TICK_S = tool_loop.POLL_S = replay.POLL_S = staffing.tick_s
     from parley.llm.provider_registry import ProviderRegistry
 
     providers = ProviderRegistry(os.environ)

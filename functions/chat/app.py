@@ -5,10 +5,9 @@ from parley import cold_start  # isort: split
 import os
 
 from functions.chat import routes
-from functions.chat.compat.errors import PREFIX, as_openai
-from functions.chat.desk import Desk
-from functions.chat.images import Images
-from functions.chat.tooling import make_toolbox_for
+from functions.chat.openai_api.errors import PREFIX, openai_error_response
+from functions.chat.services import ChatServices, make_toolbox_for
+from functions.chat.turn.images import Images
 from parley.db.circuits import DatabaseCircuits
 from parley.db.engine import make_engine
 from parley.http.app import create_app
@@ -47,7 +46,7 @@ router = ModelRouter(providers, CircuitBreaker(DatabaseCircuits(engine)))
 invoker = Invoker(settings.toolrunner_function)
 mcp_registry = McpRegistry.of(settings, invoker.ask)
 embedding = MeteredEmbedder(engine, catalogue, os.environ, providers.embedder, default_limits)
-services = Desk(
+services = ChatServices(
     engine=engine,
     catalogue=catalogue,
     router=router,
@@ -60,6 +59,8 @@ services = Desk(
     reranker_for=providers.reranker,
     toolbox_for=make_toolbox_for(engine, invoker, mcp_registry, embedding),
 )
-app = create_app(routes.router, settings=settings, body_limit=BODY_LIMIT, error_responders={PREFIX: as_openai}, services=services)
+app = create_app(
+    routes.router, settings=settings, body_limit=BODY_LIMIT, error_responders={PREFIX: openai_error_response}, services=services
+)
 handler = streaming_handler(app)
 cold_start.finish()

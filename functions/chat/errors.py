@@ -1,13 +1,23 @@
-"""How a turn can be refused, and how it can end before its answer does."""
+"""Errors of the chat routes: why a turn is refused, and how a stored failure is reported again."""
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any
 from uuid import UUID
 
 from parley.errors import ParleyError
 
-if TYPE_CHECKING:
-    from functions.chat.called import Called
+STORED_FAILURE_RETRY_S = 5.0  # what a log does not keep
+
+
+class LoggedTurnFailure(ParleyError):
+    """The failure that a turn's log tells of."""
+
+    def __init__(self, problem: Mapping[str, Any]) -> None:
+        super().__init__(f"stored: {problem['code']}")
+        self.status, self.code, self.public_message = problem["status"], problem["code"], problem["detail"]
+        if self.status == HTTPStatus.SERVICE_UNAVAILABLE:
+            self.retry_after_s = STORED_FAILURE_RETRY_S
 
 
 class InProgress(ParleyError):
@@ -46,20 +56,6 @@ class OutOfTime(ParleyError):
     retryable = True
 
 
-class UnusableArguments(ParleyError):
-    """A model wrote arguments of a tool that cannot be stored."""
-
-
-class Waits(ParleyError):
-    """The turn pauses until its user has said whether these calls may be run."""
-
-    status, code = 409, "waiting"
-
-    def __init__(self, calls: Sequence["Called"]) -> None:
-        super().__init__(f"{len(calls)} calls need an approval")
-        self.calls = calls
-
-
 class ApprovalNeeded(ParleyError):
     """A turn waits for an approval, where its client has no way to give one."""
 
@@ -79,15 +75,3 @@ class NotWaiting(ParleyError):
 
     status, code = 409, "not_waiting"
     public_message = "This turn does not wait for an approval any more."
-
-
-class Stopped(ParleyError):
-    """Somebody asked the turn to stop."""
-
-    status, code = 409, "stopped"
-
-
-class Superseded(ParleyError):
-    """The turn was ended by somebody else, who took it for dead."""
-
-    status, code = 409, "superseded"

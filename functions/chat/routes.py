@@ -6,13 +6,13 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
 
-from functions.chat import control, turn
-from functions.chat.answers import answer
-from functions.chat.compat import routes as compat
-from functions.chat.deciding import Decision
 from functions.chat.errors import AlreadyDecided, ConversationBusy, InProgress, NothingToRegenerate, NotWaiting, OutOfTime
-from functions.chat.question import Question
-from functions.chat.schemas import EVENT, ApprovalIn, ChatIn, ImageOut, ModelOut, RegenerateIn, TurnOut, TurnStateOut
+from functions.chat.openai_api import routes as openai_routes
+from functions.chat.responses import turn_response
+from functions.chat.schemas import EVENT_SCHEMA, ApprovalIn, ChatIn, ImageOut, ModelOut, RegenerateIn, TurnOut, TurnStateOut
+from functions.chat.turn import replay, run
+from functions.chat.turn.approvals import Decision
+from functions.chat.turn.question import Question
 from parley.auth.principal import Principal
 from parley.db.turn.turn_begin import IdempotencyKey
 from parley.deadline import Deadline
@@ -26,7 +26,7 @@ from parley.llm.provider import ProviderBusy, ProviderFailed, ProviderMisconfigu
 from parley.metering.limits import BudgetExhausted, RateLimited
 
 router = APIRouter(dependencies=[Depends(requires("chat"))])
-router.routes += compat.router.routes
+router.routes += openai_routes.router.routes
 
 
 # A vendor's failures are answers only where the turn is not streamed; a stream has begun by then.
@@ -34,7 +34,7 @@ VENDORS = (ProviderFailed, ProviderBusy, ProviderTimeout, OutOfTime, ProviderRef
 MODELS = (ModelNotFound, ContextTooLong, ModelCannot, NoModel, RateLimited, BudgetExhausted)
 REFUSALS = error_responses(NotFound, InProgress, ConversationBusy, IdempotencyKeyReused, *MODELS, *VENDORS)
 DECISIONS = error_responses(NotFound, AlreadyDecided, NotWaiting, *MODELS, *VENDORS)
-EVENTS: dict[str, Any] = {"text/event-stream": {"schema": EVENT}}
+EVENTS: dict[str, Any] = {"text/event-stream": {"schema": EVENT_SCHEMA}}
 TURN: dict[int | str, Any] = {200: {"model": TurnOut, "description": "The turn", "content": EVENTS}}
 STREAM: dict[int | str, Any] = {200: {"description": "The events", "content": EVENTS}}
 
@@ -65,20 +65,22 @@ async def regenerate(body: RegenerateIn, request: Request, principal: CurrentPri
     The answer before stays as a variant, and the conversation goes on from the new one. One that ends before its first word
     takes nothing's place.
     """
-    question = Question("", body.conversation_id, body.model, is_anew=True, tools=True, output=body.output, documents=body.documents)
+    question = Question(
+        "", body.conversation_id, body.model, is_regeneration=True, tools=True, output=body.output, documents=body.documents
+    )
     return _take(request, principal, question, body, _once("POST /chat/regenerate", idempotency, body))
 
 
 @router.get("/chat/images/{id}", responses=error_responses(NotFound))
 async def get_image(id: UUID, request: Request, principal: CurrentPrincipal) -> ImageOut:
     """Tell where an image that a message shows can be read; the address is good for an hour."""
-    return ImageOut.model_validate(control.image(request.app.state.services, principal, id))
+    return ImageOut.model_validate(replay.sign_image(request.app.state.services, principal, id))
 
 
 @router.get("/chat/turns/{id}", responses=error_responses(NotFound))
 async def get_turn(id: UUID, request: Request, principal: CurrentPrincipal) -> TurnStateOut:
     """Show how a turn stands, with the text so far."""
-    return TurnStateOut.of(control.show(request.app.state.services, principal, id))
+    return TurnStateOut.of(replay.read_turn(request.app.state.services, principal, id))
 
 
 @router.get("/chat/turns/{id}/events", response_class=Response, responses=STREAM | error_responses(NotFound))
@@ -93,15 +95,15 @@ async def get_events(
 
     The event that ends a turn always comes, also to who has it. Kept for 24 hours.
     """
-    seen = after if after is not None else control.number_of(last_event_id)
+    seen = after if after is not None else replay.parse_last_event_id(last_event_id)
     deadline = Deadline.of(request.scope["aws.context"])
-    return answer(control.events(request.app.state.services, principal, id, after=seen, deadline=deadline), stream=True)
+    return turn_response(replay.read_events(request.app.state.services, principal, id, after=seen, deadline=deadline), stream=True)
 
 
 @router.post("/chat/turns/{id}/stop", status_code=202, response_class=Response, responses=error_responses(NotFound))
 async def stop_turn(id: UUID, request: Request, principal: CurrentPrincipal) -> Response:
     """Ask an open turn to stop: it ends within a second, and what was delivered is kept. One that has ended stays as it is."""
-    control.stop(request.app.state.services, principal, id)
+    replay.request_stop(request.app.state.services, principal, id)
     return Response(status_code=202)
 
 
@@ -111,7 +113,7 @@ async def decide_call(id: UUID, body: ApprovalIn, request: Request, principal: C
 
     To say the same again does no harm: it is answered by what has come since. A turn waits for a day.
     """
-    continued = turn.go_on(
+    continued = run.resume_turn(
         request.app.state.services,
         principal,
         Decision(id, body.call_id, body.approve),
@@ -120,7 +122,7 @@ async def decide_call(id: UUID, body: ApprovalIn, request: Request, principal: C
     )
     if continued is None:
         return Response(status_code=202)
-    return answer(continued.events, stream=body.stream, ids={"turn_id": str(id), "conversation_id": str(continued.conversation_id)})
+    return turn_response(continued.events, stream=body.stream, ids={"turn_id": str(id), "conversation_id": str(continued.conversation_id)})
 
 
 def _once(route: str, idempotency: Idempotency, body: ChatIn | RegenerateIn) -> IdempotencyKey | None:
@@ -132,7 +134,7 @@ def _take(
 ) -> Response:
     if question.documents:
         principal.require("documents")
-    events = turn.take(
+    events = run.take_turn(
         request.app.state.services,
         principal,
         question,
@@ -140,7 +142,7 @@ def _take(
         idempotency_key=idempotency_key,
         request_id=request.scope["parley.request_id"],
     )
-    return answer(events, stream=body.stream)
+    return turn_response(events, stream=body.stream)
 
 
 @router.get("/models")

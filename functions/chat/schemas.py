@@ -1,4 +1,4 @@
-"""What the chat routes take and give."""
+"""Request and response models of the chat routes. `response_format` is in OpenAI's format."""
 
 import re
 from collections.abc import Sequence
@@ -6,21 +6,57 @@ from dataclasses import asdict
 from typing import Annotated, Any, Literal, Self, get_args
 from uuid import UUID
 
-from pydantic import Field
+from pydantic import ConfigDict, Field, model_validator
+from pydantic_core import PydanticCustomError
 
-from functions.chat.attaching import MOST_IMAGES
-from functions.chat.control import TurnState
-from functions.chat.events import TurnEvent
-from functions.chat.output_format import FormatIn
+from functions.chat.turn.events import TurnEvent
+from functions.chat.turn.images import MAX_IMAGES
+from functions.chat.turn.replay import TurnSnapshot
 from parley.errors import InvalidInput
 from parley.http.schemas import Input, MessageOut, Output, Timestamp
 from parley.llm.messages import Image, OutputSchema
 from parley.llm.model import Model
 
-MOST_DOCUMENTS = 100
-type Documents = bool | Annotated[list[Annotated[UUID, Field(strict=False)]], Field(max_length=MOST_DOCUMENTS)]
+type OpenAIName = Annotated[str, Field(pattern=r"^[a-zA-Z0-9_-]{1,64}$")]
 
-_ID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+
+class JsonSchemaIn(Input):
+    """A JSON schema for the answer."""
+
+    model_config = ConfigDict(serialize_by_alias=True)
+
+    name: OpenAIName
+    description: str | None = None
+    json_schema: dict[str, Any] = Field(alias="schema")
+    strict: bool | None = None
+
+
+class ResponseFormatIn(Input):
+    """`response_format`: plain text, any JSON object, or JSON by a schema."""
+
+    type: Literal["text", "json_object", "json_schema"]
+    json_schema: JsonSchemaIn | None = None
+
+    @model_validator(mode="after")
+    def _has_its_schema(self) -> Self:
+        if (self.type == "json_schema") != (self.json_schema is not None):
+            raise PydanticCustomError("json_schema", "json_schema belongs to the type json_schema, and to no other")
+        return self
+
+    def output(self) -> OutputSchema | None:
+        """Return what the model is told; None for plain text."""
+        if self.json_schema:
+            return OutputSchema(self.json_schema.name, self.json_schema.json_schema, strict=bool(self.json_schema.strict))
+        return OutputSchema("answer", {"type": "object"}, strict=False) if self.type == "json_object" else None
+
+
+MAX_DOCUMENTS = 100
+
+
+type DocumentSelection = bool | Annotated[list[Annotated[UUID, Field(strict=False)]], Field(max_length=MAX_DOCUMENTS)]
+
+
+_UUID_PATTERN = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 
 class ChatIn(Input):
@@ -30,12 +66,12 @@ class ChatIn(Input):
     conversation_id: Annotated[UUID, Field(strict=False)] | None = None
     model: Annotated[str, Field(min_length=1, max_length=100)] | None = None
     tools: bool | list[str] = True
-    documents: Documents = False
+    documents: DocumentSelection = False
     stream: bool = True
     max_output_tokens: Annotated[int, Field(gt=0)] | None = None
     temperature: Annotated[float, Field(ge=0, le=2)] | None = None
-    images: Annotated[list[str], Field(max_length=MOST_IMAGES)] = Field(default_factory=list)
-    response_format: FormatIn | None = None
+    images: Annotated[list[str], Field(max_length=MAX_IMAGES)] = Field(default_factory=list)
+    response_format: ResponseFormatIn | None = None
     incognito: bool = False
     wait: bool = False
 
@@ -46,11 +82,11 @@ class ChatIn(Input):
 
     def attached(self) -> list[Image | UUID]:
         """Return the images, and the ids of those that were stored before. Raises InvalidInput."""
-        return [_attached(image, place) for place, image in enumerate(self.images)]
+        return [_image_or_id(image, place) for place, image in enumerate(self.images)]
 
 
-def _attached(image: str, place: int) -> Image | UUID:
-    if _ID.fullmatch(image):
+def _image_or_id(image: str, place: int) -> Image | UUID:
+    if _UUID_PATTERN.fullmatch(image):
         return UUID(image)
     try:
         return Image.from_data_url(image)
@@ -63,8 +99,8 @@ class RegenerateIn(Input):
 
     conversation_id: Annotated[UUID, Field(strict=False)]
     model: Annotated[str, Field(min_length=1, max_length=100)] | None = None
-    documents: Documents = False
-    response_format: FormatIn | None = None
+    documents: DocumentSelection = False
+    response_format: ResponseFormatIn | None = None
     stream: bool = True
 
     @property
@@ -106,7 +142,7 @@ class ToolResultOut(Output):
     content: str
 
 
-class CallOut(Output):
+class PendingToolCallOut(Output):
     """A call that needs its user's approval."""
 
     call_id: str
@@ -139,10 +175,10 @@ class TurnOut(Output):
     usage: UsageOut | None
     sources: list[SourceOut]
     tool_results: list[ToolResultOut]
-    approvals: list[CallOut]
+    approvals: list[PendingToolCallOut]
 
 
-class ApprovalOut(CallOut):
+class ApprovalOut(PendingToolCallOut):
     """A call that the turn asked its user about; `is_approved` is null until they have decided."""
 
     is_approved: bool | None
@@ -170,14 +206,14 @@ class TurnStateOut(Output):
     approvals: list[ApprovalOut]
 
     @classmethod
-    def of(cls, state: TurnState) -> Self:
+    def of(cls, state: TurnSnapshot) -> Self:
         """Show a turn; what it took is known when it has ended."""
         stored = asdict(state.record)
         usage = UsageOut.model_validate(state.record) if state.record.input_tokens is not None else None
         return cls.model_validate(stored | {"text": state.text, "usage": usage, "approvals": state.approvals})
 
 
-EVENT = {
+EVENT_SCHEMA = {
     "title": "TurnEvent",
     "description": "Each Server-Sent Event; `id` counts from 1, `data` is one JSON object.",
     "type": "object",

@@ -54,7 +54,7 @@ def test_an_answer_that_is_being_written_survives_an_edit(services: Desk, vendor
     with ada.stream({"message": "hello"}) as response:
         events = events_of(response)
         next(events), next(events)
-        services.append("functions/chat/turn.py", "# edited")
+        services.append("functions/chat/turn/run.py", "# edited")
         assert services.waits_for("reloaded chat (turn.py) in ")
         may_go_on.set()
 

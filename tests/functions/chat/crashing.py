@@ -6,7 +6,7 @@ import sys
 
 from sqlalchemy import event
 
-from functions.chat import pulse, rounds
+from functions.chat.turn import heartbeat, tool_loop
 from parley.auth.principal import Principal
 from parley.db.engine import make_engine
 from parley.db.turn.turn_begin import IdempotencyKey
@@ -35,7 +35,7 @@ def main(last_step: int) -> None:
 
     event.listen(engine, "before_cursor_execute", step)
     event.listen(engine, "commit", step)
-    pulse.TICK_S, rounds.POLL_S = 0.0, 10.0  # after each event, and only then
+    heartbeat.TICK_S, tool_loop.POLL_S = 0.0, 10.0  # after each event, and only then
     take(make_desk(engine, ScriptedProvider(HELLO)), Owner(json.load(sys.stdin)), idempotency_key=ONCE, model="priced")
     print(steps)
 

@@ -9,8 +9,8 @@ from uuid import UUID
 
 from sqlalchemy import Engine
 
-from functions.chat import turn
-from functions.chat.deciding import Decision
+from functions.chat.turn.approvals import Decision
+from functions.chat.turn.run import Question, resume_turn, take_turn
 from parley.auth.encryption import TextCipher
 from parley.db import conversations, mcp_servers, memories, messages, passages, tool_settings
 from parley.db.memories import MemoryOrigin
@@ -99,13 +99,13 @@ class World:
 
     def take(self, *scripts: list[Any], text: str = "what about cats?", **options: Any) -> list[Any]:
         """Take a turn whose model does what it was told."""
-        question = turn.Question(text, **{"model": "handy", "tools": True} | options)
-        return list(events_of(turn.take(self._desk(*scripts), self.user.principal, question, deadline=Deadline.after(60))))
+        question = Question(text, **{"model": "handy", "tools": True} | options)
+        return list(events_of(take_turn(self._desk(*scripts), self.user.principal, question, deadline=Deadline.after(60))))
 
     def decide(self, turn_id: UUID, call_id: str, *scripts: list[Any], approve: bool) -> list[Any]:
         """Say a word about a call that waits, and go on."""
         decision = Decision(turn_id, call_id, approve)
-        continued = turn.go_on(self._desk(*scripts), self.user.principal, decision, deadline=Deadline.after(60))
+        continued = resume_turn(self._desk(*scripts), self.user.principal, decision, deadline=Deadline.after(60))
         return list(events_of(continued.events)) if continued else []
 
     def _desk(self, *scripts: list[Any]) -> Any:

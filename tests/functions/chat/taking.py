@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, Self
 
-from functions.chat import turn
-from functions.chat.desk import Desk
-from functions.chat.events import Numbered
-from functions.chat.images import Images
-from functions.chat.question import Question
+from functions.chat.services import ChatServices
+from functions.chat.turn import run
+from functions.chat.turn.events import NumberedEvent
+from functions.chat.turn.images import Images
+from functions.chat.turn.question import Question
 from parley.db import messages
 from parley.db.transactions import principal_scope
 from parley.deadline import Deadline
@@ -87,7 +87,7 @@ class NoMemoryQueue:
         self.sent.append(entry)
 
 
-def make_desk(engine: Any, provider: Any, *, queue: Any = None, toolbox: Any = None, memory_queue: Any = None) -> Desk:
+def make_desk(engine: Any, provider: Any, *, queue: Any = None, toolbox: Any = None, memory_queue: Any = None) -> ChatServices:
     router = ModelRouter(lambda model: provider, CircuitBreaker(MemoryCircuits()), retry_policy=RetryPolicy(first_pause_s=0.0))
     default_limits = DefaultLimits(rate_per_minute=1000, budget_usd=Decimal(5))
     models = ROOT / "tests" / "functions" / "chat" / "handy.toml" if toolbox else ROOT / "tests" / "models.toml"
@@ -95,24 +95,26 @@ def make_desk(engine: Any, provider: Any, *, queue: Any = None, toolbox: Any = N
     queues = queue or NoQueue(), memory_queue or NoMemoryQueue()
     boxes = {"toolbox_for": lambda principal: lambda connection: toolbox} if toolbox else {}
     images = Images(os.environ["PARLEY_FILES_BUCKET"])
-    return Desk(engine, lambda: catalogue, router, {}, default_limits, queues[0], no_embedder, queues[1], images, no_embedder, **boxes)
+    return ChatServices(
+        engine, lambda: catalogue, router, {}, default_limits, queues[0], no_embedder, queues[1], images, no_embedder, **boxes
+    )
 
 
 def take_numbered(
-    services: Desk, person: Any, text: str = "hello", *, lasting_s: float = 60, idempotency_key: Any = None, **options: Any
+    services: ChatServices, person: Any, text: str = "hello", *, lasting_s: float = 60, idempotency_key: Any = None, **options: Any
 ) -> Any:
     """The turn's generator."""
-    return turn.take(
+    return run.take_turn(
         services, person.principal, Question(text, **options), deadline=Deadline.after(lasting_s), idempotency_key=idempotency_key
     )
 
 
 def events_of(numbered: Any) -> Iterator[Any]:
     """The events alone."""
-    return (one.event for one in numbered if isinstance(one, Numbered))
+    return (one.event for one in numbered if isinstance(one, NumberedEvent))
 
 
-def take(services: Desk, person: Any, text: str = "hello", **options: Any) -> list[Any]:
+def take(services: ChatServices, person: Any, text: str = "hello", **options: Any) -> list[Any]:
     """A whole turn's events."""
     return list(events_of(take_numbered(services, person, text, **options)))
 

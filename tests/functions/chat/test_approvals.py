@@ -5,11 +5,12 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from functions.chat import control, routes, turn
-from functions.chat.compat.errors import PREFIX, as_openai
-from functions.chat.deciding import Decision
+from functions.chat import routes
 from functions.chat.errors import AlreadyDecided, ConversationBusy, NotWaiting
-from functions.chat.events import TurnCompleted, TurnStopped, TurnWaiting
+from functions.chat.openai_api.errors import PREFIX, openai_error_response
+from functions.chat.turn import replay, run
+from functions.chat.turn.approvals import Decision
+from functions.chat.turn.events import TurnCompleted, TurnStopped, TurnWaiting
 from parley.db.engine import make_engine
 from parley.db.turn.turn_begin import IdempotencyKey
 from parley.deadline import Deadline
@@ -53,7 +54,7 @@ def waiting(engine, alice, toolbox):
 
 def decide(services, person, turn_id, call_id="w", *, approve=True):
     """Decide, and return the events that follow, or None."""
-    continued = turn.go_on(services, person.principal, Decision(turn_id, call_id, approve), deadline=Deadline.after(30))
+    continued = run.resume_turn(services, person.principal, Decision(turn_id, call_id, approve), deadline=Deadline.after(30))
     return continued and list(continued.events)
 
 
@@ -147,7 +148,7 @@ def test_an_unknown_call_a_foreign_turn_and_a_call_without_question_are_not_ther
 
 
 def test_a_stop_ends_a_turn_that_waits(waiting, other, alice, engine, log, toolbox):
-    control.stop(other(), alice.principal, waiting[0].turn_id)
+    replay.request_stop(other(), alice.principal, waiting[0].turn_id)
     answer = stored(engine, alice, waiting[0].conversation_id)[-1]
     with pytest.raises(NotWaiting):
         decide(other(), alice, waiting[0].turn_id)
@@ -177,7 +178,7 @@ def test_a_message_that_is_refused_denies_nothing(waiting, other, alice):
 
 def test_a_conversation_that_waits_is_too_busy_to_answer_anew(waiting, other, alice):
     with pytest.raises(ConversationBusy):
-        take(other(), alice, "", conversation_id=waiting[0].conversation_id, is_anew=True)
+        take(other(), alice, "", conversation_id=waiting[0].conversation_id, is_regeneration=True)
 
 
 def test_a_turn_may_wait_more_than_once(waiting, other, alice, toolbox):
@@ -191,7 +192,7 @@ def test_a_turn_may_wait_more_than_once(waiting, other, alice, toolbox):
 
 
 def test_a_turn_that_dies_after_it_went_on_keeps_all_its_parts(waiting, engine, alice, other, age, toolbox, monkeypatch):
-    monkeypatch.setattr(turn, "run", lambda *_: iter(()))  # the function dies right after it has taken the turn
+    monkeypatch.setattr(run, "run_turn", lambda *_: iter(()))  # the function dies right after it has taken the turn
     decide(other(), alice, waiting[0].turn_id)
     age(waiting[0].turn_id)
     is_done = interrupt_if_stale(engine, waiting[0].turn_id, user_id=alice.id)
@@ -252,7 +253,7 @@ def test_a_repeated_request_is_told_that_its_turn_waits(engine, alice, toolbox):
 
 def test_a_stop_that_comes_with_the_pause_ends_the_turn(engine, other, alice, toolbox):
     script, started = calls(("w", "write", {"to": "bob"})), []
-    stop = lambda: control.stop(other(), alice.principal, started[0].turn_id)  # noqa: E731
+    stop = lambda: replay.request_stop(other(), alice.principal, started[0].turn_id)  # noqa: E731
     services = make_desk(engine, Rounds([*script[:-1], stop, script[-1]]), toolbox=toolbox)
     events = events_of(take_numbered(services, alice, model="handy", tools=True))
     started.append(next(events))
@@ -269,7 +270,9 @@ def over_http(engine, toolbox):
     def over_http(*scripts):
         services = make_desk(engine, Rounds(*scripts), toolbox=toolbox)
         return Function(
-            streaming_handler(create_app(routes.router, settings=settings, error_responders={PREFIX: as_openai}, services=services))
+            streaming_handler(
+                create_app(routes.router, settings=settings, error_responders={PREFIX: openai_error_response}, services=services)
+            )
         )
 
     return over_http

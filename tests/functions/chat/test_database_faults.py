@@ -2,7 +2,7 @@
 
 import pytest
 
-from functions.chat.events import TurnCompleted
+from functions.chat.turn.events import TurnCompleted
 from parley.db.turn.turn_begin import IdempotencyKey
 from parley.errors import Unavailable
 from parley.llm import messages as llm

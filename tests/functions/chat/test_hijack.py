@@ -57,7 +57,7 @@ def in_conversation(make):
 
 
 def _anew(world, attack):
-    return world.take(attack, DONE, text="", is_anew=True, conversation_id=_asked_again(world))
+    return world.take(attack, DONE, text="", is_regeneration=True, conversation_id=_asked_again(world))
 
 
 def _asked_again(world):
@@ -267,7 +267,7 @@ def test_a_turn_that_goes_on_still_has_what_was_recalled_and_its_taint(world_of)
 
 def test_what_is_too_old_to_be_looked_at_counts_as_outsiders_words(world_of, monkeypatch):
     world = world_of()
-    monkeypatch.setattr("functions.chat.asked.MOST_MESSAGES", 2)
+    monkeypatch.setattr("functions.chat.turn.question.MOST_MESSAGES", 2)
     *_, last = world.take(asks(LISBON), DONE, conversation_id=world.stored(*CLEAN))
 
     assert (last.name, world.effects) == ("turn.waiting", [])

@@ -7,7 +7,7 @@ import boto3
 import pytest
 
 from functions.chat.errors import ConversationBusy
-from functions.chat.picturing import NOTE
+from functions.chat.turn.prompt import IMAGE_NOTE
 from parley.errors import NotFound
 from parley.llm import messages as llm
 from parley.llm.catalogue import Catalogue
@@ -81,14 +81,14 @@ def test_an_earlier_image_is_shown_again_for_a_while_and_then_noted(services, pr
 
     assert shown(second)[0] == ("user", ["image/png", "one"])
     assert second.messages[0].parts[0].data == PNG
-    assert shown(last)[0] == ("user", [f"{NOTE}\none"])
+    assert shown(last)[0] == ("user", [f"{IMAGE_NOTE}\none"])
 
 
 def test_a_model_that_cannot_see_is_told_of_earlier_images(services, provider, alice):
     started, *_ = take(services, alice, "one", attached=[PICTURE])
     take(services, alice, "two", conversation_id=started.conversation_id, model="blind")
 
-    assert shown(provider.requests[1])[0] == ("user", [f"{NOTE}\none"])
+    assert shown(provider.requests[1])[0] == ("user", [f"{IMAGE_NOTE}\none"])
 
 
 def test_a_question_with_an_image_needs_a_model_that_can_see(services, provider, alice, keys):
@@ -138,7 +138,7 @@ def test_a_refused_turn_leaves_no_image(services, engine, alice, keys):
 
 def test_a_question_is_answered_anew_with_its_images(services, provider, alice):
     started, *_ = take(services, alice, attached=[PICTURE])
-    take(services, alice, "", conversation_id=started.conversation_id, is_anew=True)
+    take(services, alice, "", conversation_id=started.conversation_id, is_regeneration=True)
 
     assert list(provider.requests[1].messages[-1].parts) == [PICTURE, llm.Text("hello")]
 

@@ -4,8 +4,8 @@ import threading
 
 import pytest
 
-from functions.chat import pulse
-from functions.chat.events import Ping, TurnCompleted, TurnFailed, TurnInterrupted
+from functions.chat.turn import heartbeat
+from functions.chat.turn.events import Ping, TurnCompleted, TurnFailed, TurnInterrupted
 from parley.db.turn import turns
 from parley.errors import Unavailable
 from parley.jobs import CheckTurn
@@ -59,14 +59,14 @@ def test_a_turn_ends_before_its_function_must(engine, alice):
 
 
 def test_a_silent_model_is_bridged_by_pings(engine, alice, monkeypatch):
-    monkeypatch.setattr(pulse, "PING_S", 0.2)
+    monkeypatch.setattr(heartbeat, "PING_S", 0.2)
     taken = list(take_numbered(make_desk(engine, SilentProvider()), alice, lasting_s=1.0))
 
     assert sum(isinstance(one, Ping) for one in taken) >= 2
 
 
 def test_pings_come_at_least_every_15_seconds():
-    assert pulse.PING_S + pulse.TICK_S <= 15
+    assert heartbeat.PING_S + heartbeat.TICK_S <= 15
 
 
 def test_a_client_that_leaves_changes_nothing(engine, alice, log):
@@ -102,9 +102,9 @@ def test_a_database_that_is_away_for_a_while_does_not_end_a_turn(engine, alice, 
             raise Unavailable("database")
         return real(*given, **named)
 
-    monkeypatch.setattr(pulse.turns, "tick", tick)
-    monkeypatch.setattr(pulse, "TICK_S", 0.05)
-    monkeypatch.setattr(pulse, "_AGAIN_S", 0.05)
+    monkeypatch.setattr(heartbeat.turns, "tick", tick)
+    monkeypatch.setattr(heartbeat, "TICK_S", 0.05)
+    monkeypatch.setattr(heartbeat, "_RETRY_S", 0.05)
     script = [WORDS[0], lambda: until(lambda: calls), WORDS[1], lambda: until(lambda: len(calls) > 3), *WORDS[2:], HELLO[-1]]
     started, *_, last = take(make_desk(engine, ScriptedProvider(script)), alice)
 

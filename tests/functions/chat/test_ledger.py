@@ -10,7 +10,7 @@ from random import Random
 
 import pytest
 
-from functions.chat.desk import Desk
+from functions.chat.services import ChatServices
 from parley.llm.catalogue import Catalogue
 from parley.llm.circuit_breaker import CircuitBreaker
 from parley.llm.provider_registry import ProviderRegistry
@@ -85,7 +85,7 @@ def with_key(auth: Function, user: Person) -> Person:
 
 
 @contextmanager
-def selling(draw: Random) -> Iterator[tuple[list[Seller], Desk]]:
+def selling(draw: Random) -> Iterator[tuple[list[Seller], ChatServices]]:
     """Run two vendors, and make the desk that calls them."""
     circuits = MemoryCircuits()
     with running_vendor() as first, running_vendor() as second:

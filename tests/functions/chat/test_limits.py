@@ -8,9 +8,9 @@ from decimal import Decimal
 import pytest
 from sqlalchemy import event
 
-from functions.chat.desk import Desk
-from functions.chat.events import TurnCompleted, TurnFailed
-from functions.chat.images import Images
+from functions.chat.services import ChatServices
+from functions.chat.turn.events import TurnCompleted, TurnFailed
+from functions.chat.turn.images import Images
 from parley.db.engine import make_engine
 from parley.errors import Unavailable
 from parley.llm import messages as llm
@@ -56,7 +56,7 @@ def make_desk(engine, *scripts, rate=1000, budget=5):
     catalogue = Catalogue.parse(PRICED + MODEL.format(id="first", price=10.0) + MODEL.format(id="second", price=20.0), source="test")
     playing = Playing(*scripts)
     router = ModelRouter(lambda model: playing, CircuitBreaker(MemoryCircuits()), retry_policy=RetryPolicy(first_pause_s=0.0))
-    return Desk(
+    return ChatServices(
         *(engine, lambda: catalogue, router, {}, DefaultLimits(rate, Decimal(budget))),
         *(NoQueue(), no_embedder, NoMemoryQueue(), Images("none"), no_embedder),
     )

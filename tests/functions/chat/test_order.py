@@ -99,9 +99,9 @@ def test_many_writers_leave_numbers_without_gaps_in_turns_and_lose_nothing(engin
 
 def test_what_a_model_is_given_holds_every_answer_before(engine, database, alice, conversation_id):
     """A turn that came and went between the look at a conversation and the storing of the question is not left out."""
-    from functions.chat import beginning
+    from functions.chat.turn import begin
 
-    scripted, real = ScriptedProvider(HELLO), beginning.candidates_for
+    scripted, real = ScriptedProvider(HELLO), begin.choose_models
     mine = make_engine(database)
     sneaky = iter([lambda: take(make_desk(mine, ScriptedProvider(HELLO)), alice, "quick", conversation_id=conversation_id)])
 
@@ -111,7 +111,7 @@ def test_what_a_model_is_given_holds_every_answer_before(engine, database, alice
         return real(*given, **named)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(beginning, "candidates_for", candidates_for)
+        patch.setattr(begin, "choose_models", candidates_for)
         take(make_desk(engine, scripted), alice, "slow", conversation_id=conversation_id)
     mine.dispose()
 

@@ -24,7 +24,7 @@ def test_the_schema_goes_to_the_model_of_each_try(engine, alice):
     provider = ScriptedProvider(HELLO)
     services = replace(make_desk(engine, provider), catalogue=lambda: Catalogue.parse(MODELS, source="test"))
     started, *_ = take(services, alice, output=PLACE)
-    take(services, alice, "", conversation_id=started.conversation_id, is_anew=True, output=PLACE)
+    take(services, alice, "", conversation_id=started.conversation_id, is_regeneration=True, output=PLACE)
     take(services, alice, conversation_id=started.conversation_id)
 
     assert [request.output for request in provider.requests] == [PLACE, PLACE, None]

@@ -23,7 +23,7 @@ def saying(text):
 
 
 def again(services, person, conversation_id, **options):
-    return take(services, person, "", conversation_id=conversation_id, is_anew=True, **options)
+    return take(services, person, "", conversation_id=conversation_id, is_regeneration=True, **options)
 
 
 def variants(engine, person, conversation_id):
@@ -80,7 +80,7 @@ def test_an_attempt_without_a_word_leaves_the_old_answer_in_its_place(engine, al
 
 
 def test_an_attempt_whose_function_died_becomes_a_variant_too(engine, alice, answered, age):
-    taken = take_numbered(make_desk(engine, SilentProvider()), alice, "", conversation_id=answered.conversation_id, is_anew=True)
+    taken = take_numbered(make_desk(engine, SilentProvider()), alice, "", conversation_id=answered.conversation_id, is_regeneration=True)
     turn_id = next(taken).event.turn_id
     age(turn_id)
 

@@ -7,9 +7,9 @@ from uuid import uuid4
 
 import pytest
 
-from functions.chat import control
-from functions.chat.events import Numbered, Ping
-from functions.chat.replay import follow
+from functions.chat.turn import replay
+from functions.chat.turn.events import NumberedEvent, Ping
+from functions.chat.turn.replay import follow_events
 from parley.deadline import Deadline
 from parley.llm import messages as llm
 from tests.functions.chat.taking import HELLO, ScriptedProvider, SilentProvider, make_desk, take_numbered, until
@@ -93,8 +93,8 @@ def test_a_running_turn_is_followed_from_another_worker(engine, database, alice)
     thread.start()
     mine = make_engine(database)
     heard = []
-    for one in follow(mine, started.turn_id, user_id=alice.id, after=2, deadline=Deadline.after(20)):
-        heard += [one] if isinstance(one, Numbered) else []
+    for one in follow_events(mine, started.turn_id, user_id=alice.id, after=2, deadline=Deadline.after(20)):
+        heard += [one] if isinstance(one, NumberedEvent) else []
         if heard:
             gate.set()
     thread.join()
@@ -108,7 +108,7 @@ def test_nothing_is_open_in_the_database_while_a_reader_waits(engine, alice):
     provider = SilentProvider("word")
     taken = take_numbered(make_desk(engine, provider), alice)
     started = next(taken).event
-    reading = follow(engine, started.turn_id, user_id=alice.id, after=1, deadline=Deadline.after(5))
+    reading = follow_events(engine, started.turn_id, user_id=alice.id, after=1, deadline=Deadline.after(5))
 
     assert isinstance(next(reading), Ping)
     assert engine.pool.checkedout() == 0
@@ -119,10 +119,10 @@ def test_a_reader_whose_time_is_up_is_let_go_without_an_end(engine, alice):
     provider = SilentProvider("word")
     taken = take_numbered(make_desk(engine, provider), alice)
     started = next(taken).event
-    heard = list(follow(engine, started.turn_id, user_id=alice.id, after=0, deadline=Deadline.after(0.1)))
+    heard = list(follow_events(engine, started.turn_id, user_id=alice.id, after=0, deadline=Deadline.after(0.1)))
     provider.close(), list(taken)
 
-    assert [one.event.name for one in heard if isinstance(one, Numbered)] == ["turn.started"]
+    assert [one.event.name for one in heard if isinstance(one, NumberedEvent)] == ["turn.started"]
 
 
 def test_a_reader_of_a_turn_that_is_deleted_is_told_so(engine, conversation, alice):
@@ -130,7 +130,7 @@ def test_a_reader_of_a_turn_that_is_deleted_is_told_so(engine, conversation, ali
     services = make_desk(engine, provider)
     taken = take_numbered(services, alice)
     started = next(taken).event
-    reading = control.events(services, alice.principal, started.turn_id, after=0, deadline=Deadline.after(20))
+    reading = replay.read_events(services, alice.principal, started.turn_id, after=0, deadline=Deadline.after(20))
     next(reading)
     conversation.delete(f"/conversations/{started.conversation_id}", as_=alice)
     last = list(reading)[-1]

@@ -2,8 +2,8 @@
 
 import pytest
 
-from functions.chat.beginning import begin
-from functions.chat.question import Question
+from functions.chat.turn.begin import begin_with_retries
+from functions.chat.turn.question import Question
 from parley.db.turn import turns
 from parley.db.turn.turn_events import LoggedEvent
 from parley.deadline import Deadline
@@ -27,7 +27,7 @@ def dead(engine, alice, age):
     """Begin a turn, log some words, and never come back."""
 
     def dead(**options):
-        turn = begin(make_desk(engine, None), alice.principal, Question("hello", **options), deadline=Deadline.after(60))
+        turn = begin_with_retries(make_desk(engine, None), alice.principal, Question("hello", **options), deadline=Deadline.after(60))
         turns.record_heartbeat(engine, turn.id, user_id=alice.id, entries=[SAID])
         age(turn.id)
         return turn

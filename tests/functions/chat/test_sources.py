@@ -6,8 +6,8 @@ from uuid import uuid4
 
 import pytest
 
-from functions.chat.events import MemoryUsed, SourceGiven
-from functions.chat.tooling import make_toolbox_for
+from functions.chat.services import make_toolbox_for
+from functions.chat.turn.events import MemoryUsed, SourceGiven
 from parley.db import conversations, documents, messages
 from parley.db.engine import make_engine
 from parley.db.transactions import user_scope

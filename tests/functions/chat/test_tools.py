@@ -4,9 +4,9 @@ import threading
 
 import pytest
 
-from functions.chat import control
-from functions.chat.events import TurnCompleted, TurnInterrupted, TurnStopped
-from functions.chat.tool_round import MOST_BYTES, cut
+from functions.chat.turn import replay
+from functions.chat.turn.events import TurnCompleted, TurnInterrupted, TurnStopped
+from functions.chat.turn.tools import MAX_RESULT_BYTES, truncate_result
 from parley.errors import InvalidInput
 from parley.llm import messages as llm
 from parley.llm.prompts import TOOL_RESULT_HEADING
@@ -101,7 +101,7 @@ def test_what_cannot_be_run_is_a_result_that_the_model_sees(asking, call, told):
 
 
 def test_a_tool_that_hangs_is_left_alone(asking, monkeypatch):
-    monkeypatch.setattr("functions.chat.tool_round.GRACE_S", 0.1)
+    monkeypatch.setattr("functions.chat.turn.tools.TOOL_GRACE_S", 0.1)
     let_go = threading.Event()
     toolbox = Toolbox().add("slow", lambda: let_go.wait(20), timeout_s=0.2).add("clock", lambda: "noon")
     _, (_, second) = asking(calls(("a", "slow", {}), ("b", "clock", {})), DONE, toolbox=toolbox)
@@ -114,11 +114,11 @@ def test_a_tool_that_hangs_is_left_alone(asking, monkeypatch):
 
 
 def test_a_result_is_cut_at_64_kib_with_a_note():
-    long = cut("ä" * 40_000)
+    long = truncate_result("ä" * 40_000)
 
-    assert len(long.encode()) <= MOST_BYTES
+    assert len(long.encode()) <= MAX_RESULT_BYTES
     assert long.endswith("longer]")
-    assert cut("ä" * 32_768) == "ä" * 32_768
+    assert truncate_result("ä" * 32_768) == "ä" * 32_768
 
 
 def test_after_eight_rounds_the_model_is_asked_once_more_without_tools(asking):
@@ -172,7 +172,7 @@ def test_a_stop_ends_a_turn_whose_tool_runs(engine, asking, alice):
     services = make_desk(engine, Rounds(calls(("c", "slow", {})), DONE), toolbox=toolbox)
     events = events_of(take_numbered(services, alice, model="handy", tools=True))
     started = next(events)
-    control.stop(services, alice.principal, started.turn_id)
+    replay.request_stop(services, alice.principal, started.turn_id)
     *_, last = events
     let_go.set()
 

@@ -3,8 +3,8 @@ from uuid import uuid4
 import pytest
 from sqlalchemy import text
 
-from functions.chat import ending
-from functions.chat.events import TextDelta, TurnCompleted, TurnFailed, TurnInterrupted, TurnStarted
+from functions.chat.turn import run
+from functions.chat.turn.events import AnswerDelta, TurnCompleted, TurnFailed, TurnInterrupted, TurnStarted
 from parley.db import conversations
 from parley.db.transactions import principal_scope
 from parley.errors import NotFound, Unavailable
@@ -24,8 +24,8 @@ def services(engine):
 def test_a_turn_streams_its_answer_between_start_and_end(services, alice):
     events = take(services(*HELLO), alice)
 
-    assert [type(event) for event in events] == [TurnStarted, TextDelta, TextDelta, TurnCompleted]
-    assert events[1:3] == [TextDelta("Hel"), TextDelta("lo")]
+    assert [type(event) for event in events] == [TurnStarted, AnswerDelta, AnswerDelta, TurnCompleted]
+    assert events[1:3] == [AnswerDelta("Hel"), AnswerDelta("lo")]
 
 
 def test_question_and_answer_are_stored_in_order(engine, services, alice):
@@ -189,9 +189,9 @@ def test_characters_that_cannot_be_stored_are_taken_out_of_an_answer(engine, ser
 
 def test_a_finished_answer_waits_for_a_database_that_comes_back(engine, engines, services, alice, monkeypatch):
     refusals = iter([Unavailable("database"), Unavailable("database")])
-    real = ending.user_scope
-    monkeypatch.setattr(ending.time, "sleep", lambda _: None)
-    monkeypatch.setattr(ending, "user_scope", lambda *given: raise_next(refusals) or real(*given))
+    real = run.user_scope
+    monkeypatch.setattr(run.time, "sleep", lambda _: None)
+    monkeypatch.setattr(run, "user_scope", lambda *given: raise_next(refusals) or real(*given))
     started, *_, last = take(services(*HELLO), alice)
 
     assert isinstance(last, TurnCompleted)
@@ -205,10 +205,10 @@ def raise_next(errors):
 
 
 def test_an_end_that_was_stored_but_not_acknowledged_is_not_stored_again(engine, services, alice, monkeypatch):
-    real = ending._store
+    real = run._store_result
     lost = iter([Unavailable("database")])
-    monkeypatch.setattr(ending.time, "sleep", lambda _: None)
-    monkeypatch.setattr(ending, "_store", lambda *given: (real(*given), raise_next(lost))[0])
+    monkeypatch.setattr(run.time, "sleep", lambda _: None)
+    monkeypatch.setattr(run, "_store_result", lambda *given: (real(*given), raise_next(lost))[0])
     started, *_, last = take(services(*HELLO), alice)
 
     assert [m.id for m in stored(engine, alice, started.conversation_id)] == [started.user_message_id, last.message.id]

@@ -5,7 +5,7 @@ from uuid import UUID
 import boto3
 import pytest
 
-from functions.chat import turn as turns_of_chat
+from functions.chat.turn import run as turns_of_chat
 from functions.summarize.errands import LEASE_S
 from parley.db import outbox
 from parley.db.transactions import global_scope, user_scope
@@ -57,7 +57,7 @@ def test_a_turn_that_says_nothing_notes_nothing(engine, rows, alice):
 @pytest.fixture
 def dying(monkeypatch):
     """A function that dies between the commit and the queue."""
-    monkeypatch.setattr(turns_of_chat.FollowUp, "send", lambda self, entries: None)
+    monkeypatch.setattr(turns_of_chat.FollowUpSender, "send", lambda self, entries: None)
 
 
 def test_what_a_function_that_died_could_not_send_is_sent_by_the_sweep(dying, engine, upkeep, environment, change, alice):

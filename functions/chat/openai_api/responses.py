@@ -1,0 +1,121 @@
+"""A completion in OpenAI's format: one document, or Server-Sent Events that end with `[DONE]`."""
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from itertools import chain
+from typing import Any
+
+from fastapi import Response
+
+from functions.chat.openai_api.completions import CompletionEvent, CompletionStream
+from functions.chat.openai_api.errors import error_body
+from functions.chat.openai_api.response_schemas import (
+    AssistantMessageOut,
+    ChoiceOut,
+    CompletionOut,
+    CompletionUsageOut,
+    FunctionCallOut,
+    ToolCallOut,
+)
+from functions.chat.openai_api.stored_conversation import CONVERSATION_HEADER
+from functions.chat.responses import SSE_PING, EventStream
+from functions.chat.turn.events import Ping
+from parley.clock import utc_now
+from parley.errors import ParleyError
+from parley.ids import new_id
+from parley.llm.messages import Finished, TextDelta, ToolCall, Usage
+from parley.observability import logger
+
+type ChunkDelta = tuple[dict[str, Any], str | None, Usage | None]
+
+
+@dataclass(frozen=True, slots=True)
+class CompletionHeader:
+    """What all chunks of an answer share."""
+
+    model: Callable[[], str]
+    id: str = field(default_factory=lambda: f"chatcmpl-{new_id().hex}")
+    created: int = field(default_factory=lambda: int(utc_now().timestamp()))
+
+
+def completion_response(completion: CompletionStream, *, stream: bool, wants_usage: bool) -> Response:
+    """Wait for the first event, so that what fails before it has its own status, and encode what follows.
+
+    A vendor that is silent for long is bridged by comments, and then the status of a stream is 200 whatever comes.
+    """
+    headers = {CONVERSATION_HEADER: str(completion.conversation_id)} if completion.conversation_id else {}
+    first = next(completion.events)
+    events = chain([first], completion.events)
+    if stream:
+        return EventStream(_sse_chunks(CompletionHeader(completion.model), events, wants_usage=wants_usage), completion.events, headers)
+    said = list(events)
+    return Response(_document(CompletionHeader(completion.model), said).model_dump_json(), media_type="application/json", headers=headers)
+
+
+def _document(head: CompletionHeader, events: list[CompletionEvent]) -> CompletionOut:
+    text = "".join(event.text for event in events if isinstance(event, TextDelta))
+    calls = [_tool_call(event) for event in events if isinstance(event, ToolCall)]
+    finished = next(event for event in events if isinstance(event, Finished))
+    message = AssistantMessageOut(content=text or (None if calls else ""), tool_calls=calls or None)
+    choice = ChoiceOut(message=message, finish_reason=finished.reason)
+    return CompletionOut(
+        id=head.id, created=head.created, model=head.model(), choices=[choice], usage=CompletionUsageOut.of(finished.usage)
+    )
+
+
+def _sse_chunks(head: CompletionHeader, events: Iterator[CompletionEvent], *, wants_usage: bool) -> Iterator[bytes]:
+    """Encode each event as it comes; a failure is the last of them."""
+    usage: dict[str, Any] = {"usage": None} if wants_usage else {}
+    try:
+        for said in _deltas(events):
+            if isinstance(said, Ping):
+                yield SSE_PING
+                continue
+            delta, reason, counted = said
+            yield _chunk(head, delta, usage, reason)
+            if counted and wants_usage:
+                yield _sse_data(_header_fields(head) | {"choices": [], "usage": CompletionUsageOut.of(counted).model_dump()})
+        yield b"data: [DONE]\n\n"
+    except ParleyError as exc:
+        logger.warning("an answer broke off", problem=exc.code, reason=str(exc))
+        yield _sse_data(error_body(exc))
+    except Exception:  # the outermost handler of a stream: whatever happened, the client is told
+        logger.exception("an answer broke")
+        yield _sse_data(error_body(ParleyError()))
+
+
+def _deltas(events: Iterator[CompletionEvent]) -> Iterator[ChunkDelta | Ping]:
+    """Yield whose words follow, then each event's delta; the last with the reason of the end, and what it took."""
+    has_begun, calls = False, 0
+    for event in events:
+        if not has_begun and not isinstance(event, Ping):
+            has_begun = True
+            yield {"role": "assistant", "content": ""}, None, None
+        match event:
+            case Ping():
+                yield event
+            case TextDelta(text):
+                yield {"content": text}, None, None
+            case ToolCall():
+                yield {"tool_calls": [{"index": calls} | _tool_call(event).model_dump()]}, None, None
+                calls += 1
+            case Finished(reason, counted):
+                yield {}, reason, counted
+
+
+def _tool_call(call: ToolCall) -> ToolCallOut:
+    return ToolCallOut(id=call.id, function=FunctionCallOut(name=call.name, arguments=call.arguments))
+
+
+def _chunk(head: CompletionHeader, delta: dict[str, Any], usage: dict[str, Any], reason: str | None = None) -> bytes:
+    choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": reason}
+    return _sse_data(_header_fields(head) | {"choices": [choice]} | usage)
+
+
+def _header_fields(head: CompletionHeader) -> dict[str, Any]:
+    return {"id": head.id, "object": "chat.completion.chunk", "created": head.created, "model": head.model()}
+
+
+def _sse_data(document: dict[str, Any]) -> bytes:
+    return f"data: {json.dumps(document, ensure_ascii=False, separators=(',', ':'))}\n\n".encode()

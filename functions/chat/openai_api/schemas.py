@@ -1,0 +1,194 @@
+"""Requests of OpenAI's clients.
+
+A field that would change the answer and cannot be honoured is refused; a mere hint is ignored. Unknown fields of messages
+are ignored, too, because clients send whole answers back.
+"""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import ConfigDict, Field, field_validator
+from pydantic_core import PydanticCustomError
+
+from functions.chat.schemas import OpenAIName, ResponseFormatIn
+from parley.http.schemas import Input
+
+
+class LenientInput(Input):
+    """A part of what a vendor may have written."""
+
+    model_config = ConfigDict(extra="ignore")
+
+
+class TextPartIn(LenientInput):
+    """Words."""
+
+    type: Literal["text"]
+    text: str
+
+
+class RefusalPartIn(LenientInput):
+    """Words by which a model refused."""
+
+    type: Literal["refusal"]
+    refusal: str
+
+
+class ImageUrlIn(LenientInput):
+    """Where an image is: in the address itself, a data URL."""
+
+    url: str
+
+
+class ImagePartIn(LenientInput):
+    """An image."""
+
+    type: Literal["image_url"]
+    image_url: ImageUrlIn
+
+
+class FunctionCallIn(LenientInput):
+    """Which function was called, with the arguments as JSON text."""
+
+    name: Annotated[str, Field(min_length=1)]
+    arguments: str
+
+
+class ToolCallIn(LenientInput):
+    """A call that the model made."""
+
+    id: Annotated[str, Field(min_length=1)]
+    type: Literal["function"] = "function"
+    function: FunctionCallIn
+
+
+class MessageIn(LenientInput):
+    """One message."""
+
+    role: Literal["system", "developer", "user", "assistant", "tool"]
+    content: str | list[Annotated[TextPartIn | RefusalPartIn | ImagePartIn, Field(discriminator="type")]] | None = None
+    refusal: str | None = None
+    tool_calls: list[ToolCallIn] | None = None
+    tool_call_id: str | None = None
+
+
+MAX_STOPS, MAX_TEXTS = 4, 2048
+
+
+class FunctionIn(Input):
+    """A tool of the client's own."""
+
+    name: OpenAIName
+    description: str | None = None
+    parameters: dict[str, Any] | None = None
+    strict: bool | None = None
+
+
+class ToolIn(Input):
+    """A tool; there are functions only."""
+
+    type: Literal["function"]
+    function: FunctionIn
+
+
+class FunctionNameIn(Input):
+    """A function's name."""
+
+    name: OpenAIName
+
+
+class NamedToolIn(Input):
+    """The one tool that shall be called."""
+
+    type: Literal["function"]
+    function: FunctionNameIn
+
+
+class StreamOptionsIn(Input):
+    """`stream_options`."""
+
+    include_usage: bool | None = None
+    include_obfuscation: bool | None = None
+
+
+class IgnoredFieldsIn(Input):
+    """What makes no difference to what the answer says: taken, and passed over."""
+
+    metadata: dict[str, str] | None = None
+    prompt_cache_key: str | None = None
+    prompt_cache_options: dict[str, Any] | None = None
+    prompt_cache_retention: str | None = None
+    reasoning_effort: str | None = None
+    safety_identifier: str | None = None
+    seed: int | None = None
+    service_tier: str | None = None
+    user: str | None = None
+    verbosity: str | None = None
+
+
+class NeutralFieldsIn(IgnoredFieldsIn):
+    """What is honoured only at the value that it has when it is left out."""
+
+    frequency_penalty: Annotated[float, Field(ge=0, le=0)] | None = None
+    logit_bias: Annotated[dict[str, int], Field(max_length=0)] | None = None
+    logprobs: Literal[False] | None = None
+    modalities: list[Literal["text"]] | None = None
+    n: Literal[1] | None = None
+    parallel_tool_calls: Literal[True] | None = None
+    presence_penalty: Annotated[float, Field(ge=0, le=0)] | None = None
+    store: Literal[False] | None = None
+    top_logprobs: Literal[0] | None = None
+    top_p: Annotated[float, Field(ge=1, le=1)] | None = None
+
+
+class CompletionIn(NeutralFieldsIn):
+    """POST /v1/chat/completions."""
+
+    model: Annotated[str, Field(min_length=1, max_length=100, examples=["offline"])]
+    messages: Annotated[list[MessageIn], Field(min_length=1, examples=[[{"role": "user", "content": "What is 12.5% of 840?"}]])]
+    max_completion_tokens: Annotated[int, Field(gt=0)] | None = None
+    max_tokens: Annotated[int, Field(gt=0)] | None = None
+    response_format: ResponseFormatIn | None = None
+    stop: Annotated[str, Field(min_length=1)] | Annotated[list[Annotated[str, Field(min_length=1)]], Field(max_length=MAX_STOPS)] | None = (
+        None
+    )
+    stream: bool | None = None
+    stream_options: StreamOptionsIn | None = None
+    temperature: Annotated[float, Field(ge=0, le=2)] | None = None
+    tool_choice: Literal["none", "auto", "required"] | NamedToolIn | None = None
+    tools: Annotated[list[ToolIn], Field(max_length=128)] | None = None
+
+    @property
+    def stops(self) -> list[str]:
+        """Return the sequences that end the answer."""
+        return [self.stop] if isinstance(self.stop, str) else self.stop or []
+
+    @property
+    def wants_usage(self) -> bool:
+        """Whether a stream shall tell at its end what it took."""
+        return bool(self.stream_options and self.stream_options.include_usage)
+
+
+class EmbeddingsIn(Input):
+    """POST /v1/embeddings."""
+
+    model: Annotated[str, Field(min_length=1, max_length=100, examples=["lexical"])]
+    input: (
+        Annotated[str, Field(min_length=1)]
+        | Annotated[list[Annotated[str, Field(min_length=1)]], Field(min_length=1, max_length=MAX_TEXTS)]
+    )
+    dimensions: Annotated[int, Field(gt=0)] | None = None
+    encoding_format: Literal["float", "base64"] | None = None
+    user: str | None = None
+
+    @field_validator("input", mode="before")
+    @classmethod
+    def _is_text(cls, value: Any) -> Any:
+        """Refuse OpenAI's lists of tokens in words: every vendor counts its own."""
+        if isinstance(value, list) and any(isinstance(one, int | list) for one in value):
+            raise PydanticCustomError("tokens", "lists of tokens are not taken; send texts")
+        return value
+
+    @property
+    def texts(self) -> list[str]:
+        """Return the texts."""
+        return [self.input] if isinstance(self.input, str) else self.input

@@ -1,0 +1,132 @@
+"""Answers for OpenAI's clients that do not come to their end."""
+
+import threading
+from dataclasses import replace
+
+import pytest
+
+from functions.chat.errors import LoggedTurnFailure
+from functions.chat.openai_api.embeddings import embed_texts
+from functions.chat.openai_api.errors import openai_error_response
+from functions.chat.openai_api.schemas import CompletionIn, EmbeddingsIn
+from functions.chat.openai_api.stored_conversation import answer_in_conversation
+from parley.deadline import Deadline
+from parley.llm.embedder import EmbeddingResult
+from parley.llm.errors import ProviderBusy, ProviderFailed, ProviderTimeout
+from tests.driving import Function, rest_event
+from tests.functions.chat.taking import HELLO, ScriptedProvider, make_desk
+
+ASKED = {"model": "offline", "messages": [{"role": "user", "content": "hello"}]}
+NEW = {"X-Conversation-Id": "new"}
+
+
+@pytest.mark.parametrize(
+    ("headers", "count"),
+    [
+        (NEW, "SELECT count(*) AS n FROM turns WHERE user_id = :u AND status = 'completed'"),
+        ({}, "SELECT count(*) AS n FROM usage WHERE user_id = :u"),
+    ],
+)
+def test_a_stream_that_is_closed_on_the_way_is_stored_and_paid_for(chat, alice, row, headers, count):
+    """As when the runtime's connection breaks: nothing is left for the worker's next invocation."""
+    chunks = chat.handler(
+        rest_event("POST", "/v1/chat/completions", ASKED | {"stream": True}, as_=alice, headers=headers), Function.CONTEXT
+    )
+    next(chunks), next(chunks), next(chunks)
+    chunks.close()
+
+    assert row(count, u=alice.id).n == 1
+
+
+def conversing(engine, person, provider):
+    body = CompletionIn.model_validate(ASKED)
+    return answer_in_conversation(make_desk(engine, provider), person.principal, "new", body, deadline=Deadline.after(60), request_id="r")
+
+
+def test_the_sdk_is_told_not_to_send_a_stored_question_again(engine, alice):
+    answering = conversing(engine, alice, ScriptedProvider([ProviderBusy("scripted", retry_after_s=100)]))
+    with pytest.raises(LoggedTurnFailure) as failed:
+        list(answering.events)
+    answer = openai_error_response(failed.value, "r")
+
+    assert (answer.status_code, answer.headers["x-should-retry"], "retry-after" in answer.headers) == (503, "false", True)
+
+
+def test_a_turn_that_another_ended_is_an_error_and_not_an_end(engine, alice, age):
+    def taken_for_dead():
+        from parley.turn_recovery import interrupt_if_stale
+
+        turn_id = latest()
+        age(turn_id)
+        assert interrupt_if_stale(engine, turn_id, user_id=alice.id)
+
+    def latest():
+        from sqlalchemy import text
+
+        from parley.db.transactions import user_scope
+
+        with user_scope(engine, alice.id) as connection:
+            return connection.execute(text("SELECT id FROM turns")).scalar_one()
+
+    answering = conversing(engine, alice, ScriptedProvider([HELLO[0], taken_for_dead, *HELLO[1:]]))
+    with pytest.raises(LoggedTurnFailure):
+        list(answering.events)
+
+
+def test_a_question_without_words_is_refused(chat, alice):
+    messages = [{"role": "user", "content": ""}]
+    answer = chat.post("/v1/chat/completions", ASKED | {"messages": messages}, as_=alice, headers=NEW)
+
+    assert (answer.status, answer.json["error"]["param"]) == (400, "messages[0].content")
+
+
+class BreakingEmbedder:
+    """Embeds one text, and no other."""
+
+    dimensions, batch_texts, batch_tokens = 16, 1, 1000
+
+    def embed_batch(self, model_name, texts, *, purpose):
+        if texts != ["one"]:
+            raise ProviderFailed("scripted", "500")
+        return EmbeddingResult([[0.0] * 16], 7)
+
+
+class SlowEmbedder(BreakingEmbedder):
+    """Embeds nothing until it is let."""
+
+    def __init__(self):
+        self.let = threading.Event()
+
+    def embed_batch(self, model_name, texts, *, purpose):
+        self.let.wait(10)
+        return EmbeddingResult([[0.0] * 16], 7)
+
+
+def embed(services, person, *texts, lasting_s=60):
+    body = EmbeddingsIn(model="lexical", input=list(texts))
+    return embed_texts(services, person.principal, body, deadline=Deadline.after(lasting_s))
+
+
+def test_embedding_has_no_more_time_than_its_function(engine, alice):
+    slow = SlowEmbedder()
+    with pytest.raises(ProviderTimeout):
+        embed(replace(make_desk(engine, None), embedder_for=lambda model: slow), alice, "one", lasting_s=0.1)
+    slow.let.set()
+
+
+def test_a_provider_that_keeps_failing_to_embed_is_left_alone(engine, alice):
+    services = replace(make_desk(engine, None), embedder_for=lambda model: BreakingEmbedder())
+    for _ in range(5):
+        with pytest.raises(ProviderFailed):
+            embed(services, alice, "two")
+
+    with pytest.raises(ProviderBusy):
+        embed(services, alice, "one")
+
+
+def test_batches_that_were_embedded_before_one_failed_are_paid_for(engine, alice, row):
+    services = replace(make_desk(engine, None), embedder_for=lambda model: BreakingEmbedder())
+    with pytest.raises(ProviderFailed):
+        embed(services, alice, "one", "two")
+
+    assert row("SELECT input_tokens, status FROM usage WHERE user_id = :u", u=alice.id) == (7, "failed")

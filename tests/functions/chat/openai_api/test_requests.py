@@ -1,0 +1,110 @@
+"""From OpenAI's messages to ours."""
+
+import pytest
+
+from functions.chat.openai_api.requests import to_request
+from functions.chat.openai_api.schemas import CompletionIn
+from parley.errors import InvalidInput
+from parley.llm import messages as llm
+
+USER = {"role": "user", "content": "hello"}
+CALL = {"id": "c1", "type": "function", "function": {"name": "add", "arguments": "{}"}}
+ADD = {"type": "function", "function": {"name": "add"}}
+PIXEL = "data:image/png;base64,iVBORw0KGgo="
+
+
+def read(*messages, **fields):
+    return to_request(CompletionIn.model_validate({"model": "m", "messages": list(messages)} | fields))
+
+
+def said(request):
+    return [(message.role, list(message.parts)) for message in request.messages]
+
+
+def test_what_the_system_and_the_developer_say_is_the_system_prompt():
+    request = read({"role": "system", "content": "a"}, USER, {"role": "developer", "content": [{"type": "text", "text": "b"}]})
+
+    assert (request.system, said(request)) == ("a\n\nb", [("user", [llm.Text("hello")])])
+
+
+def test_a_prompt_of_the_system_alone_is_the_question():
+    request = read({"role": "system", "content": "write a poem"})
+
+    assert (request.system, said(request)) == (None, [("user", [llm.Text("write a poem")])])
+
+
+def test_the_results_of_parallel_calls_are_one_message():
+    asked = {"role": "assistant", "content": None, "tool_calls": [CALL, CALL | {"id": "c2"}]}
+    results = [{"role": "tool", "tool_call_id": id, "content": id.upper()} for id in ("c2", "c1")]
+
+    assert said(read(USER, asked, *results, USER))[1:] == [
+        ("assistant", [llm.ToolCall("c1", "add", "{}"), llm.ToolCall("c2", "add", "{}")]),
+        ("tool", [llm.ToolResult("c2", "C2"), llm.ToolResult("c1", "C1")]),
+        ("user", [llm.Text("hello")]),
+    ]
+
+
+def test_an_answer_that_the_sdk_sends_back_whole_is_taken():
+    answer = {"role": "assistant", "content": "hi", "refusal": None, "annotations": [], "audio": None, "function_call": None}
+
+    assert said(read(USER, answer, USER))[1] == ("assistant", [llm.Text("hi")])
+
+
+def test_an_image_stands_between_the_words():
+    content = [{"type": "text", "text": "what is"}, {"type": "image_url", "image_url": {"url": PIXEL, "detail": "low"}}]
+
+    (_, (text, image)) = said(read({"role": "user", "content": content}))[0]
+    assert (text.text, image.data_url) == ("what is", PIXEL)
+
+
+@pytest.mark.parametrize(
+    ("choice", "names", "expected"),
+    [
+        (None, ["add", "sub"], "auto"),
+        ("none", ["add", "sub"], "none"),
+        ("required", ["add", "sub"], "required"),
+        ({"type": "function", "function": {"name": "sub"}}, ["sub"], "required"),
+    ],
+)
+def test_a_choice_of_tools(choice, names, expected):
+    request = read(USER, tools=[ADD, {"type": "function", "function": {"name": "sub"}}], tool_choice=choice)
+
+    assert ([tool.name for tool in request.tools], request.tool_choice) == (names, expected)
+
+
+def test_any_json_is_a_loose_schema():
+    assert read(USER, response_format={"type": "json_object"}).output == llm.OutputSchema("answer", {"type": "object"}, strict=False)
+
+
+def test_a_schema_is_as_strict_as_the_client_says():
+    wanted = {"name": "it", "schema": {"type": "object"}}
+    formats = [{"type": "json_schema", "json_schema": wanted | {"strict": strict}} for strict in (True, False, None)]
+
+    assert [read(USER, response_format=one).output.strict for one in formats] == [True, False, False]
+
+
+@pytest.mark.parametrize(
+    ("messages", "fields", "place"),
+    [
+        ([{"role": "tool", "tool_call_id": "c1", "content": "x"}], {}, ("messages", 0, "tool_call_id")),
+        ([USER, {"role": "assistant", "tool_calls": [CALL]}], {}, ("messages",)),
+        ([USER, {"role": "assistant", "tool_calls": [CALL]}, USER], {}, ("messages", 2)),
+        ([USER | {"tool_calls": [CALL]}], {}, ("messages", 0, "tool_calls", 0)),
+        (
+            [{"role": "assistant", "tool_calls": [CALL | {"function": {"name": "add", "arguments": "[]"}}]}],
+            {},
+            ("messages", 0, "tool_calls", 0, "function", "arguments"),
+        ),
+        (
+            [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "https://example.com/a.png"}}]}],
+            {},
+            ("messages", 0, "content", 0, "image_url", "url"),
+        ),
+        ([USER], {"tools": [ADD], "tool_choice": {"type": "function", "function": {"name": "sub"}}}, ("tool_choice",)),
+    ],
+)
+def test_what_does_not_fit_is_refused_at_its_place(messages, fields, place):
+    with pytest.raises(InvalidInput) as caught:
+        read(*messages, **fields)
+
+    assert caught.value.errors[0]["loc"] == ["body", *place]

@@ -1,0 +1,34 @@
+"""A stop sequence, cut anywhere."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from functions.chat.openai_api.completions import StopSequences
+
+LETTERS = st.text("ab", max_size=12)
+
+
+def shown(stops, pieces):
+    """Feed pieces until a sequence comes; return what a reader sees."""
+    seen = ""
+    for piece in pieces:
+        seen += stops.feed(piece)
+        if stops.is_met:
+            return seen
+    return seen + stops.rest()
+
+
+@given(st.lists(LETTERS), st.lists(st.text("ab", min_size=1, max_size=4), max_size=3))
+def test_a_reader_sees_what_stands_before_the_first_sequence_however_the_text_is_cut(pieces, sequences):
+    text = "".join(pieces)
+    seen = shown(StopSequences(sequences), pieces)
+
+    assert text.startswith(seen)
+    assert not any(sequence in seen for sequence in sequences)
+    assert seen == text or any(text[len(seen) :].startswith(sequence) for sequence in sequences)
+
+
+@pytest.mark.parametrize(("pieces", "expected"), [(["a EN", "D b"], "a "), (["a EN", "E"], "a ENE"), (["a EN"], "a EN")])
+def test_what_may_become_a_sequence_is_held_back_until_it_is_known(pieces, expected):
+    assert shown(StopSequences(["END"]), pieces) == expected
