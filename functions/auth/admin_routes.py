@@ -7,11 +7,11 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Query, Request
 from sqlalchemy import Connection
 
-from functions.auth import administration
+from functions.auth import admin
+from functions.auth.admin import create_invite_once
 from functions.auth.admin_schemas import AccountChange, AccountOut, InviteOut, MadeInviteOut, NewInvite, UsageLineOut
 from functions.auth.errors import OwnAccount
-from functions.auth.invites_once import invite_once
-from functions.auth.sign_in_routes import desk_of
+from functions.auth.login_routes import services_of
 from parley.db.accounts import administration as accounts
 from parley.db.accounts import invites
 from parley.db.transactions import global_scope
@@ -27,8 +27,8 @@ router = APIRouter(dependencies=[Depends(requires("admin"))])
 
 async def admin_transaction(request: Request, principal: CurrentPrincipal) -> AsyncIterator[Connection]:
     """Open a transaction over all users, for who is an admin now and not only by their token."""
-    services = desk_of(request)
-    administration.check_admin(services.engine, principal)
+    services = services_of(request)
+    admin.require_admin(services.engine, principal)
     with global_scope(services.background) as connection:
         yield connection
 
@@ -49,7 +49,7 @@ def list_users(
 def change_user(id: UUID, body: AccountChange, principal: CurrentPrincipal, transaction: AdminTransaction) -> AccountOut:
     """Disable or enable an account, change its role or its monthly budget."""
     changes = body.model_dump(exclude_unset=True)
-    return AccountOut.of(administration.change_account(transaction, principal, id, changes))
+    return AccountOut.of(admin.change_account(transaction, principal, id, changes))
 
 
 @router.get("/admin/usage")
@@ -57,8 +57,8 @@ def usage(
     transaction: AdminTransaction, page: Page, period: DateRangeQuery, group_by: Annotated[str, Query(max_length=30)] = "user"
 ) -> Listing[UsageLineOut]:
     """Add up turns, tokens and cost, dearest first. `group_by` names one or more of user, model and day, separated by commas."""
-    offset = read_key(page.after, administration.parse_offset) or 0
-    groups = administration.parse_groups(group_by)
+    offset = read_key(page.after, admin.parse_offset) or 0
+    groups = admin.parse_groups(group_by)
     found = accounts.grouped_usage(transaction, start=period.start, end=period.end, group_by=groups, limit=page.limit + 1, offset=offset)
     return page.listing(found, to_item=UsageLineOut.model_validate, key=lambda _: [offset + page.limit])
 
@@ -66,7 +66,7 @@ def usage(
 @router.post("/admin/invites", status_code=201, response_model=MadeInviteOut, responses=error_responses(IdempotencyKeyReused))
 def invite(body: NewInvite, request: Request, principal: CurrentPrincipal, once: IdempotencyHeader) -> MadeInviteOut | dict[str, Any]:
     """Make an invite for one account. What its holder registers with is shown in this answer and never again."""
-    return invite_once(desk_of(request), principal, body, once)
+    return create_invite_once(services_of(request), principal, body, once)
 
 
 @router.get("/admin/invites")

@@ -6,8 +6,7 @@ from uuid import UUID
 
 from pydantic import Field
 
-from functions.auth.api_key_schemas import Time
-from functions.auth.schemas import Email
+from functions.auth.schemas import Email, Time
 from parley.db.accounts.administration import Account
 from parley.db.accounts.invites import Invite
 from parley.http.schemas import Input, Output, Timestamp

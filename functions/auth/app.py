@@ -6,12 +6,12 @@ from datetime import timedelta
 from functools import partial
 from typing import Literal
 
-from functions.auth.admission import Admission, Registration
-from functions.auth.desk import Desk
+from functions.auth.login_throttle import LoginThrottle
 from functions.auth.passwords import Passwords
+from functions.auth.registration_policy import RegistrationMode, RegistrationPolicy
 from functions.auth.routes import router
+from functions.auth.services import AuthServices
 from functions.auth.sessions import Lifetimes
-from functions.auth.throttle import Throttle
 from parley.auth.key_cache import KeyCache
 from parley.auth.key_store import load_keys
 from parley.aws.s3 import FileStore
@@ -34,7 +34,7 @@ class AuthSettings(HttpSettings, DatabaseSettings, KeySettings):
     guesses_per_minute: int
     session_idle_days: int
     session_days: int
-    registration: Registration
+    registration: RegistrationMode
     allowed_email_domains: str
     admin_email: str
     email_verification: Literal["on", "off"]
@@ -43,18 +43,18 @@ class AuthSettings(HttpSettings, DatabaseSettings, KeySettings):
 
 
 settings = AuthSettings.read()
-services = Desk(
+services = AuthServices(
     engine=make_engine(settings),
     background=make_engine(settings, role="background"),
     key_ring=KeyCache(partial(load_keys, settings.keys_path, issuer=settings.issuer)),
     passwords=Passwords(min_length=settings.password_min_length, memory_kib=settings.argon_memory_kib, passes=settings.argon_passes),
-    admission=Admission.of(
+    registration_policy=RegistrationPolicy.of(
         settings.registration,
         domains=settings.allowed_email_domains,
         admin_email=settings.admin_email,
-        verifies=settings.email_verification == "on",
+        verifies_email=settings.email_verification == "on",
     ),
-    throttle=Throttle(
+    throttle=LoginThrottle(
         per_account=settings.guesses_per_account,
         per_address=settings.guesses_per_address,
         per_minute=settings.guesses_per_minute,

@@ -41,7 +41,7 @@ class WeakPassword(InvalidInput):
         self.public_message = reason
 
 
-class TooManyGuesses(ParleyError):
+class TooManyAttempts(ParleyError):
     """Too many passwords or codes have been tried for the account, from the place, or over all."""
 
     status, code = 429, "rate_limited"

@@ -5,8 +5,8 @@ import unicodedata
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
-from functions.auth.blocklist import is_guessable, own_words, without_repeats
 from functions.auth.errors import WeakPassword
+from functions.auth.password_strength import collapse_repeats, is_guessable, personal_words
 
 MAX_LENGTH = 256
 # OWASP's minimum for Argon2id: 19 MiB, two passes, one lane.
@@ -33,9 +33,9 @@ class Passwords:
             return f"The password needs at least {self._min_length} characters. Try a sentence or a few unusual words."
         if len(password) > MAX_LENGTH:
             return f"The password has more than {MAX_LENGTH} characters. Choose a shorter one."
-        if len(without_repeats(password)) < self._min_length:
+        if len(collapse_repeats(password)) < self._min_length:
             return "The password repeats the same few characters. Choose one that goes on without repeating itself."
-        if is_guessable(password, own=own_words(email)):
+        if is_guessable(password, own=personal_words(email)):
             return "The password is made of a few words or patterns that are guessed first. Add more unusual words."
         return None
 

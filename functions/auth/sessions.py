@@ -1,14 +1,24 @@
-"""Sessions: started by a sign-in, carried on by refresh tokens, ended for good."""
+"""Sessions and their refresh tokens: start, rotate, end.
 
+A refresh token is opaque, works once, and belongs to the family of its session. It is `prt_` and the base64url of the
+user's id (16 bytes) with a secret (32 bytes); only its SHA-256 is stored. The secret of its successor is derived from it
+with a key of the server. A client whose answer got lost can therefore ask again within the grace period and receives the
+same successor, although only hashes are stored.
+"""
+
+import base64
+import binascii
+import hashlib
+import hmac
+import secrets
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Literal
+from typing import Literal, Self
 from uuid import UUID
 
 from sqlalchemy import Connection, Engine
 
 from functions.auth.errors import InvalidCredentials, InvalidRefreshToken
-from functions.auth.refresh_tokens import RefreshToken
 from parley.auth.access_tokens import issue_token
 from parley.auth.client_origin import ClientOrigin
 from parley.auth.principal import ADMIN_SCOPES, USER_SCOPES, Principal
@@ -19,7 +29,49 @@ from parley.db.transactions import user_scope
 from parley.errors import Forbidden, NotFound
 from parley.ids import new_id
 
-GRACE = timedelta(seconds=10)
+REFRESH_PREFIX = "prt_"
+
+
+REFRESH_SECRET_BYTES = 32
+
+
+@dataclass(frozen=True, slots=True)
+class RefreshToken:
+    """A refresh token in the clear."""
+
+    user_id: UUID
+    secret: bytes
+
+    @classmethod
+    def new(cls, user_id: UUID) -> Self:
+        """Make the first of a family."""
+        return cls(user_id, secrets.token_bytes(REFRESH_SECRET_BYTES))
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read a token as clients send it, or raise InvalidRefreshToken."""
+        try:
+            raw = base64.b64decode(text.removeprefix(REFRESH_PREFIX), altchars=b"-_", validate=True)
+        except (binascii.Error, ValueError) as exc:
+            raise InvalidRefreshToken("not base64url") from exc
+        if not text.startswith(REFRESH_PREFIX) or len(raw) != 16 + REFRESH_SECRET_BYTES:
+            raise InvalidRefreshToken("not of the form of a refresh token")
+        return cls(UUID(bytes=raw[:16]), raw[16:])
+
+    def successor(self, key: bytes) -> Self:
+        """Return the one token that this one may be exchanged for."""
+        return type(self)(self.user_id, hmac.digest(key, self.secret, "sha256"))
+
+    @property
+    def hash(self) -> bytes:
+        """What is stored."""
+        return hashlib.sha256(self.secret).digest()
+
+    def __str__(self) -> str:
+        return REFRESH_PREFIX + base64.urlsafe_b64encode(self.user_id.bytes + self.secret).decode()
+
+
+REUSE_GRACE = timedelta(seconds=10)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +83,7 @@ class Lifetimes:
 
 
 @dataclass(frozen=True, slots=True)
-class SignedIn:
+class IssuedTokens:
     """A user with a fresh pair of tokens."""
 
     user: users.User
@@ -48,14 +100,14 @@ def start_session(
     lifetimes: Lifetimes,
     origin: ClientOrigin,
     emptied: sessions.LoginBuckets | None,
-) -> SignedIn:
+) -> IssuedTokens:
     """Store a new session for who has proved the password. Raises InvalidCredentials if it was changed meanwhile."""
     token, session_id = RefreshToken.new(user_id), new_id()
     session = sessions.NewSession(session_id, token.hash, utc_now() + lifetimes.absolute)
     user = sessions.start_session(connection, user_id, password_hash, session, origin=origin, emptied=emptied)
     if user is None:
         raise InvalidCredentials(f"the password of {user_id} was changed during the login")
-    return _signed_in(user, session_id, token, key_ring)
+    return _issue_tokens(user, session_id, token, key_ring)
 
 
 def end_session(connection: Connection, principal: Principal, session_id: UUID, *, origin: ClientOrigin) -> None:
@@ -76,7 +128,7 @@ def log_out(connection: Connection, principal: Principal, *, everywhere: bool, o
     audit.add(connection, principal.user_id, "logout_everywhere" if everywhere else "logout", origin)
 
 
-def refresh(engine: Engine, key_ring: KeyRing, text: str, *, lifetimes: Lifetimes, origin: ClientOrigin) -> SignedIn:
+def refresh(engine: Engine, key_ring: KeyRing, text: str, *, lifetimes: Lifetimes, origin: ClientOrigin) -> IssuedTokens:
     """Exchange a refresh token for a new pair, or raise InvalidRefreshToken.
 
     A token works once. Repeated within the grace period, by a client whose answer got lost or by a second tab, it
@@ -92,39 +144,39 @@ def refresh(engine: Engine, key_ring: KeyRing, text: str, *, lifetimes: Lifetime
 
 def _rotate(
     connection: Connection, token: RefreshToken, key_ring: KeyRing, *, lifetimes: Lifetimes, origin: ClientOrigin
-) -> SignedIn | Literal["refused"]:
+) -> IssuedTokens | Literal["refused"]:
     """Return rather than raise: what a theft changed must be committed."""
     known = sessions.find_token(connection, token.hash, user_id=token.user_id)
     session = sessions.lock(connection, known.session_id, user_id=token.user_id) if known else None
     # Read again under the lock: another process may have used it meanwhile.
     found = sessions.find_token(connection, token.hash, user_id=token.user_id) if session else None
     now = utc_now()
-    if found is None or session is None or _is_over(session, lifetimes, now=now):
+    if found is None or session is None or _is_expired(session, lifetimes, now=now):
         return "refused"
-    child = token.child(key_ring.refresh_secret)
+    successor = token.successor(key_ring.refresh_secret)
     if found.used_at is None:
         sessions.mark_used(connection, token.hash, user_id=token.user_id, at=now)
-        sessions.add_token(connection, child.hash, user_id=token.user_id, session_id=session.id, parent_hash=token.hash)
+        sessions.add_token(connection, successor.hash, user_id=token.user_id, session_id=session.id, parent_hash=token.hash)
         sessions.touch(connection, session.id, user_id=token.user_id, at=now)
-    elif not _is_in_grace(connection, found, child, now=now):
+    elif not _is_in_grace(connection, found, successor, now=now):
         sessions.end(connection, session.id, user_id=token.user_id)
         audit.add(connection, token.user_id, "refresh_token_reused", origin, session_id=str(session.id))
         return "refused"
-    return _signed_in(users.get(connection, token.user_id), session.id, child, key_ring)
+    return _issue_tokens(users.get(connection, token.user_id), session.id, successor, key_ring)
 
 
-def _is_over(session: sessions.Session, lifetimes: Lifetimes, *, now: datetime) -> bool:
+def _is_expired(session: sessions.Session, lifetimes: Lifetimes, *, now: datetime) -> bool:
     return session.ended_at is not None or session.expires_at <= now or session.last_used_at + lifetimes.idle <= now
 
 
-def _is_in_grace(connection: Connection, found: sessions.StoredRefreshToken, child: RefreshToken, *, now: datetime) -> bool:
+def _is_in_grace(connection: Connection, found: sessions.StoredRefreshToken, successor: RefreshToken, *, now: datetime) -> bool:
     """Whether a used token is the direct parent of an unused child and was used a moment ago."""
-    newest = sessions.find_token(connection, child.hash, user_id=child.user_id)
+    newest = sessions.find_token(connection, successor.hash, user_id=successor.user_id)
     is_parent = newest is not None and newest.used_at is None
-    return is_parent and found.used_at is not None and now - found.used_at <= GRACE
+    return is_parent and found.used_at is not None and now - found.used_at <= REUSE_GRACE
 
 
-def _signed_in(user: users.User, session_id: UUID, token: RefreshToken, key_ring: KeyRing) -> SignedIn:
+def _issue_tokens(user: users.User, session_id: UUID, token: RefreshToken, key_ring: KeyRing) -> IssuedTokens:
     scopes = ADMIN_SCOPES if user.role == "admin" else USER_SCOPES
     access_token = issue_token(user.id, session_id, scopes, key=key_ring.newest, issuer=key_ring.issuer, now=utc_now())
-    return SignedIn(user, access_token, str(token))
+    return IssuedTokens(user, access_token, str(token))

@@ -18,7 +18,7 @@ from parley.observability import logger
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
+class AuthorizerSettings:
     """Not a Pydantic model: its import would double this function's cold start."""
 
     jwks_url: str
@@ -30,7 +30,7 @@ class Settings:
         return cls(jwks_url=environment["PARLEY_JWKS_URL"], issuer=environment["PARLEY_ISSUER"])
 
 
-settings = Settings.from_environment()
+settings = AuthorizerSettings.from_environment()
 keys = KeySource(settings.jwks_url)
 
 

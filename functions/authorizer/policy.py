@@ -13,7 +13,7 @@ def policy_for(claims: Mapping[str, Any], method_arn: str) -> dict[str, Any]:
     """Allow everything in this stage but what is closed to this token; tell the functions who calls."""
     stage = stage_of(method_arn)
     statements = [_statement("Allow", f"{stage}/*/*")]
-    statements += [_statement("Deny", f"{stage}/*/{area}/*") for area in _closed_areas(claims)]
+    statements += [_statement("Deny", f"{stage}/*/{area}/*") for area in _denied_areas(claims)]
     return {
         "principalId": claims["sub"],
         "policyDocument": {"Version": "2012-10-17", "Statement": statements},
@@ -21,7 +21,7 @@ def policy_for(claims: Mapping[str, Any], method_arn: str) -> dict[str, Any]:
     }
 
 
-def _closed_areas(claims: Mapping[str, Any]) -> list[str]:
+def _denied_areas(claims: Mapping[str, Any]) -> list[str]:
     """An API key opens neither its owner's account nor the administration, whoever the owner is."""
     if "api_key_id" in claims:
         return ["admin", "auth"]

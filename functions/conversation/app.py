@@ -4,8 +4,8 @@ from parley import cold_start  # isort: split
 
 import os
 
-from functions.conversation.desk import Desk
 from functions.conversation.routes import router
+from functions.conversation.services import ConversationServices
 from parley.db.engine import make_engine
 from parley.http.app import create_app
 from parley.http.lambda_entry import buffered_handler
@@ -22,7 +22,7 @@ class ConversationSettings(HttpSettings, DatabaseSettings, ModelSettings):
 
 settings = ConversationSettings.read()
 engine = make_engine(settings)
-services = Desk(
+services = ConversationServices(
     engine=engine,
     embedding=MeteredEmbedder.of(settings, engine, os.environ),
     memory_queue=MemoryQueue(settings.memory_queue_url),

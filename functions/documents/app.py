@@ -7,9 +7,8 @@ from typing import Annotated
 
 from pydantic import Field
 
-from functions.documents.desk import Desk
-from functions.documents.files import Files
 from functions.documents.routes import router
+from functions.documents.services import DocumentServices, UploadStore
 from parley.db.engine import make_engine
 from parley.http.app import create_app
 from parley.http.lambda_entry import buffered_handler
@@ -32,9 +31,9 @@ class DocumentSettings(HttpSettings, DatabaseSettings, ModelSettings):
 
 settings = DocumentSettings.read()
 engine = make_engine(settings)
-services = Desk(
+services = DocumentServices(
     engine=engine,
-    files=Files(settings.files_bucket, most_bytes=settings.document_bytes),
+    files=UploadStore(settings.files_bucket, max_bytes=settings.document_bytes),
     embedding=MeteredEmbedder.of(settings, engine, os.environ),
     reranking=MeteredReranker.of(settings, engine, os.environ),
     queue=UpkeepQueue(settings.upkeep_queue_url),

@@ -5,12 +5,10 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends, File, Form, Query, Request, UploadFile
 
-from functions.documents.desk import Desk
 from functions.documents.errors import FileTooLarge, TooManyDocuments, UnsupportedFormat
-from functions.documents.removing import remove
+from functions.documents.library import announce_upload, remove_document, search_documents, store_document
 from functions.documents.schemas import WITHOUT_NUL, ChunkOut, DocumentFields, DocumentOut, SearchOut, Title, UploadIn, UploadOut
-from functions.documents.searching import search
-from functions.documents.uploading import expect, take
+from functions.documents.services import DocumentServices
 from parley.auth.principal import Principal
 from parley.db import chunks, documents
 from parley.db.documents import Document
@@ -23,16 +21,16 @@ from parley.http.problems import error_responses
 router = APIRouter(dependencies=[Depends(requires("documents"))])
 
 
-def signed_in(request: Request, principal: CurrentPrincipal) -> None:
+def require_live_session(request: Request, principal: CurrentPrincipal) -> None:
     """Refuse a session that has ended before a word is said about the request. Raises Unauthorized."""
-    with principal_scope(_desk(request).engine, principal):
+    with principal_scope(_services(request).engine, principal):
         pass
 
 
-ALIVE = [Depends(signed_in)]
+LIVE_SESSION = [Depends(require_live_session)]
 
 
-@router.post("/documents", status_code=202, dependencies=ALIVE, responses=error_responses(TooManyDocuments, UnsupportedFormat))
+@router.post("/documents", status_code=202, dependencies=LIVE_SESSION, responses=error_responses(TooManyDocuments, UnsupportedFormat))
 async def upload(
     request: Request, principal: CurrentPrincipal, file: Annotated[UploadFile, File()], title: Annotated[Title | None, Form()] = None
 ) -> DocumentOut:
@@ -42,13 +40,13 @@ async def upload(
     """
     content = await file.read()
     names = {"filename": file.filename or "file", "content_type": file.content_type or "application/octet-stream", "title": title}
-    return _shown(take(_desk(request), principal, content, **names), principal)  # type: ignore[arg-type]
+    return _document_out(store_document(_services(request), principal, content, **names), principal)  # type: ignore[arg-type]
 
 
-@router.post("/documents/uploads", status_code=201, dependencies=ALIVE, responses=error_responses(FileTooLarge, TooManyDocuments))
+@router.post("/documents/uploads", status_code=201, dependencies=LIVE_SESSION, responses=error_responses(FileTooLarge, TooManyDocuments))
 def prepare_upload(body: UploadIn, request: Request, principal: CurrentPrincipal) -> UploadOut:
     """Say where to send a larger file: a form to S3, within the hour, of the very size and type."""
-    document_id, upload = expect(_desk(request), principal, body)
+    document_id, upload = announce_upload(_services(request), principal, body)
     return UploadOut(id=document_id, upload_url=upload.url, fields=upload.fields)
 
 
@@ -56,10 +54,10 @@ def prepare_upload(body: UploadIn, request: Request, principal: CurrentPrincipal
 def list_all(principal: CurrentPrincipal, transaction: Transaction, page: Page) -> Listing[DocumentOut]:
     """List the user's documents and the shared ones, newest first."""
     found = documents.page(transaction, user_id=principal.user_id, limit=page.limit + 1, after=read_id(page.after))
-    return page.listing(found, to_item=lambda one: _shown(one, principal), key=lambda one: [one.id])
+    return page.listing(found, to_item=lambda one: _document_out(one, principal), key=lambda one: [one.id])
 
 
-@router.get("/documents/search", dependencies=ALIVE, responses=error_responses(NotFound))
+@router.get("/documents/search", dependencies=LIVE_SESSION, responses=error_responses(NotFound))
 def find(
     request: Request,
     principal: CurrentPrincipal,
@@ -68,13 +66,13 @@ def find(
     document_id: Annotated[list[UUID] | None, Query(max_length=100)] = None,
 ) -> SearchOut:
     """Find the pieces of documents that fit a query, in all that the user may read or in some documents."""
-    return search(_desk(request), principal, q, limit=limit, only_in=document_id)
+    return search_documents(_services(request), principal, q, limit=limit, only_in=document_id)
 
 
 @router.get("/documents/{id}", responses=error_responses(NotFound))
 def get(id: UUID, principal: CurrentPrincipal, transaction: Transaction) -> DocumentOut:
     """Return a document, with how far it has been read."""
-    return _shown(documents.get(transaction, id, user_id=principal.user_id), principal)
+    return _document_out(documents.get(transaction, id, user_id=principal.user_id), principal)
 
 
 @router.patch("/documents/{id}", responses=error_responses(NotFound))
@@ -84,13 +82,13 @@ def change(id: UUID, body: DocumentFields, principal: CurrentPrincipal, transact
         principal.require("admin")
     named = {"title": body.title, "is_shared": body.shared}
     changes = {name: value for name, value in named.items() if value is not None}
-    return _shown(documents.change(transaction, id, user_id=principal.user_id, changes=changes), principal)
+    return _document_out(documents.change(transaction, id, user_id=principal.user_id, changes=changes), principal)
 
 
 @router.delete("/documents/{id}", status_code=204, responses=error_responses(NotFound))
 def delete(id: UUID, request: Request, principal: CurrentPrincipal) -> None:
     """Delete a document with everything that was made of it."""
-    remove(_desk(request), principal, id)
+    remove_document(_services(request), principal, id)
 
 
 @router.get("/documents/{id}/chunks", responses=error_responses(NotFound))
@@ -101,11 +99,11 @@ def list_chunks(id: UUID, principal: CurrentPrincipal, transaction: Transaction,
     return page.listing(found, to_item=ChunkOut.model_validate, key=lambda one: [one.number])
 
 
-def _shown(document: Document, principal: Principal) -> DocumentOut:
+def _document_out(document: Document, principal: Principal) -> DocumentOut:
     fields = {name: getattr(document, name) for name in Document.__dataclass_fields__}
     return DocumentOut.model_validate(fields | {"is_own": document.user_id == principal.user_id})
 
 
-def _desk(request: Request) -> Desk:
-    services: Desk = request.app.state.services
+def _services(request: Request) -> DocumentServices:
+    services: DocumentServices = request.app.state.services
     return services

@@ -10,7 +10,7 @@ from parley.http.schemas import Input, Output, Timestamp
 # PostgreSQL cannot store NUL; a body of JSON is looked at as a whole, a form's or an address's fields are not.
 WITHOUT_NUL = r"^[^\x00]*$"
 MEDIA_TYPE = r"^[A-Za-z0-9_.+-]+/[A-Za-z0-9_.+-]+(; ?[A-Za-z0-9_=.\"-]+)*$"
-LONGEST_MEDIA_TYPE = 200
+MAX_MEDIA_TYPE_CHARACTERS = 200
 Title = Annotated[str, Field(min_length=1, max_length=300, pattern=WITHOUT_NUL)]
 
 
@@ -18,7 +18,7 @@ class UploadIn(Input):
     """POST /documents/uploads: a file that is to come, and its exact size."""
 
     filename: Annotated[str, Field(min_length=1, max_length=300)]
-    content_type: Annotated[str, Field(max_length=LONGEST_MEDIA_TYPE, pattern=MEDIA_TYPE, examples=["application/pdf"])]
+    content_type: Annotated[str, Field(max_length=MAX_MEDIA_TYPE_CHARACTERS, pattern=MEDIA_TYPE, examples=["application/pdf"])]
     bytes: Annotated[int, Field(gt=0, lt=2**40)]
     title: Title | None = None
 

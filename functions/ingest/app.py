@@ -7,10 +7,9 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from functions.ingest import notices
-from functions.ingest.desk import Desk
-from functions.ingest.files import Files
-from functions.ingest.ingesting import ingest
+from functions.ingest import messages
+from functions.ingest.pipeline import ingest
+from functions.ingest.services import DocumentFileStore, IngestServices
 from parley.db.circuits import DatabaseCircuits
 from parley.db.engine import make_engine
 from parley.deadline import Deadline
@@ -37,16 +36,16 @@ class IngestSettings(DatabaseSettings, ModelSettings):
 settings = IngestSettings.read()
 engine, providers = make_engine(settings), ProviderRegistry(os.environ)
 catalogue, default_limits = LiveCatalogue.of(settings), DefaultLimits.of(settings)
-services = Desk(
+services = IngestServices(
     engine=engine,
-    files=Files(settings.files_bucket, most_bytes=settings.document_bytes),
+    files=DocumentFileStore(settings.files_bucket, max_bytes=settings.document_bytes),
     embedding=MeteredEmbedder(engine, catalogue, os.environ, providers.embedder, default_limits),
     queue=IngestQueue(settings.ingest_queue_url),
     catalogue=catalogue,
     router=ModelRouter(providers, CircuitBreaker(DatabaseCircuits(engine)), is_background=True),
     environment=os.environ,
     default_limits=default_limits,
-    describes=settings.describe_chunks,
+    describes_chunks=settings.describe_chunks,
 )
 
 
@@ -56,8 +55,8 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     deadline = Deadline.of(context)
 
     def handle(body: str) -> None:
-        for notice in notices.read(body):
-            ingest(services, notice, deadline=deadline)
+        for message in messages.parse_messages(body):
+            ingest(services, message, deadline=deadline)
 
     return process_messages(event["Records"], handle=handle)
 

@@ -24,7 +24,7 @@ class Encrypted(Unreadable):
     public_message = "The file is encrypted. Save it without a password and upload that."
 
 
-class Empty(Unreadable):
+class EmptyFile(Unreadable):
     """The file has no text."""
 
     code = "empty"
@@ -45,35 +45,35 @@ class Corrupt(Unreadable):
     public_message = "The file is damaged, or not what it seems to be."
 
 
-class TooLarge(Unreadable):
+class DocumentTooLarge(Unreadable):
     """Reading the file takes more time, memory or text than a document may."""
 
     code = "too_large"
     public_message = "The file holds more than one document may. Split it and upload the parts."
 
 
-class Altered(Unreadable):
+class SizeMismatch(Unreadable):
     """The file has another size than was announced."""
 
     code = "size_mismatch"
     public_message = "The file has another size than was announced. Upload it again."
 
 
-class NeverCame(Unreadable):
+class NotUploaded(Unreadable):
     """The file that was announced has not been sent."""
 
     code = "not_uploaded"
     public_message = "The file was not uploaded within a day."
 
 
-class GivenUp(Unreadable):
+class AttemptsExhausted(Unreadable):
     """Reading the file was begun too often without a step further."""
 
     code = "given_up"
     public_message = "The file could not be read in many attempts. Upload it again later."
 
 
-class Duplicate(Unreadable):
+class DuplicateDocument(Unreadable):
     """The same bytes are there already."""
 
     code = "duplicate"
@@ -83,4 +83,6 @@ class Duplicate(Unreadable):
         self.public_message = f"The same file is there already, as {title!r}."
 
 
-BY_CODE: dict[str, type[Unreadable]] = {kind.code: kind for kind in (Unsupported, Encrypted, Empty, Scanned, Corrupt, TooLarge)}
+PARSER_ERRORS_BY_CODE: dict[str, type[Unreadable]] = {
+    kind.code: kind for kind in (Unsupported, Encrypted, EmptyFile, Scanned, Corrupt, DocumentTooLarge)
+}

@@ -3,8 +3,7 @@
 from dataclasses import asdict
 from typing import Any
 
-from functions.keys.rotation import rotate
-from functions.keys.schemas import RotationOrder
+from functions.keys.rotation import RotationRequest, rotate
 from parley.clock import utc_now
 from parley.observability import logger
 from parley.settings import KeySettings
@@ -19,7 +18,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     `{}` is a rotation that nobody notices; `{"emergency": true}` ends every access token within a minute, and with
     `"api_keys": true` every API key too. Raises ValidationError for anything else.
     """
-    order = RotationOrder.model_validate(event)
-    done = asdict(rotate(settings.keys_path, at_once=order.at_once, now=utc_now()))
-    logger.info("rotated the signing keys", emergency=order.emergency, **done)
+    request = RotationRequest.model_validate(event)
+    done = asdict(rotate(settings.keys_path, at_once=request.at_once, now=utc_now()))
+    logger.info("rotated the signing keys", emergency=request.emergency, **done)
     return done

@@ -8,9 +8,9 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from functions.summarize.desk import Desk
-from functions.summarize.errands import run
-from functions.summarize.schedule import take_all
+from functions.summarize.jobs import run_job
+from functions.summarize.schedule import run_scheduled
+from functions.summarize.services import SummarizeServices
 from parley.db.circuits import DatabaseCircuits
 from parley.db.engine import make_engine
 from parley.deadline import Deadline
@@ -35,7 +35,7 @@ class SummarizeSettings(DatabaseSettings, ModelSettings):
 settings = SummarizeSettings.read()
 engine, providers = make_engine(settings), ProviderRegistry(os.environ)
 catalogue, default_limits = LiveCatalogue.of(settings), DefaultLimits.of(settings)
-services = Desk(
+services = SummarizeServices(
     engine=engine,
     background=make_engine(settings, role="background"),
     catalogue=catalogue,
@@ -56,10 +56,10 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """
     deadline = Deadline.of(context)
     if "Records" in event:
-        return process_jobs(event["Records"], handle=partial(run, services, deadline=deadline))
+        return process_jobs(event["Records"], handle=partial(run_job, services, deadline=deadline))
     if event.get("source") != "aws.scheduler":
         raise UnknownJob("neither a batch nor a schedule")
-    done = take_all(services, deadline)
+    done = run_scheduled(services, deadline)
     logger.info("remembered", counts=done)
     return dict(done)
 

@@ -2,8 +2,8 @@
 
 from uuid import UUID
 
-from functions.summarize.desk import Desk
-from functions.summarize.reading import lines_after
+from functions.summarize.services import SummarizeServices
+from functions.summarize.transcript import lines_after
 from parley.db import summaries
 from parley.db.transactions import user_scope
 from parley.deadline import Deadline
@@ -24,38 +24,40 @@ PROMPT = (
 ANSWER_TOKENS = 2000
 # So much is read at a time, less where the model has no room for it: a bounded piece, whatever the length of the history.
 PIECE_TOKENS = 6000
-_LONGEST = 8000
+_MAX_CHARACTERS = 8000
 
 
-def roll(services: Desk, conversation_id: UUID, *, user_id: UUID, upto_seq: int, deadline: Deadline) -> None:
+def update_summary(services: SummarizeServices, conversation_id: UUID, *, user_id: UUID, upto_seq: int, deadline: Deadline) -> None:
     """Bring the conversation's summary up to message `upto_seq`, and store it after each piece.
 
     Raises NotFound, and what `ask` raises; what has been stored stays.
     """
     models = model_candidates(services, "summary", user_id=user_id)
-    while _roll_on(services, models, conversation_id, user_id=user_id, upto_seq=upto_seq, deadline=deadline):
+    while _summarize_next_piece(services, models, conversation_id, user_id=user_id, upto_seq=upto_seq, deadline=deadline):
         pass
 
 
-def _roll_on(services: Desk, models: list[Candidate], conversation_id: UUID, *, user_id: UUID, upto_seq: int, deadline: Deadline) -> bool:
+def _summarize_next_piece(
+    services: SummarizeServices, models: list[Candidate], conversation_id: UUID, *, user_id: UUID, upto_seq: int, deadline: Deadline
+) -> bool:
     """Read one piece more; False if there is none."""
     with user_scope(services.engine, user_id) as connection:
         before = summaries.newest(connection, conversation_id, user_id=user_id)
         taken = estimate_tokens(PROMPT) + (estimate_tokens(before.text) if before else 0)
         room = min(max_prompt_tokens(models, answer_tokens=ANSWER_TOKENS) - taken, PIECE_TOKENS)
         after_seq = before.upto_seq if before else 0
-        said = lines_after(connection, conversation_id, user_id=user_id, after_seq=after_seq, upto_seq=upto_seq, budget_tokens=room)
-    if not said:
+        lines = lines_after(connection, conversation_id, user_id=user_id, after_seq=after_seq, upto_seq=upto_seq, budget_tokens=room)
+    if not lines:
         return False
-    text = prompts.write_transcript([one.line for one in said], summary=before.text if before else None)
+    text = prompts.write_transcript([one.line for one in lines], summary=before.text if before else None)
     request = ModelRequest([Message("user", text)], system=PROMPT, max_output_tokens=ANSWER_TOKENS, task="summary")
     answer = complete(services, models, request, user_id=user_id, deadline=deadline)
     if not answer.text:
         raise ProviderFailed(answer.model, "an empty summary")
-    written, tokens = answer.text[:_LONGEST], estimate_tokens(answer.text[:_LONGEST])
+    written, tokens = answer.text[:_MAX_CHARACTERS], estimate_tokens(answer.text[:_MAX_CHARACTERS])
     with user_scope(services.engine, user_id) as connection:
         # False where another run was faster: then there is more to read behind its summary, or nothing.
         summaries.add(
-            connection, conversation_id, user_id=user_id, upto_seq=said[-1].line.seq, text=written, model=answer.model, tokens=tokens
+            connection, conversation_id, user_id=user_id, upto_seq=lines[-1].line.seq, text=written, model=answer.model, tokens=tokens
         )
     return True

@@ -5,12 +5,10 @@ from parley import cold_start  # isort: split
 from pathlib import Path
 from typing import Any
 
-from functions.toolrunner.builtin.all import builtin_tools
-from functions.toolrunner.mcp_client import call_tool, list_tools, warm_up
-from functions.toolrunner.orders import ListOrder, McpCallOrder, McpListOrder, RunOrder, read_order
-from functions.toolrunner.plugin_files import plugin_modules
-from functions.toolrunner.registry import Registry
-from functions.toolrunner.running import run
+from functions.toolrunner.execution import run_tool
+from functions.toolrunner.mcp_client import call_tool, list_tools, preload_client
+from functions.toolrunner.registry import Registry, builtin_tools, find_plugins
+from functions.toolrunner.requests import ListRequest, McpCallRequest, McpListRequest, RunRequest, parse_request
 from parley.observability import logger
 from parley.settings import Settings
 from parley.tools.guarded_http.client import GuardedHttp
@@ -34,9 +32,9 @@ settings = ToolrunnerSettings.read()
 allowed_hosts = settings.tool_allowed_hosts.split(",")
 http, egress_filter = GuardedHttp(allowed_hosts), EgressFilter(allowed_hosts)
 registry = Registry(builtin_tools(geocoding_url=settings.geocoding_url, forecast_url=settings.forecast_url))
-registry.load(plugin_modules(Path(__file__).with_name("plugins")))
+registry.load(find_plugins(Path(__file__).with_name("plugins")))
 if settings.calls_mcp:
-    warm_up()
+    preload_client()
 
 
 @logger.inject_lambda_context
@@ -48,15 +46,15 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     overruns its time takes this process with it: the caller sees that the invocation failed. Raises ValidationError for
     anything else.
     """
-    match read_order(event):
-        case ListOrder():
+    match parse_request(event):
+        case ListRequest():
             return registry.listed()
-        case RunOrder() as order:
-            return run(registry, order, http)
-        case McpListOrder() as order:
-            return list_tools(order, egress_filter=egress_filter)
-        case McpCallOrder() as order:
-            return call_tool(order, egress_filter=egress_filter)
+        case RunRequest() as request:
+            return run_tool(registry, request, http)
+        case McpListRequest() as request:
+            return list_tools(request, egress_filter=egress_filter)
+        case McpCallRequest() as request:
+            return call_tool(request, egress_filter=egress_filter)
 
 
 cold_start.finish()

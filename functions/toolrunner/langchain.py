@@ -10,19 +10,19 @@ if TYPE_CHECKING:
     from langchain_core.tools import BaseTool
 
 
-def is_tool(thing: object) -> "TypeGuard[BaseTool]":
+def is_langchain_tool(thing: object) -> "TypeGuard[BaseTool]":
     """Say whether it is a tool of LangChain's: there is none where nobody has imported it."""
     library = sys.modules.get("langchain_core.tools.base")
     return library is not None and isinstance(thing, library.BaseTool)
 
 
-def adapted(tool: "BaseTool") -> Tool:
+def from_langchain(tool: "BaseTool") -> Tool:
     """Return it as a tool of ours.
 
     LangChain does not say what a tool reaches, so it counts as one that sends out and writes; `metadata` with `egress`,
     `writes`, `requires_approval` or `timeout_s` says otherwise.
     """
-    said = {name: value for name, value in (tool.metadata or {}).items() if name in _MEANT}
+    said = {name: value for name, value in (tool.metadata or {}).items() if name in _METADATA_FIELDS}
     spec = ToolSpec(tool.name, tool.description, _schema(tool.tool_call_schema), "langchain", **{"egress": True, "writes": True, **said})
     return Tool(spec, _runner(tool))
 
@@ -35,7 +35,7 @@ def _schema(arguments: Any) -> dict[str, Any]:
     return schema
 
 
-_MEANT = {"egress", "writes", "requires_approval", "timeout_s"}
+_METADATA_FIELDS = {"egress", "writes", "requires_approval", "timeout_s"}
 
 
 def _runner(tool: "BaseTool") -> Any:

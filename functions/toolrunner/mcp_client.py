@@ -12,8 +12,8 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
-from functions.toolrunner.orders import McpCallOrder, McpListOrder, McpServerIn
-from functions.toolrunner.watchdog import at_most
+from functions.toolrunner.requests import McpCallRequest, McpListRequest, McpServerAddress
+from functions.toolrunner.time_limit import exit_after
 from parley.errors import ParleyError
 from parley.observability import logger
 from parley.tools.guarded_http.egress_filter import EgressFilter
@@ -26,58 +26,58 @@ if TYPE_CHECKING:
     from mcp.types import CallToolResult
 
 MAX_BYTES = 5_000_000
-_MOST_PAGES = 10
-_LONGEST_REASON = 500
+_MAX_PAGES = 10
+_MAX_REASON_CHARACTERS = 500
 _QUERY = re.compile(r"\?[^\s'\"]+")
 
 # Before the process would be ended, there is time to say that the server was too slow.
 _MARGIN_S = 0.5
 
-type Answer = dict[str, Any]
-type Ask = Callable[["Client"], Awaitable[Answer]]
+type McpAnswer = dict[str, Any]
+type McpCall = Callable[["Client"], Awaitable[McpAnswer]]
 
 
-def warm_up() -> None:
+def preload_client() -> None:
     """Import the client now, for a function that is going to need it."""
     import mcp.client.streamable_http  # noqa: F401
 
     import parley.tools.guarded_http.transport  # noqa: F401
 
 
-def list_tools(order: McpListOrder, *, egress_filter: EgressFilter) -> Answer:
+def list_tools(mcp_request: McpListRequest, *, egress_filter: EgressFilter) -> McpAnswer:
     """Return `{"tools": [{"name", "description", "parameters"}, …]}`, or `{"error": why}`. Never raises."""
 
-    async def listed(client: "Client") -> Answer:
+    async def listed(client: "Client") -> McpAnswer:
         return {"tools": [tool async for tool in _tools(client)]}
 
-    return _asked(order, listed, egress_filter=egress_filter)
+    return _ask_server(mcp_request, listed, egress_filter=egress_filter)
 
 
-def call_tool(order: McpCallOrder, *, egress_filter: EgressFilter) -> Answer:
+def call_tool(mcp_request: McpCallRequest, *, egress_filter: EgressFilter) -> McpAnswer:
     """Return `{"ok", "content"}` of a tool's run, or `{"error": why}`. Never raises."""
 
-    async def called(client: "Client") -> Answer:
-        found = await client.call_tool(order.name, order.arguments)
-        return {"ok": not found.is_error, "content": _text(found)}
+    async def called(client: "Client") -> McpAnswer:
+        found = await client.call_tool(mcp_request.name, mcp_request.arguments)
+        return {"ok": not found.is_error, "content": _render_result(found)}
 
-    return _asked(order, called, egress_filter=egress_filter)
+    return _ask_server(mcp_request, called, egress_filter=egress_filter)
 
 
-def _asked(order: McpListOrder | McpCallOrder, ask: Ask, *, egress_filter: EgressFilter) -> Answer:
-    ends_s = time.monotonic() + max(order.timeout_s - _MARGIN_S, order.timeout_s / 2)
+def _ask_server(mcp_request: McpListRequest | McpCallRequest, ask: McpCall, *, egress_filter: EgressFilter) -> McpAnswer:
+    ends_s = time.monotonic() + max(mcp_request.timeout_s - _MARGIN_S, mcp_request.timeout_s / 2)
     try:
-        with at_most(order.timeout_s):
-            return asyncio.run(_connected(order.server, ask, egress_filter, ends_s))
+        with exit_after(mcp_request.timeout_s):
+            return asyncio.run(_connect_and_ask(mcp_request.server, ask, egress_filter, ends_s))
     except TimeoutError:
         return {"error": "The server did not answer in time."}
     except Exception as exc:  # the client's own are many, and come in groups
         reason = _reason(exc)
         # Without what stands behind an address's question mark, where some servers want their key.
-        logger.warning("an MCP server failed", reason=_QUERY.sub("?…", repr(_first(exc)))[:_LONGEST_REASON])
+        logger.warning("an MCP server failed", reason=_QUERY.sub("?…", repr(_root_cause(exc)))[:_MAX_REASON_CHARACTERS])
         return {"error": reason}
 
 
-async def _connected(server: McpServerIn, ask: Ask, egress_filter: EgressFilter, ends_s: float) -> Answer:
+async def _connect_and_ask(server: McpServerAddress, ask: McpCall, egress_filter: EgressFilter, ends_s: float) -> McpAnswer:
     import httpx2
     from mcp import Client
     from mcp.client.streamable_http import streamable_http_client
@@ -86,7 +86,7 @@ async def _connected(server: McpServerIn, ask: Ask, egress_filter: EgressFilter,
     async with asyncio.timeout(timeout_s):
         # Unpacked, so that what is counted is what is kept.
         headers = server.headers | {"Accept-Encoding": "identity"}
-        transport = _bounded(egress_filter)
+        transport = _bounded_transport(egress_filter)
         async with (
             httpx2.AsyncClient(transport=transport, headers=headers, timeout=timeout_s, trust_env=False) as http,
             Client(streamable_http_client(server.url, http_client=http), cache=None) as client,
@@ -94,10 +94,10 @@ async def _connected(server: McpServerIn, ask: Ask, egress_filter: EgressFilter,
             return await ask(client)
 
 
-async def _tools(client: "Client") -> AsyncIterator[Answer]:
+async def _tools(client: "Client") -> AsyncIterator[McpAnswer]:
     cursor: str | None = None
     count = 0
-    for _ in range(_MOST_PAGES):
+    for _ in range(_MAX_PAGES):
         page = await client.list_tools(cursor=cursor)
         for tool in page.tools:
             yield {"name": tool.name, "description": tool.description or "", "parameters": tool.input_schema}
@@ -106,15 +106,15 @@ async def _tools(client: "Client") -> AsyncIterator[Answer]:
             return
 
 
-def _text(result: "CallToolResult") -> str:
+def _render_result(result: "CallToolResult") -> str:
     """Write what a tool answered as text; what is none is named."""
-    parts = [_part(block) for block in result.content]
+    parts = [_render_block(block) for block in result.content]
     if not parts and result.structured_content is not None:
         return json.dumps(result.structured_content, ensure_ascii=False)
     return "\n".join(parts)
 
 
-def _part(block: Any) -> str:
+def _render_block(block: Any) -> str:
     match block.type:
         case "text":
             return str(block.text)
@@ -126,14 +126,14 @@ def _part(block: Any) -> str:
 
 def _reason(exc: BaseException) -> str:
     """Say what went wrong. The words of a server are its own: a model must take them for nothing more."""
-    found = _first(exc)
+    found = _root_cause(exc)
     if isinstance(found, ParleyError):
         return found.public_message
     message = str(getattr(found, "message", "")) if type(found).__name__ == "MCPError" else ""
-    return f"The server answered with an error: {message[:_LONGEST_REASON]}" if message else "The server could not be reached."
+    return f"The server answered with an error: {message[:_MAX_REASON_CHARACTERS]}" if message else "The server could not be reached."
 
 
-def _first(exc: BaseException) -> BaseException:
+def _root_cause(exc: BaseException) -> BaseException:
     """Return what went wrong at first: the gate's word, where it spoke, or else the innermost of the groups."""
     found: BaseException | None = exc
     while isinstance(found, BaseExceptionGroup):
@@ -146,7 +146,7 @@ def _first(exc: BaseException) -> BaseException:
     return found or exc
 
 
-def _bounded(egress_filter: EgressFilter) -> "httpx2.AsyncBaseTransport":
+def _bounded_transport(egress_filter: EgressFilter) -> "httpx2.AsyncBaseTransport":
     """Make a transport through the gate that gives up on an answer of more than 5 MB, or one that is packed."""
     import httpx2
 

@@ -5,8 +5,8 @@ from parley import cold_start  # isort: split
 import os
 from functools import partial
 
-from functions.tools.desk import Desk
 from functions.tools.routes import router
+from functions.tools.services import ToolsServices
 from parley.db.engine import make_engine
 from parley.http.app import create_app
 from parley.http.lambda_entry import buffered_handler
@@ -26,7 +26,7 @@ engine = make_engine(settings)
 invoker = Invoker(settings.toolrunner_function)
 mcp_registry = McpRegistry.of(settings, invoker.ask)
 embedding = MeteredEmbedder.of(settings, engine, os.environ)
-services = Desk(engine, invoker, mcp_registry, partial(make_search_tools, engine, embedding), embedding.default_limits)
+services = ToolsServices(engine, invoker, mcp_registry, partial(make_search_tools, engine, embedding), embedding.default_limits)
 app = create_app(router, settings=settings, engine=engine, services=services)
 handler = buffered_handler(app)
 cold_start.finish()

@@ -5,11 +5,10 @@ from parley import cold_start  # isort: split
 from functools import partial
 from typing import Any
 
-from functions.upkeep.desk import Desk
-from functions.upkeep.errands import run
-from functions.upkeep.files import Files
-from functions.upkeep.letters import Letters
-from functions.upkeep.mail import Mail
+from functions.upkeep.email_templates import EmailTemplates
+from functions.upkeep.jobs import run_job
+from functions.upkeep.mailer import Mailer
+from functions.upkeep.services import UpkeepServices, UserFileStore
 from functions.upkeep.sweep import resend, sweep
 from parley.db.engine import make_engine
 from parley.jobs import IngestQueue, MemoryQueue, UnknownJob, UpkeepQueue, process_jobs
@@ -40,12 +39,12 @@ def _embedding_model() -> str | None:
     return model.name if model else None
 
 
-services = Desk(
+services = UpkeepServices(
     engine=make_engine(settings),
     background=make_engine(settings, role="background"),
-    files=Files(settings.files_bucket),
-    letters=Letters(settings.public_url),
-    mail=Mail(settings.mail_from),
+    files=UserFileStore(settings.files_bucket),
+    email_templates=EmailTemplates(settings.public_url),
+    mailer=Mailer(settings.mail_from),
     queue=UpkeepQueue(settings.upkeep_queue_url),
     memory_queue=MemoryQueue(settings.memory_queue_url),
     ingest_queue=IngestQueue(settings.ingest_queue_url),
@@ -60,7 +59,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     Raises UnknownMessage for an event that is neither from SQS nor from the scheduler.
     """
     if "Records" in event:
-        failed = process_jobs(event["Records"], handle=partial(run, services))
+        failed = process_jobs(event["Records"], handle=partial(run_job, services))
         # Whatever work comes by takes lost work along: the sweep alone could be a day away.
         resend(services)
         return failed

@@ -9,11 +9,11 @@ from functions.ingest.block import Block, Kind
 if TYPE_CHECKING:
     from selectolax.lexbor import LexborNode
 
-AROUND = ["script", "style", "nav", "footer", "aside", "form", "noscript", "template", "svg", "iframe", "button", "select"]
+BOILERPLATE_TAGS = ["script", "style", "nav", "footer", "aside", "form", "noscript", "template", "svg", "iframe", "button", "select"]
 _LEVELS = {f"h{level}": level for level in range(1, 7)}
 _BETWEEN_CELLS = {"table", "thead", "tbody", "tfoot", "tr", "colgroup"}  # the parser leaves only space there
-_PLACES = {*_LEVELS, "p", "li", "dt", "dd", "pre", "td", "th", "blockquote", "figcaption", "caption", "summary"}
-_PLACES |= {"div", "section", "article", "main", "header", "body", "address", "details", "figure"}
+_BLOCK_TAGS = {*_LEVELS, "p", "li", "dt", "dd", "pre", "td", "th", "blockquote", "figcaption", "caption", "summary"}
+_BLOCK_TAGS |= {"div", "section", "article", "main", "header", "body", "address", "details", "figure"}
 
 
 def read(html: str) -> Iterator[Block]:
@@ -21,23 +21,23 @@ def read(html: str) -> Iterator[Block]:
     from selectolax.lexbor import LexborHTMLParser
 
     page = LexborHTMLParser(html)
-    page.strip_tags(AROUND, recursive=True)
+    page.strip_tags(BOILERPLATE_TAGS, recursive=True)
     root = page.css_first("main, article") or page.body
     texts = (node for node in root.traverse(include_text=True) if node.tag == "-text") if root else ()
-    placed = ((node, _place(node)) for node in texts if node.parent and node.parent.tag not in _BETWEEN_CELLS)
-    for (_, kind), group in groupby(placed, key=lambda one: _whole(one[1])):
+    placed = ((node, _enclosing_block(node)) for node in texts if node.parent and node.parent.tag not in _BETWEEN_CELLS)
+    for (_, kind), group in groupby(placed, key=lambda one: _block_key(one[1])):
         yield from _block(kind, list(group))
 
 
-def _place(node: "LexborNode") -> "LexborNode":
+def _enclosing_block(node: "LexborNode") -> "LexborNode":
     """Return the nearest element around a text that is a block of its own."""
     above = node.parent
-    while above is not None and above.tag not in _PLACES and above.parent is not None:
+    while above is not None and above.tag not in _BLOCK_TAGS and above.parent is not None:
         above = above.parent
     return above or node
 
 
-def _whole(place: "LexborNode") -> tuple[int, str]:
+def _block_key(place: "LexborNode") -> tuple[int, str]:
     """Return what a text belongs to, by its address, and the name of its element; a cell belongs to its table."""
     if place.tag in {"td", "th"}:
         above = place.parent
@@ -51,20 +51,20 @@ def _whole(place: "LexborNode") -> tuple[int, str]:
 def _block(tag: str, texts: "list[tuple[LexborNode, LexborNode]]") -> Iterator[Block]:
     kind: Kind = "table" if tag == "table" else "code" if tag == "pre" else "heading" if tag in _LEVELS else "paragraph"
     if kind == "table":
-        text = "\n".join(filter(None, map(_row, _grouped(texts))))
+        text = "\n".join(filter(None, map(_row, _table_rows(texts))))
     else:
-        said = "".join(node.text_content or "" for node, _ in texts)
-        text = said.strip("\n").rstrip() if kind == "code" else " ".join(said.split())
+        raw_text = "".join(node.text_content or "" for node, _ in texts)
+        text = raw_text.strip("\n").rstrip() if kind == "code" else " ".join(raw_text.split())
     if text:
         yield Block(kind, text, level=_LEVELS.get(tag, 0))
 
 
-def _grouped(texts: "list[tuple[LexborNode, LexborNode]]") -> "Iterator[list[tuple[LexborNode, LexborNode]]]":
+def _table_rows(texts: "list[tuple[LexborNode, LexborNode]]") -> "Iterator[list[tuple[LexborNode, LexborNode]]]":
     for _, row in groupby(texts, key=lambda one: one[1].parent.mem_id if one[1].parent else 0):
         yield list(row)
 
 
 def _row(texts: "list[tuple[LexborNode, LexborNode]]") -> str:
     cells = (list(cell) for _, cell in groupby(texts, key=lambda one: one[1].mem_id))
-    said = (" ".join("".join(node.text_content or "" for node, _ in cell).split()) for cell in cells)
-    return " | ".join(filter(None, said))
+    raw_text = (" ".join("".join(node.text_content or "" for node, _ in cell).split()) for cell in cells)
+    return " | ".join(filter(None, raw_text))

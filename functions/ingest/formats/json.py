@@ -26,5 +26,5 @@ def _lines(value: object, path: str) -> Iterator[str]:
         elif isinstance(value, list):
             stack += [(f"{path}[{place}]", value[place]) for place in reversed(range(len(value)))]
         else:
-            said = value if isinstance(value, str) else json.dumps(value)
-            yield f"{path}: {said}" if path else said
+            rendered = value if isinstance(value, str) else json.dumps(value)
+            yield f"{path}: {rendered}" if path else rendered

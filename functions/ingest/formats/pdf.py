@@ -66,12 +66,12 @@ def _paragraphs(text: str) -> Iterator[str]:
     """Join a page's lines; a line that ends a sentence well before the margin ends a paragraph."""
     lines = [line.strip() for line in text.replace(_HYPHEN, "").splitlines()]
     width = median([len(line) for line in lines if line] or [0])
-    said: list[str] = []
+    paragraph: list[str] = []
     for line in lines:
         if line:
-            said.append(line)
-        if said and (not line or (_END.search(line) and len(line) < width * _SHORT)):
-            yield " ".join(said)
-            said = []
-    if said:
-        yield " ".join(said)
+            paragraph.append(line)
+        if paragraph and (not line or (_END.search(line) and len(line) < width * _SHORT)):
+            yield " ".join(paragraph)
+            paragraph = []
+    if paragraph:
+        yield " ".join(paragraph)

@@ -11,5 +11,5 @@ _BETWEEN = re.compile(r"\n\s*\n")
 def read(text: str) -> Iterator[Block]:
     """Yield the paragraphs, which blank lines part."""
     for part in _BETWEEN.split(text.replace("\r\n", "\n").replace("\r", "\n")):
-        if said := part.strip():
-            yield Block("paragraph", said)
+        if paragraph := part.strip():
+            yield Block("paragraph", paragraph)

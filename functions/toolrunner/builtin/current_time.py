@@ -16,7 +16,7 @@ def current_time(
     timezone: Annotated[str, Field(description="A time zone of the IANA's, such as Europe/Lisbon", max_length=64)] = "UTC",
 ) -> str:
     """Tell the current date and time in a time zone, with the day of the week and the distance from UTC."""
-    return _told(utc_now().astimezone(_zone(timezone)), timezone)
+    return _format_time(utc_now().astimezone(_zone(timezone)), timezone)
 
 
 def _zone(name: str) -> ZoneInfo:
@@ -26,5 +26,5 @@ def _zone(name: str) -> ZoneInfo:
         raise ToolFailed(f"There is no time zone {name!r}. Name one of the IANA's, such as Europe/Lisbon.") from exc
 
 
-def _told(now: datetime, timezone: str) -> str:
+def _format_time(now: datetime, timezone: str) -> str:
     return f"{now:%A, %d %B %Y, %H:%M:%S} in {timezone} ({now.isoformat(timespec='seconds')})"

@@ -1,20 +1,55 @@
-"""The weather, by Open-Meteo: no key, free where nothing is sold (https://open-meteo.com/en/terms)."""
+"""The weather, from Open-Meteo: no key, free for non-commercial use (https://open-meteo.com/en/terms)."""
 
 from typing import Annotated, Any
 
 from pydantic import BaseModel, Field, ValidationError
 
-from functions.toolrunner.builtin.sky import SKY
 from parley.tools.decorator import tool
 from parley.tools.guarded_http.errors import FetchFailed
 from parley.tools.spec import Tool, ToolContext, ToolFailed
 
+WMO_CODES = {
+    0: "clear sky",
+    1: "mainly clear",
+    2: "partly cloudy",
+    3: "overcast",
+    45: "fog",
+    48: "rime fog",
+    51: "light drizzle",
+    53: "drizzle",
+    55: "dense drizzle",
+    56: "light freezing drizzle",
+    57: "freezing drizzle",
+    61: "light rain",
+    63: "rain",
+    65: "heavy rain",
+    66: "light freezing rain",
+    67: "freezing rain",
+    71: "light snow",
+    73: "snow",
+    75: "heavy snow",
+    77: "snow grains",
+    80: "light showers",
+    81: "showers",
+    82: "violent showers",
+    85: "light snow showers",
+    86: "snow showers",
+    95: "thunderstorm",
+    96: "thunderstorm with light hail",
+    99: "thunderstorm with hail",
+}
+
+
 _NOW = "temperature_2m,apparent_temperature,relative_humidity_2m,precipitation,weather_code,wind_speed_10m"
+
+
 _DAILY = "weather_code,temperature_2m_max,temperature_2m_min,precipitation_probability_max"
+
+
 _TIMEOUT_S = 4.5
 
 
-class _Place(BaseModel):
+class _Location(BaseModel):
     name: str
     latitude: float
     longitude: float
@@ -22,8 +57,8 @@ class _Place(BaseModel):
     admin1: str = ""
 
 
-class _Places(BaseModel):
-    results: list[_Place] = []
+class _Locations(BaseModel):
+    results: list[_Location] = []
 
 
 class _Now(BaseModel):
@@ -57,22 +92,22 @@ def weather_tool(*, geocoding_url: str, forecast_url: str) -> Tool:
         location: Annotated[str, Field(description="A town, such as Lisbon", min_length=1, max_length=200)], call: ToolContext
     ) -> str:
         """Tell the weather in a place: now, and the forecast for three days. In °C, mm and km/h."""
-        place = _place(call, geocoding_url, location)
+        place = _geocode(call, geocoding_url, location)
         where: dict[str, str | int | float] = {"latitude": place.latitude, "longitude": place.longitude}
-        asked = where | {"current": _NOW, "daily": _DAILY, "timezone": "auto", "forecast_days": 3}
-        return _told(place, _ask(call, forecast_url, asked, _Forecast))
+        query = where | {"current": _NOW, "daily": _DAILY, "timezone": "auto", "forecast_days": 3}
+        return _format_weather(place, _fetch(call, forecast_url, query, _Forecast))
 
     return weather
 
 
-def _place(call: ToolContext, url: str, location: str) -> _Place:
-    found = _ask(call, url, {"name": location, "count": 1, "language": "en", "format": "json"}, _Places).results
+def _geocode(call: ToolContext, url: str, location: str) -> _Location:
+    found = _fetch(call, url, {"name": location, "count": 1, "language": "en", "format": "json"}, _Locations).results
     if not found:
         raise ToolFailed(f"There is no place called {location!r}.")
     return found[0]
 
 
-def _ask[T: BaseModel](call: ToolContext, url: str, params: dict[str, str | int | float], kind: type[T]) -> T:
+def _fetch[T: BaseModel](call: ToolContext, url: str, params: dict[str, str | int | float], kind: type[T]) -> T:
     try:
         answer = call.http.get(url, params=params, timeout_s=_TIMEOUT_S)
         body: Any = answer.json()
@@ -84,18 +119,18 @@ def _ask[T: BaseModel](call: ToolContext, url: str, params: dict[str, str | int 
         raise ToolFailed(f"The weather service answers what nobody understands (status {answer.status}).") from exc
 
 
-def _told(place: _Place, forecast: _Forecast) -> str:
+def _format_weather(place: _Location, forecast: _Forecast) -> str:
     now, days = forecast.current, forecast.daily
     names = ", ".join(dict.fromkeys(filter(None, (place.name, place.admin1, place.country))))
     lines = [
-        f"{names}, {now.time}: {_sky(now.weather_code)}, {now.temperature_2m:g} °C (feels like {now.apparent_temperature:g} °C), "
+        f"{names}, {now.time}: {_describe_sky(now.weather_code)}, {now.temperature_2m:g} °C (feels like {now.apparent_temperature:g} °C), "
         f"wind {now.wind_speed_10m:g} km/h, humidity {now.relative_humidity_2m:g} %, precipitation {now.precipitation:g} mm."
     ]
     columns = (days.time, days.weather_code, days.temperature_2m_min, days.temperature_2m_max, days.precipitation_probability_max)
     for day, code, low, high, chance in zip(*columns, strict=False):
-        lines.append(f"{day}: {_sky(code)}, {low:g} to {high:g} °C" + (f", rain {chance:g} %." if chance is not None else "."))
+        lines.append(f"{day}: {_describe_sky(code)}, {low:g} to {high:g} °C" + (f", rain {chance:g} %." if chance is not None else "."))
     return "\n".join([*lines, "Weather data by Open-Meteo.com (CC BY 4.0)."])
 
 
-def _sky(code: int) -> str:
-    return SKY.get(code, f"weather code {code}")
+def _describe_sky(code: int) -> str:
+    return WMO_CODES.get(code, f"weather code {code}")

@@ -8,7 +8,7 @@ from typing import Any
 import boto3
 import pytest
 
-from functions.auth.admission import Admission
+from functions.auth.registration_policy import RegistrationPolicy
 from parley.jobs import CheckTurn, Job, parse_job
 from tests.driving import Function, Person
 
@@ -23,13 +23,13 @@ def clock(time_machine: Any) -> Any:
 
 
 @pytest.fixture
-def admitting(auth: Function, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+def set_registration_policy(auth: Function, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     """Let a test choose who may register: `admitting(registration="closed")`."""
     from functions.auth.app import app, services
 
-    def choose(*, registration: Any = "open", domains: str = "", verifies: bool = False) -> None:
-        admission = Admission.of(registration, domains=domains, admin_email=ADMIN, verifies=verifies)
-        monkeypatch.setitem(app._app.state._state, "desk", replace(services, admission=admission))
+    def choose(*, registration: Any = "open", domains: str = "", verifies_email: bool = False) -> None:
+        registration_policy = RegistrationPolicy.of(registration, domains=domains, admin_email=ADMIN, verifies_email=verifies_email)
+        monkeypatch.setitem(app._app.state._state, "desk", replace(services, registration_policy=registration_policy))
 
     return choose
 

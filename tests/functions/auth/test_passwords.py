@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from zxcvbn.frequency_lists import FREQUENCY_LISTS
 
 from functions.auth import passwords as module
-from functions.auth.blocklist import is_guessable, own_words
 from functions.auth.errors import WeakPassword
+from functions.auth.password_strength import is_guessable, personal_words
 from functions.auth.passwords import MAX_LENGTH, Passwords
 
 EMAIL = "ada.lovelace@analytical-engines.example"
@@ -113,7 +113,7 @@ def test_the_products_name_counts_for_nothing():
 
 @pytest.mark.parametrize("email", ["a@b.cd", "j.o@x1.io", "@", None])
 def test_initials_in_an_address_cover_nothing(email):
-    assert min(map(len, own_words(email))) >= 3
+    assert min(map(len, personal_words(email))) >= 3
 
 
 def test_words_that_are_too_well_known_come_with_a_remedy():
@@ -170,7 +170,7 @@ def test_judging_takes_the_same_few_steps_for_any_256_characters():
     sys.setprofile(lambda *_: steps.append(1))
     try:
         for password in hardest:
-            is_guessable(password, own=own_words(EMAIL))
+            is_guessable(password, own=personal_words(EMAIL))
     finally:
         sys.setprofile(None)
 

@@ -38,22 +38,22 @@ def signed_up(auth, queued, engines, **fields):
     return email, mailed_code(engines, message.signup_id)
 
 
-def test_a_closed_deployment_takes_nobody(auth, admitting):
-    admitting(registration="closed")
+def test_a_closed_deployment_takes_nobody(auth, set_registration_policy):
+    set_registration_policy(registration="closed")
 
     assert (register(auth).status, register(auth).json["code"]) == (403, "registration_closed")
 
 
-def test_only_the_named_domains_are_taken(auth, admitting):
-    admitting(domains="example.org, Example.net")
+def test_only_the_named_domains_are_taken(auth, set_registration_policy):
+    set_registration_policy(domains="example.org, Example.net")
 
     assert register(auth, f"{secrets.token_hex(4)}@example.net").status == 201
     assert register(auth).json["code"] == "email_domain_refused"
 
 
-def test_the_admins_address_is_taken_wherever_and_becomes_an_admin(auth, admitting, postgres):
+def test_the_admins_address_is_taken_wherever_and_becomes_an_admin(auth, set_registration_policy, postgres):
     postgres.execute(f"DELETE FROM users WHERE email = '{ADMIN}'", dbname="parley")
-    admitting(registration="closed", domains="example.org")
+    set_registration_policy(registration="closed", domains="example.org")
 
     assert register(auth, ADMIN).json["user"]["role"] == "admin"
 
@@ -62,8 +62,8 @@ def invite(auth, admin, **fields):
     return auth.post("/admin/invites", fields, as_=admin).json["invite"]
 
 
-def test_an_invite_makes_one_account(auth, admitting, admin):
-    admitting(registration="invite")
+def test_an_invite_makes_one_account(auth, set_registration_policy, admin):
+    set_registration_policy(registration="invite")
     code = invite(auth, admin)
 
     assert register(auth, invite=code).status == 201
@@ -71,14 +71,14 @@ def test_an_invite_makes_one_account(auth, admitting, admin):
 
 
 @pytest.mark.parametrize("code", [None, "", "x", pytest.param(str(OneTimeCode.new(UUID(int=1))), id="well formed")])
-def test_without_a_valid_invite_nobody_is_taken(auth, admitting, code):
-    admitting(registration="invite")
+def test_without_a_valid_invite_nobody_is_taken(auth, set_registration_policy, code):
+    set_registration_policy(registration="invite")
 
     assert register(auth, invite=code).json["code"] == "invalid_invite"
 
 
-def test_an_invite_for_an_address_is_for_that_address(auth, admitting, admin):
-    admitting(registration="invite")
+def test_an_invite_for_an_address_is_for_that_address(auth, set_registration_policy, admin):
+    set_registration_policy(registration="invite")
     email = address()
     code = invite(auth, admin, email=email)
 
@@ -86,24 +86,24 @@ def test_an_invite_for_an_address_is_for_that_address(auth, admitting, admin):
     assert register(auth, email, invite=code).status == 201
 
 
-def test_an_invite_that_was_taken_back_is_worth_nothing(auth, admitting, admin):
-    admitting(registration="invite")
+def test_an_invite_that_was_taken_back_is_worth_nothing(auth, set_registration_policy, admin):
+    set_registration_policy(registration="invite")
     made = auth.post("/admin/invites", {}, as_=admin).json
     assert auth.delete(f"/admin/invites/{made['id']}", as_=admin).status == 204
 
     assert register(auth, invite=made["invite"]).status == 403
 
 
-def test_where_addresses_are_verified_known_and_unknown_ones_get_the_same_answer(auth, admitting, queued, alice):
-    admitting(verifies=True)
+def test_where_addresses_are_verified_known_and_unknown_ones_get_the_same_answer(auth, set_registration_policy, queued, alice):
+    set_registration_policy(verifies_email=True)
     known, unknown = register(auth, alice.email), register(auth)
 
     assert (known.status, known.json) == (unknown.status, unknown.json) == (202, {"status": "verification_sent"})
     assert [type(message) for message in queued()] == [SignUp, SignUp]
 
 
-def test_the_mailed_code_makes_the_account(auth, admitting, queued, engines):
-    admitting(verifies=True)
+def test_the_mailed_code_makes_the_account(auth, set_registration_policy, queued, engines):
+    set_registration_policy(verifies_email=True)
     email, code = signed_up(auth, queued, engines, display_name="Ada")
     answer = auth.post("/auth/verify", {"email": email, "code": code})
 
@@ -111,15 +111,15 @@ def test_the_mailed_code_makes_the_account(auth, admitting, queued, engines):
     assert auth.post("/auth/login", {"email": email, "password": PASSWORD}).status == 200
 
 
-def test_until_the_code_is_back_there_is_no_account(auth, admitting, queued, engines):
-    admitting(verifies=True)
+def test_until_the_code_is_back_there_is_no_account(auth, set_registration_policy, queued, engines):
+    set_registration_policy(verifies_email=True)
     email, _ = signed_up(auth, queued, engines)
 
     assert auth.post("/auth/login", {"email": email, "password": PASSWORD}).json["code"] == "invalid_credentials"
 
 
-def test_a_code_works_once_and_only_for_its_address(auth, admitting, queued, engines):
-    admitting(verifies=True)
+def test_a_code_works_once_and_only_for_its_address(auth, set_registration_policy, queued, engines):
+    set_registration_policy(verifies_email=True)
     email, code = signed_up(auth, queued, engines)
 
     assert auth.post("/auth/verify", {"email": address(), "code": code}).json["code"] == "invalid_code"
@@ -127,33 +127,33 @@ def test_a_code_works_once_and_only_for_its_address(auth, admitting, queued, eng
     assert auth.post("/auth/verify", {"email": email, "code": code}).json["code"] == "invalid_code"
 
 
-def test_an_expired_code_is_refused(auth, admitting, queued, engines, postgres):
-    admitting(verifies=True)
+def test_an_expired_code_is_refused(auth, set_registration_policy, queued, engines, postgres):
+    set_registration_policy(verifies_email=True)
     email, code = signed_up(auth, queued, engines)
     postgres.execute(f"UPDATE signups SET expires_at = now() WHERE email = '{email}'", dbname="parley")
 
     assert auth.post("/auth/verify", {"email": email, "code": code}).status == 422
 
 
-def test_a_code_for_an_address_that_was_taken_meanwhile_is_refused(auth, admitting, queued, engines):
-    admitting(verifies=True)
+def test_a_code_for_an_address_that_was_taken_meanwhile_is_refused(auth, set_registration_policy, queued, engines):
+    set_registration_policy(verifies_email=True)
     email, code = signed_up(auth, queued, engines)
-    admitting()
+    set_registration_policy()
     assert register(auth, email).status == 201
 
     assert auth.post("/auth/verify", {"email": email, "code": code}).json["code"] == "invalid_code"
 
 
-def test_an_address_gets_three_mails_and_then_the_same_answer_without_one(auth, admitting, queued):
-    admitting(verifies=True)
+def test_an_address_gets_three_mails_and_then_the_same_answer_without_one(auth, set_registration_policy, queued):
+    set_registration_policy(verifies_email=True)
     email = address()
     answers = [register(auth, email).status for _ in range(5)]
 
     assert (answers, len(queued())) == ([202] * 5, 3)
 
 
-def test_an_invite_is_used_up_by_the_code_not_by_the_sign_up(auth, admitting, admin, queued, engines):
-    admitting(registration="invite", verifies=True)
+def test_an_invite_is_used_up_by_the_code_not_by_the_sign_up(auth, set_registration_policy, admin, queued, engines):
+    set_registration_policy(registration="invite", verifies_email=True)
     code = invite(auth, admin)
     people = [signed_up(auth, queued, engines, invite=code) for _ in range(2)]
     answers = [auth.post("/auth/verify", {"email": email, "code": mailed}) for email, mailed in people]
@@ -161,8 +161,8 @@ def test_an_invite_is_used_up_by_the_code_not_by_the_sign_up(auth, admitting, ad
     assert [answer.status for answer in answers] == [200, 403]
 
 
-def test_an_outage_of_the_keys_costs_no_invite(auth, admitting, admin, monkeypatch):
-    admitting(registration="invite")
+def test_an_outage_of_the_keys_costs_no_invite(auth, set_registration_policy, admin, monkeypatch):
+    set_registration_policy(registration="invite")
     ticket, email = invite(auth, admin), address()
     with monkeypatch.context() as outage:
         outage.setattr(KeyCache, "__call__", raiser(Unavailable("key store")))
@@ -178,8 +178,8 @@ def raiser(error):
     return fail
 
 
-def test_where_two_have_signed_up_with_an_address_the_password_tells_whose_code_it_is(auth, admitting, queued, engines):
-    admitting(verifies=True)
+def test_where_two_have_signed_up_with_an_address_the_password_tells_whose_code_it_is(auth, set_registration_policy, queued, engines):
+    set_registration_policy(verifies_email=True)
     email = address()
     register(auth, email, password="the stranger's own long sentence")
     register(auth, email)
@@ -191,8 +191,8 @@ def test_where_two_have_signed_up_with_an_address_the_password_tells_whose_code_
     assert auth.post("/auth/login", {"email": email, "password": PASSWORD}).status == 200
 
 
-def test_a_stranger_elsewhere_cannot_use_up_the_mails_of_an_address(auth, admitting, queued):
-    admitting(verifies=True)
+def test_a_stranger_elsewhere_cannot_use_up_the_mails_of_an_address(auth, set_registration_policy, queued):
+    set_registration_policy(verifies_email=True)
     email = address()
     for _ in range(5):
         auth.invoke(Call("POST", "/auth/register", {"email": email, "password": PASSWORD}, address="203.0.113.9").event())

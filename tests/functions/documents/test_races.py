@@ -10,7 +10,7 @@ from uuid import UUID
 import boto3
 import pytest
 
-from functions.documents.uploading import take
+from functions.documents.library import store_document
 from parley.db.engine import make_engine
 from parley.errors import Unavailable
 from tests.ingesting import notification, upload
@@ -50,8 +50,10 @@ def uploads(documents, database):
     from functions.documents.app import services
 
     def uploads(people, content):
-        with workers(database, services, len(people)) as desks:
-            return at_once(lambda services, person: take(services, person.principal, content, **NAMES).id, desks, people)
+        with workers(database, services, len(people)) as services_of_workers:
+            return at_once(
+                lambda services, person: store_document(services, person.principal, content, **NAMES).id, services_of_workers, people
+            )
 
     return uploads
 
@@ -90,15 +92,15 @@ def sent(documents, environment):
 def read_at_once(database, person, ids):
     """Have documents read by workers of their own at the same moment."""
     from functions.ingest.app import services
-    from functions.ingest.ingesting import ingest
-    from functions.ingest.notices import Notice
+    from functions.ingest.messages import DocumentMessage
+    from functions.ingest.pipeline import ingest
     from parley.deadline import Deadline
 
     def do(services, document_id):
-        ingest(services, Notice(person.id, UUID(document_id)), deadline=Deadline.after(300))
+        ingest(services, DocumentMessage(person.id, UUID(document_id)), deadline=Deadline.after(300))
 
-    with workers(database, services, len(ids)) as desks:
-        at_once(do, desks, ids)
+    with workers(database, services, len(ids)) as services_of_workers:
+        at_once(do, services_of_workers, ids)
 
 
 def test_of_the_same_bytes_sent_twice_by_forms_one_is_ready_and_one_says_so(documents, sent, ingest, database, postgres, alice):
@@ -129,7 +131,7 @@ def test_an_upload_that_died_before_its_file_arrived_goes_on_with_the_same_bytes
     from functions.documents.app import services
 
     with pytest.raises(Unavailable):
-        take(replace(services, files=Dying()), alice.principal, b"cut off", **NAMES)
+        store_document(replace(services, files=Dying()), alice.principal, b"cut off", **NAMES)
     (waiting,) = [one["id"] for one in documents.get("/documents", as_=alice).json["items"] if one["status"] == "queued"]
     again = upload(documents, alice, "cut off").json["id"]
 
@@ -142,7 +144,7 @@ def test_an_upload_that_died_before_its_file_arrived_goes_on_with_the_same_bytes
 def test_a_type_that_is_none_is_not_handed_to_the_store(documents, environment, alice, said):
     from functions.documents.app import services
 
-    id = take(services, alice.principal, f"typed {said}".encode(), **NAMES | {"content_type": said}).id
+    id = store_document(services, alice.principal, f"typed {said}".encode(), **NAMES | {"content_type": said}).id
     (key,) = [
         one["Key"]
         for one in boto3.client("s3").list_objects_v2(Bucket=environment["PARLEY_FILES_BUCKET"])["Contents"]
@@ -160,7 +162,7 @@ def test_a_document_deleted_while_its_file_is_stored_leaves_no_file(documents, i
             assert documents.delete(f"/documents/{document_id}", as_=alice).status == 204
             services.files.put(document_id, *content, **options)
 
-    document_id = take(replace(services, files=Deleting()), alice.principal, b"gone at once", **NAMES).id
+    document_id = store_document(replace(services, files=Deleting()), alice.principal, b"gone at once", **NAMES).id
     ingest.deliver(notification(alice, str(document_id)))
 
     assert "Contents" not in boto3.client("s3").list_objects_v2(Bucket=environment["PARLEY_FILES_BUCKET"], Prefix=f"documents/{alice.id}")

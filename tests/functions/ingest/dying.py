@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-from functions.ingest.desk import Desk
-from functions.ingest.ingesting import ingest
-from functions.ingest.notices import Notice
+from functions.ingest.messages import DocumentMessage
+from functions.ingest.pipeline import ingest
+from functions.ingest.services import IngestServices
 from parley.db.circuits import DatabaseCircuits
 from parley.db.engine import make_engine
 from parley.deadline import Deadline
@@ -35,7 +35,7 @@ class OneFile:
     sha256: bytes
 
     @contextmanager
-    def fetched(self, _key: str, *, size: int) -> Iterator[tuple[str, bytes]]:
+    def local_copy(self, _key: str, *, size: int) -> Iterator[tuple[str, bytes]]:
         assert size == Path(self.path).stat().st_size
         yield self.path, self.sha256
 
@@ -53,7 +53,7 @@ def work(path: str, sha256: bytes, user_id: UUID, document_id: UUID, environment
     engine = make_engine(DatabaseSettings.read())
     catalogue = LiveCatalogue.of(CatalogueSettings.read())
     providers, default_limits = ProviderRegistry(os.environ), DefaultLimits(100, 5)  # type: ignore[arg-type]
-    services = Desk(
+    services = IngestServices(
         engine=engine,
         files=OneFile(path, sha256),  # type: ignore[arg-type]
         embedding=MeteredEmbedder(engine, catalogue, os.environ, providers.embedder, default_limits),
@@ -62,9 +62,9 @@ def work(path: str, sha256: bytes, user_id: UUID, document_id: UUID, environment
         router=ModelRouter(providers, CircuitBreaker(DatabaseCircuits(engine))),
         environment=os.environ,
         default_limits=default_limits,
-        describes=False,
+        describes_chunks=False,
     )
-    ingest(services, Notice(user_id, document_id), deadline=Deadline.after(300))
+    ingest(services, DocumentMessage(user_id, document_id), deadline=Deadline.after(300))
 
 
 def begun(*arguments: Any) -> Any:

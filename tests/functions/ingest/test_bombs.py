@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from functions.ingest import reading
-from functions.ingest.chunking import Cutter
-from functions.ingest.errors import TooLarge, Unreadable, Unsupported
-from functions.ingest.reader import MEMORY_BYTES, MOST_CHARACTERS
-from functions.ingest.reading import read
+from functions.ingest import sandbox
+from functions.ingest.chunker import Chunker
+from functions.ingest.errors import DocumentTooLarge, Unreadable, Unsupported
+from functions.ingest.parser_process import MAX_CHARACTERS, MEMORY_BYTES
+from functions.ingest.sandbox import read_blocks
 from tests.functions.ingest import bombs, files
 from tests.functions.ingest.bombs import BOMBS
 
@@ -28,18 +28,18 @@ def stored(tmp_path):
 def test_a_bomb_is_read_within_its_bounds_or_refused_with_a_reason(stored, name):
     characters, code = 0, None
     try:
-        for chunk in Cutter().cut(read(stored(BOMBS[name]()), name, cpu_s=CPU_S)):
-            characters += len(chunk.way("")) + len(chunk.text)
+        for chunk in Chunker().chunks_of(read_blocks(stored(BOMBS[name]()), name, cpu_s=CPU_S)):
+            characters += len(chunk.heading_path("")) + len(chunk.text)
     except Unreadable as exc:
         code = exc.code
 
-    assert characters <= 2 * MOST_CHARACTERS
+    assert characters <= 2 * MAX_CHARACTERS
     assert code in {None, "too_large", "corrupt", "empty", "scanned"}
 
 
 def test_the_cell_is_bounded_in_memory_time_and_files(stored, tmp_path):
     limits = "import resource; print(*(resource.getrlimit(r) for r in (resource.RLIMIT_DATA, resource.RLIMIT_CPU, resource.RLIMIT_FSIZE)))"
-    code = f"from functions.ingest.reader import _bounded; _bounded({CPU_S}); {limits}"
+    code = f"from functions.ingest.parser_process import _bounded; _bounded({CPU_S}); {limits}"
     import subprocess
     import sys
 
@@ -48,12 +48,12 @@ def test_the_cell_is_bounded_in_memory_time_and_files(stored, tmp_path):
 
 
 def test_more_pages_than_a_document_may_have_are_too_large(stored):
-    with pytest.raises(TooLarge):
-        list(read(stored(bombs.pdf_of_many_pages(2**31 - 1)), "endless.pdf", cpu_s=CPU_S))
+    with pytest.raises(DocumentTooLarge):
+        list(read_blocks(stored(bombs.pdf_of_many_pages(2**31 - 1)), "endless.pdf", cpu_s=CPU_S))
 
 
 def test_after_a_bomb_the_function_reads_the_next_file(documents, ready, alice, monkeypatch):
-    monkeypatch.setattr(reading, "CPU_S", CPU_S)
+    monkeypatch.setattr(sandbox, "CPU_S", CPU_S)
     bomb, good = (ready(alice, content, filename="a.pdf") for content in (bombs.pdf_page(b"[" * 50_000), files.pdf(["Good."])))
 
     shown = [documents.get(f"/documents/{one}", as_=alice).json for one in (bomb, good)]
@@ -62,22 +62,22 @@ def test_after_a_bomb_the_function_reads_the_next_file(documents, ready, alice, 
 
 
 def test_a_name_and_a_type_that_lie_change_nothing(stored):
-    assert [block.text for block in read(stored(files.pdf(["Text."])), "table.csv")] == ["Text."]
+    assert [block.text for block in read_blocks(stored(files.pdf(["Text."])), "table.csv")] == ["Text."]
     with pytest.raises(Unsupported):
-        list(read(stored(b"\x89PNG\r\n\x1a\n\0\0\0"), "report.pdf"))
+        list(read_blocks(stored(b"\x89PNG\r\n\x1a\n\0\0\0"), "report.pdf"))
 
 
 def test_a_table_of_a_million_columns_loses_none(stored):
     names = [f"c{number}" for number in range(20_000)]
-    cut = " ".join(chunk.text for chunk in Cutter().cut(read(stored(",".join(names).encode()), "wide.csv")))
+    chunks_of = " ".join(chunk.text for chunk in Chunker().chunks_of(read_blocks(stored(",".join(names).encode()), "wide.csv")))
 
-    assert set(names) - set(cut.replace("|", " ").split()) == set()
+    assert set(names) - set(chunks_of.replace("|", " ").split()) == set()
 
 
 def test_formulas_of_a_table_are_text(stored):
     rows = ["=cmd|' /C calc'!A0", "@SUM(1)", "+1", "-1"]
 
-    (block,) = read(stored("\n".join(["name,value", *(f"x,{row}" for row in rows)]).encode()), "table.csv")
+    (block,) = read_blocks(stored("\n".join(["name,value", *(f"x,{row}" for row in rows)]).encode()), "table.csv")
     assert block.text.split("\n")[1:] == [f"x | {row}" for row in rows]
 
 

@@ -11,9 +11,9 @@ import boto3
 import pytest
 from sqlalchemy import event
 
-from functions.ingest import reader
-from functions.ingest.ingesting import ingest as take_further
-from functions.ingest.notices import Notice
+from functions.ingest import parser_process
+from functions.ingest.messages import DocumentMessage
+from functions.ingest.pipeline import ingest as take_further
 from local.template.load import load
 from parley.db.engine import make_engine
 from parley.deadline import Deadline
@@ -51,7 +51,7 @@ def poll(ingest, url):
 @pytest.fixture
 def without_child(monkeypatch):
     """Read in the same process: what starting one takes is not the point."""
-    monkeypatch.setattr("functions.ingest.storing.read", reader.read)
+    monkeypatch.setattr("functions.ingest.pipeline.read", parser_process.parse_file)
 
 
 @pytest.mark.parametrize("poison", ["not JSON", '{"Records": [{"s3": {"object": {"key": "exports/a/b"}}}]}'])
@@ -82,7 +82,7 @@ def test_a_burst_is_read_by_few_workers_with_one_connection_each(documents, inge
         event.listen(engine, "connect", lambda *_: connected.append(number))
         own = replace(services, engine=engine, embedding=replace(services.embedding, engine=engine))
         while not ids.empty():
-            take_further(own, Notice(alice.id, UUID(ids.get())), deadline=Deadline.after(300))
+            take_further(own, DocumentMessage(alice.id, UUID(ids.get())), deadline=Deadline.after(300))
         engine.dispose()
 
     (source,) = [one for one in template.event_sources if one.queue == "IngestQueue"]

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
-from functions.summarize.desk import Desk
+from functions.summarize.services import SummarizeServices
 from parley.deadline import Deadline
 from parley.llm import messages as llm
 from parley.llm.catalogue import Catalogue
@@ -75,7 +75,7 @@ class NoVectors:
         raise ProviderFailed("lexical", "away")
 
 
-def make_desk(engines: Any, provider: Any = None, *, embedder: Any = None, **fields: Any) -> Desk:
+def make_desk(engines: Any, provider: Any = None, *, embedder: Any = None, **fields: Any) -> SummarizeServices:
     """A desk with a real database."""
     router = ModelRouter(
         lambda model: provider or Watched(), CircuitBreaker(MemoryCircuits()), retry_policy=RetryPolicy(calls=1, first_pause_s=0.0)
@@ -93,7 +93,7 @@ def make_desk(engines: Any, provider: Any = None, *, embedder: Any = None, **fie
         "queue": Queue(),
         "retention_days": 0,
     }
-    return Desk(**made | fields)
+    return SummarizeServices(**made | fields)
 
 
 def deadline(seconds: float = SOON) -> Deadline:

@@ -6,7 +6,7 @@ import boto3
 import pytest
 
 from functions.chat.turn import run as turns_of_chat
-from functions.summarize.errands import LEASE_S
+from functions.summarize.jobs import LEASE_S
 from parley.db import outbox
 from parley.db.transactions import global_scope, user_scope
 from parley.errors import Unavailable
@@ -77,9 +77,9 @@ def swept(upkeep, url):
     from dataclasses import replace
 
     from functions.upkeep.app import services
-    from functions.upkeep.sweep import send_again
+    from functions.upkeep.sweep import resend_due
 
-    send_again(replace(services, memory_queue=MemoryQueue(url)))
+    resend_due(replace(services, memory_queue=MemoryQueue(url)))
     return [parse_job(message["Body"]) for message in boto3.client("sqs").receive_message(QueueUrl=url, MaxNumberOfMessages=10)["Messages"]]
 
 

@@ -4,7 +4,7 @@ from uuid import UUID
 
 import pytest
 
-from functions.summarize.retention import delete_old
+from functions.summarize.schedule import delete_expired_conversations
 from tests.functions.summarize.desks import deadline, make_desk
 
 
@@ -23,7 +23,7 @@ def kept(conversation, person):
 def test_the_deployments_rule_holds_where_a_user_has_none(engines, say, conversation, age, alice):
     old, new = say(alice, "old"), say(alice, "new")
     age(old, 31), age(new, 29)
-    delete_old(make_desk(engines, retention_days=30), deadline())
+    delete_expired_conversations(make_desk(engines, retention_days=30), deadline())
 
     assert kept(conversation, alice) == [new]
 
@@ -33,7 +33,7 @@ def test_a_users_own_rule_goes_first(engines, auth, say, conversation, age, alic
     assert auth.patch("/auth/me", {"retention_days": 7}, as_=alice).json["retention_days"] == 7
     auth.patch("/auth/me", {"retention_days": 0}, as_=bob)
     age(of_alice, 8), age(of_bob, 400)
-    delete_old(make_desk(engines, retention_days=30), deadline())
+    delete_expired_conversations(make_desk(engines, retention_days=30), deadline())
 
     assert (kept(conversation, alice), kept(conversation, bob)) == ([], [of_bob])
 
@@ -41,7 +41,7 @@ def test_a_users_own_rule_goes_first(engines, auth, say, conversation, age, alic
 def test_without_any_rule_everything_is_kept(engines, say, conversation, age, alice):
     id = say(alice, "old")
     age(id, 4000)
-    delete_old(make_desk(engines), deadline())
+    delete_expired_conversations(make_desk(engines), deadline())
 
     assert kept(conversation, alice) == [id]
 

@@ -6,8 +6,8 @@ from uuid import UUID
 
 import pytest
 
-from functions.summarize import errands, schedule
-from functions.summarize.summaries import roll
+from functions.summarize import jobs, schedule
+from functions.summarize.summaries import update_summary
 from parley.db import messages, outbox, summaries
 from parley.db.engine import make_engine
 from parley.db.transactions import user_scope
@@ -40,9 +40,9 @@ def test_what_was_said_is_summarised(summarize, say, conversation, alice):
 def test_a_summary_rolls_on_from_the_one_before(engines, engine, say, rows, alice):
     id, provider = say(alice, "I want to bake bread"), Watched()
     services = make_desk(engines, provider)
-    roll(services, UUID(id), user_id=alice.id, upto_seq=2, deadline=deadline())
+    update_summary(services, UUID(id), user_id=alice.id, upto_seq=2, deadline=deadline())
     say(alice, "Rye, please", id)
-    roll(services, UUID(id), user_id=alice.id, upto_seq=4, deadline=deadline())
+    update_summary(services, UUID(id), user_id=alice.id, upto_seq=4, deadline=deadline())
     told = provider.requests[-1].messages[0].text
 
     assert rows(STORED, id=alice.id) == [(4,)]
@@ -73,8 +73,8 @@ def test_five_messages_and_five_schedules_at_once_leave_one_summary(overlapping,
     def run(place):
         barrier.wait()
         if place < 5:
-            return errands.run(desks[place], work, deadline=deadline())
-        return schedule.take_all(desks[place], deadline())
+            return jobs.run_job(desks[place], work, deadline=deadline())
+        return schedule.run_scheduled(desks[place], deadline())
 
     with ThreadPoolExecutor(10) as pool:
         list(pool.map(run, range(10)))
@@ -100,7 +100,7 @@ def test_a_long_history_is_read_in_bounded_pieces(engines, engine, conversation,
         for number in range(60):
             parts, role = [{"type": "text", "text": f"{number} " + "word " * 60}], ("user", "assistant")[number % 2]
             messages.add(connection, new_id(), user_id=alice.id, conversation_id=id, role=role, parts=parts, tokens=100)
-    roll(make_desk(engines, provider), id, user_id=alice.id, upto_seq=60, deadline=deadline())
+    update_summary(make_desk(engines, provider), id, user_id=alice.id, upto_seq=60, deadline=deadline())
 
     assert rows(STORED, id=alice.id) == [(60,)]
     assert len(provider.requests) > 1
@@ -116,20 +116,20 @@ def test_a_conversation_that_fails_hinders_no_other_and_backs_off(engines, engin
     id = say(alice, "poison")
     say(bob, "hello")
     provider = Watched(lambda request: broken(request) if "poison" in request.messages[0].text else None)
-    done = schedule.take_all(make_desk(engines, provider), deadline())
+    done = schedule.run_scheduled(make_desk(engines, provider), deadline())
 
     assert (done["done"], done["failed"]) == (2, 2)
     assert rows(STORED, id=bob.id) == [(2,)]
     left = rows("SELECT tries, claimed_until, due_at > now() + interval '14 minutes' FROM outbox WHERE subject_id = :id", id=UUID(id))
     assert left == [(1, None, True)] * 2
-    assert schedule.take_all(make_desk(engines, provider), deadline())["failed"] == 0
+    assert schedule.run_scheduled(make_desk(engines, provider), deadline())["failed"] == 0
 
 
 def test_the_user_pays_for_a_summary_and_a_broken_call_frees_what_it_reserved(engines, engine, say, rows, alice):
     work = asked(engine, alice, say(alice, "hello"))
     with pytest.raises(RuntimeError):
-        errands.run(make_desk(engines, Watched(broken)), work, deadline=deadline())
-    errands.run(make_desk(engines), work, deadline=deadline())
+        jobs.run_job(make_desk(engines, Watched(broken)), work, deadline=deadline())
+    jobs.run_job(make_desk(engines), work, deadline=deadline())
 
     assert rows("SELECT status FROM usage WHERE user_id = :id AND purpose = 'summary' ORDER BY at", id=alice.id)[-1] == ("completed",)
     assert rows("SELECT count(*) FROM budget_reservations WHERE user_id = :id", id=alice.id) == [(0,)]
@@ -138,7 +138,7 @@ def test_the_user_pays_for_a_summary_and_a_broken_call_frees_what_it_reserved(en
 def test_without_money_it_waits_and_nobody_is_asked(engines, engine, say, rows, change, alice):
     work, provider = asked(engine, alice, say(alice, "hello")), Watched()
     change("UPDATE users SET monthly_budget_usd = 0 WHERE id = :id", id=alice.id)
-    errands.run(make_desk(engines, provider), work, deadline=deadline())
+    jobs.run_job(make_desk(engines, provider), work, deadline=deadline())
 
     assert provider.requests == []
     assert rows("SELECT tries FROM outbox WHERE id = :id", id=work.entry_id) == [(1,)]
@@ -147,7 +147,7 @@ def test_without_money_it_waits_and_nobody_is_asked(engines, engine, say, rows, 
 def test_no_transaction_is_open_while_the_model_writes(engines, engine, postgres, say, alice):
     seen, work = [], asked(engine, alice, say(alice, "hello"))
     idle = "SELECT count(*) FROM pg_stat_activity WHERE usename = 'parley_app' AND state LIKE 'idle in transaction%'"
-    errands.run(make_desk(engines, Watched(lambda request: seen.append(postgres.execute(idle)[0][0]))), work, deadline=deadline())
+    jobs.run_job(make_desk(engines, Watched(lambda request: seen.append(postgres.execute(idle)[0][0]))), work, deadline=deadline())
 
     assert seen
     assert set(seen) == {0}
@@ -155,7 +155,7 @@ def test_no_transaction_is_open_while_the_model_writes(engines, engine, postgres
 
 def test_where_time_is_short_the_rest_goes_to_the_queue(engines, engine, say, alice):
     work, services = asked(engine, alice, say(alice, "hello")), make_desk(engines)
-    errands.run(services, work, deadline=deadline(1))
+    jobs.run_job(services, work, deadline=deadline(1))
 
     assert [entry.id for entry in services.queue.sent] == [work.entry_id]
 
@@ -164,7 +164,7 @@ def test_a_conversation_that_has_gone_is_dropped(engines, engine, say, conversat
     id = say(alice, "hello")
     work = asked(engine, alice, id)
     conversation.delete(f"/conversations/{id}", as_=alice)
-    errands.run(make_desk(engines), work, deadline=deadline())
+    jobs.run_job(make_desk(engines), work, deadline=deadline())
 
     assert rows("SELECT count(*) FROM outbox WHERE id = :id", id=work.entry_id) == [(0,)]
 

@@ -1,6 +1,6 @@
 import pytest
 
-from functions.summarize.titles import LONGEST, tidy
+from functions.summarize.titles import MAX_TITLE_CHARACTERS, tidy_title
 
 
 def title_of(conversation, person, id):
@@ -49,11 +49,11 @@ def test_a_title_is_in_the_users_usage(summarize, say, rows, alice):
     ],
 )
 def test_a_models_answer_becomes_one_line_without_quotes(answer, title):
-    assert tidy(answer) == title
+    assert tidy_title(answer) == title
 
 
 def test_a_long_title_is_cut_at_a_word():
-    cut = tidy("word " * 50)
+    cut = tidy_title("word " * 50)
 
-    assert len(cut) <= LONGEST
+    assert len(cut) <= MAX_TITLE_CHARACTERS
     assert cut.endswith("word…")

@@ -10,9 +10,9 @@ from types import ModuleType
 from pydantic import BaseModel
 from langchain_core.tools import StructuredTool, BaseTool, tool
 
-from functions.toolrunner.orders import RunOrder
+from functions.toolrunner.requests import RunOrder
 from functions.toolrunner.registry import Registry
-from functions.toolrunner.running import run
+from functions.toolrunner.execution import run
 from parley.ids import new_id
 from parley.tools.guarded_http.client import GuardedHttp
 

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from functions.toolrunner.mcp_client import call_tool, list_tools
-from functions.toolrunner.orders import read_order
+from functions.toolrunner.requests import parse_request
 from parley.tools.guarded_http.egress_filter import EgressFilter
 from tests.functions.toolrunner.mcp_server import SECRET, running_notes, running_plain
 
@@ -28,17 +28,17 @@ def one_notes():
         yield url
 
 
-def order(op, url, *, timeout_s=10.0, headers=None, **fields):
-    return read_order({"op": op, "server": {"url": url, "headers": headers or {}}, "timeout_s": timeout_s} | fields)
+def make_request(op, url, *, timeout_s=10.0, headers=None, **fields):
+    return parse_request({"op": op, "server": {"url": url, "headers": headers or {}}, "timeout_s": timeout_s} | fields)
 
 
 def listed(url, **options):
-    return list_tools(order("mcp_list", url, **options), egress_filter=EgressFilter([urlsplit(url).netloc]))
+    return list_tools(make_request("mcp_list", url, **options), egress_filter=EgressFilter([urlsplit(url).netloc]))
 
 
 def called(url, name, *, arguments=None, **options):
     return call_tool(
-        order("mcp_call", url, name=name, arguments=arguments or {}, **options), egress_filter=EgressFilter([urlsplit(url).netloc])
+        make_request("mcp_call", url, name=name, arguments=arguments or {}, **options), egress_filter=EgressFilter([urlsplit(url).netloc])
     )
 
 
@@ -134,7 +134,7 @@ def test_a_server_inside_is_not_reached(host):
     asked = []
     with running_plain(lambda handler: asked.append(handler.path)) as url:
         inside = f"http://{host}:{urlsplit(url).port}/mcp"
-        answer = list_tools(order("mcp_list", inside, timeout_s=3.0), egress_filter=EgressFilter([]))
+        answer = list_tools(make_request("mcp_list", inside, timeout_s=3.0), egress_filter=EgressFilter([]))
 
     assert (set(answer), asked) == ({"error"}, [])
 

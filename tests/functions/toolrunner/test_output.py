@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
-from functions.toolrunner.output import LIMIT_BYTES, Unwritable, as_text, cut
+from functions.toolrunner.execution import MAX_OUTPUT_BYTES, UnusableOutput, render_output, truncate
 
 
 class Found(BaseModel):
@@ -23,22 +23,22 @@ class Found(BaseModel):
     ],
 )
 def test_text_stays_and_the_rest_is_json(output, text):
-    assert as_text(output) == text
+    assert render_output(output) == text
 
 
 @pytest.mark.parametrize("output", [object(), b"bytes", {1, 2}, float("inf"), {(1, 2): 3}])
 def test_what_is_neither_is_refused(output):
-    with pytest.raises(Unwritable):
-        as_text(output)
+    with pytest.raises(UnusableOutput):
+        render_output(output)
 
 
 @given(st.text(alphabet="aé€😀", min_size=0, max_size=200), st.integers(60, 300))
 def test_what_is_cut_keeps_to_its_bytes_and_its_letters(text, limit):
-    found = cut(text, limit=limit)
+    found = truncate(text, limit=limit)
 
     assert len(found.encode()) <= limit
     assert found == text or text.startswith(found.split("\n[The rest")[0])
 
 
 def test_what_just_fits_is_not_cut():
-    assert as_text("x" * LIMIT_BYTES) == "x" * LIMIT_BYTES
+    assert render_output("x" * MAX_OUTPUT_BYTES) == "x" * MAX_OUTPUT_BYTES

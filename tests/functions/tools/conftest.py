@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from functions.tools.desk import Desk
 from functions.tools.routes import router
+from functions.tools.services import ToolsServices
 from parley.auth.encryption import TextCipher
 from parley.http.app import create_app
 from parley.http.lambda_entry import buffered_handler, worker_loop
@@ -23,7 +23,7 @@ def serve(engine) -> Callable[..., Function]:
 
     def serve(runner: Any = None, calls: Any = None, *, deployment: Any = (), rate_per_minute: int = 100_000) -> Function:
         mcp_registry = McpRegistry(calls or Calls(remote_tool()), list(deployment), TextCipher(lambda: bytes(32)))
-        services = Desk(engine, runner or Runner(), mcp_registry, lambda principal: [], DefaultLimits(rate_per_minute, Decimal(5)))
+        services = ToolsServices(engine, runner or Runner(), mcp_registry, lambda principal: [], DefaultLimits(rate_per_minute, Decimal(5)))
         asyncio.set_event_loop(worker_loop())  # other tests leave the thread without one, and a handler would make its own
         return Function(buffered_handler(create_app(router, settings=HttpSettings(allowed_origin="*"), engine=engine, services=services)))
 

@@ -5,8 +5,8 @@ from decimal import Decimal
 
 import pytest
 
-from functions.tools.desk import Desk
 from functions.tools.routes import router
+from functions.tools.services import ToolsServices
 from parley.http.app import create_app
 from parley.http.lambda_entry import buffered_handler, worker_loop
 from parley.metering.limits import DefaultLimits
@@ -34,7 +34,7 @@ def world(engine, people):
 @pytest.fixture(scope="module")
 def call(world, engine):
     """Call a tool as a client does, with whatever it likes; returns the answer."""
-    services = Desk(engine, world, McpRegistry(world, [], SEAL), lambda principal: [], DefaultLimits(100_000, Decimal(5)))
+    services = ToolsServices(engine, world, McpRegistry(world, [], SEAL), lambda principal: [], DefaultLimits(100_000, Decimal(5)))
     asyncio.set_event_loop(worker_loop())
     function = Function(buffered_handler(create_app(router, settings=HttpSettings(allowed_origin="*"), engine=engine, services=services)))
 

@@ -7,7 +7,7 @@ from mcp import Client
 from mcp.shared.exceptions import MCPError
 from mcp.types.version import HANDSHAKE_PROTOCOL_VERSIONS, MODERN_PROTOCOL_VERSIONS
 
-from functions.tools.protocol import versions
+from functions.tools.mcp_endpoint import negotiation
 from tests.driving import Person
 from tests.functions.tools.over_http import over_http
 from tests.shared.tools.standing_in import Runner, spec_of
@@ -50,7 +50,7 @@ def request(method, id=1, **params):
 
 
 def test_the_revisions_are_the_official_packages():
-    assert (versions.HANDSHAKE, versions.MODERN) == (HANDSHAKE_PROTOCOL_VERSIONS, MODERN_PROTOCOL_VERSIONS)
+    assert (negotiation.HANDSHAKE_VERSIONS, negotiation.MODERN_VERSIONS) == (HANDSHAKE_PROTOCOL_VERSIONS, MODERN_PROTOCOL_VERSIONS)
 
 
 @pytest.mark.parametrize("mode", ["auto", "legacy", MODERN])

@@ -6,8 +6,8 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 
-from functions.upkeep.letters import Letter
-from functions.upkeep.mail import Mail, MailFailed
+from functions.upkeep.email_templates import RenderedEmail
+from functions.upkeep.mailer import Mailer, MailFailed
 from parley.db.outbox import OutboxEntry
 from parley.errors import Unavailable
 from parley.ids import new_id
@@ -15,7 +15,7 @@ from parley.jobs import AccountNotice, ChangeEmail, OutboxJob, ResetPassword, Un
 from tests.driving import Function
 from tests.posting import body_of, mails_to
 
-LETTER = Letter("Hello", "Hello")
+EMAIL = RenderedEmail("Hello", "Hello")
 
 
 def address():
@@ -61,7 +61,7 @@ def test_no_code_and_no_address_gets_into_the_log(upkeep, caplog, alice):
 
 def test_a_deployment_without_a_sender_says_so(caplog):
     with pytest.raises(MailFailed):
-        Mail("").send(LETTER, to=address())
+        Mailer("").send(EMAIL, to=address())
 
     assert "mail cannot be sent: MailFrom is empty" in caplog.text
 
@@ -69,7 +69,7 @@ def test_a_deployment_without_a_sender_says_so(caplog):
 def test_ses_own_words_which_hold_the_address_stay_out_of_the_error():
     to = address()
     with pytest.raises(MailFailed) as failed:
-        Mail("nobody@unverified.example").send(LETTER, to=to)
+        Mailer("nobody@unverified.example").send(EMAIL, to=to)
 
     assert (failed.value.__cause__, failed.value.__suppress_context__) == (None, True)
     assert "unverified" not in str(failed.value)

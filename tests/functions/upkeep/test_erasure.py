@@ -7,7 +7,7 @@ import pytest
 from moto.backends import get_backend
 from moto.core import DEFAULT_ACCOUNT_ID
 
-from functions.upkeep.erasure import erase
+from functions.upkeep.user_data import erase_user
 from parley.db import outbox
 from parley.db.accounts import exports
 from parley.db.transactions import user_scope
@@ -131,6 +131,6 @@ def test_a_file_that_is_stored_while_the_user_goes_is_deleted_too(upkeep, bucket
     def put():
         bucket.put_object(Key=f"exports/{alice.id}/late.json", Body=b"{}")
 
-    erase(replace(services, files=StoredMeanwhile(services.files, put)), alice.id)
+    erase_user(replace(services, files=StoredMeanwhile(services.files, put)), alice.id)
 
     assert keys_of(bucket, alice) == []

@@ -10,8 +10,8 @@ import pytest
 from botocore.exceptions import ClientError
 from sqlalchemy import text
 
-from functions.upkeep import export
-from functions.upkeep.erasure import erase
+from functions.upkeep import user_data
+from functions.upkeep.user_data import erase_user
 from parley.db import messages, outbox
 from parley.db.accounts import exports
 from parley.db.accounts.exports import EXCLUDED_COLUMNS
@@ -146,7 +146,7 @@ class ErasedMeanwhile:
         self._desk, self._user_id = services, user_id
 
     def put(self, file_key, content, *, media_type):
-        erase(self._desk, self._user_id)
+        erase_user(self._desk, self._user_id)
         self._desk.files.put(file_key, content, media_type=media_type)
 
     def delete(self, file_key):
@@ -159,7 +159,7 @@ def test_the_file_of_a_user_who_is_erased_meanwhile_does_not_remain(upkeep, envi
     work = ask(alice)
     racing = replace(services, files=ErasedMeanwhile(services, alice.id))
     with pytest.raises(NotFound):
-        export.make(racing, work.subject_id, user_id=alice.id, entry_id=work.entry_id)
+        user_data.make_export(racing, work.subject_id, user_id=alice.id, entry_id=work.entry_id)
 
     with pytest.raises(ClientError, match="NoSuchKey"):
         file_of(environment, f"exports/{alice.id}/{work.subject_id}.json")

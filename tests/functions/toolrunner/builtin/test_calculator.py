@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from functions.toolrunner.builtin.arithmetic import evaluate
-from functions.toolrunner.builtin.number import Number, told
+from functions.toolrunner.builtin.calculator import evaluate
+from functions.toolrunner.builtin.exact_math import Number, format_number
 from parley.tools.spec import ToolFailed
 
 decimals = st.decimals(-(10**9), 10**9, places=4, allow_nan=False)
@@ -44,7 +44,7 @@ def test_products_bind_tighter_than_sums_and_both_to_the_left(values, data):
 
 @given(decimals)
 def test_a_decimal_is_written_as_it_is(value):
-    assert Decimal(told(evaluate(f"0 + {value:f}" if value >= 0 else f"0 - {-value:f}"))) == value
+    assert Decimal(format_number(evaluate(f"0 + {value:f}" if value >= 0 else f"0 - {-value:f}"))) == value
 
 
 @given(st.decimals(0, 1000, places=3), st.decimals(-(10**6), 10**6, places=2))
@@ -64,14 +64,14 @@ def test_a_root_of_a_square_is_exact(value):
 def test_what_is_not_rational_is_right_to_20_digits(value):
     with localcontext(prec=60):
         for name, exact in (("sqrt", value.sqrt()), ("ln", value.ln()), ("log10", value.log10())):
-            found = told(evaluate(f"{name}({value:f})"))
+            found = format_number(evaluate(f"{name}({value:f})"))
             assert abs(Decimal(found.split(" ")[0]) - exact) <= abs(exact) * Decimal("1e-19"), name
 
 
 @given(st.text(max_size=40) | st.text("0123456789.+-*/%^!(), eofpisqrt", max_size=60))
 def test_whatever_is_written_there_is_a_value_or_a_reason(text):
     with suppress(ToolFailed):
-        assert told(evaluate(text))
+        assert format_number(evaluate(text))
 
 
 @pytest.mark.parametrize(
@@ -109,7 +109,7 @@ def test_it_reads_what_people_write(expression, value):
         with pytest.raises(ToolFailed):
             evaluate(expression)
     else:
-        assert told(evaluate(expression)) == value
+        assert format_number(evaluate(expression)) == value
 
 
 @pytest.mark.parametrize(

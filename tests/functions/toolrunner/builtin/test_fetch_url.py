@@ -1,6 +1,6 @@
 import pytest
 
-from functions.toolrunner.builtin.fetch_url import fetch_url
+from functions.toolrunner.builtin.web_page import fetch_url
 from parley.tools.guarded_http.errors import AddressRefused
 from parley.tools.spec import ToolFailed
 

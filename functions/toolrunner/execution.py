@@ -1,0 +1,84 @@
+"""Runs one tool: whatever the tool does, the caller gets a result, or the process ends. Its output becomes text of bounded size."""
+
+import asyncio
+import inspect
+import json
+import traceback
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from functions.toolrunner.registry import Registry
+from functions.toolrunner.requests import RunRequest
+from functions.toolrunner.time_limit import exit_after
+from parley.errors import ParleyError
+from parley.observability import logger, redact
+from parley.tools.guarded_http.client import GuardedHttp
+from parley.tools.spec import Tool, ToolContext
+
+MAX_OUTPUT_BYTES = 64 * 1024
+
+
+_TRUNCATION_NOTE = "\n[The rest was cut: a tool's output may have 64 KiB.]"
+
+
+class UnusableOutput(Exception):
+    """It is neither text nor JSON."""
+
+
+def render_output(output: Any) -> str:
+    """Return text as it is and anything else as JSON, cut to 64 KiB with a note. Raises Unwritable for what is neither."""
+    if isinstance(output, BaseModel):
+        output = output.model_dump(mode="json")
+    if isinstance(output, str):
+        return truncate(output)
+    try:
+        return truncate(json.dumps(output, ensure_ascii=False, allow_nan=False))
+    except (TypeError, ValueError, RecursionError) as exc:
+        raise UnusableOutput(f"{type(output).__name__} is neither text nor JSON") from exc
+
+
+def truncate(text: str, *, limit: int = MAX_OUTPUT_BYTES) -> str:
+    """Return text that can be written and stored, `limit` bytes of UTF-8 at most."""
+    written = text[: limit + 1].replace("\0", "").encode("utf-8", "replace")
+    if len(written) <= limit and len(text) <= limit:
+        return written.decode()
+    return written[: limit - len(_TRUNCATION_NOTE)].decode("utf-8", "ignore") + _TRUNCATION_NOTE
+
+
+def run_tool(registry: Registry, request: RunRequest, http: GuardedHttp) -> dict[str, Any]:
+    """Run the tool and return `{"ok", "content"}`; where it failed, `content` says why in words for the model."""
+    tool = registry.find(request.name)
+    if tool is None:
+        return _failure(f"There is no tool {request.name}.")
+    try:
+        with exit_after(min(request.timeout_s, tool.spec.timeout_s)):
+            return {"ok": True, "content": render_output(_call_tool(tool, request, ToolContext(request.user_id, http)))}
+    except ParleyError as exc:
+        logger.info("a tool has no answer", tool=request.name, reason=str(exc))
+        return _failure(exc.public_message)
+    except ValidationError as exc:
+        return _failure(f"The arguments are not what {request.name} takes: {_describe_errors(exc)}.")
+    except UnusableOutput as exc:
+        return _failure(f"The tool's output cannot be used: {exc}.")
+    except (Exception, SystemExit) as exc:
+        # Where, and not what: an exception's words may be the user's.
+        logger.warning("a tool failed", tool=request.name, error=type(exc).__name__, where=traceback.format_tb(exc.__traceback__))
+        return _failure(redact(f"The tool failed ({type(exc).__name__}: {exc})."))
+
+
+def _call_tool(tool: Tool, request: RunRequest, call: ToolContext) -> Any:
+    output = tool.run(request.arguments, call)
+    return asyncio.run(_await(output)) if inspect.isawaitable(output) else output
+
+
+async def _await(output: Any) -> Any:
+    return await output
+
+
+def _failure(reason: str) -> dict[str, Any]:
+    return {"ok": False, "content": truncate(reason, limit=2000)}
+
+
+def _describe_errors(error: ValidationError) -> str:
+    return "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors(include_input=False, include_url=False)[:5])

@@ -1,0 +1,295 @@
+"""Guesses: how many there are for one account, from one place and over all, whoever guesses and however."""
+
+from dataclasses import replace
+from datetime import timedelta
+from uuid import uuid4
+
+import pytest
+
+from functions.auth.login_throttle import LoginThrottle
+from functions.auth.passwords import Passwords
+from parley.auth.client_origin import ClientOrigin
+from parley.auth.one_time_codes import OneTimeCode
+from parley.db.accounts import one_time_codes
+from parley.db.engine import make_engine
+from parley.db.transactions import user_scope
+from parley.settings import DatabaseSettings
+from tests.driving import PASSWORD, Person
+from tests.racing import ROUNDS, Call
+
+BAD, NEW = "not the pass phrase", "quite another sentence to remember"
+HOME, ELSEWHERE = "192.0.2.7", "203.0.113.9"
+LIMIT = 10
+
+
+class Counting(Passwords):
+    """Counts what is compared. Cheap: how long hashing takes is not the point here."""
+
+    def __init__(self):
+        super().__init__(min_length=12, memory_kib=8, passes=1)
+        self.compared = 0
+
+    def is_right(self, password, password_hash):
+        self.compared += 1
+        return super().is_right(password, password_hash)
+
+
+@pytest.fixture(autouse=True)
+def passwords(auth, monkeypatch):
+    from functions.auth.app import app
+
+    counting = Counting()
+    state = app._app.state._state
+    monkeypatch.setitem(state, "desk", replace(state["desk"], passwords=counting))
+    return counting
+
+
+@pytest.fixture
+def changing(auth, monkeypatch):
+    """Let a test change the desk: `changing(throttle=…)`."""
+    from functions.auth.app import app
+
+    state = app._app.state._state
+    return lambda **parts: monkeypatch.setitem(state, "desk", replace(state["desk"], **parts))
+
+
+@pytest.fixture
+def one_place(changing):
+    """Five attempts from one address, and as many as you like for an account."""
+    changing(throttle=LoginThrottle(per_account=1000, per_address=5, per_minute=100_000))
+
+
+@pytest.fixture
+def pass_by(auth, postgres):
+    """Let seconds go by for an account's guesses from elsewhere: `pass_by(email, 60)`."""
+    from functions.auth.app import services
+
+    def move(email, seconds, *, in_a_row="in_a_row"):
+        key = services.throttle.password_buckets(email, ClientOrigin(ELSEWHERE)).account.key.hex()
+        change = f"free_at = free_at - interval '{seconds} seconds', in_a_row = {in_a_row}"
+        postgres.execute(f"UPDATE guesses SET {change} WHERE key = decode('{key}', 'hex')", dbname="parley")
+
+    return move
+
+
+def login(email, password=BAD, *, address=ELSEWHERE, headers=None):
+    return Call("POST", "/auth/login", {"email": email, "password": password}, address=address, headers=headers or {})
+
+
+def statuses(auth, calls):
+    return [auth.invoke(call.event()).status for call in calls]
+
+
+def exhaust(auth, email, *, address=ELSEWHERE):
+    assert statuses(auth, [login(email, address=address)] * (LIMIT + 1)) == [401] * LIMIT + [429]
+
+
+def wait_s(answer):
+    assert (answer.status, answer.json["code"]) == (429, "rate_limited")
+    return int(answer.headers["retry-after"])
+
+
+@pytest.mark.parametrize("is_known", [True, False])
+def test_of_200_guesses_at_once_ten_reach_the_hash(racers, is_known):
+    for _ in range(max(1, ROUNDS // 3)):
+        email = Person.registered(racers).email if is_known else f"{uuid4()}@example.com"
+        racers.compared()
+        answers = [answer for _ in range(4) for answer in racers.race([login(email)] * 50)]
+
+        assert racers.compared() == LIMIT
+        assert sorted(answer.status for answer in answers) == [401] * LIMIT + [429] * 190
+        assert {wait_s(answer) for answer in answers if answer.status == 429} <= set(range(70, 91))
+
+
+def test_guesses_from_everywhere_add_up(racers):
+    email = Person.registered(racers).email
+    racers.compared()
+    answers = racers.race([login(email, address=f"198.51.100.{number}") for number in range(50)])
+
+    assert (racers.compared(), sum(answer.status == 401 for answer in answers)) == (LIMIT, LIMIT)
+
+
+def test_unknown_addresses_are_throttled_alike(auth, alice):
+    known, unknown = (statuses(auth, [login(email)] * 13) for email in (alice.email, f"{uuid4()}@example.com"))
+
+    assert known == unknown == [401] * LIMIT + [429] * 3
+
+
+def test_the_way_an_address_is_written_makes_no_second_account(auth, alice):
+    ways = [alice.email.upper(), f" {alice.email}", alice.email.title(), alice.email, f"{alice.email} "]
+
+    assert statuses(auth, [login(way) for way in ways * 3]) == [401] * LIMIT + [429] * 5
+
+
+def test_the_answer_says_exactly_when_to_try_again(auth, alice, pass_by):
+    exhaust(auth, alice.email)
+    told_s = wait_s(auth.invoke(login(alice.email).event()))
+    pass_by(alice.email, told_s - 2)
+
+    assert wait_s(auth.invoke(login(alice.email).event())) <= 2
+    pass_by(alice.email, 2)
+    assert statuses(auth, [login(alice.email)] * 2) == [401, 429]
+
+
+def test_a_refused_guess_is_not_compared_even_if_it_is_right(auth, alice, passwords):
+    exhaust(auth, alice.email)
+    before = passwords.compared
+
+    assert statuses(auth, [login(alice.email, PASSWORD)]) == [429]
+    assert passwords.compared == before
+
+
+def guesses_at(person):
+    """Every way to try a password."""
+    body = {"email": person.email, "password": BAD}
+    return [
+        Call("POST", "/auth/login", body),
+        Call("DELETE", "/auth/me", {"password": BAD}, as_=person),
+        Call("POST", "/auth/password", {"current_password": BAD, "new_password": NEW}, as_=person),
+        Call("POST", "/auth/email", {"password": BAD, "new_email": "new@example.com"}, as_=person),
+    ]
+
+
+@pytest.mark.parametrize("last", range(4))
+def test_the_guesses_of_every_way_add_up(auth, alice, last):
+    ways = guesses_at(alice)
+    found = statuses(auth, (ways * 3)[:LIMIT])
+
+    assert found == [401, 403, 403, 403, 401, 403, 403, 403, 401, 403]
+    assert statuses(auth, [ways[last]]) == [429]
+
+
+@pytest.mark.parametrize("way", [0, 2, 3])
+def test_a_right_password_empties_the_account(auth, alice, way):
+    right = [
+        Call("POST", "/auth/login", {"email": alice.email, "password": PASSWORD}),
+        None,
+        Call("POST", "/auth/password", {"current_password": PASSWORD, "new_password": NEW}, as_=alice),
+        Call("POST", "/auth/email", {"password": PASSWORD, "new_email": f"{uuid4()}@example.com"}, as_=alice),
+    ][way]
+    wrong = Call("POST", "/auth/login", {"email": alice.email, "password": BAD})
+    assert statuses(auth, [wrong] * 9 + [right]) == [401] * 9 + [[200, None, 204, 202][way]]
+
+    assert statuses(auth, [wrong] * 11) == [401] * 10 + [429]
+
+
+def test_a_stranger_who_keeps_guessing_does_not_shut_out_the_owner_at_home(auth, alice):
+    exhaust(auth, alice.email)
+
+    assert statuses(auth, [login(alice.email, PASSWORD, address=HOME)]) == [200]
+
+
+def test_after_a_month_away_home_is_a_place_like_any_other(auth, alice, postgres):
+    postgres.execute(f"UPDATE sessions SET created_at = now() - interval '31 days' WHERE user_id = '{alice.id}'", dbname="parley")
+    exhaust(auth, alice.email)
+
+    assert statuses(auth, [login(alice.email, PASSWORD, address=HOME)]) == [429]
+
+
+def test_after_a_hundred_in_a_row_there_is_one_guess_in_an_hour_and_never_none(auth, alice, pass_by):
+    exhaust(auth, alice.email)
+    pass_by(alice.email, 24 * 3600, in_a_row="100")
+    assert statuses(auth, [login(alice.email)] * 2) == [401, 429]
+    pass_by(alice.email, 24 * 3600)
+    assert statuses(auth, [login(alice.email)] * 2) == [401, 429]
+
+    for _ in range(24):
+        pass_by(alice.email, 3590)
+        pass_by(alice.email, 20)
+        assert statuses(auth, [login(alice.email)] * 2) == [401, 429]
+    pass_by(alice.email, 3610)
+    assert statuses(auth, [login(alice.email, PASSWORD)] + [login(alice.email)] * 11) == [200] + [401] * 10 + [429]
+
+
+def test_the_hundred_are_counted_however_slowly_they_come(auth, alice, pass_by, postgres):
+    for _ in range(100):
+        assert statuses(auth, [login(alice.email)]) == [401]
+        pass_by(alice.email, 900)
+    assert statuses(auth, [login(alice.email)]) == [401]
+
+    assert 2_700 < wait_s(auth.invoke(login(alice.email).event())) <= 3_600
+
+
+def test_a_reset_frees_the_account(auth, alice, engine):
+    code = OneTimeCode.new(alice.id)
+    with user_scope(engine, alice.id) as connection:
+        one_time_codes.add(connection, code.hash, user_id=alice.id, purpose="reset_password", lifetime=timedelta(minutes=10))
+    exhaust(auth, alice.email)
+    body = {"email": alice.email, "code": str(code), "new_password": NEW}
+
+    assert statuses(auth, [Call("POST", "/auth/password/reset", body, address=ELSEWHERE), login(alice.email, NEW)]) == [204, 200]
+
+
+HEADERS = ["X-Forwarded-For", "Forwarded", "X-Real-Ip", "True-Client-Ip", "CF-Connecting-IP", "X-Client-Ip"]
+
+
+@pytest.mark.parametrize("header", HEADERS)
+def test_no_header_makes_another_place(auth, one_place, header):
+    address = f"198.51.100.{HEADERS.index(header)}"
+    said = [{header: f"for=10.0.0.{number}" if header == "Forwarded" else f"10.0.0.{number}"} for number in range(6)]
+    calls = [login(f"{uuid4()}@example.com", address=address, headers=headers) for headers in said]
+
+    assert statuses(auth, calls) == [401] * 5 + [429]
+
+
+def test_an_ipv6_network_is_one_place(auth, one_place):
+    network = f"2001:db8:{uuid4().hex[:4]}:{uuid4().hex[:4]}"
+    calls = [login(f"{uuid4()}@example.com", address=f"{network}:{number:x}::{number:x}") for number in range(1, 7)]
+    neighbour = login(f"{uuid4()}@example.com", address=f"2001:db8:1:{uuid4().hex[:4]}::1")
+
+    assert statuses(auth, calls) == [401] * 5 + [429]
+    assert statuses(auth, [neighbour]) == [401]
+
+
+def attempts_from(address, person):
+    """Every way to try a code, or to cost as much as trying one."""
+    code, email = str(OneTimeCode.new(uuid4())), f"{uuid4()}@example.com"
+    return [
+        Call("POST", "/auth/verify", {"email": email, "code": code}, address=address),
+        Call("POST", "/auth/password/reset", {"email": email, "code": code, "new_password": NEW}, address=address),
+        Call("POST", "/auth/email/confirm", {"code": code}, as_=person, address=address),
+        Call("POST", "/auth/password/forgot", {"email": email}, address=address),
+        Call("POST", "/auth/register", {"email": email, "password": PASSWORD}, address=address),
+    ]
+
+
+@pytest.mark.parametrize("last", range(5))
+def test_codes_and_mails_are_counted_by_place(auth, alice, one_place, last):
+    calls = attempts_from(f"198.51.100.{100 + last}", alice)
+
+    assert statuses(auth, [*calls, calls[last]]) == [422, 422, 422, 202, 201, 429]
+
+
+def test_what_is_over_the_limit_of_all_is_refused_wherever_it_comes_from(auth, alice, changing, postgres):
+    postgres.execute("DELETE FROM guesses", dbname="parley")
+    changing(throttle=LoginThrottle(per_account=1000, per_address=1000, per_minute=3))
+    calls = [login(f"{uuid4()}@example.com", address=f"198.51.100.{number}") for number in range(4)]
+
+    assert statuses(auth, calls) == [401, 401, 401, 429]
+    postgres.execute("DELETE FROM guesses", dbname="parley")
+
+
+def test_strangers_who_use_up_the_limit_of_all_do_not_shut_out_an_owner_at_home(auth, alice, changing, postgres):
+    postgres.execute("DELETE FROM guesses", dbname="parley")
+    changing(throttle=LoginThrottle(per_account=1000, per_address=1000, per_minute=3))
+    statuses(auth, [login(f"{uuid4()}@example.com")] * 4)
+    answers = statuses(auth, [login(alice.email, PASSWORD), login(alice.email, PASSWORD, address=HOME)])
+
+    assert answers == [429, 200]
+    postgres.execute("DELETE FROM guesses", dbname="parley")
+
+
+def test_without_the_store_nothing_is_compared(auth, alice, changing, database, passwords):
+    gone = DatabaseSettings.model_validate(database.model_dump() | {"database_port": 9})
+    changing(background=make_engine(gone, role="background"))
+    calls = guesses_at(alice) + attempts_from("198.51.100.200", alice)
+
+    assert statuses(auth, calls) == [503] * len(calls)
+    assert passwords.compared == 0
+
+
+@pytest.mark.parametrize("password", [PASSWORD, BAD])
+def test_a_disabled_account_is_throttled_like_an_unknown_one(auth, alice, postgres, password):
+    postgres.execute(f"UPDATE users SET disabled_at = now() WHERE id = '{alice.id}'", dbname="parley")
+
+    assert statuses(auth, [login(alice.email, password)] * 11) == [401] * 10 + [429]

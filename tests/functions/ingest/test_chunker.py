@@ -1,0 +1,86 @@
+"""How documents are cut."""
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from functions.ingest.block import Block
+from functions.ingest.chunker import Chunker, split_block
+from parley.llm.tokens import estimate_tokens
+
+SENTENCE = "This sentence has about ten words in it, more or less. "
+TEXTS = st.lists(st.text(st.characters(codec="utf-8"), max_size=300), max_size=6)
+
+
+def chunks_of(*blocks, chunk_tokens=100, overlap_tokens=0):
+    return list(Chunker(chunk_tokens=chunk_tokens, overlap_tokens=overlap_tokens).chunks_of(blocks))
+
+
+def paragraph(text, page=None):
+    return Block("paragraph", text, page=page)
+
+
+def heading(text, level=1):
+    return Block("heading", text, level=level)
+
+
+def test_what_stands_below_another_heading_is_another_chunk():
+    chunks = chunks_of(heading("A"), paragraph("One."), heading("B", level=2), paragraph("Two."), heading("C"), paragraph("Three."))
+
+    assert [(chunk.headings, chunk.text) for chunk in chunks] == [(("A",), "One."), (("A", "B"), "Two."), (("C",), "Three.")]
+
+
+def test_short_paragraphs_share_a_chunk():
+    assert [chunk.text for chunk in chunks_of(paragraph("One."), paragraph("Two."))] == ["One.\n\nTwo."]
+
+
+def test_no_chunk_goes_over_the_end_of_a_page():
+    chunks = chunks_of(paragraph("One.", page=1), paragraph("Two.", page=2), overlap_tokens=20)
+
+    assert [(chunk.page, chunk.text) for chunk in chunks] == [(1, "One."), (2, "Two.")]
+
+
+def test_a_piece_of_code_that_fits_is_kept_whole():
+    code = Block("code", "\n\n".join(["x = 1"] * 10))
+
+    assert code.text in [chunk.text for chunk in chunks_of(paragraph(SENTENCE * 4), code)]
+
+
+def test_a_long_table_repeats_its_first_row():
+    rows = "\n".join(f"{number} | value" for number in range(100))
+
+    assert all(piece.startswith("id | name\n") for piece in split_block(Block("table", f"id | name\n{rows}"), max_tokens=60))
+
+
+def test_a_chunk_begins_with_the_last_sentences_of_the_one_before():
+    first, second = chunks_of(paragraph(SENTENCE * 4 + "The last one."), paragraph(SENTENCE * 5), overlap_tokens=15)[:2]
+
+    assert (first.text[-13:], second.text[:13]) == ("The last one.", "The last one.")
+
+
+def test_a_chunk_knows_the_way_to_it():
+    (chunk,) = chunks_of(heading("Leave"), paragraph("Thirty days."))
+
+    assert chunk.heading_path("Handbook") == "Handbook > Leave"
+
+
+def test_of_headings_too_long_their_beginnings_and_the_innermost_lead_to_a_chunk():
+    headings = [heading(f"{level}" * 5000, level) for level in range(1, 8)]
+    (chunk,) = chunks_of(*headings, paragraph("Deep."))
+
+    assert [(title[0], len(title)) for title in chunk.headings] == [(level, 200) for level in "34567"]
+
+
+@settings(max_examples=50, deadline=None)
+@given(TEXTS)
+def test_no_chunk_is_larger_than_it_may_be(texts):
+    chunks = chunks_of(*map(paragraph, texts), overlap_tokens=20)
+
+    assert all(estimate_tokens(chunk.text) <= 100 + 20 + 20 for chunk in chunks)
+
+
+@settings(max_examples=50, deadline=None)
+@given(TEXTS)
+def test_nothing_but_space_is_lost(texts):
+    chunks = chunks_of(*map(paragraph, texts))
+
+    assert "".join("".join(chunk.text.split()) for chunk in chunks) == "".join("".join(text.split()) for text in texts)

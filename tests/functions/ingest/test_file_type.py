@@ -1,0 +1,53 @@
+"""What a file is, whatever it is called."""
+
+import pytest
+
+from functions.ingest.errors import Corrupt, EmptyFile, Encrypted, Unsupported
+from functions.ingest.file_type import decode_text, detect_format
+from tests.functions.ingest import files
+
+
+@pytest.mark.parametrize(
+    ("content", "name", "found"),
+    [
+        (files.pdf(["Text"]), "report.txt", "pdf"),
+        (files.docx(("", "Text")), "report.pdf", "docx"),
+        (b"<!DOCTYPE html><p>Hi", "page.txt", "html"),
+        (b'{"a": 1}', "data.txt", "json"),
+        (b"# Title\n\nText", "notes", "markdown"),
+        (b"Just text", "notes", "text"),
+        (b"a,b\n1,2", "table.csv", "csv"),
+        (b"x = 1", "script.py", "code"),
+        (b"#!/bin/sh\nls", "script", "code"),
+        ("Grüße".encode("latin-1") * 9, "letter", "text"),
+        ("Text".encode("utf-16"), "letter", "text"),
+    ],
+)
+def test_a_file_is_known_by_what_it_holds(content, name, found):
+    assert detect_format(content, name) == found
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize("beginning", [b"<!-- a -->" * 5_000, b"\n" * 200_000, b" " * 200_000, b"<!--" * 50_000])
+def test_a_text_that_nearly_is_a_page_is_known_without_going_over_it_again_and_again(beginning):
+    assert detect_format(beginning + b"text", "notes") == "text"
+
+
+@pytest.mark.parametrize(
+    ("content", "refused"),
+    [
+        (b" \n\0", EmptyFile),
+        (b"\x89PNG\r\n\x1a\n\0\0", Unsupported),
+        (files.zipped({"a.txt": "a"}), Unsupported),
+        (b"PK\x03\x04 and no more", Corrupt),
+        (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1 an old document", Unsupported),
+        (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + "EncryptedPackage".encode("utf-16-le"), Encrypted),
+    ],
+)
+def test_what_cannot_be_read_is_refused_with_a_reason(content, refused):
+    with pytest.raises(refused):
+        detect_format(content, "file.txt")
+
+
+def test_a_text_in_an_old_encoding_keeps_its_letters():
+    assert decode_text(("Die Grüße aus Köln, schöne Tage. " * 5).encode("latin-1"), "letter").startswith("Die Grüße aus Köln")

@@ -1,0 +1,41 @@
+"""Workers that die, and documents that come out whole."""
+
+import hashlib
+import random
+from uuid import UUID
+
+import pytest
+
+from functions.ingest.chunker import Chunker
+from functions.ingest.sandbox import read_blocks
+from tests.conftest import ROOT
+from tests.functions.ingest import files
+from tests.functions.ingest.dying import begun
+from tests.ingesting import upload
+
+KILLS = 10
+WITH_VECTORS = {"PARLEY_MODELS_FILE": str(ROOT / "tests" / "models_with_vectors.toml")}
+
+
+@pytest.fixture
+def pages():
+    return files.pdf([f"Rule {number}: " + f"whoever comes {number} days late waits. " * 20 for number in range(1, 301)])
+
+
+@pytest.mark.timeout(120)
+def test_ten_killed_workers_leave_one_whole_index(documents, environment, postgres, tmp_path, pages, alice):
+    chance, path = random.Random(9), tmp_path / "rules.pdf"
+    path.write_bytes(pages)
+    document_id = upload(documents, alice, pages, filename="rules.pdf").json["id"]
+    arguments = (str(path), hashlib.sha256(pages).digest(), alice.id, UUID(document_id), environment | WITH_VECTORS)
+    for _ in range(KILLS):
+        worker = begun(*arguments)
+        worker.join(chance.uniform(0.1, 1.2))
+        worker.kill(), worker.join()
+        postgres.execute(f"UPDATE documents SET leased_until = now() - interval '1 s' WHERE id = '{document_id}'")
+    last = begun(*arguments)
+    last.join()
+
+    stored = postgres.execute(f"SELECT number, text, embedding IS NOT NULL FROM chunks WHERE document_id = '{document_id}' ORDER BY number")
+    assert stored == [(chunk.number, chunk.text, True) for chunk in Chunker().chunks_of(read_blocks(str(path), "rules.pdf"))]
+    assert documents.get(f"/documents/{document_id}", as_=alice).json["status"] == "ready"

@@ -1,0 +1,96 @@
+"""Files that come from anywhere, read in a process that may die of them."""
+
+import ctypes
+import json
+import sys
+from contextlib import suppress
+from types import SimpleNamespace
+
+import pytest
+
+from functions.ingest import sandbox
+from functions.ingest.errors import Corrupt, DocumentTooLarge, EmptyFile, Unsupported
+from functions.ingest.sandbox import read_blocks
+from tests.functions.ingest import files
+
+
+@pytest.fixture
+def stored(tmp_path):
+    def store(content):
+        (tmp_path / "file").write_bytes(content)
+        return str(tmp_path / "file")
+
+    return store
+
+
+def test_a_file_is_read_in_another_process(stored):
+    assert [block.text for block in read_blocks(stored(b"One.\n\nTwo."), "notes.txt")] == ["One.", "Two."]
+
+
+@pytest.mark.parametrize(
+    ("content", "refused"), [(b"\x7fELF\0\0", Unsupported), (b"", EmptyFile), (b"<html><script>x</script></html>", EmptyFile)]
+)
+def test_why_a_file_is_not_read_comes_out_of_that_process(stored, content, refused):
+    with pytest.raises(refused):
+        list(read_blocks(stored(content), "file"))
+
+
+def test_the_reader_sees_no_key_of_ours(stored, monkeypatch):
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    seen = {}
+    monkeypatch.setattr("subprocess.Popen", lambda *_, env, **__: seen.update(env))
+
+    with pytest.raises(AttributeError):
+        list(read_blocks(stored(b"text"), "file"))
+
+    assert set(seen) == {"PYTHONPATH", "PATH", "LC_ALL"}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has it")
+def test_what_the_function_holds_is_closed_to_the_reader(stored):
+    """Asked of the kernel, for root may look at everybody."""
+    get_dumpable = 3
+    list(read_blocks(stored(b"text"), "file"))
+
+    assert ctypes.CDLL(None).prctl(get_dumpable, 0, 0, 0, 0) == 0
+
+
+def test_a_bomb_of_zeros_is_given_up_in_bounded_memory(stored):
+    bomb = files.zipped(
+        {"word/document.xml": b"<w>" + b" " * (60 << 20) + b"</w>", "[Content_Types].xml": files.TYPES, "_rels/.rels": files.RELATIONS}
+    )
+
+    with pytest.raises((DocumentTooLarge, Corrupt)):
+        list(read_blocks(stored(bomb), "bomb.docx"))
+
+
+def test_a_bomb_of_entities_is_given_up(stored):
+    levels = "".join(f'<!ENTITY e{level} "{f"&e{level - 1};" * 10}">' for level in range(1, 12))
+    document = f'<w:document xmlns:w="{files.WORD}"><w:body>&e11;</w:body></w:document>'
+    xml = f'<?xml version="1.0"?><!DOCTYPE w [<!ENTITY e0 "boom">{levels}]>{document}'
+    bomb = files.zipped({"word/document.xml": xml, "[Content_Types].xml": files.TYPES, "_rels/.rels": files.RELATIONS})
+
+    with pytest.raises((DocumentTooLarge, Corrupt)):
+        list(read_blocks(stored(bomb), "bomb.docx"))
+
+
+@pytest.mark.parametrize("content", [b"[" * 200_000 + b"]" * 200_000, b"<div>" * 200_000 + b"deep", b"> " * 50_000 + b"deep"])
+def test_what_is_nested_without_end_is_read_or_refused(stored, content):
+    with suppress(DocumentTooLarge, Corrupt, EmptyFile):
+        list(read_blocks(stored(content), "deep.md", cpu_s=2))
+
+
+def test_what_is_done_with_a_block_is_not_the_readers_time(stored, monkeypatch):
+    now, seen = [0.0], []
+    monkeypatch.setattr(sandbox, "_POLL_S", 0.001)
+    monkeypatch.setattr(sandbox, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    for block in read_blocks(stored(b"\n\n".join([b"word " * 2000] * 200)), "notes.txt"):
+        seen.append(block.text)
+        now[0] += 1000
+
+    assert len(seen) == 200
+
+
+def test_a_reader_that_hangs_is_ended(stored):
+    with pytest.raises(DocumentTooLarge):
+        list(read_blocks(stored(json.dumps("long").encode()), "file", silence_timeout_s=0.01))

@@ -1,0 +1,58 @@
+"""From the caller's side to a real server: orders as one writes them and the other reads them."""
+
+from urllib.parse import urlsplit
+
+import pytest
+
+from parley.errors import Unavailable
+from parley.tools.guarded_http.egress_filter import EgressFilter
+from parley.tools.mcp import McpEndpoint, RunnerMcpClient
+from tests.driving import Function
+from tests.functions.toolrunner.mcp_server import SECRET, running_notes
+
+
+@pytest.fixture
+def calls(environment):
+    """Calls that end in the tool runner's own handler."""
+    from functions.toolrunner.app import handler
+
+    return RunnerMcpClient(lambda request, *, timeout_s: handler(dict(request), Function.CONTEXT))
+
+
+@pytest.fixture
+def notes(environment, monkeypatch):
+    with running_notes(is_stateless=True, json_response=True) as url:
+        monkeypatch.setattr("functions.toolrunner.app.egress_filter", EgressFilter([urlsplit(url).netloc]))
+        yield McpEndpoint("notes", url, {"Authorization": SECRET})
+
+
+def test_a_server_is_listed_and_called(calls, notes):
+    listing = calls.list_tools(notes, timeout_s=10.0)
+    outcome = calls.call_tool(notes, "opened_by", {}, timeout_s=10.0)
+
+    assert ("opened_by" in [tool["name"] for tool in listing.tools], listing.error) == (True, None)
+    assert (outcome.ok, outcome.content) == (True, SECRET)
+
+
+def test_a_server_inside_is_an_outcome_and_not_reached(calls):
+    inside = McpEndpoint("inside", "http://127.0.0.1:9/mcp")
+    listing, outcome = calls.list_tools(inside, timeout_s=3.0), calls.call_tool(inside, "x", {}, timeout_s=3.0)
+
+    assert (listing.tools, outcome.ok) == ([], False)
+    assert listing.error == outcome.content != "The server could not be reached."
+
+
+def test_a_tool_runner_that_does_not_answer_is_an_outcome():
+    def silent(request, *, timeout_s):
+        raise Unavailable("tool runner")
+
+    server = McpEndpoint("notes", "https://mcp.example.com/mcp", {"Authorization": SECRET})
+
+    assert RunnerMcpClient(silent).list_tools(server, timeout_s=3.0).error
+    assert not RunnerMcpClient(silent).call_tool(server, "x", {}, timeout_s=3.0).ok
+
+
+def test_what_opens_a_server_is_in_no_log(calls, notes, caplog):
+    calls.call_tool(notes, "fail", {}, timeout_s=10.0)
+
+    assert SECRET not in caplog.text + repr(notes)
