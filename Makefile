@@ -49,16 +49,16 @@ mutants: .venv/dev  ## Break the code on purpose, in a copy, and see the tests n
 	$(PY) -m tests.mutants.run $(ONLY)
 
 build: .venv/dev  ## Build what gets deployed (ARCHITECTURE=arm64, x86_64 or native)
-	$(PY) -m local.artefact $(or $(ARCHITECTURE),arm64)
+	$(PY) -m local.sam_build $(or $(ARCHITECTURE),arm64)
 
 up-built: .venv/dev .tools/runtime/.installed  ## Build for this machine and run that, laid out as on Lambda
-	$(PY) -m local.artefact native
+	$(PY) -m local.sam_build native
 	@exec .venv/bin/parley up --built
 
 runtime: .tools/runtime/.installed  ## Install what AWS's own runtime brings, for `parley up --built`
 
 sam-local: .venv/dev  ## Call each event by AWS's `sam local` too, and compare (SAM_LOCAL_WRAPPER=command, STRICT=1)
-	@$(SAM_LOCAL_WRAPPER) $(PY) -m local.samlocal $(if $(STRICT),--strict)
+	@$(SAM_LOCAL_WRAPPER) $(PY) -m local.sam_comparison $(if $(STRICT),--strict)
 
 bench: .venv/dev .tools/runtime/.installed  ## Measure turns, cold starts and `parley up` (BENCH="--rounds 5 --seconds 3"; Linux)
 	$(PY) -m bench $(BENCH)

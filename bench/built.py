@@ -7,12 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.servers import ServerFailed
-from local.artefact.layout import Tree
-from local.artefact.usable import RUNTIME
-from local.runtime.code import base_interpreter
+from local.runtime.launch import base_interpreter
+from local.sam_build.tree import RUNTIME_FOLDER, BuildTree
 
 BUILD, CACHE = Path(".bench/build"), Path(".bench/sam-cache")
-_BARE = Path("local/runtime/bare.py")
+_ISOLATED_MAIN = Path("local/runtime/isolated_main.py")
 
 
 @dataclass(frozen=True)
@@ -24,9 +23,9 @@ class Build:
 
     def paths(self, function: str | None) -> list[str]:
         """Return the search path of a function, or of none: task root, layers, AWS's runtime."""
-        tree = Tree(self.root.resolve())
+        tree = BuildTree(self.root.resolve())
         task_root = [tree.functions[function]] if function else []
-        return [str(path) for path in (*task_root, *tree.layers.values(), RUNTIME)]
+        return [str(path) for path in (*task_root, *tree.layers.values(), RUNTIME_FOLDER)]
 
     def importing(self, module: str, function: str | None) -> list[str]:
         """Return the command that imports a module and prints what that took: wall and CPU milliseconds."""
@@ -39,18 +38,18 @@ class Build:
 
     def working(self, handler: str, function: str) -> list[str]:
         """Return the command of a worker: AWS's own runtime client with the handler."""
-        return [*_interpreter(), str(_BARE.resolve()), ":".join(self.paths(function)), handler]
+        return [*_interpreter(), str(_ISOLATED_MAIN.resolve()), ":".join(self.paths(function)), handler]
 
 
 def builds(folder: Path) -> list[Build]:
     """Build for this machine, and make a copy without `.pyc` in `folder`. The standard library stays compiled, as on Lambda."""
     CACHE.parent.mkdir(exist_ok=True)
     (CACHE.parent / ".gitignore").write_text("*\n")
-    command = [sys.executable, "-m", "local.artefact", "native", "--build-dir", str(BUILD), "--cache-dir", str(CACHE)]
+    command = [sys.executable, "-m", "local.sam_build", "native", "--build-dir", str(BUILD), "--cache-dir", str(CACHE)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         raise ServerFailed(f"the build failed:\n{(done.stdout + done.stderr)[-2000:]}")
-    if not (RUNTIME / "awslambdaric").is_dir():
+    if not (RUNTIME_FOLDER / "awslambdaric").is_dir():
         raise ServerFailed("AWS's runtime is not installed: run `make runtime`")
     plain = folder / "without-pyc"
     shutil.copytree(BUILD, plain, ignore=shutil.ignore_patterns("__pycache__"))

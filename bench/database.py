@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from functions.migrate.upgrade import upgrade
-from local.folder import DataFolder
+from local.data_dir import DataDir
 from local.services import database
 from local.services.postgres import SUPERUSER, Postgres
 from parley.db.engine import make_engine
@@ -25,7 +25,7 @@ def running_database() -> Iterator[DatabaseSettings]:
         root, loop = Path(folder), asyncio.new_event_loop()
         thread = threading.Thread(target=loop.run_forever, daemon=True)
         thread.start()
-        data, passwords = DataFolder(root), {role: secrets.token_hex(8) for role in (SUPERUSER, *database.ROLES)}
+        data, passwords = DataDir(root), {role: secrets.token_hex(8) for role in (SUPERUSER, *database.ROLES)}
         data.logs.mkdir()
         server = Postgres(data, password=passwords[SUPERUSER], report=print)
         _wait(loop, server.start())
@@ -46,7 +46,7 @@ def _prepared(root: Path, port: int, passwords: dict[str, str]) -> DatabaseSetti
     settings = DatabaseSettings(
         database_host="127.0.0.1",
         database_port=port,
-        database_name=database.NAME,
+        database_name=database.DATABASE_NAME,
         database_auth="libpq",
         database_tls="disable",
         database_ca_file="",

@@ -14,7 +14,7 @@ from bench import processes
 from bench.servers import ServerFailed
 from local.runtime.api import RuntimeApi
 from local.runtime.invocation import Invocation
-from local.runtime.outcome import Answer, Failure, Stream
+from local.runtime.outcome import Failure, HandlerResult, Stream
 
 _LIMIT_S = 60.0
 
@@ -99,7 +99,7 @@ async def _trouble(invocation: Invocation) -> str | None:
     outcome = await invocation.outcome
     if isinstance(outcome, Failure):
         return f"{outcome.error_type}: {outcome.message}"
-    whole = outcome.payload if isinstance(outcome, Answer) else await _joined(outcome)
+    whole = outcome.payload if isinstance(outcome, HandlerResult) else await _joined(outcome)
     answer = json.loads(whole.partition(bytes(8))[0])
     is_good = 200 <= answer.get("statusCode", 200) < 300 and b"turn.failed" not in whole
     return None if is_good else whole.decode(errors="replace")

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 HOST = "127.0.0.1"
-_TETHER = Path("local/tether.py")
+_DIE_WITH_PARENT = Path("local/die_with_parent.py")
 _POLL_S = 0.01
 _STOP_S = 20.0
 
@@ -49,10 +49,10 @@ def serving(
     command: Sequence[str], *, port: int, log: Path, ready: str = "/", environment: Mapping[str, str] | None = None, limit_s: float = 90
 ) -> Iterator[Server]:
     """Run a server until the block ends, or until this process is killed; it begins when the path `ready` has an answer."""
-    tether = [sys.executable, "-I", "-S", str(_TETHER), str(os.getpid()), str(int(signal.SIGTERM)), "-1", "-1"]
+    wrapper = [sys.executable, "-I", "-S", str(_DIE_WITH_PARENT), str(os.getpid()), str(int(signal.SIGTERM)), "-1", "-1"]
     with log.open("wb") as output:
         variables = os.environ | (environment or {})
-        process = subprocess.Popen([*tether, *command], env=variables, stdout=output, stderr=subprocess.STDOUT, start_new_session=True)
+        process = subprocess.Popen([*wrapper, *command], env=variables, stdout=output, stderr=subprocess.STDOUT, start_new_session=True)
     try:
         _wait_until_ready(process, port, ready, limit_s=limit_s, log=log)
         yield Server(process.pid, port)

@@ -1,20 +1,58 @@
-"""Lists of the API: read page by page, printed as a table or as JSON."""
+"""Lists of the API: read page by page, printed as a table or as JSON; and items found by a short id."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import override
+from uuid import UUID
 
 import click
 
-from cli.api import Api
-from cli.connection import Call
-from cli.fields import Fields
-from cli.terminal import json_text, note, table
+from cli.api import ApiClient
+from cli.errors import CliError
+from cli.http import HttpCall
+from cli.json_fields import Fields
+from cli.output import aligned_table, json_text, one_line, print_note
+
+
+def short_id(identifier: str) -> str:
+    """Return the part of an id that lists show."""
+    # The end of a UUIDv7 is random; its start is a clock, the same for all that begin within a minute.
+    return one_line(identifier)[-8:]
+
+
+def full_id(given: str) -> str | None:
+    """Return `given` as the API writes ids if it is a whole one, else None."""
+    try:
+        return str(UUID(given.strip()))
+    except ValueError:
+        return None
+
+
+def find_by_id(items: Iterable[Fields], given: str, *, noun: str, listed_by: str) -> Fields:
+    """Return the one item whose id is `given`, or starts or ends with it (at least four characters).
+
+    Raises `CliError` for none and for several; `items` is not read for what can be no id.
+    """
+    part = given.strip().lower()
+    found = [item for item in items if _matches(item.text("id"), part)] if re.fullmatch(r"[0-9a-f-]{4,36}", part) else []
+    if len(found) != 1:
+        problem = f"More than one {noun} is {one_line(given)!r}" if found else f"There is no {noun} {one_line(given)!r}"
+        raise CliError(f"{problem}. They are listed by: {listed_by}")
+    return found[0]
+
+
+def _matches(identifier: str, part: str) -> bool:
+    return identifier.startswith(part) or identifier.endswith(part)
+
 
 # Enough to search for a short id: whoever has more can give the whole one.
-PAGES = 20
+MAX_PAGES = 20
+
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print the items as the API gives them, as a JSON array.")
+
+
 limit_option = click.option("--limit", type=click.IntRange(1, 100), default=20, show_default=True, help="How many to show.")
 
 
@@ -31,7 +69,7 @@ class Table:
         if as_json:
             click.echo(json_text(items))
         else:
-            click.echo(table([self.heading, *map(self.row, items)]) if items else self.none_yet)
+            click.echo(aligned_table([self.heading, *map(self.row, items)]) if items else self.none_yet)
 
 
 class ListGroup(click.Group):
@@ -45,20 +83,20 @@ class ListGroup(click.Group):
         return super().parse_args(ctx, args)
 
 
-def pages(api: Api, path: str, query: Mapping[str, str | int] | None = None) -> Iterator[Fields]:
+def all_items(api: ApiClient, path: str, query: Mapping[str, str | int] | None = None) -> Iterator[Fields]:
     """Yield a list's items, page after page as they are wanted, up to 20 pages of 100."""
-    asked = {"limit": 100, **(query or {})}
-    for _ in range(PAGES):
-        page = Fields.of(api.fetch(Call("GET", path, query=asked)))
+    parameters = {"limit": 100, **(query or {})}
+    for _ in range(MAX_PAGES):
+        page = Fields.of(api.fetch(HttpCall("GET", path, query=parameters)))
         yield from page.parts("items")
         if not page.text("next_cursor"):
             return
-        asked["cursor"] = page.text("next_cursor")
+        parameters["cursor"] = page.text("next_cursor")
 
 
-def newest(api: Api, path: str, *, limit: int, query: Mapping[str, str | int] | None = None) -> list[Fields]:
+def first_items(api: ApiClient, path: str, *, limit: int, query: Mapping[str, str | int] | None = None) -> list[Fields]:
     """Return the first `limit` items of a list, up to 100, and note when there are more."""
-    page = Fields.of(api.fetch(Call("GET", path, query={"limit": limit, **(query or {})})))
+    page = Fields.of(api.fetch(HttpCall("GET", path, query={"limit": limit, **(query or {})})))
     if page.text("next_cursor"):
-        note("There are more." if limit >= 100 else "There are more: --limit 100 shows up to a hundred.")
+        print_note("There are more." if limit >= 100 else "There are more: --limit 100 shows up to a hundred.")
     return page.parts("items")

@@ -8,53 +8,58 @@ from typing import override
 import click
 
 from cli.errors import EnvironmentMissing
-from cli.terminal import tolerate_narrow_encodings, wants_color
+from cli.output import tolerate_narrow_encodings, wants_color
 
-INTERRUPTED = 130  # 128 + SIGINT, as shells report it
+EXIT_INTERRUPTED = 130  # 128 + SIGINT, as shells report it
 
 
 @dataclass(frozen=True)
-class Entry:
+class CommandEntry:
     """Where a command is and what `parley --help` says of it."""
 
     module: str
     help: str
 
 
-CHAT = {
-    "chat": Entry("cli.chat", "Ask, and watch the answer arrive; without a message, talk."),
-    "conversations": Entry("cli.conversations", "List your conversations."),
-    "history": Entry("cli.conversations", "Show the messages of a conversation."),
-    "documents": Entry("cli.documents", "Add documents to answer from; list, search and delete them."),
-    "tools": Entry("cli.tools", "List, set and call tools; add remote MCP servers."),
-    "models": Entry("cli.models", "List the models you may ask, and check that they answer."),
+CHAT_COMMANDS = {
+    "chat": CommandEntry("cli.commands.chat", "Ask, and watch the answer arrive; without a message, talk."),
+    "conversations": CommandEntry("cli.commands.conversations", "List your conversations."),
+    "history": CommandEntry("cli.commands.conversations", "Show the messages of a conversation."),
+    "documents": CommandEntry("cli.commands.documents", "Add documents to answer from; list, search and delete them."),
+    "tools": CommandEntry("cli.commands.tools", "List, set and call tools; add remote MCP servers."),
+    "models": CommandEntry("cli.commands.models", "List the models you may ask, and check that they answer."),
 }
-ACCOUNT = {
-    "register": Entry("cli.account", "Make an account and log in to it."),
-    "verify": Entry("cli.account", "Finish a registration with the mailed code."),
-    "login": Entry("cli.account", "Log in."),
-    "logout": Entry("cli.account", "Log out, here or everywhere."),
-    "whoami": Entry("cli.account", "Show who is logged in, and where."),
-    "password": Entry("cli.password", "Change your password, or set a new one by mail."),
-    "email": Entry("cli.email_change", "Change your e-mail address."),
-    "sessions": Entry("cli.session_commands", "List where you are logged in; end sessions."),
-    "api-keys": Entry("cli.api_keys", "List, make and revoke keys for scripts."),
-    "audit": Entry("cli.audit", "List what happened to your account."),
-    "export": Entry("cli.export", "Save everything that is stored about you."),
-    "delete-account": Entry("cli.delete_account", "Delete your account and everything in it."),
+ACCOUNT_COMMANDS = {
+    "register": CommandEntry("cli.commands.account", "Make an account and log in to it."),
+    "verify": CommandEntry("cli.commands.account", "Finish a registration with the mailed code."),
+    "login": CommandEntry("cli.commands.account", "Log in."),
+    "logout": CommandEntry("cli.commands.account", "Log out, here or everywhere."),
+    "whoami": CommandEntry("cli.commands.account", "Show who is logged in, and where."),
+    "password": CommandEntry("cli.commands.credentials", "Change your password, or set a new one by mail."),
+    "email": CommandEntry("cli.commands.credentials", "Change your e-mail address."),
+    "sessions": CommandEntry("cli.commands.sessions", "List where you are logged in; end sessions."),
+    "api-keys": CommandEntry("cli.commands.api_keys", "List, make and revoke keys for scripts."),
+    "audit": CommandEntry("cli.commands.sessions", "List what happened to your account."),
+    "export": CommandEntry("cli.commands.account_data", "Save everything that is stored about you."),
+    "delete-account": CommandEntry("cli.commands.account_data", "Delete your account and everything in it."),
 }
-ADMIN = {
-    "admin": Entry("cli.admin", "Manage accounts, invites and usage."),
+ADMIN_COMMANDS = {
+    "admin": CommandEntry("cli.commands.admin", "Manage accounts, invites and usage."),
 }
-STACK = {
-    "up": Entry("local.commands", "Run the whole stack on this computer."),
-    "status": Entry("local.commands", "Show what the running stack consists of."),
-    "invoke": Entry("local.commands", "Call one function with an event, as Lambda would."),
-    "keys": Entry("local.key_commands", "Rotate the keys that the stack signs tokens with."),
-    "reset": Entry("local.commands", "Delete the stack's data on this computer."),
+STACK_COMMANDS = {
+    "up": CommandEntry("local.commands", "Run the whole stack on this computer."),
+    "status": CommandEntry("local.commands", "Show what the running stack consists of."),
+    "invoke": CommandEntry("local.commands", "Call one function with an event, as Lambda would."),
+    "keys": CommandEntry("local.commands", "Rotate the keys that the stack signs tokens with."),
+    "reset": CommandEntry("local.commands", "Delete the stack's data on this computer."),
 }
-SECTIONS = {"Chat": CHAT, "Account": ACCOUNT, "Administration": ADMIN, "The stack on this computer": STACK}
-VARIABLES = [
+HELP_SECTIONS = {
+    "Chat": CHAT_COMMANDS,
+    "Account": ACCOUNT_COMMANDS,
+    "Administration": ADMIN_COMMANDS,
+    "The stack on this computer": STACK_COMMANDS,
+}
+ENVIRONMENT_VARIABLES = [
     ("PARLEY_URL", "Address of the API, where --url does not say."),
     ("PARLEY_API_KEY", "API key for the commands under Chat, instead of a login."),
     ("PARLEY_CONFIG_DIR", "Folder for what this client keeps."),
@@ -64,7 +69,7 @@ VARIABLES = [
 class LazyGroup(click.Group):
     """A group that knows its commands by name and imports only the one that is called."""
 
-    entries: Mapping[str, Entry] = CHAT | ACCOUNT | ADMIN | STACK
+    entries: Mapping[str, CommandEntry] = CHAT_COMMANDS | ACCOUNT_COMMANDS | ADMIN_COMMANDS | STACK_COMMANDS
 
     @override
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -80,7 +85,7 @@ class LazyGroup(click.Group):
         try:
             module = importlib.import_module(entry.module)
         except ModuleNotFoundError as exc:
-            if cmd_name not in STACK:
+            if cmd_name not in STACK_COMMANDS:
                 raise
             raise EnvironmentMissing(cmd_name, missing=exc.name or entry.module) from exc
         command: click.Command = getattr(module, cmd_name.replace("-", "_"))
@@ -89,11 +94,11 @@ class LazyGroup(click.Group):
     @override
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List the commands without importing any."""
-        for title, entries in SECTIONS.items():
+        for title, entries in HELP_SECTIONS.items():
             with formatter.section(title):
                 formatter.write_dl([(name, entry.help) for name, entry in entries.items()])
         with formatter.section("Environment"):
-            formatter.write_dl(VARIABLES)
+            formatter.write_dl(ENVIRONMENT_VARIABLES)
 
     @override
     def invoke(self, ctx: click.Context) -> object:
@@ -101,7 +106,7 @@ class LazyGroup(click.Group):
         try:
             return super().invoke(ctx)
         except (KeyboardInterrupt, click.Abort):
-            ctx.exit(INTERRUPTED)
+            ctx.exit(EXIT_INTERRUPTED)
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})

@@ -1,34 +1,57 @@
-"""What every command that talks to the API has in common: `--url` and an open `Api`."""
+"""Options that commands share: `--url` with an open API, and a time of expiry."""
 
 import functools
+import re
 from collections.abc import Callable
-from typing import Concatenate
+from datetime import datetime, timedelta
+from typing import Concatenate, override
 
 import click
 
-from cli.address import default_address, normalised
-from cli.api import Api
-from cli.api_key import key_of_environment
-from cli.sessions import SessionFile
+from cli.api import ApiClient, api_key_from_environment
+from cli.http import default_url, normalised_url
+from cli.session_store import SessionFile
+
+_SPAN_UNITS = {"h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1)}
 
 
-def with_api[**P](command: Callable[Concatenate[Api, P], None]) -> Callable[..., None]:
+class Expiry(click.ParamType):
+    """An end: so long from now (`12h`, `90d`, `4w`) or a date; it becomes an RFC 3339 time."""
+
+    name = "expiry"
+
+    @override
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Return the moment; dates and times without an offset are by this computer's clock."""
+        try:
+            return _expiry_time(value.strip()).isoformat(timespec="seconds")
+        except (ValueError, OverflowError):
+            self.fail(f"{value!r} is neither a span like 12h, 90d or 4w nor a date like 2027-01-31.", param, ctx)
+
+
+def _expiry_time(text: str) -> datetime:
+    if span := re.fullmatch(r"([1-9][0-9]{0,5})([hdw])", text):
+        return datetime.now().astimezone() + int(span[1]) * _SPAN_UNITS[span[2]]
+    return datetime.fromisoformat(text).astimezone()
+
+
+def with_api[**P](command: Callable[Concatenate[ApiClient, P], None]) -> Callable[..., None]:
     """Give `command` an open API as its first argument, at the address that `--url` or the last login names."""
     return _with_api(command, find_key=lambda: None)
 
 
-def with_api_or_key[**P](command: Callable[Concatenate[Api, P], None]) -> Callable[..., None]:
+def with_api_or_key[**P](command: Callable[Concatenate[ApiClient, P], None]) -> Callable[..., None]:
     """Do the same for a command that an API key may use: one in the environment goes before the session."""
-    return _with_api(command, find_key=key_of_environment)
+    return _with_api(command, find_key=api_key_from_environment)
 
 
-def _with_api[**P](command: Callable[Concatenate[Api, P], None], *, find_key: Callable[[], str | None]) -> Callable[..., None]:
+def _with_api[**P](command: Callable[Concatenate[ApiClient, P], None], *, find_key: Callable[[], str | None]) -> Callable[..., None]:
     @click.option("--url", envvar="PARLEY_URL", metavar="URL", help="Address of the API.  [default: that of the last login]")
     @functools.wraps(command)
     def run(*args: P.args, **kwargs: P.kwargs) -> None:
         sessions = SessionFile()
         given = str(kwargs.pop("url") or "")
-        with Api(normalised(given or default_address(sessions.read().last_url)), sessions, key=find_key()) as api:
+        with ApiClient(normalised_url(given or default_url(sessions.read().last_url)), sessions, key=find_key()) as api:
             command(api, *args, **kwargs)
 
     return run

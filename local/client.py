@@ -5,10 +5,10 @@ from typing import Any
 
 import httpx2
 
-from local.gateway.answer import DELIMITER, PRELUDE_TYPE
+from local.gateway.integration_response import DELIMITER, PRELUDE_TYPE
 
 
-class Refused(Exception):
+class StackRequestFailed(Exception):
     """The stack does not run, or does not do what was asked; the text is for the user."""
 
 
@@ -21,10 +21,10 @@ class FunctionFailed(Exception):
 
 
 def invoke_function(port: int, function: str, event: str) -> Any:
-    """Return the function's answer; raises `FunctionFailed`, or `Refused` with Lambda's message."""
+    """Return the function's answer; raises `FunctionFailed`, or `StackRequestFailed` with Lambda's message."""
     answer = _call("POST", port, f"/_local/lambda/2015-03-31/functions/{function}/invocations", content=event.encode())
     if answer.status_code != 200:
-        raise Refused(_json(answer, port).get("Message", answer.text))
+        raise StackRequestFailed(_json(answer, port).get("Message", answer.text))
     if answer.headers.get("content-type") == PRELUDE_TYPE:
         head, _, body = answer.content.partition(DELIMITER)
         return {**json.loads(head), "body": body.decode(errors="replace")}
@@ -42,13 +42,13 @@ def _call(method: str, port: int, path: str, *, content: bytes | None = None) ->
     try:
         return httpx2.request(method, f"http://127.0.0.1:{port}{path}", content=content, timeout=None, trust_env=False)
     except httpx2.ConnectError as error:
-        raise Refused(f"nothing runs on port {port}; start the stack with `parley up` (or name its port with --port)") from error
+        raise StackRequestFailed(f"nothing runs on port {port}; start the stack with `parley up` (or name its port with --port)") from error
     except httpx2.HTTPError as error:
-        raise Refused(f"the stack on port {port} did not answer: {error}") from error
+        raise StackRequestFailed(f"the stack on port {port} did not answer: {error}") from error
 
 
 def _json(answer: httpx2.Response, port: int) -> Any:
     try:
         return answer.json()
     except ValueError as error:
-        raise Refused(f"what listens on port {port} is not Parley; name the stack's port with --port") from error
+        raise StackRequestFailed(f"what listens on port {port} is not Parley; name the stack's port with --port") from error

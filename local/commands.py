@@ -1,4 +1,4 @@
-"""The emulator's commands of `parley`. What is heavy is imported when a command runs."""
+"""The emulator's commands of `parley`: up, invoke, status, keys and reset. Heavy modules are imported when a command runs."""
 
 import asyncio
 import json
@@ -8,12 +8,85 @@ from typing import Any
 
 import click
 
-from local.artefact.layout import DEFAULT_BUILD, Tree
-from local.settings import DEFAULT_DATA, DEFAULT_PORT, DEFAULT_TEMPLATE, DEFAULT_WORKERS, Settings
+from local.sam_build.tree import DEFAULT_BUILD, BuildTree
+from local.settings import DEFAULT_DATA, DEFAULT_PORT, DEFAULT_TEMPLATE, DEFAULT_WORKERS, EmulatorSettings
+
+
+def status_table(status: dict[str, Any]) -> str:
+    """Return what `/_local/status` says, as aligned text."""
+    functions = [_function_row(one) for one in status["functions"]]
+    schedules = [(one["name"], one["function"], one["expression"], one["next_run"] or "-") for one in status["schedules"]]
+    queues = [_queue_row(one) for one in status["queues"]]
+    buckets = [(one["name"], str(one["objects"]), f"{one['bytes'] / 1_000_000:.1f}") for one in status["buckets"]]
+    services = [(name, _service_state(one)) for name, one in status["services"].items()]
+    sections = [
+        _aligned_columns([("FUNCTION", "IDLE", "BUSY", "CALLS", "ERRORS", "PEAK MB"), *functions]),
+        _aligned_columns([("SCHEDULE", "FUNCTION", "EXPRESSION", "NEXT"), *schedules]) if schedules else "",
+        _aligned_columns([("QUEUE", "VISIBLE", "IN FLIGHT", "DELAYED", "DEAD LETTERS GO TO"), *queues]) if queues else "",
+        _aligned_columns([("BUCKET", "OBJECTS", "MB"), *buckets]) if buckets else "",
+        _aligned_columns([("SERVICE", ""), *services]) if services else "",
+    ]
+    return "\n\n".join(section for section in sections if section)
+
+
+def _function_row(one: dict[str, Any]) -> tuple[str, ...]:
+    workers = one["workers"]
+    figures = (workers["idle"], workers["busy"], one["invocations"], one["errors"], f"{one['peak_mb']:.0f}")
+    return (one["name"], *(str(figure) for figure in figures))
+
+
+def _queue_row(one: dict[str, Any]) -> tuple[str, ...]:
+    return (one["name"], str(one["visible"]), str(one["in_flight"]), str(one["delayed"]), one["dead_letters"] or "-")
+
+
+def _service_state(one: dict[str, Any] | None) -> str:
+    if one is None:
+        return "not used"
+    return f"{'running' if one['running'] else 'down'} on port {one['port']}"
+
+
+def _aligned_columns(rows: list[tuple[str, ...]]) -> str:
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows)
+
+
+_KEYS_FUNCTION = "KeysFunction"
+
+
+@click.group()
+def keys() -> None:
+    """Look after the keys that tokens are signed with."""
+
+
+@keys.command()
+@click.option("--now", "is_emergency", is_flag=True, help="End every access token within a minute: a key may have leaked.")
+@click.option("--api-keys", "takes_api_keys", is_flag=True, help="With --now: end every API key too.")
+@click.option(
+    "--port", envvar="PARLEY_PORT", type=click.IntRange(1, 65535), default=DEFAULT_PORT, show_default=True, help="The stack's local port."
+)
+def rotate(is_emergency: bool, takes_api_keys: bool, port: int) -> None:
+    """Make new keys; old ones go when nothing valid is signed by them."""
+    from local.client import FunctionFailed, StackRequestFailed, invoke_function
+
+    if takes_api_keys and not is_emergency:
+        raise click.UsageError("--api-keys goes with --now only: those who hold API keys have no other way to get in")
+    event = {"emergency": is_emergency, "api_keys": takes_api_keys}
+    try:
+        done = invoke_function(port, _KEYS_FUNCTION, json.dumps(event))
+    except FunctionFailed as error:
+        click.echo(json.dumps(error.detail, indent=2, ensure_ascii=False), err=True)
+        sys.exit(1)
+    except StackRequestFailed as error:
+        raise click.ClickException(str(error)) from error
+    for word in ("made", "removed"):
+        click.echo(f"{word:8} {', '.join(done[word]) or 'none'}")
+
 
 _port = click.option(
     "--port", envvar="PARLEY_PORT", type=click.IntRange(1, 65535), default=DEFAULT_PORT, show_default=True, help="The stack's local port."
 )
+
+
 _data = click.option("--data", envvar="PARLEY_DATA", default=DEFAULT_DATA, show_default=True, help="Folder of everything that is kept.")
 
 
@@ -53,8 +126,8 @@ def up(
     """Run the whole stack on this machine."""
     if built and template:
         raise click.UsageError("--built brings its own template: leave --template out")
-    tree = Tree(Path(built)) if built else None
-    chosen = Settings(
+    tree = BuildTree(Path(built)) if built else None
+    chosen = EmulatorSettings(
         port=port,
         data=Path(data or DEFAULT_DATA),
         template=tree.template if tree else Path(template or DEFAULT_TEMPLATE),
@@ -76,7 +149,7 @@ def up(
 @_port
 def invoke(function: str, source: str, port: int) -> None:
     """Call a function of the running stack and print what it answers."""
-    from local.client import FunctionFailed, Refused, invoke_function
+    from local.client import FunctionFailed, StackRequestFailed, invoke_function
 
     event = sys.stdin.read() if source == "-" else _existing_file(source).read_text(encoding="utf-8")
     try:
@@ -84,7 +157,7 @@ def invoke(function: str, source: str, port: int) -> None:
     except FunctionFailed as error:
         click.echo(json.dumps(error.detail, indent=2, ensure_ascii=False), err=True)
         sys.exit(1)
-    except Refused as error:
+    except StackRequestFailed as error:
         raise click.ClickException(str(error)) from error
     click.echo(json.dumps(answer, indent=2, ensure_ascii=False))
 
@@ -93,12 +166,13 @@ def invoke(function: str, source: str, port: int) -> None:
 @_port
 def status(port: int) -> None:
     """Show what runs: functions, workers, schedules and services."""
-    from local.client import Refused, read_status
-    from local.tables import status_table
+    from local.client import StackRequestFailed, read_status
+
+    pass
 
     try:
         click.echo(status_table(read_status(port)))
-    except Refused as error:
+    except StackRequestFailed as error:
         raise click.ClickException(str(error)) from error
 
 
@@ -107,9 +181,9 @@ def status(port: int) -> None:
 @click.option("--yes", is_flag=True, help="Do not ask.")
 def reset(data: str, yes: bool) -> None:
     """Delete everything that the emulator keeps: accounts, conversations, keys, logs."""
-    from local.folder import DataFolder, FolderInUse
+    from local.data_dir import DataDir, DataDirInUse
 
-    folder = DataFolder(Path(data or DEFAULT_DATA))
+    folder = DataDir(Path(data or DEFAULT_DATA))
     if not folder.root.is_dir():
         click.echo(f"nothing to delete: there is no {folder.path}")
         return
@@ -117,18 +191,18 @@ def reset(data: str, yes: bool) -> None:
         click.confirm(f"Delete everything in {folder.path}?", abort=True)
     try:
         folder.delete()
-    except FolderInUse as error:
+    except DataDirInUse as error:
         raise click.ClickException(str(error)) from error
     click.echo(f"deleted {folder.path}")
 
 
-def _run(settings: Settings) -> None:
-    from local.artefact.usable import BuildUnusable
+def _run(settings: EmulatorSettings) -> None:
     from local.console import Console
-    from local.folder import FolderInUse
+    from local.data_dir import DataDirInUse
+    from local.sam_build.tree import BuildUnusable
     from local.server import PortTaken
-    from local.services.identity import NoSystemUser
-    from local.services.supervised import ServiceFailed
+    from local.services.supervisor import ServiceFailed
+    from local.services.system_user import NoSystemUser
     from local.template.errors import TemplateInvalid
     from local.up import MigrationFailed
     from local.up import up as run
@@ -137,7 +211,7 @@ def _run(settings: Settings) -> None:
         asyncio.run(run(settings, Console()))
     except* TemplateInvalid as errors:
         _give_up(errors, status=2)
-    except* (BuildUnusable, PortTaken, FolderInUse, NoSystemUser, ServiceFailed, MigrationFailed) as errors:
+    except* (BuildUnusable, PortTaken, DataDirInUse, NoSystemUser, ServiceFailed, MigrationFailed) as errors:
         _give_up(errors, status=1)
 
 

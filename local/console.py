@@ -1,14 +1,40 @@
-"""The developer's terminal."""
+"""The developer's terminal, and the command as it is typed there."""
 
 import contextlib
 import os
+import shlex
+import shutil
 import sys
 import threading
+from pathlib import Path
 from typing import Literal, TextIO
+
+_COMMAND = "parley"
+
+
+def command_as_typed(started_as: str | None = None, *, executable: str | None = None) -> str:
+    """Return the command that starts `parley` again, such as `.venv/bin/parley`, quoted for a shell.
+
+    A relative path is kept as it was typed. An absolute one is what a shell makes of a name that it finds on its PATH,
+    so the bare name is returned where that finds the same file. Started as a module, it is the script beside the interpreter.
+    """
+    path = Path(started_as or sys.argv[0])
+    if path.name != _COMMAND:
+        path = Path(executable or sys.executable).with_name(_COMMAND)
+    if path.is_absolute():
+        path = Path(_COMMAND) if shutil.which(_COMMAND) == str(path) else _relative_to_here(path)
+    return shlex.quote(str(path))
+
+
+def _relative_to_here(path: Path) -> Path:
+    here = Path.cwd()
+    return path.relative_to(here) if path.is_relative_to(here) else path
+
 
 type Colour = Literal["dim", "red", "yellow", "green", "bold"]
 
-_CODES: dict[Colour, str] = {"dim": "2", "red": "31", "yellow": "33", "green": "32", "bold": "1"}
+
+_COLOUR_CODES: dict[Colour, str] = {"dim": "2", "red": "31", "yellow": "33", "green": "32", "bold": "1"}
 
 
 class Console:
@@ -30,4 +56,4 @@ class Console:
         self.say(f"  {name:<12}{detail:<52}{seconds:>6.1f} s", "dim")
 
     def paint(self, text: str, colour: Colour | None) -> str:
-        return f"\x1b[{_CODES[colour]}m{text}\x1b[0m" if colour and self._has_colour else text
+        return f"\x1b[{_COLOUR_CODES[colour]}m{text}\x1b[0m" if colour and self._has_colour else text

@@ -6,55 +6,55 @@ import socket
 from collections.abc import Callable, Mapping, MutableMapping
 from typing import Any
 
-from local.doors.admin import Admin
-from local.doors.app import FrontDoor
-from local.doors.invoke import InvokeEndpoint
-from local.doors.mail import MailDoor
-from local.event_sources import Readers
+from local.control_api.admin import AdminEndpoint, MailEndpoint
+from local.control_api.app import PublicApp
+from local.control_api.invoke import InvokeEndpoint
 from local.gateway.app import Gateway
-from local.gateway.wire import Receive, Send
-from local.journal import Journal
+from local.gateway.asgi import Receive, Send
+from local.logs import StackLog
 from local.mailbox import Mailbox
-from local.runtime.code import Code, from_sources
 from local.runtime.fleet import Fleet
+from local.runtime.launch import LaunchSpec, launch_from_sources
 from local.server import Server
-from local.services.endpoint import Endpoint
-from local.services.provision import provide
+from local.services.moto import AwsClient, provision_stack
 from local.settings import DEFAULT_WORKERS
-from local.sources import Clockwork
-from local.template.stack import Function, Invocation, Stack
+from local.template.stack import Function, LambdaIntegration, Stack
+from local.triggers.queue_pollers import QueuePollers
+from local.triggers.scheduler import Scheduler
 
 
 class Emulator:
-    """Runs a stack; the services it needs are somebody else's, and come in by `wiring`."""
+    """Runs a stack; the services it needs are somebody else's, and come in by `extra_environment`."""
 
     def __init__(
         self,
         stack: Stack,
         *,
-        journal: Journal,
-        wiring: Mapping[str, str],
-        code_of: Callable[[Function], Code] = from_sources,
+        log: StackLog,
+        extra_environment: Mapping[str, str],
+        launch_spec_of: Callable[[Function], LaunchSpec] = launch_from_sources,
         services: Callable[[], dict[str, Any]] = dict,
-        aws: Endpoint | None = None,
+        aws: AwsClient | None = None,
         mailbox: Mailbox | None = None,
         pool_size: int = DEFAULT_WORKERS,
     ) -> None:
-        self.fleet = Fleet(stack.functions, code_of=code_of, wiring=wiring, journal=journal, pool_size=pool_size)
-        self._journal = journal
+        self.fleet = Fleet(
+            stack.functions, launch_spec_of=launch_spec_of, extra_environment=extra_environment, log=log, pool_size=pool_size
+        )
+        self._log = log
         self._services = services
         self._aws = aws
         self._mailbox = mailbox
         self._server = Server(self._serve)
         self._warming: asyncio.Task[None] | None = None
         self._running: list[asyncio.Task[None]] = []
-        self._readers = Readers(aws, fleet=self.fleet, log=journal) if aws else None
+        self._pollers = QueuePollers(aws, fleet=self.fleet, log=log) if aws else None
         self._open(stack)
 
     async def prepare(self, stack: Stack | None = None) -> None:
         """Make the queues, buckets and senders that a stack (or the one that is served) needs; raises `ServiceFailed`."""
         if self._aws:
-            await provide(stack or self.stack, self._aws)
+            await provision_stack(stack or self.stack, self._aws)
 
     def swap(self, stack: Stack) -> list[str]:
         """Serve another stack from now on; return the names of the functions that are new or changed.
@@ -81,29 +81,31 @@ class Emulator:
             task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await task
-        if self._readers:
-            await self._readers.stop()
+        if self._pollers:
+            await self._pollers.stop()
         await self._server.stop()
         await self.fleet.stop()
 
     def _run(self) -> None:
         """Start what calls functions by itself."""
-        self._running = [asyncio.create_task(self._clockwork.run())]
-        if self._readers:
-            self._running.append(asyncio.create_task(self._readers.run(self.stack.event_sources)))
+        self._running = [asyncio.create_task(self._scheduler.run())]
+        if self._pollers:
+            self._running.append(asyncio.create_task(self._pollers.run(self.stack.event_sources)))
 
     def _open(self, stack: Stack) -> None:
         self.stack = stack
-        self._clockwork = Clockwork(stack.schedules, fleet=self.fleet, log=self._journal)
-        gateway = Gateway(stack.api, fleet=self.fleet, log=self._journal)
-        doors = Admin(stack, fleet=self.fleet, clockwork=self._clockwork, services=self._services, aws=self._aws)
-        self._door = FrontDoor(gateway, doors=doors, invoke_endpoint=InvokeEndpoint(self.fleet), mail_door=MailDoor(self._mailbox))
+        self._scheduler = Scheduler(stack.schedules, fleet=self.fleet, log=self._log)
+        gateway = Gateway(stack.api, fleet=self.fleet, log=self._log)
+        admin_endpoint = AdminEndpoint(stack, fleet=self.fleet, scheduler=self._scheduler, services=self._services, aws=self._aws)
+        self._app = PublicApp(
+            gateway, admin_endpoint=admin_endpoint, invoke_endpoint=InvokeEndpoint(self.fleet), mail_endpoint=MailEndpoint(self._mailbox)
+        )
 
     async def _serve(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
-        await self._door(scope, receive, send)
+        await self._app(scope, receive, send)
 
     def _first_needed(self) -> list[str]:
         api = self.stack.api
         names = [authorizer.function for authorizer in api.authorizers.values()]
-        names += [route.integration.function for route in api.routes if isinstance(route.integration, Invocation)]
+        names += [route.integration.function for route in api.routes if isinstance(route.integration, LambdaIntegration)]
         return list(dict.fromkeys(names))

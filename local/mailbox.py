@@ -13,7 +13,7 @@ _STEP_MS = 50
 
 
 @dataclass(frozen=True)
-class Mail:
+class SentMail:
     """A mail; `at` is when it was sent, as ISO 8601 in UTC."""
 
     id: str
@@ -29,7 +29,7 @@ class Mail:
         return {"id": self.id, "at": self.at, "from": self.sender, "to": list(self.to), "subject": self.subject, "text": self.text}
 
     @classmethod
-    def read(cls, path: Path) -> "Mail":
+    def read(cls, path: Path) -> "SentMail":
         found = json.loads(path.read_text(encoding="utf-8"))
         return cls(found["id"], found["at"], found["from"], tuple(found["to"]), found["subject"], found["text"])
 
@@ -40,12 +40,12 @@ class Mailbox:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
-    def mails(self) -> list[Mail]:
+    def mails(self) -> list[SentMail]:
         """Return all mails, the newest first."""
         found = []
         for path in sorted(self._folder.glob("[!.]*.json"), reverse=True):
             with contextlib.suppress(FileNotFoundError):
-                found.append(Mail.read(path))
+                found.append(SentMail.read(path))
         return found
 
     def empty(self) -> None:
@@ -53,7 +53,7 @@ class Mailbox:
         for path in self._folder.glob("[!.]*.json"):
             path.unlink(missing_ok=True)
 
-    async def watch(self, show: Callable[[Mail], None]) -> None:
+    async def watch(self, show: Callable[[SentMail], None]) -> None:
         """Show every mail as it comes, until cancelled."""
 
         def is_new(change: Change, path: str) -> bool:
@@ -62,4 +62,4 @@ class Mailbox:
         async for changes in awatch(self._folder, watch_filter=is_new, recursive=False, step=_STEP_MS):
             for path in sorted(Path(path) for _, path in changes):
                 with contextlib.suppress(FileNotFoundError):
-                    show(Mail.read(path))
+                    show(SentMail.read(path))

@@ -55,7 +55,7 @@ class Server:
             timeout_keep_alive=75,
             timeout_graceful_shutdown=patience_s,
         )
-        self._server = _Quiet(config)
+        self._server = _ServerWithoutSignals(config)
         self._task: asyncio.Task[None] | None = None
 
     async def start(self, listening: socket.socket) -> None:
@@ -70,7 +70,7 @@ class Server:
             await self._task
 
 
-class _Quiet(uvicorn.Server):
+class _ServerWithoutSignals(uvicorn.Server):
     """A server that leaves signals to the emulator."""
 
     @contextlib.contextmanager

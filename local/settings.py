@@ -11,7 +11,7 @@ DEFAULT_TEMPLATE = "template.yaml"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Settings:
+class EmulatorSettings:
     """The options of `parley up`."""
 
     port: int = DEFAULT_PORT

@@ -9,19 +9,19 @@ import time
 from collections.abc import Awaitable, Callable
 from functools import partial
 
-from local import program, wiring
-from local.artefact import usable
-from local.artefact.layout import Tree
-from local.console import Console
+from local import parameters
+from local.console import Console, command_as_typed
+from local.data_dir import DataDir
 from local.emulator import Emulator
-from local.folder import DataFolder
-from local.journal import Journal
+from local.logs import StackLog
 from local.mailbox import Mailbox
-from local.runtime.code import Code, from_artefacts, from_sources
+from local.runtime.launch import LaunchSpec, launch_from_build, launch_from_sources
 from local.runtime.outcome import Failure
+from local.sam_build import tree
+from local.sam_build.tree import BuildTree, check_runnable, newer_source
 from local.server import listen
-from local.services.all import Services
-from local.settings import DEFAULT_PORT, Settings
+from local.services.stack_services import StackServices
+from local.settings import DEFAULT_PORT, EmulatorSettings
 from local.template.stack import Function, Stack
 
 _MIGRATE = "MigrateFunction"
@@ -31,7 +31,7 @@ class MigrationFailed(Exception):
     """The database could not be brought to this version; nothing was served."""
 
 
-async def up(settings: Settings, console: Console) -> None:
+async def up(settings: EmulatorSettings, console: Console) -> None:
     """Run until SIGINT or SIGTERM. Raises what makes it impossible, with nothing left running."""
     began = time.monotonic()
     stop = asyncio.Event()
@@ -39,25 +39,25 @@ async def up(settings: Settings, console: Console) -> None:
         asyncio.get_running_loop().add_signal_handler(signum, stop.set)
     async with contextlib.AsyncExitStack() as cleanup:
         if settings.built:
-            _check_build(Tree(settings.built), console)
+            _check_build(BuildTree(settings.built), console)
         listening = cleanup.enter_context(listen(settings.port))
-        folder = DataFolder(settings.data)
+        folder = DataDir(settings.data)
         folder.open()
         cleanup.callback(folder.close)
         run = _Run(settings, folder, console, cleanup)
-        if await _unless(stop, run.start(listening)):
+        if await _finished_before(stop, run.start(listening)):
             _welcome(settings, console, time.monotonic() - began)
             await stop.wait()
         console.say("\nstopping …", "dim")
 
 
-def _check_build(tree: Tree, console: Console) -> None:
-    usable.check(tree)
-    if source := usable.newer_source(tree):
+def _check_build(tree: BuildTree, console: Console) -> None:
+    check_runnable(tree)
+    if source := newer_source(tree):
         console.say(f"{source} is newer than the build in {tree.root}, which is what runs now", "yellow")
 
 
-async def _unless(stop: asyncio.Event, work: Awaitable[None]) -> bool:
+async def _finished_before(stop: asyncio.Event, work: Awaitable[None]) -> bool:
     """Do the work and return True; on a signal, drop it and return False."""
     working, stopping = asyncio.ensure_future(work), asyncio.ensure_future(stop.wait())
     await asyncio.wait([working, stopping], return_when=asyncio.FIRST_COMPLETED)
@@ -74,18 +74,18 @@ async def _unless(stop: asyncio.Event, work: Awaitable[None]) -> bool:
 class _Run:
     """One run of the stack; what it starts is undone by `cleanup`."""
 
-    def __init__(self, settings: Settings, folder: DataFolder, console: Console, cleanup: contextlib.AsyncExitStack) -> None:
+    def __init__(self, settings: EmulatorSettings, folder: DataDir, console: Console, cleanup: contextlib.AsyncExitStack) -> None:
         self._settings = settings
         self._folder = folder
         self._console = console
         self._cleanup = cleanup
-        self._journal = Journal(console, folder.logs, is_verbose=settings.is_verbose)
+        self._log = StackLog(console, folder.logs, is_verbose=settings.is_verbose)
         self._mailbox = Mailbox(folder.mail)
-        cleanup.callback(self._journal.close)
+        cleanup.callback(self._log.close)
 
     async def start(self, listening: socket.socket) -> None:
         """Start services and read the template at the same time, migrate, and serve."""
-        services = Services(
+        services = StackServices(
             self._folder,
             wants_pgbouncer=self._settings.wants_pgbouncer,
             report=lambda text: self._console.say(text, "red"),
@@ -108,17 +108,17 @@ class _Run:
             with contextlib.suppress(asyncio.CancelledError, Exception):
                 await starting
 
-    async def _emulator(self, services: Services) -> Emulator:
+    async def _emulator(self, services: StackServices) -> Emulator:
         began = time.monotonic()
         stack = await asyncio.to_thread(self._load, services)
         detail = f"{len(stack.functions)} functions, {len(stack.api.routes)} routes, {len(stack.schedules)} schedules"
         self._console.step("template", detail, time.monotonic() - began)
-        environment = wiring.environment(self._settings, services)
+        environment = parameters.extra_environment(self._settings, services)
         emulator = Emulator(
             stack,
-            journal=self._journal,
-            wiring=environment,
-            code_of=_code_of(self._settings),
+            log=self._log,
+            extra_environment=environment,
+            launch_spec_of=_launch_spec_source(self._settings),
             services=services.status,
             aws=services.aws,
             mailbox=self._mailbox,
@@ -130,19 +130,19 @@ class _Run:
             emulator.fleet.pools[_MIGRATE].warm()
         return emulator
 
-    def _load(self, services: Services) -> Stack:
+    def _load(self, services: StackServices) -> Stack:
         # A second of imports, while the services start.
         from local.template.load import load
 
         settings = self._settings
-        offered = wiring.parameters(settings, services)
+        offered = parameters.template_parameters(settings, services)
         return load(settings.template, overrides=settings.parameters, offered=offered, queues_url=services.aws.url)
 
     def _show_mail(self) -> None:
-        showing = asyncio.create_task(self._mailbox.watch(self._journal.posted))
+        showing = asyncio.create_task(self._mailbox.watch(self._log.mail_sent))
         self._cleanup.callback(showing.cancel)
 
-    def _watch(self, emulator: Emulator, services: Services) -> None:
+    def _watch(self, emulator: Emulator, services: StackServices) -> None:
         from local.watch import Watcher
 
         load = partial(self._load, services)
@@ -158,23 +158,23 @@ class _Run:
         if isinstance(outcome, Failure):
             raise MigrationFailed(f"{_MIGRATE} failed: {outcome.error_type}: {outcome.message}")
         payload = getattr(outcome, "payload", b"null")
-        self._console.step("migrations", _summary(payload), time.monotonic() - began)
+        self._console.step("migrations", _migration_summary(payload), time.monotonic() - began)
 
 
-def _code_of(settings: Settings) -> Callable[[Function], Code]:
+def _launch_spec_source(settings: EmulatorSettings) -> Callable[[Function], LaunchSpec]:
     if settings.built:
-        return partial(from_artefacts, runtime=usable.RUNTIME)
-    return partial(from_sources, wants_stand_in=settings.wants_stand_in)
+        return partial(launch_from_build, runtime=tree.RUNTIME_FOLDER)
+    return partial(launch_from_sources, wants_stand_in=settings.wants_stand_in)
 
 
-def _summary(payload: bytes) -> str:
+def _migration_summary(payload: bytes) -> str:
     text = json.dumps(json.loads(payload))
     return text if len(text) <= 50 else "done"
 
 
-def _welcome(settings: Settings, console: Console, seconds: float) -> None:
+def _welcome(settings: EmulatorSettings, console: Console, seconds: float) -> None:
     again = "" if settings.port == DEFAULT_PORT else f" --url {settings.url}"
-    parley = program.as_typed()
+    parley = command_as_typed()
     console.say(f"Parley is up at {settings.url}   (ready in {seconds:.1f} s)", "bold")
     console.say(f"  try:  {parley} register you@example.com{again}")
     console.say(f'        {parley} chat "What is 12.5% of 840?"{again}')

@@ -11,8 +11,8 @@ from watchfiles import Change, awatch
 
 from local.console import Console
 from local.emulator import Emulator
-from local.journal import short_name
-from local.services.supervised import ServiceFailed
+from local.logs import short_name
+from local.services.supervisor import ServiceFailed
 from local.template.errors import TemplateInvalid
 from local.template.stack import Function, Stack
 
@@ -45,13 +45,13 @@ class Watcher:
     async def _watch_template(self) -> None:
         # Its folder, as editors put a new file in the place of the old one.
         async for _ in _changes([self._template.parent], lambda path: path == self._template, is_deep=False):
-            await self._take_up_template()
+            await self._reload_template()
 
     async def _watch_code(self) -> None:
         while True:
             self._folders_changed.clear()
             async for paths in _changes(self._folders(), self._is_code, stop=self._folders_changed):
-                self._take_up_code(paths)
+                self._reload_code(paths)
 
     def _folders(self) -> set[Path]:
         functions = self._emulator.stack.functions.values()
@@ -62,7 +62,7 @@ class Watcher:
         below = [path.relative_to(folder) for folder in self._folders() if path.is_relative_to(folder)]
         return path.suffix in _SUFFIXES and any(not any(_is_hidden(part) for part in one.parts) for one in below)
 
-    def _take_up_code(self, paths: set[Path]) -> None:
+    def _reload_code(self, paths: set[Path]) -> None:
         began = time.monotonic()
         for path in paths:
             # Python tells versions of a module by whole seconds and sizes, and editors save twice in a second.
@@ -73,7 +73,7 @@ class Watcher:
         names = ", ".join(sorted(map(short_name, touched))) if len(touched) <= _FILES_NAMED else f"{len(touched)} functions"
         self._report(touched, f"{names} ({_listed(paths)})", began)
 
-    async def _take_up_template(self) -> None:
+    async def _reload_template(self) -> None:
         began = time.monotonic()
         name = self._template.name
         try:

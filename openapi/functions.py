@@ -9,7 +9,7 @@ from pathlib import Path
 from fastapi import APIRouter
 from fastapi.routing import APIRoute
 
-from local.template.stack import Invocation, Stack
+from local.template.stack import LambdaIntegration, Stack
 
 
 @dataclass(frozen=True)
@@ -30,8 +30,8 @@ def operation_name(method: str, path: str) -> str:
 
 def http_functions(stack: Stack) -> Iterator[HttpFunction]:
     """Yield each function that a route of the template invokes, by name."""
-    routes = [route for route in stack.api.routes if isinstance(route.integration, Invocation)]
-    called = {route.integration.function for route in routes if isinstance(route.integration, Invocation)}
+    routes = [route for route in stack.api.routes if isinstance(route.integration, LambdaIntegration)]
+    called = {route.integration.function for route in routes if isinstance(route.integration, LambdaIntegration)}
     for name, function in sorted(stack.functions.items()):
         if name not in called:
             continue

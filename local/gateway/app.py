@@ -1,26 +1,58 @@
-"""API Gateway as an ASGI app: from a request to a function's event, and back."""
+"""API Gateway as an ASGI app: from a request to a function's event, and back. Routes are throttled by token buckets."""
 
 import asyncio
 import os
+import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, Protocol
 
-from local.gateway import answer
+from local.gateway import integration_response
+from local.gateway.asgi import Receive, Send, has_disconnected, read_body, send_reply, send_stream
 from local.gateway.authorizers import Authorizers
-from local.gateway.body import read_body
+from local.gateway.errors import ErrorResponses, GatewayError, Reply
 from local.gateway.event import proxy_event
-from local.gateway.exchange import Exchange
-from local.gateway.refusal import Refusal, Reply
-from local.gateway.responses import Responses
-from local.gateway.router import Router
-from local.gateway.throttle import Throttling
-from local.gateway.wire import Receive, Send, has_left, send_reply, send_stream
+from local.gateway.request import GatewayRequest
+from local.gateway.router import RouteMatcher
 from local.runtime.fleet import Fleet
-from local.runtime.outcome import Answer, Failure, Outcome, Stream
-from local.template.stack import Api, Invocation, Mock, Route
+from local.runtime.outcome import Failure, HandlerResult, Outcome, Stream
+from local.template.stack import LambdaIntegration, MockIntegration, RateLimit, RestApi, Route
+
+
+class _TokenBucket:
+    def __init__(self, limit: RateLimit, now: float) -> None:
+        self._limit = limit
+        self._tokens = float(limit.burst)
+        self._at = now
+
+    def take(self, now: float) -> bool:
+        refilled = self._tokens + (now - self._at) * self._limit.rate
+        self._tokens, self._at = min(float(self._limit.burst), refilled), now
+        if self._tokens < 1:
+            return False
+        self._tokens -= 1
+        return True
+
+
+class RateLimiter:
+    """Counts the requests of each route against its limit, unless it `is_off`: for load tests."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic, *, is_off: bool = False) -> None:
+        self._clock, self._is_off = clock, is_off
+        self._buckets: dict[tuple[str, str], _TokenBucket] = {}
+
+    def allows(self, route: Route) -> bool:
+        """Take a token of the route's bucket; False when it is empty."""
+        if route.throttle is None or self._is_off:
+            return True
+        now = self._clock()
+        key = (route.method, route.path)
+        bucket = self._buckets.setdefault(key, _TokenBucket(route.throttle, now))
+        return bucket.take(now)
+
 
 # Lambda takes an event of this size at most, so it is also the most that a route can pass on.
 EVENT_LIMIT_BYTES = 6_291_556
+
 
 type App = Callable[[MutableMapping[str, Any], Receive, Send], Awaitable[None]]
 
@@ -28,88 +60,90 @@ type App = Callable[[MutableMapping[str, Any], Receive, Send], Awaitable[None]]
 class AccessLog(Protocol):
     """Gets one line for each request."""
 
-    def access(self, exchange: Exchange, status: int) -> None: ...
+    def access(self, request: GatewayRequest, status: int) -> None: ...
 
-    def crashed(self, exchange: Exchange, error: Exception) -> None: ...
+    def crashed(self, request: GatewayRequest, error: Exception) -> None: ...
 
 
 class Gateway:
     """Serves the routes of an API; everything a function did wrong is answered as API Gateway would."""
 
-    def __init__(self, api: Api, *, fleet: Fleet, log: AccessLog) -> None:
+    def __init__(self, api: RestApi, *, fleet: Fleet, log: AccessLog) -> None:
         self._api = api
         self._fleet = fleet
         self._log = log
-        self._router = Router(api.routes)
-        self._throttling = Throttling(is_off=os.environ.get("PARLEY_THROTTLE") == "off")
+        self._router = RouteMatcher(api.routes)
+        self._rate_limiter = RateLimiter(is_off=os.environ.get("PARLEY_THROTTLE") == "off")
         self._authorizers = Authorizers(api.authorizers, fleet=fleet, stage=api.stage)
-        self._responses = Responses(api.responses, stage=api.stage)
+        self._responses = ErrorResponses(api.responses, stage=api.stage)
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
-        exchange = Exchange.of(dict(scope))
+        request = GatewayRequest.of(dict(scope))
         try:
-            status = await self._serve(exchange, receive, send)
-        except Refusal as refusal:
-            status = await self._refuse(refusal, exchange, send)
+            status = await self._serve(request, receive, send)
+        except GatewayError as refusal:
+            status = await self._refuse(refusal, request, send)
         except Exception as error:
-            self._log.crashed(exchange, error)
-            status = 500 if exchange.has_begun else await self._refuse(Refusal("INTEGRATION_FAILURE"), exchange, send)
-        self._log.access(exchange, status)
+            self._log.crashed(request, error)
+            status = 500 if request.has_begun else await self._refuse(GatewayError("INTEGRATION_FAILURE"), request, send)
+        self._log.access(request, status)
 
-    async def _serve(self, exchange: Exchange, receive: Receive, send: Send) -> int:
-        found = self._router.find(exchange.method, exchange.path)
+    async def _serve(self, request: GatewayRequest, receive: Receive, send: Send) -> int:
+        found = self._router.find(request.method, request.path)
         if found is None:
-            raise Refusal("MISSING_AUTHENTICATION_TOKEN")
-        exchange.route, exchange.path_parameters = route, _ = found
-        if not self._throttling.allows(route):
-            exchange.marks.append("throttled")
-            raise Refusal("THROTTLED")
-        await self._authorizers.check(exchange, route)
-        body = await read_body(exchange, receive)
-        if isinstance(route.integration, Mock):
+            raise GatewayError("MISSING_AUTHENTICATION_TOKEN")
+        request.route, request.path_parameters = route, _ = found
+        if not self._rate_limiter.allows(route):
+            request.marks.append("throttled")
+            raise GatewayError("THROTTLED")
+        await self._authorizers.check(request, route)
+        body = await read_body(request, receive)
+        if isinstance(route.integration, MockIntegration):
             mock = route.integration
-            return await send_reply(Reply(mock.status, list(mock.headers.items()), mock.body.encode()), exchange, send)
-        return await self._invoke(exchange, route, route.integration, body, receive, send)
+            return await send_reply(Reply(mock.status, list(mock.headers.items()), mock.body.encode()), request, send)
+        return await self._invoke(request, route, route.integration, body, receive, send)
 
-    async def _invoke(self, exchange: Exchange, route: Route, target: Invocation, body: bytes, receive: Receive, send: Send) -> int:
-        event = proxy_event(exchange, route, stage=self._api.stage, body=body, binary_types=self._api.binary_types)
+    async def _invoke(
+        self, request: GatewayRequest, route: Route, target: LambdaIntegration, body: bytes, receive: Receive, send: Send
+    ) -> int:
+        event = proxy_event(request, route, stage=self._api.stage, body=body, binary_types=self._api.binary_types)
         if len(event) > EVENT_LIMIT_BYTES:
-            raise Refusal("REQUEST_TOO_LARGE", reason="the event is larger than Lambda takes (6 MB)")
-        ends = asyncio.get_running_loop().time() + target.timeout_s
-        outcome = await self._outcome(exchange, target, event, ends)
+            raise GatewayError("REQUEST_TOO_LARGE", reason="the event is larger than Lambda takes (6 MB)")
+        deadline = asyncio.get_running_loop().time() + target.timeout_s
+        outcome = await self._outcome(request, target, event, deadline)
         if isinstance(outcome, Failure):
-            raise Refusal("INTEGRATION_FAILURE", reason=f"{outcome.error_type}: {outcome.message}", tells=outcome.is_init)
+            raise GatewayError("INTEGRATION_FAILURE", reason=f"{outcome.error_type}: {outcome.message}", shows_reason=outcome.is_init)
         if target.is_streaming:
-            return await self._stream(exchange, outcome, ends, receive, send)
-        if await has_left(receive):
-            exchange.marks.append("client left")
-        return await send_reply(self._whole(exchange, outcome), exchange, send)
+            return await self._stream(request, outcome, deadline, receive, send)
+        if await has_disconnected(receive):
+            request.marks.append("client left")
+        return await send_reply(self._buffered_reply(request, outcome), request, send)
 
-    async def _outcome(self, exchange: Exchange, target: Invocation, event: bytes, ends: float) -> Outcome:
+    async def _outcome(self, request: GatewayRequest, target: LambdaIntegration, event: bytes, deadline: float) -> Outcome:
         """Wait for the function's outcome until the integration's time is up; the function goes on regardless."""
-        invocation = self._fleet.submit(target.function, event, trace_id=exchange.trace_id)
+        invocation = self._fleet.submit(target.function, event, trace_id=request.trace_id)
         try:
-            async with asyncio.timeout_at(ends):
+            async with asyncio.timeout_at(deadline):
                 return await asyncio.shield(invocation.outcome)
         except TimeoutError as error:
             invocation.forget()
-            raise Refusal("INTEGRATION_TIMEOUT", reason=f"no answer within {target.timeout_s:g} s") from error
+            raise GatewayError("INTEGRATION_TIMEOUT", reason=f"no answer within {target.timeout_s:g} s") from error
 
-    def _whole(self, exchange: Exchange, outcome: Answer | Stream) -> Reply:
+    def _buffered_reply(self, request: GatewayRequest, outcome: HandlerResult | Stream) -> Reply:
         if isinstance(outcome, Stream):
             outcome.abandon()
-            raise Refusal("INTEGRATION_FAILURE", reason="the function streams, and the route does not (ResponseTransferMode)")
-        return answer.whole(outcome.payload, accept=exchange.header("Accept"), binary_types=self._api.binary_types)
+            raise GatewayError("INTEGRATION_FAILURE", reason="the function streams, and the route does not (ResponseTransferMode)")
+        return integration_response.buffered_reply(outcome.payload, accept=request.header("Accept"), binary_types=self._api.binary_types)
 
-    async def _stream(self, exchange: Exchange, outcome: Answer | Stream, ends: float, receive: Receive, send: Send) -> int:
+    async def _stream(self, request: GatewayRequest, outcome: HandlerResult | Stream, deadline: float, receive: Receive, send: Send) -> int:
         if not isinstance(outcome, Stream):
-            raise Refusal("INTEGRATION_FAILURE", reason="the route streams, and the function answered in one piece")
-        exchange.marks.append("stream")
+            raise GatewayError("INTEGRATION_FAILURE", reason="the route streams, and the function answered in one piece")
+        request.marks.append("stream")
         try:
-            return await send_stream(outcome, exchange, ends=ends, receive=receive, send=send)
+            return await send_stream(outcome, request, deadline=deadline, receive=receive, send=send)
         finally:
             outcome.abandon()
 
-    async def _refuse(self, refusal: Refusal, exchange: Exchange, send: Send) -> int:
-        exchange.trouble = refusal.reason
-        return await send_reply(self._responses.reply(refusal, exchange), exchange, send)
+    async def _refuse(self, refusal: GatewayError, request: GatewayRequest, send: Send) -> int:
+        request.trouble = refusal.reason
+        return await send_reply(self._responses.reply(refusal, request), request, send)

@@ -10,15 +10,15 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from local.gateway.errors import GatewayError
 from local.gateway.event import authorizer_event, method_arn
-from local.gateway.exchange import Exchange
 from local.gateway.policy import Grant, PolicyMalformed
-from local.gateway.refusal import Refusal
+from local.gateway.request import GatewayRequest
 from local.runtime.fleet import Fleet
-from local.runtime.outcome import Answer, Failure
+from local.runtime.outcome import Failure, HandlerResult
 from local.template.stack import Authorizer, Route
 
-_KEPT = 10_000
+_CACHE_SIZE = 10_000
 
 
 class Authorizers:
@@ -31,55 +31,55 @@ class Authorizers:
         self._fleet = fleet
         self._stage = stage
         self._clock = clock
-        self._kept: dict[tuple[str, ...], tuple[float, Grant]] = {}
+        self._cache: dict[tuple[str, ...], tuple[float, Grant]] = {}
 
-    async def check(self, exchange: Exchange, route: Route) -> None:
-        """Set the exchange's authorizer context; raises `Refusal` if the request may not pass."""
+    async def check(self, request: GatewayRequest, route: Route) -> None:
+        """Set the exchange's authorizer context; raises `GatewayError` if the request may not pass."""
         if route.authorizer is None:
             return
         authorizer = self._authorizers[route.authorizer]
-        identity = tuple(exchange.header(name) for name in authorizer.identity_headers)
+        identity = tuple(request.header(name) for name in authorizer.identity_headers)
         if not all(identity):
-            raise Refusal("UNAUTHORIZED", reason="an identity header is missing")
-        grant, latency_ms = await self._grant(authorizer, (authorizer.name, *identity), exchange, route)
-        arn = method_arn(exchange, self._stage)
+            raise GatewayError("UNAUTHORIZED", reason="an identity header is missing")
+        grant, latency_ms = await self._grant(authorizer, (authorizer.name, *identity), request, route)
+        arn = method_arn(request, self._stage)
         if grant.denies(arn):
-            raise Refusal("ACCESS_DENIED", message="User is not authorized to access this resource with an explicit deny")
+            raise GatewayError("ACCESS_DENIED", message="User is not authorized to access this resource with an explicit deny")
         if not grant.allows(arn):
-            raise Refusal("ACCESS_DENIED", reason=f"no statement of the policy allows {arn}")
-        exchange.authorizer = {**grant.context, "principalId": grant.principal, "integrationLatency": latency_ms}
+            raise GatewayError("ACCESS_DENIED", reason=f"no statement of the policy allows {arn}")
+        request.authorizer = {**grant.context, "principalId": grant.principal, "integrationLatency": latency_ms}
 
-    async def _grant(self, authorizer: Authorizer, key: tuple[str, ...], exchange: Exchange, route: Route) -> tuple[Grant, int]:
+    async def _grant(self, authorizer: Authorizer, key: tuple[str, ...], request: GatewayRequest, route: Route) -> tuple[Grant, int]:
         now = self._clock()
-        expires, kept = self._kept.get(key, (0.0, None))
-        if kept and now < expires:
-            return kept, 0
-        grant = await self._ask(authorizer, exchange, route)
+        expires, cached = self._cache.get(key, (0.0, None))
+        if cached and now < expires:
+            return cached, 0
+        grant = await self._invoke(authorizer, request, route)
         if authorizer.ttl_s > 0:
             self._make_room()
-            self._kept[key] = (self._clock() + authorizer.ttl_s, grant)
+            self._cache[key] = (self._clock() + authorizer.ttl_s, grant)
         return grant, int((self._clock() - now) * 1000)
 
-    async def _ask(self, authorizer: Authorizer, exchange: Exchange, route: Route) -> Grant:
-        event = authorizer_event(exchange, route, stage=self._stage)
-        outcome = await self._fleet.submit(authorizer.function, event, trace_id=exchange.trace_id).outcome
+    async def _invoke(self, authorizer: Authorizer, request: GatewayRequest, route: Route) -> Grant:
+        event = authorizer_event(request, route, stage=self._stage)
+        outcome = await self._fleet.submit(authorizer.function, event, trace_id=request.trace_id).outcome
         if isinstance(outcome, Failure) and outcome.message == "Unauthorized":
-            raise Refusal("UNAUTHORIZED")
-        if not isinstance(outcome, Answer):
+            raise GatewayError("UNAUTHORIZED")
+        if not isinstance(outcome, HandlerResult):
             reason = outcome.message if isinstance(outcome, Failure) else "it streams its answer"
-            tells = isinstance(outcome, Failure) and outcome.is_init
-            raise Refusal("AUTHORIZER_FAILURE", reason=f"{authorizer.function}: {reason}", tells=tells)
+            shows_reason = isinstance(outcome, Failure) and outcome.is_init
+            raise GatewayError("AUTHORIZER_FAILURE", reason=f"{authorizer.function}: {reason}", shows_reason=shows_reason)
         try:
-            return Grant.parse(_json(outcome.payload))
+            return Grant.parse(_parsed_json(outcome.payload))
         except PolicyMalformed as error:
-            raise Refusal("AUTHORIZER_CONFIGURATION_ERROR", reason=f"{authorizer.function}: {error}") from error
+            raise GatewayError("AUTHORIZER_CONFIGURATION_ERROR", reason=f"{authorizer.function}: {error}") from error
 
     def _make_room(self) -> None:
-        if len(self._kept) >= _KEPT:
-            self._kept.clear()
+        if len(self._cache) >= _CACHE_SIZE:
+            self._cache.clear()
 
 
-def _json(payload: bytes) -> Any:
+def _parsed_json(payload: bytes) -> Any:
     try:
         return json.loads(payload)
     except ValueError as error:

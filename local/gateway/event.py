@@ -9,11 +9,11 @@ import zlib
 from collections.abc import Iterable
 from typing import Any
 
-from local.gateway.exchange import Exchange
+from local.gateway.request import GatewayRequest
 from local.template.pseudo import ACCOUNT, API_ID, REGION
 from local.template.stack import Route
 
-_NOT_KNOWN = (
+_UNKNOWN_IDENTITY_FIELDS = (
     "accessKey",
     "accountId",
     "caller",
@@ -27,15 +27,15 @@ _NOT_KNOWN = (
 )
 
 
-def proxy_event(exchange: Exchange, route: Route, *, stage: str, body: bytes, binary_types: Iterable[str]) -> bytes:
+def proxy_event(request: GatewayRequest, route: Route, *, stage: str, body: bytes, binary_types: Iterable[str]) -> bytes:
     """Return the event for a route's function as JSON."""
-    is_base64 = bool(body) and is_binary(exchange.header("Content-Type"), binary_types)
+    is_base64 = bool(body) and is_binary(request.header("Content-Type"), binary_types)
     text = base64.b64encode(body).decode() if is_base64 else body.decode(errors="replace")
-    context = _context(exchange, route, stage)
-    if exchange.authorizer is not None:
-        context["authorizer"] = exchange.authorizer
+    context = _request_context(request, route, stage)
+    if request.authorizer is not None:
+        context["authorizer"] = request.authorizer
     event = {
-        **_request(exchange, route, nothing=None),
+        **_request_fields(request, route, nothing=None),
         "requestContext": context,
         "body": text if body else None,
         "isBase64Encoded": is_base64,
@@ -43,20 +43,20 @@ def proxy_event(exchange: Exchange, route: Route, *, stage: str, body: bytes, bi
     return json.dumps(event, ensure_ascii=False).encode(errors="replace")
 
 
-def authorizer_event(exchange: Exchange, route: Route, *, stage: str) -> bytes:
+def authorizer_event(request: GatewayRequest, route: Route, *, stage: str) -> bytes:
     """Return the event for an authorizer of type REQUEST as JSON."""
     event = {
         "type": "REQUEST",
-        "methodArn": method_arn(exchange, stage),
-        **_request(exchange, route, nothing={}),
-        "requestContext": _context(exchange, route, stage),
+        "methodArn": method_arn(request, stage),
+        **_request_fields(request, route, nothing={}),
+        "requestContext": _request_context(request, route, stage),
     }
     return json.dumps(event, ensure_ascii=False).encode(errors="replace")
 
 
-def method_arn(exchange: Exchange, stage: str) -> str:
+def method_arn(request: GatewayRequest, stage: str) -> str:
     """Return what a policy's Resource is compared with."""
-    return f"arn:aws:execute-api:{REGION}:{ACCOUNT}:{API_ID}/{stage}/{exchange.method}/{exchange.path.lstrip('/')}"
+    return f"arn:aws:execute-api:{REGION}:{ACCOUNT}:{API_ID}/{stage}/{request.method}/{request.path.lstrip('/')}"
 
 
 def is_binary(content_type: str, binary_types: Iterable[str]) -> bool:
@@ -69,49 +69,49 @@ def is_binary(content_type: str, binary_types: Iterable[str]) -> bool:
     return False
 
 
-def _request(exchange: Exchange, route: Route, *, nothing: Any) -> dict[str, Any]:
+def _request_fields(request: GatewayRequest, route: Route, *, nothing: Any) -> dict[str, Any]:
     """Return the fields that both events have; a proxy event has null where there is nothing, an authorizer's has {}."""
-    headers, queries = _grouped(exchange.headers), _grouped(exchange.query)
+    headers, queries = _values_by_name(request.headers), _values_by_name(request.query)
     return {
         "resource": route.path,
-        "path": exchange.path,
-        "httpMethod": exchange.method,
+        "path": request.path,
+        "httpMethod": request.method,
         "headers": {name: values[-1] for name, values in headers.items()},
         "multiValueHeaders": headers,
         "queryStringParameters": {name: values[-1] for name, values in queries.items()} or nothing,
         "multiValueQueryStringParameters": queries or nothing,
-        "pathParameters": exchange.path_parameters or nothing,
+        "pathParameters": request.path_parameters or nothing,
         "stageVariables": nothing,
     }
 
 
-def _context(exchange: Exchange, route: Route, stage: str) -> dict[str, Any]:
-    host = exchange.header("Host")
+def _request_context(request: GatewayRequest, route: Route, stage: str) -> dict[str, Any]:
+    host = request.header("Host")
     domain = host.rpartition(":")[0] or host
     return {
         "accountId": ACCOUNT,
         "apiId": API_ID,
         "domainName": domain,
         "domainPrefix": domain.split(".")[0],
-        "extendedRequestId": exchange.request_id.replace("-", "")[:15] + "=",
-        "httpMethod": exchange.method,
+        "extendedRequestId": request.request_id.replace("-", "")[:15] + "=",
+        "httpMethod": request.method,
         "identity": {
-            **dict.fromkeys(_NOT_KNOWN),
-            "sourceIp": exchange.peer,
-            "userAgent": exchange.header("User-Agent") or None,
+            **dict.fromkeys(_UNKNOWN_IDENTITY_FIELDS),
+            "sourceIp": request.peer,
+            "userAgent": request.header("User-Agent") or None,
         },
-        "path": f"/{stage}{exchange.path}",
-        "protocol": exchange.protocol,
-        "requestId": exchange.request_id,
-        "requestTime": exchange.at.strftime("%d/%b/%Y:%H:%M:%S +0000"),
-        "requestTimeEpoch": int(exchange.at.timestamp() * 1000),
+        "path": f"/{stage}{request.path}",
+        "protocol": request.protocol,
+        "requestId": request.request_id,
+        "requestTime": request.at.strftime("%d/%b/%Y:%H:%M:%S +0000"),
+        "requestTimeEpoch": int(request.at.timestamp() * 1000),
         "resourceId": f"{zlib.crc32(route.path.encode()):08x}"[:6],
         "resourcePath": route.path,
         "stage": stage,
     }
 
 
-def _grouped(pairs: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
+def _values_by_name(pairs: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
     grouped: dict[str, list[str]] = {}
     for name, value in pairs:
         grouped.setdefault(name, []).append(value)

@@ -43,7 +43,7 @@ class Grant:
             raise PolicyMalformed(f"the answer lacks {error}") from error
         if not isinstance(principal, str):
             raise PolicyMalformed("principalId is not a string")
-        return cls(principal, _context(answer.get("context")), parsed)
+        return cls(principal, _string_context(answer.get("context")), parsed)
 
     def allows(self, arn: str) -> bool:
         """Return whether a statement allows `arn` and none denies it."""
@@ -58,28 +58,28 @@ def _statement(statement: Any) -> Statement:
     effect = statement["Effect"]
     if effect not in ("Allow", "Deny"):
         raise PolicyMalformed(f"Effect is {effect!r}")
-    if not any(action.lower() in _ACTIONS for action in _listed(statement["Action"])):
+    if not any(action.lower() in _ACTIONS for action in _string_list(statement["Action"])):
         return Statement(effect == "Allow", ())
-    return Statement(effect == "Allow", tuple(_listed(statement["Resource"])))
+    return Statement(effect == "Allow", tuple(_string_list(statement["Resource"])))
 
 
-def _listed(value: Any) -> list[str]:
+def _string_list(value: Any) -> list[str]:
     values = value if isinstance(value, list) else [value]
     if not all(isinstance(one, str) for one in values):
         raise PolicyMalformed(f"{value!r} is not a string or a list of strings")
     return values
 
 
-def _context(context: Any) -> dict[str, str]:
+def _string_context(context: Any) -> dict[str, str]:
     """Return the context as functions get it: API Gateway turns every value into a string and takes no nested ones."""
     if context is None:
         return {}
     if not isinstance(context, dict):
         raise PolicyMalformed("context is not an object")
-    return {str(key): _scalar(key, value) for key, value in context.items()}
+    return {str(key): _context_value(key, value) for key, value in context.items()}
 
 
-def _scalar(key: str, value: Any) -> str:
+def _context_value(key: str, value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, str | int | float):

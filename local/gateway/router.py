@@ -19,7 +19,7 @@ class _Node:
     greedy: tuple[str, _Node] | None = None
 
 
-class Router:
+class RouteMatcher:
     """Finds routes as API Gateway does: first the resource, then the method on it."""
 
     def __init__(self, routes: Iterable[Route]) -> None:

@@ -5,24 +5,54 @@ version 2018-06-01) and of the runtime clients' sources for streaming.
 """
 
 import asyncio
+import base64
+import binascii
 import contextlib
 import json
 from typing import Protocol
 
 import h11
 
-from local.runtime.channel import Channel, Request, TooLarge
+from local.runtime.http_channel import BodyOverLimit, HttpChannel, RequestHead
 from local.runtime.invocation import Invocation
 from local.runtime.outcome import Failure
-from local.runtime.streaming import ERROR_TYPE, pass_on
+
+ERROR_TYPE_HEADER = "lambda-runtime-function-error-type"
+
+
+_ERROR_BODY_TRAILER = "lambda-runtime-function-error-body"
+
+
+async def relay_stream(request: RequestHead, channel: HttpChannel, invocation: Invocation) -> None:
+    """Hand the chunks on as they arrive; error trailers, or a connection that breaks, are the stream's failure."""
+    stream = invocation.begin_stream(request.headers.get("content-type", "application/octet-stream"))
+    async for chunk in channel.body():
+        stream.feed(chunk)
+    invocation.end_stream(_trailing_failure(channel.trailers))
+
+
+def _trailing_failure(trailers: dict[str, str]) -> Failure | None:
+    if ERROR_TYPE_HEADER not in trailers:
+        return None
+    body = trailers.get(_ERROR_BODY_TRAILER, "")
+    with contextlib.suppress(binascii.Error):
+        return Failure.reported(base64.b64decode(body, validate=True), trailers[ERROR_TYPE_HEADER])
+    return Failure(trailers[ERROR_TYPE_HEADER], body)
+
 
 RESPONSE_LIMIT_BYTES = 6_291_556
+
+
 _BASE = "/2018-06-01/runtime/"
-_MODE = "lambda-runtime-function-response-mode"
-_JSON = (("content-type", "application/json"),)
 
 
-class Host(Protocol):
+_RESPONSE_MODE_HEADER = "lambda-runtime-function-response-mode"
+
+
+_JSON_HEADERS = (("content-type", "application/json"),)
+
+
+class RuntimeHost(Protocol):
     """The worker that this API serves."""
 
     function_arn: str
@@ -42,7 +72,7 @@ class Host(Protocol):
 class RuntimeApi:
     """Serves one worker; its connections live as long as it does."""
 
-    def __init__(self, host: Host) -> None:
+    def __init__(self, host: RuntimeHost) -> None:
         self._host = host
         self._connections: set[asyncio.Task[None]] = set()
         self._server: asyncio.Server | None = None
@@ -60,7 +90,7 @@ class RuntimeApi:
             connection.cancel()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        channel = Channel(reader, writer)
+        channel = HttpChannel(reader, writer)
         if task := asyncio.current_task():
             self._connections.add(task)
             task.add_done_callback(self._connections.discard)
@@ -72,7 +102,7 @@ class RuntimeApi:
         finally:
             channel.close()
 
-    async def _dispatch(self, request: Request, channel: Channel) -> None:
+    async def _dispatch(self, request: RequestHead, channel: HttpChannel) -> None:
         match request.method, request.target.removeprefix(_BASE).split("/"):
             case "GET", ["invocation", "next"]:
                 await self._next(channel)
@@ -82,17 +112,17 @@ class RuntimeApi:
                 await self._error(request, channel, self._host.current(invocation_id))
             case "POST", ["init", "error"]:
                 detail = await channel.whole_body(limit=RESPONSE_LIMIT_BYTES)
-                self._host.init_failed(Failure.reported(detail, request.headers.get(ERROR_TYPE, "Unhandled")))
-                await channel.reply(202, b'{"status":"OK"}', _JSON)
+                self._host.init_failed(Failure.reported(detail, request.headers.get(ERROR_TYPE_HEADER, "Unhandled")))
+                await channel.reply(202, b'{"status":"OK"}', _JSON_HEADERS)
             case _:
-                await _drain(channel)
+                await _drain_body(channel)
                 await channel.reply(404)
 
-    async def _next(self, channel: Channel) -> None:
-        await _drain(channel)
+    async def _next(self, channel: HttpChannel) -> None:
+        await _drain_body(channel)
         invocation = await self._host.next_invocation()
         headers = (
-            *_JSON,
+            *_JSON_HEADERS,
             ("Lambda-Runtime-Aws-Request-Id", invocation.id),
             ("Lambda-Runtime-Deadline-Ms", str(self._host.deadline_ms())),
             ("Lambda-Runtime-Invoked-Function-Arn", self._host.function_arn),
@@ -100,37 +130,37 @@ class RuntimeApi:
         )
         await channel.reply(200, invocation.payload, headers)
 
-    async def _response(self, request: Request, channel: Channel, invocation: Invocation | None) -> None:
+    async def _response(self, request: RequestHead, channel: HttpChannel, invocation: Invocation | None) -> None:
         if invocation is None:
-            return await _refuse(channel)
-        if request.headers.get(_MODE, "").lower() == "streaming":
-            await pass_on(request, channel, invocation)
+            return await _refuse_unknown_id(channel)
+        if request.headers.get(_RESPONSE_MODE_HEADER, "").lower() == "streaming":
+            await relay_stream(request, channel, invocation)
         else:
             try:
                 payload = await channel.whole_body(limit=RESPONSE_LIMIT_BYTES)
-            except TooLarge as error:
+            except BodyOverLimit as error:
                 invocation.fail(Failure("Function.ResponseSizeTooLarge", f"Response payload size exceeded the maximum: {error}."))
                 self._host.answered(invocation)
-                return await channel.reply(413, b'{"errorType":"RequestEntityTooLarge"}', _JSON)
+                return await channel.reply(413, b'{"errorType":"RequestEntityTooLarge"}', _JSON_HEADERS)
             invocation.answer(payload)
         self._host.answered(invocation)
-        return await channel.reply(202, b'{"status":"OK"}', _JSON)
+        return await channel.reply(202, b'{"status":"OK"}', _JSON_HEADERS)
 
-    async def _error(self, request: Request, channel: Channel, invocation: Invocation | None) -> None:
+    async def _error(self, request: RequestHead, channel: HttpChannel, invocation: Invocation | None) -> None:
         if invocation is None:
-            return await _refuse(channel)
+            return await _refuse_unknown_id(channel)
         detail = await channel.whole_body(limit=RESPONSE_LIMIT_BYTES)
-        invocation.fail(Failure.reported(detail, request.headers.get(ERROR_TYPE, "Unhandled")))
+        invocation.fail(Failure.reported(detail, request.headers.get(ERROR_TYPE_HEADER, "Unhandled")))
         self._host.answered(invocation)
-        return await channel.reply(202, b'{"status":"OK"}', _JSON)
+        return await channel.reply(202, b'{"status":"OK"}', _JSON_HEADERS)
 
 
-async def _drain(channel: Channel) -> None:
+async def _drain_body(channel: HttpChannel) -> None:
     async for _ in channel.body():
         pass
 
 
-async def _refuse(channel: Channel) -> None:
-    await _drain(channel)
+async def _refuse_unknown_id(channel: HttpChannel) -> None:
+    await _drain_body(channel)
     reason = {"errorType": "InvalidRequestID", "errorMessage": "this invocation is not running here"}
-    await channel.reply(400, json.dumps(reason).encode(), _JSON)
+    await channel.reply(400, json.dumps(reason).encode(), _JSON_HEADERS)

@@ -5,9 +5,9 @@ import os
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 
-from local.runtime.code import Code
 from local.runtime.invocation import Invocation
-from local.runtime.pool import Journal, Pool
+from local.runtime.launch import LaunchSpec
+from local.runtime.pool import FunctionLog, Pool
 from local.template.stack import Function
 
 _POLL_S = 0.05
@@ -20,22 +20,22 @@ class Fleet:
         self,
         functions: Mapping[str, Function],
         *,
-        code_of: Callable[[Function], Code],
-        wiring: Mapping[str, str],
-        journal: Journal,
+        launch_spec_of: Callable[[Function], LaunchSpec],
+        extra_environment: Mapping[str, str],
+        log: FunctionLog,
         pool_size: int,
     ) -> None:
-        self._code_of = code_of
-        self._new = partial(Pool, wiring=wiring, journal=journal, size=pool_size)
+        self._launch_spec_of = launch_spec_of
+        self._new = partial(Pool, extra_environment=extra_environment, log=log, size=pool_size)
         self._leaving: list[Pool] = []
-        self._cold: list[str] = []
-        self.pools = {name: self._new(function, code=code_of(function)) for name, function in functions.items()}
+        self._cold_functions: list[str] = []
+        self.pools = {name: self._new(function, spec=launch_spec_of(function)) for name, function in functions.items()}
 
     def replace(self, functions: Iterable[str]) -> None:
         """Give these functions new workers, for their code has changed."""
         for name in functions:
             pool = self.pools[name]
-            pool.replace(self._code_of(pool.function))
+            pool.replace(self._launch_spec_of(pool.function))
 
     def adopt(self, functions: Mapping[str, Function]) -> list[str]:
         """Run these functions from now on; return the names of the new and the changed ones. What runs goes on to its end."""
@@ -43,16 +43,16 @@ class Fleet:
             self._leaving.append(self.pools[name])
             self.pools[name].close()
         changed = [name for name, function in functions.items() if name not in self.pools or self.pools[name].function != function]
-        self.pools = {name: self._adopted(name, function) for name, function in functions.items()}
+        self.pools = {name: self._adopted_pool(name, function) for name, function in functions.items()}
         return changed
 
-    def _adopted(self, name: str, function: Function) -> Pool:
-        code = self._code_of(function)
+    def _adopted_pool(self, name: str, function: Function) -> Pool:
+        spec = self._launch_spec_of(function)
         pool = self.pools.get(name)
         if pool is None:
-            return self._new(function, code=code)
+            return self._new(function, spec=spec)
         if pool.function != function:
-            pool.replace(code, function)
+            pool.replace(spec, function)
         return pool
 
     def submit(self, function: str, payload: bytes, *, trace_id: str = "") -> Invocation:
@@ -65,14 +65,14 @@ class Fleet:
         They go before those of an earlier call that still wait: what was edited last is what somebody waits for.
         """
         cores = os.cpu_count() or 1
-        self._cold = [*functions, *(name for name in self._cold if name not in functions)]
-        while set(functions) & set(self._cold):
+        self._cold_functions = [*functions, *(name for name in self._cold_functions if name not in functions)]
+        while set(functions) & set(self._cold_functions):
             while sum(pool.states()["starting"] for pool in self.pools.values()) >= cores:
                 await asyncio.sleep(_POLL_S)
             self._warm_next()
 
     def _warm_next(self) -> None:
-        if self._cold and (pool := self.pools.get(self._cold.pop(0))):
+        if self._cold_functions and (pool := self.pools.get(self._cold_functions.pop(0))):
             pool.warm()
 
     async def stop(self) -> None:

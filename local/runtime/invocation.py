@@ -4,7 +4,7 @@ import asyncio
 import time
 import uuid
 
-from local.runtime.outcome import Answer, Failure, Outcome, Stream
+from local.runtime.outcome import Failure, HandlerResult, Outcome, Stream
 
 
 class Invocation:
@@ -22,7 +22,7 @@ class Invocation:
 
     def forget(self) -> None:
         """Say that nobody waits any more; the function goes on to its end, as on AWS."""
-        self.outcome.add_done_callback(_abandon)
+        self.outcome.add_done_callback(_abandon_stream)
 
     def start(self) -> None:
         """Note that a worker has it now."""
@@ -33,7 +33,7 @@ class Invocation:
         return (time.monotonic() - self.started_at) * 1000 if self.started_at else 0.0
 
     def answer(self, payload: bytes) -> None:
-        self._settle(Answer(payload))
+        self._settle(HandlerResult(payload))
         self.is_over = True
 
     def begin_stream(self, content_type: str) -> Stream:
@@ -62,6 +62,6 @@ class Invocation:
             self.outcome.set_result(outcome)
 
 
-def _abandon(outcome: asyncio.Future[Outcome]) -> None:
+def _abandon_stream(outcome: asyncio.Future[Outcome]) -> None:
     if not outcome.cancelled() and isinstance(stream := outcome.result(), Stream):
         stream.abandon()

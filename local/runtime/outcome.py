@@ -8,7 +8,7 @@ from typing import Any
 
 
 @dataclass(frozen=True)
-class Answer:
+class HandlerResult:
     """What the handler returned, as JSON."""
 
     payload: bytes
@@ -81,4 +81,4 @@ class Stream:
             yield item
 
 
-type Outcome = Answer | Failure | Stream
+type Outcome = HandlerResult | Failure | Stream

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from local.runtime.code import Code
 from local.runtime.invocation import Invocation
+from local.runtime.launch import LaunchSpec
 from local.runtime.outcome import Failure
 from local.runtime.worker import Worker
 from local.template.stack import Function
@@ -15,7 +15,7 @@ from local.template.stack import Function
 _POLL_S = 0.02
 
 
-class Journal(Protocol):
+class FunctionLog(Protocol):
     """Where a function's output and its platform's reports go."""
 
     def output(self, function: str, text: str) -> None: ...
@@ -26,7 +26,7 @@ class Journal(Protocol):
 
 
 @dataclass
-class Counts:
+class PoolCounts:
     """What a pool has done since it was made."""
 
     invocations: int = 0
@@ -37,13 +37,13 @@ class Counts:
 class Pool:
     """Runs the invocations of one function on at most `size` workers; the others wait in order."""
 
-    def __init__(self, function: Function, *, code: Code, wiring: Mapping[str, str], journal: Journal, size: int) -> None:
+    def __init__(self, function: Function, *, spec: LaunchSpec, extra_environment: Mapping[str, str], log: FunctionLog, size: int) -> None:
         self.function = function
-        self.counts = Counts()
-        self._code = code
-        self._wiring = wiring
-        self._journal = journal
-        self._most = size
+        self.counts = PoolCounts()
+        self._spec = spec
+        self._extra_environment = extra_environment
+        self._log = log
+        self._max_size = size
         self._size = min(size, function.concurrency or size)
         self._queue: deque[Invocation] = deque()
         self._idle: list[tuple[Worker, asyncio.Future[Invocation]]] = []
@@ -74,11 +74,11 @@ class Pool:
             await asyncio.sleep(_POLL_S)
         return bool(self._workers.keys() - self._retired)
 
-    def replace(self, code: Code, function: Function | None = None) -> None:
-        """Give later invocations new workers running `code`, by a changed definition if given; those that run now end undisturbed."""
-        self._code = code
+    def replace(self, spec: LaunchSpec, function: Function | None = None) -> None:
+        """Give later invocations new workers running `spec`, by a changed definition if given; those that run now end undisturbed."""
+        self._spec = spec
         self.function = function or self.function
-        self._size = min(self._most, self.function.concurrency or self._most)
+        self._size = min(self._max_size, self.function.concurrency or self._max_size)
         self._retire()
         self._grow()
 
@@ -116,7 +116,7 @@ class Pool:
         peak = worker.peak_mb or 0
         self._warn_of_memory(peak)
         self.counts.peak_mb = max(self.counts.peak_mb, peak)
-        self._journal.platform(
+        self._log.platform(
             self.function.name,
             f"REPORT RequestId: {invocation.id}\tDuration: {invocation.elapsed_ms:.2f} ms\t"
             f"Memory Size: {self.function.memory_mb} MB\tMax Memory Used: {peak:.0f} MB",
@@ -124,7 +124,7 @@ class Pool:
 
     def init_failed(self, worker: Worker, failure: Failure) -> None:
         """Fail the invocation that has waited longest: on AWS it would have been given to this worker."""
-        self._journal.trouble(self.function.name, f"cannot start: {failure.message}")
+        self._log.trouble(self.function.name, f"cannot start: {failure.message}")
         if self._queue and worker not in self._retired:
             self._queue.popleft().fail(replace(failure, is_init=True))
             self.counts.errors += 1
@@ -140,7 +140,7 @@ class Pool:
         self._grow()
 
     def output(self, text: str) -> None:
-        self._journal.output(self.function.name, text)
+        self._log.output(self.function.name, text)
 
     def _retire(self) -> None:
         self._retired |= self._workers.keys()
@@ -157,10 +157,10 @@ class Pool:
             self._start()
 
     def _start(self) -> None:
-        worker = Worker(self.function, self._code, self)
-        self._workers[worker] = asyncio.create_task(worker.run(self._wiring))
+        worker = Worker(self.function, self._spec, self)
+        self._workers[worker] = asyncio.create_task(worker.run(self._extra_environment))
 
     def _warn_of_memory(self, peak: float) -> None:
         limit = self.function.memory_mb
         if peak > limit >= self.counts.peak_mb:
-            self._journal.trouble(self.function.name, f"used {peak:.0f} MB of its {limit} MB: on AWS it would have been stopped")
+            self._log.trouble(self.function.name, f"used {peak:.0f} MB of its {limit} MB: on AWS it would have been stopped")

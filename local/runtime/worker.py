@@ -1,26 +1,57 @@
-"""One worker: a process that runs one function, one invocation at a time."""
+"""Reading a process's output line by line, however long its lines are."""
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from pathlib import Path
 from typing import Literal, Protocol
 
-from local import children
-from local.runtime import environment
+from local import processes
+from local.runtime import launch
 from local.runtime.api import RuntimeApi
-from local.runtime.code import Code
 from local.runtime.invocation import Invocation
-from local.runtime.lines import lines
-from local.runtime.memory import peak_mb
+from local.runtime.launch import LaunchSpec
 from local.runtime.outcome import Failure
 from local.template.pseudo import function_arn
 from local.template.stack import Function
 
+_READ_BYTES = 65_536
+
+
+async def read_lines(stream: asyncio.StreamReader) -> AsyncIterator[str]:
+    """Yield each line without its end; the last one even if it has none."""
+    parts: list[bytes] = []
+    while data := await stream.read(_READ_BYTES):
+        *whole, rest = data.split(b"\n")
+        for line in whole:
+            yield _joined_text([*parts, line])
+            parts = []
+        parts.append(rest)
+    if any(parts):
+        yield _joined_text(parts)
+
+
+def _joined_text(parts: list[bytes]) -> str:
+    return b"".join(parts).decode(errors="replace")
+
+
+def peak_memory_mb(pid: int) -> float | None:
+    """Return the peak resident size in MB, or None where the system does not tell (only Linux does) or the process is gone."""
+    try:
+        status = Path(f"/proc/{pid}/status").read_text(encoding="ascii", errors="replace")
+    except OSError:
+        return None
+    line = next((line for line in status.splitlines() if line.startswith("VmHWM:")), None)
+    return round(int(line.split()[1]) / 1024, 1) if line else None
+
+
 _INIT_LIMIT_S = 10.0
+
+
 _PIPE_S = 0.5
 
 
-class Owner(Protocol):
+class WorkerOwner(Protocol):
     """The pool that a worker belongs to."""
 
     async def next_for(self, worker: "Worker") -> Invocation: ...
@@ -39,27 +70,27 @@ class Owner(Protocol):
 class Worker:
     """A process of `python -m awslambdaric`; its owner gives it invocations when it asks for them."""
 
-    def __init__(self, function: Function, code: Code, owner: Owner) -> None:
+    def __init__(self, function: Function, spec: LaunchSpec, owner: WorkerOwner) -> None:
         self.function_arn = function_arn(function.name)
         self.timeout_s = function.timeout_s
         self.state: Literal["starting", "idle", "busy", "finishing"] = "starting"
         self._function = function
-        self._code = code
+        self._spec = spec
         self._owner = owner
         self._api = RuntimeApi(self)
-        self._process: children.Child | None = None
+        self._process: processes.ChildProcess | None = None
         self._invocation: Invocation | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._init_failure: Failure | None = None
         self._is_stopped = False
 
-    async def run(self, wiring: Mapping[str, str]) -> None:
+    async def run(self, extra_environment: Mapping[str, str]) -> None:
         """Start the process and stay with it until it has ended."""
         address = await self._api.open()
-        variables = environment.variables(self._function, self._code, runtime_api=address, wiring=wiring)
-        command = (*self._code.command, self._function.handler)
+        variables = launch.worker_environment(self._function, self._spec, runtime_api=address, extra_environment=extra_environment)
+        command = (*self._spec.command, self._function.handler)
         try:
-            self._process = await children.start(*command, cwd=self._code.root, environment=variables)
+            self._process = await processes.start_process(*command, cwd=self._spec.root, environment=variables)
             if self._is_stopped:
                 self._process.kill()
             self._set_timer(_INIT_LIMIT_S + self.timeout_s)
@@ -71,7 +102,7 @@ class Worker:
 
     @property
     def peak_mb(self) -> float | None:
-        return peak_mb(self._process.pid) if self._process else None
+        return peak_memory_mb(self._process.pid) if self._process else None
 
     def stop(self) -> None:
         """End the process now; what it was doing fails."""
@@ -134,7 +165,7 @@ class Worker:
         if self._timer:
             self._timer.cancel()
 
-    async def _stay(self, process: children.Child) -> None:
+    async def _stay(self, process: processes.ChildProcess) -> None:
         """Wait for the end, then say what it meant for whoever was waiting."""
         reader = asyncio.create_task(self._read_output(process))
         status = await process.wait()
@@ -146,8 +177,8 @@ class Worker:
         process.close()
         self._ended(status)
 
-    async def _read_output(self, process: children.Child) -> None:
-        async for line in lines(process.output):
+    async def _read_output(self, process: processes.ChildProcess) -> None:
+        async for line in read_lines(process.output):
             self._owner.output(line)
 
     def _close(self) -> None:

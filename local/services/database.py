@@ -6,12 +6,12 @@ import psycopg
 from psycopg import sql
 
 from local.services.postgres import SUPERUSER
-from local.services.supervised import ServiceFailed
+from local.services.supervisor import ServiceFailed
 
-NAME = "parley"
-OWNER = "parley_owner"
+DATABASE_NAME = "parley"
+OWNER_ROLE = "parley_owner"
 ROLES = {
-    OWNER: "LOGIN NOSUPERUSER CREATEROLE NOBYPASSRLS",
+    OWNER_ROLE: "LOGIN NOSUPERUSER CREATEROLE NOBYPASSRLS",
     "parley_app": "LOGIN NOSUPERUSER NOCREATEROLE NOBYPASSRLS",
     "parley_background": "LOGIN NOSUPERUSER NOCREATEROLE NOBYPASSRLS",
 }
@@ -30,9 +30,9 @@ def _bootstrap(port: int, passwords: Mapping[str, str]) -> None:
     with _connect(port, passwords, "postgres") as connection:
         for role, abilities in ROLES.items():
             _ensure_role(connection, role, abilities, passwords[role])
-        if not _exists(connection, "SELECT 1 FROM pg_database WHERE datname = %s", NAME):
-            connection.execute(sql.SQL("CREATE DATABASE {} OWNER {}").format(sql.Identifier(NAME), sql.Identifier(OWNER)))
-    with _connect(port, passwords, NAME) as connection:
+        if not _exists(connection, "SELECT 1 FROM pg_database WHERE datname = %s", DATABASE_NAME):
+            connection.execute(sql.SQL("CREATE DATABASE {} OWNER {}").format(sql.Identifier(DATABASE_NAME), sql.Identifier(OWNER_ROLE)))
+    with _connect(port, passwords, DATABASE_NAME) as connection:
         for extension in EXTENSIONS:
             connection.execute(sql.SQL("CREATE EXTENSION IF NOT EXISTS {}").format(sql.Identifier(extension)))
 

@@ -6,15 +6,15 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from local import children
-from local.children import Child
-from local.folder import DataFolder, write_private
+from local import processes
+from local.data_dir import DataDir, write_private
 from local.ports import free_port
-from local.services import identity
-from local.services.database import NAME, ROLES
-from local.services.supervised import Supervised, accepts
+from local.processes import ChildProcess
+from local.services import system_user
+from local.services.database import DATABASE_NAME, ROLES
+from local.services.supervisor import SupervisedProcess, accepts_connections
 
-_CONFIG = """\
+_CONFIG_FILE = """\
 [databases]
 {name} = host=127.0.0.1 port={upstream} dbname={name}
 
@@ -35,7 +35,7 @@ log_disconnections = 0
 """
 
 
-def installed() -> str | None:
+def pgbouncer_program() -> str | None:
     """Return PgBouncer's program, or None where it is not installed."""
     return shutil.which("pgbouncer", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
 
@@ -46,7 +46,7 @@ class PgBouncer:
     def __init__(
         self,
         program: str,
-        folder: DataFolder,
+        folder: DataDir,
         *,
         upstream: int,
         passwords: Mapping[str, str],
@@ -60,15 +60,17 @@ class PgBouncer:
         self._passwords = passwords
         self._pool_size, self._patience_s = pool_size, patience_s
         self.port = free_port()
-        self._process = Supervised("PgBouncer", launch=self._launch, ready=self._is_ready, log=folder.logs / "pgbouncer.log", report=report)
+        self._process = SupervisedProcess(
+            "PgBouncer", launch=self._launch, ready=self._is_ready, log=folder.logs / "pgbouncer.log", report=report
+        )
 
     async def start(self) -> None:
         """Write the configuration for this run's ports and start; the database may still be on its way."""
-        identity.own(self._folder)
+        system_user.make_owned_folder(self._folder)
         users = self._folder / "users.txt"
         self._write(users, "".join(f'"{role}" "{self._passwords[role]}"\n' for role in ROLES))
-        address = {"name": NAME, "upstream": self._upstream, "port": self.port, "users": users}
-        self._write(self._config, _CONFIG.format(**address, pool_size=self._pool_size, patience_s=self._patience_s))
+        address = {"name": DATABASE_NAME, "upstream": self._upstream, "port": self.port, "users": users}
+        self._write(self._config, _CONFIG_FILE.format(**address, pool_size=self._pool_size, patience_s=self._patience_s))
         await self._process.start()
 
     async def stop(self) -> None:
@@ -83,12 +85,14 @@ class PgBouncer:
 
     def _write(self, path: Path, text: str) -> None:
         write_private(path, text)
-        if user := identity.unprivileged():
+        if user := system_user.database_user():
             os.chown(path, user.uid, user.gid)
 
-    async def _launch(self) -> Child:
+    async def _launch(self) -> ChildProcess:
         command = (self._program, "--quiet", str(self._config))
-        return await children.start(*command, cwd=Path("/"), environment={"PATH": os.defpath}, identity=identity.unprivileged())
+        return await processes.start_process(
+            *command, cwd=Path("/"), environment={"PATH": os.defpath}, identity=system_user.database_user()
+        )
 
-    async def _is_ready(self, _: Child) -> bool:
-        return await accepts(self.port)
+    async def _is_ready(self, _: ChildProcess) -> bool:
+        return await accepts_connections(self.port)

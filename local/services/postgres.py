@@ -1,30 +1,88 @@
-"""An embedded PostgreSQL 18 with pgvector, as our own child process."""
+"""An embedded PostgreSQL 18 with pgvector, as a child process. A server that a killed emulator left behind is stopped first."""
 
 import asyncio
+import contextlib
 import importlib.util
 import os
 import shutil
 import signal
 import subprocess
+import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from local import children
-from local.children import Child
-from local.folder import DataFolder, let_through, write_private
+from local import processes
+from local.data_dir import DataDir, allow_traversal, write_private
 from local.ports import free_port
-from local.services import identity
-from local.services.leftover import end_leftover, is_held_by_leftover, pid_file
-from local.services.supervised import ServiceFailed, Supervised
+from local.processes import ChildProcess
+from local.services import system_user
+from local.services.supervisor import ServiceFailed, SupervisedProcess
+
+_ORPHAN_STOP_S = 10.0
+
+
+def stop_orphan_server(data: Path) -> None:
+    """End a server that a killed emulator left on this data, so that a new one may have it."""
+    lines = read_pid_file(data)
+    if not lines or not lines[0].isdigit():
+        return
+    pid = int(lines[0])
+    for signum in (signal.SIGINT, signal.SIGQUIT, signal.SIGKILL):
+        if not _is_server_of(pid, data):
+            return
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signum)
+        _wait_for_end(pid, data)
+
+
+def is_held_by_orphan(reason: str) -> bool:
+    """Return whether a server did not start because an older one, too young to have noted itself, is still going down."""
+    return "postmaster.pid" in reason or "shared memory" in reason
+
+
+def _wait_for_end(pid: int, data: Path) -> None:
+    ends = time.monotonic() + _ORPHAN_STOP_S
+    while time.monotonic() < ends and _is_server_of(pid, data):
+        time.sleep(0.02)
+
+
+def _is_server_of(pid: int, data: Path) -> bool:
+    """Return whether the process is a PostgreSQL on this data, and not a stranger that got its number."""
+    command = _command_line(pid)
+    return "postgres" in command and str(data) in command
+
+
+def _command_line(pid: int) -> str:
+    if sys.platform == "linux":
+        try:
+            return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+        except OSError:
+            return ""
+    listed = subprocess.run(["/bin/ps", "-o", "command=", "-p", str(pid)], capture_output=True, text=True, check=False)
+    return listed.stdout
+
+
+def read_pid_file(data: Path) -> list[str]:
+    """Return the lines of the server's own note about itself: process id first, its state eighth; none if there is none."""
+    try:
+        return (data / "postmaster.pid").read_text().splitlines()
+    except OSError:
+        return []
+
 
 SUPERUSER = "postgres"
-_INITDB = (
+
+
+_INITDB_OPTIONS = (
     *("--username", SUPERUSER, "--auth", "scram-sha-256", "--encoding", "UTF8", "--no-instructions"),
     # PostgreSQL's own collation: the same order on every system.
     *("--locale", "C", "--locale-provider", "builtin", "--builtin-locale", "C.UTF-8"),
 )
-_SETTINGS = {
+
+
+_SERVER_SETTINGS = {
     "listen_addresses": "127.0.0.1",
     "unix_socket_directories": "",
     "max_connections": "200",
@@ -38,12 +96,12 @@ _SETTINGS = {
 class Postgres:
     """The database server on a free loopback port. fsync stays on: what was committed survives whatever happens here."""
 
-    def __init__(self, folder: DataFolder, *, password: str, report: Callable[[str], None]) -> None:
+    def __init__(self, folder: DataDir, *, password: str, report: Callable[[str], None]) -> None:
         self._data = folder.postgres
         self._password_file = folder.root / ".initial-password"
         self._password = password
         self.port = free_port()
-        self._server = Supervised(
+        self._server = SupervisedProcess(
             "PostgreSQL",
             launch=self._launch,
             ready=self._is_ready,
@@ -54,14 +112,14 @@ class Postgres:
 
     async def start(self) -> None:
         """Start the server on the data there is, or on new data; raises `ServiceFailed`."""
-        if identity.unprivileged():
-            let_through(_binaries() / "postgres")
+        if system_user.database_user():
+            allow_traversal(_binaries() / "postgres")
         for pause_s in (0.2, 0.5, 1.0, 2.0, 0.0):
             await asyncio.to_thread(self._prepare)
             try:
                 return await self._server.start()
             except ServiceFailed as error:
-                if pause_s == 0 or not is_held_by_leftover(str(error)):
+                if pause_s == 0 or not is_held_by_orphan(str(error)):
                     raise
             await asyncio.sleep(pause_s)
         return None
@@ -73,7 +131,7 @@ class Postgres:
         return {**self._server.status(), "port": self.port}
 
     def _prepare(self) -> None:
-        end_leftover(self._data)
+        stop_orphan_server(self._data)
         if not (self._data / "PG_VERSION").exists():
             self._initialise()
 
@@ -81,32 +139,32 @@ class Postgres:
         """Make new data aside and move it in place, so that a start that was killed leaves nothing half made."""
         draft = self._data.with_name("postgres.new")
         shutil.rmtree(draft, ignore_errors=True)
-        identity.own(draft)
+        system_user.make_owned_folder(draft)
         write_private(self._password_file, self._password)
-        if user := identity.unprivileged():
+        if user := system_user.database_user():
             os.chown(self._password_file, user.uid, user.gid)
         try:
-            made = _run("initdb", "--pgdata", str(draft), "--pwfile", str(self._password_file), *_INITDB)
+            made = _run_program("initdb", "--pgdata", str(draft), "--pwfile", str(self._password_file), *_INITDB_OPTIONS)
         finally:
             self._password_file.unlink()
         if made.returncode != 0:
             raise ServiceFailed(f"initdb failed:\n{made.stderr.strip()}")
         draft.rename(self._data)
 
-    async def _launch(self) -> Child:
-        settings = [part for name, value in _SETTINGS.items() for part in ("-c", f"{name}={value}")]
+    async def _launch(self) -> ChildProcess:
+        settings = [part for name, value in _SERVER_SETTINGS.items() for part in ("-c", f"{name}={value}")]
         command = [str(_binaries() / "postgres"), "-D", str(self._data), "-p", str(self.port), *settings]
         # A fast shutdown when the emulator is killed: it ends the workers' connections and leaves the data clean.
-        return await children.start(
+        return await processes.start_process(
             *command,
             cwd=Path("/"),
             environment={"PATH": os.defpath, "LANG": "C"},
             death_signal=signal.SIGINT,
-            identity=identity.unprivileged(),
+            identity=system_user.database_user(),
         )
 
-    async def _is_ready(self, process: Child) -> bool:
-        lines = pid_file(self._data)
+    async def _is_ready(self, process: ChildProcess) -> bool:
+        lines = read_pid_file(self._data)
         return len(lines) > 7 and lines[0] == str(process.pid) and lines[7].strip() == "ready"
 
 
@@ -118,8 +176,8 @@ def _binaries() -> Path:
     return Path(found.origin).parent / "pginstall18" / "bin"
 
 
-def _run(program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    user = identity.unprivileged()
+def _run_program(program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    user = system_user.database_user()
     return subprocess.run(
         [str(_binaries() / program), *arguments],
         capture_output=True,

@@ -1,27 +1,71 @@
-"""From a REST API's OpenAPI body and its stage to routes, authorizers and answers."""
+"""From a REST API's OpenAPI body and its stage to routes, authorizers, throttles and gateway responses."""
 
 from collections.abc import Iterator, Mapping
 
 from local.template.errors import Problem, Unresolvable
 from local.template.pseudo import function_name
-from local.template.responses import gateway_responses
-from local.template.source import Fragment, Source
-from local.template.stack import Api, Authorizer, Function, Invocation, Mock, Route
-from local.template.throttles import Throttles
+from local.template.source import Fragment, TemplateSource
+from local.template.stack import Authorizer, Function, GatewayResponse, LambdaIntegration, MockIntegration, RateLimit, RestApi, Route
 
-KIND, STAGE = "AWS::ApiGateway::RestApi", "AWS::ApiGateway::Stage"
-_ANY = "x-amazon-apigateway-any-method"
+_RESPONSE_HEADER_PREFIX = "gatewayresponse.header."
+
+
+def gateway_responses(body: Fragment) -> dict[str, GatewayResponse]:
+    """Return the gateway responses of an OpenAPI body by their type, such as `THROTTLED`."""
+    written: Fragment = body.get("x-amazon-apigateway-gateway-responses", {})
+    return {kind: _gateway_response(response) for kind, response in written.items()}
+
+
+def _gateway_response(response: Fragment) -> GatewayResponse:
+    status = response.get("statusCode")
+    parameters = response.get("responseParameters", {})
+    headers = {
+        key.removeprefix(_RESPONSE_HEADER_PREFIX): str(value)
+        for key, value in parameters.items()
+        if key.startswith(_RESPONSE_HEADER_PREFIX)
+    }
+    template = response.get("responseTemplates", {}).get("application/json")
+    return GatewayResponse(int(status) if status is not None else None, headers, template)
+
+
+class MethodThrottles:
+    """The settings of one stage; the most exact one that sets a rate counts."""
+
+    def __init__(self, settings: list[Fragment]) -> None:
+        self._by_method: dict[tuple[str, str], RateLimit] = {}
+        for setting in settings:
+            rate, burst = setting.get("ThrottlingRateLimit"), setting.get("ThrottlingBurstLimit")
+            if rate is not None or burst is not None:
+                path = "/" + str(setting["ResourcePath"]).replace("~1", "/").strip("/")
+                self._by_method[path, str(setting["HttpMethod"]).upper()] = RateLimit(
+                    float(rate or burst or 0), int(float(burst or rate or 0))
+                )
+
+    def find(self, path: str, method: str) -> RateLimit | None:
+        """Return the limit of `method` on the path template, or None if it has none."""
+        wanted = [(path, method), (path, "*"), ("/*", method), ("/*", "*")]
+        return next((self._by_method[key] for key in wanted if key in self._by_method), None)
+
+
+API_KIND, STAGE_KIND = "AWS::ApiGateway::RestApi", "AWS::ApiGateway::Stage"
+
+
+_ANY_METHOD = "x-amazon-apigateway-any-method"
+
+
 _INTEGRATION = "x-amazon-apigateway-integration"
+
+
 _DEFAULT_TIMEOUT_MS = 29_000
 
 
-def read(source: Source, name: str, properties: Fragment, stages: list[Fragment]) -> Api:
+def read_api(source: TemplateSource, name: str, properties: Fragment, stages: list[Fragment]) -> RestApi:
     """Return the API that these properties describe, as its first stage serves it."""
     body: Fragment = properties.get("Body") or {}
     stage = stages[0] if stages else {}
     authorizers = _authorizers(source, name, body.get("securityDefinitions", {}))
-    throttles = Throttles(stage.get("MethodSettings", []))
-    return Api(
+    throttles = MethodThrottles(stage.get("MethodSettings", []))
+    return RestApi(
         stage=str(stage.get("StageName", "local")),
         routes=tuple(_routes(body, authorizers, throttles)),
         authorizers=authorizers,
@@ -30,20 +74,20 @@ def read(source: Source, name: str, properties: Fragment, stages: list[Fragment]
     )
 
 
-def unknown_functions(source: Source, api: Api, functions: Mapping[str, Function]) -> list[Problem]:
+def unknown_api_functions(source: TemplateSource, api: RestApi, functions: Mapping[str, Function]) -> list[Problem]:
     """Return a problem for each route and authorizer whose function the stack lacks."""
-    called = [route.integration.function for route in api.routes if isinstance(route.integration, Invocation)]
+    called = [route.integration.function for route in api.routes if isinstance(route.integration, LambdaIntegration)]
     called += [authorizer.function for authorizer in api.authorizers.values()]
     missing = sorted(set(called) - functions.keys() - source.content["Resources"].keys())
     return [source.problem(name, "a route or an authorizer names this function, and the stack has none") for name in missing]
 
 
-def _routes(body: Fragment, authorizers: Mapping[str, Authorizer], throttles: Throttles) -> Iterator[Route]:
+def _routes(body: Fragment, authorizers: Mapping[str, Authorizer], throttles: MethodThrottles) -> Iterator[Route]:
     for path, methods in body.get("paths", {}).items():
         for key, method in methods.items():
             if _INTEGRATION not in method:
                 continue
-            verb = "ANY" if key == _ANY else key.upper()
+            verb = "ANY" if key == _ANY_METHOD else key.upper()
             yield Route(
                 method=verb,
                 path=path,
@@ -58,11 +102,11 @@ def _authorizer_of(method: Fragment, authorizers: Mapping[str, Authorizer]) -> s
     return next((name for name in names if name in authorizers), None)
 
 
-def _integration(integration: Fragment, where: str) -> Invocation | Mock:
+def _integration(integration: Fragment, where: str) -> LambdaIntegration | MockIntegration:
     match str(integration.get("type", "")).lower():
         case "aws_proxy":
-            return Invocation(
-                function=_function(integration["uri"]),
+            return LambdaIntegration(
+                function=_integration_function(integration["uri"]),
                 is_streaming=integration.get("responseTransferMode") == "STREAM",
                 timeout_s=int(integration.get("timeoutInMillis", _DEFAULT_TIMEOUT_MS)) / 1000,
             )
@@ -72,44 +116,44 @@ def _integration(integration: Fragment, where: str) -> Invocation | Mock:
             raise Unresolvable(f"{where} has an integration of type {other!r}; functions and mocks run here")
 
 
-def _mock(response: Fragment) -> Mock:
+def _mock(response: Fragment) -> MockIntegration:
     prefix = "method.response.header."
     headers = {key.removeprefix(prefix): str(value).strip("'") for key, value in response.get("responseParameters", {}).items()}
     body = response.get("responseTemplates", {}).get("application/json", "")
-    return Mock(int(response.get("statusCode", 200)), {"Content-Type": "application/json", **headers}, body)
+    return MockIntegration(int(response.get("statusCode", 200)), {"Content-Type": "application/json", **headers}, body)
 
 
-def _function(uri: str) -> str:
+def _integration_function(uri: str) -> str:
     """Return the function of an integration's URI: `…/functions/<arn>/invocations`."""
     return function_name(uri.split("/functions/")[-1].rpartition("/")[0])
 
 
-def _authorizers(source: Source, api: str, definitions: Fragment) -> dict[str, Authorizer]:
+def _authorizers(source: TemplateSource, api: str, definitions: Fragment) -> dict[str, Authorizer]:
     found = {}
     for name, definition in definitions.items():
         settings: Fragment | None = definition.get("x-amazon-apigateway-authorizer")
         if settings is None:
             continue
         if settings.get("type") != "request":
-            raise source.invalid(_unsupported(source, api, name, f"type {settings.get('type')!r}"))
+            raise source.invalid(_unsupported_authorizer(source, api, name, f"type {settings.get('type')!r}"))
         found[name] = Authorizer(
             name=name,
-            function=_function(settings["authorizerUri"]),
-            identity_headers=_identity(source, api, name, settings),
+            function=_integration_function(settings["authorizerUri"]),
+            identity_headers=_identity_headers(source, api, name, settings),
             ttl_s=float(settings.get("authorizerResultTtlInSeconds", 300)),
         )
     return found
 
 
-def _identity(source: Source, api: str, name: str, settings: Fragment) -> tuple[str, ...]:
+def _identity_headers(source: TemplateSource, api: str, name: str, settings: Fragment) -> tuple[str, ...]:
     prefix = "method.request.header."
     sources = [one.strip() for one in str(settings.get("identitySource", "")).split(",") if one.strip()]
     for one in sources:
         if not one.startswith(prefix):
-            raise source.invalid(_unsupported(source, api, name, f"identity source {one!r}"))
+            raise source.invalid(_unsupported_authorizer(source, api, name, f"identity source {one!r}"))
     return tuple(one.removeprefix(prefix) for one in sources)
 
 
-def _unsupported(source: Source, api: str, name: str, what: str) -> Problem:
+def _unsupported_authorizer(source: TemplateSource, api: str, name: str, what: str) -> Problem:
     message = f"authorizer {name!r} has {what}; type REQUEST with identity headers runs here"
     return source.problem(api, message, "Properties", "Auth", "Authorizers", name)

@@ -4,19 +4,19 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 from local.template.errors import Unresolvable
-from local.template.parameters import text
-from local.template.source import Fragment, Source
+from local.template.parameters import scalar_text
+from local.template.source import Fragment, TemplateSource
 from local.template.stack import Function
 
-KIND = "AWS::Lambda::Function"
+FUNCTION_KIND = "AWS::Lambda::Function"
 
 
-def read(source: Source, name: str, properties: Fragment) -> Function:
+def read_function(source: TemplateSource, name: str, properties: Fragment) -> Function:
     """Return the function; raises `TemplateInvalid` if its code or its handler is not there."""
     if not str(properties.get("Runtime", "")).startswith("python"):
         raise Unresolvable("only functions of a Python runtime run here")
-    folder = _folder(source, name)
-    root = _root(source, name, folder)
+    folder = _code_folder(source, name)
+    root = _search_root(source, name, folder)
     handler = str(properties.get("Handler", ""))
     _check_handler(source, name, handler, root)
     return Function(
@@ -24,8 +24,8 @@ def read(source: Source, name: str, properties: Fragment) -> Function:
         handler=handler,
         root=root,
         folder=folder,
-        layers=tuple(_layers(source, name)),
-        environment={key: text(value) for key, value in properties.get("Environment", {}).get("Variables", {}).items()},
+        layers=tuple(_layer_folders(source, name)),
+        environment={key: scalar_text(value) for key, value in properties.get("Environment", {}).get("Variables", {}).items()},
         timeout_s=float(properties.get("Timeout", 3)),
         memory_mb=int(properties.get("MemorySize", 128)),
         log_format="JSON" if properties.get("LoggingConfig", {}).get("LogFormat") == "JSON" else "Text",
@@ -34,7 +34,7 @@ def read(source: Source, name: str, properties: Fragment) -> Function:
     )
 
 
-def _folder(source: Source, name: str) -> Path:
+def _code_folder(source: TemplateSource, name: str) -> Path:
     written = source.resource(name).get("Properties", {}).get("CodeUri")
     if written is None:
         written = source.content.get("Globals", {}).get("Function", {}).get("CodeUri")
@@ -46,7 +46,7 @@ def _folder(source: Source, name: str) -> Path:
     return folder
 
 
-def _layers(source: Source, name: str) -> Iterator[Path]:
+def _layer_folders(source: TemplateSource, name: str) -> Iterator[Path]:
     """Yield the folders of the function's layers that this template makes, in their order."""
     shared = source.content.get("Globals", {}).get("Function", {}).get("Layers", [])
     for listed in [*shared, *source.resource(name).get("Properties", {}).get("Layers", [])]:
@@ -60,7 +60,7 @@ def _layers(source: Source, name: str) -> Iterator[Path]:
         yield folder
 
 
-def _root(source: Source, name: str, folder: Path) -> Path:
+def _search_root(source: TemplateSource, name: str, folder: Path) -> Path:
     """Return the folder that the build would put on the search path: above the parent packages, if it is told any."""
     build = source.resource(name).get("Metadata", {}).get("BuildProperties", {})
     for package in sorted(str(build.get("ParentPackages", "")).split(","), key=len, reverse=True):
@@ -70,7 +70,7 @@ def _root(source: Source, name: str, folder: Path) -> Path:
     return folder
 
 
-def _check_handler(source: Source, name: str, handler: str, root: Path) -> None:
+def _check_handler(source: TemplateSource, name: str, handler: str, root: Path) -> None:
     module, _, function = handler.rpartition(".")
     path = PurePosixPath(*module.replace("/", ".").split("."))
     if not module or not function:

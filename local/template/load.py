@@ -4,16 +4,16 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 
-from local.template import api, buckets, functions, names, parameters, queues, schedules, source
+from local.template import api, functions, parameters, references, resources, source
 from local.template.errors import Problem, TemplateInvalid, Unresolvable
 from local.template.pseudo import QUEUES_URL
 from local.template.resolve import Resolver
-from local.template.source import Fragment, Source
-from local.template.stack import Api, Schedule, Stack
+from local.template.source import Fragment, TemplateSource
+from local.template.stack import RestApi, Schedule, Stack
 from local.template.translate import translate
 
 # The parameter by which a template says who sends its mail.
-_MAIL_FROM = "MailFrom"
+_MAIL_FROM_PARAMETER = "MailFrom"
 
 
 def load(path: Path, *, overrides: Mapping[str, str], offered: Mapping[str, str] | None = None, queues_url: str = QUEUES_URL) -> Stack:
@@ -23,22 +23,22 @@ def load(path: Path, *, overrides: Mapping[str, str], offered: Mapping[str, str]
     if it declares them. Queues are found at `queues_url`. Raises
     `TemplateInvalid` with every problem found.
     """
-    file = source.read(path)
+    file = source.read_source(path)
     declared: Fragment = file.content.get("Parameters") or {}
     usable = {name: value for name, value in (offered or {}).items() if name in declared}
-    found = parameters.values(file, usable | dict(overrides))
+    found = parameters.parameter_values(file, usable | dict(overrides))
     template = translate(file, found)
-    names.check(file, template)
-    given = {name: parameters.listed(declared, name, value) for name, value in found.items()}
+    references.check_references(file, template)
+    given = {name: parameters.parameter_ref(declared, name, value) for name, value in found.items()}
     resolver = Resolver(template, given, queues_url=queues_url)
-    reading = _Reading(file, resolver, template["Resources"], queues_url=queues_url)
-    return reading.stack(mail_from=found.get(_MAIL_FROM, ""))
+    reading = _StackReader(file, resolver, template["Resources"], queues_url=queues_url)
+    return reading.stack(mail_from=found.get(_MAIL_FROM_PARAMETER, ""))
 
 
-class _Reading:
+class _StackReader:
     """One pass over a translated template, collecting every problem before it gives up."""
 
-    def __init__(self, file: Source, resolver: Resolver, resources: Fragment, *, queues_url: str) -> None:
+    def __init__(self, file: TemplateSource, resolver: Resolver, resources: Fragment, *, queues_url: str) -> None:
         self._file = file
         self._resolver = resolver
         self._resources = resources
@@ -46,31 +46,37 @@ class _Reading:
         self._problems: list[Problem] = []
 
     def stack(self, *, mail_from: str) -> Stack:
-        made = dict(self._each(functions.KIND, lambda name, body: functions.read(self._file, name, body)))
+        made = dict(self._each(functions.FUNCTION_KIND, lambda name, body: functions.read_function(self._file, name, body)))
         stack = Stack(
             functions=made,
             api=self._api(),
             schedules=self._schedules(),
-            queues=dict(self._each(queues.KIND, partial(queues.read, queues_url=self._queues_url))),
-            buckets=dict(self._each(buckets.KIND, buckets.read)),
-            event_sources=tuple(one for _, one in self._each(queues.MAPPING, queues.from_mapping)),
+            queues=dict(self._each(resources.QUEUE_KIND, partial(resources.read_queue, queues_url=self._queues_url))),
+            buckets=dict(self._each(resources.BUCKET_KIND, resources.read_bucket)),
+            event_sources=tuple(one for _, one in self._each(resources.MAPPING_KIND, resources.read_event_source)),
             mail_from=mail_from,
         )
-        self._problems += [*api.unknown_functions(self._file, stack.api, made), *schedules.unknown_functions(self._file, stack)]
-        self._problems += queues.unknown_ends(self._file, stack)
+        self._problems += [
+            *api.unknown_api_functions(self._file, stack.api, made),
+            *resources.unknown_schedule_functions(self._file, stack),
+        ]
+        self._problems += resources.unknown_event_source_ends(self._file, stack)
         if self._problems:
             raise self._file.invalid(*self._problems)
         return stack
 
-    def _api(self) -> Api:
-        stages = [body for _, body in self._each(api.STAGE, lambda _, body: body)]
-        found = list(self._each(api.KIND, lambda name, body: api.read(self._file, name, body, stages)))
+    def _api(self) -> RestApi:
+        stages = [body for _, body in self._each(api.STAGE_KIND, lambda _, body: body)]
+        found = list(self._each(api.API_KIND, lambda name, body: api.read_api(self._file, name, body, stages)))
         if len(found) > 1:
             self._problems.append(self._file.problem(found[1][0], "a second API; the emulator serves one"))
-        return found[0][1] if found else Api()
+        return found[0][1] if found else RestApi()
 
     def _schedules(self) -> tuple[Schedule, ...]:
-        found = [*self._each(schedules.SCHEDULER, schedules.from_scheduler), *self._each(schedules.RULE, schedules.from_rule)]
+        found = [
+            *self._each(resources.SCHEDULER_KIND, resources.read_scheduler_schedule),
+            *self._each(resources.RULE_KIND, resources.read_rule_schedule),
+        ]
         return tuple(schedule for _, schedule in found if schedule)
 
     def _each[T](self, kind: str, read: Callable[[str, Fragment], T]) -> Iterator[tuple[str, T]]:

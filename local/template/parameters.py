@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from local.template.errors import Problem
-from local.template.source import Fragment, Source
+from local.template.source import Fragment, TemplateSource
 
 
-def values(source: Source, overrides: Mapping[str, str]) -> dict[str, str]:
+def parameter_values(source: TemplateSource, overrides: Mapping[str, str]) -> dict[str, str]:
     """Return the value of every parameter as text: the override, else the default."""
     declared: Fragment = source.content.get("Parameters") or {}
     problems = [Problem(name, None, "is not a parameter of this template") for name in overrides if name not in declared]
@@ -19,18 +19,18 @@ def values(source: Source, overrides: Mapping[str, str]) -> dict[str, str]:
         elif not _is_allowed(value, parameter):
             problems.append(_problem(source, name, f"{value!r} is not one of its AllowedValues"))
         else:
-            found[name] = text(value)
+            found[name] = scalar_text(value)
     if problems:
         raise source.invalid(*problems)
     return found
 
 
-def text(value: Any) -> str:
+def scalar_text(value: Any) -> str:
     """Return a scalar as CloudFormation passes it on."""
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def listed(declared: Fragment, name: str, value: str) -> str | list[str]:
+def parameter_ref(declared: Fragment, name: str, value: str) -> str | list[str]:
     """Return what `Ref` gives for a parameter: list types give lists."""
     kind = str(declared[name].get("Type", "String"))
     return value.split(",") if kind == "CommaDelimitedList" or kind.startswith("List<") else value
@@ -38,8 +38,8 @@ def listed(declared: Fragment, name: str, value: str) -> str | list[str]:
 
 def _is_allowed(value: Any, parameter: Fragment) -> bool:
     allowed = parameter.get("AllowedValues")
-    return allowed is None or text(value) in [text(one) for one in allowed]
+    return allowed is None or scalar_text(value) in [scalar_text(one) for one in allowed]
 
 
-def _problem(source: Source, name: str, message: str) -> Problem:
+def _problem(source: TemplateSource, name: str, message: str) -> Problem:
     return Problem(name, source.line("Parameters", name), message)

@@ -7,10 +7,10 @@ from typing import Any
 
 from local.template.errors import Unresolvable
 from local.template.pseudo import PSEUDO, QUEUES_URL
-from local.template.references import attribute, ref
+from local.template.references import attribute_value, ref_value
 from local.template.source import Fragment
 
-NOTHING = object()
+NO_VALUE = object()
 _PLACEHOLDER = re.compile(r"\$\{([^}]*)\}")
 
 
@@ -44,7 +44,7 @@ class Resolver:
         """Return `node` with every function in it worked out; what `AWS::NoValue` names is left out."""
         if isinstance(node, list):
             items = (self.value(item) for item in node)
-            return [item for item in items if item is not NOTHING]
+            return [item for item in items if item is not NO_VALUE]
         if not isinstance(node, dict):
             return node
         if len(node) == 1 and (name := next(iter(node))) in self._functions:
@@ -52,7 +52,7 @@ class Resolver:
         if len(node) == 1 and name.startswith("Fn::"):
             raise Unresolvable(f"{name} is not understood here")
         pairs = ((key, self.value(item)) for key, item in node.items())
-        return {key: item for key, item in pairs if item is not NOTHING}
+        return {key: item for key, item in pairs if item is not NO_VALUE}
 
     def holds(self, condition: str) -> bool:
         """Return whether the template's condition of this name is true."""
@@ -68,20 +68,20 @@ class Resolver:
 
     def _ref(self, name: str) -> Any:
         if name == "AWS::NoValue":
-            return NOTHING
+            return NO_VALUE
         if name in PSEUDO:
             return PSEUDO[name]
         if name in self._parameters:
             return self._parameters[name]
         if name in self._resources:
-            return self.value(ref(name, self._resources[name], queues_url=self._queues_url))
+            return self.value(ref_value(name, self._resources[name], queues_url=self._queues_url))
         raise Unresolvable(f"Ref names {name!r}, which is neither a parameter nor a resource")
 
     def _get_att(self, target: Any) -> Any:
         name, key = target.split(".", 1) if isinstance(target, str) else (target[0], ".".join(target[1:]))
         if name not in self._resources:
             raise Unresolvable(f"Fn::GetAtt names {name!r}, which is not a resource")
-        return self.value(attribute(name, self._resources[name], key))
+        return self.value(attribute_value(name, self._resources[name], key))
 
     def _sub(self, argument: Any) -> str:
         text, variables = (argument, {}) if isinstance(argument, str) else argument

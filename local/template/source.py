@@ -12,7 +12,7 @@ from local.template.errors import Problem, TemplateInvalid
 type Fragment = dict[str, Any]
 
 
-class Source:
+class TemplateSource:
     """The parsed file, and the line of each of its parts."""
 
     def __init__(self, path: Path, text: str) -> None:
@@ -35,7 +35,7 @@ class Source:
         node: yaml.Node | None = self._root
         line = None
         for step in path:
-            node, found = _child(node, step)
+            node, found = _child_node(node, step)
             if node is None:
                 break
             line = found
@@ -62,10 +62,10 @@ class Source:
                 raise self.invalid(self.problem(name, "a resource needs a Type"))
 
 
-def read(path: Path) -> Source:
+def read_source(path: Path) -> TemplateSource:
     """Read the template at `path`; a missing file is an invalid template too."""
     try:
-        return Source(path, path.read_text(encoding="utf-8"))
+        return TemplateSource(path, path.read_text(encoding="utf-8"))
     except OSError as error:
         message = f"cannot be read: {error.strerror}"
         raise TemplateInvalid(path.name, [Problem("template", None, message)]) from error
@@ -73,7 +73,7 @@ def read(path: Path) -> Source:
         raise TemplateInvalid(path.name, [Problem("template", None, "is not UTF-8 text")]) from error
 
 
-def _child(node: yaml.Node | None, step: str | int) -> tuple[yaml.Node | None, int]:
+def _child_node(node: yaml.Node | None, step: str | int) -> tuple[yaml.Node | None, int]:
     if isinstance(node, yaml.MappingNode):
         for key, value in node.value:
             if key.value == step:

@@ -27,7 +27,7 @@ class Function:
 
 
 @dataclass(frozen=True)
-class Throttle:
+class RateLimit:
     """A token bucket: `rate` requests a second, `burst` of them at once."""
 
     rate: float
@@ -35,7 +35,7 @@ class Throttle:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Invocation:
+class LambdaIntegration:
     """A Lambda proxy integration."""
 
     function: str
@@ -44,7 +44,7 @@ class Invocation:
 
 
 @dataclass(frozen=True)
-class Mock:
+class MockIntegration:
     """An integration that answers by itself; the translator makes them for CORS preflights."""
 
     status: int
@@ -58,9 +58,9 @@ class Route:
 
     method: str
     path: str
-    integration: Invocation | Mock
+    integration: LambdaIntegration | MockIntegration
     authorizer: str | None = None
-    throttle: Throttle | None = None
+    throttle: RateLimit | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,7 +83,7 @@ class GatewayResponse:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Api:
+class RestApi:
     """The REST API; without one in the template it has no routes."""
 
     stage: str = "local"
@@ -152,7 +152,7 @@ class Stack:
     """Everything of a template that the emulator runs; queues and buckets by their logical ids, `mail_from` may be empty."""
 
     functions: Mapping[str, Function]
-    api: Api
+    api: RestApi
     schedules: tuple[Schedule, ...]
     queues: Mapping[str, Queue] = field(default_factory=dict)
     buckets: Mapping[str, Bucket] = field(default_factory=dict)

@@ -12,27 +12,27 @@ from samtranslator.translator.transform import transform
 
 from local.template.errors import Problem
 from local.template.pseudo import REGION
-from local.template.source import Fragment, Source
+from local.template.source import Fragment, TemplateSource
 
-_ARTEFACT = "s3://local/artefact"
-_CODE = {"AWS::Serverless::Function": "CodeUri", "AWS::Serverless::LayerVersion": "ContentUri"}
+_PACKAGED_CODE = "s3://local/sam_build"
+_CODE_PROPERTIES = {"AWS::Serverless::Function": "CodeUri", "AWS::Serverless::LayerVersion": "ContentUri"}
 
 # It warns of metrics that nobody has asked it to publish.
 logging.getLogger("samtranslator.metrics.metrics").disabled = True
 
 
-def translate(source: Source, parameters: Mapping[str, str]) -> Fragment:
+def translate(source: TemplateSource, parameters: Mapping[str, str]) -> Fragment:
     """Return the template as CloudFormation would get it; raises `TemplateInvalid` with the translator's reasons."""
     try:
-        with _region():
+        with _translator_region():
             translated: Fragment = transform(_packaged(source.content), dict(parameters), _NoManagedPolicies())
     except InvalidDocumentException as error:
-        raise source.invalid(*(_problem(source, cause) for cause in error.causes)) from error
+        raise source.invalid(*(_translator_problem(source, cause) for cause in error.causes)) from error
     return translated
 
 
 @contextlib.contextmanager
-def _region() -> Iterator[None]:
+def _translator_region() -> Iterator[None]:
     """Set the region that the translator takes the partition of its ARNs from."""
     before = os.environ.get("AWS_DEFAULT_REGION")
     os.environ["AWS_DEFAULT_REGION"] = REGION
@@ -48,15 +48,15 @@ def _packaged(content: Fragment) -> Fragment:
     """Return a copy whose local code folders are S3 addresses, as after `sam package`."""
     packaged = copy.deepcopy(content)
     if "CodeUri" in (function := packaged.get("Globals", {}).get("Function", {})):
-        function["CodeUri"] = _ARTEFACT
+        function["CodeUri"] = _PACKAGED_CODE
     for resource in packaged["Resources"].values():
-        key = _CODE.get(resource["Type"])
+        key = _CODE_PROPERTIES.get(resource["Type"])
         if key and key in (resource.get("Properties") or {}):
-            resource["Properties"][key] = _ARTEFACT
+            resource["Properties"][key] = _PACKAGED_CODE
     return packaged
 
 
-def _problem(source: Source, cause: Any) -> Problem:
+def _translator_problem(source: TemplateSource, cause: Any) -> Problem:
     name = getattr(cause, "_logical_id", None)
     message = str(cause.message)
     if name is None:

@@ -12,14 +12,14 @@ import pytest
 from click.testing import CliRunner, Result
 
 from cli.main import main
-from cli.sessions import Session, SessionFile
-from tests.cli.stand_in import StandIn
+from cli.session_store import SessionFile, StoredSession
+from tests.cli.stand_in import FakeApi
 from tests.cli.terminal import PARLEY, ROOT, Terminal
 
 
 @pytest.fixture
-def server() -> Iterator[StandIn]:
-    stand_in = StandIn()
+def server() -> Iterator[FakeApi]:
+    stand_in = FakeApi()
     thread = threading.Thread(target=stand_in.serve_forever, args=(0.005,))
     thread.start()
     yield stand_in
@@ -50,17 +50,17 @@ def utc(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 @pytest.fixture
-def alice(server: StandIn, config: Path) -> SessionFile:
+def alice(server: FakeApi, config: Path) -> SessionFile:
     """Alice is logged in at the stand-in with the pair of tokens number 1."""
     sessions = SessionFile(config)
-    sessions.log_in(server.url, Session("alice@example.com", "access-1", "refresh-1", time.time() + 600))
+    sessions.log_in(server.url, StoredSession("alice@example.com", "access-1", "refresh-1", time.time() + 600))
     return sessions
 
 
 @pytest.fixture
-def expired(server: StandIn, alice: SessionFile) -> SessionFile:
+def expired(server: FakeApi, alice: SessionFile) -> SessionFile:
     """Alice's access token has ended."""
-    alice.log_in(server.url, Session("alice@example.com", "access-1", "refresh-1", time.time() - 1))
+    alice.log_in(server.url, StoredSession("alice@example.com", "access-1", "refresh-1", time.time() - 1))
     return alice
 
 

@@ -38,7 +38,7 @@ def form_of(content_type: str, body: bytes) -> dict:
     }
 
 
-class StandIn(ThreadingHTTPServer):
+class FakeApi(ThreadingHTTPServer):
     """Plays the API: each route answers with the next of its scripted answers, the last one again and again."""
 
     daemon_threads = True
@@ -75,7 +75,7 @@ class Handler(BaseHTTPRequestHandler):
 
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
-    server: StandIn
+    server: FakeApi
 
     def _serve(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))

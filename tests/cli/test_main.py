@@ -5,9 +5,9 @@ import sys
 
 import pytest
 
-from cli.main import ACCOUNT, ADMIN, CHAT, STACK, VARIABLES
+from cli.main import ACCOUNT_COMMANDS, ADMIN_COMMANDS, CHAT_COMMANDS, ENVIRONMENT_VARIABLES, STACK_COMMANDS
 
-OURS = (*CHAT, *ACCOUNT, *ADMIN)
+OURS = (*CHAT_COMMANDS, *ACCOUNT_COMMANDS, *ADMIN_COMMANDS)
 
 
 def modules_after(statement):
@@ -19,11 +19,11 @@ def test_the_entry_point_imports_click_and_little_else():
     loaded = modules_after("import cli.main")
 
     assert "click" in loaded
-    assert not loaded & {"local", "httpx2", "parley", "readline", "platformdirs", "ssl", "asyncio", "cli.api", "cli.chat"}
+    assert not loaded & {"local", "httpx2", "parley", "readline", "platformdirs", "ssl", "asyncio", "cli.api", "cli.commands.chat"}
 
 
 def test_a_chat_does_not_load_the_emulator():
-    assert "local" not in modules_after("import cli.chat")
+    assert "local" not in modules_after("import cli.commands.chat")
 
 
 def test_help_lists_every_command_and_imports_none():
@@ -31,8 +31,8 @@ def test_help_lists_every_command_and_imports_none():
 
     loaded = modules_after(statement)
 
-    assert {*OURS, *STACK, *(name for name, _ in VARIABLES)} <= loaded
-    assert not loaded & {"local", "httpx2", "cli.chat", "cli.account"}
+    assert {*OURS, *STACK_COMMANDS, *(name for name, _ in ENVIRONMENT_VARIABLES)} <= loaded
+    assert not loaded & {"local", "httpx2", "cli.commands.chat", "cli.commands.account"}
 
 
 @pytest.mark.parametrize("command", OURS)

@@ -26,7 +26,7 @@ def stack() -> Stack:
 @pytest.fixture(scope="session")
 def translated() -> dict[str, Any]:
     """The CloudFormation template that `sam deploy` would hand over."""
-    return translate(source.read(TEMPLATE), {})
+    return translate(source.read_source(TEMPLATE), {})
 
 
 @pytest.fixture(scope="session")

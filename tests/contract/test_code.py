@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from fastapi.routing import APIRoute
 
-from local.template.stack import Invocation
+from local.template.stack import LambdaIntegration
 
 ROOT = Path(__file__).parents[2]
 SHIPPED_MODELS = ROOT / "layers" / "shared" / "parley" / "llm" / "models.toml"
@@ -74,7 +74,7 @@ def test_the_gateways_routes_are_the_codes_routes(stack, name, function):
     in_template = {
         f"{route.method} {route.path}"
         for route in stack.api.routes
-        if isinstance(route.integration, Invocation) and route.integration.function == function
+        if isinstance(route.integration, LambdaIntegration) and route.integration.function == function
     }
 
     assert in_code == in_template

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from local.template.stack import Invocation
+from local.template.stack import LambdaIntegration
 from tests.driving import Function
 
 
@@ -21,7 +21,7 @@ def folder_of(name):
 
 
 def test_every_route_has_an_event(stack, events):
-    routes = {f"{route.method} {route.path}" for route in stack.api.routes if isinstance(route.integration, Invocation)}
+    routes = {f"{route.method} {route.path}" for route in stack.api.routes if isinstance(route.integration, LambdaIntegration)}
 
     assert {route_of(event) for event in http_events(events).values()} == routes
 
@@ -36,7 +36,7 @@ def test_an_event_is_named_after_the_function_that_serves_its_route(stack, event
     serving = {
         f"{route.method} {route.path}": stack.functions[route.integration.function].handler.split(".")[1]
         for route in stack.api.routes
-        if isinstance(route.integration, Invocation)
+        if isinstance(route.integration, LambdaIntegration)
     }
 
     assert {name: serving[route_of(event)] for name, event in http_events(events).items()} == {

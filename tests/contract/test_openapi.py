@@ -5,7 +5,7 @@ import json
 import pytest
 import schemathesis
 
-from local.template.stack import Invocation
+from local.template.stack import LambdaIntegration
 from openapi.files import FOLDER, written
 
 DOCUMENT = json.loads((FOLDER / "openapi.json").read_text())
@@ -55,7 +55,7 @@ def test_the_document_is_valid_openapi_3_1():
 
 
 def test_every_route_of_the_gateway_is_told_of(stack):
-    routes = {f"{route.method} {route.path}" for route in stack.api.routes if isinstance(route.integration, Invocation)}
+    routes = {f"{route.method} {route.path}" for route in stack.api.routes if isinstance(route.integration, LambdaIntegration)}
 
     assert set(OPERATIONS) == routes
 

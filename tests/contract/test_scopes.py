@@ -5,7 +5,7 @@ from uuid import UUID
 
 import pytest
 
-from local.template.stack import Invocation
+from local.template.stack import LambdaIntegration
 from parley.auth.principal import ADMIN_SCOPES
 
 FUNCTIONS = {"AuthFunction": "auth", "ChatFunction": "chat", "ConversationFunction": "conversation", "ToolsFunction": "tools"} | {
@@ -81,7 +81,7 @@ WITHOUT = {"POST /auth/logout"}
 @pytest.fixture
 def ask(stack, request, admin):
     """Call a route as somebody whose role is no hindrance, with a token of these scopes."""
-    serving = {f"{r.method} {r.path}": r.integration.function for r in stack.api.routes if isinstance(r.integration, Invocation)}
+    serving = {f"{r.method} {r.path}": r.integration.function for r in stack.api.routes if isinstance(r.integration, LambdaIntegration)}
 
     def ask(route, scopes):
         method, path = route.split()

@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from local.template.stack import Invocation
+from local.template.stack import LambdaIntegration
 from tests.conftest import ROOT
 
 PUBLIC = {
@@ -95,7 +95,7 @@ def test_a_streaming_route_calls_the_streaming_invocation(openapi):
 
 def test_a_route_waits_as_long_as_its_function_may_run(stack):
     for route in stack.api.routes:
-        if isinstance(route.integration, Invocation) and not route.integration.is_streaming:
+        if isinstance(route.integration, LambdaIntegration) and not route.integration.is_streaming:
             assert stack.functions[route.integration.function].timeout_s <= route.integration.timeout_s
 
 

@@ -13,9 +13,9 @@ from requests.adapters import HTTPAdapter
 from urllib3 import HTTPResponse
 
 from local.gateway.event import proxy_event
-from local.gateway.exchange import Exchange
-from local.gateway.router import Router
-from local.template.stack import Invocation, Stack
+from local.gateway.request import GatewayRequest
+from local.gateway.router import RouteMatcher
+from local.template.stack import LambdaIntegration, Stack
 from tests.driving import Function, Person
 
 ADDRESS = "http://api.example.com"
@@ -35,14 +35,14 @@ class Wire(HTTPAdapter):
     def __init__(self, stack: Stack, functions: Mapping[str, Function], newcomer: Callable[[bool], Person]) -> None:
         super().__init__()
         self._stack, self._functions, self._newcomer = stack, functions, newcomer
-        self._router, self._numbers = Router(stack.api.routes), count(1)
+        self._router, self._numbers = RouteMatcher(stack.api.routes), count(1)
         self._callers: dict[bool, Person] = {}
 
     def send(self, request: requests.PreparedRequest, *args: Any, **options: Any) -> requests.Response:
         """Call the function of the request's route. Raises NoRoute if there is none."""
-        exchange = Exchange.of(_scope(request, peer=f"2001:db8:{next(self._numbers):x}::1"))
+        exchange = GatewayRequest.of(_scope(request, peer=f"2001:db8:{next(self._numbers):x}::1"))
         found = self._router.find(exchange.method, exchange.path)
-        if not found or not isinstance(found[0].integration, Invocation):
+        if not found or not isinstance(found[0].integration, LambdaIntegration):
             raise NoRoute(request.url)
         route, exchange.path_parameters = found
         is_admins = route.path.startswith("/admin/")

@@ -12,12 +12,11 @@ from typing import Any
 
 import pytest
 
-from local.artefact.layout import Tree
-from local.artefact.usable import RUNTIME
-from local.runtime import environment
-from local.runtime.code import from_artefacts
-from local.runtime.outcome import Answer
+from local.runtime import launch
+from local.runtime.launch import launch_from_build
+from local.runtime.outcome import HandlerResult
 from local.runtime.pool import Pool
+from local.sam_build.tree import RUNTIME_FOLDER, BuildTree
 from local.template import source
 from local.template.load import load
 from local.template.stack import Function
@@ -52,7 +51,7 @@ ALLOWED = {
     "sqlalchemy": DATABASE,
     "starlette": HTTP,
 }
-RESOURCES = source.read(ROOT / "template.yaml").content["Resources"]
+RESOURCES = source.read_source(ROOT / "template.yaml").content["Resources"]
 FUNCTIONS = sorted(name for name, resource in RESOURCES.items() if resource["Type"] == "AWS::Serverless::Function")
 IMPORT = """
 import importlib, json, sys
@@ -67,7 +66,7 @@ print(json.dumps({"files": files, "cached": module.__spec__.cached, "code": modu
 class Built:
     """A built stack and what the build printed."""
 
-    tree: Tree
+    tree: BuildTree
     output: str
 
     def function(self, name: str) -> Function:
@@ -82,10 +81,19 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
     """The stack, built for this machine."""
     subprocess.run(["make", "runtime"], cwd=ROOT, check=True, capture_output=True)
     folder = tmp_path_factory.mktemp("built")
-    command = [sys.executable, "-m", "local.artefact", "native", "--build-dir", str(folder / "build"), "--cache-dir", str(folder / "cache")]
+    command = [
+        sys.executable,
+        "-m",
+        "local.sam_build",
+        "native",
+        "--build-dir",
+        str(folder / "build"),
+        "--cache-dir",
+        str(folder / "cache"),
+    ]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=800, check=False)
     assert done.returncode == 0, done.stderr
-    return Built(Tree(folder / "build"), done.stdout)
+    return Built(BuildTree(folder / "build"), done.stdout)
 
 
 @pytest.fixture(scope="module")
@@ -112,11 +120,11 @@ def imported(built: Built) -> Any:
 
 
 def import_handler(function: Function) -> dict[str, Any]:
-    code = from_artefacts(function, runtime=RUNTIME)
-    interpreter, *flags, _, paths = code.command
-    variables = environment.variables(function, code, runtime_api="127.0.0.1:9", wiring={})
+    spec = launch_from_build(function, runtime=RUNTIME_FOLDER)
+    interpreter, *flags, _, paths = spec.command
+    variables = launch.worker_environment(function, spec, runtime_api="127.0.0.1:9", extra_environment={})
     command = [interpreter, *flags, "-c", IMPORT, paths, function.handler.rpartition(".")[0]]
-    done = subprocess.run(command, cwd=code.root, env=variables, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(command, cwd=spec.root, env=variables, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr
     found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return found
@@ -132,7 +140,7 @@ def test_a_handler_loads_only_what_its_function_may(imported: Any, name: str) ->
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_every_module_comes_from_the_build_the_runtime_or_the_standard_library(built: Built, imported: Any, name: str) -> None:
     origins = [Path(file) for file in imported(name)["files"].values() if file]
-    allowed = [built.tree.root / name, *built.tree.layers.values(), RUNTIME, Path(json.__file__).parents[1]]
+    allowed = [built.tree.root / name, *built.tree.layers.values(), RUNTIME_FOLDER, Path(json.__file__).parents[1]]
 
     assert [str(file) for file in origins if not any(file.is_relative_to(folder) for folder in allowed)] == []
 
@@ -154,18 +162,18 @@ def test_a_worker_sees_neither_the_checkout_nor_the_environment(built: Built, tm
     function = Function(name="Seen", handler="seen.handler", root=tmp_path, folder=tmp_path, layers=layers)
     path, prefix, *flags = asyncio.run(answer_of(function))
 
-    assert path[:3] == [str(tmp_path), str(built.tree.layers["SharedLayer"]), str(RUNTIME)]
+    assert path[:3] == [str(tmp_path), str(built.tree.layers["SharedLayer"]), str(RUNTIME_FOLDER)]
     assert not [one for one in path[3:] if Path(one).is_relative_to(ROOT) or "site-packages" in one]
     assert (prefix == sys.base_prefix, *flags) == (True, 1, True)
 
 
 async def answer_of(function: Function) -> Any:
-    pool = Pool(function, code=from_artefacts(function, runtime=RUNTIME), wiring={}, journal=Silent(), size=1)
+    pool = Pool(function, spec=launch_from_build(function, runtime=RUNTIME_FOLDER), extra_environment={}, log=Silent(), size=1)
     try:
         outcome = await asyncio.wait_for(pool.submit(b"{}").outcome, 20)
     finally:
         await pool.stop()
-    assert isinstance(outcome, Answer), outcome
+    assert isinstance(outcome, HandlerResult), outcome
     return json.loads(outcome.payload)
 
 

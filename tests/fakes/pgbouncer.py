@@ -7,9 +7,9 @@ from tempfile import TemporaryDirectory
 
 from anyio.from_thread import start_blocking_portal
 
-from local.folder import DataFolder, write_private
+from local.data_dir import DataDir, write_private
 from local.services import database
-from local.services.pgbouncer import PgBouncer, installed
+from local.services.pgbouncer import PgBouncer, pgbouncer_program
 from tests.fakes.postgres import RunningPostgres
 
 
@@ -19,12 +19,12 @@ def running_pgbouncer(postgres: RunningPostgres, *, pool_size: int = 20, patienc
 
     Where PgBouncer is not installed they lead straight to PostgreSQL: the same must hold there.
     """
-    if (program := installed()) is None:
+    if (program := pgbouncer_program()) is None:
         yield {"PARLEY_DATABASE_PORT": str(postgres.port), "PGPASSFILE": str(postgres.passfile)}
         return
     passwords = read_passwords(postgres.passfile)
     with TemporaryDirectory(prefix="parley-test-") as path, start_blocking_portal() as portal:
-        folder = DataFolder(Path(path))
+        folder = DataDir(Path(path))
         folder.logs.mkdir()
         bouncer = PgBouncer(
             program, folder, upstream=postgres.port, passwords=passwords, report=print, pool_size=pool_size, patience_s=patience_s

@@ -14,10 +14,9 @@ from typing import Any
 
 import psycopg
 
-from local.folder import DataFolder
+from local.data_dir import DataDir
 from local.services import database
-from local.services.leftover import pid_file
-from local.services.postgres import SUPERUSER, Postgres
+from local.services.postgres import SUPERUSER, Postgres, read_pid_file
 from local.services.postgres import _binaries as binaries
 
 
@@ -25,7 +24,7 @@ class RunningPostgres:
     """A server with Parley's roles and an empty database, and the superuser's ways to disturb it."""
 
     def __init__(self, folder: Path) -> None:
-        self._folder = DataFolder(folder)
+        self._folder = DataDir(folder)
         self._passwords = {role: secrets.token_hex(8) for role in (SUPERUSER, *database.ROLES)}
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
@@ -50,7 +49,7 @@ class RunningPostgres:
         self._thread.join()
         self._loop.close()
 
-    def execute(self, statement: str, *, dbname: str = database.NAME) -> list[tuple[Any, ...]]:
+    def execute(self, statement: str, *, dbname: str = database.DATABASE_NAME) -> list[tuple[Any, ...]]:
         """Run SQL as the superuser, outside of every policy."""
         address = {"host": "127.0.0.1", "port": self.port, "user": SUPERUSER, "password": self._passwords[SUPERUSER]}
         with psycopg.connect(**address, dbname=dbname, autocommit=True) as connection:
@@ -60,13 +59,13 @@ class RunningPostgres:
     def dump(self) -> str:
         """Return Parley's database as `pg_dump` writes it: every row of every table."""
         address = ["--host=127.0.0.1", f"--port={self.port}", f"--username={SUPERUSER}"]
-        program = [str(binaries() / "pg_dump"), *address, database.NAME]
+        program = [str(binaries() / "pg_dump"), *address, database.DATABASE_NAME]
         variables = {"PGPASSWORD": self._passwords[SUPERUSER]}
         return subprocess.run(program, env=variables, capture_output=True, text=True, check=True).stdout
 
     def crash(self) -> None:
         """Shut it down at once, as a power cut does: whoever is connected is cut off. It is started again by itself."""
-        pid, *_ = pid_file(self._folder.postgres)
+        pid, *_ = read_pid_file(self._folder.postgres)
         os.kill(int(pid), signal.SIGQUIT)
 
     def wait_until_down(self) -> None:
@@ -90,7 +89,7 @@ class RunningPostgres:
         self.execute(f"SELECT pg_terminate_backend({pid}, 5000)")
 
     def create_database(self, name: str) -> str:
-        self.execute(f"CREATE DATABASE {name} OWNER {database.OWNER}")
+        self.execute(f"CREATE DATABASE {name} OWNER {database.OWNER_ROLE}")
         for extension in database.EXTENSIONS:
             self.execute(f"CREATE EXTENSION {extension}", dbname=name)
         return name

@@ -19,7 +19,7 @@ _TARGETS = {"ssm": "AmazonSSM", "sqs": "AmazonSQS"}
 
 
 @dataclass
-class Cloud:
+class AwsProcess:
     """The running process; the test process's own boto3 is under moto already."""
 
     url: str
@@ -30,7 +30,7 @@ class Cloud:
     def started(cls, folder: Path) -> Iterator[Self]:
         """Run the process until the end, which is a kill."""
         port = free_port()
-        process = subprocess.Popen([sys.executable, "-m", "local.services.aws", "--port", str(port), "--folder", str(folder)])
+        process = subprocess.Popen([sys.executable, "-m", "local.services.fake_aws.server", "--port", str(port), "--folder", str(folder)])
         cloud = cls(f"http://127.0.0.1:{port}", process)
         try:
             assert eventually(cloud._answers, within_s=60)

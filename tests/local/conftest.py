@@ -7,7 +7,7 @@ import pytest
 
 from local.template.load import load
 from local.template.stack import Stack
-from tests.local.running import Running
+from tests.local.running import RunningEmulator
 
 STACK = Path(__file__).parent / "stack" / "template.yaml"
 
@@ -19,7 +19,7 @@ def stack() -> Stack:
 
 
 @pytest.fixture(scope="session")
-def running(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+def running(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningEmulator]:
     """The test stack, served."""
-    with Running.started(stack, logs=tmp_path_factory.mktemp("logs")) as found:
+    with RunningEmulator.started(stack, logs=tmp_path_factory.mktemp("logs")) as found:
         yield found

@@ -14,19 +14,19 @@ import httpx2
 
 from local.console import Console
 from local.emulator import Emulator
-from local.journal import Journal
+from local.logs import StackLog
 from local.mailbox import Mailbox
 from local.ports import free_port
-from local.runtime.code import Code, from_sources
+from local.runtime.launch import LaunchSpec, launch_from_sources
 from local.server import listen
-from local.services.endpoint import Endpoint
+from local.services.moto import AwsClient
 from local.template.load import load
 from local.template.stack import Function, Stack
 from local.watch import Watcher
 
 
 @dataclass
-class Running:
+class RunningEmulator:
     """The emulator, a client for it, and what it wrote to its terminal."""
 
     url: str
@@ -42,7 +42,7 @@ class Running:
         stack: Stack,
         *,
         logs: Path,
-        code_of: Callable[[Function], Code] = from_sources,
+        launch_spec_of: Callable[[Function], LaunchSpec] = launch_from_sources,
         watching: Path | None = None,
         aws_url: str | None = None,
         mails: Path | None = None,
@@ -52,13 +52,15 @@ class Running:
 
         async def main() -> None:
             console = Console(terminal)
-            journal = Journal(console, logs)
-            wiring = {"WIRED": "yes"} | ({"AWS_ENDPOINT_URL": aws_url} if aws_url else {})
-            aws, mailbox = Endpoint(aws_url) if aws_url else None, Mailbox(mails) if mails else None
-            emulator = Emulator(stack, journal=journal, wiring=wiring, code_of=code_of, aws=aws, mailbox=mailbox)
+            log = StackLog(console, logs)
+            extra_environment = {"WIRED": "yes"} | ({"AWS_ENDPOINT_URL": aws_url} if aws_url else {})
+            aws, mailbox = AwsClient(aws_url) if aws_url else None, Mailbox(mails) if mails else None
+            emulator = Emulator(
+                stack, log=log, extra_environment=extra_environment, launch_spec_of=launch_spec_of, aws=aws, mailbox=mailbox
+            )
             await emulator.prepare()
             await emulator.start(listen(port))
-            tasks = [asyncio.create_task(mailbox.watch(journal.posted))] if mailbox else []
+            tasks = [asyncio.create_task(mailbox.watch(log.mail_sent))] if mailbox else []
             if watching:
                 watcher = Watcher(emulator, template=watching, load=lambda: load(watching, overrides={}), console=console)
                 tasks.append(asyncio.create_task(watcher.run()))
@@ -70,7 +72,7 @@ class Running:
             await emulator.stop()
             if aws:
                 await aws.close()
-            journal.close()
+            log.close()
 
         thread = threading.Thread(target=asyncio.run, args=(main(),))
         thread.start()

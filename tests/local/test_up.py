@@ -19,10 +19,10 @@ import pytest
 
 from local.ports import free_port
 from local.services import pgbouncer
-from local.settings import Settings
+from local.settings import EmulatorSettings
 from tests.local.conftest import STACK
 from tests.local.running import eventually
-from tests.local.test_pool import is_alive
+from tests.local.runtime.test_pool import is_alive
 
 
 @dataclass
@@ -118,7 +118,7 @@ def test_the_server_cannot_lose_what_was_committed(up: Up) -> None:
         assert connection.execute("SHOW synchronous_commit").fetchone() == ("on",)
 
 
-@pytest.mark.skipif(pgbouncer.installed() is None, reason="PgBouncer is not installed")
+@pytest.mark.skipif(pgbouncer.pgbouncer_program() is None, reason="PgBouncer is not installed")
 def test_functions_are_sent_to_pgbouncer_in_transaction_mode(up: Up) -> None:
     services = up.get("/_local/status")["services"]
     assert up.invoke({})["environment"]["DATABASE_PORT"] == str(services["pgbouncer"]["port"])
@@ -266,7 +266,7 @@ def test_what_is_saved_runs_at_once_unless_it_is_told_not_to(tmp_path: Path) -> 
 
 @pytest.mark.parametrize(("options", "is_watching"), [({}, True), ({"wants_watch": False}, False), ({"built": Path("b")}, False)])
 def test_edits_are_taken_up_from_sources_only(options: dict[str, Any], is_watching: bool) -> None:
-    assert Settings(**options).is_watching is is_watching
+    assert EmulatorSettings(**options).is_watching is is_watching
 
 
 def test_ctrl_c_leaves_no_process_behind(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from local.template.load import load
 from tests.local.conftest import STACK
-from tests.local.running import Running, eventually
+from tests.local.running import RunningEmulator, eventually
 
 LIMIT_S = 20.0
 HANDLER = "import os\ndef handler(event, context):\n    return {{'statusCode': 200, 'body': '{word} ' + str(os.getpid())}}\n"
@@ -55,7 +55,7 @@ ROUTE = "\n        More: {Type: Api, Properties: {RestApiId: !Ref Api, Path: /mo
 class Edited:
     """A running stack and the folder that it is made from."""
 
-    def __init__(self, running: Running, folder: Path) -> None:
+    def __init__(self, running: RunningEmulator, folder: Path) -> None:
         self.running, self.folder = running, folder
 
     def get(self, path: str) -> str:
@@ -88,7 +88,7 @@ def edited(tmp_path: Path) -> Iterator[Edited]:
     (folder / "shared" / "lib.py").touch()
     (folder / "template.yaml").write_text(TEMPLATE)
     stack = load(folder / "template.yaml", overrides={})
-    with Running.started(stack, logs=tmp_path / "logs", watching=folder / "template.yaml") as running:
+    with RunningEmulator.started(stack, logs=tmp_path / "logs", watching=folder / "template.yaml") as running:
         assert eventually(lambda: all(pool.states()["idle"] for pool in running.emulator.fleet.pools.values()))
         time.sleep(0.2)  # the watcher has begun by then
         yield Edited(running, folder)

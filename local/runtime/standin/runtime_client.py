@@ -8,8 +8,8 @@ import http.client
 import os
 
 _BASE = "/2018-06-01/runtime/invocation/"
-_ALWAYS = ("Lambda-Runtime-Aws-Request-Id", "Lambda-Runtime-Invoked-Function-Arn")
-_WHERE_SENT = (
+_HEADERS_ALWAYS_SENT = ("Lambda-Runtime-Aws-Request-Id", "Lambda-Runtime-Invoked-Function-Arn")
+_OPTIONAL_HEADERS = (
     "Lambda-Runtime-Trace-Id",
     "Lambda-Runtime-Client-Context",
     "Lambda-Runtime-Cognito-Identity",
@@ -19,7 +19,7 @@ _WHERE_SENT = (
 )
 
 
-class _Client:
+class _RuntimeClient:
     """The Runtime API at the address that Lambda gives; every fault is a RuntimeError, which ends the worker."""
 
     def __init__(self, address: str) -> None:
@@ -33,18 +33,22 @@ class _Client:
     def next(self) -> tuple[bytes, dict[str, str | int | None]]:
         """Wait for an invocation; return its event and its headers, None for those that were not sent."""
         answer, body = self._call("GET", "next", "Failed to get next")
-        headers: dict[str, str | int | None] = {name: answer.headers[name] or "" for name in _ALWAYS}
-        headers |= {name: answer.headers[name] or None for name in _WHERE_SENT}
+        headers: dict[str, str | int | None] = {name: answer.headers[name] or "" for name in _HEADERS_ALWAYS_SENT}
+        headers |= {name: answer.headers[name] or None for name in _OPTIONAL_HEADERS}
         return body, headers | {"Lambda-Runtime-Deadline-Ms": int(answer.headers["Lambda-Runtime-Deadline-Ms"] or 0)}
 
     def post_invocation_result(self, invoke_id: str, result: bytes, content_type: str, invocation_id: str | None = None) -> None:
         """Give the answer of an invocation."""
-        headers = {"content-type": content_type, **_named(invocation_id)}
+        headers = {"content-type": content_type, **_invocation_id_header(invocation_id)}
         self._call("POST", f"{invoke_id}/response", "Failed to post invocation response", result, headers)
 
     def post_error(self, invoke_id: str, error: str, xray_cause: str, invocation_id: str | None = None) -> None:
         """Report that an invocation failed: the error object, and its cause for X-Ray."""
-        headers = {"content-type": "application/json", "lambda-runtime-function-xray-error-cause": xray_cause, **_named(invocation_id)}
+        headers = {
+            "content-type": "application/json",
+            "lambda-runtime-function-xray-error-cause": xray_cause,
+            **_invocation_id_header(invocation_id),
+        }
         self._call("POST", f"{invoke_id}/error", "Failed to post invocation error", error.encode(), headers)
 
     def _call(
@@ -63,11 +67,11 @@ class _Client:
         return answer, content
 
 
-def _named(invocation_id: str | None) -> dict[str, str]:
+def _invocation_id_header(invocation_id: str | None) -> dict[str, str]:
     return {"lambda-runtime-invocation-id": invocation_id} if invocation_id else {}
 
 
-_client = _Client(os.environ.get("AWS_LAMBDA_RUNTIME_API", "127.0.0.1:9001"))
+_client = _RuntimeClient(os.environ.get("AWS_LAMBDA_RUNTIME_API", "127.0.0.1:9001"))
 initialize_client = _client.initialize_client
 next = _client.next
 post_invocation_result = _client.post_invocation_result

@@ -10,10 +10,10 @@ from types import SimpleNamespace
 import pytest
 
 from local.gateway.authorizers import Authorizers
-from local.gateway.exchange import Exchange
+from local.gateway.errors import GatewayError
 from local.gateway.policy import Grant
-from local.gateway.refusal import Refusal
-from local.runtime.outcome import Answer, Failure
+from local.gateway.request import GatewayRequest
+from local.runtime.outcome import Failure, HandlerResult
 from local.template.load import load
 from local.template.stack import Authorizer
 from parley.auth.principal import ADMIN_SCOPES
@@ -48,7 +48,7 @@ class InProcess:
         self.asked += 1
         outcome = asyncio.get_running_loop().create_future()
         try:
-            outcome.set_result(Answer(json.dumps(self.handler(json.loads(event), None)).encode()))
+            outcome.set_result(HandlerResult(json.dumps(self.handler(json.loads(event), None)).encode()))
         except Exception as exc:
             outcome.set_result(Failure(type(exc).__name__, str(exc)))
         return SimpleNamespace(outcome=outcome)
@@ -62,12 +62,12 @@ def gateway(handler, *, ttl_s):
 async def verdict(authorizers, token, route):
     path = re.sub(r"\{\w+\+?\}", "00000000-0000-7000-8000-000000000001", route.path)
     headers = [("Host", "api.example.com"), ("Authorization", f"Bearer {token}")]
-    exchange = Exchange(route.method, path, [], headers, peer="192.0.2.7", protocol="HTTP/1.1", port=443)
+    request = GatewayRequest(route.method, path, [], headers, peer="192.0.2.7", protocol="HTTP/1.1", port=443)
     try:
-        await authorizers.check(exchange, route)
-    except Refusal as refusal:
+        await authorizers.check(request, route)
+    except GatewayError as refusal:
         return refusal.kind
-    return {name: exchange.authorizer[name] for name in exchange.authorizer if name != "integrationLatency"}
+    return {name: request.authorizer[name] for name in request.authorizer if name != "integrationLatency"}
 
 
 async def verdicts(authorizers, token):

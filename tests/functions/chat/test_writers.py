@@ -9,8 +9,8 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from local.services.database import NAME
-from local.services.pgbouncer import installed
+from local.services.database import DATABASE_NAME
+from local.services.pgbouncer import pgbouncer_program
 from tests.driving import Person
 from tests.fakes.parrot import MODELS, Parrot, said
 from tests.fakes.pgbouncer import running_pgbouncer
@@ -114,14 +114,14 @@ def crowded(pool):
         with ExitStack() as taken:
             for _ in range(CONNECTIONS):
                 address = {"host": "127.0.0.1", "port": pool["PARLEY_DATABASE_PORT"], "passfile": pool["PGPASSFILE"]}
-                connection = psycopg.connect(**address, user="parley_app", dbname=NAME, prepare_threshold=None)
+                connection = psycopg.connect(**address, user="parley_app", dbname=DATABASE_NAME, prepare_threshold=None)
                 taken.enter_context(connection).execute("SELECT 1")  # a transaction is open from here on
             yield
 
     return crowded
 
 
-@pytest.mark.skipif(installed() is None, reason="PgBouncer is not installed: there is no pool to exhaust")
+@pytest.mark.skipif(pgbouncer_program() is None, reason="PgBouncer is not installed: there is no pool to exhaust")
 def test_who_finds_no_connection_is_told_so_within_three_seconds(workers, people, postgres, parrot, crowded):
     questions = [f"answers {number}late" for number in range(10)]
     with crowded():

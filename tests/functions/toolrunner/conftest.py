@@ -12,7 +12,7 @@ from local.template.load import load
 from parley.ids import new_id
 from parley.tools.invoker import Invoker
 from parley.tools.outcome import ToolOutcome
-from tests.local.running import Running
+from tests.local.running import RunningEmulator
 
 ROOT = Path(__file__).parents[3]
 ADA = new_id()
@@ -46,7 +46,7 @@ class Runner:
 
     plugins: Path
     invoker: Invoker
-    running: Running
+    running: RunningEmulator
 
     def run(self, name: str, *, timeout_s: float = 10, **arguments: Any) -> ToolOutcome:
         return self.invoker.run(name, arguments, user_id=ADA, timeout_s=timeout_s)
@@ -64,7 +64,7 @@ def runner(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runner]:
     (tree / "template.yaml").write_text(TEMPLATE)
     with pytest.MonkeyPatch.context() as patch:
         stack = load(tree / "template.yaml", overrides={})
-        with Running.started(stack, logs=tree / "logs", watching=tree / "template.yaml", aws_url="http://127.0.0.1:9") as running:
+        with RunningEmulator.started(stack, logs=tree / "logs", watching=tree / "template.yaml", aws_url="http://127.0.0.1:9") as running:
             patch.setenv("AWS_ENDPOINT_URL_LAMBDA", f"{running.url}/_local/lambda")
             for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
                 patch.setenv(name, "local")

@@ -1,0 +1,1 @@
+"""The commands of `parley`; each module is imported when one of its commands is called."""

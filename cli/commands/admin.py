@@ -1,0 +1,251 @@
+"""`parley admin`: accounts, invites and usage."""
+
+from collections.abc import Mapping
+from typing import override
+from urllib.parse import quote
+
+import click
+
+from cli import prompts
+from cli.api import ApiClient
+from cli.errors import CliError, not_parley
+from cli.http import HttpCall
+from cli.json_fields import Fields
+from cli.listing import Table, all_items, find_by_id, first_items, json_option, limit_option, short_id
+from cli.options import Expiry, with_api
+from cli.output import local_time, one_line, shortened
+
+USERS_PATH = "/admin/users"
+
+
+USERS_LISTED_BY = "parley admin users"
+
+
+account_argument = click.argument("account", metavar="EMAIL_OR_ID")
+
+
+class BudgetType(click.ParamType):
+    """A sum in US dollars, or `default` for the deployment's own."""
+
+    name = "budget"
+
+    @override
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> float | str:
+        """Return the number, or the word."""
+        if value.lower() == "default":
+            return "default"
+        try:
+            return float(value.removeprefix("$"))
+        except ValueError:
+            self.fail(f"{value!r} is neither a number of US dollars nor `default`.", param, ctx)
+
+
+@click.command()
+@click.argument("part", required=False)
+@limit_option
+@json_option
+@with_api
+def users(api: ApiClient, part: str | None, limit: int, as_json: bool) -> None:
+    """List accounts, the newest first.
+
+    PART is a part of the e-mail address to look for.
+    """
+    ACCOUNT_TABLE.show(first_items(api, USERS_PATH, limit=limit, query={"email": part} if part else None), as_json=as_json)
+
+
+@click.command()
+@account_argument
+@prompts.yes_option
+@with_api
+def disable(api: ApiClient, account: str, yes: bool) -> None:
+    """Shut an account out.
+
+    Its sessions end at once. Nothing is deleted.
+    """
+    found = find_account(api, account)
+    prompts.require_confirmation(f"Disable {found.text('email')} and end their sessions?", yes=yes)
+    _change_account(api, found, {"disabled": True}, "is disabled")
+
+
+@click.command()
+@account_argument
+@with_api
+def enable(api: ApiClient, account: str) -> None:
+    """Let a disabled account in again."""
+    _change_account(api, find_account(api, account), {"disabled": False}, "is enabled")
+
+
+@click.command()
+@account_argument
+@click.argument("new_role", metavar="ROLE", type=click.Choice(["user", "admin"]))
+@with_api
+def role(api: ApiClient, account: str, new_role: str) -> None:
+    """Make somebody an admin, or a user.
+
+    ROLE is `user` or `admin`; new rights come with the next renewal of the person's token, within minutes.
+    """
+    _change_account(api, find_account(api, account), {"role": new_role}, f"has the role {new_role}")
+
+
+@click.command()
+@account_argument
+@click.argument("usd", metavar="USD|default", type=BudgetType())
+@with_api
+def budget(api: ApiClient, account: str, usd: float | str) -> None:
+    """Limit what an account may spend.
+
+    The budget is in US dollars for a month; `default` is the deployment's own.
+    """
+    has = "the default monthly budget" if isinstance(usd, str) else f"a monthly budget of ${usd:,.2f}"
+    _change_account(api, find_account(api, account), {"monthly_budget_usd": None if isinstance(usd, str) else usd}, f"has {has}")
+
+
+def find_account(api: ApiClient, given: str) -> Fields:
+    """Return the account that `given` names: an e-mail address, an id, or the start or end of one."""
+    if "@" not in given:
+        return find_by_id(all_items(api, USERS_PATH), given, noun="account", listed_by=USERS_LISTED_BY)
+    wanted = given.strip().lower()
+    for account in all_items(api, USERS_PATH, {"email": wanted}):
+        if account.text("email").lower() == wanted:
+            return account
+    raise CliError(f"There is no account {one_line(given)!r}. They are listed by: {USERS_LISTED_BY}")
+
+
+def _change_account(api: ApiClient, account: Fields, changes: dict[str, object], outcome: str) -> None:
+    api.fetch(HttpCall("PATCH", f"{USERS_PATH}/{quote(account.text('id'), safe='')}", changes))
+    click.echo(f"{one_line(account.text('email'))} {outcome}")
+
+
+def _account_row(account: Fields) -> tuple[str, ...]:
+    budget_usd = account.number("monthly_budget_usd")
+    return (
+        short_id(account.text("id")),
+        one_line(account.text("email")),
+        shortened(account.text("display_name"), characters=30),
+        one_line(account.text("role")) + (", disabled" if account.get("disabled") is True else ""),
+        "default" if budget_usd is None else f"${budget_usd:,.2f}",
+        local_time(account.text("created_at")),
+    )
+
+
+ACCOUNT_TABLE = Table(("id", "e-mail", "name", "role", "budget", "since"), _account_row, "No such accounts.")
+
+
+INVITES_PATH = "/admin/invites"
+
+
+@click.command()
+@click.argument("email", required=False)
+@click.option("--expires", type=Expiry(), metavar="WHEN", help="12h, 30d, 4w or a date, 90 days at most.  [default: a week]")
+@with_api
+def invite(api: ApiClient, email: str | None, expires: str | None) -> None:
+    """Make an invite for one account.
+
+    With EMAIL only that address may use it. The invite alone goes to standard output.
+    """
+    body = {"email": email, "expires_at": expires}
+    made = Fields.of(api.fetch(HttpCall("POST", INVITES_PATH, {field: value for field, value in body.items() if value})))
+    if not made.text("invite"):
+        raise not_parley(api.url, "it made no invite")
+    click.echo(one_line(made.text("invite")))
+    until = local_time(made.text("expires_at"))
+    click.echo(
+        f"For {_invited_address(made)}, until {until}; not shown again. To use it: parley register --url {api.url} --invite …", err=True
+    )
+
+
+@click.command()
+@json_option
+@with_api
+def invites(api: ApiClient, as_json: bool) -> None:
+    """List the open invites."""
+    INVITE_TABLE.show(list(all_items(api, INVITES_PATH)), as_json=as_json)
+
+
+@click.command()
+@click.argument("invite_id", metavar="ID")
+@with_api
+def uninvite(api: ApiClient, invite_id: str) -> None:
+    """Take an invite back.
+
+    A short id will do; they are listed by `parley admin invites`.
+    """
+    found = find_by_id(all_items(api, INVITES_PATH), invite_id, noun="invite", listed_by="parley admin invites")
+    api.fetch(HttpCall("DELETE", f"{INVITES_PATH}/{quote(found.text('id'), safe='')}"))
+    click.echo(f"Took back the invite for {_invited_address(found)}")
+
+
+def _invited_address(invite: Fields) -> str:
+    return one_line(invite.text("email")) or "anybody"
+
+
+def _invite_row(invite: Fields) -> tuple[str, ...]:
+    return (
+        short_id(invite.text("id")),
+        _invited_address(invite),
+        local_time(invite.text("created_at")),
+        local_time(invite.text("expires_at")),
+    )
+
+
+INVITE_TABLE = Table(("id", "for", "made", "expires"), _invite_row, "No open invites. Make one: parley admin invite")
+
+
+USAGE_GROUPS = ("user", "model", "day")
+
+
+USAGE_NUMBERS = ("turns", "input_tokens", "output_tokens", "cost_usd")
+
+
+NO_USAGE = "Nothing was used in that time."
+
+
+@click.command()
+@click.option("--by", default="user", show_default=True, metavar="GROUPS", help="One or more of user,model,day.")
+@click.option("--from", "start", metavar="DATE", help="First day or moment, in UTC.  [default: the first of this month]")
+@click.option("--to", "end", metavar="DATE", help="End, not included.  [default: now]")
+@json_option
+@with_api
+def usage(api: ApiClient, by: str, start: str | None, end: str | None, as_json: bool) -> None:
+    """Add up turns, tokens and cost, the dearest first."""
+    groups = [name for name in USAGE_GROUPS if name in by.replace(" ", "").split(",")]
+    query = {"group_by": by, **({"from": start} if start else {}), **({"to": end} if end else {})}
+    lines = list(all_items(api, "/admin/usage", query))
+    names = _account_names(api) if "user" in groups and lines and not as_json else {}
+    table = Table((*groups, "turns", "tokens in", "tokens out", "cost"), lambda used: _usage_row(used, groups, names), NO_USAGE)
+    table.show(lines, as_json=as_json)
+    if len(lines) > 1 and not as_json:
+        click.echo(
+            "total: {} turns, {} tokens in, {} tokens out, {}".format(*_formatted_numbers(*(_total(lines, name) for name in USAGE_NUMBERS)))
+        )
+
+
+def _account_names(api: ApiClient) -> dict[str, str]:
+    return {account.text("id"): account.text("email") for account in all_items(api, USERS_PATH)}
+
+
+def _total(lines: list[Fields], name: str) -> float:
+    return sum(used.number(name) or 0 for used in lines)
+
+
+def _usage_row(used: Fields, groups: list[str], names: Mapping[str, str]) -> tuple[str, ...]:
+    user_id = used.text("user_id")
+    cells = {
+        "user": one_line(names.get(user_id, "")) or short_id(user_id),
+        "model": one_line(used.text("model")),
+        "day": one_line(used.text("day")),
+    }
+    return *(cells[group] for group in groups), *_formatted_numbers(*(used.number(name) or 0 for name in USAGE_NUMBERS))
+
+
+def _formatted_numbers(turns: float, tokens_in: float, tokens_out: float, cost_usd: float) -> tuple[str, str, str, str]:
+    return f"{turns:,.0f}", f"{tokens_in:,.0f}", f"{tokens_out:,.0f}", f"${cost_usd:,.4f}"
+
+
+@click.group()
+def admin() -> None:
+    """Manage accounts, invites and usage, as an admin."""
+
+
+for command in (users, disable, enable, role, budget, invite, invites, uninvite, usage):
+    admin.add_command(command)

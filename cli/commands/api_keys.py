@@ -1,0 +1,81 @@
+"""`parley api-keys`: keys for scripts and other programs."""
+
+from urllib.parse import quote
+
+import click
+
+from cli import prompts
+from cli.api import API_KEY_VARIABLE, ApiClient
+from cli.errors import not_parley
+from cli.http import HttpCall
+from cli.json_fields import Fields
+from cli.listing import ListGroup, Table, all_items, find_by_id, json_option, short_id
+from cli.options import Expiry, with_api
+from cli.output import local_time, one_line, shortened
+
+API_KEYS_PATH = "/auth/api-keys"
+SCOPES = ("chat", "conversations", "tools", "documents")
+
+
+@click.group(cls=ListGroup)
+def api_keys() -> None:
+    """List, make and revoke keys for scripts and other programs."""
+
+
+@api_keys.command("list")
+@json_option
+@with_api
+def list_api_keys(api: ApiClient, as_json: bool) -> None:
+    """List your API keys, the newest first; the keys themselves are shown only when they are made."""
+    KEY_TABLE.show(list(all_items(api, API_KEYS_PATH)), as_json=as_json)
+
+
+@api_keys.command()
+@click.argument("name")
+@click.option("--scope", "scopes", type=click.Choice(SCOPES), multiple=True, help="What it may do; repeat it for more.  [default: all]")
+@click.option("--expires", type=Expiry(), metavar="WHEN", help="12h, 90d, 4w or a date, a year at most.  [default: a year]")
+@with_api
+def create(api: ApiClient, name: str, scopes: tuple[str, ...], expires: str | None) -> None:
+    """Make an API key called NAME. The key alone goes to standard output, this once."""
+    body = {"name": name, "scopes": list(scopes), "expires_at": expires}
+    made = Fields.of(api.fetch(HttpCall("POST", API_KEYS_PATH, {field: value for field, value in body.items() if value})))
+    if not made.text("key"):
+        raise not_parley(api.url, "it made no key")
+    click.echo(one_line(made.text("key")))
+    click.echo(f"{_details(made)} Keep it safe: it is not shown again. This client takes it from {API_KEY_VARIABLE}.", err=True)
+
+
+@api_keys.command()
+@click.argument("key", metavar="ID")
+@prompts.yes_option
+@with_api
+def revoke(api: ApiClient, key: str, yes: bool) -> None:
+    """Make an API key useless at once; a short id will do."""
+    found = find_by_id(all_items(api, API_KEYS_PATH), key, noun="API key", listed_by="parley api-keys")
+    named = f"the API key {one_line(found.text('name'))!r} ({short_id(found.text('id'))})"
+    prompts.require_confirmation(f"Revoke {named}? What uses it stops working at once.", yes=yes)
+    api.fetch(HttpCall("DELETE", f"{API_KEYS_PATH}/{quote(found.text('id'), safe='')}"))
+    click.echo(f"Revoked {named}")
+
+
+def _details(key: Fields) -> str:
+    named = f"{one_line(key.text('name'))!r} ({short_id(key.text('id'))})"
+    return f"API key {named} for {_scopes(key)}, until {local_time(key.text('expires_at'))}."
+
+
+def _scopes(key: Fields) -> str:
+    scopes = key.get("scopes")
+    return one_line(", ".join(map(str, scopes))) if isinstance(scopes, list) else ""
+
+
+def _key_row(key: Fields) -> tuple[str, ...]:
+    return (
+        short_id(key.text("id")),
+        shortened(key.text("name"), characters=40),
+        _scopes(key),
+        local_time(key.text("expires_at")),
+        local_time(key.text("last_used_at")) or "never",
+    )
+
+
+KEY_TABLE = Table(("id", "name", "may use", "expires", "last used"), _key_row, "No API keys yet. Make one: parley api-keys create NAME")

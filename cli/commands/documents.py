@@ -1,0 +1,189 @@
+"""`parley documents`: list, show, search, rename, share and delete documents."""
+
+from collections.abc import Sequence
+
+import click
+
+from cli import prompts
+from cli.api import ApiClient
+from cli.commands.documents_add import add
+from cli.document_api import DOCUMENTS_PATH, document_path, find_document, find_document_ids, set_shared, title_and_id, title_and_page
+from cli.http import HttpCall
+from cli.json_fields import Fields
+from cli.listing import MAX_PAGES, ListGroup, Table, all_items, first_items, json_option, limit_option, short_id
+from cli.options import with_api_or_key
+from cli.output import aligned_table, json_text, local_time, one_line, plain_text, print_note, shortened
+
+document_argument = click.argument("document", metavar="ID")
+
+
+@click.command()
+@document_argument
+@click.argument("title")
+@with_api_or_key
+def rename(api: ApiClient, document: str, title: str) -> None:
+    """Call a document TITLE; a short id will do."""
+    found = find_document(api, document)
+    changed = Fields.of(api.fetch(HttpCall("PATCH", document_path(found.text("id")), {"title": title})))
+    click.echo(f"{title_and_id(found)} is called {changed.text('title')!r} now")
+
+
+@click.command()
+@document_argument
+@with_api_or_key
+def share(api: ApiClient, document: str) -> None:
+    """Let all users of the server read your document; for admins."""
+    click.echo(f"{title_and_id(set_shared(api, find_document(api, document), shared=True))} is shared with all users")
+
+
+@click.command()
+@document_argument
+@with_api_or_key
+def unshare(api: ApiClient, document: str) -> None:
+    """Have your document for yourself again; for admins."""
+    click.echo(f"{title_and_id(set_shared(api, find_document(api, document), shared=False))} is yours alone")
+
+
+@click.command()
+@click.argument("given", metavar="ID...", nargs=-1, required=True)
+@prompts.yes_option
+@with_api_or_key
+def delete(api: ApiClient, given: tuple[str, ...], yes: bool) -> None:
+    """Delete documents; short ids will do.
+
+    What was made of them goes as well: their text, their chunks and vectors.
+    """
+    found = {document.text("id"): document for document in [find_document(api, each) for each in given]}
+    prompts.require_confirmation(f"Delete {', '.join(map(title_and_id, found.values()))}?", yes=yes)
+    for id, document in found.items():
+        api.fetch(HttpCall("DELETE", document_path(id)))
+        click.echo(f"Deleted {title_and_id(document)}")
+
+
+NOTHING_FOUND = "Nothing fits these words. What there is: parley documents"
+
+
+@click.command()
+@click.argument("words", metavar="WORDS...", nargs=-1, required=True)
+@click.option("--limit", type=click.IntRange(1, 100), default=5, show_default=True, help="How many pieces to show.")
+@click.option("--in", "only_in", metavar="ID", multiple=True, help="Search this document only; may be given often.")
+@json_option
+@with_api_or_key
+def search(api: ApiClient, words: tuple[str, ...], limit: int, only_in: tuple[str, ...], as_json: bool) -> None:
+    """Find the pieces that fit WORDS, the best first.
+
+    They are ranked by words and by meaning.
+    """
+    query: dict[str, str | int | Sequence[str]] = {"q": " ".join(words), "limit": limit}
+    if only_in:
+        query["document_id"] = find_document_ids(api, only_in)
+    answer = Fields.of(api.fetch(HttpCall("GET", f"{DOCUMENTS_PATH}/search", query=query)))
+    found = answer.parts("items")
+    if answer.text("mode") == "text":
+        print_note("Found by words only: there is no model of the role `embedding` that answers.")
+    click.echo(json_text(found) if as_json else "\n\n".join(map(_passage_text, found)) or NOTHING_FOUND)
+
+
+def _passage_text(piece: Fields) -> str:
+    heading = one_line(piece.text("heading"))
+    under = f" · {heading}" if heading and heading != one_line(piece.text("title")) else ""
+    return f"{title_and_page(piece)} ({short_id(piece.text('document_id'))}){under}\n  {shortened(piece.text('text'), characters=300)}"
+
+
+@click.group(cls=ListGroup)
+def documents() -> None:
+    """Add, list, show, search, rename, share and delete documents."""
+
+
+@documents.command("list")
+@limit_option
+@json_option
+@with_api_or_key
+def list_documents(api: ApiClient, limit: int, as_json: bool) -> None:
+    """List your documents and the shared ones, the newest first."""
+    DOCUMENTS.show(first_items(api, DOCUMENTS_PATH, limit=limit), as_json=as_json)
+
+
+@documents.command()
+@document_argument
+@click.option("--chunks", is_flag=True, help="Show the pieces that it was cut into, which answers cite.")
+@json_option
+@with_api_or_key
+def show(api: ApiClient, document: str, chunks: bool, as_json: bool) -> None:
+    """Show a document; a short id will do."""
+    found = find_document(api, document)
+    if chunks:
+        _show_chunks(api, found, as_json=as_json)
+    else:
+        click.echo(json_text(found) if as_json else aligned_table([row for row in _detail_rows(found) if row[1]]))
+
+
+def _show_chunks(api: ApiClient, document: Fields, *, as_json: bool) -> None:
+    found = list(all_items(api, f"{document_path(document.text('id'))}/chunks"))
+    if as_json:
+        click.echo(json_text(found))
+        return
+    for chunk in found:
+        click.secho(f"{chunk.number('number') or 0:.0f} · {title_and_page(Fields(chunk | {'title': chunk.text('heading')}))}", dim=True)
+        click.echo(plain_text(chunk.text("text")).rstrip("\n") + "\n")
+    if not found:
+        click.echo(f"It has no chunks: it is {_status(document)}.")
+    elif len(found) < (document.number("chunks") or 0):
+        print_note(f"These are the first {MAX_PAGES * 100}.")
+
+
+def _detail_rows(document: Fields) -> list[tuple[str, str]]:
+    return [
+        ("id", one_line(document.text("id"))),
+        ("title", one_line(document.text("title"))),
+        ("file", f"{one_line(document.text('filename'))} ({one_line(document.text('content_type'))}, {_file_size(document)})"),
+        ("is", _status(document)),
+        ("why", " ".join(part for part in (one_line(document.text("error")), _in_parentheses(document.text("error_code"))) if part)),
+        ("note", one_line(document.text("note"))),
+        ("chunks", f"{document.number('chunks') or 0:.0f}"),
+        ("for", _visibility(document) or "you"),
+        ("added", local_time(document.text("created_at"))),
+    ]
+
+
+def _status(document: Fields) -> str:
+    status = one_line(document.text("status"))
+    return f"{status} {document.number('progress') or 0:.0%}" if status == "processing" else status
+
+
+def _file_size(document: Fields) -> str:
+    count = document.number("bytes") or 0
+    if count < 1000:
+        return f"{count:.0f} B"
+    return f"{count / 1000:.0f} kB" if count < 999_500 else f"{count / 1_000_000:.1f} MB"
+
+
+def _visibility(document: Fields) -> str:
+    if document.get("is_own") is False:
+        return "all, by another"
+    return "all" if document.get("shared") is True else ""
+
+
+def _in_parentheses(code: str) -> str:
+    return f"({one_line(code)})" if code else ""
+
+
+def _document_row(document: Fields) -> tuple[str, ...]:
+    return (
+        short_id(document.text("id")),
+        shortened(document.text("title"), characters=50),
+        _status(document),
+        _file_size(document),
+        f"{document.number('chunks') or 0:.0f}",
+        local_time(document.text("created_at")),
+        _visibility(document),
+    )
+
+
+DOCUMENTS = Table(
+    ("id", "title", "is", "size", "chunks", "added", "for"), _document_row, "No documents yet. Add one: parley documents add handbook.pdf"
+)
+
+
+for command in (add, search, rename, share, unshare, delete):
+    documents.add_command(command)

@@ -1,0 +1,86 @@
+"""`parley sessions` and `parley audit`: where the account is logged in, and what happened to it."""
+
+import json
+import re
+from urllib.parse import quote
+
+import click
+
+from cli.api import ApiClient
+from cli.http import HttpCall
+from cli.json_fields import Fields
+from cli.listing import ListGroup, Table, all_items, find_by_id, first_items, json_option, limit_option, short_id
+from cli.options import with_api
+from cli.output import local_time, one_line, shortened
+
+SESSIONS_PATH = "/auth/sessions"
+
+
+@click.group(cls=ListGroup)
+def sessions() -> None:
+    """List where you are logged in, and end sessions."""
+
+
+@sessions.command("list")
+@json_option
+@with_api
+def list_sessions(api: ApiClient, as_json: bool) -> None:
+    """List where you are logged in, the newest first."""
+    SESSION_TABLE.show(list(all_items(api, SESSIONS_PATH)), as_json=as_json)
+
+
+@sessions.command()
+@click.argument("session", metavar="ID")
+@with_api
+def end(api: ApiClient, session: str) -> None:
+    """End a session; a short id will do. To end all: parley logout --everywhere"""
+    found = find_by_id(all_items(api, SESSIONS_PATH), session, noun="session", listed_by="parley sessions")
+    api.fetch(HttpCall("DELETE", f"{SESSIONS_PATH}/{quote(found.text('id'), safe='')}"))
+    if found.get("current") is True:
+        api.sessions.forget(api.url)
+    click.echo(f"Ended session {short_id(found.text('id'))}, last used {local_time(found.text('last_used_at'))}")
+
+
+def _session_row(session: Fields) -> tuple[str, ...]:
+    return (
+        short_id(session.text("id")),
+        one_line(session.text("address")),
+        shortened(session.text("user_agent"), characters=40),
+        local_time(session.text("last_used_at")),
+        "this one" if session.get("current") is True else "",
+    )
+
+
+SESSION_TABLE = Table(("id", "where", "program", "last used", ""), _session_row, "No sessions.")
+
+
+@click.command()
+@limit_option
+@json_option
+@with_api
+def audit(api: ApiClient, limit: int, as_json: bool) -> None:
+    """List what happened to your account, the newest first: logins elsewhere, changes, API keys."""
+    EVENT_TABLE.show(first_items(api, "/auth/audit", limit=limit), as_json=as_json)
+
+
+def _event_row(event: Fields) -> tuple[str, ...]:
+    return (
+        local_time(event.text("at")),
+        one_line(event.text("event")).replace("_", " "),
+        one_line(event.text("address")),
+        shortened(event.text("user_agent"), characters=30),
+        shortened(_detail_text(event.part("detail")), characters=60),
+    )
+
+
+def _detail_text(detail: Fields) -> str:
+    return ", ".join(f"{name.replace('_', ' ')}: {_detail_value(value)}" for name, value in detail.items())
+
+
+def _detail_value(value: object) -> str:
+    if isinstance(value, str):
+        return short_id(value) if re.fullmatch(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", value) else value
+    return json.dumps(value, ensure_ascii=False)
+
+
+EVENT_TABLE = Table(("when", "what", "where", "program", "detail"), _event_row, "Nothing has happened yet.")

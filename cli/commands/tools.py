@@ -1,0 +1,166 @@
+"""`parley tools`: list, set and call tools; add and remove remote MCP servers."""
+
+import json
+from urllib.parse import quote
+
+import click
+
+from cli import prompts
+from cli.api import ApiClient
+from cli.errors import CliError
+from cli.http import HttpCall
+from cli.json_fields import Fields
+from cli.listing import ListGroup, Table, all_items, json_option, short_id
+from cli.options import with_api_or_key
+from cli.output import one_line, plain_text, shortened
+
+MCP_SERVERS_PATH = "/tools/mcp-servers"
+
+
+@click.group(cls=ListGroup)
+def mcp() -> None:
+    """List, add and remove remote MCP servers."""
+
+
+@mcp.command("list")
+@json_option
+@with_api_or_key
+def list_mcp_servers(api: ApiClient, as_json: bool) -> None:
+    """List your servers, the newest first, as they answered when they were last asked."""
+    SERVER_TABLE.show(list(all_items(api, MCP_SERVERS_PATH)), as_json=as_json)
+
+
+@mcp.command()
+@click.argument("name")
+@click.argument("address")
+@click.option("--header", "headers", metavar="'NAME: VALUE'", multiple=True, help="Goes along with every call; repeat it for more.")
+@with_api_or_key
+def add(api: ApiClient, name: str, address: str, headers: tuple[str, ...]) -> None:
+    """Add the server at ADDRESS; its tools are called NAME.tool."""
+    body = {"name": name, "url": address, "headers": dict(map(_parse_header, headers))}
+    id = Fields.of(api.fetch(HttpCall("POST", MCP_SERVERS_PATH, {field: value for field, value in body.items() if value}))).text("id")
+    made = next((server for server in all_items(api, MCP_SERVERS_PATH) if server.text("id") == id), Fields())
+    click.echo(f"Added {one_line(name)}: {_server_tools(made)}")
+
+
+@mcp.command()
+@click.argument("server", metavar="NAME")
+@prompts.yes_option
+@with_api_or_key
+def remove(api: ApiClient, server: str, yes: bool) -> None:
+    """Remove a server with its tools and what was set for them; its name or id."""
+    found = next(
+        (one for one in all_items(api, MCP_SERVERS_PATH) if server in (one.text("name"), one.text("id"), short_id(one.text("id")))), None
+    )
+    if found is None:
+        raise CliError(f"There is no MCP server {one_line(server)!r}. They are listed by: parley tools mcp")
+    named = f"the MCP server {one_line(found.text('name'))!r} ({one_line(found.text('url'))})"
+    prompts.require_confirmation(f"Remove {named}?", yes=yes)
+    api.fetch(HttpCall("DELETE", f"{MCP_SERVERS_PATH}/{quote(found.text('id'), safe='')}"))
+    click.echo(f"Removed {named}")
+
+
+def _parse_header(given: str) -> tuple[str, str]:
+    name, colon, value = given.partition(":")
+    if not (name.strip() and colon):
+        raise click.BadParameter("a header is written 'NAME: VALUE'")
+    return name.strip(), value.strip()
+
+
+def _server_tools(server: Fields) -> str:
+    tools = server.get("tools")
+    names = [str(name) for name in tools] if isinstance(tools, list) else []
+    error = one_line(server.text("error"))
+    offers = shortened(", ".join(names), characters=60) if names else "no tools yet"
+    return f"{offers} ({error})" if error else offers
+
+
+def _server_row(server: Fields) -> tuple[str, ...]:
+    return short_id(server.text("id")), one_line(server.text("name")), shortened(server.text("url"), characters=50), _server_tools(server)
+
+
+SERVER_TABLE = Table(("id", "name", "address", "tools"), _server_row, "No MCP servers yet. Add one: parley tools mcp add NAME ADDRESS")
+
+
+TOOLS_PATH = "/tools"
+
+
+TOOL_SETTINGS = (
+    ("enable", "enabled", True, "Let models use a tool."),
+    ("disable", "enabled", False, "Let no model use a tool."),
+    ("ask", "requires_approval", True, "Have a tool ask before each call."),
+    ("trust", "requires_approval", False, "Let a tool run without asking, where neither it nor what the model has read demands that."),
+)
+
+
+@click.group(cls=ListGroup)
+def tools() -> None:
+    """List, set and call tools, and add remote MCP servers that bring more."""
+
+
+@tools.command("list")
+@json_option
+@with_api_or_key
+def list_tools(api: ApiClient, as_json: bool) -> None:
+    """List the tools by name, also those that are off."""
+    TOOL_TABLE.show(list(all_items(api, TOOLS_PATH)), as_json=as_json)
+
+
+@tools.command()
+@click.argument("name")
+@click.argument("arguments", nargs=-1, metavar="[FIELD=VALUE]...")
+@with_api_or_key
+def invoke(api: ApiClient, name: str, arguments: tuple[str, ...]) -> None:
+    """Call a tool, as in `parley tools invoke calculator expression="12.5% of 840"`. A VALUE that is JSON is taken as that."""
+    called = HttpCall("POST", f"{_tool_path(name)}/invoke", {"arguments": dict(map(_parse_argument, arguments))})
+    outcome = Fields.of(api.fetch(called))
+    if outcome.get("ok") is not True:
+        raise CliError(one_line(outcome.text("content")) or "The tool failed.")
+    click.echo(plain_text(outcome.text("content")).rstrip("\n"))
+
+
+def _setting_command(word: str, field: str, value: bool, promise: str) -> click.Command:
+    """Return the command of this word, which sets one field of a tool."""
+
+    @click.command(word, help=promise)
+    @click.argument("name")
+    @with_api_or_key
+    def change(api: ApiClient, name: str) -> None:
+        tool = Fields.of(api.fetch(HttpCall("PUT", _tool_path(name), {field: value})))
+        click.echo(f"{one_line(tool.text('name'))} is {_tool_state(tool)}")
+
+    return change
+
+
+def _tool_path(name: str) -> str:
+    return f"{TOOLS_PATH}/{quote(name, safe='')}"
+
+
+def _parse_argument(given: str) -> tuple[str, object]:
+    name, equals, value = given.partition("=")
+    if not (name and equals):
+        raise click.BadParameter(f"{given!r} is not FIELD=VALUE")
+    try:
+        return name, json.loads(value)
+    except (ValueError, RecursionError):
+        return name, value
+
+
+def _tool_state(tool: Fields) -> str:
+    if tool.get("enabled") is not True:
+        return "off"
+    return "on, and asks first" if tool.get("requires_approval") is True else "on"
+
+
+def _tool_row(tool: Fields) -> tuple[str, ...]:
+    return one_line(tool.text("name")), one_line(tool.text("source")), _tool_state(tool), shortened(tool.text("description"), characters=60)
+
+
+TOOL_TABLE = Table(("name", "from", "is", "what it does"), _tool_row, "There are no tools here.")
+
+
+tools.add_command(mcp)
+
+
+for setting in TOOL_SETTINGS:
+    tools.add_command(_setting_command(*setting))

@@ -1,0 +1,174 @@
+"""HTTP to one server: its address, a request, its answer, and every failure in between as a sentence."""
+
+import io
+import ipaddress
+import os
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO, override
+from urllib.parse import SplitResult, urlsplit
+
+import click
+import httpx2
+
+from cli.errors import CliError, error_from_answer, not_parley
+from cli.json_fields import Fields
+from cli.output import one_line
+
+
+def default_url(last_url: str | None) -> str:
+    """Return the address of the last login, else that of a stack on this computer."""
+    return last_url or f"http://127.0.0.1:{os.environ.get('PARLEY_PORT') or 3000}"
+
+
+def normalised_url(url: str) -> str:
+    """Return `url` as sessions are kept under it: lower-case host, no slash at the end, a stage path kept.
+
+    Raises a usage error for what is no http(s) address or carries a user, a query or a fragment.
+    """
+    parts = _split(url)
+    if parts is None or parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment or "@" in parts.netloc:
+        raise click.UsageError(f"{url!r} is not an address of Parley. Write it like http://127.0.0.1:3000")
+    return f"{parts.scheme}://{parts.netloc.lower()}{parts.path.rstrip('/')}"
+
+
+def origin_of(url: str) -> str:
+    """Return the server's part of an address, which another server may have signed."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}"
+
+
+def is_loopback(url: str) -> bool:
+    """Whether the address is on this computer."""
+    host = urlsplit(url).hostname or ""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _split(url: str) -> SplitResult | None:
+    try:
+        parts = urlsplit(url.strip())
+        _ = parts.port  # raises for a port that is no number
+    except ValueError:
+        return None
+    return parts
+
+
+@dataclass(frozen=True)
+class FileForm:
+    """Fields in their order, and the file behind them in the field `file`."""
+
+    fields: Mapping[str, str]
+    file: BinaryIO
+    filename: str
+    content_type: str
+
+
+class ProgressFile(io.FileIO):
+    """A file to be sent; `on_sent` hears how many of its bytes have been read."""
+
+    def __init__(self, path: Path, *, on_sent: Callable[[int], None]) -> None:
+        super().__init__(path)
+        self._on_sent = on_sent
+
+    @override
+    def read(self, size: int | None = -1, /) -> bytes:
+        """Return the next piece."""
+        piece = super().read(-1 if size is None else size)
+        self._on_sent(self.tell())
+        return piece
+
+
+# What the person sees of this computer in `parley sessions`.
+USER_AGENT = f"parley-cli ({sys.platform})"
+
+
+@dataclass(frozen=True)
+class HttpCall:
+    """One request, with JSON as its body or a form; `timeout_s` is how long the server may say nothing."""
+
+    method: str
+    path: str
+    body: Mapping[str, object] | None = None
+    query: Mapping[str, str | int | Sequence[str]] | None = None
+    form: FileForm | None = None
+    timeout_s: float = 30.0
+
+
+class Connection:
+    """Sends calls to `url`; knows nothing of who is logged in."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        # Loading certificates takes longer than a local answer, and plain HTTP (redirects are not followed) needs none.
+        has_tls = url.startswith("https:")
+        # A proxy from the environment must not stand between this computer and itself.
+        self._client = httpx2.Client(verify=has_tls, trust_env=not is_loopback(url), headers={"User-Agent": USER_AGENT})
+
+    def close(self) -> None:
+        """Close the sockets."""
+        self._client.close()
+
+    @contextmanager
+    def answer(self, call: HttpCall, *, token: str | None = None) -> Iterator[httpx2.Response]:
+        """Give the answer, whatever its status, with its body still unread."""
+        headers = {"Authorization": f"Bearer {token}"} if token else None
+        timeout = httpx2.Timeout(call.timeout_s, connect=10.0)
+        with readable_errors(self.url):
+            request = self._client.build_request(
+                call.method, self.url + call.path, params=call.query, headers=headers, timeout=timeout, **_request_content(call)
+            )
+            response = self._client.send(request, stream=True)
+        try:
+            yield response
+        finally:
+            response.close()
+
+    def content(self, response: httpx2.Response) -> object:
+        """Return the JSON of a successful answer, None when it has no body; anything else raises what it says."""
+        with readable_errors(self.url):
+            body = response.read()
+        if not response.is_success:
+            raise error_from_answer(Fields.parse(body), url=self.url, headers=response.headers, status=response.status_code)
+        try:
+            return response.json() if body else None
+        except (ValueError, RecursionError) as exc:
+            raise not_parley(self.url, "its answer is not JSON") from exc
+
+
+@contextmanager
+def readable_errors(url: str) -> Iterator[None]:
+    """Turn transport errors of the block into sentences about `url`."""
+    try:
+        yield
+    except (httpx2.ConnectError, httpx2.ConnectTimeout) as exc:
+        raise CliError(f"Nothing answers at {url}. {_advice(url)}", details=_reason(exc)) from exc
+    except httpx2.TimeoutException as exc:
+        raise CliError(f"{url} took too long to answer. Try again; if it stays so, look at the server's log.") from exc
+    except UnicodeError as exc:
+        raise CliError("What you gave is not text in UTF-8.") from exc
+    except (httpx2.RequestError, httpx2.InvalidURL) as exc:
+        raise CliError(f"The connection to {url} broke before the answer was complete.", details=_reason(exc)) from exc
+
+
+def _request_content(call: HttpCall) -> dict[str, Any]:
+    if call.form is None:
+        return {"json": call.body}
+    return {"data": call.form.fields, "files": {"file": (call.form.filename, call.form.file, call.form.content_type)}}
+
+
+def _advice(url: str) -> str:
+    if is_loopback(url):
+        return "Start it with `parley up` (or `make up`), or name another address with --url."
+    return "Check the address and your network, or name another address with --url."
+
+
+def _reason(exc: Exception) -> tuple[str, ...]:
+    # "Connection refused" adds nothing to the sentence; a certificate that fails or a name that is unknown does.
+    text = one_line(str(exc))
+    return () if not text or "refused" in text or "timed out" in text else (text,)

@@ -1,0 +1,141 @@
+"""One turn on the terminal: its text on stdout as it arrives, everything around it dim on stderr, and the sources it cites."""
+
+import json
+import re
+import sys
+from collections.abc import Iterable
+
+import click
+
+from cli.api import TurnEvent
+from cli.document_api import title_and_page
+from cli.errors import CliError, TurnUnfinished, error_from_answer
+from cli.json_fields import Fields
+from cli.output import ControlFilter, print_note, shortened
+
+# What stands in code cites nothing, nor does a link's text.
+_CODE_SPAN = re.compile(r"^ *(```|~~~).*?(?:^ *\1|\Z)|(`+).*?\2", re.DOTALL | re.MULTILINE)
+
+
+_CITATION = re.compile(r"(?<!\\)\[ *([0-9]{1,4}(?: *, *[0-9]{1,4})*) *\](?![(:])")
+
+
+def cited_sources(text: str, sources: Iterable[Fields]) -> list[str]:
+    """Return a line for each source whose number the text cites, by number: `[1] Handbook, page 3: Leave is 30 days.`"""
+    numbers = {int(number) for match in _CITATION.finditer(_CODE_SPAN.sub("", text)) for number in match[1].split(",")}
+    by_number = {int(source.number("number") or 0): source for source in sources}
+    return [f"[{number}] {_source_line(by_number[number])}" for number in sorted(numbers & by_number.keys())]
+
+
+def _source_line(source: Fields) -> str:
+    snippet = shortened(source.text("snippet"), characters=160)
+    return f"{title_and_page(source)}: {snippet}" if snippet else title_and_page(source)
+
+
+class TurnView:
+    """Shows a turn's events one by one; events it does not know are passed over."""
+
+    def __init__(self, url: str) -> None:
+        self.turn_id = ""
+        self.conversation_id = ""
+        self._pending_calls: list[Fields] = []
+        self._text = ""
+        self._sources: list[Fields] = []
+        self._url = url
+        self._filter = ControlFilter()
+        self._is_mid_line = False
+
+    def show(self, event: TurnEvent) -> None:
+        """Show one event; raises `CliError` for an end without a complete answer."""
+        fields = event.fields
+        match event.name:
+            case "turn.started":
+                self.turn_id, self.conversation_id = fields.text("turn_id"), fields.text("conversation_id")
+            case "text.delta":
+                self._text += fields.text("text")
+                self._print(self._filter.feed(fields.text("text")))
+            case "source":
+                self._sources.append(fields)
+            case "memory" | "tool.call" | "tool.result":
+                self._note(step_note(event))
+            case "tool.approval":
+                self._pending_calls.append(fields)
+            case "turn.waiting" if self._pending_calls:
+                self.end_line()
+            case "turn.completed":
+                self._show_cited()
+                self._note(turn_summary(fields))
+            case "turn.stopped":
+                self._show_cited()
+                self._note("stopped")
+            case "turn.interrupted" | "turn.waiting" | "turn.failed":
+                self.end_line()
+                raise turn_error(event, url=self._url)
+
+    def take_pending_calls(self) -> list[Fields]:
+        """Return the calls that the turn waits for, once."""
+        pending, self._pending_calls = self._pending_calls, []
+        return pending
+
+    def end_line(self) -> None:
+        """Leave the cursor at the start of a line."""
+        if self._is_mid_line:
+            self._print("\n")
+
+    def _show_cited(self) -> None:
+        """Print what the answer cites beneath it: without that its numbers say nothing."""
+        if told := cited_sources(self._text, self._sources):
+            self.end_line()
+            click.echo("\n" + "\n".join(told))
+
+    def _print(self, text: str) -> None:
+        if text:
+            click.echo(text, nl=False)
+            self._is_mid_line = not text.endswith("\n")
+
+    def _note(self, text: str) -> None:
+        # Where both streams are one terminal, a note in the middle of a line would be glued to it.
+        if sys.stdout.isatty() and sys.stderr.isatty():
+            self.end_line()
+        print_note(text)
+
+
+def step_note(event: TurnEvent) -> str:
+    """Return what is worth knowing of a step on the way to the answer, on one line."""
+    fields = event.fields
+    match event.name:
+        case "memory":
+            return f"remembered: {shortened(fields.text('text'), characters=100)}"
+        case "tool.call":
+            arguments = json.dumps(fields.get("arguments"), ensure_ascii=False)
+            return f"→ {fields.text('name')} {shortened(arguments, characters=100)}"
+        case _:
+            mark = "←" if fields.get("ok", True) else "✗"
+            return f"{mark} {fields.text('name')}: {shortened(_result_text(fields), characters=100)}"
+
+
+def turn_summary(fields: Fields) -> str:
+    """Return model, tokens, cost and times of a completed turn, as far as they are known."""
+    usage, timings = fields.part("usage"), fields.part("timings")
+    tokens = f"{usage.number('input_tokens') or 0:.0f} in / {usage.number('output_tokens') or 0:.0f} out" if usage else ""
+    cost, first_ms, total_ms = usage.number("cost_usd"), timings.number("first_token_ms"), timings.number("total_ms")
+    costs = "" if cost is None else f"${cost:.2g}" if 0 < cost < 0.01 else f"${cost:.2f}"
+    first = "" if first_ms is None else f"first token {first_ms:.0f} ms"
+    total = "" if total_ms is None else f"{total_ms / 1000:.1f} s"
+    return " · ".join(part for part in (fields.text("model"), tokens, costs, first, total) if part)
+
+
+def turn_error(event: TurnEvent, *, url: str) -> CliError:
+    """Return the error that an end without a complete answer is."""
+    fields = event.fields
+    if event.name == "turn.interrupted":
+        return TurnUnfinished("The answer was interrupted; what arrived is kept. Ask again, or read it: parley history")
+    if event.name == "turn.waiting":
+        return TurnUnfinished("The answer waits for your approval of a tool. A new message in this conversation denies it.")
+    reason = fields.text("detail") or fields.text("title") or "The model could not answer."
+    return error_from_answer(Fields(fields | {"detail": reason}), url=url, headers={}, status=int(fields.number("status") or 500))
+
+
+def _result_text(fields: Fields) -> str:
+    content = fields.get("content")
+    return content if isinstance(content, str) else json.dumps(content, ensure_ascii=False)

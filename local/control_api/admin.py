@@ -1,0 +1,125 @@
+"""The stack's status, schedules run on demand, and the mails that the stack has sent."""
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+from email.utils import parseaddr
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from local.mailbox import Mailbox, SentMail
+from local.runtime.fleet import Fleet
+from local.runtime.outcome import Failure
+from local.runtime.pool import Pool
+from local.services.moto import AwsClient
+from local.services.supervisor import ServiceFailed
+from local.template.stack import Stack
+from local.triggers.scheduler import Scheduler
+
+MAIL_PATH = "/_local/mail"
+
+
+class MailEndpoint:
+    """Lists and empties a mailbox; without one there are no mails."""
+
+    def __init__(self, mailbox: Mailbox | None) -> None:
+        self._mailbox = mailbox
+
+    async def list(self, request: Request) -> Response:
+        """Answer with the mails, the newest first; `to` keeps those to one address."""
+        to = request.query_params.get("to")
+        mails = await asyncio.to_thread(self._mailbox.mails) if self._mailbox else []
+        return JSONResponse({"items": [mail.fields for mail in mails if to is None or _is_addressed_to(mail, to)]})
+
+    async def empty(self, _: Request) -> Response:
+        """Throw all mails away."""
+        if self._mailbox:
+            await asyncio.to_thread(self._mailbox.empty)
+        return Response(status_code=204)
+
+
+def _is_addressed_to(mail: SentMail, address: str) -> bool:
+    return address.lower() in (parseaddr(one)[1].lower() for one in mail.to)
+
+
+STATUS_PATH, SCHEDULE_PATH = "/_local/status", "/_local/schedules/{name}"
+
+
+class AdminEndpoint:
+    """Answers questions about the running stack."""
+
+    def __init__(
+        self, stack: Stack, *, fleet: Fleet, scheduler: Scheduler, services: Callable[[], dict[str, Any]], aws: AwsClient | None
+    ) -> None:
+        self._stack = stack
+        self._fleet = fleet
+        self._scheduler = scheduler
+        self._services = services
+        self._aws = aws
+
+    async def status(self, _: Request) -> Response:
+        """Answer with the functions and their workers, the schedules, the queues, the buckets and the services."""
+        return JSONResponse(
+            {
+                "version": _version(),
+                "routes": len(self._stack.api.routes),
+                "functions": [_function_status(pool) for pool in self._fleet.pools.values()],
+                "schedules": self._scheduler.status(),
+                **await self._stored(),
+                "services": self._services(),
+            }
+        )
+
+    async def _stored(self) -> dict[str, Any]:
+        """Return what is in queues and buckets; nothing while the service that has them is being started again."""
+        with contextlib.suppress(ServiceFailed):
+            if self._aws:
+                return await self._aws.state()
+        return {"queues": [], "buckets": []}
+
+    async def fire(self, request: Request) -> Response:
+        """Run a schedule's function now and answer with what it answered."""
+        name = request.path_params["name"]
+        schedule = self._scheduler.find(name)
+        if schedule is None:
+            known = ", ".join(sorted(one.name for one in self._stack.schedules)) or "none"
+            return _problem(404, "schedule_not_found", f"There is no schedule {name!r}; there are: {known}.")
+        outcome = await self._scheduler.fire(schedule)
+        if isinstance(outcome, Failure):
+            return Response(outcome.payload, 502, headers={"X-Amz-Function-Error": "Unhandled"}, media_type="application/json")
+        return Response(getattr(outcome, "payload", b"null"), media_type="application/json")
+
+
+def forbidden_response() -> Response:
+    """Answer a request that a web page sent."""
+    return _problem(403, "forbidden", "/_local/ answers programs on this machine, not web pages.")
+
+
+def _function_status(pool: Pool) -> dict[str, Any]:
+    function, counts = pool.function, pool.counts
+    workers = pool.states()
+    return {
+        "name": function.name,
+        "handler": function.handler,
+        "timeout_s": function.timeout_s,
+        "memory_mb": function.memory_mb,
+        "peak_mb": counts.peak_mb,
+        "workers": {"starting": workers["starting"], "idle": workers["idle"] + workers["finishing"], "busy": workers["busy"]},
+        "invocations": counts.invocations,
+        "errors": counts.errors,
+    }
+
+
+def _problem(status: int, code: str, detail: str) -> Response:
+    body = {"type": "about:blank", "title": code.replace("_", " ").capitalize(), "status": status, "detail": detail, "code": code}
+    return JSONResponse(body, status, media_type="application/problem+json")
+
+
+def _version() -> str:
+    try:
+        return version("parley")
+    except PackageNotFoundError:
+        return "0"

@@ -1,1 +1,0 @@
-"""What only the emulator has, under `/_local/`: never in the template, never on AWS."""

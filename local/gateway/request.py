@@ -1,0 +1,85 @@
+"""A request on its way through the gateway: what the client sent, and what the gateway adds to it."""
+
+import time
+import uuid
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import Any
+from urllib.parse import parse_qsl
+
+from local.template.stack import Route
+
+# Connection headers end at the gateway, so a function never sees them.
+_HOP_BY_HOP_HEADERS = {"connection", "content-length", "expect", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade"}
+
+
+@dataclass
+class GatewayRequest:
+    """The request as it came, its ids and times, and its route once there is one."""
+
+    method: str
+    path: str
+    query: list[tuple[str, str]]
+    headers: list[tuple[str, str]]
+    peer: str
+    protocol: str
+    port: int
+    request_id: str = field(default_factory=lambda: str(uuid.uuid4()))
+    started: float = field(default_factory=time.monotonic)
+    at: datetime = field(default_factory=lambda: datetime.now(UTC))
+    route: Route | None = None
+    path_parameters: dict[str, str] = field(default_factory=dict)
+    authorizer: dict[str, Any] | None = None
+    marks: list[str] = field(default_factory=list)
+    trouble: str = ""
+    has_begun: bool = False
+
+    @classmethod
+    def of(cls, scope: dict[str, Any]) -> "GatewayRequest":
+        """Return the exchange of an ASGI scope."""
+        peer, server = scope.get("client") or ("127.0.0.1", 0), scope.get("server") or ("127.0.0.1", 0)
+        headers = [(_canonical_name(name), value.decode("latin-1")) for name, value in scope["headers"]]
+        request = cls(
+            method=scope["method"],
+            path=(scope.get("raw_path") or scope["path"].encode()).decode("latin-1"),
+            query=parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True),
+            headers=[(name, value) for name, value in headers if name.lower() not in _HOP_BY_HOP_HEADERS],
+            peer=peer[0],
+            protocol=f"HTTP/{scope['http_version']}",
+            port=server[1],
+        )
+        request.headers = list(request._forwarded(scope["scheme"]))
+        return request
+
+    def header(self, name: str) -> str:
+        """Return the last value of a header, or an empty string."""
+        wanted = name.lower()
+        return next((value for key, value in reversed(self.headers) if key.lower() == wanted), "")
+
+    @property
+    def elapsed_ms(self) -> float:
+        return (time.monotonic() - self.started) * 1000
+
+    @property
+    def trace_id(self) -> str:
+        return self.header("X-Amzn-Trace-Id")
+
+    def _forwarded(self, scheme: str) -> Iterable[tuple[str, str]]:
+        """Yield the headers as API Gateway passes them on: who asked is appended, never believed."""
+        came_from = [value for name, value in self.headers if name == "X-Forwarded-For"]
+        ours = {"X-Forwarded-For", "X-Forwarded-Port", "X-Forwarded-Proto"}
+        yield from ((name, value) for name, value in self.headers if name not in ours)
+        yield "X-Forwarded-For", ", ".join([*came_from, self.peer])
+        yield "X-Forwarded-Port", str(self.port)
+        yield "X-Forwarded-Proto", scheme
+        if not self.header("X-Amzn-Trace-Id"):
+            stamp = self.request_id.replace("-", "")
+            yield "X-Amzn-Trace-Id", f"Root=1-{int(self.at.timestamp()):08x}-{stamp[:24]}"
+
+
+@lru_cache(maxsize=512)
+def _canonical_name(name: bytes) -> str:
+    """Return a header's usual spelling: ASGI hands names on in lower case, API Gateway as they were written."""
+    return "-".join(part.capitalize() for part in name.decode("latin-1").split("-"))

@@ -1,0 +1,196 @@
+"""The log of the running stack: the access log, the functions' output, and errors.
+
+The terminal shows JSON log lines in a readable form, and leaves out those below WARNING; the files hold every line.
+"""
+
+import json
+import traceback
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, TextIO
+
+from local.console import Colour, Console
+from local.gateway.request import GatewayRequest
+from local.mailbox import SentMail
+from local.runtime.outcome import Failure, Outcome
+from local.template.stack import EventSource, LambdaIntegration, Schedule
+
+# CloudWatch reads metrics from the log in this form; nobody else does.
+_METRICS_FIELD = "_aws"
+
+
+# Seven lines of advice before each exception, on how to find out what AWS has changed.
+_EXCEPTION_ADVICE = "LAMBDA_WARNING: Unhandled exception."
+
+
+_LEVEL_COLOURS: dict[str, Colour] = {"WARNING": "yellow", "WARN": "yellow", "ERROR": "red", "CRITICAL": "red", "FATAL": "red"}
+
+
+# What Powertools and Lambda's runtime put on every line; the rest is what the line is about.
+_STANDARD_FIELDS = {
+    *("level", "location", "message", "timestamp", "service", "cold_start", "sampling_rate", "xray_trace_id", "logger", "log_level"),
+    *("function_name", "function_memory_size", "function_arn", "function_request_id"),
+    *("exception", "exception_name", "stack_trace", "stackTrace", "errorType", "errorMessage", "requestId"),
+}
+
+
+@dataclass(frozen=True)
+class TerminalText:
+    """Text for the terminal, of one line or more."""
+
+    text: str
+    colour: Colour
+
+
+def terminal_text(line: str) -> TerminalText | None:
+    """Return how the terminal shows a line of output; None for metrics, and for JSON log lines below WARNING.
+
+    A line that is not a JSON log line is shown as it is. What Lambda's runtime says of a failed start is left out
+    where the emulator says it too.
+    """
+    if _EXCEPTION_ADVICE in line:
+        return None
+    fields = _fields(line)
+    if fields is None:
+        return TerminalText(line, "dim")
+    if _METRICS_FIELD in fields or (str(fields.get("errorType")).startswith("Runtime.") and not fields.get("stackTrace")):
+        return None
+    level = str(fields.get("level", "")).upper()
+    if not level:
+        return TerminalText(line, "dim")
+    return (
+        TerminalText("\n".join([_summary(level, fields), *_traceback_lines(fields)]), _LEVEL_COLOURS[level])
+        if level in _LEVEL_COLOURS
+        else None
+    )
+
+
+def _fields(line: str) -> dict[str, Any] | None:
+    if not line.startswith("{"):
+        return None
+    try:
+        fields = json.loads(line)
+    except ValueError:
+        return None
+    return fields if isinstance(fields, dict) else None
+
+
+def _summary(level: str, fields: dict[str, Any]) -> str:
+    """Return `LEVEL message  key=value …`; an error of Lambda's runtime has a type and a message in other fields."""
+    raised = ": ".join(str(fields[key]) for key in ("errorType", "errorMessage") if fields.get(key))
+    message = str(fields.get("message") or raised)
+    pairs = [f"{key}={_value(value)}" for key, value in fields.items() if key not in _STANDARD_FIELDS and value is not None]
+    return "  ".join([f"{level} {message}", *([" ".join(pairs)] if pairs else [])])
+
+
+def _value(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def _traceback_lines(fields: dict[str, Any]) -> Iterator[str]:
+    """Yield the traceback's lines, indented."""
+    found = fields.get("exception") or fields.get("stackTrace") or ""
+    text = "\n".join(str(part) for part in found) if isinstance(found, list) else str(found)
+    yield from (f"  {line}" for line in text.splitlines() if line.strip())
+
+
+class StackLog:
+    """Writes to the terminal, and each function's output also to `<folder>/<function>.log`; the last run's logs are gone.
+
+    The terminal is spared JSON log lines below WARNING, and metrics, unless `is_verbose`.
+    """
+
+    def __init__(self, console: Console, folder: Path, *, is_verbose: bool = False) -> None:
+        self._console = console
+        self._is_verbose = is_verbose
+        self._folder = folder
+        self._files: dict[str, TextIO] = {}
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for old in folder.glob("*.log"):
+            old.unlink()
+
+    def output(self, function: str, text: str) -> None:
+        """Take a line of a worker's output; Lambda's runtime puts carriage returns for new lines within one."""
+        for line in text.rstrip("\r\n").split("\r"):
+            self._show(function, TerminalText(line, "dim") if self._is_verbose else terminal_text(line))
+            self.platform(function, line)
+
+    def platform(self, function: str, text: str) -> None:
+        """Take a line of Lambda itself: only the file gets it."""
+        file = self._files.get(function) or self._open(function)
+        file.write(f"{text}\n")
+        file.flush()
+
+    def trouble(self, function: str, text: str) -> None:
+        """Take what a developer should see at once."""
+        self._console.say(f"{function}: {text}", "red")
+        self.platform(function, text)
+
+    def access(self, request: GatewayRequest, status: int) -> None:
+        """Write the line of a request."""
+        target = request.route.integration if request.route else None
+        function = target.function if isinstance(target, LambdaIntegration) else "-"
+        parts = [
+            f"{_clock_time()} {request.method:<6} {request.path} {status} {request.elapsed_ms:.0f} ms",
+            function,
+            request.request_id[:8],
+        ]
+        self._console.say("  ".join([*parts, *request.marks]), _status_colour(status))
+        if request.trouble:
+            self._console.say(f"         {request.trouble}", "yellow")
+
+    def crashed(self, request: GatewayRequest, error: Exception) -> None:
+        """Write what the emulator itself did wrong."""
+        self._console.say(f"the emulator failed on {request.method} {request.path}:\n{''.join(traceback.format_exception(error))}", "red")
+
+    def schedule_ran(self, schedule: Schedule, outcome: Outcome) -> None:
+        """Write the line of a schedule that ran."""
+        result = f"failed: {outcome.message}" if isinstance(outcome, Failure) else "done"
+        self._console.say(
+            f"{_clock_time()} schedule {schedule.name}  {schedule.function}  {result}", "red" if isinstance(outcome, Failure) else None
+        )
+
+    def batch_done(self, source: EventSource, *, count: int, failed: int, trouble: str | None) -> None:
+        """Write the line of a batch that a function got from a queue."""
+        result = "done" if not failed else f"{failed} failed: {trouble}" if trouble else f"{failed} failed"
+        messages = "1 message" if count == 1 else f"{count} messages"
+        self._console.say(f"{_clock_time()} queue {source.queue}  {source.function}  {messages}  {result}", "red" if failed else None)
+
+    def queue_unreadable(self, source: EventSource, reason: str) -> None:
+        """Write that a queue cannot be read; it is tried again."""
+        self._console.say(f"{_clock_time()} queue {source.queue} cannot be read: {reason}", "red")
+
+    def mail_sent(self, mail: SentMail) -> None:
+        """Write a mail as its recipient sees it."""
+        self._console.say(f"{_clock_time()} mail to {', '.join(mail.to)}  {mail.subject}", "bold")
+        for line in mail.text.strip().splitlines():
+            self._console.say(f"mail │ {line}")
+
+    def close(self) -> None:
+        for file in self._files.values():
+            file.close()
+
+    def _show(self, function: str, line: TerminalText | None) -> None:
+        for part in line.text.split("\n") if line else ():
+            self._console.say(f"{short_name(function)} │ {part}", line.colour if line else None)
+
+    def _open(self, function: str) -> TextIO:
+        self._files[function] = file = (self._folder / f"{function}.log").open("w", encoding="utf-8")
+        return file
+
+
+def short_name(function: str) -> str:
+    """Return a function's name as the terminal shows it: `chat` of `ChatFunction`."""
+    return function.removesuffix("Function").lower()
+
+
+def _clock_time() -> str:
+    return datetime.now().strftime("%H:%M:%S")
+
+
+def _status_colour(status: int) -> Colour | None:
+    if status >= 500:
+        return "red"
+    return "yellow" if status >= 400 else None

@@ -1,0 +1,98 @@
+"""Child processes: they die with the emulator, and are stopped with everything that they started."""
+
+import asyncio
+import contextlib
+import os
+import signal
+import sys
+from asyncio.subprocess import DEVNULL, STDOUT, Process
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+_DIE_WITH_PARENT = Path(__file__).with_name("die_with_parent.py")
+_STOP_S = 2.0
+
+
+@dataclass(frozen=True)
+class SystemUser:
+    """The system user that a child runs as."""
+
+    uid: int
+    gid: int
+
+
+@dataclass(frozen=True)
+class ChildProcess:
+    """A running process and what it writes."""
+
+    process: Process
+    output: asyncio.StreamReader
+    _pipe: asyncio.ReadTransport
+
+    @property
+    def pid(self) -> int:
+        return self.process.pid
+
+    @property
+    def has_ended(self) -> bool:
+        return self.process.returncode is not None
+
+    async def wait(self) -> int:
+        """Return its status when it has ended, even if a process that it started still writes to the pipe."""
+        return await self.process.wait()
+
+    def kill(self) -> None:
+        """Kill it and all of its session at once."""
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+
+    async def stop(self, signum: int = signal.SIGTERM) -> None:
+        """Ask it to end, wait, and kill what is still there."""
+        if not self.has_ended:
+            with contextlib.suppress(ProcessLookupError):
+                self.process.send_signal(signum)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self.wait(), _STOP_S)
+        self.kill()
+        await self.wait()
+        self._pipe.close()
+
+    def close(self) -> None:
+        """Read no more of what it writes."""
+        self._pipe.close()
+
+
+async def start_process(
+    *command: str,
+    cwd: Path,
+    environment: Mapping[str, str],
+    death_signal: int = signal.SIGKILL,
+    identity: SystemUser | None = None,
+) -> ChildProcess:
+    """Start `command` in a session of its own; it gets `death_signal` when the emulator dies.
+
+    The session keeps the terminal's Ctrl-C away from it: the emulator ends its children itself.
+    """
+    who = (str(identity.uid), str(identity.gid)) if identity else ("-1", "-1")
+    wrapper = (sys.executable, "-I", "-S", str(_DIE_WITH_PARENT), str(os.getpid()), str(int(death_signal)), *who)
+    # A pipe of our own: asyncio's lets `wait` return only when the last writer has gone.
+    reading, writing = os.pipe()
+    output, pipe = await _pipe_reader(reading)
+    try:
+        process = await asyncio.create_subprocess_exec(
+            *wrapper, *command, cwd=cwd, env=environment, stdin=DEVNULL, stdout=writing, stderr=STDOUT, start_new_session=True
+        )
+    except OSError:
+        pipe.close()
+        raise
+    finally:
+        os.close(writing)
+    return ChildProcess(process, output, pipe)
+
+
+async def _pipe_reader(descriptor: int) -> tuple[asyncio.StreamReader, asyncio.ReadTransport]:
+    reader = asyncio.StreamReader()
+    protocol = asyncio.StreamReaderProtocol(reader)
+    transport, _ = await asyncio.get_running_loop().connect_read_pipe(lambda: protocol, os.fdopen(descriptor, "rb", buffering=0))
+    return reader, transport

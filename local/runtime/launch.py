@@ -1,0 +1,90 @@
+"""How a worker is started: its command, from the sources or from a build, and its environment variables."""
+
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+
+from local.template.pseudo import REGION
+from local.template.stack import Function
+
+_ISOLATED_MAIN = Path(__file__).with_name("isolated_main.py")
+
+
+_STAND_IN = Path(__file__).with_name("standin")
+
+
+@dataclass(frozen=True)
+class LaunchSpec:
+    """How a worker is started: the folder it starts in, the command before the handler, and what that needs."""
+
+    root: Path
+    command: tuple[str, ...]
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+
+def launch_from_sources(function: Function, *, wants_stand_in: bool = False) -> LaunchSpec:
+    """Return the checkout's own code, run by this environment's interpreter and packages.
+
+    Where AWS's runtime has no native client, and where it is wanted, the one in Python stands in for it.
+    """
+    environment = {"PYTHONPATH": str(_STAND_IN)} if wants_stand_in or not _has_native_client() else {}
+    return LaunchSpec(root=function.root, command=(sys.executable, "-m", "awslambdaric"), environment=environment)
+
+
+def launch_from_build(function: Function, *, runtime: Path) -> LaunchSpec:
+    """Return what `sam build` made, on a search path as Lambda's: task root, layers, `runtime`, standard library.
+
+    `runtime` is a folder with what AWS's runtime brings. Nothing of this environment is seen, nothing is written.
+    """
+    # A layer is unpacked over the ones before it.
+    layers = [str(layer / "python") for layer in reversed(function.layers)]
+    paths = os.pathsep.join([str(function.root), *layers, str(runtime)])
+    return LaunchSpec(root=function.root, command=(base_interpreter(), "-I", "-S", "-B", str(_ISOLATED_MAIN), paths))
+
+
+@cache
+def _has_native_client() -> bool:
+    return find_spec("runtime_client") is not None
+
+
+def base_interpreter() -> str:
+    """Return the interpreter that this environment was made from."""
+    return str(getattr(sys, "_base_executable", None) or sys.executable)
+
+
+def worker_environment(function: Function, spec: LaunchSpec, *, runtime_api: str, extra_environment: Mapping[str, str]) -> dict[str, str]:
+    """Return the whole environment; `extra_environment` is what only this machine needs, and nothing else leaks in.
+
+    A function whose template calls it isolated gets no wiring: it reaches nothing of this stack's, as on AWS.
+    https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html
+    """
+    reached = {} if function.is_isolated else extra_environment
+    return {**_lambda_variables(function, spec, runtime_api), **spec.environment, **reached, **function.environment}
+
+
+def _lambda_variables(function: Function, spec: LaunchSpec, runtime_api: str) -> dict[str, str]:
+    return {
+        "AWS_ACCESS_KEY_ID": "local",
+        "AWS_DEFAULT_REGION": REGION,
+        "AWS_EXECUTION_ENV": "AWS_Lambda_python3.13",
+        "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(function.memory_mb),
+        "AWS_LAMBDA_FUNCTION_NAME": function.name,
+        "AWS_LAMBDA_FUNCTION_VERSION": "$LATEST",
+        "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand",
+        "AWS_LAMBDA_LOG_FORMAT": function.log_format,
+        "AWS_LAMBDA_LOG_GROUP_NAME": f"/aws/lambda/{function.name}",
+        "AWS_LAMBDA_LOG_STREAM_NAME": f"local/[$LATEST]{runtime_api.rpartition(':')[2]}",
+        "AWS_LAMBDA_RUNTIME_API": runtime_api,
+        "AWS_REGION": REGION,
+        "AWS_SECRET_ACCESS_KEY": "local",
+        "AWS_SESSION_TOKEN": "local",
+        "LAMBDA_TASK_ROOT": str(spec.root),
+        "LANG": "en_US.UTF-8",
+        "PATH": os.environ.get("PATH", os.defpath),
+        "TZ": ":UTC",
+        "_HANDLER": function.handler,
+    }

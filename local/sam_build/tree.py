@@ -1,0 +1,77 @@
+"""A built stack on disk: where its parts are, whether it can run here, and whether the sources are newer."""
+
+import sysconfig
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+DEFAULT_BUILD = Path(".aws-sam/build")
+
+
+# Where an artefact is unpacked on Lambda.
+TASK_ROOT, LAYER_ROOT = "/var/task", "/opt/python"
+
+
+@dataclass(frozen=True)
+class BuildTree:
+    """A built stack: its template, and one folder for each function and each layer."""
+
+    root: Path
+
+    @property
+    def template(self) -> Path:
+        return self.root / "template.yaml"
+
+    @property
+    def layers(self) -> Mapping[str, Path]:
+        """The layers' packages, by the names of the layers."""
+        return {path.parent.name: path for path in sorted(self.root.glob("*/python"))}
+
+    @property
+    def functions(self) -> Mapping[str, Path]:
+        """The functions' task roots, by the names of the functions."""
+        folders = sorted(path for path in self.root.iterdir() if path.is_dir())
+        return {path.name: path for path in folders if path.name not in self.layers}
+
+    def lambda_root(self, name: str) -> str:
+        """Return where the artefact of this name is on Lambda."""
+        return LAYER_ROOT if name in self.layers else TASK_ROOT
+
+
+CHECKOUT = Path(__file__).parents[2]
+
+
+RUNTIME_FOLDER = CHECKOUT / ".tools" / "runtime"
+
+
+_REBUILD_HINT = "run `make build ARCHITECTURE=native`"
+
+
+class BuildUnusable(Exception):
+    """The build cannot run on this machine; the text says what to do."""
+
+
+def check_runnable(tree: BuildTree, *, runtime: Path = RUNTIME_FOLDER) -> None:
+    """Raise `BuildUnusable` if there is no build, if it is for another machine, or if AWS's runtime is not installed."""
+    if not tree.template.is_file():
+        raise BuildUnusable(f"there is no build in {tree.root}: {_REBUILD_HINT}")
+    if foreign := next(_foreign_modules(tree.root), None):
+        raise BuildUnusable(f"the build in {tree.root} is for another machine ({foreign.name}): {_REBUILD_HINT}")
+    if not (runtime / "awslambdaric").is_dir():
+        raise BuildUnusable(f"there is no AWS runtime in {runtime}: run `make runtime`")
+
+
+def newer_source(tree: BuildTree, *, checkout: Path = CHECKOUT) -> Path | None:
+    """Return the source that was changed last, relative to `checkout`, if that was after the build; else None."""
+    sources = [checkout / "template.yaml", *checkout.glob("functions/**/*"), *checkout.glob("layers/**/*")]
+    files = [path for path in sources if path.is_file() and "__pycache__" not in path.parts]
+    newest = max(files, key=lambda path: path.stat().st_mtime, default=None)
+    if newest is None or newest.stat().st_mtime <= tree.template.stat().st_mtime:
+        return None
+    return newest.relative_to(checkout)
+
+
+def _foreign_modules(root: Path) -> Iterator[Path]:
+    """Yield the compiled modules that name another machine; those for any Python do not tell."""
+    suffix = sysconfig.get_config_var("EXT_SUFFIX")
+    return (path for path in root.rglob("*.cpython-*.so") if not path.name.endswith(suffix))

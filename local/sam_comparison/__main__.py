@@ -1,0 +1,35 @@
+"""`python -m local.sam_comparison`, which `make sam-local` runs."""
+
+import asyncio
+import sys
+from pathlib import Path
+
+import click
+
+from local.sam_comparison.comparison import run_comparison, table_summary
+from local.sam_comparison.container_engine import ContainerEngineMissing, find_container_engine
+from local.sam_comparison.process import ProcessFailed
+
+_CHECKOUT = Path(__file__).resolve().parents[2]
+
+
+@click.command()
+@click.option("--strict", is_flag=True, help="Fail, rather than skip, where no containers can be run.")
+def main(strict: bool) -> None:
+    """Compare what `sam local invoke` and `parley invoke` answer to each event. Exits 1 if anything differs."""
+    try:
+        engine = find_container_engine()
+    except ContainerEngineMissing as error:
+        click.echo(f"SKIPPED: `sam local` was not run and nothing was compared: {error}", err=True)
+        sys.exit(2 if strict else 0)
+    try:
+        rows = asyncio.run(run_comparison(engine, root=_CHECKOUT))
+    except* ProcessFailed as errors:
+        click.echo("\n".join(str(error) for error in errors.exceptions), err=True)
+        sys.exit(3)
+    click.echo(table_summary(rows))
+    sys.exit(0 if all(row.is_same for row in rows) else 1)
+
+
+if __name__ == "__main__":
+    main()

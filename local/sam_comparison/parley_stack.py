@@ -1,0 +1,96 @@
+"""A stack for the comparison: `parley up` on new data."""
+
+import asyncio
+import contextlib
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+from local import processes
+from local.client import FunctionFailed, StackRequestFailed, invoke_function, read_status
+from local.parameters import model_api_keys
+from local.ports import free_port
+from local.processes import ChildProcess
+from local.sam_comparison.answers import FunctionAnswer, read_answer
+from local.sam_comparison.process import ProcessFailed
+
+_START_S, _STOP_S, _PAUSE_S = 90.0, 10.0, 0.2
+
+
+@dataclass(frozen=True)
+class ComparisonStack:
+    """A running stack: the gateway's loopback port, and the ports of the database (or its pooler) and of AWS's services."""
+
+    data: Path
+    port: int
+    database_port: int
+    aws_port: int
+
+    @classmethod
+    @asynccontextmanager
+    async def started(cls, data: Path, *, root: Path) -> AsyncIterator[Self]:
+        """Run the checkout `root` on new data; raises `ProcessFailed`."""
+        port = free_port()
+        command = (sys.executable, "-m", "local", "up", "--port", str(port), "--data", str(data))
+        child = await processes.start_process(*command, cwd=root, environment=_environment(root), death_signal=signal.SIGTERM)
+        log = data.with_suffix(".log")
+        reading = asyncio.create_task(_log_output(child, log))
+        try:
+            await _wait_until_ready(child, port, log)
+            services = (await asyncio.to_thread(read_status, port))["services"]
+            database = services["pgbouncer"] or services["postgres"]
+            yield cls(data, port, database["port"], services["aws"]["port"])
+        finally:
+            await _stop(child)
+            await reading
+
+    async def invoke(self, function: str, event: str) -> FunctionAnswer:
+        """Return what `parley invoke` does, failures of the function included."""
+        try:
+            return read_answer(await asyncio.to_thread(invoke_function, self.port, function, event))
+        except FunctionFailed as error:
+            return read_answer(error.detail)
+
+
+def _environment(root: Path) -> dict[str, str]:
+    """Return the variables without the developer's choices and model keys: the offline model answers on both sides."""
+    keys = model_api_keys(root.glob("layers/*/**/models.toml"))
+    return {name: value for name, value in os.environ.items() if name not in keys and not name.startswith("PARLEY_")}
+
+
+async def _wait_until_ready(child: ChildProcess, port: int, log: Path) -> None:
+    refusal = "it ended"
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(_START_S):
+            while not child.has_ended and (refusal := await asyncio.to_thread(_failure_reason, port)):
+                await asyncio.sleep(_PAUSE_S)
+    if refusal:
+        raise ProcessFailed("parley up", f"{log.read_text(encoding='utf-8')}\n{refusal}")
+
+
+def _failure_reason(port: int) -> str:
+    """Return why the stack does not answer; empty if it does."""
+    try:
+        read_status(port)
+    except StackRequestFailed as error:
+        return str(error)
+    return ""
+
+
+async def _stop(child: ChildProcess) -> None:
+    if not child.has_ended:
+        child.process.send_signal(signal.SIGINT)
+        await asyncio.wait([asyncio.create_task(child.wait())], timeout=_STOP_S)
+    await child.stop()
+
+
+async def _log_output(child: ChildProcess, log: Path) -> None:
+    with log.open("wb") as file:
+        while data := await child.output.read(65_536):
+            file.write(data)
+            file.flush()

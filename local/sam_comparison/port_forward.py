@@ -1,0 +1,73 @@
+"""Port forwarding: lets containers reach ports that listen on loopback only."""
+
+import asyncio
+import contextlib
+from asyncio import StreamReader, StreamWriter
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from typing import Self
+
+_CHUNK_BYTES = 65_536
+_DOCKER_DESKTOP_HOST = "host.docker.internal"
+
+
+@dataclass(frozen=True)
+class ForwardedPorts:
+    """Where containers find this machine's services: one host, and for each loopback port the one there."""
+
+    host: str
+    ports: Mapping[int, int]
+
+    @classmethod
+    @asynccontextmanager
+    async def opened(cls, host: str, ports: list[int]) -> AsyncIterator[Self]:
+        """Serve loopback ports at another address of this machine until the end.
+
+        An engine in a virtual machine of its own, as Docker Desktop, has no
+        address here to listen on; its containers reach loopback by a name.
+        https://docs.docker.com/desktop/features/networking/
+        """
+        async with AsyncExitStack() as stack:
+            try:
+                opened = {port: await stack.enter_async_context(forward_port(host, port)) for port in ports}
+            except OSError:
+                yield cls(_DOCKER_DESKTOP_HOST, {port: port for port in ports})
+            else:
+                yield cls(host, opened)
+
+
+@asynccontextmanager
+async def forward_port(host: str, to_port: int) -> AsyncIterator[int]:
+    """Pass every connection to a free port of `host` on to a loopback port; yields the free port."""
+
+    async def forward(reader: StreamReader, writer: StreamWriter) -> None:
+        here, port = writer.get_extra_info("sockname")[:2]
+        await _forward_connection(reader, writer, to_port, addressed=f"{here}:{port}")
+
+    server = await asyncio.start_server(forward, host, 0)
+    try:
+        yield server.sockets[0].getsockname()[1]
+    finally:
+        server.close()
+        server.abort_clients()
+        await server.wait_closed()
+
+
+async def _forward_connection(reader: StreamReader, writer: StreamWriter, to_port: int, *, addressed: str) -> None:
+    # Parley's own doors answer those alone who call this machine by a name of its loopback.
+    names = (f"Host: {addressed}".encode(), f"Host: 127.0.0.1:{to_port}".encode())
+    # A broken connection ends both directions; who is at the other end sees it end.
+    with contextlib.suppress(OSError), contextlib.closing(writer):
+        there_reader, there_writer = await asyncio.open_connection("127.0.0.1", to_port)
+        with contextlib.closing(there_writer):
+            await asyncio.gather(_copy_stream(reader, there_writer, names), _copy_stream(there_reader, writer))
+
+
+async def _copy_stream(reader: StreamReader, writer: StreamWriter, renamed: tuple[bytes, bytes] = (b"", b"")) -> None:
+    old, new = renamed
+    with contextlib.suppress(OSError):
+        while data := await reader.read(_CHUNK_BYTES):
+            writer.write(data.replace(old, new) if old else data)
+            await writer.drain()
+        writer.write_eof()

@@ -1,0 +1,113 @@
+"""AWS's SAM command line: build the stack, derive the template for containers, and invoke one function in a container."""
+
+import json
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from local.sam_comparison.answers import FunctionAnswer, read_answer
+from local.sam_comparison.process import ProcessFailed, run_command
+from local.template.pseudo import REGION, STACK
+
+TEMPLATE_FILE, PARAMETERS_FILE = "sam-local.yaml", "sam-local-parameters.yaml"
+
+
+_PGPASS_FILE = ".pgpass"
+
+
+_TASK_ROOT = "/var/task"
+
+
+def derive_template(build: Path, *, parameters: Mapping[str, str], environment: Mapping[str, str], pgpass: str) -> None:
+    """Write template and parameters beside the built template, and the passwords of `pgpass` into each function's folder.
+
+    They go by a file because one function signs in as two roles. The built
+    folder is as private as the file has to be: libpq takes it at mode 600 only.
+    """
+    template = yaml.safe_load((build / "template.yaml").read_text(encoding="utf-8"))
+    for folder in _function_folders(template, build):
+        _write_private(folder / _PGPASS_FILE, pgpass_for_any_server(pgpass))
+    given = {**environment, "PGPASSFILE": f"{_TASK_ROOT}/{_PGPASS_FILE}"}
+    _write_yaml(build / TEMPLATE_FILE, with_environment(template, given))
+    _write_yaml(build / PARAMETERS_FILE, {**parameters, "AWS::StackName": STACK})
+
+
+def with_environment(template: dict[str, Any], variables: Mapping[str, str]) -> dict[str, Any]:
+    """Return the template with more variables for every function."""
+    functions = template.get("Globals", {}).get("Function", {})
+    merged = {**functions.get("Environment", {}).get("Variables", {}), **variables}
+    function = {**functions, "Environment": {"Variables": merged}}
+    return {**template, "Globals": {**template.get("Globals", {}), "Function": function}}
+
+
+def pgpass_for_any_server(pgpass: str) -> str:
+    """Return a password file's entries for whatever host and port."""
+    entries = [line.split(":", 2)[2] for line in pgpass.splitlines()]
+    return "".join(f"*:*:{entry}\n" for entry in dict.fromkeys(entries))
+
+
+def _function_folders(template: dict[str, Any], build: Path) -> list[Path]:
+    resources = template["Resources"].values()
+    return [build / resource["Properties"]["CodeUri"] for resource in resources if resource["Type"] == "AWS::Serverless::Function"]
+
+
+def _write_private(path: Path, text: str) -> None:
+    with os.fdopen(os.open(path, os.O_CREAT | os.O_WRONLY | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
+        file.write(text)
+
+
+def _write_yaml(path: Path, content: object) -> None:
+    path.write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
+
+
+_SAM_PROGRAM = str(Path(sys.executable).with_name("sam"))
+
+
+_BUILD_S, _INVOKE_S = 900, 180
+
+
+def sam_environment() -> dict[str, str]:
+    """Return the variables for `sam`: no account of the developer's, which it would ask about at every call, and no telemetry."""
+    own = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+    nowhere = {"AWS_CONFIG_FILE": os.devnull, "AWS_SHARED_CREDENTIALS_FILE": os.devnull, "AWS_EC2_METADATA_DISABLED": "true"}
+    return own | nowhere | {"SAM_CLI_TELEMETRY": "0", "AWS_DEFAULT_REGION": REGION}
+
+
+async def build_stack(root: Path, folder: Path, *, architecture: str) -> Path:
+    """Build what gets deployed from the checkout `root`, in `folder`, and return where it is; raises `ProcessFailed`."""
+    # In a folder of its own: in the checkout, `sam build` keeps dependencies and throws away those of every other build.
+    folder.mkdir()
+    command = (sys.executable, "-m", "local.sam_build", architecture, "--template", str(root / "template.yaml"), "--build-dir", "build")
+    await run_command(*command, cwd=folder, environment=sam_environment(), limit_s=_BUILD_S)
+    return folder / "build"
+
+
+@dataclass(frozen=True)
+class SamLocal:
+    """Calls functions of a derived template in `build`."""
+
+    build: Path
+
+    async def invoke(self, function: str, event: str) -> tuple[FunctionAnswer, str]:
+        """Return the answer and what was logged; raises `ProcessFailed` if there is no answer."""
+        source = self.build / "event.json"
+        source.write_text(event, encoding="utf-8")
+        parameters = f"file://{self.build / PARAMETERS_FILE}"
+        command = (_SAM_PROGRAM, "local", "invoke", function, "--template", str(self.build / TEMPLATE_FILE), "--event", str(source))
+        # The engine was asked for the image before.
+        options = ("--skip-pull-image", "--region", REGION, "--parameter-overrides", parameters)
+        written, said = await run_command(*command, *options, cwd=self.build, environment=sam_environment(), limit_s=_INVOKE_S)
+        return read_result(written, said), said
+
+
+def read_result(written: str, said: str) -> FunctionAnswer:
+    """Return the answer in what `sam local invoke` wrote: its last line. Raises `ProcessFailed` with the log if that is none."""
+    try:
+        return read_answer(json.loads(written.strip().splitlines()[-1]))
+    except (ValueError, IndexError) as error:
+        raise ProcessFailed("sam local invoke", f"{said}\n{written}") from error

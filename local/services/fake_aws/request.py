@@ -1,0 +1,36 @@
+"""Which AWS service and call a request is for, read from its headers."""
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+type WsgiApp = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
+
+
+_CREDENTIAL_SCOPE = re.compile(r"Credential=[^/]+/\d+/[^/]+/([^/]+)/aws4_request")
+
+
+_SERVICES_BY_TARGET = {"AmazonSSM": "ssm", "AmazonSQS": "sqs"}
+
+
+@dataclass(frozen=True)
+class AwsRequest:
+    """The service by its signing name, and the call's name where a header has it. What nobody signed in a header is for S3."""
+
+    service: str
+    call: str
+    method: str
+
+    @classmethod
+    def of(cls, environ: Mapping[str, Any]) -> Self:
+        """Return what the request of this WSGI environment asks for."""
+        prefix, _, call = environ.get("HTTP_X_AMZ_TARGET", "").partition(".")
+        scope = _CREDENTIAL_SCOPE.search(environ.get("HTTP_AUTHORIZATION", ""))
+        service = _SERVICES_BY_TARGET.get(prefix) or (scope[1] if scope else "other" if prefix else "s3")
+        return cls(service, call, environ.get("REQUEST_METHOD", ""))
+
+    @property
+    def writes_objects(self) -> bool:
+        """Whether it may change what is in S3."""
+        return self.service == "s3" and self.method in ("PUT", "POST", "DELETE")

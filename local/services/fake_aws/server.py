@@ -1,0 +1,73 @@
+"""The process that stands in for AWS's services: `python -m local.services.fake_aws.server --port N --folder F`.
+
+It runs moto's server with one addition: what must outlive it is on disk
+before the answer to the call that changed it goes out.
+"""
+
+import argparse
+import logging
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from threading import RLock
+from typing import Any
+
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
+from werkzeug.serving import make_server
+
+from local.services.fake_aws.inspection import InspectionMiddleware
+from local.services.fake_aws.request import WsgiApp
+from local.services.fake_aws.s3 import S3Snapshot
+from local.services.fake_aws.ses import MailRecorder, SesSnapshot
+from local.services.fake_aws.snapshot import ServiceSnapshot
+from local.services.fake_aws.sqs import SqsSnapshot
+from local.services.fake_aws.ssm import SsmSnapshot
+
+
+class SnapshotMiddleware:
+    """A WSGI app around another that saves the shelves a call has changed, before its answer."""
+
+    def __init__(self, app: WsgiApp, snapshots: Sequence[ServiceSnapshot], lock: RLock) -> None:
+        self._app = app
+        self._snapshots = snapshots
+        self._lock = lock
+
+    def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        changed = [snapshot for snapshot in self._snapshots if snapshot.changes(environ)]
+        if not changed:
+            return self._app(environ, start_response)
+        with self._lock:
+            answer = list(self._app(environ, start_response))
+            for snapshot in changed:
+                snapshot.save()
+        return answer
+
+
+def main() -> None:
+    """Serve until killed."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--folder", type=Path, required=True)
+    options = parser.parse_args()
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    app = make_app(options.folder)
+    make_server("127.0.0.1", options.port, app, threaded=True, request_handler=MotoRequestHandler).serve_forever()
+
+
+def make_app(folder: Path) -> WsgiApp:
+    """Return AWS's services with what `folder` keeps of them."""
+    lock = RLock()
+    snapshots: list[ServiceSnapshot] = [
+        SsmSnapshot(folder / "ssm.json"),
+        SqsSnapshot(folder / "sqs", lock),
+        S3Snapshot(folder / "s3"),
+        SesSnapshot(folder / "ses.json"),
+    ]
+    for snapshot in snapshots:
+        snapshot.load()
+    return InspectionMiddleware(
+        MailRecorder(SnapshotMiddleware(DomainDispatcherApplication(create_backend_app), snapshots, lock), folder / "mail")
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,82 @@
+"""PostgreSQL, PgBouncer and AWS's services together: started at the same time, stopped in order."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+from local.data_dir import DataDir, write_private
+from local.services import database, pgbouncer
+from local.services.moto import AwsClient, MotoServer
+from local.services.postgres import SUPERUSER, Postgres
+
+
+class StackServices:
+    """PostgreSQL with the product's database, PgBouncer if it is wanted and installed, and AWS's services."""
+
+    def __init__(
+        self, folder: DataDir, *, wants_pgbouncer: bool, report: Callable[[str], None], step: Callable[[str, str, float], None]
+    ) -> None:
+        self._folder = folder
+        self._step = step
+        self._passwords = folder.secrets([SUPERUSER, *database.ROLES])
+        self._postgres = Postgres(folder, password=self._passwords[SUPERUSER], report=report)
+        self._moto = MotoServer(folder, report=report)
+        self.aws = AwsClient(self._moto.url)
+        program = pgbouncer.pgbouncer_program() if wants_pgbouncer else None
+        self._pgbouncer = (
+            pgbouncer.PgBouncer(program, folder, upstream=self._postgres.port, passwords=self._passwords, report=report)
+            if program
+            else None
+        )
+
+    @property
+    def parameters(self) -> dict[str, str]:
+        """The template parameters by which the functions find the database."""
+        return {
+            "DatabaseHost": "127.0.0.1",
+            "DatabasePort": str(self._pgbouncer.port if self._pgbouncer else self._postgres.port),
+            "DatabaseName": database.DATABASE_NAME,
+            "DatabaseAuth": "libpq",
+            "DatabaseTls": "disable",
+        }
+
+    @property
+    def extra_environment(self) -> Mapping[str, str]:
+        """The environment by which libpq and boto3 find their way here."""
+        return {"PGPASSFILE": str(self._folder.pgpass), "AWS_ENDPOINT_URL": self._moto.url}
+
+    async def start(self) -> None:
+        """Start all; raises `ServiceFailed` by the first that does not come up."""
+        ports = [self._postgres.port, *([self._pgbouncer.port] if self._pgbouncer else [])]
+        write_private(self._folder.pgpass, database.pgpass(ports, self._passwords))
+        async with asyncio.TaskGroup() as starting:
+            starting.create_task(self._timed("database", self._start_database(), self._database_detail()))
+            starting.create_task(self.aws.open())
+            starting.create_task(self._timed("aws", self._moto.start(), f"moto on port {self._moto.port}"))
+            if self._pgbouncer:
+                starting.create_task(self._pgbouncer.start())
+
+    async def stop(self) -> None:
+        """Stop all; the database last, when nobody uses it."""
+        if self._pgbouncer:
+            await self._pgbouncer.stop()
+        await self.aws.close()
+        await asyncio.gather(self._moto.stop(), self._postgres.stop())
+
+    def status(self) -> dict[str, Any]:
+        pooler = self._pgbouncer.status() if self._pgbouncer else None
+        return {"postgres": self._postgres.status(), "pgbouncer": pooler, "aws": self._moto.status()}
+
+    async def _start_database(self) -> None:
+        await self._postgres.start()
+        await asyncio.to_thread(database.bootstrap, self._postgres.port, self._passwords)
+
+    def _database_detail(self) -> str:
+        behind = f" behind PgBouncer on port {self._pgbouncer.port}" if self._pgbouncer else ""
+        return f"PostgreSQL on port {self._postgres.port}{behind}"
+
+    async def _timed(self, name: str, start: Awaitable[None], detail: str) -> None:
+        began = time.monotonic()
+        await start
+        self._step(name, detail, time.monotonic() - began)

@@ -1,0 +1,103 @@
+"""Schedule expressions as EventBridge writes them: `rate(…)`, `cron(…)` and `at(…)`."""
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta, tzinfo
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from croniter import CroniterBadDateError, CroniterError, croniter
+
+_RATE_PATTERN = re.compile(r"rate\((\d+) (minute|hour|day)(s?)\)")
+_CRON_PATTERN = re.compile(r"cron\((.+)\)")
+_AT_PATTERN = re.compile(r"at\((\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)\)")
+_DAYS = ("SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT")
+
+
+class ScheduleExpressionInvalid(Exception):
+    """The expression is not one that EventBridge, or this emulator, understands."""
+
+
+@dataclass(frozen=True)
+class ScheduleExpression:
+    """When a schedule is due: every `period`, or by `cron` (five fields and the year), or `once`."""
+
+    zone: tzinfo
+    period: timedelta | None = None
+    cron: str | None = None
+    once: datetime | None = None
+
+    @classmethod
+    def parse(cls, text: str, *, timezone: str = "UTC") -> "ScheduleExpression":
+        """Return what `text` means; raises `ScheduleExpressionInvalid` with the reason."""
+        zone = _zone(timezone)
+        if match := _RATE_PATTERN.fullmatch(text):
+            return cls(zone, period=_period(int(match[1]), match[2], match[3], text))
+        if match := _AT_PATTERN.fullmatch(text):
+            return cls(zone, once=datetime.fromisoformat(match[1]).replace(tzinfo=zone))
+        if match := _CRON_PATTERN.fullmatch(text):
+            return cls(zone, cron=_cron(match[1], text))
+        raise ScheduleExpressionInvalid(f"{text!r} is not rate(…), cron(…) or at(…)")
+
+    def next_after(self, moment: datetime) -> datetime | None:
+        """Return the first time after `moment`, in UTC, or None when there is none left.
+
+        A rate counts from `moment` itself, as on AWS it counts from the deployment.
+        """
+        if self.period:
+            return moment + self.period
+        if self.once:
+            return self.once.astimezone(UTC) if self.once > moment else None
+        try:
+            found: datetime = croniter(self.cron, moment.astimezone(self.zone)).get_next(datetime)
+        except CroniterBadDateError:
+            return None
+        return found.astimezone(UTC)
+
+
+def _zone(name: str) -> tzinfo:
+    if name == "UTC":
+        return UTC  # which ZoneInfo does not know on a system without the time zone database
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError) as error:
+        raise ScheduleExpressionInvalid(f"{name!r} is not a time zone") from error
+
+
+def _period(count: int, unit: str, plural: str, text: str) -> timedelta:
+    if count < 1 or (count == 1) == bool(plural):
+        raise ScheduleExpressionInvalid(f"{text!r}: write rate(1 {unit}) and rate(2 {unit}s)")
+    return timedelta(**{f"{unit}s": count})
+
+
+def _cron(fields: str, text: str) -> str:
+    """Return EventBridge's `minute hour day month weekday year` in the order and numbers that croniter takes."""
+    parts = fields.split()
+    if len(parts) != 6:
+        raise ScheduleExpressionInvalid(f"{text!r} has {len(parts)} fields; EventBridge takes six, the last is the year")
+    minute, hour, day, month, weekday, year = parts
+    if (day == "?") == (weekday == "?"):
+        raise ScheduleExpressionInvalid(f"{text!r}: exactly one of day and weekday is '?'")
+    if "W" in day.upper() or weekday.upper().endswith("L"):
+        raise ScheduleExpressionInvalid(f"{text!r}: W and a weekday's L are not understood here")
+    translated = " ".join([minute, hour, day.replace("?", "*"), month, _weekday(weekday), "0", year])
+    try:
+        croniter(translated)
+    except CroniterError as error:
+        raise ScheduleExpressionInvalid(f"{text!r}: {error}") from error
+    return translated
+
+
+def _weekday(field: str) -> str:
+    """Return the field with names for numbers: EventBridge counts from 1 on Sunday, cron from 0."""
+    if field == "?":
+        return "*"
+    head, slash, step = field.partition("/")
+    head, hash_, nth = head.partition("#")
+    named = re.sub(r"\d+", lambda match: _day(int(match[0])), head)
+    return f"{named}{hash_}{nth}{slash}{step}"
+
+
+def _day(number: int) -> str:
+    if not 1 <= number <= 7:
+        raise ScheduleExpressionInvalid(f"{number} is not a weekday: 1 is Sunday, 7 is Saturday")
+    return _DAYS[number - 1]

@@ -1,0 +1,183 @@
+"""Adding documents: sending a file, and watching it being read."""
+
+import pytest
+
+from cli import document_api
+from cli.commands import documents_add
+from tests.cli import script
+from tests.cli.documents import FAILED, HALF, ID, OTHER, QUEUED, READY
+
+ONE = f"GET /documents/{ID}"
+
+
+@pytest.fixture
+def handbook(server, alice, monkeypatch, tmp_path):
+    """A file that is ready at the third look."""
+    monkeypatch.setattr(documents_add, "POLL_S", 0.0)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "handbook.pdf").write_bytes(b"%PDF-1.7 thirty days")
+    server.on("POST /documents", script.reply(202, QUEUED))
+    server.on(ONE, script.reply(200, HALF), script.reply(200, READY))
+    return tmp_path / "handbook.pdf"
+
+
+@pytest.fixture
+def large(server, handbook, monkeypatch):
+    """The same, too large to go with the request."""
+    monkeypatch.setattr(document_api, "DIRECT_UPLOAD_BYTES", 10)
+    fields = {"Content-Type": "application/pdf", "key": f"documents/{ID}", "policy": "e30="}
+    server.on("POST /documents/uploads", script.reply(201, {"id": ID, "upload_url": f"{server.url}/bucket", "fields": fields}))
+    server.on("POST /bucket", script.reply(204))
+    server.on(f"DELETE /documents/{ID}", script.reply(204))
+    return handbook
+
+
+def test_a_file_is_sent_and_watched_until_it_is_ready(server, handbook, parley):
+    result = parley("documents", "add", "handbook.pdf", "--title", "Leave")
+
+    assert server.requests[0].body == {"title": "Leave", "file": ("handbook.pdf", "application/pdf", b"%PDF-1.7 thirty days")}
+    assert result.stderr == "Handbook: queued\nHandbook: processing 50%\n"
+    assert result.stdout == "handbook.pdf was added, as 'Handbook' (0000aaaa)\n'Handbook' (0000aaaa) is ready: 12 chunks.\n"
+
+
+def test_a_person_sees_a_bar(handbook, terminal):
+    person = terminal("documents", "add", str(handbook))
+    person.expect("handbook.pdf: sending [####################] 100%")
+    person.expect("Handbook: processing [##########..........] 50%")
+
+    assert person.end() == 0
+
+
+def test_a_file_can_be_left_to_be_read(server, handbook, parley):
+    assert parley("documents", "add", "handbook.pdf", "--no-wait").exit_code == 0
+    assert server.lines == ["POST /documents"]
+
+
+def test_a_larger_file_goes_by_the_form_that_the_api_gives(server, large, parley):
+    result = parley("documents", "add", "handbook.pdf", "--title", "Leave")
+    announced, sent = server.requests[:2]
+
+    assert result.exit_code == 0
+    assert announced.body == {"filename": "handbook.pdf", "content_type": "application/pdf", "bytes": 20, "title": "Leave"}
+    assert (sent.token, list(sent.body)) == ("", ["Content-Type", "key", "policy", "file"])
+    assert sent.body["file"][2] == b"%PDF-1.7 thirty days"
+
+
+def test_a_file_that_does_not_arrive_is_announced_no_more(server, large, parley):
+    server.on("POST /bucket", script.reply(403, "<Error/>", media_type="application/xml"))
+
+    result = parley("documents", "add", "handbook.pdf")
+
+    assert (result.exit_code, server.lines[-1]) == (1, f"DELETE /documents/{ID}")
+    assert result.stderr == f"The file could not be sent to {server.url} (it answered 403). Try again.\n"
+
+
+def test_the_same_bytes_again_are_there_already(server, handbook, parley):
+    server.on("POST /documents", script.reply(202, READY))
+
+    assert parley("documents", "add", "handbook.pdf").stdout == "handbook.pdf is there already, as 'Handbook' (0000aaaa)\n"
+    assert server.lines == ["POST /documents"]
+
+
+def test_a_larger_file_that_is_there_already_leaves_no_second_entry(server, large, parley):
+    twice = FAILED | {"error_code": "duplicate", "error": "The same file is there already, as 'Leave'."}
+    server.on(ONE, script.reply(200, HALF), script.reply(200, twice))
+
+    result = parley("documents", "add", "handbook.pdf")
+
+    assert (result.exit_code, server.lines[-1]) == (0, f"DELETE /documents/{ID}")
+    assert result.stdout.endswith("handbook.pdf: The same file is there already, as 'Leave'.\n")
+
+
+def test_a_file_that_cannot_be_read_says_why(server, handbook, parley):
+    server.on(ONE, script.reply(200, FAILED))
+
+    result = parley("documents", "add", "handbook.pdf")
+
+    assert result.exit_code == 1
+    assert result.stderr.endswith("'Handbook' (0000aaaa) cannot be read. The pages are pictures without text.\n")
+
+
+def test_one_file_that_fails_does_not_keep_the_next_back(server, handbook, parley):
+    (handbook.parent / "rules.txt").write_text("Rules.")
+    refused = script.problem(409, "too_many_documents", "You have as many documents as an account may have.")
+    server.on("POST /documents", refused, script.reply(202, QUEUED))
+
+    result = parley("documents", "add", "handbook.pdf", "rules.txt")
+
+    assert (result.exit_code, result.stdout.splitlines()[-1]) == (1, "'Handbook' (0000aaaa) is ready: 12 chunks.")
+    assert result.stderr.splitlines()[-1] == "1 of 2 files were not added."
+
+
+@pytest.mark.parametrize(
+    ("args", "sentence"),
+    [
+        (["empty.txt"], "empty.txt is empty: there is nothing to read."),
+        (["missing.txt"], "File 'missing.txt' does not exist."),
+        (["handbook.pdf", "empty.txt"], "empty.txt is empty: there is nothing to read."),
+        (["handbook.pdf", "handbook.pdf", "--title", "x"], "--title is for one file."),
+    ],
+)
+def test_what_cannot_be_sent_is_refused_before_anything_is(server, handbook, parley, args, sentence):
+    (handbook.parent / "empty.txt").touch()
+    result = parley("documents", "add", *args)
+
+    assert (result.exit_code, sentence in result.stderr, server.requests) == (2, True, [])
+
+
+def test_a_file_that_is_too_large_is_told_in_the_servers_words(server, large, parley):
+    server.on("POST /documents/uploads", script.problem(413, "file_too_large", "A document has 100 MB at most."))
+
+    result = parley("documents", "add", "handbook.pdf")
+
+    assert (result.exit_code, result.stderr.splitlines()[0]) == (1, "A document has 100 MB at most.")
+
+
+def test_an_admin_shares_what_they_add(server, handbook, parley):
+    server.on(f"PATCH /documents/{ID}", script.reply(200, QUEUED | {"shared": True}))
+
+    assert parley("documents", "add", "handbook.pdf", "--share").exit_code == 0
+    assert server.requests[1].body == {"shared": True}
+
+
+def test_a_documents_note_is_told(server, handbook, parley):
+    server.on(ONE, script.reply(200, READY | {"id": OTHER, "note": "It is found by its words only."}))
+
+    assert parley("documents", "add", "handbook.pdf").stdout.endswith("is ready: 12 chunks. It is found by its words only.\n")
+
+
+def test_what_stands_still_is_left_in_line(server, handbook, parley, monkeypatch):
+    monkeypatch.setattr(documents_add, "INGESTION_TIMEOUT_S", 0.0)
+    server.on(ONE, script.reply(200, QUEUED))
+
+    result = parley("documents", "add", "handbook.pdf")
+
+    assert result.exit_code == 1
+    assert result.stderr.endswith("still waits to be read. It stays in line. Look later: parley documents\n")
+
+
+def test_ctrl_c_ends_the_watching_and_not_the_reading(server, handbook, terminal):
+    server.on(ONE, script.reply(200, HALF))
+    person = terminal("documents", "add", str(handbook))
+    person.expect("Handbook: processing")
+    person.interrupt()
+
+    assert person.end() == 130
+    assert "Reading goes on. How far it is: parley documents" in person.shown
+    assert all(not line.startswith("DELETE") for line in server.lines)
+
+
+def test_a_file_name_cannot_break_out_of_the_form(server, handbook, parley):
+    odd = handbook.rename(handbook.parent / 'a"; name="title\r\nX: y.txt')
+
+    assert parley("documents", "add", str(odd), "--no-wait").exit_code == 0
+    assert server.requests[0].body.keys() == {"file"}
+    assert server.requests[0].body["file"][0] == "a%22; name=%22title%0D%0AX: y.txt"
+
+
+def test_a_renewed_token_sends_the_whole_file_again(server, handbook, parley):
+    server.on("POST /documents", script.problem(401, "invalid_token", "Token."), script.reply(202, QUEUED))
+    server.on("POST /auth/refresh", script.reply(200, script.tokens(2)))
+    parley("documents", "add", "handbook.pdf", "--no-wait")
+
+    assert [request.body["file"][2] for request in server.requests[::2]] == [b"%PDF-1.7 thirty days"] * 2

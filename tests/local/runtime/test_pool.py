@@ -1,0 +1,178 @@
+"""Pools of real workers."""
+
+import asyncio
+import json
+import os
+import signal
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+from local.runtime.launch import launch_from_sources
+from local.runtime.outcome import Failure, HandlerResult, Outcome
+from local.runtime.pool import Pool
+from local.template.stack import Function, Stack
+from tests.local.running import eventually
+
+
+class Quiet:
+    """A journal that only remembers."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def output(self, function: str, text: str) -> None:
+        self.lines.append(text)
+
+    platform = trouble = output
+
+
+def with_pool(function: Function, test: Callable[[Pool], Awaitable[Any]], *, size: int = 10) -> Any:
+    """Run an async test with a pool that is gone afterwards."""
+
+    async def run() -> Any:
+        pool = Pool(function, spec=launch_from_sources(function), extra_environment={}, log=Quiet(), size=size)
+        try:
+            return await asyncio.wait_for(test(pool), 30)
+        finally:
+            await asyncio.wait_for(pool.stop(), 10)
+
+    return asyncio.run(run())
+
+
+def sleep(pool: Pool, seconds: float) -> Awaitable[Outcome]:
+    return pool.submit(json.dumps({"seconds": seconds}).encode()).outcome
+
+
+def pid(outcome: Outcome) -> int:
+    assert isinstance(outcome, HandlerResult), outcome
+    return int(json.loads(outcome.payload)["body"])
+
+
+def test_invocations_at_the_same_time_run_on_workers_of_their_own(stack: Stack) -> None:
+    async def run(pool: Pool) -> None:
+        outcomes = await asyncio.gather(*(sleep(pool, 0.5) for _ in range(3)))
+
+        assert len({pid(outcome) for outcome in outcomes}) == 3
+
+    with_pool(stack.functions["SlowFunction"], run)
+
+
+def test_beyond_the_cap_invocations_wait_their_turn(stack: Stack) -> None:
+    async def run(pool: Pool) -> None:
+        outcomes = await asyncio.gather(*(sleep(pool, 0.05) for _ in range(6)))
+
+        assert len({pid(outcome) for outcome in outcomes}) == 2
+        assert pool.counts.invocations == 6
+
+    with_pool(stack.functions["SlowFunction"], run, size=2)
+
+
+def test_one_after_the_other_the_same_worker_serves(stack: Stack) -> None:
+    async def run(pool: Pool) -> None:
+        assert len({pid(await sleep(pool, 0)) for _ in range(20)}) == 1
+
+    with_pool(stack.functions["SlowFunction"], run)
+
+
+def test_an_idle_worker_that_was_killed_is_not_given_work(stack: Stack) -> None:
+    async def run(pool: Pool) -> None:
+        first = pid(await sleep(pool, 0))
+        os.kill(first, signal.SIGKILL)
+        await asyncio.sleep(0.1)
+
+        assert pid(await sleep(pool, 0)) != first
+
+    with_pool(stack.functions["SlowFunction"], run)
+
+
+def test_replacing_lets_the_running_ones_end(stack: Stack) -> None:
+    async def run(pool: Pool) -> None:
+        old = {pid(outcome) for outcome in await asyncio.gather(sleep(pool, 0.3), sleep(pool, 0.3))}
+        running = sleep(pool, 0.5)
+        await asyncio.sleep(0.1)
+        pool.replace(launch_from_sources(pool.function))
+
+        assert pid(await sleep(pool, 0)) not in old
+        assert pid(await running) in old
+
+    with_pool(stack.functions["SlowFunction"], run)
+
+
+def test_a_module_that_is_mended_works_at_the_next_invocation(tmp_path: Path) -> None:
+    (tmp_path / "mended.py").write_text("def handler(event, context)\n    return event\n")
+
+    async def run(pool: Pool) -> None:
+        broken = await pool.submit(b"1").outcome
+        (tmp_path / "mended.py").write_text("def handler(event, context):\n    return event\n")
+
+        assert isinstance(broken, Failure)
+        assert (broken.error_type, "line" in broken.message) == ("Runtime.UserCodeSyntaxError", True)
+        assert await pool.submit(b"[1]").outcome == HandlerResult(b"[1]")
+
+    with_pool(Function(name="Mended", handler="mended.handler", root=tmp_path, folder=tmp_path), run)
+
+
+def test_a_worker_that_cannot_even_start_fails_its_invocation(tmp_path: Path) -> None:
+    async def run(pool: Pool) -> None:
+        outcome = await pool.submit(b"{}").outcome
+
+        assert isinstance(outcome, Failure)
+        assert "the worker cannot be started" in outcome.message
+
+    with_pool(Function(name="Gone", handler="gone.handler", root=tmp_path / "gone", folder=tmp_path), run)
+
+
+def test_stopping_leaves_no_process_not_even_a_grandchild(tmp_path: Path) -> None:
+    program = "import subprocess, sys\ndef handler(event, context):\n    return subprocess.Popen(['sleep', '60']).pid\n"
+    (tmp_path / "parent.py").write_text(program)
+
+    async def run(pool: Pool) -> int:
+        outcome = await pool.submit(b"{}").outcome
+        assert isinstance(outcome, HandlerResult)
+        return int(outcome.payload)
+
+    grandchild = with_pool(Function(name="Parent", handler="parent.handler", root=tmp_path, folder=tmp_path), run)
+
+    assert eventually(lambda: not is_alive(grandchild), within_s=5)
+
+
+def is_alive(process: int) -> bool:
+    """Return whether a process runs; one that only waits to be reaped does not."""
+    try:
+        return " Z " not in Path(f"/proc/{process}/stat").read_text()
+    except FileNotFoundError:
+        return False
+
+
+def test_a_process_that_the_worker_left_behind_does_not_hold_up_its_end(tmp_path: Path) -> None:
+    program = """
+import os, subprocess
+def handler(event, context):
+    child = subprocess.Popen(["sleep", "20"], start_new_session=True)
+    open("pid", "w").write(str(child.pid))
+    os._exit(5)
+"""
+    (tmp_path / "leaver.py").write_text(program)
+
+    async def run(pool: Pool) -> Outcome:
+        return await asyncio.wait_for(pool.submit(b"{}").outcome, 10)
+
+    outcome = with_pool(Function(name="Leaver", handler="leaver.handler", root=tmp_path, folder=tmp_path, timeout_s=60), run)
+    os.kill(int((tmp_path / "pid").read_text()), signal.SIGKILL)
+
+    assert outcome == Failure("Runtime.ExitError", "Runtime exited with error: exit status 5")
+
+
+def test_long_lines_of_output_are_kept_whole(tmp_path: Path) -> None:
+    (tmp_path / "loud.py").write_text("def handler(event, context):\n    print('x' * 300_000)\n")
+    function = Function(name="Loud", handler="loud.handler", root=tmp_path, folder=tmp_path)
+
+    async def run(pool: Pool) -> None:
+        await pool.submit(b"{}").outcome
+        log = pool._log
+        assert isinstance(log, Quiet)
+        while not any(len(line) == 300_000 for line in log.lines):
+            await asyncio.sleep(0.02)
+
+    with_pool(function, run)
