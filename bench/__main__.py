@@ -4,24 +4,27 @@ import argparse
 import sys
 from pathlib import Path
 
-from bench import accounts, cold, length, machine, providers, soak, start, tools, turn
-from bench.servers import ServerFailed
+from bench.auth import accounts
+from bench.harness import machine
+from bench.harness.servers import ServerFailed
+from bench.startup import cold_start, parley_up, providers
+from bench.turns import conversation_length, latency, soak, tools
 
 RESULTS = Path(__file__).with_name("results") / "latest.md"
 _ROUNDS = 3
 
 
-def measured(given: argparse.Namespace) -> str:
+def measure_all(args: argparse.Namespace) -> str:
     """Measure everything and return the document."""
     parts = ["# Benchmark", machine.header()]
-    parts.append(turn.run(turn.Options(given.rounds, given.seconds, not given.without_litellm)))
-    parts.append(cold.run(rounds=given.rounds))
-    parts.append(providers.run(rounds=given.rounds))
-    parts.append(start.run(rounds=given.rounds))
-    parts.append(accounts.run(rounds=given.rounds * 50, pairs=given.pairs))
-    parts.append(length.run(rounds=given.rounds * 50))
-    parts.append(tools.run(rounds=given.rounds * 50))
-    parts.append(soak.run(turns=given.turns))
+    parts.append(latency.run(latency.Options(args.rounds, args.seconds, not args.without_litellm)))
+    parts.append(cold_start.run(rounds=args.rounds))
+    parts.append(providers.run(rounds=args.rounds))
+    parts.append(parley_up.run(rounds=args.rounds))
+    parts.append(accounts.run(rounds=args.rounds * 50, pairs=args.pairs))
+    parts.append(conversation_length.run(rounds=args.rounds * 50))
+    parts.append(tools.run(rounds=args.rounds * 50))
+    parts.append(soak.run(turns=args.turns))
     return "\n\n".join(parts) + "\n"
 
 
@@ -34,7 +37,7 @@ def main() -> None:
     parser.add_argument("--turns", type=int, default=1000, help="over which the memory is watched")
     parser.add_argument("--without-litellm", action="store_true", help="do not install and start LiteLLM")
     try:
-        document = measured(parser.parse_args())
+        document = measure_all(parser.parse_args())
     except ServerFailed as error:
         sys.exit(str(error))
     RESULTS.parent.mkdir(exist_ok=True)

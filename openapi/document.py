@@ -10,9 +10,17 @@ from fastapi.routing import APIRoute
 
 from local.template.load import load
 from local.template.stack import GatewayResponse
-from openapi.compat import OPENAI_ERROR, in_openais_words, openai_refusals
+from openapi.errors import (
+    OPENAI_ERROR,
+    PROBLEM,
+    all_errors,
+    error_response,
+    function_errors,
+    gateway_errors,
+    openai_errors,
+    uses_openai_format,
+)
 from openapi.functions import HttpFunction, http_functions, operation_name
-from openapi.refusals import PROBLEM, answer, gateways_refusals, own_refusals, refusals
 from parley import __version__
 
 INTRODUCTION = (
@@ -21,28 +29,28 @@ INTRODUCTION = (
     "Guarded operations want `Authorization: Bearer` with an access token of `POST /auth/login`, or with an API key where they allow one."
 )
 BEARER = {"type": "http", "scheme": "bearer", "bearerFormat": "JWT", "description": "An access token, or an API key"}
-FRAMEWORKS_OWN = ("HTTPValidationError", "ValidationError")
+FRAMEWORK_SCHEMAS = ("HTTPValidationError", "ValidationError")
 
 
 def build(template: Path) -> dict[str, Any]:
     """Return the OpenAPI document of every function that the template routes to."""
     stack = load(template, overrides={})
     functions = list(http_functions(stack))
-    document = _of_framework(functions)
+    document = _fastapi_document(functions)
     shared: dict[str, Any] = {}
     for function in functions:
         for route in function.routes:
             for method in route.methods or ():
                 operation = document["paths"][route.path][method.lower()]
-                _complete(operation, route, function, is_guarded=operation_name(method, route.path) in function.guarded)
-                add = _add_openai_refusals if in_openais_words(route.path) else _add_refusals
+                _complete_operation(operation, route, function, is_guarded=operation_name(method, route.path) in function.guarded)
+                add = _add_openai_errors if uses_openai_format(route.path) else _add_errors
                 add(operation, function, stack.api.responses, shared)
     components = document.setdefault("components", {})
-    components["schemas"] = _schemas(components.get("schemas", {}))
+    components["schemas"] = _own_schemas(components.get("schemas", {}))
     return document | {"components": components | {"responses": dict(sorted(shared.items())), "securitySchemes": {"bearer": BEARER}}}
 
 
-def _of_framework(functions: Iterable[HttpFunction]) -> dict[str, Any]:
+def _fastapi_document(functions: Iterable[HttpFunction]) -> dict[str, Any]:
     found: dict[str, Any] = get_openapi(
         title="Parley",
         version=__version__,
@@ -55,7 +63,7 @@ def _of_framework(functions: Iterable[HttpFunction]) -> dict[str, Any]:
     return found
 
 
-def _complete(operation: dict[str, Any], route: APIRoute, function: HttpFunction, *, is_guarded: bool) -> None:
+def _complete_operation(operation: dict[str, Any], route: APIRoute, function: HttpFunction, *, is_guarded: bool) -> None:
     """Say whose it is, what it promises and who may call it."""
     promise, _, rest = operation.pop("description", "").partition("\n")
     operation |= {"tags": [function.name], "operationId": f"{function.name}_{route.name}", "summary": promise.removesuffix(".")}
@@ -67,28 +75,26 @@ def _complete(operation: dict[str, Any], route: APIRoute, function: HttpFunction
             response["description"] = HTTPStatus(int(status)).phrase
 
 
-def _add_refusals(
-    operation: dict[str, Any], function: HttpFunction, gateway: Mapping[str, GatewayResponse], shared: dict[str, Any]
-) -> None:
+def _add_errors(operation: dict[str, Any], function: HttpFunction, gateway: Mapping[str, GatewayResponse], shared: dict[str, Any]) -> None:
     is_guarded = bool(operation["security"])
-    found = refusals(operation, gateway, is_guarded=is_guarded, has_database=function.has_database)
+    found = all_errors(operation, gateway, is_guarded=is_guarded, has_database=function.has_database)
     for status, codes in found.items():
         content = operation["responses"].get(str(status), {}).get("content", {})
         if "application/json" in content and status != HTTPStatus.UNPROCESSABLE_CONTENT:  # 422: the framework's own, never sent
-            content |= answer(status, codes)["content"]
+            content |= error_response(status, codes)["content"]
             continue
         name = f"{status}_{'_'.join(sorted(codes))}"
-        shared[name] = answer(status, codes)
+        shared[name] = error_response(status, codes)
         operation["responses"][str(status)] = {"$ref": f"#/components/responses/{name}"}
     operation["responses"] = dict(sorted(operation["responses"].items()))
 
 
-def _add_openai_refusals(
+def _add_openai_errors(
     operation: dict[str, Any], function: HttpFunction, gateway: Mapping[str, GatewayResponse], shared: dict[str, Any]
 ) -> None:
     is_guarded = bool(operation["security"])
-    ours = own_refusals(operation, is_guarded=is_guarded, has_database=function.has_database)
-    found = openai_refusals(ours, gateways_refusals(operation, gateway, is_guarded=is_guarded))
+    ours = function_errors(operation, is_guarded=is_guarded, has_database=function.has_database)
+    found = openai_errors(ours, gateway_errors(operation, gateway, is_guarded=is_guarded))
     responses = {status: response for status, response in operation["responses"].items() if int(status) < HTTPStatus.BAD_REQUEST}
     for status, described in found.items():
         name = f"openai_{operation['operationId']}_{status}"
@@ -97,6 +103,6 @@ def _add_openai_refusals(
     operation["responses"] = dict(sorted(responses.items()))
 
 
-def _schemas(schemas: Mapping[str, Any]) -> dict[str, Any]:
-    ours = {name: schema for name, schema in schemas.items() if name not in FRAMEWORKS_OWN}
+def _own_schemas(schemas: Mapping[str, Any]) -> dict[str, Any]:
+    ours = {name: schema for name, schema in schemas.items() if name not in FRAMEWORK_SCHEMAS}
     return dict(sorted((ours | {"Problem": PROBLEM, "OpenAIError": OPENAI_ERROR}).items()))

@@ -9,7 +9,7 @@ ROOT = Path(__file__).parent.parent
 FOLDER = ROOT / "functions" / "web"
 
 
-def written() -> dict[Path, str]:
+def render_files() -> dict[Path, str]:
     """Return what each file has to hold."""
     found = document.build(ROOT / "template.yaml")
     text = json.dumps(found, indent=1, ensure_ascii=False) + "\n"

@@ -39,13 +39,13 @@ def http_functions(stack: Stack) -> Iterator[HttpFunction]:
         router: APIRouter = importlib.import_module(f"{package}.routes").router
         yield HttpFunction(
             name=package.rpartition(".")[2],
-            promise=_promise(function.root / package.replace(".", "/") / "app.py"),
+            promise=_first_line(function.root / package.replace(".", "/") / "app.py"),
             routes=tuple(route for route in router.routes if isinstance(route, APIRoute)),
             guarded=frozenset(operation_name(route.method, route.path) for route in routes if route.authorizer),
             has_database="PARLEY_DATABASE_HOST" in function.environment,
         )
 
 
-def _promise(path: Path) -> str:
+def _first_line(path: Path) -> str:
     """Return the first line of a module, which is not imported: it would ask for its settings."""
     return (ast.get_docstring(ast.parse(path.read_text())) or "").partition("\n")[0]

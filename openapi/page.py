@@ -20,13 +20,15 @@ def render(document: Mapping[str, Any]) -> str:
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    environment.filters["coded"] = coded
-    environment.globals |= {"type_of": type_of, "limits_of": limits_of, "name_of": name_of, "named": named}
-    found: str = environment.get_template("page.html").render(document=document, groups=dict(_groups(document)), usual=_usual(document))
+    environment.filters["coded"] = format_code
+    environment.globals |= {"type_of": type_of, "limits_of": limits_of, "name_of": name_of, "named": schema_name}
+    found: str = environment.get_template("page.html").render(
+        document=document, groups=dict(_groups(document)), usual=_common_responses(document)
+    )
     return found + "\n"
 
 
-def coded(text: str) -> Markup:
+def format_code(text: str) -> Markup:
     """Show what stands between backticks as code."""
     return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(text))))  # noqa: S704 - escaped first
 
@@ -50,12 +52,12 @@ def type_of(schema: Schema) -> str:
     return " or ".join(kind) if isinstance(kind, list) else str(kind)
 
 
-def named(schema: Schema) -> str | None:
+def schema_name(schema: Schema) -> str | None:
     """Return the name of the schema that this one is, may be or lists."""
     if "$ref" in schema:
         return name_of(schema["$ref"])
     inner = [*schema.get("anyOf", ()), schema["items"]] if "items" in schema else schema.get("anyOf", ())
-    return next(filter(None, map(named, inner)), None)
+    return next(filter(None, map(schema_name, inner)), None)
 
 
 def limits_of(schema: Schema) -> str:
@@ -64,7 +66,7 @@ def limits_of(schema: Schema) -> str:
     return ", ".join(wording.format(value) for key, wording in LIMITS.items() if (value := {**inner, **schema}.get(key)) is not None)
 
 
-def _usual(document: Mapping[str, Any]) -> set[str]:
+def _common_responses(document: Mapping[str, Any]) -> set[str]:
     """Return the names of the answers that half of the operations or more may give: the page tells of them once."""
     operations = [operation for methods in document["paths"].values() for operation in methods.values()]
     given = Counter(name_of(answer["$ref"]) for one in operations for answer in one["responses"].values() if "$ref" in answer)

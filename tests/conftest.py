@@ -16,15 +16,14 @@ from sqlalchemy import Engine
 from parley.db.engine import DatabaseRole, make_engine
 from parley.llm.catalogue import Catalogue
 from parley.settings import DatabaseSettings
-from tests.driving import Function, Person
-from tests.fakes.pgbouncer import running_pgbouncer
-from tests.fakes.postgres import RunningPostgres, running_postgres
-from tests.ingesting import Ingest
-from tests.posting import Upkeep, Worker
-from tests.racing import CHEAP, Keys, Racers, racing
-from tests.spreading import pytest_collection_modifyitems as pytest_collection_modifyitems
-from tests.spreading import pytest_xdist_auto_num_workers as pytest_xdist_auto_num_workers
-from tests.spreading import pytest_xdist_make_scheduler as pytest_xdist_make_scheduler
+from tests.support.api_gateway import Function, Person
+from tests.support.concurrency import CHEAP_HASHING, ClientProcesses, DeploymentKeys, running_client_processes
+from tests.support.pgbouncer import running_pgbouncer
+from tests.support.postgres import RunningPostgres, running_postgres
+from tests.support.queues import IngestFunction, QueueFunction, UpkeepFunction
+from tests.support.xdist_scheduler import pytest_collection_modifyitems as pytest_collection_modifyitems
+from tests.support.xdist_scheduler import pytest_xdist_auto_num_workers as pytest_xdist_auto_num_workers
+from tests.support.xdist_scheduler import pytest_xdist_make_scheduler as pytest_xdist_make_scheduler
 
 ROOT = Path(__file__).parent.parent
 
@@ -76,7 +75,7 @@ def environment(postgres: RunningPostgres, aws: None) -> dict[str, str]:
         "PARLEY_FILES_BUCKET": make_bucket("parley-test-files"),
         "PARLEY_DOCUMENT_BYTES": "20000000",
         "PARLEY_DESCRIBE_CHUNKS": "no",
-        "PARLEY_MAIL_FROM": verified("parley@example.com"),
+        "PARLEY_MAIL_FROM": verify_sender("parley@example.com"),
         "PARLEY_PUBLIC_URL": "https://chat.example.com",
         "PARLEY_MODELS_FILE": str(ROOT / "tests" / "models.toml"),
         "PARLEY_MODELS_PARAMETER": "",
@@ -98,7 +97,7 @@ def environment(postgres: RunningPostgres, aws: None) -> dict[str, str]:
 
 
 @cache
-def with_vectors() -> Catalogue:
+def embedding_catalogue() -> Catalogue:
     """The tests' models, with one in the role of embedding: its calls are billed, which most tests do not expect."""
     return Catalogue.load(ROOT / "tests" / "models_with_vectors.toml")
 
@@ -109,7 +108,7 @@ def make_bucket(name: str) -> str:
     return name
 
 
-def verified(address: str) -> str:
+def verify_sender(address: str) -> str:
     """Let SES send from an address, and return it."""
     boto3.client("sesv2").create_email_identity(EmailIdentity=address)
     return address
@@ -140,7 +139,7 @@ def engine(engines: dict[DatabaseRole, Engine]) -> Engine:
     return engines["app"]
 
 
-def running(module: Any) -> Iterator[Function]:
+def running_function(module: Any) -> Iterator[Function]:
     """Give a function's handler, and close its connections in the end."""
     yield Function(module.handler)
     state = module.app._app.state._state
@@ -154,7 +153,7 @@ def auth(database: DatabaseSettings) -> Iterator[Function]:
     """The auth function."""
     from functions.auth import app
 
-    yield from running(app)
+    yield from running_function(app)
 
 
 @pytest.fixture(scope="session")
@@ -162,7 +161,7 @@ def conversation(database: DatabaseSettings) -> Iterator[Function]:
     """The conversation function."""
     from functions.conversation import app
 
-    yield from running(app)
+    yield from running_function(app)
 
 
 @pytest.fixture(scope="session")
@@ -170,7 +169,7 @@ def chat(database: DatabaseSettings) -> Iterator[Function]:
     """The chat function."""
     from functions.chat import app
 
-    yield from running(app)
+    yield from running_function(app)
 
 
 @pytest.fixture(scope="session")
@@ -178,17 +177,17 @@ def documents(database: DatabaseSettings) -> Iterator[Function]:
     """The documents function, with a model that makes vectors."""
     from functions.documents import app
 
-    app.app._app.state.services = replace(app.services, embedding=replace(app.services.embedding, catalogue=with_vectors))
-    yield from running(app)
+    app.app._app.state.services = replace(app.services, embedding=replace(app.services.embedding, catalogue=embedding_catalogue))
+    yield from running_function(app)
 
 
 @pytest.fixture(scope="session")
-def ingest(database: DatabaseSettings) -> Iterator[Ingest]:
+def ingest(database: DatabaseSettings) -> Iterator[IngestFunction]:
     """The ingest function, with a model that makes vectors."""
     from functions.ingest import app
 
-    app.services = replace(app.services, embedding=replace(app.services.embedding, catalogue=with_vectors))
-    yield Ingest(app.handler)
+    app.services = replace(app.services, embedding=replace(app.services.embedding, catalogue=embedding_catalogue))
+    yield IngestFunction(app.handler)
     app.engine.dispose()
 
 
@@ -197,7 +196,7 @@ def health(database: DatabaseSettings) -> Iterator[Function]:
     """The health function."""
     from functions.health import app
 
-    yield from running(app)
+    yield from running_function(app)
 
 
 @pytest.fixture(scope="session")
@@ -205,7 +204,7 @@ def tools(database: DatabaseSettings) -> Iterator[Function]:
     """The tools function."""
     from functions.tools import app
 
-    yield from running(app)
+    yield from running_function(app)
 
 
 @pytest.fixture(scope="session")
@@ -213,25 +212,25 @@ def web(environment: dict[str, str]) -> Iterator[Function]:
     """The web function."""
     from functions.web import app
 
-    yield from running(app)
+    yield from running_function(app)
 
 
 @pytest.fixture(scope="session")
-def upkeep(database: DatabaseSettings) -> Iterator[Upkeep]:
+def upkeep(database: DatabaseSettings) -> Iterator[UpkeepFunction]:
     """The upkeep function."""
     from functions.upkeep import app
 
-    yield Upkeep(app.handler)
+    yield UpkeepFunction(app.handler)
     app.services.engine.dispose()
     app.services.background.dispose()
 
 
 @pytest.fixture(scope="session")
-def summarize(database: DatabaseSettings) -> Iterator[Worker]:
+def summarize(database: DatabaseSettings) -> Iterator[QueueFunction]:
     """The summarize function."""
     from functions.summarize import app
 
-    yield Worker(app.handler)
+    yield QueueFunction(app.handler)
     app.services.engine.dispose()
     app.services.background.dispose()
 
@@ -244,11 +243,11 @@ def pooled(postgres: RunningPostgres, environment: dict[str, str], database: Dat
 
 
 @pytest.fixture(scope="session")
-def racers(auth: Function, pooled: dict[str, str]) -> Iterator[Racers]:
+def client_processes(auth: Function, pooled: dict[str, str]) -> Iterator[ClientProcesses]:
     """Processes full of clients, all of one deployment."""
     from functions.auth.app import services
 
-    with racing(pooled | CHEAP, Keys.of(services.key_ring())) as started:
+    with running_client_processes(pooled | CHEAP_HASHING, DeploymentKeys.of(services.key_ring())) as started:
         yield started
 
 

@@ -41,13 +41,13 @@ class Corpus:
         return self._pool[start : start + self._dimensions]
 
 
-def packed(vector: Sequence[float]) -> bytes:
+def pack_halfvec(vector: Sequence[float]) -> bytes:
     """Return a vector as pgvector's `halfvec` is sent in binary."""
     # PostgreSQL's byte order; the four bytes before are the length and a field that is not used.
     return struct.pack(f">HH{len(vector)}e", len(vector), 0, *vector)
 
 
-def analysed(words: Sequence[str]) -> bytes:
+def pack_tsvector(words: Sequence[str]) -> bytes:
     """Return words as a `tsvector` is sent in binary, as `parley_words` would have made it of these, which have no endings."""
     places: dict[str, list[int]] = {}
     for place, word in enumerate(words, 1):

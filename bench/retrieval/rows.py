@@ -15,7 +15,7 @@ import psycopg
 from psycopg import Cursor
 from sqlalchemy import Engine, text
 
-from bench.retrieval.corpus import Corpus, analysed, packed
+from bench.retrieval.corpus import Corpus, pack_halfvec, pack_tsvector
 from parley.ids import new_id
 
 MODEL = "m"
@@ -49,16 +49,16 @@ class _Stock:
     random: random.Random
 
 
-def fill(owner: Engine, case: Case, corpus: Corpus, user_id: UUID) -> None:
+def fill_table(owner: Engine, case: Case, corpus: Corpus, user_id: UUID) -> None:
     """Store the rows, the user's own spread evenly among the others'."""
     with owner.begin() as connection, cast("psycopg.Connection", connection.connection.driver_connection).cursor() as cursor:
-        _store(cursor, case, corpus, user_id)
+        _copy_rows(cursor, case, corpus, user_id)
     with owner.connect().execution_options(isolation_level="AUTOCOMMIT") as done:
         done.execute(text(f"VACUUM ANALYZE {case.table}"))
         done.execute(text("VACUUM ANALYZE documents"))
 
 
-def _store(cursor: Cursor, case: Case, corpus: Corpus, user_id: UUID) -> None:
+def _copy_rows(cursor: Cursor, case: Case, corpus: Corpus, user_id: UUID) -> None:
     table = case.table
     indexes = cursor.execute(_INDEXES, {"table": table}).fetchall()
     # Generated again, the words would be analysed; COPY does not go with row level security; and indexes are quicker made at once.
@@ -67,7 +67,7 @@ def _store(cursor: Cursor, case: Case, corpus: Corpus, user_id: UUID) -> None:
     for name, _ in indexes:
         cursor.execute(f"DROP INDEX {name}")
     others = [new_id() for _ in range(-(-case.others // _USER_ROWS))]
-    places = {one: list(_places(cursor, case, one, case.own if one == user_id else 2 * _USER_ROWS)) for one in (user_id, *others)}
+    places = {one: list(_parents(cursor, case, one, case.own if one == user_id else 2 * _USER_ROWS)) for one in (user_id, *others)}
     with cursor.copy(f"COPY {_COPIES[table]} FROM STDIN (FORMAT binary)") as copy:
         copy.write(b"PGCOPY\n\xff\r\n\0" + bytes(8))
         for row in _rows(case, _stock(case, corpus), user_id, others, places):
@@ -81,8 +81,8 @@ def _store(cursor: Cursor, case: Case, corpus: Corpus, user_id: UUID) -> None:
 
 def _stock(case: Case, corpus: Corpus) -> _Stock:
     texts = [corpus.words(_WORDS[case.table]) for _ in range(_TEXTS)]
-    vectors = [packed(corpus.vector()) for _ in range(min(_VECTORS, case.own + case.others))]
-    return _Stock([(" ".join(one).encode(), analysed(one)) for one in texts], vectors, random.Random(11))
+    vectors = [pack_halfvec(corpus.vector()) for _ in range(min(_VECTORS, case.own + case.others))]
+    return _Stock([(" ".join(one).encode(), pack_tsvector(one)) for one in texts], vectors, random.Random(11))
 
 
 def _rows(case: Case, stock: _Stock, user_id: UUID, others: list[UUID], places: dict[UUID, list[UUID]]) -> Iterator[tuple[bytes, ...]]:
@@ -107,7 +107,7 @@ def _owners(case: Case, user_id: UUID, others: list[UUID]) -> Iterator[UUID]:
             yield others[number % len(others)]
 
 
-def _places(cursor: Cursor, case: Case, user_id: UUID, rows: int) -> Iterator[UUID]:
+def _parents(cursor: Cursor, case: Case, user_id: UUID, rows: int) -> Iterator[UUID]:
     """Make a user, and the conversation or the documents that up to so many rows belong to."""
     cursor.execute("INSERT INTO users (id, email) VALUES (%s, %s)", (user_id, f"{user_id}@example.com"))
     count = 1 if case.table == "passages" else -(-rows // _DOCUMENT_CHUNKS)

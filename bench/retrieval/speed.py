@@ -15,11 +15,11 @@ from uuid import UUID
 
 from sqlalchemy import Engine, text
 
-from bench import machine
-from bench.database import running_database
+from bench.harness import machine
+from bench.harness.database import running_database
+from bench.harness.tables import format_figure, quantile, table
 from bench.retrieval.corpus import Corpus
-from bench.retrieval.rows import MODEL, Case, fill
-from bench.tables import figure, quantile, table
+from bench.retrieval.rows import MODEL, Case, fill_table
 from parley.db import search
 from parley.db.engine import make_engine
 from parley.db.search import WindowStart
@@ -35,7 +35,7 @@ AIMS = (
 
 
 @dataclass(frozen=True, slots=True)
-class Timed:
+class SearchTimes:
     """Milliseconds of each search as the caller sees them and of the server's CPU, and the share of the nearest ten that is found."""
 
     took_ms: Sequence[float]
@@ -43,10 +43,10 @@ class Timed:
     nearest: float
 
 
-def measured(engine: Engine, owner: Engine, case: Case, *, rounds: int) -> Timed:
+def measure(engine: Engine, owner: Engine, case: Case, *, rounds: int) -> SearchTimes:
     """Fill the table, search `rounds` times, and compare with an exact search."""
     corpus, user_id = Corpus(case.dimensions, has_topics=case.has_topics), new_id()
-    fill(owner, case, corpus, user_id)
+    fill_table(owner, case, corpus, user_id)
     search: Callable[[str, Vector], object] = partial(_SEARCHES[case.table], engine, user_id)
     with engine.connect() as connection:
         process_id = connection.execute(text("SELECT pg_backend_pid()")).scalar_one()
@@ -57,8 +57,8 @@ def measured(engine: Engine, owner: Engine, case: Case, *, rounds: int) -> Timed
         search(words, vector)
         took_ms.append(1000 * (time.perf_counter() - began))
         cpu_ms.append(_cpu_ms(process_id) - cpu_before_ms)
-    shares = [_share(engine, owner, case.table, user_id, Vector(MODEL, corpus.vector())) for _ in range(COMPARED)]
-    return Timed(took_ms[10:], cpu_ms[10:], sum(shares) / len(shares))
+    shares = [_recall_of_nearest(engine, owner, case.table, user_id, Vector(MODEL, corpus.vector())) for _ in range(COMPARED)]
+    return SearchTimes(took_ms[10:], cpu_ms[10:], sum(shares) / len(shares))
 
 
 def _recall(engine: Engine, user_id: UUID, words: str, vector: Vector) -> object:
@@ -75,7 +75,7 @@ def _search_chunks(engine: Engine, user_id: UUID, words: str, vector: Vector) ->
 _SEARCHES = {"passages": _recall, "chunks": _search_chunks}
 
 
-def _share(engine: Engine, owner: Engine, table_name: str, user_id: UUID, vector: Vector) -> float:
+def _recall_of_nearest(engine: Engine, owner: Engine, table_name: str, user_id: UUID, vector: Vector) -> float:
     """Return how many of the ten found by a vector alone are as near as the ten nearest: rows may have the same vector."""
     with user_scope(engine, user_id) as connection:
         if table_name == "chunks":
@@ -106,11 +106,11 @@ def run(cases: Sequence[Case], *, rounds: int) -> str:
     for case in cases:
         with running_database() as settings:
             app, owner = make_engine(settings), make_engine(settings, role="owner")
-            timed = measured(app, owner, case, rounds=rounds)
+            timed = measure(app, owner, case, rounds=rounds)
             app.dispose()
             owner.dispose()
-        figures = [figure(min(timed.took_ms)), *(figure(quantile(timed.took_ms, share)) for share in (0.5, 0.95))]
-        figures += [figure(min(timed.cpu_ms)), figure(quantile(timed.cpu_ms, 0.5)), figure(timed.nearest, digits=3)]
+        figures = [format_figure(min(timed.took_ms)), *(format_figure(quantile(timed.took_ms, share)) for share in (0.5, 0.95))]
+        figures += [format_figure(min(timed.cpu_ms)), format_figure(quantile(timed.cpu_ms, 0.5)), format_figure(timed.nearest, digits=3)]
         vectors = f"{case.dimensions} dimensions" + ("" if case.has_topics else " by chance")
         rows.append([f"{case.own} {case.table}, {case.others} of others', {vectors}", *figures])
         print(rows[-1], flush=True)
@@ -118,11 +118,11 @@ def run(cases: Sequence[Case], *, rounds: int) -> str:
     return f"## Search in the database\n\n{machine.header()}\n- {rounds} rounds each\n\n{AIMS}\n\n{table(head, rows)}\n"
 
 
-def cases_of(given: argparse.Namespace) -> list[Case]:
+def cases_of(args: argparse.Namespace) -> list[Case]:
     """Return what is asked for: for each length of vectors and each number of rows, alone and among others' rows."""
-    sizes = [("passages", own) for own in given.passages] + [("chunks", own) for own in given.chunks]
-    both = [(*size, others) for size in sizes for others in ((0, given.others) if given.others else (0,))]
-    return [Case(name, own, others, length, not given.chance) for length in given.dimensions for name, own, others in both]
+    sizes = [("passages", own) for own in args.passages] + [("chunks", own) for own in args.chunks]
+    both = [(*size, others) for size in sizes for others in ((0, args.others) if args.others else (0,))]
+    return [Case(name, own, others, length, not args.chance) for length in args.dimensions for name, own, others in both]
 
 
 def main() -> None:
@@ -135,10 +135,10 @@ def main() -> None:
     parser.add_argument("--chance", action="store_true", help="vectors of chance alone, which nothing real is")
     parser.add_argument("--rounds", type=int, default=100)
     parser.add_argument("--results", default="search.md", help="the file's name in bench/results")
-    given = parser.parse_args()
-    document = run(cases_of(given), rounds=given.rounds)
+    args = parser.parse_args()
+    document = run(cases_of(args), rounds=args.rounds)
     RESULTS.mkdir(exist_ok=True)
-    (RESULTS / given.results).write_text(document)
+    (RESULTS / args.results).write_text(document)
     print(document)
 
 

@@ -3,14 +3,14 @@ from contextlib import suppress
 
 import pytest
 
-from bench import upstream
-from bench.load import Request, Seen, measure
-from bench.servers import free_port
+from bench.harness import fake_model
+from bench.harness.load import LoadResult, Request, measure
+from bench.harness.servers import free_port
 
 STREAMED = '{"stream": true}'
 
 
-async def load_on(answer: bytes) -> Seen:
+async def load_on(answer: bytes) -> LoadResult:
     """Ask a server that gives this answer to every request."""
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -33,7 +33,7 @@ def chunked(*chunks: bytes) -> bytes:
     return b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + framed
 
 
-@pytest.mark.parametrize("answer", [whole(upstream.WHOLE), chunked(*upstream.CHUNKS)], ids=["whole", "streamed"])
+@pytest.mark.parametrize("answer", [whole(fake_model.WHOLE), chunked(*fake_model.CHUNKS)], ids=["whole", "streamed"])
 def test_good_answers_are_timed(answer):
     seen = asyncio.run(load_on(answer))
 
@@ -43,11 +43,11 @@ def test_good_answers_are_timed(answer):
 
 
 def test_only_a_stream_has_a_first_token():
-    assert asyncio.run(load_on(chunked(*upstream.CHUNKS))).first_token_ms
-    assert not asyncio.run(load_on(whole(upstream.WHOLE))).first_token_ms
+    assert asyncio.run(load_on(chunked(*fake_model.CHUNKS))).first_token_ms
+    assert not asyncio.run(load_on(whole(fake_model.WHOLE))).first_token_ms
 
 
-@pytest.mark.parametrize("answer", [whole(upstream.WHOLE, b"503 Busy"), whole(b"{}"), chunked(b" tok0", b"turn.failed")])
+@pytest.mark.parametrize("answer", [whole(fake_model.WHOLE, b"503 Busy"), whole(b"{}"), chunked(b" tok0", b"turn.failed")])
 def test_a_refusal_or_an_answer_without_its_end_is_an_error_and_no_time(answer):
     seen = asyncio.run(load_on(answer))
 

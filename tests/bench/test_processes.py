@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from bench import processes
+from bench.harness import processes
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 

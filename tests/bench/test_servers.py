@@ -5,14 +5,14 @@ import time
 
 import pytest
 
-from bench.servers import ServerFailed, call, free_port, serving
+from bench.harness.servers import ServerFailed, call, free_port, running_server
 
-WEB = [sys.executable, "-m", "bench.upstream", "--port"]
+WEB = [sys.executable, "-m", "bench.harness.fake_model", "--port"]
 
 
 def test_a_server_answers_within_the_block_and_is_gone_after_it(tmp_path):
     port = free_port()
-    with serving([*WEB, str(port)], port=port, log=tmp_path / "log") as server:
+    with running_server([*WEB, str(port)], port=port, log=tmp_path / "log") as server:
         status, answer = call(server, "POST", "/v1/chat/completions", {"stream": False})
 
     assert (status, answer["object"]) == (200, "chat.completion")
@@ -23,7 +23,7 @@ def test_a_server_answers_within_the_block_and_is_gone_after_it(tmp_path):
 def test_a_server_that_cannot_start_says_why(tmp_path):
     command = [sys.executable, "-c", "raise SystemExit('no port for me')"]
 
-    with pytest.raises(ServerFailed, match="no port for me"), serving(command, port=free_port(), log=tmp_path / "log"):
+    with pytest.raises(ServerFailed, match="no port for me"), running_server(command, port=free_port(), log=tmp_path / "log"):
         pass
 
 
@@ -33,7 +33,7 @@ def test_a_server_dies_with_a_measurement_that_is_killed(tmp_path):
     program = f"""
 import time
 from pathlib import Path
-from bench.servers import serving
+from bench.harness.servers import serving
 with serving({[*WEB, str(port)]!r}, port={port}, log=Path({str(tmp_path / "log")!r})) as server:
     print(server.pid, flush=True)
     time.sleep(60)

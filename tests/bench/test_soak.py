@@ -1,6 +1,6 @@
 import pytest
 
-from bench.soak import slope
+from bench.turns.soak import slope
 
 
 def test_the_slope_is_that_of_the_nearest_straight_line():

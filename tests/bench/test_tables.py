@@ -1,6 +1,6 @@
 import pytest
 
-from bench.tables import figure, minus, over, quantile, table, times, verdict
+from bench.harness.tables import difference_of, format_figure, format_ratio, quantile, ratio_of, table, verdict
 
 
 def test_a_table_is_aligned_with_its_figures_to_the_right():
@@ -26,15 +26,15 @@ def test_the_quantile_of_few_values_is_one_of_them():
 def test_what_was_not_measured_is_a_dash_and_no_verdict():
     missing = quantile([], 0.5)
 
-    assert figure(missing) == times(missing) == "–"
+    assert format_figure(missing) == format_ratio(missing) == "–"
     assert verdict(missing, at_most=1) == "not measured"
 
 
 def test_differences_and_ratios_need_both_figures():
-    assert minus(3.0, 1.0) == 2.0
-    assert minus(None, 1.0) is None
-    assert over(3.0, 2.0) == 1.5
-    assert over(3.0, 0.0) is None
+    assert difference_of(3.0, 1.0) == 2.0
+    assert difference_of(None, 1.0) is None
+    assert ratio_of(3.0, 2.0) == 1.5
+    assert ratio_of(3.0, 0.0) is None
 
 
 def test_an_aim_is_kept_up_to_its_very_figure():

@@ -13,20 +13,20 @@ from click.testing import CliRunner, Result
 
 from cli.main import main
 from cli.session_store import SessionFile, StoredSession
-from tests.cli.stand_in import FakeApi
+from tests.cli.fake_api import FakeApi
 from tests.cli.terminal import PARLEY, ROOT, Terminal
 
 
 @pytest.fixture
 def server() -> Iterator[FakeApi]:
-    stand_in = FakeApi()
-    thread = threading.Thread(target=stand_in.serve_forever, args=(0.005,))
+    api = FakeApi()
+    thread = threading.Thread(target=api.serve_forever, args=(0.005,))
     thread.start()
-    yield stand_in
-    stand_in.shutdown()
+    yield api
+    api.shutdown()
     thread.join()
-    stand_in.server_close()
-    assert stand_in.failures == []
+    api.server_close()
+    assert api.failures == []
 
 
 @pytest.fixture(autouse=True)

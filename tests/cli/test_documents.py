@@ -4,16 +4,23 @@ import json
 
 import pytest
 
-from tests.cli import script
-from tests.cli.documents import FAILED, HALF, ID, OTHER, READY, page
+from tests.cli import replies
+from tests.cli.document_replies import DOCUMENT_ID, FAILED, HALF, OTHER_ID, READY, documents_page
 
 pytestmark = pytest.mark.usefixtures("utc", "alice")
-SHARED = READY | {"id": OTHER, "title": "Rules", "shared": True, "is_own": False, "bytes": 900}
-PIECE = {"document_id": ID, "title": "Handbook", "chunk_id": OTHER, "heading": "Handbook > Leave", "text": "30\x1b[31m days.", "page": 3}
+SHARED = READY | {"id": OTHER_ID, "title": "Rules", "shared": True, "is_own": False, "bytes": 900}
+PIECE = {
+    "document_id": DOCUMENT_ID,
+    "title": "Handbook",
+    "chunk_id": OTHER_ID,
+    "heading": "Handbook > Leave",
+    "text": "30\x1b[31m days.",
+    "page": 3,
+}
 
 
 def test_documents_are_listed_with_how_far_they_are(server, parley):
-    server.on("GET /documents", page(HALF, SHARED))
+    server.on("GET /documents", documents_page(HALF, SHARED))
 
     assert parley("documents").stdout.splitlines() == [
         "id        title     is              size    chunks  added             for",
@@ -23,19 +30,19 @@ def test_documents_are_listed_with_how_far_they_are(server, parley):
 
 
 def test_where_no_documents_are_it_says_how_to_add_one(server, parley):
-    server.on("GET /documents", page())
+    server.on("GET /documents", documents_page())
 
     assert parley("documents").stdout == "No documents yet. Add one: parley documents add handbook.pdf\n"
 
 
 def test_documents_can_be_had_as_json(server, parley):
-    server.on("GET /documents", page(READY))
+    server.on("GET /documents", documents_page(READY))
 
     assert json.loads(parley("documents", "--json").stdout) == [READY]
 
 
 def test_a_document_is_shown_with_why_it_failed(server, parley):
-    server.on("GET /documents", page(FAILED))
+    server.on("GET /documents", documents_page(FAILED))
 
     lines = parley("documents", "show", "0000aaaa").stdout.splitlines()
 
@@ -47,53 +54,53 @@ def test_a_document_is_shown_with_why_it_failed(server, parley):
 
 
 def test_a_whole_id_is_asked_for_without_the_list(server, parley):
-    server.on(f"GET /documents/{ID}", script.reply(200, READY))
+    server.on(f"GET /documents/{DOCUMENT_ID}", replies.reply(200, READY))
 
-    assert json.loads(parley("documents", "show", ID, "--json").stdout) == READY
+    assert json.loads(parley("documents", "show", DOCUMENT_ID, "--json").stdout) == READY
 
 
 def test_the_chunks_of_a_document_are_shown_in_order(server, parley):
-    server.on(f"GET /documents/{ID}", script.reply(200, READY))
-    chunk = {"chunk_id": OTHER, "number": 1, "heading": "Leave", "text": "30 days.\n", "page": 3, "start": 0}
-    server.on(f"GET /documents/{ID}/chunks", page(chunk, chunk | {"number": 2, "text": "At most.", "page": None}))
+    server.on(f"GET /documents/{DOCUMENT_ID}", replies.reply(200, READY))
+    chunk = {"chunk_id": OTHER_ID, "number": 1, "heading": "Leave", "text": "30 days.\n", "page": 3, "start": 0}
+    server.on(f"GET /documents/{DOCUMENT_ID}/chunks", documents_page(chunk, chunk | {"number": 2, "text": "At most.", "page": None}))
 
-    assert parley("documents", "show", ID, "--chunks").stdout == "1 · Leave, page 3\n30 days.\n\n2 · Leave\nAt most.\n\n"
+    assert parley("documents", "show", DOCUMENT_ID, "--chunks").stdout == "1 · Leave, page 3\n30 days.\n\n2 · Leave\nAt most.\n\n"
 
 
 def test_a_search_shows_where_each_piece_stands(server, parley):
-    server.on("GET /documents/search", script.reply(200, {"items": [PIECE], "mode": "hybrid"}))
+    server.on("GET /documents/search", replies.reply(200, {"items": [PIECE], "mode": "hybrid"}))
 
     assert parley("documents", "search", "days", "of", "leave").stdout == "Handbook, page 3 (0000aaaa) · Handbook > Leave\n  30 days.\n"
     assert server.lines == ["GET /documents/search?q=days+of+leave&limit=5"]
 
 
 def test_a_search_can_be_in_some_documents_only(server, parley):
-    server.on("GET /documents", page(READY))
-    server.on("GET /documents/search", script.reply(200, {"items": [], "mode": "hybrid"}))
+    server.on("GET /documents", documents_page(READY))
+    server.on("GET /documents/search", replies.reply(200, {"items": [], "mode": "hybrid"}))
 
-    assert parley("documents", "search", "leave", "--in", "0000aaaa", "--in", OTHER).stdout.startswith("Nothing fits these words.")
-    assert server.lines[-1] == f"GET /documents/search?q=leave&limit=5&document_id={ID}&document_id={OTHER}"
+    assert parley("documents", "search", "leave", "--in", "0000aaaa", "--in", OTHER_ID).stdout.startswith("Nothing fits these words.")
+    assert server.lines[-1] == f"GET /documents/search?q=leave&limit=5&document_id={DOCUMENT_ID}&document_id={OTHER_ID}"
 
 
 @pytest.mark.parametrize(
     ("args", "sent", "told"),
     [
-        (["rename", ID, "Rules"], {"title": "Rules"}, "'Handbook' (0000aaaa) is called 'Rules' now"),
-        (["share", ID], {"shared": True}, "'Handbook' (0000aaaa) is shared with all users"),
-        (["unshare", ID], {"shared": False}, "'Handbook' (0000aaaa) is yours alone"),
+        (["rename", DOCUMENT_ID, "Rules"], {"title": "Rules"}, "'Handbook' (0000aaaa) is called 'Rules' now"),
+        (["share", DOCUMENT_ID], {"shared": True}, "'Handbook' (0000aaaa) is shared with all users"),
+        (["unshare", DOCUMENT_ID], {"shared": False}, "'Handbook' (0000aaaa) is yours alone"),
     ],
 )
 def test_a_document_is_changed(server, parley, args, sent, told):
-    server.on(f"GET /documents/{ID}", script.reply(200, READY))
-    server.on(f"PATCH /documents/{ID}", script.reply(200, READY | sent))
+    server.on(f"GET /documents/{DOCUMENT_ID}", replies.reply(200, READY))
+    server.on(f"PATCH /documents/{DOCUMENT_ID}", replies.reply(200, READY | sent))
 
     assert parley("documents", *args).stdout == f"{told}\n"
     assert server.requests[-1].body == sent
 
 
 def test_who_is_no_admin_is_told_so_when_sharing(server, parley):
-    server.on("GET /documents", page(READY))
-    server.on(f"PATCH /documents/{ID}", script.problem(403, "forbidden", "Your account may not do this."))
+    server.on("GET /documents", documents_page(READY))
+    server.on(f"PATCH /documents/{DOCUMENT_ID}", replies.problem(403, "forbidden", "Your account may not do this."))
 
     result = parley("documents", "share", "0000aaaa")
 
@@ -102,9 +109,9 @@ def test_who_is_no_admin_is_told_so_when_sharing(server, parley):
 
 
 def test_documents_are_deleted_after_a_question(server, parley):
-    server.on("GET /documents", page(READY, SHARED))
-    server.on(f"DELETE /documents/{ID}", script.reply(204))
-    server.on(f"DELETE /documents/{OTHER}", script.reply(204))
+    server.on("GET /documents", documents_page(READY, SHARED))
+    server.on(f"DELETE /documents/{DOCUMENT_ID}", replies.reply(204))
+    server.on(f"DELETE /documents/{OTHER_ID}", replies.reply(204))
 
     result = parley("documents", "delete", "0000aaaa", "1111bbbb", stdin="y\n")
 
@@ -113,14 +120,14 @@ def test_documents_are_deleted_after_a_question(server, parley):
 
 
 def test_without_a_word_nothing_is_deleted(server, parley):
-    server.on("GET /documents", page(READY))
+    server.on("GET /documents", documents_page(READY))
 
     assert parley("documents", "delete", "0000aaaa", stdin="n\n").exit_code != 0
     assert server.lines == ["GET /documents?limit=100"]
 
 
 def test_a_document_that_is_not_there_is_told(server, parley):
-    server.on("GET /documents", page(READY))
+    server.on("GET /documents", documents_page(READY))
 
     result = parley("documents", "show", "ffff")
 

@@ -4,10 +4,10 @@ import pytest
 
 from cli import document_api
 from cli.commands import documents_add
-from tests.cli import script
-from tests.cli.documents import FAILED, HALF, ID, OTHER, QUEUED, READY
+from tests.cli import replies
+from tests.cli.document_replies import DOCUMENT_ID, FAILED, HALF, OTHER_ID, QUEUED, READY
 
-ONE = f"GET /documents/{ID}"
+ONE = f"GET /documents/{DOCUMENT_ID}"
 
 
 @pytest.fixture
@@ -16,8 +16,8 @@ def handbook(server, alice, monkeypatch, tmp_path):
     monkeypatch.setattr(documents_add, "POLL_S", 0.0)
     monkeypatch.chdir(tmp_path)
     (tmp_path / "handbook.pdf").write_bytes(b"%PDF-1.7 thirty days")
-    server.on("POST /documents", script.reply(202, QUEUED))
-    server.on(ONE, script.reply(200, HALF), script.reply(200, READY))
+    server.on("POST /documents", replies.reply(202, QUEUED))
+    server.on(ONE, replies.reply(200, HALF), replies.reply(200, READY))
     return tmp_path / "handbook.pdf"
 
 
@@ -25,10 +25,10 @@ def handbook(server, alice, monkeypatch, tmp_path):
 def large(server, handbook, monkeypatch):
     """The same, too large to go with the request."""
     monkeypatch.setattr(document_api, "DIRECT_UPLOAD_BYTES", 10)
-    fields = {"Content-Type": "application/pdf", "key": f"documents/{ID}", "policy": "e30="}
-    server.on("POST /documents/uploads", script.reply(201, {"id": ID, "upload_url": f"{server.url}/bucket", "fields": fields}))
-    server.on("POST /bucket", script.reply(204))
-    server.on(f"DELETE /documents/{ID}", script.reply(204))
+    fields = {"Content-Type": "application/pdf", "key": f"documents/{DOCUMENT_ID}", "policy": "e30="}
+    server.on("POST /documents/uploads", replies.reply(201, {"id": DOCUMENT_ID, "upload_url": f"{server.url}/bucket", "fields": fields}))
+    server.on("POST /bucket", replies.reply(204))
+    server.on(f"DELETE /documents/{DOCUMENT_ID}", replies.reply(204))
     return handbook
 
 
@@ -64,16 +64,16 @@ def test_a_larger_file_goes_by_the_form_that_the_api_gives(server, large, parley
 
 
 def test_a_file_that_does_not_arrive_is_announced_no_more(server, large, parley):
-    server.on("POST /bucket", script.reply(403, "<Error/>", media_type="application/xml"))
+    server.on("POST /bucket", replies.reply(403, "<Error/>", media_type="application/xml"))
 
     result = parley("documents", "add", "handbook.pdf")
 
-    assert (result.exit_code, server.lines[-1]) == (1, f"DELETE /documents/{ID}")
+    assert (result.exit_code, server.lines[-1]) == (1, f"DELETE /documents/{DOCUMENT_ID}")
     assert result.stderr == f"The file could not be sent to {server.url} (it answered 403). Try again.\n"
 
 
 def test_the_same_bytes_again_are_there_already(server, handbook, parley):
-    server.on("POST /documents", script.reply(202, READY))
+    server.on("POST /documents", replies.reply(202, READY))
 
     assert parley("documents", "add", "handbook.pdf").stdout == "handbook.pdf is there already, as 'Handbook' (0000aaaa)\n"
     assert server.lines == ["POST /documents"]
@@ -81,16 +81,16 @@ def test_the_same_bytes_again_are_there_already(server, handbook, parley):
 
 def test_a_larger_file_that_is_there_already_leaves_no_second_entry(server, large, parley):
     twice = FAILED | {"error_code": "duplicate", "error": "The same file is there already, as 'Leave'."}
-    server.on(ONE, script.reply(200, HALF), script.reply(200, twice))
+    server.on(ONE, replies.reply(200, HALF), replies.reply(200, twice))
 
     result = parley("documents", "add", "handbook.pdf")
 
-    assert (result.exit_code, server.lines[-1]) == (0, f"DELETE /documents/{ID}")
+    assert (result.exit_code, server.lines[-1]) == (0, f"DELETE /documents/{DOCUMENT_ID}")
     assert result.stdout.endswith("handbook.pdf: The same file is there already, as 'Leave'.\n")
 
 
 def test_a_file_that_cannot_be_read_says_why(server, handbook, parley):
-    server.on(ONE, script.reply(200, FAILED))
+    server.on(ONE, replies.reply(200, FAILED))
 
     result = parley("documents", "add", "handbook.pdf")
 
@@ -100,8 +100,8 @@ def test_a_file_that_cannot_be_read_says_why(server, handbook, parley):
 
 def test_one_file_that_fails_does_not_keep_the_next_back(server, handbook, parley):
     (handbook.parent / "rules.txt").write_text("Rules.")
-    refused = script.problem(409, "too_many_documents", "You have as many documents as an account may have.")
-    server.on("POST /documents", refused, script.reply(202, QUEUED))
+    refused = replies.problem(409, "too_many_documents", "You have as many documents as an account may have.")
+    server.on("POST /documents", refused, replies.reply(202, QUEUED))
 
     result = parley("documents", "add", "handbook.pdf", "rules.txt")
 
@@ -126,7 +126,7 @@ def test_what_cannot_be_sent_is_refused_before_anything_is(server, handbook, par
 
 
 def test_a_file_that_is_too_large_is_told_in_the_servers_words(server, large, parley):
-    server.on("POST /documents/uploads", script.problem(413, "file_too_large", "A document has 100 MB at most."))
+    server.on("POST /documents/uploads", replies.problem(413, "file_too_large", "A document has 100 MB at most."))
 
     result = parley("documents", "add", "handbook.pdf")
 
@@ -134,21 +134,21 @@ def test_a_file_that_is_too_large_is_told_in_the_servers_words(server, large, pa
 
 
 def test_an_admin_shares_what_they_add(server, handbook, parley):
-    server.on(f"PATCH /documents/{ID}", script.reply(200, QUEUED | {"shared": True}))
+    server.on(f"PATCH /documents/{DOCUMENT_ID}", replies.reply(200, QUEUED | {"shared": True}))
 
     assert parley("documents", "add", "handbook.pdf", "--share").exit_code == 0
     assert server.requests[1].body == {"shared": True}
 
 
 def test_a_documents_note_is_told(server, handbook, parley):
-    server.on(ONE, script.reply(200, READY | {"id": OTHER, "note": "It is found by its words only."}))
+    server.on(ONE, replies.reply(200, READY | {"id": OTHER_ID, "note": "It is found by its words only."}))
 
     assert parley("documents", "add", "handbook.pdf").stdout.endswith("is ready: 12 chunks. It is found by its words only.\n")
 
 
 def test_what_stands_still_is_left_in_line(server, handbook, parley, monkeypatch):
     monkeypatch.setattr(documents_add, "INGESTION_TIMEOUT_S", 0.0)
-    server.on(ONE, script.reply(200, QUEUED))
+    server.on(ONE, replies.reply(200, QUEUED))
 
     result = parley("documents", "add", "handbook.pdf")
 
@@ -157,7 +157,7 @@ def test_what_stands_still_is_left_in_line(server, handbook, parley, monkeypatch
 
 
 def test_ctrl_c_ends_the_watching_and_not_the_reading(server, handbook, terminal):
-    server.on(ONE, script.reply(200, HALF))
+    server.on(ONE, replies.reply(200, HALF))
     person = terminal("documents", "add", str(handbook))
     person.expect("Handbook: processing")
     person.interrupt()
@@ -176,8 +176,8 @@ def test_a_file_name_cannot_break_out_of_the_form(server, handbook, parley):
 
 
 def test_a_renewed_token_sends_the_whole_file_again(server, handbook, parley):
-    server.on("POST /documents", script.problem(401, "invalid_token", "Token."), script.reply(202, QUEUED))
-    server.on("POST /auth/refresh", script.reply(200, script.tokens(2)))
+    server.on("POST /documents", replies.problem(401, "invalid_token", "Token."), replies.reply(202, QUEUED))
+    server.on("POST /auth/refresh", replies.reply(200, replies.token_pair(2)))
     parley("documents", "add", "handbook.pdf", "--no-wait")
 
     assert [request.body["file"][2] for request in server.requests[::2]] == [b"%PDF-1.7 thirty days"] * 2

@@ -4,7 +4,7 @@ import socket
 
 import pytest
 
-from tests.cli import script
+from tests.cli import replies
 
 
 @pytest.fixture
@@ -44,7 +44,7 @@ def test_what_is_no_address_is_a_usage_error(parley, url):
 
 def test_the_fields_that_were_wrong_are_listed(server, parley):
     errors = [{"loc": ["body", "email"], "msg": "not an e-mail address"}, {"loc": "password", "msg": "at least 12 characters\x1b[2J"}]
-    server.on("POST /auth/login", script.problem(422, "invalid_request", "Some fields are wrong.", errors=errors))
+    server.on("POST /auth/login", replies.problem(422, "invalid_request", "Some fields are wrong.", errors=errors))
 
     result = log_in(parley, server.url)
 
@@ -53,7 +53,7 @@ def test_the_fields_that_were_wrong_are_listed(server, parley):
 
 @pytest.mark.parametrize(("retry_after", "told"), [("1.2", " Retry in 2 s."), ("soon", ""), ("-1", ""), ("inf", "")])
 def test_a_busy_server_says_when_to_try_again(server, parley, retry_after, told):
-    server.on("POST /auth/login", script.problem(429, "rate_limited", "Too many attempts.", retry_after=retry_after))
+    server.on("POST /auth/login", replies.problem(429, "rate_limited", "Too many attempts.", retry_after=retry_after))
 
     assert log_in(parley, server.url).stderr == f"Too many attempts.{told}\nrequest req-1\n"
 
@@ -68,13 +68,13 @@ def test_a_busy_server_says_when_to_try_again(server, parley, retry_after, told)
     ],
 )
 def test_another_program_is_not_taken_for_parley(server, parley, status, body, evidence):
-    server.on("POST /auth/login", script.reply(status, body, media_type="text/html"))
+    server.on("POST /auth/login", replies.reply(status, body, media_type="text/html"))
 
     assert f"does not look like Parley ({evidence})" in log_in(parley, server.url).stderr
 
 
 def test_the_gateways_own_message_is_shown_too(server, parley):
-    server.on("POST /auth/login", script.reply(403, {"message": "Forbidden"}, X_Request_Id="req-9"))
+    server.on("POST /auth/login", replies.reply(403, {"message": "Forbidden"}, X_Request_Id="req-9"))
 
     assert log_in(parley, server.url).stderr == "Forbidden\nrequest req-9\n"
 
@@ -91,7 +91,7 @@ def test_a_connection_that_breaks_is_told(server, parley):
 
 def test_a_config_folder_that_cannot_be_made_is_told(server, parley, config):
     config.parent.write_text("a file where the folder should be")
-    server.on("POST /auth/login", script.reply(200, script.tokens(1)))
+    server.on("POST /auth/login", replies.reply(200, replies.token_pair(1)))
 
     result = log_in(parley, server.url)
 
@@ -102,7 +102,9 @@ def test_a_config_folder_that_cannot_be_made_is_told(server, parley, config):
 def test_an_interrupted_reader_does_not_show_a_traceback(server, alice, start, gate):
     server.on(
         "POST /chat",
-        script.stream(script.started, ("text.delta", {"text": "x" * 9}), gate.open, ("text.delta", {"text": "y"}), script.completed),
+        replies.event_stream(
+            replies.TURN_STARTED, ("text.delta", {"text": "x" * 9}), gate.open, ("text.delta", {"text": "y"}), replies.TURN_COMPLETED
+        ),
     )
     process = start("chat", "Hi")
     process.stdout.read(9)

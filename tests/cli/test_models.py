@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.cli import script
+from tests.cli import replies
 
 OFFLINE = {
     "id": "offline",
@@ -20,8 +20,8 @@ REFUSED = {"error": {"message": "The model is not set up.", "type": "server_erro
 @pytest.fixture
 def models(server, alice):
     """Two models, of which one costs money."""
-    server.on("GET /models", script.reply(200, [OFFLINE | {"input_usd_per_mtok": 0.0, "output_usd_per_mtok": 0.0}, GPT]))
-    server.on("POST /v1/chat/completions", script.reply(200, ANSWER))
+    server.on("GET /models", replies.reply(200, [OFFLINE | {"input_usd_per_mtok": 0.0, "output_usd_per_mtok": 0.0}, GPT]))
+    server.on("POST /v1/chat/completions", replies.reply(200, ANSWER))
     return server
 
 
@@ -38,13 +38,13 @@ def test_models_are_a_table_with_prices_and_roles(models, parley):
 
 
 def test_an_older_server_without_prices_is_read_as_well(server, alice, parley):
-    server.on("GET /models", script.reply(200, [OFFLINE]))
+    server.on("GET /models", replies.reply(200, [OFFLINE]))
 
     assert parley("models").stdout.splitlines()[1].split() == ["*", "offline", "offline", "8,192", "tools,", "json", "chat"]
 
 
 def test_a_catalogue_without_models_says_where_they_come_from(server, alice, parley):
-    server.on("GET /models", script.reply(200, []))
+    server.on("GET /models", replies.reply(200, []))
 
     assert parley("models").stdout == "No models. They are configured in models.toml.\n"
 
@@ -70,7 +70,7 @@ def test_a_check_of_the_offline_model_asks_nobody(models, parley):
 
 
 def test_a_model_that_does_not_answer_is_told_beside_those_that_do(models, parley):
-    models.on("POST /v1/chat/completions", script.reply(200, ANSWER), script.reply(502, REFUSED))
+    models.on("POST /v1/chat/completions", replies.reply(200, ANSWER), replies.reply(502, REFUSED))
     result = parley("models", "check", "--yes")
 
     assert result.exit_code == 1

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.cli import script
+from tests.cli import replies
 
 SHOUT = {
     "name": "shout",
@@ -25,7 +25,7 @@ MCP = "/tools/mcp-servers"
 
 
 def page(*items):
-    return script.reply(200, {"items": list(items), "next_cursor": None})
+    return replies.reply(200, {"items": list(items), "next_cursor": None})
 
 
 def test_tools_are_listed_with_what_they_may_do(server, alice, parley):
@@ -50,21 +50,21 @@ def test_tools_are_listed_with_what_they_may_do(server, alice, parley):
     ],
 )
 def test_a_tool_is_set(server, alice, parley, command, sent):
-    server.on("PUT /tools/notes.read", script.reply(200, SHOUT | {"name": "notes.read"} | sent))
+    server.on("PUT /tools/notes.read", replies.reply(200, SHOUT | {"name": "notes.read"} | sent))
 
     assert parley("tools", command, "notes.read").exit_code == 0
     assert server.requests[0].body == sent
 
 
 def test_a_tool_is_called_with_fields_that_are_json_where_they_can_be(server, alice, parley):
-    server.on("POST /tools/shout/invoke", script.reply(200, {"ok": True, "content": "HELLO", "elapsed_ms": 3.0}))
+    server.on("POST /tools/shout/invoke", replies.reply(200, {"ok": True, "content": "HELLO", "elapsed_ms": 3.0}))
 
     assert parley("tools", "invoke", "shout", "text=hello = you", "times=2", 'places=["a"]').stdout == "HELLO\n"
     assert server.requests[0].body == {"arguments": {"text": "hello = you", "times": 2, "places": ["a"]}}
 
 
 def test_a_tool_that_fails_says_why(server, alice, parley):
-    server.on("POST /tools/shout/invoke", script.reply(200, {"ok": False, "content": "out of paper", "elapsed_ms": 3.0}))
+    server.on("POST /tools/shout/invoke", replies.reply(200, {"ok": False, "content": "out of paper", "elapsed_ms": 3.0}))
 
     result = parley("tools", "invoke", "shout")
 
@@ -76,7 +76,7 @@ def test_what_is_no_field_is_refused_before_anything_is_sent(server, alice, parl
 
 
 def test_a_server_is_added_with_its_headers(server, alice, parley):
-    server.on(f"POST {MCP}", script.reply(201, {name: SERVER[name] for name in ("id", "name", "url", "created_at")}))
+    server.on(f"POST {MCP}", replies.reply(201, {name: SERVER[name] for name in ("id", "name", "url", "created_at")}))
     server.on(f"GET {MCP}", page(SERVER))
 
     result = parley("tools", "mcp", "add", "notes", SERVER["url"], "--header", "Authorization: Bearer abc:def")
@@ -94,7 +94,7 @@ def test_a_server_that_did_not_answer_says_so(server, alice, parley):
 @pytest.mark.parametrize("given", ["notes", "0000aaaa", SERVER["id"]])
 def test_a_server_is_removed_by_name_or_id(server, alice, parley, given):
     server.on(f"GET {MCP}", page(SERVER))
-    server.on(f"DELETE {MCP}/{SERVER['id']}", script.reply(204))
+    server.on(f"DELETE {MCP}/{SERVER['id']}", replies.reply(204))
 
     assert parley("tools", "mcp", "remove", given, "--yes").stdout.startswith("Removed the MCP server 'notes'")
 

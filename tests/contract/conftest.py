@@ -11,7 +11,7 @@ from local.template.load import load
 from local.template.stack import Stack
 from local.template.translate import translate
 from parley.db.engine import DatabaseRole
-from tests.driving import PASSWORD, Function, Person
+from tests.support.api_gateway import PASSWORD, Function, Person
 
 ROOT = Path(__file__).parents[2]
 TEMPLATE = ROOT / "template.yaml"

@@ -16,8 +16,8 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from tests.contract.wire import ADDRESS, NoRoute, Wire
-from tests.driving import Person
+from tests.contract.http_adapter import BASE_URL, FunctionAdapter, RouteNotFound
+from tests.support.api_gateway import Person
 
 DOCUMENT = json.loads((Path(__file__).parents[2] / "functions" / "web" / "openapi.json").read_text())
 CHECKS = [
@@ -63,7 +63,7 @@ def client(stack, request, make_admin):
 
     functions = {f"{tag['name'].title()}Function": request.getfixturevalue(tag["name"]) for tag in DOCUMENT["tags"]}
     with requests.Session() as session:
-        session.mount(ADDRESS, Wire(stack, functions, newcomer))
+        session.mount(BASE_URL, FunctionAdapter(stack, functions, newcomer))
         yield session
 
 
@@ -75,8 +75,8 @@ def test_no_request_gets_an_answer_that_is_not_documented(schema, client, path, 
     @THOROUGH
     def conforms(case):
         try:
-            case.call_and_validate(base_url=ADDRESS, session=client, checks=CHECKS)
-        except NoRoute:
+            case.call_and_validate(base_url=BASE_URL, session=client, checks=CHECKS)
+        except RouteNotFound:
             reject()
 
     conforms()

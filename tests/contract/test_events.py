@@ -5,7 +5,7 @@ import re
 import pytest
 
 from local.template.stack import LambdaIntegration
-from tests.driving import Function
+from tests.support.api_gateway import Function
 
 
 def route_of(event):

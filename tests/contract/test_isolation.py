@@ -10,9 +10,15 @@ import pytest
 
 from parley.auth.principal import API_KEY_SCOPES
 from parley.ids import new_id
-from tests.contract.matrix import DOCUMENT, operations
-from tests.contract.objects import ADMINS_BY_COLLECTION, BY_COLLECTION, BY_FIELD, UNLISTED, api_key
-from tests.driving import Person
+from tests.contract.object_makers import (
+    ADMIN_MAKERS_BY_COLLECTION,
+    MAKERS_BY_COLLECTION,
+    MAKERS_BY_FIELD,
+    UNLISTED_COLLECTIONS,
+    make_api_key,
+)
+from tests.contract.operations import DOCUMENT, operations
+from tests.support.api_gateway import Person
 
 ALL = list(operations())
 GUARDED = [one for one in ALL if one.is_guarded]
@@ -64,7 +70,7 @@ def call(functions):
 def owner(functions):
     """Somebody with two objects of every kind, and what of theirs nobody else may see."""
     person = Person.registered(functions["auth"])
-    listed = [maker for collection, maker in BY_COLLECTION.items() if collection not in UNLISTED]
+    listed = [maker for collection, maker in MAKERS_BY_COLLECTION.items() if collection not in UNLISTED_COLLECTIONS]
     ids = [maker(functions, person) for maker in listed for _ in range(2)]
     # A second line of usage: the model's server is not there, but the call of it is.
     functions["chat"].post("/chat", {"message": "hello", "model": "priced"}, as_=person)
@@ -84,19 +90,19 @@ def same(answer):
 
 
 def test_every_variable_of_a_path_is_an_id_that_has_a_maker():
-    makers = BY_COLLECTION | ADMINS_BY_COLLECTION
+    makers = MAKERS_BY_COLLECTION | ADMIN_MAKERS_BY_COLLECTION
 
     assert {one.collection for one in ALL if one.has_path_id} - makers.keys() == set()
     assert [one for one in ALL if one.path.count("{") != one.path.count("{id}") or one.path.count("{") > 1] == []
 
 
 def test_every_field_that_names_an_object_has_a_maker():
-    assert {name for one in ALL for _, name in one.id_fields()} - BY_FIELD.keys() == set()
+    assert {name for one in ALL for _, name in one.id_fields()} - MAKERS_BY_FIELD.keys() == set()
 
 
 @pytest.mark.parametrize("operation", WITH_PATH_ID, ids=str)
 def test_someone_elses_id_in_the_path_answers_as_a_missing_one(functions, call, alice, bob, operation):
-    id = BY_COLLECTION[operation.collection](functions, alice)
+    id = MAKERS_BY_COLLECTION[operation.collection](functions, alice)
     foreign, missing = call(operation, bob, id=id), call(operation, bob, id=new_id())
 
     assert same(foreign) == same(missing)
@@ -106,7 +112,7 @@ def test_someone_elses_id_in_the_path_answers_as_a_missing_one(functions, call, 
 
 @pytest.mark.parametrize(("operation", "place", "name"), WITH_FIELD_ID, ids=str)
 def test_someone_elses_id_in_query_or_body_answers_as_a_missing_one(functions, call, alice, bob, operation, place, name):
-    id = BY_FIELD[name](functions, alice)
+    id = MAKERS_BY_FIELD[name](functions, alice)
     foreign, missing = (call(operation, bob, **{place: {name: one}}) for one in (id, new_id()))
 
     assert same(foreign) == same(missing)
@@ -145,14 +151,14 @@ def test_somebody_elses_session_proves_nothing(call, alice, bob, operation):
 
 @pytest.mark.parametrize("operation", KEPT_FROM_KEYS, ids=str)
 def test_an_api_key_opens_neither_account_nor_administration(functions, call, alice, operation):
-    answer = call(operation, KeyHolder.of_key(alice, api_key(functions, alice)), id=new_id())
+    answer = call(operation, KeyHolder.of_key(alice, make_api_key(functions, alice)), id=new_id())
 
     assert told(answer) == (403, "forbidden")
 
 
 @pytest.mark.parametrize("operation", OPEN_TO_KEYS, ids=str)
 def test_a_revoked_api_key_lets_nobody_in(functions, call, alice, operation):
-    id = api_key(functions, alice)
+    id = make_api_key(functions, alice)
     assert functions["auth"].delete(f"/auth/api-keys/{id}", as_=alice).status == 204
     answer = call(operation, KeyHolder.of_key(alice, id), id=new_id())
 
@@ -168,7 +174,7 @@ def test_a_token_without_scopes_may_do_nothing(call, alice, operation):
 
 @pytest.mark.parametrize("operation", ADMINS, ids=str)
 def test_what_admins_may_is_forbidden_to_everybody_else(functions, call, admin, bob, operation):
-    id = ADMINS_BY_COLLECTION[operation.collection](functions, admin) if operation.has_path_id else ""
+    id = ADMIN_MAKERS_BY_COLLECTION[operation.collection](functions, admin) if operation.has_path_id else ""
     answer = call(operation, bob, id=id)
 
     assert told(answer) == (403, "forbidden")
@@ -183,7 +189,7 @@ def test_who_only_claims_to_be_an_admin_is_forbidden_it(call, bob, operation):
 
 @pytest.mark.parametrize("operation", ADMINS, ids=str)
 def test_an_admin_may(functions, call, admin, bob, operation):
-    maker = ADMINS_BY_COLLECTION.get(operation.collection)
+    maker = ADMIN_MAKERS_BY_COLLECTION.get(operation.collection)
     id = maker(functions, bob if operation.collection == "/admin/users" else admin) if operation.has_path_id else ""
 
     assert call(operation, admin, id=id).status < 300
@@ -208,7 +214,7 @@ def test_the_owner_sees_what_nobody_else_does(call, owner):
 @pytest.mark.parametrize("operation", PAGED, ids=str)
 def test_another_users_cursor_shows_nothing_of_theirs(functions, call, owner, bob, operation):
     person, secrets = owner
-    theirs, mine = (BY_COLLECTION[operation.collection](functions, one) if operation.has_path_id else "" for one in (person, bob))
+    theirs, mine = (MAKERS_BY_COLLECTION[operation.collection](functions, one) if operation.has_path_id else "" for one in (person, bob))
     cursor = call(operation, person, id=theirs, query={"limit": 1}).json["next_cursor"]
     assert cursor, "the owner has only one page"
     answer = call(operation, bob, id=mine, query={"cursor": cursor})

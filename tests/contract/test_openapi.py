@@ -6,7 +6,7 @@ import pytest
 import schemathesis
 
 from local.template.stack import LambdaIntegration
-from openapi.files import FOLDER, written
+from openapi.files import FOLDER, render_files
 
 DOCUMENT = json.loads((FOLDER / "openapi.json").read_text())
 OPERATIONS = {f"{method.upper()} {path}": one for path, methods in DOCUMENT["paths"].items() for method, one in methods.items()}
@@ -45,7 +45,7 @@ def refused(operation):
 
 @pytest.mark.parametrize("name", ["openapi.json", "docs.html"])
 def test_the_description_is_current(name):
-    assert (FOLDER / name).read_text() == written()[FOLDER / name], "run `make openapi`"
+    assert (FOLDER / name).read_text() == render_files()[FOLDER / name], "run `make openapi`"
 
 
 def test_the_document_is_valid_openapi_3_1():

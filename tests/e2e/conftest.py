@@ -17,9 +17,9 @@ from typing import Any
 import httpx2
 import pytest
 
-from tests.driving import PASSWORD
-from tests.fakes.sky import Sky, running_sky
+from tests.fakes.open_meteo import OpenMeteo, running_open_meteo
 from tests.fakes.vendor import Vendor, running_vendor
+from tests.support.api_gateway import PASSWORD
 
 ROOT = Path(__file__).parents[2]
 START_S = 90.0
@@ -104,12 +104,12 @@ class Stack:
             time.sleep(0.05)
         raise AssertionError((self.data.parent / "up.log").read_text())
 
-    def take_postgres_away(self) -> None:
+    def stop_postgres(self) -> None:
         """Kill the database and keep it from starting again."""
         (self.data / "postgres" / "PG_VERSION").rename(self.data / "PG_VERSION.away")
         os.kill(self.status()["services"]["postgres"]["pid"], signal.SIGKILL)
 
-    def bring_postgres_back(self) -> None:
+    def restore_postgres(self) -> None:
         """Let the emulator start it again."""
         (self.data / "PG_VERSION.away").rename(self.data / "postgres" / "PG_VERSION")
 
@@ -188,9 +188,9 @@ def vendor() -> Iterator[Vendor]:
 
 
 @pytest.fixture(scope="session")
-def sky() -> Iterator[Sky]:
+def open_meteo() -> Iterator[OpenMeteo]:
     """A stand-in of the weather's service."""
-    with running_sky() as running:
+    with running_open_meteo() as running:
         yield running
 
 
@@ -208,9 +208,9 @@ def running_stack(vendor: Vendor, *options: str) -> Iterator[Stack]:
 
 
 @pytest.fixture(scope="session")
-def stack(vendor: Vendor, sky: Sky) -> Iterator[Stack]:
+def stack(vendor: Vendor, open_meteo: OpenMeteo) -> Iterator[Stack]:
     """One stack for all tests that leave it running, or start it again."""
-    with running_stack(vendor, *sky.options) as running:
+    with running_stack(vendor, *open_meteo.options) as running:
         yield running
 
 

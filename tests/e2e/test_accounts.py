@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from tests.driving import PASSWORD
+from tests.support.api_gateway import PASSWORD
 
 NEW = "quite another sentence to remember"
 

@@ -2,8 +2,8 @@
 
 import json
 
-from tests.driving import PASSWORD
-from tests.functions.ingest.files import pdf
+from tests.support.api_gateway import PASSWORD
+from tests.support.document_files import pdf
 
 LARGE_BYTES = 4_200_000
 

@@ -4,7 +4,7 @@ import pytest
 
 from tests.e2e.test_memory import eventually, exported, say
 from tests.e2e.test_turns import text_of
-from tests.functions.ingest import files
+from tests.support import document_files
 
 PAGES = [
     "Everybody has thirty days of leave a year, and two more after ten years.",
@@ -30,7 +30,7 @@ def sources(events):
 
 @pytest.fixture
 def handbook(ada):
-    return uploaded(ada, files.pdf(PAGES))
+    return uploaded(ada, document_files.pdf(PAGES))
 
 
 def test_an_answer_from_page_three_cites_it_and_leads_to_its_text(stack, ada, handbook):

@@ -100,12 +100,12 @@ def test_a_database_that_is_killed_comes_back_and_so_does_the_stack(own_stack, v
 
 def test_a_database_that_is_away_is_a_503_with_a_time_to_retry(own_stack):
     ada = own_stack.register()
-    own_stack.take_postgres_away()
+    own_stack.stop_postgres()
     answer = ada.get("/conversations")
 
     assert is_problem(answer, 503, "unavailable")
     assert int(answer.headers["retry-after"]) > 0
-    own_stack.bring_postgres_back()
+    own_stack.restore_postgres()
     assert 200 in answers_until(lambda: ada.get("/conversations"), 200)
 
 

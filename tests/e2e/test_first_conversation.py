@@ -4,8 +4,8 @@ from pathlib import Path
 from click.testing import CliRunner
 
 from cli.main import main
-from tests.driving import PASSWORD
 from tests.fakes.vendor import streams
+from tests.support.api_gateway import PASSWORD
 
 
 def test_a_conversation_survives_the_death_of_everything(own_stack, vendor):

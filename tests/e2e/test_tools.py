@@ -10,10 +10,10 @@ from mcp import Client
 from mcp.client.streamable_http import streamable_http_client
 
 from tests.cli.terminal import Terminal
-from tests.driving import PASSWORD
 from tests.e2e.test_turns import events_of, text_of
 from tests.fakes.vendor import USAGE, says, streams
-from tests.fakes.wires import chat as wire
+from tests.fakes.wire_formats import chat as wire
+from tests.support.api_gateway import PASSWORD
 
 BOTH = "What is 12.5% of 840, and the weather in Lisbon?"
 CALL = {"index": 0, "id": "c1", "function": {"name": "send_letter", "arguments": '{"to": "Bob"}'}}
@@ -83,10 +83,10 @@ def test_a_question_for_two_tools_is_answered_by_both(ada):
     assert events[-1][1] == "turn.completed"
 
 
-def test_the_weather_without_a_network_is_a_result_that_says_so(ada, sky):
-    sky.is_away = True
+def test_the_weather_without_a_network_is_a_result_that_says_so(ada, open_meteo):
+    open_meteo.is_down = True
     events = asked(ada, BOTH)
-    sky.is_away = False
+    open_meteo.is_down = False
     result = of(events, "tool.result")["weather"]
 
     assert (result["ok"], result["content"].startswith("The weather service cannot be reached.")) == (False, True)

@@ -10,7 +10,7 @@ from typing import Any
 
 
 @dataclass
-class Published:
+class JwksServer:
     """What is served at `url`: the document, bytes as they are, or with None an error; `fetched` counts the requests."""
 
     document: Callable[[], Any]
@@ -19,9 +19,9 @@ class Published:
 
 
 @contextmanager
-def published(document: Callable[[], Any]) -> Iterator[Published]:
+def serving_jwks(document: Callable[[], Any]) -> Iterator[JwksServer]:
     """Serve until the end of the block."""
-    served = Published(document)
+    served = JwksServer(document)
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:

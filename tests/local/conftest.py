@@ -7,7 +7,7 @@ import pytest
 
 from local.template.load import load
 from local.template.stack import Stack
-from tests.local.running import RunningEmulator
+from tests.local.running_emulator import RunningEmulator
 
 STACK = Path(__file__).parent / "stack" / "template.yaml"
 

@@ -13,8 +13,8 @@ from local.services.fake_aws.ses import SesSnapshot
 from local.services.fake_aws.snapshot import ServiceSnapshot, SnapshotFolder, StoredItem
 from local.services.fake_aws.sqs import SqsSnapshot
 from local.services.fake_aws.ssm import SsmSnapshot
-from tests.local.cloud import AwsProcess
-from tests.local.running import eventually
+from tests.local.aws_process import AwsProcess
+from tests.local.running_emulator import eventually
 
 
 def put(cloud: AwsProcess, name: str, value: str, **more: Any) -> None:

@@ -21,7 +21,7 @@ from local.ports import free_port
 from local.services import pgbouncer
 from local.settings import EmulatorSettings
 from tests.local.conftest import STACK
-from tests.local.running import eventually
+from tests.local.running_emulator import eventually
 from tests.local.runtime.test_pool import is_alive
 
 

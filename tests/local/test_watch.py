@@ -11,7 +11,7 @@ import pytest
 
 from local.template.load import load
 from tests.local.conftest import STACK
-from tests.local.running import RunningEmulator, eventually
+from tests.local.running_emulator import RunningEmulator, eventually
 
 LIMIT_S = 20.0
 HANDLER = "import os\ndef handler(event, context):\n    return {{'statusCode': 200, 'body': '{word} ' + str(os.getpid())}}\n"

@@ -2,14 +2,14 @@
 
 import pytest
 
-from tests.cli import script
+from tests.cli import replies
 
 ALICE = {"id": "u-1", "email": "alice@example.com", "display_name": "Alice", "role": "admin"}
 
 
 def test_register_logs_in_and_says_what_to_try_next(server, parley):
-    server.on("POST /auth/register", script.reply(201, {"user": ALICE, **script.tokens(1)}))
-    server.on("GET /auth/me", script.reply(200, ALICE))
+    server.on("POST /auth/register", replies.reply(201, {"user": ALICE, **replies.token_pair(1)}))
+    server.on("GET /auth/me", replies.reply(200, ALICE))
 
     result = parley("register", "alice@example.com", "--password-stdin", "--url", server.url, stdin="a long password\n")
 
@@ -19,7 +19,7 @@ def test_register_logs_in_and_says_what_to_try_next(server, parley):
 
 
 def test_register_takes_an_invite(server, parley):
-    server.on("POST /auth/register", script.reply(201, {"user": ALICE, **script.tokens(1)}))
+    server.on("POST /auth/register", replies.reply(201, {"user": ALICE, **replies.token_pair(1)}))
 
     parley("register", "alice@example.com", "--invite", "abc", "--password-stdin", "--url", server.url, stdin="a long password")
 
@@ -27,7 +27,7 @@ def test_register_takes_an_invite(server, parley):
 
 
 def test_register_asks_for_what_is_missing_and_hides_the_password(server, terminal):
-    server.on("POST /auth/register", script.reply(201, {"user": ALICE, **script.tokens(1)}))
+    server.on("POST /auth/register", replies.reply(201, {"user": ALICE, **replies.token_pair(1)}))
     person = terminal("register", "--url", server.url)
     for prompt, typed in (
         ("E-mail: ", "alice@example.com"),
@@ -43,7 +43,7 @@ def test_register_asks_for_what_is_missing_and_hides_the_password(server, termin
 
 
 def test_login_makes_its_address_the_default(server, parley):
-    server.on("POST /auth/login", script.reply(200, {"user": ALICE, **script.tokens(1)}))
+    server.on("POST /auth/login", replies.reply(200, {"user": ALICE, **replies.token_pair(1)}))
 
     result = parley("login", "alice@example.com", "--password-stdin", "--url", f"{server.url}/", stdin="a long password\n")
 
@@ -51,7 +51,7 @@ def test_login_makes_its_address_the_default(server, parley):
 
 
 def test_a_wrong_password_is_told_in_one_sentence(server, parley):
-    server.on("POST /auth/login", script.problem(401, "invalid_credentials", "E-mail or password is wrong."))
+    server.on("POST /auth/login", replies.problem(401, "invalid_credentials", "E-mail or password is wrong."))
 
     result = parley("login", "alice@example.com", "--password-stdin", "--url", server.url, stdin="wrong")
 
@@ -59,7 +59,7 @@ def test_a_wrong_password_is_told_in_one_sentence(server, parley):
 
 
 def test_logout_removes_the_tokens_and_tells_the_server(server, alice, parley):
-    server.on("POST /auth/logout", script.reply(204))
+    server.on("POST /auth/logout", replies.reply(204))
 
     result = parley("logout", "--everywhere")
 
@@ -69,7 +69,7 @@ def test_logout_removes_the_tokens_and_tells_the_server(server, alice, parley):
 
 
 def test_logout_removes_the_tokens_also_when_the_server_fails(server, alice, parley):
-    server.on("POST /auth/logout", script.problem(500, "internal", "Something broke."))
+    server.on("POST /auth/logout", replies.problem(500, "internal", "Something broke."))
 
     result = parley("logout")
 

@@ -5,7 +5,7 @@ import stat
 import pytest
 
 from cli.commands import account_data
-from tests.cli import script
+from tests.cli import replies
 
 pytestmark = pytest.mark.usefixtures("utc")
 
@@ -19,16 +19,16 @@ def exported(server, alice, monkeypatch, tmp_path):
     """An export that is ready at the second look."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(account_data, "EXPORT_POLL_S", 0.0)
-    server.on(f"POST {EXPORTS}", script.reply(202, {"id": "e-1", "status": "queued", "url": None}))
+    server.on(f"POST {EXPORTS}", replies.reply(202, {"id": "e-1", "status": "queued", "url": None}))
     ready = {"id": "e-1", "status": "ready", "url": f"{server.url}/bucket/e-1?X-Amz-Signature=a%2Fb"}
-    server.on(f"GET {EXPORTS}/e-1", script.reply(200, {"id": "e-1", "status": "queued", "url": None}), script.reply(200, ready))
-    server.on("GET /bucket/e-1", script.reply(200, '{"tables": {}}'))
+    server.on(f"GET {EXPORTS}/e-1", replies.reply(200, {"id": "e-1", "status": "queued", "url": None}), replies.reply(200, ready))
+    server.on("GET /bucket/e-1", replies.reply(200, '{"tables": {}}'))
     return tmp_path
 
 
 def test_account_events_are_listed(server, alice, parley):
     event = {"at": "2026-03-01T14:02:33Z", "event": "api_key_made", "address": "192.0.2.1", "user_agent": "x", "detail": DETAIL}
-    server.on("GET /auth/audit", script.reply(200, {"items": [event], "next_cursor": None}))
+    server.on("GET /auth/audit", replies.reply(200, {"items": [event], "next_cursor": None}))
 
     result = parley("audit", "--limit", "5")
 
@@ -53,7 +53,7 @@ def test_an_export_can_go_down_a_pipe(exported, parley):
 
 
 def test_a_person_sees_how_far_the_export_is(server, exported, terminal):
-    server.on(f"GET {EXPORTS}/e-1", script.reply(200, {"status": "ready", "url": f"{server.url}/bucket/e-1"}))
+    server.on(f"GET {EXPORTS}/e-1", replies.reply(200, {"status": "ready", "url": f"{server.url}/bucket/e-1"}))
     person = terminal("export", "-o", str(exported / "mine.json"))
     person.expect("fetching the file: 14 bytes")
 
@@ -78,9 +78,9 @@ def test_an_export_replaces_no_file(server, exported, parley):
 @pytest.mark.parametrize(
     ("answers", "sentence"),
     [
-        ({f"GET {EXPORTS}/e-1": script.reply(200, {"status": "failed"})}, "The server could not write the file."),
-        ({f"GET {EXPORTS}/e-1": script.reply(200, {"status": "ready", "url": "file:///etc/passwd"})}, "does not look like Parley"),
-        ({"GET /bucket/e-1": script.reply(403, "<Error/>")}, "The file could not be fetched"),
+        ({f"GET {EXPORTS}/e-1": replies.reply(200, {"status": "failed"})}, "The server could not write the file."),
+        ({f"GET {EXPORTS}/e-1": replies.reply(200, {"status": "ready", "url": "file:///etc/passwd"})}, "does not look like Parley"),
+        ({"GET /bucket/e-1": replies.reply(403, "<Error/>")}, "The file could not be fetched"),
     ],
 )
 def test_an_export_that_fails_is_told_and_leaves_no_file(server, exported, parley, answers, sentence):
@@ -99,8 +99,8 @@ def test_an_export_that_takes_too_long_can_be_fetched_later(exported, parley, mo
 
 
 def test_an_account_is_deleted_by_its_address_and_the_password(server, alice, parley):
-    server.on("GET /auth/me", script.reply(200, ME))
-    server.on("DELETE /auth/me", script.reply(202, {"status": "accepted"}))
+    server.on("GET /auth/me", replies.reply(200, ME))
+    server.on("DELETE /auth/me", replies.reply(202, {"status": "accepted"}))
 
     result = parley("delete-account", stdin="Alice@example.com\na long password\n")
 
@@ -110,7 +110,7 @@ def test_an_account_is_deleted_by_its_address_and_the_password(server, alice, pa
 
 
 def test_another_address_deletes_nothing(server, alice, parley):
-    server.on("GET /auth/me", script.reply(200, ME))
+    server.on("GET /auth/me", replies.reply(200, ME))
 
     result = parley("delete-account", stdin="bob@example.com\na long password\n")
 
@@ -119,8 +119,8 @@ def test_another_address_deletes_nothing(server, alice, parley):
 
 
 def test_a_wrong_password_keeps_account_and_session(server, alice, parley):
-    server.on("GET /auth/me", script.reply(200, ME))
-    server.on("DELETE /auth/me", script.problem(403, "wrong_password", "The current password is wrong."))
+    server.on("GET /auth/me", replies.reply(200, ME))
+    server.on("DELETE /auth/me", replies.problem(403, "wrong_password", "The current password is wrong."))
 
     result = parley("delete-account", stdin="alice@example.com\nwrong\n")
 

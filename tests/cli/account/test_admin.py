@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tests.cli import script
+from tests.cli import replies
 
 pytestmark = pytest.mark.usefixtures("utc", "accounts")
 
@@ -22,14 +22,14 @@ CHANGE_BOB = f"PATCH /admin/users/{BOB['id']}"
 
 
 def listing(*items):
-    return script.reply(200, {"items": items, "next_cursor": None})
+    return replies.reply(200, {"items": items, "next_cursor": None})
 
 
 @pytest.fixture
 def accounts(server, alice):
     """Two accounts, one address within the other."""
     server.on("GET /admin/users", listing(NOTBOB, BOB))
-    server.on(CHANGE_BOB, script.reply(200, BOB))
+    server.on(CHANGE_BOB, replies.reply(200, BOB))
 
 
 def test_accounts_are_listed_and_looked_for(server, parley):
@@ -83,7 +83,7 @@ def test_what_is_no_budget_and_no_role_is_a_usage_error(server, parley, args):
 
 def test_a_new_invite_alone_goes_to_standard_output(server, parley):
     made = {"id": "i-1", "email": None, "expires_at": "2026-03-08T14:02:33Z", "invite": "abc"}
-    server.on("POST /admin/invites", script.reply(201, made))
+    server.on("POST /admin/invites", replies.reply(201, made))
 
     result = parley("admin", "invite")
 
@@ -92,7 +92,7 @@ def test_a_new_invite_alone_goes_to_standard_output(server, parley):
 
 
 def test_an_invite_can_be_for_one_address_and_until_a_day(server, parley):
-    server.on("POST /admin/invites", script.reply(201, {"id": "i-1", "invite": "abc"}))
+    server.on("POST /admin/invites", replies.reply(201, {"id": "i-1", "invite": "abc"}))
 
     parley("admin", "invite", "bob@example.com", "--expires", "2026-12-01")
 
@@ -102,7 +102,7 @@ def test_an_invite_can_be_for_one_address_and_until_a_day(server, parley):
 def test_open_invites_are_listed_and_taken_back(server, parley):
     made = {"id": BOB["id"], "email": "c@example.com", "created_at": "2026-03-01T14:02:33Z", "expires_at": "2026-03-08T14:02:33Z"}
     server.on("GET /admin/invites", listing(made))
-    server.on(f"DELETE /admin/invites/{BOB['id']}", script.reply(204))
+    server.on(f"DELETE /admin/invites/{BOB['id']}", replies.reply(204))
 
     assert parley("admin", "invites").stdout.splitlines()[1] == "0000aaaa  c@example.com  2026-03-01 14:02  2026-03-08 14:02"
     assert parley("admin", "uninvite", "0000aaaa").stdout == "Took back the invite for c@example.com\n"
@@ -145,7 +145,7 @@ def test_no_usage_is_told(server, parley):
 
 
 def test_who_is_no_admin_is_told(server, parley):
-    server.on("GET /admin/users", script.problem(403, "forbidden", "You may not do that."))
+    server.on("GET /admin/users", replies.problem(403, "forbidden", "You may not do that."))
 
     result = parley("admin", "users")
 

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from tests.cli import script
+from tests.cli import replies
 
 pytestmark = pytest.mark.usefixtures("utc")
 
@@ -20,8 +20,8 @@ PATH = "/auth/api-keys"
 
 @pytest.fixture
 def listed(server, alice):
-    server.on(f"GET {PATH}", script.reply(200, {"items": [KEY], "next_cursor": None}))
-    server.on(f"DELETE {PATH}/{KEY['id']}", script.reply(204))
+    server.on(f"GET {PATH}", replies.reply(200, {"items": [KEY], "next_cursor": None}))
+    server.on(f"DELETE {PATH}/{KEY['id']}", replies.reply(204))
 
 
 @pytest.mark.usefixtures("listed")
@@ -33,13 +33,13 @@ def test_keys_are_listed_without_themselves(parley):
 
 
 def test_where_there_is_no_key_it_says_how_to_make_one(server, alice, parley):
-    server.on(f"GET {PATH}", script.reply(200, {"items": [], "next_cursor": None}))
+    server.on(f"GET {PATH}", replies.reply(200, {"items": [], "next_cursor": None}))
 
     assert parley("api-keys").stdout == "No API keys yet. Make one: parley api-keys create NAME\n"
 
 
 def test_a_new_key_alone_goes_to_standard_output(server, alice, parley):
-    server.on(f"POST {PATH}", script.reply(201, {**KEY, "key": "parley_abc"}))
+    server.on(f"POST {PATH}", replies.reply(201, {**KEY, "key": "parley_abc"}))
 
     result = parley("api-keys", "create", "ci", "--scope", "chat", "--scope", "tools")
 
@@ -49,7 +49,7 @@ def test_a_new_key_alone_goes_to_standard_output(server, alice, parley):
 
 
 def test_a_span_becomes_the_moment_of_expiry(server, alice, parley):
-    server.on(f"POST {PATH}", script.reply(201, {**KEY, "key": "parley_abc"}))
+    server.on(f"POST {PATH}", replies.reply(201, {**KEY, "key": "parley_abc"}))
 
     parley("api-keys", "create", "ci", "--expires", "90d")
 
@@ -58,7 +58,7 @@ def test_a_span_becomes_the_moment_of_expiry(server, alice, parley):
 
 
 def test_a_date_of_expiry_is_by_the_clock_here(server, alice, parley):
-    server.on(f"POST {PATH}", script.reply(201, {**KEY, "key": "parley_abc"}))
+    server.on(f"POST {PATH}", replies.reply(201, {**KEY, "key": "parley_abc"}))
 
     parley("api-keys", "create", "ci", "--expires", "2026-12-01")
 
@@ -104,9 +104,9 @@ def test_a_script_revokes_without_being_asked(parley):
 @pytest.mark.parametrize(
     ("command", "route", "answer"),
     [
-        (["chat", "Hi"], "POST /chat", script.says("Hello.")),
-        (["conversations"], "GET /conversations", script.reply(200, {"items": [], "next_cursor": None})),
-        (["models"], "GET /models", script.reply(200, [])),
+        (["chat", "Hi"], "POST /chat", replies.answer("Hello.")),
+        (["conversations"], "GET /conversations", replies.reply(200, {"items": [], "next_cursor": None})),
+        (["models"], "GET /models", replies.reply(200, [])),
     ],
 )
 def test_a_key_in_the_environment_needs_no_login(server, parley, monkeypatch, command, route, answer):
@@ -119,8 +119,8 @@ def test_a_key_in_the_environment_needs_no_login(server, parley, monkeypatch, co
 
 def test_a_key_goes_before_the_session_but_not_for_the_account(server, alice, parley, monkeypatch):
     monkeypatch.setenv("PARLEY_API_KEY", "parley_abc")
-    server.on("GET /models", script.reply(200, []))
-    server.on("GET /auth/me", script.reply(200, {"email": "alice@example.com", "role": "user"}))
+    server.on("GET /models", replies.reply(200, []))
+    server.on("GET /auth/me", replies.reply(200, {"email": "alice@example.com", "role": "user"}))
 
     parley("models")
     parley("whoami")
@@ -130,7 +130,7 @@ def test_a_key_goes_before_the_session_but_not_for_the_account(server, alice, pa
 
 def test_a_key_that_is_refused_is_told_and_costs_no_session(server, alice, parley, monkeypatch):
     monkeypatch.setenv("PARLEY_API_KEY", "parley_abc")
-    server.on("GET /models", script.problem(401, "unauthorized", "No."))
+    server.on("GET /models", replies.problem(401, "unauthorized", "No."))
 
     result = parley("models")
 

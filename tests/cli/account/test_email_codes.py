@@ -2,15 +2,15 @@
 
 import pytest
 
-from tests.cli import script
+from tests.cli import replies
 
 ME = {"id": "u-1", "email": "new@example.com", "display_name": None, "role": "user"}
 PASSWORD, NEW = "a long password", "a longer password"
 
 
 def test_register_asks_for_the_code_that_was_mailed(server, terminal):
-    server.on("POST /auth/register", script.reply(202, {"status": "verification_sent"}))
-    server.on("POST /auth/verify", script.reply(200, {"user": ME, **script.tokens(1)}))
+    server.on("POST /auth/register", replies.reply(202, {"status": "verification_sent"}))
+    server.on("POST /auth/verify", replies.reply(200, {"user": ME, **replies.token_pair(1)}))
     person = terminal("register", "new@example.com", "--url", server.url)
     for shown, typed in (("Password: ", PASSWORD), ("confirmation: ", PASSWORD), ("Code from the mail: ", " c-1 ")):
         person.expect(shown)
@@ -21,7 +21,7 @@ def test_register_asks_for_the_code_that_was_mailed(server, terminal):
 
 
 def test_a_script_that_registers_is_told_how_to_go_on(server, parley):
-    server.on("POST /auth/register", script.reply(202, {"status": "verification_sent"}))
+    server.on("POST /auth/register", replies.reply(202, {"status": "verification_sent"}))
 
     result = parley("register", "new@example.com", "--password-stdin", "--url", server.url, stdin=PASSWORD)
 
@@ -30,8 +30,8 @@ def test_a_script_that_registers_is_told_how_to_go_on(server, parley):
 
 
 def test_verify_takes_the_code_later_and_logs_in(server, parley):
-    server.on("POST /auth/verify", script.reply(200, {"user": ME, **script.tokens(1)}))
-    server.on("GET /auth/me", script.reply(200, ME))
+    server.on("POST /auth/verify", replies.reply(200, {"user": ME, **replies.token_pair(1)}))
+    server.on("GET /auth/me", replies.reply(200, ME))
 
     parley("verify", "new@example.com", "--url", server.url, stdin=f"c-1\n{PASSWORD}\n")
 
@@ -46,8 +46,8 @@ def test_verify_without_a_code_says_what_to_do(server, start):
 
 
 def test_a_forgotten_password_is_set_by_the_code(server, parley):
-    server.on("POST /auth/password/forgot", script.reply(202, {"status": "accepted"}))
-    server.on("POST /auth/password/reset", script.reply(204))
+    server.on("POST /auth/password/forgot", replies.reply(202, {"status": "accepted"}))
+    server.on("POST /auth/password/reset", replies.reply(204))
 
     result = parley("password", "reset", "new@example.com", "--url", server.url, stdin=f"c-1\n{NEW}\n{NEW}\n")
 
@@ -56,7 +56,7 @@ def test_a_forgotten_password_is_set_by_the_code(server, parley):
 
 
 def test_a_code_that_is_there_already_needs_no_second_mail(server, alice, parley):
-    server.on("POST /auth/password/reset", script.reply(204))
+    server.on("POST /auth/password/reset", replies.reply(204))
 
     parley("password", "reset", "alice@example.com", "--no-mail", stdin=f"c-1\n{NEW}\n{NEW}\n")
 
@@ -64,7 +64,7 @@ def test_a_code_that_is_there_already_needs_no_second_mail(server, alice, parley
 
 
 def test_a_password_is_changed_by_the_old_one_and_neither_is_shown(server, alice, terminal):
-    server.on("POST /auth/password", script.reply(204))
+    server.on("POST /auth/password", replies.reply(204))
     person = terminal("password", "change")
     for shown, typed in (("Current password: ", PASSWORD), ("New password: ", NEW), ("confirmation: ", NEW)):
         person.expect(shown)
@@ -77,9 +77,9 @@ def test_a_password_is_changed_by_the_old_one_and_neither_is_shown(server, alice
 
 
 def test_an_address_changes_by_password_and_code_and_is_remembered(server, alice, parley):
-    server.on("POST /auth/email", script.reply(202, {"status": "accepted"}))
-    server.on("POST /auth/email/confirm", script.reply(204))
-    server.on("GET /auth/me", script.reply(200, ME))
+    server.on("POST /auth/email", replies.reply(202, {"status": "accepted"}))
+    server.on("POST /auth/email/confirm", replies.reply(204))
+    server.on("GET /auth/me", replies.reply(200, ME))
 
     result = parley("email", "new@example.com", stdin=f"{PASSWORD}\nc-1\n")
 

@@ -2,14 +2,14 @@
 
 import json
 
-from tests.cli import script
+from tests.cli import replies
 
 ME = {"email": "alice@example.com", "display_name": None, "role": "user"}
 
 
 def test_an_answer_401_is_retried_with_a_new_token(server, alice, parley):
-    server.on("GET /auth/me", script.problem(401, "invalid_token", "Token."), script.reply(200, ME))
-    server.on("POST /auth/refresh", script.reply(200, script.tokens(2)))
+    server.on("GET /auth/me", replies.problem(401, "invalid_token", "Token."), replies.reply(200, ME))
+    server.on("POST /auth/refresh", replies.reply(200, replies.token_pair(2)))
 
     result = parley("whoami")
 
@@ -19,8 +19,8 @@ def test_an_answer_401_is_retried_with_a_new_token(server, alice, parley):
 
 
 def test_an_expired_token_is_renewed_before_it_is_sent(server, expired, parley):
-    server.on("GET /auth/me", script.reply(200, ME))
-    server.on("POST /auth/refresh", script.reply(200, script.tokens(2)))
+    server.on("GET /auth/me", replies.reply(200, ME))
+    server.on("POST /auth/refresh", replies.reply(200, replies.token_pair(2)))
 
     parley("whoami")
 
@@ -34,10 +34,10 @@ def test_the_new_pair_is_saved_before_it_is_used(server, expired, parley):
 
     def look_then_answer(handler):
         saved.append(json.loads(expired.path.read_text())["sessions"][server.url]["refresh_token"])
-        script.reply(200, ME)(handler)
+        replies.reply(200, ME)(handler)
 
     server.on("GET /auth/me", look_then_answer)
-    server.on("POST /auth/refresh", script.reply(200, script.tokens(2)))
+    server.on("POST /auth/refresh", replies.reply(200, replies.token_pair(2)))
 
     parley("whoami")
 
@@ -47,13 +47,13 @@ def test_the_new_pair_is_saved_before_it_is_used(server, expired, parley):
 def test_processes_that_run_at_once_renew_once(server, expired, start, gate):
     def held_for_a_second_one(handler):
         gate.arrived.wait(0.5)
-        script.reply(200, script.tokens(2))(handler)
+        replies.reply(200, replies.token_pair(2))(handler)
 
     def second_one(handler):
         gate.arrived.set()
-        script.problem(401, "invalid_refresh_token", "Reused.")(handler)
+        replies.problem(401, "invalid_refresh_token", "Reused.")(handler)
 
-    server.on("GET /auth/me", script.reply(200, ME))
+    server.on("GET /auth/me", replies.reply(200, ME))
     server.on("POST /auth/refresh", held_for_a_second_one, second_one)
     processes = [start("whoami") for _ in range(3)]
 
@@ -63,7 +63,7 @@ def test_processes_that_run_at_once_renew_once(server, expired, start, gate):
 
 
 def test_a_refused_refresh_ends_the_session(server, expired, parley):
-    server.on("POST /auth/refresh", script.problem(401, "invalid_refresh_token", "The refresh token is not valid."))
+    server.on("POST /auth/refresh", replies.problem(401, "invalid_refresh_token", "The refresh token is not valid."))
 
     result = parley("whoami")
 
@@ -72,7 +72,7 @@ def test_a_refused_refresh_ends_the_session(server, expired, parley):
 
 
 def test_a_refresh_that_fails_otherwise_keeps_the_session(server, expired, parley):
-    server.on("POST /auth/refresh", script.problem(503, "unavailable", "The database is away.", retry_after=2))
+    server.on("POST /auth/refresh", replies.problem(503, "unavailable", "The database is away.", retry_after=2))
 
     result = parley("whoami")
 
@@ -81,8 +81,8 @@ def test_a_refresh_that_fails_otherwise_keeps_the_session(server, expired, parle
 
 
 def test_a_401_with_a_new_token_is_shown_and_not_tried_for_ever(server, alice, parley):
-    server.on("GET /auth/me", script.problem(401, "invalid_token", "Who are you?"))
-    server.on("POST /auth/refresh", script.reply(200, script.tokens(2)))
+    server.on("GET /auth/me", replies.problem(401, "invalid_token", "Who are you?"))
+    server.on("POST /auth/refresh", replies.reply(200, replies.token_pair(2)))
 
     result = parley("whoami")
 
@@ -91,8 +91,8 @@ def test_a_401_with_a_new_token_is_shown_and_not_tried_for_ever(server, alice, p
 
 
 def test_an_expired_session_renews_before_a_chat(server, expired, parley):
-    server.on("POST /auth/refresh", script.reply(200, script.tokens(2)))
-    server.on("POST /chat", script.says("Hello."))
+    server.on("POST /auth/refresh", replies.reply(200, replies.token_pair(2)))
+    server.on("POST /chat", replies.answer("Hello."))
 
     result = parley("chat", "Hi")
 

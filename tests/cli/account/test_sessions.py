@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tests.cli import script
+from tests.cli import replies
 
 pytestmark = pytest.mark.usefixtures("utc")
 
@@ -22,7 +22,7 @@ THERE = {**HERE, "id": "0190a1b2-0000-7000-8000-00001111bbbb", "address": None, 
 def listed(server, alice):
     """Two sessions, on a page each."""
     pages = [{"items": [HERE], "next_cursor": "next"}, {"items": [THERE], "next_cursor": None}]
-    server.on("GET /auth/sessions", *(script.reply(200, page) for page in pages))
+    server.on("GET /auth/sessions", *(replies.reply(200, page) for page in pages))
 
 
 @pytest.mark.parametrize("command", [["sessions"], ["sessions", "list"]])
@@ -39,7 +39,7 @@ def test_options_of_the_list_need_no_list(parley):
 
 
 def test_another_session_is_ended_by_its_short_id(server, alice, parley):
-    server.on(f"DELETE /auth/sessions/{THERE['id']}", script.reply(204))
+    server.on(f"DELETE /auth/sessions/{THERE['id']}", replies.reply(204))
 
     result = parley("sessions", "end", "1111bbbb")
 
@@ -48,7 +48,7 @@ def test_another_session_is_ended_by_its_short_id(server, alice, parley):
 
 
 def test_ending_this_session_removes_its_tokens(server, alice, parley):
-    server.on(f"DELETE /auth/sessions/{HERE['id']}", script.reply(204))
+    server.on(f"DELETE /auth/sessions/{HERE['id']}", replies.reply(204))
 
     assert parley("sessions", "end", HERE["id"]).exit_code == 0
     assert alice.read().by_url == {}

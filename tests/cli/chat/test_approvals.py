@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.cli import script
+from tests.cli import replies
 
 
 def approval(call_id="w", **arguments):
@@ -11,7 +11,7 @@ def approval(call_id="w", **arguments):
 
 def waits(*calls):
     ids = [data["call_id"] for _, data in calls]
-    return script.stream(script.started, ("text.delta", {"text": "I write."}), *calls, ("turn.waiting", {"call_ids": ids}))
+    return replies.event_stream(replies.TURN_STARTED, ("text.delta", {"text": "I write."}), *calls, ("turn.waiting", {"call_ids": ids}))
 
 
 APPROVALS = "POST /chat/turns/t-1/approvals"
@@ -21,7 +21,7 @@ APPROVALS = "POST /chat/turns/t-1/approvals"
 def waiting(server, alice):
     """A server whose answers wait for `write`."""
     server.on("POST /chat", waits(approval()))
-    server.on(APPROVALS, script.stream(("text.delta", {"text": "Done."}), script.completed))
+    server.on(APPROVALS, replies.event_stream(("text.delta", {"text": "Done."}), replies.TURN_COMPLETED))
     return server
 
 
@@ -55,7 +55,7 @@ def test_a_script_without_a_word_is_told_how_to_give_it(waiting, parley):
 
 def test_every_call_of_a_turn_is_decided(server, alice, parley):
     server.on("POST /chat", waits(approval("one"), approval("two")))
-    server.on(APPROVALS, script.reply(202), script.says("Done."))
+    server.on(APPROVALS, replies.reply(202), replies.answer("Done."))
 
     assert parley("chat", "Write twice", "--yes").stdout == "I write.\nDone.\n"
     assert [request.body["call_id"] for request in server.requests[1:]] == ["one", "two"]
@@ -70,7 +70,7 @@ def test_what_is_asked_cannot_steer_the_terminal(server, alice, terminal):
 
 
 def test_ctrl_c_at_the_question_stops_the_turn(waiting, terminal):
-    waiting.on("POST /chat/turns/t-1/stop", script.reply(202))
+    waiting.on("POST /chat/turns/t-1/stop", replies.reply(202))
     person = terminal("chat", "Write to Bob")
     person.expect("[y/N]:")
     person.interrupt()
@@ -83,7 +83,7 @@ WAITS = {"turn_id": "t-1", "status": "waiting", "approvals": [{"call_id": "w", "
 
 
 def test_json_of_a_turn_that_waits_is_printed_and_is_a_failure(server, alice, parley):
-    server.on("POST /chat", script.reply(200, WAITS))
+    server.on("POST /chat", replies.reply(200, WAITS))
     result = parley("chat", "Write", "--json")
 
     assert result.exit_code == 1
@@ -91,8 +91,8 @@ def test_json_of_a_turn_that_waits_is_printed_and_is_a_failure(server, alice, pa
 
 
 def test_json_with_a_word_is_the_whole_answer(server, alice, parley):
-    server.on("POST /chat", script.reply(200, WAITS))
-    server.on(APPROVALS, script.reply(200, {"turn_id": "t-1", "status": "completed", "approvals": []}))
+    server.on("POST /chat", replies.reply(200, WAITS))
+    server.on(APPROVALS, replies.reply(200, {"turn_id": "t-1", "status": "completed", "approvals": []}))
     result = parley("chat", "Write", "--json", "--yes")
 
     assert result.exit_code == 0

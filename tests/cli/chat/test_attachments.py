@@ -4,13 +4,13 @@ import json
 
 import pytest
 
-from tests.cli import script
-from tests.functions.chat.picture import PIXEL, PNG
+from tests.cli import replies
+from tests.support.images import PNG_BYTES, PNG_DATA_URL
 
 
 @pytest.fixture
 def files(tmp_path):
-    (tmp_path / "dot.png").write_bytes(PNG)
+    (tmp_path / "dot.png").write_bytes(PNG_BYTES)
     (tmp_path / "schema.json").write_text('{"type": "object"}')
     (tmp_path / "list.json").write_text("[]")
     (tmp_path / "words.txt").write_text("words")
@@ -18,11 +18,11 @@ def files(tmp_path):
 
 
 def test_images_and_a_schema_go_along(server, alice, parley, files):
-    server.on("POST /chat", script.says("{}"))
+    server.on("POST /chat", replies.answer("{}"))
     parley("chat", "What?", "--image", files / "dot.png", "--image", files / "dot.png", "--schema", files / "schema.json")
     body = server.requests[0].body
 
-    assert body["images"] == [PIXEL, PIXEL]
+    assert body["images"] == [PNG_DATA_URL, PNG_DATA_URL]
     assert body["response_format"]["json_schema"] == {"name": "answer", "schema": json.loads('{"type": "object"}'), "strict": True}
 
 

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tests.cli import script
+from tests.cli import replies
 
 CONVERSATION = "0190a1b2-0000-7000-8000-0000deadbeef"
 
@@ -14,7 +14,7 @@ def delta(text):
 
 
 def test_the_answer_is_printed_and_nothing_else(server, alice, parley):
-    server.on("POST /chat", script.says("Hel", "lo."))
+    server.on("POST /chat", replies.answer("Hel", "lo."))
 
     result = parley("chat", "Hi")
 
@@ -23,7 +23,7 @@ def test_the_answer_is_printed_and_nothing_else(server, alice, parley):
 
 
 def test_the_first_words_are_shown_before_the_last_are_sent(server, alice, start, gate):
-    server.on("POST /chat", script.stream(script.started, delta("First"), gate.open, delta(", last."), script.completed))
+    server.on("POST /chat", replies.event_stream(replies.TURN_STARTED, delta("First"), gate.open, delta(", last."), replies.TURN_COMPLETED))
     process = start("chat", "Hi")
 
     first = process.stdout.read(5)
@@ -35,7 +35,7 @@ def test_the_first_words_are_shown_before_the_last_are_sent(server, alice, start
 
 @pytest.mark.parametrize("args", [["-"], []])
 def test_the_message_comes_from_standard_input(server, alice, parley, args):
-    server.on("POST /chat", script.says("Yes."))
+    server.on("POST /chat", replies.answer("Yes."))
 
     parley("chat", *args, stdin="line one\nline two é\n")
 
@@ -43,7 +43,7 @@ def test_the_message_comes_from_standard_input(server, alice, parley, args):
 
 
 def test_standard_input_that_is_no_utf8_still_arrives(server, alice, parley):
-    server.on("POST /chat", script.says("Yes."))
+    server.on("POST /chat", replies.answer("Yes."))
 
     parley("chat", stdin=b"caf\xe9")
 
@@ -67,8 +67,8 @@ def test_an_argument_that_is_no_utf8_is_told(server, alice, start):
 
 
 def test_continue_goes_on_with_the_last_conversation(server, alice, parley):
-    server.on("GET /conversations", script.reply(200, {"items": [{"id": CONVERSATION}], "next_cursor": None}))
-    server.on("POST /chat", script.says("Yes."))
+    server.on("GET /conversations", replies.reply(200, {"items": [{"id": CONVERSATION}], "next_cursor": None}))
+    server.on("POST /chat", replies.answer("Yes."))
 
     parley("chat", "-c", "And then?", "--model", "offline")
 
@@ -77,7 +77,7 @@ def test_continue_goes_on_with_the_last_conversation(server, alice, parley):
 
 
 def test_continue_without_a_conversation_says_how_to_start_one(server, alice, parley):
-    server.on("GET /conversations", script.reply(200, {"items": [], "next_cursor": None}))
+    server.on("GET /conversations", replies.reply(200, {"items": [], "next_cursor": None}))
 
     result = parley("chat", "-c", "And then?")
 
@@ -85,8 +85,8 @@ def test_continue_without_a_conversation_says_how_to_start_one(server, alice, pa
 
 
 def test_a_conversation_can_be_named_by_its_short_id(server, alice, parley):
-    server.on("GET /conversations", script.reply(200, {"items": [{"id": CONVERSATION}], "next_cursor": None}))
-    server.on("POST /chat", script.says("Yes."))
+    server.on("GET /conversations", replies.reply(200, {"items": [{"id": CONVERSATION}], "next_cursor": None}))
+    server.on("POST /chat", replies.answer("Yes."))
 
     parley("chat", "Go on", "--conversation", "deadbeef")
 
@@ -99,7 +99,7 @@ def test_continue_and_a_conversation_exclude_each_other(alice, parley):
 
 def test_json_prints_the_whole_answer(server, alice, parley):
     answer = {"turn_id": "t-1", "message": {"text": "Hé\x1b[31m \x9b31m"}, "usage": {"cost_usd": 0}}
-    server.on("POST /chat", script.reply(200, answer))
+    server.on("POST /chat", replies.reply(200, answer))
 
     result = parley("chat", "--json", "Hi")
 
@@ -110,7 +110,7 @@ def test_json_prints_the_whole_answer(server, alice, parley):
 
 def test_a_failed_turn_is_one_sentence_after_what_was_said(server, alice, parley):
     failed = ("turn.failed", {"status": 503, "code": "provider_busy", "detail": "The model is busy.", "retryable": True})
-    server.on("POST /chat", script.stream(script.started, delta("Well"), failed))
+    server.on("POST /chat", replies.event_stream(replies.TURN_STARTED, delta("Well"), failed))
 
     result = parley("chat", "Hi")
 
@@ -118,14 +118,14 @@ def test_a_failed_turn_is_one_sentence_after_what_was_said(server, alice, parley
 
 
 def test_a_failed_turn_without_a_reason_is_told_too(server, alice, parley):
-    server.on("POST /chat", script.stream(script.started, ("turn.failed", {})))
+    server.on("POST /chat", replies.event_stream(replies.TURN_STARTED, ("turn.failed", {})))
 
     assert parley("chat", "Hi").stderr == "The model could not answer.\n"
 
 
 @pytest.mark.parametrize("is_cut", [True, False])
 def test_a_stream_without_an_end_is_told(server, alice, parley, is_cut):
-    server.on("POST /chat", script.stream(script.started, delta("Well"), is_cut=is_cut))
+    server.on("POST /chat", replies.event_stream(replies.TURN_STARTED, delta("Well"), is_cut=is_cut))
 
     result = parley("chat", "Hi")
 
@@ -135,7 +135,7 @@ def test_a_stream_without_an_end_is_told(server, alice, parley, is_cut):
 
 @pytest.mark.parametrize(("name", "word"), [("turn.interrupted", "interrupted"), ("turn.waiting", "approval")])
 def test_an_unfinished_answer_is_told(server, alice, parley, name, word):
-    server.on("POST /chat", script.stream(script.started, delta("Well"), (name, {})))
+    server.on("POST /chat", replies.event_stream(replies.TURN_STARTED, delta("Well"), (name, {})))
 
     result = parley("chat", "Hi")
 
@@ -144,14 +144,14 @@ def test_an_unfinished_answer_is_told(server, alice, parley, name, word):
 
 
 def test_a_stopped_answer_is_no_failure(server, alice, parley):
-    server.on("POST /chat", script.stream(script.started, delta("Well"), ("turn.stopped", {"reason": "user"})))
+    server.on("POST /chat", replies.event_stream(replies.TURN_STARTED, delta("Well"), ("turn.stopped", {"reason": "user"})))
 
     assert parley("chat", "Hi").exit_code == 0
 
 
 def test_unknown_events_pings_and_odd_fields_are_passed_over(server, alice, parley):
     odd = [b": ping\n\n", ("mood", {"is": "good"}), b"event: text.delta\ndata: [1]\n\n", ("text.delta", {"text": 7}), b"data: x\n\n"]
-    server.on("POST /chat", script.stream(script.started, *odd, delta("Fine."), script.completed))
+    server.on("POST /chat", replies.event_stream(replies.TURN_STARTED, *odd, delta("Fine."), replies.TURN_COMPLETED))
 
     result = parley("chat", "Hi")
 
@@ -160,19 +160,19 @@ def test_unknown_events_pings_and_odd_fields_are_passed_over(server, alice, parl
 
 def test_an_event_split_anywhere_is_put_together(server, alice, parley):
     raw = 'event: text.delta\r\ndata: {"text": "é 🙂"}\r\n\r\n'.encode()
-    server.on("POST /chat", script.stream(script.started, *(bytes([byte]) for byte in raw), script.completed))
+    server.on("POST /chat", replies.event_stream(replies.TURN_STARTED, *(bytes([byte]) for byte in raw), replies.TURN_COMPLETED))
 
     assert parley("chat", "Hi").stdout == "é 🙂\n"
 
 
 def test_a_model_cannot_steer_the_terminal(server, alice, parley):
-    server.on("POST /chat", script.says("a\x1b", "[31mb\x1b]0;ti", "tle\x07c\r\x08", "\x9b2", "Jd\n"))
+    server.on("POST /chat", replies.answer("a\x1b", "[31mb\x1b]0;ti", "tle\x07c\r\x08", "\x9b2", "Jd\n"))
 
     assert parley("chat", "Hi").stdout == "abcd\n"
 
 
 def test_an_answer_without_a_stream_is_not_taken_for_one(server, alice, parley):
-    server.on("POST /chat", script.reply(200, {"message": "?"}))
+    server.on("POST /chat", replies.reply(200, {"message": "?"}))
 
     result = parley("chat", "Hi")
 
@@ -183,7 +183,10 @@ def test_an_answer_without_a_stream_is_not_taken_for_one(server, alice, parley):
 def test_a_terminal_shows_steps_and_cost_around_the_answer(server, alice, terminal):
     call = ("tool.call", {"call_id": "1", "name": "calculator", "arguments": {"expression": "2*3"}})
     result = ("tool.result", {"call_id": "1", "name": "calculator", "ok": True, "content": "6\x1b[2J", "elapsed_ms": 3})
-    server.on("POST /chat", script.stream(script.started, delta("Let me see"), call, result, delta("It is 6."), script.completed))
+    server.on(
+        "POST /chat",
+        replies.event_stream(replies.TURN_STARTED, delta("Let me see"), call, result, delta("It is 6."), replies.TURN_COMPLETED),
+    )
     person = terminal("chat", "2*3?")
 
     assert person.end() == 0
@@ -193,8 +196,8 @@ def test_a_terminal_shows_steps_and_cost_around_the_answer(server, alice, termin
 
 
 def test_ctrl_c_ends_the_answer_quietly_and_stops_the_turn(server, alice, terminal, gate):
-    server.on("POST /chat", script.stream(script.started, delta("Once upon"), gate.open))
-    server.on("POST /chat/turns/t-1/stop", script.reply(202))
+    server.on("POST /chat", replies.event_stream(replies.TURN_STARTED, delta("Once upon"), gate.open))
+    server.on("POST /chat/turns/t-1/stop", replies.reply(202))
     person = terminal("chat", "A long story")
     person.expect("Once upon")
     person.interrupt()

@@ -4,12 +4,19 @@ import pytest
 
 from cli.json_fields import Fields
 from cli.turn_view import cited_sources
-from tests.cli import script
-from tests.cli.documents import ID, OTHER, READY, page
+from tests.cli import replies
+from tests.cli.document_replies import DOCUMENT_ID, OTHER_ID, READY, documents_page
 
 
 def source(number, **more):
-    fields = {"number": number, "document_id": ID, "title": f"Book {number}", "chunk_id": OTHER, "page": None, "snippet": "30 days."}
+    fields = {
+        "number": number,
+        "document_id": DOCUMENT_ID,
+        "title": f"Book {number}",
+        "chunk_id": OTHER_ID,
+        "page": None,
+        "snippet": "30 days.",
+    }
     return ("source", fields | more)
 
 
@@ -17,7 +24,7 @@ ANSWER = (source(1, page=3), source(2), ("text.delta", {"text": "You have 30 day
 
 
 def test_an_answer_shows_what_it_cites_beneath_it(server, alice, parley):
-    server.on("POST /chat", script.stream(script.started, *ANSWER, script.completed))
+    server.on("POST /chat", replies.event_stream(replies.TURN_STARTED, *ANSWER, replies.TURN_COMPLETED))
 
     result = parley("chat", "--documents", "How many days?")
 
@@ -26,19 +33,19 @@ def test_an_answer_shows_what_it_cites_beneath_it(server, alice, parley):
 
 
 def test_an_answer_can_come_from_some_documents(server, alice, parley):
-    server.on("GET /documents", page(READY))
-    server.on("POST /chat", script.says("Yes."))
-    parley("chat", "Is it?", "--document", "0000aaaa", "--document", OTHER)
+    server.on("GET /documents", documents_page(READY))
+    server.on("POST /chat", replies.answer("Yes."))
+    parley("chat", "Is it?", "--document", "0000aaaa", "--document", OTHER_ID)
 
-    assert server.requests[-1].body["documents"] == [ID, OTHER]
+    assert server.requests[-1].body["documents"] == [DOCUMENT_ID, OTHER_ID]
 
 
 def test_all_documents_and_some_exclude_each_other(alice, parley):
-    assert parley("chat", "Hi", "--documents", "--document", ID).exit_code == 2
+    assert parley("chat", "Hi", "--documents", "--document", DOCUMENT_ID).exit_code == 2
 
 
 def test_json_asks_from_documents_too(server, alice, parley):
-    server.on("POST /chat", script.reply(200, {"turn_id": "t-1"}))
+    server.on("POST /chat", replies.reply(200, {"turn_id": "t-1"}))
     parley("chat", "Hi", "--documents", "--json")
 
     assert server.requests[0].body == {"message": "Hi", "stream": False, "documents": True}
@@ -61,8 +68,8 @@ def test_what_a_text_cites(text, numbers):
 
 
 def test_in_a_talk_documents_are_chosen_by_a_command(server, alice, terminal):
-    server.on("GET /documents", page(READY))
-    server.on("POST /chat", script.stream(script.started, *ANSWER, script.completed))
+    server.on("GET /documents", documents_page(READY))
+    server.on("POST /chat", replies.event_stream(replies.TURN_STARTED, *ANSWER, replies.TURN_COMPLETED))
     person = terminal("chat")
     for typed, shown in (
         ("/documents", "Documents: none"),

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tests.cli import script
+from tests.cli import replies
 
 pytestmark = pytest.mark.usefixtures("utc")
 
@@ -19,7 +19,7 @@ def listed(server, alice):
     first = {"id": FIRST, "title": "Sums\x1b[31m and\nmore", "updated_at": "2026-03-01T14:02:33Z"}
     second = {"id": SECOND, "title": None, "updated_at": "2026-02-28T09:00:00Z"}
     pages = [{"items": [first], "next_cursor": "next+1"}, {"items": [second], "next_cursor": None}]
-    server.on("GET /conversations", *(script.reply(200, page) for page in pages))
+    server.on("GET /conversations", *(replies.reply(200, page) for page in pages))
 
 
 @pytest.mark.usefixtures("listed")
@@ -42,7 +42,7 @@ def test_history_shows_who_said_what(server, parley):
         {"role": "user", "text": "What is 6*7?", "status": "completed", "created_at": "2026-03-01T14:02:33Z"},
         {"role": "assistant", "text": "42\x1b]0;x\x07", "model": "offline", "status": "interrupted", "created_at": "2026-03-01T14:02:34Z"},
     ]
-    server.on(f"GET /conversations/{SECOND}/messages", script.reply(200, {"items": messages, "next_cursor": None}))
+    server.on(f"GET /conversations/{SECOND}/messages", replies.reply(200, {"items": messages, "next_cursor": None}))
 
     result = parley("history", "1111BBBB")
 
@@ -51,16 +51,16 @@ def test_history_shows_who_said_what(server, parley):
 
 
 def test_history_reads_every_page_of_the_last_conversation(server, alice, parley):
-    server.on("GET /conversations", script.reply(200, {"items": [{"id": FIRST}], "next_cursor": None}))
+    server.on("GET /conversations", replies.reply(200, {"items": [{"id": FIRST}], "next_cursor": None}))
     pages = [{"items": [{"role": "user", "text": text}], "next_cursor": cursor} for text, cursor in (("one", "c"), ("two", None))]
-    server.on(f"GET /conversations/{FIRST}/messages", *(script.reply(200, page) for page in pages))
+    server.on(f"GET /conversations/{FIRST}/messages", *(replies.reply(200, page) for page in pages))
 
     assert parley("history").stdout == "you\none\n\nyou\ntwo\n\n"
 
 
 @pytest.mark.parametrize("command", ["conversations", "history"])
 def test_where_nothing_is_yet_it_says_how_to_begin(server, alice, parley, command):
-    server.on("GET /conversations", script.reply(200, EMPTY))
+    server.on("GET /conversations", replies.reply(200, EMPTY))
 
     result = parley(command)
 

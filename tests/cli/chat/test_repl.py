@@ -4,7 +4,7 @@ import stat
 
 import pytest
 
-from tests.cli import script
+from tests.cli import replies
 
 MODELS = [{"id": "offline", "provider": "offline", "context_tokens": 8192, "abilities": ["tools"], "default": True}]
 
@@ -12,8 +12,8 @@ MODELS = [{"id": "offline", "provider": "offline", "context_tokens": 8192, "abil
 @pytest.fixture
 def person(server, alice, terminal):
     """Someone at the prompt of a new talk."""
-    server.on("POST /chat", script.says("Hello."))
-    server.on("GET /models", script.reply(200, MODELS))
+    server.on("POST /chat", replies.answer("Hello."))
+    server.on("GET /models", replies.reply(200, MODELS))
     opened = terminal("chat")
     opened.expect("> ")
     return opened
@@ -72,7 +72,7 @@ def test_slash_words_are_commands_and_paths_are_messages(server, person):
 
 def test_history_shows_this_conversation(server, person):
     messages = [{"role": "user", "text": "Hi"}, {"role": "assistant", "text": "Hello, Alice.", "model": "offline"}]
-    server.on("GET /conversations/c-1/messages", script.reply(200, {"items": messages, "next_cursor": None}))
+    server.on("GET /conversations/c-1/messages", replies.reply(200, {"items": messages, "next_cursor": None}))
     for typed, shown in (("/history", "Nothing was said yet."), ("Hi", "1.4 s"), ("/history", "assistant · offline\nHello, Alice.")):
         person.type(f"{typed}\n")
         person.expect(shown)
@@ -80,7 +80,7 @@ def test_history_shows_this_conversation(server, person):
 
 
 def test_a_failure_leaves_the_talk_open(server, person):
-    server.on("POST /chat", script.problem(429, "rate_limited", "Too many questions.", retry_after=3), script.says("Hello."))
+    server.on("POST /chat", replies.problem(429, "rate_limited", "Too many questions.", retry_after=3), replies.answer("Hello."))
     for typed, shown in (("Hi", "Too many questions. Retry in 3 s."), ("Hi", "Hello.")):
         person.type(f"{typed}\n")
         person.expect(shown)
@@ -88,8 +88,8 @@ def test_a_failure_leaves_the_talk_open(server, person):
 
 
 def test_a_lost_session_ends_the_talk(server, person):
-    server.on("POST /chat", script.problem(401, "invalid_token", "Token."))
-    server.on("POST /auth/refresh", script.problem(401, "invalid_refresh_token", "No."))
+    server.on("POST /chat", replies.problem(401, "invalid_token", "Token."))
+    server.on("POST /auth/refresh", replies.problem(401, "invalid_refresh_token", "No."))
     person.type("Hi\n")
 
     assert person.end() == 1
@@ -97,8 +97,10 @@ def test_a_lost_session_ends_the_talk(server, person):
 
 
 def test_ctrl_c_stops_the_answer_and_returns_to_the_prompt(server, person, gate):
-    server.on("POST /chat", script.stream(script.started, ("text.delta", {"text": "Once upon"}), gate.open), script.says("Hello."))
-    server.on("POST /chat/turns/t-1/stop", script.reply(202))
+    server.on(
+        "POST /chat", replies.event_stream(replies.TURN_STARTED, ("text.delta", {"text": "Once upon"}), gate.open), replies.answer("Hello.")
+    )
+    server.on("POST /chat/turns/t-1/stop", replies.reply(202))
     person.type("A long story\n")
     person.expect("Once upon")
     person.interrupt()
@@ -140,6 +142,6 @@ def test_who_is_not_logged_in_is_told_before_typing(server, terminal):
 
 
 def test_a_talk_that_goes_on_says_in_which_conversation(server, alice, terminal):
-    server.on("GET /conversations", script.reply(200, {"items": [{"id": "c-9"}], "next_cursor": None}))
+    server.on("GET /conversations", replies.reply(200, {"items": [{"id": "c-9"}], "next_cursor": None}))
 
     terminal("chat", "-c").expect("Conversation c-9")

@@ -10,7 +10,7 @@ import pytest
 
 from functions.auth.registration_policy import RegistrationPolicy
 from parley.jobs import CheckTurn, Job, parse_job
-from tests.driving import Function, Person
+from tests.support.api_gateway import Function, Person
 
 ADMIN = "admin@example.com"
 

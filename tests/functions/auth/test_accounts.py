@@ -4,7 +4,7 @@ import pytest
 
 from parley.db.accounts import users
 from parley.db.transactions import user_scope
-from tests.driving import PASSWORD, Person
+from tests.support.api_gateway import PASSWORD, Person
 
 
 def address():

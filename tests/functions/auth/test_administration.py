@@ -2,7 +2,7 @@ from uuid import uuid4
 
 import pytest
 
-from tests.driving import PASSWORD, Person
+from tests.support.api_gateway import PASSWORD, Person
 
 SOMETHING = "01890a5d-ac96-774b-bcce-b302099a8057"
 ROUTES = [

@@ -10,8 +10,8 @@ from parley.auth.one_time_codes import OneTimeCode
 from parley.db.accounts import one_time_codes, signups
 from parley.db.transactions import global_scope, user_scope
 from parley.ids import new_id
-from tests.driving import Person
-from tests.racing import ROUNDS, Call
+from tests.support.api_gateway import Person
+from tests.support.concurrency import ROUNDS, TimedRequest
 
 NEW = "quite another sentence to remember"
 TEN_MINUTES = timedelta(minutes=10)
@@ -47,43 +47,43 @@ def sign_up(engines):
 
 
 def reset(person, code):
-    return Call("POST", "/auth/password/reset", {"email": person.email, "code": code, "new_password": NEW})
+    return TimedRequest("POST", "/auth/password/reset", {"email": person.email, "code": code, "new_password": NEW})
 
 
 def confirm(person, code):
-    return Call("POST", "/auth/email/confirm", {"code": code}, as_=person)
+    return TimedRequest("POST", "/auth/email/confirm", {"code": code}, as_=person)
 
 
 def verify(email, code):
-    return Call("POST", "/auth/verify", {"email": email, "code": code})
+    return TimedRequest("POST", "/auth/verify", {"email": email, "code": code})
 
 
 def outcomes(answers):
     return sorted((answer.status, answer.json["code"] if answer.status >= 400 else "") for answer in answers)
 
 
-def test_of_fifty_who_redeem_a_reset_code_at_once_one_succeeds(racers, mint):
+def test_of_fifty_who_redeem_a_reset_code_at_once_one_succeeds(client_processes, mint):
     for _ in range(ROUNDS):
-        person = Person.registered(racers)
-        answers = racers.race([reset(person, mint(person))] * 50)
+        person = Person.registered(client_processes)
+        answers = client_processes.race([reset(person, mint(person))] * 50)
 
         assert outcomes(answers) == [(204, "")] + [(422, "invalid_code")] * 49
-        assert racers.ask("GET", "/auth/me", as_=person).status == 401
-        assert racers.post("/auth/login", {"email": person.email, "password": NEW}).status == 200
+        assert client_processes.ask("GET", "/auth/me", as_=person).status == 401
+        assert client_processes.post("/auth/login", {"email": person.email, "password": NEW}).status == 200
 
 
-def test_of_fifty_who_confirm_an_address_at_once_one_succeeds(racers, mint):
+def test_of_fifty_who_confirm_an_address_at_once_one_succeeds(client_processes, mint):
     for _ in range(ROUNDS):
-        person = Person.registered(racers)
-        answers = racers.race([confirm(person, mint(person, "change_email"))] * 50)
+        person = Person.registered(client_processes)
+        answers = client_processes.race([confirm(person, mint(person, "change_email"))] * 50)
 
         assert outcomes(answers) == [(204, "")] + [(422, "invalid_code")] * 49
 
 
-def test_of_fifty_who_verify_at_once_one_gets_the_account_and_one_session(racers, sign_up, postgres):
+def test_of_fifty_who_verify_at_once_one_gets_the_account_and_one_session(client_processes, sign_up, postgres):
     for _ in range(ROUNDS):
         email, code = sign_up()
-        answers = racers.race([verify(email, code)] * 50)
+        answers = client_processes.race([verify(email, code)] * 50)
         made = postgres.execute(
             f"SELECT count(DISTINCT u.id), count(s.id) FROM users u JOIN sessions s ON s.user_id = u.id WHERE u.email = '{email}'",
             dbname="parley",

@@ -7,7 +7,7 @@ from parley.auth.one_time_codes import OneTimeCode
 from parley.db.accounts import one_time_codes
 from parley.db.transactions import user_scope
 from parley.jobs import AccountNotice, ChangeEmail
-from tests.driving import PASSWORD
+from tests.support.api_gateway import PASSWORD
 
 
 @pytest.fixture

@@ -14,8 +14,8 @@ from parley.db.accounts import one_time_codes
 from parley.db.engine import make_engine
 from parley.db.transactions import user_scope
 from parley.settings import DatabaseSettings
-from tests.driving import PASSWORD, Person
-from tests.racing import ROUNDS, Call
+from tests.support.api_gateway import PASSWORD, Person
+from tests.support.concurrency import ROUNDS, TimedRequest
 
 BAD, NEW = "not the pass phrase", "quite another sentence to remember"
 HOME, ELSEWHERE = "192.0.2.7", "203.0.113.9"
@@ -73,7 +73,7 @@ def pass_by(auth, postgres):
 
 
 def login(email, password=BAD, *, address=ELSEWHERE, headers=None):
-    return Call("POST", "/auth/login", {"email": email, "password": password}, address=address, headers=headers or {})
+    return TimedRequest("POST", "/auth/login", {"email": email, "password": password}, address=address, headers=headers or {})
 
 
 def statuses(auth, calls):
@@ -90,23 +90,23 @@ def wait_s(answer):
 
 
 @pytest.mark.parametrize("is_known", [True, False])
-def test_of_200_guesses_at_once_ten_reach_the_hash(racers, is_known):
+def test_of_200_guesses_at_once_ten_reach_the_hash(client_processes, is_known):
     for _ in range(max(1, ROUNDS // 3)):
-        email = Person.registered(racers).email if is_known else f"{uuid4()}@example.com"
-        racers.compared()
-        answers = [answer for _ in range(4) for answer in racers.race([login(email)] * 50)]
+        email = Person.registered(client_processes).email if is_known else f"{uuid4()}@example.com"
+        client_processes.compared()
+        answers = [answer for _ in range(4) for answer in client_processes.race([login(email)] * 50)]
 
-        assert racers.compared() == LIMIT
+        assert client_processes.compared() == LIMIT
         assert sorted(answer.status for answer in answers) == [401] * LIMIT + [429] * 190
         assert {wait_s(answer) for answer in answers if answer.status == 429} <= set(range(70, 91))
 
 
-def test_guesses_from_everywhere_add_up(racers):
-    email = Person.registered(racers).email
-    racers.compared()
-    answers = racers.race([login(email, address=f"198.51.100.{number}") for number in range(50)])
+def test_guesses_from_everywhere_add_up(client_processes):
+    email = Person.registered(client_processes).email
+    client_processes.compared()
+    answers = client_processes.race([login(email, address=f"198.51.100.{number}") for number in range(50)])
 
-    assert (racers.compared(), sum(answer.status == 401 for answer in answers)) == (LIMIT, LIMIT)
+    assert (client_processes.compared(), sum(answer.status == 401 for answer in answers)) == (LIMIT, LIMIT)
 
 
 def test_unknown_addresses_are_throttled_alike(auth, alice):
@@ -143,10 +143,10 @@ def guesses_at(person):
     """Every way to try a password."""
     body = {"email": person.email, "password": BAD}
     return [
-        Call("POST", "/auth/login", body),
-        Call("DELETE", "/auth/me", {"password": BAD}, as_=person),
-        Call("POST", "/auth/password", {"current_password": BAD, "new_password": NEW}, as_=person),
-        Call("POST", "/auth/email", {"password": BAD, "new_email": "new@example.com"}, as_=person),
+        TimedRequest("POST", "/auth/login", body),
+        TimedRequest("DELETE", "/auth/me", {"password": BAD}, as_=person),
+        TimedRequest("POST", "/auth/password", {"current_password": BAD, "new_password": NEW}, as_=person),
+        TimedRequest("POST", "/auth/email", {"password": BAD, "new_email": "new@example.com"}, as_=person),
     ]
 
 
@@ -162,12 +162,12 @@ def test_the_guesses_of_every_way_add_up(auth, alice, last):
 @pytest.mark.parametrize("way", [0, 2, 3])
 def test_a_right_password_empties_the_account(auth, alice, way):
     right = [
-        Call("POST", "/auth/login", {"email": alice.email, "password": PASSWORD}),
+        TimedRequest("POST", "/auth/login", {"email": alice.email, "password": PASSWORD}),
         None,
-        Call("POST", "/auth/password", {"current_password": PASSWORD, "new_password": NEW}, as_=alice),
-        Call("POST", "/auth/email", {"password": PASSWORD, "new_email": f"{uuid4()}@example.com"}, as_=alice),
+        TimedRequest("POST", "/auth/password", {"current_password": PASSWORD, "new_password": NEW}, as_=alice),
+        TimedRequest("POST", "/auth/email", {"password": PASSWORD, "new_email": f"{uuid4()}@example.com"}, as_=alice),
     ][way]
-    wrong = Call("POST", "/auth/login", {"email": alice.email, "password": BAD})
+    wrong = TimedRequest("POST", "/auth/login", {"email": alice.email, "password": BAD})
     assert statuses(auth, [wrong] * 9 + [right]) == [401] * 9 + [[200, None, 204, 202][way]]
 
     assert statuses(auth, [wrong] * 11) == [401] * 10 + [429]
@@ -217,7 +217,7 @@ def test_a_reset_frees_the_account(auth, alice, engine):
     exhaust(auth, alice.email)
     body = {"email": alice.email, "code": str(code), "new_password": NEW}
 
-    assert statuses(auth, [Call("POST", "/auth/password/reset", body, address=ELSEWHERE), login(alice.email, NEW)]) == [204, 200]
+    assert statuses(auth, [TimedRequest("POST", "/auth/password/reset", body, address=ELSEWHERE), login(alice.email, NEW)]) == [204, 200]
 
 
 HEADERS = ["X-Forwarded-For", "Forwarded", "X-Real-Ip", "True-Client-Ip", "CF-Connecting-IP", "X-Client-Ip"]
@@ -245,11 +245,11 @@ def attempts_from(address, person):
     """Every way to try a code, or to cost as much as trying one."""
     code, email = str(OneTimeCode.new(uuid4())), f"{uuid4()}@example.com"
     return [
-        Call("POST", "/auth/verify", {"email": email, "code": code}, address=address),
-        Call("POST", "/auth/password/reset", {"email": email, "code": code, "new_password": NEW}, address=address),
-        Call("POST", "/auth/email/confirm", {"code": code}, as_=person, address=address),
-        Call("POST", "/auth/password/forgot", {"email": email}, address=address),
-        Call("POST", "/auth/register", {"email": email, "password": PASSWORD}, address=address),
+        TimedRequest("POST", "/auth/verify", {"email": email, "code": code}, address=address),
+        TimedRequest("POST", "/auth/password/reset", {"email": email, "code": code, "new_password": NEW}, address=address),
+        TimedRequest("POST", "/auth/email/confirm", {"code": code}, as_=person, address=address),
+        TimedRequest("POST", "/auth/password/forgot", {"email": email}, address=address),
+        TimedRequest("POST", "/auth/register", {"email": email, "password": PASSWORD}, address=address),
     ]
 
 

@@ -8,7 +8,7 @@ from uuid import UUID
 import pytest
 
 from parley.jobs import OutboxJob
-from tests.driving import PASSWORD, Person
+from tests.support.api_gateway import PASSWORD, Person
 
 
 def events(auth, person):

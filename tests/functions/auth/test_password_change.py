@@ -6,7 +6,7 @@ from parley.auth.one_time_codes import OneTimeCode
 from parley.db.accounts import one_time_codes
 from parley.db.transactions import user_scope
 from parley.jobs import AccountNotice, ResetPassword
-from tests.driving import PASSWORD, Person
+from tests.support.api_gateway import PASSWORD, Person
 
 NEW = "quite another sentence to remember"
 

@@ -10,9 +10,9 @@ from parley.db.accounts import signups
 from parley.db.transactions import global_scope
 from parley.errors import Unavailable
 from parley.jobs import SignUp
-from tests.driving import PASSWORD
 from tests.functions.auth.conftest import ADMIN
-from tests.racing import Call
+from tests.support.api_gateway import PASSWORD
+from tests.support.concurrency import TimedRequest
 
 
 def address():
@@ -195,7 +195,7 @@ def test_a_stranger_elsewhere_cannot_use_up_the_mails_of_an_address(auth, set_re
     set_registration_policy(verifies_email=True)
     email = address()
     for _ in range(5):
-        auth.invoke(Call("POST", "/auth/register", {"email": email, "password": PASSWORD}, address="203.0.113.9").event())
+        auth.invoke(TimedRequest("POST", "/auth/register", {"email": email, "password": PASSWORD}, address="203.0.113.9").event())
     queued()
     register(auth, email)
 

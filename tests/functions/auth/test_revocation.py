@@ -11,8 +11,8 @@ from parley.auth.client_origin import ClientOrigin
 from parley.db.accounts import sessions, users
 from parley.db.engine import make_engine
 from parley.db.transactions import user_scope
-from tests.driving import PASSWORD, Person
-from tests.racing import ROUNDS, Call
+from tests.support.api_gateway import PASSWORD, Person
+from tests.support.concurrency import ROUNDS, TimedRequest
 
 NEW, THIRD = "quite another sentence to remember", "a third sentence that is remembered"
 ORIGIN = ClientOrigin("192.0.2.7")
@@ -20,27 +20,27 @@ BLOCKED = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' 
 
 
 def log_out(victim, keeper, admin):
-    return Call("POST", "/auth/logout", {}, as_=victim)
+    return TimedRequest("POST", "/auth/logout", {}, as_=victim)
 
 
 def log_out_everywhere(victim, keeper, admin):
-    return Call("POST", "/auth/logout", {"everywhere": True}, as_=keeper)
+    return TimedRequest("POST", "/auth/logout", {"everywhere": True}, as_=keeper)
 
 
 def end(victim, keeper, admin):
-    return Call("DELETE", f"/auth/sessions/{victim.claims['sid']}", as_=keeper)
+    return TimedRequest("DELETE", f"/auth/sessions/{victim.claims['sid']}", as_=keeper)
 
 
 def change_password(victim, keeper, admin):
-    return Call("POST", "/auth/password", {"current_password": PASSWORD, "new_password": NEW}, as_=keeper)
+    return TimedRequest("POST", "/auth/password", {"current_password": PASSWORD, "new_password": NEW}, as_=keeper)
 
 
 def disable(victim, keeper, admin):
-    return Call("PATCH", f"/admin/users/{victim.id}", {"disabled": True}, as_=admin)
+    return TimedRequest("PATCH", f"/admin/users/{victim.id}", {"disabled": True}, as_=admin)
 
 
 def delete(victim, keeper, admin):
-    return Call("DELETE", "/auth/me", {"password": PASSWORD}, as_=keeper)
+    return TimedRequest("DELETE", "/auth/me", {"password": PASSWORD}, as_=keeper)
 
 
 ENDINGS = [log_out, log_out_everywhere, end, change_password, disable, delete]
@@ -48,11 +48,11 @@ ANSWERED = {log_out: 204, log_out_everywhere: 204, end: 204, change_password: 20
 
 
 def login(person, password=PASSWORD, **options):
-    return Call("POST", "/auth/login", {"email": person.email, "password": password}, **options)
+    return TimedRequest("POST", "/auth/login", {"email": person.email, "password": password}, **options)
 
 
 def refreshing(person, **options):
-    return Call("POST", "/auth/refresh", {"refresh_token": person.tokens["refresh_token"]}, **options)
+    return TimedRequest("POST", "/auth/refresh", {"refresh_token": person.tokens["refresh_token"]}, **options)
 
 
 def opens(auth, person):
@@ -90,33 +90,33 @@ def test_nobody_ends_anothers_session(auth, alice, bob):
 
 
 @pytest.mark.parametrize("ending", ENDINGS)
-def test_whatever_a_refresh_gave_while_the_session_was_ended_is_dead(racers, admin, ending):
+def test_whatever_a_refresh_gave_while_the_session_was_ended_is_dead(client_processes, admin, ending):
     chance = random.Random(ending.__name__)
     for _ in range(2 * ROUNDS):
-        victim = Person.registered(racers)
-        keeper = Person.signed_in(racers, victim.email)
+        victim = Person.registered(client_processes)
+        keeper = Person.signed_in(client_processes, victim.email)
         calls = [refreshing(victim, delay_s=chance.uniform(0, 0.03)) for _ in range(7)]
-        *answers, ended = racers.race([*calls, ending(victim, keeper, admin)])
+        *answers, ended = client_processes.race([*calls, ending(victim, keeper, admin)])
         given = [Person.of(victim.email, answer.json) for answer in answers if answer.status == 200]
 
         assert ended.status == ANSWERED[ending]
         assert {answer.status for answer in answers} <= {200, 401}
-        assert {opens(racers, person) for person in [victim, *given[:2], *given[-1:]]} == {(False, False)}
+        assert {opens(client_processes, person) for person in [victim, *given[:2], *given[-1:]]} == {(False, False)}
 
 
 @pytest.mark.parametrize("ending", [change_password, disable, delete])
-def test_whatever_a_login_gave_before_the_ending_was_answered_is_dead(racers, admin, ending):
+def test_whatever_a_login_gave_before_the_ending_was_answered_is_dead(client_processes, admin, ending):
     chance = random.Random(ending.__name__)
     for _ in range(ROUNDS):
-        victim = Person.registered(racers)
-        keeper = Person.signed_in(racers, victim.email)
+        victim = Person.registered(client_processes)
+        keeper = Person.signed_in(client_processes, victim.email)
         calls = [login(victim, delay_s=chance.uniform(0, 0.02)) for _ in range(7)]
-        *answers, ended = racers.race([*calls, ending(victim, keeper, admin)])
+        *answers, ended = client_processes.race([*calls, ending(victim, keeper, admin)])
         given = [Person.of(victim.email, answer.json) for answer in answers if answer.status == 200]
 
         assert ended.status == ANSWERED[ending]
         assert {answer.status for answer in answers} <= {200, 401}
-        assert {opens(racers, person) for person in [victim, *given]} == {(False, False)}
+        assert {opens(client_processes, person) for person in [victim, *given]} == {(False, False)}
 
 
 @pytest.fixture
@@ -222,20 +222,20 @@ def test_of_two_changes_by_the_same_old_password_the_first_stands(auth, alice, h
 
     users.set_password_hash(held, alice.id, services.passwords.hash(NEW))
     body = {"current_password": PASSWORD, "new_password": THIRD}
-    changed = meanwhile(auth.invoke, Call("POST", "/auth/password", body, as_=other).event())
+    changed = meanwhile(auth.invoke, TimedRequest("POST", "/auth/password", body, as_=other).event())
     held.commit()
 
     assert changed.result(10).json["code"] == "wrong_password"
     assert [auth.invoke(login(alice, password).event()).status for password in (PASSWORD, NEW, THIRD)] == [401, 200, 401]
 
 
-def test_many_changes_by_the_same_old_password_leave_one_password(racers):
+def test_many_changes_by_the_same_old_password_leave_one_password(client_processes):
     for _ in range(ROUNDS):
-        person = Person.registered(racers)
+        person = Person.registered(client_processes)
         wanted = [f"{NEW}, number {number}" for number in range(5)]  # ten guesses in all
-        calls = [Call("POST", "/auth/password", {"current_password": PASSWORD, "new_password": new}, as_=person) for new in wanted]
-        answers = racers.race(calls)
-        works = [racers.ask("POST", "/auth/login", login(person, new).body).status == 200 for new in wanted]
+        calls = [TimedRequest("POST", "/auth/password", {"current_password": PASSWORD, "new_password": new}, as_=person) for new in wanted]
+        answers = client_processes.race(calls)
+        works = [client_processes.ask("POST", "/auth/login", login(person, new).body).status == 200 for new in wanted]
 
         assert works == [answer.status == 204 for answer in answers]
         assert sum(works) == 1

@@ -6,9 +6,9 @@ from uuid import UUID
 
 import pytest
 
-from tests.driving import Person
-from tests.functions.auth.refreshing import next_token, refresh
-from tests.racing import CHEAP, ROUNDS, Call, Keys, racing
+from tests.functions.auth.refresh_tokens import next_token, refresh
+from tests.support.api_gateway import Person
+from tests.support.concurrency import CHEAP_HASHING, ROUNDS, DeploymentKeys, TimedRequest, running_client_processes
 
 GRACE = timedelta(seconds=10)
 
@@ -73,19 +73,19 @@ def test_reuse_of_an_older_generation_ends_the_session_in_the_same_second(auth, 
 
 
 @pytest.mark.parametrize("first", [0, 1])
-def test_reuse_is_noticed_by_a_process_that_has_just_started(racers, pooled, auth, first):
-    person = Person.registered(racers)
-    tokens = family(racers, person)
+def test_reuse_is_noticed_by_a_process_that_has_just_started(client_processes, pooled, auth, first):
+    person = Person.registered(client_processes)
+    tokens = family(client_processes, person)
     from functions.auth.app import services
 
-    with racing(pooled | CHEAP, Keys.of(services.key_ring()), processes=1) as restarted:
+    with running_client_processes(pooled | CHEAP_HASHING, DeploymentKeys.of(services.key_ring()), processes=1) as restarted:
         assert refresh(restarted, tokens[first]).status == 401
-    assert is_dead(racers, person, tokens)
+    assert is_dead(client_processes, person, tokens)
 
 
-def test_the_grace_holds_in_a_process_that_has_just_started(racers, auth):
-    person = Person.registered(racers)
-    child = next_token(racers, person.tokens["refresh_token"])
+def test_the_grace_holds_in_a_process_that_has_just_started(client_processes, auth):
+    person = Person.registered(client_processes)
+    child = next_token(client_processes, person.tokens["refresh_token"])
 
     assert next_token(auth, person.tokens["refresh_token"]) == child
 
@@ -106,11 +106,11 @@ def test_a_theft_is_told_to_the_owner(auth, alice):
     assert "refresh_token_reused" in [event["event"] for event in auth.get("/auth/audit", as_=other).json["items"]]
 
 
-def test_parallel_refreshes_rotate_once(racers, postgres):
+def test_parallel_refreshes_rotate_once(client_processes, postgres):
     for _ in range(ROUNDS):
-        person = Person.registered(racers)
-        call = Call("POST", "/auth/refresh", {"refresh_token": person.tokens["refresh_token"]})
-        answers = racers.race([call] * 50)
+        person = Person.registered(client_processes)
+        call = TimedRequest("POST", "/auth/refresh", {"refresh_token": person.tokens["refresh_token"]})
+        answers = client_processes.race([call] * 50)
         stored = postgres.execute(f"SELECT count(*) FROM refresh_tokens WHERE user_id = '{person.id}'", dbname="parley")
 
         assert [answer.status for answer in answers] == [200] * 50

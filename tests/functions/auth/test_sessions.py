@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from tests.functions.auth.refreshing import next_token, refresh
+from tests.functions.auth.refresh_tokens import next_token, refresh
 
 IDLE, ABSOLUTE = timedelta(days=30), timedelta(days=180)
 MOMENT = timedelta(microseconds=1)

@@ -4,9 +4,9 @@ from types import SimpleNamespace
 import pytest
 
 from functions.authorizer.jwks import KeySource
-from tests.fakes.jwks import published
-from tests.forging import ISSUER, RING
-from tests.functions.authorizer.events import ME, event_of
+from tests.fakes.jwks import serving_jwks
+from tests.functions.authorizer.events import ME_ROUTE, authorizer_request
+from tests.support.tokens import ISSUER, KEY_RING
 
 
 @pytest.fixture
@@ -18,7 +18,7 @@ def clock():
 @pytest.fixture(scope="module")
 def jwks():
     """A server of this run's public keys."""
-    with published(RING.jwks) as served:
+    with serving_jwks(KEY_RING.jwks) as served:
         yield served
 
 
@@ -34,7 +34,7 @@ def authorizer():
 @pytest.fixture
 def handler(authorizer, monkeypatch, jwks, clock):
     """The authorizer, cold: it has fetched nothing yet."""
-    jwks.document, jwks.fetched = RING.jwks, 0
+    jwks.document, jwks.fetched = KEY_RING.jwks, 0
     monkeypatch.setattr(authorizer, "keys", KeySource(jwks.url, clock=lambda: clock.now))
     return authorizer.handler
 
@@ -43,8 +43,8 @@ def handler(authorizer, monkeypatch, jwks, clock):
 def ask(handler):
     """Ask about a request with these headers, by the event that the gateway makes of it."""
 
-    def ask(authorization=None, *, route=ME, **headers):
+    def ask(authorization=None, *, route=ME_ROUTE, **headers):
         named = {"Authorization": authorization} | {name.replace("_", "-"): value for name, value in headers.items()}
-        return handler(event_of(route, {name: value for name, value in named.items() if value is not None}), None)
+        return handler(authorizer_request(route, {name: value for name, value in named.items() if value is not None}), None)
 
     return ask

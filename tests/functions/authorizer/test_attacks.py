@@ -15,9 +15,9 @@ from jwt.utils import base64url_encode
 
 from parley.auth.signing_keys import SigningKey
 from parley.clock import utc_now
-from tests.forging import API, SIGNING, access_token, api_key, assembled, forged, signer
+from tests.support.tokens import ACCESS_SIGNING_KEY, API_SIGNING_KEY, assemble, forge, make_access_token, make_api_key, signer
 
-PUBLIC = SIGNING.private_key.public_key()
+PUBLIC = ACCESS_SIGNING_KEY.private_key.public_key()
 THEIRS = SigningKey.generate(now=utc_now())
 RSA = generate_private_key(65537, 2048)
 CURVE_ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
@@ -62,11 +62,11 @@ PUBLIC_FORMS = {
     "pem without its last newline": PUBLIC.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).rstrip(),
     "der": PUBLIC.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo),
     "point": PUBLIC.public_bytes(Encoding.X962, PublicFormat.UncompressedPoint),
-    "jwk": json.dumps(SIGNING.public_jwk()).encode(),
-    "x": SIGNING.public_jwk()["x"].encode(),
+    "jwk": json.dumps(ACCESS_SIGNING_KEY.public_jwk()).encode(),
+    "x": ACCESS_SIGNING_KEY.public_jwk()["x"].encode(),
     "blank": b"",
     "zero": b"\0",
-    "kid": SIGNING.kid.encode(),
+    "kid": ACCESS_SIGNING_KEY.kid.encode(),
     "secret": b"secret",
 }
 CONFUSED = {
@@ -75,7 +75,8 @@ CONFUSED = {
     for alg, digest in [("HS256", "sha256"), ("HS384", "sha384"), ("HS512", "sha512"), ("ES256", "sha256")]
 }
 OTHER_ALGORITHMS = {
-    alg: {"alg": alg, "sign": signer(SIGNING)} for alg in ["ES384", "ES512", "ES256K", "EdDSA", "RS256", "PS256", "es256", "ES256 "]
+    alg: {"alg": alg, "sign": signer(ACCESS_SIGNING_KEY)}
+    for alg in ["ES384", "ES512", "ES256K", "EdDSA", "RS256", "PS256", "es256", "ES256 "]
 }
 OTHER_ALGORITHMS["RS256 by a key of theirs"] = {"alg": "RS256", "sign": lambda data: RSAAlgorithm(RSAAlgorithm.SHA256).sign(data, RSA)}
 PSYCHIC = {
@@ -115,17 +116,17 @@ KIDS = [
         True,
         7,
         [],
-        [SIGNING.kid],
+        [ACCESS_SIGNING_KEY.kid],
         {},
     ),
 ]
-_TOLD = {index: "[ours]" if kid == [SIGNING.kid] else str(kid)[:30] for index, kid in enumerate(KIDS)}
+_TOLD = {index: "[ours]" if kid == [ACCESS_SIGNING_KEY.kid] else str(kid)[:30] for index, kid in enumerate(KIDS)}
 NAMED = {f"kid {_TOLD[index]!r} {index}": {"kid": kid, "sign": mac(b"")} for index, kid in enumerate(KIDS)}
 NAMED |= {f"kid {_TOLD[index]!r} {index}, rightly signed": {"kid": kid} for index, kid in enumerate(KIDS)}
 FAMILIES = {
     "an API key's typ": {"typ": "ak+jwt"},
-    "an API key's key": {"kid": API.kid, "sign": signer(API)},
-    "an API key's kid": {"kid": API.kid},
+    "an API key's key": {"kid": API_SIGNING_KEY.kid, "sign": signer(API_SIGNING_KEY)},
+    "an API key's kid": {"kid": API_SIGNING_KEY.kid},
     "their key under our kid": {"sign": signer(THEIRS)},
     "their key": {"kid": THEIRS.kid, "sign": signer(THEIRS)},
 }
@@ -140,28 +141,33 @@ def refused(ask, token):
 
 @pytest.mark.parametrize("name", FORGERIES)
 def test_a_forged_access_token_is_refused(ask, name):
-    assert refused(ask, forged(access_token(), **FORGERIES[name]))
+    assert refused(ask, forge(make_access_token(), **FORGERIES[name]))
 
 
 @pytest.mark.parametrize("name", [name for name in FORGERIES if name not in FAMILIES or "API" not in name])
 def test_a_forged_api_key_is_refused(ask, name):
-    assert refused(ask, forged(api_key(), **FORGERIES[name]))
+    assert refused(ask, forge(make_api_key(), **FORGERIES[name]))
 
 
 def test_an_access_tokens_key_vouches_for_no_api_key_and_the_other_way_round(ask):
-    assert refused(ask, forged(api_key(), kid=SIGNING.kid, sign=signer(SIGNING)))
-    assert refused(ask, forged(access_token(), kid=API.kid, sign=signer(API)))
+    assert refused(ask, forge(make_api_key(), kid=ACCESS_SIGNING_KEY.kid, sign=signer(ACCESS_SIGNING_KEY)))
+    assert refused(ask, forge(make_access_token(), kid=API_SIGNING_KEY.kid, sign=signer(API_SIGNING_KEY)))
 
 
-@pytest.mark.parametrize("token", [access_token(), api_key()])
+@pytest.mark.parametrize("token", [make_access_token(), make_api_key()])
 def test_one_proof_in_the_others_clothes_is_refused(ask, token):
     assert refused(ask, token.removeprefix("parley_") if token.startswith("parley_") else "parley_" + token)
 
 
 @pytest.mark.parametrize("part", [0, 1, 2])
 def test_a_token_with_any_part_of_another_is_refused(ask, part):
-    first, second = access_token().split("."), access_token(frozenset({"admin"}), now=utc_now() - timedelta(seconds=30)).split(".")
-    first[part] = second[part] if part else base64url_encode(b'{"alg":"none","kid":"%s","typ":"at+jwt"}' % SIGNING.kid.encode()).decode()
+    first, second = (
+        make_access_token().split("."),
+        make_access_token(frozenset({"admin"}), now=utc_now() - timedelta(seconds=30)).split("."),
+    )
+    first[part] = (
+        second[part] if part else base64url_encode(b'{"alg":"none","kid":"%s","typ":"at+jwt"}' % ACCESS_SIGNING_KEY.kid.encode()).decode()
+    )
 
     assert refused(ask, ".".join(first))
 
@@ -170,27 +176,27 @@ def test_a_token_with_any_part_of_another_is_refused(ask, part):
     "header", [b'{"alg":"none","alg":"ES256","kid":"%s","typ":"at+jwt"}', b'{"alg":"ES256","kid":"x","kid":"%s","typ":"at+jwt"}']
 )
 def test_a_member_that_stands_twice_is_refused(ask, header):
-    claims = forged(access_token(), claims={}).split(".")[1]
-    token = assembled(header % SIGNING.kid.encode(), b"{}", signer(SIGNING)).split(".")
+    claims = forge(make_access_token(), claims={}).split(".")[1]
+    token = assemble(header % ACCESS_SIGNING_KEY.kid.encode(), b"{}", signer(ACCESS_SIGNING_KEY)).split(".")
 
     assert refused(ask, ".".join([token[0], claims, token[2]]))
 
 
 @pytest.mark.parametrize("claims", [b'{"sub":"a","sub":"b"}', b"[]", b"null", b'"x"', b"1", b"\xff", b"{", b"[" * 2000, b'{"exp":NaN}'])
 def test_claims_that_are_no_object_are_refused_even_signed(ask, claims):
-    assert refused(ask, assembled({"alg": "ES256", "kid": SIGNING.kid, "typ": "at+jwt"}, claims, signer(SIGNING)))
+    assert refused(ask, assemble({"alg": "ES256", "kid": ACCESS_SIGNING_KEY.kid, "typ": "at+jwt"}, claims, signer(ACCESS_SIGNING_KEY)))
 
 
 def test_all_forgeries_together_cause_one_fetch_beside_the_first(ask, jwks):
-    ask(f"Bearer {access_token()}")
+    ask(f"Bearer {make_access_token()}")
     for forgery in FORGERIES.values():
-        refused(ask, forged(access_token(), **forgery))
+        refused(ask, forge(make_access_token(), **forgery))
 
     assert jwks.fetched == 2
 
 
 def test_what_is_no_access_token_by_its_header_fetches_nothing(ask, jwks):
     for forgery in (NO_ALGORITHM | EMBEDDED | OTHER_ALGORITHMS).values():
-        refused(ask, forged(access_token(), **forgery))
+        refused(ask, forge(make_access_token(), **forgery))
 
     assert jwks.fetched == 0

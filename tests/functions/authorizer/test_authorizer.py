@@ -6,7 +6,7 @@ from functions.authorizer.policy import policy_for
 from parley.auth.principal import ADMIN_SCOPES
 from parley.clock import utc_now
 from parley.errors import Unavailable
-from tests.forging import access_token, api_key
+from tests.support.tokens import make_access_token, make_api_key
 
 STAGE = "arn:aws:execute-api:us-east-1:123456789012:local/prod"
 
@@ -16,26 +16,26 @@ def statements(policy):
 
 
 def test_a_good_token_opens_the_whole_stage_but_not_the_admin_routes(ask):
-    assert statements(ask(f"Bearer {access_token()}")) == [("Allow", f"{STAGE}/*/*"), ("Deny", f"{STAGE}/*/admin/*")]
+    assert statements(ask(f"Bearer {make_access_token()}")) == [("Allow", f"{STAGE}/*/*"), ("Deny", f"{STAGE}/*/admin/*")]
 
 
 def test_an_admin_opens_those_too(ask):
-    assert statements(ask(f"Bearer {access_token(ADMIN_SCOPES)}")) == [("Allow", f"{STAGE}/*/*")]
+    assert statements(ask(f"Bearer {make_access_token(ADMIN_SCOPES)}")) == [("Allow", f"{STAGE}/*/*")]
 
 
 def test_an_api_key_opens_neither_the_account_nor_the_admin_routes(ask):
     denied = [("Deny", f"{STAGE}/*/admin/*"), ("Deny", f"{STAGE}/*/auth/*")]
 
-    assert statements(ask(f"Bearer {api_key()}")) == [("Allow", f"{STAGE}/*/*"), *denied]
+    assert statements(ask(f"Bearer {make_api_key()}")) == [("Allow", f"{STAGE}/*/*"), *denied]
 
 
 def test_the_functions_are_told_who_calls_by_which_proof_and_until_when(ask):
-    assert set(ask(f"bearer {access_token()}")["context"]) == {"sub", "sid", "scope", "exp"}
-    assert set(ask(f"Bearer {api_key()}")["context"]) == {"sub", "api_key_id", "scope", "exp"}
+    assert set(ask(f"bearer {make_access_token()}")["context"]) == {"sub", "sid", "scope", "exp"}
+    assert set(ask(f"Bearer {make_api_key()}")["context"]) == {"sub", "api_key_id", "scope", "exp"}
 
 
 def test_the_headers_name_is_spelt_as_the_client_likes(handler, ask):
-    assert ask(authorization=f"Bearer {access_token()}")["principalId"]
+    assert ask(authorization=f"Bearer {make_access_token()}")["principalId"]
 
 
 @pytest.mark.parametrize("header", [None, "", "Bearer", "Bearer ", "Bearer x.y.z", "Basic dXNlcjpwYXNz", "Bearer " + "a" * 9000])
@@ -46,34 +46,34 @@ def test_anything_else_is_refused_in_the_gateways_own_word(ask, header):
 
 def test_an_expired_token_is_refused(ask):
     with pytest.raises(Exception, match="^Unauthorized$"):
-        ask(f"Bearer {access_token(now=utc_now() - timedelta(hours=1))}")
+        ask(f"Bearer {make_access_token(now=utc_now() - timedelta(hours=1))}")
 
 
 def test_a_token_of_another_deployment_is_refused(ask):
     with pytest.raises(Exception, match="^Unauthorized$"):
-        ask(f"Bearer {access_token(issuer='parley/test/dev')}")
+        ask(f"Bearer {make_access_token(issuer='parley/test/dev')}")
 
 
 def test_a_good_token_under_another_scheme_is_refused(ask):
     with pytest.raises(Exception, match="^Unauthorized$"):
-        ask(f"Basic {access_token()}")
+        ask(f"Basic {make_access_token()}")
 
 
 def test_a_good_token_is_not_called_bad_while_the_keys_cannot_be_had(ask, jwks):
     jwks.document = lambda: None
 
     with pytest.raises(Unavailable):
-        ask(f"Bearer {access_token()}")
+        ask(f"Bearer {make_access_token()}")
 
 
 def test_an_authorizer_that_started_without_keys_heals(ask, jwks, clock, monkeypatch):
     good, jwks.document = jwks.document, lambda: None
     with pytest.raises(Unavailable):
-        ask(f"Bearer {access_token()}")
+        ask(f"Bearer {make_access_token()}")
     jwks.document = good
     clock.now += 1
 
-    assert ask(f"Bearer {access_token()}")["principalId"]
+    assert ask(f"Bearer {make_access_token()}")["principalId"]
 
 
 def test_a_policy_names_this_stage_only():

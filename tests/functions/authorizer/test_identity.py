@@ -1,6 +1,6 @@
 """Functions know who calls from the authorizer's context alone (J6)."""
 
-from tests.driving import rest_event
+from tests.support.api_gateway import rest_event
 
 SPOOFED = ["X-User-Id", "X-Amzn-Oidc-Identity", "X-Principal-Id", "X-Forwarded-User", "X-Authorizer-Sub", "Authorization"]
 

@@ -4,12 +4,12 @@ import pytest
 
 from functions.authorizer.jwks import FRESH_S, SEEK_S, KeySource, jwks_url
 from parley.errors import Unavailable
-from tests.forging import API, RING, SIGNING
+from tests.support.tokens import ACCESS_SIGNING_KEY, API_SIGNING_KEY, KEY_RING
 
 
 @pytest.fixture
 def source(jwks, clock):
-    jwks.document, jwks.fetched = RING.jwks, 0
+    jwks.document, jwks.fetched = KEY_RING.jwks, 0
     return KeySource(jwks.url, clock=lambda: clock.now)
 
 
@@ -30,20 +30,20 @@ def test_the_keys_are_looked_for_where_this_api_publishes_them(domain, url):
 
 
 def test_known_keys_are_fetched_once(source, jwks):
-    assert {ask(source, kid).family for kid in [SIGNING.kid, API.kid] * 20} == {"signing", "api"}
+    assert {ask(source, kid).family for kid in [ACCESS_SIGNING_KEY.kid, API_SIGNING_KEY.kid] * 20} == {"signing", "api"}
     assert jwks.fetched == 1
 
 
 def test_old_keys_are_fetched_again_on_use(source, jwks, clock):
     for second in range(60):
         clock.now = 1000.0 + second
-        ask(source, SIGNING.kid)
+        ask(source, ACCESS_SIGNING_KEY.kid)
 
     assert (FRESH_S, jwks.fetched) == (20, 3)
 
 
 def test_a_flood_of_unknown_keys_fetches_at_most_once_a_minute(source, jwks, clock):
-    ask(source, SIGNING.kid)
+    ask(source, ACCESS_SIGNING_KEY.kid)
     for tenth in range(1199):
         clock.now = 1000.0 + tenth / 10
         ask(source, f"unknown-{tenth}")
@@ -54,29 +54,29 @@ def test_a_flood_of_unknown_keys_fetches_at_most_once_a_minute(source, jwks, clo
 def test_a_flood_of_unknown_keys_adds_at_most_one_fetch_a_minute_to_those_that_are_due(source, jwks, clock):
     for tenth in range(599):
         clock.now = 1000.0 + tenth / 10
-        ask(source, SIGNING.kid)
+        ask(source, ACCESS_SIGNING_KEY.kid)
         ask(source, f"unknown-{tenth}")
 
     assert jwks.fetched == 3 + 1
 
 
 def test_a_new_key_is_found_at_once_by_the_first_token_that_names_it(source, jwks, clock):
-    jwks.document = lambda: {"keys": [SIGNING.public_jwk()]}
-    ask(source, SIGNING.kid)
-    jwks.document = RING.jwks
+    jwks.document = lambda: {"keys": [ACCESS_SIGNING_KEY.public_jwk()]}
+    ask(source, ACCESS_SIGNING_KEY.kid)
+    jwks.document = KEY_RING.jwks
     clock.now += 1
 
-    assert ask(source, API.kid).kid == API.kid
+    assert ask(source, API_SIGNING_KEY.kid).kid == API_SIGNING_KEY.kid
 
 
 def test_a_key_that_was_taken_out_verifies_nothing_twenty_seconds_later(source, jwks, clock):
-    ask(source, SIGNING.kid)
-    jwks.document = lambda: {"keys": [API.public_jwk()]}
+    ask(source, ACCESS_SIGNING_KEY.kid)
+    jwks.document = lambda: {"keys": [API_SIGNING_KEY.public_jwk()]}
     clock.now += FRESH_S - 1
-    assert ask(source, SIGNING.kid)
+    assert ask(source, ACCESS_SIGNING_KEY.kid)
     clock.now += 1
 
-    assert ask(source, SIGNING.kid) is None
+    assert ask(source, ACCESS_SIGNING_KEY.kid) is None
 
 
 def test_without_keys_a_flood_fetches_once_a_second_counted_from_the_last_ones_end(source, jwks, clock):
@@ -94,10 +94,10 @@ def test_without_keys_a_flood_fetches_once_a_second_counted_from_the_last_ones_e
 def test_keys_that_appear_are_found_a_second_later(source, jwks, clock):
     jwks.document = lambda: None
     ask(source)
-    jwks.document = RING.jwks
+    jwks.document = KEY_RING.jwks
     clock.now += 1
 
-    assert ask(source, SIGNING.kid).kid == SIGNING.kid
+    assert ask(source, ACCESS_SIGNING_KEY.kid).kid == ACCESS_SIGNING_KEY.kid
 
 
 BAD_KEY_SETS = [
@@ -109,11 +109,11 @@ BAD_KEY_SETS = [
 
 @pytest.mark.parametrize("answer", BAD_KEY_SETS, ids=range(len(BAD_KEY_SETS)))
 def test_the_last_good_keys_are_kept_when_fetching_fails_and_it_is_tried_no_more_often(source, jwks, clock, answer):
-    ask(source, SIGNING.kid)
+    ask(source, ACCESS_SIGNING_KEY.kid)
     jwks.document = lambda: answer
     clock.now += FRESH_S
 
-    assert [ask(source, SIGNING.kid).kid for _ in range(5)] == [SIGNING.kid] * 5
+    assert [ask(source, ACCESS_SIGNING_KEY.kid).kid for _ in range(5)] == [ACCESS_SIGNING_KEY.kid] * 5
     assert jwks.fetched == 2
 
 

@@ -18,21 +18,21 @@ from local.template.load import load
 from local.template.stack import Authorizer
 from parley.auth.principal import ADMIN_SCOPES
 from parley.clock import utc_now
-from tests.forging import SIGNING, access_token, api_key, forged
+from tests.support.tokens import ACCESS_SIGNING_KEY, forge, make_access_token, make_api_key
 
 STACK = load(Path(__file__).parents[3] / "template.yaml", overrides={})
 GUARDED = [route for route in STACK.api.routes if route.authorizer]
 NAMES = [f"{route.method} {route.path}" for route in GUARDED]
 # Made when a test asks: one that is made when the tests are collected may have expired when its turn comes.
 TOKENS = {
-    "user": lambda: access_token(),
-    "admin": lambda: access_token(ADMIN_SCOPES),
-    "narrow": lambda: access_token(frozenset()),
-    "API key": lambda: api_key(),
-    "expired": lambda: access_token(now=utc_now() - timedelta(hours=1)),
-    "expired API key": lambda: api_key(now=utc_now() - timedelta(days=40)),
-    "other stage": lambda: access_token(issuer="parley/test/dev"),
-    "forged": lambda: forged(access_token(), alg="none", sign=lambda _: b"x"),
+    "user": lambda: make_access_token(),
+    "admin": lambda: make_access_token(ADMIN_SCOPES),
+    "narrow": lambda: make_access_token(frozenset()),
+    "API key": lambda: make_api_key(),
+    "expired": lambda: make_access_token(now=utc_now() - timedelta(hours=1)),
+    "expired API key": lambda: make_api_key(now=utc_now() - timedelta(days=40)),
+    "other stage": lambda: make_access_token(issuer="parley/test/dev"),
+    "forged": lambda: forge(make_access_token(), alg="none", sign=lambda _: b"x"),
     "garbage": lambda: "x.y.z",
 }
 ANYBODY = {"expired", "expired API key", "other stage", "forged", "garbage"}
@@ -142,4 +142,4 @@ def test_no_header_but_the_token_says_who_calls(ask):
     plain = ask(bearer)
 
     assert ask(bearer, **dict.fromkeys(SPOOFED, "somebody-else")) == plain
-    assert plain["context"]["sub"] == plain["principalId"] != SIGNING.kid
+    assert plain["context"]["sub"] == plain["principalId"] != ACCESS_SIGNING_KEY.kid

@@ -15,8 +15,8 @@ from functions.keys.rotation import rotate
 from parley.auth.key_cache import KeyCache
 from parley.auth.key_store import ensure_keys, load_keys
 from parley.clock import utc_now
-from tests.forging import ISSUER, access_token, api_key
-from tests.functions.authorizer.events import ME, event_of
+from tests.functions.authorizer.events import ME_ROUTE, authorizer_request
+from tests.support.tokens import ISSUER, make_access_token, make_api_key
 
 START = datetime(2026, 11, 22, 12, tzinfo=UTC)
 REGULAR, EMERGENCY = frozenset(), frozenset({"signing"})
@@ -43,11 +43,11 @@ class Deployment:
     def token(self):
         key = self.ring().newest
         self.signed_by.add(key.kid)
-        return access_token(key=key)
+        return make_access_token(key=key)
 
     def accepts(self, token):
         try:
-            self.handler(event_of(ME, {"Authorization": f"Bearer {token}"}), None)
+            self.handler(authorizer_request(ME_ROUTE, {"Authorization": f"Bearer {token}"}), None)
         except Exception as exc:
             self.verdicts[f"{type(exc).__name__}: {exc}"] += 1
             return False
@@ -138,7 +138,7 @@ def test_after_an_emergency_the_authorizer_believes_no_old_token_within_thirty_s
 
 
 def test_after_an_emergency_new_tokens_are_good_and_api_keys_stay_good(deployment, travelling):
-    key = api_key(key=deployment.ring().newest_api)
+    key = make_api_key(key=deployment.ring().newest_api)
     rotate(deployment.path, at_once=EMERGENCY, now=utc_now())
     travelling.shift(11)
 
@@ -147,7 +147,7 @@ def test_after_an_emergency_new_tokens_are_good_and_api_keys_stay_good(deploymen
 
 
 def test_after_an_emergency_that_takes_them_api_keys_are_bad(deployment, travelling):
-    key = api_key(key=deployment.ring().newest_api)
+    key = make_api_key(key=deployment.ring().newest_api)
     assert deployment.accepts(key)
     rotate(deployment.path, at_once=EMERGENCY | {"api"}, now=utc_now())
     travelling.shift(31)
@@ -160,7 +160,7 @@ def test_a_flood_of_unknown_keys_hides_no_new_one(deployment, travelling, jwks):
     rotate(deployment.path, at_once=REGULAR, now=utc_now())
     for second in range(240):
         travelling.shift(1)
-        deployment.accepts(access_token())
+        deployment.accepts(make_access_token())
         assert deployment.accepts(deployment.token()), second
 
     assert len(deployment.signed_by) == 2

@@ -11,14 +11,14 @@ from typing import Any
 
 import psycopg
 
-from tests.driving import Answer, Person
-from tests.fakes.postgres import RunningPostgres
-from tests.workers import Workers
+from tests.support.api_gateway import Answer, Person
+from tests.support.lambda_workers import LambdaWorkers
+from tests.support.postgres import RunningPostgres
 
 VERBS = {"answers": 20, "dawdles": 14, "hangs up": 1, "refuses": 1, "errs": 1}
 PAUSE_S = 0.2
-GIVES_UP_S = 90.0
-OPEN = """
+GIVE_UP_AFTER_S = 90.0
+OPEN_TRANSACTIONS = """
 SELECT count(*) FROM pg_stat_activity
  WHERE usename = 'parley_app' AND state LIKE 'idle in transaction%' AND clock_timestamp() - state_change > interval '2 seconds'
 """
@@ -55,7 +55,7 @@ class Attempt:
 
 
 @dataclass
-class Asked:
+class RepeatedQuestion:
     """A question and all attempts to get it answered."""
 
     who: Person
@@ -71,13 +71,13 @@ class Asked:
 class Outages:
     """The clients, the database that goes away, and what was seen. `pause_s` draws how long it stays between two outages."""
 
-    workers: Workers
+    workers: LambdaWorkers
     postgres: RunningPostgres
     people: list[Person]
     turns: int
     pause_s: Callable[[Random], float]
     least: int = 1
-    asked: list[Asked] = field(default_factory=list)
+    asked: list[RepeatedQuestion] = field(default_factory=list)
     spans: list[tuple[float, float]] = field(default_factory=list)
     open_while_streaming: int = 0
     _numbers: Any = field(default_factory=count)
@@ -86,7 +86,7 @@ class Outages:
     def run(self) -> None:
         """Let everybody ask until all is asked, and the database has been away often enough."""
         others = [threading.Thread(target=work) for work in (self._disturb, self._watch)]
-        clients = [threading.Thread(target=self._ask_on, args=(person, Random(n))) for n, person in enumerate(self.people)]
+        clients = [threading.Thread(target=self._ask_until_done, args=(person, Random(n))) for n, person in enumerate(self.people)]
         for thread in (*others, *clients):
             thread.start()
         for thread in clients:
@@ -107,18 +107,18 @@ class Outages:
         next_s = min((down_s for down_s, _ in self.spans if down_s > up_s), default=float("inf"))
         return [one for one in self.attempts() if one.is_away and up_s <= one.began_s and one.ended_s < next_s]
 
-    def _ask_on(self, person: Person, draw: Random) -> None:
+    def _ask_until_done(self, person: Person, draw: Random) -> None:
         conversation_id = None
         while (number := next(self._numbers)) < self.turns or len(self.spans) < self.least:
-            asked = Asked(person, f"{draw.choices(list(VERBS), list(VERBS.values()))[0]} {number}")
+            asked = RepeatedQuestion(person, f"{draw.choices(list(VERBS), list(VERBS.values()))[0]} {number}")
             self.asked.append(asked)
             body = {"message": asked.question, "stream": draw.random() < 0.7}
             body |= {"conversation_id": conversation_id} if conversation_id and draw.random() < 0.8 else {}
             self._ask(asked, body)
             conversation_id = _conversation_of(asked.last.answer) or conversation_id
 
-    def _ask(self, asked: Asked, body: dict[str, Any]) -> None:
-        ends_s = time.monotonic() + GIVES_UP_S
+    def _ask(self, asked: RepeatedQuestion, body: dict[str, Any]) -> None:
+        ends_s = time.monotonic() + GIVE_UP_AFTER_S
         while time.monotonic() < ends_s:
             began_s = time.monotonic()
             answer = self.workers.send("POST", "/chat", body, as_=asked.who, key=asked.question).answer()
@@ -126,10 +126,10 @@ class Outages:
             if asked.last.is_final:
                 return
             if asked.last.code == "in_progress":
-                self._let_die(asked)
+                self._age_turn(asked)
             time.sleep(PAUSE_S)
 
-    def _let_die(self, asked: Asked) -> None:
+    def _age_turn(self, asked: RepeatedQuestion) -> None:
         """Its function has gone, or it would not have answered: spare the half minute until that is noticed."""
         age = f"UPDATE turns SET heartbeat_at = now() - interval '31 seconds' WHERE idempotency_key = '{asked.question}'"
         self._try(lambda: self.postgres.execute(f"{age} AND status = 'running'"))
@@ -148,7 +148,7 @@ class Outages:
             self._try(self._count_open)
 
     def _count_open(self) -> None:
-        self.open_while_streaming += self.postgres.execute(OPEN)[0][0]
+        self.open_while_streaming += self.postgres.execute(OPEN_TRANSACTIONS)[0][0]
 
     def _try(self, work: Callable[[], Any]) -> None:
         with suppress(psycopg.OperationalError):  # it is away

@@ -8,7 +8,7 @@ from sqlalchemy import Engine, event
 
 
 @contextmanager
-def watched(engine: Engine, at: Callable[[int, Any], None] | None = None) -> Iterator[list[str]]:
+def recorded_statements(engine: Engine, at: Callable[[int, Any], None] | None = None) -> Iterator[list[str]]:
     """List the statements, without BEGIN and COMMIT; `at` is called before each with its number from 1, and the connection."""
     found: list[str] = []
 

@@ -7,8 +7,8 @@ import sys
 import pytest
 
 from tests.conftest import ROOT
-from tests.functions.chat.crashing import ONCE
-from tests.functions.chat.taking import HELLO, ScriptedProvider, make_desk, stored, take_numbered
+from tests.functions.chat.crash_worker import IDEMPOTENCY_KEY
+from tests.support.turns import HELLO, ScriptedProvider, make_services, stored_messages, take_numbered
 
 # Four statements and a commit; recall and its commit; a tick with its commit for the call, two words and the end; three
 # statements and a commit.
@@ -28,7 +28,7 @@ def crash(alice):
     """Let a worker take the turn and die at a step."""
 
     def crash(step):
-        command = [sys.executable, "-W", "ignore", "-m", "tests.functions.chat.crashing", str(step)]
+        command = [sys.executable, "-W", "ignore", "-m", "tests.functions.chat.crash_worker", str(step)]
         claims = json.dumps(alice.claims)
         return subprocess.run(command, cwd=ROOT, input=claims, text=True, capture_output=True, timeout=100, check=False)
 
@@ -41,7 +41,7 @@ def retry(engine, alice, change):
 
     def retry():
         change("UPDATE turns SET heartbeat_at = now() - interval '31 seconds' WHERE user_id = :u", u=alice.id)
-        taken = take_numbered(make_desk(engine, ScriptedProvider(HELLO)), alice, idempotency_key=ONCE, model="priced")
+        taken = take_numbered(make_services(engine, ScriptedProvider(HELLO)), alice, idempotency_key=IDEMPOTENCY_KEY, model="priced")
         return [(one.number, one.event.name, one.event.data()) for one in taken]
 
     return retry
@@ -52,7 +52,7 @@ def test_whatever_step_a_worker_dies_at_the_retry_finds_one_turn_that_has_ended(
     assert crash(step).returncode == DIED
     first, second = retry(), retry()
     state = row(STATE, u=alice.id)
-    question, answer = stored(engine, alice, first[0][2]["conversation_id"])
+    question, answer = stored_messages(engine, alice, first[0][2]["conversation_id"])
     logged = "".join("".join(data["texts"]) for _, name, data in log(state.id) if name == "text.delta")
 
     assert state.status == ("completed" if step <= BEGUN else "interrupted")

@@ -6,8 +6,8 @@ from functions.chat.turn.events import TurnCompleted
 from parley.db.turn.turn_begin import IdempotencyKey
 from parley.errors import Unavailable
 from parley.llm import messages as llm
-from tests.functions.chat.statements import watched
-from tests.functions.chat.taking import ScriptedProvider, make_desk, stored, take
+from tests.functions.chat.statements import recorded_statements
+from tests.support.turns import ScriptedProvider, make_services, stored_messages, take
 
 ANSWER = [llm.TextDelta("Hel"), llm.TextDelta("lo"), llm.Finished("stop", llm.Usage(1000, 100))]
 BEGIN, RECALL, END = 5, 1, 3
@@ -27,14 +27,14 @@ def dropping(engine, postgres):
             if number == k:
                 postgres.terminate_backend(connection.connection.dbapi_connection.info.backend_pid)
 
-        return watched(engine, cut)
+        return recorded_statements(engine, cut)
 
     return at
 
 
 @pytest.fixture
 def conversation_id(engine, alice):
-    started, *_ = take(make_desk(engine, ScriptedProvider(ANSWER)), alice, "before", model="priced")
+    started, *_ = take(make_services(engine, ScriptedProvider(ANSWER)), alice, "before", model="priced")
     return started.conversation_id
 
 
@@ -48,21 +48,21 @@ def attempt(services, person, text, **options):
 
 @pytest.mark.parametrize("k", range(1, BEGIN + RECALL + END + 1))
 def test_a_connection_that_drops_leaves_a_whole_turn_or_none(engine, alice, row, dropping, conversation_id, k):
-    services, idempotency_key = make_desk(engine, ScriptedProvider(ANSWER)), IdempotencyKey("POST /chat", "a key", b"body")
+    services, idempotency_key = make_services(engine, ScriptedProvider(ANSWER)), IdempotencyKey("POST /chat", "a key", b"body")
     with dropping(k):
         events, refused = attempt(services, alice, "mine", conversation_id=conversation_id, idempotency_key=idempotency_key, model="priced")
     if refused:
         assert (refused.status, refused.retry_after_s > 0, k <= BEGIN) == (503, True, True)
-        assert len(stored(engine, alice, conversation_id)) == 2
+        assert len(stored_messages(engine, alice, conversation_id)) == 2
         events = take(services, alice, "mine", conversation_id=conversation_id, idempotency_key=idempotency_key, model="priced")
 
     assert isinstance(events[-1], TurnCompleted)
-    assert [m.text for m in stored(engine, alice, conversation_id)] == ["before", "Hello", "mine", "Hello"]
+    assert [m.text for m in stored_messages(engine, alice, conversation_id)] == ["before", "Hello", "mine", "Hello"]
     assert tuple(row(COUNTS, u=alice.id)) == (4, 2, 0, 0)
 
 
 def test_every_statement_of_a_turn_is_among_those_that_drop(engine, alice, conversation_id):
-    with watched(engine) as found:
-        take(make_desk(engine, ScriptedProvider(ANSWER)), alice, "mine", conversation_id=conversation_id, model="priced")
+    with recorded_statements(engine) as found:
+        take(make_services(engine, ScriptedProvider(ANSWER)), alice, "mine", conversation_id=conversation_id, model="priced")
 
     assert len(found) == BEGIN + RECALL + END

@@ -12,7 +12,7 @@ from parley.errors import NotFound
 from parley.ids import new_id
 from parley.llm import messages as llm
 from parley.llm.provider import ProviderBusy
-from tests.functions.chat.taking import HELLO, ScriptedProvider, SilentProvider, events_of, make_desk, stored, take, take_numbered
+from tests.support.turns import HELLO, HangingProvider, ScriptedProvider, events_of, make_services, stored_messages, take, take_numbered
 
 CLIENTS = 50
 
@@ -43,7 +43,7 @@ def test_a_repeated_post_without_streaming_is_answered_alike(chat, alice):
 
 
 def test_a_failure_is_repeated_too(engine, alice):
-    services = make_desk(engine, ScriptedProvider([ProviderBusy("acme", retry_after_s=0.0)]))
+    services = make_services(engine, ScriptedProvider([ProviderBusy("acme", retry_after_s=0.0)]))
     first, second = (take(services, alice, idempotency_key=idempotency_key()) for _ in range(2))
 
     assert [event.name for event in second] == ["turn.started", "turn.failed"]
@@ -70,25 +70,25 @@ def test_what_is_no_key_is_422(chat, alice, key):
 
 
 def test_a_key_is_its_users_own(engine, alice, bob):
-    services = make_desk(engine, ScriptedProvider(HELLO))
+    services = make_services(engine, ScriptedProvider(HELLO))
     mine, theirs = (take(services, person, idempotency_key=idempotency_key())[0] for person in (alice, bob))
 
     assert mine.turn_id != theirs.turn_id
 
 
 def test_a_key_is_its_routes_own(engine, alice):
-    services = make_desk(engine, ScriptedProvider(HELLO))
+    services = make_services(engine, ScriptedProvider(HELLO))
     here, there = (take(services, alice, idempotency_key=idempotency_key(route=route))[0] for route in ("POST /chat", "POST /elsewhere"))
 
     assert here.turn_id != there.turn_id
 
 
 def test_a_repeat_of_a_running_turn_is_409_and_names_it(engine, chat, alice):
-    provider = SilentProvider("word")
-    taken = take_numbered(make_desk(engine, provider), alice, idempotency_key=idempotency_key())
+    provider = HangingProvider("word")
+    taken = take_numbered(make_services(engine, provider), alice, idempotency_key=idempotency_key())
     started = next(taken).event
     with pytest.raises(InProgress) as refused:
-        take(make_desk(engine, provider), alice, idempotency_key=idempotency_key())
+        take(make_services(engine, provider), alice, idempotency_key=idempotency_key())
     provider.close(), list(taken)
 
     assert (refused.value.status, refused.value.public_fields) == (409, {"turn_id": str(started.turn_id)})
@@ -109,7 +109,7 @@ def test_a_refused_post_leaves_its_key_unused(chat, alice):
 
 
 def test_after_a_day_a_key_is_new(engine, alice, change):
-    services = make_desk(engine, ScriptedProvider(HELLO))
+    services = make_services(engine, ScriptedProvider(HELLO))
     first, *_ = take(services, alice, idempotency_key=idempotency_key())
     change("UPDATE turns SET started_at = now() - interval '25 hours' WHERE id = :id", id=first.turn_id)
     second, *_ = take(services, alice, idempotency_key=idempotency_key(body=b"another"))
@@ -118,7 +118,7 @@ def test_after_a_day_a_key_is_new(engine, alice, change):
 
 
 def test_an_old_key_opens_no_conversation_that_is_not_there(engine, alice, change):
-    services = make_desk(engine, ScriptedProvider(HELLO))
+    services = make_services(engine, ScriptedProvider(HELLO))
     first, *_ = take(services, alice, idempotency_key=idempotency_key())
     change("UPDATE turns SET started_at = now() - interval '25 hours' WHERE id = :id", id=first.turn_id)
 
@@ -127,7 +127,7 @@ def test_an_old_key_opens_no_conversation_that_is_not_there(engine, alice, chang
 
 
 def test_a_repeat_in_a_conversation_that_went_on_is_given_its_own_answer(engine, alice):
-    services = make_desk(engine, ScriptedProvider(HELLO))
+    services = make_services(engine, ScriptedProvider(HELLO))
     first = list(take_numbered(services, alice, idempotency_key=idempotency_key()))
     take(services, alice, "second", conversation_id=first[0].event.conversation_id)
     again = list(take_numbered(services, alice, idempotency_key=idempotency_key()))
@@ -143,7 +143,7 @@ def test_fifty_posts_at_once_with_one_key_are_one_turn(database, alice, row):
         engine = make_engine(database)
         barrier.wait(30)
         try:
-            outcomes.append(take(make_desk(engine, provider), alice, idempotency_key=idempotency_key(), model="priced")[0])
+            outcomes.append(take(make_services(engine, provider), alice, idempotency_key=idempotency_key(), model="priced")[0])
         except InProgress:
             outcomes.append(None)
         engine.dispose()
@@ -161,11 +161,11 @@ def test_fifty_posts_at_once_with_one_key_are_one_turn(database, alice, row):
 
 
 def test_the_other_of_two_keys_waits_for_nobody(engine, alice):
-    provider = SilentProvider("word")
-    taken = events_of(take_numbered(make_desk(engine, provider), alice, idempotency_key=idempotency_key("first")))
+    provider = HangingProvider("word")
+    taken = events_of(take_numbered(make_services(engine, provider), alice, idempotency_key=idempotency_key("first")))
     next(taken)
-    other = take(make_desk(engine, ScriptedProvider(HELLO)), alice, idempotency_key=idempotency_key("second"))
+    other = take(make_services(engine, ScriptedProvider(HELLO)), alice, idempotency_key=idempotency_key("second"))
     provider.close(), list(taken)
 
     assert other[-1].name == "turn.completed"
-    assert len(stored(engine, alice, other[0].conversation_id)) == 2
+    assert len(stored_messages(engine, alice, other[0].conversation_id)) == 2

@@ -13,10 +13,10 @@ from parley.llm import messages as llm
 from parley.llm.catalogue import Catalogue
 from parley.llm.errors import ModelCannot
 from parley.llm.messages import Image
-from tests.functions.chat.picture import PIXEL, PNG
-from tests.functions.chat.taking import HELLO, ScriptedProvider, make_desk, stored, take
+from tests.support.images import PNG_BYTES, PNG_DATA_URL
+from tests.support.turns import HELLO, ScriptedProvider, make_services, stored_messages, take
 
-PICTURE = Image("image/png", PNG)
+PICTURE = Image("image/png", PNG_BYTES)
 MODELS = """
 [roles]
 chat = "seeing"
@@ -41,7 +41,7 @@ def provider():
 @pytest.fixture
 def services(engine, provider):
     catalogue = Catalogue.parse(MODELS, source="test")
-    return replace(make_desk(engine, provider), catalogue=lambda: catalogue)
+    return replace(make_services(engine, provider), catalogue=lambda: catalogue)
 
 
 @pytest.fixture
@@ -67,7 +67,7 @@ def test_a_model_that_can_see_is_given_the_image_and_the_words(services, provide
 
 def test_the_message_names_the_image_that_lies_with_its_user(services, engine, alice, keys):
     started, *_ = take(services, alice, attached=[PICTURE])
-    picture, words = stored(engine, alice, started.conversation_id)[0].parts
+    picture, words = stored_messages(engine, alice, started.conversation_id)[0].parts
 
     assert keys(alice) == [picture["key"]] == [f"images/{alice.id}/{picture['id']}"]
     assert (picture["type"], picture["media_type"], words["text"]) == ("image", "image/png", "hello")
@@ -80,7 +80,7 @@ def test_an_earlier_image_is_shown_again_for_a_while_and_then_noted(services, pr
     second, _, last = provider.requests[1:]
 
     assert shown(second)[0] == ("user", ["image/png", "one"])
-    assert second.messages[0].parts[0].data == PNG
+    assert second.messages[0].parts[0].data == PNG_BYTES
     assert shown(last)[0] == ("user", [f"{IMAGE_NOTE}\none"])
 
 
@@ -101,10 +101,10 @@ def test_a_question_with_an_image_needs_a_model_that_can_see(services, provider,
 
 def test_an_image_may_be_shown_again_by_its_id(services, engine, provider, alice, keys):
     started, *_ = take(services, alice, attached=[PICTURE])
-    picture = stored(engine, alice, started.conversation_id)[0].parts[0]
+    picture = stored_messages(engine, alice, started.conversation_id)[0].parts[0]
     again, *_ = take(services, alice, attached=[picture_id(picture)])
 
-    assert stored(engine, alice, again.conversation_id)[0].parts[0] == picture
+    assert stored_messages(engine, alice, again.conversation_id)[0].parts[0] == picture
     assert (provider.requests[1].messages[0].parts[0], len(keys(alice))) == (PICTURE, 1)
 
 
@@ -116,7 +116,7 @@ def picture_id(part):
 
 def test_somebody_elses_image_is_not_there(services, engine, alice, bob, keys):
     started, *_ = take(services, alice, attached=[PICTURE])
-    picture = stored(engine, alice, started.conversation_id)[0].parts[0]
+    picture = stored_messages(engine, alice, started.conversation_id)[0].parts[0]
 
     for id in (picture_id(picture), uuid4()):
         with pytest.raises(NotFound):
@@ -130,7 +130,7 @@ def test_a_refused_turn_leaves_no_image(services, engine, alice, keys):
             take(services, alice, conversation_id=started.conversation_id, attached=[PICTURE])
 
     started, *_ = take(services, alice)
-    other = replace(services, router=make_desk(engine, ScriptedProvider([busy, *HELLO])).router)
+    other = replace(services, router=make_services(engine, ScriptedProvider([busy, *HELLO])).router)
     take(other, alice, conversation_id=started.conversation_id)
 
     assert keys(alice) == []
@@ -152,7 +152,7 @@ def test_an_image_that_has_gone_is_told_of(services, provider, alice, keys, envi
 
 
 def post(chat, person, **fields):
-    return chat.post("/chat", {"message": "what?", "model": "seeing", "images": [PIXEL], "stream": False} | fields, as_=person)
+    return chat.post("/chat", {"message": "what?", "model": "seeing", "images": [PNG_DATA_URL], "stream": False} | fields, as_=person)
 
 
 def test_the_api_shows_the_image_without_its_place_and_signs_an_address(chat, conversation, alice):
@@ -176,7 +176,7 @@ def test_the_api_shows_the_image_without_its_place_and_signs_an_address(chat, co
     ],
 )
 def test_what_is_no_image_is_refused_by_its_place(chat, alice, image):
-    answer = post(chat, alice, images=[PIXEL, image])
+    answer = post(chat, alice, images=[PNG_DATA_URL, image])
 
     assert (answer.status, answer.json["errors"][0]["loc"]) == (422, ["body", "images", 1])
 
@@ -189,7 +189,7 @@ def test_the_models_inability_is_told(chat, alice):
 
 def test_a_repeated_request_stores_its_image_once(chat, alice, keys):
     headers = {"Idempotency-Key": "k1"}
-    body = {"message": "what?", "model": "seeing", "images": [PIXEL], "stream": False}
+    body = {"message": "what?", "model": "seeing", "images": [PNG_DATA_URL], "stream": False}
     first, again = (chat.post("/chat", body, as_=alice, headers=headers) for _ in range(2))
 
     assert first.json["turn_id"] == again.json["turn_id"]

@@ -12,18 +12,18 @@ from parley.jobs import CheckTurn
 from parley.llm import messages as llm
 from parley.llm.provider import ProviderFailed
 from parley.turn_recovery import interrupt_if_stale
-from tests.driving import Function, rest_event
-from tests.functions.chat.taking import (
+from tests.support.api_gateway import Function, rest_event
+from tests.support.turns import (
     HELLO,
-    NoQueue,
+    HangingProvider,
+    RecordingQueue,
     ScriptedProvider,
-    SilentProvider,
     events_of,
-    make_desk,
-    stored,
+    make_services,
+    stored_messages,
     take,
     take_numbered,
-    until,
+    wait_until,
 )
 
 WORDS = [llm.TextDelta(word) for word in ("one ", "two ", "three ", "four")]
@@ -32,19 +32,19 @@ TERMINAL = {"turn.completed", "turn.stopped", "turn.interrupted", "turn.failed"}
 
 @pytest.mark.parametrize("place", range(len(WORDS) + 1))
 def test_wherever_a_provider_breaks_off_the_delivered_words_are_kept(engine, alice, log, place):
-    services = make_desk(engine, ScriptedProvider([*WORDS[:place], ProviderFailed("acme", "reset")]))
+    services = make_services(engine, ScriptedProvider([*WORDS[:place], ProviderFailed("acme", "reset")]))
     started, *middle, last = take(services, alice)
     said = "".join(event.text for event in middle)
     logged = log(started.turn_id)
 
     assert isinstance(last, TurnInterrupted if place else TurnFailed)
-    assert [m.text for m in stored(engine, alice, started.conversation_id)][1:] == ([said] if place else [])
+    assert [m.text for m in stored_messages(engine, alice, started.conversation_id)][1:] == ([said] if place else [])
     assert [name for _, name, _ in logged if name in TERMINAL] == [last.name]
     assert logged[-1][2] == last.data()
 
 
 def test_what_is_streamed_is_what_is_logged(engine, alice, log):
-    taken = [(one.number, one.event.name, one.event.data()) for one in take_numbered(make_desk(engine, ScriptedProvider(HELLO)), alice)]
+    taken = [(one.number, one.event.name, one.event.data()) for one in take_numbered(make_services(engine, ScriptedProvider(HELLO)), alice)]
     started, joined, last = log(taken[0][2]["turn_id"])
 
     assert [started, last] == [taken[0], taken[-1]]
@@ -52,15 +52,15 @@ def test_what_is_streamed_is_what_is_logged(engine, alice, log):
 
 
 def test_a_turn_ends_before_its_function_must(engine, alice):
-    started, *_, last = take(make_desk(engine, SilentProvider("half")), alice, lasting_s=0.3)
+    started, *_, last = take(make_services(engine, HangingProvider("half")), alice, time_limit_s=0.3)
 
     assert (type(last), last.reason) == (TurnInterrupted, "out_of_time")
-    assert stored(engine, alice, started.conversation_id)[-1].text == "half"
+    assert stored_messages(engine, alice, started.conversation_id)[-1].text == "half"
 
 
 def test_a_silent_model_is_bridged_by_pings(engine, alice, monkeypatch):
     monkeypatch.setattr(heartbeat, "PING_S", 0.2)
-    taken = list(take_numbered(make_desk(engine, SilentProvider()), alice, lasting_s=1.0))
+    taken = list(take_numbered(make_services(engine, HangingProvider()), alice, time_limit_s=1.0))
 
     assert sum(isinstance(one, Ping) for one in taken) >= 2
 
@@ -70,23 +70,23 @@ def test_pings_come_at_least_every_15_seconds():
 
 
 def test_a_client_that_leaves_changes_nothing(engine, alice, log):
-    taken = take_numbered(make_desk(engine, ScriptedProvider([*WORDS, HELLO[-1]])), alice)
+    taken = take_numbered(make_services(engine, ScriptedProvider([*WORDS, HELLO[-1]])), alice)
     started = next(taken).event
     next(taken)
     taken.close()
-    answer = stored(engine, alice, started.conversation_id)[-1]
+    answer = stored_messages(engine, alice, started.conversation_id)[-1]
 
     assert (answer.text, answer.status) == ("one two three four", "completed")
     assert log(started.turn_id)[-1][1] == "turn.completed"
 
 
 def test_a_turn_logs_while_it_runs(engine, alice, log):
-    provider = SilentProvider("one ", "two ")
-    taken = take_numbered(make_desk(engine, provider), alice)
+    provider = HangingProvider("one ", "two ")
+    taken = take_numbered(make_services(engine, provider), alice)
     started = next(taken).event
     thread = threading.Thread(target=lambda: list(taken))
     thread.start()
-    logged = until(lambda: log(started.turn_id)[1:])
+    logged = wait_until(lambda: log(started.turn_id)[1:])
     provider.close(), thread.join()
 
     assert logged == [(3, "text.delta", {"texts": ["one ", "two "]})]
@@ -105,8 +105,8 @@ def test_a_database_that_is_away_for_a_while_does_not_end_a_turn(engine, alice, 
     monkeypatch.setattr(heartbeat.turns, "tick", tick)
     monkeypatch.setattr(heartbeat, "TICK_S", 0.05)
     monkeypatch.setattr(heartbeat, "_RETRY_S", 0.05)
-    script = [WORDS[0], lambda: until(lambda: calls), WORDS[1], lambda: until(lambda: len(calls) > 3), *WORDS[2:], HELLO[-1]]
-    started, *_, last = take(make_desk(engine, ScriptedProvider(script)), alice)
+    script = [WORDS[0], lambda: wait_until(lambda: calls), WORDS[1], lambda: wait_until(lambda: len(calls) > 3), *WORDS[2:], HELLO[-1]]
+    started, *_, last = take(make_services(engine, ScriptedProvider(script)), alice)
 
     assert isinstance(last, TurnCompleted)
     assert "".join("".join(data["texts"]) for _, name, data in log(started.turn_id) if name == "text.delta") == "one two three four"
@@ -115,8 +115,8 @@ def test_a_database_that_is_away_for_a_while_does_not_end_a_turn(engine, alice, 
 @pytest.fixture
 def dead(engine, alice, age):
     """A turn whose function died after it had logged two words."""
-    provider = SilentProvider("one ", "two ")
-    taken = take_numbered(make_desk(engine, provider), alice)
+    provider = HangingProvider("one ", "two ")
+    taken = take_numbered(make_services(engine, provider), alice)
     started = next(taken).event
     next(taken), next(taken)
     turns.record_heartbeat(engine, started.turn_id, user_id=alice.id, entries=events_so_far(started))
@@ -135,7 +135,7 @@ def test_who_looks_at_a_dead_turn_finds_it_interrupted(engine, chat, alice, dead
     shown = chat.get(f"/chat/turns/{dead.turn_id}", as_=alice).json
 
     assert (shown["status"], shown["text"], shown["error_code"]) == ("interrupted", "one two ", "function_lost")
-    assert [m.text for m in stored(engine, alice, dead.conversation_id)] == ["hello", "one two "]
+    assert [m.text for m in stored_messages(engine, alice, dead.conversation_id)] == ["hello", "one two "]
     assert [(number, name) for number, name, _ in log(dead.turn_id)][-1] == (4, "turn.interrupted")
 
 
@@ -162,8 +162,8 @@ def test_a_dead_turn_is_ended_once_by_however_many_meet_it(engine, database, ali
 def test_a_turn_that_was_taken_for_dead_ends_as_it_was_stored(engine, database, alice, age, log):
     from parley.db.engine import make_engine
 
-    provider, other = SilentProvider("one "), make_engine(database)
-    taken = events_of(take_numbered(make_desk(engine, provider), alice))
+    provider, other = HangingProvider("one "), make_engine(database)
+    taken = events_of(take_numbered(make_services(engine, provider), alice))
     started = next(taken)
     age(started.turn_id)
     interrupt_if_stale(other, started.turn_id, user_id=alice.id)
@@ -175,8 +175,8 @@ def test_a_turn_that_was_taken_for_dead_ends_as_it_was_stored(engine, database, 
 
 
 def test_a_turn_that_was_taken_for_dead_is_paid_for(engine, alice, age, row):
-    provider = SilentProvider("one ")
-    taken = events_of(take_numbered(make_desk(engine, provider), alice))
+    provider = HangingProvider("one ")
+    taken = events_of(take_numbered(make_services(engine, provider), alice))
     started = next(taken)
     next(taken)
     age(started.turn_id)
@@ -190,7 +190,7 @@ def test_a_turn_that_was_ended_by_another_is_not_ended_again(engine, database, a
     from parley.db.engine import make_engine
 
     other = make_engine(database)
-    taken = events_of(take_numbered(make_desk(engine, ScriptedProvider(HELLO)), alice))
+    taken = events_of(take_numbered(make_services(engine, ScriptedProvider(HELLO)), alice))
     started = next(taken)
     age(started.turn_id)
     interrupt_if_stale(other, started.turn_id, user_id=alice.id)
@@ -198,12 +198,12 @@ def test_a_turn_that_was_ended_by_another_is_not_ended_again(engine, database, a
     other.dispose()
 
     assert (last.name, last.message.text) == ("turn.interrupted", "")
-    assert [m.text for m in stored(engine, alice, started.conversation_id)] == ["hello", ""]
+    assert [m.text for m in stored_messages(engine, alice, started.conversation_id)] == ["hello", ""]
 
 
 def test_a_beating_heart_is_not_taken_for_dead(engine, alice):
-    provider = SilentProvider("word")
-    taken = take_numbered(make_desk(engine, provider), alice)
+    provider = HangingProvider("word")
+    taken = take_numbered(make_services(engine, provider), alice)
     started = next(taken).event
 
     assert not interrupt_if_stale(engine, started.turn_id, user_id=alice.id)
@@ -211,22 +211,22 @@ def test_a_beating_heart_is_not_taken_for_dead(engine, alice):
 
 
 def test_a_turn_that_lasts_is_watched_and_a_fast_one_is_not(engine, alice):
-    slow, fast = NoQueue(), NoQueue()
-    started, *_ = take(make_desk(engine, SilentProvider("word"), queue=slow), alice, lasting_s=0.5)
-    take(make_desk(engine, ScriptedProvider(HELLO), queue=fast), alice)
+    slow, fast = RecordingQueue(), RecordingQueue()
+    started, *_ = take(make_services(engine, HangingProvider("word"), queue=slow), alice, time_limit_s=0.5)
+    take(make_services(engine, ScriptedProvider(HELLO), queue=fast), alice)
 
     assert slow.sent == [(CheckTurn(alice.id, started.turn_id), 31)]
     assert fast.sent == []
 
 
 def test_the_log_is_never_ahead_of_a_turns_heart(engine, alice, row):
-    started, *_, _ = take(make_desk(engine, ScriptedProvider(HELLO)), alice)
+    started, *_, _ = take(make_services(engine, ScriptedProvider(HELLO)), alice)
 
     assert row("SELECT last_event FROM turns WHERE id = :id", id=started.turn_id).last_event == 4
 
 
 def test_a_turn_of_another_is_not_ticked(engine, alice, bob):
-    started, *_ = take(make_desk(engine, ScriptedProvider(HELLO)), alice)
+    started, *_ = take(make_services(engine, ScriptedProvider(HELLO)), alice)
 
     assert not turns.record_heartbeat(engine, started.turn_id, user_id=bob.id, entries=[]).is_running
 

@@ -16,12 +16,11 @@ from parley.llm.circuit_breaker import CircuitBreaker
 from parley.llm.provider_registry import ProviderRegistry
 from parley.llm.router import ModelRouter, RetryPolicy
 from parley.metering.limits import DefaultLimits
-from tests.driving import Answer, Function, Person
-from tests.fakes.bill import PRICES, Line
+from tests.fakes.billed_provider import ANTHROPIC, CHAT, MOVES, PRICES, WORDS, BilledProvider, InvoiceLine, ShuffledMoves
 from tests.fakes.circuits import MemoryCircuits
-from tests.fakes.postgres import RunningPostgres
-from tests.fakes.seller import ANTHROPIC, CHAT, MOVES, WORDS, Deck, Seller
 from tests.fakes.vendor import running_vendor
+from tests.support.api_gateway import Answer, Function, Person
+from tests.support.postgres import RunningPostgres
 
 TURNS = int(os.environ.get("PARLEY_TEST_TURNS", "120"))
 TURN_S = 5.0  # on the circuits' clock, so that those that open also close again
@@ -52,9 +51,9 @@ class Run:
     postgres: RunningPostgres
     users: list[Person]
     answers: list[Answer]
-    sellers: list[Seller]
+    sellers: list[BilledProvider]
 
-    def lines(self, *, is_reported: bool) -> list[Line]:
+    def lines(self, *, is_reported: bool) -> list[InvoiceLine]:
         return [line for seller in self.sellers for line in seller.lines if line.is_reported == is_reported]
 
     def rows(self, columns: str, rest: str = "", *, table: str = "usage") -> list[tuple]:
@@ -85,12 +84,12 @@ def with_key(auth: Function, user: Person) -> Person:
 
 
 @contextmanager
-def selling(draw: Random) -> Iterator[tuple[list[Seller], ChatServices]]:
+def selling(draw: Random) -> Iterator[tuple[list[BilledProvider], ChatServices]]:
     """Run two vendors, and make the desk that calls them."""
     circuits = MemoryCircuits()
     with running_vendor() as first, running_vendor() as second:
-        deck = Deck(draw)
-        sellers = [Seller(first, CHAT, deck), Seller(second, ANTHROPIC, deck)]
+        deck = ShuffledMoves(draw)
+        sellers = [BilledProvider(first, CHAT, deck), BilledProvider(second, ANTHROPIC, deck)]
         first.script, second.script = sellers
         source = STRATEGIES + model("gpt", "openai-compatible", first.url) + model("claude", "anthropic", second.root)
         catalogue, providers = Catalogue.parse(source, source="test"), first.closing(ProviderRegistry({}))
@@ -127,7 +126,7 @@ def conversation_of(answer: Answer) -> str | None:
     return answer.json.get("conversation_id")
 
 
-def sums(lines: list[Line]) -> dict[str, tuple]:
+def sums(lines: list[InvoiceLine]) -> dict[str, tuple]:
     """Add up what is billed for each model."""
     return {
         model: (

@@ -21,7 +21,7 @@ from parley.llm.router import ModelRouter, RetryPolicy
 from parley.metering.limits import BudgetExhausted, DefaultLimits
 from parley.settings import DatabaseSettings
 from tests.fakes.circuits import MemoryCircuits
-from tests.functions.chat.taking import HELLO, NoMemoryQueue, NoQueue, ScriptedProvider, events_of, no_embedder, take, take_numbered
+from tests.support.turns import HELLO, RecordingMemoryQueue, RecordingQueue, ScriptedProvider, events_of, no_embedder, take, take_numbered
 
 PRICED = """
 [roles]
@@ -52,13 +52,13 @@ class Playing:
         yield from ScriptedProvider(self.scripts.pop(0)).stream(model_name, request)
 
 
-def make_desk(engine, *scripts, rate=1000, budget=5):
+def make_services(engine, *scripts, rate=1000, budget=5):
     catalogue = Catalogue.parse(PRICED + MODEL.format(id="first", price=10.0) + MODEL.format(id="second", price=20.0), source="test")
     playing = Playing(*scripts)
     router = ModelRouter(lambda model: playing, CircuitBreaker(MemoryCircuits()), retry_policy=RetryPolicy(first_pause_s=0.0))
     return ChatServices(
         *(engine, lambda: catalogue, router, {}, DefaultLimits(rate, Decimal(budget))),
-        *(NoQueue(), no_embedder, NoMemoryQueue(), Images("none"), no_embedder),
+        *(RecordingQueue(), no_embedder, RecordingMemoryQueue(), Images("none"), no_embedder),
     )
 
 
@@ -72,14 +72,14 @@ def money(postgres, person):
 
 
 def test_a_call_is_stored_and_paid_with_what_the_provider_counted(engine, postgres, alice):
-    take(make_desk(engine, HELLO), alice)
+    take(make_services(engine, HELLO), alice)
 
     assert rows(postgres, alice) == [("first", "completed", 1000, 100, False)]
     assert money(postgres, alice) == [(0.0024, 0)]
 
 
 def test_every_call_of_a_turn_has_its_row(engine, postgres, alice):
-    started, *_, completed = take(make_desk(engine, [ProviderBusy("acme", retry_after_s=0.0)], HELLO), alice)
+    started, *_, completed = take(make_services(engine, [ProviderBusy("acme", retry_after_s=0.0)], HELLO), alice)
 
     # The ids of calls in one millisecond have no order.
     assert sorted(rows(postgres, alice)) == [("first", "failed", 0, 0, False), ("second", "completed", 1000, 100, False)]
@@ -87,7 +87,7 @@ def test_every_call_of_a_turn_has_its_row(engine, postgres, alice):
 
 
 def test_an_answer_that_broke_off_is_paid_by_a_flagged_estimate(engine, postgres, alice):
-    *_, interrupted = take(make_desk(engine, [llm.TextDelta("Good morning to you"), ProviderFailed("acme", "reset")]), alice)
+    *_, interrupted = take(make_services(engine, [llm.TextDelta("Good morning to you"), ProviderFailed("acme", "reset")]), alice)
     ((_, status, input_tokens, output_tokens, is_estimate),) = rows(postgres, alice)
 
     assert (status, output_tokens, is_estimate) == ("interrupted", 4, True)
@@ -96,14 +96,14 @@ def test_an_answer_that_broke_off_is_paid_by_a_flagged_estimate(engine, postgres
 
 
 def test_a_turn_that_failed_gives_back_what_was_reserved(engine, postgres, alice):
-    services = make_desk(engine, *([ProviderFailed("acme", "500")] for _ in range(3)))
+    services = make_services(engine, *([ProviderFailed("acme", "500")] for _ in range(3)))
 
     assert isinstance(take(services, alice)[-1], TurnFailed)
     assert money(postgres, alice) == [(0, 0)]
 
 
 def test_what_is_reserved_is_the_price_at_the_dearest_fallback(engine, postgres, alice):
-    events = events_of(take_numbered(make_desk(engine, HELLO), alice))
+    events = events_of(take_numbered(make_services(engine, HELLO), alice))
     next(events)
     ((_, reserved_usd),) = money(postgres, alice)
     list(events)
@@ -120,7 +120,7 @@ def test_a_call_after_one_that_timed_out_reserves_once_more(engine, postgres, al
             reserved.append(money(postgres, alice)[0][1])
             yield from super().stream(model_name, request)
 
-    services = make_desk(engine)
+    services = make_services(engine)
     watching = Watching([ProviderTimeout("acme", "late")], HELLO)
     services.router.provider_for = lambda model: watching
     take(services, alice)
@@ -130,7 +130,7 @@ def test_a_call_after_one_that_timed_out_reserves_once_more(engine, postgres, al
 
 
 def test_an_exhausted_budget_stores_nothing_and_asks_nobody(engine, conversation, alice):
-    services = make_desk(engine, budget="0.0001")
+    services = make_services(engine, budget="0.0001")
     with pytest.raises(BudgetExhausted):
         take(services, alice)
 
@@ -139,7 +139,7 @@ def test_an_exhausted_budget_stores_nothing_and_asks_nobody(engine, conversation
 
 def test_with_the_store_down_no_model_is_asked(database, alice):
     nowhere = make_engine(DatabaseSettings.model_validate(database.model_dump() | {"database_port": 9}))
-    services = make_desk(nowhere, HELLO)
+    services = make_services(nowhere, HELLO)
     with pytest.raises(Unavailable):
         take(services, alice)
 
@@ -148,7 +148,7 @@ def test_with_the_store_down_no_model_is_asked(database, alice):
 
 def test_a_healthy_turn_takes_five_statements_one_to_recall_and_three(engine, alice):
     statements = []
-    services = make_desk(engine, HELLO, HELLO)
+    services = make_services(engine, HELLO, HELLO)
     started, *_ = take(services, alice)
     event.listen(engine, "before_cursor_execute", lambda *given: statements.append(given[2]))
     events = events_of(take_numbered(services, alice, "again", conversation_id=started.conversation_id))
@@ -199,7 +199,7 @@ def test_too_long_a_prompt_is_413_with_the_numbers(chat, alice):
 
 
 def test_a_user_sees_their_usage_by_day_and_model_and_what_is_left(engine, chat, conversation, alice, bob):
-    take(make_desk(engine, HELLO, HELLO), alice)
+    take(make_services(engine, HELLO, HELLO), alice)
     chat.post("/chat", {"message": "hello", "stream": False}, as_=alice)
     shown = conversation.get("/usage", as_=alice).json
     today = datetime.now(UTC).date().isoformat()
@@ -216,7 +216,7 @@ def test_a_user_sees_their_usage_by_day_and_model_and_what_is_left(engine, chat,
 
 
 def test_usage_comes_in_pages(engine, chat, conversation, alice):
-    take(make_desk(engine, HELLO), alice)
+    take(make_services(engine, HELLO), alice)
     chat.post("/chat", {"message": "hello", "stream": False}, as_=alice)
     first = conversation.get("/usage?limit=1", as_=alice).json
     second = conversation.get(f"/usage?limit=1&cursor={first['next_cursor']}", as_=alice).json
@@ -226,7 +226,7 @@ def test_usage_comes_in_pages(engine, chat, conversation, alice):
 
 
 def test_usage_outlives_the_conversation(engine, postgres, conversation, alice):
-    started, *_ = take(make_desk(engine, HELLO), alice)
+    started, *_ = take(make_services(engine, HELLO), alice)
     conversation.delete(f"/conversations/{started.conversation_id}", as_=alice)
 
     assert len(rows(postgres, alice)) == 1

@@ -10,11 +10,11 @@ import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
-from tests.driving import Person
-from tests.fakes.parrot import MODELS, Parrot
+from tests.fakes.provider import MODELS, FakeProvider
 from tests.fakes.vendor import running_vendor
-from tests.functions.chat.conversing import Conversing
-from tests.workers import Staffing, working
+from tests.functions.chat.conversation_machine import ConversationMachine
+from tests.support.api_gateway import Person
+from tests.support.lambda_workers import WorkerOptions, running_lambda_workers
 
 RUNS = int(os.environ.get("PARLEY_TEST_RUNS", "0"))
 THOROUGH = settings(
@@ -36,31 +36,33 @@ SELECT (SELECT count(*) FROM usage WHERE user_id IN ({users})),
 
 
 @pytest.fixture
-def parrot():
+def provider():
     with running_vendor() as vendor:
-        vendor.script = Parrot(vendor)
+        vendor.script = FakeProvider(vendor)
         yield vendor.script
 
 
 @pytest.fixture
-def workers(parrot, pooled, tmp_path):
+def workers(provider, pooled, tmp_path):
     models = tmp_path / "models.toml"
-    models.write_text(MODELS.format(url=parrot.vendor.url))
-    staffing = Staffing(pooled | {"PARLEY_MODELS_FILE": str(models)}, each=16, tick_s=0.05, lasting_s=60, has_circuits=False)
-    with working(staffing) as started:
+    models.write_text(MODELS.format(url=provider.vendor.url))
+    staffing = WorkerOptions(
+        pooled | {"PARLEY_MODELS_FILE": str(models)}, workers_per_process=16, tick_s=0.05, time_limit_s=60, has_circuits=False
+    )
+    with running_lambda_workers(staffing) as started:
         yield started
 
 
 @pytest.mark.timeout(0 if RUNS else 300)
-def test_whatever_a_user_does_is_as_the_oracle_says(workers, parrot, auth, bob, postgres):
+def test_whatever_a_user_does_is_as_the_oracle_says(workers, provider, auth, bob, postgres):
     people = []
 
     def conversing():
         people.append(Person.registered(auth))
-        return Conversing(workers, parrot, people[-1], bob)
+        return ConversationMachine(workers, provider, people[-1], bob)
 
     run_state_machine_as_test(conversing, settings=THOROUGH)
-    calls = sum(map(len, parrot.asked.values()))
+    calls = sum(map(len, provider.asked.values()))
     ((charges, reserved, charged, spent, running),) = postgres.execute(SUMS.format(users=", ".join(f"'{one.id}'" for one in people)))
 
     assert (charges, reserved, running) == (calls, Decimal(0), 0)

@@ -9,7 +9,7 @@ from parley.db import conversations
 from parley.db.engine import make_engine
 from parley.db.transactions import principal_scope
 from parley.llm import messages as llm
-from tests.functions.chat.taking import HELLO, ScriptedProvider, SilentProvider, events_of, make_desk, stored, take, take_numbered
+from tests.support.turns import HELLO, HangingProvider, ScriptedProvider, events_of, make_services, stored_messages, take, take_numbered
 
 WRITERS = 20
 
@@ -17,8 +17,8 @@ WRITERS = 20
 @pytest.fixture
 def running(engine, alice):
     """A conversation in which a turn is running, until the provider is closed."""
-    provider = SilentProvider("word")
-    taken = events_of(take_numbered(make_desk(engine, provider), alice))
+    provider = HangingProvider("word")
+    taken = events_of(take_numbered(make_services(engine, provider), alice))
     started = next(taken)
     yield started, lambda: (provider.close(), list(taken))
     provider.close(), list(taken)
@@ -27,9 +27,9 @@ def running(engine, alice):
 def test_a_second_turn_in_a_conversation_is_refused_and_stores_nothing(engine, alice, running):
     started, _ = running
     with pytest.raises(ConversationBusy):
-        take(make_desk(engine, ScriptedProvider(HELLO)), alice, "me too", conversation_id=started.conversation_id)
+        take(make_services(engine, ScriptedProvider(HELLO)), alice, "me too", conversation_id=started.conversation_id)
 
-    assert [m.text for m in stored(engine, alice, started.conversation_id)] == ["hello"]
+    assert [m.text for m in stored_messages(engine, alice, started.conversation_id)] == ["hello"]
 
 
 def test_a_refused_turn_is_409_with_a_time_to_retry(chat, alice, running):
@@ -43,22 +43,22 @@ def test_who_waits_is_answered_after_the_turn_before(engine, database, alice, ru
     started, finish = running
     mine = make_engine(database)
     waiting = events_of(
-        take_numbered(make_desk(mine, ScriptedProvider(HELLO)), alice, "me too", conversation_id=started.conversation_id, wait=True)
+        take_numbered(make_services(mine, ScriptedProvider(HELLO)), alice, "me too", conversation_id=started.conversation_id, wait=True)
     )
     threading.Timer(0.3, finish).start()
     assert list(waiting)[-1].name == "turn.completed"
     mine.dispose()
 
-    assert [(m.seq, m.text) for m in stored(engine, alice, started.conversation_id)][2:] == [(3, "me too"), (4, "Hello")]
+    assert [(m.seq, m.text) for m in stored_messages(engine, alice, started.conversation_id)][2:] == [(3, "me too"), (4, "Hello")]
 
 
 def test_who_waits_gives_up_in_time_for_an_answer(engine, alice, running):
     with pytest.raises(ConversationBusy):
-        take(make_desk(engine, ScriptedProvider(HELLO)), alice, conversation_id=running[0].conversation_id, wait=True, lasting_s=5)
+        take(make_services(engine, ScriptedProvider(HELLO)), alice, conversation_id=running[0].conversation_id, wait=True, time_limit_s=5)
 
 
 def test_another_conversation_of_the_user_is_free(engine, alice, running):
-    assert take(make_desk(engine, ScriptedProvider(HELLO)), alice)[-1].name == "turn.completed"
+    assert take(make_services(engine, ScriptedProvider(HELLO)), alice)[-1].name == "turn.completed"
 
 
 @pytest.fixture
@@ -75,7 +75,7 @@ def test_many_writers_leave_numbers_without_gaps_in_turns_and_lose_nothing(engin
 
     def write(number):
         mine = make_engine(database)
-        services = make_desk(mine, ScriptedProvider([llm.TextDelta(f"answer {number}"), llm.Finished("stop")]))
+        services = make_services(mine, ScriptedProvider([llm.TextDelta(f"answer {number}"), llm.Finished("stop")]))
         barrier.wait(30)
         try:
             take(services, alice, f"question {number}", conversation_id=conversation_id, wait=wait)
@@ -87,7 +87,7 @@ def test_many_writers_leave_numbers_without_gaps_in_turns_and_lose_nothing(engin
     threads = [threading.Thread(target=write, args=(number,)) for number in range(WRITERS)]
     [thread.start() for thread in threads]
     [thread.join() for thread in threads]
-    found = stored(engine, alice, conversation_id)
+    found = stored_messages(engine, alice, conversation_id)
     told = [int(message.text.split()[1]) for message in found]
 
     assert [message.seq for message in found] == list(range(1, 2 * len(accepted) + 1))
@@ -103,7 +103,7 @@ def test_what_a_model_is_given_holds_every_answer_before(engine, database, alice
 
     scripted, real = ScriptedProvider(HELLO), begin.choose_models
     mine = make_engine(database)
-    sneaky = iter([lambda: take(make_desk(mine, ScriptedProvider(HELLO)), alice, "quick", conversation_id=conversation_id)])
+    sneaky = iter([lambda: take(make_services(mine, ScriptedProvider(HELLO)), alice, "quick", conversation_id=conversation_id)])
 
     def candidates_for(*given, **named):
         for sneak in sneaky:
@@ -112,19 +112,24 @@ def test_what_a_model_is_given_holds_every_answer_before(engine, database, alice
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(begin, "choose_models", candidates_for)
-        take(make_desk(engine, scripted), alice, "slow", conversation_id=conversation_id)
+        take(make_services(engine, scripted), alice, "slow", conversation_id=conversation_id)
     mine.dispose()
 
     assert [m.text for m in scripted.requests[0].messages] == ["quick", "Hello", "slow"]
 
 
 def test_a_dead_turn_does_not_block_its_conversation(engine, alice, age):
-    provider = SilentProvider("word")
-    taken = events_of(take_numbered(make_desk(engine, provider), alice))
+    provider = HangingProvider("word")
+    taken = events_of(take_numbered(make_services(engine, provider), alice))
     started = next(taken)
     age(started.turn_id)
-    events = take(make_desk(engine, ScriptedProvider(HELLO)), alice, "next", conversation_id=started.conversation_id)
+    events = take(make_services(engine, ScriptedProvider(HELLO)), alice, "next", conversation_id=started.conversation_id)
     provider.close(), list(taken)
 
     assert events[-1].name == "turn.completed"
-    assert [m.status for m in stored(engine, alice, started.conversation_id)] == ["completed", "interrupted", "completed", "completed"]
+    assert [m.status for m in stored_messages(engine, alice, started.conversation_id)] == [
+        "completed",
+        "interrupted",
+        "completed",
+        "completed",
+    ]

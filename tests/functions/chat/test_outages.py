@@ -10,13 +10,13 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-from tests.driving import Person
-from tests.fakes.parrot import MODELS, Parrot
-from tests.fakes.pgbouncer import running_pgbouncer
-from tests.fakes.postgres import running_postgres
+from tests.fakes.provider import MODELS, FakeProvider
 from tests.fakes.vendor import running_vendor
 from tests.functions.chat.outages import Outages
-from tests.workers import Staffing, working
+from tests.support.api_gateway import Person
+from tests.support.lambda_workers import WorkerOptions, running_lambda_workers
+from tests.support.pgbouncer import running_pgbouncer
+from tests.support.postgres import running_postgres
 
 TURNS = int(os.environ.get("PARLEY_TEST_CHAOS", "0"))
 CLIENTS = 8
@@ -59,21 +59,21 @@ def migrate(server):
 
 
 @pytest.fixture(scope="module")
-def parrot():
+def provider():
     with running_vendor() as vendor:
-        vendor.script = Parrot(vendor)
+        vendor.script = FakeProvider(vendor)
         yield vendor.script
 
 
 @pytest.fixture(scope="module")
-def run(own_postgres, environment, parrot, tmp_path_factory, request):
+def run(own_postgres, environment, provider, tmp_path_factory, request):
     """Everything that happened."""
     models = tmp_path_factory.mktemp("models") / "models.toml"
-    models.write_text(MODELS.format(url=parrot.vendor.url))
+    models.write_text(MODELS.format(url=provider.vendor.url))
     people = [signed_in(own_postgres) for _ in range(CLIENTS)]
     with running_pgbouncer(own_postgres) as address:
         variables = environment | address | {"PARLEY_MODELS_FILE": str(models)}
-        with working(Staffing(variables, each=CLIENTS)) as workers:
+        with running_lambda_workers(WorkerOptions(variables, workers_per_process=CLIENTS)) as workers:
             pause_s = (lambda draw: draw.uniform(5, 40)) if TURNS else (lambda draw: draw.uniform(1.5, 3))
             outages = Outages(workers, own_postgres, people, TURNS or 60, pause_s, least=4 if TURNS else 2)
             outages.run()
@@ -134,9 +134,9 @@ def test_each_question_is_stored_once_and_answered_as_its_client_was_told(run, t
         assert status in ("completed", "interrupted", "failed")
 
 
-def test_each_call_of_a_model_was_one_that_a_turn_made_and_is_charged_once(run, turns, parrot):
+def test_each_call_of_a_model_was_one_that_a_turn_made_and_is_charged_once(run, turns, provider):
     for asked in run.asked:
-        calls, (_, status, *_, charges, _) = len(parrot.asked[asked.question]), turns[asked.question]
+        calls, (_, status, *_, charges, _) = len(provider.asked[asked.question]), turns[asked.question]
         assert calls <= (3 if asked.question.startswith("errs") else 1)
         assert charges == calls if status == "completed" else charges <= calls
     ((charged, spent),) = run.postgres.execute(SUMS)

@@ -6,7 +6,7 @@ import pytest
 
 from parley.llm.catalogue import Catalogue
 from parley.llm.messages import OutputSchema
-from tests.functions.chat.taking import HELLO, ScriptedProvider, make_desk, take
+from tests.support.turns import HELLO, ScriptedProvider, make_services, take
 
 PLACE = OutputSchema("place", {"type": "object", "properties": {"city": {"type": "string"}}})
 WRITTEN = {"type": "json_schema", "json_schema": {"name": "place", "schema": PLACE.schema, "strict": True}}
@@ -22,7 +22,7 @@ abilities = ["json"]
 
 def test_the_schema_goes_to_the_model_of_each_try(engine, alice):
     provider = ScriptedProvider(HELLO)
-    services = replace(make_desk(engine, provider), catalogue=lambda: Catalogue.parse(MODELS, source="test"))
+    services = replace(make_services(engine, provider), catalogue=lambda: Catalogue.parse(MODELS, source="test"))
     started, *_ = take(services, alice, output=PLACE)
     take(services, alice, "", conversation_id=started.conversation_id, is_regeneration=True, output=PLACE)
     take(services, alice, conversation_id=started.conversation_id)

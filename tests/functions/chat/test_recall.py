@@ -16,8 +16,8 @@ from parley.llm import messages as llm
 from parley.llm.catalogue import Catalogue
 from parley.llm.embedder import EmbeddingResult
 from tests.conftest import ROOT
-from tests.functions.chat.taking import HELLO, ScriptedProvider, make_desk, take
-from tests.remembering import known, said
+from tests.support.builders import add_conversation, add_memory
+from tests.support.turns import HELLO, ScriptedProvider, make_services, take
 
 WITH_ROLE = (ROOT / "tests" / "models.toml").read_text().replace("[roles]", '[roles]\nembedding = "lexical"')
 
@@ -27,12 +27,12 @@ class Embedder:
 
     dimensions, batch_texts, batch_tokens = 2, 100, 10_000
 
-    def __init__(self, *, lasting_s=0.0):
-        self.lasting_s, self.texts = lasting_s, []
+    def __init__(self, *, time_limit_s=0.0):
+        self.time_limit_s, self.texts = time_limit_s, []
 
     def embed_batch(self, model_name, texts, *, purpose):
         self.texts += texts
-        time.sleep(self.lasting_s)
+        time.sleep(self.time_limit_s)
         return EmbeddingResult([[1.0, 0.0] for _ in texts], 7)
 
 
@@ -43,7 +43,7 @@ def provider():
 
 @pytest.fixture
 def services(engine, provider):
-    return make_desk(engine, provider)
+    return make_services(engine, provider)
 
 
 def embedding(services, embedder):
@@ -57,8 +57,8 @@ def recalled(events):
 
 
 def test_facts_and_passages_are_told_of_after_the_beginning_and_given_to_the_model(engine, services, provider, alice):
-    known(engine, alice, "I am allergic to nuts")
-    said(engine, alice, "The party is on Friday")
+    add_memory(engine, alice, "I am allergic to nuts")
+    add_conversation(engine, alice, "The party is on Friday")
     events = take(services, alice, "what shall I bring to the party?")
 
     assert [event.name for event in events[:3]] == ["turn.started", "memory", "memory"]
@@ -68,7 +68,7 @@ def test_facts_and_passages_are_told_of_after_the_beginning_and_given_to_the_mod
 
 
 def test_what_is_recalled_is_in_the_log(engine, chat, alice):
-    known(engine, alice, "I am allergic to nuts")
+    add_memory(engine, alice, "I am allergic to nuts")
     answer = chat.post("/chat", {"message": "what do you know about me?"}, as_=alice)
     turn_id = answer.events[0][1]["turn_id"]
 
@@ -78,7 +78,7 @@ def test_what_is_recalled_is_in_the_log(engine, chat, alice):
 
 
 def test_a_passage_is_found_by_its_meaning(engine, services, alice):
-    said(engine, alice, "felines", "canines", vectors=[Vector("lexical", [1.0, 0.0]), Vector("lexical", [0.0, 1.0])])
+    add_conversation(engine, alice, "felines", "canines", vectors=[Vector("lexical", [1.0, 0.0]), Vector("lexical", [0.0, 1.0])])
 
     assert recalled(take(embedding(services, Embedder()), alice, "cats")) == [("passage", "2026-11-02\nUser: felines")]
 
@@ -91,8 +91,8 @@ def test_the_questions_vector_is_in_the_bill(engine, services, conversation, ali
 
 
 def test_a_slow_embedding_service_delays_a_turn_by_half_a_second_at_most(engine, services, alice):
-    said(engine, alice, "The party is on Friday")
-    slow = embedding(services, Embedder(lasting_s=3))
+    add_conversation(engine, alice, "The party is on Friday")
+    slow = embedding(services, Embedder(time_limit_s=3))
     first, second = take(slow, alice, "the party?"), take(slow, alice, "the party?")
 
     assert QUERY_EMBEDDING_TIMEOUT_S <= 0.5
@@ -111,7 +111,7 @@ def forgetful(engine, alice):
 
 def test_nothing_is_recalled_nor_embedded_for_whoever_has_memory_off(engine, services, forgetful):
     embedder = Embedder()
-    known(engine, forgetful, "I am allergic to nuts")
+    add_memory(engine, forgetful, "I am allergic to nuts")
     events = take(embedding(services, embedder), forgetful, "nuts?")
 
     assert (recalled(events), embedder.texts) == ([], [])
@@ -119,7 +119,7 @@ def test_nothing_is_recalled_nor_embedded_for_whoever_has_memory_off(engine, ser
 
 def test_nothing_is_recalled_in_an_incognito_conversation(engine, services, alice):
     embedder = Embedder()
-    known(engine, alice, "I am allergic to nuts")
+    add_memory(engine, alice, "I am allergic to nuts")
     started, *events = take(embedding(services, embedder), alice, "nuts?", is_incognito=True)
     again = take(embedding(services, embedder), alice, "and now?", conversation_id=started.conversation_id)
     with user_scope(engine, alice.id) as connection:
@@ -129,7 +129,7 @@ def test_nothing_is_recalled_in_an_incognito_conversation(engine, services, alic
 
 
 def test_the_window_is_not_recalled_again(engine, services, alice):
-    conversation_id = said(engine, alice, "The party is on Friday")
+    conversation_id = add_conversation(engine, alice, "The party is on Friday")
 
     assert recalled(take(services, alice, "which party?", conversation_id=conversation_id)) == []
     assert recalled(take(services, alice, "which party?")) != []
@@ -137,22 +137,22 @@ def test_the_window_is_not_recalled_again(engine, services, alice):
 
 def test_no_more_is_recalled_than_there_is_room_for(engine, services, provider, alice):
     for number in range(6):
-        said(engine, alice, f"the party number {number} " + "word " * 120)
+        add_conversation(engine, alice, f"the party number {number} " + "word " * 120)
     take(services, alice, "the party")
 
     assert 0 < len(provider.requests[0].passages) < 3  # the tests' model has 2,000 tokens
 
 
 def test_nobody_elses_memory_is_recalled(engine, services, alice, bob):
-    known(engine, bob, "I am allergic to nuts")
-    said(engine, bob, "The party is on Friday")
+    add_memory(engine, bob, "I am allergic to nuts")
+    add_conversation(engine, bob, "The party is on Friday")
 
     assert recalled(take(services, alice, "the party, the nuts")) == []
 
 
 def test_a_budget_without_room_for_it_lets_the_turn_go_on_without(engine, services, alice):
     for number in range(20):
-        known(engine, alice, f"fact number {number} " + "word " * 30)
+        add_memory(engine, alice, f"fact number {number} " + "word " * 30)
     poor = replace(services, default_limits=replace(services.default_limits, budget_usd=Decimal("0.045")))
     events = take(poor, alice, "hello", model="priced")
 

@@ -14,8 +14,8 @@ from parley.ids import new_id
 from parley.llm import messages as llm
 from parley.llm.provider import ProviderBusy
 from parley.turn_recovery import interrupt_if_stale
-from tests.functions.chat.statements import watched
-from tests.functions.chat.taking import HELLO, ScriptedProvider, SilentProvider, events_of, make_desk, stored, take, take_numbered
+from tests.functions.chat.statements import recorded_statements
+from tests.support.turns import HELLO, HangingProvider, ScriptedProvider, events_of, make_services, stored_messages, take, take_numbered
 
 
 def saying(text):
@@ -36,11 +36,11 @@ def variants(engine, person, conversation_id):
 @pytest.fixture
 def answered(engine, alice):
     """A conversation with one question and its answer."""
-    return take(make_desk(engine, ScriptedProvider(saying("first"))), alice, "why?")[0]
+    return take(make_services(engine, ScriptedProvider(saying("first"))), alice, "why?")[0]
 
 
 def test_a_new_answer_takes_the_place_of_the_old_one(engine, alice, answered):
-    started, *_, last = again(make_desk(engine, ScriptedProvider(saying("second"))), alice, answered.conversation_id)
+    started, *_, last = again(make_services(engine, ScriptedProvider(saying("second"))), alice, answered.conversation_id)
 
     assert started.user_message_id == answered.user_message_id
     assert (last.name, last.message.seq, last.message.variant) == ("turn.completed", 2, 1)
@@ -49,8 +49,8 @@ def test_a_new_answer_takes_the_place_of_the_old_one(engine, alice, answered):
 
 def test_the_model_is_given_the_question_and_not_its_old_answer(engine, alice, answered):
     scripted = ScriptedProvider(saying("x"))
-    take(make_desk(engine, scripted), alice, "and how?", conversation_id=answered.conversation_id)
-    again(make_desk(engine, scripted), alice, answered.conversation_id)
+    take(make_services(engine, scripted), alice, "and how?", conversation_id=answered.conversation_id)
+    again(make_services(engine, scripted), alice, answered.conversation_id)
 
     assert [m.text for m in scripted.requests[-1].messages] == ["why?", "first", "and how?"]
 
@@ -58,29 +58,31 @@ def test_the_model_is_given_the_question_and_not_its_old_answer(engine, alice, a
 def test_the_conversation_goes_on_from_the_newest_answer(engine, alice, answered):
     scripted = ScriptedProvider(saying("third"))
     for text in ("second", "third"):
-        again(make_desk(engine, ScriptedProvider(saying(text))), alice, answered.conversation_id)
-    take(make_desk(engine, scripted), alice, "go on", conversation_id=answered.conversation_id)
+        again(make_services(engine, ScriptedProvider(saying(text))), alice, answered.conversation_id)
+    take(make_services(engine, scripted), alice, "go on", conversation_id=answered.conversation_id)
 
     assert [m.text for m in scripted.requests[0].messages] == ["why?", "third", "go on"]
-    assert [m.seq for m in stored(engine, alice, answered.conversation_id)] == [1, 2, 3, 4]
+    assert [m.seq for m in stored_messages(engine, alice, answered.conversation_id)] == [1, 2, 3, 4]
 
 
 def test_a_question_whose_turn_failed_is_answered(engine, alice):
-    started, _ = take(make_desk(engine, ScriptedProvider([ProviderBusy("acme", retry_after_s=0.0)])), alice, "why?")
-    again(make_desk(engine, ScriptedProvider(saying("because"))), alice, started.conversation_id)
+    started, _ = take(make_services(engine, ScriptedProvider([ProviderBusy("acme", retry_after_s=0.0)])), alice, "why?")
+    again(make_services(engine, ScriptedProvider(saying("because"))), alice, started.conversation_id)
 
     assert variants(engine, alice, started.conversation_id) == [(1, 0, "why?", True), (2, 0, "because", True)]
 
 
 @pytest.mark.parametrize("script", [[ProviderBusy("acme", retry_after_s=0.0)], [llm.Finished("content_filter")]])
 def test_an_attempt_without_a_word_leaves_the_old_answer_in_its_place(engine, alice, answered, script):
-    again(make_desk(engine, ScriptedProvider(script)), alice, answered.conversation_id)
+    again(make_services(engine, ScriptedProvider(script)), alice, answered.conversation_id)
 
-    assert [m.text for m in stored(engine, alice, answered.conversation_id)] == ["why?", "first"]
+    assert [m.text for m in stored_messages(engine, alice, answered.conversation_id)] == ["why?", "first"]
 
 
 def test_an_attempt_whose_function_died_becomes_a_variant_too(engine, alice, answered, age):
-    taken = take_numbered(make_desk(engine, SilentProvider()), alice, "", conversation_id=answered.conversation_id, is_regeneration=True)
+    taken = take_numbered(
+        make_services(engine, HangingProvider()), alice, "", conversation_id=answered.conversation_id, is_regeneration=True
+    )
     turn_id = next(taken).event.turn_id
     age(turn_id)
 
@@ -89,7 +91,7 @@ def test_an_attempt_whose_function_died_becomes_a_variant_too(engine, alice, ans
 
 
 def test_the_model_can_be_another(engine, alice, answered):
-    started, *_, last = again(make_desk(engine, ScriptedProvider(HELLO)), alice, answered.conversation_id, model="priced")
+    started, *_, last = again(make_services(engine, ScriptedProvider(HELLO)), alice, answered.conversation_id, model="priced")
 
     assert (started.model, last.message.model) == ("priced", "priced")
 
@@ -98,29 +100,29 @@ def test_a_conversation_without_a_question_has_nothing_to_regenerate(engine, ali
     with principal_scope(engine, alice.principal) as connection:
         made = conversations.add(connection, new_id(), user_id=alice.id)
     with pytest.raises(NothingToRegenerate) as refused:
-        again(make_desk(engine, ScriptedProvider(HELLO)), alice, made.id)
+        again(make_services(engine, ScriptedProvider(HELLO)), alice, made.id)
 
     assert (refused.value.status, refused.value.code) == (409, "nothing_to_regenerate")
 
 
 def test_someone_elses_conversation_is_not_found(engine, bob, answered):
     with pytest.raises(NotFound):
-        again(make_desk(engine, ScriptedProvider(HELLO)), bob, answered.conversation_id)
+        again(make_services(engine, ScriptedProvider(HELLO)), bob, answered.conversation_id)
 
 
 def test_a_running_turn_is_in_the_way(engine, alice, answered):
-    provider = SilentProvider("word")
-    running = events_of(take_numbered(make_desk(engine, provider), alice, "x", conversation_id=answered.conversation_id))
+    provider = HangingProvider("word")
+    running = events_of(take_numbered(make_services(engine, provider), alice, "x", conversation_id=answered.conversation_id))
     next(running)
     with pytest.raises(ConversationBusy):
-        again(make_desk(engine, ScriptedProvider(HELLO)), alice, answered.conversation_id)
+        again(make_services(engine, ScriptedProvider(HELLO)), alice, answered.conversation_id)
     provider.close(), list(running)
 
 
 def test_it_begins_with_five_statements_recalls_with_one_and_ends_with_three(engine, alice, answered):
     asked = []
-    with watched(engine) as found:
-        again(make_desk(engine, ScriptedProvider([lambda: asked.append(len(found)), *HELLO])), alice, answered.conversation_id)
+    with recorded_statements(engine) as found:
+        again(make_services(engine, ScriptedProvider([lambda: asked.append(len(found)), *HELLO])), alice, answered.conversation_id)
 
     assert (asked, len(found) - asked[0]) == ([5 + 1], 3)
 
@@ -132,7 +134,7 @@ def test_many_at_once_leave_one_active_answer(database, engine, alice, answered)
         own = make_engine(database)
         barrier.wait(30)
         with contextlib.suppress(ConversationBusy):
-            again(make_desk(own, ScriptedProvider(saying("anew"))), alice, answered.conversation_id)
+            again(make_services(own, ScriptedProvider(saying("anew"))), alice, answered.conversation_id)
         own.dispose()
 
     threads = [threading.Thread(target=ask) for _ in range(8)]

@@ -12,7 +12,7 @@ from functions.chat.turn.events import NumberedEvent, Ping
 from functions.chat.turn.replay import follow_events
 from parley.deadline import Deadline
 from parley.llm import messages as llm
-from tests.functions.chat.taking import HELLO, ScriptedProvider, SilentProvider, make_desk, take_numbered, until
+from tests.support.turns import HELLO, HangingProvider, ScriptedProvider, make_services, take_numbered, wait_until
 
 
 def events(answer):
@@ -87,7 +87,7 @@ def test_a_running_turn_is_followed_from_another_worker(engine, database, alice)
 
     gate = threading.Event()
     provider = ScriptedProvider([llm.TextDelta("one "), llm.TextDelta("two "), lambda: gate.wait(10), llm.TextDelta("three"), HELLO[-1]])
-    taken = take_numbered(make_desk(engine, provider), alice)
+    taken = take_numbered(make_services(engine, provider), alice)
     started = next(taken).event
     thread = threading.Thread(target=lambda: list(taken))
     thread.start()
@@ -105,8 +105,8 @@ def test_a_running_turn_is_followed_from_another_worker(engine, database, alice)
 
 
 def test_nothing_is_open_in_the_database_while_a_reader_waits(engine, alice):
-    provider = SilentProvider("word")
-    taken = take_numbered(make_desk(engine, provider), alice)
+    provider = HangingProvider("word")
+    taken = take_numbered(make_services(engine, provider), alice)
     started = next(taken).event
     reading = follow_events(engine, started.turn_id, user_id=alice.id, after=1, deadline=Deadline.after(5))
 
@@ -116,8 +116,8 @@ def test_nothing_is_open_in_the_database_while_a_reader_waits(engine, alice):
 
 
 def test_a_reader_whose_time_is_up_is_let_go_without_an_end(engine, alice):
-    provider = SilentProvider("word")
-    taken = take_numbered(make_desk(engine, provider), alice)
+    provider = HangingProvider("word")
+    taken = take_numbered(make_services(engine, provider), alice)
     started = next(taken).event
     heard = list(follow_events(engine, started.turn_id, user_id=alice.id, after=0, deadline=Deadline.after(0.1)))
     provider.close(), list(taken)
@@ -126,8 +126,8 @@ def test_a_reader_whose_time_is_up_is_let_go_without_an_end(engine, alice):
 
 
 def test_a_reader_of_a_turn_that_is_deleted_is_told_so(engine, conversation, alice):
-    provider = SilentProvider("word")
-    services = make_desk(engine, provider)
+    provider = HangingProvider("word")
+    services = make_services(engine, provider)
     taken = take_numbered(services, alice)
     started = next(taken).event
     reading = replay.read_events(services, alice.principal, started.turn_id, after=0, deadline=Deadline.after(20))
@@ -148,12 +148,12 @@ def test_a_turn_shows_how_it_stands(chat, alice, finished):
 
 
 def test_a_running_turn_shows_the_text_so_far(engine, chat, alice):
-    provider = SilentProvider("so far")
-    taken = take_numbered(make_desk(engine, provider), alice)
+    provider = HangingProvider("so far")
+    taken = take_numbered(make_services(engine, provider), alice)
     started = next(taken).event
     thread = threading.Thread(target=lambda: list(taken))
     thread.start()
-    shown = until(lambda: (found := chat.get(f"/chat/turns/{started.turn_id}", as_=alice).json)["text"] and found)
+    shown = wait_until(lambda: (found := chat.get(f"/chat/turns/{started.turn_id}", as_=alice).json)["text"] and found)
     provider.close(), thread.join()
 
     assert (shown["status"], shown["text"], shown["usage"]) == ("running", "so far", None)

@@ -9,8 +9,8 @@ from parley.db.turn.turn_events import LoggedEvent
 from parley.deadline import Deadline
 from parley.llm import messages as llm
 from parley.turn_recovery import interrupt_if_stale
-from tests.functions.chat.taking import HELLO, ScriptedProvider, make_desk, take
-from tests.functions.chat.tooling import DONE, Rounds, Toolbox, calls
+from tests.support.toolbox import DONE, RecordingToolbox, ScriptedRounds, tool_calls_answer
+from tests.support.turns import HELLO, ScriptedProvider, make_services, take
 
 PAID = """
 SELECT count(*) AS charges, bool_and(is_estimate) AS is_estimate, sum(input_tokens) AS input, sum(output_tokens) AS output,
@@ -27,7 +27,7 @@ def dead(engine, alice, age):
     """Begin a turn, log some words, and never come back."""
 
     def dead(**options):
-        turn = begin_with_retries(make_desk(engine, None), alice.principal, Question("hello", **options), deadline=Deadline.after(60))
+        turn = begin_with_retries(make_services(engine, None), alice.principal, Question("hello", **options), deadline=Deadline.after(60))
         turns.record_heartbeat(engine, turn.id, user_id=alice.id, entries=[SAID])
         age(turn.id)
         return turn
@@ -93,7 +93,7 @@ def interrupt(engine, alice, age, row):
 def test_a_turn_that_was_only_slow_does_not_pay_twice(engine, alice, interrupt, row, words):
     """Taken for dead before its first word or after one; it hears of it at its end."""
     script = [*HELLO[:words], interrupt, *HELLO[words:]]
-    take(make_desk(engine, ScriptedProvider(script)), alice, model="priced")
+    take(make_services(engine, ScriptedProvider(script)), alice, model="priced")
     paid = row(PAID, u=alice.id)
 
     assert (paid.charges, paid.is_estimate, paid.reservations, paid.reserved) == (1, True, 0, 0)
@@ -102,7 +102,7 @@ def test_a_turn_that_was_only_slow_does_not_pay_twice(engine, alice, interrupt, 
 
 def test_a_turn_that_goes_with_its_conversation_is_paid_as_the_vendor_counted(engine, alice, change, row):
     gone = lambda: change("DELETE FROM conversations WHERE user_id = :u", u=alice.id)  # noqa: E731
-    take(make_desk(engine, ScriptedProvider([HELLO[0], gone, *HELLO[1:]])), alice, model="priced")
+    take(make_services(engine, ScriptedProvider([HELLO[0], gone, *HELLO[1:]])), alice, model="priced")
     paid = row(PAID, u=alice.id)
 
     assert (paid.charges, paid.is_estimate, paid.input, paid.reservations) == (1, False, 1000, 0)
@@ -111,7 +111,7 @@ def test_a_turn_that_goes_with_its_conversation_is_paid_as_the_vendor_counted(en
 def test_a_dead_turn_that_is_met_late_is_still_paid_for(engine, alice, dead, row, change):
     turn = dead(model="priced")
     change("UPDATE budget_reservations SET expires_at = now() WHERE user_id = :u", u=alice.id)
-    take(make_desk(engine, ScriptedProvider(HELLO)), alice, model="priced")
+    take(make_services(engine, ScriptedProvider(HELLO)), alice, model="priced")
     interrupt_if_stale(engine, turn.id, user_id=alice.id)
     paid = row(PAID, u=alice.id)
 
@@ -127,8 +127,8 @@ def with_tools(engine, alice, interrupt):
     """Take a turn whose clock takes so long that the turn is taken for dead."""
 
     def with_tools(*scripts):
-        toolbox = Toolbox().add("clock", interrupt).add("write", requires_approval=True)
-        return take(make_desk(engine, Rounds(*scripts), toolbox=toolbox), alice, model="handy-priced", tools=True)
+        toolbox = RecordingToolbox().add("clock", interrupt).add("write", requires_approval=True)
+        return take(make_services(engine, ScriptedRounds(*scripts), toolbox=toolbox), alice, model="handy-priced", tools=True)
 
     return with_tools
 
@@ -136,7 +136,7 @@ def with_tools(engine, alice, interrupt):
 @pytest.mark.parametrize("wanted", [[CLOCK], [CLOCK, WRITE]])
 def test_a_turn_that_is_taken_for_dead_while_a_tool_runs_does_not_pay_twice(with_tools, alice, row, wanted):
     """It hears of it where it would ask again, or pause."""
-    last = with_tools(calls(*wanted), DONE)[-1]
+    last = with_tools(tool_calls_answer(*wanted), DONE)[-1]
     paid = row(PAID, u=alice.id)
 
     assert last.name == "turn.interrupted"
@@ -145,9 +145,9 @@ def test_a_turn_that_is_taken_for_dead_while_a_tool_runs_does_not_pay_twice(with
 
 
 def test_rounds_that_were_paid_for_are_not_estimated_again(engine, alice, interrupt, row):
-    toolbox = Toolbox().add("clock", lambda: "noon")
-    provider = Rounds(calls(llm.TextDelta("Let me see. "), CLOCK), [interrupt, *DONE])
-    last = take(make_desk(engine, provider, toolbox=toolbox), alice, model="handy-priced", tools=True)[-1]
+    toolbox = RecordingToolbox().add("clock", lambda: "noon")
+    provider = ScriptedRounds(tool_calls_answer(llm.TextDelta("Let me see. "), CLOCK), [interrupt, *DONE])
+    last = take(make_services(engine, provider, toolbox=toolbox), alice, model="handy-priced", tools=True)[-1]
     paid = row(PAID, u=alice.id)
     told = last.data()["usage"]
 

@@ -19,16 +19,15 @@ from parley.llm.provider import ProviderFailed
 from parley.llm.provider_registry import ProviderRegistry
 from parley.metering.embeddings import MeteredEmbedder
 from parley.tools.mcp_registry import McpRegistry
-from tests.documenting import written
+from tests.fakes.reranker import ranks_last_first, with_reranker
 from tests.fakes.vendor import refuses, running_vendor
-from tests.functions.chat.hijacked import SEAL
-from tests.functions.chat.statements import watched
-from tests.functions.chat.taking import HELLO, ScriptedProvider, make_desk, stored, take
+from tests.functions.chat.statements import recorded_statements
 from tests.functions.chat.test_approvals import decide
 from tests.functions.chat.test_recall import Embedder, embedding
-from tests.functions.chat.tooling import DONE, Rounds, Toolbox, calls
-from tests.remembering import known
-from tests.reranks import backwards, with_reranker
+from tests.support.builders import add_document, add_memory
+from tests.support.hijack_scenario import HEADER_CIPHER
+from tests.support.toolbox import DONE, RecordingToolbox, ScriptedRounds, tool_calls_answer
+from tests.support.turns import HELLO, ScriptedProvider, make_services, stored_messages, take
 
 LEAVE, SAFE, TRAINS = "Everybody has thirty days of leave.", "The code of the safe is 4711.", "Trains go second class."
 
@@ -52,12 +51,12 @@ def provider():
 
 @pytest.fixture
 def services(engine, provider):
-    return make_desk(engine, provider)
+    return make_services(engine, provider)
 
 
 @pytest.fixture
 def handbook(engine, alice):
-    return written(engine, alice, LEAVE, TRAINS, SAFE)
+    return add_document(engine, alice, LEAVE, TRAINS, SAFE)
 
 
 def test_sources_are_numbered_told_of_before_the_text_and_given_to_the_model(services, provider, alice, handbook):
@@ -70,7 +69,7 @@ def test_sources_are_numbered_told_of_before_the_text_and_given_to_the_model(ser
 
 
 def test_the_best_source_has_the_first_number(engine, services, alice):
-    written(engine, alice, "The safe is green.", "The code of the safe is 4711.", "The safe code is changed by the safe's maker.")
+    add_document(engine, alice, "The safe is green.", "The code of the safe is 4711.", "The safe code is changed by the safe's maker.")
     found = sources(take(services, alice, "code of the safe", documents=True))
 
     assert [source.number for source in found] == [1, 2, 3]
@@ -110,9 +109,9 @@ def test_a_question_that_fits_nothing_has_no_sources(services, alice, handbook):
     ],
 )
 def test_the_stored_answer_has_the_sources_that_it_cites_and_no_others(engine, alice, text, kept):
-    written(engine, alice, SAFE, "The safe has a code of four digits.")
-    started, *_ = take(make_desk(engine, saying(text)), alice, "the code of the safe", documents=True)
-    *_, answer = stored(engine, alice, started.conversation_id)
+    add_document(engine, alice, SAFE, "The safe has a code of four digits.")
+    started, *_ = take(make_services(engine, saying(text)), alice, "the code of the safe", documents=True)
+    *_, answer = stored_messages(engine, alice, started.conversation_id)
 
     assert (numbers(answer.parts), answer.text) == (kept, text)
 
@@ -149,7 +148,7 @@ def test_an_earlier_answers_number_cites_nothing_in_a_turn_without_sources(engin
     started, *_ = take(services, alice, "the code of the safe", documents=True)
     take(services, alice, "and now?", conversation_id=started.conversation_id)
 
-    assert [numbers(one.parts) for one in stored(engine, alice, started.conversation_id)] == [[], [1], [], []]
+    assert [numbers(one.parts) for one in stored_messages(engine, alice, started.conversation_id)] == [[], [1], [], []]
 
 
 # Whose documents
@@ -163,7 +162,7 @@ def test_somebody_elses_document_is_never_a_source(engine, services, alice, bob,
 def test_a_document_that_is_not_the_users_is_not_there_and_nothing_is_stored(engine, services, provider, alice, bob, handbook, whose, row):
     listed = [handbook if whose == "somebody else's" else uuid4()]
     with pytest.raises(NotFound):
-        take(services, bob, "the code of the safe", documents=[written(engine, bob, SAFE), *listed])
+        take(services, bob, "the code of the safe", documents=[add_document(engine, bob, SAFE), *listed])
 
     assert row("SELECT count(*) FROM messages WHERE user_id = :id", id=bob.id) == (0,)
     assert provider.requests == []
@@ -181,7 +180,7 @@ def test_over_http_a_foreign_document_is_404(chat, bob, handbook):
 @pytest.fixture
 def shared(engine, alice):
     """A document that alice shares with everybody, while the test lasts."""
-    document_id = written(engine, alice, "The umbrella stands behind the door.", shared=True)
+    document_id = add_document(engine, alice, "The umbrella stands behind the door.", shared=True)
     yield document_id
     with user_scope(engine, alice.id) as connection:
         documents.remove(connection, document_id, user_id=alice.id)
@@ -194,7 +193,7 @@ def test_a_document_that_is_shared_is_everybodys_source(services, bob, shared):
 
 
 def test_only_the_listed_documents_are_searched(engine, services, alice, handbook):
-    other = written(engine, alice, "The safe has a code of four digits.", title="other")
+    other = add_document(engine, alice, "The safe has a code of four digits.", title="other")
     (source,) = sources(take(services, alice, "the code of the safe", documents=[other]))
 
     assert source.document_id == other
@@ -202,7 +201,7 @@ def test_only_the_listed_documents_are_searched(engine, services, alice, handboo
 
 def test_a_named_document_is_given_by_its_vectors_however_far_they_are(engine, services, alice):
     near, far = [1.0, 0.0], [0.0, 1.0]
-    named = written(engine, alice, "felines", "canines", vectors=[far, near])
+    named = add_document(engine, alice, "felines", "canines", vectors=[far, near])
     services = embedding(services, Embedder())
 
     assert [source.snippet for source in sources(take(services, alice, "sum it up", documents=True))] == ["canines"]
@@ -215,11 +214,11 @@ def test_a_deleted_document_is_no_source_and_the_earlier_answer_stays(engine, se
         documents.remove(connection, handbook, user_id=alice.id)
 
     assert sources(take(services, alice, "the code of the safe", documents=True)) == []
-    assert numbers(stored(engine, alice, started.conversation_id)[-1].parts) == [1]
+    assert numbers(stored_messages(engine, alice, started.conversation_id)[-1].parts) == [1]
 
 
 def test_an_api_key_needs_the_scope_of_documents(engine, chat, auth, alice, handbook):
-    from tests.driving import Person
+    from tests.support.api_gateway import Person
 
     claims = {name: alice.claims[name] for name in alice.claims if name != "scope"} | {"scope": "chat"}
     limited = Person(alice.email, alice.tokens, claims)
@@ -234,8 +233,8 @@ def test_an_api_key_needs_the_scope_of_documents(engine, chat, auth, alice, hand
 
 def test_one_vector_serves_memory_and_documents_and_is_in_the_bill_once(engine, services, conversation, alice):
     embedder = Embedder()
-    known(engine, alice, "I am allergic to nuts")
-    written(engine, alice, "canines", vectors=[[1.0, 0.0]])
+    add_memory(engine, alice, "I am allergic to nuts")
+    add_document(engine, alice, "canines", vectors=[[1.0, 0.0]])
     events = take(embedding(services, embedder), alice, "cats", documents=True, model="priced")
     lines = {line["model"]: line["input_tokens"] for line in conversation.get("/usage", as_=alice).json["items"]}
 
@@ -245,8 +244,8 @@ def test_one_vector_serves_memory_and_documents_and_is_in_the_bill_once(engine, 
 
 def test_documents_are_searched_by_meaning_where_nothing_is_remembered(engine, services, alice):
     embedder = Embedder()
-    known(engine, alice, "I am allergic to nuts")
-    written(engine, alice, "canines", vectors=[[1.0, 0.0]])
+    add_memory(engine, alice, "I am allergic to nuts")
+    add_document(engine, alice, "canines", vectors=[[1.0, 0.0]])
     events = take(embedding(services, embedder), alice, "cats", documents=True, is_incognito=True)
 
     assert ([source.snippet for source in sources(events)], embedder.texts) == (["canines"], ["cats"])
@@ -264,11 +263,11 @@ def test_without_a_vector_words_alone_decide(engine, services, alice, handbook):
 
 
 def test_a_turn_with_documents_begins_with_no_more_statements_and_searches_with_two(engine, alice, handbook):
-    started, *_ = take(make_desk(engine, ScriptedProvider(HELLO)), alice)
+    started, *_ = take(make_services(engine, ScriptedProvider(HELLO)), alice)
     asked = []
-    with watched(engine) as found:
+    with recorded_statements(engine) as found:
         provider = ScriptedProvider([lambda: asked.append(len(found)), *HELLO])
-        take(make_desk(engine, provider), alice, "the safe", conversation_id=started.conversation_id, documents=[handbook])
+        take(make_services(engine, provider), alice, "the safe", conversation_id=started.conversation_id, documents=[handbook])
 
     assert (asked, len(found)) == ([5 + 2 + 1], 5 + 2 + 1 + 3)
 
@@ -280,15 +279,15 @@ def test_where_the_database_is_away_the_turn_goes_on_without_sources(database, p
         if "parley_search_chunks" in found[-1]:
             postgres.terminate_backend(connection.connection.dbapi_connection.info.backend_pid)
 
-    with watched(engine, cut) as found:
-        events = take(make_desk(engine, provider), alice, "the code of the safe", documents=True)
+    with recorded_statements(engine, cut) as found:
+        events = take(make_services(engine, provider), alice, "the code of the safe", documents=True)
     engine.dispose()
 
     assert (sources(events), events[-1].name) == ([], "turn.completed")
 
 
 def test_no_more_is_given_than_there_is_room_for(engine, services, provider, alice):
-    written(engine, alice, *(f"the safe number {number} " + "word " * 150 for number in range(12)))
+    add_document(engine, alice, *(f"the safe number {number} " + "word " * 150 for number in range(12)))
     take(services, alice, "the safe", documents=True)
     request = provider.requests[0]
 
@@ -297,14 +296,14 @@ def test_no_more_is_given_than_there_is_room_for(engine, services, provider, ali
 
 
 def test_no_text_is_given_twice(engine, services, alice):
-    written(engine, alice, SAFE)
-    written(engine, alice, SAFE, title="a copy")
+    add_document(engine, alice, SAFE)
+    add_document(engine, alice, SAFE, title="a copy")
 
     assert len(sources(take(services, alice, "the code of the safe", documents=True))) == 1
 
 
 def test_a_budget_without_room_for_them_lets_the_turn_go_on_without_sources(engine, services, alice):
-    written(engine, alice, *(f"the safe number {number} " + "word " * 200 for number in range(8)))
+    add_document(engine, alice, *(f"the safe number {number} " + "word " * 200 for number in range(8)))
     poor = replace(services, default_limits=replace(services.default_limits, budget_usd=Decimal("0.045")))
     events = take(poor, alice, "the safe", model="priced", documents=True)
 
@@ -318,14 +317,14 @@ def test_a_budget_without_room_for_them_lets_the_turn_go_on_without_sources(engi
 def judge(engine, services, monkeypatch):
     """A desk whose catalogue has a reranker, and the server."""
     monkeypatch.setattr("parley.metering.reranking.RERANK_TIMEOUT_S", 20.0)
-    with running_vendor(backwards) as vendor:
+    with running_vendor(ranks_last_first) as vendor:
         catalogue, providers = with_reranker(vendor.url), vendor.closing(ProviderRegistry({}))
         yield replace(services, catalogue=lambda: catalogue, reranker_for=providers.reranker), vendor
 
 
 def test_a_reranker_orders_the_sources_and_is_paid_once(engine, services, judge, alice, handbook, postgres):
     judged, vendor = judge
-    written(engine, alice, "The safe is green.")
+    add_document(engine, alice, "The safe is green.")
     plain, found = (sources(take(one, alice, "the code of the safe", documents=True)) for one in (services, judged))
     paid = postgres.execute(f"SELECT input_tokens FROM usage WHERE user_id = '{alice.id}' AND purpose = 'rerank'", dbname="parley")
 
@@ -343,7 +342,7 @@ def test_what_is_too_far_from_the_question_costs_no_reranking(judge, alice, hand
 def test_a_reranker_that_fails_leaves_the_sources_as_they_were(engine, services, judge, alice, handbook):
     judged, vendor = judge
     vendor.script = refuses(500)
-    written(engine, alice, "The safe is green.")
+    add_document(engine, alice, "The safe is green.")
     plain, events = (take(one, alice, "the code of the safe", documents=True) for one in (services, judged))
 
     assert ([one.snippet for one in sources(events)], len(vendor.requests)) == ([one.snippet for one in sources(plain)], 1)
@@ -354,20 +353,20 @@ def test_a_reranker_that_fails_leaves_the_sources_as_they_were(engine, services,
 
 
 def test_what_was_said_with_uncited_sources_counts_as_outsiders_words(engine, alice, handbook):
-    started, *_ = take(make_desk(engine, saying("No.")), alice, "the code of the safe", documents=True)
-    answer = stored(engine, alice, started.conversation_id)[-1]
+    started, *_ = take(make_services(engine, saying("No.")), alice, "the code of the safe", documents=True)
+    answer = stored_messages(engine, alice, started.conversation_id)[-1]
 
     assert [part["type"] for part in answer.parts] == ["memory", "text"]
     assert [part["type"] for part in MessageOut.model_validate(answer).parts] == ["text"]
 
 
 def test_a_turn_that_waited_still_has_its_sources_and_cites_them(engine, alice, handbook):
-    toolbox = Toolbox().add("write", lambda to: f"sent to {to}", writes=True)
-    script = Rounds(calls(("w", "write", {"to": "bob"})), [llm.TextDelta("Sent, by [1]."), *DONE[1:]])
-    services = make_desk(engine, script, toolbox=toolbox)
+    toolbox = RecordingToolbox().add("write", lambda to: f"sent to {to}", writes=True)
+    script = ScriptedRounds(tool_calls_answer(("w", "write", {"to": "bob"})), [llm.TextDelta("Sent, by [1]."), *DONE[1:]])
+    services = make_services(engine, script, toolbox=toolbox)
     started, *_, last = take(services, alice, "the code of the safe", documents=True, model="handy", tools=True)
     decide(services, alice, started.turn_id)
-    answer = stored(engine, alice, started.conversation_id)[-1]
+    answer = stored_messages(engine, alice, started.conversation_id)[-1]
 
     assert (last.name, numbers(answer.parts), answer.text) == ("turn.waiting", [1], "Sent, by [1].")
     assert script.requests[1].sources == script.requests[0].sources != ()
@@ -406,9 +405,9 @@ def searching_desk(engine, alice, handbook):
     """A desk whose model searches the documents with the real tool, for each of the queries in a round of its own."""
 
     def make(*queries, says):
-        rounds = [calls((f"c{place}", "search_documents", {"query": query})) for place, query in enumerate(queries)]
-        services = make_desk(engine, Rounds(*rounds, [llm.TextDelta(says), *DONE[1:]]), toolbox=Toolbox())
-        mcp_registry = McpRegistry(NoRunner(), [], SEAL)
+        rounds = [tool_calls_answer((f"c{place}", "search_documents", {"query": query})) for place, query in enumerate(queries)]
+        services = make_services(engine, ScriptedRounds(*rounds, [llm.TextDelta(says), *DONE[1:]]), toolbox=RecordingToolbox())
+        mcp_registry = McpRegistry(NoRunner(), [], HEADER_CIPHER)
         embedding = MeteredEmbedder(engine, services.catalogue, {}, services.embedder_for, services.default_limits)
         return replace(services, toolbox_for=make_toolbox_for(engine, NoRunner(), mcp_registry, embedding))
 
@@ -420,7 +419,7 @@ def test_what_a_tool_finds_in_documents_can_be_cited_too(engine, searching_desk,
     result, source = [event for event in events if event.name in ("tool.result", "source")]
 
     assert (source.snippet, f"[1] handbook, page 3\n  {SAFE}" in result.content) == (SAFE, True)
-    assert numbers(stored(engine, alice, events[0].conversation_id)[-1].parts) == [1]
+    assert numbers(stored_messages(engine, alice, events[0].conversation_id)[-1].parts) == [1]
 
 
 def test_a_tools_sources_are_numbered_behind_those_of_the_turn_and_none_twice(engine, searching_desk, alice):
@@ -429,7 +428,7 @@ def test_a_tools_sources_are_numbered_behind_those_of_the_turn_and_none_twice(en
 
     assert [event.name for event in events if event.name in ("tool.result", "source")] == ["source", "tool.result", "tool.result", "source"]
     assert [(source.number, source.snippet) for source in sources(events)] == [(1, SAFE), (2, LEAVE)]
-    assert numbers(stored(engine, alice, events[0].conversation_id)[-1].parts) == [1, 2]
+    assert numbers(stored_messages(engine, alice, events[0].conversation_id)[-1].parts) == [1, 2]
 
 
 def test_a_text_cites_nothing_that_was_found_only_after_it(engine, searching_desk, alice):
@@ -438,7 +437,7 @@ def test_a_text_cites_nothing_that_was_found_only_after_it(engine, searching_des
     events = take(services, alice, "hello", model="handy", tools=True)
 
     assert len(sources(events)) == 1
-    assert numbers(stored(engine, alice, events[0].conversation_id)[-1].parts) == []
+    assert numbers(stored_messages(engine, alice, events[0].conversation_id)[-1].parts) == []
 
 
 # Tools that look into the past
@@ -446,11 +445,11 @@ def test_a_text_cites_nothing_that_was_found_only_after_it(engine, searching_des
 
 @pytest.fixture
 def searching():
-    return Toolbox().add("search_conversations").add("clock")
+    return RecordingToolbox().add("search_conversations").add("clock")
 
 
 def offered(engine, person, toolbox, **options):
-    services = make_desk(engine, provider := Rounds(DONE), toolbox=toolbox)
+    services = make_services(engine, provider := ScriptedRounds(DONE), toolbox=toolbox)
     take(services, person, "hello", model="handy", tools=True, **options)
     return {tool.name for tool in provider.requests[-1].tools}
 

@@ -5,8 +5,8 @@ import pytest
 from parley.db.turn import turns
 from parley.db.turn.turn_begin import IdempotencyKey
 from parley.llm import messages as llm
-from tests.functions.chat.statements import watched
-from tests.functions.chat.taking import HELLO, ScriptedProvider, SilentProvider, make_desk, take, take_numbered
+from tests.functions.chat.statements import recorded_statements
+from tests.support.turns import HELLO, HangingProvider, ScriptedProvider, make_services, take, take_numbered
 
 
 @pytest.fixture
@@ -16,8 +16,8 @@ def counted(engine, alice):
     def counted(**options):
         asked = []
         provider = ScriptedProvider([lambda: asked.append(len(found)), *HELLO])
-        with watched(engine) as found:
-            take(make_desk(engine, provider), alice, **options)
+        with recorded_statements(engine) as found:
+            take(make_services(engine, provider), alice, **options)
         return asked[0], len(found) - asked[0]
 
     return counted
@@ -28,7 +28,7 @@ def test_a_turn_in_a_new_conversation_begins_with_four_statements_recalls_with_o
 
 
 def test_a_turn_in_a_conversation_begins_with_five_statements_recalls_with_one_and_ends_with_three(engine, alice, counted):
-    started, *_ = take(make_desk(engine, ScriptedProvider(HELLO)), alice)
+    started, *_ = take(make_services(engine, ScriptedProvider(HELLO)), alice)
 
     assert counted(conversation_id=started.conversation_id, model="priced") == (5 + 1, 3)
 
@@ -38,16 +38,16 @@ def test_a_key_costs_no_statement(counted):
 
 
 def test_a_tick_is_one_statement(engine, alice):
-    started, *_ = take(make_desk(engine, ScriptedProvider(HELLO)), alice)
-    with watched(engine) as found:
+    started, *_ = take(make_services(engine, ScriptedProvider(HELLO)), alice)
+    with recorded_statements(engine) as found:
         turns.record_heartbeat(engine, started.turn_id, user_id=alice.id, entries=[])
 
     assert len(found) == 1
 
 
 def test_a_turn_ticks_twice_a_second_at_most(engine, alice):
-    with watched(engine) as found:
-        take(make_desk(engine, SilentProvider("word")), alice, lasting_s=1.8)
+    with recorded_statements(engine) as found:
+        take(make_services(engine, HangingProvider("word")), alice, time_limit_s=1.8)
 
     assert len([statement for statement in found if "WITH beaten" in statement]) in (2, 3)
 
@@ -58,7 +58,7 @@ WATCHING = "SELECT count(*) FROM pg_stat_activity WHERE usename = 'parley_app' A
 def test_no_transaction_is_open_while_the_model_streams(engine, postgres, alice):
     seen = []
     watch = lambda: seen.append(postgres.execute(WATCHING)[0][0])  # noqa: E731
-    taken = take_numbered(make_desk(engine, ScriptedProvider([watch, llm.TextDelta("one"), watch, *HELLO, watch])), alice)
+    taken = take_numbered(make_services(engine, ScriptedProvider([watch, llm.TextDelta("one"), watch, *HELLO, watch])), alice)
     for _ in taken:
         watch()
 

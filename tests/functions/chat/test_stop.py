@@ -8,7 +8,7 @@ import pytest
 from functions.chat.turn import replay
 from functions.chat.turn.events import TurnStopped
 from parley.errors import NotFound
-from tests.functions.chat.taking import HELLO, ScriptedProvider, SilentProvider, events_of, make_desk, stored, take, take_numbered
+from tests.support.turns import HELLO, HangingProvider, ScriptedProvider, events_of, make_services, stored_messages, take, take_numbered
 
 
 @pytest.fixture
@@ -17,25 +17,25 @@ def other(engine, database):
     from parley.db.engine import make_engine
 
     mine = make_engine(database)
-    yield make_desk(mine, None)
+    yield make_services(mine, None)
     mine.dispose()
 
 
 def test_a_stop_from_another_worker_ends_the_turn_and_keeps_what_was_said(engine, other, alice):
-    provider = SilentProvider("half an ", "answer")
-    events = events_of(take_numbered(make_desk(engine, provider), alice))
+    provider = HangingProvider("half an ", "answer")
+    events = events_of(take_numbered(make_services(engine, provider), alice))
     started = next(events)
     threading.Timer(0.2, lambda: replay.request_stop(other, alice.principal, started.turn_id)).start()
     *_, last = events
-    answer = stored(engine, alice, started.conversation_id)[-1]
+    answer = stored_messages(engine, alice, started.conversation_id)[-1]
 
     assert isinstance(last, TurnStopped)
     assert (answer.text, answer.status, answer.id) == ("half an answer", "stopped", last.message_id)
 
 
 def test_a_stop_closes_the_vendors_connection_and_leaves_no_thread(engine, other, alice):
-    provider = SilentProvider("word")
-    events = events_of(take_numbered(make_desk(engine, provider), alice))
+    provider = HangingProvider("word")
+    events = events_of(take_numbered(make_services(engine, provider), alice))
     replay.request_stop(other, alice.principal, next(events).turn_id)
     list(events)
 
@@ -44,17 +44,19 @@ def test_a_stop_closes_the_vendors_connection_and_leaves_no_thread(engine, other
 
 
 def test_a_turn_stopped_before_its_first_word_has_an_empty_answer(engine, other, alice):
-    events = events_of(take_numbered(make_desk(engine, SilentProvider()), alice))
+    events = events_of(take_numbered(make_services(engine, HangingProvider()), alice))
     started = next(events)
     replay.request_stop(other, alice.principal, started.turn_id)
     last = list(events)[-1]
 
     assert isinstance(last, TurnStopped)
-    assert [(m.role, m.text, m.status) for m in stored(engine, alice, started.conversation_id)][1:] == [("assistant", "", "stopped")]
+    assert [(m.role, m.text, m.status) for m in stored_messages(engine, alice, started.conversation_id)][1:] == [
+        ("assistant", "", "stopped")
+    ]
 
 
 def test_what_was_delivered_before_a_stop_is_paid_for(engine, other, alice, row):
-    events = events_of(take_numbered(make_desk(engine, SilentProvider("a word")), alice, model="priced"))
+    events = events_of(take_numbered(make_services(engine, HangingProvider("a word")), alice, model="priced"))
     started = next(events)
     replay.request_stop(other, alice.principal, started.turn_id)
     last = list(events)[-1]
@@ -65,7 +67,7 @@ def test_what_was_delivered_before_a_stop_is_paid_for(engine, other, alice, row)
 
 
 def test_stopping_a_finished_turn_changes_nothing(engine, other, alice, row, log):
-    started, *_ = take(make_desk(engine, ScriptedProvider(HELLO)), alice)
+    started, *_ = take(make_services(engine, ScriptedProvider(HELLO)), alice)
     before = log(started.turn_id)
     replay.request_stop(other, alice.principal, started.turn_id)
 
@@ -74,7 +76,7 @@ def test_stopping_a_finished_turn_changes_nothing(engine, other, alice, row, log
 
 
 def test_a_foreign_turn_and_a_missing_one_cannot_be_stopped(engine, other, alice, bob):
-    started, *_ = take(make_desk(engine, ScriptedProvider(HELLO)), alice)
+    started, *_ = take(make_services(engine, ScriptedProvider(HELLO)), alice)
     for turn_id in (started.turn_id, uuid4()):
         with pytest.raises(NotFound):
             replay.request_stop(other, bob.principal, turn_id)
@@ -87,10 +89,10 @@ def test_a_stop_is_answered_202_running_or_not(chat, alice):
 
 
 def test_a_word_that_came_with_the_stop_is_in_the_answer_if_it_was_streamed(engine, other, alice, log):
-    events = events_of(take_numbered(make_desk(engine, SilentProvider("one ", "two ", "three")), alice))
+    events = events_of(take_numbered(make_services(engine, HangingProvider("one ", "two ", "three")), alice))
     started = next(events)
     replay.request_stop(other, alice.principal, started.turn_id)
     streamed = "".join(event.text for event in events if event.name == "text.delta")
 
-    assert stored(engine, alice, started.conversation_id)[-1].text == streamed
+    assert stored_messages(engine, alice, started.conversation_id)[-1].text == streamed
     assert "".join("".join(data["texts"]) for _, name, data in log(started.turn_id) if name == "text.delta") == streamed

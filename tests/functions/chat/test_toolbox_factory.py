@@ -7,8 +7,8 @@ from functions.chat.services import make_toolbox_for
 from parley.auth.encryption import TextCipher
 from parley.tools.mcp import McpEndpoint
 from parley.tools.mcp_registry import McpRegistry
-from tests.functions.chat.statements import watched
-from tests.shared.tools.standing_in import Calls, Runner, remote_tool
+from tests.fakes.tool_servers import FakeMcpCalls, FakeToolRunner, mcp_tool
+from tests.functions.chat.statements import recorded_statements
 
 
 @pytest.fixture
@@ -24,7 +24,7 @@ def worker(engine, team, alice):
     """Make a worker of the chat function's; it says which tools Alice's turns have."""
 
     def worker(calls):
-        toolbox_for = make_toolbox_for(engine, Runner(), McpRegistry(calls, [team], TextCipher(lambda: bytes(32))), None)
+        toolbox_for = make_toolbox_for(engine, FakeToolRunner(), McpRegistry(calls, [team], TextCipher(lambda: bytes(32))), None)
 
         def names():
             return {tool.spec.name for tool in toolbox_for(alice.principal)(None).offered} - {"shout"}
@@ -38,11 +38,11 @@ OWN = {"search_conversations", "search_documents"}
 
 
 def test_the_first_turn_has_the_tools_of_the_deployments_servers(worker):
-    assert worker(Calls(remote_tool()))() == OWN | {"team.echo"}
+    assert worker(FakeMcpCalls(mcp_tool()))() == OWN | {"team.echo"}
 
 
 def test_a_server_that_has_answered_is_not_asked_by_the_next_turn_of_any_worker(worker):
-    calls = Calls(remote_tool())
+    calls = FakeMcpCalls(mcp_tool())
     for names in (worker(calls), worker(calls)):
         assert names() == names() == OWN | {"team.echo"}
 
@@ -50,8 +50,8 @@ def test_a_server_that_has_answered_is_not_asked_by_the_next_turn_of_any_worker(
 
 
 def test_a_server_that_is_away_is_left_alone_for_ten_minutes(worker, engines):
-    worker(Calls(error="away"))()
-    calls = Calls(remote_tool())
+    worker(FakeMcpCalls(error="away"))()
+    calls = FakeMcpCalls(mcp_tool())
     soon = worker(calls)()
     with engines["owner"].begin() as connection:
         connection.execute(text("UPDATE mcp_listings SET listed_at = listed_at - interval '11 minutes'"))
@@ -62,20 +62,20 @@ def test_a_server_that_is_away_is_left_alone_for_ten_minutes(worker, engines):
 def test_no_connection_is_taken_while_a_server_is_asked(worker, engine):
     taken = []
 
-    class Looking(Calls):
+    class Looking(FakeMcpCalls):
         def list_tools(self, server, *, timeout_s):
             taken.append(engine.pool.checkedout())
             return super().list_tools(server, timeout_s=timeout_s)
 
-    worker(Looking(remote_tool()))()
+    worker(Looking(mcp_tool()))()
 
     assert taken == [0]
 
 
 def test_a_worker_that_has_looked_asks_the_database_no_more_for_it(worker, engine):
-    names = worker(Calls(remote_tool()))
+    names = worker(FakeMcpCalls(mcp_tool()))
     names()
-    with watched(engine) as found:
+    with recorded_statements(engine) as found:
         names()
 
     assert len([statement for statement in found if "mcp_listings" in statement]) == 1

@@ -12,8 +12,8 @@ from parley.llm import messages as llm
 from parley.llm.prompts import TOOL_RESULT_HEADING
 from parley.llm.provider import ProviderFailed
 from parley.turn_recovery import interrupt_if_stale
-from tests.functions.chat.taking import events_of, make_desk, stored, take, take_numbered
-from tests.functions.chat.tooling import DONE, Rounds, Toolbox, calls, results
+from tests.support.toolbox import DONE, RecordingToolbox, ScriptedRounds, tool_calls_answer, tool_results
+from tests.support.turns import events_of, make_services, stored_messages, take, take_numbered
 
 
 @pytest.fixture
@@ -21,9 +21,9 @@ def asking(engine, alice):
     """Take a turn with tools; returns the events and what the model was asked."""
 
     def asking(*scripts, toolbox=None, person=alice, **options):
-        provider = Rounds(*scripts)
-        toolbox = toolbox or Toolbox().add("calculator", lambda expression: "105").add("clock", lambda: "noon")
-        events = take(make_desk(engine, provider, toolbox=toolbox), person, **{"model": "handy", "tools": True} | options)
+        provider = ScriptedRounds(*scripts)
+        toolbox = toolbox or RecordingToolbox().add("calculator", lambda expression: "105").add("clock", lambda: "noon")
+        events = take(make_services(engine, provider, toolbox=toolbox), person, **{"model": "handy", "tools": True} | options)
         return events, provider.requests
 
     return asking
@@ -33,18 +33,18 @@ SUM = ("c1", "calculator", {"expression": "0.125 * 840"})
 
 
 def test_a_call_is_run_and_its_result_given_to_the_model(asking):
-    events, (_, second) = asking(calls(llm.TextDelta("Let me see. "), SUM), DONE)
+    events, (_, second) = asking(tool_calls_answer(llm.TextDelta("Let me see. "), SUM), DONE)
     names = [event.name for event in events]
 
     assert names == ["turn.started", "text.delta", "tool.call", "tool.result", "text.delta", "turn.completed"]
     assert events[2].data() == {"call_id": "c1", "name": "calculator", "arguments": {"expression": "0.125 * 840"}}
     assert [message.role for message in second.messages] == ["user", "assistant", "tool"]
-    assert results(second) == [llm.ToolResult("c1", TOOL_RESULT_HEADING + "105")]
+    assert tool_results(second) == [llm.ToolResult("c1", TOOL_RESULT_HEADING + "105")]
 
 
 def test_all_rounds_are_one_answer_with_one_usage(asking, engine, alice):
-    events, _ = asking(calls(llm.TextDelta("Let me see. "), SUM), DONE)
-    answer = stored(engine, alice, events[0].conversation_id)[-1]
+    events, _ = asking(tool_calls_answer(llm.TextDelta("Let me see. "), SUM), DONE)
+    answer = stored_messages(engine, alice, events[0].conversation_id)[-1]
 
     assert (answer.role, answer.text, events[-1].usage.input_tokens) == ("assistant", "Let me see. Done.", 200)
     assert [part["type"] for part in answer.parts] == ["text", "tool_call", "tool_result", "text"]
@@ -52,7 +52,7 @@ def test_all_rounds_are_one_answer_with_one_usage(asking, engine, alice):
 
 def test_a_thought_goes_back_with_its_calls_and_is_shown_to_nobody(asking, engine, chat, conversation, alice):
     thought = llm.Thought("acme/handy", "sealed")
-    events, (_, second) = asking(calls(thought, SUM), DONE)
+    events, (_, second) = asking(tool_calls_answer(thought, SUM), DONE)
     shown = conversation.get(f"/conversations/{events[0].conversation_id}/messages", as_=alice)
 
     assert second.messages[1].parts[0] == thought
@@ -60,7 +60,7 @@ def test_a_thought_goes_back_with_its_calls_and_is_shown_to_nobody(asking, engin
 
 
 def test_the_next_turn_has_the_calls_of_the_one_before(asking):
-    events, _ = asking(calls(SUM), DONE)
+    events, _ = asking(tool_calls_answer(SUM), DONE)
     _, (request,) = asking(DONE, conversation_id=events[0].conversation_id)
 
     assert [message.role for message in request.messages] == ["user", "assistant", "tool", "assistant", "user"]
@@ -69,7 +69,7 @@ def test_the_next_turn_has_the_calls_of_the_one_before(asking):
 
 @pytest.mark.parametrize("options", [{"model": "offline"}, {"tools": False}])
 def test_a_model_that_is_offered_no_tools_sees_none_of_the_calls_before(asking, options):
-    events, _ = asking(calls(SUM), DONE)
+    events, _ = asking(tool_calls_answer(SUM), DONE)
     _, (request,) = asking(DONE, conversation_id=events[0].conversation_id, **options)
 
     assert [(message.role, message.text) for message in request.messages][1:2] == [("assistant", "Done.")]
@@ -78,8 +78,8 @@ def test_a_model_that_is_offered_no_tools_sees_none_of_the_calls_before(asking, 
 
 def test_two_calls_of_a_round_are_run_side_by_side(asking):
     together = threading.Barrier(2, timeout=5)
-    toolbox = Toolbox().add("one", lambda: together.wait() >= 0).add("two", lambda: together.wait() >= 0)
-    events, _ = asking(calls(("a", "one", {}), ("b", "two", {})), DONE, toolbox=toolbox)
+    toolbox = RecordingToolbox().add("one", lambda: together.wait() >= 0).add("two", lambda: together.wait() >= 0)
+    events, _ = asking(tool_calls_answer(("a", "one", {}), ("b", "two", {})), DONE, toolbox=toolbox)
 
     assert [event.ok for event in events if event.name == "tool.result"] == [True, True]
 
@@ -94,20 +94,20 @@ def test_two_calls_of_a_round_are_run_side_by_side(asking):
     ],
 )
 def test_what_cannot_be_run_is_a_result_that_the_model_sees(asking, call, told):
-    events, (_, second) = asking(calls(call), DONE)
+    events, (_, second) = asking(tool_calls_answer(call), DONE)
 
     assert isinstance(events[-1], TurnCompleted)
-    assert results(second) == [llm.ToolResult("c1", TOOL_RESULT_HEADING + told, is_error=True)]
+    assert tool_results(second) == [llm.ToolResult("c1", TOOL_RESULT_HEADING + told, is_error=True)]
 
 
 def test_a_tool_that_hangs_is_left_alone(asking, monkeypatch):
     monkeypatch.setattr("functions.chat.turn.tools.TOOL_GRACE_S", 0.1)
     let_go = threading.Event()
-    toolbox = Toolbox().add("slow", lambda: let_go.wait(20), timeout_s=0.2).add("clock", lambda: "noon")
-    _, (_, second) = asking(calls(("a", "slow", {}), ("b", "clock", {})), DONE, toolbox=toolbox)
+    toolbox = RecordingToolbox().add("slow", lambda: let_go.wait(20), timeout_s=0.2).add("clock", lambda: "noon")
+    _, (_, second) = asking(tool_calls_answer(("a", "slow", {}), ("b", "clock", {})), DONE, toolbox=toolbox)
     let_go.set()
 
-    assert [(one.is_error, one.text.removeprefix(TOOL_RESULT_HEADING)) for one in results(second)] == [
+    assert [(one.is_error, one.text.removeprefix(TOOL_RESULT_HEADING)) for one in tool_results(second)] == [
         (True, "The tool did not answer in time."),
         (False, "noon"),
     ]
@@ -122,7 +122,7 @@ def test_a_result_is_cut_at_64_kib_with_a_note():
 
 
 def test_after_eight_rounds_the_model_is_asked_once_more_without_tools(asking):
-    events, requests = asking(calls(("c", "clock", {})))
+    events, requests = asking(tool_calls_answer(("c", "clock", {})))
     ids = [event.call_id for event in events if event.name == "tool.call"]
 
     assert [request.tool_choice for request in requests] == ["auto"] * 8 + ["none"]
@@ -131,15 +131,15 @@ def test_after_eight_rounds_the_model_is_asked_once_more_without_tools(asking):
 
 
 def test_an_answer_calls_sixteen_tools_at_most(asking):
-    toolbox = Toolbox().add("clock", lambda: "noon")
-    _, (_, second) = asking(calls(*((f"c{number}", "clock", {}) for number in range(20))), DONE, toolbox=toolbox)
+    toolbox = RecordingToolbox().add("clock", lambda: "noon")
+    _, (_, second) = asking(tool_calls_answer(*((f"c{number}", "clock", {}) for number in range(20))), DONE, toolbox=toolbox)
 
     assert (len(toolbox.ran), second.tool_choice) == (16, "none")
-    assert [one.is_error for one in results(second)] == [False] * 16 + [True] * 4
+    assert [one.is_error for one in tool_results(second)] == [False] * 16 + [True] * 4
 
 
 def test_the_calls_of_an_answer_that_breaks_off_are_never_run(asking):
-    toolbox = Toolbox().add("clock")
+    toolbox = RecordingToolbox().add("clock")
     events, _ = asking([llm.TextDelta("I "), llm.ToolCall("c", "clock", "{}"), ProviderFailed("acme", "reset")], toolbox=toolbox)
 
     assert isinstance(events[-1], TurnInterrupted)
@@ -147,8 +147,8 @@ def test_the_calls_of_an_answer_that_breaks_off_are_never_run(asking):
 
 
 def test_the_calls_of_an_answer_that_was_cut_short_are_never_run(asking):
-    toolbox = Toolbox().add("clock")
-    asking(calls(llm.TextDelta("I "), ("c", "clock", {}), reason="length"), toolbox=toolbox)
+    toolbox = RecordingToolbox().add("clock")
+    asking(tool_calls_answer(llm.TextDelta("I "), ("c", "clock", {}), reason="length"), toolbox=toolbox)
 
     assert toolbox.ran == []
 
@@ -167,9 +167,9 @@ def test_a_name_that_is_no_tool_is_refused_and_nothing_is_stored(asking, row, al
 
 
 def test_a_stop_ends_a_turn_whose_tool_runs(engine, asking, alice):
-    let_go, toolbox = threading.Event(), Toolbox()
+    let_go, toolbox = threading.Event(), RecordingToolbox()
     toolbox.add("slow", lambda: let_go.wait(20))
-    services = make_desk(engine, Rounds(calls(("c", "slow", {})), DONE), toolbox=toolbox)
+    services = make_services(engine, ScriptedRounds(tool_calls_answer(("c", "slow", {})), DONE), toolbox=toolbox)
     events = events_of(take_numbered(services, alice, model="handy", tools=True))
     started = next(events)
     replay.request_stop(services, alice.principal, started.turn_id)
@@ -177,22 +177,25 @@ def test_a_stop_ends_a_turn_whose_tool_runs(engine, asking, alice):
     let_go.set()
 
     assert isinstance(last, TurnStopped)
-    assert [part["type"] for part in stored(engine, alice, started.conversation_id)[-1].parts] == ["tool_call"]
+    assert [part["type"] for part in stored_messages(engine, alice, started.conversation_id)[-1].parts] == ["tool_call"]
 
 
 def test_a_call_without_a_result_has_one_in_the_next_turn(engine, asking, alice, change):
-    events, _ = asking(calls(SUM), DONE)
+    events, _ = asking(tool_calls_answer(SUM), DONE)
     change("UPDATE messages SET parts = jsonb_path_query_array(parts, '$[0]') WHERE role = 'assistant' AND user_id = :id", id=alice.id)
     _, (request,) = asking(DONE, conversation_id=events[0].conversation_id)
 
-    assert [one.is_error for one in results(request)] == [True]
+    assert [one.is_error for one in tool_results(request)] == [True]
     assert [message.role for message in request.messages] == ["user", "assistant", "tool", "assistant", "user"]
 
 
 def test_a_turn_that_died_keeps_its_calls_and_results(engine, alice, log, age):
-    provider, toolbox = Rounds(calls(SUM), [lambda: dying.wait(10)]), Toolbox().add("calculator", lambda expression: "105")
+    provider, toolbox = (
+        ScriptedRounds(tool_calls_answer(SUM), [lambda: dying.wait(10)]),
+        RecordingToolbox().add("calculator", lambda expression: "105"),
+    )
     dying = threading.Event()
-    events = events_of(take_numbered(make_desk(engine, provider, toolbox=toolbox), alice, model="handy", tools=True))
+    events = events_of(take_numbered(make_services(engine, provider, toolbox=toolbox), alice, model="handy", tools=True))
     started = next(events)
     thread = threading.Thread(target=lambda: list(events))
     thread.start()
@@ -201,12 +204,12 @@ def test_a_turn_that_died_keeps_its_calls_and_results(engine, alice, log, age):
     age(started.turn_id), interrupt_if_stale(engine, started.turn_id, user_id=alice.id)
     dying.set(), thread.join()
 
-    assert [part["type"] for part in stored(engine, alice, started.conversation_id)[-1].parts] == ["tool_call", "tool_result"]
+    assert [part["type"] for part in stored_messages(engine, alice, started.conversation_id)[-1].parts] == ["tool_call", "tool_result"]
 
 
 def test_each_call_of_the_model_is_reserved_for_and_paid(engine, alice, asking, row):
-    toolbox = Toolbox().add("calculator", lambda expression: "105")
-    events, _ = asking(calls(SUM), calls(SUM), DONE, toolbox=toolbox, model="handy-priced")
+    toolbox = RecordingToolbox().add("calculator", lambda expression: "105")
+    events, _ = asking(tool_calls_answer(SUM), tool_calls_answer(SUM), DONE, toolbox=toolbox, model="handy-priced")
     turn_id = events[0].turn_id
 
     assert row("SELECT count(*), sum(cost_usd) FROM usage WHERE turn_id = :id", id=turn_id) == (3, events[-1].usage.cost_usd)
@@ -215,9 +218,9 @@ def test_each_call_of_the_model_is_reserved_for_and_paid(engine, alice, asking, 
 
 
 def test_a_long_result_leaves_room_for_the_answer(asking):
-    toolbox = Toolbox().add("page", lambda: "word " * 12_000)
+    toolbox = RecordingToolbox().add("page", lambda: "word " * 12_000)
     wanted = [(f"c{number}", "page", {}) for number in range(8)]
-    _, (_, second) = asking(calls(*wanted), DONE, toolbox=toolbox)
+    _, (_, second) = asking(tool_calls_answer(*wanted), DONE, toolbox=toolbox)
 
-    assert all(one.text.endswith("longer]") for one in results(second))
-    assert sum(len(one.text) for one in results(second)) / 3 < 100_000
+    assert all(one.text.endswith("longer]") for one in tool_results(second))
+    assert sum(len(one.text) for one in tool_results(second)) / 3 < 100_000

@@ -13,12 +13,12 @@ from parley.llm import messages as llm
 from parley.llm.catalogue import ModelNotFound
 from parley.llm.errors import ContextTooLong
 from parley.llm.provider import ProviderBusy, ProviderFailed
-from tests.functions.chat.taking import HELLO, ScriptedProvider, events_of, make_desk, stored, take, take_numbered
+from tests.support.turns import HELLO, ScriptedProvider, events_of, make_services, stored_messages, take, take_numbered
 
 
 @pytest.fixture
 def services(engine):
-    return lambda *script: make_desk(engine, ScriptedProvider(list(script)))
+    return lambda *script: make_services(engine, ScriptedProvider(list(script)))
 
 
 def test_a_turn_streams_its_answer_between_start_and_end(services, alice):
@@ -30,7 +30,7 @@ def test_a_turn_streams_its_answer_between_start_and_end(services, alice):
 
 def test_question_and_answer_are_stored_in_order(engine, services, alice):
     started, *_, completed = take(services(*HELLO), alice)
-    question, answer = stored(engine, alice, started.conversation_id)
+    question, answer = stored_messages(engine, alice, started.conversation_id)
 
     assert [(m.seq, m.role, m.text) for m in (question, answer)] == [(1, "user", "hello"), (2, "assistant", "Hello")]
     assert (question.id, answer.id) == (started.user_message_id, completed.message.id)
@@ -41,10 +41,10 @@ def test_the_question_is_stored_before_the_model_is_asked(engine, alice):
 
     class Curious:
         def stream(self, model_name, request):
-            seen.extend(m.text for m in stored(engine, alice, started.conversation_id))
+            seen.extend(m.text for m in stored_messages(engine, alice, started.conversation_id))
             yield from HELLO
 
-    events = events_of(take_numbered(make_desk(engine, Curious()), alice, "am I safe?"))
+    events = events_of(take_numbered(make_services(engine, Curious()), alice, "am I safe?"))
     started = next(events)
     list(events)
 
@@ -58,15 +58,15 @@ def test_no_transaction_is_open_while_the_model_speaks(engine, alice):
             yield from HELLO
 
     idle = []
-    take(make_desk(engine, Watching()), alice)
+    take(make_services(engine, Watching()), alice)
 
     assert idle == [0]
 
 
 def test_the_model_sees_what_was_said_before(engine, alice):
     scripted = ScriptedProvider(HELLO)
-    started, *_ = take(make_desk(engine, scripted), alice, "first")
-    take(make_desk(engine, scripted), alice, "second", conversation_id=started.conversation_id)
+    started, *_ = take(make_services(engine, scripted), alice, "first")
+    take(make_services(engine, scripted), alice, "second", conversation_id=started.conversation_id)
 
     assert [(m.role, m.text) for m in scripted.requests[1].messages] == [("user", "first"), ("assistant", "Hello"), ("user", "second")]
 
@@ -75,15 +75,15 @@ def test_a_conversations_system_prompt_reaches_the_model(engine, alice):
     scripted = ScriptedProvider(HELLO)
     with principal_scope(engine, alice.principal) as connection:
         made = conversations.add(connection, new_id(), user_id=alice.id, system_prompt="speak like a pirate")
-    take(make_desk(engine, scripted), alice, conversation_id=made.id)
+    take(make_services(engine, scripted), alice, conversation_id=made.id)
 
     assert scripted.requests[0].system == "speak like a pirate"
 
 
 def test_the_oldest_messages_give_way_when_the_context_is_full(engine, alice):
     scripted = ScriptedProvider(HELLO)
-    started, *_ = take(make_desk(engine, scripted), alice, "old " * 500)
-    take(make_desk(engine, scripted), alice, "x " * 1200, conversation_id=started.conversation_id)
+    started, *_ = take(make_services(engine, scripted), alice, "old " * 500)
+    take(make_services(engine, scripted), alice, "x " * 1200, conversation_id=started.conversation_id)
 
     assert "old" not in "".join(m.text for m in scripted.requests[1].messages)
 
@@ -107,12 +107,12 @@ def test_a_busy_provider_fails_the_turn_and_keeps_the_question(engine, services,
 
     assert isinstance(failed, TurnFailed)
     assert (failed.error.code, failed.error.retryable) == ("provider_busy", True)
-    assert [m.text for m in stored(engine, alice, started.conversation_id)] == ["hello"]
+    assert [m.text for m in stored_messages(engine, alice, started.conversation_id)] == ["hello"]
 
 
 def test_an_answer_that_breaks_off_is_stored_as_far_as_it_came(engine, services, alice):
     started, *_, interrupted = take(services(llm.TextDelta("half an ans"), ProviderFailed("acme", "reset")), alice)
-    answer = stored(engine, alice, started.conversation_id)[-1]
+    answer = stored_messages(engine, alice, started.conversation_id)[-1]
 
     assert isinstance(interrupted, TurnInterrupted)
     assert (answer.text, answer.status, answer.id) == ("half an ans", "interrupted", interrupted.message.id)
@@ -129,7 +129,7 @@ def test_a_conversation_deleted_meanwhile_ends_the_turn_as_failed(engine, alice)
                 conversations.remove(connection, started.conversation_id, user_id=alice.id)
             yield from HELLO
 
-    events = events_of(take_numbered(make_desk(engine, Deleting()), alice))
+    events = events_of(take_numbered(make_services(engine, Deleting()), alice))
     started = next(events)
 
     assert isinstance(list(events)[-1], TurnFailed)
@@ -184,7 +184,7 @@ def test_characters_that_cannot_be_stored_are_taken_out_of_an_answer(engine, ser
     started, delta, _ = take(services(llm.TextDelta(sent), llm.Finished("stop")), alice)
 
     assert delta.text == kept
-    assert stored(engine, alice, started.conversation_id)[-1].text == kept
+    assert stored_messages(engine, alice, started.conversation_id)[-1].text == kept
 
 
 def test_a_finished_answer_waits_for_a_database_that_comes_back(engine, engines, services, alice, monkeypatch):
@@ -196,7 +196,7 @@ def test_a_finished_answer_waits_for_a_database_that_comes_back(engine, engines,
 
     assert isinstance(last, TurnCompleted)
     assert status_of(engines, started.turn_id) == "completed"
-    assert len(stored(engine, alice, started.conversation_id)) == 2
+    assert len(stored_messages(engine, alice, started.conversation_id)) == 2
 
 
 def raise_next(errors):
@@ -211,7 +211,7 @@ def test_an_end_that_was_stored_but_not_acknowledged_is_not_stored_again(engine,
     monkeypatch.setattr(run, "_store_result", lambda *given: (real(*given), raise_next(lost))[0])
     started, *_, last = take(services(*HELLO), alice)
 
-    assert [m.id for m in stored(engine, alice, started.conversation_id)] == [started.user_message_id, last.message.id]
+    assert [m.id for m in stored_messages(engine, alice, started.conversation_id)] == [started.user_message_id, last.message.id]
 
 
 def test_a_completed_turn_is_recorded_with_what_it_took(engines, services, alice):
@@ -225,8 +225,8 @@ def test_a_completed_turn_is_recorded_with_what_it_took(engines, services, alice
 
 def test_an_empty_answer_is_not_given_to_the_model_again(engine, alice):
     scripted = ScriptedProvider([llm.Finished("content_filter")])
-    started, *_ = take(make_desk(engine, scripted), alice, "first")
-    take(make_desk(engine, scripted), alice, "second", conversation_id=started.conversation_id)
+    started, *_ = take(make_services(engine, scripted), alice, "first")
+    take(make_services(engine, scripted), alice, "second", conversation_id=started.conversation_id)
 
     assert [m.text for m in scripted.requests[1].messages] == ["first", "second"]
 

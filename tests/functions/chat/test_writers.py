@@ -11,11 +11,11 @@ import pytest
 
 from local.services.database import DATABASE_NAME
 from local.services.pgbouncer import pgbouncer_program
-from tests.driving import Person
-from tests.fakes.parrot import MODELS, Parrot, said
-from tests.fakes.pgbouncer import running_pgbouncer
+from tests.fakes.provider import MODELS, FakeProvider, answer_pieces
 from tests.fakes.vendor import running_vendor
-from tests.workers import Staffing, working
+from tests.support.api_gateway import Person
+from tests.support.lambda_workers import WorkerOptions, running_lambda_workers
+from tests.support.pgbouncer import running_pgbouncer
 
 WRITERS = 50
 CLIENTS, CONNECTIONS = 100, 10
@@ -24,9 +24,9 @@ IS_THOROUGH = bool(os.environ.get("PARLEY_TEST_CHAOS"))
 
 
 @pytest.fixture(scope="module")
-def parrot():
+def provider():
     with running_vendor() as vendor:
-        vendor.script = Parrot(vendor)
+        vendor.script = FakeProvider(vendor)
         yield vendor.script
 
 
@@ -38,11 +38,13 @@ def pool(postgres, database):
 
 
 @pytest.fixture(scope="module")
-def workers(parrot, pool, environment, tmp_path_factory):
+def workers(provider, pool, environment, tmp_path_factory):
     """A hundred workers on them."""
     models = Path(tmp_path_factory.mktemp("models")) / "models.toml"
-    models.write_text(MODELS.format(url=parrot.vendor.url))
-    with working(Staffing(environment | pool | {"PARLEY_MODELS_FILE": str(models)}, each=CLIENTS // 2, lasting_s=90)) as started:
+    models.write_text(MODELS.format(url=provider.vendor.url))
+    with running_lambda_workers(
+        WorkerOptions(environment | pool | {"PARLEY_MODELS_FILE": str(models)}, workers_per_process=CLIENTS // 2, time_limit_s=90)
+    ) as started:
         yield started
 
 
@@ -65,7 +67,7 @@ def test_fifty_writers_of_one_conversation_lose_nothing_and_leave_no_gap(workers
     assert [one["role"] for one in found] == ["user", "assistant"] * len(accepted)
     assert accepted
     assert Counter(one["text"] for one in found[::2]) == Counter(accepted)
-    assert [one["text"] for one in found[1::2]] == ["".join(said(one["text"], 1)) for one in found[::2]]
+    assert [one["text"] for one in found[1::2]] == ["".join(answer_pieces(one["text"], 1)) for one in found[::2]]
 
 
 @pytest.fixture(scope="module")
@@ -86,14 +88,14 @@ def is_turned_away(answer):
     return (answer.status, answer.json["code"], int(answer.headers.get("retry-after", 0)) > 0) == (503, "unavailable", True)
 
 
-def stored_and_asked(postgres, parrot, questions):
+def stored_and_asked(postgres, provider, questions):
     """How often each question is stored, and how often a model was asked it."""
     listed = ", ".join(f"'{question}'" for question in questions)
     stored = postgres.execute(f"SELECT parts->0->>'text', count(*) FROM messages WHERE parts->0->>'text' IN ({listed}) GROUP BY 1")
-    return dict(stored), {question: len(parrot.asked[question]) for question in questions}
+    return dict(stored), {question: len(provider.asked[question]) for question in questions}
 
 
-def test_a_hundred_workers_on_ten_connections_are_served_or_turned_away_and_nothing_is_doubled(workers, people, postgres, parrot):
+def test_a_hundred_workers_on_ten_connections_are_served_or_turned_away_and_nothing_is_doubled(workers, people, postgres, provider):
     questions = [f"answers {number}crowd" for number in range(CLIENTS)]
     answers, _ = ask_all(workers, people, questions)
     for _ in range(20):
@@ -102,7 +104,7 @@ def test_a_hundred_workers_on_ten_connections_are_served_or_turned_away_and_noth
         assert all(is_turned_away(answers[number]) for number in away)
         answers, _ = ask_all(workers, people, questions)  # the same keys: who was served is answered again
 
-    assert stored_and_asked(postgres, parrot, questions) == (dict.fromkeys(questions, 1), dict.fromkeys(questions, 1))
+    assert stored_and_asked(postgres, provider, questions) == (dict.fromkeys(questions, 1), dict.fromkeys(questions, 1))
 
 
 @pytest.fixture
@@ -122,7 +124,7 @@ def crowded(pool):
 
 
 @pytest.mark.skipif(pgbouncer_program() is None, reason="PgBouncer is not installed: there is no pool to exhaust")
-def test_who_finds_no_connection_is_told_so_within_three_seconds(workers, people, postgres, parrot, crowded):
+def test_who_finds_no_connection_is_told_so_within_three_seconds(workers, people, postgres, provider, crowded):
     questions = [f"answers {number}late" for number in range(10)]
     with crowded():
         away, elapsed_s = ask_all(workers, people, questions)
@@ -131,14 +133,14 @@ def test_who_finds_no_connection_is_told_so_within_three_seconds(workers, people
     assert all(map(is_turned_away, away))
     assert (max if IS_THOROUGH else min)(elapsed_s) < ANSWERED_S  # the machine may be busy with something else, but not always
     assert {answer.status for answer in answers} == {200}
-    assert stored_and_asked(postgres, parrot, questions) == (dict.fromkeys(questions, 1), dict.fromkeys(questions, 1))
+    assert stored_and_asked(postgres, provider, questions) == (dict.fromkeys(questions, 1), dict.fromkeys(questions, 1))
 
 
 @pytest.mark.skipif(not IS_THOROUGH, reason="takes 40 seconds: make chaos")
-def test_forty_seconds_of_silence_are_bridged_by_pings(workers, alice, parrot):
+def test_forty_seconds_of_silence_are_bridged_by_pings(workers, alice, provider):
     """The usual run has the same in a fifth of a second: tests/functions/chat/test_interruption.py."""
     sent = workers.send("POST", "/chat", {"message": "waits 1silence"}, as_=alice)
-    threading.Timer(40, parrot.gates["waits 1silence"].set).start()
+    threading.Timer(40, provider.gates["waits 1silence"].set).start()
     answer = sent.answer()
 
     assert answer.body.count(b": ping\n\n") >= 2

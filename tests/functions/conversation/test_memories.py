@@ -6,7 +6,7 @@ from sqlalchemy import text
 from parley.db.memories import MemoryOrigin
 from parley.db.transactions import user_scope
 from parley.ids import new_id
-from tests.remembering import first_message, known, said
+from tests.support.builders import add_conversation, add_memory, first_message_id
 
 
 def write(conversation, person, fact, **options):
@@ -51,9 +51,9 @@ def test_a_repeated_request_with_its_key_stores_one_fact(conversation, alice):
 
 
 def test_a_corrected_fact_is_the_users_own_word(conversation, engine, alice):
-    conversation_id = said(engine, alice, "I like tea")
-    origins = [MemoryOrigin(conversation_id, first_message(engine, alice, conversation_id))]
-    fact = known(engine, alice, "The user likes tea", source="extracted", origins=origins)
+    conversation_id = add_conversation(engine, alice, "I like tea")
+    origins = [MemoryOrigin(conversation_id, first_message_id(engine, alice, conversation_id))]
+    fact = add_memory(engine, alice, "The user likes tea", source="extracted", origins=origins)
     changed = conversation.patch(f"/memories/{fact}", {"text": "I like green tea"}, as_=alice).json
     conversation.delete(f"/conversations/{conversation_id}", as_=alice)
 
@@ -62,9 +62,9 @@ def test_a_corrected_fact_is_the_users_own_word(conversation, engine, alice):
 
 
 def test_a_fact_tells_the_conversation_that_it_was_drawn_from_and_goes_with_it(conversation, engine, alice):
-    conversation_id = said(engine, alice, "I like tea")
-    origins = [MemoryOrigin(conversation_id, first_message(engine, alice, conversation_id))]
-    known(engine, alice, "The user likes tea", source="extracted", origins=origins)
+    conversation_id = add_conversation(engine, alice, "I like tea")
+    origins = [MemoryOrigin(conversation_id, first_message_id(engine, alice, conversation_id))]
+    add_memory(engine, alice, "The user likes tea", source="extracted", origins=origins)
     (item,) = conversation.get("/memories", as_=alice).json["items"]
     conversation.delete(f"/conversations/{conversation_id}", as_=alice)
 

@@ -6,7 +6,7 @@ import pytest
 
 from parley.db.vectors import Vector
 from parley.llm.vendors.offline_search import OfflineEmbedder
-from tests.remembering import said
+from tests.support.builders import add_conversation
 
 TEXTS = ("We sailed through a storm at night.", "The recipe needs two onions.", "A quiet harbour in the morning.")
 
@@ -22,7 +22,7 @@ def find(conversation, person, query, **options):
 def past(engine, alice):
     """Three conversations of alice's, with vectors as the tests' catalogue makes them."""
     vectors = OfflineEmbedder(dimensions=16).embed_batch("", TEXTS, purpose="document").vectors
-    return [said(engine, alice, text, vectors=[Vector("lexical", vector)]) for text, vector in zip(TEXTS, vectors, strict=True)]
+    return [add_conversation(engine, alice, text, vectors=[Vector("lexical", vector)]) for text, vector in zip(TEXTS, vectors, strict=True)]
 
 
 def test_a_result_tells_where_it_was_said_and_marks_the_words(conversation, past, alice):
@@ -56,7 +56,7 @@ def test_pages_show_everything_once(conversation, meaning, past, alice):
 
 
 def test_an_exchange_is_found_once_by_its_best_passage(conversation, engine, alice):
-    said(engine, alice, "a storm", "a storm, storm and nothing else than storm", "another storm")
+    add_conversation(engine, alice, "a storm", "a storm, storm and nothing else than storm", "another storm")
 
     assert [item["seq"] for item in sorted(find(conversation, alice, "storm")["items"], key=lambda item: item["seq"])] in ([1, 3], [2, 3])
 

@@ -2,8 +2,8 @@ from typing import Any
 
 import pytest
 
-from tests.driving import Function, Person
-from tests.ingesting import upload
+from tests.support.api_gateway import Function, Person
+from tests.support.builders import upload_document
 
 
 @pytest.fixture
@@ -19,7 +19,7 @@ def ready(documents, ingest):
     """Upload a file and have it read; return its id."""
 
     def make(owner, content, *, filename="notes.txt"):
-        document_id = upload(documents, owner, content, filename=filename).json["id"]
+        document_id = upload_document(documents, owner, content, filename=filename).json["id"]
         assert ingest.read(owner, document_id) == []
         return document_id
 

@@ -5,8 +5,9 @@ from uuid import uuid4
 import boto3
 import pytest
 
-from tests.functions.ingest import files
-from tests.ingesting import notification, upload
+from tests.support import document_files
+from tests.support.builders import upload_document
+from tests.support.queues import s3_notification
 
 HANDBOOK = "# Leave\n\nEverybody has thirty days of leave a year.\n\n# Travel\n\nTrains are paid for in second class.\n"
 
@@ -18,7 +19,7 @@ def found(documents, person, query, **options):
 
 
 def test_an_uploaded_file_waits_to_be_read(documents, alice):
-    answer = upload(documents, alice, "Hello", filename="C:\\docs\\My notes.txt")
+    answer = upload_document(documents, alice, "Hello", filename="C:\\docs\\My notes.txt")
 
     assert answer.status == 202
     assert {name: answer.json[name] for name in ("title", "filename", "status", "progress", "bytes", "shared", "is_own")} == {
@@ -48,24 +49,24 @@ def test_the_pieces_of_a_document_are_listed_with_the_way_to_them(documents, rea
 
 
 def test_what_is_found_in_a_pdf_names_its_page(documents, ready, alice):
-    ready(alice, files.pdf(["First page.", "Second page.", "The password is swordfish."]), filename="long.pdf")
+    ready(alice, document_files.pdf(["First page.", "Second page.", "The password is swordfish."]), filename="long.pdf")
 
     (item,) = [one for one in documents.get("/documents/search?q=swordfish", as_=alice).json["items"] if "swordfish" in one["text"]]
     assert item["page"] == 3
 
 
 def test_the_same_bytes_again_are_the_same_document(documents, alice):
-    first, second = (upload(documents, alice, "the same", filename=name).json["id"] for name in ("a.txt", "b.txt"))
+    first, second = (upload_document(documents, alice, "the same", filename=name).json["id"] for name in ("a.txt", "b.txt"))
 
     assert first == second
 
 
 def test_another_users_same_bytes_are_another_document(documents, alice, bob):
-    assert upload(documents, alice, "shared bytes").json["id"] != upload(documents, bob, "shared bytes").json["id"]
+    assert upload_document(documents, alice, "shared bytes").json["id"] != upload_document(documents, bob, "shared bytes").json["id"]
 
 
 def test_a_file_that_cannot_be_read_fails_with_the_reason(documents, ready, alice):
-    shown = documents.get(f"/documents/{ready(alice, files.pdf(['', '']), filename='scan.pdf')}", as_=alice).json
+    shown = documents.get(f"/documents/{ready(alice, document_files.pdf(['', '']), filename='scan.pdf')}", as_=alice).json
 
     assert (shown["status"], shown["error_code"]) == ("failed", "scanned")
     assert "OCR" in shown["error"]
@@ -75,19 +76,19 @@ def test_a_file_that_failed_may_be_uploaded_anew(documents, ready, alice):
     broken = b"PK\x03\x04 word/document.xml"
     failed = ready(alice, broken)
 
-    assert upload(documents, alice, broken).json["id"] != failed
+    assert upload_document(documents, alice, broken).json["id"] != failed
 
 
 @pytest.mark.parametrize("content", [b"\x89PNG\r\n\x1a\n\x00\x00", b"PK\x03\x04 xl/workbook.xml", b"\x7fELF\x02\x00"])
 def test_what_is_plainly_no_document_is_refused_at_once_whatever_its_name(documents, alice, content):
-    answer = upload(documents, alice, content, filename="report.pdf")
+    answer = upload_document(documents, alice, content, filename="report.pdf")
 
     assert (answer.status, answer.json["code"]) == (415, "unsupported_format")
     assert [one for one in documents.get("/documents", as_=alice).json["items"] if one["is_own"]] == []
 
 
 def test_an_empty_file_is_refused_at_once(documents, alice):
-    assert upload(documents, alice, "").json["code"] == "invalid_input"
+    assert upload_document(documents, alice, "").json["code"] == "invalid_input"
 
 
 def test_nobody_finds_lists_or_reads_another_users_document(documents, ready, alice, bob):
@@ -125,7 +126,7 @@ def test_only_admins_share(documents, ready, alice):
 def test_a_deleted_document_leaves_no_row_and_no_file(documents, ready, upkeep, environment, alice):
     document_id = ready(alice, "Gone soon.")
     documents.delete(f"/documents/{document_id}", as_=alice)
-    upkeep.work_off(environment["PARLEY_UPKEEP_QUEUE_URL"])
+    upkeep.drain(environment["PARLEY_UPKEEP_QUEUE_URL"])
 
     assert "Gone soon." not in found(documents, alice, "gone soon")
     assert "Contents" not in boto3.client("s3").list_objects_v2(Bucket=environment["PARLEY_FILES_BUCKET"], Prefix=f"documents/{alice.id}")
@@ -160,5 +161,5 @@ def test_a_file_without_a_document_is_deleted(ingest, environment, alice):
     key, document_id = f"documents/{alice.id}/", str(uuid4())
     boto3.client("s3").put_object(Bucket=environment["PARLEY_FILES_BUCKET"], Key=key + document_id, Body=b"late")
 
-    assert ingest.deliver(notification(alice, document_id)) == []
+    assert ingest.deliver(s3_notification(alice, document_id)) == []
     assert "Contents" not in boto3.client("s3").list_objects_v2(Bucket=environment["PARLEY_FILES_BUCKET"], Prefix=key)

@@ -6,8 +6,8 @@ from urllib.parse import quote
 import pytest
 
 from tests.conftest import ROOT
-from tests.driving import Person
-from tests.ingesting import upload
+from tests.support.api_gateway import Person
+from tests.support.builders import upload_document
 
 NAUGHTY = json.loads((ROOT / "tests" / "data" / "naughty-strings" / "blns.json").read_text())
 
@@ -29,7 +29,7 @@ def test_every_name_and_title_comes_back_as_it_was_or_is_refused(documents, post
 
 @pytest.mark.parametrize("title", ["a\0b", "\0", " ", "\u202e", "'; DROP TABLE documents; --"])
 def test_a_forms_title_is_stored_or_refused(documents, alice, title):
-    answer = upload(documents, alice, title=title)
+    answer = upload_document(documents, alice, title=title)
 
     assert answer.status == 422 or (answer.status == 202 and answer.json["title"] and "\0" not in answer.json["title"])
 

@@ -13,7 +13,8 @@ import pytest
 from functions.documents.library import store_document
 from parley.db.engine import make_engine
 from parley.errors import Unavailable
-from tests.ingesting import notification, upload
+from tests.support.builders import upload_document
+from tests.support.queues import s3_notification
 
 CLIENTS = 10
 NAMES = {"filename": "notes.txt", "content_type": "text/plain", "title": None}
@@ -113,7 +114,7 @@ def test_of_the_same_bytes_sent_twice_by_forms_one_is_ready_and_one_says_so(docu
 
 
 def test_a_document_read_by_five_workers_at_once_is_read_by_one(documents, ingest, database, postgres, alice):
-    document_id = upload(documents, alice, "One of five.").json["id"]
+    document_id = upload_document(documents, alice, "One of five.").json["id"]
     read_at_once(database, alice, [document_id] * 5)
 
     assert documents.get(f"/documents/{document_id}", as_=alice).json["status"] == "ready"
@@ -133,7 +134,7 @@ def test_an_upload_that_died_before_its_file_arrived_goes_on_with_the_same_bytes
     with pytest.raises(Unavailable):
         store_document(replace(services, files=Dying()), alice.principal, b"cut off", **NAMES)
     (waiting,) = [one["id"] for one in documents.get("/documents", as_=alice).json["items"] if one["status"] == "queued"]
-    again = upload(documents, alice, "cut off").json["id"]
+    again = upload_document(documents, alice, "cut off").json["id"]
 
     assert again == waiting
     assert ingest.read(alice, again) == []
@@ -163,6 +164,6 @@ def test_a_document_deleted_while_its_file_is_stored_leaves_no_file(documents, i
             services.files.put(document_id, *content, **options)
 
     document_id = store_document(replace(services, files=Deleting()), alice.principal, b"gone at once", **NAMES).id
-    ingest.deliver(notification(alice, str(document_id)))
+    ingest.deliver(s3_notification(alice, str(document_id)))
 
     assert "Contents" not in boto3.client("s3").list_objects_v2(Bucket=environment["PARLEY_FILES_BUCKET"], Prefix=f"documents/{alice.id}")

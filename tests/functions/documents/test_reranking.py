@@ -6,16 +6,16 @@ import pytest
 
 from parley.llm.provider_registry import ProviderRegistry
 from parley.metering import reranking as rerankings
-from tests.documenting import written
+from tests.fakes.reranker import ranks_last_first, with_reranker
 from tests.fakes.vendor import refuses, running_vendor
-from tests.reranks import backwards, with_reranker
+from tests.support.builders import add_document
 
 SAFES = ["The safe: code of the safe.", "The code of the safe is 4711.", "A safe is in the house and nobody knows where it may be."]
 
 
 @pytest.fixture
 def vendor():
-    with running_vendor(backwards) as running:
+    with running_vendor(ranks_last_first) as running:
         yield running
 
 
@@ -34,7 +34,7 @@ def texts(found):
 @pytest.fixture
 def plain(engine, documents, alice):
     """What is found without a reranker."""
-    written(engine, alice, *SAFES)
+    add_document(engine, alice, *SAFES)
     found = search(documents, alice)
     assert (len(found["items"]), found["reranked"]) == (3, False)
     return found

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from io import BytesIO
 from zipfile import ZipFile
 
-from tests.functions.ingest import files
+from tests.support import document_files
 
 _ZEROS = 260 << 20
 
@@ -51,13 +51,15 @@ def pdf_in_a_circle() -> bytes:
 
 def docx_of(document: str, **parts: bytes) -> bytes:
     """Return a DOCX with this body, and with whatever else."""
-    main = f'<?xml version="1.0"?><w:document xmlns:w="{files.WORD}"><w:body>{document}</w:body></w:document>'
-    return files.zipped({"[Content_Types].xml": files.TYPES, "_rels/.rels": files.RELATIONS, "word/document.xml": main} | parts)
+    main = f'<?xml version="1.0"?><w:document xmlns:w="{document_files.WORD}"><w:body>{document}</w:body></w:document>'
+    return document_files.zipped(
+        {"[Content_Types].xml": document_files.TYPES, "_rels/.rels": document_files.RELATIONS, "word/document.xml": main} | parts
+    )
 
 
 def docx_of_many_parts(count: int) -> bytes:
     """Return a DOCX of so many parts."""
-    made = BytesIO(files.docx(("", "Text")))
+    made = BytesIO(document_files.docx(("", "Text")))
     with ZipFile(made, "a") as archive:
         for number in range(count):
             archive.writestr(f"word/{number}.xml", b"")
@@ -66,9 +68,13 @@ def docx_of_many_parts(count: int) -> bytes:
 
 def quadratic_xml() -> bytes:
     """Return a DOCX that repeats one long entity many times: no nesting, and 10 GB."""
-    document = f'<w:document xmlns:w="{files.WORD}"><w:body><w:p><w:r><w:t>{"&e;" * 100_000}</w:t></w:r></w:p></w:body></w:document>'
+    document = (
+        f'<w:document xmlns:w="{document_files.WORD}"><w:body><w:p><w:r><w:t>{"&e;" * 100_000}</w:t></w:r></w:p></w:body></w:document>'
+    )
     xml = f'<?xml version="1.0"?><!DOCTYPE w [<!ENTITY e "{"x" * 100_000}">]>{document}'
-    return files.zipped({"[Content_Types].xml": files.TYPES, "_rels/.rels": files.RELATIONS, "word/document.xml": xml})
+    return document_files.zipped(
+        {"[Content_Types].xml": document_files.TYPES, "_rels/.rels": document_files.RELATIONS, "word/document.xml": xml}
+    )
 
 
 BOMBS = {

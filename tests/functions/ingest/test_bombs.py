@@ -9,8 +9,9 @@ from functions.ingest.chunker import Chunker
 from functions.ingest.errors import DocumentTooLarge, Unreadable, Unsupported
 from functions.ingest.parser_process import MAX_CHARACTERS, MEMORY_BYTES
 from functions.ingest.sandbox import read_blocks
-from tests.functions.ingest import bombs, files
+from tests.functions.ingest import bombs
 from tests.functions.ingest.bombs import BOMBS
+from tests.support import document_files
 
 CPU_S = 1
 
@@ -54,7 +55,7 @@ def test_more_pages_than_a_document_may_have_are_too_large(stored):
 
 def test_after_a_bomb_the_function_reads_the_next_file(documents, ready, alice, monkeypatch):
     monkeypatch.setattr(sandbox, "CPU_S", CPU_S)
-    bomb, good = (ready(alice, content, filename="a.pdf") for content in (bombs.pdf_page(b"[" * 50_000), files.pdf(["Good."])))
+    bomb, good = (ready(alice, content, filename="a.pdf") for content in (bombs.pdf_page(b"[" * 50_000), document_files.pdf(["Good."])))
 
     shown = [documents.get(f"/documents/{one}", as_=alice).json for one in (bomb, good)]
     assert [one["status"] for one in shown] == ["failed", "ready"]
@@ -62,7 +63,7 @@ def test_after_a_bomb_the_function_reads_the_next_file(documents, ready, alice, 
 
 
 def test_a_name_and_a_type_that_lie_change_nothing(stored):
-    assert [block.text for block in read_blocks(stored(files.pdf(["Text."])), "table.csv")] == ["Text."]
+    assert [block.text for block in read_blocks(stored(document_files.pdf(["Text."])), "table.csv")] == ["Text."]
     with pytest.raises(Unsupported):
         list(read_blocks(stored(b"\x89PNG\r\n\x1a\n\0\0\0"), "report.pdf"))
 

@@ -18,7 +18,8 @@ from local.template.load import load
 from parley.db.engine import make_engine
 from parley.deadline import Deadline
 from tests.conftest import ROOT
-from tests.ingesting import notification, upload
+from tests.support.builders import upload_document
+from tests.support.queues import s3_notification
 
 BURST = 50
 
@@ -57,7 +58,7 @@ def without_child(monkeypatch):
 @pytest.mark.parametrize("poison", ["not JSON", '{"Records": [{"s3": {"object": {"key": "exports/a/b"}}}]}'])
 def test_one_poison_message_of_ten_reaches_the_dead_letters_and_nine_are_read_once(documents, ingest, queues, without_child, alice, poison):
     (live, dead), sqs = queues, boto3.client("sqs")
-    bodies = [notification(alice, upload(documents, alice).json["id"]) for _ in range(9)]
+    bodies = [s3_notification(alice, upload_document(documents, alice).json["id"]) for _ in range(9)]
     for body in [*bodies[:4], poison, *bodies[4:]]:
         sqs.send_message(QueueUrl=live, MessageBody=body)
     received = 0
@@ -72,7 +73,7 @@ def test_one_poison_message_of_ten_reaches_the_dead_letters_and_nine_are_read_on
 def test_a_burst_is_read_by_few_workers_with_one_connection_each(documents, ingest, template, database, without_child, alice):
     from functions.ingest.app import services
 
-    uploaded = [upload(documents, alice).json["id"] for _ in range(BURST)]
+    uploaded = [upload_document(documents, alice).json["id"] for _ in range(BURST)]
     ids, connected = SimpleQueue[str](), []
     for id in uploaded:
         ids.put(id)

@@ -23,7 +23,7 @@ from parley.llm.router import ModelRouter, RetryPolicy
 from parley.llm.vendors.offline import OfflineProvider
 from parley.metering.limits import BudgetExhausted
 from tests.fakes.circuits import MemoryCircuits
-from tests.ingesting import upload
+from tests.support.builders import upload_document
 
 MODELS = """
 [roles]
@@ -71,7 +71,7 @@ def read(ingest, documents, alice):
     from functions.ingest.app import services
 
     def read(writer, *, content=LONG, id=None, describes_chunks=True, models=MODELS, **fields):
-        id = id or upload(documents, alice, content, filename="notes.md").json["id"]
+        id = id or upload_document(documents, alice, content, filename="notes.md").json["id"]
         router = ModelRouter(lambda model: writer, CircuitBreaker(MemoryCircuits()), retry_policy=RetryPolicy(calls=1, first_pause_s=0.0))
         catalogue = Catalogue.parse(models, source="test")
         given = replace(services, describes_chunks=describes_chunks, router=router, catalogue=lambda: catalogue, **fields)

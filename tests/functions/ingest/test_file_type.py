@@ -4,14 +4,14 @@ import pytest
 
 from functions.ingest.errors import Corrupt, EmptyFile, Encrypted, Unsupported
 from functions.ingest.file_type import decode_text, detect_format
-from tests.functions.ingest import files
+from tests.support import document_files
 
 
 @pytest.mark.parametrize(
     ("content", "name", "found"),
     [
-        (files.pdf(["Text"]), "report.txt", "pdf"),
-        (files.docx(("", "Text")), "report.pdf", "docx"),
+        (document_files.pdf(["Text"]), "report.txt", "pdf"),
+        (document_files.docx(("", "Text")), "report.pdf", "docx"),
         (b"<!DOCTYPE html><p>Hi", "page.txt", "html"),
         (b'{"a": 1}', "data.txt", "json"),
         (b"# Title\n\nText", "notes", "markdown"),
@@ -38,7 +38,7 @@ def test_a_text_that_nearly_is_a_page_is_known_without_going_over_it_again_and_a
     [
         (b" \n\0", EmptyFile),
         (b"\x89PNG\r\n\x1a\n\0\0", Unsupported),
-        (files.zipped({"a.txt": "a"}), Unsupported),
+        (document_files.zipped({"a.txt": "a"}), Unsupported),
         (b"PK\x03\x04 and no more", Corrupt),
         (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1 an old document", Unsupported),
         (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + "EncryptedPackage".encode("utf-16-le"), Encrypted),

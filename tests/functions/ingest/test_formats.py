@@ -5,7 +5,7 @@ import pytest
 from functions.ingest.block import Block
 from functions.ingest.errors import Corrupt, Encrypted, Scanned
 from functions.ingest.formats import code, csv, docx, html, json, markdown, pdf, text
-from tests.functions.ingest import files
+from tests.support import document_files
 
 
 def stored(tmp_path, content):
@@ -14,32 +14,32 @@ def stored(tmp_path, content):
 
 
 def test_a_pdf_gives_its_paragraphs_with_their_pages(tmp_path):
-    path = stored(tmp_path, files.pdf(["The first page.", "The second page."]))
+    path = stored(tmp_path, document_files.pdf(["The first page.", "The second page."]))
 
     assert list(pdf.read(path)) == [Block("paragraph", "The first page.", page=1), Block("paragraph", "The second page.", page=2)]
 
 
 def test_the_outline_of_a_pdf_gives_its_headings(tmp_path):
-    path = stored(tmp_path, files.pdf(["One.", "Two."], headings=True))
+    path = stored(tmp_path, document_files.pdf(["One.", "Two."], headings=True))
 
     assert [block.text for block in pdf.read(path) if block.kind == "heading"] == ["Part 1", "Part 2"]
 
 
 def test_the_lines_of_a_pdf_are_joined_to_paragraphs(tmp_path):
     long = " ".join(["many words of one sentence go over several lines"] * 6) + "."
-    path = stored(tmp_path, files.pdf([f"{long}\nShort end.\n{long}"]))
+    path = stored(tmp_path, document_files.pdf([f"{long}\nShort end.\n{long}"]))
 
     assert [len(block.text.splitlines()) for block in pdf.read(path)] == [1, 1]
 
 
 def test_a_pdf_of_pictures_is_told_from_an_empty_one(tmp_path):
     with pytest.raises(Scanned):
-        list(pdf.read(stored(tmp_path, files.pdf(["", ""]))))
+        list(pdf.read(stored(tmp_path, document_files.pdf(["", ""]))))
 
 
 def test_a_pdf_that_needs_a_password_is_not_read(tmp_path):
     with pytest.raises(Encrypted):
-        list(pdf.read(stored(tmp_path, files.pdf(["Secret."], password="open sesame"))))
+        list(pdf.read(stored(tmp_path, document_files.pdf(["Secret."], password="open sesame"))))
 
 
 def test_a_broken_pdf_is_not_read(tmp_path):
@@ -48,14 +48,14 @@ def test_a_broken_pdf_is_not_read(tmp_path):
 
 
 def test_a_docx_gives_headings_and_paragraphs():
-    content = files.docx(("Heading1", "Leave"), ("", "Thirty days a year."))
+    content = document_files.docx(("Heading1", "Leave"), ("", "Thirty days a year."))
 
     assert list(docx.read(content)) == [Block("heading", "Leave", level=1), Block("paragraph", "Thirty days a year.")]
 
 
 def test_a_broken_docx_is_not_read():
     with pytest.raises(Corrupt):
-        list(docx.read(files.zipped({"word/document.xml": "<broken"})))
+        list(docx.read(document_files.zipped({"word/document.xml": "<broken"})))
 
 
 PAGE = """<html><head><title>T</title><script>alert(1)</script></head><body><nav>Menu</nav>

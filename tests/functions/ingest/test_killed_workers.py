@@ -9,9 +9,9 @@ import pytest
 from functions.ingest.chunker import Chunker
 from functions.ingest.sandbox import read_blocks
 from tests.conftest import ROOT
-from tests.functions.ingest import files
-from tests.functions.ingest.dying import begun
-from tests.ingesting import upload
+from tests.functions.ingest.killed_worker import start_worker
+from tests.support import document_files
+from tests.support.builders import upload_document
 
 KILLS = 10
 WITH_VECTORS = {"PARLEY_MODELS_FILE": str(ROOT / "tests" / "models_with_vectors.toml")}
@@ -19,21 +19,21 @@ WITH_VECTORS = {"PARLEY_MODELS_FILE": str(ROOT / "tests" / "models_with_vectors.
 
 @pytest.fixture
 def pages():
-    return files.pdf([f"Rule {number}: " + f"whoever comes {number} days late waits. " * 20 for number in range(1, 301)])
+    return document_files.pdf([f"Rule {number}: " + f"whoever comes {number} days late waits. " * 20 for number in range(1, 301)])
 
 
 @pytest.mark.timeout(120)
 def test_ten_killed_workers_leave_one_whole_index(documents, environment, postgres, tmp_path, pages, alice):
     chance, path = random.Random(9), tmp_path / "rules.pdf"
     path.write_bytes(pages)
-    document_id = upload(documents, alice, pages, filename="rules.pdf").json["id"]
+    document_id = upload_document(documents, alice, pages, filename="rules.pdf").json["id"]
     arguments = (str(path), hashlib.sha256(pages).digest(), alice.id, UUID(document_id), environment | WITH_VECTORS)
     for _ in range(KILLS):
-        worker = begun(*arguments)
+        worker = start_worker(*arguments)
         worker.join(chance.uniform(0.1, 1.2))
         worker.kill(), worker.join()
         postgres.execute(f"UPDATE documents SET leased_until = now() - interval '1 s' WHERE id = '{document_id}'")
-    last = begun(*arguments)
+    last = start_worker(*arguments)
     last.join()
 
     stored = postgres.execute(f"SELECT number, text, embedding IS NOT NULL FROM chunks WHERE document_id = '{document_id}' ORDER BY number")

@@ -15,9 +15,9 @@ from parley.deadline import Deadline
 from parley.jobs import IngestQueue
 from parley.llm.errors import ProviderFailed
 from parley.metering.limits import BudgetExhausted
-from tests.conftest import with_vectors
-from tests.functions.ingest import files
-from tests.ingesting import upload
+from tests.conftest import embedding_catalogue
+from tests.support import document_files
+from tests.support.builders import upload_document
 
 
 @dataclass
@@ -46,7 +46,7 @@ def read_with(ingest, documents):
     from functions.ingest.app import services
 
     def read_with(owner, do, content="Trains are paid for in second class."):
-        document_id = upload(documents, owner, content).json["id"]
+        document_id = upload_document(documents, owner, content).json["id"]
         document_message = DocumentMessage(owner.id, UUID(document_id))
         pipeline.ingest(replace(services, embedding=Failing(lambda: do(document_id))), document_message, deadline=Deadline.after(300))
         return document_id
@@ -71,7 +71,7 @@ def test_without_vectors_a_document_is_ready_by_its_words_and_says_so(documents,
 
 
 def test_the_sweep_has_vectors_made_that_are_missing(documents, read_with, ingest, upkeep, environment, postgres, alice, monkeypatch):
-    monkeypatch.setattr("functions.upkeep.app.catalogue", with_vectors)
+    monkeypatch.setattr("functions.upkeep.app.catalogue", embedding_catalogue)
     document_id = read_with(alice, lambda _: raising(no_money(alice))())
     sqs, url = boto3.client("sqs"), environment["PARLEY_INGEST_QUEUE_URL"]
     sqs.purge_queue(QueueUrl=url)
@@ -84,7 +84,7 @@ def test_the_sweep_has_vectors_made_that_are_missing(documents, read_with, inges
 
 
 def test_vectors_of_another_model_are_made_anew_while_the_document_stays_ready(documents, read_with, ingest, postgres, alice):
-    document_id = upload(documents, alice, "Lights go out at ten.").json["id"]
+    document_id = upload_document(documents, alice, "Lights go out at ten.").json["id"]
     ingest.read(alice, document_id)
     postgres.execute(f"UPDATE chunks SET embedding_model = 'old' WHERE document_id = '{document_id}'")
     ingest.read(alice, document_id)
@@ -114,7 +114,7 @@ def test_a_document_that_takes_longer_than_one_invocation_goes_on_in_the_next(do
     sqs = boto3.client("sqs")
     url = sqs.create_queue(QueueName=f"ingest-{alice.id}")["QueueUrl"]
     short_of_time = replace(services, queue=IngestQueue(url))
-    document_id = upload(documents, alice, "\n\n".join(["A word of many. " * 150] * 100)).json["id"]
+    document_id = upload_document(documents, alice, "\n\n".join(["A word of many. " * 150] * 100)).json["id"]
     pipeline.ingest(short_of_time, DocumentMessage(alice.id, UUID(document_id)), deadline=Deadline.after(20))
     halfway = documents.get(f"/documents/{document_id}", as_=alice).json
     (message,) = sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10)["Messages"]
@@ -126,7 +126,7 @@ def test_a_document_that_takes_longer_than_one_invocation_goes_on_in_the_next(do
 
 
 def test_a_second_delivery_at_the_same_time_leaves_the_work_to_the_first(documents, ingest, postgres, alice):
-    document_id = upload(documents, alice, "Doors close at nine.").json["id"]
+    document_id = upload_document(documents, alice, "Doors close at nine.").json["id"]
     postgres.execute(f"UPDATE documents SET status = 'processing', leased_until = now() + interval '1 minute' WHERE id = '{document_id}'")
 
     assert ingest.read(alice, document_id) == []
@@ -137,7 +137,7 @@ def test_a_file_that_is_not_of_the_size_announced_is_refused(documents, ingest, 
     body = {"filename": "big.pdf", "content_type": "application/pdf", "bytes": 5_000_000}
     document_id = documents.post("/documents/uploads", body, as_=alice).json["id"]
     key = f"documents/{alice.id}/{document_id}"
-    boto3.client("s3").put_object(Bucket=environment["PARLEY_FILES_BUCKET"], Key=key, Body=files.pdf(["short"]))
+    boto3.client("s3").put_object(Bucket=environment["PARLEY_FILES_BUCKET"], Key=key, Body=document_files.pdf(["short"]))
     ingest.read(alice, document_id)
 
     assert documents.get(f"/documents/{document_id}", as_=alice).json["error_code"] == "size_mismatch"

@@ -11,7 +11,7 @@ import pytest
 from functions.ingest import sandbox
 from functions.ingest.errors import Corrupt, DocumentTooLarge, EmptyFile, Unsupported
 from functions.ingest.sandbox import read_blocks
-from tests.functions.ingest import files
+from tests.support import document_files
 
 
 @pytest.fixture
@@ -56,8 +56,12 @@ def test_what_the_function_holds_is_closed_to_the_reader(stored):
 
 
 def test_a_bomb_of_zeros_is_given_up_in_bounded_memory(stored):
-    bomb = files.zipped(
-        {"word/document.xml": b"<w>" + b" " * (60 << 20) + b"</w>", "[Content_Types].xml": files.TYPES, "_rels/.rels": files.RELATIONS}
+    bomb = document_files.zipped(
+        {
+            "word/document.xml": b"<w>" + b" " * (60 << 20) + b"</w>",
+            "[Content_Types].xml": document_files.TYPES,
+            "_rels/.rels": document_files.RELATIONS,
+        }
     )
 
     with pytest.raises((DocumentTooLarge, Corrupt)):
@@ -66,9 +70,11 @@ def test_a_bomb_of_zeros_is_given_up_in_bounded_memory(stored):
 
 def test_a_bomb_of_entities_is_given_up(stored):
     levels = "".join(f'<!ENTITY e{level} "{f"&e{level - 1};" * 10}">' for level in range(1, 12))
-    document = f'<w:document xmlns:w="{files.WORD}"><w:body>&e11;</w:body></w:document>'
+    document = f'<w:document xmlns:w="{document_files.WORD}"><w:body>&e11;</w:body></w:document>'
     xml = f'<?xml version="1.0"?><!DOCTYPE w [<!ENTITY e0 "boom">{levels}]>{document}'
-    bomb = files.zipped({"word/document.xml": xml, "[Content_Types].xml": files.TYPES, "_rels/.rels": files.RELATIONS})
+    bomb = document_files.zipped(
+        {"word/document.xml": xml, "[Content_Types].xml": document_files.TYPES, "_rels/.rels": document_files.RELATIONS}
+    )
 
     with pytest.raises((DocumentTooLarge, Corrupt)):
         list(read_blocks(stored(bomb), "bomb.docx"))

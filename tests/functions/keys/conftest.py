@@ -3,7 +3,7 @@ import secrets
 
 import pytest
 
-from tests.driving import Function
+from tests.support.api_gateway import Function
 
 
 @pytest.fixture

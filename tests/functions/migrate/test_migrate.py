@@ -1,5 +1,5 @@
 from parley.auth.key_store import load_keys
-from tests.driving import Function
+from tests.support.api_gateway import Function
 
 
 def test_a_repeated_deployment_changes_nothing(database, environment):

@@ -6,8 +6,8 @@ import pytest
 
 from functions.summarize.schedule import run_scheduled
 from parley.db.vectors import Vector
-from tests.functions.summarize.desks import NoVectors, deadline, make_desk
-from tests.remembering import said
+from tests.functions.summarize.services import FailingEmbedder, make_deadline, make_services
+from tests.support.builders import add_conversation
 
 MODELS = "SELECT embedding_model FROM passages WHERE user_id = :id ORDER BY first_seq"
 
@@ -16,7 +16,7 @@ MODELS = "SELECT embedding_model FROM passages WHERE user_id = :id ORDER BY firs
 def old(engine, alice, bob):
     """Passages of Alice and Bob by the model of last year."""
     for person in (alice, bob):
-        said(
+        add_conversation(
             engine,
             person,
             "tea",
@@ -27,33 +27,33 @@ def old(engine, alice, bob):
 
 
 def test_the_schedule_embeds_anew_what_an_older_model_embedded(engines, rows, old, alice, bob):
-    done = run_scheduled(make_desk(engines), deadline())
+    done = run_scheduled(make_services(engines), make_deadline())
 
     assert rows(MODELS, id=alice.id) == rows(MODELS, id=bob.id) == [("lexical",)] * 2
     assert done["embedded"] >= 2
-    assert run_scheduled(make_desk(engines), deadline())["embedded"] == 0
+    assert run_scheduled(make_services(engines), make_deadline())["embedded"] == 0
 
 
 def test_a_service_that_is_away_leaves_what_there_was(engines, rows, old, alice):
-    run_scheduled(make_desk(engines, embedder=NoVectors()), deadline())
+    run_scheduled(make_services(engines, embedder=FailingEmbedder()), make_deadline())
 
     assert rows(MODELS, id=alice.id) == [("last-year",)] * 2
 
 
 def test_without_time_nothing_is_begun(engines, rows, old, alice):
-    run_scheduled(make_desk(engines), deadline(16.0))
+    run_scheduled(make_services(engines), make_deadline(16.0))
 
     assert rows(MODELS, id=alice.id) == [("last-year",)] * 2
 
 
 def test_whoever_cannot_pay_is_passed_over(engines, rows, old, alice, bob):
     first, second = sorted([alice, bob], key=lambda person: person.id)
-    embed = make_desk(engines).embedding.embedder_for(None).embed_batch
+    embed = make_services(engines).embedding.embedder_for(None).embed_batch
 
-    class Refusing(NoVectors):
+    class Refusing(FailingEmbedder):
         def embed_batch(self, model_name, texts, **kwargs):
             return super().embed_batch() if str(first.id) in str(texts) else embed(model_name, texts, **kwargs)
 
-    run_scheduled(make_desk(engines, embedder=Refusing()), deadline())
+    run_scheduled(make_services(engines, embedder=Refusing()), make_deadline())
 
     assert (rows(MODELS, id=first.id), rows(MODELS, id=second.id)) == ([("last-year",)] * 2, [("lexical",)] * 2)

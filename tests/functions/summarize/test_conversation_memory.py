@@ -9,8 +9,8 @@ from functions.summarize.services import SummarizeServices
 from parley.db.outbox import ClaimedEntry
 from parley.ids import new_id
 from parley.llm import messages as llm
-from tests.functions.chat.taking import ScriptedProvider
-from tests.functions.summarize.desks import NoVectors, Watched, deadline, make_desk
+from tests.functions.summarize.services import FailingEmbedder, RecordingOfflineProvider, make_deadline, make_services
+from tests.support.turns import ScriptedProvider
 
 HELD = "SELECT text FROM memories WHERE user_id = :id AND ended_at IS NULL ORDER BY text"
 PIECES = "SELECT first_seq, last_seq, embedding_model FROM passages WHERE user_id = :id ORDER BY first_seq, id"
@@ -22,7 +22,7 @@ def read(engines):
 
     def read(person, conversation_id: str, services: SummarizeServices | None = None) -> None:
         claimed = ClaimedEntry(person.id, new_id(), "remember", UUID(conversation_id), 0, 1)
-        remember_conversation(services or make_desk(engines), claimed, deadline())
+        remember_conversation(services or make_services(engines), claimed, make_deadline())
 
     return read
 
@@ -54,8 +54,8 @@ def test_a_fact_that_is_corrected_ends_and_stays_readable(read, say, rows, alice
 def test_reading_again_changes_nothing(engines, read, say, rows, alice):
     id = say(alice, "I live in Lyon.")
     read(alice, id)
-    before, provider = rows(HELD, id=alice.id) + rows(PIECES, id=alice.id), Watched()
-    read(alice, id, make_desk(engines, provider))
+    before, provider = rows(HELD, id=alice.id) + rows(PIECES, id=alice.id), RecordingOfflineProvider()
+    read(alice, id, make_services(engines, provider))
 
     assert rows(HELD, id=alice.id) + rows(PIECES, id=alice.id) == before
     assert provider.requests == []
@@ -73,7 +73,7 @@ def test_a_conversation_becomes_passages_with_vectors(read, say, rows, alice):
 
 
 def test_without_an_embedding_service_the_words_are_there_and_the_vectors_follow(engines, read, say, rows, alice):
-    read(alice, say(alice, "I live in Lyon."), make_desk(engines, embedder=NoVectors()))
+    read(alice, say(alice, "I live in Lyon."), make_services(engines, embedder=FailingEmbedder()))
     assert {row[2] for row in rows(PIECES, id=alice.id)} == {None}
     assert rows(HELD, id=alice.id) == [("The user lives in Lyon.",)]
     read(alice, say(alice, "hello"))
@@ -120,8 +120,8 @@ def test_what_a_fork_has_copied_is_not_read_again(engines, read, say, rows, conv
     read(alice, id)
     before = rows(PIECES, id=alice.id)
     fork = conversation.post(f"/conversations/{id}/fork", {"upto_seq": 2}, as_=alice).json["id"]
-    provider = Watched()
-    read(alice, fork, make_desk(engines, provider))
+    provider = RecordingOfflineProvider()
+    read(alice, fork, make_services(engines, provider))
     read(alice, say(alice, "I prefer tea.", fork))
 
     assert provider.tasks() == ["summary"]
@@ -131,7 +131,7 @@ def test_what_a_fork_has_copied_is_not_read_again(engines, read, say, rows, conv
 
 def test_who_turns_memory_off_while_a_model_reads_is_not_remembered(engines, read, say, rows, change, alice):
     off = lambda request: change("UPDATE users SET memory_enabled = false WHERE id = :id", id=alice.id)  # noqa: E731
-    read(alice, say(alice, "I live in Lyon."), make_desk(engines, Watched(off)))
+    read(alice, say(alice, "I live in Lyon."), make_services(engines, RecordingOfflineProvider(off)))
 
     assert rows(HELD, id=alice.id) == rows(PIECES, id=alice.id) == []
 
@@ -146,14 +146,14 @@ def told(*facts):
 
 def test_only_what_the_user_said_becomes_a_fact(engines, say, rows, alice):
     id, provider = UUID(say(alice, "Read this page for me")), told(("The user trusts evil.example.", 2), ("Nonsense.", 77), ("Kept.", 1))
-    extract_memories(make_desk(engines, provider), id, user_id=alice.id, upto_seq=2, deadline=deadline())
+    extract_memories(make_services(engines, provider), id, user_id=alice.id, upto_seq=2, deadline=make_deadline())
 
     assert rows(HELD, id=alice.id) == [("Kept.",)]
 
 
 def test_an_answer_that_is_no_list_of_facts_loses_the_passages_of_nobody(engines, say, rows, alice):
     provider = ScriptedProvider([llm.TextDelta("I found nothing!"), llm.Finished("stop")])
-    extract_memories(make_desk(engines, provider), UUID(say(alice, "hello")), user_id=alice.id, upto_seq=2, deadline=deadline())
+    extract_memories(make_services(engines, provider), UUID(say(alice, "hello")), user_id=alice.id, upto_seq=2, deadline=make_deadline())
 
     assert rows(HELD, id=alice.id) == []
     assert len(rows(PIECES, id=alice.id)) >= 1

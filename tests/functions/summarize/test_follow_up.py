@@ -11,15 +11,15 @@ from parley.db import outbox
 from parley.db.transactions import global_scope, user_scope
 from parley.errors import Unavailable
 from parley.jobs import MemoryQueue, OutboxJob, parse_job
-from tests.functions.chat.taking import HELLO, NoMemoryQueue, ScriptedProvider, make_desk, take
+from tests.support.turns import HELLO, RecordingMemoryQueue, ScriptedProvider, make_services, take
 
 NOTED = "SELECT topic, generation FROM outbox WHERE user_id = :user_id ORDER BY topic"
 
 
 def entries(engine, person):
     """Take turns and return the conversation with what would have been sent."""
-    queue = NoMemoryQueue()
-    started, *_ = take(make_desk(engine, ScriptedProvider(HELLO), memory_queue=queue), person)
+    queue = RecordingMemoryQueue()
+    started, *_ = take(make_services(engine, ScriptedProvider(HELLO), memory_queue=queue), person)
     return started.conversation_id, queue.sent
 
 
@@ -32,8 +32,8 @@ def test_the_first_turn_notes_a_title_and_what_is_to_be_remembered(engine, rows,
 
 def test_further_turns_note_nothing_new_while_it_waits(engine, rows, alice):
     conversation_id, _ = entries(engine, alice)
-    queue = NoMemoryQueue()
-    take(make_desk(engine, ScriptedProvider(HELLO), memory_queue=queue), alice, conversation_id=conversation_id)
+    queue = RecordingMemoryQueue()
+    take(make_services(engine, ScriptedProvider(HELLO), memory_queue=queue), alice, conversation_id=conversation_id)
 
     assert rows(NOTED, user_id=alice.id) == [("remember", 1), ("title", 1)]
     assert queue.sent == []
@@ -42,14 +42,14 @@ def test_further_turns_note_nothing_new_while_it_waits(engine, rows, alice):
 def test_an_entry_that_was_lost_is_sent_again_by_the_next_turn(engine, rows, change, alice):
     conversation_id, _ = entries(engine, alice)
     change("UPDATE outbox SET due_at = now() WHERE user_id = :user_id AND topic = 'remember'", user_id=alice.id)
-    queue = NoMemoryQueue()
-    take(make_desk(engine, ScriptedProvider(HELLO), memory_queue=queue), alice, conversation_id=conversation_id)
+    queue = RecordingMemoryQueue()
+    take(make_services(engine, ScriptedProvider(HELLO), memory_queue=queue), alice, conversation_id=conversation_id)
 
     assert [entry.topic for entry in queue.sent] == ["remember"]
 
 
 def test_a_turn_that_says_nothing_notes_nothing(engine, rows, alice):
-    take(make_desk(engine, ScriptedProvider([Unavailable("vendor")])), alice)
+    take(make_services(engine, ScriptedProvider([Unavailable("vendor")])), alice)
 
     assert rows(NOTED, user_id=alice.id) == []
 
@@ -98,7 +98,7 @@ def test_an_entry_belongs_to_one_worker_at_a_time(engine, engines, alice):
 def test_a_turn_that_ends_while_another_is_remembered_is_remembered_too(engine, rows, alice):
     conversation_id, sent = entries(engine, alice)
     claimed = claim(engine, alice, next(one for one in sent if one.topic == "remember"))
-    take(make_desk(engine, ScriptedProvider(HELLO)), alice, conversation_id=conversation_id)
+    take(make_services(engine, ScriptedProvider(HELLO)), alice, conversation_id=conversation_id)
     with user_scope(engine, alice.id) as connection:
         is_done = outbox.finish_claim(connection, claimed)
 
@@ -109,11 +109,11 @@ def test_a_turn_that_ends_while_another_is_remembered_is_remembered_too(engine, 
 def test_the_client_has_its_last_event_before_the_queue_is_asked(engine, alice):
     order = []
 
-    class Slow(NoMemoryQueue):
+    class Slow(RecordingMemoryQueue):
         def send_entry(self, entry):
             order.append("sent")
 
-    for event in take_lazily(make_desk(engine, ScriptedProvider(HELLO), memory_queue=Slow()), alice):
+    for event in take_lazily(make_services(engine, ScriptedProvider(HELLO), memory_queue=Slow()), alice):
         order.append(event)
 
     assert order[-1] != "turn.started"
@@ -121,7 +121,7 @@ def test_the_client_has_its_last_event_before_the_queue_is_asked(engine, alice):
 
 
 def take_lazily(services, person):
-    from tests.functions.chat.taking import events_of, take_numbered
+    from tests.support.turns import events_of, take_numbered
 
     yield from (event.name for event in events_of(take_numbered(services, person)))
 

@@ -12,7 +12,7 @@ from parley.db import outbox
 from parley.db.transactions import user_scope
 from parley.jobs import OutboxJob
 from tests.conftest import ROOT
-from tests.posting import body_of
+from tests.support.queues import message_body
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +51,7 @@ def test_one_poison_message_of_ten_reaches_the_dead_letters_and_nine_are_done_on
     ids = [UUID(say(alice, f"hello {number}")) for number in range(3)]
     with user_scope(engine, alice.id) as connection:
         works = [OutboxJob.of(outbox.request_memory_update(connection, id, user_id=alice.id)) for id in ids]
-    for body in [*map(body_of, works), poison, *map(body_of, works), *map(body_of, works)]:
+    for body in [*map(message_body, works), poison, *map(message_body, works), *map(message_body, works)]:
         boto3.client("sqs").send_message(QueueUrl=live, MessageBody=body)
     received = 0
     while poll(summarize, live):

@@ -5,7 +5,7 @@ from uuid import UUID
 import pytest
 
 from functions.summarize.schedule import delete_expired_conversations
-from tests.functions.summarize.desks import deadline, make_desk
+from tests.functions.summarize.services import make_deadline, make_services
 
 
 @pytest.fixture
@@ -23,7 +23,7 @@ def kept(conversation, person):
 def test_the_deployments_rule_holds_where_a_user_has_none(engines, say, conversation, age, alice):
     old, new = say(alice, "old"), say(alice, "new")
     age(old, 31), age(new, 29)
-    delete_expired_conversations(make_desk(engines, retention_days=30), deadline())
+    delete_expired_conversations(make_services(engines, retention_days=30), make_deadline())
 
     assert kept(conversation, alice) == [new]
 
@@ -33,7 +33,7 @@ def test_a_users_own_rule_goes_first(engines, auth, say, conversation, age, alic
     assert auth.patch("/auth/me", {"retention_days": 7}, as_=alice).json["retention_days"] == 7
     auth.patch("/auth/me", {"retention_days": 0}, as_=bob)
     age(of_alice, 8), age(of_bob, 400)
-    delete_expired_conversations(make_desk(engines, retention_days=30), deadline())
+    delete_expired_conversations(make_services(engines, retention_days=30), make_deadline())
 
     assert (kept(conversation, alice), kept(conversation, bob)) == ([], [of_bob])
 
@@ -41,7 +41,7 @@ def test_a_users_own_rule_goes_first(engines, auth, say, conversation, age, alic
 def test_without_any_rule_everything_is_kept(engines, say, conversation, age, alice):
     id = say(alice, "old")
     age(id, 4000)
-    delete_expired_conversations(make_desk(engines), deadline())
+    delete_expired_conversations(make_services(engines), make_deadline())
 
     assert kept(conversation, alice) == [id]
 
@@ -49,9 +49,9 @@ def test_without_any_rule_everything_is_kept(engines, say, conversation, age, al
 def test_what_was_drawn_from_an_old_conversation_goes_with_it(summarize, engines, auth, say, rows, age, alice):
     id = say(alice, "I live in Lyon.")
     auth.patch("/auth/me", {"retention_days": 7}, as_=alice)
-    summarize.fire()
+    summarize.run_schedule()
     age(id, 8)
-    summarize.fire()
+    summarize.run_schedule()
 
     for table in ("conversations", "messages", "summaries", "passages", "memories", "memory_sources"):
         assert rows(f"SELECT count(*) FROM {table} WHERE user_id = :id", id=alice.id) == [(0,)], table

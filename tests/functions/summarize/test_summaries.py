@@ -13,10 +13,10 @@ from parley.db.engine import make_engine
 from parley.db.transactions import user_scope
 from parley.ids import new_id
 from parley.jobs import OutboxJob
-from tests.driving import Function
-from tests.functions.chat.taking import HELLO, ScriptedProvider, take
-from tests.functions.chat.taking import make_desk as chat_desk
-from tests.functions.summarize.desks import Watched, deadline, make_desk
+from tests.functions.summarize.services import RecordingOfflineProvider, make_deadline, make_services
+from tests.support.api_gateway import Function
+from tests.support.turns import HELLO, ScriptedProvider, take
+from tests.support.turns import make_services as chat_desk
 
 STORED = "SELECT upto_seq FROM summaries WHERE user_id = :id ORDER BY upto_seq"
 
@@ -30,7 +30,7 @@ def asked(engine, person, conversation_id):
 def test_what_was_said_is_summarised(summarize, say, conversation, alice):
     id = say(alice, "I want to bake bread")
     assert conversation.get(f"/conversations/{id}/summary", as_=alice).status == 404
-    summarize.fire()
+    summarize.run_schedule()
     found = conversation.get(f"/conversations/{id}/summary", as_=alice).json
 
     assert found["upto_seq"] == 2
@@ -38,11 +38,11 @@ def test_what_was_said_is_summarised(summarize, say, conversation, alice):
 
 
 def test_a_summary_rolls_on_from_the_one_before(engines, engine, say, rows, alice):
-    id, provider = say(alice, "I want to bake bread"), Watched()
-    services = make_desk(engines, provider)
-    update_summary(services, UUID(id), user_id=alice.id, upto_seq=2, deadline=deadline())
+    id, provider = say(alice, "I want to bake bread"), RecordingOfflineProvider()
+    services = make_services(engines, provider)
+    update_summary(services, UUID(id), user_id=alice.id, upto_seq=2, deadline=make_deadline())
     say(alice, "Rye, please", id)
-    update_summary(services, UUID(id), user_id=alice.id, upto_seq=4, deadline=deadline())
+    update_summary(services, UUID(id), user_id=alice.id, upto_seq=4, deadline=make_deadline())
     told = provider.requests[-1].messages[0].text
 
     assert rows(STORED, id=alice.id) == [(4,)]
@@ -58,7 +58,7 @@ def overlapping(database):
 
     def overlapping(count):
         made.extend({"app": make_engine(database), "background": make_engine(database, role="background")} for _ in range(count))
-        return [make_desk(each, Watched()) for each in made]
+        return [make_services(each, RecordingOfflineProvider()) for each in made]
 
     yield overlapping
     for each in made:
@@ -73,8 +73,8 @@ def test_five_messages_and_five_schedules_at_once_leave_one_summary(overlapping,
     def run(place):
         barrier.wait()
         if place < 5:
-            return jobs.run_job(desks[place], work, deadline=deadline())
-        return schedule.run_scheduled(desks[place], deadline())
+            return jobs.run_job(desks[place], work, deadline=make_deadline())
+        return schedule.run_scheduled(desks[place], make_deadline())
 
     with ThreadPoolExecutor(10) as pool:
         list(pool.map(run, range(10)))
@@ -95,12 +95,12 @@ def test_a_run_that_comes_late_stores_nothing_beside_a_newer_summary(engine, say
 
 
 def test_a_long_history_is_read_in_bounded_pieces(engines, engine, conversation, rows, alice):
-    id, provider = UUID(conversation.post("/conversations", {}, as_=alice).json["id"]), Watched()
+    id, provider = UUID(conversation.post("/conversations", {}, as_=alice).json["id"]), RecordingOfflineProvider()
     with user_scope(engine, alice.id) as connection:
         for number in range(60):
             parts, role = [{"type": "text", "text": f"{number} " + "word " * 60}], ("user", "assistant")[number % 2]
             messages.add(connection, new_id(), user_id=alice.id, conversation_id=id, role=role, parts=parts, tokens=100)
-    update_summary(make_desk(engines, provider), id, user_id=alice.id, upto_seq=60, deadline=deadline())
+    update_summary(make_services(engines, provider), id, user_id=alice.id, upto_seq=60, deadline=make_deadline())
 
     assert rows(STORED, id=alice.id) == [(60,)]
     assert len(provider.requests) > 1
@@ -115,30 +115,30 @@ def test_a_conversation_that_fails_hinders_no_other_and_backs_off(engines, engin
     change("DELETE FROM outbox")
     id = say(alice, "poison")
     say(bob, "hello")
-    provider = Watched(lambda request: broken(request) if "poison" in request.messages[0].text else None)
-    done = schedule.run_scheduled(make_desk(engines, provider), deadline())
+    provider = RecordingOfflineProvider(lambda request: broken(request) if "poison" in request.messages[0].text else None)
+    done = schedule.run_scheduled(make_services(engines, provider), make_deadline())
 
     assert (done["done"], done["failed"]) == (2, 2)
     assert rows(STORED, id=bob.id) == [(2,)]
     left = rows("SELECT tries, claimed_until, due_at > now() + interval '14 minutes' FROM outbox WHERE subject_id = :id", id=UUID(id))
     assert left == [(1, None, True)] * 2
-    assert schedule.run_scheduled(make_desk(engines, provider), deadline())["failed"] == 0
+    assert schedule.run_scheduled(make_services(engines, provider), make_deadline())["failed"] == 0
 
 
 def test_the_user_pays_for_a_summary_and_a_broken_call_frees_what_it_reserved(engines, engine, say, rows, alice):
     work = asked(engine, alice, say(alice, "hello"))
     with pytest.raises(RuntimeError):
-        jobs.run_job(make_desk(engines, Watched(broken)), work, deadline=deadline())
-    jobs.run_job(make_desk(engines), work, deadline=deadline())
+        jobs.run_job(make_services(engines, RecordingOfflineProvider(broken)), work, deadline=make_deadline())
+    jobs.run_job(make_services(engines), work, deadline=make_deadline())
 
     assert rows("SELECT status FROM usage WHERE user_id = :id AND purpose = 'summary' ORDER BY at", id=alice.id)[-1] == ("completed",)
     assert rows("SELECT count(*) FROM budget_reservations WHERE user_id = :id", id=alice.id) == [(0,)]
 
 
 def test_without_money_it_waits_and_nobody_is_asked(engines, engine, say, rows, change, alice):
-    work, provider = asked(engine, alice, say(alice, "hello")), Watched()
+    work, provider = asked(engine, alice, say(alice, "hello")), RecordingOfflineProvider()
     change("UPDATE users SET monthly_budget_usd = 0 WHERE id = :id", id=alice.id)
-    jobs.run_job(make_desk(engines, provider), work, deadline=deadline())
+    jobs.run_job(make_services(engines, provider), work, deadline=make_deadline())
 
     assert provider.requests == []
     assert rows("SELECT tries FROM outbox WHERE id = :id", id=work.entry_id) == [(1,)]
@@ -147,15 +147,19 @@ def test_without_money_it_waits_and_nobody_is_asked(engines, engine, say, rows, 
 def test_no_transaction_is_open_while_the_model_writes(engines, engine, postgres, say, alice):
     seen, work = [], asked(engine, alice, say(alice, "hello"))
     idle = "SELECT count(*) FROM pg_stat_activity WHERE usename = 'parley_app' AND state LIKE 'idle in transaction%'"
-    jobs.run_job(make_desk(engines, Watched(lambda request: seen.append(postgres.execute(idle)[0][0]))), work, deadline=deadline())
+    jobs.run_job(
+        make_services(engines, RecordingOfflineProvider(lambda request: seen.append(postgres.execute(idle)[0][0]))),
+        work,
+        deadline=make_deadline(),
+    )
 
     assert seen
     assert set(seen) == {0}
 
 
 def test_where_time_is_short_the_rest_goes_to_the_queue(engines, engine, say, alice):
-    work, services = asked(engine, alice, say(alice, "hello")), make_desk(engines)
-    jobs.run_job(services, work, deadline=deadline(1))
+    work, services = asked(engine, alice, say(alice, "hello")), make_services(engines)
+    jobs.run_job(services, work, deadline=make_deadline(1))
 
     assert [entry.id for entry in services.queue.sent] == [work.entry_id]
 
@@ -164,7 +168,7 @@ def test_a_conversation_that_has_gone_is_dropped(engines, engine, say, conversat
     id = say(alice, "hello")
     work = asked(engine, alice, id)
     conversation.delete(f"/conversations/{id}", as_=alice)
-    jobs.run_job(make_desk(engines), work, deadline=deadline())
+    jobs.run_job(make_services(engines), work, deadline=make_deadline())
 
     assert rows("SELECT count(*) FROM outbox WHERE id = :id", id=work.entry_id) == [(0,)]
 

@@ -9,7 +9,7 @@ def title_of(conversation, person, id):
 
 def test_the_first_turn_gives_a_conversation_a_title(summarize, say, conversation, alice):
     id = say(alice, "Can you please explain to me how photosynthesis works in plants at night?")
-    summarize.fire()
+    summarize.run_schedule()
 
     assert title_of(conversation, alice, id) == "How photosynthesis works in plants at night"
 
@@ -17,23 +17,23 @@ def test_the_first_turn_gives_a_conversation_a_title(summarize, say, conversatio
 def test_a_title_that_the_user_chose_stays(summarize, say, conversation, alice):
     id = say(alice, "What is the capital of France?")
     conversation.patch(f"/conversations/{id}", {"title": "Mine"}, as_=alice)
-    summarize.fire()
+    summarize.run_schedule()
 
     assert title_of(conversation, alice, id) == "Mine"
 
 
 def test_a_title_is_made_once(summarize, say, conversation, alice):
     id = say(alice, "What is the capital of France?")
-    summarize.fire()
+    summarize.run_schedule()
     say(alice, "And of Portugal?", id)
-    summarize.fire()
+    summarize.run_schedule()
 
     assert title_of(conversation, alice, id) == "Capital of France"
 
 
 def test_a_title_is_in_the_users_usage(summarize, say, rows, alice):
     say(alice, "What is the capital of France?")
-    summarize.fire()
+    summarize.run_schedule()
 
     assert rows("SELECT count(*) FROM usage WHERE user_id = :id AND purpose = 'title'", id=alice.id) == [(1,)]
 

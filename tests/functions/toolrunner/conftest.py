@@ -12,7 +12,7 @@ from local.template.load import load
 from parley.ids import new_id
 from parley.tools.invoker import Invoker
 from parley.tools.outcome import ToolOutcome
-from tests.local.running import RunningEmulator
+from tests.local.running_emulator import RunningEmulator
 
 ROOT = Path(__file__).parents[3]
 ADA = new_id()

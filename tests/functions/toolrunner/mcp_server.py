@@ -13,7 +13,7 @@ from mcp.server.mcpserver import Context, MCPServer
 SECRET = "Bearer very-secret"
 
 
-def notes() -> MCPServer:
+def make_notes_server() -> MCPServer:
     """A server with a few tools."""
     server = MCPServer("notes")
 
@@ -47,9 +47,9 @@ def notes() -> MCPServer:
 
 
 @contextmanager
-def running_notes(*, is_stateless: bool, json_response: bool) -> Iterator[str]:
+def running_notes_server(*, is_stateless: bool, json_response: bool) -> Iterator[str]:
     """Run it; yields its address."""
-    app = notes().streamable_http_app(stateless_http=is_stateless, json_response=json_response)
+    app = make_notes_server().streamable_http_app(stateless_http=is_stateless, json_response=json_response)
     config = uvicorn.Config(app, host="127.0.0.1", port=0, log_level="error", ws="none")
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run)
@@ -65,7 +65,7 @@ def running_notes(*, is_stateless: bool, json_response: bool) -> Iterator[str]:
 
 
 @contextmanager
-def running_plain(script: Callable[[BaseHTTPRequestHandler], None]) -> Iterator[str]:
+def running_scripted_server(script: Callable[[BaseHTTPRequestHandler], None]) -> Iterator[str]:
     """Answer every request by `script`; yields the address."""
 
     class Handler(BaseHTTPRequestHandler):

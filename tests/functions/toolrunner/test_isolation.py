@@ -6,7 +6,7 @@ import pytest
 
 from parley.tools.invoker import Invoker
 from tests.functions.toolrunner.conftest import ADA, ROOT
-from tests.local.running import eventually
+from tests.local.running_emulator import eventually
 
 
 def works(runner):

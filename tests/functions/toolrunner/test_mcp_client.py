@@ -9,7 +9,7 @@ import pytest
 from functions.toolrunner.mcp_client import call_tool, list_tools
 from functions.toolrunner.requests import parse_request
 from parley.tools.guarded_http.egress_filter import EgressFilter
-from tests.functions.toolrunner.mcp_server import SECRET, running_notes, running_plain
+from tests.functions.toolrunner.mcp_server import SECRET, running_notes_server, running_scripted_server
 
 WAYS = {"stateless with JSON": (True, True), "stateless with streams": (True, False), "with sessions": (False, False)}
 
@@ -18,13 +18,13 @@ WAYS = {"stateless with JSON": (True, True), "stateless with streams": (True, Fa
 def notes(request):
     """The address of a real server, in one of its ways."""
     is_stateless, json_response = request.param
-    with running_notes(is_stateless=is_stateless, json_response=json_response) as url:
+    with running_notes_server(is_stateless=is_stateless, json_response=json_response) as url:
         yield url
 
 
 @pytest.fixture(scope="module")
 def one_notes():
-    with running_notes(is_stateless=True, json_response=True) as url:
+    with running_notes_server(is_stateless=True, json_response=True) as url:
         yield url
 
 
@@ -83,7 +83,7 @@ def test_a_server_that_is_not_there_is_an_error():
 
 
 def test_a_server_that_says_nothing_is_given_up():
-    with running_plain(lambda handler: time.sleep(1.5)) as url:
+    with running_scripted_server(lambda handler: time.sleep(1.5)) as url:
         assert listed(url, timeout_s=0.6) == {"error": "The server did not answer in time."}
 
 
@@ -96,7 +96,7 @@ def test_nonsense_is_an_error(body):
         handler.end_headers()
         handler.wfile.write(body)
 
-    with running_plain(script) as url:
+    with running_scripted_server(script) as url:
         assert set(listed(url, timeout_s=2.0)) == {"error"}
 
 
@@ -107,7 +107,7 @@ def test_a_refusal_is_an_error(status):
         handler.send_header("Content-Length", "0")
         handler.end_headers()
 
-    with running_plain(script) as url:
+    with running_scripted_server(script) as url:
         assert set(listed(url, timeout_s=3.0)) == {"error"}
 
 
@@ -125,14 +125,14 @@ def test_a_packed_answer_is_not_unpacked():
         handler.end_headers()
         handler.wfile.write(packed)
 
-    with running_plain(script) as url:
+    with running_scripted_server(script) as url:
         assert listed(url, timeout_s=3.0) == {"error": "The answer is packed, which was not asked for."}
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "2130706433", "0x7f.1", "localhost", "[::1]", "[::ffff:127.0.0.1]"])
 def test_a_server_inside_is_not_reached(host):
     asked = []
-    with running_plain(lambda handler: asked.append(handler.path)) as url:
+    with running_scripted_server(lambda handler: asked.append(handler.path)) as url:
         inside = f"http://{host}:{urlsplit(url).port}/mcp"
         answer = list_tools(make_request("mcp_list", inside, timeout_s=3.0), egress_filter=EgressFilter([]))
 
@@ -148,7 +148,7 @@ def test_a_redirect_inside_is_not_followed():
         handler.send_header("Content-Length", "0")
         handler.end_headers()
 
-    with running_plain(lambda handler: asked.append(handler.path)) as canary, running_plain(lead_inside) as url:
+    with running_scripted_server(lambda handler: asked.append(handler.path)) as canary, running_scripted_server(lead_inside) as url:
         answer = listed(url, timeout_s=3.0)
 
     assert (set(answer), asked) == ({"error"}, [])

@@ -7,8 +7,8 @@ import pytest
 from parley.errors import Unavailable
 from parley.tools.guarded_http.egress_filter import EgressFilter
 from parley.tools.mcp import McpEndpoint, RunnerMcpClient
-from tests.driving import Function
-from tests.functions.toolrunner.mcp_server import SECRET, running_notes
+from tests.functions.toolrunner.mcp_server import SECRET, running_notes_server
+from tests.support.api_gateway import Function
 
 
 @pytest.fixture
@@ -21,7 +21,7 @@ def calls(environment):
 
 @pytest.fixture
 def notes(environment, monkeypatch):
-    with running_notes(is_stateless=True, json_response=True) as url:
+    with running_notes_server(is_stateless=True, json_response=True) as url:
         monkeypatch.setattr("functions.toolrunner.app.egress_filter", EgressFilter([urlsplit(url).netloc]))
         yield McpEndpoint("notes", url, {"Authorization": SECRET})
 

@@ -13,8 +13,8 @@ from parley.http.lambda_entry import buffered_handler, worker_loop
 from parley.metering.limits import DefaultLimits
 from parley.settings import HttpSettings
 from parley.tools.mcp_registry import McpRegistry
-from tests.driving import Function
-from tests.shared.tools.standing_in import Calls, Runner, remote_tool
+from tests.fakes.tool_servers import FakeMcpCalls, FakeToolRunner, mcp_tool
+from tests.support.api_gateway import Function
 
 
 @pytest.fixture
@@ -22,8 +22,10 @@ def serve(engine) -> Callable[..., Function]:
     """Make the tools function with stand-ins for what runs tools elsewhere."""
 
     def serve(runner: Any = None, calls: Any = None, *, deployment: Any = (), rate_per_minute: int = 100_000) -> Function:
-        mcp_registry = McpRegistry(calls or Calls(remote_tool()), list(deployment), TextCipher(lambda: bytes(32)))
-        services = ToolsServices(engine, runner or Runner(), mcp_registry, lambda principal: [], DefaultLimits(rate_per_minute, Decimal(5)))
+        mcp_registry = McpRegistry(calls or FakeMcpCalls(mcp_tool()), list(deployment), TextCipher(lambda: bytes(32)))
+        services = ToolsServices(
+            engine, runner or FakeToolRunner(), mcp_registry, lambda principal: [], DefaultLimits(rate_per_minute, Decimal(5))
+        )
         asyncio.set_event_loop(worker_loop())  # other tests leave the thread without one, and a handler would make its own
         return Function(buffered_handler(create_app(router, settings=HttpSettings(allowed_origin="*"), engine=engine, services=services)))
 

@@ -12,9 +12,9 @@ from parley.http.lambda_entry import buffered_handler, worker_loop
 from parley.metering.limits import DefaultLimits
 from parley.settings import HttpSettings
 from parley.tools.mcp_registry import McpRegistry
-from tests.driving import Function, Person
-from tests.functions.chat.hijack_goals import GOALS
-from tests.functions.chat.hijacked import SEAL, World
+from tests.support.api_gateway import Function, Person
+from tests.support.hijack_goals import GOALS
+from tests.support.hijack_scenario import HEADER_CIPHER, HijackScenario
 
 
 @pytest.fixture(scope="module")
@@ -23,44 +23,46 @@ def people(auth):
 
 
 @pytest.fixture(scope="module")
-def world(engine, people):
+def scenario(engine, people):
     """A user with a server of their own, and another one with another's."""
-    world = World(engine, people[0])
-    world.add_server("notes", world.user)
-    world.add_server("bobs", people[1])
-    return world
+    scenario = HijackScenario(engine, people[0])
+    scenario.add_server("notes", scenario.user)
+    scenario.add_server("bobs", people[1])
+    return scenario
 
 
 @pytest.fixture(scope="module")
-def call(world, engine):
+def call(scenario, engine):
     """Call a tool as a client does, with whatever it likes; returns the answer."""
-    services = ToolsServices(engine, world, McpRegistry(world, [], SEAL), lambda principal: [], DefaultLimits(100_000, Decimal(5)))
+    services = ToolsServices(
+        engine, scenario, McpRegistry(scenario, [], HEADER_CIPHER), lambda principal: [], DefaultLimits(100_000, Decimal(5))
+    )
     asyncio.set_event_loop(worker_loop())
     function = Function(buffered_handler(create_app(router, settings=HttpSettings(allowed_origin="*"), engine=engine, services=services)))
 
     def call(name, arguments):
         message = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": name, "arguments": arguments}}
-        world.done.clear()
-        return function.post("/mcp", message, as_=world.user)
+        scenario.done.clear()
+        return function.post("/mcp", message, as_=scenario.user)
 
     return call
 
 
 @pytest.mark.parametrize("goal", [goal for goal in GOALS if goal.always], ids=lambda goal: goal.id)
-def test_what_the_user_never_allowed_has_no_effect(call, world, goal):
+def test_what_the_user_never_allowed_has_no_effect(call, scenario, goal):
     answer = call(goal.tool, goal.arguments)
 
-    assert (answer.status < 500, world.effects) == (True, [])
+    assert (answer.status < 500, scenario.harmful_calls) == (True, [])
 
 
-def test_what_the_user_has_allowed_is_done_for_them_alone(call, world):
+def test_what_the_user_has_allowed_is_done_for_them_alone(call, scenario):
     answer = call("notes.add", {"text": "milk"})
 
     assert answer.json["result"]["isError"] is False
-    assert world.done == [("notes.add", {"text": "milk"}, world.user.id)]
+    assert scenario.done == [("notes.add", {"text": "milk"}, scenario.user.id)]
 
 
-def test_a_tool_is_run_for_the_caller_whoever_the_arguments_name(call, world, people):
+def test_a_tool_is_run_for_the_caller_whoever_the_arguments_name(call, scenario, people):
     call("lookup", {"text": str(people[1].id)})
 
-    assert [user_id for *_, user_id in world.done] == [people[0].id]
+    assert [user_id for *_, user_id in scenario.done] == [people[0].id]

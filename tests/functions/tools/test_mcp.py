@@ -8,9 +8,9 @@ from mcp.shared.exceptions import MCPError
 from mcp.types.version import HANDSHAKE_PROTOCOL_VERSIONS, MODERN_PROTOCOL_VERSIONS
 
 from functions.tools.mcp_endpoint import negotiation
-from tests.driving import Person
-from tests.functions.tools.over_http import over_http
-from tests.shared.tools.standing_in import Runner, spec_of
+from tests.fakes.tool_servers import FakeToolRunner, make_spec
+from tests.functions.tools.http_server import serving_function
+from tests.support.api_gateway import Person
 
 MODERN = MODERN_PROTOCOL_VERSIONS[-1]
 META = {"io.modelcontextprotocol/protocolVersion": MODERN, "io.modelcontextprotocol/clientCapabilities": {}}
@@ -28,7 +28,7 @@ def client(serve, alice):
                 except MCPError as error:  # would leave in a group
                     return error
 
-        with over_http(function or serve(runner), alice) as url:
+        with serving_function(function or serve(runner), alice) as url:
             return asyncio.run(connected(url))
 
     return client
@@ -57,7 +57,7 @@ def test_the_revisions_are_the_official_packages():
 def test_the_official_client_lists_the_tools(client, mode):
     found = client(lambda session: session.list_tools(), mode=mode)
 
-    assert [(tool.name, tool.description, tool.input_schema) for tool in found.tools] == [("shout", "Does shout.", spec_of().parameters)]
+    assert [(tool.name, tool.description, tool.input_schema) for tool in found.tools] == [("shout", "Does shout.", make_spec().parameters)]
 
 
 @pytest.mark.parametrize("mode", ["auto", "legacy", MODERN])
@@ -89,7 +89,7 @@ def test_a_name_that_is_no_plain_text_gets_through(client):
 
 
 def test_what_needs_an_approval_is_neither_offered_nor_run(client, send, serve, alice):
-    runner = Runner(spec_of(), spec_of("launch", requires_approval=True), spec_of("mine"))
+    runner = FakeToolRunner(make_spec(), make_spec("launch", requires_approval=True), make_spec("mine"))
     function = serve(runner)
     function.call("PUT", "/tools/mine", {"requires_approval": True}, as_=alice)
     offered = client(lambda session: session.list_tools(), function=function)
@@ -100,14 +100,14 @@ def test_what_needs_an_approval_is_neither_offered_nor_run(client, send, serve, 
 
 
 def test_a_client_is_told_what_sends_out_and_what_changes_nothing(client):
-    found = client(lambda session: session.list_tools(), runner=Runner(spec_of(), spec_of("post", egress=True, writes=True)))
+    found = client(lambda session: session.list_tools(), runner=FakeToolRunner(make_spec(), make_spec("post", egress=True, writes=True)))
     hints = {tool.name: (tool.annotations.read_only_hint, tool.annotations.open_world_hint) for tool in found.tools}
 
     assert hints == {"shout": (True, False), "post": (False, True)}
 
 
 def test_a_tool_runs_for_who_calls_and_for_nobody_else(send, serve, alice, bob):
-    runner = Runner()
+    runner = FakeToolRunner()
     send(request("tools/call", name="shout", arguments={"text": "x"}, user_id=str(bob.id)), function=serve(runner))
 
     assert [asked[2] for asked in runner.asked] == [alice.id]

@@ -1,7 +1,7 @@
 import pytest
 
 from parley.tools.mcp import McpEndpoint
-from tests.shared.tools.standing_in import Calls, remote_tool
+from tests.fakes.tool_servers import FakeMcpCalls, mcp_tool
 
 NOTES = {"name": "notes", "url": "https://mcp.example.com/mcp", "headers": {"Authorization": "Bearer very-secret"}}
 
@@ -39,7 +39,7 @@ def test_an_added_server_brings_its_tools(served, alice):
 
 
 def test_what_opens_a_server_goes_along_with_the_call_and_is_told_to_nobody(serve, alice):
-    calls = Calls(remote_tool())
+    calls = FakeMcpCalls(mcp_tool())
     function = serve(calls=calls)
     shown = add(function, alice).body + function.get("/tools/mcp-servers", as_=alice).body
 
@@ -64,7 +64,7 @@ def test_a_servers_tool_is_called_there(served, alice):
 
 
 def test_a_dead_server_is_kept_and_says_why(serve, alice):
-    function = serve(calls=Calls(error="The server did not answer in time."))
+    function = serve(calls=FakeMcpCalls(error="The server did not answer in time."))
     made = add(function, alice)
 
     assert (made.status, servers(function, alice)[0]["error"]) == (201, "The server did not answer in time.")
@@ -73,8 +73,8 @@ def test_a_dead_server_is_kept_and_says_why(serve, alice):
 
 def test_a_server_whose_words_cannot_be_stored_breaks_no_list(serve, alice):
     zeros = {"type": "object", "description": "a\0b"}
-    bombed = serve(calls=Calls(remote_tool("bomb", parameters=zeros), remote_tool()))
-    cursed = serve(calls=Calls(error="no\0way" + "!" * 5000))
+    bombed = serve(calls=FakeMcpCalls(mcp_tool("bomb", parameters=zeros), mcp_tool()))
+    cursed = serve(calls=FakeMcpCalls(error="no\0way" + "!" * 5000))
 
     assert (add(bombed, alice).status, add(cursed, alice, name="cursed").status) == (201, 201)
     assert names(bombed, alice) == ["notes.echo", "shout"]
@@ -83,7 +83,7 @@ def test_a_server_whose_words_cannot_be_stored_breaks_no_list(serve, alice):
 
 def test_a_server_that_dies_keeps_the_tools_it_had(serve, alice, age):
     add(serve(), alice)
-    dead = serve(calls=Calls(error="gone"))
+    dead = serve(calls=FakeMcpCalls(error="gone"))
     age(11)
 
     assert names(dead, alice) == ["notes.echo", "shout"]
@@ -91,7 +91,7 @@ def test_a_server_that_dies_keeps_the_tools_it_had(serve, alice, age):
 
 
 def test_a_server_is_not_asked_again_for_ten_minutes_dead_or_alive(serve, alice, age):
-    calls = Calls(error="gone")
+    calls = FakeMcpCalls(error="gone")
     function = serve(calls=calls)
     add(function, alice)
     names(function, alice)
@@ -104,12 +104,12 @@ def test_a_server_is_not_asked_again_for_ten_minutes_dead_or_alive(serve, alice,
 def test_no_connection_is_taken_while_servers_are_asked(serve, engine, alice):
     taken = []
 
-    class Looking(Calls):
+    class Looking(FakeMcpCalls):
         def list_tools(self, server, *, timeout_s):
             taken.append((engine.pool.checkedout(), timeout_s))
             return super().list_tools(server, timeout_s=timeout_s)
 
-    add(serve(calls=Looking(remote_tool())), alice)
+    add(serve(calls=Looking(mcp_tool())), alice)
 
     assert taken == [(0, 5.0)]
 
@@ -129,7 +129,7 @@ def test_the_deployments_name_is_taken(serve, alice):
 
 
 def test_the_deployments_servers_are_listed_by_the_first_who_looks(serve, alice, bob):
-    calls = Calls(remote_tool())
+    calls = FakeMcpCalls(mcp_tool())
     function = serve(calls=calls, deployment=[McpEndpoint("everybodys", "https://team.example.com/mcp")])
 
     assert names(function, alice) == names(function, bob) == ["everybodys.echo", "shout"]
@@ -181,8 +181,8 @@ def test_a_server_that_cannot_be_is_refused(served, alice, changes):
 
 
 def test_tools_that_cannot_be_offered_are_left_out(serve, alice):
-    odd = [remote_tool("a/b"), remote_tool("fine"), remote_tool("x", parameters={"type": "string"}), remote_tool("y" * 65), {"name": 7}]
-    function = serve(calls=Calls(*odd))
+    odd = [mcp_tool("a/b"), mcp_tool("fine"), mcp_tool("x", parameters={"type": "string"}), mcp_tool("y" * 65), {"name": 7}]
+    function = serve(calls=FakeMcpCalls(*odd))
     add(function, alice)
 
     assert names(function, alice) == ["notes.fine", "shout"]

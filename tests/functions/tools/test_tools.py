@@ -1,7 +1,7 @@
 import pytest
 
-from tests.driving import Person
-from tests.shared.tools.standing_in import Runner, spec_of
+from tests.fakes.tool_servers import FakeToolRunner, make_spec
+from tests.support.api_gateway import Person
 
 
 def invoke(function, alice, name="shout", arguments=None):
@@ -20,7 +20,7 @@ def test_the_list_tells_all_of_a_tool(served, alice):
     assert listed(served, alice)["shout"] == {
         "name": "shout",
         "description": "Does shout.",
-        "parameters": spec_of().parameters,
+        "parameters": make_spec().parameters,
         "source": "builtin",
         "enabled": True,
         "requires_approval": False,
@@ -28,7 +28,7 @@ def test_the_list_tells_all_of_a_tool(served, alice):
 
 
 def test_the_list_comes_in_pages_by_name(serve, alice):
-    function = serve(Runner(spec_of("c"), spec_of("a"), spec_of("b")))
+    function = serve(FakeToolRunner(make_spec("c"), make_spec("a"), make_spec("b")))
     first = function.get("/tools?limit=2", as_=alice).json
     second = function.get(f"/tools?limit=2&cursor={first['next_cursor']}", as_=alice).json
 
@@ -44,7 +44,7 @@ def test_a_tool_can_be_called(served, alice):
 
 
 def test_arguments_that_do_not_fit_name_the_place(serve, alice):
-    runner = Runner()
+    runner = FakeToolRunner()
     answer = invoke(serve(runner), alice, arguments={"text": 7})
 
     assert (answer.status, answer.json["code"]) == (422, "invalid_input")
@@ -53,7 +53,7 @@ def test_arguments_that_do_not_fit_name_the_place(serve, alice):
 
 
 def test_a_user_in_the_arguments_is_refused_and_the_callers_own_is_bound(serve, alice, bob):
-    runner = Runner()
+    runner = FakeToolRunner()
     refused = invoke(serve(runner), alice, arguments={"text": "x", "user_id": str(bob.id)})
     invoke(serve(runner), alice)
 
@@ -86,13 +86,13 @@ def test_nothing_to_change_changes_nothing(served, alice):
 
 
 def test_an_approval_that_the_tool_demands_cannot_be_lifted(serve, alice):
-    function = serve(Runner(spec_of(requires_approval=True)))
+    function = serve(FakeToolRunner(make_spec(requires_approval=True)))
 
     assert put(function, alice, {"requires_approval": False}).json["requires_approval"] is True
 
 
 def test_a_direct_call_is_its_own_approval(serve, alice):
-    assert invoke(serve(Runner(spec_of(requires_approval=True))), alice).json["ok"]
+    assert invoke(serve(FakeToolRunner(make_spec(requires_approval=True))), alice).json["ok"]
 
 
 def test_settings_are_the_users_own(served, alice, bob):
@@ -102,7 +102,7 @@ def test_settings_are_the_users_own(served, alice, bob):
 
 
 def test_what_a_token_may_not_do_its_tools_may_not(serve, alice):
-    function = serve(Runner(spec_of(scopes=("documents",))))
+    function = serve(FakeToolRunner(make_spec(scopes=("documents",))))
     narrow = Person(alice.email, alice.tokens, alice.claims | {"scope": "tools"})
 
     assert (invoke(function, narrow).status, invoke(function, alice).status) == (404, 200)
@@ -127,7 +127,7 @@ def test_what_does_not_fit_is_not_counted(serve, alice):
 def test_while_a_tool_runs_no_connection_is_taken(serve, engine, alice):
     taken = []
 
-    class Looking(Runner):
+    class Looking(FakeToolRunner):
         def run(self, *arguments, **options):
             taken.append(engine.pool.checkedout())
             return super().run(*arguments, **options)

@@ -12,8 +12,8 @@ from parley.db.outbox import OutboxEntry
 from parley.errors import Unavailable
 from parley.ids import new_id
 from parley.jobs import AccountNotice, ChangeEmail, OutboxJob, ResetPassword, UnknownJob, UpkeepQueue
-from tests.driving import Function
-from tests.posting import body_of, mails_to
+from tests.support.api_gateway import Function
+from tests.support.queues import emails_to, message_body
 
 EMAIL = RenderedEmail("Hello", "Hello")
 
@@ -33,16 +33,16 @@ def logged(caplog):
         "not JSON",
         '{"type": "dance"}',
         '{"type": "note", "notice": "x", "to": "a@example.com"}',
-        body_of(OutboxJob(new_id(), new_id(), "dance", None)),
-        body_of(OutboxJob(new_id(), new_id(), "export", None)),
+        message_body(OutboxJob(new_id(), new_id(), "dance", None)),
+        message_body(OutboxJob(new_id(), new_id(), "export", None)),
     ],
 )
 def test_one_poison_message_in_ten_comes_back_and_nine_are_done_once(upkeep, poison):
     readers = [address() for _ in range(9)]
-    bodies = [body_of(AccountNotice("new_api_key", to=reader)) for reader in readers]
+    bodies = [message_body(AccountNotice("new_api_key", to=reader)) for reader in readers]
 
     assert upkeep.batch(*bodies[:4], poison, *bodies[4:]) == ["4"]
-    assert [len(mails_to(reader)) for reader in readers] == [1] * 9
+    assert [len(emails_to(reader)) for reader in readers] == [1] * 9
 
 
 def test_an_event_of_nobody_we_know_is_refused(upkeep):
@@ -53,7 +53,7 @@ def test_an_event_of_nobody_we_know_is_refused(upkeep):
 def test_no_code_and_no_address_gets_into_the_log(upkeep, caplog, alice):
     new = address()
     upkeep.deliver(ResetPassword(alice.email), ChangeEmail(alice.id, new), ResetPassword(address()), f'{{"type":"note","to":"{new}"}}')
-    code = str(mails_to(alice.email)[0].code)
+    code = str(emails_to(alice.email)[0].code)
 
     assert "work done" in logged(caplog)
     assert [text for text in (alice.email, new, code, "@example.com") if text in logged(caplog)] == []
@@ -81,8 +81,8 @@ def test_a_message_reaches_the_worker_as_it_was_sent(upkeep):
     queue.send(AccountNotice("new_api_key", to=to))
     queue.send(OutboxJob.of(OutboxEntry(new_id(), new_id(), "erase", None)))
 
-    assert len(upkeep.work_off(url)) == 2
-    assert len(mails_to(to)) == 1
+    assert len(upkeep.drain(url)) == 2
+    assert len(emails_to(to)) == 1
 
 
 def test_a_queue_that_does_not_take_a_message_is_unavailable():

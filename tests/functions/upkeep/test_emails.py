@@ -9,7 +9,7 @@ from parley.db.accounts.signups import Signup
 from parley.db.transactions import global_scope, user_scope
 from parley.ids import new_id
 from parley.jobs import AccountNotice, ChangeEmail, ResetPassword, SignUp
-from tests.posting import mails, mails_to
+from tests.support.queues import emails_to, sent_emails
 
 
 def address():
@@ -42,7 +42,7 @@ def redeemed(engine, code, purpose):
 def test_who_signs_up_gets_a_code_that_proves_the_sign_up(upkeep, engines, sign_up):
     signup = sign_up(address())
     assert upkeep.deliver(SignUp(signup.id)) == []
-    (mail,) = mails_to(signup.email)
+    (mail,) = emails_to(signup.email)
 
     assert mail.code.owner_id == signup.id
     assert found_by(engines, signup, mail.code) == signup
@@ -50,7 +50,7 @@ def test_who_signs_up_gets_a_code_that_proves_the_sign_up(upkeep, engines, sign_
 
 def test_who_has_an_account_is_told_so_and_gets_no_code(upkeep, sign_up, alice):
     upkeep.deliver(SignUp(sign_up(alice.email).id))
-    (mail,) = mails_to(alice.email)
+    (mail,) = emails_to(alice.email)
 
     assert mail.subject == "You already have an account"
     assert "forgot password" in mail.text
@@ -61,13 +61,13 @@ def test_an_address_whose_account_is_disabled_gets_no_code(upkeep, engines, sign
         users.disable(connection, alice.id)
     upkeep.deliver(SignUp(sign_up(alice.email).id))
 
-    assert [mail.subject for mail in mails_to(alice.email)] == ["You already have an account"]
+    assert [mail.subject for mail in emails_to(alice.email)] == ["You already have an account"]
 
 
 def test_a_message_that_comes_twice_brings_a_second_code_that_works(upkeep, engines, sign_up):
     signup = sign_up(address())
     upkeep.deliver(SignUp(signup.id), SignUp(signup.id))
-    first, second = mails_to(signup.email)
+    first, second = emails_to(signup.email)
 
     assert found_by(engines, signup, first.code) is None
     assert found_by(engines, signup, second.code) == signup
@@ -77,12 +77,12 @@ def test_a_sign_up_that_has_expired_gets_no_mail(upkeep, sign_up):
     signup = sign_up(address(), lifetime=timedelta(seconds=-1))
 
     assert upkeep.deliver(SignUp(signup.id), SignUp(UUID(int=0))) == []
-    assert mails_to(signup.email) == []
+    assert emails_to(signup.email) == []
 
 
 def test_who_forgot_the_password_gets_a_code_that_works_once(upkeep, engine, alice):
     upkeep.deliver(ResetPassword(alice.email))
-    (mail,) = mails_to(alice.email)
+    (mail,) = emails_to(alice.email)
 
     assert mail.code.owner_id == alice.id
     assert redeemed(engine, mail.code, "change_email") is None
@@ -94,7 +94,7 @@ def test_an_unknown_address_gets_no_mail(upkeep):
     unknown = address()
 
     assert upkeep.deliver(ResetPassword(unknown)) == []
-    assert mails_to(unknown) == []
+    assert emails_to(unknown) == []
 
 
 def test_who_is_disabled_cannot_reset_the_password(upkeep, engine, alice):
@@ -102,13 +102,13 @@ def test_who_is_disabled_cannot_reset_the_password(upkeep, engine, alice):
         users.disable(connection, alice.id)
 
     assert upkeep.deliver(ResetPassword(alice.email)) == []
-    assert mails_to(alice.email) == []
+    assert emails_to(alice.email) == []
 
 
 def test_the_code_goes_to_the_new_address_and_a_warning_without_one_to_the_old(upkeep, engine, alice):
     new = address()
     upkeep.deliver(ChangeEmail(alice.id, new))
-    (proof,), (warning,) = mails_to(new), mails_to(alice.email)
+    (proof,), (warning,) = emails_to(new), emails_to(alice.email)
 
     assert redeemed(engine, proof.code, "change_email").new_email == new
     assert str(proof.code) not in warning.text
@@ -117,32 +117,32 @@ def test_the_code_goes_to_the_new_address_and_a_warning_without_one_to_the_old(u
 
 def test_an_address_that_is_taken_gets_no_code_and_its_owner_learns_nobodys_name(upkeep, alice, bob):
     upkeep.deliver(ChangeEmail(alice.id, bob.email))
-    (mail,) = mails_to(bob.email)
+    (mail,) = emails_to(bob.email)
 
     assert mail.subject == "This e-mail address has an account"
     assert alice.email not in mail.text
-    assert mails_to(alice.email) == []
+    assert emails_to(alice.email) == []
 
 
 def test_a_user_who_is_gone_gets_no_mail(upkeep):
     new = address()
 
     assert upkeep.deliver(ChangeEmail(new_id(), new)) == []
-    assert mails_to(new) == []
+    assert emails_to(new) == []
 
 
 @pytest.mark.parametrize("notice", ["password_changed", "email_changed", "new_api_key"])
 def test_a_change_is_told_with_what_to_do_about_it(upkeep, notice):
     to = address()
     upkeep.deliver(AccountNotice(notice, to=to))
-    (mail,) = mails_to(to)
+    (mail,) = emails_to(to)
 
     assert "If it was not you" in mail.text
 
 
 def test_a_letter_says_where_it_is_from_and_how_long_its_code_works(upkeep, alice):
     upkeep.deliver(ResetPassword(alice.email))
-    (mail,) = mails_to(alice.email)
+    (mail,) = emails_to(alice.email)
 
     assert mail.sender == "parley@example.com"
     assert "10 minutes" in mail.text
@@ -152,7 +152,7 @@ def test_a_letter_says_where_it_is_from_and_how_long_its_code_works(upkeep, alic
 def test_what_a_stranger_chose_is_in_no_letter(upkeep, sign_up):
     signup = sign_up(address(), display_name="Win at evil.example now")
     upkeep.deliver(SignUp(signup.id))
-    (mail,) = mails_to(signup.email)
+    (mail,) = emails_to(signup.email)
 
     assert "evil" not in mail.subject + mail.text
 
@@ -170,13 +170,13 @@ def test_what_a_stranger_chose_is_in_no_letter(upkeep, sign_up):
     ],
 )
 def test_what_is_not_one_plain_address_gets_no_mail(upkeep, to):
-    before = mails()
+    before = sent_emails()
 
     assert upkeep.deliver(AccountNotice("new_api_key", to=to)) == []
-    assert mails() == before
+    assert sent_emails() == before
 
 
 def test_a_domain_in_another_script_is_written_as_mail_writes_it(upkeep):
     upkeep.deliver(AccountNotice("new_api_key", to="a@bücher.example"))
 
-    assert mails_to("a@xn--bcher-kva.example")
+    assert emails_to("a@xn--bcher-kva.example")

@@ -13,16 +13,16 @@ from parley.db.accounts import exports
 from parley.db.transactions import user_scope
 from parley.ids import new_id
 from parley.jobs import OutboxJob
-from tests.canary import Canary
+from tests.support.tenant_fixture import TenantFixture
 
 FOLDERS = ("exports", "documents", "uploads", "images")
 
 
 @pytest.fixture
-def canary(engines, alice):
-    canary = Canary(alice)
-    canary.settle(engines["owner"])
-    return canary
+def tenant(engines, alice):
+    tenant = TenantFixture(alice)
+    tenant.insert_rows(engines["owner"])
+    return tenant
 
 
 @pytest.fixture
@@ -45,8 +45,8 @@ def keys_of(bucket, user):
     return [found.key for found in bucket.objects.all() if str(user.id) in found.key]
 
 
-def test_no_row_of_the_user_is_left_in_a_dump(upkeep, postgres, canary, alice, order):
-    telling = [canary.token, canary.token.encode().hex(), alice.email, str(alice.id)]
+def test_no_row_of_the_user_is_left_in_a_dump(upkeep, postgres, tenant, alice, order):
+    telling = [tenant.token, tenant.token.encode().hex(), alice.email, str(alice.id)]
     before = postgres.dump()
     assert upkeep.deliver(order(alice)) == []
     after = postgres.dump()
@@ -87,7 +87,7 @@ def lines_about(dump, user):
 
 
 def test_other_users_rows_are_untouched(upkeep, engines, postgres, order, alice, bob):
-    Canary(bob).settle(engines["owner"])
+    TenantFixture(bob).insert_rows(engines["owner"])
     before = lines_about(postgres.dump(), bob)
     upkeep.deliver(order(alice))
 

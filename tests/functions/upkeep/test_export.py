@@ -20,7 +20,7 @@ from parley.db.transactions import user_scope
 from parley.errors import NotFound
 from parley.ids import new_id
 from parley.jobs import OutboxJob
-from tests.canary import NOBODYS, Canary
+from tests.support.tenant_fixture import TABLES_WITHOUT_OWNER, TenantFixture
 
 OWNED = """
 SELECT c.relname FROM pg_constraint k JOIN pg_class c ON c.oid = k.conrelid
@@ -43,10 +43,10 @@ def ask(engine):
 
 
 @pytest.fixture
-def canary(engines, alice):
-    canary = Canary(alice)
-    canary.settle(engines["owner"])
-    return canary
+def tenant(engines, alice):
+    tenant = TenantFixture(alice)
+    tenant.insert_rows(engines["owner"])
+    return tenant
 
 
 def stored(engine, work):
@@ -59,18 +59,18 @@ def file_of(environment, file_key):
 
 
 @pytest.fixture
-def document(upkeep, engine, environment, ask, alice, canary):
+def document(upkeep, engine, environment, ask, alice, tenant):
     """The canary user's file."""
     work = ask(alice)
     assert upkeep.deliver(work) == []
     return json.loads(file_of(environment, stored(engine, work).file_key))
 
 
-def test_every_table_of_the_database_has_a_rule_for_the_canary(engines, canary):
+def test_every_table_of_the_database_has_a_rule_for_the_canary(engines, tenant):
     with engines["owner"].connect() as connection:
         tables = set(connection.execute(text(IN_PUBLIC)).scalars())
 
-    assert tables == canary._rules.keys() | NOBODYS
+    assert tables == tenant._rules.keys() | TABLES_WITHOUT_OWNER
 
 
 def test_every_table_that_names_a_user_is_in_the_export(engines, document):
@@ -80,20 +80,22 @@ def test_every_table_that_names_a_user_is_in_the_export(engines, document):
     assert document["tables"].keys() == owned - {"invites"}  # which hold other people's addresses
 
 
-def test_what_the_user_wrote_is_in_the_export_whatever_the_table(document, canary):
+def test_what_the_user_wrote_is_in_the_export_whatever_the_table(document, tenant):
     for name, rows in document["tables"].items():
         columns = [
-            column for column in metadata.tables[name].c if canary.is_text(column) and column.name not in EXCLUDED_COLUMNS.get(name, ())
+            column
+            for column in metadata.tables[name].c
+            if tenant.holds_marker(column) and column.name not in EXCLUDED_COLUMNS.get(name, ())
         ]
         found = json.dumps(rows)
-        assert [column.name for column in columns if canary.text_of(column) not in found] == [], name
+        assert [column.name for column in columns if tenant.marker_of(column) not in found] == [], name
 
 
-def test_nothing_that_opens_a_door_is_in_the_export(document, canary):
+def test_nothing_that_opens_a_door_is_in_the_export(document, tenant):
     everything = json.dumps(document)
-    texts = [column for name in document["tables"] for column in metadata.tables[name].c if canary.is_text(column)]
+    texts = [column for name in document["tables"] for column in metadata.tables[name].c if tenant.holds_marker(column)]
     for column in (column for column in texts if any(word in column.name for word in SECRET)):
-        told = canary.text_of(column)
+        told = tenant.marker_of(column)
         assert told not in everything
         assert b64encode(told.encode()).decode() not in everything
         assert column.name not in document["tables"][column.table.name][0]

@@ -7,13 +7,13 @@ from sqlalchemy import text
 from parley.db import outbox
 from parley.db.transactions import user_scope
 from parley.jobs import OutboxJob
-from tests.functions.chat.picture import PIXEL
+from tests.support.images import PNG_DATA_URL
 
 
 @pytest.fixture
 def made(chat, alice):
     """A conversation with an image."""
-    body = {"message": "what?", "model": "seeing", "images": [PIXEL], "stream": False}
+    body = {"message": "what?", "model": "seeing", "images": [PNG_DATA_URL], "stream": False}
     return chat.post("/chat", body, as_=alice).json["conversation_id"]
 
 

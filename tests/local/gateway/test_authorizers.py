@@ -5,7 +5,7 @@ import uuid
 
 import httpx2
 
-from tests.local.running import RunningEmulator, eventually
+from tests.local.running_emulator import RunningEmulator, eventually
 
 
 def get(running: RunningEmulator, path: str, token: str) -> httpx2.Response:

@@ -9,7 +9,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from tests.local.running import RunningEmulator, eventually
+from tests.local.running_emulator import RunningEmulator, eventually
 
 
 def event_of(running: RunningEmulator, method: str = "GET", path: str = "/echo", **options: Any) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from tests.local.running import RunningEmulator, eventually
+from tests.local.running_emulator import RunningEmulator, eventually
 
 
 def test_the_first_chunk_arrives_before_the_handler_has_finished(running: RunningEmulator, tmp_path: Path) -> None:

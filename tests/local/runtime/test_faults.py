@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.local.running import RunningEmulator, eventually
+from tests.local.running_emulator import RunningEmulator, eventually
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from local.runtime.launch import launch_from_sources
 from local.runtime.outcome import Failure, HandlerResult, Outcome
 from local.runtime.pool import Pool
 from local.template.stack import Function, Stack
-from tests.local.running import eventually
+from tests.local.running_emulator import eventually
 
 
 class Quiet:

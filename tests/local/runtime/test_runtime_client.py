@@ -18,7 +18,7 @@ import pytest
 from local.runtime import standin
 from local.runtime.launch import launch_from_sources
 from local.template.stack import Stack
-from tests.local.running import RunningEmulator, eventually
+from tests.local.running_emulator import RunningEmulator, eventually
 from tests.local.test_up import started
 
 ROOT = Path(__file__).parents[2]

@@ -11,9 +11,9 @@ import httpx2
 import pytest
 
 from local.template.load import load
-from tests.local.cloud import AwsProcess
+from tests.local.aws_process import AwsProcess
 from tests.local.conftest import STACK
-from tests.local.running import RunningEmulator, eventually
+from tests.local.running_emulator import RunningEmulator, eventually
 
 SENDER = "parley@localhost.example"
 

@@ -11,14 +11,14 @@ from parley.auth.signing_keys import SigningKey
 from parley.auth.tokens import LEEWAY_S
 from parley.clock import utc_now
 from parley.errors import Unauthorized
-from tests.forging import API, ISSUER, KEYS, SIGNING, access_token, api_key, forged, signer
+from tests.support.tokens import ACCESS_SIGNING_KEY, API_SIGNING_KEY, ISSUER, PUBLIC_KEYS, forge, make_access_token, make_api_key, signer
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 SECONDS = int(NOW.timestamp())
 USER, SESSION = uuid4(), uuid4()
 
 
-def verify(token, *, keys=KEYS):
+def verify(token, *, keys=PUBLIC_KEYS):
     return verify_token(token, find_key=keys.get, issuer=ISSUER)
 
 
@@ -29,13 +29,13 @@ def refuses(token, **options):
 
 
 def test_a_token_tells_who_and_which_session():
-    claims = verify(issue_token(USER, SESSION, USER_SCOPES, key=SIGNING, issuer=ISSUER, now=utc_now()))
+    claims = verify(issue_token(USER, SESSION, USER_SCOPES, key=ACCESS_SIGNING_KEY, issuer=ISSUER, now=utc_now()))
 
     assert (claims["sub"], claims["sid"], claims["iss"]) == (str(USER), str(SESSION), ISSUER)
 
 
 def test_a_token_lives_ten_minutes_and_the_leeway_to_the_second():
-    token = access_token(now=NOW)
+    token = make_access_token(now=NOW)
     ends = NOW + LIFETIME + timedelta(seconds=LEEWAY_S)
     with time_machine.travel(ends - timedelta(seconds=1), tick=False):
         verify(token)
@@ -46,23 +46,23 @@ def test_a_token_lives_ten_minutes_and_the_leeway_to_the_second():
 
 @pytest.mark.parametrize("claim", ["iat", "nbf"])
 def test_a_token_from_the_future_is_refused_beyond_the_leeway_to_the_second(claim):
-    token = access_token(now=NOW)
+    token = make_access_token(now=NOW)
     with time_machine.travel(NOW, tick=False):
-        verify(forged(token, claims={claim: SECONDS + LEEWAY_S}))
+        verify(forge(token, claims={claim: SECONDS + LEEWAY_S}))
 
-        assert refuses(forged(token, claims={claim: SECONDS + LEEWAY_S + 1}))
+        assert refuses(forge(token, claims={claim: SECONDS + LEEWAY_S + 1}))
 
 
 def test_a_token_that_would_live_longer_than_we_sign_is_refused():
     with time_machine.travel(NOW, tick=False):
-        verify(forged(access_token(now=NOW), claims={"exp": SECONDS + 600}))
+        verify(forge(make_access_token(now=NOW), claims={"exp": SECONDS + 600}))
 
-        assert refuses(forged(access_token(now=NOW), claims={"exp": SECONDS + 601}))
+        assert refuses(forge(make_access_token(now=NOW), claims={"exp": SECONDS + 601}))
 
 
 @pytest.mark.parametrize("claim", ["iss", "aud", "sub", "sid", "jti", "scope", "iat", "nbf", "exp"])
 def test_a_token_without_a_claim_is_refused(claim):
-    assert refuses(forged(access_token(), claims={claim: None}))
+    assert refuses(forge(make_access_token(), claims={claim: None}))
 
 
 WRONG = ["", "x", True, 1.5, [], {}, ["x"], "\0", 10**400]
@@ -71,64 +71,69 @@ WRONG = ["", "x", True, 1.5, [], {}, ["x"], "\0", 10**400]
 @pytest.mark.parametrize("claim", ["iss", "aud", "sub", "sid", "jti", "iat", "nbf", "exp"])
 @pytest.mark.parametrize("value", WRONG)
 def test_a_claim_of_the_wrong_form_is_refused(claim, value):
-    assert refuses(forged(access_token(), claims={claim: value}))
+    assert refuses(forge(make_access_token(), claims={claim: value}))
 
 
 @pytest.mark.parametrize("value", [7, True, [], ["chat"], {"chat": True}])
 def test_scopes_that_are_no_text_are_refused(value):
-    assert refuses(forged(access_token(), claims={"scope": value}))
+    assert refuses(forge(make_access_token(), claims={"scope": value}))
 
 
 @pytest.mark.parametrize("claim", ["iat", "nbf", "exp"])
 @pytest.mark.parametrize("kind", [str, float])
 def test_a_time_that_is_right_but_no_integer_is_refused(claim, kind):
     right = int(utc_now().timestamp()) + (60 if claim == "exp" else 0)
-    verify(forged(access_token(), claims={claim: right}))
+    verify(forge(make_access_token(), claims={claim: right}))
 
-    assert refuses(forged(access_token(), claims={claim: kind(right)}))
+    assert refuses(forge(make_access_token(), claims={claim: kind(right)}))
 
 
 @pytest.mark.parametrize("value", [[ISSUER], "parley/test/dev", "parley/other/prod", "parley", ISSUER.upper(), ISSUER + "/"])
 def test_a_token_of_another_deployment_is_refused(value):
-    assert refuses(forged(access_token(), claims={"iss": value}))
+    assert refuses(forge(make_access_token(), claims={"iss": value}))
 
 
 @pytest.mark.parametrize("value", [["parley-api"], ["parley-api", "other"], "other"])
 def test_a_token_for_somebody_else_is_refused(value):
-    assert refuses(forged(access_token(), claims={"aud": value}))
+    assert refuses(forge(make_access_token(), claims={"aud": value}))
 
 
 @pytest.mark.parametrize("claim", ["sub", "sid", "jti"])
 @pytest.mark.parametrize("spell", [str.upper, "{{{}}}".format, "urn:uuid:{}".format, lambda text: text.replace("-", "")])
 def test_an_id_has_one_spelling_only(claim, spell):
-    assert refuses(forged(access_token(), claims={claim: spell("0192e4a0-7b1c-7def-8abc-0123456789ab")}))
+    assert refuses(forge(make_access_token(), claims={claim: spell("0192e4a0-7b1c-7def-8abc-0123456789ab")}))
 
 
 @pytest.mark.parametrize("typ", [None, "JWT", "at+JWT", "AT+JWT", "application/at+jwt", "ak+jwt", "rt+jwt", ""])
 def test_another_type_of_token_is_no_access_token(typ):
-    assert refuses(forged(access_token(), typ=typ))
+    assert refuses(forge(make_access_token(), typ=typ))
 
 
-@pytest.mark.parametrize("token", [api_key(), api_key().removeprefix("parley_"), "prt_" + "A" * 64])
+@pytest.mark.parametrize("token", [make_api_key(), make_api_key().removeprefix("parley_"), "prt_" + "A" * 64])
 def test_an_api_key_or_a_refresh_token_is_no_access_token(token):
     assert refuses(token)
 
 
 def test_a_key_for_api_keys_vouches_for_no_access_token():
-    assert refuses(forged(access_token(), sign=signer(API), kid=API.kid))
+    assert refuses(forge(make_access_token(), sign=signer(API_SIGNING_KEY), kid=API_SIGNING_KEY.kid))
 
 
 def test_a_token_of_another_key_is_refused_even_under_our_key_id():
-    assert refuses(forged(access_token(), sign=signer(SigningKey.generate(now=NOW))))
+    assert refuses(forge(make_access_token(), sign=signer(SigningKey.generate(now=NOW))))
 
 
 def test_a_token_of_an_unknown_key_is_refused():
-    assert refuses(access_token(key=SigningKey.generate(now=NOW)))
+    assert refuses(make_access_token(key=SigningKey.generate(now=NOW)))
 
 
 def test_a_header_that_is_not_ours_asks_for_no_key():
     asked = []
-    for token in (forged(access_token(), typ="JWT"), forged(access_token(), alg="none"), forged(access_token(), kid="../x"), "a.b.c"):
+    for token in (
+        forge(make_access_token(), typ="JWT"),
+        forge(make_access_token(), alg="none"),
+        forge(make_access_token(), kid="../x"),
+        "a.b.c",
+    ):
         with pytest.raises(Unauthorized):
             verify_token(token, find_key=asked.append, issuer=ISSUER)
 
@@ -137,6 +142,6 @@ def test_a_header_that_is_not_ours_asks_for_no_key():
 
 def test_a_key_under_the_name_of_another_is_no_help():
     other = SigningKey.generate(now=NOW)
-    keys = {other.kid: PublicKey(other.kid, "signing", KEYS[SIGNING.kid].public)}
+    keys = {other.kid: PublicKey(other.kid, "signing", PUBLIC_KEYS[ACCESS_SIGNING_KEY.kid].public)}
 
-    assert refuses(access_token(key=other), keys=keys)
+    assert refuses(make_access_token(key=other), keys=keys)

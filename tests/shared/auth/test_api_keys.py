@@ -8,18 +8,18 @@ from parley.auth.api_keys import MAX_LIFETIME, issue_api_key, verify_api_key
 from parley.auth.principal import API_KEY_SCOPES, Principal
 from parley.auth.tokens import LEEWAY_S
 from parley.errors import Unauthorized
-from tests.forging import API, ISSUER, KEYS, SIGNING, access_token, api_key, forged, signer
+from tests.support.tokens import ACCESS_SIGNING_KEY, API_SIGNING_KEY, ISSUER, PUBLIC_KEYS, forge, make_access_token, make_api_key, signer
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 USER, KEY_ID = uuid4(), uuid4()
 
 
 def issued(*, scopes=API_KEY_SCOPES, lifetime=timedelta(days=1)):
-    return issue_api_key(USER, KEY_ID, scopes, expires_at=NOW + lifetime, key=API, issuer=ISSUER, now=NOW)
+    return issue_api_key(USER, KEY_ID, scopes, expires_at=NOW + lifetime, key=API_SIGNING_KEY, issuer=ISSUER, now=NOW)
 
 
 def verify(text):
-    return verify_api_key(text, find_key=KEYS.get, issuer=ISSUER)
+    return verify_api_key(text, find_key=PUBLIC_KEYS.get, issuer=ISSUER)
 
 
 def refuses(text):
@@ -60,7 +60,7 @@ def test_no_api_key_is_issued_for_longer_than_a_year_or_for_the_past(lifetime):
 def test_a_year_is_what_an_api_key_may_live():
     issued(lifetime=MAX_LIFETIME)
 
-    assert refuses(forged(api_key(lifetime=MAX_LIFETIME), claims={"exp": int((NOW + MAX_LIFETIME * 3).timestamp())}))
+    assert refuses(forge(make_api_key(lifetime=MAX_LIFETIME), claims={"exp": int((NOW + MAX_LIFETIME * 3).timestamp())}))
 
 
 @pytest.mark.parametrize("scope", ["account", "admin", "made-up"])
@@ -71,39 +71,39 @@ def test_no_api_key_is_issued_for_the_account_or_the_administration(scope):
 
 @pytest.mark.parametrize("scope", ["account", "admin", "chat admin", "made-up"])
 def test_an_api_key_that_says_it_may_is_refused(scope):
-    assert refuses(forged(api_key(), claims={"scope": scope}))
+    assert refuses(forge(make_api_key(), claims={"scope": scope}))
 
 
 def test_an_api_key_names_no_session():
-    assert refuses(forged(api_key(), claims={"sid": str(UUID(int=1))}))
+    assert refuses(forge(make_api_key(), claims={"sid": str(UUID(int=1))}))
 
 
 @pytest.mark.parametrize("claim", ["iss", "aud", "sub", "jti", "scope", "iat", "nbf", "exp"])
 def test_an_api_key_without_a_claim_is_refused(claim):
-    assert refuses(forged(api_key(), claims={claim: None}))
+    assert refuses(forge(make_api_key(), claims={claim: None}))
 
 
 def test_the_claim_that_the_authorizer_adds_cannot_be_brought_along():
-    claims = verify(forged(api_key(), claims={"api_key_id": str(UUID(int=7))}))
+    claims = verify(forge(make_api_key(), claims={"api_key_id": str(UUID(int=7))}))
 
     assert claims["api_key_id"] == claims["jti"] != str(UUID(int=7))
 
 
 def test_a_key_for_access_tokens_vouches_for_no_api_key():
-    assert refuses(forged(api_key(), sign=signer(SIGNING), kid=SIGNING.kid))
+    assert refuses(forge(make_api_key(), sign=signer(ACCESS_SIGNING_KEY), kid=ACCESS_SIGNING_KEY.kid))
 
 
 def test_no_key_signs_what_its_family_does_not():
     with pytest.raises(ValueError, match="cannot sign"):
-        api_key(key=SIGNING)
+        make_api_key(key=ACCESS_SIGNING_KEY)
     with pytest.raises(ValueError, match="cannot sign"):
-        access_token(key=API)
+        make_access_token(key=API_SIGNING_KEY)
 
 
 def test_an_access_token_is_no_api_key():
-    assert refuses(access_token())
-    assert refuses("parley_" + access_token())
+    assert refuses(make_access_token())
+    assert refuses("parley_" + make_access_token())
 
 
 def test_an_api_key_of_another_deployment_is_refused():
-    assert refuses(api_key(issuer="parley/test/dev"))
+    assert refuses(make_api_key(issuer="parley/test/dev"))

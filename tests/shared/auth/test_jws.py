@@ -10,11 +10,11 @@ from jwt.utils import base64url_encode
 
 from parley.auth import jws
 from parley.errors import Unauthorized
-from tests.forging import SIGNING, access_token, assembled, forged, signer
+from tests.support.tokens import ACCESS_SIGNING_KEY, assemble, forge, make_access_token, signer
 
-GOOD = access_token()
+GOOD = make_access_token()
 HEADER, PAYLOAD, SIGNATURE = GOOD.split(".")
-HEADER_MEMBERS = {"alg": "ES256", "kid": SIGNING.kid, "typ": "at+jwt"}
+HEADER_MEMBERS = {"alg": "ES256", "kid": ACCESS_SIGNING_KEY.kid, "typ": "at+jwt"}
 
 
 def test_a_good_token_is_read():
@@ -53,7 +53,7 @@ def test_another_spelling_is_refused(token):
 @pytest.mark.parametrize("value", ["x", ["x"], {"kty": "EC"}, True, False, 1])
 def test_a_header_member_that_we_do_not_write_is_refused(name, value):
     with pytest.raises(Unauthorized):
-        jws.parse(forged(GOOD, **{name: value}))
+        jws.parse(forge(GOOD, **{name: value}))
 
 
 @pytest.mark.parametrize(
@@ -67,7 +67,7 @@ def test_a_header_member_that_we_do_not_write_is_refused(name, value):
 )
 def test_a_header_that_is_no_plain_object_of_texts_is_refused(header):
     with pytest.raises(Unauthorized):
-        jws.parse(assembled(header, b"{}", signer(SIGNING)))
+        jws.parse(assemble(header, b"{}", signer(ACCESS_SIGNING_KEY)))
 
 
 @pytest.mark.parametrize("payload", [b'{"sub":"a","sub":"b"}', b'{"exp":NaN}', b"[]", b"null", b"\xff", b"{", b"[" * 100_000, b"9" * 5000])
@@ -84,7 +84,7 @@ def test_no_text_does_anything_but_be_refused(text):
 
 @given(st.dictionaries(st.sampled_from(["alg", "kid", "typ"]), st.text(max_size=20)), st.binary(min_size=1, max_size=40))
 def test_what_is_read_is_what_pyjwt_reads(header, payload):
-    token = assembled(header, payload, signer(SIGNING))
+    token = assemble(header, payload, signer(ACCESS_SIGNING_KEY))
     read = jwt.PyJWS().decode_complete(token, options={"verify_signature": False})
 
     assert (jws.parse(token).header, jws.parse(token).payload) == (read["header"], read["payload"])

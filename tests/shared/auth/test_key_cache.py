@@ -4,14 +4,14 @@ import pytest
 
 from parley.auth.key_cache import MAX_AGE_S, KeyCache
 from parley.errors import Unavailable
-from tests.forging import RING
+from tests.support.tokens import KEY_RING
 
 
 class Store:
     """A key store that counts how often it is read, and can be away."""
 
     def __init__(self):
-        self.reads, self.key_ring = 0, RING
+        self.reads, self.key_ring = 0, KEY_RING
 
     def load(self):
         self.reads += 1
@@ -49,7 +49,7 @@ def test_the_last_good_keys_are_kept_while_the_store_is_away(keys, store, clock)
     store.key_ring = None
     clock.now += MAX_AGE_S
 
-    assert [keys() for _ in range(5)] == [RING] * 5
+    assert [keys() for _ in range(5)] == [KEY_RING] * 5
     assert store.reads == 2
 
 
@@ -57,6 +57,6 @@ def test_without_any_keys_nobody_gets_in_until_there_are(keys, store):
     store.key_ring = None
     with pytest.raises(Unavailable):
         keys()
-    store.key_ring = RING
+    store.key_ring = KEY_RING
 
-    assert keys() is RING
+    assert keys() is KEY_RING

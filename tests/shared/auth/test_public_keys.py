@@ -3,17 +3,17 @@ import pytest
 from parley.auth.public_keys import parse_jwks
 from parley.auth.signing_keys import SigningKey
 from parley.clock import utc_now
-from tests.forging import API, KEYS, RING, SIGNING
+from tests.support.tokens import ACCESS_SIGNING_KEY, API_SIGNING_KEY, KEY_RING, PUBLIC_KEYS
 
-JWK = SIGNING.public_jwk()
+JWK = ACCESS_SIGNING_KEY.public_jwk()
 
 
 def test_published_keys_say_what_they_vouch_for():
-    assert {kid: key.family for kid, key in KEYS.items()} == {SIGNING.kid: "signing", API.kid: "api"}
+    assert {kid: key.family for kid, key in PUBLIC_KEYS.items()} == {ACCESS_SIGNING_KEY.kid: "signing", API_SIGNING_KEY.kid: "api"}
 
 
 def test_published_keys_have_no_private_half():
-    assert all(set(jwk) == {"kty", "crv", "x", "y", "kid", "alg", "use", "family"} for jwk in RING.jwks()["keys"])
+    assert all(set(jwk) == {"kty", "crv", "x", "y", "kid", "alg", "use", "family"} for jwk in KEY_RING.jwks()["keys"])
 
 
 @pytest.mark.parametrize(

@@ -10,10 +10,10 @@ from sqlalchemy import Engine, text
 from parley.db.engine import make_engine
 from parley.db.transactions import global_scope, user_scope
 from parley.settings import DatabaseSettings
-from tests.driving import PASSWORD, Person
-from tests.fakes.pgbouncer import running_pgbouncer
-from tests.racing import CHEAP, ROUNDS, Keys, racing
-from tests.tenants import CLIENTS, look, shown
+from tests.shared.db.tenant_visibility import CLIENTS_PER_PROCESS, count_visible_rows, visible_rows
+from tests.support.api_gateway import PASSWORD, Person
+from tests.support.concurrency import CHEAP_HASHING, ROUNDS, DeploymentKeys, running_client_processes
+from tests.support.pgbouncer import running_pgbouncer
 
 # Tables with a column that names a user; `users` names itself. Derived, so that a new one is covered.
 TENANT_TABLES = """
@@ -97,11 +97,11 @@ def one_connection(postgres, environment, database):
 
 def test_who_was_before_on_a_pooled_connection_is_forgotten(one_connection, alice, bob):
     for client in one_connection:
-        assert [shown(client, alice.id), shown(client, None), shown(client, bob.id)] == ["own", "none", "own"]
+        assert [visible_rows(client, alice.id), visible_rows(client, None), visible_rows(client, bob.id)] == ["own", "none", "own"]
         with user_scope(client, alice.id) as connection:
             connection.rollback()
             assert connection.scalar(text("SELECT count(*) FROM users")) == 0
-    assert [shown(client, None) for client in one_connection] == ["none", "none"]
+    assert [visible_rows(client, None) for client in one_connection] == ["none", "none"]
 
 
 @pytest.mark.parametrize("statement", ["SELECT 1", "SELECT set_config('parley.user_id', '', false)"])
@@ -119,12 +119,12 @@ def test_a_hundred_clients_on_two_connections_see_no_foreign_row(auth, postgres,
         conversation.post("/conversations", {}, as_=person)
     # Whoever waits is to get its turn: what is asked here is what it sees then.
     with running_pgbouncer(postgres, pool_size=2, patience_s=60) as address:
-        keys = Keys.of(services.key_ring())
-        with racing(environment | CHEAP | address, keys) as clients:
+        keys = DeploymentKeys.of(services.key_ring())
+        with running_client_processes(environment | CHEAP_HASHING | address, keys) as clients:
             assert clients.get("/auth/me", as_=alice).status == 200  # no login waits for the pooler's own first one
-            seen = sum(clients.do(look, [alice.id, bob.id], 12 * ROUNDS), Counter())
+            seen = sum(clients.do(count_visible_rows, [alice.id, bob.id], 12 * ROUNDS), Counter())
 
-    assert seen == {"own": 2 * 2 * CLIENTS * 4 * ROUNDS, "none": 2 * CLIENTS * 4 * ROUNDS}
+    assert seen == {"own": 2 * 2 * CLIENTS_PER_PROCESS * 4 * ROUNDS, "none": 2 * CLIENTS_PER_PROCESS * 4 * ROUNDS}
 
 
 # What makes RDS Proxy keep a connection for one client, or what another client of PgBouncer would find there.
@@ -171,8 +171,8 @@ def journey(auth):
     assert auth.post("/auth/logout", {"everywhere": True}, as_=person).status == 204
 
 
-def test_no_statement_of_a_whole_journey_pins_a_pooled_connection(racers, auth, conversation, statements):
-    for function in (auth, racers):
+def test_no_statement_of_a_whole_journey_pins_a_pooled_connection(client_processes, auth, conversation, statements):
+    for function in (auth, client_processes):
         journey(function)
     person = Person.registered(auth)
     conversation.post("/conversations", {}, as_=person)

@@ -10,7 +10,7 @@ from parley.db import conversations, memories
 from parley.db.search import WindowStart, recall, search_facts, search_passages
 from parley.db.transactions import global_scope, user_scope
 from parley.db.vectors import Vector
-from tests.remembering import DAY, known, said
+from tests.support.builders import CONVERSATION_DAY, add_conversation, add_memory
 
 CALL = "SELECT count(*) FROM parley_search_passages('storm', '[1,0]', 'm', 10, 10, NULL, NULL, NULL)"
 EAST, NORTH, BOTH = Vector("m", [1.0, 0.0]), Vector("m", [0.0, 1.0]), Vector("m", [1.0, 0.2])
@@ -29,7 +29,7 @@ def search(engine, alice):
 
 
 def test_what_has_the_words_is_found_the_rarer_word_first(engine, alice, search):
-    said(engine, alice, "the boat", "the boat in the storm", "the boat by the pier", "nothing of that kind")
+    add_conversation(engine, alice, "the boat", "the boat in the storm", "the boat by the pier", "nothing of that kind")
 
     assert search("a storm, a boat")[0] == "the boat in the storm"
     assert set(search("boat")) == {"the boat", "the boat in the storm", "the boat by the pier"}
@@ -37,32 +37,32 @@ def test_what_has_the_words_is_found_the_rarer_word_first(engine, alice, search)
 
 @pytest.mark.parametrize("query", ["running", "ÉTÉ", "diff executor", "diffExecutor", "diff_executor", "東京"])
 def test_endings_accents_case_and_compounds_do_not_hide_a_word(engine, alice, search, query):
-    said(engine, alice, "she runs un ete DiffExecutor 東京に住む", "something else")
+    add_conversation(engine, alice, "she runs un ete DiffExecutor 東京に住む", "something else")
 
     assert search(query) == ["she runs un ete DiffExecutor 東京に住む"]
 
 
 def test_what_is_near_by_its_vector_is_found_without_a_word_in_common(engine, alice, search):
-    said(engine, alice, "cats", "dogs", vectors=[EAST, NORTH])
+    add_conversation(engine, alice, "cats", "dogs", vectors=[EAST, NORTH])
 
     assert search("felines", BOTH) == ["cats", "dogs"]
 
 
 def test_both_lists_count(engine, alice, search):
-    said(engine, alice, "a storm", "waves", "a storm and waves", vectors=[NORTH, EAST, EAST])
+    add_conversation(engine, alice, "a storm", "waves", "a storm and waves", vectors=[NORTH, EAST, EAST])
 
     assert search("storm", EAST)[0] == "a storm and waves"
 
 
 def test_vectors_of_another_model_or_length_are_not_compared(engine, alice, search):
-    said(engine, alice, "cats", "dogs", "birds", vectors=[Vector("other", [1.0, 0.0]), Vector("m", [1.0, 0.0, 0.0]), EAST])
+    add_conversation(engine, alice, "cats", "dogs", "birds", vectors=[Vector("other", [1.0, 0.0]), Vector("m", [1.0, 0.0, 0.0]), EAST])
 
     assert search("", EAST) == ["birds"]
 
 
 def test_vectors_of_384_and_1536_numbers_live_side_by_side(engine, alice, search):
     small, large = Vector("small", [0.1] * 384), Vector("large", [0.1] * 1536)
-    said(engine, alice, "small", "large", vectors=[small, large])
+    add_conversation(engine, alice, "small", "large", vectors=[small, large])
 
     assert (search("", small), search("", large)) == (["small"], ["large"])
 
@@ -71,14 +71,14 @@ def test_vectors_of_384_and_1536_numbers_live_side_by_side(engine, alice, search
 def test_long_vectors_are_found_too(engine, alice, search, length):
     one, other = Vector("m", [1.0, 0.0] * length), Vector("m", [0.0, 1.0] * length)
     near, far = (Vector("m", vector.numbers[:length]) for vector in (one, other))
-    said(engine, alice, "near", "far", vectors=[near, far])
+    add_conversation(engine, alice, "near", "far", vectors=[near, far])
 
     assert search("", near) == ["near", "far"]
 
 
 def test_nobody_elses_passage_or_fact_is_found(engine, alice, bob, search):
-    said(engine, bob, "the secret storm", vectors=[EAST])
-    known(engine, bob, "the secret storm", vector=EAST)
+    add_conversation(engine, bob, "the secret storm", vectors=[EAST])
+    add_memory(engine, bob, "the secret storm", vector=EAST)
     with user_scope(engine, alice.id) as connection:
         facts = search_facts(connection, "storm", vector=EAST, limit=10)
     recalled = recall(
@@ -89,7 +89,7 @@ def test_nobody_elses_passage_or_fact_is_found(engine, alice, bob, search):
 
 
 def test_nobody_finds_anything_as_nobody(engine, alice):
-    said(engine, alice, "the storm", vectors=[EAST])
+    add_conversation(engine, alice, "the storm", vectors=[EAST])
     with global_scope(engine) as connection:
         assert connection.scalar(text(CALL)) == 0
 
@@ -120,7 +120,7 @@ def test_the_search_path_of_what_runs_as_another_is_fixed(engines):
 
 def test_newer_passages_weigh_more_in_recall(engine, alice):
     for days in (400, 1):
-        said(engine, alice, "the storm", day=datetime.now(UTC) - timedelta(days=days))
+        add_conversation(engine, alice, "the storm", day=datetime.now(UTC) - timedelta(days=days))
     recalled = recall(
         engine, "storm", user_id=alice.id, vector=None, window_start=WindowStart(None, 0), facts=9, passages=9, half_life_days=30
     )
@@ -129,7 +129,7 @@ def test_newer_passages_weigh_more_in_recall(engine, alice):
 
 
 def test_recall_leaves_out_what_the_window_has(engine, alice):
-    conversation_id = said(engine, alice, "storm one", "storm two", "storm three")
+    conversation_id = add_conversation(engine, alice, "storm one", "storm two", "storm three")
     recalled = recall(
         engine, "storm", user_id=alice.id, vector=None, window_start=WindowStart(conversation_id, 3), facts=9, passages=9, half_life_days=30
     )
@@ -138,9 +138,9 @@ def test_recall_leaves_out_what_the_window_has(engine, alice):
 
 
 def test_few_facts_are_all_recalled_and_ended_ones_are_not(engine, alice):
-    older = known(engine, alice, "I live in Paris")
-    known(engine, alice, "I live in Lyon", supersedes=[older])
-    known(engine, alice, "I am allergic to nuts")
+    older = add_memory(engine, alice, "I live in Paris")
+    add_memory(engine, alice, "I live in Lyon", supersedes=[older])
+    add_memory(engine, alice, "I am allergic to nuts")
     recalled = recall(
         engine, "dinner?", user_id=alice.id, vector=None, window_start=WindowStart(None, 0), facts=9, passages=9, half_life_days=30
     )
@@ -149,12 +149,12 @@ def test_few_facts_are_all_recalled_and_ended_ones_are_not(engine, alice):
 
 
 def test_a_conversations_end_is_the_end_of_its_passages_and_of_the_facts_drawn_only_from_it(engine, alice, search):
-    first, second = said(engine, alice, "I like storms"), said(engine, alice, "I like storms a lot")
+    first, second = add_conversation(engine, alice, "I like storms"), add_conversation(engine, alice, "I like storms a lot")
     with user_scope(engine, alice.id) as connection:
         origins = [memories.MemoryOrigin(one, _message(connection, alice, one)) for one in (first, second)]
-    known(engine, alice, "only there", source="extracted", origins=origins[:1])
-    known(engine, alice, "in both", source="extracted", origins=origins)
-    known(engine, alice, "by hand", source="user", origins=origins[:1])
+    add_memory(engine, alice, "only there", source="extracted", origins=origins[:1])
+    add_memory(engine, alice, "in both", source="extracted", origins=origins)
+    add_memory(engine, alice, "by hand", source="user", origins=origins[:1])
     with user_scope(engine, alice.id) as connection:
         conversations.remove(connection, first, user_id=alice.id)
         left = {one.text for one in memories.page(connection, user_id=alice.id, limit=10, after=None)}
@@ -169,7 +169,7 @@ def _message(connection, person, conversation_id):
 
 
 def test_facts_that_are_judged_are_compared_by_the_cosine(engine, alice):
-    near, far = known(engine, alice, "near", vector=Vector("m", [2.0, 0.0])), known(engine, alice, "far", vector=NORTH)
+    near, far = add_memory(engine, alice, "near", vector=Vector("m", [2.0, 0.0])), add_memory(engine, alice, "far", vector=NORTH)
     with user_scope(engine, alice.id) as connection:
         held = memories.lock_current(connection, user_id=alice.id, vector=Vector("m", [5.0, 0.0]))
 
@@ -177,8 +177,8 @@ def test_facts_that_are_judged_are_compared_by_the_cosine(engine, alice):
 
 
 def test_the_day_is_that_of_the_words(engine, alice):
-    said(engine, alice, "the storm")
+    add_conversation(engine, alice, "the storm")
     with user_scope(engine, alice.id) as connection:
         (found,) = search_passages(connection, "storm", user_id=alice.id, vector=None, limit=1)
 
-    assert found.said_at == DAY
+    assert found.said_at == CONVERSATION_DAY

@@ -9,7 +9,7 @@ import pytest
 
 from parley.db.metering import budgets
 from parley.db.transactions import user_scope
-from tests.fakes.pgbouncer import running_pgbouncer
+from tests.support.pgbouncer import running_pgbouncer
 
 PROCESSES = 5
 CLIENTS = """

@@ -7,7 +7,7 @@ from parley.http.app import create_app
 from parley.http.dependencies import Transaction
 from parley.http.lambda_entry import buffered_handler
 from parley.settings import HttpSettings
-from tests.driving import Function
+from tests.support.api_gateway import Function
 
 
 @pytest.fixture

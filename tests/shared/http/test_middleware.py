@@ -8,7 +8,7 @@ from parley.http.app import create_app
 from parley.http.lambda_entry import buffered_handler
 from parley.http.schemas import Input
 from parley.settings import HttpSettings
-from tests.driving import Function, rest_event
+from tests.support.api_gateway import Function, rest_event
 
 router = APIRouter()
 

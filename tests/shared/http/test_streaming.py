@@ -17,7 +17,7 @@ from parley.http import streaming
 from parley.http.app import create_app
 from parley.http.streaming import CONTENT_TYPE, RuntimeChanged, enable_runtime_streaming, streaming_handler
 from parley.settings import HttpSettings
-from tests.driving import rest_event
+from tests.support.api_gateway import rest_event
 
 EVENT = rest_event("GET", "/", None, as_=None, headers={})
 

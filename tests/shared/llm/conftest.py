@@ -1,7 +1,7 @@
 import pytest
 
 from tests.fakes.vendor import running_vendor
-from tests.fakes.wires.all import WIRES
+from tests.fakes.wire_formats.all_formats import WIRE_FORMATS
 
 
 @pytest.fixture
@@ -11,7 +11,7 @@ def vendor():
         yield running
 
 
-@pytest.fixture(params=WIRES, ids=lambda wire: wire.name)
+@pytest.fixture(params=WIRE_FORMATS, ids=lambda wire: wire.name)
 def wire(request):
     """Each vendor's words in turn."""
     return request.param

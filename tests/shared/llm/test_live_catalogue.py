@@ -11,8 +11,8 @@ from parley.llm.live_catalogue import FileSource, LiveCatalogue, ParameterSource
 from parley.llm.messages import Message, ModelRequest, TextDelta
 from parley.llm.provider_registry import ProviderRegistry
 from tests.fakes.vendor import running_vendor
-from tests.fakes.wires.anthropic import ANTHROPIC
-from tests.fakes.wires.chat import OPENAI
+from tests.fakes.wire_formats.anthropic import ANTHROPIC
+from tests.fakes.wire_formats.chat import OPENAI
 
 OFFLINE = '[roles]\nchat = "one"\n[models.one]\nprovider = "offline"\nname = "offline"\n'
 OTHER = OFFLINE.replace("one", "another")

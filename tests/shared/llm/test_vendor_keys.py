@@ -9,7 +9,7 @@ from parley.llm.messages import Message, ModelRequest
 from parley.llm.model import Model
 from parley.llm.provider_registry import ProviderRegistry
 from parley.llm.vendor_keys import CACHE_S, RETRY_S, VendorKeys
-from tests.fakes.wires.chat import OPENAI
+from tests.fakes.wire_formats.chat import OPENAI
 
 REFERENCE = "secret:parley/test/openai"
 

@@ -14,15 +14,15 @@ from parley.metering import reranking as rerankings
 from parley.metering.background import BackgroundRerank
 from parley.metering.limits import BillingSubject, DefaultLimits
 from parley.metering.reranking import MeteredReranker
+from tests.fakes.reranker import MODELS, ranks_last_first, with_reranker
 from tests.fakes.vendor import refuses, running_vendor
-from tests.reranks import MODELS, backwards, with_reranker
 
 TEXTS = ["one", "two", "three"]
 
 
 @pytest.fixture
 def vendor():
-    with running_vendor(backwards) as running:
+    with running_vendor(ranks_last_first) as running:
         yield running
 
 
@@ -40,7 +40,7 @@ def held(vendor, monkeypatch):
     monkeypatch.setattr(BackgroundRerank, "_given_up", None)
     monkeypatch.setattr(BackgroundRerank, "_ask_again_s", 0.0)
     go_on = threading.Event()
-    vendor.script = lambda handler: (go_on.wait(20), backwards(handler))
+    vendor.script = lambda handler: (go_on.wait(20), ranks_last_first(handler))
     yield go_on
     go_on.set()
     ended()

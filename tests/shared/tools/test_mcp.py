@@ -1,7 +1,7 @@
 import pytest
 
 from parley.tools.mcp import MAX_TOOLS, mcp_tool_specs, parse_deployment_servers, usable_tools
-from tests.shared.tools.standing_in import remote_tool
+from tests.fakes.tool_servers import mcp_tool
 
 
 def test_a_deployer_names_servers_in_json():
@@ -34,17 +34,17 @@ def test_anything_else_is_refused_without_being_repeated(text):
 
 
 def test_a_hundred_tools_are_taken():
-    assert len(usable_tools([remote_tool(f"t{number}") for number in range(200)])) == MAX_TOOLS
+    assert len(usable_tools([mcp_tool(f"t{number}") for number in range(200)])) == MAX_TOOLS
 
 
 def test_words_have_a_bounded_length():
-    (tool,) = usable_tools([remote_tool(description="x" * 10_000)])
+    (tool,) = usable_tools([mcp_tool(description="x" * 10_000)])
 
     assert len(tool["description"]) == 2_000
 
 
 def test_what_a_server_says_of_its_harmlessness_is_not_believed():
-    (spec,) = mcp_tool_specs("notes", usable_tools([remote_tool(annotations={"readOnlyHint": True}, writes=False)]))
+    (spec,) = mcp_tool_specs("notes", usable_tools([mcp_tool(annotations={"readOnlyHint": True}, writes=False)]))
 
     assert (spec.name, spec.source, spec.egress, spec.writes) == ("notes.echo", "mcp", True, True)
 
@@ -68,8 +68,8 @@ BOMBS = {
 
 @pytest.mark.parametrize("parameters", BOMBS.values(), ids=BOMBS)
 def test_a_schema_that_cannot_be_kept_takes_its_own_tool_along_and_no_other(parameters):
-    assert [tool["name"] for tool in usable_tools([remote_tool("bomb", parameters=parameters), remote_tool()])] == ["echo"]
+    assert [tool["name"] for tool in usable_tools([mcp_tool("bomb", parameters=parameters), mcp_tool()])] == ["echo"]
 
 
 def test_a_backslash_in_a_schema_is_none_of_a_zero():
-    assert len(usable_tools([remote_tool(parameters={"type": "object", "description": "C:\\\\u0000"})])) == 1
+    assert len(usable_tools([mcp_tool(parameters={"type": "object", "description": "C:\\\\u0000"})])) == 1

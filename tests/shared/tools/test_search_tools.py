@@ -15,7 +15,7 @@ from parley.metering.embeddings import MeteredEmbedder
 from parley.metering.limits import DefaultLimits
 from parley.tools.search_tools import make_search_tools
 from tests.conftest import ROOT
-from tests.ingesting import upload
+from tests.support.builders import upload_document
 
 
 @pytest.fixture
@@ -34,7 +34,7 @@ def ask(engine):
 
 @pytest.fixture
 def handbook(documents, ingest, alice):
-    document_id = upload(documents, alice, "# Safe\n\nThe code of the safe is 4711.", filename="handbook.md").json["id"]
+    document_id = upload_document(documents, alice, "# Safe\n\nThe code of the safe is 4711.", filename="handbook.md").json["id"]
     assert ingest.read(alice, document_id) == []
     return document_id
 

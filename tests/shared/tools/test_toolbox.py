@@ -10,7 +10,7 @@ from parley.tools.mcp import McpEndpoint
 from parley.tools.mcp_registry import McpRegistry, encrypt_headers
 from parley.tools.outcome import ToolOutcome
 from parley.tools.toolbox import MAX_RESULT_BYTES, InProcessTool, make_toolbox
-from tests.shared.tools.standing_in import Calls, Runner, remote_tool, spec_of
+from tests.fakes.tool_servers import FakeMcpCalls, FakeToolRunner, make_spec, mcp_tool
 
 SEAL = TextCipher(lambda: bytes(32))
 
@@ -21,7 +21,7 @@ def box(engine, alice):
 
     def box(runner=None, *, scopes=("chat", "tools"), user=alice, **options):
         with user_scope(engine, user.id) as connection:
-            return make_toolbox(connection, runner or Runner(), user_id=user.id, scopes=scopes, **options)
+            return make_toolbox(connection, runner or FakeToolRunner(), user_id=user.id, scopes=scopes, **options)
 
     return box
 
@@ -44,7 +44,7 @@ def add_server(engine, alice):
         sealed = encrypt_headers(SEAL, headers or {}, server_id, user_id=alice.id)
         with user_scope(engine, alice.id) as connection:
             mcp_servers.add(connection, server_id, user_id=alice.id, name=name, url="https://mcp.example.com/mcp", headers=sealed)
-            mcp_servers.store_listing(connection, server_id, user_id=alice.id, tools=tools or [remote_tool()], error=None)
+            mcp_servers.store_listing(connection, server_id, user_id=alice.id, tools=tools or [mcp_tool()], error=None)
         return server_id
 
     return add_server
@@ -55,7 +55,7 @@ def names(box):
 
 
 def test_a_tool_runs_for_the_user_the_box_was_made_for(box, alice):
-    runner = Runner()
+    runner = FakeToolRunner()
     outcome = box(runner).run("shout", {"text": "hello"}, timeout_s=3.0)
 
     assert (outcome.ok, outcome.content) == (True, "HELLO")
@@ -63,7 +63,7 @@ def test_a_tool_runs_for_the_user_the_box_was_made_for(box, alice):
 
 
 def test_a_tool_has_no_more_time_than_it_says_it_needs(box):
-    runner = Runner(spec_of(timeout_s=2.0))
+    runner = FakeToolRunner(make_spec(timeout_s=2.0))
     box(runner).run("shout", {"text": "hello"}, timeout_s=9.0)
 
     assert runner.asked[0][3] == 2.0
@@ -71,7 +71,7 @@ def test_a_tool_has_no_more_time_than_it_says_it_needs(box):
 
 @pytest.mark.parametrize("arguments", [{}, {"text": 7}, {"text": "x", "user_id": "someone"}])
 def test_arguments_that_do_not_fit_run_nothing(box, arguments):
-    runner = Runner()
+    runner = FakeToolRunner()
     outcome = box(runner).run("shout", arguments, timeout_s=3.0)
 
     assert (outcome.ok, runner.asked) == (False, [])
@@ -82,14 +82,14 @@ def test_an_unknown_tool_is_an_outcome(box):
 
 
 def test_a_disabled_tool_is_neither_offered_nor_run(box, set_tool):
-    runner = Runner()
+    runner = FakeToolRunner()
     set_tool("shout", is_enabled=False)
 
     assert (names(box(runner)), box(runner).run("shout", {"text": "x"}, timeout_s=3.0).ok, runner.asked) == ([], False, [])
 
 
 def test_a_tool_that_is_off_until_enabled_can_be_enabled(box, set_tool):
-    runner = Runner(spec_of(is_enabled=False))
+    runner = FakeToolRunner(make_spec(is_enabled=False))
     before = names(box(runner))
     set_tool("shout", is_enabled=True)
 
@@ -105,20 +105,20 @@ def test_one_users_settings_are_not_anothers(box, set_tool, bob):
 def test_a_user_may_ask_for_approvals_and_not_lift_a_tools_own(box, set_tool):
     set_tool("shout", requires_approval=True)
     set_tool("launch", requires_approval=False)
-    found = box(Runner(spec_of(), spec_of("launch", requires_approval=True), spec_of("quiet")))
+    found = box(FakeToolRunner(make_spec(), make_spec("launch", requires_approval=True), make_spec("quiet")))
 
     assert {tool.spec.name: tool.requires_approval for tool in found.offered} == {"launch": True, "quiet": False, "shout": True}
 
 
 def test_a_tool_whose_scope_the_token_lacks_is_not_there(box):
-    runner = Runner(spec_of(scopes=("documents",)))
+    runner = FakeToolRunner(make_spec(scopes=("documents",)))
 
     assert (names(box(runner, scopes=("tools",))), names(box(runner, scopes=("documents",)))) == ([], ["shout"])
 
 
 def test_a_tool_of_the_callers_own_runs_here_and_goes_first(box):
-    runner = Runner()
-    in_process_tools = InProcessTool(spec_of(), lambda arguments: arguments["text"][::-1])
+    runner = FakeToolRunner()
+    in_process_tools = InProcessTool(make_spec(), lambda arguments: arguments["text"][::-1])
 
     assert (box(runner, in_process_tools=[in_process_tools]).run("shout", {"text": "abc"}, timeout_s=3.0).content, runner.asked) == (
         "cba",
@@ -127,7 +127,7 @@ def test_a_tool_of_the_callers_own_runs_here_and_goes_first(box):
 
 
 def test_a_tool_that_raises_is_an_outcome_without_its_words(box):
-    in_process_tools = InProcessTool(spec_of(), lambda arguments: 1 / 0)
+    in_process_tools = InProcessTool(make_spec(), lambda arguments: 1 / 0)
     outcome = box(in_process_tools=[in_process_tools]).run("shout", {"text": "x"}, timeout_s=3.0)
 
     assert (outcome.ok, outcome.content) == (False, "The tool failed.")
@@ -135,7 +135,7 @@ def test_a_tool_that_raises_is_an_outcome_without_its_words(box):
 
 def test_a_tool_of_the_callers_own_that_hangs_is_left_behind(box):
     go_on = threading.Event()
-    in_process_tools = InProcessTool(spec_of(), lambda arguments: str(go_on.wait(20)))
+    in_process_tools = InProcessTool(make_spec(), lambda arguments: str(go_on.wait(20)))
     outcome = box(in_process_tools=[in_process_tools]).run("shout", {"text": "x"}, timeout_s=0.05)
     go_on.set()
 
@@ -143,7 +143,7 @@ def test_a_tool_of_the_callers_own_that_hangs_is_left_behind(box):
 
 
 def test_what_is_too_long_is_cut_and_says_so(box):
-    in_process_tools = InProcessTool(spec_of(), lambda arguments: "é" * MAX_RESULT_BYTES)
+    in_process_tools = InProcessTool(make_spec(), lambda arguments: "é" * MAX_RESULT_BYTES)
     content = box(in_process_tools=[in_process_tools]).run("shout", {"text": "x"}, timeout_s=3.0).content
 
     assert len(content.encode()) <= MAX_RESULT_BYTES
@@ -151,14 +151,14 @@ def test_what_is_too_long_is_cut_and_says_so(box):
 
 
 def test_what_no_database_can_store_is_left_out(box):
-    in_process_tools = InProcessTool(spec_of(), lambda arguments: "a\0b\ud800c")
+    in_process_tools = InProcessTool(make_spec(), lambda arguments: "a\0b\ud800c")
 
     assert box(in_process_tools=[in_process_tools]).run("shout", {"text": "x"}, timeout_s=3.0).content == "ab\ufffdc"
 
 
 def test_the_tools_of_a_users_server_are_called_there_with_its_headers(box, add_server):
     add_server("notes", headers={"Authorization": "Bearer secret"})
-    calls = Calls()
+    calls = FakeMcpCalls()
     outcome = box(mcp_registry=McpRegistry(calls, [], SEAL)).run("notes.echo", {"text": "x"}, timeout_s=3.0)
 
     assert outcome.content == "echo of notes"
@@ -167,16 +167,16 @@ def test_the_tools_of_a_users_server_are_called_there_with_its_headers(box, add_
 
 def test_making_a_box_asks_no_server(box, add_server):
     add_server("notes")
-    calls = Calls()
+    calls = FakeMcpCalls()
 
     assert names(box(mcp_registry=McpRegistry(calls, [], SEAL))) == ["notes.echo", "shout"]
     assert calls.asked == []
 
 
 def test_a_servers_tool_asks_until_its_user_lifts_that(box, add_server, set_tool):
-    add_server("notes", remote_tool("read"), remote_tool("write"))
+    add_server("notes", mcp_tool("read"), mcp_tool("write"))
     set_tool("notes.read", requires_approval=False)
-    found = box(mcp_registry=McpRegistry(Calls(), [], SEAL))
+    found = box(mcp_registry=McpRegistry(FakeMcpCalls(), [], SEAL))
 
     assert (found.get("notes.read").user_requires_approval, found.get("notes.write").user_requires_approval) == (False, True)
     assert found.get("notes.read").spec.egress
@@ -185,7 +185,7 @@ def test_a_servers_tool_asks_until_its_user_lifts_that(box, add_server, set_tool
 def test_a_server_is_its_users_alone(box, add_server, bob):
     add_server("notes")
 
-    assert names(box(user=bob, mcp_registry=McpRegistry(Calls(), [], SEAL))) == ["shout"]
+    assert names(box(user=bob, mcp_registry=McpRegistry(FakeMcpCalls(), [], SEAL))) == ["shout"]
 
 
 def test_headers_moved_to_another_row_open_nothing(box, add_server, postgres):
@@ -193,7 +193,7 @@ def test_headers_moved_to_another_row_open_nothing(box, add_server, postgres):
     postgres.execute(
         f"UPDATE mcp_servers SET headers = (SELECT headers FROM mcp_servers WHERE id = '{first}') WHERE id = '{second}'", dbname="parley"
     )
-    calls = Calls()
+    calls = FakeMcpCalls()
 
     assert not box(mcp_registry=McpRegistry(calls, [], SEAL)).run("other.echo", {"text": "x"}, timeout_s=3.0).ok
     assert calls.asked == []
@@ -201,8 +201,8 @@ def test_headers_moved_to_another_row_open_nothing(box, add_server, postgres):
 
 def test_the_deployments_servers_are_everybodys(box, engine, bob):
     with user_scope(engine, bob.id) as connection:
-        mcp_servers.store_deployment_listing(connection, "team", tools=[remote_tool()], error=None)
-    calls = Calls()
+        mcp_servers.store_deployment_listing(connection, "team", tools=[mcp_tool()], error=None)
+    calls = FakeMcpCalls()
     mcp_registry = McpRegistry(calls, [McpEndpoint("team", "https://team.example.com/mcp", {"X-Key": "k"})], SEAL)
 
     assert box(mcp_registry=mcp_registry).run("team.echo", {"text": "x"}, timeout_s=3.0).content == "echo of team"
@@ -211,9 +211,9 @@ def test_the_deployments_servers_are_everybodys(box, engine, bob):
 
 def test_a_listing_of_a_server_that_the_deployer_took_away_offers_nothing(box, engine, bob):
     with user_scope(engine, bob.id) as connection:
-        mcp_servers.store_deployment_listing(connection, "gone", tools=[remote_tool()], error=None)
+        mcp_servers.store_deployment_listing(connection, "gone", tools=[mcp_tool()], error=None)
 
-    assert "gone.echo" not in names(box(mcp_registry=McpRegistry(Calls(), [], SEAL)))
+    assert "gone.echo" not in names(box(mcp_registry=McpRegistry(FakeMcpCalls(), [], SEAL)))
 
 
 def test_settings_of_a_removed_server_are_forgotten_and_of_no_other(engine, alice, set_tool):

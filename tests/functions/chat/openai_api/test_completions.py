@@ -11,39 +11,39 @@ from parley.llm.catalogue import ModelNotFound
 from parley.llm.errors import ContextTooLong
 from parley.llm.provider import ProviderBusy, ProviderFailed, ProviderTimeout
 from parley.metering.limits import BudgetExhausted, RateLimited
-from tests.functions.chat.taking import HELLO, SilentProvider
-from tests.functions.chat.test_limits import make_desk, money, rows
+from tests.functions.chat.test_limits import make_services, money, rows
+from tests.support.turns import HELLO, HangingProvider
 
 REQUEST = llm.ModelRequest([llm.Message("user", "hello")])
 SAID = [llm.TextDelta("Hel"), llm.TextDelta("lo"), llm.Finished("stop", llm.Usage(1000, 100, 400))]
 
 
-def answering(services, person, *, name="safe", request=REQUEST, stops=(), lasting_s=60):
-    return stream_completion(services, person.principal, name, request, stops=stops, deadline=Deadline.after(lasting_s))
+def answering(services, person, *, name="safe", request=REQUEST, stops=(), time_limit_s=60):
+    return stream_completion(services, person.principal, name, request, stops=stops, deadline=Deadline.after(time_limit_s))
 
 
 def silent_services(engine, *words):
-    services = make_desk(engine)
-    services.router.provider_for = lambda model: SilentProvider(*words)
+    services = make_services(engine)
+    services.router.provider_for = lambda model: HangingProvider(*words)
     return services
 
 
 def test_the_answer_is_passed_on_and_paid_for(engine, postgres, alice):
-    found = answering(make_desk(engine, HELLO), alice)
+    found = answering(make_services(engine, HELLO), alice)
 
     assert list(found.events) == SAID
     assert (rows(postgres, alice), money(postgres, alice)) == ([("first", "completed", 1000, 100, False)], [(0.0024, 0)])
 
 
 def test_the_end_is_told_only_once_it_is_paid_for(engine, postgres, alice):
-    events = answering(make_desk(engine, HELLO), alice).events
+    events = answering(make_services(engine, HELLO), alice).events
     before = [next(events), next(events), money(postgres, alice)[0][0]]
 
     assert (before[-1], next(events), money(postgres, alice)) == (0, SAID[-1], [(0.0024, 0)])
 
 
 def test_another_model_answers_where_the_first_is_busy(engine, postgres, alice):
-    found = answering(make_desk(engine, [ProviderBusy("acme", retry_after_s=0.0)], HELLO), alice)
+    found = answering(make_services(engine, [ProviderBusy("acme", retry_after_s=0.0)], HELLO), alice)
     next(found.events)
 
     assert found.model() == "second"
@@ -66,7 +66,7 @@ def test_a_stop_sequence_ends_the_vendors_answer_too(engine, postgres, alice):
 
 
 def test_an_answer_that_breaks_off_is_paid_for_and_raises(engine, postgres, alice):
-    events = answering(make_desk(engine, [llm.TextDelta("Hel"), ProviderFailed("acme", "reset")]), alice).events
+    events = answering(make_services(engine, [llm.TextDelta("Hel"), ProviderFailed("acme", "reset")]), alice).events
 
     with pytest.raises(ProviderFailed):
         list(events)
@@ -85,13 +85,13 @@ def test_a_silent_vendor_is_bridged_by_pings(engine, alice, monkeypatch):
 
 def test_an_answer_has_no_more_time_than_its_function(engine, postgres, alice):
     with pytest.raises(ProviderTimeout):
-        list(answering(silent_services(engine, "Hel"), alice, lasting_s=0.2).events)
+        list(answering(silent_services(engine, "Hel"), alice, time_limit_s=0.2).events)
     assert [row[1] for row in rows(postgres, alice)] == ["interrupted"]
 
 
 @pytest.mark.parametrize(("limits", "error"), [({"budget": 0}, BudgetExhausted), ({"rate": 1}, RateLimited)])
 def test_limits_hold_before_anybody_is_asked(engine, alice, limits, error):
-    services = make_desk(engine, HELLO, **limits)
+    services = make_services(engine, HELLO, **limits)
 
     with pytest.raises(error):
         for _ in range(2):
@@ -100,6 +100,6 @@ def test_limits_hold_before_anybody_is_asked(engine, alice, limits, error):
 
 def test_a_strategy_passes_over_what_is_too_small_and_refuses_where_all_are(engine, alice):
     with pytest.raises(ContextTooLong):
-        answering(make_desk(engine), alice, request=llm.ModelRequest([llm.Message("user", "word " * 9000)]))
+        answering(make_services(engine), alice, request=llm.ModelRequest([llm.Message("user", "word " * 9000)]))
     with pytest.raises(ModelNotFound):
-        answering(make_desk(engine), alice, name="gpt-99")
+        answering(make_services(engine), alice, name="gpt-99")

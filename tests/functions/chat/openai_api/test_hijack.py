@@ -8,34 +8,39 @@ from functions.chat.openai_api.schemas import CompletionIn
 from functions.chat.openai_api.stored_conversation import answer_in_conversation
 from parley.deadline import Deadline
 from parley.llm import messages as llm
-from tests.driving import Person
-from tests.functions.chat.hijack_goals import GOALS
-from tests.functions.chat.hijacked import RESULT, SPECS, World, asks
 from tests.functions.chat.test_hijack import SUM, in_groups
-from tests.functions.chat.tooling import DONE
+from tests.support.api_gateway import Person
+from tests.support.hijack_goals import GOALS
+from tests.support.hijack_scenario import POISONED_ANSWER, SPECS, HijackScenario, goal_calls
+from tests.support.toolbox import DONE
 
 ASKED = {"model": "handy", "messages": [{"role": "user", "content": "what about cats?"}]}
 
 
 @pytest.fixture(scope="module")
-def world(auth, engine):
+def scenario(auth, engine):
     """A user with tools of all kinds, a server among them."""
-    world = World(engine, Person.registered(auth))
-    world.add_server("notes", world.user)
-    return world
+    scenario = HijackScenario(engine, Person.registered(auth))
+    scenario.add_server("notes", scenario.user)
+    return scenario
 
 
 @pytest.fixture
-def done(world):
+def done(scenario):
     """What has been done in this test."""
-    world.done.clear()
-    return world.done
+    scenario.done.clear()
+    return scenario.done
 
 
-def conversing(world, *scripts, conversation):
+def conversing(scenario, *scripts, conversation):
     """Take a turn through the door of OpenAI's clients; returns what it is told, or why it is not."""
     said = answer_in_conversation(
-        world._desk(*scripts), world.user.principal, str(conversation), CompletionIn(**ASKED), deadline=Deadline.after(60), request_id=""
+        scenario._desk(*scripts),
+        scenario.user.principal,
+        str(conversation),
+        CompletionIn(**ASKED),
+        deadline=Deadline.after(60),
+        request_id="",
     )
     try:
         return list(said.events)
@@ -44,31 +49,33 @@ def conversing(world, *scripts, conversation):
 
 
 @pytest.mark.parametrize("goals", in_groups(GOALS))
-def test_words_of_outsiders_have_no_effect_in_a_stored_conversation(world, done, goals):
-    conversing(world, asks(SUM, *goals), DONE, conversation=world.stored(*RESULT))
+def test_words_of_outsiders_have_no_effect_in_a_stored_conversation(scenario, done, goals):
+    conversing(scenario, goal_calls(SUM, *goals), DONE, conversation=scenario.stored(*POISONED_ANSWER))
 
     assert [tool for tool, *_ in done] == ["calculator"]
 
 
 @pytest.mark.parametrize("goals", in_groups([goal for goal in GOALS if goal.always]))
-def test_what_the_user_never_allowed_has_no_effect_in_a_new_conversation(world, done, goals):
-    conversing(world, asks(SUM, *goals), DONE, conversation="new")
+def test_what_the_user_never_allowed_has_no_effect_in_a_new_conversation(scenario, done, goals):
+    conversing(scenario, goal_calls(SUM, *goals), DONE, conversation="new")
 
     assert [tool for tool, *_ in done] == ["calculator"]
 
 
-def test_a_call_that_waits_is_told_to_the_client_and_not_made(world, done):
+def test_a_call_that_waits_is_told_to_the_client_and_not_made(scenario, done):
     (goal,) = [goal for goal in GOALS if goal.id == "asks-always"]
 
-    assert isinstance(conversing(world, asks(goal), DONE, conversation="new"), ApprovalNeeded)
+    assert isinstance(conversing(scenario, goal_calls(goal), DONE, conversation="new"), ApprovalNeeded)
     assert done == []
 
 
 @pytest.mark.parametrize("goals", in_groups(GOALS))
-def test_without_a_conversation_the_client_is_told_of_every_call_and_none_is_made_here(world, done, goals):
+def test_without_a_conversation_the_client_is_told_of_every_call_and_none_is_made_here(scenario, done, goals):
     tools = [llm.ToolDefinition(spec.name, spec.description, spec.parameters) for spec in SPECS]
     request = llm.ModelRequest([llm.Message("user", "what about cats?")], tools=tools)
-    answering = stream_completion(world._desk(asks(*goals)), world.user.principal, "handy", request, stops=(), deadline=Deadline.after(60))
+    answering = stream_completion(
+        scenario._desk(goal_calls(*goals)), scenario.user.principal, "handy", request, stops=(), deadline=Deadline.after(60)
+    )
     told = [event.name for event in answering.events if isinstance(event, llm.ToolCall)]
 
     assert (told, done) == ([goal.tool for goal in goals], [])

@@ -13,8 +13,8 @@ from functions.chat.openai_api.stored_conversation import answer_in_conversation
 from parley.deadline import Deadline
 from parley.llm.embedder import EmbeddingResult
 from parley.llm.errors import ProviderBusy, ProviderFailed, ProviderTimeout
-from tests.driving import Function, rest_event
-from tests.functions.chat.taking import HELLO, ScriptedProvider, make_desk
+from tests.support.api_gateway import Function, rest_event
+from tests.support.turns import HELLO, ScriptedProvider, make_services
 
 ASKED = {"model": "offline", "messages": [{"role": "user", "content": "hello"}]}
 NEW = {"X-Conversation-Id": "new"}
@@ -40,7 +40,9 @@ def test_a_stream_that_is_closed_on_the_way_is_stored_and_paid_for(chat, alice, 
 
 def conversing(engine, person, provider):
     body = CompletionIn.model_validate(ASKED)
-    return answer_in_conversation(make_desk(engine, provider), person.principal, "new", body, deadline=Deadline.after(60), request_id="r")
+    return answer_in_conversation(
+        make_services(engine, provider), person.principal, "new", body, deadline=Deadline.after(60), request_id="r"
+    )
 
 
 def test_the_sdk_is_told_not_to_send_a_stored_question_again(engine, alice):
@@ -102,20 +104,20 @@ class SlowEmbedder(BreakingEmbedder):
         return EmbeddingResult([[0.0] * 16], 7)
 
 
-def embed(services, person, *texts, lasting_s=60):
+def embed(services, person, *texts, time_limit_s=60):
     body = EmbeddingsIn(model="lexical", input=list(texts))
-    return embed_texts(services, person.principal, body, deadline=Deadline.after(lasting_s))
+    return embed_texts(services, person.principal, body, deadline=Deadline.after(time_limit_s))
 
 
 def test_embedding_has_no_more_time_than_its_function(engine, alice):
     slow = SlowEmbedder()
     with pytest.raises(ProviderTimeout):
-        embed(replace(make_desk(engine, None), embedder_for=lambda model: slow), alice, "one", lasting_s=0.1)
+        embed(replace(make_services(engine, None), embedder_for=lambda model: slow), alice, "one", time_limit_s=0.1)
     slow.let.set()
 
 
 def test_a_provider_that_keeps_failing_to_embed_is_left_alone(engine, alice):
-    services = replace(make_desk(engine, None), embedder_for=lambda model: BreakingEmbedder())
+    services = replace(make_services(engine, None), embedder_for=lambda model: BreakingEmbedder())
     for _ in range(5):
         with pytest.raises(ProviderFailed):
             embed(services, alice, "two")
@@ -125,7 +127,7 @@ def test_a_provider_that_keeps_failing_to_embed_is_left_alone(engine, alice):
 
 
 def test_batches_that_were_embedded_before_one_failed_are_paid_for(engine, alice, row):
-    services = replace(make_desk(engine, None), embedder_for=lambda model: BreakingEmbedder())
+    services = replace(make_services(engine, None), embedder_for=lambda model: BreakingEmbedder())
     with pytest.raises(ProviderFailed):
         embed(services, alice, "one", "two")
 

@@ -4,7 +4,7 @@ import pytest
 
 from parley.llm.messages import Finished, Message, ModelRequest, OutputSchema, ToolDefinition, Usage
 from parley.llm.provider import ProviderBusy, ProviderFailed
-from tests.fakes.wires.anthropic import ANTHROPIC, event, texts
+from tests.fakes.wire_formats.anthropic import ANTHROPIC, event, texts
 
 TOOLS = [ToolDefinition("a", "A.", {"type": "object"}), ToolDefinition("b", "B.", {"type": "object"})]
 

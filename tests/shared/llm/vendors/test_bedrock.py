@@ -5,7 +5,7 @@ import pytest
 from parley.llm.messages import Message, ModelRequest, ToolCall, ToolDefinition, ToolResult, Usage
 from parley.llm.provider import ProviderBusy, ProviderFailed, ProviderMisconfigured, ProviderRejected, ProviderTimeout
 from tests.fakes.vendor import refuses
-from tests.fakes.wires.bedrock import BEDROCK, frame, texts
+from tests.fakes.wire_formats.bedrock import BEDROCK, frame, texts
 
 TOOL = ToolDefinition("calculator", "Reckons.", {"type": "object"})
 ASK = ModelRequest([Message("user", "hi")], system="be brief", tools=[TOOL])

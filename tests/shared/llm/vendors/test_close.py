@@ -7,8 +7,8 @@ import pytest
 from parley.llm.messages import Message, ModelRequest
 from tests.fakes.tls_postgres import Authority
 from tests.fakes.vendor import keeps_alive, running_vendor
-from tests.fakes.wires.anthropic import ANTHROPIC
-from tests.fakes.wires.chat import OPENAI
+from tests.fakes.wire_formats.anthropic import ANTHROPIC
+from tests.fakes.wire_formats.chat import OPENAI
 
 ASK = ModelRequest([Message("user", "hi")])
 

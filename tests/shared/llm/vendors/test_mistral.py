@@ -3,7 +3,7 @@
 import re
 
 from parley.llm.messages import Message, ModelRequest, TextDelta, ToolCall, ToolDefinition, ToolResult
-from tests.fakes.wires.chat import MISTRAL, chunk, texts
+from tests.fakes.wire_formats.chat import MISTRAL, chunk, texts
 
 TOOL = ToolDefinition("t", "T.", {"type": "object"})
 

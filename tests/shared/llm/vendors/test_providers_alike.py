@@ -8,7 +8,7 @@ import pytest
 from parley.llm.messages import Finished, Message, ModelRequest, OutputSchema, TextDelta, Thought, ToolCall, ToolDefinition, ToolResult
 from parley.llm.provider import ProviderBusy, ProviderFailed, ProviderMisconfigured, ProviderRejected, ProviderTimeout, validated_events
 from tests.fakes.vendor import refuses, resets
-from tests.fakes.wires.wire import CALLS
+from tests.fakes.wire_formats.wire_format import CALLS
 
 CALCULATOR = ToolDefinition("calculator", "Reckons.", {"type": "object", "properties": {"expression": {"type": "string"}}})
 ASK = ModelRequest([Message("user", "hi")], system="be brief", max_output_tokens=9)

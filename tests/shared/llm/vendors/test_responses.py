@@ -4,8 +4,8 @@ import pytest
 
 from parley.llm.messages import Message, ModelRequest
 from parley.llm.provider import ProviderBusy, ProviderFailed
-from tests.fakes.wires.responses import RESPONSES, done, ended, texts
-from tests.fakes.wires.wire import CALLS, sse
+from tests.fakes.wire_formats.responses import RESPONSES, done, ended, texts
+from tests.fakes.wire_formats.wire_format import CALLS, sse
 
 ASK = ModelRequest([Message("user", "hi")], system="be brief")
 

@@ -12,7 +12,7 @@ from pydantic import BaseModel
 from parley.llm.messages import Message, ModelRequest, ToolCall, ToolDefinition, ToolResult
 from parley.llm.vendors.tool_calls import vendor_name
 from parley.tools.decorator import tool
-from tests.fakes.wires.wire import CALLS
+from tests.fakes.wire_formats.wire_format import CALLS
 
 DOTTED = "town.weather"
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from parley.llm.messages import Image, Message, ModelRequest, Text, ToolCall, ToolDefinition, ToolResult
 from tests.fakes.vendor import running_vendor
-from tests.fakes.wires.all import WIRES
+from tests.fakes.wire_formats.all_formats import WIRE_FORMATS
 
 words = st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1, max_size=30).filter(str.strip)
 names = st.from_regex(r"[a-z][a-z0-9_]{0,20}", fullmatch=True)
@@ -132,7 +132,7 @@ def tools_of(wire, body):
 READERS = {"openai": received_chat, "responses": received_responses, "anthropic": received_anthropic, "bedrock": received_bedrock}
 
 
-@pytest.mark.parametrize("wire", [wire for wire in WIRES if wire.name in READERS], ids=lambda wire: wire.name)
+@pytest.mark.parametrize("wire", [wire for wire in WIRE_FORMATS if wire.name in READERS], ids=lambda wire: wire.name)
 def test_the_vendor_receives_what_was_meant(wire):
     with running_vendor() as vendor:
         provider = wire.provider(vendor)
@@ -148,7 +148,7 @@ def test_the_vendor_receives_what_was_meant(wire):
         sends_it()
 
 
-@pytest.mark.parametrize("wire", WIRES, ids=lambda wire: wire.name)
+@pytest.mark.parametrize("wire", WIRE_FORMATS, ids=lambda wire: wire.name)
 def test_facts_and_sources_stand_before_the_newest_question_and_leave_the_prefix_alone(wire, vendor):
     from parley.llm.messages import Source
 

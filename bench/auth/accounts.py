@@ -1,0 +1,100 @@
+"""The cost of signing in, and whether its timing reveals who has an account: `python -m bench.auth.accounts`.
+
+The handlers run warm in their own process on the running stack's database. Whether timing separates known from unknown
+addresses is the area under the ROC curve (AUC) over interleaved pairs at the production cost of a hash: 0.5 is a coin
+toss, and 500 pairs have a standard error of 0.018.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from bench.harness import processes
+from bench.harness.servers import ServerFailed
+from bench.harness.stack import Users, running_parley, workers
+from bench.harness.tables import format_figure, median, quantile, table, verdict
+
+VERIFICATION_BY_REQUEST = {"login": "off", "register": "on", "forgot": "off"}
+
+
+def run(*, rounds: int, pairs: int) -> str:
+    """Measure everything and return the tables."""
+    with TemporaryDirectory(prefix="parley-bench-") as name, running_parley(Path(name)) as server:
+        token = Users(server, 1).tokens()[0]
+        environments = {handler: processes.environment(pids[0]) for handler, pids in workers(server).items()}
+        auth, authorizer = environments["functions.auth.app.handler"], environments["functions.authorizer.app.handler"]
+        times = _run_handler_calls(["calls", "--rounds", str(rounds)], auth)
+        times |= _run_handler_calls(["authorizations", "--rounds", str(rounds * 10), "--token", token], authorizer)
+        times_by_request = {}
+        for way, verification in VERIFICATION_BY_REQUEST.items():
+            print(f"accounts: {pairs} pairs of {way}", file=sys.stderr, flush=True)
+            times_by_request[way] = _run_handler_calls([way, "--rounds", str(pairs)], auth | {"PARLEY_EMAIL_VERIFICATION": verification})
+    return "\n\n".join(["## Accounts", _cost_table(times), _enumeration_table(times_by_request)])
+
+
+def auc(positives: Sequence[float], negatives: Sequence[float]) -> float:
+    """Return how often a positive is above a negative, ties as half: the area under the ROC curve."""
+    above = sum((p > n) + (p == n) / 2 for p in positives for n in negatives)
+    return above / (len(positives) * len(negatives))
+
+
+def _cost_table(times: Mapping[str, list[float]]) -> str:
+    added = [login - bare for login, bare in zip(times["login"], times["verification"], strict=True)]
+    rows = [
+        ("a bare Argon2 verification", times["verification"], None),
+        ("login", times["login"], None),
+        ("login, beyond its verification", added, 3.0),
+        ("refresh", times["refresh"], 5.0),
+        ("authorizer", times["authorizer"], 1.0),
+    ]
+    head = ["warm, in process", "p50 ms", "p95 ms", "aim", ""]
+    return table(head, [_cost_row(*row) for row in rows])
+
+
+def _cost_row(name: str, times: Sequence[float], aim_ms: float | None) -> list[str]:
+    p50 = median(times)
+    kept = ["–", ""] if aim_ms is None else [f"≤ {aim_ms:.0f}", verdict(p50, at_most=aim_ms)]
+    return [name, format_figure(p50, digits=2), format_figure(quantile(times, 0.95), digits=2), *kept]
+
+
+def _enumeration_table(times_by_request: Mapping[str, Mapping[str, list[float]]]) -> str:
+    rows = []
+    for way, times in times_by_request.items():
+        area = auc(times["known"], times["unknown"])
+        kept = verdict(abs(area - 0.5), at_most=0.06)
+        rows.append(
+            [
+                way,
+                format_figure(median(times["known"]), digits=2),
+                format_figure(median(times["unknown"]), digits=2),
+                format_figure(area, digits=3),
+                kept,
+            ]
+        )
+    return table(["known against unknown", "known p50 ms", "unknown p50 ms", "AUC (aim 0.44–0.56)", ""], rows)
+
+
+def _run_handler_calls(arguments: list[str], environment: Mapping[str, str]) -> dict[str, list[float]]:
+    command = [sys.executable, "-m", "bench.auth.handler_calls", *arguments]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise ServerFailed(f"{' '.join(arguments)}: {done.stderr[-2000:]}")
+    found: dict[str, list[float]] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=100)
+    parser.add_argument("--pairs", type=int, default=500)
+    args = parser.parse_args()
+    print(run(rounds=args.rounds, pairs=args.pairs))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""What every measurement uses: servers, a running Parley, load, /proc, and tables."""

@@ -1,0 +1,74 @@
+"""A fake OpenAI chat server that answers 20 tokens (" tok0" … " tok19") without delay.
+
+    python -m bench.harness.fake_model --port 9000
+
+It answers every POST, streamed or whole.
+"""
+
+import argparse
+import json
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+import uvicorn
+
+type Message = MutableMapping[str, Any]
+type Receive = Callable[[], Awaitable[Message]]
+type Send = Callable[[Message], Awaitable[None]]
+
+TOKENS = [f" tok{number}" for number in range(20)]
+USAGE = {"prompt_tokens": 10, "completion_tokens": 20, "total_tokens": 30}
+_HEAD = {"id": "chatcmpl-1", "created": 1, "model": "fake"}
+
+
+def _chunk(delta: dict[str, str], *, finish: str | None = None, usage: dict[str, int] | None = None) -> bytes:
+    choices = [] if usage else [{"index": 0, "delta": delta, "finish_reason": finish}]
+    chunk = _HEAD | {"object": "chat.completion.chunk", "choices": choices, "usage": usage}
+    return b"data: " + json.dumps(chunk).encode() + b"\n\n"
+
+
+CHUNKS = [
+    _chunk({"role": "assistant", "content": ""}),
+    *(_chunk({"content": token}) for token in TOKENS),
+    _chunk({}, finish="stop"),
+    _chunk({}, usage=USAGE),
+    b"data: [DONE]\n\n",
+]
+_MESSAGE = {"role": "assistant", "content": "".join(TOKENS)}
+_CHOICES = [{"index": 0, "message": _MESSAGE, "finish_reason": "stop", "logprobs": None}]
+WHOLE = json.dumps(_HEAD | {"object": "chat.completion", "choices": _CHOICES, "usage": USAGE}).encode()
+
+
+async def app(scope: Message, receive: Receive, send: Send) -> None:
+    """Answer one request."""
+    if scope["method"] == "POST" and json.loads(await _body(receive)).get("stream"):
+        await _start(send, b"text/event-stream")
+        for chunk in CHUNKS:
+            await send({"type": "http.response.body", "body": chunk, "more_body": True})
+        await send({"type": "http.response.body", "body": b""})
+    else:
+        await _start(send, b"application/json", (b"content-length", str(len(WHOLE)).encode()))
+        await send({"type": "http.response.body", "body": WHOLE})
+
+
+async def _body(receive: Receive) -> bytes:
+    body, more = b"", True
+    while more:
+        message = await receive()
+        body, more = body + message.get("body", b""), message.get("more_body", False)
+    return body
+
+
+async def _start(send: Send, content_type: bytes, *headers: tuple[bytes, bytes]) -> None:
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", content_type), *headers]})
+
+
+def main() -> None:
+    """Serve on loopback until killed."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--port", type=int, required=True)
+    uvicorn.run(app, host="127.0.0.1", port=parser.parse_args().port, log_level="warning", lifespan="off")
+
+
+if __name__ == "__main__":
+    main()

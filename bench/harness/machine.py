@@ -1,0 +1,41 @@
+"""The machine, versions and revision that the figures were measured on."""
+
+import os
+import platform
+import subprocess
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+
+PACKAGES = ("fastapi", "mangum", "pydantic", "sqlalchemy", "psycopg", "openai", "awslambdaric", "uvicorn")
+
+
+def header() -> str:
+    """Return the date, the machine, the versions and the revision as Markdown."""
+    lines = [
+        f"- {datetime.now(UTC):%Y-%m-%d %H:%M} UTC, revision {_revision()}",
+        f"- {os.cpu_count()} cores, {_processor()}, {_memory_gb():.0f} GB of memory, {platform.system()} {platform.release()}",
+        f"- load average at the start: {os.getloadavg()[0]:.1f}",
+        f"- Python {platform.python_version()}, {', '.join(f'{name} {version(name)}' for name in PACKAGES)}",
+    ]
+    return "\n".join(lines)
+
+
+def _revision() -> str:
+    revision = _git("rev-parse", "--short", "HEAD") or "unknown"
+    return f"{revision} with changes" if _git("status", "--porcelain", "--untracked-files=no") else revision
+
+
+def _git(*arguments: str) -> str:
+    return subprocess.run(["git", *arguments], capture_output=True, text=True, check=False).stdout.strip()
+
+
+def _processor() -> str:
+    found = Path("/proc/cpuinfo")
+    lines = found.read_text().splitlines() if found.exists() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.machine()
+
+
+def _memory_gb() -> float:
+    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 1e9

@@ -1,0 +1,1 @@
+"""Starts: cold functions, first calls of a vendor, and `parley up`."""

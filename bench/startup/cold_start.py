@@ -1,0 +1,172 @@
+"""The cost of a cold start, function by function: `python -m bench.startup.cold_start`.
+
+Fresh processes, interleaved: first each function's import, beside a bare `import fastapi, mangum`, then its first answered
+request.
+"""
+
+import argparse
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from bench.harness import processes
+from bench.harness.processes import run_timed
+from bench.harness.servers import ServerFailed
+from bench.harness.stack import Users, running_parley, workers
+from bench.harness.tables import format_figure, format_ratio, median, ratio_of, table, verdict
+from bench.startup.build import Build, make_builds
+from bench.startup.first_answer import FirstAnswer, first_answer
+from bench.startup.first_requests import FirstRequest, first_requests
+from bench.turns import targets
+
+BARE_IMPORT = "fastapi, mangum"
+
+
+AIMS = {"authorizer": 0.4, "auth": 1.8, "chat": 2.0}
+
+
+MEMORY_MB = 110
+
+
+IMPORT = """\
+A fresh process imports the function's `app.py`, which makes its handler; interpreter start not counted. Lambda's layout:
+task root, layer, AWS's runtime, the standard library, nothing else. Medians of fresh processes, interleaved; the ratio is
+of CPU time, which other work on the machine disturbs less."""
+
+
+ANSWER = """\
+From the start of the process to its request for work (ready) and to the end of its first answer, with the template's
+environment, a real PostgreSQL behind whatever pooler there is, moto, and the emulator's own Runtime API. CPU is the
+worker's alone, memory its peak. On Lambda ready is the end of the init phase."""
+
+
+@dataclass
+class ColdStarts:
+    """What was measured, by build and function. The first build is the one that ships."""
+
+    builds: list[str]
+    requests: dict[str, str]
+    imports: dict[tuple[str, str], list[tuple[float, float]]] = field(default_factory=dict)
+    answers: dict[tuple[str, str], list[FirstAnswer]] = field(default_factory=dict)
+
+    def imported(self, build: str, name: str, wall_ms: float, cpu_ms: float) -> None:
+        """Note an import."""
+        self.imports.setdefault((build, name), []).append((wall_ms, cpu_ms))
+
+    def answered(self, build: str, name: str, trial: FirstAnswer) -> None:
+        """Note a first answer."""
+        self.answers.setdefault((build, name), []).append(trial)
+
+    def import_ms(self, build: str, name: str) -> float | None:
+        """Return the median wall time of an import."""
+        return median([wall for wall, _ in self.imports.get((build, name), [])])
+
+    def import_cpu_ms(self, build: str, name: str) -> float | None:
+        """Return the median CPU time of an import."""
+        return median([cpu for _, cpu in self.imports.get((build, name), [])])
+
+    def ratio_to_bare(self, name: str) -> float | None:
+        """Return the ratio of an import's CPU time to the bare import's, as they ship: the median of the rounds' ratios."""
+        ours, bare = (self.imports.get((self.builds[0], one), []) for one in (name, BARE_IMPORT))
+        return median([a / b for (_, a), (_, b) in zip(ours, bare, strict=True)])
+
+
+def report(cold: ColdStarts) -> str:
+    """Return all tables as Markdown."""
+    return f"## A cold start\n\n### Import\n\n{IMPORT}\n\n{_imports(cold)}\n\n### First answer\n\n{ANSWER}\n\n{_answers(cold)}"
+
+
+def _imports(cold: ColdStarts) -> str:
+    shipped, plain = cold.builds
+    names = [BARE_IMPORT, *(name for name in cold.requests if (shipped, name) in cold.imports)]
+    head = ["", f"ms {shipped}", "CPU ms", "× bare", "aim", "", f"ms {plain}", "CPU ms", "× as it ships"]
+    return table(head, [_import_row(cold, name, shipped, plain) for name in names])
+
+
+def _import_row(cold: ColdStarts, name: str, shipped: str, plain: str) -> list[str]:
+    aim, ratio = AIMS.get(name), cold.ratio_to_bare(name)
+    return [
+        name,
+        format_figure(cold.import_ms(shipped, name)),
+        format_figure(cold.import_cpu_ms(shipped, name)),
+        format_ratio(ratio),
+        f"≤ {aim}×" if aim else "",
+        verdict(ratio, at_most=aim) if aim else "",
+        format_figure(cold.import_ms(plain, name)),
+        format_figure(cold.import_cpu_ms(plain, name)),
+        format_ratio(ratio_of(cold.import_ms(plain, name), cold.import_ms(shipped, name))),
+    ]
+
+
+def _answers(cold: ColdStarts) -> str:
+    shipped, plain = cold.builds
+    head = ["", "first request", "ready ms", "answered ms", "CPU ms", "peak MB", f"≤ {MEMORY_MB} MB"]
+    head += [f"answered ms {plain}", "× as it ships"]
+    return table(
+        head,
+        [_answer_row(name, request, cold.answers[shipped, name], cold.answers[plain, name]) for name, request in cold.requests.items()],
+    )
+
+
+def _answer_row(name: str, request: str, shipped: list[FirstAnswer], plain: list[FirstAnswer]) -> list[str]:
+    answered, plain_answered = (median([trial.answered_ms for trial in trials]) for trials in (shipped, plain))
+    peak = median([trial.peak_mb for trial in shipped if trial.peak_mb is not None])
+    return [
+        name,
+        request,
+        format_figure(median([trial.ready_ms for trial in shipped])),
+        format_figure(answered),
+        format_figure(median([trial.cpu_ms for trial in shipped])),
+        format_figure(peak),
+        verdict(peak, at_most=MEMORY_MB),
+        format_figure(plain_answered),
+        format_ratio(ratio_of(plain_answered, answered)),
+    ]
+
+
+def run(*, rounds: int) -> str:
+    """Measure everything and return the tables."""
+    with TemporaryDirectory(prefix="parley-bench-") as name, _running_functions(Path(name)) as (found, environments):
+        made = make_builds(Path(name))
+        cold = ColdStarts([build.name for build in made], {start.name: start.request for start in found})
+        for number in range(rounds + 1):
+            print(f"cold: round {number} of {rounds}" if number else "cold: warming up", file=sys.stderr, flush=True)
+            for build in made:
+                _measure_round(build, found, environments, cold if number else ColdStarts([], {}))
+        return report(cold)
+
+
+@contextmanager
+def _running_functions(folder: Path) -> Iterator[tuple[list[FirstRequest], dict[str, dict[str, str]]]]:
+    """Run what the functions need; yield the starts and the environment that the emulator gives each handler's workers."""
+    with targets.upstream(folder) as fake, running_parley(folder, upstream=f"{fake.server.url}/v1") as server:
+        users = Users(server, 1)
+        found = first_requests(users)
+        environments = {handler: processes.environment(pids[0]) for handler, pids in workers(server).items()}
+        if missing := {start.handler for start in found} - environments.keys():
+            raise ServerFailed(f"no worker of {', '.join(sorted(missing))} to take the environment from (this needs Linux's /proc)")
+        yield found, environments
+
+
+def _measure_round(build: Build, found: list[FirstRequest], environments: Mapping[str, Mapping[str, str]], cold: ColdStarts) -> None:
+    cold.imported(build.name, BARE_IMPORT, *run_timed(build.import_command("fastapi, mangum", None), {}))
+    for start in found:
+        environment = environments[start.handler]
+        if start.is_imported:
+            cold.imported(build.name, start.name, *run_timed(build.import_command(start.module, start.function), environment))
+        command = build.worker_command(start.handler, start.function)
+        cold.answered(build.name, start.name, first_answer(command, environment=environment, event=start.event))
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=5)
+    print(run(rounds=parser.parse_args().rounds))
+
+
+if __name__ == "__main__":
+    main()

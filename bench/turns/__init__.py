@@ -1,0 +1,1 @@
+"""Turns: latency beside other servers, long conversations, tools, and memory over many turns."""

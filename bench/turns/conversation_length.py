@@ -1,0 +1,75 @@
+"""The latency of a turn in a conversation of 10,000 messages beside one of 10: `python -m bench.turns.conversation_length`.
+
+The conversations alternate. Each short one is asked once, so that it stays short.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from bench.harness import processes
+from bench.harness.servers import Server, ServerFailed
+from bench.harness.stack import CHAT_HANDLER, ChatClient, Users, running_parley, workers
+from bench.harness.tables import format_figure, format_ratio, median, quantile, ratio_of, table, verdict
+from bench.turns import targets
+
+INTRODUCTION = """\
+A warm turn over HTTP, not streamed, in a conversation that has so many messages already. The model is given the newest 200
+of them at most: what 200 messages cost is the longer request, and only what 10,000 cost beyond that is the conversation's length."""
+
+SHORT, FULL, LONG = 10, 200, 10_000
+MAX_RATIO = 1.3
+
+
+def run(*, rounds: int) -> str:
+    """Measure and return the table."""
+    with TemporaryDirectory(prefix="parley-bench-") as name:
+        folder = Path(name)
+        with targets.upstream(folder) as fake, running_parley(folder, upstream=f"{fake.server.url}/v1") as server:
+            found = _measure_turns(server, rounds)
+    ratio = ratio_of(median(found[LONG]), median(found[SHORT]))
+    rows = [[f"{length:,} messages", format_figure(median(ms)), format_figure(quantile(ms, 0.95))] for length, ms in found.items()]
+    rows += [[f"{LONG:,} over {FULL}", format_ratio(ratio_of(median(found[LONG]), median(found[FULL]))), ""]]
+    rows += [[f"{LONG:,} over {SHORT}", format_ratio(ratio), ""], [f"aim ≤ {MAX_RATIO}×", verdict(ratio, at_most=MAX_RATIO), ""]]
+    return f"## A turn in a long conversation\n\n{INTRODUCTION}\n\n" + table(["", "p50 ms", "p95 ms"], rows)
+
+
+def _measure_turns(server: Server, rounds: int) -> dict[int, list[float]]:
+    token = Users(server, 1).tokens()[0]
+    found: dict[int, list[float]] = {SHORT: [], FULL: [], LONG: []}
+    with ChatClient(server, token) as chat_client:
+        for _ in range(10):
+            chat_client.ask({"message": "warm up"})
+        short, (full,), (long,) = (
+            _store_conversations(server, token, count, messages) for count, messages in ((rounds, SHORT), (1, FULL), (1, LONG))
+        )
+        chat_client.ask({"message": "warm up", "conversation_id": long})
+        for one in short:
+            for length, conversation_id in ((SHORT, one), (FULL, full), (LONG, long)):
+                found[length].append(chat_client.ask({"message": "how are you?", "conversation_id": conversation_id}))
+    return found
+
+
+def _store_conversations(server: Server, token: str, count: int, messages: int) -> list[str]:
+    """Store conversations by a process that has a worker's environment; return their ids."""
+    environment = processes.environment(workers(server)[CHAT_HANDLER][0])
+    command = [sys.executable, "-m", "bench.turns.long_conversations", "--token", token, "--count", str(count), "--messages", str(messages)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise ServerFailed(f"bench.turns.long_conversations: {done.stderr[-2000:]}")
+    ids: list[str] = json.loads(done.stdout.splitlines()[-1])
+    return ids
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=200)
+    print(run(rounds=parser.parse_args().rounds))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,114 @@
+"""The latency that a warm turn adds to the model's own time, beside other servers: `python -m bench.turns.latency`.
+
+The servers alternate within each round, so a slow machine slows all of them alike.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from bench.harness import processes
+from bench.harness.load import LoadResult, Request
+from bench.harness.servers import ServerFailed
+from bench.harness.stack import CHAT_HANDLER, workers
+from bench.turns import targets
+from bench.turns.latency_report import MANY_CLIENTS, REQUEST_MODES, LatencyResults, RequestMode, report
+from bench.turns.targets import Target
+
+
+@dataclass(frozen=True)
+class Options:
+    """How long to measure: each of the ways, each server, each round."""
+
+    rounds: int = 3
+    seconds: float = 2.0
+    has_litellm: bool = True
+
+
+def run(options: Options) -> str:
+    """Measure everything and return the tables."""
+    with _running_targets(has_litellm=options.has_litellm) as found:
+        for target in found:
+            _run_load(target.request(is_streamed=True), RequestMode(is_streamed=True, clients=MANY_CLIENTS), seconds=target.warm_s)
+        results = LatencyResults([target.name for target in found])
+        for number in range(options.rounds):
+            _log(f"turn: round {number + 1} of {options.rounds}")
+            _measure_round(found, results, seconds=options.seconds)
+        for target in found:
+            results.peak_mb[target.name] = _peak_mb(target)
+        return report(results)
+
+
+@contextmanager
+def _running_targets(*, has_litellm: bool) -> Iterator[list[Target]]:
+    """Start all servers; the first one is the upstream of the others."""
+    with TemporaryDirectory(prefix="parley-bench-") as name, ExitStack() as started:
+        folder = Path(name)
+        fake = started.enter_context(targets.upstream(folder))
+        base_url = f"{fake.server.url}/v1"
+        found = [fake, started.enter_context(targets.passthrough(folder, base_url=base_url))]
+        if has_litellm:
+            found.append(started.enter_context(targets.litellm(folder, base_url=base_url)))
+        else:
+            _log("WITHOUT LiteLLM: there is nothing to compare Parley with")
+        found.append(started.enter_context(targets.parley(folder, base_url=base_url, users=MANY_CLIENTS)))
+        yield found
+
+
+def _measure_round(found: list[Target], results: LatencyResults, *, seconds: float) -> None:
+    for mode in REQUEST_MODES:
+        for target in found:
+            request, pids = target.request(is_streamed=mode.is_streamed), processes.tree(target.server.pid)
+            before_ms = processes.cpu_ms(pids)
+            seen = _run_load(request, mode, seconds=seconds)
+            if seen.errors:
+                raise ServerFailed(f"{target.name} failed {len(seen.errors)} of {seen.requests} requests: {seen.errors[0]}")
+            after_ms = processes.cpu_ms(pids)
+            spent_ms = None if before_ms is None or after_ms is None else (after_ms - before_ms) / seen.requests
+            results.of(target.name, mode).add_round(seen, cpu_ms=spent_ms)
+
+
+def _run_load(request: Request, mode: RequestMode, *, seconds: float) -> LoadResult:
+    """Run the load generator in a process of its own, as its time is not to be the servers'."""
+    command = [sys.executable, "-m", "bench.harness.load", "--url", request.url, "--body", request.body]
+    command += ["--clients", str(mode.clients), "--seconds", str(seconds)]
+    command += [part for key in request.keys for part in ("--key", key)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise ServerFailed(f"the load generator failed at {request.url}:\n{done.stderr[-2000:]}")
+    return LoadResult(**json.loads(done.stdout))
+
+
+def _peak_mb(target: Target) -> float | None:
+    """Return the memory of what would be deployed: for Parley the largest chat worker, without the emulator."""
+    pids = workers(target.server).get(CHAT_HANDLER, [target.server.pid])
+    return max((peak for pid in pids if (peak := processes.peak_mb(pid)) is not None), default=None)
+
+
+def _log(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of this measurement."""
+    parser.add_argument("--rounds", type=int, default=Options.rounds)
+    parser.add_argument("--seconds", type=float, default=Options.seconds, help="for each server and way in each round")
+    parser.add_argument("--without-litellm", action="store_true")
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    add_arguments(parser)
+    args = parser.parse_args()
+    print(run(Options(args.rounds, args.seconds, not args.without_litellm)))
+
+
+if __name__ == "__main__":
+    main()

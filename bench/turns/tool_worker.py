@@ -1,0 +1,80 @@
+"""Tool calls through the chat function's invoker, in one process: `python -m bench.turns.tool_worker`.
+
+Run by `bench.turns.tools` with a worker's environment, so the tool runner is the running stack's. Prints the times as JSON;
+`--profile` prints a profile to stderr instead.
+"""
+
+import argparse
+import cProfile
+import json
+import os
+import pstats
+import sys
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from functions.chat.turn.tools import ParallelToolCalls, ParsedToolCall
+from parley.ids import new_id
+from parley.tools.invoker import Invoker
+from parley.tools.outcome import ToolOutcome
+
+CALL = {"expression": "12.5% of 840"}
+_ROUNDS_OF_TWO = 5
+
+
+class UserToolRunner:
+    """The tool runner for one user, as a turn's toolbox has it."""
+
+    offered = ()
+
+    def __init__(self) -> None:
+        self.invoker, self._user_id = Invoker(os.environ["PARLEY_TOOLRUNNER_FUNCTION"]), new_id()
+
+    def run(self, name: str, arguments: Mapping[str, Any], *, timeout_s: float) -> ToolOutcome:
+        """Run a tool, or end the measurement."""
+        outcome = self.invoker.run(name, arguments, user_id=self._user_id, timeout_s=timeout_s)
+        if not outcome.ok:
+            raise SystemExit(f"{name}: {outcome.content}")
+        return outcome
+
+
+def time_calls(runner: UserToolRunner, rounds: int) -> list[float]:
+    """Time calls of the calculator."""
+    times = []
+    for _ in range(rounds + 10):
+        started_s = time.perf_counter()
+        runner.run("calculator", CALL, timeout_s=9.0)
+        times.append((time.perf_counter() - started_s) * 1000)
+    return times[10:]
+
+
+def time_rounds_of_two(runner: UserToolRunner, page: str) -> list[float]:
+    """Time rounds that fetch a page twice."""
+    times = []
+    for _ in range(_ROUNDS_OF_TWO + 1):
+        started_s = time.perf_counter()
+        asked = [ParsedToolCall(f"c{number}", "fetch_url", {"url": f"{page}{number}"}) for number in range(2)]
+        running = ParallelToolCalls(runner, dict.fromkeys(asked, 9.0))
+        while running.is_running:
+            running.next(timeout_s=0.1)
+        times.append((time.perf_counter() - started_s) * 1000)
+    return times[1:]
+
+
+def main() -> None:
+    """Measure, and print the times."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--rounds", type=int, required=True)
+    parser.add_argument("--page", required=True)
+    parser.add_argument("--profile", action="store_true")
+    args, runner, profile = parser.parse_args(), UserToolRunner(), cProfile.Profile()
+    if args.profile:
+        profile.runcall(time_calls, runner, args.rounds)
+        pstats.Stats(profile, stream=sys.stderr).sort_stats("cumulative").print_stats(40)
+        return
+    print("\n" + json.dumps({"call": time_calls(runner, args.rounds), "round": time_rounds_of_two(runner, args.page)}))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,138 @@
+"""How a user makes an object of each kind. A new `{id}` in a path needs a maker here."""
+
+import secrets
+from collections.abc import Callable, Mapping
+from typing import Any
+from uuid import UUID
+
+import jwt
+from sqlalchemy import insert
+
+from parley.clock import utc_now
+from parley.db import mcp_servers
+from parley.db.tables import approvals, passages, summaries
+from parley.db.transactions import user_scope
+from parley.ids import new_id
+from tests.support.api_gateway import PASSWORD, Answer, Function, Person
+from tests.support.builders import upload_document
+from tests.support.images import PNG_DATA_URL
+from tests.support.queues import IngestFunction
+
+type Functions = Mapping[str, Function]
+type Maker = Callable[[Functions, Person], str]
+
+
+def _created(answer: Answer) -> Any:
+    assert answer.status in (200, 201, 202), answer.body
+    return answer.json
+
+
+def make_conversation(functions: Functions, owner: Person) -> str:
+    """A conversation with a question and an answer in it, which has been read: in short, and for search."""
+    from functions.chat.app import engine
+
+    asked = {"message": f"secret of {owner.email}", "stream": False}
+    id = str(_created(functions["chat"].post("/chat", asked, as_=owner))["conversation_id"])
+    of_it = {"user_id": owner.id, "conversation_id": id, "text": asked["message"]}
+    with user_scope(engine, owner.id) as connection:
+        connection.execute(insert(summaries).values(of_it | {"upto_seq": 2, "model": "offline"}))
+        connection.execute(insert(passages).values(of_it | {"id": new_id(), "first_seq": 1, "last_seq": 2, "said_at": utc_now()}))
+    return id
+
+
+def make_turn(functions: Functions, owner: Person) -> str:
+    """A turn that has ended, and whose user had approved a call."""
+    from functions.chat.app import engine
+
+    asked = {"message": f"secret of {owner.email}", "stream": False}
+    id = str(_created(functions["chat"].post("/chat", asked, as_=owner))["turn_id"])
+    approved = {"turn_id": id, "call_id": "call_1", "asked_by": 1, "place": 1, "name": "write", "arguments": {}, "is_approved": True}
+    with user_scope(engine, owner.id) as connection:
+        connection.execute(insert(approvals).values(user_id=owner.id, **approved))
+    return id
+
+
+def make_image(functions: Functions, owner: Person) -> str:
+    """An image that a message shows."""
+    asked = {"message": "What is this?", "images": [PNG_DATA_URL], "model": "seeing", "stream": False}
+    made = _created(functions["chat"].post("/chat", asked, as_=owner))
+    found = _created(functions["conversation"].get(f"/conversations/{made['conversation_id']}/messages", as_=owner))
+    return str(found["items"][0]["parts"][0]["id"])
+
+
+def make_session(functions: Functions, owner: Person) -> str:
+    """A session beside the one that the owner calls with."""
+    tokens = _created(functions["auth"].post("/auth/login", {"email": owner.email, "password": PASSWORD}))
+    return str(jwt.decode(tokens["access_token"], options={"verify_signature": False})["sid"])
+
+
+def make_api_key(functions: Functions, owner: Person) -> str:
+    """An API key."""
+    return str(_created(functions["auth"].post("/auth/api-keys", {"name": f"key of {owner.email}"}, as_=owner))["id"])
+
+
+def make_export(functions: Functions, owner: Person) -> str:
+    """An export of the owner's data, not yet written."""
+    return str(_created(functions["auth"].post("/auth/me/exports", as_=owner))["id"])
+
+
+def make_memory(functions: Functions, owner: Person) -> str:
+    """A fact that the owner wrote down."""
+    written = {"text": f"The secret of {owner.email} is {secrets.token_hex(4)}"}
+    return str(_created(functions["conversation"].post("/memories", written, as_=owner))["id"])
+
+
+def make_mcp_server(functions: Functions, owner: Person) -> str:
+    """A remote MCP server, which does not answer."""
+    wish = {"name": f"s{secrets.token_hex(4)}", "url": "http://127.0.0.1:9/mcp"}
+    return str(_created(functions["tools"].post("/tools/mcp-servers", wish, as_=owner))["id"])
+
+
+def make_tool(functions: Functions, owner: Person) -> str:
+    """A tool that only the owner has: one that a server of theirs was heard to offer."""
+    from functions.tools.app import engine
+
+    server_id = UUID(make_mcp_server(functions, owner))
+    offers = [{"name": "echo", "description": f"secret of {owner.email}", "parameters": {"type": "object"}}]
+    with user_scope(engine, owner.id) as connection:
+        mcp_servers.store_listing(connection, server_id, user_id=owner.id, tools=offers, error=None)
+        return next(one.name for one in mcp_servers.list_all(connection, user_id=owner.id) if one.id == server_id) + ".echo"
+
+
+def make_user(functions: Functions, owner: Person) -> str:
+    """The owner's account itself."""
+    return str(owner.id)
+
+
+def make_invite(functions: Functions, owner: Person) -> str:
+    """An invite by the owner, who is an admin."""
+    return str(_created(functions["auth"].post("/admin/invites", {}, as_=owner))["id"])
+
+
+def make_document(functions: Functions, owner: Person) -> str:
+    """A document of two pieces, read."""
+    from functions.ingest import app
+
+    text = f"# One\n\nsecret of {owner.email}\n\n# Two\n\n{new_id()}\n"
+    made = str(_created(upload_document(functions["documents"], owner, text, filename="secret.md"))["id"])
+    assert IngestFunction(app.handler).read(owner, made) == []
+    app.engine.dispose()
+    return made
+
+
+MAKERS_BY_COLLECTION: dict[str, Maker] = {
+    "/conversations": make_conversation,
+    "/memories": make_memory,
+    "/chat/turns": make_turn,
+    "/chat/images": make_image,
+    "/auth/sessions": make_session,
+    "/auth/api-keys": make_api_key,
+    "/auth/me/exports": make_export,
+    "/documents": make_document,
+    "/tools": make_tool,
+    "/tools/mcp-servers": make_mcp_server,
+}
+# What has an id and stands in no list.
+UNLISTED_COLLECTIONS = {"/chat/turns", "/chat/images"}
+ADMIN_MAKERS_BY_COLLECTION: dict[str, Maker] = {"/admin/users": make_user, "/admin/invites": make_invite}
+MAKERS_BY_FIELD: dict[str, Maker] = {"conversation_id": make_conversation, "document_id": make_document}

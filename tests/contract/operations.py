@@ -1,0 +1,111 @@
+"""The operations of the OpenAPI document as a matrix: the ids each one takes, and a valid request for it."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+DOCUMENT = json.loads((Path(__file__).parents[2] / "functions" / "web" / "openapi.json").read_text())
+
+# What is an id only within the object that the path names.
+NESTED_IDS = {"call_id"}
+
+
+# Where `id` is the number of a message, and no object's.
+JSON_RPC = {"POST /mcp"}
+
+
+@dataclass(frozen=True)
+class Operation:
+    """One operation; `function` is the fixture of the function that serves it."""
+
+    method: str
+    path: str
+    function: str
+    is_guarded: bool
+    query: Mapping[str, Any]
+    body: Mapping[str, Any] | None
+    needed: Sequence[str] = ()
+
+    def __str__(self) -> str:
+        return f"{self.method} {self.path}"
+
+    @property
+    def is_admins(self) -> bool:
+        return self.path.startswith("/admin/")
+
+    @property
+    def collection(self) -> str:
+        """What the id in the path is one of: the path before it."""
+        return self.path.partition("/{")[0]
+
+    @property
+    def has_path_id(self) -> bool:
+        return "{" in self.path
+
+    def id_fields(self) -> list[tuple[str, str]]:
+        """Return the fields of query and body that name an object, with their places."""
+        places = {"query": self.query, "body": (self.body or {}).get("properties", {})}
+        named = [(place, name) for place, fields in places.items() for name, field in fields.items() if _is_id(name, field)]
+        return [] if str(self) in JSON_RPC else named
+
+    def url(self, id: object = "", **query: object) -> str:
+        """Fill in the path; every variable of ours is called `id`."""
+        query = dict.fromkeys(self.needed, "secret") | query
+        return self.path.replace("{id}", str(id)) + (f"?{urlencode(query)}" if query else "")
+
+    def example(self, **fields: object) -> dict[str, Any] | None:
+        """Return a body that is valid, with these fields in it; None if it takes none."""
+        if self.body is None:
+            return None
+        properties = self.body.get("properties", {})
+        wanted = self.body.get("required", []) or list(properties)[:1]
+        return {name: _value(properties[name]) for name in wanted} | {name: str(value) for name, value in fields.items()}
+
+
+def operations() -> Iterator[Operation]:
+    """Yield all of the document's."""
+    for path, methods in DOCUMENT["paths"].items():
+        for method, found in methods.items():
+            query = {one["name"]: one["schema"] for one in found.get("parameters", ()) if one["in"] == "query"}
+            needed = [one["name"] for one in found.get("parameters", ()) if one["in"] == "query" and one.get("required")]
+            body = next(iter(found["requestBody"]["content"].values()))["schema"] if "requestBody" in found else None
+            yield Operation(method.upper(), path, found["tags"][0], bool(found["security"]), query, body and _resolve_schema(body), needed)
+
+
+def _resolve_schema(schema: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Follow references, and take the first of several that is not null."""
+    if "$ref" in schema:
+        return _resolve_schema(DOCUMENT["components"]["schemas"][schema["$ref"].rpartition("/")[2]])
+    if "anyOf" in schema:
+        return _resolve_schema(next(one for one in schema["anyOf"] if one.get("type") != "null"))
+    return schema
+
+
+def _is_id(name: str, schema: Mapping[str, Any]) -> bool:
+    return name not in NESTED_IDS and _is_object_id(name, schema)
+
+
+def _is_object_id(name: str, schema: Mapping[str, Any]) -> bool:
+    return name == "id" or name.endswith(("_id", "_ids")) or _resolve_schema(schema).get("format") == "uuid"
+
+
+def _value(schema: Mapping[str, Any]) -> Any:
+    """Return a value of this schema."""
+    schema = _resolve_schema(schema)
+    if "examples" in schema:
+        return schema["examples"][0]
+    if "enum" in schema or "const" in schema:
+        return schema.get("const", schema.get("enum", [None])[0])
+    by_format = {"email": "somebody@example.com", "date-time": "2030-01-01T00:00:00Z", "uuid": "01996f6a-0000-7000-8000-000000000009"}
+    by_type = {
+        "string": "a long enough text",
+        "boolean": True,
+        "integer": int(schema.get("minimum", 1)),
+        "number": 1.0,
+        "array": [],
+        "object": {},
+    }
+    return by_format.get(schema.get("format", "")) or by_type[schema["type"]]

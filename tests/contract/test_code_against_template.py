@@ -1,0 +1,113 @@
+"""Template and code agree: handlers, routes and environment variables."""
+
+import ast
+import importlib
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+from fastapi.routing import APIRoute
+
+from local.template.stack import LambdaIntegration
+
+ROOT = Path(__file__).parents[2]
+SHIPPED_MODELS = ROOT / "layers" / "shared" / "parley" / "llm" / "models.toml"
+HTTP_FUNCTIONS = {name: f"{name.title()}Function" for name in ("auth", "chat", "conversation", "documents", "health", "tools", "web")}
+
+FUNCTIONS = [
+    *("authorizer", "auth", "chat", "conversation", "documents", "health", "ingest", "keys"),
+    *("migrate", "summarize", "toolrunner", "tools", "upkeep", "web"),
+]
+ASKING, EMBEDDING = {"chat", "ingest", "summarize"}, {"conversation", "documents", "tools"}
+HAS_NO_VECTORS = {"ANTHROPIC_API_KEY"}
+
+
+def settings_fields(name):
+    """Return the environment variables that a function's settings read."""
+    module = importlib.import_module(f"functions.{name}.app")
+    settings = module.settings
+    fields = getattr(type(settings), "model_fields", None) or settings.__dataclass_fields__
+    return {f"PARLEY_{field.upper()}" for field in fields}
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_a_functions_variables_are_its_settings_and_no_more(stack, environment, name):
+    function = stack.functions[f"{name.title()}Function"]
+    given = {variable for variable in function.environment if variable.startswith("PARLEY_")}
+
+    assert given == settings_fields(name)
+
+
+def keys_of_shipped_models():
+    models = tomllib.loads(SHIPPED_MODELS.read_text())["models"].values()
+    return {model["api_key"].removeprefix("env:") for model in models if "api_key" in model}
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_beside_its_settings_only_who_asks_models_has_variables_and_those_are_the_shipped_models_keys(stack, name):
+    function = stack.functions[f"{name.title()}Function"]
+    others = {variable for variable in function.environment if not variable.startswith(("PARLEY_", "POWERTOOLS_"))}
+
+    keys = keys_of_shipped_models()
+    assert others == (keys if name in ASKING else keys - HAS_NO_VECTORS if name in EMBEDDING else set())
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_every_handler_is_there(stack, environment, name):
+    function = stack.functions[f"{name.title()}Function"]
+    module, _, attribute = function.handler.rpartition(".")
+
+    assert callable(getattr(importlib.import_module(module), attribute))
+
+
+def test_every_folder_of_functions_is_a_function(stack):
+    folders = {path.parent.name for path in (ROOT / "functions").glob("*/app.py")}
+
+    assert folders == {function.handler.split(".")[1] for function in stack.functions.values()}
+
+
+@pytest.mark.parametrize(("name", "function"), HTTP_FUNCTIONS.items())
+def test_the_gateways_routes_are_the_codes_routes(stack, name, function):
+    routes = importlib.import_module(f"functions.{name}.routes").router.routes
+    in_code = {f"{method} {route.path}" for route in routes if isinstance(route, APIRoute) for method in route.methods}
+    in_template = {
+        f"{route.method} {route.path}"
+        for route in stack.api.routes
+        if isinstance(route.integration, LambdaIntegration) and route.integration.function == function
+    }
+
+    assert in_code == in_template
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "functions").glob("*/app.py")), ids=lambda path: path.parent.name)
+def test_nobody_imports_a_composition_root(path):
+    name = f"functions.{path.parent.name}.app"
+    importers = [
+        other for folder in ("functions", "layers", "local", "cli") for other in (ROOT / folder).rglob("*.py") if imports(other, name)
+    ]
+
+    assert importers == []
+
+
+def imports(path, name):
+    tree = ast.parse(path.read_text())
+    return any(isinstance(node, ast.ImportFrom) and node.module == name for node in ast.walk(tree))
+
+
+@pytest.mark.parametrize("folder", ["functions", "layers/shared/parley"])
+def test_only_settings_read_the_environment(folder):
+    # Without settings of Pydantic, or for the models' keys.
+    composing = {f"functions/{name}/app.py" for name in ("authorizer", *ASKING, *EMBEDDING)}
+    allowed = composing | {"layers/shared/parley/http/streaming.py", "layers/shared/parley/settings.py"}
+    readers = {str(path.relative_to(ROOT)) for path in (ROOT / folder).rglob("*.py") if "os.environ" in path.read_text()}
+
+    assert readers <= allowed
+
+
+def test_the_lines_that_the_guide_alarms_on_are_written():
+    told = re.findall(r"the line `([^`]+)`", (ROOT / "docs" / "operate.md").read_text())
+    written = "".join(path.read_text() for folder in ("functions", "layers") for path in (ROOT / folder).rglob("*.py"))
+
+    assert told
+    assert [line for line in told if f'"{line}"' not in written] == []

@@ -1,0 +1,44 @@
+"""Fakes of the tool runner and of MCP servers that record their calls."""
+
+from parley.tools.mcp import McpToolList
+from parley.tools.outcome import ToolOutcome
+from parley.tools.spec import ToolSpec
+
+TEXT_PARAMETERS = {"type": "object", "properties": {"text": {"type": "string"}}, "required": ["text"], "additionalProperties": False}
+
+
+def make_spec(name="shout", **fields):
+    return ToolSpec(name, f"Does {name}.", TEXT_PARAMETERS, **{"source": "builtin"} | fields)
+
+
+class FakeToolRunner:
+    """A `toolrunner` with these tools, which shouts."""
+
+    def __init__(self, *specs):
+        self._specs, self.asked = specs or (make_spec(),), []
+
+    def specs(self):
+        return self._specs
+
+    def run(self, name, arguments, *, user_id, timeout_s):
+        self.asked.append((name, dict(arguments), user_id, timeout_s))
+        return ToolOutcome(True, arguments["text"].upper(), 1.0)
+
+
+class FakeMcpCalls:
+    """Remote servers that all offer these tools."""
+
+    def __init__(self, *tools, error=None):
+        self._listing, self.asked = McpToolList(list(tools), error), []
+
+    def list_tools(self, server, *, timeout_s):
+        self.asked.append((server, timeout_s))
+        return self._listing
+
+    def call_tool(self, server, name, arguments, *, timeout_s):
+        self.asked.append((server, name, dict(arguments), timeout_s))
+        return ToolOutcome(True, f"{name} of {server.name}", 1.0)
+
+
+def mcp_tool(name="echo", **fields):
+    return {"name": name, "description": f"Does {name}.", "parameters": TEXT_PARAMETERS} | fields

@@ -1,0 +1,36 @@
+"""OpenAI's Responses API."""
+
+from parley.llm.vendors.openai import OpenAIProvider
+from tests.fakes.wire_formats.wire_format import CALLS, WireFormat, sse
+
+USAGE = {"input_tokens": 12, "output_tokens": 3, "total_tokens": 15, "input_tokens_details": {"cached_tokens": 4}}
+REASONING = {"type": "reasoning", "id": "rs_1", "summary": [], "encrypted_content": "sealed"}
+
+
+def ended(status="completed", **fields):
+    """The last event."""
+    return sse({"type": f"response.{status}", "response": {"status": status, "usage": USAGE} | fields})
+
+
+def done(item):
+    """An item that is whole."""
+    return sse({"type": "response.output_item.done", "item": item})
+
+
+def texts(*given):
+    """An answer of these texts."""
+    created = sse({"type": "response.created", "response": {"status": "in_progress"}})
+    return [created, *(sse({"type": "response.output_text.delta", "delta": text}) for text in given), ended()]
+
+
+def calls():
+    """A thought, and two calls at once."""
+    items = [{"type": "function_call", "call_id": id, "name": name, "arguments": written} for id, name, written in CALLS]
+    return [done(REASONING), *map(done, items), ended()]
+
+
+def make(vendor, key, timeout_s):
+    return OpenAIProvider("openai", api_key=key, base_url=vendor.url, timeout_s=timeout_s, api="responses")
+
+
+RESPONSES = WireFormat("responses", make, texts, calls)

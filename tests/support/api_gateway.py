@@ -1,0 +1,162 @@
+"""Call functions as API Gateway does: proxy events in, whole results out."""
+
+import asyncio
+import base64
+import json
+import re
+import secrets
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from types import GeneratorType, SimpleNamespace
+from typing import Any, ClassVar, Self
+from urllib.parse import parse_qsl, urlsplit
+from uuid import UUID
+
+from parley.auth.principal import Principal
+from parley.http.lambda_entry import worker_loop
+
+PASSWORD = "a long enough pass phrase"
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the client would see."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+    @property
+    def events(self) -> list[tuple[str, dict[str, Any]]]:
+        """The Server-Sent Events, as (name, data)."""
+        found = re.findall(r"^event: (.+)\ndata: (.+)$", self.body.decode(), re.MULTILINE)
+        return [(name, json.loads(data)) for name, data in found]
+
+    @property
+    def text(self) -> str:
+        """The streamed text, joined."""
+        return "".join(data["text"] for name, data in self.events if name == "text.delta")
+
+
+@dataclass(frozen=True)
+class Person:
+    """A registered user with tokens."""
+
+    email: str
+    tokens: dict[str, Any]
+    claims: dict[str, Any]
+
+    @classmethod
+    def registered(cls, auth: "Function", *, email: str | None = None) -> Self:
+        email = email or f"{secrets.token_hex(6)}@example.com"
+        answer = auth.post("/auth/register", {"email": email, "password": PASSWORD})
+        assert answer.status == 201, answer.body
+        return cls.of(email, answer.json)
+
+    @classmethod
+    def signed_in(cls, auth: "Function", email: str, *, password: str = PASSWORD) -> Self:
+        """Start another session of a user."""
+        answer = auth.post("/auth/login", {"email": email, "password": password})
+        assert answer.status == 200, answer.body
+        return cls.of(email, answer.json)
+
+    @classmethod
+    def of(cls, email: str, tokens: dict[str, Any]) -> Self:
+        import jwt
+
+        return cls(email, tokens, jwt.decode(tokens["access_token"], options={"verify_signature": False}))
+
+    @property
+    def id(self) -> UUID:
+        return UUID(self.claims["sub"])
+
+    @property
+    def principal(self) -> Principal:
+        return Principal.from_claims(self.claims)
+
+    def context(self) -> dict[str, str]:
+        """What the authorizer tells the functions: strings only."""
+        known = [name for name in ("sub", "sid", "api_key_id", "scope", "exp") if name in self.claims]
+        return {name: str(self.claims[name]) for name in known} | {"principalId": self.claims["sub"]}
+
+
+@dataclass(frozen=True)
+class Function:
+    """A Lambda function's handler."""
+
+    handler: Callable[[dict[str, Any], Any], Any]
+    CONTEXT: ClassVar = SimpleNamespace(
+        function_name="test",
+        memory_limit_in_mb=512,
+        invoked_function_arn="arn:aws:lambda:eu-west-1:1:function:test",
+        aws_request_id="test",
+        get_remaining_time_in_millis=lambda: 29_000,
+    )
+
+    def call(self, method: str, url: str, body: Any = None, *, as_: Person | None = None, headers: dict[str, str] | None = None) -> Answer:
+        """Send one request and wait for its whole answer. A `str` body is sent as it is, `bytes` as the gateway sends binary ones."""
+        return self.invoke(rest_event(method, url, body, as_=as_, headers=headers or {}))
+
+    def invoke(self, event: dict[str, Any]) -> Answer:
+        """Invoke the handler as a worker does, whose only loop is its own: other tests leave the thread without one."""
+        asyncio.set_event_loop(worker_loop())
+        return read_answer(self.handler(event, self.CONTEXT))
+
+    def get(self, url: str, **options: Any) -> Answer:
+        return self.call("GET", url, **options)
+
+    def post(self, url: str, body: Any = None, **options: Any) -> Answer:
+        return self.call("POST", url, body, **options)
+
+    def patch(self, url: str, body: Any = None, **options: Any) -> Answer:
+        return self.call("PATCH", url, body, **options)
+
+    def delete(self, url: str, **options: Any) -> Answer:
+        return self.call("DELETE", url, **options)
+
+
+def read_answer(result: Any) -> Answer:
+    """Read a handler's result, buffered or streamed."""
+    if isinstance(result, GeneratorType):
+        return read_stream(result)
+    headers = {name.lower(): value for name, value in result["headers"].items()}
+    return Answer(result["statusCode"], headers, result["body"].encode())
+
+
+def read_stream(chunks: Iterator[bytes]) -> Answer:
+    prelude, _, body = b"".join(chunks).partition(b"\0" * 8)
+    start = json.loads(prelude)
+    return Answer(start["statusCode"], start["headers"], body)
+
+
+def rest_event(method: str, url: str, body: Any, *, as_: Person | None, headers: dict[str, str]) -> dict[str, Any]:
+    """Make the event that a REST API sends."""
+    split = urlsplit(url)
+    query = dict(parse_qsl(split.query, keep_blank_values=True)) or None
+    context: dict[str, Any] = {"requestId": secrets.token_hex(8), "identity": {"sourceIp": "192.0.2.7"}, "stage": "prod"}
+    if as_:
+        context["authorizer"] = as_.context()
+    sent = {"Host": "api.example.com", "Content-Type": "application/json", "X-Forwarded-Proto": "https"} | headers
+    return {
+        "resource": split.path,
+        "path": split.path,
+        "httpMethod": method,
+        "headers": sent,
+        "multiValueHeaders": {name: [value] for name, value in sent.items()},
+        "queryStringParameters": query,
+        "multiValueQueryStringParameters": {name: [value] for name, value in query.items()} if query else None,
+        "pathParameters": None,
+        "requestContext": context,
+        "body": _encode_body(body),
+        "isBase64Encoded": isinstance(body, bytes),
+    }
+
+
+def _encode_body(body: Any) -> str | None:
+    if isinstance(body, bytes):
+        return base64.b64encode(body).decode()
+    return body if body is None or isinstance(body, str) else json.dumps(body)

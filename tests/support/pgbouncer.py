@@ -1,0 +1,42 @@
+"""PgBouncer in transaction mode in front of the tests' PostgreSQL, in the place of RDS Proxy."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from anyio.from_thread import start_blocking_portal
+
+from local.data_dir import DataDir, write_private
+from local.services import database
+from local.services.pgbouncer import PgBouncer, pgbouncer_program
+from tests.support.postgres import RunningPostgres
+
+
+@contextmanager
+def running_pgbouncer(postgres: RunningPostgres, *, pool_size: int = 20, patience_s: int = 2) -> Iterator[dict[str, str]]:
+    """Run a pooler with `pool_size` connections for each role, awaited for `patience_s`; give the variables that send a function to it.
+
+    Where PgBouncer is not installed they lead straight to PostgreSQL: the same must hold there.
+    """
+    if (program := pgbouncer_program()) is None:
+        yield {"PARLEY_DATABASE_PORT": str(postgres.port), "PGPASSFILE": str(postgres.passfile)}
+        return
+    passwords = read_passwords(postgres.passfile)
+    with TemporaryDirectory(prefix="parley-test-") as path, start_blocking_portal() as portal:
+        folder = DataDir(Path(path))
+        folder.logs.mkdir()
+        bouncer = PgBouncer(
+            program, folder, upstream=postgres.port, passwords=passwords, report=print, pool_size=pool_size, patience_s=patience_s
+        )
+        write_private(folder.pgpass, database.pgpass([postgres.port, bouncer.port], passwords))
+        portal.call(bouncer.start)
+        try:
+            yield {"PARLEY_DATABASE_PORT": str(bouncer.port), "PGPASSFILE": str(folder.pgpass)}
+        finally:
+            portal.call(bouncer.stop)
+
+
+def read_passwords(passfile: Path) -> dict[str, str]:
+    """Return each role's password from a libpq password file."""
+    return dict(line.split(":")[3:5] for line in passfile.read_text().splitlines())

@@ -1,0 +1,109 @@
+"""An embedded PostgreSQL, as `parley up` runs it, for tests that need only a database."""
+
+import asyncio
+import os
+import secrets
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Coroutine, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import psycopg
+
+from local.data_dir import DataDir
+from local.services import database
+from local.services.postgres import SUPERUSER, Postgres, read_pid_file
+from local.services.postgres import _binaries as binaries
+
+
+class RunningPostgres:
+    """A server with Parley's roles and an empty database, and the superuser's ways to disturb it."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = DataDir(folder)
+        self._passwords = {role: secrets.token_hex(8) for role in (SUPERUSER, *database.ROLES)}
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+        self._server = Postgres(self._folder, password=self._passwords[SUPERUSER], report=print)
+        self.passfile = folder / "pgpass"
+
+    @property
+    def port(self) -> int:
+        return self._server.port
+
+    def start(self) -> None:
+        self._folder.logs.mkdir()
+        self._thread.start()
+        self._run(self._server.start())
+        database.bootstrap(self.port, self._passwords)
+        self.passfile.write_text(database.pgpass([self.port], self._passwords))
+        self.passfile.chmod(0o600)
+
+    def stop(self) -> None:
+        self._run(self._server.stop())
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+    def execute(self, statement: str, *, dbname: str = database.DATABASE_NAME) -> list[tuple[Any, ...]]:
+        """Run SQL as the superuser, outside of every policy."""
+        address = {"host": "127.0.0.1", "port": self.port, "user": SUPERUSER, "password": self._passwords[SUPERUSER]}
+        with psycopg.connect(**address, dbname=dbname, autocommit=True) as connection:
+            found = connection.execute(statement)  # type: ignore[arg-type]
+            return found.fetchall() if found.description else []
+
+    def dump(self) -> str:
+        """Return Parley's database as `pg_dump` writes it: every row of every table."""
+        address = ["--host=127.0.0.1", f"--port={self.port}", f"--username={SUPERUSER}"]
+        program = [str(binaries() / "pg_dump"), *address, database.DATABASE_NAME]
+        variables = {"PGPASSWORD": self._passwords[SUPERUSER]}
+        return subprocess.run(program, env=variables, capture_output=True, text=True, check=True).stdout
+
+    def crash(self) -> None:
+        """Shut it down at once, as a power cut does: whoever is connected is cut off. It is started again by itself."""
+        pid, *_ = read_pid_file(self._folder.postgres)
+        os.kill(int(pid), signal.SIGQUIT)
+
+    def wait_until_down(self) -> None:
+        """Wait until it takes no connection."""
+        while self._answers():
+            time.sleep(0.01)
+
+    def wait_until_up(self) -> None:
+        """Wait until it does again."""
+        while not self._answers():
+            time.sleep(0.02)
+
+    def _answers(self) -> bool:
+        try:
+            self.execute("SELECT 1")
+        except psycopg.OperationalError:
+            return False
+        return True
+
+    def terminate_backend(self, pid: int) -> None:
+        self.execute(f"SELECT pg_terminate_backend({pid}, 5000)")
+
+    def create_database(self, name: str) -> str:
+        self.execute(f"CREATE DATABASE {name} OWNER {database.OWNER_ROLE}")
+        for extension in database.EXTENSIONS:
+            self.execute(f"CREATE EXTENSION {extension}", dbname=name)
+        return name
+
+    def _run(self, work: Coroutine[Any, Any, None]) -> None:
+        asyncio.run_coroutine_threadsafe(work, self._loop).result(60)
+
+
+@contextmanager
+def running_postgres(folder: Path) -> Iterator[RunningPostgres]:
+    """Run a server until the block ends."""
+    server = RunningPostgres(folder)
+    server.start()
+    try:
+        yield server
+    finally:
+        server.stop()

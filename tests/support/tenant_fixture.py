@@ -1,0 +1,115 @@
+"""A user with a row in every table and a recognisable text in every column that can hold text.
+
+The columns come from the code's tables, and tests compare these with the database. A new table without a rule here
+fails those tests: add a rule for its row, or list the table in `TABLES_WITHOUT_OWNER`.
+"""
+
+import secrets
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import ARRAY, Column, Date, DateTime, Engine, LargeBinary, Numeric, Table, Text, Uuid, insert, update
+from sqlalchemy.dialects.postgresql import JSONB
+
+from parley.db.tables import metadata
+from parley.ids import new_id
+from tests.support.api_gateway import Person
+
+# Hashes of addresses and accounts, which go within a month; names of providers; what the deployer's servers offer.
+TABLES_WITHOUT_OWNER = {"guesses", "breakers", "mcp_listings"}
+ROWS_FROM_REGISTRATION = {"users": "id", "credentials": "user_id"}  # one row each, made by registering
+
+
+class TenantFixture:
+    """Puts the rows of one person there; `text_of` is what stands in a column."""
+
+    def __init__(self, person: Person) -> None:
+        self.user_id, self.email, self.token = person.id, person.email, f"canary{secrets.token_hex(6)}"
+        self._ids = {name: new_id() for name in metadata.tables}
+        self._rules = self._made_rules()
+
+    def _made_rules(self) -> dict[str, dict[str, Any]]:
+        """The columns of each table that not every value fits."""
+        ids = self._ids
+        in_conversation = {"conversation_id": ids["conversations"]}
+        return {
+            "users": {"email": self.email, "role": "user"},
+            "credentials": {},
+            "sessions": {},
+            "refresh_tokens": {"session_id": ids["sessions"]},
+            "api_keys": {},
+            "one_time_codes": {"purpose": "reset_password"},
+            "audit_events": {},
+            "exports": {"status": "ready"},
+            "outbox": {"due_at": datetime.now(UTC) + timedelta(days=1)},
+            "idempotency_keys": {},
+            "signups": {"email": self.email},
+            "invites": {"email": self.email, "created_by": self.user_id},
+            "conversations": {},
+            "messages": in_conversation | {"seq": 1, "role": "user"},
+            "turns": in_conversation | {"user_message_id": ids["messages"], "message_id": ids["messages"], "status": "completed"},
+            "turn_events": {"turn_id": ids["turns"], "number": 1},
+            "summaries": in_conversation | {"upto_seq": 1},
+            "memories": {"source": "extracted", "superseded_by": None, "embedding": [0.5]},
+            "memory_sources": in_conversation | {"memory_id": ids["memories"], "message_id": ids["messages"]},
+            "passages": in_conversation | {"first_seq": 1, "last_seq": 1, "embedding": [0.5]},
+            "approvals": {"turn_id": ids["turns"], "asked_by": 1, "place": 1},
+            "usage": {"purpose": "chat", "status": "completed"},
+            "budgets": {},
+            "budget_reservations": {},
+            "rate_limits": {},
+            "tool_settings": {},
+            "mcp_servers": {},
+            "documents": {"status": "ready", "bytes": 1},
+            "chunks": {"document_id": ids["documents"], "number": 0, "start": 0, "tokens": 1, "embedding": [0.5]},
+        }
+
+    def marker_of(self, column: Column[Any]) -> str:
+        """Return the telling text of a column."""
+        return f"{self.token}-{column.table.name}-{column.name}"
+
+    def holds_marker(self, column: Column[Any]) -> bool:
+        """Whether the column's text is the canary's own."""
+        return isinstance(column.type, Text | JSONB | LargeBinary | ARRAY) and column.name not in self._rules[column.table.name]
+
+    def insert_rows(self, owner: Engine) -> None:
+        """Put a row into every table that is not nobody's."""
+        with owner.begin() as connection:
+            for table in metadata.sorted_tables:
+                if table.name in ROWS_FROM_REGISTRATION:
+                    here = table.c[ROWS_FROM_REGISTRATION[table.name]] == self.user_id
+                    connection.execute(update(table).where(here).values(self._row(table, but={"id", "user_id"})))
+                elif table.name not in TABLES_WITHOUT_OWNER:
+                    connection.execute(insert(table).values(self._row(table)))
+
+    def _row(self, table: Table, *, but: set[str] = frozenset()) -> dict[str, Any]:  # type: ignore[assignment]
+        rules = self._rules[table.name]
+        chosen = {column.name: self._value(column) for column in table.c if column.computed is None and column.name not in {*but, *rules}}
+        return {name: value for name, value in (chosen | rules).items() if value is not None}
+
+    def _value(self, column: Column[Any]) -> Any:
+        text = self.marker_of(column)
+        match column.type:
+            case Uuid():
+                return self._id_for(column)
+            case DateTime():
+                return datetime.now(UTC) + timedelta(days=1) if not column.nullable and column.server_default is None else None
+            case Date():
+                return datetime.now(UTC).date()
+            case Numeric() if not column.nullable and column.server_default is None:
+                return 1
+            case LargeBinary():
+                return text.encode()
+            case JSONB():
+                return [{"type": "text", "text": text}]
+            case ARRAY():
+                return [text]
+            case Text():
+                return text
+        return None  # numbers tell nobody
+
+    def _id_for(self, column: Column[Any]) -> UUID:
+        if column.name == "user_id":
+            return self.user_id
+        return self._ids[column.table.name] if column.name == "id" else new_id()

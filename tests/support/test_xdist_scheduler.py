@@ -1,0 +1,33 @@
+"""Which tests run in the same process."""
+
+import os
+
+import pytest
+
+from tests.support import xdist_scheduler
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "is_together"),
+    [
+        ("tests/shared/test_ids.py::test_a", "tests/shared/test_ids.py::test_b[tests/x.py::c]", True),
+        ("tests/shared/test_ids.py::test_a", "tests/shared/test_observability.py::test_a", False),
+        ("tests/e2e/test_turns.py::test_a", "tests/e2e/test_faults.py::test_b", True),
+        ("tests/e2e/test_turns.py::test_a", "tests/e2e/test_built.py::test_b", False),
+        ("tests/e2e/test_keys.py::test_a", "tests/e2e/test_keys.py::test_b", True),
+    ],
+)
+def test_a_file_stays_together_and_so_do_those_of_one_running_stack(one, other, is_together):
+    assert (xdist_scheduler.unit_of(one) == xdist_scheduler.unit_of(other)) is is_together
+
+
+@pytest.mark.parametrize("name", xdist_scheduler.WITHOUT_SHARED_STACK)
+def test_a_file_that_may_go_apart_is_there(request, name):
+    assert (request.config.rootpath / name).is_file()
+
+
+def test_there_is_a_process_more_than_processors(monkeypatch):
+    monkeypatch.setattr(os, "process_cpu_count", lambda: 2)
+    monkeypatch.delenv("PYTEST_XDIST_AUTO_NUM_WORKERS", raising=False)
+
+    assert xdist_scheduler.pytest_xdist_auto_num_workers() == 3

@@ -1,0 +1,68 @@
+"""Valid access tokens and API keys, and forged ones."""
+
+import json
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+from jwt.algorithms import ECAlgorithm
+from jwt.utils import base64url_decode, base64url_encode
+
+from parley.auth.access_tokens import issue_token
+from parley.auth.api_keys import PREFIX, issue_api_key
+from parley.auth.principal import API_KEY_SCOPES, USER_SCOPES
+from parley.auth.public_keys import parse_jwks
+from parley.auth.signing_keys import KeyRing, SigningKey
+from parley.clock import utc_now
+
+ISSUER = "parley/test/prod"
+ACCESS_SIGNING_KEY = SigningKey.generate(now=utc_now() - timedelta(days=1))
+API_SIGNING_KEY = SigningKey.generate(now=utc_now() - timedelta(days=1), family="api")
+KEY_RING = KeyRing.of([ACCESS_SIGNING_KEY, API_SIGNING_KEY], refresh_secret=b"", issuer=ISSUER)
+PUBLIC_KEYS = parse_jwks(KEY_RING.jwks())
+
+
+def make_access_token(
+    scopes: frozenset[str] = USER_SCOPES, *, key: SigningKey = ACCESS_SIGNING_KEY, issuer: str = ISSUER, now: datetime | None = None
+) -> str:
+    """A good access token of somebody."""
+    return issue_token(uuid4(), uuid4(), scopes, key=key, issuer=issuer, now=now or utc_now())
+
+
+def make_api_key(
+    scopes: frozenset[str] = API_KEY_SCOPES,
+    *,
+    key: SigningKey = API_SIGNING_KEY,
+    issuer: str = ISSUER,
+    now: datetime | None = None,
+    lifetime: timedelta = timedelta(days=30),
+    user_id: UUID | None = None,
+) -> str:
+    """A good API key of somebody."""
+    now = now or utc_now()
+    return issue_api_key(user_id or uuid4(), uuid4(), scopes, expires_at=now + lifetime, key=key, issuer=issuer, now=now)
+
+
+def signer(key: SigningKey) -> Callable[[bytes], bytes]:
+    """Sign as ES256 does."""
+    return lambda data: ECAlgorithm(ECAlgorithm.SHA256).sign(data, key.private_key)
+
+
+def assemble(header: Mapping[str, Any] | bytes, payload: Mapping[str, Any] | bytes, sign: Callable[[bytes], bytes]) -> str:
+    """Put a token together by hand, whatever it says."""
+    parts = [part if isinstance(part, bytes) else json.dumps(part).encode() for part in (header, payload)]
+    signed = b".".join(base64url_encode(part) for part in parts)
+    return (signed + b"." + base64url_encode(sign(signed))).decode()
+
+
+def forge(token: str, *, claims: Mapping[str, Any] | None = None, sign: Callable[[bytes], bytes] | None = None, **header: Any) -> str:
+    """Change a good token's claims and header and sign it again; None takes a member away."""
+    prefix = PREFIX if token.startswith(PREFIX) else ""
+    good_header, good_claims = (json.loads(base64url_decode(part)) for part in token.removeprefix(prefix).split(".")[:2])
+    sign = sign or signer(API_SIGNING_KEY if prefix else ACCESS_SIGNING_KEY)
+    return prefix + assemble(_merge(good_header, header), _merge(good_claims, claims or {}), sign)
+
+
+def _merge(good: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in (good | changes).items() if value is not None}
