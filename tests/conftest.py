@@ -143,7 +143,7 @@ def running_function(module: Any) -> Iterator[Function]:
     """Give a function's handler, and close its connections in the end."""
     yield Function(module.handler)
     state = module.app._app.state._state
-    engines = [state.get("engine"), *(getattr(state.get("desk"), name, None) for name in ("engine", "background"))]
+    engines = [state.get("engine"), *(getattr(state.get("services"), name, None) for name in ("engine", "background"))]
     for engine in filter(None, engines):
         engine.dispose()
 

@@ -86,9 +86,9 @@ def time_known_and_unknown(way: str, rounds: int) -> dict[str, list[float]]:
 
 def _store_account(email: str) -> None:
     """Make an account with one and the same hash: what is timed is the asking, not the registering."""
-    users, scope, ids = (importlib.import_module(f"parley.{name}") for name in ("db.users", "db.scope", "ids"))
+    users, transactions, ids = (importlib.import_module(f"parley.{name}") for name in ("db.accounts.users", "db.transactions", "ids"))
     services, user_id = importlib.import_module("functions.auth.app").services, ids.new_id()
-    with scope.user_scope(services.engine, user_id) as connection:
+    with transactions.user_scope(services.engine, user_id) as connection:
         users.add(connection, user_id, email=email, display_name=None, password_hash=_hash_once(services))
 
 

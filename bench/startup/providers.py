@@ -28,8 +28,8 @@ import time
 import parley.http.app
 from parley.llm.live_catalogue import LiveCatalogue
 from parley.llm.model import Model
-from parley.llm.provider_registry import Providers
-providers = Providers({{"K": "k", "AWS_REGION": "eu-west-1"}})
+from parley.llm.provider_registry import ProviderRegistry
+providers = ProviderRegistry({{"K": "k", "AWS_REGION": "eu-west-1"}})
 wall, cpu = time.perf_counter(), time.process_time()
 {make}
 print((time.perf_counter() - wall) * 1000, (time.process_time() - cpu) * 1000)

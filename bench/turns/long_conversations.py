@@ -24,10 +24,10 @@ _MESSAGES = text(
 
 def store_conversations(user_id: UUID, count: int, messages: int) -> list[str]:
     """Store `count` conversations of so many messages each; return their ids."""
-    engine, scope, ids = (importlib.import_module(f"parley.{name}") for name in ("db.engine", "db.scope", "ids"))
+    engine, transactions, ids = (importlib.import_module(f"parley.{name}") for name in ("db.engine", "db.transactions", "ids"))
     settings = importlib.import_module("parley.settings").DatabaseSettings.read()
     made = [ids.new_id() for _ in range(count)]
-    with scope.user_scope(engine.make_engine(settings), user_id) as connection:
+    with transactions.user_scope(engine.make_engine(settings), user_id) as connection:
         for id in made:
             for statement in (_CONVERSATION, _MESSAGES):
                 connection.execute(statement, {"user_id": user_id, "id": id, "messages": messages})

@@ -29,7 +29,7 @@ def set_registration_policy(auth: Function, monkeypatch: pytest.MonkeyPatch) -> 
 
     def choose(*, registration: Any = "open", domains: str = "", verifies_email: bool = False) -> None:
         registration_policy = RegistrationPolicy.of(registration, domains=domains, admin_email=ADMIN, verifies_email=verifies_email)
-        monkeypatch.setitem(app._app.state._state, "desk", replace(services, registration_policy=registration_policy))
+        monkeypatch.setitem(app._app.state._state, "services", replace(services, registration_policy=registration_policy))
 
     return choose
 

@@ -40,7 +40,7 @@ def passwords(auth, monkeypatch):
 
     counting = Counting()
     state = app._app.state._state
-    monkeypatch.setitem(state, "desk", replace(state["desk"], passwords=counting))
+    monkeypatch.setitem(state, "services", replace(state["services"], passwords=counting))
     return counting
 
 
@@ -50,7 +50,7 @@ def changing(auth, monkeypatch):
     from functions.auth.app import app
 
     state = app._app.state._state
-    return lambda **parts: monkeypatch.setitem(state, "desk", replace(state["desk"], **parts))
+    return lambda **parts: monkeypatch.setitem(state, "services", replace(state["services"], **parts))
 
 
 @pytest.fixture

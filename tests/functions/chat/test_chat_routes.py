@@ -13,7 +13,7 @@ def patient(chat, monkeypatch):
     from functions.chat.app import services
 
     monkeypatch.setattr(services.router, "breaker", CircuitBreaker(MemoryCircuits()))
-    monkeypatch.setattr(services.router, "patience", RetryPolicy(first_pause_s=0.0))
+    monkeypatch.setattr(services.router, "retry_policy", RetryPolicy(first_pause_s=0.0))
 
 
 def test_a_stream_tells_the_turn_as_numbered_events(chat, alice):

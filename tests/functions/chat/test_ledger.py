@@ -66,7 +66,7 @@ def run(chat, auth, postgres) -> Iterator[Run]:
     """Take the turns, always the same ones."""
     users = [Person.registered(auth) for _ in range(3)]
     with selling(Random(5)) as (sellers, services), pytest.MonkeyPatch.context() as patch:
-        patch.setitem(chat_state(), "desk", services)
+        patch.setitem(chat_state(), "services", services)
         answers = drive(chat, [*users, with_key(auth, users[0])], services.router.breaker._store, Random(7))
         yield Run(postgres, users, answers, sellers)
 
@@ -96,7 +96,7 @@ def selling(draw: Random) -> Iterator[tuple[list[BilledProvider], ChatServices]]
         breaker = CircuitBreaker(circuits, now_s=lambda: circuits.now.timestamp())
         router = ModelRouter(providers, breaker, retry_policy=RetryPolicy(first_pause_s=0.001), draw=lambda: 0.5)
         generous = DefaultLimits(100_000, Decimal(1000))
-        yield sellers, replace(chat_state()["desk"], catalogue=lambda: catalogue, router=router, environment={}, default_limits=generous)
+        yield sellers, replace(chat_state()["services"], catalogue=lambda: catalogue, router=router, environment={}, default_limits=generous)
 
 
 def model(id: str, provider: str, url: str) -> str:

@@ -173,7 +173,7 @@ def allow(monkeypatch, *, rate=1000, budget="5"):
     from functions.chat.app import services as served
 
     changed = replace(served, default_limits=DefaultLimits(rate, Decimal(budget)))
-    monkeypatch.setitem(app._app.state._state, "desk", changed)
+    monkeypatch.setitem(app._app.state._state, "services", changed)
 
 
 def test_a_budget_without_room_is_402_before_a_stream_begins(chat, alice, monkeypatch):

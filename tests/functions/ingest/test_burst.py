@@ -52,7 +52,7 @@ def poll(ingest, url):
 @pytest.fixture
 def without_child(monkeypatch):
     """Read in the same process: what starting one takes is not the point."""
-    monkeypatch.setattr("functions.ingest.pipeline.read", parser_process.parse_file)
+    monkeypatch.setattr("functions.ingest.pipeline.read_blocks", parser_process.parse_file)
 
 
 @pytest.mark.parametrize("poison", ["not JSON", '{"Records": [{"s3": {"object": {"key": "exports/a/b"}}}]}'])

@@ -215,7 +215,7 @@ def test_what_is_put_off_is_left_alone_until_then(read):
 
 def test_a_file_read_to_its_end_is_not_read_again(documents, read, taken_up, monkeypatch, alice):
     id = read(Writer(first=BUSY))
-    monkeypatch.setattr("functions.ingest.pipeline.read", lambda *_: pytest.fail("it is read again"))
+    monkeypatch.setattr("functions.ingest.pipeline.read_blocks", lambda *_: pytest.fail("it is read again"))
     taken_up(id, Writer(), attempts=0)
 
     assert documents.get(f"/documents/{id}", as_=alice).json["status"] == "ready"

@@ -10,9 +10,9 @@ from types import ModuleType
 from pydantic import BaseModel
 from langchain_core.tools import StructuredTool, BaseTool, tool
 
-from functions.toolrunner.requests import RunOrder
+from functions.toolrunner.execution import run_tool
 from functions.toolrunner.registry import Registry
-from functions.toolrunner.execution import run
+from functions.toolrunner.requests import RunRequest
 from parley.ids import new_id
 from parley.tools.guarded_http.client import GuardedHttp
 
@@ -50,7 +50,7 @@ registry.load({"plugin": lambda: module})
 orders = [("add", {"a": 1}), ("shout", {"text": "hi"}), ("whisper", {"text": "HI"}), ("later", {"text": "x"})]
 orders += [("fails", {"text": "x"}), ("add", {"a": "one"})]
 http, user = GuardedHttp(), new_id()
-said = [run(registry, RunOrder(op="run", name=name, arguments=given, user_id=user), http) for name, given in orders]
+said = [run_tool(registry, RunRequest(op="run", name=name, arguments=given, user_id=user), http) for name, given in orders]
 print(json.dumps({"listed": registry.listed(), "said": said}))
 '''
 

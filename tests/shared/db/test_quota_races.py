@@ -18,23 +18,23 @@ from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 from uuid import UUID
 
-from parley import limits
-from parley.db import usage
-from parley.db.metering.quotas import Allowance, Payer
 from parley.db.engine import make_engine
 from parley.db.transactions import user_scope
+from parley.db.metering import usage
+from parley.db.metering.quotas import BillingSubject, DefaultLimits
 from parley.db.metering.usage import Charge
+from parley.metering import limits
 from parley.metering.limits import BudgetExhausted, RateLimited
 from parley.settings import DatabaseSettings
 
 user, clients, times, rate, price, cost = sys.argv[1:]
-payer, allowance = Payer(UUID(user)), Allowance(int(rate), Decimal(1))
+payer, default_limits = BillingSubject(UUID(user)), DefaultLimits(int(rate), Decimal(1))
 
 
 def ask(engine):
     try:
         with user_scope(engine, payer.user_id) as connection:
-            reserved = limits.admit(connection, payer, allowance, amount_usd=Decimal(price))
+            reserved = limits.admit(connection, payer, default_limits, amount_usd=Decimal(price))
     except (BudgetExhausted, RateLimited):
         return 0
     if cost:

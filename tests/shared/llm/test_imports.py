@@ -10,11 +10,11 @@ MAKES = """
 import sys
 from parley.llm.live_catalogue import LiveCatalogue
 from parley.llm.model import Model
-from parley.llm.provider_registry import Providers
-from parley.llm.messages import Message, Request
+from parley.llm.provider_registry import ProviderRegistry
+from parley.llm.messages import Message, ModelRequest
 from parley.settings import CatalogueSettings
 catalogue = LiveCatalogue.of(CatalogueSettings(models_file="", models_parameter=""))()
-providers = Providers({{"AWS_REGION": "eu-west-1", "OPENAI_API_KEY": "k", "ANTHROPIC_API_KEY": "k", "MISTRAL_API_KEY": "k"}})
+providers = ProviderRegistry({{"AWS_REGION": "eu-west-1", "OPENAI_API_KEY": "k", "ANTHROPIC_API_KEY": "k", "MISTRAL_API_KEY": "k"}})
 {what}
 print(*sorted(set(sys.modules) & {sdks}))
 """
@@ -24,7 +24,7 @@ print(*sorted(set(sys.modules) & {sdks}))
     ("what", "imported"),
     [
         ("", ""),
-        ("list(providers(catalogue.models['offline']).stream('', Request([Message('user', 'hi')])))", ""),
+        ("list(providers(catalogue.models['offline']).stream('', ModelRequest([Message('user', 'hi')])))", ""),
         ("providers.embedder(catalogue.models['lexical'])", ""),
         ("providers.reranker(Model(provider='offline', name='words', kind='rerank'))", ""),
         ("providers(catalogue.models['gpt-mini'])", "httpx2 openai"),

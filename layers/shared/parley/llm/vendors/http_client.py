@@ -105,7 +105,7 @@ class _CancellableStream(httpcore2.NetworkStream):
         return self._inner.read(max_bytes, timeout)
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        handle: CancelHandle | None = getattr(_current, "line", None)
+        handle: CancelHandle | None = getattr(_current, "handle", None)
         if handle:
             handle.attach(self._shut_down)
         self._inner.write(buffer, timeout)
