@@ -149,7 +149,7 @@ def _run(*command: str, **options: object) -> subprocess.CompletedProcess[str]:
 
 def mutants(wanted: Iterable[str]) -> list[Mutant]:
     """Read the patches whose id or name begins with one of `wanted`; all, if there are none."""
-    found = [Mutant.read(patch) for patch in sorted(Path(__file__).parent.glob("*.patch"))]
+    found = [Mutant.read(patch) for patch in sorted(Path(__file__).parent.rglob("*.patch"))]
     prefixes = tuple(wanted) or ("",)
     return [mutant for mutant in found if mutant.id.startswith(prefixes) or mutant.patch.stem.startswith(prefixes)]
 
