@@ -145,7 +145,7 @@ def create_api_key(
     key_ring = services.key_ring()
     with principal_scope(services.engine, principal) as connection:
         key_request = ApiKeyRequest(**body.model_dump())
-        answer = once.once(
+        answer = once.run_once(
             connection,
             principal.user_id,
             API_KEYS_ROUTE,

@@ -100,4 +100,4 @@ def create_invite_once(services: AuthServices, principal: Principal, body: NewIn
             return MadeInviteOut.of(create_invite(connection, principal, **body.model_dump()))
 
     with principal_scope(services.engine, principal) as connection:
-        return once.once(connection, principal.user_id, INVITES_ROUTE, body, make, secrets=INVITE_SECRET_FIELDS)
+        return once.run_once(connection, principal.user_id, INVITES_ROUTE, body, make, secrets=INVITE_SECRET_FIELDS)

@@ -30,7 +30,7 @@ def store_fact(services: ConversationServices, principal: Principal, body: Memor
     """
     made: list[Memory] = []
     with principal_scope(services.engine, principal) as connection:
-        answer = once.once(
+        answer = once.run_once(
             connection, principal.user_id, MEMORIES_ROUTE, body, lambda: _find_or_add(connection, principal, body.text, made)
         )
     for memory in made:

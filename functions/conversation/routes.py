@@ -108,7 +108,7 @@ def create(
         made = conversations.add(transaction, new_id(), user_id=principal.user_id, **body.columns())
         return ConversationOut.model_validate(made)
 
-    return once.once(transaction, principal.user_id, "POST /conversations", body, make)
+    return once.run_once(transaction, principal.user_id, "POST /conversations", body, make)
 
 
 @conversations_router.get("/conversations")
@@ -153,7 +153,7 @@ def fork(
         made = conversations.fork(transaction, id, user_id=principal.user_id, upto_seq=body.upto_seq)
         return ConversationOut.model_validate(made)
 
-    return once.once(transaction, principal.user_id, f"POST /conversations/{id}/fork", body, make)
+    return once.run_once(transaction, principal.user_id, f"POST /conversations/{id}/fork", body, make)
 
 
 @conversations_router.get("/conversations/{id}/messages")

@@ -57,7 +57,7 @@ def add_server(services: ToolsServices, principal: Principal, body: NewMcpServer
     # Before the transaction: the key of the seal may have to be fetched.
     headers = encrypt_headers(services.mcp_registry.cipher, body.headers, server_id, user_id=user_id)
     with principal_scope(services.engine, principal) as connection:
-        answer = once.once(
+        answer = once.run_once(
             connection, user_id, ADD_SERVER_ROUTE, body, lambda: _insert_server(services, connection, body, server_id, user_id, headers)
         )
     if isinstance(answer, MadeMcpServerOut):

@@ -1,7 +1,7 @@
 """FastAPI dependencies: the principal, the client's origin, and a transaction on the principal's behalf.
 
-All are coroutines, although none awaits: a worker handles one request at a time, so blocking its loop delays nobody, and the
-framework would spend a thread on each function that is not a coroutine.
+All are coroutines although they never await: FastAPI would run a plain function in a thread, and blocking the event
+loop costs nothing because a worker handles one request at a time.
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -18,10 +18,10 @@ from parley.errors import Unauthorized
 
 
 def principal_of(event: Mapping[str, Any]) -> Principal:
-    """Return who the authorizer says is calling; headers and bodies have no say.
+    """Return the principal from the authorizer's context; headers and body cannot influence it.
 
-    Raises Unauthorized where there is no authorizer's context, or where the token has expired since the gateway
-    cached the verdict.
+    Raises Unauthorized if the event has no authorizer context, or if the token expired after the gateway cached the
+    authorizer's decision.
     """
     claims = event["requestContext"].get("authorizer")
     if not claims:
@@ -33,14 +33,14 @@ def principal_of(event: Mapping[str, Any]) -> Principal:
 
 
 def origin_of(event: Mapping[str, Any]) -> ClientOrigin:
-    """Return where the request comes from: the address that the gateway saw. `X-Forwarded-For` is what clients say."""
+    """Return the client's address as the gateway saw it, and its user agent. `X-Forwarded-For` is ignored: clients set it."""
     headers = {name.lower(): value for name, value in (event.get("headers") or {}).items()}
     agent = headers.get("user-agent", "").replace("\0", "")[:MAX_USER_AGENT_LENGTH] or None
     return ClientOrigin(event["requestContext"].get("identity", {}).get("sourceIp") or "unknown", agent)
 
 
 async def current_principal(request: Request) -> Principal:
-    """Return who is calling, or raise Unauthorized."""
+    """Return the request's principal, or raise Unauthorized."""
     return principal_of(request.scope["aws.event"])
 
 
@@ -48,7 +48,7 @@ CurrentPrincipal = Annotated[Principal, Depends(current_principal)]
 
 
 async def request_origin(request: Request) -> ClientOrigin:
-    """Return where the request comes from."""
+    """Return the request's client address and user agent."""
     return origin_of(request.scope["aws.event"])
 
 
@@ -56,7 +56,7 @@ RequestOrigin = Annotated[ClientOrigin, Depends(request_origin)]
 
 
 def requires(scope: str) -> Callable[[Principal], Awaitable[None]]:
-    """Make a dependency that raises Forbidden unless the token may do `scope`."""
+    """Return a dependency that raises Forbidden unless the principal has the scope `scope`."""
 
     async def check(principal: CurrentPrincipal) -> None:
         principal.require(scope)
@@ -65,10 +65,11 @@ def requires(scope: str) -> Callable[[Principal], Awaitable[None]]:
 
 
 async def transaction(request: Request, principal: CurrentPrincipal) -> AsyncIterator[Connection]:
-    """Open the request's one transaction; it commits when the route has returned."""
+    """Open the request's only transaction; it commits after the route function returns."""
     with principal_scope(request.app.state.engine, principal) as connection:
         yield connection
 
 
-# scope="function": at the default scope the commit would run after the answer, and a failed one would still say 200.
+# scope="function": at the default scope the commit would run after the response is sent, and a failed commit would
+# still answer 200.
 Transaction = Annotated[Connection, Depends(transaction, scope="function")]

@@ -1,7 +1,7 @@
-"""`Idempotency-Key`: a request that is repeated with its key is done once and answered alike.
+"""`Idempotency-Key`: a request repeated with the same key runs once and gets the same response.
 
-For routes whose work is one transaction: key, work and answer are committed together, so that there is no moment
-between them to crash in. Who repeats while the first is still at work waits for it.
+For routes whose work is one transaction. Key, work and response are committed together, so a crash cannot separate
+them. A repeat that arrives while the first request is still running waits for it to commit.
 """
 
 import hashlib
@@ -19,22 +19,22 @@ from parley.errors import InvalidInput
 
 
 class IdempotencyKeyReused(InvalidInput):
-    """The key came before, with another request."""
+    """The key was already used for a different request."""
 
     code = "idempotency_key_reused"
-    public_message = "This Idempotency-Key has been used for another request. Take a new key for each new request."
+    public_message = "This Idempotency-Key was already used for a different request. Use a new key for each request."
 
     def __init__(self) -> None:
-        super().__init__("used for another request", loc=("header", "Idempotency-Key"))
+        super().__init__("already used for a different request", loc=("header", "Idempotency-Key"))
 
 
 @dataclass(frozen=True, slots=True)
 class Idempotency:
-    """What the client asks to be done once; without a key, everything is done."""
+    """The request's `Idempotency-Key`. Without a key, every request runs."""
 
     key: str | None
 
-    def once[T: BaseModel](
+    def run_once[T: BaseModel](
         self,
         connection: Connection,
         user_id: UUID,
@@ -44,26 +44,27 @@ class Idempotency:
         *,
         secrets: frozenset[str] = frozenset(),
     ) -> T | dict[str, Any]:
-        """Return what `work` answers, or what it did the first time, then without the fields named `secrets`.
+        """Run `work` and store its response under the key; for a repeated request, return the stored response.
 
-        Raises KeyReused if the first time was with another body.
+        Fields named in `secrets` are not stored, so a repeated request's response lacks them.
+        Raises IdempotencyKeyReused if the key was first used with a different body.
         """
         if self.key is None:
             return work()
         fingerprint = request_fingerprint(body)
         existing = idempotency.claim(connection, self.key, user_id=user_id, route=route, fingerprint=fingerprint)
         if existing is None:
-            answer = work()
-            stored = answer.model_dump(mode="json", exclude=set(secrets))
-            idempotency.store_response(connection, self.key, user_id=user_id, route=route, answer=stored)
-            return answer
+            response = work()
+            stored = response.model_dump(mode="json", exclude=set(secrets))
+            idempotency.store_response(connection, self.key, user_id=user_id, route=route, response=stored)
+            return response
         if existing.fingerprint != fingerprint:
             raise IdempotencyKeyReused
-        return existing.answer or {}
+        return existing.response or {}
 
 
 def request_fingerprint(body: BaseModel) -> bytes:
-    """Return what tells one request from another by the same key."""
+    """Return the SHA-256 of the request body; a repeat of a key must have the same fingerprint."""
     return hashlib.sha256(body.model_dump_json().encode()).digest()
 
 
