@@ -96,7 +96,10 @@ def selling(draw: Random) -> Iterator[tuple[list[BilledProvider], ChatServices]]
         breaker = CircuitBreaker(circuits, now_s=lambda: circuits.now.timestamp())
         router = ModelRouter(providers, breaker, retry_policy=RetryPolicy(first_pause_s=0.001), draw=lambda: 0.5)
         generous = DefaultLimits(100_000, Decimal(1000))
-        yield sellers, replace(chat_state()["services"], catalogue=lambda: catalogue, router=router, environment={}, default_limits=generous)
+        yield (
+            sellers,
+            replace(chat_state()["services"], catalogue=lambda: catalogue, router=router, environment={}, default_limits=generous),
+        )
 
 
 def model(id: str, provider: str, url: str) -> str:
