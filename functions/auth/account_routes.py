@@ -29,9 +29,9 @@ from functions.auth.schemas import (
 from parley.auth.one_time_codes import InvalidCode
 from parley.db.accounts import api_keys, audit, users
 from parley.db.accounts import sessions as stored_sessions
-from parley.errors import NotFound
+from parley.errors import IdempotencyKeyReused, NotFound
 from parley.http.dependencies import CurrentPrincipal, RequestOrigin, Transaction, requires
-from parley.http.idempotency import IdempotencyHeader, IdempotencyKeyReused
+from parley.http.idempotency import IdempotencyHeader
 from parley.http.paging import Listing, Page, read_id
 from parley.http.problems import error_responses
 

@@ -15,10 +15,10 @@ from functions.auth.login_routes import services_of
 from parley.db.accounts import administration as accounts
 from parley.db.accounts import invites
 from parley.db.transactions import global_scope
-from parley.errors import NotFound
+from parley.errors import IdempotencyKeyReused, NotFound
 from parley.http.date_range import DateRangeQuery
 from parley.http.dependencies import CurrentPrincipal, requires
-from parley.http.idempotency import IdempotencyHeader, IdempotencyKeyReused
+from parley.http.idempotency import IdempotencyHeader
 from parley.http.paging import Listing, Page, read_id, read_key
 from parley.http.problems import error_responses
 

@@ -16,9 +16,9 @@ from functions.chat.turn.question import Question
 from parley.auth.principal import Principal
 from parley.db.turn.turn_begin import IdempotencyKey
 from parley.deadline import Deadline
-from parley.errors import NotFound
+from parley.errors import IdempotencyKeyReused, NotFound
 from parley.http.dependencies import CurrentPrincipal, requires
-from parley.http.idempotency import Idempotency, IdempotencyHeader, IdempotencyKeyReused, request_fingerprint
+from parley.http.idempotency import Idempotency, IdempotencyHeader, request_fingerprint
 from parley.http.problems import error_responses
 from parley.llm.catalogue import ModelNotFound, NoModel
 from parley.llm.errors import ContextTooLong, ModelCannot

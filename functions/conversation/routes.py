@@ -30,10 +30,10 @@ from functions.conversation.search import MAX_RESULTS, SearchMode, search_conver
 from functions.conversation.services import ConversationServices
 from parley.db import conversations, memories, messages, summaries
 from parley.db.metering import budgets, usage
-from parley.errors import InvalidInput
+from parley.errors import IdempotencyKeyReused, InvalidInput
 from parley.http.date_range import DateRangeQuery
 from parley.http.dependencies import CurrentPrincipal, Transaction, requires
-from parley.http.idempotency import IdempotencyHeader, IdempotencyKeyReused
+from parley.http.idempotency import IdempotencyHeader
 from parley.http.paging import Listing, Page, PageRequest, read_id, read_key
 from parley.http.problems import error_responses
 from parley.http.schemas import MessageOut

@@ -13,9 +13,9 @@ from functions.tools.mcp_servers import add_server, refresh_listings, remove_ser
 from functions.tools.schemas import InvokeIn, MadeMcpServerOut, McpServerOut, NewMcpServer, OutcomeOut, ToolChange, ToolName, ToolOut
 from functions.tools.tools import change_settings, run_tool
 from parley.db import mcp_servers
-from parley.errors import NotFound, ParleyError
+from parley.errors import IdempotencyKeyReused, NotFound, ParleyError
 from parley.http.dependencies import CurrentPrincipal, Transaction, requires
-from parley.http.idempotency import IdempotencyHeader, IdempotencyKeyReused
+from parley.http.idempotency import IdempotencyHeader
 from parley.http.paging import Listing, Page, read_id, read_key
 from parley.http.problems import error_responses, problem_response
 from parley.metering.limits import RateLimited

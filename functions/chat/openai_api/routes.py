@@ -13,9 +13,9 @@ from functions.chat.openai_api.responses import completion_response
 from functions.chat.openai_api.schemas import CompletionIn, EmbeddingsIn
 from functions.chat.openai_api.stored_conversation import answer_in_conversation, idempotency_of
 from parley.deadline import Deadline
-from parley.errors import NotFound
+from parley.errors import IdempotencyKeyReused, NotFound
 from parley.http.dependencies import CurrentPrincipal, requires
-from parley.http.idempotency import IdempotencyHeader, IdempotencyKeyReused
+from parley.http.idempotency import IdempotencyHeader
 from parley.http.problems import error_responses
 from parley.llm.catalogue import ModelNotFound, NoModel
 from parley.llm.errors import ContextTooLong, ModelCannot

@@ -25,8 +25,7 @@ from parley.db.transactions import principal_scope
 from parley.db.turn import turn_begin
 from parley.db.turn.turn_begin import ExistingTurn, IdempotencyKey, NewTurn, TurnConflict, TurnPreconditions
 from parley.deadline import Deadline
-from parley.errors import InvalidInput
-from parley.http.idempotency import IdempotencyKeyReused
+from parley.errors import IdempotencyKeyReused, InvalidInput
 from parley.ids import new_id
 from parley.llm.catalogue import Catalogue, ModelNotFound
 from parley.llm.messages import Image

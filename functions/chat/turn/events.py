@@ -10,8 +10,7 @@ from typing import Any, ClassVar, Literal
 from uuid import UUID
 
 from parley.db.messages import StoredMessage
-from parley.errors import ParleyError
-from parley.http.problems import problem_document
+from parley.errors import ParleyError, problem_document
 from parley.llm.messages import FinishReason
 
 

@@ -2,6 +2,7 @@
 
     ParleyError                 500 server_error
       InvalidInput              422 invalid_input
+        IdempotencyKeyReused    422 idempotency_key_reused
       MalformedBody             400 malformed_body
       BodyTooLarge              413 body_too_large
       Unauthorized              401 unauthorized
@@ -14,8 +15,9 @@ evidence; `public_message` is the one sentence a client reads.
 """
 
 from collections.abc import Mapping
+from http import HTTPStatus
 from types import MappingProxyType
-from typing import ClassVar
+from typing import Any, ClassVar
 
 
 class ParleyError(Exception):
@@ -38,6 +40,16 @@ class InvalidInput(ParleyError):
     def __init__(self, msg: str, *, loc: tuple[str | int, ...] = ("body",)) -> None:
         super().__init__(f"{'.'.join(map(str, loc))}: {msg}")
         self.errors = [{"loc": list(loc), "msg": msg}]
+
+
+class IdempotencyKeyReused(InvalidInput):
+    """The `Idempotency-Key` was already used for a different request."""
+
+    code = "idempotency_key_reused"
+    public_message = "This Idempotency-Key was already used for a different request. Use a new key for each request."
+
+    def __init__(self) -> None:
+        super().__init__("already used for a different request", loc=("header", "Idempotency-Key"))
 
 
 class MalformedBody(ParleyError):
@@ -92,3 +104,18 @@ class Unavailable(ParleyError):
         super().__init__(f"{service} is unavailable")
         self.service = service
         self.retry_after_s = retry_after_s
+
+
+def problem_document(error: ParleyError, *, request_id: str) -> dict[str, Any]:
+    """Return the RFC 9457 problem document that describes `error` to a client."""
+    document: dict[str, Any] = {
+        "type": "about:blank",
+        "title": HTTPStatus(error.status).phrase,
+        "status": error.status,
+        "detail": error.public_message,
+        "code": error.code,
+        "request_id": request_id,
+    }
+    if isinstance(error, InvalidInput) or hasattr(error, "errors"):
+        document["errors"] = error.errors
+    return document | dict(error.public_fields)

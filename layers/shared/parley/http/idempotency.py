@@ -15,17 +15,7 @@ from pydantic import BaseModel
 from sqlalchemy import Connection
 
 from parley.db import idempotency
-from parley.errors import InvalidInput
-
-
-class IdempotencyKeyReused(InvalidInput):
-    """The key was already used for a different request."""
-
-    code = "idempotency_key_reused"
-    public_message = "This Idempotency-Key was already used for a different request. Use a new key for each request."
-
-    def __init__(self) -> None:
-        super().__init__("already used for a different request", loc=("header", "Idempotency-Key"))
+from parley.errors import IdempotencyKeyReused
 
 
 @dataclass(frozen=True, slots=True)

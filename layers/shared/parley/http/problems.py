@@ -11,28 +11,13 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from parley.errors import InvalidInput, MalformedBody, NotFound, ParleyError
+from parley.errors import InvalidInput, MalformedBody, NotFound, ParleyError, problem_document
 from parley.observability import logger
 
 MEDIA_TYPE = "application/problem+json"
 
 
 type ErrorResponder = Callable[[ParleyError, str], Response]  # the error, the request's id
-
-
-def problem_document(error: ParleyError, *, request_id: str) -> dict[str, Any]:
-    """Return the document that tells a client about `error`."""
-    document: dict[str, Any] = {
-        "type": "about:blank",
-        "title": HTTPStatus(error.status).phrase,
-        "status": error.status,
-        "detail": error.public_message,
-        "code": error.code,
-        "request_id": request_id,
-    }
-    if isinstance(error, InvalidInput) or hasattr(error, "errors"):
-        document["errors"] = error.errors
-    return document | dict(error.public_fields)
 
 
 def problem_response(error: ParleyError, *, request_id: str) -> JSONResponse:
