@@ -22,36 +22,23 @@ from parley.db import documents, outbox, search
 from parley.db.documents import Document
 from parley.db.transactions import principal_scope
 from parley.errors import InvalidInput, Unavailable
+from parley.file_type import DOCX_MAIN_PART, detect_container, has_utf16_mark
 from parley.ids import new_id
 from parley.jobs import OutboxJob
 from parley.metering.limits import BillingSubject
 
-# Readers look for a PDF's mark this far in.
-_PDF_WITHIN = 1024
-
-
-_ZIP, _OLE = b"PK\x03\x04", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
-
-
-_DOCX_PART = b"word/document.xml"
-
-
-_UTF_16 = (b"\xff\xfe", b"\xfe\xff")
+MAX_DOCUMENTS = 10_000
+_MAX_FILENAME_CHARACTERS = 300
 
 
 def is_supported_file(content: bytes) -> bool:
-    """Whether it is a PDF, a Word file or text; False for pictures, sheets, programs and whatever else."""
-    if b"%PDF-" in content[:_PDF_WITHIN] or content.startswith(_OLE):  # the latter may be a Word file with a password
-        return True
-    if content.startswith(_ZIP):
-        return _DOCX_PART in content
-    return b"\0" not in content or content.startswith(_UTF_16)
-
-
-MAX_DOCUMENTS = 10_000
-
-
-_MAX_FILENAME_CHARACTERS = 300
+    """Return whether `content` looks like a PDF, a Word file or text, and not like an image, a spreadsheet or a program."""
+    match detect_container(content):
+        case "pdf" | "ole":  # an OLE file may be a Word file with a password, which ingestion names as the reason
+            return True
+        case "zip":
+            return DOCX_MAIN_PART.encode() in content
+    return b"\0" not in content or has_utf16_mark(content)
 
 
 def store_document(

@@ -1,4 +1,4 @@
-"""The format of a file, by its content. The name only distinguishes kinds of text."""
+"""Detects a file's format from its content. The name only distinguishes kinds of text, such as Markdown and code."""
 
 import json
 import re
@@ -8,15 +8,15 @@ from typing import Literal
 from zipfile import BadZipFile, ZipFile
 
 from functions.ingest.errors import Corrupt, DocumentTooLarge, EmptyFile, Encrypted, Unsupported
+from parley.file_type import DOCX_MAIN_PART, detect_container, has_utf16_mark
 
 type Format = Literal["pdf", "docx", "html", "markdown", "csv", "json", "code", "text"]
 
-# Readers look for the mark of a PDF this far in: https://www.pdfa.org/resource/iso-32000-2/, annex on conformance.
-_PDF_WITHIN = 1024
-# A book of a thousand pages takes some 20 MB.
+# A book of a thousand pages takes about 20 MB.
 MAX_XML_BYTES = 50 * 1024 * 1024
-_OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
-# Nothing is gone back over: of comments without a page behind them there may be thousands.
+_ENCRYPTED_PART = "EncryptedPackage".encode("utf-16-le")
+_CHARSET_SAMPLE_BYTES = 1 << 16
+# Possessive quantifiers and the atomic group prevent backtracking: a text may begin with thousands of comments.
 _HTML = re.compile(r"\s*+(<\?xml[^>]*+>\s*+)?+((?><!--.*?-->)\s*+)*+<(!doctype\s+html|html|head|body)\b", re.IGNORECASE | re.DOTALL)
 _MARKDOWN = re.compile(r"^(#{1,6} \S|```|[ \t]*[-*] \[[ x]\] )", re.MULTILINE)
 _FORMAT_OF_SUFFIX: dict[str, Format] = {
@@ -34,24 +34,24 @@ _CODE_SUFFIX = re.compile(
 
 
 def detect_format(content: bytes, name: str) -> Format:
-    """Return the format of a file. Raises Empty, Encrypted, Corrupt, TooLarge and Unsupported."""
+    """Return the format of a file. Raises EmptyFile, Encrypted, Corrupt, DocumentTooLarge and Unsupported."""
     if not content.strip(b"\0 \t\r\n"):
         raise EmptyFile(name)
-    if b"%PDF-" in content[:_PDF_WITHIN]:
-        return "pdf"
-    if content.startswith(_OLE):
-        # An encrypted DOCX is an old container around the cipher; so are the formats of before 2007.
-        raise Encrypted(name) if "EncryptedPackage".encode("utf-16-le") in content else Unsupported(name)
-    if content.startswith(b"PK\x03\x04"):
-        return _zip_format(content, name)
+    match detect_container(content):
+        case "pdf":
+            return "pdf"
+        case "ole":
+            raise Encrypted(name) if _ENCRYPTED_PART in content else Unsupported(name)
+        case "zip":
+            return _zip_format(content, name)
     return _text_format(decode_text(content, name), name)
 
 
 def decode_text(content: bytes, name: str) -> str:
-    """Return a text file's text. Raises Unsupported for what is none."""
+    """Decode a text file: UTF-8, UTF-16 with a byte order mark, else the most likely charset. Raises Unsupported for binary content."""
     from charset_normalizer import from_bytes
 
-    for encoding in ("utf-8-sig", *(("utf-16",) if content[:2] in (b"\xff\xfe", b"\xfe\xff") else ())):
+    for encoding in ("utf-8-sig", *(("utf-16",) if has_utf16_mark(content) else ())):
         try:
             text = content.decode(encoding)
         except UnicodeDecodeError:
@@ -59,21 +59,21 @@ def decode_text(content: bytes, name: str) -> str:
         if "\0" in text:
             break
         return text
-    found = None if b"\0" in content else from_bytes(content[: 1 << 16]).best()
-    if found is None:
+    guess = None if b"\0" in content else from_bytes(content[:_CHARSET_SAMPLE_BYTES]).best()
+    if guess is None:
         raise Unsupported(name)
-    return content.decode(found.encoding, "replace")
+    return content.decode(guess.encoding, "replace")
 
 
 def _zip_format(content: bytes, name: str) -> Format:
     try:
         with ZipFile(BytesIO(content)) as archive:
-            parts = {part.filename: part.file_size for part in archive.infolist()}
+            sizes = {part.filename: part.file_size for part in archive.infolist()}
     except BadZipFile as exc:
         raise Corrupt(name) from exc
-    if parts.get("word/document.xml", 0) > MAX_XML_BYTES:
+    if sizes.get(DOCX_MAIN_PART, 0) > MAX_XML_BYTES:
         raise DocumentTooLarge(name)
-    if "word/document.xml" in parts:
+    if DOCX_MAIN_PART in sizes:
         return "docx"
     raise Unsupported(name)
 
