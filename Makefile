@@ -45,7 +45,7 @@ model: .venv/dev  ## Hold whatever a user does in any order against an oracle, f
 chaos: .venv/dev  ## Take turns while the database is shut down every 5 to 40 s, and crowd its connections (TURNS=500)
 	PARLEY_TEST_CHAOS=$(or $(TURNS),500) $(PY) -m pytest --timeout 0 tests/functions/chat/test_outages.py tests/functions/chat/test_writers.py
 
-mutants: .venv/dev  ## Break the code on purpose, in a copy, and see the tests notice (ONLY=J2)
+mutants: .venv/dev  ## Break a copy of the code in small ways and check that tests fail (ONLY="tokens/ login/one_time")
 	$(PY) -m tests.mutants.run $(ONLY)
 
 build: .venv/dev  ## Build what gets deployed (ARCHITECTURE=arm64, x86_64 or native)

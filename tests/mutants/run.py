@@ -1,7 +1,8 @@
-"""Breaks the code on purpose, patch by patch in a copy of the tree, and demands that the named tests notice: `make mutants`.
+"""Apply each seeded defect to a copy of the tree and check that the tests it names fail: `make mutants`.
 
-A patch begins with comment lines: `# J2: what is broken`, and for each test that must fail `# kills: tests/…::test_…`.
-A test that cannot be collected, or that fails since the patch made no sense, has noticed nothing.
+A patch lives at `<area>/<sentence>.patch`. It begins with `# <what the defect does>`, followed by one
+`# kills: tests/…::test_…` line for each test that must fail. A test that cannot be collected, or that fails
+because the patched code is not valid Python, does not count as a kill.
 """
 
 import os
@@ -16,39 +17,45 @@ from tempfile import TemporaryDirectory
 from xml.etree import ElementTree
 
 ROOT = Path(__file__).parents[2]
+PATCHES = Path(__file__).parent
 PACKAGES = ("parley", "functions", "local", "cli", "tests")
-NO_VERDICT = ("ImportError", "ModuleNotFoundError", "NameError", "SyntaxError", "IndentationError", "fixture ")
-TIMEOUT_S = 600
+BROKEN_CODE = ("ImportError", "ModuleNotFoundError", "NameError", "SyntaxError", "IndentationError", "fixture ")
+# Guards against a hang only: the slowest single run takes about a minute.
+TIMEOUT_S = 1800
+_KILLS = "kills:"
 
 
-class Unusable(Exception):
-    """Nothing can be said of a patch; the text is for who wrote it."""
+class MutantError(Exception):
+    """A patch or the tree cannot be judged; the text is for the patch's author."""
 
 
 @dataclass(frozen=True)
 class Mutant:
-    """A seeded defect and the tests that must fail by it."""
+    """A seeded defect and the tests that must fail because of it."""
 
     patch: Path
-    id: str
     title: str
     kills: tuple[str, ...]
 
     @classmethod
     def read(cls, patch: Path) -> "Mutant":
-        """Read a patch's comment lines."""
-        lines = [line[2:].strip() for line in patch.read_text().splitlines() if line.startswith("# ")]
-        kills = tuple(line.removeprefix("kills:").strip() for line in lines if line.startswith("kills:"))
-        (first, *_) = [line for line in lines if not line.startswith("kills:")] or [""]
-        id, found, title = first.partition(":")
-        if not found or not kills:
-            raise Unusable(f"{patch.name} does not begin with `# ID: what` and `# kills: test`")
-        return cls(patch, id, title.strip(), kills)
+        """Parse a patch's header. Raises MutantError without a title or without a test to kill."""
+        header = [line[2:].strip() for line in patch.read_text().splitlines() if line.startswith("# ")]
+        kills = tuple(line.removeprefix(_KILLS).strip() for line in header if line.startswith(_KILLS))
+        titles = [line for line in header if not line.startswith(_KILLS)]
+        if not titles or not kills:
+            raise MutantError(f"{patch.name} must begin with `# what the defect does` and `# kills: test`")
+        return cls(patch, titles[0], kills)
+
+    @property
+    def path(self) -> str:
+        """The patch's path below `tests/mutants`, without its suffix: `login/one_time_code_works_twice`."""
+        return self.patch.relative_to(PATCHES).with_suffix("").as_posix()
 
 
 @dataclass(frozen=True)
 class Verdicts:
-    """How tests ended: the ids that ran, and those that failed, with why."""
+    """The result of one pytest run: ids of the tests that ran, and messages of failures and errors by test id."""
 
     ran: set[str]
     failed: dict[str, str]
@@ -56,31 +63,31 @@ class Verdicts:
 
 
 class Copy:
-    """A copy of the tree, in which tests run on the copy's own code."""
+    """A copy of the working tree whose tests import the copy's own code."""
 
     def __init__(self, folder: Path) -> None:
         self.root = folder / "tree"
         self._report = folder / "report.xml"
         self._temporary = folder / "pytest"
         path = os.pathsep.join(map(str, (self.root, self.root / "layers" / "shared")))
-        # Without byte code: an edit within a second that keeps a file's size would go unseen.
+        # No bytecode: Python would miss an edit made within a second that keeps the file's size.
         self._environment = os.environ | {"PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1"}
 
     def fill(self) -> None:
-        """Copy what git knows or would add. Raises Unusable if Python would still import from elsewhere."""
+        """Copy all files that git tracks or would add. Raises MutantError if Python still imports the original tree."""
         listed = _run("git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", cwd=ROOT).stdout
         for name in filter(None, listed.split("\0")):
             if (ROOT / name).is_file():
                 (self.root / name).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy2(ROOT / name, self.root / name)
         code = f"import {', '.join(PACKAGES)}; print(*({', '.join(PACKAGES)}), sep='\\n')"
-        found = _run(sys.executable, "-c", code, cwd=self.root, env=self._environment).stdout.splitlines()
-        if strangers := [line for line in found if str(self.root) not in line]:
-            raise Unusable(f"these would not come from the copy: {strangers}")
+        imported = _run(sys.executable, "-c", code, cwd=self.root, env=self._environment).stdout.splitlines()
+        if outside := [line for line in imported if str(self.root) not in line]:
+            raise MutantError(f"these packages are not imported from the copy: {outside}")
 
     @contextmanager
-    def broken_by(self, mutant: Mutant) -> Iterator[None]:
-        """Apply a patch, and take it back in the end."""
+    def patched(self, mutant: Mutant) -> Iterator[None]:
+        """Apply a patch for the duration of the block."""
         _run("git", "apply", str(mutant.patch), cwd=self.root)
         try:
             yield
@@ -88,20 +95,10 @@ class Copy:
             _run("git", "apply", "--reverse", str(mutant.patch), cwd=self.root)
 
     def test(self, names: Iterable[str]) -> Verdicts:
-        """Run tests. Raises Unusable if there are none by one of these names."""
+        """Run the named tests. Raises MutantError if pytest cannot run them, for example because one does not exist."""
         self._report.unlink(missing_ok=True)
-        options = [
-            "-q",
-            "-p",
-            "no:cacheprovider",
-            f"--junitxml={self._report}",
-            f"--basetemp={self._temporary}",
-            "-o",
-            "junit_family=xunit1",
-        ]
-        command = [sys.executable, "-m", "pytest", *options, *names]
         done = subprocess.run(
-            command,
+            [sys.executable, "-m", "pytest", *self._pytest_options(), *names],
             cwd=self.root,
             env=self._environment,
             capture_output=True,
@@ -111,70 +108,80 @@ class Copy:
             stdin=subprocess.DEVNULL,
         )
         if done.returncode not in (0, 1) or not self._report.exists():
-            raise Unusable(f"pytest ended with {done.returncode}:\n{done.stdout[-3000:]}{done.stderr[-1000:]}")
+            raise MutantError(f"pytest exited with {done.returncode}:\n{done.stdout[-3000:]}{done.stderr[-1000:]}")
         return _verdicts(self._report)
+
+    def _pytest_options(self) -> list[str]:
+        files = [f"--junitxml={self._report}", f"--basetemp={self._temporary}"]
+        return ["-q", "-p", "no:cacheprovider", *files, "-o", "junit_family=xunit1"]
 
 
 def _verdicts(report: Path) -> Verdicts:
-    ran, failed, errors = set(), {}, {}
+    verdicts = Verdicts(set(), {}, {})
     for case in ElementTree.parse(report).iter("testcase"):
-        id = f"{case.get('file')}::{case.get('name')}"
-        ran.add(id)
-        for element, found in (("failure", failed), ("error", errors)):
-            if (one := case.find(element)) is not None:
-                found[id] = one.get("message") or ""
-    return Verdicts(ran, failed, errors)
+        test_id = f"{case.get('file')}::{case.get('name')}"
+        verdicts.ran.add(test_id)
+        for tag, messages in (("failure", verdicts.failed), ("error", verdicts.errors)):
+            if (element := case.find(tag)) is not None:
+                messages[test_id] = element.get("message") or ""
+    return verdicts
 
 
 def judge(mutant: Mutant, verdicts: Verdicts) -> str:
-    """Return why a mutant is not killed, or an empty text."""
+    """Return why a mutant does not count as killed, or an empty string if it is killed."""
     if verdicts.errors:
         return f"error, not failure: {next(iter(verdicts.errors.items()))}"
-    if senseless := [(id, why) for id, why in verdicts.failed.items() if why.startswith(NO_VERDICT)]:
-        return f"the patch makes no sense: {senseless[0]}"
-    survived = [name for name in mutant.kills if not any(_is_of(id, name) for id in verdicts.failed)]
-    return f"survives {', '.join(survived)}" if survived else ""
+    if broken := [(test_id, why) for test_id, why in verdicts.failed.items() if why.startswith(BROKEN_CODE)]:
+        return f"the patch breaks the code itself: {broken[0]}"
+    passed = [name for name in mutant.kills if not any(_is_case_of(test_id, name) for test_id in verdicts.failed)]
+    return f"not noticed by {', '.join(passed)}" if passed else ""
 
 
-def _is_of(id: str, name: str) -> bool:
-    return id == name or id.startswith(f"{name}[")
+def _is_case_of(test_id: str, name: str) -> bool:
+    return test_id == name or test_id.startswith(f"{name}[")
 
 
 def _run(*command: str, **options: object) -> subprocess.CompletedProcess[str]:
     done = subprocess.run(command, capture_output=True, text=True, check=False, **options)
     if done.returncode:
-        raise Unusable(f"{' '.join(command[:4])} …: {done.stderr.strip()}")
+        raise MutantError(f"{' '.join(command[:4])} …: {done.stderr.strip()}")
     return done
 
 
-def mutants(wanted: Iterable[str]) -> list[Mutant]:
-    """Read the patches whose id or name begins with one of `wanted`; all, if there are none."""
-    found = [Mutant.read(patch) for patch in sorted(Path(__file__).parent.rglob("*.patch"))]
-    prefixes = tuple(wanted) or ("",)
-    return [mutant for mutant in found if mutant.id.startswith(prefixes) or mutant.patch.stem.startswith(prefixes)]
+def mutants(wanted: Iterable[str] = ()) -> list[Mutant]:
+    """Return the mutants whose path contains one of `wanted`, in order of their paths; all mutants without `wanted`."""
+    found = [Mutant.read(patch) for patch in sorted(PATCHES.rglob("*.patch"))]
+    parts = tuple(wanted) or ("",)
+    return [mutant for mutant in found if any(part in mutant.path for part in parts)]
 
 
 def main(wanted: list[str]) -> int:
-    """Print a table; return 1 if a mutant lives."""
-    chosen, living = mutants(wanted), 0
+    """Print a table with one line per mutant. Return 1 if a mutant survives or none is selected."""
+    chosen = mutants(wanted)
+    survivors = 0
     with TemporaryDirectory(prefix="parley-mutants-") as folder:
         copy = Copy(Path(folder))
         copy.fill()
-        whole = copy.test(sorted({name for mutant in chosen for name in mutant.kills}))
-        if whole.failed or whole.errors:
-            raise Unusable(f"these are not green to begin with: {sorted({*whole.failed, *whole.errors})}")
-        print(f"{len(whole.ran)} tests are green before; {len(chosen)} mutants")
+        if chosen:
+            _require_green(copy, chosen)
         for mutant in chosen:
-            with copy.broken_by(mutant):
+            with copy.patched(mutant):
                 reason = judge(mutant, copy.test(mutant.kills))
-            living += bool(reason)
-            print(f"{'LIVES ' if reason else 'killed'}  {mutant.id:5} {mutant.patch.stem:40} {reason or mutant.title}", flush=True)
-    print(f"{len(chosen) - living} of {len(chosen)} killed")
-    return 1 if living or not chosen else 0
+            survivors += bool(reason)
+            print(f"{'LIVES ' if reason else 'killed'}  {mutant.path:70} {reason or mutant.title}", flush=True)
+    print(f"{len(chosen) - survivors} of {len(chosen)} killed")
+    return 1 if survivors or not chosen else 0
+
+
+def _require_green(copy: Copy, chosen: list[Mutant]) -> None:
+    before = copy.test(sorted({name for mutant in chosen for name in mutant.kills}))
+    if red := sorted({*before.failed, *before.errors}):
+        raise MutantError(f"these tests fail without any patch: {red}")
+    print(f"{len(before.ran)} tests pass before; {len(chosen)} mutants", flush=True)
 
 
 if __name__ == "__main__":
     try:
         sys.exit(main(sys.argv[1:]))
-    except Unusable as error:
+    except MutantError as error:
         sys.exit(str(error))

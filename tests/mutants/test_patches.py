@@ -1,26 +1,32 @@
-"""The seeded defects fit the code they are for; that they are noticed is for `make mutants` to show."""
+"""Every seeded defect applies to the current code and names existing tests; `make mutants` shows that those tests fail."""
 
 import subprocess
 
 import pytest
 
-from tests.mutants.run import ROOT, Verdicts, judge, mutants
+from tests.mutants.run import ROOT, Mutant, Verdicts, judge, mutants
 
-MUTANTS = mutants([])
+MUTANTS = mutants()
 
 
-@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.patch.stem)
+@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.path)
 def test_a_patch_can_be_applied(mutant):
     checked = subprocess.run(["git", "apply", "--check", str(mutant.patch)], cwd=ROOT, capture_output=True, text=True, check=False)
 
     assert checked.returncode == 0, checked.stderr
 
 
-@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.patch.stem)
-def test_a_patch_names_tests_that_there_are(mutant):
+@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.path)
+def test_a_patch_names_existing_tests(mutant):
     for name in mutant.kills:
         path, _, test = name.partition("::")
         assert f"def {test.partition('[')[0]}(" in (ROOT / path).read_text(), name
+
+
+def test_mutants_are_chosen_by_a_part_of_their_path():
+    chosen = {mutant.path.partition("/")[0] for mutant in mutants(["login/", "one_time_code", "limits/rate"])}
+
+    assert chosen == {"login", "limits"}
 
 
 @pytest.mark.parametrize(
@@ -36,6 +42,6 @@ def test_a_patch_names_tests_that_there_are(mutant):
     ],
 )
 def test_only_a_failed_assertion_of_the_named_test_is_a_kill(verdicts, is_killed):
-    mutant = MUTANTS[0].__class__(MUTANTS[0].patch, "X1", "title", ("t::a",))
+    mutant = Mutant(MUTANTS[0].patch, "title", ("t::a",))
 
     assert (judge(mutant, verdicts) == "") == is_killed
