@@ -33,8 +33,8 @@ def test_a_server_dies_with_a_measurement_that_is_killed(tmp_path):
     program = f"""
 import time
 from pathlib import Path
-from bench.harness.servers import serving
-with serving({[*WEB, str(port)]!r}, port={port}, log=Path({str(tmp_path / "log")!r})) as server:
+from bench.harness.servers import running_server
+with running_server({[*WEB, str(port)]!r}, port={port}, log=Path({str(tmp_path / "log")!r})) as server:
     print(server.pid, flush=True)
     time.sleep(60)
 """

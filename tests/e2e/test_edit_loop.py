@@ -16,7 +16,7 @@ from tests.fakes.vendor import streams
 WAIT_S = 30.0
 
 
-class Desk:
+class EditableStack:
     """A running stack and the copy of the sources that it runs."""
 
     def __init__(self, stack: Stack, sources: Path) -> None:
@@ -36,36 +36,36 @@ class Desk:
 
 
 @pytest.fixture
-def services(vendor: Any) -> Iterator[Desk]:
+def editable(vendor: Any) -> Iterator[EditableStack]:
     """The product, copied and running."""
     with TemporaryDirectory(prefix="parley-edit-") as folder:
         sources, models = copy_of_sources(Path(folder) / "sources"), Path(folder) / "models.toml"
         models.write_text(MODELS.format(url=vendor.url))
         stack = Stack(Path(folder) / "data", models, "--template", str(sources / "template.yaml"))
         stack.start()
-        yield Desk(stack, sources)
+        yield EditableStack(stack, sources)
         stack.stop()
 
 
-def test_an_answer_that_is_being_written_survives_an_edit(services: Desk, vendor: Any) -> None:
+def test_an_answer_that_is_being_written_survives_an_edit(editable: EditableStack, vendor: Any) -> None:
     may_go_on = threading.Event()
     vendor.script = streams("first ", "second", before=lambda index: index and may_go_on.wait(20))
-    ada = services.stack.register()
+    ada = editable.stack.register()
     with ada.stream({"message": "hello"}) as response:
         events = events_of(response)
         next(events), next(events)
-        services.append("functions/chat/turn/run.py", "# edited")
-        assert services.waits_for("reloaded chat (turn.py) in ")
+        editable.append("functions/chat/turn/run.py", "# edited")
+        assert editable.waits_for("reloaded chat (run.py) in ")
         may_go_on.set()
 
         assert [name for name, _ in events] == ["text.delta", "turn.completed"]
     assert ada.post("/chat", {"message": "again", "stream": False}).status_code == 200
 
 
-def test_an_import_that_fails_is_a_502_with_its_reason_and_heals(services: Desk) -> None:
-    ada = services.stack.register()
-    before = services.append("functions/conversation/routes.py", "import nobody_has_this")
-    assert services.waits_for("ConversationFunction: cannot start: Unable to import module")
+def test_an_import_that_fails_is_a_502_with_its_reason_and_heals(editable: EditableStack) -> None:
+    ada = editable.stack.register()
+    before = editable.append("functions/conversation/routes.py", "import nobody_has_this")
+    assert editable.waits_for("ConversationFunction: cannot start: Unable to import module")
 
     broken = ada.get("/conversations")
     assert (broken.status_code, broken.headers["content-type"], broken.json()["code"]) == (
@@ -75,6 +75,6 @@ def test_an_import_that_fails_is_a_502_with_its_reason_and_heals(services: Desk)
     )
     assert "No module named 'nobody_has_this'" in broken.json()["detail"]
 
-    (services.sources / "functions/conversation/routes.py").write_text(before)
-    assert services.waits_for("reloaded conversation (routes.py) in ")
+    (editable.sources / "functions/conversation/routes.py").write_text(before)
+    assert editable.waits_for("reloaded conversation (routes.py) in ")
     assert ada.get("/conversations").status_code == 200

@@ -117,7 +117,11 @@ class HijackScenario:
     def toolbox_for(self, principal: Any) -> Callable[[Any], Any]:
         """The toolbox that the function itself would make, over tools that note what they do."""
         in_process_tools = [InProcessTool(spec, partial(self.search, spec.name)) for spec in (SEARCH_DOCUMENTS, SEARCH_CONVERSATIONS)]
-        options: dict[str, Any] = {"scopes": principal.scopes, "remotes": McpRegistry(self, [], HEADER_CIPHER), "own": in_process_tools}
+        options: dict[str, Any] = {
+            "scopes": principal.scopes,
+            "mcp_registry": McpRegistry(self, [], HEADER_CIPHER),
+            "in_process_tools": in_process_tools,
+        }
         return lambda connection: make_toolbox(connection, self, user_id=principal.user_id, **options)
 
     # What is there before

@@ -83,6 +83,6 @@ def test_a_policy_names_this_stage_only():
 
 
 def test_the_settings_are_what_the_template_sets(authorizer):
-    read = authorizer.Settings.from_environment({"PARLEY_JWKS_URL": "u", "PARLEY_ISSUER": "i"})
+    read = authorizer.AuthorizerSettings.from_environment({"PARLEY_JWKS_URL": "u", "PARLEY_ISSUER": "i"})
 
-    assert read == authorizer.Settings(jwks_url="u", issuer="i")
+    assert read == authorizer.AuthorizerSettings(jwks_url="u", issuer="i")

@@ -102,7 +102,7 @@ def test_a_database_that_is_away_for_a_while_does_not_end_a_turn(engine, alice, 
             raise Unavailable("database")
         return real(*given, **named)
 
-    monkeypatch.setattr(heartbeat.turns, "tick", tick)
+    monkeypatch.setattr(heartbeat.turns, "record_heartbeat", tick)
     monkeypatch.setattr(heartbeat, "TICK_S", 0.05)
     monkeypatch.setattr(heartbeat, "_RETRY_S", 0.05)
     script = [WORDS[0], lambda: wait_until(lambda: calls), WORDS[1], lambda: wait_until(lambda: len(calls) > 3), *WORDS[2:], HELLO[-1]]

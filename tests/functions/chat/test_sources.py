@@ -401,7 +401,7 @@ class NoRunner:
 
 
 @pytest.fixture
-def searching_desk(engine, alice, handbook):
+def searching_services(engine, alice, handbook):
     """A desk whose model searches the documents with the real tool, for each of the queries in a round of its own."""
 
     def make(*queries, says):
@@ -414,16 +414,16 @@ def searching_desk(engine, alice, handbook):
     return make
 
 
-def test_what_a_tool_finds_in_documents_can_be_cited_too(engine, searching_desk, alice):
-    events = take(searching_desk("code of the safe", says="It is 4711 [1]."), alice, "hello", model="handy", tools=True)
+def test_what_a_tool_finds_in_documents_can_be_cited_too(engine, searching_services, alice):
+    events = take(searching_services("code of the safe", says="It is 4711 [1]."), alice, "hello", model="handy", tools=True)
     result, source = [event for event in events if event.name in ("tool.result", "source")]
 
     assert (source.snippet, f"[1] handbook, page 3\n  {SAFE}" in result.content) == (SAFE, True)
     assert numbers(stored_messages(engine, alice, events[0].conversation_id)[-1].parts) == [1]
 
 
-def test_a_tools_sources_are_numbered_behind_those_of_the_turn_and_none_twice(engine, searching_desk, alice):
-    services = searching_desk("code of the safe", "thirty days, the safe", says="See [1] and [2], not [3].")
+def test_a_tools_sources_are_numbered_behind_those_of_the_turn_and_none_twice(engine, searching_services, alice):
+    services = searching_services("code of the safe", "thirty days, the safe", says="See [1] and [2], not [3].")
     events = take(services, alice, "the code of the safe", model="handy", tools=True, documents=True)
 
     assert [event.name for event in events if event.name in ("tool.result", "source")] == ["source", "tool.result", "tool.result", "source"]
@@ -431,8 +431,8 @@ def test_a_tools_sources_are_numbered_behind_those_of_the_turn_and_none_twice(en
     assert numbers(stored_messages(engine, alice, events[0].conversation_id)[-1].parts) == [1, 2]
 
 
-def test_a_text_cites_nothing_that_was_found_only_after_it(engine, searching_desk, alice):
-    services = searching_desk("code of the safe", says="Done.")
+def test_a_text_cites_nothing_that_was_found_only_after_it(engine, searching_services, alice):
+    services = searching_services("code of the safe", says="Done.")
     services.router.provider_for(None)._scripts[0].insert(0, llm.TextDelta("It is 4711 [1]. "))
     events = take(services, alice, "hello", model="handy", tools=True)
 

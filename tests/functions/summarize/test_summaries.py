@@ -16,7 +16,7 @@ from parley.jobs import OutboxJob
 from tests.functions.summarize.services import RecordingOfflineProvider, make_deadline, make_services
 from tests.support.api_gateway import Function
 from tests.support.turns import HELLO, ScriptedProvider, take
-from tests.support.turns import make_services as chat_desk
+from tests.support.turns import make_services as make_chat_services
 
 STORED = "SELECT upto_seq FROM summaries WHERE user_id = :id ORDER BY upto_seq"
 
@@ -198,7 +198,7 @@ def test_a_turn_is_given_the_summary_of_what_fell_out_of_its_window(engine, say,
     for id in ids:
         with user_scope(engine, alice.id) as connection:
             summaries.add(connection, id, user_id=alice.id, upto_seq=2, text="They said hello.", model="m", tokens=5)
-        take(chat_desk(engine, provider), alice, "word " * 200, conversation_id=id)
+        take(make_chat_services(engine, provider), alice, "word " * 200, conversation_id=id)
     short, long = [request.system for request in provider.requests]
 
     assert "They said hello." in long

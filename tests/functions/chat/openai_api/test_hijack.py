@@ -35,7 +35,7 @@ def done(scenario):
 def conversing(scenario, *scripts, conversation):
     """Take a turn through the door of OpenAI's clients; returns what it is told, or why it is not."""
     said = answer_in_conversation(
-        scenario._desk(*scripts),
+        scenario._services(*scripts),
         scenario.user.principal,
         str(conversation),
         CompletionIn(**ASKED),
@@ -74,7 +74,7 @@ def test_without_a_conversation_the_client_is_told_of_every_call_and_none_is_mad
     tools = [llm.ToolDefinition(spec.name, spec.description, spec.parameters) for spec in SPECS]
     request = llm.ModelRequest([llm.Message("user", "what about cats?")], tools=tools)
     answering = stream_completion(
-        scenario._desk(goal_calls(*goals)), scenario.user.principal, "handy", request, stops=(), deadline=Deadline.after(60)
+        scenario._services(goal_calls(*goals)), scenario.user.principal, "handy", request, stops=(), deadline=Deadline.after(60)
     )
     told = [event.name for event in answering.events if isinstance(event, llm.ToolCall)]
 
