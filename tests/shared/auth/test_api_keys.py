@@ -53,7 +53,7 @@ def test_an_api_key_lives_until_its_end_and_the_leeway_to_the_second():
 
 @pytest.mark.parametrize("lifetime", [timedelta(0), timedelta(days=-1), MAX_LIFETIME + timedelta(seconds=1)])
 def test_no_api_key_is_issued_for_longer_than_a_year_or_for_the_past(lifetime):
-    with pytest.raises(ValueError, match="no API key may have"):
+    with pytest.raises(ValueError, match="must not have the scopes"):
         issued(lifetime=lifetime)
 
 
@@ -65,7 +65,7 @@ def test_a_year_is_what_an_api_key_may_live():
 
 @pytest.mark.parametrize("scope", ["account", "admin", "made-up"])
 def test_no_api_key_is_issued_for_the_account_or_the_administration(scope):
-    with pytest.raises(ValueError, match="no API key may have"):
+    with pytest.raises(ValueError, match="must not have the scopes"):
         issued(scopes=frozenset({"chat", scope}))
 
 

@@ -19,7 +19,7 @@ def test_two_codes_of_one_owner_differ():
 def test_a_code_has_one_spelling():
     code = str(OneTimeCode(new_id(), bytes(16)))
 
-    with pytest.raises(InvalidCode, match="second spelling"):
+    with pytest.raises(InvalidCode, match="not canonical"):
         OneTimeCode.parse(code[:-1] + "B")
 
 

@@ -1,1 +1,1 @@
-"""Who is calling: principals, and the tokens that prove them."""
+"""Principals, and the tokens, keys and codes that authenticate them."""

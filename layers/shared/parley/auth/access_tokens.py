@@ -1,6 +1,6 @@
-"""Access tokens: ES256 JWTs that live ten minutes.
+"""Access tokens: ES256 JWTs that are valid for ten minutes.
 
-The header's `typ` is `at+jwt` (RFC 9068), so that no other token of ours passes for one.
+The header's `typ` is `at+jwt` (RFC 9068), so none of Parley's other tokens is accepted as an access token.
 """
 
 from datetime import datetime, timedelta
@@ -18,7 +18,7 @@ ACCESS_TOKEN = TokenKind(typ="at+jwt", family="signing", ids=frozenset({"sub", "
 
 
 def issue_token(user_id: UUID, session_id: UUID, scopes: frozenset[str], *, key: SigningKey, issuer: str, now: datetime) -> str:
-    """Sign an access token for a user's session; `issuer` names this deployment, the only one that will take it."""
+    """Sign an access token for a user's session. `issuer` names this deployment; no other deployment accepts the token."""
     claims = {
         "iss": issuer,
         "sub": str(user_id),
@@ -33,9 +33,9 @@ def issue_token(user_id: UUID, session_id: UUID, scopes: frozenset[str], *, key:
 
 
 def verify_token(text: str, *, find_key: FindKey, issuer: str) -> dict[str, Any]:
-    """Return the claims of an access token of `issuer` that is valid now.
+    """Return the claims of an access token, or raise Unauthorized unless `issuer` issued it and it is valid now.
 
-    Raises Unauthorized otherwise. Whether the session still lives is the database's to say.
+    Does not check whether the session has ended: `principal_scope` asks the database.
     """
     claims = verify(ACCESS_TOKEN, text, find_key=find_key, issuer=issuer)
     Principal.from_claims(claims)

@@ -1,7 +1,7 @@
-"""API keys: ES256 JWTs that live up to a year, with a prefix by which secret scanners know them.
+"""API keys: ES256 JWTs that are valid for up to a year, with a prefix that secret scanners recognise.
 
-Their keys are a family of their own, their `typ` is `ak+jwt` and they name no session; `jti` is the key's row, which
-says whether it has been revoked. They never carry the scopes `account` and `admin`.
+API keys have their own family of signing keys, the `typ` `ak+jwt` and no session. `jti` is the id of the key's row, which
+records a revocation. An API key never has the scopes `account` and `admin`.
 """
 
 from datetime import datetime, timedelta
@@ -22,9 +22,9 @@ API_KEY = TokenKind(typ="ak+jwt", family="api", ids=frozenset({"sub", "jti"}), m
 def issue_api_key(
     user_id: UUID, key_id: UUID, scopes: frozenset[str], *, expires_at: datetime, key: SigningKey, issuer: str, now: datetime
 ) -> str:
-    """Sign an API key. Raises ValueError for scopes that none may have and for an end that is past or over a year away."""
+    """Sign an API key. Raises ValueError for scopes an API key may not have, or an expiry in the past or over a year ahead."""
     if not scopes <= API_KEY_SCOPES or not now < expires_at <= now + MAX_LIFETIME:
-        raise ValueError(f"no API key may have the scopes {sorted(scopes)} until {expires_at}")
+        raise ValueError(f"an API key must not have the scopes {sorted(scopes)} until {expires_at}")
     claims = {
         "iss": issuer,
         "sub": str(user_id),
@@ -38,12 +38,13 @@ def issue_api_key(
 
 
 def verify_api_key(text: str, *, find_key: FindKey, issuer: str) -> dict[str, Any]:
-    """Return the claims of an API key of `issuer` that is valid now, with its id as `api_key_id`.
+    """Return the claims of an API key, its id added as `api_key_id`.
 
-    Raises Unauthorized otherwise. Whether it has been revoked is the database's to say.
+    Raises Unauthorized unless `issuer` issued it and it is valid now. Does not check whether the key has been revoked:
+    `principal_scope` asks the database.
     """
     if not text.startswith(PREFIX):
-        raise Unauthorized("an API key without its prefix")
+        raise Unauthorized(f"API key lacks the prefix {PREFIX}")
     claims = verify(API_KEY, text.removeprefix(PREFIX), find_key=find_key, issuer=issuer)
     claims["api_key_id"] = claims["jti"]
     Principal.from_claims(claims)

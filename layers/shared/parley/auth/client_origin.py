@@ -1,4 +1,4 @@
-"""Where a request comes from: the client's address and user agent."""
+"""The origin of a request: the client's address and user agent."""
 
 import ipaddress
 from dataclasses import dataclass
@@ -8,14 +8,14 @@ MAX_USER_AGENT_LENGTH = 300
 
 @dataclass(frozen=True, slots=True)
 class ClientOrigin:
-    """The client's address, as the gateway saw it, and what it calls itself."""
+    """The client's address as the gateway saw it, and the User-Agent header it sent."""
 
     address: str
     user_agent: str | None = None
 
     @property
     def network(self) -> str:
-        """What counts as one place: an IPv4 address, or the 64 bits of IPv6 that one customer gets."""
+        """The unit that limits count: an IPv4 address, or an IPv6 /64, which an internet provider assigns to one customer."""
         try:
             address = ipaddress.ip_address(self.address)
         except ValueError:

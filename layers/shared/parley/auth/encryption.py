@@ -1,4 +1,4 @@
-"""Encryption of small secrets that the database stores and cannot read (AES-256-GCM, NIST SP 800-38D)."""
+"""Encryption of small secrets that the database stores but cannot read (AES-256-GCM, NIST SP 800-38D)."""
 
 import secrets
 from collections.abc import Callable
@@ -9,38 +9,39 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from parley.errors import ParleyError
 
-# The first byte of everything sealed: another form would have another.
+# The first byte of every ciphertext. A new format gets a new number.
 _VERSION = b"\x01"
 _NONCE_BYTES = 12
 
 
 class DecryptionFailed(ParleyError):
-    """Something was not sealed by this key for this place: another key, another row, or tampered with."""
+    """The ciphertext was made with another key or for another context, or was tampered with."""
 
 
 class TextCipher:
-    """Seals texts for one place each, such as a row: put elsewhere, they do not open.
+    """Encrypts texts, each bound to a context such as a row's id: a ciphertext copied to another row does not decrypt.
 
-    The key is loaded at the first use and kept: it does not change while a deployment lives.
+    The context is AES-GCM's associated data: authenticated, not stored. The key is loaded on first use and cached for good,
+    because it never changes within a deployment.
     """
 
     def __init__(self, load_key: Callable[[], bytes]) -> None:
         self._load_key = load_key
 
-    def encrypt(self, text: str, *, place: str) -> bytes:
-        """Return `text` sealed. Raises Unavailable where the key cannot be read."""
+    def encrypt(self, text: str, *, context: str) -> bytes:
+        """Return the ciphertext of `text`. Raises Unavailable if the key cannot be read."""
         nonce = secrets.token_bytes(_NONCE_BYTES)
-        return _VERSION + nonce + self._cipher.encrypt(nonce, text.encode(), place.encode())
+        return _VERSION + nonce + self._cipher.encrypt(nonce, text.encode(), context.encode())
 
-    def decrypt(self, encrypted: bytes, *, place: str) -> str:
-        """Return the text. Raises SealBroken, and Unavailable where the key cannot be read."""
-        form, nonce, rest = encrypted[:1], encrypted[1 : 1 + _NONCE_BYTES], encrypted[1 + _NONCE_BYTES :]
+    def decrypt(self, encrypted: bytes, *, context: str) -> str:
+        """Return the plaintext. Raises DecryptionFailed, and Unavailable if the key cannot be read."""
+        version, nonce, ciphertext = encrypted[:1], encrypted[1 : 1 + _NONCE_BYTES], encrypted[1 + _NONCE_BYTES :]
         try:
-            if form != _VERSION:
-                raise ValueError("unknown form")
-            return self._cipher.decrypt(nonce, rest, place.encode()).decode()
+            if version != _VERSION:
+                raise ValueError("unknown version")
+            return self._cipher.decrypt(nonce, ciphertext, context.encode()).decode()
         except (InvalidTag, ValueError) as exc:
-            raise DecryptionFailed(f"a seal of {place} does not open") from exc
+            raise DecryptionFailed(f"cannot decrypt the secret of {context}") from exc
 
     @cached_property
     def _cipher(self) -> AESGCM:

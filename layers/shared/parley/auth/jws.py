@@ -1,7 +1,7 @@
-"""Signed tokens in JWS compact form (RFC 7515), parsed strictly: one spelling for each token, and only the header members that we write.
+"""A strict parser for JWS compact serialization (RFC 7515).
 
-PyJWT is laxer: it accepts superfluous padding, duplicate members and headers that name their own key. It therefore sees only
-tokens that have passed this module.
+Each token has exactly one accepted spelling, and its header only the members that Parley writes. PyJWT is laxer: it accepts
+superfluous padding, duplicate members and headers that name their own key. Only tokens that pass this parser reach PyJWT.
 """
 
 import base64
@@ -19,51 +19,51 @@ _FORM = re.compile(r"([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)")
 
 @dataclass(frozen=True, slots=True)
 class UnverifiedToken:
-    """A token taken apart. Nothing of it is verified; `payload` is JSON, if it is ours at all."""
+    """A parsed token whose signature is not checked yet. `payload` may be anything, not only JSON."""
 
     header: dict[str, str]
     payload: bytes
 
 
 def parse(text: str) -> UnverifiedToken:
-    """Take a token apart, or raise Unauthorized if it is not spelt as we spell ours."""
-    found = _FORM.fullmatch(text) if len(text) <= MAX_LENGTH else None
-    if found is None:
-        raise Unauthorized("not a token of three parts")
-    header, payload, _ = (_decode_part(part) for part in found.groups())
-    members = json_object(header)
+    """Split and decode a token, or raise Unauthorized if it is not in canonical form."""
+    match = _FORM.fullmatch(text) if len(text) <= MAX_LENGTH else None
+    if match is None:
+        raise Unauthorized("token is too long or does not have three base64url parts")
+    header, payload, _ = (_decode_part(part) for part in match.groups())
+    members = parse_json_object(header)
     if not members.keys() <= HEADER_MEMBERS or not all(isinstance(value, str) for value in members.values()):
-        raise Unauthorized("a header that we do not write")
+        raise Unauthorized("token header has unexpected members")
     return UnverifiedToken(members, payload)
 
 
-def json_object(text: bytes) -> dict[str, Any]:
-    """Read a JSON object in which no name stands twice, or raise Unauthorized."""
+def parse_json_object(text: bytes) -> dict[str, Any]:
+    """Parse a JSON object, or raise Unauthorized if it is not an object, repeats a name or contains NaN or Infinity."""
     try:
-        found = json.loads(text.decode(), object_pairs_hook=_unique_members, parse_constant=_reject_constant)
+        value = json.loads(text.decode(), object_pairs_hook=_unique_members, parse_constant=_reject_constant)
     except (ValueError, RecursionError) as exc:
-        raise Unauthorized(f"not JSON: {exc}") from exc
-    if not isinstance(found, dict):
-        raise Unauthorized("JSON, but no object")
-    return found
+        raise Unauthorized(f"token part is not strict JSON: {exc}") from exc
+    if not isinstance(value, dict):
+        raise Unauthorized("token part is not a JSON object")
+    return value
 
 
 def _decode_part(part: str) -> bytes:
-    """Decode base64url without padding; bits that no byte needs must be zero, or one token had several spellings."""
+    """Decode unpadded base64url, or raise Unauthorized. Unused trailing bits must be zero, else a token had several spellings."""
     if len(part) % 4 == 1:
-        raise Unauthorized("not base64url")
-    found = base64.urlsafe_b64decode(part + "=" * (-len(part) % 4))
-    if base64.urlsafe_b64encode(found).rstrip(b"=") != part.encode():
-        raise Unauthorized("not canonical base64url")
-    return found
+        raise Unauthorized("token part is not base64url")
+    decoded = base64.urlsafe_b64decode(part + "=" * (-len(part) % 4))
+    if base64.urlsafe_b64encode(decoded).rstrip(b"=") != part.encode():
+        raise Unauthorized("token part is not canonical base64url")
+    return decoded
 
 
 def _unique_members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        raise ValueError("a name stands twice")
-    return found
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        raise ValueError("duplicate member name")
+    return members
 
 
 def _reject_constant(name: str) -> None:
-    raise ValueError(f"{name} is no number")
+    raise ValueError(f"{name} is not a JSON number")

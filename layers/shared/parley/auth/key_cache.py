@@ -1,4 +1,4 @@
-"""A key ring that is read again before it is old, so that a removed key does not live on in a warm process."""
+"""A cache of the key ring that reloads it every ten seconds, so that a warm process drops a removed key soon."""
 
 import time
 from collections.abc import Callable
@@ -11,7 +11,7 @@ MAX_AGE_S = 10
 
 
 class KeyCache:
-    """Gives the key ring, at most ten seconds old; while the store does not answer, the last one it gave."""
+    """Returns the key ring, at most ten seconds old; while the key store is unavailable, the last ring loaded."""
 
     def __init__(self, load: Callable[[], KeyRing], *, clock: Callable[[], float] = time.monotonic) -> None:
         self._load = load
@@ -20,7 +20,7 @@ class KeyCache:
         self._loaded_at = 0.0
 
     def __call__(self) -> KeyRing:
-        """Return the keys. Raises Unavailable while none have ever been read."""
+        """Return the key ring. Raises Unavailable if the store is unavailable and no ring has been loaded yet."""
         if self._key_ring is None or self._clock() - self._loaded_at >= MAX_AGE_S:
             self._key_ring = self._reload()
             self._loaded_at = self._clock()
@@ -32,5 +32,5 @@ class KeyCache:
         except Unavailable as exc:
             if self._key_ring is None:
                 raise
-            logger.warning("cannot read the signing keys again", reason=str(exc))
+            logger.warning("signing_keys_reload_failed", reason=str(exc))
             return self._key_ring

@@ -1,4 +1,4 @@
-"""The keys' home: SecureString parameters in the SSM Parameter Store, under one path."""
+"""The key store: SecureString parameters of the SSM Parameter Store under one path."""
 
 import base64
 import secrets
@@ -20,7 +20,7 @@ _DELETE_BATCH_SIZE = 10
 
 @cache
 def _ssm() -> Any:
-    import boto3  # 0.2 s that only a function with keys pays
+    import boto3  # takes 0.2 s, which only functions with keys should pay
     from botocore.config import Config
 
     return boto3.client("ssm", config=Config(connect_timeout=2, read_timeout=3, retries={"total_max_attempts": 2}))
@@ -58,9 +58,9 @@ def _keys(stored: dict[str, str]) -> list[SigningKey]:
 
 
 def load_keys(path: str, *, issuer: str) -> KeyRing:
-    """Read the key ring under `path`, by which `issuer` signs.
+    """Load the key ring under `path`; tokens signed with it name `issuer`.
 
-    Raises Unavailable while the store does not answer or `ensure_keys` has not made the ring.
+    Raises Unavailable if the store cannot be read or `ensure_keys` has not created the keys.
     """
     stored = _read(path)
     try:
@@ -70,42 +70,42 @@ def load_keys(path: str, *, issuer: str) -> KeyRing:
 
 
 def load_signing_keys(path: str) -> list[SigningKey]:
-    """Read the private keys under `path`, of every family."""
+    """Load the private keys under `path`, of every family."""
     return _keys(_read(path))
 
 
 def add_key(path: str, key: SigningKey) -> str:
-    """Store a new key and return its name."""
+    """Store a new key and return its parameter name, relative to `path`."""
     _write(path, _parameter_name(key), key.to_json())
     return _parameter_name(key)
 
 
 def delete_keys(path: str, keys: Iterable[SigningKey]) -> list[str]:
-    """Delete keys for good and return their names; one that is gone already is no error."""
+    """Delete keys for good and return their names. A key that is already deleted is not an error."""
     names = [_parameter_name(key) for key in keys]
-    for some in batched(names, _DELETE_BATCH_SIZE, strict=False):
+    for batch in batched(names, _DELETE_BATCH_SIZE, strict=False):
         with _translate_errors(path):
-            _ssm().delete_parameters(Names=[f"{path}/{name}" for name in some])
+            _ssm().delete_parameters(Names=[f"{path}/{name}" for name in batch])
     return names
 
 
 def ensure_keys(path: str) -> list[str]:
-    """Make what is missing of the key ring under `path`; return the names of what was made. Safe to repeat."""
+    """Create the keys and secrets missing under `path` and return their names. Safe to repeat."""
     stored = _read(path)
     missing: list[KeyFamily] = [family for family in KEY_FAMILIES if not any(name.startswith(f"{family}/") for name in stored)]
-    made = [add_key(path, SigningKey.generate(now=utc_now(), family=family)) for family in missing]
+    created = [add_key(path, SigningKey.generate(now=utc_now(), family=family)) for family in missing]
     for name in (_REFRESH, _ENCRYPTION):
         if name not in stored:
             _write(path, name, base64.b64encode(secrets.token_bytes(_SECRET_BYTES)).decode())
-            made.append(name)
-    return made
+            created.append(name)
+    return created
 
 
 def load_encryption_key(path: str) -> bytes:
-    """Read the key that seals what users entrust to the database (32 bytes). It needs the right to this one parameter only.
+    """Load the 32-byte key that encrypts users' secrets in the database. Needs permission for this one parameter only.
 
-    Raises Unavailable while the store does not answer or `ensure_keys` has not made it.
+    Raises Unavailable if the store cannot be read or `ensure_keys` has not created the key.
     """
     with _translate_errors(path):
-        found = _ssm().get_parameter(Name=f"{path}/{_ENCRYPTION}", WithDecryption=True)
-    return base64.b64decode(found["Parameter"]["Value"])
+        response = _ssm().get_parameter(Name=f"{path}/{_ENCRYPTION}", WithDecryption=True)
+    return base64.b64decode(response["Parameter"]["Value"])

@@ -1,7 +1,7 @@
-"""One-time codes: sent by email to prove that the reader owns the address.
+"""One-time codes, sent by email to prove that the reader owns the address.
 
-A code contains its owner's id and 128 random bits, so looking it up needs no search over all users. Only the hash of the random part
-is stored; a plain SHA-256 is enough for a value that cannot be guessed.
+A code contains its owner's id and 128 random bits, so the lookup goes straight to the owner's rows. Only the hash of the
+random bits is stored; a plain SHA-256 is enough because the bits cannot be guessed.
 """
 
 import base64
@@ -19,10 +19,10 @@ _SECRET_BYTES = 16
 
 
 class InvalidCode(InvalidInput):
-    """The code is not one that works, and which of the reasons it is stays with us."""
+    """The code is wrong, already used or expired; the response does not reveal which."""
 
     code = "invalid_code"
-    public_message = "The code is wrong, has been used or has expired."
+    public_message = "The code is wrong, already used or expired. Request a new code."
 
     def __init__(self, evidence: str) -> None:
         super().__init__(self.public_message, loc=("body", "code"))
@@ -31,31 +31,31 @@ class InvalidCode(InvalidInput):
 
 @dataclass(frozen=True, slots=True)
 class OneTimeCode:
-    """Whose code it is (a user, a sign-up or an invite) and its secret; `str` is the text to send."""
+    """A code and the user, sign-up or invite it belongs to. `str(code)` is the text to send."""
 
     owner_id: UUID
     secret: bytes = field(repr=False)
 
     @classmethod
     def new(cls, owner_id: UUID) -> Self:
-        """Make a code that nobody can guess."""
+        """Make a code with a random secret."""
         return cls(owner_id, secrets.token_bytes(_SECRET_BYTES))
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Read a code as somebody has pasted it. Raises InvalidCode if it is none of ours."""
+        """Parse a code, ignoring surrounding whitespace. Raises InvalidCode unless it is spelt exactly as `str` writes it."""
         stripped = text.strip()
         if not _FORM.fullmatch(stripped):
-            raise InvalidCode("not in the form of a code")
+            raise InvalidCode("not 43 characters of base64url")
         decoded = base64.urlsafe_b64decode(stripped + "=")
         code = cls(UUID(bytes=decoded[:_SECRET_BYTES]), decoded[_SECRET_BYTES:])
         if str(code) != stripped:
-            raise InvalidCode("a second spelling of a code")
+            raise InvalidCode("not canonical base64url")
         return code
 
     @property
     def hash(self) -> bytes:
-        """What is stored of it."""
+        """The SHA-256 of the secret, which is stored."""
         return hashlib.sha256(self.secret).digest()
 
     def __str__(self) -> str:

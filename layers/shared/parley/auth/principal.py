@@ -1,4 +1,4 @@
-"""Who a request is made by."""
+"""The principal: the user a request acts for, and the scopes of the token it came with."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,12 +10,12 @@ from parley.errors import Forbidden, Unauthorized
 
 USER_SCOPES = frozenset({"chat", "conversations", "tools", "documents", "account"})
 ADMIN_SCOPES = USER_SCOPES | {"admin"}
-API_KEY_SCOPES = USER_SCOPES - {"account"}  # a lost key must not cost the account
+API_KEY_SCOPES = USER_SCOPES - {"account"}  # a leaked key must not cost the user the account
 
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """A user and what proves it: a session or an API key, never both. `scopes` is what this token may do."""
+    """A user, authenticated by either a session or an API key, never both. `scopes` are those of this token."""
 
     user_id: UUID
     session_id: UUID | None
@@ -25,9 +25,9 @@ class Principal:
 
     @classmethod
     def from_claims(cls, claims: Mapping[str, Any]) -> Self:
-        """Read verified claims, or the authorizer's context that repeats them as strings.
+        """Build the principal from verified claims, or from the authorizer's context, which has the same claims as strings.
 
-        Raises Unauthorized where one is missing or of the wrong form, or where the proof is none or two.
+        Raises Unauthorized if a claim is missing or malformed, or if there is not exactly one of session and API key.
         """
         try:
             principal = cls(
@@ -38,17 +38,17 @@ class Principal:
                 expires_at=datetime.fromtimestamp(int(claims["exp"]), UTC),
             )
         except (KeyError, ValueError, TypeError, AttributeError, OverflowError) as exc:
-            raise Unauthorized(f"claims unfit for a principal: {exc!r}") from exc
-        principal._check_proof()
+            raise Unauthorized(f"claims do not describe a principal: {exc!r}") from exc
+        principal._check_credential()
         return principal
 
-    def _check_proof(self) -> None:
+    def _check_credential(self) -> None:
         if (self.session_id is None) == (self.api_key_id is None):
-            raise Unauthorized("a principal needs a session or an API key")
+            raise Unauthorized("a principal needs either a session or an API key")
         if self.api_key_id and not self.scopes <= API_KEY_SCOPES:
-            raise Unauthorized("an API key with scopes that none may have")
+            raise Unauthorized("an API key has scopes that are not allowed for API keys")
 
     def require(self, scope: str) -> None:
-        """Raise Forbidden unless this token may do `scope`."""
+        """Raise Forbidden unless the token has the scope `scope`."""
         if scope not in self.scopes:
             raise Forbidden(f"user {self.user_id} lacks scope {scope!r}")

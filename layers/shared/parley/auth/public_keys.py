@@ -1,4 +1,4 @@
-"""The public keys that verify our tokens, as `/.well-known/jwks.json` publishes them and the authorizer reads them."""
+"""The public keys that verify Parley's tokens. `/.well-known/jwks.json` publishes them; the authorizer reads them there."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -6,55 +6,45 @@ from typing import Any, Literal, get_args
 
 import jwt
 
-from parley.errors import Unauthorized
-
-# `signing` keys sign access tokens, `api` keys API keys; neither ever stands in for the other.
+# `signing` keys sign access tokens, `api` keys sign API keys. Neither family is accepted for the other's tokens.
 type KeyFamily = Literal["signing", "api"]
 KEY_FAMILIES: tuple[KeyFamily, ...] = get_args(KeyFamily.__value__)
 ALGORITHM = "ES256"
-_JWS = jwt.PyJWS(algorithms=[ALGORITHM])
 
 
 @dataclass(frozen=True, slots=True)
 class PublicKey:
-    """A public key, its name and what it may vouch for."""
+    """A public key, its key id, and the family of tokens it verifies."""
 
     kid: str
     family: KeyFamily
     public: jwt.PyJWK
-
-    def check_signature(self, token: str) -> None:
-        """Raise Unauthorized unless this key signed `token`, which `compact.parse` must have let pass."""
-        try:
-            _JWS.decode(token, self.public, algorithms=[ALGORITHM])
-        except jwt.PyJWTError as exc:
-            raise Unauthorized(f"not signed by {self.kid}: {exc}") from exc
 
 
 type FindKey = Callable[[str], PublicKey | None]
 
 
 def parse_jwks(document: Any) -> dict[str, PublicKey]:
-    """Read the keys of a set (RFC 7517) that verify tokens of ours, by `kid`; others are left out.
+    """Return a JWK Set's keys that can verify Parley's tokens, by `kid`; other keys are skipped (RFC 7517).
 
-    Raises ValueError if it is no key set, or has none of them.
+    Raises ValueError if `document` is not a JWK Set or contains no such key.
     """
     try:
         keys = [_parse_jwk(jwk) for jwk in document["keys"] if can_verify(jwk) and jwk.get("family") in KEY_FAMILIES]
     except (LookupError, TypeError, AttributeError, jwt.PyJWTError) as exc:
-        raise ValueError(f"no key set: {exc!r}") from exc
+        raise ValueError(f"not a valid key set: {exc!r}") from exc
     if not keys:
-        raise ValueError(f"a key set without a key for {ALGORITHM}")
+        raise ValueError(f"key set has no {ALGORITHM} key")
     return {key.kid: key for key in keys}
 
 
 def can_verify(jwk: Mapping[str, Any]) -> bool:
-    """Whether a key says that it verifies signatures of our algorithm; PyJWT does not look at `use` and `key_ops`."""
-    is_ours = (jwk.get("alg"), jwk.get("kty"), jwk.get("crv")) == (ALGORITHM, "EC", "P-256")
-    return is_ours and jwk.get("use", "sig") == "sig" and "verify" in jwk.get("key_ops", ["verify"])
+    """Whether a JWK is declared for verifying ES256 signatures. PyJWT ignores `use` and `key_ops`, so they are checked here."""
+    is_es256 = (jwk.get("alg"), jwk.get("kty"), jwk.get("crv")) == (ALGORITHM, "EC", "P-256")
+    return is_es256 and jwk.get("use", "sig") == "sig" and "verify" in jwk.get("key_ops", ["verify"])
 
 
 def _parse_jwk(jwk: Mapping[str, Any]) -> PublicKey:
     if "d" in jwk:
-        raise ValueError("a private key in a public key set")
+        raise ValueError("key set contains a private key")
     return PublicKey(str(jwk["kid"]), jwk["family"], jwt.PyJWK(dict(jwk), algorithm=ALGORITHM))

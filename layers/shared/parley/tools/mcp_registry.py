@@ -48,7 +48,7 @@ class McpRegistry:
 
     def load_endpoint(self, server: McpServer, *, user_id: UUID) -> McpEndpoint:
         """Unseal what opens a user's server. Raises SealBroken and Unavailable."""
-        headers = self.cipher.decrypt(server.headers, place=headers_context(server.id, user_id=user_id)) if server.headers else "{}"
+        headers = self.cipher.decrypt(server.headers, context=headers_context(server.id, user_id=user_id)) if server.headers else "{}"
         return McpEndpoint(server.name, server.url, json.loads(headers))
 
     def _tools(self, server: str, listed: Sequence[Mapping[str, Any]], load_endpoint: LoadEndpoint) -> Iterator[RunnableTool]:
@@ -69,7 +69,7 @@ def _same_endpoint(server: McpEndpoint) -> McpEndpoint:
 
 def encrypt_headers(cipher: TextCipher, headers: Mapping[str, str], server_id: UUID, *, user_id: UUID) -> bytes | None:
     """Seal a user's headers for one server's row; None where there are none."""
-    return cipher.encrypt(json.dumps(dict(headers)), place=headers_context(server_id, user_id=user_id)) if headers else None
+    return cipher.encrypt(json.dumps(dict(headers)), context=headers_context(server_id, user_id=user_id)) if headers else None
 
 
 def headers_context(server_id: UUID, *, user_id: UUID) -> str:
