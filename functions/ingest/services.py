@@ -38,7 +38,7 @@ class DocumentFileStore(FileStore):
                     raise DocumentTooLarge(f"{file.size} bytes")
                 if file.size != size:
                     raise SizeMismatch(f"{file.size} bytes instead of {size}")
-                for piece in file.pieces:
+                for piece in file.chunks:
                     digest.update(piece)
                     copy.write(piece)
             copy.flush()

@@ -5,6 +5,7 @@ from functools import cache
 from typing import Any
 
 from functions.upkeep.email_templates import RenderedEmail
+from parley.aws.client import aws_client, translated_errors
 from parley.errors import ParleyError
 from parley.observability import logger
 
@@ -51,22 +52,16 @@ def _ses_address(to: str) -> str | None:
 
 
 def _send_with_ses(rendered: RenderedEmail, *, sender: str, to: str) -> None:
-    from botocore.exceptions import BotoCoreError, ClientError
-
     body = {"Text": {"Data": rendered.text, "Charset": "UTF-8"}}
     content = {"Simple": {"Subject": {"Data": rendered.subject, "Charset": "UTF-8"}, "Body": body}}
     try:
-        _ses_client().send_email(FromEmailAddress=sender, Destination={"ToAddresses": [to]}, Content=content)
-    except ClientError as exc:
-        # `from None`: SES repeats the address in its message, and a cause is logged with its effect.
-        raise MailFailed(f"SES said {exc.response['Error']['Code']}") from None
-    except BotoCoreError as exc:
-        raise MailFailed(f"SES was not reached: {type(exc).__name__}") from None
+        with translated_errors(lambda code, error: MailFailed(f"SES refused or did not respond: {code or type(error).__name__}")):
+            _ses_client().send_email(FromEmailAddress=sender, Destination={"ToAddresses": [to]}, Content=content)
+    except MailFailed as exc:
+        # SES repeats the address in its message, and a cause is logged with its effect.
+        raise exc from None
 
 
 @cache
 def _ses_client() -> Any:
-    import boto3  # only who sends pays for it
-    from botocore.config import Config
-
-    return boto3.client("sesv2", config=Config(connect_timeout=3, read_timeout=5, retries={"total_max_attempts": 2}))
+    return aws_client("sesv2", read_timeout_s=5, connect_timeout=3)

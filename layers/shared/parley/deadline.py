@@ -1,30 +1,30 @@
-"""The moment by which a function must begin to end."""
+"""The time by which an invocation must start to finish."""
 
 import time
 from dataclasses import dataclass
 from typing import Any, Self
 
-# What an end may take: its last statements, and a database that is away for a moment.
+# Reserved for finishing: the last statements, and retries while the database is briefly unavailable.
 GRACE_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
 class Deadline:
-    """A moment of this worker's monotonic clock, `GRACE_S` before the function is ended."""
+    """A time on this worker's monotonic clock, `GRACE_S` before Lambda ends the invocation."""
 
     at_s: float
 
     @classmethod
     def of(cls, context: Any) -> Self:
-        """Read it from what Lambda hands to the handler."""
+        """Return the deadline of the invocation with this Lambda context."""
         return cls.after(context.get_remaining_time_in_millis() / 1000 - GRACE_S)
 
     @classmethod
     def after(cls, seconds: float) -> Self:
-        """Set it so far from now."""
+        """Return a deadline `seconds` from now."""
         return cls(time.monotonic() + seconds)
 
     @property
     def left_s(self) -> float:
-        """How long until then; not more than zero when it has passed."""
+        """The seconds left; zero or negative once the deadline has passed."""
         return self.at_s - time.monotonic()

@@ -1,4 +1,4 @@
-"""Everything that can go wrong, in domain words.
+"""The error tree: each class has an HTTP status, a stable code and a public message.
 
     ParleyError                 500 server_error
       InvalidInput              422 invalid_input
@@ -10,8 +10,8 @@
       NotFound                  404 not_found
       Unavailable               503 unavailable
 
-A module that needs another word derives it here or beside its noun. `str(error)` is for logs and may hold
-evidence; `public_message` is the one sentence a client reads.
+A more specific error is a subclass, defined in the module that raises it. `str(error)` is for logs and may contain
+evidence; `public_message` is the sentence that a client reads.
 """
 
 from collections.abc import Mapping
@@ -21,7 +21,7 @@ from typing import Any, ClassVar
 
 
 class ParleyError(Exception):
-    """Something went wrong, and the class says what. `public_fields` stand in the answer beside the rest."""
+    """The base of all errors of Parley. `public_fields` are added to the error response."""
 
     status: int = 500
     code: str = "server_error"
@@ -32,10 +32,10 @@ class ParleyError(Exception):
 
 
 class InvalidInput(ParleyError):
-    """The request is well-formed JSON that says something we cannot do; `loc` names the place."""
+    """The request is well-formed JSON with an unusable value; `loc` is the path to it."""
 
     status, code = 422, "invalid_input"
-    public_message = "The request has fields that are not valid."
+    public_message = "The request has invalid fields."
 
     def __init__(self, msg: str, *, loc: tuple[str | int, ...] = ("body",)) -> None:
         super().__init__(f"{'.'.join(map(str, loc))}: {msg}")
@@ -53,38 +53,38 @@ class IdempotencyKeyReused(InvalidInput):
 
 
 class MalformedBody(ParleyError):
-    """The body is not what its content type says."""
+    """The body does not match its content type."""
 
     status, code = 400, "malformed_body"
     public_message = "The body is not valid JSON."
 
 
 class BodyTooLarge(ParleyError):
-    """The body is larger than this route takes."""
+    """The body exceeds the route's size limit."""
 
     status, code = 413, "body_too_large"
 
     def __init__(self, size: int, *, limit: int) -> None:
         super().__init__(f"{size} bytes, limit {limit}")
-        self.public_message = f"The body is larger than the {limit // 1024} KiB that this route takes."
+        self.public_message = f"The body exceeds this route's limit of {limit // 1024} KiB."
 
 
 class Unauthorized(ParleyError):
-    """Nobody is signed in, or no longer."""
+    """The request has no valid credentials, or its session has ended."""
 
     status, code = 401, "unauthorized"
     public_message = "Send a valid access token: Authorization: Bearer <token>."
 
 
 class Forbidden(ParleyError):
-    """Somebody is signed in who may not do this."""
+    """The caller is authenticated but not allowed to do this."""
 
     status, code = 403, "forbidden"
-    public_message = "Your account may not do this."
+    public_message = "Your account is not allowed to do this."
 
 
 class NotFound(ParleyError):
-    """It does not exist, or not for this user: the two must look alike."""
+    """The resource does not exist, or belongs to another user: both cases must look alike."""
 
     status, code = 404, "not_found"
 
@@ -94,10 +94,10 @@ class NotFound(ParleyError):
 
 
 class Unavailable(ParleyError):
-    """A service we need does not answer; repeating the request later is safe."""
+    """A required service does not respond; repeating the request later is safe."""
 
     status, code = 503, "unavailable"
-    public_message = "A service that this needs is not available. Try again shortly."
+    public_message = "A required service is unavailable. Try again shortly."
     retryable = True
 
     def __init__(self, service: str, *, retry_after_s: float = 2.0) -> None:

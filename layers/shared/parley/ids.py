@@ -1,4 +1,4 @@
-"""Identifiers that sort by the time they were made."""
+"""Identifiers that sort by creation time."""
 
 import secrets
 import time
@@ -6,10 +6,10 @@ from uuid import UUID
 
 
 def new_id() -> UUID:
-    """Make a UUIDv7: 48 bits of Unix milliseconds, 12 bits of the fraction of a millisecond, then 62 random bits.
+    """Return a new UUIDv7: 48 bits of Unix milliseconds, 12 bits of sub-millisecond fraction, 62 random bits.
 
-    Those that one process makes one after the other sort so, as the fraction goes in steps of 244 ns. Source: RFC 9562, section 5.7,
-    and section 6.2, method 3. Python 3.14 brings `uuid.uuid7`.
+    The fraction has a resolution of 244 ns, so ids that one process creates one after another sort in that order. Source:
+    RFC 9562, section 5.7, and section 6.2, method 3. Python 3.14 has `uuid.uuid7`.
     """
     milliseconds, rest_ns = divmod(time.time_ns(), 1_000_000)
     fraction = (rest_ns << 12) // 1_000_000

@@ -21,11 +21,17 @@ from parley.errors import NotFound, ParleyError, Unavailable
 from parley.observability import logger
 
 type AccountNoticeKind = Literal["password_changed", "email_changed", "new_api_key"]
+type BatchFailures = dict[str, list[dict[str, str]]]
+
+DOCUMENTS_PREFIX = "documents"
+# The delay lets one job remember a whole burst of turns. It is shorter than the 15 minutes after which the sweep takes an
+# entry for lost.
+TOPIC_DELAYS_S: dict[str, float] = {"remember": 120}
 
 
 @dataclass(frozen=True, slots=True)
 class SignUp:
-    """Somebody has signed up: mail a code, or a word to who has an account already."""
+    """A sign-up was stored: email a code, or a notice if the address already has an account."""
 
     signup_id: UUID
     type: Literal["sign_up"] = "sign_up"
@@ -33,7 +39,7 @@ class SignUp:
 
 @dataclass(frozen=True, slots=True)
 class ResetPassword:
-    """Somebody has forgotten the password of the account with this address, if there is one."""
+    """A password reset was requested for this address: email a code if it has an account."""
 
     email: str
     type: Literal["reset_password"] = "reset_password"
@@ -41,7 +47,7 @@ class ResetPassword:
 
 @dataclass(frozen=True, slots=True)
 class ChangeEmail:
-    """A user wants another address: mail a code there."""
+    """A user requested a new address: email a code to it."""
 
     user_id: UUID
     new_email: str
@@ -50,7 +56,7 @@ class ChangeEmail:
 
 @dataclass(frozen=True, slots=True)
 class AccountNotice:
-    """Something has happened to the account whose address this is, or was until then."""
+    """A security-relevant change of an account: notify its address, or its previous address if that has changed."""
 
     notice: AccountNoticeKind
     to: str
@@ -59,7 +65,7 @@ class AccountNotice:
 
 @dataclass(frozen=True, slots=True)
 class CheckTurn:
-    """A turn is running: see whether its heart still beats."""
+    """A turn is running: check that its heartbeat continues."""
 
     user_id: UUID
     turn_id: UUID
@@ -68,7 +74,7 @@ class CheckTurn:
 
 @dataclass(frozen=True, slots=True)
 class OutboxJob:
-    """An entry of the outbox."""
+    """The work that an outbox entry describes."""
 
     user_id: UUID
     entry_id: UUID
@@ -78,102 +84,91 @@ class OutboxJob:
 
     @classmethod
     def of(cls, entry: OutboxEntry) -> Self:
-        """Make the message that sends an entry off."""
+        """Return the job for an outbox entry."""
         return cls(entry.user_id, entry.id, entry.topic, entry.subject_id)
 
 
 type Job = SignUp | ResetPassword | ChangeEmail | AccountNotice | CheckTurn | OutboxJob
 
-
-class UnknownJob(ParleyError):
-    """A message that none of ours would send."""
-
-
-class UpkeepQueue(SqsQueue):
-    """The way to the upkeep function: the SQS queue with this address."""
-
-    def send(self, message: Job, *, delay_s: float = 0) -> None:
-        """Put a message on the queue, to be seen after `delay_s`, 15 minutes at most.
-
-        Raises Unavailable if that fails: then nobody will ever see it.
-        """
-        self.put(_JOB_JSON.dump_json(message).decode(), delay_s=delay_s)
-
-    def send_later(self, message: Job, *, delay_s: float = 0) -> None:
-        """Put a message on the queue, or log that it failed: for what has been committed, and must not look undone.
-
-        Entries of the outbox are sent again by the sweep; a note is lost.
-        """
-        try:
-            self.send(message, delay_s=delay_s)
-        except Unavailable:
-            logger.exception("upkeep cannot be told", message_type=message.type)
-
-
-def parse_job(body: str) -> Job:
-    """Read what `send` wrote, or raise UnknownMessage, which does not repeat the body."""
-    try:
-        return _JOB_JSON.validate_json(body)
-    except ValidationError as exc:
-        raise UnknownJob(str(exc)) from exc
-
-
-# Inputs stay out of the errors: they hold addresses, and errors are logged.
+# Inputs stay out of the errors: they contain addresses, and errors are logged.
 _JOB_JSON: TypeAdapter[Job] = TypeAdapter(
     Annotated[SignUp | ResetPassword | ChangeEmail | AccountNotice | CheckTurn | OutboxJob, Field(discriminator="type")],
     config=ConfigDict(hide_input_in_errors=True),
 )
 
 
-# A burst of turns is remembered together. Within the quarter of an hour after which an entry counts as lost.
-TOPIC_DELAYS_S: dict[str, float] = {"remember": 120}
+class UnknownJob(ParleyError):
+    """A message that is not one of our jobs."""
+
+
+def parse_job(body: str) -> Job:
+    """Return the job that `UpkeepQueue.send` wrote. Raises UnknownJob, which does not repeat the body."""
+    try:
+        return _JOB_JSON.validate_json(body)
+    except ValidationError as exc:
+        raise UnknownJob(str(exc)) from exc
+
+
+class UpkeepQueue(SqsQueue):
+    """The SQS queue of the `upkeep` function."""
+
+    def send(self, job: Job, *, delay_s: float = 0) -> None:
+        """Send a job, visible after `delay_s` (15 minutes at most). Raises Unavailable if it was not sent."""
+        self.put(_JOB_JSON.dump_json(job).decode(), delay_s=delay_s)
+
+    def send_later(self, job: Job, *, delay_s: float = 0) -> None:
+        """Send a job after a commit, when the request must no longer fail: an error is logged instead of raised.
+
+        The sweep sends lost outbox entries again. A lost account notice is not sent again.
+        """
+        try:
+            self.send(job, delay_s=delay_s)
+        except Unavailable:
+            logger.exception("job_not_sent", message_type=job.type)
 
 
 class MemoryQueue(UpkeepQueue):
-    """The way to the summarize function: the SQS queue with this address."""
+    """The SQS queue of the `summarize` function."""
 
     def send_entry(self, entry: OutboxEntry, *, at_once: bool = False) -> None:
-        """Put an entry of the outbox on the queue, or log that it failed: the sweep sends it again.
+        """Send an outbox entry as a job. An error is logged: the sweep sends the entry again.
 
-        What is to be remembered is seen two minutes later, unless `at_once`.
+        The topic `remember` is delayed by two minutes unless `at_once`.
         """
         self.send_later(OutboxJob.of(entry), delay_s=0 if at_once else TOPIC_DELAYS_S.get(entry.topic, 0))
 
 
-DOCUMENTS_PREFIX = "documents"
+class IngestQueue(SqsQueue):
+    """The SQS queue of the `ingest` function."""
+
+    def send(self, document_id: UUID, *, user_id: UUID, delay_s: float = 0) -> None:
+        """Request that a document be ingested after `delay_s` (15 minutes at most). Raises Unavailable."""
+        self.put(_s3_event(user_id, document_id), delay_s=delay_s)
+
+    def send_all(self, documents: Iterable[tuple[UUID, UUID]]) -> int:
+        """Request ingestion of many documents, given as (user id, document id), and return their number.
+
+        Raises Unavailable if any of the messages may be lost.
+        """
+        return self.put_all(starmap(_s3_event, documents))
 
 
 def document_key(user_id: UUID, document_id: UUID) -> str:
-    """Return where a document's file lies in the bucket."""
+    """Return the S3 key of a document's file."""
     return f"{DOCUMENTS_PREFIX}/{user_id}/{document_id}"
-
-
-class IngestQueue(SqsQueue):
-    """The way to the ingest function: the SQS queue with this address."""
-
-    def send(self, document_id: UUID, *, user_id: UUID, delay_s: float = 0) -> None:
-        """Have a document taken up, after `delay_s`, 15 minutes at most. Raises Unavailable."""
-        self.put(_s3_event(user_id, document_id), delay_s=delay_s)
-
-    def send_all(self, found: Iterable[tuple[UUID, UUID]]) -> int:
-        """Have many taken up, each named by its user and itself, and return how many. Raises Unavailable if one may be lost."""
-        return self.put_all(starmap(_s3_event, found))
 
 
 def _s3_event(user_id: UUID, document_id: UUID) -> str:
     return json.dumps({"Records": [{"s3": {"object": {"key": document_key(user_id, document_id)}}}]})
 
 
-type BatchFailures = dict[str, list[dict[str, str]]]
-
-
 def process_jobs(records: Iterable[dict[str, Any]], *, handle: Callable[[Job], None]) -> BatchFailures:
-    """Do every message of the upkeep's kind and return the ids of those that failed, in the form that SQS's event source reads."""
+    """Parse and handle each record's job, and return the failed messages in the form that Lambda's SQS event source reads."""
     return process_messages(records, handle=lambda body: handle(parse_job(body)))
 
 
 def process_messages(records: Iterable[dict[str, Any]], *, handle: Callable[[str], None]) -> BatchFailures:
-    """Do the same for messages of any kind, which are handed over as they are."""
+    """Handle each record's body and return the failed messages, like `process_jobs`, without parsing the bodies."""
     failed = [record["messageId"] for record in records if not _is_processed(record, handle)]
     return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in failed]}
 
@@ -182,12 +177,12 @@ def _is_processed(record: dict[str, Any], handle: Callable[[str], None]) -> bool
     message_id = record["messageId"]
     try:
         handle(record["body"])
-    except NotFound as gone:
-        logger.info("work came too late", message_id=message_id, reason=str(gone))
+    except NotFound as exc:
+        logger.info("job_skipped", message_id=message_id, reason=str(exc))
     except Exception:
-        # Never with the body: it may hold an address.
-        logger.exception("work failed", message_id=message_id)
+        # The body is never logged: it may contain an address.
+        logger.exception("job_failed", message_id=message_id)
         return False
     else:
-        logger.info("work done", message_id=message_id)
+        logger.info("job_completed", message_id=message_id)
     return True

@@ -1,7 +1,7 @@
-"""Logs and metrics: one JSON line an event, the request id on each, and no secrets in any.
+"""Logs and metrics: one JSON line per event, each with the request id and none with a secret.
 
-Prompts, answers and credentials do not belong in logs: fields with a telling name are dropped and anything that looks
-like a token is masked, wherever in the line it stands.
+Prompts, answers and credentials must not be logged. Fields with a sensitive name are redacted, and any text that looks
+like a token is masked wherever it occurs in the line.
 """
 
 import json
@@ -28,7 +28,7 @@ _SECRET_TEXT = re.compile(
 
 
 def redact(value: Any) -> Any:
-    """Return `value` without what must not be logged; containers are copied, not changed."""
+    """Return a copy of `value` with secrets and sensitive fields masked; containers are not changed in place."""
     if isinstance(value, str):
         return _SECRET_TEXT.sub(REDACTED, value)
     if isinstance(value, Mapping):
@@ -43,15 +43,18 @@ def _serialize(line: Mapping[str, Any]) -> str:
 
 
 def make_logger() -> Logger:
-    """Return the function's logger; service and level come from Powertools' own variables."""
+    """Return the function's logger; service name and level come from Powertools' environment variables."""
     return Logger(logger_formatter=LambdaPowertoolsFormatter(json_serializer=_serialize), use_rfc3339=True)
 
 
 def make_metrics() -> EphemeralMetrics:
-    """Return an empty set of metrics. Powertools' own `Metrics` is one for the process, which threads would take from each other."""
+    """Return an empty set of metrics.
+
+    Powertools' `Metrics` is a singleton of the process, so concurrent threads would mix their values.
+    """
     return EphemeralMetrics(namespace="Parley")
 
 
-# AWS's runtime sets the root to INFO: libraries would log a line for each request they pass on.
+# AWS's runtime sets the root logger to INFO, at which libraries log a line for every HTTP request.
 logging.getLogger().setLevel(logging.WARNING)
 logger = make_logger()

@@ -1,7 +1,7 @@
-"""Settings by composition: a function's own model derives from the parts it needs.
+"""Settings by composition: each function's settings model inherits the parts that it needs.
 
-Each is read from the environment once, in the function's `app.py`, and passed down. `template.yaml` sets the
-variables; their names are the fields with the prefix `PARLEY_`.
+Settings are read from the environment once, in the function's `app.py`, and passed down. `template.yaml` sets the
+variables; a variable's name is the field's name in capitals with the prefix `PARLEY_`.
 """
 
 import os
@@ -13,32 +13,32 @@ from pydantic import BaseModel, ConfigDict, Field
 
 
 class Settings(BaseModel):
-    """What every function's settings share: the prefix, and that they never change.
+    """The immutable base of all settings, with the variables' prefix.
 
-    Not pydantic-settings: its import costs every cold start more than the rest of this package (docs/bench.md).
+    pydantic-settings is not used: its import costs every cold start more than the rest of this package (docs/bench.md).
     """
 
     model_config = ConfigDict(frozen=True)
 
     @classmethod
     def read(cls, environment: Mapping[str, str] = os.environ) -> Self:
-        """Read the fields from their variables. Raises ValidationError for one that is missing or of another type."""
+        """Read the settings from `environment`. Raises ValidationError for a missing or invalid variable."""
         variables = {name: f"PARLEY_{name.upper()}" for name in cls.model_fields}
         return cls.model_validate({name: environment[variable] for name, variable in variables.items() if variable in environment})
 
 
 class HttpSettings(Settings):
-    """What answers to browsers need."""
+    """The CORS origin that may call the API from a browser."""
 
     allowed_origin: str
 
 
 class DatabaseSettings(Settings):
-    """Where PostgreSQL is, and how a function proves who it is.
+    """The address of PostgreSQL and how a function authenticates there.
 
-    `iam` mints a token for each connection; `libpq` leaves the password to libpq's own variables
-    (PGPASSWORD, PGPASSFILE). `database_ca_file` holds the certificates that `verify-full` trusts; empty means the
-    public ones and Amazon's, which RDS Proxy is signed by.
+    `iam` creates a token for each connection; `libpq` leaves the password to libpq's own variables (PGPASSWORD,
+    PGPASSFILE). `database_ca_file` has the certificates that `verify-full` trusts; if it is empty, the public authorities
+    and Amazon's, which sign the certificate of RDS Proxy, are trusted.
     """
 
     database_host: str
@@ -50,38 +50,38 @@ class DatabaseSettings(Settings):
 
 
 class BudgetSettings(Settings):
-    """What a user may spend a month, where no admin has said otherwise."""
+    """The default monthly budget of a user; an admin may set another for each user."""
 
     budget_usd: Annotated[Decimal, Field(ge=0, le=100_000)]
 
 
 class LimitSettings(BudgetSettings):
-    """What a user may ask in a minute and spend in a month."""
+    """The default request rate and monthly budget of a user."""
 
     rate_per_minute: Annotated[int, Field(gt=0, le=1_000_000)]
 
 
 class CatalogueSettings(Settings):
-    """Where the catalogue of models is: the parameter if one is named, else the file, else what ships."""
+    """The source of the model catalogue: the parameter if set, else the file if set, else the catalogue that ships."""
 
     models_file: str
     models_parameter: str
 
 
 class ModelSettings(CatalogueSettings, LimitSettings):
-    """Which models there are, and what users may have of them."""
+    """The model catalogue and the limits of its use."""
 
 
 class KeySettings(Settings):
-    """Where the signing keys live in the Parameter Store: a path without a slash at its end."""
+    """The path of the signing keys in the Parameter Store, without a trailing slash."""
 
     keys_path: str
 
 
 class ToolSettings(KeySettings):
-    """Which function runs tools, and the MCP servers of the whole deployment: JSON as `parley.tools.mcp` reads it, or nothing.
+    """The function that runs tools, and the deployment's MCP servers as JSON (`parley.tools.mcp`), or an empty string.
 
-    The key that the headers of users' servers are sealed with lies by the signing keys.
+    The key that encrypts the headers of users' MCP servers is stored under the same path as the signing keys.
     """
 
     toolrunner_function: str

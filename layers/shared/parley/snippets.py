@@ -12,9 +12,9 @@ _MIN_STEM_LETTERS = 3
 
 
 def snippet(text: str, query: str, *, characters: int = SNIPPET_CHARACTERS) -> str:
-    """Return about `characters` of the text where most of the query's words stand, as HTML: escaped, the words in `<mark>`.
+    """Return about `characters` of the text that contain most of the query's words, as escaped HTML with the words in `<mark>`.
 
-    Without such a word it is the text's beginning.
+    If the text has no word of the query, return its beginning.
     """
     hits = _word_hits(text, query)
     start, end = _best_span(text, hits, characters)
@@ -23,7 +23,7 @@ def snippet(text: str, query: str, *, characters: int = SNIPPET_CHARACTERS) -> s
 
 
 def excerpt(text: str, query: str, *, characters: int = SNIPPET_CHARACTERS) -> str:
-    """Return the same part of the text as it is: a piece that can be found again in the text."""
+    """Return the same part of the text as `snippet`, but as plain text: an exact substring of `text`."""
     start, end = _best_span(text, _word_hits(text, query), characters)
     return text[start:end].strip()
 
@@ -34,14 +34,14 @@ def _best_span(text: str, hits: Sequence[tuple[int, int, str]], characters: int)
 
 
 def _word_hits(text: str, query: str) -> list[tuple[int, int, str]]:
-    """Return begin, end and stem of the words in the text that the query has too, in order, whatever their endings."""
+    """Return start, end and stem of the text's words that share a stem with a word of the query, in order."""
     stems = {
         _stem(word) for long in _WORD.findall(_CAMEL_CASE.sub(" ", query)) for word in long.split("_") if len(word) >= _MIN_STEM_LETTERS
     }
     if not stems:
         return []
-    found = re.finditer(rf"(?<![^\W_])({'|'.join(map(re.escape, sorted(stems, key=len, reverse=True)))})\w*", text, re.IGNORECASE)
-    return [(match.start(), match.end(), match[1].casefold()) for match in found]
+    matches = re.finditer(rf"(?<![^\W_])({'|'.join(map(re.escape, sorted(stems, key=len, reverse=True)))})\w*", text, re.IGNORECASE)
+    return [(match.start(), match.end(), match[1].casefold()) for match in matches]
 
 
 def _stem(word: str) -> str:
@@ -53,7 +53,7 @@ def _stem(word: str) -> str:
 
 
 def _span_start(text: str, hits: Sequence[tuple[int, int, str]], characters: int) -> int:
-    """Return where to begin, so that most different words are in it; a little before the first of them."""
+    """Return the start of the span with the most distinct words, a little before the first of them."""
     if not hits or len(text) <= characters:
         return 0
     within = [(len({stem for begin, _, stem in hits if first <= begin < first + characters}), -first) for first, _, _ in hits]
@@ -65,17 +65,18 @@ def _span_start(text: str, hits: Sequence[tuple[int, int, str]], characters: int
 
 
 def _word_end(text: str, end: int) -> int:
-    """Return the end of the word that `end` is in, unless that is far."""
-    for place in range(end, min(end + 20, len(text))):
-        if not text[place].isalnum():
-            return place
+    """Return the end of the word around `end`, or `end` if the word goes on for 20 characters or more."""
+    for position in range(end, min(end + 20, len(text))):
+        if not text[position].isalnum():
+            return position
     return len(text) if len(text) - end < 20 else end
 
 
 def _marked_html(text: str, start: int, end: int, hits: Sequence[tuple[int, int, str]]) -> list[str]:
-    pieces, place = [], start
+    pieces: list[str] = []
+    position = start
     for begin, stop, _ in hits:
-        if begin >= place and stop <= end:
-            pieces += [html.escape(text[place:begin], quote=False), f"<mark>{html.escape(text[begin:stop], quote=False)}</mark>"]
-            place = stop
-    return [*pieces, html.escape(text[place:end], quote=False)]
+        if begin >= position and stop <= end:
+            pieces += [html.escape(text[position:begin], quote=False), f"<mark>{html.escape(text[begin:stop], quote=False)}</mark>"]
+            position = stop
+    return [*pieces, html.escape(text[position:end], quote=False)]

@@ -1,7 +1,8 @@
-"""Turns that cannot finish by themselves: the function died, or a pending approval was denied, stopped or has expired.
+"""Turns that cannot finish by themselves: the function died, or a waiting turn was denied, stopped or not approved in time.
 
-Whoever finds a stale turn marks it `interrupted`, stores the part of the answer that was logged, and settles its calls by an
-estimate. A waiting turn ends as `turn.stopped`, and its open tool calls get results that give the reason.
+A stale turn, whose heartbeat has stopped, becomes `interrupted`: the logged part of its answer is stored, and its model
+calls are settled by an estimate. A waiting turn ends as `turn.stopped`, and its open tool calls get results that state
+the reason.
 """
 
 from collections.abc import Mapping, Sequence
@@ -23,18 +24,28 @@ from parley.ids import new_id
 from parley.llm.tokens import estimate_tokens
 from parley.observability import logger
 
+type WaitEndReason = Literal["requested", "denied", "approval_expired"]
+
 FUNCTION_LOST = "function_lost"
+DENIED_RESULT = "Not run: the user denied this call."
+_RESULTS_BY_REASON: Mapping[WaitEndReason, str] = MappingProxyType(
+    {
+        "requested": "Not run: the user stopped the answer.",
+        "denied": DENIED_RESULT,
+        "approval_expired": "Not run: the user did not approve it in time.",
+    }
+)
 
 
 class _TurnIsAlive(Exception):
-    """The turn was ended meanwhile, or its heart beats again: what was paid for it here is undone."""
+    """The turn has ended or sent a heartbeat meanwhile; raised to roll back its settlement."""
 
 
 def interrupt_if_stale(engine: Engine, turn_id: UUID, *, user_id: UUID) -> bool:
-    """Mark a running turn `interrupted` if its heart has stopped; False if it lives or has ended.
+    """Mark a running turn `interrupted` if its heartbeat has stopped; return False if it is alive or has ended.
 
-    What was logged of texts, calls of tools and results becomes the answer, also where that is nothing, and its calls are paid
-    for by an estimate. Raises NotFound and Unavailable.
+    The logged texts, tool calls and results become the answer, even if there are none, and the model calls are settled by
+    an estimate. Raises NotFound and Unavailable.
     """
     try:
         with user_scope(engine, user_id) as connection:
@@ -44,7 +55,7 @@ def interrupt_if_stale(engine: Engine, turn_id: UUID, *, user_id: UUID) -> bool:
             _interrupt(connection, turn, user_id=user_id)
     except _TurnIsAlive:
         return False
-    logger.warning("a turn lost its function", turn_id=str(turn_id))
+    logger.warning("turn_interrupted", turn_id=str(turn_id))
     return True
 
 
@@ -53,15 +64,15 @@ def _interrupt(connection: Connection, turn: turns.StoredTurn, *, user_id: UUID)
     logged = turns.read_events(connection, turn.id, user_id=user_id, after=checkpoint.upto)
     logged_text = "".join(entry.text for entry in logged)
     output_tokens = checkpoint.output_tokens + (estimate_tokens(logged_text) if logged_text else 0)
-    # Before the conversation is locked, in the order of a turn's beginning.
+    # Settle before `finish` locks the conversation: a starting turn takes these locks in the same order.
     spent = usage.settle_lost_calls(connection, turn.id, user_id=user_id, output_tokens=output_tokens)
-    turn_result, conversation_id = _interrupted_ending(turn, checkpoint, logged, spent), turn.conversation_id
-    done = turn_end.finish(connection, turn.id, turn_result, user_id=user_id, conversation_id=conversation_id, only_if_stale=True)
-    if done is None:
+    turn_result = _interrupted_result(turn, checkpoint, logged, spent)
+    finished = turn_end.finish(connection, turn.id, turn_result, user_id=user_id, conversation_id=turn.conversation_id, only_if_stale=True)
+    if finished is None:
         raise _TurnIsAlive
 
 
-def _interrupted_ending(turn: turns.StoredTurn, checkpoint: Checkpoint, logged: Sequence[LoggedEvent], spent: TurnCost) -> TurnResult:
+def _interrupted_result(turn: turns.StoredTurn, checkpoint: Checkpoint, logged: Sequence[LoggedEvent], spent: TurnCost) -> TurnResult:
     message_id, number = new_id(), turn.last_event + 1
     usage = {"input_tokens": spent.input_tokens, "output_tokens": spent.output_tokens, "cost_usd": float(spent.cost_usd)}
     last = LoggedEvent(number, "turn.interrupted", {"message_id": str(message_id), "reason": FUNCTION_LOST, "usage": usage})
@@ -79,37 +90,22 @@ def _interrupted_ending(turn: turns.StoredTurn, checkpoint: Checkpoint, logged: 
     )
 
 
-type WaitEndReason = Literal["requested", "denied", "approval_expired"]
-
-
-DENIED_RESULT = "Not run: the user denied this call."
-
-
-_RESULTS_BY_REASON: Mapping[WaitEndReason, str] = MappingProxyType(
-    {
-        "requested": "Not run: the user stopped the answer.",
-        "denied": DENIED_RESULT,
-        "approval_expired": "Not run: the user did not say whether it may.",
-    }
-)
-
-
 def end_waiting_turn(engine: Engine, turn_id: UUID, *, user_id: UUID, reason: WaitEndReason) -> bool:
-    """End a waiting turn as `turn.stopped`; False if it does not wait any more. What it has of an answer is kept.
+    """End a waiting turn as `turn.stopped` and store its partial answer; return False if it is not waiting any more.
 
-    Its open calls get results that say why they were not run. Raises NotFound and Unavailable.
+    Its open tool calls get results that state why they were not run. Raises NotFound and Unavailable.
     """
     with user_scope(engine, user_id) as connection:
         turn = turn_checkpoint.lock_turn(connection, turn_id, user_id=user_id, conversation_too=True)
         if turn.status != "waiting":
             return False
         turn_checkpoint.remove_waiting_event(connection, turn_id, user_id=user_id)
-        turn_result, conversation_id = _stopped_ending(turn, reason), turn.conversation_id
-        done = turn_end.finish(connection, turn_id, turn_result, user_id=user_id, conversation_id=conversation_id, was="waiting")
-        return done is not None
+        turn_result = _stopped_result(turn, reason)
+        finished = turn_end.finish(connection, turn_id, turn_result, user_id=user_id, conversation_id=turn.conversation_id, was="waiting")
+        return finished is not None
 
 
-def _stopped_ending(turn: LockedTurn, reason: WaitEndReason) -> TurnResult:
+def _stopped_result(turn: LockedTurn, reason: WaitEndReason) -> TurnResult:
     checkpoint, message_id, entries = turn.checkpoint, new_id(), []
     parts = AnswerParts(checkpoint.parts)
     for number, call in enumerate(parts.open_calls, turn.last_event + 1):

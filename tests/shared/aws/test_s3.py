@@ -61,7 +61,7 @@ def test_what_is_put_is_read_again_with_its_type(store):
 def test_an_open_file_tells_its_size_and_comes_in_pieces(store):
     store.put("a/large", bytes(3 << 19), media_type="text/plain")
     with store.opened("a/large") as file:
-        assert (file.size, [len(piece) for piece in file.pieces]) == (3 << 19, [1 << 20, 1 << 19])
+        assert (file.size, [len(chunk) for chunk in file.chunks]) == (3 << 19, [1 << 20, 1 << 19])
 
 
 def test_a_file_that_is_gone_is_deleted_without_a_word(store):

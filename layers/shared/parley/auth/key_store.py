@@ -2,14 +2,15 @@
 
 import base64
 import secrets
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
+from contextlib import AbstractContextManager
 from functools import cache
 from itertools import batched
 from typing import Any
 
 from parley.auth.public_keys import KEY_FAMILIES, KeyFamily
 from parley.auth.signing_keys import KeyRing, SigningKey
+from parley.aws.client import aws_client, translated_errors
 from parley.clock import utc_now
 from parley.errors import Unavailable
 
@@ -20,20 +21,11 @@ _DELETE_BATCH_SIZE = 10
 
 @cache
 def _ssm() -> Any:
-    import boto3  # takes 0.2 s, which only functions with keys should pay
-    from botocore.config import Config
-
-    return boto3.client("ssm", config=Config(connect_timeout=2, read_timeout=3, retries={"total_max_attempts": 2}))
+    return aws_client("ssm", read_timeout_s=3)
 
 
-@contextmanager
-def _translate_errors(path: str) -> Iterator[None]:
-    from botocore.exceptions import BotoCoreError, ClientError
-
-    try:
-        yield
-    except (BotoCoreError, ClientError) as exc:
-        raise Unavailable(f"key store {path}") from exc
+def _translate_errors(path: str) -> AbstractContextManager[None]:
+    return translated_errors(lambda _code, _error: Unavailable(f"key store {path}"))
 
 
 def _read(path: str) -> dict[str, str]:

@@ -18,11 +18,7 @@ from parley.errors import ParleyError
 from parley.llm.model import CatalogueTable, Model
 
 _TOML_TABLE = re.compile(r"^\s*\[+\s*(.+?)\s*\]+\s*(?:#.*)?$")
-
-
 _TOML_FIELD = re.compile(r"""^\s*((?:[\w-]+|"[^"]*"|'[^']*')(?:\s*\.\s*(?:[\w-]+|"[^"]*"|'[^']*'))*)\s*=""")
-
-
 _TOML_NAME = re.compile(r"""[\w-]+|"[^"]*"|'[^']*'""")
 
 
@@ -54,21 +50,13 @@ def _toml_names(dotted: str) -> tuple[str, ...]:
 
 
 __all__ = ["SHIPPED", "Catalogue", "CatalogueInvalid", "Model", "ModelNotFound", "ModelRole", "NoModel", "Strategy"]
-
-
 SHIPPED = Path(__file__).with_name("models.toml")
 
-
 type ModelRole = Literal["chat", "summary", "title", "facts", "describe", "embedding", "rerank"]
-
-
 type FieldPath = tuple[str | int, ...]
-
 
 # All other roles are played by chat models.
 _KINDS_BY_ROLE: dict[ModelRole, str] = {"embedding": "embedding", "rerank": "rerank"}
-
-
 _KIND_NAMES = {"chat": "a chat", "embedding": "an embedding", "rerank": "a rerank"}
 
 

@@ -19,19 +19,10 @@ from parley.observability import logger
 
 type CircuitState = Literal["closed", "open", "half_open"]
 
-
 FAILURE_WINDOW = timedelta(seconds=60)
-
-
 COOLDOWN = timedelta(seconds=20)
-
-
 PROBE_TIMEOUT = timedelta(seconds=60)  # whoever probes for longer has died
-
-
 MIN_CALLS = 5
-
-
 MAX_CONSECUTIVE_FAILURES = 5
 
 
@@ -102,7 +93,6 @@ class Circuit:
 
 
 CIRCUITS_CACHE_S = 2.0
-
 
 type CircuitChange = Callable[[Circuit, datetime], Circuit | None]
 

@@ -1,7 +1,7 @@
-"""The catalogue that changes without a restart.
+"""A model catalogue that changes without a restart.
 
-It comes from a parameter of the Parameter Store, a file, or what ships, and is looked at again: the parameter once a
-minute, the file at each turn. A new one that is invalid is refused and the old one stays.
+It comes from a parameter of the Parameter Store, from a file, or from the file that ships. A parameter is read again
+once a minute, a file is checked on every turn. An invalid new catalogue is rejected and the previous one stays in use.
 """
 
 import time
@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol, Self
 
+from parley.aws.client import aws_client, translated_errors
 from parley.llm.catalogue import SHIPPED, Catalogue, CatalogueInvalid
 from parley.observability import logger
 from parley.settings import CatalogueSettings
@@ -17,75 +18,62 @@ PARAMETER_CACHE_S = 60.0
 
 
 class CatalogueSource(Protocol):
-    """Where the catalogue's text comes from; `str()` names it."""
+    """The source of the catalogue's text; `str()` names it."""
 
     def changed(self) -> str | None:
-        """Return the text if it is another than last time. Raises OSError where it cannot be read now."""
+        """Return the text if it has changed since the last call, else None. Raises OSError if it cannot be read."""
         ...
 
 
 class FileSource:
-    """A file, read again when its time, size or place on the disk has changed."""
+    """A file, read again when its modification time, size or inode has changed."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._seen: tuple[int, int, int] | None = None
+        self._last_read: tuple[int, int, int] | None = None
 
     def __str__(self) -> str:
         return str(self._path)
 
     def changed(self) -> str | None:
-        """Return the text if the file is another."""
+        """Return the text if the file has changed."""
         stat = self._path.stat()
-        now = stat.st_mtime_ns, stat.st_size, stat.st_ino
-        if now == self._seen:
+        current = stat.st_mtime_ns, stat.st_size, stat.st_ino
+        if current == self._last_read:
             return None
         text = self._path.read_text(errors="replace")
-        self._seen = now
+        self._last_read = current
         return text
 
 
 class ParameterSource:
-    """A parameter of AWS Systems Manager, asked for at most once a minute."""
+    """A parameter of AWS Systems Manager, fetched at most once a minute."""
 
     def __init__(self, name: str, *, now_s: Callable[[], float] = time.monotonic) -> None:
         self._name, self._now_s = name, now_s
-        self._asked_s: float | None = None
-        self._seen: tuple[int, str] | None = None
+        self._fetched_s: float | None = None
+        self._last_read: tuple[int, str] | None = None
 
     def __str__(self) -> str:
         return f"parameter {self._name}"
 
     def changed(self) -> str | None:
-        """Return the text if the parameter is another; one that was deleted and made anew begins with version 1 again."""
-        if self._asked_s is not None and self._now_s() - self._asked_s < PARAMETER_CACHE_S:
+        """Return the text if the parameter has changed. A deleted and recreated parameter starts at version 1 again."""
+        if self._fetched_s is not None and self._now_s() - self._fetched_s < PARAMETER_CACHE_S:
             return None
-        self._asked_s = self._now_s()  # a store that does not answer is not asked at each turn, either
-        found = _fetch_parameter(self._name)
-        if found == self._seen:
+        self._fetched_s = self._now_s()  # before the call: a store that fails is not called on every turn, either
+        current = _fetch_parameter(self._name)
+        if current == self._last_read:
             return None
-        self._seen = found
-        return found[1]
-
-
-def _fetch_parameter(name: str) -> tuple[int, str]:
-    import boto3
-    from botocore.config import Config
-    from botocore.exceptions import BotoCoreError, ClientError
-
-    client_config = Config(connect_timeout=2, read_timeout=2, retries={"total_max_attempts": 2})
-    try:
-        found = boto3.client("ssm", config=client_config).get_parameter(Name=name, WithDecryption=True)["Parameter"]
-    except (BotoCoreError, ClientError) as exc:
-        raise OSError(str(exc)) from exc
-    return found["Version"], found["Value"]
+        self._last_read = current
+        return current[1]
 
 
 class LiveCatalogue:
-    """Gives the newest catalogue that was valid; one is called for once a turn, and kept for that turn."""
+    """Returns the newest valid catalogue. A turn calls it once and uses that catalogue until its end."""
 
     def __init__(self, source: CatalogueSource, *, first: Catalogue | None = None) -> None:
-        """Read it. Raises CatalogueInvalid or OSError if that fails and there is no `first` to begin with."""
+        """Read the catalogue. Without `first` as a fallback, a failure raises CatalogueInvalid or OSError."""
         self._source = source
         self._current = first or self._read()
         if first:
@@ -93,26 +81,32 @@ class LiveCatalogue:
 
     @classmethod
     def of(cls, settings: CatalogueSettings) -> Self:
-        """Make the one that the settings ask for: the parameter, else the file, else what ships.
+        """Return the catalogue that the settings select: the parameter, else the file, else the one that ships.
 
-        The parameter begins with what ships: nobody can mend it while every start fails for it.
+        A parameter falls back to the catalogue that ships, so that an invalid parameter cannot keep functions from starting.
         """
         if settings.models_parameter:
             return cls(ParameterSource(settings.models_parameter), first=Catalogue.load())
         return cls(FileSource(Path(settings.models_file) if settings.models_file else SHIPPED))
 
     def __call__(self) -> Catalogue:
-        """Return the catalogue as it is now."""
+        """Return the current catalogue."""
         try:
             text = self._source.changed()
             if text is not None:
                 self._current = Catalogue.parse(text, source=self._source)
-                logger.info("the catalogue of models has changed", source=str(self._source))
+                logger.info("catalogue_changed", source=str(self._source))
         except CatalogueInvalid as exc:
-            logger.error("a changed catalogue of models is refused", reason=str(exc))
+            logger.error("catalogue_rejected", reason=str(exc))
         except OSError as exc:
-            logger.warning("the catalogue of models cannot be read again", source=str(self._source), reason=str(exc))
+            logger.warning("catalogue_not_read", source=str(self._source), reason=str(exc))
         return self._current
 
     def _read(self) -> Catalogue:
         return Catalogue.parse(self._source.changed() or "", source=self._source)
+
+
+def _fetch_parameter(name: str) -> tuple[int, str]:
+    with translated_errors(lambda _code, error: OSError(str(error))):
+        parameter = aws_client("ssm", read_timeout_s=2).get_parameter(Name=name, WithDecryption=True)["Parameter"]
+    return parameter["Version"], parameter["Value"]

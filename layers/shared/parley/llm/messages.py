@@ -14,8 +14,6 @@ from typing import Any, Literal, Self
 from parley.errors import InvalidInput
 
 _DATA_URL = re.compile(r"data:(image/(?:png|jpeg|gif|webp));base64,", re.IGNORECASE)
-
-
 # How files of each type begin: a vendor is told a type, and refuses an image of another.
 _MAGIC_BYTES = {
     "image/png": re.compile(rb"\x89PNG\r\n\x1a\n"),
@@ -97,7 +95,6 @@ class Thought:
 
 type Part = Text | Image | ToolCall | ToolResult | Thought
 
-
 __all__ = [
     "FinishReason",
     "Finished",
@@ -120,16 +117,9 @@ __all__ = [
     "Usage",
 ]
 
-
 type Role = Literal["user", "assistant", "tool"]
-
-
 type FinishReason = Literal["stop", "length", "tool_calls", "content_filter"]
-
-
 type Task = Literal["chat", "title", "summary", "facts", "describe"]
-
-
 type ToolChoice = Literal["auto", "required", "none"]
 
 

@@ -14,26 +14,13 @@ from parley.llm.messages import Image, ModelRequest, Usage
 from parley.llm.vendor_keys import is_key_available
 
 type ProviderName = Literal["openai", "anthropic", "bedrock", "mistral", "openai-compatible", "offline"]
-
-
 type Ability = Literal["tools", "images", "json", "cache"]
-
-
 type VendorApi = Literal["chat", "responses", "converse"]
-
-
 type KeyReference = Annotated[str, Field(pattern=r"^(env|secret):\S+$")]
 
-
 _NEED_BASE_URL = {"openai-compatible"}
-
-
 _APIS: dict[str, set[str | None]] = {"openai": {None, "chat", "responses"}, "bedrock": {None, "chat", "converse"}}
-
-
 _HAVE_EMBEDDINGS = {"openai", "openai-compatible", "mistral", "bedrock", "offline"}
-
-
 _HAVE_RERANK = {"openai-compatible", "offline"}
 
 

@@ -45,8 +45,6 @@ class CallMeter:
 
 
 CALL_TIMEOUT_S = 90.0
-
-
 _MIN_CALL_S = 5.0
 
 

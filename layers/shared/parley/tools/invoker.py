@@ -28,14 +28,8 @@ class ToolRunner(Protocol):
 
 # An isolated process that hangs is ended by the function's own time-out of 10 s; what is above that is for the way.
 READ_TIMEOUT_S = 12.0
-
-
 FRESH_S, LOCAL_FRESH_S = 60.0, 2.0
-
-
 _CONNECTIONS = 32
-
-
 _UNAVAILABLE_MESSAGE = "The tool cannot be run at the moment."
 
 

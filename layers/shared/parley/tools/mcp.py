@@ -17,20 +17,10 @@ from parley.tools.outcome import ToolOutcome
 from parley.tools.spec import ToolSpec
 
 SERVER_NAME = r"^[a-z][a-z0-9_-]{0,31}$"
-
-
 _MCP_TOOL_NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
-
-
 MAX_TOOLS = 100
-
-
 _MAX_DESCRIPTION = 2_000
-
-
 _MAX_SCHEMA_BYTES = 16 * 1024
-
-
 # As JSON writes it, behind an even number of backslashes.
 _NUL_ESCAPE = re.compile(r"(?<!\\)(\\\\)*\\u0000")
 

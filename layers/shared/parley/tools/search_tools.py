@@ -26,7 +26,6 @@ _QUERY_SCHEMA = {
     "additionalProperties": False,
 }
 
-
 SEARCH_DOCUMENTS = ToolSpec(
     "search_documents",
     "Search the user's documents for passages about something. Answers with the best passages and where they stand.",
@@ -35,7 +34,6 @@ SEARCH_DOCUMENTS = ToolSpec(
     scopes=("documents",),
 )
 
-
 SEARCH_CONVERSATIONS = ToolSpec(
     "search_conversations",
     "Search the user's own past conversations. Answers with the best matches, their conversations and dates.",
@@ -43,7 +41,6 @@ SEARCH_CONVERSATIONS = ToolSpec(
     "builtin",
     scopes=("conversations",),
 )
-
 
 MAX_RESULTS = 5
 

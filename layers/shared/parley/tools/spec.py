@@ -31,7 +31,6 @@ class ToolUnusable(ParleyError):
 
 type ToolSource = Literal["builtin", "plugin", "langchain", "mcp"]
 
-
 MAX_TIMEOUT_S = 10.0
 
 

@@ -38,10 +38,7 @@ class InProcessTool:
 
 
 MAX_RESULT_BYTES = 64 * 1024
-
-
 _TRUNCATION_NOTE = "\n[The rest was cut off.]"
-
 
 type RunTool = Callable[[Mapping[str, Any], float], ToolOutcome]
 

@@ -32,11 +32,7 @@ from parley.llm.vendors.sdk import event_chunks, raw_arguments, translated_error
 from parley.llm.vendors.tool_calls import ToolCallAssembler, with_own_names, with_vendor_names
 
 DEFAULT_MAX_TOKENS = 4096  # Messages insists on a limit
-
-
 _CACHE_MARK = {"cache_control": {"type": "ephemeral"}}
-
-
 _FINISH_REASONS: dict[str, FinishReason] = {
     "end_turn": "stop",
     "stop_sequence": "stop",
@@ -45,7 +41,6 @@ _FINISH_REASONS: dict[str, FinishReason] = {
     "tool_use": "tool_calls",
     "refusal": "content_filter",
 }
-
 
 _TOOL_CHOICES = {"auto": "auto", "required": "any", "none": "none"}
 

@@ -10,11 +10,7 @@ from parley.llm.prompts import TOOL_RESULT_HEADING, TranscriptLine
 from parley.snippets import excerpt
 
 MAX_TITLE_WORDS, MAX_SUMMARY_WORDS, MAX_LINE_CHARACTERS = 7, 250, 160
-
-
 _SENTENCE = re.compile(r"(?<=[.!?])\s+|\n+")
-
-
 _QUESTION_OPENING = re.compile(
     r"^(?:(?:hi|hello|hey|please|ok(?:ay)?|so|well)\b[\s,!.]*)*"
     r"(?:(?:can|could|would|will) you (?:please )?(?:tell me|explain(?: to me)?|help me (?:to )?|show me|give me)?\s*"
@@ -24,10 +20,7 @@ _QUESTION_OPENING = re.compile(
     re.IGNORECASE,
 )
 
-
 _FACT_END = r"\s*(?=[.!?;\n]|,| (?:and|but|because|so|now|anymore) |\s*$)"
-
-
 _FACT_RULES = [
     (re.compile(r"(?i:\bmy name is) ([^\W\d_][\w'’-]*(?: [A-Z][\w'’-]*)*)"), "The user's name is {}."),
     (re.compile(rf"\bI (?:now |currently )?live in (.+?){_FACT_END}", re.IGNORECASE), "The user lives in {}."),
@@ -37,10 +30,7 @@ _FACT_RULES = [
     (re.compile(r"\bI work (as|at|for) (.+?)(?=[.!?;\n]| and | but |\s*$)", re.IGNORECASE), "The user works {} {}."),
 ]
 
-
 _REMEMBER_RULE = re.compile(r"\bremember(?:,)? that (.+?)(?=[.!?\n]|\s*$)", re.IGNORECASE)
-
-
 _TRAILING = re.compile(r"\s+(?:now|these days|at the moment|anymore)$", re.IGNORECASE)
 
 
@@ -110,34 +100,15 @@ GREETING = (
     "I show that everything around me works: your account, this stream, and the conversation that is now stored."
 )
 
-
 HINT = "Set OPENAI_API_KEY, or name a model in models.toml, and a real one answers here."
-
-
 MAX_QUOTES, MAX_QUOTE_CHARACTERS = 3, 200
-
-
 _PERCENT = re.compile(r"(\d+(?:\.\d+)?)\s*(?:%|percent)\s+of\s+(\d+(?:\.\d+)?)", re.IGNORECASE)
-
-
 _OPERAND = r"\(*\s*-?\d+(?:\.\d+)?\s*\)*"
-
-
 _ARITHMETIC = re.compile(rf"{_OPERAND}(?:\s*(?:\*\*|[-+*/%^])\s*{_OPERAND})+")
-
-
 _WEATHER = re.compile(r"\b(?:weather|forecast|temperature)\b", re.IGNORECASE)
-
-
 _PLACE = re.compile(r"\b(?:in|for|at)\s+([^\W\d_][\w' -]*?)\s*(?:\b(?:today|tomorrow|now|right now|this week)\b|[?.!,;]|$)", re.IGNORECASE)
-
-
 _WORD = re.compile(r"\w{3,}")
-
-
 _ABOUT_USER = re.compile(r"\b(?:my|me|i|mine|remember)\b", re.IGNORECASE)
-
-
 _STOP_WORDS = frozenset(
     re.findall(r"\w+", "the and for are was what which who how does did you your with from that this about tell please")
 )

@@ -14,8 +14,6 @@ from parley.llm.embedder import EmbeddingPurpose, EmbeddingResult
 from parley.llm.reranker import RerankResult, ranked_positions
 
 WORD_WEIGHT, GRAM_WEIGHT = 1.0, 0.35
-
-
 GRAM = 3
 
 

@@ -57,11 +57,7 @@ def checked_arguments(provider: str, text: str) -> str:
 
 # The narrowest of OpenAI's, Anthropic's, Mistral's and Bedrock's rules.
 _ACCEPTED_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
-
-
 _UNACCEPTED_LETTER = re.compile(r"[^A-Za-z0-9_-]")
-
-
 _DIGEST_LETTERS = 8
 
 

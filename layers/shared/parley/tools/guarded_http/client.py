@@ -59,17 +59,9 @@ def _decoder(encoding: str) -> Callable[[bytes, int], bytes]:
 
 
 MAX_BYTES = 5_000_000
-
-
 TIMEOUT_S = 10.0
-
-
 MAX_REDIRECTS = 3
-
-
 MAX_URL_LETTERS = 4096
-
-
 _USER_AGENT = "Parley"
 
 

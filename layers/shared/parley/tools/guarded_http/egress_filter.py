@@ -9,15 +9,9 @@ from parley.tools.guarded_http.errors import AddressRefused, FetchFailed
 
 # https://www.iana.org/assignments/ipv6-unicast-address-assignments: whatever lies outside has another purpose.
 _GLOBAL_UNICAST = IPv6Network("2000::/3")
-
-
 _NAT64 = IPv6Network("64:ff9b::/96")
-
-
 # Global by number, and yet not somebody's public host: Azure's metadata, and the anycast relays of 6to4 (RFC 7526).
 _NOT_PUBLIC = (IPv4Address("168.63.129.16"),)
-
-
 _RELAYS = "192.88.99."
 
 

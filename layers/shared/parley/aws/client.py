@@ -1,0 +1,46 @@
+"""boto3 clients with short timeouts, and the translation of AWS's errors into ours.
+
+boto3 is imported when the first client is created: the import takes 0.2 s, which only functions that call AWS pay.
+"""
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import cache
+from typing import Any
+
+CONNECT_TIMEOUT_S = 2.0
+# Clients can be used by several threads, but a session must not create two clients at the same time.
+_session_lock = threading.Lock()
+
+
+def aws_client(service: str, *, read_timeout_s: float, max_attempts: int = 2, **config: Any) -> Any:
+    """Return a new boto3 client of `service`; `config` are further fields of `botocore.config.Config`. Thread-safe."""
+    from botocore.config import Config
+
+    options: dict[str, Any] = {"connect_timeout": CONNECT_TIMEOUT_S, "read_timeout": read_timeout_s} | config
+    with _session_lock:
+        return _session().client(service, config=Config(retries={"total_max_attempts": max_attempts}, **options))
+
+
+@contextmanager
+def translated_errors(error_for: Callable[[str, Exception], Exception]) -> Iterator[None]:
+    """Raise `error_for(code, error)` in place of any `error` of botocore.
+
+    `code` is AWS's error code, or empty if AWS did not respond. The error's message may repeat parameters of the call.
+    """
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    try:
+        yield
+    except ClientError as exc:
+        raise error_for(str(exc.response.get("Error", {}).get("Code", "")), exc) from exc
+    except BotoCoreError as exc:
+        raise error_for("", exc) from exc
+
+
+@cache
+def _session() -> Any:
+    import boto3
+
+    return boto3.session.Session()
