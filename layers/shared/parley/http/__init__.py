@@ -1,1 +1,1 @@
-"""What every HTTP function shares: the app, its errors, its dependencies, and the ways into Lambda."""
+"""The parts that HTTP functions share: app, middleware, errors, dependencies, and the Lambda entry points."""

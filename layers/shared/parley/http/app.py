@@ -1,4 +1,4 @@
-"""The app of an HTTP function."""
+"""The ASGI app of an HTTP function."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -24,10 +24,10 @@ def create_app(
     error_responders: Mapping[str, ErrorResponder] | None = None,
     **state: Any,
 ) -> ASGIApp:
-    """Build the app: the function's routes, our errors, and the door around them.
+    """Build the app of an HTTP function: its routes, the error handlers and the middleware.
 
-    Under a path that begins with a key of `error_answers`, errors have that form instead of being problem documents.
-    `state` holds what the dependencies and routes take from `request.app.state`, such as `engine`.
+    `error_responders` maps a path prefix to the responder that formats errors below it; other paths answer with problem
+    documents. `state` becomes attributes of `request.app.state`, such as `engine`.
     """
     handlers = dict.fromkeys((ParleyError, RequestValidationError, HTTPException, Exception), handle_exception)
     app = FastAPI(

@@ -1,6 +1,6 @@
 """The outermost middleware of every app: request id, body limit, standard headers, one log line, one metric.
 
-It is plain ASGI, so that a streamed response passes through chunk by chunk.
+Plain ASGI, so that a streamed response passes through chunk by chunk.
 """
 
 import time
@@ -22,49 +22,53 @@ STANDARD_HEADERS = {
 
 
 class RequestMiddleware:
-    """Wraps an app whose requests come whole, in one message, as Lambda's do."""
+    """Wraps an app whose request bodies arrive in a single message, as Lambda's do."""
 
     def __init__(self, app: ASGIApp, *, body_limit: int, allowed_origin: str, error_responders: Mapping[str, ErrorResponder]) -> None:
-        self._app, self._body_limit, self._error_responders = app, body_limit, error_responders
+        self._app = app
+        self._body_limit = body_limit
+        self._error_responders = error_responders
         self._headers = STANDARD_HEADERS | {"Access-Control-Allow-Origin": allowed_origin}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request; whatever happens, with a request id and without a stack trace."""
+        """Handle one request. Every response has a request id, and none shows a stack trace."""
         started = time.perf_counter()
         request_id = scope["parley.request_id"] = _request_id(scope)
-        error_responder = scope["parley.error_answer"] = self._error_responder(scope["path"])
-        answer = _ResponseSender(send, self._headers | {"X-Request-Id": request_id})
+        error_responder = scope["parley.error_responder"] = self._error_responder(scope["path"])
+        sender = _ResponseSender(send, self._headers | {"X-Request-Id": request_id})
         logger.set_correlation_id(request_id)
         try:
-            await self._handle(scope, receive, answer)
+            await self._handle(scope, receive, sender)
         except Exception:
-            # The framework raises on what it has answered already. An answer cut short is for the runtime to report.
-            if answer.has_started and not answer.is_complete:
+            # Starlette raises again after it has sent an error response. If the response is incomplete, the Lambda runtime
+            # must see the exception to report the broken stream.
+            if sender.has_started and not sender.is_complete:
                 raise
-            if not answer.has_started:
-                logger.exception("unexpected error")
-                await error_responder(ParleyError(), request_id)(scope, receive, answer)
+            if not sender.has_started:
+                logger.exception("request_crashed")
+                await error_responder(ParleyError(), request_id)(scope, receive, sender)
         finally:
-            _record_request(scope, answer.status, (time.perf_counter() - started) * 1000)
+            _record_request(scope, sender.status, (time.perf_counter() - started) * 1000)
 
-    async def _handle(self, scope: Scope, receive: Receive, answer: "_ResponseSender") -> None:
+    async def _handle(self, scope: Scope, receive: Receive, sender: "_ResponseSender") -> None:
         body = await receive()
         if (size := len(body.get("body", b""))) > self._body_limit:
             error = BodyTooLarge(size, limit=self._body_limit)
-            error_responder: ErrorResponder = scope["parley.error_answer"]
-            return await error_responder(error, scope["parley.request_id"])(scope, receive, answer)
+            error_responder: ErrorResponder = scope["parley.error_responder"]
+            return await error_responder(error, scope["parley.request_id"])(scope, receive, sender)
         _force_json_content_type(scope)
-        return await self._app(scope, _replay_body(body, receive), answer)
+        return await self._app(scope, _replay_body(body, receive), sender)
 
     def _error_responder(self, path: str) -> ErrorResponder:
-        return next((form for prefix, form in self._error_responders.items() if path.startswith(prefix)), respond_with_problem)
+        return next((responder for prefix, responder in self._error_responders.items() if path.startswith(prefix)), respond_with_problem)
 
 
 class _ResponseSender:
-    """Passes messages on and adds the headers."""
+    """Sends the app's messages, with the standard headers added, and records how far the response is."""
 
     def __init__(self, send: Send, headers: Mapping[str, str]) -> None:
-        self._send, self._headers = send, [(name.lower().encode(), value.encode()) for name, value in headers.items()]
+        self._send = send
+        self._headers = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
         self.status = 500
         self.has_started = self.is_complete = False
 
@@ -88,7 +92,10 @@ def _replay_body(first: Message, receive: Receive) -> Receive:
 
 
 def _force_json_content_type(scope: Scope) -> None:
-    """Make every body JSON but multipart ones: `curl -d` calls it a form, and no form can forge a token in a header."""
+    """Treat every body except multipart as JSON, because `curl -d` sends a form content type.
+
+    This allows no cross-site request forgery: a form cannot set the Authorization header.
+    """
     others = [header for header in scope["headers"] if header[0] != b"content-type"]
     if not any(name == b"content-type" and value.startswith(b"multipart/") for name, value in scope["headers"]):
         scope["headers"] = [*others, (b"content-type", b"application/json")]
@@ -101,7 +108,7 @@ def _request_id(scope: Scope) -> str:
 def _record_request(scope: Scope, status: int, duration_ms: float) -> None:
     route: Any = scope.get("route")
     path = getattr(route, "path", "unmatched")
-    logger.info("request", method=scope["method"], route=path, status=status, duration_ms=round(duration_ms, 1))
+    logger.info("request_completed", method=scope["method"], route=path, status=status, duration_ms=round(duration_ms, 1))
     metrics = make_metrics()
     metrics.add_metric("RequestMs", unit=MetricUnit.Milliseconds, value=duration_ms)
     metrics.add_metric("ServerErrors", unit=MetricUnit.Count, value=int(status >= 500))

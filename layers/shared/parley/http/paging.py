@@ -1,4 +1,4 @@
-"""Lists in pages: `?limit=` and an opaque `?cursor=`."""
+"""Cursor pagination: `?limit=` and an opaque `?cursor=`."""
 
 import base64
 import binascii
@@ -17,7 +17,7 @@ MAX_LIMIT = 100
 
 
 class Listing[T](BaseModel):
-    """One page. `next_cursor` is null on the last."""
+    """One page of a list. `next_cursor` is null on the last page."""
 
     items: list[T]
     next_cursor: str | None
@@ -25,15 +25,15 @@ class Listing[T](BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class PageRequest:
-    """Which page is wanted. `after` is what `cursor_of` was given for the last item of the page before."""
+    """The requested page. `after` is the sort key of the previous page's last item, None for the first page."""
 
     limit: int
     after: list[Any] | None
 
-    def listing[I, T](self, found: Sequence[I], *, to_item: Callable[[I], T], key: Callable[[I], list[Any]]) -> Listing[T]:
-        """Make the page from up to `limit + 1` found rows; the extra one only tells that there is more."""
-        shown = found[: self.limit]
-        cursor = _encode(key(shown[-1])) if len(found) > self.limit else None
+    def listing[I, T](self, rows: Sequence[I], *, to_item: Callable[[I], T], key: Callable[[I], list[Any]]) -> Listing[T]:
+        """Make the page from up to `limit + 1` rows. The extra row is not shown; it proves that another page follows."""
+        shown = rows[: self.limit]
+        cursor = _encode(key(shown[-1])) if len(rows) > self.limit else None
         return Listing(items=[to_item(row) for row in shown], next_cursor=cursor)
 
 
@@ -52,11 +52,11 @@ def _decode(cursor: str) -> list[Any]:
 
 
 def _invalid_cursor() -> InvalidInput:
-    return InvalidInput("not a cursor of this list", loc=("query", "cursor"))
+    return InvalidInput("not a cursor returned by this list", loc=("query", "cursor"))
 
 
 def read_key[K](after: list[Any] | None, parse: Callable[..., K]) -> K | None:
-    """Turn the cursor's values into a key, or raise InvalidInput if it is not one of this list's."""
+    """Parse the cursor's values into a sort key; raise InvalidInput if `parse` rejects them."""
     try:
         return None if after is None else parse(*after)
     except (ValueError, TypeError, AttributeError, OverflowError) as exc:
@@ -64,12 +64,12 @@ def read_key[K](after: list[Any] | None, parse: Callable[..., K]) -> K | None:
 
 
 def read_id(after: list[Any] | None) -> UUID | None:
-    """Turn the cursor of a list in the order of its ids into the last id, or raise InvalidInput."""
+    """Return the id in the cursor of a list sorted by id, or raise InvalidInput."""
     return read_key(after, _parse_id)
 
 
 def _parse_id(text: str) -> UUID:
-    # UUID() has five more forms of arguments and takes some that are no UUID, such as 1.5.
+    # UUID() accepts some values that are not strings, such as 1.5.
     if not isinstance(text, str):
         raise TypeError(text)
     return UUID(text)
@@ -78,7 +78,7 @@ def _parse_id(text: str) -> UUID:
 async def page_request(
     limit: Annotated[int, Query(ge=1, le=MAX_LIMIT)] = 20, cursor: Annotated[str | None, Query(max_length=500)] = None
 ) -> PageRequest:
-    """Read the query string."""
+    """Read the page request from the query string."""
     return PageRequest(limit, _decode(cursor) if cursor is not None else None)
 
 

@@ -1,4 +1,4 @@
-"""Errors as HTTP responses: RFC 9457 problem documents, and the declaration of a route's errors for the OpenAPI description."""
+"""Errors as HTTP responses: RFC 9457 problem documents, and the declaration of a route's errors for OpenAPI."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -15,13 +15,14 @@ from parley.errors import InvalidInput, MalformedBody, NotFound, ParleyError, pr
 from parley.observability import logger
 
 MEDIA_TYPE = "application/problem+json"
+CODES_EXTENSION = "x-codes"
 
-
-type ErrorResponder = Callable[[ParleyError, str], Response]  # the error, the request's id
+# Formats an error, given the error and the request id.
+type ErrorResponder = Callable[[ParleyError, str], Response]
 
 
 def problem_response(error: ParleyError, *, request_id: str) -> JSONResponse:
-    """Answer with the problem document, and with `Retry-After` (whole seconds, at least one) where the error knows it."""
+    """Return the response with the problem document, and with `Retry-After` if the error has a delay."""
     headers: dict[str, str] = {}
     if error.retry_after_s is not None:
         headers["Retry-After"] = retry_after(error.retry_after_s)
@@ -32,31 +33,31 @@ def problem_response(error: ParleyError, *, request_id: str) -> JSONResponse:
 
 
 def retry_after(seconds: float) -> str:
-    """Write `Retry-After`: whole seconds, at least one."""
+    """Format a `Retry-After` value: whole seconds, rounded up, at least one."""
     return str(max(1, math.ceil(seconds)))
 
 
 def respond_with_problem(error: ParleyError, request_id: str) -> Response:
-    """Answer as all paths do that have no form of their own."""
+    """Respond with a problem document: the default responder."""
     return problem_response(error, request_id=request_id)
 
 
 async def handle_exception(request: Request, error: Exception) -> Response:
-    """Turn any exception that a route raised into an answer; the unexpected ones are logged with their trace.
+    """Turn an exception raised by a route into a response, and log it; unexpected exceptions with their stack trace.
 
-    The door knows in which form this path's clients read errors.
+    `RequestMiddleware` has chosen the path's error responder.
     """
     known = _as_parley_error(error)
     request_id = request.scope.get("parley.request_id", "")
     if known is None:
-        logger.exception("unexpected error", exc_info=error)
+        logger.exception("request_crashed", exc_info=error)
         known = ParleyError(repr(error))
     elif known.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        logger.error("request failed", problem=known.code, reason=str(known), cause=type(error.__cause__).__name__)
+        logger.error("request_failed", problem=known.code, reason=str(known), cause=type(error.__cause__).__name__)
     else:
-        logger.info("request refused", problem=known.code, reason=str(known))
-    form: ErrorResponder = request.scope.get("parley.error_answer", respond_with_problem)
-    return form(known, request_id)
+        logger.info("request_refused", problem=known.code, reason=str(known))
+    respond: ErrorResponder = request.scope.get("parley.error_responder", respond_with_problem)
+    return respond(known, request_id)
 
 
 def _as_parley_error(error: Exception) -> ParleyError | None:
@@ -74,17 +75,18 @@ def _as_parley_error(error: Exception) -> ParleyError | None:
 def _from_validation(errors: Sequence[Mapping[str, Any]]) -> ParleyError:
     if any(error["type"] == "json_invalid" for error in errors):
         return MalformedBody(str(errors))
-    found = InvalidInput(str(errors[0]["msg"]) if errors else "invalid")
-    found.errors = [{"loc": list(error["loc"]), "msg": error["msg"]} for error in errors]
-    return found
+    invalid = InvalidInput(str(errors[0]["msg"]) if errors else "invalid")
+    invalid.errors = [{"loc": list(error["loc"]), "msg": error["msg"]} for error in errors]
+    return invalid
 
 
 class RefusedByFramework(ParleyError):
-    """What Starlette and FastAPI refuse by themselves, such as a wrong method."""
+    """Starlette or FastAPI refused the request, for example for a wrong method."""
 
     def __init__(self, status: int, detail: str) -> None:
         super().__init__(detail)
-        self.status, self.code = status, HTTPStatus(status).name.lower()
+        self.status = status
+        self.code = HTTPStatus(status).name.lower()
         self.public_message = detail
 
 
@@ -98,13 +100,13 @@ def _from_http(error: HTTPException) -> ParleyError:
             return RefusedByFramework(status, str(error.detail))
 
 
-CODES_EXTENSION = "x-codes"
-
-
 def error_responses(*errors: type[ParleyError]) -> dict[int | str, dict[str, Any]]:
-    """Declare errors as a route's `responses`, beside those that its parameters, its body and its guards bring anyhow."""
+    """Return the `responses` argument of a route that may raise `errors`, described by the first lines of their docstrings.
+
+    Errors of the route's parameters, body and dependencies are declared automatically and need no mention.
+    """
     declared: dict[int | str, dict[str, Any]] = {}
     for error in errors:
-        answer = declared.setdefault(error.status, {"description": "", CODES_EXTENSION: {}})
-        answer[CODES_EXTENSION][error.code] = (error.__doc__ or "").partition("\n")[0]
+        response = declared.setdefault(error.status, {"description": "", CODES_EXTENSION: {}})
+        response[CODES_EXTENSION][error.code] = (error.__doc__ or "").partition("\n")[0]
     return declared

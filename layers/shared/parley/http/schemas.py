@@ -1,4 +1,4 @@
-"""Bases of the request and response models."""
+"""Base classes of request and response models, and the model of a message."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -19,26 +19,26 @@ Timestamp = Annotated[datetime, PlainSerializer(rfc3339, return_type=str), WithJ
 
 
 class Input(BaseModel):
-    """A request body: unknown fields and other types than the declared are refused."""
+    """A request body. Unknown fields are rejected, and types are checked strictly, without coercion."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
     @model_validator(mode="before")
     @classmethod
     def _require_storable(cls, data: Any) -> Any:
-        """Refuse what JSON can say but UTF-8 or PostgreSQL cannot: half a surrogate pair, NUL. And depth without end."""
+        """Reject lone surrogates and NUL, which JSON allows but UTF-8 or PostgreSQL does not, and more than `MAX_DEPTH` levels."""
         _check_storable(data, depth=0)
         return data
 
 
 class Output(BaseModel):
-    """A response body, read from our dataclasses."""
+    """A response body, built from a dataclass or a row."""
 
     model_config = ConfigDict(from_attributes=True, frozen=True)
 
 
 class MessageOut(Output):
-    """A stored message; `text` joins its text parts. Of the variants of one `seq`, one is active."""
+    """A stored message. `text` joins its text parts. Exactly one of the variants with the same `seq` is active."""
 
     id: UUID
     seq: int
@@ -55,7 +55,7 @@ class MessageOut(Output):
     @field_validator("parts", mode="before")
     @classmethod
     def _hide_internal_parts(cls, parts: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-        """Leave out what only a vendor can read, and where files lie."""
+        """Drop parts that are internal or opaque, and the fields with storage keys and trust marks."""
         shown = [part for part in parts if part["type"] not in ("thought", "memory")]
         return [{name: part[name] for name in part if name not in ("key", "is_vouched")} for part in shown]
 
@@ -64,6 +64,8 @@ def _check_storable(value: Any, *, depth: int) -> None:
     if depth > MAX_DEPTH:
         raise PydanticCustomError("too_deep", "the body is nested too deeply")
     if isinstance(value, str) and (_LONE_SURROGATE.search(value) or "\0" in value):
-        raise PydanticCustomError("not_storable", "the text holds characters that cannot be stored")
-    for item in [*value, *value.values()] if isinstance(value, dict) else value if isinstance(value, list) else []:
+        raise PydanticCustomError("not_storable", "the text contains NUL or an unpaired surrogate")
+    if isinstance(value, dict):
+        value = [*value, *value.values()]
+    for item in value if isinstance(value, list) else []:
         _check_storable(item, depth=depth + 1)

@@ -1,10 +1,11 @@
-"""The way into Lambda for functions that stream.
+"""The Lambda entry point of functions that stream their responses.
 
-AWS's Python runtime cannot stream: it posts one buffered result. Its client (`awslambdaric`) is patched at import so
-that a handler may return a generator of bytes; each chunk is posted to the Runtime API as it comes. Wire format:
-aws-lambda-rust-runtime `lambda-runtime/src/requests.rs`. Everything else of the runtime stays as AWS ships it.
+AWS's Python runtime posts one buffered result and cannot stream. `enable_runtime_streaming` patches its client
+(`awslambdaric`) so that a handler may return a generator of bytes, and posts each chunk to the Runtime API as soon as the
+generator yields it. Wire format: aws-lambda-rust-runtime, `lambda-runtime/src/requests.rs`. The rest of the runtime is
+unchanged.
 
-Under `sam local`, which cannot stream, the handler answers buffered.
+`sam local` cannot stream, so under it the handler returns buffered responses.
 """
 
 import asyncio
@@ -30,11 +31,11 @@ _CONFIG = {"api_gateway_base_path": "/", "text_mime_types": TEXT_TYPES, "exclude
 
 
 class RuntimeChanged(RuntimeError):
-    """AWS's runtime client is no longer the one we know how to extend."""
+    """The installed AWS runtime client is not the version that this module can patch."""
 
 
 def streaming_handler(app: ASGIApp) -> Callable[[dict[str, Any], Any], Any]:
-    """Return the Lambda handler of `app`; every answer of it, errors included, is streamed."""
+    """Return a Lambda handler that streams every response of `app`, including errors."""
     if os.environ.get("AWS_SAM_LOCAL"):
         return buffered_handler(app)
     enable_runtime_streaming()
@@ -46,21 +47,21 @@ def streaming_handler(app: ASGIApp) -> Callable[[dict[str, Any], Any], Any]:
 
 
 def _stream(app: ASGIApp, event: dict[str, Any], context: Any, loop: asyncio.AbstractEventLoop) -> Generator[bytes]:
-    """Run the app on `loop` and yield the prelude, then each piece of the body as soon as the app sends it."""
+    """Run the app on `loop` and yield the prelude, then each body chunk as soon as the app sends it."""
     gateway = APIGateway(event, context, _CONFIG)  # type: ignore[arg-type]
     requests: asyncio.Queue[Message] = asyncio.Queue()
     requests.put_nowait({"type": "http.request", "body": gateway.body, "more_body": False})
-    answers: asyncio.Queue[Message | None] = asyncio.Queue()
+    responses: asyncio.Queue[Message | None] = asyncio.Queue()
     posted = asyncio.Semaphore(0)
 
     async def send(message: Message) -> None:
-        answers.put_nowait(message)
-        await posted.acquire()  # an app that never awaits would otherwise make its whole answer before a byte of it leaves
+        responses.put_nowait(message)
+        await posted.acquire()  # else an app that never awaits would produce its whole response before the first byte is posted
 
     task: asyncio.Task[None] = loop.create_task(app(gateway.scope, requests.get, send))  # type: ignore[arg-type]
-    task.add_done_callback(lambda _: answers.put_nowait(None))
+    task.add_done_callback(lambda _: responses.put_nowait(None))
     try:
-        while (message := loop.run_until_complete(answers.get())) is not None:
+        while (message := loop.run_until_complete(responses.get())) is not None:
             if message["type"] == "http.response.start":
                 yield _prelude(message)
             elif message.get("body"):
@@ -83,21 +84,25 @@ def _prelude(start: Message) -> bytes:
 
 
 def enable_runtime_streaming() -> None:
-    """Teach the runtime's client to post generators. Raises RuntimeChanged if it is not the client we know."""
+    """Patch the runtime's client to post generators chunk by chunk. Raises RuntimeChanged if the client looks different.
+
+    Repeated calls have no effect.
+    """
     from awslambdaric.lambda_runtime_client import BaseLambdaRuntimeClient as Client
 
     if getattr(Client, "streams_generators", False):
         return
     _check_client(Client)
-    post_whole, marshal_whole = Client.post_invocation_result, Client.marshaller.marshal_response
+    post_buffered = Client.post_invocation_result
+    marshal_buffered = Client.marshaller.marshal_response
 
     def marshal_response(response: Any) -> tuple[Any, str]:
-        return (response, CONTENT_TYPE) if isinstance(response, GeneratorType) else marshal_whole(response)
+        return (response, CONTENT_TYPE) if isinstance(response, GeneratorType) else marshal_buffered(response)
 
     def post_invocation_result(client: Any, invoke_id: str, result_data: Any, *args: Any, **kwargs: Any) -> Any:
         if isinstance(result_data, GeneratorType):
             return _post_stream(client.lambda_runtime_address, invoke_id, result_data)
-        return post_whole(client, invoke_id, result_data, *args, **kwargs)
+        return post_buffered(client, invoke_id, result_data, *args, **kwargs)
 
     Client.marshaller.marshal_response = marshal_response
     Client.post_invocation_result = post_invocation_result
@@ -110,8 +115,8 @@ def _check_client(client: Any) -> None:
     marshal = getattr(getattr(client, "marshaller", None), "marshal_response", None)
     if post is None or marshal is None or list(inspect.signature(post).parameters)[:4] != known:
         raise RuntimeChanged(
-            "this version of awslambdaric has another post_invocation_result or marshaller than parley/http/streaming.py extends; "
-            "pin the runtime, or stream by the Lambda Web Adapter (docs/deploy.md)"
+            "post_invocation_result or the marshaller of this awslambdaric version differs from the one parley/http/streaming.py "
+            "patches. Pin the runtime, or stream through the Lambda Web Adapter (docs/deploy.md)."
         )
 
 
@@ -131,13 +136,13 @@ def _post_stream(address: str, invoke_id: str, chunks: Generator[bytes]) -> None
 
 
 def _send_chunks(chunks: Generator[bytes], send: Callable[[bytes], None]) -> bytes:
-    """Send each chunk in its own frame; return the trailers, which are empty unless the handler failed on the way."""
+    """Send each chunk in its own HTTP chunk and return the trailers: the error if the handler failed midway, else nothing."""
     try:
         for chunk in chunks:
             send(b"%x\r\n%b\r\n" % (len(chunk), chunk))
     except Exception as exc:
-        logger.exception("the handler failed after its answer had begun")
-        body = json.dumps({"errorType": type(exc).__name__, "errorMessage": "the stream broke off"})
+        logger.exception("response_stream_failed")
+        body = json.dumps({"errorType": type(exc).__name__, "errorMessage": "the stream was interrupted"})
         trailers = {ERROR_TYPE: type(exc).__name__, ERROR_BODY: base64.b64encode(body.encode()).decode()}
         return "".join(f"{name}: {value}\r\n" for name, value in trailers.items()).encode()
     finally:
