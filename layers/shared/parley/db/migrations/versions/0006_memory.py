@@ -2,7 +2,7 @@
 
 Search runs in functions of `parley_search`, a role that nobody signs in as: `@@`, `@>` and the vectors' operators are not
 leakproof, so that under row level security no index would serve them. Each such function filters by `parley.user_id`
-itself. See docs/adr/0010-search-in-the-database.md.
+itself. See docs/adr/0010-search-in-postgresql.md.
 """
 
 from alembic import op

@@ -1,7 +1,7 @@
 """Documents, and the chunks by which they are found.
 
 A chunk stands on a shelf: its owner's, or the one that all users of the deployment share. Search reads one's own shelf
-and the shared one, before it ranks anything. See docs/adr/0012-documents.md.
+and the shared one, before it ranks anything. See docs/adr/0012-document-ingestion.md.
 """
 
 from alembic import op

@@ -1,6 +1,6 @@
 """One way of searching for passages, facts and chunks: a first look at sketches of the vectors, then exact weights of the best.
 
-See docs/adr/0016-search-by-sketches.md.
+See docs/adr/0016-two-stage-search.md.
 """
 
 from alembic import op
