@@ -1,4 +1,4 @@
-"""Ingestion: files become chunks that can be found, from a queue on which S3 tells of them."""
+"""Document ingestion: turns uploaded files into searchable chunks. S3 announces each file on the queue that invokes it."""
 
 from parley import cold_start  # isort: split
 
@@ -25,7 +25,7 @@ from parley.settings import DatabaseSettings, ModelSettings
 
 
 class IngestSettings(DatabaseSettings, ModelSettings):
-    """What this function reads from its environment."""
+    """The settings of the ingest function."""
 
     files_bucket: str
     ingest_queue_url: str
@@ -51,7 +51,7 @@ services = IngestServices(
 
 @logger.inject_lambda_context
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
-    """Read the documents that a batch of messages names, and return which messages failed."""
+    """Ingest the documents that a batch of SQS messages names, and return the ids of the messages that failed."""
     deadline = Deadline.of(context)
 
     def handle(body: str) -> None:

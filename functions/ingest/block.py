@@ -1,4 +1,4 @@
-"""A piece of a document's structure."""
+"""The structural elements that every format is parsed into."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -8,9 +8,10 @@ type Kind = Literal["heading", "paragraph", "code", "table"]
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """A heading, a paragraph, a piece of code or a table, as text; a table has a row in each line, the first names its columns.
+    """A heading, a paragraph, a section of code or a table.
 
-    `level` is a heading's, from 1. `page` counts from 1, where the format has pages.
+    The text of a table has one row per line, and the first row names the columns. `level` is that of a heading, from 1.
+    `page` counts from 1 and is None if the format has no pages.
     """
 
     kind: Kind

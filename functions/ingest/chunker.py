@@ -1,6 +1,7 @@
-"""Splits a document into chunks by its structure: one section at a time, paragraphs, code and tables whole where they fit.
+"""Splits a document into chunks along its structure.
 
-A block too long for one chunk is split: text between sentences, code between lines, tables between rows.
+A chunk never spans two sections or two pages. Paragraphs, code and tables stay whole if they fit. A longer block is split:
+text between sentences, code between lines, and tables between rows.
 """
 
 import re
@@ -10,10 +11,22 @@ from dataclasses import dataclass, field
 from functions.ingest.block import Block
 from parley.llm.tokens import BYTES_PER_TOKEN, estimate_tokens
 
+CHUNK_TOKENS = 400
+OVERLAP_TOKENS = 60
+# Every chunk stores its heading path: a heading of a megabyte above a hundred thousand chunks would take 100 GB.
+MAX_HEADING_CHARACTERS = 200
+MAX_HEADING_PATH_CHARACTERS = 1000
+_SENTENCE_END = re.compile(r"(?<=[.!?…])[\"'”’)\]]*\s+(?=\S)|(?<=[。！？])|\n+")
+_MAX_UTF8_BYTES_PER_CHARACTER = 4
+
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """A piece by its number, from 0. `headings` lead to it, `page` is where it begins, `start` counts the document's characters."""
+    """A searchable section of a document.
+
+    `number` counts from 0. `headings` are the titles above it, outermost first. `page` is where it begins, and `start` its
+    offset in the document's text, in characters.
+    """
 
     number: int
     text: str
@@ -23,80 +36,13 @@ class Chunk:
     tokens: int
 
     def heading_path(self, title: str) -> str:
-        """Return the way to it, from the document's title down: searched with the text, for it tells what the text is about."""
+        """Return the document's title and the headings, joined by ` > `. It is searched with the text, whose topic it names."""
         return " > ".join([title, *self.headings])
-
-
-_SENTENCE_END = re.compile(r"(?<=[.!?…])[\"'”’)\]]*\s+(?=\S)|(?<=[。！？])|\n+")
-
-
-def split_sentences(text: str) -> list[str]:
-    """Split text behind its full stops, in most scripts."""
-    return [sentence for part in _SENTENCE_END.split(text) if (sentence := part.strip())]
-
-
-def split_block(block: Block, *, max_tokens: int) -> Iterator[str]:
-    """Yield the block's text, in pieces where it takes more than `most_tokens`; each piece of a table has its first row."""
-    if estimate_tokens(block.text) <= max_tokens:
-        yield block.text
-    elif block.kind == "table":
-        header, *rows = block.text.split("\n")
-        head = _split_anywhere(header, max_tokens // 4)[0]
-        # What of the names is not repeated stands in the first rows.
-        rows = rows if head == header else [header.removeprefix(head), *rows]
-        for segment in _pack(rows, "\n", max_tokens - estimate_tokens(head)):
-            yield f"{head}\n{segment}"
-    elif block.kind == "code":
-        yield from _pack(block.text.split("\n"), "\n", max_tokens)
-    else:
-        yield from _pack(split_sentences(block.text), " ", max_tokens)
-
-
-def _pack(parts: Sequence[str], between: str, max_tokens: int) -> Iterator[str]:
-    """Join as many parts as fit; one that is too long by itself is cut."""
-    packed: list[str] = []
-    tokens = 0
-    for part in (segment for whole in parts for segment in _split_anywhere(whole, max_tokens)):
-        takes = estimate_tokens(part)
-        if packed and tokens + takes > max_tokens:
-            yield between.join(packed)
-            packed, tokens = [], 0
-        packed.append(part)
-        tokens += takes
-    if any(part.strip() for part in packed):
-        yield between.join(packed)
-
-
-def _split_anywhere(text: str, max_tokens: int) -> list[str]:
-    """Cut text without a place to split at, at spaces where it has some."""
-    if estimate_tokens(text) <= max_tokens:
-        return [text]
-    # The widest character has four bytes.
-    width = max(max_tokens * BYTES_PER_TOKEN // 4, 1)
-    segments: list[str] = []
-    while text:
-        end = len(text) if len(text) <= width else max(text.rfind(" ", width // 2, width), 0) or width
-        segments.append(text[:end])
-        text = text[end:].lstrip()
-    return segments
-
-
-CHUNK_TOKENS = 400
-
-
-OVERLAP_TOKENS = 60
-
-
-# The way stands with each chunk: a heading of a megabyte above a hundred thousand chunks would be 100 GB.
-MAX_HEADING_CHARACTERS = 200
-
-
-MAX_HEADING_PATH_CHARACTERS = 1000
 
 
 @dataclass(slots=True)
 class _ChunkBuffer:
-    """A chunk under way. `carried` is the end of the one before, which alone makes no chunk."""
+    """The chunk being filled. `overlap` repeats the end of the previous chunk, and does not make a chunk on its own."""
 
     page: int | None = None
     start: int = 0
@@ -106,16 +52,18 @@ class _ChunkBuffer:
 
 
 class Chunker:
-    """Cuts one document; `chunk_tokens` are estimated, as everywhere."""
+    """Splits one document. Sizes are estimated tokens (`parley.llm.tokens`)."""
 
     def __init__(self, *, chunk_tokens: int = CHUNK_TOKENS, overlap_tokens: int = OVERLAP_TOKENS) -> None:
-        self._chunk_tokens, self._overlap_tokens = chunk_tokens, overlap_tokens
+        self._chunk_tokens = chunk_tokens
+        self._overlap_tokens = overlap_tokens
         self._headings: list[tuple[int, str]] = []
-        self._number = self._offset = 0
+        self._number = 0
+        self._offset = 0
         self._buffer = _ChunkBuffer()
 
     def chunks_of(self, blocks: Iterable[Block]) -> Iterator[Chunk]:
-        """Yield the chunks in order. The same blocks make the same chunks, number by number."""
+        """Yield the chunks in order. Equal blocks always give equal chunks, so that ingestion can be resumed."""
         for block in blocks:
             if block.kind == "heading":
                 yield from self._flush()
@@ -127,13 +75,13 @@ class Chunker:
         yield from self._flush()
 
     def _enter_section(self, heading: Block) -> None:
-        """Go below a heading; the end of another section is not carried over."""
-        text = heading.text[:MAX_HEADING_CHARACTERS]
-        self._headings = [one for one in self._headings if one[0] < heading.level] + [(heading.level, text)]
+        """Start a section, without overlap from the previous section."""
+        title = heading.text[:MAX_HEADING_CHARACTERS]
+        self._headings = [parent for parent in self._headings if parent[0] < heading.level] + [(heading.level, title)]
         self._buffer = _ChunkBuffer()
 
     def _heading_titles(self) -> tuple[str, ...]:
-        """Return the headings that lead here; of a way that is too long the innermost."""
+        """Return the titles of the current section, without the outermost ones if the path is too long."""
         titles = [title for _, title in self._headings]
         while sum(map(len, titles)) > MAX_HEADING_PATH_CHARACTERS:
             del titles[0]
@@ -141,7 +89,7 @@ class Chunker:
 
     def _add(self, segment: str, block: Block) -> Iterator[Chunk]:
         tokens = estimate_tokens(segment)
-        # A citation leads to a page: no chunk goes over its end, nor has anything of the page before.
+        # Citations name one page, so a chunk neither crosses a page break nor repeats text of the previous page.
         is_next_page = bool(self._buffer.texts) and self._buffer.page != block.page
         if is_next_page or (self._buffer.texts and self._buffer.tokens + tokens > self._chunk_tokens):
             yield from self._flush()
@@ -161,10 +109,64 @@ class Chunker:
             self._buffer = _ChunkBuffer(overlap=self._overlap_after(buffer.texts[-1]))
 
     def _overlap_after(self, text: str) -> str:
-        """Return the last sentences of a chunk that fit the overlap: what refers to them is found with them."""
-        kept: list[str] = []
+        """Return the last sentences of `text` that fit into the overlap, which the next sentences may refer to."""
+        overlap: list[str] = []
         for sentence in reversed(split_sentences(text)):
-            if sum(map(estimate_tokens, [*kept, sentence])) > self._overlap_tokens:
+            if sum(map(estimate_tokens, [*overlap, sentence])) > self._overlap_tokens:
                 break
-            kept.insert(0, sentence)
-        return " ".join(kept)
+            overlap.insert(0, sentence)
+        return " ".join(overlap)
+
+
+def split_block(block: Block, *, max_tokens: int) -> Iterator[str]:
+    """Yield the block's text in segments of at most `max_tokens`. Every segment of a table begins with its first row."""
+    if estimate_tokens(block.text) <= max_tokens:
+        yield block.text
+    elif block.kind == "table":
+        yield from _split_table(block.text, max_tokens)
+    elif block.kind == "code":
+        yield from _pack(block.text.split("\n"), "\n", max_tokens)
+    else:
+        yield from _pack(split_sentences(block.text), " ", max_tokens)
+
+
+def split_sentences(text: str) -> list[str]:
+    """Split text after the punctuation that ends a sentence in Latin and East Asian scripts, and at line breaks."""
+    return [sentence for part in _SENTENCE_END.split(text) if (sentence := part.strip())]
+
+
+def _split_table(text: str, max_tokens: int) -> Iterator[str]:
+    header, *rows = text.split("\n")
+    repeated = _split_anywhere(header, max_tokens // 4)[0]
+    # Column names that are too long to be repeated appear once, as the first row.
+    rows = rows if repeated == header else [header.removeprefix(repeated), *rows]
+    for segment in _pack(rows, "\n", max_tokens - estimate_tokens(repeated)):
+        yield f"{repeated}\n{segment}"
+
+
+def _pack(parts: Sequence[str], separator: str, max_tokens: int) -> Iterator[str]:
+    """Join consecutive parts into segments of at most `max_tokens`; split a part that is longer on its own."""
+    packed: list[str] = []
+    packed_tokens = 0
+    for part in (segment for whole in parts for segment in _split_anywhere(whole, max_tokens)):
+        tokens = estimate_tokens(part)
+        if packed and packed_tokens + tokens > max_tokens:
+            yield separator.join(packed)
+            packed, packed_tokens = [], 0
+        packed.append(part)
+        packed_tokens += tokens
+    if any(part.strip() for part in packed):
+        yield separator.join(packed)
+
+
+def _split_anywhere(text: str, max_tokens: int) -> list[str]:
+    """Split text that has no better boundary: at a space in the second half of each segment, or else mid-word."""
+    if estimate_tokens(text) <= max_tokens:
+        return [text]
+    width = max(max_tokens * BYTES_PER_TOKEN // _MAX_UTF8_BYTES_PER_CHARACTER, 1)
+    segments: list[str] = []
+    while text:
+        end = len(text) if len(text) <= width else max(text.rfind(" ", width // 2, width), 0) or width
+        segments.append(text[:end])
+        text = text[end:].lstrip()
+    return segments

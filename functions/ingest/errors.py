@@ -1,86 +1,86 @@
-"""Why a document cannot be read. The code and the sentence are what its owner sees beside `failed`."""
+"""Reasons for which ingestion fails. The owner of the document sees `code` and `public_message` beside the status `failed`."""
 
 from parley.errors import ParleyError
 
 
 class Unreadable(ParleyError):
-    """The document cannot be read, and reading it again will not help."""
+    """The document cannot be read, and a retry will not help."""
 
     status, code = 422, "unreadable"
     public_message = "The file cannot be read."
 
 
 class Unsupported(Unreadable):
-    """What the file holds is none of the formats that are read."""
+    """The file is in none of the supported formats."""
 
     status, code = 415, "unsupported_format"
-    public_message = "Only text, Markdown, HTML, PDF, DOCX, CSV, JSON and source code can be read."
+    public_message = "The format is not supported. Upload text, Markdown, HTML, PDF, DOCX, CSV, JSON or source code."
 
 
 class Encrypted(Unreadable):
-    """The file opens with a password only."""
+    """The file needs a password."""
 
     code = "encrypted"
-    public_message = "The file is encrypted. Save it without a password and upload that."
+    public_message = "The file is encrypted. Save it without a password and upload it again."
 
 
 class EmptyFile(Unreadable):
-    """The file has no text."""
+    """The file contains no text."""
 
     code = "empty"
-    public_message = "The file has no text."
+    public_message = "The file contains no text."
 
 
 class Scanned(Unreadable):
-    """The file's pages are pictures."""
+    """The pages of the PDF contain images and no text."""
 
     code = "scanned"
-    public_message = "The pages are pictures without text. Run a text recognition (OCR) on the file and upload that."
+    public_message = "The pages are images without text. Run text recognition (OCR) on the file and upload the result."
 
 
 class Corrupt(Unreadable):
-    """The file is not what its beginning says."""
+    """The file is not valid in the format that its first bytes announce."""
 
     code = "corrupt"
-    public_message = "The file is damaged, or not what it seems to be."
+    public_message = "The file is damaged or not in the format that it appears to have."
 
 
 class DocumentTooLarge(Unreadable):
-    """Reading the file takes more time, memory or text than a document may."""
+    """The document exceeds the limit for parsing time, memory or text."""
 
     code = "too_large"
-    public_message = "The file holds more than one document may. Split it and upload the parts."
+    public_message = "The document is too large. Split it and upload the parts."
 
 
 class SizeMismatch(Unreadable):
-    """The file has another size than was announced."""
+    """The size of the uploaded file differs from the declared size."""
 
     code = "size_mismatch"
-    public_message = "The file has another size than was announced. Upload it again."
+    public_message = "The uploaded size differs from the declared size. Upload the file again."
 
 
 class NotUploaded(Unreadable):
-    """The file that was announced has not been sent."""
+    """The upload was declared but the file never arrived."""
 
     code = "not_uploaded"
     public_message = "The file was not uploaded within a day."
 
 
 class AttemptsExhausted(Unreadable):
-    """Reading the file was begun too often without a step further."""
+    """Too many attempts in a row made no progress."""
 
     code = "given_up"
-    public_message = "The file could not be read in many attempts. Upload it again later."
+    public_message = "The file could not be read after many attempts. Upload it again later."
 
 
 class DuplicateDocument(Unreadable):
-    """The same bytes are there already."""
+    """The user has another document with the same bytes."""
 
     code = "duplicate"
 
     def __init__(self, title: str) -> None:
-        super().__init__("the same bytes")
-        self.public_message = f"The same file is there already, as {title!r}."
+        super().__init__("another document has the same bytes")
+        self.public_message = f"You already uploaded this file as {title!r}."
 
 
 PARSER_ERRORS_BY_CODE: dict[str, type[Unreadable]] = {

@@ -1,4 +1,11 @@
-"""Leases: one worker at a time processes a document, and another takes over soon if that worker dies."""
+"""Leases: only one worker at a time processes a document, and another worker takes over soon after it dies.
+
+A lease lasts 60 seconds and every stored batch renews it. While a worker holds the lease, it leaves a delayed message on
+the queue that arrives after its own deadline and the end of the lease. If the worker is dead by then, that message makes
+another worker continue. Other messages that find the document leased can therefore be dropped.
+"""
+
+from sqlalchemy import Engine
 
 from functions.ingest.messages import DocumentMessage
 from functions.ingest.services import IngestServices
@@ -7,53 +14,59 @@ from parley.db.documents import Document
 from parley.db.transactions import user_scope
 from parley.deadline import Deadline
 from parley.errors import NotFound
+from parley.jobs import IngestQueue
 from parley.observability import logger
 
 LEASE_S = 60.0
+# The longest delay that SQS accepts.
+SQS_MAX_DELAY_S = 900.0
 _TAKEOVER_MARGIN_S = 30.0
-# Of SQS.
-_SQS_MAX_DELAY_S = 900.0
 
 
-def claim(services: IngestServices, message: DocumentMessage) -> Document | None:
-    """Take the document, or return None if there is nothing to do: it has failed, or is in another worker's hands.
+class ContinueLater(Exception):
+    """The document must go back to the queue for `delay_s`: the deadline is close, or a model is busy."""
 
-    A file whose document has gone goes as well. Raises NotFound and Unavailable.
+    def __init__(self, delay_s: float = 0.0) -> None:
+        super().__init__(f"delay_s={delay_s}")
+        self.delay_s = delay_s
+
+
+def acquire(services: IngestServices, message: DocumentMessage) -> Document | None:
+    """Lease the document, or return None if it has failed or another worker holds the lease.
+
+    Raises NotFound if the document was deleted, after deleting its file, and Unavailable.
     """
     try:
         with user_scope(services.engine, message.user_id) as connection:
-            taken = documents.acquire_lease(connection, message.document_id, user_id=message.user_id, lease_s=LEASE_S)
+            document = documents.acquire_lease(connection, message.document_id, user_id=message.user_id, lease_s=LEASE_S)
     except NotFound:
         services.files.delete(message.file_key)
         raise
-    if taken is None:
-        logger.info("a document has failed, or another worker has it", document_id=str(message.document_id))
-    return taken
+    if document is None:
+        logger.info("document_skipped", document_id=str(message.document_id))
+    return document
 
 
-def schedule_takeover(services: IngestServices, document: Document, *, deadline: Deadline) -> None:
-    """Leave a message behind that comes when this worker, should it die, has surely lost its lease.
-
-    So every other message that finds the document taken may go. Raises Unavailable.
-    """
-    delay_s = min(deadline.left_s + LEASE_S + _TAKEOVER_MARGIN_S, _SQS_MAX_DELAY_S)
-    services.queue.send(document.id, user_id=document.user_id, delay_s=delay_s)
+def schedule_takeover(queue: IngestQueue, document: Document, *, deadline: Deadline) -> None:
+    """Queue a message that arrives when this worker, if it dies, no longer holds the lease. Raises Unavailable."""
+    delay_s = min(deadline.left_s + LEASE_S + _TAKEOVER_MARGIN_S, SQS_MAX_DELAY_S)
+    queue.send(document.id, user_id=document.user_id, delay_s=delay_s)
 
 
-def release(services: IngestServices, document: Document) -> None:
-    """Let another go on. Raises NotFound."""
-    with user_scope(services.engine, document.user_id) as connection:
+def release(engine: Engine, document: Document) -> None:
+    """End the lease, so that another worker can continue at once. Raises NotFound."""
+    with user_scope(engine, document.user_id) as connection:
         documents.release_lease(connection, document.id, user_id=document.user_id)
 
 
-def requeue(services: IngestServices, document: Document, *, delay_s: float = 0) -> None:
-    """Have another go on, after `delay_s`; whoever is told of the document before finds it taken. Raises NotFound and Unavailable."""
+def requeue(services: IngestServices, document: Document, *, delay_s: float) -> None:
+    """Queue the document for another worker after `delay_s`; until then the lease stays taken. Raises NotFound and Unavailable."""
     with user_scope(services.engine, document.user_id) as connection:
         documents.release_lease(connection, document.id, user_id=document.user_id, after_s=delay_s)
     services.queue.send(document.id, user_id=document.user_id, delay_s=delay_s)
 
 
-def release_until_uploaded(services: IngestServices, document: Document) -> None:
-    """Let it wait for its file. Raises NotFound."""
-    with user_scope(services.engine, document.user_id) as connection:
+def release_until_uploaded(engine: Engine, document: Document) -> None:
+    """End the lease of a document whose file has not arrived; the attempt does not count. Raises NotFound."""
+    with user_scope(engine, document.user_id) as connection:
         documents.requeue(connection, document.id, user_id=document.user_id)

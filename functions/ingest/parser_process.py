@@ -1,7 +1,11 @@
-"""The child process that parses one file: no credentials, no network, little memory and little time.
+"""The child process that parses one untrusted file, started by `sandbox`.
 
-Run as `python -m functions.ingest.parser_process FILE NAME SECONDS`, where SECONDS is its limit of processor time. It
-writes one JSON array per block and line, and last `{"end": null}` or `{"end": "<code>"}` with the reason it stopped.
+Run as `python -m functions.ingest.parser_process FILE NAME SECONDS`, where NAME is the file's original name and SECONDS the
+limit of its processor time. Further limits are `MEMORY_BYTES` of memory, no bytes written to files, and `MAX_CHARACTERS`
+of text. The process has no credentials.
+
+It writes one line `[kind, text, level, page]` for each block, and finally `{"end": null}`, or `{"end": "<code>"}` with the
+code of the error that stopped it.
 """
 
 import json
@@ -19,12 +23,12 @@ from functions.ingest.file_type import decode_text, detect_format
 MEMORY_BYTES = 400 * 1024 * 1024
 # About 5,000 pages.
 MAX_CHARACTERS = 20_000_000
-# By PostgreSQL, and as UTF-8: NUL and half a surrogate pair.
+# NUL, which PostgreSQL rejects, and lone surrogates, which UTF-8 cannot encode.
 _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 
 
 def parse_file(path: str, name: str) -> Iterator[Block]:
-    """Yield the blocks of a file, whatever its format. Raises Unreadable or a kind of it."""
+    """Yield the blocks of a file of any supported format. Raises Unreadable."""
     characters = 0
     for block in _parse_by_format(path, name):
         characters += len(block.text)
@@ -36,14 +40,14 @@ def parse_file(path: str, name: str) -> Iterator[Block]:
 
 
 def _parse_by_format(path: str, name: str) -> Iterator[Block]:
-    """Read by the format. Each of the readers is imported only where it is needed."""
+    """Parse the file by its detected format. The format modules import their libraries when they are called."""
     from functions.ingest.formats import code, csv, docx, html, markdown, pdf, text
     from functions.ingest.formats.json import read
 
     content = Path(path).read_bytes()
     match detect_format(content, name):
         case "pdf":
-            del content  # PDFium reads the file as it goes
+            del content  # PDFium reads the file itself, page by page
             return pdf.read(path)
         case "docx":
             return docx.read(content)
@@ -61,14 +65,15 @@ def _parse_by_format(path: str, name: str) -> Iterator[Block]:
             return text.read(decode_text(content, name))
 
 
-def _bounded(cpu_s: int) -> None:
+def _limit_resources(cpu_s: int) -> None:
+    """Limit this process; exceeding the processor time kills it, and exceeding the memory raises MemoryError."""
     resource.setrlimit(resource.RLIMIT_CPU, (cpu_s, cpu_s))
     resource.setrlimit(resource.RLIMIT_DATA, (MEMORY_BYTES, MEMORY_BYTES))
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
 
 
 def main(path: str, name: str) -> str | None:
-    """Write the blocks and return the code of what was wrong, if anything was."""
+    """Write the blocks to stdout and return the code of the error that stopped the parser, if any."""
     try:
         for block in parse_file(path, name):
             sys.stdout.write(json.dumps([block.kind, block.text, block.level, block.page]) + "\n")
@@ -82,6 +87,6 @@ def main(path: str, name: str) -> str | None:
 
 
 if __name__ == "__main__":
-    _bounded(int(sys.argv[3]))
+    _limit_resources(int(sys.argv[3]))
     end = main(*sys.argv[1:3])
     sys.stdout.write(json.dumps({"end": end}) + "\n")

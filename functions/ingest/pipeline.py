@@ -1,7 +1,15 @@
-"""From a file to searchable chunks: read, split, store, describe, embed.
+"""The ingestion pipeline: turns an uploaded file into searchable chunks, in six steps.
 
-Each step is safe to repeat: a worker that takes over from a dead one continues where that one stopped. The same file is
-always split alike, so chunks that are stored already are skipped. If the document is deleted meanwhile, the work ends.
+1. Acquire the lease, so that only this worker processes the document.
+2. Parse the file into blocks, in a sandbox, and split the blocks into chunks.
+3. Store the chunks. From here on the file is not read again.
+4. Describe each chunk's context with a model, if the deployment enables it.
+5. Embed the chunks.
+6. Mark the document as ready, with a note about what it lacks, or as failed, with the reason.
+
+Every step is safe to repeat: a file is always split in the same way, and each batch is stored as soon as it is done. A
+worker that continues for another worker, or for itself after its deadline, skips everything stored. If the document is
+deleted meanwhile, the next step raises NotFound.
 """
 
 import time
@@ -9,10 +17,21 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import timedelta
 from itertools import batched, islice
 
+from sqlalchemy import Engine
+
 from functions.ingest.chunk_context import describe_chunks, retry_delay_s
 from functions.ingest.chunker import Chunk, Chunker
 from functions.ingest.errors import AttemptsExhausted, DuplicateDocument, NotUploaded, Unreadable
-from functions.ingest.lease import LEASE_S, claim, release, release_until_uploaded, requeue, schedule_takeover
+from functions.ingest.lease import (
+    LEASE_S,
+    SQS_MAX_DELAY_S,
+    ContinueLater,
+    acquire,
+    release,
+    release_until_uploaded,
+    requeue,
+    schedule_takeover,
+)
 from functions.ingest.messages import DocumentMessage
 from functions.ingest.sandbox import read_blocks
 from functions.ingest.services import IngestServices
@@ -30,224 +49,202 @@ from parley.llm.errors import ContextTooLong, ProviderBusy, ProviderFailed
 from parley.metering.limits import BillingSubject, BudgetExhausted
 from parley.observability import logger
 
+# In a row, without progress.
+MAX_ATTEMPTS = 20
+UPLOAD_LIFETIME = timedelta(hours=24)
+
+NO_BUDGET = "The month's budget did not cover the embeddings: for now, only full text search finds this document."
+NO_MODEL = "The embedding model did not respond: for now, only full text search finds this document."
+NO_DESCRIPTIONS = "The month's budget or the model did not suffice to describe every chunk: some are found by their own text only."
+
 _STORE_BATCH = 64
-
-
-# For a batch more, and for handing on what is left.
-_STORE_BATCH_S = 30.0
-
-
-# What is read and stored is half of the way; descriptions, where there are any, and vectors are the rest.
+_EMBED_BATCH = 64
+# Enough for one more batch, and for requeueing the document.
+_BATCH_TIME_S = 30.0
+# Storing is the first half of the progress; descriptions, if enabled, and embeddings are the second.
 _STORED_PROGRESS = 0.5
-
-
+# For an estimate of the number of chunks while the file is still being read.
 _CHARACTERS_PER_CHUNK = 1000
+_BUSY_PAUSES_S = (1.0, 4.0, 15.0)
 
 
-def store_chunks(services: IngestServices, document: Document, path: str, *, sha256: bytes, deadline: Deadline) -> int | None:
-    """Read and cut the file, store the chunks that are not there yet, and return how many there are; None if the time is up before.
+def ingest(services: IngestServices, message: DocumentMessage, *, deadline: Deadline) -> None:
+    """Process a document until it is ready or failed, or queue it again shortly before the deadline.
 
-    Raises Unreadable or a kind of it, Unavailable, and NotFound if the document goes meanwhile.
+    A document that is ready already gets the embeddings that it lacks. Raises NotFound if the document was deleted, and
+    Unavailable.
     """
-    _check_not_duplicate(services, document, sha256)
-    with user_scope(services.engine, document.user_id) as connection:
+    document = acquire(services, message)
+    if document is None:
+        return
+    try:
+        _process(services, document, message, deadline)
+    except FileMissing:
+        _wait_for_file(services.engine, document)
+    except Unreadable as exc:
+        _fail(services.engine, document, exc)
+    except NotFound:
+        raise
+    except Exception:
+        release(services.engine, document)
+        raise
+
+
+def _process(services: IngestServices, document: Document, message: DocumentMessage, deadline: Deadline) -> None:
+    try:
+        count = _read_and_store(services, document, message, deadline)
+        _describe(services, document, count, deadline)
+        note = _embed(services, document, count, deadline)
+    except ContinueLater as later:
+        requeue(services, document, delay_s=later.delay_s)
+        return
+    _finish(services, document, count, note=note)
+    if note == NO_MODEL and document.attempts < MAX_ATTEMPTS:
+        services.queue.send(document.id, user_id=document.user_id, delay_s=SQS_MAX_DELAY_S)
+
+
+def _read_and_store(services: IngestServices, document: Document, message: DocumentMessage, deadline: Deadline) -> int:
+    """Return the number of chunks once all are stored: at once if the file was read to its end before.
+
+    Raises Unreadable, FileMissing, NotFound, Unavailable, and ContinueLater near the deadline.
+    """
+    if document.status == "ready":
+        return document.chunks
+    if document.attempts > MAX_ATTEMPTS:
+        raise AttemptsExhausted(f"{document.attempts} attempts")
+    if document.chunks:
+        schedule_takeover(services.queue, document, deadline=deadline)
+        return document.chunks
+    with services.files.local_copy(message.file_key, size=document.bytes) as (path, sha256):
+        schedule_takeover(services.queue, document, deadline=deadline)
+        _check_not_duplicate(services.engine, document, sha256)
+        return _store_chunks(services.engine, document, path, deadline)
+
+
+def _check_not_duplicate(engine: Engine, document: Document, sha256: bytes) -> None:
+    """Store the file's hash. Raises DuplicateDocument if the user has another document with the same bytes."""
+    with user_scope(engine, document.user_id) as connection:
+        duplicate = documents.set_content_hash(connection, document.id, sha256, user_id=document.user_id)
+    if duplicate:
+        raise DuplicateDocument(duplicate.title)
+
+
+def _store_chunks(engine: Engine, document: Document, path: str, deadline: Deadline) -> int:
+    """Split the file and store the chunks that are not stored yet; return the number of all its chunks."""
+    with user_scope(engine, document.user_id) as connection:
         stored = chunks.count(connection, document.id, user_id=document.user_id)
-    made = Chunker().chunks_of(read_blocks(path, document.filename))
-    count = sum(1 for _ in islice(made, stored))
-    for batch in batched(_new_chunks(made, document), _STORE_BATCH, strict=False):
+    all_chunks = Chunker().chunks_of(read_blocks(path, document.filename))
+    count = sum(1 for _ in islice(all_chunks, stored))
+    for batch in batched(_new_chunks(all_chunks, document), _STORE_BATCH, strict=False):
         count += len(batch)
-        _add_chunks(services, document, batch, count)
-        if deadline.left_s < _STORE_BATCH_S:
-            return None
-    with user_scope(services.engine, document.user_id) as connection:
+        _add_chunks(engine, document, batch, count)
+        if deadline.left_s < _BATCH_TIME_S:
+            raise ContinueLater
+    with user_scope(engine, document.user_id) as connection:
         documents.set_chunk_count(connection, document.id, user_id=document.user_id, chunks=count)
     return count
 
 
-def _check_not_duplicate(services: IngestServices, document: Document, sha256: bytes) -> None:
-    """Note what the file is. Raises Duplicate if the user has another document of the same bytes."""
-    with user_scope(services.engine, document.user_id) as connection:
-        same = documents.set_content_hash(connection, document.id, sha256, user_id=document.user_id)
-    if same:
-        raise DuplicateDocument(same.title)
+def _new_chunks(source: Iterable[Chunk], document: Document) -> Iterator[NewChunk]:
+    for chunk in source:
+        yield NewChunk(chunk.number, chunk.heading_path(document.title), chunk.text, chunk.page, chunk.start, chunk.tokens)
 
 
-def _add_chunks(services: IngestServices, document: Document, batch: Sequence[NewChunk], count: int) -> None:
+def _add_chunks(engine: Engine, document: Document, batch: Sequence[NewChunk], count: int) -> None:
     expected = max(document.bytes / _CHARACTERS_PER_CHUNK, count + 1)
-    with user_scope(services.engine, document.user_id) as connection:
-        # First of all: it holds off a deletion and a change of the shelf, or finds that they were.
-        documents.report_progress(
-            connection, document.id, user_id=document.user_id, progress=_STORED_PROGRESS * count / expected, lease_s=LEASE_S
-        )
+    progress = _STORED_PROGRESS * count / expected
+    with user_scope(engine, document.user_id) as connection:
+        # First, because it locks the document's row: a deletion or a change of `is_shared` comes wholly before or after.
+        documents.report_progress(connection, document.id, user_id=document.user_id, progress=progress, lease_s=LEASE_S)
         is_shared = documents.get(connection, document.id, user_id=document.user_id).is_shared
         chunks.add(connection, document.id, batch, user_id=document.user_id, is_shared=is_shared)
 
 
-def _new_chunks(made: Iterable[Chunk], document: Document) -> Iterator[NewChunk]:
-    for chunk in made:
-        yield NewChunk(chunk.number, chunk.heading_path(document.title), chunk.text, chunk.page, chunk.start, chunk.tokens)
+def _describe(services: IngestServices, document: Document, count: int, deadline: Deadline) -> None:
+    """Describe the chunks if enabled. On failure continue without the missing descriptions, or raise ContinueLater to wait."""
+    if not services.describes_chunks:
+        return
+    try:
+        describe_chunks(services, document, count=count, deadline=deadline)
+    except (BudgetExhausted, ContextTooLong, NoModel, ProviderFailed) as exc:
+        delay_s = retry_delay_s(services, document, exc)
+        if delay_s is not None:
+            raise ContinueLater(delay_s) from exc
+        logger.warning("chunk_descriptions_skipped", document_id=str(document.id), reason=str(exc))
 
 
-EMBED_BATCH = 64
+def _embed(services: IngestServices, document: Document, count: int, deadline: Deadline) -> str | None:
+    """Embed the chunks; return the note for the owner if the budget or the model does not suffice.
 
-
-_EMBED_BATCH_S = 30.0
-
-
-_EMBEDDED_PROGRESS = 0.5
-
-
-_BUSY_PAUSES_S = (1.0, 4.0, 15.0)
-
-
-def embed_chunks(services: IngestServices, document: Document, *, count: int, deadline: Deadline) -> bool:
-    """Give every chunk its vector; False if the time is up before. Without a model that makes vectors there is nothing to do.
-
-    Raises NotFound if the document has gone, Unavailable, BudgetExhausted and ProviderFailed.
+    The sweep queues such a document again: there may be a new month, or the model may respond. Raises NotFound,
+    Unavailable, and ContinueLater near the deadline.
     """
-    # Asked for anew each time: the catalogue may change in between.
+    try:
+        _embed_chunks(services, document, count, deadline)
+    except BudgetExhausted:
+        return NO_BUDGET
+    except ProviderFailed as exc:
+        logger.warning("document_embedding_failed", document_id=str(document.id), reason=str(exc))
+        return NO_MODEL
+    return None
+
+
+def _embed_chunks(services: IngestServices, document: Document, count: int, deadline: Deadline) -> None:
+    # Read the model's name for each batch: the catalogue may change meanwhile.
     while (model := services.embedding.model_name()) is not None:
         with user_scope(services.engine, document.user_id) as connection:
-            left = chunks.without_vector(connection, document.id, user_id=document.user_id, model=model, limit=EMBED_BATCH)
-        if not left:
-            break
-        if deadline.left_s < _EMBED_BATCH_S:
-            return False
-        made = _embed_batch(services, document, [chunk.embedded_text for chunk in left], deadline)
-        _store_vectors(
-            services, document, left, made, progress=_EMBEDDED_PROGRESS + _EMBEDDED_PROGRESS * (left[-1].number + 1) / max(count, 1)
-        )
-    return True
+            batch = chunks.without_vector(connection, document.id, user_id=document.user_id, model=model, limit=_EMBED_BATCH)
+        if not batch:
+            return
+        if deadline.left_s < _BATCH_TIME_S:
+            raise ContinueLater
+        vectors = _embed_batch(services, document, [chunk.embedded_text for chunk in batch], deadline)
+        progress = _STORED_PROGRESS + (1 - _STORED_PROGRESS) * (batch[-1].number + 1) / max(count, 1)
+        _store_vectors(services.engine, document, batch, vectors, progress=progress)
 
 
 def _embed_batch(services: IngestServices, document: Document, texts: Sequence[str], deadline: Deadline) -> list[Vector]:
-    """Embed a batch; where the vendor is busy, ask again ever later, as long as there is time."""
+    """Embed one batch. While the vendor is busy, retry after ever longer pauses, as far as deadline and lease allow."""
     for pause_s in _BUSY_PAUSES_S:
         try:
             return services.embedding.vectors(texts, billing_subject=BillingSubject(document.user_id))
         except ProviderBusy as exc:
             wait_s = max(pause_s, exc.requested_wait_s or 0.0)
-            if deadline.left_s < _EMBED_BATCH_S + wait_s or wait_s > LEASE_S / 2:
+            if deadline.left_s < _BATCH_TIME_S + wait_s or wait_s > LEASE_S / 2:
                 raise
             time.sleep(wait_s)
     return services.embedding.vectors(texts, billing_subject=BillingSubject(document.user_id))
 
 
 def _store_vectors(
-    services: IngestServices, document: Document, left: Sequence[UnembeddedChunk], made: Sequence[Vector], *, progress: float
+    engine: Engine, document: Document, batch: Sequence[UnembeddedChunk], vectors: Sequence[Vector], *, progress: float
 ) -> None:
-    vectors = {chunk.number: vector for chunk, vector in zip(left, made, strict=True)}
-    with user_scope(services.engine, document.user_id) as connection:
+    vectors_by_number = {chunk.number: vector for chunk, vector in zip(batch, vectors, strict=True)}
+    with user_scope(engine, document.user_id) as connection:
         documents.report_progress(connection, document.id, user_id=document.user_id, progress=progress, lease_s=LEASE_S)
-        chunks.put_vectors(connection, document.id, vectors, user_id=document.user_id)
-
-
-# In a row, without one step further.
-MAX_ATTEMPTS = 20
-
-
-UPLOAD_LIFETIME = timedelta(hours=24)
-
-
-# The longest delay of SQS.
-_RETRY_DELAY_S = 900.0
-
-
-NO_BUDGET = "The month's budget did not cover its vectors: for now it is found by its words only."
-
-
-NO_MODEL = "The model that makes vectors did not answer: for now it is found by its words only."
-
-
-NO_DESCRIPTIONS = "The month's budget or the model did not last to describe all of its pieces: those are found by their own words."
-
-
-def ingest(services: IngestServices, message: DocumentMessage, *, deadline: Deadline) -> None:
-    """Take a document as far as the time allows, at best until it is ready, or failed for a reason that its owner sees.
-
-    One that is ready gets the vectors that it lacks. Raises NotFound if it has gone, and Unavailable.
-    """
-    document = claim(services, message)
-    if document is None:
-        return
-    try:
-        _continue(services, document, message, deadline)
-    except FileMissing:
-        _wait_for_file(services, document)
-    except Unreadable as exc:
-        _fail(services, document, exc)
-    except NotFound:
-        raise
-    except Exception:
-        release(services, document)
-        raise
-
-
-def _continue(services: IngestServices, document: Document, message: DocumentMessage, deadline: Deadline) -> None:
-    count = document.chunks if document.status == "ready" else _read_and_store(services, document, message, deadline)
-    if count is None:
-        requeue(services, document)
-        return
-    try:
-        is_described, wait_s = _describe_if_enabled(services, document, count, deadline)
-        is_done = is_described and embed_chunks(services, document, count=count, deadline=deadline)
-    except BudgetExhausted:
-        # The sweep tries again each time: perhaps there is a new month by then.
-        _finish(services, document, count, note=NO_BUDGET)
-    except ProviderFailed as exc:
-        logger.warning("a document goes without vectors", document_id=str(document.id), reason=str(exc))
-        _finish(services, document, count, note=NO_MODEL)
-        if document.attempts < MAX_ATTEMPTS:
-            services.queue.send(document.id, user_id=document.user_id, delay_s=_RETRY_DELAY_S)
-    else:
-        _finish(services, document, count, note=None) if is_done else requeue(services, document, delay_s=wait_s)
-
-
-def _read_and_store(services: IngestServices, document: Document, message: DocumentMessage, deadline: Deadline) -> int | None:
-    """Return how many chunks the file makes, all stored; None if the time is up before. One that was read to its end is not read again."""
-    if document.attempts > MAX_ATTEMPTS:
-        raise AttemptsExhausted(f"{document.attempts} attempts")
-    if document.chunks:
-        schedule_takeover(services, document, deadline=deadline)
-        return document.chunks
-    with services.files.local_copy(message.file_key, size=document.bytes) as (path, sha256):
-        schedule_takeover(services, document, deadline=deadline)
-        return store_chunks(services, document, path, sha256=sha256, deadline=deadline)
-
-
-def _describe_if_enabled(services: IngestServices, document: Document, count: int, deadline: Deadline) -> tuple[bool, float]:
-    """Have the chunks described, where the deployment wants it; what cannot be had is done without.
-
-    Returns False if the time is up or the model shall be asked again, and after how many seconds to go on.
-    """
-    try:
-        return not services.describes_chunks or describe_chunks(services, document, count=count, deadline=deadline), 0.0
-    except (BudgetExhausted, ContextTooLong, NoModel, ProviderFailed) as exc:
-        if (wait_s := retry_delay_s(services, document, exc)) is not None:
-            return False, wait_s
-        logger.warning("a document goes without descriptions", document_id=str(document.id), reason=str(exc))
-        return True, 0.0
-
-
-def _wait_for_file(services: IngestServices, document: Document) -> None:
-    """Leave a document whose file has not been sent yet to the message that will tell of it; a day later that is late."""
-    if utc_now() - document.created_at > UPLOAD_LIFETIME:
-        _fail(services, document, NotUploaded(str(document.id)))
-    else:
-        release_until_uploaded(services, document)
+        chunks.put_vectors(connection, document.id, vectors_by_number, user_id=document.user_id)
 
 
 def _finish(services: IngestServices, document: Document, count: int, *, note: str | None) -> None:
+    """Mark the document as ready, and delete the surplus chunks of an earlier parse that produced more."""
+    has_vectors = note is None
     with user_scope(services.engine, document.user_id) as connection:
         chunks.remove_from(connection, document.id, count, user_id=document.user_id)
-        has_vectors = note is None
         if services.describes_chunks and has_vectors and not chunks.are_all_described(connection, document.id, user_id=document.user_id):
             note = NO_DESCRIPTIONS
         documents.mark_ready(connection, document.id, user_id=document.user_id, chunks=count, note=note)
-    logger.info("a document is ready", document_id=str(document.id), chunks=count, has_vectors=has_vectors)
+    logger.info("document_ingested", document_id=str(document.id), chunks=count, has_vectors=has_vectors)
 
 
-def _fail(services: IngestServices, document: Document, reason: Unreadable) -> None:
-    logger.info("a document cannot be read", document_id=str(document.id), problem=reason.code, reason=str(reason))
-    with user_scope(services.engine, document.user_id) as connection:
+def _wait_for_file(engine: Engine, document: Document) -> None:
+    """Wait for the notification of the upload; fail the document a day after its creation."""
+    if utc_now() - document.created_at > UPLOAD_LIFETIME:
+        _fail(engine, document, NotUploaded(str(document.id)))
+    else:
+        release_until_uploaded(engine, document)
+
+
+def _fail(engine: Engine, document: Document, reason: Unreadable) -> None:
+    logger.info("document_rejected", document_id=str(document.id), problem=reason.code, reason=str(reason))
+    with user_scope(engine, document.user_id) as connection:
         documents.mark_failed(connection, document.id, user_id=document.user_id, code=reason.code, reason=reason.public_message)

@@ -1,4 +1,10 @@
-"""Runs the parser in a child process, which may crash, exhaust its memory or hang without harm: files are untrusted."""
+"""Runs the parser of untrusted files in a child process, the parent's side of the sandbox.
+
+The process boundary protects the worker: a file that crashes a parser, exhausts its memory or makes it hang ends the child
+only. The child (`parser_process`) starts with an environment of three variables, so it has no credentials, and cannot read
+this process's memory. It limits its own processor time, memory and file size; this module kills it when it is silent for
+too long. Blocks come back as JSON lines over a pipe, while the file is still being parsed.
+"""
 
 import ctypes
 import json
@@ -14,27 +20,30 @@ from functions.ingest.errors import PARSER_ERRORS_BY_CODE, Corrupt, DocumentTooL
 from parley.observability import logger
 
 CPU_S = 60
-# Of a reader that says nothing.
 SILENCE_TIMEOUT_S = 180.0
 _POLL_S = 1.0
-# Of Linux, prctl(2).
+# From <linux/prctl.h>; see prctl(2).
 _PR_SET_DUMPABLE = 4
 
 
 def read_blocks(path: str, name: str, *, cpu_s: int = CPU_S, silence_timeout_s: float = SILENCE_TIMEOUT_S) -> Iterator[Block]:
-    """Yield the blocks of a file as they are read. Raises Unreadable or a kind of it, TooLarge where time or memory ran out."""
-    child = _start_child(path, name, cpu_s)
-    silence_timeout = _SilenceTimeout(child, silence_timeout_s)
+    """Parse the file at `path` in a child process and yield its blocks as they arrive.
+
+    `name` is the file's original name. Raises Unreadable: DocumentTooLarge if time or memory ran out, else the parser's reason.
+    The child ends with the iterator, also if the caller stops early.
+    """
+    child = _start_parser(path, name, cpu_s)
+    timeout = _SilenceTimeout(child, silence_timeout_s)
     end: object = False
     try:
-        for line in silence_timeout.lines():
+        for line in timeout.lines():
             record = json.loads(line)
             if isinstance(record, dict):
                 end = record["end"]
             else:
                 yield Block(*record)
     finally:
-        silence_timeout.ended.set()
+        timeout.finished.set()
         child.kill()
         status = child.wait()
         if child.stdout:
@@ -43,47 +52,48 @@ def read_blocks(path: str, name: str, *, cpu_s: int = CPU_S, silence_timeout_s: 
 
 
 class _SilenceTimeout:
-    """Waits for each line of a child, and kills one that lets it wait too long. What is done between two lines does not count."""
+    """Kills the child if it takes too long for a line. Time that the caller spends between two lines does not count."""
 
-    def __init__(self, child: subprocess.Popen[str], silence_timeout_s: float) -> None:
-        self._child, self._silence_timeout_s = child, silence_timeout_s
-        self._since: float | None = time.monotonic()
-        self.ended = threading.Event()
+    def __init__(self, child: subprocess.Popen[str], timeout_s: float) -> None:
+        self._child = child
+        self._timeout_s = timeout_s
+        self._waiting_since: float | None = time.monotonic()
+        self.finished = threading.Event()
         threading.Thread(target=self._watch, daemon=True).start()
 
     def lines(self) -> Iterator[str]:
-        """Yield the lines as they come."""
+        """Yield the lines that the child writes, as they arrive."""
         for line in self._child.stdout or ():
-            self._since = None
+            self._waiting_since = None
             yield line
-            self._since = time.monotonic()
+            self._waiting_since = time.monotonic()
 
     def _watch(self) -> None:
-        while not self.ended.wait(min(self._silence_timeout_s, _POLL_S)):
-            since = self._since
-            if since is not None and time.monotonic() - since >= self._silence_timeout_s:
+        while not self.finished.wait(min(self._timeout_s, _POLL_S)):
+            since = self._waiting_since
+            if since is not None and time.monotonic() - since >= self._timeout_s:
                 self._child.kill()
 
 
-def _hide_process_memory() -> None:
-    """Close this process's environment and memory, where the keys are, to the reader, which runs as the same user; only Linux can."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
-
-
-def _start_child(path: str, name: str, cpu_s: int) -> subprocess.Popen[str]:
-    """Start the reader with nothing of ours in its environment."""
+def _start_parser(path: str, name: str, cpu_s: int) -> subprocess.Popen[str]:
     _hide_process_memory()
     environment = {"PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "PATH": os.defpath, "LC_ALL": "C.UTF-8"}
     command = [sys.executable, "-m", "functions.ingest.parser_process", path, name, str(cpu_s)]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment, text=True, encoding="utf-8")  # noqa: S603 - our own module
 
 
+def _hide_process_memory() -> None:
+    """Deny other processes of this user, such as the parser, the memory and environment of this one, on Linux."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
+
+
 def _check_exit(end: object, status: int, name: str) -> None:
+    """Raise the reason for which the parser stopped early. `end` is its last record: False if there was none."""
     if end is None:
         return
     if isinstance(end, str):
         raise PARSER_ERRORS_BY_CODE.get(end, Corrupt)(name)
-    logger.warning("a reader died", status=status)
-    # Killed by us, by the kernel or by its limit of time: the file asks for too much. Anything else is a crash on it.
+    logger.warning("parser_died", status=status)
+    # A signal comes from our timeout, the kernel or the processor limit: the file needs too much. Else the parser crashed.
     raise DocumentTooLarge(f"status {status}") if status < 0 else Corrupt(f"status {status}")

@@ -1,4 +1,4 @@
-"""The clients that ingestion uses, created once per worker, and the bucket of the documents' files."""
+"""The clients and settings of ingestion, created once per worker, and the bucket with the documents' files."""
 
 import hashlib
 from collections.abc import Callable, Iterator, Mapping
@@ -18,7 +18,7 @@ from parley.metering.limits import DefaultLimits
 
 
 class DocumentFileStore(FileStore):
-    """The bucket. No file is larger than `most_bytes`."""
+    """The bucket with the documents' files, none larger than `max_bytes`."""
 
     def __init__(self, bucket: str, *, max_bytes: int) -> None:
         super().__init__(bucket)
@@ -26,10 +26,10 @@ class DocumentFileStore(FileStore):
 
     @contextmanager
     def local_copy(self, file_key: str, *, size: int) -> Iterator[tuple[str, bytes]]:
-        """Copy a file to the disk for a while; gives its path and the SHA-256 of its bytes.
+        """Copy a file to disk for the duration of the context; yield its path and the SHA-256 of its content.
 
-        Raises FileMissing, TooLarge, Altered if it has not this size, and Unavailable. What the upload's policy promises
-        is looked at again: not every store that speaks S3 keeps to it.
+        Raises FileMissing, DocumentTooLarge, SizeMismatch if the file does not have `size` bytes, and Unavailable. The sizes
+        are checked although the upload policy fixes them: not every S3-compatible store enforces that policy.
         """
         digest = hashlib.sha256()
         with NamedTemporaryFile() as copy:
@@ -47,9 +47,10 @@ class DocumentFileStore(FileStore):
 
 @dataclass(frozen=True, slots=True)
 class IngestServices:
-    """The database, the files, who makes vectors, and the queue on which a document that takes longer goes on.
+    """What ingestion works with.
 
-    Where it `describes` chunks: the models with the environment in which their keys are, and what a user may spend on them.
+    `catalogue`, `router`, `environment` (which holds the models' keys) and `default_limits` are only used if
+    `describes_chunks` is set. `queue` takes documents that need more time than one invocation has.
     """
 
     engine: Engine

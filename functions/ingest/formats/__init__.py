@@ -1,1 +1,1 @@
-"""One module for each format: what a file says, block by block."""
+"""Parsers, one per format. Each `read` yields the blocks of a file in order."""

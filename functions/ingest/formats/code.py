@@ -1,11 +1,11 @@
-"""Source code, below the names that it defines."""
+"""Source code, split into sections at its definitions."""
 
 import re
 from collections.abc import Iterator
 
 from functions.ingest.block import Block
 
-# What begins a definition at a line's start, in the languages that most people write.
+# The first words of a definition, in widely used languages.
 _DEFINES = re.compile(
     r"^(?:(?:export|public|private|protected|internal|static|async|abstract|final|default|pub(?:\(\w+\))?)\s+)*"
     r"(?:def|class|func|function|fn|interface|struct|enum|trait|impl|type|module|object|record|CREATE\s+\w+)\s+[\w<.:*\"`]+",
@@ -14,19 +14,19 @@ _DEFINES = re.compile(
 
 
 def read(text: str) -> Iterator[Block]:
-    """Yield pieces of code that end where a definition begins, each below its first line as a heading."""
+    """Yield a heading with each definition's first words, and the code from there to the next definition."""
     lines: list[str] = []
     for line in text.splitlines():
-        found = _DEFINES.match(line)
-        if found:
-            yield from _piece(lines)
+        definition = _DEFINES.match(line)
+        if definition:
+            yield from _code_block(lines)
             lines = []
-            yield Block("heading", found[0].strip().rstrip(":"), level=1)
+            yield Block("heading", definition[0].strip().rstrip(":"), level=1)
         lines.append(line)
-    yield from _piece(lines)
+    yield from _code_block(lines)
 
 
-def _piece(lines: list[str]) -> Iterator[Block]:
+def _code_block(lines: list[str]) -> Iterator[Block]:
     text = "\n".join(lines).strip("\n").rstrip()
     if text:
         yield Block("code", text)

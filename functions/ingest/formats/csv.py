@@ -1,4 +1,4 @@
-"""Tables of comma-separated values; semicolons, tabs and bars are understood as well."""
+"""Tables of values separated by commas, semicolons, tabs or vertical bars."""
 
 import csv
 from collections.abc import Iterator
@@ -7,26 +7,26 @@ from functions.ingest.block import Block
 from functions.ingest.errors import Corrupt
 
 _ROWS = 50
-_SAMPLE = 8192
+_SAMPLE_CHARACTERS = 8192
 
 
 def read(text: str) -> Iterator[Block]:
-    """Yield tables of some rows each, every one below the first row. A cell that begins like a formula is text like any other."""
+    """Yield tables of up to 50 rows, each below the file's first row. Formulas are treated as text."""
     rows = _rows(text)
     header = next(rows, "")
-    page: list[str] = []
+    batch: list[str] = []
     for row in rows:
-        page.append(row)
-        if len(page) == _ROWS:
-            yield Block("table", "\n".join([header, *page]))
-            page = []
-    if page or header:
-        yield Block("table", "\n".join([header, *page]))
+        batch.append(row)
+        if len(batch) == _ROWS:
+            yield Block("table", "\n".join([header, *batch]))
+            batch = []
+    if batch or header:
+        yield Block("table", "\n".join([header, *batch]))
 
 
 def _rows(text: str) -> Iterator[str]:
     try:
-        dialect: type[csv.Dialect] = csv.Sniffer().sniff(text[:_SAMPLE], delimiters=",;\t|")
+        dialect: type[csv.Dialect] = csv.Sniffer().sniff(text[:_SAMPLE_CHARACTERS], delimiters=",;\t|")
     except csv.Error:
         dialect = csv.excel
     try:

@@ -1,4 +1,4 @@
-"""Word's DOCX."""
+"""Word documents (DOCX)."""
 
 import logging
 from collections.abc import Iterator
@@ -12,12 +12,12 @@ from functions.ingest.formats import html
 
 
 def read(content: bytes) -> Iterator[Block]:
-    """Yield the blocks of a document; its pictures are left out. Raises Corrupt."""
+    """Yield the blocks of a document, without its images. Raises Corrupt."""
     import mammoth
 
     logging.getLogger("mammoth").disabled = True
     try:
-        done = mammoth.convert_to_html(BytesIO(content), convert_image=mammoth.images.img_element(lambda _: {"src": ""}))
+        converted = mammoth.convert_to_html(BytesIO(content), convert_image=mammoth.images.img_element(lambda _: {"src": ""}))
     except (BadZipFile, ExpatError, KeyError, ValueError, AttributeError) as exc:
-        raise Corrupt("not a document of Word's") from exc
-    yield from html.read(done.value)
+        raise Corrupt("not a Word document") from exc
+    yield from html.read(converted.value)

@@ -1,4 +1,4 @@
-"""HTML, and what other formats are turned into: headings, paragraphs, code and tables, without what stands around them."""
+"""HTML, to which Markdown and DOCX are converted too: its headings, paragraphs, code and tables, without navigation and scripts."""
 
 from collections.abc import Iterator
 from itertools import groupby
@@ -11,41 +11,41 @@ if TYPE_CHECKING:
 
 BOILERPLATE_TAGS = ["script", "style", "nav", "footer", "aside", "form", "noscript", "template", "svg", "iframe", "button", "select"]
 _LEVELS = {f"h{level}": level for level in range(1, 7)}
-_BETWEEN_CELLS = {"table", "thead", "tbody", "tfoot", "tr", "colgroup"}  # the parser leaves only space there
+_BETWEEN_CELLS = {"table", "thead", "tbody", "tfoot", "tr", "colgroup"}  # the HTML parser moves any other text out of these
 _BLOCK_TAGS = {*_LEVELS, "p", "li", "dt", "dd", "pre", "td", "th", "blockquote", "figcaption", "caption", "summary"}
 _BLOCK_TAGS |= {"div", "section", "article", "main", "header", "body", "address", "details", "figure"}
 
 
 def read(html: str) -> Iterator[Block]:
-    """Yield the blocks of a page's main part, or of its whole body where it marks none."""
+    """Yield the blocks of the first `main` or `article` element, or of the body if there is none."""
     from selectolax.lexbor import LexborHTMLParser
 
     page = LexborHTMLParser(html)
     page.strip_tags(BOILERPLATE_TAGS, recursive=True)
     root = page.css_first("main, article") or page.body
     texts = (node for node in root.traverse(include_text=True) if node.tag == "-text") if root else ()
-    placed = ((node, _enclosing_block(node)) for node in texts if node.parent and node.parent.tag not in _BETWEEN_CELLS)
-    for (_, kind), group in groupby(placed, key=lambda one: _block_key(one[1])):
+    nodes_with_block = ((node, _enclosing_block(node)) for node in texts if node.parent and node.parent.tag not in _BETWEEN_CELLS)
+    for (_, kind), group in groupby(nodes_with_block, key=lambda pair: _block_key(pair[1])):
         yield from _block(kind, list(group))
 
 
 def _enclosing_block(node: "LexborNode") -> "LexborNode":
-    """Return the nearest element around a text that is a block of its own."""
+    """Return the nearest block element that contains a text node."""
     above = node.parent
     while above is not None and above.tag not in _BLOCK_TAGS and above.parent is not None:
         above = above.parent
     return above or node
 
 
-def _block_key(place: "LexborNode") -> tuple[int, str]:
-    """Return what a text belongs to, by its address, and the name of its element; a cell belongs to its table."""
-    if place.tag in {"td", "th"}:
-        above = place.parent
+def _block_key(element: "LexborNode") -> tuple[int, str]:
+    """Return the identity and the tag of the element whose text makes one block: the table for a cell, else the element itself."""
+    if element.tag in {"td", "th"}:
+        above = element.parent
         while above is not None and above.tag != "table":
             above = above.parent
         if above is not None:
             return above.mem_id, "table"
-    return place.mem_id, str(place.tag)
+    return element.mem_id, str(element.tag)
 
 
 def _block(tag: str, texts: "list[tuple[LexborNode, LexborNode]]") -> Iterator[Block]:
@@ -60,11 +60,11 @@ def _block(tag: str, texts: "list[tuple[LexborNode, LexborNode]]") -> Iterator[B
 
 
 def _table_rows(texts: "list[tuple[LexborNode, LexborNode]]") -> "Iterator[list[tuple[LexborNode, LexborNode]]]":
-    for _, row in groupby(texts, key=lambda one: one[1].parent.mem_id if one[1].parent else 0):
+    for _, row in groupby(texts, key=lambda pair: pair[1].parent.mem_id if pair[1].parent else 0):
         yield list(row)
 
 
 def _row(texts: "list[tuple[LexborNode, LexborNode]]") -> str:
-    cells = (list(cell) for _, cell in groupby(texts, key=lambda one: one[1].mem_id))
+    cells = (list(cell) for _, cell in groupby(texts, key=lambda pair: pair[1].mem_id))
     raw_text = (" ".join("".join(node.text_content or "" for node, _ in cell).split()) for cell in cells)
     return " | ".join(filter(None, raw_text))

@@ -1,20 +1,20 @@
-"""JSON: one line for each value, with the path to it."""
+"""JSON, as one line per value with its path."""
 
 import json
 from collections.abc import Iterator
 
 from functions.ingest.block import Block
 
-_LINES = 40
+_LINES_PER_BLOCK = 40
 
 
 def read(text: str) -> Iterator[Block]:
-    """Yield the values in order, some lines to a block; each element of a list at the top begins a block."""
+    """Yield the values in order, up to 40 lines per block. Each element of a top-level list starts a new block."""
     value = json.loads(text)
     for path, part in enumerate(value) if isinstance(value, list) else [("", value)]:
         lines = list(_lines(part, str(path)))
-        for first in range(0, len(lines), _LINES):
-            yield Block("paragraph", "\n".join(lines[first : first + _LINES]))
+        for first in range(0, len(lines), _LINES_PER_BLOCK):
+            yield Block("paragraph", "\n".join(lines[first : first + _LINES_PER_BLOCK]))
 
 
 def _lines(value: object, path: str) -> Iterator[str]:
@@ -24,7 +24,7 @@ def _lines(value: object, path: str) -> Iterator[str]:
         if isinstance(value, dict):
             stack += [(f"{path}.{key}".lstrip("."), part) for key, part in reversed(value.items())]
         elif isinstance(value, list):
-            stack += [(f"{path}[{place}]", value[place]) for place in reversed(range(len(value)))]
+            stack += [(f"{path}[{index}]", value[index]) for index in reversed(range(len(value)))]
         else:
             rendered = value if isinstance(value, str) else json.dumps(value)
             yield f"{path}: {rendered}" if path else rendered

@@ -10,9 +10,9 @@ _FRONT_MATTER = re.compile(r"\A---\n.*?\n---\n", re.DOTALL)
 
 
 def read(text: str) -> Iterator[Block]:
-    """Yield the blocks of a Markdown text; its front matter is left out."""
+    """Yield the blocks of a Markdown text, without its front matter."""
     from markdown_it import MarkdownIt
 
-    # HTML inside is shown as its text: what is in the file is what is found.
+    # Embedded HTML is parsed like any HTML, so its text is searchable too.
     parser = MarkdownIt("commonmark", {"html": True}).enable("table")
     return html.read(parser.render(_FRONT_MATTER.sub("", text)))

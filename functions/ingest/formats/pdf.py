@@ -1,4 +1,4 @@
-"""PDF: the text of each page, in paragraphs, below the headings of its outline."""
+"""PDF: the paragraphs of each page, below the headings of the outline."""
 
 import re
 from collections import defaultdict
@@ -14,25 +14,25 @@ if TYPE_CHECKING:
     from pypdfium2 import PdfDocument
 
 _NEEDS_PASSWORD = 4  # FPDF_ERR_PASSWORD
-_HYPHEN = "\ufffe"  # how PDFium writes a hyphen that only ends a line
-_END = re.compile(r"[.!?:;。！？…][\"'”’)\]]*$")
-_SHORT = 0.8
+_LINE_END_HYPHEN = "\ufffe"  # what PDFium writes for a hyphen that only splits a word at the end of a line
+_SENTENCE_END = re.compile(r"[.!?:;。！？…][\"'”’)\]]*$")
+_SHORT_LINE_SHARE = 0.8
 
 
 def read(path: str) -> Iterator[Block]:
-    """Yield the blocks of a PDF file. Raises Encrypted, Corrupt, and Scanned where no page has text."""
-    with closing(_opened(path)) as document:
+    """Yield the blocks of a PDF file. Raises Encrypted, Corrupt, and Scanned if no page has text."""
+    with closing(_open(path)) as document:
         headings, has_text = _headings(document), False
         for number in range(len(document)):
             yield from headings[number]
-            for text in _paragraphs(_page(document, number)):
+            for text in _paragraphs(_page_text(document, number)):
                 has_text = True
                 yield Block("paragraph", text, page=number + 1)
         if not has_text:
             raise Scanned(f"{len(document)} pages")
 
 
-def _opened(path: str) -> "PdfDocument":
+def _open(path: str) -> "PdfDocument":
     from pypdfium2 import PdfDocument, PdfiumError
 
     try:
@@ -42,35 +42,35 @@ def _opened(path: str) -> "PdfDocument":
 
 
 def _headings(document: "PdfDocument") -> dict[int, list[Block]]:
-    """Return the outline's headings by the page, counted from 0, that they point to."""
-    found: dict[int, list[Block]] = defaultdict(list)
+    """Return the headings of the outline by page number, counted from 0."""
+    headings: dict[int, list[Block]] = defaultdict(list)
     for entry in document.get_toc(max_depth=6):
         target, title = entry.get_dest(), " ".join(entry.get_title().split())
         page = target.get_index() if target else None
         if title and page is not None:
-            found[page].append(Block("heading", title, level=entry.level + 1, page=page + 1))
-    return found
+            headings[page].append(Block("heading", title, level=entry.level + 1, page=page + 1))
+    return headings
 
 
-def _page(document: "PdfDocument", number: int) -> str:
+def _page_text(document: "PdfDocument", number: int) -> str:
     from pypdfium2 import PdfiumError
 
     try:
         with closing(document[number]) as page, closing(page.get_textpage()) as text:
             return str(text.get_text_range())
     except PdfiumError:
-        return ""  # one damaged page does not cost the others
+        return ""  # one damaged page must not lose the others
 
 
 def _paragraphs(text: str) -> Iterator[str]:
-    """Join a page's lines; a line that ends a sentence well before the margin ends a paragraph."""
-    lines = [line.strip() for line in text.replace(_HYPHEN, "").splitlines()]
+    """Join the lines of a page into paragraphs, which end at a blank line or at a sentence that ends well before the margin."""
+    lines = [line.strip() for line in text.replace(_LINE_END_HYPHEN, "").splitlines()]
     width = median([len(line) for line in lines if line] or [0])
     paragraph: list[str] = []
     for line in lines:
         if line:
             paragraph.append(line)
-        if paragraph and (not line or (_END.search(line) and len(line) < width * _SHORT)):
+        if paragraph and (not line or (_SENTENCE_END.search(line) and len(line) < width * _SHORT_LINE_SHARE)):
             yield " ".join(paragraph)
             paragraph = []
     if paragraph:

@@ -40,7 +40,7 @@ def test_a_bomb_is_read_within_its_bounds_or_refused_with_a_reason(stored, name)
 
 def test_the_cell_is_bounded_in_memory_time_and_files(stored, tmp_path):
     limits = "import resource; print(*(resource.getrlimit(r) for r in (resource.RLIMIT_DATA, resource.RLIMIT_CPU, resource.RLIMIT_FSIZE)))"
-    code = f"from functions.ingest.parser_process import _bounded; _bounded({CPU_S}); {limits}"
+    code = f"from functions.ingest.parser_process import _limit_resources; _limit_resources({CPU_S}); {limits}"
     import subprocess
     import sys
 
