@@ -1,4 +1,4 @@
-"""Work that no request waits for: mail, exports and erasures from a queue, and the sweep by a schedule."""
+"""Background work for accounts: emails, exports and erasures from a queue, and the scheduled sweep."""
 
 from parley import cold_start  # isort: split
 
@@ -18,7 +18,7 @@ from parley.settings import CatalogueSettings, DatabaseSettings
 
 
 class UpkeepSettings(DatabaseSettings, CatalogueSettings):
-    """What this function reads from its environment."""
+    """The settings of the upkeep function."""
 
     upkeep_queue_url: str
     memory_queue_url: str
@@ -33,9 +33,9 @@ catalogue = LiveCatalogue.of(settings)
 
 
 def _embedding_model() -> str | None:
-    """Return by which name vectors are kept now. Whether its key is there ingestion knows."""
-    found = catalogue()
-    model = found.models.get(found.roles.get("embedding", ""))
+    """Return the name of the embedding model, or None. Its API key is not checked here, but by ingestion."""
+    current = catalogue()
+    model = current.models.get(current.roles.get("embedding", ""))
     return model.name if model else None
 
 
@@ -54,20 +54,20 @@ services = UpkeepServices(
 
 @logger.inject_lambda_context
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
-    """Work off a batch of messages and return which failed, or sweep and return what there was.
+    """Run a batch of SQS messages and return the ids that failed, or run the sweep and return its counts.
 
-    Raises UnknownMessage for an event that is neither from SQS nor from the scheduler.
+    Raises UnknownJob for an event that comes neither from SQS nor from the scheduler.
     """
     if "Records" in event:
-        failed = process_jobs(event["Records"], handle=partial(run_job, services))
-        # Whatever work comes by takes lost work along: the sweep alone could be a day away.
+        failures = process_jobs(event["Records"], handle=partial(run_job, services))
+        # Every batch also queues lost jobs again: the next sweep may be a day away.
         resend(services)
-        return failed
+        return failures
     if event.get("source") != "aws.scheduler":
         raise UnknownJob("neither a batch nor a schedule")
-    done = sweep(services)
-    logger.info("swept", rows=done)
-    return dict(done)
+    counts = sweep(services)
+    logger.info("sweep_completed", counts=counts)
+    return dict(counts)
 
 
 cold_start.finish()

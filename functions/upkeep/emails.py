@@ -1,7 +1,7 @@
-"""E-mails with a code that proves an address, and notifications of changes.
+"""Sends emails with a code that proves an address, and notifications about an account.
 
-A code is committed before it is mailed, so a code that arrives works. If a message is delivered twice, a second code is
-mailed and the first stops working.
+A code is committed before its email is sent, so every code that arrives is valid. If a job is delivered twice, a second
+code is sent and the first stops working.
 """
 
 from datetime import timedelta
@@ -16,52 +16,50 @@ SIGN_UP_CODE_LIFETIME = timedelta(hours=1)
 CODE_LIFETIME = timedelta(minutes=10)
 
 
-def send_sign_up_code(services: UpkeepServices, message: SignUp) -> None:
-    """Mail a code to who signed up, or a word where the address has an account; nothing if the sign-up is gone."""
-    code = OneTimeCode.new(message.signup_id)
+def send_sign_up_code(services: UpkeepServices, job: SignUp) -> None:
+    """Email a code to the address of a sign-up, or a hint if it already has an account. Do nothing if the sign-up was deleted."""
+    code = OneTimeCode.new(job.signup_id)
     with global_scope(services.background) as connection:
-        if (signup := signups.get(connection, message.signup_id)) is None:
+        if (signup := signups.get(connection, job.signup_id)) is None:
             return
         is_taken = users.is_email_taken(connection, signup.email)
         if not is_taken:
             signups.set_code(connection, signup.id, code.hash, lifetime=SIGN_UP_CODE_LIFETIME)
-    rendered = (
-        services.email_templates.has_account() if is_taken else services.email_templates.sign_up(code, lifetime=SIGN_UP_CODE_LIFETIME)
-    )
-    services.mailer.send(rendered, to=signup.email)
+    templates = services.email_templates
+    email = templates.has_account() if is_taken else templates.sign_up(code, lifetime=SIGN_UP_CODE_LIFETIME)
+    services.mailer.send(email, to=signup.email)
 
 
-def send_reset_code(services: UpkeepServices, message: ResetPassword) -> None:
-    """Mail a code for another password to the account with this address; nothing if none has it."""
+def send_reset_code(services: UpkeepServices, job: ResetPassword) -> None:
+    """Email a password reset code to an address, if it has an account."""
     with global_scope(services.background) as connection:
-        user_id = users.find_id(connection, message.email)
+        user_id = users.find_id(connection, job.email)
     if user_id is None:
         return
     code = OneTimeCode.new(user_id)
     with user_scope(services.engine, user_id) as connection:
         one_time_codes.add(connection, code.hash, user_id=user_id, purpose="reset_password", lifetime=CODE_LIFETIME)
-    services.mailer.send(services.email_templates.reset_password(code, lifetime=CODE_LIFETIME), to=message.email)
+    services.mailer.send(services.email_templates.reset_password(code, lifetime=CODE_LIFETIME), to=job.email)
 
 
-def send_change_code(services: UpkeepServices, message: ChangeEmail) -> None:
-    """Mail a code to the new address and a warning to the old one; only a word to the new one where it is taken.
+def send_change_code(services: UpkeepServices, job: ChangeEmail) -> None:
+    """Email a code to the new address and a warning to the current one.
 
-    Raises NotFound if the user is gone.
+    If the new address already has an account, email only a hint to it. Raises NotFound if the user was deleted.
     """
     with global_scope(services.background) as connection:
-        is_taken = users.is_email_taken(connection, message.new_email)
+        is_taken = users.is_email_taken(connection, job.new_email)
     if is_taken:
-        return services.mailer.send(services.email_templates.address_taken(), to=message.new_email)
-    code = OneTimeCode.new(message.user_id)
-    with user_scope(services.engine, message.user_id) as connection:
-        user = users.get(connection, message.user_id)
-        one_time_codes.add(
-            connection, code.hash, user_id=user.id, purpose="change_email", lifetime=CODE_LIFETIME, new_email=message.new_email
-        )
-    services.mailer.send(services.email_templates.change_email(code, lifetime=CODE_LIFETIME), to=message.new_email)
-    return services.mailer.send(services.email_templates.email_change_requested(), to=user.email)
+        services.mailer.send(services.email_templates.address_taken(), to=job.new_email)
+        return
+    code = OneTimeCode.new(job.user_id)
+    with user_scope(services.engine, job.user_id) as connection:
+        user = users.get(connection, job.user_id)
+        one_time_codes.add(connection, code.hash, user_id=user.id, purpose="change_email", lifetime=CODE_LIFETIME, new_email=job.new_email)
+    services.mailer.send(services.email_templates.change_email(code, lifetime=CODE_LIFETIME), to=job.new_email)
+    services.mailer.send(services.email_templates.email_change_requested(), to=user.email)
 
 
-def send_notification(services: UpkeepServices, message: AccountNotice) -> None:
-    """Tell the owner of an address what has happened to the account."""
-    services.mailer.send(services.email_templates.notification(message.notice), to=message.to)
+def send_notification(services: UpkeepServices, job: AccountNotice) -> None:
+    """Email the owner of an account about a change to it."""
+    services.mailer.send(services.email_templates.notification(job.notice), to=job.to)

@@ -1,67 +1,73 @@
-"""Sends e-mail with SES."""
+"""Sends email with Amazon SES."""
 
 import re
 from functools import cache
 from typing import Any
 
 from functions.upkeep.email_templates import RenderedEmail
-from parley.aws.client import aws_client, translated_errors
 from parley.errors import ParleyError
 from parley.observability import logger
 
-# One address and nothing around it: no list, no name, no comment, no line break.
-_ATOM = r"[\x21-\x2d\x2f-\x3f\x41-\x7e]+"  # ASCII but for dots and @
+# One bare address: no list, display name, comment or line break, which could add recipients.
+_ATOM = r"[\x21-\x2d\x2f-\x3f\x41-\x7e]+"  # ASCII without dot and @
 _ADDRESS = re.compile(rf"({_ATOM}(?:\.{_ATOM})*)@([^@]+)")
 _FORBIDDEN_CHARACTERS = re.compile(r"[\s,;:<>()\[\]\\\"\x00-\x1f\x7f]")
 
 
 class MailFailed(ParleyError):
-    """A mail could not be sent; the text names no address."""
+    """SES did not accept an email. The message names no address."""
 
 
 class Mailer:
-    """Sends letters from one address; empty means that there is none and every sending fails."""
+    """Sends emails from the address `sender`; if it is empty, every attempt fails."""
 
     def __init__(self, sender: str) -> None:
         self._sender = sender
 
-    def send(self, rendered: RenderedEmail, *, to: str) -> None:
-        """Hand a letter to SES, or raise MailFailed. Whether it arrives, nobody learns here.
+    def send(self, email: RenderedEmail, *, to: str) -> None:
+        """Hand an email over to SES, or raise MailFailed. Whether the email is delivered is not known here.
 
-        An address that SES takes from nobody is passed over: whoever made it up must not make messages fail.
+        Skip an address that SES never accepts: a made-up address must not make jobs fail.
         """
         if not self._sender:
-            logger.error("mail cannot be sent: MailFrom is empty")
+            logger.error("email_sender_missing", setting="MailFrom")
             raise MailFailed("MailFrom is empty")
         if (address := _ses_address(to)) is None:
-            logger.warning("a mail was not sent: that can be nobody's address")
+            logger.warning("email_address_rejected")
         else:
-            _send_with_ses(rendered, sender=self._sender, to=address)
+            _send_with_ses(email, sender=self._sender, to=address)
 
 
 def _ses_address(to: str) -> str | None:
-    """Return the address as SES takes it (ASCII before the @, no dot beside nothing, the domain in Punycode), or None if it never would.
+    """Return the address in the form that SES accepts, or None if there is none.
 
+    The part before the @ is ASCII without leading, trailing or double dots, and the domain is in Punycode:
     https://docs.aws.amazon.com/ses/latest/APIReference-V2/API_Destination.html
     """
-    found = None if _FORBIDDEN_CHARACTERS.search(to) else _ADDRESS.fullmatch(to)
+    match = None if _FORBIDDEN_CHARACTERS.search(to) else _ADDRESS.fullmatch(to)
     try:
-        return f"{found[1]}@{found[2].encode('idna').decode()}" if found else None
+        return f"{match[1]}@{match[2].encode('idna').decode()}" if match else None
     except UnicodeError:
         return None
 
 
-def _send_with_ses(rendered: RenderedEmail, *, sender: str, to: str) -> None:
-    body = {"Text": {"Data": rendered.text, "Charset": "UTF-8"}}
-    content = {"Simple": {"Subject": {"Data": rendered.subject, "Charset": "UTF-8"}, "Body": body}}
+def _send_with_ses(email: RenderedEmail, *, sender: str, to: str) -> None:
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    body = {"Text": {"Data": email.text, "Charset": "UTF-8"}}
+    content = {"Simple": {"Subject": {"Data": email.subject, "Charset": "UTF-8"}, "Body": body}}
     try:
-        with translated_errors(lambda code, error: MailFailed(f"SES refused or did not respond: {code or type(error).__name__}")):
-            _ses_client().send_email(FromEmailAddress=sender, Destination={"ToAddresses": [to]}, Content=content)
-    except MailFailed as exc:
-        # SES repeats the address in its message, and a cause is logged with its effect.
-        raise exc from None
+        _ses_client().send_email(FromEmailAddress=sender, Destination={"ToAddresses": [to]}, Content=content)
+    except ClientError as exc:
+        # `from None`: SES repeats the address in its message, and the log would contain the cause.
+        raise MailFailed(f"SES refused: {exc.response['Error']['Code']}") from None
+    except BotoCoreError as exc:
+        raise MailFailed(f"SES cannot be reached: {type(exc).__name__}") from None
 
 
 @cache
 def _ses_client() -> Any:
-    return aws_client("sesv2", read_timeout_s=5, connect_timeout=3)
+    import boto3  # slow to import, and most jobs send no email
+    from botocore.config import Config
+
+    return boto3.client("sesv2", config=Config(connect_timeout=3, read_timeout=5, retries={"total_max_attempts": 2}))

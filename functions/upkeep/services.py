@@ -1,4 +1,4 @@
-"""The clients that upkeep uses, created once per worker, and the bucket of the users' files."""
+"""The clients of the upkeep function, created once per worker, and the bucket with the users' files."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,21 +11,25 @@ from functions.upkeep.mailer import Mailer
 from parley.aws.s3 import FileStore
 from parley.jobs import IngestQueue, MemoryQueue, UpkeepQueue
 
-# Every folder that holds users' files.
+# Every top-level folder with users' files. Below it, each user has a folder named by their id.
 USER_FOLDERS = ("exports", "documents", "uploads", "images")
 
 
 class UserFileStore(FileStore):
-    """The bucket."""
+    """The bucket with the users' files."""
 
     def delete_all_of(self, user_id: UUID) -> int:
-        """Delete every file of a user and return how many. Raises Unavailable if one may be left."""
+        """Delete every file of a user and return their number. Raises Unavailable if some may remain."""
         return sum(self.delete_under(f"{folder}/{user_id}/") for folder in USER_FOLDERS)
 
 
 @dataclass(frozen=True, slots=True)
 class UpkeepServices:
-    """The database by two roles, the users' files, the mail, the queues of lost work, and which model makes vectors, if any."""
+    """What upkeep works with.
+
+    `engine` acts for one user at a time, `background` across users. The three queues take jobs that are sent again.
+    `embedding_model` returns the name of the current embedding model, or None.
+    """
 
     engine: Engine
     background: Engine

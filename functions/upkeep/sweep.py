@@ -1,13 +1,14 @@
-"""The sweep: deletes expired rows, ends stale turns, sends lost work again and requeues incomplete documents.
+"""The sweep: a scheduled run that deletes expired rows, ends stale turns, and queues lost jobs and incomplete documents again.
 
-Ingestion continues an incomplete document where it stopped, fails one whose file never came, and embeds a ready one that
-lacks vectors: after an outage, with a new month's budget, or since the catalogue names another model.
+An incomplete document is one that no worker has processed for half an hour, or one that is ready but lacks embeddings:
+after an outage, after the month's budget ran out, or because the catalogue names another embedding model. Ingestion
+continues it where it stopped, or fails it if its file was never uploaded.
 """
 
 from collections.abc import Callable
 from functools import partial
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Engine
 
 from functions.upkeep import stale_turns, user_data
 from functions.upkeep.services import UpkeepServices
@@ -20,43 +21,15 @@ from parley.errors import NotFound
 from parley.jobs import OutboxJob
 from parley.observability import logger
 
-# The lease of a worker that died has ended long since, and the message that it left has come.
-_UNFINISHED_AFTER_S = 1800.0
-
-
-_DOCUMENT_BATCH = 500
-
-
-# A sweep has 100 seconds; the next one goes on.
-_MAX_DOCUMENTS = 20_000
-
-
-def requeue_unfinished(services: UpkeepServices) -> int:
-    """Queue what nobody has worked on for half an hour, and return how many. Raises Unavailable."""
-    with global_scope(services.background) as connection:
-        found = documents.find_stalled(connection, limit=_MAX_DOCUMENTS, older_than_s=_UNFINISHED_AFTER_S)
-    return services.ingest_queue.send_all(found)
-
-
-def requeue_without_vectors(services: UpkeepServices) -> int:
-    """Queue what is ready without vectors of the model that makes them now, and return how many. Raises Unavailable."""
-    model, count, last = services.embedding_model(), 0, None
-    while model and count < _MAX_DOCUMENTS:
-        with global_scope(services.background) as connection:
-            found = documents.find_without_vectors(connection, model=model, limit=_DOCUMENT_BATCH, after=last)
-        count += services.ingest_queue.send_all(found)
-        if len(found) < _DOCUMENT_BATCH:
-            break
-        last = found[-1]
-    return count
-
-
-# An erasure is tried for ever, follow-up work ever more seldom; who waits for an export is told in the end.
-MAX_ATTEMPTS = 5
-
-
+# A user waits for an export, so it fails after so many attempts. Erasures and follow-up jobs are retried for ever.
+MAX_EXPORT_ATTEMPTS = 5
 _RESEND_BATCH = 100
 
+# By then the lease of a worker that died has expired, and its takeover message has arrived.
+_STALLED_AFTER_S = 1800.0
+_DOCUMENT_BATCH = 500
+# A sweep has 100 seconds. The next sweep queues the rest.
+_MAX_DOCUMENTS = 20_000
 
 _EXPIRED_ROWS: dict[str, Callable[[Connection], int]] = {
     "guesses": login_throttle.sweep,
@@ -76,55 +49,81 @@ _EXPIRED_ROWS: dict[str, Callable[[Connection], int]] = {
 
 
 def sweep(services: UpkeepServices) -> dict[str, int | None]:
-    """Do every part and return how many rows each deleted, ended or sent again; None for a part that failed."""
-    # Turns first: their reservations tell what they cost.
-    done = {"interrupted": _count_or_log("interrupted", partial(stale_turns.end_stale_turns, services))}
-    done["approvals_expired"] = _count_or_log("approvals_expired", partial(stale_turns.end_expired_turns, services))
-    done |= {name: _count_or_log(name, partial(_delete, services, part)) for name, part in _EXPIRED_ROWS.items()}
-    done["documents"] = _count_or_log("documents", partial(requeue_unfinished, services))
-    done["vectors"] = _count_or_log("vectors", partial(requeue_without_vectors, services))
-    return done | {"sent_again": _count_or_log("sent_again", partial(resend_due, services))}
+    """Run every part and return how many rows each part deleted, ended or queued; None for a part that failed."""
+    # Turns come before expired rows: the cost of a stale turn is settled from its reservations.
+    counts = {"interrupted": _count_or_log("interrupted", partial(stale_turns.end_stale_turns, services))}
+    counts["approvals_expired"] = _count_or_log("approvals_expired", partial(stale_turns.end_expired_turns, services))
+    counts |= {name: _count_or_log(name, partial(_delete_rows, services.background, delete)) for name, delete in _EXPIRED_ROWS.items()}
+    counts["documents"] = _count_or_log("documents", partial(requeue_stalled, services))
+    counts["vectors"] = _count_or_log("vectors", partial(requeue_without_vectors, services))
+    return counts | {"sent_again": _count_or_log("sent_again", partial(resend_due, services))}
 
 
 def resend(services: UpkeepServices) -> None:
-    """Send lost work again; if that fails, log it and leave it to the sweep."""
+    """Queue lost jobs again. Log a failure and leave the jobs to the sweep."""
     _count_or_log("sent_again", partial(resend_due, services))
+
+
+def resend_due(services: UpkeepServices) -> int:
+    """Queue every outbox entry that is due and return their number.
+
+    Taking a batch postpones its entries: if a message is lost, its entry is due again after a quarter of an hour.
+    """
+    count = 0
+    while entries := _take_due(services.background):
+        for entry in entries:
+            _resend_or_give_up(services, entry)
+        count += len(entries)
+    return count
+
+
+def requeue_stalled(services: UpkeepServices) -> int:
+    """Queue the documents that no worker has processed for half an hour, and return their number. Raises Unavailable."""
+    with global_scope(services.background) as connection:
+        stalled = documents.find_stalled(connection, limit=_MAX_DOCUMENTS, older_than_s=_STALLED_AFTER_S)
+    return services.ingest_queue.send_all(stalled)
+
+
+def requeue_without_vectors(services: UpkeepServices) -> int:
+    """Queue ready documents that lack vectors of the current embedding model, and return their number. Raises Unavailable."""
+    model = services.embedding_model()
+    count = 0
+    last = None
+    while model and count < _MAX_DOCUMENTS:
+        with global_scope(services.background) as connection:
+            batch = documents.find_without_vectors(connection, model=model, limit=_DOCUMENT_BATCH, after=last)
+        count += services.ingest_queue.send_all(batch)
+        if len(batch) < _DOCUMENT_BATCH:
+            break
+        last = batch[-1]
+    return count
 
 
 def _count_or_log(name: str, part: Callable[[], int]) -> int | None:
     try:
         return part()
     except Exception:
-        # The other parts have nothing to do with it.
-        logger.exception("a part of the sweep failed", part=name)
+        # The other parts do not depend on this one.
+        logger.exception("sweep_part_failed", part=name)
         return None
 
 
-def _delete(services: UpkeepServices, part: Callable[[Connection], int]) -> int:
-    with global_scope(services.background) as connection:
-        return part(connection)
+def _delete_rows(background: Engine, delete: Callable[[Connection], int]) -> int:
+    with global_scope(background) as connection:
+        return delete(connection)
 
 
-def resend_due(services: UpkeepServices) -> int:
-    """Send what is due, a batch at a time; what is taken and not sent is due again a quarter of an hour later."""
-    count = 0
-    while entries := _take_due(services):
-        for entry in entries:
-            _send_or_give_up(services, entry)
-        count += len(entries)
-    return count
-
-
-def _send_or_give_up(services: UpkeepServices, entry: outbox.OutboxEntry) -> None:
-    if entry.topic != "export" or entry.attempts <= MAX_ATTEMPTS:
-        queue = services.memory_queue if entry.topic in outbox.FOLLOW_UP_TOPICS else services.queue
-        return queue.send(OutboxJob.of(entry))
-    try:
-        user_data.give_up_export(services, entry)
-    except NotFound as gone:
-        logger.info("work came too late", entry_id=str(entry.id), reason=str(gone))
-
-
-def _take_due(services: UpkeepServices) -> list[outbox.OutboxEntry]:
-    with global_scope(services.background) as connection:
+def _take_due(background: Engine) -> list[outbox.OutboxEntry]:
+    with global_scope(background) as connection:
         return outbox.take_due(connection, limit=_RESEND_BATCH)
+
+
+def _resend_or_give_up(services: UpkeepServices, entry: outbox.OutboxEntry) -> None:
+    if entry.topic != "export" or entry.attempts <= MAX_EXPORT_ATTEMPTS:
+        queue = services.memory_queue if entry.topic in outbox.FOLLOW_UP_TOPICS else services.queue
+        queue.send(OutboxJob.of(entry))
+        return
+    try:
+        user_data.give_up_export(services.engine, entry)
+    except NotFound as exc:
+        logger.info("job_skipped", entry_id=str(entry.id), reason=str(exc))

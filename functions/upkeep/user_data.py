@@ -1,6 +1,6 @@
-"""A user's data: export as one JSON file, and deletion of accounts and of the files of deleted documents and images.
+"""A user's data: its export as one JSON file, and the deletion of accounts and of files of deleted documents and images.
 
-Every step is safe to repeat.
+Every function is safe to repeat.
 """
 
 import base64
@@ -12,7 +12,7 @@ from tempfile import SpooledTemporaryFile
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Engine
 
 from functions.upkeep.services import UpkeepServices
 from parley.clock import rfc3339, utc_now
@@ -23,14 +23,14 @@ from parley.errors import NotFound
 from parley.jobs import document_key
 from parley.observability import logger
 
+# Increased when readers of an export must adapt.
 VERSION = 1
-
-
+# A larger export is written to disk.
 _IN_MEMORY_BYTES = 8 << 20
 
 
 def make_export(services: UpkeepServices, export_id: UUID, *, user_id: UUID, entry_id: UUID) -> None:
-    """Store the file of an export that was asked for, once. Raises NotFound if its user is gone; then so is the file."""
+    """Create the file of a requested export, unless it exists. Raises NotFound if the user was deleted, and leaves no file then."""
     file_key = f"exports/{user_id}/{export_id}.json"
     with SpooledTemporaryFile(_IN_MEMORY_BYTES) as file:
         with user_scope(services.engine, user_id) as connection:
@@ -55,38 +55,38 @@ def _finish(services: UpkeepServices, export_id: UUID, *, user_id: UUID, entry_i
         raise
 
 
-def give_up_export(services: UpkeepServices, entry: outbox.OutboxEntry) -> None:
-    """Tell its user that an export cannot be made, and stop trying."""
+def give_up_export(engine: Engine, entry: outbox.OutboxEntry) -> None:
+    """Mark an export as failed, which its user sees, and stop retrying. Raises NotFound if the user was deleted."""
     if entry.subject_id is None:
         return
-    with user_scope(services.engine, entry.user_id) as connection:
+    with user_scope(engine, entry.user_id) as connection:
         exports.finish(connection, entry.subject_id, user_id=entry.user_id, file_key=None)
         outbox.delete_done(connection, entry.id, user_id=entry.user_id)
-    logger.error("an export was given up", export_id=str(entry.subject_id), attempts=entry.attempts)
+    logger.error("export_failed", export_id=str(entry.subject_id), attempts=entry.attempts)
 
 
 def export_document(connection: Connection, *, user_id: UUID, now: datetime) -> Iterator[bytes]:
-    """Yield the file piece by piece, as PostgreSQL hands out the rows.
+    """Yield the export in parts, while PostgreSQL streams the rows.
 
-    `{"parley_export": 1, "exported_at", "user_id", "tables": {name: [row, …]}}`. Times are RFC 3339, bytes base64,
-    decimal numbers strings. Another number at the front means that readers must look anew.
+    The document is `{"parley_export": VERSION, "exported_at", "user_id", "tables": {name: [row, …]}}`. Times are in RFC
+    3339, bytes in base64, and decimal numbers are strings.
     """
     head = {"parley_export": VERSION, "exported_at": now, "user_id": user_id}
     yield _json(head)[:-1] + b', "tables": {'
-    before_table = b"\n"
+    separator = b"\n"
     for name, rows in exports.user_rows(connection, user_id=user_id):
-        yield before_table + _json(name) + b": ["
+        yield separator + _json(name) + b": ["
         yield from _comma_separated(rows)
         yield b"]"
-        before_table = b",\n"
+        separator = b",\n"
     yield b"}}\n"
 
 
 def _comma_separated(rows: Iterator[dict[str, Any]]) -> Iterator[bytes]:
-    before = b"\n"
+    separator = b"\n"
     for row in rows:
-        yield before + _json(row)
-        before = b",\n"
+        yield separator + _json(row)
+        separator = b",\n"
 
 
 def _json(value: Any) -> bytes:
@@ -103,30 +103,30 @@ def _json_value(value: Any) -> str:
             return base64.b64encode(value).decode()
         case UUID() | Decimal():
             return str(value)
-    raise TypeError(f"no JSON for {type(value).__name__}")
+    raise TypeError(f"{type(value).__name__} has no JSON form")
 
 
 def erase_user(services: UpkeepServices, user_id: UUID) -> None:
-    """Delete everything of a user, the order to do so last; safe to repeat."""
+    """Delete a user's files and all rows, including the outbox entry of this job. Raises Unavailable."""
     services.files.delete_all_of(user_id)
     with global_scope(services.background) as connection:
         administration.erase(connection, user_id)
-    # Once more: whoever stored a file until that moment had a user to store it for, and later ones clean up themselves.
+    # Once more, for files stored in between. Code that stores a file after the user is deleted deletes it again itself.
     services.files.delete_all_of(user_id)
 
 
 def erase_document(services: UpkeepServices, document_id: UUID, *, user_id: UUID, entry_id: UUID) -> None:
-    """Delete the file of a document whose rows have gone; safe to repeat."""
+    """Delete the file of a deleted document. Raises Unavailable."""
     services.files.delete(document_key(user_id, document_id))
     with user_scope(services.engine, user_id) as connection:
         outbox.delete_done(connection, entry_id, user_id=user_id)
 
 
 def erase_image(services: UpkeepServices, image_id: UUID, *, user_id: UUID, entry_id: UUID) -> None:
-    """Delete the file of an image that no message of the user has any more; safe to repeat. Raises Unavailable."""
+    """Delete the file of an image unless a message of the user still refers to it. Raises Unavailable."""
     with user_scope(services.engine, user_id) as connection:
-        is_shown = images.is_referenced(connection, image_id, user_id=user_id)
-    if not is_shown:
+        is_referenced = images.is_referenced(connection, image_id, user_id=user_id)
+    if not is_referenced:
         services.files.delete(images.image_key(image_id, user_id=user_id))
     with user_scope(services.engine, user_id) as connection:
         outbox.delete_done(connection, entry_id, user_id=user_id)

@@ -63,7 +63,7 @@ def test_a_deployment_without_a_sender_says_so(caplog):
     with pytest.raises(MailFailed):
         Mailer("").send(EMAIL, to=address())
 
-    assert "mail cannot be sent: MailFrom is empty" in caplog.text
+    assert "email_sender_missing" in caplog.text
 
 
 def test_ses_own_words_which_hold_the_address_stay_out_of_the_error():

@@ -119,7 +119,7 @@ def test_an_address_that_is_taken_gets_no_code_and_its_owner_learns_nobodys_name
     upkeep.deliver(ChangeEmail(alice.id, bob.email))
     (mail,) = emails_to(bob.email)
 
-    assert mail.subject == "This e-mail address has an account"
+    assert mail.subject == "This email address has an account"
     assert alice.email not in mail.text
     assert emails_to(alice.email) == []
 
@@ -137,7 +137,7 @@ def test_a_change_is_told_with_what_to_do_about_it(upkeep, notice):
     upkeep.deliver(AccountNotice(notice, to=to))
     (mail,) = emails_to(to)
 
-    assert "If it was not you" in mail.text
+    assert "If this was not you" in mail.text
 
 
 def test_a_letter_says_where_it_is_from_and_how_long_its_code_works(upkeep, alice):

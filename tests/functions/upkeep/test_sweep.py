@@ -126,7 +126,7 @@ def test_a_part_that_fails_does_not_hinder_the_rest(upkeep, postgres, alice, cap
         postgres.execute("GRANT DELETE ON guesses TO parley_background")
 
     assert (done["guesses"], done["codes"]) == (None, 1)
-    assert "a part of the sweep failed" in caplog.text
+    assert "sweep_part_failed" in caplog.text
 
 
 def test_an_export_that_never_succeeds_is_given_up_and_its_user_told(upkeep, engine, postgres, waiting, alice):
