@@ -1,4 +1,4 @@
-"""What happens after turns: titles, summaries, facts and passages, from a queue and by a schedule; and old conversations go."""
+"""Follow-up work after turns, from a queue and on a schedule: titles, summaries, memory, and the deletion of old conversations."""
 
 from parley import cold_start  # isort: split
 
@@ -26,7 +26,7 @@ from parley.settings import DatabaseSettings, ModelSettings
 
 
 class SummarizeSettings(DatabaseSettings, ModelSettings):
-    """What this function reads from its environment."""
+    """The settings of the summarize function."""
 
     memory_queue_url: str
     retention_days: Annotated[int, Field(ge=0)]
@@ -50,18 +50,18 @@ services = SummarizeServices(
 
 @logger.inject_lambda_context
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
-    """Work off a batch of messages and return which failed, or all that is due and return how much there was.
+    """Run a batch of SQS messages and return the ids that failed, or run the schedule and return its counts.
 
-    Raises UnknownMessage for an event that is neither from SQS nor from the scheduler.
+    Raises UnknownJob for an event that comes neither from SQS nor from the scheduler.
     """
     deadline = Deadline.of(context)
     if "Records" in event:
         return process_jobs(event["Records"], handle=partial(run_job, services, deadline=deadline))
     if event.get("source") != "aws.scheduler":
         raise UnknownJob("neither a batch nor a schedule")
-    done = run_scheduled(services, deadline)
-    logger.info("remembered", counts=done)
-    return dict(done)
+    counts = run_scheduled(services, deadline)
+    logger.info("follow_up_completed", counts=counts)
+    return dict(counts)
 
 
 cold_start.finish()

@@ -1,13 +1,13 @@
-"""Embeds what lacks a vector of the current model: after an outage, or after a switch of models.
+"""Embeds memories and passages that lack a vector of the current model, after an outage or a change of the model.
 
-Until then only full text search finds it.
+Until then only full text search finds them.
 """
 
 from collections.abc import Sequence
 from typing import Protocol
 from uuid import UUID
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Engine
 
 from functions.summarize.services import SummarizeServices
 from parley.db import memories, passages
@@ -24,7 +24,7 @@ _MIN_TIME_LEFT_S = 20.0
 
 
 class _VectorStore(Protocol):
-    """Rows with vectors."""
+    """A table of one user's rows that have a text and a vector."""
 
     def without_vector(self, connection: Connection, *, user_id: UUID, model: str, limit: int) -> list[tuple[UUID, str]]: ...
 
@@ -35,41 +35,44 @@ _STORES: tuple[_VectorStore, ...] = (memories, passages)
 
 
 def embed_missing(services: SummarizeServices, *, user_id: UUID, deadline: Deadline) -> None:
-    """Embed all of the user's that has no vector of today's model, unless there are none to be had. Raises OutOfTime."""
+    """Embed all rows of the user that lack a vector of the current model.
+
+    Return early if there is no embedding model or a call fails. Raises DeadlineTooClose.
+    """
     try:
         model_name = services.embedding.call().model.name
     except NoModel:
         return
     for store in _STORES:
-        while missing := _missing(services, store, model_name, user_id):
+        while rows := _rows_without_vector(services.engine, store, model_name, user_id):
             if deadline.left_s < _MIN_TIME_LEFT_S:
-                raise DeadlineTooClose("vectors are missing")
-            vectors = services.embedding.try_vectors([text for _, text in missing], billing_subject=BillingSubject(user_id))
+                raise DeadlineTooClose("vectors are still missing")
+            vectors = services.embedding.try_vectors([text for _, text in rows], billing_subject=BillingSubject(user_id))
             if vectors is None:
                 return
-            found = [(id, vector) for (id, _), vector in zip(missing, vectors, strict=True)]
+            vectors_by_id = [(id, vector) for (id, _), vector in zip(rows, vectors, strict=True)]
             with user_scope(services.engine, user_id) as connection:
-                store.put_vectors(connection, found, user_id=user_id)
+                store.put_vectors(connection, vectors_by_id, user_id=user_id)
 
 
 def embed_missing_of_all_users(services: SummarizeServices, deadline: Deadline) -> int:
-    """Do so for all users, one after the other, as far as the time allows; return how many there were.
+    """Call `embed_missing` for each user with passages to embed, until the deadline is close; return how many were completed.
 
-    Until a passage has its new vector it keeps the old one, and is found by its words.
+    A passage keeps the vector of the previous model until it has a new one. Meanwhile full text search finds it.
     """
     if (model := services.embedding.model_name()) is None:
         return 0
-    last: UUID | None = None
+    user_id: UUID | None = None
     count = 0
-    while deadline.left_s >= _MIN_TIME_LEFT_S and (last := _next_user(services, model, after=last)):
-        count += _try_embed_missing(services, last, deadline)
+    while deadline.left_s >= _MIN_TIME_LEFT_S and (user_id := _next_user(services.background, model, after=user_id)):
+        count += _try_embed_missing(services, user_id, deadline)
     return count
 
 
-def _next_user(services: SummarizeServices, model_name: str, *, after: UUID | None) -> UUID | None:
-    with global_scope(services.background) as connection:
-        found = passages.users_without_vectors(connection, model=model_name, after=after, limit=1)
-    return found[0] if found else None
+def _next_user(background: Engine, model_name: str, *, after: UUID | None) -> UUID | None:
+    with global_scope(background) as connection:
+        user_ids = passages.users_without_vectors(connection, model=model_name, after=after, limit=1)
+    return user_ids[0] if user_ids else None
 
 
 def _try_embed_missing(services: SummarizeServices, user_id: UUID, deadline: Deadline) -> bool:
@@ -78,12 +81,12 @@ def _try_embed_missing(services: SummarizeServices, user_id: UUID, deadline: Dea
     except DeadlineTooClose:
         return False
     except Exception:
-        # The others have nothing to do with it; the next run comes by again.
-        logger.exception("vectors are still missing", user_id=str(user_id))
+        # The other users do not depend on this one, which the next run tries again.
+        logger.exception("vector_backfill_failed", user_id=str(user_id))
         return False
     return True
 
 
-def _missing(services: SummarizeServices, store: _VectorStore, model_name: str, user_id: UUID) -> list[tuple[UUID, str]]:
-    with user_scope(services.engine, user_id) as connection:
+def _rows_without_vector(engine: Engine, store: _VectorStore, model_name: str, user_id: UUID) -> list[tuple[UUID, str]]:
+    with user_scope(engine, user_id) as connection:
         return store.without_vector(connection, user_id=user_id, model=model_name, limit=_BATCH)

@@ -1,6 +1,6 @@
-"""Remembers a conversation: updates its summary, extracts facts about its user, and cuts it into passages.
+"""Updates what is remembered of a conversation: its summary, the facts about its user, and its passages for search.
 
-The conversation is read piece by piece. Facts, passages and the position reached are stored together after each piece.
+The conversation is read in segments. Facts, passages and the position reached are stored in one transaction per segment.
 """
 
 from collections.abc import Sequence
@@ -26,87 +26,98 @@ from parley.memory.passages import Passage, split_into_passages
 from parley.metering.completion import max_prompt_tokens, model_candidates
 from parley.metering.limits import BillingSubject
 
-PIECE_TOKENS = 6000
+SEGMENT_TOKENS = 6000
 
 
 @dataclass(frozen=True, slots=True)
 class Extraction:
-    """What one piece of a conversation holds; the passages begin at message `first_seq`, before it, where one was still open."""
+    """The memory that one segment of a conversation yields.
+
+    The segment ends with message `upto_seq`. `first_seq` may lie before its start, because the last stored passage is
+    extended.
+    """
 
     first_seq: int
     upto_seq: int
     facts: Sequence[Fact]
-    pieces: Sequence[Passage]
+    passages: Sequence[Passage]
+
+
+def remember_conversation(services: SummarizeServices, claimed: ClaimedEntry, deadline: Deadline) -> None:
+    """Update the summary of a conversation and, if its user allows memory, the facts and passages.
+
+    Raises NotFound and the errors of `complete`.
+    """
+    user_id, conversation_id = claimed.user_id, claimed.subject_id
+    with user_scope(services.engine, user_id) as connection:
+        progress = conversations.extraction_progress(connection, conversation_id, user_id=user_id)
+    update_summary(services, conversation_id, user_id=user_id, upto_seq=progress.answered_seq, deadline=deadline)
+    if progress.is_allowed:
+        extract_memories(services, conversation_id, user_id=user_id, upto_seq=progress.answered_seq, deadline=deadline)
+        embed_missing(services, user_id=user_id, deadline=deadline)
+    else:
+        # Messages sent while memory is off are never remembered, even if it is turned on later.
+        with user_scope(services.engine, user_id) as connection:
+            conversations.mark_extracted(connection, conversation_id, user_id=user_id, seq=progress.answered_seq)
 
 
 def extract_memories(services: SummarizeServices, conversation_id: UUID, *, user_id: UUID, upto_seq: int, deadline: Deadline) -> None:
-    """Read the conversation up to message `upto_seq`; facts, passages and how far it was read are stored together.
+    """Extract facts and passages up to message `upto_seq`, segment by segment.
 
-    Raises NotFound, and what `ask` raises; what has been stored stays.
+    Raises NotFound and the errors of `complete`; segments stored before an error stay stored.
     """
     models = model_candidates(services, "facts", user_id=user_id)
-    while _extract_next_piece(services, models, conversation_id, user_id=user_id, upto_seq=upto_seq, deadline=deadline):
+    while _extract_next_segment(services, models, conversation_id, user_id=user_id, upto_seq=upto_seq, deadline=deadline):
         pass
 
 
-def _extract_next_piece(
+def _extract_next_segment(
     services: SummarizeServices, models: Sequence[Candidate], conversation_id: UUID, *, user_id: UUID, upto_seq: int, deadline: Deadline
 ) -> bool:
-    """Read one piece more; False if there is none, or the user does not want it any more."""
-    room = min(max_prompt_tokens(models, answer_tokens=facts.FACTS_ANSWER_TOKENS) - estimate_tokens(facts.FACTS_PROMPT), PIECE_TOKENS)
+    """Extract and store the next segment. Return False if there is none, or if the result must not be stored."""
+    room = min(max_prompt_tokens(models, answer_tokens=facts.FACTS_ANSWER_TOKENS) - estimate_tokens(facts.FACTS_PROMPT), SEGMENT_TOKENS)
     with user_scope(services.engine, user_id) as connection:
-        mined = conversations.extraction_progress(connection, conversation_id, user_id=user_id)
-        after_seq = mined.upto_seq if mined.is_allowed else upto_seq
+        progress = conversations.extraction_progress(connection, conversation_id, user_id=user_id)
+        after_seq = progress.upto_seq if progress.is_allowed else upto_seq
         lines = lines_after(connection, conversation_id, user_id=user_id, after_seq=after_seq, upto_seq=upto_seq, budget_tokens=room)
         if not lines:
             return False
-        upto = lines[-1].line.seq
-        first_seq, open_ones = _open_passages(connection, conversation_id, user_id=user_id, upto_seq=upto)
-    found = facts.extract_facts(services, models, lines, user_id=user_id, deadline=deadline)
-    return _store_extraction(services, conversation_id, Extraction(first_seq, upto, found, split_into_passages(open_ones)), user_id=user_id)
+        last_seq = lines[-1].line.seq
+        first_seq, messages_to_split = _messages_to_split(connection, conversation_id, user_id=user_id, upto_seq=last_seq)
+    new_facts = facts.extract_facts(services, models, lines, user_id=user_id, deadline=deadline)
+    extraction = Extraction(first_seq, last_seq, new_facts, split_into_passages(messages_to_split))
+    return _store_extraction(services, conversation_id, extraction, user_id=user_id)
 
 
-def _open_passages(connection: Connection, conversation_id: UUID, *, user_id: UUID, upto_seq: int) -> tuple[int, list[StoredMessage]]:
-    """Return where the passages are to be cut from, and the messages from there on."""
+def _messages_to_split(connection: Connection, conversation_id: UUID, *, user_id: UUID, upto_seq: int) -> tuple[int, list[StoredMessage]]:
+    """Return the messages to split into passages, with the number of the first: those of the last stored passage come again."""
     first_seq = passages.next_start_seq(connection, conversation_id, user_id=user_id)
-    of = (connection, conversation_id)
-    found = messages.page(
-        *of, user_id=user_id, order="asc", after=MessageCursor(first_seq - 1, LAST_VARIANT), limit=max(upto_seq - first_seq + 1, 0)
-    )
-    return first_seq, found
+    after = MessageCursor(first_seq - 1, LAST_VARIANT)
+    limit = max(upto_seq - first_seq + 1, 0)
+    return first_seq, messages.page(connection, conversation_id, user_id=user_id, order="asc", after=after, limit=limit)
 
 
 def _store_extraction(services: SummarizeServices, conversation_id: UUID, extraction: Extraction, *, user_id: UUID) -> bool:
-    """Store what was found, with its vectors if there are any; nothing where another run, or the user's word, came first."""
-    texts = [*(fact.text for fact in extraction.facts), *(piece.text for piece in extraction.pieces)]
+    """Store facts and passages, with vectors if the embedding call succeeds.
+
+    Return False, storing nothing, if another run extracted this segment first or the user turned memory off.
+    """
+    texts = [*(fact.text for fact in extraction.facts), *(passage.text for passage in extraction.passages)]
     vectors = services.embedding.try_vectors(texts, billing_subject=BillingSubject(user_id)) if texts else []
-    of_facts, of_pieces = (vectors[: len(extraction.facts)], vectors[len(extraction.facts) :]) if vectors is not None else (None, None)
+    fact_vectors = passage_vectors = None
+    if vectors is not None:
+        fact_vectors, passage_vectors = vectors[: len(extraction.facts)], vectors[len(extraction.facts) :]
     with user_scope(services.engine, user_id) as connection:
-        # First: it locks the conversation, and tells whether another run has read this piece, or the user has thought again.
+        # Passages first: this statement locks the conversation and checks that the segment is still to be stored.
         if not passages.replace_from(
             connection,
             conversation_id,
             user_id=user_id,
             first_seq=extraction.first_seq,
             upto_seq=extraction.upto_seq,
-            pieces=extraction.pieces,
-            vectors=of_pieces,
+            pieces=extraction.passages,
+            vectors=passage_vectors,
         ):
             return False
-        facts.store_facts(connection, extraction.facts, of_facts, user_id=user_id, conversation_id=conversation_id)
+        facts.store_facts(connection, extraction.facts, fact_vectors, user_id=user_id, conversation_id=conversation_id)
     return True
-
-
-def remember_conversation(services: SummarizeServices, claimed: ClaimedEntry, deadline: Deadline) -> None:
-    """Summarise what is new of a conversation, and mine it where its user lets us. Raises NotFound and what models fail by."""
-    user_id, conversation_id = claimed.user_id, claimed.subject_id
-    with user_scope(services.engine, user_id) as connection:
-        mined = conversations.extraction_progress(connection, conversation_id, user_id=user_id)
-    update_summary(services, conversation_id, user_id=user_id, upto_seq=mined.answered_seq, deadline=deadline)
-    if mined.is_allowed:
-        extract_memories(services, conversation_id, user_id=user_id, upto_seq=mined.answered_seq, deadline=deadline)
-        embed_missing(services, user_id=user_id, deadline=deadline)
-    else:
-        # What is said while memory is off stays out of it when it is on again.
-        with user_scope(services.engine, user_id) as connection:
-            conversations.mark_extracted(connection, conversation_id, user_id=user_id, seq=mined.answered_seq)

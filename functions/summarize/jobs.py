@@ -1,4 +1,6 @@
-"""Runs outbox entries: claims one, does its work, and finishes, releases or drops it."""
+"""Runs follow-up jobs, which are outbox entries: claims an entry, does its work, and finishes, releases or drops it."""
+
+from sqlalchemy import Engine
 
 from functions.summarize.conversation_memory import remember_conversation
 from functions.summarize.services import SummarizeServices
@@ -13,48 +15,59 @@ from parley.metering.completion import DeadlineTooClose
 from parley.metering.limits import BudgetExhausted
 from parley.observability import logger
 
-# Longer than the function may run: who has the claim is dead then.
+# Longer than the function's time limit: a claim that old belongs to a dead worker.
 LEASE_S = 330.0
-# A title is a nicety.
+# A title is not worth endless retries.
 MAX_TITLE_TRIES = 5
 
 
-def run_job(services: SummarizeServices, message: Job, *, deadline: Deadline) -> None:
-    """Do the work of an entry; nothing if it is done, or somebody is at it. Raises UnknownMessage, and what the work failed by."""
-    if not isinstance(message, OutboxJob) or message.topic not in outbox.FOLLOW_UP_TOPICS:
-        raise UnknownJob(f"no work here by {message.type!r}")
-    with user_scope(services.engine, message.user_id) as connection:
-        claimed = outbox.claim(connection, message.entry_id, user_id=message.user_id, lease_s=LEASE_S)
+def run_job(services: SummarizeServices, job: Job, *, deadline: Deadline) -> None:
+    """Run a job, unless it is done or another worker has claimed it.
+
+    Raises UnknownJob for a job that is not follow-up work, and the error that the work failed with.
+    """
+    if not isinstance(job, OutboxJob) or job.topic not in outbox.FOLLOW_UP_TOPICS:
+        raise UnknownJob(f"not follow-up work: {job.type!r}")
+    with user_scope(services.engine, job.user_id) as connection:
+        claimed = outbox.claim(connection, job.entry_id, user_id=job.user_id, lease_s=LEASE_S)
     if claimed:
         run_claimed_job(services, claimed, deadline=deadline)
 
 
 def run_claimed_job(services: SummarizeServices, claimed: ClaimedEntry, *, deadline: Deadline) -> None:
-    """Do what has been claimed. Where it fails, or the function dies, it is tried again; where money is short, later."""
+    """Run a claimed job.
+
+    Drop the entry if its conversation was deleted. Release it if the budget is exhausted, so that it is retried when it is
+    due; drop it if it is a title. Release and queue it if time is short. Release it and raise the error for any other
+    failure; drop a title after `MAX_TITLE_TRIES`.
+    """
     try:
         _run_topic(services, claimed, deadline)
-    except NotFound as gone:
-        logger.info("a conversation went before it was remembered", entry_id=str(claimed.id), reason=str(gone))
-        _give_back(services, claimed, is_dropped=True)
-    except BudgetExhausted as short:
-        logger.info("nothing is left of a budget for follow-up work", topic=claimed.topic, reason=str(short))
-        _give_back(services, claimed, is_dropped=claimed.topic == "title")
+    except NotFound as exc:
+        logger.info("job_skipped", entry_id=str(claimed.id), reason=str(exc))
+        _end_claim(services.engine, claimed, is_dropped=True)
+    except BudgetExhausted as exc:
+        logger.info("follow_up_budget_exhausted", topic=claimed.topic, reason=str(exc))
+        _end_claim(services.engine, claimed, is_dropped=claimed.topic == "title")
     except DeadlineTooClose:
-        _give_back(services, claimed)
+        _end_claim(services.engine, claimed, is_dropped=False)
         services.queue.send_entry(claimed.entry, at_once=True)
     except Exception:
-        _give_back(services, claimed, is_dropped=claimed.topic == "title" and claimed.tries >= MAX_TITLE_TRIES)
+        _end_claim(services.engine, claimed, is_dropped=claimed.topic == "title" and claimed.tries >= MAX_TITLE_TRIES)
         raise
 
 
 def _run_topic(services: SummarizeServices, claimed: ClaimedEntry, deadline: Deadline) -> None:
-    (write_title if claimed.topic == "title" else remember_conversation)(services, claimed, deadline)
+    run = write_title if claimed.topic == "title" else remember_conversation
+    run(services, claimed, deadline)
     with user_scope(services.engine, claimed.user_id) as connection:
         is_done = outbox.finish_claim(connection, claimed)
     if not is_done:
+        # Another turn ended meanwhile.
         services.queue.send_entry(claimed.entry)
 
 
-def _give_back(services: SummarizeServices, claimed: ClaimedEntry, *, is_dropped: bool = False) -> None:
-    with user_scope(services.engine, claimed.user_id) as connection:
-        (outbox.drop_claim if is_dropped else outbox.release_claim)(connection, claimed)
+def _end_claim(engine: Engine, claimed: ClaimedEntry, *, is_dropped: bool) -> None:
+    end = outbox.drop_claim if is_dropped else outbox.release_claim
+    with user_scope(engine, claimed.user_id) as connection:
+        end(connection, claimed)

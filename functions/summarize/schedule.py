@@ -1,6 +1,8 @@
-"""The scheduled run: due entries, however recent, conversations past their retention, and vectors of an older model."""
+"""The scheduled run: finishes follow-up jobs, deletes conversations past their retention, and replaces outdated vectors."""
 
 from uuid import UUID
+
+from sqlalchemy import Engine
 
 from functions.summarize.backfill import embed_missing_of_all_users
 from functions.summarize.jobs import LEASE_S, run_claimed_job
@@ -11,55 +13,53 @@ from parley.db.transactions import global_scope, user_scope
 from parley.deadline import Deadline
 from parley.observability import logger
 
+# Enough for one more job.
+MIN_TIME_LEFT_S = 15.0
 _DELETE_BATCH = 50
+_QUEUE_BATCH = 500
+
+
+def run_scheduled(services: SummarizeServices, deadline: Deadline) -> dict[str, int]:
+    """Delete expired conversations, run the waiting follow-up jobs, oldest first, and embed what lacks a current vector.
+
+    New jobs are run before they are due, failed ones when they are due.
+
+    Returns the number of conversations `deleted`, of jobs `done`, `failed` and, near the deadline, `sent_on` to the queue,
+    and of users whose vectors were completed (`embedded`).
+    """
+    counts = {"done": 0, "failed": 0, "deleted": delete_expired_conversations(services, deadline), "sent_on": 0}
+    while deadline.left_s > MIN_TIME_LEFT_S and (claimed := _claim_next(services.background)):
+        counts["done" if _try_job(services, claimed, deadline) else "failed"] += 1
+    counts["embedded"] = embed_missing_of_all_users(services, deadline)
+    if deadline.left_s <= MIN_TIME_LEFT_S:
+        counts["sent_on"] = _queue_unclaimed(services)
+    return counts
 
 
 def delete_expired_conversations(services: SummarizeServices, deadline: Deadline) -> int:
-    """Delete what is too old, one user after the other, with all that was drawn only from it; return how many there were."""
+    """Delete every conversation past its retention, with the memory that only it supports; return their number."""
     with global_scope(services.background) as connection:
         user_ids = conversations.users_with_expired(connection, default_days=services.retention_days)
     return sum(_delete_for_user(services, user_id, deadline) for user_id in user_ids)
 
 
 def _delete_for_user(services: SummarizeServices, user_id: UUID, deadline: Deadline) -> int:
-    count = 0
-    while deadline.left_s > 0 and (found := _delete_batch(services, user_id)):
-        count += found
-    return count
+    total = 0
+    while deadline.left_s > 0 and (count := _delete_batch(services, user_id)):
+        total += count
+    return total
 
 
 def _delete_batch(services: SummarizeServices, user_id: UUID) -> int:
     with user_scope(services.engine, user_id) as connection:
-        old = conversations.lock_expired(connection, user_id=user_id, default_days=services.retention_days, limit=_DELETE_BATCH)
-        for conversation_id in old:
+        expired = conversations.lock_expired(connection, user_id=user_id, default_days=services.retention_days, limit=_DELETE_BATCH)
+        for conversation_id in expired:
             conversations.remove(connection, conversation_id, user_id=user_id)
-    return len(old)
+    return len(expired)
 
 
-# One conversation more may take so long.
-MIN_TIME_LEFT_S = 15.0
-
-
-_QUEUE_BATCH = 500
-
-
-def run_scheduled(services: SummarizeServices, deadline: Deadline) -> dict[str, int]:
-    """Work off what waits, one conversation after the other, delete what is too old, and embed anew what is of another model.
-
-    Returns how many entries were done, failed and put on the queue for want of time, how many conversations were deleted, and
-    how many users' vectors made anew.
-    """
-    counts = {"done": 0, "failed": 0, "deleted": delete_expired_conversations(services, deadline), "sent_on": 0}
-    while deadline.left_s > MIN_TIME_LEFT_S and (claimed := _claim_next(services)):
-        counts["done" if _try_job(services, claimed, deadline) else "failed"] += 1
-    counts["embedded"] = embed_missing_of_all_users(services, deadline)
-    if deadline.left_s <= MIN_TIME_LEFT_S:
-        counts["sent_on"] = _queue_untouched(services)
-    return counts
-
-
-def _claim_next(services: SummarizeServices) -> ClaimedEntry | None:
-    with global_scope(services.background) as connection:
+def _claim_next(background: Engine) -> ClaimedEntry | None:
+    with global_scope(background) as connection:
         return outbox.claim_next(connection, lease_s=LEASE_S)
 
 
@@ -67,16 +67,16 @@ def _try_job(services: SummarizeServices, claimed: ClaimedEntry, deadline: Deadl
     try:
         run_claimed_job(services, claimed, deadline=deadline)
     except Exception:
-        # The others have nothing to do with it; it is tried again when it is due.
-        logger.exception("follow-up work failed", entry_id=str(claimed.id), topic=claimed.topic, tries=claimed.tries)
+        # The other jobs do not depend on this one, which is retried when it is due.
+        logger.exception("follow_up_failed", entry_id=str(claimed.id), topic=claimed.topic, tries=claimed.tries)
         return False
     return True
 
 
-def _queue_untouched(services: SummarizeServices) -> int:
-    """Put what nobody has begun on the queue, for many workers."""
+def _queue_unclaimed(services: SummarizeServices) -> int:
+    """Queue the jobs that no worker has claimed, so that several workers share them."""
     with global_scope(services.background) as connection:
-        waiting = outbox.unclaimed(connection, limit=_QUEUE_BATCH)
-    for entry in waiting:
+        entries = outbox.unclaimed(connection, limit=_QUEUE_BATCH)
+    for entry in entries:
         services.queue.send_entry(entry, at_once=True)
-    return len(waiting)
+    return len(entries)

@@ -1,4 +1,4 @@
-"""The clients and settings that follow-up work uses, created once per worker."""
+"""The clients and settings of follow-up work, created once per worker."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -14,9 +14,10 @@ from parley.metering.limits import DefaultLimits
 
 @dataclass(frozen=True, slots=True)
 class SummarizeServices:
-    """The database by two roles, the models with the environment in which their keys are, and what a user may spend on them.
+    """What follow-up work uses.
 
-    `retention_days` holds where a user has not chosen; 0 keeps conversations for ever.
+    `engine` acts for one user at a time, `background` across users. `environment` holds the models' keys.
+    `retention_days` applies to users who have not chosen a retention; 0 keeps conversations for ever.
     """
 
     engine: Engine
