@@ -1,1 +1,1 @@
-"""The terminal client: talks to Parley over HTTP only."""
+"""The `parley` terminal client. It talks to Parley over HTTP only."""

@@ -1,4 +1,4 @@
-"""`python -m cli`: the same as the `parley` command."""
+"""Run the `parley` command as `python -m cli`."""
 
 from cli.main import main
 

@@ -1,4 +1,4 @@
-"""Parley's HTTP API for the person who is logged in, or for the API key in `PARLEY_API_KEY`; and the events of a turn."""
+"""Parley's HTTP API for one user: calls with a login session or an API key, and the event stream of a turn."""
 
 import os
 from collections.abc import Iterator
@@ -15,56 +15,57 @@ from cli.json_fields import Fields
 from cli.session_store import SessionFile, StoredSession, StoredSessions
 
 API_KEY_VARIABLE = "PARLEY_API_KEY"
+TERMINAL_EVENTS = frozenset({"turn.completed", "turn.stopped", "turn.interrupted", "turn.waiting", "turn.failed"})
+# A tool result is sent as one event; the API's body limit is 4 MiB.
+MAX_EVENT_BYTES = 4 * 1024 * 1024
 
 
 class ApiKeyRefused(CliError):
-    """The server knows no such key, or not any more."""
+    """The server does not accept the API key in the environment."""
 
     def __init__(self, url: str) -> None:
         super().__init__(
-            f"The API key in {API_KEY_VARIABLE} is not valid at {url}: expired, revoked, or of another Parley. See: parley api-keys"
+            f"The API key in {API_KEY_VARIABLE} is not valid at {url}: it is expired, revoked or from another Parley. "
+            "List your keys: parley api-keys"
         )
 
 
 def api_key_from_environment() -> str | None:
-    """Return the API key, or None where there is none; raises `CliError` for what can be none."""
+    """Return the value of `PARLEY_API_KEY`, or None if it is unset or empty.
+
+    Raises `CliError` if the value cannot be sent in a header.
+    """
     key = os.environ.get(API_KEY_VARIABLE, "").strip()
     if not all("!" <= char <= "~" for char in key):
-        raise CliError(f"{API_KEY_VARIABLE} holds something else than an API key. Make one: parley api-keys create NAME")
+        raise CliError(f"{API_KEY_VARIABLE} is not a valid API key. Create one: parley api-keys create NAME")
     return key or None
-
-
-TERMINAL_EVENTS = frozenset({"turn.completed", "turn.stopped", "turn.interrupted", "turn.waiting", "turn.failed"})
-
-
-# A tool's result travels in one event; the body limit of the API is 4 MiB.
-MAX_EVENT_BYTES = 4 * 1024 * 1024
 
 
 @dataclass(frozen=True)
 class TurnEvent:
-    """One event: its name, as in the contract, and its JSON object."""
+    """One event of a turn: its name and its JSON object."""
 
     name: str
     fields: Fields
 
     @property
-    def ends_the_turn(self) -> bool:
-        """Whether nothing follows."""
+    def is_terminal(self) -> bool:
+        """Whether this is the turn's last event."""
         return self.name in TERMINAL_EVENTS
 
 
 def read_events(response: httpx2.Response) -> Iterator[TurnEvent]:
-    """Yield events as they arrive, and read the stream to its end: who hangs up early looks like someone who left.
+    """Yield events as they arrive, and read the stream to its end.
 
-    Raises `StreamCutOff` when the stream breaks or ends without one. Names are not checked:
-    a newer server may send more.
+    Closing a stream early tells the server that the client has left. Unknown event names are
+    yielded too: a newer server may send them. Raises `StreamCutOff` if the stream ends without
+    a terminal event.
     """
     has_ended = False
     try:
         for sse in httpx2.EventSource(response, max_event_size=MAX_EVENT_BYTES):
             event = TurnEvent(sse.event, Fields.parse(sse.data))
-            has_ended = has_ended or event.ends_the_turn
+            has_ended = has_ended or event.is_terminal
             yield event
     except httpx2.TransportError as exc:
         if not has_ended:
@@ -74,9 +75,9 @@ def read_events(response: httpx2.Response) -> Iterator[TurnEvent]:
 
 
 class ApiClient:
-    """The API at one address. Access tokens are renewed as needed; every failure is a `CliError`.
+    """The API at one address. Refreshes access tokens as needed; every failure is a `CliError`.
 
-    With a `key`, an API key, calls are made by it, and sessions play no part.
+    With an API `key`, the client sends the key and uses no session.
     """
 
     def __init__(self, url: str, sessions: SessionFile, *, key: str | None = None) -> None:
@@ -92,58 +93,61 @@ class ApiClient:
         self._connection.close()
 
     def require_session(self) -> None:
-        """Raise `NotLoggedIn` at once rather than after the person has typed a question."""
+        """Raise `NotLoggedIn` before the user types anything, if there is neither a session nor a key."""
         if self._key is None:
             self._session(self.sessions.read())
 
     def public(self, call: HttpCall) -> Fields:
-        """Make a call that needs no session and return the answer's fields."""
-        with self._connection.answer(call) as response:
-            return Fields.of(self._connection.content(response))
+        """Make a call without credentials and return the response's fields."""
+        with self._connection.send(call) as response:
+            return Fields.of(self._connection.read_json(response))
 
     def fetch(self, call: HttpCall) -> object:
-        """Make a call as the person and return the answer's JSON; None when it has no body."""
-        with self._answer(call) as response:
-            return self._connection.content(response)
+        """Make a call as the user and return the response's JSON, or None if the response has no body."""
+        with self._send(call) as response:
+            return self._connection.read_json(response)
 
     @contextmanager
     def stream(self, call: HttpCall) -> Iterator[Iterator[TurnEvent]]:
-        """Make a call as the person and give the events of its stream as they arrive; none where it is only noted (202)."""
-        with self._answer(call) as response:
+        """Make a call as the user and yield an iterator of its events.
+
+        The iterator is empty for status 202: the server recorded the request and streams nothing.
+        """
+        with self._send(call) as response:
             if response.status_code == 202:
                 yield iter(())
                 return
             if response.status_code != 200 or not _is_event_stream(response):
-                self._connection.content(response)
-                raise not_parley(self.url, "it answered without a stream")
+                self._connection.read_json(response)
+                raise not_parley(self.url, "its answer is not an event stream")
             yield read_events(response)
 
     def session_from(self, tokens: Fields, *, email: str) -> StoredSession:
-        """Return the session in an answer with tokens; an answer without them is not Parley's."""
+        """Return the session of a response with tokens. Raises `CliError` if the tokens are missing."""
         if not tokens.text("access_token") or not tokens.text("refresh_token"):
-            raise not_parley(self.url, "it granted no tokens")
+            raise not_parley(self.url, "its answer has no tokens")
         return StoredSession.of(tokens, email=email)
 
-    def _answer(self, call: HttpCall) -> AbstractContextManager[httpx2.Response]:
-        return self._answer_by_session(call) if self._key is None else self._answer_by_key(call, self._key)
+    def _send(self, call: HttpCall) -> AbstractContextManager[httpx2.Response]:
+        return self._send_with_session(call) if self._key is None else self._send_with_key(call, self._key)
 
     @contextmanager
-    def _answer_by_key(self, call: HttpCall, key: str) -> Iterator[httpx2.Response]:
-        with self._connection.answer(call, token=key) as response:
+    def _send_with_key(self, call: HttpCall, key: str) -> Iterator[httpx2.Response]:
+        with self._connection.send(call, token=key) as response:
             if response.status_code == 401:
                 raise ApiKeyRefused(self.url)
             yield response
 
     @contextmanager
-    def _answer_by_session(self, call: HttpCall) -> Iterator[httpx2.Response]:
+    def _send_with_session(self, call: HttpCall) -> Iterator[httpx2.Response]:
         session = self._session(self.sessions.read())
         if session.is_expired:
             session = self._renewed(session)
-        with self._connection.answer(call, token=session.access_token) as response:
+        with self._connection.send(call, token=session.access_token) as response:
             if response.status_code != 401:
                 yield response
                 return
-        with self._connection.answer(call, token=self._renewed(session).access_token) as response:
+        with self._connection.send(call, token=self._renewed(session).access_token) as response:
             yield response
 
     def _session(self, stored: StoredSessions) -> StoredSession:
@@ -153,9 +157,9 @@ class ApiClient:
         return session
 
     def _renewed(self, stale: StoredSession) -> StoredSession:
-        """Return a session newer than `stale`: another process's, or one from the refresh token, saved before use.
+        """Return a session newer than `stale`, either stored by another process or refreshed and stored here.
 
-        A refresh token works once, so the lock is held from reading it to saving its successor.
+        A refresh token works once, so the lock is held from reading the token to storing its successor.
         """
         with self.sessions.locked():
             stored = self.sessions.read()
@@ -169,12 +173,12 @@ class ApiClient:
         return fresh
 
     def _refreshed(self, session: StoredSession) -> StoredSession | None:
-        """Return the next session, or None when the refresh token is refused."""
+        """Exchange the refresh token and return the new session, or None if the server refuses the token."""
         call = HttpCall("POST", "/auth/refresh", {"refresh_token": session.refresh_token})
-        with self._connection.answer(call) as response:
+        with self._connection.send(call) as response:
             if response.status_code == 401:
                 return None
-            return self.session_from(Fields.of(self._connection.content(response)), email=session.email)
+            return self.session_from(Fields.of(self._connection.read_json(response)), email=session.email)
 
 
 def _is_event_stream(response: httpx2.Response) -> bool:

@@ -1,4 +1,4 @@
-"""Documents through the API: find one by its id, upload a file, share, and name a document or a passage on one line."""
+"""Documents over the API: find, upload and share a document, and format its title."""
 
 import mimetypes
 import os
@@ -15,18 +15,10 @@ from cli.json_fields import Fields
 from cli.listing import all_items, find_by_id, full_id, short_id
 from cli.output import one_line, shortened
 
-
-def set_shared(api: ApiClient, document: Fields, *, shared: bool) -> Fields:
-    """Share a document with all users or with nobody, and return it. Raises `CliError` for who is no admin."""
-    try:
-        return Fields.of(api.fetch(HttpCall("PATCH", document_path(document.text("id")), {"shared": shared})))
-    except ApiProblem as exc:
-        if exc.status != 403:
-            raise
-        raise CliError(f"Only admins share documents with all users; {title_and_id(document)} is as it was.", details=exc.details) from exc
-
-
 DOCUMENTS_PATH = "/documents"
+# Lambda accepts requests of at most 6 MB, and API Gateway encodes files in base64.
+DIRECT_UPLOAD_BYTES = 4_000_000
+UPLOAD_TIMEOUT_S = 120.0
 
 
 def document_path(document_id: str) -> str:
@@ -35,53 +27,56 @@ def document_path(document_id: str) -> str:
 
 
 def fetch_document(api: ApiClient, document_id: str) -> Fields:
-    """Return a document as it is now."""
+    """Return a document's current state."""
     return Fields.of(api.fetch(HttpCall("GET", document_path(document_id))))
 
 
 def find_document(api: ApiClient, given: str) -> Fields:
-    """Return the document that `given` names: an id, or the start or end of one."""
-    found = full_id(given)
-    return (
-        fetch_document(api, found)
-        if found
-        else find_by_id(all_items(api, DOCUMENTS_PATH), given, noun="document", listed_by="parley documents")
-    )
+    """Return the document with this id, or whose id starts or ends with `given`. Raises `CliError` if none matches."""
+    document_id = full_id(given)
+    if document_id:
+        return fetch_document(api, document_id)
+    return find_by_id(all_items(api, DOCUMENTS_PATH), given, noun="document", listed_by="parley documents")
 
 
 def find_document_ids(api: ApiClient, given: tuple[str, ...]) -> list[str]:
-    """Return the ids of the documents that are named; a whole id is taken as it is."""
+    """Return the ids of the given documents. A full id is returned without asking the server."""
     return [full_id(each) or find_document(api, each).text("id") for each in given]
 
 
+def set_shared(api: ApiClient, document: Fields, *, shared: bool) -> Fields:
+    """Share a document with all users or make it private, and return it. Raises `CliError` if the user is not an admin."""
+    try:
+        return Fields.of(api.fetch(HttpCall("PATCH", document_path(document.text("id")), {"shared": shared})))
+    except ApiProblem as exc:
+        if exc.status != 403:
+            raise
+        message = f"Only admins can share documents with all users; {title_and_id(document)} is unchanged."
+        raise CliError(message, details=exc.details) from exc
+
+
 def title_and_id(document: Fields) -> str:
-    """Return title and short id."""
+    """Return the quoted title and the short id."""
     return f"{one_line(document.text('title'))!r} ({short_id(document.text('id'))})"
 
 
-def title_and_page(piece: Fields) -> str:
-    """Return the title and the page of a piece of a document."""
-    page = piece.number("page")
-    return shortened(piece.text("title"), characters=80) + ("" if page is None else f", page {page:.0f}")
+def title_and_page(chunk: Fields) -> str:
+    """Return the document title and page of a chunk or source."""
+    page = chunk.number("page")
+    return shortened(chunk.text("title"), characters=80) + ("" if page is None else f", page {page:.0f}")
 
 
 def chunk_count(document: Fields) -> str:
-    """Return how many chunks a document has."""
+    """Return the number of chunks with its noun: `12 chunks`."""
     count = document.number("chunks") or 0
     return "1 chunk" if count == 1 else f"{count:,.0f} chunks"
 
 
-# A Lambda function is handed no more than 6 MB, files in base64.
-DIRECT_UPLOAD_BYTES = 4_000_000
-
-
-UPLOAD_TIMEOUT_S = 120.0
-
-
 def upload_document(api: ApiClient, path: Path, *, title: str | None, on_sent: Callable[[int], None]) -> Fields:
-    """Send a file and return its document, which may be an older one of the same bytes.
+    """Upload a file and return its document; it may be an existing document with the same bytes.
 
-    The type goes by the name and is a hint only: the server looks at the content.
+    The content type is guessed from the file name and only a hint: the server inspects the content.
+    `on_sent` is called with the number of bytes sent so far.
     """
     content_type = mimetypes.guess_type(path.name)[0] or "application/octet-stream"
     try:
@@ -91,16 +86,19 @@ def upload_document(api: ApiClient, path: Path, *, title: str | None, on_sent: C
                 return _upload_to_storage(api, form)
             return Fields.of(api.fetch(HttpCall("POST", DOCUMENTS_PATH, form=form, timeout_s=UPLOAD_TIMEOUT_S)))
     except OSError as exc:
-        raise CliError(f"{path} cannot be read: {exc.strerror}.") from exc
+        raise CliError(f"Cannot read {path}: {exc.strerror}.") from exc
 
 
 def _upload_to_storage(api: ApiClient, form: FileForm) -> Fields:
-    """Announce a file, and send it to where the answer says. One that does not arrive is taken back, else it would be waited for."""
+    """Announce a file and send it to the returned address.
+
+    If the file does not arrive, its document is deleted: otherwise the server would wait for the file.
+    """
     size = os.fstat(form.file.fileno()).st_size
     body = {"filename": form.filename, "content_type": form.content_type, "bytes": size, **form.fields}
     announced = Fields.of(api.fetch(HttpCall("POST", f"{DOCUMENTS_PATH}/uploads", body)))
     if not announced.text("id"):
-        raise not_parley(api.url, "it announced no document")
+        raise not_parley(api.url, "its answer has no document id")
     try:
         _post_form(api, announced, form)
     except BaseException:
@@ -111,12 +109,13 @@ def _upload_to_storage(api: ApiClient, form: FileForm) -> Fields:
 
 
 def _post_form(api: ApiClient, announced: Fields, form: FileForm) -> None:
-    url, fields = announced.text("upload_url"), announced.part("fields")
+    url = announced.text("upload_url")
+    fields = announced.part("fields")
     if not url.startswith(("https://", "http://")):
-        raise not_parley(api.url, "it gave no address for the file")
+        raise not_parley(api.url, "its answer has no upload address")
     origin = origin_of(url)
-    filled = replace(form, fields={name: fields.text(name) for name in fields})
-    call = HttpCall("POST", url.removeprefix(origin), form=filled, timeout_s=UPLOAD_TIMEOUT_S)
-    with closing(Connection(origin)) as connection, connection.answer(call) as response:
+    signed_form = replace(form, fields={name: fields.text(name) for name in fields})
+    call = HttpCall("POST", url.removeprefix(origin), form=signed_form, timeout_s=UPLOAD_TIMEOUT_S)
+    with closing(Connection(origin)) as connection, connection.send(call) as response:
         if not response.is_success:
-            raise CliError(f"The file could not be sent to {origin} (it answered {response.status_code}). Try again.")
+            raise CliError(f"The file could not be sent to {origin} (status {response.status_code}). Try again.")

@@ -1,4 +1,4 @@
-"""Expected failures, each a sentence that says what to do next; and the failures that a server's answer stands for."""
+"""Expected failures of the client, each with a remedy, and the conversion of the API's error responses."""
 
 import math
 from collections.abc import Mapping
@@ -11,9 +11,9 @@ from cli.output import one_line
 
 
 class CliError(click.ClickException):
-    """An expected failure: its message on stderr, exit code 1, never a traceback.
+    """An expected failure: a message on stderr and exit code 1, never a traceback.
 
-    `details` are shown under the sentence, dim, one a line.
+    `details` are printed dim below the message, one per line.
     """
 
     exit_code = 1
@@ -23,28 +23,28 @@ class CliError(click.ClickException):
         self.details = details
 
     def show(self, file: IO[str] | None = None) -> None:
-        """Print the sentence and its details on stderr."""
+        """Print the message and its details on stderr."""
         click.echo(self.message, file=file, err=True)
         for detail in self.details:
             click.secho(detail, file=file, err=True, dim=True)
 
 
 class NotLoggedIn(CliError):
-    """There is no session for this address on this computer."""
+    """This computer has no session for the address."""
 
     def __init__(self, url: str) -> None:
-        super().__init__(f"You are not logged in at {url}. Log in: parley login (or make an account: parley register)")
+        super().__init__(f"You are not logged in at {url}. Log in: parley login (or create an account: parley register)")
 
 
 class SessionEnded(CliError):
-    """The refresh token was refused: expired, used elsewhere, or logged out."""
+    """The server refused the refresh token: it is expired, reused or logged out."""
 
     def __init__(self) -> None:
         super().__init__("Your session has ended. Log in again: parley login")
 
 
 class ApiProblem(CliError):
-    """The API answered with a problem; `status` and `code` are its own."""
+    """The API answered with a problem document; `status` and `code` are taken from it."""
 
     def __init__(self, message: str, *, status: int, code: str, details: tuple[str, ...] = ()) -> None:
         super().__init__(message, details=details)
@@ -53,39 +53,39 @@ class ApiProblem(CliError):
 
 
 class StreamCutOff(CliError):
-    """The stream ended before the turn did: what was shown may not be all."""
+    """The event stream ended before the turn did, so the answer shown may be incomplete."""
 
     def __init__(self) -> None:
-        super().__init__("The answer was cut off before its end. What was kept of it: parley history")
+        super().__init__("The connection was lost before the answer was complete. To see the stored part: parley history")
 
 
 class TurnUnfinished(CliError):
-    """The turn ended in an orderly way, but without a complete answer."""
+    """The turn ended properly but without a complete answer."""
 
 
 class EnvironmentMissing(CliError):
-    """A command of the emulator was called where the project is not installed."""
+    """An emulator command was called outside an installed checkout."""
 
     def __init__(self, command: str, *, missing: str) -> None:
         super().__init__(
             f"`parley {command}` needs the project's environment. In a checkout of Parley, run `make up` once.",
-            details=(f"not importable here: {missing}",),
+            details=(f"cannot import: {missing}",),
         )
 
 
 def error_from_answer(problem: Fields, *, url: str, headers: Mapping[str, str], status: int) -> CliError:
-    """Return the error for an answer of `status`; a body that is no problem means that another program answers at `url`."""
-    problem = problem.part("error") or problem  # as the routes for OpenAI's clients answer
-    sentence = one_line(problem.text("detail") or problem.text("title") or problem.text("message"))
-    if not sentence:
+    """Return the error for a response with an error status. A body without a message means the server is not Parley."""
+    problem = problem.part("error") or problem  # OpenAI-compatible routes wrap their errors
+    message = one_line(problem.text("detail") or problem.text("title") or problem.text("message"))
+    if not message:
         return not_parley(url, f"it answered {status}")
     details = (*_field_errors(problem), *_request_id(problem, headers))
-    return ApiProblem(sentence + _retry_hint(status, headers), status=status, code=problem.text("code"), details=details)
+    return ApiProblem(message + _retry_hint(status, headers), status=status, code=problem.text("code"), details=details)
 
 
 def not_parley(url: str, evidence: str) -> CliError:
-    """Return the error for an answer that Parley would not give."""
-    return CliError(f"What answers at {url} does not look like Parley ({evidence}). Is the address right? Another one: --url")
+    """Return the error for a response that Parley would never send."""
+    return CliError(f"The server at {url} does not look like Parley ({evidence}). Check the address, or name another one with --url.")
 
 
 def _field_errors(problem: Fields) -> list[str]:

@@ -1,4 +1,4 @@
-"""HTTP to one server: its address, a request, its answer, and every failure in between as a sentence."""
+"""HTTP to one server: addresses, requests and responses. Transport failures become readable errors."""
 
 import io
 import ipaddress
@@ -18,31 +18,34 @@ from cli.errors import CliError, error_from_answer, not_parley
 from cli.json_fields import Fields
 from cli.output import one_line
 
+# `parley sessions` shows it as the program.
+USER_AGENT = f"parley-cli ({sys.platform})"
+
 
 def default_url(last_url: str | None) -> str:
-    """Return the address of the last login, else that of a stack on this computer."""
+    """Return the address of the last login, else the address of the local stack."""
     return last_url or f"http://127.0.0.1:{os.environ.get('PARLEY_PORT') or 3000}"
 
 
 def normalised_url(url: str) -> str:
-    """Return `url` as sessions are kept under it: lower-case host, no slash at the end, a stage path kept.
+    """Return `url` in the form that sessions are stored under: lower-case host, stage path, no trailing slash.
 
-    Raises a usage error for what is no http(s) address or carries a user, a query or a fragment.
+    Raises a usage error unless `url` is an http(s) address without user, query or fragment.
     """
     parts = _split(url)
     if parts is None or parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment or "@" in parts.netloc:
-        raise click.UsageError(f"{url!r} is not an address of Parley. Write it like http://127.0.0.1:3000")
+        raise click.UsageError(f"{url!r} is not a valid address. Example: http://127.0.0.1:3000")
     return f"{parts.scheme}://{parts.netloc.lower()}{parts.path.rstrip('/')}"
 
 
 def origin_of(url: str) -> str:
-    """Return the server's part of an address, which another server may have signed."""
+    """Return scheme, host and port of a URL exactly as written: normalising could break a signature."""
     parts = urlsplit(url)
     return f"{parts.scheme}://{parts.netloc}"
 
 
 def is_loopback(url: str) -> bool:
-    """Whether the address is on this computer."""
+    """Return whether the address is on this computer."""
     host = urlsplit(url).hostname or ""
     try:
         return ipaddress.ip_address(host).is_loopback
@@ -53,7 +56,7 @@ def is_loopback(url: str) -> bool:
 def _split(url: str) -> SplitResult | None:
     try:
         parts = urlsplit(url.strip())
-        _ = parts.port  # raises for a port that is no number
+        _ = parts.port  # raises ValueError for an invalid port
     except ValueError:
         return None
     return parts
@@ -61,7 +64,7 @@ def _split(url: str) -> SplitResult | None:
 
 @dataclass(frozen=True)
 class FileForm:
-    """Fields in their order, and the file behind them in the field `file`."""
+    """A multipart form: the fields in order, then the file as the field `file`."""
 
     fields: Mapping[str, str]
     file: BinaryIO
@@ -70,7 +73,7 @@ class FileForm:
 
 
 class ProgressFile(io.FileIO):
-    """A file to be sent; `on_sent` hears how many of its bytes have been read."""
+    """A file to upload; `on_sent` is called with the number of bytes read so far."""
 
     def __init__(self, path: Path, *, on_sent: Callable[[int], None]) -> None:
         super().__init__(path)
@@ -78,19 +81,15 @@ class ProgressFile(io.FileIO):
 
     @override
     def read(self, size: int | None = -1, /) -> bytes:
-        """Return the next piece."""
-        piece = super().read(-1 if size is None else size)
+        """Return the next bytes and report the position."""
+        content = super().read(-1 if size is None else size)
         self._on_sent(self.tell())
-        return piece
-
-
-# What the person sees of this computer in `parley sessions`.
-USER_AGENT = f"parley-cli ({sys.platform})"
+        return content
 
 
 @dataclass(frozen=True)
 class HttpCall:
-    """One request, with JSON as its body or a form; `timeout_s` is how long the server may say nothing."""
+    """One request with a JSON body or a form. `timeout_s` is the longest silence of the server, not the total time."""
 
     method: str
     path: str
@@ -101,13 +100,13 @@ class HttpCall:
 
 
 class Connection:
-    """Sends calls to `url`; knows nothing of who is logged in."""
+    """Sends calls to `url`. Credentials are passed to each call."""
 
     def __init__(self, url: str) -> None:
         self.url = url
-        # Loading certificates takes longer than a local answer, and plain HTTP (redirects are not followed) needs none.
+        # Loading certificates takes longer than a local response, and plain HTTP needs none: redirects are not followed.
         has_tls = url.startswith("https:")
-        # A proxy from the environment must not stand between this computer and itself.
+        # Calls to this computer must bypass a proxy from the environment.
         self._client = httpx2.Client(verify=has_tls, trust_env=not is_loopback(url), headers={"User-Agent": USER_AGENT})
 
     def close(self) -> None:
@@ -115,8 +114,8 @@ class Connection:
         self._client.close()
 
     @contextmanager
-    def answer(self, call: HttpCall, *, token: str | None = None) -> Iterator[httpx2.Response]:
-        """Give the answer, whatever its status, with its body still unread."""
+    def send(self, call: HttpCall, *, token: str | None = None) -> Iterator[httpx2.Response]:
+        """Send a call and yield the response of any status, with its body unread."""
         headers = {"Authorization": f"Bearer {token}"} if token else None
         timeout = httpx2.Timeout(call.timeout_s, connect=10.0)
         with readable_errors(self.url):
@@ -129,8 +128,8 @@ class Connection:
         finally:
             response.close()
 
-    def content(self, response: httpx2.Response) -> object:
-        """Return the JSON of a successful answer, None when it has no body; anything else raises what it says."""
+    def read_json(self, response: httpx2.Response) -> object:
+        """Return the JSON of a successful response, or None if it has no body. Raises `CliError` for an error status."""
         with readable_errors(self.url):
             body = response.read()
         if not response.is_success:
@@ -143,17 +142,17 @@ class Connection:
 
 @contextmanager
 def readable_errors(url: str) -> Iterator[None]:
-    """Turn transport errors of the block into sentences about `url`."""
+    """Convert transport errors in the block to `CliError`s that name `url`."""
     try:
         yield
     except (httpx2.ConnectError, httpx2.ConnectTimeout) as exc:
-        raise CliError(f"Nothing answers at {url}. {_advice(url)}", details=_reason(exc)) from exc
+        raise CliError(f"No server answers at {url}. {_advice(url)}", details=_reason(exc)) from exc
     except httpx2.TimeoutException as exc:
-        raise CliError(f"{url} took too long to answer. Try again; if it stays so, look at the server's log.") from exc
+        raise CliError(f"{url} took too long to answer. Try again; if it happens again, check the server's log.") from exc
     except UnicodeError as exc:
-        raise CliError("What you gave is not text in UTF-8.") from exc
+        raise CliError("The input is not valid UTF-8 text.") from exc
     except (httpx2.RequestError, httpx2.InvalidURL) as exc:
-        raise CliError(f"The connection to {url} broke before the answer was complete.", details=_reason(exc)) from exc
+        raise CliError(f"The connection to {url} was lost before the answer was complete. Try again.", details=_reason(exc)) from exc
 
 
 def _request_content(call: HttpCall) -> dict[str, Any]:
@@ -169,6 +168,6 @@ def _advice(url: str) -> str:
 
 
 def _reason(exc: Exception) -> tuple[str, ...]:
-    # "Connection refused" adds nothing to the sentence; a certificate that fails or a name that is unknown does.
+    # "Connection refused" adds nothing to the message; a bad certificate or an unknown host name does.
     text = one_line(str(exc))
     return () if not text or "refused" in text or "timed out" in text else (text,)

@@ -1,4 +1,4 @@
-"""JSON objects as they come from a server that may be older, newer or not Parley at all."""
+"""JSON objects from a server that may be older or newer than the client, or not Parley at all."""
 
 import json
 import math
@@ -6,28 +6,28 @@ from typing import Self
 
 
 class Fields(dict[str, object]):
-    """A JSON object read without trust: a field that is missing or of another type reads as empty."""
+    """An untrusted JSON object. A field that is missing or has the wrong type reads as empty."""
 
     @classmethod
     def of(cls, value: object) -> Self:
-        """Return `value` as fields; anything but an object has none."""
+        """Return the fields of `value`; empty unless it is an object."""
         return cls({str(name): field for name, field in value.items()}) if isinstance(value, dict) else cls()
 
     @classmethod
     def parse(cls, text: str | bytes) -> Self:
-        """Return the JSON object in `text`; text that is no JSON has no fields."""
+        """Return the fields of the JSON object in `text`; empty if `text` is not valid JSON."""
         try:
             return cls.of(json.loads(text))
         except (ValueError, RecursionError):
             return cls()
 
     def text(self, name: str) -> str:
-        """Return a string field, or the empty string."""
+        """Return a string field, or an empty string."""
         value = self.get(name)
         return value if isinstance(value, str) else ""
 
     def number(self, name: str) -> float | None:
-        """Return a finite number, also one that is written as a string (exact decimals), or None."""
+        """Return a finite number, or None. Exact decimals arrive as strings and are converted."""
         value = self.get(name)
         try:
             number = float(value) if isinstance(value, (int, float, str)) and not isinstance(value, bool) else math.nan
@@ -36,7 +36,7 @@ class Fields(dict[str, object]):
         return number if math.isfinite(number) else None
 
     def part(self, name: str) -> Self:
-        """Return a nested object, or one without fields."""
+        """Return a nested object, or an empty object."""
         return self.of(self.get(name))
 
     def parts(self, name: str) -> list[Self]:
@@ -45,5 +45,5 @@ class Fields(dict[str, object]):
 
     @classmethod
     def list_of(cls, value: object) -> list[Self]:
-        """Return a JSON array's objects in order; anything but an array has none."""
+        """Return the objects of a JSON array in order; an empty list unless `value` is an array."""
         return [cls.of(each) for each in value] if isinstance(value, list) else []

@@ -1,4 +1,4 @@
-"""Lists of the API: read page by page, printed as a table or as JSON; and items found by a short id."""
+"""List endpoints: read page by page, print as a table or JSON, and find an item by a short id."""
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -14,15 +14,21 @@ from cli.http import HttpCall
 from cli.json_fields import Fields
 from cli.output import aligned_table, json_text, one_line, print_note
 
+# 2,000 items: a user with more can give the full id.
+MAX_PAGES = 20
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print the items as the API returns them, as a JSON array.")
+limit_option = click.option("--limit", type=click.IntRange(1, 100), default=20, show_default=True, help="How many items to show.")
+
 
 def short_id(identifier: str) -> str:
-    """Return the part of an id that lists show."""
-    # The end of a UUIDv7 is random; its start is a clock, the same for all that begin within a minute.
+    """Return the last eight characters of an id, as lists show them."""
+    # The end of a UUIDv7 is random; its start is a clock and equal for all ids of one minute.
     return one_line(identifier)[-8:]
 
 
 def full_id(given: str) -> str | None:
-    """Return `given` as the API writes ids if it is a whole one, else None."""
+    """Return `given` in the API's spelling if it is a full id, else None."""
     try:
         return str(UUID(given.strip()))
     except ValueError:
@@ -30,15 +36,16 @@ def full_id(given: str) -> str | None:
 
 
 def find_by_id(items: Iterable[Fields], given: str, *, noun: str, listed_by: str) -> Fields:
-    """Return the one item whose id is `given`, or starts or ends with it (at least four characters).
+    """Return the one item whose id is `given`, or starts or ends with it.
 
-    Raises `CliError` for none and for several; `items` is not read for what can be no id.
+    `given` needs at least four characters. Raises `CliError` if no item or several items match;
+    `items` is not read if `given` cannot be part of an id.
     """
     part = given.strip().lower()
     found = [item for item in items if _matches(item.text("id"), part)] if re.fullmatch(r"[0-9a-f-]{4,36}", part) else []
     if len(found) != 1:
-        problem = f"More than one {noun} is {one_line(given)!r}" if found else f"There is no {noun} {one_line(given)!r}"
-        raise CliError(f"{problem}. They are listed by: {listed_by}")
+        problem = f"More than one {noun} matches {one_line(given)!r}" if found else f"There is no {noun} {one_line(given)!r}"
+        raise CliError(f"{problem}. To list them: {listed_by}")
     return found[0]
 
 
@@ -46,45 +53,35 @@ def _matches(identifier: str, part: str) -> bool:
     return identifier.startswith(part) or identifier.endswith(part)
 
 
-# Enough to search for a short id: whoever has more can give the whole one.
-MAX_PAGES = 20
-
-
-json_option = click.option("--json", "as_json", is_flag=True, help="Print the items as the API gives them, as a JSON array.")
-
-
-limit_option = click.option("--limit", type=click.IntRange(1, 100), default=20, show_default=True, help="How many to show.")
-
-
 @dataclass(frozen=True)
 class Table:
-    """How items are shown: the heading, the cells of one, and what is said where there are none."""
+    """How to print items: the heading, the cells of an item, and the message for an empty list."""
 
     heading: tuple[str, ...]
     row: Callable[[Fields], tuple[str, ...]]
-    none_yet: str
+    empty_message: str
 
     def show(self, items: Sequence[Fields], *, as_json: bool) -> None:
-        """Print the items; as JSON no items are an empty array."""
+        """Print the items as a table, or as a JSON array."""
         if as_json:
             click.echo(json_text(items))
         else:
-            click.echo(aligned_table([self.heading, *map(self.row, items)]) if items else self.none_yet)
+            click.echo(aligned_table([self.heading, *map(self.row, items)]) if items else self.empty_message)
 
 
 class ListGroup(click.Group):
-    """A group whose name alone lists: `parley sessions` is `parley sessions list`."""
+    """A command group whose default command is `list`: `parley sessions` runs `parley sessions list`."""
 
     @override
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Put `list` where no command is named; --help stays the group's own."""
+        """Insert `list` if no command is given. --help still belongs to the group."""
         if not args or (args[0].startswith("-") and args[0] not in ctx.help_option_names):
             args = ["list", *args]
         return super().parse_args(ctx, args)
 
 
 def all_items(api: ApiClient, path: str, query: Mapping[str, str | int] | None = None) -> Iterator[Fields]:
-    """Yield a list's items, page after page as they are wanted, up to 20 pages of 100."""
+    """Yield the items of a list, up to 20 pages of 100. Each page is fetched when its first item is needed."""
     parameters = {"limit": 100, **(query or {})}
     for _ in range(MAX_PAGES):
         page = Fields.of(api.fetch(HttpCall("GET", path, query=parameters)))
@@ -95,8 +92,8 @@ def all_items(api: ApiClient, path: str, query: Mapping[str, str | int] | None =
 
 
 def first_items(api: ApiClient, path: str, *, limit: int, query: Mapping[str, str | int] | None = None) -> list[Fields]:
-    """Return the first `limit` items of a list, up to 100, and note when there are more."""
+    """Return the first `limit` items of a list, 100 at most. Prints a note if the list has more."""
     page = Fields.of(api.fetch(HttpCall("GET", path, query={"limit": limit, **(query or {})})))
     if page.text("next_cursor"):
-        print_note("There are more." if limit >= 100 else "There are more: --limit 100 shows up to a hundred.")
+        print_note("There are more." if limit >= 100 else "There are more: --limit 100 shows up to 100.")
     return page.parts("items")

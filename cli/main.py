@@ -1,4 +1,4 @@
-"""`parley`: the group of all commands. Each is imported when it is called, so that `parley chat` starts fast."""
+"""The `parley` command. Subcommands are imported when they are called, so that `parley chat` starts fast."""
 
 import importlib
 from collections.abc import Mapping
@@ -15,32 +15,32 @@ EXIT_INTERRUPTED = 130  # 128 + SIGINT, as shells report it
 
 @dataclass(frozen=True)
 class CommandEntry:
-    """Where a command is and what `parley --help` says of it."""
+    """A command's module and its line in `parley --help`."""
 
     module: str
     help: str
 
 
 CHAT_COMMANDS = {
-    "chat": CommandEntry("cli.commands.chat", "Ask, and watch the answer arrive; without a message, talk."),
+    "chat": CommandEntry("cli.commands.chat", "Send a message and stream the answer; without a message, start a chat."),
     "conversations": CommandEntry("cli.commands.conversations", "List your conversations."),
     "history": CommandEntry("cli.commands.conversations", "Show the messages of a conversation."),
-    "documents": CommandEntry("cli.commands.documents", "Add documents to answer from; list, search and delete them."),
-    "tools": CommandEntry("cli.commands.tools", "List, set and call tools; add remote MCP servers."),
-    "models": CommandEntry("cli.commands.models", "List the models you may ask, and check that they answer."),
+    "documents": CommandEntry("cli.commands.documents", "Add documents for answers to cite; list, search and delete them."),
+    "tools": CommandEntry("cli.commands.tools", "List, configure and call tools; add remote MCP servers."),
+    "models": CommandEntry("cli.commands.models", "List the available models, and check that they answer."),
 }
 ACCOUNT_COMMANDS = {
-    "register": CommandEntry("cli.commands.account", "Make an account and log in to it."),
-    "verify": CommandEntry("cli.commands.account", "Finish a registration with the mailed code."),
+    "register": CommandEntry("cli.commands.account", "Create an account and log in."),
+    "verify": CommandEntry("cli.commands.account", "Finish a registration with the e-mailed code."),
     "login": CommandEntry("cli.commands.account", "Log in."),
     "logout": CommandEntry("cli.commands.account", "Log out, here or everywhere."),
-    "whoami": CommandEntry("cli.commands.account", "Show who is logged in, and where."),
-    "password": CommandEntry("cli.commands.credentials", "Change your password, or set a new one by mail."),
+    "whoami": CommandEntry("cli.commands.account", "Show which account is logged in, and where."),
+    "password": CommandEntry("cli.commands.credentials", "Change your password, or reset it by e-mail."),
     "email": CommandEntry("cli.commands.credentials", "Change your e-mail address."),
-    "sessions": CommandEntry("cli.commands.sessions", "List where you are logged in; end sessions."),
-    "api-keys": CommandEntry("cli.commands.api_keys", "List, make and revoke keys for scripts."),
-    "audit": CommandEntry("cli.commands.sessions", "List what happened to your account."),
-    "export": CommandEntry("cli.commands.account_data", "Save everything that is stored about you."),
+    "sessions": CommandEntry("cli.commands.sessions", "List your login sessions; end them."),
+    "api-keys": CommandEntry("cli.commands.api_keys", "List, create and revoke keys for scripts."),
+    "audit": CommandEntry("cli.commands.sessions", "List security events of your account."),
+    "export": CommandEntry("cli.commands.account_data", "Save all data stored about you."),
     "delete-account": CommandEntry("cli.commands.account_data", "Delete your account and everything in it."),
 }
 ADMIN_COMMANDS = {
@@ -48,9 +48,9 @@ ADMIN_COMMANDS = {
 }
 STACK_COMMANDS = {
     "up": CommandEntry("local.commands", "Run the whole stack on this computer."),
-    "status": CommandEntry("local.commands", "Show what the running stack consists of."),
+    "status": CommandEntry("local.commands", "Show the parts of the running stack."),
     "invoke": CommandEntry("local.commands", "Call one function with an event, as Lambda would."),
-    "keys": CommandEntry("local.commands", "Rotate the keys that the stack signs tokens with."),
+    "keys": CommandEntry("local.commands", "Rotate the keys that sign the stack's tokens."),
     "reset": CommandEntry("local.commands", "Delete the stack's data on this computer."),
 }
 HELP_SECTIONS = {
@@ -60,25 +60,25 @@ HELP_SECTIONS = {
     "The stack on this computer": STACK_COMMANDS,
 }
 ENVIRONMENT_VARIABLES = [
-    ("PARLEY_URL", "Address of the API, where --url does not say."),
+    ("PARLEY_URL", "Address of the API, unless --url is given."),
     ("PARLEY_API_KEY", "API key for the commands under Chat, instead of a login."),
-    ("PARLEY_CONFIG_DIR", "Folder for what this client keeps."),
+    ("PARLEY_CONFIG_DIR", "Directory for this client's files."),
 ]
 
 
 class LazyGroup(click.Group):
-    """A group that knows its commands by name and imports only the one that is called."""
+    """A command group that imports only the command that is called."""
 
     entries: Mapping[str, CommandEntry] = CHAT_COMMANDS | ACCOUNT_COMMANDS | ADMIN_COMMANDS | STACK_COMMANDS
 
     @override
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """Return the names in the order of the help text."""
+        """Return the command names in the order of the help text."""
         return list(self.entries)
 
     @override
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Import and return a command; None when there is none of that name."""
+        """Import and return a command, or return None if the name is unknown."""
         entry = self.entries.get(cmd_name)
         if entry is None:
             return None
@@ -93,7 +93,7 @@ class LazyGroup(click.Group):
 
     @override
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """List the commands without importing any."""
+        """Write the command list without importing the commands."""
         for title, entries in HELP_SECTIONS.items():
             with formatter.section(title):
                 formatter.write_dl([(name, entry.help) for name, entry in entries.items()])
@@ -102,7 +102,7 @@ class LazyGroup(click.Group):
 
     @override
     def invoke(self, ctx: click.Context) -> object:
-        """Run the command; Ctrl-C, also at a prompt, ends it quietly with 130."""
+        """Run the command. Ctrl-C, also at a prompt, exits with status 130 and no message."""
         try:
             return super().invoke(ctx)
         except (KeyboardInterrupt, click.Abort):

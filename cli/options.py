@@ -1,4 +1,4 @@
-"""Options that commands share: `--url` with an open API, and a time of expiry."""
+"""Options shared by commands: `--url`, which opens the API, and expiry times."""
 
 import functools
 import re
@@ -16,17 +16,17 @@ _SPAN_UNITS = {"h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(w
 
 
 class Expiry(click.ParamType):
-    """An end: so long from now (`12h`, `90d`, `4w`) or a date; it becomes an RFC 3339 time."""
+    """A duration from now (`12h`, `90d`, `4w`) or a date, converted to an RFC 3339 time."""
 
     name = "expiry"
 
     @override
     def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """Return the moment; dates and times without an offset are by this computer's clock."""
+        """Return the expiry time. A date or time without an offset is in this computer's time zone."""
         try:
             return _expiry_time(value.strip()).isoformat(timespec="seconds")
         except (ValueError, OverflowError):
-            self.fail(f"{value!r} is neither a span like 12h, 90d or 4w nor a date like 2027-01-31.", param, ctx)
+            self.fail(f"{value!r} is neither a duration like 12h, 90d or 4w nor a date like 2027-01-31.", param, ctx)
 
 
 def _expiry_time(text: str) -> datetime:
@@ -36,12 +36,12 @@ def _expiry_time(text: str) -> datetime:
 
 
 def with_api[**P](command: Callable[Concatenate[ApiClient, P], None]) -> Callable[..., None]:
-    """Give `command` an open API as its first argument, at the address that `--url` or the last login names."""
+    """Pass an open API to `command` as its first argument. The address is `--url`, else that of the last login."""
     return _with_api(command, find_key=lambda: None)
 
 
 def with_api_or_key[**P](command: Callable[Concatenate[ApiClient, P], None]) -> Callable[..., None]:
-    """Do the same for a command that an API key may use: one in the environment goes before the session."""
+    """Pass an open API like `with_api`, but prefer an API key in the environment to the session."""
     return _with_api(command, find_key=api_key_from_environment)
 
 

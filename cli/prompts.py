@@ -1,6 +1,6 @@
-"""Questions to the person at the terminal: values, passwords, emailed codes, and the approval of tool calls.
+"""Prompts at the terminal: values, passwords, e-mailed codes, confirmations and tool approvals.
 
-A script without an answer is told how to give one.
+If standard input ends before the user answers, the error names the option for scripts.
 """
 
 import json
@@ -16,12 +16,14 @@ from cli.http import is_loopback
 from cli.json_fields import Fields
 from cli.output import one_line, print_note
 
+yes_option = click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
+
 
 def prompt(label: str, *, hint: str, hidden: bool = False, confirm: bool = False) -> str:
-    """Return what is typed; `hint` says what to do where nobody types."""
+    """Return the typed value. `hint` is the remedy in the error for standard input that ends."""
     try:
         with warnings.catch_warnings():
-            # Without a terminal a secret comes from standard input, where there is no echo to warn of.
+            # Without a terminal, the secret comes from standard input, which has no echo to warn about.
             warnings.simplefilter("ignore", GetPassWarning)
             answer: str = click.prompt(label, hide_input=hidden, confirmation_prompt=confirm, err=True)
     except click.Abort as exc:
@@ -32,40 +34,37 @@ def prompt(label: str, *, hint: str, hidden: bool = False, confirm: bool = False
 
 
 def prompt_password(label: str = "Password", *, confirm: bool = False) -> str:
-    """Return a password typed without an echo, twice with `confirm`."""
-    return prompt(label, hidden=True, confirm=confirm, hint="Run the command in a terminal: it asks for it.")
+    """Return a password typed without echo; with `confirm` it must be typed twice."""
+    return prompt(label, hidden=True, confirm=confirm, hint="Run the command in a terminal to type it.")
 
 
 def prompt_code(*, hint: str) -> str:
-    """Return a code as it stands in a mail."""
-    return prompt("Code from the mail", hint=hint).strip()
+    """Return the code from an e-mail."""
+    return prompt("Code from the e-mail", hint=hint).strip()
 
 
 def require_confirmation(question: str, *, yes: bool) -> None:
-    """Go on only with the person's consent; `yes` is consent given on the command line."""
+    """Ask the user to confirm, and abort the command if they decline. `yes` skips the question."""
     if yes:
         return
     try:
         click.confirm(one_line(question), abort=True, err=True)
     except click.Abort as exc:
         if isinstance(exc.__context__, EOFError):
-            raise click.UsageError("Nobody is there to confirm it. In scripts: --yes") from exc
+            raise click.UsageError("This command needs confirmation. In scripts: --yes") from exc
         raise
 
 
-yes_option = click.option("--yes", is_flag=True, help="Do not ask.")
-
-
 class ApprovalPrompt:
-    """Asks at the terminal, unless the word was given on the command line: `decision` is it, None if none was."""
+    """Decides on tool calls: by `decision` from the command line, or by asking at the terminal if it is None."""
 
     def __init__(self, decision: bool | None = None) -> None:
         self.decision = decision
 
     def approves(self, call: Fields) -> bool:
-        """Return whether the call may be run. All of its arguments are shown: what is hidden cannot be agreed to.
+        """Return whether the call may run. The prompt shows all arguments, so that the user knows what they approve.
 
-        Raises `TurnUnfinished` where nobody can be asked.
+        Raises `TurnUnfinished` if standard input is not a terminal.
         """
         if self.decision is not None:
             return self.decision
@@ -81,15 +80,15 @@ class ApprovalPrompt:
 
 
 def approval_missing(call: Fields) -> TurnUnfinished:
-    """Return the error that nobody said a word."""
+    """Return the error for a turn that waits for a decision on `call`."""
     name = one_line(call.text("name")) or "a tool"
     return TurnUnfinished(
-        f"The answer waits for your approval of {name}. In scripts: --yes or --no. A new message in this conversation denies it."
+        f"The answer is waiting for your approval of {name}. In scripts: --yes or --no. A new message in this conversation denies it."
     )
 
 
 def announce_code(api: ApiClient, email: str) -> None:
-    """Say that a code is on its way to `email`, and where to look for it."""
-    click.echo(f"A code is on its way to {one_line(email)}.", err=True)
+    """Print that a code was sent to `email`, and where a local stack shows its e-mails."""
+    click.echo(f"A code was sent to {one_line(email)}.", err=True)
     if is_loopback(api.url):
-        print_note("A stack on this computer shows its mails where `parley up` runs.")
+        print_note("A local stack prints its e-mails in the terminal of `parley up`.")

@@ -1,4 +1,4 @@
-"""Login sessions on this computer: one private file with a session for each address."""
+"""Login sessions on this computer: a private file with one session per address."""
 
 import fcntl
 import json
@@ -14,13 +14,13 @@ from cli.config_dir import config_dir, open_private, write_private
 from cli.errors import CliError
 from cli.json_fields import Fields
 
-# Refresh a little early: a token must not expire on its way.
+# Refresh early: a token must not expire in transit.
 LEEWAY_S = 10.0
 
 
 @dataclass(frozen=True)
 class StoredSession:
-    """A pair of tokens; `expires_at` is when the access token ends, in seconds since 1970 by this computer's clock."""
+    """A pair of tokens. `expires_at` is the access token's expiry as Unix time on this computer's clock."""
 
     email: str
     access_token: str
@@ -29,46 +29,49 @@ class StoredSession:
 
     @classmethod
     def of(cls, tokens: Fields, *, email: str) -> Self:
-        """Return the session that a register, login or refresh answer grants from now on."""
-        lasts_s = tokens.number("expires_in") or 0.0
+        """Return the session in a register, login or refresh response; its lifetime starts now."""
+        lifetime_s = tokens.number("expires_in") or 0.0
         return cls(
             email=tokens.part("user").text("email") or email,
             access_token=tokens.text("access_token"),
             refresh_token=tokens.text("refresh_token"),
-            expires_at=time.time() + lasts_s,
+            expires_at=time.time() + lifetime_s,
         )
 
     @property
     def is_expired(self) -> bool:
-        """Whether the access token has ended or is about to."""
+        """Whether the access token has expired or is about to expire."""
         return time.time() >= self.expires_at - LEEWAY_S
 
 
 @dataclass(frozen=True)
 class StoredSessions:
-    """What the file says: the address of the last login, and the sessions by address."""
+    """The file's content: the address of the last login, and the sessions by address."""
 
     last_url: str | None
     by_url: dict[str, StoredSession]
 
     def with_session(self, url: str, session: StoredSession) -> "StoredSessions":
-        """Return the book with `session` at `url`."""
+        """Return a copy with `session` at `url`."""
         return replace(self, by_url=self.by_url | {url: session})
 
     def without(self, url: str) -> "StoredSessions":
-        """Return the book without a session at `url`."""
+        """Return a copy without a session at `url`."""
         return replace(self, by_url={each: session for each, session in self.by_url.items() if each != url})
 
 
 class SessionFile:
-    """`sessions.json` in the config folder: read without a lock, changed only under it."""
+    """`sessions.json` in the config directory. Reads need no lock; changes hold it."""
 
     def __init__(self, folder: Path | None = None) -> None:
         self.path = (folder or config_dir()) / "sessions.json"
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Keep other parley processes from changing the file; not re-entrant, released by the kernel if we die."""
+        """Lock the file against changes by other parley processes.
+
+        The lock is not re-entrant. The kernel releases it if the process dies.
+        """
         lock = open_private(self.path.with_suffix(".lock"), os.O_RDWR)
         try:
             fcntl.flock(lock, fcntl.LOCK_EX)
@@ -77,35 +80,35 @@ class SessionFile:
             os.close(lock)
 
     def read(self) -> StoredSessions:
-        """Return the book as it stands; an absent file is an empty one."""
+        """Return the stored sessions; none if the file does not exist. Raises `CliError` for an unreadable file."""
         try:
             return _parse_sessions(self.path.read_text(encoding="utf-8"))
         except FileNotFoundError:
             return StoredSessions(last_url=None, by_url={})
         except OSError as exc:
-            raise CliError(f"{self.path} cannot be read: {exc.strerror}. Another folder: PARLEY_CONFIG_DIR") from exc
+            raise CliError(f"Cannot read {self.path}: {exc.strerror}. To use another directory, set PARLEY_CONFIG_DIR.") from exc
         except (LookupError, ValueError, TypeError, AttributeError) as exc:
-            raise CliError(f"{self.path} cannot be read. Remove it and log in again: parley login") from exc
+            raise CliError(f"{self.path} is damaged. Remove it and log in again: parley login") from exc
 
     def write(self, stored: StoredSessions) -> None:
-        """Replace the file; call it under the lock, with a book that was read under the same lock."""
+        """Replace the file. The caller must hold the lock since it read `stored`."""
         content = {"last_url": stored.last_url, "sessions": {url: asdict(each) for url, each in stored.by_url.items()}}
         write_private(self.path, json.dumps(content, indent=2) + "\n")
 
     def log_in(self, url: str, session: StoredSession) -> None:
-        """Keep `session` and make `url` the address that later commands use by default."""
+        """Store `session` and make `url` the default address of later commands."""
         with self.locked():
             self.write(replace(self.read().with_session(url, session), last_url=url))
 
     def change_email(self, url: str, email: str) -> None:
-        """Note that the person at `url` has another e-mail address; without a session there nothing is noted."""
+        """Change the e-mail address of the session at `url`, if there is a session."""
         with self.locked():
             stored = self.read()
             if session := stored.by_url.get(url):
                 self.write(stored.with_session(url, replace(session, email=email)))
 
     def forget(self, url: str) -> None:
-        """Drop the session at `url`; none is fine."""
+        """Remove the session at `url`, if there is one."""
         with self.locked():
             self.write(self.read().without(url))
 

@@ -1,4 +1,4 @@
-"""One turn on the terminal: its text on stdout as it arrives, everything around it dim on stderr, and the sources it cites."""
+"""A turn on the terminal: answer text and cited sources on stdout, notes about its steps dim on stderr."""
 
 import json
 import re
@@ -13,15 +13,13 @@ from cli.errors import CliError, TurnUnfinished, error_from_answer
 from cli.json_fields import Fields
 from cli.output import ControlFilter, print_note, shortened
 
-# What stands in code cites nothing, nor does a link's text.
+# A number in brackets inside code is not a citation, nor is the text of a Markdown link.
 _CODE_SPAN = re.compile(r"^ *(```|~~~).*?(?:^ *\1|\Z)|(`+).*?\2", re.DOTALL | re.MULTILINE)
-
-
 _CITATION = re.compile(r"(?<!\\)\[ *([0-9]{1,4}(?: *, *[0-9]{1,4})*) *\](?![(:])")
 
 
 def cited_sources(text: str, sources: Iterable[Fields]) -> list[str]:
-    """Return a line for each source whose number the text cites, by number: `[1] Handbook, page 3: Leave is 30 days.`"""
+    """Return one line per source that the text cites, in order of their numbers: `[1] Handbook, page 3: Leave is 30 days.`"""
     numbers = {int(number) for match in _CITATION.finditer(_CODE_SPAN.sub("", text)) for number in match[1].split(",")}
     by_number = {int(source.number("number") or 0): source for source in sources}
     return [f"[{number}] {_source_line(by_number[number])}" for number in sorted(numbers & by_number.keys())]
@@ -33,7 +31,7 @@ def _source_line(source: Fields) -> str:
 
 
 class TurnView:
-    """Shows a turn's events one by one; events it does not know are passed over."""
+    """Prints a turn's events one by one. Unknown events are ignored."""
 
     def __init__(self, url: str) -> None:
         self.turn_id = ""
@@ -46,7 +44,7 @@ class TurnView:
         self._is_mid_line = False
 
     def show(self, event: TurnEvent) -> None:
-        """Show one event; raises `CliError` for an end without a complete answer."""
+        """Print one event. Raises `CliError` if the turn ends without a complete answer."""
         fields = event.fields
         match event.name:
             case "turn.started":
@@ -73,20 +71,20 @@ class TurnView:
                 raise turn_error(event, url=self._url)
 
     def take_pending_calls(self) -> list[Fields]:
-        """Return the calls that the turn waits for, once."""
+        """Return the tool calls that wait for approval, and clear the list."""
         pending, self._pending_calls = self._pending_calls, []
         return pending
 
     def end_line(self) -> None:
-        """Leave the cursor at the start of a line."""
+        """Move the cursor to the start of a line."""
         if self._is_mid_line:
             self._print("\n")
 
     def _show_cited(self) -> None:
-        """Print what the answer cites beneath it: without that its numbers say nothing."""
-        if told := cited_sources(self._text, self._sources):
+        """Print the sources below the answer, so that its numbers can be resolved."""
+        if lines := cited_sources(self._text, self._sources):
             self.end_line()
-            click.echo("\n" + "\n".join(told))
+            click.echo("\n" + "\n".join(lines))
 
     def _print(self, text: str) -> None:
         if text:
@@ -94,14 +92,14 @@ class TurnView:
             self._is_mid_line = not text.endswith("\n")
 
     def _note(self, text: str) -> None:
-        # Where both streams are one terminal, a note in the middle of a line would be glued to it.
+        # If both streams are the same terminal, a note must not continue an unfinished line of the answer.
         if sys.stdout.isatty() and sys.stderr.isatty():
             self.end_line()
         print_note(text)
 
 
 def step_note(event: TurnEvent) -> str:
-    """Return what is worth knowing of a step on the way to the answer, on one line."""
+    """Return a one-line summary of a memory, tool call or tool result."""
     fields = event.fields
     match event.name:
         case "memory":
@@ -115,7 +113,7 @@ def step_note(event: TurnEvent) -> str:
 
 
 def turn_summary(fields: Fields) -> str:
-    """Return model, tokens, cost and times of a completed turn, as far as they are known."""
+    """Return model, tokens, cost and times of a completed turn; unknown values are left out."""
     usage, timings = fields.part("usage"), fields.part("timings")
     tokens = f"{usage.number('input_tokens') or 0:.0f} in / {usage.number('output_tokens') or 0:.0f} out" if usage else ""
     cost, first_ms, total_ms = usage.number("cost_usd"), timings.number("first_token_ms"), timings.number("total_ms")
@@ -126,12 +124,12 @@ def turn_summary(fields: Fields) -> str:
 
 
 def turn_error(event: TurnEvent, *, url: str) -> CliError:
-    """Return the error that an end without a complete answer is."""
+    """Return the error for a turn that ended without a complete answer."""
     fields = event.fields
     if event.name == "turn.interrupted":
-        return TurnUnfinished("The answer was interrupted; what arrived is kept. Ask again, or read it: parley history")
+        return TurnUnfinished("The answer was interrupted; its beginning is stored. Ask again, or read it: parley history")
     if event.name == "turn.waiting":
-        return TurnUnfinished("The answer waits for your approval of a tool. A new message in this conversation denies it.")
+        return TurnUnfinished("The answer is waiting for your approval of a tool. A new message in this conversation denies it.")
     reason = fields.text("detail") or fields.text("title") or "The model could not answer."
     return error_from_answer(Fields(fields | {"detail": reason}), url=url, headers={}, status=int(fields.number("status") or 500))
 

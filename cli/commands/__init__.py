@@ -1,1 +1,1 @@
-"""The commands of `parley`; each module is imported when one of its commands is called."""
+"""The commands of `parley`. A module is imported when one of its commands is called."""

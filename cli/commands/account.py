@@ -15,23 +15,23 @@ password_from_stdin = click.option("--password-stdin", is_flag=True, help="Read 
 
 @click.command()
 @click.argument("email", required=False)
-@click.option("--invite", metavar="CODE", help="The invite of an admin, where registration needs one.")
+@click.option("--invite", metavar="CODE", help="Invite code from an admin, if registration requires one.")
 @password_from_stdin
 @with_api
 def register(api: ApiClient, email: str | None, invite: str | None, password_stdin: bool) -> None:
-    """Make an account and log in to it.
+    """Create an account and log in.
 
-    Where addresses are verified, a code is mailed and asked for; without it at hand, `parley verify` goes on later.
+    If the server verifies addresses, it e-mails a code and the command asks for it. To enter the code later: parley verify
     """
     email, password = _read_credentials(email, from_stdin=password_stdin, confirm=True)
     body = {"email": email, "password": password} | ({"invite": invite} if invite else {})
     answer = api.public(HttpCall("POST", "/auth/register", body))
     if "access_token" in answer:
-        _enter_and_welcome(api, answer, email)
+        _log_in_and_welcome(api, answer, email)
         return
     prompts.announce_code(api, email)
-    if password_stdin:  # standard input is used up
-        click.echo(f"Go on with it: parley verify {one_line(email)}", err=True)
+    if password_stdin:  # standard input is already read to its end
+        click.echo(f"To enter the code: parley verify {one_line(email)}", err=True)
     else:
         _send_verification(api, email, code=_prompt_code(email), password=password)
 
@@ -40,7 +40,7 @@ def register(api: ApiClient, email: str | None, invite: str | None, password_std
 @click.argument("email")
 @with_api
 def verify(api: ApiClient, email: str) -> None:
-    """Finish a registration with the mailed code and its password, which are asked for, and log in."""
+    """Finish a registration with the e-mailed code and the password, and log in."""
     code = _prompt_code(email)
     _send_verification(api, email, code=code, password=prompts.prompt_password())
 
@@ -50,7 +50,7 @@ def verify(api: ApiClient, email: str) -> None:
 @password_from_stdin
 @with_api
 def login(api: ApiClient, email: str | None, password_stdin: bool) -> None:
-    """Log in; later commands use this address."""
+    """Log in. Later commands use this server by default."""
     email, password = _read_credentials(email, from_stdin=password_stdin, confirm=False)
     answer = api.public(HttpCall("POST", "/auth/login", {"email": email, "password": password}))
     _store_session(api, answer, email)
@@ -58,18 +58,18 @@ def login(api: ApiClient, email: str | None, password_stdin: bool) -> None:
 
 
 @click.command()
-@click.option("--everywhere", is_flag=True, help="End your sessions on other devices too.")
+@click.option("--everywhere", is_flag=True, help="End your sessions on all devices.")
 @with_api
 def logout(api: ApiClient, everywhere: bool) -> None:
-    """End the session here; its tokens are removed even when the server cannot be told."""
+    """Log out. The tokens on this computer are removed even if the server cannot be reached."""
     try:
         api.fetch(HttpCall("POST", "/auth/logout", {"everywhere": True} if everywhere else {}))
     except NotLoggedIn:
         raise
     except SessionEnded:
-        pass  # the server had ended it before us
+        pass  # the server had already ended the session
     except CliError as exc:
-        click.echo(f"The server was not told: {exc.message}", err=True)
+        click.echo(f"The session could not be ended on the server: {exc.message}", err=True)
     api.sessions.forget(api.url)
     click.echo(f"Logged out from {api.url}")
 
@@ -77,25 +77,25 @@ def logout(api: ApiClient, everywhere: bool) -> None:
 @click.command()
 @with_api
 def whoami(api: ApiClient) -> None:
-    """Show who is logged in, and where."""
+    """Show which account is logged in, and where."""
     me = Fields.of(api.fetch(HttpCall("GET", "/auth/me")))
     name = f" ({one_line(me.text('display_name'))})" if me.text("display_name") else ""
     click.echo(f"{one_line(me.text('email'))}{name} · {one_line(me.text('role'))} · {api.url}")
 
 
 def _prompt_code(email: str) -> str:
-    return prompts.prompt_code(hint=f"When you have it: parley verify {one_line(email)}")
+    return prompts.prompt_code(hint=f"To enter it later: parley verify {one_line(email)}")
 
 
 def _send_verification(api: ApiClient, email: str, *, code: str, password: str) -> None:
-    """Send the password too: the code could be of a stranger's sign-up with the same address."""
-    _enter_and_welcome(api, api.public(HttpCall("POST", "/auth/verify", {"email": email, "code": code, "password": password})), email)
+    """Send the password too: the code may belong to another person's sign-up with the same address."""
+    _log_in_and_welcome(api, api.public(HttpCall("POST", "/auth/verify", {"email": email, "code": code, "password": password})), email)
 
 
-def _enter_and_welcome(api: ApiClient, answer: Fields, email: str) -> None:
+def _log_in_and_welcome(api: ApiClient, answer: Fields, email: str) -> None:
     _store_session(api, answer, email)
     click.echo(f"Registered and logged in as {one_line(email)} at {api.url}")
-    click.echo('Say something: parley chat "Hello"')
+    click.echo('Send a first message: parley chat "Hello"')
 
 
 def _store_session(api: ApiClient, answer: Fields, email: str) -> None:
@@ -103,19 +103,19 @@ def _store_session(api: ApiClient, answer: Fields, email: str) -> None:
 
 
 def _read_credentials(email: str | None, *, from_stdin: bool, confirm: bool) -> tuple[str, str]:
-    """Return address and password, asking for what is missing."""
+    """Return address and password, prompting for missing values."""
     if from_stdin:
         if not email:
-            raise click.UsageError("Give the e-mail address with --password-stdin.")
+            raise click.UsageError("--password-stdin needs the e-mail address as an argument.")
         return email, _read_password_from_stdin()
-    hint = "In scripts: an argument for the address, --password-stdin for the password."
+    hint = "In scripts, pass the address as an argument and the password with --password-stdin."
     email = email or prompts.prompt("E-mail", hint=hint)
     return email, prompts.prompt("Password", hidden=True, confirm=confirm, hint=hint)
 
 
 def _read_password_from_stdin() -> str:
-    given: str = click.get_text_stream("stdin", encoding="utf-8", errors="surrogateescape").read()
-    password = given.removesuffix("\n").removesuffix("\r")
+    text: str = click.get_text_stream("stdin", encoding="utf-8", errors="surrogateescape").read()
+    password = text.removesuffix("\n").removesuffix("\r")
     if not password:
-        raise click.UsageError("Standard input holds no password.")
+        raise click.UsageError("Standard input is empty: pipe the password into it.")
     return password

@@ -1,4 +1,4 @@
-"""`parley admin`: accounts, invites and usage."""
+"""`parley admin`: manage accounts and invites, and report usage."""
 
 from collections.abc import Mapping
 from typing import override
@@ -16,28 +16,29 @@ from cli.options import Expiry, with_api
 from cli.output import local_time, one_line, shortened
 
 USERS_PATH = "/admin/users"
-
-
 USERS_LISTED_BY = "parley admin users"
-
+INVITES_PATH = "/admin/invites"
+USAGE_GROUPS = ("user", "model", "day")
+USAGE_NUMBERS = ("turns", "input_tokens", "output_tokens", "cost_usd")
+NO_USAGE = "No usage in this period."
 
 account_argument = click.argument("account", metavar="EMAIL_OR_ID")
 
 
 class BudgetType(click.ParamType):
-    """A sum in US dollars, or `default` for the deployment's own."""
+    """An amount in US dollars, or `default` for the deployment's default budget."""
 
     name = "budget"
 
     @override
     def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> float | str:
-        """Return the number, or the word."""
+        """Return the amount, or `default`."""
         if value.lower() == "default":
             return "default"
         try:
             return float(value.removeprefix("$"))
         except ValueError:
-            self.fail(f"{value!r} is neither a number of US dollars nor `default`.", param, ctx)
+            self.fail(f"{value!r} is neither an amount in US dollars nor `default`.", param, ctx)
 
 
 @click.command()
@@ -46,9 +47,9 @@ class BudgetType(click.ParamType):
 @json_option
 @with_api
 def users(api: ApiClient, part: str | None, limit: int, as_json: bool) -> None:
-    """List accounts, the newest first.
+    """List accounts, newest first.
 
-    PART is a part of the e-mail address to look for.
+    PART filters by a part of the e-mail address.
     """
     ACCOUNT_TABLE.show(first_items(api, USERS_PATH, limit=limit, query={"email": part} if part else None), as_json=as_json)
 
@@ -58,12 +59,12 @@ def users(api: ApiClient, part: str | None, limit: int, as_json: bool) -> None:
 @prompts.yes_option
 @with_api
 def disable(api: ApiClient, account: str, yes: bool) -> None:
-    """Shut an account out.
+    """Disable an account.
 
-    Its sessions end at once. Nothing is deleted.
+    Its sessions end immediately. No data is deleted.
     """
     found = find_account(api, account)
-    prompts.require_confirmation(f"Disable {found.text('email')} and end their sessions?", yes=yes)
+    prompts.require_confirmation(f"Disable {found.text('email')} and end its sessions?", yes=yes)
     _change_account(api, found, {"disabled": True}, "is disabled")
 
 
@@ -71,7 +72,7 @@ def disable(api: ApiClient, account: str, yes: bool) -> None:
 @account_argument
 @with_api
 def enable(api: ApiClient, account: str) -> None:
-    """Let a disabled account in again."""
+    """Enable a disabled account."""
     _change_account(api, find_account(api, account), {"disabled": False}, "is enabled")
 
 
@@ -80,9 +81,9 @@ def enable(api: ApiClient, account: str) -> None:
 @click.argument("new_role", metavar="ROLE", type=click.Choice(["user", "admin"]))
 @with_api
 def role(api: ApiClient, account: str, new_role: str) -> None:
-    """Make somebody an admin, or a user.
+    """Change an account's role.
 
-    ROLE is `user` or `admin`; new rights come with the next renewal of the person's token, within minutes.
+    ROLE is `user` or `admin`. It takes effect when the account's access token is next refreshed, within minutes.
     """
     _change_account(api, find_account(api, account), {"role": new_role}, f"has the role {new_role}")
 
@@ -92,23 +93,24 @@ def role(api: ApiClient, account: str, new_role: str) -> None:
 @click.argument("usd", metavar="USD|default", type=BudgetType())
 @with_api
 def budget(api: ApiClient, account: str, usd: float | str) -> None:
-    """Limit what an account may spend.
+    """Set an account's monthly budget.
 
-    The budget is in US dollars for a month; `default` is the deployment's own.
+    The budget is in US dollars; `default` is the deployment's default.
     """
-    has = "the default monthly budget" if isinstance(usd, str) else f"a monthly budget of ${usd:,.2f}"
-    _change_account(api, find_account(api, account), {"monthly_budget_usd": None if isinstance(usd, str) else usd}, f"has {has}")
+    amount_usd = None if isinstance(usd, str) else usd
+    outcome = "has the default monthly budget" if amount_usd is None else f"has a monthly budget of ${amount_usd:,.2f}"
+    _change_account(api, find_account(api, account), {"monthly_budget_usd": amount_usd}, outcome)
 
 
 def find_account(api: ApiClient, given: str) -> Fields:
-    """Return the account that `given` names: an e-mail address, an id, or the start or end of one."""
+    """Return the account with this e-mail address or id, or whose id starts or ends with `given`."""
     if "@" not in given:
         return find_by_id(all_items(api, USERS_PATH), given, noun="account", listed_by=USERS_LISTED_BY)
-    wanted = given.strip().lower()
-    for account in all_items(api, USERS_PATH, {"email": wanted}):
-        if account.text("email").lower() == wanted:
+    email = given.strip().lower()
+    for account in all_items(api, USERS_PATH, {"email": email}):
+        if account.text("email").lower() == email:
             return account
-    raise CliError(f"There is no account {one_line(given)!r}. They are listed by: {USERS_LISTED_BY}")
+    raise CliError(f"There is no account {one_line(given)!r}. To list them: {USERS_LISTED_BY}")
 
 
 def _change_account(api: ApiClient, account: Fields, changes: dict[str, object], outcome: str) -> None:
@@ -128,10 +130,7 @@ def _account_row(account: Fields) -> tuple[str, ...]:
     )
 
 
-ACCOUNT_TABLE = Table(("id", "e-mail", "name", "role", "budget", "since"), _account_row, "No such accounts.")
-
-
-INVITES_PATH = "/admin/invites"
+ACCOUNT_TABLE = Table(("id", "e-mail", "name", "role", "budget", "since"), _account_row, "No matching accounts.")
 
 
 @click.command()
@@ -139,18 +138,19 @@ INVITES_PATH = "/admin/invites"
 @click.option("--expires", type=Expiry(), metavar="WHEN", help="12h, 30d, 4w or a date, 90 days at most.  [default: a week]")
 @with_api
 def invite(api: ApiClient, email: str | None, expires: str | None) -> None:
-    """Make an invite for one account.
+    """Create an invite for one account.
 
-    With EMAIL only that address may use it. The invite alone goes to standard output.
+    With EMAIL, only this address can use the invite. Standard output receives only the invite code.
     """
     body = {"email": email, "expires_at": expires}
-    made = Fields.of(api.fetch(HttpCall("POST", INVITES_PATH, {field: value for field, value in body.items() if value})))
-    if not made.text("invite"):
-        raise not_parley(api.url, "it made no invite")
-    click.echo(one_line(made.text("invite")))
-    until = local_time(made.text("expires_at"))
+    created = Fields.of(api.fetch(HttpCall("POST", INVITES_PATH, {field: value for field, value in body.items() if value})))
+    if not created.text("invite"):
+        raise not_parley(api.url, "its answer has no invite")
+    click.echo(one_line(created.text("invite")))
+    until = local_time(created.text("expires_at"))
     click.echo(
-        f"For {_invited_address(made)}, until {until}; not shown again. To use it: parley register --url {api.url} --invite …", err=True
+        f"For {_invited_address(created)}, until {until}; it is not shown again. To use it: parley register --url {api.url} --invite …",
+        err=True,
     )
 
 
@@ -166,17 +166,17 @@ def invites(api: ApiClient, as_json: bool) -> None:
 @click.argument("invite_id", metavar="ID")
 @with_api
 def uninvite(api: ApiClient, invite_id: str) -> None:
-    """Take an invite back.
+    """Revoke an invite.
 
-    A short id will do; they are listed by `parley admin invites`.
+    ID may be a short id. To list the invites: parley admin invites
     """
     found = find_by_id(all_items(api, INVITES_PATH), invite_id, noun="invite", listed_by="parley admin invites")
     api.fetch(HttpCall("DELETE", f"{INVITES_PATH}/{quote(found.text('id'), safe='')}"))
-    click.echo(f"Took back the invite for {_invited_address(found)}")
+    click.echo(f"Revoked the invite for {_invited_address(found)}")
 
 
 def _invited_address(invite: Fields) -> str:
-    return one_line(invite.text("email")) or "anybody"
+    return one_line(invite.text("email")) or "any address"
 
 
 def _invite_row(invite: Fields) -> tuple[str, ...]:
@@ -188,35 +188,26 @@ def _invite_row(invite: Fields) -> tuple[str, ...]:
     )
 
 
-INVITE_TABLE = Table(("id", "for", "made", "expires"), _invite_row, "No open invites. Make one: parley admin invite")
-
-
-USAGE_GROUPS = ("user", "model", "day")
-
-
-USAGE_NUMBERS = ("turns", "input_tokens", "output_tokens", "cost_usd")
-
-
-NO_USAGE = "Nothing was used in that time."
+INVITE_TABLE = Table(("id", "for", "created", "expires"), _invite_row, "No open invites. Create one: parley admin invite")
 
 
 @click.command()
 @click.option("--by", default="user", show_default=True, metavar="GROUPS", help="One or more of user,model,day.")
-@click.option("--from", "start", metavar="DATE", help="First day or moment, in UTC.  [default: the first of this month]")
-@click.option("--to", "end", metavar="DATE", help="End, not included.  [default: now]")
+@click.option("--from", "start", metavar="DATE", help="First day or time, in UTC.  [default: the first of this month]")
+@click.option("--to", "end", metavar="DATE", help="End of the period, exclusive.  [default: now]")
 @json_option
 @with_api
 def usage(api: ApiClient, by: str, start: str | None, end: str | None, as_json: bool) -> None:
-    """Add up turns, tokens and cost, the dearest first."""
+    """Sum turns, tokens and cost by group, highest cost first."""
     groups = [name for name in USAGE_GROUPS if name in by.replace(" ", "").split(",")]
     query = {"group_by": by, **({"from": start} if start else {}), **({"to": end} if end else {})}
-    lines = list(all_items(api, "/admin/usage", query))
-    names = _account_names(api) if "user" in groups and lines and not as_json else {}
-    table = Table((*groups, "turns", "tokens in", "tokens out", "cost"), lambda used: _usage_row(used, groups, names), NO_USAGE)
-    table.show(lines, as_json=as_json)
-    if len(lines) > 1 and not as_json:
+    rows = list(all_items(api, "/admin/usage", query))
+    names = _account_names(api) if "user" in groups and rows and not as_json else {}
+    table = Table((*groups, "turns", "tokens in", "tokens out", "cost"), lambda item: _usage_row(item, groups, names), NO_USAGE)
+    table.show(rows, as_json=as_json)
+    if len(rows) > 1 and not as_json:
         click.echo(
-            "total: {} turns, {} tokens in, {} tokens out, {}".format(*_formatted_numbers(*(_total(lines, name) for name in USAGE_NUMBERS)))
+            "total: {} turns, {} tokens in, {} tokens out, {}".format(*_formatted_numbers(*(_total(rows, name) for name in USAGE_NUMBERS)))
         )
 
 
@@ -224,18 +215,18 @@ def _account_names(api: ApiClient) -> dict[str, str]:
     return {account.text("id"): account.text("email") for account in all_items(api, USERS_PATH)}
 
 
-def _total(lines: list[Fields], name: str) -> float:
-    return sum(used.number(name) or 0 for used in lines)
+def _total(rows: list[Fields], name: str) -> float:
+    return sum(usage_row.number(name) or 0 for usage_row in rows)
 
 
-def _usage_row(used: Fields, groups: list[str], names: Mapping[str, str]) -> tuple[str, ...]:
-    user_id = used.text("user_id")
+def _usage_row(item: Fields, groups: list[str], names: Mapping[str, str]) -> tuple[str, ...]:
+    user_id = item.text("user_id")
     cells = {
         "user": one_line(names.get(user_id, "")) or short_id(user_id),
-        "model": one_line(used.text("model")),
-        "day": one_line(used.text("day")),
+        "model": one_line(item.text("model")),
+        "day": one_line(item.text("day")),
     }
-    return *(cells[group] for group in groups), *_formatted_numbers(*(used.number(name) or 0 for name in USAGE_NUMBERS))
+    return *(cells[group] for group in groups), *_formatted_numbers(*(item.number(name) or 0 for name in USAGE_NUMBERS))
 
 
 def _formatted_numbers(turns: float, tokens_in: float, tokens_out: float, cost_usd: float) -> tuple[str, str, str, str]:
@@ -244,7 +235,7 @@ def _formatted_numbers(turns: float, tokens_in: float, tokens_out: float, cost_u
 
 @click.group()
 def admin() -> None:
-    """Manage accounts, invites and usage, as an admin."""
+    """Manage accounts and invites, and report usage, as an admin."""
 
 
 for command in (users, disable, enable, role, budget, invite, invites, uninvite, usage):

@@ -1,4 +1,4 @@
-"""`parley api-keys`: keys for scripts and other programs."""
+"""`parley api-keys`: list, create and revoke API keys."""
 
 from urllib.parse import quote
 
@@ -19,30 +19,30 @@ SCOPES = ("chat", "conversations", "tools", "documents")
 
 @click.group(cls=ListGroup)
 def api_keys() -> None:
-    """List, make and revoke keys for scripts and other programs."""
+    """List, create and revoke API keys for scripts and other programs."""
 
 
 @api_keys.command("list")
 @json_option
 @with_api
 def list_api_keys(api: ApiClient, as_json: bool) -> None:
-    """List your API keys, the newest first; the keys themselves are shown only when they are made."""
+    """List your API keys, newest first. A key itself is shown only once, when it is created."""
     KEY_TABLE.show(list(all_items(api, API_KEYS_PATH)), as_json=as_json)
 
 
 @api_keys.command()
 @click.argument("name")
-@click.option("--scope", "scopes", type=click.Choice(SCOPES), multiple=True, help="What it may do; repeat it for more.  [default: all]")
-@click.option("--expires", type=Expiry(), metavar="WHEN", help="12h, 90d, 4w or a date, a year at most.  [default: a year]")
+@click.option("--scope", "scopes", type=click.Choice(SCOPES), multiple=True, help="Permission of the key; can be repeated.  [default: all]")
+@click.option("--expires", type=Expiry(), metavar="WHEN", help="12h, 90d, 4w or a date, at most a year ahead.  [default: a year]")
 @with_api
 def create(api: ApiClient, name: str, scopes: tuple[str, ...], expires: str | None) -> None:
-    """Make an API key called NAME. The key alone goes to standard output, this once."""
+    """Create an API key called NAME. Standard output receives only the key; it is never shown again."""
     body = {"name": name, "scopes": list(scopes), "expires_at": expires}
-    made = Fields.of(api.fetch(HttpCall("POST", API_KEYS_PATH, {field: value for field, value in body.items() if value})))
-    if not made.text("key"):
-        raise not_parley(api.url, "it made no key")
-    click.echo(one_line(made.text("key")))
-    click.echo(f"{_details(made)} Keep it safe: it is not shown again. This client takes it from {API_KEY_VARIABLE}.", err=True)
+    created = Fields.of(api.fetch(HttpCall("POST", API_KEYS_PATH, {field: value for field, value in body.items() if value})))
+    if not created.text("key"):
+        raise not_parley(api.url, "its answer has no key")
+    click.echo(one_line(created.text("key")))
+    click.echo(f"{_details(created)} Store it safely: it is not shown again. This client reads it from {API_KEY_VARIABLE}.", err=True)
 
 
 @api_keys.command()
@@ -50,17 +50,17 @@ def create(api: ApiClient, name: str, scopes: tuple[str, ...], expires: str | No
 @prompts.yes_option
 @with_api
 def revoke(api: ApiClient, key: str, yes: bool) -> None:
-    """Make an API key useless at once; a short id will do."""
+    """Revoke an API key immediately. ID may be a short id."""
     found = find_by_id(all_items(api, API_KEYS_PATH), key, noun="API key", listed_by="parley api-keys")
-    named = f"the API key {one_line(found.text('name'))!r} ({short_id(found.text('id'))})"
-    prompts.require_confirmation(f"Revoke {named}? What uses it stops working at once.", yes=yes)
+    label = f"the API key {one_line(found.text('name'))!r} ({short_id(found.text('id'))})"
+    prompts.require_confirmation(f"Revoke {label}? Programs that use it stop working immediately.", yes=yes)
     api.fetch(HttpCall("DELETE", f"{API_KEYS_PATH}/{quote(found.text('id'), safe='')}"))
-    click.echo(f"Revoked {named}")
+    click.echo(f"Revoked {label}")
 
 
 def _details(key: Fields) -> str:
-    named = f"{one_line(key.text('name'))!r} ({short_id(key.text('id'))})"
-    return f"API key {named} for {_scopes(key)}, until {local_time(key.text('expires_at'))}."
+    label = f"{one_line(key.text('name'))!r} ({short_id(key.text('id'))})"
+    return f"API key {label} for {_scopes(key)}, until {local_time(key.text('expires_at'))}."
 
 
 def _scopes(key: Fields) -> str:
@@ -78,4 +78,4 @@ def _key_row(key: Fields) -> tuple[str, ...]:
     )
 
 
-KEY_TABLE = Table(("id", "name", "may use", "expires", "last used"), _key_row, "No API keys yet. Make one: parley api-keys create NAME")
+KEY_TABLE = Table(("id", "name", "scopes", "expires", "last used"), _key_row, "No API keys yet. Create one: parley api-keys create NAME")

@@ -1,4 +1,4 @@
-"""`parley conversations` and `parley history`."""
+"""`parley conversations` and `parley history`: list conversations and show their messages."""
 
 from collections.abc import Iterator
 from urllib.parse import quote
@@ -21,7 +21,7 @@ NO_CONVERSATIONS = 'No conversations yet. Start one: parley chat "Hello"'
 @json_option
 @with_api_or_key
 def conversations(api: ApiClient, limit: int, as_json: bool) -> None:
-    """List your conversations, the newest activity first."""
+    """List your conversations, latest activity first."""
     CONVERSATIONS.show(first_items(api, "/conversations", limit=limit), as_json=as_json)
 
 
@@ -29,7 +29,7 @@ def conversations(api: ApiClient, limit: int, as_json: bool) -> None:
 @click.argument("conversation", metavar="[ID]", required=False)
 @with_api_or_key
 def history(api: ApiClient, conversation: str | None) -> None:
-    """Show the messages of a conversation, the last one by default; a short id will do."""
+    """Show the messages of a conversation. ID may be a short id; the default is the latest conversation."""
     show_history(api, find_conversation_id(api, conversation) if conversation else latest_conversation(api).text("id"))
 
 
@@ -40,11 +40,11 @@ def show_history(api: ApiClient, conversation_id: str) -> None:
         click.secho(_message_heading(message), dim=True)
         click.echo((plain_text(message.text("text")).rstrip("\n") or "(no text)") + "\n")
     if not messages:
-        click.echo(f'No messages yet. Write one: parley chat --conversation {short_id(conversation_id)} "Hello"')
+        click.echo(f'No messages yet. Send one: parley chat --conversation {short_id(conversation_id)} "Hello"')
 
 
 def latest_conversation(api: ApiClient) -> Fields:
-    """Return the conversation with the newest activity."""
+    """Return the conversation with the latest activity. Raises `CliError` if there are no conversations."""
     page = Fields.of(api.fetch(HttpCall("GET", "/conversations", query={"limit": 1})))
     for conversation in page.parts("items"):
         return conversation
@@ -52,9 +52,11 @@ def latest_conversation(api: ApiClient) -> Fields:
 
 
 def find_conversation_id(api: ApiClient, given: str) -> str:
-    """Return the whole id of the conversation that `given` names: an id, or the start or end of one."""
-    found = full_id(given)
-    return found or find_by_id(all_items(api, "/conversations"), given, noun="conversation", listed_by="parley conversations").text("id")
+    """Return the full id of the conversation with this id, or whose id starts or ends with `given`."""
+    conversation_id = full_id(given)
+    return conversation_id or find_by_id(
+        all_items(api, "/conversations"), given, noun="conversation", listed_by="parley conversations"
+    ).text("id")
 
 
 def _messages(api: ApiClient, conversation_id: str) -> Iterator[Fields]:

@@ -1,4 +1,4 @@
-"""`parley password` and `parley email`: change them, or reset the password by an emailed code."""
+"""`parley password` and `parley email`: change password or address, or reset the password by an e-mailed code."""
 
 import click
 
@@ -14,50 +14,49 @@ NEW_LABEL = "New password"
 
 @click.group()
 def password() -> None:
-    """Change your password, or set a new one by mail."""
+    """Change your password, or reset it by e-mail."""
 
 
 @password.command()
 @with_api
 def change(api: ApiClient) -> None:
-    """Change your password; your sessions elsewhere end."""
+    """Change your password. Your sessions on other devices end."""
     api.require_session()
-    known = prompts.prompt_password("Current password")
-    api.fetch(
-        HttpCall("POST", "/auth/password", {"current_password": known, "new_password": prompts.prompt_password(NEW_LABEL, confirm=True)})
-    )
-    click.echo("Your password is changed. Your sessions elsewhere have ended; this one and your API keys go on.")
+    current = prompts.prompt_password("Current password")
+    new = prompts.prompt_password(NEW_LABEL, confirm=True)
+    api.fetch(HttpCall("POST", "/auth/password", {"current_password": current, "new_password": new}))
+    click.echo("Your password is changed. Your other sessions have ended; this session and your API keys still work.")
 
 
 @password.command()
 @click.argument("email")
-@click.option("--no-mail", is_flag=True, help="Have no code mailed: you hold one already.")
+@click.option("--no-mail", is_flag=True, help="Do not send a code: you already have one.")
 @with_api
 def reset(api: ApiClient, email: str, no_mail: bool) -> None:
-    """Set a new password by a code that is mailed to EMAIL; every session ends."""
-    again = f"When you have it: parley password reset --no-mail {one_line(email)}"
+    """Set a new password with a code that is e-mailed to EMAIL. All sessions end."""
+    hint = f"To enter it later: parley password reset --no-mail {one_line(email)}"
     if not no_mail:
         api.public(HttpCall("POST", "/auth/password/forgot", {"email": email}))
         prompts.announce_code(api, f"{email}, if it has an account")
-    code = prompts.prompt_code(hint=again)
+    code = prompts.prompt_code(hint=hint)
     body = {"email": email, "code": code, "new_password": prompts.prompt_password(NEW_LABEL, confirm=True)}
     api.public(HttpCall("POST", "/auth/password/reset", body))
-    click.echo(f"Your password is changed, and every session has ended. Log in: parley login {one_line(email)}")
+    click.echo(f"Your password is changed and all sessions have ended. Log in: parley login {one_line(email)}")
 
 
 @click.command()
 @click.argument("new_address")
-@click.option("--no-mail", is_flag=True, help="Have no code mailed: you hold one already.")
+@click.option("--no-mail", is_flag=True, help="Do not send a code: you already have one.")
 @with_api
 def email(api: ApiClient, new_address: str, no_mail: bool) -> None:
-    """Change your e-mail address to NEW_ADDRESS, by your password and a code that is mailed there."""
+    """Change your e-mail address to NEW_ADDRESS. This needs your password and a code that is e-mailed to NEW_ADDRESS."""
     api.require_session()
     if not no_mail:
         api.fetch(HttpCall("POST", "/auth/email", {"password": prompts.prompt_password(), "new_email": new_address}))
         prompts.announce_code(api, new_address)
-    code = prompts.prompt_code(hint=f"When you have it: parley email --no-mail {one_line(new_address)}")
+    code = prompts.prompt_code(hint=f"To enter it later: parley email --no-mail {one_line(new_address)}")
     api.fetch(HttpCall("POST", "/auth/email/confirm", {"code": code}))
-    # The address that counts is the one the code was mailed to, whatever was typed with --no-mail.
+    # The server changes to the address that received the code; with --no-mail the user may have typed another one.
     current = Fields.of(api.fetch(HttpCall("GET", "/auth/me"))).text("email")
     api.sessions.change_email(api.url, current)
     click.echo(f"Your e-mail address is now {one_line(current)}")

@@ -14,6 +14,8 @@ from cli.listing import MAX_PAGES, ListGroup, Table, all_items, first_items, jso
 from cli.options import with_api_or_key
 from cli.output import aligned_table, json_text, local_time, one_line, plain_text, print_note, shortened
 
+NOTHING_FOUND = "No passages found. To list the documents: parley documents"
+
 document_argument = click.argument("document", metavar="ID")
 
 
@@ -22,17 +24,17 @@ document_argument = click.argument("document", metavar="ID")
 @click.argument("title")
 @with_api_or_key
 def rename(api: ApiClient, document: str, title: str) -> None:
-    """Call a document TITLE; a short id will do."""
+    """Change a document's title to TITLE. ID may be a short id."""
     found = find_document(api, document)
     changed = Fields.of(api.fetch(HttpCall("PATCH", document_path(found.text("id")), {"title": title})))
-    click.echo(f"{title_and_id(found)} is called {changed.text('title')!r} now")
+    click.echo(f"{title_and_id(found)} is now called {one_line(changed.text('title'))!r}")
 
 
 @click.command()
 @document_argument
 @with_api_or_key
 def share(api: ApiClient, document: str) -> None:
-    """Let all users of the server read your document; for admins."""
+    """Share your document with all users of the server; admins only."""
     click.echo(f"{title_and_id(set_shared(api, find_document(api, document), shared=True))} is shared with all users")
 
 
@@ -40,8 +42,8 @@ def share(api: ApiClient, document: str) -> None:
 @document_argument
 @with_api_or_key
 def unshare(api: ApiClient, document: str) -> None:
-    """Have your document for yourself again; for admins."""
-    click.echo(f"{title_and_id(set_shared(api, find_document(api, document), shared=False))} is yours alone")
+    """Make your shared document private again; admins only."""
+    click.echo(f"{title_and_id(set_shared(api, find_document(api, document), shared=False))} is private")
 
 
 @click.command()
@@ -49,9 +51,9 @@ def unshare(api: ApiClient, document: str) -> None:
 @prompts.yes_option
 @with_api_or_key
 def delete(api: ApiClient, given: tuple[str, ...], yes: bool) -> None:
-    """Delete documents; short ids will do.
+    """Delete documents with their text, chunks and vectors.
 
-    What was made of them goes as well: their text, their chunks and vectors.
+    Each ID may be a short id.
     """
     found = {document.text("id"): document for document in [find_document(api, each) for each in given]}
     prompts.require_confirmation(f"Delete {', '.join(map(title_and_id, found.values()))}?", yes=yes)
@@ -60,34 +62,33 @@ def delete(api: ApiClient, given: tuple[str, ...], yes: bool) -> None:
         click.echo(f"Deleted {title_and_id(document)}")
 
 
-NOTHING_FOUND = "Nothing fits these words. What there is: parley documents"
-
-
 @click.command()
 @click.argument("words", metavar="WORDS...", nargs=-1, required=True)
-@click.option("--limit", type=click.IntRange(1, 100), default=5, show_default=True, help="How many pieces to show.")
-@click.option("--in", "only_in", metavar="ID", multiple=True, help="Search this document only; may be given often.")
+@click.option("--limit", type=click.IntRange(1, 100), default=5, show_default=True, help="How many passages to show.")
+@click.option("--in", "document_ids", metavar="ID", multiple=True, help="Search this document only; can be repeated.")
 @json_option
 @with_api_or_key
-def search(api: ApiClient, words: tuple[str, ...], limit: int, only_in: tuple[str, ...], as_json: bool) -> None:
-    """Find the pieces that fit WORDS, the best first.
+def search(api: ApiClient, words: tuple[str, ...], limit: int, document_ids: tuple[str, ...], as_json: bool) -> None:
+    """Find passages that match WORDS, best first.
 
-    They are ranked by words and by meaning.
+    Passages are ranked by words and by meaning.
     """
     query: dict[str, str | int | Sequence[str]] = {"q": " ".join(words), "limit": limit}
-    if only_in:
-        query["document_id"] = find_document_ids(api, only_in)
+    if document_ids:
+        query["document_id"] = find_document_ids(api, document_ids)
     answer = Fields.of(api.fetch(HttpCall("GET", f"{DOCUMENTS_PATH}/search", query=query)))
     found = answer.parts("items")
     if answer.text("mode") == "text":
-        print_note("Found by words only: there is no model of the role `embedding` that answers.")
+        print_note("Ranked by words only: no embedding model is available.")
     click.echo(json_text(found) if as_json else "\n\n".join(map(_passage_text, found)) or NOTHING_FOUND)
 
 
-def _passage_text(piece: Fields) -> str:
-    heading = one_line(piece.text("heading"))
-    under = f" · {heading}" if heading and heading != one_line(piece.text("title")) else ""
-    return f"{title_and_page(piece)} ({short_id(piece.text('document_id'))}){under}\n  {shortened(piece.text('text'), characters=300)}"
+def _passage_text(passage: Fields) -> str:
+    heading = one_line(passage.text("heading"))
+    suffix = f" · {heading}" if heading and heading != one_line(passage.text("title")) else ""
+    return (
+        f"{title_and_page(passage)} ({short_id(passage.text('document_id'))}){suffix}\n  {shortened(passage.text('text'), characters=300)}"
+    )
 
 
 @click.group(cls=ListGroup)
@@ -100,17 +101,17 @@ def documents() -> None:
 @json_option
 @with_api_or_key
 def list_documents(api: ApiClient, limit: int, as_json: bool) -> None:
-    """List your documents and the shared ones, the newest first."""
+    """List your documents and shared documents, newest first."""
     DOCUMENTS.show(first_items(api, DOCUMENTS_PATH, limit=limit), as_json=as_json)
 
 
 @documents.command()
 @document_argument
-@click.option("--chunks", is_flag=True, help="Show the pieces that it was cut into, which answers cite.")
+@click.option("--chunks", is_flag=True, help="Show the document's chunks, which answers cite.")
 @json_option
 @with_api_or_key
 def show(api: ApiClient, document: str, chunks: bool, as_json: bool) -> None:
-    """Show a document; a short id will do."""
+    """Show a document. ID may be a short id."""
     found = find_document(api, document)
     if chunks:
         _show_chunks(api, found, as_json=as_json)
@@ -119,17 +120,17 @@ def show(api: ApiClient, document: str, chunks: bool, as_json: bool) -> None:
 
 
 def _show_chunks(api: ApiClient, document: Fields, *, as_json: bool) -> None:
-    found = list(all_items(api, f"{document_path(document.text('id'))}/chunks"))
+    shown = list(all_items(api, f"{document_path(document.text('id'))}/chunks"))
     if as_json:
-        click.echo(json_text(found))
+        click.echo(json_text(shown))
         return
-    for chunk in found:
+    for chunk in shown:
         click.secho(f"{chunk.number('number') or 0:.0f} · {title_and_page(Fields(chunk | {'title': chunk.text('heading')}))}", dim=True)
         click.echo(plain_text(chunk.text("text")).rstrip("\n") + "\n")
-    if not found:
-        click.echo(f"It has no chunks: it is {_status(document)}.")
-    elif len(found) < (document.number("chunks") or 0):
-        print_note(f"These are the first {MAX_PAGES * 100}.")
+    if not shown:
+        click.echo(f"The document has no chunks: it is {_status(document)}.")
+    elif len(shown) < (document.number("chunks") or 0):
+        print_note(f"Only the first {MAX_PAGES * 100} chunks are shown.")
 
 
 def _detail_rows(document: Fields) -> list[tuple[str, str]]:
@@ -137,11 +138,11 @@ def _detail_rows(document: Fields) -> list[tuple[str, str]]:
         ("id", one_line(document.text("id"))),
         ("title", one_line(document.text("title"))),
         ("file", f"{one_line(document.text('filename'))} ({one_line(document.text('content_type'))}, {_file_size(document)})"),
-        ("is", _status(document)),
-        ("why", " ".join(part for part in (one_line(document.text("error")), _in_parentheses(document.text("error_code"))) if part)),
+        ("status", _status(document)),
+        ("error", " ".join(part for part in (one_line(document.text("error")), _in_parentheses(document.text("error_code"))) if part)),
         ("note", one_line(document.text("note"))),
         ("chunks", f"{document.number('chunks') or 0:.0f}"),
-        ("for", _visibility(document) or "you"),
+        ("visible to", _visibility(document) or "you"),
         ("added", local_time(document.text("created_at"))),
     ]
 
@@ -160,8 +161,8 @@ def _file_size(document: Fields) -> str:
 
 def _visibility(document: Fields) -> str:
     if document.get("is_own") is False:
-        return "all, by another"
-    return "all" if document.get("shared") is True else ""
+        return "all users (not yours)"
+    return "all users" if document.get("shared") is True else ""
 
 
 def _in_parentheses(code: str) -> str:
@@ -181,7 +182,9 @@ def _document_row(document: Fields) -> tuple[str, ...]:
 
 
 DOCUMENTS = Table(
-    ("id", "title", "is", "size", "chunks", "added", "for"), _document_row, "No documents yet. Add one: parley documents add handbook.pdf"
+    ("id", "title", "status", "size", "chunks", "added", "visible to"),
+    _document_row,
+    "No documents yet. Add one: parley documents add handbook.pdf",
 )
 
 

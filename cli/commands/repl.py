@@ -1,4 +1,4 @@
-"""`parley chat` without a message: a conversation until Ctrl-D, with line editing and a private history."""
+"""Interactive `parley chat`: a conversation until Ctrl-D, with line editing and a private history."""
 
 import os
 import re
@@ -18,58 +18,55 @@ from cli.output import one_line
 
 try:
     import readline
-except ImportError:  # Pythons without it still talk, only without editing
+except ImportError:  # without it, the chat works but has no line editing
     readline = None  # type: ignore[assignment]
 
-
 MAX_HISTORY_LINES = 1000
+HELP = """\
+/new            start a new conversation
+/model NAME     use this model from now on; without NAME, show the current model
+/models         list the models
+/documents ID   answer from these documents: one or more IDs, `all` or `none`; without ID, show the current choice
+/history        show this conversation
+/help           show this help
+/quit           exit, like Ctrl-D; Ctrl-C stops an answer"""
 
 
 class LineInput:
-    """Reads lines; each is appended to the history file (mode 600) at once, so that nothing is lost by a kill."""
+    """Reads input lines and appends each to the history file (mode 600) immediately, so that a kill loses none."""
 
     def __init__(self, folder: Path | None = None) -> None:
         self._path = (folder or config_dir()) / "history"
 
     def load_history(self) -> None:
-        """Make the lines of earlier talks available to the arrow keys, and drop the oldest from the file."""
+        """Load the lines of earlier chats for the arrow keys, and trim the file once it is twice the limit."""
         try:
             lines = self._path.read_text(encoding="utf-8", errors="replace").splitlines()
         except OSError:
             return
         if len(lines) > 2 * MAX_HISTORY_LINES:
             write_private(self._path, "\n".join(lines[-MAX_HISTORY_LINES:]) + "\n")
-        for each in lines[-MAX_HISTORY_LINES:] if readline else ():
-            readline.add_history(each)
+        for line in lines[-MAX_HISTORY_LINES:] if readline else ():
+            readline.add_history(line)
 
     def read(self, prompt: str) -> str:
-        """Return the next line without blanks around it; raises EOFError at the end and KeyboardInterrupt."""
-        typed = input(prompt).strip()
-        if typed:
-            self._append_to_history(typed)
-        return typed
+        """Return the next line, stripped. Raises EOFError at the end of input, and KeyboardInterrupt."""
+        line = input(prompt).strip()
+        if line:
+            self._append_to_history(line)
+        return line
 
-    def _append_to_history(self, typed: str) -> None:
-        # A history is a comfort: without room for it the talk goes on.
+    def _append_to_history(self, line: str) -> None:
+        # The history is a convenience: the chat continues if it cannot be written.
         with (
             suppress(OSError, CliError),
             os.fdopen(open_private(self._path, os.O_WRONLY | os.O_APPEND), "w", encoding="utf-8", errors="replace") as file,
         ):
-            file.write(" ".join(typed.splitlines()) + "\n")
-
-
-HELP = """\
-/new            begin a new conversation
-/model NAME     ask this model from now on; without NAME, say which it is
-/models         list the models
-/documents ID   answer from this document, from several IDs, from `all` or from `none`; without, say which
-/history        show this conversation
-/help           show this
-/quit           end, as Ctrl-D does; Ctrl-C stops an answer"""
+            file.write(" ".join(line.splitlines()) + "\n")
 
 
 class Repl:
-    """Reads lines and asks them; lines of one word after a slash are commands."""
+    """Sends each input line as a message; a line like `/model NAME` is a command."""
 
     def __init__(self, client: ConversationClient, lines: LineInput | None = None) -> None:
         self.client = client
@@ -84,30 +81,30 @@ class Repl:
         }
 
     def run(self) -> None:
-        """Talk until /quit or Ctrl-D; only a lost session ends it with an error."""
+        """Chat until /quit or Ctrl-D. Errors are printed; only a lost session is raised."""
         self._lines.load_history()
-        going_on = self.client.conversation_id
-        click.secho(f"Conversation {going_on}" if going_on else f"New conversation at {self.client.api.url}", dim=True)
-        click.secho("/help lists the commands, Ctrl-D ends.", dim=True)
-        while (typed := self._next()) is not None:
-            if typed:
-                self._handle(typed)
+        conversation_id = self.client.conversation_id
+        click.secho(f"Conversation {conversation_id}" if conversation_id else f"New conversation at {self.client.api.url}", dim=True)
+        click.secho("/help lists the commands, Ctrl-D exits.", dim=True)
+        while (line := self._next()) is not None:
+            if line:
+                self._handle(line)
 
     def _next(self) -> str | None:
-        """Return the next line, the empty one after Ctrl-C, None at the end."""
+        """Return the next line, an empty string after Ctrl-C, or None at the end of input."""
         try:
-            typed = self._lines.read("> ")
+            line = self._lines.read("> ")
         except KeyboardInterrupt:
             click.echo()
             return ""
         except EOFError:
             click.echo()
             return None
-        return None if typed == "/quit" else typed
+        return None if line == "/quit" else line
 
-    def _handle(self, typed: str) -> None:
+    def _handle(self, line: str) -> None:
         try:
-            self._run(typed)
+            self._run_line(line)
         except (NotLoggedIn, SessionEnded):
             raise
         except CliError as exc:
@@ -115,14 +112,14 @@ class Repl:
         except KeyboardInterrupt:
             click.secho("stopped", dim=True, err=True)
 
-    def _run(self, typed: str) -> None:
-        command = re.fullmatch(r"/([a-z]+)(?:\s+(.*))?", typed)
+    def _run_line(self, line: str) -> None:
+        command = re.fullmatch(r"/([a-z]+)(?:\s+(.*))?", line)
         if command is None:
-            self.client.ask(typed)
+            self.client.ask(line)
         elif command_function := self._commands.get(command[1]):
             command_function((command[2] or "").strip())
         else:
-            raise CliError(f"There is no /{command[1]}. /help lists the commands.")
+            raise CliError(f"Unknown command /{command[1]}. /help lists the commands.")
 
     def _new(self, _: str) -> None:
         self.client.conversation_id = None
@@ -130,24 +127,24 @@ class Repl:
 
     def _model(self, name: str) -> None:
         if name:
-            self._check(name)
+            self._require_model(name)
             self.client.model = name
         click.secho(f"Model: {one_line(self.client.model or 'the default')}", dim=True)
 
-    def _check(self, name: str) -> None:
+    def _require_model(self, name: str) -> None:
         names = [model.text("id") for model in models.fetch_models(self.client.api)]
         if name not in names:
-            raise CliError(f"There is no model {one_line(name)!r}. There are: {one_line(', '.join(names))}")
+            raise CliError(f"There is no model {one_line(name)!r}. Available models: {one_line(', '.join(names))}")
 
     def _documents(self, given: str) -> None:
         if given:
-            words: dict[str, bool] = {"all": True, "none": False}
-            self.client.documents = words[given] if given in words else find_document_ids(self.client.api, tuple(given.split()))
+            keywords: dict[str, bool] = {"all": True, "none": False}
+            self.client.documents = keywords[given] if given in keywords else find_document_ids(self.client.api, tuple(given.split()))
         chosen = self.client.documents or False
-        told = ", ".join(map(short_id, chosen)) if isinstance(chosen, list) else "all" if chosen else "none"
-        click.secho(f"Documents: {told}", dim=True)
+        shown = ", ".join(map(short_id, chosen)) if isinstance(chosen, list) else "all" if chosen else "none"
+        click.secho(f"Documents: {shown}", dim=True)
 
     def _history(self, _: str) -> None:
         if self.client.conversation_id is None:
-            raise CliError("Nothing was said yet.")
+            raise CliError("This conversation has no messages yet.")
         conversations.show_history(self.client.api, self.client.conversation_id)

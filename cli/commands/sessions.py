@@ -1,4 +1,4 @@
-"""`parley sessions` and `parley audit`: where the account is logged in, and what happened to it."""
+"""`parley sessions` and `parley audit`: the account's login sessions and security events."""
 
 import json
 import re
@@ -18,14 +18,14 @@ SESSIONS_PATH = "/auth/sessions"
 
 @click.group(cls=ListGroup)
 def sessions() -> None:
-    """List where you are logged in, and end sessions."""
+    """List your login sessions, and end them."""
 
 
 @sessions.command("list")
 @json_option
 @with_api
 def list_sessions(api: ApiClient, as_json: bool) -> None:
-    """List where you are logged in, the newest first."""
+    """List your login sessions, newest first."""
     SESSION_TABLE.show(list(all_items(api, SESSIONS_PATH)), as_json=as_json)
 
 
@@ -33,7 +33,7 @@ def list_sessions(api: ApiClient, as_json: bool) -> None:
 @click.argument("session", metavar="ID")
 @with_api
 def end(api: ApiClient, session: str) -> None:
-    """End a session; a short id will do. To end all: parley logout --everywhere"""
+    """End a session. ID may be a short id. To end all sessions: parley logout --everywhere"""
     found = find_by_id(all_items(api, SESSIONS_PATH), session, noun="session", listed_by="parley sessions")
     api.fetch(HttpCall("DELETE", f"{SESSIONS_PATH}/{quote(found.text('id'), safe='')}"))
     if found.get("current") is True:
@@ -51,7 +51,7 @@ def _session_row(session: Fields) -> tuple[str, ...]:
     )
 
 
-SESSION_TABLE = Table(("id", "where", "program", "last used", ""), _session_row, "No sessions.")
+SESSION_TABLE = Table(("id", "address", "program", "last used", ""), _session_row, "No sessions.")
 
 
 @click.command()
@@ -59,7 +59,7 @@ SESSION_TABLE = Table(("id", "where", "program", "last used", ""), _session_row,
 @json_option
 @with_api
 def audit(api: ApiClient, limit: int, as_json: bool) -> None:
-    """List what happened to your account, the newest first: logins elsewhere, changes, API keys."""
+    """List security events of your account, newest first: logins, changes and API keys."""
     EVENT_TABLE.show(first_items(api, "/auth/audit", limit=limit), as_json=as_json)
 
 
@@ -83,4 +83,4 @@ def _detail_value(value: object) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
-EVENT_TABLE = Table(("when", "what", "where", "program", "detail"), _event_row, "Nothing has happened yet.")
+EVENT_TABLE = Table(("time", "event", "address", "program", "detail"), _event_row, "No events yet.")

@@ -1,4 +1,4 @@
-"""`parley tools`: list, set and call tools; add and remove remote MCP servers."""
+"""`parley tools`: list, configure and call tools; add and remove remote MCP servers."""
 
 import json
 from urllib.parse import quote
@@ -14,7 +14,15 @@ from cli.listing import ListGroup, Table, all_items, json_option, short_id
 from cli.options import with_api_or_key
 from cli.output import one_line, plain_text, shortened
 
+TOOLS_PATH = "/tools"
 MCP_SERVERS_PATH = "/tools/mcp-servers"
+# Command, field of the tool, its new value, help text.
+TOOL_SETTINGS = (
+    ("enable", "enabled", True, "Let models use a tool."),
+    ("disable", "enabled", False, "Hide a tool from all models."),
+    ("ask", "requires_approval", True, "Require approval for each call of a tool."),
+    ("trust", "requires_approval", False, "Let a tool run without approval, unless the tool itself or untrusted text requires it."),
+)
 
 
 @click.group(cls=ListGroup)
@@ -26,21 +34,21 @@ def mcp() -> None:
 @json_option
 @with_api_or_key
 def list_mcp_servers(api: ApiClient, as_json: bool) -> None:
-    """List your servers, the newest first, as they answered when they were last asked."""
+    """List your servers, newest first, with the result of the last contact."""
     SERVER_TABLE.show(list(all_items(api, MCP_SERVERS_PATH)), as_json=as_json)
 
 
 @mcp.command()
 @click.argument("name")
 @click.argument("address")
-@click.option("--header", "headers", metavar="'NAME: VALUE'", multiple=True, help="Goes along with every call; repeat it for more.")
+@click.option("--header", "headers", metavar="'NAME: VALUE'", multiple=True, help="Send this header with every call; can be repeated.")
 @with_api_or_key
 def add(api: ApiClient, name: str, address: str, headers: tuple[str, ...]) -> None:
-    """Add the server at ADDRESS; its tools are called NAME.tool."""
+    """Add the MCP server at ADDRESS. Its tools are called NAME.tool."""
     body = {"name": name, "url": address, "headers": dict(map(_parse_header, headers))}
-    id = Fields.of(api.fetch(HttpCall("POST", MCP_SERVERS_PATH, {field: value for field, value in body.items() if value}))).text("id")
-    made = next((server for server in all_items(api, MCP_SERVERS_PATH) if server.text("id") == id), Fields())
-    click.echo(f"Added {one_line(name)}: {_server_tools(made)}")
+    created = Fields.of(api.fetch(HttpCall("POST", MCP_SERVERS_PATH, {field: value for field, value in body.items() if value})))
+    listed = next((server for server in all_items(api, MCP_SERVERS_PATH) if server.text("id") == created.text("id")), Fields())
+    click.echo(f"Added {one_line(name)}: {_server_tools(listed)}")
 
 
 @mcp.command()
@@ -48,22 +56,25 @@ def add(api: ApiClient, name: str, address: str, headers: tuple[str, ...]) -> No
 @prompts.yes_option
 @with_api_or_key
 def remove(api: ApiClient, server: str, yes: bool) -> None:
-    """Remove a server with its tools and what was set for them; its name or id."""
-    found = next(
-        (one for one in all_items(api, MCP_SERVERS_PATH) if server in (one.text("name"), one.text("id"), short_id(one.text("id")))), None
-    )
-    if found is None:
-        raise CliError(f"There is no MCP server {one_line(server)!r}. They are listed by: parley tools mcp")
-    named = f"the MCP server {one_line(found.text('name'))!r} ({one_line(found.text('url'))})"
-    prompts.require_confirmation(f"Remove {named}?", yes=yes)
+    """Remove an MCP server with its tools and their settings. NAME may also be its id."""
+    found = _find_server(api, server)
+    label = f"the MCP server {one_line(found.text('name'))!r} ({one_line(found.text('url'))})"
+    prompts.require_confirmation(f"Remove {label}?", yes=yes)
     api.fetch(HttpCall("DELETE", f"{MCP_SERVERS_PATH}/{quote(found.text('id'), safe='')}"))
-    click.echo(f"Removed {named}")
+    click.echo(f"Removed {label}")
+
+
+def _find_server(api: ApiClient, given: str) -> Fields:
+    for server in all_items(api, MCP_SERVERS_PATH):
+        if given in (server.text("name"), server.text("id"), short_id(server.text("id"))):
+            return server
+    raise CliError(f"There is no MCP server {one_line(given)!r}. To list them: parley tools mcp")
 
 
 def _parse_header(given: str) -> tuple[str, str]:
     name, colon, value = given.partition(":")
     if not (name.strip() and colon):
-        raise click.BadParameter("a header is written 'NAME: VALUE'")
+        raise click.BadParameter("a header must have the form 'NAME: VALUE'")
     return name.strip(), value.strip()
 
 
@@ -71,8 +82,8 @@ def _server_tools(server: Fields) -> str:
     tools = server.get("tools")
     names = [str(name) for name in tools] if isinstance(tools, list) else []
     error = one_line(server.text("error"))
-    offers = shortened(", ".join(names), characters=60) if names else "no tools yet"
-    return f"{offers} ({error})" if error else offers
+    summary = shortened(", ".join(names), characters=60) if names else "no tools yet"
+    return f"{summary} ({error})" if error else summary
 
 
 def _server_row(server: Fields) -> tuple[str, ...]:
@@ -82,27 +93,16 @@ def _server_row(server: Fields) -> tuple[str, ...]:
 SERVER_TABLE = Table(("id", "name", "address", "tools"), _server_row, "No MCP servers yet. Add one: parley tools mcp add NAME ADDRESS")
 
 
-TOOLS_PATH = "/tools"
-
-
-TOOL_SETTINGS = (
-    ("enable", "enabled", True, "Let models use a tool."),
-    ("disable", "enabled", False, "Let no model use a tool."),
-    ("ask", "requires_approval", True, "Have a tool ask before each call."),
-    ("trust", "requires_approval", False, "Let a tool run without asking, where neither it nor what the model has read demands that."),
-)
-
-
 @click.group(cls=ListGroup)
 def tools() -> None:
-    """List, set and call tools, and add remote MCP servers that bring more."""
+    """List, configure and call tools, and add remote MCP servers."""
 
 
 @tools.command("list")
 @json_option
 @with_api_or_key
 def list_tools(api: ApiClient, as_json: bool) -> None:
-    """List the tools by name, also those that are off."""
+    """List all tools by name, including disabled tools."""
     TOOL_TABLE.show(list(all_items(api, TOOLS_PATH)), as_json=as_json)
 
 
@@ -111,18 +111,18 @@ def list_tools(api: ApiClient, as_json: bool) -> None:
 @click.argument("arguments", nargs=-1, metavar="[FIELD=VALUE]...")
 @with_api_or_key
 def invoke(api: ApiClient, name: str, arguments: tuple[str, ...]) -> None:
-    """Call a tool, as in `parley tools invoke calculator expression="12.5% of 840"`. A VALUE that is JSON is taken as that."""
-    called = HttpCall("POST", f"{_tool_path(name)}/invoke", {"arguments": dict(map(_parse_argument, arguments))})
-    outcome = Fields.of(api.fetch(called))
+    """Call a tool: `parley tools invoke calculator expression="12.5% of 840"`. A VALUE that is valid JSON is parsed."""
+    call = HttpCall("POST", f"{_tool_path(name)}/invoke", {"arguments": dict(map(_parse_argument, arguments))})
+    outcome = Fields.of(api.fetch(call))
     if outcome.get("ok") is not True:
-        raise CliError(one_line(outcome.text("content")) or "The tool failed.")
+        raise CliError(one_line(outcome.text("content")) or "The tool failed without a message. Try again, or check the server's log.")
     click.echo(plain_text(outcome.text("content")).rstrip("\n"))
 
 
-def _setting_command(word: str, field: str, value: bool, promise: str) -> click.Command:
-    """Return the command of this word, which sets one field of a tool."""
+def _setting_command(command: str, field: str, value: bool, help_text: str) -> click.Command:
+    """Return a command that sets one field of a tool."""
 
-    @click.command(word, help=promise)
+    @click.command(command, help=help_text)
     @click.argument("name")
     @with_api_or_key
     def change(api: ApiClient, name: str) -> None:
@@ -139,7 +139,7 @@ def _tool_path(name: str) -> str:
 def _parse_argument(given: str) -> tuple[str, object]:
     name, equals, value = given.partition("=")
     if not (name and equals):
-        raise click.BadParameter(f"{given!r} is not FIELD=VALUE")
+        raise click.BadParameter(f"{given!r} does not have the form FIELD=VALUE")
     try:
         return name, json.loads(value)
     except (ValueError, RecursionError):
@@ -149,14 +149,14 @@ def _parse_argument(given: str) -> tuple[str, object]:
 def _tool_state(tool: Fields) -> str:
     if tool.get("enabled") is not True:
         return "off"
-    return "on, and asks first" if tool.get("requires_approval") is True else "on"
+    return "on, needs approval" if tool.get("requires_approval") is True else "on"
 
 
 def _tool_row(tool: Fields) -> tuple[str, ...]:
     return one_line(tool.text("name")), one_line(tool.text("source")), _tool_state(tool), shortened(tool.text("description"), characters=60)
 
 
-TOOL_TABLE = Table(("name", "from", "is", "what it does"), _tool_row, "There are no tools here.")
+TOOL_TABLE = Table(("name", "source", "status", "description"), _tool_row, "No tools. The server's operator can enable some.")
 
 
 tools.add_command(mcp)

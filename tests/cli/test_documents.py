@@ -23,9 +23,9 @@ def test_documents_are_listed_with_how_far_they_are(server, parley):
     server.on("GET /documents", documents_page(HALF, SHARED))
 
     assert parley("documents").stdout.splitlines() == [
-        "id        title     is              size    chunks  added             for",
+        "id        title     status          size    chunks  added             visible to",
         "0000aaaa  Handbook  processing 50%  1.2 MB  0       2026-11-01 14:02",
-        "1111bbbb  Rules     ready           900 B   12      2026-11-01 14:02  all, by another",
+        "1111bbbb  Rules     ready           900 B   12      2026-11-01 14:02  all users (not yours)",
     ]
 
 
@@ -47,9 +47,9 @@ def test_a_document_is_shown_with_why_it_failed(server, parley):
     lines = parley("documents", "show", "0000aaaa").stdout.splitlines()
 
     assert lines[2:5] == [
-        "file    handbook.pdf (application/pdf, 1.2 MB)",
-        "is      failed",
-        "why     The pages are pictures without text. (scanned)",
+        "file        handbook.pdf (application/pdf, 1.2 MB)",
+        "status      failed",
+        "error       The pages are pictures without text. (scanned)",
     ]
 
 
@@ -78,16 +78,16 @@ def test_a_search_can_be_in_some_documents_only(server, parley):
     server.on("GET /documents", documents_page(READY))
     server.on("GET /documents/search", replies.reply(200, {"items": [], "mode": "hybrid"}))
 
-    assert parley("documents", "search", "leave", "--in", "0000aaaa", "--in", OTHER_ID).stdout.startswith("Nothing fits these words.")
+    assert parley("documents", "search", "leave", "--in", "0000aaaa", "--in", OTHER_ID).stdout.startswith("No passages found.")
     assert server.lines[-1] == f"GET /documents/search?q=leave&limit=5&document_id={DOCUMENT_ID}&document_id={OTHER_ID}"
 
 
 @pytest.mark.parametrize(
     ("args", "sent", "told"),
     [
-        (["rename", DOCUMENT_ID, "Rules"], {"title": "Rules"}, "'Handbook' (0000aaaa) is called 'Rules' now"),
+        (["rename", DOCUMENT_ID, "Rules"], {"title": "Rules"}, "'Handbook' (0000aaaa) is now called 'Rules'"),
         (["share", DOCUMENT_ID], {"shared": True}, "'Handbook' (0000aaaa) is shared with all users"),
-        (["unshare", DOCUMENT_ID], {"shared": False}, "'Handbook' (0000aaaa) is yours alone"),
+        (["unshare", DOCUMENT_ID], {"shared": False}, "'Handbook' (0000aaaa) is private"),
     ],
 )
 def test_a_document_is_changed(server, parley, args, sent, told):
@@ -105,7 +105,7 @@ def test_who_is_no_admin_is_told_so_when_sharing(server, parley):
     result = parley("documents", "share", "0000aaaa")
 
     assert result.exit_code == 1
-    assert result.stderr.startswith("Only admins share documents with all users; 'Handbook' (0000aaaa) is as it was.\n")
+    assert result.stderr.startswith("Only admins can share documents with all users; 'Handbook' (0000aaaa) is unchanged.\n")
 
 
 def test_documents_are_deleted_after_a_question(server, parley):
@@ -131,4 +131,4 @@ def test_a_document_that_is_not_there_is_told(server, parley):
 
     result = parley("documents", "show", "ffff")
 
-    assert (result.exit_code, result.stderr) == (1, "There is no document 'ffff'. They are listed by: parley documents\n")
+    assert (result.exit_code, result.stderr) == (1, "There is no document 'ffff'. To list them: parley documents\n")

@@ -37,13 +37,13 @@ def test_a_file_is_sent_and_watched_until_it_is_ready(server, handbook, parley):
 
     assert server.requests[0].body == {"title": "Leave", "file": ("handbook.pdf", "application/pdf", b"%PDF-1.7 thirty days")}
     assert result.stderr == "Handbook: queued\nHandbook: processing 50%\n"
-    assert result.stdout == "handbook.pdf was added, as 'Handbook' (0000aaaa)\n'Handbook' (0000aaaa) is ready: 12 chunks.\n"
+    assert result.stdout == "handbook.pdf: added as 'Handbook' (0000aaaa)\n'Handbook' (0000aaaa) is ready: 12 chunks.\n"
 
 
 def test_a_person_sees_a_bar(handbook, terminal):
     person = terminal("documents", "add", str(handbook))
     person.expect("handbook.pdf: sending [####################] 100%")
-    person.expect("Handbook: processing [##########..........] 50%")
+    person.expect("Handbook: processing [##########..........]  50%")
 
     assert person.end() == 0
 
@@ -69,24 +69,24 @@ def test_a_file_that_does_not_arrive_is_announced_no_more(server, large, parley)
     result = parley("documents", "add", "handbook.pdf")
 
     assert (result.exit_code, server.lines[-1]) == (1, f"DELETE /documents/{DOCUMENT_ID}")
-    assert result.stderr == f"The file could not be sent to {server.url} (it answered 403). Try again.\n"
+    assert result.stderr == f"The file could not be sent to {server.url} (status 403). Try again.\n"
 
 
 def test_the_same_bytes_again_are_there_already(server, handbook, parley):
     server.on("POST /documents", replies.reply(202, READY))
 
-    assert parley("documents", "add", "handbook.pdf").stdout == "handbook.pdf is there already, as 'Handbook' (0000aaaa)\n"
+    assert parley("documents", "add", "handbook.pdf").stdout == "handbook.pdf: already exists as 'Handbook' (0000aaaa)\n"
     assert server.lines == ["POST /documents"]
 
 
 def test_a_larger_file_that_is_there_already_leaves_no_second_entry(server, large, parley):
-    twice = FAILED | {"error_code": "duplicate", "error": "The same file is there already, as 'Leave'."}
+    twice = FAILED | {"error_code": "duplicate", "error": "The same file: already exists as 'Leave'."}
     server.on(ONE, replies.reply(200, HALF), replies.reply(200, twice))
 
     result = parley("documents", "add", "handbook.pdf")
 
     assert (result.exit_code, server.lines[-1]) == (0, f"DELETE /documents/{DOCUMENT_ID}")
-    assert result.stdout.endswith("handbook.pdf: The same file is there already, as 'Leave'.\n")
+    assert result.stdout.endswith("handbook.pdf: The same file: already exists as 'Leave'.\n")
 
 
 def test_a_file_that_cannot_be_read_says_why(server, handbook, parley):
@@ -112,10 +112,10 @@ def test_one_file_that_fails_does_not_keep_the_next_back(server, handbook, parle
 @pytest.mark.parametrize(
     ("args", "sentence"),
     [
-        (["empty.txt"], "empty.txt is empty: there is nothing to read."),
+        (["empty.txt"], "empty.txt is empty: add a file with content."),
         (["missing.txt"], "File 'missing.txt' does not exist."),
-        (["handbook.pdf", "empty.txt"], "empty.txt is empty: there is nothing to read."),
-        (["handbook.pdf", "handbook.pdf", "--title", "x"], "--title is for one file."),
+        (["handbook.pdf", "empty.txt"], "empty.txt is empty: add a file with content."),
+        (["handbook.pdf", "handbook.pdf", "--title", "x"], "--title needs exactly one file."),
     ],
 )
 def test_what_cannot_be_sent_is_refused_before_anything_is(server, handbook, parley, args, sentence):
@@ -153,7 +153,7 @@ def test_what_stands_still_is_left_in_line(server, handbook, parley, monkeypatch
     result = parley("documents", "add", "handbook.pdf")
 
     assert result.exit_code == 1
-    assert result.stderr.endswith("still waits to be read. It stays in line. Look later: parley documents\n")
+    assert result.stderr.endswith("is still queued on the server. To see its progress: parley documents\n")
 
 
 def test_ctrl_c_ends_the_watching_and_not_the_reading(server, handbook, terminal):
@@ -163,7 +163,7 @@ def test_ctrl_c_ends_the_watching_and_not_the_reading(server, handbook, terminal
     person.interrupt()
 
     assert person.end() == 130
-    assert "Reading goes on. How far it is: parley documents" in person.shown
+    assert "Processing continues on the server. To see its progress: parley documents" in person.shown
     assert all(not line.startswith("DELETE") for line in server.lines)
 
 

@@ -23,7 +23,9 @@ def test_a_stack_that_does_not_run_is_told_with_how_to_start_it(parley, nobody):
     result = log_in(parley, nobody)
 
     assert result.exit_code == 1
-    assert result.stderr == f"Nothing answers at {nobody}. Start it with `parley up` (or `make up`), or name another address with --url.\n"
+    assert (
+        result.stderr == f"No server answers at {nobody}. Start it with `parley up` (or `make up`), or name another address with --url.\n"
+    )
 
 
 def test_the_default_address_is_that_of_make_up(parley, nobody, monkeypatch):
@@ -31,7 +33,7 @@ def test_the_default_address_is_that_of_make_up(parley, nobody, monkeypatch):
 
     result = parley("login", "alice@example.com", "--password-stdin", stdin="a long password")
 
-    assert f"Nothing answers at {nobody}." in result.stderr
+    assert f"No server answers at {nobody}." in result.stderr
 
 
 @pytest.mark.parametrize("url", ["localhost:3000", "ftp://x", "http://", "http://h:port", "http://u:p@h", "http://h/?q", "nonsense"])
@@ -39,7 +41,7 @@ def test_what_is_no_address_is_a_usage_error(parley, url):
     result = log_in(parley, url)
 
     assert result.exit_code == 2
-    assert "is not an address of Parley. Write it like http://127.0.0.1:3000" in result.stderr
+    assert "is not a valid address. Example: http://127.0.0.1:3000" in result.stderr
 
 
 def test_the_fields_that_were_wrong_are_listed(server, parley):
@@ -63,7 +65,7 @@ def test_a_busy_server_says_when_to_try_again(server, parley, retry_after, told)
     [
         (404, "<html>", "it answered 404"),
         (200, "<html>", "its answer is not JSON"),
-        (200, "[]", "it granted no tokens"),
+        (200, "[]", "its answer has no tokens"),
         (302, "", "it answered 302"),
     ],
 )
@@ -86,7 +88,7 @@ def test_a_connection_that_breaks_is_told(server, parley):
 
     server.on("POST /auth/login", half)
 
-    assert f"The connection to {server.url} broke before the answer was complete." in log_in(parley, server.url).stderr
+    assert f"The connection to {server.url} was lost before the answer was complete." in log_in(parley, server.url).stderr
 
 
 def test_a_config_folder_that_cannot_be_made_is_told(server, parley, config):
@@ -96,7 +98,7 @@ def test_a_config_folder_that_cannot_be_made_is_told(server, parley, config):
     result = log_in(parley, server.url)
 
     assert result.exit_code == 1
-    assert "Not a directory. Another folder: PARLEY_CONFIG_DIR" in result.stderr
+    assert "Not a directory. To use another directory, set PARLEY_CONFIG_DIR." in result.stderr
 
 
 def test_an_interrupted_reader_does_not_show_a_traceback(server, alice, start, gate):

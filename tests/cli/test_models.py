@@ -46,7 +46,7 @@ def test_an_older_server_without_prices_is_read_as_well(server, alice, parley):
 def test_a_catalogue_without_models_says_where_they_come_from(server, alice, parley):
     server.on("GET /models", replies.reply(200, []))
 
-    assert parley("models").stdout == "No models. They are configured in models.toml.\n"
+    assert parley("models").stdout == "No models. The server's operator configures them in models.toml.\n"
 
 
 def test_a_check_asks_each_model_and_prices_what_it_took(models, parley):
@@ -61,7 +61,7 @@ def test_a_check_that_costs_money_wants_consent(models, parley):
     refused = parley("models", "check", stdin="n\n")
 
     assert (refused.exit_code != 0, asked(models)) == (True, [])
-    assert "one model that may cost money, about $0.0010 at most?" in refused.stderr
+    assert "Check 1 paid model for about $0.0010 at most?" in refused.stderr
     assert parley("models", "check", stdin="y\n").exit_code == 0
 
 
@@ -80,4 +80,4 @@ def test_a_model_that_does_not_answer_is_told_beside_those_that_do(models, parle
 def test_a_model_that_is_not_there_is_told(models, parley):
     result = parley("models", "check", "--model", "gpt-99")
 
-    assert (result.exit_code, result.stderr) == (1, "There is no model 'gpt-99' here. They are listed by: parley models\n")
+    assert (result.exit_code, result.stderr) == (1, "There is no model 'gpt-99'. To list them: parley models\n")

@@ -33,10 +33,10 @@ def test_tools_are_listed_with_what_they_may_do(server, alice, parley):
     server.on("GET /tools", page(SHOUT, off, asking))
 
     assert parley("tools").stdout.splitlines() == [
-        "name    from    is                  what it does",
+        "name    source  status              description",
         "shout   plugin  on                  Says it louder.",
         "off     plugin  off                 Says it louder.",
-        "asking  plugin  on, and asks first  Says it louder.",
+        "asking  plugin  on, needs approval  Says it louder.",
     ]
 
 
@@ -104,4 +104,4 @@ def test_a_server_that_is_not_there_cannot_be_removed(server, alice, parley):
 
     result = parley("tools", "mcp", "remove", "other", "--yes")
 
-    assert (result.exit_code, result.stderr) == (1, "There is no MCP server 'other'. They are listed by: parley tools mcp\n")
+    assert (result.exit_code, result.stderr) == (1, "There is no MCP server 'other'. To list them: parley tools mcp\n")

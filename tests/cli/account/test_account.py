@@ -13,7 +13,7 @@ def test_register_logs_in_and_says_what_to_try_next(server, parley):
 
     result = parley("register", "alice@example.com", "--password-stdin", "--url", server.url, stdin="a long password\n")
 
-    assert result.stdout == f'Registered and logged in as alice@example.com at {server.url}\nSay something: parley chat "Hello"\n'
+    assert result.stdout == f'Registered and logged in as alice@example.com at {server.url}\nSend a first message: parley chat "Hello"\n'
     assert server.requests[0].body == {"email": "alice@example.com", "password": "a long password"}
     assert parley("whoami").stdout == f"alice@example.com (Alice) · admin · {server.url}\n"
 
@@ -73,7 +73,7 @@ def test_logout_removes_the_tokens_also_when_the_server_fails(server, alice, par
 
     result = parley("logout")
 
-    assert (result.exit_code, result.stderr) == (0, "The server was not told: Something broke.\n")
+    assert (result.exit_code, result.stderr) == (0, "The session could not be ended on the server: Something broke.\n")
     assert alice.read().by_url == {}
 
 
@@ -82,7 +82,7 @@ def test_a_command_without_a_session_says_how_to_get_one(server, parley, command
     result = parley(*command, "--url", server.url)
 
     assert result.exit_code == 1
-    assert result.stderr == f"You are not logged in at {server.url}. Log in: parley login (or make an account: parley register)\n"
+    assert result.stderr == f"You are not logged in at {server.url}. Log in: parley login (or create an account: parley register)\n"
 
 
 @pytest.mark.parametrize(("args", "missing"), [([], "E-mail"), (["alice@example.com"], "Password")])

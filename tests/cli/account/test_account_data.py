@@ -44,7 +44,7 @@ def test_an_export_is_waited_for_and_saved_for_its_owner_only(server, exported, 
 
     assert (exported / "mine.json").read_text() == '{"tables": {}}'
     assert stat.S_IMODE((exported / "mine.json").stat().st_mode) == 0o600
-    assert result.stdout == "mine.json holds everything that is stored about you (14 bytes). Only you can read the file.\n"
+    assert result.stdout == "Saved all data stored about you to mine.json (14 bytes). Only you can read the file.\n"
     assert (server.lines[-1], server.requests[-1].token) == ("GET /bucket/e-1?X-Amz-Signature=a%2Fb", "")
 
 
@@ -55,7 +55,7 @@ def test_an_export_can_go_down_a_pipe(exported, parley):
 def test_a_person_sees_how_far_the_export_is(server, exported, terminal):
     server.on(f"GET {EXPORTS}/e-1", replies.reply(200, {"status": "ready", "url": f"{server.url}/bucket/e-1"}))
     person = terminal("export", "-o", str(exported / "mine.json"))
-    person.expect("fetching the file: 14 bytes")
+    person.expect("downloading [####################] 100%")
 
     assert person.end() == 0
 
@@ -71,7 +71,7 @@ def test_an_export_replaces_no_file(server, exported, parley):
 
     result = parley("export", "-o", "mine.json")
 
-    assert (result.exit_code, result.stderr) == (1, "mine.json exists already. Another file: -o FILE\n")
+    assert (result.exit_code, result.stderr) == (1, "mine.json already exists. To write another file: -o FILE\n")
     assert ((exported / "mine.json").read_text(), server.requests) == ("older", [])
 
 
@@ -80,7 +80,7 @@ def test_an_export_replaces_no_file(server, exported, parley):
     [
         ({f"GET {EXPORTS}/e-1": replies.reply(200, {"status": "failed"})}, "The server could not write the file."),
         ({f"GET {EXPORTS}/e-1": replies.reply(200, {"status": "ready", "url": "file:///etc/passwd"})}, "does not look like Parley"),
-        ({"GET /bucket/e-1": replies.reply(403, "<Error/>")}, "The file could not be fetched"),
+        ({"GET /bucket/e-1": replies.reply(403, "<Error/>")}, "The file could not be downloaded"),
     ],
 )
 def test_an_export_that_fails_is_told_and_leaves_no_file(server, exported, parley, answers, sentence):
@@ -95,7 +95,7 @@ def test_an_export_that_fails_is_told_and_leaves_no_file(server, exported, parle
 def test_an_export_that_takes_too_long_can_be_fetched_later(exported, parley, monkeypatch):
     monkeypatch.setattr(account_data, "EXPORT_TIMEOUT_S", 0.0)
 
-    assert parley("export").stderr == "The server has not written the file yet. Fetch it later by the same command.\n"
+    assert parley("export").stderr == "The server has not written the file yet. Run the same command again later.\n"
 
 
 def test_an_account_is_deleted_by_its_address_and_the_password(server, alice, parley):
@@ -105,7 +105,7 @@ def test_an_account_is_deleted_by_its_address_and_the_password(server, alice, pa
     result = parley("delete-account", stdin="Alice@example.com\na long password\n")
 
     assert server.requests[-1].body == {"password": "a long password"}
-    assert result.stdout.endswith("Your account is closed. Everything in it is deleted within a minute.\n")
+    assert result.stdout.endswith("Your account is closed. Its data is deleted within a minute.\n")
     assert alice.read().by_url == {}
 
 

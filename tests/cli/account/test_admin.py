@@ -65,13 +65,13 @@ def test_an_account_is_changed_by_its_address_or_id(server, parley, who, command
 def test_who_has_no_account_is_told(server, parley, who):
     result = parley("admin", "enable", who)
 
-    assert (result.exit_code, result.stderr) == (1, f"There is no account '{who}'. They are listed by: parley admin users\n")
+    assert (result.exit_code, result.stderr) == (1, f"There is no account '{who}'. To list them: parley admin users\n")
 
 
 def test_disabling_asks_first(server, parley):
     result = parley("admin", "disable", "bob@example.com", stdin="n\n")
 
-    assert "Disable bob@example.com and end their sessions?" in result.stderr
+    assert "Disable bob@example.com and end its sessions?" in result.stderr
     assert CHANGE_BOB not in server.lines
 
 
@@ -88,7 +88,7 @@ def test_a_new_invite_alone_goes_to_standard_output(server, parley):
     result = parley("admin", "invite")
 
     assert (result.stdout, server.requests[0].body) == ("abc\n", {})
-    assert result.stderr.startswith("For anybody, until 2026-03-08 14:02; not shown again.")
+    assert result.stderr.startswith("For any address, until 2026-03-08 14:02; it is not shown again.")
 
 
 def test_an_invite_can_be_for_one_address_and_until_a_day(server, parley):
@@ -105,13 +105,13 @@ def test_open_invites_are_listed_and_taken_back(server, parley):
     server.on(f"DELETE /admin/invites/{BOB['id']}", replies.reply(204))
 
     assert parley("admin", "invites").stdout.splitlines()[1] == "0000aaaa  c@example.com  2026-03-01 14:02  2026-03-08 14:02"
-    assert parley("admin", "uninvite", "0000aaaa").stdout == "Took back the invite for c@example.com\n"
+    assert parley("admin", "uninvite", "0000aaaa").stdout == "Revoked the invite for c@example.com\n"
 
 
 def test_without_invites_it_says_how_to_make_one(server, parley):
     server.on("GET /admin/invites", listing())
 
-    assert parley("admin", "invites").stdout == "No open invites. Make one: parley admin invite\n"
+    assert parley("admin", "invites").stdout == "No open invites. Create one: parley admin invite\n"
 
 
 def used(user_id, cost_usd):
@@ -141,7 +141,7 @@ def test_usage_as_json_is_what_the_api_gives(server, parley):
 def test_no_usage_is_told(server, parley):
     server.on("GET /admin/usage", listing())
 
-    assert parley("admin", "usage").stdout == "Nothing was used in that time.\n"
+    assert parley("admin", "usage").stdout == "No usage in this period.\n"
 
 
 def test_who_is_no_admin_is_told(server, parley):

@@ -27,7 +27,7 @@ def listed(server, alice):
 @pytest.mark.usefixtures("listed")
 def test_keys_are_listed_without_themselves(parley):
     assert parley("api-keys").stdout.splitlines() == [
-        "id        name  may use      expires           last used",
+        "id        name  scopes       expires           last used",
         "0000aaaa  ci    chat, tools  2026-12-01 00:00  never",
     ]
 
@@ -35,7 +35,7 @@ def test_keys_are_listed_without_themselves(parley):
 def test_where_there_is_no_key_it_says_how_to_make_one(server, alice, parley):
     server.on(f"GET {PATH}", replies.reply(200, {"items": [], "next_cursor": None}))
 
-    assert parley("api-keys").stdout == "No API keys yet. Make one: parley api-keys create NAME\n"
+    assert parley("api-keys").stdout == "No API keys yet. Create one: parley api-keys create NAME\n"
 
 
 def test_a_new_key_alone_goes_to_standard_output(server, alice, parley):
@@ -70,7 +70,7 @@ def test_what_is_no_time_is_a_usage_error(server, alice, parley, when):
     result = parley("api-keys", "create", "ci", "--expires", when)
 
     assert (result.exit_code, server.requests) == (2, [])
-    assert "neither a span like 12h, 90d or 4w nor a date" in result.stderr
+    assert "neither a duration like 12h, 90d or 4w nor a date" in result.stderr
 
 
 @pytest.mark.usefixtures("listed")
@@ -146,4 +146,4 @@ def test_what_can_be_no_key_is_not_sent(server, parley, monkeypatch, key):
     result = parley("models", "--url", server.url)
 
     assert (result.exit_code, server.requests) == (1, [])
-    assert "PARLEY_API_KEY holds something else than an API key." in result.stderr
+    assert "PARLEY_API_KEY is not a valid API key." in result.stderr

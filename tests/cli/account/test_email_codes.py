@@ -12,7 +12,7 @@ def test_register_asks_for_the_code_that_was_mailed(server, terminal):
     server.on("POST /auth/register", replies.reply(202, {"status": "verification_sent"}))
     server.on("POST /auth/verify", replies.reply(200, {"user": ME, **replies.token_pair(1)}))
     person = terminal("register", "new@example.com", "--url", server.url)
-    for shown, typed in (("Password: ", PASSWORD), ("confirmation: ", PASSWORD), ("Code from the mail: ", " c-1 ")):
+    for shown, typed in (("Password: ", PASSWORD), ("confirmation: ", PASSWORD), ("Code from the e-mail: ", " c-1 ")):
         person.expect(shown)
         person.type(typed + "\n")
     person.expect("Registered and logged in as new@example.com")
@@ -26,7 +26,7 @@ def test_a_script_that_registers_is_told_how_to_go_on(server, parley):
     result = parley("register", "new@example.com", "--password-stdin", "--url", server.url, stdin=PASSWORD)
 
     assert (result.exit_code, result.stdout) == (0, "")
-    assert result.stderr == "A code is on its way to new@example.com.\nGo on with it: parley verify new@example.com\n"
+    assert result.stderr == "A code was sent to new@example.com.\nTo enter the code: parley verify new@example.com\n"
 
 
 def test_verify_takes_the_code_later_and_logs_in(server, parley):
@@ -42,7 +42,7 @@ def test_verify_without_a_code_says_what_to_do(server, start):
     process = start("verify", "new@example.com", "--url", server.url)
 
     assert process.wait(5) == 2
-    assert "Code from the mail is missing. When you have it: parley verify new@example.com" in process.stderr.read()
+    assert "Code from the e-mail is missing. To enter it later: parley verify new@example.com" in process.stderr.read()
 
 
 def test_a_forgotten_password_is_set_by_the_code(server, parley):

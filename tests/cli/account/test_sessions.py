@@ -28,7 +28,7 @@ def listed(server, alice):
 @pytest.mark.parametrize("command", [["sessions"], ["sessions", "list"]])
 def test_all_sessions_are_listed_and_this_one_is_marked(parley, command):
     assert parley(*command).stdout.splitlines() == [
-        "id        where      program     last used",
+        "id        address    program     last used",
         "0000aaaa  192.0.2.1  parley-cli  2026-03-01 14:02  this one",
         "1111bbbb             Firefox     2026-03-01 14:02",
     ]
@@ -57,7 +57,7 @@ def test_ending_this_session_removes_its_tokens(server, alice, parley):
 @pytest.mark.parametrize(
     ("given", "sentence"),
     [
-        ("0190a1b2", "More than one session is"),
+        ("0190a1b2", "More than one session matches"),
         ("ffff", "There is no session"),
         ("../x", "There is no session"),
         ("", "There is no session"),
@@ -66,5 +66,5 @@ def test_ending_this_session_removes_its_tokens(server, alice, parley):
 def test_an_id_that_names_no_single_session_ends_none(server, parley, given, sentence):
     result = parley("sessions", "end", given)
 
-    assert (result.exit_code, result.stderr) == (1, f"{sentence} '{given}'. They are listed by: parley sessions\n")
+    assert (result.exit_code, result.stderr) == (1, f"{sentence} '{given}'. To list them: parley sessions\n")
     assert not any(line.startswith("DELETE") for line in server.lines)

@@ -48,7 +48,7 @@ def test_a_script_without_a_word_is_told_how_to_give_it(waiting, parley):
     result = parley("chat", "Write to Bob")
 
     assert result.exit_code == 1
-    assert "waits for your approval of write" in result.stderr
+    assert "is waiting for your approval of write" in result.stderr
     assert "--yes or --no" in result.stderr
     assert waiting.lines == ["POST /chat"]
 

@@ -55,7 +55,7 @@ def test_an_empty_message_is_not_sent(server, alice, parley, args):
     result = parley("chat", *args, stdin="")
 
     assert result.exit_code == 2
-    assert "The message is empty." in result.stderr
+    assert "The message must contain text." in result.stderr
     assert server.requests == []
 
 
@@ -63,7 +63,7 @@ def test_an_argument_that_is_no_utf8_is_told(server, alice, start):
     process = start("chat", b"caf\xe9")
 
     assert process.wait(5) == 1
-    assert process.stderr.read() == "What you gave is not text in UTF-8.\n"
+    assert process.stderr.read() == "The input is not valid UTF-8 text.\n"
 
 
 def test_continue_goes_on_with_the_last_conversation(server, alice, parley):
@@ -130,7 +130,7 @@ def test_a_stream_without_an_end_is_told(server, alice, parley, is_cut):
     result = parley("chat", "Hi")
 
     assert (result.exit_code, result.stdout) == (1, "Well\n")
-    assert result.stderr == "The answer was cut off before its end. What was kept of it: parley history\n"
+    assert result.stderr == "The connection was lost before the answer was complete. To see the stored part: parley history\n"
 
 
 @pytest.mark.parametrize(("name", "word"), [("turn.interrupted", "interrupted"), ("turn.waiting", "approval")])
@@ -177,7 +177,7 @@ def test_an_answer_without_a_stream_is_not_taken_for_one(server, alice, parley):
     result = parley("chat", "Hi")
 
     assert result.exit_code == 1
-    assert f"What answers at {server.url} does not look like Parley (it answered without a stream)." in result.stderr
+    assert f"The server at {server.url} does not look like Parley (its answer is not an event stream)." in result.stderr
 
 
 def test_a_terminal_shows_steps_and_cost_around_the_answer(server, alice, terminal):

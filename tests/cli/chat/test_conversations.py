@@ -70,10 +70,10 @@ def test_where_nothing_is_yet_it_says_how_to_begin(server, alice, parley, comman
 @pytest.mark.usefixtures("listed")
 @pytest.mark.parametrize(
     ("given", "sentence"),
-    [("0190a1b2", "More than one conversation is"), ("ffff", "There is no conversation"), ("../x", "There is no conversation")],
+    [("0190a1b2", "More than one conversation matches"), ("ffff", "There is no conversation"), ("../x", "There is no conversation")],
 )
 def test_an_id_that_names_no_single_conversation_is_told(parley, given, sentence):
     result = parley("history", given)
 
     assert result.exit_code == 1
-    assert result.stderr == f"{sentence} '{given}'. They are listed by: parley conversations\n"
+    assert result.stderr == f"{sentence} '{given}'. To list them: parley conversations\n"

@@ -50,7 +50,7 @@ def test_new_begins_another_conversation(server, person):
 
 def test_a_model_is_chosen_from_those_there_are(server, person):
     for typed, shown in (
-        ("/model gpt", "There is no model 'gpt'. There are: offline"),
+        ("/model gpt", "There is no model 'gpt'. Available models: offline"),
         ("/model offline", "Model: offline"),
         ("Hi", "1.4 s"),
     ):
@@ -62,7 +62,12 @@ def test_a_model_is_chosen_from_those_there_are(server, person):
 
 
 def test_slash_words_are_commands_and_paths_are_messages(server, person):
-    for typed, shown in (("/help", "/history"), ("/models", "offline"), ("/nonsense", "There is no /nonsense"), ("/etc/hosts?", "Hello.")):
+    for typed, shown in (
+        ("/help", "/history"),
+        ("/models", "offline"),
+        ("/nonsense", "Unknown command /nonsense"),
+        ("/etc/hosts?", "Hello."),
+    ):
         person.type(f"{typed}\n")
         person.expect(shown)
         person.expect("> ")
@@ -73,7 +78,11 @@ def test_slash_words_are_commands_and_paths_are_messages(server, person):
 def test_history_shows_this_conversation(server, person):
     messages = [{"role": "user", "text": "Hi"}, {"role": "assistant", "text": "Hello, Alice.", "model": "offline"}]
     server.on("GET /conversations/c-1/messages", replies.reply(200, {"items": messages, "next_cursor": None}))
-    for typed, shown in (("/history", "Nothing was said yet."), ("Hi", "1.4 s"), ("/history", "assistant · offline\nHello, Alice.")):
+    for typed, shown in (
+        ("/history", "This conversation has no messages yet."),
+        ("Hi", "1.4 s"),
+        ("/history", "assistant · offline\nHello, Alice."),
+    ):
         person.type(f"{typed}\n")
         person.expect(shown)
         person.expect("> ")
