@@ -18,11 +18,11 @@ from parley.db.documents import Document
 from parley.db.transactions import user_scope
 from parley.deadline import Deadline
 from parley.errors import ParleyError
+from parley.llm.candidates import Candidate
 from parley.llm.errors import ProviderBusy, ProviderFailed
 from parley.llm.messages import Message, ModelRequest
 from parley.llm.prompts import write_chunk_prompt
 from parley.llm.provider import storable
-from parley.llm.router import Candidate
 from parley.llm.tokens import estimate_tokens
 from parley.metering.completion import complete, max_prompt_tokens, model_candidates
 from parley.observability import logger

@@ -20,7 +20,7 @@ from parley.db.messages import MessageCursor, StoredMessage
 from parley.db.outbox import ClaimedEntry
 from parley.db.transactions import user_scope
 from parley.deadline import Deadline
-from parley.llm.router import Candidate
+from parley.llm.candidates import Candidate
 from parley.llm.tokens import estimate_tokens
 from parley.memory.passages import Passage, split_into_passages
 from parley.metering.completion import max_prompt_tokens, model_candidates

@@ -16,8 +16,8 @@ from parley.db.vectors import Vector
 from parley.deadline import Deadline
 from parley.ids import new_id
 from parley.llm import prompts
+from parley.llm.candidates import Candidate
 from parley.llm.messages import Message, ModelRequest, OutputSchema
-from parley.llm.router import Candidate
 from parley.memory.facts import judge_fact
 from parley.metering.completion import complete
 from parley.observability import logger

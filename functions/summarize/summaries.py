@@ -8,9 +8,9 @@ from parley.db import summaries
 from parley.db.transactions import user_scope
 from parley.deadline import Deadline
 from parley.llm import prompts
+from parley.llm.candidates import Candidate
 from parley.llm.errors import ProviderFailed
 from parley.llm.messages import Message, ModelRequest
-from parley.llm.router import Candidate
 from parley.llm.tokens import estimate_tokens
 from parley.metering.completion import complete, max_prompt_tokens, model_candidates
 

@@ -6,10 +6,7 @@ All calls of chat models by these routes are made here. Stop sequences are appli
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from uuid import UUID
-
-from sqlalchemy import Engine
 
 from functions.chat.services import ChatServices
 from functions.chat.turn.events import Ping
@@ -17,17 +14,16 @@ from functions.chat.turn.prompt import can_serve, request_tokens
 from functions.chat.turn.provider_stream import StreamEnded, StreamReader
 from functions.chat.turn.replay import PING_S
 from parley.auth.principal import Principal
-from parley.db.metering.usage import CallPurpose
-from parley.db.transactions import principal_scope, user_scope
-from parley.deadline import GRACE_S, Deadline
-from parley.errors import ParleyError, Unavailable
+from parley.db.transactions import principal_scope
+from parley.deadline import Deadline
+from parley.llm.candidates import Candidate, able_candidates, candidates_for
 from parley.llm.catalogue import Catalogue
 from parley.llm.errors import ContextTooLong
 from parley.llm.messages import Finished, ModelRequest, TextDelta, Thought, ToolCall
-from parley.llm.model import ModelCall
-from parley.llm.router import CallStarted, Candidate, ModelStream, ModelStreamEvent
+from parley.llm.router import CallStarted, ModelStream, ModelStreamEvent
 from parley.metering import limits
-from parley.metering.limits import BillingSubject, Reservation
+from parley.metering.limits import BillingSubject
+from parley.metering.metered_call import MeteredCall
 
 type CompletionEvent = TextDelta | ToolCall | Finished | Ping
 
@@ -70,37 +66,6 @@ def _overlap(text: str, sequence: str) -> int:
     return next((size for size in range(min(len(sequence) - 1, len(text)), 0, -1) if text.endswith(sequence[:size])), 0)
 
 
-# What was spent is worth waiting for a database that is just restarting.
-RETRY_PAUSES_S = (0.2, 0.5, 1.0, 2.0, 2.0)
-
-
-def settle_calls(
-    engine: Engine,
-    billing_subject: BillingSubject,
-    calls: Sequence[ModelCall],
-    *,
-    reservations: Sequence[Reservation],
-    deadline: Deadline,
-    purpose: CallPurpose = "chat",
-) -> None:
-    """Store the calls, pay for them and free what was reserved. Raises Unavailable."""
-    for pause_s in RETRY_PAUSES_S:
-        try:
-            return _settle_once(engine, billing_subject, calls, reservations, purpose)
-        except Unavailable:
-            if deadline.left_s + GRACE_S < pause_s + 1:
-                raise
-            time.sleep(pause_s)
-    return _settle_once(engine, billing_subject, calls, reservations, purpose)
-
-
-def _settle_once(
-    engine: Engine, billing_subject: BillingSubject, calls: Sequence[ModelCall], reservations: Sequence[Reservation], purpose: CallPurpose
-) -> None:
-    with user_scope(engine, billing_subject.user_id) as connection:
-        limits.settle(connection, billing_subject, calls, reservations=reservations, purpose=purpose)
-
-
 # The thread that reads also counts what an answer took that was left; the tokenizer's tables are loaded for it once.
 _CLOSE_TIMEOUT_S = 5.0
 
@@ -117,32 +82,34 @@ def stream_completion(
     with principal_scope(services.engine, principal) as connection:
         candidates, request = _prepare_request(services, catalogue, name, request, user_id=principal.user_id)
         amount_usd = limits.max_cost_usd([one.model for one in candidates], request)
-        reservations = [limits.admit(connection, billing_subject, services.default_limits, amount_usd=amount_usd)]
-    reserve_again = partial(_reserve_again, services, billing_subject, reservations)
-    model_stream = services.router.ask(candidates, request, total_s=deadline.left_s, reserve_again=reserve_again)
-    model_id = lambda: model_stream.calls[-1].model_id if model_stream.calls else candidates[0].id  # noqa: E731
-    return CompletionStream(
-        _settled_events(services, billing_subject, model_stream, reservations, StopSequences(stops), deadline), model_id
+        admitted = limits.admit(connection, billing_subject, services.default_limits, amount_usd=amount_usd)
+    metered = MeteredCall(
+        services.engine,
+        billing_subject,
+        services.default_limits,
+        amount_usd=amount_usd,
+        purpose="chat",
+        admitted=admitted,
+        deadline=deadline,
     )
+    model_stream = services.router.ask(candidates, request, total_s=deadline.left_s, reserve_again=metered.reserve)
+    metered.calls = model_stream.calls
+    model_id = lambda: model_stream.calls[-1].model_id if model_stream.calls else candidates[0].id  # noqa: E731
+    return CompletionStream(_settled_events(metered, model_stream, StopSequences(stops)), model_id)
 
 
 def _prepare_request(
     services: ChatServices, catalogue: Catalogue, name: str, request: ModelRequest, *, user_id: UUID
 ) -> tuple[list[Candidate], ModelRequest]:
     """Return the models that can take the request, and it with the limit of the first. Raises what that one refused by."""
-    ids = catalogue.ordered(name, environment=services.environment, subject=user_id)
-    candidates = [Candidate(id, catalogue.models[id]) for id in ids]
-    refusals: list[ParleyError] = []
-    for place, candidate in enumerate(candidates):
+
+    def build(candidate: Candidate) -> ModelRequest:
         most = candidate.model.max_output_tokens
         limited = replace(request, max_output_tokens=min(request.max_output_tokens or most, most))
-        try:
-            _check_fits(candidate, limited)
-        except ParleyError as exc:
-            refusals.append(exc)
-        else:
-            return [candidate, *(other for other in candidates[place + 1 :] if can_serve(other, limited))], limited
-    raise refusals[0]
+        _check_fits(candidate, limited)
+        return limited
+
+    return able_candidates(candidates_for(catalogue, services.environment, name=name, subject=user_id), build, can_serve)
 
 
 def _check_fits(candidate: Candidate, request: ModelRequest) -> None:
@@ -153,21 +120,14 @@ def _check_fits(candidate: Candidate, request: ModelRequest) -> None:
         raise ContextTooLong(candidate.id, tokens=taken - answer_tokens, limit=limit - answer_tokens)
 
 
-def _settled_events(
-    services: ChatServices,
-    billing_subject: BillingSubject,
-    model_stream: ModelStream,
-    reservations: Sequence[Reservation],
-    stops: StopSequences,
-    deadline: Deadline,
-) -> Generator[CompletionEvent]:
+def _settled_events(metered: MeteredCall, model_stream: ModelStream, stops: StopSequences) -> Generator[CompletionEvent]:
     """Pass the answer on, and its end only once it is paid for."""
     reader = StreamReader(model_stream)
-    try:
-        finished = yield from _completion_events(model_stream, reader, stops)
-    finally:
-        reader.close(timeout_s=_CLOSE_TIMEOUT_S)
-        settle_calls(services.engine, billing_subject, model_stream.calls, reservations=reservations, deadline=deadline)
+    with metered:
+        try:
+            finished = yield from _completion_events(model_stream, reader, stops)
+        finally:
+            reader.close(timeout_s=_CLOSE_TIMEOUT_S)
     yield finished
 
 
@@ -205,9 +165,3 @@ def _events_with_pings(reader: StreamReader[ModelStreamEvent]) -> Iterator[Model
         if not isinstance(event, CallStarted | Thought):
             shown_s = time.monotonic()
         yield Ping() if event is None else event
-
-
-def _reserve_again(services: ChatServices, billing_subject: BillingSubject, reservations: list[Reservation]) -> None:
-    """Reserve for a call that is made anew while the vendor may charge for the one before. Raises BudgetExhausted."""
-    with user_scope(services.engine, billing_subject.user_id) as connection:
-        reservations.append(limits.reserve(connection, billing_subject, services.default_limits, amount_usd=reservations[0].amount_usd))

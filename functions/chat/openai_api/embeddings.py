@@ -5,7 +5,6 @@ import struct
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 
-from functions.chat.openai_api.completions import settle_calls
 from functions.chat.openai_api.response_schemas import EmbeddingOut, EmbeddingsOut, EmbeddingUsageOut
 from functions.chat.openai_api.schemas import EmbeddingsIn
 from functions.chat.services import ChatServices
@@ -23,6 +22,7 @@ from parley.llm.model import Model, ModelCall
 from parley.llm.tokens import estimate_tokens
 from parley.metering import limits
 from parley.metering.limits import BillingSubject
+from parley.metering.metered_call import MeteredCall
 
 
 def with_circuit_breaker[T](breaker: CircuitBreaker, model: Model, answers: Iterator[T], *, left_s: Callable[[], float]) -> Generator[T]:
@@ -91,11 +91,19 @@ def embed_texts(services: ChatServices, principal: Principal, body: EmbeddingsIn
         call = ModelCall(body.model, _find_model(available, body.model))
         _check_request(call, body)
         amount_usd = limits.max_cost_usd([call.model], ModelRequest([Message("user", text) for text in body.texts]))
-        reservation = limits.admit(connection, billing_subject, services.default_limits, amount_usd=amount_usd)
-    try:
+        admitted = limits.admit(connection, billing_subject, services.default_limits, amount_usd=amount_usd)
+    metered = MeteredCall(
+        services.engine,
+        billing_subject,
+        services.default_limits,
+        amount_usd=amount_usd,
+        purpose="embedding",
+        calls=[call],
+        admitted=admitted,
+        deadline=deadline,
+    )
+    with metered:
         embedded = _embed(services, call, body.texts, deadline)
-    finally:
-        settle_calls(services.engine, billing_subject, [call], reservations=[reservation], purpose="embedding", deadline=deadline)
     data = [EmbeddingOut(index=index, embedding=_encode_vector(vector, body)) for index, vector in enumerate(embedded.vectors)]
     usage = EmbeddingUsageOut(prompt_tokens=embedded.input_tokens, total_tokens=embedded.input_tokens)
     return EmbeddingsOut(data=data, model=body.model, usage=usage)

@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from uuid import UUID
 
 from sqlalchemy import Connection
@@ -27,9 +28,9 @@ from parley.db.turn.turn_begin import ExistingTurn, IdempotencyKey, NewTurn, Tur
 from parley.deadline import Deadline
 from parley.errors import IdempotencyKeyReused, InvalidInput
 from parley.ids import new_id
+from parley.llm.candidates import Candidate, candidates_for
 from parley.llm.catalogue import Catalogue, ModelNotFound
 from parley.llm.messages import Image
-from parley.llm.router import Candidate
 from parley.llm.tokens import estimate_tokens
 from parley.metering import limits
 from parley.metering.limits import BillingSubject
@@ -46,24 +47,20 @@ def choose_models(
     A stored wish that can no longer be met is passed over: only the request's own model is the caller's mistake. Raises
     ModelNotFound and NoModel.
     """
+    candidates = partial(candidates_for, catalogue, services.environment, subject=user_id)
     try:
-        return _ordered_candidates(services, catalogue, question.model or preferred_model, user_id)
+        return candidates(name=question.model or preferred_model)
     except ModelNotFound as exc:
         if question.model:
             raise
         logger.info("a stored choice of model is passed over", reason=str(exc))
-        return _ordered_candidates(services, catalogue, None, user_id)
+        return candidates()
 
 
 def still_available(services: ChatServices, catalogue: Catalogue, ids: Sequence[str]) -> list[Candidate]:
     """Return those of the models that can still be chosen, in this order."""
     available = catalogue.available(services.environment)
     return [Candidate(id, available[id]) for id in ids if id in available]
-
-
-def _ordered_candidates(services: ChatServices, catalogue: Catalogue, name: str | None, user_id: UUID) -> list[Candidate]:
-    ids = catalogue.ordered(name, environment=services.environment, subject=user_id)
-    return [Candidate(id, catalogue.models[id]) for id in ids]
 
 
 def select_tools(toolbox: TurnToolbox, question: Question, *, remembers: bool, require_all: bool = True) -> Sequence[TurnTool]:

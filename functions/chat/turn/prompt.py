@@ -16,11 +16,11 @@ from parley.db.conversations import Conversation
 from parley.db.messages import HistoryMessage
 from parley.db.turn.message_parts import MessagePart
 from parley.llm import messages as llm
+from parley.llm.candidates import Candidate, able_candidates
 from parley.llm.errors import ContextTooLong, ModelCannot
 from parley.llm.messages import ModelRequest
 from parley.llm.model import Model
 from parley.llm.prompts import quoted_source, untrusted_result
-from parley.llm.router import Candidate
 from parley.llm.tokens import BYTES_PER_TOKEN, PER_IMAGE, PER_MESSAGE, estimate_tokens
 from parley.memory.window import fit_with_summary
 from parley.tools.approval import taints
@@ -323,22 +323,15 @@ def prepare_request(
 
     Raises what the first model refused by, ContextTooLong or ModelCannot, if none can.
     """
-    refusals: list[ContextTooLong | ModelCannot] = []
-    for place, candidate in enumerate(candidates):
-        try:
-            request = build_request(context, candidate, parts_so_far, may_call=may_call)
-            candidate.model.check(request, id=candidate.id)
-        except (ContextTooLong, ModelCannot) as exc:
-            refusals.append(exc)
-        else:
-            return [candidate, *(other for other in candidates[place + 1 :] if can_serve(other, request))], request
-    raise refusals[0]
+
+    def build(candidate: Candidate) -> ModelRequest:
+        request = build_request(context, candidate, parts_so_far, may_call=may_call)
+        candidate.model.check(request, id=candidate.id)
+        return request
+
+    return able_candidates(candidates, build, can_serve)
 
 
 def can_serve(candidate: Candidate, request: ModelRequest) -> bool:
     """Whether the model is able to answer the request, and has room for it."""
-    try:
-        candidate.model.check(request, id=candidate.id)
-    except ModelCannot:
-        return False
-    return request_tokens(request, candidate.model) <= candidate.model.context_tokens
+    return candidate.supports(request) and request_tokens(request, candidate.model) <= candidate.model.context_tokens

@@ -21,13 +21,13 @@ from parley.db.transactions import user_scope
 from parley.db.turn.message_parts import MessagePart
 from parley.db.vectors import Vector
 from parley.errors import Unavailable
+from parley.llm.candidates import Candidate
 from parley.llm.catalogue import NoModel
 from parley.llm.messages import Message, ModelRequest, Source
 from parley.llm.prompts import quoted_source
-from parley.llm.router import Candidate
 from parley.llm.tokens import estimate_tokens
 from parley.metering import limits
-from parley.metering.background import BackgroundEmbedding
+from parley.metering.background import BackgroundCall
 from parley.metering.embeddings import QUERY_CHARACTERS
 from parley.metering.limits import BudgetExhausted
 from parley.observability import logger
@@ -241,7 +241,7 @@ def _fitting[T: (FoundFact, FoundPassage)](texts: Sequence[T], budget_tokens: in
 QUERY_EMBEDDING_TIMEOUT_S = 0.5
 
 
-def start_query_embedding(services: ChatServices, turn: Turn) -> BackgroundEmbedding | None:
+def start_query_embedding(services: ChatServices, turn: Turn) -> BackgroundCall[Vector] | None:
     """Begin to embed the question; None where nothing is looked up, there is no model, or an earlier question's call hangs."""
     if not _needs_retrieval(turn.context):
         return None
@@ -256,7 +256,7 @@ def retrieve(services: ChatServices, turn: Turn) -> Iterator[NumberedEvent]:
     """Give the turn what documents and memory have for its question, and tell of each. One that goes on has it already."""
     if turn.resumed_from.parts or not _needs_retrieval(turn.context):
         return
-    vector = turn.query_embedding.vector(timeout_s=QUERY_EMBEDDING_TIMEOUT_S) if turn.query_embedding else None
+    vector = turn.query_embedding.result(timeout_s=QUERY_EMBEDDING_TIMEOUT_S) if turn.query_embedding else None
     yield from inject_sources(services, turn, vector)
     yield from inject_memory(services, turn, vector)
 

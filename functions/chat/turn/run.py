@@ -10,8 +10,7 @@ Clients read the log, not this function.
 The second transaction stores what was delivered, complete or not, and pays for it, in three statements.
 """
 
-import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Generator, Iterator
 from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import partial
@@ -44,8 +43,8 @@ from parley.db.turn.approvals import Approval
 from parley.db.turn.turn_begin import ExistingTurn, IdempotencyKey
 from parley.db.turn.turn_end import TurnResult
 from parley.db.turn.turns import TurnStatus
-from parley.deadline import GRACE_S, Deadline
-from parley.errors import ParleyError, Unavailable
+from parley.deadline import Deadline, retry_while_unavailable
+from parley.errors import ParleyError
 from parley.metering import limits
 from parley.observability import logger
 
@@ -144,10 +143,6 @@ def _run_to_the_end(events: Iterator[NumberedEvent | Ping]) -> Generator[Numbere
         raise
 
 
-# A finished answer is worth waiting for a database that is just restarting.
-RETRY_PAUSES_S = (0.2, 0.5, 1.0, 2.0, 2.0)
-
-
 class _AlreadyEnded(Exception):
     """The turn was ended before: what was paid for it now is undone."""
 
@@ -163,18 +158,6 @@ def finish_turn(services: ChatServices, turn: Turn, outcome: ParleyError | None,
 def leave_superseded_turn(services: ChatServices, turn: Turn, *, deadline: Deadline) -> NumberedEvent:
     """Return the stored end of a turn that another ended, and paid for. Raises NotFound and Unavailable."""
     return retry_while_unavailable(partial(_release_reservations, services, turn), deadline)
-
-
-def retry_while_unavailable[T](step: Callable[[], T], deadline: Deadline) -> T:
-    """Do a step that may be done twice, again while the database is away for a moment. Raises Unavailable."""
-    for pause_s in RETRY_PAUSES_S:
-        try:
-            return step()
-        except Unavailable:
-            if deadline.left_s + GRACE_S < pause_s + 1:
-                raise
-            time.sleep(pause_s)
-    return step()
 
 
 def _release_reservations(services: ChatServices, turn: Turn) -> NumberedEvent:

@@ -26,12 +26,14 @@ from parley.db.outbox import OutboxEntry as Work
 from parley.db.turn.message_parts import AnswerParts
 from parley.db.turn.turn_checkpoint import Checkpoint
 from parley.db.turn.turn_events import TEXT_EVENT, LoggedEvent
+from parley.db.vectors import Vector
 from parley.errors import ParleyError
 from parley.ids import new_id
 from parley.llm import messages as llm
+from parley.llm.candidates import Candidate
 from parley.llm.model import ModelCall
-from parley.llm.router import Candidate, ModelStream
-from parley.metering.background import BackgroundEmbedding
+from parley.llm.router import ModelStream
+from parley.metering.background import BackgroundCall
 from parley.metering.limits import BillingSubject, Reservation
 from parley.tools.outcome import ToolOutcome
 
@@ -134,7 +136,7 @@ class Turn:
     decisions: Mapping[str, bool] = MappingProxyType({})
     invalid_calls: set[str] = field(default_factory=set)
     image_bytes: dict[str, bytes | None] = field(default_factory=dict)
-    query_embedding: BackgroundEmbedding | None = None
+    query_embedding: BackgroundCall[Vector] | None = None
     started: NumberedEvent = field(init=False)
 
     @property

@@ -1,11 +1,16 @@
-"""The time by which an invocation must start to finish."""
+"""The time by which an invocation must start to finish, and retries that respect it."""
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Self
 
+from parley.errors import Unavailable
+
 # Reserved for finishing: the last statements, and retries while the database is briefly unavailable.
 GRACE_S = 5.0
+# Work that is done and paid for is worth waiting for a database that restarts.
+RETRY_PAUSES_S = (0.2, 0.5, 1.0, 2.0, 2.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,3 +33,18 @@ class Deadline:
     def left_s(self) -> float:
         """The seconds left; zero or negative once the deadline has passed."""
         return self.at_s - time.monotonic()
+
+
+def retry_while_unavailable[T](step: Callable[[], T], deadline: Deadline) -> T:
+    """Retry an idempotent step while the database is briefly unavailable.
+
+    Retries may use the deadline's grace period except for its last second. Raises Unavailable if all of them fail.
+    """
+    for pause_s in RETRY_PAUSES_S:
+        try:
+            return step()
+        except Unavailable:
+            if deadline.left_s + GRACE_S < pause_s + 1:
+                raise
+            time.sleep(pause_s)
+    return step()

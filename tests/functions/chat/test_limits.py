@@ -181,7 +181,7 @@ def test_a_budget_without_room_is_402_before_a_stream_begins(chat, alice, monkey
     answer = chat.post("/chat", {"message": "hello", "model": "priced"}, as_=alice)
 
     assert (answer.status, answer.json["code"]) == (402, "budget_exhausted")
-    assert re.search(r"begins on \d{4}-\d\d-01 \(UTC\)", answer.json["detail"])
+    assert re.search(r"renews on \d{4}-\d\d-01 \(UTC\)", answer.json["detail"])
 
 
 def test_an_unknown_model_is_404_and_names_those_there_are(chat, alice):

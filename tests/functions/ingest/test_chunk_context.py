@@ -22,6 +22,7 @@ from parley.llm.errors import ProviderBusy, ProviderFailed, ProviderMisconfigure
 from parley.llm.router import ModelRouter, RetryPolicy
 from parley.llm.vendors.offline import OfflineProvider
 from parley.metering.limits import BudgetExhausted
+from parley.metering.metered_call import MeteredCall
 from tests.fakes.circuits import MemoryCircuits
 from tests.support.builders import upload_document
 
@@ -258,10 +259,11 @@ def test_the_offline_model_stands_in_for_no_other(read):
 
 
 def test_where_the_budget_does_not_last_the_document_is_ready_and_says_so(documents, read, alice, monkeypatch):
-    def reserve(*_: Any) -> None:
-        raise BudgetExhausted(alice.id, amount_usd=Decimal(1), resets_at=datetime.now(UTC))
+    class UnaffordableCall(MeteredCall):
+        def reserve(self) -> None:
+            raise BudgetExhausted(alice.id, amount_usd=Decimal(1), resets_at=datetime.now(UTC))
 
-    monkeypatch.setattr("parley.metering.completion.CallMeter.reserve", reserve)
+    monkeypatch.setattr("parley.metering.completion.MeteredCall", UnaffordableCall)
     shown = documents.get(f"/documents/{read(writer := Writer())}", as_=alice).json
 
     assert (shown["status"], shown["note"], writer.requests) == ("ready", NO_DESCRIPTIONS, [])

@@ -1,4 +1,4 @@
-"""Vectors at a user's expense, from a service that may hang."""
+"""Metered embeddings by a service that may hang."""
 
 import threading
 from decimal import Decimal
@@ -19,16 +19,16 @@ WITH_ROLE = (ROOT / "tests" / "models.toml").read_text().replace("[roles]", '[ro
 
 
 class Hanging:
-    """A service that answers when it is told to."""
+    """A service that responds once `respond` is set."""
 
     dimensions, batch_texts, batch_tokens = 16, 100, 10_000
 
     def __init__(self):
-        self.go_on, self.asked = threading.Event(), 0
+        self.respond, self.calls = threading.Event(), 0
 
     def embed_batch(self, model_name, texts, *, purpose):
-        self.asked += 1
-        self.go_on.wait(20)
+        self.calls += 1
+        self.respond.wait(20)
         return EmbeddingResult([[1.0] * 16 for _ in texts], 7)
 
 
@@ -37,14 +37,14 @@ def service(monkeypatch):
     monkeypatch.setattr(embeddings, "QUERY_TIMEOUT_S", 0.05)
     service = Hanging()
     yield service
-    service.go_on.set()
+    service.respond.set()
     ended()
 
 
 def ended():
-    """Wait until no question is being embedded."""
+    """Wait until no embedding call is running."""
     for thread in threading.enumerate():
-        if thread.name == "recollection":
+        if thread.name == "background-embedding":
             thread.join(20)
 
 
@@ -56,7 +56,7 @@ def embedding(engine, service):
 
 @pytest.fixture
 def billed(engine, alice):
-    """What stands in Alice's ledger, as (tokens, whether estimated)."""
+    """Return Alice's usage rows as (tokens, whether estimated)."""
 
     def billed():
         with user_scope(engine, alice.id) as connection:
@@ -65,20 +65,20 @@ def billed(engine, alice):
     return billed
 
 
-def test_vectors_that_come_too_late_are_paid_by_an_estimate(embedding, alice, billed):
+def test_a_call_that_times_out_is_charged_by_an_estimate(embedding, alice, billed):
     vector = embedding.query("what is my boat called", billing_subject=BillingSubject(alice.id))
 
     assert (vector, billed()) == (None, [(12, True)])
 
 
-def test_vectors_that_come_in_time_are_paid_as_the_service_says(embedding, service, alice, billed, monkeypatch):
-    service.go_on.set()
+def test_a_call_in_time_is_charged_as_the_service_reports(embedding, service, alice, billed, monkeypatch):
+    service.respond.set()
     monkeypatch.setattr(embeddings, "QUERY_TIMEOUT_S", 10.0)
 
     assert (embedding.query("boats", billing_subject=BillingSubject(alice.id)) is not None, billed()) == (True, [(7, False)])
 
 
-def test_a_service_that_fails_is_not_paid(embedding, service, alice, billed):
+def test_a_call_that_fails_costs_nothing(embedding, service, alice, billed):
     service.embed_batch = lambda *_, **__: _fail()
     embedding.query("boats", billing_subject=BillingSubject(alice.id))
 
@@ -89,15 +89,15 @@ def _fail():
     raise ProviderFailed("lexical", "away")
 
 
-def test_a_service_that_hangs_is_asked_once_and_paid_once(embedding, service, alice, billed):
+def test_a_service_that_hangs_is_called_once_and_charged_once(embedding, service, alice, billed):
     vectors = [embedding.query("boats", billing_subject=BillingSubject(alice.id)) for _ in range(5)]
 
-    assert (vectors, service.asked, len(billed())) == ([None] * 5, 1, 1)
+    assert (vectors, service.calls, len(billed())) == ([None] * 5, 1, 1)
 
 
-def test_a_service_that_has_answered_at_last_is_asked_again(embedding, service, alice, monkeypatch):
+def test_a_service_that_has_recovered_is_called_again(embedding, service, alice, monkeypatch):
     embedding.query("boats", billing_subject=BillingSubject(alice.id))
-    service.go_on.set()
+    service.respond.set()
     ended()
     monkeypatch.setattr(embeddings, "QUERY_TIMEOUT_S", 10.0)
 

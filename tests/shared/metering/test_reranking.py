@@ -1,4 +1,4 @@
-"""An order at a user's expense, from a service that may fail or hang."""
+"""Metered reranking by a service that may fail or hang."""
 
 import threading
 from decimal import Decimal
@@ -11,9 +11,8 @@ from parley.llm.catalogue import Catalogue
 from parley.llm.provider_registry import ProviderRegistry
 from parley.llm.reranker import estimate_rerank_tokens
 from parley.metering import reranking as rerankings
-from parley.metering.background import BackgroundRerank
 from parley.metering.limits import BillingSubject, DefaultLimits
-from parley.metering.reranking import MeteredReranker
+from parley.metering.reranking import RERANK_CALLS, MeteredReranker
 from tests.fakes.reranker import MODELS, ranks_last_first, with_reranker
 from tests.fakes.vendor import refuses, running_vendor
 
@@ -34,28 +33,28 @@ def reranking(engine, vendor, monkeypatch):
 
 
 @pytest.fixture
-def held(vendor, monkeypatch):
-    """A service that answers when it is told to, and somebody who waits for 50 ms."""
+def hanging(vendor, monkeypatch):
+    """A service that responds once the event is set, and callers that wait for 50 ms."""
     monkeypatch.setattr(rerankings, "RERANK_TIMEOUT_S", 0.05)
-    monkeypatch.setattr(BackgroundRerank, "_given_up", None)
-    monkeypatch.setattr(BackgroundRerank, "_ask_again_s", 0.0)
-    go_on = threading.Event()
-    vendor.script = lambda handler: (go_on.wait(20), ranks_last_first(handler))
-    yield go_on
-    go_on.set()
+    monkeypatch.setattr(RERANK_CALLS, "_timed_out", None)
+    monkeypatch.setattr(RERANK_CALLS, "_paused_until_s", 0.0)
+    respond = threading.Event()
+    vendor.script = lambda handler: (respond.wait(20), ranks_last_first(handler))
+    yield respond
+    respond.set()
     ended()
 
 
 def ended():
-    """Wait until nothing is being put in order."""
+    """Wait until no rerank call is running."""
     for thread in threading.enumerate():
-        if thread.name == "reordering":
+        if thread.name == "background-rerank":
             thread.join(20)
 
 
 @pytest.fixture
 def billed(engine, alice):
-    """What stands in Alice's ledger, and what is still reserved."""
+    """Return Alice's usage rows and what is still reserved."""
 
     def billed():
         with user_scope(engine, alice.id) as connection:
@@ -98,18 +97,18 @@ def test_a_service_that_fails_costs_nothing(reranking, vendor, alice, billed):
     assert [row[2:5] for row in billed()] == [(0, 0, False)]
 
 
-def test_an_answer_that_comes_too_late_is_paid_by_an_estimate(reranking, held, alice, billed):
+def test_a_call_that_times_out_is_charged_by_an_estimate(reranking, hanging, alice, billed):
     assert reranking.ordered("q", TEXTS, billing_subject=BillingSubject(alice.id)) is None
     assert [(row[2], row[4]) for row in billed()] == [(estimate_rerank_tokens("q", TEXTS), True)]
 
 
-def test_a_service_that_hangs_is_asked_once_and_not_again_for_a_minute(reranking, held, vendor, alice, billed, monkeypatch):
+def test_a_service_that_hangs_is_called_once_and_not_again_for_a_minute(reranking, hanging, vendor, alice, billed, monkeypatch):
     orders = [reranking.ordered("q", TEXTS, billing_subject=BillingSubject(alice.id)) for _ in range(5)]
     assert (orders, len(billed())) == ([None] * 5, 1)
 
-    held.set()
+    hanging.set()
     ended()
     monkeypatch.setattr(rerankings, "RERANK_TIMEOUT_S", 10.0)
     assert (reranking.ordered("q", TEXTS, billing_subject=BillingSubject(alice.id)), len(vendor.requests)) == (None, 1)
-    monkeypatch.setattr(BackgroundRerank, "_ask_again_s", 0.0)
+    monkeypatch.setattr(RERANK_CALLS, "_paused_until_s", 0.0)
     assert (reranking.ordered("q", TEXTS, billing_subject=BillingSubject(alice.id)), len(vendor.requests)) == ([2, 1, 0], 2)

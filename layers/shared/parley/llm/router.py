@@ -15,6 +15,7 @@ from typing import Self
 
 from parley.errors import ParleyError, Unavailable
 from parley.llm import tokens
+from parley.llm.candidates import Candidate
 from parley.llm.circuit_breaker import CircuitBreaker, provider_key
 from parley.llm.errors import ProviderBusy, ProviderFailed, ProviderMisconfigured, ProviderRejected, ProviderTimeout
 from parley.llm.messages import Finished, ModelEvent, ModelRequest, TextDelta, ToolCall
@@ -132,14 +133,6 @@ class RetryPolicy:
     calls: int = 3
     first_pause_s: float = 0.5
     longest_pause_s: float = 15.0
-
-
-@dataclass(frozen=True, slots=True)
-class Candidate:
-    """A model that may answer, by its id in the catalogue."""
-
-    id: str
-    model: Model
 
 
 @dataclass(frozen=True, slots=True)

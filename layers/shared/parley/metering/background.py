@@ -1,109 +1,73 @@
-"""Vendor calls in a thread of their own, waited for no longer than the result is worth.
+"""Vendor calls in background threads, waited for no longer than their result is worth.
 
-A call that was abandoned and is still running is remembered for the worker, so that a hanging service holds a bounded
-number of threads.
+A thread cannot be stopped. A call that times out is remembered until it ends, and no further call of its kind starts
+meanwhile, so that a service that hangs holds as many threads as it had concurrent calls, not one more per request.
 """
 
 import threading
 import time
 from collections.abc import Callable
-from typing import ClassVar, Self
 
-from parley.db.vectors import Vector
 from parley.errors import ParleyError
 from parley.llm.model import ModelCall
 from parley.observability import logger
 
 
-class BackgroundEmbedding:
-    """One call of the embedding model, in a thread of its own. `call` is what is to be paid for, whatever became of it.
+class BackgroundCalls:
+    """The background calls of one kind in this worker, with the memory of a call that timed out.
 
-    One that was given up, and has not ended yet, is remembered for the worker: until it ends, `begin` begins no other, so
-    that a service which hangs has a thread for each question that was asked at once, and not for each that was ever asked.
+    `failure_event` is the log event of a call that fails. After a call that timed out has ended, further calls are blocked
+    for `pause_s` since the timeout: a slow service is likely to be slow again, and each attempt costs time and money.
     """
 
-    _given_up: ClassVar["BackgroundEmbedding | None"] = None
-
-    def __init__(self, call: ModelCall, embed: Callable[[], list[Vector]]) -> None:
-        self.call = call
-        self._embed = embed
-        self._vector: Vector | None = None
-        self._thread = threading.Thread(target=self._run, name="recollection", daemon=True)
-        self._thread.start()
-
-    @classmethod
-    def begin(cls, call: ModelCall, embed: Callable[[], list[Vector]]) -> Self | None:
-        """Begin a call; None while one that was given up still hangs."""
-        return None if cls.is_hanging() else cls(call, embed)
-
-    @staticmethod
-    def is_hanging() -> bool:
-        """Whether the service has not answered yet to somebody who waits no more."""
-        return BackgroundEmbedding._given_up is not None and BackgroundEmbedding._given_up.is_under_way
+    def __init__(self, kind: str, *, failure_event: str, pause_s: float = 0.0) -> None:
+        self.kind, self.failure_event = kind, failure_event
+        self._pause_s = pause_s
+        self._timed_out: BackgroundCall[object] | None = None
+        self._paused_until_s = 0.0
 
     @property
-    def is_under_way(self) -> bool:
-        """Whether the service has not answered yet."""
-        return self._thread.is_alive()
+    def is_blocked(self) -> bool:
+        """Whether a call that timed out is still running, or the pause after it has not ended."""
+        is_hanging = self._timed_out is not None and self._timed_out.is_running
+        return is_hanging or time.monotonic() < self._paused_until_s
 
-    def vector(self, *, timeout_s: float) -> Vector | None:
-        """Return the vector, None if it is not there in time or there is none."""
-        self._thread.join(timeout_s)
-        if self.is_under_way:
-            BackgroundEmbedding._given_up = self
-        return self._vector
-
-    def _run(self) -> None:
-        try:
-            (self._vector,) = self._embed()
-        except ParleyError as exc:
-            logger.warning("a question has no vector", problem=exc.code, reason=str(exc))
-        except Exception:  # a thread's outermost handler: without the vector, words alone are searched by
-            logger.exception("a question's embedding broke")
+    def block(self, call: "BackgroundCall[object]", waited_s: float) -> None:
+        """Remember a call that timed out."""
+        self._timed_out = call
+        if self._pause_s:
+            logger.warning("background_calls_paused", kind=self.kind, waited_s=waited_s, pause_s=self._pause_s)
+            self._paused_until_s = time.monotonic() + self._pause_s
 
 
-# A service that was too slow once is likely to be so again, and each try delays a search and is paid.
-PAUSE_S = 60.0
+class BackgroundCall[T]:
+    """A running vendor call. `call` is what must be settled, whatever becomes of the result."""
 
-
-class BackgroundRerank:
-    """One call of a reranker, in a thread of its own.
-
-    One that was given up is remembered for the worker: until it has ended, and for a minute, nobody else should ask. So a
-    service which hangs has a thread for each search that was made at once, and not for each that was ever made.
-    """
-
-    _given_up: ClassVar["BackgroundRerank | None"] = None
-    _ask_again_s: ClassVar[float] = 0.0
-
-    def __init__(self, ask: Callable[[], list[int]]) -> None:
-        self._ask = ask
-        self._order: list[int] | None = None
-        self._thread = threading.Thread(target=self._run, name="reordering", daemon=True)
+    def __init__(self, calls: BackgroundCalls, call: ModelCall, run: Callable[[], T]) -> None:
+        """Start the call. Check `calls.is_blocked` first."""
+        self.call = call
+        self._calls, self._run_call = calls, run
+        self._result: T | None = None
+        self._thread = threading.Thread(target=self._run, name=f"background-{calls.kind}", daemon=True)
         self._thread.start()
 
-    @staticmethod
-    def is_paused() -> bool:
-        """Whether nobody should ask, for the service has let somebody wait too long."""
-        hangs = BackgroundRerank._given_up is not None and BackgroundRerank._given_up._thread.is_alive()
-        return hangs or time.monotonic() < BackgroundRerank._ask_again_s
+    @property
+    def is_running(self) -> bool:
+        """Whether the service has not responded yet."""
+        return self._thread.is_alive()
 
-    def order(self, *, timeout_s: float) -> list[int] | None:
-        """Return the order, None if it is not there in time or there is none."""
+    def result(self, *, timeout_s: float) -> T | None:
+        """Return the result, or None if it is not ready within `timeout_s` or the call failed."""
         self._thread.join(timeout_s)
-        if self._thread.is_alive():
-            self._give_up(timeout_s)
+        if self.is_running:
+            self._calls.block(self, timeout_s)
             return None
-        return self._order
-
-    def _give_up(self, waited_s: float) -> None:
-        logger.warning("a reranker was too slow: it is not asked for a while", waited_s=waited_s, pause_s=PAUSE_S)
-        BackgroundRerank._given_up, BackgroundRerank._ask_again_s = self, time.monotonic() + PAUSE_S
+        return self._result
 
     def _run(self) -> None:
         try:
-            self._order = self._ask()
+            self._result = self._run_call()
         except ParleyError as exc:
-            logger.warning("what was found keeps its order", problem=exc.code, reason=str(exc))
-        except Exception:  # a thread's outermost handler: the order stays as it was found
-            logger.exception("reranking broke")
+            logger.warning(self._calls.failure_event, problem=exc.code, reason=str(exc))
+        except Exception:  # a thread's outermost handler: the caller continues without the result
+            logger.exception("background_call_crashed", kind=self._calls.kind)

@@ -1,4 +1,4 @@
-"""Embeddings of a user's texts, paid for by the user. Where no vector is available, search falls back to words alone."""
+"""Embeddings of a user's texts, paid for by the user. If no vector is available, search uses words alone."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -6,7 +6,6 @@ from typing import Self
 
 from sqlalchemy import Engine
 
-from parley.db.transactions import user_scope
 from parley.db.vectors import Vector
 from parley.errors import ParleyError, Unavailable
 from parley.llm.catalogue import Catalogue, NoModel
@@ -14,24 +13,26 @@ from parley.llm.embedder import Embedder, EmbeddingPurpose, EmbeddingResult, emb
 from parley.llm.errors import ProviderFailed
 from parley.llm.live_catalogue import LiveCatalogue
 from parley.llm.messages import Message, ModelRequest, Usage
-from parley.llm.model import Model, ModelCall
+from parley.llm.model import ModelCall
 from parley.llm.provider_registry import EmbedderFor, ProviderRegistry
 from parley.llm.tokens import estimate_tokens
 from parley.metering import limits
-from parley.metering.background import BackgroundEmbedding
+from parley.metering.background import BackgroundCall, BackgroundCalls
 from parley.metering.limits import BillingSubject, BudgetExhausted, DefaultLimits
+from parley.metering.metered_call import MeteredCall
 from parley.observability import logger
 from parley.settings import ModelSettings
 
-# What a question is about stands at its beginning; small models read no further than this anyway.
+# The beginning of a question states its subject, and small embedding models read no further anyway.
 QUERY_CHARACTERS = 2000
-# Whoever searches would rather see what has the same words.
+# A search should rather return matches by words than wait longer for a vector.
 QUERY_TIMEOUT_S = 3.0
+QUERY_CALLS = BackgroundCalls("embedding", failure_event="embedding_failed")
 
 
 @dataclass(frozen=True, slots=True)
 class MeteredEmbedder:
-    """The catalogue's embedding model, and what users may spend on it."""
+    """The catalogue's embedding model, with each call paid for by a user."""
 
     engine: Engine
     catalogue: Callable[[], Catalogue]
@@ -41,36 +42,33 @@ class MeteredEmbedder:
 
     @classmethod
     def of(cls, settings: ModelSettings, engine: Engine, environment: Mapping[str, str]) -> Self:
-        """Make it for a function that calls no other models; `environment` has the vendors' keys."""
+        """Return an embedder for a function that calls no other models; `environment` has the vendors' keys."""
         return cls(engine, LiveCatalogue.of(settings), environment, ProviderRegistry(environment).embedder, DefaultLimits.of(settings))
 
     def call(self) -> ModelCall:
-        """Return a call of the role's model, yet to be made. Raises NoModel."""
+        """Return a call of the embedding model that has not been made yet. Raises NoModel."""
         catalogue = self.catalogue()
         return ModelCall(catalogue.roles.get("embedding", ""), catalogue.embedding(self.environment), purpose="embedding")
 
     def model_name(self) -> str | None:
-        """Return by which model's name vectors are kept that are made now; None where there is no model."""
+        """Return the model name under which new vectors are stored, or None if there is no embedding model."""
         try:
             return self.call().model.name
         except NoModel:
             return None
 
     def vectors(self, texts: Sequence[str], *, billing_subject: BillingSubject, purpose: EmbeddingPurpose = "document") -> list[Vector]:
-        """Return a vector for each text, as `paid` does. Raises NoModel, BudgetExhausted, Unavailable and ProviderFailed."""
+        """Return one vector per text, in order. Raises NoModel, BudgetExhausted, Unavailable and ProviderFailed."""
         call = self.call()
-        reservation = self._reserve(call.model, texts, billing_subject)
-        try:
+        with self._metered(call, texts, billing_subject):
             return self.run(call, texts, purpose=purpose)
-        finally:
-            self._settle([call], reservation, billing_subject)
 
     def try_vectors(
         self, texts: Sequence[str], *, billing_subject: BillingSubject, purpose: EmbeddingPurpose = "document"
     ) -> list[Vector] | None:
-        """Return a vector for each text; None if there are none to be had now: no model, no money, or a service that fails.
+        """Return one vector per text, in order, or None if there is no model or budget, or the service fails.
 
-        Two short transactions, before and after the call.
+        Uses two short transactions, one before and one after the call.
         """
         try:
             return self.vectors(texts, billing_subject=billing_subject, purpose=purpose)
@@ -79,71 +77,72 @@ class MeteredEmbedder:
             return None
 
     def query(self, text: str, *, billing_subject: BillingSubject) -> Vector | None:
-        """Return the vector of a question, None if there is none to be had within `QUERY_S` seconds.
+        """Return the vector of a question, or None if it is not ready within `QUERY_TIMEOUT_S`.
 
-        While an earlier question still hangs there is none at once, and nothing is paid.
+        While an earlier question's call hangs, return None at once and charge nothing.
         """
-        if (
-            not text.strip()
-            or BackgroundEmbedding.is_hanging()
-            or (prepared := self._prepared([text[:QUERY_CHARACTERS]], billing_subject)) is None
-        ):
+        if not text.strip() or QUERY_CALLS.is_blocked:
             return None
-        call, reservation = prepared
-        query_embedding = self.query_embedding(call, text)
-        vector = query_embedding.vector(timeout_s=QUERY_TIMEOUT_S) if query_embedding else None
-        self._settle([call] if query_embedding else [], reservation, billing_subject)
-        return vector
+        if (metered := self._try_reserve(text[:QUERY_CHARACTERS], billing_subject)) is None:
+            return None
+        call = metered.calls[0]
+        with metered:
+            if (background := self.query_embedding(call, text)) is None:
+                metered.calls = []
+                return None
+            return background.result(timeout_s=QUERY_TIMEOUT_S)
 
-    def query_embedding(self, call: ModelCall, text: str) -> BackgroundEmbedding | None:
-        """Begin to embed a question in a thread, unless an earlier one hangs; whoever called pays."""
-        return BackgroundEmbedding.begin(call, lambda: self.run(call, [text[:QUERY_CHARACTERS]], purpose="query"))
+    def query_embedding(self, call: ModelCall, text: str) -> BackgroundCall[Vector] | None:
+        """Start embedding a question in the background; the caller reserves and settles `call`.
+
+        Return None if an earlier question's call hangs.
+        """
+        if QUERY_CALLS.is_blocked:
+            return None
+        return BackgroundCall(QUERY_CALLS, call, lambda: self.run(call, [text[:QUERY_CHARACTERS]], purpose="query")[0])
 
     def run(self, call: ModelCall, texts: Sequence[str], *, purpose: EmbeddingPurpose) -> list[Vector]:
-        """Embed the texts and note in `call` what it took; whoever called pays. Raises ProviderFailed and Unavailable.
+        """Embed the texts and record the usage in `call`; the caller reserves and settles it.
 
-        What is under way stands in `call` by an estimate: who does not wait for its end pays for that.
+        While a batch is under way, `call` has an estimate of its tokens: a caller that stops waiting pays this estimate.
+        Raises ProviderFailed and Unavailable.
         """
         embedder, vectors = self.embedder_for(call.model), list[Vector]()
         try:
             for batch in embedding_batches(embedder, texts):
-                part = _embedded_batch(embedder, call, batch, purpose)
-                vectors += [Vector(call.model.name, numbers) for numbers in part.vectors]
+                embedded = _embedded_batch(embedder, call, batch, purpose)
+                vectors += [Vector(call.model.name, numbers) for numbers in embedded.vectors]
         except ProviderFailed as exc:
             call.error_code = exc.code
             raise
         call.status = "completed"
         return vectors
 
-    def _prepared(self, texts: Sequence[str], billing_subject: BillingSubject) -> tuple[ModelCall, limits.Reservation] | None:
+    def _try_reserve(self, text: str, billing_subject: BillingSubject) -> MeteredCall | None:
         try:
-            call = self.call()
-            return call, self._reserve(call.model, texts, billing_subject)
+            metered = self._metered(self.call(), [text], billing_subject)
+            metered.reserve()
         except (NoModel, BudgetExhausted, Unavailable) as exc:
             _log_no_vectors(exc)
             return None
+        return metered
 
-    def _settle(self, calls: Sequence[ModelCall], reservation: limits.Reservation, billing_subject: BillingSubject) -> None:
-        with user_scope(self.engine, billing_subject.user_id) as connection:
-            limits.settle(connection, billing_subject, calls, reservations=[reservation], purpose="embedding")
-
-    def _reserve(self, model: Model, texts: Sequence[str], billing_subject: BillingSubject) -> limits.Reservation:
-        amount_usd = limits.max_cost_usd([model], ModelRequest([Message("user", text) for text in texts]))
-        with user_scope(self.engine, billing_subject.user_id) as connection:
-            return limits.reserve(connection, billing_subject, self.default_limits, amount_usd=amount_usd)
+    def _metered(self, call: ModelCall, texts: Sequence[str], billing_subject: BillingSubject) -> MeteredCall:
+        amount_usd = limits.max_cost_usd([call.model], ModelRequest([Message("user", text) for text in texts]))
+        return MeteredCall(self.engine, billing_subject, self.default_limits, amount_usd=amount_usd, purpose="embedding", calls=[call])
 
 
 def _embedded_batch(embedder: Embedder, call: ModelCall, batch: Sequence[str], purpose: EmbeddingPurpose) -> EmbeddingResult:
     before = call.usage
     call.usage = Usage(before.input_tokens + sum(map(estimate_tokens, batch)), is_estimated=True)
     try:
-        part = embedder.embed_batch(call.model.name, batch, purpose=purpose)
+        embedded = embedder.embed_batch(call.model.name, batch, purpose=purpose)
     except Exception:
         call.usage = before
         raise
-    call.usage = Usage(before.input_tokens + part.input_tokens, is_estimated=before.is_estimated or part.is_estimated)
-    return part
+    call.usage = Usage(before.input_tokens + embedded.input_tokens, is_estimated=before.is_estimated or embedded.is_estimated)
+    return embedded
 
 
 def _log_no_vectors(exc: ParleyError) -> None:
-    logger.warning("texts have no vectors for now", problem=exc.code, reason=str(exc))
+    logger.warning("embedding_failed", problem=exc.code, reason=str(exc))

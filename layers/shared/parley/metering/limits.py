@@ -1,8 +1,7 @@
-"""Limits: how many requests a minute and how much money a month a user, or one of their API keys, may use.
+"""Limits: the requests per minute and the budget per month of a user or of one of their API keys.
 
-`admit` stands before a turn's first call of a model and `reserve` before each further one; `settle` goes into the
-transaction that stores what came of them. Nothing here makes room by itself: a store that does not answer raises
-Unavailable, before any money is spent.
+Call `admit` before a turn's first model call and `reserve` before each further one; call `settle` in the transaction that
+stores their results. There is no fallback: if the database is unavailable, the call fails before any money is spent.
 """
 
 from collections.abc import Iterable, Sequence
@@ -38,43 +37,43 @@ __all__ = [
 
 
 class RateLimited(ParleyError):
-    """Too many requests in a minute."""
+    """The user or API key has sent too many requests within a minute."""
 
     status, code = 429, "rate_limited"
-    public_message = "Too many requests. Wait as long as Retry-After says."
+    public_message = "Too many requests. Wait for the number of seconds in Retry-After."
 
     def __init__(self, user_id: UUID, *, retry_after_s: float) -> None:
-        super().__init__(f"user {user_id} has to wait {retry_after_s:.1f} s")
+        super().__init__(f"user {user_id} must wait {retry_after_s:.1f} s")
         self.retry_after_s = retry_after_s
 
 
 class BudgetExhausted(ParleyError):
-    """The month's budget has no room for the worst price of this call."""
+    """The month's budget does not cover the highest possible cost of this call."""
 
     status, code = 402, "budget_exhausted"
 
     def __init__(self, user_id: UUID, *, amount_usd: Decimal, resets_at: datetime) -> None:
-        super().__init__(f"user {user_id} has no room for {amount_usd} USD")
-        self.public_message = f"This month's budget does not cover the call. The next month begins on {resets_at:%Y-%m-%d} (UTC)."
+        super().__init__(f"user {user_id} has less than {amount_usd} USD left")
+        self.public_message = f"This month's budget does not cover the call. The budget renews on {resets_at:%Y-%m-%d} (UTC)."
         self.resets_at = resets_at
 
 
 @dataclass(frozen=True, slots=True)
 class Reservation:
-    """Money that is set aside for calls, 15 minutes at most; zero for models without a price."""
+    """Money that is reserved for calls, for 15 minutes at most; zero for models without a price."""
 
     id: UUID
     amount_usd: Decimal
 
 
 def max_cost_usd(models: Iterable[Model], request: ModelRequest) -> Decimal:
-    """Return the most that one call with this request can cost, at the dearest of the models."""
+    """Return the highest possible cost of one call with this request, at the most expensive of the models."""
     input_tokens = max_request_tokens(request)
     return max((_max_cost_usd(model, request, input_tokens) for model in models), default=Decimal(0))
 
 
 def reservation_detail(turn_id: UUID, model_id: str, model: Model, request: ModelRequest) -> ReservationDetail:
-    """Say what is reserved for, so that whoever finds the turn dead can pay for the call by an estimate."""
+    """Return the details with which the call of a lost turn is settled later, by an estimate."""
     return ReservationDetail(
         turn_id, model_id, model.provider, estimate_request_tokens(request), model.input_usd_per_mtok, model.output_usd_per_mtok
     )
@@ -90,7 +89,7 @@ def admit(
 ) -> Reservation:
     """Count a request and reserve money for its first call, in one statement.
 
-    Raises RateLimited and BudgetExhausted; the transaction must be rolled back then, as its scope does.
+    Raises RateLimited and BudgetExhausted. The transaction must then be rolled back, as its scope does.
     """
     return _reserve(connection, billing_subject, default_limits, amount_usd, detail, counts_request=True)
 
@@ -116,12 +115,12 @@ def settle(
     purpose: CallPurpose = "chat",
     turn_id: UUID | None = None,
 ) -> bool:
-    """Store what the calls took, pay for it and free what was reserved, in one statement; done again, it changes nothing.
+    """Store the calls, charge their cost and release the reservations, in one statement. Idempotent.
 
-    Returns whether anything was still reserved.
+    Return whether any of the reservations still existed.
     """
     charges = [_charge(call, purpose) for call in calls]
-    return usage.settle(connection, billing_subject, charges, reservations=[one.id for one in reservations], turn_id=turn_id)
+    return usage.settle(connection, billing_subject, charges, reservations=[item.id for item in reservations], turn_id=turn_id)
 
 
 def _reserve(
@@ -133,21 +132,21 @@ def _reserve(
     *,
     counts_request: bool,
 ) -> Reservation:
-    made = Reservation(new_id(), amount_usd)
+    reservation = Reservation(new_id(), amount_usd)
     verdict = quotas.take_quota(
-        connection, billing_subject, default_limits, id=made.id, amount_usd=amount_usd, counts_request=counts_request, detail=detail
+        connection, billing_subject, default_limits, id=reservation.id, amount_usd=amount_usd, counts_request=counts_request, detail=detail
     )
     if verdict.wait_s is not None:
         raise RateLimited(billing_subject.user_id, retry_after_s=verdict.wait_s)
     if not verdict.has_budget:
         raise BudgetExhausted(billing_subject.user_id, amount_usd=amount_usd, resets_at=budgets.resets_at(connection))
-    return made
+    return reservation
 
 
 def _max_cost_usd(model: Model, request: ModelRequest, input_tokens: int) -> Decimal:
     output_tokens = min(request.max_output_tokens or model.max_output_tokens, model.max_output_tokens)
-    fresh, written = Usage(input_tokens, output_tokens), Usage(input_tokens, output_tokens, cache_write_tokens=input_tokens)
-    return max(model.cost_usd(fresh), model.cost_usd(written))
+    uncached, cache_written = Usage(input_tokens, output_tokens), Usage(input_tokens, output_tokens, cache_write_tokens=input_tokens)
+    return max(model.cost_usd(uncached), model.cost_usd(cache_written))
 
 
 def _charge(call: ModelCall, purpose: CallPurpose) -> Charge:

@@ -1,6 +1,6 @@
 """Search results reordered by a reranking model, paid for by the user.
 
-Where no reranker is available (no role, no budget, a service that fails or is slow), the results keep their order.
+If no reranker is available (no role, no budget, a service that fails or is slow), the results keep their order.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -10,7 +10,6 @@ from typing import Self
 from sqlalchemy import Engine
 
 from parley.db.search import FoundChunk
-from parley.db.transactions import user_scope
 from parley.errors import ParleyError, Unavailable
 from parley.llm.catalogue import Catalogue, NoModel
 from parley.llm.errors import ProviderFailed
@@ -20,21 +19,23 @@ from parley.llm.model import ModelCall
 from parley.llm.provider_registry import ProviderRegistry, RerankerFor
 from parley.llm.reranker import Reranker, estimate_rerank_tokens
 from parley.metering import limits
-from parley.metering.background import BackgroundRerank
+from parley.metering.background import BackgroundCall, BackgroundCalls
 from parley.metering.limits import BillingSubject, BudgetExhausted, DefaultLimits
+from parley.metering.metered_call import MeteredCall
 from parley.observability import logger
 from parley.settings import ModelSettings
 
-# Whoever searches would rather see the order that there is.
+# A search should rather return its own order than wait longer for a better one.
 RERANK_TIMEOUT_S = 2.0
-# More are not read: what stands behind them was far from the query by words and by vectors.
+# Results beyond the pool were far from the query by words and by vectors, so the reranker does not read them.
 POOL_SIZE = 50
 QUERY_CHARACTERS = 2000
+RERANK_CALLS = BackgroundCalls("rerank", failure_event="rerank_skipped", pause_s=60.0)
 
 
 @dataclass(frozen=True, slots=True)
 class MeteredReranker:
-    """The catalogue's reranker, and what users may spend on it."""
+    """The catalogue's reranker, with each call paid for by a user."""
 
     engine: Engine
     catalogue: Callable[[], Catalogue]
@@ -44,53 +45,49 @@ class MeteredReranker:
 
     @classmethod
     def of(cls, settings: ModelSettings, engine: Engine, environment: Mapping[str, str]) -> Self:
-        """Make it for a function that calls no other models; `environment` has the vendors' keys."""
+        """Return a reranker for a function that calls no other models; `environment` has the vendors' keys."""
         return cls(engine, LiveCatalogue.of(settings), environment, ProviderRegistry(environment).reranker, DefaultLimits.of(settings))
 
     def pool(self, limit: int) -> int:
-        """Return how many to search for where `limit` are wanted: more than that only if there is a reranker."""
+        """Return how many results to search for if `limit` are wanted: more than `limit` only if there is a reranker."""
         return max(limit, POOL_SIZE) if self._call() else limit
 
     def reranked(self, query: str, found: Sequence[FoundChunk], *, billing_subject: BillingSubject) -> list[FoundChunk] | None:
-        """Return the chunks with the first `POOL` of them in the model's order; None where there is none to be had.
+        """Return the chunks with the first `POOL_SIZE` of them in the reranker's order, or None if it is not available.
 
-        Scores stay where they stand, and go down with the order: they are for ordering only.
+        The pool's scores are reassigned in descending order: they are for ordering only.
         """
         head = found[:POOL_SIZE]
         order = self.ordered(query, [f"{chunk.heading}\n{chunk.body}" for chunk in head], billing_subject=billing_subject)
         if order is None:
             return None
         scores = sorted((chunk.score for chunk in head), reverse=True)
-        return [replace(head[place], score=score) for place, score in zip(order, scores, strict=True)] + list(found[POOL_SIZE:])
+        return [replace(head[index], score=score) for index, score in zip(order, scores, strict=True)] + list(found[POOL_SIZE:])
 
     def ordered(self, query: str, texts: Sequence[str], *, billing_subject: BillingSubject) -> list[int] | None:
-        """Return the places of the texts, the best first; None if they are not to be had within `ORDER_S` seconds.
+        """Return the indexes of the texts, the best first, or None if they are not ready within `RERANK_TIMEOUT_S`.
 
-        Two short transactions, before and after the call. While an earlier call still hangs, and for a minute, there is no
-        order at once, and nothing is paid; an answer that comes too late is paid by an estimate.
+        Uses two short transactions, one before and one after the call. A call that times out is charged by an estimate.
+        While it hangs, and for a minute after the timeout, return None at once and charge nothing.
         """
-        if len(texts) < 2 or not query.strip() or BackgroundRerank.is_paused() or (call := self._call()) is None:  # one text has one order
+        if len(texts) < 2 or not query.strip() or RERANK_CALLS.is_blocked or (call := self._call()) is None:
             return None
         try:
-            # Not in the time that is waited: the first makes the client, and imports the SDK.
+            # Before the timeout starts: the first use creates the client and imports the SDK.
             reranker = self.reranker_for(call.model)
-            return self._paid(call, reranker, query[:QUERY_CHARACTERS], texts, billing_subject)
+            return self._metered_order(call, reranker, query[:QUERY_CHARACTERS], texts, billing_subject)
         except (BudgetExhausted, ProviderFailed, Unavailable) as exc:
-            _log_order_kept(exc)
+            logger.warning("rerank_skipped", problem=exc.code, reason=str(exc))
             return None
 
-    def _paid(
+    def _metered_order(
         self, call: ModelCall, reranker: Reranker, query: str, texts: Sequence[str], billing_subject: BillingSubject
     ) -> list[int] | None:
         request = ModelRequest([Message("user", query + text) for text in texts])
-        with user_scope(self.engine, billing_subject.user_id) as connection:
-            reservation = limits.reserve(
-                connection, billing_subject, self.default_limits, amount_usd=limits.max_cost_usd([call.model], request)
-            )
-        order = BackgroundRerank(lambda: _run_rerank(call, reranker, query, texts)).order(timeout_s=RERANK_TIMEOUT_S)
-        with user_scope(self.engine, billing_subject.user_id) as connection:
-            limits.settle(connection, billing_subject, [call], reservations=[reservation], purpose="rerank")
-        return order
+        amount_usd = limits.max_cost_usd([call.model], request)
+        with MeteredCall(self.engine, billing_subject, self.default_limits, amount_usd=amount_usd, purpose="rerank", calls=[call]):
+            background = BackgroundCall(RERANK_CALLS, call, lambda: _run_rerank(call, reranker, query, texts))
+            return background.result(timeout_s=RERANK_TIMEOUT_S)
 
     def _call(self) -> ModelCall | None:
         catalogue = self.catalogue()
@@ -101,16 +98,12 @@ class MeteredReranker:
 
 
 def _run_rerank(call: ModelCall, reranker: Reranker, query: str, texts: Sequence[str]) -> list[int]:
-    """Ask, and note in `call` what it took: by an estimate as long as it is under way."""
+    """Call the reranker and record the usage in `call`, which has an estimate while the call is under way."""
     call.usage = Usage(estimate_rerank_tokens(query, texts), is_estimated=True)
     try:
-        done = reranker.rerank(call.model.name, query, texts)
+        result = reranker.rerank(call.model.name, query, texts)
     except Exception as exc:
         call.usage, call.error_code = Usage(), exc.code if isinstance(exc, ParleyError) else None
         raise
-    call.usage, call.status = Usage(done.input_tokens, is_estimated=done.is_estimated), "completed"
-    return done.order
-
-
-def _log_order_kept(exc: ParleyError) -> None:
-    logger.warning("what was found keeps its order", problem=exc.code, reason=str(exc))
+    call.usage, call.status = Usage(result.input_tokens, is_estimated=result.is_estimated), "completed"
+    return result.order

@@ -1,0 +1,54 @@
+"""Which models to try for a request, and in which order."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from parley.llm.catalogue import Catalogue, ModelRole
+from parley.llm.errors import ContextTooLong, ModelCannot
+from parley.llm.messages import ModelRequest
+from parley.llm.model import Model
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A model that may answer, with its id in the catalogue."""
+
+    id: str
+    model: Model
+
+    def supports(self, request: ModelRequest) -> bool:
+        """Return whether the model has the abilities that the request needs. The prompt's length is not checked."""
+        try:
+            self.model.check(request, id=self.id)
+        except ModelCannot:
+            return False
+        return True
+
+
+def candidates_for(
+    catalogue: Catalogue, environment: Mapping[str, str], *, name: str | None = None, role: ModelRole = "chat", subject: object = None
+) -> list[Candidate]:
+    """Return the available models for `name` (a model or a strategy) or else for `role`, in the order in which to try them.
+
+    Raises ModelNotFound for a name and NoModel for a role without an available model.
+    """
+    ids = catalogue.ordered(name, role=role, environment=environment, subject=subject)
+    return [Candidate(id, catalogue.models[id]) for id in ids]
+
+
+def able_candidates(
+    candidates: Sequence[Candidate], build: Callable[[Candidate], ModelRequest], can_serve: Callable[[Candidate, ModelRequest], bool]
+) -> tuple[list[Candidate], ModelRequest]:
+    """Return the models able to serve a request, and the request as `build` makes it for the first of them.
+
+    `build` raises ContextTooLong or ModelCannot for a model that is not able to. Raises the first model's error if none is.
+    """
+    errors: list[ContextTooLong | ModelCannot] = []
+    for index, candidate in enumerate(candidates):
+        try:
+            request = build(candidate)
+        except (ContextTooLong, ModelCannot) as exc:
+            errors.append(exc)
+        else:
+            return [candidate, *(other for other in candidates[index + 1 :] if can_serve(other, request))], request
+    raise errors[0]

@@ -1,0 +1,67 @@
+"""Reserve the price of a model call, make the call, and settle its cost."""
+
+from collections.abc import Sequence
+from decimal import Decimal
+from types import TracebackType
+from typing import Self
+
+from sqlalchemy import Engine
+
+from parley.db.metering.usage import CallPurpose
+from parley.db.transactions import user_scope
+from parley.deadline import Deadline, retry_while_unavailable
+from parley.llm.model import ModelCall
+from parley.metering import limits
+from parley.metering.limits import BillingSubject, DefaultLimits, Reservation
+
+
+class MeteredCall:
+    """A context manager that reserves `amount_usd` on entry and settles `calls` on exit, whatever came of them.
+
+    Each is one short transaction. `calls` may still grow while the block runs. Nothing is reserved on entry if a
+    reservation exists already: it was passed as `admitted`, or `reserve` was called. With a `deadline`, settlement is
+    repeated while the database is briefly unavailable. A chat turn does not use this class: it settles in the transactions
+    that store its answer.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        billing_subject: BillingSubject,
+        default_limits: DefaultLimits,
+        *,
+        amount_usd: Decimal,
+        purpose: CallPurpose,
+        calls: Sequence[ModelCall] = (),
+        admitted: Reservation | None = None,
+        deadline: Deadline | None = None,
+    ) -> None:
+        self.calls = calls
+        self._engine, self._billing_subject, self._default_limits = engine, billing_subject, default_limits
+        self._amount_usd, self._purpose, self._deadline = amount_usd, purpose, deadline
+        self._reservations = [admitted] if admitted else list[Reservation]()
+
+    def __enter__(self) -> Self:
+        if not self._reservations:
+            self.reserve()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._settle()
+
+    def reserve(self) -> None:
+        """Reserve the price once, or once more if a call is repeated for which the vendor may charge.
+
+        Raises BudgetExhausted and Unavailable.
+        """
+        with user_scope(self._engine, self._billing_subject.user_id) as connection:
+            self._reservations.append(limits.reserve(connection, self._billing_subject, self._default_limits, amount_usd=self._amount_usd))
+
+    def _settle(self) -> None:
+        if self._deadline is None:
+            return self._settle_once()
+        return retry_while_unavailable(self._settle_once, self._deadline)
+
+    def _settle_once(self) -> None:
+        with user_scope(self._engine, self._billing_subject.user_id) as connection:
+            limits.settle(connection, self._billing_subject, self.calls, reservations=self._reservations, purpose=self._purpose)
