@@ -18,8 +18,16 @@ from parley.http.dependencies import CurrentPrincipal, requires
 from parley.http.idempotency import IdempotencyHeader
 from parley.http.problems import error_responses
 from parley.llm.catalogue import ModelNotFound, NoModel
-from parley.llm.errors import ContextTooLong, ModelCannot
-from parley.llm.provider import ProviderBusy, ProviderFailed, ProviderMisconfigured, ProviderRefused, ProviderRejected, ProviderTimeout
+from parley.llm.errors import (
+    ContextTooLong,
+    ModelCannot,
+    ProviderBusy,
+    ProviderFailed,
+    ProviderMisconfigured,
+    ProviderRefused,
+    ProviderRejected,
+    ProviderTimeout,
+)
 from parley.metering.limits import BudgetExhausted, RateLimited
 
 router = APIRouter(prefix="/v1", dependencies=[Depends(requires("chat"))])

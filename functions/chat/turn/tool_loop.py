@@ -16,7 +16,7 @@ from functions.chat.turn.state import ApprovalsPending, Superseded, Turn
 from functions.chat.turn.tools import TOOL_GRACE_S, ParallelToolCalls, ParsedToolCall, TurnTool, truncate_result
 from parley.db.transactions import user_scope
 from parley.llm import messages as llm
-from parley.llm.provider import ProviderFailed
+from parley.llm.errors import ProviderFailed
 from parley.llm.router import ModelStreamEvent
 from parley.metering import limits
 from parley.metering.limits import Reservation

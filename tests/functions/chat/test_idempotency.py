@@ -11,7 +11,7 @@ from parley.db.turn.turn_begin import IdempotencyKey
 from parley.errors import NotFound
 from parley.ids import new_id
 from parley.llm import messages as llm
-from parley.llm.provider import ProviderBusy
+from parley.llm.errors import ProviderBusy
 from tests.support.turns import HELLO, HangingProvider, ScriptedProvider, events_of, make_services, stored_messages, take, take_numbered
 
 CLIENTS = 50

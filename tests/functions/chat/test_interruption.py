@@ -10,7 +10,7 @@ from parley.db.turn import turns
 from parley.errors import Unavailable
 from parley.jobs import CheckTurn
 from parley.llm import messages as llm
-from parley.llm.provider import ProviderFailed
+from parley.llm.errors import ProviderFailed
 from parley.turn_recovery import interrupt_if_stale
 from tests.support.api_gateway import Function, rest_event
 from tests.support.turns import (

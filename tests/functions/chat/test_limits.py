@@ -16,7 +16,7 @@ from parley.errors import Unavailable
 from parley.llm import messages as llm
 from parley.llm.catalogue import Catalogue
 from parley.llm.circuit_breaker import CircuitBreaker
-from parley.llm.provider import ProviderBusy, ProviderFailed, ProviderTimeout
+from parley.llm.errors import ProviderBusy, ProviderFailed, ProviderTimeout
 from parley.llm.router import ModelRouter, RetryPolicy
 from parley.metering.limits import BudgetExhausted, DefaultLimits
 from parley.settings import DatabaseSettings

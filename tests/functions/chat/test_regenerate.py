@@ -12,7 +12,7 @@ from parley.db.transactions import principal_scope
 from parley.errors import NotFound
 from parley.ids import new_id
 from parley.llm import messages as llm
-from parley.llm.provider import ProviderBusy
+from parley.llm.errors import ProviderBusy
 from parley.turn_recovery import interrupt_if_stale
 from tests.functions.chat.statements import recorded_statements
 from tests.support.turns import HELLO, HangingProvider, ScriptedProvider, events_of, make_services, stored_messages, take, take_numbered

@@ -14,8 +14,8 @@ from parley.db.transactions import user_scope
 from parley.errors import Forbidden, NotFound
 from parley.http.schemas import MessageOut
 from parley.llm import messages as llm
+from parley.llm.errors import ProviderFailed
 from parley.llm.prompts import grounded_messages
-from parley.llm.provider import ProviderFailed
 from parley.llm.provider_registry import ProviderRegistry
 from parley.metering.embeddings import MeteredEmbedder
 from parley.tools.mcp_registry import McpRegistry

@@ -9,8 +9,8 @@ from functions.chat.turn.events import TurnCompleted, TurnInterrupted, TurnStopp
 from functions.chat.turn.tools import MAX_RESULT_BYTES, truncate_result
 from parley.errors import InvalidInput
 from parley.llm import messages as llm
+from parley.llm.errors import ProviderFailed
 from parley.llm.prompts import TOOL_RESULT_HEADING
-from parley.llm.provider import ProviderFailed
 from parley.turn_recovery import interrupt_if_stale
 from tests.support.toolbox import DONE, RecordingToolbox, ScriptedRounds, tool_calls_answer, tool_results
 from tests.support.turns import events_of, make_services, stored_messages, take, take_numbered

@@ -5,14 +5,14 @@ from sqlalchemy import text
 
 from functions.chat.turn import run
 from functions.chat.turn.events import AnswerDelta, TurnCompleted, TurnFailed, TurnInterrupted, TurnStarted
+from parley import deadline
 from parley.db import conversations
 from parley.db.transactions import principal_scope
 from parley.errors import NotFound, Unavailable
 from parley.ids import new_id
 from parley.llm import messages as llm
 from parley.llm.catalogue import ModelNotFound
-from parley.llm.errors import ContextTooLong
-from parley.llm.provider import ProviderBusy, ProviderFailed
+from parley.llm.errors import ContextTooLong, ProviderBusy, ProviderFailed
 from tests.support.turns import HELLO, ScriptedProvider, events_of, make_services, stored_messages, take, take_numbered
 
 
@@ -190,7 +190,7 @@ def test_characters_that_cannot_be_stored_are_taken_out_of_an_answer(engine, ser
 def test_a_finished_answer_waits_for_a_database_that_comes_back(engine, engines, services, alice, monkeypatch):
     refusals = iter([Unavailable("database"), Unavailable("database")])
     real = run.user_scope
-    monkeypatch.setattr(run.time, "sleep", lambda _: None)
+    monkeypatch.setattr(deadline.time, "sleep", lambda _: None)
     monkeypatch.setattr(run, "user_scope", lambda *given: raise_next(refusals) or real(*given))
     started, *_, last = take(services(*HELLO), alice)
 
@@ -207,7 +207,7 @@ def raise_next(errors):
 def test_an_end_that_was_stored_but_not_acknowledged_is_not_stored_again(engine, services, alice, monkeypatch):
     real = run._store_result
     lost = iter([Unavailable("database")])
-    monkeypatch.setattr(run.time, "sleep", lambda _: None)
+    monkeypatch.setattr(deadline.time, "sleep", lambda _: None)
     monkeypatch.setattr(run, "_store_result", lambda *given: (real(*given), raise_next(lost))[0])
     started, *_, last = take(services(*HELLO), alice)
 

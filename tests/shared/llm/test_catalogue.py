@@ -3,9 +3,10 @@ from pathlib import Path
 
 import pytest
 
-from parley.llm.catalogue import Catalogue, CatalogueInvalid, Model, ModelNotFound, NoModel
+from parley.llm.catalogue import Catalogue, CatalogueInvalid, ModelNotFound, NoModel
 from parley.llm.errors import ModelCannot
 from parley.llm.messages import Image, Message, ModelRequest, OutputSchema, ToolDefinition, Usage
+from parley.llm.model import Model
 
 TWO = """
 [roles]

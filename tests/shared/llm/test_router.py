@@ -11,10 +11,10 @@ from importlib import import_module
 import pytest
 
 from parley.llm.candidates import Candidate
-from parley.llm.catalogue import Model
 from parley.llm.circuit_breaker import COOLDOWN, Circuit, CircuitBreaker
 from parley.llm.errors import ProviderBusy, ProviderFailed, ProviderMisconfigured, ProviderRejected, ProviderTimeout
 from parley.llm.messages import Finished, Message, ModelRequest, TextDelta, Thought, ToolCall, Usage
+from parley.llm.model import Model
 from parley.llm.provider_registry import ProviderRegistry
 from parley.llm.router import CallStarted, ModelRouter, RetryPolicy
 from tests.fakes.circuits import MemoryCircuits

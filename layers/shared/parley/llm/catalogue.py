@@ -49,7 +49,6 @@ def _toml_names(dotted: str) -> tuple[str, ...]:
     return tuple(name.strip("\"'") for name in _TOML_NAME.findall(dotted))
 
 
-__all__ = ["SHIPPED", "Catalogue", "CatalogueInvalid", "Model", "ModelNotFound", "ModelRole", "NoModel", "Strategy"]
 SHIPPED = Path(__file__).with_name("models.toml")
 
 type ModelRole = Literal["chat", "summary", "title", "facts", "describe", "embedding", "rerank"]

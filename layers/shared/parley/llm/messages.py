@@ -95,28 +95,6 @@ class Thought:
 
 type Part = Text | Image | ToolCall | ToolResult | Thought
 
-__all__ = [
-    "FinishReason",
-    "Finished",
-    "Image",
-    "Message",
-    "ModelEvent",
-    "ModelRequest",
-    "OutputSchema",
-    "Part",
-    "Role",
-    "Source",
-    "Task",
-    "Text",
-    "TextDelta",
-    "Thought",
-    "ToolCall",
-    "ToolChoice",
-    "ToolDefinition",
-    "ToolResult",
-    "Usage",
-]
-
 type Role = Literal["user", "assistant", "tool"]
 type FinishReason = Literal["stop", "length", "tool_calls", "content_filter"]
 type Task = Literal["chat", "title", "summary", "facts", "describe"]

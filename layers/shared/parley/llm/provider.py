@@ -9,7 +9,7 @@ from contextlib import suppress
 from types import TracebackType
 from typing import Protocol, Self
 
-from parley.llm.errors import ProviderBusy, ProviderFailed, ProviderMisconfigured, ProviderRefused, ProviderRejected, ProviderTimeout
+from parley.llm.errors import ProviderFailed
 from parley.llm.messages import Finished, ModelEvent, ModelRequest, TextDelta, Thought, ToolCall, Usage
 
 CONNECT_TIMEOUT_S = 5.0  # the one wait that cannot be cut
@@ -91,20 +91,6 @@ class ProviderStream:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
-
-
-__all__ = [
-    "Provider",
-    "ProviderBusy",
-    "ProviderEvents",
-    "ProviderFailed",
-    "ProviderMisconfigured",
-    "ProviderRefused",
-    "ProviderRejected",
-    "ProviderTimeout",
-    "storable",
-    "validated_events",
-]
 
 
 class ProviderEvents(Protocol):

@@ -8,8 +8,7 @@ from functions.chat.turn.events import Ping
 from parley.deadline import Deadline
 from parley.llm import messages as llm
 from parley.llm.catalogue import ModelNotFound
-from parley.llm.errors import ContextTooLong
-from parley.llm.provider import ProviderBusy, ProviderFailed, ProviderTimeout
+from parley.llm.errors import ContextTooLong, ProviderBusy, ProviderFailed, ProviderTimeout
 from parley.metering.limits import BudgetExhausted, RateLimited
 from tests.functions.chat.test_limits import make_services, money, rows
 from tests.support.turns import HELLO, HangingProvider

@@ -2,8 +2,8 @@
 
 import pytest
 
+from parley.llm.errors import ProviderBusy, ProviderFailed
 from parley.llm.messages import Finished, Message, ModelRequest, OutputSchema, ToolDefinition, Usage
-from parley.llm.provider import ProviderBusy, ProviderFailed
 from tests.fakes.wire_formats.anthropic import ANTHROPIC, event, texts
 
 TOOLS = [ToolDefinition("a", "A.", {"type": "object"}), ToolDefinition("b", "B.", {"type": "object"})]

@@ -2,8 +2,8 @@
 
 import pytest
 
+from parley.llm.errors import ProviderBusy, ProviderFailed, ProviderMisconfigured, ProviderRejected, ProviderTimeout
 from parley.llm.messages import Message, ModelRequest, ToolCall, ToolDefinition, ToolResult, Usage
-from parley.llm.provider import ProviderBusy, ProviderFailed, ProviderMisconfigured, ProviderRejected, ProviderTimeout
 from tests.fakes.vendor import refuses
 from tests.fakes.wire_formats.bedrock import BEDROCK, frame, texts
 

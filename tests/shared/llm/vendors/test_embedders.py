@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from parley.llm.embedder import EmbeddingResult, embedding_batches
-from parley.llm.provider import ProviderBusy, ProviderFailed, ProviderMisconfigured
+from parley.llm.errors import ProviderBusy, ProviderFailed, ProviderMisconfigured
 from parley.llm.vendors.bedrock import BedrockEmbedder
 from parley.llm.vendors.offline_search import OfflineEmbedder
 from parley.llm.vendors.openai import OpenAIEmbedder

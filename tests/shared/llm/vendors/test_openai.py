@@ -4,8 +4,8 @@ import threading
 
 import pytest
 
+from parley.llm.errors import ProviderBusy, ProviderFailed, ProviderMisconfigured, ProviderRefused, ProviderTimeout
 from parley.llm.messages import Finished, Message, ModelRequest, TextDelta, Usage
-from parley.llm.provider import ProviderBusy, ProviderFailed, ProviderMisconfigured, ProviderRefused, ProviderTimeout
 from parley.llm.vendors.openai import OpenAIProvider
 from parley.llm.vendors.openai_chat import Dialect
 from tests.fakes.vendor import chunk, keeps_alive, refuses, says, streams

@@ -5,8 +5,9 @@ import time
 
 import pytest
 
+from parley.llm.errors import ProviderBusy, ProviderFailed, ProviderMisconfigured, ProviderRejected, ProviderTimeout
 from parley.llm.messages import Finished, Message, ModelRequest, OutputSchema, TextDelta, Thought, ToolCall, ToolDefinition, ToolResult
-from parley.llm.provider import ProviderBusy, ProviderFailed, ProviderMisconfigured, ProviderRejected, ProviderTimeout, validated_events
+from parley.llm.provider import validated_events
 from tests.fakes.vendor import refuses, resets
 from tests.fakes.wire_formats.wire_format import CALLS
 

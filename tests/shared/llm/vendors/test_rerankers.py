@@ -2,8 +2,8 @@
 
 import pytest
 
+from parley.llm.errors import ProviderBusy, ProviderFailed, ProviderMisconfigured
 from parley.llm.model import Model
-from parley.llm.provider import ProviderBusy, ProviderFailed, ProviderMisconfigured
 from parley.llm.provider_registry import ProviderRegistry
 from parley.llm.reranker import estimate_rerank_tokens
 from parley.llm.vendors.offline_search import OfflineReranker

@@ -2,8 +2,8 @@
 
 import pytest
 
+from parley.llm.errors import ProviderBusy, ProviderFailed
 from parley.llm.messages import Message, ModelRequest
-from parley.llm.provider import ProviderBusy, ProviderFailed
 from tests.fakes.wire_formats.responses import RESPONSES, done, ended, texts
 from tests.fakes.wire_formats.wire_format import CALLS, sse
 
