@@ -3,29 +3,29 @@
 from typing import Any
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Depends
+from pydantic import BaseModel
 
 from functions.auth import account, sessions
-from functions.auth.account import create_api_key
-from functions.auth.api_keys import revoke_key
+from functions.auth.api_keys import ApiKeyRequest, create_key, revoke_key
 from functions.auth.errors import EmailDomainRefused, EmailTaken, TooManyApiKeys, TooManyAttempts, WeakPassword, WrongPassword
-from functions.auth.login_routes import services_of
 from functions.auth.schemas import (
     Accepted,
     AccountDeletion,
+    ApiKeyIn,
     ApiKeyOut,
     AuditEventOut,
+    CreatedApiKeyOut,
     EmailChange,
     EmailConfirmation,
     ExportOut,
     Logout,
-    MadeApiKeyOut,
-    NewApiKey,
     PasswordChange,
     ProfileChange,
     SessionOut,
     UserOut,
 )
+from functions.auth.services import AuthServicesDep
 from parley.auth.one_time_codes import InvalidCode
 from parley.db.accounts import api_keys, audit, users
 from parley.db.accounts import sessions as stored_sessions
@@ -35,18 +35,15 @@ from parley.http.idempotency import IdempotencyHeader
 from parley.http.paging import Listing, Page, read_id
 from parley.http.problems import error_responses
 
-router = APIRouter()
-
-
 ACCOUNT_SCOPE = [Depends(requires("account"))]
-
-
 PASSWORD_ERRORS = error_responses(WrongPassword, TooManyAttempts)
+
+router = APIRouter()
 
 
 @router.post("/auth/logout", status_code=204)
 def log_out(principal: CurrentPrincipal, transaction: Transaction, origin: RequestOrigin, body: Logout | None = None) -> None:
-    """End this session, or every one of the user."""
+    """End this session, or all of the user's sessions."""
     sessions.log_out(transaction, principal, everywhere=body.everywhere if body else False, origin=origin)
 
 
@@ -58,34 +55,34 @@ def me(principal: CurrentPrincipal, transaction: Transaction) -> UserOut:
 
 @router.patch("/auth/me", dependencies=ACCOUNT_SCOPE)
 def change_me(body: ProfileChange, principal: CurrentPrincipal, transaction: Transaction) -> UserOut:
-    """Change what the body names of the caller's profile."""
+    """Change the given fields of the caller's profile."""
     return UserOut.model_validate(users.change(transaction, principal.user_id, body.model_dump(exclude_unset=True)))
 
 
 @router.delete("/auth/me", status_code=202, dependencies=ACCOUNT_SCOPE, responses=PASSWORD_ERRORS)
-def delete_me(body: AccountDeletion, request: Request, principal: CurrentPrincipal, origin: RequestOrigin) -> Accepted:
-    """Shut the account at once and delete everything of it within a minute."""
-    account.delete_account(services_of(request), principal, password=body.password, origin=origin)
+def delete_me(body: AccountDeletion, services: AuthServicesDep, principal: CurrentPrincipal, origin: RequestOrigin) -> Accepted:
+    """Disable the account immediately and delete all of its data within a minute."""
+    account.delete_account(services, principal, password=body.password, origin=origin)
     return Accepted()
 
 
 @router.post("/auth/me/exports", status_code=202, dependencies=ACCOUNT_SCOPE)
-def export_me(request: Request, principal: CurrentPrincipal, origin: RequestOrigin) -> ExportOut:
-    """Have everything stored about the caller written to a file."""
-    return ExportOut.model_validate(account.request_export(services_of(request), principal, origin=origin))
+def export_me(services: AuthServicesDep, principal: CurrentPrincipal, origin: RequestOrigin) -> ExportOut:
+    """Request an export of all data stored about the caller."""
+    return ExportOut.model_validate(account.request_export(services, principal, origin=origin))
 
 
 @router.get("/auth/me/exports/{id}", dependencies=ACCOUNT_SCOPE, responses=error_responses(NotFound))
-def get_export(id: UUID, request: Request, principal: CurrentPrincipal) -> ExportOut:
-    """Return an export, with the address of its file once it is ready."""
-    export, url = account.get_export(services_of(request), principal, id)
+def get_export(id: UUID, services: AuthServicesDep, principal: CurrentPrincipal) -> ExportOut:
+    """Return an export, with a download URL once the file is ready."""
+    export, url = account.get_export(services, principal, id)
     return ExportOut(id=export.id, status=export.status, url=url, created_at=export.created_at)
 
 
 @router.post("/auth/password", status_code=204, dependencies=ACCOUNT_SCOPE, responses=PASSWORD_ERRORS | error_responses(WeakPassword))
-def change_password(body: PasswordChange, request: Request, principal: CurrentPrincipal, origin: RequestOrigin) -> None:
-    """Set a new password; the caller's other sessions end."""
-    account.change_password(services_of(request), principal, **body.model_dump(), origin=origin)
+def change_password(body: PasswordChange, services: AuthServicesDep, principal: CurrentPrincipal, origin: RequestOrigin) -> None:
+    """Set a new password and end the caller's other sessions."""
+    account.change_password(services, principal, **body.model_dump(), origin=origin)
 
 
 @router.post(
@@ -94,33 +91,33 @@ def change_password(body: PasswordChange, request: Request, principal: CurrentPr
     dependencies=ACCOUNT_SCOPE,
     responses=error_responses(WrongPassword, EmailDomainRefused, TooManyAttempts),
 )
-def change_email(body: EmailChange, request: Request, principal: CurrentPrincipal, origin: RequestOrigin) -> Accepted:
+def change_email(body: EmailChange, services: AuthServicesDep, principal: CurrentPrincipal, origin: RequestOrigin) -> Accepted:
     """Mail a code to the new address."""
-    account.request_email_change(services_of(request), principal, **body.model_dump(), origin=origin)
+    account.request_email_change(services, principal, **body.model_dump(), origin=origin)
     return Accepted()
 
 
 @router.post(
     "/auth/email/confirm", status_code=204, dependencies=ACCOUNT_SCOPE, responses=error_responses(InvalidCode, EmailTaken, TooManyAttempts)
 )
-def confirm_email(body: EmailConfirmation, request: Request, principal: CurrentPrincipal, origin: RequestOrigin) -> None:
-    """Take the address that the code went to."""
-    account.confirm_email_change(services_of(request), principal, code=body.code, origin=origin)
+def confirm_email(body: EmailConfirmation, services: AuthServicesDep, principal: CurrentPrincipal, origin: RequestOrigin) -> None:
+    """Change the address with the code that was mailed to it."""
+    account.confirm_email_change(services, principal, code=body.code, origin=origin)
 
 
 @router.get("/auth/audit", dependencies=ACCOUNT_SCOPE)
 def list_events(principal: CurrentPrincipal, transaction: Transaction, page: Page) -> Listing[AuditEventOut]:
-    """List what happened to the caller's account, newest first."""
-    found = audit.page(transaction, user_id=principal.user_id, limit=page.limit + 1, after=read_id(page.after))
-    return page.listing(found, to_item=AuditEventOut.model_validate, key=lambda row: [row.id])
+    """List the audit events of the caller's account, newest first."""
+    rows = audit.page(transaction, user_id=principal.user_id, limit=page.limit + 1, after=read_id(page.after))
+    return page.listing(rows, to_item=AuditEventOut.model_validate, key=lambda row: [row.id])
 
 
 @router.get("/auth/sessions", dependencies=ACCOUNT_SCOPE)
-def list_sessions(request: Request, principal: CurrentPrincipal, transaction: Transaction, page: Page) -> Listing[SessionOut]:
-    """List where the caller is signed in, newest first."""
-    idle, after = services_of(request).lifetimes.idle, read_id(page.after)
-    found = stored_sessions.page(transaction, user_id=principal.user_id, idle=idle, limit=page.limit + 1, after=after)
-    return page.listing(found, to_item=lambda row: SessionOut.of(row, principal), key=lambda row: [row.id])
+def list_sessions(services: AuthServicesDep, principal: CurrentPrincipal, transaction: Transaction, page: Page) -> Listing[SessionOut]:
+    """List the caller's active sessions, newest first."""
+    idle, after = services.lifetimes.idle, read_id(page.after)
+    rows = stored_sessions.page(transaction, user_id=principal.user_id, idle=idle, limit=page.limit + 1, after=after)
+    return page.listing(rows, to_item=lambda row: SessionOut.of(row, principal), key=lambda row: [row.id])
 
 
 @router.delete("/auth/sessions/{id}", status_code=204, dependencies=ACCOUNT_SCOPE, responses=error_responses(NotFound))
@@ -133,23 +130,24 @@ api_keys_router = APIRouter(dependencies=[Depends(requires("account"))])
 
 
 @api_keys_router.post(
-    "/auth/api-keys", status_code=201, response_model=MadeApiKeyOut, responses=error_responses(TooManyApiKeys, IdempotencyKeyReused)
+    "/auth/api-keys", status_code=201, response_model=CreatedApiKeyOut, responses=error_responses(TooManyApiKeys, IdempotencyKeyReused)
 )
 def make_api_key(
-    body: NewApiKey, request: Request, principal: CurrentPrincipal, origin: RequestOrigin, once: IdempotencyHeader
-) -> MadeApiKeyOut | dict[str, Any]:
-    """Make a key. It is shown in this answer and never again."""
-    return create_api_key(services_of(request), principal, body, once, origin=origin)
+    body: ApiKeyIn, services: AuthServicesDep, principal: CurrentPrincipal, origin: RequestOrigin, idempotency: IdempotencyHeader
+) -> BaseModel | dict[str, Any]:
+    """Create an API key. Only this response shows the key."""
+    request = idempotency.request("POST /auth/api-keys", body, render=CreatedApiKeyOut.of, secrets={"key"})
+    return create_key(services, principal, ApiKeyRequest(**body.model_dump()), request, origin=origin).response
 
 
 @api_keys_router.get("/auth/api-keys")
 def list_api_keys(principal: CurrentPrincipal, transaction: Transaction, page: Page) -> Listing[ApiKeyOut]:
-    """List the caller's keys, newest first, without the keys themselves."""
-    found = api_keys.page(transaction, user_id=principal.user_id, limit=page.limit + 1, after=read_id(page.after))
-    return page.listing(found, to_item=ApiKeyOut.model_validate, key=lambda row: [row.id])
+    """List the caller's API keys, newest first, without the keys themselves."""
+    rows = api_keys.page(transaction, user_id=principal.user_id, limit=page.limit + 1, after=read_id(page.after))
+    return page.listing(rows, to_item=ApiKeyOut.model_validate, key=lambda row: [row.id])
 
 
 @api_keys_router.delete("/auth/api-keys/{id}", status_code=204, responses=error_responses(NotFound))
 def revoke_api_key(id: UUID, principal: CurrentPrincipal, transaction: Transaction, origin: RequestOrigin) -> None:
-    """Make a key useless at once."""
+    """Revoke an API key with immediate effect."""
     revoke_key(transaction, principal, id, origin=origin)

@@ -1,17 +1,17 @@
-"""The routes of admins."""
+"""The admin routes: accounts, invites and usage. Each checks the caller's current role, not only their token."""
 
 from collections.abc import AsyncIterator
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter, Depends, Query
+from pydantic import BaseModel
 from sqlalchemy import Connection
 
 from functions.auth import admin
-from functions.auth.admin import create_invite_once
-from functions.auth.admin_schemas import AccountChange, AccountOut, InviteOut, MadeInviteOut, NewInvite, UsageLineOut
+from functions.auth.admin_schemas import AccountChange, AccountOut, CreatedInviteOut, InviteIn, InviteOut, UsageGroupOut
 from functions.auth.errors import OwnAccount
-from functions.auth.login_routes import services_of
+from functions.auth.services import AuthServicesDep
 from parley.db.accounts import administration as accounts
 from parley.db.accounts import invites
 from parley.db.transactions import global_scope
@@ -25,9 +25,8 @@ from parley.http.problems import error_responses
 router = APIRouter(dependencies=[Depends(requires("admin"))])
 
 
-async def admin_transaction(request: Request, principal: CurrentPrincipal) -> AsyncIterator[Connection]:
-    """Open a transaction over all users, for who is an admin now and not only by their token."""
-    services = services_of(request)
+async def admin_transaction(services: AuthServicesDep, principal: CurrentPrincipal) -> AsyncIterator[Connection]:
+    """Open a transaction that sees all users' rows. Raises Forbidden unless the caller is an admin now."""
     admin.require_admin(services.engine, principal)
     with global_scope(services.background) as connection:
         yield connection
@@ -40,14 +39,14 @@ AdminTransaction = Annotated[Connection, Depends(admin_transaction, scope="funct
 def list_users(
     transaction: AdminTransaction, page: Page, email: Annotated[str | None, Query(max_length=254, pattern=r"^[^\x00]*$")] = None
 ) -> Listing[AccountOut]:
-    """List the accounts, newest first; `email` is a part of the address to look for."""
-    found = accounts.page(transaction, limit=page.limit + 1, after=read_id(page.after), email_part=email)
-    return page.listing(found, to_item=AccountOut.of, key=lambda row: [row.id])
+    """List the accounts, newest first. `email` filters by any part of the address."""
+    rows = accounts.page(transaction, limit=page.limit + 1, after=read_id(page.after), email_part=email)
+    return page.listing(rows, to_item=AccountOut.of, key=lambda row: [row.id])
 
 
 @router.patch("/admin/users/{id}", responses=error_responses(NotFound, OwnAccount))
 def change_user(id: UUID, body: AccountChange, principal: CurrentPrincipal, transaction: AdminTransaction) -> AccountOut:
-    """Disable or enable an account, change its role or its monthly budget."""
+    """Disable or enable an account, or change its role or monthly budget."""
     changes = body.model_dump(exclude_unset=True)
     return AccountOut.of(admin.change_account(transaction, principal, id, changes))
 
@@ -55,28 +54,31 @@ def change_user(id: UUID, body: AccountChange, principal: CurrentPrincipal, tran
 @router.get("/admin/usage")
 def usage(
     transaction: AdminTransaction, page: Page, period: DateRangeQuery, group_by: Annotated[str, Query(max_length=30)] = "user"
-) -> Listing[UsageLineOut]:
-    """Add up turns, tokens and cost, dearest first. `group_by` names one or more of user, model and day, separated by commas."""
+) -> Listing[UsageGroupOut]:
+    """Sum turns, tokens and cost by group, most expensive first. `group_by` lists one or more of user, model and day, separated by commas."""
     offset = read_key(page.after, admin.parse_offset) or 0
     groups = admin.parse_groups(group_by)
-    found = accounts.grouped_usage(transaction, start=period.start, end=period.end, group_by=groups, limit=page.limit + 1, offset=offset)
-    return page.listing(found, to_item=UsageLineOut.model_validate, key=lambda _: [offset + page.limit])
+    rows = accounts.grouped_usage(transaction, start=period.start, end=period.end, group_by=groups, limit=page.limit + 1, offset=offset)
+    return page.listing(rows, to_item=UsageGroupOut.model_validate, key=lambda _: [offset + page.limit])
 
 
-@router.post("/admin/invites", status_code=201, response_model=MadeInviteOut, responses=error_responses(IdempotencyKeyReused))
-def invite(body: NewInvite, request: Request, principal: CurrentPrincipal, once: IdempotencyHeader) -> MadeInviteOut | dict[str, Any]:
-    """Make an invite for one account. What its holder registers with is shown in this answer and never again."""
-    return create_invite_once(services_of(request), principal, body, once)
+@router.post("/admin/invites", status_code=201, response_model=CreatedInviteOut, responses=error_responses(IdempotencyKeyReused))
+def invite(
+    body: InviteIn, services: AuthServicesDep, principal: CurrentPrincipal, idempotency: IdempotencyHeader
+) -> BaseModel | dict[str, Any]:
+    """Create an invite for one account. Only this response shows the code to register with."""
+    request = idempotency.request("POST /admin/invites", body, render=CreatedInviteOut.of, secrets={"invite"})
+    return admin.invite_once(services, principal, request, **body.model_dump()).response
 
 
 @router.get("/admin/invites")
 def list_invites(transaction: AdminTransaction, page: Page) -> Listing[InviteOut]:
-    """List the open invites, newest first, without what is registered with."""
-    found = invites.page(transaction, limit=page.limit + 1, after=read_id(page.after))
-    return page.listing(found, to_item=InviteOut.model_validate, key=lambda row: [row.id])
+    """List the open invites, newest first, without their codes."""
+    rows = invites.page(transaction, limit=page.limit + 1, after=read_id(page.after))
+    return page.listing(rows, to_item=InviteOut.model_validate, key=lambda row: [row.id])
 
 
 @router.delete("/admin/invites/{id}", status_code=204, responses=error_responses(NotFound))
 def uninvite(id: UUID, transaction: AdminTransaction) -> None:
-    """Take an invite back."""
+    """Withdraw an invite."""
     invites.remove(transaction, id)

@@ -1,4 +1,4 @@
-"""What the admin routes take and give."""
+"""Request and response models of the admin routes."""
 
 from datetime import date
 from typing import Annotated, Literal, Self
@@ -6,14 +6,14 @@ from uuid import UUID
 
 from pydantic import Field
 
-from functions.auth.schemas import Email, Time
+from functions.auth.schemas import Email, RfcTimestamp
 from parley.db.accounts.administration import Account
 from parley.db.accounts.invites import Invite
 from parley.http.schemas import Input, Output, Timestamp
 
 
 class AccountChange(Input):
-    """PATCH /admin/users/{id}; what is not named stays. A budget of null is the deployment's default."""
+    """PATCH /admin/users/{id}. Omitted fields stay unchanged; a null budget restores the deployment's default."""
 
     disabled: bool = False
     role: Literal["user", "admin"] = "user"
@@ -21,7 +21,7 @@ class AccountChange(Input):
 
 
 class AccountOut(Output):
-    """An account, as an admin sees it."""
+    """An account, as shown to admins."""
 
     id: UUID
     email: str
@@ -33,7 +33,7 @@ class AccountOut(Output):
 
     @classmethod
     def of(cls, account: Account) -> Self:
-        """Show an account."""
+        """Render a stored account."""
         return cls(
             id=account.id,
             email=account.email,
@@ -45,8 +45,8 @@ class AccountOut(Output):
         )
 
 
-class UsageLineOut(Output):
-    """What one group used; fields that it is not grouped by are null."""
+class UsageGroupOut(Output):
+    """The usage of one group. `user_id`, `model` and `day` are null unless usage is grouped by them."""
 
     user_id: UUID | None
     model: str | None
@@ -57,11 +57,11 @@ class UsageLineOut(Output):
     cost_usd: float
 
 
-class NewInvite(Input):
-    """POST /admin/invites; for anybody and for a week unless said otherwise."""
+class InviteIn(Input):
+    """POST /admin/invites. Without `email` any address may use the invite; it expires after seven days by default."""
 
     email: Email | None = None
-    expires_at: Time | None = None
+    expires_at: RfcTimestamp | None = None
 
 
 class InviteOut(Output):
@@ -74,12 +74,13 @@ class InviteOut(Output):
     expires_at: Timestamp
 
 
-class MadeInviteOut(InviteOut):
-    """A new invite. `invite` is what its holder registers with, shown this once; a repeated `Idempotency-Key` is answered without it."""
+class CreatedInviteOut(InviteOut):
+    """A new invite. `invite` is the code to register with. Only the first response shows it; a repeated `Idempotency-Key` omits it."""
 
     invite: str | None = None
 
     @classmethod
-    def of(cls, made: tuple[Invite, str]) -> Self:
-        """Show a new invite."""
-        return cls(**InviteOut.model_validate(made[0]).model_dump(), invite=made[1])
+    def of(cls, created: tuple[Invite, str]) -> Self:
+        """Render a stored invite with its code."""
+        invite, code = created
+        return cls(**InviteOut.model_validate(invite).model_dump(), invite=code)

@@ -1,4 +1,4 @@
-"""API keys: made once, shown once."""
+"""API keys: create and revoke. The key itself is shown once, in the response that creates it."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -7,21 +7,26 @@ from uuid import UUID
 from sqlalchemy import Connection
 
 from functions.auth.errors import TooManyApiKeys
+from functions.auth.login_throttle import may_notify
+from functions.auth.services import AuthServices
 from parley.auth.api_keys import MAX_LIFETIME, issue_api_key
 from parley.auth.client_origin import ClientOrigin
 from parley.auth.principal import API_KEY_SCOPES, Principal
 from parley.auth.signing_keys import KeyRing
 from parley.clock import utc_now
-from parley.db.accounts import api_keys, audit
+from parley.db.accounts import api_keys, audit, users
+from parley.db.transactions import principal_scope
 from parley.errors import InvalidInput
+from parley.http.idempotency import IdempotentRequest, IdempotentResult
 from parley.ids import new_id
+from parley.jobs import AccountNotice
 
 MAX_API_KEYS = 50
 
 
 @dataclass(frozen=True, slots=True)
 class IssuedApiKey:
-    """A new key and what is stored of it; `key` is never to be had again."""
+    """A new API key: the stored row, and the key in the clear, which cannot be retrieved again."""
 
     stored: api_keys.ApiKey
     key: str
@@ -29,7 +34,7 @@ class IssuedApiKey:
 
 @dataclass(frozen=True, slots=True)
 class ApiKeyRequest:
-    """What a key shall be: by default for all that keys may do, for a year, and with no limits but its user's."""
+    """The properties of a new key. None means all API key scopes, a year's lifetime, and no limits beyond the user's."""
 
     name: str
     scopes: list[str] | None
@@ -38,26 +43,50 @@ class ApiKeyRequest:
     monthly_budget_usd: float | None = None
 
 
+def create_key(
+    services: AuthServices,
+    principal: Principal,
+    key_request: ApiKeyRequest,
+    request: IdempotentRequest[IssuedApiKey],
+    *,
+    origin: ClientOrigin,
+) -> IdempotentResult[IssuedApiKey]:
+    """Issue a key and queue a mail about it. Raises IdempotencyKeyReused, InvalidInput and TooManyApiKeys.
+
+    A repeated request issues no key and sends no mail.
+    """
+    key_ring = services.key_ring()
+    with principal_scope(services.engine, principal) as connection:
+        result = request.run_once(
+            connection, principal.user_id, lambda: issue_key(connection, principal, key_ring, key_request, origin=origin)
+        )
+        email = users.get(connection, principal.user_id).email
+    if result.value and may_notify(services.background, email):
+        services.queue.send_later(AccountNotice("new_api_key", to=email))
+    return result
+
+
 def issue_key(
     connection: Connection, principal: Principal, key_ring: KeyRing, key_request: ApiKeyRequest, *, origin: ClientOrigin
 ) -> IssuedApiKey:
     """Sign and store a key. Raises InvalidInput and TooManyApiKeys."""
-    now, key_id = utc_now(), new_id()
+    now = utc_now()
+    key_id = new_id()
     expires_at = key_request.expires_at or now + MAX_LIFETIME
     if not now < expires_at <= now + MAX_LIFETIME:
-        raise InvalidInput("a time from now until a year from now", loc=("body", "expires_at"))
+        raise InvalidInput("must be in the future and at most one year ahead", loc=("body", "expires_at"))
     if api_keys.count(connection, user_id=principal.user_id) >= MAX_API_KEYS:
         raise TooManyApiKeys(MAX_API_KEYS)
-    chosen = frozenset(key_request.scopes) if key_request.scopes is not None else API_KEY_SCOPES
-    key = issue_api_key(principal.user_id, key_id, chosen, expires_at=expires_at, key=key_ring.newest_api, issuer=key_ring.issuer, now=now)
+    scopes = frozenset(key_request.scopes) if key_request.scopes is not None else API_KEY_SCOPES
+    key = issue_api_key(principal.user_id, key_id, scopes, expires_at=expires_at, key=key_ring.newest_api, issuer=key_ring.issuer, now=now)
     limits = {"rate_per_minute": key_request.rate_per_minute, "monthly_budget_usd": key_request.monthly_budget_usd}
-    fields = {"name": key_request.name, "scopes": sorted(chosen), "expires_at": expires_at} | limits
+    fields = {"name": key_request.name, "scopes": sorted(scopes), "expires_at": expires_at} | limits
     stored = api_keys.add(connection, key_id, user_id=principal.user_id, **fields)
     audit.add(connection, principal.user_id, "api_key_made", origin, api_key_id=str(key_id), name=key_request.name)
     return IssuedApiKey(stored, key)
 
 
 def revoke_key(connection: Connection, principal: Principal, key_id: UUID, *, origin: ClientOrigin) -> None:
-    """Make a key useless at once, or raise NotFound."""
+    """Revoke a key with immediate effect, or raise NotFound."""
     api_keys.revoke(connection, key_id, user_id=principal.user_id)
     audit.add(connection, principal.user_id, "api_key_revoked", origin, api_key_id=str(key_id))

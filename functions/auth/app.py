@@ -1,4 +1,4 @@
-"""Accounts: registration, sign-in, sessions and their tokens, API keys, and what admins do."""
+"""Accounts: registration, login, sessions and their tokens, API keys, and administration."""
 
 from parley import cold_start  # isort: split
 
@@ -23,7 +23,7 @@ from parley.settings import DatabaseSettings, HttpSettings, KeySettings
 
 
 class AuthSettings(HttpSettings, DatabaseSettings, KeySettings):
-    """What this function reads from its environment."""
+    """The settings of the auth function, read from the environment."""
 
     issuer: str
     password_min_length: int

@@ -1,31 +1,31 @@
-"""What can go wrong with an account."""
+"""Errors of accounts, logins and API keys."""
 
 from parley.errors import Forbidden, InvalidInput, ParleyError
 
 
 class EmailTaken(ParleyError):
-    """The address belongs to an account."""
+    """The address already belongs to an account."""
 
     status, code = 409, "email_taken"
-    public_message = "There is an account with this e-mail address. Log in instead."
+    public_message = "An account with this e-mail address already exists. Log in instead."
 
 
 class InvalidCredentials(ParleyError):
-    """Address or password is wrong; which one is nobody's business."""
+    """The address or the password is wrong. The response does not say which, to hide who has an account."""
 
     status, code = 401, "invalid_credentials"
     public_message = "The e-mail address or the password is wrong."
 
 
 class WrongPassword(ParleyError):
-    """The current password, asked for once more, is wrong."""
+    """The current password, required again for a sensitive action, is wrong."""
 
     status, code = 403, "wrong_password"
     public_message = "The current password is wrong."
 
 
 class InvalidRefreshToken(ParleyError):
-    """The refresh token is unknown, used up or of a session that has ended."""
+    """The refresh token is unknown, already used, or belongs to a session that has ended."""
 
     status, code = 401, "invalid_refresh_token"
     public_message = "Your session has ended. Log in again."
@@ -42,7 +42,7 @@ class WeakPassword(InvalidInput):
 
 
 class TooManyAttempts(ParleyError):
-    """Too many passwords or codes have been tried for the account, from the place, or over all."""
+    """Too many passwords or codes were tried for this account, from this network, or overall."""
 
     status, code = 429, "rate_limited"
     public_message = "Too many attempts. Try again later, or reset your password."
@@ -54,48 +54,48 @@ class TooManyAttempts(ParleyError):
 
 
 class RegistrationClosed(Forbidden):
-    """This deployment takes no new accounts by itself."""
+    """This deployment does not accept registrations."""
 
     code = "registration_closed"
-    public_message = "Registration is closed here. Ask an admin for an account."
+    public_message = "Registration is closed. Ask an admin for an account."
 
 
 class InvalidInvite(Forbidden):
-    """There is no invite, or none that this address may still use."""
+    """The invite is missing, unknown, used, expired, or meant for another address."""
 
     code = "invalid_invite"
     public_message = "Registration needs an invite that is valid for this address. Ask an admin for one."
 
 
 class EmailDomainRefused(Forbidden):
-    """The address is of a domain that this deployment does not take."""
+    """This deployment does not accept addresses of this domain."""
 
     code = "email_domain_refused"
-    public_message = "Accounts here are only for certain e-mail domains, and this is not one of them."
+    public_message = "This e-mail domain is not allowed here. Use an address of an allowed domain, or ask an admin."
 
 
 class PasswordNeeded(InvalidInput):
-    """Several people have signed up with the address; only the password tells whose sign-up this is."""
+    """Several sign-ups share this address; only the password tells them apart."""
 
     code = "password_needed"
-    public_message = "Send the password that you signed up with, too."
+    public_message = "Also send the password that you signed up with."
 
     def __init__(self) -> None:
-        super().__init__("there is more than one sign-up", loc=("body", "password"))
+        super().__init__("required: several sign-ups share this address", loc=("body", "password"))
 
 
 class TooManyApiKeys(ParleyError):
-    """The user has as many API keys as anybody may have."""
+    """The user has reached the limit of API keys."""
 
     status, code = 409, "too_many_api_keys"
 
     def __init__(self, limit: int) -> None:
         super().__init__(f"{limit} API keys")
-        self.public_message = f"You have {limit} API keys, the most there can be. Revoke one first."
+        self.public_message = f"You have {limit} API keys, which is the limit. Revoke one first."
 
 
 class OwnAccount(ParleyError):
-    """An admin would lock themselves out."""
+    """An admin tried to disable or demote their own account."""
 
     status, code = 409, "own_account"
     public_message = "You cannot disable or demote your own account. Ask another admin."

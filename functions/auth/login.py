@@ -14,17 +14,51 @@ from parley.db.transactions import global_scope, principal_scope, user_scope
 
 @dataclass(frozen=True, slots=True)
 class PasswordProof:
-    """Somebody who knows a password, what it was compared with, and where the guess was counted."""
+    """A user who gave the right password, the hash it matched, and the throttle buckets that counted the attempt."""
 
     user_id: UUID
     password_hash: str
     buckets: sessions.LoginBuckets
 
 
-def authenticate(services: AuthServices, *, email: str, password: str, origin: ClientOrigin) -> PasswordProof:
-    """Check a password. Raises TooManyGuesses and InvalidCredentials.
+def log_in(services: AuthServices, *, email: str, password: str, origin: ClientOrigin) -> IssuedTokens:
+    """Check a password and start a session. Raises TooManyAttempts and InvalidCredentials."""
+    proof = authenticate(services, email=email, password=password, origin=origin)
+    key_ring = services.key_ring()
+    with user_scope(services.engine, proof.user_id) as connection:
+        tokens = start_session(
+            connection,
+            proof.user_id,
+            proof.password_hash,
+            key_ring=key_ring,
+            lifetimes=services.lifetimes,
+            origin=origin,
+            emptied=proof.buckets,
+        )
+    if services.passwords.needs_rehash(proof.password_hash):
+        _rehash_password(services, proof, password)
+    return tokens
 
-    The guess is counted before the password is hashed, and no transaction is open while it is.
+
+def reauthenticate(
+    services: AuthServices, principal: Principal, password: str, *, origin: ClientOrigin
+) -> tuple[users.User, PasswordProof]:
+    """Check the signed-in user's password once more. Raises TooManyAttempts and WrongPassword."""
+    with principal_scope(services.engine, principal) as connection:
+        user = users.get(connection, principal.user_id)
+    try:
+        proof = authenticate(services, email=user.email, password=password, origin=origin)
+    except InvalidCredentials as exc:
+        raise WrongPassword(str(exc)) from exc
+    if proof.user_id != user.id:
+        raise WrongPassword(f"the address of {user.id} now belongs to {proof.user_id}")
+    return user, proof
+
+
+def authenticate(services: AuthServices, *, email: str, password: str, origin: ClientOrigin) -> PasswordProof:
+    """Check a password. Raises TooManyAttempts and InvalidCredentials.
+
+    The attempt is counted before the password is hashed. No transaction is open during the hashing.
     """
     buckets = services.throttle.password_buckets(email, origin)
     with global_scope(services.background) as connection:
@@ -37,42 +71,8 @@ def authenticate(services: AuthServices, *, email: str, password: str, origin: C
     return PasswordProof(attempt.user_id, attempt.password_hash, buckets)
 
 
-def log_in(services: AuthServices, *, email: str, password: str, origin: ClientOrigin) -> IssuedTokens:
-    """Start a session. Raises TooManyGuesses and InvalidCredentials."""
-    proof = authenticate(services, email=email, password=password, origin=origin)
-    key_ring = services.key_ring()
-    with user_scope(services.engine, proof.user_id) as connection:
-        signed_in = start_session(
-            connection,
-            proof.user_id,
-            proof.password_hash,
-            key_ring=key_ring,
-            lifetimes=services.lifetimes,
-            origin=origin,
-            emptied=proof.buckets,
-        )
-    if services.passwords.needs_rehash(proof.password_hash):
-        _rehash_password(services, proof, password)
-    return signed_in
-
-
 def _rehash_password(services: AuthServices, proof: PasswordProof, password: str) -> None:
-    """Keep the same password by today's parameters. If it was changed or renewed meanwhile, that stands."""
-    renewed = services.passwords.hash(password)
+    """Replace the hash by one with the current Argon2 parameters, unless the hash has changed since it was checked."""
+    new_hash = services.passwords.hash(password)
     with user_scope(services.engine, proof.user_id) as connection:
-        users.replace_password_hash(connection, proof.user_id, proof.password_hash, renewed)
-
-
-def reauthenticate(
-    services: AuthServices, principal: Principal, password: str, *, origin: ClientOrigin
-) -> tuple[users.User, PasswordProof]:
-    """Check the password of who is signed in. Raises TooManyGuesses and WrongPassword."""
-    with principal_scope(services.engine, principal) as connection:
-        user = users.get(connection, principal.user_id)
-    try:
-        proof = authenticate(services, email=user.email, password=password, origin=origin)
-    except InvalidCredentials as exc:
-        raise WrongPassword(str(exc)) from exc
-    if proof.user_id != user.id:
-        raise WrongPassword(f"the address of {user.id} is {proof.user_id}'s by now")
-    return user, proof
+        users.replace_password_hash(connection, proof.user_id, proof.password_hash, new_hash)

@@ -1,4 +1,4 @@
-"""Limits on guesses at passwords and codes: per account, per network and overall."""
+"""Limits on attempts at passwords and codes, and on mails: per account, per network and overall."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,22 +13,23 @@ from parley.db.accounts.sessions import LoginBuckets
 from parley.db.transactions import global_scope
 
 WINDOW_S = 900.0
-# After a hundred wrong guesses in a row an account has one guess in an hour: slow, but never shut.
+# After 100 failures in a row an account gets one attempt per hour: slow, but its owner is never locked out for good.
 SLOW_WINDOW_S = 3600.0
-# Mails to one address in 15 minutes, asked for from one network and from all.
-MAX_MAILS_PER_NETWORK, MAX_MAILS_PER_ADDRESS = 3, 12
+# Mails to one address in 15 minutes: requested from one network, and from all networks.
+MAX_MAILS_PER_NETWORK = 3
+MAX_MAILS_PER_ADDRESS = 12
 
 
 @dataclass(frozen=True, slots=True)
 class LoginThrottle:
-    """The deployment's limits: guesses in 15 minutes for an account and an address, in a minute over all."""
+    """The deployment's limits: attempts per account and per network in 15 minutes, and overall in one minute."""
 
     per_account: int
     per_address: int
     per_minute: int
 
     def password_buckets(self, email: str, origin: ClientOrigin) -> LoginBuckets:
-        """Return what a guess at the password of `email` is counted in. Case never makes two accounts."""
+        """Return the buckets that count an attempt at the password of `email`, an address in lower case."""
         return LoginBuckets(
             network=self._network(origin),
             account=self._account("account", email),
@@ -38,7 +39,7 @@ class LoginThrottle:
         )
 
     def origin_buckets(self, origin: ClientOrigin) -> list[ThrottleBucket]:
-        """Return what anything else that could be guessed, or costs as much, is counted in."""
+        """Return the buckets for every other attempt that can be guessed or costs as much, such as codes and sign-ups."""
         return [self._network(origin), self._overall("strangers")]
 
     def _account(self, kind: str, subject: str) -> ThrottleBucket:
@@ -47,12 +48,12 @@ class LoginThrottle:
     def _network(self, origin: ClientOrigin) -> ThrottleBucket:
         return ThrottleBucket.of("network", origin.network, burst=self.per_address, window_s=WINDOW_S)
 
-    def _overall(self, who: str) -> ThrottleBucket:
-        return ThrottleBucket.of("overall", who, burst=self.per_minute, window_s=60.0)
+    def _overall(self, group: str) -> ThrottleBucket:
+        return ThrottleBucket.of("overall", group, burst=self.per_minute, window_s=60.0)
 
 
 def count_attempt(background: Engine, buckets: Sequence[ThrottleBucket]) -> None:
-    """Count an attempt, or raise TooManyGuesses."""
+    """Count an attempt, or raise TooManyAttempts."""
     with global_scope(background) as connection:
         wait_s = login_throttle.take(connection, buckets)
     if wait_s is not None:
@@ -60,14 +61,15 @@ def count_attempt(background: Engine, buckets: Sequence[ThrottleBucket]) -> None
 
 
 def may_mail(background: Engine, email: str, origin: ClientOrigin) -> bool:
-    """Count a mail that a stranger could cause; False if the address has had enough of them, from there or at all."""
-    from_there = ThrottleBucket.of("mail from", f"{email} {origin.network}", burst=MAX_MAILS_PER_NETWORK, window_s=WINDOW_S)
-    at_all = ThrottleBucket.of("mail", email, burst=MAX_MAILS_PER_ADDRESS, window_s=WINDOW_S)
+    """Count a mail that anyone could trigger. False if the address has reached a limit, from this network or overall."""
+    from_network = ThrottleBucket.of("mail from", f"{email} {origin.network}", burst=MAX_MAILS_PER_NETWORK, window_s=WINDOW_S)
+    overall = ThrottleBucket.of("mail", email, burst=MAX_MAILS_PER_ADDRESS, window_s=WINDOW_S)
     with global_scope(background) as connection:
-        return login_throttle.take(connection, [from_there, at_all]) is None
+        return login_throttle.take(connection, [from_network, overall]) is None
 
 
 def may_notify(background: Engine, email: str) -> bool:
-    """Count a notice; False if the address has had enough of them."""
+    """Count a notification mail. False if the address has reached its limit."""
+    bucket = ThrottleBucket.of("note", email, burst=MAX_MAILS_PER_ADDRESS, window_s=WINDOW_S)
     with global_scope(background) as connection:
-        return login_throttle.take(connection, [ThrottleBucket.of("note", email, burst=MAX_MAILS_PER_ADDRESS, window_s=WINDOW_S)]) is None
+        return login_throttle.take(connection, [bucket]) is None

@@ -1,4 +1,8 @@
-"""Refuses passwords made of so few well-known words and patterns that attackers guess them early (docs/adr/0005)."""
+"""Rejects passwords made of so few common words and patterns that attackers try them early (docs/adr/0005).
+
+A password is guessable if listed words, the user's own words, keyboard walks and sequences cover all of it with a
+total weight of at most `MAX_WEIGHT`.
+"""
 
 import re
 import unicodedata
@@ -7,31 +11,72 @@ from functools import cache
 from heapq import nsmallest
 
 COMMON_WEIGHT, LISTED_WEIGHT = 2, 3
-
-
-# How many words of each list, commonest first, count as common.
+# How many words of each list, most frequent first, count as common.
 COMMON_WORDS_PER_LIST = 3_000
+# Two listed words or three common words; passphrases of four words pass.
+MAX_WEIGHT = 6
+# Digits outside all words and patterns, such as a year or a number at the end.
+MAX_LOOSE_DIGITS = 4
+# A password with more kinds of symbols per character than this uses them as part of the secret, not as separators.
+CHARACTERS_PER_SEPARATOR_KIND = 4
+PRODUCT_WORDS = ("parley",)
+# Shorter parts of an address, such as initials, would match far too much.
+MIN_PERSONAL_WORD = 3
+MIN_RUN = 4
+MAX_REPEAT_TAIL = 4
+# How many covers are followed from each position, lightest first: finds the lightest of nearly all passwords in bounded time.
+BEAM_WIDTH = 8
 
-
-# 1 is drawn for i and for l, 7 for l and for t, so these three become one letter.
+# 1 can stand for i and l, and 7 for l and t, so these letters are treated as one.
 _LOOKALIKES = str.maketrans("lt1!|7+4@8([{<369$5%20", "iiiiiiiaabcccceggssxzo")
-
-
 _YEARS = range(1900, 2100)
+
+# A cover of the characters so far: its weight, its count of loose digits, and its distinct segments.
+type Cover = tuple[int, int, frozenset[str]]
+
+
+def is_guessable(password: str, *, personal: frozenset[str]) -> bool:
+    """Whether a few listed words, `personal` words, keyboard walks and sequences cover the whole password.
+
+    Capitals, accents, lookalikes (P@ssw0rd), separators, up to four digits and repeated segments add no weight. The
+    work is bounded by the password's length: 256 characters take about 50 ms at most.
+    """
+    plain = fold_letters(password)
+    return any(_is_covered(text, personal) for text in {plain, _without_separators(plain)})
+
+
+def personal_words(email: str | None) -> frozenset[str]:
+    """Return words an attacker would try for this user: parts of the address, its halves, and "parley"; lookalikes undone."""
+    plain = fold_letters(email or "")
+    parts = [*PRODUCT_WORDS, *re.split(r"[\W\d_]+", plain), *re.split(r"[\W_]+", plain)]
+    parts += [re.sub(r"[\W_]+", "", half) for half in plain.split("@")]
+    return frozenset(undo_lookalikes(part) for part in parts if len(part) >= MIN_PERSONAL_WORD)
+
+
+def collapse_repeats(password: str) -> str:
+    """Return the folded password with a repeated unit reduced to one occurrence.
+
+    Applies if one unit, repeated, makes up all but a tail of at most four characters; else returns all of the password.
+    """
+    text = fold_letters(password)
+    borders = _borders(text)
+    lengths = range(max(len(text) - MAX_REPEAT_TAIL, 0), len(text) + 1)
+    repeats = [(length, borders[length]) for length in lengths if 2 * borders[length] >= length]
+    return min((text[: length - border] + text[length:] for length, border in repeats), key=len, default=text)
 
 
 def fold_letters(text: str) -> str:
-    """Return `text` in lower case, without accents and other forms of a letter. Every character stays one character."""
+    """Return `text` in lower case, without accents and compatibility forms. The length stays the same."""
     return "".join(map(_fold_letter, text))
 
 
 def undo_lookalikes(text: str) -> str:
-    """Return undressed text with the letters that its digits and signs stand for. Every character stays one character."""
+    """Return folded text with digits and symbols replaced by the letters they resemble. The length stays the same."""
     return text.translate(_LOOKALIKES)
 
 
 def is_symbol(character: str) -> bool:
-    """Whether the character can be dropped between words: no letter and no digit of any script."""
+    """Whether the character is neither a letter nor a digit in any script, and so may separate words."""
     return not character.isalnum()
 
 
@@ -42,20 +87,20 @@ def is_lookalike(character: str) -> bool:
 
 @cache
 def word_weights() -> dict[str, int]:
-    """Return how much each listed word, unmasked, counts: COMMON or LISTED.
+    """Map each listed word, lookalikes undone, to COMMON_WEIGHT or LISTED_WEIGHT.
 
     The lists are zxcvbn's: leaked passwords, English from Wikipedia and from films, first names and surnames.
-    They take about 0.1 s and 25 MB, so they are read when a password is first chosen, not with every start.
+    Loading takes about 0.1 s and 25 MB, so it happens when a password is first chosen, not at every cold start.
     """
     from zxcvbn.frequency_lists import FREQUENCY_LISTS
 
-    found: dict[str, int] = {}
+    weights: dict[str, int] = {}
     for words in FREQUENCY_LISTS.values():
-        found |= dict.fromkeys(
-            (word for word in _undo_lookalikes_in_all(words[COMMON_WORDS_PER_LIST:]) if word not in found), LISTED_WEIGHT
+        weights |= dict.fromkeys(
+            (word for word in _undo_lookalikes_in_all(words[COMMON_WORDS_PER_LIST:]) if word not in weights), LISTED_WEIGHT
         )
-        found |= dict.fromkeys(_undo_lookalikes_in_all(words[:COMMON_WORDS_PER_LIST]), COMMON_WEIGHT)
-    return found | dict.fromkeys((undo_lookalikes(str(year)) for year in _YEARS), COMMON_WEIGHT)
+        weights |= dict.fromkeys(_undo_lookalikes_in_all(words[:COMMON_WORDS_PER_LIST]), COMMON_WEIGHT)
+    return weights | dict.fromkeys((undo_lookalikes(str(year)) for year in _YEARS), COMMON_WEIGHT)
 
 
 @cache
@@ -66,11 +111,11 @@ def longest_word_length() -> int:
 
 @cache
 def keyboard_neighbours() -> dict[str, frozenset[str]]:
-    """Return for each key of a QWERTY keyboard, by either of its characters, the characters on the keys beside it."""
+    """Map each character of a QWERTY keyboard, shifted or not, to the characters on the adjacent keys."""
     from zxcvbn.adjacency_graphs import ADJACENCY_GRAPHS
 
     graph = ADJACENCY_GRAPHS["qwerty"]
-    return {key: frozenset("".join(beside or "" for beside in keys)) for key, keys in graph.items()}
+    return {key: frozenset("".join(adjacent or "" for adjacent in keys)) for key, keys in graph.items()}
 
 
 def _fold_letter(character: str) -> str:
@@ -82,68 +127,8 @@ def _undo_lookalikes_in_all(words: list[str]) -> list[str]:
     return undo_lookalikes("\n".join(words).lower()).split("\n")
 
 
-PRODUCT_WORDS = ("parley",)
-
-
-# Two listed words or three common ones; passphrases of four words pass.
-MAX_WEIGHT = 6
-
-
-# Digits that belong to no piece, such as a year or a number at the end.
-MAX_LOOSE_DIGITS = 4
-
-
-# With more kinds of signs than one in so many characters, they are part of the secret.
-CHARACTERS_PER_SEPARATOR_KIND = 4
-
-
-# Shorter parts of an address, such as initials, would cover far too much.
-MIN_PERSONAL_WORD = 3
-
-
-MIN_RUN = 4
-
-
-MAX_REPEAT_TAIL = 4
-
-
-# Covers that are followed from each place, lightest first: enough to find the lightest of nearly all, and bounded.
-BEAM_WIDTH = 8
-
-
-# A cover of the characters so far: its weight, how many digits are loose, and the different pieces.
-type Cover = tuple[int, int, frozenset[str]]
-
-
-def personal_words(email: str | None) -> frozenset[str]:
-    """Return the words that a guesser knows of this person and this product, unmasked: parts of the address, wholes, "parley"."""
-    plain = fold_letters(email or "")
-    parts = [*PRODUCT_WORDS, *re.split(r"[\W\d_]+", plain), *re.split(r"[\W_]+", plain)]
-    parts += [re.sub(r"[\W_]+", "", half) for half in plain.split("@")]
-    return frozenset(undo_lookalikes(part) for part in parts if len(part) >= MIN_PERSONAL_WORD)
-
-
-def is_guessable(password: str, *, own: frozenset[str]) -> bool:
-    """Whether a few listed words, words of one's `own`, keyboard walks and sequences cover the whole password.
-
-    Capitals, accents, lookalikes (P@ssw0rd), signs between the pieces and up to four digits do not help; neither does
-    a piece's repetition. The work is bounded by the password's length: no 256 characters take longer than about 50 ms.
-    """
-    plain = fold_letters(password)
-    return any(_is_covered(text, own) for text in {plain, _without_separators(plain)})
-
-
-def collapse_repeats(password: str) -> str:
-    """Return the undressed password with its unit once, where it is one unit over and over and at most a short tail; else all of it."""
-    text = fold_letters(password)
-    borders = _borders(text)
-    wholes = range(max(len(text) - MAX_REPEAT_TAIL, 0), len(text) + 1)
-    repeats = [(whole, borders[whole]) for whole in wholes if 2 * borders[whole] >= whole]
-    return min((text[: whole - border] + text[whole:] for whole, border in repeats), key=len, default=text)
-
-
 def _borders(text: str) -> list[int]:
-    """For each length of a beginning of `text`: how much of it is also its end (Knuth, Morris and Pratt's failure function)."""
+    """Return for each prefix length the longest proper prefix that is also a suffix (the failure function of Knuth, Morris, Pratt)."""
     borders = [0] * (len(text) + 1)
     for index in range(1, len(text)):
         length = borders[index]
@@ -153,29 +138,29 @@ def _borders(text: str) -> list[int]:
     return borders
 
 
-def _is_covered(plain: str, own: frozenset[str]) -> bool:
-    """Go from left to right, and from each place follow the lightest covers of what lies before it."""
-    text, drops_signs = undo_lookalikes(plain), _has_separators(plain)
+def _is_covered(plain: str, personal: frozenset[str]) -> bool:
+    """Scan from left to right; at each position extend the lightest covers of the characters before it."""
+    text, drops_symbols = undo_lookalikes(plain), _has_separators(plain)
     covers: list[set[Cover]] = [set() for _ in range(len(plain) + 1)]
     covers[0].add((0, 0, frozenset()))
     for start in range(len(plain)):
-        pieces = list(_known_pieces(text, plain, start, own)) if covers[start] else []
-        for weight, loose, found in nsmallest(BEAM_WIDTH, covers[start], key=_cover_order):
-            if drops_signs and is_symbol(plain[start]):
-                covers[start + 1].add((weight, loose, found))
+        segments = list(_known_segments(text, plain, start, personal)) if covers[start] else []
+        for weight, loose, known in nsmallest(BEAM_WIDTH, covers[start], key=_cover_order):
+            if drops_symbols and is_symbol(plain[start]):
+                covers[start + 1].add((weight, loose, known))
             elif plain[start].isdecimal() and loose < MAX_LOOSE_DIGITS:
-                covers[start + 1].add((weight, loose + 1, found))
-            for end, more in pieces:
-                heavier = weight if (piece := text[start:end]) in found else weight + more
-                if heavier <= MAX_WEIGHT:
-                    covers[end].add((heavier, loose, found | {piece}))
+                covers[start + 1].add((weight, loose + 1, known))
+            for end, added_weight in segments:
+                new_weight = weight if (segment := text[start:end]) in known else weight + added_weight
+                if new_weight <= MAX_WEIGHT:
+                    covers[end].add((new_weight, loose, known | {segment}))
     return bool(covers[-1])
 
 
 def _cover_order(cover: Cover) -> tuple[int, int, list[str]]:
-    """Order totally: a set's own order differs from process to process, and a password is to be refused by all or none."""
-    weight, loose, found = cover
-    return weight + loose, loose, sorted(found)
+    """Return a total order: a set's own order differs between processes, and all of them must judge a password alike."""
+    weight, loose, known = cover
+    return weight + loose, loose, sorted(known)
 
 
 def _has_separators(plain: str) -> bool:
@@ -183,7 +168,7 @@ def _has_separators(plain: str) -> bool:
 
 
 def _without_separators(plain: str) -> str:
-    """Without separators, for p-a-s-s-w-o-r-d."""
+    """Remove separators, so that p-a-s-s-w-o-r-d becomes a word."""
     return "".join(character for character in plain if not _is_separator(character)) if _has_separators(plain) else plain
 
 
@@ -191,23 +176,23 @@ def _is_separator(character: str) -> bool:
     return is_symbol(character) and not is_lookalike(character)
 
 
-def _known_pieces(text: str, plain: str, start: int, own: frozenset[str]) -> Iterator[tuple[int, int]]:
-    """Yield the ends and weights of the known pieces that begin at `start`."""
+def _known_segments(text: str, plain: str, start: int, personal: frozenset[str]) -> Iterator[tuple[int, int]]:
+    """Yield the end and weight of each known word, walk and sequence that begins at `start`."""
     weights = word_weights()
     for end in range(start + 1, min(len(text), start + longest_word_length()) + 1):
         if (word := text[start:end]) in weights:
             yield end, weights[word]
-    yield from ((start + len(word), 0) for word in own if text.startswith(word, start))
+    yield from ((start + len(word), 0) for word in personal if text.startswith(word, start))
     if (end := _run_end(plain, start)) - start >= MIN_RUN:
         # The last character of a run is often the first of the next word.
         yield from ((end, COMMON_WEIGHT), (end - 1, COMMON_WEIGHT))
 
 
 def _run_end(plain: str, start: int) -> int:
-    """Return where the longest sequence (abcd, 4321, aaaa) or keyboard walk (qwert) from `start` ends."""
-    beside = keyboard_neighbours()
+    """Return the end of the longest sequence (abcd, 4321, aaaa) or keyboard walk (qwert) that begins at `start`."""
+    neighbours = keyboard_neighbours()
     walk = sequence = start
-    while walk + 1 < len(plain) and plain[walk + 1] in beside.get(plain[walk], ()):
+    while walk + 1 < len(plain) and plain[walk + 1] in neighbours.get(plain[walk], ()):
         walk += 1
     step = ord(plain[start + 1]) - ord(plain[start]) if start + 1 < len(plain) else 2
     while abs(step) <= 1 and sequence + 1 < len(plain) and ord(plain[sequence + 1]) - ord(plain[sequence]) == step:

@@ -1,4 +1,4 @@
-"""Passwords: which are good enough, and how they are kept."""
+"""Password policy and Argon2id hashing."""
 
 import unicodedata
 
@@ -11,12 +11,12 @@ from functions.auth.password_strength import collapse_repeats, is_guessable, per
 MAX_LENGTH = 256
 # OWASP's minimum for Argon2id: 19 MiB, two passes, one lane.
 MEMORY_KIB, PASSES, LANES = 19 * 1024, 2, 1
-# A hash that no known password has. Only its parameters decide how long checking it takes.
+# The hash of no known password. Only its parameters decide how long a check takes.
 DUMMY_HASH = "$argon2id$v=19$m={memory_kib},t={passes},p={lanes}$IbrJFxNkJggVdj3Hpp4gNw$LgZAbSEz1ZIGyhkLDB1Anj7Jk2hBNrjpOqad5+Lj7dE"
 
 
 class Passwords:
-    """Checks, hashes and verifies passwords. Any Unicode is welcome; it is normalised to NFC first."""
+    """Checks, hashes and verifies passwords. Any Unicode is accepted and normalised to NFC."""
 
     def __init__(self, *, min_length: int, memory_kib: int = MEMORY_KIB, passes: int = PASSES, lanes: int = LANES) -> None:
         self._min_length = min_length
@@ -24,7 +24,10 @@ class Passwords:
         self._dummy_hash = DUMMY_HASH.format(memory_kib=memory_kib, passes=passes, lanes=lanes)
 
     def check(self, password: str, *, email: str | None = None, field: str = "password") -> None:
-        """Raise WeakPassword, for this field of the body, unless the password may be chosen, by the owner of `email` if that is known."""
+        """Raise WeakPassword if the password is too short, too long or guessable.
+
+        `email` is the user's address; its parts count as guessable words. `field` names the body field in the error.
+        """
         if weakness := self._weakness(_normalised(password), email):
             raise WeakPassword(weakness, field=field)
 
@@ -34,9 +37,9 @@ class Passwords:
         if len(password) > MAX_LENGTH:
             return f"The password has more than {MAX_LENGTH} characters. Choose a shorter one."
         if len(collapse_repeats(password)) < self._min_length:
-            return "The password repeats the same few characters. Choose one that goes on without repeating itself."
-        if is_guessable(password, own=personal_words(email)):
-            return "The password is made of a few words or patterns that are guessed first. Add more unusual words."
+            return "The password repeats a few characters. Choose one without repetition."
+        if is_guessable(password, personal=personal_words(email)):
+            return "The password consists of a few common words or patterns. Add more unusual words."
         return None
 
     def hash(self, password: str) -> str:
@@ -44,7 +47,7 @@ class Passwords:
         return self._hasher.hash(_normalised(password))
 
     def is_right(self, password: str, password_hash: str | None) -> bool:
-        """Whether the hash is of this password. None (nobody has that address) takes as long as a wrong password."""
+        """Whether the hash matches the password. None (unknown address) takes as long as a wrong password, and is False."""
         try:
             verified = self._hasher.verify(password_hash or self._dummy_hash, _normalised(password))
         except (VerificationError, InvalidHashError):
@@ -52,7 +55,7 @@ class Passwords:
         return verified and password_hash is not None
 
     def needs_rehash(self, password_hash: str) -> bool:
-        """Whether the hash was made with other parameters than today's."""
+        """Whether the hash has other parameters than the current ones."""
         return self._hasher.check_needs_rehash(password_hash)
 
 

@@ -1,7 +1,9 @@
-"""From a person to an account: at once, or after the code in a mail has come back."""
+"""Registration: create an account immediately, or after the user returns a mailed code."""
 
 from datetime import timedelta
 from uuid import UUID
+
+from sqlalchemy import Engine
 
 from functions.auth.errors import EmailTaken, InvalidInvite, PasswordNeeded
 from functions.auth.login_throttle import count_attempt, may_mail
@@ -21,10 +23,10 @@ SIGNUP_LIFETIME = timedelta(hours=1)
 def register(
     services: AuthServices, *, email: str, password: str, display_name: str | None, invite: str | None, origin: ClientOrigin
 ) -> IssuedTokens | None:
-    """Make an account and sign it in, or return None where a code must come back first.
+    """Create an account and start a session, or return None if the address must be verified first.
 
-    Where it must, known and unknown addresses are treated alike up to here: the same statements, the same message.
-    Raises RegistrationClosed, InvalidInvite, EmailDomainRefused, TooManyGuesses, WeakPassword and EmailTaken.
+    With verification, known and unknown addresses take the same path: the same statements and the same response.
+    Raises RegistrationClosed, InvalidInvite, EmailDomainRefused, TooManyAttempts, WeakPassword and EmailTaken.
     """
     services.registration_policy.check(email, has_invite=invite is not None)
     count_attempt(services.background, services.throttle.origin_buckets(origin))
@@ -41,43 +43,44 @@ def register(
 
 
 def verify(services: AuthServices, *, email: str, code: str, password: str | None, origin: ClientOrigin) -> IssuedTokens:
-    """Make the account that a code proves, and sign it in.
+    """Create the account of a mailed code and start a session.
 
-    Where several people have signed up with the address, the mailed codes are of all of them, and one may be a
-    stranger's, with a password that the stranger knows. The password tells whose it is.
-    Raises TooManyGuesses, InvalidCode, PasswordNeeded and InvalidInvite.
+    If several people signed up with the address, each mailed code belongs to one sign-up, and one of them may be a
+    stranger's, with a password that only the stranger knows. The password then tells whose sign-up the code belongs to.
+    Raises TooManyAttempts, InvalidCode, PasswordNeeded and InvalidInvite.
     """
     count_attempt(services.background, services.throttle.origin_buckets(origin))
-    given = OneTimeCode.parse(code)
+    parsed_code = OneTimeCode.parse(code)
     with global_scope(services.background) as connection:
-        signup = signups.find(connection, given.owner_id, email=email, code_hash=given.hash)
+        signup = signups.find(connection, parsed_code.owner_id, email=email, code_hash=parsed_code.hash)
         count = signups.count(connection, email)
     if signup is None:
-        raise InvalidCode("no such sign-up")
+        raise InvalidCode("unknown sign-up")
     if password is None and count > 1:
         raise PasswordNeeded
     if password is not None and not services.passwords.is_right(password, signup.password_hash):
         raise InvalidCode("the sign-up has another password")
     try:
-        signed_in = _create_account(services, signup, origin)
-    except EmailTaken as exc:  # the code has been used, or another one for the same address
+        tokens = _create_account(services, signup, origin)
+    except EmailTaken as exc:  # this code, or another for the same address, was used already
         raise InvalidCode("the address is taken") from exc
     with global_scope(services.background) as connection:
         signups.delete_by_email(connection, email)
-    return signed_in
+    return tokens
 
 
 def _create_account(services: AuthServices, signup: Signup, origin: ClientOrigin) -> IssuedTokens:
     role = services.registration_policy.role_of(signup.email)
-    # First: an invite that is used up stays so, whatever fails after it.
+    # Load the keys before the transaction: a used invite stays used if a later step fails.
     key_ring = services.key_ring()
-    with user_scope(services.engine, user_id := new_id()) as connection:
+    user_id = new_id()
+    with user_scope(services.engine, user_id) as connection:
         if not users.add(
             connection, user_id, email=signup.email, display_name=signup.display_name, password_hash=signup.password_hash, role=role
         ):
-            raise EmailTaken(f"{user_id} asked for an address in use")
+            raise EmailTaken(f"{user_id} tried to register an address that is already in use")
         if signup.invite_id:
-            _use_invite(services, signup.invite_id)
+            _use_invite(services.background, signup.invite_id)
         audit.add(connection, user_id, "registered", origin)
         return start_session(
             connection, user_id, signup.password_hash, key_ring=key_ring, lifetimes=services.lifetimes, origin=origin, emptied=None
@@ -85,22 +88,22 @@ def _create_account(services: AuthServices, signup: Signup, origin: ClientOrigin
 
 
 def _find_invite(services: AuthServices, invite: str | None, *, email: str) -> UUID | None:
-    """Return the id of the invite that must be used up, or None where none is needed."""
+    """Return the id of the invite to use up, or None if the address needs none. Raises InvalidInvite."""
     if not services.registration_policy.needs_invite(email):
         return None
     try:
         code_hash = OneTimeCode.parse(invite or "").hash
     except InvalidCode as exc:
-        raise InvalidInvite("not of the form of an invite") from exc
+        raise InvalidInvite("malformed invite") from exc
     with global_scope(services.background) as connection:
         invite_id = invites.find(connection, code_hash, email=email)
     if invite_id is None:
-        raise InvalidInvite("no such invite")
+        raise InvalidInvite("unknown invite")
     return invite_id
 
 
-def _use_invite(services: AuthServices, invite_id: UUID) -> None:
-    """Use the invite up before the account is committed: an invite may be lost in a crash, but never make two accounts."""
-    with global_scope(services.background) as connection:
+def _use_invite(background: Engine, invite_id: UUID) -> None:
+    """Use the invite up before the account commits: a crash may lose an invite, but one invite never makes two accounts."""
+    with global_scope(background) as connection:
         if not invites.use(connection, invite_id):
-            raise InvalidInvite("used meanwhile")
+            raise InvalidInvite("the invite was used concurrently")

@@ -1,4 +1,4 @@
-"""Who may register: open, by invite or closed, and from which e-mail domains."""
+"""Who may register: the registration mode (open, invite or closed) and the allowed e-mail domains."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -10,7 +10,7 @@ type RegistrationMode = Literal["open", "invite", "closed"]
 
 @dataclass(frozen=True, slots=True)
 class RegistrationPolicy:
-    """The deployment's choice. The admin's own address is always let in: somebody must be the first."""
+    """The deployment's rules. The configured admin address may always register, so that a first account can exist."""
 
     registration: RegistrationMode
     domains: frozenset[str]
@@ -19,9 +19,9 @@ class RegistrationPolicy:
 
     @classmethod
     def of(cls, registration: RegistrationMode, *, domains: str, admin_email: str, verifies_email: bool) -> "RegistrationPolicy":
-        """Read the settings; `domains` are separated by commas."""
-        named = frozenset(domain.strip().lower().removeprefix("@") for domain in domains.split(",") if domain.strip())
-        return cls(registration, named, admin_email.strip().lower(), verifies_email)
+        """Build the policy from settings. `domains` is a comma-separated list; empty allows all domains."""
+        allowed = frozenset(domain.strip().lower().removeprefix("@") for domain in domains.split(",") if domain.strip())
+        return cls(registration, allowed, admin_email.strip().lower(), verifies_email)
 
     def check(self, email: str, *, has_invite: bool) -> None:
         """Raise RegistrationClosed, InvalidInvite or EmailDomainRefused unless `email` may register."""
@@ -30,19 +30,19 @@ class RegistrationPolicy:
         if self.registration == "closed":
             raise RegistrationClosed
         if self.registration == "invite" and not has_invite:
-            raise InvalidInvite("none given")
+            raise InvalidInvite("no invite given")
         self.check_domain(email)
 
     def check_domain(self, email: str) -> None:
-        """Raise EmailDomainRefused unless accounts may have an address of this domain."""
+        """Raise EmailDomainRefused unless the domain of `email` is allowed."""
         domain = email.rpartition("@")[2]
         if self.domains and domain not in self.domains and email != self.admin_email:
             raise EmailDomainRefused(domain)
 
     def needs_invite(self, email: str) -> bool:
-        """Whether an invite must be used up for this address."""
+        """Whether registering this address uses up an invite."""
         return self.registration == "invite" and email != self.admin_email
 
     def role_of(self, email: str) -> str:
-        """Return the role of a new account."""
+        """Return the role of a new account with this address."""
         return "admin" if email == self.admin_email else "user"

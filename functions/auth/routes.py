@@ -1,9 +1,6 @@
-"""The account routes, together."""
-
-from fastapi import APIRouter
+"""All routes of the auth function."""
 
 from functions.auth import account_routes, admin_routes, login_routes
+from parley.http.app import join_routers
 
-router = APIRouter()
-for part in (login_routes.router, account_routes.router, account_routes.api_keys_router, admin_routes.router):
-    router.routes += part.routes
+router = join_routers(login_routes.router, account_routes.router, account_routes.api_keys_router, admin_routes.router)

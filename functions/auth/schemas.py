@@ -16,30 +16,22 @@ from parley.auth.principal import Principal
 from parley.db.accounts.sessions import ActiveSession
 from parley.http.schemas import Input, Output, Timestamp
 
-# What browsers take in <input type=email> (WHATWG HTML, 4.10.5.1.5), with a domain of two labels at least.
+# The syntax of <input type=email> (WHATWG HTML, 4.10.5.1.5), with at least two labels in the domain.
 _LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
-
-
 _EMAIL = re.compile(rf"[a-z0-9.!#$%&'*+/=?^_`{{|}}~-]{{1,64}}@{_LABEL}(?:\.{_LABEL})+", re.IGNORECASE | re.ASCII)
 
 
 def _normalise_email(value: str) -> str:
-    """Only a mail can prove an address; this refuses what can be none. Case never tells two people apart."""
+    """Return the address in lower case, so that case never distinguishes two users. Raises ValueError for impossible addresses."""
     if not _EMAIL.fullmatch(value.strip()):
         raise ValueError("not an e-mail address")
     return value.strip().lower()
 
 
 Email = Annotated[str, Field(max_length=254, json_schema_extra={"format": "email"}), AfterValidator(_normalise_email)]
-
-
-# Characters are counted after NFC, which can join up to four.
+# The password policy counts characters after NFC, which can join up to four into one.
 Password = Annotated[str, Field(min_length=1, max_length=4 * MAX_LENGTH)]
-
-
 EmailCode = Annotated[str, Field(min_length=1, max_length=200, examples=["AZlvagAAcACAAAAAAAAAAWV4YW1wbGUtZXhhbXBsZS0"])]
-
-
 DisplayName = Annotated[str, Field(min_length=1, max_length=100)]
 
 
@@ -53,19 +45,19 @@ class Registration(Input):
 
 
 class VerificationPending(Output):
-    """A code has been mailed to the address; POST /auth/verify with it makes the account."""
+    """A code was mailed to the address. POST /auth/verify creates the account with it."""
 
     status: Literal["verification_sent"] = "verification_sent"
 
 
 class Accepted(Output):
-    """It will be done; there is nothing more to say."""
+    """The request was accepted and will be carried out."""
 
     status: Literal["accepted"] = "accepted"
 
 
 class Verification(Input):
-    """POST /auth/verify. `password` is the one of the sign-up, needed where there are several with the address."""
+    """POST /auth/verify. `password` is the sign-up's password, required if several sign-ups share the address."""
 
     email: Email
     code: EmailCode
@@ -132,18 +124,18 @@ class Logout(Input):
 
 
 class ProfileChange(Input):
-    """PATCH /auth/me; what is not named stays."""
+    """PATCH /auth/me. Omitted fields stay unchanged."""
 
     display_name: DisplayName | None = None
     memory_enabled: bool = True
     default_model: Annotated[str, Field(max_length=100)] | None = None
     retention_days: Annotated[int, Field(ge=0, le=36_500)] | None = Field(
-        default=None, description="Conversations without activity for so long are deleted; 0 keeps them, null is the deployment's rule."
+        default=None, description="Delete conversations after this many days without activity. 0 keeps them; null uses the deployment's default."
     )
 
 
 class UserOut(Output):
-    """An account, as its owner sees it."""
+    """The caller's account."""
 
     id: UUID
     email: str
@@ -156,22 +148,22 @@ class UserOut(Output):
 
 
 class TokensOut(Output):
-    """A signed-in user's tokens; `expires_in` is the access token's life in seconds."""
+    """A user's new tokens. `expires_in` is the access token's lifetime in seconds."""
 
     user: UserOut
     access_token: str
     refresh_token: str
-    token_type: str = "Bearer"  # noqa: S105 - a scheme's name
+    token_type: str = "Bearer"  # noqa: S105 - the name of a scheme
     expires_in: int = int(LIFETIME.total_seconds())
 
     @classmethod
-    def of(cls, signed_in: IssuedTokens) -> Self:
-        """Show a sign-in."""
-        return cls.model_validate(signed_in)
+    def of(cls, tokens: IssuedTokens) -> Self:
+        """Render issued tokens."""
+        return cls.model_validate(tokens)
 
 
 class SessionOut(Output):
-    """A place where the user is signed in; `current` marks the one that asks."""
+    """An active session. `current` marks the session of this request."""
 
     id: UUID
     created_at: Timestamp
@@ -182,13 +174,13 @@ class SessionOut(Output):
     current: bool
 
     @classmethod
-    def of(cls, listed: ActiveSession, principal: Principal) -> Self:
-        """Show a session to its user."""
-        return cls(**asdict(listed), current=listed.id == principal.session_id)
+    def of(cls, session: ActiveSession, principal: Principal) -> Self:
+        """Render a session for its user."""
+        return cls(**asdict(session), current=session.id == principal.session_id)
 
 
 class AuditEventOut(Output):
-    """Something that happened to the account."""
+    """An event in the account's audit log."""
 
     id: UUID
     at: Timestamp
@@ -199,7 +191,7 @@ class AuditEventOut(Output):
 
 
 class ExportOut(Output):
-    """A file of everything stored about the user. `url` needs no sign-in: keep it to yourself."""
+    """An export of all data stored about the user. `url` works without authentication: keep it secret."""
 
     id: UUID
     status: str
@@ -212,26 +204,26 @@ Scope = Literal["chat", "conversations", "tools", "documents"]
 
 def _parse_rfc3339(value: object) -> datetime:
     if not isinstance(value, str):
-        raise ValueError("a time is written as RFC 3339 has it")
+        raise ValueError("must be an RFC 3339 timestamp")
     return datetime.fromisoformat(value)
 
 
-# Pydantic itself would take numbers, too, and strings of digits.
-Time = Annotated[AwareDatetime, BeforeValidator(_parse_rfc3339, json_schema_input_type=datetime)]
+# Pydantic alone would also accept numbers and strings of digits.
+RfcTimestamp = Annotated[AwareDatetime, BeforeValidator(_parse_rfc3339, json_schema_input_type=datetime)]
 
 
-class NewApiKey(Input):
-    """POST /auth/api-keys; all scopes and a year unless said otherwise. Limits are beside the user's own, never beyond them."""
+class ApiKeyIn(Input):
+    """POST /auth/api-keys. Defaults to all scopes and one year. Limits apply in addition to the user's own and never exceed them."""
 
     name: Annotated[str, Field(min_length=1, max_length=100)]
     scopes: Annotated[list[Scope], Field(min_length=1, max_length=4)] | None = None
-    expires_at: Time | None = None
+    expires_at: RfcTimestamp | None = None
     rate_per_minute: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
     monthly_budget_usd: Annotated[float, Field(ge=0, le=100_000, allow_inf_nan=False)] | None = None
 
 
 class ApiKeyOut(Output):
-    """A key as it is listed. `last_used_at` is true to the hour."""
+    """An API key without the key itself. `last_used_at` is accurate to the hour."""
 
     id: UUID
     name: str
@@ -243,12 +235,12 @@ class ApiKeyOut(Output):
     monthly_budget_usd: float | None
 
 
-class MadeApiKeyOut(ApiKeyOut):
-    """A new key. `key` is shown this once; the answer to a repeated `Idempotency-Key` goes without it."""
+class CreatedApiKeyOut(ApiKeyOut):
+    """A new API key. Only the first response shows `key`; a repeated `Idempotency-Key` omits it."""
 
     key: str | None = None
 
     @classmethod
-    def of(cls, made: IssuedApiKey) -> Self:
-        """Show a new key."""
-        return cls(**ApiKeyOut.model_validate(made.stored).model_dump(), key=made.key)
+    def of(cls, issued: IssuedApiKey) -> Self:
+        """Render an issued key."""
+        return cls(**ApiKeyOut.model_validate(issued.stored).model_dump(), key=issued.key)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Annotated
 
 from sqlalchemy import Engine
 
@@ -11,12 +12,13 @@ from functions.auth.registration_policy import RegistrationPolicy
 from functions.auth.sessions import Lifetimes
 from parley.auth.signing_keys import KeyRing
 from parley.aws.s3 import FileStore
+from parley.http.dependencies import FROM_APP
 from parley.jobs import UpkeepQueue
 
 
 @dataclass(frozen=True, slots=True)
 class AuthServices:
-    """The database by two roles, the keys, and the deployment's choices."""
+    """What the account functions need. `engine` sees one user's rows, `background` every user's."""
 
     engine: Engine
     background: Engine
@@ -27,3 +29,6 @@ class AuthServices:
     lifetimes: Lifetimes
     queue: UpkeepQueue
     files: FileStore
+
+
+AuthServicesDep = Annotated[AuthServices, FROM_APP]

@@ -1,9 +1,9 @@
 """Sessions and their refresh tokens: start, rotate, end.
 
-A refresh token is opaque, works once, and belongs to the family of its session. It is `prt_` and the base64url of the
-user's id (16 bytes) with a secret (32 bytes); only its SHA-256 is stored. The secret of its successor is derived from it
-with a key of the server. A client whose answer got lost can therefore ask again within the grace period and receives the
-same successor, although only hashes are stored.
+A refresh token is opaque, works once, and belongs to the token family of its session (RFC 9700). Its text is `prt_` and
+the base64url of the user's id (16 bytes) and a secret (32 bytes); only the secret's SHA-256 is stored. The successor's secret
+is derived from the token's secret with a server key, so a client that lost the response can repeat the request within
+the grace period and receive the same successor, although only hashes are stored.
 """
 
 import base64
@@ -30,9 +30,8 @@ from parley.errors import Forbidden, NotFound
 from parley.ids import new_id
 
 REFRESH_PREFIX = "prt_"
-
-
 REFRESH_SECRET_BYTES = 32
+REUSE_GRACE = timedelta(seconds=10)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,39 +43,36 @@ class RefreshToken:
 
     @classmethod
     def new(cls, user_id: UUID) -> Self:
-        """Make the first of a family."""
+        """Create the first token of a family."""
         return cls(user_id, secrets.token_bytes(REFRESH_SECRET_BYTES))
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Read a token as clients send it, or raise InvalidRefreshToken."""
+        """Parse a token as clients send it. Raises InvalidRefreshToken."""
         try:
             raw = base64.b64decode(text.removeprefix(REFRESH_PREFIX), altchars=b"-_", validate=True)
         except (binascii.Error, ValueError) as exc:
             raise InvalidRefreshToken("not base64url") from exc
         if not text.startswith(REFRESH_PREFIX) or len(raw) != 16 + REFRESH_SECRET_BYTES:
-            raise InvalidRefreshToken("not of the form of a refresh token")
+            raise InvalidRefreshToken("wrong prefix or length")
         return cls(UUID(bytes=raw[:16]), raw[16:])
 
     def successor(self, key: bytes) -> Self:
-        """Return the one token that this one may be exchanged for."""
+        """Return the only token that this token can be exchanged for."""
         return type(self)(self.user_id, hmac.digest(key, self.secret, "sha256"))
 
     @property
     def hash(self) -> bytes:
-        """What is stored."""
+        """The SHA-256 of the secret, as stored."""
         return hashlib.sha256(self.secret).digest()
 
     def __str__(self) -> str:
         return REFRESH_PREFIX + base64.urlsafe_b64encode(self.user_id.bytes + self.secret).decode()
 
 
-REUSE_GRACE = timedelta(seconds=10)
-
-
 @dataclass(frozen=True, slots=True)
 class Lifetimes:
-    """How long a session lasts unused, and at most. Refreshing never moves the second."""
+    """How long a session lasts without use, and in total. A refresh extends only the first."""
 
     idle: timedelta = timedelta(days=30)
     absolute: timedelta = timedelta(days=180)
@@ -84,7 +80,7 @@ class Lifetimes:
 
 @dataclass(frozen=True, slots=True)
 class IssuedTokens:
-    """A user with a fresh pair of tokens."""
+    """A user with a new pair of tokens."""
 
     user: users.User
     access_token: str
@@ -101,12 +97,15 @@ def start_session(
     origin: ClientOrigin,
     emptied: sessions.LoginBuckets | None,
 ) -> IssuedTokens:
-    """Store a new session for who has proved the password. Raises InvalidCredentials if it was changed meanwhile."""
+    """Store a session for a user whose password was checked. Raises InvalidCredentials if the password has changed since.
+
+    `emptied` names the login throttle's buckets to reset; None resets none.
+    """
     token, session_id = RefreshToken.new(user_id), new_id()
     session = sessions.NewSession(session_id, token.hash, utc_now() + lifetimes.absolute)
     user = sessions.start_session(connection, user_id, password_hash, session, origin=origin, emptied=emptied)
     if user is None:
-        raise InvalidCredentials(f"the password of {user_id} was changed during the login")
+        raise InvalidCredentials(f"the password of {user_id} was changed during login")
     return _issue_tokens(user, session_id, token, key_ring)
 
 
@@ -118,7 +117,7 @@ def end_session(connection: Connection, principal: Principal, session_id: UUID, 
 
 
 def log_out(connection: Connection, principal: Principal, *, everywhere: bool, origin: ClientOrigin) -> None:
-    """End the caller's session, or every one of the user. Raises Forbidden for an API key, which has none."""
+    """End the caller's session, or all of the user's sessions. Raises Forbidden for an API key, which has no session."""
     if principal.session_id is None:
         raise Forbidden(f"an API key of {principal.user_id} cannot log out")
     if everywhere:
@@ -131,34 +130,34 @@ def log_out(connection: Connection, principal: Principal, *, everywhere: bool, o
 def refresh(engine: Engine, key_ring: KeyRing, text: str, *, lifetimes: Lifetimes, origin: ClientOrigin) -> IssuedTokens:
     """Exchange a refresh token for a new pair, or raise InvalidRefreshToken.
 
-    A token works once. Repeated within the grace period, by a client whose answer got lost or by a second tab, it
-    returns the same child; repeated later or from further back it is stolen, and its session ends.
+    A token works once. A repeat within the grace period, by a client that lost the response or by a second tab, returns
+    the same successor. A later repeat, or one of an older token, counts as theft and ends the session.
     """
     token = RefreshToken.parse(text)
     with user_scope(engine, token.user_id) as connection:
         outcome = _rotate(connection, token, key_ring, lifetimes=lifetimes, origin=origin)
     if outcome == "refused":
-        raise InvalidRefreshToken(f"refused a refresh token of {token.user_id}")
+        raise InvalidRefreshToken(f"invalid, expired or reused refresh token of {token.user_id}")
     return outcome
 
 
 def _rotate(
     connection: Connection, token: RefreshToken, key_ring: KeyRing, *, lifetimes: Lifetimes, origin: ClientOrigin
 ) -> IssuedTokens | Literal["refused"]:
-    """Return rather than raise: what a theft changed must be committed."""
-    known = sessions.find_token(connection, token.hash, user_id=token.user_id)
-    session = sessions.lock(connection, known.session_id, user_id=token.user_id) if known else None
-    # Read again under the lock: another process may have used it meanwhile.
-    found = sessions.find_token(connection, token.hash, user_id=token.user_id) if session else None
+    """Return "refused" instead of raising, so that ending the session after a theft is committed."""
+    unlocked = sessions.find_token(connection, token.hash, user_id=token.user_id)
+    session = sessions.lock(connection, unlocked.session_id, user_id=token.user_id) if unlocked else None
+    # Read the token again under the lock: another process may have used it since.
+    stored = sessions.find_token(connection, token.hash, user_id=token.user_id) if session else None
     now = utc_now()
-    if found is None or session is None or _is_expired(session, lifetimes, now=now):
+    if stored is None or session is None or _is_expired(session, lifetimes, now=now):
         return "refused"
     successor = token.successor(key_ring.refresh_secret)
-    if found.used_at is None:
+    if stored.used_at is None:
         sessions.mark_used(connection, token.hash, user_id=token.user_id, at=now)
         sessions.add_token(connection, successor.hash, user_id=token.user_id, session_id=session.id, parent_hash=token.hash)
         sessions.touch(connection, session.id, user_id=token.user_id, at=now)
-    elif not _is_in_grace(connection, found, successor, now=now):
+    elif not _is_in_grace(connection, stored, successor, now=now):
         sessions.end(connection, session.id, user_id=token.user_id)
         audit.add(connection, token.user_id, "refresh_token_reused", origin, session_id=str(session.id))
         return "refused"
@@ -169,11 +168,11 @@ def _is_expired(session: sessions.Session, lifetimes: Lifetimes, *, now: datetim
     return session.ended_at is not None or session.expires_at <= now or session.last_used_at + lifetimes.idle <= now
 
 
-def _is_in_grace(connection: Connection, found: sessions.StoredRefreshToken, successor: RefreshToken, *, now: datetime) -> bool:
-    """Whether a used token is the direct parent of an unused child and was used a moment ago."""
+def _is_in_grace(connection: Connection, used: sessions.StoredRefreshToken, successor: RefreshToken, *, now: datetime) -> bool:
+    """Whether the successor of a used token is still unused and the token was used within the grace period."""
     newest = sessions.find_token(connection, successor.hash, user_id=successor.user_id)
     is_parent = newest is not None and newest.used_at is None
-    return is_parent and found.used_at is not None and now - found.used_at <= REUSE_GRACE
+    return is_parent and used.used_at is not None and now - used.used_at <= REUSE_GRACE
 
 
 def _issue_tokens(user: users.User, session_id: UUID, token: RefreshToken, key_ring: KeyRing) -> IssuedTokens:
