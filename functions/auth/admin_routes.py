@@ -55,7 +55,10 @@ def change_user(id: UUID, body: AccountChange, principal: CurrentPrincipal, tran
 def usage(
     transaction: AdminTransaction, page: Page, period: DateRangeQuery, group_by: Annotated[str, Query(max_length=30)] = "user"
 ) -> Listing[UsageGroupOut]:
-    """Sum turns, tokens and cost by group, most expensive first. `group_by` lists one or more of user, model and day, separated by commas."""
+    """Sum turns, tokens and cost by group, most expensive first.
+
+    `group_by` lists one or more of user, model and day, separated by commas.
+    """
     offset = read_key(page.after, admin.parse_offset) or 0
     groups = admin.parse_groups(group_by)
     rows = accounts.grouped_usage(transaction, start=period.start, end=period.end, group_by=groups, limit=page.limit + 1, offset=offset)

@@ -39,9 +39,7 @@ router = APIRouter()
 
 
 @router.post("/auth/register", status_code=201, responses=VERIFICATION_PENDING | REGISTRATION_ERRORS)
-def register(
-    body: Registration, services: AuthServicesDep, origin: RequestOrigin, response: Response
-) -> TokensOut | VerificationPending:
+def register(body: Registration, services: AuthServicesDep, origin: RequestOrigin, response: Response) -> TokensOut | VerificationPending:
     """Create an account and log in, or mail a code first if this deployment verifies addresses."""
     tokens = registration.register(services, **body.model_dump(), origin=origin)
     if tokens is None:

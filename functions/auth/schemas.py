@@ -130,7 +130,8 @@ class ProfileChange(Input):
     memory_enabled: bool = True
     default_model: Annotated[str, Field(max_length=100)] | None = None
     retention_days: Annotated[int, Field(ge=0, le=36_500)] | None = Field(
-        default=None, description="Delete conversations after this many days without activity. 0 keeps them; null uses the deployment's default."
+        default=None,
+        description="Delete conversations after this many days without activity. 0 keeps them; null uses the deployment's default.",
     )
 
 

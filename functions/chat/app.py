@@ -60,7 +60,12 @@ services = ChatServices(
     toolbox_for=make_toolbox_for(engine, invoker, mcp_registry, embedding),
 )
 app = create_app(
-    routes.router, settings=settings, body_limit=BODY_LIMIT, error_responders={PREFIX: openai_error_response}, services=services
+    routes.router,
+    settings=settings,
+    body_limit=BODY_LIMIT,
+    error_responders={PREFIX: openai_error_response},
+    engine=engine,
+    services=services,
 )
 handler = streaming_handler(app)
 cold_start.finish()

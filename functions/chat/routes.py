@@ -10,6 +10,7 @@ from functions.chat.errors import AlreadyDecided, ConversationBusy, InProgress, 
 from functions.chat.openai_api import routes as openai_routes
 from functions.chat.responses import turn_response
 from functions.chat.schemas import EVENT_SCHEMA, ApprovalIn, ChatIn, ImageOut, ModelOut, RegenerateIn, TurnOut, TurnStateOut
+from functions.chat.services import ChatServices, ChatServicesDep
 from functions.chat.turn import replay, run
 from functions.chat.turn.approvals import Decision
 from functions.chat.turn.question import Question
@@ -17,7 +18,8 @@ from parley.auth.principal import Principal
 from parley.db.turn.turn_begin import IdempotencyKey
 from parley.deadline import Deadline
 from parley.errors import IdempotencyKeyReused, NotFound
-from parley.http.dependencies import CurrentPrincipal, requires
+from parley.http.app import join_routers
+from parley.http.dependencies import CurrentPrincipal, require_live_session, requires
 from parley.http.idempotency import Idempotency, IdempotencyHeader, request_fingerprint
 from parley.http.problems import error_responses
 from parley.llm.catalogue import ModelNotFound, NoModel
@@ -33,9 +35,7 @@ from parley.llm.errors import (
 )
 from parley.metering.limits import BudgetExhausted, RateLimited
 
-router = APIRouter(dependencies=[Depends(requires("chat"))])
-router.routes += openai_routes.router.routes
-
+turn_router = APIRouter(dependencies=[Depends(requires("chat"))])
 
 # A vendor's failures are answers only where the turn is not streamed; a stream has begun by then.
 VENDORS = (ProviderFailed, ProviderBusy, ProviderTimeout, OutOfTime, ProviderRefused, ProviderRejected, ProviderMisconfigured)
@@ -47,8 +47,10 @@ TURN: dict[int | str, Any] = {200: {"model": TurnOut, "description": "The turn",
 STREAM: dict[int | str, Any] = {200: {"description": "The events", "content": EVENTS}}
 
 
-@router.post("/chat", responses=TURN | REFUSALS)
-async def chat(body: ChatIn, request: Request, principal: CurrentPrincipal, idempotency: IdempotencyHeader) -> Response:
+@turn_router.post("/chat", responses=TURN | REFUSALS)
+async def chat(
+    body: ChatIn, request: Request, services: ChatServicesDep, principal: CurrentPrincipal, idempotency: IdempotencyHeader
+) -> Response:
     """Take a turn: store the question, answer it, store the answer.
 
     With `stream`, the answer is Server-Sent Events: `turn.started`, what the model is given of documents (`source`) and memory
@@ -63,11 +65,13 @@ async def chat(body: ChatIn, request: Request, principal: CurrentPrincipal, idem
     most, temperature = body.max_output_tokens, body.temperature
     asked = Question(body.message, body.conversation_id, body.model, most, temperature, body.wait, tools=body.tools)
     question = replace(asked, output=body.output, attached=body.attached(), is_incognito=body.incognito, documents=body.documents)
-    return _take(request, principal, question, body, _once("POST /chat", idempotency, body))
+    return _take(request, services, principal, question, body, _once("POST /chat", idempotency, body))
 
 
-@router.post("/chat/regenerate", responses=TURN | REFUSALS | error_responses(NothingToRegenerate))
-async def regenerate(body: RegenerateIn, request: Request, principal: CurrentPrincipal, idempotency: IdempotencyHeader) -> Response:
+@turn_router.post("/chat/regenerate", responses=TURN | REFUSALS | error_responses(NothingToRegenerate))
+async def regenerate(
+    body: RegenerateIn, request: Request, services: ChatServicesDep, principal: CurrentPrincipal, idempotency: IdempotencyHeader
+) -> Response:
     """Answer the conversation's last question anew, in a turn as `POST /chat` takes; one that failed is answered so, too.
 
     The answer before stays as a variant, and the conversation goes on from the new one. One that ends before its first word
@@ -76,25 +80,26 @@ async def regenerate(body: RegenerateIn, request: Request, principal: CurrentPri
     question = Question(
         "", body.conversation_id, body.model, is_regeneration=True, tools=True, output=body.output, documents=body.documents
     )
-    return _take(request, principal, question, body, _once("POST /chat/regenerate", idempotency, body))
+    return _take(request, services, principal, question, body, _once("POST /chat/regenerate", idempotency, body))
 
 
-@router.get("/chat/images/{id}", responses=error_responses(NotFound))
-async def get_image(id: UUID, request: Request, principal: CurrentPrincipal) -> ImageOut:
+@turn_router.get("/chat/images/{id}", dependencies=[Depends(require_live_session)], responses=error_responses(NotFound))
+async def get_image(id: UUID, services: ChatServicesDep, principal: CurrentPrincipal) -> ImageOut:
     """Tell where an image that a message shows can be read; the address is good for an hour."""
-    return ImageOut.model_validate(replay.sign_image(request.app.state.services, principal, id))
+    return ImageOut.model_validate(replay.sign_image(services.images, id, user_id=principal.user_id))
 
 
-@router.get("/chat/turns/{id}", responses=error_responses(NotFound))
-async def get_turn(id: UUID, request: Request, principal: CurrentPrincipal) -> TurnStateOut:
+@turn_router.get("/chat/turns/{id}", responses=error_responses(NotFound))
+async def get_turn(id: UUID, services: ChatServicesDep, principal: CurrentPrincipal) -> TurnStateOut:
     """Show how a turn stands, with the text so far."""
-    return TurnStateOut.of(replay.read_turn(request.app.state.services, principal, id))
+    return TurnStateOut.of(replay.read_turn(services.engine, principal, id))
 
 
-@router.get("/chat/turns/{id}/events", response_class=Response, responses=STREAM | error_responses(NotFound))
+@turn_router.get("/chat/turns/{id}/events", response_class=Response, responses=STREAM | error_responses(NotFound))
 async def get_events(
     id: UUID,
     request: Request,
+    services: ChatServicesDep,
     principal: CurrentPrincipal,
     after: Annotated[int | None, Query(ge=0, lt=2**31)] = None,
     last_event_id: Annotated[str | None, Header(max_length=20)] = None,
@@ -105,24 +110,24 @@ async def get_events(
     """
     seen = after if after is not None else replay.parse_last_event_id(last_event_id)
     deadline = Deadline.of(request.scope["aws.context"])
-    return turn_response(replay.read_events(request.app.state.services, principal, id, after=seen, deadline=deadline), stream=True)
+    return turn_response(replay.read_events(services.engine, principal, id, after=seen, deadline=deadline), stream=True)
 
 
-@router.post("/chat/turns/{id}/stop", status_code=202, response_class=Response, responses=error_responses(NotFound))
-async def stop_turn(id: UUID, request: Request, principal: CurrentPrincipal) -> Response:
+@turn_router.post("/chat/turns/{id}/stop", status_code=202, response_class=Response, responses=error_responses(NotFound))
+async def stop_turn(id: UUID, services: ChatServicesDep, principal: CurrentPrincipal) -> Response:
     """Ask an open turn to stop: it ends within a second, and what was delivered is kept. One that has ended stays as it is."""
-    replay.request_stop(request.app.state.services, principal, id)
+    replay.request_stop(services.engine, principal, id)
     return Response(status_code=202)
 
 
-@router.post("/chat/turns/{id}/approvals", responses=TURN | {202: {"description": "Other calls wait"}} | DECISIONS)
-async def decide_call(id: UUID, body: ApprovalIn, request: Request, principal: CurrentPrincipal) -> Response:
+@turn_router.post("/chat/turns/{id}/approvals", responses=TURN | {202: {"description": "Other calls wait"}} | DECISIONS)
+async def decide_call(id: UUID, body: ApprovalIn, request: Request, services: ChatServicesDep, principal: CurrentPrincipal) -> Response:
     """Approve or deny a call that a turn waits for. With the last of them it goes on, and its further events are the answer.
 
     To say the same again does no harm: it is answered by what has come since. A turn waits for a day.
     """
     continued = run.resume_turn(
-        request.app.state.services,
+        services,
         principal,
         Decision(id, body.call_id, body.approve),
         deadline=Deadline.of(request.scope["aws.context"]),
@@ -138,12 +143,17 @@ def _once(route: str, idempotency: Idempotency, body: ChatIn | RegenerateIn) -> 
 
 
 def _take(
-    request: Request, principal: Principal, question: Question, body: ChatIn | RegenerateIn, idempotency_key: IdempotencyKey | None
+    request: Request,
+    services: ChatServices,
+    principal: Principal,
+    question: Question,
+    body: ChatIn | RegenerateIn,
+    idempotency_key: IdempotencyKey | None,
 ) -> Response:
     if question.documents:
         principal.require("documents")
     events = run.take_turn(
-        request.app.state.services,
+        services,
         principal,
         question,
         deadline=Deadline.of(request.scope["aws.context"]),
@@ -153,13 +163,15 @@ def _take(
     return turn_response(events, stream=body.stream)
 
 
-@router.get("/models")
-async def list_models(request: Request) -> list[ModelOut]:
+@turn_router.get("/models")
+async def list_models(services: ChatServicesDep) -> list[ModelOut]:
     """List the models that a request may name."""
-    services = request.app.state.services
     catalogue = services.catalogue()
     default = catalogue.default(services.environment)
     return [
         ModelOut.of(id, model, default=id == default, roles=catalogue.roles_of(id, environment=services.environment))
         for id, model in catalogue.available(services.environment).items()
     ]
+
+
+router = join_routers(openai_routes.router, turn_router)

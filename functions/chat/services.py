@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
+from typing import Annotated
 
 from sqlalchemy import Connection, Engine
 
@@ -10,6 +11,7 @@ from functions.chat.turn.images import Images
 from functions.chat.turn.tools import ToolboxFactory, TurnToolbox, no_tools
 from parley.auth.principal import Principal
 from parley.db.transactions import user_scope
+from parley.http.dependencies import FROM_APP
 from parley.jobs import MemoryQueue, UpkeepQueue
 from parley.llm.catalogue import Catalogue
 from parley.llm.provider_registry import EmbedderFor, RerankerFor
@@ -53,6 +55,9 @@ class ChatServices:
     def reranking(self) -> MeteredReranker:
         """Return what puts pieces of documents in order, at the expense of whoever asks."""
         return MeteredReranker(self.engine, self.catalogue, self.environment, self.reranker_for, self.default_limits)
+
+
+ChatServicesDep = Annotated[ChatServices, FROM_APP]
 
 
 def make_toolbox_for(engine: Engine, runner: ToolRunner, mcp_registry: McpRegistry, embedding: MeteredEmbedder) -> ToolboxFactory:

@@ -1,4 +1,4 @@
-"""Conversations, their messages, and what is remembered of them."""
+"""Conversations, their messages, summaries and usage, and the user's memories."""
 
 from parley import cold_start  # isort: split
 
@@ -15,7 +15,7 @@ from parley.settings import DatabaseSettings, HttpSettings, ModelSettings
 
 
 class ConversationSettings(HttpSettings, DatabaseSettings, ModelSettings):
-    """What this function reads from its environment."""
+    """The settings of the conversation function, read from the environment."""
 
     memory_queue_url: str
 
@@ -26,7 +26,8 @@ services = ConversationServices(
     engine=engine,
     embedding=MeteredEmbedder.of(settings, engine, os.environ),
     memory_queue=MemoryQueue(settings.memory_queue_url),
+    default_budget_usd=settings.budget_usd,
 )
-app = create_app(router, settings=settings, engine=engine, budget_usd=settings.budget_usd, services=services)
+app = create_app(router, settings=settings, engine=engine, services=services)
 handler = buffered_handler(app)
 cold_start.finish()

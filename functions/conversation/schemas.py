@@ -13,16 +13,13 @@ from parley.http.schemas import Input, Output, Timestamp
 from parley.snippets import snippet
 
 Title = Annotated[str, Field(min_length=1, max_length=200)]
-
-
 ModelName = Annotated[str, Field(min_length=1, max_length=100)]
-
-
 SystemPrompt = Annotated[str, Field(max_length=32_000)]
+FactText = Annotated[str, StringConstraints(min_length=1, max_length=1000, strip_whitespace=True), Field(examples=["I live in Lyon."])]
 
 
 class ConversationFields(Input):
-    """PATCH /conversations/{id}: what is not named stays."""
+    """PATCH /conversations/{id}. Omitted fields stay unchanged."""
 
     title: Title | None = None
     model: ModelName | None = None
@@ -30,12 +27,12 @@ class ConversationFields(Input):
 
 
 class ConversationIn(ConversationFields):
-    """POST /conversations. An incognito one is never mined for memory, and nothing is recalled in it."""
+    """POST /conversations. An incognito conversation neither adds to memory nor uses it."""
 
     incognito: bool = False
 
     def columns(self) -> dict[str, str | bool | None]:
-        """Return it as it is stored."""
+        """Return the fields by their column names."""
         return self.model_dump(exclude={"incognito"}) | {"is_incognito": self.incognito}
 
 
@@ -46,7 +43,7 @@ class ForkIn(Input):
 
 
 class ConversationOut(Output):
-    """A conversation; `updated_at` is its last activity."""
+    """A conversation. `updated_at` is the time of its last activity."""
 
     id: UUID
     title: str | None
@@ -56,9 +53,6 @@ class ConversationOut(Output):
     updated_at: Timestamp
 
 
-FactText = Annotated[str, StringConstraints(min_length=1, max_length=1000, strip_whitespace=True), Field(examples=["I live in Lyon."])]
-
-
 class MemoryIn(Input):
     """POST /memories and PATCH /memories/{id}."""
 
@@ -66,7 +60,10 @@ class MemoryIn(Input):
 
 
 class MemoryOut(Output):
-    """A fact. `conversation_id` is where it was first said; one that a newer fact took the place of has an end."""
+    """A fact about the user. `conversation_id` is the conversation that first stated it.
+
+    A fact that a newer one replaced has `superseded_by` and `ended_at`.
+    """
 
     id: UUID
     text: str
@@ -78,7 +75,7 @@ class MemoryOut(Output):
 
 
 class FoundPassageOut(Output):
-    """A place in a past conversation; `score` compares results of one search only."""
+    """A passage of a past conversation. `score` compares results of the same search only."""
 
     conversation_id: UUID
     title: str | None
@@ -89,7 +86,7 @@ class FoundPassageOut(Output):
 
     @classmethod
     def of(cls, passage: FoundPassage, query: str) -> Self:
-        """Show a passage without the day that it begins with."""
+        """Render a passage without its first line, which holds the date."""
         excerpt = passage.text.partition("\n")[2] or passage.text
         return cls(
             conversation_id=passage.conversation_id,
@@ -102,30 +99,30 @@ class FoundPassageOut(Output):
 
 
 class FoundMemoryOut(MemoryOut):
-    """A fact and how well it fits."""
+    """A fact with its relevance score."""
 
     score: float
 
     @classmethod
-    def of(cls, found: ScoredMemory) -> Self:
-        """Show a fact."""
-        return cls(**MemoryOut.model_validate(found.memory).model_dump(), score=round(found.score, 6))
+    def of(cls, scored: ScoredMemory) -> Self:
+        """Render a scored fact."""
+        return cls(**MemoryOut.model_validate(scored.memory).model_dump(), score=round(scored.score, 6))
 
 
 class FoundPassagesPage(Listing[FoundPassageOut]):
-    """One page of places, and how they were found."""
+    """One page of passages, and the search mode that found them."""
 
     mode: SearchMode
 
 
 class FoundMemoriesPage(Listing[FoundMemoryOut]):
-    """One page of facts, and how they were found."""
+    """One page of facts, and the search mode that found them."""
 
     mode: SearchMode
 
 
 class SummaryOut(Output):
-    """What was said up to and with message number `upto_seq`."""
+    """A summary of the messages up to and including number `upto_seq`."""
 
     text: str
     upto_seq: int
@@ -133,13 +130,13 @@ class SummaryOut(Output):
 
 
 class SummaryRequested(Output):
-    """It will be written; there is nothing more to say."""
+    """The request was accepted; the summary follows."""
 
     status: Literal["accepted"] = "accepted"
 
 
-class DayLineOut(Output):
-    """What the calls of one model took in one day of UTC."""
+class DailyUsageOut(Output):
+    """The usage of one model on one day (UTC)."""
 
     day: date
     model: str
@@ -149,7 +146,7 @@ class DayLineOut(Output):
 
 
 class BudgetOut(Output):
-    """This month's budget, whatever period was asked for; `reserved_usd` is for answers under way."""
+    """The budget of the current month, whatever the requested period. `reserved_usd` covers turns in progress."""
 
     monthly_usd: float
     spent_usd: float
@@ -158,7 +155,7 @@ class BudgetOut(Output):
     resets_at: Timestamp
 
 
-class UsagePage(Listing[DayLineOut]):
-    """One page of usage, and the budget."""
+class UsagePage(Listing[DailyUsageOut]):
+    """One page of daily usage, and the budget."""
 
     budget: BudgetOut

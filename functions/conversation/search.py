@@ -15,13 +15,13 @@ from parley.metering.limits import BillingSubject
 
 type SearchMode = Literal["hybrid", "text", "semantic"]
 
-# Further down nobody pages, and nothing there has to do with the question.
+# Results beyond this rank are rarely relevant, and nobody pages that far.
 MAX_RESULTS = 200
 
 
 @dataclass(frozen=True, slots=True)
 class SearchResults[T]:
-    """What was found, the best first, and how: `mode` is `text` where no embedding service answered."""
+    """The results, best first, and the mode used: `text` if no embedding was available."""
 
     items: Sequence[T]
     mode: SearchMode
@@ -29,39 +29,37 @@ class SearchResults[T]:
 
 @dataclass(frozen=True, slots=True)
 class ScoredMemory:
-    """A fact, and how well it fits."""
+    """A fact with its relevance score."""
 
     memory: Memory
     score: float
 
 
 def search_conversations(services: ConversationServices, principal: Principal, query: str, mode: SearchMode) -> SearchResults[FoundPassage]:
-    """Return the passages that fit, one for each exchange of question and answer. Raises Unauthorized and Unavailable."""
+    """Return the best passage of each matching question and answer, best first. Raises Unauthorized and Unavailable."""
     vector, words, used_mode = _search_inputs(services, principal, query, mode)
     with principal_scope(services.engine, principal) as connection:
-        found = search.search_passages(connection, words, user_id=principal.user_id, vector=vector, limit=MAX_RESULTS)
-    # Of a long answer, which is many passages, the best one stands for all; so it does for the question before it.
-    best = {(one.conversation_id, (one.first_seq + 1) // 2): one for one in reversed(found)}
-    return SearchResults(sorted(best.values(), key=lambda one: -one.score), used_mode)
+        passages = search.search_passages(connection, words, user_id=principal.user_id, vector=vector, limit=MAX_RESULTS)
+    # A question and its answer are consecutive messages, and a long answer is many passages: keep the best of each pair.
+    best = {(passage.conversation_id, (passage.first_seq + 1) // 2): passage for passage in reversed(passages)}
+    return SearchResults(sorted(best.values(), key=lambda passage: -passage.score), used_mode)
 
 
 def search_memories(services: ConversationServices, principal: Principal, query: str, mode: SearchMode) -> SearchResults[ScoredMemory]:
-    """Return the facts that hold and fit. Raises Unauthorized and Unavailable."""
+    """Return the current facts that match, best first. Raises Unauthorized and Unavailable."""
     vector, words, used_mode = _search_inputs(services, principal, query, mode)
     with principal_scope(services.engine, principal) as connection:
         found = search.search_facts(connection, words, vector=vector, limit=MAX_RESULTS)
-        known = {one.id: one for one in memories.get_many(connection, [one.id for one in found], user_id=principal.user_id)}
-    return SearchResults([ScoredMemory(known[one.id], one.score) for one in found if one.id in known], used_mode)
+        known = {memory.id: memory for memory in memories.get_many(connection, [fact.id for fact in found], user_id=principal.user_id)}
+    return SearchResults([ScoredMemory(known[fact.id], fact.score) for fact in found if fact.id in known], used_mode)
 
 
 def _search_inputs(
     services: ConversationServices, principal: Principal, query: str, mode: SearchMode
 ) -> tuple[Vector | None, str, SearchMode]:
-    """Return vector and words to search by, and the mode that they allow. No transaction is open while the vector is made."""
+    """Return the vector and the words to search by, and the mode they allow. No transaction is open during the embedding call."""
     if mode == "text":
         return None, query, "text"
-    with principal_scope(services.engine, principal):
-        pass  # a session that has ended spends nothing
     vector = services.embedding.query(query, billing_subject=BillingSubject(principal.user_id, principal.api_key_id))
     if vector is None:
         return None, query, "text"

@@ -1,4 +1,4 @@
-"""Documents: files in, what is found in them out."""
+"""Documents: upload, list, search and delete files."""
 
 from parley import cold_start  # isort: split
 
@@ -17,12 +17,12 @@ from parley.metering.embeddings import MeteredEmbedder
 from parley.metering.reranking import MeteredReranker
 from parley.settings import DatabaseSettings, HttpSettings, ModelSettings
 
-# A file of 4 MB as a form, and as base64 within what Lambda takes.
+# A 4 MB file in a multipart form; encoded in base64, it stays below Lambda's limit of 6 MB.
 BODY_LIMIT = 4 * 1024 * 1024 + 16 * 1024
 
 
 class DocumentSettings(HttpSettings, DatabaseSettings, ModelSettings):
-    """What this function reads from its environment."""
+    """The settings of the documents function, read from the environment."""
 
     upkeep_queue_url: str
     files_bucket: str

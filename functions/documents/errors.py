@@ -1,27 +1,27 @@
-"""How a document can be refused."""
+"""Errors of document uploads."""
 
 from parley.errors import ParleyError
 
 
 class UnsupportedFormat(ParleyError):
-    """The file's type is none that is read."""
+    """The file's format is not supported."""
 
     status, code = 415, "unsupported_format"
-    public_message = "Only text, Markdown, HTML, PDF, DOCX, CSV, JSON and source code can be read."
+    public_message = "This format is not supported. Upload text, Markdown, HTML, PDF, DOCX, CSV, JSON or source code."
 
 
 class FileTooLarge(ParleyError):
-    """The file is larger than a document may be."""
+    """The file exceeds the size limit of documents."""
 
     status, code = 413, "file_too_large"
 
     def __init__(self, size: int, *, limit: int) -> None:
         super().__init__(f"{size} bytes, limit {limit}")
-        self.public_message = f"A document has {limit // 1_000_000} MB at most. Split the file and upload the parts."
+        self.public_message = f"A document may have at most {limit // 1_000_000} MB. Split the file and upload the parts."
 
 
 class TooManyDocuments(ParleyError):
-    """The user has as many documents as anybody may."""
+    """The user has reached the limit of documents."""
 
     status, code = 409, "too_many_documents"
-    public_message = "You have as many documents as an account may have. Delete some first."
+    public_message = "You have reached the limit of documents. Delete some first."

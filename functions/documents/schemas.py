@@ -1,21 +1,20 @@
-"""What the document routes take and give."""
+"""Request and response models of the document routes."""
 
 from typing import Annotated, Literal
 from uuid import UUID
 
 from pydantic import Field
 
+from functions.documents.library import MAX_MEDIA_TYPE_CHARACTERS, MEDIA_TYPE
 from parley.http.schemas import Input, Output, Timestamp
 
-# PostgreSQL cannot store NUL; a body of JSON is looked at as a whole, a form's or an address's fields are not.
+# PostgreSQL cannot store NUL. `Input` checks JSON bodies as a whole, but not form fields and query parameters.
 WITHOUT_NUL = r"^[^\x00]*$"
-MEDIA_TYPE = r"^[A-Za-z0-9_.+-]+/[A-Za-z0-9_.+-]+(; ?[A-Za-z0-9_=.\"-]+)*$"
-MAX_MEDIA_TYPE_CHARACTERS = 200
 Title = Annotated[str, Field(min_length=1, max_length=300, pattern=WITHOUT_NUL)]
 
 
 class UploadIn(Input):
-    """POST /documents/uploads: a file that is to come, and its exact size."""
+    """POST /documents/uploads: the name, type and exact size of a file to upload."""
 
     filename: Annotated[str, Field(min_length=1, max_length=300)]
     content_type: Annotated[str, Field(max_length=MAX_MEDIA_TYPE_CHARACTERS, pattern=MEDIA_TYPE, examples=["application/pdf"])]
@@ -24,16 +23,16 @@ class UploadIn(Input):
 
 
 class DocumentFields(Input):
-    """PATCH /documents/{id}; what is not named stays. `shared` is for admins."""
+    """PATCH /documents/{id}. Omitted fields stay unchanged. Only admins may set `shared`."""
 
     title: Title | None = None
     shared: bool | None = None
 
 
 class DocumentOut(Output):
-    """A document. `progress` goes from 0 to 1; `error` says why one has failed, `error_code` in one word.
+    """A document. `progress` runs from 0 to 1. A failed document has an `error` for people and an `error_code` for programs.
 
-    `note` says what one that is ready lacks: without vectors it is found by its words only.
+    `note` describes a limitation of a ready document: without vectors, for example, search finds it by words only.
     """
 
     id: UUID
@@ -53,7 +52,7 @@ class DocumentOut(Output):
 
 
 class UploadOut(Output):
-    """Where to send the file: a form with these fields, in this order, and the field `file` behind them."""
+    """The target of an upload: post a form with these fields, in this order, followed by the field `file`."""
 
     id: UUID
     upload_url: str
@@ -61,7 +60,7 @@ class UploadOut(Output):
 
 
 class ChunkOut(Output):
-    """A piece of a document; `page` counts from 1 where the format has pages, `start` the characters before it."""
+    """A chunk of a document. `page` counts from 1, or is null if the format has no pages; `start` is a character offset."""
 
     chunk_id: Annotated[UUID, Field(validation_alias="id")]
     number: int
@@ -72,7 +71,7 @@ class ChunkOut(Output):
 
 
 class FoundOut(Output):
-    """A piece that fits a query."""
+    """A chunk that matches a query."""
 
     document_id: UUID
     title: str
@@ -80,13 +79,13 @@ class FoundOut(Output):
     heading: str
     text: Annotated[str, Field(validation_alias="body")]
     page: int | None
-    score: Annotated[float, Field(description="For the order of one answer only: it goes down with the order.")]
+    score: Annotated[float, Field(description="Orders the results of one search only; not comparable between searches.")]
 
 
 class SearchOut(Output):
-    """What fits a query, the best first. `mode` is "text" where no vector of the query could be had.
+    """The chunks that match a query, best first. `mode` is "text" if no embedding of the query was available.
 
-    `reranked` says that a model of the role `rerank` gave the order.
+    `reranked` tells whether a rerank model determined the order.
     """
 
     items: list[FoundOut]

@@ -1,24 +1,24 @@
-"""The clients that the document routes use, created once per worker, and the bucket that uploads go to."""
+"""The clients that the document routes use, created once per worker, and the bucket that stores uploads."""
 
 from dataclasses import dataclass
+from typing import Annotated
 from uuid import UUID
 
 from sqlalchemy import Engine
 
 from parley.aws.s3 import FileStore, PresignedPost
+from parley.http.dependencies import FROM_APP
 from parley.jobs import UpkeepQueue, document_key
 from parley.metering.embeddings import MeteredEmbedder
 from parley.metering.reranking import MeteredReranker
 
 UPLOAD_LIFETIME_S = 3600
-
-
-# Three attempts end before the function does.
+# Three attempts end before the function's own timeout.
 _READ_TIMEOUT_S = 6.0
 
 
 class UploadStore:
-    """The bucket. No file is larger than `most_bytes`."""
+    """The bucket that stores uploads. No file may exceed `max_bytes`."""
 
     def __init__(self, bucket: str, *, max_bytes: int) -> None:
         self._store, self.max_bytes = FileStore(bucket, read_timeout_s=_READ_TIMEOUT_S), max_bytes
@@ -28,16 +28,19 @@ class UploadStore:
         self._store.put(document_key(user_id, document_id), content, media_type=content_type)
 
     def upload(self, document_id: UUID, *, user_id: UUID, content_type: str, size: int) -> PresignedPost:
-        """Return how to upload a document's file of this type and size, and no other, within an hour."""
+        """Return a form that uploads a document's file within an hour. S3 rejects any other type or size."""
         return self._store.upload(document_key(user_id, document_id), media_type=content_type, size=size, lifetime_s=UPLOAD_LIFETIME_S)
 
 
 @dataclass(frozen=True, slots=True)
 class DocumentServices:
-    """The database, the files, who makes vectors, who puts in order, and who deletes files."""
+    """The database, the upload bucket, the embedder, the reranker, and the queue of the upkeep function."""
 
     engine: Engine
     files: UploadStore
     embedding: MeteredEmbedder
     reranking: MeteredReranker
     queue: UpkeepQueue
+
+
+DocumentServicesDep = Annotated[DocumentServices, FROM_APP]

@@ -1,4 +1,4 @@
-"""Tools: which there are, what users let them do, remote MCP servers, and an MCP server of our own."""
+"""Tools: list, configure and run them; remote MCP servers; and Parley's own MCP server."""
 
 from parley import cold_start  # isort: split
 
@@ -18,7 +18,7 @@ from parley.tools.search_tools import make_search_tools
 
 
 class ToolsSettings(HttpSettings, DatabaseSettings, ModelSettings, ToolSettings):
-    """What this function reads from its environment."""
+    """The settings of the tools function, read from the environment."""
 
 
 settings = ToolsSettings.read()

@@ -1,27 +1,33 @@
-"""What can go wrong with tools and the servers that bring them."""
+"""Errors of tools and MCP servers."""
 
-from parley.errors import ParleyError
+from parley.errors import InvalidInput, ParleyError
+
+
+class InvalidToolArguments(InvalidInput):
+    """The arguments do not match the tool's schema."""
+
+    public_message = "The arguments do not match the tool's schema."
 
 
 class ToolDisabled(ParleyError):
-    """The tool is off for this user."""
+    """The user has disabled the tool."""
 
     status, code = 409, "tool_disabled"
-    public_message = "This tool is off. Enable it first."
+    public_message = "This tool is disabled. Enable it first."
 
 
 class NameTaken(ParleyError):
-    """The user or the deployment has a server of this name: its tools would be called the same."""
+    """The user or the deployment already has a server with this name, so their tools' names would collide."""
 
     status, code = 409, "name_taken"
-    public_message = "There is an MCP server of this name already. Choose another name, or remove that one."
+    public_message = "An MCP server with this name already exists. Choose another name, or remove that server."
 
 
 class TooManyMcpServers(ParleyError):
-    """The user has as many servers as anybody may have."""
+    """The user has reached the limit of MCP servers."""
 
     status, code = 409, "too_many_mcp_servers"
 
     def __init__(self, limit: int) -> None:
         super().__init__(f"{limit} MCP servers")
-        self.public_message = f"You have {limit} MCP servers, the most there can be. Remove one first."
+        self.public_message = f"You have {limit} MCP servers, which is the limit. Remove one first."

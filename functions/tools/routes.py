@@ -1,20 +1,23 @@
-"""The routes of a user's tools, of the remote MCP servers that provide more, and of our own MCP server."""
+"""The routes of a user's tools, of the remote MCP servers that provide more tools, and of Parley's own MCP server."""
 
 from typing import Any
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import JSONResponse
+from pydantic import BaseModel
 
+from functions.tools import tools
 from functions.tools.errors import NameTaken, ToolDisabled, TooManyMcpServers
 from functions.tools.mcp_endpoint.dispatch import answer_message
 from functions.tools.mcp_endpoint.jsonrpc import RpcMessage
 from functions.tools.mcp_servers import add_server, refresh_listings, remove_server
-from functions.tools.schemas import InvokeIn, MadeMcpServerOut, McpServerOut, NewMcpServer, OutcomeOut, ToolChange, ToolName, ToolOut
-from functions.tools.tools import change_settings, run_tool
+from functions.tools.schemas import CreatedMcpServerOut, InvokeIn, McpServerIn, McpServerOut, OutcomeOut, ToolChange, ToolName, ToolOut
+from functions.tools.services import ToolsServicesDep
 from parley.db import mcp_servers
 from parley.errors import IdempotencyKeyReused, NotFound, ParleyError
-from parley.http.dependencies import CurrentPrincipal, Transaction, requires
+from parley.http.app import join_routers
+from parley.http.dependencies import CurrentPrincipal, Transaction, require_live_session, requires
 from parley.http.idempotency import IdempotencyHeader
 from parley.http.paging import Listing, Page, read_id, read_key
 from parley.http.problems import error_responses, problem_response
@@ -26,26 +29,27 @@ mcp_servers_router = APIRouter(dependencies=[Depends(requires("tools"))])
 @mcp_servers_router.post(
     "/tools/mcp-servers",
     status_code=201,
-    response_model=MadeMcpServerOut,
+    response_model=CreatedMcpServerOut,
     responses=error_responses(NameTaken, TooManyMcpServers, IdempotencyKeyReused),
 )
 def add_mcp_server(
-    body: NewMcpServer, request: Request, principal: CurrentPrincipal, once: IdempotencyHeader
-) -> MadeMcpServerOut | dict[str, Any]:
-    """Add a server and ask it for its tools, for five seconds at most; the list says what it answered."""
-    return add_server(request.app.state.services, principal, body, once)
+    body: McpServerIn, services: ToolsServicesDep, principal: CurrentPrincipal, idempotency: IdempotencyHeader
+) -> BaseModel | dict[str, Any]:
+    """Add an MCP server and fetch its tool list, for at most five seconds. `GET /tools/mcp-servers` shows the result."""
+    request = idempotency.request("POST /tools/mcp-servers", body, render=CreatedMcpServerOut.model_validate)
+    return add_server(services, principal, request, **body.model_dump()).response
 
 
 @mcp_servers_router.get("/tools/mcp-servers")
 def list_mcp_servers(principal: CurrentPrincipal, transaction: Transaction, page: Page) -> Listing[McpServerOut]:
-    """List the caller's servers, newest first, as they answered when they were last asked."""
-    found = mcp_servers.page(transaction, user_id=principal.user_id, limit=page.limit + 1, after=read_id(page.after))
-    return page.listing(found, to_item=McpServerOut.of, key=lambda row: [row.id])
+    """List the caller's MCP servers, newest first, with the result of their last tool listing."""
+    rows = mcp_servers.page(transaction, user_id=principal.user_id, limit=page.limit + 1, after=read_id(page.after))
+    return page.listing(rows, to_item=McpServerOut.of, key=lambda row: [row.id])
 
 
 @mcp_servers_router.delete("/tools/mcp-servers/{id}", status_code=204, responses=error_responses(NotFound))
 def remove_mcp_server(id: UUID, principal: CurrentPrincipal, transaction: Transaction) -> None:
-    """Forget a server, what opens it and what was set for its tools."""
+    """Delete an MCP server, its headers and the settings of its tools."""
     remove_server(transaction, id, user_id=principal.user_id)
 
 
@@ -53,12 +57,11 @@ tools_router = APIRouter(dependencies=[Depends(requires("tools"))])
 
 
 @tools_router.get("/tools")
-def list_tools(request: Request, principal: CurrentPrincipal, page: Page) -> Listing[ToolOut]:
-    """List the user's tools by name, also those that are off.
+def list_tools(services: ToolsServicesDep, principal: CurrentPrincipal, page: Page) -> Listing[ToolOut]:
+    """List the user's tools by name, including disabled ones.
 
-    MCP servers that have not been asked for ten minutes are asked now, all at once and for five seconds at most.
+    Tool lists of MCP servers older than ten minutes are first refreshed, in parallel and for at most five seconds.
     """
-    services = request.app.state.services
     refresh_listings(services, principal)
     after = read_key(page.after, str) or ""
     found = [tool for tool in services.toolbox(principal).all if tool.spec.name > after]
@@ -66,65 +69,67 @@ def list_tools(request: Request, principal: CurrentPrincipal, page: Page) -> Lis
 
 
 @tools_router.put("/tools/{id}", responses=error_responses(NotFound))
-def change_tool(id: ToolName, body: ToolChange, request: Request, principal: CurrentPrincipal) -> ToolOut:
-    """Turn a tool on or off, or have its calls ask first. An approval that the tool itself demands stays."""
-    return ToolOut.of(change_settings(request.app.state.services, principal, id, body.columns()))
+def change_tool(id: ToolName, body: ToolChange, services: ToolsServicesDep, principal: CurrentPrincipal) -> ToolOut:
+    """Enable or disable a tool, or require approval of its calls. An approval that the tool itself requires stays."""
+    return ToolOut.of(tools.change_settings(services, principal, id, body.columns()))
 
 
 @tools_router.post("/tools/{id}/invoke", responses=error_responses(NotFound, ToolDisabled, RateLimited))
-def invoke_tool(id: ToolName, body: InvokeIn, request: Request, principal: CurrentPrincipal) -> OutcomeOut:
-    """Run a tool with these arguments. Who calls has read them: this is the approval, where the tool wants one."""
-    return OutcomeOut.model_validate(run_tool(request.app.state.services, principal, id, body.arguments))
+def invoke_tool(id: ToolName, body: InvokeIn, services: ToolsServicesDep, principal: CurrentPrincipal) -> OutcomeOut:
+    """Run a tool with these arguments. The request itself counts as the approval, if the tool requires one."""
+    return OutcomeOut.model_validate(tools.run_tool(services, principal, id, body.arguments))
 
 
 mcp_endpoint_router = APIRouter()
 
 
 class MethodNotAllowed(ParleyError):
-    """There is no stream of the server's own and no session to end."""
+    """The MCP server has neither a stream of its own nor a session to end."""
 
     status, code = 405, "method_not_allowed"
-    public_message = "This MCP server is stateless: send messages by POST."
+    public_message = "This MCP server is stateless. Send messages by POST."
 
 
 _RPC_RESPONSES: dict[int | str, Any] = {
-    200: {"description": "A JSON-RPC answer", "content": {"application/json": {"schema": {"type": "object"}}}},
-    202: {"description": "Accepted: a notification has no answer"},
+    200: {"description": "A JSON-RPC response", "content": {"application/json": {"schema": {"type": "object"}}}},
+    202: {"description": "Accepted: a notification has no response"},
     400: {"description": "A JSON-RPC error", "content": {"application/json": {"schema": {"type": "object"}}}},
     404: {"description": "A JSON-RPC error", "content": {"application/json": {"schema": {"type": "object"}}}},
 }
 
 
-@mcp_endpoint_router.post("/mcp", responses=_RPC_RESPONSES | error_responses(RateLimited), dependencies=[Depends(requires("tools"))])
-def mcp(body: RpcMessage, request: Request, principal: CurrentPrincipal) -> Response:
-    """Speak the Model Context Protocol (Streamable HTTP): offer the user's tools to MCP clients, and run them.
+# Not every method opens a transaction, and an ended session must not learn even the supported revisions.
+@mcp_endpoint_router.post(
+    "/mcp",
+    responses=_RPC_RESPONSES | error_responses(RateLimited),
+    dependencies=[Depends(requires("tools")), Depends(require_live_session)],
+)
+def mcp(body: RpcMessage, request: Request, services: ToolsServicesDep, principal: CurrentPrincipal) -> Response:
+    """Serve the Model Context Protocol (Streamable HTTP): list the user's tools for MCP clients and run them.
 
-    Without a session and without streams: each message is answered by itself. Tools that need an approval are not offered.
+    The server has no sessions and no streams: it responds to each message separately. Tools that require approval are not
+    offered.
     """
-    found = answer_message(request.app.state.services, principal, body, request.headers)
-    return JSONResponse(found.body, found.status) if found.body else Response(status_code=found.status)
+    response = answer_message(services, principal, body, request.headers)
+    return JSONResponse(response.body, response.status) if response.body else Response(status_code=response.status)
 
 
 @mcp_endpoint_router.get("/mcp", status_code=405, responses=error_responses(MethodNotAllowed))
 def no_mcp_stream(request: Request) -> Response:
-    """Refuse: the server sends nothing by itself."""
+    """Refuse to open a stream: the server sends no messages of its own."""
     return _method_not_allowed(request)
 
 
 @mcp_endpoint_router.delete("/mcp", status_code=405, responses=error_responses(MethodNotAllowed))
 def no_mcp_session(request: Request) -> Response:
-    """Refuse: there is no session to end."""
+    """Refuse to end a session: there are none."""
     return _method_not_allowed(request)
 
 
 def _method_not_allowed(request: Request) -> Response:
-    refusal = problem_response(MethodNotAllowed(), request_id=request.scope["parley.request_id"])
-    refusal.headers["Allow"] = "POST"
-    return refusal
+    response = problem_response(MethodNotAllowed(), request_id=request.scope["parley.request_id"])
+    response.headers["Allow"] = "POST"
+    return response
 
 
-router = APIRouter()
-
-
-for part in (mcp_servers_router, tools_router, mcp_endpoint_router):
-    router.routes += part.routes
+router = join_routers(mcp_servers_router, tools_router, mcp_endpoint_router)

@@ -13,20 +13,20 @@ from parley.tools.mcp import SERVER_NAME
 from parley.tools.spec import ToolSource
 from parley.tools.toolbox import OfferedTool
 
-# A server's name, a dot and a tool's.
+# A tool of an MCP server is named `<server>.<tool>`.
 ToolName = Annotated[str, Path(max_length=100)]
 
 
 class ToolChange(Input):
-    """PUT /tools/{id}; what is not named stays, and null leaves it to the tool."""
+    """PUT /tools/{id}. Omitted fields stay unchanged; null restores the tool's default."""
 
     enabled: bool | None = None
     requires_approval: bool | None = None
 
     def columns(self) -> dict[str, bool | None]:
-        """Return what is named, by the names of the columns."""
-        named = self.model_dump(exclude_unset=True)
-        return {{"enabled": "is_enabled"}.get(name, name): value for name, value in named.items()}
+        """Return the given fields by their column names."""
+        fields = self.model_dump(exclude_unset=True)
+        return {{"enabled": "is_enabled"}.get(name, name): value for name, value in fields.items()}
 
 
 class InvokeIn(Input):
@@ -36,7 +36,7 @@ class InvokeIn(Input):
 
 
 class ToolOut(Output):
-    """A tool as its user has it; `parameters` is the JSON schema of its arguments."""
+    """A tool with the user's settings. `parameters` is the JSON schema of its arguments."""
 
     name: str
     description: str
@@ -47,7 +47,7 @@ class ToolOut(Output):
 
     @classmethod
     def of(cls, tool: OfferedTool) -> Self:
-        """Show a tool."""
+        """Render a tool."""
         spec = tool.spec
         return cls(
             name=spec.name,
@@ -60,7 +60,7 @@ class ToolOut(Output):
 
 
 class OutcomeOut(Output):
-    """What came of a call: with `ok` false, `content` says why there is no result."""
+    """The outcome of a tool call. If `ok` is false, `content` explains the failure."""
 
     ok: bool
     content: str
@@ -68,15 +68,9 @@ class OutcomeOut(Output):
 
 
 _URL = r"^https?://[^\s/?#@]+(/[^\s#]*)?(\?[^\s#]*)?$"
-
-
 _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}")  # a token of RFC 9110
-
-
 _HEADER_VALUE = re.compile(r"[\x21-\x7e]([\x20-\x7e\t]*[\x21-\x7e])?")
-
-
-# What the connection itself says.
+# Headers that the HTTP client sets itself.
 _RESERVED_HEADERS = {
     "host",
     "content-length",
@@ -88,40 +82,36 @@ _RESERVED_HEADERS = {
     "accept",
     "accept-encoding",
 }
-
-
 _MAX_HEADERS = 20
 
 
 def _check_header_value(value: str) -> str:
     if not _HEADER_VALUE.fullmatch(value):
-        raise ValueError("a header's value is printable ASCII")
+        raise ValueError("a header value must be printable ASCII")
     return value
 
 
 HeaderValue = Annotated[str, Field(max_length=4000), AfterValidator(_check_header_value)]
-
-
 Headers = Annotated[dict[str, HeaderValue], Field(max_length=_MAX_HEADERS)]
 
 
-class NewMcpServer(Input):
-    """POST /tools/mcp-servers. The server's tools are called `name.tool`; `headers` go along with every call of it."""
+class McpServerIn(Input):
+    """POST /tools/mcp-servers. The server's tools are named `name.tool`. Every request to the server carries `headers`."""
 
     name: Annotated[str, Field(pattern=SERVER_NAME, examples=["notes"])]
     url: Annotated[str, Field(max_length=2000, pattern=_URL, examples=["https://mcp.example.com/mcp"])]
     headers: Headers = Field(default_factory=dict)
 
     @model_validator(mode="after")
-    def _names_headers_that_may_be_set(self) -> Self:
+    def _check_header_names(self) -> Self:
         for name in self.headers:
             if not _HEADER_NAME.fullmatch(name) or name.lower() in _RESERVED_HEADERS or name.lower().startswith("mcp-"):
                 raise ValueError(f"the header {name[:100]!r} cannot be set")
         return self
 
 
-class MadeMcpServerOut(Output):
-    """A new server. What opens it is never shown again."""
+class CreatedMcpServerOut(Output):
+    """A new MCP server. Its headers are never returned."""
 
     id: UUID
     name: str
@@ -129,8 +119,8 @@ class MadeMcpServerOut(Output):
     created_at: Timestamp
 
 
-class McpServerOut(MadeMcpServerOut):
-    """A server as it is listed: its tools' own names, when it was last asked, and why it did not answer then."""
+class McpServerOut(CreatedMcpServerOut):
+    """An MCP server with the names of its tools. `listed_at` is the last attempt to list them, and `error` why it failed."""
 
     tools: list[str]
     listed_at: Timestamp | None
@@ -138,6 +128,6 @@ class McpServerOut(MadeMcpServerOut):
 
     @classmethod
     def of(cls, server: McpServer) -> Self:
-        """Show a server."""
-        made = MadeMcpServerOut.model_validate(server).model_dump(mode="python")
-        return cls(**made, tools=[tool["name"] for tool in server.tools], listed_at=server.listed_at, error=server.error)
+        """Render a stored server."""
+        created = CreatedMcpServerOut.model_validate(server).model_dump(mode="python")
+        return cls(**created, tools=[tool["name"] for tool in server.tools], listed_at=server.listed_at, error=server.error)

@@ -2,11 +2,13 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Annotated
 
 from sqlalchemy import Engine
 
 from parley.auth.principal import Principal
 from parley.db.transactions import principal_scope
+from parley.http.dependencies import FROM_APP
 from parley.metering.limits import DefaultLimits
 from parley.tools.invoker import ToolRunner
 from parley.tools.mcp_registry import McpRegistry
@@ -15,7 +17,7 @@ from parley.tools.toolbox import InProcessTool, Toolbox, make_toolbox
 
 @dataclass(frozen=True, slots=True)
 class ToolsServices:
-    """The database, who runs tools, the remote servers, the tools of this function itself, and how often a user may call."""
+    """The database, the tool runner, the MCP servers, the in-process tools, and the default rate limits."""
 
     engine: Engine
     runner: ToolRunner
@@ -24,8 +26,8 @@ class ToolsServices:
     default_limits: DefaultLimits
 
     def toolbox(self, principal: Principal) -> Toolbox:
-        """Return the caller's tools. Raises Unauthorized and Unavailable."""
-        # Asked before the transaction, which gets what has been kept.
+        """Return the principal's tools. Raises Unauthorized and Unavailable."""
+        # Fill the runner's cache first: no network call should happen inside the transaction.
         self.runner.specs()
         in_process_tools = self.in_process_tools_for(principal)
         with principal_scope(self.engine, principal) as connection:
@@ -37,3 +39,6 @@ class ToolsServices:
                 mcp_registry=self.mcp_registry,
                 in_process_tools=in_process_tools,
             )
+
+
+ToolsServicesDep = Annotated[ToolsServices, FROM_APP]

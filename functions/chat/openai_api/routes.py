@@ -12,6 +12,7 @@ from functions.chat.openai_api.response_schemas import CHUNK_SCHEMA, CompletionO
 from functions.chat.openai_api.responses import completion_response
 from functions.chat.openai_api.schemas import CompletionIn, EmbeddingsIn
 from functions.chat.openai_api.stored_conversation import answer_in_conversation, idempotency_of
+from functions.chat.services import ChatServicesDep
 from parley.deadline import Deadline
 from parley.errors import IdempotencyKeyReused, NotFound
 from parley.http.dependencies import CurrentPrincipal, requires
@@ -49,9 +50,8 @@ COMPLETION: dict[int | str, Any] = {
 
 
 @router.get("/models")
-async def list_openai_models(request: Request) -> OpenAIModelsOut:
+async def list_openai_models(services: ChatServicesDep) -> OpenAIModelsOut:
     """List the models that a request may name, as OpenAI does."""
-    services = request.app.state.services
     models = services.catalogue().available(services.environment) | embedding_models(services)
     return OpenAIModelsOut(data=[OpenAIModelOut(id=id, owned_by=model.provider) for id, model in models.items()])
 
@@ -60,6 +60,7 @@ async def list_openai_models(request: Request) -> OpenAIModelsOut:
 async def chat_completions(
     body: CompletionIn,
     request: Request,
+    services: ChatServicesDep,
     principal: CurrentPrincipal,
     idempotency: IdempotencyHeader,
     x_conversation_id: Annotated[str | None, Header()] = None,
@@ -71,7 +72,7 @@ async def chat_completions(
     `conversation_busy` with `Retry-After`, which OpenAI's SDKs try again by themselves. Then, too, an `Idempotency-Key` makes
     a repeated request be given the first one's answer; without a conversation there is nothing to repeat, and it is passed over.
     """
-    services, deadline = request.app.state.services, Deadline.of(request.scope["aws.context"])
+    deadline = Deadline.of(request.scope["aws.context"])
     if x_conversation_id:
         idempotency_key, request_id = idempotency_of(x_conversation_id, idempotency.key, body), request.scope["parley.request_id"]
         completion = answer_in_conversation(
@@ -83,6 +84,6 @@ async def chat_completions(
 
 
 @router.post("/embeddings", responses=error_responses(*_CHOOSING, *_PROVIDERS))
-async def create_embeddings(body: EmbeddingsIn, request: Request, principal: CurrentPrincipal) -> EmbeddingsOut:
+async def create_embeddings(body: EmbeddingsIn, request: Request, services: ChatServicesDep, principal: CurrentPrincipal) -> EmbeddingsOut:
     """Return a vector for each text, as OpenAI's embeddings are; `encoding_format` is `float` or `base64`."""
-    return embed_texts(request.app.state.services, principal, body, deadline=Deadline.of(request.scope["aws.context"]))
+    return embed_texts(services, principal, body, deadline=Deadline.of(request.scope["aws.context"]))

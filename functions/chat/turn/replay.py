@@ -7,8 +7,8 @@ from uuid import UUID
 
 from sqlalchemy import Engine
 
-from functions.chat.services import ChatServices
 from functions.chat.turn.events import NumberedEvent, Ping, ReplayedEvent, TurnFailed
+from functions.chat.turn.images import Images
 from parley.auth.principal import Principal
 from parley.db import messages
 from parley.db.transactions import principal_scope, user_scope
@@ -94,26 +94,24 @@ class SignedImage:
     url: str
 
 
-def read_turn(services: ChatServices, principal: Principal, turn_id: UUID) -> TurnSnapshot:
+def read_turn(engine: Engine, principal: Principal, turn_id: UUID) -> TurnSnapshot:
     """Return how a turn stands; one whose function died is ended first. Raises NotFound, Unauthorized and Unavailable."""
-    state, age_s = _read_snapshot(services, principal, turn_id)
-    if age_s is not None and age_s > turns.STALE_AFTER_S and interrupt_if_stale(services.engine, turn_id, user_id=principal.user_id):
-        state, _ = _read_snapshot(services, principal, turn_id)
+    state, age_s = _read_snapshot(engine, principal, turn_id)
+    if age_s is not None and age_s > turns.STALE_AFTER_S and interrupt_if_stale(engine, turn_id, user_id=principal.user_id):
+        state, _ = _read_snapshot(engine, principal, turn_id)
     return state
 
 
-def read_events(
-    services: ChatServices, principal: Principal, turn_id: UUID, *, after: int, deadline: Deadline
-) -> Generator[NumberedEvent | Ping]:
+def read_events(engine: Engine, principal: Principal, turn_id: UUID, *, after: int, deadline: Deadline) -> Generator[NumberedEvent | Ping]:
     """Yield a turn's events behind `after`: see `follow`; one that is deleted meanwhile ends with `turn.failed`.
 
     Raises NotFound, Unauthorized and Unavailable.
     """
-    with principal_scope(services.engine, principal) as connection:
+    with principal_scope(engine, principal) as connection:
         turns.get(connection, turn_id, user_id=principal.user_id)
     has_begun = False
     try:
-        for one in follow_events(services.engine, turn_id, user_id=principal.user_id, after=after, deadline=deadline):
+        for one in follow_events(engine, turn_id, user_id=principal.user_id, after=after, deadline=deadline):
             after, has_begun = one.number if isinstance(one, NumberedEvent) else after, True
             yield one
     except NotFound as gone:
@@ -122,24 +120,22 @@ def read_events(
         yield NumberedEvent(after + 1, TurnFailed(gone))
 
 
-def request_stop(services: ChatServices, principal: Principal, turn_id: UUID) -> None:
+def request_stop(engine: Engine, principal: Principal, turn_id: UUID) -> None:
     """Ask the turn to stop, whichever worker takes it; end it where none does, because it waits.
 
     Raises NotFound, Unauthorized and Unavailable.
     """
     is_met = False
     while not is_met:
-        with principal_scope(services.engine, principal) as connection:
+        with principal_scope(engine, principal) as connection:
             status = turns.request_stop(connection, turn_id, user_id=principal.user_id)
-        is_met = status != "waiting" or end_waiting_turn(services.engine, turn_id, user_id=principal.user_id, reason="requested")
+        is_met = status != "waiting" or end_waiting_turn(engine, turn_id, user_id=principal.user_id, reason="requested")
 
 
-def sign_image(services: ChatServices, principal: Principal, id: UUID) -> SignedImage:
-    """Return where an image of the user's can be read. Raises NotFound, Unauthorized and Unavailable."""
-    with principal_scope(services.engine, principal):
-        pass  # somebody who may still ask
-    stored_image = services.images.find(id, user_id=principal.user_id)
-    return SignedImage(stored_image.id, stored_image.media_type, services.images.signed_url(stored_image))
+def sign_image(images: Images, id: UUID, *, user_id: UUID) -> SignedImage:
+    """Return where an image of the user's can be read. Raises NotFound and Unavailable."""
+    stored_image = images.find(id, user_id=user_id)
+    return SignedImage(stored_image.id, stored_image.media_type, images.signed_url(stored_image))
 
 
 def parse_last_event_id(last_event_id: str | None) -> int:
@@ -151,9 +147,9 @@ def parse_last_event_id(last_event_id: str | None) -> int:
     return int(last_event_id)
 
 
-def _read_snapshot(services: ChatServices, principal: Principal, turn_id: UUID) -> tuple[TurnSnapshot, float | None]:
+def _read_snapshot(engine: Engine, principal: Principal, turn_id: UUID) -> tuple[TurnSnapshot, float | None]:
     user_id = principal.user_id
-    with principal_scope(services.engine, principal) as connection:
+    with principal_scope(engine, principal) as connection:
         record = turns.get(connection, turn_id, user_id=user_id)
         if record.message_id:
             text = messages.get(connection, record.message_id, user_id=user_id).text

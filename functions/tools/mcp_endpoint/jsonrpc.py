@@ -14,7 +14,7 @@ type MessageId = int | str | None
 
 
 class RpcMessage(Input):
-    """One request or notification, or a client's answer, which nobody here has asked for. Batches are not taken."""
+    """A request, a notification or a response. Batches are not supported; this server sends no requests that need a response."""
 
     model_config = ConfigDict(extra="ignore", strict=True, frozen=True)
 
@@ -25,18 +25,18 @@ class RpcMessage(Input):
 
     @property
     def is_request(self) -> bool:
-        """Whether it is a request."""
+        """Whether the message is a request, which needs a response."""
         return self.method is not None and self.id is not None
 
     @property
     def meta(self) -> dict[str, Any]:
-        """What a request says about itself."""
-        found = (self.params or {}).get("_meta")
-        return found if isinstance(found, dict) else {}
+        """The `_meta` object of the parameters, or an empty one."""
+        meta = (self.params or {}).get("_meta")
+        return meta if isinstance(meta, dict) else {}
 
 
 class RpcError(Exception):
-    """A request that is answered with a JSON-RPC error."""
+    """A failure to report to the client as a JSON-RPC error."""
 
     def __init__(self, code: int, message: str, *, status: int = 200, **data: Any) -> None:
         super().__init__(message)
@@ -44,19 +44,19 @@ class RpcError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class RpcAnswer:
-    """An HTTP status and a JSON-RPC message; without one, nothing is said."""
+class RpcResponse:
+    """An HTTP status and the JSON-RPC message to send, if any."""
 
     status: int
     body: dict[str, Any] | None = None
 
 
-def result_answer(id: MessageId, content: dict[str, Any]) -> RpcAnswer:
-    """Answer a request."""
-    return RpcAnswer(200, {"jsonrpc": "2.0", "id": id, "result": content})
+def result_response(id: MessageId, content: dict[str, Any]) -> RpcResponse:
+    """Build the response to a successful request."""
+    return RpcResponse(200, {"jsonrpc": "2.0", "id": id, "result": content})
 
 
-def error_answer(id: MessageId, error: RpcError) -> RpcAnswer:
-    """Answer with an error."""
+def error_response(id: MessageId, error: RpcError) -> RpcResponse:
+    """Build the response to a failed request."""
     error_object = {"code": error.code, "message": error.message} | ({"data": error.data} if error.data else {})
-    return RpcAnswer(error.status, {"jsonrpc": "2.0", "id": id, "error": error_object})
+    return RpcResponse(error.status, {"jsonrpc": "2.0", "id": id, "error": error_object})

@@ -117,9 +117,7 @@ def test_initials_in_an_address_cover_nothing(email):
 
 
 def test_words_that_are_too_well_known_come_with_a_remedy():
-    assert refusal("password-letmein-1") == (
-        "The password is made of a few words or patterns that are guessed first. Add more unusual words."
-    )
+    assert refusal("password-letmein-1") == ("The password consists of a few common words or patterns. Add more unusual words.")
 
 
 def test_length_is_counted_in_characters_after_nfc():
@@ -170,7 +168,7 @@ def test_judging_takes_the_same_few_steps_for_any_256_characters():
     sys.setprofile(lambda *_: steps.append(1))
     try:
         for password in hardest:
-            is_guessable(password, own=personal_words(EMAIL))
+            is_guessable(password, personal=personal_words(EMAIL))
     finally:
         sys.setprofile(None)
 

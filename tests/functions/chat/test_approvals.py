@@ -148,7 +148,7 @@ def test_an_unknown_call_a_foreign_turn_and_a_call_without_question_are_not_ther
 
 
 def test_a_stop_ends_a_turn_that_waits(waiting, other, alice, engine, log, toolbox):
-    replay.request_stop(other(), alice.principal, waiting[0].turn_id)
+    replay.request_stop(other().engine, alice.principal, waiting[0].turn_id)
     answer = stored_messages(engine, alice, waiting[0].conversation_id)[-1]
     with pytest.raises(NotWaiting):
         decide(other(), alice, waiting[0].turn_id)
@@ -257,7 +257,7 @@ def test_a_repeated_request_is_told_that_its_turn_waits(engine, alice, toolbox):
 
 def test_a_stop_that_comes_with_the_pause_ends_the_turn(engine, other, alice, toolbox):
     script, started = tool_calls_answer(("w", "write", {"to": "bob"})), []
-    stop = lambda: replay.request_stop(other(), alice.principal, started[0].turn_id)  # noqa: E731
+    stop = lambda: replay.request_stop(other().engine, alice.principal, started[0].turn_id)  # noqa: E731
     services = make_services(engine, ScriptedRounds([*script[:-1], stop, script[-1]]), toolbox=toolbox)
     events = events_of(take_numbered(services, alice, model="handy", tools=True))
     started.append(next(events))

@@ -130,7 +130,7 @@ def test_a_reader_of_a_turn_that_is_deleted_is_told_so(engine, conversation, ali
     services = make_services(engine, provider)
     taken = take_numbered(services, alice)
     started = next(taken).event
-    reading = replay.read_events(services, alice.principal, started.turn_id, after=0, deadline=Deadline.after(20))
+    reading = replay.read_events(services.engine, alice.principal, started.turn_id, after=0, deadline=Deadline.after(20))
     next(reading)
     conversation.delete(f"/conversations/{started.conversation_id}", as_=alice)
     last = list(reading)[-1]

@@ -172,7 +172,7 @@ def test_a_stop_ends_a_turn_whose_tool_runs(engine, asking, alice):
     services = make_services(engine, ScriptedRounds(tool_calls_answer(("c", "slow", {})), DONE), toolbox=toolbox)
     events = events_of(take_numbered(services, alice, model="handy", tools=True))
     started = next(events)
-    replay.request_stop(services, alice.principal, started.turn_id)
+    replay.request_stop(services.engine, alice.principal, started.turn_id)
     *_, last = events
     let_go.set()
 

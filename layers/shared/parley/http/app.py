@@ -16,6 +16,18 @@ from parley.settings import HttpSettings
 BODY_LIMIT = 256 * 1024
 
 
+def join_routers(*routers: APIRouter) -> APIRouter:
+    """Return one router with the routes of all, in order.
+
+    `APIRouter.include_router` would hide the routes in wrapper objects, where the API description cannot find them, and
+    build each route a second time: about 1 ms per route at every cold start.
+    """
+    joined = APIRouter()
+    for router in routers:
+        joined.routes += router.routes
+    return joined
+
+
 def create_app(
     router: APIRouter,
     *,

@@ -1,4 +1,4 @@
-"""FastAPI dependencies: the principal, the client's origin, and a transaction on the principal's behalf.
+"""FastAPI dependencies: the principal, the client's origin, the function's services, and a transaction for the principal.
 
 All are coroutines although they never await: FastAPI would run a plain function in a thread, and blocking the event
 loop costs nothing because a worker handles one request at a time.
@@ -62,6 +62,23 @@ def requires(scope: str) -> Callable[[Principal], Awaitable[None]]:
         principal.require(scope)
 
     return check
+
+
+async def require_live_session(request: Request, principal: CurrentPrincipal) -> None:
+    """Raise Unauthorized if the principal's session has ended or its API key was revoked.
+
+    For routes that spend money, wait, or reveal something before they first open a transaction, which makes the same check.
+    """
+    with principal_scope(request.app.state.engine, principal):
+        pass
+
+
+async def _app_services(request: Request) -> Any:
+    return request.app.state.services
+
+
+# Each function declares its services by this dependency: `AuthServicesDep = Annotated[AuthServices, FROM_APP]`.
+FROM_APP = Depends(_app_services)
 
 
 async def transaction(request: Request, principal: CurrentPrincipal) -> AsyncIterator[Connection]:
