@@ -6,5 +6,6 @@ from local.commands import invoke, reset, status, up
 
 main = click.Group("local", commands={"up": up, "invoke": invoke, "status": status, "reset": reset})
 
+
 if __name__ == "__main__":
     main()

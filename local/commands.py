@@ -11,6 +11,14 @@ import click
 from local.sam_build.tree import DEFAULT_BUILD, BuildTree
 from local.settings import DEFAULT_DATA, DEFAULT_PORT, DEFAULT_TEMPLATE, DEFAULT_WORKERS, EmulatorSettings
 
+_KEYS_FUNCTION = "KeysFunction"
+
+_port = click.option(
+    "--port", envvar="PARLEY_PORT", type=click.IntRange(1, 65535), default=DEFAULT_PORT, show_default=True, help="The stack's local port."
+)
+
+_data = click.option("--data", envvar="PARLEY_DATA", default=DEFAULT_DATA, show_default=True, help="Folder of everything that is kept.")
+
 
 def status_table(status: dict[str, Any]) -> str:
     """Return what `/_local/status` says, as aligned text."""
@@ -50,9 +58,6 @@ def _aligned_columns(rows: list[tuple[str, ...]]) -> str:
     return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows)
 
 
-_KEYS_FUNCTION = "KeysFunction"
-
-
 @click.group()
 def keys() -> None:
     """Look after the keys that tokens are signed with."""
@@ -80,14 +85,6 @@ def rotate(is_emergency: bool, takes_api_keys: bool, port: int) -> None:
         raise click.ClickException(str(error)) from error
     for word in ("made", "removed"):
         click.echo(f"{word:8} {', '.join(done[word]) or 'none'}")
-
-
-_port = click.option(
-    "--port", envvar="PARLEY_PORT", type=click.IntRange(1, 65535), default=DEFAULT_PORT, show_default=True, help="The stack's local port."
-)
-
-
-_data = click.option("--data", envvar="PARLEY_DATA", default=DEFAULT_DATA, show_default=True, help="Folder of everything that is kept.")
 
 
 @click.command()

@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Literal, TextIO
 
 _COMMAND = "parley"
+type Colour = Literal["dim", "red", "yellow", "green", "bold"]
+_COLOUR_CODES: dict[Colour, str] = {"dim": "2", "red": "31", "yellow": "33", "green": "32", "bold": "1"}
 
 
 def command_as_typed(started_as: str | None = None, *, executable: str | None = None) -> str:
@@ -29,12 +31,6 @@ def command_as_typed(started_as: str | None = None, *, executable: str | None = 
 def _relative_to_here(path: Path) -> Path:
     here = Path.cwd()
     return path.relative_to(here) if path.is_relative_to(here) else path
-
-
-type Colour = Literal["dim", "red", "yellow", "green", "bold"]
-
-
-_COLOUR_CODES: dict[Colour, str] = {"dim": "2", "red": "31", "yellow": "33", "green": "32", "bold": "1"}
 
 
 class Console:

@@ -19,14 +19,9 @@ from local.template.stack import EventSource, LambdaIntegration, Schedule
 
 # CloudWatch reads metrics from the log in this form; nobody else does.
 _METRICS_FIELD = "_aws"
-
-
 # Seven lines of advice before each exception, on how to find out what AWS has changed.
 _EXCEPTION_ADVICE = "LAMBDA_WARNING: Unhandled exception."
-
-
 _LEVEL_COLOURS: dict[str, Colour] = {"WARNING": "yellow", "WARN": "yellow", "ERROR": "red", "CRITICAL": "red", "FATAL": "red"}
-
 
 # What Powertools and Lambda's runtime put on every line; the rest is what the line is about.
 _STANDARD_FIELDS = {

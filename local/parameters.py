@@ -10,13 +10,6 @@ from local.settings import EmulatorSettings
 
 _ENV_REFERENCE = re.compile(r"""["']env:([A-Za-z_][A-Za-z0-9_]*)["']""")
 
-
-def model_api_keys(catalogues: Iterable[Path]) -> dict[str, str]:
-    """Return the environment variables that model catalogues refer to as `env:NAME` and that are set here."""
-    names = {name for path in catalogues for name in _ENV_REFERENCE.findall(path.read_text(encoding="utf-8"))}
-    return {name: os.environ[name] for name in sorted(names) if os.environ.get(name)}
-
-
 # What a stack on a developer's machine is like, where its template lets it choose.
 LOCAL_PARAMETERS = {
     "PasswordMinLength": "12",
@@ -27,13 +20,18 @@ LOCAL_PARAMETERS = {
     "GuessesPerMinute": "100000",
 }
 
-
 # What a developer may set in the environment of `parley up` for a parameter.
 PARAMETERS_BY_VARIABLE = {
     "PARLEY_RATE_PER_MINUTE": "RatePerMinute",
     "PARLEY_BUDGET_USD": "MonthlyBudgetUsd",
     "PARLEY_MCP_SERVERS": "McpServers",
 }
+
+
+def model_api_keys(catalogues: Iterable[Path]) -> dict[str, str]:
+    """Return the environment variables that model catalogues refer to as `env:NAME` and that are set here."""
+    names = {name for path in catalogues for name in _ENV_REFERENCE.findall(path.read_text(encoding="utf-8"))}
+    return {name: os.environ[name] for name in sorted(names) if os.environ.get(name)}
 
 
 def template_parameters(settings: EmulatorSettings, services: StackServices) -> dict[str, str]:

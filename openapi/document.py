@@ -28,6 +28,7 @@ INTRODUCTION = (
     "Errors are problem documents (RFC 9457) with a stable `code`. Every answer has an `X-Request-Id`. "
     "Guarded operations want `Authorization: Bearer` with an access token of `POST /auth/login`, or with an API key where they allow one."
 )
+
 BEARER = {"type": "http", "scheme": "bearer", "bearerFormat": "JWT", "description": "An access token, or an API key"}
 FRAMEWORK_SCHEMAS = ("HTTPValidationError", "ValidationError")
 

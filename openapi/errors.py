@@ -14,22 +14,11 @@ from parley.errors import BodyTooLarge, Forbidden, InvalidInput, MalformedBody, 
 from parley.http.problems import CODES_EXTENSION, MEDIA_TYPE, error_responses
 
 type Codes = dict[int, dict[str, str]]  # status -> code -> what it means
-
-
 GATEWAY = ("THROTTLED", "DEFAULT_5XX", "INTEGRATION_FAILURE", "INTEGRATION_TIMEOUT")
-
-
 GATEWAY_GUARDED = ("UNAUTHORIZED", "ACCESS_DENIED", "AUTHORIZER_FAILURE")
-
-
 GATEWAY_WITH_BODY = ("BAD_REQUEST_BODY", "REQUEST_TOO_LARGE")
-
-
 RETRYABLE_STATUSES = {HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE}
-
-
 RETRY_AFTER_HEADER = {"Retry-After": {"description": "Seconds to wait", "required": True, "schema": {"type": "integer", "minimum": 1}}}
-
 
 PROBLEM: dict[str, Any] = {
     "title": "Problem",
@@ -51,6 +40,25 @@ PROBLEM: dict[str, Any] = {
                 "properties": {"loc": {"type": "array", "items": {"type": ["string", "integer"]}}, "msg": {"type": "string"}},
             },
         },
+    },
+}
+
+OPENAI_ERROR: dict[str, Any] = {
+    "title": "OpenAIError",
+    "description": "An error as OpenAI's clients read it.",
+    "type": "object",
+    "required": ["error"],
+    "properties": {
+        "error": {
+            "type": "object",
+            "required": ["message", "type", "param", "code"],
+            "properties": {
+                "message": {"type": "string"},
+                "type": {"type": "string"},
+                "param": {"type": ["string", "null"]},
+                "code": {"type": "string"},
+            },
+        }
     },
 }
 
@@ -115,26 +123,6 @@ def _merge_codes(*several: Codes) -> Codes:
         for status, meanings in codes.items():
             merged[status] = meanings | merged.get(status, {})
     return dict(sorted(merged.items()))
-
-
-OPENAI_ERROR: dict[str, Any] = {
-    "title": "OpenAIError",
-    "description": "An error as OpenAI's clients read it.",
-    "type": "object",
-    "required": ["error"],
-    "properties": {
-        "error": {
-            "type": "object",
-            "required": ["message", "type", "param", "code"],
-            "properties": {
-                "message": {"type": "string"},
-                "type": {"type": "string"},
-                "param": {"type": ["string", "null"]},
-                "code": {"type": "string"},
-            },
-        }
-    },
-}
 
 
 def uses_openai_format(path: str) -> bool:

@@ -10,8 +10,9 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 type Schema = Mapping[str, Any]
-
 LIMITS = {"minLength": "at least {} characters", "maxLength": "at most {} characters", "minimum": "at least {}", "maximum": "at most {}"}
+
+
 LIMITS |= {"exclusiveMinimum": "more than {}", "format": "{}", "default": "default {}", "pattern": "matching {}"}
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 import uv
 
 ROOT = Path(__file__).parent.parent
+
 # The widest group comes first: it constrains the others, so that a laptop and AWS run the same versions.
 FILES = {
     "dev": "requirements/dev.txt",

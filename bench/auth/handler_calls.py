@@ -17,6 +17,7 @@ from typing import Any
 
 PASSWORD = "a pass phrase for a benchmark"
 _EVENTS = Path("events")
+
 _CONTEXT = SimpleNamespace(
     function_name="bench",
     memory_limit_in_mb=1024,
@@ -24,6 +25,14 @@ _CONTEXT = SimpleNamespace(
     aws_request_id="bench",
     get_remaining_time_in_millis=lambda: 29_000,
 )
+
+_password_hash = ""
+
+_ENUMERATION_REQUESTS: dict[str, tuple[str, Callable[[str], dict[str, Any]], int]] = {
+    "login": ("auth_login", lambda email: {"email": email, "password": "not the pass phrase"}, 401),
+    "register": ("auth_register", lambda email: {"email": email, "password": PASSWORD}, 202),
+    "forgot": ("auth_forgot_password", lambda email: {"email": email}, 202),
+}
 
 
 class Handler:
@@ -96,14 +105,6 @@ def _hash_once(services: Any) -> str:
     global _password_hash
     _password_hash = _password_hash or services.passwords.hash(PASSWORD)
     return _password_hash
-
-
-_password_hash = ""
-_ENUMERATION_REQUESTS: dict[str, tuple[str, Callable[[str], dict[str, Any]], int]] = {
-    "login": ("auth_login", lambda email: {"email": email, "password": "not the pass phrase"}, 401),
-    "register": ("auth_register", lambda email: {"email": email, "password": PASSWORD}, 202),
-    "forgot": ("auth_forgot_password", lambda email: {"email": email}, 202),
-}
 
 
 def time_authorizer(token: str, rounds: int) -> dict[str, list[float]]:

@@ -15,10 +15,12 @@ import uvicorn
 type Message = MutableMapping[str, Any]
 type Receive = Callable[[], Awaitable[Message]]
 type Send = Callable[[Message], Awaitable[None]]
-
 TOKENS = [f" tok{number}" for number in range(20)]
 USAGE = {"prompt_tokens": 10, "completion_tokens": 20, "total_tokens": 30}
 _HEAD = {"id": "chatcmpl-1", "created": 1, "model": "fake"}
+_MESSAGE = {"role": "assistant", "content": "".join(TOKENS)}
+_CHOICES = [{"index": 0, "message": _MESSAGE, "finish_reason": "stop", "logprobs": None}]
+WHOLE = json.dumps(_HEAD | {"object": "chat.completion", "choices": _CHOICES, "usage": USAGE}).encode()
 
 
 def _chunk(delta: dict[str, str], *, finish: str | None = None, usage: dict[str, int] | None = None) -> bytes:
@@ -34,9 +36,6 @@ CHUNKS = [
     _chunk({}, usage=USAGE),
     b"data: [DONE]\n\n",
 ]
-_MESSAGE = {"role": "assistant", "content": "".join(TOKENS)}
-_CHOICES = [{"index": 0, "message": _MESSAGE, "finish_reason": "stop", "logprobs": None}]
-WHOLE = json.dumps(_HEAD | {"object": "chat.completion", "choices": _CHOICES, "usage": USAGE}).encode()
 
 
 async def app(scope: Message, receive: Receive, send: Send) -> None:

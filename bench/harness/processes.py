@@ -11,8 +11,6 @@ from pathlib import Path
 from bench.harness.servers import ServerFailed
 
 _PROC = Path("/proc")
-
-
 _TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 
 

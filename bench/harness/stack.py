@@ -16,14 +16,9 @@ from bench.harness import processes
 from bench.harness.servers import HOST, Server, ServerFailed, call, free_port, running_server
 
 CHAT_HANDLER = "functions.chat.app.handler"
-
-
 PASSWORD = "a pass phrase for a benchmark"
-
-
 # A token lives ten minutes; none may end within a measurement.
 _TOKEN_REUSE_S = 240.0
-
 
 _MODELS = """
 [roles]

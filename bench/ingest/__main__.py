@@ -16,6 +16,7 @@ RESULTS = Path(__file__).parents[1] / "results" / "ingest.md"
 PAGES_A_MINUTE = 200
 MAX_MB = 512
 LARGE_BYTES = 50_000_000
+
 INTRODUCTION = """\
 From the message that names a file to a document that is ready, without vectors: fetched, read in the child process, cut and stored.
 The function and its child have one core; PostgreSQL and moto run beside it. Processor time is the function's and the child's."""

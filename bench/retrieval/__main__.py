@@ -38,11 +38,13 @@ abilities = ["tools", "json"]
 [models.measured]
 kind = "embedding"
 """
+
 _LEXICAL_MODEL = """
 provider = "offline"
 name = "lexical"
 dimensions = 384
 """
+
 _SERVED_MODEL = """
 provider = "openai-compatible"
 name = "{name}"

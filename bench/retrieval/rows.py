@@ -21,12 +21,26 @@ from parley.ids import new_id
 MODEL = "m"
 _TEXTS, _VECTORS, _DOCUMENT_CHUNKS, _USER_ROWS = 5_000, 20_000, 400, 10_000
 _WORDS = {"passages": 90, "chunks": 200}
+
 _COPIES = {
     "passages": "passages (user_id, id, conversation_id, first_seq, last_seq, said_at, text, words, embedding, embedding_model)",
     "chunks": "chunks (user_id, id, document_id, number, heading, start, tokens, text, words, embedding, embedding_model)",
 }
+
 # Before this moment in 2026, in microseconds since 2000.
 _SAID_AT = struct.pack(">q", 9_800 * 86_400 * 1_000_000)
+
+_INDEXES = """
+    SELECT indexname, indexdef FROM pg_indexes i
+     WHERE tablename = %(table)s AND NOT EXISTS (SELECT FROM pg_constraint c WHERE c.conname = i.indexname)
+"""
+
+_CONVERSATION = "INSERT INTO conversations (user_id, id) VALUES (%(user_id)s, %(id)s)"
+
+_DOCUMENT = f"""
+    INSERT INTO documents (user_id, id, title, filename, content_type, bytes, status, progress, chunks)
+    VALUES (%(user_id)s, %(id)s, 'made up', 'made-up.txt', 'text/plain', 1, 'ready', 1, {_DOCUMENT_CHUNKS})
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,14 +133,3 @@ def _parents(cursor: Cursor, case: Case, user_id: UUID, rows: int) -> Iterator[U
 
 def _number(value: int) -> bytes:
     return struct.pack(">i", value)
-
-
-_INDEXES = """
-    SELECT indexname, indexdef FROM pg_indexes i
-     WHERE tablename = %(table)s AND NOT EXISTS (SELECT FROM pg_constraint c WHERE c.conname = i.indexname)
-"""
-_CONVERSATION = "INSERT INTO conversations (user_id, id) VALUES (%(user_id)s, %(id)s)"
-_DOCUMENT = f"""
-    INSERT INTO documents (user_id, id, title, filename, content_type, bytes, status, progress, chunks)
-    VALUES (%(user_id)s, %(id)s, 'made up', 'made-up.txt', 'text/plain', 1, 'ready', 1, {_DOCUMENT_CHUNKS})
-"""

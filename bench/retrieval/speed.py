@@ -29,9 +29,15 @@ from parley.ids import new_id
 
 ASKED_WORDS, FOUND, COMPARED = 10, 10, 20
 RESULTS = Path(__file__).parents[1] / "results"
+
 AIMS = (
     "Aims: p95 at most 25 ms with 10,000 rows of the user's, 60 ms with 200,000 chunks; with others' rows 1.2 times; nearest at least 0.95."
 )
+
+_EXACT = """
+    SELECT -(embedding <#> CAST(:vector AS halfvec)) AS similarity FROM {table}
+     WHERE user_id = :user_id AND embedding_model = :model ORDER BY similarity DESC LIMIT 10
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,12 +92,6 @@ def _recall_of_nearest(engine: Engine, owner: Engine, table_name: str, user_id: 
     with owner.connect() as connection:
         least: float = connection.scalars(text(_EXACT.format(table=table_name)), vector_parameters(vector) | {"user_id": user_id}).all()[-1]
     return sum(similarity >= least - 1e-6 for similarity in found) / FOUND
-
-
-_EXACT = """
-    SELECT -(embedding <#> CAST(:vector AS halfvec)) AS similarity FROM {table}
-     WHERE user_id = :user_id AND embedding_model = :model ORDER BY similarity DESC LIMIT 10
-"""
 
 
 def _cpu_ms(process_id: int) -> float:

@@ -15,9 +15,13 @@ from bench.harness.stack import Users
 from bench.retrieval.datasets import Item
 
 JSON_TYPE = "application/json"
-
-
 RETRY_PAUSES_S = (1.0, 2.0, 4.0, 8.0, 8.0, 8.0)
+CONVERSATIONS_AT_ONCE = 2
+_EXTRACTION_POLL_S = 2.0
+# Of the first of a text that is asked for to see whether it can be found.
+_PROBE_CHARACTERS = 200
+UPLOADS_AT_ONCE = 2
+_INGESTION_POLL_S = 2.0
 
 
 class Account:
@@ -60,16 +64,6 @@ def _send(port: int, method: str, path: str, sent: str | bytes | None, headers: 
             break
         time.sleep(pause_s)
     return answer.status, content
-
-
-CONVERSATIONS_AT_ONCE = 2
-
-
-_EXTRACTION_POLL_S = 2.0
-
-
-# Of the first of a text that is asked for to see whether it can be found.
-_PROBE_CHARACTERS = 200
 
 
 class ConversationStore:
@@ -122,12 +116,6 @@ class ConversationStore:
     def _add_conversation(self, item: Item) -> str:
         answer = self._account.call("POST", "/chat", {"message": item.text, "stream": False, "tools": False})
         return str(answer["conversation_id"])
-
-
-UPLOADS_AT_ONCE = 2
-
-
-_INGESTION_POLL_S = 2.0
 
 
 class DocumentStore:

@@ -23,19 +23,13 @@ from bench.startup.first_requests import FirstRequest, first_requests
 from bench.turns import targets
 
 BARE_IMPORT = "fastapi, mangum"
-
-
 AIMS = {"authorizer": 0.4, "auth": 1.8, "chat": 2.0}
-
-
 MEMORY_MB = 110
-
 
 IMPORT = """\
 A fresh process imports the function's `app.py`, which makes its handler; interpreter start not counted. Lambda's layout:
 task root, layer, AWS's runtime, the standard library, nothing else. Medians of fresh processes, interleaved; the ratio is
 of CPU time, which other work on the machine disturbs less."""
-
 
 ANSWER = """\
 From the start of the process to its request for work (ready) and to the end of its first answer, with the template's

@@ -23,6 +23,7 @@ _PROVIDER_CALLS = {
     "bedrock by the role": "providers(Model(provider='bedrock', name='m'))",
     "anthropic": "providers(Model(provider='anthropic', name='m', api_key='env:K'))",
 }
+
 _PROGRAM = """
 import time
 import parley.http.app

@@ -8,6 +8,15 @@ from bench.harness.load import LoadResult
 from bench.harness.tables import difference_of, format_figure, format_ratio, median, quantile, ratio_of, table, verdict
 
 MANY_CLIENTS = 16
+RIVAL, OURS = "LiteLLM", "Parley"
+type Measure = Callable[[str], float | None]
+
+INTRODUCTION = """\
+Every server asks the same fake model, which answers 20 tokens without delay; "added" is a server's time minus the
+model's own in the same round. Parley's turn is a whole one: gateway, authorizer, function, two transactions, storage;
+its gateway and Runtime API are the emulator's, which AWS runs elsewhere, and it has up to ten workers, the others one.
+Parley asks the model for a stream even where it answers whole, the others do not. p50 is the median of the rounds'
+medians, p99 is of all rounds together. CPU is that of all of a server's processes, a request, without the fake model's."""
 
 
 @dataclass(frozen=True)
@@ -78,24 +87,8 @@ def _present(value: float | None) -> list[float]:
     return [] if value is None else [value]
 
 
-RIVAL, OURS = "LiteLLM", "Parley"
-
-
 ALONE_STREAMED, ALONE_WHOLE = RequestMode(is_streamed=True, clients=1), RequestMode(is_streamed=False, clients=1)
-
-
 MANY_STREAMED, MANY_WHOLE = RequestMode(is_streamed=True, clients=MANY_CLIENTS), RequestMode(is_streamed=False, clients=MANY_CLIENTS)
-
-
-type Measure = Callable[[str], float | None]
-
-
-INTRODUCTION = """\
-Every server asks the same fake model, which answers 20 tokens without delay; "added" is a server's time minus the
-model's own in the same round. Parley's turn is a whole one: gateway, authorizer, function, two transactions, storage;
-its gateway and Runtime API are the emulator's, which AWS runs elsewhere, and it has up to ten workers, the others one.
-Parley asks the model for a stream even where it answers whole, the others do not. p50 is the median of the rounds'
-medians, p99 is of all rounds together. CPU is that of all of a server's processes, a request, without the fake model's."""
 
 
 def report(results: LatencyResults) -> str:

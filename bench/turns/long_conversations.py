@@ -12,6 +12,7 @@ from uuid import UUID
 from sqlalchemy import text
 
 _CONVERSATION = text("INSERT INTO conversations (user_id, id, title, last_seq) VALUES (:user_id, :id, 'long', :messages)")
+
 _MESSAGES = text(
     """
     INSERT INTO messages (user_id, id, conversation_id, seq, role, parts, tokens)

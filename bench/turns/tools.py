@@ -27,6 +27,7 @@ INTRODUCTION = """\
 Warm calls in milliseconds, one after the other: by the invoker that chats use, in a process with the chat function's environment,
 through the emulator's Invoke endpoint to the tool runner; by POST /tools/calculator/invoke, with the gateway, the authorizer and
 the tools function before that; and the round of a turn that asks for two pages of a second each."""
+
 AIM_MS, ROUND_AIM_MS = 5.0, 1300.0
 CALL = {"expression": "12.5% of 840"}
 

@@ -20,6 +20,7 @@ from local.template.stack import Stack
 from local.triggers.scheduler import Scheduler
 
 MAIL_PATH = "/_local/mail"
+STATUS_PATH, SCHEDULE_PATH = "/_local/status", "/_local/schedules/{name}"
 
 
 class MailEndpoint:
@@ -43,9 +44,6 @@ class MailEndpoint:
 
 def _is_addressed_to(mail: SentMail, address: str) -> bool:
     return address.lower() in (parseaddr(one)[1].lower() for one in mail.to)
-
-
-STATUS_PATH, SCHEDULE_PATH = "/_local/status", "/_local/schedules/{name}"
 
 
 class AdminEndpoint:

@@ -14,9 +14,8 @@ from local.gateway.app import App
 from local.gateway.asgi import Receive, Send
 
 _LOOPBACK_NAMES = {"127.0.0.1", "localhost", "[::1]"}
-
-
 _FOREIGN_SITES = {"cross-site", "same-site"}
+PREFIX = "/_local/"
 
 
 def is_trusted(headers: Mapping[str, str]) -> bool:
@@ -31,9 +30,6 @@ def is_trusted(headers: Mapping[str, str]) -> bool:
         return False
     origin = headers.get("origin")
     return origin is None or origin in (f"http://{host}", f"https://{host}")
-
-
-PREFIX = "/_local/"
 
 
 class PublicApp:

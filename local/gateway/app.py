@@ -17,6 +17,10 @@ from local.runtime.fleet import Fleet
 from local.runtime.outcome import Failure, HandlerResult, Outcome, Stream
 from local.template.stack import LambdaIntegration, MockIntegration, RateLimit, RestApi, Route
 
+# Lambda takes an event of this size at most, so it is also the most that a route can pass on.
+EVENT_LIMIT_BYTES = 6_291_556
+type App = Callable[[MutableMapping[str, Any], Receive, Send], Awaitable[None]]
+
 
 class _TokenBucket:
     def __init__(self, limit: RateLimit, now: float) -> None:
@@ -48,13 +52,6 @@ class RateLimiter:
         key = (route.method, route.path)
         bucket = self._buckets.setdefault(key, _TokenBucket(route.throttle, now))
         return bucket.take(now)
-
-
-# Lambda takes an event of this size at most, so it is also the most that a route can pass on.
-EVENT_LIMIT_BYTES = 6_291_556
-
-
-type App = Callable[[MutableMapping[str, Any], Receive, Send], Awaitable[None]]
 
 
 class AccessLog(Protocol):

@@ -11,12 +11,9 @@ from local.gateway.request import GatewayRequest
 from local.runtime.outcome import Stream, StreamBroken
 
 type AsgiMessage = MutableMapping[str, Any]
-
-
 type Receive = Callable[[], Awaitable[AsgiMessage]]
-
-
 type Send = Callable[[AsgiMessage], Awaitable[None]]
+BODY_LIMIT_BYTES = 10 * 1024 * 1024
 
 
 async def send_reply(reply: Reply, request: GatewayRequest, send: Send) -> int:
@@ -86,9 +83,6 @@ async def _watch_for_disconnect(stream: Stream, request: GatewayRequest, receive
 def _encoded_headers(reply: Reply, request: GatewayRequest) -> list[tuple[bytes, bytes]]:
     ours = [("x-amzn-RequestId", request.request_id), ("x-amz-apigw-id", request.request_id.replace("-", "")[:15] + "=")]
     return [(name.encode("latin-1", "replace"), value.encode("latin-1", "replace")) for name, value in [*reply.headers, *ours]]
-
-
-BODY_LIMIT_BYTES = 10 * 1024 * 1024
 
 
 async def read_body(request: GatewayRequest, receive: Receive) -> bytes:

@@ -26,6 +26,9 @@ _DEFAULT_ERRORS = {
     "UNAUTHORIZED": (401, "UnauthorizedException", "Unauthorized"),
 }
 
+_AWS_RESPONSE = GatewayResponse(None, {}, '{"message":$context.error.messageString}')
+_CONTEXT_VARIABLE = re.compile(r"\$context\.((?:\w+\.)*\w+)")
+
 
 class GatewayError(Exception):
     """The gateway answers by itself; `reason` is for the developer's terminal, and for the client only if it `shows_reason`."""
@@ -46,12 +49,6 @@ class Reply:
     status: int
     headers: list[tuple[str, str]]
     body: bytes = b""
-
-
-_AWS_RESPONSE = GatewayResponse(None, {}, '{"message":$context.error.messageString}')
-
-
-_CONTEXT_VARIABLE = re.compile(r"\$context\.((?:\w+\.)*\w+)")
 
 
 class ErrorResponses:

@@ -18,9 +18,11 @@ from local.runtime.invocation import Invocation
 from local.runtime.outcome import Failure
 
 ERROR_TYPE_HEADER = "lambda-runtime-function-error-type"
-
-
 _ERROR_BODY_TRAILER = "lambda-runtime-function-error-body"
+RESPONSE_LIMIT_BYTES = 6_291_556
+_BASE = "/2018-06-01/runtime/"
+_RESPONSE_MODE_HEADER = "lambda-runtime-function-response-mode"
+_JSON_HEADERS = (("content-type", "application/json"),)
 
 
 async def relay_stream(request: RequestHead, channel: HttpChannel, invocation: Invocation) -> None:
@@ -38,18 +40,6 @@ def _trailing_failure(trailers: dict[str, str]) -> Failure | None:
     with contextlib.suppress(binascii.Error):
         return Failure.reported(base64.b64decode(body, validate=True), trailers[ERROR_TYPE_HEADER])
     return Failure(trailers[ERROR_TYPE_HEADER], body)
-
-
-RESPONSE_LIMIT_BYTES = 6_291_556
-
-
-_BASE = "/2018-06-01/runtime/"
-
-
-_RESPONSE_MODE_HEADER = "lambda-runtime-function-response-mode"
-
-
-_JSON_HEADERS = (("content-type", "application/json"),)
 
 
 class RuntimeHost(Protocol):

@@ -12,8 +12,6 @@ from local.template.pseudo import REGION
 from local.template.stack import Function
 
 _ISOLATED_MAIN = Path(__file__).with_name("isolated_main.py")
-
-
 _STAND_IN = Path(__file__).with_name("standin")
 
 

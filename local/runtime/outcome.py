@@ -6,6 +6,8 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
 
+type Outcome = HandlerResult | Failure | Stream
+
 
 @dataclass(frozen=True)
 class HandlerResult:
@@ -79,6 +81,3 @@ class Stream:
             if isinstance(item, Failure):
                 raise StreamBroken(item)
             yield item
-
-
-type Outcome = HandlerResult | Failure | Stream

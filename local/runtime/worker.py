@@ -16,6 +16,8 @@ from local.template.pseudo import function_arn
 from local.template.stack import Function
 
 _READ_BYTES = 65_536
+_INIT_LIMIT_S = 10.0
+_PIPE_S = 0.5
 
 
 async def read_lines(stream: asyncio.StreamReader) -> AsyncIterator[str]:
@@ -43,12 +45,6 @@ def peak_memory_mb(pid: int) -> float | None:
         return None
     line = next((line for line in status.splitlines() if line.startswith("VmHWM:")), None)
     return round(int(line.split()[1]) / 1024, 1) if line else None
-
-
-_INIT_LIMIT_S = 10.0
-
-
-_PIPE_S = 0.5
 
 
 class WorkerOwner(Protocol):

@@ -16,6 +16,9 @@ from pathlib import Path
 
 from local.sam_build.tree import BuildTree
 
+_COMPILE_WORKERS = 2
+_MB = 1_000_000
+
 
 @dataclass(frozen=True)
 class Distribution:
@@ -66,9 +69,6 @@ def _remove_if_empty(folder: Path, *, within: Path) -> None:
         folder = folder.parent
 
 
-_COMPILE_WORKERS = 2
-
-
 class BuildFailed(Exception):
     """There is nothing to deploy; the text says why."""
 
@@ -115,9 +115,6 @@ def _sam_build(architecture: str, into: Path, cache: Path | None, template: Path
 def _own_architecture() -> str:
     machine = platform.machine()
     return "arm64" if machine in ("arm64", "aarch64") else machine
-
-
-_MB = 1_000_000
 
 
 @dataclass(frozen=True)

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 DEFAULT_BUILD = Path(".aws-sam/build")
-
-
 # Where an artefact is unpacked on Lambda.
 TASK_ROOT, LAYER_ROOT = "/var/task", "/opt/python"
+CHECKOUT = Path(__file__).parents[2]
+RUNTIME_FOLDER = CHECKOUT / ".tools" / "runtime"
+_REBUILD_HINT = "run `make build ARCHITECTURE=native`"
 
 
 @dataclass(frozen=True)
@@ -36,15 +37,6 @@ class BuildTree:
     def lambda_root(self, name: str) -> str:
         """Return where the artefact of this name is on Lambda."""
         return LAYER_ROOT if name in self.layers else TASK_ROOT
-
-
-CHECKOUT = Path(__file__).parents[2]
-
-
-RUNTIME_FOLDER = CHECKOUT / ".tools" / "runtime"
-
-
-_REBUILD_HINT = "run `make build ARCHITECTURE=native`"
 
 
 class BuildUnusable(Exception):

@@ -8,6 +8,28 @@ from dataclasses import dataclass, field
 from difflib import unified_diff
 from typing import Any
 
+_UUID = r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
+_TIME = r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:?\d\d)?"
+
+_MASKS = [
+    (re.compile(pattern), mask)
+    for pattern, mask in (
+        (r"\beyJ[\w-]+\.[\w-]+\.[\w-]+", "<access token>"),
+        (r"\bprt_[\w-]+", "<refresh token>"),
+        (rf"\b{_UUID}\b", "<id>"),
+        (_TIME, "<time>"),
+        (r'("(?:exp|iat|\w+_ms)": ?"?)\d[\d.]*', r"\1<number>"),
+        # A public key's own numbers.
+        (r'("(?:kid|n|x|y)": ?)"[\w-]{8,}"', r'\1"<key>"'),
+        # Where a form goes, and what was signed of it at that moment.
+        (r'"(upload_url|policy|x-amz-(?:date|credential|signature))": ?"[^"]*"', r'"\1": "<signed>"'),
+        # The name of a key in the store.
+        (r'"(signing|api)/[\w-]{8,}"', r'"\1/<key>"'),
+    )
+]
+
+_VARYING_HEADERS = {"content-length"}
+
 
 @dataclass(frozen=True)
 class FunctionAnswer:
@@ -37,33 +59,6 @@ def _answer_headers(payload: dict[str, Any]) -> dict[str, tuple[str, ...]]:
 def _answer_body(payload: dict[str, Any]) -> str:
     body = payload.get("body") or ""
     return base64.b64decode(body).decode(errors="replace") if payload.get("isBase64Encoded") else body
-
-
-_UUID = r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
-
-
-_TIME = r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:?\d\d)?"
-
-
-_MASKS = [
-    (re.compile(pattern), mask)
-    for pattern, mask in (
-        (r"\beyJ[\w-]+\.[\w-]+\.[\w-]+", "<access token>"),
-        (r"\bprt_[\w-]+", "<refresh token>"),
-        (rf"\b{_UUID}\b", "<id>"),
-        (_TIME, "<time>"),
-        (r'("(?:exp|iat|\w+_ms)": ?"?)\d[\d.]*', r"\1<number>"),
-        # A public key's own numbers.
-        (r'("(?:kid|n|x|y)": ?)"[\w-]{8,}"', r'\1"<key>"'),
-        # Where a form goes, and what was signed of it at that moment.
-        (r'"(upload_url|policy|x-amz-(?:date|credential|signature))": ?"[^"]*"', r'"\1": "<signed>"'),
-        # The name of a key in the store.
-        (r'"(signing|api)/[\w-]{8,}"', r'"\1/<key>"'),
-    )
-]
-
-
-_VARYING_HEADERS = {"content-length"}
 
 
 def comparable_text(answer: FunctionAnswer, known: Mapping[str, str]) -> str:

@@ -19,6 +19,8 @@ from local.sam_comparison.sam_cli import SamLocal
 from local.sam_comparison.scenario import UPLOAD_EVENT, ScenarioState, ScenarioStep, read_steps
 from local.template.load import load
 
+_INGEST_S, _PAUSE_S = 30.0, 0.2
+
 
 @dataclass(frozen=True)
 class ComparedStep:
@@ -50,9 +52,6 @@ def table_summary(rows: Sequence[ComparedStep]) -> str:
     same = sum(row.is_same for row in rows)
     rest = f", {len(rows) - same} different" if same < len(rows) else ""
     return f"{len(rows)} calls: {same} same{rest}"
-
-
-_INGEST_S, _PAUSE_S = 30.0, 0.2
 
 
 @dataclass(frozen=True)

@@ -15,12 +15,10 @@ from local.sam_comparison.process import ProcessFailed, run_command
 from local.template.pseudo import REGION, STACK
 
 TEMPLATE_FILE, PARAMETERS_FILE = "sam-local.yaml", "sam-local-parameters.yaml"
-
-
 _PGPASS_FILE = ".pgpass"
-
-
 _TASK_ROOT = "/var/task"
+_SAM_PROGRAM = str(Path(sys.executable).with_name("sam"))
+_BUILD_S, _INVOKE_S = 900, 180
 
 
 def derive_template(build: Path, *, parameters: Mapping[str, str], environment: Mapping[str, str], pgpass: str) -> None:
@@ -63,12 +61,6 @@ def _write_private(path: Path, text: str) -> None:
 
 def _write_yaml(path: Path, content: object) -> None:
     path.write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
-
-
-_SAM_PROGRAM = str(Path(sys.executable).with_name("sam"))
-
-
-_BUILD_S, _INVOKE_S = 900, 180
 
 
 def sam_environment() -> dict[str, str]:

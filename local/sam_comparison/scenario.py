@@ -18,7 +18,6 @@ DOCUMENT_ID = "01996f6a-0000-7000-8000-000000000006"
 MCP_SERVER_ID = "01996f6a-0000-7000-8000-000000000009"
 ACCESS_TOKEN = "not-a-token"  # noqa: S105
 REFRESH_TOKEN = "prt_unknown"  # noqa: S105
-
 UPLOAD_EVENT = "documents_upload"
 _FIRST_EVENTS = ("auth_register", "auth_login", "chat_message", UPLOAD_EVENT, "tools_add_mcp_server")
 _LAST_EVENTS = ("documents_delete", "auth_change_password", "auth_delete_me", "conversation_delete", "auth_logout")

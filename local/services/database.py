@@ -10,11 +10,13 @@ from local.services.supervisor import ServiceFailed
 
 DATABASE_NAME = "parley"
 OWNER_ROLE = "parley_owner"
+
 ROLES = {
     OWNER_ROLE: "LOGIN NOSUPERUSER CREATEROLE NOBYPASSRLS",
     "parley_app": "LOGIN NOSUPERUSER NOCREATEROLE NOBYPASSRLS",
     "parley_background": "LOGIN NOSUPERUSER NOCREATEROLE NOBYPASSRLS",
 }
+
 EXTENSIONS = ("vector",)
 
 

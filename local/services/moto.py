@@ -7,6 +7,7 @@ import os
 import sys
 import xml.etree.ElementTree as ET
 from collections.abc import Callable
+from email.utils import parseaddr
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,15 +18,13 @@ from local.processes import ChildProcess
 from local.services.fake_aws.inspection_paths import ARRIVALS_PATH, MAX_WAIT_S, STATE_PATH
 from local.services.supervisor import ServiceFailed, SupervisedProcess, accepts_connections
 from local.template.pseudo import REGION
-from local.template.stack import Bucket
+from local.template.stack import Bucket, Stack
 
 if TYPE_CHECKING:
     import httpx2
-from email.utils import parseaddr
-
-from local.template.stack import Stack
 
 _CHECKOUT = Path(__file__).resolve().parents[2]
+_TIMEOUT_S = MAX_WAIT_S + 10
 
 
 class MotoServer:
@@ -57,9 +56,6 @@ class MotoServer:
 
     async def _is_ready(self, _: ChildProcess) -> bool:
         return await accepts_connections(self.port)
-
-
-_TIMEOUT_S = MAX_WAIT_S + 10
 
 
 class AwsClient:

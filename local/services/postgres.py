@@ -21,6 +21,23 @@ from local.services import system_user
 from local.services.supervisor import ServiceFailed, SupervisedProcess
 
 _ORPHAN_STOP_S = 10.0
+SUPERUSER = "postgres"
+
+_INITDB_OPTIONS = (
+    *("--username", SUPERUSER, "--auth", "scram-sha-256", "--encoding", "UTF8", "--no-instructions"),
+    # PostgreSQL's own collation: the same order on every system.
+    *("--locale", "C", "--locale-provider", "builtin", "--builtin-locale", "C.UTF-8"),
+)
+
+_SERVER_SETTINGS = {
+    "listen_addresses": "127.0.0.1",
+    "unix_socket_directories": "",
+    "max_connections": "200",
+    "timezone": "UTC",
+    "log_timezone": "UTC",
+    "wal_level": "minimal",
+    "max_wal_senders": "0",
+}
 
 
 def stop_orphan_server(data: Path) -> None:
@@ -70,27 +87,6 @@ def read_pid_file(data: Path) -> list[str]:
         return (data / "postmaster.pid").read_text().splitlines()
     except OSError:
         return []
-
-
-SUPERUSER = "postgres"
-
-
-_INITDB_OPTIONS = (
-    *("--username", SUPERUSER, "--auth", "scram-sha-256", "--encoding", "UTF8", "--no-instructions"),
-    # PostgreSQL's own collation: the same order on every system.
-    *("--locale", "C", "--locale-provider", "builtin", "--builtin-locale", "C.UTF-8"),
-)
-
-
-_SERVER_SETTINGS = {
-    "listen_addresses": "127.0.0.1",
-    "unix_socket_directories": "",
-    "max_connections": "200",
-    "timezone": "UTC",
-    "log_timezone": "UTC",
-    "wal_level": "minimal",
-    "max_wal_senders": "0",
-}
 
 
 class Postgres:

@@ -8,6 +8,10 @@ from local.template.source import Fragment, TemplateSource
 from local.template.stack import Authorizer, Function, GatewayResponse, LambdaIntegration, MockIntegration, RateLimit, RestApi, Route
 
 _RESPONSE_HEADER_PREFIX = "gatewayresponse.header."
+API_KIND, STAGE_KIND = "AWS::ApiGateway::RestApi", "AWS::ApiGateway::Stage"
+_ANY_METHOD = "x-amazon-apigateway-any-method"
+_INTEGRATION = "x-amazon-apigateway-integration"
+_DEFAULT_TIMEOUT_MS = 29_000
 
 
 def gateway_responses(body: Fragment) -> dict[str, GatewayResponse]:
@@ -45,18 +49,6 @@ class MethodThrottles:
         """Return the limit of `method` on the path template, or None if it has none."""
         wanted = [(path, method), (path, "*"), ("/*", method), ("/*", "*")]
         return next((self._by_method[key] for key in wanted if key in self._by_method), None)
-
-
-API_KIND, STAGE_KIND = "AWS::ApiGateway::RestApi", "AWS::ApiGateway::Stage"
-
-
-_ANY_METHOD = "x-amazon-apigateway-any-method"
-
-
-_INTEGRATION = "x-amazon-apigateway-integration"
-
-
-_DEFAULT_TIMEOUT_MS = 29_000
 
 
 def read_api(source: TemplateSource, name: str, properties: Fragment, stages: list[Fragment]) -> RestApi:

@@ -9,6 +9,7 @@ from local.template.pseudo import ACCOUNT, API_ID, PSEUDO, REGION, STACK, functi
 from local.template.source import Fragment, TemplateSource
 
 _PLACEHOLDER = re.compile(r"\$\{(?!!)\s*([^}\s]+)\s*\}")
+QUEUE_TYPE, BUCKET_TYPE = "AWS::SQS::Queue", "AWS::S3::Bucket"
 
 
 def check_references(source: TemplateSource, translated: Fragment) -> None:
@@ -49,9 +50,6 @@ def _referenced_names(node: Fragment) -> list[str]:
         text, variables = (argument, {}) if isinstance(argument, str) else argument
         return [name for name in _PLACEHOLDER.findall(text) if name not in variables]
     return []
-
-
-QUEUE_TYPE, BUCKET_TYPE = "AWS::SQS::Queue", "AWS::S3::Bucket"
 
 
 def ref_value(name: str, resource: Fragment, *, queues_url: str) -> Any:

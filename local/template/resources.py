@@ -13,10 +13,7 @@ from local.template.source import Fragment, TemplateSource
 from local.template.stack import Bucket, EventSource, Notification, Queue, Schedule, Stack
 
 QUEUE_KIND, MAPPING_KIND = QUEUE_TYPE, "AWS::Lambda::EventSourceMapping"
-
-
 _QUEUE_ARN_PREFIX = queue_arn("")
-
 
 # AWS's own: what the template leaves out goes back to it when a queue is made anew from an older one.
 _DEFAULT_ATTRIBUTES = {
@@ -28,12 +25,13 @@ _DEFAULT_ATTRIBUTES = {
     "VisibilityTimeout": 30,
 }
 
-
 _MAX_BATCH, _MAX_SMALL_BATCH = 10_000, 10
-
-
 # So many batches at a time are where Lambda begins.
 _DEFAULT_CONCURRENCY = 5
+BUCKET_KIND = BUCKET_TYPE
+# https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html
+_BUCKET_NAME = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
+SCHEDULER_KIND, RULE_KIND = "AWS::Scheduler::Schedule", "AWS::Events::Rule"
 
 
 def read_queue(name: str, properties: Fragment, *, queues_url: str) -> Queue:
@@ -92,13 +90,6 @@ def _batch_size(size: int, window_s: float) -> int:
     return size
 
 
-BUCKET_KIND = BUCKET_TYPE
-
-
-# https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html
-_BUCKET_NAME = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
-
-
 def read_bucket(name: str, properties: Fragment) -> Bucket:
     """Return the bucket; raises `Unresolvable` for a name that S3 refuses, and for notifications that nobody here would get."""
     found = str(bucket_name(name, properties))
@@ -121,9 +112,6 @@ def _key_prefix(chosen: Fragment) -> str:
     if any(str(rule["Name"]).lower() != "prefix" for rule in rules) or len(rules) > 1:
         raise Unresolvable("a filter of notifications has one rule here, the prefix")
     return str(rules[0]["Value"]) if rules else ""
-
-
-SCHEDULER_KIND, RULE_KIND = "AWS::Scheduler::Schedule", "AWS::Events::Rule"
 
 
 def read_scheduler_schedule(name: str, properties: Fragment) -> Schedule:

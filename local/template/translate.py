@@ -16,7 +16,6 @@ from local.template.source import Fragment, TemplateSource
 
 _PACKAGED_CODE = "s3://local/sam_build"
 _CODE_PROPERTIES = {"AWS::Serverless::Function": "CodeUri", "AWS::Serverless::LayerVersion": "ContentUri"}
-
 # It warns of metrics that nobody has asked it to publish.
 logging.getLogger("samtranslator.metrics.metrics").disabled = True
 

@@ -19,6 +19,9 @@ from local.template.stack import EventSource
 
 # A message as ReceiveMessage answers it.
 type SqsMessage = dict[str, Any]
+_MAX_MESSAGES_PER_CALL = 10
+_PAUSE_S = 1.0
+_STEP_S = 0.2
 
 
 def batch_event(source: EventSource, messages: list[SqsMessage]) -> bytes:
@@ -72,15 +75,6 @@ def _sqs_record(source: EventSource, message: SqsMessage) -> dict[str, Any]:
 def _message_attribute(value: dict[str, Any]) -> dict[str, Any]:
     named = {"stringValue": value.get("StringValue"), "binaryValue": value.get("BinaryValue"), "dataType": value["DataType"]}
     return {"stringListValues": [], "binaryListValues": [], **{key: one for key, one in named.items() if one is not None}}
-
-
-_MAX_MESSAGES_PER_CALL = 10
-
-
-_PAUSE_S = 1.0
-
-
-_STEP_S = 0.2
 
 
 class BatchLog(Protocol):

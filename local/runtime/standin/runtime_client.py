@@ -9,6 +9,7 @@ import os
 
 _BASE = "/2018-06-01/runtime/invocation/"
 _HEADERS_ALWAYS_SENT = ("Lambda-Runtime-Aws-Request-Id", "Lambda-Runtime-Invoked-Function-Arn")
+
 _OPTIONAL_HEADERS = (
     "Lambda-Runtime-Trace-Id",
     "Lambda-Runtime-Client-Context",

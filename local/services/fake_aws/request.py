@@ -6,11 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 type WsgiApp = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
-
-
 _CREDENTIAL_SCOPE = re.compile(r"Credential=[^/]+/\d+/[^/]+/([^/]+)/aws4_request")
-
-
 _SERVICES_BY_TARGET = {"AmazonSSM": "ssm", "AmazonSQS": "sqs"}
 
 

@@ -17,6 +17,7 @@ from local.template.pseudo import ACCOUNT, REGION
 
 _READ_CALLS = ("Get", "List")
 _QUEUE_FILE = "queue.json"
+
 _SAVED_ATTRIBUTES = {
     *("DelaySeconds", "MaximumMessageSize", "MessageRetentionPeriod", "ReceiveMessageWaitTimeSeconds", "VisibilityTimeout"),
     *("FifoQueue", "ContentBasedDeduplication"),
