@@ -1,1 +1,1 @@
-"""The emulator: runs `template.yaml` on this machine. Nothing here is deployed."""
+"""The emulator: runs the stack of `template.yaml` on this machine. This package is not deployed."""

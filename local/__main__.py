@@ -1,4 +1,4 @@
-"""`python -m local up`: the emulator without the rest of the command line."""
+"""The emulator's commands without the rest of `parley`: `python -m local up`."""
 
 import click
 

@@ -1,4 +1,4 @@
-"""Talking to the running stack from the command line."""
+"""A client of the control API, for the command line."""
 
 import json
 from typing import Any
@@ -9,11 +9,11 @@ from local.gateway.integration_response import DELIMITER, PRELUDE_TYPE
 
 
 class StackRequestFailed(Exception):
-    """The stack does not run, or does not do what was asked; the text is for the user."""
+    """The stack does not run or refused the request; the message is for the user."""
 
 
 class FunctionFailed(Exception):
-    """The function itself failed; `detail` is its error object."""
+    """The function returned an error; `detail` is the error object."""
 
     def __init__(self, detail: Any) -> None:
         super().__init__(str(detail))
@@ -21,7 +21,10 @@ class FunctionFailed(Exception):
 
 
 def invoke_function(port: int, function: str, event: str) -> Any:
-    """Return the function's answer; raises `FunctionFailed`, or `StackRequestFailed` with Lambda's message."""
+    """Invoke a function and return its result; a stream becomes its prelude with a `body`.
+
+    Raises `FunctionFailed` if the function returned an error, and `StackRequestFailed` if it could not be invoked.
+    """
     answer = _call("POST", port, f"/_local/lambda/2015-03-31/functions/{function}/invocations", content=event.encode())
     if answer.status_code != 200:
         raise StackRequestFailed(_json(answer, port).get("Message", answer.text))
@@ -34,7 +37,7 @@ def invoke_function(port: int, function: str, event: str) -> Any:
 
 
 def read_status(port: int) -> Any:
-    """Return what `GET /_local/status` answers."""
+    """Return the response of `GET /_local/status`."""
     return _json(_call("GET", port, "/_local/status"), port)
 
 
@@ -42,7 +45,7 @@ def _call(method: str, port: int, path: str, *, content: bytes | None = None) ->
     try:
         return httpx2.request(method, f"http://127.0.0.1:{port}{path}", content=content, timeout=None, trust_env=False)
     except httpx2.ConnectError as error:
-        raise StackRequestFailed(f"nothing runs on port {port}; start the stack with `parley up` (or name its port with --port)") from error
+        raise StackRequestFailed(f"no stack is running on port {port}. Start it with `parley up`, or give its port with --port.") from error
     except httpx2.HTTPError as error:
         raise StackRequestFailed(f"the stack on port {port} did not answer: {error}") from error
 
@@ -51,4 +54,4 @@ def _json(answer: httpx2.Response, port: int) -> Any:
     try:
         return answer.json()
     except ValueError as error:
-        raise StackRequestFailed(f"what listens on port {port} is not Parley; name the stack's port with --port") from error
+        raise StackRequestFailed(f"the server on port {port} is not Parley. Give the stack's port with --port.") from error

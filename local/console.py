@@ -1,4 +1,4 @@
-"""The developer's terminal, and the command as it is typed there."""
+"""The developer's terminal: output, and the command to suggest there."""
 
 import contextlib
 import os
@@ -15,10 +15,10 @@ _COLOUR_CODES: dict[Colour, str] = {"dim": "2", "red": "31", "yellow": "33", "gr
 
 
 def command_as_typed(started_as: str | None = None, *, executable: str | None = None) -> str:
-    """Return the command that starts `parley` again, such as `.venv/bin/parley`, quoted for a shell.
+    """Return the command that starts `parley` in the developer's shell, such as `.venv/bin/parley`, quoted.
 
-    A relative path is kept as it was typed. An absolute one is what a shell makes of a name that it finds on its PATH,
-    so the bare name is returned where that finds the same file. Started as a module, it is the script beside the interpreter.
+    A relative path is returned as typed. An absolute path is what a shell passes for a name found on PATH, so the bare name
+    is returned if PATH finds the same file. For a start as a module it is the script beside the interpreter.
     """
     path = Path(started_as or sys.argv[0])
     if path.name != _COMMAND:
@@ -34,22 +34,22 @@ def _relative_to_here(path: Path) -> Path:
 
 
 class Console:
-    """Writes whole lines, in colour only to a terminal that wants it (https://no-color.org)."""
+    """Prints whole lines, in colour only on a terminal and without NO_COLOR (https://no-color.org)."""
 
     def __init__(self, out: TextIO | None = None) -> None:
         self._out = out or sys.stdout
         self._has_colour = self._out.isatty() and not os.environ.get("NO_COLOR")
         self._lock = threading.Lock()
 
-    def say(self, text: str = "", colour: Colour | None = None) -> None:
-        """Write a line; a terminal that has gone away is no reason to stop."""
+    def print(self, text: str = "", colour: Colour | None = None) -> None:
+        """Print a line; ignore errors, because the stack must not stop when its terminal closes."""
         with self._lock, contextlib.suppress(OSError, ValueError):
             self._out.write(self.paint(text, colour) + "\n")
             self._out.flush()
 
     def step(self, name: str, detail: str, seconds: float) -> None:
-        """Write a line of progress."""
-        self.say(f"  {name:<12}{detail:<52}{seconds:>6.1f} s", "dim")
+        """Print a line of progress."""
+        self.print(f"  {name:<12}{detail:<52}{seconds:>6.1f} s", "dim")
 
     def paint(self, text: str, colour: Colour | None) -> str:
         return f"\x1b[{_COLOUR_CODES[colour]}m{text}\x1b[0m" if colour and self._has_colour else text

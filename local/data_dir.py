@@ -1,4 +1,4 @@
-"""The data directory: everything that outlives a run of the emulator, and nothing else."""
+"""The data directory: all state that outlives a run of the emulator."""
 
 import fcntl
 import json
@@ -12,14 +12,14 @@ from typing import TextIO
 
 
 class DataDirInUse(Exception):
-    """Another emulator runs on the same data."""
+    """Another emulator uses the data directory."""
 
     def __init__(self, path: Path, pid: str) -> None:
         super().__init__(f"{path} is in use by another `parley up` (pid {pid})")
 
 
 class DataDir:
-    """The paths in the folder, and its lock; open it before you write to it."""
+    """The paths in the data directory, and its lock. Call `open` before writing."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -34,9 +34,9 @@ class DataDir:
         self._lock: TextIO | None = None
 
     def open(self) -> None:
-        """Make the folder if need be and take its lock, which ends with this process; raises `DataDirInUse`."""
+        """Create the folder if missing and lock it until `close` or the end of the process. Raises `DataDirInUse`."""
         self.root.mkdir(parents=True, exist_ok=True)
-        self._lock = self._take()
+        self._lock = self._acquire_lock()
         self._lock.truncate(0)
         self._lock.write(str(os.getpid()))
         self._lock.flush()
@@ -46,12 +46,12 @@ class DataDir:
             self._lock.close()
 
     def delete(self) -> None:
-        """Delete everything in it; raises `DataDirInUse` if an emulator runs on it."""
-        with self._take():
+        """Delete the folder. Raises `DataDirInUse` if an emulator uses it."""
+        with self._acquire_lock():
             shutil.rmtree(self.root)
 
     def secrets(self, names: Iterable[str]) -> dict[str, str]:
-        """Return a generated secret for each name, the same at every start."""
+        """Return at least these secrets by name; missing ones are generated and stored."""
         try:
             known: dict[str, str] = json.loads(self._secrets.read_text())
         except (FileNotFoundError, ValueError):
@@ -62,7 +62,7 @@ class DataDir:
             write_private(self._secrets, json.dumps(known, indent=1))
         return known
 
-    def _take(self) -> TextIO:
+    def _acquire_lock(self) -> TextIO:
         file = (self.root / "lock").open("a+", encoding="utf-8")
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -75,7 +75,7 @@ class DataDir:
 
 
 def write_private(path: Path, content: str | bytes) -> None:
-    """Replace a file at once, readable by its owner only; it is on disk when this returns."""
+    """Replace a file atomically, readable by its owner only and durable on return."""
     draft = path.with_name(f".{path.name}.new")
     draft.unlink(missing_ok=True)
     with os.fdopen(os.open(draft, os.O_CREAT | os.O_WRONLY | os.O_EXCL, 0o600), "wb") as file:
@@ -91,7 +91,7 @@ def write_private(path: Path, content: str | bytes) -> None:
 
 
 def allow_traversal(path: Path) -> None:
-    """Let other users pass through the folders above `path`, as root's own folders keep them out."""
+    """Allow other users to traverse every folder above `path`; root's home, for example, forbids it."""
     for folder in path.resolve().parents:
         mode = folder.stat().st_mode
         if not mode & stat.S_IXOTH:

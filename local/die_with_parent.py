@@ -1,10 +1,8 @@
-"""Run a command that dies with the process that started it: `die_with_parent.py PARENT SIGNAL UID GID COMMAND…`.
+"""Run a command that dies with its parent process: `die_with_parent.py PARENT SIGNAL UID GID COMMAND…`.
 
-A script of its own, and not a hook between fork and exec, because the
-emulator has threads. On Linux the kernel sends the signal, even when the
-parent was killed with SIGKILL; elsewhere the command just runs. A UID of -1
-keeps the user; another is changed to here, because that user may not be able
-to run this interpreter.
+A separate script, because a hook between fork and exec is unsafe in the emulator, which has threads. On Linux the kernel
+sends the signal even if the parent was killed with SIGKILL; on other systems the command simply runs. A UID of -1 keeps the
+user. Another user is set here, after the interpreter has started, because that user may be unable to execute it.
 """
 
 import ctypes
@@ -19,10 +17,10 @@ def main(parent: str, signum: str, uid: str, gid: str, *command: str) -> None:
         os.setgroups([])
         os.setgid(int(gid))
         os.setuid(int(uid))
-    # After the change of user, which would clear it.
+    # After the change of user, which would clear the setting.
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, int(signum))
-        # The parent may have died before the call above, and then no signal comes.
+        # If the parent died before the call above, the kernel sends no signal.
         if os.getppid() != int(parent):
             sys.exit(1)
     os.execvp(command[0], command)

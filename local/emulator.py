@@ -1,4 +1,4 @@
-"""The stack in one process: gateway, functions, schedules and the doors, put together."""
+"""The emulator: gateway, functions, triggers and control API in one process."""
 
 import asyncio
 import contextlib
@@ -15,7 +15,7 @@ from local.logs import StackLog
 from local.mailbox import Mailbox
 from local.runtime.fleet import Fleet
 from local.runtime.launch import LaunchSpec, launch_from_sources
-from local.server import Server
+from local.server import HttpServer
 from local.services.moto import AwsClient, provision_stack
 from local.settings import DEFAULT_WORKERS
 from local.template.stack import Function, LambdaIntegration, Stack
@@ -24,7 +24,7 @@ from local.triggers.scheduler import Scheduler
 
 
 class Emulator:
-    """Runs a stack; the services it needs are somebody else's, and come in by `extra_environment`."""
+    """Runs a stack. The caller runs the services; functions reach them through `extra_environment`."""
 
     def __init__(
         self,
@@ -45,38 +45,38 @@ class Emulator:
         self._services = services
         self._aws = aws
         self._mailbox = mailbox
-        self._server = Server(self._serve)
+        self._server = HttpServer(self._serve)
         self._warming: asyncio.Task[None] | None = None
         self._running: list[asyncio.Task[None]] = []
         self._pollers = QueuePollers(aws, fleet=self.fleet, log=log) if aws else None
-        self._open(stack)
+        self._build_app(stack)
 
     async def prepare(self, stack: Stack | None = None) -> None:
-        """Make the queues, buckets and senders that a stack (or the one that is served) needs; raises `ServiceFailed`."""
+        """Create the queues, buckets and senders of a stack (default: the current one). Raises `ServiceFailed`."""
         if self._aws:
             await provision_stack(stack or self.stack, self._aws)
 
     def swap(self, stack: Stack) -> list[str]:
-        """Serve another stack from now on; return the names of the functions that are new or changed.
+        """Replace the stack; return the names of the new and the changed functions.
 
-        Requests that run already end as they began.
+        Running requests finish on the previous stack.
         """
         changed = self.fleet.adopt(stack.functions)
-        self._open(stack)
+        self._build_app(stack)
         if self._running:
             for task in self._running:
                 task.cancel()
-            self._run()
+            self._start_triggers()
         return changed
 
     async def start(self, listening: socket.socket) -> None:
-        """Serve on the socket, and start a worker of each function that answers requests in the background."""
+        """Serve on the socket and, in the background, start a worker for each function behind the API."""
         await self._server.start(listening)
-        self._warming = asyncio.create_task(self.fleet.warm(self._first_needed()))
-        self._run()
+        self._warming = asyncio.create_task(self.fleet.warm(self._api_functions()))
+        self._start_triggers()
 
     async def stop(self) -> None:
-        """End everything; requests that still run get a moment."""
+        """Stop triggers, server and workers; running requests get a short grace period."""
         for task in filter(None, (self._warming, *self._running)):
             task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
@@ -86,13 +86,13 @@ class Emulator:
         await self._server.stop()
         await self.fleet.stop()
 
-    def _run(self) -> None:
-        """Start what calls functions by itself."""
+    def _start_triggers(self) -> None:
+        """Start the scheduler and the queue pollers."""
         self._running = [asyncio.create_task(self._scheduler.run())]
         if self._pollers:
             self._running.append(asyncio.create_task(self._pollers.run(self.stack.event_sources)))
 
-    def _open(self, stack: Stack) -> None:
+    def _build_app(self, stack: Stack) -> None:
         self.stack = stack
         self._scheduler = Scheduler(stack.schedules, fleet=self.fleet, log=self._log)
         gateway = Gateway(stack.api, fleet=self.fleet, log=self._log)
@@ -104,7 +104,8 @@ class Emulator:
     async def _serve(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         await self._app(scope, receive, send)
 
-    def _first_needed(self) -> list[str]:
+    def _api_functions(self) -> list[str]:
+        """Return the names of the functions behind the API, authorizers first."""
         api = self.stack.api
         names = [authorizer.function for authorizer in api.authorizers.values()]
         names += [route.integration.function for route in api.routes if isinstance(route.integration, LambdaIntegration)]

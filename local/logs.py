@@ -1,6 +1,6 @@
-"""The log of the running stack: the access log, the functions' output, and errors.
+"""The log of the running stack: requests, triggers, mails, the functions' output, and errors.
 
-The terminal shows JSON log lines in a readable form, and leaves out those below WARNING; the files hold every line.
+The terminal shows the functions' JSON log lines in a readable form and omits those below WARNING; the files have every line.
 """
 
 import json
@@ -17,13 +17,13 @@ from local.mailbox import SentMail
 from local.runtime.outcome import Failure, Outcome
 from local.template.stack import EventSource, LambdaIntegration, Schedule
 
-# CloudWatch reads metrics from the log in this form; nobody else does.
+# Marks CloudWatch metrics in the embedded metric format, which only CloudWatch reads.
 _METRICS_FIELD = "_aws"
-# Seven lines of advice before each exception, on how to find out what AWS has changed.
+# Lambda's runtime prints seven lines of advice before each exception.
 _EXCEPTION_ADVICE = "LAMBDA_WARNING: Unhandled exception."
 _LEVEL_COLOURS: dict[str, Colour] = {"WARNING": "yellow", "WARN": "yellow", "ERROR": "red", "CRITICAL": "red", "FATAL": "red"}
 
-# What Powertools and Lambda's runtime put on every line; the rest is what the line is about.
+# Powertools and Lambda's runtime put these fields on every line; the other fields are specific to the event.
 _STANDARD_FIELDS = {
     *("level", "location", "message", "timestamp", "service", "cold_start", "sampling_rate", "xray_trace_id", "logger", "log_level"),
     *("function_name", "function_memory_size", "function_arn", "function_request_id"),
@@ -33,17 +33,17 @@ _STANDARD_FIELDS = {
 
 @dataclass(frozen=True)
 class TerminalText:
-    """Text for the terminal, of one line or more."""
+    """Text of one or more lines, with its colour."""
 
     text: str
     colour: Colour
 
 
 def terminal_text(line: str) -> TerminalText | None:
-    """Return how the terminal shows a line of output; None for metrics, and for JSON log lines below WARNING.
+    """Return the text for a line of a function's output, or None to omit the line.
 
-    A line that is not a JSON log line is shown as it is. What Lambda's runtime says of a failed start is left out
-    where the emulator says it too.
+    Omitted are metrics, JSON log lines below WARNING, and the runtime's report of a failed start, which the emulator reports
+    itself. Lines that are not JSON log lines are shown unchanged.
     """
     if _EXCEPTION_ADVICE in line:
         return None
@@ -55,11 +55,9 @@ def terminal_text(line: str) -> TerminalText | None:
     level = str(fields.get("level", "")).upper()
     if not level:
         return TerminalText(line, "dim")
-    return (
-        TerminalText("\n".join([_summary(level, fields), *_traceback_lines(fields)]), _LEVEL_COLOURS[level])
-        if level in _LEVEL_COLOURS
-        else None
-    )
+    if level not in _LEVEL_COLOURS:
+        return None
+    return TerminalText("\n".join([_summary(level, fields), *_traceback_lines(fields)]), _LEVEL_COLOURS[level])
 
 
 def _fields(line: str) -> dict[str, Any] | None:
@@ -73,9 +71,9 @@ def _fields(line: str) -> dict[str, Any] | None:
 
 
 def _summary(level: str, fields: dict[str, Any]) -> str:
-    """Return `LEVEL message  key=value …`; an error of Lambda's runtime has a type and a message in other fields."""
-    raised = ": ".join(str(fields[key]) for key in ("errorType", "errorMessage") if fields.get(key))
-    message = str(fields.get("message") or raised)
+    """Return `LEVEL message  key=value …`; for an error of Lambda's runtime the message is its type and text."""
+    error = ": ".join(str(fields[key]) for key in ("errorType", "errorMessage") if fields.get(key))
+    message = str(fields.get("message") or error)
     pairs = [f"{key}={_value(value)}" for key, value in fields.items() if key not in _STANDARD_FIELDS and value is not None]
     return "  ".join([f"{level} {message}", *([" ".join(pairs)] if pairs else [])])
 
@@ -85,16 +83,16 @@ def _value(value: Any) -> str:
 
 
 def _traceback_lines(fields: dict[str, Any]) -> Iterator[str]:
-    """Yield the traceback's lines, indented."""
-    found = fields.get("exception") or fields.get("stackTrace") or ""
-    text = "\n".join(str(part) for part in found) if isinstance(found, list) else str(found)
+    """Yield the lines of the traceback, indented."""
+    trace = fields.get("exception") or fields.get("stackTrace") or ""
+    text = "\n".join(str(part) for part in trace) if isinstance(trace, list) else str(trace)
     yield from (f"  {line}" for line in text.splitlines() if line.strip())
 
 
 class StackLog:
-    """Writes to the terminal, and each function's output also to `<folder>/<function>.log`; the last run's logs are gone.
+    """Writes to the terminal, and each function's output also to `<folder>/<function>.log`.
 
-    The terminal is spared JSON log lines below WARNING, and metrics, unless `is_verbose`.
+    Creation deletes the logs of the previous run. With `is_verbose` the terminal shows every line of output unchanged.
     """
 
     def __init__(self, console: Console, folder: Path, *, is_verbose: bool = False) -> None:
@@ -107,24 +105,24 @@ class StackLog:
             old.unlink()
 
     def output(self, function: str, text: str) -> None:
-        """Take a line of a worker's output; Lambda's runtime puts carriage returns for new lines within one."""
+        """Log a line of a worker's output; Lambda's runtime writes newlines inside it as carriage returns."""
         for line in text.rstrip("\r\n").split("\r"):
             self._show(function, TerminalText(line, "dim") if self._is_verbose else terminal_text(line))
             self.platform(function, line)
 
     def platform(self, function: str, text: str) -> None:
-        """Take a line of Lambda itself: only the file gets it."""
+        """Log a line of Lambda itself, to the file only."""
         file = self._files.get(function) or self._open(function)
         file.write(f"{text}\n")
         file.flush()
 
-    def trouble(self, function: str, text: str) -> None:
-        """Take what a developer should see at once."""
-        self._console.say(f"{function}: {text}", "red")
+    def alert(self, function: str, text: str) -> None:
+        """Log an error that the developer should see at once."""
+        self._console.print(f"{function}: {text}", "red")
         self.platform(function, text)
 
     def access(self, request: GatewayRequest, status: int) -> None:
-        """Write the line of a request."""
+        """Log a request."""
         target = request.route.integration if request.route else None
         function = target.function if isinstance(target, LambdaIntegration) else "-"
         parts = [
@@ -132,36 +130,36 @@ class StackLog:
             function,
             request.request_id[:8],
         ]
-        self._console.say("  ".join([*parts, *request.marks]), _status_colour(status))
-        if request.trouble:
-            self._console.say(f"         {request.trouble}", "yellow")
+        self._console.print("  ".join([*parts, *request.notes]), _status_colour(status))
+        if request.error_reason:
+            self._console.print(f"         {request.error_reason}", "yellow")
 
     def crashed(self, request: GatewayRequest, error: Exception) -> None:
-        """Write what the emulator itself did wrong."""
-        self._console.say(f"the emulator failed on {request.method} {request.path}:\n{''.join(traceback.format_exception(error))}", "red")
+        """Log an error in the emulator itself."""
+        self._console.print(f"the emulator failed on {request.method} {request.path}:\n{''.join(traceback.format_exception(error))}", "red")
 
     def schedule_ran(self, schedule: Schedule, outcome: Outcome) -> None:
-        """Write the line of a schedule that ran."""
+        """Log a run of a schedule."""
         result = f"failed: {outcome.message}" if isinstance(outcome, Failure) else "done"
-        self._console.say(
+        self._console.print(
             f"{_clock_time()} schedule {schedule.name}  {schedule.function}  {result}", "red" if isinstance(outcome, Failure) else None
         )
 
-    def batch_done(self, source: EventSource, *, count: int, failed: int, trouble: str | None) -> None:
-        """Write the line of a batch that a function got from a queue."""
-        result = "done" if not failed else f"{failed} failed: {trouble}" if trouble else f"{failed} failed"
+    def batch_done(self, source: EventSource, *, count: int, failed: int, reason: str | None) -> None:
+        """Log a batch of messages; `reason` is set if the whole batch failed."""
+        result = "done" if not failed else f"{failed} failed: {reason}" if reason else f"{failed} failed"
         messages = "1 message" if count == 1 else f"{count} messages"
-        self._console.say(f"{_clock_time()} queue {source.queue}  {source.function}  {messages}  {result}", "red" if failed else None)
+        self._console.print(f"{_clock_time()} queue {source.queue}  {source.function}  {messages}  {result}", "red" if failed else None)
 
     def queue_unreadable(self, source: EventSource, reason: str) -> None:
-        """Write that a queue cannot be read; it is tried again."""
-        self._console.say(f"{_clock_time()} queue {source.queue} cannot be read: {reason}", "red")
+        """Log that a queue cannot be read; the poller retries."""
+        self._console.print(f"{_clock_time()} cannot read queue {source.queue}: {reason}", "red")
 
     def mail_sent(self, mail: SentMail) -> None:
-        """Write a mail as its recipient sees it."""
-        self._console.say(f"{_clock_time()} mail to {', '.join(mail.to)}  {mail.subject}", "bold")
+        """Log a mail with its text."""
+        self._console.print(f"{_clock_time()} mail to {', '.join(mail.to)}  {mail.subject}", "bold")
         for line in mail.text.strip().splitlines():
-            self._console.say(f"mail │ {line}")
+            self._console.print(f"mail │ {line}")
 
     def close(self) -> None:
         for file in self._files.values():
@@ -169,7 +167,7 @@ class StackLog:
 
     def _show(self, function: str, line: TerminalText | None) -> None:
         for part in line.text.split("\n") if line else ():
-            self._console.say(f"{short_name(function)} │ {part}", line.colour if line else None)
+            self._console.print(f"{short_name(function)} │ {part}", line.colour if line else None)
 
     def _open(self, function: str) -> TextIO:
         self._files[function] = file = (self._folder / f"{function}.log").open("w", encoding="utf-8")
@@ -177,7 +175,7 @@ class StackLog:
 
 
 def short_name(function: str) -> str:
-    """Return a function's name as the terminal shows it: `chat` of `ChatFunction`."""
+    """Return a function's name for the terminal: `chat` for `ChatFunction`."""
     return function.removesuffix("Function").lower()
 
 

@@ -1,4 +1,4 @@
-"""The mails that the stack has sent: nobody gets them but who runs it."""
+"""The mails that the stack has sent. They are only stored and shown, never delivered."""
 
 import contextlib
 import json
@@ -14,7 +14,7 @@ _STEP_MS = 50
 
 @dataclass(frozen=True)
 class SentMail:
-    """A mail; `at` is when it was sent, as ISO 8601 in UTC."""
+    """A sent mail; `at` is the time of sending in ISO 8601, UTC."""
 
     id: str
     at: str
@@ -25,36 +25,36 @@ class SentMail:
 
     @property
     def fields(self) -> dict[str, Any]:
-        """The mail as JSON shows it."""
+        """The mail as a JSON object."""
         return {"id": self.id, "at": self.at, "from": self.sender, "to": list(self.to), "subject": self.subject, "text": self.text}
 
     @classmethod
     def read(cls, path: Path) -> "SentMail":
-        found = json.loads(path.read_text(encoding="utf-8"))
-        return cls(found["id"], found["at"], found["from"], tuple(found["to"]), found["subject"], found["text"])
+        fields = json.loads(path.read_text(encoding="utf-8"))
+        return cls(fields["id"], fields["at"], fields["from"], tuple(fields["to"]), fields["subject"], fields["text"])
 
 
 class Mailbox:
-    """A folder with a file for each mail, named by the time of its sending; the stand-in for SES writes them."""
+    """A folder with a file for each mail, named by time of sending. The AWS stand-in writes the files."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
     def mails(self) -> list[SentMail]:
-        """Return all mails, the newest first."""
-        found = []
+        """Return all mails, newest first."""
+        mails = []
         for path in sorted(self._folder.glob("[!.]*.json"), reverse=True):
             with contextlib.suppress(FileNotFoundError):
-                found.append(SentMail.read(path))
-        return found
+                mails.append(SentMail.read(path))
+        return mails
 
     def empty(self) -> None:
-        """Throw all mails away."""
+        """Delete all mails."""
         for path in self._folder.glob("[!.]*.json"):
             path.unlink(missing_ok=True)
 
     async def watch(self, show: Callable[[SentMail], None]) -> None:
-        """Show every mail as it comes, until cancelled."""
+        """Call `show` with each new mail, until cancelled."""
 
         def is_new(change: Change, path: str) -> bool:
             return change == Change.added and path.endswith(".json")

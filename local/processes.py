@@ -1,4 +1,4 @@
-"""Child processes: they die with the emulator, and are stopped with everything that they started."""
+"""Child processes that die with the emulator and are stopped together with their descendants."""
 
 import asyncio
 import contextlib
@@ -16,7 +16,7 @@ _STOP_S = 2.0
 
 @dataclass(frozen=True)
 class SystemUser:
-    """The system user that a child runs as."""
+    """The system user that a child process runs as."""
 
     uid: int
     gid: int
@@ -24,7 +24,7 @@ class SystemUser:
 
 @dataclass(frozen=True)
 class ChildProcess:
-    """A running process and what it writes."""
+    """A child process and its output, standard error included."""
 
     process: Process
     output: asyncio.StreamReader
@@ -39,16 +39,16 @@ class ChildProcess:
         return self.process.returncode is not None
 
     async def wait(self) -> int:
-        """Return its status when it has ended, even if a process that it started still writes to the pipe."""
+        """Wait for the process to end and return its status, even if a descendant still has the pipe open."""
         return await self.process.wait()
 
     def kill(self) -> None:
-        """Kill it and all of its session at once."""
+        """Kill the process and its whole process group."""
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self.process.pid, signal.SIGKILL)
 
     async def stop(self, signum: int = signal.SIGTERM) -> None:
-        """Ask it to end, wait, and kill what is still there."""
+        """Send `signum`, wait up to two seconds, then kill the process group."""
         if not self.has_ended:
             with contextlib.suppress(ProcessLookupError):
                 self.process.send_signal(signum)
@@ -59,7 +59,7 @@ class ChildProcess:
         self._pipe.close()
 
     def close(self) -> None:
-        """Read no more of what it writes."""
+        """Stop reading the output."""
         self._pipe.close()
 
 
@@ -70,13 +70,13 @@ async def start_process(
     death_signal: int = signal.SIGKILL,
     identity: SystemUser | None = None,
 ) -> ChildProcess:
-    """Start `command` in a session of its own; it gets `death_signal` when the emulator dies.
+    """Start `command` in a new session; it gets `death_signal` when the emulator dies.
 
-    The session keeps the terminal's Ctrl-C away from it: the emulator ends its children itself.
+    The session shields it from the terminal's Ctrl-C, because the emulator stops its children itself.
     """
-    who = (str(identity.uid), str(identity.gid)) if identity else ("-1", "-1")
-    wrapper = (sys.executable, "-I", "-S", str(_DIE_WITH_PARENT), str(os.getpid()), str(int(death_signal)), *who)
-    # A pipe of our own: asyncio's lets `wait` return only when the last writer has gone.
+    user = (str(identity.uid), str(identity.gid)) if identity else ("-1", "-1")
+    wrapper = (sys.executable, "-I", "-S", str(_DIE_WITH_PARENT), str(os.getpid()), str(int(death_signal)), *user)
+    # Our own pipe: with asyncio's, `wait` returns only after every descendant has closed it.
     reading, writing = os.pipe()
     output, pipe = await _pipe_reader(reading)
     try:

@@ -14,32 +14,32 @@ HOST = "127.0.0.1"
 
 
 class PortTaken(Exception):
-    """The port cannot be had: something else listens there, or this user may not."""
+    """The port is in use, or this user may not bind it."""
 
     def __init__(self, port: int, error: OSError) -> None:
-        reason = "is taken; stop what listens there" if error.errno == errno.EADDRINUSE else f"cannot be used ({error.strerror})"
-        super().__init__(f"port {port} {reason} or choose another with --port")
+        reason = "is already in use" if error.errno == errno.EADDRINUSE else f"cannot be used ({error.strerror})"
+        super().__init__(f"port {port} {reason}. Choose another port with --port.")
 
 
 def listen(port: int) -> socket.socket:
-    """Return a socket that holds the port, so that nobody takes it during the start; raises `PortTaken`."""
-    # With the protocol named, asyncio sets TCP_NODELAY on each connection; without it every answer takes 40 ms more.
-    found = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    """Return a listening socket, which reserves the port during the start. Raises `PortTaken`."""
+    # asyncio sets TCP_NODELAY only if the socket's protocol is explicit; without it each response takes 40 ms longer.
+    listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        found.bind((HOST, port))
-        found.listen(1024)
+        listening.bind((HOST, port))
+        listening.listen(1024)
     except OSError as error:
-        found.close()
+        listening.close()
         raise PortTaken(port, error) from error
-    return found
+    return listening
 
 
-class Server:
-    """Serves one ASGI app until it is stopped; running requests get a moment to end."""
+class HttpServer:
+    """Serves an ASGI app until stopped; running requests then have `grace_period_s` to finish."""
 
-    def __init__(self, app: Any, *, patience_s: int = 1) -> None:
-        # A broken-off stream ends without its last chunk on purpose; uvicorn would log each as an error.
+    def __init__(self, app: Any, *, grace_period_s: int = 1) -> None:
+        # An interrupted stream ends without its last chunk on purpose, which uvicorn would log as an error.
         logging.getLogger("uvicorn.error").disabled = True
         config = uvicorn.Config(
             app,
@@ -50,16 +50,16 @@ class Server:
             log_config=None,
             access_log=False,
             server_header=False,
-            # Who asks is the peer, whatever X-Forwarded-For says: nothing stands in front of this server.
+            # There is no proxy, so X-Forwarded-For must not change the client's address.
             proxy_headers=False,
             timeout_keep_alive=75,
-            timeout_graceful_shutdown=patience_s,
+            timeout_graceful_shutdown=grace_period_s,
         )
         self._server = _ServerWithoutSignals(config)
         self._task: asyncio.Task[None] | None = None
 
     async def start(self, listening: socket.socket) -> None:
-        """Serve on the socket, and return when that has begun."""
+        """Serve on the socket in the background; return once the server accepts requests."""
         self._task = asyncio.create_task(self._server.serve(sockets=[listening]))
         while not self._server.started and not self._task.done():
             await asyncio.sleep(0.005)

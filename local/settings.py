@@ -1,4 +1,4 @@
-"""What a developer chooses when starting the emulator."""
+"""The emulator's settings, chosen by the options of `parley up`."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -28,7 +28,7 @@ class EmulatorSettings:
 
     @property
     def is_watching(self) -> bool:
-        """Whether edits are taken up: those of sources, for a build does not change by itself."""
+        """Whether saved changes are reloaded; never for a build, which edits do not change."""
         return self.wants_watch and self.built is None
 
     @property

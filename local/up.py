@@ -1,4 +1,4 @@
-"""`parley up`: the whole stack on this machine, until it is told to stop."""
+"""`parley up`: run the whole stack on this machine until interrupted."""
 
 import asyncio
 import contextlib
@@ -28,11 +28,11 @@ _MIGRATE = "MigrateFunction"
 
 
 class MigrationFailed(Exception):
-    """The database could not be brought to this version; nothing was served."""
+    """The migrations failed, so the stack was not started."""
 
 
 async def up(settings: EmulatorSettings, console: Console) -> None:
-    """Run until SIGINT or SIGTERM. Raises what makes it impossible, with nothing left running."""
+    """Run until SIGINT, SIGTERM or SIGHUP. If the start fails, stop everything and raise the error."""
     began = time.monotonic()
     stop = asyncio.Event()
     for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
@@ -46,20 +46,23 @@ async def up(settings: EmulatorSettings, console: Console) -> None:
         cleanup.callback(folder.close)
         run = _Run(settings, folder, console, cleanup)
         if await _finished_before(stop, run.start(listening)):
-            _welcome(settings, console, time.monotonic() - began)
+            _print_welcome(settings, console, time.monotonic() - began)
             await stop.wait()
-        console.say("\nstopping …", "dim")
+        console.print("\nstopping …", "dim")
 
 
 def _check_build(tree: BuildTree, console: Console) -> None:
     check_runnable(tree)
     if source := newer_source(tree):
-        console.say(f"{source} is newer than the build in {tree.root}, which is what runs now", "yellow")
+        console.print(
+            f"{source} is newer than the build in {tree.root}. Run `make build ARCHITECTURE=native` to update the build.", "yellow"
+        )
 
 
 async def _finished_before(stop: asyncio.Event, work: Awaitable[None]) -> bool:
-    """Do the work and return True; on a signal, drop it and return False."""
-    working, stopping = asyncio.ensure_future(work), asyncio.ensure_future(stop.wait())
+    """Await the work and return True; if `stop` is set first, cancel the work and return False."""
+    working = asyncio.ensure_future(work)
+    stopping = asyncio.ensure_future(stop.wait())
     await asyncio.wait([working, stopping], return_when=asyncio.FIRST_COMPLETED)
     stopping.cancel()
     if not working.done():
@@ -72,7 +75,7 @@ async def _finished_before(stop: asyncio.Event, work: Awaitable[None]) -> bool:
 
 
 class _Run:
-    """One run of the stack; what it starts is undone by `cleanup`."""
+    """A run of the stack. Everything it starts is registered with `cleanup`."""
 
     def __init__(self, settings: EmulatorSettings, folder: DataDir, console: Console, cleanup: contextlib.AsyncExitStack) -> None:
         self._settings = settings
@@ -84,11 +87,11 @@ class _Run:
         cleanup.callback(self._log.close)
 
     async def start(self, listening: socket.socket) -> None:
-        """Start services and read the template at the same time, migrate, and serve."""
+        """Start the services while the template loads, migrate the database, and serve."""
         services = StackServices(
             self._folder,
             wants_pgbouncer=self._settings.wants_pgbouncer,
-            report=lambda text: self._console.say(text, "red"),
+            report=lambda text: self._console.print(text, "red"),
             step=self._console.step,
         )
         self._cleanup.push_async_callback(services.stop)
@@ -126,12 +129,12 @@ class _Run:
         )
         self._cleanup.push_async_callback(emulator.stop)
         if _MIGRATE in stack.functions:
-            # It loads its modules while the database starts.
+            # Its modules load while the database starts.
             emulator.fleet.pools[_MIGRATE].warm()
         return emulator
 
     def _load(self, services: StackServices) -> Stack:
-        # A second of imports, while the services start.
+        # The import takes about a second; in this thread it overlaps the start of the services.
         from local.template.load import load
 
         settings = self._settings
@@ -172,10 +175,10 @@ def _migration_summary(payload: bytes) -> str:
     return text if len(text) <= 50 else "done"
 
 
-def _welcome(settings: EmulatorSettings, console: Console, seconds: float) -> None:
-    again = "" if settings.port == DEFAULT_PORT else f" --url {settings.url}"
+def _print_welcome(settings: EmulatorSettings, console: Console, seconds: float) -> None:
+    url_option = "" if settings.port == DEFAULT_PORT else f" --url {settings.url}"
     parley = command_as_typed()
-    console.say(f"Parley is up at {settings.url}   (ready in {seconds:.1f} s)", "bold")
-    console.say(f"  try:  {parley} register you@example.com{again}")
-    console.say(f'        {parley} chat "What is 12.5% of 840?"{again}')
-    console.say(f"  data in {settings.data} · logs in {settings.data}/logs · stop with Ctrl-C")
+    console.print(f"Parley is up at {settings.url}   (ready in {seconds:.1f} s)", "bold")
+    console.print(f"  try:  {parley} register you@example.com{url_option}")
+    console.print(f'        {parley} chat "What is 12.5% of 840?"{url_option}')
+    console.print(f"  data in {settings.data} · logs in {settings.data}/logs · stop with Ctrl-C")

@@ -1,4 +1,4 @@
-"""The edit loop: what is saved runs at once, and requests that run already end on what they began with."""
+"""Reload on save: later requests run the new code or template, running requests finish on the old one."""
 
 import asyncio
 import contextlib
@@ -17,13 +17,13 @@ from local.template.errors import TemplateInvalid
 from local.template.stack import Function, Stack
 
 _SUFFIXES = {".py", ".toml"}
-# Editors save in several steps: what comes within this time belongs together.
-_STEP_MS = 50
-_FILES_NAMED = 3
+# Editors save in several steps: changes within this time are one save.
+_DEBOUNCE_MS = 50
+_MAX_NAMES = 3
 
 
 class Watcher:
-    """Restarts the functions whose files change, and takes up a changed template; a broken one is reported and left out."""
+    """Replaces the workers of functions whose files change, and reloads a changed template. Errors leave the stack as it was."""
 
     def __init__(self, emulator: Emulator, *, template: Path, load: Callable[[], Stack], console: Console) -> None:
         self._emulator = emulator
@@ -40,10 +40,10 @@ class Watcher:
                 watching.create_task(self._watch_template())
                 watching.create_task(self._watch_code())
         except* OSError as errors:
-            self._console.say(f"changes are no longer noticed: {errors.exceptions[0]}", "red")
+            self._console.print(f"cannot watch for changes any more: {errors.exceptions[0]}. Restart `parley up`.", "red")
 
     async def _watch_template(self) -> None:
-        # Its folder, as editors put a new file in the place of the old one.
+        # The folder is watched because editors replace the file.
         async for _ in _changes([self._template.parent], lambda path: path == self._template, is_deep=False):
             await self._reload_template()
 
@@ -58,20 +58,24 @@ class Watcher:
         return {folder for function in functions for folder in _folders_of(function) if folder.is_dir()}
 
     def _is_code(self, path: Path) -> bool:
-        """Say whether a path is source of the stack, and not an editor's, an environment's or a cache's file."""
-        below = [path.relative_to(folder) for folder in self._folders() if path.is_relative_to(folder)]
-        return path.suffix in _SUFFIXES and any(not any(_is_hidden(part) for part in one.parts) for one in below)
+        """Return whether a path is source code of the stack, not a file of an editor, a virtual environment or a cache."""
+        relative_paths = [path.relative_to(folder) for folder in self._folders() if path.is_relative_to(folder)]
+        return path.suffix in _SUFFIXES and any(not any(_is_hidden(part) for part in relative.parts) for relative in relative_paths)
 
     def _reload_code(self, paths: set[Path]) -> None:
         began = time.monotonic()
         for path in paths:
-            # Python tells versions of a module by whole seconds and sizes, and editors save twice in a second.
+            # Python compares cached bytecode by size and whole seconds, so it could miss a second save within a second.
             Path(cache_from_source(str(path))).unlink(missing_ok=True)
         functions = self._emulator.stack.functions
-        touched = [name for name, one in functions.items() if any(path.is_relative_to(at) for path in paths for at in _folders_of(one))]
-        self._emulator.fleet.replace(touched)
-        names = ", ".join(sorted(map(short_name, touched))) if len(touched) <= _FILES_NAMED else f"{len(touched)} functions"
-        self._report(touched, f"{names} ({_listed(paths)})", began)
+        changed = [
+            name
+            for name, function in functions.items()
+            if any(path.is_relative_to(folder) for path in paths for folder in _folders_of(function))
+        ]
+        self._emulator.fleet.replace(changed)
+        names = ", ".join(sorted(map(short_name, changed))) if len(changed) <= _MAX_NAMES else f"{len(changed)} functions"
+        self._start_workers(changed, f"{names} ({_listed(paths)})", began)
 
     async def _reload_template(self) -> None:
         began = time.monotonic()
@@ -80,42 +84,42 @@ class Watcher:
             stack = await asyncio.to_thread(self._load)
             await self._emulator.prepare(stack)
         except (TemplateInvalid, ServiceFailed) as error:
-            self._console.say(f"{error}\n{name} is not taken up: the one before stays", "red")
+            self._console.print(f"{error}\n{name} was not reloaded; the previous version keeps running", "red")
             return
-        except Exception as error:  # A template in the middle of an edit can be anything, and the translator trips over some of it.
-            self._console.say(f"{name} cannot be read ({type(error).__name__}: {error}): the one before stays", "red")
+        except Exception as error:  # A half-edited template can make the translator raise any exception.
+            self._console.print(f"cannot read {name} ({type(error).__name__}: {error}); the previous version keeps running", "red")
             return
         before = self._folders()
         changed = self._emulator.swap(stack)
         if self._folders() != before:
             self._folders_changed.set()
-        self._report(changed, f"{name} ({len(stack.functions)} functions, {len(stack.api.routes)} routes)", began)
+        self._start_workers(changed, f"{name} ({len(stack.functions)} functions, {len(stack.api.routes)} routes)", began)
 
-    def _report(self, functions: list[str], what: str, began: float) -> None:
-        """Start the functions' workers, which tells at once what cannot be imported, and say when they are ready."""
-        task = asyncio.create_task(self._start(functions, what, began))
+    def _start_workers(self, functions: list[str], reloaded: str, began: float) -> None:
+        """Start new workers at once, so that import errors show immediately, and report when all are ready."""
+        task = asyncio.create_task(self._report_when_ready(functions, reloaded, began))
         self._reports.add(task)
         task.add_done_callback(self._reports.discard)
 
-    async def _start(self, functions: list[str], what: str, began: float) -> None:
+    async def _report_when_ready(self, functions: list[str], reloaded: str, began: float) -> None:
         fleet = self._emulator.fleet
         await fleet.warm(functions)
         ready = await asyncio.gather(*(fleet.pools[name].ready() for name in functions if name in fleet.pools))
         if all(ready):
-            self._console.say(f"reloaded {what} in {time.monotonic() - began:.1f} s", "green")
+            self._console.print(f"reloaded {reloaded} in {time.monotonic() - began:.1f} s", "green")
 
 
 async def _changes(
     folders: Iterable[Path], is_wanted: Callable[[Path], bool], *, is_deep: bool = True, stop: asyncio.Event | None = None
 ) -> AsyncIterator[set[Path]]:
-    """Yield the wanted files that were changed, together those of one save, until `stop` is set."""
+    """Yield the changed files that are wanted, one set per save, until `stop` is set."""
 
     def wants(_: Change, path: str) -> bool:
         return is_wanted(Path(path))
 
-    found = awatch(*folders, watch_filter=wants, recursive=is_deep, step=_STEP_MS, stop_event=stop)
-    async with contextlib.aclosing(found):
-        async for changes in found:
+    watching = awatch(*folders, watch_filter=wants, recursive=is_deep, step=_DEBOUNCE_MS, stop_event=stop)
+    async with contextlib.aclosing(watching):
+        async for changes in watching:
             yield {Path(path) for _, path in changes}
 
 
@@ -129,4 +133,4 @@ def _is_hidden(part: str) -> bool:
 
 def _listed(paths: set[Path]) -> str:
     names = sorted(path.name for path in paths)
-    return ", ".join(names) if len(names) <= _FILES_NAMED else f"{len(names)} files"
+    return ", ".join(names) if len(names) <= _MAX_NAMES else f"{len(names)} files"

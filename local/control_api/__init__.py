@@ -1,1 +1,1 @@
-"""The emulator's own endpoints under `/_local/`: never in the template, never on AWS."""
+"""The control API: the emulator's own endpoints under `/_local/`, which do not exist on AWS."""

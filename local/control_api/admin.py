@@ -1,4 +1,4 @@
-"""The stack's status, schedules run on demand, and the mails that the stack has sent."""
+"""Control endpoints: the stack's status, schedules on demand, and the mails that the stack has sent."""
 
 import asyncio
 import contextlib
@@ -20,34 +20,35 @@ from local.template.stack import Stack
 from local.triggers.scheduler import Scheduler
 
 MAIL_PATH = "/_local/mail"
-STATUS_PATH, SCHEDULE_PATH = "/_local/status", "/_local/schedules/{name}"
+STATUS_PATH = "/_local/status"
+SCHEDULE_PATH = "/_local/schedules/{name}"
 
 
 class MailEndpoint:
-    """Lists and empties a mailbox; without one there are no mails."""
+    """Lists and empties a mailbox. Without a mailbox the list is empty."""
 
     def __init__(self, mailbox: Mailbox | None) -> None:
         self._mailbox = mailbox
 
     async def list(self, request: Request) -> Response:
-        """Answer with the mails, the newest first; `to` keeps those to one address."""
+        """List the mails, newest first; the query parameter `to` selects one recipient."""
         to = request.query_params.get("to")
         mails = await asyncio.to_thread(self._mailbox.mails) if self._mailbox else []
         return JSONResponse({"items": [mail.fields for mail in mails if to is None or _is_addressed_to(mail, to)]})
 
     async def empty(self, _: Request) -> Response:
-        """Throw all mails away."""
+        """Delete all mails."""
         if self._mailbox:
             await asyncio.to_thread(self._mailbox.empty)
         return Response(status_code=204)
 
 
 def _is_addressed_to(mail: SentMail, address: str) -> bool:
-    return address.lower() in (parseaddr(one)[1].lower() for one in mail.to)
+    return address.lower() in (parseaddr(recipient)[1].lower() for recipient in mail.to)
 
 
 class AdminEndpoint:
-    """Answers questions about the running stack."""
+    """Reports the state of the running stack and runs schedules on demand."""
 
     def __init__(
         self, stack: Stack, *, fleet: Fleet, scheduler: Scheduler, services: Callable[[], dict[str, Any]], aws: AwsClient | None
@@ -59,32 +60,32 @@ class AdminEndpoint:
         self._aws = aws
 
     async def status(self, _: Request) -> Response:
-        """Answer with the functions and their workers, the schedules, the queues, the buckets and the services."""
+        """Report functions with their workers, schedules, queues, buckets and services."""
         return JSONResponse(
             {
                 "version": _version(),
                 "routes": len(self._stack.api.routes),
                 "functions": [_function_status(pool) for pool in self._fleet.pools.values()],
                 "schedules": self._scheduler.status(),
-                **await self._stored(),
+                **await self._queues_and_buckets(),
                 "services": self._services(),
             }
         )
 
-    async def _stored(self) -> dict[str, Any]:
-        """Return what is in queues and buckets; nothing while the service that has them is being started again."""
+    async def _queues_and_buckets(self) -> dict[str, Any]:
+        """Return the counts of queues and buckets, empty lists while the AWS stand-in restarts."""
         with contextlib.suppress(ServiceFailed):
             if self._aws:
                 return await self._aws.state()
         return {"queues": [], "buckets": []}
 
     async def fire(self, request: Request) -> Response:
-        """Run a schedule's function now and answer with what it answered."""
+        """Run a schedule's function now and return its result."""
         name = request.path_params["name"]
         schedule = self._scheduler.find(name)
         if schedule is None:
-            known = ", ".join(sorted(one.name for one in self._stack.schedules)) or "none"
-            return _problem(404, "schedule_not_found", f"There is no schedule {name!r}; there are: {known}.")
+            known = ", ".join(sorted(other.name for other in self._stack.schedules)) or "none"
+            return _problem(404, "schedule_not_found", f"There is no schedule {name!r}. Schedules of this stack: {known}.")
         outcome = await self._scheduler.fire(schedule)
         if isinstance(outcome, Failure):
             return Response(outcome.payload, 502, headers={"X-Amz-Function-Error": "Unhandled"}, media_type="application/json")
@@ -92,8 +93,8 @@ class AdminEndpoint:
 
 
 def forbidden_response() -> Response:
-    """Answer a request that a web page sent."""
-    return _problem(403, "forbidden", "/_local/ answers programs on this machine, not web pages.")
+    """Return the response to a request that a web page sent."""
+    return _problem(403, "forbidden", "/_local/ accepts requests from programs on this machine only, not from web pages.")
 
 
 def _function_status(pool: Pool) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """The ASGI app on the public port: `/_local/` goes to the control API, everything else to the gateway.
 
-The control API has no accounts, so it answers programs on this machine and refuses web pages.
+The control API has no authentication, so it accepts requests from programs on this machine only and rejects web pages.
 """
 
 from collections.abc import Mapping, MutableMapping
@@ -19,10 +19,10 @@ PREFIX = "/_local/"
 
 
 def is_trusted(headers: Mapping[str, str]) -> bool:
-    """Return whether a request comes from a program here rather than from a page in its browser.
+    """Return whether a request comes from a program on this machine rather than from a web page in a browser.
 
-    The Host check stops pages whose name was made to resolve to this machine
-    (DNS rebinding), the others stop pages that simply call it.
+    The Host check stops DNS rebinding: pages whose host name resolves to this machine. The checks of Sec-Fetch-Site and
+    Origin stop pages that request the address directly.
     """
     host = headers.get("host", "")
     name = host if host.endswith("]") else host.rpartition(":")[0] or host
@@ -33,7 +33,7 @@ def is_trusted(headers: Mapping[str, str]) -> bool:
 
 
 class PublicApp:
-    """The ASGI app on the public port."""
+    """Dispatches requests to the control API or to the gateway."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""The Lambda Invoke endpoint, for boto3 and for `parley invoke`.
+"""Lambda's Invoke endpoint, for boto3 and for `parley invoke`.
 
 https://docs.aws.amazon.com/lambda/latest/api/API_Invoke.html
 """
@@ -20,7 +20,7 @@ _EVENT_LIMIT_BYTES = {"Event": 1_048_576}
 
 
 class InvokeEndpoint:
-    """Runs a function for a caller that names it, whatever routes it has."""
+    """Invokes a function by name, as `RequestResponse`, `Event` or `DryRun`."""
 
     def __init__(self, fleet: Fleet) -> None:
         self._fleet = fleet
@@ -35,7 +35,7 @@ class InvokeEndpoint:
             return Response(status_code=204)
         invocation = self._fleet.submit(name, payload, trace_id=request.headers.get("x-amzn-trace-id", ""))
         if kind == "Event":
-            invocation.forget()
+            invocation.detach()
             return Response(status_code=202, headers={"x-amzn-RequestId": invocation.id})
         return await _response(await asyncio.shield(invocation.outcome), invocation.id)
 
@@ -60,7 +60,7 @@ async def _response(outcome: Outcome, request_id: str) -> Response:
 
 
 async def _buffered_stream(stream: Stream, headers: Mapping[str, str]) -> Response:
-    """Answer with all chunks in one piece, as Lambda does when a stream is invoked without streaming."""
+    """Return all chunks in one response, as Lambda's Invoke does with a streaming function."""
     try:
         body = b"".join([chunk async for chunk in stream])
     except StreamBroken as error:

@@ -1,1 +1,1 @@
-"""API Gateway's side: HTTP in, proxy events out, and everything that it decides by itself."""
+"""API Gateway's part of the emulator: HTTP requests in, proxy events out, and the decisions API Gateway makes itself."""

@@ -1,4 +1,4 @@
-"""API Gateway as an ASGI app: from a request to a function's event, and back. Routes are throttled by token buckets."""
+"""API Gateway as an ASGI app: from a request to a function's event and back, with a token bucket for each throttled route."""
 
 import asyncio
 import os
@@ -17,12 +17,14 @@ from local.runtime.fleet import Fleet
 from local.runtime.outcome import Failure, HandlerResult, Outcome, Stream
 from local.template.stack import LambdaIntegration, MockIntegration, RateLimit, RestApi, Route
 
-# Lambda takes an event of this size at most, so it is also the most that a route can pass on.
+# The largest event that Lambda accepts, so also the largest that a route can pass on.
 EVENT_LIMIT_BYTES = 6_291_556
 type App = Callable[[MutableMapping[str, Any], Receive, Send], Awaitable[None]]
 
 
 class _TokenBucket:
+    """A bucket that starts full; `now` is in seconds of a monotonic clock."""
+
     def __init__(self, limit: RateLimit, now: float) -> None:
         self._limit = limit
         self._tokens = float(limit.burst)
@@ -38,14 +40,15 @@ class _TokenBucket:
 
 
 class RateLimiter:
-    """Counts the requests of each route against its limit, unless it `is_off`: for load tests."""
+    """Limits the requests of each route. With `is_off`, for load tests, every request is allowed."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic, *, is_off: bool = False) -> None:
-        self._clock, self._is_off = clock, is_off
+        self._clock = clock
+        self._is_off = is_off
         self._buckets: dict[tuple[str, str], _TokenBucket] = {}
 
     def allows(self, route: Route) -> bool:
-        """Take a token of the route's bucket; False when it is empty."""
+        """Take a token from the route's bucket; return False if the bucket is empty."""
         if route.throttle is None or self._is_off:
             return True
         now = self._clock()
@@ -55,7 +58,7 @@ class RateLimiter:
 
 
 class AccessLog(Protocol):
-    """Gets one line for each request."""
+    """Log of requests: one line for each, and the emulator's own errors."""
 
     def access(self, request: GatewayRequest, status: int) -> None: ...
 
@@ -63,7 +66,7 @@ class AccessLog(Protocol):
 
 
 class Gateway:
-    """Serves the routes of an API; everything a function did wrong is answered as API Gateway would."""
+    """Serves the routes of an API and answers a function's errors as API Gateway does."""
 
     def __init__(self, api: RestApi, *, fleet: Fleet, log: AccessLog) -> None:
         self._api = api
@@ -86,12 +89,13 @@ class Gateway:
         self._log.access(request, status)
 
     async def _serve(self, request: GatewayRequest, receive: Receive, send: Send) -> int:
-        found = self._router.find(request.method, request.path)
-        if found is None:
+        match = self._router.find(request.method, request.path)
+        if match is None:
             raise GatewayError("MISSING_AUTHENTICATION_TOKEN")
-        request.route, request.path_parameters = route, _ = found
+        request.route, request.path_parameters = match
+        route = request.route
         if not self._rate_limiter.allows(route):
-            request.marks.append("throttled")
+            request.notes.append("throttled")
             raise GatewayError("THROTTLED")
         await self._authorizers.check(request, route)
         body = await read_body(request, receive)
@@ -105,7 +109,7 @@ class Gateway:
     ) -> int:
         event = proxy_event(request, route, stage=self._api.stage, body=body, binary_types=self._api.binary_types)
         if len(event) > EVENT_LIMIT_BYTES:
-            raise GatewayError("REQUEST_TOO_LARGE", reason="the event is larger than Lambda takes (6 MB)")
+            raise GatewayError("REQUEST_TOO_LARGE", reason="the event exceeds Lambda's limit of 6 MB")
         deadline = asyncio.get_running_loop().time() + target.timeout_s
         outcome = await self._outcome(request, target, event, deadline)
         if isinstance(outcome, Failure):
@@ -113,34 +117,34 @@ class Gateway:
         if target.is_streaming:
             return await self._stream(request, outcome, deadline, receive, send)
         if await has_disconnected(receive):
-            request.marks.append("client left")
+            request.notes.append("client disconnected")
         return await send_reply(self._buffered_reply(request, outcome), request, send)
 
     async def _outcome(self, request: GatewayRequest, target: LambdaIntegration, event: bytes, deadline: float) -> Outcome:
-        """Wait for the function's outcome until the integration's time is up; the function goes on regardless."""
+        """Wait for the function's outcome until `deadline`. After the deadline the function still runs to its end."""
         invocation = self._fleet.submit(target.function, event, trace_id=request.trace_id)
         try:
             async with asyncio.timeout_at(deadline):
                 return await asyncio.shield(invocation.outcome)
         except TimeoutError as error:
-            invocation.forget()
-            raise GatewayError("INTEGRATION_TIMEOUT", reason=f"no answer within {target.timeout_s:g} s") from error
+            invocation.detach()
+            raise GatewayError("INTEGRATION_TIMEOUT", reason=f"the function did not answer within {target.timeout_s:g} s") from error
 
     def _buffered_reply(self, request: GatewayRequest, outcome: HandlerResult | Stream) -> Reply:
         if isinstance(outcome, Stream):
             outcome.abandon()
-            raise GatewayError("INTEGRATION_FAILURE", reason="the function streams, and the route does not (ResponseTransferMode)")
+            raise GatewayError("INTEGRATION_FAILURE", reason="the function streamed, but the route does not stream (ResponseTransferMode)")
         return integration_response.buffered_reply(outcome.payload, accept=request.header("Accept"), binary_types=self._api.binary_types)
 
     async def _stream(self, request: GatewayRequest, outcome: HandlerResult | Stream, deadline: float, receive: Receive, send: Send) -> int:
         if not isinstance(outcome, Stream):
-            raise GatewayError("INTEGRATION_FAILURE", reason="the route streams, and the function answered in one piece")
-        request.marks.append("stream")
+            raise GatewayError("INTEGRATION_FAILURE", reason="the route streams, but the function returned a buffered response")
+        request.notes.append("stream")
         try:
             return await send_stream(outcome, request, deadline=deadline, receive=receive, send=send)
         finally:
             outcome.abandon()
 
     async def _refuse(self, refusal: GatewayError, request: GatewayRequest, send: Send) -> int:
-        request.trouble = refusal.reason
+        request.error_reason = refusal.reason
         return await send_reply(self._responses.reply(refusal, request), request, send)

@@ -1,4 +1,4 @@
-"""ASGI input and output: read a request's body within API Gateway's limit; send buffered and streamed responses."""
+"""ASGI input and output: read a request's body up to API Gateway's limit, and send buffered and streamed responses."""
 
 import asyncio
 import contextlib
@@ -17,7 +17,7 @@ BODY_LIMIT_BYTES = 10 * 1024 * 1024
 
 
 async def send_reply(reply: Reply, request: GatewayRequest, send: Send) -> int:
-    """Send a whole answer and return its status."""
+    """Send a buffered response and return its status."""
     headers = [*_encoded_headers(reply, request), (b"content-length", str(len(reply.body)).encode())]
     request.has_begun = True
     await send({"type": "http.response.start", "status": reply.status, "headers": headers})
@@ -26,7 +26,7 @@ async def send_reply(reply: Reply, request: GatewayRequest, send: Send) -> int:
 
 
 async def has_disconnected(receive: Receive) -> bool:
-    """Return whether the client has closed the connection, without waiting for it to."""
+    """Return whether the client has already closed the connection; do not wait."""
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(0):
             message = await receive()
@@ -35,10 +35,10 @@ async def has_disconnected(receive: Receive) -> bool:
 
 
 async def send_stream(stream: Stream, request: GatewayRequest, *, deadline: float, receive: Receive, send: Send) -> int:
-    """Send a streamed answer as its chunks arrive and return its status.
+    """Send a streamed response chunk by chunk and return its status.
 
-    After the head is sent there is no status left to say that something broke:
-    the connection is closed short of its end, as API Gateway does.
+    Raises `GatewayError` until the head is sent. Later failures can no longer change the status: the connection closes
+    before the end of the body, as with API Gateway.
     """
     if stream.content_type != integration_response.PRELUDE_TYPE:
         raise GatewayError("INTEGRATION_FAILURE", reason=f"the stream's content type is {stream.content_type!r}")
@@ -47,7 +47,7 @@ async def send_stream(stream: Stream, request: GatewayRequest, *, deadline: floa
         async with asyncio.timeout_at(deadline):
             reply, first = await integration_response.stream_prelude(chunks)
     except TimeoutError as error:
-        raise GatewayError("INTEGRATION_TIMEOUT", reason="no prelude in time") from error
+        raise GatewayError("INTEGRATION_TIMEOUT", reason="the stream sent no prelude before the time limit") from error
     except StreamBroken as error:
         raise GatewayError("INTEGRATION_FAILURE", reason=str(error)) from error
     watch = asyncio.create_task(_watch_for_disconnect(stream, request, receive))
@@ -57,8 +57,8 @@ async def send_stream(stream: Stream, request: GatewayRequest, *, deadline: floa
         async with asyncio.timeout_at(deadline):
             await _forward(chunks, first, send)
     except (StreamBroken, TimeoutError) as error:
-        request.marks.append("broken off")
-        request.trouble = str(error) or "the integration's time was up"
+        request.notes.append("stream interrupted")
+        request.error_reason = str(error) or "the integration timed out"
     finally:
         watch.cancel()
     return reply.status
@@ -73,10 +73,10 @@ async def _forward(chunks: AsyncIterator[bytes], first: bytes, send: Send) -> No
 
 
 async def _watch_for_disconnect(stream: Stream, request: GatewayRequest, receive: Receive) -> None:
-    """Let go of the stream when the client leaves; the function goes on to its end."""
+    """Abandon the stream when the client disconnects; the function still runs to its end."""
     while (await receive())["type"] != "http.disconnect":
         pass
-    request.marks.append("client left")
+    request.notes.append("client disconnected")
     stream.abandon()
 
 
@@ -86,13 +86,13 @@ def _encoded_headers(reply: Reply, request: GatewayRequest) -> list[tuple[bytes,
 
 
 async def read_body(request: GatewayRequest, receive: Receive) -> bytes:
-    """Return the whole body; raises `GatewayError` beyond 10 MB, whatever length was announced."""
+    """Return the whole body. Raises `GatewayError` if more than 10 MB arrive, whatever Content-Length says."""
     parts, size, has_more = [], 0, True
     while has_more:
         message = await receive()
         if message["type"] == "http.disconnect":
-            request.marks.append("client left")
-            raise GatewayError("BAD_REQUEST_BODY", reason="the client left before its request was whole")
+            request.notes.append("client disconnected")
+            raise GatewayError("BAD_REQUEST_BODY", reason="the client disconnected before the end of the request")
         parts.append(message.get("body", b""))
         size += len(parts[-1])
         if size > BODY_LIMIT_BYTES:

@@ -1,8 +1,7 @@
-"""Calling Lambda authorizers, and keeping their answers as API Gateway does.
+"""Lambda authorizers, and API Gateway's cache of their results.
 
-The whole policy is kept under the values of the identity headers, whatever
-route asked first, and is read again for each method. So a policy that allows
-only the method it was asked about refuses the next one until it expires.
+The cache key is the values of the identity headers, not the route, and the cached policy is evaluated for each method.
+So a policy that allows only the method of the first request denies other methods until it expires.
 """
 
 import json
@@ -22,7 +21,7 @@ _CACHE_SIZE = 10_000
 
 
 class Authorizers:
-    """Decides whether a request may pass, and what its function is told about the caller."""
+    """Decides whether a request may pass, and sets the caller's context for the function."""
 
     def __init__(
         self, authorizers: Mapping[str, Authorizer], *, fleet: Fleet, stage: str, clock: Callable[[], float] = time.monotonic
@@ -34,7 +33,7 @@ class Authorizers:
         self._cache: dict[tuple[str, ...], tuple[float, Grant]] = {}
 
     async def check(self, request: GatewayRequest, route: Route) -> None:
-        """Set the exchange's authorizer context; raises `GatewayError` if the request may not pass."""
+        """Set the request's authorizer context. Raises `GatewayError` if the request may not pass."""
         if route.authorizer is None:
             return
         authorizer = self._authorizers[route.authorizer]
@@ -66,7 +65,7 @@ class Authorizers:
         if isinstance(outcome, Failure) and outcome.message == "Unauthorized":
             raise GatewayError("UNAUTHORIZED")
         if not isinstance(outcome, HandlerResult):
-            reason = outcome.message if isinstance(outcome, Failure) else "it streams its answer"
+            reason = outcome.message if isinstance(outcome, Failure) else "an authorizer may not stream its result"
             shows_reason = isinstance(outcome, Failure) and outcome.is_init
             raise GatewayError("AUTHORIZER_FAILURE", reason=f"{authorizer.function}: {reason}", shows_reason=shows_reason)
         try:
@@ -83,4 +82,4 @@ def _parsed_json(payload: bytes) -> Any:
     try:
         return json.loads(payload)
     except ValueError as error:
-        raise PolicyMalformed("the answer is not JSON") from error
+        raise PolicyMalformed("the result is not JSON") from error

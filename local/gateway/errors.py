@@ -1,4 +1,4 @@
-"""The gateway's own error responses, in the template's words.
+"""API Gateway's own error responses, as the template defines them.
 
 https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-gatewayResponse-definition.html
 """
@@ -31,7 +31,7 @@ _CONTEXT_VARIABLE = re.compile(r"\$context\.((?:\w+\.)*\w+)")
 
 
 class GatewayError(Exception):
-    """The gateway answers by itself; `reason` is for the developer's terminal, and for the client only if it `shows_reason`."""
+    """The gateway refuses a request. `reason` goes to the developer's terminal; the client sees it only with `shows_reason`."""
 
     def __init__(self, kind: str, *, reason: str = "", message: str = "", shows_reason: bool = False) -> None:
         self.kind = kind
@@ -44,7 +44,7 @@ class GatewayError(Exception):
 
 @dataclass(frozen=True)
 class Reply:
-    """A whole answer."""
+    """A buffered response."""
 
     status: int
     headers: list[tuple[str, str]]
@@ -52,10 +52,10 @@ class Reply:
 
 
 class ErrorResponses:
-    """Words a refusal; a type that the template leaves out looks like DEFAULT_4XX or DEFAULT_5XX, else like AWS's own."""
+    """Renders errors by the template's gateway responses, else by its DEFAULT_4XX or DEFAULT_5XX, else as AWS does."""
 
-    def __init__(self, written: Mapping[str, GatewayResponse], *, stage: str) -> None:
-        self._templates = written
+    def __init__(self, templates: Mapping[str, GatewayResponse], *, stage: str) -> None:
+        self._templates = templates
         self._stage = stage
 
     def reply(self, refusal: GatewayError, request: GatewayRequest) -> Reply:
@@ -86,7 +86,7 @@ class ErrorResponses:
 
 
 def _with_reason(body: str, reason: str) -> str:
-    """Return a JSON document with the reason for its detail or message; AWS never tells it."""
+    """Return a JSON body with `reason` as its detail or message. AWS never sends the reason."""
     try:
         document = json.loads(body)
     except ValueError:
@@ -96,7 +96,7 @@ def _with_reason(body: str, reason: str) -> str:
 
 
 def _mapped_header(value: str, variables: Mapping[str, str], request: GatewayRequest) -> str:
-    """Return the value of a mapping: `'text'`, `context.…` or `method.request.header.…`."""
+    """Return the value of a header mapping: `'text'`, `context.…` or `method.request.header.…`."""
     if value.startswith("'"):
         return value[1:-1]
     if value.startswith("context."):

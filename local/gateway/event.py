@@ -1,4 +1,4 @@
-"""The events that API Gateway hands to functions: the REST proxy event (payload version 1.0) and the authorizer's.
+"""API Gateway's events for functions: the REST proxy event (payload version 1.0) and the authorizer event.
 
 https://docs.aws.amazon.com/apigateway/latest/developerguide/set-up-lambda-proxy-integrations.html
 """
@@ -55,12 +55,12 @@ def authorizer_event(request: GatewayRequest, route: Route, *, stage: str) -> by
 
 
 def method_arn(request: GatewayRequest, stage: str) -> str:
-    """Return what a policy's Resource is compared with."""
+    """Return the ARN that the Resource patterns of a policy must match."""
     return f"arn:aws:execute-api:{REGION}:{ACCOUNT}:{API_ID}/{stage}/{request.method}/{request.path.lstrip('/')}"
 
 
 def is_binary(content_type: str, binary_types: Iterable[str]) -> bool:
-    """Return whether a media type is one of the API's binary ones; `*` stands for any part."""
+    """Return whether a media type is among the API's binary types; `*` matches any type or subtype."""
     kind, _, subtype = content_type.split(";")[0].strip().lower().partition("/")
     for wanted in binary_types:
         main, _, sub = wanted.lower().partition("/")
@@ -70,7 +70,7 @@ def is_binary(content_type: str, binary_types: Iterable[str]) -> bool:
 
 
 def _request_fields(request: GatewayRequest, route: Route, *, nothing: Any) -> dict[str, Any]:
-    """Return the fields that both events have; a proxy event has null where there is nothing, an authorizer's has {}."""
+    """Return the fields common to both events; `nothing` is the value of empty fields: null for a proxy, {} for an authorizer."""
     headers, queries = _values_by_name(request.headers), _values_by_name(request.query)
     return {
         "resource": route.path,

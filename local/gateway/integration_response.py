@@ -1,4 +1,4 @@
-"""Responses of functions, checked as API Gateway checks them: buffered ones, and the prelude of a stream."""
+"""Parse a function's response, with API Gateway's checks: a buffered response, or the prelude of a stream."""
 
 import base64
 import binascii
@@ -22,13 +22,13 @@ _REMAPPED_HEADERS = {"authorization", "connection", "content-md5", "date", "serv
 
 
 def buffered_reply(payload: bytes, *, accept: str, binary_types: Iterable[str]) -> Reply:
-    """Return the reply that a buffered answer asks for; raises `GatewayError` if it is malformed."""
+    """Return the reply in a buffered proxy response. Raises `GatewayError` if the response is malformed."""
     fields = _json_object(payload, _BUFFERED_FIELDS)
     body = fields.get("body")
     if body is not None and not isinstance(body, str):
         raise _malformed("body is not a string")
     content = (body or "").encode()
-    # Without a binary type in Accept, the client gets the base64 text itself.
+    # API Gateway decodes base64 only if Accept names a binary type.
     if fields.get("isBase64Encoded") is True and is_binary(accept.split(",")[0], binary_types):
         try:
             content = base64.b64decode(content, validate=True)
@@ -38,7 +38,7 @@ def buffered_reply(payload: bytes, *, accept: str, binary_types: Iterable[str]) 
 
 
 async def stream_prelude(chunks: AsyncIterator[bytes]) -> tuple[Reply, bytes]:
-    """Return the head of a streamed answer and the beginning of its body; raises `GatewayError` if there is no prelude."""
+    """Return the head of a streamed response and the beginning of its body. Raises `GatewayError` if there is no prelude."""
     read = b""
     async for chunk in chunks:
         read += chunk
@@ -75,7 +75,7 @@ def _status(fields: dict[str, Any]) -> int:
 
 
 def _headers(fields: dict[str, Any]) -> list[tuple[str, str]]:
-    """Return single and multiple values together; a name in both keeps the multiple ones, as documented."""
+    """Merge single-value and multi-value headers; for a name in both, the multi-value header wins, as AWS documents."""
     single, multiple = fields.get("headers") or {}, fields.get("multiValueHeaders") or {}
     if not isinstance(single, dict) or not isinstance(multiple, dict):
         raise _malformed("headers are not an object")

@@ -1,4 +1,4 @@
-"""IAM policies as authorizers return them: may this principal call this method?"""
+"""The IAM policy in an authorizer's result: may this principal call this method?"""
 
 import re
 from dataclasses import dataclass
@@ -9,12 +9,12 @@ _ACTIONS = ("execute-api:invoke", "execute-api:*", "*")
 
 
 class PolicyMalformed(Exception):
-    """The authorizer's answer is not one that API Gateway takes."""
+    """API Gateway would reject the authorizer's result."""
 
 
 @dataclass(frozen=True)
 class Statement:
-    """One Allow or Deny, and the method ARNs (with `*` and `?`) it is about."""
+    """An Allow or a Deny for method ARNs, which may contain the wildcards `*` and `?`."""
 
     is_allow: bool
     resources: tuple[str, ...]
@@ -25,7 +25,7 @@ class Statement:
 
 @dataclass(frozen=True)
 class Grant:
-    """An authorizer's whole answer: who it is, what goes along to the function, and the policy."""
+    """An authorizer's result: the principal, the context passed to the function, and the policy."""
 
     principal: str
     context: dict[str, str]
@@ -33,14 +33,14 @@ class Grant:
 
     @classmethod
     def parse(cls, answer: Any) -> "Grant":
-        """Return the grant; raises `PolicyMalformed` with the reason."""
+        """Return the grant in an authorizer's result. Raises `PolicyMalformed` with the reason."""
         try:
             statements = answer["policyDocument"]["Statement"]
             listed = statements if isinstance(statements, list) else [statements]
             parsed = tuple(_statement(one) for one in listed)
             principal = answer["principalId"]
         except (KeyError, TypeError) as error:
-            raise PolicyMalformed(f"the answer lacks {error}") from error
+            raise PolicyMalformed(f"the result lacks {error}") from error
         if not isinstance(principal, str):
             raise PolicyMalformed("principalId is not a string")
         return cls(principal, _string_context(answer.get("context")), parsed)
@@ -50,7 +50,7 @@ class Grant:
         return not self.denies(arn) and any(one.is_allow and one.covers(arn) for one in self.statements)
 
     def denies(self, arn: str) -> bool:
-        """Return whether a statement denies `arn`; then no Allow helps."""
+        """Return whether a statement denies `arn`; a Deny outweighs any Allow."""
         return any(not one.is_allow and one.covers(arn) for one in self.statements)
 
 
@@ -71,7 +71,7 @@ def _string_list(value: Any) -> list[str]:
 
 
 def _string_context(context: Any) -> dict[str, str]:
-    """Return the context as functions get it: API Gateway turns every value into a string and takes no nested ones."""
+    """Return the context with every value as a string, as API Gateway passes it on. Nested values are malformed."""
     if context is None:
         return {}
     if not isinstance(context, dict):
@@ -84,7 +84,7 @@ def _context_value(key: str, value: Any) -> str:
         return "true" if value else "false"
     if isinstance(value, str | int | float):
         return str(value)
-    raise PolicyMalformed(f"context.{key} is {type(value).__name__}; only strings, numbers and booleans are taken")
+    raise PolicyMalformed(f"context.{key} is {type(value).__name__}; only strings, numbers and booleans are allowed")
 
 
 @lru_cache(maxsize=1024)

@@ -1,4 +1,4 @@
-"""A request on its way through the gateway: what the client sent, and what the gateway adds to it."""
+"""A request inside the gateway: the client's data and the gateway's additions."""
 
 import time
 import uuid
@@ -11,13 +11,13 @@ from urllib.parse import parse_qsl
 
 from local.template.stack import Route
 
-# Connection headers end at the gateway, so a function never sees them.
+# The gateway consumes the headers of a connection; a function never sees them.
 _HOP_BY_HOP_HEADERS = {"connection", "content-length", "expect", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade"}
 
 
 @dataclass
 class GatewayRequest:
-    """The request as it came, its ids and times, and its route once there is one."""
+    """A client's request with its id, its times and, once known, its route, authorizer context and notes for the access log."""
 
     method: str
     path: str
@@ -32,14 +32,15 @@ class GatewayRequest:
     route: Route | None = None
     path_parameters: dict[str, str] = field(default_factory=dict)
     authorizer: dict[str, Any] | None = None
-    marks: list[str] = field(default_factory=list)
-    trouble: str = ""
+    notes: list[str] = field(default_factory=list)
+    error_reason: str = ""
     has_begun: bool = False
 
     @classmethod
     def of(cls, scope: dict[str, Any]) -> "GatewayRequest":
-        """Return the exchange of an ASGI scope."""
-        peer, server = scope.get("client") or ("127.0.0.1", 0), scope.get("server") or ("127.0.0.1", 0)
+        """Return the request of an ASGI scope."""
+        peer = scope.get("client") or ("127.0.0.1", 0)
+        server = scope.get("server") or ("127.0.0.1", 0)
         headers = [(_canonical_name(name), value.decode("latin-1")) for name, value in scope["headers"]]
         request = cls(
             method=scope["method"],
@@ -54,7 +55,7 @@ class GatewayRequest:
         return request
 
     def header(self, name: str) -> str:
-        """Return the last value of a header, or an empty string."""
+        """Return the last value of a header, or an empty string if there is none."""
         wanted = name.lower()
         return next((value for key, value in reversed(self.headers) if key.lower() == wanted), "")
 
@@ -67,7 +68,7 @@ class GatewayRequest:
         return self.header("X-Amzn-Trace-Id")
 
     def _forwarded(self, scheme: str) -> Iterable[tuple[str, str]]:
-        """Yield the headers as API Gateway passes them on: who asked is appended, never believed."""
+        """Yield the headers as API Gateway forwards them: the peer is appended to X-Forwarded-For, other X-Forwarded-* are replaced."""
         came_from = [value for name, value in self.headers if name == "X-Forwarded-For"]
         ours = {"X-Forwarded-For", "X-Forwarded-Port", "X-Forwarded-Proto"}
         yield from ((name, value) for name, value in self.headers if name not in ours)
@@ -81,5 +82,5 @@ class GatewayRequest:
 
 @lru_cache(maxsize=512)
 def _canonical_name(name: bytes) -> str:
-    """Return a header's usual spelling: ASGI hands names on in lower case, API Gateway as they were written."""
+    """Return a header's usual spelling: ASGI lowercases names, whereas API Gateway keeps the client's spelling."""
     return "-".join(part.capitalize() for part in name.decode("latin-1").split("-"))

@@ -1,4 +1,4 @@
-"""Which route a request takes: fixed segments before `{var}`, and both before `{proxy+}`."""
+"""Route matching: fixed segments take precedence over `{var}`, and both over `{proxy+}`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from local.template.stack import Route
 
 @dataclass
 class _Node:
-    """A resource of the API: its methods, and what may follow it in a path."""
+    """A resource of the API: its methods and its child resources."""
 
     methods: dict[str, Route] = field(default_factory=dict)
     fixed: dict[str, _Node] = field(default_factory=dict)
@@ -20,7 +20,7 @@ class _Node:
 
 
 class RouteMatcher:
-    """Finds routes as API Gateway does: first the resource, then the method on it."""
+    """Finds routes as API Gateway does: first the resource, then the method."""
 
     def __init__(self, routes: Iterable[Route]) -> None:
         self._root = _Node()
@@ -28,7 +28,7 @@ class RouteMatcher:
             self._node(route.path).methods[route.method] = route
 
     def find(self, method: str, path: str) -> tuple[Route, dict[str, str]] | None:
-        """Return the route and its decoded path parameters; None if the path, or the method on it, is unknown."""
+        """Return the route and its decoded path parameters, or None if the path has no such method or is unknown."""
         found = _match(self._root, [unquote(part) for part in _segments(path)], {})
         if found is None:
             return None
@@ -51,7 +51,7 @@ class RouteMatcher:
 
 
 def _segments(path: str) -> list[str]:
-    """Return the parts between slashes; one slash at the end does not count."""
+    """Return the parts between slashes; a single trailing slash is ignored."""
     stripped = path.removeprefix("/").removesuffix("/")
     return stripped.split("/") if stripped else []
 

@@ -1,1 +1,1 @@
-"""Lambda's side of a function: the Runtime API, the worker processes and the pool of them."""
+"""Lambda's part of the emulator: the Runtime API, the worker processes and the pool of workers of each function."""

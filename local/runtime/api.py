@@ -1,7 +1,7 @@
-"""The Lambda Runtime API, as one worker sees it on a port of its own.
+"""The Lambda Runtime API, served to each worker on its own loopback port.
 
-The calls are those of AWS's documentation ("Using the Lambda runtime API",
-version 2018-06-01) and of the runtime clients' sources for streaming.
+Sources: AWS's documentation ("Using the Lambda runtime API", version 2018-06-01) and, for streaming, the source code of
+AWS's runtime clients.
 """
 
 import asyncio
@@ -26,7 +26,11 @@ _JSON_HEADERS = (("content-type", "application/json"),)
 
 
 async def relay_stream(request: RequestHead, channel: HttpChannel, invocation: Invocation) -> None:
-    """Hand the chunks on as they arrive; error trailers, or a connection that breaks, are the stream's failure."""
+    """Pass the chunks on as they arrive.
+
+    Error trailers end the stream with a failure. A connection that breaks raises; the exit of the worker then fails the
+    invocation.
+    """
     stream = invocation.begin_stream(request.headers.get("content-type", "application/octet-stream"))
     async for chunk in channel.body():
         stream.feed(chunk)
@@ -43,7 +47,7 @@ def _trailing_failure(trailers: dict[str, str]) -> Failure | None:
 
 
 class RuntimeHost(Protocol):
-    """The worker that this API serves."""
+    """The worker that the API serves."""
 
     function_arn: str
     timeout_s: float
@@ -60,7 +64,7 @@ class RuntimeHost(Protocol):
 
 
 class RuntimeApi:
-    """Serves one worker; its connections live as long as it does."""
+    """Serve one worker until `close`."""
 
     def __init__(self, host: RuntimeHost) -> None:
         self._host = host
@@ -85,7 +89,7 @@ class RuntimeApi:
             self._connections.add(task)
             task.add_done_callback(self._connections.discard)
         try:
-            # A worker may be killed at any point; what that means its process's end tells.
+            # A worker may be killed at any point; the pool learns why from the exit of the process.
             with contextlib.suppress(ConnectionError, h11.RemoteProtocolError, h11.LocalProtocolError):
                 while request := await channel.request():
                     await self._dispatch(request, channel)
@@ -152,5 +156,5 @@ async def _drain_body(channel: HttpChannel) -> None:
 
 async def _refuse_unknown_id(channel: HttpChannel) -> None:
     await _drain_body(channel)
-    reason = {"errorType": "InvalidRequestID", "errorMessage": "this invocation is not running here"}
+    reason = {"errorType": "InvalidRequestID", "errorMessage": "this worker does not run the invocation"}
     await channel.reply(400, json.dumps(reason).encode(), _JSON_HEADERS)

@@ -1,4 +1,4 @@
-"""All pools of a stack."""
+"""The worker pools of every function in a stack."""
 
 import asyncio
 import os
@@ -14,7 +14,7 @@ _POLL_S = 0.05
 
 
 class Fleet:
-    """Runs the functions of a stack by name."""
+    """Runs the functions of a stack by name, each in its own pool."""
 
     def __init__(
         self,
@@ -27,20 +27,23 @@ class Fleet:
     ) -> None:
         self._launch_spec_of = launch_spec_of
         self._new = partial(Pool, extra_environment=extra_environment, log=log, size=pool_size)
-        self._leaving: list[Pool] = []
+        self._removed: list[Pool] = []
         self._cold_functions: list[str] = []
         self.pools = {name: self._new(function, spec=launch_spec_of(function)) for name, function in functions.items()}
 
     def replace(self, functions: Iterable[str]) -> None:
-        """Give these functions new workers, for their code has changed."""
+        """Start new workers for these functions because their code has changed."""
         for name in functions:
             pool = self.pools[name]
             pool.replace(self._launch_spec_of(pool.function))
 
     def adopt(self, functions: Mapping[str, Function]) -> list[str]:
-        """Run these functions from now on; return the names of the new and the changed ones. What runs goes on to its end."""
+        """Replace the functions of the stack; return the names of the new and the changed ones.
+
+        Running invocations finish on the workers that have them.
+        """
         for name in self.pools.keys() - functions.keys():
-            self._leaving.append(self.pools[name])
+            self._removed.append(self.pools[name])
             self.pools[name].close()
         changed = [name for name, function in functions.items() if name not in self.pools or self.pools[name].function != function]
         self.pools = {name: self._adopted_pool(name, function) for name, function in functions.items()}
@@ -56,13 +59,14 @@ class Fleet:
         return pool
 
     def submit(self, function: str, payload: bytes, *, trace_id: str = "") -> Invocation:
-        """Start an invocation; raises `KeyError` for a function that the stack lacks."""
+        """Start an invocation. Raises `KeyError` if the stack has no such function."""
         return self.pools[function].submit(payload, trace_id=trace_id)
 
     async def warm(self, functions: list[str]) -> None:
-        """Start one worker of each, as many at a time as there are processors, so that the first is ready early.
+        """Start one worker of each function and return when all have been started.
 
-        They go before those of an earlier call that still wait: what was edited last is what somebody waits for.
+        At most one worker per processor starts at a time, so that the first is ready early. These functions precede the
+        functions still queued by an earlier call: the developer waits for the latest edit.
         """
         cores = os.cpu_count() or 1
         self._cold_functions = [*functions, *(name for name in self._cold_functions if name not in functions)]
@@ -76,5 +80,5 @@ class Fleet:
             pool.warm()
 
     async def stop(self) -> None:
-        """End every worker of every function."""
-        await asyncio.gather(*(pool.stop() for pool in [*self.pools.values(), *self._leaving]))
+        """Stop every worker of every function."""
+        await asyncio.gather(*(pool.stop() for pool in [*self.pools.values(), *self._removed]))

@@ -1,4 +1,4 @@
-"""HTTP/1.1 on one connection, by h11: requests in, with chunks and trailers as they arrive, answers out."""
+"""The server side of one HTTP/1.1 connection, on h11, with access to chunks as they arrive and to trailers."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -7,12 +7,12 @@ from dataclasses import dataclass
 import h11
 
 _READ_BYTES = 65_536
-# A reported error brings its whole traceback along in a header, of at most 1 MB.
+# The runtime sends the whole traceback of an error in a header of at most 1 MB.
 _HEAD_BYTES = 2 * 1024 * 1024
 
 
 class BodyOverLimit(Exception):
-    """The body is larger than its reader takes; it was read to its end."""
+    """The body exceeds the limit; it has been read to its end."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class RequestHead:
 
 
 class HttpChannel:
-    """One connection of a worker's runtime client."""
+    """A connection from the runtime client of a worker."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._http = h11.Connection(h11.SERVER, max_incomplete_event_size=_HEAD_BYTES)
@@ -34,14 +34,14 @@ class HttpChannel:
         self.trailers: dict[str, str] = {}
 
     async def request(self) -> RequestHead | None:
-        """Return the next request, or None when the client has gone."""
+        """Return the head of the next request, or None if the client closed the connection."""
         event = await self._event()
         if not isinstance(event, h11.Request):
             return None
         return RequestHead(event.method.decode(), event.target.decode(), _decoded(event.headers))
 
     async def body(self) -> AsyncIterator[bytes]:
-        """Yield the request's body as it arrives; then `trailers` are set."""
+        """Yield the chunks of the request's body as they arrive, then set `trailers`."""
         while not isinstance(event := await self._event(), h11.EndOfMessage):
             if not isinstance(event, h11.Data):
                 raise h11.RemoteProtocolError("the body ended early")
@@ -49,18 +49,18 @@ class HttpChannel:
         self.trailers = _decoded(event.headers)
 
     async def whole_body(self, *, limit: int) -> bytes:
-        """Return the body; raises `BodyOverLimit` past `limit` bytes."""
+        """Return the body. Raises `BodyOverLimit` if it has more than `limit` bytes."""
         parts, size = [], 0
         async for part in self.body():
             size += len(part)
             if size <= limit:
                 parts.append(part)
         if size > limit:
-            raise BodyOverLimit(f"{size} bytes, {limit} are the limit")
+            raise BodyOverLimit(f"{size} bytes exceed the limit of {limit}")
         return b"".join(parts)
 
     async def reply(self, status: int, body: bytes = b"", headers: tuple[tuple[str, str], ...] = ()) -> None:
-        """Answer the request and make ready for the next one on the connection."""
+        """Send the response and prepare the connection for the next request."""
         head = [*headers, ("content-length", str(len(body)))]
         out = self._http.send(h11.Response(status_code=status, headers=head)) or b""
         out += (self._http.send(h11.Data(data=body)) or b"") if body else b""
@@ -76,7 +76,7 @@ class HttpChannel:
     async def _event(self) -> h11.Event | type[h11.PAUSED]:
         while (event := self._http.next_event()) is h11.NEED_DATA:
             self._http.receive_data(await self._reader.read(_READ_BYTES))
-        return event  # type: ignore[return-value]  # NEED_DATA is gone by here
+        return event  # type: ignore[return-value]  # the loop excludes NEED_DATA
 
 
 def _decoded(headers: h11._headers.Headers) -> dict[str, str]:

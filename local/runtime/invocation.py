@@ -1,4 +1,4 @@
-"""One call of a function, from the queue to its outcome."""
+"""One invocation of a function, from the queue to its outcome."""
 
 import asyncio
 import time
@@ -8,7 +8,7 @@ from local.runtime.outcome import Failure, HandlerResult, Outcome, Stream
 
 
 class Invocation:
-    """The event, and the outcome when there is one; the first word counts, later ones are ignored."""
+    """An event and its outcome, a future. The first outcome counts; later ones are ignored."""
 
     def __init__(self, payload: bytes, *, trace_id: str = "") -> None:
         self.id = str(uuid.uuid4())
@@ -20,12 +20,12 @@ class Invocation:
         self.started_at: float | None = None
         self._stream: Stream | None = None
 
-    def forget(self) -> None:
-        """Say that nobody waits any more; the function goes on to its end, as on AWS."""
+    def detach(self) -> None:
+        """Discard the outcome when it arrives: the caller no longer waits. The function runs to its end, as on AWS."""
         self.outcome.add_done_callback(_abandon_stream)
 
     def start(self) -> None:
-        """Note that a worker has it now."""
+        """Record that a worker has taken the invocation."""
         self.started_at = time.monotonic()
 
     @property
@@ -37,7 +37,7 @@ class Invocation:
         self.is_over = True
 
     def begin_stream(self, content_type: str) -> Stream:
-        """Return the stream to feed; it is the outcome from now on."""
+        """Make a new stream the outcome and return it."""
         self._stream = Stream(content_type)
         self._settle(self._stream)
         return self._stream
@@ -49,7 +49,7 @@ class Invocation:
         self.is_over = True
 
     def fail(self, failure: Failure) -> None:
-        """End it with a failure: the outcome if there is none yet, else the end of its stream."""
+        """End the invocation with a failure. If a stream has begun, the failure ends the stream."""
         if self._stream:
             self.end_stream(failure)
         else:

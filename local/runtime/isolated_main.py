@@ -1,7 +1,7 @@
-"""Run Lambda's runtime on given folders and the standard library, nothing else: `python -I -S -B isolated_main.py PATHS HANDLER`.
+"""Run Lambda's runtime with only the given folders and the standard library on the search path.
 
-`PATHS` comes first on the search path, in Lambda's order: task root, layers, AWS's runtime. Isolated mode keeps the
-current folder, the user's packages, the environment's and every PYTHON variable out.
+Usage: `python -I -S -B isolated_main.py PATHS HANDLER`. `PATHS` are in Lambda's order: task root, layers, AWS's runtime.
+Isolated mode excludes the current folder, the user's and the virtual environment's packages, and every PYTHON variable.
 """
 
 import os

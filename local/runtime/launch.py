@@ -1,4 +1,4 @@
-"""How a worker is started: its command, from the sources or from a build, and its environment variables."""
+"""How to start a worker: the command, from the sources or from a build, and the environment variables."""
 
 import os
 import sys
@@ -17,7 +17,7 @@ _STAND_IN = Path(__file__).with_name("standin")
 
 @dataclass(frozen=True)
 class LaunchSpec:
-    """How a worker is started: the folder it starts in, the command before the handler, and what that needs."""
+    """Working folder, command (without the handler) and additional environment variables of a worker."""
 
     root: Path
     command: tuple[str, ...]
@@ -25,20 +25,21 @@ class LaunchSpec:
 
 
 def launch_from_sources(function: Function, *, wants_stand_in: bool = False) -> LaunchSpec:
-    """Return the checkout's own code, run by this environment's interpreter and packages.
+    """Return the launch of a function from the checkout, with the interpreter and the packages of this environment.
 
-    Where AWS's runtime has no native client, and where it is wanted, the one in Python stands in for it.
+    The Python stand-in replaces AWS's native runtime client if that is not installed or if `wants_stand_in`.
     """
     environment = {"PYTHONPATH": str(_STAND_IN)} if wants_stand_in or not _has_native_client() else {}
     return LaunchSpec(root=function.root, command=(sys.executable, "-m", "awslambdaric"), environment=environment)
 
 
 def launch_from_build(function: Function, *, runtime: Path) -> LaunchSpec:
-    """Return what `sam build` made, on a search path as Lambda's: task root, layers, `runtime`, standard library.
+    """Return the launch of a function from the output of `sam build`.
 
-    `runtime` is a folder with what AWS's runtime brings. Nothing of this environment is seen, nothing is written.
+    The search path is Lambda's: task root, layers, `runtime` (a folder with the packages of AWS's runtime), standard
+    library. The worker sees no package of this environment and writes no bytecode.
     """
-    # A layer is unpacked over the ones before it.
+    # Lambda unpacks each layer over the previous ones.
     layers = [str(layer / "python") for layer in reversed(function.layers)]
     paths = os.pathsep.join([str(function.root), *layers, str(runtime)])
     return LaunchSpec(root=function.root, command=(base_interpreter(), "-I", "-S", "-B", str(_ISOLATED_MAIN), paths))
@@ -50,18 +51,19 @@ def _has_native_client() -> bool:
 
 
 def base_interpreter() -> str:
-    """Return the interpreter that this environment was made from."""
+    """Return the interpreter that this virtual environment is based on."""
     return str(getattr(sys, "_base_executable", None) or sys.executable)
 
 
 def worker_environment(function: Function, spec: LaunchSpec, *, runtime_api: str, extra_environment: Mapping[str, str]) -> dict[str, str]:
-    """Return the whole environment; `extra_environment` is what only this machine needs, and nothing else leaks in.
+    """Return all environment variables of a worker; none is inherited except `PATH`.
 
-    A function whose template calls it isolated gets no wiring: it reaches nothing of this stack's, as on AWS.
+    `extra_environment` connects functions to this machine's services. A function that the template marks as isolated does
+    not get it, because on AWS it cannot reach the stack's services either.
     https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html
     """
-    reached = {} if function.is_isolated else extra_environment
-    return {**_lambda_variables(function, spec, runtime_api), **spec.environment, **reached, **function.environment}
+    connections = {} if function.is_isolated else extra_environment
+    return {**_lambda_variables(function, spec, runtime_api), **spec.environment, **connections, **function.environment}
 
 
 def _lambda_variables(function: Function, spec: LaunchSpec, runtime_api: str) -> dict[str, str]:

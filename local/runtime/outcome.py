@@ -1,4 +1,4 @@
-"""How an invocation ends: one answer, a failure, or a stream of chunks."""
+"""The outcome of an invocation: a result, a failure, or a stream of chunks."""
 
 import asyncio
 import json
@@ -11,14 +11,14 @@ type Outcome = HandlerResult | Failure | Stream
 
 @dataclass(frozen=True)
 class HandlerResult:
-    """What the handler returned, as JSON."""
+    """The handler's return value, as JSON."""
 
     payload: bytes
 
 
 @dataclass(frozen=True)
 class Failure:
-    """The function failed: its own exception, or Lambda's reason for ending it. `is_init`: it did not even start."""
+    """The function's own error, or Lambda's reason for ending it. `is_init`: the failure happened during initialisation."""
 
     error_type: str
     message: str
@@ -27,12 +27,12 @@ class Failure:
 
     @property
     def payload(self) -> bytes:
-        """The error object as Lambda answers it."""
+        """The error object in Lambda's response format."""
         return self.detail or json.dumps({"errorType": self.error_type, "errorMessage": self.message}).encode()
 
     @classmethod
     def reported(cls, detail: bytes, fallback_type: str = "Unhandled") -> "Failure":
-        """Return the failure that a runtime reported in Lambda's error format."""
+        """Parse an error object reported by a runtime; other content becomes the message of a `fallback_type` failure."""
         try:
             fields: Any = json.loads(detail)
             return cls(str(fields["errorType"]), str(fields["errorMessage"]), detail)
@@ -41,7 +41,7 @@ class Failure:
 
 
 class StreamBroken(Exception):
-    """The function failed after its answer had begun."""
+    """The function failed after its response had begun."""
 
     def __init__(self, failure: Failure) -> None:
         super().__init__(f"{failure.error_type}: {failure.message}")
@@ -49,10 +49,10 @@ class StreamBroken(Exception):
 
 
 class Stream:
-    """An answer that arrives in chunks.
+    """A response that arrives in chunks.
 
-    What nobody has read yet is kept, as on AWS the function is not slowed down
-    by a slow client; after `abandon` it is thrown away.
+    Unread chunks are buffered without limit: as on AWS, a slow client does not slow down the function. After `abandon` all
+    chunks are discarded.
     """
 
     def __init__(self, content_type: str) -> None:
@@ -65,12 +65,12 @@ class Stream:
             self._chunks.put_nowait(chunk)
 
     def end(self, failure: Failure | None = None) -> None:
-        """Say that no more chunks come, and why if that is a failure."""
+        """End the stream; with a `failure` its reader gets `StreamBroken`."""
         if self._is_read:
             self._chunks.put_nowait(failure)
 
     def abandon(self) -> None:
-        """End it for its reader; the function goes on, and what it sends is thrown away."""
+        """End the stream for its reader and discard everything the function still sends."""
         self._is_read = False
         while not self._chunks.empty():
             self._chunks.get_nowait()

@@ -1,4 +1,4 @@
-"""The workers of one function: started on demand, reused newest first, replaced when they end."""
+"""The workers of one function: started on demand, reused most recent first, replaced when they end."""
 
 import asyncio
 from collections import Counter, deque
@@ -16,18 +16,18 @@ _POLL_S = 0.02
 
 
 class FunctionLog(Protocol):
-    """Where a function's output and its platform's reports go."""
+    """Destination of a function's output, of Lambda's platform reports and of errors to show at once."""
 
     def output(self, function: str, text: str) -> None: ...
 
     def platform(self, function: str, text: str) -> None: ...
 
-    def trouble(self, function: str, text: str) -> None: ...
+    def alert(self, function: str, text: str) -> None: ...
 
 
 @dataclass
 class PoolCounts:
-    """What a pool has done since it was made."""
+    """Counters of a pool since its creation."""
 
     invocations: int = 0
     errors: int = 0
@@ -35,7 +35,7 @@ class PoolCounts:
 
 
 class Pool:
-    """Runs the invocations of one function on at most `size` workers; the others wait in order."""
+    """Runs the invocations of one function on at most `size` workers; further invocations wait in order."""
 
     def __init__(self, function: Function, *, spec: LaunchSpec, extra_environment: Mapping[str, str], log: FunctionLog, size: int) -> None:
         self.function = function
@@ -51,7 +51,7 @@ class Pool:
         self._retired: set[Worker] = set()
 
     def submit(self, payload: bytes, *, trace_id: str = "") -> Invocation:
-        """Start an invocation; its `outcome` comes when the function gives one, whether or not anybody waits."""
+        """Give the event to an idle worker, or queue it and start a worker if the limit allows."""
         invocation = Invocation(payload, trace_id=trace_id)
         self.counts.invocations += 1
         while self._idle:
@@ -64,18 +64,18 @@ class Pool:
         return invocation
 
     def warm(self) -> None:
-        """Start a worker if there is none, so that the first invocation finds it ready."""
+        """Start a worker if there is none, so that the first invocation need not wait for one."""
         if not self._workers.keys() - self._retired:
             self._start()
 
     async def ready(self) -> bool:
-        """Wait until no worker is starting; return whether there is one that has started."""
+        """Wait until no worker is starting; return whether any has started."""
         while any(worker.state == "starting" for worker in self._workers.keys() - self._retired):
             await asyncio.sleep(_POLL_S)
         return bool(self._workers.keys() - self._retired)
 
     def replace(self, spec: LaunchSpec, function: Function | None = None) -> None:
-        """Give later invocations new workers running `spec`, by a changed definition if given; those that run now end undisturbed."""
+        """Run later invocations on new workers, with a changed function definition if given; current invocations finish undisturbed."""
         self._spec = spec
         self.function = function or self.function
         self._size = min(self._max_size, self.function.concurrency or self._max_size)
@@ -83,14 +83,14 @@ class Pool:
         self._grow()
 
     def close(self) -> None:
-        """Take no more invocations: those that wait fail, those that run end undisturbed."""
+        """Refuse further invocations: queued ones fail, running ones finish undisturbed."""
         self._size = 0
         self._retire()
         while self._queue:
             self._queue.popleft().fail(Failure("ResourceNotFoundException", f"{self.function.name} is no longer in the template"))
 
     async def stop(self) -> None:
-        """End every worker and wait until they are gone."""
+        """Stop every worker and wait until all have ended."""
         self._queue.clear()
         self._size = 0
         for worker in self._workers:
@@ -123,15 +123,15 @@ class Pool:
         )
 
     def init_failed(self, worker: Worker, failure: Failure) -> None:
-        """Fail the invocation that has waited longest: on AWS it would have been given to this worker."""
-        self._log.trouble(self.function.name, f"cannot start: {failure.message}")
+        """Fail the oldest queued invocation, which AWS would have given to this worker."""
+        self._log.alert(self.function.name, f"cannot start: {failure.message}")
         if self._queue and worker not in self._retired:
             self._queue.popleft().fail(replace(failure, is_init=True))
             self.counts.errors += 1
 
     def withdraw(self, worker: Worker) -> None:
-        """Give the worker nothing more."""
-        self._idle = [(one, handover) for one, handover in self._idle if one is not worker]
+        """Give the worker no further invocation."""
+        self._idle = [(idle, handover) for idle, handover in self._idle if idle is not worker]
 
     def gone(self, worker: Worker) -> None:
         self.withdraw(worker)
@@ -150,10 +150,10 @@ class Pool:
         self._idle.clear()
 
     def _grow(self) -> None:
-        """Start workers while more invocations wait than workers are about to ask for one."""
+        """Start a worker for each queued invocation beyond the number of workers that will soon ask for one."""
         active = self._workers.keys() - self._retired
-        coming = sum(1 for worker in active if worker.state in ("starting", "finishing"))
-        for _ in range(min(len(self._queue) - coming, self._size - len(active))):
+        available_soon = sum(1 for worker in active if worker.state in ("starting", "finishing"))
+        for _ in range(min(len(self._queue) - available_soon, self._size - len(active))):
             self._start()
 
     def _start(self) -> None:
@@ -163,4 +163,4 @@ class Pool:
     def _warn_of_memory(self, peak: float) -> None:
         limit = self.function.memory_mb
         if peak > limit >= self.counts.peak_mb:
-            self._log.trouble(self.function.name, f"used {peak:.0f} MB of its {limit} MB: on AWS it would have been stopped")
+            self._log.alert(self.function.name, f"used {peak:.0f} MB but has {limit} MB: AWS would have killed it")

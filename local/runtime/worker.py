@@ -1,4 +1,4 @@
-"""Reading a process's output line by line, however long its lines are."""
+"""A worker: one process that runs a function's handler, its Runtime API, its time limits and its output."""
 
 import asyncio
 import time
@@ -21,7 +21,7 @@ _PIPE_S = 0.5
 
 
 async def read_lines(stream: asyncio.StreamReader) -> AsyncIterator[str]:
-    """Yield each line without its end; the last one even if it has none."""
+    """Yield each line, however long, without its end; the last one need not have one."""
     parts: list[bytes] = []
     while data := await stream.read(_READ_BYTES):
         *whole, rest = data.split(b"\n")
@@ -38,7 +38,7 @@ def _joined_text(parts: list[bytes]) -> str:
 
 
 def peak_memory_mb(pid: int) -> float | None:
-    """Return the peak resident size in MB, or None where the system does not tell (only Linux does) or the process is gone."""
+    """Return the peak resident size in MB, or None if the process has ended or the system is not Linux."""
     try:
         status = Path(f"/proc/{pid}/status").read_text(encoding="ascii", errors="replace")
     except OSError:
@@ -64,7 +64,7 @@ class WorkerOwner(Protocol):
 
 
 class Worker:
-    """A process of `python -m awslambdaric`; its owner gives it invocations when it asks for them."""
+    """A process of `python -m awslambdaric` that asks its owner for one invocation at a time."""
 
     def __init__(self, function: Function, spec: LaunchSpec, owner: WorkerOwner) -> None:
         self.function_arn = function_arn(function.name)
@@ -81,7 +81,7 @@ class Worker:
         self._is_stopped = False
 
     async def run(self, extra_environment: Mapping[str, str]) -> None:
-        """Start the process and stay with it until it has ended."""
+        """Start the process and return when it has ended."""
         address = await self._api.open()
         variables = launch.worker_environment(self._function, self._spec, runtime_api=address, extra_environment=extra_environment)
         command = (*self._spec.command, self._function.handler)
@@ -90,9 +90,9 @@ class Worker:
             if self._is_stopped:
                 self._process.kill()
             self._set_timer(_INIT_LIMIT_S + self.timeout_s)
-            await self._stay(self._process)
+            await self._supervise(self._process)
         except OSError as error:
-            self._owner.init_failed(self, Failure("Runtime.InvalidEntrypoint", f"the worker cannot be started: {error}"))
+            self._owner.init_failed(self, Failure("Runtime.InvalidEntrypoint", f"the worker cannot start: {error}"))
         finally:
             self._close()
 
@@ -101,13 +101,13 @@ class Worker:
         return peak_memory_mb(self._process.pid) if self._process else None
 
     def stop(self) -> None:
-        """End the process now; what it was doing fails."""
+        """Kill the process; its invocation fails."""
         self._is_stopped = True
         if self._process:
             self._process.kill()
 
     async def next_invocation(self) -> Invocation:
-        """Called by the runtime when it is ready for work."""
+        """Wait for the next invocation; the Runtime API calls this when the runtime is ready for work."""
         self._clear_timer()
         self.state = "idle"
         invocation = await self._owner.next_for(self)
@@ -118,12 +118,12 @@ class Worker:
         return invocation
 
     def current(self, invocation_id: str) -> Invocation | None:
-        """Return the invocation that runs here, if this is its id."""
+        """Return the running invocation if it has this id."""
         running = self._invocation
         return running if running and running.id == invocation_id and not running.is_over else None
 
     def answered(self, invocation: Invocation) -> None:
-        """Called by the API when the runtime has given its whole answer; it will ask for more soon."""
+        """Record that the runtime has sent its whole response and will soon ask for more work."""
         self._clear_timer()
         self.state = "finishing"
         self._owner.finished(self, invocation)
@@ -134,7 +134,7 @@ class Worker:
     def init_failed(self, failure: Failure) -> None:
         self._init_failure = failure
 
-    def _ended(self, status: int) -> None:
+    def _handle_exit(self, status: int) -> None:
         failure = self._init_failure or Failure("Runtime.ExitError", _exit_message(status))
         if self.state == "starting" and not self._is_stopped:
             self._owner.init_failed(self, failure)
@@ -161,17 +161,17 @@ class Worker:
         if self._timer:
             self._timer.cancel()
 
-    async def _stay(self, process: processes.ChildProcess) -> None:
-        """Wait for the end, then say what it meant for whoever was waiting."""
+    async def _supervise(self, process: processes.ChildProcess) -> None:
+        """Wait for the process to end, then fail its start or its invocation."""
         reader = asyncio.create_task(self._read_output(process))
         status = await process.wait()
         self._owner.withdraw(self)
         process.kill()
-        # A process that left the session may still hold the pipe.
+        # A descendant that left the session may keep the pipe open.
         await asyncio.wait([reader], timeout=_PIPE_S)
         reader.cancel()
         process.close()
-        self._ended(status)
+        self._handle_exit(status)
 
     async def _read_output(self, process: processes.ChildProcess) -> None:
         async for line in read_lines(process.output):

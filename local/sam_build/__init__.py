@@ -1,1 +1,1 @@
-"""What gets deployed: built, made small and quick to import. `python -m local.sam_build arm64|x86_64|native`."""
+"""Build the deployment artefacts, small and quick to import: `python -m local.sam_build arm64|x86_64|native`."""

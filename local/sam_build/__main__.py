@@ -1,4 +1,4 @@
-"""`make build`: `sam build`, without the layer's packages in the functions, compiled, with a table of sizes."""
+"""`make build`: run `sam build`, remove the layer's packages from the functions, compile, and print a table of sizes."""
 
 import argparse
 import sys
@@ -10,19 +10,19 @@ from local.sam_build.tree import DEFAULT_BUILD, BuildTree
 
 
 def main() -> int:
-    """Build, and print what became of it."""
+    """Build, and print the sizes of the artefacts or the error."""
     parser = argparse.ArgumentParser(prog="python -m local.sam_build", description=__doc__)
     parser.add_argument("architecture", choices=("arm64", "x86_64", "native"))
-    parser.add_argument("--template", type=Path, help="the stack (default: that of the current folder)")
-    parser.add_argument("--build-dir", type=Path, default=DEFAULT_BUILD, help="where the artefacts go (default: %(default)s)")
-    parser.add_argument("--cache-dir", type=Path, help="where `sam build` keeps what it can use again")
-    chosen = parser.parse_args()
+    parser.add_argument("--template", type=Path, help="the template to build (default: the one in the current folder)")
+    parser.add_argument("--build-dir", type=Path, default=DEFAULT_BUILD, help="folder for the artefacts (default: %(default)s)")
+    parser.add_argument("--cache-dir", type=Path, help="cache folder of `sam build`")
+    options = parser.parse_args()
     try:
-        build_artefacts(chosen.architecture, into=chosen.build_dir, cache=chosen.cache_dir, template=chosen.template)
+        build_artefacts(options.architecture, into=options.build_dir, cache=options.cache_dir, template=options.template)
     except BuildFailed as error:
         print(error, file=sys.stderr)
         return 1
-    print(artefacts.size_table(BuildTree(chosen.build_dir)))
+    print(artefacts.size_table(BuildTree(options.build_dir)))
     return 0
 
 

@@ -1,4 +1,4 @@
-"""The artefacts of a deployment: run `sam build`, remove from each function what its layer brings (docs/adr/0001), compile, and measure."""
+"""The deployment artefacts: run `sam build`, remove from each function the packages of its layer (docs/adr/0001), compile, measure."""
 
 import compileall
 import csv
@@ -22,18 +22,18 @@ _MB = 1_000_000
 
 @dataclass(frozen=True)
 class Distribution:
-    """An installed package, known by its `.dist-info` folder."""
+    """An installed package; `info` is its `.dist-info` folder."""
 
     info: Path
 
     @property
     def identity(self) -> tuple[str, str]:
-        """Its normalised name and its version (PEP 503, PEP 427)."""
+        """The package's normalised name (PEP 503) and its version."""
         name, _, version = self.info.name.removesuffix(".dist-info").partition("-")
         return re.sub(r"[-_.]+", "-", name).lower(), version
 
     def files(self) -> Iterator[Path]:
-        """Yield the files that its RECORD names below the folder it is installed in, those that are there."""
+        """Yield the existing files that RECORD lists below the installation folder."""
         root = self.info.parent.resolve()
         with (self.info / "RECORD").open(encoding="utf-8", newline="") as record:
             for name, *_ in csv.reader(record):
@@ -43,24 +43,24 @@ class Distribution:
 
 
 def installed_distributions(folder: Path) -> list[Distribution]:
-    """Return what is installed in the folder."""
+    """Return the packages installed in the folder, ordered by name."""
     return [Distribution(info) for info in sorted(folder.glob("*.dist-info")) if (info / "RECORD").is_file()]
 
 
 def remove_duplicates(folder: Path, *, of: Path) -> list[str]:
-    """Remove from `folder` each distribution that `of` holds in the same version; return their names.
+    """Remove from `folder` each package that `of` contains in the same version; return the names.
 
-    What a distribution that stays also lists is kept, and another version of a package stays whole: the task root
-    comes first on the search path.
+    A package in a different version stays complete, because the task root precedes the layer on the search path. Files that
+    a remaining package lists too stay as well.
     """
-    layer_identities = {one.identity for one in installed_distributions(of)}
-    duplicates = [one for one in installed_distributions(folder) if one.identity in layer_identities]
-    kept = {path for one in installed_distributions(folder) if one not in duplicates for path in one.files()}
-    for one in duplicates:
-        for path in [path for path in one.files() if path not in kept]:
+    layer_identities = {package.identity for package in installed_distributions(of)}
+    duplicates = [package for package in installed_distributions(folder) if package.identity in layer_identities]
+    shared = {path for package in installed_distributions(folder) if package not in duplicates for path in package.files()}
+    for package in duplicates:
+        for path in [path for path in package.files() if path not in shared]:
             path.unlink()
             _remove_if_empty(path.parent, within=folder.resolve())
-    return [one.identity[0] for one in duplicates]
+    return [package.identity[0] for package in duplicates]
 
 
 def _remove_if_empty(folder: Path, *, within: Path) -> None:
@@ -70,11 +70,11 @@ def _remove_if_empty(folder: Path, *, within: Path) -> None:
 
 
 class BuildFailed(Exception):
-    """There is nothing to deploy; the text says why."""
+    """The build failed; the message says why."""
 
 
 def build_artefacts(architecture: str, *, into: Path, cache: Path | None = None, template: Path | None = None) -> None:
-    """Build a stack, that in the current folder by default, for `arm64`, `x86_64` or `native`, this machine's own; raises `BuildFailed`."""
+    """Build the stack of `template` (default: the current folder's) for `arm64`, `x86_64` or `native`. Raises `BuildFailed`."""
     _sam_build(_own_architecture() if architecture == "native" else architecture, into, cache, template)
     tree = BuildTree(into)
     for function in tree.functions.values():
@@ -84,12 +84,13 @@ def build_artefacts(architecture: str, *, into: Path, cache: Path | None = None,
 
 
 def compile_bytecode(tree: BuildTree) -> None:
-    """Write a `.pyc` beside every module, which Lambda itself cannot: its file system is read-only.
+    """Write a `.pyc` for every module; Lambda itself cannot, because its file system is read-only.
 
-    Unchecked, as the times of files do not survive the way there; with the paths that tracebacks have on Lambda.
+    Python does not check them against the sources, because deployment changes modification times. Tracebacks show the paths
+    on Lambda.
     """
     for name, folder in {**tree.functions, **tree.layers}.items():
-        compiled = compileall.compile_dir(
+        is_compiled = compileall.compile_dir(
             folder,
             quiet=1,
             workers=_COMPILE_WORKERS,
@@ -97,8 +98,8 @@ def compile_bytecode(tree: BuildTree) -> None:
             prependdir=tree.lambda_root(name),
             invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH,
         )
-        if not compiled:
-            raise BuildFailed(f"{name} holds a module that Python cannot compile")
+        if not is_compiled:
+            raise BuildFailed(f"{name} contains a module that Python cannot compile")
 
 
 def _sam_build(architecture: str, into: Path, cache: Path | None, template: Path | None) -> None:
@@ -106,10 +107,10 @@ def _sam_build(architecture: str, into: Path, cache: Path | None, template: Path
     command = [str(scripts / "sam"), "build", "--parameter-overrides", f"Architecture={architecture}", "--build-dir", str(into)]
     command += ["--cache-dir", str(cache)] if cache else []
     command += ["--template", str(template.resolve())] if template else []
-    # It needs a Python with pip on the PATH.
+    # `sam build` needs a Python with pip on the PATH.
     variables = os.environ | {"PATH": f"{scripts}{os.pathsep}{os.environ.get('PATH', os.defpath)}", "SAM_CLI_TELEMETRY": "0"}
     if subprocess.run(command, env=variables, check=False).returncode:
-        raise BuildFailed("`sam build` failed; its own words are above")
+        raise BuildFailed("`sam build` failed; see its output above")
 
 
 def _own_architecture() -> str:
@@ -119,7 +120,7 @@ def _own_architecture() -> str:
 
 @dataclass(frozen=True)
 class ArtefactSize:
-    """The bytes of one artefact: unpacked, how many of those are compiled modules, and packed as for the upload."""
+    """Sizes of an artefact in bytes: unzipped, the compiled modules among that, and zipped as for the upload."""
 
     unzipped: int
     bytecode: int
@@ -127,12 +128,12 @@ class ArtefactSize:
 
     @classmethod
     def of(cls, folder: Path) -> "ArtefactSize":
-        """Weigh the files below `folder`."""
+        """Measure the files below `folder`."""
         files = sorted(path for path in folder.rglob("*") if path.is_file())
         with tempfile.TemporaryFile() as packed:
             with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
                 for path in files:
-                    # Packages may hold files of 1970, which a zip cannot tell.
+                    # Without a timestamp: packages may contain files dated 1970, and zip starts in 1980.
                     archive.writestr(zipfile.ZipInfo(str(path.relative_to(folder))), path.read_bytes(), zipfile.ZIP_DEFLATED)
             zipped = packed.tell()
         sizes = {path: path.stat().st_size for path in files}
@@ -140,12 +141,12 @@ class ArtefactSize:
 
 
 def size_table(tree: BuildTree) -> str:
-    """Return the weights of a built stack as aligned text, in MB of a million bytes."""
+    """Return the sizes of a built stack as an aligned table, in MB (10^6 bytes)."""
     folders = {**tree.functions, **{name: path.parent for name, path in tree.layers.items()}}
     width = max(map(len, folders))
     rows = [f"{'ARTEFACT':<{width}}  UNZIPPED MB  ZIPPED MB  .PYC"]
     for name, folder in folders.items():
-        weight = ArtefactSize.of(folder)
-        share = weight.bytecode / weight.unzipped if weight.unzipped else 0
-        rows.append(f"{name:<{width}}  {weight.unzipped / _MB:>11.2f}  {weight.zipped / _MB:>9.2f}  {share:>4.0%}")
+        size = ArtefactSize.of(folder)
+        share = size.bytecode / size.unzipped if size.unzipped else 0
+        rows.append(f"{name:<{width}}  {size.unzipped / _MB:>11.2f}  {size.zipped / _MB:>9.2f}  {share:>4.0%}")
     return "\n".join(rows)

@@ -1,4 +1,4 @@
-"""A built stack on disk: where its parts are, whether it can run here, and whether the sources are newer."""
+"""A built stack on disk: its folders, whether it can run on this machine, and whether the sources are newer."""
 
 import sysconfig
 from collections.abc import Iterator, Mapping
@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 DEFAULT_BUILD = Path(".aws-sam/build")
-# Where an artefact is unpacked on Lambda.
-TASK_ROOT, LAYER_ROOT = "/var/task", "/opt/python"
+# The folders on Lambda into which artefacts are unpacked.
+TASK_ROOT = "/var/task"
+LAYER_ROOT = "/opt/python"
 CHECKOUT = Path(__file__).parents[2]
 RUNTIME_FOLDER = CHECKOUT / ".tools" / "runtime"
 _REBUILD_HINT = "run `make build ARCHITECTURE=native`"
@@ -25,22 +26,22 @@ class BuildTree:
 
     @property
     def layers(self) -> Mapping[str, Path]:
-        """The layers' packages, by the names of the layers."""
+        """The package folder of each layer, by the layer's name."""
         return {path.parent.name: path for path in sorted(self.root.glob("*/python"))}
 
     @property
     def functions(self) -> Mapping[str, Path]:
-        """The functions' task roots, by the names of the functions."""
+        """The task root of each function, by the function's name."""
         folders = sorted(path for path in self.root.iterdir() if path.is_dir())
         return {path.name: path for path in folders if path.name not in self.layers}
 
     def lambda_root(self, name: str) -> str:
-        """Return where the artefact of this name is on Lambda."""
+        """Return the folder on Lambda that holds the artefact with this name."""
         return LAYER_ROOT if name in self.layers else TASK_ROOT
 
 
 class BuildUnusable(Exception):
-    """The build cannot run on this machine; the text says what to do."""
+    """The build cannot run on this machine; the message says what to do."""
 
 
 def check_runnable(tree: BuildTree, *, runtime: Path = RUNTIME_FOLDER) -> None:
@@ -50,11 +51,11 @@ def check_runnable(tree: BuildTree, *, runtime: Path = RUNTIME_FOLDER) -> None:
     if foreign := next(_foreign_modules(tree.root), None):
         raise BuildUnusable(f"the build in {tree.root} is for another machine ({foreign.name}): {_REBUILD_HINT}")
     if not (runtime / "awslambdaric").is_dir():
-        raise BuildUnusable(f"there is no AWS runtime in {runtime}: run `make runtime`")
+        raise BuildUnusable(f"AWS's runtime is not installed in {runtime}: run `make runtime`")
 
 
 def newer_source(tree: BuildTree, *, checkout: Path = CHECKOUT) -> Path | None:
-    """Return the source that was changed last, relative to `checkout`, if that was after the build; else None."""
+    """Return the most recently changed source, relative to `checkout`, if it is newer than the build; else None."""
     sources = [checkout / "template.yaml", *checkout.glob("functions/**/*"), *checkout.glob("layers/**/*")]
     files = [path for path in sources if path.is_file() and "__pycache__" not in path.parts]
     newest = max(files, key=lambda path: path.stat().st_mtime, default=None)
@@ -64,6 +65,6 @@ def newer_source(tree: BuildTree, *, checkout: Path = CHECKOUT) -> Path | None:
 
 
 def _foreign_modules(root: Path) -> Iterator[Path]:
-    """Yield the compiled modules that name another machine; those for any Python do not tell."""
+    """Yield the extension modules built for another platform. Modules for the stable ABI name no platform and are not checked."""
     suffix = sysconfig.get_config_var("EXT_SUFFIX")
     return (path for path in root.rglob("*.cpython-*.so") if not path.name.endswith(suffix))

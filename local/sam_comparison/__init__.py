@@ -1,1 +1,1 @@
-"""The proof by AWS's own tool: each event by `sam local invoke` and by `parley invoke`, and the differences."""
+"""Compare the emulator with AWS's own tool: run each event by `sam local invoke` and by `parley invoke`, and print differences."""

@@ -1,4 +1,4 @@
-"""`python -m local.sam_comparison`, which `make sam-local` runs."""
+"""The command `python -m local.sam_comparison`, run by `make sam-local`."""
 
 import asyncio
 import sys
@@ -14,13 +14,13 @@ _CHECKOUT = Path(__file__).resolve().parents[2]
 
 
 @click.command()
-@click.option("--strict", is_flag=True, help="Fail, rather than skip, where no containers can be run.")
+@click.option("--strict", is_flag=True, help="Fail instead of skipping if containers cannot run.")
 def main(strict: bool) -> None:
-    """Compare what `sam local invoke` and `parley invoke` answer to each event. Exits 1 if anything differs."""
+    """Compare the results of `sam local invoke` and `parley invoke` for each event. Exits 1 if any differs."""
     try:
         engine = find_container_engine()
     except ContainerEngineMissing as error:
-        click.echo(f"SKIPPED: `sam local` was not run and nothing was compared: {error}", err=True)
+        click.echo(f"SKIPPED: `sam local` cannot run containers, so nothing was compared: {error}", err=True)
         sys.exit(2 if strict else 0)
     try:
         rows = asyncio.run(run_comparison(engine, root=_CHECKOUT))

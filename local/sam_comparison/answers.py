@@ -1,4 +1,4 @@
-"""A function's answer in one comparable form: the same for both carriers, with ids, times and tokens masked."""
+"""A function's result in a form that can be compared between both tools, with ids, times and tokens masked."""
 
 import base64
 import json
@@ -19,11 +19,11 @@ _MASKS = [
         (rf"\b{_UUID}\b", "<id>"),
         (_TIME, "<time>"),
         (r'("(?:exp|iat|\w+_ms)": ?"?)\d[\d.]*', r"\1<number>"),
-        # A public key's own numbers.
+        # The parameters of a public key.
         (r'("(?:kid|n|x|y)": ?)"[\w-]{8,}"', r'\1"<key>"'),
-        # Where a form goes, and what was signed of it at that moment.
+        # The address and the signature of an upload form.
         (r'"(upload_url|policy|x-amz-(?:date|credential|signature))": ?"[^"]*"', r'"\1": "<signed>"'),
-        # The name of a key in the store.
+        # The name of a stored key.
         (r'"(signing|api)/[\w-]{8,}"', r'"\1/<key>"'),
     )
 ]
@@ -33,7 +33,7 @@ _VARYING_HEADERS = {"content-length"}
 
 @dataclass(frozen=True)
 class FunctionAnswer:
-    """An HTTP answer; or, with a word for its status, a plain value or a function's failure."""
+    """An HTTP response; or a plain value or an error, with `value` or `failed` as its status."""
 
     status: str
     body: str
@@ -41,11 +41,11 @@ class FunctionAnswer:
 
 
 def read_answer(payload: Any) -> FunctionAnswer:
-    """Return the answer in a function's result: a proxy result, a stream's prelude with its body, an error object, or a value."""
+    """Parse a function's result: a proxy response, a stream's prelude with its body, an error object, or a value."""
     if isinstance(payload, dict) and "statusCode" in payload:
         return FunctionAnswer(str(payload["statusCode"]), _answer_body(payload), _answer_headers(payload))
     if isinstance(payload, dict) and "errorMessage" in payload:
-        # The rest of an error object tells paths and ids of where it ran.
+        # The rest of an error object contains paths and ids that differ between the tools.
         return FunctionAnswer("failed", f"{payload.get('errorType')}: {payload['errorMessage']}")
     return FunctionAnswer("value", json.dumps(payload))
 
@@ -62,7 +62,7 @@ def _answer_body(payload: dict[str, Any]) -> str:
 
 
 def comparable_text(answer: FunctionAnswer, known: Mapping[str, str]) -> str:
-    """Return the answer as text without what differs from call to call; `known` names the values that keep a meaning."""
+    """Return the answer as text with varying values masked; `known` maps ids to names that identify them on both sides."""
     headers = [f"{name}: {_masked_header(name, value)}" for name, values in sorted(answer.headers.items()) for value in values]
     text = "\n".join([answer.status, *headers, "", _indented_json(answer.body)])
     for value, name in known.items():
@@ -73,7 +73,7 @@ def comparable_text(answer: FunctionAnswer, known: Mapping[str, str]) -> str:
 
 
 def difference(parley: str, sam: str) -> str:
-    """Return the unified diff of two portraits; empty if they are equal."""
+    """Return the unified diff of two comparable texts, empty if they are equal."""
     lines = unified_diff(parley.splitlines(), sam.splitlines(), "parley invoke", "sam local invoke", lineterm="")
     return "\n".join(lines)
 
@@ -83,7 +83,7 @@ def _masked_header(name: str, value: str) -> str:
 
 
 def _indented_json(body: str) -> str:
-    """Return a JSON body with a line for each value, and any other as it is."""
+    """Return a JSON body with one line per value; return any other body unchanged."""
     try:
         return json.dumps(json.loads(body), indent=2, ensure_ascii=False)
     except ValueError:

@@ -1,4 +1,4 @@
-"""The comparison: both sides on new data of their own, the same events in the same order, and the table of the results."""
+"""The comparison: run the same events in the same order on both sides, each with its own new data, and print a table."""
 
 import asyncio
 import time
@@ -19,12 +19,13 @@ from local.sam_comparison.sam_cli import SamLocal
 from local.sam_comparison.scenario import UPLOAD_EVENT, ScenarioState, ScenarioStep, read_steps
 from local.template.load import load
 
-_INGEST_S, _PAUSE_S = 30.0, 0.2
+_INGEST_S = 30.0
+_POLL_S = 0.2
 
 
 @dataclass(frozen=True)
 class ComparedStep:
-    """One step's outcome on both sides; `difference` is empty if they are the same, `seconds` are `sam local`'s."""
+    """The results of one step on both sides. An empty `difference` means the same; `seconds` is the duration of `sam local`."""
 
     title: str
     parley_status: str
@@ -42,7 +43,7 @@ def table_heading() -> str:
 
 
 def table_line(row: ComparedStep) -> str:
-    """Return the row, and under it what differs."""
+    """Return the row and, below it, the indented difference if there is one."""
     verdict = "same" if row.is_same else "DIFFERENT"
     text = f"{row.title:<32}{row.parley_status:>8}{row.sam_status:>11}  {verdict:<10}{row.seconds:>8.1f}"
     return text if row.is_same else "\n".join([text, *(f"    {part}" for part in row.difference.splitlines())])
@@ -56,7 +57,7 @@ def table_summary(rows: Sequence[ComparedStep]) -> str:
 
 @dataclass(frozen=True)
 class ObservedAnswer:
-    """What one side answered: its status, the whole as comparable text, and what was logged."""
+    """The answer of one side: status, comparable text and log."""
 
     status: str
     comparable: str
@@ -64,12 +65,12 @@ class ObservedAnswer:
 
 
 async def run_comparison(engine: ContainerEngine, *, root: Path) -> list[ComparedStep]:
-    """Compare every event of the checkout `root`, printing each as it is known. Raises a group of `ProcessFailed`."""
+    """Compare every event of the checkout `root` and print each row when known. Raises an exception group of `ProcessFailed`."""
     steps = read_steps(root / "events")
     functions = functions_by_folder(root / "template.yaml")
     with TemporaryDirectory(prefix="parley-sam-local-", ignore_cleanup_errors=True) as name:
         folder = Path(name)
-        print(f"Building for {engine.architecture}, and asking `parley invoke` …", flush=True)
+        print(f"Building for {engine.architecture} and running the events by `parley invoke` …", flush=True)
         async with asyncio.TaskGroup() as tasks:
             building = tasks.create_task(sam_cli.build_stack(root, folder / "built", architecture=engine.architecture))
             expecting = tasks.create_task(_invoke_by_parley(steps, functions, data=folder / "parley", root=root))
@@ -82,26 +83,27 @@ async def run_comparison(engine: ContainerEngine, *, root: Path) -> list[Compare
 
 
 def functions_by_folder(template: Path) -> dict[str, str]:
-    """Return the functions' names by the folder under functions/, after which their events are named."""
+    """Return the functions' names by their folders below functions/, which are the prefixes of the event files."""
     return {function.handler.split(".")[1]: name for name, function in load(template, overrides={}).functions.items()}
 
 
 def resource_references(template: Path, aws_url: str) -> dict[str, str]:
-    """Return what `Ref` gives for queues and buckets of services at this address."""
+    """Return the values of `Ref` for queues and buckets if the AWS stand-in has this address."""
     stack = load(template, overrides={}, queues_url=aws_url)
     return {name: queue.url for name, queue in stack.queues.items()} | {name: bucket.name for name, bucket in stack.buckets.items()}
 
 
 async def _invoke_by_parley(steps: list[ScenarioStep], functions: Mapping[str, str], *, data: Path, root: Path) -> list[ObservedAnswer]:
-    state, seen = ScenarioState(), []
+    state = ScenarioState()
+    observed: list[ObservedAnswer] = []
     async with ComparisonStack.started(data, root=root) as stack:
         for step in steps:
             answer = await stack.invoke(functions[step.folder], state.fill(step))
             state.learn(step, answer)
-            seen.append(ObservedAnswer(answer.status, comparable_text(answer, state.known)))
+            observed.append(ObservedAnswer(answer.status, comparable_text(answer, state.known)))
             if step.event == UPLOAD_EVENT:
                 await wait_for_ingestion(steps, functions, stack, state)
-    return seen
+    return observed
 
 
 async def _compare(
@@ -114,12 +116,13 @@ async def _compare(
     build: Path,
     resources: Callable[[str], dict[str, str]],
 ) -> list[ComparedStep]:
-    state, rows = ScenarioState(), []
+    state = ScenarioState()
+    rows: list[ComparedStep] = []
     async with ForwardedPorts.opened(engine.host_address, [stack.database_port, stack.aws_port, stack.port]) as forwarded:
         aws_url = f"http://{forwarded.host}:{forwarded.ports[stack.aws_port]}"
         sam_cli.derive_template(
             build,
-            # `sam local` takes what is named so for the value of the resource.
+            # `sam local` uses a parameter named like a resource as the value of `Ref` to the resource.
             parameters=_container_parameters(engine, stack, forwarded) | resources(aws_url),
             environment={
                 "AWS_ENDPOINT_URL": aws_url,
@@ -129,8 +132,8 @@ async def _compare(
         )
         for step, parley in zip(steps, expected, strict=True):
             began = time.monotonic()
-            found = await invoke_by_sam(SamLocal(build), functions[step.folder], step, state)
-            rows.append(compare_step(step, parley, found, time.monotonic() - began))
+            observed = await invoke_by_sam(SamLocal(build), functions[step.folder], step, state)
+            rows.append(compare_step(step, parley, observed, time.monotonic() - began))
             print(table_line(rows[-1]), flush=True)
             if step.event == UPLOAD_EVENT:
                 await wait_for_ingestion(steps, functions, stack, state)
@@ -138,18 +141,21 @@ async def _compare(
 
 
 async def wait_for_ingestion(steps: list[ScenarioStep], functions: Mapping[str, str], stack: ComparisonStack, state: ScenarioState) -> None:
-    """Wait until the stack has read the document, for half a minute at most: no later answer shall depend on how fast that went."""
-    (look,) = (step for step in steps if step.event == "documents_get")
+    """Wait until the uploaded document is ready, so that later answers do not depend on the speed of ingestion.
+
+    Gives up silently after half a minute; the later answers then differ.
+    """
+    (get_document,) = (step for step in steps if step.event == "documents_get")
     ends = time.monotonic() + _INGEST_S
     while time.monotonic() < ends:
-        answer = await stack.invoke(functions[look.folder], state.fill(look))
+        answer = await stack.invoke(functions[get_document.folder], state.fill(get_document))
         if '"ready"' in answer.body:
             return
-        await asyncio.sleep(_PAUSE_S)
+        await asyncio.sleep(_POLL_S)
 
 
 async def invoke_by_sam(sam_local: SamLocal, function: str, step: ScenarioStep, state: ScenarioState) -> ObservedAnswer:
-    """Return what `sam local` answers to a step; no answer is an outcome too."""
+    """Run a step by `sam local`. If it fails without an answer, the status is `none`."""
     try:
         answer, log = await sam_local.invoke(function, state.fill(step))
     except ProcessFailed as error:
@@ -171,9 +177,9 @@ def _container_parameters(engine: ContainerEngine, stack: ComparisonStack, forwa
     }
 
 
-def compare_step(step: ScenarioStep, parley: ObservedAnswer, found: ObservedAnswer, seconds: float) -> ComparedStep:
-    """Return the outcome of a step; where it differs, the end of the container's log tells why."""
-    differing = difference(parley.comparable, found.comparable)
-    if differing and found.log:
-        differing += f"\nlogged by sam local:\n{last_lines(found.log)}"
-    return ComparedStep(step.title, parley.status, found.status, differing, seconds)
+def compare_step(step: ScenarioStep, parley: ObservedAnswer, sam: ObservedAnswer, seconds: float) -> ComparedStep:
+    """Compare the answers of both sides; a difference ends with the last lines of the container's log."""
+    diff = difference(parley.comparable, sam.comparable)
+    if diff and sam.log:
+        diff += f"\nlogged by sam local:\n{last_lines(sam.log)}"
+    return ComparedStep(step.title, parley.status, sam.status, diff, seconds)

@@ -1,4 +1,4 @@
-"""The container engine that `sam local` will use, as the `docker` command sees it."""
+"""The container engine for `sam local`, found by the `docker` command."""
 
 import ipaddress
 import json
@@ -10,23 +10,23 @@ from typing import Any
 
 _PYTHON = "3.13"
 _PULL_S = 900
-_ASK_S = 20
+_DOCKER_S = 20
 
 
 class ContainerEngineMissing(Exception):
-    """No container of AWS's Python image can be run here; the text says why."""
+    """This machine cannot run containers of AWS's Python image; the message says why."""
 
 
 @dataclass(frozen=True)
 class ContainerEngine:
-    """What can run containers: `architecture` as the template names it, `host_address` is this machine's in their network."""
+    """A container engine: `architecture` in the template's spelling, `host_address` of this machine in the containers' network."""
 
     architecture: str
     host_address: str
 
 
 def find_container_engine() -> ContainerEngine:
-    """Return the engine, with AWS's image there or pulled; raises `ContainerEngineMissing`."""
+    """Find the engine and pull AWS's image if needed. Raises `ContainerEngineMissing`."""
     if shutil.which("docker") is None:
         raise ContainerEngineMissing("there is no `docker` command")
     _docker("version")
@@ -36,7 +36,7 @@ def find_container_engine() -> ContainerEngine:
 
 
 def host_address(networks: list[dict[str, Any]]) -> str:
-    """Return the host's address in an inspected network. An engine that does not tell it gives the host the first one."""
+    """Return the host's address in an inspected network: the gateway if given, else the first address of the subnet."""
     config = networks[0]["IPAM"]["Config"][0]
     return str(config.get("Gateway") or ipaddress.ip_network(config["Subnet"])[1])
 
@@ -49,12 +49,12 @@ def _ensure_image(image: str) -> None:
         _docker("pull", "--quiet", image, limit_s=_PULL_S)
 
 
-def _docker(*arguments: str, limit_s: float = _ASK_S) -> str:
+def _docker(*arguments: str, limit_s: float = _DOCKER_S) -> str:
     try:
-        asked = subprocess.run(["docker", *arguments], capture_output=True, text=True, check=False, timeout=limit_s)  # noqa: S607
+        done = subprocess.run(["docker", *arguments], capture_output=True, text=True, check=False, timeout=limit_s)  # noqa: S607
     except subprocess.TimeoutExpired as error:
         raise ContainerEngineMissing(f"`docker {arguments[0]}` did not answer within {limit_s:.0f} s") from error
-    if asked.returncode != 0:
-        reason = (asked.stderr.strip() or asked.stdout.strip()).splitlines()[-1:]
+    if done.returncode != 0:
+        reason = (done.stderr.strip() or done.stdout.strip()).splitlines()[-1:]
         raise ContainerEngineMissing(f"`docker {' '.join(arguments)}` failed: {' '.join(reason)}")
-    return asked.stdout
+    return done.stdout

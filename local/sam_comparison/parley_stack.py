@@ -1,4 +1,4 @@
-"""A stack for the comparison: `parley up` on new data."""
+"""The emulator's side of the comparison: `parley up` on new data."""
 
 import asyncio
 import contextlib
@@ -19,12 +19,14 @@ from local.processes import ChildProcess
 from local.sam_comparison.answers import FunctionAnswer, read_answer
 from local.sam_comparison.process import ProcessFailed
 
-_START_S, _STOP_S, _PAUSE_S = 90.0, 10.0, 0.2
+_START_S = 90.0
+_STOP_S = 10.0
+_POLL_S = 0.2
 
 
 @dataclass(frozen=True)
 class ComparisonStack:
-    """A running stack: the gateway's loopback port, and the ports of the database (or its pooler) and of AWS's services."""
+    """A running stack: the loopback ports of the gateway, of the database or its pooler, and of the AWS stand-in."""
 
     data: Path
     port: int
@@ -34,7 +36,7 @@ class ComparisonStack:
     @classmethod
     @asynccontextmanager
     async def started(cls, data: Path, *, root: Path) -> AsyncIterator[Self]:
-        """Run the checkout `root` on new data; raises `ProcessFailed`."""
+        """Run the checkout `root` on new data until the end of the block. Raises `ProcessFailed` if it does not start."""
         port = free_port()
         command = (sys.executable, "-m", "local", "up", "--port", str(port), "--data", str(data))
         child = await processes.start_process(*command, cwd=root, environment=_environment(root), death_signal=signal.SIGTERM)
@@ -50,7 +52,7 @@ class ComparisonStack:
             await reading
 
     async def invoke(self, function: str, event: str) -> FunctionAnswer:
-        """Return what `parley invoke` does, failures of the function included."""
+        """Return the result of `parley invoke`; an error of the function is a result too."""
         try:
             return read_answer(await asyncio.to_thread(invoke_function, self.port, function, event))
         except FunctionFailed as error:
@@ -58,23 +60,23 @@ class ComparisonStack:
 
 
 def _environment(root: Path) -> dict[str, str]:
-    """Return the variables without the developer's choices and model keys: the offline model answers on both sides."""
+    """Return the environment without PARLEY variables and model keys, so that both sides use the offline model."""
     keys = model_api_keys(root.glob("layers/*/**/models.toml"))
     return {name: value for name, value in os.environ.items() if name not in keys and not name.startswith("PARLEY_")}
 
 
 async def _wait_until_ready(child: ChildProcess, port: int, log: Path) -> None:
-    refusal = "it ended"
+    reason = "the process ended"
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(_START_S):
-            while not child.has_ended and (refusal := await asyncio.to_thread(_failure_reason, port)):
-                await asyncio.sleep(_PAUSE_S)
-    if refusal:
-        raise ProcessFailed("parley up", f"{log.read_text(encoding='utf-8')}\n{refusal}")
+            while not child.has_ended and (reason := await asyncio.to_thread(_failure_reason, port)):
+                await asyncio.sleep(_POLL_S)
+    if reason:
+        raise ProcessFailed("parley up", f"{log.read_text(encoding='utf-8')}\n{reason}")
 
 
 def _failure_reason(port: int) -> str:
-    """Return why the stack does not answer; empty if it does."""
+    """Return why the stack does not answer, or an empty string if it answers."""
     try:
         read_status(port)
     except StackRequestFailed as error:

@@ -1,4 +1,4 @@
-"""Port forwarding: lets containers reach ports that listen on loopback only."""
+"""Port forwarding: lets containers reach services that listen on loopback only."""
 
 import asyncio
 import contextlib
@@ -14,7 +14,7 @@ _DOCKER_DESKTOP_HOST = "host.docker.internal"
 
 @dataclass(frozen=True)
 class ForwardedPorts:
-    """Where containers find this machine's services: one host, and for each loopback port the one there."""
+    """The addresses of this machine's services for containers: a host, and a port on it for each loopback port."""
 
     host: str
     ports: Mapping[int, int]
@@ -22,10 +22,10 @@ class ForwardedPorts:
     @classmethod
     @asynccontextmanager
     async def opened(cls, host: str, ports: list[int]) -> AsyncIterator[Self]:
-        """Serve loopback ports at another address of this machine until the end.
+        """Forward ports of another address of this machine to loopback ports until the end of the block.
 
-        An engine in a virtual machine of its own, as Docker Desktop, has no
-        address here to listen on; its containers reach loopback by a name.
+        An engine in a virtual machine, such as Docker Desktop, has no address on this machine to listen on. Its containers
+        reach loopback by a special host name instead.
         https://docs.docker.com/desktop/features/networking/
         """
         async with AsyncExitStack() as stack:
@@ -39,7 +39,7 @@ class ForwardedPorts:
 
 @asynccontextmanager
 async def forward_port(host: str, to_port: int) -> AsyncIterator[int]:
-    """Pass every connection to a free port of `host` on to a loopback port; yields the free port."""
+    """Forward every connection on a free port of `host` to a loopback port; yield the free port."""
 
     async def forward(reader: StreamReader, writer: StreamWriter) -> None:
         here, port = writer.get_extra_info("sockname")[:2]
@@ -55,9 +55,9 @@ async def forward_port(host: str, to_port: int) -> AsyncIterator[int]:
 
 
 async def _forward_connection(reader: StreamReader, writer: StreamWriter, to_port: int, *, addressed: str) -> None:
-    # Parley's own doors answer those alone who call this machine by a name of its loopback.
+    # The control API rejects requests whose Host header is not a loopback name, so the header is rewritten.
     names = (f"Host: {addressed}".encode(), f"Host: 127.0.0.1:{to_port}".encode())
-    # A broken connection ends both directions; who is at the other end sees it end.
+    # A broken connection closes both directions.
     with contextlib.suppress(OSError), contextlib.closing(writer):
         there_reader, there_writer = await asyncio.open_connection("127.0.0.1", to_port)
         with contextlib.closing(there_writer):

@@ -1,4 +1,4 @@
-"""Running a command to its end."""
+"""Run a command to its end within a time limit."""
 
 import asyncio
 import contextlib
@@ -11,7 +11,7 @@ _TAIL_LINES = 15
 
 
 class ProcessFailed(Exception):
-    """A command that the comparison needs failed; the text has its last lines."""
+    """A command failed; the message ends with the last lines of its output."""
 
     def __init__(self, name: str, output: str) -> None:
         super().__init__(f"{name} failed:\n{last_lines(output)}")
@@ -23,22 +23,22 @@ def last_lines(text: str) -> str:
 
 
 async def run_command(*command: str, cwd: Path, environment: Mapping[str, str], limit_s: float) -> tuple[str, str]:
-    """Return what a command wrote to its two outputs; raises `ProcessFailed` by its status and by the time limit."""
+    """Return the standard output and standard error of a command. Raises `ProcessFailed` on a non-zero status or a timeout."""
     name = " ".join(command[:3])
     process = await asyncio.create_subprocess_exec(*command, cwd=cwd, env=environment, stdin=DEVNULL, stdout=PIPE, stderr=PIPE)
     try:
-        written, said = await asyncio.wait_for(process.communicate(), limit_s)
+        stdout, stderr = await asyncio.wait_for(process.communicate(), limit_s)
     except TimeoutError as error:
-        raise ProcessFailed(name, f"no end after {limit_s:.0f} s") from error
+        raise ProcessFailed(name, f"still running after {limit_s:.0f} s") from error
     finally:
         await _end_process(process)
     if process.returncode != 0:
-        raise ProcessFailed(name, said.decode(errors="replace"))
-    return written.decode(errors="replace"), said.decode(errors="replace")
+        raise ProcessFailed(name, stderr.decode(errors="replace"))
+    return stdout.decode(errors="replace"), stderr.decode(errors="replace")
 
 
 async def _end_process(process: Process) -> None:
-    """End what still runs; `sam local` removes its container when it is asked to end."""
+    """Terminate the process if it still runs. A signal that `sam local` can handle lets it remove its container."""
     if process.returncode is not None:
         return
     with contextlib.suppress(ProcessLookupError):

@@ -14,29 +14,30 @@ from local.sam_comparison.answers import FunctionAnswer, read_answer
 from local.sam_comparison.process import ProcessFailed, run_command
 from local.template.pseudo import REGION, STACK
 
-TEMPLATE_FILE, PARAMETERS_FILE = "sam-local.yaml", "sam-local-parameters.yaml"
+TEMPLATE_FILE = "sam-local.yaml"
+PARAMETERS_FILE = "sam-local-parameters.yaml"
 _PGPASS_FILE = ".pgpass"
 _TASK_ROOT = "/var/task"
 _SAM_PROGRAM = str(Path(sys.executable).with_name("sam"))
-_BUILD_S, _INVOKE_S = 900, 180
+_BUILD_S = 900
+_INVOKE_S = 180
 
 
 def derive_template(build: Path, *, parameters: Mapping[str, str], environment: Mapping[str, str], pgpass: str) -> None:
-    """Write template and parameters beside the built template, and the passwords of `pgpass` into each function's folder.
+    """Write the derived template and its parameters beside the built one, and a password file into each function's folder.
 
-    They go by a file because one function signs in as two roles. The built
-    folder is as private as the file has to be: libpq takes it at mode 600 only.
+    A file, not a variable, because some functions log in to the database as two roles. libpq requires mode 600.
     """
     template = yaml.safe_load((build / "template.yaml").read_text(encoding="utf-8"))
     for folder in _function_folders(template, build):
         _write_private(folder / _PGPASS_FILE, pgpass_for_any_server(pgpass))
-    given = {**environment, "PGPASSFILE": f"{_TASK_ROOT}/{_PGPASS_FILE}"}
-    _write_yaml(build / TEMPLATE_FILE, with_environment(template, given))
+    variables = {**environment, "PGPASSFILE": f"{_TASK_ROOT}/{_PGPASS_FILE}"}
+    _write_yaml(build / TEMPLATE_FILE, with_environment(template, variables))
     _write_yaml(build / PARAMETERS_FILE, {**parameters, "AWS::StackName": STACK})
 
 
 def with_environment(template: dict[str, Any], variables: Mapping[str, str]) -> dict[str, Any]:
-    """Return the template with more variables for every function."""
+    """Return the template with these variables added to every function."""
     functions = template.get("Globals", {}).get("Function", {})
     merged = {**functions.get("Environment", {}).get("Variables", {}), **variables}
     function = {**functions, "Environment": {"Variables": merged}}
@@ -44,7 +45,7 @@ def with_environment(template: dict[str, Any], variables: Mapping[str, str]) -> 
 
 
 def pgpass_for_any_server(pgpass: str) -> str:
-    """Return a password file's entries for whatever host and port."""
+    """Return the password file with its entries valid for any host and port."""
     entries = [line.split(":", 2)[2] for line in pgpass.splitlines()]
     return "".join(f"*:*:{entry}\n" for entry in dict.fromkeys(entries))
 
@@ -64,15 +65,15 @@ def _write_yaml(path: Path, content: object) -> None:
 
 
 def sam_environment() -> dict[str, str]:
-    """Return the variables for `sam`: no account of the developer's, which it would ask about at every call, and no telemetry."""
-    own = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
-    nowhere = {"AWS_CONFIG_FILE": os.devnull, "AWS_SHARED_CREDENTIALS_FILE": os.devnull, "AWS_EC2_METADATA_DISABLED": "true"}
-    return own | nowhere | {"SAM_CLI_TELEMETRY": "0", "AWS_DEFAULT_REGION": REGION}
+    """Return the environment for `sam`, without the developer's AWS account (`sam` would call it each time) and telemetry."""
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+    no_account = {"AWS_CONFIG_FILE": os.devnull, "AWS_SHARED_CREDENTIALS_FILE": os.devnull, "AWS_EC2_METADATA_DISABLED": "true"}
+    return inherited | no_account | {"SAM_CLI_TELEMETRY": "0", "AWS_DEFAULT_REGION": REGION}
 
 
 async def build_stack(root: Path, folder: Path, *, architecture: str) -> Path:
-    """Build what gets deployed from the checkout `root`, in `folder`, and return where it is; raises `ProcessFailed`."""
-    # In a folder of its own: in the checkout, `sam build` keeps dependencies and throws away those of every other build.
+    """Build the checkout `root` in `folder` and return the folder of the artefacts. Raises `ProcessFailed`."""
+    # Not run in the checkout: there `sam build` would discard the dependency cache of the developer's own build.
     folder.mkdir()
     command = (sys.executable, "-m", "local.sam_build", architecture, "--template", str(root / "template.yaml"), "--build-dir", "build")
     await run_command(*command, cwd=folder, environment=sam_environment(), limit_s=_BUILD_S)
@@ -81,25 +82,25 @@ async def build_stack(root: Path, folder: Path, *, architecture: str) -> Path:
 
 @dataclass(frozen=True)
 class SamLocal:
-    """Calls functions of a derived template in `build`."""
+    """Invokes functions of the derived template in `build`."""
 
     build: Path
 
     async def invoke(self, function: str, event: str) -> tuple[FunctionAnswer, str]:
-        """Return the answer and what was logged; raises `ProcessFailed` if there is no answer."""
+        """Return the answer and the log. Raises `ProcessFailed` if there is no answer."""
         source = self.build / "event.json"
         source.write_text(event, encoding="utf-8")
         parameters = f"file://{self.build / PARAMETERS_FILE}"
         command = (_SAM_PROGRAM, "local", "invoke", function, "--template", str(self.build / TEMPLATE_FILE), "--event", str(source))
-        # The engine was asked for the image before.
+        # `find_container_engine` has already pulled the image.
         options = ("--skip-pull-image", "--region", REGION, "--parameter-overrides", parameters)
-        written, said = await run_command(*command, *options, cwd=self.build, environment=sam_environment(), limit_s=_INVOKE_S)
-        return read_result(written, said), said
+        stdout, log = await run_command(*command, *options, cwd=self.build, environment=sam_environment(), limit_s=_INVOKE_S)
+        return read_result(stdout, log), log
 
 
-def read_result(written: str, said: str) -> FunctionAnswer:
-    """Return the answer in what `sam local invoke` wrote: its last line. Raises `ProcessFailed` with the log if that is none."""
+def read_result(stdout: str, log: str) -> FunctionAnswer:
+    """Parse the last line of `sam local invoke`'s output. Raises `ProcessFailed` with the log if it is not an answer."""
     try:
-        return read_answer(json.loads(written.strip().splitlines()[-1]))
+        return read_answer(json.loads(stdout.strip().splitlines()[-1]))
     except (ValueError, IndexError) as error:
-        raise ProcessFailed("sam local invoke", f"{said}\n{written}") from error
+        raise ProcessFailed("sam local invoke", f"{log}\n{stdout}") from error

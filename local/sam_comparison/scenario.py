@@ -1,4 +1,4 @@
-"""The events in the order of a person's first visit, each filled with ids and tokens from earlier answers."""
+"""The scenario: every event file, in the order of a first visit, filled in with ids and tokens from earlier answers."""
 
 import base64
 import json
@@ -10,7 +10,7 @@ from typing import Any
 
 from local.sam_comparison.answers import FunctionAnswer
 
-# What the files in events/ carry where a real call has what an earlier answer gave.
+# Placeholders in the event files for values from earlier answers.
 USER_ID = "01996f6a-0000-7000-8000-000000000001"
 SESSION_ID = "01996f6a-0000-7000-8000-000000000002"
 CONVERSATION_ID = "01996f6a-0000-7000-8000-000000000003"
@@ -27,7 +27,7 @@ _CONVERSATION_PATTERN = re.compile(r'"conversation_id": ?"([0-9a-f-]{36})"')
 
 @dataclass(frozen=True)
 class ScenarioStep:
-    """One call: an event's name and text; with `has_tokens`, its stand-ins for tokens become real ones."""
+    """One call: the event's name and text. With `has_tokens`, its placeholder tokens are replaced by real ones."""
 
     event: str
     text: str
@@ -35,7 +35,7 @@ class ScenarioStep:
 
     @property
     def folder(self) -> str:
-        """The function's folder, which an event's name begins with."""
+        """The function's folder, the first part of the event's name."""
         return self.event.split("_")[0]
 
     @property
@@ -44,7 +44,7 @@ class ScenarioStep:
 
 
 def read_steps(folder: Path) -> list[ScenarioStep]:
-    """Return a step for each event; those with a stand-in for a token come a second time, with a real one."""
+    """Return a step for each event file, and a second one with real tokens for each file that contains a placeholder token."""
     steps = []
     for path in folder.glob("*.json"):
         text = path.read_text(encoding="utf-8")
@@ -62,14 +62,14 @@ def _sort_key(step: ScenarioStep) -> tuple[int, str]:
 
 @dataclass
 class ScenarioState:
-    """What one side has learnt so far, by stand-in."""
+    """The ids and tokens that one side has returned so far, by placeholder."""
 
     ids: dict[str, str] = field(default_factory=dict)
     tokens: dict[str, str] = field(default_factory=dict)
 
     @property
     def known(self) -> Mapping[str, str]:
-        """The learnt ids with their names."""
+        """The name of each id seen so far."""
         names = {
             USER_ID: "user",
             SESSION_ID: "session",
@@ -77,29 +77,29 @@ class ScenarioState:
             DOCUMENT_ID: "document",
             MCP_SERVER_ID: "MCP server",
         }
-        return {value: names[stand_in] for stand_in, value in self.ids.items()}
+        return {value: names[placeholder] for placeholder, value in self.ids.items()}
 
     def fill(self, step: ScenarioStep) -> str:
-        """Return the step's event with what is known in place of the stand-ins."""
+        """Return the step's event with known values in place of the placeholders."""
         text = step.text
-        for stand_in, value in (self.ids | (self.tokens if step.has_tokens else {})).items():
-            text = text.replace(stand_in, value)
+        for placeholder, value in (self.ids | (self.tokens if step.has_tokens else {})).items():
+            text = text.replace(placeholder, value)
         return text
 
     def learn(self, step: ScenarioStep, answer: FunctionAnswer) -> None:
-        """Keep what later events need of an answer; one that refuses teaches nothing."""
+        """Remember the ids and tokens in a successful answer for later events."""
         if step.event == "auth_register" and answer.status == "201":
             body = json.loads(answer.body)
             self.ids |= {USER_ID: body["user"]["id"], SESSION_ID: _token_claims(body["access_token"])["sid"]}
             self.tokens = {ACCESS_TOKEN: body["access_token"], REFRESH_TOKEN: body["refresh_token"]}
-        if step.event == "chat_message" and (found := _CONVERSATION_PATTERN.search(answer.body)):
-            self.ids[CONVERSATION_ID] = found[1]
-        if stand_in := _CREATED_IDS.get((step.event, answer.status)):
-            self.ids[stand_in] = json.loads(answer.body)["id"]
+        if step.event == "chat_message" and (match := _CONVERSATION_PATTERN.search(answer.body)):
+            self.ids[CONVERSATION_ID] = match[1]
+        if placeholder := _CREATED_IDS.get((step.event, answer.status)):
+            self.ids[placeholder] = json.loads(answer.body)["id"]
 
 
 def _token_claims(token: str) -> dict[str, Any]:
-    """Return a token's claims, unverified: it is our own."""
+    """Return a token's claims without verification; the stack under test issued it."""
     part = token.split(".")[1]
     claims: dict[str, Any] = json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)))
     return claims

@@ -1,1 +1,1 @@
-"""What stands in for AWS beside the functions: PostgreSQL, PgBouncer for RDS Proxy, and moto for the rest."""
+"""Local replacements for AWS services: PostgreSQL for RDS, PgBouncer for RDS Proxy, and moto for the other services."""

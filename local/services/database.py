@@ -1,4 +1,4 @@
-"""The product's database and its roles, made by the superuser before the migrations run."""
+"""Create the product's database and its roles as the superuser, before the migrations run."""
 
 from collections.abc import Mapping
 
@@ -21,11 +21,11 @@ EXTENSIONS = ("vector",)
 
 
 def bootstrap(port: int, passwords: Mapping[str, str]) -> None:
-    """Make what is missing: roles, database, extensions; as often as you like. Raises `ServiceFailed`."""
+    """Create the roles, the database and the extensions that do not exist yet. Raises `ServiceFailed`."""
     try:
         _bootstrap(port, passwords)
     except psycopg.Error as error:
-        raise ServiceFailed(f"the database could not be prepared: {error}") from error
+        raise ServiceFailed(f"cannot set up the database: {error}") from error
 
 
 def _bootstrap(port: int, passwords: Mapping[str, str]) -> None:
@@ -40,7 +40,7 @@ def _bootstrap(port: int, passwords: Mapping[str, str]) -> None:
 
 
 def pgpass(ports: list[int], passwords: Mapping[str, str]) -> str:
-    """Return the content of a libpq password file for the product's roles."""
+    """Return the content of a libpq password file with every role on every port."""
     lines = [f"127.0.0.1:{port}:*:{role}:{passwords[role]}" for port in ports for role in ROLES]
     return "\n".join(lines) + "\n"
 

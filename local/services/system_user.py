@@ -1,4 +1,4 @@
-"""The system user that runs the database: PostgreSQL and PgBouncer refuse to run as root."""
+"""The system user for PostgreSQL and PgBouncer, which refuse to run as root."""
 
 import os
 import pwd
@@ -14,12 +14,12 @@ _USER_NAME = "pgserver"
 
 
 class NoSystemUser(Exception):
-    """There is no user to run the database as, and none could be made."""
+    """The emulator runs as root and cannot create a system user for the database."""
 
 
 @cache
 def database_user() -> SystemUser | None:
-    """Return the user to run as when this is root, else None: as who we are."""
+    """Return the user to run the database as, or None for the current user. As root it is created if missing."""
     if os.geteuid() != 0:
         return None
     try:
@@ -30,7 +30,7 @@ def database_user() -> SystemUser | None:
 
 
 def make_owned_folder(folder: Path) -> None:
-    """Make a private folder for the database's user, and let that user reach it."""
+    """Create a private folder owned by the database's user, with a path that this user can traverse."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     if identity := database_user():
         os.chown(folder, identity.uid, identity.gid)
@@ -40,10 +40,10 @@ def make_owned_folder(folder: Path) -> None:
 def _create_user() -> pwd.struct_passwd:
     command = shutil.which("useradd", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
     if command is None:
-        raise NoSystemUser(f"PostgreSQL does not run as root: make a system user {_USER_NAME!r}, or run as a user of your own")
-    made = subprocess.run(
+        raise NoSystemUser(f"PostgreSQL does not run as root: create a system user {_USER_NAME!r}, or run as another user")
+    useradd = subprocess.run(
         [command, "--system", "--no-create-home", "--shell", "/bin/false", _USER_NAME], capture_output=True, text=True, check=False
     )
-    if made.returncode != 0:
-        raise NoSystemUser(f"PostgreSQL does not run as root, and the user {_USER_NAME!r} could not be made: {made.stderr.strip()}")
+    if useradd.returncode != 0:
+        raise NoSystemUser(f"PostgreSQL does not run as root, and the user {_USER_NAME!r} cannot be created: {useradd.stderr.strip()}")
     return pwd.getpwnam(_USER_NAME)

@@ -1,1 +1,1 @@
-"""From `template.yaml` to the stack that AWS would make of it."""
+"""Read `template.yaml` and return the stack that AWS would create from it."""

@@ -1,4 +1,4 @@
-"""From a REST API's OpenAPI body and its stage to routes, authorizers, throttles and gateway responses."""
+"""Read a REST API: routes, authorizers, throttles and gateway responses from its OpenAPI body and its stage."""
 
 from collections.abc import Iterator, Mapping
 
@@ -8,16 +8,17 @@ from local.template.source import Fragment, TemplateSource
 from local.template.stack import Authorizer, Function, GatewayResponse, LambdaIntegration, MockIntegration, RateLimit, RestApi, Route
 
 _RESPONSE_HEADER_PREFIX = "gatewayresponse.header."
-API_KIND, STAGE_KIND = "AWS::ApiGateway::RestApi", "AWS::ApiGateway::Stage"
+API_KIND = "AWS::ApiGateway::RestApi"
+STAGE_KIND = "AWS::ApiGateway::Stage"
 _ANY_METHOD = "x-amazon-apigateway-any-method"
 _INTEGRATION = "x-amazon-apigateway-integration"
 _DEFAULT_TIMEOUT_MS = 29_000
 
 
 def gateway_responses(body: Fragment) -> dict[str, GatewayResponse]:
-    """Return the gateway responses of an OpenAPI body by their type, such as `THROTTLED`."""
-    written: Fragment = body.get("x-amazon-apigateway-gateway-responses", {})
-    return {kind: _gateway_response(response) for kind, response in written.items()}
+    """Return the gateway responses of an OpenAPI body by type, such as `THROTTLED`."""
+    responses: Fragment = body.get("x-amazon-apigateway-gateway-responses", {})
+    return {kind: _gateway_response(response) for kind, response in responses.items()}
 
 
 def _gateway_response(response: Fragment) -> GatewayResponse:
@@ -33,7 +34,7 @@ def _gateway_response(response: Fragment) -> GatewayResponse:
 
 
 class MethodThrottles:
-    """The settings of one stage; the most exact one that sets a rate counts."""
+    """The throttling settings of a stage; the most specific setting with a rate applies."""
 
     def __init__(self, settings: list[Fragment]) -> None:
         self._by_method: dict[tuple[str, str], RateLimit] = {}
@@ -47,12 +48,12 @@ class MethodThrottles:
 
     def find(self, path: str, method: str) -> RateLimit | None:
         """Return the limit of `method` on the path template, or None if it has none."""
-        wanted = [(path, method), (path, "*"), ("/*", method), ("/*", "*")]
-        return next((self._by_method[key] for key in wanted if key in self._by_method), None)
+        keys = [(path, method), (path, "*"), ("/*", method), ("/*", "*")]
+        return next((self._by_method[key] for key in keys if key in self._by_method), None)
 
 
 def read_api(source: TemplateSource, name: str, properties: Fragment, stages: list[Fragment]) -> RestApi:
-    """Return the API that these properties describe, as its first stage serves it."""
+    """Return the API with these properties, as deployed to the first of `stages`."""
     body: Fragment = properties.get("Body") or {}
     stage = stages[0] if stages else {}
     authorizers = _authorizers(source, name, body.get("securityDefinitions", {}))
@@ -67,11 +68,11 @@ def read_api(source: TemplateSource, name: str, properties: Fragment, stages: li
 
 
 def unknown_api_functions(source: TemplateSource, api: RestApi, functions: Mapping[str, Function]) -> list[Problem]:
-    """Return a problem for each route and authorizer whose function the stack lacks."""
+    """Return a problem for each function that a route or an authorizer names but the stack lacks."""
     called = [route.integration.function for route in api.routes if isinstance(route.integration, LambdaIntegration)]
     called += [authorizer.function for authorizer in api.authorizers.values()]
     missing = sorted(set(called) - functions.keys() - source.content["Resources"].keys())
-    return [source.problem(name, "a route or an authorizer names this function, and the stack has none") for name in missing]
+    return [source.problem(name, "a route or an authorizer invokes this function, but the stack does not define it") for name in missing]
 
 
 def _routes(body: Fragment, authorizers: Mapping[str, Authorizer], throttles: MethodThrottles) -> Iterator[Route]:
@@ -105,7 +106,7 @@ def _integration(integration: Fragment, where: str) -> LambdaIntegration | MockI
         case "mock":
             return _mock(integration["responses"]["default"])
         case other:
-            raise Unresolvable(f"{where} has an integration of type {other!r}; functions and mocks run here")
+            raise Unresolvable(f"{where} has an integration of type {other!r}; the emulator supports aws_proxy and mock")
 
 
 def _mock(response: Fragment) -> MockIntegration:
@@ -116,7 +117,7 @@ def _mock(response: Fragment) -> MockIntegration:
 
 
 def _integration_function(uri: str) -> str:
-    """Return the function of an integration's URI: `…/functions/<arn>/invocations`."""
+    """Return the function's name in an integration URI, `…/functions/<arn>/invocations`."""
     return function_name(uri.split("/functions/")[-1].rpartition("/")[0])
 
 
@@ -139,13 +140,13 @@ def _authorizers(source: TemplateSource, api: str, definitions: Fragment) -> dic
 
 def _identity_headers(source: TemplateSource, api: str, name: str, settings: Fragment) -> tuple[str, ...]:
     prefix = "method.request.header."
-    sources = [one.strip() for one in str(settings.get("identitySource", "")).split(",") if one.strip()]
-    for one in sources:
-        if not one.startswith(prefix):
-            raise source.invalid(_unsupported_authorizer(source, api, name, f"identity source {one!r}"))
-    return tuple(one.removeprefix(prefix) for one in sources)
+    expressions = [part.strip() for part in str(settings.get("identitySource", "")).split(",") if part.strip()]
+    for expression in expressions:
+        if not expression.startswith(prefix):
+            raise source.invalid(_unsupported_authorizer(source, api, name, f"identity source {expression!r}"))
+    return tuple(expression.removeprefix(prefix) for expression in expressions)
 
 
-def _unsupported_authorizer(source: TemplateSource, api: str, name: str, what: str) -> Problem:
-    message = f"authorizer {name!r} has {what}; type REQUEST with identity headers runs here"
+def _unsupported_authorizer(source: TemplateSource, api: str, name: str, feature: str) -> Problem:
+    message = f"authorizer {name!r} has {feature}; the emulator supports type REQUEST with identity headers"
     return source.problem(api, message, "Properties", "Auth", "Authorizers", name)

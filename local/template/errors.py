@@ -1,4 +1,4 @@
-"""What is wrong with a template, and where."""
+"""Errors in a template and their positions."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Problem:
-    """One fault: the resource it belongs to (or a section's name), its line if known, and a sentence."""
+    """An error in a template: the name of the resource or section, the line if known, and a message."""
 
     resource: str
     line: int | None
@@ -14,7 +14,7 @@ class Problem:
 
 
 class TemplateInvalid(Exception):
-    """The template cannot be deployed, so it cannot be emulated either."""
+    """AWS would reject the template, or the emulator does not support it; `problems` has every error found."""
 
     def __init__(self, path: str, problems: Iterable[Problem]) -> None:
         self.path = path
@@ -22,13 +22,13 @@ class TemplateInvalid(Exception):
         super().__init__("\n".join(self.lines()))
 
     def lines(self) -> list[str]:
-        """Return one line for each problem, as compilers print them: `file:line: resource: message`."""
+        """Return one line for each problem in compiler format: `file:line: resource: message`."""
         return [self._line(problem) for problem in self.problems]
 
     def _line(self, problem: Problem) -> str:
-        place = f"{self.path}:{problem.line}" if problem.line else self.path
-        return f"{place}: {problem.resource}: {problem.message}"
+        location = f"{self.path}:{problem.line}" if problem.line else self.path
+        return f"{location}: {problem.resource}: {problem.message}"
 
 
 class Unresolvable(Exception):
-    """A value of the template cannot be worked out; the reader of the value knows whose it is."""
+    """A value of the template cannot be resolved. The caller adds the resource and the line."""

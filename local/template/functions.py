@@ -1,4 +1,4 @@
-"""From an `AWS::Lambda::Function` to a function whose code was found on disk."""
+"""Read an `AWS::Lambda::Function` and find its code on disk."""
 
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
@@ -12,9 +12,9 @@ FUNCTION_KIND = "AWS::Lambda::Function"
 
 
 def read_function(source: TemplateSource, name: str, properties: Fragment) -> Function:
-    """Return the function; raises `TemplateInvalid` if its code or its handler is not there."""
+    """Return the function. Raises `TemplateInvalid` if its code or its handler does not exist."""
     if not str(properties.get("Runtime", "")).startswith("python"):
-        raise Unresolvable("only functions of a Python runtime run here")
+        raise Unresolvable("the emulator supports Python runtimes only")
     folder = _code_folder(source, name)
     root = _search_root(source, name, folder)
     handler = str(properties.get("Handler", ""))
@@ -35,33 +35,33 @@ def read_function(source: TemplateSource, name: str, properties: Fragment) -> Fu
 
 
 def _code_folder(source: TemplateSource, name: str) -> Path:
-    written = source.resource(name).get("Properties", {}).get("CodeUri")
-    if written is None:
-        written = source.content.get("Globals", {}).get("Function", {}).get("CodeUri")
-    if not isinstance(written, str) or "://" in written:
-        raise source.invalid(source.problem(name, "needs a CodeUri that is a folder", "Properties", "CodeUri"))
-    folder = (source.folder / written).resolve()
+    uri = source.resource(name).get("Properties", {}).get("CodeUri")
+    if uri is None:
+        uri = source.content.get("Globals", {}).get("Function", {}).get("CodeUri")
+    if not isinstance(uri, str) or "://" in uri:
+        raise source.invalid(source.problem(name, "CodeUri must be a folder", "Properties", "CodeUri"))
+    folder = (source.folder / uri).resolve()
     if not folder.is_dir():
-        raise source.invalid(source.problem(name, f"the folder {written!r} does not exist", "Properties", "CodeUri"))
+        raise source.invalid(source.problem(name, f"the folder {uri!r} does not exist", "Properties", "CodeUri"))
     return folder
 
 
 def _layer_folders(source: TemplateSource, name: str) -> Iterator[Path]:
-    """Yield the folders of the function's layers that this template makes, in their order."""
+    """Yield the folders of the function's layers in order, skipping layers defined outside this template."""
     shared = source.content.get("Globals", {}).get("Function", {}).get("Layers", [])
-    for listed in [*shared, *source.resource(name).get("Properties", {}).get("Layers", [])]:
-        layer = listed.get("Ref", "") if isinstance(listed, dict) else ""
-        written = source.resource(layer).get("Properties", {}).get("ContentUri")
-        if not isinstance(written, str) or "://" in written:
+    for reference in [*shared, *source.resource(name).get("Properties", {}).get("Layers", [])]:
+        layer = reference.get("Ref", "") if isinstance(reference, dict) else ""
+        uri = source.resource(layer).get("Properties", {}).get("ContentUri")
+        if not isinstance(uri, str) or "://" in uri:
             continue
-        folder = (source.folder / written).resolve()
+        folder = (source.folder / uri).resolve()
         if not folder.is_dir():
-            raise source.invalid(source.problem(layer, f"the folder {written!r} does not exist", "Properties", "ContentUri"))
+            raise source.invalid(source.problem(layer, f"the folder {uri!r} does not exist", "Properties", "ContentUri"))
         yield folder
 
 
 def _search_root(source: TemplateSource, name: str, folder: Path) -> Path:
-    """Return the folder that the build would put on the search path: above the parent packages, if it is told any."""
+    """Return the folder that the build puts on the search path: the one above `ParentPackages`, if set."""
     build = source.resource(name).get("Metadata", {}).get("BuildProperties", {})
     for package in sorted(str(build.get("ParentPackages", "")).split(","), key=len, reverse=True):
         parts = tuple(part for part in package.strip().split(".") if part)
@@ -74,9 +74,9 @@ def _check_handler(source: TemplateSource, name: str, handler: str, root: Path) 
     module, _, function = handler.rpartition(".")
     path = PurePosixPath(*module.replace("/", ".").split("."))
     if not module or not function:
-        message = f"the handler {handler!r} is not a module and a function"
-    elif any((root / found).is_file() for found in (path.with_suffix(".py"), path / "__init__.py")):
+        message = f"the handler {handler!r} is not of the form module.function"
+    elif any((root / file).is_file() for file in (path.with_suffix(".py"), path / "__init__.py")):
         return
     else:
-        message = f"the handler {handler!r} needs {path.with_suffix('.py')}, and it is not there"
+        message = f"the handler {handler!r} needs {path.with_suffix('.py')}, which does not exist"
     raise source.invalid(source.problem(name, message, "Properties", "Handler"))

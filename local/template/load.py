@@ -1,4 +1,4 @@
-"""The one way from a file to a stack."""
+"""Load a template file into a stack: parse, translate, resolve and read every resource."""
 
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
@@ -12,31 +12,30 @@ from local.template.source import Fragment, TemplateSource
 from local.template.stack import RestApi, Schedule, Stack
 from local.template.translate import translate
 
-# The parameter by which a template says who sends its mail.
+# The template parameter with the sender address of the stack's mail.
 _MAIL_FROM_PARAMETER = "MailFrom"
 
 
 def load(path: Path, *, overrides: Mapping[str, str], offered: Mapping[str, str] | None = None, queues_url: str = QUEUES_URL) -> Stack:
-    """Return the stack that the template at `path` describes.
+    """Return the stack described by the template at `path`.
 
-    `overrides` must all be parameters of the template; `offered` are used only
-    if it declares them. Queues are found at `queues_url`. Raises
-    `TemplateInvalid` with every problem found.
+    Every name in `overrides` must be a parameter of the template; parameters in `offered` that the template does not
+    declare are ignored. Queue URLs begin with `queues_url`. Raises `TemplateInvalid` with every problem found.
     """
     file = source.read_source(path)
     declared: Fragment = file.content.get("Parameters") or {}
-    usable = {name: value for name, value in (offered or {}).items() if name in declared}
-    found = parameters.parameter_values(file, usable | dict(overrides))
-    template = translate(file, found)
+    declared_offers = {name: value for name, value in (offered or {}).items() if name in declared}
+    values = parameters.parameter_values(file, declared_offers | dict(overrides))
+    template = translate(file, values)
     references.check_references(file, template)
-    given = {name: parameters.parameter_ref(declared, name, value) for name, value in found.items()}
-    resolver = Resolver(template, given, queues_url=queues_url)
-    reading = _StackReader(file, resolver, template["Resources"], queues_url=queues_url)
-    return reading.stack(mail_from=found.get(_MAIL_FROM_PARAMETER, ""))
+    refs = {name: parameters.parameter_ref(declared, name, value) for name, value in values.items()}
+    resolver = Resolver(template, refs, queues_url=queues_url)
+    reader = _StackReader(file, resolver, template["Resources"], queues_url=queues_url)
+    return reader.stack(mail_from=values.get(_MAIL_FROM_PARAMETER, ""))
 
 
 class _StackReader:
-    """One pass over a translated template, collecting every problem before it gives up."""
+    """Reads the resources of a translated template and collects all problems before it raises."""
 
     def __init__(self, file: TemplateSource, resolver: Resolver, resources: Fragment, *, queues_url: str) -> None:
         self._file = file
@@ -46,18 +45,18 @@ class _StackReader:
         self._problems: list[Problem] = []
 
     def stack(self, *, mail_from: str) -> Stack:
-        made = dict(self._each(functions.FUNCTION_KIND, lambda name, body: functions.read_function(self._file, name, body)))
+        function_map = dict(self._each(functions.FUNCTION_KIND, lambda name, body: functions.read_function(self._file, name, body)))
         stack = Stack(
-            functions=made,
+            functions=function_map,
             api=self._api(),
             schedules=self._schedules(),
             queues=dict(self._each(resources.QUEUE_KIND, partial(resources.read_queue, queues_url=self._queues_url))),
             buckets=dict(self._each(resources.BUCKET_KIND, resources.read_bucket)),
-            event_sources=tuple(one for _, one in self._each(resources.MAPPING_KIND, resources.read_event_source)),
+            event_sources=tuple(mapping for _, mapping in self._each(resources.MAPPING_KIND, resources.read_event_source)),
             mail_from=mail_from,
         )
         self._problems += [
-            *api.unknown_api_functions(self._file, stack.api, made),
+            *api.unknown_api_functions(self._file, stack.api, function_map),
             *resources.unknown_schedule_functions(self._file, stack),
         ]
         self._problems += resources.unknown_event_source_ends(self._file, stack)
@@ -67,20 +66,20 @@ class _StackReader:
 
     def _api(self) -> RestApi:
         stages = [body for _, body in self._each(api.STAGE_KIND, lambda _, body: body)]
-        found = list(self._each(api.API_KIND, lambda name, body: api.read_api(self._file, name, body, stages)))
-        if len(found) > 1:
-            self._problems.append(self._file.problem(found[1][0], "a second API; the emulator serves one"))
-        return found[0][1] if found else RestApi()
+        apis = list(self._each(api.API_KIND, lambda name, body: api.read_api(self._file, name, body, stages)))
+        if len(apis) > 1:
+            self._problems.append(self._file.problem(apis[1][0], "this is a second API; the emulator supports one"))
+        return apis[0][1] if apis else RestApi()
 
     def _schedules(self) -> tuple[Schedule, ...]:
-        found = [
+        schedules = [
             *self._each(resources.SCHEDULER_KIND, resources.read_scheduler_schedule),
             *self._each(resources.RULE_KIND, resources.read_rule_schedule),
         ]
-        return tuple(schedule for _, schedule in found if schedule)
+        return tuple(schedule for _, schedule in schedules if schedule)
 
     def _each[T](self, kind: str, read: Callable[[str, Fragment], T]) -> Iterator[tuple[str, T]]:
-        """Yield what `read` makes of each resource of this kind that the conditions keep."""
+        """Yield the name and the result of `read` for each resource of this kind whose condition holds."""
         for name, resource in self._resources.items():
             if resource["Type"] != kind:
                 continue

@@ -1,4 +1,4 @@
-"""The account that everything here pretends to run in."""
+"""The fictitious AWS account and region of the emulator, and the ARNs in it."""
 
 REGION = "us-east-1"
 ACCOUNT = "123456789012"
@@ -17,7 +17,7 @@ PSEUDO: dict[str, str] = {
 
 
 def function_arn(name: str) -> str:
-    """Return the ARN of the function with this logical id, which is its name here."""
+    """Return the ARN of a function. Its name is its logical id."""
     return f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:{name}"
 
 
@@ -27,6 +27,6 @@ def queue_arn(name: str) -> str:
 
 
 def function_name(reference: str) -> str:
-    """Return the function's name from a name, a full or partial ARN, with or without a qualifier."""
+    """Return the function's name in a reference: a name, an ARN or a partial ARN, with or without a qualifier."""
     _, found, tail = reference.rpartition("function:")
     return (tail if found else reference.rpartition(f"{ACCOUNT}:")[2]).split(":")[0]

@@ -9,11 +9,12 @@ from local.template.pseudo import ACCOUNT, API_ID, PSEUDO, REGION, STACK, functi
 from local.template.source import Fragment, TemplateSource
 
 _PLACEHOLDER = re.compile(r"\$\{(?!!)\s*([^}\s]+)\s*\}")
-QUEUE_TYPE, BUCKET_TYPE = "AWS::SQS::Queue", "AWS::S3::Bucket"
+QUEUE_TYPE = "AWS::SQS::Queue"
+BUCKET_TYPE = "AWS::S3::Bucket"
 
 
 def check_references(source: TemplateSource, translated: Fragment) -> None:
-    """Raise `TemplateInvalid` if a Ref, Fn::GetAtt or Fn::Sub in the file names nothing."""
+    """Raise `TemplateInvalid` if a Ref, Fn::GetAtt or Fn::Sub names neither a parameter nor a resource."""
     known = {"AWS::NoValue", *PSEUDO, *(source.content.get("Parameters") or {})}
     known |= source.content["Resources"].keys() | translated["Resources"].keys()
     problems = [_unknown_name(source, path, name) for path, name in _references(source.content, ()) if name.split(".")[0] not in known]
@@ -27,7 +28,7 @@ def _unknown_name(source: TemplateSource, path: tuple[str | int, ...], name: str
 
 
 def _references(node: Any, path: tuple[str | int, ...]) -> Iterator[tuple[tuple[str | int, ...], str]]:
-    """Yield where a name is used, and the name."""
+    """Yield the path of each reference and the name in it."""
     if isinstance(node, list):
         for index, item in enumerate(node):
             yield from _references(item, (*path, index))
@@ -53,7 +54,7 @@ def _referenced_names(node: Fragment) -> list[str]:
 
 
 def ref_value(name: str, resource: Fragment, *, queues_url: str) -> Any:
-    """Return what `Ref` gives: the name of most things, the ARN, the id or the URL of some."""
+    """Return the value of `Ref` to a resource: its name, or for some types its ARN, id or URL."""
     kind, properties = resource["Type"], resource.get("Properties", {})
     if kind == "AWS::Lambda::Alias":
         return {"Fn::Sub": f"${{{_target_function(properties['FunctionName'])}.Arn}}:{properties['Name']}"}
@@ -69,7 +70,7 @@ def ref_value(name: str, resource: Fragment, *, queues_url: str) -> Any:
 
 
 def attribute_value(name: str, resource: Fragment, key: str) -> Any:
-    """Return what `Fn::GetAtt` gives; of what is not emulated, a value that only looks right."""
+    """Return the value of `Fn::GetAtt`. For resource types that are not emulated it is a placeholder of the right form."""
     kind, properties = resource["Type"], resource.get("Properties", {})
     match kind, key:
         case "AWS::SQS::Queue", "QueueName":
@@ -86,12 +87,12 @@ def attribute_value(name: str, resource: Fragment, key: str) -> Any:
 
 
 def queue_name(name: str, properties: Fragment) -> Any:
-    """Return the name of a queue: the template's, else its logical id."""
+    """Return the name of a queue: its QueueName, else its logical id (with `.fifo` for a FIFO queue)."""
     return properties.get("QueueName", f"{name}.fifo" if properties.get("FifoQueue") else name)
 
 
 def bucket_name(name: str, properties: Fragment) -> Any:
-    """Return the name of a bucket: the template's, else one of the stack's name and the logical id, as S3 allows it."""
+    """Return the name of a bucket: its BucketName, else stack name and logical id in lower case, as S3 requires."""
     return properties.get("BucketName", f"{STACK}-{name}".lower())
 
 

@@ -1,4 +1,4 @@
-"""CloudFormation's functions, worked out with the values that this machine gives."""
+"""Evaluate CloudFormation's intrinsic functions and conditions."""
 
 import base64
 import re
@@ -15,7 +15,7 @@ _PLACEHOLDER = re.compile(r"\$\{([^}]*)\}")
 
 
 class Resolver:
-    """Works out values of one translated template for one set of parameters."""
+    """Evaluates values of a translated template for one set of parameters."""
 
     def __init__(self, template: Fragment, parameters: Mapping[str, Any], *, queues_url: str = QUEUES_URL) -> None:
         self._resources: Fragment = template["Resources"]
@@ -35,13 +35,13 @@ class Resolver:
             "Fn::FindInMap": self._find_in_map,
             "Fn::Base64": self._base64,
             "Fn::Equals": lambda pair: self.value(pair[0]) == self.value(pair[1]),
-            "Fn::Not": lambda one: not self.value(one[0]),
-            "Fn::And": lambda many: all(self.value(one) for one in many),
-            "Fn::Or": lambda many: any(self.value(one) for one in many),
+            "Fn::Not": lambda operands: not self.value(operands[0]),
+            "Fn::And": lambda operands: all(self.value(operand) for operand in operands),
+            "Fn::Or": lambda operands: any(self.value(operand) for operand in operands),
         }
 
     def value(self, node: Any) -> Any:
-        """Return `node` with every function in it worked out; what `AWS::NoValue` names is left out."""
+        """Return `node` with every function evaluated; items and keys with the value `AWS::NoValue` are removed."""
         if isinstance(node, list):
             items = (self.value(item) for item in node)
             return [item for item in items if item is not NO_VALUE]
@@ -50,12 +50,12 @@ class Resolver:
         if len(node) == 1 and (name := next(iter(node))) in self._functions:
             return self._call(name, node[name])
         if len(node) == 1 and name.startswith("Fn::"):
-            raise Unresolvable(f"{name} is not understood here")
+            raise Unresolvable(f"the emulator does not support {name}")
         pairs = ((key, self.value(item)) for key, item in node.items())
         return {key: item for key, item in pairs if item is not NO_VALUE}
 
     def holds(self, condition: str) -> bool:
-        """Return whether the template's condition of this name is true."""
+        """Return whether the template's condition with this name is true."""
         if condition not in self._conditions:
             raise Unresolvable(f"there is no Condition {condition!r}")
         return bool(self.value(self._conditions[condition]))
@@ -64,7 +64,7 @@ class Resolver:
         try:
             return self._functions[name](argument)
         except (TypeError, ValueError, IndexError, KeyError) as error:
-            raise Unresolvable(f"{name} is given {argument!r}") from error
+            raise Unresolvable(f"{name} has an invalid argument: {argument!r}") from error
 
     def _ref(self, name: str) -> Any:
         if name == "AWS::NoValue":

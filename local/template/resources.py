@@ -1,4 +1,4 @@
-"""From SQS queues, event source mappings, S3 buckets and EventBridge schedules of a template to what the emulator runs."""
+"""Read SQS queues, event source mappings, S3 buckets and EventBridge schedules from a template."""
 
 import json
 import re
@@ -10,12 +10,13 @@ from local.template.pseudo import ACCOUNT, function_name, queue_arn
 from local.template.references import BUCKET_TYPE, QUEUE_TYPE, bucket_name, queue_name
 from local.template.schedule_expression import ScheduleExpression, ScheduleExpressionInvalid
 from local.template.source import Fragment, TemplateSource
-from local.template.stack import Bucket, EventSource, Notification, Queue, Schedule, Stack
+from local.template.stack import BucketNotification, EventSource, S3Bucket, Schedule, SqsQueue, Stack
 
-QUEUE_KIND, MAPPING_KIND = QUEUE_TYPE, "AWS::Lambda::EventSourceMapping"
+QUEUE_KIND = QUEUE_TYPE
+MAPPING_KIND = "AWS::Lambda::EventSourceMapping"
 _QUEUE_ARN_PREFIX = queue_arn("")
 
-# AWS's own: what the template leaves out goes back to it when a queue is made anew from an older one.
+# AWS's defaults, always set: an attribute removed from the template must return to its default on an existing queue.
 _DEFAULT_ATTRIBUTES = {
     "DelaySeconds": 0,
     "MaximumMessageSize": 1_048_576,
@@ -25,32 +26,34 @@ _DEFAULT_ATTRIBUTES = {
     "VisibilityTimeout": 30,
 }
 
-_MAX_BATCH, _MAX_SMALL_BATCH = 10_000, 10
-# So many batches at a time are where Lambda begins.
+_MAX_BATCH = 10_000
+_MAX_BATCH_WITHOUT_WINDOW = 10
+# Lambda starts with five concurrent batches.
 _DEFAULT_CONCURRENCY = 5
 BUCKET_KIND = BUCKET_TYPE
 # https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html
 _BUCKET_NAME = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
-SCHEDULER_KIND, RULE_KIND = "AWS::Scheduler::Schedule", "AWS::Events::Rule"
+SCHEDULER_KIND = "AWS::Scheduler::Schedule"
+RULE_KIND = "AWS::Events::Rule"
 
 
-def read_queue(name: str, properties: Fragment, *, queues_url: str) -> Queue:
-    """Return the queue; how it is encrypted makes no difference here."""
-    found = str(queue_name(name, properties))
+def read_queue(name: str, properties: Fragment, *, queues_url: str) -> SqsQueue:
+    """Return the queue. Encryption settings are ignored."""
+    actual_name = str(queue_name(name, properties))
     attributes = {key: _queue_attribute(properties.get(key, default)) for key, default in _DEFAULT_ATTRIBUTES.items()}
     is_fifo = bool(properties.get("FifoQueue"))
     if is_fifo:
         attributes["ContentBasedDeduplication"] = scalar_text(properties.get("ContentBasedDeduplication", False))
-    return Queue(name=found, url=f"{queues_url}/{ACCOUNT}/{found}", is_fifo=is_fifo, attributes=attributes)
+    return SqsQueue(name=actual_name, url=f"{queues_url}/{ACCOUNT}/{actual_name}", is_fifo=is_fifo, attributes=attributes)
 
 
 def read_event_source(name: str, properties: Fragment) -> EventSource:
-    """Return the mapping of a queue to a function; raises `Unresolvable` for what is not done here."""
+    """Return the mapping of a queue to a function. Raises `Unresolvable` for features that the emulator lacks."""
     arn = str(properties.get("EventSourceArn", ""))
     if not arn.startswith(_QUEUE_ARN_PREFIX):
-        raise Unresolvable(f"its source {arn!r} is not a queue of this stack; only queues are read here")
+        raise Unresolvable(f"its source {arn!r} is not a queue of this stack; the emulator supports SQS queues only")
     if "FilterCriteria" in properties:
-        raise Unresolvable("FilterCriteria are not understood here")
+        raise Unresolvable("the emulator does not support FilterCriteria")
     window_s = float(properties.get("MaximumBatchingWindowInSeconds", 0))
     return EventSource(
         name=name,
@@ -65,14 +68,14 @@ def read_event_source(name: str, properties: Fragment) -> EventSource:
 
 
 def unknown_event_source_ends(source: TemplateSource, stack: Stack) -> list[Problem]:
-    """Return a problem for each mapping whose queue or function the stack lacks."""
+    """Return a problem for each mapping whose queue or function is not in the stack."""
     queues = {queue.name for queue in stack.queues.values()}
     problems = []
-    for one in stack.event_sources:
-        if one.function not in stack.functions:
-            problems.append(source.problem(one.name, f"its target {one.function!r} is not a function of this stack"))
-        if one.queue not in queues:
-            problems.append(source.problem(one.name, f"its source {one.queue!r} is not a queue of this stack"))
+    for mapping in stack.event_sources:
+        if mapping.function not in stack.functions:
+            problems.append(source.problem(mapping.name, f"its target {mapping.function!r} is not a function of this stack"))
+        if mapping.queue not in queues:
+            problems.append(source.problem(mapping.name, f"its source {mapping.queue!r} is not a queue of this stack"))
     return problems
 
 
@@ -81,36 +84,37 @@ def _queue_attribute(value: Any) -> str:
 
 
 def _batch_size(size: int, window_s: float) -> int:
-    """Return the size if Lambda would take it."""
-    most = _MAX_BATCH if window_s else _MAX_SMALL_BATCH
-    if not 1 <= size <= most:
+    """Return the size if Lambda accepts it, else raise `Unresolvable`."""
+    limit = _MAX_BATCH if window_s else _MAX_BATCH_WITHOUT_WINDOW
+    if not 1 <= size <= limit:
         raise Unresolvable(
-            f"BatchSize is {size}; without MaximumBatchingWindowInSeconds it is 1 to {_MAX_SMALL_BATCH}, with it up to {_MAX_BATCH}"
+            f"BatchSize is {size}; without MaximumBatchingWindowInSeconds it must be 1 to "
+            f"{_MAX_BATCH_WITHOUT_WINDOW}, with it up to {_MAX_BATCH}"
         )
     return size
 
 
-def read_bucket(name: str, properties: Fragment) -> Bucket:
-    """Return the bucket; raises `Unresolvable` for a name that S3 refuses, and for notifications that nobody here would get."""
-    found = str(bucket_name(name, properties))
-    if not _BUCKET_NAME.fullmatch(found) or ".." in found:
-        raise Unresolvable(f"{found!r} is not a name of a bucket: 3 to 63 small letters, digits, hyphens and single dots")
-    return Bucket(found, _notifications(properties.get("NotificationConfiguration", {})))
+def read_bucket(name: str, properties: Fragment) -> S3Bucket:
+    """Return the bucket. Raises `Unresolvable` for a name that S3 rejects and for notifications to anything but queues."""
+    actual_name = str(bucket_name(name, properties))
+    if not _BUCKET_NAME.fullmatch(actual_name) or ".." in actual_name:
+        raise Unresolvable(f"{actual_name!r} is not a bucket name: use 3 to 63 lowercase letters, digits, hyphens and single dots")
+    return S3Bucket(actual_name, _notifications(properties.get("NotificationConfiguration", {})))
 
 
-def _notifications(configuration: Fragment) -> tuple[Notification, ...]:
+def _notifications(configuration: Fragment) -> tuple[BucketNotification, ...]:
     if others := configuration.keys() - {"QueueConfigurations"}:
-        raise Unresolvable(f"{', '.join(sorted(others))}: only queues are told of new objects here")
+        raise Unresolvable(f"{', '.join(sorted(others))}: the emulator notifies queues only")
     return tuple(
-        Notification(str(one["Queue"]), str(one["Event"]), _key_prefix(one.get("Filter", {})))
-        for one in configuration.get("QueueConfigurations", [])
+        BucketNotification(str(entry["Queue"]), str(entry["Event"]), _key_prefix(entry.get("Filter", {})))
+        for entry in configuration.get("QueueConfigurations", [])
     )
 
 
-def _key_prefix(chosen: Fragment) -> str:
-    rules = chosen.get("S3Key", {}).get("Rules", [])
+def _key_prefix(key_filter: Fragment) -> str:
+    rules = key_filter.get("S3Key", {}).get("Rules", [])
     if any(str(rule["Name"]).lower() != "prefix" for rule in rules) or len(rules) > 1:
-        raise Unresolvable("a filter of notifications has one rule here, the prefix")
+        raise Unresolvable("the emulator supports notification filters with a single prefix rule only")
     return str(rules[0]["Value"]) if rules else ""
 
 
@@ -131,7 +135,7 @@ def read_scheduler_schedule(name: str, properties: Fragment) -> Schedule:
 
 
 def read_rule_schedule(name: str, properties: Fragment) -> Schedule | None:
-    """Return the schedule of an EventBridge rule, or None for a rule that waits for events."""
+    """Return the schedule of an EventBridge rule, or None for a rule that matches events."""
     if "ScheduleExpression" not in properties:
         return None
     target = properties["Targets"][0]
@@ -149,9 +153,9 @@ def read_rule_schedule(name: str, properties: Fragment) -> Schedule | None:
 
 
 def unknown_schedule_functions(source: TemplateSource, stack: Stack) -> list[Problem]:
-    """Return a problem for each schedule whose target is no function of the stack."""
-    lost = [schedule for schedule in stack.schedules if schedule.function not in stack.functions]
-    return [source.problem(schedule.name, f"its target {schedule.function!r} is not a function of this stack") for schedule in lost]
+    """Return a problem for each schedule whose target is not a function of the stack."""
+    orphans = [schedule for schedule in stack.schedules if schedule.function not in stack.functions]
+    return [source.problem(schedule.name, f"its target {schedule.function!r} is not a function of this stack") for schedule in orphans]
 
 
 def _checked_schedule(schedule: Schedule) -> Schedule:

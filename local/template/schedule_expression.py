@@ -1,4 +1,4 @@
-"""Schedule expressions as EventBridge writes them: `rate(…)`, `cron(…)` and `at(…)`."""
+"""EventBridge's schedule expressions: `rate(…)`, `cron(…)` and `at(…)`."""
 
 import re
 from dataclasses import dataclass
@@ -14,12 +14,12 @@ _DAYS = ("SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT")
 
 
 class ScheduleExpressionInvalid(Exception):
-    """The expression is not one that EventBridge, or this emulator, understands."""
+    """EventBridge would reject the expression, or the emulator does not support it."""
 
 
 @dataclass(frozen=True)
 class ScheduleExpression:
-    """When a schedule is due: every `period`, or by `cron` (five fields and the year), or `once`."""
+    """The times of a schedule; exactly one of `period`, `cron` (in croniter's order of fields) and `once` is set."""
 
     zone: tzinfo
     period: timedelta | None = None
@@ -28,7 +28,7 @@ class ScheduleExpression:
 
     @classmethod
     def parse(cls, text: str, *, timezone: str = "UTC") -> "ScheduleExpression":
-        """Return what `text` means; raises `ScheduleExpressionInvalid` with the reason."""
+        """Return the parsed expression. Raises `ScheduleExpressionInvalid` with the reason."""
         zone = _zone(timezone)
         if match := _RATE_PATTERN.fullmatch(text):
             return cls(zone, period=_period(int(match[1]), match[2], match[3], text))
@@ -39,9 +39,9 @@ class ScheduleExpression:
         raise ScheduleExpressionInvalid(f"{text!r} is not rate(…), cron(…) or at(…)")
 
     def next_after(self, moment: datetime) -> datetime | None:
-        """Return the first time after `moment`, in UTC, or None when there is none left.
+        """Return the first due time after `moment`, in UTC, or None if there is no further one.
 
-        A rate counts from `moment` itself, as on AWS it counts from the deployment.
+        A rate counts from `moment`; on AWS it counts from the deployment.
         """
         if self.period:
             return moment + self.period
@@ -56,7 +56,7 @@ class ScheduleExpression:
 
 def _zone(name: str) -> tzinfo:
     if name == "UTC":
-        return UTC  # which ZoneInfo does not know on a system without the time zone database
+        return UTC  # ZoneInfo("UTC") fails on a system without the time zone database
     try:
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError) as error:
@@ -65,20 +65,20 @@ def _zone(name: str) -> tzinfo:
 
 def _period(count: int, unit: str, plural: str, text: str) -> timedelta:
     if count < 1 or (count == 1) == bool(plural):
-        raise ScheduleExpressionInvalid(f"{text!r}: write rate(1 {unit}) and rate(2 {unit}s)")
+        raise ScheduleExpressionInvalid(f"{text!r}: write rate(1 {unit}) or rate(2 {unit}s)")
     return timedelta(**{f"{unit}s": count})
 
 
 def _cron(fields: str, text: str) -> str:
-    """Return EventBridge's `minute hour day month weekday year` in the order and numbers that croniter takes."""
+    """Translate EventBridge's `minute hour day month weekday year` to croniter's fields and weekday names."""
     parts = fields.split()
     if len(parts) != 6:
-        raise ScheduleExpressionInvalid(f"{text!r} has {len(parts)} fields; EventBridge takes six, the last is the year")
+        raise ScheduleExpressionInvalid(f"{text!r} has {len(parts)} fields; EventBridge needs six, the last for the year")
     minute, hour, day, month, weekday, year = parts
     if (day == "?") == (weekday == "?"):
-        raise ScheduleExpressionInvalid(f"{text!r}: exactly one of day and weekday is '?'")
+        raise ScheduleExpressionInvalid(f"{text!r}: exactly one of day and weekday must be '?'")
     if "W" in day.upper() or weekday.upper().endswith("L"):
-        raise ScheduleExpressionInvalid(f"{text!r}: W and a weekday's L are not understood here")
+        raise ScheduleExpressionInvalid(f"{text!r}: the emulator does not support W or a weekday's L")
     translated = " ".join([minute, hour, day.replace("?", "*"), month, _weekday(weekday), "0", year])
     try:
         croniter(translated)
@@ -88,7 +88,7 @@ def _cron(fields: str, text: str) -> str:
 
 
 def _weekday(field: str) -> str:
-    """Return the field with names for numbers: EventBridge counts from 1 on Sunday, cron from 0."""
+    """Replace weekday numbers by names: EventBridge's Sunday is 1, whereas cron's is 0."""
     if field == "?":
         return "*"
     head, slash, step = field.partition("/")

@@ -1,4 +1,4 @@
-"""A template file: what it says and on which line."""
+"""A template file: its parsed content and the line of each part."""
 
 from pathlib import Path
 from typing import Any
@@ -8,12 +8,12 @@ from samtranslator.yaml_helper import yaml_parse
 
 from local.template.errors import Problem, TemplateInvalid
 
-# A template is JSON of unknown shape until its readers have checked it.
+# Part of a template: JSON of unknown shape until its reader has checked it.
 type Fragment = dict[str, Any]
 
 
 class TemplateSource:
-    """The parsed file, and the line of each of its parts."""
+    """A parsed template file that can locate each of its parts."""
 
     def __init__(self, path: Path, text: str) -> None:
         self.path = path
@@ -26,23 +26,23 @@ class TemplateSource:
         self._check_sections()
 
     def resource(self, name: str) -> Fragment:
-        """Return a resource as it is written, or an empty one when only the translator made it."""
-        found: Fragment = self.content["Resources"].get(name, {})
-        return found
+        """Return a resource as written in the file, or {} for a resource that the translator added."""
+        resource: Fragment = self.content["Resources"].get(name, {})
+        return resource
 
     def line(self, *path: str | int) -> int | None:
-        """Return the line of the deepest part of `path` that the file has."""
+        """Return the line of `path`, or of its deepest part that is in the file."""
         node: yaml.Node | None = self._root
         line = None
         for step in path:
-            node, found = _child_node(node, step)
+            node, node_line = _child_node(node, step)
             if node is None:
                 break
-            line = found
+            line = node_line
         return line
 
     def problem(self, resource: str, message: str, *path: str | int) -> Problem:
-        """Return a problem of `resource`, placed at `path` inside of it."""
+        """Return a problem of `resource`, located at `path` inside the resource."""
         return Problem(resource, self.line("Resources", resource, *path), message)
 
     def invalid(self, *problems: Problem) -> TemplateInvalid:
@@ -59,18 +59,18 @@ class TemplateSource:
             raise self.invalid(Problem("Resources", None, "the template has no Resources section"))
         for name, resource in content["Resources"].items():
             if not isinstance(resource, dict) or not isinstance(resource.get("Type"), str):
-                raise self.invalid(self.problem(name, "a resource needs a Type"))
+                raise self.invalid(self.problem(name, "the resource has no Type"))
 
 
 def read_source(path: Path) -> TemplateSource:
-    """Read the template at `path`; a missing file is an invalid template too."""
+    """Read the template at `path`. Raises `TemplateInvalid`, also if the file cannot be read."""
     try:
         return TemplateSource(path, path.read_text(encoding="utf-8"))
     except OSError as error:
-        message = f"cannot be read: {error.strerror}"
+        message = f"cannot read the file: {error.strerror}"
         raise TemplateInvalid(path.name, [Problem("template", None, message)]) from error
     except UnicodeDecodeError as error:
-        raise TemplateInvalid(path.name, [Problem("template", None, "is not UTF-8 text")]) from error
+        raise TemplateInvalid(path.name, [Problem("template", None, "the file is not UTF-8 text")]) from error
 
 
 def _child_node(node: yaml.Node | None, step: str | int) -> tuple[yaml.Node | None, int]:

@@ -1,4 +1,4 @@
-"""The stack: what a template means, in plain values with nothing left to work out."""
+"""The stack: a template's resources with all values resolved."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -8,9 +8,10 @@ from typing import Literal
 
 @dataclass(frozen=True, kw_only=True)
 class Function:
-    """One Lambda function; `root` is the folder that its handler's module path starts from, `layers` are those of the template.
+    """A Lambda function.
 
-    One that is isolated reaches none of the stack's services.
+    `folder` holds its code, `root` is the folder to which the handler's module path is relative, and `layers` are the
+    folders of its layers. An isolated function cannot reach the stack's services.
     """
 
     name: str
@@ -28,7 +29,7 @@ class Function:
 
 @dataclass(frozen=True)
 class RateLimit:
-    """A token bucket: `rate` requests a second, `burst` of them at once."""
+    """A token bucket: `rate` requests per second and bursts of up to `burst`."""
 
     rate: float
     burst: int
@@ -45,7 +46,7 @@ class LambdaIntegration:
 
 @dataclass(frozen=True)
 class MockIntegration:
-    """An integration that answers by itself; the translator makes them for CORS preflights."""
+    """An integration with a fixed response; the translator adds them for CORS preflights."""
 
     status: int
     headers: Mapping[str, str]
@@ -65,7 +66,7 @@ class Route:
 
 @dataclass(frozen=True, kw_only=True)
 class Authorizer:
-    """A Lambda authorizer of type REQUEST; its answer is kept for `ttl_s` by the identity headers' values."""
+    """A Lambda authorizer of type REQUEST; its result is cached for `ttl_s` by the values of the identity headers."""
 
     name: str
     function: str
@@ -75,7 +76,7 @@ class Authorizer:
 
 @dataclass(frozen=True)
 class GatewayResponse:
-    """How one of the gateway's own answers looks; None leaves that part as API Gateway has it."""
+    """The template of one of the gateway's own responses; None selects API Gateway's default."""
 
     status: int | None
     headers: Mapping[str, str]
@@ -84,7 +85,7 @@ class GatewayResponse:
 
 @dataclass(frozen=True, kw_only=True)
 class RestApi:
-    """The REST API; without one in the template it has no routes."""
+    """The REST API; a template without an API has one without routes."""
 
     stage: str = "local"
     routes: tuple[Route, ...] = ()
@@ -95,7 +96,7 @@ class RestApi:
 
 @dataclass(frozen=True, kw_only=True)
 class Schedule:
-    """A function that runs by the clock; `input` is JSON text, or None for the service's own event."""
+    """A function that runs at set times; `input` is JSON text, or None for the standard event of `service`."""
 
     name: str
     function: str
@@ -107,8 +108,8 @@ class Schedule:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Queue:
-    """An SQS queue; `attributes` are those of SetQueueAttributes, all of them."""
+class SqsQueue:
+    """An SQS queue; `attributes` are all attributes for SetQueueAttributes."""
 
     name: str
     url: str
@@ -117,8 +118,8 @@ class Queue:
 
 
 @dataclass(frozen=True)
-class Notification:
-    """What a bucket tells a queue, by its ARN: events such as `s3:ObjectCreated:*` of objects whose key begins with `prefix`."""
+class BucketNotification:
+    """A notification to a queue about events such as `s3:ObjectCreated:*` on objects whose key begins with `prefix`."""
 
     queue_arn: str
     event: str
@@ -126,16 +127,19 @@ class Notification:
 
 
 @dataclass(frozen=True)
-class Bucket:
+class S3Bucket:
     """An S3 bucket."""
 
     name: str
-    notifications: tuple[Notification, ...] = ()
+    notifications: tuple[BucketNotification, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
 class EventSource:
-    """A function that gets a queue's messages: up to `batch_size` that arrive within `window_s`, `concurrency` batches at a time."""
+    """The mapping of a queue to a function: batches of up to `batch_size` messages that arrive within `window_s`.
+
+    At most `concurrency` batches run at a time. With `reports_failures` the function returns the ids of failed messages.
+    """
 
     name: str
     function: str
@@ -149,12 +153,12 @@ class EventSource:
 
 @dataclass(frozen=True, kw_only=True)
 class Stack:
-    """Everything of a template that the emulator runs; queues and buckets by their logical ids, `mail_from` may be empty."""
+    """Every resource of a template that the emulator runs; queues and buckets are keyed by logical id. `mail_from` may be empty."""
 
     functions: Mapping[str, Function]
     api: RestApi
     schedules: tuple[Schedule, ...]
-    queues: Mapping[str, Queue] = field(default_factory=dict)
-    buckets: Mapping[str, Bucket] = field(default_factory=dict)
+    queues: Mapping[str, SqsQueue] = field(default_factory=dict)
+    buckets: Mapping[str, S3Bucket] = field(default_factory=dict)
     event_sources: tuple[EventSource, ...] = ()
     mail_from: str = ""

@@ -1,4 +1,4 @@
-"""AWS's own translator, from the serverless notation to plain CloudFormation."""
+"""Translate SAM's serverless resources to plain CloudFormation, by AWS's own translator."""
 
 import contextlib
 import copy
@@ -14,14 +14,14 @@ from local.template.errors import Problem
 from local.template.pseudo import REGION
 from local.template.source import Fragment, TemplateSource
 
-_PACKAGED_CODE = "s3://local/sam_build"
+_PACKAGED_CODE = "s3://local/build"
 _CODE_PROPERTIES = {"AWS::Serverless::Function": "CodeUri", "AWS::Serverless::LayerVersion": "ContentUri"}
-# It warns of metrics that nobody has asked it to publish.
+# It warns about metrics that are not published here.
 logging.getLogger("samtranslator.metrics.metrics").disabled = True
 
 
 def translate(source: TemplateSource, parameters: Mapping[str, str]) -> Fragment:
-    """Return the template as CloudFormation would get it; raises `TemplateInvalid` with the translator's reasons."""
+    """Return the template as CloudFormation receives it. Raises `TemplateInvalid` with the translator's reasons."""
     try:
         with _translator_region():
             translated: Fragment = transform(_packaged(source.content), dict(parameters), _NoManagedPolicies())
@@ -32,7 +32,7 @@ def translate(source: TemplateSource, parameters: Mapping[str, str]) -> Fragment
 
 @contextlib.contextmanager
 def _translator_region() -> Iterator[None]:
-    """Set the region that the translator takes the partition of its ARNs from."""
+    """Set the region from which the translator derives the partition of its ARNs."""
     before = os.environ.get("AWS_DEFAULT_REGION")
     os.environ["AWS_DEFAULT_REGION"] = REGION
     try:
@@ -65,7 +65,7 @@ def _translator_problem(source: TemplateSource, cause: Any) -> Problem:
 
 
 class _NoManagedPolicies:
-    """Stands in for the look-up of AWS's policies by name, which would need an account."""
+    """An empty lookup of AWS's managed policies, which would need an account."""
 
     def load(self) -> dict[str, str]:
         return {}

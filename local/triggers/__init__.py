@@ -1,1 +1,1 @@
-"""What invokes functions without a request: schedules and SQS queues."""
+"""Triggers that invoke functions without an HTTP request: schedules and SQS queues."""

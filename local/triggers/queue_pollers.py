@@ -17,43 +17,43 @@ from local.services.supervisor import ServiceFailed
 from local.template.pseudo import REGION, queue_arn
 from local.template.stack import EventSource
 
-# A message as ReceiveMessage answers it.
+# A message in the format of ReceiveMessage.
 type SqsMessage = dict[str, Any]
 _MAX_MESSAGES_PER_CALL = 10
-_PAUSE_S = 1.0
-_STEP_S = 0.2
+_RETRY_S = 1.0
+_POLL_S = 0.2
 
 
 def batch_event(source: EventSource, messages: list[SqsMessage]) -> bytes:
-    """Return what the function gets."""
+    """Return the SQS event for a batch of messages."""
     return json.dumps({"Records": [_sqs_record(source, message) for message in messages]}).encode()
 
 
 def failed_ids(source: EventSource, messages: list[SqsMessage], outcome: Outcome) -> set[str]:
-    """Return the ids of the messages that come again: none, those that the function names, or all."""
-    everything = {message["MessageId"] for message in messages}
+    """Return the ids of the messages to deliver again: none, those reported by the function, or all."""
+    all_ids = {message["MessageId"] for message in messages}
     if not isinstance(outcome, HandlerResult):
-        return everything
+        return all_ids
     if not source.reports_failures:
         return set()
-    named = _reported_ids(outcome.payload)
-    return everything if named is None or named - everything else named
+    reported = _reported_ids(outcome.payload)
+    return all_ids if reported is None or reported - all_ids else reported
 
 
 def batch_failure(outcome: Outcome) -> str | None:
-    """Return why a whole batch failed, or None if the function answered."""
+    """Return why a whole batch failed, or None if the function returned a result."""
     return f"{outcome.error_type}: {outcome.message}" if isinstance(outcome, Failure) else None
 
 
 def _reported_ids(payload: bytes) -> set[str] | None:
-    """Return the ids that a partial batch response names; None for what is not one."""
+    """Return the ids in a partial batch response, or None if the payload is not a valid one."""
     try:
         answer = json.loads(payload)
         failures = (answer or {}).get("batchItemFailures") or []
         ids = {failure["itemIdentifier"] for failure in failures}
     except (ValueError, AttributeError, TypeError, KeyError):
         return None
-    return ids if all(isinstance(one, str) and one for one in ids) else None
+    return ids if all(isinstance(message_id, str) and message_id for message_id in ids) else None
 
 
 def _sqs_record(source: EventSource, message: SqsMessage) -> dict[str, Any]:
@@ -73,20 +73,20 @@ def _sqs_record(source: EventSource, message: SqsMessage) -> dict[str, Any]:
 
 
 def _message_attribute(value: dict[str, Any]) -> dict[str, Any]:
-    named = {"stringValue": value.get("StringValue"), "binaryValue": value.get("BinaryValue"), "dataType": value["DataType"]}
-    return {"stringListValues": [], "binaryListValues": [], **{key: one for key, one in named.items() if one is not None}}
+    fields = {"stringValue": value.get("StringValue"), "binaryValue": value.get("BinaryValue"), "dataType": value["DataType"]}
+    return {"stringListValues": [], "binaryListValues": [], **{key: field for key, field in fields.items() if field is not None}}
 
 
 class BatchLog(Protocol):
-    """Gets one line for each batch, and for each time that a queue can no longer be read."""
+    """Log of batches and of queues that cannot be read."""
 
-    def batch_done(self, source: EventSource, *, count: int, failed: int, trouble: str | None) -> None: ...
+    def batch_done(self, source: EventSource, *, count: int, failed: int, reason: str | None) -> None: ...
 
     def queue_unreadable(self, source: EventSource, reason: str) -> None: ...
 
 
 class QueuePollers:
-    """Gives functions the messages of their queues. What fails is left in its queue and comes again by itself."""
+    """Invokes functions with messages from their queues. SQS delivers failed messages again after the visibility timeout."""
 
     def __init__(self, aws: AwsClient, *, fleet: Fleet, log: BatchLog) -> None:
         self._aws = aws
@@ -95,19 +95,19 @@ class QueuePollers:
         self._work: set[asyncio.Task[None]] = set()
 
     async def run(self, sources: Iterable[EventSource]) -> None:
-        """Read until cancelled; batches that were taken go on to their end."""
-        async with asyncio.TaskGroup() as reading:
+        """Poll all enabled sources until cancelled; batches already received are still processed."""
+        async with asyncio.TaskGroup() as polling:
             for source in sources:
                 if source.is_enabled:
-                    reading.create_task(self._read(source))
+                    polling.create_task(self._poll(source))
 
     async def stop(self) -> None:
-        """Drop what functions work on: it comes again when its visibility time-out is over."""
+        """Cancel the batches in progress; SQS delivers their messages again after the visibility timeout."""
         for task in self._work:
             task.cancel()
         await asyncio.gather(*self._work, return_exceptions=True)
 
-    async def _read(self, source: EventSource) -> None:
+    async def _poll(self, source: EventSource) -> None:
         free = asyncio.Semaphore(source.concurrency)
         is_down = False
         while True:
@@ -115,38 +115,38 @@ class QueuePollers:
             try:
                 while not await self._aws.wait_for_message(source.queue):
                     pass
-                # Not to be broken off: a message that is taken and given to nobody stays away for long.
-                await asyncio.shield(self._spawn(self._take(source, free)))
+                # Shielded from cancellation: a message that is received but not processed is invisible until its timeout.
+                await asyncio.shield(self._spawn(self._process_batch(source, free)))
                 is_down = False
             except ServiceFailed as error:
                 free.release()
                 if not is_down:
                     self._log.queue_unreadable(source, str(error))
                 is_down = True
-                await asyncio.sleep(_PAUSE_S)
+                await asyncio.sleep(_RETRY_S)
 
-    async def _take(self, source: EventSource, free: asyncio.Semaphore) -> None:
+    async def _process_batch(self, source: EventSource, free: asyncio.Semaphore) -> None:
         messages = await self._receive(source)
         if messages:
             self._spawn(self._consume(source, messages)).add_done_callback(lambda _: free.release())
         else:
-            # Somebody else has it, or it went to the dead letters. Messages of a group that wait for one another are there and not given.
-            await asyncio.sleep(_STEP_S)
+            # Another poller received the message, SQS moved it to the dead-letter queue, or it waits for its FIFO message group.
+            await asyncio.sleep(_POLL_S)
             free.release()
 
     async def _receive(self, source: EventSource) -> list[SqsMessage]:
-        """Return a batch: what is there, or what comes within the window until the batch is full."""
+        """Return the messages available now; with a batching window, collect until the batch is full or the window ends."""
         ends = time.monotonic() + source.window_s
         messages: list[SqsMessage] = []
         while True:
-            most = min(_MAX_MESSAGES_PER_CALL, source.batch_size - len(messages))
-            # The function finds a queue by its name as well as by its address.
-            wanted = {"QueueUrl": source.queue, "MaxNumberOfMessages": most, "WaitTimeSeconds": 0}
-            answer = await self._aws.sqs("ReceiveMessage", **wanted, AttributeNames=["All"], MessageAttributeNames=["All"])
+            count = min(_MAX_MESSAGES_PER_CALL, source.batch_size - len(messages))
+            # moto accepts the name of a queue as its URL.
+            request = {"QueueUrl": source.queue, "MaxNumberOfMessages": count, "WaitTimeSeconds": 0}
+            answer = await self._aws.sqs("ReceiveMessage", **request, AttributeNames=["All"], MessageAttributeNames=["All"])
             messages += answer.get("Messages", [])
             if len(messages) >= source.batch_size or time.monotonic() >= ends:
                 return messages
-            await asyncio.sleep(_STEP_S)
+            await asyncio.sleep(_POLL_S)
 
     async def _consume(self, source: EventSource, messages: list[SqsMessage]) -> None:
         invocation = self._fleet.submit(source.function, batch_event(source, messages))
@@ -154,13 +154,13 @@ class QueuePollers:
         if isinstance(outcome, Stream):
             outcome.abandon()
         failed = failed_ids(source, messages, outcome)
-        self._log.batch_done(source, count=len(messages), failed=len(failed), trouble=batch_failure(outcome))
+        self._log.batch_done(source, count=len(messages), failed=len(failed), reason=batch_failure(outcome))
         await self._delete(source, [message for message in messages if message["MessageId"] not in failed])
 
     async def _delete(self, source: EventSource, messages: list[SqsMessage]) -> None:
         try:
-            for some in batched(messages, _MAX_MESSAGES_PER_CALL, strict=False):
-                entries = [{"Id": str(place), "ReceiptHandle": message["ReceiptHandle"]} for place, message in enumerate(some)]
+            for part in batched(messages, _MAX_MESSAGES_PER_CALL, strict=False):
+                entries = [{"Id": str(index), "ReceiptHandle": message["ReceiptHandle"]} for index, message in enumerate(part)]
                 await self._aws.sqs("DeleteMessageBatch", QueueUrl=source.queue, Entries=entries)
         except ServiceFailed as error:
             self._log.queue_unreadable(source, str(error))

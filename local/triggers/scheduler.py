@@ -1,4 +1,4 @@
-"""EventBridge schedules: invoke functions when they are due, and on demand."""
+"""EventBridge schedules: invoke functions when due, and on demand."""
 
 import asyncio
 import json
@@ -17,13 +17,13 @@ _LONGEST_SLEEP_S = 60.0
 
 
 class ScheduleLog(Protocol):
-    """Gets one line for each firing."""
+    """Log of schedule runs."""
 
     def schedule_ran(self, schedule: Schedule, outcome: Outcome) -> None: ...
 
 
 class Scheduler:
-    """Fires schedules when they are due, and by hand. A firing that fails is logged and not tried again."""
+    """Runs schedules when due, and on demand. A failed run is logged and not retried."""
 
     def __init__(
         self, schedules: Iterable[Schedule], *, fleet: Fleet, log: ScheduleLog, now: Callable[[], datetime] = lambda: datetime.now(UTC)
@@ -36,7 +36,7 @@ class Scheduler:
         self._firings: set[asyncio.Task[Outcome]] = set()
 
     async def run(self) -> None:
-        """Fire what is due until cancelled."""
+        """Run each enabled schedule when due, until cancelled."""
         async with asyncio.TaskGroup() as tasks:
             for schedule in self._schedules.values():
                 if schedule.is_enabled:
@@ -46,7 +46,7 @@ class Scheduler:
         return self._schedules.get(name)
 
     def status(self) -> list[dict[str, Any]]:
-        """Return each schedule with its next time, which is null if it is disabled or over."""
+        """Return every schedule with the time of its next run, null if it is disabled or has no further run."""
         return [
             {
                 "name": schedule.name,
@@ -70,7 +70,7 @@ class Scheduler:
         while due:
             self._due[schedule.name] = due
             await self._sleep_until(due)
-            # A firing may outlast its period; the next one is due all the same.
+            # Not awaited: a run may take longer than the period, and the next run must still start on time.
             firing = asyncio.create_task(self.fire(schedule))
             self._firings.add(firing)
             firing.add_done_callback(self._firings.discard)
@@ -78,20 +78,20 @@ class Scheduler:
         self._due.pop(schedule.name, None)
 
     async def _sleep_until(self, due: datetime) -> None:
-        # In steps, so that a laptop that slept wakes up to the right time.
+        # In short steps: while a laptop is suspended, the event loop's clock stops.
         while (left := (due - self._now()).total_seconds()) > 0:
             await asyncio.sleep(min(left, _LONGEST_SLEEP_S))
 
 
 def scheduled_event(schedule: Schedule, at: datetime) -> bytes:
-    """Return what the function gets: the schedule's input, else the event of the service that it belongs to."""
+    """Return the schedule's input with its placeholders filled in, else the standard event of the schedule's service."""
     stamp = at.strftime("%Y-%m-%dT%H:%M:%SZ")
     arn = f"arn:aws:{'scheduler' if schedule.service == 'aws.scheduler' else 'events'}:{REGION}:{ACCOUNT}:{schedule.name}"
     if schedule.input is not None:
-        filled = {"<aws.scheduler.scheduled-time>": stamp, "<aws.scheduler.schedule-arn>": arn}
-        filled |= {"<aws.scheduler.execution-id>": str(uuid.uuid4()), "<aws.scheduler.attempt-number>": "1"}
+        placeholders = {"<aws.scheduler.scheduled-time>": stamp, "<aws.scheduler.schedule-arn>": arn}
+        placeholders |= {"<aws.scheduler.execution-id>": str(uuid.uuid4()), "<aws.scheduler.attempt-number>": "1"}
         text = schedule.input
-        for placeholder, value in filled.items():
+        for placeholder, value in placeholders.items():
             text = text.replace(placeholder, value)
         return text.encode()
     return json.dumps(

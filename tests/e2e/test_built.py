@@ -182,7 +182,7 @@ class Silent:
 
     def output(self, function: str, text: str) -> None: ...
 
-    platform = trouble = output
+    platform = alert = output
 
 
 def test_a_person_registers_and_streams_a_chat(built: Built, built_stack: Stack, vendor: Any) -> None:

@@ -176,7 +176,7 @@ def test_a_taken_port_is_named_with_the_way_out(tmp_path: Path) -> None:
         refused = local("up", "--port", str(port), "--data", str(tmp_path / "data"), "--template", str(STACK))
 
     assert refused.returncode == 1
-    assert refused.stderr.strip() == f"port {port} is taken; stop what listens there or choose another with --port"
+    assert refused.stderr.strip() == f"port {port} is already in use. Choose another port with --port."
 
 
 def test_an_invalid_template_stops_the_start_with_its_line(tmp_path: Path) -> None:
@@ -235,7 +235,7 @@ def test_without_a_running_stack_the_way_to_one_is_told() -> None:
     failed = local("invoke", "EchoFunction", "-e", "-", "--port", str(free_port()), input="{}")
 
     assert failed.returncode == 1
-    assert "start the stack with `parley up`" in failed.stderr
+    assert "Start it with `parley up`" in failed.stderr
 
 
 def test_status_is_a_table(up: Up) -> None:
@@ -243,7 +243,7 @@ def test_status_is_a_table(up: Up) -> None:
 
     assert "EchoFunction" in table
     assert "hourly" in table
-    assert "DEAD LETTERS GO TO" in table
+    assert "DEAD-LETTER QUEUE" in table
     assert "parley-filesbucket" in table
     assert "running on port" in table
 
@@ -338,11 +338,11 @@ def test_reset_deletes_everything(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("--models", "nowhere.toml"), "there is no file nowhere.toml"),
-        (("--parameter", "novalue"), "--parameter takes NAME=VALUE"),
-        (("--template", "nowhere.yaml"), "nowhere.yaml: template: cannot be read"),
+        (("--models", "nowhere.toml"), "the file nowhere.toml does not exist"),
+        (("--parameter", "novalue"), "--parameter must be NAME=VALUE"),
+        (("--template", "nowhere.yaml"), "nowhere.yaml: template: cannot read the file"),
         (("--built", "nowhere"), "there is no build in nowhere: run `make build ARCHITECTURE=native`"),
-        (("--built", "--template", "nowhere.yaml"), "--built brings its own template"),
+        (("--built", "--template", "nowhere.yaml"), "--built has its own template"),
     ],
 )
 def test_a_wrong_option_is_told(tmp_path: Path, arguments: tuple[str, ...], message: str) -> None:
@@ -358,5 +358,5 @@ def test_an_empty_variable_counts_as_unset(tmp_path: Path) -> None:
         "up", "--port", str(free_port()), "--template", "nowhere.yaml", cwd=tmp_path, env=environment | {"PYTHONPATH": str(Path.cwd())}
     )
 
-    assert "nowhere.yaml: template: cannot be read" in refused.stderr
+    assert "nowhere.yaml: template: cannot read the file" in refused.stderr
     assert (tmp_path / ".parley").is_dir()

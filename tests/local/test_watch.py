@@ -207,7 +207,7 @@ def test_a_broken_template_is_told_and_the_old_one_stays(edited: Edited, text: s
     edited.save("template.yaml", text)
 
     assert edited.says(told)
-    assert edited.says("the one before stays")
+    assert edited.says("the previous version keeps running")
     assert edited.pid("/one") == before
 
     edited.save("template.yaml", TEMPLATE.replace("\n  StreamFunction:", ROUTE))

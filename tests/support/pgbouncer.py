@@ -27,7 +27,7 @@ def running_pgbouncer(postgres: RunningPostgres, *, pool_size: int = 20, patienc
         folder = DataDir(Path(path))
         folder.logs.mkdir()
         bouncer = PgBouncer(
-            program, folder, upstream=postgres.port, passwords=passwords, report=print, pool_size=pool_size, patience_s=patience_s
+            program, folder, upstream=postgres.port, passwords=passwords, report=print, pool_size=pool_size, query_wait_timeout_s=patience_s
         )
         write_private(folder.pgpass, database.pgpass([postgres.port, bouncer.port], passwords))
         portal.call(bouncer.start)

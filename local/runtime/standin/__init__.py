@@ -1,1 +1,1 @@
-"""A folder of its own, so that nothing else comes onto the search path of a worker with what stands in here."""
+"""Python replacements for native modules, in a separate folder so that nothing else reaches a worker's search path."""

@@ -1,7 +1,7 @@
-"""The calls of `awslambdaric`'s native module of this name, in Python: that module is built on Linux only.
+"""A Python stand-in for the native module `runtime_client` of `awslambdaric`, which is built on Linux only.
 
-Return values, headers and errors are those of `awslambdaric/runtime_client.cpp` and of aws-lambda-cpp below it; a
-test compares the two. One connection is kept for the life of the process, as curl does there.
+Return values, headers and errors are the same as those of `awslambdaric/runtime_client.cpp` and of aws-lambda-cpp; a test
+compares the two modules. One connection serves the whole process, as with curl in the native module.
 """
 
 import http.client
@@ -21,30 +21,30 @@ _OPTIONAL_HEADERS = (
 
 
 class _RuntimeClient:
-    """The Runtime API at the address that Lambda gives; every fault is a RuntimeError, which ends the worker."""
+    """A client of the Runtime API. Every fault raises RuntimeError, which ends the worker."""
 
     def __init__(self, address: str) -> None:
         self._connection = http.client.HTTPConnection(address)
         self._user_agent = ""
 
     def initialize_client(self, user_agent: str) -> None:
-        """Set what the requests name as their sender."""
+        """Set the User-Agent of the requests."""
         self._user_agent = user_agent
 
     def next(self) -> tuple[bytes, dict[str, str | int | None]]:
-        """Wait for an invocation; return its event and its headers, None for those that were not sent."""
+        """Wait for an invocation; return its event and its headers. Optional headers that are missing are None."""
         answer, body = self._call("GET", "next", "Failed to get next")
         headers: dict[str, str | int | None] = {name: answer.headers[name] or "" for name in _HEADERS_ALWAYS_SENT}
         headers |= {name: answer.headers[name] or None for name in _OPTIONAL_HEADERS}
         return body, headers | {"Lambda-Runtime-Deadline-Ms": int(answer.headers["Lambda-Runtime-Deadline-Ms"] or 0)}
 
     def post_invocation_result(self, invoke_id: str, result: bytes, content_type: str, invocation_id: str | None = None) -> None:
-        """Give the answer of an invocation."""
+        """Send the result of an invocation."""
         headers = {"content-type": content_type, **_invocation_id_header(invocation_id)}
         self._call("POST", f"{invoke_id}/response", "Failed to post invocation response", result, headers)
 
     def post_error(self, invoke_id: str, error: str, xray_cause: str, invocation_id: str | None = None) -> None:
-        """Report that an invocation failed: the error object, and its cause for X-Ray."""
+        """Report a failed invocation: the error object, and the cause for X-Ray."""
         headers = {
             "content-type": "application/json",
             "lambda-runtime-function-xray-error-cause": xray_cause,
@@ -55,7 +55,7 @@ class _RuntimeClient:
     def _call(
         self, method: str, path: str, fault: str, body: bytes | None = None, headers: dict[str, str] | None = None
     ) -> tuple[http.client.HTTPResponse, bytes]:
-        # Bytes, for http.client knows Latin-1 only and messages may be in any language.
+        # Encoded here: http.client encodes strings as Latin-1, and messages may be in any language.
         sent = {name: value.encode() for name, value in {"User-Agent": self._user_agent, **(headers or {})}.items() if value}
         try:
             self._connection.request(method, _BASE + path, body, sent)

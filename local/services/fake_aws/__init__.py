@@ -1,1 +1,1 @@
-"""The process that stands in for AWS: moto's server, with state that survives a restart."""
+"""The process of the AWS stand-in: moto's server, with state that survives a restart."""

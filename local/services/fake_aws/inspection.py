@@ -12,11 +12,11 @@ from local.services.fake_aws.inspection_paths import ARRIVALS_PATH, MAX_WAIT_S, 
 from local.services.fake_aws.request import WsgiApp
 from local.template.pseudo import ACCOUNT, REGION
 
-_STEP_S = 1
+_POLL_S = 1
 
 
 class InspectionMiddleware:
-    """A WSGI app around another that answers these questions itself."""
+    """A WSGI middleware that serves the inspection endpoints."""
 
     def __init__(self, app: WsgiApp) -> None:
         self._app = app
@@ -31,16 +31,19 @@ class InspectionMiddleware:
 
 
 def _wait_for_message(name: str) -> bool:
-    """Wait until the queue has a message to give, for a while; nothing is taken. What comes of age by itself is seen at the next step."""
+    """Wait up to `MAX_WAIT_S` for a visible message, without receiving it.
+
+    A message whose delay or visibility timeout ends wakes nobody, so the queue is checked at every poll interval too.
+    """
     ends = time.monotonic() + MAX_WAIT_S
     while time.monotonic() < ends:
         queue = sqs_backends[ACCOUNT][REGION].queues.get(name)
         if queue is None:
-            time.sleep(_STEP_S)
+            time.sleep(_POLL_S)
         elif queue.messages:
             return True
         else:
-            queue.wait_for_messages(_STEP_S)
+            queue.wait_for_messages(_POLL_S)
     return False
 
 

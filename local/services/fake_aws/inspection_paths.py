@@ -1,5 +1,6 @@
-"""The paths of the inspection endpoints; a module of their own, so that the emulator's process need not load moto."""
+"""The paths of the inspection endpoints, in a separate module so that the emulator's process need not import moto."""
 
-STATE_PATH, ARRIVALS_PATH = "/_local/state", "/_local/arrivals/"
-# Shorter than the patience of who asks.
+STATE_PATH = "/_local/state"
+ARRIVALS_PATH = "/_local/arrivals/"
+# Shorter than the client's timeout.
 MAX_WAIT_S = 20.0

@@ -1,4 +1,4 @@
-"""Which AWS service and call a request is for, read from its headers."""
+"""Identify the AWS service and the action of a request by its headers."""
 
 import re
 from collections.abc import Callable, Iterable, Mapping
@@ -12,7 +12,10 @@ _SERVICES_BY_TARGET = {"AmazonSSM": "ssm", "AmazonSQS": "sqs"}
 
 @dataclass(frozen=True)
 class AwsRequest:
-    """The service by its signing name, and the call's name where a header has it. What nobody signed in a header is for S3."""
+    """The service by its signing name, and the action if a header names it.
+
+    A request without a signature header is for S3: presigned URLs and forms sign elsewhere.
+    """
 
     service: str
     call: str
@@ -20,7 +23,7 @@ class AwsRequest:
 
     @classmethod
     def of(cls, environ: Mapping[str, Any]) -> Self:
-        """Return what the request of this WSGI environment asks for."""
+        """Return the service and the action of a WSGI request."""
         prefix, _, call = environ.get("HTTP_X_AMZ_TARGET", "").partition(".")
         scope = _CREDENTIAL_SCOPE.search(environ.get("HTTP_AUTHORIZATION", ""))
         service = _SERVICES_BY_TARGET.get(prefix) or (scope[1] if scope else "other" if prefix else "s3")
@@ -28,5 +31,5 @@ class AwsRequest:
 
     @property
     def writes_objects(self) -> bool:
-        """Whether it may change what is in S3."""
+        """Whether the request may change objects or buckets in S3."""
         return self.service == "s3" and self.method in ("PUT", "POST", "DELETE")

@@ -19,7 +19,7 @@ _FIELDS = ("etag", "storage", "encryption", "checksum_value")
 
 
 class S3Snapshot:
-    """Keeps a file for each bucket and each object: a line of JSON about it, then its bytes. Unfinished uploads are not kept."""
+    """Stores a file for each bucket and each object: a line of JSON metadata, then the bytes. Unfinished uploads are lost."""
 
     def __init__(self, folder: Path) -> None:
         self._files = SnapshotFolder(folder)
@@ -45,7 +45,7 @@ def _stored_items() -> Iterator[tuple[str, StoredItem]]:
     for bucket in list(s3_backends[ACCOUNT]["aws"].buckets.values()):
         yield f"{bucket.name}/{_BUCKET_FILE}", StoredItem(bucket, bytes)
         for name, key in bucket.keys.items():
-            # The newest version of a deleted object is a mark that says so. A changed object is another one to moto.
+            # Skip delete markers. moto creates a new FakeKey for each change, so the key itself serves as the state.
             if isinstance(key, FakeKey):
                 yield f"{bucket.name}/{hashlib.sha256(name.encode()).hexdigest()}", StoredItem(key, partial(_object_content, key))
 

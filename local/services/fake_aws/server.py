@@ -1,7 +1,6 @@
-"""The process that stands in for AWS's services: `python -m local.services.fake_aws.server --port N --folder F`.
+"""The AWS stand-in: `python -m local.services.fake_aws.server --port N --folder F`.
 
-It runs moto's server with one addition: what must outlive it is on disk
-before the answer to the call that changed it goes out.
+moto's server with durable state: each change is on disk before the response to the call that made it.
 """
 
 import argparse
@@ -24,7 +23,7 @@ from local.services.fake_aws.ssm import SsmSnapshot
 
 
 class SnapshotMiddleware:
-    """A WSGI app around another that saves the shelves a call has changed, before its answer."""
+    """A WSGI middleware that saves the snapshots changed by a call before it returns the response."""
 
     def __init__(self, app: WsgiApp, snapshots: Sequence[ServiceSnapshot], lock: RLock) -> None:
         self._app = app
@@ -54,7 +53,7 @@ def main() -> None:
 
 
 def make_app(folder: Path) -> WsgiApp:
-    """Return AWS's services with what `folder` keeps of them."""
+    """Return the WSGI app of all services, with their state restored from `folder`."""
     lock = RLock()
     snapshots: list[ServiceSnapshot] = [
         SsmSnapshot(folder / "ssm.json"),

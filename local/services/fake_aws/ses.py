@@ -1,4 +1,4 @@
-"""A snapshot of SES: the identities that may send, and every mail that was sent."""
+"""A snapshot of SES: the verified identities, and every mail that was sent."""
 
 import base64
 import io
@@ -17,11 +17,12 @@ from local.data_dir import write_private
 from local.services.fake_aws.request import AwsRequest, WsgiApp
 from local.template.pseudo import ACCOUNT, REGION
 
-_SEND_PATH, _IDENTITIES_PATH = "/v2/email/outbound-emails", "/v2/email/identities"
+_SEND_PATH = "/v2/email/outbound-emails"
+_IDENTITIES_PATH = "/v2/email/identities"
 
 
 class SesSnapshot:
-    """Keeps the addresses and domains that may send."""
+    """Stores the verified addresses and domains."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -39,7 +40,7 @@ class SesSnapshot:
 
 
 class MailRecorder:
-    """A WSGI app around another that keeps a file for each mail that SES takes: moto keeps only a part of it."""
+    """A WSGI middleware that stores a file for each mail that SES accepts, because moto keeps only a part of a mail."""
 
     def __init__(self, app: WsgiApp, folder: Path) -> None:
         self._app = app
@@ -59,7 +60,7 @@ class MailRecorder:
     def _record(self, sent: dict[str, Any], mail_id: str) -> None:
         at = datetime.now(UTC)
         mail = {"id": mail_id, "at": at.isoformat(timespec="milliseconds").replace("+00:00", "Z"), **_mail_fields(sent)}
-        # In the order in which they were sent, also within a millisecond.
+        # Named by time down to the microsecond, so that file names sort by time of sending.
         name = f"{at:%Y%m%dT%H%M%S%f}-{secrets.token_hex(4)}.json"
         write_private(self._folder / name, json.dumps(mail, ensure_ascii=False))
 

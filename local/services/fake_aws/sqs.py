@@ -25,17 +25,17 @@ _SAVED_ATTRIBUTES = {
 
 
 class SqsSnapshot:
-    """Keeps a file for each queue and each message. `lock` is the one that is held while a call changes anything."""
+    """Stores a file for each queue and each message. `lock` is held during every call that changes state."""
 
     def __init__(self, folder: Path, lock: RLock) -> None:
         self._files = SnapshotFolder(folder)
-        # moto loses messages that are sent while others are deleted, so calls take turns. Who waits for a message lets
-        # go of the lock meanwhile: the conditions that moto makes for its queues are made of it.
+        # moto loses messages sent while others are deleted, so calls are serialised by the lock. moto's queues get conditions
+        # on the same lock: a call that waits for a message must release it.
         vars(moto.sqs.models)["Condition"] = partial(Condition, lock)
 
     def changes(self, environ: Mapping[str, Any]) -> bool:
         request = AwsRequest.of(environ)
-        # A bucket may tell a queue of its objects. Receiving counts, and moves what was received too often.
+        # A bucket may notify a queue. Receiving changes state too: it counts, and moves messages to the dead-letter queue.
         return (request.service == "sqs" and not request.call.startswith(_READ_CALLS)) or request.writes_objects
 
     def save(self) -> None:
@@ -61,9 +61,9 @@ def _stored_items() -> Iterator[tuple[str, StoredItem]]:
     for queue in list(sqs_backends[ACCOUNT][REGION].queues.values()):
         saved = _queue_content(queue)
         yield f"{queue.name}/{_QUEUE_FILE}", StoredItem(saved, saved.encode)
-        for one in list(queue._messages):
-            state = (one.approximate_receive_count, one.receipt_handle, one.visible_at, one.delayed_until)
-            yield f"{queue.name}/{one.id}", StoredItem(state, partial(_message_content, one))
+        for message in list(queue._messages):
+            state = (message.approximate_receive_count, message.receipt_handle, message.visible_at, message.delayed_until)
+            yield f"{queue.name}/{message.id}", StoredItem(state, partial(_message_content, message))
 
 
 def _queue_content(queue: Queue) -> str:
@@ -77,7 +77,7 @@ def _message_content(message: Message) -> bytes:
 
 
 def _message_from(content: bytes) -> Message:
-    fields = json.loads(content, object_hook=lambda found: base64.b64decode(found["base64"]) if found.keys() == {"base64"} else found)
+    fields = json.loads(content, object_hook=lambda value: base64.b64decode(value["base64"]) if value.keys() == {"base64"} else value)
     message = Message(fields["id"], fields["body"])
     vars(message).update(fields)
     return message

@@ -16,7 +16,7 @@ _READ_CALLS = ("Get", "Describe", "List")
 
 
 class SsmSnapshot:
-    """Writes all parameters to one file at each change. They are in plain text: SecureString is not secret here."""
+    """Stores all parameters in one file, rewritten at each change. The values are plain text, SecureStrings included."""
 
     def __init__(self, path: Path) -> None:
         self._path = path

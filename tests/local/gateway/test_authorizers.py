@@ -75,7 +75,7 @@ def test_the_word_unauthorized_is_401(running: RunningEmulator) -> None:
 def test_a_broken_authorizer_is_our_fault(running: RunningEmulator) -> None:
     assert get(running, "/closed", "fail").status_code == 500
     assert get(running, "/closed", "malformed").status_code == 500
-    assert eventually(lambda: "the answer lacks 'policyDocument'" in running.terminal.getvalue())
+    assert eventually(lambda: "the result lacks 'policyDocument'" in running.terminal.getvalue())
 
 
 def test_a_refusal_that_failed_is_not_kept(running: RunningEmulator) -> None:

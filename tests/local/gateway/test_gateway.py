@@ -151,7 +151,7 @@ def test_the_terminal_tells_of_a_client_that_did_not_wait(running: RunningEmulat
     with pytest.raises(httpx2.ReadTimeout):
         running.get("/slow", params={"seconds": "0.2", "impatient": "yes"}, timeout=0.05)
 
-    assert eventually(lambda: re.search(r"/slow 200 .*client left", running.terminal.getvalue()))
+    assert eventually(lambda: re.search(r"/slow 200 .*client disconnected", running.terminal.getvalue()))
 
 
 def test_colour_is_for_terminals_only(running: RunningEmulator) -> None:

@@ -56,7 +56,7 @@ def test_a_client_that_leaves_does_not_stop_the_worker(running: RunningEmulator,
         next(answer.iter_raw())
 
     assert eventually(mark.exists)
-    assert eventually(lambda: "client left" in running.terminal.getvalue())
+    assert eventually(lambda: "client disconnected" in running.terminal.getvalue())
     assert running.get("/stream/ok").text == f"first last {mark.read_text()}"
 
 

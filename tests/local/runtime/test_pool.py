@@ -24,7 +24,7 @@ class Quiet:
     def output(self, function: str, text: str) -> None:
         self.lines.append(text)
 
-    platform = trouble = output
+    platform = alert = output
 
 
 def with_pool(function: Function, test: Callable[[Pool], Awaitable[Any]], *, size: int = 10) -> Any:
@@ -118,7 +118,7 @@ def test_a_worker_that_cannot_even_start_fails_its_invocation(tmp_path: Path) ->
         outcome = await pool.submit(b"{}").outcome
 
         assert isinstance(outcome, Failure)
-        assert "the worker cannot be started" in outcome.message
+        assert "the worker cannot start" in outcome.message
 
     with_pool(Function(name="Gone", handler="gone.handler", root=tmp_path / "gone", folder=tmp_path), run)
 

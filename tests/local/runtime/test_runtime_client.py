@@ -21,7 +21,7 @@ from local.template.stack import Stack
 from tests.local.running_emulator import RunningEmulator, eventually
 from tests.local.test_up import started
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 FOLDER = str(Path(standin.__file__).parent)
 CALLS = """
 import json, runtime_client as client

@@ -43,7 +43,7 @@ def test_without_an_engine_the_lane_says_that_it_was_skipped(programs, arguments
     skipped = lane(*arguments, path=programs)
 
     assert (skipped.returncode, skipped.stdout) == (status, "")
-    assert skipped.stderr == "SKIPPED: `sam local` was not run and nothing was compared: there is no `docker` command\n"
+    assert skipped.stderr == "SKIPPED: `sam local` cannot run containers, so nothing was compared: there is no `docker` command\n"
 
 
 def test_an_engine_that_does_not_run_is_told_apart(programs, monkeypatch):

@@ -137,7 +137,7 @@ GOOD = FUNCTION.format(handler="functions.work.app.handler")
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
-    with pytest.raises(TemplateInvalid, match=r"nowhere\.yaml: template: cannot be read: No such file"):
+    with pytest.raises(TemplateInvalid, match=r"nowhere\.yaml: template: cannot read the file: No such file"):
         load(tmp_path / "nowhere.yaml", overrides={})
 
 
@@ -145,13 +145,13 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
     ("text", "message"),
     [
         ("Resources: {a: [", "template.yaml:1: YAML: "),
-        ("Resources:\n  Work: {Properties: {}}\n", "template.yaml:2: Work: a resource needs a Type"),
+        ("Resources:\n  Work: {Properties: {}}\n", "template.yaml:2: Work: the resource has no Type"),
         ("Description: nothing\n", "the template has no Resources section"),
         (GOOD.replace("app.handler", "gone.handler"), "template.yaml:11: Work: the handler 'functions.work.gone.handler' needs"),
         (GOOD.replace("functions/work", "functions/gone"), "template.yaml:9: Work: the folder 'functions/gone' does not exist"),
         (GOOD + "      MemorySize: !Ref Sise\n", "template.yaml:12: Work: 'Sise' is neither a parameter nor a resource"),
         (GOOD + "      Layers: [!Sub 'x-${Nobody.Arn}']\n", "template.yaml:12: Work: 'Nobody.Arn' is neither"),
-        (GOOD.replace("python3.13", "nodejs24.x"), "Work: only functions of a Python runtime run here"),
+        (GOOD.replace("python3.13", "nodejs24.x"), "Work: the emulator supports Python runtimes only"),
         (GOOD.replace("CodeUri: functions/work", "Timeout: 3"), "template.yaml:5: Work: Only one of 'InlineCode' or 'CodeUri'"),
         (GOOD + "      Evnts: {}\n", "template.yaml:5: Work: "),
     ],
@@ -161,8 +161,8 @@ def test_a_fault_is_told_with_its_line_and_resource(tmp_path: Path, text: str, m
 
 
 def test_parameters_must_exist_and_be_allowed(tmp_path: Path) -> None:
-    assert "Color: is not a parameter of this template" in problem_of(tmp_path, GOOD, Color="red")
-    assert "template.yaml:3: Size: '300' is not one of its AllowedValues" in problem_of(tmp_path, GOOD, Size="300")
+    assert "Color: this template has no such parameter" in problem_of(tmp_path, GOOD, Color="red")
+    assert "template.yaml:3: Size: '300' is not among the AllowedValues" in problem_of(tmp_path, GOOD, Size="300")
 
 
 def test_every_fault_is_told_at_once(tmp_path: Path) -> None:
@@ -192,14 +192,14 @@ QUEUE = (
     ("text", "message"),
     [
         (QUEUE.replace("BatchSize: 10", "BatchSize: 11"), "WorkWork: BatchSize is 11"),
-        (QUEUE.replace("BatchSize: 10", "FilterCriteria: {Filters: []}"), "WorkWork: FilterCriteria are not understood here"),
+        (QUEUE.replace("BatchSize: 10", "FilterCriteria: {Filters: []}"), "WorkWork: the emulator does not support FilterCriteria"),
         (QUEUE.replace("!GetAtt Queue.Arn", "arn:aws:sqs:us-east-1:123456789012:Other"), "WorkWork: its source 'Other' is not a queue"),
         (QUEUE.replace("!GetAtt Queue.Arn", "arn:aws:sqs:eu-west-1:1:Other"), "WorkWork: its source 'arn:aws:sqs:eu-west-1:1:Other'"),
         (
             GOOD + "  Files: {Type: AWS::S3::Bucket, Properties: {NotificationConfiguration: {TopicConfigurations: []}}}\n",
-            "TopicConfigurations: only queues are told of new objects here",
+            "TopicConfigurations: the emulator notifies queues only",
         ),
-        (GOOD + "  Files: {Type: AWS::S3::Bucket, Properties: {BucketName: Big}}\n", "Files: 'Big' is not a name of a bucket"),
+        (GOOD + "  Files: {Type: AWS::S3::Bucket, Properties: {BucketName: Big}}\n", "Files: 'Big' is not a bucket name"),
     ],
 )
 def test_a_queue_or_bucket_that_aws_would_refuse_is_a_fault(tmp_path: Path, text: str, message: str) -> None:

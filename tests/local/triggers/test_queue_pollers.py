@@ -57,7 +57,7 @@ class Log:
         self.counts: list[int] = []
         self.reasons: list[str] = []
 
-    def batch_done(self, source: EventSource, *, count: int, failed: int, trouble: str | None) -> None:
+    def batch_done(self, source: EventSource, *, count: int, failed: int, reason: str | None) -> None:
         self.counts.append(count)
 
     def queue_unreadable(self, source: EventSource, reason: str) -> None:
@@ -124,7 +124,7 @@ def test_a_batch_that_is_not_full_goes_when_its_window_is_over() -> None:
 
 
 def test_a_queue_that_cannot_be_read_is_told_once_and_tried_again(monkeypatch: Any) -> None:
-    monkeypatch.setattr("local.triggers.queue_pollers._PAUSE_S", 0.01)
+    monkeypatch.setattr("local.triggers.queue_pollers._RETRY_S", 0.01)
     queue, log = Queue(messages=1, failures=2), Log()
 
     async def steps(fleet: Fleet) -> None:
