@@ -103,7 +103,7 @@ def start_session(
     """
     token, session_id = RefreshToken.new(user_id), new_id()
     session = sessions.NewSession(session_id, token.hash, utc_now() + lifetimes.absolute)
-    user = sessions.start_session(connection, user_id, password_hash, session, origin=origin, emptied=emptied)
+    user = sessions.start_session(connection, user_id, password_hash, session, origin=origin, reset_buckets=emptied)
     if user is None:
         raise InvalidCredentials(f"the password of {user_id} was changed during login")
     return _issue_tokens(user, session_id, token, key_ring)

@@ -115,7 +115,7 @@ def _store_extraction(services: SummarizeServices, conversation_id: UUID, extrac
             user_id=user_id,
             first_seq=extraction.first_seq,
             upto_seq=extraction.upto_seq,
-            pieces=extraction.passages,
+            new_passages=extraction.passages,
             vectors=passage_vectors,
         ):
             return False

@@ -46,7 +46,7 @@ def add_conversation(
             parts = [{"type": "text", "text": text}]
             messages.add(connection, new_id(), user_id=person.id, conversation_id=made.id, role="user", parts=parts)
         place = {"first_seq": 1, "upto_seq": len(pieces)}
-        assert passages.replace_from(connection, made.id, user_id=person.id, pieces=pieces, vectors=vectors, **place)
+        assert passages.replace_from(connection, made.id, user_id=person.id, new_passages=pieces, vectors=vectors, **place)
     return made.id
 
 

@@ -154,7 +154,7 @@ class HijackScenario:
         piece = Passage(1, 2, f"2026-11-02\nUser: tell me of cats\nAssistant: {POISON}", CONVERSATION_DAY)
         place: dict[str, Any] = {"first_seq": 1, "upto_seq": 2, "vectors": None}
         with user_scope(self.engine, self.user.id) as connection:
-            assert passages.replace_from(connection, conversation_id, user_id=self.user.id, pieces=[piece], **place)
+            assert passages.replace_from(connection, conversation_id, user_id=self.user.id, new_passages=[piece], **place)
 
     def add_fact(self, conversation_id: UUID, text: str) -> None:
         """Draw a fact from a conversation."""

@@ -129,5 +129,5 @@ class Heartbeat:
         if not found.is_running:
             raise Superseded(f"turn {self._turn.id}")
         self._turn.event_buffer.mark_logged(entries)
-        if found.is_to_stop:
+        if found.is_stop_requested:
             raise StopRequested(f"turn {self._turn.id}")

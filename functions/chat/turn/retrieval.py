@@ -153,7 +153,7 @@ def _search_documents(services: ChatServices, turn: Turn, vector: Vector | None)
 
 def _relevant(found: Sequence[FoundChunk], *, is_named: bool) -> list[FoundChunk]:
     """Return what is near enough; nothing else is worth the price of a place in the order."""
-    return [one for one in found if is_named or one.weight is not None or (one.similarity or 0.0) >= MIN_SOURCE_SIMILARITY]
+    return [one for one in found if is_named or one.bm25 is not None or (one.similarity or 0.0) >= MIN_SOURCE_SIMILARITY]
 
 
 MAX_FACTS, MAX_PASSAGES = 20, 6
@@ -206,7 +206,7 @@ def _inject_recalled(services: ChatServices, turn: Turn, recalled: RecallResult)
     if not (facts or passages) or not inject(services, turn, facts=facts, passages=passages):
         return
     if any(fact.is_tainted for fact in recalled.facts) or any(passage.is_tainted for passage in recalled.passages):
-        turn.parts.remember()
+        turn.parts.mark_memory_used()
     for fact in recalled.facts:
         yield turn.add_memory("fact", fact.id, fact.text)
     for passage in recalled.passages:
@@ -222,7 +222,7 @@ def _history_start(context: PromptContext, kept: int) -> WindowStart:
 
 
 def _is_relevant_passage(passage: FoundPassage, best: float) -> bool:
-    is_like = passage.weight is not None or (passage.similarity or 0.0) >= MIN_PASSAGE_SIMILARITY
+    is_like = passage.bm25 is not None or (passage.similarity or 0.0) >= MIN_PASSAGE_SIMILARITY
     return is_like and passage.score >= best * MIN_PASSAGE_SCORE_SHARE
 
 

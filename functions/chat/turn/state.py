@@ -157,7 +157,7 @@ class Turn:
     @property
     def open_calls(self) -> list[ParsedToolCall]:
         """The calls of tools that have no result yet."""
-        return [ParsedToolCall.stored(part) for part in self.parts.open_calls]
+        return [ParsedToolCall.stored(part) for part in self.parts.pending_tool_calls]
 
     @property
     def model_id(self) -> str:
@@ -182,12 +182,12 @@ class Turn:
 
     def add_source(self, source: SourceGiven) -> NumberedEvent:
         """Note that the model is given a source."""
-        self.parts.source(source.data())
+        self.parts.add_source(source.data())
         return self.event_buffer.add(source)
 
     def add_tool_call(self, call: ParsedToolCall) -> NumberedEvent:
         """Note that the model asks for a tool."""
-        self.parts.call(call.call_id, call.name, call.arguments)
+        self.parts.add_tool_call(call.call_id, call.name, call.arguments)
         if not call.has_valid_arguments:
             self.invalid_calls.add(call.call_id)
         return self.event_buffer.add(ToolCalled(call.call_id, call.name, call.arguments))
@@ -196,9 +196,9 @@ class Turn:
         """Note that a call needs an approval."""
         return self.event_buffer.add(ToolApproval(call.call_id, call.name, call.arguments))
 
-    def add_tool_result(self, call: ParsedToolCall, outcome: ToolOutcome, *, is_vouched: bool = False) -> NumberedEvent:
+    def add_tool_result(self, call: ParsedToolCall, outcome: ToolOutcome, *, is_trusted: bool = False) -> NumberedEvent:
         """Note what came of a call, and whether nobody outside had a say in it."""
-        self.parts.result(call.call_id, ok=outcome.ok, content=outcome.content, is_vouched=is_vouched)
+        self.parts.add_tool_result(call.call_id, ok=outcome.ok, content=outcome.content, is_trusted=is_trusted)
         return self.event_buffer.add(ToolAnswered(call.call_id, call.name, outcome.ok, outcome.content, outcome.elapsed_ms))
 
     def timings(self) -> TurnTimings:

@@ -60,7 +60,7 @@ def _run_ready(turn: Turn, heartbeat: Heartbeat, ready: dict[ParsedToolCall, Tur
             call, outcome = found
             sources = number_tool_results(turn.parts.sources, outcome.found, query=str(call.arguments.get("query", "")))
             told = replace(outcome, content=truncate_result(format_sources(sources))) if sources else outcome
-            yield heartbeat.mark_sent(turn.add_tool_result(call, told, is_vouched=is_trusted(ready[call].spec)))
+            yield heartbeat.mark_sent(turn.add_tool_result(call, told, is_trusted=is_trusted(ready[call].spec)))
             yield from (heartbeat.mark_sent(turn.add_source(source.source_event)) for source in sources if source.is_new)
         yield from heartbeat.beat()
 
@@ -69,7 +69,7 @@ def _sort_calls(turn: Turn) -> _SortedCalls:
     """Decide by what stands in the context before any of these calls is run."""
     found, offered = _SortedCalls(), {one.spec.name: one for one in turn.context.offered}
     is_tainted = turn.context.is_tainted(turn.parts.all())
-    beyond = {part["call_id"] for part in turn.parts.calls[MAX_TOOL_CALLS:]}
+    beyond = {part["call_id"] for part in turn.parts.tool_calls[MAX_TOOL_CALLS:]}
     for call in turn.open_calls:
         tool = offered.get(call.name)
         if reason := _refusal(turn, call, tool, is_beyond=call.call_id in beyond):
@@ -173,7 +173,7 @@ def _prepare_next_round(services: ChatServices, turn: Turn) -> None:
     answering = turn.model_id
     candidates = sorted(turn.candidates, key=lambda one: one.id != answering)
     turn.rounds += 1
-    may_call = turn.rounds < MAX_ROUNDS and len(turn.parts.calls) < MAX_TOOL_CALLS
+    may_call = turn.rounds < MAX_ROUNDS and len(turn.parts.tool_calls) < MAX_TOOL_CALLS
     turn.candidates, turn.request = prepare_request(candidates, turn.context, turn.parts.all(), may_call=may_call)
     with user_scope(services.engine, turn.user_id) as connection:
         is_ours = limits.settle(connection, turn.billing_subject, turn.billed_calls, reservations=turn.reservations, turn_id=turn.id)

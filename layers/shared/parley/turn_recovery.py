@@ -109,7 +109,7 @@ def _stopped_result(turn: LockedTurn, reason: WaitEndReason) -> TurnResult:
     checkpoint, message_id, entries = turn.checkpoint, new_id(), []
     parts = AnswerParts(checkpoint.parts)
     for number, call in enumerate(parts.open_calls, turn.last_event + 1):
-        parts.result(call["call_id"], ok=False, content=_RESULTS_BY_REASON[reason])
+        parts.add_tool_result(call["call_id"], ok=False, content=_RESULTS_BY_REASON[reason])
         data = {"call_id": call["call_id"], "name": call["name"], "ok": False, "content": _RESULTS_BY_REASON[reason], "elapsed_ms": 0.0}
         entries.append(LoggedEvent(number, "tool.result", data))
     usage = {"input_tokens": checkpoint.input_tokens, "output_tokens": checkpoint.output_tokens, "cost_usd": float(checkpoint.cost_usd)}

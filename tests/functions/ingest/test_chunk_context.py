@@ -87,7 +87,7 @@ def found(owner, words):
     from functions.ingest.app import services
 
     with user_scope(services.engine, owner.id) as connection:
-        return {str(one.document_id): one.weight for one in search.search_chunks(connection, words, None, limit=100)}
+        return {str(one.document_id): one.bm25 for one in search.search_chunks(connection, words, None, limit=100)}
 
 
 def test_without_the_switch_no_model_is_asked(ingest, read, postgres):

@@ -26,7 +26,7 @@ def test_of_a_dead_turn_the_sources_are_stored_that_its_logged_text_cites():
 
 def test_sources_alone_are_no_answer():
     parts = AnswerParts()
-    parts.source(source(1))
+    parts.add_source(source(1))
 
     assert (bool(parts), parts.text) == (False, "")
     assert [part["type"] for part in parts.stored()] == ["memory", "text"]
@@ -35,10 +35,10 @@ def test_sources_alone_are_no_answer():
 def test_a_text_cites_what_was_given_before_it():
     parts = AnswerParts()
     parts.add_text("By [1]. ")
-    parts.call("c", "search_documents", {})
-    parts.result("c", ok=True, content="found")
-    parts.source(source(1))
-    parts.source(source(2))
+    parts.add_tool_call("c", "search_documents", {})
+    parts.add_tool_result("c", ok=True, content="found")
+    parts.add_source(source(1))
+    parts.add_source(source(2))
     parts.add_text("By [2].")
 
     assert numbers(parts.stored()) == [2]
@@ -47,8 +47,8 @@ def test_a_text_cites_what_was_given_before_it():
 
 def test_parts_that_were_kept_in_a_pause_are_checked_with_what_came_since():
     paused = AnswerParts()
-    paused.source(source(1))
-    paused.call("c", "write", {})
+    paused.add_source(source(1))
+    paused.add_tool_call("c", "write", {})
     gone_on = AnswerParts(paused.all())
     gone_on.add_text("By [1].")
 

@@ -1,1 +1,1 @@
-"""PostgreSQL: connections, tables, and every SQL statement of Parley."""
+"""PostgreSQL: connections, transactions, tables, and all SQL statements."""

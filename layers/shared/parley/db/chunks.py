@@ -1,4 +1,7 @@
-"""Chunks of documents: the unit of search, embedding and citation, with the descriptions that contextual retrieval adds."""
+"""Chunks of documents: the unit of search, embedding and citation.
+
+Contextual retrieval adds a description to a chunk: a model's summary of the chunk's context in its document.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,7 +18,10 @@ from parley.ids import new_id
 
 @dataclass(frozen=True, slots=True)
 class NewChunk:
-    """A chunk to store: its number from 0, the way to it, its text, the page and the character where it begins."""
+    """A chunk to store. Numbers count from 0; `heading` is the path of headings above the chunk.
+
+    `page` and `start` (a character offset) are where the chunk begins.
+    """
 
     number: int
     heading: str
@@ -27,7 +33,7 @@ class NewChunk:
 
 @dataclass(frozen=True, slots=True)
 class StoredChunk:
-    """A chunk as it is shown and cited."""
+    """A stored chunk, as it is shown and cited."""
 
     id: UUID
     document_id: UUID
@@ -40,7 +46,7 @@ class StoredChunk:
 
 @dataclass(frozen=True, slots=True)
 class UnembeddedChunk:
-    """A chunk without a vector of the model that is asked for."""
+    """A chunk that has no vector of the requested model."""
 
     number: int
     heading: str
@@ -49,50 +55,92 @@ class UnembeddedChunk:
 
     @property
     def embedded_text(self) -> str:
-        """Return what its vector is made of."""
+        """The text to embed: description, heading and text."""
         return "\n\n".join(filter(None, [self.description, self.heading, self.text]))
 
 
 def count(connection: Connection, document_id: UUID, *, user_id: UUID) -> int:
-    """Return how many chunks are stored of a document. They are stored in order, so that is also where to go on."""
+    """Return the number of the document's stored chunks. They are stored in order, so it is also the next chunk's number."""
     return connection.execute(select(func.count()).where(*_of_document(document_id, user_id))).scalar_one()
 
 
-def add(connection: Connection, document_id: UUID, made: Sequence[NewChunk], *, user_id: UUID, is_shared: bool) -> None:
-    """Store chunks; those that are there stay as they are."""
+def add(connection: Connection, document_id: UUID, new_chunks: Sequence[NewChunk], *, user_id: UUID, is_shared: bool) -> None:
+    """Store chunks. Chunks already stored under the same number stay unchanged."""
     rows = [
         {name: getattr(chunk, name) for name in NewChunk.__dataclass_fields__}
         | {"user_id": user_id, "document_id": document_id, "id": new_id(), "is_shared": is_shared}
-        for chunk in made
+        for chunk in new_chunks
     ]
     connection.execute(insert(chunks).on_conflict_do_nothing(index_elements=["user_id", "document_id", "number"]), rows)
 
 
 def page(connection: Connection, document_id: UUID, *, limit: int, after: int | None) -> list[StoredChunk]:
-    """Return up to `limit` chunks behind number `after` of a document that the transaction's user may read, in order."""
+    """Return up to `limit` chunks after number `after` of a document that the transaction's user may read, in order."""
     columns = (chunks.c[name] for name in StoredChunk.__dataclass_fields__)
-    behind = chunks.c.number > (-1 if after is None else after)
-    statement = select(*columns).where(chunks.c.document_id == document_id, behind).order_by(chunks.c.number).limit(limit)
+    follows = chunks.c.number > (-1 if after is None else after)
+    statement = select(*columns).where(chunks.c.document_id == document_id, follows).order_by(chunks.c.number).limit(limit)
     return [StoredChunk(**row._mapping) for row in connection.execute(statement)]
 
 
 def without_vector(connection: Connection, document_id: UUID, *, user_id: UUID, model: str, limit: int) -> list[UnembeddedChunk]:
-    """Return chunks that have no vector of `model`, in order."""
-    is_without = chunks.c.embedding_model.is_distinct_from(model)
+    """Return up to `limit` chunks without a vector of `model`, in order."""
+    has_no_vector = chunks.c.embedding_model.is_distinct_from(model)
     columns = (chunks.c[name] for name in UnembeddedChunk.__dataclass_fields__)
-    statement = select(*columns).where(*_of_document(document_id, user_id), is_without).order_by(chunks.c.number).limit(limit)
+    statement = select(*columns).where(*_of_document(document_id, user_id), has_no_vector).order_by(chunks.c.number).limit(limit)
     return [UnembeddedChunk(**row._mapping) for row in connection.execute(statement)]
 
 
 def put_vectors(connection: Connection, document_id: UUID, vectors: Mapping[int, Vector], *, user_id: UUID) -> None:
-    """Give chunks, by their numbers, vectors, in place of those that they have."""
+    """Set the vectors of chunks, given by chunk number."""
     values = {"user_id": user_id, "document_id": document_id}
     connection.execute(_PUT_VECTOR, [values | {"number": number} | vector_parameters(vector) for number, vector in vectors.items()])
 
 
 def remove_from(connection: Connection, document_id: UUID, number: int, *, user_id: UUID) -> None:
-    """Delete the chunks from `number` on: an older reading of the file may have made more."""
+    """Delete the chunks from `number` on, which an earlier reading of the file with more chunks has left."""
     connection.execute(delete(chunks).where(*_of_document(document_id, user_id), chunks.c.number >= number))
+
+
+def without_description(connection: Connection, document_id: UUID, *, user_id: UUID, model: str | None, limit: int) -> list[StoredChunk]:
+    """Return up to `limit` chunks that have neither a description nor a vector of `model`, in order.
+
+    A chunk with a vector is left out because its embedding would not include a later description.
+    """
+    has_no_vector = chunks.c.embedding_model.is_distinct_from(model) if model else true()
+    columns = (chunks.c[name] for name in StoredChunk.__dataclass_fields__)
+    which = (*_of_document(document_id, user_id), chunks.c.description.is_(None), has_no_vector)
+    statement = select(*columns).where(*which).order_by(chunks.c.number).limit(limit)
+    return [StoredChunk(**row._mapping) for row in connection.execute(statement)]
+
+
+def are_all_described(connection: Connection, document_id: UUID, *, user_id: UUID) -> bool:
+    """Whether every chunk of the document has a description. An empty description counts."""
+    statement = select(chunks.c.number).where(*_of_document(document_id, user_id), chunks.c.description.is_(None)).limit(1)
+    return connection.execute(statement).first() is None
+
+
+def has_undescribed_vectors(connection: Connection, document_id: UUID, *, user_id: UUID, model: str) -> bool:
+    """Whether a chunk has a vector of `model` but no description: its ingestion went on without descriptions."""
+    which = (*_of_document(document_id, user_id), chunks.c.description.is_(None), chunks.c.embedding_model == model)
+    return connection.execute(select(chunks.c.number).where(*which).limit(1)).first() is not None
+
+
+def set_description(connection: Connection, document_id: UUID, number: int, description: str, *, user_id: UUID) -> None:
+    """Store a model's description of a chunk's context in its document."""
+    which = (*_of_document(document_id, user_id), chunks.c.number == number)
+    connection.execute(update(chunks).where(*which).values(description=description))
+
+
+def total_tokens(connection: Connection, document_id: UUID, *, user_id: UUID) -> int:
+    """Return the estimated tokens of all chunks of the document."""
+    total = func.coalesce(func.sum(chunks.c.tokens), 0)
+    return int(connection.execute(select(total).where(*_of_document(document_id, user_id))).scalar_one())
+
+
+def headings(connection: Connection, document_id: UUID, *, user_id: UUID, limit: int) -> list[str]:
+    """Return up to `limit` distinct heading paths of the document, in order of their first chunk."""
+    statement = select(chunks.c.heading).where(*_of_document(document_id, user_id)).group_by(chunks.c.heading)
+    return list(connection.execute(statement.order_by(func.min(chunks.c.number)).limit(limit)).scalars())
 
 
 def _of_document(document_id: UUID, user_id: UUID) -> tuple[Any, Any]:
@@ -105,43 +153,3 @@ _PUT_VECTOR = text(
      WHERE user_id = :user_id AND document_id = :document_id AND number = :number
     """
 )
-
-
-def without_description(connection: Connection, document_id: UUID, *, user_id: UUID, model: str | None, limit: int) -> list[StoredChunk]:
-    """Return chunks that have neither a description nor a vector of `model`, in order: after the vector it would come too late."""
-    is_without = chunks.c.embedding_model.is_distinct_from(model) if model else true()
-    columns = (chunks.c[name] for name in StoredChunk.__dataclass_fields__)
-    which = (*_of_document(document_id, user_id), chunks.c.description.is_(None), is_without)
-    return [
-        StoredChunk(**row._mapping) for row in connection.execute(select(*columns).where(*which).order_by(chunks.c.number).limit(limit))
-    ]
-
-
-def are_all_described(connection: Connection, document_id: UUID, *, user_id: UUID) -> bool:
-    """Return whether no chunk of the document is without a description; an empty one is one."""
-    statement = select(chunks.c.number).where(*_of_document(document_id, user_id), chunks.c.description.is_(None)).limit(1)
-    return connection.execute(statement).first() is None
-
-
-def has_undescribed_vectors(connection: Connection, document_id: UUID, *, user_id: UUID, model: str) -> bool:
-    """Return whether a chunk got its vector of `model` without a description: whoever made that had no more to wait for."""
-    which = (*_of_document(document_id, user_id), chunks.c.description.is_(None), chunks.c.embedding_model == model)
-    return connection.execute(select(chunks.c.number).where(*which).limit(1)).first() is not None
-
-
-def set_description(connection: Connection, document_id: UUID, number: int, description: str, *, user_id: UUID) -> None:
-    """Store what a model says of a chunk's place in its document."""
-    which = (*_of_document(document_id, user_id), chunks.c.number == number)
-    connection.execute(update(chunks).where(*which).values(description=description))
-
-
-def total_tokens(connection: Connection, document_id: UUID, *, user_id: UUID) -> int:
-    """Return how long the document's chunks are together, estimated."""
-    total = func.coalesce(func.sum(chunks.c.tokens), 0)
-    return int(connection.execute(select(total).where(*_of_document(document_id, user_id))).scalar_one())
-
-
-def headings(connection: Connection, document_id: UUID, *, user_id: UUID, limit: int) -> list[str]:
-    """Return up to `limit` ways to the document's chunks, each once, in the order in which they begin."""
-    statement = select(chunks.c.heading).where(*_of_document(document_id, user_id)).group_by(chunks.c.heading)
-    return list(connection.execute(statement.order_by(func.min(chunks.c.number)).limit(limit)).scalars())

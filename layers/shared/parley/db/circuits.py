@@ -1,4 +1,4 @@
-"""Circuit breaker state of the model providers, for the circuit breaker in `parley.llm`: names, counts and times, shared by all workers."""
+"""Circuit breaker state of the model providers, shared by all workers; the breaker itself is in `parley.llm.circuit_breaker`."""
 
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
@@ -13,25 +13,28 @@ from parley.db.tables import breakers
 from parley.db.transactions import global_scope
 from parley.llm.circuit_breaker import Circuit
 
-# The time comes along even where no provider has ever failed.
+# The outer join returns the time even if no provider has a row yet.
 _READ = text("SELECT clock_timestamp() AS now, b.* FROM (SELECT) AS one LEFT JOIN breakers AS b ON true")
 _COLUMNS = [breakers.c[field.name] for field in fields(Circuit)]
 
 
 class DatabaseCircuits:
-    """The store: one short transaction a call, and the database's clock."""
+    """The circuit store: each call is one short transaction, and times are the database's."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
     def read(self) -> tuple[Mapping[str, Circuit], datetime]:
-        """Return all circuits, and the time."""
+        """Return all circuits by provider, and the current time."""
         with self._scope() as connection:
             rows = connection.execute(_READ).all()
         return {row.provider: _circuit(dict(row._mapping)) for row in rows if row.provider}, rows[0].now
 
     def change(self, provider: str, step: Callable[[Circuit, datetime], Circuit | None]) -> Circuit | None:
-        """Let `step` change a circuit while its row is locked; return what it made of it."""
+        """Apply `step` to a provider's circuit while its row is locked, and return the result.
+
+        `step` gets the circuit and the current time, and returns the new circuit, or None to leave it unchanged.
+        """
         which = breakers.c.provider == provider
         with self._scope() as connection:
             connection.execute(upsert(breakers).values(provider=provider).on_conflict_do_nothing())

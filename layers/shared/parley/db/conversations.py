@@ -1,4 +1,4 @@
-"""Conversations, newest activity first; their forks, and the retention rule by which old ones expire."""
+"""Conversations, their forks, and the retention rule by which inactive conversations expire."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
@@ -16,7 +16,10 @@ from parley.ids import new_id
 
 @dataclass(frozen=True, slots=True)
 class Conversation:
-    """A conversation. `last_seq` numbers its newest message; 0 means that it has none. An incognito one is never mined for memory."""
+    """A conversation. `last_seq` is the number of its newest message, 0 if it has none.
+
+    Memory is neither extracted from an incognito conversation nor recalled in it.
+    """
 
     user_id: UUID
     id: UUID
@@ -31,7 +34,10 @@ class Conversation:
 
 @dataclass(frozen=True, slots=True)
 class ExtractionProgress:
-    """How far a conversation has been read for facts and passages, how far it has been answered, and whether it may be read."""
+    """How far memory has been extracted from a conversation (`upto_seq`), and the number of its last answer.
+
+    `is_allowed` is false if the user has turned memory off or the conversation is incognito.
+    """
 
     upto_seq: int
     answered_seq: int
@@ -40,13 +46,16 @@ class ExtractionProgress:
 
 @dataclass(frozen=True, slots=True)
 class ConversationCursor:
-    """Where a page of conversations ended."""
+    """The sort key of the last conversation of a page."""
 
     updated_at: datetime
     id: UUID
 
 
+FORK_SUFFIX = " (fork)"
+MAX_TITLE_LENGTH = 200
 _COLUMNS = tuple(conversations.c[field.name] for field in fields(Conversation))
+_IS_UNTITLED = or_(conversations.c.is_title_automatic, conversations.c.title.is_(None))
 
 
 def add(connection: Connection, conversation_id: UUID, *, user_id: UUID, **values: str | bool | None) -> Conversation:
@@ -64,7 +73,7 @@ def get(connection: Connection, conversation_id: UUID, *, user_id: UUID) -> Conv
 
 
 def page(connection: Connection, *, user_id: UUID, limit: int, after: ConversationCursor | None) -> list[Conversation]:
-    """Return up to `limit` conversations behind `after`, newest activity first."""
+    """Return up to `limit` conversations after the cursor `after`, most recently active first."""
     statement = select(*_COLUMNS).where(conversations.c.user_id == user_id)
     if after:
         statement = statement.where(tuple_(conversations.c.updated_at, conversations.c.id) < (after.updated_at, after.id))
@@ -73,7 +82,7 @@ def page(connection: Connection, *, user_id: UUID, limit: int, after: Conversati
 
 
 def change(connection: Connection, conversation_id: UUID, *, user_id: UUID, changes: dict[str, Any]) -> Conversation:
-    """Set the given columns and return the conversation, or raise NotFound. The order of the list does not change."""
+    """Set the given columns and return the conversation, or raise NotFound. Does not count as activity."""
     if not changes:
         return get(connection, conversation_id, user_id=user_id)
     if "title" in changes:
@@ -86,24 +95,22 @@ def change(connection: Connection, conversation_id: UUID, *, user_id: UUID, chan
 
 
 def is_untitled(connection: Connection, conversation_id: UUID, *, user_id: UUID) -> bool:
-    """Whether the conversation has no title, or only the automatic one. Raises NotFound."""
-    found = connection.execute(select(_IS_UNTITLED).where(*_of_conversation(conversation_id, user_id))).scalar_one_or_none()
-    if found is None:
+    """Whether the conversation has no title or only an automatic one. Raises NotFound."""
+    untitled = connection.execute(select(_IS_UNTITLED).where(*_of_conversation(conversation_id, user_id))).scalar_one_or_none()
+    if untitled is None:
         raise NotFound("conversation", conversation_id)
-    return bool(found)
+    return bool(untitled)
 
 
 def set_generated_title(connection: Connection, conversation_id: UUID, *, user_id: UUID, title: str) -> bool:
-    """Give the conversation a title in place of the automatic one, or of none; False if it has one of its own."""
-    values = {"title": title, "is_title_automatic": False}
-    return (
-        connection.execute(update(conversations).where(*_of_conversation(conversation_id, user_id), _IS_UNTITLED).values(values)).rowcount
-        == 1
-    )
+    """Set a generated title. Returns False, and changes nothing, if the conversation already has a title of its own."""
+    which = (*_of_conversation(conversation_id, user_id), _IS_UNTITLED)
+    statement = update(conversations).where(*which).values(title=title, is_title_automatic=False)
+    return connection.execute(statement).rowcount == 1
 
 
 def extraction_progress(connection: Connection, conversation_id: UUID, *, user_id: UUID) -> ExtractionProgress:
-    """Return how far the conversation has been answered and read, and whether it may be. Raises NotFound."""
+    """Return how far memory has been extracted from the conversation. Raises NotFound."""
     row = connection.execute(_EXTRACTION_PROGRESS, {"user_id": user_id, "conversation_id": conversation_id}).one_or_none()
     if row is None:
         raise NotFound("conversation", conversation_id)
@@ -111,15 +118,15 @@ def extraction_progress(connection: Connection, conversation_id: UUID, *, user_i
 
 
 def mark_extracted(connection: Connection, conversation_id: UUID, *, user_id: UUID, seq: int) -> None:
-    """Note that the conversation has been read up to a message; never back."""
+    """Record that memory has been extracted up to message `seq`. The mark never moves back."""
     values = {"mined_upto_seq": func.greatest(conversations.c.mined_upto_seq, seq)}
     connection.execute(update(conversations).where(*_of_conversation(conversation_id, user_id)).values(values))
 
 
 def remove(connection: Connection, conversation_id: UUID, *, user_id: UUID) -> None:
-    """Delete the conversation with everything in it and the facts that were drawn only from it, or raise NotFound.
+    """Delete the conversation, its contents, and the facts extracted only from it; raise NotFound if there is none.
 
-    The files of its images go a while later.
+    The files of its images are erased later, through the outbox.
     """
     images.schedule_deletion(connection, conversation_id, user_id=user_id)
     connection.execute(_DELETE_ORPHANED_FACTS, {"user_id": user_id, "conversation_id": conversation_id})
@@ -129,60 +136,24 @@ def remove(connection: Connection, conversation_id: UUID, *, user_id: UUID) -> N
 
 
 def next_seq_cte(conversation_id: UUID, *, user_id: UUID, where: Sequence[ColumnElement[bool]] = ()) -> CTE:
-    """Return the part of a statement that takes the next message's number (`last_seq`) and notes the activity, if `where` holds.
+    """Return the CTE `place` that increments `last_seq`, the next message's number, and records the activity, if `where` holds.
 
-    The row stays locked until the transaction ends, so numbers have no gaps: whoever rolls back gives its number back.
+    The row stays locked until the transaction ends and a rollback restores the number, so numbers have no gaps.
     """
     values = {"last_seq": conversations.c.last_seq + 1, "updated_at": func.clock_timestamp()}
     statement = update(conversations).where(*_of_conversation(conversation_id, user_id), *where).values(values)
     return statement.returning(conversations.c.last_seq).cte("place")
 
 
-_IS_UNTITLED = or_(conversations.c.is_title_automatic, conversations.c.title.is_(None))
-
-
-_EXTRACTION_PROGRESS = text(
-    """
-    SELECT c.mined_upto_seq AS upto_seq, u.memory_enabled AND NOT c.is_incognito AS is_allowed,
-           coalesce((SELECT max(m.seq) FROM messages m
-                      WHERE m.user_id = c.user_id AND m.conversation_id = c.id AND m.is_active AND m.role = 'assistant'), 0) AS answered_seq
-      FROM conversations c JOIN users u ON u.id = c.user_id
-     WHERE c.user_id = :user_id AND c.id = :conversation_id
-    """
-)
-
-
-_DELETE_ORPHANED_FACTS = text(
-    """
-    DELETE FROM memories m
-     WHERE m.user_id = :user_id AND m.source = 'extracted'
-       AND m.id IN (SELECT s.memory_id FROM memory_sources s WHERE s.user_id = :user_id AND s.conversation_id = :conversation_id)
-       AND NOT EXISTS (SELECT FROM memory_sources o
-                        WHERE o.user_id = :user_id AND o.memory_id = m.id AND o.conversation_id <> :conversation_id)
-    """
-)
-
-
-def _of_conversation(conversation_id: UUID, user_id: UUID) -> tuple[Any, Any]:
-    return conversations.c.user_id == user_id, conversations.c.id == conversation_id
-
-
-FORK_SUFFIX = " (fork)"
-
-
-MAX_TITLE_LENGTH = 200
-
-
 def fork(connection: Connection, conversation_id: UUID, *, user_id: UUID, upto_seq: int) -> Conversation:
-    """Copy a conversation with its active messages up to `upto_seq`, and return the copy. Its messages have ids of their own.
+    """Copy a conversation with its active messages up to `upto_seq`, and return the copy. The copied messages get new ids.
 
-    What has been read of the source, for facts and passages, is not read again in the copy: recall would find all of it twice.
-
-    Raises NotFound, and InvalidInput if it has no such message.
+    Messages from which memory was already extracted are marked as extracted in the copy too; otherwise recall would find
+    everything twice. Raises NotFound, and InvalidInput if the conversation has no message `upto_seq`.
     """
     source = get(connection, conversation_id, user_id=user_id)
     if not 1 <= upto_seq <= source.last_seq:
-        raise InvalidInput(f"the conversation's messages are numbered from 1 to {source.last_seq}", loc=("body", "upto_seq"))
+        raise InvalidInput(f"must be a message number from 1 to {source.last_seq}", loc=("body", "upto_seq"))
     values = {
         "user_id": user_id,
         "source_id": conversation_id,
@@ -198,11 +169,43 @@ def fork(connection: Connection, conversation_id: UUID, *, user_id: UUID, upto_s
 
 
 def _fork_title(title: str | None) -> str | None:
-    """Mark a title as a fork's, once."""
+    """Append the fork suffix to a title, unless it already ends with it."""
     return title and title.removesuffix(FORK_SUFFIX)[: MAX_TITLE_LENGTH - len(FORK_SUFFIX)] + FORK_SUFFIX
 
 
-# Active messages are numbered without gaps from 1, so each finds its new id by its number.
+def users_with_expired(connection: Connection, *, default_days: int) -> list[UUID]:
+    """Return the users who have expired conversations. A retention of 0 days means forever. Requires the background role."""
+    return list(connection.execute(_USERS_WITH_EXPIRED, {"default_days": default_days}).scalars())
+
+
+def lock_expired(connection: Connection, *, user_id: UUID, default_days: int, limit: int) -> list[UUID]:
+    """Lock up to `limit` expired conversations of the user and return their ids, for deletion in the same transaction."""
+    return list(connection.execute(_LOCK_EXPIRED, {"user_id": user_id, "default_days": default_days, "limit": limit}).scalars())
+
+
+def _of_conversation(conversation_id: UUID, user_id: UUID) -> tuple[Any, Any]:
+    return conversations.c.user_id == user_id, conversations.c.id == conversation_id
+
+
+_EXTRACTION_PROGRESS = text(
+    """
+    SELECT c.mined_upto_seq AS upto_seq, u.memory_enabled AND NOT c.is_incognito AS is_allowed,
+           coalesce((SELECT max(m.seq) FROM messages m
+                      WHERE m.user_id = c.user_id AND m.conversation_id = c.id AND m.is_active AND m.role = 'assistant'), 0) AS answered_seq
+      FROM conversations c JOIN users u ON u.id = c.user_id
+     WHERE c.user_id = :user_id AND c.id = :conversation_id
+    """
+)
+_DELETE_ORPHANED_FACTS = text(
+    """
+    DELETE FROM memories m
+     WHERE m.user_id = :user_id AND m.source = 'extracted'
+       AND m.id IN (SELECT s.memory_id FROM memory_sources s WHERE s.user_id = :user_id AND s.conversation_id = :conversation_id)
+       AND NOT EXISTS (SELECT FROM memory_sources o
+                        WHERE o.user_id = :user_id AND o.memory_id = m.id AND o.conversation_id <> :conversation_id)
+    """
+)
+# Active messages are numbered without gaps from 1, so `ids[seq]` is the new id of message `seq`.
 _FORK = text(
     """
     WITH made AS (
@@ -222,33 +225,15 @@ _FORK = text(
     SELECT * FROM made
     """
 ).bindparams(bindparam("ids", type_=ARRAY(Uuid)))
-
-
-def users_with_expired(connection: Connection, *, default_days: int) -> list[UUID]:
-    """Return whose conversations are older than may be kept; 0 days keep for ever. Needs the background role."""
-    return list(connection.execute(_USERS_WITH_EXPIRED, {"default_days": default_days}).scalars())
-
-
-def lock_expired(connection: Connection, *, user_id: UUID, default_days: int, limit: int) -> list[UUID]:
-    """Lock some of the user's conversations that are too old, and return their ids, to be deleted."""
-    return list(connection.execute(_LOCK_EXPIRED, {"user_id": user_id, "default_days": default_days, "limit": limit}).scalars())
-
-
 _RETENTION_DAYS = "coalesce(u.retention_days, CAST(:default_days AS integer))"
-
-
 _IS_EXPIRED = f"{_RETENTION_DAYS} > 0 AND c.updated_at < now() - make_interval(days => {_RETENTION_DAYS})"
-
-
 _USERS_WITH_EXPIRED = text(
     f"SELECT u.id FROM users u WHERE EXISTS (SELECT FROM conversations c WHERE c.user_id = u.id AND {_IS_EXPIRED}) ORDER BY u.id"  # noqa: S608
 )
-
-
 _LOCK_EXPIRED = text(
     f"""
     SELECT c.id FROM users u JOIN conversations c ON c.user_id = u.id
      WHERE u.id = :user_id AND c.user_id = :user_id AND {_IS_EXPIRED}
      ORDER BY c.updated_at LIMIT :limit FOR UPDATE OF c SKIP LOCKED
-    """  # noqa: S608 - our own words
+    """  # noqa: S608 - constants only
 )

@@ -1,6 +1,6 @@
-"""Documents: files whose text can be found and cited, and the lease under which one worker at a time ingests a file.
+"""Documents: files whose text can be searched and cited, and the lease under which one worker at a time ingests a file.
 
-A user sees their own documents and the shared ones; only the owner changes a document.
+Users can read their own documents and shared documents. Only the owner can change a document.
 """
 
 from collections.abc import Sequence
@@ -21,9 +21,10 @@ type DocumentStatus = Literal["queued", "processing", "ready", "failed"]
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A document. `progress` goes from 0 to 1; `error_code` and `error` say why one has failed, `note` what one that is ready lacks.
+    """A document. `progress` runs from 0 to 1.
 
-    `attempts` is how often it was taken up since the work last came further.
+    `error_code` and `error` explain why ingestion failed; `note` tells what a ready document lacks, such as vectors.
+    `attempts` counts how often a worker has taken the lease since the last progress.
     """
 
     user_id: UUID
@@ -47,9 +48,9 @@ _COLUMNS = tuple(documents.c[field.name] for field in fields(Document))
 
 
 def add(connection: Connection, document_id: UUID, *, user_id: UUID, **values: Any) -> Document | None:
-    """Store a document whose file is still to come; `values` are title, filename, content_type, bytes and sha256.
+    """Store a document before its file is uploaded; `values` are title, filename, content_type, bytes and sha256.
 
-    Returns None, and stores nothing, if the user has a document of the same bytes, perhaps since a moment ago.
+    Returns None, and stores nothing, if the user already has a document with the same bytes, even one stored concurrently.
     """
     statement = insert(documents).values(user_id=user_id, id=document_id, **values).on_conflict_do_nothing().returning(*_COLUMNS)
     row = connection.execute(statement).one_or_none()
@@ -57,13 +58,13 @@ def add(connection: Connection, document_id: UUID, *, user_id: UUID, **values: A
 
 
 def get(connection: Connection, document_id: UUID, *, user_id: UUID) -> Document:
-    """Return a document that the user may read, or raise NotFound."""
+    """Return a document that the user can read, or raise NotFound."""
     row = connection.execute(select(*_COLUMNS).where(documents.c.id == document_id, _readable(user_id))).one_or_none()
     return _to_document_or_raise(row, document_id)
 
 
 def check_readable(connection: Connection, document_ids: Sequence[UUID], *, user_id: UUID) -> None:
-    """Raise NotFound if one of these is none that the user may read."""
+    """Raise NotFound unless the user can read every one of the documents."""
     if not document_ids:
         return
     rows = connection.execute(select(documents.c.id).where(documents.c.id.in_(document_ids), _readable(user_id)))
@@ -72,19 +73,19 @@ def check_readable(connection: Connection, document_ids: Sequence[UUID], *, user
 
 
 def find_by_content(connection: Connection, sha256: bytes, *, user_id: UUID) -> Document | None:
-    """Return the user's document with these bytes, if there is one that has not failed."""
+    """Return the user's document with this SHA-256 that has not failed, or None."""
     which = (documents.c.user_id == user_id, documents.c.sha256 == sha256, documents.c.status != "failed")
     row = connection.execute(select(*_COLUMNS).where(*which)).one_or_none()
     return _to_document(row) if row else None
 
 
 def count(connection: Connection, *, user_id: UUID) -> int:
-    """Return how many documents a user has."""
+    """Return the number of the user's own documents."""
     return int(connection.execute(select(func.count()).where(documents.c.user_id == user_id)).scalar_one())
 
 
 def page(connection: Connection, *, user_id: UUID, limit: int, after: UUID | None) -> list[Document]:
-    """Return up to `limit` documents that the user may read, newest first."""
+    """Return up to `limit` documents that the user can read and that follow the document `after`, newest first."""
     statement = select(*_COLUMNS).where(_readable(user_id))
     if after:
         statement = statement.where(documents.c.id < after)
@@ -92,24 +93,125 @@ def page(connection: Connection, *, user_id: UUID, limit: int, after: UUID | Non
 
 
 def change(connection: Connection, document_id: UUID, *, user_id: UUID, changes: dict[str, Any]) -> Document:
-    """Set title and is_shared of the user's own document and return it, or raise NotFound. Its chunks change shelves with it."""
+    """Set `title` and `is_shared` of the user's own document and return it, or raise NotFound.
+
+    Sharing applies to the document's chunks too.
+    """
     if not changes:
         return get(connection, document_id, user_id=user_id)
     row = connection.execute(update(documents).where(*_owned(document_id, user_id)).values(changes).returning(*_COLUMNS)).one_or_none()
     document = _to_document_or_raise(row, document_id)
-    of_it = (chunks.c.user_id == user_id, chunks.c.document_id == document_id, chunks.c.is_shared != document.is_shared)
-    connection.execute(update(chunks).where(*of_it).values(is_shared=document.is_shared))
+    which = (chunks.c.user_id == user_id, chunks.c.document_id == document_id, chunks.c.is_shared != document.is_shared)
+    connection.execute(update(chunks).where(*which).values(is_shared=document.is_shared))
     return document
 
 
 def remove(connection: Connection, document_id: UUID, *, user_id: UUID) -> None:
-    """Delete the user's own document with its chunks, or raise NotFound."""
+    """Delete the user's own document and its chunks, or raise NotFound."""
     if connection.execute(delete(documents).where(*_owned(document_id, user_id))).rowcount == 0:
         raise NotFound("document", document_id)
 
 
+def acquire_lease(connection: Connection, document_id: UUID, *, user_id: UUID, lease_s: float) -> Document | None:
+    """Take the lease on a document for `lease_s` seconds. Raises NotFound.
+
+    Returns None if another worker has the lease or ingestion has failed. A ready document can be leased, to add missing
+    vectors, and stays ready.
+    """
+    is_free = or_(documents.c.leased_until.is_(None), documents.c.leased_until < func.clock_timestamp())
+    which = (*_owned(document_id, user_id), documents.c.status != "failed", is_free)
+    status = case((documents.c.status == "ready", "ready"), else_="processing")
+    values = {"status": status, "leased_until": _from_now(lease_s), "attempts": documents.c.attempts + 1}
+    row = connection.execute(update(documents).where(*which).values(values).returning(*_COLUMNS)).one_or_none()
+    if row is None:
+        get(connection, document_id, user_id=user_id)
+        return None
+    return _to_document(row)
+
+
+def report_progress(connection: Connection, document_id: UUID, *, user_id: UUID, progress: float, lease_s: float) -> None:
+    """Record the progress and extend the lease to `lease_s` seconds. Raises NotFound if the document was deleted meanwhile."""
+    new_progress = case((documents.c.status == "ready", 1.0), else_=func.greatest(documents.c.progress, progress))
+    _update(connection, document_id, user_id, progress=new_progress, leased_until=_from_now(lease_s), attempts=0)
+
+
+def set_content_hash(connection: Connection, document_id: UUID, sha256: bytes, *, user_id: UUID) -> Document | None:
+    """Store the SHA-256 of the document's file. Raises NotFound.
+
+    If the user has another document with the same bytes, return that document and store nothing.
+    """
+    try:
+        with connection.begin_nested():
+            _update(connection, document_id, user_id, sha256=sha256)
+    except IntegrityError:  # the unique index also sees a document stored concurrently
+        return find_by_content(connection, sha256, user_id=user_id)
+    return None
+
+
+def set_chunk_count(connection: Connection, document_id: UUID, *, user_id: UUID, chunks: int) -> None:
+    """Record that the whole file has been read into `chunks` chunks. Raises NotFound."""
+    _update(connection, document_id, user_id, chunks=chunks)
+
+
+def release_lease(connection: Connection, document_id: UUID, *, user_id: UUID, after_s: float = 0) -> None:
+    """Release the lease after `after_s` seconds, so that another worker can continue. Raises NotFound."""
+    _update(connection, document_id, user_id, leased_until=_from_now(after_s) if after_s else None)
+
+
+def requeue(connection: Connection, document_id: UUID, *, user_id: UUID) -> None:
+    """Return a document whose file is not uploaded yet to the queue, as if it had never been leased. Raises NotFound."""
+    _update(connection, document_id, user_id, status="queued", leased_until=None, attempts=0)
+
+
+def mark_ready(connection: Connection, document_id: UUID, *, user_id: UUID, chunks: int, note: str | None) -> None:
+    """Mark a document as ready to be searched, with a `note` about anything it still lacks. Raises NotFound."""
+    ready_at = func.coalesce(documents.c.ready_at, func.now())
+    values = {"status": "ready", "progress": 1, "chunks": chunks, "note": note, "ready_at": ready_at, "leased_until": None}
+    _update(connection, document_id, user_id, **values)
+
+
+def mark_failed(connection: Connection, document_id: UUID, *, user_id: UUID, code: str, reason: str) -> None:
+    """Mark a document as failed, with the reason, and delete its chunks. Raises NotFound, also if the document is ready."""
+    which = (*_owned(document_id, user_id), documents.c.status.in_(["queued", "processing"]))
+    values = {"status": "failed", "chunks": 0, "leased_until": None, "error_code": code, "error": reason}
+    if connection.execute(update(documents).where(*which).values(values)).rowcount == 0:
+        raise NotFound("document", document_id)
+    connection.execute(delete(chunks).where(chunks.c.user_id == user_id, chunks.c.document_id == document_id))
+
+
+def find_stalled(connection: Connection, *, limit: int, older_than_s: float) -> list[tuple[UUID, UUID]]:
+    """Return (user id, document id) of unfinished documents whose lease ended over `older_than_s` seconds ago, oldest first.
+
+    A document that was never leased counts from its creation. Requires the background role.
+    """
+    since = func.now() - func.make_interval(0, 0, 0, 0, 0, 0, older_than_s)
+    is_stalled = or_(documents.c.leased_until < since, documents.c.leased_until.is_(None) & (documents.c.created_at < since))
+    statement = select(documents.c.user_id, documents.c.id).where(documents.c.status.in_(["queued", "processing"]), is_stalled)
+    return [(row.user_id, row.id) for row in connection.execute(statement.order_by(documents.c.created_at).limit(limit))]
+
+
+def find_without_vectors(connection: Connection, *, model: str, limit: int, after: tuple[UUID, UUID] | None) -> list[tuple[UUID, UUID]]:
+    """Return (user id, document id) of ready documents that have a chunk without a vector of `model`, after the key `after`.
+
+    Requires the background role.
+    """
+    of_document = (chunks.c.user_id == documents.c.user_id, chunks.c.document_id == documents.c.id)
+    lacks_vector = select(chunks.c.document_id).where(*of_document, chunks.c.embedding_model.is_distinct_from(model)).exists()
+    key = tuple_(documents.c.user_id, documents.c.id)
+    statement = select(documents.c.user_id, documents.c.id).where(documents.c.status == "ready", lacks_vector)
+    if after:
+        statement = statement.where(key > tuple_(*after))
+    rows = connection.execute(statement.order_by(documents.c.user_id, documents.c.id).limit(limit))
+    return [(row.user_id, row.id) for row in rows]
+
+
+def _update(connection: Connection, document_id: UUID, user_id: UUID, **values: Any) -> None:
+    which = (*_owned(document_id, user_id), documents.c.status != "failed")
+    if connection.execute(update(documents).where(*which).values(**values)).rowcount == 0:
+        raise NotFound("document", document_id)
+
+
 def _owned(document_id: UUID, user_id: UUID) -> tuple[Any, Any]:
-    """Return the conditions that a statement about the user's own document has."""
     return documents.c.user_id == user_id, documents.c.id == document_id
 
 
@@ -124,98 +226,8 @@ def _to_document_or_raise(row: Row[Any] | None, document_id: UUID) -> Document:
 
 
 def _to_document(row: Row[Any]) -> Document:
-    """Return a document of a row that has `COLUMNS`."""
     return Document(**row._mapping)
-
-
-def acquire_lease(connection: Connection, document_id: UUID, *, user_id: UUID, lease_s: float) -> Document | None:
-    """Take a document to work on for `lease_s`, or return None if another does, or it has failed. Raises NotFound.
-
-    One that is ready stays so: it may lack vectors.
-    """
-    is_free = or_(documents.c.leased_until.is_(None), documents.c.leased_until < func.clock_timestamp())
-    which = (*_owned(document_id, user_id), documents.c.status != "failed", is_free)
-    status = case((documents.c.status == "ready", "ready"), else_="processing")
-    values = {"status": status, "leased_until": _from_now(lease_s), "attempts": documents.c.attempts + 1}
-    row = connection.execute(update(documents).where(*which).values(values).returning(*_COLUMNS)).one_or_none()
-    if row is None:
-        get(connection, document_id, user_id=user_id)
-        return None
-    return _to_document(row)
-
-
-def report_progress(connection: Connection, document_id: UUID, *, user_id: UUID, progress: float, lease_s: float) -> None:
-    """Note how far the work is, and go on holding it. Raises NotFound if the document has gone meanwhile."""
-    further = case((documents.c.status == "ready", 1.0), else_=func.greatest(documents.c.progress, progress))
-    _update(connection, document_id, user_id, progress=further, leased_until=_from_now(lease_s), attempts=0)
-
-
-def set_content_hash(connection: Connection, document_id: UUID, sha256: bytes, *, user_id: UUID) -> Document | None:
-    """Note what its bytes are, or return the user's other document of the same bytes and note nothing. Raises NotFound."""
-    try:
-        with connection.begin_nested():
-            _update(connection, document_id, user_id, sha256=sha256)
-    except IntegrityError:  # there is one, perhaps since a moment ago
-        return find_by_content(connection, sha256, user_id=user_id)
-    return None
-
-
-def set_chunk_count(connection: Connection, document_id: UUID, *, user_id: UUID, chunks: int) -> None:
-    """Note that the whole file is read, and how many chunks it makes. Raises NotFound."""
-    _update(connection, document_id, user_id, chunks=chunks)
-
-
-def release_lease(connection: Connection, document_id: UUID, *, user_id: UUID, after_s: float = 0) -> None:
-    """Let another go on, after `after_s`. Raises NotFound."""
-    _update(connection, document_id, user_id, leased_until=_from_now(after_s) if after_s else None)
-
-
-def requeue(connection: Connection, document_id: UUID, *, user_id: UUID) -> None:
-    """Undo the taking of a document whose file is not there yet. Raises NotFound."""
-    _update(connection, document_id, user_id, status="queued", leased_until=None, attempts=0)
-
-
-def mark_ready(connection: Connection, document_id: UUID, *, user_id: UUID, chunks: int, note: str | None) -> None:
-    """Note that it can be found, and what it still lacks, if anything. Raises NotFound."""
-    first = func.coalesce(documents.c.ready_at, func.now())
-    done = {"status": "ready", "progress": 1, "chunks": chunks, "note": note, "ready_at": first, "leased_until": None}
-    _update(connection, document_id, user_id, **done)
-
-
-def mark_failed(connection: Connection, document_id: UUID, *, user_id: UUID, code: str, reason: str) -> None:
-    """Note why it cannot be read; what was found of it goes. Raises NotFound, also for one that is ready."""
-    which = (*_owned(document_id, user_id), documents.c.status.in_(["queued", "processing"]))
-    values = {"status": "failed", "chunks": 0, "leased_until": None, "error_code": code, "error": reason}
-    if connection.execute(update(documents).where(*which).values(values)).rowcount == 0:
-        raise NotFound("document", document_id)
-    connection.execute(delete(chunks).where(chunks.c.user_id == user_id, chunks.c.document_id == document_id))
-
-
-def _update(connection: Connection, document_id: UUID, user_id: UUID, **values: Any) -> None:
-    which = (*_owned(document_id, user_id), documents.c.status != "failed")
-    if connection.execute(update(documents).where(*which).values(**values)).rowcount == 0:
-        raise NotFound("document", document_id)
 
 
 def _from_now(seconds: float) -> Any:
     return func.clock_timestamp() + func.make_interval(0, 0, 0, 0, 0, 0, seconds)
-
-
-def find_stalled(connection: Connection, *, limit: int, older_than_s: float) -> list[tuple[UUID, UUID]]:
-    """Return user and id of documents that nobody has worked on for so long, oldest first."""
-    since = func.now() - func.make_interval(0, 0, 0, 0, 0, 0, older_than_s)
-    is_left = or_(documents.c.leased_until < since, documents.c.leased_until.is_(None) & (documents.c.created_at < since))
-    statement = select(documents.c.user_id, documents.c.id).where(documents.c.status.in_(["queued", "processing"]), is_left)
-    return [(row.user_id, row.id) for row in connection.execute(statement.order_by(documents.c.created_at).limit(limit))]
-
-
-def find_without_vectors(connection: Connection, *, model: str, limit: int, after: tuple[UUID, UUID] | None) -> list[tuple[UUID, UUID]]:
-    """Return user and id of documents that are ready and have chunks without a vector of `model`."""
-    of_it = (chunks.c.user_id == documents.c.user_id, chunks.c.document_id == documents.c.id)
-    is_without = select(chunks.c.document_id).where(*of_it, chunks.c.embedding_model.is_distinct_from(model)).exists()
-    key = tuple_(documents.c.user_id, documents.c.id)
-    statement = select(documents.c.user_id, documents.c.id).where(documents.c.status == "ready", is_without)
-    if after:
-        statement = statement.where(key > tuple_(*after))
-    rows = connection.execute(statement.order_by(documents.c.user_id, documents.c.id).limit(limit))
-    return [(row.user_id, row.id) for row in rows]

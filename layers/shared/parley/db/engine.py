@@ -1,6 +1,7 @@
 """Connections to PostgreSQL, safe behind RDS Proxy and PgBouncer in transaction mode.
 
-One connection for one worker, no prepared statements (they pin RDS Proxy and break PgBouncer), no session SET.
+Each worker has one connection, uses no prepared statements (they pin RDS Proxy connections and break PgBouncer), and sets no
+session-level variables.
 """
 
 from typing import Any, Literal
@@ -13,11 +14,11 @@ type DatabaseRole = Literal["app", "background", "owner"]
 
 CONNECT_TIMEOUT_S = 5
 POOL_TIMEOUT_S = 3
-RECYCLE_S = 600  # an IAM token lives 15 minutes
+RECYCLE_S = 600  # below the 15 minutes that an IAM token is valid
 
 
 def make_engine(settings: DatabaseSettings, *, role: DatabaseRole = "app") -> Engine:
-    """Return an engine with a pool of one connection as `role`; nothing connects yet."""
+    """Return an engine for `role` with a pool of one connection, which is opened on first use."""
     url = URL.create(
         "postgresql+psycopg",
         username=f"parley_{role}",
@@ -31,7 +32,7 @@ def make_engine(settings: DatabaseSettings, *, role: DatabaseRole = "app") -> En
         max_overflow=0,
         pool_timeout=POOL_TIMEOUT_S,
         pool_recycle=RECYCLE_S,
-        hide_parameters=True,  # an error's text goes to the log; what users wrote must not
+        hide_parameters=True,  # an error's text is logged, and users' data must not be
         connect_args={
             "prepare_threshold": None,
             "connect_timeout": CONNECT_TIMEOUT_S,
@@ -44,17 +45,17 @@ def make_engine(settings: DatabaseSettings, *, role: DatabaseRole = "app") -> En
 
 
 def _tls(settings: DatabaseSettings) -> dict[str, str]:
-    """Name the certificates: those that psycopg's wheel calls the system's are in a folder that Lambda does not have."""
+    """Return the TLS arguments. The CA file is explicit: the default folder of psycopg's wheel does not exist on Lambda."""
     if settings.database_tls == "disable":
         return {"sslmode": "disable"}
-    import certifi  # only where there is TLS
+    import certifi  # needed only with TLS
 
     return {"sslmode": settings.database_tls, "sslrootcert": settings.database_ca_file or certifi.where()}
 
 
 def _put_iam_token(_dialect: object, _record: object, _args: object, parameters: dict[str, Any]) -> None:
-    """Mint the password as late as can be: a token that sits in a pool's settings would expire there."""
-    import boto3  # 0.2 s that only IAM needs
+    """Set a fresh IAM token as the password on every connect: a token stored in the engine would expire."""
+    import boto3  # takes 0.2 s and is needed only for IAM
 
     parameters["password"] = boto3.client("rds").generate_db_auth_token(
         DBHostname=parameters["host"], Port=parameters["port"], DBUsername=parameters["user"]

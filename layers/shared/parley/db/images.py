@@ -1,4 +1,4 @@
-"""Which images messages have. The bytes are files, whose keys name the user."""
+"""References from messages to images. The bytes are in the file store, under keys that contain the user's id."""
 
 import json
 from uuid import UUID
@@ -7,22 +7,25 @@ from sqlalchemy import Connection, text
 
 
 def image_key(image_id: UUID, *, user_id: UUID) -> str:
-    """Return where an image lies."""
+    """Return the image's key in the file store."""
     return f"images/{user_id}/{image_id}"
 
 
 def schedule_deletion(connection: Connection, conversation_id: UUID, *, user_id: UUID) -> None:
-    """Note in the outbox that the images of a conversation are to be erased; before it is deleted, in the same transaction."""
+    """Add outbox entries that erase the conversation's images.
+
+    Call it before the conversation is deleted, in the same transaction.
+    """
     connection.execute(_SCHEDULE_DELETION, {"user_id": user_id, "conversation_id": conversation_id})
 
 
 def is_referenced(connection: Connection, image_id: UUID, *, user_id: UUID) -> bool:
-    """Whether any message of the user still has the image: a fork's, for one."""
+    """Whether a message of the user still refers to the image, for example in a fork of the conversation."""
     part = json.dumps([{"type": "image", "id": str(image_id)}])
     return bool(connection.execute(_IS_REFERENCED, {"user_id": user_id, "part": part}).scalar_one())
 
 
-# Due at once: nobody else sends them.
+# Due now: the sweep of the outbox sends these entries, not the caller.
 _SCHEDULE_DELETION = text(
     """
     INSERT INTO outbox (user_id, id, topic, subject_id, due_at)

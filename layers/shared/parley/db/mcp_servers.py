@@ -1,4 +1,4 @@
-"""The remote MCP servers of a user, with what they offered when they were last asked."""
+"""MCP servers of users and of the deployment, with the tools found at their last discovery."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
@@ -15,7 +15,10 @@ from parley.errors import NotFound
 
 @dataclass(frozen=True, slots=True)
 class McpListing:
-    """What a server offers: tools as `parley.tools.mcp` writes them. With `error` they are of an earlier time."""
+    """The result of a server's last discovery, its tools as `parley.tools.mcp` writes them.
+
+    If `error` is set the last discovery failed, and `tools` are those of an earlier one.
+    """
 
     name: str
     tools: list[dict[str, Any]]
@@ -25,7 +28,7 @@ class McpListing:
 
 @dataclass(frozen=True, slots=True)
 class McpServer(McpListing):
-    """A user's server. `headers` are sealed."""
+    """A user's server. `headers` are encrypted."""
 
     id: UUID
     url: str
@@ -38,27 +41,27 @@ _LISTING_COLUMNS = [mcp_listings.c[field.name] for field in fields(McpListing)]
 
 
 def add(connection: Connection, server_id: UUID, *, user_id: UUID, name: str, url: str, headers: bytes | None) -> McpServer | None:
-    """Store a new server, or return None where the user has one of this name."""
+    """Store a new server, or return None if the user already has a server of this name."""
     values = {"user_id": user_id, "id": server_id, "name": name, "url": url, "headers": headers}
     row = connection.execute(upsert(mcp_servers).values(values).on_conflict_do_nothing().returning(*_COLUMNS)).one_or_none()
     return McpServer(**row._mapping) if row else None
 
 
 def list_all(connection: Connection, *, user_id: UUID) -> list[McpServer]:
-    """Return the user's servers by name."""
+    """Return all servers of the user, ordered by name."""
     statement = select(*_COLUMNS).where(mcp_servers.c.user_id == user_id).order_by(mcp_servers.c.name)
     return [McpServer(**row._mapping) for row in connection.execute(statement)]
 
 
 def page(connection: Connection, *, user_id: UUID, limit: int, after: UUID | None) -> list[McpServer]:
-    """Return up to `limit` servers, newest first, from the one after `after` on."""
+    """Return up to `limit` servers that follow the server `after`, newest first."""
     statement = select(*_COLUMNS).where(mcp_servers.c.user_id == user_id)
     statement = statement.where(mcp_servers.c.id < after) if after else statement
     return [McpServer(**row._mapping) for row in connection.execute(statement.order_by(mcp_servers.c.id.desc()).limit(limit))]
 
 
 def count(connection: Connection, *, user_id: UUID) -> int:
-    """Return how many servers the user has."""
+    """Return the number of the user's servers."""
     return connection.execute(select(func.count()).where(mcp_servers.c.user_id == user_id)).scalar_one()
 
 
@@ -74,19 +77,19 @@ def remove(connection: Connection, server_id: UUID, *, user_id: UUID) -> str:
 def store_listing(
     connection: Connection, server_id: UUID, *, user_id: UUID, tools: Sequence[dict[str, Any]] | None, error: str | None
 ) -> None:
-    """Note what the server offers, or with None for `tools` why it did not tell; a server that is gone stays gone."""
+    """Store a discovery's result: the tools, or None and the error. A server deleted meanwhile is not stored again."""
     which = (mcp_servers.c.user_id == user_id, mcp_servers.c.id == server_id)
     connection.execute(update(mcp_servers).where(*which).values(_listing_values(tools, error)))
 
 
 def deployment_listings(connection: Connection, names: Sequence[str]) -> dict[str, McpListing]:
-    """Return what the deployment's servers offer, of those that have been asked."""
-    found = connection.execute(select(*_LISTING_COLUMNS).where(mcp_listings.c.name.in_(names)))
-    return {row.name: McpListing(**row._mapping) for row in found}
+    """Return the listings of the deployment's servers by name. A server that was never discovered is missing."""
+    rows = connection.execute(select(*_LISTING_COLUMNS).where(mcp_listings.c.name.in_(names)))
+    return {row.name: McpListing(**row._mapping) for row in rows}
 
 
 def store_deployment_listing(connection: Connection, name: str, *, tools: Sequence[dict[str, Any]] | None, error: str | None) -> None:
-    """Note what one of the deployment's servers offers, as `listed` does."""
+    """Store the result of a discovery of one of the deployment's servers, as `store_listing` does for a user's server."""
     values = _listing_values(tools, error)
     statement = upsert(mcp_listings).values({"name": name} | values)
     connection.execute(statement.on_conflict_do_update(index_elements=["name"], set_=values))

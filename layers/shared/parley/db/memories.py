@@ -1,6 +1,7 @@
-"""Facts about a user, each with the messages that it was drawn from.
+"""Memories: facts about a user, each with the messages it was extracted from.
 
-A fact that a newer one took the place of stays, with the time of its end; recall sees only those that hold.
+A fact that a newer fact supersedes stays stored, with the time it ended. Only current facts, which have not ended, are
+recalled.
 """
 
 from collections.abc import Sequence
@@ -21,7 +22,7 @@ type MemorySource = Literal["user", "extracted"]
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """A fact. `conversation_id` is where it was first said, None where the user wrote it down or that is gone."""
+    """A fact. `conversation_id` is the conversation that first mentioned it; None if the user wrote the fact or it is deleted."""
 
     id: UUID
     text: str
@@ -34,7 +35,7 @@ class Memory:
 
 @dataclass(frozen=True, slots=True)
 class MemoryOrigin:
-    """A message that a fact was drawn from."""
+    """A message that a fact was extracted from."""
 
     conversation_id: UUID
     message_id: UUID
@@ -42,7 +43,7 @@ class MemoryOrigin:
 
 @dataclass(frozen=True, slots=True)
 class CurrentFact:
-    """A fact that holds, and the cosine of its vector with another; None without vectors of the same model."""
+    """A current fact. `similarity` is the cosine with a given vector, None unless both have vectors of the same model."""
 
     id: UUID
     text: str
@@ -60,9 +61,9 @@ def add(
     origins: Sequence[MemoryOrigin] = (),
     supersedes: Sequence[UUID] = (),
 ) -> None:
-    """Store a fact with its origins and end the ones that it supersedes.
+    """Store a fact with its origins, and end the facts it supersedes.
 
-    The transaction fails where an origin's conversation has been deleted meanwhile; then there is nothing to remember.
+    If an origin's conversation was deleted meanwhile, a foreign key fails the transaction: then the fact must not be stored.
     """
     values = {"user_id": user_id, "id": memory_id, "text": text, "source": source} | vector_columns(vector)
     connection.execute(insert(memories).values(values))
@@ -73,20 +74,21 @@ def add(
 
 
 def add_origins(connection: Connection, memory_id: UUID, *, user_id: UUID, origins: Sequence[MemoryOrigin]) -> None:
-    """Note that a fact was said in these messages too; one that is noted already stays."""
-    rows = [{"user_id": user_id, "memory_id": memory_id, "message_id": o.message_id, "conversation_id": o.conversation_id} for o in origins]
+    """Add origins to a fact. Origins it already has are skipped."""
+    fact = {"user_id": user_id, "memory_id": memory_id}
+    rows = [fact | {"message_id": origin.message_id, "conversation_id": origin.conversation_id} for origin in origins]
     if rows:
         connection.execute(upsert(memory_sources).values(rows).on_conflict_do_nothing())
 
 
 def lock_current(connection: Connection, *, user_id: UUID, vector: Vector | None = None) -> list[CurrentFact]:
-    """Return all facts that hold, the nearest to the vector first: what a new fact is to be judged by.
+    """Lock the user's memories until the transaction ends, and return all current facts, most similar to `vector` first.
 
-    The transaction keeps others from adding facts of this user until it ends, so that two never store the same.
+    The lock lets the caller compare a new fact with all others, and prevents two workers from storing the same fact.
     """
     connection.execute(_LOCK_MEMORIES, {"user_id": str(user_id)})
-    found = connection.execute(_CURRENT_FACTS, {"user_id": user_id} | vector_parameters(vector))
-    return [CurrentFact(**row._mapping) for row in found]
+    rows = connection.execute(_CURRENT_FACTS, {"user_id": user_id} | vector_parameters(vector))
+    return [CurrentFact(**row._mapping) for row in rows]
 
 
 def get(connection: Connection, memory_id: UUID, *, user_id: UUID) -> Memory:
@@ -98,18 +100,18 @@ def get(connection: Connection, memory_id: UUID, *, user_id: UUID) -> Memory:
 
 
 def get_many(connection: Connection, ids: Sequence[UUID], *, user_id: UUID) -> list[Memory]:
-    """Return those of the user's facts, in no particular order."""
+    """Return the user's facts with these ids, in no particular order. Unknown ids are skipped."""
     return [Memory(**row._mapping) for row in connection.execute(_GET_MANY, {"user_id": user_id, "ids": list(ids)})]
 
 
 def page(connection: Connection, *, user_id: UUID, limit: int, after: UUID | None) -> list[Memory]:
-    """Return up to `limit` facts behind `after`, the newest first, those that have ended too."""
-    found = connection.execute(_PAGE, {"user_id": user_id, "after": after, "limit": limit})
-    return [Memory(**row._mapping) for row in found]
+    """Return up to `limit` facts that follow the fact `after`, newest first, including ended facts."""
+    rows = connection.execute(_PAGE, {"user_id": user_id, "after": after, "limit": limit})
+    return [Memory(**row._mapping) for row in rows]
 
 
 def change(connection: Connection, memory_id: UUID, *, user_id: UUID, text: str, vector: Vector | None) -> Memory:
-    """Give the fact another text, and the text's vector, or raise NotFound. It is the user's own word from now on."""
+    """Replace the fact's text and vector and return it, or raise NotFound. Its source becomes `user`."""
     values = {"text": text, "source": "user"} | vector_columns(vector)
     which = (memories.c.user_id == user_id, memories.c.id == memory_id)
     if connection.execute(update(memories).where(*which).values(values)).rowcount == 0:
@@ -118,19 +120,19 @@ def change(connection: Connection, memory_id: UUID, *, user_id: UUID, text: str,
 
 
 def remove(connection: Connection, memory_id: UUID, *, user_id: UUID) -> None:
-    """Delete the fact with its vector, or raise NotFound. What it superseded stays ended."""
+    """Delete the fact with its vector, or raise NotFound. Facts it superseded stay ended."""
     if connection.execute(delete(memories).where(memories.c.user_id == user_id, memories.c.id == memory_id)).rowcount == 0:
         raise NotFound("memory", memory_id)
 
 
 def without_vector(connection: Connection, *, user_id: UUID, model: str, limit: int) -> list[tuple[UUID, str]]:
-    """Return id and text of facts that have no vector of this model, after a switch of models or an outage."""
+    """Return (id, text) of facts without a vector of `model`, which a change of models or an outage leaves behind."""
     values = {"user_id": user_id, "model": model, "limit": limit}
     return [(row.id, row.text) for row in connection.execute(_WITHOUT_VECTOR, values)]
 
 
 def put_vectors(connection: Connection, vectors: Sequence[tuple[UUID, Vector]], *, user_id: UUID) -> None:
-    """Store vectors of facts, in place of those that they have."""
+    """Set the vectors of facts, given as (id, vector)."""
     for memory_id, vector in vectors:
         which = (memories.c.user_id == user_id, memories.c.id == memory_id)
         connection.execute(update(memories).where(*which).values(**vector_columns(vector)))
@@ -140,13 +142,13 @@ _NOW = text("now()")
 _LOCK_MEMORIES = text("SELECT pg_advisory_xact_lock(hashtextextended(:user_id || ' memories', 0))")
 _CURRENT_FACTS = text(
     """
-    WITH held AS MATERIALIZED (
+    WITH facts AS MATERIALIZED (
         SELECT id, text, created_at,
                CASE WHEN embedding_model = CAST(:model AS text) AND vector_dims(embedding) = vector_dims(CAST(:vector AS halfvec))
                     THEN -(embedding <#> CAST(:vector AS halfvec)) END AS similarity
           FROM memories WHERE user_id = :user_id AND ended_at IS NULL
     )
-    SELECT id, text, similarity FROM held ORDER BY similarity DESC NULLS LAST, created_at DESC
+    SELECT id, text, similarity FROM facts ORDER BY similarity DESC NULLS LAST, created_at DESC
     """
 )
 _SELECT_MEMORY = """

@@ -18,9 +18,9 @@ type MessageRole = Literal["user", "assistant", "tool"]
 
 @dataclass(frozen=True, slots=True)
 class StoredMessage:
-    """A stored message. `parts` are JSON objects with a `type`; `model` and `status` matter for answers.
+    """A stored message. `parts` are JSON objects with a `type`; `model` and `status` apply to answers.
 
-    Of the variants of one `seq`, which are answers to the same question, one is active: the conversation goes on from it.
+    Variants have the same `seq`: they answer the same question. One of them is active and belongs to the history.
     """
 
     id: UUID
@@ -43,20 +43,20 @@ class StoredMessage:
 
 @dataclass(frozen=True, slots=True)
 class MessageCursor:
-    """Where a page of messages ended."""
+    """The sort key of the last message of a page."""
 
     seq: int
     variant: int
 
     @classmethod
     def parse(cls, seq: object, variant: object) -> Self:
-        """Read a place that a client gives back; ValueError if it cannot be one."""
+        """Read a cursor that a client sent. Raises ValueError if it is malformed."""
         return cls(_parse_number(seq), _parse_number(variant))
 
 
 @dataclass(frozen=True, slots=True)
 class HistoryMessage:
-    """Of a stored message, what a model is given."""
+    """The parts of a stored message that a prompt needs."""
 
     id: UUID
     role: MessageRole
@@ -74,6 +74,14 @@ class HistoryMessage:
         return "".join(part["text"] for part in self.parts if part["type"] == "text")
 
 
+@dataclass(frozen=True, slots=True)
+class Window:
+    """The conversation's newest messages, oldest first, and its summary, if there is one."""
+
+    history: Sequence[HistoryMessage]
+    summary: str | None
+
+
 _COLUMNS = tuple(messages.c[name] for name in StoredMessage.__dataclass_fields__)
 
 
@@ -87,7 +95,7 @@ def add(
     parts: Sequence[Mapping[str, Any]],
     **fields: Any,
 ) -> StoredMessage:
-    """Append a message to the conversation; `fields` are model, tokens and status. Raises NotFound."""
+    """Append a message to the conversation; `fields` are model, tokens and status. Raises NotFound without the conversation."""
     statement = add_statement(message_id, user_id=user_id, conversation_id=conversation_id, role=role, parts=parts, **fields)
     row = connection.execute(statement).one_or_none()
     if row is None:
@@ -105,11 +113,14 @@ def add_statement(
     where: Sequence[ColumnElement[bool]] = (),
     **fields: Any,
 ) -> ReturningInsert[Any]:
-    """Write the one statement that takes the number and stores the message, if `where` holds; it returns a Message's columns."""
-    place = conversations.next_seq_cte(conversation_id, user_id=user_id, where=where)
+    """Return the statement that takes the next number and stores the message, if `where` holds.
+
+    The statement returns the columns of StoredMessage.
+    """
+    numbered = conversations.next_seq_cte(conversation_id, user_id=user_id, where=where)
     values = {"user_id": user_id, "id": message_id, "conversation_id": conversation_id, "role": role, "parts": list(parts)} | fields
     columns = [literal(value, messages.c[name].type) for name, value in values.items()]
-    return insert(messages).from_select([*values, "seq"], select(*columns, place.c.last_seq)).returning(*_COLUMNS)
+    return insert(messages).from_select([*values, "seq"], select(*columns, numbered.c.last_seq)).returning(*_COLUMNS)
 
 
 def get(connection: Connection, message_id: UUID, *, user_id: UUID) -> StoredMessage:
@@ -127,18 +138,11 @@ def newest(connection: Connection, conversation_id: UUID, *, user_id: UUID, limi
     return [StoredMessage(**row._mapping) for row in connection.execute(statement)][::-1]
 
 
-@dataclass(frozen=True, slots=True)
-class Window:
-    """The conversation's newest messages, oldest first, and what was said so far in short, if that has been written."""
-
-    history: Sequence[HistoryMessage]
-    summary: str | None
-
-
 def window(connection: Connection, conversation_id: UUID, *, user_id: UUID, limit: int) -> Window:
-    """Return of the conversation's last `limit` active messages what a model is given, with the summary, in one row."""
+    """Return the conversation's last `limit` active messages, as the prompt needs them, and its summary, in one query."""
     row = connection.execute(_WINDOW, {"user_id": user_id, "conversation_id": conversation_id, "limit": limit}).one()
-    return Window([HistoryMessage(**fields | {"id": UUID(fields["id"])}) for fields in row.history or ()], row.summary)
+    history = [HistoryMessage(**message | {"id": UUID(message["id"])}) for message in row.history or ()]
+    return Window(history, row.summary)
 
 
 def page(
@@ -151,16 +155,17 @@ def page(
     after: MessageCursor | None,
     variants: bool = False,
 ) -> list[StoredMessage]:
-    """Return up to `limit` active messages behind `after` in the given order, with `variants` the others too.
+    """Return up to `limit` messages after the cursor `after` in the given order; only active ones unless `variants` is set.
 
-    Raises NotFound for a foreign conversation.
+    Raises NotFound for another user's conversation.
     """
     conversations.get(connection, conversation_id, user_id=user_id)
     statement = _select_all(conversation_id, user_id) if variants else _select_active(conversation_id, user_id)
     columns = (messages.c.seq, messages.c.variant)
     if after:
-        place, end = tuple_(*columns), (after.seq, after.variant)
-        statement = statement.where(place > end if order == "asc" else place < end)
+        key = tuple_(*columns)
+        last = (after.seq, after.variant)
+        statement = statement.where(key > last if order == "asc" else key < last)
     statement = statement.order_by(*(column.asc() if order == "asc" else column.desc() for column in columns)).limit(limit)
     return [StoredMessage(**row._mapping) for row in connection.execute(statement)]
 
@@ -175,7 +180,7 @@ def _select_all(conversation_id: UUID, user_id: UUID) -> Any:
 
 def _parse_number(value: object) -> int:
     if not isinstance(value, int) or not 0 <= value < 2**31:
-        raise ValueError(f"{value!r} numbers no message")
+        raise ValueError(f"{value!r} is not a message number")
     return value
 
 

@@ -1,4 +1,4 @@
-"""Passages: pieces of past conversations, for search and recall. What is searched is in `parley.db.search`."""
+"""Passages: excerpts of past conversations, stored for search and recall. `parley.db.search` searches them."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -13,13 +13,14 @@ from parley.memory.passages import Passage
 
 
 def next_start_seq(connection: Connection, conversation_id: UUID, *, user_id: UUID) -> int:
-    """Return the number of the message to cut from: where the last passage begins, for more may belong to it.
+    """Return the number of the message from which passages must be rebuilt.
 
-    Where what was read last is in none, it is the next message: what was said while memory was off stays out, and what a fork
-    has copied is in the passages of its source.
+    That is the first message of the last passage, which may have to grow. If the last extracted message is in no passage, it is
+    the message after it: messages sent while memory was off stay out, and a fork's copied messages are already in the
+    passages of its source.
     """
-    found = connection.execute(_NEXT_START_SEQ, {"user_id": user_id, "conversation_id": conversation_id}).scalar_one_or_none()
-    return int(found or 1)
+    seq = connection.execute(_NEXT_START_SEQ, {"user_id": user_id, "conversation_id": conversation_id}).scalar_one_or_none()
+    return int(seq or 1)
 
 
 def replace_from(
@@ -29,54 +30,57 @@ def replace_from(
     user_id: UUID,
     first_seq: int,
     upto_seq: int,
-    pieces: Sequence[Passage],
+    new_passages: Sequence[Passage],
     vectors: Sequence[Vector] | None,
 ) -> bool:
-    """Store the pieces in place of the passages from message `first_seq` on, and note that all up to `upto_seq` is mined.
+    """Replace the passages from message `first_seq` on, and mark messages up to `upto_seq` as extracted. Safe to repeat.
 
-    Without `vectors`, one for each piece, they are found by their text until `put_vectors`. Done again, it changes nothing;
-    False if somebody has mined further meanwhile, the conversation is gone or incognito, or its user has turned memory off:
-    nothing is stored then.
+    `vectors` has one vector for each passage; if it is None, only full-text search finds the passages until `put_vectors`.
+    Returns False, and stores nothing, if another run has extracted further, the conversation is deleted or incognito, or its
+    user has turned memory off.
     """
-    place = {"user_id": user_id, "conversation_id": conversation_id}
-    # A statement of its own: it locks the conversation, so that the next one sees what another run has stored until now.
-    if connection.execute(_MARK_EXTRACTED, place | {"upto_seq": upto_seq}).rowcount == 0:
+    conversation = {"user_id": user_id, "conversation_id": conversation_id}
+    # A separate statement: it locks the conversation, so that the next statement sees the passages of a concurrent run.
+    if connection.execute(_MARK_EXTRACTED, conversation | {"upto_seq": upto_seq}).rowcount == 0:
         return False
-    connection.execute(_REPLACE, place | {"first_seq": first_seq} | _passage_columns(pieces, vectors))
+    connection.execute(_REPLACE, conversation | {"first_seq": first_seq} | _passage_columns(new_passages, vectors))
     return True
 
 
-def _passage_columns(pieces: Sequence[Passage], vectors: Sequence[Vector] | None) -> dict[str, Any]:
-    """Return the new rows column by column: one statement stores them all, however many."""
-    held = [vector_parameters(vectors[place] if vectors is not None else None) for place in range(len(pieces))]
+def _passage_columns(new_passages: Sequence[Passage], vectors: Sequence[Vector] | None) -> dict[str, Any]:
+    """Return the rows as one array for each column, so that one statement stores any number of passages."""
+    parameters = [vector_parameters(vector) for vector in vectors or [None] * len(new_passages)]
     return {
-        "ids": [new_id() for _ in pieces],
-        "first_seqs": [piece.first_seq for piece in pieces],
-        "last_seqs": [piece.last_seq for piece in pieces],
-        "texts": [piece.text for piece in pieces],
-        "said_at": [piece.said_at for piece in pieces],
-        "vectors": [one["vector"] for one in held],
-        "models": [one["model"] for one in held],
+        "ids": [new_id() for _ in new_passages],
+        "first_seqs": [passage.first_seq for passage in new_passages],
+        "last_seqs": [passage.last_seq for passage in new_passages],
+        "texts": [passage.text for passage in new_passages],
+        "said_at": [passage.said_at for passage in new_passages],
+        "vectors": [row["vector"] for row in parameters],
+        "models": [row["model"] for row in parameters],
     }
 
 
 def without_vector(connection: Connection, *, user_id: UUID, model: str, limit: int) -> list[tuple[UUID, str]]:
-    """Return id and text of passages that have no vector of this model, after a switch of models or an outage."""
-    found = connection.execute(_WITHOUT_VECTOR, {"user_id": user_id, "model": model, "limit": limit})
-    return [(row.id, row.text) for row in found]
+    """Return (id, text) of passages without a vector of `model`, which a change of models or an outage leaves behind."""
+    rows = connection.execute(_WITHOUT_VECTOR, {"user_id": user_id, "model": model, "limit": limit})
+    return [(row.id, row.text) for row in rows]
 
 
 def put_vectors(connection: Connection, vectors: Sequence[tuple[UUID, Vector]], *, user_id: UUID) -> None:
-    """Store vectors of passages, in place of those that they have; a passage that is gone is passed over."""
+    """Set the vectors of passages, given as (id, vector). A passage deleted meanwhile is skipped."""
     for passage_id, vector in vectors:
         which = (passages.c.user_id == user_id, passages.c.id == passage_id)
         connection.execute(update(passages).where(*which).values(**vector_columns(vector)))
 
 
 def users_without_vectors(connection: Connection, *, model: str, after: UUID | None, limit: int) -> list[UUID]:
-    """Return who has passages without a vector of this model, by id, from the one after `after` on. Needs the background role."""
-    found = connection.execute(_USERS_WITHOUT_VECTORS, {"model": model, "after": after, "limit": limit})
-    return list(found.scalars())
+    """Return up to `limit` users after the id `after` who have passages without a vector of `model`, ordered by id.
+
+    Requires the background role.
+    """
+    rows = connection.execute(_USERS_WITHOUT_VECTORS, {"model": model, "after": after, "limit": limit})
+    return list(rows.scalars())
 
 
 _MARK_EXTRACTED = text(
@@ -107,7 +111,7 @@ _NEXT_START_SEQ = text(
      WHERE c.user_id = :user_id AND c.id = :conversation_id GROUP BY c.user_id, c.id, c.mined_upto_seq
     """
 )
-# One probe of the index for each way to differ: nobody reads through those that are as they should be.
+# Three index probes instead of `<>`, which would read every passage that already has the right model.
 _USERS_WITHOUT_VECTORS = text(
     f"""
     SELECT DISTINCT user_id FROM ({
@@ -116,7 +120,7 @@ _USERS_WITHOUT_VECTORS = text(
             for differs in ("embedding_model < :model", "embedding_model > :model", "embedding_model IS NULL")
         )
     }) AS found ORDER BY user_id LIMIT :limit
-    """  # noqa: S608 - our own words
+    """  # noqa: S608 - constants only
 )
 _WITHOUT_VECTOR = text(
     "SELECT id, text FROM passages WHERE user_id = :user_id AND embedding_model IS DISTINCT FROM :model ORDER BY id LIMIT :limit"

@@ -1,8 +1,8 @@
-"""Hybrid search by words and by vectors: a user's facts and past conversations, and the documents that they may read.
+"""Hybrid search, by words and by vectors, over a user's facts, past conversations and readable documents.
 
 The statements call `parley_search_passages`, `parley_search_memories` and `parley_search_chunks` of migration 0011. These
-see only the rows that the transaction's user may read, compare all vectors of one model by their binary signatures first, and
-combine the scores of words and vectors.
+functions see only rows that the transaction's user may read. They preselect vectors by binary signatures, compare the
+preselected vectors exactly, and combine the scores of words and vectors.
 """
 
 from collections.abc import Sequence
@@ -16,15 +16,17 @@ from sqlalchemy import ARRAY, Connection, Engine, Uuid, bindparam, text
 from parley.db.transactions import run_statement
 from parley.db.vectors import Vector, vector_parameters
 
-# How many the words and the vectors each put forward to be weighed, before age counts.
+# Candidates that word search and vector search each contribute to the combined ranking, before age is considered.
 MEMORY_CANDIDATES = 100
+CHUNK_CANDIDATES = 100
 
 
 @dataclass(frozen=True, slots=True)
 class FoundPassage:
-    """A passage. `similarity` is the cosine with the question, None without vectors; `weight` its BM25, None without a word in common.
+    """A passage that matches a query.
 
-    With `is_tainted`, what stands in its conversation up to its end has text that nobody vouches for. Only `recall` says so.
+    `similarity` is the cosine with the query, None without vectors; `bm25` is the BM25 score, None if no word matches.
+    `is_tainted` means that the conversation contains untrusted text up to the end of the passage; only `recall` sets it.
     """
 
     id: UUID
@@ -36,28 +38,28 @@ class FoundPassage:
     text: str
     score: float
     similarity: float | None
-    weight: float | None
+    bm25: float | None
     is_tainted: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class FoundFact:
-    """A fact that holds; `similarity` and `weight` as of a passage.
+    """A current fact that matches a query; `similarity` and `bm25` are as in FoundPassage.
 
-    With `is_tainted`, a model drew it from a conversation that has text which nobody vouches for, or that is gone.
+    `is_tainted` means that a model extracted the fact from a conversation that contains untrusted text or is deleted.
     """
 
     id: UUID
     text: str
     score: float
     similarity: float | None
-    weight: float | None
+    bm25: float | None
     is_tainted: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class WindowStart:
-    """What recall leaves out: messages of a conversation from this number on, which the model is given anyway."""
+    """The first message of the prompt's history. Recall excludes passages from there on, which the prompt contains anyway."""
 
     conversation_id: UUID | None
     from_seq: int
@@ -65,20 +67,20 @@ class WindowStart:
 
 @dataclass(frozen=True, slots=True)
 class RecallResult:
-    """What may help with a question, the best first."""
+    """The facts and passages recalled for a question, each best first."""
 
     facts: list[FoundFact]
     passages: list[FoundPassage]
 
 
 def search_passages(connection: Connection, query: str, *, user_id: UUID, vector: Vector | None, limit: int) -> list[FoundPassage]:
-    """Return up to `most` passages of the user's conversations, the best first. An empty query is searched by vector alone."""
+    """Return up to `limit` passages of the user's conversations, best first. An empty query searches by vector only."""
     values = {"user_id": user_id, "query": query, "pool": MEMORY_CANDIDATES, "most": limit} | vector_parameters(vector)
     return [FoundPassage(**row._mapping) for row in connection.execute(_SEARCH_PASSAGES, values)]
 
 
 def search_facts(connection: Connection, query: str, *, vector: Vector | None, limit: int) -> list[FoundFact]:
-    """Return up to `most` facts of the transaction's user that hold, the best first."""
+    """Return up to `limit` current facts of the transaction's user, best first."""
     values = {"query": query, "pool": MEMORY_CANDIDATES, "most": limit} | vector_parameters(vector)
     return [FoundFact(**row._mapping) for row in connection.execute(_SEARCH_FACTS, values)]
 
@@ -94,10 +96,10 @@ def recall(
     passages: int,
     half_life_days: float,
 ) -> RecallResult:
-    """Return what may help with a question: one statement, a transaction of its own. Newer passages weigh a little more.
+    """Return the facts and passages relevant to a question, in one statement and its own transaction.
 
-    Of facts there are `facts` if the user has so many, the nearest first and then the newest, whatever they say. Raises
-    Unavailable.
+    Returns up to `passages` passages, newer ones ranked slightly higher, and up to `facts` facts: the matching facts first,
+    then the newest others. Raises Unavailable.
     """
     values = {"query": query, "pool": MEMORY_CANDIDATES, "facts": facts, "passages": passages, "half_life_days": half_life_days}
     values |= {
@@ -106,29 +108,30 @@ def recall(
     }
     row = run_statement(engine, _RECALL, user_id=user_id, **(values | vector_parameters(vector)))
     return RecallResult(
-        [FoundFact(**_from_json(one)) for one in row.facts or ()], [FoundPassage(**_from_json(one)) for one in row.passages or ()]
+        [FoundFact(**_from_json(fact)) for fact in row.facts or ()],
+        [FoundPassage(**_from_json(passage)) for passage in row.passages or ()],
     )
 
 
-def _from_json(found: dict[str, Any]) -> dict[str, Any]:
-    """Turn what JSON has no types for into ids and times."""
-    ids = {name: UUID(value) for name, value in found.items() if name == "id" or name.endswith("_id")}
-    times = {name: datetime.fromisoformat(value) for name, value in found.items() if name.endswith("_at")}
-    return found | ids | times
+def _from_json(row: dict[str, Any]) -> dict[str, Any]:
+    """Convert the ids and times of a row that was selected as JSON."""
+    ids = {name: UUID(value) for name, value in row.items() if name == "id" or name.endswith("_id")}
+    times = {name: datetime.fromisoformat(value) for name, value in row.items() if name.endswith("_at")}
+    return row | ids | times
 
 
 _QUERY = "CAST(:query AS text), CAST(:vector AS halfvec), CAST(:model AS text), CAST(:pool AS integer)"
 
 
 _PASSAGE_COLUMNS = (
-    """s.id, s.conversation_id, c.title, s.first_seq, s.last_seq, s.said_at, s.body AS text, s.score, s.similarity, s.weight"""
+    """s.id, s.conversation_id, c.title, s.first_seq, s.last_seq, s.said_at, s.body AS text, s.score, s.similarity, s.weight AS bm25"""
 )
 
 
-_FACT_COLUMNS = "s.id, s.body AS text, s.score, s.similarity, s.weight"
+_FACT_COLUMNS = "s.id, s.body AS text, s.score, s.similarity, s.weight AS bm25"
 
 
-# As `parley.tools.approval.taints`.
+# The same rule as `parley.tools.approval.taints`.
 _TAINTS = """jsonb_path_exists(t.parts, '$[*] ? (@.type == "source" || @.type == "memory" || @.type == "image"
                                                 || @.type == "tool_result" && !(@.is_vouched == true))')"""
 
@@ -147,7 +150,7 @@ _TAINTED_FACT = f"""EXISTS (
                        OR EXISTS (SELECT FROM memory_sources o
                                     JOIN messages t ON t.user_id = o.user_id AND t.conversation_id = o.conversation_id
                                    WHERE o.user_id = m.user_id AND o.memory_id = m.id AND {_TAINTS}))
-            ) AS is_tainted"""  # noqa: S608 - our own words
+            ) AS is_tainted"""  # noqa: S608 - constants only
 
 
 _SEARCH_PASSAGES = text(
@@ -156,7 +159,7 @@ _SEARCH_PASSAGES = text(
       FROM parley_search_passages({_QUERY}, CAST(:most AS integer), NULL, NULL, NULL) s
       JOIN conversations c ON c.user_id = :user_id AND c.id = s.conversation_id
      ORDER BY s.score DESC, s.id
-    """  # noqa: S608 - our own words
+    """  # noqa: S608 - constants only
 )
 
 
@@ -164,11 +167,11 @@ _SEARCH_FACTS = text(
     f"""
     SELECT {_FACT_COLUMNS}
       FROM parley_search_memories({_QUERY}, CAST(:most AS integer), NULL, NULL, NULL) s ORDER BY s.score DESC, s.id
-    """  # noqa: S608 - our own words
+    """  # noqa: S608 - constants only
 )
 
 
-# A user with few facts is known by all of them: what they are allergic to has no word in common with "What shall I cook?".
+# Facts that do not match fill the rest: an allergy shares no word with "What shall I cook?", yet it matters.
 _RECALL = text(
     f"""
     SELECT set_config('parley.user_id', CAST(:user_id AS text), true),
@@ -188,20 +191,13 @@ _RECALL = text(
                                               CAST(:but_conversation AS uuid), CAST(:but_from_seq AS integer)) s
                   JOIN conversations c ON c.user_id = CAST(:user_id AS uuid) AND c.id = s.conversation_id
             ) p) AS passages
-    """  # noqa: S608 - our own words
+    """  # noqa: S608 - constants only
 )
-
-
-# How many the words and the vectors each put forward to be weighed.
-CHUNK_CANDIDATES = 100
 
 
 @dataclass(frozen=True, slots=True)
 class FoundChunk:
-    """A chunk that fits a query. `similarity` is the cosine, None without vectors; `weight` its BM25, None without a word in common.
-
-    `score` is for ordering only.
-    """
+    """A document chunk that matches a query; `similarity` and `bm25` are as in FoundPassage. `score` is only for ordering."""
 
     id: UUID
     document_id: UUID
@@ -213,16 +209,16 @@ class FoundChunk:
     start: int
     score: float
     similarity: float | None
-    weight: float | None
+    bm25: float | None
 
 
 def search_chunks(
     connection: Connection, query: str, vector: Vector | None, *, limit: int, only_in: Sequence[UUID] | None = None
 ) -> list[FoundChunk]:
-    """Return the chunks that fit best of all that the transaction's user may read, or of the documents `only_in`.
+    """Return up to `limit` chunks, best first, of all documents that the transaction's user may read or only of `only_in`.
 
-    The filter stands before the ranking: what the user may not read takes no place from what they may. Without a vector
-    words alone decide.
+    Rows are filtered before they are ranked, so unreadable chunks never displace readable ones. Without a vector only words
+    are searched.
     """
     values = {
         "query": query,
@@ -235,6 +231,7 @@ def search_chunks(
 
 _SEARCH_CHUNKS = text(
     """
-    SELECT * FROM parley_search_chunks(:query, CAST(:vector AS halfvec), CAST(:model AS text), :pool, :most, CAST(:only_in AS uuid[]))
+    SELECT id, document_id, title, number, heading, body, page, start, score, similarity, weight AS bm25
+      FROM parley_search_chunks(:query, CAST(:vector AS halfvec), CAST(:model AS text), :pool, :most, CAST(:only_in AS uuid[]))
     """
 ).bindparams(bindparam("only_in", type_=ARRAY(Uuid)))

@@ -1,4 +1,4 @@
-"""Summaries of conversations: what was said up to a message, so that a model need not read it all."""
+"""Summaries of conversations, which stand in for the older messages in a prompt."""
 
 from dataclasses import dataclass, fields
 from datetime import datetime
@@ -12,7 +12,7 @@ from parley.errors import NotFound
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """What was said in a conversation up to message `upto_seq`."""
+    """A summary of a conversation's messages up to number `upto_seq`."""
 
     upto_seq: int
     text: str
@@ -25,24 +25,27 @@ _COLUMNS = tuple(summaries.c[field.name] for field in fields(Summary))
 
 
 def add(connection: Connection, conversation_id: UUID, *, user_id: UUID, upto_seq: int, text: str, model: str, tokens: int) -> bool:
-    """Store a summary in place of those that reach less far; False if one reaches as far already, or the conversation is gone."""
+    """Store a summary and delete the shorter-reaching ones.
+
+    Returns False, and stores nothing, if a summary reaches as far already or the conversation is deleted.
+    """
     values = {"upto_seq": upto_seq, "text": text, "model": model, "tokens": tokens}
     return connection.execute(_ADD, {"user_id": user_id, "conversation_id": conversation_id} | values).one_or_none() is not None
 
 
 def newest(connection: Connection, conversation_id: UUID, *, user_id: UUID) -> Summary | None:
-    """Return the conversation's newest summary, None without one."""
-    where = (summaries.c.user_id == user_id, summaries.c.conversation_id == conversation_id)
-    row = connection.execute(select(*_COLUMNS).where(*where).order_by(summaries.c.upto_seq.desc()).limit(1)).one_or_none()
+    """Return the conversation's newest summary, or None."""
+    which = (summaries.c.user_id == user_id, summaries.c.conversation_id == conversation_id)
+    row = connection.execute(select(*_COLUMNS).where(*which).order_by(summaries.c.upto_seq.desc()).limit(1)).one_or_none()
     return Summary(**row._mapping) if row else None
 
 
 def get(connection: Connection, conversation_id: UUID, *, user_id: UUID) -> Summary:
     """Return the conversation's newest summary, or raise NotFound."""
-    found = newest(connection, conversation_id, user_id=user_id)
-    if found is None:
+    summary = newest(connection, conversation_id, user_id=user_id)
+    if summary is None:
         raise NotFound("summary", conversation_id)
-    return found
+    return summary
 
 
 _ADD = text(

@@ -1,7 +1,8 @@
-"""Transactions, each opened on behalf of a principal, a user or nobody. This is the only module that commits.
+"""Transactions on behalf of a principal, of a user, or of no user. Only this module commits.
 
-The first statement stores the user's id where the row level security policies read it, for this transaction only
-(`set_config(…, true)`): a session-level setting would leak to the next client of a transaction pooler.
+The first statement of a transaction sets `parley.user_id`, which the row level security policies read. The setting is local
+to the transaction (`set_config(…, true)`), because a session-level setting would leak to the next client of a transaction
+pooler.
 """
 
 import time
@@ -16,7 +17,8 @@ from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, Timeout
 from parley.auth.principal import Principal
 from parley.errors import Unauthorized, Unavailable
 
-# `set_config` stands first: the subqueries read under the policies that need it. Swapped, every session looks ended.
+# `set_config` must come first in the select list: the subqueries are subject to the policies that read the setting. In the
+# other order every session would look ended.
 _BY_SESSION = text(
     """
     SELECT set_config('parley.user_id', :user_id, true) AS user_id,
@@ -31,47 +33,47 @@ _BY_API_KEY = text(
            (SELECT coalesce(a.last_used_at < now() - interval '1 hour', true)
               FROM api_keys a JOIN users u ON u.id = a.user_id
              WHERE a.user_id = CAST(:user_id AS uuid) AND a.id = CAST(:id AS uuid)
-               AND a.revoked_at IS NULL AND a.expires_at > now() AND u.disabled_at IS NULL) AS is_due_a_note
+               AND a.revoked_at IS NULL AND a.expires_at > now() AND u.disabled_at IS NULL) AS is_use_note_due
     """
 )
 _RECORD_KEY_USE = text("UPDATE api_keys SET last_used_at = now() WHERE user_id = :user_id AND id = :id")
 _AS_USER = text("SELECT set_config('parley.user_id', :user_id, true) AS user_id")
 _AS_GLOBAL = text("SELECT 1")
 
-# A pooled connection that is dead is found out at once. What fails later has waited for a pooler that has none to give.
+# A dead pooled connection fails fast. A later failure means that the pooler had no connection to give: do not retry.
 _DEAD_CONNECTION_S = 1.0
 
 
 @contextmanager
 def principal_scope(engine: Engine, principal: Principal) -> Iterator[Connection]:
-    """Open a transaction as a signed-in user or the holder of an API key.
+    """Open a transaction on behalf of the principal of a request.
 
-    Raises Unauthorized if the session has ended, the key is revoked or the account is disabled, Unavailable if
-    PostgreSQL does not answer.
+    Raises Unauthorized if the session has ended, the API key is revoked or the account is disabled, and Unavailable if
+    PostgreSQL cannot be reached.
     """
     by_session = principal.session_id is not None
     parameters = {"user_id": str(principal.user_id), "id": str(principal.session_id or principal.api_key_id)}
     with _transaction(engine, _BY_SESSION if by_session else _BY_API_KEY, parameters) as (connection, first):
-        if not (first.is_live if by_session else first.is_due_a_note is not None):
-            raise Unauthorized(f"{'session' if by_session else 'API key'} {parameters['id']} does not live")
-        if not by_session and first.is_due_a_note:
-            # Once an hour, so that a busy key does not write with every request.
+        if not (first.is_live if by_session else first.is_use_note_due is not None):
+            raise Unauthorized(f"{'session' if by_session else 'API key'} {parameters['id']} has ended or was revoked")
+        if not by_session and first.is_use_note_due:
+            # At most once an hour, so that a busy key does not write on every request.
             connection.execute(_RECORD_KEY_USE, parameters)
         yield connection
 
 
 @contextmanager
 def user_scope(engine: Engine, user_id: UUID) -> Iterator[Connection]:
-    """Open a transaction as a user who is not signed in yet: registration, login, refresh, and work on their behalf."""
+    """Open a transaction on behalf of a user without a session: for registration, login, refresh and background jobs."""
     with _transaction(engine, _AS_USER, {"user_id": str(user_id)}) as (connection, _):
         yield connection
 
 
 def run_statement(engine: Engine, statement: TextClause, *, user_id: UUID, **parameters: Any) -> Row[Any]:
-    """Run one statement as a transaction of its own and return its one row, or raise Unavailable.
+    """Run one statement in its own transaction and return its only row, or raise Unavailable.
 
-    It must itself select `set_config('parley.user_id', :user_id, true)`, before all that the policies guard: a round trip
-    less than `user_scope`. Where the connection breaks it may be run twice, but is committed once at most.
+    Saves a round trip over `user_scope`, so the statement itself must select `set_config('parley.user_id', :user_id, true)`
+    before it reads any protected table. If the connection breaks, the statement may run twice but commits at most once.
     """
     with _transaction(engine, statement, {"user_id": str(user_id)} | parameters) as (_, row):
         return row
@@ -79,7 +81,7 @@ def run_statement(engine: Engine, statement: TextClause, *, user_id: UUID, **par
 
 @contextmanager
 def global_scope(engine: Engine) -> Iterator[Connection]:
-    """Open a transaction as nobody: an app role sees no tenant's rows in it."""
+    """Open a transaction on behalf of no user: the app role sees no tenant's rows in it."""
     with _transaction(engine, _AS_GLOBAL, {}) as (connection, _):
         yield connection
 
@@ -88,7 +90,7 @@ def global_scope(engine: Engine) -> Iterator[Connection]:
 def _transaction(engine: Engine, statement: TextClause, parameters: dict[str, Any]) -> Iterator[tuple[Connection, Row[Any]]]:
     try:
         connection, first = _connect(engine, statement, parameters)
-        with closing(connection):  # rolls back what was not committed
+        with closing(connection):  # rolls back unless committed
             yield connection, first
             connection.commit()
     except (OperationalError, InterfaceError, TimeoutError) as exc:
@@ -100,15 +102,15 @@ def _transaction(engine: Engine, statement: TextClause, parameters: dict[str, An
 
 
 def _connect(engine: Engine, statement: TextClause, parameters: dict[str, Any]) -> tuple[Connection, Row[Any]]:
-    """Run the first statement; once more on a new connection if the pooled one turns out to be dead.
+    """Run the first statement, and retry it once on a new connection if the pooled connection was dead.
 
-    Nothing has been written yet, so repeating is safe, and it costs no ping when the connection is well.
+    The retry is safe because nothing has been written yet. It replaces a ping, which would cost a round trip every time.
     """
-    began_s = time.monotonic()
+    started_s = time.monotonic()
     try:
         return _execute_first(engine, statement, parameters)
     except DBAPIError as exc:
-        if not exc.connection_invalidated or time.monotonic() - began_s > _DEAD_CONNECTION_S:
+        if not exc.connection_invalidated or time.monotonic() - started_s > _DEAD_CONNECTION_S:
             raise
     return _execute_first(engine, statement, parameters)
 

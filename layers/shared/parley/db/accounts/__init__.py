@@ -1,1 +1,1 @@
-"""Accounts: users, how they register and sign in, their API keys, audit log and exports."""
+"""Accounts: users, registration, login, sessions, API keys, the audit log and exports."""

@@ -1,4 +1,4 @@
-"""Accounts as admins see and change them. Every function needs the background role."""
+"""Accounts as admins see and change them. Every function requires the background role."""
 
 from dataclasses import dataclass, fields
 from datetime import date, datetime
@@ -18,7 +18,7 @@ GROUPINGS: tuple[Grouping, ...] = ("user", "model", "day")
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """An account, as an admin sees it: nothing of what its owner says."""
+    """An account as admins see it, without any of its owner's content."""
 
     id: UUID
     email: str
@@ -31,7 +31,7 @@ class Account:
 
 @dataclass(frozen=True, slots=True)
 class GroupedUsage:
-    """What one group used; the fields that it is not grouped by are None."""
+    """The usage of one group. Of `user_id`, `model` and `day`, those not grouped by are None."""
 
     user_id: UUID | None
     model: str | None
@@ -48,7 +48,10 @@ _GROUP_NAMES = {"user": "user_id", "model": "model", "day": "day"}
 
 
 def page(connection: Connection, *, limit: int, after: UUID | None, email_part: str | None) -> list[Account]:
-    """Return up to `limit` accounts, newest first, from the one after `after` on; only those with `email_part` in their address."""
+    """Return up to `limit` accounts that follow the account `after`, newest first.
+
+    With `email_part`, only accounts whose email address contains it.
+    """
     statement = select(*_COLUMNS).order_by(users.c.id.desc()).limit(limit)
     statement = statement.where(users.c.id < after) if after else statement
     statement = statement.where(users.c.email.contains(email_part.lower(), autoescape=True)) if email_part else statement
@@ -56,7 +59,7 @@ def page(connection: Connection, *, limit: int, after: UUID | None, email_part: 
 
 
 def change(connection: Connection, user_id: UUID, changes: dict[str, Any]) -> Account:
-    """Set the given columns, or raise NotFound."""
+    """Set the given columns and return the account, or raise NotFound."""
     which = users.c.id == user_id
     statement = update(users).where(which).values(changes).returning(*_COLUMNS) if changes else select(*_COLUMNS).where(which)
     row = connection.execute(statement).one_or_none()
@@ -66,7 +69,7 @@ def change(connection: Connection, user_id: UUID, changes: dict[str, Any]) -> Ac
 
 
 def erase(connection: Connection, user_id: UUID) -> bool:
-    """Delete the user with every row that carries the id or awaits the address; False if that has been done."""
+    """Delete a user, all rows with the user's id, and sign-ups and invites for the address; False if already deleted."""
     email = connection.execute(delete(users).where(users.c.id == user_id).returning(users.c.email)).scalar_one_or_none()
     if email is None:
         return False
@@ -78,7 +81,7 @@ def erase(connection: Connection, user_id: UUID) -> bool:
 def grouped_usage(
     connection: Connection, *, start: datetime, end: datetime, group_by: list[Grouping], limit: int, offset: int
 ) -> list[GroupedUsage]:
-    """Add up what calls of models in [start, end) took, a line for each group, dearest first."""
+    """Sum the model calls in [start, end) for each group, highest cost first."""
     groups = [_GROUP_COLUMNS[name].label(_GROUP_NAMES[name]) for name in group_by]
     sums = [
         func.count(distinct(calls.c.turn_id)).label("turns"),

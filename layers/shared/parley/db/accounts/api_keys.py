@@ -1,4 +1,4 @@
-"""API keys: their metadata. The key itself is a signed token and is not stored."""
+"""Metadata of API keys. The key itself is a signed token and is not stored."""
 
 from dataclasses import dataclass, fields
 from datetime import datetime
@@ -14,7 +14,7 @@ from parley.errors import NotFound
 
 @dataclass(frozen=True, slots=True)
 class ApiKey:
-    """A key that a program calls with. `last_used_at` is true to the hour; without limits of its own it has its user's."""
+    """An API key. `last_used_at` is accurate to the hour. A limit that is None means the user's limit applies."""
 
     id: UUID
     name: str
@@ -36,25 +36,25 @@ def add(connection: Connection, key_id: UUID, *, user_id: UUID, **fields: Any) -
 
 
 def page(connection: Connection, *, user_id: UUID, limit: int, after: UUID | None) -> list[ApiKey]:
-    """Return up to `limit` keys that are not revoked, newest first, from the one after `after` on."""
+    """Return up to `limit` keys that are not revoked and follow the key `after`, newest first."""
     statement = select(*_COLUMNS).where(api_keys.c.user_id == user_id, api_keys.c.revoked_at.is_(None))
     statement = statement.where(api_keys.c.id < after) if after else statement
     return [ApiKey(**row._mapping) for row in connection.execute(statement.order_by(api_keys.c.id.desc()).limit(limit))]
 
 
 def count(connection: Connection, *, user_id: UUID) -> int:
-    """Return how many keys of the user work today."""
+    """Return the number of the user's keys that are neither revoked nor expired."""
     live = (api_keys.c.user_id == user_id, api_keys.c.revoked_at.is_(None), api_keys.c.expires_at > func.now())
     return connection.execute(select(func.count()).where(*live)).scalar_one()
 
 
 def revoke(connection: Connection, key_id: UUID, *, user_id: UUID) -> None:
-    """Make the key useless at once, or raise NotFound."""
+    """Revoke the key with immediate effect, or raise NotFound."""
     which = (api_keys.c.user_id == user_id, api_keys.c.id == key_id, api_keys.c.revoked_at.is_(None))
     if connection.execute(update(api_keys).where(*which).values(revoked_at=func.now())).rowcount == 0:
         raise NotFound("API key", key_id)
 
 
 def sweep(connection: Connection) -> int:
-    """Delete the keys that ended or were revoked a month ago; return how many. Needs the background role."""
+    """Delete keys that expired or were revoked over 30 days ago and return their number. Requires the background role."""
     return connection.execute(text("DELETE FROM api_keys WHERE least(expires_at, revoked_at) < now() - interval '30 days'")).rowcount

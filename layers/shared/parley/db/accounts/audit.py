@@ -1,4 +1,4 @@
-"""The audit log: each user's account events, in the order in which they happened."""
+"""The audit log: the events of each account, in order."""
 
 from dataclasses import dataclass, fields
 from datetime import datetime
@@ -32,7 +32,7 @@ type AuditEventName = Literal[
 
 @dataclass(frozen=True, slots=True)
 class AuditEvent:
-    """Something that happened to an account, and where the request came from."""
+    """An event of an account, and the origin of the request that caused it."""
 
     id: UUID
     at: datetime
@@ -43,14 +43,14 @@ class AuditEvent:
 
 
 def add(connection: Connection, user_id: UUID, event: AuditEventName, origin: ClientOrigin | None, **detail: Any) -> None:
-    """Note an event in the same transaction as what it tells of. `detail` is JSON and holds no secrets."""
+    """Log an event, in the transaction of the change it records. `detail` is JSON and must not contain secrets."""
     values = {"user_id": user_id, "id": new_id(), "event": event, "detail": detail}
-    places = {"address": origin.address, "user_agent": origin.user_agent} if origin else {}
-    connection.execute(insert(audit_events).values(values | places))
+    client = {"address": origin.address, "user_agent": origin.user_agent} if origin else {}
+    connection.execute(insert(audit_events).values(values | client))
 
 
 def page(connection: Connection, *, user_id: UUID, limit: int, after: UUID | None) -> list[AuditEvent]:
-    """Return up to `limit` events, newest first, from the one after `after` on."""
+    """Return up to `limit` events that follow the event `after`, newest first."""
     columns = [audit_events.c[field.name] for field in fields(AuditEvent)]
     statement = select(*columns).where(audit_events.c.user_id == user_id)
     statement = statement.where(audit_events.c.id < after) if after else statement
@@ -58,5 +58,5 @@ def page(connection: Connection, *, user_id: UUID, limit: int, after: UUID | Non
 
 
 def sweep(connection: Connection) -> int:
-    """Delete the events that are older than 400 days; return how many. Needs the background role."""
+    """Delete events older than 400 days and return their number. Requires the background role."""
     return connection.execute(text("DELETE FROM audit_events WHERE at < now() - interval '400 days'")).rowcount

@@ -13,8 +13,8 @@ from parley.errors import NotFound
 
 _BATCH_SIZE = 100
 
-# Hashes and places in our own machinery tell a user nothing and could help a thief. Words, vectors and
-# descriptions are made of the text beside them, and words and vectors are ten times as long.
+# Hashes and internal keys are of no use to the user and could help a thief. Search words, vectors and descriptions are derived
+# from the exported text; words and vectors are ten times as large.
 EXCLUDED_COLUMNS = {
     "credentials": {"password_hash"},
     "refresh_tokens": {"hash", "parent_hash"},
@@ -32,7 +32,7 @@ EXCLUDED_COLUMNS = {
 
 @dataclass(frozen=True, slots=True)
 class Export:
-    """A requested export. `file_key` is where the file lies once `status` is "ready"."""
+    """A requested export. `file_key` is the file's key in the file store, set when `status` is "ready"."""
 
     id: UUID
     status: str
@@ -40,8 +40,11 @@ class Export:
     created_at: datetime
 
 
+_COLUMNS = [exports.c[field.name] for field in fields(Export)]
+
+
 def add(connection: Connection, export_id: UUID, *, user_id: UUID) -> Export:
-    """Store a request."""
+    """Store the request for an export."""
     statement = insert(exports).values(user_id=user_id, id=export_id).returning(*_COLUMNS)
     return Export(**connection.execute(statement).one()._mapping)
 
@@ -55,16 +58,16 @@ def get(connection: Connection, export_id: UUID, *, user_id: UUID) -> Export:
 
 
 def find_recent(connection: Connection, *, user_id: UUID) -> Export | None:
-    """Return the user's export that is still to be made, or was made within the hour."""
+    """Return the user's newest export that is queued or became ready within the last hour, or None."""
     is_fresh = exports.c.ready_at > func.now() - timedelta(hours=1)
-    fits = or_(exports.c.status == "queued", and_(exports.c.status == "ready", is_fresh))
-    statement = select(*_COLUMNS).where(exports.c.user_id == user_id, fits).order_by(exports.c.id.desc()).limit(1)
+    is_recent = or_(exports.c.status == "queued", and_(exports.c.status == "ready", is_fresh))
+    statement = select(*_COLUMNS).where(exports.c.user_id == user_id, is_recent).order_by(exports.c.id.desc()).limit(1)
     row = connection.execute(statement).one_or_none()
     return Export(**row._mapping) if row else None
 
 
 def finish(connection: Connection, export_id: UUID, *, user_id: UUID, file_key: str | None) -> None:
-    """Note where the file lies, or with None that it could not be made. Raises NotFound if the user has been erased meanwhile."""
+    """Mark an export as ready with its file, or as failed if `file_key` is None. Raises NotFound if the user was erased."""
     values = {"status": "ready" if file_key else "failed", "file_key": file_key, "ready_at": func.now()}
     which = (exports.c.user_id == user_id, exports.c.id == export_id)
     if connection.execute(update(exports).where(*which).values(values)).rowcount == 0:
@@ -72,22 +75,19 @@ def finish(connection: Connection, export_id: UUID, *, user_id: UUID, file_key: 
 
 
 def user_rows(connection: Connection, *, user_id: UUID) -> Iterator[tuple[str, Iterator[dict[str, Any]]]]:
-    """Yield each table's name and the user's rows in it, to be read before the next; every table that names a user has its part.
+    """Yield the name of each table with a user column, and the user's rows in it. Read the rows before the next table.
 
-    Rows come from the server by the hundred: a user may have more than fits into memory.
+    Rows are fetched in batches of 100, because a user may have more rows than fit into memory.
     """
     for table in metadata.sorted_tables:
         owner = table.c.get("user_id") if table.name != "users" else table.c.id
         if owner is not None:
             columns = [column for column in table.c if column.name not in EXCLUDED_COLUMNS.get(table.name, set())]
             statement = select(*columns).where(owner == user_id)
-            with connection.execute(statement, execution_options={"yield_per": _BATCH_SIZE}) as found:
-                yield table.name, (dict(row._mapping) for row in found)
+            with connection.execute(statement, execution_options={"yield_per": _BATCH_SIZE}) as rows:
+                yield table.name, (dict(row._mapping) for row in rows)
 
 
 def sweep(connection: Connection) -> int:
-    """Forget the exports whose files are older than a day; return how many. Needs the background role."""
+    """Delete exports that became ready over 24 hours ago and return their number. Requires the background role."""
     return connection.execute(text("DELETE FROM exports WHERE ready_at < now() - interval '24 hours'")).rowcount
-
-
-_COLUMNS = [exports.c[field.name] for field in fields(Export)]

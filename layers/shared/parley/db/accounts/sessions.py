@@ -1,6 +1,6 @@
-"""Sessions: one for each login, each with its family of refresh tokens. Only the hashes of tokens are stored.
+"""Sessions: one for each login, with a family of refresh tokens (RFC 9700). Only the hashes of tokens are stored.
 
-A login takes as few statements as possible: every user waits for it.
+A login uses as few statements as possible, because the user waits for it.
 """
 
 from dataclasses import dataclass, fields
@@ -21,7 +21,7 @@ _LIVE = (sessions.c.ended_at.is_(None), sessions.c.expires_at > func.now())
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """A login and how long it lasts: until `expires_at` at most, or until it was ended."""
+    """A session. It is live until `expires_at`, unless it was ended before."""
 
     id: UUID
     last_used_at: datetime
@@ -31,7 +31,7 @@ class Session:
 
 @dataclass(frozen=True, slots=True)
 class ActiveSession:
-    """A session as its user sees it; `address` is a network where the client has IPv6."""
+    """A live session as its user sees it. For an IPv6 client, `address` is its /64 network."""
 
     id: UUID
     created_at: datetime
@@ -43,79 +43,28 @@ class ActiveSession:
 
 @dataclass(frozen=True, slots=True)
 class StoredRefreshToken:
-    """A stored refresh token. `used_at` is set once it has been exchanged for its child."""
+    """A stored refresh token. `used_at` is set once it has been exchanged for its successor."""
 
     hash: bytes
     session_id: UUID
     used_at: datetime | None
 
 
-def page(connection: Connection, *, user_id: UUID, idle: timedelta, limit: int, after: UUID | None) -> list[ActiveSession]:
-    """Return up to `limit` sessions that live, newest first, from the one after `after` on; unused for `idle`, one is over."""
-    is_used = sessions.c.last_used_at > func.now() - idle
-    statement = select(*(sessions.c[field.name] for field in fields(ActiveSession))).where(sessions.c.user_id == user_id, is_used, *_LIVE)
-    statement = statement.where(sessions.c.id < after) if after else statement
-    rows = connection.execute(statement.order_by(sessions.c.id.desc()).limit(limit))
-    return [ActiveSession(**row._mapping) for row in rows]
+@dataclass(frozen=True, slots=True)
+class NewSession:
+    """A session to store, with the hash of its first refresh token. `expires_at` is its latest possible end."""
 
-
-def lock(connection: Connection, session_id: UUID, *, user_id: UUID) -> Session | None:
-    """Return the session, held until the transaction ends, so that refreshing and ending it cannot cross."""
-    columns = (sessions.c.id, sessions.c.last_used_at, sessions.c.expires_at, sessions.c.ended_at)
-    statement = select(*columns).where(sessions.c.user_id == user_id, sessions.c.id == session_id).with_for_update()
-    row = connection.execute(statement).one_or_none()
-    return Session(**row._mapping) if row else None
-
-
-def touch(connection: Connection, session_id: UUID, *, user_id: UUID, at: datetime) -> None:
-    """Note that the session was used."""
-    connection.execute(update(sessions).where(sessions.c.user_id == user_id, sessions.c.id == session_id).values(last_used_at=at))
-
-
-def end(connection: Connection, session_id: UUID, *, user_id: UUID) -> bool:
-    """End one session; its tokens stop working at once. False if no such session lives."""
-    return _end_matching(connection, sessions.c.user_id == user_id, sessions.c.id == session_id) == 1
-
-
-def end_all(connection: Connection, *, user_id: UUID, but: UUID | None = None) -> int:
-    """End every session of the user, perhaps but one; return how many."""
-    return _end_matching(connection, sessions.c.user_id == user_id, *([sessions.c.id != but] if but else []))
-
-
-def _end_matching(connection: Connection, *which: ColumnElement[bool]) -> int:
-    return connection.execute(update(sessions).where(*which, sessions.c.ended_at.is_(None)).values(ended_at=func.now())).rowcount
-
-
-def sweep(connection: Connection) -> int:
-    """Delete the sessions that expired a month ago, with their tokens; return how many. Needs the background role."""
-    return connection.execute(text("DELETE FROM sessions WHERE expires_at < now() - interval '30 days'")).rowcount
-
-
-def add_token(connection: Connection, token_hash: bytes, *, user_id: UUID, session_id: UUID, parent_hash: bytes | None = None) -> None:
-    """Store a session's next refresh token, given its hash and its parent's."""
-    values = {"user_id": user_id, "hash": token_hash, "session_id": session_id, "parent_hash": parent_hash}
-    connection.execute(insert(refresh_tokens).values(values))
-
-
-def find_token(connection: Connection, token_hash: bytes, *, user_id: UUID) -> StoredRefreshToken | None:
-    """Look a refresh token up by its hash."""
-    columns = (refresh_tokens.c.hash, refresh_tokens.c.session_id, refresh_tokens.c.used_at)
-    statement = select(*columns).where(refresh_tokens.c.user_id == user_id, refresh_tokens.c.hash == token_hash)
-    row = connection.execute(statement).one_or_none()
-    return StoredRefreshToken(**row._mapping) if row else None
-
-
-def mark_used(connection: Connection, token_hash: bytes, *, user_id: UUID, at: datetime) -> None:
-    """Note that the token has been exchanged."""
-    which = (refresh_tokens.c.user_id == user_id, refresh_tokens.c.hash == token_hash)
-    connection.execute(update(refresh_tokens).where(*which).values(used_at=at))
+    id: UUID
+    token_hash: bytes
+    expires_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
 class LoginAttempt:
-    """Who signs in with an address, if anybody, and whether a password may be tried now.
+    """The result of `count_attempt`: the account, its password hash, and whether the password may be checked now.
 
-    `wait_s` is None if it may. `password_hash` is None where nobody has the address, or who has is disabled.
+    `wait_s` is None if it may, else the seconds to wait. `user_id` is None if no account has the address; `password_hash` is
+    None in that case too, and if the account is disabled.
     """
 
     user_id: UUID | None
@@ -125,10 +74,10 @@ class LoginAttempt:
 
 @dataclass(frozen=True, slots=True)
 class LoginBuckets:
-    """What a guess is counted in: its network, then its account, then everything.
+    """The buckets of a login attempt: those of its network, its account and the whole deployment, taken in this order.
 
-    `known` stands in for `account`, and `overall_known` for `overall`, where the account has signed in from this network in the last
-    30 days: strangers who keep guessing shut out strangers, never the owner at home.
+    `known` replaces `account`, and `overall_known` replaces `overall`, if the account has logged in from this network in the
+    last 30 days. So an attacker can lock out only unknown networks, never the owner at home.
     """
 
     network: ThrottleBucket
@@ -139,8 +88,103 @@ class LoginBuckets:
 
     @property
     def account_keys(self) -> list[bytes]:
-        """The keys that a right password empties."""
+        """The keys of the buckets that a correct password empties."""
         return [self.account.key, self.known.key]
+
+
+def count_attempt(connection: Connection, email: str, network: str, buckets: LoginBuckets) -> LoginAttempt:
+    """Count a login attempt for `email` and return the hash to check the password against. Requires the background role."""
+    values = login_throttle.take_parameters([buckets.network, buckets.account, buckets.overall])
+    keys = {"known": buckets.known.key, "overall_known": buckets.overall_known.key}
+    row = connection.execute(_ATTEMPT, values | keys | {"email": email, "network": network}).one()
+    counted = [buckets.network, *((buckets.known, buckets.overall_known) if row.is_known else (buckets.account, buckets.overall))]
+    wait_s = None if row.is_allowed else login_throttle.wait_s(connection, counted)
+    return LoginAttempt(row.id, row.password_hash, wait_s)
+
+
+def start_session(
+    connection: Connection,
+    user_id: UUID,
+    password_hash: str,
+    session: NewSession,
+    *,
+    origin: ClientOrigin,
+    reset_buckets: LoginBuckets | None,
+) -> User | None:
+    """Store the session, log the login in the audit log, and empty the account's login buckets; return the user.
+
+    Returns None if the password hash is no longer `password_hash`, which was verified, or if the account is disabled.
+    """
+    keys = reset_buckets.account_keys if reset_buckets else []
+    values = {"user_id": user_id, "password_hash": password_hash, "event_id": new_id(), "keys": keys}
+    values |= {"session_id": session.id, "hash": session.token_hash, "expires_at": session.expires_at}
+    values |= {"network": origin.network, "address": origin.address, "user_agent": origin.user_agent}
+    row = connection.execute(_START_SESSION, values).one_or_none()
+    return User(**row._mapping) if row else None
+
+
+def page(connection: Connection, *, user_id: UUID, idle: timedelta, limit: int, after: UUID | None) -> list[ActiveSession]:
+    """Return up to `limit` live sessions that follow the session `after`, newest first.
+
+    A session unused for `idle` is not live.
+    """
+    is_used = sessions.c.last_used_at > func.now() - idle
+    statement = select(*(sessions.c[field.name] for field in fields(ActiveSession))).where(sessions.c.user_id == user_id, is_used, *_LIVE)
+    statement = statement.where(sessions.c.id < after) if after else statement
+    rows = connection.execute(statement.order_by(sessions.c.id.desc()).limit(limit))
+    return [ActiveSession(**row._mapping) for row in rows]
+
+
+def lock(connection: Connection, session_id: UUID, *, user_id: UUID) -> Session | None:
+    """Return the session and lock it until the transaction ends, so that it cannot be refreshed and ended concurrently."""
+    columns = (sessions.c.id, sessions.c.last_used_at, sessions.c.expires_at, sessions.c.ended_at)
+    statement = select(*columns).where(sessions.c.user_id == user_id, sessions.c.id == session_id).with_for_update()
+    row = connection.execute(statement).one_or_none()
+    return Session(**row._mapping) if row else None
+
+
+def touch(connection: Connection, session_id: UUID, *, user_id: UUID, at: datetime) -> None:
+    """Record that the session was used at `at`."""
+    connection.execute(update(sessions).where(sessions.c.user_id == user_id, sessions.c.id == session_id).values(last_used_at=at))
+
+
+def end(connection: Connection, session_id: UUID, *, user_id: UUID) -> bool:
+    """End one session; its tokens stop working immediately. Returns False if there is no such live session."""
+    return _end_matching(connection, sessions.c.user_id == user_id, sessions.c.id == session_id) == 1
+
+
+def end_all(connection: Connection, *, user_id: UUID, but: UUID | None = None) -> int:
+    """End all of the user's sessions except `but`, and return their number."""
+    return _end_matching(connection, sessions.c.user_id == user_id, *([sessions.c.id != but] if but else []))
+
+
+def _end_matching(connection: Connection, *which: ColumnElement[bool]) -> int:
+    return connection.execute(update(sessions).where(*which, sessions.c.ended_at.is_(None)).values(ended_at=func.now())).rowcount
+
+
+def sweep(connection: Connection) -> int:
+    """Delete sessions that expired over 30 days ago, with their tokens, and return their number. Requires the background role."""
+    return connection.execute(text("DELETE FROM sessions WHERE expires_at < now() - interval '30 days'")).rowcount
+
+
+def add_token(connection: Connection, token_hash: bytes, *, user_id: UUID, session_id: UUID, parent_hash: bytes | None = None) -> None:
+    """Store a session's next refresh token by its hash, with the hash of the token it replaces."""
+    values = {"user_id": user_id, "hash": token_hash, "session_id": session_id, "parent_hash": parent_hash}
+    connection.execute(insert(refresh_tokens).values(values))
+
+
+def find_token(connection: Connection, token_hash: bytes, *, user_id: UUID) -> StoredRefreshToken | None:
+    """Return the refresh token with this hash, or None."""
+    columns = (refresh_tokens.c.hash, refresh_tokens.c.session_id, refresh_tokens.c.used_at)
+    statement = select(*columns).where(refresh_tokens.c.user_id == user_id, refresh_tokens.c.hash == token_hash)
+    row = connection.execute(statement).one_or_none()
+    return StoredRefreshToken(**row._mapping) if row else None
+
+
+def mark_used(connection: Connection, token_hash: bytes, *, user_id: UUID, at: datetime) -> None:
+    """Record that the token was exchanged at `at`."""
+    which = (refresh_tokens.c.user_id == user_id, refresh_tokens.c.hash == token_hash)
+    connection.execute(update(refresh_tokens).where(*which).values(used_at=at))
 
 
 _ACCOUNT_CTE = """
@@ -150,26 +194,16 @@ _ACCOUNT_CTE = """
                           AND s.created_at > now() - interval '30 days') AS is_known
           FROM users u JOIN credentials c ON c.user_id = u.id WHERE u.email = :email
     ),"""
-
-
 _ATTEMPT_COLUMNS = ", who.id, who.password_hash, coalesce(who.is_known, false) AS is_known FROM (VALUES (1)) AS one LEFT JOIN who ON true"
-
-
 _IS_KNOWN_NETWORK = "EXISTS (SELECT FROM who WHERE is_known)"
-
-
 _BUCKET_KEYS = [
     ":key0",
     f"CASE WHEN {_IS_KNOWN_NETWORK} THEN :known ELSE :key1 END",
     f"CASE WHEN {_IS_KNOWN_NETWORK} THEN :overall_known ELSE :key2 END",
 ]
-
-
 _ATTEMPT = text(login_throttle.take_statement(_BUCKET_KEYS, ctes=_ACCOUNT_CTE, columns=_ATTEMPT_COLUMNS))
-
-
-# The proven hash and the account are locked while the session starts: who changes the password or disables the account meanwhile
-# ends this session too, or comes first and leaves nothing that is proven.
+# The credentials and the account are locked while the session starts. A concurrent password change or disabling either comes
+# first, and no row matches the verified hash, or comes later and ends the new session too.
 _START_SESSION = text(
     """
     WITH proven AS (
@@ -191,36 +225,3 @@ _START_SESSION = text(
     SELECT users.* FROM users JOIN proven ON users.id = proven.user_id
     """
 )
-
-
-@dataclass(frozen=True, slots=True)
-class NewSession:
-    """A session to store: its id, the hash of its first refresh token, and its end whatever happens."""
-
-    id: UUID
-    token_hash: bytes
-    expires_at: datetime
-
-
-def count_attempt(connection: Connection, email: str, network: str, buckets: LoginBuckets) -> LoginAttempt:
-    """Count a guess at the password of `email`, and say what to compare it with. Needs the background role."""
-    values = login_throttle.take_parameters([buckets.network, buckets.account, buckets.overall])
-    keys = {"known": buckets.known.key, "overall_known": buckets.overall_known.key}
-    found = connection.execute(_ATTEMPT, values | keys | {"email": email, "network": network}).one()
-    counted = [buckets.network, *((buckets.known, buckets.overall_known) if found.is_known else (buckets.account, buckets.overall))]
-    wait_s = None if found.is_let_in else login_throttle.wait_s(connection, counted)
-    return LoginAttempt(found.id, found.password_hash, wait_s)
-
-
-def start_session(
-    connection: Connection, user_id: UUID, password_hash: str, session: NewSession, *, origin: ClientOrigin, emptied: LoginBuckets | None
-) -> User | None:
-    """Store the session, note the login and empty the account's buckets; return the user.
-
-    None if the password is another by now than the one that was proven, or the account is disabled.
-    """
-    values = {"user_id": user_id, "password_hash": password_hash, "event_id": new_id(), "keys": emptied.account_keys if emptied else []}
-    values |= {"session_id": session.id, "hash": session.token_hash, "expires_at": session.expires_at}
-    values |= {"network": origin.network, "address": origin.address, "user_agent": origin.user_agent}
-    row = connection.execute(_START_SESSION, values).one_or_none()
-    return User(**row._mapping) if row else None

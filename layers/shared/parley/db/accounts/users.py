@@ -16,9 +16,9 @@ from parley.errors import NotFound
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """An account. `email` is stored in lower case; `monthly_budget_usd` is None where the deployment's default holds.
+    """An account. `email` is in lower case. If `monthly_budget_usd` is None the deployment's default applies.
 
-    So is `retention_days`, after which conversations without activity go; 0 keeps them for ever.
+    Conversations without activity for `retention_days` are deleted; 0 means never, None the deployment's default.
     """
 
     id: UUID
@@ -36,7 +36,7 @@ class User:
 def add(
     connection: Connection, user_id: UUID, *, email: str, display_name: str | None, password_hash: str, role: str = "user"
 ) -> User | None:
-    """Store a new user, or return None if the e-mail address is taken."""
+    """Store a new user, or return None if the email address is taken."""
     statement = upsert(users).values(id=user_id, email=email, display_name=display_name, role=role)
     row = connection.execute(statement.on_conflict_do_nothing(index_elements=["email"]).returning(users)).one_or_none()
     if row is None:
@@ -54,7 +54,7 @@ def get(connection: Connection, user_id: UUID) -> User:
 
 
 def change(connection: Connection, user_id: UUID, changes: dict[str, Any]) -> User:
-    """Set the given columns of the user's profile and return it whole."""
+    """Set the given columns and return the user, or raise NotFound."""
     if not changes:
         return get(connection, user_id)
     row = connection.execute(update(users).where(users.c.id == user_id).values(changes).returning(users)).one_or_none()
@@ -64,8 +64,8 @@ def change(connection: Connection, user_id: UUID, changes: dict[str, Any]) -> Us
 
 
 def change_email(connection: Connection, user_id: UUID, email: str) -> bool:
-    """Give the user another e-mail address; False if it is taken."""
-    # The unique index sees every user's rows; a savepoint keeps the transaction alive where it objects.
+    """Change the user's email address; return False if it is taken."""
+    # A query could not see other users' rows, but the unique index does. The savepoint lets the transaction go on after its error.
     try:
         with connection.begin_nested():
             connection.execute(update(users).where(users.c.id == user_id).values(email=email))
@@ -75,28 +75,28 @@ def change_email(connection: Connection, user_id: UUID, email: str) -> bool:
 
 
 def find_id(connection: Connection, email: str) -> UUID | None:
-    """Look up whose address it is, unless the account is disabled. Needs the background role."""
+    """Return the id of the user with this address, or None if there is none or it is disabled. Requires the background role."""
     statement = select(users.c.id).where(users.c.email == email, users.c.disabled_at.is_(None))
     return connection.execute(statement).scalar_one_or_none()
 
 
 def is_email_taken(connection: Connection, email: str) -> bool:
-    """Whether an account has the address, disabled or not. Needs the background role."""
+    """Whether any account, even a disabled one, has the address. Requires the background role."""
     return connection.execute(select(users.c.id).where(users.c.email == email)).one_or_none() is not None
 
 
 def disable(connection: Connection, user_id: UUID) -> None:
-    """Shut the account: no session or API key of it opens anything any more."""
+    """Disable the account. Its sessions and API keys stop working immediately."""
     connection.execute(update(users).where(users.c.id == user_id).values(disabled_at=func.now()))
 
 
 def replace_password_hash(connection: Connection, user_id: UUID, old: str, new: str) -> bool:
-    """Store a new hash of the same or another password; False if the old one is another by now."""
+    """Replace the password hash `old` by `new`; return False if the stored hash is no longer `old`."""
     which = (credentials.c.user_id == user_id, credentials.c.password_hash == old)
     return connection.execute(update(credentials).where(*which).values(password_hash=new, updated_at=func.now())).rowcount == 1
 
 
 def set_password_hash(connection: Connection, user_id: UUID, password_hash: str) -> None:
-    """Store a new hash of the same or another password."""
+    """Set the password hash, whatever it was before."""
     values = {"password_hash": password_hash, "updated_at": func.now()}
     connection.execute(update(credentials).where(credentials.c.user_id == user_id).values(values))

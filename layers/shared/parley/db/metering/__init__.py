@@ -1,1 +1,1 @@
-"""Metering: request quotas, monthly budgets, and the usage that is charged to them."""
+"""Metering: rate limits, monthly budgets, and the usage charged to them."""

@@ -1,8 +1,9 @@
-"""Budgets: the money spent and reserved in a month, for each user and each API key.
+"""Budgets: the money spent and reserved in each month, for each user and each API key.
 
-A model call reserves its maximum cost before it starts and is settled when it ends. If its function dies, the reservation
-is freed after 15 minutes by the next reservation; the row stays until the turn is ended and paid for, or the sweep deletes
-it. `quotas` and `usage` compose the SQL fragments of this module. Months are in UTC; a call is paid in the month of its reservation.
+A model call reserves its maximum cost before it starts and is settled when it ends. If its function dies, the next
+reservation after 15 minutes frees the amount; the row stays until the turn is ended and settled, or the sweep deletes it.
+`quotas` and `usage` compose the SQL fragments of this module. Months are in UTC, and a call is charged to the month of its
+reservation.
 """
 
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ NEXT_MONTH = "(date_trunc('month', now() AT TIME ZONE 'UTC') + interval '1 month
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """A user's budget of this month; `reserved_usd` is for calls under way."""
+    """A user's budget of the current month. `reserved_usd` is the maximum cost of the calls in progress."""
 
     monthly_usd: Decimal
     spent_usd: Decimal
@@ -27,14 +28,15 @@ class Budget:
 
     @property
     def left_usd(self) -> Decimal:
-        """Return what may still be reserved."""
+        """The amount that can still be reserved."""
         return max(self.monthly_usd - self.spent_usd - self.reserved_usd, Decimal(0))
 
 
 def budget_ctes(number: int, *, condition: str) -> str:
-    """Write the CTEs `freed{number}` and `held{number}`: the latter has a row if budget `number` had room.
+    """Return the CTEs `freed{number}` and `reserved{number}`; `reserved{number}` has a row if budget `number` had room.
 
-    `allowed` must stand before them. What is locked by another is left to it: to wait for it could be a deadlock.
+    The CTE `allowed` must precede them. Expired reservations locked by another transaction are skipped, because waiting for
+    them could deadlock.
     """
     freed = f"(SELECT coalesce(sum(amount_usd), 0) FROM freed{number})"  # noqa: S608 - a number
     return f"""
@@ -47,30 +49,30 @@ def budget_ctes(number: int, *, condition: str) -> str:
              WHERE r.user_id = :user_id AND r.subject_id = :subject{number} AND r.id = expired.id
             RETURNING expired.amount_usd
         ),
-        held{number} AS (
+        reserved{number} AS (
             INSERT INTO budgets AS b (user_id, subject_id, month, reserved_usd)
             SELECT :user_id, :subject{number}, {MONTH}, :amount_usd FROM allowed WHERE :amount_usd <= budget{number} AND {condition}
             ON CONFLICT (user_id, subject_id, month) DO UPDATE
                SET reserved_usd = b.reserved_usd - {freed} + EXCLUDED.reserved_usd
              WHERE b.spent_usd + b.reserved_usd - {freed} + EXCLUDED.reserved_usd <= (SELECT budget{number} FROM allowed)
             RETURNING b.subject_id
-        )"""  # noqa: S608 - numbers and our own texts
+        )"""  # noqa: S608 - constants only
 
 
 def reservation_cte(*, condition: str) -> str:
-    """Write the CTE that notes a reservation for every subject, also of nothing: by it a lost call is found."""
+    """Return the CTE that stores a reservation for every subject, even of amount zero: lost calls are found by it."""
     return f"""
-        kept AS (
+        stored_reservation AS (
             INSERT INTO budget_reservations (user_id, subject_id, id, month, amount_usd, expires_at, turn_id, model, provider,
                                              input_tokens, input_usd_per_mtok, output_usd_per_mtok)
             SELECT :user_id, subject_id, :id, {MONTH}, :amount_usd, now() + interval '15 minutes', CAST(:turn_id AS uuid),
                    CAST(:model AS text), CAST(:provider AS text), :input_tokens, :input_usd_per_mtok, :output_usd_per_mtok
               FROM unnest(CAST(:subjects AS uuid[])) AS subject_id WHERE {condition}
-        )"""  # noqa: S608 - numbers and our own texts
+        )"""  # noqa: S608 - constants only
 
 
 def payment_cte(number: int, *, condition: str) -> str:
-    """Write the CTE `paid{number}` that moves money from reserved to spent; `billed` and `released` stand before it."""
+    """Return the CTE `paid{number}`, which moves money from reserved to spent. `billed` and `released` must precede it."""
     return f"""
         paid{number} AS (
             INSERT INTO budgets AS b (user_id, subject_id, month, spent_usd)
@@ -82,7 +84,7 @@ def payment_cte(number: int, *, condition: str) -> str:
                    reserved_usd = b.reserved_usd - (SELECT coalesce(sum(amount_usd), 0) FROM released
                                                      WHERE released.subject_id = b.subject_id AND released.month = b.month)
             RETURNING b.subject_id
-        )"""  # noqa: S608 - numbers and our own texts
+        )"""  # noqa: S608 - constants only
 
 
 RELEASED_CTE = """
@@ -93,18 +95,18 @@ RELEASED_CTE = """
 
 
 def current_budget(connection: Connection, *, user_id: UUID, default_usd: Decimal) -> Budget:
-    """Return how the user's budget stands; `default_usd` is for whom no admin has set another."""
+    """Return the user's budget of the current month. `default_usd` applies unless an admin has set another budget."""
     return Budget(**connection.execute(_CURRENT_BUDGET, {"user_id": user_id, "default_usd": default_usd}).one()._mapping)
 
 
 def resets_at(connection: Connection) -> datetime:
-    """Return when the next month begins."""
+    """Return the start of the next month, when budgets are full again."""
     moment: datetime = connection.execute(text(f"SELECT {NEXT_MONTH}")).scalar_one()
     return moment
 
 
 def sweep(connection: Connection) -> int:
-    """Free the reservations of functions that died; return how many. Needs the background role."""
+    """Delete reservations left by functions that died and return their number. Requires the background role."""
     count: int = connection.execute(_SWEEP).scalar_one()
     return count
 
@@ -117,9 +119,9 @@ _CURRENT_BUDGET = text(
            {NEXT_MONTH} AS resets_at
       FROM users u LEFT JOIN budgets b ON b.user_id = u.id AND b.subject_id = u.id AND b.month = {MONTH}
      WHERE u.id = :user_id
-    """  # noqa: S608 - our own texts
+    """  # noqa: S608 - constants only
 )
-# An hour later than need be: until then the user's next reservation does it, and a call may still be settled.
+# An hour later than necessary: before that, the user's next reservation frees the amount, and the call may still be settled.
 _SWEEP = text(
     """
     WITH expired AS (

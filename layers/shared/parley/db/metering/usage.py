@@ -1,6 +1,6 @@
-"""Usage: the tokens and cost of each model call. Token counts and costs are read from here only.
+"""Usage: the tokens and cost of each model call. This is the only source of token counts and costs.
 
-Also settles the reservations of a turn whose function died, by an estimate.
+`settle` records finished calls; `settle_lost_calls` charges an estimate for the calls of a turn whose function died.
 """
 
 import json
@@ -18,14 +18,12 @@ from parley.db.metering.quotas import BillingSubject
 from parley.db.tables import usage
 
 type CallPurpose = Literal["chat", "summary", "title", "facts", "describe", "embedding", "rerank"]
-
-
 type ChargeStatus = Literal["completed", "stopped", "interrupted", "failed"]
 
 
 @dataclass(frozen=True, slots=True)
 class Charge:
-    """One call of a model. `model` is the catalogue's id; `is_estimate` says that the provider did not count."""
+    """A charge for one model call. `model` is the catalogue's id. `is_estimate` means that the provider reported no usage."""
 
     id: UUID
     purpose: CallPurpose
@@ -41,7 +39,7 @@ class Charge:
 
 @dataclass(frozen=True, slots=True)
 class DailyUsage:
-    """What the calls of one model took in one day of UTC."""
+    """The usage of one model on one day (UTC)."""
 
     day: date
     model: str
@@ -52,10 +50,32 @@ class DailyUsage:
 
 @dataclass(frozen=True, slots=True)
 class UsageCursor:
-    """Where a page of lines ended."""
+    """The sort key of the last row of a page of daily usage."""
 
     day: date
     model: str
+
+
+@dataclass(frozen=True, slots=True)
+class UnsettledCall:
+    """A reservation whose call was never settled. `subject_id` is the user or the API key."""
+
+    id: UUID
+    subject_id: UUID
+    model: str
+    provider: str
+    input_tokens: int
+    input_usd_per_mtok: Decimal
+    output_usd_per_mtok: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class TurnCost:
+    """The total usage of a turn's calls."""
+
+    input_tokens: int
+    output_tokens: int
+    cost_usd: Decimal
 
 
 def settle(
@@ -66,9 +86,9 @@ def settle(
     reservations: Sequence[UUID],
     turn_id: UUID | None,
 ) -> bool:
-    """Store the calls, free what was reserved for them and count what they cost, in one statement.
+    """Store charges, release their reservations and add the cost to the budgets, in one statement.
 
-    Done again, it changes nothing: a call that is stored is not counted twice. Returns whether anything was still reserved.
+    Safe to repeat: a stored charge is not counted twice. Returns whether any reservation was released.
     """
     values = {
         "user_id": billing_subject.user_id,
@@ -78,14 +98,14 @@ def settle(
     }
     values |= {f"subject{number}": subject for number, subject in enumerate(billing_subject.subjects)}
     statement = text(_settle_statement(len(billing_subject.subjects)))
-    done = connection.execute(statement, values | {"charges": json.dumps([_charge_json(charge) for charge in charges])}).one()
-    return bool(done.released)
+    row = connection.execute(statement, values | {"charges": json.dumps([_charge_json(charge) for charge in charges])}).one()
+    return bool(row.released)
 
 
 def daily_usage(
     connection: Connection, *, user_id: UUID, start: datetime, end: datetime, limit: int, after: UsageCursor | None
 ) -> list[DailyUsage]:
-    """Add up the user's calls in [start, end) by day and model, newest day first, from the line after `after` on."""
+    """Sum the user's calls in [start, end) by day and model, newest day first, after the cursor `after`."""
     day = cast(func.timezone("UTC", usage.c.at), Date)
     sums = [func.sum(usage.c[name]).label(name) for name in ("input_tokens", "output_tokens", "cost_usd")]
     statement = select(day.label("day"), usage.c.model, *sums).where(usage.c.user_id == user_id, usage.c.at >= start, usage.c.at < end)
@@ -96,9 +116,9 @@ def daily_usage(
 
 
 def parse_model(value: object) -> str:
-    """Read a model's id that a client gives back; ValueError if it cannot be one."""
+    """Read a model id from a client's cursor. Raises ValueError if it cannot be one."""
     if not isinstance(value, str) or "\0" in value:
-        raise ValueError(f"{value!r} names no model")
+        raise ValueError(f"{value!r} is not a model id")
     return value
 
 
@@ -108,11 +128,57 @@ def _charge_json(charge: Charge) -> dict[str, object]:
 
 def _settle_statement(count: int) -> str:
     steps = [_BILLED_CTE, budgets.RELEASED_CTE]
-    # The key's budget is locked after the user's.
+    # Each budget waits for the one before, so that the key's is locked after the user's.
     for number in range(count):
         before = f"(SELECT count(*) >= 0 FROM paid{number - 1})" if number else "true"  # noqa: S608 - a number
         steps.append(budgets.payment_cte(number, condition=before))
-    return f"WITH {', '.join(steps)} SELECT (SELECT count(*) FROM paid{count - 1}), (SELECT count(*) FROM released) AS released"  # noqa: S608 - our own texts
+    return f"WITH {', '.join(steps)} SELECT (SELECT count(*) FROM paid{count - 1}), (SELECT count(*) FROM released) AS released"  # noqa: S608 - constants only
+
+
+def settle_lost_calls(connection: Connection, turn_id: UUID, *, user_id: UUID, output_tokens: int) -> TurnCost:
+    """Charge an estimate for the unsettled calls of a turn whose function died, and release their reservations.
+
+    Each reservation is charged as one call with its estimated input. `output_tokens` is all known output of the turn; the last
+    call is charged for what was not charged before. Returns the turn's total; safe to repeat. The caller must roll back if the
+    turn turns out to be alive: only the process that ends a turn may settle it.
+    """
+    before = TurnCost(**connection.execute(_TURN_COST, {"user_id": user_id, "turn_id": turn_id}).one()._mapping)
+    charges = _charge_unsettled(connection, turn_id, user_id=user_id, output_tokens=max(output_tokens - before.output_tokens, 0))
+    charged_output = before.output_tokens + sum(charge.output_tokens for charge in charges)
+    return TurnCost(
+        input_tokens=before.input_tokens + sum(charge.input_tokens for charge in charges),
+        # At least the known output, even if no reservation is left to charge it to.
+        output_tokens=max(charged_output, output_tokens),
+        cost_usd=sum((charge.cost_usd for charge in charges), before.cost_usd),
+    )
+
+
+def _charge_unsettled(connection: Connection, turn_id: UUID, *, user_id: UUID, output_tokens: int) -> list[Charge]:
+    rows = connection.execute(_UNSETTLED, {"user_id": user_id, "turn_id": turn_id})
+    reservations = [UnsettledCall(**row._mapping) for row in rows]
+    keys = {reservation.subject_id for reservation in reservations} - {user_id}
+    calls = [reservation for reservation in reservations if reservation.subject_id == user_id]
+    charges = [_estimated_charge(call, output_tokens if call is calls[-1] else 0) for call in calls]
+    if charges:
+        billing_subject = BillingSubject(user_id, next(iter(keys), None))
+        settle(connection, billing_subject, charges, reservations=[call.id for call in calls], turn_id=turn_id)
+    return charges
+
+
+def _estimated_charge(call: UnsettledCall, output_tokens: int) -> Charge:
+    """Return the estimated charge of a call. It has the reservation's id, so that repeating it changes nothing."""
+    cost_usd = (call.input_tokens * call.input_usd_per_mtok + output_tokens * call.output_usd_per_mtok) / 1_000_000
+    return Charge(
+        id=call.id,
+        purpose="chat",
+        model=call.model,
+        provider=call.provider,
+        status="interrupted",
+        input_tokens=call.input_tokens,
+        output_tokens=output_tokens,
+        cost_usd=cost_usd,
+        is_estimate=True,
+    )
 
 
 _BILLED_CTE = """
@@ -127,72 +193,6 @@ _BILLED_CTE = """
             ON CONFLICT (user_id, id) DO NOTHING
             RETURNING cost_usd
         )"""
-
-
-@dataclass(frozen=True, slots=True)
-class UnsettledCall:
-    """A reservation whose call nobody has paid for, of the user or of the API key that they called with."""
-
-    id: UUID
-    subject_id: UUID
-    model: str
-    provider: str
-    input_tokens: int
-    input_usd_per_mtok: Decimal
-    output_usd_per_mtok: Decimal
-
-
-@dataclass(frozen=True, slots=True)
-class TurnCost:
-    """What all calls of a turn took."""
-
-    input_tokens: int
-    output_tokens: int
-    cost_usd: Decimal
-
-
-def settle_lost_calls(connection: Connection, turn_id: UUID, *, user_id: UUID, output_tokens: int) -> TurnCost:
-    """Pay by a flagged estimate for the open calls of a turn whose function died, and free what was reserved for them.
-
-    Each reservation counts as one call with the input that was guessed for it, the last one with what of `output_tokens`, all
-    that the turn is known to have said, was not paid for before. Returns what the turn took in all; done again, it changes
-    nothing. The caller must undo it where the turn turns out to live: who ends a turn pays for it.
-    """
-    before = TurnCost(**connection.execute(_TURN_COST, {"user_id": user_id, "turn_id": turn_id}).one()._mapping)
-    charges = _charge_unsettled(connection, turn_id, user_id=user_id, output_tokens=max(output_tokens - before.output_tokens, 0))
-    cost_usd = sum((one.cost_usd for one in charges), before.cost_usd)
-    # At least what was said, also where nothing is left to tell what it cost.
-    said = max(before.output_tokens + sum(one.output_tokens for one in charges), output_tokens)
-    return TurnCost(before.input_tokens + sum(one.input_tokens for one in charges), said, cost_usd)
-
-
-def _charge_unsettled(connection: Connection, turn_id: UUID, *, user_id: UUID, output_tokens: int) -> list[Charge]:
-    found = [UnsettledCall(**row._mapping) for row in connection.execute(_UNSETTLED, {"user_id": user_id, "turn_id": turn_id})]
-    keys = {one.subject_id for one in found} - {user_id}
-    calls = [one for one in found if one.subject_id == user_id]
-    charges = [_estimated_charge(call, output_tokens if call is calls[-1] else 0) for call in calls]
-    if charges:
-        billing_subject = BillingSubject(user_id, next(iter(keys), None))
-        settle(connection, billing_subject, charges, reservations=[call.id for call in calls], turn_id=turn_id)
-    return charges
-
-
-def _estimated_charge(call: UnsettledCall, output_tokens: int) -> Charge:
-    """Charge for a call under its reservation's id."""
-    cost_usd = (call.input_tokens * call.input_usd_per_mtok + output_tokens * call.output_usd_per_mtok) / 1_000_000
-    return Charge(
-        call.id,
-        "chat",
-        call.model,
-        call.provider,
-        "interrupted",
-        input_tokens=call.input_tokens,
-        output_tokens=output_tokens,
-        cost_usd=cost_usd,
-        is_estimate=True,
-    )
-
-
 _TURN_COST = text(
     """
     SELECT coalesce(sum(input_tokens), 0) AS input_tokens, coalesce(sum(output_tokens), 0) AS output_tokens,
@@ -200,8 +200,6 @@ _TURN_COST = text(
       FROM usage WHERE user_id = :user_id AND turn_id = :turn_id
     """
 )
-
-
 _UNSETTLED = text(
     """
     SELECT id, subject_id, model, provider, input_tokens, input_usd_per_mtok, output_usd_per_mtok

@@ -1,1 +1,1 @@
-"""Turns: one question and its answer, from the stored question to the stored result."""
+"""Turns: a question and its answer, from the stored question to the stored result."""

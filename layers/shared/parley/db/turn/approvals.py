@@ -1,4 +1,4 @@
-"""Approvals: the tool calls of a turn that wait for the user's decision."""
+"""Approvals: the user's decisions about a turn's tool calls."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -14,7 +14,10 @@ from parley.errors import NotFound
 
 @dataclass(frozen=True, slots=True)
 class Approval:
-    """A call, and what was decided; None until it was. `asked_by` is the number of the `turn.waiting` that asked."""
+    """A tool call that needs approval, and the decision, None until it is made.
+
+    `asked_by` is the number of the `turn.waiting` event that requested the approval.
+    """
 
     call_id: str
     name: str
@@ -24,7 +27,7 @@ class Approval:
 
 
 def list_for_turn(connection: Connection, turn_id: UUID, *, user_id: UUID) -> list[Approval]:
-    """Return all that a turn ever asked for, in the order of the calls."""
+    """Return every approval that the turn has requested, in the order of the calls."""
     columns = [approvals.c[name] for name in Approval.__dataclass_fields__]
     statement = (
         select(*columns)
@@ -35,20 +38,20 @@ def list_for_turn(connection: Connection, turn_id: UUID, *, user_id: UUID) -> li
 
 
 def decide(connection: Connection, turn_id: UUID, call_id: str, *, user_id: UUID, is_approved: bool) -> bool:
-    """Note the word about a call and return it; where one was given before, return that and change nothing. Raises NotFound.
+    """Store the decision about a tool call, unless it is already decided, and return the decision in force.
 
-    The turn must be locked: who decides last is to know it.
+    The caller must hold the turn's lock, so that exactly one request sees that it made the last decision. Raises NotFound.
     """
     values = {"user_id": user_id, "turn_id": turn_id, "call_id": call_id, "is_approved": is_approved}
-    found = connection.execute(_DECIDE, values).scalar_one_or_none()
-    if found is None:
+    decision = connection.execute(_DECIDE, values).scalar_one_or_none()
+    if decision is None:
         raise NotFound("call", call_id)
-    return bool(found)
+    return bool(decision)
 
 
-def approvals_json(asked: Sequence[Approval]) -> str:
-    """Write calls as the parameter `:approvals` of the statement that asks for them."""
-    return json.dumps([{"call_id": one.call_id, "name": one.name, "arguments": one.arguments} for one in asked])
+def approvals_json(requested: Sequence[Approval]) -> str:
+    """Return the value of the parameter `:approvals` of `REQUESTS_CTE`."""
+    return json.dumps([{"call_id": call.call_id, "name": call.name, "arguments": call.arguments} for call in requested])
 
 
 _DECIDE = text(

@@ -1,14 +1,14 @@
-"""The parts of an answer, in order: texts, the model's thoughts, tool calls and their results.
+"""The parts of an answer, in order: texts, the model's thoughts, tool calls and their results, and sources.
 
-    {"type": "text", "text"}                                  each round of a turn may add text
-    {"type": "thought", "origin", "payload"}                  opaque to everybody but the vendor; no API shows it
+    {"type": "text", "text"}                                  each model call of a turn may add text
+    {"type": "thought", "origin", "payload"}                  opaque to all but the vendor; not shown by any API
     {"type": "tool_call", "call_id", "name", "arguments"}     `arguments` is an object
-    {"type": "tool_result", "call_id", "ok", "content"}       with "is_vouched": true, the content is trusted
-    {"type": "source", "number", "document_id", "chunk_id", …} a chunk of a document that the answer cites as `[number]`
-    {"type": "memory"}                                        the model was given untrusted memory; no API shows it
+    {"type": "tool_result", "call_id", "ok", "content"}       "is_vouched": true marks trusted content
+    {"type": "source", "number", "document_id", "chunk_id", …} a document chunk that the answer may cite as `[number]`
+    {"type": "memory"}                                        the prompt had untrusted memory; not shown by any API
 
-All calls of a round precede the first of its results. While an answer is made, each source is at the position where the
-model was given it; a stored answer has only the sources that it cites, at its end.
+All calls of a model response precede their results. While the answer is being generated, a source stands where it entered the
+prompt. A stored answer contains only the sources it cites, at its end.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -20,12 +20,12 @@ from parley.llm.citations import cited_numbers
 type MessagePart = Mapping[str, Any]
 
 _MEMORY: MessagePart = {"type": "memory"}
-# What the model knew, and did not say.
+# Parts of the prompt's context. An answer with no other parts is empty.
 _CONTEXT_TYPES = {"memory", "source"}
 
 
 class AnswerParts:
-    """Gathers the parts of one answer as they come; texts that follow one another are one part."""
+    """Collects the parts of an answer while it is generated. Consecutive texts become one part."""
 
     def __init__(self, parts: Iterable[MessagePart] = ()) -> None:
         self._parts: list[MessagePart] = list(parts)
@@ -33,104 +33,102 @@ class AnswerParts:
 
     @classmethod
     def from_events(cls, entries: Iterable[LoggedEvent], *, before: Iterable[MessagePart] = ()) -> Self:
-        """Gather what a turn's log tells, behind the parts of which is known already."""
-        gathered = cls(before)
+        """Rebuild the parts from a turn's event log, appended to the parts `before`."""
+        answer = cls(before)
         for entry in entries:
             match entry.name:
                 case "text.delta":
-                    gathered.add_text(entry.text)
+                    answer.add_text(entry.text)
                 case "tool.call":
-                    gathered.call(entry.data["call_id"], entry.data["name"], entry.data["arguments"])
+                    answer.add_tool_call(entry.data["call_id"], entry.data["name"], entry.data["arguments"])
                 case "memory":
-                    gathered.remember()
+                    answer.mark_memory_used()
                 case "source":
-                    gathered.source(entry.data)
+                    answer.add_source(entry.data)
                 case "tool.result":
-                    gathered.result(entry.data["call_id"], ok=entry.data["ok"], content=entry.data["content"])
-        return gathered
+                    answer.add_tool_result(entry.data["call_id"], ok=entry.data["ok"], content=entry.data["content"])
+        return answer
 
     def __bool__(self) -> bool:
         return bool(self._texts) or any(part["type"] not in _CONTEXT_TYPES for part in self._parts)
 
     def add_text(self, text: str) -> None:
-        """Add a piece of text."""
+        """Append text."""
         self._texts.append(text)
 
     def add_thought(self, origin: str, payload: str) -> None:
-        """Add a thought."""
+        """Append the vendor's opaque record of the model's reasoning; only the vendor `origin` can read it."""
         self._add({"type": "thought", "origin": origin, "payload": payload})
 
-    def call(self, call_id: str, name: str, arguments: Mapping[str, Any]) -> None:
-        """Add a call of a tool."""
+    def add_tool_call(self, call_id: str, name: str, arguments: Mapping[str, Any]) -> None:
+        """Append a tool call."""
         self._add({"type": "tool_call", "call_id": call_id, "name": name, "arguments": arguments})
 
-    def result(self, call_id: str, *, ok: bool, content: str, is_vouched: bool = False) -> None:
-        """Add what came of a call."""
-        vouched = {"is_vouched": True} if is_vouched else {}
-        self._add({"type": "tool_result", "call_id": call_id, "ok": ok, "content": content} | vouched)
+    def add_tool_result(self, call_id: str, *, ok: bool, content: str, is_trusted: bool = False) -> None:
+        """Append the result of a tool call."""
+        trust_mark = {"is_vouched": True} if is_trusted else {}
+        self._add({"type": "tool_result", "call_id": call_id, "ok": ok, "content": content} | trust_mark)
 
-    def remember(self) -> None:
-        """Note that what follows was said by a model that knew memory, or documents, which nobody vouches for."""
+    def mark_memory_used(self) -> None:
+        """Record that the prompt contained untrusted memory or documents, which taints the rest of the answer."""
         if _MEMORY not in self._parts:
             self._add(_MEMORY)
 
-    def source(self, given: Mapping[str, Any]) -> None:
-        """Add a source that the model is given, by its `number`. It may be anybody's words, cited or not."""
-        self.remember()
-        self._add({"type": "source"} | dict(given))
+    def add_source(self, source: Mapping[str, Any]) -> None:
+        """Append a source that enters the prompt. Cited or not, it is untrusted text."""
+        self.mark_memory_used()
+        self._add({"type": "source"} | dict(source))
 
     @property
     def sources(self) -> list[MessagePart]:
-        """The sources that the model was given."""
+        """The sources in the prompt."""
         return [part for part in self._parts if part["type"] == "source"]
 
     @property
     def text(self) -> str:
-        """All texts as one."""
+        """All texts, joined."""
         return "".join(part["text"] for part in self.all() if part["type"] == "text")
 
     @property
-    def calls(self) -> list[MessagePart]:
-        """The calls, in order."""
+    def tool_calls(self) -> list[MessagePart]:
+        """The tool calls, in order."""
         return [part for part in self._parts if part["type"] == "tool_call"]
 
     @property
-    def open_calls(self) -> list[MessagePart]:
-        """The calls without a result."""
+    def pending_tool_calls(self) -> list[MessagePart]:
+        """The tool calls without a result."""
         answered = {part["call_id"] for part in self._parts if part["type"] == "tool_result"}
-        return [part for part in self.calls if part["call_id"] not in answered]
+        return [part for part in self.tool_calls if part["call_id"] not in answered]
 
     def all(self) -> Sequence[MessagePart]:
-        """Return the parts so far."""
-        self._close()
+        """Return all parts so far."""
+        self._flush_text()
         return list(self._parts)
 
     def stored(self) -> Sequence[MessagePart]:
-        """Return what is stored of an answer; one that says nothing has an empty text. Of its sources those stay that it cites."""
+        """Return the parts to store: with the cited sources only, and with an empty text part if the answer is empty."""
         parts = _with_cited_sources(self.all())
         return parts if self else [*parts, {"type": "text", "text": ""}]
 
     def _add(self, part: MessagePart) -> None:
-        self._close()
+        self._flush_text()
         self._parts.append(part)
 
-    def _close(self) -> None:
+    def _flush_text(self) -> None:
         if text := "".join(self._texts):
-            before = self._parts[-1] if self._parts else None
-            if before and before["type"] == "text":
-                text = before["text"] + text
-                self._parts.pop()
+            if self._parts and self._parts[-1]["type"] == "text":
+                text = self._parts.pop()["text"] + text
             self._parts.append({"type": "text", "text": text})
         self._texts = []
 
 
 def _with_cited_sources(parts: Sequence[MessagePart]) -> list[MessagePart]:
-    """Return the parts with the cited sources alone, at the end. A text cites only what was given before it."""
-    given: dict[int, MessagePart] = {}
-    found: dict[int, MessagePart] = {}
+    """Move the cited sources to the end, by number, and drop the others. A text can cite only sources that precede it."""
+    citable: dict[int, MessagePart] = {}
+    cited: dict[int, MessagePart] = {}
     for part in parts:
         if part["type"] == "source":
-            given[part["number"]] = part
+            citable[part["number"]] = part
         elif part["type"] == "text":
-            found |= {number: given[number] for number in cited_numbers(part["text"]) if number in given}
-    return [*(part for part in parts if part["type"] != "source"), *(found[number] for number in sorted(found))]
+            cited |= {number: citable[number] for number in cited_numbers(part["text"]) if number in citable}
+    return [*(part for part in parts if part["type"] != "source"), *(cited[number] for number in sorted(cited))]

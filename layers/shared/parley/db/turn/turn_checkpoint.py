@@ -1,6 +1,7 @@
-"""The checkpoint of a turn: how a turn pauses for an approval, and how one process resumes it.
+"""Checkpoints: how a turn pauses for approvals, and how one process resumes it.
 
-A process that resumes or ends a waiting turn locks its row: of two processes at once, the second sees the changes of the first.
+A process that resumes or ends a waiting turn locks the turn's row, so a second process waits and then sees the first one's
+changes.
 """
 
 import json
@@ -24,11 +25,11 @@ WAITING_EVENT = "turn.waiting"
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """What a turn needs to go on: its answer so far, how the question is to be answered, and what was used up.
+    """The saved state of a paused turn: the answer so far, the options of the question, and the usage so far.
 
-    `upto` is the number of the last event that `parts` know of; `candidates` are the ids of models, the one that answers first;
-    `facts` and `passages` are what was recalled for the question, `sources` (number, title, text) what documents have for it.
-    `remembers` says whether anything could be recalled.
+    `upto` is the number of the last event that `parts` include. `candidates` are model ids, in the order of preference.
+    `facts` and `passages` were recalled for the question; `sources` (number, title, text) were found in documents.
+    `remembers` is whether the turn uses memory.
     """
 
     parts: Sequence[MessagePart] = ()
@@ -46,20 +47,20 @@ class Checkpoint:
     sources: Sequence[Mapping[str, Any]] = ()
     remembers: bool = False
 
-    def written(self) -> str:
-        """Write it as JSON."""
-        plain = replace(self, parts=list(self.parts), candidates=list(self.candidates), sources=list(self.sources))
-        return json.dumps(asdict(replace(plain, facts=list(self.facts), passages=list(self.passages))), default=str)
+    def to_json(self) -> str:
+        """Serialize the checkpoint for the column `held`."""
+        sequences = {name: list(getattr(self, name)) for name in ("parts", "candidates", "facts", "passages", "sources")}
+        return json.dumps(asdict(replace(self, **sequences)), default=str)
 
     @classmethod
-    def read(cls, found: Mapping[str, Any] | None) -> Self:
-        """Read what was written; a turn that never paused holds nothing."""
-        return cls(**dict(found) | {"cost_usd": Decimal(found["cost_usd"])}) if found else cls()
+    def from_json(cls, stored: Mapping[str, Any] | None) -> Self:
+        """Read a stored checkpoint; for None, a turn that never paused, return an empty checkpoint."""
+        return cls(**dict(stored) | {"cost_usd": Decimal(stored["cost_usd"])}) if stored else cls()
 
 
 @dataclass(frozen=True, slots=True)
 class LockedTurn:
-    """An open or ended turn under its lock; `is_expired` if it has waited for more than a day."""
+    """A turn whose row this transaction has locked. `is_expired` is whether it has waited for more than 24 hours."""
 
     status: TurnStatus
     conversation_id: UUID
@@ -72,7 +73,10 @@ class LockedTurn:
 
 @dataclass(frozen=True, slots=True)
 class PauseResult:
-    """Whether the turn waits now. If not, it was told to stop or has been ended; `last_event` says whether it had waited before."""
+    """The result of `pause`. If `is_done` is false, a stop was requested or the turn has ended or been resumed already.
+
+    `last_event` is the stored number of the last event; if it is at least that of the pause, an earlier attempt succeeded.
+    """
 
     is_done: bool
     last_event: int
@@ -82,20 +86,20 @@ def pause(
     connection: Connection,
     turn_id: UUID,
     checkpoint: Checkpoint,
-    asked: Sequence[Approval],
+    requested: Sequence[Approval],
     *,
     user_id: UUID,
     entries: Sequence[LoggedEvent],
 ) -> PauseResult:
-    """Let a running turn wait for the calls, and log the last entries, in one statement; done again, it changes nothing.
+    """Make a running turn wait for approvals, and log its last entries, in one statement. Safe to repeat.
 
-    A turn that is to stop is not paused.
+    A turn with a stop request is not paused.
     """
     values = {
         "user_id": user_id,
         "turn_id": turn_id,
-        "held": checkpoint.written(),
-        "approvals": approvals.approvals_json(asked),
+        "held": checkpoint.to_json(),
+        "approvals": approvals.approvals_json(requested),
         "entries": turn_events.events_json(entries),
         "last_event": entries[-1].number,
     }
@@ -103,37 +107,41 @@ def pause(
 
 
 def lock_turn(connection: Connection, turn_id: UUID, *, user_id: UUID, conversation_too: bool = False) -> LockedTurn:
-    """Lock a turn, behind its conversation if that will change too, and return how it stands. Raises NotFound."""
+    """Lock a turn's row and return the turn. Raises NotFound.
+
+    Set `conversation_too` if the transaction changes the conversation as well: its row is then locked first.
+    """
     if conversation_too:
         connection.execute(_LOCK_CONVERSATION, {"user_id": user_id, "turn_id": turn_id})
     row = connection.execute(_LOCK_TURN, {"user_id": user_id, "turn_id": turn_id}).one_or_none()
     if row is None:
         raise NotFound("turn", turn_id)
-    return LockedTurn(**dict(row._mapping) | {"checkpoint": Checkpoint.read(row.checkpoint)})
+    return LockedTurn(**dict(row._mapping) | {"checkpoint": Checkpoint.from_json(row.checkpoint)})
 
 
 def resume(connection: Connection, turn_id: UUID, *, user_id: UUID) -> None:
-    """Make a waiting turn, which is locked, a running one; its log ends no more."""
+    """Set a locked, waiting turn to running and remove `turn.waiting` from its log."""
     connection.execute(_RESUME, {"user_id": user_id, "turn_id": turn_id})
     remove_waiting_event(connection, turn_id, user_id=user_id)
 
 
 def remove_waiting_event(connection: Connection, turn_id: UUID, *, user_id: UUID) -> None:
-    """Take `turn.waiting` out of a turn's log. The other numbers stay."""
+    """Delete `turn.waiting` from a turn's log. The other events keep their numbers."""
     connection.execute(_REMOVE_WAITING_EVENT, {"user_id": user_id, "turn_id": turn_id, "name": WAITING_EVENT})
 
 
 def read_checkpoint(connection: Connection, turn_id: UUID, *, user_id: UUID) -> Checkpoint:
-    """Return what a turn held when it paused last."""
-    return Checkpoint.read(connection.execute(_READ_CHECKPOINT, {"user_id": user_id, "turn_id": turn_id}).scalar_one_or_none())
+    """Return the turn's last checkpoint, empty if it never paused."""
+    return Checkpoint.from_json(connection.execute(_READ_CHECKPOINT, {"user_id": user_id, "turn_id": turn_id}).scalar_one_or_none())
 
 
 def find_expired(connection: Connection, *, limit: int) -> list[tuple[UUID, UUID]]:
-    """Return user and id of turns that have waited for more than a day, the oldest first. Needs the background role."""
+    """Return (user id, turn id) of turns that have waited for more than 24 hours, oldest first. Requires the background role."""
     return [(row.user_id, row.id) for row in connection.execute(_FIND_EXPIRED, {"limit": limit})]
 
 
-# A second attempt finds the turn waiting; one that has gone on since has the number, and is left alone.
+# A repeated attempt finds the turn waiting at the same event number. A turn that was resumed meanwhile has passed that
+# number and is left alone.
 _PAUSE = text(
     f"""
     WITH paused AS (
@@ -148,7 +156,7 @@ _PAUSE = text(
          {turn_events.log_cte("paused")}
     SELECT EXISTS (SELECT FROM paused) AS is_done,
            coalesce((SELECT last_event FROM turns WHERE user_id = CAST(:user_id AS uuid) AND id = CAST(:turn_id AS uuid)), 0) AS last_event
-    """  # noqa: S608 - our own words
+    """  # noqa: S608 - constants only
 )
 _LOCK_CONVERSATION = text(
     """

@@ -1,4 +1,4 @@
-"""The end of a turn: its result is stored once, with everything that was delivered."""
+"""The end of a turn: stores its result, exactly once, with everything that clients have received."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Row, text
 
 from parley.db import outbox
 from parley.db.messages import StoredMessage
-from parley.db.outbox import OutboxEntry as Work
+from parley.db.outbox import OutboxEntry
 from parley.db.turn import turn_events
 from parley.db.turn.turn_events import LoggedEvent
 from parley.db.turn.turns import STALE_AFTER, TurnStatus
@@ -20,7 +20,7 @@ from parley.ids import new_id
 
 @dataclass(frozen=True, slots=True)
 class TurnResult:
-    """How a turn went. `message_id` is None where nothing is stored of an answer."""
+    """The outcome of a turn. `message_id` is None if no answer is stored."""
 
     status: TurnStatus
     message_id: UUID | None
@@ -39,10 +39,10 @@ class TurnResult:
 
 @dataclass(frozen=True, slots=True)
 class EndedTurn:
-    """What came of an end: the answer, where there is one, and the follow-up work to send when the transaction has committed."""
+    """An ended turn: the stored answer, if any, and the outbox entries to send after the commit."""
 
     answer: StoredMessage | None
-    follow_up: Sequence[Work]
+    follow_up: Sequence[OutboxEntry]
 
 
 def finish(
@@ -55,11 +55,12 @@ def finish(
     only_if_stale: bool = False,
     was: Literal["running", "waiting"] = "running",
 ) -> EndedTurn | None:
-    """Store how a turn that was open ended, its answer and its last events, and note the follow-up work, in one statement.
+    """Store the result of an open turn, its answer, its last events and the follow-up jobs, in one statement.
 
-    Another answer to the same question stays as a variant; the new one is the active one unless it is empty. None if the
-    turn is not what it `was` any more, has gone with its conversation, or with `only_if_silent` is alive. What is noted for
-    a turn that others end is left to whoever looks for lost work.
+    Earlier answers to the same question stay as variants. The new answer becomes the active variant, unless it is empty.
+    Returns None, and stores nothing, if the turn's status is no longer `was`, if it was deleted with its conversation, or if
+    `only_if_stale` is set and its heartbeat is recent. For a turn that another process ends, the follow-up jobs are due now
+    but not returned: the sweep of the outbox sends them.
     """
     values = {name: getattr(turn_result, name) for name in _RESULT_FIELDS} | {
         "user_id": user_id,
@@ -67,7 +68,7 @@ def finish(
         "conversation_id": conversation_id,
         "parts": json.dumps(list(turn_result.parts)),
         "entries": turn_events.events_json(turn_result.entries),
-        "only_if_silent": only_if_stale,
+        "only_if_stale": only_if_stale,
         "sent_later": only_if_stale or was == "waiting",
         "remember_id": new_id(),
         "title_id": new_id(),
@@ -77,24 +78,24 @@ def finish(
     row = connection.execute(_FINISH, values).one()
     if not row.is_ended:
         return None
-    return EndedTurn(_answer_message(row, turn_result, conversation_id), Work.read(row.follow_up))
+    return EndedTurn(_answer_message(row, turn_result, conversation_id), OutboxEntry.from_json(row.follow_up))
 
 
 def _answer_message(row: Row[Any], turn_result: TurnResult, conversation_id: UUID) -> StoredMessage | None:
     if turn_result.message_id is None:
         return None
     return StoredMessage(
-        turn_result.message_id,
-        conversation_id,
-        row.seq,
-        "assistant",
-        turn_result.parts,
-        turn_result.model,
-        turn_result.output_tokens,
-        turn_result.status,
-        row.created_at,
-        row.variant,
-        row.is_active,
+        id=turn_result.message_id,
+        conversation_id=conversation_id,
+        seq=row.seq,
+        role="assistant",
+        parts=turn_result.parts,
+        model=turn_result.model,
+        tokens=turn_result.output_tokens,
+        status=turn_result.status,
+        created_at=row.created_at,
+        variant=row.variant,
+        is_active=row.is_active,
     )
 
 
@@ -102,7 +103,8 @@ _RESULT_FIELDS = (
     *("status", "message_id", "model", "last_event", "error_code", "finish_reason"),
     *("input_tokens", "output_tokens", "cost_usd", "first_token_ms", "total_ms"),
 )
-# The answer's place is the one behind its question. `put_aside` is counted so that it is done before the answer takes its place.
+# The answer's `seq` follows its question's. Counting `put_aside` forces the old variant to become inactive before the new
+# answer is inserted; a unique index allows only one active variant.
 _FINISH = text(
     f"""
     WITH locked AS (
@@ -116,7 +118,7 @@ _FINISH = text(
                    held = NULL, waiting_since = NULL, last_event = greatest(t.last_event, :last_event)
               FROM locked
              WHERE t.user_id = CAST(:user_id AS uuid) AND t.id = CAST(:turn_id AS uuid) AND t.status = :was
-               AND (NOT :only_if_silent OR t.heartbeat_at < clock_timestamp() - {STALE_AFTER})
+               AND (NOT :only_if_stale OR t.heartbeat_at < clock_timestamp() - {STALE_AFTER})
             RETURNING t.conversation_id, t.user_message_id
          ),
          place AS (
@@ -146,5 +148,5 @@ _FINISH = text(
          {outbox.FOLLOW_UP_CTES.strip()}
     SELECT EXISTS (SELECT FROM ended) AS is_ended, {outbox.ENTRIES_TO_SEND} AS follow_up, answered.*
       FROM (SELECT) AS one LEFT JOIN answered ON true
-    """  # noqa: S608 - our own words
+    """  # noqa: S608 - constants only
 )

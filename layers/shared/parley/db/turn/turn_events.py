@@ -1,7 +1,7 @@
 """The event log of each turn: its events as clients see them, stored for a day so that a stream can be replayed.
 
-A text entry joins several events: it has the number of the last event and keeps their texts apart, so that a client that
-has seen some of them receives the rest and nothing twice.
+A text entry stores several events at once: it has the number of the last event and keeps their texts separate, so that a
+client that has received some of them gets exactly the rest.
 """
 
 import json
@@ -16,7 +16,7 @@ TEXT_EVENT = "text.delta"
 
 @dataclass(frozen=True, slots=True)
 class LoggedEvent:
-    """An event by its number, which counts from 1. An entry of text has `{"texts": […]}`, the last of which is `number`."""
+    """A log entry. Numbers count from 1. A text entry has the data `{"texts": […]}`; `number` is that of its last text."""
 
     number: int
     name: str
@@ -24,37 +24,37 @@ class LoggedEvent:
 
     @property
     def text(self) -> str:
-        """Return what it adds to the answer."""
+        """Return the text that the entry adds to the answer."""
         return "".join(self.data["texts"]) if self.name == TEXT_EVENT else ""
 
-    def document(self, *, after: int = 0) -> Mapping[str, Any]:
-        """Return its data as a client sees them who has the events up to `after`."""
+    def payload(self, *, after: int = 0) -> Mapping[str, Any]:
+        """Return the event data for a client that has already received the events up to number `after`."""
         if self.name != TEXT_EVENT:
             return self.data
         texts = self.data["texts"]
-        seen = max(0, after - (self.number - len(texts)))
-        return {"text": "".join(texts[seen:])}
+        received = max(0, after - (self.number - len(texts)))
+        return {"text": "".join(texts[received:])}
 
     @classmethod
-    def read(cls, rows: Iterable[Mapping[str, Any]] | None) -> list[Self]:
-        """Read what a statement made of rows by `AS_JSON`."""
+    def from_json(cls, rows: Iterable[Mapping[str, Any]] | None) -> list[Self]:
+        """Read entries from the JSON that `EVENTS_AFTER` selects."""
         return [cls(row["number"], row["name"], row["data"]) for row in rows or ()]
 
 
 def events_json(entries: Iterable[LoggedEvent]) -> str:
-    """Write entries as the parameter `:entries` of a statement that logs them."""
+    """Return the value of the parameter `:entries` of `log_cte`."""
     return json.dumps([{"number": entry.number, "name": entry.name, "data": entry.data} for entry in entries])
 
 
 def log_cte(source: str) -> str:
-    """Write the CTE that logs `:entries` of a turn if `source`, a CTE, has a row; what is logged already stays as it is."""
+    """Return the CTE that logs `:entries` of a turn if the CTE `source` has a row. Entries already logged stay unchanged."""
     return f"""
         logged AS (
             INSERT INTO turn_events (user_id, turn_id, number, name, data)
             SELECT CAST(:user_id AS uuid), CAST(:turn_id AS uuid), entry.number, entry.name, entry.data
               FROM {source}, jsonb_to_recordset(CAST(:entries AS jsonb)) AS entry (number integer, name text, data jsonb)
             ON CONFLICT (user_id, turn_id, number) DO NOTHING
-        )"""  # noqa: S608 - our own words
+        )"""  # noqa: S608 - constants only
 
 
 EVENTS_AFTER = """
@@ -65,5 +65,5 @@ EVENTS_AFTER = """
 
 
 def sweep(connection: Connection) -> int:
-    """Delete what is older than any turn that can still be asked for; return how many. Needs the background role."""
+    """Delete the events of turns too old to be replayed and return their number. Requires the background role."""
     return connection.execute(text("DELETE FROM turn_events WHERE at < now() - interval '25 hours'")).rowcount

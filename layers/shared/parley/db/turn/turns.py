@@ -1,7 +1,7 @@
 """Turns: their state, heartbeat, progress and stop requests. `turn_begin` and `turn_end` store how they begin and end.
 
-Each statement of a streaming turn is prepared as text and takes one round trip. A transaction that changes a turn and its
-conversation locks the conversation first.
+Statements of a streaming turn are constant SQL text and take one round trip each. To avoid deadlocks, a transaction that
+changes a turn and its conversation locks the conversation first.
 """
 
 from collections.abc import Sequence
@@ -20,22 +20,22 @@ from parley.errors import NotFound
 
 type TurnStatus = Literal["running", "waiting", "completed", "stopped", "interrupted", "failed"]
 
-# A heart that has not beaten for so long is taken for dead.
+# A running turn whose last heartbeat is older is stale: its worker is considered dead.
 STALE_AFTER_S = 30
 STALE_AFTER = f"interval '{STALE_AFTER_S} seconds'"
 
 
 @dataclass(frozen=True, slots=True)
 class HeartbeatReply:
-    """What a tick finds: whether the turn is still ours, and whether somebody wants it to stop."""
+    """The state of a turn at its heartbeat: whether it is still running, and whether a stop was requested."""
 
     is_running: bool
-    is_to_stop: bool
+    is_stop_requested: bool
 
 
 @dataclass(frozen=True, slots=True)
 class TurnProgress:
-    """How far a turn is, and the entries of its log that were asked for."""
+    """The state of a turn and the requested entries of its event log."""
 
     status: TurnStatus
     last_event: int
@@ -46,7 +46,7 @@ class TurnProgress:
 
 @dataclass(frozen=True, slots=True)
 class StoredTurn:
-    """A turn as it is stored."""
+    """A stored turn."""
 
     id: UUID
     conversation_id: UUID
@@ -65,16 +65,19 @@ class StoredTurn:
 
 
 def record_heartbeat(engine: Engine, turn_id: UUID, *, user_id: UUID, entries: Sequence[LoggedEvent]) -> HeartbeatReply:
-    """Log the entries, beat the heart and read whether to stop: one statement, a transaction of its own. Raises Unavailable."""
+    """Log the entries, update the heartbeat and read the stop request, in one statement and its own transaction.
+
+    Raises Unavailable.
+    """
     last_event = entries[-1].number if entries else 0
     row = run_statement(
         engine, _RECORD_HEARTBEAT, user_id=user_id, turn_id=str(turn_id), entries=turn_events.events_json(entries), last_event=last_event
     )
-    return HeartbeatReply(row.is_to_stop is not None, bool(row.is_to_stop))
+    return HeartbeatReply(is_running=row.is_stop_requested is not None, is_stop_requested=bool(row.is_stop_requested))
 
 
 def progress(engine: Engine, turn_id: UUID, *, user_id: UUID, after: int) -> TurnProgress:
-    """Return how far a turn is, and its events behind `after`: one statement, a transaction of its own.
+    """Return the state of a turn and its events after number `after`, in one statement and its own transaction.
 
     Raises NotFound and Unavailable.
     """
@@ -82,8 +85,8 @@ def progress(engine: Engine, turn_id: UUID, *, user_id: UUID, after: int) -> Tur
     if row.turn is None:
         raise NotFound("turn", turn_id)
     message_id = row.turn["message_id"]
-    found = row.turn | {"message_id": UUID(message_id) if message_id else None}
-    return TurnProgress(**found, entries=LoggedEvent.read(row.entries))
+    state = row.turn | {"message_id": UUID(message_id) if message_id else None}
+    return TurnProgress(**state, entries=LoggedEvent.from_json(row.entries))
 
 
 def get(connection: Connection, turn_id: UUID, *, user_id: UUID) -> StoredTurn:
@@ -95,17 +98,17 @@ def get(connection: Connection, turn_id: UUID, *, user_id: UUID) -> StoredTurn:
 
 
 def exists(connection: Connection, turn_id: UUID, *, user_id: UUID) -> bool:
-    """Whether the turn is still there, running or not: it goes with its conversation."""
+    """Whether the turn is stored, running or not. It is deleted with its conversation."""
     return connection.execute(_GET, {"user_id": user_id, "turn_id": turn_id}).one_or_none() is not None
 
 
 def read_events(connection: Connection, turn_id: UUID, *, user_id: UUID, after: int = 0) -> list[LoggedEvent]:
-    """Return what the log has of a turn behind the number `after`."""
-    return LoggedEvent.read(connection.execute(_READ_EVENTS, {"user_id": user_id, "turn_id": turn_id, "after": after}).scalar_one())
+    """Return the turn's logged events after number `after`."""
+    return LoggedEvent.from_json(connection.execute(_READ_EVENTS, {"user_id": user_id, "turn_id": turn_id, "after": after}).scalar_one())
 
 
 def request_stop(connection: Connection, turn_id: UUID, *, user_id: UUID) -> TurnStatus:
-    """Ask a running turn to stop, and return how it stands; one that does not run stays as it is. Raises NotFound."""
+    """Request that a running turn stop, and return its status. A turn that is not running is unchanged. Raises NotFound."""
     status = connection.execute(_REQUEST_STOP, {"user_id": user_id, "turn_id": turn_id}).scalar_one_or_none()
     if status is None:
         raise NotFound("turn", turn_id)
@@ -113,7 +116,7 @@ def request_stop(connection: Connection, turn_id: UUID, *, user_id: UUID) -> Tur
 
 
 def heartbeat_age_s(connection: Connection, turn_id: UUID, *, user_id: UUID) -> float | None:
-    """Return for how long a turn's heart has not beaten, or None if it is not running. Raises NotFound."""
+    """Return the seconds since a turn's last heartbeat, or None if it is not running. Raises NotFound."""
     row = connection.execute(_HEARTBEAT_AGE, {"user_id": user_id, "turn_id": turn_id}).one_or_none()
     if row is None:
         raise NotFound("turn", turn_id)
@@ -121,23 +124,24 @@ def heartbeat_age_s(connection: Connection, turn_id: UUID, *, user_id: UUID) -> 
 
 
 def find_stale(connection: Connection, *, limit: int) -> list[tuple[UUID, UUID]]:
-    """Return user and id of turns whose heart has stopped, the oldest first. Needs the background role."""
+    """Return (user id, turn id) of stale turns, oldest heartbeat first. Requires the background role."""
     return [(row.user_id, row.id) for row in connection.execute(_FIND_STALE, {"limit": limit})]
 
 
 _TURN_COLUMNS = ", ".join(StoredTurn.__dataclass_fields__)
 
-# `set_config` stands first, and is evaluated before the statement asks for what the CTEs return.
+# `set_config` comes first in the select list, so it is evaluated before the CTEs that depend on it are read.
 _RECORD_HEARTBEAT = text(
     f"""
-    WITH beaten AS (
+    WITH updated AS (
             UPDATE turns SET heartbeat_at = clock_timestamp(), last_event = greatest(last_event, CAST(:last_event AS integer))
              WHERE user_id = CAST(:user_id AS uuid) AND id = CAST(:turn_id AS uuid) AND status = 'running'
             RETURNING stop_requested_at
          ),
-         {turn_events.log_cte("beaten")}
-    SELECT set_config('parley.user_id', CAST(:user_id AS text), true), (SELECT stop_requested_at IS NOT NULL FROM beaten) AS is_to_stop
-    """  # noqa: S608 - our own words
+         {turn_events.log_cte("updated")}
+    SELECT set_config('parley.user_id', CAST(:user_id AS text), true),
+           (SELECT stop_requested_at IS NOT NULL FROM updated) AS is_stop_requested
+    """  # noqa: S608 - constants only
 )
 _PROGRESS = text(
     f"""
@@ -146,10 +150,10 @@ _PROGRESS = text(
                                       'is_stale', t.status = 'running' AND t.heartbeat_at < clock_timestamp() - {STALE_AFTER})
               FROM turns t WHERE t.user_id = CAST(:user_id AS uuid) AND t.id = CAST(:turn_id AS uuid)) AS turn,
            ({turn_events.EVENTS_AFTER}) AS entries
-    """  # noqa: S608 - our own words
+    """  # noqa: S608 - constants only
 )
 _READ_EVENTS = text(turn_events.EVENTS_AFTER)
-_GET = text(f"SELECT {_TURN_COLUMNS} FROM turns WHERE user_id = :user_id AND id = :turn_id")  # noqa: S608 - our own words
+_GET = text(f"SELECT {_TURN_COLUMNS} FROM turns WHERE user_id = :user_id AND id = :turn_id")  # noqa: S608 - constants only
 _REQUEST_STOP = text(
     """
     UPDATE turns SET stop_requested_at = CASE WHEN status = 'running' THEN coalesce(stop_requested_at, now()) ELSE stop_requested_at END
@@ -163,5 +167,5 @@ _HEARTBEAT_AGE = text(
 _FIND_STALE = text(
     f"""
     SELECT user_id, id FROM turns WHERE status = 'running' AND heartbeat_at < now() - {STALE_AFTER} ORDER BY heartbeat_at LIMIT :limit
-    """  # noqa: S608 - our own words
+    """  # noqa: S608 - constants only
 )
