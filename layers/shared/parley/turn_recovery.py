@@ -108,7 +108,7 @@ def end_waiting_turn(engine: Engine, turn_id: UUID, *, user_id: UUID, reason: Wa
 def _stopped_result(turn: LockedTurn, reason: WaitEndReason) -> TurnResult:
     checkpoint, message_id, entries = turn.checkpoint, new_id(), []
     parts = AnswerParts(checkpoint.parts)
-    for number, call in enumerate(parts.open_calls, turn.last_event + 1):
+    for number, call in enumerate(parts.pending_tool_calls, turn.last_event + 1):
         parts.add_tool_result(call["call_id"], ok=False, content=_RESULTS_BY_REASON[reason])
         data = {"call_id": call["call_id"], "name": call["name"], "ok": False, "content": _RESULTS_BY_REASON[reason], "elapsed_ms": 0.0}
         entries.append(LoggedEvent(number, "tool.result", data))
