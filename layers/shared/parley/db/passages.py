@@ -49,7 +49,7 @@ def replace_from(
 
 def _passage_columns(new_passages: Sequence[Passage], vectors: Sequence[Vector] | None) -> dict[str, Any]:
     """Return the rows as one array for each column, so that one statement stores any number of passages."""
-    parameters = [vector_parameters(vector) for vector in vectors or [None] * len(new_passages)]
+    parameters = [vector_parameters(vectors[number] if vectors else None) for number in range(len(new_passages))]
     return {
         "ids": [new_id() for _ in new_passages],
         "first_seqs": [passage.first_seq for passage in new_passages],

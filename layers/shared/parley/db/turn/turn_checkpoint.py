@@ -6,7 +6,7 @@ changes.
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from decimal import Decimal
 from typing import Any, Self
 from uuid import UUID
@@ -50,7 +50,7 @@ class Checkpoint:
     def to_json(self) -> str:
         """Serialize the checkpoint for the column `held`."""
         sequences = {name: list(getattr(self, name)) for name in ("parts", "candidates", "facts", "passages", "sources")}
-        return json.dumps(asdict(replace(self, **sequences)), default=str)
+        return json.dumps(asdict(self) | sequences, default=str)
 
     @classmethod
     def from_json(cls, stored: Mapping[str, Any] | None) -> Self:
