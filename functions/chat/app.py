@@ -1,4 +1,4 @@
-"""Chat: questions in, streamed answers out."""
+"""The chat function: takes questions, and streams the answers."""
 
 from parley import cold_start  # isort: split
 
@@ -28,7 +28,7 @@ BODY_LIMIT = 4 * 1024 * 1024
 
 
 class ChatSettings(HttpSettings, DatabaseSettings, ModelSettings, ToolSettings):
-    """What this function reads from its environment."""
+    """The settings of this function."""
 
     upkeep_queue_url: str
     files_bucket: str
@@ -39,7 +39,7 @@ settings = ChatSettings.read()
 catalogue, default_limits = LiveCatalogue.of(settings), DefaultLimits.of(settings)
 for name, model in catalogue().models.items():
     if obstacle := model.obstacle(os.environ):
-        logger.info("a model of the catalogue cannot be chosen", model=name, reason=obstacle)
+        logger.info("model_unavailable", model=name, reason=obstacle)
 engine = make_engine(settings)
 providers = ProviderRegistry(os.environ)
 router = ModelRouter(providers, CircuitBreaker(DatabaseCircuits(engine)))

@@ -1,4 +1,4 @@
-"""Errors of the chat routes: why a turn is refused, and how a stored failure is reported again."""
+"""Errors of the chat routes: refusals of a turn, and stored failures that are reported again."""
 
 from collections.abc import Mapping
 from http import HTTPStatus
@@ -7,11 +7,12 @@ from uuid import UUID
 
 from parley.errors import ParleyError
 
-STORED_FAILURE_RETRY_S = 5.0  # what a log does not keep
+# A turn's log does not keep the vendor's own `Retry-After`.
+STORED_FAILURE_RETRY_S = 5.0
 
 
 class LoggedTurnFailure(ParleyError):
-    """The failure that a turn's log tells of."""
+    """A failure read from a turn's log: status, code and message are those of the original error."""
 
     def __init__(self, problem: Mapping[str, Any]) -> None:
         super().__init__(f"stored: {problem['code']}")
@@ -24,7 +25,7 @@ class InProgress(ParleyError):
     """The turn of this Idempotency-Key is still running."""
 
     status, code = 409, "in_progress"
-    public_message = "This request is being answered. Read its events, or ask again shortly."
+    public_message = "The turn of this Idempotency-Key is still running. Read its events, or retry shortly."
     retry_after_s = 2.0
 
     def __init__(self, turn_id: UUID) -> None:
@@ -36,42 +37,42 @@ class ConversationBusy(ParleyError):
     """Another turn is running in the conversation."""
 
     status, code = 409, "conversation_busy"
-    public_message = "Another turn is running in this conversation. Wait for its end, stop it, or send `wait`."
+    public_message = "Another turn is running in this conversation. Wait until it ends, stop it, or send `wait`."
     retry_after_s = 2.0
     retryable = True
 
 
 class NothingToRegenerate(ParleyError):
-    """The conversation has no question that could be answered anew."""
+    """The conversation has no question to answer again."""
 
     status, code = 409, "nothing_to_regenerate"
-    public_message = "This conversation has no question yet."
+    public_message = "This conversation has no question to answer again. Send a message first."
 
 
 class OutOfTime(ParleyError):
     """The function's time is nearly up."""
 
     status, code = 504, "out_of_time"
-    public_message = "The answer took longer than this server allows."
+    public_message = "The answer took longer than this server allows. Try again, or ask for a shorter answer."
     retryable = True
 
 
 class ApprovalNeeded(ParleyError):
-    """A turn waits for an approval, where its client has no way to give one."""
+    """A turn waits for an approval, but its client's protocol has no way to give one."""
 
     status, code = 409, "approval_needed"
-    public_message = "A tool of this answer needs your approval. Give it at /chat/turns/{id}/approvals."
+    public_message = "A tool call needs your approval. Approve or deny it at POST /chat/turns/{id}/approvals."
 
 
 class AlreadyDecided(ParleyError):
-    """Something else was decided about this call before."""
+    """The tool call was already decided the other way."""
 
     status, code = 409, "already_decided"
-    public_message = "This call was decided otherwise before."
+    public_message = "This tool call was already decided differently. A decision cannot be changed."
 
 
 class NotWaiting(ParleyError):
-    """The turn does not wait for approvals any more."""
+    """The turn no longer waits for approvals."""
 
     status, code = 409, "not_waiting"
-    public_message = "This turn does not wait for an approval any more."
+    public_message = "This turn no longer waits for an approval. Send a new message to continue."

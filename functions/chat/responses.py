@@ -17,18 +17,15 @@ from parley.http.schemas import MessageOut
 
 type TurnEvents = Generator[NumberedEvent | Ping]
 
-
 # no-transform: a proxy that compresses would hold events back.
 SSE_HEADERS = {"Cache-Control": "no-store, no-transform"}
-
-
 SSE_PING = b": ping\n\n"
 
 
 def turn_response(events: TurnEvents, *, stream: bool, ids: Mapping[str, str] = MappingProxyType({})) -> Response:
-    """Start the turn, so that what refuses it is an error's answer, and encode what follows.
+    """Wait for the first event, so that a refused turn becomes an error response, and encode the events.
 
-    `ids` are those of turn and conversation, where the events do not begin with `turn.started`, which has them.
+    `ids` has `turn_id` and `conversation_id` for events that do not begin with `turn.started`, which contains them.
     """
     first = next(events)
     if stream:
@@ -38,22 +35,22 @@ def turn_response(events: TurnEvents, *, stream: bool, ids: Mapping[str, str] = 
 
 
 class EventStream(Response):
-    """Sends each event as it comes. A coroutine that blocks: the worker has nothing else to do, and a thread a chunk costs.
+    """Sends each event when it arrives. The coroutine blocks: the worker serves one request, and a thread for each chunk is costly.
 
-    Not Starlette's streaming response: where the connection breaks, that leaves its generator to a later run of the loop,
-    which is the worker's next invocation. Here the turn has ended when this has.
+    Starlette's own streaming response does not close its generator when the connection breaks. The turn would end in a later run of
+    the event loop, which is the worker's next invocation. Here the turn has ended before the response has.
     """
 
     media_type = "text/event-stream"
 
     def __init__(self, chunks: Iterator[bytes], events: Generator[Any], headers: Mapping[str, str] = MappingProxyType({})) -> None:
-        """Send `chunks`, which are made of `events`: those are closed when all is sent, or cannot be."""
+        """Send `chunks`, which are encoded from `events`. Close `events` after the last chunk, or when sending fails."""
         self.status_code, self.background = 200, None
         self._chunks, self._events = chunks, events
         self.init_headers(SSE_HEADERS | dict(headers))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 - ASGI
-        """Send the whole stream."""
+        """Send all chunks."""
         with closing(self._events):
             await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
             for chunk in self._chunks:
@@ -68,28 +65,38 @@ def _encode_event(event: NumberedEvent | Ping) -> bytes:
 
 
 def _turn_document(first: NumberedEvent | Ping, events: Iterator[NumberedEvent | Ping], ids: Mapping[str, str]) -> dict[str, Any]:
-    """Wait for the turn's end and show what it stored. A failed one raises its error."""
-    heard = [event.event for event in (first, *events) if isinstance(event, NumberedEvent)]
-    last, end = heard[-1], heard[-1].data()
-    known: dict[str, Any] = {name: ids.get(name) or heard[0].data().get(name) for name in ("turn_id", "conversation_id")}
+    """Wait for the end of the turn and return its document. Raises the turn's error if it failed."""
+    all_events = [event.event for event in (first, *events) if isinstance(event, NumberedEvent)]
+    last, end = all_events[-1], all_events[-1].data()
+    head: dict[str, Any] = {name: ids.get(name) or all_events[0].data().get(name) for name in ("turn_id", "conversation_id")}
     if isinstance(last, TurnFailed):
         raise last.error
     if last.name == TurnFailed.name:
         raise LoggedTurnFailure(dict(end))
     if last.name == TurnWaiting.name:
-        return known | _waiting_document(heard)
+        return head | _waiting_document(all_events)
     message: StoredMessage = last.message  # type: ignore[union-attr, assignment]
-    shown = MessageOut.model_validate(message).model_dump(mode="json")
-    rest = {"usage": end["usage"], "sources": _cited_sources(message.parts), "tool_results": _tool_results(message.parts), "approvals": []}
-    return known | {"status": message.status, "message": shown} | rest
+    return head | {
+        "status": message.status,
+        "message": MessageOut.model_validate(message).model_dump(mode="json"),
+        "usage": end["usage"],
+        "sources": _cited_sources(message.parts),
+        "tool_results": _tool_results(message.parts),
+        "approvals": [],
+    }
 
 
-def _waiting_document(heard: list[TurnEvent | ReplayedEvent]) -> dict[str, Any]:
-    """Show a turn that is kept until its user has decided."""
-    told = {name: [dict(event.data()) for event in heard if event.name == name] for name in (ToolAnswered.name, ToolApproval.name)}
-    results = [{name: one[name] for name in ("call_id", "name", "ok", "content")} for one in told[ToolAnswered.name]]
-    rest = {"usage": None, "sources": [], "tool_results": results, "approvals": told[ToolApproval.name]}
-    return {"status": "waiting", "message": None} | rest
+def _waiting_document(events: list[TurnEvent | ReplayedEvent]) -> dict[str, Any]:
+    """Return the document of a turn that waits for approvals."""
+    results = [event.data() for event in events if event.name == ToolAnswered.name]
+    return {
+        "status": "waiting",
+        "message": None,
+        "usage": None,
+        "sources": [],
+        "tool_results": [{name: result[name] for name in ("call_id", "name", "ok", "content")} for result in results],
+        "approvals": [dict(event.data()) for event in events if event.name == ToolApproval.name],
+    }
 
 
 def _cited_sources(parts: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:

@@ -1,6 +1,5 @@
 """The chat routes."""
 
-from dataclasses import replace
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -37,7 +36,7 @@ from parley.metering.limits import BudgetExhausted, RateLimited
 
 turn_router = APIRouter(dependencies=[Depends(requires("chat"))])
 
-# A vendor's failures are answers only where the turn is not streamed; a stream has begun by then.
+# A vendor's failure has a status of its own only if the turn is not streamed: a stream is already 200 by then.
 VENDORS = (ProviderFailed, ProviderBusy, ProviderTimeout, OutOfTime, ProviderRefused, ProviderRejected, ProviderMisconfigured)
 MODELS = (ModelNotFound, ContextTooLong, ModelCannot, NoModel, RateLimited, BudgetExhausted)
 REFUSALS = error_responses(NotFound, InProgress, ConversationBusy, IdempotencyKeyReused, *MODELS, *VENDORS)
@@ -51,47 +50,63 @@ STREAM: dict[int | str, Any] = {200: {"description": "The events", "content": EV
 async def chat(
     body: ChatIn, request: Request, services: ChatServicesDep, principal: CurrentPrincipal, idempotency: IdempotencyHeader
 ) -> Response:
-    """Take a turn: store the question, answer it, store the answer.
+    """Take a turn: store the question, answer it, and store the answer.
 
-    With `stream`, the answer is Server-Sent Events: `turn.started`, what the model is given of documents (`source`) and memory
-    (`memory`), any number of `text.delta`, `tool.call` and `tool.result`, and one of `turn.completed`, `turn.stopped`,
-    `turn.interrupted`, `turn.failed` and `turn.waiting`, which ends it. A turn that waits, for the calls of its `tool.approval`
-    events, goes on by `/chat/turns/{id}/approvals`; a new message denies them. A turn whose connection is lost goes on: read the
-    rest at `/chat/turns/{id}/events`. With an `Idempotency-Key` a repeated request is given the first one's events, or its failure.
-    `documents` has the user's documents searched for sources, all or those with these ids; it needs the scope of that name. The
-    answer's message has a part for each source that it cites. `response_format` is OpenAI's: an answer by a JSON schema. `images`
-    are data URLs, or ids of images that earlier messages show.
+    With `stream`, the response is Server-Sent Events: `turn.started`, a `source` or `memory` for each document chunk and memory in
+    the prompt, any number of `text.delta`, `tool.call` and `tool.result`, and one last event: `turn.completed`, `turn.stopped`,
+    `turn.interrupted`, `turn.failed` or `turn.waiting`. A waiting turn needs a decision on each of its `tool.approval` events:
+    `/chat/turns/{id}/approvals` resumes it, and a new message denies the calls. If the connection is lost, the turn continues: read
+    the rest at `/chat/turns/{id}/events`. With an `Idempotency-Key`, a repeated request gets the events, or the failure, of the
+    first. `documents` searches the user's documents for sources, all or those with these ids, and needs the scope `documents`. The
+    answer's message has a part for each source that it cites. `response_format` is OpenAI's, for an answer by a JSON schema.
+    `images` are data URLs, or ids of images in earlier messages.
     """
-    most, temperature = body.max_output_tokens, body.temperature
-    asked = Question(body.message, body.conversation_id, body.model, most, temperature, body.wait, tools=body.tools)
-    question = replace(asked, output=body.output, attached=body.attached(), is_incognito=body.incognito, documents=body.documents)
-    return _take(request, services, principal, question, body, _once("POST /chat", idempotency, body))
+    question = Question(
+        body.message,
+        body.conversation_id,
+        model=body.model,
+        max_output_tokens=body.max_output_tokens,
+        temperature=body.temperature,
+        wait=body.wait,
+        tools=body.tools,
+        output=body.output,
+        attached=body.attached(),
+        is_incognito=body.incognito,
+        documents=body.documents,
+    )
+    return _take(request, services, principal, question, body, _idempotency_key("POST /chat", idempotency, body))
 
 
 @turn_router.post("/chat/regenerate", responses=TURN | REFUSALS | error_responses(NothingToRegenerate))
 async def regenerate(
     body: RegenerateIn, request: Request, services: ChatServicesDep, principal: CurrentPrincipal, idempotency: IdempotencyHeader
 ) -> Response:
-    """Answer the conversation's last question anew, in a turn as `POST /chat` takes; one that failed is answered so, too.
+    """Answer the conversation's last question again, in a turn like those of `POST /chat`. Also answers a question whose turn failed.
 
-    The answer before stays as a variant, and the conversation goes on from the new one. One that ends before its first word
-    takes nothing's place.
+    The earlier answer stays as a variant, and the conversation continues from the new answer. A turn that ends before its first word
+    replaces no answer.
     """
     question = Question(
-        "", body.conversation_id, body.model, is_regeneration=True, tools=True, output=body.output, documents=body.documents
+        "",
+        body.conversation_id,
+        model=body.model,
+        is_regeneration=True,
+        tools=True,
+        output=body.output,
+        documents=body.documents,
     )
-    return _take(request, services, principal, question, body, _once("POST /chat/regenerate", idempotency, body))
+    return _take(request, services, principal, question, body, _idempotency_key("POST /chat/regenerate", idempotency, body))
 
 
 @turn_router.get("/chat/images/{id}", dependencies=[Depends(require_live_session)], responses=error_responses(NotFound))
 async def get_image(id: UUID, services: ChatServicesDep, principal: CurrentPrincipal) -> ImageOut:
-    """Tell where an image that a message shows can be read; the address is good for an hour."""
+    """Return the URL of an image in a message. The URL is valid for an hour."""
     return ImageOut.model_validate(replay.sign_image(services.images, id, user_id=principal.user_id))
 
 
 @turn_router.get("/chat/turns/{id}", responses=error_responses(NotFound))
 async def get_turn(id: UUID, services: ChatServicesDep, principal: CurrentPrincipal) -> TurnStateOut:
-    """Show how a turn stands, with the text so far."""
+    """Return a turn's state, with the text of its answer so far."""
     return TurnStateOut.of(replay.read_turn(services.engine, principal, id))
 
 
@@ -104,41 +119,41 @@ async def get_events(
     after: Annotated[int | None, Query(ge=0, lt=2**31)] = None,
     last_event_id: Annotated[str | None, Header(max_length=20)] = None,
 ) -> Response:
-    """Stream a turn's events behind number `after`, or behind the header `Last-Event-ID`, to its end; live while it runs.
+    """Stream a turn's events after number `after`, or after the header `Last-Event-ID`, until the turn ends or waits.
 
-    The event that ends a turn always comes, also to who has it. Kept for 24 hours.
+    Live while the turn runs. The last event is always sent, even to a client that has it. Events are stored for 24 hours.
     """
-    seen = after if after is not None else replay.parse_last_event_id(last_event_id)
+    last_seen = after if after is not None else replay.parse_last_event_id(last_event_id)
     deadline = Deadline.of(request.scope["aws.context"])
-    return turn_response(replay.read_events(services.engine, principal, id, after=seen, deadline=deadline), stream=True)
+    return turn_response(replay.read_events(services.engine, principal, id, after=last_seen, deadline=deadline), stream=True)
 
 
 @turn_router.post("/chat/turns/{id}/stop", status_code=202, response_class=Response, responses=error_responses(NotFound))
 async def stop_turn(id: UUID, services: ChatServicesDep, principal: CurrentPrincipal) -> Response:
-    """Ask an open turn to stop: it ends within a second, and what was delivered is kept. One that has ended stays as it is."""
+    """Stop an open turn: it ends within a second, and the text delivered so far is stored. A turn that has ended does not change."""
     replay.request_stop(services.engine, principal, id)
     return Response(status_code=202)
 
 
-@turn_router.post("/chat/turns/{id}/approvals", responses=TURN | {202: {"description": "Other calls wait"}} | DECISIONS)
+@turn_router.post("/chat/turns/{id}/approvals", responses=TURN | {202: {"description": "Other calls wait for a decision"}} | DECISIONS)
 async def decide_call(id: UUID, body: ApprovalIn, request: Request, services: ChatServicesDep, principal: CurrentPrincipal) -> Response:
-    """Approve or deny a call that a turn waits for. With the last of them it goes on, and its further events are the answer.
+    """Approve or deny a tool call of a waiting turn. The last decision resumes the turn, and the response is its further events.
 
-    To say the same again does no harm: it is answered by what has come since. A turn waits for a day.
+    A repeated decision gets the events since then. A turn waits for a day.
     """
-    continued = run.resume_turn(
+    resumed = run.resume_turn(
         services,
         principal,
         Decision(id, body.call_id, body.approve),
         deadline=Deadline.of(request.scope["aws.context"]),
         request_id=request.scope["parley.request_id"],
     )
-    if continued is None:
+    if resumed is None:
         return Response(status_code=202)
-    return turn_response(continued.events, stream=body.stream, ids={"turn_id": str(id), "conversation_id": str(continued.conversation_id)})
+    return turn_response(resumed.events, stream=body.stream, ids={"turn_id": str(id), "conversation_id": str(resumed.conversation_id)})
 
 
-def _once(route: str, idempotency: Idempotency, body: ChatIn | RegenerateIn) -> IdempotencyKey | None:
+def _idempotency_key(route: str, idempotency: Idempotency, body: ChatIn | RegenerateIn) -> IdempotencyKey | None:
     return IdempotencyKey(route, idempotency.key, request_fingerprint(body)) if idempotency.key else None
 
 

@@ -1,4 +1,4 @@
-"""Request and response models of the chat routes. `response_format` is in OpenAI's format."""
+"""Request and response models of the chat routes."""
 
 import re
 from collections.abc import Sequence
@@ -17,11 +17,16 @@ from parley.http.schemas import Input, MessageOut, Output, Timestamp
 from parley.llm.messages import Image, OutputSchema
 from parley.llm.model import Model
 
+MAX_DOCUMENTS = 100
+
 type OpenAIName = Annotated[str, Field(pattern=r"^[a-zA-Z0-9_-]{1,64}$")]
+type DocumentSelection = bool | Annotated[list[Annotated[UUID, Field(strict=False)]], Field(max_length=MAX_DOCUMENTS)]
+
+_UUID_PATTERN = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 
 class JsonSchemaIn(Input):
-    """A JSON schema for the answer."""
+    """A named JSON schema for the answer, as in OpenAI's `response_format`."""
 
     model_config = ConfigDict(serialize_by_alias=True)
 
@@ -32,7 +37,7 @@ class JsonSchemaIn(Input):
 
 
 class ResponseFormatIn(Input):
-    """`response_format`: plain text, any JSON object, or JSON by a schema."""
+    """OpenAI's `response_format`: plain text, any JSON object, or JSON by a schema."""
 
     type: Literal["text", "json_object", "json_schema"]
     json_schema: JsonSchemaIn | None = None
@@ -40,23 +45,14 @@ class ResponseFormatIn(Input):
     @model_validator(mode="after")
     def _has_its_schema(self) -> Self:
         if (self.type == "json_schema") != (self.json_schema is not None):
-            raise PydanticCustomError("json_schema", "json_schema belongs to the type json_schema, and to no other")
+            raise PydanticCustomError("json_schema", "json_schema is required for the type json_schema, and not allowed for other types")
         return self
 
     def output(self) -> OutputSchema | None:
-        """Return what the model is told; None for plain text."""
+        """Return the schema for the model's answer, None for plain text."""
         if self.json_schema:
             return OutputSchema(self.json_schema.name, self.json_schema.json_schema, strict=bool(self.json_schema.strict))
         return OutputSchema("answer", {"type": "object"}, strict=False) if self.type == "json_object" else None
-
-
-MAX_DOCUMENTS = 100
-
-
-type DocumentSelection = bool | Annotated[list[Annotated[UUID, Field(strict=False)]], Field(max_length=MAX_DOCUMENTS)]
-
-
-_UUID_PATTERN = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 
 class ChatIn(Input):
@@ -77,21 +73,21 @@ class ChatIn(Input):
 
     @property
     def output(self) -> OutputSchema | None:
-        """Return how the answer shall be written."""
+        """The schema of the answer, None for plain text."""
         return self.response_format.output() if self.response_format else None
 
     def attached(self) -> list[Image | UUID]:
-        """Return the images, and the ids of those that were stored before. Raises InvalidInput."""
-        return [_image_or_id(image, place) for place, image in enumerate(self.images)]
+        """Return the new images, and the ids of earlier ones. Raises InvalidInput."""
+        return [_image_or_id(image, index) for index, image in enumerate(self.images)]
 
 
-def _image_or_id(image: str, place: int) -> Image | UUID:
+def _image_or_id(image: str, index: int) -> Image | UUID:
     if _UUID_PATTERN.fullmatch(image):
         return UUID(image)
     try:
         return Image.from_data_url(image)
     except InvalidInput as exc:
-        raise InvalidInput(f"{exc.errors[0]['msg']}; or the id of an earlier image", loc=("body", "images", place)) from exc
+        raise InvalidInput(f"{exc.errors[0]['msg']}; or the id of an earlier image", loc=("body", "images", index)) from exc
 
 
 class RegenerateIn(Input):
@@ -105,12 +101,12 @@ class RegenerateIn(Input):
 
     @property
     def output(self) -> OutputSchema | None:
-        """Return how the answer shall be written."""
+        """The schema of the answer, None for plain text."""
         return self.response_format.output() if self.response_format else None
 
 
 class ImageOut(Output):
-    """An image; anybody who has the address can read it there for an hour."""
+    """An image. Anyone with the URL can read it for an hour."""
 
     id: UUID
     media_type: str
@@ -126,7 +122,7 @@ class ApprovalIn(Input):
 
 
 class UsageOut(Output):
-    """What a turn took; zero cost means a model without a price."""
+    """Tokens and cost of a turn. A cost of zero means that the model has no price."""
 
     input_tokens: int
     output_tokens: int
@@ -134,7 +130,7 @@ class UsageOut(Output):
 
 
 class ToolResultOut(Output):
-    """What came of a call of a tool, as the model was given it."""
+    """The result of a tool call, as the model received it."""
 
     call_id: str
     name: str | None
@@ -143,7 +139,7 @@ class ToolResultOut(Output):
 
 
 class PendingToolCallOut(Output):
-    """A call that needs its user's approval."""
+    """A tool call that needs the user's approval."""
 
     call_id: str
     name: str
@@ -151,7 +147,7 @@ class PendingToolCallOut(Output):
 
 
 class SourceOut(Output):
-    """A piece of a document that the answer cites as `[number]`. `snippet` is the part of it that has most of the question's words."""
+    """A document chunk that the answer cites as `[number]`. `snippet` is its excerpt with most of the question's words."""
 
     number: int
     document_id: UUID
@@ -163,9 +159,9 @@ class SourceOut(Output):
 
 
 class TurnOut(Output):
-    """A turn that was not streamed. One that waits has no message yet, and in `approvals` the calls that it waits for.
+    """A turn that was not streamed. A waiting turn has no message yet, and in `approvals` the tool calls to decide on.
 
-    `sources` are those that the answer cites.
+    `sources` are the sources that the answer cites.
     """
 
     turn_id: UUID
@@ -179,15 +175,15 @@ class TurnOut(Output):
 
 
 class ApprovalOut(PendingToolCallOut):
-    """A call that the turn asked its user about; `is_approved` is null until they have decided."""
+    """A tool call that needs, or needed, an approval. `is_approved` is null until the user decides."""
 
     is_approved: bool | None
 
 
 class TurnStateOut(Output):
-    """How a turn stands. `text` is the answer so far, `last_event` the number up to which the log has it.
+    """The state of a turn. `text` is the answer so far, and `last_event` the number of the last event that it includes.
 
-    `approvals` are the calls that it ever asked its user about.
+    `approvals` are all tool calls of the turn that needed an approval, decided or not.
     """
 
     id: UUID
@@ -207,7 +203,7 @@ class TurnStateOut(Output):
 
     @classmethod
     def of(cls, state: TurnSnapshot) -> Self:
-        """Show a turn; what it took is known when it has ended."""
+        """Convert a turn's state. `usage` is null until the turn has ended."""
         stored = asdict(state.record)
         usage = UsageOut.model_validate(state.record) if state.record.input_tokens is not None else None
         return cls.model_validate(stored | {"text": state.text, "usage": usage, "approvals": state.approvals})
@@ -227,7 +223,7 @@ EVENT_SCHEMA = {
 
 
 class ModelOut(Output):
-    """A model that a request may name. Prices are US dollars for a million tokens; `roles` are what it usually does here."""
+    """A model that a request may name. Prices are US dollars for a million tokens; `roles` are the tasks it is the default for."""
 
     id: str
     provider: str
@@ -240,7 +236,7 @@ class ModelOut(Output):
 
     @classmethod
     def of(cls, id: str, model: Model, *, default: bool, roles: Sequence[str]) -> Self:
-        """Show a model of the catalogue."""
+        """Convert a model of the catalogue."""
         return cls(
             id=id,
             provider=model.provider,

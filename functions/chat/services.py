@@ -1,4 +1,4 @@
-"""What a turn needs, made once per worker: database, models, tools and queues."""
+"""The dependencies of a turn, created once per worker: database, models, tools and queues."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -28,10 +28,10 @@ from parley.tools.toolbox import make_toolbox
 
 @dataclass(frozen=True, slots=True)
 class ChatServices:
-    """The database, the models, the environment in which their keys are, what a user may take of them, who looks after turns,
-    the way to their follow-up work, and the files of images.
+    """The dependencies of the chat routes.
 
-    `catalogue` may be another at each call: a turn calls it once.
+    `catalogue` returns the current catalogue, which may change between calls: a turn calls it once and keeps the result.
+    `environment` holds the models' API keys. `queue` takes the watchdog's messages, and `memory_queue` a turn's follow-up jobs.
     """
 
     engine: Engine
@@ -48,12 +48,12 @@ class ChatServices:
 
     @property
     def embedding(self) -> MeteredEmbedder:
-        """Return what makes vectors of questions, at the expense of whoever asks."""
+        """The embedder, whose calls are charged to the user."""
         return MeteredEmbedder(self.engine, self.catalogue, self.environment, self.embedder_for, self.default_limits)
 
     @property
     def reranking(self) -> MeteredReranker:
-        """Return what puts pieces of documents in order, at the expense of whoever asks."""
+        """The reranker of document chunks, whose calls are charged to the user."""
         return MeteredReranker(self.engine, self.catalogue, self.environment, self.reranker_for, self.default_limits)
 
 
@@ -61,15 +61,15 @@ ChatServicesDep = Annotated[ChatServices, FROM_APP]
 
 
 def make_toolbox_for(engine: Engine, runner: ToolRunner, mcp_registry: McpRegistry, embedding: MeteredEmbedder) -> ToolboxFactory:
-    """Return what gives each user their tools, all of it looked up before a turn's transaction is open."""
+    """Return the factory of users' toolboxes. It looks everything up before the turn's transaction is open."""
     discovery = McpDiscovery(mcp_registry)
 
-    def ask(principal: Principal) -> Callable[[Connection], TurnToolbox]:
+    def toolbox_for(principal: Principal) -> Callable[[Connection], TurnToolbox]:
         runner.specs()
         discovery.refresh(partial(user_scope, engine, principal.user_id))
         in_process_tools = make_search_tools(engine, embedding, principal)
         with user_scope(engine, principal.user_id) as connection:
-            found = make_toolbox(
+            toolbox = make_toolbox(
                 connection,
                 runner,
                 user_id=principal.user_id,
@@ -77,6 +77,6 @@ def make_toolbox_for(engine: Engine, runner: ToolRunner, mcp_registry: McpRegist
                 mcp_registry=mcp_registry,
                 in_process_tools=in_process_tools,
             )
-        return lambda _connection: found
+        return lambda _connection: toolbox
 
-    return ask
+    return toolbox_for

@@ -204,7 +204,7 @@ def _as_stream(result: dict[str, Any]) -> bytes:
 def _shorten_pauses(tick_s: float) -> None:
     """Shorten what a turn and its readers wait for."""
     for name in [name for name in sys.modules if name.startswith("functions.chat.")]:
-        for pause in {"TICK_S", "POLL_S"} & vars(sys.modules[name]).keys():
+        for pause in {"TICK_S", "POLL_S", "REPLAY_POLL_S"} & vars(sys.modules[name]).keys():
             setattr(sys.modules[name], pause, tick_s)
 
 
@@ -213,7 +213,7 @@ def _run_process(pipe: Connection, worker_options: WorkerOptions) -> None:
     if worker_options.tick_s is not None:
         from functions.chat.turn import heartbeat, replay, tool_loop
 
-        heartbeat.TICK_S = tool_loop.POLL_S = replay.POLL_S = worker_options.tick_s
+        heartbeat.TICK_S = tool_loop.POLL_S = replay.REPLAY_POLL_S = worker_options.tick_s
     from parley.llm.provider_registry import ProviderRegistry
 
     providers = ProviderRegistry(os.environ)

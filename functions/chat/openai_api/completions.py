@@ -10,9 +10,9 @@ from uuid import UUID
 
 from functions.chat.services import ChatServices
 from functions.chat.turn.events import Ping
+from functions.chat.turn.heartbeat import PING_S
 from functions.chat.turn.prompt import can_serve, request_tokens
 from functions.chat.turn.provider_stream import StreamEnded, StreamReader
-from functions.chat.turn.replay import PING_S
 from parley.auth.principal import Principal
 from parley.db.transactions import principal_scope
 from parley.deadline import Deadline

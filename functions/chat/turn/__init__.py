@@ -1,8 +1,14 @@
 """One turn: a question, the tool loop and the stored answer.
 
-`run` is the generator that tells the story. `begin` stores the question in the first transaction, and `retrieval` adds memory and
-sources to the request. `tool_loop` then calls the model and its tools until the model asks for no more tools, while `heartbeat`
-logs what came and watches the deadline. `run` stores the answer in the second transaction, or a checkpoint where a tool call needs
-an approval: `approvals` resumes such a turn. `state` is the turn in memory, `events` what clients see of it, `prompt` what the
-model sees, and `replay` reads the event log for everybody else.
+`run` tells the story; the other modules are its steps, in this order:
+
+    question, begin       store the question in the first transaction, and reserve the cost
+    retrieval             add document chunks and the user's memory to the request
+    tool_loop             call the model and run its tool calls, in rounds, until it calls no tool
+    heartbeat             meanwhile: log events, notice a stop request, keep the deadline
+    finish                store the answer, or a checkpoint, in the second transaction
+    approvals             resume a turn from its checkpoint after the last decision
+
+`state` is the turn in memory, `prompt` what the model sees, `tools` what it may call, and `events` what clients see. `replay`
+serves the turn to other requests, from the log.
 """

@@ -30,7 +30,7 @@ from parley.turn_recovery import end_waiting_turn
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What a user says to a call."""
+    """A user's approval or denial of a tool call."""
 
     turn_id: UUID
     call_id: str
@@ -39,22 +39,22 @@ class Decision:
 
 @dataclass(frozen=True, slots=True)
 class AlreadyResumed:
-    """The turn goes on elsewhere, or has ended: this was said before. Its log has the rest behind `after`."""
+    """The decision is a repetition, and the turn was resumed before. Its log has the further events after number `after`."""
 
     conversation_id: UUID
     after: int
 
 
 class _ApprovalExpired(Exception):
-    """The word comes too late."""
+    """The turn has waited for more than a day."""
 
 
 def decide(services: ChatServices, principal: Principal, decision: Decision) -> Turn | AlreadyResumed | None:
-    """Note the word; return the turn to go on with if it was the last that it waited for, None while others are missing.
+    """Store the decision. Return the turn to resume if it was the last decision, or None while other calls wait.
 
-    Of two at once, one takes the turn up. A turn that has waited for more than a day is ended instead. Raises NotFound for turn
-    and call, AlreadyDecided, NotWaiting, Unauthorized and Unavailable, and what `prepared` raises where the turn cannot go on:
-    nothing is noted then.
+    Of two concurrent last decisions, only one gets the turn. A turn that has waited for more than a day is ended instead. Raises
+    NotFound for the turn or the call, AlreadyDecided, NotWaiting, Unauthorized and Unavailable, and the errors of `prepare_request`
+    if the turn cannot be resumed; nothing is stored then.
     """
     try:
         return _decide(services, services.catalogue(), principal, decision)
@@ -71,27 +71,27 @@ def _decide(services: ChatServices, catalogue: Catalogue, principal: Principal, 
         if locked_turn.is_expired:
             raise _ApprovalExpired
         stored_approvals = approvals.list_for_turn(connection, turn_id, user_id=user_id)
-        if said_before := _earlier_decision(stored_approvals, decision):
-            return None if locked_turn.status == "waiting" else AlreadyResumed(locked_turn.conversation_id, said_before.asked_by)
+        if earlier := _earlier_decision(stored_approvals, decision):
+            return None if locked_turn.status == "waiting" else AlreadyResumed(locked_turn.conversation_id, earlier.asked_by)
         if locked_turn.status != "waiting":
             raise NotWaiting(f"turn {turn_id} is {locked_turn.status}")
         approvals.decide(connection, turn_id, decision.call_id, user_id=user_id, is_approved=decision.is_approved)
-        approvals_by_call = {one.call_id: one.is_approved for one in stored_approvals} | {decision.call_id: decision.is_approved}
-        if None in approvals_by_call.values():
+        decisions = {approval.call_id: approval.is_approved for approval in stored_approvals} | {decision.call_id: decision.is_approved}
+        if None in decisions.values():
             return None
         turn = _restore_turn(services, catalogue, connection, principal, turn_id, locked_turn, toolbox_in(connection))
-        turn.decisions = {call_id: bool(is_approved) for call_id, is_approved in approvals_by_call.items()}
+        turn.decisions = {call_id: bool(is_approved) for call_id, is_approved in decisions.items()}
         turn_checkpoint.resume(connection, turn_id, user_id=user_id)
         return turn
 
 
 def _earlier_decision(stored_approvals: Sequence[Approval], decision: Decision) -> Approval | None:
-    """Return the call if the same was said of it before. Raises NotFound and AlreadyDecided."""
-    for one in stored_approvals:
-        if one.call_id == decision.call_id:
-            if one.is_approved not in (None, decision.is_approved):
-                raise AlreadyDecided(f"call {one.call_id!r} of turn {decision.turn_id}")
-            return None if one.is_approved is None else one
+    """Return the call's approval if the same decision was made before. Raises NotFound and AlreadyDecided."""
+    for approval in stored_approvals:
+        if approval.call_id == decision.call_id:
+            if approval.is_approved not in (None, decision.is_approved):
+                raise AlreadyDecided(f"call {approval.call_id!r} of turn {decision.turn_id}")
+            return None if approval.is_approved is None else approval
     raise NotFound("call", decision.call_id)
 
 
@@ -104,39 +104,36 @@ def _restore_turn(
     locked_turn: LockedTurn,
     toolbox: TurnToolbox,
 ) -> Turn:
-    """Make the turn again from what was kept. What it offers, and what stands before its question, is read anew;
-    what was found for it is not.
-    """
-    checkpoint = locked_turn.checkpoint
-    conversation = conversations.get(connection, locked_turn.conversation_id, user_id=principal.user_id)
-    question_with_history = load_question(
-        connection, conversation, locked_turn.user_message_id, checkpoint.options, user_id=principal.user_id
-    )
+    """Return the turn of a checkpoint. Tools and history are read again; retrieved sources and memories come from the checkpoint."""
+    checkpoint, user_id = locked_turn.checkpoint, principal.user_id
+    conversation = conversations.get(connection, locked_turn.conversation_id, user_id=user_id)
+    question_with_history = load_question(connection, conversation, locked_turn.user_message_id, checkpoint.options, user_id=user_id)
+    question = question_with_history.question
     context = PromptContext(
-        conversation,
-        question_with_history.history,
-        question_with_history.question,
-        select_tools(toolbox, question_with_history.question, remembers=checkpoint.remembers, require_all=False),
-        question_with_history.summary,
+        conversation=conversation,
+        history=question_with_history.history,
+        question=question,
+        offered=select_tools(toolbox, question, remembers=checkpoint.remembers, require_all=False),
+        summary=question_with_history.summary,
         remembers=checkpoint.remembers or bool(checkpoint.facts or checkpoint.passages),
         facts=checkpoint.facts,
         passages=checkpoint.passages,
-        sources=[Source(**one) for one in checkpoint.sources],
+        sources=[Source(**source) for source in checkpoint.sources],
         is_history_truncated=question_with_history.is_history_truncated,
     )
-    candidates = still_available(services, catalogue, checkpoint.candidates) or choose_models(
-        services, catalogue, question_with_history.question, None, user_id=principal.user_id
+    candidates = still_available(catalogue, services.environment, checkpoint.candidates) or choose_models(
+        catalogue, services.environment, question, None, user_id=user_id
     )
     candidates, request = prepare_request(candidates, context, checkpoint.parts)
     return Turn(
-        BillingSubject(principal.user_id, principal.api_key_id),
-        conversation.id,
-        candidates,
-        context,
-        request,
-        [],
-        question_with_history.message_id,
-        toolbox,
+        billing_subject=BillingSubject(user_id, principal.api_key_id),
+        conversation_id=conversation.id,
+        candidates=candidates,
+        context=context,
+        request=request,
+        reservations=[],
+        user_message_id=question_with_history.message_id,
+        toolbox=toolbox,
         id=turn_id,
         started_s=time.perf_counter() - checkpoint.total_ms / 1000,
         first_token_ms=checkpoint.first_token_ms,

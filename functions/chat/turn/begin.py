@@ -1,11 +1,11 @@
 """The first of a turn's two transactions: store the question before any model is called.
 
-It chooses models and tools, counts the request and reserves its price, in five statements. Images are uploaded before it,
-and deleted again if the turn does not begin.
+The transaction chooses models and tools, counts the request and reserves its cost, in five statements. New images are uploaded
+before it, and deleted again if the turn does not begin.
 """
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
@@ -38,87 +38,82 @@ from parley.observability import logger
 from parley.tools.search_tools import SEARCH_CONVERSATIONS
 from parley.turn_recovery import end_waiting_turn, interrupt_if_stale
 
-
-def choose_models(
-    services: ChatServices, catalogue: Catalogue, question: Question, preferred_model: str | None, *, user_id: UUID
-) -> list[Candidate]:
-    """Return the models to try: by the request's word, else by the stored wish, else by the catalogue's.
-
-    A stored wish that can no longer be met is passed over: only the request's own model is the caller's mistake. Raises
-    ModelNotFound and NoModel.
-    """
-    candidates = partial(candidates_for, catalogue, services.environment, subject=user_id)
-    try:
-        return candidates(name=question.model or preferred_model)
-    except ModelNotFound as exc:
-        if question.model:
-            raise
-        logger.info("a stored choice of model is passed over", reason=str(exc))
-        return candidates()
-
-
-def still_available(services: ChatServices, catalogue: Catalogue, ids: Sequence[str]) -> list[Candidate]:
-    """Return those of the models that can still be chosen, in this order."""
-    available = catalogue.available(services.environment)
-    return [Candidate(id, available[id]) for id in ids if id in available]
-
-
-def select_tools(toolbox: TurnToolbox, question: Question, *, remembers: bool, require_all: bool = True) -> Sequence[TurnTool]:
-    """Return the tools that the question names, or all of them; where a turn does not remember, none that looks into the past.
-
-    With `all_there`, raises InvalidInput for a name that is not among them.
-    """
-    offered = [one for one in toolbox.offered if remembers or one.spec.name != SEARCH_CONVERSATIONS.name]
-    if isinstance(question.tools, bool):
-        return offered
-    known = {one.spec.name: one for one in offered}
-    missing = [name for name in question.tools if name not in known]
-    if missing and require_all:
-        raise InvalidInput(f"not among your tools: {', '.join(missing)}", loc=("body", "tools"))
-    return [known[name] for name in dict.fromkeys(question.tools) if name in known]
-
-
 _MAX_ATTEMPTS = 20
-
-
 _RETRY_PAUSE_S = 0.25
-
-
-# Who waits for another turn's end still needs time for an answer.
+# A request that waits for another turn to end still needs time for its own answer.
 _MIN_ANSWER_S = 20.0
 
 
 class _StaleTurnFound(Exception):
-    """A turn stands in the way whose heart has stopped."""
+    """The conversation, or the idempotency key, has a running turn whose heartbeat has stopped."""
 
     def __init__(self, turn_id: UUID) -> None:
         self.turn_id = turn_id
 
 
 class _WaitingTurnFound(Exception):
-    """A turn stands in the way that waits for an approval."""
+    """The conversation has a turn that waits for an approval, which the new message denies."""
 
     def __init__(self, turn_id: UUID) -> None:
         self.turn_id = turn_id
 
 
+def begin_turn(
+    services: ChatServices, principal: Principal, question: Question, *, deadline: Deadline, idempotency_key: IdempotencyKey | None
+) -> Turn | ExistingTurn:
+    """Upload the question's new images and begin the turn.
+
+    Raises NotFound for an image that is not the user's, and otherwise as `begin_with_retries` does.
+    """
+    if not question.attached:
+        return begin_with_retries(services, principal, question, deadline=deadline, idempotency_key=idempotency_key)
+    earlier = {id: services.images.find(id, user_id=principal.user_id) for id in question.attached if not isinstance(id, Image)}
+    with _discard_unless_begun(services.images) as uploaded:
+        image_bytes: dict[str, bytes | None] = {}
+        parts = []
+        for attached in question.attached:
+            if isinstance(attached, Image):
+                uploaded.append(stored_image := services.images.put(attached, user_id=principal.user_id))
+                image_bytes[stored_image.key] = attached.data
+            parts.append((stored_image if isinstance(attached, Image) else earlier[attached]).part())
+        turn = begin_with_retries(
+            services, principal, replace(question, images=parts, attached=()), deadline=deadline, idempotency_key=idempotency_key
+        )
+        if isinstance(turn, Turn):
+            uploaded.clear()
+            turn.image_bytes.update(image_bytes)
+        return turn
+
+
+@contextmanager
+def _discard_unless_begun(images: Images) -> Iterator[list[StoredImage]]:
+    """Yield a list for the uploaded images; delete the images that are in the list at the end."""
+    uploaded: list[StoredImage] = []
+    try:
+        yield uploaded
+    finally:
+        for stored_image in uploaded:
+            images.discard(stored_image)
+
+
 def begin_with_retries(
     services: ChatServices, principal: Principal, question: Question, *, deadline: Deadline, idempotency_key: IdempotencyKey | None = None
 ) -> Turn | ExistingTurn:
-    """Count the request, reserve its price, store question and turn, and gather what the model will be given.
+    """Reserve the request's cost, store question and turn, and start to embed the question.
 
-    Where the same key was used before, returns the turn that it began, which has ended. Raises NotFound, KeyReused,
-    InProgress, ConversationBusy, NothingToRegenerate, ModelNotFound, ModelCannot, ContextTooLong, NoModel, RateLimited, BudgetExhausted,
-    Unauthorized and Unavailable; nothing is stored or counted then.
+    If the same key began an earlier turn that has ended, returns that turn. Retries after a conflict with a concurrent request,
+    and, with `question.wait`, until the conversation's running turn has ended. Raises NotFound, IdempotencyKeyReused, InProgress,
+    ConversationBusy, NothingToRegenerate, InvalidInput, ModelNotFound, ModelCannot, ContextTooLong, NoModel, RateLimited,
+    BudgetExhausted, Unauthorized and Unavailable; nothing is stored or counted then.
     """
     catalogue, attempts = services.catalogue(), 0
     while True:
         try:
             return _begin_once(services, catalogue, principal, question, idempotency_key)
-        except _StaleTurnFound as met:
-            interrupt_if_stale(services.engine, met.turn_id, user_id=principal.user_id)
-        except _WaitingTurnFound as met:
-            end_waiting_turn(services.engine, met.turn_id, user_id=principal.user_id, reason="denied")
+        except _StaleTurnFound as found:
+            interrupt_if_stale(services.engine, found.turn_id, user_id=principal.user_id)
+        except _WaitingTurnFound as found:
+            end_waiting_turn(services.engine, found.turn_id, user_id=principal.user_id, reason="denied")
         except TurnConflict as exc:
             attempts += 1
             if attempts == _MAX_ATTEMPTS:
@@ -142,45 +137,45 @@ def _begin_once(
             idempotency_key=idempotency_key,
             documents=question.named_documents,
         )
-        if idempotency_key and preconditions.same_key_turn:
-            if not preconditions.is_key_expired:
-                return _turn_of_key(preconditions.same_key_turn, idempotency_key)
+        if idempotency_key and preconditions.earlier:
+            if not preconditions.is_key_old:
+                return _turn_of_key(preconditions.earlier, idempotency_key)
             turn_begin.release_key(connection, idempotency_key, user_id=user_id)
         _require_no_open_turn(preconditions, question)
         question_with_history = add_history(connection, preconditions.conversation, question, user_id=user_id)
         turn = _prepare_turn(services, catalogue, connection, principal, question_with_history, preconditions, toolbox_in(connection))
-        if preconditions.open_turn and _denies_pending_calls(preconditions, question_with_history.question):
+        if preconditions.open and _denies_pending_calls(preconditions, question_with_history.question):
             # Only now: a message that is refused denies nothing.
-            raise _WaitingTurnFound(preconditions.open_turn.id)
+            raise _WaitingTurnFound(preconditions.open.id)
         turn_begin.store_turn(connection, _new_turn(turn, question_with_history.question, preconditions, idempotency_key))
-        # Whoever was refused, or outrun, has asked no vendor for anything; the commit still takes its time.
+        # Only now, so that a refused or conflicting request calls no vendor. The embedding runs while the transaction commits.
         turn.query_embedding = retrieval.start_query_embedding(services, turn)
         return turn
 
 
-def _turn_of_key(found: ExistingTurn, idempotency_key: IdempotencyKey) -> ExistingTurn:
-    """Return the turn that a repeated request asks for, if it has ended."""
-    if found.fingerprint != idempotency_key.fingerprint:
+def _turn_of_key(existing: ExistingTurn, idempotency_key: IdempotencyKey) -> ExistingTurn:
+    """Return the ended turn of a repeated request. Raises IdempotencyKeyReused and InProgress."""
+    if existing.fingerprint != idempotency_key.fingerprint:
         raise IdempotencyKeyReused
-    if found.is_stale:
-        raise _StaleTurnFound(found.id)
-    if found.status == "running":
-        raise InProgress(found.id)
-    return found
+    if existing.is_stale:
+        raise _StaleTurnFound(existing.id)
+    if existing.status == "running":
+        raise InProgress(existing.id)
+    return existing
 
 
 def _require_no_open_turn(preconditions: TurnPreconditions, question: Question) -> None:
-    """A conversation has one open turn: a dead one is ended first."""
-    if preconditions.open_turn is None or _denies_pending_calls(preconditions, question):
+    """Raise ConversationBusy if the conversation has an open turn; a conversation has at most one. A stale turn is ended first."""
+    if preconditions.open is None or _denies_pending_calls(preconditions, question):
         return
-    if preconditions.open_turn.is_stale:
-        raise _StaleTurnFound(preconditions.open_turn.id)
-    raise ConversationBusy(f"turn {preconditions.open_turn.id} is {preconditions.open_turn.status}")
+    if preconditions.open.is_stale:
+        raise _StaleTurnFound(preconditions.open.id)
+    raise ConversationBusy(f"turn {preconditions.open.id} is {preconditions.open.status}")
 
 
 def _denies_pending_calls(preconditions: TurnPreconditions, question: Question) -> bool:
-    """Whether the question is a new message to a turn that waits, which denies what that waits for."""
-    return preconditions.open_turn is not None and preconditions.open_turn.status == "waiting" and not question.is_regeneration
+    """Whether the question is a new message to a turn that waits for approvals, which denies its pending calls."""
+    return preconditions.open is not None and preconditions.open.status == "waiting" and not question.is_regeneration
 
 
 def _prepare_turn(
@@ -192,81 +187,93 @@ def _prepare_turn(
     preconditions: TurnPreconditions,
     toolbox: TurnToolbox,
 ) -> Turn:
-    """Choose who answers, gather what they are given, count the request and reserve its price."""
+    """Choose models and tools, build the request, and reserve its cost."""
     conversation, question = preconditions.conversation, question_with_history.question
     billing_subject = BillingSubject(principal.user_id, principal.api_key_id)
     preferred_model = (conversation and conversation.model) or preconditions.default_model
-    candidates = choose_models(services, catalogue, question, preferred_model, user_id=billing_subject.user_id)
+    candidates = choose_models(catalogue, services.environment, question, preferred_model, user_id=billing_subject.user_id)
     remembers = preconditions.memory_enabled and not (conversation.is_incognito if conversation else question.is_incognito)
-    offered = select_tools(toolbox, question, remembers=remembers)
     context = PromptContext(
-        conversation,
-        question_with_history.history,
-        question,
-        offered,
-        question_with_history.summary,
+        conversation=conversation,
+        history=question_with_history.history,
+        question=question,
+        offered=select_tools(toolbox, question, remembers=remembers),
+        summary=question_with_history.summary,
         remembers=remembers,
         is_history_truncated=question_with_history.is_history_truncated,
     )
     candidates, request = prepare_request(candidates, context)
-    amount_usd = limits.max_cost_usd([one.model for one in candidates], request) + retrieval.max_embedding_cost_usd(services, context)
-    detail = limits.reservation_detail(turn_id := new_id(), candidates[0].id, candidates[0].model, request)
+    models = [candidate.model for candidate in candidates]
+    amount_usd = limits.max_cost_usd(models, request) + retrieval.max_embedding_cost_usd(services, context)
+    turn_id = new_id()
+    detail = limits.reservation_detail(turn_id, candidates[0].id, candidates[0].model, request)
     reservation = limits.admit(connection, billing_subject, services.default_limits, amount_usd=amount_usd, detail=detail)
-    conversation_id = conversation.id if conversation else new_id()
     turn = Turn(
-        billing_subject, conversation_id, candidates, context, request, [reservation], question_with_history.message_id, toolbox, turn_id
+        billing_subject=billing_subject,
+        conversation_id=conversation.id if conversation else new_id(),
+        candidates=candidates,
+        context=context,
+        request=request,
+        reservations=[reservation],
+        user_message_id=question_with_history.message_id,
+        toolbox=toolbox,
+        id=turn_id,
     )
     turn.start()
     return turn
 
 
+def choose_models(
+    catalogue: Catalogue, environment: Mapping[str, str], question: Question, preferred_model: str | None, *, user_id: UUID
+) -> list[Candidate]:
+    """Return the models to try, in order: from the request's model, else the user's preferred one, else the catalogue's default.
+
+    A preferred model that is no longer available is skipped, because it is no mistake of the request. Raises ModelNotFound and
+    NoModel.
+    """
+    candidates = partial(candidates_for, catalogue, environment, subject=user_id)
+    try:
+        return candidates(name=question.model or preferred_model)
+    except ModelNotFound as exc:
+        if question.model:
+            raise
+        logger.info("preferred_model_skipped", reason=str(exc))
+        return candidates()
+
+
+def still_available(catalogue: Catalogue, environment: Mapping[str, str], ids: Sequence[str]) -> list[Candidate]:
+    """Return the models that are still available, in the order of `ids`."""
+    available = catalogue.available(environment)
+    return [Candidate(id, available[id]) for id in ids if id in available]
+
+
+def select_tools(toolbox: TurnToolbox, question: Question, *, remembers: bool, require_all: bool = True) -> Sequence[TurnTool]:
+    """Return the tools that the question names, or all of them. A turn that does not remember gets no tool that searches the past.
+
+    With `require_all`, raises InvalidInput for a name that is not among the user's tools.
+    """
+    offered = [tool for tool in toolbox.offered if remembers or tool.spec.name != SEARCH_CONVERSATIONS.name]
+    if isinstance(question.tools, bool):
+        return offered
+    tools_by_name = {tool.spec.name: tool for tool in offered}
+    missing = [name for name in question.tools if name not in tools_by_name]
+    if missing and require_all:
+        raise InvalidInput(f"unknown or unavailable tool: {', '.join(missing)}", loc=("body", "tools"))
+    return [tools_by_name[name] for name in dict.fromkeys(question.tools) if name in tools_by_name]
+
+
 def _new_turn(turn: Turn, question: Question, preconditions: TurnPreconditions, idempotency_key: IdempotencyKey | None) -> NewTurn:
     return NewTurn(
-        turn.id,
-        turn.user_id,
-        turn.conversation_id,
-        preconditions.conversation.last_seq if preconditions.conversation else None,
-        default_title(question.text),
-        turn.user_message_id,
-        None if question.is_regeneration else [*question.images, {"type": "text", "text": question.text}],
-        estimate_tokens(question.text),
-        turn.model_id,
-        idempotency_key,
-        turn.event_buffer.drain(),
-        question.is_incognito,
+        turn_id=turn.id,
+        user_id=turn.user_id,
+        conversation_id=turn.conversation_id,
+        last_seq=preconditions.conversation.last_seq if preconditions.conversation else None,
+        title=default_title(question.text),
+        user_message_id=turn.user_message_id,
+        parts=None if question.is_regeneration else [*question.images, {"type": "text", "text": question.text}],
+        tokens=estimate_tokens(question.text),
+        model=turn.model_id,
+        idempotency_key=idempotency_key,
+        entries=turn.event_buffer.drain(),
+        is_incognito=question.is_incognito,
     )
-
-
-def begin_turn(
-    services: ChatServices, principal: Principal, question: Question, *, deadline: Deadline, idempotency_key: IdempotencyKey | None
-) -> Turn | ExistingTurn:
-    """Store what the question brings, and begin. Raises NotFound for an image that is not the user's, and what `begin` raises."""
-    if not question.attached:
-        return begin_with_retries(services, principal, question, deadline=deadline, idempotency_key=idempotency_key)
-    earlier = {id: services.images.find(id, user_id=principal.user_id) for id in question.attached if not isinstance(id, Image)}
-    with _discard_unless_begun(services.images) as put:
-        known: dict[str, bytes | None] = {}
-        parts = []
-        for attached in question.attached:
-            if isinstance(attached, Image):
-                put.append(stored_image := services.images.put(attached, user_id=principal.user_id))
-                known[stored_image.key] = attached.data
-            parts.append((stored_image if isinstance(attached, Image) else earlier[attached]).part())
-        begun = begin_with_retries(
-            services, principal, replace(question, images=parts, attached=()), deadline=deadline, idempotency_key=idempotency_key
-        )
-        if isinstance(begun, Turn):
-            put.clear()
-            begun.image_bytes.update(known)
-        return begun
-
-
-@contextmanager
-def _discard_unless_begun(images: Images) -> Iterator[list[StoredImage]]:
-    """Delete again, in the end, what stands in the list."""
-    put: list[StoredImage] = []
-    try:
-        yield put
-    finally:
-        for stored_image in put:
-            images.discard(stored_image)

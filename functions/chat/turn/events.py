@@ -1,6 +1,6 @@
 """The events of a turn, in the order in which clients see them.
 
-Each event knows its name and its JSON: what is streamed is what is logged.
+Each event knows its name and its JSON, so the stream and the log have the same content.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,20 +16,20 @@ from parley.llm.messages import FinishReason
 
 @dataclass(frozen=True, slots=True)
 class TurnUsage:
-    """What a turn took. Zero cost means a model without a price."""
+    """Tokens and cost of a turn. A cost of zero means that the model has no price."""
 
     input_tokens: int
     output_tokens: int
     cost_usd: Decimal
 
     def data(self) -> dict[str, Any]:
-        """Return its JSON."""
+        """Return the usage as JSON."""
         return {"input_tokens": self.input_tokens, "output_tokens": self.output_tokens, "cost_usd": float(self.cost_usd)}
 
 
 @dataclass(frozen=True, slots=True)
 class TurnTimings:
-    """Milliseconds since the turn began; `first_token_ms` is None where no text came."""
+    """Milliseconds since the turn began; `first_token_ms` is None if the answer has no text."""
 
     first_token_ms: float | None
     total_ms: float
@@ -37,7 +37,7 @@ class TurnTimings:
 
 @dataclass(frozen=True, slots=True)
 class TurnStarted:
-    """The question is stored, and the model is asked."""
+    """The question is stored, and the model will be called next."""
 
     name: ClassVar = "turn.started"
     turn_id: UUID
@@ -46,7 +46,7 @@ class TurnStarted:
     model: str
 
     def data(self) -> dict[str, Any]:
-        """Return its JSON."""
+        """Return the event's JSON."""
         ids = {"turn_id": self.turn_id, "conversation_id": self.conversation_id, "user_message_id": self.user_message_id}
         return {name: str(id) for name, id in ids.items()} | {"model": self.model}
 
@@ -56,7 +56,7 @@ type MemoryKind = Literal["fact", "passage"]
 
 @dataclass(frozen=True, slots=True)
 class MemoryUsed:
-    """Something of the user's memory that the model is given: a fact, or a passage of a past conversation."""
+    """A fact, or a passage of a past conversation, in the model's prompt."""
 
     name: ClassVar = "memory"
     kind: MemoryKind
@@ -64,15 +64,15 @@ class MemoryUsed:
     text: str
 
     def data(self) -> dict[str, Any]:
-        """Return its JSON."""
+        """Return the event's JSON."""
         return {"kind": self.kind, "id": str(self.id), "text": self.text}
 
 
 @dataclass(frozen=True, slots=True)
 class SourceGiven:
-    """A piece of a document that the model is given; the answer may cite it by its number.
+    """A document chunk in the model's prompt, which the answer may cite by its number.
 
-    `snippet` is an exact piece of its text. `score` is for ordering only.
+    `snippet` is an exact excerpt of the chunk. `score` is for ordering only.
     """
 
     name: ClassVar = "source"
@@ -85,26 +85,26 @@ class SourceGiven:
     score: float
 
     def data(self) -> dict[str, Any]:
-        """Return its JSON."""
+        """Return the event's JSON."""
         head = {"number": self.number, "document_id": str(self.document_id), "title": self.title, "chunk_id": str(self.chunk_id)}
         return head | {"page": self.page, "snippet": self.snippet, "score": self.score}
 
 
 @dataclass(frozen=True, slots=True)
 class AnswerDelta:
-    """The next piece of the answer."""
+    """The next text of the answer."""
 
     name: ClassVar = "text.delta"
     text: str
 
     def data(self) -> dict[str, Any]:
-        """Return its JSON."""
+        """Return the event's JSON."""
         return {"text": self.text}
 
 
 @dataclass(frozen=True, slots=True)
 class ToolCallEvent:
-    """Something about a call of a tool."""
+    """Base class of the events about a tool call."""
 
     name: ClassVar[str]
     call_id: str
@@ -112,27 +112,27 @@ class ToolCallEvent:
     arguments: Mapping[str, Any]
 
     def data(self) -> dict[str, Any]:
-        """Return its JSON."""
+        """Return the event's JSON."""
         return {"call_id": self.call_id, "name": self.tool, "arguments": self.arguments}
 
 
 @dataclass(frozen=True, slots=True)
 class ToolCalled(ToolCallEvent):
-    """The model asks for a tool."""
+    """The model called a tool."""
 
     name: ClassVar = "tool.call"
 
 
 @dataclass(frozen=True, slots=True)
 class ToolApproval(ToolCallEvent):
-    """The call is run only if the user approves it."""
+    """The tool call needs the user's approval before it is run."""
 
     name: ClassVar = "tool.approval"
 
 
 @dataclass(frozen=True, slots=True)
 class ToolAnswered:
-    """What came of a call; `content` is what the model is given."""
+    """The result of a tool call; `content` is the text that the model receives."""
 
     name: ClassVar = "tool.result"
     call_id: str
@@ -142,14 +142,14 @@ class ToolAnswered:
     elapsed_ms: float
 
     def data(self) -> dict[str, Any]:
-        """Return its JSON."""
-        told = {"call_id": self.call_id, "name": self.tool, "ok": self.ok, "content": self.content}
-        return told | {"elapsed_ms": self.elapsed_ms}
+        """Return the event's JSON."""
+        result = {"call_id": self.call_id, "name": self.tool, "ok": self.ok, "content": self.content}
+        return result | {"elapsed_ms": self.elapsed_ms}
 
 
 @dataclass(frozen=True, slots=True)
 class TurnCompleted:
-    """The answer is stored; `message` is it, once it is."""
+    """The answer is complete and stored. `message` is the stored answer, None before it is stored."""
 
     name: ClassVar = "turn.completed"
     message_id: UUID
@@ -160,14 +160,14 @@ class TurnCompleted:
     message: StoredMessage | None = None
 
     def data(self) -> dict[str, Any]:
-        """Return its JSON."""
+        """Return the event's JSON."""
         head = {"message_id": str(self.message_id), "finish_reason": self.finish_reason, "usage": self.usage.data()}
         return head | {"model": self.model, "timings": asdict(self.timings)}
 
 
 @dataclass(frozen=True, slots=True)
 class IncompleteAnswer:
-    """The answer has no proper end; what was delivered of it is stored."""
+    """The answer ended early; the text delivered so far is stored."""
 
     name: ClassVar[str]
     message_id: UUID
@@ -176,46 +176,49 @@ class IncompleteAnswer:
     message: StoredMessage | None = None
 
     def data(self) -> dict[str, Any]:
-        """Return its JSON."""
+        """Return the event's JSON."""
         return {"message_id": str(self.message_id), "reason": self.reason, "usage": self.usage.data()}
 
 
 @dataclass(frozen=True, slots=True)
 class TurnStopped(IncompleteAnswer):
-    """Somebody stopped the answer."""
+    """The turn ended on request."""
 
     name: ClassVar = "turn.stopped"
 
 
 @dataclass(frozen=True, slots=True)
 class TurnInterrupted(IncompleteAnswer):
-    """The answer broke off."""
+    """The turn failed after part of the answer was delivered."""
 
     name: ClassVar = "turn.interrupted"
 
 
 @dataclass(frozen=True, slots=True)
 class TurnWaiting:
-    """The turn is kept, and goes on when all these calls are approved or denied."""
+    """The turn is paused until each of these tool calls is approved or denied."""
 
     name: ClassVar = "turn.waiting"
     call_ids: Sequence[str]
 
     def data(self) -> dict[str, Any]:
-        """Return its JSON."""
+        """Return the event's JSON."""
         return {"call_ids": list(self.call_ids)}
 
 
 @dataclass(frozen=True, slots=True)
 class TurnFailed:
-    """There is no answer; the question stays. `request_id` is the failed request's own."""
+    """The turn failed before any answer was delivered; the question stays stored.
+
+    `request_id` identifies the request that failed.
+    """
 
     name: ClassVar = "turn.failed"
     error: ParleyError
     request_id: str = ""
 
     def data(self) -> dict[str, Any]:
-        """Return its JSON."""
+        """Return the event's JSON: a problem document and `retryable`."""
         return problem_document(self.error, request_id=self.request_id) | {"retryable": self.error.retryable}
 
 
@@ -237,20 +240,20 @@ type TurnEvent = (
 
 @dataclass(frozen=True, slots=True)
 class ReplayedEvent:
-    """An event that is read again from the log. At the end of a turn, `message` is the stored answer."""
+    """An event read from the log. On a terminal event, `message` is the stored answer, if there is one."""
 
     name: str
     content: Mapping[str, Any]
     message: StoredMessage | None = None
 
     def data(self) -> Mapping[str, Any]:
-        """Return its JSON."""
+        """Return the event's JSON, as it was logged."""
         return self.content
 
 
 @dataclass(frozen=True, slots=True)
 class NumberedEvent:
-    """An event and its number in the turn, from 1 on."""
+    """An event with its number within the turn, counted from 1."""
 
     number: int
     event: TurnEvent | ReplayedEvent
@@ -258,4 +261,4 @@ class NumberedEvent:
 
 @dataclass(frozen=True, slots=True)
 class Ping:
-    """Nothing has happened, and the connection is to know that we are there."""
+    """A sign of life, sent while there is no event. It has no number and is not logged."""

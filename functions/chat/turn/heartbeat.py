@@ -1,18 +1,18 @@
-"""What a turn does by the clock: log events, refresh its heartbeat, notice a stop request, keep its deadline, and ping.
+"""The periodic work of a turn: log events, refresh the heartbeat, notice a stop request, keep the deadline, and ping the client.
 
-The watchdog message and the follow-up jobs are sent in threads of their own.
+The watchdog message and the follow-up jobs are sent in separate threads, so that no answer waits for a queue.
 """
 
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from uuid import UUID
 
 from sqlalchemy import Engine
 
 from functions.chat.errors import OutOfTime
 from functions.chat.turn.events import NumberedEvent, Ping
-from functions.chat.turn.replay import PING_S
 from functions.chat.turn.state import StopRequested, Superseded, Turn
 from parley.db.outbox import OutboxEntry
 from parley.db.turn import turns
@@ -21,64 +21,78 @@ from parley.errors import Unavailable
 from parley.jobs import CheckTurn, MemoryQueue, UpkeepQueue
 from parley.observability import logger
 
-# An answer that is faster needs no watching, and should not wait for a queue.
+# The longest silence on a stream: proxies close a connection that is idle for longer than they allow.
+PING_S = 10.0
+# How often a turn logs its events, refreshes its heartbeat and looks for a stop request.
+TICK_S = 0.5
+# How long the tool loop waits for the next event of a model or tool.
+POLL_S = 0.1
+# How often a replay reads the log of a running turn.
+REPLAY_POLL_S = 0.25
+
+# A turn that ends earlier needs no watchdog and saves the cost of the message.
 WATCH_AFTER_S = 0.1
-
-
 FIRST_CHECK_S = 31
+# After the database was unavailable, the next attempt to log waits for this long.
+_RETRY_S = 2.0
 
 
-class Watchdog:
-    """Sends the message in a thread of its own, once the turn has lasted."""
+class BackgroundSender:
+    """Sends to a queue in a thread; `close` waits for the thread, because a frozen worker sends nothing."""
+
+    def __init__(self) -> None:
+        self._thread: threading.Thread | None = None
+
+    @property
+    def is_started(self) -> bool:
+        """Whether the thread was started."""
+        return self._thread is not None
+
+    def start(self, send: Callable[[], None]) -> None:
+        """Call `send` in the thread."""
+        self._thread = threading.Thread(target=send)
+        self._thread.start()
+
+    def close(self) -> None:
+        """Wait until `send` has returned, if it was called."""
+        if self._thread:
+            self._thread.join()
+
+
+class Watchdog(BackgroundSender):
+    """Asks the upkeep function to check on the turn, once the turn has lasted `WATCH_AFTER_S`."""
 
     def __init__(self, queue: UpkeepQueue, *, user_id: UUID, turn_id: UUID) -> None:
-        self._queue, self._watch = queue, CheckTurn(user_id, turn_id)
+        super().__init__()
+        self._queue = queue
+        self._message = CheckTurn(user_id, turn_id)
         self._due_s = time.monotonic() + WATCH_AFTER_S
-        self._thread: threading.Thread | None = None
 
     def send_if_due(self) -> None:
-        """Send the message if it is time and has not been done."""
-        if self._thread is None and time.monotonic() >= self._due_s:
-            self._thread = threading.Thread(target=self._queue.send_later, args=(self._watch,), kwargs={"delay_s": FIRST_CHECK_S})
-            self._thread.start()
-
-    def close(self) -> None:
-        """Wait until what was begun is done: a frozen worker sends nothing."""
-        if self._thread:
-            self._thread.join()
+        """Send the message if it is due and was not sent before."""
+        if not self.is_started and time.monotonic() >= self._due_s:
+            self.start(partial(self._queue.send_later, self._message, delay_s=FIRST_CHECK_S))
 
 
-class FollowUpSender:
-    """Sends entries in a thread of its own. What cannot be sent is logged, and found by the sweep."""
+class FollowUpSender(BackgroundSender):
+    """Sends committed outbox entries. The queue logs a failure, and the sweep sends the entry later."""
 
     def __init__(self, queue: MemoryQueue) -> None:
+        super().__init__()
         self._queue = queue
-        self._thread: threading.Thread | None = None
 
     def send(self, entries: Sequence[OutboxEntry]) -> None:
-        """Begin to send what a committed transaction has noted."""
+        """Start to send the entries, if there are any."""
         if entries:
-            self._thread = threading.Thread(target=self._send, args=(entries,))
-            self._thread.start()
+            self.start(partial(self._send_all, entries))
 
-    def close(self) -> None:
-        """Wait until all is sent or given up: a frozen worker sends nothing."""
-        if self._thread:
-            self._thread.join()
-
-    def _send(self, entries: Sequence[OutboxEntry]) -> None:
+    def _send_all(self, entries: Sequence[OutboxEntry]) -> None:
         for entry in entries:
             self._queue.send_entry(entry)
 
 
-TICK_S = 0.5
-
-
-_RETRY_S = 2.0
-
-
 class Heartbeat:
-    """Keeps the times of one turn; a turn that is shorter than `TICK_S` pays for none of it."""
+    """Keeps the schedule of one turn. A turn shorter than `TICK_S` runs no statement for it."""
 
     def __init__(self, engine: Engine, turn: Turn, watchdog: Watchdog, deadline: Deadline) -> None:
         self._engine, self._turn, self._watchdog, self.deadline = engine, turn, watchdog, deadline
@@ -86,12 +100,15 @@ class Heartbeat:
         self._due_s = self._sent_s + TICK_S
 
     def mark_sent(self, event: NumberedEvent) -> NumberedEvent:
-        """Note that the client hears something."""
+        """Postpone the next ping, because `event` is sent to the client, and return the event."""
         self._sent_s = time.monotonic()
         return event
 
     def beat(self) -> Iterator[Ping]:
-        """Do all that is due; to be called ten times a second. Raises Stopped, Superseded and OutOfTime."""
+        """Do everything that is due. Call it about ten times a second.
+
+        Raises StopRequested, Superseded and OutOfTime.
+        """
         self._watchdog.send_if_due()
         self.tick()
         if self.deadline.left_s <= 0:
@@ -100,34 +117,35 @@ class Heartbeat:
             yield ping
 
     def tick_now(self) -> None:
-        """Log what came before something is done that cannot be undone."""
+        """Log the events before an action that cannot be undone. Raises as `tick` does."""
         self._due_s = 0.0
         self.tick()
 
     def ping(self) -> Ping | None:
-        """Return a ping if the client has heard nothing for long."""
+        """Return a ping if nothing was sent to the client for `PING_S`."""
         if time.monotonic() - self._sent_s < PING_S:
             return None
         self._sent_s = time.monotonic()
         return Ping()
 
     def tick(self) -> None:
-        """Log what came, if it is time. Raises Stopped, and Superseded where the turn is ours no more.
+        """If a tick is due, log the new events and refresh the heartbeat in one statement.
 
-        A database that is away for a while does not end a turn: the entries wait for the next time.
+        Raises StopRequested, and Superseded if another process has ended the turn. While the database is unavailable, the turn
+        continues and its events wait for the next tick.
         """
         if time.monotonic() < self._due_s:
             return
         entries = self._turn.event_buffer.pending()
         try:
-            found = turns.record_heartbeat(self._engine, self._turn.id, user_id=self._turn.user_id, entries=entries)
+            state = turns.record_heartbeat(self._engine, self._turn.id, user_id=self._turn.user_id, entries=entries)
         except Unavailable:
-            logger.exception("a turn cannot be logged", turn_id=str(self._turn.id))
+            logger.exception("turn_logging_failed", turn_id=str(self._turn.id))
             self._due_s = time.monotonic() + _RETRY_S
             return
         self._due_s = time.monotonic() + TICK_S
-        if not found.is_running:
+        if not state.is_running:
             raise Superseded(f"turn {self._turn.id}")
         self._turn.event_buffer.mark_logged(entries)
-        if found.is_stop_requested:
+        if state.is_to_stop:
             raise StopRequested(f"turn {self._turn.id}")

@@ -12,12 +12,8 @@ from parley.llm.messages import Image
 from parley.observability import logger
 
 MAX_IMAGES = 5
-
-
 URL_LIFETIME_S = 3600
-
-
-# A turn waits.
+# Short, because the user waits for the answer meanwhile.
 _READ_TIMEOUT_S = 10.0
 
 
@@ -30,12 +26,12 @@ class StoredImage:
     media_type: str
 
     def part(self) -> dict[str, Any]:
-        """Return it as a part of a message."""
+        """Return the image as a message part."""
         return {"type": "image", "id": str(self.id), "key": self.key, "media_type": self.media_type}
 
 
 class Images:
-    """The bucket. A user's images lie under the user's id, so somebody else's are not there."""
+    """The bucket of images. Keys contain the user's id, so another user's image looks like a missing one."""
 
     def __init__(self, bucket: str) -> None:
         self._store = FileStore(bucket, read_timeout_s=_READ_TIMEOUT_S)
@@ -56,20 +52,23 @@ class Images:
             raise NotFound("image", id) from exc
 
     def load(self, key: str) -> bytes | None:
-        """Return the bytes of an image of the user's own; None if it has gone or cannot be read now, which is logged."""
+        """Return the bytes of an image, or log and return None if the image is missing or cannot be read now.
+
+        The caller makes sure that the key is one of the user's own.
+        """
         try:
             return self._store.read(key)
         except (FileMissing, Unavailable) as exc:
-            logger.warning("an image cannot be read", reason=str(exc))
+            logger.warning("image_read_failed", reason=str(exc))
             return None
 
     def discard(self, stored_image: StoredImage) -> None:
-        """Delete an image that no message has, or log that it could not be."""
+        """Delete an image that no message shows. A failure is only logged."""
         try:
             self._store.delete(stored_image.key)
         except Unavailable:
-            logger.exception("an image is left over", key=stored_image.key)
+            logger.exception("image_discard_failed", key=stored_image.key)
 
     def signed_url(self, stored_image: StoredImage) -> str:
-        """Return an address by which anybody can read the image for an hour."""
+        """Return a URL with which anyone can read the image for an hour."""
         return self._store.signed_url(stored_image.key, lifetime_s=URL_LIFETIME_S)

@@ -1,6 +1,6 @@
-"""Read a provider's events in a thread of their own.
+"""Read a provider's events in a separate thread.
 
-A vendor's SDK blocks until it has an event. The caller waits with a timeout instead, so that it can ping, tick and stop.
+A vendor's SDK blocks until its next event. The turn waits with a timeout instead, so that it can ping, log and stop meanwhile.
 """
 
 import threading
@@ -16,7 +16,7 @@ _QUEUE_SIZE = 256
 
 
 class ClosableStream[E](Protocol):
-    """Events as they come. `close` may be called by another thread than the one that reads, and wakes a read that blocks."""
+    """A stream of events. `close` may be called from another thread, and ends a read that blocks."""
 
     def __iter__(self) -> Iterator[E]: ...
 
@@ -24,36 +24,36 @@ class ClosableStream[E](Protocol):
 
 
 class StreamEnded(Exception):
-    """There is no further event."""
+    """The stream has no further event."""
 
 
 class StreamReader[E]:
-    """Reads `source` to its end, `_ROOM` events ahead at most."""
+    """Reads `source` to its end in a daemon thread, at most `_QUEUE_SIZE` events ahead of the caller."""
 
     def __init__(self, source: ClosableStream[E]) -> None:
         self._source = source
         self._queue: Queue[E | BaseException] = Queue(_QUEUE_SIZE)
-        self._thread = threading.Thread(target=self._read, name="listener", daemon=True)
+        self._thread = threading.Thread(target=self._read, name="provider-stream", daemon=True)
         self._thread.start()
 
     def next(self, *, timeout_s: float) -> E | None:
-        """Return the next event, or None if none came in time. Raises Ended, or what the source raised."""
+        """Return the next event, or None if none arrives in time. Raises StreamEnded, or the source's own error."""
         try:
-            found = self._queue.get(timeout=timeout_s)
+            event = self._queue.get(timeout=timeout_s)
         except Empty:
             return None
-        if isinstance(found, BaseException):
-            raise found
-        return found
+        if isinstance(event, BaseException):
+            raise event
+        return event
 
     def close(self, *, timeout_s: float = 1.0) -> None:
-        """End the source and wait for the thread, but not for ever; once more does no harm."""
+        """Close the source and wait at most `timeout_s` for the thread. May be called more than once."""
         self._queue.shutdown(immediate=True)
         with suppress(ValueError):  # a plain generator cannot be closed while it runs
             self._source.close()
         self._thread.join(timeout_s)
         if self._thread.is_alive():
-            logger.warning("a provider does not let go")
+            logger.warning("provider_stream_not_closed")
 
     def __enter__(self) -> Self:
         return self

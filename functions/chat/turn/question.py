@@ -20,13 +20,13 @@ from parley.memory.window import MAX_MESSAGES
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A question and how to answer it; no `conversation_id` opens a new conversation.
+    """A question and how to answer it. Without `conversation_id` it opens a new conversation.
 
-    With `wait`, another turn of the conversation is let end first. `tools` offers all of the user's tools to the model, none,
-    or those by name. `documents` asks all that the user may read for sources, none, or those by their ids. `output` is how the
-    answer shall be written. `attached` are images that come with it, or the ids of earlier ones; once they are stored, `images`
-    has their parts. A new conversation may be incognito: never mined, and nothing recalled in it. With
-    `is_anew` it is the conversation's last question, whose text is not known yet.
+    `wait` lets another turn of the conversation end first. `tools` offers the model all of the user's tools, none, or those named.
+    `documents` searches all documents that the user may read, none, or those with these ids. `output` is the schema of the answer.
+    `attached` are new images, or ids of earlier ones; once they are stored, `images` has their parts. A new conversation with
+    `is_incognito` neither uses nor feeds the user's memory. With `is_regeneration`, the question is the conversation's last one,
+    and `text` is not known yet.
     """
 
     text: str
@@ -45,33 +45,33 @@ class Question:
 
     @property
     def named_documents(self) -> Sequence[UUID]:
-        """The documents that are asked for by their ids."""
+        """The documents selected by their ids; empty if all or none are searched."""
         return () if isinstance(self.documents, bool) else self.documents
 
     def options(self) -> dict[str, Any]:
-        """Return how it is to be answered, as JSON: what a turn that pauses keeps of it."""
+        """Return the options as JSON, for the checkpoint of a turn that pauses."""
         plain = {"model": self.model, "max_output_tokens": self.max_output_tokens, "temperature": self.temperature, "tools": self.tools}
         return plain | {"output": asdict(self.output) if self.output else None, "documents": bool(self.documents)}
 
     @classmethod
     def restore(cls, text: str, images: Sequence[MessagePart], conversation_id: UUID, options: Mapping[str, Any]) -> Self:
-        """Make a stored question again, with the options that were kept."""
+        """Return a stored question with the options of a checkpoint."""
         output = options.get("output")
-        written = {"output": OutputSchema(**output) if output else None, "images": images}
-        return cls(text, conversation_id, **dict(options) | written)
+        restored = {"output": OutputSchema(**output) if output else None, "images": images}
+        return cls(text, conversation_id, **dict(options) | restored)
 
 
 def default_title(text: str, *, limit: int = 60) -> str | None:
-    """Return a title for a conversation that begins with `text`: its beginning on one line; None if it is blank."""
+    """Return the title of a conversation that begins with `text`: its start, on one line. None if `text` is blank."""
     line = " ".join(text.split())
     return (line if len(line) <= limit else line[: limit - 1].rstrip() + "…") or None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class QuestionWithHistory:
-    """A question whose text is known, its message's id, the messages before it, oldest first, and what was said so far in short.
+    """A question whose text is known, the id of its message, the messages before it, oldest first, and their summary.
 
-    `is_cut` says that there may be messages before those.
+    `is_history_truncated` means that the conversation may have messages before `history`.
     """
 
     question: Question
@@ -82,41 +82,44 @@ class QuestionWithHistory:
 
 
 def add_history(connection: Connection, conversation: Conversation | None, question: Question, *, user_id: UUID) -> QuestionWithHistory:
-    """Put a question behind what its conversation has; one that is asked anew stands there already.
+    """Return the question with the conversation's history. A regenerated question is read from that history.
 
     Raises NothingToRegenerate.
     """
     window = Window([], None)
     if conversation:
         window = messages.window(connection, conversation.id, user_id=user_id, limit=MAX_MESSAGES)
-    return (
-        _last_question(window, question)
-        if question.is_regeneration
-        else QuestionWithHistory(question, new_id(), window.history, window.summary, _is_history_truncated(window))
-    )
+    if question.is_regeneration:
+        return _last_question(window, question)
+    return _with_window(question, new_id(), window, len(window.history))
 
 
 def load_question(
     connection: Connection, conversation: Conversation, message_id: UUID, options: Mapping[str, Any], *, user_id: UUID
 ) -> QuestionWithHistory:
-    """Find a question again that was asked with these options, while its turn paused. Raises NotFound."""
+    """Return the stored question of a paused turn, with the options of its checkpoint. Raises NotFound."""
     window = messages.window(connection, conversation.id, user_id=user_id, limit=MAX_MESSAGES)
-    for place, message in enumerate(window.history):
+    for position, message in enumerate(window.history):
         if message.id == message_id:
-            asked = Question.restore(message.text, message.images, conversation.id, options)
-            return QuestionWithHistory(asked, message_id, window.history[:place], window.summary, _is_history_truncated(window))
+            question = Question.restore(message.text, message.images, conversation.id, options)
+            return _with_window(question, message_id, window, position)
     raise NotFound("message", message_id)
 
 
-def _is_history_truncated(window: Window) -> bool:
-    return len(window.history) >= MAX_MESSAGES
-
-
 def _last_question(window: Window, question: Question) -> QuestionWithHistory:
-    """Find the last question, answered or not."""
-    history = window.history
-    for place in reversed(range(len(history))):
-        if history[place].role == "user":
-            asked = replace(question, text=history[place].text, images=history[place].images)
-            return QuestionWithHistory(asked, history[place].id, history[:place], window.summary, _is_history_truncated(window))
+    """Return the conversation's last question, answered or not."""
+    for position, message in reversed(list(enumerate(window.history))):
+        if message.role == "user":
+            return _with_window(replace(question, text=message.text, images=message.images), message.id, window, position)
     raise NothingToRegenerate(f"conversation {question.conversation_id}")
+
+
+def _with_window(question: Question, message_id: UUID, window: Window, position: int) -> QuestionWithHistory:
+    """Return the question with the part of the window before `position`."""
+    return QuestionWithHistory(
+        question=question,
+        message_id=message_id,
+        history=window.history[:position],
+        summary=window.summary,
+        is_history_truncated=len(window.history) >= MAX_MESSAGES,
+    )

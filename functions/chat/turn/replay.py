@@ -8,6 +8,7 @@ from uuid import UUID
 from sqlalchemy import Engine
 
 from functions.chat.turn.events import NumberedEvent, Ping, ReplayedEvent, TurnFailed
+from functions.chat.turn.heartbeat import PING_S, REPLAY_POLL_S
 from functions.chat.turn.images import Images
 from parley.auth.principal import Principal
 from parley.db import messages
@@ -19,23 +20,37 @@ from parley.deadline import Deadline
 from parley.errors import InvalidInput, NotFound
 from parley.turn_recovery import end_waiting_turn, interrupt_if_stale
 
-POLL_S = 0.25
+
+@dataclass(frozen=True, slots=True)
+class TurnSnapshot:
+    """A turn's stored record, the text of its answer so far, and the tool calls that needed an approval."""
+
+    record: turns.StoredTurn
+    text: str
+    approvals: Sequence[Approval]
 
 
-PING_S = 10.0
+@dataclass(frozen=True, slots=True)
+class SignedImage:
+    """An image with a signed URL."""
+
+    id: UUID
+    media_type: str
+    url: str
 
 
 def follow_events(engine: Engine, turn_id: UUID, *, user_id: UUID, after: int, deadline: Deadline) -> Generator[NumberedEvent | Ping]:
-    """Yield the events behind `after` as the log gets them, to the one that ends the turn, which always comes.
+    """Yield the logged events with a number greater than `after` until the turn ends or pauses.
 
-    A turn that waits for an approval ends it, too, with `turn.waiting`. Nothing is open in the database while it waits.
-    Where the time is up first, the stream ends and can be asked for again. Raises NotFound and Unavailable.
+    The last event, terminal or `turn.waiting`, is yielded even if its number is not greater than `after`. No transaction is open
+    between two reads of the log. If the deadline passes first, the stream just ends and the client asks again. A stale turn is
+    interrupted. Raises NotFound and Unavailable.
     """
     pinged_s = None
     while True:
         progress = turns.progress(engine, turn_id, user_id=user_id, after=after)
         for entry in progress.entries[:-1] if progress.status != "running" else progress.entries:
-            yield NumberedEvent(entry.number, ReplayedEvent(entry.name, entry.payload(after=after)))
+            yield NumberedEvent(entry.number, ReplayedEvent(entry.name, entry.document(after=after)))
             after, pinged_s = entry.number, time.monotonic()
         if progress.status != "running":
             if last := _last_event(engine, turn_id, user_id=user_id, progress=progress):
@@ -50,11 +65,11 @@ def follow_events(engine: Engine, turn_id: UUID, *, user_id: UUID, after: int, d
         if pinged_s is None or time.monotonic() - pinged_s >= PING_S:
             yield Ping()
             pinged_s = time.monotonic()
-        time.sleep(POLL_S)
+        time.sleep(REPLAY_POLL_S)
 
 
 def stored_terminal_event(engine: Engine, turn_id: UUID, *, user_id: UUID) -> NumberedEvent:
-    """Return the terminal event of a turn that has ended, with the answer it tells of. Raises NotFound and Unavailable."""
+    """Return the terminal event of an ended turn, with the stored answer. Raises NotFound and Unavailable."""
     progress = turns.progress(engine, turn_id, user_id=user_id, after=0)
     if not (last := _last_event(engine, turn_id, user_id=user_id, progress=progress)):
         raise NotFound("log of this turn", turn_id)
@@ -62,7 +77,10 @@ def stored_terminal_event(engine: Engine, turn_id: UUID, *, user_id: UUID) -> Nu
 
 
 def _last_event(engine: Engine, turn_id: UUID, *, user_id: UUID, progress: TurnProgress) -> NumberedEvent | None:
-    """Return the last event of a turn that does not run; None if it runs, as one does that waited a moment ago. Raises NotFound."""
+    """Return the last event of a turn that is not running. Raises NotFound if the log is gone.
+
+    Returns None if the turn is running: a waiting turn may have been resumed since `progress` was read.
+    """
     if not progress.entries:
         progress = turns.progress(engine, turn_id, user_id=user_id, after=0)
     if progress.status == "running":
@@ -76,78 +94,62 @@ def _last_event(engine: Engine, turn_id: UUID, *, user_id: UUID, progress: TurnP
     return NumberedEvent(last.number, ReplayedEvent(last.name, last.data, answer))
 
 
-@dataclass(frozen=True, slots=True)
-class TurnSnapshot:
-    """How a turn stands: what is stored of it, its text so far, and the calls that it asked its user about."""
-
-    record: turns.StoredTurn
-    text: str
-    approvals: Sequence[Approval]
-
-
-@dataclass(frozen=True, slots=True)
-class SignedImage:
-    """An image and its signed address."""
-
-    id: UUID
-    media_type: str
-    url: str
-
-
 def read_turn(engine: Engine, principal: Principal, turn_id: UUID) -> TurnSnapshot:
-    """Return how a turn stands; one whose function died is ended first. Raises NotFound, Unauthorized and Unavailable."""
-    state, age_s = _read_snapshot(engine, principal, turn_id)
+    """Return a turn's state, after interrupting the turn if it is stale. Raises NotFound, Unauthorized and Unavailable."""
+    snapshot, age_s = _read_snapshot(engine, principal, turn_id)
     if age_s is not None and age_s > turns.STALE_AFTER_S and interrupt_if_stale(engine, turn_id, user_id=principal.user_id):
-        state, _ = _read_snapshot(engine, principal, turn_id)
-    return state
+        snapshot, _ = _read_snapshot(engine, principal, turn_id)
+    return snapshot
 
 
 def read_events(engine: Engine, principal: Principal, turn_id: UUID, *, after: int, deadline: Deadline) -> Generator[NumberedEvent | Ping]:
-    """Yield a turn's events behind `after`: see `follow`; one that is deleted meanwhile ends with `turn.failed`.
+    """Yield a turn's events as `follow_events` does. If the turn is deleted meanwhile, the stream ends with `turn.failed`.
 
-    Raises NotFound, Unauthorized and Unavailable.
+    Raises NotFound before the first event, Unauthorized and Unavailable.
     """
     with principal_scope(engine, principal) as connection:
         turns.get(connection, turn_id, user_id=principal.user_id)
     has_begun = False
     try:
-        for one in follow_events(engine, turn_id, user_id=principal.user_id, after=after, deadline=deadline):
-            after, has_begun = one.number if isinstance(one, NumberedEvent) else after, True
-            yield one
-    except NotFound as gone:
+        for event in follow_events(engine, turn_id, user_id=principal.user_id, after=after, deadline=deadline):
+            after, has_begun = event.number if isinstance(event, NumberedEvent) else after, True
+            yield event
+    except NotFound as exc:
         if not has_begun:
             raise
-        yield NumberedEvent(after + 1, TurnFailed(gone))
+        yield NumberedEvent(after + 1, TurnFailed(exc))
 
 
 def request_stop(engine: Engine, principal: Principal, turn_id: UUID) -> None:
-    """Ask the turn to stop, whichever worker takes it; end it where none does, because it waits.
+    """Ask the worker that runs the turn to stop it; end a waiting turn here, because no worker runs it.
 
     Raises NotFound, Unauthorized and Unavailable.
     """
-    is_met = False
-    while not is_met:
+    is_done = False
+    while not is_done:
         with principal_scope(engine, principal) as connection:
             status = turns.request_stop(connection, turn_id, user_id=principal.user_id)
-        is_met = status != "waiting" or end_waiting_turn(engine, turn_id, user_id=principal.user_id, reason="requested")
+        # A turn that was resumed in between is asked again.
+        is_done = status != "waiting" or end_waiting_turn(engine, turn_id, user_id=principal.user_id, reason="requested")
 
 
 def sign_image(images: Images, id: UUID, *, user_id: UUID) -> SignedImage:
-    """Return where an image of the user's can be read. Raises NotFound and Unavailable."""
+    """Return one of the user's images with a signed URL. Raises NotFound and Unavailable."""
     stored_image = images.find(id, user_id=user_id)
     return SignedImage(stored_image.id, stored_image.media_type, images.signed_url(stored_image))
 
 
 def parse_last_event_id(last_event_id: str | None) -> int:
-    """Read a `Last-Event-ID`; none means that nothing was seen yet. Raises InvalidInput."""
+    """Return the event number in a `Last-Event-ID` header, 0 without the header. Raises InvalidInput."""
     if last_event_id is None:
         return 0
     if not (last_event_id.isascii() and last_event_id.isdigit() and int(last_event_id) < 2**31):
-        raise InvalidInput("not the id of an event", loc=("header", "Last-Event-ID"))
+        raise InvalidInput("must be the id of an event", loc=("header", "Last-Event-ID"))
     return int(last_event_id)
 
 
 def _read_snapshot(engine: Engine, principal: Principal, turn_id: UUID) -> tuple[TurnSnapshot, float | None]:
+    """Return the turn and, if it is running, the age of its heartbeat in seconds."""
     user_id = principal.user_id
     with principal_scope(engine, principal) as connection:
         record = turns.get(connection, turn_id, user_id=user_id)
@@ -155,5 +157,5 @@ def _read_snapshot(engine: Engine, principal: Principal, turn_id: UUID) -> tuple
             text = messages.get(connection, record.message_id, user_id=user_id).text
         else:
             text = "".join(entry.text for entry in turns.read_events(connection, turn_id, user_id=user_id))
-        asked = approvals.list_for_turn(connection, turn_id, user_id=user_id)
-        return TurnSnapshot(record, text, asked), turns.heartbeat_age_s(connection, turn_id, user_id=user_id)
+        stored_approvals = approvals.list_for_turn(connection, turn_id, user_id=user_id)
+        return TurnSnapshot(record, text, stored_approvals), turns.heartbeat_age_s(connection, turn_id, user_id=user_id)

@@ -1,7 +1,8 @@
-"""Retrieval for a question: document passages and the user's memory, added to the request before the model is called.
+"""Retrieval for a question: document chunks and the user's memory, added to the request before the model is called.
 
-One query vector serves both searches, and one call of the embedding model is paid for. A turn continues without
-retrieved context if the database is unavailable or the budget cannot cover the longer request.
+One query vector serves both searches, and one call of the embedding model is paid for. A turn continues without retrieved context
+if the database is unavailable or the budget cannot cover the longer request. Each retrieval builds the request again, because the
+beginning of the turn had to build it without retrieved context in order to reserve its cost.
 """
 
 from collections.abc import Iterator, Sequence
@@ -10,12 +11,13 @@ from decimal import Decimal
 from itertools import count
 from typing import Any
 
+from sqlalchemy import Engine
+
 from functions.chat.services import ChatServices
 from functions.chat.turn.events import NumberedEvent, SourceGiven
 from functions.chat.turn.prompt import PromptContext, prepare_request, retrieval_budget
 from functions.chat.turn.state import Turn
 from parley.db import search
-from parley.db import search as found
 from parley.db.search import FoundChunk, FoundFact, FoundPassage, RecallResult, WindowStart
 from parley.db.transactions import user_scope
 from parley.db.turn.message_parts import MessagePart
@@ -33,10 +35,116 @@ from parley.metering.limits import BudgetExhausted
 from parley.observability import logger
 from parley.snippets import excerpt
 
+# The longest delay of a turn by a slow embedding service. A reranker may take `reranking.ORDER_S` in addition.
+QUERY_EMBEDDING_TIMEOUT_S = 0.5
+# A match by vector alone must be closer to the question than unrelated text usually is.
+MIN_SIMILARITY = 0.35
 
-def inject(services: ChatServices, turn: Turn, **found: Any) -> bool:
-    """Put `found`, fields of the context, into the turn's request; False, and all stays as it is, where the budget has no room for it."""
-    context = replace(turn.context, **found)
+MAX_SOURCES = 8
+# More than are used: some are left out as duplicates, or because they are too long.
+_MAX_SEARCHED = 3 * MAX_SOURCES
+CITE_INSTRUCTION = "Cite a passage as [number] where you use it."
+
+MAX_FACTS = 20
+MAX_PASSAGES = 6
+FACT_HALF_LIFE_DAYS = 30.0
+# A passage must have this share of the best passage's score.
+MIN_PASSAGE_SCORE_SHARE = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class NumberedChunk:
+    """A chunk that a tool found, numbered as a source. `is_new` is False if the turn already had the source."""
+
+    numbered_source: Source
+    source_event: SourceGiven
+    is_new: bool
+
+
+def start_query_embedding(services: ChatServices, turn: Turn) -> BackgroundCall[Vector] | None:
+    """Start embedding the question in the background.
+
+    Returns None if nothing needs retrieval, no embedding model is configured, or a previous call still hangs.
+    """
+    if not _needs_retrieval(turn.context):
+        return None
+    embedding = services.embedding
+    try:
+        return embedding.query_embedding(embedding.call(), turn.context.question.text)
+    except NoModel:
+        return None
+
+
+def max_embedding_cost_usd(services: ChatServices, context: PromptContext) -> Decimal:
+    """Return the maximum cost of embedding the question, zero if it is not embedded."""
+    if not _needs_retrieval(context):
+        return Decimal(0)
+    try:
+        model = services.embedding.call().model
+    except NoModel:
+        return Decimal(0)
+    return limits.max_cost_usd([model], ModelRequest([Message("user", context.question.text[:QUERY_CHARACTERS])]))
+
+
+def retrieve(services: ChatServices, turn: Turn) -> Iterator[NumberedEvent]:
+    """Add sources and memory to the turn's request, and yield an event for each. A resumed turn has them in its checkpoint."""
+    if turn.resumed_from.parts or not _needs_retrieval(turn.context):
+        return
+    vector = turn.query_embedding.result(timeout_s=QUERY_EMBEDDING_TIMEOUT_S) if turn.query_embedding else None
+    yield from inject_sources(services, turn, vector)
+    yield from inject_memory(services, turn, vector)
+
+
+def _needs_retrieval(context: PromptContext) -> bool:
+    return context.remembers or bool(context.question.documents)
+
+
+def inject_sources(services: ChatServices, turn: Turn, vector: Vector | None) -> Iterator[NumberedEvent]:
+    """Search the question's documents, add the best chunks to the request, and yield an event for each.
+
+    Sources taint the turn, even those of the user's own documents, because anyone may have written the text: from here on, tools
+    that write or send data need an approval.
+    """
+    context = turn.context
+    if not context.question.documents:
+        return
+    budget = retrieval_budget(context, turn.candidates[0])
+    chunks = _relevant_chunks(_search_documents(services.engine, turn, vector), is_named=bool(context.question.named_documents))
+    reranked = services.reranking.reranked(context.question.text, chunks, billing_subject=turn.billing_subject)
+    chosen = number_sources(reranked or chunks, budget_tokens=budget.source_tokens)
+    if chosen and inject(services, turn, sources=[numbered_source for numbered_source, _ in chosen]):
+        for numbered_source, chunk in chosen:
+            yield turn.add_source(source_event(numbered_source.number, chunk, context.question.text))
+
+
+def inject_memory(services: ChatServices, turn: Turn, vector: Vector | None) -> Iterator[NumberedEvent]:
+    """Search the user's facts and past conversations, add the best matches to the request, and yield an event for each."""
+    if not turn.context.remembers:
+        return
+    budget = retrieval_budget(turn.context, turn.candidates[0])
+    try:
+        recalled = search.recall(
+            services.engine,
+            turn.context.question.text[:QUERY_CHARACTERS],
+            user_id=turn.user_id,
+            vector=vector,
+            window_start=_history_start(turn.context, budget.history_messages),
+            facts=MAX_FACTS,
+            passages=MAX_PASSAGES,
+            half_life_days=FACT_HALF_LIFE_DAYS,
+        )
+    except Unavailable as exc:
+        logger.warning("memory_retrieval_skipped", turn_id=str(turn.id), reason=str(exc))
+        return
+    yield from _inject_recalled(services, turn, select_memories(recalled, budget_tokens=budget.memory_tokens))
+
+
+def inject(services: ChatServices, turn: Turn, **retrieved: Any) -> bool:
+    """Rebuild the turn's request with `retrieved`, fields of its context.
+
+    Returns False, changing nothing, if the budget cannot cover the longer request.
+    """
+    context = replace(turn.context, **retrieved)
     candidates, request = prepare_request(turn.candidates, context)
     if not _reserve_difference(services, turn, candidates, request):
         return False
@@ -45,55 +153,24 @@ def inject(services: ChatServices, turn: Turn, **found: Any) -> bool:
 
 
 def _reserve_difference(services: ChatServices, turn: Turn, candidates: Sequence[Candidate], request: ModelRequest) -> bool:
-    """Reserve what the longer request costs more; False where the budget has no room for it."""
-    models, before = [one.model for one in candidates], [one.model for one in turn.candidates]
-    amount_usd = limits.max_cost_usd(models, request) - limits.max_cost_usd(before, turn.request)
+    """Reserve the additional cost of the longer request. Return False if the budget cannot cover it."""
+    models, models_before = [candidate.model for candidate in candidates], [candidate.model for candidate in turn.candidates]
+    amount_usd = limits.max_cost_usd(models, request) - limits.max_cost_usd(models_before, turn.request)
     if amount_usd <= 0:
         return True
     try:
         with user_scope(services.engine, turn.user_id) as connection:
             turn.reservations.append(limits.reserve(connection, turn.billing_subject, services.default_limits, amount_usd=amount_usd))
     except (BudgetExhausted, Unavailable) as exc:
-        logger.warning("a turn goes on without what was found for it", turn_id=str(turn.id), reason=str(exc))
+        logger.warning("retrieved_context_skipped", turn_id=str(turn.id), reason=str(exc))
         return False
     return True
 
 
-MAX_SOURCES = 8
-
-
-CITE_INSTRUCTION = "Cite a passage as [number] where you use it."
-
-
-# Some are left out: they say what others say, or are too long.
-_MAX_SEARCHED = 3 * MAX_SOURCES
-
-
-# What has no word of the question must be nearer to it than chance, unless its document is asked for.
-MIN_SOURCE_SIMILARITY = 0.35
-
-
-def inject_sources(services: ChatServices, turn: Turn, vector: Vector | None) -> Iterator[NumberedEvent]:
-    """Give the turn what the documents that it asks have for its question, and tell of each; where the database is away, go on without.
-
-    Whoever wrote a document, also one of the user's own, may be anybody: from here on, tools that write or send out ask.
-    """
-    context = turn.context
-    if not context.question.documents:
-        return
-    room = retrieval_budget(context, turn.candidates[0])
-    found = _relevant(_search_documents(services, turn, vector), is_named=bool(context.question.named_documents))
-    reranked = services.reranking.reranked(context.question.text, found, billing_subject=turn.billing_subject)
-    chosen = number_sources(reranked or found, budget_tokens=room.source_tokens)
-    if chosen and inject(services, turn, sources=[numbered_source for numbered_source, _ in chosen]):
-        for numbered_source, chunk in chosen:
-            yield turn.add_source(source_event(numbered_source.number, chunk, context.question.text))
-
-
-def number_sources(found: Sequence[FoundChunk], *, budget_tokens: int) -> list[tuple[Source, FoundChunk]]:
-    """Return what fits, the best first, numbered from 1 on. No text comes twice."""
+def number_sources(chunks: Sequence[FoundChunk], *, budget_tokens: int) -> list[tuple[Source, FoundChunk]]:
+    """Return the chunks that fit the budget, best first, as sources numbered from 1. Duplicate texts are left out."""
     chosen: list[tuple[Source, FoundChunk]] = []
-    for chunk in found:
+    for chunk in chunks:
         if any(chunk.body == other.body for _, other in chosen):
             continue
         numbered_source = prompt_source(len(chosen) + 1, chunk)
@@ -104,101 +181,61 @@ def number_sources(found: Sequence[FoundChunk], *, budget_tokens: int) -> list[t
     return chosen
 
 
-@dataclass(frozen=True, slots=True)
-class NumberedChunk:
-    """A piece that a tool has found; one that was a source before is not new."""
-
-    numbered_source: Source
-    source_event: SourceGiven
-    is_new: bool
-
-
-def number_tool_results(sources: Sequence[MessagePart], found: Sequence[FoundChunk], *, query: str) -> list[NumberedChunk]:
-    """Number what a tool has found behind a turn's sources; what was a source before keeps its number."""
+def number_tool_results(sources: Sequence[MessagePart], chunks: Sequence[FoundChunk], *, query: str) -> list[NumberedChunk]:
+    """Return the chunks that a tool found, numbered after the turn's sources. A chunk that is a source already keeps its number."""
     known = {part["chunk_id"]: part["number"] for part in sources}
-    new = count(len(known) + 1)
-    numbers = [(known.get(str(chunk.id)) or next(new), chunk) for chunk in found]
+    new_numbers = count(len(known) + 1)
+    numbered = [(known.get(str(chunk.id)) or next(new_numbers), chunk) for chunk in chunks]
     return [
         NumberedChunk(prompt_source(number, chunk), source_event(number, chunk, query), str(chunk.id) not in known)
-        for number, chunk in numbers
+        for number, chunk in numbered
     ]
 
 
-def format_sources(sources: Sequence[NumberedChunk]) -> str:
-    """Return pieces that a tool has found as the model is given them."""
-    return "\n\n".join([CITE_INSTRUCTION, *(quoted_source(source.numbered_source) for source in sources)])
+def format_sources(chunks: Sequence[NumberedChunk]) -> str:
+    """Return the chunks that a tool found as its result for the model."""
+    return "\n\n".join([CITE_INSTRUCTION, *(quoted_source(chunk.numbered_source) for chunk in chunks)])
 
 
 def prompt_source(number: int, chunk: FoundChunk) -> Source:
-    """Return a chunk as a model reads it: under the way to it, and its page."""
+    """Return a chunk as a source for the prompt, with its headings and page."""
     return Source(number, f"{chunk.heading}, page {chunk.page}" if chunk.page else chunk.heading, chunk.body)
 
 
 def source_event(number: int, chunk: FoundChunk, query: str) -> SourceGiven:
-    """Return a chunk as clients are told of it."""
+    """Return the event that shows a source to clients."""
     snippet = excerpt(chunk.body, query[:QUERY_CHARACTERS])
     return SourceGiven(number, chunk.document_id, chunk.title, chunk.id, chunk.page, snippet, chunk.score)
 
 
-def _search_documents(services: ChatServices, turn: Turn, vector: Vector | None) -> list[FoundChunk]:
+def _search_documents(engine: Engine, turn: Turn, vector: Vector | None) -> list[FoundChunk]:
     question = turn.context.question
     only_in = question.named_documents or None
     try:
-        with user_scope(services.engine, turn.user_id) as connection:
+        with user_scope(engine, turn.user_id) as connection:
             return search.search_chunks(connection, question.text[:QUERY_CHARACTERS], vector, limit=_MAX_SEARCHED, only_in=only_in)
     except Unavailable as exc:
-        logger.warning("a turn goes on without sources", turn_id=str(turn.id), reason=str(exc))
+        logger.warning("source_retrieval_skipped", turn_id=str(turn.id), reason=str(exc))
         return []
 
 
-def _relevant(found: Sequence[FoundChunk], *, is_named: bool) -> list[FoundChunk]:
-    """Return what is near enough; nothing else is worth the price of a place in the order."""
-    return [one for one in found if is_named or one.bm25 is not None or (one.similarity or 0.0) >= MIN_SOURCE_SIMILARITY]
+def _relevant_chunks(chunks: Sequence[FoundChunk], *, is_named: bool) -> list[FoundChunk]:
+    """Return the chunks worth reranking: all chunks of documents that the question names, and otherwise the close matches."""
+    return [chunk for chunk in chunks if is_named or _is_close(chunk)]
 
 
-MAX_FACTS, MAX_PASSAGES = 20, 6
-
-
-FACT_HALF_LIFE_DAYS = 30.0
-
-
-# A passage that is only near by its vector must be nearer than chance.
-MIN_PASSAGE_SIMILARITY = 0.35
-
-
-# Of the best passage's score, what another must have.
-MIN_PASSAGE_SCORE_SHARE = 0.5
-
-
-def inject_memory(services: ChatServices, turn: Turn, vector: Vector | None) -> Iterator[NumberedEvent]:
-    """Give the turn what its user's memory has for the question, and tell of each; where the database is away, go on without."""
-    if not turn.context.remembers:
-        return
-    room = retrieval_budget(turn.context, turn.candidates[0])
-    try:
-        recalled = found.recall(
-            services.engine,
-            turn.context.question.text[:QUERY_CHARACTERS],
-            user_id=turn.user_id,
-            vector=vector,
-            window_start=_history_start(turn.context, room.kept),
-            facts=MAX_FACTS,
-            passages=MAX_PASSAGES,
-            half_life_days=FACT_HALF_LIFE_DAYS,
-        )
-    except Unavailable as exc:
-        logger.warning("a turn goes on without its user's memory", turn_id=str(turn.id), reason=str(exc))
-        return
-    yield from _inject_recalled(services, turn, select_memories(recalled, budget_tokens=room.memory_tokens))
+def _is_close(match: FoundChunk | FoundPassage) -> bool:
+    """Whether the match shares a word with the question, or is similar enough by vector."""
+    return match.weight is not None or (match.similarity or 0.0) >= MIN_SIMILARITY
 
 
 def select_memories(recalled: RecallResult, *, budget_tokens: int) -> RecallResult:
-    """Return what is near enough and fits, the facts before the passages and the best of each first. No text comes twice."""
+    """Return the relevant memories that fit the budget: facts first, then passages, each best first. Duplicates are left out."""
     facts = _fitting(recalled.facts, budget_tokens)
     left = budget_tokens - sum(estimate_tokens(fact.text) for fact in facts)
-    best = max((passage.score for passage in recalled.passages), default=0.0)
-    near = [passage for passage in recalled.passages if _is_relevant_passage(passage, best)]
-    return RecallResult(facts, _fitting(list({passage.text: passage for passage in near}.values()), left))
+    best_score = max((passage.score for passage in recalled.passages), default=0.0)
+    relevant = [passage for passage in recalled.passages if _is_close(passage) and passage.score >= best_score * MIN_PASSAGE_SCORE_SHARE]
+    return RecallResult(facts, _fitting(list({passage.text: passage for passage in relevant}.values()), left))
 
 
 def _inject_recalled(services: ChatServices, turn: Turn, recalled: RecallResult) -> Iterator[NumberedEvent]:
@@ -206,71 +243,28 @@ def _inject_recalled(services: ChatServices, turn: Turn, recalled: RecallResult)
     if not (facts or passages) or not inject(services, turn, facts=facts, passages=passages):
         return
     if any(fact.is_tainted for fact in recalled.facts) or any(passage.is_tainted for passage in recalled.passages):
-        turn.parts.mark_memory_used()
+        turn.parts.remember()
     for fact in recalled.facts:
         yield turn.add_memory("fact", fact.id, fact.text)
     for passage in recalled.passages:
         yield turn.add_memory("passage", passage.id, passage.text)
 
 
-def _history_start(context: PromptContext, kept: int) -> WindowStart:
-    """Return from which message on the conversation is in the window. An answer that is made anew stands behind the question."""
+def _history_start(context: PromptContext, history_messages: int) -> WindowStart:
+    """Return the first message of the conversation that is in the prompt anyway, so that recall leaves it out."""
     if context.conversation is None:
         return WindowStart(None, 0)
-    behind = 2 if context.question.is_regeneration else 0
-    return WindowStart(context.conversation.id, max(context.conversation.last_seq - kept - behind + 1, 1))
+    # The question that is regenerated and its answer come after the history.
+    regenerated = 2 if context.question.is_regeneration else 0
+    return WindowStart(context.conversation.id, max(context.conversation.last_seq - history_messages - regenerated + 1, 1))
 
 
-def _is_relevant_passage(passage: FoundPassage, best: float) -> bool:
-    is_like = passage.bm25 is not None or (passage.similarity or 0.0) >= MIN_PASSAGE_SIMILARITY
-    return is_like and passage.score >= best * MIN_PASSAGE_SCORE_SHARE
-
-
-def _fitting[T: (FoundFact, FoundPassage)](texts: Sequence[T], budget_tokens: int) -> list[T]:
-    """Return as many as fit, from the first on; one that is too long is passed over."""
+def _fitting[T: (FoundFact, FoundPassage)](memories: Sequence[T], budget_tokens: int) -> list[T]:
+    """Return the memories that fit the budget, in order. A memory that is too long is skipped."""
     fitting: list[T] = []
-    for one in texts:
-        tokens = estimate_tokens(one.text)
+    for memory in memories:
+        tokens = estimate_tokens(memory.text)
         if tokens <= budget_tokens:
-            fitting.append(one)
+            fitting.append(memory)
             budget_tokens -= tokens
     return fitting
-
-
-# An embedding service that is slow or dead delays a turn by no more; a reranker has `reranking.ORDER_S` beside that.
-QUERY_EMBEDDING_TIMEOUT_S = 0.5
-
-
-def start_query_embedding(services: ChatServices, turn: Turn) -> BackgroundCall[Vector] | None:
-    """Begin to embed the question; None where nothing is looked up, there is no model, or an earlier question's call hangs."""
-    if not _needs_retrieval(turn.context):
-        return None
-    embedding = services.embedding
-    try:
-        return embedding.query_embedding(embedding.call(), turn.context.question.text)
-    except NoModel:
-        return None
-
-
-def retrieve(services: ChatServices, turn: Turn) -> Iterator[NumberedEvent]:
-    """Give the turn what documents and memory have for its question, and tell of each. One that goes on has it already."""
-    if turn.resumed_from.parts or not _needs_retrieval(turn.context):
-        return
-    vector = turn.query_embedding.result(timeout_s=QUERY_EMBEDDING_TIMEOUT_S) if turn.query_embedding else None
-    yield from inject_sources(services, turn, vector)
-    yield from inject_memory(services, turn, vector)
-
-
-def max_embedding_cost_usd(services: ChatServices, context: PromptContext) -> Decimal:
-    """Return the most that the question's vector costs."""
-    if not _needs_retrieval(context):
-        return Decimal(0)
-    try:
-        model = services.embedding.call().model
-    except NoModel:
-        return Decimal(0)
-    return limits.max_cost_usd([model], ModelRequest([Message("user", context.question.text[:QUERY_CHARACTERS])]))
-
-
-def _needs_retrieval(context: PromptContext) -> bool:
-    return context.remembers or bool(context.question.documents)

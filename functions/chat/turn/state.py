@@ -1,8 +1,8 @@
-"""A turn in memory: its request, the answer so far, the events still to be logged, and how it may end early."""
+"""A turn in memory: its request, the answer so far, the events still to be logged, and the signals that end it early."""
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from types import MappingProxyType
 from uuid import UUID
 
@@ -22,7 +22,7 @@ from functions.chat.turn.events import (
 )
 from functions.chat.turn.prompt import PromptContext
 from functions.chat.turn.tools import EmptyToolbox, ParsedToolCall, TurnToolbox
-from parley.db.outbox import OutboxEntry as Work
+from parley.db.outbox import OutboxEntry
 from parley.db.turn.message_parts import AnswerParts
 from parley.db.turn.turn_checkpoint import Checkpoint
 from parley.db.turn.turn_events import TEXT_EVENT, LoggedEvent
@@ -39,7 +39,7 @@ from parley.tools.outcome import ToolOutcome
 
 
 class ApprovalsPending(ParleyError):
-    """The turn pauses until its user has said whether these calls may be run."""
+    """The turn pauses until the user has approved or denied these tool calls."""
 
     status, code = 409, "waiting"
 
@@ -49,28 +49,28 @@ class ApprovalsPending(ParleyError):
 
 
 class StopRequested(ParleyError):
-    """Somebody asked the turn to stop."""
+    """The user asked to stop the turn."""
 
     status, code = 409, "stopped"
 
 
 class Superseded(ParleyError):
-    """The turn was ended by somebody else, who took it for dead."""
+    """Another process found the turn stale and ended it."""
 
     status, code = 409, "superseded"
 
 
 class EventBuffer:
-    """Numbers the events of one turn. Texts that follow one another are logged as one entry."""
+    """Numbers the events of one turn, and collects them for the log. Consecutive text deltas are logged as one entry."""
 
     def __init__(self, *, last: int = 0) -> None:
-        """Go on behind the number `last`."""
+        """Number the next event `last + 1`."""
         self.last = last
         self._entries: list[LoggedEvent] = []
         self._texts: list[str] = []
 
     def add(self, event: TurnEvent) -> NumberedEvent:
-        """Give the event its number and keep it for the log."""
+        """Return the event with its number, and collect it for the log."""
         if isinstance(event, AnswerDelta):
             self._texts.append(event.text)
             self.last += 1
@@ -81,22 +81,22 @@ class EventBuffer:
         return NumberedEvent(self.last, event)
 
     def discard_last(self) -> None:
-        """Take the last event, which was no text, back: it did not happen. Its number is not used again."""
+        """Remove the last event, which must not be a text delta. Its number is not used again."""
         self._entries.pop()
 
     def pending(self) -> list[LoggedEvent]:
-        """Return what is to be logged. It stays so until `logged`: an attempt that failed is repeated entry by entry."""
+        """Return the entries to log. They stay in the buffer until `mark_logged`, so that a failed attempt can be repeated."""
         self._close_text()
         return list(self._entries)
 
     def drain(self) -> list[LoggedEvent]:
-        """Return what is to be logged in a transaction that all depends on, and forget it."""
+        """Return the entries to log and remove them. For a transaction whose failure ends the turn."""
         entries = self.pending()
         self.mark_logged(entries)
         return entries
 
     def mark_logged(self, entries: list[LoggedEvent]) -> None:
-        """Forget what the log has."""
+        """Remove `entries`, which `pending` returned, because they are logged."""
         self._entries = self._entries[len(entries) :]
 
     def _close_text(self) -> None:
@@ -105,12 +105,13 @@ class EventBuffer:
             self._texts = []
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class Turn:
-    """What was stored at its beginning, and what has come of the answer. Times are this worker's own clock.
+    """The state of a running turn. Times are on this worker's clock.
 
-    `before` is what a turn that had paused held, and `decisions` what its user said to its calls since. `pictures` are the files
-    of images that were read, by their keys.
+    `reservations` are not settled yet. `follow_up` are the outbox entries that the end of the turn stored. A resumed turn has its
+    checkpoint in `resumed_from`, and in `decisions` the approvals (True) and denials (False) by call id. `invalid_calls` are the
+    ids of calls whose arguments cannot be stored. `image_bytes` caches images by their keys, None for an unreadable one.
     """
 
     billing_subject: BillingSubject
@@ -131,7 +132,7 @@ class Turn:
     model_streams: list[ModelStream] = field(default_factory=list)
     request_id: str = ""
     event_buffer: EventBuffer = field(default_factory=EventBuffer)
-    follow_up: Sequence[Work] = ()
+    follow_up: Sequence[OutboxEntry] = ()
     resumed_from: Checkpoint = field(default_factory=Checkpoint)
     decisions: Mapping[str, bool] = MappingProxyType({})
     invalid_calls: set[str] = field(default_factory=set)
@@ -141,87 +142,101 @@ class Turn:
 
     @property
     def user_id(self) -> UUID:
-        """Whose turn it is."""
+        """The id of the turn's user."""
         return self.billing_subject.user_id
 
     @property
     def model_calls(self) -> list[ModelCall]:
-        """The calls of models that this process made, the last one being what answered."""
+        """The model calls that this process made; the last one gave the answer."""
         return [call for stream in self.model_streams for call in stream.calls]
 
     @property
     def billed_calls(self) -> list[ModelCall]:
-        """The calls to pay for: those of models, and that which embedded the question, by an estimate where it is not over."""
+        """The calls to pay for: the model calls, and the query embedding, which is estimated if it has not ended."""
         return [*([self.query_embedding.call] if self.query_embedding else []), *self.model_calls]
 
     @property
     def open_calls(self) -> list[ParsedToolCall]:
-        """The calls of tools that have no result yet."""
-        return [ParsedToolCall.stored(part) for part in self.parts.pending_tool_calls]
+        """The tool calls that have no result yet."""
+        return [ParsedToolCall.stored(part) for part in self.parts.open_calls]
 
     @property
     def model_id(self) -> str:
-        """The model that answered, or that was to answer first."""
+        """The model of the last call; before the first call, the first candidate."""
         calls = self.model_calls
         return calls[-1].model_id if calls else self.candidates[0].id
 
     def start(self) -> None:
-        """Note the beginning."""
+        """Add the event that starts the turn."""
         self.started = self.event_buffer.add(TurnStarted(self.id, self.conversation_id, self.user_message_id, self.model_id))
 
     def add_text(self, text: str) -> NumberedEvent:
-        """Note the next piece that is delivered, and return it as an event."""
+        """Add text to the answer and return its event."""
         if self.first_token_ms is None:
             self.first_token_ms = self._elapsed_ms()
         self.parts.add_text(text)
         return self.event_buffer.add(AnswerDelta(text))
 
     def add_memory(self, kind: MemoryKind, id: UUID, text: str) -> NumberedEvent:
-        """Note that the model is given something of the user's memory."""
+        """Return the event that shows a memory in the prompt."""
         return self.event_buffer.add(MemoryUsed(kind, id, text))
 
     def add_source(self, source: SourceGiven) -> NumberedEvent:
-        """Note that the model is given a source."""
-        self.parts.add_source(source.data())
+        """Add a source to the answer's context and return its event."""
+        self.parts.source(source.data())
         return self.event_buffer.add(source)
 
     def add_tool_call(self, call: ParsedToolCall) -> NumberedEvent:
-        """Note that the model asks for a tool."""
-        self.parts.add_tool_call(call.call_id, call.name, call.arguments)
+        """Add a tool call to the answer and return its event."""
+        self.parts.call(call.call_id, call.name, call.arguments)
         if not call.has_valid_arguments:
             self.invalid_calls.add(call.call_id)
         return self.event_buffer.add(ToolCalled(call.call_id, call.name, call.arguments))
 
     def add_approval_request(self, call: ParsedToolCall) -> NumberedEvent:
-        """Note that a call needs an approval."""
+        """Return the event that asks the user to approve a call."""
         return self.event_buffer.add(ToolApproval(call.call_id, call.name, call.arguments))
 
     def add_tool_result(self, call: ParsedToolCall, outcome: ToolOutcome, *, is_trusted: bool = False) -> NumberedEvent:
-        """Note what came of a call, and whether nobody outside had a say in it."""
-        self.parts.add_tool_result(call.call_id, ok=outcome.ok, content=outcome.content, is_trusted=is_trusted)
+        """Add a call's result to the answer and return its event.
+
+        The content of a trusted result has no third-party text.
+        """
+        self.parts.result(call.call_id, ok=outcome.ok, content=outcome.content, is_vouched=is_trusted)
         return self.event_buffer.add(ToolAnswered(call.call_id, call.name, outcome.ok, outcome.content, outcome.elapsed_ms))
 
     def timings(self) -> TurnTimings:
-        """Return the times so far."""
+        """Return the timings so far."""
         return TurnTimings(self.first_token_ms, self._elapsed_ms())
 
     def usage(self) -> TurnUsage:
-        """Sum up what all calls took."""
-        counts, resumed_from = [call.usage for call in self.model_calls], self.resumed_from
-        cost_usd = sum((call.cost_usd for call in self.model_calls), resumed_from.cost_usd)
-        input_tokens = resumed_from.input_tokens + sum(one.input_tokens for one in counts)
-        return TurnUsage(input_tokens, resumed_from.output_tokens + sum(one.output_tokens for one in counts), cost_usd)
+        """Return tokens and cost of all model calls, including those before a pause."""
+        before = self.resumed_from
+        return TurnUsage(
+            before.input_tokens + sum(call.usage.input_tokens for call in self.model_calls),
+            before.output_tokens + sum(call.usage.output_tokens for call in self.model_calls),
+            sum((call.cost_usd for call in self.model_calls), before.cost_usd),
+        )
 
     def checkpoint(self, *, upto: int) -> Checkpoint:
-        """Return what the turn needs to go on elsewhere; it has logged `upto` events."""
-        usage, answering = self.usage(), self.model_id
-        ids = [answering, *(one.id for one in self.candidates if one.id != answering)]
-        checkpoint = Checkpoint(
-            self.parts.all(), upto, self.context.question.options(), ids, self.rounds, first_token_ms=self.first_token_ms
+        """Return the state that another process needs to resume the turn. `upto` is the number of the last logged event."""
+        usage, context, last_model = self.usage(), self.context, self.model_id
+        return Checkpoint(
+            parts=self.parts.all(),
+            upto=upto,
+            options=context.question.options(),
+            candidates=[last_model, *(candidate.id for candidate in self.candidates if candidate.id != last_model)],
+            rounds=self.rounds,
+            input_tokens=usage.input_tokens,
+            output_tokens=usage.output_tokens,
+            cost_usd=usage.cost_usd,
+            first_token_ms=self.first_token_ms,
+            total_ms=self._elapsed_ms(),
+            facts=context.facts,
+            passages=context.passages,
+            sources=[asdict(source) for source in context.sources],
+            remembers=context.remembers,
         )
-        checkpoint = replace(checkpoint, total_ms=self._elapsed_ms(), facts=self.context.facts, passages=self.context.passages)
-        checkpoint = replace(checkpoint, sources=[asdict(one) for one in self.context.sources], remembers=self.context.remembers)
-        return replace(checkpoint, input_tokens=usage.input_tokens, output_tokens=usage.output_tokens, cost_usd=usage.cost_usd)
 
     def _elapsed_ms(self) -> float:
         return round((time.perf_counter() - self.started_s) * 1000, 1)

@@ -1,4 +1,4 @@
-"""The tool loop: call the model, run the tools that it asks for, and call it again with their results, until it asks for none."""
+"""The tool loop: call the model, run its tool calls, and call it again with their results, until it calls no tool."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
@@ -8,8 +8,9 @@ from sqlalchemy import Connection
 
 from functions.chat.services import ChatServices
 from functions.chat.turn.events import NumberedEvent, Ping
-from functions.chat.turn.heartbeat import Heartbeat
-from functions.chat.turn.prompt import fetch_images, prepare_request
+from functions.chat.turn.heartbeat import POLL_S, Heartbeat
+from functions.chat.turn.history import fetch_images
+from functions.chat.turn.prompt import prepare_request
 from functions.chat.turn.provider_stream import StreamEnded, StreamReader
 from functions.chat.turn.retrieval import format_sources, number_tool_results
 from functions.chat.turn.state import ApprovalsPending, Superseded, Turn
@@ -26,92 +27,25 @@ from parley.tools.spec import MAX_TIMEOUT_S
 from parley.turn_recovery import DENIED_RESULT
 
 MAX_TOOL_CALLS = 16
+MAX_ROUNDS = 8
+# If an answer was cut short, its tool calls may be incomplete.
+_CUT_SHORT_REASONS = {"length", "content_filter"}
 
 
 @dataclass(slots=True)
 class _SortedCalls:
-    """The calls of a round, by what is to be done with them."""
+    """The open calls of a round: those to run now, those that need an approval, and those refused, with the reason."""
 
     ready: dict[ParsedToolCall, TurnTool] = field(default_factory=dict)
     waiting: list[ParsedToolCall] = field(default_factory=list)
     refused: dict[ParsedToolCall, str] = field(default_factory=dict)
 
 
-def run_tool_calls(turn: Turn, heartbeat: Heartbeat) -> Iterator[NumberedEvent | Ping]:
-    """Run the turn's open calls side by side, and note each result as it comes.
-
-    Raises Waits if some need an approval, once the others have their results; Stopped, Superseded and OutOfTime.
-    """
-    sorted_ = _sort_calls(turn)
-    for call, reason in sorted_.refused.items():
-        yield heartbeat.mark_sent(turn.add_tool_result(call, ToolOutcome(False, reason, 0.0)))
-    if any(one.spec.writes for one in sorted_.ready.values()):
-        heartbeat.tick_now()
-    yield from _run_ready(turn, heartbeat, sorted_.ready)
-    if sorted_.waiting:
-        raise ApprovalsPending(sorted_.waiting)
-
-
-def _run_ready(turn: Turn, heartbeat: Heartbeat, ready: dict[ParsedToolCall, TurnTool]) -> Iterator[NumberedEvent | Ping]:
-    most_s = min(MAX_TIMEOUT_S - TOOL_GRACE_S, max(heartbeat.deadline.left_s, 0.1))
-    running = ParallelToolCalls(turn.toolbox, {call: min(one.spec.timeout_s, most_s) for call, one in ready.items()})
-    while running.is_running:
-        if found := running.next(timeout_s=POLL_S):
-            call, outcome = found
-            sources = number_tool_results(turn.parts.sources, outcome.found, query=str(call.arguments.get("query", "")))
-            told = replace(outcome, content=truncate_result(format_sources(sources))) if sources else outcome
-            yield heartbeat.mark_sent(turn.add_tool_result(call, told, is_trusted=is_trusted(ready[call].spec)))
-            yield from (heartbeat.mark_sent(turn.add_source(source.source_event)) for source in sources if source.is_new)
-        yield from heartbeat.beat()
-
-
-def _sort_calls(turn: Turn) -> _SortedCalls:
-    """Decide by what stands in the context before any of these calls is run."""
-    found, offered = _SortedCalls(), {one.spec.name: one for one in turn.context.offered}
-    is_tainted = turn.context.is_tainted(turn.parts.all())
-    beyond = {part["call_id"] for part in turn.parts.tool_calls[MAX_TOOL_CALLS:]}
-    for call in turn.open_calls:
-        tool = offered.get(call.name)
-        if reason := _refusal(turn, call, tool, is_beyond=call.call_id in beyond):
-            found.refused[call] = reason
-        elif tool and (
-            turn.decisions.get(call.call_id)
-            or not needs_approval(tool.spec, user_requires_approval=tool.user_requires_approval, is_tainted=is_tainted)
-        ):
-            found.ready[call] = tool
-        else:
-            found.waiting.append(call)
-    return found
-
-
-def _refusal(turn: Turn, call: ParsedToolCall, tool: TurnTool | None, *, is_beyond: bool) -> str | None:
-    """Return why a call is not run, in words for the model."""
-    if tool is None:
-        return f"There is no tool {call.name!r}."
-    if is_beyond:
-        return f"Not run: an answer may call {MAX_TOOL_CALLS} tools."
-    if turn.decisions.get(call.call_id) is False:
-        return DENIED_RESULT
-    if call.call_id in turn.invalid_calls:
-        return "Not run: the arguments are no plain JSON."
-    return None
-
-
-POLL_S = 0.1
-
-
-MAX_ROUNDS = 8
-
-
-# Where an answer was cut short, so may have been its calls.
-_CUT_SHORT_REASONS = {"length", "content_filter"}
-
-
 def run_tool_loop(services: ChatServices, turn: Turn, heartbeat: Heartbeat) -> Iterator[NumberedEvent | Ping]:
-    """Take the turn to its answer's end. One that had paused begins with the calls that it waited for.
+    """Run the rounds of a turn until its answer is complete. A resumed turn starts with the calls that were pending.
 
-    Raises what the provider raised, Waits where a call needs an approval, Stopped, Superseded, OutOfTime, BudgetExhausted and
-    ContextTooLong.
+    Raises the provider's error, ApprovalsPending if a call needs an approval, StopRequested, Superseded, OutOfTime, BudgetExhausted
+    and ContextTooLong.
     """
     while True:
         if turn.open_calls:
@@ -122,9 +56,72 @@ def run_tool_loop(services: ChatServices, turn: Turn, heartbeat: Heartbeat) -> I
             return
 
 
+def run_tool_calls(turn: Turn, heartbeat: Heartbeat) -> Iterator[NumberedEvent | Ping]:
+    """Run the turn's open calls side by side, and yield the event of each result when it arrives.
+
+    Raises ApprovalsPending if calls need an approval, after the other calls have their results. Raises StopRequested, Superseded
+    and OutOfTime.
+    """
+    calls = _sort_calls(turn)
+    for call, reason in calls.refused.items():
+        yield heartbeat.mark_sent(turn.add_tool_result(call, ToolOutcome(False, reason, 0.0)))
+    if any(tool.spec.writes for tool in calls.ready.values()):
+        heartbeat.tick_now()
+    yield from _run_ready(turn, heartbeat, calls.ready)
+    if calls.waiting:
+        raise ApprovalsPending(calls.waiting)
+
+
+def _run_ready(turn: Turn, heartbeat: Heartbeat, ready: dict[ParsedToolCall, TurnTool]) -> Iterator[NumberedEvent | Ping]:
+    max_s = min(MAX_TIMEOUT_S - TOOL_GRACE_S, max(heartbeat.deadline.left_s, 0.1))
+    running = ParallelToolCalls(turn.toolbox, {call: min(tool.spec.timeout_s, max_s) for call, tool in ready.items()})
+    while running.is_running:
+        if ended := running.next(timeout_s=POLL_S):
+            call, outcome = ended
+            chunks = number_tool_results(turn.parts.sources, outcome.found, query=str(call.arguments.get("query", "")))
+            result = replace(outcome, content=truncate_result(format_sources(chunks))) if chunks else outcome
+            yield heartbeat.mark_sent(turn.add_tool_result(call, result, is_trusted=is_trusted(ready[call].spec)))
+            yield from (heartbeat.mark_sent(turn.add_source(chunk.source_event)) for chunk in chunks if chunk.is_new)
+        yield from heartbeat.beat()
+
+
+def _sort_calls(turn: Turn) -> _SortedCalls:
+    """Sort all open calls before any of them runs, so that no result of this round influences the approvals."""
+    calls = _SortedCalls()
+    tools = {tool.spec.name: tool for tool in turn.context.offered}
+    is_tainted = turn.context.is_tainted(turn.parts.all())
+    over_limit = {part["call_id"] for part in turn.parts.calls[MAX_TOOL_CALLS:]}
+    for call in turn.open_calls:
+        tool = tools.get(call.name)
+        if reason := _refusal(turn, call, tool, is_over_limit=call.call_id in over_limit):
+            calls.refused[call] = reason
+        elif tool and (
+            turn.decisions.get(call.call_id)
+            or not needs_approval(tool.spec, user_requires_approval=tool.user_requires_approval, is_tainted=is_tainted)
+        ):
+            calls.ready[call] = tool
+        else:
+            calls.waiting.append(call)
+    return calls
+
+
+def _refusal(turn: Turn, call: ParsedToolCall, tool: TurnTool | None, *, is_over_limit: bool) -> str | None:
+    """Return why a call is not run, as its result for the model. None if the call may run."""
+    if tool is None:
+        return f"Unknown tool {call.name!r}."
+    if is_over_limit:
+        return f"Not run: an answer may call at most {MAX_TOOL_CALLS} tools."
+    if turn.decisions.get(call.call_id) is False:
+        return DENIED_RESULT
+    if call.call_id in turn.invalid_calls:
+        return "Not run: the arguments are not valid JSON."
+    return None
+
+
 def _call_model(services: ChatServices, turn: Turn, heartbeat: Heartbeat) -> Iterator[NumberedEvent | Ping]:
-    """Ask the model once, pass on what it says, and note what it asks for."""
-    turn.finished, wanted = None, list[llm.ToolCall]()
+    """Call the model once, yield its text as events, and add its tool calls to the turn."""
+    turn.finished = None
+    tool_calls = list[llm.ToolCall]()
     reserve_again = partial(_reserve_again, services, turn)
     request = fetch_images(turn.request, services.images, turn.image_bytes)
     model_stream = services.router.ask(turn.candidates, request, total_s=heartbeat.deadline.left_s + 1, reserve_again=reserve_again)
@@ -132,48 +129,48 @@ def _call_model(services: ChatServices, turn: Turn, heartbeat: Heartbeat) -> Ite
     with StreamReader(model_stream) as reader:
         while True:
             try:
-                event = reader.next(timeout_s=POLL_S)
+                model_event = reader.next(timeout_s=POLL_S)
             except StreamEnded:
                 break
-            if said := _record_model_event(turn, wanted, event):
-                yield heartbeat.mark_sent(said)
+            if event := _record_model_event(turn, tool_calls, model_event):
+                yield heartbeat.mark_sent(event)
             yield from heartbeat.beat()
     if turn.finished is None:
         raise ProviderFailed(model_stream.calls[-1].model.provider, "the answer has no end")
-    yield from map(heartbeat.mark_sent, _record_tool_calls(turn, turn.finished, wanted))
+    yield from map(heartbeat.mark_sent, _record_tool_calls(turn, turn.finished, tool_calls))
 
 
-def _record_model_event(turn: Turn, wanted: list[llm.ToolCall], event: ModelStreamEvent | None) -> NumberedEvent | None:
-    """Note what the model said, and return it if it is for the client."""
+def _record_model_event(turn: Turn, tool_calls: list[llm.ToolCall], event: ModelStreamEvent | None) -> NumberedEvent | None:
+    """Record an event of the model. Return the client's event if it is text; collect a tool call in `tool_calls`."""
     match event:
         case llm.TextDelta(text):
             return turn.add_text(text)
         case llm.Thought(origin, payload):
             turn.parts.add_thought(origin, payload)
         case llm.ToolCall():
-            wanted.append(event)
+            tool_calls.append(event)
         case llm.Finished():
             turn.finished = event
     return None
 
 
-def _record_tool_calls(turn: Turn, finished: llm.Finished, wanted: list[llm.ToolCall]) -> Iterator[NumberedEvent]:
-    """Note the calls of an answer that has come to its end; those of one that was cut short, or that were not allowed, are no calls."""
+def _record_tool_calls(turn: Turn, finished: llm.Finished, tool_calls: list[llm.ToolCall]) -> Iterator[NumberedEvent]:
+    """Add the model's tool calls to the turn. Ignore them if the answer was cut short or the request allowed no calls."""
     if finished.reason in _CUT_SHORT_REASONS or not turn.request.tools or turn.request.tool_choice == "none":
         return
     taken = {part.id for message in turn.request.messages for part in message.parts if isinstance(part, llm.ToolCall)}
-    for call in wanted:
-        tool_call = ParsedToolCall.of(call, taken=taken)
-        taken.add(tool_call.call_id)
-        yield turn.add_tool_call(tool_call)
+    for tool_call in tool_calls:
+        parsed_call = ParsedToolCall.of(tool_call, taken=taken)
+        taken.add(parsed_call.call_id)
+        yield turn.add_tool_call(parsed_call)
 
 
 def _prepare_next_round(services: ChatServices, turn: Turn) -> None:
-    """Build the request of the next call, pay for those before, and reserve its price. Who answered so far is asked first."""
-    answering = turn.model_id
-    candidates = sorted(turn.candidates, key=lambda one: one.id != answering)
+    """Build the next round's request, pay for the calls so far, and reserve its cost. The model that answered is called first."""
+    last_model = turn.model_id
+    candidates = sorted(turn.candidates, key=lambda candidate: candidate.id != last_model)
     turn.rounds += 1
-    may_call = turn.rounds < MAX_ROUNDS and len(turn.parts.tool_calls) < MAX_TOOL_CALLS
+    may_call = turn.rounds < MAX_ROUNDS and len(turn.parts.calls) < MAX_TOOL_CALLS
     turn.candidates, turn.request = prepare_request(candidates, turn.context, turn.parts.all(), may_call=may_call)
     with user_scope(services.engine, turn.user_id) as connection:
         is_ours = limits.settle(connection, turn.billing_subject, turn.billed_calls, reservations=turn.reservations, turn_id=turn.id)
@@ -183,12 +180,13 @@ def _prepare_next_round(services: ChatServices, turn: Turn) -> None:
 
 
 def _reserve_again(services: ChatServices, turn: Turn) -> None:
-    """Reserve for a call that is made anew while the vendor may charge for the one before. Raises BudgetExhausted."""
+    """Reserve the cost of a repeated call, because the vendor may charge for the failed one, too. Raises BudgetExhausted."""
     with user_scope(services.engine, turn.user_id) as connection:
         turn.reservations.append(_reserve(services, turn, connection))
 
 
 def _reserve(services: ChatServices, turn: Turn, connection: Connection) -> Reservation:
-    amount_usd, first = limits.max_cost_usd([one.model for one in turn.candidates], turn.request), turn.candidates[0]
+    first = turn.candidates[0]
+    amount_usd = limits.max_cost_usd([candidate.model for candidate in turn.candidates], turn.request)
     detail = limits.reservation_detail(turn.id, first.id, first.model, turn.request)
     return limits.reserve(connection, turn.billing_subject, services.default_limits, amount_usd=amount_usd, detail=detail)

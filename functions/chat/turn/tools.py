@@ -1,6 +1,6 @@
 """The tools of a turn: the toolbox, parsed tool calls, and the parallel execution of one round's calls.
 
-Each call runs in a daemon thread; a thread that outlasts its timeout is abandoned and its result dropped.
+Each call runs in a daemon thread. A thread that outlasts its timeout is abandoned, and its result is dropped.
 """
 
 import json
@@ -25,27 +25,33 @@ from parley.observability import logger
 from parley.tools.outcome import ToolOutcome
 from parley.tools.spec import ToolSpec
 
+MAX_RESULT_BYTES = 64 * 1024
+# A tool enforces its own timeout. If it does not, its thread is abandoned after this additional time.
+TOOL_GRACE_S = 0.5
+_MAX_DEPTH = 32
+_TRUNCATION_NOTE = "\n[truncated: the result is longer]"
+
 
 class UnusableArguments(ParleyError):
-    """A model wrote arguments of a tool that cannot be stored."""
+    """The arguments that the model wrote cannot be stored."""
 
 
 class TurnTool(Protocol):
-    """A tool that its user lets models call."""
+    """A tool that the user lets models call."""
 
     @property
     def spec(self) -> ToolSpec:
-        """What it is."""
+        """The tool's name, description, parameters and limits."""
         ...
 
     @property
     def user_requires_approval(self) -> bool | None:
-        """Whether its user wants to be asked each time, None if they did not say."""
+        """The user's own setting: approve each call, never, or None for the default."""
         ...
 
 
 class TurnToolbox(Protocol):
-    """One user's tools, bound to them by the server: no argument of a call says whose they are."""
+    """One user's tools. The server binds them to the user: no argument of a call names a user."""
 
     @property
     def offered(self) -> Sequence[TurnTool]:
@@ -53,35 +59,32 @@ class TurnToolbox(Protocol):
         ...
 
     def run(self, name: str, arguments: Mapping[str, Any], *, timeout_s: float) -> ToolOutcome:
-        """Check the arguments and run one tool. Several threads may call it at once. Never raises: all that happens is an outcome."""
+        """Check the arguments and run one tool. Safe to call from several threads. Never raises: a failure is an outcome, too."""
         ...
 
 
-# In two steps: what takes long is asked before the transaction is open.
+# In two steps: network calls are made in the first, before the transaction is open.
 type ToolboxFactory = Callable[[Principal], Callable[[Connection], TurnToolbox]]
 
 
 def no_tools(_principal: Principal) -> Callable[[Connection], TurnToolbox]:
-    """Return what gives nobody any tools."""
+    """Return a factory of empty toolboxes."""
     return lambda _connection: EmptyToolbox()
 
 
 class EmptyToolbox:
-    """No tools at all."""
+    """A toolbox without tools."""
 
     offered: Sequence[TurnTool] = ()
 
     def run(self, name: str, arguments: Mapping[str, Any], *, timeout_s: float) -> ToolOutcome:  # noqa: ARG002 - there is nothing to run
-        """Say so."""
-        return ToolOutcome(False, f"There is no tool {name!r}.", 0.0)
-
-
-_MAX_DEPTH = 32
+        """Report that the tool is unknown."""
+        return ToolOutcome(False, f"Unknown tool {name!r}.", 0.0)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ParsedToolCall:
-    """A call whose arguments can be stored; with `is_sound` false, the model wrote some that cannot be."""
+    """A tool call with parsed arguments. They are empty, and `has_valid_arguments` is False, if the model's cannot be stored."""
 
     call_id: str
     name: str
@@ -90,7 +93,7 @@ class ParsedToolCall:
 
     @classmethod
     def of(cls, call: llm.ToolCall, *, taken: Container[str]) -> Self:
-        """Read a model's call. It keeps the vendor's id, unless that is `taken`: some vendors count anew in each answer."""
+        """Parse a model's call. It gets a new id if the vendor's is in `taken`: some vendors repeat ids in each response."""
         call_id = f"call_{new_id().hex}" if call.id in taken else call.id
         try:
             return cls(call_id, call.name, _storable_json(json.loads(call.arguments), depth=0))
@@ -99,12 +102,12 @@ class ParsedToolCall:
 
     @classmethod
     def stored(cls, part: MessagePart) -> Self:
-        """Read a call that was stored."""
+        """Return the call of a stored part."""
         return cls(part["call_id"], part["name"], part["arguments"])
 
 
 def _storable_json(value: Any, *, depth: int) -> Any:
-    """Return JSON that PostgreSQL takes too. Raises UnusableArguments for what is too deep or no number."""
+    """Return the value as JSON that PostgreSQL accepts. Raises UnusableArguments if it is nested too deeply or not finite."""
     if depth > _MAX_DEPTH or (isinstance(value, float) and not math.isfinite(value)):
         raise UnusableArguments
     match value:
@@ -117,21 +120,11 @@ def _storable_json(value: Any, *, depth: int) -> Any:
     return value
 
 
-MAX_RESULT_BYTES = 64 * 1024
-
-
-# A tool ends itself in time; one that does not is left alone so long after it.
-TOOL_GRACE_S = 0.5
-
-
-_TRUNCATION_NOTE = "\n[cut here: the result is longer]"
-
-
 class ParallelToolCalls:
-    """Runs each call in a thread of its own. Nobody waits for a thread that hangs: it is a daemon, and what it says is not heard."""
+    """Runs each tool call in a daemon thread. A thread that hangs is abandoned, and its result is dropped."""
 
     def __init__(self, toolbox: TurnToolbox, calls: Mapping[ParsedToolCall, float]) -> None:
-        """Start the calls, each with the seconds that it may take."""
+        """Start the calls, each with its timeout in seconds."""
         self._results: Queue[tuple[ParsedToolCall, ToolOutcome]] = Queue()
         self._began_s = time.monotonic()
         self._give_up_at_s = {call: self._began_s + timeout_s + TOOL_GRACE_S for call, timeout_s in calls.items()}
@@ -144,7 +137,7 @@ class ParallelToolCalls:
         return bool(self._give_up_at_s)
 
     def next(self, *, timeout_s: float) -> tuple[ParsedToolCall, ToolOutcome] | None:
-        """Return the next result, or None if none came in time."""
+        """Return the next call that ends, with its result, or None if no call ends in time."""
         try:
             call, outcome = self._results.get(timeout=timeout_s)
         except Empty:
@@ -156,26 +149,26 @@ class ParallelToolCalls:
         for call, give_up_at_s in self._give_up_at_s.items():
             if now_s >= give_up_at_s:
                 del self._give_up_at_s[call]
-                logger.warning("a tool hangs", tool=call.name)
+                logger.warning("tool_timed_out", tool=call.name)
                 return call, ToolOutcome(False, "The tool did not answer in time.", _milliseconds(now_s - self._began_s))
         return None
 
     def _run(self, toolbox: TurnToolbox, call: ParsedToolCall, timeout_s: float) -> None:
         try:
             outcome = toolbox.run(call.name, call.arguments, timeout_s=timeout_s)
-        except Exception:  # around a tool's run: whatever it does, the model is told and the turn goes on
-            logger.exception("a tool broke", tool=call.name)
+        except Exception:  # the outermost handler of a tool: whatever it raises, the model gets a result and the turn continues
+            logger.exception("tool_crashed", tool=call.name)
             outcome = ToolOutcome(False, "The tool failed.", 0.0)
         elapsed_ms = _milliseconds(time.monotonic() - self._began_s)
         self._results.put((call, replace(outcome, content=truncate_result(storable(outcome.content)), elapsed_ms=elapsed_ms)))
 
 
 def truncate_result(content: str, *, max_bytes: int = MAX_RESULT_BYTES) -> str:
-    """Return a result that is no longer than `most_bytes` of UTF-8, with a note where something is missing."""
-    written = content.encode()
-    if len(written) <= max_bytes:
+    """Return a tool result of at most `max_bytes` in UTF-8. A truncated result ends with a note."""
+    encoded = content.encode()
+    if len(encoded) <= max_bytes:
         return content
-    return written[: max(0, max_bytes - len(_TRUNCATION_NOTE))].decode(errors="ignore") + _TRUNCATION_NOTE
+    return encoded[: max(0, max_bytes - len(_TRUNCATION_NOTE))].decode(errors="ignore") + _TRUNCATION_NOTE
 
 
 def _milliseconds(seconds: float) -> float:

@@ -7,7 +7,7 @@ import boto3
 import pytest
 
 from functions.chat.errors import ConversationBusy
-from functions.chat.turn.prompt import IMAGE_NOTE
+from functions.chat.turn.history import IMAGE_NOTE
 from parley.errors import NotFound
 from parley.llm import messages as llm
 from parley.llm.catalogue import Catalogue
@@ -148,7 +148,7 @@ def test_an_image_that_has_gone_is_told_of(services, provider, alice, keys, envi
     boto3.client("s3").delete_object(Bucket=environment["PARLEY_FILES_BUCKET"], Key=keys(alice)[0])
     take(services, alice, "and now?", conversation_id=started.conversation_id)
 
-    assert shown(provider.requests[1])[0] == ("user", ["[image: it cannot be read any more]", "hello"])
+    assert shown(provider.requests[1])[0] == ("user", ["[image: no longer available]", "hello"])
 
 
 def post(chat, person, **fields):

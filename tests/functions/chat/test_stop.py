@@ -40,7 +40,7 @@ def test_a_stop_closes_the_vendors_connection_and_leaves_no_thread(engine, other
     list(events)
 
     assert provider.closed.is_set()
-    assert [thread for thread in threading.enumerate() if thread.name == "listener"] == []
+    assert [thread for thread in threading.enumerate() if thread.name == "provider-stream"] == []
 
 
 def test_a_turn_stopped_before_its_first_word_has_an_empty_answer(engine, other, alice):

@@ -87,9 +87,9 @@ def test_two_calls_of_a_round_are_run_side_by_side(asking):
 @pytest.mark.parametrize(
     ("call", "told"),
     [
-        (llm.ToolCall("c1", "nonsense", "{}"), "There is no tool 'nonsense'."),
-        (llm.ToolCall("c1", "clock", '{"when": 1e999}'), "Not run: the arguments are no plain JSON."),
-        (llm.ToolCall("c1", "clock", '{"a":' * 50 + "1" + "}" * 50), "Not run: the arguments are no plain JSON."),
+        (llm.ToolCall("c1", "nonsense", "{}"), "Unknown tool 'nonsense'."),
+        (llm.ToolCall("c1", "clock", '{"when": 1e999}'), "Not run: the arguments are not valid JSON."),
+        (llm.ToolCall("c1", "clock", '{"a":' * 50 + "1" + "}" * 50), "Not run: the arguments are not valid JSON."),
         (llm.ToolCall("c1", "clock", '{"surprise": "\\u0000"}'), "The tool failed."),
     ],
 )

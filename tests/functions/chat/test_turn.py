@@ -3,7 +3,7 @@ from uuid import uuid4
 import pytest
 from sqlalchemy import text
 
-from functions.chat.turn import run
+from functions.chat.turn import finish
 from functions.chat.turn.events import AnswerDelta, TurnCompleted, TurnFailed, TurnInterrupted, TurnStarted
 from parley import deadline
 from parley.db import conversations
@@ -189,9 +189,9 @@ def test_characters_that_cannot_be_stored_are_taken_out_of_an_answer(engine, ser
 
 def test_a_finished_answer_waits_for_a_database_that_comes_back(engine, engines, services, alice, monkeypatch):
     refusals = iter([Unavailable("database"), Unavailable("database")])
-    real = run.user_scope
+    real = finish.user_scope
     monkeypatch.setattr(deadline.time, "sleep", lambda _: None)
-    monkeypatch.setattr(run, "user_scope", lambda *given: raise_next(refusals) or real(*given))
+    monkeypatch.setattr(finish, "user_scope", lambda *given: raise_next(refusals) or real(*given))
     started, *_, last = take(services(*HELLO), alice)
 
     assert isinstance(last, TurnCompleted)
@@ -205,10 +205,10 @@ def raise_next(errors):
 
 
 def test_an_end_that_was_stored_but_not_acknowledged_is_not_stored_again(engine, services, alice, monkeypatch):
-    real = run._store_result
+    real = finish._store_result
     lost = iter([Unavailable("database")])
     monkeypatch.setattr(deadline.time, "sleep", lambda _: None)
-    monkeypatch.setattr(run, "_store_result", lambda *given: (real(*given), raise_next(lost))[0])
+    monkeypatch.setattr(finish, "_store_result", lambda *given: (real(*given), raise_next(lost))[0])
     started, *_, last = take(services(*HELLO), alice)
 
     assert [m.id for m in stored_messages(engine, alice, started.conversation_id)] == [started.user_message_id, last.message.id]
