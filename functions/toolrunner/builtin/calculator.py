@@ -1,166 +1,173 @@
-"""A calculator with exact decimals: a parser by binding powers (V. Pratt, 1973). Only arithmetic is evaluated (docs/adr/0011).
+"""A calculator with exact decimals. Only arithmetic is evaluated (docs/adr/0011).
 
-expression  sum of products of signed powers; `of` and `*` bind alike, `^` binds tighter and to the right
-`x%`        a hundredth of x; after + or - a hundredth of the left side, unless that is a percentage too: 200 + 10% is 220
-`x % y`     the remainder, if a value follows the sign
+The expression is translated to Python syntax, parsed by `ast`, and evaluated on `Number` by a whitelist of nodes. These
+notations differ from Python's:
+
+x^y      becomes `x ** y`, and `x of y` becomes `x * y`
+x!       becomes the attribute `x .FACTORIAL`, which binds tighter than `**`, as a postfix operator must
+x%       becomes `x .PERCENT`, a hundredth of x, unless a value follows: then `%` is the remainder
+a + x%   adds x percent of a, unless a is a percentage too: 200 + 10% is 220, and 50% + 50% is 1
+(x)      becomes `(x).GROUP`, because `ast` drops parentheses, and 200 + (10%) is 200.1
+
+The expression is in lower case before it is translated, so it cannot contain these attributes itself.
 """
 
+import ast
+import operator
 import re
+from collections.abc import Callable, Sequence
 from fractions import Fraction
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import Field
 
-from functions.toolrunner.builtin.exact_math import CONSTANTS, FUNCTIONS, Number, factorial, format_number, power
+from functions.toolrunner.builtin.exact_math import (
+    CONSTANTS,
+    DIVISION_BY_ZERO,
+    FUNCTIONS,
+    TOO_LARGE,
+    Number,
+    NumberFunction,
+    factorial,
+    format_number,
+    power,
+)
 from parley.tools.decorator import tool
 from parley.tools.spec import ToolFailed
 
 MAX_DEPTH = 60
-
-
 MAX_EXPONENT = 3000
+_TOO_DEEP = "The expression is nested too deeply."
 
-
-_TOKEN = re.compile(r"\s*(?:(\d[\d_]*\.?\d*(?:[eE][+-]?\d+)?|\.\d+(?:[eE][+-]?\d+)?)|([A-Za-z]\w*)|(\*\*|//|[-+*/%^!(),]))", re.ASCII)
-
-
-_PERCENT = re.compile(r"\bper ?cent\b")
-
-
+_NOT_ARITHMETIC = re.compile(r"[^\w\s.+*/%^!(),-]", re.ASCII)
+_NUMBER = re.compile(r"(?<!\w)(?:(\d[\d_]*\.?\d*|\.\d+)(?:e([+-]?\d+))?)", re.ASCII)
 _SYNONYMS = str.maketrans({"×": "*", "·": "*", "÷": "/", "−": "-", "–": "-", "π": "pi", "²": "^2", "³": "^3"})
-
-
-_SUM, _PRODUCT, _SIGN, _POWER = 10, 20, 30, 40
-
-
-_BINDING = {"+": _SUM, "-": _SUM, "*": _PRODUCT, "/": _PRODUCT, "//": _PRODUCT, "%": _PRODUCT, "of": _PRODUCT, "^": _POWER, "**": _POWER}
+_TRANSLATIONS = [
+    (re.compile(pattern), replacement)
+    for pattern, replacement in (
+        (r"\bper ?cent\b", "%"),
+        (r"%(?!\s*([\d.(]|(?!of\b)[a-z]))", " .PERCENT"),
+        (r"!", " .FACTORIAL"),
+        (r"\)", ").GROUP"),
+        (r"\^", "**"),
+        (r"(?<![a-z_])of\b", "*"),
+    )
+]
+_OPERATORS: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
+    ast.Add: operator.add,
+    ast.Sub: operator.sub,
+    ast.Mult: operator.mul,
+    ast.Div: operator.truediv,
+    ast.FloorDiv: operator.floordiv,
+    ast.Mod: operator.mod,
+}
 
 
 def evaluate(expression: str) -> Number:
-    """Return the value. Raises ToolFailed, in words for the model, for what is no arithmetic or has no value."""
-    reader = _ExpressionParser(_tokens(_PERCENT.sub("%", expression.translate(_SYNONYMS).lower())))
-    value = reader.value(0)
-    if reader.next:
-        raise ToolFailed(f"{reader.next!r} was not expected.")
-    return value
+    """Return the value. Raises ToolFailed, with a message for the model, if the expression is not arithmetic or has no value."""
+    text = " ".join(expression.translate(_SYNONYMS).lower().split()).rstrip("=? ")
+    if unknown := _NOT_ARITHMETIC.search(text):
+        raise ToolFailed(f"{unknown[0]!r} is not arithmetic.")
+    for pattern, replacement in _TRANSLATIONS:
+        text = pattern.sub(replacement, text)
+    numbers: list[Number] = []
+    try:
+        tree = ast.parse(_extract_numbers(text, numbers).strip(), mode="eval")
+        return _Evaluator(numbers).value(tree.body)
+    except (RecursionError, MemoryError) as exc:
+        raise ToolFailed(_TOO_DEEP) from exc
+    except SyntaxError as exc:
+        raise ToolFailed(_TOO_DEEP if "too many nested" in exc.msg else f"The expression is malformed: {exc.msg}.") from exc
 
 
-def _tokens(text: str) -> list[str]:
-    text, found, at = text.strip().rstrip("=?").rstrip(), list[str](), 0
-    while at < len(text):
-        token = _TOKEN.match(text, at)
-        if not token:
-            raise ToolFailed(f"{text[at:].strip()[:1]!r} is no arithmetic.")
-        found.append(token[0].strip())
-        at = token.end()
-    return found
+def _extract_numbers(text: str, numbers: list[Number]) -> str:
+    """Replace each number by its index in `numbers`, to which it is appended: Python's own literals are not exact."""
+
+    def replace(match: re.Match[str]) -> str:
+        exponent = int(match[2] or 0)
+        if abs(exponent) > MAX_EXPONENT:
+            raise ToolFailed(TOO_LARGE)
+        numbers.append(Number(Fraction(match[1].replace("_", "").removesuffix(".")) * Fraction(10) ** exponent))
+        return f" {len(numbers) - 1} "
+
+    return _NUMBER.sub(replace, text)
 
 
-class _ExpressionParser:
-    def __init__(self, tokens: list[str]) -> None:
-        self._tokens, self._at, self._depth = tokens, 0, 0
-        self._is_percent = False  # the value just read is a bare `x%`
+class _Evaluator:
+    def __init__(self, numbers: Sequence[Number]) -> None:
+        self._numbers = numbers
 
-    @property
-    def next(self) -> str:
-        return self._tokens[self._at] if self._at < len(self._tokens) else ""
+    def value(self, node: ast.expr, depth: int = 1) -> Number:
+        """Return the value of a node. A chain such as `1 + 2 - 3` is nested to the left, and evaluated without recursion."""
+        if depth > MAX_DEPTH:
+            raise ToolFailed(_TOO_DEEP)
+        chain: list[ast.BinOp] = []
+        while isinstance(node, ast.BinOp) and type(node.op) in _OPERATORS:
+            chain.append(node)
+            node = node.left
+        result = self._operand(node, depth)
+        for operation in reversed(chain):
+            result = _apply(operation, result, self.value(operation.right, depth + 1))
+        return result
 
-    def value(self, least: int) -> Number:
-        """Read a value whose operators bind at least so tight."""
-        self._depth += 1
-        if self._depth > MAX_DEPTH:
-            raise ToolFailed("The expression is nested too deeply.")
-        left = self._suffixed(self._first())
-        is_percent = self._is_percent
-        while (binding := _BINDING.get(self.next, -1)) > least:
-            operator = self._take()
-            right = self.value(_SIGN if binding == _POWER else binding)  # a power's right side may have a sign, and powers
-            left = _apply_operator(operator, left, right, of_left=self._is_percent and not is_percent)
-            is_percent = self._is_percent = False
-        self._depth -= 1
-        return left
-
-    def _first(self) -> Number:
-        word = self._take()
-        self._is_percent = False
-        if word in ("+", "-"):
-            inner = self.value(_SIGN)
-            return inner if word == "+" else Number(-inner.value, inner.is_exact)
-        if word == "(":
-            inner = self.value(0)
-            self._expect(")")
-            self._is_percent = False
-            return inner
-        if word[:1].isdigit() or word[:1] == ".":
-            return _parse_number(word)
-        return self._named(word)
-
-    def _suffixed(self, value: Number) -> Number:
-        while self.next == "!" or (self.next == "%" and not self._begins_value(self._at + 1)):
-            if self._take() == "!":
-                value = factorial(value)
-            else:
-                value, self._is_percent = Number(value.value / 100, value.is_exact), True
-        return value
-
-    def _begins_value(self, at: int) -> bool:
-        word = self._tokens[at] if at < len(self._tokens) else ""
-        return word[:1].isdigit() or word[:1] in (".", "(") or (word[:1].isalpha() and word != "of")
-
-    def _named(self, name: str) -> Number:
-        if name in CONSTANTS:
-            return CONSTANTS[name]
-        function = FUNCTIONS.get(name)
-        if not function:
-            raise ToolFailed(f"{name!r} is not known." if name else "The expression ends too early.")
-        self._expect("(")
-        given = [self.value(0)]
-        while self.next == ",":
-            self._take()
-            given.append(self.value(0))
-        self._expect(")")
-        self._is_percent = False
-        return function(given)
-
-    def _take(self) -> str:
-        word = self.next
-        self._at += 1
-        return word
-
-    def _expect(self, word: str) -> None:
-        if self._take() != word:
-            raise ToolFailed(f"A {word!r} is missing.")
+    def _operand(self, node: ast.expr, depth: int) -> Number:
+        match node:
+            case ast.Constant(value=int(index)):
+                return self._numbers[index]
+            case ast.Name(id=name):
+                return _constant(name)
+            case ast.Call(func=ast.Name(id=name), args=[_, *_] as arguments, keywords=[]):
+                return _function(name)([self.value(argument, depth + 1) for argument in arguments])
+            case ast.UnaryOp(op=ast.UAdd(), operand=operand) | ast.Attribute(value=operand, attr="GROUP"):
+                return self.value(operand, depth + 1)
+            case ast.UnaryOp(op=ast.USub(), operand=operand):
+                number = self.value(operand, depth + 1)
+                return Number(-number.value, number.is_exact)
+            case ast.BinOp(left=base, op=ast.Pow(), right=exponent):
+                return power(self._operand(base, depth), self.value(exponent, depth + 1))
+            case ast.Attribute(value=operand, attr="FACTORIAL"):
+                return factorial(self._operand(operand, depth))
+            case ast.Attribute(value=operand, attr="PERCENT"):
+                number = self._operand(operand, depth)
+                return Number(number.value / 100, number.is_exact)
+        raise ToolFailed("The expression is not arithmetic.")
 
 
-def _parse_number(word: str) -> Number:
-    mantissa, _, exponent = word.lower().replace("_", "").partition("e")
-    if abs(int(exponent or 0)) > MAX_EXPONENT:
-        raise ToolFailed("The numbers become too large.")
-    return Number(Fraction(mantissa if not mantissa.endswith(".") else mantissa + "0") * Fraction(10) ** int(exponent or 0))
+def _constant(name: str) -> Number:
+    if name in FUNCTIONS:
+        raise ToolFailed(f"A '(' is missing after {name!r}.")
+    if name not in CONSTANTS:
+        raise ToolFailed(f"{name!r} is unknown.")
+    return CONSTANTS[name]
 
 
-def _apply_operator(operator: str, left: Number, right: Number, *, of_left: bool) -> Number:
-    is_exact, a, b = left.is_exact and right.is_exact, left.value, right.value
-    if operator in ("^", "**"):
-        return power(left, right)
-    if operator in ("/", "//", "%") and b == 0:
-        raise ToolFailed("Nothing can be divided by zero.")
-    match operator:
-        case "+" | "-":
-            part = a * b if of_left else b
-            return Number(a + part if operator == "+" else a - part, is_exact)
-        case "*" | "of":
-            return Number(a * b, is_exact)
-        case "/":
-            return Number(a / b, is_exact)
-        case "//":
-            return Number(Fraction(a // b), is_exact)
-    return Number(a % b, is_exact)
+def _function(name: str) -> NumberFunction:
+    if name not in FUNCTIONS:
+        raise ToolFailed(f"{name!r} is not a function.")
+    return FUNCTIONS[name]
+
+
+def _apply(operation: ast.BinOp, left: Number, right: Number) -> Number:
+    operand = right.value
+    if isinstance(operation.op, ast.Add | ast.Sub) and _is_percentage(operation.right) and not _is_percentage(operation.left):
+        operand *= left.value
+    try:
+        result = _OPERATORS[type(operation.op)](left.value, operand)
+    except ZeroDivisionError as exc:
+        raise ToolFailed(DIVISION_BY_ZERO) from exc
+    return Number(Fraction(result), left.is_exact and right.is_exact)
+
+
+def _is_percentage(node: ast.expr) -> bool:
+    """Return whether a node is a bare `x%`, with or without a sign."""
+    while isinstance(node, ast.UnaryOp):
+        node = node.operand
+    return isinstance(node, ast.Attribute) and node.attr == "PERCENT"
 
 
 @tool(timeout_s=3)
 def calculator(expression: Annotated[str, Field(description="For example: 12.5% of 840, or (3 + 4)^2 / sqrt(2)", max_length=1000)]) -> str:
-    """Reckon exactly. Use it for any arithmetic.
+    """Calculate exactly. Use it for any arithmetic.
 
     Knows + - * / // ^ ! and parentheses, `a % b` as the remainder, `12.5%` and `12.5% of 840` as percent (`200 + 10%` is
     220), pi, e, tau, and abs, round(x, places), floor, ceil, trunc, sqrt, cbrt, exp, ln, log10, log2, log(x, base), sin,

@@ -1,227 +1,203 @@
-"""The calculator's numbers, which know whether they are exact, and its constants and functions.
+"""The numbers, functions and constants of the calculator.
 
-Rational results stay exact; others have 30 digits, trigonometric ones 15.
+Rational results are exact. Other results have 30 digits, trigonometric ones 15, and count as rounded.
 """
 
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from decimal import Decimal, DecimalException, localcontext
+from decimal import Decimal, DecimalException, Inexact, localcontext
 from fractions import Fraction
 
 from parley.tools.spec import ToolFailed
 
 MAX_BITS = 16_000  # nearly 5,000 digits
+IRRATIONAL_DIGITS = 30
+TOO_LARGE = "The numbers become too large."
+DIVISION_BY_ZERO = "Division by zero has no result."
+_GUARD_DIGITS = 10
+_MAX_DECIMAL_EXPONENT = 999_999
+_MAX_FACTORIAL = 1000
+_MAX_PLACES = 300
+_MAX_EXACT_DIGITS = 362
+_ROUNDED_DIGITS = 20
+_MAX_FRACTION_CHARACTERS = 40
 
-
-DIGITS = 30  # of what is not rational, reckoned
-
-
-_SHOWN_DIGITS = 20
-
-
-_WHOLE_DIGITS = 300
+type NumberFunction = Callable[[Sequence[Number]], Number]
 
 
 @dataclass(frozen=True, slots=True)
 class Number:
-    """A value; not exact once a root, a logarithm or the like has been rounded."""
+    """A value and whether it is exact. Raises ToolFailed if it is too large or has too many digits."""
 
     value: Fraction
     is_exact: bool = True
 
     def __post_init__(self) -> None:
         if max(self.value.numerator.bit_length(), self.value.denominator.bit_length()) > MAX_BITS:
-            raise ToolFailed("The numbers become too large.")
+            raise ToolFailed(TOO_LARGE)
 
 
 def format_number(number: Number) -> str:
-    """Write a number: exactly where its digits end soon enough, else rounded, which is then said."""
-    if number.is_exact and (exact := _exact_digits(number.value)):
-        return exact
+    """Return all digits of a number if it is exact and they are not too many, else a rounded number, marked as rounded if it was exact."""
+    if number.is_exact and (digits := _exact_digits(number.value)):
+        return digits
     rounded = _rounded_digits(number.value)
     if not number.is_exact:
         return rounded
     fraction = str(number.value)
-    return f"{rounded} (rounded{f'; exactly {fraction}' if len(fraction) <= 2 * _SHOWN_DIGITS else ''})"
+    return f"{rounded} (rounded{f'; exactly {fraction}' if len(fraction) <= _MAX_FRACTION_CHARACTERS else ''})"
 
 
 def _exact_digits(value: Fraction) -> str:
-    """Return all its digits, or nothing if they have no end or are too many."""
-    rest, places = value.denominator, 0
-    for prime in (2, 5):
-        times = 0
-        while rest % prime == 0:
-            rest, times = rest // prime, times + 1
-        places = max(places, times)
-    whole = abs(value.numerator) * 10**places // value.denominator if rest == 1 and places <= _WHOLE_DIGITS else 0
-    if rest != 1 or places > _WHOLE_DIGITS or whole.bit_length() > _WHOLE_DIGITS * 4:
-        return ""
-    digits = str(whole).rjust(places + 1, "0")
-    written = f"{digits[:-places]}.{digits[-places:]}" if places else digits
-    return f"-{written}" if value < 0 else written
+    """Return all decimal digits, or an empty string if they are too many or do not end."""
+    with localcontext(prec=_MAX_EXACT_DIGITS) as context:
+        context.traps[Inexact] = True
+        try:
+            digits = Decimal(value.numerator) / Decimal(value.denominator)
+        except Inexact:
+            return ""
+    places = -min(int(digits.as_tuple().exponent), 0)
+    return f"{digits:f}" if digits.adjusted() < _MAX_EXACT_DIGITS - places and places <= _MAX_PLACES else ""
 
 
 def _rounded_digits(value: Fraction) -> str:
-    with localcontext(prec=_SHOWN_DIGITS) as context:
-        context.Emax, context.Emin = 999_999, -999_999
-        rounded = (_as_decimal(value.numerator) / _as_decimal(value.denominator)).normalize()
-        return f"{rounded:f}" if -_SHOWN_DIGITS <= rounded.adjusted() < _SHOWN_DIGITS else str(rounded)
-
-
-def _as_decimal(whole: int) -> Decimal:
-    return Decimal(whole)
+    with localcontext(prec=_ROUNDED_DIGITS, Emax=_MAX_DECIMAL_EXPONENT, Emin=-_MAX_DECIMAL_EXPONENT):
+        rounded = to_decimal(value).normalize()
+        return f"{rounded:f}" if -_ROUNDED_DIGITS <= rounded.adjusted() < _ROUNDED_DIGITS else str(rounded)
 
 
 def to_decimal(value: Fraction) -> Decimal:
-    """Return it in the current context's digits."""
+    """Divide with the precision of the current decimal context."""
     return Decimal(value.numerator) / Decimal(value.denominator)
 
 
-type NumberFunction = Callable[[Sequence[Number]], Number]
-
-
-_MAX_FACTORIAL = 1000
-
-
-_MAX_PLACES = 300
-
-
 def power(base: Number, exponent: Number) -> Number:
-    """Raise; exactly where the exponent is whole, or a root comes out even."""
+    """Return the power: exact if the exponent is an integer, or if the result is rational and the exponent a half."""
     a, b = base.value, exponent.value
     if a == 0 and b < 0:
-        raise ToolFailed("Nothing can be divided by zero.")
+        raise ToolFailed(DIVISION_BY_ZERO)
     if b.denominator == 1:
-        _check_size(a, abs(b.numerator))
+        _check_power_size(a, abs(b.numerator))
         return Number(a**b.numerator, base.is_exact and exponent.is_exact)
     if a < 0:
-        raise ToolFailed("A negative number has no such power.")
-    if b.denominator == 2 and (root := _square_root(a)) is not None:
+        raise ToolFailed("A negative number has no real power with a fractional exponent.")
+    if b.denominator == 2 and (root := _rational_root(a)) is not None:
         return power(Number(root, base.is_exact), Number(Fraction(b.numerator), exponent.is_exact))
     return _compute_decimal(lambda: to_decimal(a) ** to_decimal(b))
 
 
 def factorial(number: Number) -> Number:
-    """Return n!. Raises ToolFailed above 1000 and for what is not whole."""
+    """Return n!. Raises ToolFailed unless n is an integer from 0 to 1000."""
     if number.value.denominator != 1 or not 0 <= number.value <= _MAX_FACTORIAL:
-        raise ToolFailed(f"A factorial is of a whole number from 0 to {_MAX_FACTORIAL}.")
+        raise ToolFailed(f"A factorial needs an integer from 0 to {_MAX_FACTORIAL}.")
     return Number(Fraction(math.factorial(number.value.numerator)), number.is_exact)
 
 
-def _check_size(base: Fraction, times: int) -> None:
-    if abs(base) not in (0, 1) and max(base.numerator.bit_length(), base.denominator.bit_length()) * times > 2 * MAX_BITS:
-        raise ToolFailed("The numbers become too large.")
+def _check_power_size(base: Fraction, exponent: int) -> None:
+    """Raise ToolFailed before the power of a huge exponent is computed."""
+    if abs(base) not in (0, 1) and max(base.numerator.bit_length(), base.denominator.bit_length()) * exponent > 2 * MAX_BITS:
+        raise ToolFailed(TOO_LARGE)
 
 
-def _square_root(value: Fraction) -> Fraction | None:
-    above, below = math.isqrt(value.numerator), math.isqrt(value.denominator)
-    return Fraction(above, below) if above * above == value.numerator and below * below == value.denominator else None
+def _rational_root(value: Fraction) -> Fraction | None:
+    root = Fraction(math.isqrt(value.numerator), math.isqrt(value.denominator))
+    return root if root * root == value else None
 
 
-def _compute_decimal(reckon: Callable[[], Decimal]) -> Number:
-    with localcontext(prec=DIGITS + 10) as context:
-        context.Emax, context.Emin = 999_999, -999_999
+def _compute_decimal(compute: Callable[[], Decimal]) -> Number:
+    """Return the rounded result of `compute`, which runs with some more digits than the result has."""
+    with localcontext(prec=IRRATIONAL_DIGITS + _GUARD_DIGITS, Emax=_MAX_DECIMAL_EXPONENT, Emin=-_MAX_DECIMAL_EXPONENT) as context:
         try:
-            found = reckon()
-            context.prec = DIGITS
-            found = +found
+            result = compute()
+            context.prec = IRRATIONAL_DIGITS
+            result = +result
         except (DecimalException, ValueError, OverflowError, ZeroDivisionError) as exc:
-            raise ToolFailed("This has no value, or one that is too large.") from exc
-    if not found.is_finite() or abs(found.adjusted()) > MAX_BITS // 4:
-        raise ToolFailed("The numbers become too large.")
-    return Number(Fraction(found), is_exact=False)
+            raise ToolFailed("The result does not exist or is too large.") from exc
+    if not result.is_finite() or abs(result.adjusted()) > MAX_BITS // 4:
+        raise ToolFailed(TOO_LARGE)
+    return Number(Fraction(result), is_exact=False)
 
 
-def _unary(reckon: Callable[[Number], Number]) -> NumberFunction:
-    def function(given: Sequence[Number]) -> Number:
-        if len(given) != 1:
-            raise ToolFailed(f"This function takes one value, not {len(given)}.")
-        return reckon(given[0])
+def _unary(compute: Callable[[Number], Number]) -> NumberFunction:
+    def function(arguments: Sequence[Number]) -> Number:
+        if len(arguments) != 1:
+            raise ToolFailed(f"This function takes one value, not {len(arguments)}.")
+        return compute(arguments[0])
 
     return function
 
 
-def _unary_exact(reckon: Callable[[Fraction], Fraction | int]) -> NumberFunction:
-    return _unary(lambda number: Number(Fraction(reckon(number.value)), number.is_exact))
+def _unary_exact(compute: Callable[[Fraction], Fraction | int]) -> NumberFunction:
+    return _unary(lambda number: Number(Fraction(compute(number.value)), number.is_exact))
 
 
-def _unary_decimal(reckon: Callable[[Decimal], Decimal], *, exact: Mapping[int, int]) -> NumberFunction:
-    """`exact` has the arguments whose results are whole."""
+def _unary_decimal(compute: Callable[[Decimal], Decimal], *, exact: Mapping[int, int]) -> NumberFunction:
+    """Make a function from `compute`; `exact` maps the arguments with integer results to these."""
 
     def function(number: Number) -> Number:
         if number.value in exact:
             return Number(Fraction(exact[number.value.numerator]), number.is_exact)
-        return _compute_decimal(lambda: reckon(to_decimal(number.value)))
+        return _compute_decimal(lambda: compute(to_decimal(number.value)))
 
     return _unary(function)
 
 
-def _unary_float(reckon: Callable[[float], float]) -> NumberFunction:
-    def function(number: Number) -> Number:
-        return _compute_decimal(lambda: Decimal(f"{reckon(float(number.value)):.15g}"))
-
-    return _unary(function)
+def _unary_float(compute: Callable[[float], float]) -> NumberFunction:
+    return _unary(lambda number: _compute_decimal(lambda: Decimal(f"{compute(float(number.value)):.15g}")))
 
 
-def _variadic(reckon: Callable[[list[Fraction]], Fraction | int]) -> NumberFunction:
-    return lambda given: Number(Fraction(reckon([one.value for one in given])), all(one.is_exact for one in given))
+def _variadic(compute: Callable[[list[Fraction]], Fraction | int]) -> NumberFunction:
+    return lambda arguments: Number(Fraction(compute([number.value for number in arguments])), all(number.is_exact for number in arguments))
 
 
-def _integers_only(reckon: Callable[..., int]) -> NumberFunction:
-    def function(given: Sequence[Number]) -> Number:
-        if any(one.value.denominator != 1 for one in given):
-            raise ToolFailed("This function takes whole numbers.")
-        return Number(Fraction(reckon(*(one.value.numerator for one in given))))
+def _integers_only(compute: Callable[..., int]) -> NumberFunction:
+    def function(arguments: Sequence[Number]) -> Number:
+        if any(number.value.denominator != 1 for number in arguments):
+            raise ToolFailed("This function takes integers only.")
+        return Number(Fraction(compute(*(number.value.numerator for number in arguments))))
 
     return function
 
 
-def _round(given: Sequence[Number]) -> Number:
-    """Round half away from zero, as people do."""
-    places = given[1].value if len(given) == 2 else Fraction(0)
-    if len(given) > 2 or places.denominator != 1 or abs(places) > _MAX_PLACES:
-        raise ToolFailed("round takes a value and, if you like, a whole number of places.")
+def _round(arguments: Sequence[Number]) -> Number:
+    """Round half away from zero, as people do, and not to even as Python does."""
+    places = arguments[1].value if len(arguments) == 2 else Fraction(0)
+    if len(arguments) > 2 or places.denominator != 1 or abs(places) > _MAX_PLACES:
+        raise ToolFailed(f"round takes a value and optionally an integer number of places, at most {_MAX_PLACES}.")
     scale = Fraction(10) ** places.numerator
-    value = given[0].value * scale
-    return Number(Fraction(math.floor(abs(value) + Fraction(1, 2))) * (1 if value >= 0 else -1) / scale)
+    scaled = arguments[0].value * scale
+    return Number(Fraction(math.floor(abs(scaled) + Fraction(1, 2))) * (1 if scaled >= 0 else -1) / scale)
 
 
-def _log(given: Sequence[Number]) -> Number:
-    if len(given) != 2:
-        raise ToolFailed("log takes a value and a base: log(8, 2). There are ln, log10 and log2 as well.")
-    return _compute_decimal(lambda: to_decimal(given[0].value).ln() / to_decimal(given[1].value).ln())
-
-
-def _root(given: Sequence[Number]) -> Number:
-    return _unary(lambda number: power(number, Number(Fraction(1, 2))))(given)
+def _log(arguments: Sequence[Number]) -> Number:
+    if len(arguments) != 2:
+        raise ToolFailed("log takes a value and a base, as in log(8, 2). Alternatives are ln, log10 and log2.")
+    value, base = arguments
+    return _compute_decimal(lambda: to_decimal(value.value).ln() / to_decimal(base.value).ln())
 
 
 def _cube_root(number: Number) -> Number:
     size = abs(number.value)
-    found = _compute_decimal(lambda: to_decimal(size) ** (Decimal(1) / 3)) if size else Number(Fraction(0))
-    near = Fraction(round(found.value))
-    root = Number(near, number.is_exact) if near**3 == size else found
+    root = _compute_decimal(lambda: to_decimal(size) ** (Decimal(1) / 3)) if size else Number(Fraction(0))
+    nearest = Fraction(round(root.value))
+    root = Number(nearest, number.is_exact) if nearest**3 == size else root
     return root if number.value >= 0 else Number(-root.value, root.is_exact)
 
 
 _PI = Number(Fraction("3.14159265358979323846264338327950288419716939937511"), is_exact=False)
-
-
 CONSTANTS = {
     "pi": _PI,
     "tau": Number(_PI.value * 2, is_exact=False),
     "e": Number(Fraction("2.71828182845904523536028747135266249775724709369996"), is_exact=False),
 }
-
-
 FUNCTIONS: dict[str, NumberFunction] = {
     "abs": _unary_exact(abs),
     "floor": _unary_exact(math.floor),
     "ceil": _unary_exact(math.ceil),
     "trunc": _unary_exact(math.trunc),
     "round": _round,
-    "sqrt": _root,
+    "sqrt": _unary(lambda number: power(number, Number(Fraction(1, 2)))),
     "cbrt": _unary(_cube_root),
     "exp": _unary_decimal(Decimal.exp, exact={0: 1}),
     "ln": _unary_decimal(Decimal.ln, exact={1: 0}),

@@ -11,15 +11,15 @@ from functions.toolrunner.builtin.exact_math import Number, format_number
 from parley.tools.spec import ToolFailed
 
 decimals = st.decimals(-(10**9), 10**9, places=4, allow_nan=False)
-numbers = st.integers(-(10**12), 10**12).map(str) | decimals.map(lambda one: f"{one:f}")
+numbers = st.integers(-(10**12), 10**12).map(str) | decimals.map(lambda number: f"{number:f}")
 
 
 @st.composite
 def expressions(draw, depth=3):
     """An expression and its value as a fraction."""
     if depth == 0 or draw(st.integers(0, 4)) == 0:
-        written = draw(numbers)
-        return (f"({written})" if written.startswith("-") else written), Fraction(written)
+        text = draw(numbers)
+        return (f"({text})" if text.startswith("-") else text), Fraction(text)
     (a, x), (b, y) = draw(expressions(depth=depth - 1)), draw(expressions(depth=depth - 1))
     sign = draw(st.sampled_from(["+", "-", "*", "/"] if y else ["+", "-", "*"]))
     value = {"+": x + y, "-": x - y, "*": x * y, "/": x / y if y else x}[sign]
@@ -33,22 +33,22 @@ def test_the_four_operations_are_exact(case):
     assert evaluate(expression) == Number(value)
 
 
-@given(st.lists(numbers.filter(lambda one: not one.startswith("-")), min_size=2, max_size=6), st.data())
+@given(st.lists(numbers.filter(lambda number: not number.startswith("-")), min_size=2, max_size=6), st.data())
 def test_products_bind_tighter_than_sums_and_both_to_the_left(values, data):
     signs = [data.draw(st.sampled_from("+-*")) for _ in values[1:]]
     expression = values[0] + "".join(f" {sign} {value}" for sign, value in zip(signs, values[1:], strict=True))
-    exactly = "".join(f"Fraction('{part}') " if part not in "+-*" else f"{part} " for part in expression.split())
+    with_fractions = "".join(f"Fraction('{part}') " if part not in "+-*" else f"{part} " for part in expression.split())
 
-    assert evaluate(expression).value == eval(exactly, {"Fraction": Fraction})
+    assert evaluate(expression).value == eval(with_fractions, {"Fraction": Fraction})
 
 
 @given(decimals)
-def test_a_decimal_is_written_as_it_is(value):
+def test_a_decimal_is_formatted_with_all_its_digits(value):
     assert Decimal(format_number(evaluate(f"0 + {value:f}" if value >= 0 else f"0 - {-value:f}"))) == value
 
 
 @given(st.decimals(0, 1000, places=3), st.decimals(-(10**6), 10**6, places=2))
-def test_a_percentage_is_a_hundredth_part(percent, whole):
+def test_a_percentage_is_a_hundredth(percent, whole):
     expected = Fraction(percent) * Fraction(whole) / 100
 
     assert evaluate(f"{percent:f}% of ({whole:f})").value == expected
@@ -61,15 +61,15 @@ def test_a_root_of_a_square_is_exact(value):
 
 
 @given(st.decimals("0.001", 10**6, places=3))
-def test_what_is_not_rational_is_right_to_20_digits(value):
+def test_irrational_results_are_right_to_20_digits(value):
     with localcontext(prec=60):
         for name, exact in (("sqrt", value.sqrt()), ("ln", value.ln()), ("log10", value.log10())):
-            found = format_number(evaluate(f"{name}({value:f})"))
-            assert abs(Decimal(found.split(" ")[0]) - exact) <= abs(exact) * Decimal("1e-19"), name
+            result = format_number(evaluate(f"{name}({value:f})"))
+            assert abs(Decimal(result.split(" ")[0]) - exact) <= abs(exact) * Decimal("1e-19"), name
 
 
 @given(st.text(max_size=40) | st.text("0123456789.+-*/%^!(), eofpisqrt", max_size=60))
-def test_whatever_is_written_there_is_a_value_or_a_reason(text):
+def test_any_text_gives_a_value_or_a_tool_failure(text):
     with suppress(ToolFailed):
         assert format_number(evaluate(text))
 
@@ -102,9 +102,15 @@ def test_whatever_is_written_there_is_a_value_or_a_reason(text):
         ("1/3", "0.33333333333333333333 (rounded; exactly 1/3)"),
         ("2 + 2 =", "4"),
         ("PI", "3.1415926535897932385"),
+        ("200 + (10%)", "200.1"),
+        ("200 + -10%", "180"),
+        ("50% + 50% + 10%", "1.1"),
+        ("2 * 3!! ^ 2", "1036800"),
+        ("5 % -3", "-2.95"),
+        ("007 + 1.5e3of 2", "3007"),
     ],
 )
-def test_it_reads_what_people_write(expression, value):
+def test_common_notation_is_understood(expression, value):
     if value is None:
         with pytest.raises(ToolFailed):
             evaluate(expression)
@@ -127,7 +133,7 @@ def test_it_reads_what_people_write(expression, value):
         "1/7^9999",
     ],
 )
-def test_what_would_take_for_ever_is_refused(expression):
+def test_expressions_that_would_take_too_long_are_refused(expression):
     with pytest.raises(ToolFailed, match=r"too large|too deeply|factorial"):
         evaluate(expression)
 
@@ -148,6 +154,14 @@ def test_what_would_take_for_ever_is_refused(expression):
         "1/0",
         "5 % 0",
         "0^-1",
+        "max()",
+        "max(*1)",
+        "max(**1)",
+        "1, 2",
+        "1 2",
+        "not 1",
+        "5 .percent",
+        "sin + 1",
     ],
 )
 def test_nothing_but_arithmetic_is_evaluated(expression):
