@@ -137,16 +137,16 @@ def _begin_once(
             idempotency_key=idempotency_key,
             documents=question.named_documents,
         )
-        if idempotency_key and preconditions.earlier:
-            if not preconditions.is_key_old:
-                return _turn_of_key(preconditions.earlier, idempotency_key)
+        if idempotency_key and preconditions.same_key_turn:
+            if not preconditions.is_key_expired:
+                return _turn_of_key(preconditions.same_key_turn, idempotency_key)
             turn_begin.release_key(connection, idempotency_key, user_id=user_id)
         _require_no_open_turn(preconditions, question)
         question_with_history = add_history(connection, preconditions.conversation, question, user_id=user_id)
         turn = _prepare_turn(services, catalogue, connection, principal, question_with_history, preconditions, toolbox_in(connection))
-        if preconditions.open and _denies_pending_calls(preconditions, question_with_history.question):
+        if preconditions.open_turn and _denies_pending_calls(preconditions, question_with_history.question):
             # Only now: a message that is refused denies nothing.
-            raise _WaitingTurnFound(preconditions.open.id)
+            raise _WaitingTurnFound(preconditions.open_turn.id)
         turn_begin.store_turn(connection, _new_turn(turn, question_with_history.question, preconditions, idempotency_key))
         # Only now, so that a refused or conflicting request calls no vendor. The embedding runs while the transaction commits.
         turn.query_embedding = retrieval.start_query_embedding(services, turn)
@@ -166,16 +166,16 @@ def _turn_of_key(existing: ExistingTurn, idempotency_key: IdempotencyKey) -> Exi
 
 def _require_no_open_turn(preconditions: TurnPreconditions, question: Question) -> None:
     """Raise ConversationBusy if the conversation has an open turn; a conversation has at most one. A stale turn is ended first."""
-    if preconditions.open is None or _denies_pending_calls(preconditions, question):
+    if preconditions.open_turn is None or _denies_pending_calls(preconditions, question):
         return
-    if preconditions.open.is_stale:
-        raise _StaleTurnFound(preconditions.open.id)
-    raise ConversationBusy(f"turn {preconditions.open.id} is {preconditions.open.status}")
+    if preconditions.open_turn.is_stale:
+        raise _StaleTurnFound(preconditions.open_turn.id)
+    raise ConversationBusy(f"turn {preconditions.open_turn.id} is {preconditions.open_turn.status}")
 
 
 def _denies_pending_calls(preconditions: TurnPreconditions, question: Question) -> bool:
     """Whether the question is a new message to a turn that waits for approvals, which denies its pending calls."""
-    return preconditions.open is not None and preconditions.open.status == "waiting" and not question.is_regeneration
+    return preconditions.open_turn is not None and preconditions.open_turn.status == "waiting" and not question.is_regeneration
 
 
 def _prepare_turn(

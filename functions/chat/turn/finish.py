@@ -91,7 +91,7 @@ def _terminal_event(turn: Turn, outcome: ParleyError | None) -> TurnCompleted | 
             return TurnCompleted(turn.answer_id, reason, turn.usage(), turn.model_id, turn.timings())
         case StopRequested():
             return TurnStopped(turn.answer_id, "requested", turn.usage())
-        case _ if turn.parts.text or turn.parts.calls:
+        case _ if turn.parts.text or turn.parts.tool_calls:
             return TurnInterrupted(turn.answer_id, outcome.code, turn.usage())
         case _:
             return TurnFailed(outcome, turn.request_id)

@@ -147,5 +147,5 @@ class Heartbeat:
         if not state.is_running:
             raise Superseded(f"turn {self._turn.id}")
         self._turn.event_buffer.mark_logged(entries)
-        if state.is_to_stop:
+        if state.is_stop_requested:
             raise StopRequested(f"turn {self._turn.id}")

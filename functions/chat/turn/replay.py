@@ -50,7 +50,7 @@ def follow_events(engine: Engine, turn_id: UUID, *, user_id: UUID, after: int, d
     while True:
         progress = turns.progress(engine, turn_id, user_id=user_id, after=after)
         for entry in progress.entries[:-1] if progress.status != "running" else progress.entries:
-            yield NumberedEvent(entry.number, ReplayedEvent(entry.name, entry.document(after=after)))
+            yield NumberedEvent(entry.number, ReplayedEvent(entry.name, entry.payload(after=after)))
             after, pinged_s = entry.number, time.monotonic()
         if progress.status != "running":
             if last := _last_event(engine, turn_id, user_id=user_id, progress=progress):

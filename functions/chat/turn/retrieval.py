@@ -226,7 +226,7 @@ def _relevant_chunks(chunks: Sequence[FoundChunk], *, is_named: bool) -> list[Fo
 
 def _is_close(match: FoundChunk | FoundPassage) -> bool:
     """Whether the match shares a word with the question, or is similar enough by vector."""
-    return match.weight is not None or (match.similarity or 0.0) >= MIN_SIMILARITY
+    return match.bm25 is not None or (match.similarity or 0.0) >= MIN_SIMILARITY
 
 
 def select_memories(recalled: RecallResult, *, budget_tokens: int) -> RecallResult:
@@ -243,7 +243,7 @@ def _inject_recalled(services: ChatServices, turn: Turn, recalled: RecallResult)
     if not (facts or passages) or not inject(services, turn, facts=facts, passages=passages):
         return
     if any(fact.is_tainted for fact in recalled.facts) or any(passage.is_tainted for passage in recalled.passages):
-        turn.parts.remember()
+        turn.parts.mark_memory_used()
     for fact in recalled.facts:
         yield turn.add_memory("fact", fact.id, fact.text)
     for passage in recalled.passages:

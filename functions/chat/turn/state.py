@@ -158,7 +158,7 @@ class Turn:
     @property
     def open_calls(self) -> list[ParsedToolCall]:
         """The tool calls that have no result yet."""
-        return [ParsedToolCall.stored(part) for part in self.parts.open_calls]
+        return [ParsedToolCall.stored(part) for part in self.parts.pending_tool_calls]
 
     @property
     def model_id(self) -> str:
@@ -183,12 +183,12 @@ class Turn:
 
     def add_source(self, source: SourceGiven) -> NumberedEvent:
         """Add a source to the answer's context and return its event."""
-        self.parts.source(source.data())
+        self.parts.add_source(source.data())
         return self.event_buffer.add(source)
 
     def add_tool_call(self, call: ParsedToolCall) -> NumberedEvent:
         """Add a tool call to the answer and return its event."""
-        self.parts.call(call.call_id, call.name, call.arguments)
+        self.parts.add_tool_call(call.call_id, call.name, call.arguments)
         if not call.has_valid_arguments:
             self.invalid_calls.add(call.call_id)
         return self.event_buffer.add(ToolCalled(call.call_id, call.name, call.arguments))
@@ -202,7 +202,7 @@ class Turn:
 
         The content of a trusted result has no third-party text.
         """
-        self.parts.result(call.call_id, ok=outcome.ok, content=outcome.content, is_vouched=is_trusted)
+        self.parts.add_tool_result(call.call_id, ok=outcome.ok, content=outcome.content, is_trusted=is_trusted)
         return self.event_buffer.add(ToolAnswered(call.call_id, call.name, outcome.ok, outcome.content, outcome.elapsed_ms))
 
     def timings(self) -> TurnTimings:

@@ -90,7 +90,7 @@ def _sort_calls(turn: Turn) -> _SortedCalls:
     calls = _SortedCalls()
     tools = {tool.spec.name: tool for tool in turn.context.offered}
     is_tainted = turn.context.is_tainted(turn.parts.all())
-    over_limit = {part["call_id"] for part in turn.parts.calls[MAX_TOOL_CALLS:]}
+    over_limit = {part["call_id"] for part in turn.parts.tool_calls[MAX_TOOL_CALLS:]}
     for call in turn.open_calls:
         tool = tools.get(call.name)
         if reason := _refusal(turn, call, tool, is_over_limit=call.call_id in over_limit):
@@ -170,7 +170,7 @@ def _prepare_next_round(services: ChatServices, turn: Turn) -> None:
     last_model = turn.model_id
     candidates = sorted(turn.candidates, key=lambda candidate: candidate.id != last_model)
     turn.rounds += 1
-    may_call = turn.rounds < MAX_ROUNDS and len(turn.parts.calls) < MAX_TOOL_CALLS
+    may_call = turn.rounds < MAX_ROUNDS and len(turn.parts.tool_calls) < MAX_TOOL_CALLS
     turn.candidates, turn.request = prepare_request(candidates, turn.context, turn.parts.all(), may_call=may_call)
     with user_scope(services.engine, turn.user_id) as connection:
         is_ours = limits.settle(connection, turn.billing_subject, turn.billed_calls, reservations=turn.reservations, turn_id=turn.id)

@@ -1,16 +1,16 @@
 """The beginning of a turn: its preconditions, and what is stored before the model is called.
 
-Reading the preconditions locks nothing. A concurrent change shows when the turn is stored, by a unique index or by the number of
-the conversation's last message; the caller then reads the preconditions again.
+Reading the preconditions locks nothing. Storing the turn detects a concurrent change, by a unique index or by the number of
+the conversation's last message, and raises TurnConflict; the caller then reads the preconditions again.
 """
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ARRAY, Connection, TextClause, Uuid, bindparam, text
+from sqlalchemy import ARRAY, Connection, Row, TextClause, Uuid, bindparam, text
 from sqlalchemy.exc import IntegrityError
 
 from parley.db.conversations import Conversation
@@ -19,17 +19,17 @@ from parley.db.turn.turn_events import LoggedEvent
 from parley.db.turn.turns import STALE_AFTER, TurnStatus
 from parley.errors import NotFound, ParleyError
 
-_KEPT_FOR = "interval '24 hours'"
+_KEY_LIFETIME = "interval '24 hours'"
 _CONFLICT_INDEXES = {"turns_idempotency", "turns_running"}
 
 
 class TurnConflict(ParleyError):
-    """Another turn of the conversation, or of the same key, came in between. Look again in a new transaction."""
+    """A concurrent request began a turn in this conversation or with this key. Retry in a new transaction."""
 
 
 @dataclass(frozen=True, slots=True)
 class IdempotencyKey:
-    """A request's `Idempotency-Key`, the route that it is for, and the SHA-256 of what was asked."""
+    """A request's `Idempotency-Key`, its route, and the SHA-256 of its body."""
 
     route: str
     key: str
@@ -38,7 +38,7 @@ class IdempotencyKey:
 
 @dataclass(frozen=True, slots=True)
 class ExistingTurn:
-    """A turn that was there before. `is_silent` says that it runs, and its heart has stopped."""
+    """A turn that is already stored. `is_stale` means that it is running but its heartbeat has stopped."""
 
     id: UUID
     status: TurnStatus
@@ -48,22 +48,26 @@ class ExistingTurn:
 
 @dataclass(frozen=True, slots=True)
 class TurnPreconditions:
-    """What a new turn finds: the user's wishes, the conversation, its open turn, and the turn of the same key."""
+    """The stored state that a new turn depends on.
+
+    `conversation` and `open_turn` are those of the request, None for a new conversation. `same_key_turn` is the turn that
+    already has the request's idempotency key; with `is_key_expired` that key may be used again.
+    """
 
     default_model: str | None
     conversation: Conversation | None
-    open: ExistingTurn | None
-    earlier: ExistingTurn | None
-    is_key_old: bool
+    open_turn: ExistingTurn | None
+    same_key_turn: ExistingTurn | None
+    is_key_expired: bool
     memory_enabled: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewTurn:
-    """What is stored before the model is asked.
+    """The data stored before the model is called.
 
-    `last_seq` is what the conversation had when it was read, None for a new one. Without `parts` the question is there
-    already, and is answered anew.
+    `last_seq` is the conversation's last message number as read with the preconditions, None for a new conversation. If
+    `parts` is None the question is already stored and its answer is being regenerated.
     """
 
     turn_id: UUID
@@ -88,39 +92,53 @@ def read_preconditions(
     idempotency_key: IdempotencyKey | None,
     documents: Sequence[UUID] = (),
 ) -> TurnPreconditions:
-    """Look at what is there before a turn begins.
+    """Read the state that a new turn depends on, in one statement.
 
-    Raises NotFound if the conversation is named and not there, or one of the documents is none that the user may read.
+    Raises NotFound if the named conversation does not exist, or if the user may not read one of the documents. Neither is
+    checked for a repeated request, whose turn already exists.
     """
     key = {"route": idempotency_key.route, "key": idempotency_key.key} if idempotency_key else {"route": None, "key": None}
     values = {"user_id": user_id, "conversation_id": conversation_id, "documents": list(documents) or None}
     row = connection.execute(_PRECONDITIONS, values | key).one()
-    conversation = None
-    if row.id is not None:
-        known = (row.id, row.title, row.model, row.system_prompt, row.last_seq, row.created_at, row.updated_at, row.is_incognito)
-        conversation = Conversation(user_id, *known)
-    in_the_way = ExistingTurn(row.open_id, row.open_status, row.open_is_silent) if row.open_id else None
-    earlier = ExistingTurn(row.earlier_id, row.earlier_status, row.earlier_is_silent, row.earlier_fingerprint) if row.earlier_id else None
-    is_new = earlier is None or row.is_key_old
-    if conversation is None and conversation_id is not None and is_new:
-        raise NotFound("conversation", conversation_id)
-    if row.missing and is_new:
-        raise NotFound("document", row.missing[0])
-    return TurnPreconditions(row.default_model, conversation, in_the_way, earlier, bool(row.is_key_old), row.memory_enabled)
+    if row.key_turn_id is None or row.is_key_expired:
+        if row.id is None and conversation_id is not None:
+            raise NotFound("conversation", conversation_id)
+        if row.missing:
+            raise NotFound("document", row.missing[0])
+    return TurnPreconditions(
+        default_model=row.default_model,
+        conversation=_conversation(row, user_id) if row.id else None,
+        open_turn=_existing_turn(row, "open") if row.open_id else None,
+        same_key_turn=_existing_turn(row, "key_turn") if row.key_turn_id else None,
+        is_key_expired=bool(row.is_key_expired),
+        memory_enabled=row.memory_enabled,
+    )
+
+
+def _conversation(row: Row[Any], user_id: UUID) -> Conversation:
+    columns = {field.name: getattr(row, field.name) for field in fields(Conversation) if field.name != "user_id"}
+    return Conversation(user_id=user_id, **columns)
+
+
+def _existing_turn(row: Row[Any], prefix: str) -> ExistingTurn:
+    return ExistingTurn(**{field.name: getattr(row, f"{prefix}_{field.name}") for field in fields(ExistingTurn)})
 
 
 def release_key(connection: Connection, idempotency_key: IdempotencyKey, *, user_id: UUID) -> None:
-    """Let a key that is older than a day be used anew."""
+    """Detach an idempotency key older than 24 hours from its turn, so that the key can be used again."""
     connection.execute(_RELEASE_KEY, {"user_id": user_id, "route": idempotency_key.route, "key": idempotency_key.key})
 
 
 def release_expired_keys(connection: Connection) -> int:
-    """Forget every key that is older than a day; return how many. Needs the background role."""
+    """Detach all idempotency keys older than 24 hours and return their number. Requires the background role."""
     return connection.execute(_RELEASE_EXPIRED_KEYS).rowcount
 
 
 def store_turn(connection: Connection, new_turn: NewTurn) -> None:
-    """Store the conversation if it is new, the question, the running turn and its first event, or raise Outrun."""
+    """Store the conversation if it is new, the question, the running turn and its first event.
+
+    Raises TurnConflict if the preconditions no longer hold.
+    """
     idempotency_key = new_turn.idempotency_key
     values = {name: getattr(new_turn, name) for name in _NEW_TURN_FIELDS} | {
         "route": idempotency_key.route if idempotency_key else None,
@@ -151,11 +169,11 @@ _PRECONDITIONS = text(
     f"""
     SELECT u.default_model, u.memory_enabled,
            c.id, c.title, c.model, c.system_prompt, c.last_seq, c.created_at, c.updated_at, c.is_incognito,
-           o.id AS open_id, o.status AS open_status,
-           o.status = 'running' AND o.heartbeat_at < clock_timestamp() - {STALE_AFTER} AS open_is_silent,
-           k.id AS earlier_id, k.status AS earlier_status, k.fingerprint AS earlier_fingerprint,
-           k.status = 'running' AND k.heartbeat_at < clock_timestamp() - {STALE_AFTER} AS earlier_is_silent,
-           k.started_at < now() - {_KEPT_FOR} AS is_key_old,
+           o.id AS open_id, o.status AS open_status, o.fingerprint AS open_fingerprint,
+           o.status = 'running' AND o.heartbeat_at < clock_timestamp() - {STALE_AFTER} AS open_is_stale,
+           k.id AS key_turn_id, k.status AS key_turn_status, k.fingerprint AS key_turn_fingerprint,
+           k.status = 'running' AND k.heartbeat_at < clock_timestamp() - {STALE_AFTER} AS key_turn_is_stale,
+           k.started_at < now() - {_KEY_LIFETIME} AS is_key_expired,
            (SELECT array_agg(a.id) FROM unnest(CAST(:documents AS uuid[])) AS a (id)
              WHERE NOT EXISTS (SELECT FROM documents d WHERE d.user_id = u.id AND d.id = a.id)
                AND NOT EXISTS (SELECT FROM documents d WHERE d.is_shared AND d.id = a.id)) AS missing
@@ -164,16 +182,19 @@ _PRECONDITIONS = text(
       LEFT JOIN turns o ON o.user_id = u.id AND o.conversation_id = c.id AND o.status IN ('running', 'waiting')
       LEFT JOIN turns k ON k.user_id = u.id AND k.route = CAST(:route AS text) AND k.idempotency_key = CAST(:key AS text)
      WHERE u.id = CAST(:user_id AS uuid)
-    """  # noqa: S608 - our own words
+    """  # noqa: S608 - constants only
 ).bindparams(bindparam("documents", type_=ARRAY(Uuid)))
 _RELEASE_KEY = text(
     f"""
     UPDATE turns SET idempotency_key = NULL, fingerprint = NULL
-     WHERE user_id = :user_id AND route = :route AND idempotency_key = :key AND started_at < now() - {_KEPT_FOR}
-    """  # noqa: S608 - our own words
+     WHERE user_id = :user_id AND route = :route AND idempotency_key = :key AND started_at < now() - {_KEY_LIFETIME}
+    """  # noqa: S608 - constants only
 )
 _RELEASE_EXPIRED_KEYS = text(
-    f"UPDATE turns SET idempotency_key = NULL, fingerprint = NULL WHERE idempotency_key IS NOT NULL AND started_at < now() - {_KEPT_FOR}"  # noqa: S608
+    f"""
+    UPDATE turns SET idempotency_key = NULL, fingerprint = NULL
+     WHERE idempotency_key IS NOT NULL AND started_at < now() - {_KEY_LIFETIME}
+    """  # noqa: S608 - constants only
 )
 
 
@@ -187,11 +208,11 @@ _QUESTION_CTE = """
 """
 
 
-def _store_statement(place: str, *, asked: str = _QUESTION_CTE) -> str:
-    """Write the statement that stores a beginning if `place`, which makes or takes the conversation, has a row."""
+def _store_statement(place: str, *, question: str = _QUESTION_CTE) -> str:
+    """Return the statement that stores a turn if `place`, which inserts or updates the conversation, affects a row."""
     return f"""
     WITH place AS ({place} RETURNING last_seq),
-         {asked}
+         {question}
          begun AS (
             INSERT INTO turns (user_id, id, conversation_id, user_message_id, model, route, idempotency_key, fingerprint, last_event)
             SELECT CAST(:user_id AS uuid), CAST(:turn_id AS uuid), CAST(:conversation_id AS uuid), CAST(:user_message_id AS uuid),
@@ -200,7 +221,7 @@ def _store_statement(place: str, *, asked: str = _QUESTION_CTE) -> str:
          ),
          {turn_events.log_cte("place")}
     SELECT last_seq FROM place
-    """  # noqa: S608 - our own words
+    """  # noqa: S608 - constants only
 
 
 _STORE_IN_NEW_CONVERSATION = text(
@@ -211,7 +232,7 @@ _STORE_IN_NEW_CONVERSATION = text(
         """
     )
 )
-# Where the number is another than the one that was read, so is the context: nothing is stored then.
+# A different `last_seq` means that the history has changed since it was read: nothing is stored then.
 _STORE = text(
     _store_statement(
         """
@@ -220,13 +241,13 @@ _STORE = text(
         """
     )
 )
-# The last question and its answer are mined again, with what takes the answer's place.
+# The mark of memory extraction moves back before the last question, so that the new answer is extracted as well.
 _STORE_REGENERATION = text(
     _store_statement(
         """
         UPDATE conversations SET updated_at = clock_timestamp(), mined_upto_seq = least(mined_upto_seq, greatest(last_seq - 2, 0))
          WHERE user_id = CAST(:user_id AS uuid) AND id = CAST(:conversation_id AS uuid) AND last_seq = CAST(:last_seq AS integer)
         """,
-        asked="",
+        question="",
     )
 )
