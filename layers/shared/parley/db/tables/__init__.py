@@ -1,7 +1,7 @@
-"""The tables, as the newest migration leaves them (a test holds the two together), by what they are about.
+"""The tables as the newest migration leaves them; a test compares the two.
 
-Every tenant table's primary key starts with `user_id`, and foreign keys carry it, so that the same schema distributes
-by user. `users`, `signups`, `invites`, `guesses`, `breakers` and `mcp_listings` are global. See docs/adr/0002.
+Every tenant table's primary key starts with `user_id`, and foreign keys include it, so that the schema can be sharded by user.
+`users`, `signups`, `invites`, `guesses`, `breakers` and `mcp_listings` are global. See docs/adr/0002.
 """
 
 from parley.db.tables.accounts import api_keys, audit_events, credentials, one_time_codes, refresh_tokens, sessions, users

@@ -1,4 +1,4 @@
-"""Users, how they sign in, and what happened to their accounts."""
+"""Users, credentials, sessions, API keys, one-time codes and the audit log."""
 
 from sqlalchemy import Boolean, CheckConstraint, Column, ForeignKeyConstraint, Index, Integer, LargeBinary, Numeric, Table, Text, Uuid
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB

@@ -1,4 +1,4 @@
-"""Columns that many tables have, and the one collection of all tables."""
+"""Columns that many tables share, and the metadata of all tables."""
 
 from sqlalchemy import Column, DateTime, ForeignKey, Integer, MetaData, Numeric, Uuid, func
 
@@ -6,25 +6,25 @@ metadata = MetaData()
 
 
 def timestamp(name: str, *, nullable: bool = False) -> Column[object]:
-    """A time; one that must be there is now where it is not given."""
+    """Return a timestamp column. Unless it is nullable it defaults to the current time."""
     return Column(name, DateTime(timezone=True), nullable=nullable, server_default=None if nullable else func.now())
 
 
 def required_timestamp(name: str) -> Column[object]:
-    """A time that has to be given."""
+    """Return a timestamp column without a default."""
     return Column(name, DateTime(timezone=True), nullable=False)
 
 
 def usd(name: str) -> Column[object]:
-    """US dollars. A token may cost less than a millionth of a cent; nothing is rounded away."""
+    """Return a column for US dollars with 12 decimals, because a token may cost less than a millionth of a cent."""
     return Column(name, Numeric(18, 12), nullable=False, server_default="0")
 
 
 def counter(name: str) -> Column[object]:
-    """A number that starts at zero."""
+    """Return an integer column that defaults to zero."""
     return Column(name, Integer, nullable=False, server_default="0")
 
 
 def owner() -> Column[object]:
-    """Whose row it is: the first column of every tenant table's primary key."""
+    """Return the owner's column, `user_id`: the first column of every tenant table's primary key."""
     return Column("user_id", Uuid, ForeignKey("users.id", ondelete="CASCADE"), primary_key=True)

@@ -1,4 +1,4 @@
-"""Documents and the chunks by which they are found. `shelf` is the owner, or zeros for all users of the deployment."""
+"""Documents and their searchable chunks. A chunk's `shelf` is its owner's id, or zeros if the document is shared."""
 
 from sqlalchemy import (
     BigInteger,

@@ -1,7 +1,7 @@
 """Long-term memory: summaries, facts with their sources, and passages of past conversations.
 
-A conversation's summary and its passages go with the conversation, by foreign key; the
-facts that were drawn only from it go by `conversations.remove`.
+Foreign keys delete a conversation's summaries and passages with it; `conversations.remove` deletes the facts extracted only
+from that conversation.
 """
 
 from typing import Any
@@ -16,13 +16,13 @@ _OF_CONVERSATION = (["user_id", "conversation_id"], ["conversations.user_id", "c
 
 
 def _embedding() -> tuple[Column[Any], ...]:
-    """A vector of whatever length, whose it is, for only those of the same model can be compared, and its sketch for a first look."""
+    """Return the columns of a vector: the vector, the name of its model, and its sketch, a binary signature for preselection."""
     sketch = Column("sketch", BIT(varying=True), Computed("parley_sketch(embedding)", persisted=True))
     return Column("embedding", Halfvec), Column("embedding_model", Text), sketch
 
 
 def _words() -> Column[object]:
-    """The text's words, as search knows them."""
+    """Return the column with the search words of the text."""
     return Column("words", TSVECTOR, Computed("parley_words(text)", persisted=True))
 
 

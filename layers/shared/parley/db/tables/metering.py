@@ -1,4 +1,4 @@
-"""Model usage, budgets, rate limits and the circuit breakers of the providers."""
+"""Usage, budgets, rate limits, and the circuit breakers of the providers."""
 
 from sqlalchemy import Boolean, CheckConstraint, Column, Date, Index, Numeric, Table, Text, Uuid
 

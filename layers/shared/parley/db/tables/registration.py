@@ -1,4 +1,4 @@
-"""Sign-ups, invites and the login throttle. These tables belong to no user."""
+"""Sign-ups, invites and the login throttle: tables that belong to no user."""
 
 from sqlalchemy import Column, ForeignKey, Index, Integer, LargeBinary, Table, Text, Uuid
 

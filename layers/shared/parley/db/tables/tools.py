@@ -1,4 +1,4 @@
-"""What users let tools do, and the remote MCP servers whose tools they use."""
+"""Users' tool settings, and remote MCP servers."""
 
 from sqlalchemy import Boolean, Column, LargeBinary, Table, Text, UniqueConstraint, Uuid
 from sqlalchemy.dialects.postgresql import JSONB

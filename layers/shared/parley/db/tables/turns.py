@@ -1,4 +1,4 @@
-"""Turns, their logs, and what they wait for."""
+"""Turns, their event logs and their approvals."""
 
 from sqlalchemy import (
     Boolean,
@@ -49,12 +49,14 @@ turns = Table(
     timestamp("waiting_since", nullable=True),
     ForeignKeyConstraint(["user_id", "conversation_id"], ["conversations.user_id", "conversations.id"], ondelete="CASCADE"),
     ForeignKeyConstraint(["user_id", "user_message_id"], ["messages.user_id", "messages.id"], ondelete="CASCADE"),
-    # Deferred: the turn is claimed before its answer is stored.
+    # Deferred: the statement that ends a turn sets `message_id` before it inserts the answer.
     ForeignKeyConstraint(["user_id", "message_id"], ["messages.user_id", "messages.id"], deferrable=True, initially="DEFERRED"),
     Index("turns_conversation", "user_id", "conversation_id"),
 )
-_is_running, _is_waiting = turns.c.status == text("'running'"), turns.c.status == text("'waiting'")
-_is_open, _has_key = text("status IN ('running', 'waiting')"), turns.c.idempotency_key.is_not(None)
+_is_running = turns.c.status == text("'running'")
+_is_waiting = turns.c.status == text("'waiting'")
+_is_open = text("status IN ('running', 'waiting')")
+_has_key = turns.c.idempotency_key.is_not(None)
 _of_key = (turns.c.user_id, turns.c.route, turns.c.idempotency_key)
 Index("turns_idempotency", *_of_key, unique=True, postgresql_where=_has_key)
 Index("turns_running", turns.c.user_id, turns.c.conversation_id, unique=True, postgresql_where=_is_open)

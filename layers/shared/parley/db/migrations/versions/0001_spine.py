@@ -1,7 +1,7 @@
 """Users, sessions, conversations, messages and turns, with row level security on all of them.
 
-The tables come first, then who may see which rows. `parley_owner` owns everything and runs migrations; `parley_app`
-serves requests as one user at a time; `parley_background` finds who signs in by an e-mail address.
+Creates the tables, then the roles and their policies. `parley_owner` owns everything and runs migrations. `parley_app` serves
+requests, as one user at a time. `parley_background` looks up users by email address at login.
 """
 
 from alembic import op
@@ -101,7 +101,8 @@ CREATE TABLE turns (
 CREATE INDEX turns_conversation ON turns (user_id, conversation_id);
 """
 
-# Where the deployer has not made the roles, the owner makes them; on RDS they sign in by IAM, which the owner must be allowed to grant.
+# The owner creates the roles unless the deployer has. On RDS they sign in by IAM, so the owner must be allowed to grant
+# `rds_iam`.
 ROLES = """
 DO $$
 DECLARE name text;
@@ -119,7 +120,7 @@ END $$;
 
 ME = "NULLIF(current_setting('parley.user_id', true), '')::uuid"
 
-# table: (column that names the owner, what the app role may do)
+# table: (column with the user's id, rights of the app role)
 RIGHTS = {
     "users": ("id", "SELECT, INSERT, UPDATE"),
     "credentials": ("user_id", "SELECT, INSERT, UPDATE"),
@@ -139,7 +140,7 @@ CREATE POLICY background_signs_in ON credentials FOR SELECT TO parley_background
 
 
 def upgrade() -> None:
-    """Make it all."""
+    """Create the tables, roles and policies."""
     op.execute(TABLES)
     op.execute(ROLES)
     for table, (owner_column, rights) in RIGHTS.items():

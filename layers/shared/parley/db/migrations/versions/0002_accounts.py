@@ -1,7 +1,7 @@
-"""Everything around an account: sign-ups, codes, API keys, audit, exports, the outbox, and the throttle of guesses.
+"""Accounts: sign-ups, one-time codes, API keys, the audit log, exports, the outbox and the login throttle.
 
-`signups`, `invites` and `guesses` belong to nobody yet and are the background role's alone. The others are tenant
-tables like those of 0001.
+`signups`, `invites` and `guesses` belong to no user; only the background role can use them, except that the app role may empty
+login buckets. The others are tenant tables like those of 0001.
 """
 
 from alembic import op
@@ -116,7 +116,7 @@ CREATE INDEX guesses_age ON guesses (free_at);
 
 ME = "NULLIF(current_setting('parley.user_id', true), '')::uuid"
 
-# What the app role may do with its user's own rows.
+# The app role's rights to its user's own rows.
 RIGHTS = {
     "api_keys": "SELECT, INSERT, UPDATE",
     "one_time_codes": "SELECT, INSERT, UPDATE",
@@ -127,7 +127,7 @@ RIGHTS = {
 }
 BACKGROUND_ONLY = ("signups", "invites", "guesses")
 
-# A user's own rows, but neither role nor budget.
+# Users may change their own row, but not their role or budget.
 APP = """
 REVOKE UPDATE ON users FROM parley_app;
 GRANT UPDATE (email, display_name, memory_enabled, default_model, disabled_at) ON users TO parley_app;
@@ -171,7 +171,7 @@ CREATE POLICY background_sweeps ON sessions FOR DELETE TO parley_background USIN
 
 
 def upgrade() -> None:
-    """Make it all."""
+    """Create the tables and policies."""
     op.execute(TABLES)
     for table in (*RIGHTS, *BACKGROUND_ONLY):
         op.execute(

@@ -1,8 +1,8 @@
-"""What models cost and who may still ask them: usage, budgets, rates, and the circuit breakers of the providers.
+"""Metering: usage, budgets, rate limits, and the circuit breakers of the providers.
 
-A row of `usage` outlives the conversation it was for, so it refers to turn and API key without a foreign key. In
-`budgets`, `budget_reservations` and `rate_limits` the subject is the user, or one of the user's API keys. `breakers`
-belongs to nobody: names of providers, counts and times.
+A row of `usage` outlives its conversation, so it refers to the turn and the API key without foreign keys. In `budgets`,
+`budget_reservations` and `rate_limits` the subject is the user or one of the user's API keys. `breakers` belongs to no user; it
+has only names of providers, counts and times.
 """
 
 from alembic import op
@@ -74,7 +74,7 @@ CREATE TABLE breakers (
 
 ME = "NULLIF(current_setting('parley.user_id', true), '')::uuid"
 
-# What the app role may do with its user's own rows.
+# The app role's rights to its user's own rows.
 RIGHTS = {
     "usage": "SELECT, INSERT",
     "budgets": "SELECT, INSERT, UPDATE",
@@ -103,7 +103,7 @@ CREATE POLICY background_sweeps ON rate_limits TO parley_background USING (true)
 
 
 def upgrade() -> None:
-    """Make it all."""
+    """Create the tables and policies."""
     op.execute(TABLES)
     for table in (*RIGHTS, "breakers"):
         op.execute(

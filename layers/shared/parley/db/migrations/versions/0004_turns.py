@@ -1,7 +1,7 @@
-"""Turns that are never lost, never doubled and always ended: their log, their heartbeat, and the key of who repeats them.
+"""Durable turns: their event log, heartbeat and idempotency key, so that none is lost, duplicated or left open.
 
-One turn at a time runs in a conversation, and one turn at most belongs to an `Idempotency-Key`: two unique indexes hold
-that, whatever the code does. The background role finds turns by ids and times, and sees nothing of what was said.
+Two unique indexes guarantee that at most one turn is open in a conversation and at most one belongs to an `Idempotency-Key`.
+The background role sees ids and times of turns, but no content.
 """
 
 from alembic import op
@@ -62,6 +62,6 @@ CREATE POLICY background_forgets_keys ON turns FOR UPDATE TO parley_background U
 
 
 def upgrade() -> None:
-    """Make it all."""
+    """Add the columns, the table and the policies."""
     op.execute(TABLES)
     op.execute(RIGHTS)

@@ -1,7 +1,8 @@
-"""Turns that wait for an approval and go on from any process.
+"""Approvals: turns that wait for a decision and that any process can resume.
 
-A waiting turn is as open as a running one: a conversation has one of either. What it needs to go on is kept with it,
-and `turn.waiting` leaves the log when it does. The background role finds who has waited for too long, by ids and times.
+A waiting turn is open, like a running one, and a conversation has at most one open turn. The turn's row holds the checkpoint
+from which it resumes; `turn.waiting` is deleted from the log then. The background role finds turns that have waited too long
+by ids and times.
 """
 
 from alembic import op
@@ -47,6 +48,6 @@ GRANT SELECT (waiting_since) ON turns TO parley_background;
 
 
 def upgrade() -> None:
-    """Make it all."""
+    """Add the columns, the table and the policies."""
     op.execute(TABLES)
     op.execute(RIGHTS)

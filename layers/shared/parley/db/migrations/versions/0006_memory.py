@@ -1,16 +1,17 @@
 """Long-term memory: summaries, facts and passages, and the search over them.
 
-Search runs in functions of `parley_search`, a role that nobody signs in as: `@@`, `@>` and the vectors' operators are not
-leakproof, so that under row level security no index would serve them. Each such function filters by `parley.user_id`
-itself. See docs/adr/0010-search-in-postgresql.md.
+Search runs in functions that belong to `parley_search`, a role without login. `@@`, `@>` and the vector operators are not
+leakproof, so under row level security no index could serve them. Each function filters by `parley.user_id` itself. See
+docs/adr/0010-search-in-postgresql.md.
 """
 
 from alembic import op
 
 revision, down_revision = "0006", "0005"
 
-# Words in the sense of search: accents and case are gone, `camelCase` and `snake_case` are taken apart and also kept as one,
-# letters of scripts without spaces stand alone, English endings and stop words go; other languages stay nearly as they are.
+# `parley_words` returns a text's search words: without accents and case, with `camelCase` and `snake_case` both split and whole,
+# with each letter of scripts without spaces as a word, and without English endings and stop words. Other languages change
+# little.
 ANALYSIS = r"""
 CREATE FUNCTION parley_words(body text) RETURNS tsvector
 LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
@@ -107,7 +108,7 @@ CREATE INDEX passages_words ON passages USING gin (parley_keys(user_id, words)) 
 
 ME = "NULLIF(current_setting('parley.user_id', true), '')::uuid"
 
-# What the app role may do with its user's own rows.
+# The app role's rights to its user's own rows.
 RIGHTS = {
     "summaries": "SELECT, INSERT, DELETE",
     "memories": "SELECT, INSERT, UPDATE, DELETE",
@@ -115,7 +116,7 @@ RIGHTS = {
     "passages": "SELECT, INSERT, UPDATE, DELETE",
 }
 
-# Ids and times: whose conversations are too old to be kept.
+# Ids and times only: the background role finds expired conversations.
 BACKGROUND = """
 GRANT UPDATE (retention_days) ON users TO parley_app;
 GRANT SELECT (retention_days) ON users TO parley_background;
@@ -123,7 +124,7 @@ GRANT SELECT (user_id, id, updated_at) ON conversations TO parley_background;
 CREATE POLICY background_finds_old_ones ON conversations FOR SELECT TO parley_background USING (true);
 """
 
-# The owner hands the functions over, for which it must be able to take on the role, and the role to make something.
+# To create functions that belong to `parley_search`, the owner must be able to become that role, and the role to create objects.
 SEARCHER = """
 DO $$
 BEGIN
@@ -142,11 +143,11 @@ CREATE POLICY search_reads ON passages FOR SELECT TO parley_search USING (true);
 CREATE POLICY search_reads ON memories FOR SELECT TO parley_search USING (true);
 """
 
-# Each text's words are weighed by BM25 and its vector by the cosine; each weight is stretched to lie between 0 and 1 over all
-# of the user's texts, and the two are added: on sets of questions that does better than reciprocal ranks (Bruch et al., ACM
-# TOIS 2023; docs/bench.md). A word counts for how rare it is among the user's own texts. How often it stands in one follows from
-# `ts_rank`, which is the sum of 1/i² over i up to that number, divided by π²/6; the rest of the sum beyond n is near 1/(n + ½).
-# A vector of another model, or none, counts for nothing. `half_life_days` null means that age does not count.
+# Words are scored by BM25 and vectors by the cosine. Each score is normalised to 0 to 1 over all of the user's texts, and the two
+# are added, which ranks better than reciprocal rank fusion (Bruch et al., ACM TOIS 2023; docs/bench.md). A word's rarity is
+# measured among the user's own texts. Its frequency in a text is derived from `ts_rank`, the sum of 1/i² for i up to that
+# frequency, divided by π²/6; the remainder of the sum beyond n is close to 1/(n + ½). Without a vector of the query's model the
+# cosine counts as 0. If `half_life_days` is null, age has no influence.
 SEARCH = r"""
 CREATE FUNCTION parley_search_{table}(
     query text, vector halfvec, model text, pool integer, most integer, half_life_days float8, but_conversation uuid, but_from_seq integer)
@@ -246,7 +247,7 @@ MEMORIES = {
 
 
 def upgrade() -> None:
-    """Make it all."""
+    """Create the tables, policies and search functions."""
     op.execute(ANALYSIS)
     op.execute(TABLES)
     for table, rights in RIGHTS.items():

@@ -1,7 +1,7 @@
-"""What each user lets tools do, and the remote MCP servers whose tools they may use.
+"""Users' tool settings, and remote MCP servers.
 
-`headers` of a server are sealed by a key that the database does not hold. `mcp_listings` belongs to nobody: what the
-servers that the deployer named offer.
+A server's `headers` are encrypted with a key that the database does not have. `mcp_listings` belongs to no user: it holds the
+tools found on the deployment's servers.
 """
 
 from alembic import op
@@ -48,7 +48,7 @@ CREATE POLICY app_shares ON mcp_listings TO parley_app USING (true) WITH CHECK (
 
 
 def upgrade() -> None:
-    """Make it all."""
+    """Create the tables and policies."""
     op.execute(TABLES)
     for table in ("tool_settings", "mcp_servers", "mcp_listings"):
         op.execute(

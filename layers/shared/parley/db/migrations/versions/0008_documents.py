@@ -1,7 +1,7 @@
-"""Documents, and the chunks by which they are found.
+"""Documents and their searchable chunks.
 
-A chunk stands on a shelf: its owner's, or the one that all users of the deployment share. Search reads one's own shelf
-and the shared one, before it ranks anything. See docs/adr/0012-document-ingestion.md.
+A chunk's `shelf` is its owner's id, or zeros for a shared document. Search reads only the user's own chunks and the shared
+ones, before it ranks anything. See docs/adr/0012-document-ingestion.md.
 """
 
 from alembic import op
@@ -88,7 +88,7 @@ CREATE POLICY search_reads ON chunks FOR SELECT TO parley_search USING (true);
 CREATE POLICY search_reads ON documents FOR SELECT TO parley_search USING (true);
 """
 
-# As the search of passages (0006), over two shelves: the user's own and the one that all share. What is not whole yet is on neither.
+# Like the search of passages (0006), over the user's own chunks and the shared ones. Documents that are not ready are excluded.
 SEARCH = r"""
 CREATE FUNCTION parley_search_chunks(query text, vector halfvec, model text, pool integer, most integer, only_in uuid[])
 RETURNS TABLE (id uuid, document_id uuid, title text, number integer, heading text, body text, page integer, start integer,
@@ -153,7 +153,7 @@ GRANT EXECUTE ON FUNCTION parley_search_chunks TO parley_app;
 
 
 def upgrade() -> None:
-    """Make it all."""
+    """Create the tables, policies and the search function."""
     op.execute(TABLES)
     op.execute(RIGHTS)
     op.execute("GRANT CREATE ON SCHEMA public TO parley_search")

@@ -1,7 +1,7 @@
-"""What a reservation is for: enough to pay for the call of a turn whose function died.
+"""Details of a reservation, so that the call of a turn whose function died can be settled by an estimate.
 
-Without a turn there is nothing to pay by, and nothing stands here. No foreign key to the turn: a reservation outlives
-the conversation it was for, as usage does.
+They stay null for calls without a turn. There is no foreign key to the turn because a reservation, like usage, outlives its
+conversation.
 """
 
 from alembic import op
@@ -21,5 +21,5 @@ CREATE INDEX budget_reservations_turn ON budget_reservations (user_id, turn_id) 
 
 
 def upgrade() -> None:
-    """Make it all."""
+    """Add the columns and the index."""
     op.execute(COLUMNS)

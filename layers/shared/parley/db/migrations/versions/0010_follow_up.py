@@ -1,6 +1,6 @@
-"""Follow-up work of turns: one entry for a conversation, claimed by one worker at a time; and which titles are automatic.
+"""Follow-up jobs of turns, with at most one entry for each topic of a conversation, and the mark of automatic titles.
 
-Conversations of an older release are remembered after their next turn.
+Memory of conversations from an older release is extracted after their next turn.
 """
 
 from alembic import op
@@ -24,6 +24,6 @@ GRANT UPDATE (tries, claimed_until) ON outbox TO parley_background;
 
 
 def upgrade() -> None:
-    """Make it all."""
+    """Add the columns, the index and the rights."""
     op.execute(TABLES)
     op.execute(RIGHTS)

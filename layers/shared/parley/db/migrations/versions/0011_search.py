@@ -1,4 +1,4 @@
-"""One way of searching for passages, facts and chunks: a first look at sketches of the vectors, then exact weights of the best.
+"""Two-stage search of passages, facts and chunks: preselect by binary signatures of the vectors, then score exactly.
 
 See docs/adr/0016-two-stage-search.md.
 """
@@ -7,9 +7,10 @@ from alembic import op
 
 revision, down_revision = "0011", "0010"
 
-# Three bits for each number of a vector of length one: is it above 0, and above and below where a quarter of normal ones would
-# lie beyond. The Hamming distance of two such is close to their distance. In an index that has all that the first look needs,
-# a user's sketches are side by side, whoever's rows lie between theirs in the table. An index entry holds 2,704 bytes.
+# A sketch is the binary signature of a unit vector, with three bits for each number: whether it is above 0, above the upper
+# quartile and above the lower quartile of normally distributed numbers. The Hamming distance of two sketches approximates the
+# distance of the vectors. A covering index stores a user's sketches next to each other, wherever the rows are in the table. An
+# index entry is limited to 2,704 bytes.
 SKETCH = """
 CREATE FUNCTION parley_sketch(embedding halfvec) RETURNS bit varying
 LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE SET search_path = public, pg_catalog, pg_temp AS $$
@@ -29,15 +30,16 @@ CREATE INDEX chunks_sketch ON chunks (shelf, document_id, embedding_model) INCLU
 DROP INDEX chunks_shelf;
 """
 
-# 1. A sample of the user's texts tells how common each asked word is there, how long texts are, and how near any text is.
-# 2. The first look: of all of the user's texts, those whose sketches are nearest, and their vectors' cosines.
-# 3. Rare words are looked up in the index of words; common ones only together, for each of them stands in too many texts.
-# 4. The best of both, and only they, are weighed: words by BM25, vectors by the cosine. Each weight is stretched to lie between 0
-#    and 1, and the two are added: on sets of questions that does better than reciprocal ranks (Bruch et al., ACM TOIS 2023).
-# How often a word stands in a text follows from `ts_rank`, which is the sum of 1/i² over i up to that number, divided by π²/6;
-# the rest of the sum beyond n is near 1/(n + ½). A vector of another model, or none, counts for nothing.
-# `IS TRUE` hides the owner from the indexes: the key has its mark, and all of the owner's rows would be listed for each word.
-# `OFFSET 0` keeps a look-up by key a look-up by key, whatever the planner thinks of how many there are.
+# 1. A sample of the user's texts estimates how common each query word is, how long texts are, and how similar a typical text is.
+# 2. Preselection: the texts with the nearest sketches among all of the user's texts, and the cosines of their vectors.
+# 3. Rare words are looked up in the word index one by one; common words only together, because each occurs in too many texts.
+# 4. Only the best candidates of both are scored: words by BM25, vectors by the cosine. Each score is normalised to 0 to 1 and the
+#    two are added, which ranks better than reciprocal rank fusion (Bruch et al., ACM TOIS 2023).
+# A word's frequency in a text is derived from `ts_rank`, the sum of 1/i² for i up to that frequency, divided by π²/6; the
+# remainder of the sum beyond n is close to 1/(n + ½). Without a vector of the query's model the cosine counts as 0.
+# `IS TRUE` keeps the planner from using an index for the owner: the keys of the word index already contain the owner, and the
+# planner would list all of the owner's rows for each word.
+# `OFFSET 0` keeps a look-up by key from being planned as a join, however many rows the planner expects.
 SEARCH = r"""
 CREATE FUNCTION parley_search_{table}({parameters})
 RETURNS TABLE ({returned}, score double precision, similarity double precision, weight double precision)
@@ -152,7 +154,7 @@ OF_ONE = {
     "owners": "owners AS MATERIALIZED (SELECT id AS owner FROM me WHERE id IS NOT NULL)",
     "parameters": "query text, vector halfvec, model text, pool integer, most integer, "
     "half_life_days float8, but_conversation uuid, but_from_seq integer",
-    # One look counts, and keeps an eighth by chance: of that the sample is made, but where an eighth is little.
+    # A single scan counts the texts and keeps a random eighth of their ids. The sample is drawn from these, unless they are too few.
     "size": """SELECT count(*)::float8 AS texts, array_agg(t.id) FILTER (WHERE mod(uuid_hash(t.id), 8) = 0) AS some
           FROM {table} t WHERE t.user_id = (SELECT id FROM me) AND {counted}""",
     "sample": """
@@ -173,7 +175,7 @@ PASSAGES = OF_ONE | {
     "returned": "id uuid, conversation_id uuid, first_seq integer, last_seq integer, said_at timestamptz, body text",
     "columns": "t.id, t.conversation_id, t.first_seq, t.last_seq, t.said_at, t.text",
     "time": "t.said_at",
-    # Index and visibility map have it all; what the window holds is no reason to read more.
+    # An index-only scan must be enough: excluding the prompt's own passages here would read the table.
     "counted": "true",
     "condition": "(but_conversation IS NULL OR t.conversation_id <> but_conversation OR t.last_seq < but_from_seq)",
 }
@@ -186,7 +188,7 @@ MEMORIES = OF_ONE | {
     "condition": "t.ended_at IS NULL",
 }
 ROWS_OF_ONE = "SELECT t.user_id AS owner, t.id, t.sketch FROM {table} t WHERE t.user_id = (SELECT id FROM me) AND {condition}{and_near}"
-# Two shelves, the user's own and the one that all share; what is not whole yet is on neither.
+# The user's own chunks and the shared ones. Documents that are not ready are excluded.
 CHUNKS = {
     "table": "chunks",
     "owner": "shelf",
@@ -204,7 +206,7 @@ CHUNKS = {
          WHERE d.status = 'ready' AND (only_in IS NULL OR d.id = ANY (only_in)) AND (d.is_shared AND me.id IS NOT NULL OR d.user_id = me.id)
     )""",
     "size": "SELECT coalesce(sum(chunks), 0)::float8 AS texts FROM whole",
-    # Evenly from all documents, by their numbers.
+    # Evenly from all documents, by chunk number.
     "sample": """SELECT t.shelf AS owner, t.id FROM whole d
                  CROSS JOIN LATERAL (SELECT greatest(1, (SELECT texts FROM size)::integer / 250) AS step) s
                  CROSS JOIN LATERAL generate_series(abs(mod(uuid_hash(d.id), s.step)), d.chunks - 1, s.step) n
@@ -220,7 +222,7 @@ ROWS_OF_CHUNKS = """SELECT t.* FROM whole d CROSS JOIN LATERAL (
 
 
 def written(searched: dict[str, str], rows: str) -> str:
-    """Return the statements that make the function."""
+    """Return the statements that create a search function."""
     filled = {
         name: part.replace("{counted}", searched.get("counted", "")).replace("{table}", searched["table"])
         for name, part in searched.items()
@@ -229,13 +231,13 @@ def written(searched: dict[str, str], rows: str) -> str:
 
 
 def upgrade() -> None:
-    """Make it all."""
+    """Add the sketches and their indexes, and replace the search functions."""
     op.execute(SKETCH)
     for table in ("passages", "memories", "chunks"):
         op.execute(COLUMN.format(table=table))
     op.execute(INDEXES)
     op.execute("GRANT CREATE ON SCHEMA public TO parley_search")
-    # As the role that the functions belong to.
+    # The functions belong to `parley_search`, so that role must drop and create them.
     op.execute("SET LOCAL ROLE parley_search")
     op.execute("DROP FUNCTION parley_search_passages, parley_search_memories, parley_search_chunks")
     for searched, rows in ((PASSAGES, ROWS_OF_ONE), (MEMORIES, ROWS_OF_ONE), (CHUNKS, ROWS_OF_CHUNKS)):

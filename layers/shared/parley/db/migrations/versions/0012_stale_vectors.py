@@ -1,4 +1,4 @@
-"""Whose passages lack vectors of today's model: for the schedule, which embeds them anew after a switch."""
+"""An index of passages by embedding model, for the schedule that embeds them again after a change of models."""
 
 from alembic import op
 
@@ -6,7 +6,7 @@ revision, down_revision = "0012", "0011"
 
 INDEX = "CREATE INDEX passages_model ON passages (embedding_model, user_id);"
 
-# Ids and the model's name, and nothing of what was said.
+# Ids and the model's name only, no content.
 RIGHTS = """
 GRANT SELECT (user_id, embedding_model) ON passages TO parley_background;
 CREATE POLICY background_finds_models ON passages FOR SELECT TO parley_background USING (true);
@@ -14,6 +14,6 @@ CREATE POLICY background_finds_models ON passages FOR SELECT TO parley_backgroun
 
 
 def upgrade() -> None:
-    """Make it all."""
+    """Add the index and the rights."""
     op.execute(INDEX)
     op.execute(RIGHTS)

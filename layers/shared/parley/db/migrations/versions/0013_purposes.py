@@ -1,4 +1,4 @@
-"""Calls that describe pieces of documents, and those of a reranker, stand in the ledger as what they are."""
+"""New purposes of model calls in `usage`: descriptions of document chunks, and reranking."""
 
 from alembic import op
 
@@ -12,5 +12,5 @@ ALTER TABLE usage DROP CONSTRAINT usage_purpose_check,
 
 
 def upgrade() -> None:
-    """Let the purposes be named."""
+    """Allow the new purposes."""
     op.execute(PURPOSES)
