@@ -1,6 +1,6 @@
-"""The gateway's authorizer: who is calling, checked without a database.
+"""The gateway's authorizer: verify the caller's token, without a database.
 
-A plain handler, since every cold request waits for it first.
+It is a plain Lambda handler without FastAPI, because every request waits for its cold start.
 """
 
 import os
@@ -19,14 +19,14 @@ from parley.observability import logger
 
 @dataclass(frozen=True, slots=True)
 class AuthorizerSettings:
-    """Not a Pydantic model: its import would double this function's cold start."""
+    """The settings of the authorizer. Not a Pydantic model, whose import would double this function's cold start."""
 
     jwks_url: str
     issuer: str
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Self:
-        """Read the variables that `template.yaml` sets."""
+        """Read the environment variables that `template.yaml` sets."""
         return cls(jwks_url=environment["PARLEY_JWKS_URL"], issuer=environment["PARLEY_ISSUER"])
 
 
@@ -35,15 +35,16 @@ keys = KeySource(settings.jwks_url)
 
 
 def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
-    """Return the policy for the caller's token, or raise "Unauthorized", which the gateway answers with 401.
+    """Return the policy for the caller's token.
 
-    Anything else that is raised, such as Unavailable while the keys cannot be had, it answers with 503.
+    Raises an exception with the message "Unauthorized" for an invalid token; the gateway answers it with 401. It answers
+    every other exception with 503, for example Unavailable if the public keys cannot be fetched.
     """
     logger.set_correlation_id(event["requestContext"]["requestId"])
     try:
         claims = _claims(_bearer_token(event), event["requestContext"])
     except Unauthorized as exc:
-        logger.info("refused", reason=str(exc))
+        logger.info("token_rejected", reason=str(exc))
         raise Exception("Unauthorized") from None
     return policy_for(claims, event["methodArn"])
 

@@ -1,6 +1,6 @@
-"""What a token's holder may call.
+"""The IAM policy that tells API Gateway which routes a token may call.
 
-The gateway caches a policy for the whole stage, so it must hold for every route, not only for the one asked first.
+The gateway caches the policy for the whole stage, so it must be right for every route, not only for the requested one.
 """
 
 from collections.abc import Mapping
@@ -10,7 +10,7 @@ CONTEXT_CLAIMS = ("sub", "sid", "api_key_id", "scope", "exp")
 
 
 def policy_for(claims: Mapping[str, Any], method_arn: str) -> dict[str, Any]:
-    """Allow everything in this stage but what is closed to this token; tell the functions who calls."""
+    """Allow all routes of the stage except the areas denied to this token, and pass its claims to the functions."""
     stage = stage_of(method_arn)
     statements = [_statement("Allow", f"{stage}/*/*")]
     statements += [_statement("Deny", f"{stage}/*/{area}/*") for area in _denied_areas(claims)]
@@ -22,14 +22,14 @@ def policy_for(claims: Mapping[str, Any], method_arn: str) -> dict[str, Any]:
 
 
 def _denied_areas(claims: Mapping[str, Any]) -> list[str]:
-    """An API key opens neither its owner's account nor the administration, whoever the owner is."""
+    """Return the path prefixes denied to the token. An API key cannot reach account or admin routes, even if its owner is an admin."""
     if "api_key_id" in claims:
         return ["admin", "auth"]
     return [] if "admin" in claims["scope"].split() else ["admin"]
 
 
 def stage_of(method_arn: str) -> str:
-    """Cut `arn:aws:execute-api:region:account:api/stage/GET/path` after the stage."""
+    """Return the ARN up to the stage: `arn:aws:execute-api:region:account:api/stage/GET/path` loses `/GET/path`."""
     return "/".join(method_arn.split("/", 2)[:2])
 
 

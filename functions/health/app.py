@@ -1,4 +1,4 @@
-"""Whether Parley is alive, and whether it can serve."""
+"""Health checks: liveness, and readiness to serve."""
 
 from parley import cold_start  # isort: split
 
@@ -10,7 +10,7 @@ from parley.settings import DatabaseSettings, HttpSettings
 
 
 class HealthSettings(HttpSettings, DatabaseSettings):
-    """What this function reads from its environment."""
+    """The settings of the health function, read from the environment."""
 
 
 settings = HealthSettings.read()

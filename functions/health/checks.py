@@ -1,4 +1,4 @@
-"""What Parley needs to serve, and whether it is there."""
+"""Checks of the dependencies that Parley needs to serve requests."""
 
 import time
 from dataclasses import dataclass
@@ -13,19 +13,19 @@ from parley.observability import logger
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """How one need fares."""
+    """The result of one check."""
 
     status: Literal["ok", "failed"]
     elapsed_ms: float
 
 
 def check_database(engine: Engine) -> Check:
-    """Open a transaction."""
+    """Check the database by opening a transaction."""
     started = time.perf_counter()
     try:
         with global_scope(engine):
             status: Literal["ok", "failed"] = "ok"
     except Unavailable as exc:
-        logger.warning("the database does not answer", reason=repr(exc.__cause__))
+        logger.warning("database_check_failed", reason=repr(exc.__cause__))
         status = "failed"
     return Check(status, round((time.perf_counter() - started) * 1000, 1))

@@ -13,15 +13,13 @@ router = APIRouter()
 
 @router.get("/health")
 def health() -> dict[str, str]:
-    """Say that functions run, without looking further."""
+    """Return 200 if the function runs. Checks no dependencies."""
     return {"status": "ok", "version": __version__}
 
 
-@router.get(
-    "/health/ready", responses={503: {"description": "Something that Parley needs is not there.", "content": {"application/json": {}}}}
-)
+@router.get("/health/ready", responses={503: {"description": "A dependency is not available.", "content": {"application/json": {}}}})
 def ready(request: Request, response: Response) -> dict[str, Any]:
-    """Say whether what Parley needs is there; 503 if not."""
+    """Check Parley's dependencies. Returns 503 if one is not available."""
     checks = {"database": check_database(request.app.state.engine)}
     is_ready = all(check.status == "ok" for check in checks.values())
     if not is_ready:

@@ -1,4 +1,4 @@
-"""Rotates the signing keys: by a schedule, and by hand when one may have leaked. Not a web function; needs only the key store."""
+"""Rotates the signing keys: on a schedule, and by hand if a key may have leaked. Uses only the key store, no database."""
 
 from dataclasses import asdict
 from typing import Any
@@ -13,12 +13,12 @@ settings = KeySettings.read()
 
 @logger.inject_lambda_context
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
-    """Rotate, and return the names of the keys that were made and removed.
+    """Rotate the keys and return the names of the created (`made`) and deleted (`removed`) keys.
 
-    `{}` is a rotation that nobody notices; `{"emergency": true}` ends every access token within a minute, and with
-    `"api_keys": true` every API key too. Raises ValidationError for anything else.
+    The event `{}` invalidates no token. `{"emergency": true}` invalidates every access token within a minute, and with
+    `"api_keys": true` every API key too. Raises ValidationError for any other event.
     """
     request = RotationRequest.model_validate(event)
-    done = asdict(rotate(settings.keys_path, at_once=request.at_once, now=utc_now()))
-    logger.info("rotated the signing keys", emergency=request.emergency, **done)
+    done = asdict(rotate(settings.keys_path, revoked_families=request.revoked_families, now=utc_now()))
+    logger.info("signing_keys_rotated", emergency=request.emergency, **done)
     return done

@@ -1,4 +1,4 @@
-"""Rotation of the signing keys: create new ones first, then delete those that no valid token was signed with."""
+"""Rotation of the signing keys: create new keys, then delete the keys that no valid token was signed with."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -15,48 +15,50 @@ from parley.http.schemas import Input
 
 
 class RotationRequest(Input):
-    """The event; what it leaves out is false."""
+    """The event of the keys function. Both fields default to false."""
 
     emergency: bool = False
     api_keys: bool = False
 
     @model_validator(mode="after")
-    def _only_in_an_emergency(self) -> Self:
+    def _require_emergency_for_api_keys(self) -> Self:
         if self.api_keys and not self.emergency:
-            raise ValueError("API keys end only in an emergency: their holders have no other way to get in")
+            raise ValueError("api_keys requires emergency: it revokes every API key, and their holders have no other access")
         return self
 
     @property
-    def at_once(self) -> frozenset[KeyFamily]:
-        """The families whose older keys must verify nothing any more."""
-        named: dict[KeyFamily, bool] = {"signing": self.emergency, "api": self.api_keys}
-        return frozenset(family for family, is_named in named.items() if is_named)
+    def revoked_families(self) -> frozenset[KeyFamily]:
+        """The key families whose existing keys must stop verifying tokens."""
+        revoked: dict[KeyFamily, bool] = {"signing": self.emergency, "api": self.api_keys}
+        return frozenset(family for family, is_revoked in revoked.items() if is_revoked)
 
 
-# How long a key is still published after another has taken over: longer than the last token it signed can live.
+# How long a key stays published after its successor starts to sign: longer than the lifetime of the last token it signed.
 PUBLISHED_AFTER_SUCCESSION: dict[KeyFamily, timedelta] = {"signing": timedelta(hours=1), "api": MAX_LIFETIME + timedelta(days=1)}
 
 
 @dataclass(frozen=True, slots=True)
 class Rotation:
-    """The names of the keys that were made and removed."""
+    """The names of the created and the deleted keys."""
 
     made: list[str]
     removed: list[str]
 
 
-def rotate(path: str, *, at_once: frozenset[KeyFamily], now: datetime) -> Rotation:
-    """Make a new key of each family and remove those that are spent; safe to repeat.
+def rotate(path: str, *, revoked_families: frozenset[KeyFamily], now: datetime) -> Rotation:
+    """Create a new key of each family and delete the keys that are no longer needed. Safe to repeat.
 
-    Of the families in `at_once`, and then of no other, the new key signs at once, since every older one is removed.
+    If `revoked_families` is not empty, only those families are rotated. All their older keys are deleted, so the new key
+    signs immediately.
     """
     stored = load_signing_keys(path)
-    made = [add_key(path, SigningKey.generate(now=now, family=family)) for family in KEY_FAMILIES if not at_once or family in at_once]
-    spent = [key for key in stored if key.family in at_once or _is_spent(key, stored, now=now)]
-    return Rotation(made, delete_keys(path, spent))
+    families = [family for family in KEY_FAMILIES if not revoked_families or family in revoked_families]
+    made = [add_key(path, SigningKey.generate(now=now, family=family)) for family in families]
+    expired = [key for key in stored if key.family in revoked_families or _is_expired(key, stored, now=now)]
+    return Rotation(made, delete_keys(path, expired))
 
 
-def _is_spent(key: SigningKey, stored: Iterable[SigningKey], *, now: datetime) -> bool:
-    """Whether its successor has been signing for so long that nothing this key signed is valid."""
+def _is_expired(key: SigningKey, stored: Iterable[SigningKey], *, now: datetime) -> bool:
+    """Whether the key's successor has signed for so long that every token signed by this key has expired."""
     successors = [other for other in stored if other.family == key.family and other.created_at > key.created_at]
     return bool(successors) and min(other.signs_from() for other in successors) + PUBLISHED_AFTER_SUCCESSION[key.family] < now

@@ -1,4 +1,4 @@
-"""Brings the database and the signing keys up to this release. Invoked once for each deployment; safe to repeat."""
+"""Migrates the database and creates missing signing keys. Runs once per deployment; safe to repeat."""
 
 from dataclasses import asdict
 from typing import Any
@@ -11,7 +11,7 @@ from parley.settings import DatabaseSettings, KeySettings
 
 
 class MigrateSettings(DatabaseSettings, KeySettings):
-    """What this function reads from its environment."""
+    """The settings of the migrate function, read from the environment."""
 
 
 settings = MigrateSettings.read()
@@ -20,7 +20,7 @@ engine = make_engine(settings, role="owner")
 
 @logger.inject_lambda_context
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
-    """Upgrade, and return the revisions before and after and the names of the keys that were made."""
+    """Upgrade the database, and return the revisions before and after and the names of the created keys."""
     done = asdict(upgrade(engine)) | {"keys_made": ensure_keys(settings.keys_path)}
-    logger.info("migrated", **done)
+    logger.info("database_migrated", **done)
     return done

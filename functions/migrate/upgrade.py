@@ -13,14 +13,14 @@ MIGRATIONS = "parley.db.migrations"
 
 @dataclass(frozen=True, slots=True)
 class Upgrade:
-    """The revisions before and after; None means an empty database."""
+    """The database revisions before and after the upgrade. None means an empty database."""
 
     revision_before: str | None
     revision_after: str | None
 
 
 def upgrade(engine: Engine) -> Upgrade:
-    """Bring the database to the newest revision, in one transaction that only one process at a time can run."""
+    """Upgrade the database to the newest revision, in one transaction. A lock lets only one process upgrade at a time."""
     config = Config()
     config.set_main_option("script_location", str(files(MIGRATIONS)))
     with engine.connect() as connection:

@@ -1,4 +1,4 @@
-"""The API's description, for programs and for people."""
+"""The API description, for programs and for people."""
 
 from parley import cold_start  # isort: split
 

@@ -2,7 +2,7 @@ from contextlib import suppress
 
 import pytest
 
-from functions.authorizer.jwks import FRESH_S, SEEK_S, KeySource, jwks_url
+from functions.authorizer.jwks import FRESH_S, UNKNOWN_KEY_INTERVAL_S, KeySource, jwks_url
 from parley.errors import Unavailable
 from tests.support.tokens import ACCESS_SIGNING_KEY, API_SIGNING_KEY, KEY_RING
 
@@ -48,7 +48,7 @@ def test_a_flood_of_unknown_keys_fetches_at_most_once_a_minute(source, jwks, clo
         clock.now = 1000.0 + tenth / 10
         ask(source, f"unknown-{tenth}")
 
-    assert (SEEK_S, jwks.fetched) == (60, 1 + 2)
+    assert (UNKNOWN_KEY_INTERVAL_S, jwks.fetched) == (60, 1 + 2)
 
 
 def test_a_flood_of_unknown_keys_adds_at_most_one_fetch_a_minute_to_those_that_are_due(source, jwks, clock):

@@ -94,7 +94,7 @@ def test_nobody_is_refused_while_keys_rotate(deployment, travelling):
         deployment.wake(travelling)
         with deployment.traffic() as some_more:
             some_more()
-            rotate(deployment.path, at_once=REGULAR, now=utc_now())
+            rotate(deployment.path, revoked_families=REGULAR, now=utc_now())
             for _ in range(60):
                 some_more()
                 travelling.shift(5)
@@ -110,7 +110,7 @@ def test_an_old_key_removed_an_hour_after_the_handover_is_missed_by_nobody(deplo
         deployment.wake(travelling)
         with deployment.traffic() as some_more:
             some_more()
-            rotation = rotate(deployment.path, at_once=REGULAR, now=utc_now())
+            rotation = rotate(deployment.path, revoked_families=REGULAR, now=utc_now())
             for _ in range(40):
                 some_more()
                 travelling.shift(7)
@@ -128,7 +128,7 @@ def test_after_an_emergency_the_authorizer_believes_no_old_token_within_thirty_s
     deployment.published()  # read up to ten seconds ago, so that the next fetch may still be of old keys
     travelling.shift(cached_s)
     deployment.accepts(stolen)
-    rotate(deployment.path, at_once=EMERGENCY, now=utc_now())
+    rotate(deployment.path, revoked_families=EMERGENCY, now=utc_now())
     believed_s = []
     for second in range(60):
         believed_s += [second] if deployment.accepts(stolen) else []
@@ -139,7 +139,7 @@ def test_after_an_emergency_the_authorizer_believes_no_old_token_within_thirty_s
 
 def test_after_an_emergency_new_tokens_are_good_and_api_keys_stay_good(deployment, travelling):
     key = make_api_key(key=deployment.ring().newest_api)
-    rotate(deployment.path, at_once=EMERGENCY, now=utc_now())
+    rotate(deployment.path, revoked_families=EMERGENCY, now=utc_now())
     travelling.shift(11)
 
     assert deployment.accepts(deployment.token())
@@ -149,7 +149,7 @@ def test_after_an_emergency_new_tokens_are_good_and_api_keys_stay_good(deploymen
 def test_after_an_emergency_that_takes_them_api_keys_are_bad(deployment, travelling):
     key = make_api_key(key=deployment.ring().newest_api)
     assert deployment.accepts(key)
-    rotate(deployment.path, at_once=EMERGENCY | {"api"}, now=utc_now())
+    rotate(deployment.path, revoked_families=EMERGENCY | {"api"}, now=utc_now())
     travelling.shift(31)
 
     assert not deployment.accepts(key)
@@ -157,7 +157,7 @@ def test_after_an_emergency_that_takes_them_api_keys_are_bad(deployment, travell
 
 def test_a_flood_of_unknown_keys_hides_no_new_one(deployment, travelling, jwks):
     travelling.shift(timedelta(days=30))
-    rotate(deployment.path, at_once=REGULAR, now=utc_now())
+    rotate(deployment.path, revoked_families=REGULAR, now=utc_now())
     for second in range(240):
         travelling.shift(1)
         deployment.accepts(make_access_token())

@@ -61,10 +61,10 @@ def test_every_key_is_published_before_it_signs():
 
 
 def test_two_minutes_are_longer_than_every_cache_on_the_way():
-    from functions.authorizer.jwks import SEEK_S
+    from functions.authorizer.jwks import UNKNOWN_KEY_INTERVAL_S
     from parley.auth.key_cache import MAX_AGE_S
 
-    assert timedelta(seconds=MAX_AGE_S + SEEK_S) < PUBLICATION_LEAD
+    assert timedelta(seconds=MAX_AGE_S + UNKNOWN_KEY_INTERVAL_S) < PUBLICATION_LEAD
 
 
 def test_a_ring_without_a_signing_key_is_refused():
