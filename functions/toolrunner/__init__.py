@@ -1,1 +1,1 @@
-"""Runs tools: no database, no secrets, no way in but Lambda Invoke."""
+"""The tool runner: runs tools without a database or secrets. It is reached by Lambda Invoke only."""

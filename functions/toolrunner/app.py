@@ -1,4 +1,4 @@
-"""The tool runner: lists the deployment's tools and runs one at a time. Not a web function; its role may do nothing."""
+"""The tool runner: lists the deployment's tools and runs one at a time. It is not a web function, and its role has no permissions."""
 
 from parley import cold_start  # isort: split
 
@@ -16,10 +16,11 @@ from parley.tools.guarded_http.egress_filter import EgressFilter
 
 
 class ToolrunnerSettings(Settings):
-    """What this function reads from its environment.
+    """The settings of the tool runner.
 
-    `tool_allowed_hosts` are names, or names with ports, separated by commas, that tools may reach wherever they are: for
-    development, where they stand in for what is on the internet. `calls_mcp` says that there are MCP servers for everybody.
+    `tool_allowed_hosts` is a comma-separated list of `host` or `host:port` that tools may reach although their addresses
+    are private: for development, where such hosts replace services on the internet. `calls_mcp` is true if the deployment
+    has MCP servers for all users.
     """
 
     tool_allowed_hosts: str
@@ -39,12 +40,15 @@ if settings.calls_mcp:
 
 @logger.inject_lambda_context
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
-    """Do one order: `{"op": "list"}` or `{"op": "run", "name", "arguments", "user_id", "timeout_s"}`, or, for the remote MCP
-    server at `"server": {"url", "headers"}`, `{"op": "mcp_list", …}` or `{"op": "mcp_call", "name", "arguments", …}`.
+    """Serve one request.
 
-    A list is `{"tools": [ToolSpec as an object], "broken": [{"plugin", "reason"}]}`, a run `{"ok", "content"}`. A tool that
-    overruns its time takes this process with it: the caller sees that the invocation failed. Raises ValidationError for
-    anything else.
+    - `{"op": "list"}` returns `{"tools": [ToolSpec as an object], "broken": [{"plugin", "reason"}]}`.
+    - `{"op": "run", "name", "arguments", "user_id", "timeout_s"}` returns `{"ok", "content"}`.
+    - `{"op": "mcp_list", "server": {"url", "headers"}, "timeout_s"}` and `{"op": "mcp_call", "server", "name", "arguments",
+      "timeout_s"}` do the same with a remote MCP server, or return `{"error"}`.
+
+    A tool that exceeds its time ends this process, and the caller sees a failed invocation. Raises ValidationError for any
+    other event.
     """
     match parse_request(event):
         case ListRequest():

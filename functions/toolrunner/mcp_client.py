@@ -1,8 +1,8 @@
-"""Calls remote MCP servers (Streamable HTTP) by the official client, whose every connection passes the gate.
+"""Calls remote MCP servers (Streamable HTTP) with the official client, behind the egress filter.
 
-The client is imported at the first call, since it costs more than all the rest: 1.5 s, nearly all of it for the models of
-the protocol's three revisions, which every way into the package builds. A new connection for each call: what opens a server
-comes with the call and goes with it.
+The client is imported at the first call, because its import takes 1.5 s: any import from the package builds the models of
+all three protocol revisions. Each call opens a new connection, because a server's credentials come with the call and must
+not outlive it.
 """
 
 import asyncio
@@ -30,71 +30,71 @@ _MAX_PAGES = 10
 _MAX_REASON_CHARACTERS = 500
 _QUERY = re.compile(r"\?[^\s'\"]+")
 
-# Before the process would be ended, there is time to say that the server was too slow.
+# Time to report a slow server before the time limit ends the process.
 _MARGIN_S = 0.5
 
-type McpAnswer = dict[str, Any]
-type McpCall = Callable[["Client"], Awaitable[McpAnswer]]
+type McpResult = dict[str, Any]
+type McpCall = Callable[["Client"], Awaitable[McpResult]]
 
 
 def preload_client() -> None:
-    """Import the client now, for a function that is going to need it."""
+    """Import the client now, for a deployment that will need it."""
     import mcp.client.streamable_http  # noqa: F401
 
     import parley.tools.guarded_http.transport  # noqa: F401
 
 
-def list_tools(mcp_request: McpListRequest, *, egress_filter: EgressFilter) -> McpAnswer:
-    """Return `{"tools": [{"name", "description", "parameters"}, …]}`, or `{"error": why}`. Never raises."""
+def list_tools(mcp_request: McpListRequest, *, egress_filter: EgressFilter) -> McpResult:
+    """Return `{"tools": [{"name", "description", "parameters"}, …]}`, or `{"error": reason}`. Never raises."""
 
-    async def listed(client: "Client") -> McpAnswer:
+    async def list_all(client: "Client") -> McpResult:
         return {"tools": [tool async for tool in _tools(client)]}
 
-    return _ask_server(mcp_request, listed, egress_filter=egress_filter)
+    return _run_with_server(mcp_request, list_all, egress_filter=egress_filter)
 
 
-def call_tool(mcp_request: McpCallRequest, *, egress_filter: EgressFilter) -> McpAnswer:
-    """Return `{"ok", "content"}` of a tool's run, or `{"error": why}`. Never raises."""
+def call_tool(mcp_request: McpCallRequest, *, egress_filter: EgressFilter) -> McpResult:
+    """Return the tool's result as `{"ok", "content"}`, or `{"error": reason}`. Never raises."""
 
-    async def called(client: "Client") -> McpAnswer:
-        found = await client.call_tool(mcp_request.name, mcp_request.arguments)
-        return {"ok": not found.is_error, "content": _render_result(found)}
+    async def call(client: "Client") -> McpResult:
+        result = await client.call_tool(mcp_request.name, mcp_request.arguments)
+        return {"ok": not result.is_error, "content": _render_result(result)}
 
-    return _ask_server(mcp_request, called, egress_filter=egress_filter)
+    return _run_with_server(mcp_request, call, egress_filter=egress_filter)
 
 
-def _ask_server(mcp_request: McpListRequest | McpCallRequest, ask: McpCall, *, egress_filter: EgressFilter) -> McpAnswer:
-    ends_s = time.monotonic() + max(mcp_request.timeout_s - _MARGIN_S, mcp_request.timeout_s / 2)
+def _run_with_server(mcp_request: McpListRequest | McpCallRequest, run: McpCall, *, egress_filter: EgressFilter) -> McpResult:
+    deadline_s = time.monotonic() + max(mcp_request.timeout_s - _MARGIN_S, mcp_request.timeout_s / 2)
     try:
         with exit_after(mcp_request.timeout_s):
-            return asyncio.run(_connect_and_ask(mcp_request.server, ask, egress_filter, ends_s))
+            return asyncio.run(_connect_and_run(mcp_request.server, run, egress_filter, deadline_s))
     except TimeoutError:
-        return {"error": "The server did not answer in time."}
-    except Exception as exc:  # the client's own are many, and come in groups
+        return {"error": "The server did not respond in time."}
+    except Exception as exc:  # the client raises many types, in exception groups
         reason = _reason(exc)
-        # Without what stands behind an address's question mark, where some servers want their key.
-        logger.warning("an MCP server failed", reason=_QUERY.sub("?…", repr(_root_cause(exc)))[:_MAX_REASON_CHARACTERS])
+        # Without the query strings of URLs, in which some servers expect their key.
+        logger.warning("mcp_server_failed", reason=_QUERY.sub("?…", repr(_root_cause(exc)))[:_MAX_REASON_CHARACTERS])
         return {"error": reason}
 
 
-async def _connect_and_ask(server: McpServerAddress, ask: McpCall, egress_filter: EgressFilter, ends_s: float) -> McpAnswer:
+async def _connect_and_run(server: McpServerAddress, run: McpCall, egress_filter: EgressFilter, deadline_s: float) -> McpResult:
     import httpx2
     from mcp import Client
     from mcp.client.streamable_http import streamable_http_client
 
-    timeout_s = max(ends_s - time.monotonic(), 0.0)
+    timeout_s = max(deadline_s - time.monotonic(), 0.0)
     async with asyncio.timeout(timeout_s):
-        # Unpacked, so that what is counted is what is kept.
+        # Without compression, so that the bytes counted are the bytes held in memory.
         headers = server.headers | {"Accept-Encoding": "identity"}
         transport = _bounded_transport(egress_filter)
         async with (
             httpx2.AsyncClient(transport=transport, headers=headers, timeout=timeout_s, trust_env=False) as http,
             Client(streamable_http_client(server.url, http_client=http), cache=None) as client,
         ):
-            return await ask(client)
+            return await run(client)
 
 
-async def _tools(client: "Client") -> AsyncIterator[McpAnswer]:
+async def _tools(client: "Client") -> AsyncIterator[McpResult]:
     cursor: str | None = None
     count = 0
     for _ in range(_MAX_PAGES):
@@ -107,7 +107,7 @@ async def _tools(client: "Client") -> AsyncIterator[McpAnswer]:
 
 
 def _render_result(result: "CallToolResult") -> str:
-    """Write what a tool answered as text; what is none is named."""
+    """Return the content of a result as text. Other content is replaced by its type in brackets."""
     parts = [_render_block(block) for block in result.content]
     if not parts and result.structured_content is not None:
         return json.dumps(result.structured_content, ensure_ascii=False)
@@ -125,34 +125,34 @@ def _render_block(block: Any) -> str:
 
 
 def _reason(exc: BaseException) -> str:
-    """Say what went wrong. The words of a server are its own: a model must take them for nothing more."""
-    found = _root_cause(exc)
-    if isinstance(found, ParleyError):
-        return found.public_message
-    message = str(getattr(found, "message", "")) if type(found).__name__ == "MCPError" else ""
-    return f"The server answered with an error: {message[:_MAX_REASON_CHARACTERS]}" if message else "The server could not be reached."
+    """Return the reason for a failure. A server's own message is marked as such, because the model must not trust it."""
+    cause = _root_cause(exc)
+    if isinstance(cause, ParleyError):
+        return cause.public_message
+    message = str(getattr(cause, "message", "")) if type(cause).__name__ == "MCPError" else ""
+    return f"The server returned an error: {message[:_MAX_REASON_CHARACTERS]}" if message else "The server could not be reached."
 
 
 def _root_cause(exc: BaseException) -> BaseException:
-    """Return what went wrong at first: the gate's word, where it spoke, or else the innermost of the groups."""
-    found: BaseException | None = exc
-    while isinstance(found, BaseExceptionGroup):
-        found = found.exceptions[0]
-    seen = found
+    """Return the egress filter's error if it is the cause, else the first exception inside the groups."""
+    innermost: BaseException = exc
+    while isinstance(innermost, BaseExceptionGroup):
+        innermost = innermost.exceptions[0]
+    seen: BaseException | None = innermost
     while seen is not None:
         if isinstance(seen, FetchFailed):
             return seen
         seen = seen.__cause__ or seen.__context__
-    return found or exc
+    return innermost
 
 
 def _bounded_transport(egress_filter: EgressFilter) -> "httpx2.AsyncBaseTransport":
-    """Make a transport through the gate that gives up on an answer of more than 5 MB, or one that is packed."""
+    """Return a transport behind the egress filter that rejects compressed responses, and responses of more than 5 MB."""
     import httpx2
 
     from parley.tools.guarded_http.transport import AsyncGuardedTransport
 
-    class Counted(httpx2.AsyncByteStream):
+    class LimitedStream(httpx2.AsyncByteStream):
         def __init__(self, inner: Any) -> None:
             self._inner = inner
 
@@ -161,19 +161,19 @@ def _bounded_transport(egress_filter: EgressFilter) -> "httpx2.AsyncBaseTranspor
             async for chunk in self._inner:
                 size += len(chunk)
                 if size > MAX_BYTES:
-                    raise FetchFailed(f"The answer is larger than {MAX_BYTES / 1_000_000:g} MB.")
+                    raise FetchFailed(f"The response is larger than {MAX_BYTES / 1_000_000:g} MB.")
                 yield chunk
 
         async def aclose(self) -> None:
             await self._inner.aclose()
 
-    class Bounded(AsyncGuardedTransport):
+    class BoundedTransport(AsyncGuardedTransport):
         async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
             response = await super().handle_async_request(request)
             if response.headers.get("content-encoding", "identity").lower() != "identity":
                 await response.aclose()
-                raise FetchFailed("The answer is packed, which was not asked for.")
-            response.stream = Counted(response.stream)
+                raise FetchFailed("The response is compressed although this was not requested.")
+            response.stream = LimitedStream(response.stream)
             return response
 
-    return Bounded(egress_filter)
+    return BoundedTransport(egress_filter)

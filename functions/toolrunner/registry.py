@@ -1,6 +1,6 @@
-"""The deployment's tools by name: built in, from plugin files and from installed packages; and the plugins that failed to load.
+"""The registry of the deployment's tools: built-in tools, tools of plugins, and a list of the plugins that failed to load.
 
-A plugin is imported only when it is loaded.
+A plugin is a file in `plugins/` or an entry point of an installed package.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -20,32 +20,30 @@ from functions.toolrunner.builtin.web_page import fetch_url
 from parley.observability import logger
 from parley.tools.spec import Tool, ToolUnusable
 
+type Load = Callable[[], object]
+
 ENTRY_POINT_GROUP = "parley.tools"
-
-
 _PLUGINS_PACKAGE = f"{__package__}.plugins"
+_MAX_REASON_CHARACTERS = 300
 
 
-def find_plugins(folder: Path) -> dict[str, Callable[[], object]]:
-    """Return how each plugin is loaded: the files of `folder`, then what packages offer by the entry point `parley.tools`."""
+def find_plugins(folder: Path) -> dict[str, Load]:
+    """Return a loader for each plugin by its name: first the files in `folder`, then the entry points `parley.tools` of packages.
+
+    Nothing is imported until a loader is called. Files whose names begin with `_` are ignored.
+    """
     files = {path.name: partial(import_module, f"{_PLUGINS_PACKAGE}.{path.stem}") for path in sorted(folder.glob("[!_]*.py"))}
     packages = {f"{point.value} of {point.dist.name if point.dist else '?'}": point.load for point in entry_points(group=ENTRY_POINT_GROUP)}
     return {**files, **packages}
 
 
 def builtin_tools(*, geocoding_url: str, forecast_url: str) -> list[Tool]:
-    """Return the built-in tools that run here; those that search run in their caller (`parley/tools/inside.py`)."""
+    """Return the built-in tools that run here. The search tools run in the calling function (`parley/tools/search_tools.py`)."""
     return [calculator, weather_tool(geocoding_url=geocoding_url, forecast_url=forecast_url), current_time, fetch_url]
 
 
-_MAX_REASON_CHARACTERS = 300
-
-
-type Load = Callable[[], object]
-
-
 class Registry:
-    """Holds built-in tools and those of plugins; the first of a name stays."""
+    """Holds tools by name. A plugin cannot replace a tool that is already registered."""
 
     def __init__(self, builtin: Iterable[Tool]) -> None:
         self._tools: dict[str, Tool] = {}
@@ -54,38 +52,39 @@ class Registry:
             self._add(replace(tool, spec=replace(tool.spec, source="builtin")))
 
     def load(self, plugins: Mapping[str, Load]) -> None:
-        """Load plugins by their names; one that does not load is noted with why, and the others go on."""
+        """Register the tools of plugins. A plugin that fails to load is listed with the reason, and the others are still loaded."""
         for name, load in plugins.items():
             try:
                 for tool in tools_of(load()):
                     self._add(tool)
             except (Exception, SystemExit) as exc:
-                logger.exception("a plugin is broken", plugin=name)
+                logger.exception("plugin_load_failed", plugin=name)
                 self._broken.append({"plugin": name, "reason": f"{type(exc).__name__}: {exc}"[:_MAX_REASON_CHARACTERS]})
 
     def find(self, name: str) -> Tool | None:
-        """Return the tool of this name, if there is one."""
+        """Return the tool with this name, or None."""
         return self._tools.get(name)
 
     def listed(self) -> dict[str, Any]:
-        """Return all tools and what is broken, as JSON."""
+        """Return the specifications of all tools and the failed plugins, ready for JSON."""
         return {"tools": [asdict(tool.spec) for tool in self._tools.values()], "broken": list(self._broken)}
 
     def _add(self, tool: Tool) -> None:
         if tool.spec.name in self._tools:
-            raise ToolUnusable(f"there is a tool {tool.spec.name} already")
+            raise ToolUnusable(f"a tool named {tool.spec.name} is already registered")
         self._tools[tool.spec.name] = tool
 
 
-def tools_of(found: object) -> list[Tool]:
-    """Return the tools in what a plugin gave: a tool, several, or a module that has some. Raises ToolUnusable for none."""
-    if isinstance(found, ModuleType):
-        things = [thing for name, thing in vars(found).items() if not name.startswith("_")]
+def tools_of(plugin: object) -> list[Tool]:
+    """Return the tools of a loaded plugin, which is a tool, a list of tools, or a module. Raises ToolUnusable if it has none."""
+    if isinstance(plugin, ModuleType):
+        things = [thing for name, thing in vars(plugin).items() if not name.startswith("_")]
     else:
-        things = list(found) if isinstance(found, list | tuple) else [found]
+        things = list(plugin) if isinstance(plugin, list | tuple) else [plugin]
+    # By identity: a module may refer to the same tool by two names.
     tools = {id(tool): tool for thing in things if (tool := _as_tool(thing))}
     if not tools:
-        raise ToolUnusable("there is no tool in it: write a function with @tool")
+        raise ToolUnusable("the plugin has no tool: decorate a function with @tool")
     return list(tools.values())
 
 

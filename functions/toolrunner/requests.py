@@ -9,18 +9,18 @@ from parley.tools.spec import MAX_TIMEOUT_S
 
 
 class _Request(BaseModel):
-    # What a user wrote is in there, and errors are logged.
+    # Errors are logged, and the input may contain what a user wrote.
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
 
 
 class ListRequest(_Request):
-    """Say what there is."""
+    """List the tools."""
 
     op: Literal["list"]
 
 
 class RunRequest(_Request):
-    """Run a tool for a user, whom the caller names: not the model, nor anybody's arguments."""
+    """Run a tool for a user. The caller sets `user_id`; neither the model nor the arguments can."""
 
     op: Literal["run"]
     name: str
@@ -30,14 +30,14 @@ class RunRequest(_Request):
 
 
 class McpServerAddress(_Request):
-    """Where a remote MCP server is, and the headers that open it: for this one call."""
+    """The URL of a remote MCP server, and the headers that authenticate this one request."""
 
     url: str
     headers: dict[str, str] = Field(default_factory=dict, repr=False)
 
 
 class McpListRequest(_Request):
-    """Ask a remote MCP server for its tools."""
+    """List the tools of a remote MCP server."""
 
     op: Literal["mcp_list"]
     server: McpServerAddress
@@ -62,5 +62,5 @@ _REQUEST: TypeAdapter[ToolrunnerRequest] = TypeAdapter(
 
 
 def parse_request(event: dict[str, Any]) -> ToolrunnerRequest:
-    """Read the event. Raises ValidationError for one that is no order."""
+    """Parse a Lambda event. Raises ValidationError if it is not a request."""
     return _REQUEST.validate_python(event)

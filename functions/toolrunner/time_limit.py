@@ -1,7 +1,7 @@
-"""Ends the process when a tool overruns its time: the only way to stop code that does not stop by itself.
+"""Ends the process when a tool exceeds its time: the only way to stop code that does not cooperate.
 
-faulthandler's own thread needs no interpreter lock, so it also ends code that never releases it. It first logs where the
-tool was, as lines of code without values. The next invocation starts a new process.
+faulthandler's thread needs no interpreter lock, so it also stops code that never releases the lock. Before it ends the
+process, it logs the stack as lines of code without values. Lambda starts a new process for the next invocation.
 """
 
 import faulthandler
@@ -12,7 +12,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def exit_after(seconds: float) -> Iterator[None]:
-    """Let the block take so long; past that the process is gone by `_exit`."""
+    """End the process by `_exit` if the block takes longer than `seconds`."""
     faulthandler.dump_traceback_later(seconds, exit=True, file=sys.__stderr__ or sys.stderr)
     try:
         yield

@@ -1,1 +1,1 @@
-"""The tools that come with Parley."""
+"""The tools that come with Parley and run here."""

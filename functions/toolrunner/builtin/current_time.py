@@ -1,4 +1,4 @@
-"""What time it is, anywhere."""
+"""The current time in any time zone."""
 
 from datetime import datetime
 from typing import Annotated
@@ -13,9 +13,9 @@ from parley.tools.spec import ToolFailed
 
 @tool(timeout_s=2)
 def current_time(
-    timezone: Annotated[str, Field(description="A time zone of the IANA's, such as Europe/Lisbon", max_length=64)] = "UTC",
+    timezone: Annotated[str, Field(description="An IANA time zone, such as Europe/Lisbon", max_length=64)] = "UTC",
 ) -> str:
-    """Tell the current date and time in a time zone, with the day of the week and the distance from UTC."""
+    """Return the current date and time in a time zone, with the day of the week and the offset from UTC."""
     return _format_time(utc_now().astimezone(_zone(timezone)), timezone)
 
 
@@ -23,7 +23,7 @@ def _zone(name: str) -> ZoneInfo:
     try:
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError) as exc:
-        raise ToolFailed(f"There is no time zone {name!r}. Name one of the IANA's, such as Europe/Lisbon.") from exc
+        raise ToolFailed(f"Unknown time zone {name!r}. Use an IANA name, such as Europe/Lisbon.") from exc
 
 
 def _format_time(now: datetime, timezone: str) -> str:

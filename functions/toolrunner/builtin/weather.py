@@ -1,4 +1,4 @@
-"""The weather, from Open-Meteo: no key, free for non-commercial use (https://open-meteo.com/en/terms)."""
+"""Current weather and forecasts from Open-Meteo, which needs no key for non-commercial use (https://open-meteo.com/en/terms)."""
 
 from typing import Annotated, Any
 
@@ -8,6 +8,7 @@ from parley.tools.decorator import tool
 from parley.tools.guarded_http.errors import FetchFailed
 from parley.tools.spec import Tool, ToolContext, ToolFailed
 
+# WMO weather interpretation codes, as listed at https://open-meteo.com/en/docs
 WMO_CODES = {
     0: "clear sky",
     1: "mainly clear",
@@ -38,14 +39,8 @@ WMO_CODES = {
     96: "thunderstorm with light hail",
     99: "thunderstorm with hail",
 }
-
-
-_NOW = "temperature_2m,apparent_temperature,relative_humidity_2m,precipitation,weather_code,wind_speed_10m"
-
-
-_DAILY = "weather_code,temperature_2m_max,temperature_2m_min,precipitation_probability_max"
-
-
+_CURRENT_FIELDS = "temperature_2m,apparent_temperature,relative_humidity_2m,precipitation,weather_code,wind_speed_10m"
+_DAILY_FIELDS = "weather_code,temperature_2m_max,temperature_2m_min,precipitation_probability_max"
 _TIMEOUT_S = 4.5
 
 
@@ -61,7 +56,7 @@ class _Locations(BaseModel):
     results: list[_Location] = []
 
 
-class _Now(BaseModel):
+class _CurrentWeather(BaseModel):
     time: str
     temperature_2m: float
     apparent_temperature: float
@@ -71,7 +66,7 @@ class _Now(BaseModel):
     wind_speed_10m: float
 
 
-class _Days(BaseModel):
+class _DailyForecast(BaseModel):
     time: list[str]
     weather_code: list[int]
     temperature_2m_max: list[float]
@@ -80,43 +75,43 @@ class _Days(BaseModel):
 
 
 class _Forecast(BaseModel):
-    current: _Now
-    daily: _Days
+    current: _CurrentWeather
+    daily: _DailyForecast
 
 
 def weather_tool(*, geocoding_url: str, forecast_url: str) -> Tool:
-    """Return the tool; both addresses are Open-Meteo's, or of what speaks like it."""
+    """Return the tool `weather`. The URLs are those of Open-Meteo's geocoding and forecast APIs."""
 
     @tool(egress=True)
     def weather(
-        location: Annotated[str, Field(description="A town, such as Lisbon", min_length=1, max_length=200)], call: ToolContext
+        location: Annotated[str, Field(description="A town or city, such as Lisbon", min_length=1, max_length=200)], context: ToolContext
     ) -> str:
-        """Tell the weather in a place: now, and the forecast for three days. In °C, mm and km/h."""
-        place = _geocode(call, geocoding_url, location)
-        where: dict[str, str | int | float] = {"latitude": place.latitude, "longitude": place.longitude}
-        query = where | {"current": _NOW, "daily": _DAILY, "timezone": "auto", "forecast_days": 3}
-        return _format_weather(place, _fetch(call, forecast_url, query, _Forecast))
+        """Return the current weather at a location and the forecast for three days, in °C, mm and km/h."""
+        place = _geocode(context, geocoding_url, location)
+        coordinates: dict[str, str | int | float] = {"latitude": place.latitude, "longitude": place.longitude}
+        query = coordinates | {"current": _CURRENT_FIELDS, "daily": _DAILY_FIELDS, "timezone": "auto", "forecast_days": 3}
+        return _format_weather(place, _fetch(context, forecast_url, query, _Forecast))
 
     return weather
 
 
-def _geocode(call: ToolContext, url: str, location: str) -> _Location:
-    found = _fetch(call, url, {"name": location, "count": 1, "language": "en", "format": "json"}, _Locations).results
-    if not found:
-        raise ToolFailed(f"There is no place called {location!r}.")
-    return found[0]
+def _geocode(context: ToolContext, url: str, location: str) -> _Location:
+    places = _fetch(context, url, {"name": location, "count": 1, "language": "en", "format": "json"}, _Locations).results
+    if not places:
+        raise ToolFailed(f"Unknown location {location!r}. Name a town or city.")
+    return places[0]
 
 
-def _fetch[T: BaseModel](call: ToolContext, url: str, params: dict[str, str | int | float], kind: type[T]) -> T:
+def _fetch[T: BaseModel](context: ToolContext, url: str, params: dict[str, str | int | float], model: type[T]) -> T:
     try:
-        answer = call.http.get(url, params=params, timeout_s=_TIMEOUT_S)
-        body: Any = answer.json()
+        response = context.http.get(url, params=params, timeout_s=_TIMEOUT_S)
+        body: Any = response.json()
     except FetchFailed as exc:
         raise ToolFailed(f"The weather service cannot be reached. {exc.public_message}") from exc
     try:
-        return kind.model_validate(body)
+        return model.model_validate(body)
     except ValidationError as exc:
-        raise ToolFailed(f"The weather service answers what nobody understands (status {answer.status}).") from exc
+        raise ToolFailed(f"The weather service sent an unexpected response (status {response.status}).") from exc
 
 
 def _format_weather(place: _Location, forecast: _Forecast) -> str:

@@ -1,4 +1,4 @@
-"""The readable text of a web page. The HTML parser is imported when a page is read."""
+"""Fetches a web page and extracts its readable text. The HTML parser is imported only when a page is parsed."""
 
 import re
 from typing import Annotated
@@ -10,25 +10,21 @@ from parley.tools.guarded_http.client import MAX_URL_LETTERS, FetchResult
 from parley.tools.spec import ToolContext, ToolFailed
 
 _IGNORED_TAGS = ["script", "style", "noscript", "template", "svg", "iframe", "form", "nav", "header", "footer", "aside", "dialog"]
-
-
 _BLOCK_TAGS = "address article blockquote br dd div dl dt figcaption h1 h2 h3 h4 h5 h6 hr li main ol p pre section table tr ul"
-
-
 _MAIN_SELECTORS = ("main", "[role=main]", "article")
-
-
-_BLOCK_MARK = "\ue000"  # where a block begins or ends: no other break of a line means anything
-
-
-_SPACES, _BREAKS = re.compile(r"\s+"), re.compile(rf"\s*{_BLOCK_MARK}[\s{_BLOCK_MARK}]*")
-
-
+# A shorter main part is taken for an empty frame.
 _MIN_MAIN_CHARACTERS = 200
+# A private character at the start and end of each block, because line breaks in HTML source mean nothing.
+_BLOCK_MARK = "\ue000"
+_SPACES = re.compile(r"\s+")
+_BLOCK_BREAKS = re.compile(rf"\s*{_BLOCK_MARK}[\s{_BLOCK_MARK}]*")
+_META_CHARSET = re.compile(rb"<meta[^>]+charset=[\s\"']*([\w-]+)", re.IGNORECASE)
+_META_WITHIN = 1024
+_TEXT_TYPES = ("text/", "application/json", "application/xml", "application/xhtml+xml")
 
 
 def readable_text(html: str) -> str:
-    """Return title and text, a line for each block; of the main part alone where the page names one that says something."""
+    """Return the title and the text of a page, one line per block: of its main part if it marks one with enough text, else of the body."""
     from selectolax.lexbor import LexborHTMLParser
 
     page = LexborHTMLParser(html)
@@ -46,24 +42,18 @@ def readable_text(html: str) -> str:
 
 
 def _tidy(text: str) -> str:
-    return _SPACES.sub(" ", _BREAKS.sub(_BLOCK_MARK, text)).replace(_BLOCK_MARK, "\n").strip()
-
-
-_META_CHARSET = re.compile(rb"<meta[^>]+charset=[\s\"']*([\w-]+)", re.IGNORECASE)
-
-
-_TEXT_TYPES = ("text/", "application/json", "application/xml", "application/xhtml+xml")
+    return _SPACES.sub(" ", _BLOCK_BREAKS.sub(_BLOCK_MARK, text)).replace(_BLOCK_MARK, "\n").strip()
 
 
 @tool(egress=True, enabled=False)
 def fetch_url(
-    url: Annotated[str, Field(description="The page's whole address, http or https", max_length=MAX_URL_LETTERS)], call: ToolContext
+    url: Annotated[str, Field(description="The full http or https URL of the page", max_length=MAX_URL_LETTERS)], context: ToolContext
 ) -> str:
-    """Read a page of the public web: its title and its text, without menus, scripts and styles."""
-    page = call.http.get(url, headers={"Accept": "text/html, text/plain;q=0.9, application/json;q=0.8"}, timeout_s=8)
+    """Read a public web page: its title and text, without menus, scripts and styles."""
+    page = context.http.get(url, headers={"Accept": "text/html, text/plain;q=0.9, application/json;q=0.8"}, timeout_s=8)
     if page.status != 200:
-        raise ToolFailed(f"The page answers with status {page.status}.")
-    return _page_text(page) or "The page has no text."
+        raise ToolFailed(f"The page responded with status {page.status}.")
+    return _page_text(page) or "The page contains no text."
 
 
 def _page_text(page: FetchResult) -> str:
@@ -72,14 +62,14 @@ def _page_text(page: FetchResult) -> str:
         return readable_text(page.body.decode(_charset(parameters, page.body), "replace"))
     if kind.strip().startswith(_TEXT_TYPES):
         return page.body.decode(_charset(parameters), "replace")
-    raise ToolFailed(f"This is no page of text but {kind.strip() or 'of a kind that is not told'}.")
+    raise ToolFailed(f"The page is not text but {kind.strip() or 'of an unknown type'}.")
 
 
 def _charset(parameters: str, html: bytes = b"") -> str:
-    """Return the encoding that the server names, else the page itself near its beginning, else UTF-8."""
+    """Return the charset named by the server, else by a meta tag near the beginning of the page, else UTF-8."""
     named = parameters.partition("charset=")[2].strip(" \"';")
-    if not named and (found := _META_CHARSET.search(html[:1024])):
-        named = found[1].decode()
+    if not named and (declared := _META_CHARSET.search(html[:_META_WITHIN])):
+        named = declared[1].decode()
     try:
         b"a".decode(named or "utf-8")
     except (LookupError, UnicodeError):

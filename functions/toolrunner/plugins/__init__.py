@@ -1,1 +1,1 @@
-"""Your own tools: each file here whose name does not begin with `_` is a plugin (docs/tools.md)."""
+"""Plugins with your own tools: every file here whose name does not begin with `_` (docs/tools.md)."""

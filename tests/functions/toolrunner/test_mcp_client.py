@@ -74,7 +74,7 @@ def test_a_slow_tool_is_given_up(one_notes):
     began_s = time.monotonic()
     answer = called(one_notes, "sleep", arguments={"seconds": 5.0}, timeout_s=1.0)
 
-    assert answer == {"error": "The server did not answer in time."}
+    assert answer == {"error": "The server did not respond in time."}
     assert time.monotonic() - began_s < 4
 
 
@@ -84,7 +84,7 @@ def test_a_server_that_is_not_there_is_an_error():
 
 def test_a_server_that_says_nothing_is_given_up():
     with running_scripted_server(lambda handler: time.sleep(1.5)) as url:
-        assert listed(url, timeout_s=0.6) == {"error": "The server did not answer in time."}
+        assert listed(url, timeout_s=0.6) == {"error": "The server did not respond in time."}
 
 
 @pytest.mark.parametrize("body", [b"hello", b"{}", b"[]", b'{"jsonrpc": "2.0", "id": 1, "result": {"tools": 7}}', b"\xff" * 100])
@@ -112,7 +112,7 @@ def test_a_refusal_is_an_error(status):
 
 
 def test_too_long_an_answer_is_given_up(one_notes):
-    assert called(one_notes, "long") == {"error": "The answer is larger than 5 MB."}
+    assert called(one_notes, "long") == {"error": "The response is larger than 5 MB."}
 
 
 def test_a_packed_answer_is_not_unpacked():
@@ -126,7 +126,7 @@ def test_a_packed_answer_is_not_unpacked():
         handler.wfile.write(packed)
 
     with running_scripted_server(script) as url:
-        assert listed(url, timeout_s=3.0) == {"error": "The answer is packed, which was not asked for."}
+        assert listed(url, timeout_s=3.0) == {"error": "The response is compressed although this was not requested."}
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "2130706433", "0x7f.1", "localhost", "[::1]", "[::ffff:127.0.0.1]"])

@@ -49,7 +49,7 @@ def test_a_page_in_another_alphabet_is_read_by_its_own_word(web):
 
 @pytest.mark.parametrize("kind", ["image/png", "application/pdf", "application/octet-stream", ""])
 def test_what_is_no_text_is_told(web, kind):
-    with pytest.raises(ToolFailed, match="no page of text"):
+    with pytest.raises(ToolFailed, match="not text but"):
         read(web, b"\x89PNG", kind)
 
 
@@ -64,4 +64,4 @@ def test_an_address_inside_is_refused(web):
 
 
 def test_a_page_of_nothing_says_so(web):
-    assert read(web, "") == "The page has no text."
+    assert read(web, "") == "The page contains no text."

@@ -53,7 +53,7 @@ def test_it_asks_for_the_place_and_then_for_what_is_there(weather, web):
 def test_a_place_that_is_not_there_is_told(weather, web):
     web.put("/search", {"generationtime_ms": 1})
 
-    with pytest.raises(ToolFailed, match="no place called 'Atlantis'"):
+    with pytest.raises(ToolFailed, match="Unknown location 'Atlantis'"):
         weather("Atlantis")
 
 
