@@ -14,12 +14,8 @@ from functions.toolrunner.time_limit import exit_after
 from parley.errors import ParleyError
 from parley.observability import logger, redact
 from parley.tools.guarded_http.client import GuardedHttp
+from parley.tools.outcome import truncate_result
 from parley.tools.spec import Tool, ToolContext
-
-MAX_OUTPUT_BYTES = 64 * 1024
-
-
-_TRUNCATION_NOTE = "\n[The rest was cut: a tool's output may have 64 KiB.]"
 
 
 class UnusableOutput(Exception):
@@ -31,26 +27,18 @@ def render_output(output: Any) -> str:
     if isinstance(output, BaseModel):
         output = output.model_dump(mode="json")
     if isinstance(output, str):
-        return truncate(output)
+        return truncate_result(output)
     try:
-        return truncate(json.dumps(output, ensure_ascii=False, allow_nan=False))
+        return truncate_result(json.dumps(output, ensure_ascii=False, allow_nan=False))
     except (TypeError, ValueError, RecursionError) as exc:
         raise UnusableOutput(f"{type(output).__name__} is neither text nor JSON") from exc
-
-
-def truncate(text: str, *, limit: int = MAX_OUTPUT_BYTES) -> str:
-    """Return text that can be written and stored, `limit` bytes of UTF-8 at most."""
-    written = text[: limit + 1].replace("\0", "").encode("utf-8", "replace")
-    if len(written) <= limit and len(text) <= limit:
-        return written.decode()
-    return written[: limit - len(_TRUNCATION_NOTE)].decode("utf-8", "ignore") + _TRUNCATION_NOTE
 
 
 def run_tool(registry: Registry, request: RunRequest, http: GuardedHttp) -> dict[str, Any]:
     """Run the tool and return `{"ok", "content"}`; where it failed, `content` says why in words for the model."""
     tool = registry.find(request.name)
     if tool is None:
-        return _failure(f"There is no tool {request.name}.")
+        return _failure(f"Unknown tool {request.name!r}.")
     try:
         with exit_after(min(request.timeout_s, tool.spec.timeout_s)):
             return {"ok": True, "content": render_output(_call_tool(tool, request, ToolContext(request.user_id, http)))}
@@ -77,7 +65,7 @@ async def _await(output: Any) -> Any:
 
 
 def _failure(reason: str) -> dict[str, Any]:
-    return {"ok": False, "content": truncate(reason, limit=2000)}
+    return {"ok": False, "content": truncate_result(reason, max_bytes=2000)}
 
 
 def _describe_errors(error: ValidationError) -> str:

@@ -8,11 +8,11 @@ from collections.abc import Iterator, MutableMapping, Sequence
 from dataclasses import dataclass, replace
 
 from functions.chat.turn.images import Images
-from functions.chat.turn.tools import truncate_result
 from parley.db.turn.message_parts import MessagePart
 from parley.llm import messages as llm
 from parley.llm.prompts import untrusted_result
 from parley.llm.tokens import PER_IMAGE, PER_MESSAGE, estimate_tokens
+from parley.tools.outcome import truncate_result
 
 IMAGE_NOTE = "[image]"
 _LOST_IMAGE_NOTE = "[image: no longer available]"

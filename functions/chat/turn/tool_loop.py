@@ -14,7 +14,7 @@ from functions.chat.turn.prompt import prepare_request
 from functions.chat.turn.provider_stream import StreamEnded, StreamReader
 from functions.chat.turn.retrieval import format_sources, number_tool_results
 from functions.chat.turn.state import ApprovalsPending, Superseded, Turn
-from functions.chat.turn.tools import TOOL_GRACE_S, ParallelToolCalls, ParsedToolCall, TurnTool, truncate_result
+from functions.chat.turn.tools import TOOL_GRACE_S, ParallelToolCalls, ParsedToolCall, TurnTool
 from parley.db.transactions import user_scope
 from parley.llm import messages as llm
 from parley.llm.errors import ProviderFailed
@@ -22,7 +22,7 @@ from parley.llm.router import ModelStreamEvent
 from parley.metering import limits
 from parley.metering.limits import Reservation
 from parley.tools.approval import is_trusted, needs_approval
-from parley.tools.outcome import ToolOutcome
+from parley.tools.outcome import ToolOutcome, truncate_result
 from parley.tools.spec import MAX_TIMEOUT_S
 from parley.turn_recovery import DENIED_RESULT
 

@@ -8,7 +8,7 @@ import math
 import threading
 import time
 from collections.abc import Callable, Container, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from queue import Empty, Queue
 from typing import Any, Protocol, Self
@@ -22,14 +22,12 @@ from parley.ids import new_id
 from parley.llm import messages as llm
 from parley.llm.provider import storable
 from parley.observability import logger
-from parley.tools.outcome import ToolOutcome
+from parley.tools.outcome import ToolOutcome, run_safely
 from parley.tools.spec import ToolSpec
 
-MAX_RESULT_BYTES = 64 * 1024
 # A tool enforces its own timeout. If it does not, its thread is abandoned after this additional time.
 TOOL_GRACE_S = 0.5
 _MAX_DEPTH = 32
-_TRUNCATION_NOTE = "\n[truncated: the result is longer]"
 
 
 class UnusableArguments(ParleyError):
@@ -154,21 +152,8 @@ class ParallelToolCalls:
         return None
 
     def _run(self, toolbox: TurnToolbox, call: ParsedToolCall, timeout_s: float) -> None:
-        try:
-            outcome = toolbox.run(call.name, call.arguments, timeout_s=timeout_s)
-        except Exception:  # the outermost handler of a tool: whatever it raises, the model gets a result and the turn continues
-            logger.exception("tool_crashed", tool=call.name)
-            outcome = ToolOutcome(False, "The tool failed.", 0.0)
-        elapsed_ms = _milliseconds(time.monotonic() - self._began_s)
-        self._results.put((call, replace(outcome, content=truncate_result(storable(outcome.content)), elapsed_ms=elapsed_ms)))
-
-
-def truncate_result(content: str, *, max_bytes: int = MAX_RESULT_BYTES) -> str:
-    """Return a tool result of at most `max_bytes` in UTF-8. A truncated result ends with a note."""
-    encoded = content.encode()
-    if len(encoded) <= max_bytes:
-        return content
-    return encoded[: max(0, max_bytes - len(_TRUNCATION_NOTE))].decode(errors="ignore") + _TRUNCATION_NOTE
+        outcome = run_safely(call.name, lambda: toolbox.run(call.name, call.arguments, timeout_s=timeout_s))
+        self._results.put((call, outcome))
 
 
 def _milliseconds(seconds: float) -> float:

@@ -6,11 +6,11 @@ import pytest
 
 from functions.chat.turn import replay
 from functions.chat.turn.events import TurnCompleted, TurnInterrupted, TurnStopped
-from functions.chat.turn.tools import MAX_RESULT_BYTES, truncate_result
 from parley.errors import InvalidInput
 from parley.llm import messages as llm
 from parley.llm.errors import ProviderFailed
 from parley.llm.prompts import TOOL_RESULT_HEADING
+from parley.tools.outcome import MAX_RESULT_BYTES, truncate_result
 from parley.turn_recovery import interrupt_if_stale
 from tests.support.toolbox import DONE, RecordingToolbox, ScriptedRounds, tool_calls_answer, tool_results
 from tests.support.turns import events_of, make_services, stored_messages, take, take_numbered
@@ -117,7 +117,7 @@ def test_a_result_is_cut_at_64_kib_with_a_note():
     long = truncate_result("ä" * 40_000)
 
     assert len(long.encode()) <= MAX_RESULT_BYTES
-    assert long.endswith("longer]")
+    assert long.endswith("longer.]")
     assert truncate_result("ä" * 32_768) == "ä" * 32_768
 
 
@@ -222,5 +222,5 @@ def test_a_long_result_leaves_room_for_the_answer(asking):
     wanted = [(f"c{number}", "page", {}) for number in range(8)]
     _, (_, second) = asking(tool_calls_answer(*wanted), DONE, toolbox=toolbox)
 
-    assert all(one.text.endswith("longer]") for one in tool_results(second))
+    assert all(one.text.endswith("longer.]") for one in tool_results(second))
     assert sum(len(one.text) for one in tool_results(second)) / 3 < 100_000

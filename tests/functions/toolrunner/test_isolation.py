@@ -17,7 +17,7 @@ def works(runner):
 def test_a_tool_that_hangs_is_ended_and_the_next_call_works(runner, name):
     outcome = runner.run(name, timeout_s=0.3)
 
-    assert (outcome.ok, outcome.content) == (False, "The tool did not answer within 0.3 seconds and was ended.")
+    assert (outcome.ok, outcome.content) == (False, "The tool did not respond within 0.3 seconds and was stopped.")
     assert works(runner)
 
 
@@ -45,7 +45,7 @@ def test_a_tool_that_takes_its_process_along_has_crashed_and_the_next_call_works
         ("babble", "The tool's output cannot be used: object is neither text nor JSON."),
         ("loop", "The tool's output cannot be used: list is neither text nor JSON."),
         ("nothing_that_is_a_number", "The tool's output cannot be used: dict is neither text nor JSON."),
-        ("there_is_none", "There is no tool there_is_none."),
+        ("there_is_none", "Unknown tool 'there_is_none'."),
     ],
 )
 def test_what_went_wrong_is_told_to_the_model(runner, name, said):
@@ -65,7 +65,7 @@ def test_more_than_64_kib_are_cut_with_a_note(runner):
 
     assert outcome.ok
     assert len(outcome.content.encode()) <= 64 * 1024
-    assert outcome.content.endswith("[The rest was cut: a tool's output may have 64 KiB.]")
+    assert outcome.content.endswith("[Truncated: the result is longer.]")
 
 
 def test_a_tool_runs_for_the_user_whom_the_caller_names_whatever_the_arguments_say(runner):
@@ -123,7 +123,7 @@ def test_a_runner_that_is_not_there_is_an_outcome_too(runner):
     nobody = Invoker("NobodyFunction")
 
     assert nobody.specs() == ()
-    assert nobody.run("echo", {}, user_id=ADA, timeout_s=1).content == "The tool cannot be run at the moment."
+    assert nobody.run("echo", {}, user_id=ADA, timeout_s=1).content == "The tool is currently unavailable."
 
 
 def test_arguments_that_cannot_be_written_are_an_outcome_too(runner):

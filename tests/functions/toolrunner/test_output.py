@@ -3,7 +3,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
-from functions.toolrunner.execution import MAX_OUTPUT_BYTES, UnusableOutput, render_output, truncate
+from functions.toolrunner.execution import UnusableOutput, render_output
+from parley.tools.outcome import MAX_RESULT_BYTES, truncate_result
 
 
 class Found(BaseModel):
@@ -19,7 +20,7 @@ class Found(BaseModel):
         ({"a": ["ü"]}, '{"a": ["ü"]}'),
         (Found(name="x"), '{"name": "x"}'),
         ("a\0b", "ab"),
-        ("a\ud800b", "a?b"),
+        ("a\ud800b", "a\ufffdb"),
     ],
 )
 def test_text_stays_and_the_rest_is_json(output, text):
@@ -34,11 +35,11 @@ def test_what_is_neither_is_refused(output):
 
 @given(st.text(alphabet="aé€😀", min_size=0, max_size=200), st.integers(60, 300))
 def test_what_is_cut_keeps_to_its_bytes_and_its_letters(text, limit):
-    found = truncate(text, limit=limit)
+    found = truncate_result(text, max_bytes=limit)
 
     assert len(found.encode()) <= limit
-    assert found == text or text.startswith(found.split("\n[The rest")[0])
+    assert found == text or text.startswith(found.split("\n[Truncated")[0])
 
 
 def test_what_just_fits_is_not_cut():
-    assert render_output("x" * MAX_OUTPUT_BYTES) == "x" * MAX_OUTPUT_BYTES
+    assert render_output("x" * MAX_RESULT_BYTES) == "x" * MAX_RESULT_BYTES

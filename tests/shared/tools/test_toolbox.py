@@ -8,8 +8,8 @@ from parley.db.transactions import user_scope
 from parley.ids import new_id
 from parley.tools.mcp import McpEndpoint
 from parley.tools.mcp_registry import McpRegistry, encrypt_headers
-from parley.tools.outcome import ToolOutcome
-from parley.tools.toolbox import MAX_RESULT_BYTES, InProcessTool, make_toolbox
+from parley.tools.outcome import MAX_RESULT_BYTES, ToolOutcome
+from parley.tools.toolbox import InProcessTool, make_toolbox
 from tests.fakes.tool_servers import FakeMcpCalls, FakeToolRunner, make_spec, mcp_tool
 
 SEAL = TextCipher(lambda: bytes(32))
@@ -78,7 +78,7 @@ def test_arguments_that_do_not_fit_run_nothing(box, arguments):
 
 
 def test_an_unknown_tool_is_an_outcome(box):
-    assert box().run("rm -rf", {}, timeout_s=3.0) == ToolOutcome(False, "There is no tool 'rm -rf'.", 0.0)
+    assert box().run("rm -rf", {}, timeout_s=3.0) == ToolOutcome(False, "Unknown tool 'rm -rf'.", 0.0)
 
 
 def test_a_disabled_tool_is_neither_offered_nor_run(box, set_tool):
@@ -139,7 +139,7 @@ def test_a_tool_of_the_callers_own_that_hangs_is_left_behind(box):
     outcome = box(in_process_tools=[in_process_tools]).run("shout", {"text": "x"}, timeout_s=0.05)
     go_on.set()
 
-    assert (outcome.ok, outcome.content) == (False, "The tool did not answer within 0.05 seconds.")
+    assert (outcome.ok, outcome.content) == (False, "The tool did not respond within 0.05 seconds.")
 
 
 def test_what_is_too_long_is_cut_and_says_so(box):
@@ -147,7 +147,7 @@ def test_what_is_too_long_is_cut_and_says_so(box):
     content = box(in_process_tools=[in_process_tools]).run("shout", {"text": "x"}, timeout_s=3.0).content
 
     assert len(content.encode()) <= MAX_RESULT_BYTES
-    assert content.endswith("cut off.]")
+    assert content.endswith("is longer.]")
 
 
 def test_what_no_database_can_store_is_left_out(box):

@@ -1,1 +1,1 @@
-"""Tools: what they are, who runs them, and what a user lets them do."""
+"""Tools: specifications, runners, MCP servers, and the user's approval."""

@@ -1,32 +1,32 @@
-"""When a tool call needs its user's approval, and which results are trusted."""
+"""The rules for which tool calls need the user's approval and which results are trusted."""
 
 from collections.abc import Mapping
 from typing import Any
 
 from parley.tools.spec import ToolSpec
 
-# What untrusted people may have written, or what followed it; a picture may show words.
+# Parts that strangers may have written. Images count because they may show text.
 _UNTRUSTED_PARTS = {"tool_result", "source", "memory", "image"}
 
 
 def needs_approval(spec: ToolSpec, *, user_requires_approval: bool | None, is_tainted: bool) -> bool:
-    """Say whether a call of this tool must be approved before it runs.
+    """Return whether a call of this tool must be approved before it runs.
 
-    `wish` is the user's own setting, None where there is none: it may ask for more than the tool does, never for less.
-    `is_tainted` says that text which nobody vouches for (a tool's result, a document, a page) is in the model's context:
-    whoever wrote it may be the one who calls, so what sends data out or changes something waits, whatever the settings.
+    `user_requires_approval` is the user's own setting, None if there is none: it can add a requirement, never remove one.
+    `is_tainted` means that the model's context contains untrusted text (a tool's result, a document, a web page). Its
+    author may have caused the call, so a tool with `egress` or `writes` needs approval then, whatever the settings are.
     """
     return spec.requires_approval or bool(user_requires_approval) or (is_tainted and (spec.egress or spec.writes))
 
 
 def is_trusted(spec: ToolSpec) -> bool:
-    """Say whether nobody outside has a say in a tool's results: our own code, which reaches nothing and reads nothing stored.
+    """Return whether no outsider can influence a tool's results: it is built in, and neither connects out nor reads stored data.
 
-    What reads something that is stored asks for a scope.
+    A tool that reads stored data has a scope.
     """
     return spec.source == "builtin" and not (spec.egress or spec.writes or spec.scopes)
 
 
 def taints(part: Mapping[str, Any]) -> bool:
-    """Say whether a stored part of a message is text that nobody vouches for. `parley.db.search` asks the same of the database."""
+    """Return whether a stored message part is untrusted. `parley.db.search` applies the same rule in SQL."""
     return part["type"] in _UNTRUSTED_PARTS and part.get("is_vouched") is not True

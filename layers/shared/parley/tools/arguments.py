@@ -1,4 +1,4 @@
-"""Validation of arguments against a tool's JSON schema, before anything runs."""
+"""Validation of arguments against a tool's JSON schema, before the tool runs."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ _MAX_MESSAGE = 300
 
 @dataclass(frozen=True, slots=True)
 class ArgumentError:
-    """What is wrong, and where: `path` leads there from the arguments' own object."""
+    """A validation error; `path` leads from the arguments object to the invalid value."""
 
     path: tuple[str | int, ...]
     msg: str
@@ -24,28 +24,28 @@ class ArgumentError:
 
 
 def argument_errors(parameters: Mapping[str, Any], arguments: Mapping[str, Any]) -> list[ArgumentError]:
-    """Return what of `arguments` does not fit the JSON schema (draft 2020-12), ten faults at most.
+    """Return how `arguments` violate the JSON schema (draft 2020-12), at most `MAX_ERRORS` errors.
 
-    Regular expressions are left to the tool: a schema may come from a stranger, and one expression can take for ever.
-    References are followed inside the schema only. A schema that is none fits nothing.
+    Regular expressions are ignored: a schema may come from a stranger, and a single expression can run forever. References
+    are resolved inside the schema only. An invalid schema rejects all arguments.
     """
     try:
-        found = _validator()(dict(parameters)).iter_errors(dict(arguments))
-        return [ArgumentError(tuple(error.absolute_path), error.message[:_MAX_MESSAGE]) for error in islice(found, MAX_ERRORS)]
-    except Exception as exc:  # what a schema from elsewhere can raise has no end: recursion, references, types
-        logger.warning("a tool's schema cannot be used", reason=type(exc).__name__)
-        return [ArgumentError((), "the tool's own schema is not usable")]
+        errors = _validator()(dict(parameters)).iter_errors(dict(arguments))
+        return [ArgumentError(tuple(error.absolute_path), error.message[:_MAX_MESSAGE]) for error in islice(errors, MAX_ERRORS)]
+    except Exception as exc:  # a foreign schema can raise anything: recursion, unresolved references, wrong types
+        logger.warning("tool_schema_rejected", reason=type(exc).__name__)
+        return [ArgumentError((), "the tool's own schema is invalid")]
 
 
 @cache
 def _validator() -> Any:
-    from jsonschema import Draft202012Validator  # 0.1 s that only a call of a tool pays
+    from jsonschema import Draft202012Validator  # takes 0.1 s, which only tool calls should pay
     from jsonschema.validators import extend
     from referencing import Registry
 
-    kind = extend(Draft202012Validator, {"pattern": _ignored, "patternProperties": _ignored})
-    # A registry of its own: the default one fetches what a schema refers to.
-    return lambda schema: kind(schema, registry=Registry())
+    validator_class = extend(Draft202012Validator, {"pattern": _ignored, "patternProperties": _ignored})
+    # An empty registry: the default registry fetches the URLs that a schema refers to.
+    return lambda schema: validator_class(schema, registry=Registry())
 
 
 def _ignored(*_: object) -> None:

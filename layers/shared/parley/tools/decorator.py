@@ -1,4 +1,4 @@
-"""`@tool`: a function becomes a tool; its name, docstring and type hints are what the model reads."""
+"""`@tool`: turns a function into a tool. The model reads the function's name, docstring and type hints."""
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
@@ -38,12 +38,11 @@ def tool(
     writes: bool = False,
     enabled: bool = True,
 ) -> Tool | Callable[[Callable[..., Any]], Tool]:
-    """Make a tool of a function, sync or async, with or without parentheses.
+    """Turn a sync or async function into a tool; use it with or without parentheses.
 
-    Its parameters need type hints; `Annotated[str, Field(description=…)]` tells the model more about one. `egress` says
-    that arguments leave the deployment, `writes` that something is changed; a tool that is not `enabled` is off until a
-    user turns it on. What ToolSpec means by the rest goes for it here. Raises ToolUnusable for a function that cannot be
-    described.
+    Every parameter needs a type hint; describe it with `Annotated[str, Field(description=…)]`. Set `egress` if arguments
+    leave the deployment and `writes` if the tool changes something. If `enabled` is false, each user must turn the tool on.
+    The other arguments are the fields of `ToolSpec`. Raises ToolUnusable for a function that cannot be described.
     """
 
     def make(function: Callable[..., Any]) -> Tool:
@@ -67,15 +66,15 @@ def tool(
 
 
 def _arguments(name: str, function: Callable[..., Any]) -> tuple[type[BaseModel], str | None]:
-    """Return the model of the arguments, and the name of the parameter that takes the call, if there is one."""
+    """Return the model of the arguments, and the name of the parameter that takes the `ToolContext`, if any."""
     hints, fields, context_parameter = get_type_hints(function, include_extras=True), dict[str, Any](), None
     for parameter in inspect.signature(function).parameters.values():
         if parameter.kind not in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY) or parameter.name not in hints:
-            raise ToolUnusable(f"the tool {name}: {parameter} needs a type hint, and there is no room for *args and **kwargs")
+            raise ToolUnusable(f"tool {name}: {parameter} needs a type hint; *args, **kwargs and positional-only are not supported")
         if hints[parameter.name] is ToolContext:
             context_parameter = parameter.name
         else:
-            # Under an alias: what the model may call its argument is not always free as a field's name.
+            # Under an alias: not every parameter name is allowed as a field name.
             default = ... if parameter.default is parameter.empty else parameter.default
             fields[f"argument_{len(fields)}"] = (hints[parameter.name], Field(default, alias=parameter.name))
     return create_model(name, __config__=ConfigDict(extra="forbid", arbitrary_types_allowed=False), **fields), context_parameter
@@ -94,9 +93,9 @@ def _runner(
 ) -> Callable[[Mapping[str, Any], ToolContext], Any]:
     names = {field: str(info.alias) for field, info in arguments.model_fields.items()}
 
-    def run(given: Mapping[str, Any], call: ToolContext) -> Any:
-        read = arguments.model_validate(dict(given))
-        values = {alias: getattr(read, field) for field, alias in names.items()}
-        return function(**values, **({context_parameter: call} if context_parameter else {}))
+    def run(raw_arguments: Mapping[str, Any], context: ToolContext) -> Any:
+        validated = arguments.model_validate(dict(raw_arguments))
+        values = {alias: getattr(validated, field) for field, alias in names.items()}
+        return function(**values, **({context_parameter: context} if context_parameter else {}))
 
     return run

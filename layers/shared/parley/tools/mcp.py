@@ -18,16 +18,17 @@ from parley.tools.spec import ToolSpec
 
 SERVER_NAME = r"^[a-z][a-z0-9_-]{0,31}$"
 _MCP_TOOL_NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+_NO_RESPONSE = "The MCP server did not respond."
 MAX_TOOLS = 100
 _MAX_DESCRIPTION = 2_000
 _MAX_SCHEMA_BYTES = 16 * 1024
-# As JSON writes it, behind an even number of backslashes.
+# NUL as JSON writes it, after an even number of backslashes.
 _NUL_ESCAPE = re.compile(r"(?<!\\)(\\\\)*\\u0000")
 
 
 @dataclass(frozen=True, slots=True)
 class McpEndpoint:
-    """Where a server is, and the headers that open it."""
+    """A server's URL and the headers that authenticate there."""
 
     name: str
     url: str
@@ -36,55 +37,55 @@ class McpEndpoint:
 
 @dataclass(frozen=True, slots=True)
 class McpToolList:
-    """What a server said it offers: tools as `{"name", "description", "parameters"}`, or why it did not say."""
+    """The tools that a server reported, each as `{"name", "description", "parameters"}`, or the error."""
 
     tools: list[dict[str, Any]]
     error: str | None = None
 
 
 class McpClient(Protocol):
-    """Calls remote servers. Both may be called by several threads at once, and neither raises."""
+    """Calls remote servers. Both methods are thread-safe and never raise."""
 
     def list_tools(self, server: McpEndpoint, *, timeout_s: float) -> McpToolList:
-        """Ask a server for its tools."""
+        """Return the server's tools or the error."""
         ...
 
     def call_tool(self, server: McpEndpoint, name: str, arguments: Mapping[str, Any], *, timeout_s: float) -> ToolOutcome:
-        """Run one of its tools."""
+        """Run one of the server's tools."""
         ...
 
 
 def parse_deployment_servers(text: str) -> list[McpEndpoint]:
-    """Read the servers that a deployer names: a JSON list of `{"name", "url", "headers"?}`, or nothing.
+    """Parse the deployment's servers: a JSON list of `{"name", "url", "headers"?}`, or an empty string.
 
-    Raises ValueError for anything else, without repeating what may be secret.
+    Raises ValueError for anything else; its message repeats no header.
     """
     try:
-        found = [McpEndpoint(one["name"], one["url"], dict(one.get("headers") or {})) for one in json.loads(text or "[]")]
+        servers = [McpEndpoint(item["name"], item["url"], dict(item.get("headers") or {})) for item in json.loads(text or "[]")]
     except (ValueError, TypeError, KeyError, AttributeError):
-        raise ValueError('McpServers is not a JSON list of {"name", "url", "headers"}') from None
-    for server in found:
+        raise ValueError('McpServers must be a JSON list of {"name", "url", "headers"}') from None
+    for server in servers:
         if not re.fullmatch(SERVER_NAME, server.name) or not server.url.startswith(("http://", "https://")):
-            raise ValueError(f"McpServers has a server with an unfit name or address: {server.name!r}")
-    if len({server.name for server in found}) < len(found):
-        raise ValueError("McpServers has two servers of one name")
-    return found
+            raise ValueError(f"McpServers has a server with an invalid name or URL: {server.name!r}")
+    if len({server.name for server in servers}) < len(servers):
+        raise ValueError("McpServers has two servers with the same name")
+    return servers
 
 
 def usable_tools(tools: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Return the tools that can be offered, a hundred at most, in words of bounded length; the others are left out.
+    """Return the tools that can be offered, at most `MAX_TOOLS`, with shortened descriptions; leave out the others.
 
-    A name must fit into an address, and a schema be that of an object, of 16 KiB at most, that a database can store: it is
-    read again by each turn, and a model is given it whole.
+    A tool's name must fit into a URL. Its schema must describe an object, have at most 16 KiB and be storable in
+    PostgreSQL: every turn reads it, and the model receives all of it.
     """
-    kept = {tool["name"]: _usable_tool(tool) for tool in tools if _is_usable(tool)}
-    return list(kept.values())[:MAX_TOOLS]
+    usable = {tool["name"]: _usable_tool(tool) for tool in tools if _is_usable(tool)}
+    return list(usable.values())[:MAX_TOOLS]
 
 
 def mcp_tool_specs(server: str, tools: Sequence[Mapping[str, Any]]) -> list[ToolSpec]:
-    """Return what a server's tools are to us: `server.tool`, which may send out and change whatever they like.
+    """Return a server's tools as specifications named `server.tool`, all with `egress` and `writes`.
 
-    What a server says of its tools' harmlessness is not believed.
+    A server's own hints that a tool is harmless are ignored.
     """
     return [
         ToolSpec(f"{server}.{tool['name']}", tool["description"], tool["parameters"], "mcp", egress=True, writes=True) for tool in tools
@@ -101,7 +102,7 @@ def _is_storable(parameters: Mapping[str, Any]) -> bool:
     try:
         written = json.dumps(dict(parameters), allow_nan=False, ensure_ascii=False)
         return len(written.encode()) <= _MAX_SCHEMA_BYTES and not _NUL_ESCAPE.search(written)
-    except (ValueError, RecursionError):  # numbers that are none, half characters, a nest without end
+    except (ValueError, RecursionError):  # NaN and infinity, lone surrogates, unbounded nesting
         return False
 
 
@@ -111,40 +112,38 @@ def _usable_tool(tool: Mapping[str, Any]) -> dict[str, Any]:
 
 
 class SendToRunner(Protocol):
-    """Sends an order to the `toolrunner` and returns what it says. Raises ParleyError where it says nothing."""
+    """Sends a request to the `toolrunner` function and returns its response. Raises ParleyError if there is none."""
 
     def __call__(self, request: Mapping[str, Any], *, timeout_s: float) -> Mapping[str, Any]:
-        """Send one order."""
+        """Send one request."""
         ...
 
 
 class RunnerMcpClient:
-    """Calls servers through `ask`."""
+    """An `McpClient` that calls servers from the `toolrunner` function."""
 
-    def __init__(self, ask: SendToRunner) -> None:
-        self._ask = ask
+    def __init__(self, send: SendToRunner) -> None:
+        self._send_to_runner = send
 
     def list_tools(self, server: McpEndpoint, *, timeout_s: float) -> McpToolList:
-        """Ask a server for its tools; a failure is a listing with an error. Never raises."""
-        reply = self._send({"op": "mcp_list", "server": _server_payload(server), "timeout_s": timeout_s}, timeout_s)
-        tools = reply.get("tools")
-        return (
-            McpToolList(tools) if isinstance(tools, list) else McpToolList([], str(reply.get("error") or "The server could not be asked."))
-        )
+        """Return the server's tools; a failure is a list with an error. Never raises."""
+        response = self._send({"op": "mcp_list", "server": _server_payload(server), "timeout_s": timeout_s}, timeout_s)
+        tools = response.get("tools")
+        return McpToolList(tools) if isinstance(tools, list) else McpToolList([], str(response.get("error") or _NO_RESPONSE))
 
     def call_tool(self, server: McpEndpoint, name: str, arguments: Mapping[str, Any], *, timeout_s: float) -> ToolOutcome:
-        """Run one of its tools. Never raises."""
+        """Run one of the server's tools. Never raises."""
         started = time.perf_counter()
         request = {"op": "mcp_call", "server": _server_payload(server), "name": name, "arguments": dict(arguments), "timeout_s": timeout_s}
-        reply = self._send(request, timeout_s)
-        content = reply.get("content") if "content" in reply else reply.get("error") or "The server could not be asked."
-        return ToolOutcome(reply.get("ok") is True, str(content), (time.perf_counter() - started) * 1000)
+        response = self._send(request, timeout_s)
+        content = response.get("content") if "content" in response else response.get("error") or _NO_RESPONSE
+        return ToolOutcome(response.get("ok") is True, str(content), (time.perf_counter() - started) * 1000)
 
     def _send(self, request: Mapping[str, Any], timeout_s: float) -> Mapping[str, Any]:
         try:
-            return self._ask(request, timeout_s=timeout_s)
+            return self._send_to_runner(request, timeout_s=timeout_s)
         except ParleyError as exc:
-            logger.warning("an MCP server cannot be asked", reason=str(exc))
+            logger.warning("mcp_request_failed", reason=str(exc))
             return {"error": exc.public_message}
 
 

@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
+from typing import Any
 
 from sqlalchemy import Connection
 
@@ -16,12 +17,12 @@ from parley.db.mcp_servers import McpListing
 from parley.errors import ParleyError
 from parley.llm.provider import storable
 from parley.tools.mcp import McpClient, McpEndpoint, McpToolList, usable_tools
-from parley.tools.mcp_registry import McpRegistry
+from parley.tools.mcp_registry import McpRegistry, same_endpoint
 
 FRESH_FOR = timedelta(minutes=10)
 _MAX_CONCURRENT = 20
 _MAX_ERROR = 1000
-# Who waits for an answer waits for strangers no longer, and for those that are known to work hardly ever.
+# A turn must not wait longer for servers of strangers, and hardly ever for servers that are known to work.
 _TURN_TIMEOUT_S = 3.0
 _TURN_FRESH_FOR = timedelta(days=1)
 
@@ -30,74 +31,70 @@ type TransactionScope = Callable[[], AbstractContextManager[Connection]]
 
 @dataclass(frozen=True, slots=True)
 class DiscoveryTarget:
-    """A server to ask, and where its answer is kept. `reach` may raise ParleyError."""
+    """A server to query, and how to store its tools. `load_endpoint` may raise ParleyError."""
 
     load_endpoint: Callable[[], McpEndpoint]
     store: Callable[..., None]
 
 
 def discover(client: McpClient, scope: TransactionScope, due: Sequence[DiscoveryTarget], *, timeout_s: float) -> None:
-    """Ask the servers and keep what they say, in a transaction afterwards; one that does not answer keeps the tools it had."""
+    """Query the servers in parallel, then store their tools in one transaction. A server that fails keeps its previous tools."""
     if not due:
         return
     with ThreadPoolExecutor(min(len(due), _MAX_CONCURRENT)) as pool:
         listings = list(pool.map(partial(_list_tools, client, timeout_s), due))
     with scope() as connection:
-        for one, listing in zip(due, listings, strict=True):
+        for target, listing in zip(due, listings, strict=True):
             error = storable(listing.error)[:_MAX_ERROR] if listing.error else None
-            one.store(connection, tools=None if error else usable_tools(listing.tools), error=error)
+            target.store(connection, tools=None if error else usable_tools(listing.tools), error=error)
 
 
 def is_stale(listed_at: datetime | None, fresh: timedelta = FRESH_FOR) -> bool:
-    """Whether a server is to be asked again, or has never been."""
+    """Return whether a server was never queried, or was queried longer than `fresh` ago."""
     return listed_at is None or utc_now() - listed_at > fresh
 
 
 def due_deployment_servers(
     connection: Connection, mcp_registry: McpRegistry, is_due: Callable[[McpListing], bool]
 ) -> list[DiscoveryTarget]:
-    """Return the deployment's servers that have never been asked, and those of which `is_due` says so."""
+    """Return the deployment's servers that were never queried or whose stored listing `is_due`."""
     if not mcp_registry.deployment:
         return []
     known = mcp_servers.deployment_listings(connection, [server.name for server in mcp_registry.deployment])
     due = [server for server in mcp_registry.deployment if server.name not in known or is_due(known[server.name])]
-    return [DiscoveryTarget(partial(_same_endpoint, server), _storing_for_deployment(server.name)) for server in due]
+    return [DiscoveryTarget(partial(same_endpoint, server), partial(_store_deployment_listing, server.name)) for server in due]
 
 
 class McpDiscovery:
-    """Hears of the deployment's servers for turns, so that the first one has their tools; one for each worker.
+    """Discovery of the deployment's servers before a turn, so that even the first turn has their tools. One per worker.
 
-    A worker looks once in ten minutes whether there is one that nobody has asked, that failed, or was asked yesterday.
+    Every ten minutes a worker checks for servers that were never queried, failed, or were last queried over a day ago.
     """
 
     def __init__(self, mcp_registry: McpRegistry) -> None:
-        self._registry, self._look_at_s = mcp_registry, float("-inf")
+        self._registry, self._next_check_s = mcp_registry, float("-inf")
 
     def refresh(self, scope: TransactionScope) -> None:
-        """Ask whom there is to ask, for three seconds at most. Raises Unavailable."""
-        if not self._registry.deployment or time.monotonic() < self._look_at_s:
+        """Query the servers that are due, for three seconds at most. Raises Unavailable."""
+        if not self._registry.deployment or time.monotonic() < self._next_check_s:
             return
         with scope() as connection:
             due = due_deployment_servers(connection, self._registry, _is_due_for_a_turn)
         discover(self._registry.client, scope, due, timeout_s=_TURN_TIMEOUT_S)
-        self._look_at_s = time.monotonic() + FRESH_FOR.total_seconds()
+        self._next_check_s = time.monotonic() + FRESH_FOR.total_seconds()
 
 
 def _is_due_for_a_turn(listing: McpListing) -> bool:
     return is_stale(listing.listed_at, FRESH_FOR if listing.error else _TURN_FRESH_FOR)
 
 
-def _list_tools(client: McpClient, timeout_s: float, due: DiscoveryTarget) -> McpToolList:
+def _list_tools(client: McpClient, timeout_s: float, target: DiscoveryTarget) -> McpToolList:
     try:
-        server = due.load_endpoint()
+        server = target.load_endpoint()
     except ParleyError as exc:
-        return McpToolList([], f"The server's headers cannot be read: {exc.public_message}")
+        return McpToolList([], f"The server's headers could not be decrypted: {exc.public_message}")
     return client.list_tools(server, timeout_s=timeout_s)
 
 
-def _same_endpoint(server: McpEndpoint) -> McpEndpoint:
-    return server
-
-
-def _storing_for_deployment(name: str) -> Callable[..., None]:
-    return lambda connection, **said: mcp_servers.store_deployment_listing(connection, name, **said)
+def _store_deployment_listing(name: str, connection: Connection, *, tools: list[dict[str, Any]] | None, error: str | None) -> None:
+    mcp_servers.store_deployment_listing(connection, name, tools=tools, error=error)

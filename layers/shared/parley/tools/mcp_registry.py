@@ -1,4 +1,4 @@
-"""The MCP servers that a user may call: the deployment's and their own. Headers are decrypted at the call."""
+"""The MCP servers that a user may call: the deployment's and their own. Headers are decrypted when a tool is called."""
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -25,7 +25,7 @@ type RunnableTool = tuple[ToolSpec, Callable[[Mapping[str, Any], float], ToolOut
 
 @dataclass(frozen=True, slots=True)
 class McpRegistry:
-    """Who calls servers, the servers of the deployment, and the seal of the users' headers."""
+    """The MCP client, the deployment's servers, and the cipher of the headers of users' servers."""
 
     client: McpClient
     deployment: Sequence[McpEndpoint]
@@ -33,18 +33,18 @@ class McpRegistry:
 
     @classmethod
     def of(cls, settings: ToolSettings, ask: SendToRunner) -> Self:
-        """Make it from a function's settings; `ask` is the invoker's. Raises ValueError for `mcp_servers` that are no list of servers."""
+        """Return the registry for a function's settings; `ask` is `Invoker.ask`. Raises ValueError for invalid `mcp_servers`."""
         cipher = TextCipher(partial(load_encryption_key, settings.keys_path))
         return cls(RunnerMcpClient(ask), parse_deployment_servers(settings.mcp_servers), cipher)
 
     def tools(self, connection: Connection, *, user_id: UUID) -> Iterator[RunnableTool]:
-        """Yield each tool that a server has been heard to offer, with what runs it; the deployment's servers come first."""
+        """Yield each discovered tool with the function that runs it; the deployment's servers come first."""
         listings = mcp_servers.deployment_listings(connection, [server.name for server in self.deployment]) if self.deployment else {}
         for server in self.deployment:
             if server.name in listings:
-                yield from self._tools(server.name, listings[server.name].tools, partial(_same_endpoint, server))
-        for mine in mcp_servers.list_all(connection, user_id=user_id):
-            yield from self._tools(mine.name, mine.tools, partial(self.load_endpoint, mine, user_id=user_id))
+                yield from self._tools(server.name, listings[server.name].tools, partial(same_endpoint, server))
+        for user_server in mcp_servers.list_all(connection, user_id=user_id):
+            yield from self._tools(user_server.name, user_server.tools, partial(self.load_endpoint, user_server, user_id=user_id))
 
     def load_endpoint(self, server: McpServer, *, user_id: UUID) -> McpEndpoint:
         """Unseal what opens a user's server. Raises SealBroken and Unavailable."""
@@ -59,11 +59,12 @@ class McpRegistry:
         try:
             server = load_endpoint()
         except ParleyError as exc:
-            return ToolOutcome(False, f"The server's headers cannot be read: {exc.public_message}", 0.0)
+            return ToolOutcome(False, f"The server's headers could not be decrypted: {exc.public_message}", 0.0)
         return self.client.call_tool(server, name, arguments, timeout_s=timeout_s)
 
 
-def _same_endpoint(server: McpEndpoint) -> McpEndpoint:
+def same_endpoint(server: McpEndpoint) -> McpEndpoint:
+    """Return `server`: the `LoadEndpoint` of a deployment's server, whose headers are not encrypted."""
     return server
 
 

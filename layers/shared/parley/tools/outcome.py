@@ -1,21 +1,49 @@
-"""The result of running a tool."""
+"""The outcome of running a tool: text of bounded size, or a failure in words for the model."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from parley.llm.provider import storable
+from parley.observability import logger
+
 if TYPE_CHECKING:
+    # Not at run time: the module imports SQLAlchemy, which the tool runner does without.
     from parley.db.search import FoundChunk
+
+MAX_RESULT_BYTES = 64 * 1024
+_TRUNCATION_NOTE = "\n[Truncated: the result is longer.]"
 
 
 @dataclass(frozen=True, slots=True)
 class ToolOutcome:
-    """A tool's answer as text, 64 KiB at most, or with `ok` false why there is none, in words for the model.
+    """A tool's result as text, or, if `ok` is false, the reason of the failure in words for the model.
 
-    `found` are the pieces of documents that the text is made of: what an answer may cite.
+    `found` are the document chunks that the text is made of: an answer may cite them.
     """
 
     ok: bool
     content: str
     elapsed_ms: float
     found: Sequence["FoundChunk"] = ()
+
+
+def run_safely(tool_name: str, run: Callable[[], ToolOutcome]) -> ToolOutcome:
+    """Run a tool and return its outcome with the elapsed time and truncated content. Never raises: an exception is a failure."""
+    started_s = time.perf_counter()
+    try:
+        outcome = run()
+    except Exception as exc:  # around a tool's run: whatever it raises, the model gets a result
+        logger.warning("tool_failed", tool=tool_name, reason=repr(exc))
+        outcome = ToolOutcome(False, "The tool failed.", 0.0)
+    elapsed_ms = round((time.perf_counter() - started_s) * 1000, 1)
+    return replace(outcome, content=truncate_result(outcome.content), elapsed_ms=elapsed_ms)
+
+
+def truncate_result(text: str, *, max_bytes: int = MAX_RESULT_BYTES) -> str:
+    """Return storable text of at most `max_bytes` of UTF-8, with a note at the end if the rest is missing."""
+    encoded = storable(text[: max_bytes + 1]).encode()
+    if len(encoded) <= max_bytes and len(text) <= max_bytes:
+        return encoded.decode()
+    return encoded[: max(0, max_bytes - len(_TRUNCATION_NOTE))].decode(errors="ignore") + _TRUNCATION_NOTE

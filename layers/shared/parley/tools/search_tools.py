@@ -1,7 +1,7 @@
 """In-process tools that search the caller's documents and conversations.
 
-They run in the function that calls them because the tool runner cannot reach the database. They search what the caller
-may read, and nothing else.
+They run in the function that calls them because the tool runner cannot reach the database. They search only data that
+the caller may read.
 """
 
 from collections.abc import Mapping
@@ -21,14 +21,14 @@ from parley.tools.toolbox import InProcessTool
 
 _QUERY_SCHEMA = {
     "type": "object",
-    "properties": {"query": {"type": "string", "minLength": 1, "maxLength": 1000, "description": "What to look for, in plain words"}},
+    "properties": {"query": {"type": "string", "minLength": 1, "maxLength": 1000, "description": "The search query, in plain words"}},
     "required": ["query"],
     "additionalProperties": False,
 }
 
 SEARCH_DOCUMENTS = ToolSpec(
     "search_documents",
-    "Search the user's documents for passages about something. Answers with the best passages and where they stand.",
+    "Search the user's documents. Returns the best passages with their headings, pages and document ids.",
     _QUERY_SCHEMA,
     "builtin",
     scopes=("documents",),
@@ -36,7 +36,7 @@ SEARCH_DOCUMENTS = ToolSpec(
 
 SEARCH_CONVERSATIONS = ToolSpec(
     "search_conversations",
-    "Search the user's own past conversations. Answers with the best matches, their conversations and dates.",
+    "Search the user's past conversations. Returns the best matches with their titles, dates and conversation ids.",
     _QUERY_SCHEMA,
     "builtin",
     scopes=("conversations",),
@@ -46,7 +46,7 @@ MAX_RESULTS = 5
 
 
 def make_search_tools(engine: Engine, embedding: MeteredEmbedder, principal: Principal) -> list[InProcessTool]:
-    """Return the tools that look into what the principal may read; whose it is no argument can say."""
+    """Return the tools that search the principal's data. The user is bound here: no argument of a call can change it."""
     user_id, billing_subject = principal.user_id, BillingSubject(principal.user_id, principal.api_key_id)
 
     def search_conversations(arguments: Mapping[str, Any]) -> str:
@@ -73,5 +73,5 @@ def _passage_text(passage: FoundPassage) -> str:
 
 
 def _chunk_text(chunk: FoundChunk) -> str:
-    place = f", page {chunk.page}" if chunk.page else ""
-    return f"{chunk.heading}{place}, document {chunk.document_id}:\n{chunk.body}"
+    page = f", page {chunk.page}" if chunk.page else ""
+    return f"{chunk.heading}{page}, document {chunk.document_id}:\n{chunk.body}"

@@ -1,4 +1,4 @@
-"""A tool: its specification, how it runs, what it is given beside its arguments, and how it fails.
+"""A tool: its specification, its function, the context of a call, and its errors.
 
 Plugin authors import `ToolContext` and `ToolFailed` from here.
 """
@@ -14,7 +14,7 @@ from parley.tools.guarded_http.client import GuardedHttp
 
 
 class ToolFailed(ParleyError):
-    """The tool has no answer; `public_message` says why, in words for the model and its user."""
+    """The tool has no result; `public_message` gives the reason to the model and the user."""
 
     status, code = 422, "tool_failed"
 
@@ -24,7 +24,7 @@ class ToolFailed(ParleyError):
 
 
 class ToolUnusable(ParleyError):
-    """What was to be registered as a tool cannot be one."""
+    """A function or specification cannot be registered as a tool."""
 
     code = "tool_unusable"
 
@@ -36,10 +36,10 @@ MAX_TIMEOUT_S = 10.0
 
 @dataclass(frozen=True, slots=True)
 class ToolSpec:
-    """A tool as models and users see it; `parameters` is the JSON schema of its one object of arguments.
+    """A tool as models and users see it; `parameters` is the JSON schema of the arguments object.
 
-    `egress` says that its arguments leave the deployment, `writes` that it changes something: where text that nobody
-    vouches for is in the context, both need an approval. `scopes` are what the caller's key must have.
+    `egress` means that arguments leave the deployment, `writes` that the tool changes something: both need approval while
+    untrusted text is in the context. `scopes` are the scopes that the caller's API key must have.
     """
 
     name: str
@@ -56,21 +56,21 @@ class ToolSpec:
 
 @dataclass(frozen=True, slots=True)
 class ToolContext:
-    """For whom a tool runs, and its way to the internet. A tool that wants it declares one parameter of this type.
+    """The user for whom a tool runs, and the HTTP client it must use. A tool that needs it declares a parameter of this type.
 
-    The server says who the user is: no argument can.
+    The server sets the user: no argument of a call can change it.
     """
 
     user_id: UUID
     http: GuardedHttp
 
 
-_TOOL_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,63}")  # no dots: those part an MCP server's name from its tool's
+_TOOL_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,63}")  # without dots, which separate an MCP server's name from its tool's
 
 
 @dataclass(frozen=True, slots=True)
 class Tool:
-    """`run` takes the arguments as they came, and returns the output or something to be awaited for it."""
+    """A specification and its function. `run` takes unvalidated arguments and returns the output or an awaitable of it."""
 
     spec: ToolSpec
     run: Callable[[Mapping[str, Any], ToolContext], Any]
@@ -78,8 +78,8 @@ class Tool:
     def __post_init__(self) -> None:
         spec = self.spec
         if not _TOOL_NAME.fullmatch(spec.name):
-            raise ToolUnusable(f"{spec.name!r} is no name for a tool: letters, digits, _ and -, 64 at most")
+            raise ToolUnusable(f"invalid tool name {spec.name!r}: use at most 64 letters, digits, _ and -")
         if not spec.description.strip():
-            raise ToolUnusable(f"the tool {spec.name} has no description: write a docstring")
+            raise ToolUnusable(f"tool {spec.name} has no description: write a docstring")
         if not 0 < spec.timeout_s <= MAX_TIMEOUT_S:
-            raise ToolUnusable(f"the tool {spec.name} may run for {MAX_TIMEOUT_S:g} s at most, not for {spec.timeout_s:g} s")
+            raise ToolUnusable(f"tool {spec.name} may run for at most {MAX_TIMEOUT_S:g} s, not {spec.timeout_s:g} s")
