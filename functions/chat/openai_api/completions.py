@@ -1,6 +1,6 @@
-"""Stateless completions: call the models directly and store nothing but the cost.
+"""Stateless completions: call the models directly, and store nothing but the cost.
 
-All calls of chat models by these routes are made here. Stop sequences are applied here, too, so that they hold for every vendor.
+Stop sequences are applied here, so that they work with every vendor.
 """
 
 import time
@@ -30,7 +30,11 @@ type CompletionEvent = TextDelta | ToolCall | Finished | Ping
 
 @dataclass(frozen=True, slots=True)
 class CompletionStream:
-    """`events` end with one `Finished`, or raise; `model` tells who answers, for certain once the first event but a ping has come."""
+    """The events of a completion, the last of which is `Finished`. Iterating raises the error of a failed call.
+
+    `model` returns the id of the answering model. It may still change before the first event that is not a ping, because another
+    model is called if the first fails.
+    """
 
     events: Generator[CompletionEvent]
     model: Callable[[], str]
@@ -38,50 +42,51 @@ class CompletionStream:
 
 
 class StopSequences:
-    """Passes text on until one of the sequences comes, which may be cut anywhere between two pieces."""
+    """Ends a text before the first stop sequence, which may be split across several deltas."""
 
     def __init__(self, sequences: Sequence[str]) -> None:
-        self._sequences, self._held = sequences, ""
+        self._sequences = sequences
+        self._withheld = ""
         self.is_met = False
 
     def feed(self, text: str) -> str:
-        """Return what may be shown now: nothing from the sequence on, nothing that may yet become one."""
-        text = self._held + text
-        found = [place for sequence in self._sequences if (place := text.find(sequence)) >= 0]
-        if found:
-            self.is_met, self._held = True, ""
-            return text[: min(found)]
-        keep = max((_overlap(text, sequence) for sequence in self._sequences), default=0)
-        self._held = text[len(text) - keep :]
-        return text[: len(text) - keep]
+        """Return the text that may be shown now. Text from a stop sequence on is dropped; text that may begin one is withheld."""
+        text = self._withheld + text
+        positions = [position for sequence in self._sequences if (position := text.find(sequence)) >= 0]
+        if positions:
+            self.is_met, self._withheld = True, ""
+            return text[: min(positions)]
+        overlap = max((_overlap(text, sequence) for sequence in self._sequences), default=0)
+        self._withheld = text[len(text) - overlap :]
+        return text[: len(text) - overlap]
 
     def rest(self) -> str:
-        """Return what was held back, once the text has ended otherwise."""
-        held, self._held = self._held, ""
-        return held
+        """Return the withheld text, after the text has ended without a stop sequence."""
+        withheld, self._withheld = self._withheld, ""
+        return withheld
 
 
 def _overlap(text: str, sequence: str) -> int:
-    """Return how many characters at the end of `text` begin `sequence`."""
+    """Return the length of the longest end of `text` that is a proper beginning of `sequence`."""
     return next((size for size in range(min(len(sequence) - 1, len(text)), 0, -1) if text.endswith(sequence[:size])), 0)
 
 
-# The thread that reads also counts what an answer took that was left; the tokenizer's tables are loaded for it once.
+# The reading thread estimates the usage of an abandoned answer, and may have to load the tokenizer's tables for it.
 _CLOSE_TIMEOUT_S = 5.0
 
 
 def stream_completion(
     services: ChatServices, principal: Principal, name: str, request: ModelRequest, *, stops: Sequence[str], deadline: Deadline
 ) -> CompletionStream:
-    """Reserve the price, ask the models that `name` stands for, and settle when the answer has ended.
+    """Reserve the cost, call the models of `name`, a model or a strategy, and settle when the answer has ended.
 
-    Raises ModelNotFound, ModelCannot, ContextTooLong, RateLimited, BudgetExhausted, Unauthorized and Unavailable before
-    anything is asked; the events raise what the last call failed by.
+    Raises ModelNotFound, ModelCannot, ContextTooLong, RateLimited, BudgetExhausted, Unauthorized and Unavailable before any model
+    is called. The events raise the error of the last call.
     """
     billing_subject, catalogue = BillingSubject(principal.user_id, principal.api_key_id), services.catalogue()
     with principal_scope(services.engine, principal) as connection:
         candidates, request = _prepare_request(services, catalogue, name, request, user_id=principal.user_id)
-        amount_usd = limits.max_cost_usd([one.model for one in candidates], request)
+        amount_usd = limits.max_cost_usd([candidate.model for candidate in candidates], request)
         admitted = limits.admit(connection, billing_subject, services.default_limits, amount_usd=amount_usd)
     metered = MeteredCall(
         services.engine,
@@ -101,13 +106,16 @@ def stream_completion(
 def _prepare_request(
     services: ChatServices, catalogue: Catalogue, name: str, request: ModelRequest, *, user_id: UUID
 ) -> tuple[list[Candidate], ModelRequest]:
-    """Return the models that can take the request, and it with the limit of the first. Raises what that one refused by."""
+    """Return the models able to serve the request, and the request capped to the first model's output limit.
+
+    Raises the first model's error if none can.
+    """
 
     def build(candidate: Candidate) -> ModelRequest:
-        most = candidate.model.max_output_tokens
-        limited = replace(request, max_output_tokens=min(request.max_output_tokens or most, most))
-        _check_fits(candidate, limited)
-        return limited
+        limit = candidate.model.max_output_tokens
+        capped = replace(request, max_output_tokens=min(request.max_output_tokens or limit, limit))
+        _check_fits(candidate, capped)
+        return capped
 
     return able_candidates(candidates_for(catalogue, services.environment, name=name, subject=user_id), build, can_serve)
 
@@ -121,7 +129,7 @@ def _check_fits(candidate: Candidate, request: ModelRequest) -> None:
 
 
 def _settled_events(metered: MeteredCall, model_stream: ModelStream, stops: StopSequences) -> Generator[CompletionEvent]:
-    """Pass the answer on, and its end only once it is paid for."""
+    """Yield the answer's events. `Finished` comes after the settlement, so that a complete answer is always paid for."""
     reader = StreamReader(model_stream)
     with metered:
         try:
@@ -147,15 +155,15 @@ def _completion_events(
                 yield event
             case Finished():
                 finished = event
-            case CallStarted() | Thought():  # nothing in OpenAI's words
+            case CallStarted() | Thought():  # not part of OpenAI's format
                 continue
-    if held := stops.rest():
-        yield TextDelta(held)
+    if rest := stops.rest():
+        yield TextDelta(rest)
     return finished or Finished("stop", model_stream.calls[-1].usage)
 
 
 def _events_with_pings(reader: StreamReader[ModelStreamEvent]) -> Iterator[ModelStreamEvent | Ping]:
-    """Yield what comes, and a ping whenever nothing that is shown has come for long."""
+    """Yield the model's events, and a ping whenever no event that is shown has come for `PING_S`."""
     shown_s = time.monotonic()
     while True:
         try:

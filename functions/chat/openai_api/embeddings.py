@@ -1,4 +1,4 @@
-"""Embeddings for OpenAI's clients, behind the provider's circuit breaker and within the function's time."""
+"""Embeddings for OpenAI's clients, behind the provider's circuit breaker and within the function's deadline."""
 
 import base64
 import struct
@@ -25,20 +25,20 @@ from parley.metering.limits import BillingSubject
 from parley.metering.metered_call import MeteredCall
 
 
-def with_circuit_breaker[T](breaker: CircuitBreaker, model: Model, answers: Iterator[T], *, left_s: Callable[[], float]) -> Generator[T]:
-    """Pass the answers on, and tell the circuit how it went.
+def with_circuit_breaker[T](breaker: CircuitBreaker, model: Model, results: Iterator[T], *, left_s: Callable[[], float]) -> Generator[T]:
+    """Yield the results of a vendor's calls, and report to the circuit breaker whether they succeeded.
 
-    Raises ProviderBusy where nobody may call now, ProviderTimeout when `left_s()` is used up: a call that is under way is left
-    alone then, and its answer is not waited for. And whatever the answers raise.
+    Raises ProviderBusy if the circuit is open, and ProviderTimeout when `left_s()` reaches zero: the current call is abandoned then.
+    Raises the error of a failed call.
     """
     provider = provider_key(model)
     if waits_s := breaker.admit(provider):
         raise ProviderBusy(model.provider, retry_after_s=waits_s)
     try:
-        yield from _until_deadline(model, answers, left_s)
+        yield from _until_deadline(model, results, left_s)
         breaker.succeeded(provider)
     except ProviderRejected:
-        breaker.succeeded(provider)  # it answered: the request is at fault
+        breaker.succeeded(provider)  # the vendor works: the request is at fault
         raise
     except ProviderMisconfigured:
         raise
@@ -49,23 +49,24 @@ def with_circuit_breaker[T](breaker: CircuitBreaker, model: Model, answers: Iter
         breaker.released(provider)
 
 
-def _until_deadline[T](model: Model, answers: Iterator[T], left_s: Callable[[], float]) -> Iterator[T]:
-    with StreamReader(_ClosableIterator(answers)) as reader:
+def _until_deadline[T](model: Model, results: Iterator[T], left_s: Callable[[], float]) -> Iterator[T]:
+    with StreamReader(_ClosableIterator(results)) as reader:
         while True:
             try:
-                found = reader.next(timeout_s=max(left_s(), 0))
+                result = reader.next(timeout_s=max(left_s(), 0))
             except StreamEnded:
                 return
-            if found is None:
+            if result is None:
                 raise ProviderTimeout(model.provider, "no time is left")
-            yield found
+            yield result
 
 
 class _ClosableIterator[T]:
-    """What is read to its end or left: there is no connection to cut."""
+    """An iterator as a `ClosableStream`. Closing it only prevents the next call: there is no connection to close."""
 
-    def __init__(self, answers: Iterator[T]) -> None:
-        self._answers, self._is_closed = answers, False
+    def __init__(self, results: Iterator[T]) -> None:
+        self._results = results
+        self._is_closed = False
 
     def __iter__(self) -> "_ClosableIterator[T]":
         return self
@@ -73,15 +74,15 @@ class _ClosableIterator[T]:
     def __next__(self) -> T:
         if self._is_closed:
             raise StopIteration
-        return next(self._answers)
+        return next(self._results)
 
     def close(self) -> None:
-        """Ask for no further answer."""
+        """Make no further call."""
         self._is_closed = True
 
 
 def embed_texts(services: ChatServices, principal: Principal, body: EmbeddingsIn, *, deadline: Deadline) -> EmbeddingsOut:
-    """Embed the texts, within the user's limits and the function's time.
+    """Embed the texts, within the user's limits and the function's deadline.
 
     Raises ModelNotFound, InvalidInput, ContextTooLong, RateLimited, BudgetExhausted, Unauthorized, Unavailable and
     ProviderFailed.
@@ -110,7 +111,7 @@ def embed_texts(services: ChatServices, principal: Principal, body: EmbeddingsIn
 
 
 def embedding_models(services: ChatServices) -> dict[str, Model]:
-    """Return the embedding models that can be called here, by id."""
+    """Return the available embedding models by their ids."""
     models = services.catalogue().models.items()
     return {id: model for id, model in models if model.kind == "embedding" and not model.obstacle(services.environment)}
 
@@ -123,22 +124,22 @@ def _find_model(available: Mapping[str, Model], name: str) -> Model:
 
 def _check_request(call: ModelCall, body: EmbeddingsIn) -> None:
     if body.dimensions not in (None, call.model.dimensions):
-        raise InvalidInput(f"the vectors of {call.model_id!r} have {call.model.dimensions} dimensions", loc=("body", "dimensions"))
+        raise InvalidInput(f"must be {call.model.dimensions}, the dimensions of {call.model_id!r}", loc=("body", "dimensions"))
     longest = max(map(estimate_tokens, body.texts))
     if longest > call.model.context_tokens:
         raise ContextTooLong(call.model_id, tokens=longest, limit=call.model.context_tokens)
 
 
 def _embed(services: ChatServices, call: ModelCall, texts: Sequence[str], deadline: Deadline) -> EmbeddingResult:
-    """Embed batch by batch: what a vendor has counted is paid for, also where a later batch fails."""
+    """Embed the texts batch by batch. If a batch fails, the usage of the earlier ones is recorded and paid for."""
     vectors = list[list[float]]()
     try:
         with closing(
             with_circuit_breaker(services.router.breaker, call.model, _embed_batches(services, call, texts), left_s=lambda: deadline.left_s)
-        ) as parts:
-            for part in parts:
-                vectors += part.vectors
-                call.usage = Usage(call.usage.input_tokens + part.input_tokens, is_estimated=call.usage.is_estimated or part.is_estimated)
+        ) as batches:
+            for batch in batches:
+                vectors += batch.vectors
+                call.usage = Usage(call.usage.input_tokens + batch.input_tokens, is_estimated=call.usage.is_estimated or batch.is_estimated)
     except ProviderFailed as exc:
         call.error_code = exc.code
         raise

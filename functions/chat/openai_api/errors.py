@@ -1,4 +1,4 @@
-"""Errors in OpenAI's format, as its SDKs understand them."""
+"""Errors in OpenAI's format, as its SDKs read them."""
 
 from collections.abc import Sequence
 from http import HTTPStatus
@@ -17,7 +17,7 @@ from parley.metering.limits import BudgetExhausted
 
 PREFIX = "/v1/"
 
-# By our code: OpenAI's status, type and code.
+# Our error code -> OpenAI's status, type and code.
 _OPENAI_ERRORS: dict[str, tuple[int, str, str]] = {
     "unauthorized": (401, "invalid_request_error", "invalid_api_key"),
     "context_too_long": (400, "invalid_request_error", "context_length_exceeded"),
@@ -27,7 +27,7 @@ _OPENAI_ERRORS: dict[str, tuple[int, str, str]] = {
 
 
 def openai_error_type(status: int, code: str) -> tuple[int, str, str]:
-    """Return OpenAI's status, type and code for ours."""
+    """Return OpenAI's status, type and code for our status and code."""
     if code in _OPENAI_ERRORS:
         return _OPENAI_ERRORS[code]
     if status == HTTPStatus.UNPROCESSABLE_CONTENT:
@@ -36,7 +36,7 @@ def openai_error_type(status: int, code: str) -> tuple[int, str, str]:
 
 
 def error_body(error: ParleyError) -> dict[str, Any]:
-    """Return the document that tells of `error`, also in mid-stream."""
+    """Return OpenAI's document for `error`. A stream sends it as its last event."""
     _, kind, code = openai_error_type(error.status, error.code)
     message, param = error.public_message, None
     if isinstance(error, InvalidInput):
@@ -48,13 +48,13 @@ def error_body(error: ParleyError) -> dict[str, Any]:
     return {"error": {"message": message, "type": kind, "param": param, "code": code}}
 
 
-def openai_error_response(error: ParleyError, request_id: str) -> Response:  # noqa: ARG001 - it stands in a header
-    """Answer with it; the SDKs are told where trying again is useless."""
+def openai_error_response(error: ParleyError, request_id: str) -> Response:  # noqa: ARG001 - a header has it
+    """Return the error response. `X-Should-Retry: false` stops the SDKs from useless retries."""
     status, _, _ = openai_error_type(error.status, error.code)
     headers: dict[str, str] = {}
     if (wait_s := _wait_s(error)) is not None:
         headers["Retry-After"] = retry_after(wait_s)
-    # A turn that failed has stored its question: sent again, it would stand there twice.
+    # A failed turn has stored its question: a retry would store it twice.
     if isinstance(error, BudgetExhausted | ProviderRefused | LoggedTurnFailure):
         headers["X-Should-Retry"] = "false"
     if status == HTTPStatus.UNAUTHORIZED:
@@ -73,6 +73,6 @@ def _wait_s(error: ParleyError) -> float | None:
 
 
 def _parameter_path(loc: Sequence[str | int]) -> str | None:
-    """Write a place as OpenAI does: `messages[0].content`."""
+    """Return a location in OpenAI's notation, such as `messages[0].content`. None for the whole body."""
     steps = [f"[{step}]" if isinstance(step, int) else f".{step}" for step in loc[1:]]
     return "".join(steps).removeprefix(".") or None

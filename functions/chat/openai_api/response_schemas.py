@@ -1,4 +1,4 @@
-"""Responses to OpenAI's clients."""
+"""Response models of the OpenAI-compatible routes."""
 
 from typing import Any, Literal
 
@@ -7,13 +7,13 @@ from parley.llm.messages import FinishReason, Usage
 
 
 class PromptTokensDetailsOut(Output):
-    """What of the prompt came from the vendor's cache."""
+    """The prompt's tokens that the vendor read from its cache."""
 
     cached_tokens: int
 
 
 class CompletionUsageOut(Output):
-    """What an answer took."""
+    """The tokens of a completion."""
 
     prompt_tokens: int
     completion_tokens: int
@@ -22,7 +22,7 @@ class CompletionUsageOut(Output):
 
     @classmethod
     def of(cls, usage: Usage) -> "CompletionUsageOut":
-        """Show a count of ours."""
+        """Convert a usage to OpenAI's names."""
         return cls(
             prompt_tokens=usage.input_tokens,
             completion_tokens=usage.output_tokens,
@@ -32,7 +32,7 @@ class CompletionUsageOut(Output):
 
 
 class FunctionCallOut(Output):
-    """A function and its arguments, as JSON text."""
+    """A called function, with its arguments as JSON text."""
 
     name: str
     arguments: str
@@ -47,7 +47,7 @@ class ToolCallOut(Output):
 
 
 class AssistantMessageOut(Output):
-    """The answer. `content` is null where there are only calls of tools."""
+    """The answer. `content` is null if there are only tool calls."""
 
     role: Literal["assistant"] = "assistant"
     content: str | None
@@ -56,7 +56,7 @@ class AssistantMessageOut(Output):
 
 
 class ChoiceOut(Output):
-    """The only choice."""
+    """The answer as a choice; a completion always has exactly one."""
 
     index: Literal[0] = 0
     message: AssistantMessageOut
@@ -65,7 +65,7 @@ class ChoiceOut(Output):
 
 
 class CompletionOut(Output):
-    """An answer in one piece."""
+    """A completion that is not streamed."""
 
     id: str
     object: Literal["chat.completion"] = "chat.completion"
@@ -85,7 +85,7 @@ CHUNK_SCHEMA: dict[str, Any] = {
 
 
 class OpenAIModelOut(Output):
-    """A model, as OpenAI lists them. `created` is 0: the catalogue does not know."""
+    """A model in OpenAI's format. `created` is always 0, because the catalogue has no dates."""
 
     id: str
     object: Literal["model"] = "model"
@@ -94,14 +94,14 @@ class OpenAIModelOut(Output):
 
 
 class OpenAIModelsOut(Output):
-    """All models."""
+    """The list of models."""
 
     object: Literal["list"] = "list"
     data: list[OpenAIModelOut]
 
 
 class EmbeddingOut(Output):
-    """One vector: numbers, or little-endian float32 in base64."""
+    """One vector: a list of numbers, or little-endian float32 in base64."""
 
     object: Literal["embedding"] = "embedding"
     index: int
@@ -109,7 +109,7 @@ class EmbeddingOut(Output):
 
 
 class EmbeddingUsageOut(Output):
-    """What embedding took."""
+    """The tokens of an embedding request."""
 
     prompt_tokens: int
     total_tokens: int

@@ -32,7 +32,7 @@ type ChunkDelta = tuple[dict[str, Any], str | None, Usage | None]
 
 @dataclass(frozen=True, slots=True)
 class CompletionHeader:
-    """What all chunks of an answer share."""
+    """The fields that all chunks of a completion share. `model` is called for each chunk, because it is known only once one answers."""
 
     model: Callable[[], str]
     id: str = field(default_factory=lambda: f"chatcmpl-{new_id().hex}")
@@ -40,17 +40,17 @@ class CompletionHeader:
 
 
 def completion_response(completion: CompletionStream, *, stream: bool, wants_usage: bool) -> Response:
-    """Wait for the first event, so that what fails before it has its own status, and encode what follows.
+    """Wait for the first event, so that an earlier failure becomes an error response, and encode the events.
 
-    A vendor that is silent for long is bridged by comments, and then the status of a stream is 200 whatever comes.
+    If the vendor is silent for long, the first event is a ping: a stream is then 200 even if the call fails.
     """
     headers = {CONVERSATION_HEADER: str(completion.conversation_id)} if completion.conversation_id else {}
     first = next(completion.events)
     events = chain([first], completion.events)
     if stream:
         return EventStream(_sse_chunks(CompletionHeader(completion.model), events, wants_usage=wants_usage), completion.events, headers)
-    said = list(events)
-    return Response(_document(CompletionHeader(completion.model), said).model_dump_json(), media_type="application/json", headers=headers)
+    document = _document(CompletionHeader(completion.model), list(events))
+    return Response(document.model_dump_json(), media_type="application/json", headers=headers)
 
 
 def _document(head: CompletionHeader, events: list[CompletionEvent]) -> CompletionOut:
@@ -65,28 +65,28 @@ def _document(head: CompletionHeader, events: list[CompletionEvent]) -> Completi
 
 
 def _sse_chunks(head: CompletionHeader, events: Iterator[CompletionEvent], *, wants_usage: bool) -> Iterator[bytes]:
-    """Encode each event as it comes; a failure is the last of them."""
+    """Encode each event when it arrives. A failure becomes the last chunk."""
     usage: dict[str, Any] = {"usage": None} if wants_usage else {}
     try:
-        for said in _deltas(events):
-            if isinstance(said, Ping):
+        for chunk_delta in _deltas(events):
+            if isinstance(chunk_delta, Ping):
                 yield SSE_PING
                 continue
-            delta, reason, counted = said
+            delta, reason, final_usage = chunk_delta
             yield _chunk(head, delta, usage, reason)
-            if counted and wants_usage:
-                yield _sse_data(_header_fields(head) | {"choices": [], "usage": CompletionUsageOut.of(counted).model_dump()})
+            if final_usage and wants_usage:
+                yield _sse_data(_header_fields(head) | {"choices": [], "usage": CompletionUsageOut.of(final_usage).model_dump()})
         yield b"data: [DONE]\n\n"
     except ParleyError as exc:
-        logger.warning("an answer broke off", problem=exc.code, reason=str(exc))
+        logger.warning("completion_failed", problem=exc.code, reason=str(exc))
         yield _sse_data(error_body(exc))
-    except Exception:  # the outermost handler of a stream: whatever happened, the client is told
-        logger.exception("an answer broke")
+    except Exception:  # the outermost handler of a stream: whatever happened, the client gets an error
+        logger.exception("completion_crashed")
         yield _sse_data(error_body(ParleyError()))
 
 
 def _deltas(events: Iterator[CompletionEvent]) -> Iterator[ChunkDelta | Ping]:
-    """Yield whose words follow, then each event's delta; the last with the reason of the end, and what it took."""
+    """Yield the assistant's role, then the delta of each event. The last delta has the finish reason and the usage."""
     has_begun, calls = False, 0
     for event in events:
         if not has_begun and not isinstance(event, Ping):
@@ -100,8 +100,8 @@ def _deltas(events: Iterator[CompletionEvent]) -> Iterator[ChunkDelta | Ping]:
             case ToolCall():
                 yield {"tool_calls": [{"index": calls} | _tool_call(event).model_dump()]}, None, None
                 calls += 1
-            case Finished(reason, counted):
-                yield {}, reason, counted
+            case Finished(reason, final_usage):
+                yield {}, reason, final_usage
 
 
 def _tool_call(call: ToolCall) -> ToolCallOut:

@@ -1,5 +1,6 @@
-"""The routes for OpenAI's clients."""
+"""The OpenAI-compatible routes: models, chat completions and embeddings."""
 
+import hashlib
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Header, Request, Response
@@ -11,12 +12,13 @@ from functions.chat.openai_api.requests import to_request
 from functions.chat.openai_api.response_schemas import CHUNK_SCHEMA, CompletionOut, EmbeddingsOut, OpenAIModelOut, OpenAIModelsOut
 from functions.chat.openai_api.responses import completion_response
 from functions.chat.openai_api.schemas import CompletionIn, EmbeddingsIn
-from functions.chat.openai_api.stored_conversation import answer_in_conversation, idempotency_of
+from functions.chat.openai_api.stored_conversation import answer_in_conversation
 from functions.chat.services import ChatServicesDep
+from parley.db.turn.turn_begin import IdempotencyKey
 from parley.deadline import Deadline
 from parley.errors import IdempotencyKeyReused, NotFound
 from parley.http.dependencies import CurrentPrincipal, requires
-from parley.http.idempotency import IdempotencyHeader
+from parley.http.idempotency import Idempotency, IdempotencyHeader, request_fingerprint
 from parley.http.problems import error_responses
 from parley.llm.catalogue import ModelNotFound, NoModel
 from parley.llm.errors import (
@@ -44,14 +46,16 @@ COMPLETION: dict[int | str, Any] = {
         "model": CompletionOut,
         "description": "The answer",
         "content": {"text/event-stream": {"schema": CHUNK_SCHEMA}},
-        "headers": {"X-Conversation-Id": {"description": "The stored conversation, where there is one", "schema": {"type": "string"}}},
+        "headers": {
+            "X-Conversation-Id": {"description": "The id of the stored conversation, if there is one", "schema": {"type": "string"}}
+        },
     }
 }
 
 
 @router.get("/models")
 async def list_openai_models(services: ChatServicesDep) -> OpenAIModelsOut:
-    """List the models that a request may name, as OpenAI does."""
+    """List the models that a request may name, in OpenAI's format."""
     models = services.catalogue().available(services.environment) | embedding_models(services)
     return OpenAIModelsOut(data=[OpenAIModelOut(id=id, owned_by=model.provider) for id, model in models.items()])
 
@@ -65,25 +69,38 @@ async def chat_completions(
     idempotency: IdempotencyHeader,
     x_conversation_id: Annotated[str | None, Header()] = None,
 ) -> Response:
-    """Answer as OpenAI's Chat Completions do; the client runs the tools, and nothing is stored.
+    """Answer a request of OpenAI's Chat Completions API. The client runs the tools, and nothing is stored.
 
-    With the header `X-Conversation-Id`, the id of a conversation or `new`, the last message is a turn of that conversation
-    instead, with its own memory; the answer bears the id in the same header. While another turn runs there, it is 409
-    `conversation_busy` with `Retry-After`, which OpenAI's SDKs try again by themselves. Then, too, an `Idempotency-Key` makes
-    a repeated request be given the first one's answer; without a conversation there is nothing to repeat, and it is passed over.
+    With the header `X-Conversation-Id`, an id or `new`, the last message becomes a turn of that stored conversation, with its own
+    history and memory; the response has the id in the same header. While another turn runs there, the response is 409
+    `conversation_busy` with `Retry-After`, which OpenAI's SDKs retry by themselves. A repeated request with the same
+    `Idempotency-Key` gets the first answer; without a stored conversation, the key is ignored.
     """
     deadline = Deadline.of(request.scope["aws.context"])
     if x_conversation_id:
-        idempotency_key, request_id = idempotency_of(x_conversation_id, idempotency.key, body), request.scope["parley.request_id"]
         completion = answer_in_conversation(
-            services, principal, x_conversation_id, body, deadline=deadline, idempotency_key=idempotency_key, request_id=request_id
+            services,
+            principal,
+            x_conversation_id,
+            body,
+            deadline=deadline,
+            idempotency_key=_idempotency_key(x_conversation_id, idempotency, body),
+            request_id=request.scope["parley.request_id"],
         )
     else:
         completion = stream_completion(services, principal, body.model, to_request(body), stops=body.stops, deadline=deadline)
     return completion_response(completion, stream=bool(body.stream), wants_usage=body.wants_usage)
 
 
+def _idempotency_key(conversation: str, idempotency: Idempotency, body: CompletionIn) -> IdempotencyKey | None:
+    """Return the key of the request. Its fingerprint includes the conversation, which is not in the body."""
+    if idempotency.key is None:
+        return None
+    fingerprint = hashlib.sha256(request_fingerprint(body) + conversation.encode()).digest()
+    return IdempotencyKey("POST /v1/chat/completions", idempotency.key, fingerprint)
+
+
 @router.post("/embeddings", responses=error_responses(*_CHOOSING, *_PROVIDERS))
 async def create_embeddings(body: EmbeddingsIn, request: Request, services: ChatServicesDep, principal: CurrentPrincipal) -> EmbeddingsOut:
-    """Return a vector for each text, as OpenAI's embeddings are; `encoding_format` is `float` or `base64`."""
+    """Return a vector for each text, as OpenAI's Embeddings API does. `encoding_format` is `float` or `base64`."""
     return embed_texts(services, principal, body, deadline=Deadline.of(request.scope["aws.context"]))

@@ -1,7 +1,7 @@
-"""Requests of OpenAI's clients.
+"""Request models of the OpenAI-compatible routes.
 
-A field that would change the answer and cannot be honoured is refused; a mere hint is ignored. Unknown fields of messages
-are ignored, too, because clients send whole answers back.
+A field that changes the answer and is not supported is rejected; a field that is only a hint is ignored. Unknown fields of messages
+are ignored, too, because clients send back complete answers of any vendor.
 """
 
 from typing import Annotated, Any, Literal
@@ -14,47 +14,47 @@ from parley.http.schemas import Input
 
 
 class LenientInput(Input):
-    """A part of what a vendor may have written."""
+    """Base class of inputs that a vendor's answer may contain: unknown fields are ignored."""
 
     model_config = ConfigDict(extra="ignore")
 
 
 class TextPartIn(LenientInput):
-    """Words."""
+    """A text part."""
 
     type: Literal["text"]
     text: str
 
 
 class RefusalPartIn(LenientInput):
-    """Words by which a model refused."""
+    """The text with which a model refused to answer."""
 
     type: Literal["refusal"]
     refusal: str
 
 
 class ImageUrlIn(LenientInput):
-    """Where an image is: in the address itself, a data URL."""
+    """The URL of an image, which must be a data URL."""
 
     url: str
 
 
 class ImagePartIn(LenientInput):
-    """An image."""
+    """An image part."""
 
     type: Literal["image_url"]
     image_url: ImageUrlIn
 
 
 class FunctionCallIn(LenientInput):
-    """Which function was called, with the arguments as JSON text."""
+    """The name of the called function, and its arguments as JSON text."""
 
     name: Annotated[str, Field(min_length=1)]
     arguments: str
 
 
 class ToolCallIn(LenientInput):
-    """A call that the model made."""
+    """A tool call of the model."""
 
     id: Annotated[str, Field(min_length=1)]
     type: Literal["function"] = "function"
@@ -62,7 +62,7 @@ class ToolCallIn(LenientInput):
 
 
 class MessageIn(LenientInput):
-    """One message."""
+    """A message of the conversation."""
 
     role: Literal["system", "developer", "user", "assistant", "tool"]
     content: str | list[Annotated[TextPartIn | RefusalPartIn | ImagePartIn, Field(discriminator="type")]] | None = None
@@ -75,7 +75,7 @@ MAX_STOPS, MAX_TEXTS = 4, 2048
 
 
 class FunctionIn(Input):
-    """A tool of the client's own."""
+    """A function that the client runs."""
 
     name: OpenAIName
     description: str | None = None
@@ -84,34 +84,34 @@ class FunctionIn(Input):
 
 
 class ToolIn(Input):
-    """A tool; there are functions only."""
+    """A tool, which is always a function."""
 
     type: Literal["function"]
     function: FunctionIn
 
 
 class FunctionNameIn(Input):
-    """A function's name."""
+    """The name of a function."""
 
     name: OpenAIName
 
 
 class NamedToolIn(Input):
-    """The one tool that shall be called."""
+    """The tool that the model must call."""
 
     type: Literal["function"]
     function: FunctionNameIn
 
 
 class StreamOptionsIn(Input):
-    """`stream_options`."""
+    """OpenAI's `stream_options`."""
 
     include_usage: bool | None = None
     include_obfuscation: bool | None = None
 
 
 class IgnoredFieldsIn(Input):
-    """What makes no difference to what the answer says: taken, and passed over."""
+    """Fields that do not change the content of the answer. They are accepted and ignored."""
 
     metadata: dict[str, str] | None = None
     prompt_cache_key: str | None = None
@@ -126,7 +126,7 @@ class IgnoredFieldsIn(Input):
 
 
 class NeutralFieldsIn(IgnoredFieldsIn):
-    """What is honoured only at the value that it has when it is left out."""
+    """Fields that accept only their default value."""
 
     frequency_penalty: Annotated[float, Field(ge=0, le=0)] | None = None
     logit_bias: Annotated[dict[str, int], Field(max_length=0)] | None = None
@@ -159,12 +159,12 @@ class CompletionIn(NeutralFieldsIn):
 
     @property
     def stops(self) -> list[str]:
-        """Return the sequences that end the answer."""
+        """The stop sequences."""
         return [self.stop] if isinstance(self.stop, str) else self.stop or []
 
     @property
     def wants_usage(self) -> bool:
-        """Whether a stream shall tell at its end what it took."""
+        """Whether the stream ends with a chunk that has the usage."""
         return bool(self.stream_options and self.stream_options.include_usage)
 
 
@@ -183,12 +183,12 @@ class EmbeddingsIn(Input):
     @field_validator("input", mode="before")
     @classmethod
     def _is_text(cls, value: Any) -> Any:
-        """Refuse OpenAI's lists of tokens in words: every vendor counts its own."""
-        if isinstance(value, list) and any(isinstance(one, int | list) for one in value):
-            raise PydanticCustomError("tokens", "lists of tokens are not taken; send texts")
+        """Reject lists of token ids with a clear message: each vendor has its own tokens."""
+        if isinstance(value, list) and any(isinstance(item, int | list) for item in value):
+            raise PydanticCustomError("tokens", "lists of tokens are not supported; send texts")
         return value
 
     @property
     def texts(self) -> list[str]:
-        """Return the texts."""
+        """The texts as a list."""
         return [self.input] if isinstance(self.input, str) else self.input

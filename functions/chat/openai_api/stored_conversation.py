@@ -1,9 +1,7 @@
-"""A turn of a stored conversation for OpenAI's clients: the header `X-Conversation-Id` names it, and `new` creates one."""
+"""Turns of stored conversations for OpenAI's clients. The header `X-Conversation-Id` names a conversation, or creates one with `new`."""
 
-import hashlib
 from collections.abc import Generator, Mapping
 from contextlib import closing
-from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
@@ -31,13 +29,11 @@ from parley.auth.principal import Principal
 from parley.db.turn.turn_begin import IdempotencyKey
 from parley.deadline import Deadline
 from parley.errors import InvalidInput
-from parley.http.idempotency import request_fingerprint
 from parley.llm import messages as llm
 from parley.llm.errors import ProviderFailed
 
 CONVERSATION_HEADER, NEW_CONVERSATION = "X-Conversation-Id", "new"
-ROUTE = "POST /v1/chat/completions"
-# What the conversation has of its own, or a turn cannot do.
+# The conversation has its own tools, and a turn has no stop sequences.
 _UNSUPPORTED_FIELDS = ("tools", "tool_choice", "stop")
 _TERMINAL_EVENTS = {TurnCompleted.name, TurnStopped.name, TurnInterrupted.name, TurnWaiting.name, TurnFailed.name}
 
@@ -52,13 +48,23 @@ def answer_in_conversation(
     idempotency_key: IdempotencyKey | None = None,
     request_id: str,
 ) -> CompletionStream:
-    """Make the last message a turn of the conversation; it has the earlier ones itself. Raises as `turn.take` does."""
-    if given := [name for name in _UNSUPPORTED_FIELDS if getattr(body, name) is not None]:
-        raise InvalidInput(f"not taken in a stored conversation, which has its own: {', '.join(given)}", loc=("body", given[0]))
-    limit = body.max_completion_tokens or body.max_tokens
+    """Take a turn with the last message as its question. The conversation has the earlier messages itself.
+
+    Raises InvalidInput, and otherwise as `take_turn` does.
+    """
+    if unsupported := [name for name in _UNSUPPORTED_FIELDS if getattr(body, name) is not None]:
+        raise InvalidInput(f"not supported with X-Conversation-Id: {', '.join(unsupported)}", loc=("body", unsupported[0]))
     text, images = last_question(body)
-    asked = Question(text, _conversation_id(conversation), body.model, limit, body.temperature, tools=True, attached=images)
-    question = replace(asked, output=body.response_format.output() if body.response_format else None)
+    question = Question(
+        text,
+        _conversation_id(conversation),
+        model=body.model,
+        max_output_tokens=body.max_completion_tokens or body.max_tokens,
+        temperature=body.temperature,
+        tools=True,
+        attached=images,
+        output=body.response_format.output() if body.response_format else None,
+    )
     events = _without_numbers(
         run.take_turn(services, principal, question, deadline=deadline, idempotency_key=idempotency_key, request_id=request_id)
     )
@@ -69,29 +75,24 @@ def answer_in_conversation(
     return CompletionStream(_completion_events(events), lambda: model, conversation_id)
 
 
-def idempotency_of(conversation: str, key: str | None, body: CompletionIn) -> IdempotencyKey | None:
-    """Return what makes a request one that is repeated: key, body and conversation; None where there is no key."""
-    return IdempotencyKey(ROUTE, key, hashlib.sha256(request_fingerprint(body) + conversation.encode()).digest()) if key else None
-
-
 def _conversation_id(text: str) -> UUID | None:
     try:
         return None if text == NEW_CONVERSATION else UUID(text)
     except ValueError as exc:
-        raise InvalidInput("the id of a conversation, or new", loc=("header", CONVERSATION_HEADER)) from exc
+        raise InvalidInput("must be the id of a conversation, or `new`", loc=("header", CONVERSATION_HEADER)) from exc
 
 
 def _without_numbers(numbered: Generator[NumberedEvent | Ping]) -> Generator[TurnEvent | ReplayedEvent | Ping]:
-    """Pass on the events without their numbers; who leaves early closes the turn's own."""
+    """Yield the events without their numbers. Closing this generator closes `numbered`, too."""
     with closing(numbered):
-        for one in numbered:
-            yield one if isinstance(one, Ping) else one.event
+        for event in numbered:
+            yield event if isinstance(event, Ping) else event.event
 
 
 def _completion_events(events: Generator[TurnEvent | ReplayedEvent | Ping]) -> Generator[CompletionEvent]:
-    """Say a turn's events in the words of a model's.
+    """Convert a turn's events to a completion's.
 
-    Raises StoredFailure where the turn has no whole answer, ApprovalNeeded where it waits.
+    Raises LoggedTurnFailure if the turn failed or was interrupted, and ApprovalNeeded if it waits.
     """
     with closing(events):
         for event in events:
@@ -104,7 +105,7 @@ def _completion_events(events: Generator[TurnEvent | ReplayedEvent | Ping]) -> G
 
 
 def _finished(name: str, data: Mapping[str, Any]) -> llm.Finished:
-    """Read a turn's end, be it as it happened or from the log of who ended it."""
+    """Convert the last event of a turn, live or replayed."""
     if name == TurnFailed.name:
         raise LoggedTurnFailure(data)
     if name == TurnWaiting.name:
