@@ -28,13 +28,13 @@ def refuses(token, **options):
     return True
 
 
-def test_a_token_tells_who_and_which_session():
+def test_a_token_names_its_user_and_session():
     claims = verify(issue_token(USER, SESSION, USER_SCOPES, key=ACCESS_SIGNING_KEY, issuer=ISSUER, now=utc_now()))
 
     assert (claims["sub"], claims["sid"], claims["iss"]) == (str(USER), str(SESSION), ISSUER)
 
 
-def test_a_token_lives_ten_minutes_and_the_leeway_to_the_second():
+def test_a_token_is_valid_for_exactly_ten_minutes_plus_leeway():
     token = make_access_token(now=NOW)
     ends = NOW + LIFETIME + timedelta(seconds=LEEWAY_S)
     with time_machine.travel(ends - timedelta(seconds=1), tick=False):
@@ -45,7 +45,7 @@ def test_a_token_lives_ten_minutes_and_the_leeway_to_the_second():
 
 
 @pytest.mark.parametrize("claim", ["iat", "nbf"])
-def test_a_token_from_the_future_is_refused_beyond_the_leeway_to_the_second(claim):
+def test_a_token_from_the_future_is_refused_exactly_beyond_the_leeway(claim):
     token = make_access_token(now=NOW)
     with time_machine.travel(NOW, tick=False):
         verify(forge(token, claims={claim: SECONDS + LEEWAY_S}))
@@ -53,7 +53,7 @@ def test_a_token_from_the_future_is_refused_beyond_the_leeway_to_the_second(clai
         assert refuses(forge(token, claims={claim: SECONDS + LEEWAY_S + 1}))
 
 
-def test_a_token_that_would_live_longer_than_we_sign_is_refused():
+def test_a_token_with_a_longer_lifetime_than_parley_signs_is_refused():
     with time_machine.travel(NOW, tick=False):
         verify(forge(make_access_token(now=NOW), claims={"exp": SECONDS + 600}))
 
@@ -70,18 +70,18 @@ WRONG = ["", "x", True, 1.5, [], {}, ["x"], "\0", 10**400]
 
 @pytest.mark.parametrize("claim", ["iss", "aud", "sub", "sid", "jti", "iat", "nbf", "exp"])
 @pytest.mark.parametrize("value", WRONG)
-def test_a_claim_of_the_wrong_form_is_refused(claim, value):
+def test_a_malformed_claim_is_refused(claim, value):
     assert refuses(forge(make_access_token(), claims={claim: value}))
 
 
 @pytest.mark.parametrize("value", [7, True, [], ["chat"], {"chat": True}])
-def test_scopes_that_are_no_text_are_refused(value):
+def test_scopes_that_are_not_text_are_refused(value):
     assert refuses(forge(make_access_token(), claims={"scope": value}))
 
 
 @pytest.mark.parametrize("claim", ["iat", "nbf", "exp"])
 @pytest.mark.parametrize("kind", [str, float])
-def test_a_time_that_is_right_but_no_integer_is_refused(claim, kind):
+def test_a_valid_time_that_is_not_an_integer_is_refused(claim, kind):
     right = int(utc_now().timestamp()) + (60 if claim == "exp" else 0)
     verify(forge(make_access_token(), claims={claim: right}))
 
@@ -94,7 +94,7 @@ def test_a_token_of_another_deployment_is_refused(value):
 
 
 @pytest.mark.parametrize("value", [["parley-api"], ["parley-api", "other"], "other"])
-def test_a_token_for_somebody_else_is_refused(value):
+def test_a_token_for_another_audience_is_refused(value):
     assert refuses(forge(make_access_token(), claims={"aud": value}))
 
 
@@ -105,29 +105,29 @@ def test_an_id_has_one_spelling_only(claim, spell):
 
 
 @pytest.mark.parametrize("typ", [None, "JWT", "at+JWT", "AT+JWT", "application/at+jwt", "ak+jwt", "rt+jwt", ""])
-def test_another_type_of_token_is_no_access_token(typ):
+def test_a_token_of_another_type_is_not_an_access_token(typ):
     assert refuses(forge(make_access_token(), typ=typ))
 
 
 @pytest.mark.parametrize("token", [make_api_key(), make_api_key().removeprefix("parley_"), "prt_" + "A" * 64])
-def test_an_api_key_or_a_refresh_token_is_no_access_token(token):
+def test_an_api_key_or_refresh_token_is_not_an_access_token(token):
     assert refuses(token)
 
 
-def test_a_key_for_api_keys_vouches_for_no_access_token():
+def test_an_api_key_signing_key_does_not_verify_access_tokens():
     assert refuses(forge(make_access_token(), sign=signer(API_SIGNING_KEY), kid=API_SIGNING_KEY.kid))
 
 
-def test_a_token_of_another_key_is_refused_even_under_our_key_id():
+def test_a_token_signed_by_another_key_is_refused_despite_a_known_kid():
     assert refuses(forge(make_access_token(), sign=signer(SigningKey.generate(now=NOW))))
 
 
-def test_a_token_of_an_unknown_key_is_refused():
+def test_a_token_with_an_unknown_kid_is_refused():
     assert refuses(make_access_token(key=SigningKey.generate(now=NOW)))
 
 
-def test_a_header_that_is_not_ours_asks_for_no_key():
-    asked = []
+def test_an_unexpected_header_triggers_no_key_lookup():
+    lookups = []
     for token in (
         forge(make_access_token(), typ="JWT"),
         forge(make_access_token(), alg="none"),
@@ -135,12 +135,12 @@ def test_a_header_that_is_not_ours_asks_for_no_key():
         "a.b.c",
     ):
         with pytest.raises(Unauthorized):
-            verify_token(token, find_key=asked.append, issuer=ISSUER)
+            verify_token(token, find_key=lookups.append, issuer=ISSUER)
 
-    assert asked == []
+    assert lookups == []
 
 
-def test_a_key_under_the_name_of_another_is_no_help():
+def test_a_key_stored_under_the_wrong_kid_verifies_nothing():
     other = SigningKey.generate(now=NOW)
     keys = {other.kid: PublicKey(other.kid, "signing", PUBLIC_KEYS[ACCESS_SIGNING_KEY.kid].public)}
 

@@ -36,13 +36,13 @@ def test_an_api_key_is_a_principal_without_a_session():
 
 
 @time_machine.travel(NOW, tick=False)
-def test_an_api_key_bears_its_prefix_and_is_nothing_without():
+def test_an_api_key_is_valid_only_with_its_prefix():
     assert issued().startswith("parley_")
     assert refuses(issued().removeprefix("parley_"))
     assert refuses("parley_" + issued())
 
 
-def test_an_api_key_lives_until_its_end_and_the_leeway_to_the_second():
+def test_an_api_key_is_valid_exactly_until_its_expiry_plus_leeway():
     key, ends = issued(), NOW + timedelta(days=1, seconds=LEEWAY_S)
     with time_machine.travel(ends - timedelta(seconds=1), tick=False):
         verify(key)
@@ -52,29 +52,29 @@ def test_an_api_key_lives_until_its_end_and_the_leeway_to_the_second():
 
 
 @pytest.mark.parametrize("lifetime", [timedelta(0), timedelta(days=-1), MAX_LIFETIME + timedelta(seconds=1)])
-def test_no_api_key_is_issued_for_longer_than_a_year_or_for_the_past(lifetime):
+def test_an_api_key_cannot_be_issued_for_over_a_year_or_the_past(lifetime):
     with pytest.raises(ValueError, match="must not have the scopes"):
         issued(lifetime=lifetime)
 
 
-def test_a_year_is_what_an_api_key_may_live():
+def test_an_api_key_may_be_valid_for_a_year_but_no_longer():
     issued(lifetime=MAX_LIFETIME)
 
     assert refuses(forge(make_api_key(lifetime=MAX_LIFETIME), claims={"exp": int((NOW + MAX_LIFETIME * 3).timestamp())}))
 
 
 @pytest.mark.parametrize("scope", ["account", "admin", "made-up"])
-def test_no_api_key_is_issued_for_the_account_or_the_administration(scope):
+def test_an_api_key_cannot_be_issued_with_account_or_admin_scopes(scope):
     with pytest.raises(ValueError, match="must not have the scopes"):
         issued(scopes=frozenset({"chat", scope}))
 
 
 @pytest.mark.parametrize("scope", ["account", "admin", "chat admin", "made-up"])
-def test_an_api_key_that_says_it_may_is_refused(scope):
+def test_an_api_key_that_claims_such_scopes_is_refused(scope):
     assert refuses(forge(make_api_key(), claims={"scope": scope}))
 
 
-def test_an_api_key_names_no_session():
+def test_an_api_key_with_a_session_is_refused():
     assert refuses(forge(make_api_key(), claims={"sid": str(UUID(int=1))}))
 
 
@@ -83,24 +83,24 @@ def test_an_api_key_without_a_claim_is_refused(claim):
     assert refuses(forge(make_api_key(), claims={claim: None}))
 
 
-def test_the_claim_that_the_authorizer_adds_cannot_be_brought_along():
+def test_a_claim_that_the_authorizer_adds_cannot_be_forged():
     claims = verify(forge(make_api_key(), claims={"api_key_id": str(UUID(int=7))}))
 
     assert claims["api_key_id"] == claims["jti"] != str(UUID(int=7))
 
 
-def test_a_key_for_access_tokens_vouches_for_no_api_key():
+def test_an_access_token_signing_key_does_not_verify_api_keys():
     assert refuses(forge(make_api_key(), sign=signer(ACCESS_SIGNING_KEY), kid=ACCESS_SIGNING_KEY.kid))
 
 
-def test_no_key_signs_what_its_family_does_not():
+def test_a_key_signs_only_tokens_of_its_family():
     with pytest.raises(ValueError, match="cannot sign"):
         make_api_key(key=ACCESS_SIGNING_KEY)
     with pytest.raises(ValueError, match="cannot sign"):
         make_access_token(key=API_SIGNING_KEY)
 
 
-def test_an_access_token_is_no_api_key():
+def test_an_access_token_is_not_an_api_key():
     assert refuses(make_access_token())
     assert refuses("parley_" + make_access_token())
 

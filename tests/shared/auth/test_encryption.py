@@ -5,44 +5,44 @@ from parley.auth.encryption import DecryptionFailed, TextCipher
 KEY, OTHER_KEY = bytes(32), bytes([1]) * 32
 
 
-def cipher(key=KEY):
+def cipher_with(key=KEY):
     return TextCipher(lambda: key)
 
 
-def test_what_is_sealed_opens_in_its_context():
-    encrypted = cipher().encrypt("Bearer sécret", context="a")
+def test_an_encrypted_text_decrypts_in_its_context():
+    encrypted = cipher_with().encrypt("Bearer sécret", context="a")
 
-    assert cipher().decrypt(encrypted, context="a") == "Bearer sécret"
+    assert cipher_with().decrypt(encrypted, context="a") == "Bearer sécret"
 
 
-def test_what_is_sealed_does_not_show_and_never_looks_the_same():
-    first, second = (cipher().encrypt("Bearer secret", context="a") for _ in range(2))
+def test_a_ciphertext_hides_the_text_and_differs_each_time():
+    first, second = (cipher_with().encrypt("Bearer secret", context="a") for _ in range(2))
 
     assert b"secret" not in first
     assert first != second
 
 
 @pytest.mark.parametrize(("key", "context"), [(OTHER_KEY, "a"), (KEY, "b")])
-def test_another_key_or_place_opens_nothing(key, context):
-    encrypted = cipher().encrypt("secret", context="a")
+def test_another_key_or_context_cannot_decrypt(key, context):
+    encrypted = cipher_with().encrypt("secret", context="a")
 
     with pytest.raises(DecryptionFailed):
-        cipher(key).decrypt(encrypted, context=context)
+        cipher_with(key).decrypt(encrypted, context=context)
 
 
 @pytest.mark.parametrize("at", [0, 5, 20, -1])
-def test_what_was_tampered_with_does_not_open(at):
-    encrypted = bytearray(cipher().encrypt("secret", context="a"))
+def test_a_modified_ciphertext_does_not_decrypt(at):
+    encrypted = bytearray(cipher_with().encrypt("secret", context="a"))
     encrypted[at] ^= 1
 
     with pytest.raises(DecryptionFailed):
-        cipher().decrypt(bytes(encrypted), context="a")
+        cipher_with().decrypt(bytes(encrypted), context="a")
 
 
-def test_the_key_is_asked_for_when_it_is_needed_and_once():
-    asked = []
-    cipher = TextCipher(lambda: asked.append(1) or KEY)
-    assert asked == []
+def test_the_key_is_loaded_once_on_first_use():
+    loads = []
+    cipher = TextCipher(lambda: loads.append(1) or KEY)
+    assert loads == []
     cipher.decrypt(cipher.encrypt("secret", context="a"), context="a")
 
-    assert asked == [1]
+    assert loads == [1]

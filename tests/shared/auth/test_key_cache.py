@@ -8,7 +8,7 @@ from tests.support.tokens import KEY_RING
 
 
 class Store:
-    """A key store that counts how often it is read, and can be away."""
+    """A key store that counts its reads and can be unavailable."""
 
     def __init__(self):
         self.reads, self.key_ring = 0, KEY_RING
@@ -27,7 +27,7 @@ def store():
 
 @pytest.fixture
 def clock():
-    """Seconds that a test moves on."""
+    """A clock that tests advance by hand, in seconds."""
     return SimpleNamespace(now=1000.0)
 
 
@@ -53,7 +53,7 @@ def test_the_last_good_keys_are_kept_while_the_store_is_away(keys, store, clock)
     assert store.reads == 2
 
 
-def test_without_any_keys_nobody_gets_in_until_there_are(keys, store):
+def test_without_keys_the_cache_is_unavailable_until_they_can_be_loaded(keys, store):
     store.key_ring = None
     with pytest.raises(Unavailable):
         keys()

@@ -60,7 +60,7 @@ def test_every_key_is_published_before_it_signs():
     assert [jwk["kid"] for jwk in key_ring(old, new).jwks()["keys"]] == [new.kid, old.kid]
 
 
-def test_two_minutes_are_longer_than_every_cache_on_the_way():
+def test_the_publication_lead_exceeds_all_cache_times():
     from functions.authorizer.jwks import UNKNOWN_KEY_INTERVAL_S
     from parley.auth.key_cache import MAX_AGE_S
 

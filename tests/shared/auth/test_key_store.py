@@ -20,20 +20,20 @@ def load(path):
     return load_keys(path, issuer="parley/test/prod")
 
 
-def test_keys_that_nobody_has_made_are_unavailable(path):
+def test_missing_keys_are_unavailable(path):
     with pytest.raises(Unavailable):
         load(path)
 
 
-def test_made_keys_can_be_loaded(path):
-    made = ensure_keys(path)
+def test_created_keys_can_be_loaded(path):
+    created = ensure_keys(path)
     key_ring = load(path)
 
-    assert (len(made), len(key_ring.keys), len(key_ring.refresh_secret), key_ring.issuer) == (4, 2, 32, "parley/test/prod")
+    assert (len(created), len(key_ring.keys), len(key_ring.refresh_secret), key_ring.issuer) == (4, 2, 32, "parley/test/prod")
     assert (key_ring.newest.family, key_ring.newest_api.family) == ("signing", "api")
 
 
-def test_making_keys_twice_keeps_the_first(path):
+def test_creating_keys_twice_keeps_the_first(path):
     ensure_keys(path)
     before = load(path)
 
@@ -41,7 +41,7 @@ def test_making_keys_twice_keeps_the_first(path):
     assert {key.kid for key in load(path).keys} == {key.kid for key in before.keys}
 
 
-def test_a_deployment_from_before_api_keys_signs_in_and_gets_the_family_it_lacks(path):
+def test_a_deployment_without_api_key_signing_keys_works_and_can_add_them(path):
     ensure_keys(path)
     delete_keys(path, [load(path).newest_api])
     key_ring = load(path)
@@ -81,8 +81,8 @@ def test_a_store_that_does_not_answer_is_unavailable(path, monkeypatch):
     from botocore.config import Config
 
     config = Config(connect_timeout=1, read_timeout=1, retries={"total_max_attempts": 1})
-    away = boto3.client("ssm", endpoint_url="http://127.0.0.1:9", config=config)
-    monkeypatch.setattr(key_store, "_ssm", lambda: away)
+    unreachable = boto3.client("ssm", endpoint_url="http://127.0.0.1:9", config=config)
+    monkeypatch.setattr(key_store, "_ssm", lambda: unreachable)
 
     with pytest.raises(Unavailable):
         load(path)
@@ -93,7 +93,7 @@ def test_a_store_that_refuses_is_unavailable():
         load("no path")
 
 
-def test_the_sealing_key_is_made_once_and_is_the_same_for_everybody(path):
+def test_the_encryption_key_is_created_once(path):
     ensure_keys(path)
     key = load_encryption_key(path)
     ensure_keys(path)
@@ -101,6 +101,6 @@ def test_the_sealing_key_is_made_once_and_is_the_same_for_everybody(path):
     assert (len(key), load_encryption_key(path)) == (32, key)
 
 
-def test_a_sealing_key_that_nobody_has_made_is_unavailable(path):
+def test_a_missing_encryption_key_is_unavailable(path):
     with pytest.raises(Unavailable):
         load_encryption_key(path)

@@ -4,7 +4,7 @@ from parley.auth.one_time_codes import InvalidCode, OneTimeCode
 from parley.ids import new_id
 
 
-def test_a_code_reads_as_it_was_written_also_with_the_space_around_it():
+def test_a_code_is_parsed_despite_surrounding_whitespace():
     code = OneTimeCode.new(new_id())
 
     assert OneTimeCode.parse(str(code)) == OneTimeCode.parse(f"  {code}\r\n") == code
@@ -24,7 +24,7 @@ def test_a_code_has_one_spelling():
 
 
 @pytest.mark.parametrize("text", ["", "code", "A" * 42, "A" * 44, "A" * 42 + "=", "A" * 42 + "+", "\u0661" * 43, "A" * 21 + " " + "A" * 21])
-def test_what_is_no_code_is_invalid_input_at_the_code(text):
+def test_a_malformed_code_is_invalid_input_at_the_code(text):
     with pytest.raises(InvalidCode) as refused:
         OneTimeCode.parse(text)
 

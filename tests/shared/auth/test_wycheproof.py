@@ -1,4 +1,7 @@
-"""The JWS vectors of Project Wycheproof, each by the algorithm of its key: ours by our own code, the others by PyJWT behind our parser."""
+"""The JWS vectors of Project Wycheproof, each checked with its key's algorithm by PyJWT behind the strict parser.
+
+Keys for ES256 are also read by `parse_jwks`.
+"""
 
 import json
 from pathlib import Path
@@ -14,22 +17,22 @@ FILE = Path(__file__).parents[2] / "data" / "wycheproof" / "json_web_signature_t
 GROUPS = json.loads(FILE.read_text())["testGroups"]
 VECTORS = {test["tcId"]: (group.get("public") or group["private"], test) for group in GROUPS for test in group["tests"]}
 OTHER_ALGORITHMS = ["HS256", "RS256", "RS384", "RS512", "PS256", "PS384", "PS512"]
-SAME_AS_VALID = {367: 357, 370: 357}  # the very token and key of another vector that is called valid: the file contradicts itself
+SAME_AS_VALID = {367: 357, 370: 357}  # same token and key as a vector that is called valid: the file contradicts itself
 REFUSED = (
-    dict.fromkeys((259, 264, 268, 272, 320, 325), "an empty payload: every token of ours has claims")
+    dict.fromkeys((259, 264, 268, 272, 320, 325), "an empty payload: every Parley token has claims")
     | dict.fromkeys((346, 350), "signed by PS384 though its key says PS256")
-    | dict.fromkeys((347, 351), "ES521 is the algorithm of no standard")
-    | dict.fromkeys((372, 373), "a character outside base64url, which lenient parsers leave out")
+    | dict.fromkeys((347, 351), "ES521 is not in any standard")
+    | dict.fromkeys((372, 373), "a character outside base64url, which lenient parsers ignore")
 )
 
 
-def is_ours(jwk):
+def is_es256(jwk):
     return jwk.get("alg", "ES256") == "ES256" and jwk["kty"] == "EC"
 
 
 def accept(jwk, token):
     jws.parse(token)
-    if is_ours(jwk):
+    if is_es256(jwk):
         (key,) = parse_jwks({"keys": [jwk | {"alg": "ES256", "family": "signing"}]}).values()
         return jwt.PyJWS(algorithms=[ALGORITHM]).decode(token, key.public, algorithms=[ALGORITHM])
     if jwk.get("use", "sig") != "sig" or "verify" not in jwk.get("key_ops", ["verify"]):
@@ -51,14 +54,14 @@ def test_no_invalid_token_is_accepted(number):
 
 
 @pytest.mark.parametrize("number", ids("valid", without=REFUSED))
-def test_valid_tokens_are_accepted_so_that_the_refusals_mean_something(number):
+def test_valid_tokens_are_accepted(number):
     jwk, test = VECTORS[number]
 
     accept(jwk, test["jws"])
 
 
 @pytest.mark.parametrize(("number", "valid"), SAME_AS_VALID.items())
-def test_what_is_left_out_is_the_same_token_as_a_valid_one(number, valid):
+def test_each_skipped_invalid_vector_equals_a_valid_one(number, valid):
     (jwk, test), (valid_jwk, valid_test) = VECTORS[number], VECTORS[valid]
 
     assert (jwk, test["jws"]) == (valid_jwk, valid_test["jws"])

@@ -1,4 +1,4 @@
-"""Many clients of several tenants on few connections: which rows an unfiltered query shows each of them."""
+"""Many clients of several tenants on few connections, and whose rows an unfiltered query shows to each."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -7,12 +7,12 @@ from uuid import UUID
 
 from sqlalchemy import Engine, text
 
-CLIENTS_PER_PROCESS = 50  # in each process
+CLIENTS_PER_PROCESS = 50
 UNFILTERED_USERS = text("SELECT DISTINCT user_id FROM conversations UNION SELECT DISTINCT user_id FROM sessions UNION SELECT id FROM users")
 
 
 def count_visible_rows(number: int, tenants: Sequence[UUID], transactions: int) -> Counter[str]:
-    """Open transactions as one tenant, the other and nobody in turn, on many clients; count whose rows they showed."""
+    """Open transactions as each tenant and as no user in turn, on many clients; count the results of `visible_rows`."""
     from functions.auth.app import settings
     from parley.db.engine import make_engine
 
@@ -31,7 +31,7 @@ def _client(engine: Engine, tenants: Sequence[UUID], start: int, transactions: i
 
 
 def visible_rows(engine: Engine, user_id: UUID | None) -> str:
-    """Say whose rows a transaction shows that forgets to filter: `own`, `none` or `foreign`."""
+    """Return whose rows an unfiltered query sees in a transaction: `own`, `none` or `foreign`."""
     from parley.db.transactions import global_scope, user_scope
 
     with user_scope(engine, user_id) if user_id else global_scope(engine) as connection:

@@ -19,11 +19,11 @@ IAM = {
 
 
 class Refused(Exception):
-    """Stops a connection attempt before it goes out."""
+    """Raised to stop a connection attempt before anything is sent."""
 
 
 def attempts(engine, count):
-    """Try to connect and return what would have been sent."""
+    """Try to connect `count` times and return the parameters of each attempt."""
     sent = []
 
     @event.listens_for(engine, "do_connect")
@@ -37,7 +37,7 @@ def attempts(engine, count):
     return sent
 
 
-def test_an_iam_token_is_minted_for_each_connection(aws):
+def test_each_connection_gets_its_own_iam_token(aws):
     first, second = attempts(make_engine(DatabaseSettings.model_validate(IAM), role="background"), 2)
 
     assert "Action=connect" in first["password"]
@@ -68,33 +68,33 @@ def connect(server, ca_file):
         pass
 
 
-def test_a_server_whose_authority_is_in_the_file_is_trusted(server, authority, tmp_path):
+def test_a_server_certified_by_the_ca_file_is_trusted(server, authority, tmp_path):
     with pytest.raises(OperationalError, match=REACHED):
         connect(server, authority.write(tmp_path / "ca.pem"))
 
 
-def test_a_server_of_another_authority_is_not(server, tmp_path):
+def test_a_server_certified_by_another_ca_is_not_trusted(server, tmp_path):
     with pytest.raises(OperationalError, match="certificate verify failed"):
         connect(server, Authority("somebody else's").write(tmp_path / "other.pem"))
 
 
-def test_a_private_authority_is_not_among_the_public_ones(server):
+def test_a_private_ca_is_not_trusted_by_default(server):
     with pytest.raises(OperationalError, match="certificate verify failed"):
         connect(server, "")
 
 
-def test_a_server_of_another_name_is_not_trusted(server, authority, tmp_path):
+def test_a_certificate_for_another_host_name_is_not_trusted(server, authority, tmp_path):
     with pytest.raises(OperationalError, match="does not match host name"):
         connect(server | {"database_host": "127.0.0.1"}, authority.write(tmp_path / "ca.pem"))
 
 
-def test_prepared_statements_are_off_since_they_pin_a_proxy(aws):
+def test_prepared_statements_are_disabled(aws):
     (sent,) = attempts(make_engine(DatabaseSettings.model_validate(IAM)), 1)
 
     assert sent["prepare_threshold"] is None
 
 
-def test_a_worker_holds_one_connection():
+def test_a_worker_has_one_connection():
     pool = make_engine(DatabaseSettings.model_validate(IAM)).pool
 
     assert (pool.size(), pool._max_overflow) == (1, 0)

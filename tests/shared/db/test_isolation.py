@@ -1,4 +1,4 @@
-"""Tenants: no rows for nobody, own rows for each, on whichever pooled connection; and nothing that a pooler cannot carry."""
+"""Tenant isolation: each user sees only their own rows on any pooled connection, and no statement breaks a pooler."""
 
 import re
 import time
@@ -15,7 +15,7 @@ from tests.support.api_gateway import PASSWORD, Person
 from tests.support.concurrency import CHEAP_HASHING, ROUNDS, DeploymentKeys, running_client_processes
 from tests.support.pgbouncer import running_pgbouncer
 
-# Tables with a column that names a user; `users` names itself. Derived, so that a new one is covered.
+# Tables with a column `user_id`, and `users`. Derived from the catalogue, so that new tables are covered.
 TENANT_TABLES = """
 SELECT c.relname FROM pg_class c WHERE c.relkind IN ('r', 'p') AND c.relnamespace = 'public'::regnamespace AND (c.relname = 'users'
    OR EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attname = 'user_id' AND NOT a.attisdropped))
@@ -26,8 +26,8 @@ SELECT tablename, permissive, cmd, qual, with_check FROM pg_policies
  WHERE schemaname = 'public' AND roles && ARRAY['parley_app', 'public']::name[]
 """
 MINE = "({} = (NULLIF(current_setting('parley.user_id'::text, true), ''::text))::uuid)"
-# Views and functions that run as their owner would show rows past the policies.
 SHARED = "(is_shared AND ((NULLIF(current_setting('parley.user_id'::text, true), ''::text))::uuid IS NOT NULL))"
+# Views, and functions that run as their owner, could bypass the policies.
 BYPASSES = """
 SELECT relname FROM pg_class WHERE relkind IN ('v', 'm') AND relnamespace = 'public'::regnamespace
 UNION ALL
@@ -42,7 +42,7 @@ SELECT r.rolname FROM pg_roles r WHERE r.rolname IN ('parley_app', 'parley_backg
 
 @pytest.fixture
 def tenant_tables(postgres, database):
-    """The names of the tables that hold users' rows."""
+    """The names of the tables with users' rows."""
     return {name for (name,) in postgres.execute(TENANT_TABLES, dbname="parley")}
 
 
@@ -53,7 +53,7 @@ def test_every_tenant_table_forces_row_level_security(postgres, tenant_tables):
     assert tenant_tables <= forced
 
 
-def test_the_app_role_is_let_at_its_users_rows_and_shared_documents_and_by_no_other_policy(postgres, tenant_tables):
+def test_the_app_roles_only_policies_are_own_rows_and_shared_documents(postgres, tenant_tables):
     found = {row for row in postgres.execute(POLICIES, dbname="parley") if row[0] in tenant_tables}
     mine = {name: MINE.format("id" if name == "users" else "user_id") for name in tenant_tables}
 
@@ -61,16 +61,16 @@ def test_the_app_role_is_let_at_its_users_rows_and_shared_documents_and_by_no_ot
     assert found == {(name, "PERMISSIVE", "ALL", mine[name], mine[name]) for name in tenant_tables} | shared
 
 
-def test_nothing_in_the_database_shows_rows_past_the_policies_but_the_search_that_filters_itself(postgres, database):
+def test_only_the_search_functions_bypass_the_policies(postgres, database):
     searches = {("parley_search_passages",), ("parley_search_memories",), ("parley_search_chunks",)}
     assert set(postgres.execute(BYPASSES, dbname="parley")) == searches
 
 
-def test_no_role_of_requests_goes_round_them(postgres, database):
+def test_no_request_role_can_bypass_the_policies(postgres, database):
     assert postgres.execute(ROLES, dbname="parley") == []
 
 
-def test_nobody_sees_a_row_of_any_tenant_table(auth, conversation, alice, postgres, engine, tenant_tables):
+def test_a_transaction_without_a_user_sees_no_tenant_rows(auth, conversation, alice, postgres, engine, tenant_tables):
     conversation.post("/conversations", {}, as_=alice)
     auth.post("/auth/me/exports", as_=alice)
     auth.post("/auth/api-keys", {"name": "a script", "scopes": ["chat"]}, as_=alice)
@@ -83,7 +83,7 @@ def test_nobody_sees_a_row_of_any_tenant_table(auth, conversation, alice, postgr
 
 @pytest.fixture
 def one_connection(postgres, environment, database):
-    """Two clients of a pooler with one connection, as one warm worker after the other."""
+    """Two engines behind a pooler with a single connection, like two warm workers in turn."""
     with running_pgbouncer(postgres, pool_size=1) as address:
         port = int(address["PARLEY_DATABASE_PORT"])
         settings = DatabaseSettings.model_validate(database.model_dump() | {"database_port": port})
@@ -95,7 +95,7 @@ def one_connection(postgres, environment, database):
             client.dispose()
 
 
-def test_who_was_before_on_a_pooled_connection_is_forgotten(one_connection, alice, bob):
+def test_a_pooled_connection_forgets_its_previous_user(one_connection, alice, bob):
     for client in one_connection:
         assert [visible_rows(client, alice.id), visible_rows(client, None), visible_rows(client, bob.id)] == ["own", "none", "own"]
         with user_scope(client, alice.id) as connection:
@@ -105,7 +105,7 @@ def test_who_was_before_on_a_pooled_connection_is_forgotten(one_connection, alic
 
 
 @pytest.mark.parametrize("statement", ["SELECT 1", "SELECT set_config('parley.user_id', '', false)"])
-def test_an_empty_context_is_nobodys_and_no_error(engine: Engine, statement):
+def test_an_empty_user_setting_shows_no_rows_and_raises_no_error(engine: Engine, statement):
     with global_scope(engine) as connection:
         connection.execute(text(statement))
 
@@ -117,17 +117,17 @@ def test_a_hundred_clients_on_two_connections_see_no_foreign_row(auth, postgres,
 
     for person in (alice, bob):
         conversation.post("/conversations", {}, as_=person)
-    # Whoever waits is to get its turn: what is asked here is what it sees then.
+    # A long wait for a pooled connection is allowed: the test is about what a client sees, not about time-outs.
     with running_pgbouncer(postgres, pool_size=2, patience_s=60) as address:
         keys = DeploymentKeys.of(services.key_ring())
         with running_client_processes(environment | CHEAP_HASHING | address, keys) as clients:
-            assert clients.get("/auth/me", as_=alice).status == 200  # no login waits for the pooler's own first one
+            assert clients.get("/auth/me", as_=alice).status == 200  # so that no client waits for the pooler's first login
             seen = sum(clients.do(count_visible_rows, [alice.id, bob.id], 12 * ROUNDS), Counter())
 
     assert seen == {"own": 2 * 2 * CLIENTS_PER_PROCESS * 4 * ROUNDS, "none": 2 * CLIENTS_PER_PROCESS * 4 * ROUNDS}
 
 
-# What makes RDS Proxy keep a connection for one client, or what another client of PgBouncer would find there.
+# Statements that make RDS Proxy pin a connection to a client, or leave state for the next client of PgBouncer.
 PINNING = re.compile(
     r"^\s*(set\s+(?!local\b|transaction\b|constraints\b)|reset\b|prepare\b|deallocate\b|discard\b|listen\b|unlisten\b|declare\b.*with hold"
     r"|create\s+(local\s+|global\s+)?temp|lock\b|load\b)|pg_(try_)?advisory_(?!xact)(un)?lock(?!.*xact)|set_config\([^)]*,\s*false",
@@ -138,7 +138,7 @@ LOGGED = re.compile(r"LOG:  (statement|execute [^:]+): (.*(?:\n\t.*)*)")
 
 @pytest.fixture
 def statements(postgres, database):
-    """Give what the server ran since the test began, as (how, SQL)."""
+    """Return a function that reads the statements run since the test began, as (protocol step, SQL)."""
     log = postgres.passfile.parent / "logs" / "postgres.log"
     postgres.execute("ALTER SYSTEM SET log_statement = 'all'")
     postgres.execute("SELECT pg_reload_conf()")
@@ -158,7 +158,7 @@ def statements(postgres, database):
 
 
 def journey(auth):
-    """Do most of what an account can, so that each route's statements are seen."""
+    """Use most routes of an account once, so that their statements are logged."""
     person = Person.registered(auth)
     again = Person.signed_in(auth, person.email)
     auth.post("/auth/refresh", {"refresh_token": again.tokens["refresh_token"]})
@@ -171,7 +171,7 @@ def journey(auth):
     assert auth.post("/auth/logout", {"everywhere": True}, as_=person).status == 204
 
 
-def test_no_statement_of_a_whole_journey_pins_a_pooled_connection(client_processes, auth, conversation, statements):
+def test_no_statement_of_an_accounts_life_pins_a_pooled_connection(client_processes, auth, conversation, statements):
     for function in (auth, client_processes):
         journey(function)
     person = Person.registered(auth)
@@ -200,10 +200,10 @@ def test_no_statement_of_a_whole_journey_pins_a_pooled_connection(client_process
         "DISCARD ALL",
     ],
 )
-def test_what_would_pin_a_connection_is_recognised(sql):
+def test_the_check_recognises_pinning_statements(sql):
     assert PINNING.search(sql)
 
 
 @pytest.mark.parametrize("sql", ["SET LOCAL x = 1", "SELECT pg_advisory_xact_lock(1)", "UPDATE users SET role = 'user'", "BEGIN"])
-def test_what_ends_with_its_transaction_is_not(sql):
+def test_the_check_ignores_statements_local_to_a_transaction(sql):
     assert not PINNING.search(sql)

@@ -1,4 +1,4 @@
-"""Search in the database: one user's rows only, words and vectors together, and plans that the app role can have."""
+"""Memory search: only the user's rows, by words and vectors together, and only for the app role."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -18,7 +18,7 @@ EAST, NORTH, BOTH = Vector("m", [1.0, 0.0]), Vector("m", [0.0, 1.0]), Vector("m"
 
 @pytest.fixture
 def search(engine, alice):
-    """Search alice's passages and return what was said in them."""
+    """Return a function that searches alice's passages and returns the users' texts in them."""
 
     def search(query, vector=None, limit=10):
         with user_scope(engine, alice.id) as connection:
@@ -28,7 +28,7 @@ def search(engine, alice):
     return search
 
 
-def test_what_has_the_words_is_found_the_rarer_word_first(engine, alice, search):
+def test_passages_with_rarer_words_rank_first(engine, alice, search):
     add_conversation(engine, alice, "the boat", "the boat in the storm", "the boat by the pier", "nothing of that kind")
 
     assert search("a storm, a boat")[0] == "the boat in the storm"
@@ -42,13 +42,13 @@ def test_endings_accents_case_and_compounds_do_not_hide_a_word(engine, alice, se
     assert search(query) == ["she runs un ete DiffExecutor 東京に住む"]
 
 
-def test_what_is_near_by_its_vector_is_found_without_a_word_in_common(engine, alice, search):
+def test_a_similar_vector_is_found_without_a_common_word(engine, alice, search):
     add_conversation(engine, alice, "cats", "dogs", vectors=[EAST, NORTH])
 
     assert search("felines", BOTH) == ["cats", "dogs"]
 
 
-def test_both_lists_count(engine, alice, search):
+def test_words_and_vectors_both_count(engine, alice, search):
     add_conversation(engine, alice, "a storm", "waves", "a storm and waves", vectors=[NORTH, EAST, EAST])
 
     assert search("storm", EAST)[0] == "a storm and waves"
@@ -60,7 +60,7 @@ def test_vectors_of_another_model_or_length_are_not_compared(engine, alice, sear
     assert search("", EAST) == ["birds"]
 
 
-def test_vectors_of_384_and_1536_numbers_live_side_by_side(engine, alice, search):
+def test_vectors_of_384_and_1536_numbers_coexist(engine, alice, search):
     small, large = Vector("small", [0.1] * 384), Vector("large", [0.1] * 1536)
     add_conversation(engine, alice, "small", "large", vectors=[small, large])
 
@@ -76,7 +76,7 @@ def test_long_vectors_are_found_too(engine, alice, search, length):
     assert search("", near) == ["near", "far"]
 
 
-def test_nobody_elses_passage_or_fact_is_found(engine, alice, bob, search):
+def test_other_users_passages_and_facts_are_not_found(engine, alice, bob, search):
     add_conversation(engine, bob, "the secret storm", vectors=[EAST])
     add_memory(engine, bob, "the secret storm", vector=EAST)
     with user_scope(engine, alice.id) as connection:
@@ -88,7 +88,7 @@ def test_nobody_elses_passage_or_fact_is_found(engine, alice, bob, search):
     assert (search("storm", EAST), facts, recalled.facts, recalled.passages) == ([], [], [], [])
 
 
-def test_nobody_finds_anything_as_nobody(engine, alice):
+def test_a_search_without_a_user_finds_nothing(engine, alice):
     add_conversation(engine, alice, "the storm", vectors=[EAST])
     with global_scope(engine) as connection:
         assert connection.scalar(text(CALL)) == 0
@@ -100,7 +100,7 @@ def test_only_the_app_role_may_search(engines, role):
         connection.execute(text(CALL))
 
 
-def test_nobody_signs_in_as_the_role_that_searches_and_it_may_only_read(engines):
+def test_the_search_role_cannot_log_in_and_can_only_read(engines):
     with engines["owner"].connect() as connection:
         role = connection.execute(text("SELECT rolcanlogin, rolsuper, rolbypassrls FROM pg_roles WHERE rolname = 'parley_search'")).one()
         rights = connection.scalars(
@@ -111,14 +111,14 @@ def test_nobody_signs_in_as_the_role_that_searches_and_it_may_only_read(engines)
     assert (tuple(role), rights, may_make) == ((False, False, False), ["SELECT"], False)
 
 
-def test_the_search_path_of_what_runs_as_another_is_fixed(engines):
+def test_security_definer_functions_have_a_fixed_search_path(engines):
     with engines["owner"].connect() as connection:
         found = connection.scalars(text("SELECT array_to_string(proconfig, ' ') FROM pg_proc WHERE prosecdef")).all()
 
     assert found == ["search_path=public, pg_catalog, pg_temp jit=off plan_cache_mode=force_generic_plan"] * 3
 
 
-def test_newer_passages_weigh_more_in_recall(engine, alice):
+def test_newer_passages_rank_higher_in_recall(engine, alice):
     for days in (400, 1):
         add_conversation(engine, alice, "the storm", day=datetime.now(UTC) - timedelta(days=days))
     recalled = recall(
@@ -128,7 +128,7 @@ def test_newer_passages_weigh_more_in_recall(engine, alice):
     assert [(datetime.now(UTC) - one.said_at).days for one in recalled.passages] == [1, 400]
 
 
-def test_recall_leaves_out_what_the_window_has(engine, alice):
+def test_recall_excludes_messages_in_the_window(engine, alice):
     conversation_id = add_conversation(engine, alice, "storm one", "storm two", "storm three")
     recalled = recall(
         engine, "storm", user_id=alice.id, vector=None, window_start=WindowStart(conversation_id, 3), facts=9, passages=9, half_life_days=30
@@ -137,7 +137,7 @@ def test_recall_leaves_out_what_the_window_has(engine, alice):
     assert {one.first_seq for one in recalled.passages} == {1, 2}
 
 
-def test_few_facts_are_all_recalled_and_ended_ones_are_not(engine, alice):
+def test_all_of_a_few_current_facts_are_recalled_but_no_ended_ones(engine, alice):
     older = add_memory(engine, alice, "I live in Paris")
     add_memory(engine, alice, "I live in Lyon", supersedes=[older])
     add_memory(engine, alice, "I am allergic to nuts")
@@ -148,7 +148,7 @@ def test_few_facts_are_all_recalled_and_ended_ones_are_not(engine, alice):
     assert {one.text for one in recalled.facts} == {"I live in Lyon", "I am allergic to nuts"}
 
 
-def test_a_conversations_end_is_the_end_of_its_passages_and_of_the_facts_drawn_only_from_it(engine, alice, search):
+def test_deleting_a_conversation_deletes_its_passages_and_the_facts_only_it_supports(engine, alice, search):
     first, second = add_conversation(engine, alice, "I like storms"), add_conversation(engine, alice, "I like storms a lot")
     with user_scope(engine, alice.id) as connection:
         origins = [memories.MemoryOrigin(one, _message(connection, alice, one)) for one in (first, second)]
@@ -168,7 +168,7 @@ def _message(connection, person, conversation_id):
     return connection.scalar(statement, {"user_id": person.id, "id": conversation_id})
 
 
-def test_facts_that_are_judged_are_compared_by_the_cosine(engine, alice):
+def test_current_facts_are_ordered_by_cosine(engine, alice):
     near, far = add_memory(engine, alice, "near", vector=Vector("m", [2.0, 0.0])), add_memory(engine, alice, "far", vector=NORTH)
     with user_scope(engine, alice.id) as connection:
         held = memories.lock_current(connection, user_id=alice.id, vector=Vector("m", [5.0, 0.0]))
@@ -176,7 +176,7 @@ def test_facts_that_are_judged_are_compared_by_the_cosine(engine, alice):
     assert [(one.id, round(one.similarity, 3)) for one in held] == [(near, 1.0), (far, 0.0)]
 
 
-def test_the_day_is_that_of_the_words(engine, alice):
+def test_a_passage_is_dated_by_its_messages(engine, alice):
     add_conversation(engine, alice, "the storm")
     with user_scope(engine, alice.id) as connection:
         (found,) = search_passages(connection, "storm", user_id=alice.id, vector=None, limit=1)

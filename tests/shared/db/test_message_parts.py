@@ -1,4 +1,4 @@
-"""What is stored of an answer, made of what came or of what was logged."""
+"""The stored parts of an answer, built while it streams or from its event log."""
 
 from parley.db.turn.message_parts import AnswerParts
 from parley.db.turn.turn_events import LoggedEvent
@@ -17,14 +17,14 @@ def logged(*texts, upto=2):
     return AnswerParts.from_events([*sources, LoggedEvent(9, "text.delta", {"texts": list(texts)})])
 
 
-def test_of_a_dead_turn_the_sources_are_stored_that_its_logged_text_cites():
+def test_a_dead_turn_stores_the_sources_that_its_logged_text_cites():
     stored = logged("It is so [", "2], and [3].").stored()
 
     assert [part["type"] for part in stored] == ["memory", "text", "source"]
     assert stored[-1] == {"type": "source"} | source(2)
 
 
-def test_sources_alone_are_no_answer():
+def test_sources_alone_are_an_empty_answer():
     parts = AnswerParts()
     parts.add_source(source(1))
 
@@ -32,7 +32,7 @@ def test_sources_alone_are_no_answer():
     assert [part["type"] for part in parts.stored()] == ["memory", "text"]
 
 
-def test_a_text_cites_what_was_given_before_it():
+def test_a_text_can_cite_only_preceding_sources():
     parts = AnswerParts()
     parts.add_text("By [1]. ")
     parts.add_tool_call("c", "search_documents", {})
@@ -45,11 +45,11 @@ def test_a_text_cites_what_was_given_before_it():
     assert numbers(parts.all()) == [1, 2]
 
 
-def test_parts_that_were_kept_in_a_pause_are_checked_with_what_came_since():
+def test_citations_are_checked_across_a_pause():
     paused = AnswerParts()
     paused.add_source(source(1))
     paused.add_tool_call("c", "write", {})
-    gone_on = AnswerParts(paused.all())
-    gone_on.add_text("By [1].")
+    resumed = AnswerParts(paused.all())
+    resumed.add_text("By [1].")
 
-    assert numbers(gone_on.stored()) == [1]
+    assert numbers(resumed.stored()) == [1]

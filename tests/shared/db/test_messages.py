@@ -27,7 +27,7 @@ def test_messages_are_numbered_from_one(engine, alice, conversation_id):
     assert seqs == [1, 2, 3]
 
 
-def test_a_message_that_is_rolled_back_leaves_no_gap(engine, alice, conversation_id):
+def test_a_rolled_back_message_leaves_no_gap(engine, alice, conversation_id):
     with pytest.raises(ZeroDivisionError), principal_scope(engine, alice.principal) as connection:
         say(connection, alice, conversation_id)
         raise ZeroDivisionError
@@ -36,7 +36,7 @@ def test_a_message_that_is_rolled_back_leaves_no_gap(engine, alice, conversation
         assert say(connection, alice, conversation_id).seq == 1
 
 
-def test_concurrent_writers_leave_neither_gaps_nor_repeats(database, engine, alice, conversation_id):
+def test_concurrent_writers_produce_neither_gaps_nor_duplicates(database, engine, alice, conversation_id):
     def write():
         own = make_engine(database)
         for _ in range(5):
@@ -52,7 +52,7 @@ def test_concurrent_writers_leave_neither_gaps_nor_repeats(database, engine, ali
     assert [message.seq for message in found] == list(range(1, 41))
 
 
-def test_nobody_writes_into_someone_elses_conversation(engine, bob, conversation_id):
+def test_a_user_cannot_write_into_another_users_conversation(engine, bob, conversation_id):
     with pytest.raises(NotFound), principal_scope(engine, bob.principal) as connection:
         say(connection, bob, conversation_id)
 
@@ -74,7 +74,7 @@ def test_only_text_parts_make_up_the_text(engine, alice, conversation_id):
     assert made.text == "ab"
 
 
-def test_messages_are_filtered_by_user_also_where_row_level_security_shows_all(engine, engines, alice, bob, conversation_id):
+def test_messages_are_filtered_by_user_even_without_row_level_security(engine, engines, alice, bob, conversation_id):
     with principal_scope(engine, alice.principal) as connection:
         say(connection, alice, conversation_id)
 

@@ -1,4 +1,4 @@
-"""P3: documents of others that fit every query best, by its very words and its very vector, are never found."""
+"""Other users' documents are never found, even if they match every query's words and vector exactly."""
 
 import os
 
@@ -25,7 +25,7 @@ def vector(topic):
 
 
 def stored(engine, person, texts, vectors, *, is_shared=False):
-    """Store a document that is ready, a chunk for each text; return its id."""
+    """Store a ready document with a chunk for each text; return its id."""
     document_id, named = new_id(), {"title": "t", "filename": "f", "content_type": "text/plain", "bytes": 1, "sha256": None}
     made = [NewChunk(number, "t", text, None, 0, 9) for number, text in enumerate(texts)]
     with user_scope(engine, person.id) as connection:
@@ -39,24 +39,24 @@ def stored(engine, person, texts, vectors, *, is_shared=False):
 
 @pytest.fixture
 def own(engine, alice):
-    """What fits a little: one word in common, and a vector that points elsewhere."""
+    """A document of alice's that matches weakly: one common word and an opposite vector."""
     return stored(engine, alice, ["a heron, once"], [Vector("m", [-1.0, 0.0, 0.0])])
 
 
 @pytest.fixture
 def foreign(engine, bob):
-    """More than a list has room for, each of them every query word for word."""
+    """More documents of bob's than the candidate list holds, each with every word of its query."""
     everything = " ".join(words(topic) for topic in range(TOPICS))
     of_topics = [stored(engine, bob, [words(topic)] * 2, [vector(topic)] * 2) for topic in range(TOPICS)]
     return [*of_topics, stored(engine, bob, [everything] * FOREIGN, [vector(number % TOPICS) for number in range(FOREIGN)])]
 
 
 def narrowings(own, foreign, number):
-    """No filter, all of others', one of others', and others' beside one's own."""
+    """Vary the filter: none, all foreign documents, one foreign document, or a foreign and the own document."""
     return [None, foreign, [foreign[number % TOPICS]], [foreign[number % TOPICS], own]][number % 4]
 
 
-def test_no_poisoned_document_of_another_is_ever_found_nor_takes_a_place(engine, alice, own, foreign):
+def test_another_users_poisoned_documents_are_never_found_and_displace_nothing(engine, alice, own, foreign):
     seen = []
     with user_scope(engine, alice.id) as connection:
         for number in range(QUERIES):
@@ -68,7 +68,7 @@ def test_no_poisoned_document_of_another_is_ever_found_nor_takes_a_place(engine,
     assert [number for number, (found, due) in enumerate(seen) if not due <= found] == []
 
 
-def test_what_an_admin_shares_is_found_among_it(engine, alice, bob, foreign):
+def test_a_shared_document_is_found_among_poisoned_ones(engine, alice, bob, foreign):
     shared = stored(engine, bob, [words(1)], [vector(1)], is_shared=True)
     try:
         with user_scope(engine, alice.id) as connection:

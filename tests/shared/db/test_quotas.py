@@ -1,4 +1,4 @@
-"""Rates and budgets as statements: what is let in, what is refused, and what is left behind."""
+"""Rate limits and budgets: which calls are admitted or refused, and what they leave reserved and spent."""
 
 from decimal import Decimal
 
@@ -19,14 +19,14 @@ RICH = DefaultLimits(rate_per_minute=1000, budget_usd=Decimal(5))
 
 
 @pytest.fixture
-def services(engine, alice):
-    """Run a step in a transaction of its own, as alice."""
+def run(engine, alice):
+    """Return a function that runs a step as alice, in its own transaction."""
 
-    def run(step, *given, **options):
+    def run_step(step, *arguments, **options):
         with user_scope(engine, alice.id) as connection:
-            return step(connection, *given, **options)
+            return step(connection, *arguments, **options)
 
-    return run
+    return run_step
 
 
 @pytest.fixture
@@ -34,21 +34,21 @@ def billing_subject(alice):
     return BillingSubject(alice.id)
 
 
-def standing(services, billing_subject):
-    found = services(budgets.current_budget, user_id=billing_subject.user_id, default_usd=RICH.budget_usd)
-    return float(found.spent_usd), float(found.reserved_usd)
+def spent_and_reserved(run, billing_subject):
+    budget = run(budgets.current_budget, user_id=billing_subject.user_id, default_usd=RICH.budget_usd)
+    return float(budget.spent_usd), float(budget.reserved_usd)
 
 
-def pay(services, billing_subject, usd, *reservations, id=None):
+def pay(run, billing_subject, usd, *reservations, id=None):
     charge = Charge(id or new_id(), "chat", "priced", "acme", "completed", 10, 2, 0, Decimal(usd))
-    services(usage.settle, billing_subject, [charge], reservations=[one.id for one in reservations], turn_id=None)
+    run(usage.settle, billing_subject, [charge], reservations=[reservation.id for reservation in reservations], turn_id=None)
 
 
-def admitted(services, billing_subject, default_limits, times, usd=0):
+def admitted(run, billing_subject, default_limits, times, usd=0):
     count = 0
     for _ in range(times):
         try:
-            services(limits.admit, billing_subject, default_limits, amount_usd=Decimal(usd))
+            run(limits.admit, billing_subject, default_limits, amount_usd=Decimal(usd))
             count += 1
         except (RateLimited, BudgetExhausted):
             pass
@@ -63,147 +63,147 @@ def key_of(engines, billing_subject, **fields):
     return BillingSubject(billing_subject.user_id, id)
 
 
-def test_a_minutes_allowance_may_come_at_once_and_no_more(services, billing_subject):
-    assert admitted(services, billing_subject, DefaultLimits(4, Decimal(5)), 10) == 4
+def test_a_burst_of_one_minutes_requests_is_admitted_but_no_more(run, billing_subject):
+    assert admitted(run, billing_subject, DefaultLimits(4, Decimal(5)), 10) == 4
 
 
-def test_who_waits_as_long_as_they_were_told_is_let_in(services, billing_subject, engines):
+def test_a_request_after_retry_after_is_admitted(run, billing_subject, engines):
     default_limits = DefaultLimits(4, Decimal(5))
-    admitted(services, billing_subject, default_limits, 4)
+    admitted(run, billing_subject, default_limits, 4)
     with pytest.raises(RateLimited) as caught:
-        services(limits.admit, billing_subject, default_limits, amount_usd=Decimal(0))
+        run(limits.admit, billing_subject, default_limits, amount_usd=Decimal(0))
 
     assert 14 < caught.value.retry_after_s <= 15
     for waited_s, count in ((13.5, 0), (1.5, 1)):
         move(engines, "rate_limits", "free_at", billing_subject, waited_s)
-        assert admitted(services, billing_subject, default_limits, 3) == count
+        assert admitted(run, billing_subject, default_limits, 3) == count
 
 
 def move(engines, table, column, billing_subject, seconds):
-    """Let time pass for a user's rows."""
+    """Simulate that time has passed, by moving a user's timestamps back."""
     with engines["owner"].begin() as connection:
         statement = f"UPDATE {table} SET {column} = {column} - make_interval(secs => :s) WHERE user_id = :u"
         connection.execute(text(statement), {"s": seconds, "u": billing_subject.user_id})
 
 
-def test_users_do_not_share_a_rate(services, engine, billing_subject, bob):
-    admitted(services, billing_subject, DefaultLimits(1, Decimal(5)), 1)
+def test_users_do_not_share_a_rate(run, engine, billing_subject, bob):
+    admitted(run, billing_subject, DefaultLimits(1, Decimal(5)), 1)
     with user_scope(engine, bob.id) as connection:
         assert limits.admit(connection, BillingSubject(bob.id), DefaultLimits(1, Decimal(5)), amount_usd=Decimal(0))
 
 
-def test_a_keys_requests_count_for_its_user_too(services, billing_subject, engines):
+def test_a_keys_requests_count_for_its_user_too(run, billing_subject, engines):
     first, second = key_of(engines, billing_subject), key_of(engines, billing_subject)
     default_limits = DefaultLimits(4, Decimal(5))
 
-    assert admitted(services, first, default_limits, 3) + admitted(services, second, default_limits, 3) == 4
+    assert admitted(run, first, default_limits, 3) + admitted(run, second, default_limits, 3) == 4
 
 
-def test_a_key_with_a_rate_of_its_own_leaves_its_user_the_rest(services, billing_subject, engines):
+def test_a_key_with_its_own_rate_leaves_the_rest_to_its_user(run, billing_subject, engines):
     key = key_of(engines, billing_subject, rate_per_minute=2)
 
-    assert admitted(services, key, DefaultLimits(5, Decimal(5)), 5) == 2
-    assert admitted(services, billing_subject, DefaultLimits(5, Decimal(5)), 5) == 3
+    assert admitted(run, key, DefaultLimits(5, Decimal(5)), 5) == 2
+    assert admitted(run, billing_subject, DefaultLimits(5, Decimal(5)), 5) == 3
 
 
-def test_money_is_reserved_until_the_budget_is_full(services, billing_subject):
-    assert admitted(services, billing_subject, RICH, 12, usd=1) == 5
-    assert standing(services, billing_subject) == (0, 5)
+def test_calls_are_admitted_until_the_budget_is_reserved(run, billing_subject):
+    assert admitted(run, billing_subject, RICH, 12, usd=1) == 5
+    assert spent_and_reserved(run, billing_subject) == (0, 5)
 
 
-def test_a_refused_request_takes_neither_rate_nor_money(services, billing_subject):
+def test_a_refused_request_uses_neither_rate_nor_budget(run, billing_subject):
     default_limits = DefaultLimits(2, Decimal(5))
 
-    assert admitted(services, billing_subject, default_limits, 5, usd=6) == 0
-    assert admitted(services, billing_subject, default_limits, 5, usd=1) == 2
-    assert standing(services, billing_subject) == (0, 2)
+    assert admitted(run, billing_subject, default_limits, 5, usd=6) == 0
+    assert admitted(run, billing_subject, default_limits, 5, usd=1) == 2
+    assert spent_and_reserved(run, billing_subject) == (0, 2)
 
 
-def test_the_refusal_says_when_the_month_ends(services, billing_subject):
+def test_an_exhausted_budget_names_the_end_of_the_month(run, billing_subject):
     with pytest.raises(BudgetExhausted) as caught:
-        services(limits.admit, billing_subject, RICH, amount_usd=Decimal(6))
+        run(limits.admit, billing_subject, RICH, amount_usd=Decimal(6))
 
     assert (caught.value.resets_at.day, caught.value.resets_at.hour) == (1, 0)
     assert "-01 (UTC)" in caught.value.public_message
 
 
-def test_an_exhausted_budget_still_pays_for_what_costs_nothing(services, billing_subject):
-    admitted(services, billing_subject, RICH, 5, usd=1)
+def test_an_exhausted_budget_still_admits_free_calls(run, billing_subject):
+    admitted(run, billing_subject, RICH, 5, usd=1)
 
-    assert admitted(services, billing_subject, RICH, 1, usd=0) == 1
-
-
-def test_settling_moves_what_was_used_from_reserved_to_spent(services, billing_subject):
-    reservation = services(limits.admit, billing_subject, RICH, amount_usd=Decimal(3))
-    pay(services, billing_subject, "0.25", reservation)
-
-    assert standing(services, billing_subject) == (0.25, 0)
+    assert admitted(run, billing_subject, RICH, 1, usd=0) == 1
 
 
-def test_settling_twice_pays_once(services, billing_subject):
-    reservation, id = services(limits.admit, billing_subject, RICH, amount_usd=Decimal(3)), new_id()
+def test_settling_moves_the_cost_from_reserved_to_spent(run, billing_subject):
+    reservation = run(limits.admit, billing_subject, RICH, amount_usd=Decimal(3))
+    pay(run, billing_subject, "0.25", reservation)
+
+    assert spent_and_reserved(run, billing_subject) == (0.25, 0)
+
+
+def test_settling_twice_charges_once(run, billing_subject):
+    reservation, id = run(limits.admit, billing_subject, RICH, amount_usd=Decimal(3)), new_id()
     for _ in range(2):
-        pay(services, billing_subject, "0.25", reservation, id=id)
+        pay(run, billing_subject, "0.25", reservation, id=id)
 
-    assert standing(services, billing_subject) == (0.25, 0)
+    assert spent_and_reserved(run, billing_subject) == (0.25, 0)
 
 
-def test_a_budget_counts_for_key_and_user(services, billing_subject, engines):
+def test_a_budget_counts_for_key_and_user(run, billing_subject, engines):
     key = key_of(engines, billing_subject, monthly_budget_usd=2)
 
-    assert admitted(services, key, RICH, 5, usd=1) == 2
-    assert admitted(services, billing_subject, RICH, 5, usd=1) == 3
+    assert admitted(run, key, RICH, 5, usd=1) == 2
+    assert admitted(run, billing_subject, RICH, 5, usd=1) == 3
 
 
-def test_what_a_key_used_counts_against_both_budgets(services, billing_subject, engines):
+def test_a_keys_cost_counts_against_both_budgets(run, billing_subject, engines):
     key = key_of(engines, billing_subject, monthly_budget_usd=2)
-    pay(services, key, "1.5", services(limits.admit, key, RICH, amount_usd=Decimal(2)))
+    pay(run, key, "1.5", run(limits.admit, key, RICH, amount_usd=Decimal(2)))
 
-    assert admitted(services, key, RICH, 1, usd=1) == 0
-    assert standing(services, billing_subject) == (1.5, 0)
+    assert admitted(run, key, RICH, 1, usd=1) == 0
+    assert spent_and_reserved(run, billing_subject) == (1.5, 0)
 
 
-def test_the_reservation_of_a_function_that_died_is_freed_in_15_minutes(services, billing_subject, engines):
-    admitted(services, billing_subject, RICH, 5, usd=1)
+def test_the_reservation_of_a_dead_function_is_freed_after_15_minutes(run, billing_subject, engines):
+    admitted(run, billing_subject, RICH, 5, usd=1)
     move(engines, "budget_reservations", "expires_at", billing_subject, 899 - 30)
-    assert admitted(services, billing_subject, RICH, 1, usd=1) == 0
+    assert admitted(run, billing_subject, RICH, 1, usd=1) == 0
     move(engines, "budget_reservations", "expires_at", billing_subject, 31)
 
-    assert admitted(services, billing_subject, RICH, 7, usd=1) == 5
-    assert standing(services, billing_subject) == (0, 5)
+    assert admitted(run, billing_subject, RICH, 7, usd=1) == 5
+    assert spent_and_reserved(run, billing_subject) == (0, 5)
 
 
-def test_a_call_that_settles_after_its_reservation_was_freed_is_still_paid(services, billing_subject, engines):
-    reservation = services(limits.admit, billing_subject, RICH, amount_usd=Decimal(3))
+def test_a_call_settled_after_its_reservation_was_freed_is_still_charged(run, billing_subject, engines):
+    reservation = run(limits.admit, billing_subject, RICH, amount_usd=Decimal(3))
     move(engines, "budget_reservations", "expires_at", billing_subject, 901)
-    admitted(services, billing_subject, RICH, 1, usd=1)
-    pay(services, billing_subject, "0.5", reservation)
+    admitted(run, billing_subject, RICH, 1, usd=1)
+    pay(run, billing_subject, "0.5", reservation)
 
-    assert standing(services, billing_subject) == (0.5, 1)
+    assert spent_and_reserved(run, billing_subject) == (0.5, 1)
 
 
-def test_a_new_month_begins_with_the_whole_budget(services, billing_subject, engines):
-    reservation = services(limits.admit, billing_subject, RICH, amount_usd=Decimal(5))
+def test_a_new_month_starts_with_the_full_budget(run, billing_subject, engines):
+    reservation = run(limits.admit, billing_subject, RICH, amount_usd=Decimal(5))
     with engines["owner"].begin() as connection:
         for table in ("budgets", "budget_reservations"):
             connection.execute(
                 text(f"UPDATE {table} SET month = month - interval '1 month' WHERE user_id = :u"), {"u": billing_subject.user_id}
             )
 
-    assert admitted(services, billing_subject, RICH, 7, usd=1) == 5
-    pay(services, billing_subject, "4", reservation)
-    assert standing(services, billing_subject) == (0, 5)
+    assert admitted(run, billing_subject, RICH, 7, usd=1) == 5
+    pay(run, billing_subject, "4", reservation)
+    assert spent_and_reserved(run, billing_subject) == (0, 5)
 
 
-def test_the_budget_that_an_admin_set_goes_before_the_default(services, billing_subject, engines):
+def test_an_admins_budget_overrides_the_default(run, billing_subject, engines):
     with engines["owner"].begin() as connection:
         connection.execute(text("UPDATE users SET monthly_budget_usd = 2 WHERE id = :u"), {"u": billing_subject.user_id})
 
-    assert admitted(services, billing_subject, RICH, 5, usd=1) == 2
+    assert admitted(run, billing_subject, RICH, 5, usd=1) == 2
 
 
-def test_the_sweep_frees_what_nobody_came_back_for(services, billing_subject, engines):
-    admitted(services, billing_subject, RICH, 5, usd=1)
+def test_the_sweep_frees_abandoned_reservations(run, billing_subject, engines):
+    admitted(run, billing_subject, RICH, 5, usd=1)
     move(engines, "budget_reservations", "expires_at", billing_subject, 3600 + 901)
     with engines["background"].begin() as connection:
         assert budgets.sweep(connection) >= 5

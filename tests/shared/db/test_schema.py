@@ -1,4 +1,4 @@
-"""What holds for every table, read from the catalogue, so that a new one is covered by itself."""
+"""Rules for every table, checked against the catalogue, so that new tables are covered."""
 
 import os
 import re
@@ -53,7 +53,7 @@ def test_every_tenant_table_is_keyed_by_user(owner):
 
 
 @pytest.mark.parametrize("role", ["parley_app", "parley_background"])
-def test_no_request_role_owns_a_table_or_goes_round_row_level_security(owner, role):
+def test_no_request_role_owns_a_table_or_bypasses_row_level_security(owner, role):
     found = owner.execute(text("SELECT rolsuper OR rolbypassrls OR rolcreaterole FROM pg_roles WHERE rolname = :role"), {"role": role})
     owned = owner.execute(text("SELECT count(*) FROM pg_class WHERE relowner = CAST(:role AS regrole)"), {"role": role})
 
@@ -62,7 +62,7 @@ def test_no_request_role_owns_a_table_or_goes_round_row_level_security(owner, ro
 
 @pytest.fixture
 def rds(postgres, database):
-    """The cluster as RDS has it: with the role whose members sign in by IAM."""
+    """An empty database in a cluster like RDS's, with the role `rds_iam` whose members log in by IAM."""
     postgres.execute("CREATE ROLE rds_iam NOLOGIN")
     name = postgres.create_database("rds")
     engine = make_engine(DatabaseSettings.model_validate(database.model_dump() | {"database_name": name}), role="owner")
@@ -72,21 +72,21 @@ def rds(postgres, database):
     postgres.execute("DROP ROLE rds_iam")
 
 
-def test_on_rds_the_roles_sign_in_by_iam_after_the_grant_that_the_guide_tells(postgres, rds):
-    (told,) = re.findall(r"^ *(GRANT rds_iam [^;]+);", GUIDE.read_text(), re.MULTILINE)
-    postgres.execute(told)
+def test_on_rds_the_roles_log_in_by_iam_after_the_documented_grant(postgres, rds):
+    (grant,) = re.findall(r"^ *(GRANT rds_iam [^;]+);", GUIDE.read_text(), re.MULTILINE)
+    postgres.execute(grant)
     upgrade(rds)
 
     assert set(postgres.execute(MEMBERS)) == {("parley_owner",), ("parley_app",), ("parley_background",)}
 
 
-def test_on_rds_an_owner_that_may_not_grant_finds_the_roles_made_for_it(postgres, rds):
+def test_on_rds_an_owner_without_grant_rights_uses_existing_roles(postgres, rds):
     postgres.execute("GRANT rds_iam TO parley_owner, parley_app, parley_background")
 
     assert upgrade(rds).revision_after == NEWEST
 
 
-# Ids, times and numbers; the words of users are none of its business.
+# Ids, times and numbers: the background role must not see users' content.
 BACKGROUND = {
     "users": "delete select(created_at disabled_at display_name email id monthly_budget_usd retention_days role) "
     "update(disabled_at monthly_budget_usd role)",
@@ -124,7 +124,7 @@ SELECT c.table_name, lower(c.privilege_type), c.column_name FROM information_sch
 
 
 def granted(owner):
-    """Return what the background role may do, by table, as `BACKGROUND` writes it."""
+    """Return the background role's rights by table, in the format of `BACKGROUND`."""
     found = {}
     for table, privilege, column in owner.execute(text(GRANTS)):
         found.setdefault(table, {}).setdefault(privilege, set()).update([column] if column else [])
@@ -134,7 +134,7 @@ def granted(owner):
     }
 
 
-def test_the_background_role_may_do_no_more_than_its_work_needs(owner):
+def test_the_background_role_has_only_the_rights_it_needs(owner):
     assert granted(owner) == BACKGROUND
 
 
@@ -151,7 +151,7 @@ print(upgrade(engine).revision_after)
 """
 
 
-def test_two_upgrades_of_an_empty_database_at_once_both_succeed(postgres, environment):
+def test_two_concurrent_upgrades_of_an_empty_database_both_succeed(postgres, environment):
     variables = os.environ | {"PARLEY_DATABASE_NAME": postgres.create_database("two_upgrades")}
     started = [subprocess.Popen([sys.executable, "-c", UPGRADE], env=variables, stdout=subprocess.PIPE, text=True) for _ in range(2)]
 
@@ -167,17 +167,17 @@ def test_an_upgrade_waits_for_another_one(database, owner):
     other = make_engine(database, role="owner")
     with ThreadPoolExecutor(1) as pool:
         upgrading = pool.submit(upgrade, other)
-        while not (waited := waits_for_the_lock(owner)) and not upgrading.done():
+        while not (has_waited := waits_for_the_lock(owner)) and not upgrading.done():
             time.sleep(0.01)
         owner.rollback()
         upgrading.result(30)
     other.dispose()
 
-    assert waited
+    assert has_waited
 
 
 @pytest.mark.parametrize("column", ["role", "monthly_budget_usd"])
-def test_no_request_can_change_what_only_admins_may(owner, column):
+def test_no_request_can_change_admin_only_columns(owner, column):
     allowed = owner.scalar(text("SELECT has_column_privilege('parley_app', 'users', :column, 'UPDATE')"), {"column": column})
 
     assert not allowed

@@ -1,4 +1,4 @@
-"""Search reads its user's rows by index, however many others have. The bodies are explained as the role that runs them."""
+"""Search reads only its user's rows, by index, however many rows others have. Plans are those of the search role."""
 
 import json
 import re
@@ -38,7 +38,7 @@ CHUNKS = text(
 
 @pytest.fixture
 def many(engines, alice, bob):
-    """A thousand passages and a thousand chunks of each of two users."""
+    """A thousand passages and a thousand chunks for each of two users."""
     with engines["owner"].begin() as connection:
         for statement, rows in ((CONVERSATION, PASSAGES), (DOCUMENT, CHUNKS)):
             for person in (alice, bob):
@@ -50,7 +50,7 @@ def many(engines, alice, bob):
 
 
 @pytest.mark.parametrize("table", ["passages", "chunks"])
-def test_a_search_reads_its_users_rows_by_index_and_words_by_theirs(engines, many, alice, table):
+def test_a_search_reads_only_its_users_rows_by_index(engines, many, alice, table):
     with engines["owner"].begin() as connection:
         body = connection.scalar(text("SELECT prosrc FROM pg_proc WHERE proname = 'parley_search_' || :table"), {"table": table})
         connection.execute(text("SET LOCAL ROLE parley_search"))
@@ -63,7 +63,7 @@ def test_a_search_reads_its_users_rows_by_index_and_words_by_theirs(engines, man
     assert max(_read(node) for node in scans) <= 1000, json.dumps(plan)
 
 
-def test_the_nearest_of_a_thousand_chunks_are_those_of_an_exact_search(engine, engines, many, alice):
+def test_the_nearest_of_a_thousand_chunks_equal_an_exact_search(engine, engines, many, alice):
     vector = Vector("m", [0.3, 0.8])
     with user_scope(engine, alice.id) as connection:
         found = sorted(one.similarity for one in search.search_chunks(connection, "", vector, limit=10))
@@ -87,5 +87,5 @@ def _nodes(node):
 
 
 def _read(node):
-    """Return how many rows a scan has looked at in one go."""
+    """Return the number of rows that one scan has read."""
     return node["Actual Rows"] + node.get("Rows Removed by Filter", 0)

@@ -27,7 +27,7 @@ def test_a_user_sees_their_own_rows(engine, alice):
         assert connection.scalar(COUNT) == 1
 
 
-def test_a_user_sees_nobody_elses_rows_even_where_the_query_forgets_to_filter(engine, alice, bob):
+def test_a_user_sees_only_their_own_rows_even_without_a_filter_in_the_query(engine, alice, bob):
     make_conversation(engine, alice)
 
     with principal_scope(engine, bob.principal) as connection:
@@ -39,14 +39,14 @@ def test_a_user_cannot_write_rows_for_another(engine, alice, bob):
         conversations.add(connection, new_id(), user_id=alice.id)
 
 
-def test_nobody_sees_no_rows_after_somebody_used_the_same_connection(engine, alice):
+def test_a_transaction_without_a_user_sees_no_rows_on_a_used_connection(engine, alice):
     make_conversation(engine, alice)
 
     with global_scope(engine) as connection:
         assert connection.scalar(COUNT) == 0
 
 
-def test_a_session_that_has_ended_opens_nothing(engine, alice):
+def test_an_ended_session_is_unauthorized(engine, alice):
     with user_scope(engine, alice.id) as connection:
         sessions.end(connection, alice.principal.session_id, user_id=alice.id)
 
@@ -54,14 +54,14 @@ def test_a_session_that_has_ended_opens_nothing(engine, alice):
         pass
 
 
-def test_a_session_of_another_user_opens_nothing(engine, alice, bob):
+def test_another_users_session_is_unauthorized(engine, alice, bob):
     mixed = Principal(alice.id, bob.principal.session_id, None, alice.principal.scopes, alice.principal.expires_at)
 
     with pytest.raises(Unauthorized), principal_scope(engine, mixed):
         pass
 
 
-def test_what_fails_is_rolled_back(engine, alice):
+def test_a_failed_transaction_is_rolled_back(engine, alice):
     with pytest.raises(ZeroDivisionError), principal_scope(engine, alice.principal) as connection:
         conversations.add(connection, new_id(), user_id=alice.id)
         raise ZeroDivisionError
@@ -70,7 +70,7 @@ def test_what_fails_is_rolled_back(engine, alice):
         assert connection.scalar(COUNT) == 0
 
 
-def test_a_pooled_connection_that_died_is_replaced_unnoticed(engine, engines, alice, postgres):
+def test_a_dead_pooled_connection_is_replaced_silently(engine, engines, alice, postgres):
     with global_scope(engine) as connection:
         pid = connection.scalar(text("SELECT pg_backend_pid()"))
     postgres.terminate_backend(pid)
@@ -79,13 +79,13 @@ def test_a_pooled_connection_that_died_is_replaced_unnoticed(engine, engines, al
         assert connection.scalar(text("SELECT pg_backend_pid()")) != pid
 
 
-def test_a_connection_that_dies_within_a_transaction_is_a_503(engine, alice, postgres):
+def test_a_connection_that_dies_during_a_transaction_is_a_503(engine, alice, postgres):
     with pytest.raises(Unavailable), principal_scope(engine, alice.principal) as connection:
         postgres.terminate_backend(connection.scalar(text("SELECT pg_backend_pid()")))
         connection.scalar(COUNT)
 
 
-def test_a_database_that_is_gone_is_a_503(database):
+def test_an_unreachable_database_is_a_503(database):
     gone = make_engine(DatabaseSettings.model_validate(database.model_dump() | {"database_port": 9}))
 
     with pytest.raises(Unavailable) as caught, user_scope(gone, uuid4()):
@@ -93,7 +93,7 @@ def test_a_database_that_is_gone_is_a_503(database):
     assert caught.value.retry_after_s
 
 
-def test_a_worker_whose_only_connection_is_taken_says_so_instead_of_waiting(database, alice):
+def test_a_worker_whose_only_connection_is_in_use_fails_instead_of_waiting(database, alice):
     busy = make_engine(database)
     with user_scope(busy, alice.id), pytest.raises(Unavailable), user_scope(busy, alice.id):
         pass

@@ -12,7 +12,7 @@ from tests.support.api_gateway import Function
 
 @pytest.fixture
 def app(database, postgres):
-    """An app that loses its connection after the route's last statement, before the commit."""
+    """An app whose route loses its connection after the last statement, before the commit."""
     router, engine = APIRouter(), make_engine(database)
 
     @router.post("/write")
@@ -24,7 +24,7 @@ def app(database, postgres):
     engine.dispose()
 
 
-def test_a_commit_that_fails_is_not_answered_with_success(app, alice):
+def test_a_failed_commit_is_not_reported_as_success(app, alice):
     answer = app.post("/write", as_=alice)
 
     assert (answer.status, answer.json["code"]) == (503, "unavailable")

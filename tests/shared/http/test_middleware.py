@@ -48,24 +48,24 @@ def test_a_domain_error_is_a_problem_document(app):
     }
 
 
-def test_every_answer_bears_the_gateways_request_id(app):
+def test_every_response_has_the_gateways_request_id(app):
     good, bad = app.post("/echo", {"name": "a"}), app.get("/missing")
 
     assert good.headers["x-request-id"]
     assert bad.headers["x-request-id"] == bad.json["request_id"]
 
 
-def test_pages_of_the_allowed_origin_may_read_answers_and_errors(app):
+def test_pages_of_the_allowed_origin_can_read_responses_and_errors(app):
     assert {app.post("/echo", body).headers["access-control-allow-origin"] for body in ({"name": "a"}, {})} == {"https://page.example"}
 
 
-def test_pages_may_read_the_request_id_and_when_to_come_back(app):
+def test_pages_can_read_the_request_id_and_retry_after(app):
     exposed = app.get("/away").headers["access-control-expose-headers"].split(",")
 
     assert {"X-Request-Id", "Retry-After"} <= set(exposed)
 
 
-def test_an_unexpected_error_tells_the_client_nothing_and_the_log_everything(app, caplog):
+def test_an_unexpected_error_is_hidden_from_the_client_and_logged_in_full(app, caplog):
     answer = app.get("/bug")
 
     assert (answer.status, answer.json["code"]) == (500, "server_error")
@@ -73,14 +73,14 @@ def test_an_unexpected_error_tells_the_client_nothing_and_the_log_everything(app
     assert "secret detail" in caplog.text
 
 
-def test_what_is_away_says_when_to_come_back(app):
+def test_an_unavailable_service_sends_retry_after(app):
     answer = app.get("/away")
 
     assert (answer.status, answer.headers["retry-after"]) == (503, "2")
 
 
 @pytest.mark.parametrize("kind", ["", "text/plain", "application/x-www-form-urlencoded", "application/json; charset=utf-8"])
-def test_a_body_is_json_whatever_its_header_says(app, kind):
+def test_a_body_is_parsed_as_json_despite_its_content_type(app, kind):
     assert app.post("/echo", {"name": "a"}, headers={"Content-Type": kind}).status == 200
 
 
@@ -95,7 +95,7 @@ def test_malformed_json_is_400(app):
 
 
 @pytest.mark.parametrize("body", [{}, {"name": 3}, {"name": "a", "extra": 1}, {"name": "a", "number": "3"}, [], "null", '"text"', "3"])
-def test_a_body_of_another_form_is_422_and_says_where(app, body):
+def test_an_invalid_body_is_422_and_names_the_location(app, body):
     answer = app.post("/echo", body)
 
     assert (answer.status, answer.json["code"]) == (422, "invalid_input")
@@ -118,7 +118,7 @@ def test_a_body_at_the_limit_passes(app):
     assert app.post("/echo", body + " " * (1024 - len(body))).status == 200
 
 
-def test_deeply_nested_json_is_no_server_error(app):
+def test_deeply_nested_json_is_not_a_server_error(app):
     assert app.post("/echo", "[" * 400 + "]" * 400).status in (400, 422)
 
 
@@ -130,7 +130,7 @@ def test_an_unknown_route_is_404(app):
     assert app.get("/a/b").json["code"] == "not_found"
 
 
-def test_another_method_is_405(app):
+def test_a_wrong_method_is_405(app):
     assert app.delete("/echo").status == 405
 
 

@@ -27,7 +27,7 @@ def test_the_last_page_has_no_cursor():
 
 
 @pytest.mark.parametrize("cursor", ["", "!", "bm9wZQ", "e30", "\u00e9", "W" * 400])
-def test_a_cursor_that_we_did_not_make_is_refused(cursor):
+def test_a_malformed_cursor_is_refused(cursor):
     with pytest.raises(InvalidInput):
         request(2, cursor)
 

@@ -1,4 +1,4 @@
-"""The way into Lambda for functions that stream, driven by AWS's own runtime client against a scripted Runtime API."""
+"""The streaming Lambda entry point, driven by AWS's own runtime client against a fake Runtime API."""
 
 import asyncio
 import base64
@@ -23,7 +23,7 @@ EVENT = rest_event("GET", "/", None, as_=None, headers={})
 
 
 class RuntimeApi(socketserver.ThreadingTCPServer):
-    """Takes one posted response apart: head, chunks and trailers."""
+    """A fake Runtime API that records a posted response: head, chunks and trailers."""
 
     daemon_threads = True
 
@@ -60,7 +60,7 @@ def api():
 
 
 def post(api, app):
-    """Handle one event with `app` and post its result, as the runtime's loop does."""
+    """Handle one event with `app` and post the result, as the runtime's loop does."""
     answer = streaming_handler(app)(EVENT, None)
     client = LambdaRuntimeClient(f"127.0.0.1:{api.server_address[1]}")
     result, kind = client.marshaller.marshal_response(answer)
@@ -74,7 +74,7 @@ def app_of(response):
     return app
 
 
-def test_a_handlers_answer_is_posted_as_a_stream(api):
+def test_a_response_is_posted_as_a_stream(api):
     post(api, app_of(Response("hello", headers={"x-a": "b"})))
 
     assert api.head[0] == "POST /2018-06-01/runtime/invocation/request-1/response HTTP/1.1"
@@ -101,7 +101,7 @@ def test_repeated_headers_all_arrive(api):
     assert len(json.loads(api.chunks[0].rstrip(b"\0"))["multiValueHeaders"]["set-cookie"]) == 2
 
 
-def test_each_chunk_leaves_before_the_next_is_made(api):
+def test_each_chunk_is_posted_before_the_next_is_produced(api):
     def slowly():
         for text in ("one", "two"):
             yield text
@@ -112,7 +112,7 @@ def test_each_chunk_leaves_before_the_next_is_made(api):
     assert api.chunks[1:] == [b"one", b"two"]
 
 
-def test_a_chunk_leaves_at_once_even_from_an_app_that_never_awaits(api):
+def test_a_chunk_is_posted_immediately_even_by_an_app_that_never_awaits(api):
     async def blocking():
         yield "one"
         assert [api.got_chunk.acquire(timeout=5) for _ in range(2)] == [True, True]
@@ -123,7 +123,7 @@ def test_a_chunk_leaves_at_once_even_from_an_app_that_never_awaits(api):
     assert api.chunks[1:] == [b"one", b"two"]
 
 
-def test_a_failure_on_the_way_is_told_in_the_trailers(api):
+def test_a_failure_midway_is_reported_in_the_trailers(api):
     def failing():
         yield "one"
         raise ZeroDivisionError("with a secret")
@@ -136,7 +136,7 @@ def test_a_failure_on_the_way_is_told_in_the_trailers(api):
     assert "secret" not in error["errorMessage"]
 
 
-def test_an_answer_of_a_whole_app_that_breaks_off_is_told_in_the_trailers_too(api):
+def test_a_failure_midway_in_a_complete_app_is_reported_in_the_trailers(api):
     router = APIRouter()
 
     @router.get("/")
@@ -148,13 +148,13 @@ def test_an_answer_of_a_whole_app_that_breaks_off_is_told_in_the_trailers_too(ap
     assert api.trailers["Lambda-Runtime-Function-Error-Type"]
 
 
-def test_a_good_answer_has_no_error_trailers(api):
+def test_a_complete_response_has_no_error_trailers(api):
     post(api, app_of(Response("hello")))
 
     assert api.trailers == {}
 
 
-def test_a_worker_streams_on_one_loop_again_and_again(api):
+def test_a_worker_reuses_one_event_loop(api):
     loops = []
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
@@ -167,7 +167,7 @@ def test_a_worker_streams_on_one_loop_again_and_again(api):
     assert len(set(map(id, loops))) == 1
 
 
-def test_an_app_whose_stream_is_given_up_is_cancelled():
+def test_closing_the_stream_cancels_the_app():
     ended = []
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
@@ -184,14 +184,14 @@ def test_an_app_whose_stream_is_given_up_is_cancelled():
     assert ended == [True]
 
 
-def test_plain_results_are_still_posted_as_aws_does(monkeypatch):
+def test_plain_results_are_posted_unchanged(monkeypatch):
     enable_runtime_streaming()
     client = LambdaRuntimeClient("127.0.0.1:9")
 
     assert client.marshaller.marshal_response({"statusCode": 200}) == ('{"statusCode": 200}', "application/json")
 
 
-def test_under_sam_local_the_answer_is_buffered(monkeypatch):
+def test_under_sam_local_the_response_is_buffered(monkeypatch):
     monkeypatch.setenv("AWS_SAM_LOCAL", "true")
 
     assert streaming_handler(app_of(Response("hello", media_type="text/plain")))(EVENT, None)["body"] == "hello"
@@ -205,6 +205,6 @@ def test_under_sam_local_the_answer_is_buffered(monkeypatch):
         SimpleNamespace(post_invocation_result=LambdaRuntimeClient.post_invocation_result),
     ],
 )
-def test_a_runtime_client_that_changed_is_named_with_the_way_out(client):
+def test_a_changed_runtime_client_is_reported_with_a_remedy(client):
     with pytest.raises(RuntimeChanged, match="Lambda Web Adapter"):
         streaming._check_client(client)
