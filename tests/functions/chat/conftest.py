@@ -1,4 +1,4 @@
-"""What tests of turns ask the database beside the API."""
+"""Fixtures for tests of turns that read and change the database directly."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from sqlalchemy import text
 
 @pytest.fixture
 def row(engines):
-    """Ask as the owner of the database, for one row."""
+    """Return a function that runs a query as the database's owner and returns its only row."""
 
     def row(sql: str, **values: Any) -> Any:
         with engines["owner"].begin() as connection:
@@ -19,7 +19,7 @@ def row(engines):
 
 @pytest.fixture
 def change(engines):
-    """Change something behind the API's back."""
+    """Return a function that runs a statement as the database's owner."""
 
     def change(sql: str, **values: Any) -> None:
         with engines["owner"].begin() as connection:
@@ -30,13 +30,13 @@ def change(engines):
 
 @pytest.fixture
 def age(change):
-    """Let a turn's heart have stopped half a minute ago, and more."""
+    """Return a function that makes a running turn stale, with a heartbeat of 31 seconds ago."""
     return lambda turn_id: change("UPDATE turns SET heartbeat_at = now() - interval '31 seconds' WHERE id = :id", id=turn_id)
 
 
 @pytest.fixture
 def log(engines):
-    """A turn's log, as (number, name, data)."""
+    """Return a function that reads a turn's log as (number, name, data)."""
 
     def log(turn_id: Any) -> list[tuple[int, str, Any]]:
         with engines["owner"].connect() as connection:

@@ -22,13 +22,13 @@ PAGE_SIZE = 100
 
 
 def numbered_events(answer: Answer) -> list[tuple[int, str, dict[str, Any]]]:
-    """A stream as (id, name, data)."""
+    """Return a stream's events as (id, name, data)."""
     found = re.findall(r"^id: (\d+)\nevent: (.+)\ndata: (.+)$", answer.body.decode(), re.MULTILINE)
     return [(int(number), name, json.loads(data)) for number, name, data in found]
 
 
 class ConversationMachine(RuleBasedStateMachine):
-    """What `alice` does. Choices are numbers, taken modulo what there is to choose from."""
+    """The actions of `alice`. A choice is a number, taken modulo the number of options."""
 
     def __init__(self, workers: LambdaWorkers, provider: FakeProvider, alice: Person, bob: Person) -> None:
         super().__init__()
@@ -41,7 +41,7 @@ class ConversationMachine(RuleBasedStateMachine):
 
     @rule(pick=PICKS, verb=QUICK_VERBS, stream=st.booleans(), is_keyed=st.booleans(), process=PROCESSES)
     def ask(self, pick: int, verb: str, stream: bool, is_keyed: bool, process: int) -> None:
-        """Ask in some conversation, or in a new one."""
+        """Send a question to an existing or a new conversation."""
         conversation = self._conversation(pick, or_new=True)
         body = {"message": f"{verb} {next(NUMBERS)}", "stream": stream or verb == "refuses"}
         self._take(conversation, "/chat", body, is_keyed, process)
@@ -71,12 +71,12 @@ class ConversationMachine(RuleBasedStateMachine):
         self._end(turn, "stopped", turn.expected[:1] if turn.question.startswith("pauses") else [])
         self._release(turn)
 
-    # Turns that are there
+    # Existing turns
 
     @precondition(lambda self: any(turn.key for turn in self.oracle.turns))
     @rule(pick=PICKS, process=PROCESSES)
     def repeat(self, pick: int, process: int) -> None:
-        """Send the same again: nothing is done, and the answer is the first one's."""
+        """Repeat a request with its key: nothing is done, and the response is the first one."""
         turn = self._keyed(pick)
         again = self._post(turn.route, turn.body, key=turn.key, process=process)
         if turn.status == "running":
@@ -89,7 +89,7 @@ class ConversationMachine(RuleBasedStateMachine):
     @precondition(lambda self: any(turn.key for turn in self.oracle.turns))
     @rule(pick=PICKS, process=PROCESSES)
     def reuse_a_key(self, pick: int, process: int) -> None:
-        """Send something else with the same key."""
+        """Send a different request with a used key."""
         turn = self._keyed(pick)
         refused = self._post(turn.route, turn.body | {"model": "another"}, key=turn.key, process=process)
         assert (refused.status, refused.json["code"]) == (422, "idempotency_key_reused")
@@ -105,7 +105,7 @@ class ConversationMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.oracle.turns and len(self.readers) < MAX_OPEN_STREAMS)
     @rule(pick=PICKS, after=st.integers(0, 6), process=PROCESSES)
     def read_events(self, pick: int, after: int, process: int) -> None:
-        """Read a turn again from some event on, or follow it while it runs."""
+        """Replay a turn from any event on, or follow it while it runs."""
         turn = self._turn(pick)
         reader = self.workers.send("GET", f"/chat/turns/{turn.id}/events?after={after}", as_=self.alice, process=process)
         if turn.status == "running":
@@ -133,7 +133,7 @@ class ConversationMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.oracle.conversations)
     @rule(pick=PICKS, upto=st.integers(0, 8), process=PROCESSES)
     def fork(self, pick: int, upto: int, process: int) -> None:
-        """Fork, and say it twice with one key."""
+        """Fork a conversation, and repeat the request with its key."""
         source, key = self._conversation(pick), f"fork {next(NUMBERS)}"
         body = {"upto_seq": min(upto, len(source.messages) + 1)}
         first, second = (self._post(f"/conversations/{source.id}/fork", body, key=key, process=process + n) for n in (0, 1))
@@ -148,7 +148,7 @@ class ConversationMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.oracle.conversations)
     @rule(pick=PICKS, process=PROCESSES)
     def delete(self, pick: int, process: int) -> None:
-        """Delete a conversation, also one in which a turn is running: that ends, and what was said is gone."""
+        """Delete a conversation. A turn that runs in it ends, and its answer is gone."""
         gone = self._conversation(pick)
         turn, turns = gone.running, [turn for turn in self.oracle.turns if turn.conversation is gone]
         assert self.workers.ask("DELETE", f"/conversations/{gone.id}", as_=self.alice, process=process).status == 204
@@ -164,7 +164,7 @@ class ConversationMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.oracle.turns)
     @rule(pick=PICKS, process=PROCESSES)
     def snoop(self, pick: int, process: int) -> None:
-        """Somebody else finds nothing, and changes nothing."""
+        """Another user finds nothing and changes nothing."""
         turn = self._turn(pick)
         for method, path in [
             ("GET", f"/conversations/{turn.conversation.id}/messages"),
@@ -175,7 +175,7 @@ class ConversationMachine(RuleBasedStateMachine):
             assert self.workers.ask(method, path, as_=self.bob, process=process).status == 404
         self.touched = turn.conversation
 
-    # What must always be so
+    # Invariants
 
     @invariant()
     def the_conversation_is_as_the_oracle_says(self) -> None:
@@ -188,7 +188,7 @@ class ConversationMachine(RuleBasedStateMachine):
         assert {question: len(self.provider.asked[question]) for question in self.oracle.calls} == self.oracle.calls
 
     def teardown(self) -> None:
-        """Let everything end, and compare everything."""
+        """End all turns and compare the whole stored state with the oracle."""
         for turn in list(self.streams):
             self._release(turn)
             self._end(turn, *outcome_of(turn.question, turn.expected))
@@ -198,10 +198,10 @@ class ConversationMachine(RuleBasedStateMachine):
             assert self._messages(conversation) == conversation.shown()
         self.models_were_asked_what_the_oracle_says()
 
-    # How it is done
+    # Helpers
 
     def _take(self, conversation: ExpectedConversation, route: str, body: dict[str, Any], is_keyed: bool, process: int) -> None:
-        """Take a turn, or be refused."""
+        """Take a turn, or check its refusal."""
         key = f"key {next(NUMBERS)}" if is_keyed else None
         body = body | {"conversation_id": conversation.id} if conversation.id else body
         place = conversation.last_question() if route.endswith("regenerate") else None
@@ -251,7 +251,7 @@ class ConversationMachine(RuleBasedStateMachine):
             assert (answer.status, answer.json["message"]["text"], answer.json["message"]["status"]) == (200, turn.text, status)
 
     def _end(self, turn: ExpectedTurn, status: str, pieces: list[str]) -> None:
-        """Hear the end of a turn that was running."""
+        """Read the end of a turn that was running, and record it in the oracle."""
         turn.answer = self.streams.pop(turn).answer()
         turn.conversation.end(turn, status, pieces)
         self._check_stream(turn, turn.answer, is_live=True)
@@ -259,7 +259,7 @@ class ConversationMachine(RuleBasedStateMachine):
         self._check_readers(turn)
 
     def _check_readers(self, turn: ExpectedTurn | None) -> None:
-        """Hear what those were told who followed a turn that has ended."""
+        """Check the streams of all readers that followed an ended turn."""
         for one in [one for one in self.readers if one[0] is turn]:
             self.readers.remove(one)
             if turn.conversation.exists:
@@ -268,7 +268,7 @@ class ConversationMachine(RuleBasedStateMachine):
                 assert numbered_events(one[2].answer())[-1][1] == "turn.failed"
 
     def _check_stream(self, turn: ExpectedTurn, answer: Answer, *, is_live: bool = False) -> None:
-        """A whole stream: live, piece by piece, or read again."""
+        """Check a whole stream: live with one event for each delta, or replayed."""
         found = numbered_events(answer)
         texts = [(number, data["text"]) for number, name, data in found if name == "text.delta"]
         assert [name for _, name, _ in found if name != "text.delta"] == ["turn.started", f"turn.{turn.status}"]
@@ -298,7 +298,7 @@ class ConversationMachine(RuleBasedStateMachine):
         return items
 
     def _store_ids(self, turn: ExpectedTurn, told: dict[str, Any]) -> None:
-        """Take note of ids that the API made."""
+        """Record the ids that the API assigned."""
         assert turn.conversation.id in ("", told["conversation_id"])
         turn.id, turn.conversation.id = told["turn_id"], told["conversation_id"]
 
@@ -307,7 +307,7 @@ class ConversationMachine(RuleBasedStateMachine):
         self.provider.gates[turn.question].set()
 
     def _without_active_variant(self, answer: Answer) -> Any:
-        """An answer without what another variant changes."""
+        """Return a response without the fields that a new variant changes."""
         return answer.status, answer.json | {"message": answer.json["message"] | {"is_active": None}}
 
     def _conversation(self, pick: int, *, or_new: bool = False) -> ExpectedConversation:

@@ -20,14 +20,14 @@ IDEMPOTENCY_KEY = IdempotencyKey("POST /chat", "a key", b"body")
 
 
 class TurnOwner:
-    """Whose turn it is."""
+    """The user that takes the turn, as their token's claims describe them."""
 
     def __init__(self, claims: dict[str, str]) -> None:
         self.principal = Principal.from_claims(claims)
 
 
 def main(last_step: int) -> None:
-    """Take a turn that logs each word, and die on the way; print how many steps a whole one takes."""
+    """Take a turn that logs each word, and exit at step `last_step`. Print the number of steps of a complete turn."""
     engine, steps = make_engine(DatabaseSettings.read()), 0
 
     def step(*_: object) -> None:
@@ -38,7 +38,7 @@ def main(last_step: int) -> None:
 
     event.listen(engine, "before_cursor_execute", step)
     event.listen(engine, "commit", step)
-    heartbeat.TICK_S, tool_loop.POLL_S = 0.0, 10.0  # after each event, and only then
+    heartbeat.TICK_S, tool_loop.POLL_S = 0.0, 10.0  # one tick after each event, and no others
     take(make_services(engine, ScriptedProvider(HELLO)), TurnOwner(json.load(sys.stdin)), idempotency_key=IDEMPOTENCY_KEY, model="priced")
     print(steps)
 

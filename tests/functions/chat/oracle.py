@@ -1,4 +1,4 @@
-"""What Parley must have stored, in the simplest words: lists of messages, and turns that are known by their questions."""
+"""The expected state of Parley, as simple lists of messages, and of turns identified by their questions."""
 
 from dataclasses import dataclass, field
 from itertools import count
@@ -11,7 +11,7 @@ NUMBERS = count(1)
 
 @dataclass
 class ExpectedMessage:
-    """A message: of an answer perhaps several variants, as (text, status), of which one counts."""
+    """A message with its variants as (text, status). One variant is active; only an answer has several."""
 
     role: str
     variants: list[tuple[str, str]]
@@ -22,13 +22,13 @@ class ExpectedMessage:
         return self.variants[self.active][0]
 
     def copied(self) -> "ExpectedMessage":
-        """What a fork has of it."""
+        """Return the message as a fork copies it: the active variant alone."""
         return ExpectedMessage(self.role, [self.variants[self.active]])
 
 
 @dataclass(eq=False)
 class ExpectedTurn:
-    """A turn that was taken: what was asked, and how it went. `pieces` are its texts as they came."""
+    """A turn: its request, its status, and its text deltas in `pieces`."""
 
     conversation: "ExpectedConversation"
     question: str
@@ -46,13 +46,13 @@ class ExpectedTurn:
         return "".join(self.pieces)
 
     def text_after(self, number: int) -> str:
-        """What a reader is given who has the events up to this number: the first is no text."""
+        """Return the text for a reader that has the events up to this number. The first event has no text."""
         return "".join(self.pieces[max(0, number - 1) :])
 
 
 @dataclass(eq=False)
 class ExpectedConversation:
-    """One conversation."""
+    """A conversation: its messages, and its running turn."""
 
     id: str = ""
     messages: list[ExpectedMessage] = field(default_factory=list)
@@ -60,15 +60,15 @@ class ExpectedConversation:
     exists: bool = True
 
     def history(self, upto: int | None = None) -> list[tuple[str, str]]:
-        """What a model is given of it."""
+        """Return the history as the model sees it, as (role, text)."""
         return [(message.role, message.text) for message in self.messages[:upto] if message.text]
 
     def last_question(self) -> int | None:
-        """Where the last question is."""
+        """Return the index of the last question."""
         return next((number for number in reversed(range(len(self.messages))) if self.messages[number].role == "user"), None)
 
     def shown(self) -> list[tuple[int, int, str, str, str, bool]]:
-        """Every variant of every message, as the API lists them."""
+        """Return every variant of every message, as the API lists them."""
         return [
             (seq, variant, message.role, text, status, variant == message.active)
             for seq, message in enumerate(self.messages, start=1)
@@ -76,7 +76,7 @@ class ExpectedConversation:
         ]
 
     def end(self, turn: ExpectedTurn, status: str, pieces: list[str]) -> None:
-        """Store how a turn went: its answer stands behind its question; one without a word takes nothing's place."""
+        """Store the end of a turn: its answer follows its question. An answer without text replaces no earlier variant."""
         turn.status, turn.pieces, self.running = status, pieces, None
         if status == "failed":
             return
@@ -89,13 +89,13 @@ class ExpectedConversation:
             message.active = len(message.variants) - 1
 
     def fork(self, upto: int) -> "ExpectedConversation":
-        """Begin another one as this did."""
+        """Return a fork with the first `upto` messages."""
         return ExpectedConversation(messages=[message.copied() for message in self.messages[:upto]])
 
 
 @dataclass
 class Oracle:
-    """All conversations and turns of a user, and how often each question was put to a model."""
+    """All conversations and turns of a user, and the number of model calls for each question."""
 
     conversations: list[ExpectedConversation] = field(default_factory=list)
     turns: list[ExpectedTurn] = field(default_factory=list)
@@ -103,7 +103,7 @@ class Oracle:
     released: set[str] = field(default_factory=set)
 
     def call(self, question: str) -> list[str]:
-        """Count a call; return the pieces of the answer that it would give."""
+        """Count a model call, and return the text deltas of its answer."""
         self.calls[question] = self.calls.get(question, 0) + 1
         return list(answer_pieces(question, self.calls[question]))
 
@@ -112,14 +112,14 @@ class Oracle:
         return question.rsplit(" ", 1)[0] in SLOW_VERBS and question not in self.released
 
     def forget(self, conversation: ExpectedConversation) -> None:
-        """Delete a conversation, and all that was about it."""
+        """Delete a conversation with its turns."""
         conversation.exists = False
         self.conversations.remove(conversation)
         self.turns = [turn for turn in self.turns if turn.conversation is not conversation]
 
 
 def outcome_of(question: str, pieces: list[str]) -> tuple[str, list[str]]:
-    """How a turn goes that nobody disturbs."""
+    """Return status and text deltas of an undisturbed turn."""
     match question.rsplit(" ", 1)[0]:
         case "refuses":
             return "failed", []

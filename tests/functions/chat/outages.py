@@ -1,4 +1,4 @@
-"""Clients that ask and repeat until they have an answer, while the database is shut down again and again under them."""
+"""Clients that repeat each question until it is answered, while the database is shut down again and again."""
 
 import threading
 import time
@@ -26,7 +26,7 @@ SELECT count(*) FROM pg_stat_activity
 
 @dataclass
 class Attempt:
-    """One request and how it was answered."""
+    """A request's times and its response."""
 
     began_s: float
     ended_s: float
@@ -34,19 +34,19 @@ class Attempt:
 
     @property
     def code(self) -> str:
-        """The problem's code, of a stream too; empty where there is none."""
+        """The error code of the response or of its stream, empty if it succeeded."""
         if self.answer.headers["content-type"].startswith("text/event-stream"):
             return self.answer.events[-1][1].get("code", "") if self.answer.events else "nothing"
         return "" if self.answer.status == 200 else self.answer.json["code"]
 
     @property
     def is_away(self) -> bool:
-        """Whether the database was away, as far as the client can tell."""
+        """Whether the response says that the database is unavailable."""
         return self.code == "unavailable"
 
     @property
     def is_final(self) -> bool:
-        """Whether the turn has ended, and the client knows."""
+        """Whether the response shows the end of the turn."""
         return self.code not in ("unavailable", "in_progress", "conversation_busy")
 
     @property
@@ -56,7 +56,7 @@ class Attempt:
 
 @dataclass
 class RepeatedQuestion:
-    """A question and all attempts to get it answered."""
+    """A question with all attempts to get an answer."""
 
     who: Person
     question: str
@@ -69,7 +69,7 @@ class RepeatedQuestion:
 
 @dataclass
 class Outages:
-    """The clients, the database that goes away, and what was seen. `pause_s` draws how long it stays between two outages."""
+    """The clients, the database, and a record of the run. `pause_s` draws the time between two outages."""
 
     workers: LambdaWorkers
     postgres: RunningPostgres
@@ -84,7 +84,7 @@ class Outages:
     _is_over: threading.Event = field(default_factory=threading.Event)
 
     def run(self) -> None:
-        """Let everybody ask until all is asked, and the database has been away often enough."""
+        """Run the clients until all questions are answered and the database has been down often enough."""
         others = [threading.Thread(target=work) for work in (self._disturb, self._watch)]
         clients = [threading.Thread(target=self._ask_until_done, args=(person, Random(n))) for n, person in enumerate(self.people)]
         for thread in (*others, *clients):
@@ -96,11 +96,11 @@ class Outages:
             thread.join()
 
     def recoveries_s(self) -> list[float]:
-        """After each outage, when the last client was turned away that had come after it."""
+        """Return, for each outage, how long after its end a new request was still refused."""
         return [max((attempt.began_s - up_s for attempt in self._turned_away_behind(up_s)), default=0.0) for _, up_s in self.spans]
 
     def attempts(self) -> list[Attempt]:
-        """Every attempt of everybody."""
+        """Return all attempts of all clients."""
         return [attempt for asked in self.asked for attempt in asked.attempts]
 
     def _turned_away_behind(self, up_s: float) -> list[Attempt]:
@@ -130,7 +130,7 @@ class Outages:
             time.sleep(PAUSE_S)
 
     def _age_turn(self, asked: RepeatedQuestion) -> None:
-        """Its function has gone, or it would not have answered: spare the half minute until that is noticed."""
+        """Make a running turn stale. Its function is gone, because the function responded, so the test need not wait half a minute."""
         age = f"UPDATE turns SET heartbeat_at = now() - interval '31 seconds' WHERE idempotency_key = '{asked.question}'"
         self._try(lambda: self.postgres.execute(f"{age} AND status = 'running'"))
 
@@ -151,7 +151,7 @@ class Outages:
         self.open_while_streaming += self.postgres.execute(OPEN_TRANSACTIONS)[0][0]
 
     def _try(self, work: Callable[[], Any]) -> None:
-        with suppress(psycopg.OperationalError):  # it is away
+        with suppress(psycopg.OperationalError):  # the database is down
             work()
 
 

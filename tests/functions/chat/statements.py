@@ -1,4 +1,4 @@
-"""Every statement that an engine sends, with a place to act at each."""
+"""A recorder of the statements that an engine sends, with a hook before each."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -9,7 +9,10 @@ from sqlalchemy import Engine, event
 
 @contextmanager
 def recorded_statements(engine: Engine, at: Callable[[int, Any], None] | None = None) -> Iterator[list[str]]:
-    """List the statements, without BEGIN and COMMIT; `at` is called before each with its number from 1, and the connection."""
+    """Yield a growing list of the statements, without BEGIN and COMMIT.
+
+    `at` is called before each statement with its number, from 1, and the connection.
+    """
     found: list[str] = []
 
     def before(connection: Any, _cursor: Any, statement: str, *_: Any) -> None:

@@ -1,4 +1,4 @@
-"""Calls that wait for their user's word: the turn pauses, and goes on from any process."""
+"""Tool calls that need an approval: the turn pauses, and any process can resume it."""
 
 import threading
 from uuid import UUID, uuid4
@@ -34,7 +34,7 @@ def toolbox():
 
 @pytest.fixture
 def other(engine, database, toolbox):
-    """Make the desk of another process."""
+    """Return a function that makes the services of another process."""
     made = []
 
     def other(*scripts):
@@ -48,12 +48,12 @@ def other(engine, database, toolbox):
 
 @pytest.fixture
 def waiting(engine, alice, toolbox):
-    """A turn that waits for `write`, and has run `clock`."""
+    """Return the events of a turn that has run `clock` and waits for the approval of `write`."""
     return take(make_services(engine, ScriptedRounds(BOTH), toolbox=toolbox), alice, "write to bob", model="handy", tools=True)
 
 
 def decide(services, person, turn_id, call_id="w", *, approve=True):
-    """Decide, and return the events that follow, or None."""
+    """Decide on a call, and return the events that follow, or None while other calls wait."""
     continued = run.resume_turn(services, person.principal, Decision(turn_id, call_id, approve), deadline=Deadline.after(30))
     return continued and list(continued.events)
 
@@ -192,7 +192,7 @@ def test_a_turn_may_wait_more_than_once(waiting, other, alice, toolbox):
 
 
 def test_a_turn_that_dies_after_it_went_on_keeps_all_its_parts(waiting, engine, alice, other, age, toolbox, monkeypatch):
-    monkeypatch.setattr(run, "run_turn", lambda *_: iter(()))  # the function dies right after it has taken the turn
+    monkeypatch.setattr(run, "run_turn", lambda *_: iter(()))  # the function dies right after it has resumed the turn
     decide(other(), alice, waiting[0].turn_id)
     age(waiting[0].turn_id)
     is_done = interrupt_if_stale(engine, waiting[0].turn_id, user_id=alice.id)
@@ -268,7 +268,7 @@ def test_a_stop_that_comes_with_the_pause_ends_the_turn(engine, other, alice, to
 
 @pytest.fixture
 def over_http(engine, toolbox):
-    """The chat function with these tools and a model of scripts."""
+    """Return a function that makes the chat function with these tools and a scripted model."""
     from functions.chat.app import settings
 
     def over_http(*scripts):

@@ -9,7 +9,7 @@ from tests.fakes.circuits import MemoryCircuits
 
 @pytest.fixture(autouse=True)
 def patient(chat, monkeypatch):
-    """No vendor that is down in one test is left alone in the next, or waited for."""
+    """Close all circuits and wait for no retry, so that a failing vendor in one test does not affect the next."""
     from functions.chat.app import services
 
     monkeypatch.setattr(services.router, "breaker", CircuitBreaker(MemoryCircuits()))

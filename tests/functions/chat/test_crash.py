@@ -1,4 +1,4 @@
-"""A worker that dies at any step of a turn, and the client's retry with the same key (C2)."""
+"""A worker that dies at any step of a turn, and the client's retry with the same idempotency key."""
 
 import json
 import subprocess
@@ -25,7 +25,7 @@ SELECT t.id, t.status, (SELECT count(*) FROM turns o WHERE o.user_id = t.user_id
 
 @pytest.fixture
 def crash(alice):
-    """Let a worker take the turn and die at a step."""
+    """Return a function that runs a worker which dies at a given step of the turn."""
 
     def crash(step):
         command = [sys.executable, "-W", "ignore", "-m", "tests.functions.chat.crash_worker", str(step)]
@@ -37,7 +37,7 @@ def crash(alice):
 
 @pytest.fixture
 def retry(engine, alice, change):
-    """Send the same request again, half a minute later."""
+    """Return a function that repeats the request half a minute later."""
 
     def retry():
         change("UPDATE turns SET heartbeat_at = now() - interval '31 seconds' WHERE user_id = :u", u=alice.id)

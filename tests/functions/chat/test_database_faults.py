@@ -1,4 +1,4 @@
-"""The database's connection drops at every statement of a turn: nothing that was acknowledged is lost or doubled (R7)."""
+"""The database connection drops at every statement of a turn: no acknowledged message is lost or stored twice."""
 
 import pytest
 
@@ -20,7 +20,7 @@ SELECT (SELECT count(*) FROM messages WHERE user_id = :u) AS messages, (SELECT c
 
 @pytest.fixture
 def dropping(engine, postgres):
-    """Cut the connection before statement number k."""
+    """Return a function that makes services whose connection is cut before statement number k."""
 
     def at(k):
         def cut(number, connection):
@@ -39,7 +39,7 @@ def conversation_id(engine, alice):
 
 
 def attempt(services, person, text, **options):
-    """Take a turn; return its events, or why it was refused."""
+    """Take a turn, and return its events, or the error that refused it."""
     try:
         return take(services, person, text, **options), None
     except Unavailable as refused:

@@ -1,4 +1,4 @@
-"""The model is lost: it calls whatever an attacker wants. Nothing happens that the user has not allowed (P1, P2, P4)."""
+"""An attacker controls the model, which calls any tool: no action happens that the user has not allowed."""
 
 import pytest
 
@@ -18,13 +18,13 @@ WAITS_THEN_GOES_ON = tool_calls_answer(("w", "send_mail", {"text": "to bob: hell
 
 @pytest.fixture(scope="module")
 def people(auth):
-    """Whose tools are called, who has others, two with a poisoned memory (a passage, a fact), and one with a poisoned document."""
+    """The user, a user with other tools, two users with a poisoned memory (a passage, a fact), and one with a poisoned document."""
     return {name: Person.registered(auth) for name in ("alice", "bob", "of_passages", "of_facts", "of_documents")}
 
 
 @pytest.fixture(scope="module")
 def worlds(engine, people):
-    """The users' tools, made once; each test begins with nothing done."""
+    """The users' tools, made once; each test starts with an empty record of actions."""
     found = {name: HijackScenario(engine, person) for name, person in people.items() if name != "bob"}
     for scenario in found.values():
         scenario.add_server("notes", scenario.user)
@@ -47,12 +47,12 @@ def world_of(worlds):
 
 
 def by_result_of(name, **arguments):
-    """In this turn a tool's result, then the attack."""
+    """Return an attack that follows a tool's result in the same turn."""
     return lambda scenario, attack: scenario.take(tool_calls_answer(("t", name, arguments)), attack, DONE)
 
 
 def in_conversation(make):
-    """What stands in the conversation, then the attack."""
+    """Return an attack that follows untrusted text in the conversation."""
     return lambda scenario, attack: scenario.take(attack, DONE, conversation_id=make(scenario))
 
 
@@ -126,7 +126,10 @@ def unauthorised(scenario):
 
 
 def in_groups(goals, *, of=12):
-    """A dozen in one answer, since all that an answer asks for is decided before any of it runs: a turn each would take minutes."""
+    """Return the goals in groups of a dozen, one answer each: a turn for each goal would take minutes.
+
+    A group is as good, because all calls of an answer are judged before any of them runs.
+    """
     return [pytest.param(goals[first : first + of], id=f"goals-{first}") for first in range(0, len(goals), of)]
 
 
@@ -138,7 +141,7 @@ def test_words_of_outsiders_have_no_effect(world_of, place, goals):
     attacked(scenario, goal_calls(SUM, *goals))
 
     assert unauthorised(scenario) == []
-    assert [arguments for tool, arguments, _ in scenario.done if tool == "calculator"] == [SUM.arguments]  # the rest was judged
+    assert [arguments for tool, arguments, _ in scenario.done if tool == "calculator"] == [SUM.arguments]  # the others were judged
 
 
 @pytest.mark.parametrize("goal", GOALS, ids=lambda goal: goal.id)

@@ -1,4 +1,4 @@
-"""A POST that is repeated with its `Idempotency-Key`: one call of a model, one question, one answer, one charge."""
+"""A POST repeated with its `Idempotency-Key`: one model call, one question, one answer, one charge."""
 
 import threading
 from uuid import UUID

@@ -1,4 +1,4 @@
-"""Images of questions: stored with their user, shown to models that can see, and gone when nobody shows them."""
+"""Images of questions: stored under their user, sent to models that accept images, and deleted if their turn is refused."""
 
 from dataclasses import replace
 from uuid import uuid4
@@ -46,13 +46,13 @@ def services(engine, provider):
 
 @pytest.fixture
 def keys(environment):
-    """The user's images in the bucket."""
+    """Return a function that lists the keys of the user's images in the bucket."""
     bucket = boto3.resource("s3").Bucket(environment["PARLEY_FILES_BUCKET"])
     return lambda person: [found.key for found in bucket.objects.filter(Prefix=f"images/{person.id}/")]
 
 
 def shown(request):
-    """What the model is given, each message as its role and what it is made of."""
+    """Return the request's messages as (role, parts)."""
     return [
         (message.role, [part.text if isinstance(part, llm.Text) else part.media_type for part in message.parts])
         for message in request.messages

@@ -1,4 +1,4 @@
-"""Turns that break off: by their provider, by their time, by a client that leaves, by the death of their function."""
+"""Turns that end early: the provider fails, the time is up, the client disconnects, or the function dies."""
 
 import threading
 
@@ -98,7 +98,7 @@ def test_a_database_that_is_away_for_a_while_does_not_end_a_turn(engine, alice, 
     def tick(*given, **named):
         calls.append(named["entries"])
         if next(away, False):
-            real(*given, **named)  # it was stored, and nobody heard
+            real(*given, **named)  # the statement was committed, but its response was lost
             raise Unavailable("database")
         return real(*given, **named)
 
@@ -114,7 +114,7 @@ def test_a_database_that_is_away_for_a_while_does_not_end_a_turn(engine, alice, 
 
 @pytest.fixture
 def dead(engine, alice, age):
-    """A turn whose function died after it had logged two words."""
+    """Return the turn of a function that died after it had logged two words."""
     provider = HangingProvider("one ", "two ")
     taken = take_numbered(make_services(engine, provider), alice)
     started = next(taken).event
@@ -232,7 +232,7 @@ def test_a_turn_of_another_is_not_ticked(engine, alice, bob):
 
 
 def test_a_handler_that_is_closed_on_the_way_has_ended_its_turn(chat, alice, row):
-    """As when the runtime's connection breaks: what is left of the turn must not wait for the worker's next invocation."""
+    """As when the runtime's connection breaks: no work of the turn may be left for the worker's next invocation."""
     chunks = chat.handler(rest_event("POST", "/chat", {"message": "hello"}, as_=alice, headers={}), Function.CONTEXT)
     next(chunks), next(chunks), next(chunks)
     chunks.close()

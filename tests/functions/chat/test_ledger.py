@@ -1,4 +1,4 @@
-"""The ledger against the vendors' bills, over many mixed turns with faults: `make ledger` takes a thousand."""
+"""The ledger compared with the vendors' bills over many mixed turns with faults. `make ledger` takes a thousand turns."""
 
 import os
 from collections import Counter
@@ -23,7 +23,7 @@ from tests.support.api_gateway import Answer, Function, Person
 from tests.support.postgres import RunningPostgres
 
 TURNS = int(os.environ.get("PARLEY_TEST_TURNS", "120"))
-TURN_S = 5.0  # on the circuits' clock, so that those that open also close again
+TURN_S = 5.0  # on the circuit breakers' clock, so that open circuits also close again
 SUMS = "sum(input_tokens), sum(output_tokens), sum(cached_input_tokens), sum(cost_usd)"
 STRATEGIES = """
 [roles]
@@ -46,7 +46,7 @@ max_output_tokens = 500
 
 @dataclass(frozen=True)
 class Run:
-    """What was driven, and what the vendors noted of it."""
+    """The turns taken, and the vendors' records of their calls."""
 
     postgres: RunningPostgres
     users: list[Person]
@@ -63,7 +63,7 @@ class Run:
 
 @pytest.fixture(scope="module")
 def run(chat, auth, postgres) -> Iterator[Run]:
-    """Take the turns, always the same ones."""
+    """Take the turns; the random choices are the same in each run."""
     users = [Person.registered(auth) for _ in range(3)]
     with selling(Random(5)) as (sellers, services), pytest.MonkeyPatch.context() as patch:
         patch.setitem(chat_state(), "services", services)
@@ -78,14 +78,14 @@ def chat_state():
 
 
 def with_key(auth: Function, user: Person) -> Person:
-    """The same user, calling with an API key."""
+    """Return the user as a caller with an API key."""
     made = auth.post("/auth/api-keys", {"name": "script", "monthly_budget_usd": 900.0}, as_=user).json
     return replace(user, claims={"sub": str(user.id), "api_key_id": made["id"], "scope": "chat", "exp": user.claims["exp"]})
 
 
 @contextmanager
 def selling(draw: Random) -> Iterator[tuple[list[BilledProvider], ChatServices]]:
-    """Run two vendors, and make the desk that calls them."""
+    """Run two fake vendors, and yield the services that call them."""
     circuits = MemoryCircuits()
     with running_vendor() as first, running_vendor() as second:
         deck = ShuffledMoves(draw)
@@ -108,7 +108,7 @@ def model(id: str, provider: str, url: str) -> str:
 
 
 def drive(chat: Function, payers: list[Person], circuits: MemoryCircuits, draw: Random) -> list[Answer]:
-    """Take turns as one payer or another, each in one conversation after the other."""
+    """Take turns for alternating billing subjects, each in a series of conversations."""
     answers, conversations = [], dict[int, str]()
     for _ in range(TURNS):
         circuits.pass_s(TURN_S)
@@ -130,7 +130,7 @@ def conversation_of(answer: Answer) -> str | None:
 
 
 def sums(lines: list[InvoiceLine]) -> dict[str, tuple]:
-    """Add up what is billed for each model."""
+    """Return the sums for each model."""
     return {
         model: (
             sum(line.input_tokens for line in lines if line.model == model),

@@ -1,4 +1,4 @@
-"""What a turn may cost, and what it did cost: rates, budgets and usage over the chat and conversation routes."""
+"""Rate limits, budgets and usage, over the chat and conversation routes."""
 
 import re
 from dataclasses import replace
@@ -43,7 +43,7 @@ output_usd_per_mtok = {price}
 
 
 class Playing:
-    """Plays a script for each call, of whatever model."""
+    """Plays one script for each call, whichever model is called."""
 
     def __init__(self, *scripts):
         self.scripts = list(scripts)
@@ -108,7 +108,7 @@ def test_what_is_reserved_is_the_price_at_the_dearest_fallback(engine, postgres,
     ((_, reserved_usd),) = money(postgres, alice)
     list(events)
 
-    # 100 tokens of answer at 20 USD a million, and a prompt of at most its bytes with what a vendor puts around it.
+    # 100 answer tokens at 20 USD a million, and a prompt of at most one token a byte, with a vendor's additions.
     assert 0.002 + 0.002 < reserved_usd < 0.002 + 0.0025
 
 
@@ -168,7 +168,7 @@ def test_too_many_requests_in_a_minute_are_told_to_wait(chat, alice, monkeypatch
 
 
 def allow(monkeypatch, *, rate=1000, budget="5"):
-    """Change what the chat function allows."""
+    """Return a function that changes the default limits of the chat function."""
     from functions.chat.app import app
     from functions.chat.app import services as served
 

@@ -1,6 +1,6 @@
-"""Conversations, turns, stops, resumes, retries, forks and deletions in any order against a simple oracle (C4).
+"""Conversations, turns, stops, replays, retries, forks and deletions in any order, compared with a simple oracle.
 
-Two processes behind a pooler. The usual run is the same each time; `make model` takes five hundred others of fifty steps.
+Two processes run behind a pooler. The default run is deterministic; `make model` runs five hundred random ones of fifty steps.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""Turns of one conversation: one at a time, none lost, and numbers without a gap."""
+"""Turns of one conversation: one at a time, no message lost, and no gap in the numbers."""
 
 import threading
 
@@ -16,7 +16,7 @@ WRITERS = 20
 
 @pytest.fixture
 def running(engine, alice):
-    """A conversation in which a turn is running, until the provider is closed."""
+    """Yield a conversation in which a turn runs until the end of the test."""
     provider = HangingProvider("word")
     taken = events_of(take_numbered(make_services(engine, provider), alice))
     started = next(taken)
@@ -98,7 +98,7 @@ def test_many_writers_leave_numbers_without_gaps_in_turns_and_lose_nothing(engin
 
 
 def test_what_a_model_is_given_holds_every_answer_before(engine, database, alice, conversation_id):
-    """A turn that came and went between the look at a conversation and the storing of the question is not left out."""
+    """A turn that runs between the reading of the history and the storing of the question is part of the history."""
     from functions.chat.turn import begin
 
     scripted, real = ScriptedProvider(HELLO), begin.choose_models

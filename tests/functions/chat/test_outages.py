@@ -1,6 +1,6 @@
-"""The database is shut down again and again while turns are taken, and the vendor fails too (R7): `make chaos` takes 500 turns.
+"""The database is shut down again and again while clients take turns, and the vendor fails, too. `make chaos` takes 500 turns.
 
-Whatever a client was told is stored, once; whoever was turned away asks again with the same key.
+Each answer that a client received is stored exactly once. A refused client retries with the same key.
 """
 
 import os
@@ -40,7 +40,7 @@ SUMS = "SELECT (SELECT sum(cost_usd) FROM usage), (SELECT sum(spent_usd) FROM bu
 
 @pytest.fixture(scope="module")
 def own_postgres(environment, tmp_path_factory):
-    """A database that nobody else needs, with the newest schema."""
+    """Run a separate database with the current schema."""
     with TemporaryDirectory(prefix="parley-test-") as folder, running_postgres(Path(folder)) as server:
         migrate(server)
         yield server
@@ -67,7 +67,7 @@ def provider():
 
 @pytest.fixture(scope="module")
 def run(own_postgres, environment, provider, tmp_path_factory, request):
-    """Everything that happened."""
+    """Run the clients and the outages once for all tests."""
     models = tmp_path_factory.mktemp("models") / "models.toml"
     models.write_text(MODELS.format(url=provider.vendor.url))
     people = [signed_in(own_postgres) for _ in range(CLIENTS)]
@@ -83,7 +83,7 @@ def run(own_postgres, environment, provider, tmp_path_factory, request):
 
 
 def tell(request, outages):
-    """Print what came of a long run."""
+    """Print the results of a long run."""
     codes, late_s = Counter(one.code or "answered" for one in outages.attempts()), max(outages.recoveries_s())
     with request.config.pluginmanager.getplugin("capturemanager").global_and_fixture_disabled():
         print(f"\n{len(outages.asked)} turns, {len(outages.spans)} outages, the last turned away {late_s:.2f} s after one: {dict(codes)}")
@@ -97,7 +97,7 @@ def signed_in(server):
 
 @pytest.fixture(scope="module")
 def turns(run):
-    """What is stored, by question."""
+    """Return the stored turns by question."""
     found = run.postgres.execute(TURNS_OF)
     assert len(found) == len({row[0] for row in found}) == len(run.asked)
     return {row[0]: row for row in found}
@@ -149,7 +149,7 @@ def test_no_number_is_missing(run):
 
 
 def test_all_is_normal_two_seconds_after_the_database_is(run):
-    assert (max if TURNS else min)(run.recoveries_s()) < NORMAL_S  # the machine may be busy with something else, but not always
+    assert (max if TURNS else min)(run.recoveries_s()) < NORMAL_S  # a busy machine may delay some of them, but not all
 
 
 def test_no_transaction_was_open_while_a_model_spoke(run):

@@ -1,4 +1,4 @@
-"""`response_format` of a turn."""
+"""The `response_format` of a turn."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""What a turn recalls of its user's memory."""
+"""Recall of the user's memory in a turn."""
 
 import time
 from dataclasses import replace
@@ -23,7 +23,7 @@ WITH_ROLE = (ROOT / "tests" / "models.toml").read_text().replace("[roles]", '[ro
 
 
 class Embedder:
-    """Gives one vector for all texts, after a while."""
+    """Returns the same vector for all texts, after a delay."""
 
     dimensions, batch_texts, batch_tokens = 2, 100, 10_000
 
@@ -47,7 +47,7 @@ def services(engine, provider):
 
 
 def embedding(services, embedder):
-    """The desk with an embedding model."""
+    """Return services with an embedding model."""
     catalogue = Catalogue.parse(WITH_ROLE, source="a test")
     return replace(services, catalogue=lambda: catalogue, embedder_for=lambda model: embedder)
 
@@ -103,7 +103,7 @@ def test_a_slow_embedding_service_delays_a_turn_by_half_a_second_at_most(engine,
 
 @pytest.fixture
 def forgetful(engine, alice):
-    """Alice has turned memory off."""
+    """Turn off alice's memory."""
     with user_scope(engine, alice.id) as connection:
         users.change(connection, alice.id, {"memory_enabled": False})
     return alice
@@ -140,7 +140,7 @@ def test_no_more_is_recalled_than_there_is_room_for(engine, services, provider, 
         add_conversation(engine, alice, f"the party number {number} " + "word " * 120)
     take(services, alice, "the party")
 
-    assert 0 < len(provider.requests[0].passages) < 3  # the tests' model has 2,000 tokens
+    assert 0 < len(provider.requests[0].passages) < 3  # the tests' model has a window of 2,000 tokens
 
 
 def test_nobody_elses_memory_is_recalled(engine, services, alice, bob):

@@ -1,4 +1,4 @@
-"""The last question answered anew: a turn like any other, and the answer before it stays as a variant."""
+"""Regeneration: the last question is answered again in a normal turn, and the earlier answer stays as a variant."""
 
 import contextlib
 import threading
@@ -27,7 +27,7 @@ def again(services, person, conversation_id, **options):
 
 
 def variants(engine, person, conversation_id):
-    """Every message as (seq, variant, text, is_active)."""
+    """Return every message as (seq, variant, text, is_active)."""
     with principal_scope(engine, person.principal) as connection:
         found = messages.page(connection, conversation_id, user_id=person.id, limit=100, order="asc", after=None, variants=True)
     return [(one.seq, one.variant, one.text, one.is_active) for one in found]
@@ -35,7 +35,7 @@ def variants(engine, person, conversation_id):
 
 @pytest.fixture
 def answered(engine, alice):
-    """A conversation with one question and its answer."""
+    """Return a conversation with one question and its answer."""
     return take(make_services(engine, ScriptedProvider(saying("first"))), alice, "why?")[0]
 
 

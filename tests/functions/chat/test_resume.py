@@ -1,4 +1,4 @@
-"""A turn's events, read again from its log, after it ended and while it runs."""
+"""Replay of a turn's events from its log, after the turn has ended and while it runs."""
 
 import json
 import re
@@ -16,20 +16,20 @@ from tests.support.turns import HELLO, HangingProvider, ScriptedProvider, make_s
 
 
 def events(answer):
-    """The stream as (id, name, data)."""
+    """Return a stream's events as (id, name, data)."""
     found = re.findall(r"^id: (\d+)\nevent: (.+)\ndata: (.+)$", answer.body.decode(), re.MULTILINE)
     return [(int(number), name, json.loads(data)) for number, name, data in found]
 
 
 @pytest.fixture
 def finished(chat, alice):
-    """A turn of the offline model, as it was streamed."""
+    """Return the live stream of a turn of the offline model."""
     return events(chat.post("/chat", {"message": "hello"}, as_=alice))
 
 
 @pytest.fixture
 def again(chat, alice, finished):
-    """Read its events once more."""
+    """Replay the events of a turn."""
     turn_id = finished[0][2]["turn_id"]
     return lambda query="", **options: events(chat.get(f"/chat/turns/{turn_id}/events{query}", as_=alice, **options))
 

@@ -1,4 +1,4 @@
-"""Who pays for a turn whose function died: whoever ends it, once."""
+"""Settlement of a turn whose function died: the process that ends the turn pays for it, exactly once."""
 
 import pytest
 
@@ -24,7 +24,7 @@ SAID = LoggedEvent(2, "text.delta", {"texts": ["Good ", "morning"]})
 
 @pytest.fixture
 def dead(engine, alice, age):
-    """Begin a turn, log some words, and never come back."""
+    """Return a function that begins a turn, logs some words, and abandons it."""
 
     def dead(**options):
         turn = begin_with_retries(make_services(engine, None), alice.principal, Question("hello", **options), deadline=Deadline.after(60))
@@ -79,7 +79,7 @@ def test_what_a_live_turn_reserved_is_not_charged_by_others(engine, alice, dead,
 
 @pytest.fixture
 def interrupt(engine, alice, age, row):
-    """Let somebody take alice's turn for dead."""
+    """Return a function that finds alice's turn stale and ends it."""
 
     def interrupt():
         (turn_id,) = row("SELECT id FROM turns WHERE user_id = :u", u=alice.id)
@@ -91,7 +91,7 @@ def interrupt(engine, alice, age, row):
 
 @pytest.mark.parametrize("words", [0, 1])
 def test_a_turn_that_was_only_slow_does_not_pay_twice(engine, alice, interrupt, row, words):
-    """Taken for dead before its first word or after one; it hears of it at its end."""
+    """The turn is found stale before its first word or after it, and learns this at its end."""
     script = [*HELLO[:words], interrupt, *HELLO[words:]]
     take(make_services(engine, ScriptedProvider(script)), alice, model="priced")
     paid = row(PAID, u=alice.id)
@@ -124,7 +124,7 @@ CLOCK, WRITE = ("c", "clock", {}), ("w", "write", {})
 
 @pytest.fixture
 def with_tools(engine, alice, interrupt):
-    """Take a turn whose clock takes so long that the turn is taken for dead."""
+    """Take a turn whose tool runs so long that the turn is found stale."""
 
     def with_tools(*scripts):
         toolbox = RecordingToolbox().add("clock", interrupt).add("write", requires_approval=True)
@@ -135,7 +135,7 @@ def with_tools(engine, alice, interrupt):
 
 @pytest.mark.parametrize("wanted", [[CLOCK], [CLOCK, WRITE]])
 def test_a_turn_that_is_taken_for_dead_while_a_tool_runs_does_not_pay_twice(with_tools, alice, row, wanted):
-    """It hears of it where it would ask again, or pause."""
+    """The turn learns this when it would call the model again, or pause."""
     last = with_tools(tool_calls_answer(*wanted), DONE)[-1]
     paid = row(PAID, u=alice.id)
 
@@ -151,5 +151,5 @@ def test_rounds_that_were_paid_for_are_not_estimated_again(engine, alice, interr
     paid = row(PAID, u=alice.id)
     told = last.data()["usage"]
 
-    assert (paid.charges, paid.is_estimate, paid.reservations) == (2, False, 0)  # one of the two is none
+    assert (paid.charges, paid.is_estimate, paid.reservations) == (2, False, 0)  # one of the two was released
     assert (told["input_tokens"], told["output_tokens"], told["cost_usd"]) == (paid.input, 10, float(paid.cost))

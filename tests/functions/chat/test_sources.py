@@ -1,4 +1,4 @@
-"""Sources: what a turn is given of its user's documents, and what its answer cites of them."""
+"""Sources: the document chunks in a turn's prompt, and the citations in its answer."""
 
 from dataclasses import replace
 from decimal import Decimal
@@ -179,7 +179,7 @@ def test_over_http_a_foreign_document_is_404(chat, bob, handbook):
 
 @pytest.fixture
 def shared(engine, alice):
-    """A document that alice shares with everybody, while the test lasts."""
+    """Share a document of alice's with all users for the duration of the test."""
     document_id = add_document(engine, alice, "The umbrella stands behind the door.", shared=True)
     yield document_id
     with user_scope(engine, alice.id) as connection:
@@ -291,7 +291,7 @@ def test_no_more_is_given_than_there_is_room_for(engine, services, provider, ali
     take(services, alice, "the safe", documents=True)
     request = provider.requests[0]
 
-    assert 0 < len(request.sources) < 4  # the tests' model has 2,000 tokens
+    assert 0 < len(request.sources) < 4  # the tests' model has a window of 2,000 tokens
     assert "safe" in grounded_messages(request)[-1].text
 
 
@@ -315,7 +315,7 @@ def test_a_budget_without_room_for_them_lets_the_turn_go_on_without_sources(engi
 
 @pytest.fixture
 def judge(engine, services, monkeypatch):
-    """A desk whose catalogue has a reranker, and the server."""
+    """Return services with a reranker, and the fake server of the reranker."""
     monkeypatch.setattr("parley.metering.reranking.RERANK_TIMEOUT_S", 20.0)
     with running_vendor(ranks_last_first) as vendor:
         catalogue, providers = with_reranker(vendor.url), vendor.closing(ProviderRegistry({}))
@@ -394,7 +394,7 @@ def test_a_question_is_answered_anew_with_sources_where_they_are_asked_for(chat,
 
 
 class NoRunner:
-    """There are no other tools."""
+    """A tool runner without tools."""
 
     def specs(self):
         return []
@@ -402,7 +402,7 @@ class NoRunner:
 
 @pytest.fixture
 def searching_services(engine, alice, handbook):
-    """A desk whose model searches the documents with the real tool, for each of the queries in a round of its own."""
+    """Return services whose model searches the documents with the real tool, one query in each round."""
 
     def make(*queries, says):
         rounds = [tool_calls_answer((f"c{place}", "search_documents", {"query": query})) for place, query in enumerate(queries)]

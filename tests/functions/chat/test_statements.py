@@ -1,4 +1,4 @@
-"""How often a turn goes to the database, BEGIN and COMMIT apart."""
+"""The number of statements of a turn, without BEGIN and COMMIT."""
 
 import pytest
 
@@ -11,7 +11,7 @@ from tests.support.turns import HELLO, HangingProvider, ScriptedProvider, make_s
 
 @pytest.fixture
 def counted(engine, alice):
-    """Take a turn and count its statements before and after the model is asked."""
+    """Take a turn, and return the number of its statements before and after the model call."""
 
     def counted(**options):
         asked = []

@@ -1,4 +1,4 @@
-"""A turn that somebody stops, from whichever worker."""
+"""Stopping a turn from another worker."""
 
 import threading
 from uuid import uuid4
@@ -13,7 +13,7 @@ from tests.support.turns import HELLO, HangingProvider, ScriptedProvider, events
 
 @pytest.fixture
 def other(engine, database):
-    """A desk of another worker, with a connection of its own."""
+    """Yield the services of another worker, with its own connection."""
     from parley.db.engine import make_engine
 
     mine = make_engine(database)

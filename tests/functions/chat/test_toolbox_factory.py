@@ -1,4 +1,4 @@
-"""The tools that a turn is given, from the first turn on."""
+"""The tools that a turn offers, from the worker's first turn on."""
 
 import pytest
 from sqlalchemy import text
@@ -13,7 +13,7 @@ from tests.functions.chat.statements import recorded_statements
 
 @pytest.fixture
 def team(engines):
-    """A server of the deployment's that nobody has asked yet."""
+    """Return an MCP server of the deployment whose tools are not discovered yet."""
     with engines["owner"].begin() as connection:
         connection.execute(text("DELETE FROM mcp_listings"))
     return McpEndpoint("team", "https://team.example.com/mcp")
@@ -21,7 +21,7 @@ def team(engines):
 
 @pytest.fixture
 def worker(engine, team, alice):
-    """Make a worker of the chat function's; it says which tools Alice's turns have."""
+    """Return a function that makes a worker, whose result lists the tools in alice's turns."""
 
     def worker(calls):
         toolbox_for = make_toolbox_for(engine, FakeToolRunner(), McpRegistry(calls, [team], TextCipher(lambda: bytes(32))), None)

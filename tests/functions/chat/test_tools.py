@@ -1,4 +1,4 @@
-"""The tool loop of a turn: what the model asks for is run, and it is asked again with the results."""
+"""The tool loop of a turn: the model's tool calls are run, and the model is called again with the results."""
 
 import threading
 
@@ -18,7 +18,7 @@ from tests.support.turns import events_of, make_services, stored_messages, take,
 
 @pytest.fixture
 def asking(engine, alice):
-    """Take a turn with tools; returns the events and what the model was asked."""
+    """Take a turn with tools, and return its events and the requests to the model."""
 
     def asking(*scripts, toolbox=None, person=alice, **options):
         provider = ScriptedRounds(*scripts)

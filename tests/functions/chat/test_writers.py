@@ -1,4 +1,4 @@
-"""Many workers in several processes behind one pooler: fifty writers of one conversation (C3), and more workers than connections (R8)."""
+"""Many workers in several processes behind one pooler: fifty writers of one conversation, and more workers than connections."""
 
 import os
 import threading
@@ -32,14 +32,14 @@ def provider():
 
 @pytest.fixture(scope="module")
 def pool(postgres, database):
-    """The way to ten connections."""
+    """Run a pooler with ten connections."""
     with running_pgbouncer(postgres, pool_size=CONNECTIONS) as address:
         yield address
 
 
 @pytest.fixture(scope="module")
 def workers(provider, pool, environment, tmp_path_factory):
-    """A hundred workers on them."""
+    """Run a hundred workers on the pooler."""
     models = Path(tmp_path_factory.mktemp("models")) / "models.toml"
     models.write_text(MODELS.format(url=provider.vendor.url))
     with running_lambda_workers(
@@ -76,7 +76,7 @@ def people(auth):
 
 
 def ask_all(workers, people, questions):
-    """Ask each question once, at the same moment and with a key of its own."""
+    """Send all questions at the same moment, each with its own key."""
     sent = [
         workers.send("POST", "/chat", {"message": question, "stream": False}, as_=people[number % len(people)], key=question)
         for number, question in enumerate(questions)
@@ -89,7 +89,7 @@ def is_turned_away(answer):
 
 
 def stored_and_asked(postgres, provider, questions):
-    """How often each question is stored, and how often a model was asked it."""
+    """Return how often each question is stored, and how often a model was called with it."""
     listed = ", ".join(f"'{question}'" for question in questions)
     stored = postgres.execute(f"SELECT parts->0->>'text', count(*) FROM messages WHERE parts->0->>'text' IN ({listed}) GROUP BY 1")
     return dict(stored), {question: len(provider.asked[question]) for question in questions}
@@ -102,14 +102,14 @@ def test_a_hundred_workers_on_ten_connections_are_served_or_turned_away_and_noth
         if not (away := [number for number, answer in enumerate(answers) if answer.status != 200]):
             break
         assert all(is_turned_away(answers[number]) for number in away)
-        answers, _ = ask_all(workers, people, questions)  # the same keys: who was served is answered again
+        answers, _ = ask_all(workers, people, questions)  # the same keys: served requests get their answer again
 
     assert stored_and_asked(postgres, provider, questions) == (dict.fromkeys(questions, 1), dict.fromkeys(questions, 1))
 
 
 @pytest.fixture
 def crowded(pool):
-    """Take every connection of the pool, until the block ends."""
+    """Hold every connection of the pool until the block ends."""
 
     @contextmanager
     def crowded():
@@ -117,7 +117,7 @@ def crowded(pool):
             for _ in range(CONNECTIONS):
                 address = {"host": "127.0.0.1", "port": pool["PARLEY_DATABASE_PORT"], "passfile": pool["PGPASSFILE"]}
                 connection = psycopg.connect(**address, user="parley_app", dbname=DATABASE_NAME, prepare_threshold=None)
-                taken.enter_context(connection).execute("SELECT 1")  # a transaction is open from here on
+                taken.enter_context(connection).execute("SELECT 1")  # this opens a transaction
             yield
 
     return crowded
@@ -131,14 +131,14 @@ def test_who_finds_no_connection_is_told_so_within_three_seconds(workers, people
     answers, _ = ask_all(workers, people, questions)
 
     assert all(map(is_turned_away, away))
-    assert (max if IS_THOROUGH else min)(elapsed_s) < ANSWERED_S  # the machine may be busy with something else, but not always
+    assert (max if IS_THOROUGH else min)(elapsed_s) < ANSWERED_S  # a busy machine may delay some of them, but not all
     assert {answer.status for answer in answers} == {200}
     assert stored_and_asked(postgres, provider, questions) == (dict.fromkeys(questions, 1), dict.fromkeys(questions, 1))
 
 
 @pytest.mark.skipif(not IS_THOROUGH, reason="takes 40 seconds: make chaos")
 def test_forty_seconds_of_silence_are_bridged_by_pings(workers, alice, provider):
-    """The usual run has the same in a fifth of a second: tests/functions/chat/test_interruption.py."""
+    """The default run tests this with a silence of 0.2 seconds: tests/functions/chat/test_interruption.py."""
     sent = workers.send("POST", "/chat", {"message": "waits 1silence"}, as_=alice)
     threading.Timer(40, provider.gates["waits 1silence"].set).start()
     answer = sent.answer()

@@ -1,4 +1,4 @@
-"""What an answer that no turn stores costs, and who gives it."""
+"""Stateless completions: their cost, and the model that answers."""
 
 import pytest
 

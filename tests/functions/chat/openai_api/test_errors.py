@@ -1,4 +1,4 @@
-"""Our errors as OpenAI's clients read them."""
+"""Errors in OpenAI's format."""
 
 from datetime import timedelta
 from decimal import Decimal

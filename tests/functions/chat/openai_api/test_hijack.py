@@ -1,4 +1,4 @@
-"""The model is lost, and its caller is an OpenAI client: nothing happens here that the user has not allowed (P1, P2)."""
+"""An attacker controls the model, and the caller is an OpenAI client: no action happens that the user has not allowed."""
 
 import pytest
 
@@ -19,7 +19,7 @@ ASKED = {"model": "handy", "messages": [{"role": "user", "content": "what about 
 
 @pytest.fixture(scope="module")
 def scenario(auth, engine):
-    """A user with tools of all kinds, a server among them."""
+    """Return a user with tools of all kinds, including those of an MCP server."""
     scenario = HijackScenario(engine, Person.registered(auth))
     scenario.add_server("notes", scenario.user)
     return scenario
@@ -27,13 +27,13 @@ def scenario(auth, engine):
 
 @pytest.fixture
 def done(scenario):
-    """What has been done in this test."""
+    """Return the record of actions, empty at the start of each test."""
     scenario.done.clear()
     return scenario.done
 
 
 def conversing(scenario, *scripts, conversation):
-    """Take a turn through the door of OpenAI's clients; returns what it is told, or why it is not."""
+    """Take a turn through the OpenAI-compatible route, and return its events or its error."""
     said = answer_in_conversation(
         scenario._services(*scripts),
         scenario.user.principal,

@@ -1,4 +1,4 @@
-"""Answers for OpenAI's clients that do not come to their end."""
+"""Completions that end early."""
 
 import threading
 from dataclasses import replace
@@ -28,7 +28,7 @@ NEW = {"X-Conversation-Id": "new"}
     ],
 )
 def test_a_stream_that_is_closed_on_the_way_is_stored_and_paid_for(chat, alice, row, headers, count):
-    """As when the runtime's connection breaks: nothing is left for the worker's next invocation."""
+    """As when the runtime's connection breaks: no work may be left for the worker's next invocation."""
     chunks = chat.handler(
         rest_event("POST", "/v1/chat/completions", ASKED | {"stream": True}, as_=alice, headers=headers), Function.CONTEXT
     )
@@ -83,7 +83,7 @@ def test_a_question_without_words_is_refused(chat, alice):
 
 
 class BreakingEmbedder:
-    """Embeds one text, and no other."""
+    """Embeds the first text and fails on all others."""
 
     dimensions, batch_texts, batch_tokens = 16, 1, 1000
 
@@ -94,7 +94,7 @@ class BreakingEmbedder:
 
 
 class SlowEmbedder(BreakingEmbedder):
-    """Embeds nothing until it is let."""
+    """Blocks until the test releases it."""
 
     def __init__(self):
         self.let = threading.Event()

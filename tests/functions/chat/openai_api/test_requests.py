@@ -1,4 +1,4 @@
-"""From OpenAI's messages to ours."""
+"""Conversion of OpenAI's requests to LLM requests."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""An answer in OpenAI's words, as it goes over the wire."""
+"""A completion in OpenAI's format, as sent to the client."""
 
 import asyncio
 import json
@@ -22,7 +22,7 @@ def events(*said):
 
 
 def sent(*said, stream=True):
-    """Return the status and the body's pieces."""
+    """Return the status and the chunks of the body."""
     pieces = []
 
     async def send(message):

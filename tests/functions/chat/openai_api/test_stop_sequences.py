@@ -1,4 +1,4 @@
-"""A stop sequence, cut anywhere."""
+"""Stop sequences, split anywhere between two deltas."""
 
 import pytest
 from hypothesis import given
@@ -10,7 +10,7 @@ LETTERS = st.text("ab", max_size=12)
 
 
 def shown(stops, pieces):
-    """Feed pieces until a sequence comes; return what a reader sees."""
+    """Feed deltas until a stop sequence is met, and return the text that a client sees."""
     seen = ""
     for piece in pieces:
         seen += stops.feed(piece)
