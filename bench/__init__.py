@@ -1,1 +1,1 @@
-"""Yardsticks: what a turn costs, what a cold start costs, what `parley up` costs. Printed, never asserted."""
+"""Benchmarks: the cost of a turn, of a cold start, of `parley up`, and more. Results are printed, never asserted."""

@@ -1,4 +1,4 @@
-"""All measurements, printed and kept: `python -m bench`, or `make bench`. Linux only: CPU and memory come from /proc."""
+"""Run all benchmarks and save the results: `python -m bench`, or `make bench`. Linux only: CPU and memory come from /proc."""
 
 import argparse
 import sys
@@ -15,7 +15,7 @@ _ROUNDS = 3
 
 
 def measure_all(args: argparse.Namespace) -> str:
-    """Measure everything and return the document."""
+    """Run all benchmarks and return the Markdown document."""
     parts = ["# Benchmark", machine.header()]
     parts.append(latency.run(latency.Options(args.rounds, args.seconds, not args.without_litellm)))
     parts.append(cold_start.run(rounds=args.rounds))
@@ -29,12 +29,12 @@ def measure_all(args: argparse.Namespace) -> str:
 
 
 def main() -> None:
-    """Measure, print and write `bench/results/latest.md`."""
+    """Measure, print, and write `bench/results/latest.md`."""
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("--rounds", type=int, default=_ROUNDS, help="of everything (default: %(default)s)")
-    parser.add_argument("--seconds", type=float, default=2.0, help="of load for each server and way in each round")
-    parser.add_argument("--pairs", type=int, default=500, help="of known and unknown addresses, for each way to ask")
-    parser.add_argument("--turns", type=int, default=1000, help="over which the memory is watched")
+    parser.add_argument("--rounds", type=int, default=_ROUNDS, help="rounds of each benchmark (default: %(default)s)")
+    parser.add_argument("--seconds", type=float, default=2.0, help="seconds of load for each server and request mode in each round")
+    parser.add_argument("--pairs", type=int, default=500, help="pairs of known and unknown addresses for each kind of request")
+    parser.add_argument("--turns", type=int, default=1000, help="turns during which memory is measured")
     parser.add_argument("--without-litellm", action="store_true", help="do not install and start LiteLLM")
     try:
         document = measure_all(parser.parse_args())

@@ -1,4 +1,4 @@
-"""The document: what FastAPI knows of the routes, and what the template and the errors add to it."""
+"""Build the OpenAPI document: FastAPI's description of the routes, completed from the template and the declared errors."""
 
 from collections.abc import Iterable, Mapping
 from http import HTTPStatus
@@ -24,9 +24,9 @@ from openapi.functions import HttpFunction, http_functions, operation_name
 from parley import __version__
 
 INTRODUCTION = (
-    "JSON in and out. Ids are UUIDs, times are RFC 3339 in UTC. Lists come in pages: `limit`, `cursor` and `next_cursor`. "
-    "Errors are problem documents (RFC 9457) with a stable `code`. Every answer has an `X-Request-Id`. "
-    "Guarded operations want `Authorization: Bearer` with an access token of `POST /auth/login`, or with an API key where they allow one."
+    "Requests and responses are JSON. Ids are UUIDs, times are RFC 3339 in UTC. Lists are paged: `limit`, `cursor` and `next_cursor`. "
+    "Errors are problem documents (RFC 9457) with a stable `code`. Every response has an `X-Request-Id`. "
+    "Guarded operations require `Authorization: Bearer` with an access token of `POST /auth/login`, or with an API key if they allow one."
 )
 
 BEARER = {"type": "http", "scheme": "bearer", "bearerFormat": "JWT", "description": "An access token, or an API key"}
@@ -34,7 +34,7 @@ FRAMEWORK_SCHEMAS = ("HTTPValidationError", "ValidationError")
 
 
 def build(template: Path) -> dict[str, Any]:
-    """Return the OpenAPI document of every function that the template routes to."""
+    """Return the OpenAPI document of all functions behind the template's routes."""
     stack = load(template, overrides={})
     functions = list(http_functions(stack))
     document = _fastapi_document(functions)
@@ -52,22 +52,22 @@ def build(template: Path) -> dict[str, Any]:
 
 
 def _fastapi_document(functions: Iterable[HttpFunction]) -> dict[str, Any]:
-    found: dict[str, Any] = get_openapi(
+    document: dict[str, Any] = get_openapi(
         title="Parley",
         version=__version__,
         description=INTRODUCTION,
         routes=[route for function in functions for route in function.routes],
-        tags=[{"name": function.name, "description": function.promise} for function in functions],
-        servers=[{"url": "."}],  # beside this document, wherever the stage is
+        tags=[{"name": function.name, "description": function.description} for function in functions],
+        servers=[{"url": "."}],  # relative to this document, whatever the stage
         license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
     )
-    return found
+    return document
 
 
 def _complete_operation(operation: dict[str, Any], route: APIRoute, function: HttpFunction, *, is_guarded: bool) -> None:
-    """Say whose it is, what it promises and who may call it."""
-    promise, _, rest = operation.pop("description", "").partition("\n")
-    operation |= {"tags": [function.name], "operationId": f"{function.name}_{route.name}", "summary": promise.removesuffix(".")}
+    """Set the operation's tag, id, summary, description and security; the summary is the docstring's first line."""
+    summary, _, rest = operation.pop("description", "").partition("\n")
+    operation |= {"tags": [function.name], "operationId": f"{function.name}_{route.name}", "summary": summary.removesuffix(".")}
     if rest.strip():
         operation["description"] = rest.strip()
     operation["security"] = [{"bearer": []}] if is_guarded else []
@@ -78,10 +78,12 @@ def _complete_operation(operation: dict[str, Any], route: APIRoute, function: Ht
 
 def _add_errors(operation: dict[str, Any], function: HttpFunction, gateway: Mapping[str, GatewayResponse], shared: dict[str, Any]) -> None:
     is_guarded = bool(operation["security"])
-    found = all_errors(operation, gateway, is_guarded=is_guarded, has_database=function.has_database)
-    for status, codes in found.items():
+    errors = all_errors(operation, gateway, is_guarded=is_guarded, has_database=function.has_database)
+    for status, codes in errors.items():
         content = operation["responses"].get(str(status), {}).get("content", {})
-        if "application/json" in content and status != HTTPStatus.UNPROCESSABLE_CONTENT:  # 422: the framework's own, never sent
+        if (
+            "application/json" in content and status != HTTPStatus.UNPROCESSABLE_CONTENT
+        ):  # FastAPI declares its own 422, which is never sent
             content |= error_response(status, codes)["content"]
             continue
         name = f"{status}_{'_'.join(sorted(codes))}"
@@ -95,11 +97,11 @@ def _add_openai_errors(
 ) -> None:
     is_guarded = bool(operation["security"])
     ours = function_errors(operation, is_guarded=is_guarded, has_database=function.has_database)
-    found = openai_errors(ours, gateway_errors(operation, gateway, is_guarded=is_guarded))
-    responses = {status: response for status, response in operation["responses"].items() if int(status) < HTTPStatus.BAD_REQUEST}
-    for status, described in found.items():
+    errors = openai_errors(ours, gateway_errors(operation, gateway, is_guarded=is_guarded))
+    responses = {status: success for status, success in operation["responses"].items() if int(status) < HTTPStatus.BAD_REQUEST}
+    for status, response in errors.items():
         name = f"openai_{operation['operationId']}_{status}"
-        shared[name] = described
+        shared[name] = response
         responses[str(status)] = {"$ref": f"#/components/responses/{name}"}
     operation["responses"] = dict(sorted(responses.items()))
 

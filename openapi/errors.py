@@ -1,6 +1,7 @@
-"""The errors that an operation may answer with: the function's own and the gateway's, with their codes.
+"""The error responses of an operation: the function's and the gateway's, with their codes.
 
-Routes for OpenAI's clients give the function's errors in OpenAI's format; the gateway's keep their format everywhere.
+Routes for OpenAI's clients send the function's errors in OpenAI's format. The gateway's errors have the same format on all
+routes.
 """
 
 import re
@@ -13,7 +14,7 @@ from local.template.stack import GatewayResponse
 from parley.errors import BodyTooLarge, Forbidden, InvalidInput, MalformedBody, NotFound, ParleyError, Unauthorized, Unavailable
 from parley.http.problems import CODES_EXTENSION, MEDIA_TYPE, error_responses
 
-type Codes = dict[int, dict[str, str]]  # status -> code -> what it means
+type Codes = dict[int, dict[str, str]]  # status -> code -> meaning
 GATEWAY = ("THROTTLED", "DEFAULT_5XX", "INTEGRATION_FAILURE", "INTEGRATION_TIMEOUT")
 GATEWAY_GUARDED = ("UNAUTHORIZED", "ACCESS_DENIED", "AUTHORIZER_FAILURE")
 GATEWAY_WITH_BODY = ("BAD_REQUEST_BODY", "REQUEST_TOO_LARGE")
@@ -22,7 +23,7 @@ RETRY_AFTER_HEADER = {"Retry-After": {"description": "Seconds to wait", "require
 
 PROBLEM: dict[str, Any] = {
     "title": "Problem",
-    "description": "An error (RFC 9457). `code` is a stable word; `errors` names the places of a 422.",
+    "description": "An error (RFC 9457). `code` is stable; `errors` lists the invalid fields of a 422.",
     "type": "object",
     "required": ["type", "title", "status", "detail", "code", "request_id"],
     "properties": {
@@ -45,7 +46,7 @@ PROBLEM: dict[str, Any] = {
 
 OPENAI_ERROR: dict[str, Any] = {
     "title": "OpenAIError",
-    "description": "An error as OpenAI's clients read it.",
+    "description": "An error in OpenAI's format.",
     "type": "object",
     "required": ["error"],
     "properties": {
@@ -64,42 +65,42 @@ OPENAI_ERROR: dict[str, Any] = {
 
 
 def all_errors(operation: Mapping[str, Any], gateway: Mapping[str, GatewayResponse], *, is_guarded: bool, has_database: bool) -> Codes:
-    """Return every status and code that this operation may refuse with, the gateway's among them."""
+    """Return all errors of an operation, from the function and from the gateway."""
     ours = function_errors(operation, is_guarded=is_guarded, has_database=has_database)
     return _merge_codes(ours, gateway_errors(operation, gateway, is_guarded=is_guarded))
 
 
 def function_errors(operation: Mapping[str, Any], *, is_guarded: bool, has_database: bool) -> Codes:
-    """Return what the function itself may refuse with."""
+    """Return the errors of the function itself."""
     has_body = "requestBody" in operation
-    places = {parameter["in"] for parameter in operation.get("parameters", ())}
+    locations = {parameter["in"] for parameter in operation.get("parameters", ())}
     ours: list[type[ParleyError]] = [Unauthorized, Forbidden] if is_guarded else []
     ours += [MalformedBody, BodyTooLarge] if has_body else []
-    ours += [InvalidInput] if has_body or places else []
-    ours += [NotFound] if "path" in places else []
+    ours += [InvalidInput] if has_body or locations else []
+    ours += [NotFound] if "path" in locations else []
     ours += [Unavailable] if has_database else []
     return _merge_codes(_declared_codes(error_responses(*ours)), _declared_codes(operation["responses"]))
 
 
 def gateway_errors(operation: Mapping[str, Any], gateway: Mapping[str, GatewayResponse], *, is_guarded: bool) -> Codes:
-    """Return what the gateway may refuse with before the function is asked."""
+    """Return the gateway's errors, sent without or instead of the function's response."""
     has_body = "requestBody" in operation
     kinds = GATEWAY + (GATEWAY_GUARDED if is_guarded else ()) + (GATEWAY_WITH_BODY if has_body else ())
     return _gateway_codes(gateway[kind] for kind in kinds)
 
 
 def error_response(status: int, codes: Mapping[str, str]) -> dict[str, Any]:
-    """Describe the answer of this status, whose code is one of these."""
+    """Return the OpenAPI response for this status with any of these codes."""
     narrowed = {"properties": {"status": {"const": status}, "code": {"enum": sorted(codes)}}}
     schema = {"allOf": [{"$ref": "#/components/schemas/Problem"}, narrowed]}
-    found: dict[str, Any] = {"description": describe_codes(codes), "content": {MEDIA_TYPE: {"schema": schema}}}
+    response: dict[str, Any] = {"description": describe_codes(codes), "content": {MEDIA_TYPE: {"schema": schema}}}
     if status in RETRYABLE_STATUSES:
-        found["headers"] = RETRY_AFTER_HEADER
-    return found
+        response["headers"] = RETRY_AFTER_HEADER
+    return response
 
 
 def describe_codes(codes: Mapping[str, str]) -> str:
-    """Say what each code means."""
+    """Return a text with the meaning of each code."""
     return " ".join(f"`{code}`: {meaning}" for code, meaning in sorted(codes.items()))
 
 
@@ -111,30 +112,31 @@ def _gateway_codes(responses: Iterable[GatewayResponse]) -> Codes:
     found: Codes = {}
     for response in responses:
         body = str(response.body)
-        said = dict(re.findall(r'"(title|detail|code)":"([^"]+)"', body))
-        found.setdefault(int(response.status or 0), {})[said["code"]] = said.get("detail", f"{said['title']}, says the gateway.")
+        fields = dict(re.findall(r'"(title|detail|code)":"([^"]+)"', body))
+        found.setdefault(int(response.status or 0), {})[fields["code"]] = fields.get("detail", f"{fields['title']} (from the gateway).")
     return found
 
 
-def _merge_codes(*several: Codes) -> Codes:
-    """Join them; of two meanings of one code the first stands."""
+def _merge_codes(*sources: Codes) -> Codes:
+    """Merge errors; if a code has two meanings, the first wins."""
     merged: Codes = {}
-    for codes in several:
+    for codes in sources:
         for status, meanings in codes.items():
             merged[status] = meanings | merged.get(status, {})
     return dict(sorted(merged.items()))
 
 
 def uses_openai_format(path: str) -> bool:
-    """Whether our own errors of this path have OpenAI's form."""
+    """Return whether the function's errors on this path have OpenAI's format."""
     return path.startswith(PREFIX)
 
 
 def openai_errors(ours: Codes, gateways: Codes) -> dict[int, dict[str, Any]]:
-    """Describe the answer of each status; one that both know has two forms."""
-    reworded = _translate_codes(ours)
+    """Return the OpenAPI response of each status; a status of both function and gateway has two formats."""
+    translated = _translate_codes(ours)
     return {
-        status: _openai_response(status, reworded.get(status, {}), gateways.get(status, {})) for status in sorted({*reworded, *gateways})
+        status: _openai_response(status, translated.get(status, {}), gateways.get(status, {}))
+        for status in sorted({*translated, *gateways})
     }
 
 
@@ -142,15 +144,15 @@ def _translate_codes(codes: Codes) -> Codes:
     found: Codes = {}
     for status, meanings in codes.items():
         for code, meaning in meanings.items():
-            theirs, _, word = openai_error_type(status, code)
-            found.setdefault(theirs, {})[word] = meaning
+            openai_status, _, openai_code = openai_error_type(status, code)
+            found.setdefault(openai_status, {})[openai_code] = meaning
     return found
 
 
 def _openai_response(status: int, ours: Mapping[str, str], gateways: Mapping[str, str]) -> dict[str, Any]:
-    both = error_response(status, {**gateways, **ours})
-    forms = error_response(status, gateways)["content"] if gateways else {}
+    response = error_response(status, {**gateways, **ours})
+    formats = error_response(status, gateways)["content"] if gateways else {}
     if ours:
         narrowed = {"properties": {"error": {"properties": {"code": {"enum": sorted(ours)}}}}}
-        forms = {"application/json": {"schema": {"allOf": [{"$ref": "#/components/schemas/OpenAIError"}, narrowed]}}} | forms
-    return both | {"description": describe_codes({**gateways, **ours}), "content": forms}
+        formats = {"application/json": {"schema": {"allOf": [{"$ref": "#/components/schemas/OpenAIError"}, narrowed]}}} | formats
+    return response | {"description": describe_codes({**gateways, **ours}), "content": formats}

@@ -1,4 +1,4 @@
-"""The files that `functions/web` serves."""
+"""The generated files in `functions/web`."""
 
 import json
 from pathlib import Path
@@ -10,7 +10,7 @@ FOLDER = ROOT / "functions" / "web"
 
 
 def render_files() -> dict[Path, str]:
-    """Return what each file has to hold."""
-    found = document.build(ROOT / "template.yaml")
-    text = json.dumps(found, indent=1, ensure_ascii=False) + "\n"
-    return {FOLDER / "openapi.json": text, FOLDER / "docs.html": page.render(found)}
+    """Return the current content of each generated file."""
+    openapi = document.build(ROOT / "template.yaml")
+    text = json.dumps(openapi, indent=1, ensure_ascii=False) + "\n"
+    return {FOLDER / "openapi.json": text, FOLDER / "docs.html": page.render(openapi)}

@@ -1,4 +1,4 @@
-"""The document as a page for people: plain HTML, made once, so that it needs neither scripts nor other hosts."""
+"""Render the document as a static HTML page, without scripts or external resources."""
 
 import re
 from collections import Counter
@@ -17,34 +17,34 @@ LIMITS |= {"exclusiveMinimum": "more than {}", "format": "{}", "default": "defau
 
 
 def render(document: Mapping[str, Any]) -> str:
-    """Return the page."""
+    """Return the HTML page of an OpenAPI document."""
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     environment.filters["coded"] = format_code
     environment.globals |= {"type_of": type_of, "limits_of": limits_of, "name_of": name_of, "named": schema_name}
-    found: str = environment.get_template("page.html").render(
-        document=document, groups=dict(_groups(document)), usual=_common_responses(document)
+    html: str = environment.get_template("page.html").render(
+        document=document, groups=dict(_groups(document)), common=_common_responses(document)
     )
-    return found + "\n"
+    return html + "\n"
 
 
 def format_code(text: str) -> Markup:
-    """Show what stands between backticks as code."""
+    """Return the text as HTML with backtick spans as code."""
     return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(text))))  # noqa: S704 - escaped first
 
 
 def name_of(reference: str) -> str:
-    """Return what a reference refers to by its last part."""
+    """Return the last part of a reference."""
     return reference.rpartition("/")[2]
 
 
 def type_of(schema: Schema) -> str:
-    """Return a schema's type in words; a named one is its name."""
+    """Return a readable type of a schema, or its name if it is a reference."""
     if "$ref" in schema:
         return name_of(schema["$ref"])
-    if several := schema.get("anyOf") or schema.get("oneOf"):
-        return " or ".join(dict.fromkeys(type_of(one) for one in several))
+    if variants := schema.get("anyOf") or schema.get("oneOf"):
+        return " or ".join(dict.fromkeys(type_of(variant) for variant in variants))
     if values := schema.get("enum") or ([schema["const"]] if "const" in schema else None):
         return " or ".join(f"“{value}”" for value in values)
     if schema.get("type") == "array":
@@ -54,7 +54,7 @@ def type_of(schema: Schema) -> str:
 
 
 def schema_name(schema: Schema) -> str | None:
-    """Return the name of the schema that this one is, may be or lists."""
+    """Return the name of the schema that this one refers to, directly, as a variant or as the items of a list."""
     if "$ref" in schema:
         return name_of(schema["$ref"])
     inner = [*schema.get("anyOf", ()), schema["items"]] if "items" in schema else schema.get("anyOf", ())
@@ -62,16 +62,16 @@ def schema_name(schema: Schema) -> str | None:
 
 
 def limits_of(schema: Schema) -> str:
-    """Return what else a value must be, also where it may be null."""
-    inner: Schema = next((one for one in schema.get("anyOf", ()) if one.get("type") != "null"), {})
+    """Return the constraints on a value as text; for a nullable value those of its non-null variant."""
+    inner: Schema = next((variant for variant in schema.get("anyOf", ()) if variant.get("type") != "null"), {})
     return ", ".join(wording.format(value) for key, wording in LIMITS.items() if (value := {**inner, **schema}.get(key)) is not None)
 
 
 def _common_responses(document: Mapping[str, Any]) -> set[str]:
-    """Return the names of the answers that half of the operations or more may give: the page tells of them once."""
+    """Return the names of the responses shared by at least half of the operations; the page lists them once."""
     operations = [operation for methods in document["paths"].values() for operation in methods.values()]
-    given = Counter(name_of(answer["$ref"]) for one in operations for answer in one["responses"].values() if "$ref" in answer)
-    return {name for name, times in given.items() if times * 2 >= len(operations)}
+    names = (name_of(response["$ref"]) for operation in operations for response in operation["responses"].values() if "$ref" in response)
+    return {name for name, count in Counter(names).items() if count * 2 >= len(operations)}
 
 
 def _groups(document: Mapping[str, Any]) -> Iterator[tuple[Any, list[tuple[str, str, Any]]]]:

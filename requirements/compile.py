@@ -1,8 +1,8 @@
-"""Pin every dependency group of `pyproject.toml` with hashes: `python requirements/compile.py [--check]`.
+"""Pin every dependency group of `pyproject.toml` with hashes: `python requirements/compile.py [--check] [--upgrade]`.
 
-Pins that still satisfy their group are kept; `--upgrade` takes the newest instead. With `--check` nothing is written
-and stale files are named. A function's file names all that its own packages need, also what the layer brings: with
-hashes pip accepts nothing less. `make build` takes the repeats out again.
+Pins that still satisfy their group stay; `--upgrade` selects the newest versions instead. `--check` writes nothing and
+lists stale files. A function's file contains all dependencies of its packages, including those in the layer, because with
+hashes pip requires complete lists. `make build` removes the duplicates.
 """
 
 import subprocess
@@ -14,7 +14,7 @@ import uv
 
 ROOT = Path(__file__).parent.parent
 
-# The widest group comes first: it constrains the others, so that a laptop and AWS run the same versions.
+# The largest group comes first and constrains the others, so that a laptop and AWS run the same versions.
 FILES = {
     "dev": "requirements/dev.txt",
     "local": "requirements/local.txt",
@@ -35,7 +35,7 @@ FILES = {
 
 
 def compile_group(group: str, target: Path, *, tree: Path, upgrade: bool) -> None:
-    """Write the pins of `group` to `target`, whose own pins are preferred where they still fit."""
+    """Write the pins of `group` to `target`; existing pins in the file stay if they satisfy the group."""
     command = [uv.find_uv_bin(), "pip", "compile", "--quiet", "--universal", "--generate-hashes", "--python-version", "3.13"]
     command += ["--custom-compile-command", "make deps", "--group", group, "--output-file", str(target)]
     command += ["--upgrade"] if upgrade else []
@@ -45,7 +45,7 @@ def compile_group(group: str, target: Path, *, tree: Path, upgrade: bool) -> Non
 
 
 def compile_all(tree: Path, *, upgrade: bool = False) -> None:
-    """Compile every group into `tree`, a folder laid out as the repository."""
+    """Compile every group into `tree`, a folder with the layout of the repository."""
     for group, name in FILES.items():
         target = tree / name
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -63,7 +63,7 @@ def stale_files() -> list[str]:
 
 
 def main(arguments: list[str]) -> int:
-    """Compile or check, as the command line says."""
+    """Compile or check, and return the exit status."""
     if "--check" not in arguments:
         compile_all(ROOT, upgrade="--upgrade" in arguments)
         return 0

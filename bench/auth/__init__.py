@@ -1,1 +1,1 @@
-"""Accounts: the cost of signing in, and whether timing reveals who has an account."""
+"""Account benchmarks: the cost of logging in, and whether timing reveals which addresses have an account."""

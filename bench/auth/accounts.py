@@ -1,8 +1,8 @@
-"""The cost of signing in, and whether its timing reveals who has an account: `python -m bench.auth.accounts`.
+"""The cost of logging in, and whether timing reveals which addresses have an account: `python -m bench.auth.accounts`.
 
-The handlers run warm in their own process on the running stack's database. Whether timing separates known from unknown
-addresses is the area under the ROC curve (AUC) over interleaved pairs at the production cost of a hash: 0.5 is a coin
-toss, and 500 pairs have a standard error of 0.018.
+The handlers run warm in their own process, on the database of a running stack and with the password hash of production.
+The measure for timing is the area under the ROC curve (AUC) over interleaved pairs of known and unknown addresses: 0.5
+means that they cannot be told apart, and 500 pairs have a standard error of 0.018.
 """
 
 import argparse
@@ -30,14 +30,15 @@ def run(*, rounds: int, pairs: int) -> str:
         times = _run_handler_calls(["calls", "--rounds", str(rounds)], auth)
         times |= _run_handler_calls(["authorizations", "--rounds", str(rounds * 10), "--token", token], authorizer)
         times_by_request = {}
-        for way, verification in VERIFICATION_BY_REQUEST.items():
-            print(f"accounts: {pairs} pairs of {way}", file=sys.stderr, flush=True)
-            times_by_request[way] = _run_handler_calls([way, "--rounds", str(pairs)], auth | {"PARLEY_EMAIL_VERIFICATION": verification})
+        for request, verification in VERIFICATION_BY_REQUEST.items():
+            print(f"accounts: {pairs} pairs of {request}", file=sys.stderr, flush=True)
+            environment = auth | {"PARLEY_EMAIL_VERIFICATION": verification}
+            times_by_request[request] = _run_handler_calls([request, "--rounds", str(pairs)], environment)
     return "\n\n".join(["## Accounts", _cost_table(times), _enumeration_table(times_by_request)])
 
 
 def auc(positives: Sequence[float], negatives: Sequence[float]) -> float:
-    """Return how often a positive is above a negative, ties as half: the area under the ROC curve."""
+    """Return the area under the ROC curve: the share of pairs with the positive above the negative, counting ties as half."""
     above = sum((p > n) + (p == n) / 2 for p in positives for n in negatives)
     return above / (len(positives) * len(negatives))
 
@@ -57,22 +58,22 @@ def _cost_table(times: Mapping[str, list[float]]) -> str:
 
 def _cost_row(name: str, times: Sequence[float], aim_ms: float | None) -> list[str]:
     p50 = median(times)
-    kept = ["–", ""] if aim_ms is None else [f"≤ {aim_ms:.0f}", verdict(p50, at_most=aim_ms)]
-    return [name, format_figure(p50, digits=2), format_figure(quantile(times, 0.95), digits=2), *kept]
+    aim_cells = ["–", ""] if aim_ms is None else [f"≤ {aim_ms:.0f}", verdict(p50, at_most=aim_ms)]
+    return [name, format_figure(p50, digits=2), format_figure(quantile(times, 0.95), digits=2), *aim_cells]
 
 
 def _enumeration_table(times_by_request: Mapping[str, Mapping[str, list[float]]]) -> str:
     rows = []
-    for way, times in times_by_request.items():
+    for request, times in times_by_request.items():
         area = auc(times["known"], times["unknown"])
-        kept = verdict(abs(area - 0.5), at_most=0.06)
+        result = verdict(abs(area - 0.5), at_most=0.06)
         rows.append(
             [
-                way,
+                request,
                 format_figure(median(times["known"]), digits=2),
                 format_figure(median(times["unknown"]), digits=2),
                 format_figure(area, digits=3),
-                kept,
+                result,
             ]
         )
     return table(["known against unknown", "known p50 ms", "unknown p50 ms", "AUC (aim 0.44–0.56)", ""], rows)
@@ -83,8 +84,8 @@ def _run_handler_calls(arguments: list[str], environment: Mapping[str, str]) -> 
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     if done.returncode:
         raise ServerFailed(f"{' '.join(arguments)}: {done.stderr[-2000:]}")
-    found: dict[str, list[float]] = json.loads(done.stdout.splitlines()[-1])
-    return found
+    times: dict[str, list[float]] = json.loads(done.stdout.splitlines()[-1])
+    return times
 
 
 def main() -> None:

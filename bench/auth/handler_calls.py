@@ -1,7 +1,7 @@
-"""Time the account functions' handlers, warm, in one process: `python -m bench.auth.handler_calls`.
+"""Time warm calls of the auth and authorizer handlers in one process: `python -m bench.auth.handler_calls`.
 
-Run by `bench.auth.accounts` with a worker's environment, so the database, the keys and the queue are the running stack's.
-The events are those of `events/`. The answers are checked, and the times are printed as JSON.
+`bench.auth.accounts` runs it with a worker's environment, so that it uses the database, the keys and the queue of the
+running stack. The events come from `events/`. It checks each response and prints the times in milliseconds as JSON.
 """
 
 import argparse
@@ -42,29 +42,30 @@ class Handler:
         self._handler = importlib.import_module(f"functions.{function}.app").handler
 
     def timed(self, event: dict[str, Any], *, expected: int) -> tuple[float, Any]:
-        """Return the milliseconds of one call and its decoded body; another status than expected ends the run."""
+        """Return the duration in milliseconds and the decoded body; exit on an unexpected status."""
         started = time.perf_counter()
         answer = self._handler(event, _CONTEXT)
         elapsed_ms = (time.perf_counter() - started) * 1000
         if answer["statusCode"] != expected:
-            sys.exit(f"answered with {answer['statusCode']}: {answer['body']}")
+            sys.exit(f"unexpected status {answer['statusCode']}: {answer['body']}")
         return elapsed_ms, json.loads(answer["body"])
 
 
 def event_with_body(name: str, body: dict[str, Any]) -> dict[str, Any]:
-    """Return the event of a file with another body."""
-    found: dict[str, Any] = json.loads((_EVENTS / f"{name}.json").read_text())
-    return found | {"body": json.dumps(body)}
+    """Return the event of a file with a different body."""
+    event: dict[str, Any] = json.loads((_EVENTS / f"{name}.json").read_text())
+    return event | {"body": json.dumps(body)}
 
 
 def new_address() -> str:
-    """Return an address that nobody has."""
+    """Return an unused e-mail address."""
     return f"{secrets.token_hex(8)}@example.com"
 
 
 def time_logins_and_refreshes(rounds: int) -> dict[str, list[float]]:
-    """Time logins, each beside one bare Argon2 verification, and refreshes."""
-    auth, email = Handler("auth"), new_address()
+    """Time refreshes, and logins interleaved with bare Argon2 verifications."""
+    auth = Handler("auth")
+    email = new_address()
     _, tokens = auth.timed(event_with_body("auth_register", {"email": email, "password": PASSWORD}), expected=201)
     passwords = importlib.import_module("functions.auth.app").services.passwords
     password_hash = passwords.hash(PASSWORD)
@@ -79,22 +80,23 @@ def time_logins_and_refreshes(rounds: int) -> dict[str, list[float]]:
     return times
 
 
-def time_known_and_unknown(way: str, rounds: int) -> dict[str, list[float]]:
-    """Time requests for addresses that have an account and for addresses that have none, turn about, in random order."""
-    auth, (name, body, expected) = Handler("auth"), _ENUMERATION_REQUESTS[way]
+def time_known_and_unknown(request: str, rounds: int) -> dict[str, list[float]]:
+    """Time requests for known and for unknown addresses, interleaved in random order."""
+    auth = Handler("auth")
+    name, body, expected = _ENUMERATION_REQUESTS[request]
     known = [new_address() for _ in range(rounds)]
     for email in known:
         _store_account(email)
     times: dict[str, list[float]] = {"known": [], "unknown": []}
     for email in known:
         both = [("known", email), ("unknown", new_address())]
-        for kind, asked in both if secrets.randbits(1) else both[::-1]:
-            times[kind].append(auth.timed(event_with_body(name, body(asked)), expected=expected)[0])
+        for kind, address in both if secrets.randbits(1) else both[::-1]:
+            times[kind].append(auth.timed(event_with_body(name, body(address)), expected=expected)[0])
     return times
 
 
 def _store_account(email: str) -> None:
-    """Make an account with one and the same hash: what is timed is the asking, not the registering."""
+    """Store an account directly; all share one password hash, because hashing each would take minutes."""
     users, transactions, ids = (importlib.import_module(f"parley.{name}") for name in ("db.accounts.users", "db.transactions", "ids"))
     services, user_id = importlib.import_module("functions.auth.app").services, ids.new_id()
     with transactions.user_scope(services.engine, user_id) as connection:
@@ -108,32 +110,32 @@ def _hash_once(services: Any) -> str:
 
 
 def time_authorizer(token: str, rounds: int) -> dict[str, list[float]]:
-    """Time the authorizer's verdict on a valid token."""
+    """Time the authorizer on a valid token."""
     handler = importlib.import_module("functions.authorizer.app").handler
-    asked: dict[str, Any] = json.loads((_EVENTS / "authorizer_token.json").read_text())
-    asked["headers"]["Authorization"] = f"Bearer {token}"
+    event: dict[str, Any] = json.loads((_EVENTS / "authorizer_token.json").read_text())
+    event["headers"]["Authorization"] = f"Bearer {token}"
     times = []
     for _ in range(rounds):
         started = time.perf_counter()
-        handler(asked, _CONTEXT)
+        handler(event, _CONTEXT)
         times.append((time.perf_counter() - started) * 1000)
     return {"authorizer": times[1:]}
 
 
 def main() -> None:
-    """Measure one of the three, and print the times after everything that the functions log."""
+    """Run one measurement and print the times as the last line, after the functions' logs."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("what", choices=["calls", "authorizations", *_ENUMERATION_REQUESTS])
+    parser.add_argument("measurement", choices=["calls", "authorizations", *_ENUMERATION_REQUESTS])
     parser.add_argument("--rounds", type=int, required=True)
     parser.add_argument("--token", default="")
     args = parser.parse_args()
-    if args.what == "calls":
-        found = time_logins_and_refreshes(args.rounds)
-    elif args.what == "authorizations":
-        found = time_authorizer(args.token, args.rounds)
+    if args.measurement == "calls":
+        times = time_logins_and_refreshes(args.rounds)
+    elif args.measurement == "authorizations":
+        times = time_authorizer(args.token, args.rounds)
     else:
-        found = time_known_and_unknown(args.what, args.rounds)
-    print("\n" + json.dumps(found))
+        times = time_known_and_unknown(args.measurement, args.rounds)
+    print("\n" + json.dumps(times))
 
 
 if __name__ == "__main__":

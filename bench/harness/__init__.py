@@ -1,1 +1,1 @@
-"""What every measurement uses: servers, a running Parley, load, /proc, and tables."""
+"""Shared parts of the benchmarks: servers, a running Parley, load, /proc figures, and tables."""

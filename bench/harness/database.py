@@ -1,4 +1,4 @@
-"""A PostgreSQL with the newest schema on a free port, for one measurement."""
+"""A temporary PostgreSQL with the newest schema, on a free port."""
 
 import asyncio
 import os
@@ -20,12 +20,14 @@ from parley.settings import DatabaseSettings
 
 @contextmanager
 def running_database() -> Iterator[DatabaseSettings]:
-    """Run the server until the block ends; `PGPASSFILE` names the roles' passwords."""
+    """Run the server until the end of the block and set `PGPASSFILE` to a file with the roles' passwords."""
     with TemporaryDirectory(prefix="parley-bench-") as folder:
-        root, loop = Path(folder), asyncio.new_event_loop()
+        root = Path(folder)
+        loop = asyncio.new_event_loop()
         thread = threading.Thread(target=loop.run_forever, daemon=True)
         thread.start()
-        data, passwords = DataDir(root), {role: secrets.token_hex(8) for role in (SUPERUSER, *database.ROLES)}
+        data = DataDir(root)
+        passwords = {role: secrets.token_hex(8) for role in (SUPERUSER, *database.ROLES)}
         data.logs.mkdir()
         server = Postgres(data, password=passwords[SUPERUSER], report=print)
         _wait(loop, server.start())

@@ -2,19 +2,16 @@
 
     python -m bench.harness.fake_model --port 9000
 
-It answers every POST, streamed or whole.
+It accepts any POST; the body's `stream` selects a stream or a JSON document.
 """
 
 import argparse
 import json
-from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any
 
 import uvicorn
 
-type Message = MutableMapping[str, Any]
-type Receive = Callable[[], Awaitable[Message]]
-type Send = Callable[[Message], Awaitable[None]]
+from local.gateway.asgi import AsgiMessage, Receive, Send
+
 TOKENS = [f" tok{number}" for number in range(20)]
 USAGE = {"prompt_tokens": 10, "completion_tokens": 20, "total_tokens": 30}
 _HEAD = {"id": "chatcmpl-1", "created": 1, "model": "fake"}
@@ -38,8 +35,8 @@ CHUNKS = [
 ]
 
 
-async def app(scope: Message, receive: Receive, send: Send) -> None:
-    """Answer one request."""
+async def app(scope: AsgiMessage, receive: Receive, send: Send) -> None:
+    """Serve a request as an ASGI app."""
     if scope["method"] == "POST" and json.loads(await _body(receive)).get("stream"):
         await _start(send, b"text/event-stream")
         for chunk in CHUNKS:
@@ -51,10 +48,12 @@ async def app(scope: Message, receive: Receive, send: Send) -> None:
 
 
 async def _body(receive: Receive) -> bytes:
-    body, more = b"", True
-    while more:
+    body = b""
+    has_more = True
+    while has_more:
         message = await receive()
-        body, more = body + message.get("body", b""), message.get("more_body", False)
+        body += message.get("body", b"")
+        has_more = message.get("more_body", False)
     return body
 
 

@@ -1,9 +1,9 @@
-"""A bounded load generator for chat endpoints on this machine: latency and time to first token, as one JSON document.
+"""A load generator for chat endpoints on this machine; prints latency and time to first token as one JSON document.
 
     python -m bench.harness.load --url http://127.0.0.1:9000/v1/chat/completions --body '{"stream": true}' --seconds 2
 
-Each client keeps one connection and sends one request at a time on it. An answer counts only if its status is 200
-and it holds the last token: a turn that failed must not pass for a fast one.
+Each client has one connection and sends one request at a time. A response counts as good only if its status is 200 and it
+contains the last token, because a failed turn must not pass for a fast one.
 """
 
 import argparse
@@ -15,13 +15,14 @@ from asyncio import StreamReader, StreamWriter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 
-FIRST, LAST = "tok0", "tok19"
-_TAIL_BYTES = 4096  # an event that ends the stream may follow the last token
+FIRST = "tok0"
+LAST = "tok19"
+_TAIL_BYTES = 4096  # a final event may follow the last token
 
 
 @dataclass(frozen=True)
 class Request:
-    """What is sent: each key is a client's own, and clients without one of their own share them."""
+    """The request to send. `keys` are access tokens, assigned to the clients in turn."""
 
     url: str
     body: str
@@ -29,15 +30,16 @@ class Request:
 
     @property
     def address(self) -> tuple[str, int]:
-        """Host and port; SystemExit for anything but this machine."""
+        """Host and port. Raises SystemExit unless the host is 127.0.0.1."""
         parts = urllib.parse.urlsplit(self.url)
         if parts.hostname != "127.0.0.1" or parts.port is None:
             raise SystemExit(f"{self.url} is not an address on loopback")
         return parts.hostname, parts.port
 
     def encoded(self, client: int) -> bytes:
-        """Return the bytes that the client of this number sends."""
-        parts, body = urllib.parse.urlsplit(self.url), self.body.encode()
+        """Return the request of the client with this number as bytes."""
+        parts = urllib.parse.urlsplit(self.url)
+        body = self.body.encode()
         lines = [f"POST {parts.path} HTTP/1.1", f"Host: {parts.netloc}", "Content-Type: application/json"]
         lines += [f"Authorization: Bearer {self.keys[client % len(self.keys)]}"] if self.keys else []
         return "\r\n".join([*lines, f"Content-Length: {len(body)}", "", ""]).encode() + body
@@ -45,7 +47,7 @@ class Request:
 
 @dataclass
 class LoadResult:
-    """What the clients saw, in milliseconds; `requests` also counts those of the warm-up."""
+    """The clients' measurements in milliseconds; `requests` and `errors` include the warm-up."""
 
     times_ms: list[float] = field(default_factory=list)
     first_token_ms: list[float] = field(default_factory=list)
@@ -62,29 +64,30 @@ class _Answer:
 
 
 async def measure(request: Request, *, clients: int, seconds: float, warm_up_s: float) -> LoadResult:
-    """Send requests for `seconds` after a warm-up whose times are dropped."""
+    """Send requests for `seconds`, after a warm-up whose times are discarded."""
     warm_up = await _run_clients(request, clients, warm_up_s)
-    seen = await _run_clients(request, clients, seconds)
-    seen.requests += warm_up.requests
-    seen.errors += warm_up.errors
-    return seen
+    result = await _run_clients(request, clients, seconds)
+    result.requests += warm_up.requests
+    result.errors += warm_up.errors
+    return result
 
 
 async def _run_clients(request: Request, clients: int, seconds: float) -> LoadResult:
-    seen, start = LoadResult(), time.perf_counter()
-    await asyncio.gather(*(_client(request, number, start + seconds, seen) for number in range(clients)))
-    seen.elapsed_s = time.perf_counter() - start
-    return seen
+    result = LoadResult()
+    start = time.perf_counter()
+    await asyncio.gather(*(_client(request, number, start + seconds, result) for number in range(clients)))
+    result.elapsed_s = time.perf_counter() - start
+    return result
 
 
-async def _client(request: Request, number: int, until: float, seen: LoadResult) -> None:
+async def _client(request: Request, number: int, until: float, result: LoadResult) -> None:
     message = request.encoded(number)
     reader, writer = await asyncio.open_connection(*request.address)
     start = time.perf_counter()
-    while seen.requests == 0 or start < until:  # a busy machine may let all of the time pass before the first
+    while result.requests == 0 or start < until:  # at least one request, however slow the machine
         writer.write(message)
         answer = await _read(reader, start)
-        _record(answer, (time.perf_counter() - start) * 1000, seen)
+        _record(answer, (time.perf_counter() - start) * 1000, result)
         if b"connection: close" in answer.head:
             writer.close()
             reader, writer = await asyncio.open_connection(*request.address)
@@ -92,36 +95,38 @@ async def _client(request: Request, number: int, until: float, seen: LoadResult)
     await _close(writer)
 
 
-def _record(answer: _Answer, elapsed_ms: float, seen: LoadResult) -> None:
-    seen.requests += 1
+def _record(answer: _Answer, elapsed_ms: float, result: LoadResult) -> None:
+    result.requests += 1
     if not answer.is_good:
-        seen.errors.append(answer.head.partition(b"\r\n")[0].decode())
+        result.errors.append(answer.head.partition(b"\r\n")[0].decode())
         return
-    seen.times_ms.append(elapsed_ms)
+    result.times_ms.append(elapsed_ms)
     if answer.first_token_s is not None:
-        seen.first_token_ms.append(answer.first_token_s * 1000)
+        result.first_token_ms.append(answer.first_token_s * 1000)
 
 
 async def _read(reader: StreamReader, start: float) -> _Answer:
     head = (await reader.readuntil(b"\r\n\r\n")).lower()
-    has_begun = b" 200 " in head.partition(b"\r\n")[0]
+    is_ok = b" 200 " in head.partition(b"\r\n")[0]
     if b"transfer-encoding: chunked" in head:
         first_s, tail = await _read_chunks(reader, start)
     else:
         length = int(head.partition(b"content-length:")[2].partition(b"\r\n")[0])
-        first_s, tail = None, await reader.readexactly(length)
-    return _Answer(first_s, has_begun and LAST.encode() in tail, head)
+        first_s = None
+        tail = await reader.readexactly(length)
+    return _Answer(first_s, is_ok and LAST.encode() in tail, head)
 
 
 async def _read_chunks(reader: StreamReader, start: float) -> tuple[float | None, bytes]:
-    """Return when the first token came, and the end of the body."""
-    first_s, seen = None, b""
+    """Return the seconds from `start` to the first token, and the end of the body."""
+    first_s = None
+    tail = b""
     while size := int((await reader.readline()).partition(b";")[0], 16):
-        seen = (seen + await reader.readexactly(size + 2))[-_TAIL_BYTES:]
-        if first_s is None and FIRST.encode() in seen:
+        tail = (tail + await reader.readexactly(size + 2))[-_TAIL_BYTES:]
+        if first_s is None and FIRST.encode() in tail:
             first_s = time.perf_counter() - start
     await reader.readline()
-    return first_s, seen
+    return first_s, tail
 
 
 async def _close(writer: StreamWriter) -> None:
@@ -130,11 +135,11 @@ async def _close(writer: StreamWriter) -> None:
 
 
 def main() -> None:
-    """Measure what the arguments say and print it."""
+    """Measure as the arguments say and print the result."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--url", required=True)
     parser.add_argument("--body", required=True)
-    parser.add_argument("--key", action="append", default=[], help="a client's access token; may be repeated")
+    parser.add_argument("--key", action="append", default=[], help="an access token; repeat for several users")
     parser.add_argument("--clients", type=int, default=1)
     parser.add_argument("--seconds", type=float, default=2.0)
     parser.add_argument("--warm-up", type=float, default=0.5, metavar="SECONDS")

@@ -1,4 +1,4 @@
-"""The machine, versions and revision that the figures were measured on."""
+"""The machine, the package versions and the revision of a measurement."""
 
 import os
 import platform
@@ -31,8 +31,8 @@ def _git(*arguments: str) -> str:
 
 
 def _processor() -> str:
-    found = Path("/proc/cpuinfo")
-    lines = found.read_text().splitlines() if found.exists() else []
+    cpuinfo = Path("/proc/cpuinfo")
+    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
     return names[0] if names else platform.machine()
 

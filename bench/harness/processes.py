@@ -1,7 +1,4 @@
-"""Memory and processor time of processes.
-
-Read from Linux's /proc. Elsewhere nothing can be read, and the figures are missing.
-"""
+"""Memory, processor time and environment of processes, from Linux's /proc; on other systems figures are None."""
 
 import os
 import subprocess
@@ -15,36 +12,37 @@ _TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 
 
 def tree(root: int) -> list[int]:
-    """Return `root` and all that descends from it."""
+    """Return the ids of `root` and its descendants."""
     children: dict[int, list[int]] = {}
     for pid, parent in _parents().items():
         children.setdefault(parent, []).append(pid)
-    found, waiting = [], [root]
-    while waiting:
-        pid = waiting.pop()
-        found.append(pid)
-        waiting += children.get(pid, [])
-    return found
+    pids = []
+    pending = [root]
+    while pending:
+        pid = pending.pop()
+        pids.append(pid)
+        pending += children.get(pid, [])
+    return pids
 
 
 def cpu_ms(pids: list[int]) -> float | None:
-    """Return the processor time that the processes have used so far, to a hundredth of a second each."""
+    """Return the total processor time of the processes so far; each is rounded to 10 ms."""
     ticks = [ticks for pid in pids if (ticks := _ticks(pid)) is not None]
     return sum(ticks) * 1000 / _TICKS_PER_S if ticks else None
 
 
 def peak_mb(pid: int) -> float | None:
-    """Return the most memory that the process has held at once: its peak resident size."""
+    """Return the peak resident size of the process."""
     return _status_mb(pid, "VmHWM")
 
 
 def resident_mb(pid: int) -> float | None:
-    """Return the memory that the process holds now: its resident size."""
+    """Return the current resident size of the process."""
     return _status_mb(pid, "VmRSS")
 
 
 def environment(pid: int) -> dict[str, str]:
-    """Return the environment that the process was started with."""
+    """Return the initial environment of the process."""
     pairs = (variable.partition("=") for variable in _read(pid, "environ").split("\0") if variable)
     return {name: value for name, _, value in pairs}
 
@@ -67,7 +65,7 @@ def _ticks(pid: int) -> int | None:
 
 
 def _fields(pid: int) -> list[str]:
-    """Return what follows the program's name in `stat` (proc_pid_stat(5)); the name may itself hold spaces."""
+    """Return the fields after the program's name in `stat` (proc_pid_stat(5)); the name may contain spaces."""
     return _read(pid, "stat").rpartition(")")[2].split()
 
 
@@ -79,7 +77,7 @@ def _read(pid: int, name: str) -> str:
 
 
 def run_timed(command: list[str], environment: Mapping[str, str] | None = None) -> tuple[float, float]:
-    """Run a command whose last words are two figures, and return them: ms, and ms of CPU. Raises ServerFailed."""
+    """Run a command whose output ends with wall and CPU milliseconds, and return both. Raises `ServerFailed`."""
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     if done.returncode:
         raise ServerFailed(f"{command[-1]}:\n{done.stderr[-2000:]}")

@@ -1,4 +1,4 @@
-"""Server processes on this machine, started for a measurement and stopped after it."""
+"""Start a server process for a measurement, wait until it is ready, and stop it afterwards."""
 
 import http.client
 import json
@@ -21,12 +21,12 @@ _STOP_S = 20.0
 
 
 class ServerFailed(Exception):
-    """A server did not start or did not answer as it should; the text says what it said."""
+    """A server or a helper process failed; the message ends with its output."""
 
 
 @dataclass(frozen=True)
 class Server:
-    """A running server."""
+    """A running server process on a loopback port."""
 
     pid: int
     port: int
@@ -38,9 +38,9 @@ class Server:
 
 def free_port() -> int:
     """Return a loopback port that is free now."""
-    with socket.socket() as found:
-        found.bind((HOST, 0))
-        port: int = found.getsockname()[1]
+    with socket.socket() as probe:
+        probe.bind((HOST, 0))
+        port: int = probe.getsockname()[1]
         return port
 
 
@@ -48,7 +48,7 @@ def free_port() -> int:
 def running_server(
     command: Sequence[str], *, port: int, log: Path, ready: str = "/", environment: Mapping[str, str] | None = None, limit_s: float = 90
 ) -> Iterator[Server]:
-    """Run a server until the block ends, or until this process is killed; it begins when the path `ready` has an answer."""
+    """Run a server until the end of the block or the death of this process; the block starts once the path `ready` responds."""
     wrapper = [sys.executable, "-I", "-S", str(_PARENT_DEATH_WRAPPER), str(os.getpid()), str(int(signal.SIGTERM)), "-1", "-1"]
     with log.open("wb") as output:
         variables = os.environ | (environment or {})
@@ -80,7 +80,7 @@ def _wait_until_ready(process: subprocess.Popen[bytes], port: int, path: str, *,
 
 
 def _answers(port: int, path: str, *, timeout_s: float) -> bool:
-    """Ask once. Who already listens but does not serve yet lets the request wait, so no time is lost between two polls."""
+    """Send one request. A server that listens but is not ready lets it wait, so no time is lost between polls."""
     connection = http.client.HTTPConnection(HOST, port, timeout=timeout_s)
     try:
         connection.request("GET", path)

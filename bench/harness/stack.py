@@ -1,4 +1,4 @@
-"""A running `parley up` on its own data, its signed-up users, and a chat client."""
+"""A running `parley up` with its own data, registered users, and a chat client."""
 
 import http.client
 import json
@@ -17,7 +17,7 @@ from bench.harness.servers import HOST, Server, ServerFailed, call, free_port, r
 
 CHAT_HANDLER = "functions.chat.app.handler"
 PASSWORD = "a pass phrase for a benchmark"
-# A token lives ten minutes; none may end within a measurement.
+# Access tokens are valid for ten minutes and must not expire during a measurement.
 _TOKEN_REUSE_S = 240.0
 
 _MODELS = """
@@ -37,7 +37,7 @@ name = "offline"
 
 @dataclass
 class Users:
-    """Users of a running Parley, each with a session of their own."""
+    """Registered users of a running Parley, each with a session."""
 
     server: Server
     count: int
@@ -46,27 +46,27 @@ class Users:
     _at: float = 0.0
 
     def tokens(self) -> list[str]:
-        """Return an access token of each, signing up or in where that is needed."""
+        """Return an access token for each user, registering or logging in if necessary."""
         if not self._emails:
             self._emails = [f"{secrets.token_hex(8)}@example.com" for _ in range(self.count)]
-            self._enter("register")
+            self._authenticate("register")
         elif time.monotonic() - self._at > _TOKEN_REUSE_S:
-            self._enter("login")
+            self._authenticate("login")
         return self._tokens
 
     @property
     def credentials(self) -> dict[str, str]:
-        """The first one's e-mail address and password."""
+        """The e-mail address and password of the first user."""
         return {"email": self._emails[0], "password": PASSWORD}
 
-    def _enter(self, how: str) -> None:
+    def _authenticate(self, operation: str) -> None:
         self._at = time.monotonic()
-        self._tokens = [self._token(how, email) for email in self._emails]
+        self._tokens = [self._token(operation, email) for email in self._emails]
 
-    def _token(self, how: str, email: str) -> str:
-        status, answer = call(self.server, "POST", f"/auth/{how}", {"email": email, "password": PASSWORD})
+    def _token(self, operation: str, email: str) -> str:
+        status, answer = call(self.server, "POST", f"/auth/{operation}", {"email": email, "password": PASSWORD})
         if status >= 400:
-            raise ServerFailed(f"{how} was answered with {status}: {json.dumps(answer)}")
+            raise ServerFailed(f"{operation} failed with status {status}: {json.dumps(answer)}")
         return str(answer["access_token"])
 
 
@@ -74,11 +74,12 @@ class Users:
 def running_parley(
     folder: Path, *, upstream: str = "http://127.0.0.1:9/v1", models: str = _MODELS, limit_s: float = 90, parameters: Sequence[str] = ()
 ) -> Iterator[Server]:
-    """Run the stack on the data in `folder`, new or not, until the block ends. Its throttle lets everything through.
+    """Run the stack until the end of the block, without throttling, on the data in `folder` if there is any.
 
-    `parameters` are further ones of the template, as `Name=value`.
+    `parameters` are additional template parameters as `Name=value`.
     """
-    catalogue, port = folder / "models.toml", free_port()
+    catalogue = folder / "models.toml"
+    port = free_port()
     catalogue.write_text(models.format(upstream=upstream))
     options = ["--port", str(port), "--data", str(folder / "data"), "--models", str(catalogue)]
     options += ["--parameter", "ThrottlePerSecond=100000", "--parameter", "ThrottleBurst=100000", "--parameter", "RatePerMinute=1000000"]
@@ -89,30 +90,30 @@ def running_parley(
 
 
 def workers(server: Server) -> dict[str, list[int]]:
-    """Return the processes of each function's workers, by handler; none where there is no /proc."""
-    found: dict[str, list[int]] = {}
+    """Return the process ids of the workers by handler, empty without /proc."""
+    pids_by_handler: dict[str, list[int]] = {}
     for pid in processes.tree(server.pid):
         if handler := processes.environment(pid).get("_HANDLER"):
-            found.setdefault(handler, []).append(pid)
-    return found
+            pids_by_handler.setdefault(handler, []).append(pid)
+    return pids_by_handler
 
 
 class ChatClient:
-    """A signed-in client with one connection, kept open."""
+    """A chat client of one user, on a persistent connection."""
 
     def __init__(self, server: Server, token: str) -> None:
         self._connection = http.client.HTTPConnection(HOST, server.port, timeout=60)
         self._headers = {"Content-Type": "application/json", "Authorization": f"Bearer {token}"}
 
     def ask(self, body: dict[str, object]) -> float:
-        """Take a turn that is not streamed and return its milliseconds. Raises ServerFailed where there is no answer."""
+        """Send a message without streaming and return the duration in milliseconds. Raises `ServerFailed` on an error status."""
         started_s = time.perf_counter()
         self._connection.request("POST", "/chat", json.dumps(body | {"stream": False}), self._headers)
         answer = self._connection.getresponse()
         document = answer.read()
         elapsed_ms = (time.perf_counter() - started_s) * 1000
         if answer.status != 200:
-            raise ServerFailed(f"a turn was answered with {answer.status}: {document.decode(errors='replace')}")
+            raise ServerFailed(f"a turn failed with status {answer.status}: {document.decode(errors='replace')}")
         self.conversation_id = str(json.loads(document)["conversation_id"])
         return elapsed_ms
 

@@ -27,13 +27,13 @@ from parley.settings import DatabaseSettings
 
 BUCKET = "parley-bench-files"
 _POLL_S = 0.01
-# Vectors are a vendor's time, not ours: no model makes any here.
+# No embedding model: its time would be the vendor's, not ours.
 _MODELS = '[roles]\nchat = "offline"\n\n[models.offline]\nprovider = "offline"\nname = "offline"\n'
 
 
 @dataclass(frozen=True, slots=True)
 class IngestCost:
-    """What one document took. Memory is the most that the function and its child held, each at its own moment: their sum is a bound."""
+    """The cost of one document. Function and child may peak at different times, so `peak_mb` is an upper bound."""
 
     chunks: int
     wall_s: float
@@ -53,14 +53,14 @@ class IngestCost:
 
 @dataclass(frozen=True, slots=True)
 class IngestEnvironment:
-    """Where documents are read."""
+    """A database, S3, a queue and the environment variables of the ingest function."""
 
     engine: Engine
     owner: Engine
     environment: dict[str, str]
 
     def read(self, content: bytes, filename: str) -> IngestCost:
-        """Store a file, have it read, and return what that took. Raises ServerFailed unless it is ready then."""
+        """Store a file, ingest it, and return the cost. Raises `ServerFailed` unless the document becomes ready."""
         user_id, document_id = new_id(), new_id()
         with self.owner.begin() as connection:
             values = {"id": user_id, "email": f"{user_id}@example.com"}
@@ -71,13 +71,13 @@ class IngestEnvironment:
         boto3.client("s3").put_object(Bucket=BUCKET, Key=document_key(user_id, document_id), Body=content)
         cost, peaks = self._run_worker(str(user_id), str(document_id))
         with user_scope(self.engine, user_id) as connection:
-            found = documents.get(connection, document_id, user_id=user_id)
-        if cost.pop("failed") or found.status != "ready":
-            raise ServerFailed(f"{filename}: {found.status}, {found.error_code}")
-        return IngestCost(chunks=found.chunks, function_mb=peaks[0], reader_mb=peaks[1], **cost)
+            document = documents.get(connection, document_id, user_id=user_id)
+        if cost.pop("failed") or document.status != "ready":
+            raise ServerFailed(f"{filename}: {document.status}, {document.error_code}")
+        return IngestCost(chunks=document.chunks, function_mb=peaks[0], reader_mb=peaks[1], **cost)
 
     def _run_worker(self, *ids: str) -> tuple[dict[str, float], tuple[float, float]]:
-        """Run the worker and return its figures, and the peaks of its memory and of its child's."""
+        """Run the worker and return its figures and the peak memory, in MB, of the worker and of its child."""
         command = [sys.executable, "-m", "bench.ingest.worker", *ids]
         worker = subprocess.Popen(command, env=self.environment, stdout=subprocess.PIPE, text=True)
         peaks: dict[int, float] = {}
@@ -85,15 +85,15 @@ class IngestEnvironment:
             for pid in (worker.pid, *_children(worker.pid)):
                 peaks[pid] = max(peaks.get(pid, 0.0), processes.peak_mb(pid) or 0.0)
             time.sleep(_POLL_S)
-        said = worker.stdout.read().splitlines() if worker.stdout else []
+        lines = worker.stdout.read().splitlines() if worker.stdout else []
         if worker.returncode:
-            raise ServerFailed(f"bench.ingest.worker ended with {worker.returncode}")
-        own = peaks.pop(worker.pid)
-        return json.loads(said[-1]), (own, max(peaks.values(), default=0.0))
+            raise ServerFailed(f"bench.ingest.worker exited with status {worker.returncode}")
+        worker_peak = peaks.pop(worker.pid)
+        return json.loads(lines[-1]), (worker_peak, max(peaks.values(), default=0.0))
 
 
 def _children(pid: int) -> list[int]:
-    """Return a process's children; asked often, so without a look at all processes."""
+    """Return the child processes, without scanning all processes because this is called in a tight loop."""
     try:
         return [int(child) for task in Path(f"/proc/{pid}/task").iterdir() for child in (task / "children").read_text().split()]
     except OSError:
@@ -102,7 +102,7 @@ def _children(pid: int) -> list[int]:
 
 @contextmanager
 def running_ingest_environment(folder: Path) -> Iterator[IngestEnvironment]:
-    """Run database, S3 and queue until the block ends."""
+    """Run database, S3 and queue until the end of the block."""
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     server = ThreadedMotoServer(ip_address=HOST, port=free_port(), verbose=False)
     server.start()
@@ -120,7 +120,7 @@ def running_ingest_environment(folder: Path) -> Iterator[IngestEnvironment]:
 
 
 def _variables(settings: DatabaseSettings, folder: Path) -> dict[str, str]:
-    """Return what the template gives the function."""
+    """Return the environment variables that the template sets for the function."""
     catalogue = folder / "models.toml"
     catalogue.write_text(_MODELS)
     return {

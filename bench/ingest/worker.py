@@ -1,6 +1,6 @@
-"""The process that reads one document, as the function does: `python -m bench.ingest.worker USER DOCUMENT`, on one core.
+"""Ingest one document with the function's handler, on one core: `python -m bench.ingest.worker USER DOCUMENT`.
 
-Prints what it took as JSON: seconds, and seconds of processor time of the function and of the reading child.
+Prints JSON with the wall time and the processor time, in seconds, of the function and of its parser process.
 """
 
 import json
@@ -10,7 +10,7 @@ import sys
 import time
 from types import SimpleNamespace
 
-_LEFT_MS = 300_000
+_REMAINING_MS = 300_000
 
 
 def _cpu_s(who: int) -> float:
@@ -19,7 +19,7 @@ def _cpu_s(who: int) -> float:
 
 
 def main(user_id: str, document_id: str) -> None:
-    """Read the document."""
+    """Ingest the document and print the cost."""
     os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
     from functions.ingest.app import handler
 
@@ -28,13 +28,14 @@ def main(user_id: str, document_id: str) -> None:
         memory_limit_in_mb=1024,
         invoked_function_arn="arn:aws:lambda:eu-west-1:000000000000:function:IngestFunction",
         aws_request_id="bench",
-        get_remaining_time_in_millis=lambda: _LEFT_MS,
+        get_remaining_time_in_millis=lambda: _REMAINING_MS,
     )
     body = json.dumps({"Records": [{"s3": {"object": {"key": f"documents/{user_id}/{document_id}"}}}]})
-    began, before_s = time.perf_counter(), _cpu_s(resource.RUSAGE_SELF)
+    began = time.perf_counter()
+    cpu_before_s = _cpu_s(resource.RUSAGE_SELF)
     failed = handler({"Records": [{"messageId": "1", "body": body}]}, context)["batchItemFailures"]
-    took = {"wall_s": time.perf_counter() - began, "function_s": _cpu_s(resource.RUSAGE_SELF) - before_s}
-    print(json.dumps(took | {"reader_s": _cpu_s(resource.RUSAGE_CHILDREN), "failed": bool(failed)}))
+    cost = {"wall_s": time.perf_counter() - began, "function_s": _cpu_s(resource.RUSAGE_SELF) - cpu_before_s}
+    print(json.dumps(cost | {"reader_s": _cpu_s(resource.RUSAGE_CHILDREN), "failed": bool(failed)}))
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """A text that can be found."""
+    """A text to index."""
 
     id: str
     text: str
@@ -17,7 +17,7 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """A question and which items answer it."""
+    """A query and the ids of the items that answer it."""
 
     text: str
     gold: frozenset[str]
@@ -25,7 +25,7 @@ class Query:
 
 @dataclass(frozen=True, slots=True)
 class Dataset:
-    """Items and queries."""
+    """A named set of items and queries."""
 
     name: str
     items: Sequence[Item]
@@ -33,14 +33,14 @@ class Dataset:
 
 
 def load_dataset(folder: Path) -> Dataset:
-    """Read a set.
+    """Read a dataset in one of two formats.
 
-    Either `items.jsonl` with `{"id", "text"}` and `queries.jsonl` with `{"query", "gold": [id, …]}` on each line, or the files of
+    Either `items.jsonl` with `{"id", "text"}` and `queries.jsonl` with `{"query", "gold": [id, …]}` per line, or the files of
     Anthropic's contextual retrieval cookbook, `codebase_chunks.json` and `evaluation_set.jsonl`.
     """
     if (folder / "items.jsonl").exists():
-        items = [Item(str(one["id"]), one["text"]) for one in _lines(folder / "items.jsonl")]
-        queries = [Query(one["query"], frozenset(map(str, one["gold"]))) for one in _lines(folder / "queries.jsonl")]
+        items = [Item(str(row["id"]), row["text"]) for row in _lines(folder / "items.jsonl")]
+        queries = [Query(row["query"], frozenset(map(str, row["gold"]))) for row in _lines(folder / "queries.jsonl")]
         return Dataset(folder.name, items, queries)
     documents = json.loads((folder / "codebase_chunks.json").read_text())
     items = [
@@ -48,14 +48,14 @@ def load_dataset(folder: Path) -> Dataset:
         for document in documents
         for chunk in document["chunks"]
     ]
-    asked = _lines(folder / "evaluation_set.jsonl")
-    queries = [Query(one["query"], frozenset(f"{uuid}:{index}" for uuid, index in one["golden_chunk_uuids"])) for one in asked]
+    rows = _lines(folder / "evaluation_set.jsonl")
+    queries = [Query(row["query"], frozenset(f"{uuid}:{index}" for uuid, index in row["golden_chunk_uuids"])) for row in rows]
     return Dataset(folder.name, items, queries)
 
 
-def recall_at(found: Sequence[str], gold: frozenset[str], places: int) -> float:
-    """Return the share of the items that answer a question which stand among the first `places`."""
-    return len(set(found[:places]) & gold) / len(gold)
+def recall_at(found: Sequence[str], gold: frozenset[str], rank: int) -> float:
+    """Return the share of the `gold` items that are among the first `rank` found items."""
+    return len(set(found[:rank]) & gold) / len(gold)
 
 
 def _lines(path: Path) -> list[dict[str, Any]]:

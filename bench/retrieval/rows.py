@@ -1,7 +1,7 @@
-"""Rows for measuring search: passages or chunks of one user among those of others, written by COPY.
+"""Fill a table for search benchmarks: passages or chunks of one user among those of other users, written by COPY.
 
-The texts and vectors are some thousands, used again and again, and the words are analysed beforehand: to have PostgreSQL analyse
-each text would take most of the time, and what is measured is reading.
+A few thousand texts and vectors are reused, and their words are analysed here: if PostgreSQL analysed every text, writing
+would take most of the time, but only reading is measured.
 """
 
 import random
@@ -19,15 +19,18 @@ from bench.retrieval.corpus import Corpus, pack_halfvec, pack_tsvector
 from parley.ids import new_id
 
 MODEL = "m"
-_TEXTS, _VECTORS, _DOCUMENT_CHUNKS, _USER_ROWS = 5_000, 20_000, 400, 10_000
-_WORDS = {"passages": 90, "chunks": 200}
+_TEXTS = 5_000
+_VECTORS = 20_000
+_CHUNKS_PER_DOCUMENT = 400
+_ROWS_PER_USER = 10_000
+_WORDS_PER_ROW = {"passages": 90, "chunks": 200}
 
 _COPIES = {
     "passages": "passages (user_id, id, conversation_id, first_seq, last_seq, said_at, text, words, embedding, embedding_model)",
     "chunks": "chunks (user_id, id, document_id, number, heading, start, tokens, text, words, embedding, embedding_model)",
 }
 
-# Before this moment in 2026, in microseconds since 2000.
+# A fixed moment in 2026, in microseconds since 2000.
 _SAID_AT = struct.pack(">q", 9_800 * 86_400 * 1_000_000)
 
 _INDEXES = """
@@ -39,13 +42,13 @@ _CONVERSATION = "INSERT INTO conversations (user_id, id) VALUES (%(user_id)s, %(
 
 _DOCUMENT = f"""
     INSERT INTO documents (user_id, id, title, filename, content_type, bytes, status, progress, chunks)
-    VALUES (%(user_id)s, %(id)s, 'made up', 'made-up.txt', 'text/plain', 1, 'ready', 1, {_DOCUMENT_CHUNKS})
+    VALUES (%(user_id)s, %(id)s, 'made up', 'made-up.txt', 'text/plain', 1, 'ready', 1, {_CHUNKS_PER_DOCUMENT})
 """
 
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """How much there is: rows of the user and of others, the length of the vectors, and whether these have topics."""
+    """The size of a benchmark: rows of the user and of others, vector dimensions, and whether vectors have topics."""
 
     table: str
     own: int
@@ -55,8 +58,8 @@ class Case:
 
 
 @dataclass(frozen=True, slots=True)
-class _Stock:
-    """What rows are made of: texts with their words, and vectors."""
+class _RowContents:
+    """The texts, each with its `tsvector`, and the vectors from which rows are drawn."""
 
     texts: list[tuple[bytes, bytes]]
     vectors: list[bytes]
@@ -64,27 +67,30 @@ class _Stock:
 
 
 def fill_table(owner: Engine, case: Case, corpus: Corpus, user_id: UUID) -> None:
-    """Store the rows, the user's own spread evenly among the others'."""
+    """Write the rows, with the user's rows evenly distributed among the others."""
     with owner.begin() as connection, cast("psycopg.Connection", connection.connection.driver_connection).cursor() as cursor:
         _copy_rows(cursor, case, corpus, user_id)
-    with owner.connect().execution_options(isolation_level="AUTOCOMMIT") as done:
-        done.execute(text(f"VACUUM ANALYZE {case.table}"))
-        done.execute(text("VACUUM ANALYZE documents"))
+    with owner.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.execute(text(f"VACUUM ANALYZE {case.table}"))
+        connection.execute(text("VACUUM ANALYZE documents"))
 
 
 def _copy_rows(cursor: Cursor, case: Case, corpus: Corpus, user_id: UUID) -> None:
     table = case.table
     indexes = cursor.execute(_INDEXES, {"table": table}).fetchall()
-    # Generated again, the words would be analysed; COPY does not go with row level security; and indexes are quicker made at once.
+    # Generated columns would analyse the words, COPY does not support row level security, and indexes build faster at the end.
     cursor.execute(f"ALTER TABLE {table} ALTER COLUMN words DROP EXPRESSION")
     cursor.execute(f"ALTER TABLE {table} NO FORCE ROW LEVEL SECURITY")
     for name, _ in indexes:
         cursor.execute(f"DROP INDEX {name}")
-    others = [new_id() for _ in range(-(-case.others // _USER_ROWS))]
-    places = {one: list(_parents(cursor, case, one, case.own if one == user_id else 2 * _USER_ROWS)) for one in (user_id, *others)}
+    others = [new_id() for _ in range(-(-case.others // _ROWS_PER_USER))]
+    parents = {
+        owner_id: list(_create_parents(cursor, case, owner_id, case.own if owner_id == user_id else 2 * _ROWS_PER_USER))
+        for owner_id in (user_id, *others)
+    }
     with cursor.copy(f"COPY {_COPIES[table]} FROM STDIN (FORMAT binary)") as copy:
         copy.write(b"PGCOPY\n\xff\r\n\0" + bytes(8))
-        for row in _rows(case, _stock(case, corpus), user_id, others, places):
+        for row in _rows(case, _row_contents(case, corpus), user_id, others, parents):
             copy.write(struct.pack(">h", len(row)) + b"".join(struct.pack(">i", len(value)) + value for value in row))
         copy.write(struct.pack(">h", -1))
     cursor.execute("SET LOCAL maintenance_work_mem = '1GB'")
@@ -93,42 +99,47 @@ def _copy_rows(cursor: Cursor, case: Case, corpus: Corpus, user_id: UUID) -> Non
     cursor.execute(f"ALTER TABLE {table} FORCE ROW LEVEL SECURITY")
 
 
-def _stock(case: Case, corpus: Corpus) -> _Stock:
-    texts = [corpus.words(_WORDS[case.table]) for _ in range(_TEXTS)]
+def _row_contents(case: Case, corpus: Corpus) -> _RowContents:
+    texts = [corpus.words(_WORDS_PER_ROW[case.table]) for _ in range(_TEXTS)]
     vectors = [pack_halfvec(corpus.vector()) for _ in range(min(_VECTORS, case.own + case.others))]
-    return _Stock([(" ".join(one).encode(), pack_tsvector(one)) for one in texts], vectors, random.Random(11))
+    return _RowContents([(" ".join(words).encode(), pack_tsvector(words)) for words in texts], vectors, random.Random(11))
 
 
-def _rows(case: Case, stock: _Stock, user_id: UUID, others: list[UUID], places: dict[UUID, list[UUID]]) -> Iterator[tuple[bytes, ...]]:
-    numbers = dict.fromkeys(places, 0)
+def _rows(
+    case: Case, contents: _RowContents, user_id: UUID, others: list[UUID], parents: dict[UUID, list[UUID]]
+) -> Iterator[tuple[bytes, ...]]:
+    """Yield the columns of each row in the order and the binary format of COPY."""
+    numbers = dict.fromkeys(parents, 0)
     for owner_id in _owners(case, user_id, others):
-        number, numbers[owner_id] = numbers[owner_id], numbers[owner_id] + 1
-        body, words = stock.random.choice(stock.texts)
-        of_it = (body, words, stock.random.choice(stock.vectors), MODEL.encode())
-        place = places[owner_id][number // _DOCUMENT_CHUNKS if case.table == "chunks" else 0].bytes
-        within = _number(number % _DOCUMENT_CHUNKS)
-        between = (within, b"", _number(0), _number(270)) if case.table == "chunks" else (_number(1), _number(1), _SAID_AT)
-        yield owner_id.bytes, new_id().bytes, place, *between, *of_it
+        number = numbers[owner_id]
+        numbers[owner_id] += 1
+        body, words = contents.random.choice(contents.texts)
+        last_columns = (body, words, contents.random.choice(contents.vectors), MODEL.encode())
+        parent = parents[owner_id][number // _CHUNKS_PER_DOCUMENT if case.table == "chunks" else 0].bytes
+        chunk_number = _number(number % _CHUNKS_PER_DOCUMENT)
+        middle_columns = (chunk_number, b"", _number(0), _number(270)) if case.table == "chunks" else (_number(1), _number(1), _SAID_AT)
+        yield owner_id.bytes, new_id().bytes, parent, *middle_columns, *last_columns
 
 
 def _owners(case: Case, user_id: UUID, others: list[UUID]) -> Iterator[UUID]:
-    total, given = case.own + case.others, 0
+    total = case.own + case.others
+    own = 0
     for number in range(total):
-        if given * total < case.own * (number + 1):
-            given += 1
+        if own * total < case.own * (number + 1):
+            own += 1
             yield user_id
         else:
             yield others[number % len(others)]
 
 
-def _parents(cursor: Cursor, case: Case, user_id: UUID, rows: int) -> Iterator[UUID]:
-    """Make a user, and the conversation or the documents that up to so many rows belong to."""
+def _create_parents(cursor: Cursor, case: Case, user_id: UUID, rows: int) -> Iterator[UUID]:
+    """Create a user and yield the ids of a new conversation, or of enough new documents, for `rows` rows."""
     cursor.execute("INSERT INTO users (id, email) VALUES (%s, %s)", (user_id, f"{user_id}@example.com"))
-    count = 1 if case.table == "passages" else -(-rows // _DOCUMENT_CHUNKS)
+    count = 1 if case.table == "passages" else -(-rows // _CHUNKS_PER_DOCUMENT)
     for _ in range(count):
-        made = new_id()
-        cursor.execute(_CONVERSATION if case.table == "passages" else _DOCUMENT, {"user_id": user_id, "id": made})
-        yield made
+        parent_id = new_id()
+        cursor.execute(_CONVERSATION if case.table == "passages" else _DOCUMENT, {"user_id": user_id, "id": parent_id})
+        yield parent_id
 
 
 def _number(value: int) -> bytes:

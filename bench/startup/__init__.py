@@ -1,1 +1,1 @@
-"""Starts: cold functions, first calls of a vendor, and `parley up`."""
+"""Startup benchmarks: cold functions, the first call of a provider, and `parley up`."""

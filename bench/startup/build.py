@@ -1,4 +1,4 @@
-"""The build that cold starts are measured on: this machine's own, with and without compiled modules."""
+"""Build the stack for cold-start benchmarks, for this machine, with and without compiled modules."""
 
 import shutil
 import subprocess
@@ -10,25 +10,26 @@ from bench.harness.servers import ServerFailed
 from local.runtime.launch import base_interpreter
 from local.sam_build.tree import RUNTIME_FOLDER, BuildTree
 
-BUILD, CACHE = Path(".bench/build"), Path(".bench/sam-cache")
+BUILD = Path(".bench/build")
+CACHE = Path(".bench/sam-cache")
 _ISOLATED_MAIN = Path("local/runtime/isolated_main.py")
 
 
 @dataclass(frozen=True)
 class Build:
-    """A built tree, to be run as on Lambda: nothing of this environment is seen, nothing is written."""
+    """A built stack that runs as on Lambda: without this environment's packages and without writing bytecode."""
 
     name: str
     root: Path
 
     def paths(self, function: str | None) -> list[str]:
-        """Return the search path of a function, or of none: task root, layers, AWS's runtime."""
+        """Return the search path of a function: task root (omitted for None), layers, AWS's runtime."""
         tree = BuildTree(self.root.resolve())
         task_root = [tree.functions[function]] if function else []
         return [str(path) for path in (*task_root, *tree.layers.values(), RUNTIME_FOLDER)]
 
     def import_command(self, module: str, function: str | None) -> list[str]:
-        """Return the command that imports a module and prints what that took: wall and CPU milliseconds."""
+        """Return a command that imports a module and prints the wall and CPU milliseconds."""
         program = (
             f"import sys, time; sys.path[:0] = {self.paths(function)}; wall, cpu = time.perf_counter(), time.process_time()\n"
             f"import {module}\n"
@@ -37,12 +38,12 @@ class Build:
         return [*_interpreter(), "-c", program]
 
     def worker_command(self, handler: str, function: str) -> list[str]:
-        """Return the command of a worker: AWS's own runtime client with the handler."""
+        """Return the command of a worker: AWS's runtime client with the handler."""
         return [*_interpreter(), str(_ISOLATED_MAIN.resolve()), ":".join(self.paths(function)), handler]
 
 
 def make_builds(folder: Path) -> list[Build]:
-    """Build for this machine, and make a copy without `.pyc` in `folder`. The standard library stays compiled, as on Lambda."""
+    """Build for this machine and make a copy without `.pyc` in `folder`. The standard library stays compiled, as on Lambda."""
     CACHE.parent.mkdir(exist_ok=True)
     (CACHE.parent / ".gitignore").write_text("*\n")
     command = [sys.executable, "-m", "local.sam_build", "native", "--build-dir", str(BUILD), "--cache-dir", str(CACHE)]
@@ -53,7 +54,7 @@ def make_builds(folder: Path) -> list[Build]:
         raise ServerFailed("AWS's runtime is not installed: run `make runtime`")
     plain = folder / "without-pyc"
     shutil.copytree(BUILD, plain, ignore=shutil.ignore_patterns("__pycache__"))
-    return [Build("as it ships", BUILD), Build("without .pyc", plain)]
+    return [Build("as shipped", BUILD), Build("without .pyc", plain)]
 
 
 def _interpreter() -> list[str]:

@@ -1,7 +1,7 @@
-"""The cost of a cold start, function by function: `python -m bench.startup.cold_start`.
+"""The cost of a cold start for each function: `python -m bench.startup.cold_start`.
 
-Fresh processes, interleaved: first each function's import, beside a bare `import fastapi, mangum`, then its first answered
-request.
+Measures fresh processes, interleaved: the import of each function, compared with a bare `import fastapi, mangum`, and the
+first request of each function.
 """
 
 import argparse
@@ -27,31 +27,31 @@ AIMS = {"authorizer": 0.4, "auth": 1.8, "chat": 2.0}
 MEMORY_MB = 110
 
 IMPORT = """\
-A fresh process imports the function's `app.py`, which makes its handler; interpreter start not counted. Lambda's layout:
-task root, layer, AWS's runtime, the standard library, nothing else. Medians of fresh processes, interleaved; the ratio is
-of CPU time, which other work on the machine disturbs less."""
+A fresh process imports the function's `app.py`, which creates the handler; the start of the interpreter is not counted. The
+search path is Lambda's: task root, layer, AWS's runtime, standard library. Figures are medians of fresh, interleaved
+processes. The ratio is of CPU time, which other load on the machine disturbs less."""
 
 ANSWER = """\
-From the start of the process to its request for work (ready) and to the end of its first answer, with the template's
-environment, a real PostgreSQL behind whatever pooler there is, moto, and the emulator's own Runtime API. CPU is the
-worker's alone, memory its peak. On Lambda ready is the end of the init phase."""
+Times from the start of the process to its request for work (ready) and to the end of its first response, with the template's
+environment, a real PostgreSQL (behind PgBouncer if installed), moto, and the emulator's Runtime API. CPU time and peak
+memory are those of the worker. On Lambda, ready is the end of the init phase."""
 
 
 @dataclass
 class ColdStarts:
-    """What was measured, by build and function. The first build is the one that ships."""
+    """Measurements by build and function; the first build is the shipped one."""
 
     builds: list[str]
     requests: dict[str, str]
     imports: dict[tuple[str, str], list[tuple[float, float]]] = field(default_factory=dict)
     answers: dict[tuple[str, str], list[FirstAnswer]] = field(default_factory=dict)
 
-    def imported(self, build: str, name: str, wall_ms: float, cpu_ms: float) -> None:
-        """Note an import."""
+    def add_import(self, build: str, name: str, wall_ms: float, cpu_ms: float) -> None:
+        """Record an import."""
         self.imports.setdefault((build, name), []).append((wall_ms, cpu_ms))
 
-    def answered(self, build: str, name: str, trial: FirstAnswer) -> None:
-        """Note a first answer."""
+    def add_answer(self, build: str, name: str, trial: FirstAnswer) -> None:
+        """Record a first answer."""
         self.answers.setdefault((build, name), []).append(trial)
 
     def import_ms(self, build: str, name: str) -> float | None:
@@ -63,8 +63,8 @@ class ColdStarts:
         return median([cpu for _, cpu in self.imports.get((build, name), [])])
 
     def ratio_to_bare(self, name: str) -> float | None:
-        """Return the ratio of an import's CPU time to the bare import's, as they ship: the median of the rounds' ratios."""
-        ours, bare = (self.imports.get((self.builds[0], one), []) for one in (name, BARE_IMPORT))
+        """Return the ratio of CPU times to the bare import in the shipped build: the median of the rounds' ratios."""
+        ours, bare = (self.imports.get((self.builds[0], module), []) for module in (name, BARE_IMPORT))
         return median([a / b for (_, a), (_, b) in zip(ours, bare, strict=True)])
 
 
@@ -76,7 +76,7 @@ def report(cold: ColdStarts) -> str:
 def _imports(cold: ColdStarts) -> str:
     shipped, plain = cold.builds
     names = [BARE_IMPORT, *(name for name in cold.requests if (shipped, name) in cold.imports)]
-    head = ["", f"ms {shipped}", "CPU ms", "× bare", "aim", "", f"ms {plain}", "CPU ms", "× as it ships"]
+    head = ["", f"ms {shipped}", "CPU ms", "× bare", "aim", "", f"ms {plain}", "CPU ms", "× as shipped"]
     return table(head, [_import_row(cold, name, shipped, plain) for name in names])
 
 
@@ -98,7 +98,7 @@ def _import_row(cold: ColdStarts, name: str, shipped: str, plain: str) -> list[s
 def _answers(cold: ColdStarts) -> str:
     shipped, plain = cold.builds
     head = ["", "first request", "ready ms", "answered ms", "CPU ms", "peak MB", f"≤ {MEMORY_MB} MB"]
-    head += [f"answered ms {plain}", "× as it ships"]
+    head += [f"answered ms {plain}", "× as shipped"]
     return table(
         head,
         [_answer_row(name, request, cold.answers[shipped, name], cold.answers[plain, name]) for name, request in cold.requests.items()],
@@ -123,36 +123,36 @@ def _answer_row(name: str, request: str, shipped: list[FirstAnswer], plain: list
 
 def run(*, rounds: int) -> str:
     """Measure everything and return the tables."""
-    with TemporaryDirectory(prefix="parley-bench-") as name, _running_functions(Path(name)) as (found, environments):
-        made = make_builds(Path(name))
-        cold = ColdStarts([build.name for build in made], {start.name: start.request for start in found})
+    with TemporaryDirectory(prefix="parley-bench-") as name, _running_functions(Path(name)) as (requests, environments):
+        builds = make_builds(Path(name))
+        cold = ColdStarts([build.name for build in builds], {request.name: request.request for request in requests})
         for number in range(rounds + 1):
             print(f"cold: round {number} of {rounds}" if number else "cold: warming up", file=sys.stderr, flush=True)
-            for build in made:
-                _measure_round(build, found, environments, cold if number else ColdStarts([], {}))
+            for build in builds:
+                _measure_round(build, requests, environments, cold if number else ColdStarts([], {}))
         return report(cold)
 
 
 @contextmanager
 def _running_functions(folder: Path) -> Iterator[tuple[list[FirstRequest], dict[str, dict[str, str]]]]:
-    """Run what the functions need; yield the starts and the environment that the emulator gives each handler's workers."""
+    """Run the stack; yield the first requests and the environment of the workers by handler."""
     with targets.upstream(folder) as fake, running_parley(folder, upstream=f"{fake.server.url}/v1") as server:
         users = Users(server, 1)
-        found = first_requests(users)
+        requests = first_requests(users)
         environments = {handler: processes.environment(pids[0]) for handler, pids in workers(server).items()}
-        if missing := {start.handler for start in found} - environments.keys():
-            raise ServerFailed(f"no worker of {', '.join(sorted(missing))} to take the environment from (this needs Linux's /proc)")
-        yield found, environments
+        if missing := {request.handler for request in requests} - environments.keys():
+            raise ServerFailed(f"cannot read the environment of a worker of {', '.join(sorted(missing))} (needs Linux's /proc)")
+        yield requests, environments
 
 
-def _measure_round(build: Build, found: list[FirstRequest], environments: Mapping[str, Mapping[str, str]], cold: ColdStarts) -> None:
-    cold.imported(build.name, BARE_IMPORT, *run_timed(build.import_command("fastapi, mangum", None), {}))
-    for start in found:
-        environment = environments[start.handler]
-        if start.is_imported:
-            cold.imported(build.name, start.name, *run_timed(build.import_command(start.module, start.function), environment))
-        command = build.worker_command(start.handler, start.function)
-        cold.answered(build.name, start.name, first_answer(command, environment=environment, event=start.event))
+def _measure_round(build: Build, requests: list[FirstRequest], environments: Mapping[str, Mapping[str, str]], cold: ColdStarts) -> None:
+    cold.add_import(build.name, BARE_IMPORT, *run_timed(build.import_command(BARE_IMPORT, None), {}))
+    for request in requests:
+        environment = environments[request.handler]
+        if request.is_imported:
+            cold.add_import(build.name, request.name, *run_timed(build.import_command(request.module, request.function), environment))
+        command = build.worker_command(request.handler, request.function)
+        cold.add_answer(build.name, request.name, first_answer(command, environment=environment, event=request.event))
 
 
 def main() -> None:

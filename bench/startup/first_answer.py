@@ -1,4 +1,4 @@
-"""A worker's first answer: a fresh process of AWS's runtime client on the emulator's Runtime API."""
+"""Time the first answer of a worker: a fresh process of AWS's runtime client on the emulator's Runtime API."""
 
 import asyncio
 import json
@@ -21,7 +21,7 @@ _LIMIT_S = 60.0
 
 @dataclass(frozen=True)
 class FirstAnswer:
-    """What a first answer took since its process was started; `ready_ms` is when it asked for work."""
+    """Times since the start of the process; `ready_ms` is the time of its first request for work."""
 
     ready_ms: float
     answered_ms: float
@@ -29,8 +29,8 @@ class FirstAnswer:
     peak_mb: float | None
 
 
-class _Host:
-    """Hands out one invocation and notes when things happen."""
+class _SingleInvocationHost:
+    """Hands out one invocation and records the times."""
 
     function_arn = "arn:aws:lambda:eu-west-1:000000000000:function:bench"
     timeout_s = _LIMIT_S
@@ -42,14 +42,14 @@ class _Host:
 
     async def next_invocation(self) -> Invocation:
         if self.ready_at:
-            await asyncio.Event().wait()  # it gets no second one
+            await asyncio.Event().wait()  # there is no second invocation
         self.ready_at = time.perf_counter()
         return self.invocation
 
     def current(self, invocation_id: str) -> Invocation | None:
         return self.invocation if invocation_id == self.invocation.id else None
 
-    def answered(self, invocation: Invocation) -> None:  # noqa: ARG002 - there is only one
+    def answered(self, invocation: Invocation) -> None:  # noqa: ARG002 - there is only one invocation
         self.answered_at = time.perf_counter()
         self.is_over.set()
 
@@ -62,12 +62,12 @@ class _Host:
 
 
 def first_answer(command: Sequence[str], *, environment: Mapping[str, str], event: Any) -> FirstAnswer:
-    """Start a worker, wait for its answer and end it. Raises ServerFailed unless the answer is a good one."""
+    """Start a worker, wait for its answer, and kill it. Raises `ServerFailed` unless the answer is a success."""
     return asyncio.run(_first_answer(command, environment, json.dumps(event).encode()))
 
 
 async def _first_answer(command: Sequence[str], environment: Mapping[str, str], event: bytes) -> FirstAnswer:
-    host = _Host(event)
+    host = _SingleInvocationHost(event)
     api = RuntimeApi(host)
     variables = {**environment, "AWS_LAMBDA_RUNTIME_API": await api.open()}
     with TemporaryFile() as output:
@@ -78,16 +78,16 @@ async def _first_answer(command: Sequence[str], environment: Mapping[str, str], 
                 await host.is_over.wait()
             peak_mb = processes.peak_mb(worker.pid)
         finally:
-            cpu_ms = _end(worker)
+            cpu_ms = _kill(worker)
             api.close()
-        if trouble := await _failure_of(host.invocation):
+        if failure := await _failure_of(host.invocation):
             output.seek(0)
-            raise ServerFailed(f"{' '.join(command)}: {trouble}\n{output.read().decode(errors='replace')[-2000:]}")
+            raise ServerFailed(f"{' '.join(command)}: {failure}\n{output.read().decode(errors='replace')[-2000:]}")
     return FirstAnswer((host.ready_at - began) * 1000, (host.answered_at - began) * 1000, cpu_ms, peak_mb)
 
 
-def _end(worker: subprocess.Popen[bytes]) -> float:
-    """Kill the worker and return the CPU milliseconds that it has used."""
+def _kill(worker: subprocess.Popen[bytes]) -> float:
+    """Kill the worker and return its CPU time in milliseconds."""
     worker.kill()
     _, status, usage = os.wait4(worker.pid, 0)
     worker.returncode = status
@@ -95,14 +95,14 @@ def _end(worker: subprocess.Popen[bytes]) -> float:
 
 
 async def _failure_of(invocation: Invocation) -> str | None:
-    """Say what is wrong with the answer: a failure, or an HTTP status that is none of success."""
+    """Return the failure or the unsuccessful response of the invocation, or None if it succeeded."""
     outcome = await invocation.outcome
     if isinstance(outcome, Failure):
         return f"{outcome.error_type}: {outcome.message}"
     whole = outcome.payload if isinstance(outcome, HandlerResult) else await _read_stream(outcome)
     answer = json.loads(whole.partition(bytes(8))[0])
-    is_good = 200 <= answer.get("statusCode", 200) < 300 and b"turn.failed" not in whole
-    return None if is_good else whole.decode(errors="replace")
+    is_success = 200 <= answer.get("statusCode", 200) < 300 and b"turn.failed" not in whole
+    return None if is_success else whole.decode(errors="replace")
 
 
 async def _read_stream(stream: Stream) -> bytes:

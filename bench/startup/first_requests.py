@@ -13,7 +13,7 @@ _EVENTS = Path("events")
 
 @dataclass(frozen=True)
 class FirstRequest:
-    """A function, and the request that it answers first; its import counts once, however many requests there are."""
+    """A function and its first request. `is_imported` is set for one request per function, to measure the import once."""
 
     name: str
     request: str
@@ -31,9 +31,11 @@ class FirstRequest:
 
 
 def first_requests(users: Users) -> list[FirstRequest]:
-    """Return what is measured."""
+    """Return the first request of each measured function."""
     token = users.tokens()[0]
-    login, offline, fake = users.credentials, {"message": "hello", "model": "offline"}, {"message": "hello", "model": "fake"}
+    login = users.credentials
+    offline = {"message": "hello", "model": "offline"}
+    fake = {"message": "hello", "model": "fake"}
     return [
         FirstRequest("authorizer", "a valid token", "AuthorizerFunction", _event("authorizer_token", token)),
         FirstRequest("auth", "POST /auth/login", "AuthFunction", _event("auth_login", token, login)),
@@ -48,7 +50,7 @@ def first_requests(users: Users) -> list[FirstRequest]:
 
 
 def _event(name: str, token: str, body: dict[str, str] | None = None) -> dict[str, Any]:
-    """Return the event of a file with the token's header, what the authorizer would say of it, and the body."""
+    """Return the event of a file with the token, the authorizer context for it, and the body."""
     event: dict[str, Any] = json.loads((_EVENTS / f"{name}.json").read_text())
     event["headers"]["Authorization"] = f"Bearer {token}"
     if "authorizer" in event["requestContext"]:

@@ -1,6 +1,7 @@
-"""The cost of a vendor's first call in a worker: `python -m bench.startup.providers`.
+"""The cost of creating a provider in a new worker: `python -m bench.startup.providers`.
 
-Fresh processes, interleaved: each imports what every chat worker has, then makes one provider with its SDK and client.
+Measures fresh processes, interleaved: each imports the modules of every chat worker, then creates one provider with its SDK
+and client.
 """
 
 import argparse
@@ -10,8 +11,8 @@ from bench.harness.processes import run_timed
 from bench.harness.tables import format_figure, median, table
 
 TEXT = """\
-Import of the vendor's module and its SDK, and a client made, on top of what every worker imports. Medians of fresh
-processes, interleaved. Paid once a worker, by the first call of a model of that provider."""
+The import of the vendor's module and SDK and the creation of a client, beyond the imports of every worker. Medians of fresh,
+interleaved processes. Each worker pays this once, at the first call of a model of the provider."""
 
 _PROVIDER_CALLS = {
     "offline": "providers(Model(provider='offline', name='m'))",
@@ -39,18 +40,18 @@ print((time.perf_counter() - wall) * 1000, (time.process_time() - cpu) * 1000)
 
 def run(*, rounds: int) -> str:
     """Measure everything and return the table."""
-    found: dict[str, list[tuple[float, float]]] = {name: [] for name in _PROVIDER_CALLS}
+    times: dict[str, list[tuple[float, float]]] = {name: [] for name in _PROVIDER_CALLS}
     for number in range(rounds + 1):
         print(f"providers: round {number} of {rounds}" if number else "providers: warming up", file=sys.stderr, flush=True)
         for name, make in _PROVIDER_CALLS.items():
             times_ms = run_timed([sys.executable, "-c", _PROGRAM.format(make=make)])
             if number:
-                found[name].append(times_ms)
+                times[name].append(times_ms)
     rows = [
         [name, format_figure(median([ms for ms, _ in pairs])), format_figure(median([ms for _, ms in pairs]))]
-        for name, pairs in found.items()
+        for name, pairs in times.items()
     ]
-    return f"## The first call of a vendor\n\n{TEXT}\n\n{table(['', 'ms', 'CPU ms'], rows)}"
+    return f"## The first call of a provider\n\n{TEXT}\n\n{table(['', 'ms', 'CPU ms'], rows)}"
 
 
 def main() -> None:

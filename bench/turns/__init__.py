@@ -1,1 +1,1 @@
-"""Turns: latency beside other servers, long conversations, tools, and memory over many turns."""
+"""Turn benchmarks: latency compared with other servers, long conversations, tools, and memory over many turns."""

@@ -1,6 +1,6 @@
-"""The latency of a turn in a conversation of 10,000 messages beside one of 10: `python -m bench.turns.conversation_length`.
+"""The latency of a turn in a conversation of 10,000 messages compared with 10: `python -m bench.turns.conversation_length`.
 
-The conversations alternate. Each short one is asked once, so that it stays short.
+The conversations alternate. Each short conversation gets one turn, so that it stays short.
 """
 
 import argparse
@@ -17,10 +17,12 @@ from bench.harness.tables import format_figure, format_ratio, median, quantile, 
 from bench.turns import targets
 
 INTRODUCTION = """\
-A warm turn over HTTP, not streamed, in a conversation that has so many messages already. The model is given the newest 200
-of them at most: what 200 messages cost is the longer request, and only what 10,000 cost beyond that is the conversation's length."""
+A warm turn over HTTP, not streamed, in a conversation with that many messages. The model gets at most the newest 200 messages,
+so the cost of 200 messages is that of the longer prompt, and only the additional cost of 10,000 is due to the length."""
 
-SHORT, FULL, LONG = 10, 200, 10_000
+SHORT = 10
+FULL = 200
+LONG = 10_000
 MAX_RATIO = 1.3
 
 
@@ -29,17 +31,17 @@ def run(*, rounds: int) -> str:
     with TemporaryDirectory(prefix="parley-bench-") as name:
         folder = Path(name)
         with targets.upstream(folder) as fake, running_parley(folder, upstream=f"{fake.server.url}/v1") as server:
-            found = _measure_turns(server, rounds)
-    ratio = ratio_of(median(found[LONG]), median(found[SHORT]))
-    rows = [[f"{length:,} messages", format_figure(median(ms)), format_figure(quantile(ms, 0.95))] for length, ms in found.items()]
-    rows += [[f"{LONG:,} over {FULL}", format_ratio(ratio_of(median(found[LONG]), median(found[FULL]))), ""]]
+            times_ms = _measure_turns(server, rounds)
+    ratio = ratio_of(median(times_ms[LONG]), median(times_ms[SHORT]))
+    rows = [[f"{length:,} messages", format_figure(median(ms)), format_figure(quantile(ms, 0.95))] for length, ms in times_ms.items()]
+    rows += [[f"{LONG:,} over {FULL}", format_ratio(ratio_of(median(times_ms[LONG]), median(times_ms[FULL]))), ""]]
     rows += [[f"{LONG:,} over {SHORT}", format_ratio(ratio), ""], [f"aim ≤ {MAX_RATIO}×", verdict(ratio, at_most=MAX_RATIO), ""]]
     return f"## A turn in a long conversation\n\n{INTRODUCTION}\n\n" + table(["", "p50 ms", "p95 ms"], rows)
 
 
 def _measure_turns(server: Server, rounds: int) -> dict[int, list[float]]:
     token = Users(server, 1).tokens()[0]
-    found: dict[int, list[float]] = {SHORT: [], FULL: [], LONG: []}
+    times_ms: dict[int, list[float]] = {SHORT: [], FULL: [], LONG: []}
     with ChatClient(server, token) as chat_client:
         for _ in range(10):
             chat_client.ask({"message": "warm up"})
@@ -47,14 +49,14 @@ def _measure_turns(server: Server, rounds: int) -> dict[int, list[float]]:
             _store_conversations(server, token, count, messages) for count, messages in ((rounds, SHORT), (1, FULL), (1, LONG))
         )
         chat_client.ask({"message": "warm up", "conversation_id": long})
-        for one in short:
-            for length, conversation_id in ((SHORT, one), (FULL, full), (LONG, long)):
-                found[length].append(chat_client.ask({"message": "how are you?", "conversation_id": conversation_id}))
-    return found
+        for short_id in short:
+            for length, conversation_id in ((SHORT, short_id), (FULL, full), (LONG, long)):
+                times_ms[length].append(chat_client.ask({"message": "how are you?", "conversation_id": conversation_id}))
+    return times_ms
 
 
 def _store_conversations(server: Server, token: str, count: int, messages: int) -> list[str]:
-    """Store conversations by a process that has a worker's environment; return their ids."""
+    """Store conversations in a process with a worker's environment; return their ids."""
     environment = processes.environment(workers(server)[CHAT_HANDLER][0])
     command = [sys.executable, "-m", "bench.turns.long_conversations", "--token", token, "--count", str(count), "--messages", str(messages)]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)

@@ -1,6 +1,6 @@
-"""The latency that a warm turn adds to the model's own time, beside other servers: `python -m bench.turns.latency`.
+"""The latency that a warm turn adds to the model's own time, compared with other servers: `python -m bench.turns.latency`.
 
-The servers alternate within each round, so a slow machine slows all of them alike.
+The servers alternate within each round, so that a slow machine affects all of them equally.
 """
 
 import argparse
@@ -24,7 +24,7 @@ from bench.turns.targets import Target
 
 @dataclass(frozen=True)
 class Options:
-    """How long to measure: each of the ways, each server, each round."""
+    """The number of rounds, the seconds per round, server and request mode, and whether to include LiteLLM."""
 
     rounds: int = 3
     seconds: float = 2.0
@@ -33,49 +33,50 @@ class Options:
 
 def run(options: Options) -> str:
     """Measure everything and return the tables."""
-    with _running_targets(has_litellm=options.has_litellm) as found:
-        for target in found:
+    with _running_targets(has_litellm=options.has_litellm) as running_targets:
+        for target in running_targets:
             _run_load(target.request(is_streamed=True), RequestMode(is_streamed=True, clients=MANY_CLIENTS), seconds=target.warm_s)
-        results = LatencyResults([target.name for target in found])
+        results = LatencyResults([target.name for target in running_targets])
         for number in range(options.rounds):
             _log(f"turn: round {number + 1} of {options.rounds}")
-            _measure_round(found, results, seconds=options.seconds)
-        for target in found:
+            _measure_round(running_targets, results, seconds=options.seconds)
+        for target in running_targets:
             results.peak_mb[target.name] = _peak_mb(target)
         return report(results)
 
 
 @contextmanager
 def _running_targets(*, has_litellm: bool) -> Iterator[list[Target]]:
-    """Start all servers; the first one is the upstream of the others."""
+    """Start all servers; the first is the upstream of the others."""
     with TemporaryDirectory(prefix="parley-bench-") as name, ExitStack() as started:
         folder = Path(name)
         fake = started.enter_context(targets.upstream(folder))
         base_url = f"{fake.server.url}/v1"
-        found = [fake, started.enter_context(targets.passthrough(folder, base_url=base_url))]
+        running = [fake, started.enter_context(targets.passthrough(folder, base_url=base_url))]
         if has_litellm:
-            found.append(started.enter_context(targets.litellm(folder, base_url=base_url)))
+            running.append(started.enter_context(targets.litellm(folder, base_url=base_url)))
         else:
-            _log("WITHOUT LiteLLM: there is nothing to compare Parley with")
-        found.append(started.enter_context(targets.parley(folder, base_url=base_url, users=MANY_CLIENTS)))
-        yield found
+            _log("without LiteLLM: the comparison is missing")
+        running.append(started.enter_context(targets.parley(folder, base_url=base_url, users=MANY_CLIENTS)))
+        yield running
 
 
-def _measure_round(found: list[Target], results: LatencyResults, *, seconds: float) -> None:
+def _measure_round(running: list[Target], results: LatencyResults, *, seconds: float) -> None:
     for mode in REQUEST_MODES:
-        for target in found:
-            request, pids = target.request(is_streamed=mode.is_streamed), processes.tree(target.server.pid)
+        for target in running:
+            request = target.request(is_streamed=mode.is_streamed)
+            pids = processes.tree(target.server.pid)
             before_ms = processes.cpu_ms(pids)
-            seen = _run_load(request, mode, seconds=seconds)
-            if seen.errors:
-                raise ServerFailed(f"{target.name} failed {len(seen.errors)} of {seen.requests} requests: {seen.errors[0]}")
+            load = _run_load(request, mode, seconds=seconds)
+            if load.errors:
+                raise ServerFailed(f"{target.name} failed {len(load.errors)} of {load.requests} requests: {load.errors[0]}")
             after_ms = processes.cpu_ms(pids)
-            spent_ms = None if before_ms is None or after_ms is None else (after_ms - before_ms) / seen.requests
-            results.of(target.name, mode).add_round(seen, cpu_ms=spent_ms)
+            spent_ms = None if before_ms is None or after_ms is None else (after_ms - before_ms) / load.requests
+            results.of(target.name, mode).add_round(load, cpu_ms=spent_ms)
 
 
 def _run_load(request: Request, mode: RequestMode, *, seconds: float) -> LoadResult:
-    """Run the load generator in a process of its own, as its time is not to be the servers'."""
+    """Run the load generator in a separate process, so that its CPU time is not counted."""
     command = [sys.executable, "-m", "bench.harness.load", "--url", request.url, "--body", request.body]
     command += ["--clients", str(mode.clients), "--seconds", str(seconds)]
     command += [part for key in request.keys for part in ("--key", key)]
@@ -86,7 +87,7 @@ def _run_load(request: Request, mode: RequestMode, *, seconds: float) -> LoadRes
 
 
 def _peak_mb(target: Target) -> float | None:
-    """Return the memory of what would be deployed: for Parley the largest chat worker, without the emulator."""
+    """Return the peak memory of the deployed part: for Parley the largest chat worker, without the emulator."""
     pids = workers(target.server).get(CHAT_HANDLER, [target.server.pid])
     return max((peak for pid in pids if (peak := processes.peak_mb(pid)) is not None), default=None)
 

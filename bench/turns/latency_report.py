@@ -8,20 +8,21 @@ from bench.harness.load import LoadResult
 from bench.harness.tables import difference_of, format_figure, format_ratio, median, quantile, ratio_of, table, verdict
 
 MANY_CLIENTS = 16
-RIVAL, OURS = "LiteLLM", "Parley"
+RIVAL = "LiteLLM"
+OURS = "Parley"
 type Measure = Callable[[str], float | None]
 
 INTRODUCTION = """\
-Every server asks the same fake model, which answers 20 tokens without delay; "added" is a server's time minus the
-model's own in the same round. Parley's turn is a whole one: gateway, authorizer, function, two transactions, storage;
-its gateway and Runtime API are the emulator's, which AWS runs elsewhere, and it has up to ten workers, the others one.
-Parley asks the model for a stream even where it answers whole, the others do not. p50 is the median of the rounds'
-medians, p99 is of all rounds together. CPU is that of all of a server's processes, a request, without the fake model's."""
+Every server calls the same fake model, which sends 20 tokens without delay; "added" is the server's time minus the model's
+time in the same round. Parley runs complete turns: gateway, authorizer, function, two transactions, storage. Its gateway and
+Runtime API are the emulator's, which AWS runs on other machines. Parley has up to ten workers, the other servers have one.
+Parley always requests a stream from the model, the others only for streamed responses. p50 is the median of the rounds'
+medians, p99 is over all rounds. CPU is per request, for all processes of a server, without the fake model."""
 
 
 @dataclass(frozen=True)
 class RequestMode:
-    """A way of asking: streamed or whole, by so many clients at once."""
+    """A kind of load: streamed or whole responses, for a number of concurrent clients."""
 
     is_streamed: bool
     clients: int
@@ -32,7 +33,7 @@ REQUEST_MODES = [RequestMode(is_streamed, clients) for clients in (1, MANY_CLIEN
 
 @dataclass
 class ModeFigures:
-    """One server asked in one way; a figure for each round, and the times of all rounds together."""
+    """The figures of one server in one request mode: one per round, and the times of all rounds together."""
 
     p50_ms: list[float] = field(default_factory=list)
     first_token_ms: list[float] = field(default_factory=list)
@@ -40,46 +41,46 @@ class ModeFigures:
     cpu_ms: list[float] = field(default_factory=list)
     times_ms: list[float] = field(default_factory=list)
 
-    def add_round(self, seen: LoadResult, *, cpu_ms: float | None) -> None:
-        """Add a round; `cpu_ms` is a request's."""
-        self.p50_ms += _present(median(seen.times_ms))
-        self.first_token_ms += _present(median(seen.first_token_ms))
-        self.per_s += [len(seen.times_ms) / seen.elapsed_s]
+    def add_round(self, load: LoadResult, *, cpu_ms: float | None) -> None:
+        """Add a round; `cpu_ms` is per request."""
+        self.p50_ms += _present(median(load.times_ms))
+        self.first_token_ms += _present(median(load.first_token_ms))
+        self.per_s += [len(load.times_ms) / load.elapsed_s]
         self.cpu_ms += _present(cpu_ms)
-        self.times_ms += seen.times_ms
+        self.times_ms += load.times_ms
 
     def p99_ms(self) -> float | None:
-        """Return the p99 of all rounds' requests together: one round has too few for it."""
+        """Return the p99 over all rounds, because one round has too few requests."""
         return quantile(self.times_ms, 0.99)
 
 
 @dataclass
 class LatencyResults:
-    """All figures. The first server is the one that all others ask; a difference to it is what they add."""
+    """The figures of all servers. The first is the upstream of the others; the difference to it is their added latency."""
 
     names: list[str]
     peak_mb: dict[str, float | None] = field(default_factory=dict)
     _figures: dict[tuple[str, RequestMode], ModeFigures] = field(default_factory=dict)
 
     def of(self, name: str, mode: RequestMode) -> ModeFigures:
-        """Return a server's figures, empty at first."""
+        """Return the figures of a server and a mode, created empty if missing."""
         return self._figures.setdefault((name, mode), ModeFigures())
 
     def added_ms(self, name: str, mode: RequestMode) -> float | None:
-        """Return what the server adds to the upstream's p50: the median of the rounds' differences."""
+        """Return the latency added to the upstream's p50: the median of the rounds' differences."""
         return median([a - b for a, b in zip(self.of(name, mode).p50_ms, self.of(self.names[0], mode).p50_ms, strict=True)])
 
     def added_first_token_ms(self, name: str, mode: RequestMode) -> float | None:
-        """Return what the server adds to the upstream's first token."""
+        """Return the latency added to the upstream's time to first token."""
         ours, upstream = self.of(name, mode).first_token_ms, self.of(self.names[0], mode).first_token_ms
         return median([a - b for a, b in zip(ours, upstream, strict=True)]) if len(ours) == len(upstream) else None
 
     def added_p99_ms(self, name: str, mode: RequestMode) -> float | None:
-        """Return what the server adds to the upstream's p99."""
+        """Return the latency added to the upstream's p99."""
         return difference_of(self.of(name, mode).p99_ms(), self.of(self.names[0], mode).p99_ms())
 
     def per_s(self, name: str, mode: RequestMode) -> float | None:
-        """Return the median of the rounds' requests a second."""
+        """Return the median of the rounds' requests per second."""
         return median(self.of(name, mode).per_s)
 
 
@@ -94,7 +95,7 @@ MANY_STREAMED, MANY_WHOLE = RequestMode(is_streamed=True, clients=MANY_CLIENTS),
 def report(results: LatencyResults) -> str:
     """Return all tables as Markdown."""
     parts = [
-        ("What a warm turn adds", INTRODUCTION),
+        ("Added latency of a warm turn", INTRODUCTION),
         ("One client, streamed", _single_client_table(results, ALONE_STREAMED)),
         ("One client, whole", _single_client_table(results, ALONE_WHOLE)),
         (f"{MANY_CLIENTS} clients", _many_clients_table(results)),
@@ -111,19 +112,19 @@ def _single_client_table(results: LatencyResults, mode: RequestMode) -> str:
 
 
 def _single_client_row(results: LatencyResults, mode: RequestMode, name: str) -> list[str]:
-    found = results.of(name, mode)
-    row = [name, format_figure(median(found.p50_ms), digits=2), format_figure(found.p99_ms())]
+    figures = results.of(name, mode)
+    row = [name, format_figure(median(figures.p50_ms), digits=2), format_figure(figures.p99_ms())]
     row += _ratio_cells(results, name, partial(results.added_ms, mode=mode))
     row += [format_figure(results.added_p99_ms(name, mode)) if name != results.names[0] else ""]
-    row += [format_figure(median(found.cpu_ms), digits=2)]
+    row += [format_figure(median(figures.cpu_ms), digits=2)]
     if not mode.is_streamed:
         return row
     first_token = partial(results.added_first_token_ms, mode=mode)
-    return [*row, format_figure(median(found.first_token_ms), digits=2), *_ratio_cells(results, name, first_token)]
+    return [*row, format_figure(median(figures.first_token_ms), digits=2), *_ratio_cells(results, name, first_token)]
 
 
 def _ratio_cells(results: LatencyResults, name: str, measure: Measure) -> list[str]:
-    """Return a figure and its ratio to LiteLLM's; the model itself adds nothing."""
+    """Return a figure and its ratio to LiteLLM's; empty cells for the upstream, which adds nothing."""
     if name == results.names[0]:
         return ["", ""]
     return [format_figure(measure(name), digits=2), format_ratio(ratio_of(measure(name), _rival(results, measure)))]
@@ -139,14 +140,15 @@ def _many_clients_table(results: LatencyResults) -> str:
 
 
 def _many_clients_cells(results: LatencyResults, name: str, mode: RequestMode) -> list[str]:
-    found, per_s = results.of(name, mode), partial(results.per_s, mode=mode)
+    figures = results.of(name, mode)
+    per_s = partial(results.per_s, mode=mode)
     ratio = format_ratio(ratio_of(per_s(name), _rival(results, per_s))) if name != results.names[0] else ""
     return [
         format_figure(per_s(name)),
         ratio,
-        format_figure(median(found.p50_ms)),
-        format_figure(found.p99_ms()),
-        format_figure(median(found.cpu_ms), digits=2),
+        format_figure(median(figures.p50_ms)),
+        format_figure(figures.p99_ms()),
+        format_figure(median(figures.cpu_ms), digits=2),
     ]
 
 
@@ -156,22 +158,24 @@ def _memory_table(results: LatencyResults) -> str:
 
 
 def _aims_table(results: LatencyResults) -> str:
-    """Return the aims as columns: what was aimed at, what was measured."""
+    """Return a table of each aim, its measured value and the verdict."""
     rows = [
         _aim_row("added p50, streamed", _ratio(results, partial(results.added_ms, mode=ALONE_STREAMED)), at_most=0.5),
         _aim_row("added p50, whole", _ratio(results, partial(results.added_ms, mode=ALONE_WHOLE)), at_most=0.5),
         _aim_row("added first token", _ratio(results, partial(results.added_first_token_ms, mode=ALONE_STREAMED)), at_most=0.5),
-        _aim_row(f"streams a second at {MANY_CLIENTS}", _ratio(results, partial(results.per_s, mode=MANY_STREAMED)), at_least=3),
-        _aim_row(f"whole answers a second at {MANY_CLIENTS}", _ratio(results, partial(results.per_s, mode=MANY_WHOLE)), at_least=3),
+        _aim_row(f"streams per second, {MANY_CLIENTS} clients", _ratio(results, partial(results.per_s, mode=MANY_STREAMED)), at_least=3),
+        _aim_row(
+            f"whole responses per second, {MANY_CLIENTS} clients", _ratio(results, partial(results.per_s, mode=MANY_WHOLE)), at_least=3
+        ),
     ]
     memory = results.peak_mb.get(OURS)
     rows.append(["memory of a chat worker", "≤ 110 MB", format_figure(memory), verdict(memory, at_most=110)])
-    return table(["Parley beside LiteLLM", "aim", "measured", ""], rows)
+    return table(["Parley relative to LiteLLM", "aim", "measured", ""], rows)
 
 
-def _aim_row(what: str, value: float | None, *, at_most: float | None = None, at_least: float | None = None) -> list[str]:
+def _aim_row(name: str, value: float | None, *, at_most: float | None = None, at_least: float | None = None) -> list[str]:
     aim = f"≤ {at_most}×" if at_most is not None else f"≥ {at_least}×"
-    return [what, aim, format_ratio(value), verdict(value, at_most=at_most, at_least=at_least)]
+    return [name, aim, format_ratio(value), verdict(value, at_most=at_most, at_least=at_least)]
 
 
 def _ratio(results: LatencyResults, measure: Measure) -> float | None:

@@ -1,6 +1,6 @@
-"""Store conversations of many messages: `python -m bench.turns.long_conversations`.
+"""Store long conversations directly in the database: `python -m bench.turns.long_conversations`.
 
-Run by `bench.turns.conversation_length` with a worker's environment.
+`bench.turns.conversation_length` runs it with a worker's environment.
 """
 
 import argparse
@@ -24,15 +24,15 @@ _MESSAGES = text(
 
 
 def store_conversations(user_id: UUID, count: int, messages: int) -> list[str]:
-    """Store `count` conversations of so many messages each; return their ids."""
+    """Store `count` conversations with `messages` messages each; return their ids."""
     engine, transactions, ids = (importlib.import_module(f"parley.{name}") for name in ("db.engine", "db.transactions", "ids"))
     settings = importlib.import_module("parley.settings").DatabaseSettings.read()
-    made = [ids.new_id() for _ in range(count)]
+    conversation_ids = [ids.new_id() for _ in range(count)]
     with transactions.user_scope(engine.make_engine(settings), user_id) as connection:
-        for id in made:
+        for id in conversation_ids:
             for statement in (_CONVERSATION, _MESSAGES):
                 connection.execute(statement, {"user_id": user_id, "id": id, "messages": messages})
-    return [str(id) for id in made]
+    return [str(id) for id in conversation_ids]
 
 
 def main() -> None:

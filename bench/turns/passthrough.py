@@ -1,4 +1,4 @@
-"""The smallest server between a client and a model: FastAPI and OpenAI's SDK, without accounts or a database.
+"""A minimal pass-through server for comparison: FastAPI and OpenAI's SDK, without accounts or a database.
 
 UPSTREAM=http://127.0.0.1:9000/v1 python -m bench.turns.passthrough --port 9001
 """
@@ -18,8 +18,8 @@ client = openai.AsyncOpenAI(base_url=os.environ.get("UPSTREAM"), api_key="none",
 app = FastAPI(openapi_url=None)
 
 
-class Question(BaseModel):
-    """An OpenAI chat request, as far as it is passed on."""
+class PassthroughRequest(BaseModel):
+    """The fields of an OpenAI chat request that are passed on."""
 
     model: str
     messages: list[dict[str, Any]]
@@ -27,13 +27,13 @@ class Question(BaseModel):
 
 
 @app.post("/v1/chat/completions")
-async def chat(question: Question) -> Response:
-    """Ask the model and pass its answer on."""
-    messages: Any = question.messages
-    if question.stream:
-        chunks = await client.chat.completions.create(model=question.model, messages=messages, stream=True)
+async def chat(request: PassthroughRequest) -> Response:
+    """Call the model and pass its response on."""
+    messages: Any = request.messages
+    if request.stream:
+        chunks = await client.chat.completions.create(model=request.model, messages=messages, stream=True)
         return StreamingResponse(_events(chunks), media_type="text/event-stream")
-    answer = await client.chat.completions.create(model=question.model, messages=messages)
+    answer = await client.chat.completions.create(model=request.model, messages=messages)
     return Response(answer.model_dump_json(), media_type="application/json")
 
 

@@ -1,4 +1,4 @@
-"""The servers under measurement: the fake model itself, a bare pass-through, LiteLLM's proxy, and Parley."""
+"""The servers to compare: the fake model itself, a minimal pass-through, LiteLLM's proxy, and Parley."""
 
 import json
 import subprocess
@@ -13,7 +13,7 @@ from bench.harness.servers import Server, ServerFailed, free_port, running_serve
 from bench.harness.stack import Users, running_parley
 
 QUESTION = "hello there, how are you?"
-# 1.82.7 and 1.82.8 were malicious: never leave the version open.
+# Always pin the version: releases 1.82.7 and 1.82.8 were malicious.
 LITELLM = "litellm[proxy]==1.106.2"
 LITELLM_HOME = Path(".bench/litellm")
 _CONFIG = Path(__file__).with_name("litellm.yaml")
@@ -21,7 +21,7 @@ _CONFIG = Path(__file__).with_name("litellm.yaml")
 
 @dataclass(frozen=True)
 class Target:
-    """A server under measurement. `warm_s` is how long it takes until all its workers have answered."""
+    """A server to measure. After `warm_s` seconds of load all its workers have served a request."""
 
     name: str
     server: Server
@@ -31,7 +31,7 @@ class Target:
     warm_s: float = 1.0
 
     def request(self, *, is_streamed: bool) -> Request:
-        """Return what to send to it."""
+        """Return the request to send to the server."""
         return Request(self.server.url + self.path, json.dumps(self.body | {"stream": is_streamed}), self.keys())
 
 
@@ -42,7 +42,7 @@ def _openai(name: str, server: Server) -> Target:
 
 @contextmanager
 def upstream(folder: Path) -> Iterator[Target]:
-    """The fake model server itself."""
+    """Run the fake model server."""
     port = free_port()
     with running_server(
         [sys.executable, "-m", "bench.harness.fake_model", "--port", str(port)], port=port, log=folder / "upstream.log"
@@ -52,7 +52,7 @@ def upstream(folder: Path) -> Iterator[Target]:
 
 @contextmanager
 def passthrough(folder: Path, *, base_url: str) -> Iterator[Target]:
-    """FastAPI and the SDK, nothing else."""
+    """Run the minimal server: FastAPI and OpenAI's SDK."""
     port = free_port()
     command = [sys.executable, "-m", "bench.turns.passthrough", "--port", str(port)]
     with running_server(command, port=port, log=folder / "passthrough.log", environment={"UPSTREAM": base_url}) as server:
@@ -61,13 +61,13 @@ def passthrough(folder: Path, *, base_url: str) -> Iterator[Target]:
 
 @contextmanager
 def litellm(folder: Path, *, base_url: str) -> Iterator[Target]:
-    """LiteLLM's proxy at its fastest: one worker, no database, no keys checked."""
+    """Run LiteLLM's proxy in its fastest configuration: one worker, no database, no key checks."""
     install_litellm()
     port = free_port()
     variables = {
         "UPSTREAM": base_url,
         "LITELLM_LOCAL_MODEL_COST_MAP": "True",
-        # It refuses to start without a master key otherwise; it listens on loopback only.
+        # Without this it refuses to start without a master key. It listens on loopback only.
         "LITELLM_DANGEROUSLY_PERMIT_WEAK_OR_UNSET_MASTER_KEY": "true",
     }
     command = [
@@ -87,13 +87,13 @@ def litellm(folder: Path, *, base_url: str) -> Iterator[Target]:
 
 @contextmanager
 def parley(folder: Path, *, base_url: str, users: int) -> Iterator[Target]:
-    """The whole stack: gateway, authorizer, function, database; each client is a user of their own."""
+    """Run the whole stack: gateway, authorizer, function, database. Each client is a separate user."""
     with running_parley(folder, upstream=base_url) as server:
         yield Target("Parley", server, "/chat", {"message": QUESTION}, Users(server, users).tokens, warm_s=8.0)
 
 
 def install_litellm() -> None:
-    """Install LiteLLM into an environment of its own, once. Raises ServerFailed."""
+    """Install LiteLLM into its own virtual environment unless that is done. Raises `ServerFailed`."""
     installed = LITELLM_HOME / "installed.txt"
     if installed.is_file() and installed.read_text() == LITELLM:
         return
@@ -108,4 +108,4 @@ def install_litellm() -> None:
 def _uv(*arguments: str) -> None:
     done = subprocess.run([sys.executable, "-m", "uv", *arguments], capture_output=True, text=True, check=False)
     if done.returncode:
-        raise ServerFailed(f"LiteLLM cannot be installed (--without-litellm goes on without it):\n{done.stderr[-2000:]}")
+        raise ServerFailed(f"cannot install LiteLLM (--without-litellm skips it):\n{done.stderr[-2000:]}")

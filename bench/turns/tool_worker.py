@@ -1,7 +1,7 @@
-"""Tool calls through the chat function's invoker, in one process: `python -m bench.turns.tool_worker`.
+"""Time tool calls through the chat function's invoker, in one process: `python -m bench.turns.tool_worker`.
 
-Run by `bench.turns.tools` with a worker's environment, so the tool runner is the running stack's. Prints the times as JSON;
-`--profile` prints a profile to stderr instead.
+`bench.turns.tools` runs it with a worker's environment, so that it uses the tool runner of the running stack. Prints the
+times in milliseconds as JSON; `--profile` prints a profile to stderr instead.
 """
 
 import argparse
@@ -24,15 +24,16 @@ _ROUNDS_OF_TWO = 5
 
 
 class UserToolRunner:
-    """The tool runner for one user, as a turn's toolbox has it."""
+    """The tool runner for one user, with the interface of a turn's toolbox."""
 
     offered = ()
 
     def __init__(self) -> None:
-        self.invoker, self._user_id = Invoker(os.environ["PARLEY_TOOLRUNNER_FUNCTION"]), new_id()
+        self.invoker = Invoker(os.environ["PARLEY_TOOLRUNNER_FUNCTION"])
+        self._user_id = new_id()
 
     def run(self, name: str, arguments: Mapping[str, Any], *, timeout_s: float) -> ToolOutcome:
-        """Run a tool, or end the measurement."""
+        """Run a tool; exit if it fails."""
         outcome = self.invoker.run(name, arguments, user_id=self._user_id, timeout_s=timeout_s)
         if not outcome.ok:
             raise SystemExit(f"{name}: {outcome.content}")
@@ -40,7 +41,7 @@ class UserToolRunner:
 
 
 def time_calls(runner: UserToolRunner, rounds: int) -> list[float]:
-    """Time calls of the calculator."""
+    """Time sequential calls of the calculator."""
     times = []
     for _ in range(rounds + 10):
         started_s = time.perf_counter()
@@ -50,14 +51,14 @@ def time_calls(runner: UserToolRunner, rounds: int) -> list[float]:
 
 
 def time_rounds_of_two(runner: UserToolRunner, page: str) -> list[float]:
-    """Time rounds that fetch a page twice."""
+    """Time rounds of two parallel calls, each of which fetches a page."""
     times = []
     for _ in range(_ROUNDS_OF_TWO + 1):
         started_s = time.perf_counter()
-        asked = [ParsedToolCall(f"c{number}", "fetch_url", {"url": f"{page}{number}"}) for number in range(2)]
-        running = ParallelToolCalls(runner, dict.fromkeys(asked, 9.0))
-        while running.is_running:
-            running.next(timeout_s=0.1)
+        calls = [ParsedToolCall(f"c{number}", "fetch_url", {"url": f"{page}{number}"}) for number in range(2)]
+        parallel = ParallelToolCalls(runner, dict.fromkeys(calls, 9.0))
+        while parallel.is_running:
+            parallel.next(timeout_s=0.1)
         times.append((time.perf_counter() - started_s) * 1000)
     return times[1:]
 
@@ -68,8 +69,10 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, required=True)
     parser.add_argument("--page", required=True)
     parser.add_argument("--profile", action="store_true")
-    args, runner, profile = parser.parse_args(), UserToolRunner(), cProfile.Profile()
+    args = parser.parse_args()
+    runner = UserToolRunner()
     if args.profile:
+        profile = cProfile.Profile()
         profile.runcall(time_calls, runner, args.rounds)
         pstats.Stats(profile, stream=sys.stderr).sort_stats("cumulative").print_stats(40)
         return

@@ -1,7 +1,7 @@
-"""The cost of a tool call, and whether two calls of one round run in parallel: `python -m bench.turns.tools`.
+"""The overhead of a tool call, and whether two calls of a round run in parallel: `python -m bench.turns.tools`.
 
-The calculator itself takes almost no time, so its calls measure the overhead. The two tools of a round fetch a page that
-takes a second.
+The calculator takes almost no time, so its calls measure the overhead. The two calls of a round fetch a page that takes a
+second.
 """
 
 import argparse
@@ -24,11 +24,12 @@ from bench.harness.stack import CHAT_HANDLER, ChatClient, Users, running_parley,
 from bench.harness.tables import format_figure, median, quantile, table, verdict
 
 INTRODUCTION = """\
-Warm calls in milliseconds, one after the other: by the invoker that chats use, in a process with the chat function's environment,
-through the emulator's Invoke endpoint to the tool runner; by POST /tools/calculator/invoke, with the gateway, the authorizer and
-the tools function before that; and the round of a turn that asks for two pages of a second each."""
+Warm, sequential calls in milliseconds: by the chat function's invoker in a separate process, through the emulator's Invoke
+endpoint to the tool runner; by POST /tools/calculator/invoke, through gateway, authorizer and tools function; and a round with
+two parallel calls, each of which fetches a page that takes a second."""
 
-AIM_MS, ROUND_AIM_MS = 5.0, 1300.0
+AIM_MS = 5.0
+ROUND_AIM_MS = 1300.0
 CALL = {"expression": "12.5% of 840"}
 
 
@@ -38,12 +39,12 @@ def run(*, rounds: int) -> str:
         token = Users(server, 1).tokens()[0]
         with ChatClient(server, token) as chat_client:
             chat_client.ask({"message": "begin", "model": "offline"})
-        found = {"http": _over_http(server, token, rounds)} | _by_invoker(server, rounds, port)
+        times = {"http": _over_http(server, token, rounds)} | _by_invoker(server, rounds, port)
     names = {"call": "calculator, by the invoker", "http": "calculator, over HTTP", "round": "two tools of 1 s in one round"}
-    rows = [[text, *map(format_figure, (min(found[key]), median(found[key]), quantile(found[key], 0.95)))] for key, text in names.items()]
-    rows.append([f"aim of the first ≤ {AIM_MS:g}", "", verdict(median(found["call"]), at_most=AIM_MS), ""])
-    rows.append([f"aim of the last ≤ {ROUND_AIM_MS:g}", "", verdict(median(found["round"]), at_most=ROUND_AIM_MS), ""])
-    return f"## A call of a tool\n\n{INTRODUCTION}\n\n" + table(["", "least", "p50", "p95"], rows)
+    rows = [[text, *map(format_figure, (min(times[key]), median(times[key]), quantile(times[key], 0.95)))] for key, text in names.items()]
+    rows.append([f"aim by the invoker ≤ {AIM_MS:g}", "", verdict(median(times["call"]), at_most=AIM_MS), ""])
+    rows.append([f"aim of the round ≤ {ROUND_AIM_MS:g}", "", verdict(median(times["round"]), at_most=ROUND_AIM_MS), ""])
+    return f"## A tool call\n\n{INTRODUCTION}\n\n" + table(["", "min", "p50", "p95"], rows)
 
 
 def _running_stack(folder: str, port: int) -> AbstractContextManager[Server]:
@@ -52,9 +53,9 @@ def _running_stack(folder: str, port: int) -> AbstractContextManager[Server]:
 
 @contextmanager
 def _slow_page() -> Iterator[int]:
-    """Serve a page that takes a second; yields the port."""
+    """Serve a page that takes a second; yield the port."""
 
-    class Page(BaseHTTPRequestHandler):
+    class SlowPage(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             time.sleep(1)
             self.send_response(200)
@@ -65,7 +66,7 @@ def _slow_page() -> Iterator[int]:
         def log_message(self, *_: Any) -> None:
             pass
 
-    server = ThreadingHTTPServer((HOST, 0), Page)
+    server = ThreadingHTTPServer((HOST, 0), SlowPage)
     Thread(target=server.serve_forever, daemon=True).start()
     yield server.server_port
     server.shutdown()
@@ -82,7 +83,7 @@ def _over_http(server: Server, token: str, rounds: int) -> list[float]:
         document = answer.read()
         times.append((time.perf_counter() - started_s) * 1000)
         if answer.status != 200:
-            raise ServerFailed(f"a tool's call was answered with {answer.status}: {document.decode(errors='replace')}")
+            raise ServerFailed(f"a tool call failed with status {answer.status}: {document.decode(errors='replace')}")
     connection.close()
     return times[10:]
 
@@ -93,8 +94,8 @@ def _by_invoker(server: Server, rounds: int, port: int) -> dict[str, list[float]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     if done.returncode:
         raise ServerFailed(f"bench.turns.tool_worker: {done.stderr[-2000:]}")
-    found: dict[str, list[float]] = json.loads(done.stdout.splitlines()[-1])
-    return found
+    times: dict[str, list[float]] = json.loads(done.stdout.splitlines()[-1])
+    return times
 
 
 def main() -> None:

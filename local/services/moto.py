@@ -18,7 +18,7 @@ from local.processes import ChildProcess
 from local.services.fake_aws.inspection_paths import ARRIVALS_PATH, MAX_WAIT_S, STATE_PATH
 from local.services.supervisor import ServiceFailed, SupervisedProcess, accepts_connections
 from local.template.pseudo import REGION
-from local.template.stack import S3Bucket, Stack
+from local.template.stack import Stack, StackBucket
 
 if TYPE_CHECKING:
     import httpx2
@@ -84,7 +84,7 @@ class AwsClient:
         """Create a bucket unless it exists."""
         await self._call("s3", "PUT", f"/{name}", allowed=409)
 
-    async def set_notifications(self, bucket: S3Bucket) -> None:
+    async def set_notifications(self, bucket: StackBucket) -> None:
         """Replace the bucket's notification configuration with its notifications to queues.
 
         https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutBucketNotificationConfiguration.html

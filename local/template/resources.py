@@ -10,7 +10,7 @@ from local.template.pseudo import ACCOUNT, function_name, queue_arn
 from local.template.references import BUCKET_TYPE, QUEUE_TYPE, bucket_name, queue_name
 from local.template.schedule_expression import ScheduleExpression, ScheduleExpressionInvalid
 from local.template.source import Fragment, TemplateSource
-from local.template.stack import BucketNotification, EventSource, S3Bucket, Schedule, SqsQueue, Stack
+from local.template.stack import BucketNotification, EventSource, Schedule, Stack, StackBucket, StackQueue
 
 QUEUE_KIND = QUEUE_TYPE
 MAPPING_KIND = "AWS::Lambda::EventSourceMapping"
@@ -37,14 +37,14 @@ SCHEDULER_KIND = "AWS::Scheduler::Schedule"
 RULE_KIND = "AWS::Events::Rule"
 
 
-def read_queue(name: str, properties: Fragment, *, queues_url: str) -> SqsQueue:
+def read_queue(name: str, properties: Fragment, *, queues_url: str) -> StackQueue:
     """Return the queue. Encryption settings are ignored."""
     actual_name = str(queue_name(name, properties))
     attributes = {key: _queue_attribute(properties.get(key, default)) for key, default in _DEFAULT_ATTRIBUTES.items()}
     is_fifo = bool(properties.get("FifoQueue"))
     if is_fifo:
         attributes["ContentBasedDeduplication"] = scalar_text(properties.get("ContentBasedDeduplication", False))
-    return SqsQueue(name=actual_name, url=f"{queues_url}/{ACCOUNT}/{actual_name}", is_fifo=is_fifo, attributes=attributes)
+    return StackQueue(name=actual_name, url=f"{queues_url}/{ACCOUNT}/{actual_name}", is_fifo=is_fifo, attributes=attributes)
 
 
 def read_event_source(name: str, properties: Fragment) -> EventSource:
@@ -94,12 +94,12 @@ def _batch_size(size: int, window_s: float) -> int:
     return size
 
 
-def read_bucket(name: str, properties: Fragment) -> S3Bucket:
+def read_bucket(name: str, properties: Fragment) -> StackBucket:
     """Return the bucket. Raises `Unresolvable` for a name that S3 rejects and for notifications to anything but queues."""
     actual_name = str(bucket_name(name, properties))
     if not _BUCKET_NAME.fullmatch(actual_name) or ".." in actual_name:
         raise Unresolvable(f"{actual_name!r} is not a bucket name: use 3 to 63 lowercase letters, digits, hyphens and single dots")
-    return S3Bucket(actual_name, _notifications(properties.get("NotificationConfiguration", {})))
+    return StackBucket(actual_name, _notifications(properties.get("NotificationConfiguration", {})))
 
 
 def _notifications(configuration: Fragment) -> tuple[BucketNotification, ...]:

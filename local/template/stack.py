@@ -108,7 +108,7 @@ class Schedule:
 
 
 @dataclass(frozen=True, kw_only=True)
-class SqsQueue:
+class StackQueue:
     """An SQS queue; `attributes` are all attributes for SetQueueAttributes."""
 
     name: str
@@ -127,7 +127,7 @@ class BucketNotification:
 
 
 @dataclass(frozen=True)
-class S3Bucket:
+class StackBucket:
     """An S3 bucket."""
 
     name: str
@@ -158,7 +158,7 @@ class Stack:
     functions: Mapping[str, Function]
     api: RestApi
     schedules: tuple[Schedule, ...]
-    queues: Mapping[str, SqsQueue] = field(default_factory=dict)
-    buckets: Mapping[str, S3Bucket] = field(default_factory=dict)
+    queues: Mapping[str, StackQueue] = field(default_factory=dict)
+    buckets: Mapping[str, StackBucket] = field(default_factory=dict)
     event_sources: tuple[EventSource, ...] = ()
     mail_from: str = ""
