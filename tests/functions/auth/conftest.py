@@ -1,4 +1,4 @@
-"""What the account tests stand on, beside the function: other choices of the deployment, the queue, an admin."""
+"""Fixtures of the account tests: the clock, the registration policy, the upkeep queue and an admin."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -17,14 +17,14 @@ ADMIN = "admin@example.com"
 
 @pytest.fixture
 def clock(time_machine: Any) -> Any:
-    """Time that stands still until a test moves it on."""
+    """A frozen clock that only the test moves."""
     time_machine.move_to(datetime.now(UTC).replace(microsecond=0), tick=False)
     return time_machine
 
 
 @pytest.fixture
 def set_registration_policy(auth: Function, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-    """Let a test choose who may register: `admitting(registration="closed")`."""
+    """Return a function that sets the registration policy: `set_registration_policy(registration="closed")`."""
     from functions.auth.app import app, services
 
     def choose(*, registration: Any = "open", domains: str = "", verifies_email: bool = False) -> None:
@@ -36,7 +36,7 @@ def set_registration_policy(auth: Function, monkeypatch: pytest.MonkeyPatch) -> 
 
 @pytest.fixture
 def queued(auth: Function) -> Iterator[Callable[[], list[Job]]]:
-    """Give what has been sent to upkeep since the test began, and take it off the queue."""
+    """Return a function that removes and returns the jobs sent to upkeep since the test began."""
     from functions.auth.app import settings
 
     client, url = boto3.client("sqs"), settings.upkeep_queue_url
@@ -47,7 +47,7 @@ def queued(auth: Function) -> Iterator[Callable[[], list[Job]]]:
             taken += [parse_job(message["Body"]) for message in found]
             for message in found:
                 client.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
-        return [message for message in taken if not isinstance(message, CheckTurn)]  # slow turns of tests before
+        return [message for message in taken if not isinstance(message, CheckTurn)]  # late messages of earlier tests
 
     take()
     yield take
@@ -56,7 +56,7 @@ def queued(auth: Function) -> Iterator[Callable[[], list[Job]]]:
 
 @pytest.fixture
 def admin(auth: Function, postgres: Any) -> Person:
-    """A user whom the owner of the database made an admin, signed in since."""
+    """A user with the admin role, logged in after the role was granted."""
     person = Person.registered(auth)
     postgres.execute(f"UPDATE users SET role = 'admin' WHERE id = '{person.id}'", dbname="parley")
     return Person.signed_in(auth, person.email)

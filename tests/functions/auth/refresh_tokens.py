@@ -9,7 +9,7 @@ def refresh(auth: Function, token: str) -> Answer:
 
 
 def next_token(auth: Function, token: str) -> str:
-    """Exchange a refresh token, which must succeed."""
+    """Exchange a refresh token and return its successor. Asserts success."""
     answer = refresh(auth, token)
     assert answer.status == 200, answer.body
     return str(answer.json["refresh_token"])

@@ -11,7 +11,7 @@ def address():
     return f"{secrets.token_hex(6)}@example.com"
 
 
-def test_registering_answers_with_the_account_and_tokens(auth):
+def test_registration_returns_the_account_and_tokens(auth):
     email = address()
     answer = auth.post("/auth/register", {"email": email, "password": PASSWORD, "display_name": "Ada"})
 
@@ -33,7 +33,7 @@ def test_times_are_rfc_3339_in_utc(auth, alice):
     assert auth.get("/auth/me", as_=alice).json["created_at"].endswith("Z")
 
 
-def test_an_address_has_one_account_however_it_is_written(auth, alice):
+def test_every_spelling_of_an_address_belongs_to_one_account(auth, alice):
     answer = auth.post("/auth/register", {"email": f"  {alice.email.upper()} ", "password": PASSWORD})
 
     assert (answer.status, answer.json["code"]) == (409, "email_taken")
@@ -56,12 +56,12 @@ def test_a_weak_password_is_refused_with_the_reason(auth, password):
 @pytest.mark.parametrize(
     "email", ["", "ada", "ada@", "@example.com", "a b@example.com", "ada@example", "ada@example.com\u0000", "a" * 250 + "@e.com"]
 )
-def test_what_can_be_no_address_is_refused(auth, email):
+def test_an_invalid_address_is_refused(auth, email):
     assert auth.post("/auth/register", {"email": email, "password": PASSWORD}).status == 422
 
 
 @pytest.mark.parametrize("password", ["pässwörter sind länger", "密码密码一二三四五六七八九十", "   spaces are very much fine   "])
-def test_any_unicode_password_works_whole(auth, password):
+def test_every_character_of_a_unicode_password_counts(auth, password):
     email = address()
     assert auth.post("/auth/register", {"email": email, "password": password}).status == 201
 
@@ -99,7 +99,7 @@ def hash_of(postgres, person):
     return postgres.execute(f"SELECT password_hash FROM credentials WHERE user_id = '{person.id}'")[0][0]
 
 
-def test_a_hash_of_older_parameters_is_renewed_at_login(engine, auth, alice, postgres):
+def test_a_hash_with_older_parameters_is_renewed_at_login(engine, auth, alice, postgres):
     from argon2 import PasswordHasher
 
     with user_scope(engine, alice.id) as connection:
@@ -109,7 +109,7 @@ def test_a_hash_of_older_parameters_is_renewed_at_login(engine, auth, alice, pos
     assert "m=19456" in hash_of(postgres, alice)
 
 
-def test_a_password_from_before_a_stricter_policy_still_opens_the_door(engine, auth, alice):
+def test_a_password_from_before_a_stricter_policy_still_works(engine, auth, alice):
     from argon2 import PasswordHasher
 
     with user_scope(engine, alice.id) as connection:
@@ -118,7 +118,7 @@ def test_a_password_from_before_a_stricter_policy_still_opens_the_door(engine, a
     assert auth.post("/auth/login", {"email": alice.email, "password": "short"}).status == 200
 
 
-def test_a_profile_changes_where_it_is_asked_to(auth, alice):
+def test_a_profile_change_changes_only_the_given_fields(auth, alice):
     auth.patch("/auth/me", {"display_name": "Ada"}, as_=alice)
     answer = auth.patch("/auth/me", {"memory_enabled": False}, as_=alice)
 
@@ -126,12 +126,12 @@ def test_a_profile_changes_where_it_is_asked_to(auth, alice):
 
 
 @pytest.mark.parametrize("body", [{"role": "admin"}, {"id": "x"}, {"email": "x@example.com"}, {"memory_enabled": None}])
-def test_a_profile_change_cannot_reach_further(auth, alice, body):
+def test_a_profile_change_cannot_set_other_fields(auth, alice, body):
     assert auth.patch("/auth/me", body, as_=alice).status == 422
 
 
 @pytest.mark.parametrize(("method", "path"), [("GET", "/auth/me"), ("PATCH", "/auth/me"), ("POST", "/auth/logout")])
-def test_without_an_authorizers_word_there_is_nobody(auth, method, path):
+def test_without_an_authorizer_context_the_caller_is_unauthorized(auth, method, path):
     assert auth.call(method, path, {}, headers={"X-User-Id": "someone"}).status == 401
 
 

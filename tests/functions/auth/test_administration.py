@@ -20,29 +20,29 @@ def change(auth, admin, person, **fields):
 
 
 @pytest.mark.parametrize(("method", "path"), ROUTES)
-def test_nobody_but_an_admin_administers(auth, alice, method, path):
+def test_only_admins_may_call_admin_routes(auth, alice, method, path):
     assert auth.call(method, path, {}, as_=alice).status == 403
 
 
 @pytest.mark.parametrize(("method", "path"), ROUTES)
-def test_who_is_no_admin_any_more_administers_nothing_whatever_the_token_says(auth, admin, postgres, method, path):
+def test_a_former_admin_is_refused_whatever_the_token_says(auth, admin, postgres, method, path):
     postgres.execute(f"UPDATE users SET role = 'user' WHERE id = '{admin.id}'", dbname="parley")
 
     assert auth.call(method, path, {}, as_=admin).status == 403
 
 
-def test_accounts_are_found_by_a_part_of_their_address(auth, admin, alice, bob):
+def test_accounts_can_be_filtered_by_a_part_of_their_address(auth, admin, alice, bob):
     found = auth.get(f"/admin/users?email={alice.email[:12].upper()}", as_=admin).json["items"]
 
     assert [account["id"] for account in found] == [str(alice.id)]
     assert found[0].keys() == {"id", "email", "display_name", "role", "disabled", "monthly_budget_usd", "created_at"}
 
 
-def test_a_part_of_an_address_is_no_pattern(auth, admin, alice):
+def test_the_address_filter_is_not_a_pattern(auth, admin, alice):
     assert all("%" in account["email"] for account in auth.get("/admin/users?email=%25&limit=100", as_=admin).json["items"])
 
 
-def test_a_disabled_account_is_shut_at_once_and_opens_again(auth, admin, alice):
+def test_disabling_an_account_is_immediate_and_reversible(auth, admin, alice):
     assert change(auth, admin, alice, disabled=True).json["disabled"] is True
     shut = [auth.get("/auth/me", as_=alice).status, auth.post("/auth/login", {"email": alice.email, "password": PASSWORD}).status]
     change(auth, admin, alice, disabled=False)
@@ -51,14 +51,14 @@ def test_a_disabled_account_is_shut_at_once_and_opens_again(auth, admin, alice):
     assert auth.get("/auth/me", as_=Person.signed_in(auth, alice.email)).status == 200
 
 
-def test_enabling_an_account_wakes_no_session_from_before(auth, admin, alice):
+def test_enabling_an_account_restores_no_session(auth, admin, alice):
     change(auth, admin, alice, disabled=True)
     change(auth, admin, alice, disabled=False)
 
     assert auth.get("/auth/me", as_=alice).status == 401
 
 
-def test_a_new_admin_administers_after_the_next_sign_in(auth, admin, alice):
+def test_a_new_admin_can_act_after_the_next_login(auth, admin, alice):
     change(auth, admin, alice, role="admin")
 
     assert auth.get("/admin/users", as_=Person.signed_in(auth, alice.email)).status == 200
@@ -69,18 +69,18 @@ def test_an_admin_cannot_lock_themselves_out(auth, admin, fields):
     assert change(auth, admin, admin, **fields).json["code"] == "own_account"
 
 
-def test_a_budget_is_set_and_taken_back(auth, admin, alice):
+def test_a_budget_can_be_set_and_reset(auth, admin, alice):
     assert change(auth, admin, alice, monthly_budget_usd=12.5).json["monthly_budget_usd"] == 12.5
 
     assert change(auth, admin, alice, monthly_budget_usd=None).json["monthly_budget_usd"] is None
 
 
 @pytest.mark.parametrize("fields", [{"monthly_budget_usd": -1}, {"role": "root"}, {"email": "x@example.com"}, {"disabled": None}])
-def test_what_cannot_be_is_refused(auth, admin, alice, fields):
+def test_invalid_account_changes_are_refused(auth, admin, alice, fields):
     assert change(auth, admin, alice, **fields).status == 422
 
 
-def test_what_an_admin_changed_is_in_the_users_audit(auth, admin, alice):
+def test_a_change_by_an_admin_is_in_the_users_audit_log(auth, admin, alice):
     change(auth, admin, alice, monthly_budget_usd=1.0)
     newest = auth.get("/auth/audit?limit=1", as_=alice).json["items"][0]
 
@@ -101,7 +101,7 @@ def test_usage_adds_up_by_user_and_model(auth, chat, admin, alice):
     assert (line["turns"], line["model"] is None, line["day"]) == (2, False, None)
 
 
-def test_usage_is_of_the_time_that_was_asked_for(auth, chat, admin, alice):
+def test_usage_covers_the_requested_period(auth, chat, admin, alice):
     chat.post("/chat", {"message": "hello", "stream": False}, as_=alice)
 
     assert auth.get("/admin/usage?from=2020-01-01&to=2020-02-01", as_=admin).json == {"items": [], "next_cursor": None}
@@ -120,11 +120,11 @@ def test_usage_comes_in_pages(auth, chat, admin, alice, bob):
 @pytest.mark.parametrize(
     "query", ["group_by=secret", "group_by=", "from=yesterday", "to=x", "cursor=WyJ4Il0", "cursor=Wy0xXQ", "group_by=user,user,x"]
 )
-def test_a_strange_question_about_usage_is_refused(auth, admin, query):
+def test_an_invalid_usage_query_is_refused(auth, admin, query):
     assert auth.get(f"/admin/usage?{query}", as_=admin).status == 422
 
 
-def test_open_invites_are_listed_without_what_registers(auth, admin):
+def test_open_invites_are_listed_without_their_codes(auth, admin):
     made = auth.post("/admin/invites", {"email": "new@example.com"}, as_=admin).json
     listed = auth.get("/admin/invites", as_=admin).json["items"]
 
@@ -132,7 +132,7 @@ def test_open_invites_are_listed_without_what_registers(auth, admin):
     assert all("invite" not in item for item in listed)
 
 
-def test_an_invite_that_is_asked_for_again_is_the_same_and_not_shown(auth, admin):
+def test_a_repeated_invite_request_returns_the_same_invite_without_its_code(auth, admin):
     first, again = (auth.post("/admin/invites", {}, as_=admin, headers={"Idempotency-Key": "k1"}).json for _ in range(2))
 
     assert (first.pop("invite") is not None, again.pop("invite")) == (True, None)
@@ -140,7 +140,7 @@ def test_an_invite_that_is_asked_for_again_is_the_same_and_not_shown(auth, admin
     assert [item["id"] for item in auth.get("/admin/invites", as_=admin).json["items"]].count(first["id"]) == 1
 
 
-def test_a_key_for_another_invite_is_refused(auth, admin):
+def test_an_idempotency_key_of_another_invite_is_refused(auth, admin):
     auth.post("/admin/invites", {}, as_=admin, headers={"Idempotency-Key": "k2"})
     answer = auth.post("/admin/invites", {"email": "new@example.com"}, as_=admin, headers={"Idempotency-Key": "k2"})
 

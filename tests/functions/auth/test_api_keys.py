@@ -9,7 +9,7 @@ def make(auth, person, headers=None, **fields):
 
 
 def holder(person, made):
-    """Whoever calls with the key, as the authorizer tells the functions."""
+    """Return the caller that the authorizer derives from the key."""
     claims = {"sub": str(person.id), "api_key_id": made["id"], "scope": " ".join(made["scopes"]), "exp": person.claims["exp"]}
     return replace(person, claims=claims)
 
@@ -22,19 +22,19 @@ def test_a_key_is_shown_once(auth, alice):
     assert listed == [{name: value for name, value in made.items() if name != "key"}]
 
 
-def test_a_key_opens_what_its_scopes_name(auth, conversation, alice):
+def test_a_key_grants_its_scopes(auth, conversation, alice):
     key = holder(alice, make(auth, alice, scopes=["conversations"]).json)
 
     assert conversation.get("/conversations", as_=key).status == 200
 
 
-def test_a_key_never_opens_the_account(auth, alice):
+def test_a_key_cannot_reach_account_routes(auth, alice):
     key = holder(alice, make(auth, alice).json)
 
     assert [auth.call(method, path, {}, as_=key).status for method, path in [("GET", "/auth/me"), ("POST", "/auth/api-keys")]] == [403, 403]
 
 
-def test_a_revoked_key_opens_nothing(auth, conversation, alice):
+def test_a_revoked_key_is_refused(auth, conversation, alice):
     made = make(auth, alice).json
     assert auth.delete(f"/auth/api-keys/{made['id']}", as_=alice).status == 204
 
@@ -42,20 +42,20 @@ def test_a_revoked_key_opens_nothing(auth, conversation, alice):
     assert auth.get("/auth/api-keys", as_=alice).json["items"] == []
 
 
-def test_a_key_of_a_disabled_account_opens_nothing(auth, conversation, alice, postgres):
+def test_a_key_of_a_disabled_account_is_refused(auth, conversation, alice, postgres):
     made = make(auth, alice).json
     postgres.execute(f"UPDATE users SET disabled_at = now() WHERE id = '{alice.id}'", dbname="parley")
 
     assert conversation.get("/conversations", as_=holder(alice, made)).status == 401
 
 
-def test_another_users_key_opens_nothing(auth, conversation, alice, bob):
+def test_a_key_id_of_another_user_is_refused(auth, conversation, alice, bob):
     made = make(auth, alice).json
 
     assert conversation.get("/conversations", as_=holder(bob, made)).status == 401
 
 
-def test_a_keys_use_is_noted(auth, conversation, alice):
+def test_a_keys_last_use_is_recorded(auth, conversation, alice):
     made = make(auth, alice).json
     conversation.get("/conversations", as_=holder(alice, made))
     (listed,) = auth.get("/auth/api-keys", as_=alice).json["items"]
@@ -63,7 +63,7 @@ def test_a_keys_use_is_noted(auth, conversation, alice):
     assert (made["last_used_at"], listed["last_used_at"] is None) == (None, False)
 
 
-def test_a_key_ends_when_it_was_told_to(auth, alice):
+def test_a_key_expires_at_the_requested_time(auth, alice):
     wanted = datetime.now(UTC) + timedelta(days=3)
     made = make(auth, alice, expires_at=wanted.isoformat()).json
 
@@ -71,7 +71,7 @@ def test_a_key_ends_when_it_was_told_to(auth, alice):
 
 
 @pytest.mark.parametrize("days", [-1, 0, 366])
-def test_a_key_lives_from_now_for_a_year_at_most(auth, alice, days):
+def test_a_key_expires_within_a_year(auth, alice, days):
     answer = make(auth, alice, expires_at=(datetime.now(UTC) + timedelta(days=days)).isoformat())
 
     assert (answer.status, answer.json["errors"][0]["loc"]) == (422, ["body", "expires_at"])
@@ -89,11 +89,11 @@ def test_a_key_lives_from_now_for_a_year_at_most(auth, alice, days):
         {"expires_at": "1800000000"},
     ],
 )
-def test_a_key_that_may_not_be_is_refused(auth, alice, fields):
+def test_an_invalid_key_request_is_refused(auth, alice, fields):
     assert make(auth, alice, **fields).status == 422
 
 
-def test_nobody_has_more_keys_than_fifty(auth, alice, postgres):
+def test_a_user_has_at_most_fifty_keys(auth, alice, postgres):
     postgres.execute(
         f"""INSERT INTO api_keys (user_id, id, name, scopes, expires_at)
             SELECT '{alice.id}', gen_random_uuid(), 'x', '{{chat}}', now() + interval '1 day' FROM generate_series(1, 50)""",
@@ -103,34 +103,34 @@ def test_nobody_has_more_keys_than_fifty(auth, alice, postgres):
     assert make(auth, alice).json["code"] == "too_many_api_keys"
 
 
-def test_a_repeated_request_makes_one_key_and_does_not_show_it_again(auth, alice):
+def test_a_repeated_request_creates_one_key_and_shows_it_once(auth, alice):
     first, second = (make(auth, alice, headers={"Idempotency-Key": "k1"}).json for _ in range(2))
 
     assert second == first | {"key": None}
     assert len(auth.get("/auth/api-keys", as_=alice).json["items"]) == 1
 
 
-def test_a_key_for_idempotency_is_for_one_request(auth, alice):
+def test_an_idempotency_key_fits_one_request(auth, alice):
     make(auth, alice, headers={"Idempotency-Key": "k1"})
     answer = make(auth, alice, headers={"Idempotency-Key": "k1"}, name="other")
 
     assert (answer.status, answer.json["code"]) == (422, "idempotency_key_reused")
 
 
-def test_keys_for_idempotency_are_each_users_own(auth, alice, bob):
+def test_idempotency_keys_of_different_users_are_independent(auth, alice, bob):
     made = [make(auth, person, headers={"Idempotency-Key": "k1"}).json["key"] for person in (alice, bob)]
 
     assert None not in made
 
 
-def test_a_request_that_failed_may_be_repeated_with_its_key(auth, alice):
+def test_a_failed_request_can_be_repeated_with_its_idempotency_key(auth, alice):
     late = (datetime.now(UTC) + timedelta(days=400)).isoformat()
     assert make(auth, alice, headers={"Idempotency-Key": "k1"}, expires_at=late).status == 422
 
     assert make(auth, alice, headers={"Idempotency-Key": "k1"}).status == 201
 
 
-def test_the_key_is_signed_for_who_made_it(auth, alice):
+def test_a_keys_claims_name_its_creator(auth, alice):
     import jwt
 
     made = make(auth, alice).json
@@ -139,7 +139,7 @@ def test_the_key_is_signed_for_who_made_it(auth, alice):
     assert (claims["sub"], claims["jti"]) == (str(alice.id), made["id"])
 
 
-def test_pages_of_keys_end(auth, alice):
+def test_keys_are_listed_in_pages(auth, alice):
     for number in range(3):
         make(auth, alice, name=str(number))
     first = auth.get("/auth/api-keys?limit=2", as_=alice).json

@@ -1,4 +1,4 @@
-"""One-time codes: each for one purpose, for ten minutes, for one of any number who try it at once."""
+"""One-time codes: each serves one purpose, for ten minutes, and for only one of many concurrent requests."""
 
 import base64
 from datetime import timedelta
@@ -19,7 +19,7 @@ TEN_MINUTES = timedelta(minutes=10)
 
 @pytest.fixture
 def mint(engine):
-    """Make a code as upkeep does before it mails one: `mint(alice, "change_email")`."""
+    """Return a function that stores a code as upkeep does before mailing it: `mint(alice, "change_email")`."""
 
     def make(person, purpose="reset_password"):
         code = OneTimeCode.new(person.id)
@@ -33,7 +33,7 @@ def mint(engine):
 
 @pytest.fixture
 def sign_up(engines):
-    """Store a sign-up whose code has been mailed; return its address and the code."""
+    """Return a function that stores a sign-up with a mailed code and returns the address and the code."""
 
     def make():
         signup = signups.Signup(new_id(), f"{uuid4()}@example.com", None, "a hash", None)
@@ -62,7 +62,7 @@ def outcomes(answers):
     return sorted((answer.status, answer.json["code"] if answer.status >= 400 else "") for answer in answers)
 
 
-def test_of_fifty_who_redeem_a_reset_code_at_once_one_succeeds(client_processes, mint):
+def test_of_fifty_concurrent_uses_of_a_reset_code_one_succeeds(client_processes, mint):
     for _ in range(ROUNDS):
         person = Person.registered(client_processes)
         answers = client_processes.race([reset(person, mint(person))] * 50)
@@ -72,7 +72,7 @@ def test_of_fifty_who_redeem_a_reset_code_at_once_one_succeeds(client_processes,
         assert client_processes.post("/auth/login", {"email": person.email, "password": NEW}).status == 200
 
 
-def test_of_fifty_who_confirm_an_address_at_once_one_succeeds(client_processes, mint):
+def test_of_fifty_concurrent_confirmations_of_an_address_one_succeeds(client_processes, mint):
     for _ in range(ROUNDS):
         person = Person.registered(client_processes)
         answers = client_processes.race([confirm(person, mint(person, "change_email"))] * 50)
@@ -80,7 +80,7 @@ def test_of_fifty_who_confirm_an_address_at_once_one_succeeds(client_processes, 
         assert outcomes(answers) == [(204, "")] + [(422, "invalid_code")] * 49
 
 
-def test_of_fifty_who_verify_at_once_one_gets_the_account_and_one_session(client_processes, sign_up, postgres):
+def test_of_fifty_concurrent_verifications_one_gets_the_account_and_one_session(client_processes, sign_up, postgres):
     for _ in range(ROUNDS):
         email, code = sign_up()
         answers = client_processes.race([verify(email, code)] * 50)
@@ -93,7 +93,7 @@ def test_of_fifty_who_verify_at_once_one_gets_the_account_and_one_session(client
         assert made == [(1, 1)]
 
 
-def test_a_code_does_only_what_it_was_made_for(auth, alice, mint, sign_up):
+def test_a_code_works_only_for_its_purpose(auth, alice, mint, sign_up):
     email, signing_up = sign_up()
     resetting, changing = mint(alice), mint(alice, "change_email")
     misused = [reset(alice, changing), confirm(alice, resetting), verify(alice.email, resetting), verify(alice.email, changing)]
@@ -104,7 +104,7 @@ def test_a_code_does_only_what_it_was_made_for(auth, alice, mint, sign_up):
     assert [auth.invoke(call.event()).status for call in fitting] == [200, 204]
 
 
-def test_a_changed_address_makes_the_reset_code_that_went_to_the_old_one_useless(auth, alice, mint):
+def test_an_address_change_invalidates_the_reset_code_sent_to_the_old_address(auth, alice, mint):
     resetting, changing = mint(alice), mint(alice, "change_email")
     assert auth.invoke(confirm(alice, changing).event()).status == 204
 
@@ -112,7 +112,7 @@ def test_a_changed_address_makes_the_reset_code_that_went_to_the_old_one_useless
 
 
 @pytest.mark.parametrize("purpose", ["reset_password", "change_email"])
-def test_a_code_that_has_expired_does_nothing(auth, alice, mint, postgres, purpose):
+def test_an_expired_code_does_nothing(auth, alice, mint, postgres, purpose):
     code = mint(alice, purpose)
     postgres.execute(f"UPDATE one_time_codes SET expires_at = now() WHERE user_id = '{alice.id}'", dbname="parley")
     call = reset(alice, code) if purpose == "reset_password" else confirm(alice, code)
@@ -120,14 +120,14 @@ def test_a_code_that_has_expired_does_nothing(auth, alice, mint, postgres, purpo
     assert auth.invoke(call.event()).json["code"] == "invalid_code"
 
 
-def test_a_sign_up_whose_code_has_expired_makes_no_account(auth, sign_up, postgres):
+def test_a_sign_up_with_an_expired_code_creates_no_account(auth, sign_up, postgres):
     email, code = sign_up()
     postgres.execute(f"UPDATE signups SET expires_at = now() WHERE email = '{email}'", dbname="parley")
 
     assert auth.invoke(verify(email, code).event()).json["code"] == "invalid_code"
 
 
-def test_another_user_cannot_confirm_with_somebodys_code(auth, alice, bob, mint):
+def test_a_user_cannot_confirm_with_another_users_code(auth, alice, bob, mint):
     code = mint(alice, "change_email")
 
     assert auth.invoke(confirm(bob, code).event()).json["code"] == "invalid_code"
@@ -141,7 +141,7 @@ def test_a_disabled_account_cannot_be_reset(auth, alice, mint, postgres):
     assert auth.invoke(reset(alice, code).event()).json["code"] == "invalid_code"
 
 
-def test_nothing_stored_is_a_code(alice, mint, sign_up, postgres):
+def test_the_database_does_not_contain_the_codes(alice, mint, sign_up, postgres):
     made = [OneTimeCode.parse(mint(alice)), OneTimeCode.parse(mint(alice, "change_email")), OneTimeCode.parse(sign_up()[1])]
     dump = postgres.dump()
 
@@ -150,7 +150,7 @@ def test_nothing_stored_is_a_code(alice, mint, sign_up, postgres):
         assert not any(form in dump for form in (str(code), code.secret.hex(), base64.b64encode(code.secret).decode()))
 
 
-def test_a_secret_has_128_bits_of_its_own(alice):
+def test_a_secret_has_128_random_bits(alice):
     secrets = {OneTimeCode.new(alice.id).secret for _ in range(1_000)}
 
     assert len(secrets) == 1_000

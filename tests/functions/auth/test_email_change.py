@@ -32,20 +32,20 @@ def confirm(auth, person, code):
     return auth.post("/auth/email/confirm", {"code": code}, as_=person)
 
 
-def test_asking_sends_a_code_on_its_way_and_changes_nothing(auth, alice, new_email, queued):
+def test_requesting_a_change_queues_a_code_and_changes_nothing(auth, alice, new_email, queued):
     assert ask(auth, alice, new_email).status == 202
 
     assert queued() == [ChangeEmail(alice.id, new_email)]
     assert auth.get("/auth/me", as_=alice).json["email"] == alice.email
 
 
-def test_asking_needs_the_password(auth, alice, new_email, queued):
+def test_requesting_a_change_needs_the_password(auth, alice, new_email, queued):
     assert ask(auth, alice, new_email, password="not the pass phrase").json["code"] == "wrong_password"
 
     assert queued() == []
 
 
-def test_the_code_changes_the_address_and_tells_the_old_one(auth, engine, alice, new_email, queued):
+def test_the_code_changes_the_address_and_notifies_the_old_one(auth, engine, alice, new_email, queued):
     assert confirm(auth, alice, code_for(engine, alice, new_email)).status == 204
 
     assert auth.post("/auth/login", {"email": new_email, "password": PASSWORD}).status == 200
@@ -53,7 +53,7 @@ def test_the_code_changes_the_address_and_tells_the_old_one(auth, engine, alice,
     assert queued() == [AccountNotice("email_changed", to=alice.email)]
 
 
-def test_an_address_that_was_taken_meanwhile_stays_whose_it_is(auth, engine, alice, bob):
+def test_an_address_taken_in_the_meantime_stays_with_its_owner(auth, engine, alice, bob):
     answer = confirm(auth, alice, code_for(engine, alice, bob.email))
 
     assert (answer.status, answer.json["code"]) == (409, "email_taken")

@@ -1,4 +1,4 @@
-"""Guesses: how many there are for one account, from one place and over all, whoever guesses and however."""
+"""Limits on login attempts: per account, per network and overall, for every route that takes a password or a code."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -23,7 +23,7 @@ LIMIT = 10
 
 
 class Counting(Passwords):
-    """Counts what is compared. Cheap: how long hashing takes is not the point here."""
+    """A fake hasher that counts comparisons, so that the tests do not wait for Argon2."""
 
     def __init__(self):
         super().__init__(min_length=12, memory_kib=8, passes=1)
@@ -45,8 +45,8 @@ def passwords(auth, monkeypatch):
 
 
 @pytest.fixture
-def changing(auth, monkeypatch):
-    """Let a test change the desk: `changing(throttle=…)`."""
+def change_services(auth, monkeypatch):
+    """Return a function that replaces fields of the services: `change_services(throttle=…)`."""
     from functions.auth.app import app
 
     state = app._app.state._state
@@ -54,14 +54,14 @@ def changing(auth, monkeypatch):
 
 
 @pytest.fixture
-def one_place(changing):
-    """Five attempts from one address, and as many as you like for an account."""
-    changing(throttle=LoginThrottle(per_account=1000, per_address=5, per_minute=100_000))
+def limited_network(change_services):
+    """Limit a network to five attempts, and leave accounts unlimited."""
+    change_services(throttle=LoginThrottle(per_account=1000, per_address=5, per_minute=100_000))
 
 
 @pytest.fixture
-def pass_by(auth, postgres):
-    """Let seconds go by for an account's guesses from elsewhere: `pass_by(email, 60)`."""
+def age_bucket(auth, postgres):
+    """Return a function that ages an account's bucket for unknown networks: `age_bucket(email, 60)` seconds."""
     from functions.auth.app import services
 
     def move(email, seconds, *, in_a_row="in_a_row"):
@@ -90,7 +90,7 @@ def wait_s(answer):
 
 
 @pytest.mark.parametrize("is_known", [True, False])
-def test_of_200_guesses_at_once_ten_reach_the_hash(client_processes, is_known):
+def test_of_200_concurrent_attempts_ten_reach_the_hash(client_processes, is_known):
     for _ in range(max(1, ROUNDS // 3)):
         email = Person.registered(client_processes).email if is_known else f"{uuid4()}@example.com"
         client_processes.compared()
@@ -101,7 +101,7 @@ def test_of_200_guesses_at_once_ten_reach_the_hash(client_processes, is_known):
         assert {wait_s(answer) for answer in answers if answer.status == 429} <= set(range(70, 91))
 
 
-def test_guesses_from_everywhere_add_up(client_processes):
+def test_attempts_from_all_networks_add_up(client_processes):
     email = Person.registered(client_processes).email
     client_processes.compared()
     answers = client_processes.race([login(email, address=f"198.51.100.{number}") for number in range(50)])
@@ -115,23 +115,23 @@ def test_unknown_addresses_are_throttled_alike(auth, alice):
     assert known == unknown == [401] * LIMIT + [429] * 3
 
 
-def test_the_way_an_address_is_written_makes_no_second_account(auth, alice):
+def test_every_spelling_of_an_address_counts_for_the_same_account(auth, alice):
     ways = [alice.email.upper(), f" {alice.email}", alice.email.title(), alice.email, f"{alice.email} "]
 
     assert statuses(auth, [login(way) for way in ways * 3]) == [401] * LIMIT + [429] * 5
 
 
-def test_the_answer_says_exactly_when_to_try_again(auth, alice, pass_by):
+def test_retry_after_is_exact(auth, alice, age_bucket):
     exhaust(auth, alice.email)
     told_s = wait_s(auth.invoke(login(alice.email).event()))
-    pass_by(alice.email, told_s - 2)
+    age_bucket(alice.email, told_s - 2)
 
     assert wait_s(auth.invoke(login(alice.email).event())) <= 2
-    pass_by(alice.email, 2)
+    age_bucket(alice.email, 2)
     assert statuses(auth, [login(alice.email)] * 2) == [401, 429]
 
 
-def test_a_refused_guess_is_not_compared_even_if_it_is_right(auth, alice, passwords):
+def test_a_throttled_attempt_is_not_compared_even_if_it_is_right(auth, alice, passwords):
     exhaust(auth, alice.email)
     before = passwords.compared
 
@@ -140,7 +140,7 @@ def test_a_refused_guess_is_not_compared_even_if_it_is_right(auth, alice, passwo
 
 
 def guesses_at(person):
-    """Every way to try a password."""
+    """Every request that tries a password."""
     body = {"email": person.email, "password": BAD}
     return [
         TimedRequest("POST", "/auth/login", body),
@@ -151,7 +151,7 @@ def guesses_at(person):
 
 
 @pytest.mark.parametrize("last", range(4))
-def test_the_guesses_of_every_way_add_up(auth, alice, last):
+def test_attempts_of_every_route_add_up(auth, alice, last):
     ways = guesses_at(alice)
     found = statuses(auth, (ways * 3)[:LIMIT])
 
@@ -160,7 +160,7 @@ def test_the_guesses_of_every_way_add_up(auth, alice, last):
 
 
 @pytest.mark.parametrize("way", [0, 2, 3])
-def test_a_right_password_empties_the_account(auth, alice, way):
+def test_a_right_password_resets_the_accounts_bucket(auth, alice, way):
     right = [
         TimedRequest("POST", "/auth/login", {"email": alice.email, "password": PASSWORD}),
         None,
@@ -173,44 +173,44 @@ def test_a_right_password_empties_the_account(auth, alice, way):
     assert statuses(auth, [wrong] * 11) == [401] * 10 + [429]
 
 
-def test_a_stranger_who_keeps_guessing_does_not_shut_out_the_owner_at_home(auth, alice):
+def test_a_persistent_stranger_does_not_lock_out_the_owner_on_a_known_network(auth, alice):
     exhaust(auth, alice.email)
 
     assert statuses(auth, [login(alice.email, PASSWORD, address=HOME)]) == [200]
 
 
-def test_after_a_month_away_home_is_a_place_like_any_other(auth, alice, postgres):
+def test_a_known_network_is_forgotten_after_a_month(auth, alice, postgres):
     postgres.execute(f"UPDATE sessions SET created_at = now() - interval '31 days' WHERE user_id = '{alice.id}'", dbname="parley")
     exhaust(auth, alice.email)
 
     assert statuses(auth, [login(alice.email, PASSWORD, address=HOME)]) == [429]
 
 
-def test_after_a_hundred_in_a_row_there_is_one_guess_in_an_hour_and_never_none(auth, alice, pass_by):
+def test_after_a_hundred_failures_in_a_row_one_attempt_per_hour_remains(auth, alice, age_bucket):
     exhaust(auth, alice.email)
-    pass_by(alice.email, 24 * 3600, in_a_row="100")
+    age_bucket(alice.email, 24 * 3600, in_a_row="100")
     assert statuses(auth, [login(alice.email)] * 2) == [401, 429]
-    pass_by(alice.email, 24 * 3600)
+    age_bucket(alice.email, 24 * 3600)
     assert statuses(auth, [login(alice.email)] * 2) == [401, 429]
 
     for _ in range(24):
-        pass_by(alice.email, 3590)
-        pass_by(alice.email, 20)
+        age_bucket(alice.email, 3590)
+        age_bucket(alice.email, 20)
         assert statuses(auth, [login(alice.email)] * 2) == [401, 429]
-    pass_by(alice.email, 3610)
+    age_bucket(alice.email, 3610)
     assert statuses(auth, [login(alice.email, PASSWORD)] + [login(alice.email)] * 11) == [200] + [401] * 10 + [429]
 
 
-def test_the_hundred_are_counted_however_slowly_they_come(auth, alice, pass_by, postgres):
+def test_the_hundred_failures_count_however_slowly_they_come(auth, alice, age_bucket, postgres):
     for _ in range(100):
         assert statuses(auth, [login(alice.email)]) == [401]
-        pass_by(alice.email, 900)
+        age_bucket(alice.email, 900)
     assert statuses(auth, [login(alice.email)]) == [401]
 
     assert 2_700 < wait_s(auth.invoke(login(alice.email).event())) <= 3_600
 
 
-def test_a_reset_frees_the_account(auth, alice, engine):
+def test_a_password_reset_resets_the_accounts_bucket(auth, alice, engine):
     code = OneTimeCode.new(alice.id)
     with user_scope(engine, alice.id) as connection:
         one_time_codes.add(connection, code.hash, user_id=alice.id, purpose="reset_password", lifetime=timedelta(minutes=10))
@@ -224,7 +224,7 @@ HEADERS = ["X-Forwarded-For", "Forwarded", "X-Real-Ip", "True-Client-Ip", "CF-Co
 
 
 @pytest.mark.parametrize("header", HEADERS)
-def test_no_header_makes_another_place(auth, one_place, header):
+def test_headers_do_not_change_the_network(auth, limited_network, header):
     address = f"198.51.100.{HEADERS.index(header)}"
     said = [{header: f"for=10.0.0.{number}" if header == "Forwarded" else f"10.0.0.{number}"} for number in range(6)]
     calls = [login(f"{uuid4()}@example.com", address=address, headers=headers) for headers in said]
@@ -232,7 +232,7 @@ def test_no_header_makes_another_place(auth, one_place, header):
     assert statuses(auth, calls) == [401] * 5 + [429]
 
 
-def test_an_ipv6_network_is_one_place(auth, one_place):
+def test_an_ipv6_prefix_is_one_network(auth, limited_network):
     network = f"2001:db8:{uuid4().hex[:4]}:{uuid4().hex[:4]}"
     calls = [login(f"{uuid4()}@example.com", address=f"{network}:{number:x}::{number:x}") for number in range(1, 7)]
     neighbour = login(f"{uuid4()}@example.com", address=f"2001:db8:1:{uuid4().hex[:4]}::1")
@@ -242,7 +242,7 @@ def test_an_ipv6_network_is_one_place(auth, one_place):
 
 
 def attempts_from(address, person):
-    """Every way to try a code, or to cost as much as trying one."""
+    """Every request that tries a code or costs as much."""
     code, email = str(OneTimeCode.new(uuid4())), f"{uuid4()}@example.com"
     return [
         TimedRequest("POST", "/auth/verify", {"email": email, "code": code}, address=address),
@@ -254,24 +254,24 @@ def attempts_from(address, person):
 
 
 @pytest.mark.parametrize("last", range(5))
-def test_codes_and_mails_are_counted_by_place(auth, alice, one_place, last):
+def test_codes_and_mails_are_counted_per_network(auth, alice, limited_network, last):
     calls = attempts_from(f"198.51.100.{100 + last}", alice)
 
     assert statuses(auth, [*calls, calls[last]]) == [422, 422, 422, 202, 201, 429]
 
 
-def test_what_is_over_the_limit_of_all_is_refused_wherever_it_comes_from(auth, alice, changing, postgres):
+def test_the_overall_limit_applies_to_every_network(auth, alice, change_services, postgres):
     postgres.execute("DELETE FROM guesses", dbname="parley")
-    changing(throttle=LoginThrottle(per_account=1000, per_address=1000, per_minute=3))
+    change_services(throttle=LoginThrottle(per_account=1000, per_address=1000, per_minute=3))
     calls = [login(f"{uuid4()}@example.com", address=f"198.51.100.{number}") for number in range(4)]
 
     assert statuses(auth, calls) == [401, 401, 401, 429]
     postgres.execute("DELETE FROM guesses", dbname="parley")
 
 
-def test_strangers_who_use_up_the_limit_of_all_do_not_shut_out_an_owner_at_home(auth, alice, changing, postgres):
+def test_strangers_who_exhaust_the_overall_limit_do_not_lock_out_an_owner_on_a_known_network(auth, alice, change_services, postgres):
     postgres.execute("DELETE FROM guesses", dbname="parley")
-    changing(throttle=LoginThrottle(per_account=1000, per_address=1000, per_minute=3))
+    change_services(throttle=LoginThrottle(per_account=1000, per_address=1000, per_minute=3))
     statuses(auth, [login(f"{uuid4()}@example.com")] * 4)
     answers = statuses(auth, [login(alice.email, PASSWORD), login(alice.email, PASSWORD, address=HOME)])
 
@@ -279,9 +279,9 @@ def test_strangers_who_use_up_the_limit_of_all_do_not_shut_out_an_owner_at_home(
     postgres.execute("DELETE FROM guesses", dbname="parley")
 
 
-def test_without_the_store_nothing_is_compared(auth, alice, changing, database, passwords):
+def test_without_the_throttle_store_no_password_is_compared(auth, alice, change_services, database, passwords):
     gone = DatabaseSettings.model_validate(database.model_dump() | {"database_port": 9})
-    changing(background=make_engine(gone, role="background"))
+    change_services(background=make_engine(gone, role="background"))
     calls = guesses_at(alice) + attempts_from("198.51.100.200", alice)
 
     assert statuses(auth, calls) == [503] * len(calls)

@@ -1,4 +1,4 @@
-"""Sessions, the audit, exports and the end of an account, as their user meets them."""
+"""Sessions, the audit log, exports and account deletion, as their user sees them."""
 
 import base64
 import json
@@ -15,7 +15,7 @@ def events(auth, person):
     return [event["event"] for event in auth.get("/auth/audit", as_=person).json["items"]]
 
 
-def test_every_sign_in_is_listed_with_its_place(auth, alice):
+def test_every_session_is_listed_with_its_address(auth, alice):
     Person.signed_in(auth, alice.email)
     listed = auth.get("/auth/sessions", as_=alice).json["items"]
 
@@ -31,21 +31,21 @@ def test_a_session_can_be_ended_from_another(auth, alice):
     assert len(auth.get("/auth/sessions", as_=alice).json["items"]) == 1
 
 
-def test_a_session_that_is_over_is_not_there_to_be_ended(auth, alice):
+def test_an_ended_session_is_not_found(auth, alice):
     other = Person.signed_in(auth, alice.email)
     answers = [auth.delete(f"/auth/sessions/{other.claims['sid']}", as_=alice).status for _ in range(2)]
 
     assert answers == [204, 404]
 
 
-def test_the_audit_tells_what_happened_newest_first(auth, alice):
+def test_the_audit_log_lists_events_newest_first(auth, alice):
     auth.post("/auth/api-keys", {"name": "ci"}, as_=alice)
     auth.post("/auth/logout", {"everywhere": True}, as_=alice)
 
     assert events(auth, Person.signed_in(auth, alice.email)) == ["login", "logout_everywhere", "api_key_made", "login", "registered"]
 
 
-def test_the_audit_tells_how_often_a_password_was_wrong_before_a_login(auth, alice):
+def test_the_audit_log_counts_wrong_passwords_before_a_login(auth, alice):
     for _ in range(3):
         auth.post("/auth/login", {"email": alice.email, "password": "not the pass phrase"})
     person = Person.signed_in(auth, alice.email)
@@ -53,7 +53,7 @@ def test_the_audit_tells_how_often_a_password_was_wrong_before_a_login(auth, ali
     assert auth.get("/auth/audit?limit=1", as_=person).json["items"][0]["detail"]["failed_before"] == 3
 
 
-def test_the_audit_tells_where_from(auth, alice):
+def test_the_audit_log_names_address_and_user_agent(auth, alice):
     person = Person.of(
         alice.email,
         auth.post("/auth/login", {"email": alice.email, "password": PASSWORD}, headers={"User-Agent": "Firefox\r\n{evil: 1}"}).json,
@@ -63,7 +63,7 @@ def test_the_audit_tells_where_from(auth, alice):
     assert (newest["address"], newest["user_agent"]) == ("192.0.2.7", "Firefox\r\n{evil: 1}")
 
 
-def test_a_reused_refresh_token_is_in_the_audit(auth, alice):
+def test_a_reused_refresh_token_is_in_the_audit_log(auth, alice):
     token = alice.tokens["refresh_token"]
     for _ in range(2):
         token = auth.post("/auth/refresh", {"refresh_token": token}).json["refresh_token"]
@@ -72,7 +72,7 @@ def test_a_reused_refresh_token_is_in_the_audit(auth, alice):
     assert "refresh_token_reused" in events(auth, Person.signed_in(auth, alice.email))
 
 
-def test_an_export_is_queued_and_asked_for_once_at_a_time(auth, alice, queued):
+def test_a_repeated_export_request_queues_one_export(auth, alice, queued):
     first, second = (auth.post("/auth/me/exports", as_=alice) for _ in range(2))
 
     assert (first.status, first.json["status"], first.json["url"]) == (202, "queued", None)
@@ -80,7 +80,7 @@ def test_an_export_is_queued_and_asked_for_once_at_a_time(auth, alice, queued):
     assert [(message.topic, message.subject_id) for message in queued()] == [("export", UUID(first.json["id"]))]
 
 
-def test_a_ready_export_has_an_address(auth, alice, postgres):
+def test_a_ready_export_has_a_url(auth, alice, postgres):
     made = auth.post("/auth/me/exports", as_=alice).json
     postgres.execute(f"UPDATE exports SET status = 'ready', file_key = 'exports/x.json' WHERE id = '{made['id']}'", dbname="parley")
     url = auth.get(f"/auth/me/exports/{made['id']}", as_=alice).json["url"]
@@ -90,7 +90,7 @@ def test_a_ready_export_has_an_address(auth, alice, postgres):
     assert urllib.request.Request(url).type == "https"
 
 
-def test_deleting_an_account_shuts_it_at_once(auth, alice, queued):
+def test_deleting_an_account_disables_it_immediately(auth, alice, queued):
     assert auth.call("DELETE", "/auth/me", {"password": PASSWORD}, as_=alice).status == 202
 
     assert auth.get("/auth/me", as_=alice).status == 401
@@ -107,7 +107,7 @@ def test_deleting_an_account_needs_the_password(auth, alice, queued):
     assert auth.get("/auth/me", as_=alice).status == 200
 
 
-def test_work_that_cannot_be_sent_stays_in_the_outbox(auth, alice, monkeypatch, postgres):
+def test_a_job_that_cannot_be_sent_stays_in_the_outbox(auth, alice, monkeypatch, postgres):
     from parley.aws import sqs
 
     monkeypatch.setattr(sqs, "_sqs", lambda: (_ for _ in ()).throw(_refused()))
@@ -123,7 +123,7 @@ def _refused():
 
 
 @pytest.mark.parametrize("path", ["/auth/sessions", "/auth/audit", "/auth/api-keys"])
-def test_a_strange_cursor_is_refused(auth, alice, path):
+def test_an_invalid_cursor_is_refused(auth, alice, path):
     for cursor in ("x", "WzFd", "WyJ4Il0", "bnVsbA"):
         assert auth.get(f"{path}?cursor={cursor}", as_=alice).status == 422
 
@@ -131,20 +131,20 @@ def test_a_strange_cursor_is_refused(auth, alice, path):
 @pytest.mark.parametrize(
     "values", [[None, "abcdefghijklmnop"], [None, [1] * 16], [None, None, None, None, 1.5], [None, None, None, None, 7]]
 )
-def test_a_cursor_that_python_would_take_for_an_id_is_refused(auth, alice, values):
+def test_a_cursor_in_another_uuid_spelling_is_refused(auth, alice, values):
     cursor = base64.urlsafe_b64encode(json.dumps(values).encode()).decode().rstrip("=")
 
     assert [auth.get(f"/auth/{listed}?cursor={cursor}", as_=alice).status for listed in ("sessions", "audit", "api-keys")] == [422] * 3
 
 
-def test_a_session_that_idleness_has_ended_is_not_listed(auth, alice, postgres):
+def test_an_idle_session_is_not_listed(auth, alice, postgres):
     other = Person.signed_in(auth, alice.email)
     postgres.execute(f"UPDATE sessions SET last_used_at = now() - interval '31 days' WHERE id = '{other.claims['sid']}'", dbname="parley")
 
     assert [session["id"] for session in auth.get("/auth/sessions", as_=alice).json["items"]] == [alice.claims["sid"]]
 
 
-def test_a_fresh_export_is_given_again_and_an_hour_later_a_new_one_is_made(auth, alice, postgres):
+def test_a_recent_export_is_returned_again_and_a_new_one_is_made_after_an_hour(auth, alice, postgres):
     first = auth.post("/auth/me/exports", as_=alice).json["id"]
     postgres.execute(f"UPDATE exports SET status = 'ready', ready_at = now(), file_key = 'x' WHERE id = '{first}'", dbname="parley")
     again = auth.post("/auth/me/exports", as_=alice).json["id"]

@@ -21,7 +21,7 @@ def login(auth, person, password):
 
 @pytest.fixture
 def code(engine, alice):
-    """What upkeep mails to who has forgotten a password."""
+    """Return the code that upkeep mails to a user who forgot the password."""
     made = OneTimeCode.new(alice.id)
     with user_scope(engine, alice.id) as connection:
         one_time_codes.add(connection, made.hash, user_id=alice.id, purpose="reset_password", lifetime=timedelta(minutes=10))
@@ -32,7 +32,7 @@ def reset(auth, person, code, new=NEW):
     return auth.post("/auth/password/reset", {"email": person.email, "code": code, "new_password": new})
 
 
-def test_a_changed_password_is_the_one_that_works(auth, alice):
+def test_only_the_new_password_works_after_a_change(auth, alice):
     assert change(auth, alice).status == 204
 
     assert (login(auth, alice, PASSWORD).status, login(auth, alice, NEW).status) == (401, 200)
@@ -56,13 +56,13 @@ def test_a_weak_new_password_is_refused(auth, alice):
     assert change(auth, alice, new="passwordpassword").json["code"] == "weak_password"
 
 
-def test_a_change_is_told_to_the_address(auth, alice, queued):
+def test_a_change_is_mailed_to_the_address(auth, alice, queued):
     change(auth, alice)
 
     assert queued() == [AccountNotice("password_changed", to=alice.email)]
 
 
-def test_asking_for_a_code_answers_alike_for_everybody(auth, alice, queued):
+def test_requesting_a_code_looks_the_same_for_every_address(auth, alice, queued):
     answers = [auth.post("/auth/password/forgot", {"email": email}) for email in (alice.email, "nobody@example.com")]
 
     assert [(answer.status, answer.json) for answer in answers] == [(202, {"status": "accepted"})] * 2
@@ -77,19 +77,19 @@ def test_the_code_sets_a_password_and_ends_every_session(auth, alice, code):
     assert login(auth, alice, NEW).status == 200
 
 
-def test_a_code_is_used_up(auth, alice, code):
+def test_a_reset_code_works_once(auth, alice, code):
     reset(auth, alice, code)
 
     assert reset(auth, alice, code).json["code"] == "invalid_code"
 
 
-def test_a_code_is_not_used_up_by_a_weak_password(auth, alice, code):
+def test_a_weak_password_does_not_use_up_the_code(auth, alice, code):
     assert reset(auth, alice, code, new="short").json["code"] == "weak_password"
 
     assert reset(auth, alice, code).status == 204
 
 
-def test_a_code_is_for_its_own_address(auth, alice, bob, code):
+def test_a_code_works_only_for_its_address(auth, alice, bob, code):
     assert reset(auth, bob, code).json["code"] == "invalid_code"
 
     assert reset(auth, alice, code).status == 204
@@ -104,18 +104,18 @@ def test_a_newer_code_replaces_the_older(auth, alice, code, engine):
     assert reset(auth, alice, code).status == 422
 
 
-def test_a_changed_password_makes_codes_useless(auth, alice, code):
+def test_a_password_change_invalidates_codes(auth, alice, code):
     change(auth, alice)
 
     assert reset(auth, alice, code, new="a third sentence to be remembered").json["code"] == "invalid_code"
 
 
 @pytest.mark.parametrize("text", ["x", "A" * 43, "é" * 43, "A" * 200])
-def test_what_is_no_code_is_refused(auth, alice, text):
+def test_a_malformed_code_is_refused(auth, alice, text):
     assert reset(auth, alice, text).json["code"] == "invalid_code"
 
 
-def test_a_weak_password_is_named_by_its_field(auth, alice, code):
+def test_a_weak_password_error_names_its_field(auth, alice, code):
     answers = [change(auth, alice, new="short"), reset(auth, alice, code, new="short")]
 
     assert [answer.json["errors"][0]["loc"] for answer in answers] == [["body", "new_password"]] * 2

@@ -24,7 +24,7 @@ def register(auth, email=None, **fields):
 
 
 def mailed_code(engines, signup_id):
-    """Do what upkeep does before it mails."""
+    """Store a code for the sign-up, as upkeep does before mailing it."""
     code = OneTimeCode.new(signup_id)
     with global_scope(engines["background"]) as connection:
         signups.set_code(connection, signup_id, code.hash, lifetime=timedelta(hours=1))
@@ -38,20 +38,20 @@ def signed_up(auth, queued, engines, **fields):
     return email, mailed_code(engines, message.signup_id)
 
 
-def test_a_closed_deployment_takes_nobody(auth, set_registration_policy):
+def test_a_closed_deployment_accepts_no_registration(auth, set_registration_policy):
     set_registration_policy(registration="closed")
 
     assert (register(auth).status, register(auth).json["code"]) == (403, "registration_closed")
 
 
-def test_only_the_named_domains_are_taken(auth, set_registration_policy):
+def test_only_allowed_domains_may_register(auth, set_registration_policy):
     set_registration_policy(domains="example.org, Example.net")
 
     assert register(auth, f"{secrets.token_hex(4)}@example.net").status == 201
     assert register(auth).json["code"] == "email_domain_refused"
 
 
-def test_the_admins_address_is_taken_wherever_and_becomes_an_admin(auth, set_registration_policy, postgres):
+def test_the_admins_address_may_always_register_and_becomes_an_admin(auth, set_registration_policy, postgres):
     postgres.execute(f"DELETE FROM users WHERE email = '{ADMIN}'", dbname="parley")
     set_registration_policy(registration="closed", domains="example.org")
 
@@ -71,13 +71,13 @@ def test_an_invite_makes_one_account(auth, set_registration_policy, admin):
 
 
 @pytest.mark.parametrize("code", [None, "", "x", pytest.param(str(OneTimeCode.new(UUID(int=1))), id="well formed")])
-def test_without_a_valid_invite_nobody_is_taken(auth, set_registration_policy, code):
+def test_without_a_valid_invite_registration_is_refused(auth, set_registration_policy, code):
     set_registration_policy(registration="invite")
 
     assert register(auth, invite=code).json["code"] == "invalid_invite"
 
 
-def test_an_invite_for_an_address_is_for_that_address(auth, set_registration_policy, admin):
+def test_an_invite_for_an_address_fits_only_that_address(auth, set_registration_policy, admin):
     set_registration_policy(registration="invite")
     email = address()
     code = invite(auth, admin, email=email)
@@ -86,7 +86,7 @@ def test_an_invite_for_an_address_is_for_that_address(auth, set_registration_pol
     assert register(auth, email, invite=code).status == 201
 
 
-def test_an_invite_that_was_taken_back_is_worth_nothing(auth, set_registration_policy, admin):
+def test_a_withdrawn_invite_is_refused(auth, set_registration_policy, admin):
     set_registration_policy(registration="invite")
     made = auth.post("/admin/invites", {}, as_=admin).json
     assert auth.delete(f"/admin/invites/{made['id']}", as_=admin).status == 204
@@ -94,7 +94,7 @@ def test_an_invite_that_was_taken_back_is_worth_nothing(auth, set_registration_p
     assert register(auth, invite=made["invite"]).status == 403
 
 
-def test_where_addresses_are_verified_known_and_unknown_ones_get_the_same_answer(auth, set_registration_policy, queued, alice):
+def test_with_verification_known_and_unknown_addresses_look_the_same(auth, set_registration_policy, queued, alice):
     set_registration_policy(verifies_email=True)
     known, unknown = register(auth, alice.email), register(auth)
 
@@ -102,7 +102,7 @@ def test_where_addresses_are_verified_known_and_unknown_ones_get_the_same_answer
     assert [type(message) for message in queued()] == [SignUp, SignUp]
 
 
-def test_the_mailed_code_makes_the_account(auth, set_registration_policy, queued, engines):
+def test_the_mailed_code_creates_the_account(auth, set_registration_policy, queued, engines):
     set_registration_policy(verifies_email=True)
     email, code = signed_up(auth, queued, engines, display_name="Ada")
     answer = auth.post("/auth/verify", {"email": email, "code": code})
@@ -111,7 +111,7 @@ def test_the_mailed_code_makes_the_account(auth, set_registration_policy, queued
     assert auth.post("/auth/login", {"email": email, "password": PASSWORD}).status == 200
 
 
-def test_until_the_code_is_back_there_is_no_account(auth, set_registration_policy, queued, engines):
+def test_without_the_code_there_is_no_account(auth, set_registration_policy, queued, engines):
     set_registration_policy(verifies_email=True)
     email, _ = signed_up(auth, queued, engines)
 
@@ -135,7 +135,7 @@ def test_an_expired_code_is_refused(auth, set_registration_policy, queued, engin
     assert auth.post("/auth/verify", {"email": email, "code": code}).status == 422
 
 
-def test_a_code_for_an_address_that_was_taken_meanwhile_is_refused(auth, set_registration_policy, queued, engines):
+def test_a_code_for_an_address_taken_in_the_meantime_is_refused(auth, set_registration_policy, queued, engines):
     set_registration_policy(verifies_email=True)
     email, code = signed_up(auth, queued, engines)
     set_registration_policy()
@@ -144,7 +144,7 @@ def test_a_code_for_an_address_that_was_taken_meanwhile_is_refused(auth, set_reg
     assert auth.post("/auth/verify", {"email": email, "code": code}).json["code"] == "invalid_code"
 
 
-def test_an_address_gets_three_mails_and_then_the_same_answer_without_one(auth, set_registration_policy, queued):
+def test_after_three_mails_the_response_is_the_same_without_a_mail(auth, set_registration_policy, queued):
     set_registration_policy(verifies_email=True)
     email = address()
     answers = [register(auth, email).status for _ in range(5)]
@@ -152,7 +152,7 @@ def test_an_address_gets_three_mails_and_then_the_same_answer_without_one(auth, 
     assert (answers, len(queued())) == ([202] * 5, 3)
 
 
-def test_an_invite_is_used_up_by_the_code_not_by_the_sign_up(auth, set_registration_policy, admin, queued, engines):
+def test_the_code_uses_up_the_invite_not_the_sign_up(auth, set_registration_policy, admin, queued, engines):
     set_registration_policy(registration="invite", verifies_email=True)
     code = invite(auth, admin)
     people = [signed_up(auth, queued, engines, invite=code) for _ in range(2)]
@@ -178,7 +178,7 @@ def raiser(error):
     return fail
 
 
-def test_where_two_have_signed_up_with_an_address_the_password_tells_whose_code_it_is(auth, set_registration_policy, queued, engines):
+def test_with_two_sign_ups_for_an_address_the_password_tells_whose_code_it_is(auth, set_registration_policy, queued, engines):
     set_registration_policy(verifies_email=True)
     email = address()
     register(auth, email, password="the stranger's own long sentence")
@@ -191,7 +191,7 @@ def test_where_two_have_signed_up_with_an_address_the_password_tells_whose_code_
     assert auth.post("/auth/login", {"email": email, "password": PASSWORD}).status == 200
 
 
-def test_a_stranger_elsewhere_cannot_use_up_the_mails_of_an_address(auth, set_registration_policy, queued):
+def test_a_stranger_cannot_exhaust_the_mails_of_an_address(auth, set_registration_policy, queued):
     set_registration_policy(verifies_email=True)
     email = address()
     for _ in range(5):

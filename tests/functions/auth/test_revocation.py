@@ -1,4 +1,4 @@
-"""What ends sessions ends them: once it has been answered, nothing that was given before opens anything, however it raced."""
+"""Revocation: after a request that ends sessions has returned, no token issued before works, whatever raced with it."""
 
 import random
 import time
@@ -56,13 +56,13 @@ def refreshing(person, **options):
 
 
 def opens(auth, person):
-    """Whether a pair of tokens opens anything: (by access, by refresh)."""
+    """Return whether the access token and the refresh token of a pair still work."""
     call = refreshing(person)
     return auth.get("/auth/me", as_=person).status == 200, auth.post(call.path, call.body).status == 200
 
 
 @pytest.mark.parametrize("ending", ENDINGS)
-def test_what_ends_a_session_ends_all_of_its_tokens_at_once(auth, conversation, admin, alice, ending):
+def test_ending_a_session_revokes_all_its_tokens_immediately(auth, conversation, admin, alice, ending):
     keeper = Person.signed_in(auth, alice.email)
     renewed = Person.of(alice.email, auth.invoke(refreshing(alice).event()).json)
     assert auth.invoke(ending(alice, keeper, admin).event()).status == ANSWERED[ending]
@@ -72,25 +72,25 @@ def test_what_ends_a_session_ends_all_of_its_tokens_at_once(auth, conversation, 
 
 
 @pytest.mark.parametrize("ending", [log_out, end, change_password])
-def test_what_ends_one_session_leaves_the_one_that_asked(auth, admin, alice, ending):
+def test_ending_another_session_keeps_the_callers_session(auth, admin, alice, ending):
     keeper = Person.signed_in(auth, alice.email)
     auth.invoke(ending(alice, keeper, admin).event())
 
     assert opens(auth, keeper) == (True, True)
 
 
-def test_logging_out_needs_no_body(auth, alice):
+def test_logout_needs_no_body(auth, alice):
     assert auth.post("/auth/logout", as_=alice).status == 204
 
 
-def test_nobody_ends_anothers_session(auth, alice, bob):
+def test_a_user_cannot_end_another_users_session(auth, alice, bob):
     assert auth.delete(f"/auth/sessions/{bob.claims['sid']}", as_=alice).status == 404
 
     assert opens(auth, bob) == (True, True)
 
 
 @pytest.mark.parametrize("ending", ENDINGS)
-def test_whatever_a_refresh_gave_while_the_session_was_ended_is_dead(client_processes, admin, ending):
+def test_tokens_refreshed_while_the_session_ends_are_revoked(client_processes, admin, ending):
     chance = random.Random(ending.__name__)
     for _ in range(2 * ROUNDS):
         victim = Person.registered(client_processes)
@@ -105,7 +105,7 @@ def test_whatever_a_refresh_gave_while_the_session_was_ended_is_dead(client_proc
 
 
 @pytest.mark.parametrize("ending", [change_password, disable, delete])
-def test_whatever_a_login_gave_before_the_ending_was_answered_is_dead(client_processes, admin, ending):
+def test_tokens_of_a_login_that_races_a_revocation_are_revoked(client_processes, admin, ending):
     chance = random.Random(ending.__name__)
     for _ in range(ROUNDS):
         victim = Person.registered(client_processes)
@@ -120,15 +120,15 @@ def test_whatever_a_login_gave_before_the_ending_was_answered_is_dead(client_pro
 
 
 @pytest.fixture
-def held(engine, alice):
-    """A transaction as Alice, of a process that is slow to commit."""
+def open_transaction(engine, alice):
+    """An open transaction as Alice, of another process that has not committed yet."""
     with user_scope(engine, alice.id) as connection:
         yield connection
 
 
 @pytest.fixture
-def meanwhile(postgres):
-    """Start something that another transaction holds up; it has run into the lock, or ended, when this returns."""
+def start_blocked(postgres):
+    """Start work that another transaction blocks; return once it waits for the lock or has ended."""
     pool = ThreadPoolExecutor(1)
 
     def start(work, *given, **named):
@@ -142,97 +142,99 @@ def meanwhile(postgres):
 
 
 @pytest.fixture
-def elsewhere(database):
-    """Another process's connection."""
+def other_engine(database):
+    """The connection of another process."""
     engine = make_engine(database)
     yield engine
     engine.dispose()
 
 
-def test_a_refresh_waits_for_an_ending_and_then_sees_it(auth, alice, held, meanwhile):
-    end_session(held, alice.principal, alice.principal.session_id, origin=ORIGIN)
-    refreshed = meanwhile(auth.invoke, refreshing(alice).event())
+def test_a_refresh_waits_for_the_end_of_its_session_and_fails(auth, alice, open_transaction, start_blocked):
+    end_session(open_transaction, alice.principal, alice.principal.session_id, origin=ORIGIN)
+    refreshed = start_blocked(auth.invoke, refreshing(alice).event())
 
     assert not refreshed.done()
-    held.commit()
+    open_transaction.commit()
     assert refreshed.result(10).status == 401
 
 
-def test_an_ending_waits_for_a_refresh_and_then_ends_its_child_too(auth, alice, held, meanwhile):
+def test_ending_a_session_waits_for_a_refresh_and_revokes_its_successor(auth, alice, open_transaction, start_blocked):
     session_id = alice.principal.session_id
-    assert sessions.lock(held, session_id, user_id=alice.id)
-    ended = meanwhile(auth.invoke, log_out(alice, None, None).event())
+    assert sessions.lock(open_transaction, session_id, user_id=alice.id)
+    ended = start_blocked(auth.invoke, log_out(alice, None, None).event())
 
     assert not ended.done()
-    held.commit()
+    open_transaction.commit()
     assert ended.result(10).status == 204
     assert opens(auth, alice) == (False, False)
 
 
-def test_two_refreshes_take_turns(elsewhere, alice, held, meanwhile):
+def test_concurrent_refreshes_are_serialized(other_engine, alice, open_transaction, start_blocked):
     from functions.auth.app import services
 
-    assert sessions.lock(held, alice.principal.session_id, user_id=alice.id)
+    assert sessions.lock(open_transaction, alice.principal.session_id, user_id=alice.id)
     token = alice.tokens["refresh_token"]
-    refreshed = meanwhile(refresh, elsewhere, services.key_ring(), token, lifetimes=Lifetimes(), origin=ORIGIN)
+    refreshed = start_blocked(refresh, other_engine, services.key_ring(), token, lifetimes=Lifetimes(), origin=ORIGIN)
 
     assert not refreshed.done()
-    held.commit()
+    open_transaction.commit()
     assert refreshed.result(10).refresh_token != token
 
 
-def test_a_login_by_the_old_password_waits_for_the_change_and_fails(auth, alice, held, meanwhile):
-    users.set_password_hash(held, alice.id, "another hash")
-    sessions.end_all(held, user_id=alice.id)
-    logged_in = meanwhile(auth.invoke, login(alice).event())
+def test_a_login_with_the_old_password_waits_for_the_change_and_fails(auth, alice, open_transaction, start_blocked):
+    users.set_password_hash(open_transaction, alice.id, "another hash")
+    sessions.end_all(open_transaction, user_id=alice.id)
+    logged_in = start_blocked(auth.invoke, login(alice).event())
 
     assert not logged_in.done()
-    held.commit()
+    open_transaction.commit()
     assert logged_in.result(10).status == 401
 
 
-def test_a_login_waits_for_the_account_to_be_disabled_and_fails(auth, alice, held, meanwhile):
-    users.disable(held, alice.id)
-    sessions.end_all(held, user_id=alice.id)
-    logged_in = meanwhile(auth.invoke, login(alice).event())
+def test_a_login_waits_for_the_account_to_be_disabled_and_fails(auth, alice, open_transaction, start_blocked):
+    users.disable(open_transaction, alice.id)
+    sessions.end_all(open_transaction, user_id=alice.id)
+    logged_in = start_blocked(auth.invoke, login(alice).event())
 
     assert not logged_in.done()
-    held.commit()
+    open_transaction.commit()
     assert logged_in.result(10).status == 401
 
 
 @pytest.mark.parametrize("ending", [change_password, disable, delete])
-def test_what_ends_sessions_waits_for_a_login_and_ends_its_session_too(auth, admin, alice, held, meanwhile, postgres, ending):
+def test_ending_sessions_waits_for_a_login_and_ends_its_session_too(auth, admin, alice, open_transaction, start_blocked, postgres, ending):
     from functions.auth.app import services
 
     proven = postgres.execute(f"SELECT password_hash FROM credentials WHERE user_id = '{alice.id}'", dbname="parley")[0][0]
-    given = start_session(held, alice.id, proven, key_ring=services.key_ring(), lifetimes=Lifetimes(), origin=ORIGIN, emptied=None)
+    given = start_session(
+        open_transaction, alice.id, proven, key_ring=services.key_ring(), lifetimes=Lifetimes(), origin=ORIGIN, emptied=None
+    )
     late = Person.of(alice.email, {"access_token": given.access_token, "refresh_token": given.refresh_token})
-    ended = meanwhile(auth.invoke, ending(alice, alice, admin).event())
+    ended = start_blocked(auth.invoke, ending(alice, alice, admin).event())
 
     assert not ended.done()
-    held.commit()
+    open_transaction.commit()
     assert ended.result(10).status == ANSWERED[ending]
     assert opens(auth, late) == (False, False)
 
 
-def test_of_two_changes_by_the_same_old_password_the_first_stands(auth, alice, held, meanwhile):
+def test_of_two_changes_with_the_same_old_password_the_first_wins(auth, alice, open_transaction, start_blocked):
     other = Person.signed_in(auth, alice.email)
     from functions.auth.app import services
 
-    users.set_password_hash(held, alice.id, services.passwords.hash(NEW))
+    users.set_password_hash(open_transaction, alice.id, services.passwords.hash(NEW))
     body = {"current_password": PASSWORD, "new_password": THIRD}
-    changed = meanwhile(auth.invoke, TimedRequest("POST", "/auth/password", body, as_=other).event())
-    held.commit()
+    changed = start_blocked(auth.invoke, TimedRequest("POST", "/auth/password", body, as_=other).event())
+    open_transaction.commit()
 
     assert changed.result(10).json["code"] == "wrong_password"
     assert [auth.invoke(login(alice, password).event()).status for password in (PASSWORD, NEW, THIRD)] == [401, 200, 401]
 
 
-def test_many_changes_by_the_same_old_password_leave_one_password(client_processes):
+def test_many_changes_with_the_same_old_password_leave_one_password(client_processes):
     for _ in range(ROUNDS):
         person = Person.registered(client_processes)
-        wanted = [f"{NEW}, number {number}" for number in range(5)]  # ten guesses in all
+        wanted = [f"{NEW}, number {number}" for number in range(5)]  # ten attempts in all
         calls = [TimedRequest("POST", "/auth/password", {"current_password": PASSWORD, "new_password": new}, as_=person) for new in wanted]
         answers = client_processes.race(calls)
         works = [client_processes.ask("POST", "/auth/login", login(person, new).body).status == 200 for new in wanted]

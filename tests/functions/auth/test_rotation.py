@@ -1,4 +1,4 @@
-"""Refresh tokens: each works once, within the grace its child is given again, and what looks like theft ends the session."""
+"""Refresh tokens: each works once, a repeat within the grace period returns the same successor, and suspected theft ends the session."""
 
 import base64
 from datetime import timedelta
@@ -13,21 +13,21 @@ from tests.support.concurrency import CHEAP_HASHING, ROUNDS, DeploymentKeys, Tim
 GRACE = timedelta(seconds=10)
 
 
-def family(auth, person, *, generations=4):
-    """Return the first token and each child, as many generations down."""
+def token_family(auth, person, *, generations=4):
+    """Return the first refresh token and its successors, one for each generation."""
     tokens = [person.tokens["refresh_token"]]
     for _ in range(generations):
         tokens.append(next_token(auth, tokens[-1]))
     return tokens
 
 
-def is_dead(auth, person, tokens):
-    """Whether neither the session's access token nor any of its refresh tokens opens anything."""
+def is_revoked(auth, person, tokens):
+    """Return whether the session's access token and all its refresh tokens are refused."""
     refused = [refresh(auth, token).json.get("code") for token in tokens]
     return set(refused) == {"invalid_refresh_token"} and auth.get("/auth/me", as_=person).status == 401
 
 
-def test_a_refresh_gives_another_pair_for_the_same_session(auth, alice):
+def test_a_refresh_returns_a_new_pair_for_the_same_session(auth, alice):
     answer = refresh(auth, alice.tokens["refresh_token"])
     renewed = Person.of(alice.email, answer.json)
 
@@ -37,7 +37,7 @@ def test_a_refresh_gives_another_pair_for_the_same_session(auth, alice):
 
 
 @pytest.mark.parametrize("late", [timedelta(0), timedelta(seconds=1), GRACE])
-def test_a_repeated_refresh_within_the_grace_gives_the_same_child(auth, alice, clock, late):
+def test_a_repeated_refresh_within_the_grace_period_returns_the_same_successor(auth, alice, clock, late):
     child = next_token(auth, alice.tokens["refresh_token"])
     clock.shift(late)
 
@@ -45,63 +45,63 @@ def test_a_repeated_refresh_within_the_grace_gives_the_same_child(auth, alice, c
     assert next_token(auth, child) != child
 
 
-def test_the_grace_is_counted_from_the_first_use(auth, alice, clock):
-    tokens = family(auth, alice, generations=1)
+def test_the_grace_period_starts_at_the_first_use(auth, alice, clock):
+    tokens = token_family(auth, alice, generations=1)
     clock.shift(GRACE)
     next_token(auth, tokens[0])
     clock.shift(timedelta(microseconds=1))
 
     assert refresh(auth, tokens[0]).status == 401
-    assert is_dead(auth, alice, tokens)
+    assert is_revoked(auth, alice, tokens)
 
 
 @pytest.mark.parametrize("stolen", range(4))
-def test_reuse_of_any_generation_after_the_grace_ends_the_session(auth, alice, clock, stolen):
-    tokens = family(auth, alice)
+def test_reuse_of_any_generation_after_the_grace_period_ends_the_session(auth, alice, clock, stolen):
+    tokens = token_family(auth, alice)
     clock.shift(GRACE + timedelta(microseconds=1))
 
     assert refresh(auth, tokens[stolen]).json["code"] == "invalid_refresh_token"
-    assert is_dead(auth, alice, tokens)
+    assert is_revoked(auth, alice, tokens)
 
 
 @pytest.mark.parametrize("stolen", range(3))
-def test_reuse_of_an_older_generation_ends_the_session_in_the_same_second(auth, alice, clock, stolen):
-    tokens = family(auth, alice)
+def test_reuse_of_an_older_generation_ends_the_session_immediately(auth, alice, clock, stolen):
+    tokens = token_family(auth, alice)
 
     assert refresh(auth, tokens[stolen]).json["code"] == "invalid_refresh_token"
-    assert is_dead(auth, alice, tokens)
+    assert is_revoked(auth, alice, tokens)
 
 
 @pytest.mark.parametrize("first", [0, 1])
-def test_reuse_is_noticed_by_a_process_that_has_just_started(client_processes, pooled, auth, first):
+def test_a_new_process_detects_reuse(client_processes, pooled, auth, first):
     person = Person.registered(client_processes)
-    tokens = family(client_processes, person)
+    tokens = token_family(client_processes, person)
     from functions.auth.app import services
 
     with running_client_processes(pooled | CHEAP_HASHING, DeploymentKeys.of(services.key_ring()), processes=1) as restarted:
         assert refresh(restarted, tokens[first]).status == 401
-    assert is_dead(client_processes, person, tokens)
+    assert is_revoked(client_processes, person, tokens)
 
 
-def test_the_grace_holds_in_a_process_that_has_just_started(client_processes, auth):
+def test_a_new_process_honours_the_grace_period(client_processes, auth):
     person = Person.registered(client_processes)
     child = next_token(client_processes, person.tokens["refresh_token"])
 
     assert next_token(auth, person.tokens["refresh_token"]) == child
 
 
-def test_another_session_survives_the_theft_of_one(auth, alice):
+def test_theft_ends_only_the_stolen_session(auth, alice):
     other = Person.signed_in(auth, alice.email)
-    tokens = family(auth, alice)
+    tokens = token_family(auth, alice)
     refresh(auth, tokens[0])
 
     assert auth.get("/auth/me", as_=other).status == 200
     assert refresh(auth, other.tokens["refresh_token"]).status == 200
 
 
-def test_a_theft_is_told_to_the_owner(auth, alice):
+def test_a_theft_is_in_the_owners_audit_log(auth, alice):
     other = Person.signed_in(auth, alice.email)
-    refresh(auth, family(auth, alice)[0])
+    refresh(auth, token_family(auth, alice)[0])
 
     assert "refresh_token_reused" in [event["event"] for event in auth.get("/auth/audit", as_=other).json["items"]]
 
@@ -119,7 +119,7 @@ def test_parallel_refreshes_rotate_once(client_processes, postgres):
 
 
 @pytest.mark.parametrize("text", ["", "prt_", "nonsense", "prt_nonsense", "prt_é", "prt_" + "A" * 64])
-def test_what_is_no_token_of_ours_is_refused(auth, text):
+def test_a_malformed_or_unknown_refresh_token_is_refused(auth, text):
     assert refresh(auth, text).json["code"] == "invalid_refresh_token"
 
 
@@ -132,7 +132,7 @@ def test_a_token_with_another_users_id_is_refused(auth, alice, bob):
 
 
 def test_the_stored_tokens_cannot_be_read_back(auth, alice, postgres):
-    secrets = [base64.urlsafe_b64decode(token.removeprefix("prt_"))[16:] for token in family(auth, alice)]
+    secrets = [base64.urlsafe_b64decode(token.removeprefix("prt_"))[16:] for token in token_family(auth, alice)]
     dump = postgres.dump()
 
     assert not any(secret.hex() in dump or base64.b64encode(secret).decode() in dump for secret in secrets)

@@ -1,4 +1,4 @@
-"""How long sessions last, by a clock that tests move."""
+"""Session lifetimes, measured with a clock that the tests move."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -10,8 +10,8 @@ IDLE, ABSOLUTE = timedelta(days=30), timedelta(days=180)
 MOMENT = timedelta(microseconds=1)
 
 
-def kept_alive(auth, clock, token, until):
-    """Refresh every 20 days until less than that is left, then go to the moment."""
+def keep_session_alive(auth, clock, token, until):
+    """Refresh every 20 days and move the clock to the given moment."""
     while until - datetime.now(UTC) > timedelta(days=20):
         clock.shift(timedelta(days=20))
         token = next_token(auth, token)
@@ -20,14 +20,14 @@ def kept_alive(auth, clock, token, until):
 
 
 @pytest.mark.parametrize(("alone", "status"), [(IDLE - MOMENT, 200), (IDLE, 401)])
-def test_a_session_left_alone_for_thirty_days_ends(auth, clock, alice, alone, status):
+def test_a_session_unused_for_thirty_days_ends(auth, clock, alice, alone, status):
     token = next_token(auth, alice.tokens["refresh_token"])
     clock.shift(alone)
 
     assert refresh(auth, token).status == status
 
 
-def test_a_refresh_begins_the_thirty_days_anew(auth, clock, alice):
+def test_a_refresh_restarts_the_thirty_days(auth, clock, alice):
     token = next_token(auth, alice.tokens["refresh_token"])
     for _ in range(3):
         clock.shift(IDLE - MOMENT)
@@ -40,12 +40,12 @@ def test_a_refresh_begins_the_thirty_days_anew(auth, clock, alice):
 @pytest.mark.parametrize(("before", "status"), [(MOMENT, 200), (timedelta(0), 401)])
 def test_refreshing_never_moves_the_end_after_180_days(auth, clock, alice, before, status):
     started = datetime.now(UTC)
-    token = kept_alive(auth, clock, alice.tokens["refresh_token"], started + ABSOLUTE - before)
+    token = keep_session_alive(auth, clock, alice.tokens["refresh_token"], started + ABSOLUTE - before)
 
     assert refresh(auth, token).status == status
 
 
-def test_the_stored_end_stays_where_the_login_put_it(auth, clock, alice, postgres):
+def test_a_refresh_does_not_change_the_stored_end(auth, clock, alice, postgres):
     ends = f"SELECT expires_at FROM sessions WHERE user_id = '{alice.id}'"
     before = postgres.execute(ends, dbname="parley")
     clock.shift(timedelta(days=20))
@@ -54,16 +54,16 @@ def test_the_stored_end_stays_where_the_login_put_it(auth, clock, alice, postgre
     assert postgres.execute(ends, dbname="parley") == before == [(datetime.now(UTC) - timedelta(days=20) + ABSOLUTE,)]
 
 
-def test_a_repeated_refresh_within_the_grace_does_not_outlive_the_session(auth, clock, alice):
+def test_a_repeated_refresh_within_the_grace_period_does_not_outlive_the_session(auth, clock, alice):
     started = datetime.now(UTC)
-    token = kept_alive(auth, clock, alice.tokens["refresh_token"], started + ABSOLUTE - timedelta(seconds=5))
+    token = keep_session_alive(auth, clock, alice.tokens["refresh_token"], started + ABSOLUTE - timedelta(seconds=5))
     next_token(auth, token)
     clock.shift(5)
 
     assert refresh(auth, token).status == 401
 
 
-def test_a_token_of_a_session_past_its_end_opens_nothing(auth, alice, postgres):
+def test_a_token_of_an_expired_session_is_refused(auth, alice, postgres):
     postgres.execute(f"UPDATE sessions SET expires_at = now() - interval '1 second' WHERE user_id = '{alice.id}'", dbname="parley")
 
     assert auth.get("/auth/me", as_=alice).status == 401

@@ -11,20 +11,20 @@ from tests.support.tokens import ISSUER, KEY_RING
 
 @pytest.fixture
 def clock():
-    """Seconds that a test moves on."""
+    """A clock in seconds that only the test moves."""
     return SimpleNamespace(now=1000.0)
 
 
 @pytest.fixture(scope="module")
 def jwks():
-    """A server of this run's public keys."""
+    """A server that publishes this test run's public keys."""
     with serving_jwks(KEY_RING.jwks) as served:
         yield served
 
 
 @pytest.fixture(scope="session")
 def authorizer():
-    """The authorizer's module; it needs no database, and so neither do most of its tests."""
+    """The authorizer's module. Like the authorizer, most of its tests need no database."""
     os.environ |= {"PARLEY_JWKS_URL": "http://127.0.0.1:9/keys", "PARLEY_ISSUER": ISSUER, "POWERTOOLS_SERVICE_NAME": "test"}
     from functions.authorizer import app
 
@@ -33,7 +33,7 @@ def authorizer():
 
 @pytest.fixture
 def handler(authorizer, monkeypatch, jwks, clock):
-    """The authorizer, cold: it has fetched nothing yet."""
+    """The authorizer after a cold start: it has not fetched any keys."""
     jwks.document, jwks.fetched = KEY_RING.jwks, 0
     monkeypatch.setattr(authorizer, "keys", KeySource(jwks.url, clock=lambda: clock.now))
     return authorizer.handler
@@ -41,7 +41,7 @@ def handler(authorizer, monkeypatch, jwks, clock):
 
 @pytest.fixture
 def ask(handler):
-    """Ask about a request with these headers, by the event that the gateway makes of it."""
+    """Return a function that invokes the authorizer with the gateway's event for these headers."""
 
     def ask(authorization=None, *, route=ME_ROUTE, **headers):
         named = {"Authorization": authorization} | {name.replace("_", "-"): value for name, value in headers.items()}

@@ -1,4 +1,4 @@
-"""What the gateway asks the authorizer, by the emulator's own code."""
+"""The gateway's authorizer events, built by the emulator's code."""
 
 import json
 from collections.abc import Mapping

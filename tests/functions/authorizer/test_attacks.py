@@ -1,6 +1,6 @@
-"""What jwt_tool and RFC 8725 know of forging tokens, sent through the gateway's event to the handler (J2).
+"""Token forgeries from jwt_tool and RFC 8725, sent to the handler in the gateway's event.
 
-Nothing is accepted, nothing raises but the gateway's own word for 401, and only a well-formed name of a key is ever looked for.
+Every forgery is rejected with the exception that the gateway answers with 401, and only a well-formed key id is looked up.
 """
 
 import hmac
@@ -149,13 +149,13 @@ def test_a_forged_api_key_is_refused(ask, name):
     assert refused(ask, forge(make_api_key(), **FORGERIES[name]))
 
 
-def test_an_access_tokens_key_vouches_for_no_api_key_and_the_other_way_round(ask):
+def test_access_tokens_and_api_keys_do_not_verify_with_each_others_keys(ask):
     assert refused(ask, forge(make_api_key(), kid=ACCESS_SIGNING_KEY.kid, sign=signer(ACCESS_SIGNING_KEY)))
     assert refused(ask, forge(make_access_token(), kid=API_SIGNING_KEY.kid, sign=signer(API_SIGNING_KEY)))
 
 
 @pytest.mark.parametrize("token", [make_access_token(), make_api_key()])
-def test_one_proof_in_the_others_clothes_is_refused(ask, token):
+def test_an_access_token_in_an_api_keys_form_is_refused_and_vice_versa(ask, token):
     assert refused(ask, token.removeprefix("parley_") if token.startswith("parley_") else "parley_" + token)
 
 
@@ -175,7 +175,7 @@ def test_a_token_with_any_part_of_another_is_refused(ask, part):
 @pytest.mark.parametrize(
     "header", [b'{"alg":"none","alg":"ES256","kid":"%s","typ":"at+jwt"}', b'{"alg":"ES256","kid":"x","kid":"%s","typ":"at+jwt"}']
 )
-def test_a_member_that_stands_twice_is_refused(ask, header):
+def test_a_duplicate_member_is_refused(ask, header):
     claims = forge(make_access_token(), claims={}).split(".")[1]
     token = assemble(header % ACCESS_SIGNING_KEY.kid.encode(), b"{}", signer(ACCESS_SIGNING_KEY)).split(".")
 
@@ -183,11 +183,11 @@ def test_a_member_that_stands_twice_is_refused(ask, header):
 
 
 @pytest.mark.parametrize("claims", [b'{"sub":"a","sub":"b"}', b"[]", b"null", b'"x"', b"1", b"\xff", b"{", b"[" * 2000, b'{"exp":NaN}'])
-def test_claims_that_are_no_object_are_refused_even_signed(ask, claims):
+def test_signed_claims_that_are_not_an_object_are_refused(ask, claims):
     assert refused(ask, assemble({"alg": "ES256", "kid": ACCESS_SIGNING_KEY.kid, "typ": "at+jwt"}, claims, signer(ACCESS_SIGNING_KEY)))
 
 
-def test_all_forgeries_together_cause_one_fetch_beside_the_first(ask, jwks):
+def test_all_forgeries_together_cause_one_extra_fetch(ask, jwks):
     ask(f"Bearer {make_access_token()}")
     for forgery in FORGERIES.values():
         refused(ask, forge(make_access_token(), **forgery))
@@ -195,7 +195,7 @@ def test_all_forgeries_together_cause_one_fetch_beside_the_first(ask, jwks):
     assert jwks.fetched == 2
 
 
-def test_what_is_no_access_token_by_its_header_fetches_nothing(ask, jwks):
+def test_a_token_with_an_invalid_header_causes_no_fetch(ask, jwks):
     for forgery in (NO_ALGORITHM | EMBEDDED | OTHER_ALGORITHMS).values():
         refused(ask, forge(make_access_token(), **forgery))
 

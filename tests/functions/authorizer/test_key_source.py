@@ -25,7 +25,7 @@ def ask(source, kid="unknown"):
         ("api.example.com", "https://api.example.com/.well-known/jwks.json"),
     ],
 )
-def test_the_keys_are_looked_for_where_this_api_publishes_them(domain, url):
+def test_the_jwks_url_is_this_apis_own(domain, url):
     assert jwks_url({"domainName": domain, "stage": "prod"}) == url
 
 
@@ -34,7 +34,7 @@ def test_known_keys_are_fetched_once(source, jwks):
     assert jwks.fetched == 1
 
 
-def test_old_keys_are_fetched_again_on_use(source, jwks, clock):
+def test_stale_keys_are_fetched_again_on_use(source, jwks, clock):
     for second in range(60):
         clock.now = 1000.0 + second
         ask(source, ACCESS_SIGNING_KEY.kid)
@@ -51,7 +51,7 @@ def test_a_flood_of_unknown_keys_fetches_at_most_once_a_minute(source, jwks, clo
     assert (UNKNOWN_KEY_INTERVAL_S, jwks.fetched) == (60, 1 + 2)
 
 
-def test_a_flood_of_unknown_keys_adds_at_most_one_fetch_a_minute_to_those_that_are_due(source, jwks, clock):
+def test_a_flood_of_unknown_keys_adds_at_most_one_fetch_a_minute_to_the_regular_ones(source, jwks, clock):
     for tenth in range(599):
         clock.now = 1000.0 + tenth / 10
         ask(source, ACCESS_SIGNING_KEY.kid)
@@ -60,7 +60,7 @@ def test_a_flood_of_unknown_keys_adds_at_most_one_fetch_a_minute_to_those_that_a
     assert jwks.fetched == 3 + 1
 
 
-def test_a_new_key_is_found_at_once_by_the_first_token_that_names_it(source, jwks, clock):
+def test_a_new_key_is_found_by_the_first_token_that_names_it(source, jwks, clock):
     jwks.document = lambda: {"keys": [ACCESS_SIGNING_KEY.public_jwk()]}
     ask(source, ACCESS_SIGNING_KEY.kid)
     jwks.document = KEY_RING.jwks
@@ -69,7 +69,7 @@ def test_a_new_key_is_found_at_once_by_the_first_token_that_names_it(source, jwk
     assert ask(source, API_SIGNING_KEY.kid).kid == API_SIGNING_KEY.kid
 
 
-def test_a_key_that_was_taken_out_verifies_nothing_twenty_seconds_later(source, jwks, clock):
+def test_a_removed_key_verifies_nothing_twenty_seconds_later(source, jwks, clock):
     ask(source, ACCESS_SIGNING_KEY.kid)
     jwks.document = lambda: {"keys": [API_SIGNING_KEY.public_jwk()]}
     clock.now += FRESH_S - 1
@@ -79,7 +79,7 @@ def test_a_key_that_was_taken_out_verifies_nothing_twenty_seconds_later(source, 
     assert ask(source, ACCESS_SIGNING_KEY.kid) is None
 
 
-def test_without_keys_a_flood_fetches_once_a_second_counted_from_the_last_ones_end(source, jwks, clock):
+def test_without_keys_a_flood_fetches_once_a_second_after_the_last_fetch_ended(source, jwks, clock):
     def slow():
         clock.now += 3
 
@@ -108,7 +108,7 @@ BAD_KEY_SETS = [
 
 
 @pytest.mark.parametrize("answer", BAD_KEY_SETS, ids=range(len(BAD_KEY_SETS)))
-def test_the_last_good_keys_are_kept_when_fetching_fails_and_it_is_tried_no_more_often(source, jwks, clock, answer):
+def test_a_failed_fetch_keeps_the_cached_keys_and_the_fetch_interval(source, jwks, clock, answer):
     ask(source, ACCESS_SIGNING_KEY.kid)
     jwks.document = lambda: answer
     clock.now += FRESH_S
@@ -118,14 +118,14 @@ def test_the_last_good_keys_are_kept_when_fetching_fails_and_it_is_tried_no_more
 
 
 @pytest.mark.parametrize("answer", BAD_KEY_SETS, ids=range(len(BAD_KEY_SETS)))
-def test_without_any_keys_nobody_gets_in(source, jwks, answer):
+def test_without_any_keys_every_token_is_refused(source, jwks, answer):
     jwks.document = lambda: answer
 
     with pytest.raises(Unavailable):
         source.find("k", {})
 
 
-def test_a_server_that_is_away_is_no_crash(clock):
+def test_an_unreachable_server_is_an_expected_failure(clock):
     source = KeySource("http://127.0.0.1:9/keys", clock=lambda: clock.now)
 
     with pytest.raises(Unavailable):

@@ -1,4 +1,4 @@
-"""What the gateway's cache makes of our policies (J5), by the emulator's own authorizer code. Not run on AWS."""
+"""Cached policies: one decision holds for every route. Evaluated by the emulator's authorizer code, not on AWS."""
 
 import asyncio
 import json
@@ -23,7 +23,7 @@ from tests.support.tokens import ACCESS_SIGNING_KEY, forge, make_access_token, m
 STACK = load(Path(__file__).parents[3] / "template.yaml", overrides={})
 GUARDED = [route for route in STACK.api.routes if route.authorizer]
 NAMES = [f"{route.method} {route.path}" for route in GUARDED]
-# Made when a test asks: one that is made when the tests are collected may have expired when its turn comes.
+# Built on demand: a token built at collection may have expired before its test runs.
 TOKENS = {
     "user": lambda: make_access_token(),
     "admin": lambda: make_access_token(ADMIN_SCOPES),
@@ -39,7 +39,7 @@ ANYBODY = {"expired", "expired API key", "other stage", "forged", "garbage"}
 
 
 class InProcess:
-    """The fleet, with the authorizer's handler in this process."""
+    """A worker fleet that runs the authorizer's handler in this process."""
 
     def __init__(self, handler):
         self.handler, self.asked = handler, 0
@@ -75,7 +75,7 @@ async def verdicts(authorizers, token):
 
 
 @pytest.mark.parametrize("kind", TOKENS)
-def test_a_cached_policy_judges_every_route_as_a_fresh_one_does_whichever_was_asked_first(handler, kind):
+def test_a_cached_policy_decides_every_route_as_a_fresh_one_does(handler, kind):
     async def compare():
         token = TOKENS[kind]()
         fresh = await verdicts(gateway(handler, ttl_s=0), token)
@@ -89,7 +89,7 @@ def test_a_cached_policy_judges_every_route_as_a_fresh_one_does_whichever_was_as
 
 
 @pytest.mark.parametrize("kind", TOKENS)
-def test_each_kind_of_token_opens_its_routes_and_no_other(handler, kind):
+def test_each_kind_of_token_may_call_its_routes_and_no_others(handler, kind):
     def expected(name):
         path = name.split()[1]
         closed = ("/admin/",) if kind in ("user", "narrow") else ("/admin/", "/auth/") if kind == "API key" else ()
@@ -100,12 +100,12 @@ def test_each_kind_of_token_opens_its_routes_and_no_other(handler, kind):
     assert {name: one if isinstance(one, str) else "open" for name, one in found.items()} == {name: expected(name) for name in NAMES}
 
 
-def test_there_are_routes_of_every_area_to_judge():
+def test_the_stage_has_routes_of_every_area():
     assert {name.split()[1].split("/")[1] for name in NAMES} >= {"auth", "admin", "chat", "conversations"}
 
 
 @pytest.mark.parametrize("kind", ["user", "API key"])
-def test_no_spelling_of_a_closed_path_opens_it(handler, kind):
+def test_no_spelling_of_a_denied_path_is_allowed(handler, kind):
     policy = handler_policy(handler, TOKENS[kind]())
     stage = "arn:aws:execute-api:us-east-1:123456789012:local/prod"
     for path in ("admin/users", "/admin/users", "admin/", "x/../admin/users", "admin/users/1", "v1/admin/x"):
@@ -121,14 +121,14 @@ def handler_policy(handler, token):
     return Grant.parse(handler(event, None))
 
 
-def test_another_stage_or_api_is_never_opened(handler):
+def test_another_stage_or_api_is_never_allowed(handler):
     policy = handler_policy(handler, TOKENS["admin"]())
 
     for stage in ("local/dev", "other/prod", "local/prod2"):
         assert not policy.allows(f"arn:aws:execute-api:us-east-1:123456789012:{stage}/GET/conversations")
 
 
-def test_the_verdict_is_kept_for_thirty_seconds_under_the_token_alone():
+def test_the_policy_is_cached_for_thirty_seconds_by_token_only():
     (authorizer,) = STACK.api.authorizers.values()
 
     assert (authorizer.ttl_s, authorizer.identity_headers) == (30, ("Authorization",))
@@ -137,7 +137,7 @@ def test_the_verdict_is_kept_for_thirty_seconds_under_the_token_alone():
 SPOOFED = ["X-User-Id", "X-Amzn-Oidc-Identity", "X-Principal-Id", "X-Forwarded-User", "X-Authorizer-Sub", "Sub", "X-Session-Id"]
 
 
-def test_no_header_but_the_token_says_who_calls(ask):
+def test_only_the_token_identifies_the_caller(ask):
     bearer = f"Bearer {TOKENS['user']()}"
     plain = ask(bearer)
 

@@ -1,4 +1,4 @@
-"""Keys come and go while tokens are verified: the real handler, a real HTTP server of keys, the store in moto, and a clock we move (J4)."""
+"""Key rotation during traffic: the real handler, a real HTTP server of keys, the key store in moto, and a clock that the tests move."""
 
 import secrets
 import threading
@@ -23,7 +23,7 @@ REGULAR, EMERGENCY = frozenset(), frozenset({"signing"})
 
 
 class Deployment:
-    """Two auth functions of a deployment, of which one signs and one publishes, and an authorizer; each with its cache."""
+    """A deployment with two auth functions, one signing and one publishing keys, and an authorizer, each with its own cache."""
 
     def __init__(self, jwks, handler, monkeypatch):
         self.path = f"/parley/{secrets.token_hex(4)}/keys"
@@ -35,7 +35,7 @@ class Deployment:
         self.verdicts, self.signed_by = Counter(), set()
 
     def wake(self, travelling):
-        """Let both auth functions read their keys, the one that signs five seconds before the one that publishes."""
+        """Make both auth functions read their keys: the signing one five seconds before the publishing one."""
         self.ring()
         travelling.shift(5)
         self.published()
@@ -56,7 +56,7 @@ class Deployment:
 
     @contextmanager
     def traffic(self, *, workers=4):
-        """Verify fresh tokens, and those issued a while ago, all the time; give a wait for some more of it."""
+        """Verify new and older tokens continuously; yield a function that waits for further verifications."""
         stop, rounds, held = threading.Event(), [threading.Semaphore(0) for _ in range(workers)], deque(maxlen=200)
 
         def work(done):
@@ -88,7 +88,7 @@ def deployment(travelling, jwks, handler, monkeypatch):
     return Deployment(jwks, handler, monkeypatch)
 
 
-def test_nobody_is_refused_while_keys_rotate(deployment, travelling):
+def test_no_valid_token_is_refused_during_rotation(deployment, travelling):
     for _ in range(3):
         travelling.shift(timedelta(days=30))
         deployment.wake(travelling)
@@ -104,7 +104,7 @@ def test_nobody_is_refused_while_keys_rotate(deployment, travelling):
     assert deployment.verdicts["accepted"] > 1000
 
 
-def test_an_old_key_removed_an_hour_after_the_handover_is_missed_by_nobody(deployment, travelling):
+def test_removing_a_key_an_hour_after_its_succession_breaks_no_token(deployment, travelling):
     for later in (timedelta(days=30), timedelta(hours=2)):
         travelling.shift(later)
         deployment.wake(travelling)
@@ -121,11 +121,11 @@ def test_an_old_key_removed_an_hour_after_the_handover_is_missed_by_nobody(deplo
 
 @pytest.mark.parametrize("cached_s", range(0, 10, 3))
 @pytest.mark.parametrize("fetched_s", range(0, 20, 3))
-def test_after_an_emergency_the_authorizer_believes_no_old_token_within_thirty_seconds(deployment, travelling, cached_s, fetched_s):
-    """And the gateway's own cache, of thirty seconds, makes it sixty."""
+def test_within_thirty_seconds_of_an_emergency_no_old_token_is_accepted(deployment, travelling, cached_s, fetched_s):
+    """The gateway's cache adds thirty seconds, sixty in all."""
     stolen = deployment.token()
     travelling.shift(fetched_s)
-    deployment.published()  # read up to ten seconds ago, so that the next fetch may still be of old keys
+    deployment.published()  # read up to ten seconds ago, so the next fetch may still return old keys
     travelling.shift(cached_s)
     deployment.accepts(stolen)
     rotate(deployment.path, revoked_families=EMERGENCY, now=utc_now())
@@ -137,7 +137,7 @@ def test_after_an_emergency_the_authorizer_believes_no_old_token_within_thirty_s
     assert believed_s[-1:] == [] or believed_s[-1] < 30
 
 
-def test_after_an_emergency_new_tokens_are_good_and_api_keys_stay_good(deployment, travelling):
+def test_after_an_emergency_new_tokens_and_api_keys_are_valid(deployment, travelling):
     key = make_api_key(key=deployment.ring().newest_api)
     rotate(deployment.path, revoked_families=EMERGENCY, now=utc_now())
     travelling.shift(11)
@@ -146,7 +146,7 @@ def test_after_an_emergency_new_tokens_are_good_and_api_keys_stay_good(deploymen
     assert deployment.accepts(key)
 
 
-def test_after_an_emergency_that_takes_them_api_keys_are_bad(deployment, travelling):
+def test_after_an_emergency_for_api_keys_they_are_invalid(deployment, travelling):
     key = make_api_key(key=deployment.ring().newest_api)
     assert deployment.accepts(key)
     rotate(deployment.path, revoked_families=EMERGENCY | {"api"}, now=utc_now())
@@ -155,7 +155,7 @@ def test_after_an_emergency_that_takes_them_api_keys_are_bad(deployment, travell
     assert not deployment.accepts(key)
 
 
-def test_a_flood_of_unknown_keys_hides_no_new_one(deployment, travelling, jwks):
+def test_a_flood_of_unknown_keys_does_not_hide_a_new_key(deployment, travelling, jwks):
     travelling.shift(timedelta(days=30))
     rotate(deployment.path, revoked_families=REGULAR, now=utc_now())
     for second in range(240):

@@ -1,4 +1,4 @@
-"""The conversation function with an embedding model, and with one whose service is dead."""
+"""The conversation function with an embedding model, and with a model whose service does not answer."""
 
 import pytest
 
@@ -17,7 +17,7 @@ dimensions = 4
 
 
 def playing(monkeypatch: pytest.MonkeyPatch, model: str) -> None:
-    """Give a model the role of embedding."""
+    """Give a model the embedding role."""
     from functions.conversation.app import services
 
     catalogue = Catalogue.parse(PLAIN.replace("[roles]", f'[roles]\nembedding = "{model}"') + DEAD, source="a test")
@@ -27,11 +27,11 @@ def playing(monkeypatch: pytest.MonkeyPatch, model: str) -> None:
 
 @pytest.fixture
 def meaning(conversation: object, monkeypatch: pytest.MonkeyPatch) -> None:
-    """There is an embedding model."""
+    """The function has an embedding model."""
     playing(monkeypatch, "lexical")
 
 
 @pytest.fixture
 def dead(conversation: object, monkeypatch: pytest.MonkeyPatch) -> None:
-    """There is one that nobody answers for."""
+    """The function has an embedding model whose service does not answer."""
     playing(monkeypatch, "dead")

@@ -13,7 +13,7 @@ def titles(conversation, person, query=""):
     return [item["title"] for item in conversation.get(f"/conversations{query}", as_=person).json["items"]]
 
 
-def test_a_conversation_is_made_with_what_was_asked(conversation, alice):
+def test_a_conversation_is_created_with_the_given_fields(conversation, alice):
     made = make(conversation, alice, title="Lisbon", model="offline", system_prompt="be brief")
 
     assert conversation.get(f"/conversations/{made['id']}", as_=alice).json == made
@@ -77,7 +77,7 @@ def test_a_deleted_conversation_is_gone_with_its_messages(conversation, chat, al
 @pytest.mark.parametrize(
     ("method", "path", "body"), [("GET", "", None), ("PATCH", "", {"title": "x"}), ("DELETE", "", None), ("GET", "/messages", None)]
 )
-def test_someone_elses_id_answers_as_a_missing_one(conversation, alice, bob, method, path, body):
+def test_someone_elses_conversation_looks_like_a_missing_one(conversation, alice, bob, method, path, body):
     made = make(conversation, alice, title="mine")
     foreign = conversation.call(method, f"/conversations/{made['id']}{path}", body, as_=bob)
     missing = conversation.call(method, f"/conversations/{uuid4()}{path}", body, as_=bob)
@@ -98,13 +98,13 @@ def test_messages_come_in_either_order_and_in_pages(conversation, chat, alice):
 
 
 @pytest.mark.parametrize("cursor", ["WzEwMDAwMDAwMDAwMDAwMDAwMDAwMDAwLDBd", "Wy0xLDBd", "WyJ4IiwwXQ", "WzEuNSwwXQ", "WzFd", "WzEsLTFd"])
-def test_a_cursor_that_numbers_no_message_is_422(conversation, alice, cursor):
+def test_an_invalid_message_cursor_is_422(conversation, alice, cursor):
     made = make(conversation, alice)
 
     assert conversation.get(f"/conversations/{made['id']}/messages?cursor={cursor}", as_=alice).status == 422
 
 
-def test_a_message_has_what_the_contract_names(conversation, chat, alice):
+def test_a_message_has_the_documented_fields(conversation, chat, alice):
     made = chat.post("/chat", {"message": "one", "stream": False}, as_=alice).json["conversation_id"]
     question, answer = conversation.get(f"/conversations/{made}/messages", as_=alice).json["items"]
 

@@ -1,4 +1,4 @@
-"""A fork begins as its conversation did, and then goes its own way."""
+"""Forks: a copy of a conversation's beginning that is independent of it."""
 
 import pytest
 
@@ -28,7 +28,7 @@ def said(conversation, person, conversation_id, *names):
     return [tuple(item[name] for name in names) for item in items]
 
 
-def test_a_fork_has_the_messages_up_to_there(conversation, alice, talk):
+def test_a_fork_has_the_messages_up_to_the_given_number(conversation, alice, talk):
     made = fork(conversation, alice, talk, 3)
     same = ("seq", "role", "text", "model", "status", "tokens", "created_at")
 
@@ -36,7 +36,7 @@ def test_a_fork_has_the_messages_up_to_there(conversation, alice, talk):
     assert said(conversation, alice, made.json["id"], *same) == said(conversation, alice, talk, *same)[:3]
 
 
-def test_a_fork_is_a_conversation_of_its_own(conversation, alice, talk):
+def test_a_fork_is_an_independent_conversation(conversation, alice, talk):
     made = fork(conversation, alice, talk, 4).json
 
     assert not set(said(conversation, alice, talk, "id")) & set(said(conversation, alice, made["id"], "id"))
@@ -53,7 +53,7 @@ def test_a_fork_keeps_model_and_system_prompt_and_marks_the_title_once(conversat
 
 
 @pytest.mark.parametrize(("title", "marked"), [(None, None), ("x" * 200, "x" * 193 + " (fork)")])
-def test_a_title_that_is_not_there_or_long_can_be_marked(conversation, chat, alice, title, marked):
+def test_a_missing_or_long_title_can_be_marked(conversation, chat, alice, title, marked):
     made = make(conversation, alice, title=title)
     ask(chat, alice, made["id"], "one")
 
@@ -68,7 +68,7 @@ def test_a_message_is_edited_by_a_fork_before_it(conversation, chat, alice, talk
     assert said(conversation, alice, made, "seq") == [(1,), (2,), (3,), (4,)]
 
 
-def test_a_fork_has_the_active_variant_alone(conversation, chat, alice, talk):
+def test_a_fork_has_only_active_variants(conversation, chat, alice, talk):
     chat.post("/chat/regenerate", {"conversation_id": talk, "stream": False}, as_=alice)
     made = fork(conversation, alice, talk, 4).json["id"]
     items = conversation.get(f"/conversations/{made}/messages?variants=true", as_=alice).json["items"]
@@ -77,7 +77,7 @@ def test_a_fork_has_the_active_variant_alone(conversation, chat, alice, talk):
 
 
 @pytest.mark.parametrize("upto_seq", [0, -1, 5, 2**31, "1", None])
-def test_a_number_that_no_message_has_is_422(conversation, alice, talk, upto_seq):
+def test_an_unknown_message_number_is_422(conversation, alice, talk, upto_seq):
     answer = fork(conversation, alice, talk, upto_seq)
 
     assert (answer.status, answer.json["errors"][0]["loc"]) == (422, ["body", "upto_seq"])
@@ -94,7 +94,7 @@ def test_someone_elses_conversation_cannot_be_forked(conversation, bob, talk):
     assert conversation.get("/conversations", as_=bob).json["items"] == []
 
 
-def test_a_repeated_fork_is_made_once(conversation, alice, talk):
+def test_a_repeated_fork_request_makes_one_fork(conversation, alice, talk):
     first, second = (fork(conversation, alice, talk, 2, **{"Idempotency-Key": "a key"}) for _ in range(2))
     other = fork(conversation, alice, talk, 3, **{"Idempotency-Key": "a key"})
 

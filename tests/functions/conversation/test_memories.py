@@ -1,4 +1,4 @@
-"""What is known of a user, over HTTP."""
+"""Facts about a user, over HTTP."""
 
 import pytest
 from sqlalchemy import text
@@ -19,21 +19,21 @@ def listed(conversation, person):
     return [item["text"] for item in conversation.get("/memories", as_=person).json["items"]]
 
 
-def test_a_fact_that_is_written_down_is_listed(conversation, alice):
+def test_a_stored_fact_is_listed(conversation, alice):
     made = write(conversation, alice, "I live in Lyon.")
 
     assert conversation.get("/memories", as_=alice).json["items"] == [made]
     assert (made["text"], made["source"], made["conversation_id"], made["superseded_by"]) == ("I live in Lyon.", "user", None, None)
 
 
-def test_a_fact_that_is_known_is_not_stored_twice(conversation, alice):
+def test_a_known_fact_is_not_stored_twice(conversation, alice):
     made = write(conversation, alice, "I live in Lyon.")
 
     assert write(conversation, alice, "i live in LYON") == made
     assert listed(conversation, alice) == ["I live in Lyon."]
 
 
-def test_a_newer_fact_ends_what_it_contradicts_which_stays_readable(conversation, alice):
+def test_a_newer_fact_ends_the_fact_it_contradicts_which_stays_readable(conversation, alice):
     older, newer = write(conversation, alice, "I live in Paris"), write(conversation, alice, "I moved to Lyon")
     shown = {item["id"]: item for item in conversation.get("/memories", as_=alice).json["items"]}
 
@@ -50,7 +50,7 @@ def test_a_repeated_request_with_its_key_stores_one_fact(conversation, alice):
     assert conversation.post("/memories", {"text": "I like coffee"}, as_=alice, headers=key).status == 422
 
 
-def test_a_corrected_fact_is_the_users_own_word(conversation, engine, alice):
+def test_a_corrected_fact_counts_as_written_by_the_user(conversation, engine, alice):
     conversation_id = add_conversation(engine, alice, "I like tea")
     origins = [MemoryOrigin(conversation_id, first_message_id(engine, alice, conversation_id))]
     fact = add_memory(engine, alice, "The user likes tea", source="extracted", origins=origins)
@@ -61,7 +61,7 @@ def test_a_corrected_fact_is_the_users_own_word(conversation, engine, alice):
     assert listed(conversation, alice) == ["I like green tea"]
 
 
-def test_a_fact_tells_the_conversation_that_it_was_drawn_from_and_goes_with_it(conversation, engine, alice):
+def test_an_extracted_fact_names_its_conversation_and_is_deleted_with_it(conversation, engine, alice):
     conversation_id = add_conversation(engine, alice, "I like tea")
     origins = [MemoryOrigin(conversation_id, first_message_id(engine, alice, conversation_id))]
     add_memory(engine, alice, "The user likes tea", source="extracted", origins=origins)
@@ -72,7 +72,7 @@ def test_a_fact_tells_the_conversation_that_it_was_drawn_from_and_goes_with_it(c
     assert listed(conversation, alice) == []
 
 
-def test_a_forgotten_fact_is_gone_with_its_vector(conversation, engines, meaning, alice):
+def test_a_deleted_fact_loses_its_vector(conversation, engines, meaning, alice):
     made = write(conversation, alice, "I live in Lyon.")
     assert conversation.delete(f"/memories/{made['id']}", as_=alice).status == 204
 
@@ -81,7 +81,7 @@ def test_a_forgotten_fact_is_gone_with_its_vector(conversation, engines, meaning
 
 
 @pytest.mark.parametrize("method", ["patch", "delete"])
-def test_a_strangers_fact_is_a_missing_one(conversation, alice, bob, method):
+def test_another_users_fact_is_not_found(conversation, alice, bob, method):
     made = write(conversation, alice, "I live in Lyon.")
     body = [{"text": "mine now"}] if method == "patch" else []
 
@@ -91,11 +91,11 @@ def test_a_strangers_fact_is_a_missing_one(conversation, alice, bob, method):
 
 
 @pytest.mark.parametrize("fact", ["", "   ", "x" * 1001])
-def test_a_fact_without_text_or_end_is_refused(conversation, alice, fact):
+def test_an_empty_or_too_long_fact_is_refused(conversation, alice, fact):
     assert conversation.post("/memories", {"text": fact}, as_=alice).status == 422
 
 
-def test_facts_that_hold_are_searched_by_words_and_meaning(conversation, meaning, alice):
+def test_current_facts_are_searched_by_words_and_meaning(conversation, meaning, alice):
     for fact in ("I live in Paris", "I moved to Lyon", "I am allergic to peanuts"):
         write(conversation, alice, fact)
     found = conversation.get("/memories/search?q=allergies", as_=alice).json
@@ -104,7 +104,7 @@ def test_facts_that_hold_are_searched_by_words_and_meaning(conversation, meaning
     assert "I live in Paris" not in [item["text"] for item in found["items"]]
 
 
-def test_the_vector_of_a_fact_is_paid_for_as_an_embedding(conversation, engine, meaning, alice):
+def test_embedding_a_fact_is_billed(conversation, engine, meaning, alice):
     write(conversation, alice, "I live in Lyon.")
     with user_scope(engine, alice.id) as connection:
         found = connection.execute(text("SELECT purpose, model, status FROM usage WHERE user_id = :id"), {"id": alice.id}).all()
@@ -112,7 +112,7 @@ def test_the_vector_of_a_fact_is_paid_for_as_an_embedding(conversation, engine, 
     assert [tuple(row) for row in found] == [("embedding", "lexical", "completed")]
 
 
-def test_a_dead_embedding_service_keeps_no_fact_from_being_stored(conversation, dead, alice):
+def test_a_fact_is_stored_even_if_the_embedding_service_is_down(conversation, dead, alice):
     write(conversation, alice, "I live in Lyon.")
 
     assert listed(conversation, alice) == ["I live in Lyon."]

@@ -1,4 +1,4 @@
-"""Search over one's own past conversations, over HTTP."""
+"""Search in the caller's past conversations, over HTTP."""
 
 from urllib.parse import quote
 
@@ -20,12 +20,12 @@ def find(conversation, person, query, **options):
 
 @pytest.fixture
 def past(engine, alice):
-    """Three conversations of alice's, with vectors as the tests' catalogue makes them."""
+    """Three conversations of Alice, embedded by the tests' catalogue."""
     vectors = OfflineEmbedder(dimensions=16).embed_batch("", TEXTS, purpose="document").vectors
     return [add_conversation(engine, alice, text, vectors=[Vector("lexical", vector)]) for text, vector in zip(TEXTS, vectors, strict=True)]
 
 
-def test_a_result_tells_where_it_was_said_and_marks_the_words(conversation, past, alice):
+def test_a_result_names_its_message_and_marks_the_words(conversation, past, alice):
     (found,) = find(conversation, alice, "stormy", mode="text")["items"] or find(conversation, alice, "storm", mode="text")["items"]
 
     assert (found["conversation_id"], found["seq"], found["title"]) == (str(past[0]), 1, TEXTS[0][:20])
@@ -41,7 +41,7 @@ def test_the_modes_differ_in_what_they_find(conversation, meaning, past, alice, 
 
 
 @pytest.mark.parametrize("mode", ["semantic", "hybrid"])
-def test_without_an_embedding_service_it_is_by_text_and_says_so(conversation, dead, past, alice, mode):
+def test_without_an_embedding_service_search_falls_back_to_text(conversation, dead, past, alice, mode):
     found = find(conversation, alice, "storm", mode=mode)
 
     assert (len(found["items"]), found["mode"]) == (1, "text")
@@ -61,7 +61,7 @@ def test_an_exchange_is_found_once_by_its_best_passage(conversation, engine, ali
     assert [item["seq"] for item in sorted(find(conversation, alice, "storm")["items"], key=lambda item: item["seq"])] in ([1, 3], [2, 3])
 
 
-def test_nothing_of_others_is_found(conversation, meaning, past, bob):
+def test_other_users_conversations_are_not_found(conversation, meaning, past, bob):
     assert find(conversation, bob, "storm")["items"] == []
 
 
@@ -72,9 +72,9 @@ def test_a_deleted_conversation_is_not_found(conversation, meaning, past, alice)
 
 
 @pytest.mark.parametrize("query", ["", "?q=", "?q=storm&mode=magic", "?q=storm&cursor=nonsense", "?q=storm&cursor=WzBd", "?q=%00"])
-def test_what_cannot_be_searched_for_is_422(conversation, alice, query):
+def test_an_invalid_search_is_422(conversation, alice, query):
     assert conversation.get(f"/conversations/search{query}", as_=alice).status == 422
 
 
-def test_a_query_of_nothing_but_signs_finds_nothing_and_breaks_nothing(conversation, past, alice):
+def test_a_query_of_symbols_finds_nothing(conversation, past, alice):
     assert find(conversation, alice, "'; -- \\ :* & | ! <-> ()", mode="text")["items"] == []

@@ -8,7 +8,7 @@ from tests.support.builders import upload_document
 
 @pytest.fixture
 def admin(auth: Function, postgres: Any) -> Person:
-    """A user whom the owner of the database made an admin, signed in since."""
+    """A user with the admin role, logged in after the role was granted."""
     person = Person.registered(auth)
     postgres.execute(f"UPDATE users SET role = 'admin' WHERE id = '{person.id}'", dbname="parley")
     return Person.signed_in(auth, person.email)
@@ -16,7 +16,7 @@ def admin(auth: Function, postgres: Any) -> Person:
 
 @pytest.fixture
 def ready(documents, ingest):
-    """Upload a file and have it read; return its id."""
+    """Return a function that uploads a file, ingests it and returns the document's id."""
 
     def make(owner, content, *, filename="notes.txt"):
         document_id = upload_document(documents, owner, content, filename=filename).json["id"]

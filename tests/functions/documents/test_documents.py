@@ -1,4 +1,4 @@
-"""Documents from the upload to what is found in them."""
+"""Documents, from upload to search."""
 
 from uuid import uuid4
 
@@ -18,7 +18,7 @@ def found(documents, person, query, **options):
     return [item["text"] for item in answer.json["items"]]
 
 
-def test_an_uploaded_file_waits_to_be_read(documents, alice):
+def test_an_uploaded_file_is_queued(documents, alice):
     answer = upload_document(documents, alice, "Hello", filename="C:\\docs\\My notes.txt")
 
     assert answer.status == 202
@@ -33,7 +33,7 @@ def test_an_uploaded_file_waits_to_be_read(documents, alice):
     }
 
 
-def test_a_document_that_was_read_is_ready_and_found(documents, ready, alice):
+def test_an_ingested_document_is_ready_and_found(documents, ready, alice):
     document_id = ready(alice, HANDBOOK, filename="handbook.md")
 
     shown = documents.get(f"/documents/{document_id}", as_=alice).json
@@ -41,14 +41,14 @@ def test_a_document_that_was_read_is_ready_and_found(documents, ready, alice):
     assert found(documents, alice, "how many days of leave")[0] == "Everybody has thirty days of leave a year."
 
 
-def test_the_pieces_of_a_document_are_listed_with_the_way_to_them(documents, ready, alice):
+def test_chunks_are_listed_with_their_heading_paths(documents, ready, alice):
     document_id = ready(alice, HANDBOOK, filename="handbook.md")
 
     items = documents.get(f"/documents/{document_id}/chunks", as_=alice).json["items"]
     assert [(item["number"], item["heading"]) for item in items] == [(0, "handbook > Leave"), (1, "handbook > Travel")]
 
 
-def test_what_is_found_in_a_pdf_names_its_page(documents, ready, alice):
+def test_a_result_from_a_pdf_names_its_page(documents, ready, alice):
     ready(alice, document_files.pdf(["First page.", "Second page.", "The password is swordfish."]), filename="long.pdf")
 
     (item,) = [one for one in documents.get("/documents/search?q=swordfish", as_=alice).json["items"] if "swordfish" in one["text"]]
@@ -61,7 +61,7 @@ def test_the_same_bytes_again_are_the_same_document(documents, alice):
     assert first == second
 
 
-def test_another_users_same_bytes_are_another_document(documents, alice, bob):
+def test_the_same_bytes_of_another_user_are_another_document(documents, alice, bob):
     assert upload_document(documents, alice, "shared bytes").json["id"] != upload_document(documents, bob, "shared bytes").json["id"]
 
 
@@ -72,7 +72,7 @@ def test_a_file_that_cannot_be_read_fails_with_the_reason(documents, ready, alic
     assert "OCR" in shown["error"]
 
 
-def test_a_file_that_failed_may_be_uploaded_anew(documents, ready, alice):
+def test_a_failed_file_can_be_uploaded_again(documents, ready, alice):
     broken = b"PK\x03\x04 word/document.xml"
     failed = ready(alice, broken)
 
@@ -80,18 +80,18 @@ def test_a_file_that_failed_may_be_uploaded_anew(documents, ready, alice):
 
 
 @pytest.mark.parametrize("content", [b"\x89PNG\r\n\x1a\n\x00\x00", b"PK\x03\x04 xl/workbook.xml", b"\x7fELF\x02\x00"])
-def test_what_is_plainly_no_document_is_refused_at_once_whatever_its_name(documents, alice, content):
+def test_content_that_is_clearly_not_a_document_is_refused_whatever_its_name(documents, alice, content):
     answer = upload_document(documents, alice, content, filename="report.pdf")
 
     assert (answer.status, answer.json["code"]) == (415, "unsupported_format")
     assert [one for one in documents.get("/documents", as_=alice).json["items"] if one["is_own"]] == []
 
 
-def test_an_empty_file_is_refused_at_once(documents, alice):
+def test_an_empty_file_is_refused(documents, alice):
     assert upload_document(documents, alice, "").json["code"] == "invalid_input"
 
 
-def test_nobody_finds_lists_or_reads_another_users_document(documents, ready, alice, bob):
+def test_another_users_document_is_never_found_listed_or_read(documents, ready, alice, bob):
     document_id = ready(alice, "The code of the safe is 4711.")
 
     assert documents.get("/documents", as_=bob).json["items"] == []
@@ -100,16 +100,16 @@ def test_nobody_finds_lists_or_reads_another_users_document(documents, ready, al
     assert documents.delete(f"/documents/{document_id}", as_=bob).status == 404
 
 
-def test_a_document_that_an_admin_shares_is_found_by_all(documents, ready, admin, bob):
+def test_a_shared_document_is_found_by_every_user(documents, ready, admin, bob):
     document_id = ready(admin, "The canteen opens at seven.")
     documents.patch(f"/documents/{document_id}", {"shared": True}, as_=admin)
 
     assert "The canteen opens at seven." in found(documents, bob, "canteen opens")
     assert [item["is_own"] for item in documents.get("/documents", as_=bob).json["items"] if item["id"] == document_id] == [False]
-    documents.delete(f"/documents/{document_id}", as_=admin)  # whoever searches later would find it
+    documents.delete(f"/documents/{document_id}", as_=admin)  # later tests would find it
 
 
-def test_a_shared_document_is_its_owners_to_delete_and_to_take_back(documents, ready, admin, bob):
+def test_only_the_owner_can_delete_or_unshare_a_shared_document(documents, ready, admin, bob):
     document_id = ready(admin, "The garage closes at nine.")
     documents.patch(f"/documents/{document_id}", {"shared": True}, as_=admin)
     refused = documents.delete(f"/documents/{document_id}", as_=bob).status
@@ -132,13 +132,13 @@ def test_a_deleted_document_leaves_no_row_and_no_file(documents, ready, upkeep, 
     assert "Contents" not in boto3.client("s3").list_objects_v2(Bucket=environment["PARLEY_FILES_BUCKET"], Prefix=f"documents/{alice.id}")
 
 
-def test_search_may_be_narrowed_to_some_documents(documents, ready, alice):
+def test_search_can_be_limited_to_some_documents(documents, ready, alice):
     _, second = (ready(alice, f"{word} is a word about fish.") for word in ("Salmon", "Trout"))
 
     assert found(documents, alice, f"fish&document_id={second}") == ["Trout is a word about fish."]
 
 
-def test_a_larger_file_goes_to_the_store_by_a_form_of_its_very_size(documents, alice):
+def test_a_larger_file_is_uploaded_by_a_form_for_its_exact_size(documents, alice):
     body = {"filename": "big.pdf", "content_type": "application/pdf", "bytes": 5_000_000}
     answer = documents.post("/documents/uploads", body, as_=alice)
 
@@ -146,14 +146,14 @@ def test_a_larger_file_goes_to_the_store_by_a_form_of_its_very_size(documents, a
     assert answer.json["fields"]["key"] == f"documents/{alice.id}/{answer.json['id']}"
 
 
-def test_a_file_that_is_too_large_is_refused_before_it_is_sent(documents, alice):
+def test_a_file_that_is_too_large_is_refused_before_the_upload(documents, alice):
     body = {"filename": "huge.pdf", "content_type": "application/pdf", "bytes": 20_000_001}
 
     assert documents.post("/documents/uploads", body, as_=alice).json["code"] == "file_too_large"
 
 
 @pytest.mark.parametrize("body", ["{}", "[]", "not JSON", '{"Records": [{"s3": {"object": {"key": "exports/a/b"}}}]}'])
-def test_a_message_that_names_no_document_fails(ingest, body):
+def test_a_message_without_a_known_document_fails(ingest, body):
     assert ingest.deliver(body) == ["0"]
 
 

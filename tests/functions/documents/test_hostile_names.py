@@ -1,4 +1,4 @@
-"""I2: hostile strings as titles and file names come back as they were, or are refused; none is an error of ours."""
+"""Hostile strings as titles, file names and queries are returned unchanged or refused; none causes a server error."""
 
 import json
 from urllib.parse import quote
@@ -12,7 +12,7 @@ from tests.support.builders import upload_document
 NAUGHTY = json.loads((ROOT / "tests" / "data" / "naughty-strings" / "blns.json").read_text())
 
 
-def test_every_name_and_title_comes_back_as_it_was_or_is_refused(documents, postgres, alice):
+def test_every_name_and_title_is_returned_unchanged_or_refused(documents, postgres, alice):
     sent = {}
     for name in NAUGHTY:
         body = {"filename": name, "title": name, "content_type": "text/plain", "bytes": 1}

@@ -1,4 +1,4 @@
-"""Documents that are uploaded, read and deleted at the same moment."""
+"""Concurrent uploads, ingestion and deletion of documents."""
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -22,23 +22,23 @@ NAMES = {"filename": "notes.txt", "content_type": "text/plain", "title": None}
 
 @contextmanager
 def workers(database, services, count):
-    """Desks of as many Lambda workers, each with connections of its own."""
+    """Yield the services of `count` Lambda workers, each with its own connections."""
     engines = [make_engine(database) for _ in range(count)]
     yield [replace(services, engine=engine, embedding=replace(services.embedding, engine=engine)) for engine in engines]
     for engine in engines:
         engine.dispose()
 
 
-def at_once(do: Callable[[object, object], object], ones, others):
-    """Do it for each pair at the same moment."""
-    together = Barrier(len(ones))
+def run_concurrently(do: Callable[[object, object], object], firsts, seconds):
+    """Run `do` for each pair concurrently."""
+    barrier = Barrier(len(firsts))
 
-    def begin(one, other):
-        together.wait(30)
-        return do(one, other)
+    def begin(first, second):
+        barrier.wait(30)
+        return do(first, second)
 
-    with ThreadPoolExecutor(len(ones)) as pool:
-        return list(pool.map(begin, ones, others))
+    with ThreadPoolExecutor(len(firsts)) as pool:
+        return list(pool.map(begin, firsts, seconds))
 
 
 def chunks_of(postgres, person):
@@ -47,19 +47,19 @@ def chunks_of(postgres, person):
 
 @pytest.fixture
 def uploads(documents, database):
-    """Upload the same bytes for each of these people at once; return the documents' ids."""
+    """Return a function that uploads the same bytes for several people concurrently and returns the documents' ids."""
     from functions.documents.app import services
 
     def uploads(people, content):
         with workers(database, services, len(people)) as services_of_workers:
-            return at_once(
+            return run_concurrently(
                 lambda services, person: store_document(services, person.principal, content, **NAMES).id, services_of_workers, people
             )
 
     return uploads
 
 
-def test_the_same_bytes_twenty_times_at_once_are_one_document_and_one_set_of_chunks(uploads, ingest, postgres, alice):
+def test_twenty_concurrent_uploads_of_the_same_bytes_make_one_document(uploads, ingest, postgres, alice):
     ids = uploads([alice] * CLIENTS, b"the same") + uploads([alice] * CLIENTS, b"the same")
     ingest.read(alice, str(ids[0])), ingest.read(alice, str(ids[0]))
 
@@ -67,7 +67,7 @@ def test_the_same_bytes_twenty_times_at_once_are_one_document_and_one_set_of_chu
     assert chunks_of(postgres, alice) == [(1, 1)]
 
 
-def test_the_same_bytes_of_two_users_at_once_are_two_documents(uploads, ingest, postgres, alice, bob):
+def test_concurrent_uploads_of_two_users_make_two_documents(uploads, ingest, postgres, alice, bob):
     ids = uploads([alice, bob] * (CLIENTS // 2), b"of two")
     for person, document_id in zip((alice, bob), ids, strict=False):
         ingest.read(person, str(document_id))
@@ -78,7 +78,7 @@ def test_the_same_bytes_of_two_users_at_once_are_two_documents(uploads, ingest, 
 
 @pytest.fixture
 def sent(documents, environment):
-    """Send a file by the form for larger ones; return its document's id."""
+    """Return a function that uploads a file by the S3 form and returns its document's id."""
 
     def sent(person, content):
         body = {"filename": "big.txt", "content_type": "text/plain", "bytes": len(content)}
@@ -91,7 +91,7 @@ def sent(documents, environment):
 
 
 def read_at_once(database, person, ids):
-    """Have documents read by workers of their own at the same moment."""
+    """Return a function that ingests documents concurrently, each in its own worker."""
     from functions.ingest.app import services
     from functions.ingest.messages import DocumentMessage
     from functions.ingest.pipeline import ingest
@@ -101,10 +101,10 @@ def read_at_once(database, person, ids):
         ingest(services, DocumentMessage(person.id, UUID(document_id)), deadline=Deadline.after(300))
 
     with workers(database, services, len(ids)) as services_of_workers:
-        at_once(do, services_of_workers, ids)
+        run_concurrently(do, services_of_workers, ids)
 
 
-def test_of_the_same_bytes_sent_twice_by_forms_one_is_ready_and_one_says_so(documents, sent, ingest, database, postgres, alice):
+def test_of_the_same_bytes_sent_twice_by_forms_one_is_ready_and_one_a_duplicate(documents, sent, ingest, database, postgres, alice):
     ids = [sent(alice, b"by a form"), sent(alice, b"by a form")]
     read_at_once(database, alice, ids)
 
@@ -113,7 +113,7 @@ def test_of_the_same_bytes_sent_twice_by_forms_one_is_ready_and_one_says_so(docu
     assert chunks_of(postgres, alice) == [(1, 1)]
 
 
-def test_a_document_read_by_five_workers_at_once_is_read_by_one(documents, ingest, database, postgres, alice):
+def test_of_five_workers_one_ingests_a_document(documents, ingest, database, postgres, alice):
     document_id = upload_document(documents, alice, "One of five.").json["id"]
     read_at_once(database, alice, [document_id] * 5)
 
@@ -122,13 +122,13 @@ def test_a_document_read_by_five_workers_at_once_is_read_by_one(documents, inges
 
 
 class Dying:
-    """A store that fails, or whose caller dies, before a file has arrived."""
+    """A file store whose caller dies before the file is stored."""
 
     def put(self, *content, **options):
         raise Unavailable("file store")
 
 
-def test_an_upload_that_died_before_its_file_arrived_goes_on_with_the_same_bytes(documents, ingest, alice):
+def test_an_upload_without_its_file_is_completed_by_the_same_bytes(documents, ingest, alice):
     from functions.documents.app import services
 
     with pytest.raises(Unavailable):
@@ -142,7 +142,7 @@ def test_an_upload_that_died_before_its_file_arrived_goes_on_with_the_same_bytes
 
 
 @pytest.mark.parametrize("said", ["text/" + "x" * 300, "t\u00e9xt/plain", "no type"])
-def test_a_type_that_is_none_is_not_handed_to_the_store(documents, environment, alice, said):
+def test_an_invalid_media_type_is_not_passed_to_the_store(documents, environment, alice, said):
     from functions.documents.app import services
 
     id = store_document(services, alice.principal, f"typed {said}".encode(), **NAMES | {"content_type": said}).id

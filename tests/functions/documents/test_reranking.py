@@ -1,4 +1,4 @@
-"""Search in documents with a reranker."""
+"""Document search with a reranker."""
 
 from dataclasses import replace
 
@@ -20,7 +20,7 @@ def vendor():
 
 
 def search(documents, person, limit=10):
-    """Search in the person's own documents: others' tests may share some."""
+    """Search only the person's own documents, because other tests may have shared some."""
     own = [one["id"] for one in documents.get("/documents", as_=person).json["items"] if one["is_own"]]
     answer = documents.get(f"/documents/search?q=code+of+the+safe&limit={limit}&document_id={'&document_id='.join(own)}", as_=person)
     assert answer.status == 200, answer.body
@@ -32,8 +32,8 @@ def texts(found):
 
 
 @pytest.fixture
-def plain(engine, documents, alice):
-    """What is found without a reranker."""
+def without_reranking(engine, documents, alice):
+    """The order of the results without a reranker."""
     add_document(engine, alice, *SAFES)
     found = search(documents, alice)
     assert (len(found["items"]), found["reranked"]) == (3, False)
@@ -41,8 +41,8 @@ def plain(engine, documents, alice):
 
 
 @pytest.fixture
-def judged(documents, vendor, plain, monkeypatch):
-    """The function with a reranker in its catalogue, after a search without."""
+def reranking_documents(documents, vendor, without_reranking, monkeypatch):
+    """The documents function with a reranker, after a search without it."""
     monkeypatch.setattr(rerankings, "RERANK_TIMEOUT_S", 20.0)
     from functions.documents.app import app
 
@@ -53,33 +53,33 @@ def judged(documents, vendor, plain, monkeypatch):
     state.services = kept
 
 
-def test_what_is_found_comes_in_the_models_order_with_scores_that_go_down(judged, vendor, plain, alice):
-    found = search(judged, alice)
+def test_results_are_in_the_models_order_with_descending_scores(reranking_documents, vendor, without_reranking, alice):
+    found = search(reranking_documents, alice)
 
-    assert (found["reranked"], found["mode"], texts(found)) == (True, plain["mode"], texts(plain)[::-1])
-    assert [item["score"] for item in found["items"]] == [item["score"] for item in plain["items"]]
-    assert vendor.asked["documents"] == [f"handbook\n{one}" for one in texts(plain)]
-
-
-def test_the_best_of_all_is_found_where_few_are_asked_for(judged, plain, alice):
-    assert texts(search(judged, alice, limit=1)) == texts(plain)[-1:]
+    assert (found["reranked"], found["mode"], texts(found)) == (True, without_reranking["mode"], texts(without_reranking)[::-1])
+    assert [item["score"] for item in found["items"]] == [item["score"] for item in without_reranking["items"]]
+    assert vendor.asked["documents"] == [f"handbook\n{one}" for one in texts(without_reranking)]
 
 
-def test_what_stands_behind_the_pool_stays_where_it_is(judged, vendor, plain, alice, monkeypatch):
+def test_the_best_result_is_found_with_a_small_limit(reranking_documents, without_reranking, alice):
+    assert texts(search(reranking_documents, alice, limit=1)) == texts(without_reranking)[-1:]
+
+
+def test_results_behind_the_rerank_pool_keep_their_order(reranking_documents, vendor, without_reranking, alice, monkeypatch):
     monkeypatch.setattr(rerankings, "POOL_SIZE", 2)
-    first, second, third = texts(plain)
+    first, second, third = texts(without_reranking)
 
-    assert (texts(search(judged, alice)), len(vendor.asked["documents"])) == ([second, first, third], 2)
+    assert (texts(search(reranking_documents, alice)), len(vendor.asked["documents"])) == ([second, first, third], 2)
 
 
-def test_a_service_that_fails_leaves_the_order_as_it_was(judged, vendor, plain, alice):
+def test_a_failing_reranker_leaves_the_order_unchanged(reranking_documents, vendor, without_reranking, alice):
     vendor.script = refuses(503)
 
-    assert search(judged, alice) == plain
+    assert search(reranking_documents, alice) == without_reranking
 
 
-def test_the_user_pays_once_for_a_search(judged, plain, alice, postgres):
-    search(judged, alice)
+def test_the_user_pays_once_for_a_search(reranking_documents, without_reranking, alice, postgres):
+    search(reranking_documents, alice)
     where = f"user_id = '{alice.id}' AND purpose = 'rerank'"
 
     assert postgres.execute(f"SELECT input_tokens, is_estimate FROM usage WHERE {where}", dbname="parley") == [(100, False)]

@@ -2,11 +2,11 @@ from parley import __version__
 from parley.settings import DatabaseSettings
 
 
-def test_health_answers_without_looking_further(health):
+def test_health_checks_no_dependency(health):
     assert health.get("/health").json == {"status": "ok", "version": __version__}
 
 
-def test_ready_names_what_it_looked_at(health):
+def test_ready_names_its_checks(health):
     answer = health.get("/health/ready")
 
     assert (answer.status, answer.json["status"], answer.json["checks"]["database"]["status"]) == (200, "ok", "ok")
@@ -24,5 +24,5 @@ def test_without_its_database_parley_is_not_ready(health, database, monkeypatch)
     assert answer.headers["retry-after"]
 
 
-def test_health_tells_no_secrets(health):
+def test_health_reveals_no_secrets(health):
     assert "127.0.0.1" not in health.get("/health/ready").body.decode()

@@ -15,7 +15,7 @@ MONTH = timedelta(days=30)
 
 @pytest.fixture
 def at():
-    """Go to a moment after the start."""
+    """Move the clock to a time after the start."""
     with time_machine.travel(START, tick=False) as travelling:
         yield lambda later: travelling.move_to(START + later)
 
@@ -32,7 +32,7 @@ def kids(path, family="signing"):
     return {key.kid for key in load_signing_keys(path) if key.family == family}
 
 
-def test_a_rotation_makes_a_key_of_each_family_and_removes_none_in_use(invoke, path, at):
+def test_a_rotation_creates_a_key_of_each_family_and_removes_none_in_use(invoke, path, at):
     ensure_keys(path)
     at(MONTH)
     done = invoke({})
@@ -63,7 +63,7 @@ def test_a_key_is_removed_when_its_successor_has_signed_for_an_hour(invoke, path
     assert (first not in kids(path)) == is_removed
 
 
-def test_rotations_in_quick_succession_leave_the_signing_key_alone(invoke, path, at):
+def test_rotations_in_quick_succession_keep_the_signing_key(invoke, path, at):
     ensure_keys(path)
     first = newest(path)
     at(MONTH)
@@ -74,7 +74,7 @@ def test_rotations_in_quick_succession_leave_the_signing_key_alone(invoke, path,
     assert len(kids(path)) == 6
 
 
-def test_a_key_that_signed_api_keys_stays_until_the_last_of_them_is_over(invoke, path, at):
+def test_a_key_that_signed_api_keys_stays_until_the_last_of_them_expires(invoke, path, at):
     ensure_keys(path)
     (first,) = kids(path, "api")
     for month in range(1, 14):
@@ -88,7 +88,7 @@ def test_a_key_that_signed_api_keys_stays_until_the_last_of_them_is_over(invoke,
     assert len(kids(path)) == 2
 
 
-def test_an_emergency_leaves_only_the_new_key_which_signs_at_once(invoke, path, at):
+def test_an_emergency_leaves_only_the_new_key_which_signs_immediately(invoke, path, at):
     ensure_keys(path)
     at(MONTH)
     invoke({})
@@ -101,7 +101,7 @@ def test_an_emergency_leaves_only_the_new_key_which_signs_at_once(invoke, path, 
     assert newest(path) not in old
 
 
-def test_an_emergency_may_take_the_api_keys_too(invoke, path, at):
+def test_an_emergency_can_revoke_api_keys_too(invoke, path, at):
     ensure_keys(path)
     old = kids(path, "api")
     at(MONTH)
@@ -112,7 +112,7 @@ def test_an_emergency_may_take_the_api_keys_too(invoke, path, at):
 
 
 @pytest.mark.parametrize("event", [{"emergancy": True}, {"emergency": "true"}, {"emergency": 1}, {"api_keys": True}, [], None, "now"])
-def test_an_order_that_is_not_understood_changes_nothing(invoke, path, event):
+def test_an_invalid_event_changes_nothing(invoke, path, event):
     ensure_keys(path)
     before = kids(path)
 
@@ -121,7 +121,7 @@ def test_an_order_that_is_not_understood_changes_nothing(invoke, path, event):
     assert kids(path) == before
 
 
-def test_the_secret_of_the_refresh_tokens_stays(invoke, path):
+def test_a_rotation_keeps_the_refresh_token_secret(invoke, path):
     ensure_keys(path)
     before = load_keys(path, issuer="i").refresh_secret
     invoke({"emergency": True, "api_keys": True})
@@ -129,13 +129,13 @@ def test_the_secret_of_the_refresh_tokens_stays(invoke, path):
     assert load_keys(path, issuer="i").refresh_secret == before
 
 
-def test_a_rotation_before_the_first_deployment_is_no_harm(invoke, path):
+def test_a_rotation_before_the_first_deployment_is_harmless(invoke, path):
     invoke({})
 
     assert families(ensure_keys(path)) == {"refresh": 1, "sealing": 1}
 
 
-def test_private_keys_are_in_no_answer(invoke, path):
+def test_no_response_contains_private_keys(invoke, path):
     ensure_keys(path)
     stored = boto3.client("ssm").get_parameters_by_path(Path=path, Recursive=True, WithDecryption=True)["Parameters"]
 

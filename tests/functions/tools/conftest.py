@@ -19,14 +19,14 @@ from tests.support.api_gateway import Function
 
 @pytest.fixture
 def serve(engine) -> Callable[..., Function]:
-    """Make the tools function with stand-ins for what runs tools elsewhere."""
+    """Return a function that builds the tools function with a fake tool runner and fake MCP servers."""
 
     def serve(runner: Any = None, calls: Any = None, *, deployment: Any = (), rate_per_minute: int = 100_000) -> Function:
         mcp_registry = McpRegistry(calls or FakeMcpCalls(mcp_tool()), list(deployment), TextCipher(lambda: bytes(32)))
         services = ToolsServices(
             engine, runner or FakeToolRunner(), mcp_registry, lambda principal: [], DefaultLimits(rate_per_minute, Decimal(5))
         )
-        asyncio.set_event_loop(worker_loop())  # other tests leave the thread without one, and a handler would make its own
+        asyncio.set_event_loop(worker_loop())  # other tests leave the thread without a loop, and the handler would create another
         return Function(buffered_handler(create_app(router, settings=HttpSettings(allowed_origin="*"), engine=engine, services=services)))
 
     return serve
@@ -34,5 +34,5 @@ def serve(engine) -> Callable[..., Function]:
 
 @pytest.fixture
 def served(serve) -> Function:
-    """The tools function with one tool, `shout`, and servers that all offer `echo`."""
+    """The tools function with one tool, `shout`, and MCP servers that all offer `echo`."""
     return serve()

@@ -11,7 +11,7 @@ from tests.support.api_gateway import Function, Person
 
 @contextmanager
 def serving_function(function: Function, caller: Person) -> Iterator[str]:
-    """Serve a function as if the gateway had let everybody in as `caller`; yields the address."""
+    """Serve a function as if the gateway had authorized every request as `caller`. Yields the URL."""
 
     class Handler(BaseHTTPRequestHandler):
         def answer(self) -> None:
@@ -25,7 +25,7 @@ def serving_function(function: Function, caller: Person) -> Iterator[str]:
             self.end_headers()
             self.wfile.write(found.body)
 
-        do_GET = do_POST = do_DELETE = answer  # noqa: N815 - the names that http.server looks for
+        do_GET = do_POST = do_DELETE = answer  # noqa: N815 - http.server looks for these names
 
         def log_message(self, *_: Any) -> None:
             pass

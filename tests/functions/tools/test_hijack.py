@@ -1,4 +1,4 @@
-"""The model of an MCP client is lost: what its user has never allowed has no effect through our door either (P1)."""
+"""The model of an MCP client is hijacked: calls that the user never allowed have no effect through our MCP server either."""
 
 import asyncio
 from decimal import Decimal
@@ -24,7 +24,7 @@ def people(auth):
 
 @pytest.fixture(scope="module")
 def scenario(engine, people):
-    """A user with a server of their own, and another one with another's."""
+    """A user with an MCP server, and another user with a different one."""
     scenario = HijackScenario(engine, people[0])
     scenario.add_server("notes", scenario.user)
     scenario.add_server("bobs", people[1])
@@ -33,7 +33,7 @@ def scenario(engine, people):
 
 @pytest.fixture(scope="module")
 def call(scenario, engine):
-    """Call a tool as a client does, with whatever it likes; returns the answer."""
+    """Return a function that calls a tool as an MCP client does, with any arguments, and returns the response."""
     services = ToolsServices(
         engine, scenario, McpRegistry(scenario, [], HEADER_CIPHER), lambda principal: [], DefaultLimits(100_000, Decimal(5))
     )
@@ -49,20 +49,20 @@ def call(scenario, engine):
 
 
 @pytest.mark.parametrize("goal", [goal for goal in GOALS if goal.always], ids=lambda goal: goal.id)
-def test_what_the_user_never_allowed_has_no_effect(call, scenario, goal):
+def test_calls_that_the_user_never_allowed_have_no_effect(call, scenario, goal):
     answer = call(goal.tool, goal.arguments)
 
     assert (answer.status < 500, scenario.harmful_calls) == (True, [])
 
 
-def test_what_the_user_has_allowed_is_done_for_them_alone(call, scenario):
+def test_allowed_calls_run_for_that_user_only(call, scenario):
     answer = call("notes.add", {"text": "milk"})
 
     assert answer.json["result"]["isError"] is False
     assert scenario.done == [("notes.add", {"text": "milk"}, scenario.user.id)]
 
 
-def test_a_tool_is_run_for_the_caller_whoever_the_arguments_name(call, scenario, people):
+def test_a_tool_runs_for_the_caller_whatever_user_the_arguments_name(call, scenario, people):
     call("lookup", {"text": str(people[1].id)})
 
     assert [user_id for *_, user_id in scenario.done] == [people[0].id]

@@ -1,4 +1,4 @@
-"""Our MCP server, as the official client sees it over real HTTP, and message by message."""
+"""Our MCP server, tested with the official client over real HTTP and with single messages."""
 
 import asyncio
 
@@ -18,14 +18,14 @@ META = {"io.modelcontextprotocol/protocolVersion": MODERN, "io.modelcontextproto
 
 @pytest.fixture
 def client(serve, alice):
-    """Let the official client do something with our server, in one of its ways to connect."""
+    """Return a function that runs an action of the official client on our server, in each of its connection modes."""
 
     def client(work, *, mode="auto", runner=None, function=None):
         async def connected(url):
             async with Client(f"{url}/mcp", mode=mode) as session:
                 try:
                     return await work(session)
-                except MCPError as error:  # would leave in a group
+                except MCPError as error:  # the client would otherwise raise an exception group
                     return error
 
         with serving_function(function or serve(runner), alice) as url:
@@ -36,7 +36,7 @@ def client(serve, alice):
 
 @pytest.fixture
 def send(served, alice):
-    """Send one message."""
+    """Return a function that sends one message."""
 
     def send(message, *, function=None, as_=alice, **headers):
         named = {name.replace("_", "-"): value for name, value in headers.items()}
@@ -49,7 +49,7 @@ def request(method, id=1, **params):
     return {"jsonrpc": "2.0", "id": id, "method": method, "params": params}
 
 
-def test_the_revisions_are_the_official_packages():
+def test_the_revisions_match_the_official_package():
     assert (negotiation.HANDSHAKE_VERSIONS, negotiation.MODERN_VERSIONS) == (HANDSHAKE_PROTOCOL_VERSIONS, MODERN_PROTOCOL_VERSIONS)
 
 
@@ -68,7 +68,7 @@ def test_the_official_client_calls_a_tool(client, mode):
 
 
 @pytest.mark.parametrize("mode", ["legacy", MODERN])
-def test_the_official_client_reads_that_arguments_do_not_fit(client, mode):
+def test_the_official_client_receives_argument_errors(client, mode):
     found = client(lambda session: session.call_tool("shout", {"text": 7}), mode=mode)
 
     assert found.is_error
@@ -76,7 +76,7 @@ def test_the_official_client_reads_that_arguments_do_not_fit(client, mode):
 
 
 @pytest.mark.parametrize("mode", ["legacy", MODERN])
-def test_the_official_client_reads_that_there_is_no_such_tool(client, mode):
+def test_the_official_client_receives_an_unknown_tool_error(client, mode):
     assert client(lambda session: session.call_tool("whisper", {}), mode=mode).message == "Unknown tool: whisper"
 
 
@@ -84,11 +84,11 @@ def test_the_official_client_gets_an_answer_to_its_ping(client):
     assert not isinstance(client(lambda session: session.session.send_ping(), mode="legacy"), MCPError)
 
 
-def test_a_name_that_is_no_plain_text_gets_through(client):
+def test_a_non_ascii_tool_name_is_decoded(client):
     assert client(lambda session: session.call_tool("größer", {}), mode=MODERN).message == "Unknown tool: größer"
 
 
-def test_what_needs_an_approval_is_neither_offered_nor_run(client, send, serve, alice):
+def test_a_tool_that_requires_approval_is_neither_offered_nor_run(client, send, serve, alice):
     runner = FakeToolRunner(make_spec(), make_spec("launch", requires_approval=True), make_spec("mine"))
     function = serve(runner)
     function.call("PUT", "/tools/mine", {"requires_approval": True}, as_=alice)
@@ -99,14 +99,14 @@ def test_what_needs_an_approval_is_neither_offered_nor_run(client, send, serve, 
     assert ([one["error"]["code"] for one in refused], runner.asked) == ([-32602, -32602], [])
 
 
-def test_a_client_is_told_what_sends_out_and_what_changes_nothing(client):
+def test_tool_hints_name_egress_and_read_only_tools(client):
     found = client(lambda session: session.list_tools(), runner=FakeToolRunner(make_spec(), make_spec("post", egress=True, writes=True)))
     hints = {tool.name: (tool.annotations.read_only_hint, tool.annotations.open_world_hint) for tool in found.tools}
 
     assert hints == {"shout": (True, False), "post": (False, True)}
 
 
-def test_a_tool_runs_for_who_calls_and_for_nobody_else(send, serve, alice, bob):
+def test_a_tool_runs_for_the_caller_only(send, serve, alice, bob):
     runner = FakeToolRunner()
     send(request("tools/call", name="shout", arguments={"text": "x"}, user_id=str(bob.id)), function=serve(runner))
 
@@ -114,13 +114,13 @@ def test_a_tool_runs_for_who_calls_and_for_nobody_else(send, serve, alice, bob):
 
 
 @pytest.mark.parametrize("wanted", [*HANDSHAKE_PROTOCOL_VERSIONS, "1999-01-01", MODERN, None, 7])
-def test_a_handshake_agrees_on_a_revision_that_both_speak(send, wanted):
+def test_a_handshake_negotiates_a_common_revision(send, wanted):
     agreed = send(request("initialize", protocolVersion=wanted, capabilities={}, clientInfo={"name": "x", "version": "1"})).json["result"]
 
     assert agreed["protocolVersion"] == (wanted if wanted in HANDSHAKE_PROTOCOL_VERSIONS else HANDSHAKE_PROTOCOL_VERSIONS[-1])
 
 
-def test_nothing_is_kept_between_messages(send):
+def test_messages_are_independent(send):
     assert send(request("tools/list")).json["result"]["tools"]
     assert "mcp-session-id" not in send(request("initialize", protocolVersion="2025-06-18")).headers
 
@@ -130,22 +130,22 @@ def test_nothing_is_kept_between_messages(send):
     [{"jsonrpc": "2.0", "method": "notifications/initialized"}, {"jsonrpc": "2.0", "id": 1, "result": {}}],
     ids=["told", "answered"],
 )
-def test_what_wants_no_answer_gets_none(send, message):
+def test_a_notification_gets_no_response(send, message):
     answer = send(message)
 
     assert (answer.status, answer.body) == (202, b"")
 
 
 @pytest.mark.parametrize("id", ["abc", 0, 7, ""])
-def test_an_answer_bears_the_requests_id(send, id):
+def test_a_response_has_the_requests_id(send, id):
     assert send(request("ping", id=id)).json == {"jsonrpc": "2.0", "id": id, "result": {}}
 
 
-def test_an_unknown_method_is_said_to_be_one(send):
+def test_an_unknown_method_is_an_error(send):
     assert send(request("resources/list")).json["error"]["code"] == -32601
 
 
-def test_an_unknown_revision_is_told_which_there_are(send):
+def test_an_unknown_revision_error_lists_the_supported_ones(send):
     answer = send(request("ping"), MCP_Protocol_Version="2031-01-01")
 
     assert (answer.status, answer.json["error"]["code"]) == (400, -32022)
@@ -179,7 +179,7 @@ def test_a_modern_call_whose_header_names_another_tool_is_refused(send, name):
     ("body", "status"),
     [("{", 400), ("[]", 422), ('{"id": 1, "method": "ping"}', 422), ('{"jsonrpc": "2.0", "id": 1.5, "method": "ping"}', 422)],
 )
-def test_what_is_no_message_is_refused(send, body, status):
+def test_an_invalid_message_is_refused(send, body, status):
     assert send(body).status == status
 
 
@@ -191,7 +191,7 @@ def test_calls_are_counted_and_lists_are_not(send, serve):
     assert statuses == [200, 200, 200, 429]
 
 
-def test_who_may_not_use_tools_is_refused(send, alice):
+def test_a_token_without_the_tools_scope_is_refused(send, alice):
     assert send(request("ping"), as_=Person(alice.email, alice.tokens, alice.claims | {"scope": "chat"})).status == 403
     assert send(request("ping"), as_=None).status == 401
 

@@ -21,7 +21,7 @@ def names(function, alice):
 
 @pytest.fixture
 def age(postgres, alice):
-    """Let the time pass for Alice's servers."""
+    """Return a function that makes the tool lists of Alice's servers stale."""
 
     def age(minutes):
         aged = f"UPDATE mcp_servers SET listed_at = listed_at - interval '{minutes} minutes' WHERE user_id = '{alice.id}'"
@@ -30,7 +30,7 @@ def age(postgres, alice):
     return age
 
 
-def test_an_added_server_brings_its_tools(served, alice):
+def test_an_added_servers_tools_are_listed(served, alice):
     made = add(served, alice)
 
     assert made.status == 201
@@ -38,7 +38,7 @@ def test_an_added_server_brings_its_tools(served, alice):
     assert servers(served, alice)[0]["tools"] == ["echo"]
 
 
-def test_what_opens_a_server_goes_along_with_the_call_and_is_told_to_nobody(serve, alice):
+def test_a_servers_headers_are_sent_with_calls_and_never_shown(serve, alice):
     calls = FakeMcpCalls(mcp_tool())
     function = serve(calls=calls)
     shown = add(function, alice).body + function.get("/tools/mcp-servers", as_=alice).body
@@ -47,7 +47,7 @@ def test_what_opens_a_server_goes_along_with_the_call_and_is_told_to_nobody(serv
     assert calls.asked[0][0] == McpEndpoint("notes", NOTES["url"], NOTES["headers"])
 
 
-def test_what_opens_a_server_is_not_in_the_database(served, alice, postgres):
+def test_a_servers_headers_are_not_in_the_database_in_the_clear(served, alice, postgres):
     add(served, alice)
     kept = postgres.execute("SELECT * FROM mcp_servers", dbname="parley") + postgres.execute(
         "SELECT * FROM idempotency_keys", dbname="parley"
@@ -56,14 +56,14 @@ def test_what_opens_a_server_is_not_in_the_database(served, alice, postgres):
     assert "very-secret" not in str(kept)
 
 
-def test_a_servers_tool_is_called_there(served, alice):
+def test_a_servers_tool_runs_on_the_server(served, alice):
     add(served, alice)
     answer = served.post("/tools/notes.echo/invoke", {"arguments": {"text": "x"}}, as_=alice)
 
     assert answer.json["content"] == "echo of notes"
 
 
-def test_a_dead_server_is_kept_and_says_why(serve, alice):
+def test_an_unreachable_server_is_stored_with_its_error(serve, alice):
     function = serve(calls=FakeMcpCalls(error="The server did not answer in time."))
     made = add(function, alice)
 
@@ -71,7 +71,7 @@ def test_a_dead_server_is_kept_and_says_why(serve, alice):
     assert servers(function, alice)[0]["tools"] == []
 
 
-def test_a_server_whose_words_cannot_be_stored_breaks_no_list(serve, alice):
+def test_a_server_with_unstorable_text_does_not_break_the_list(serve, alice):
     zeros = {"type": "object", "description": "a\0b"}
     bombed = serve(calls=FakeMcpCalls(mcp_tool("bomb", parameters=zeros), mcp_tool()))
     cursed = serve(calls=FakeMcpCalls(error="no\0way" + "!" * 5000))
@@ -81,7 +81,7 @@ def test_a_server_whose_words_cannot_be_stored_breaks_no_list(serve, alice):
     assert servers(cursed, alice)[0]["error"].startswith("noway!")
 
 
-def test_a_server_that_dies_keeps_the_tools_it_had(serve, alice, age):
+def test_an_unreachable_server_keeps_its_tools(serve, alice, age):
     add(serve(), alice)
     dead = serve(calls=FakeMcpCalls(error="gone"))
     age(11)
@@ -90,7 +90,7 @@ def test_a_server_that_dies_keeps_the_tools_it_had(serve, alice, age):
     assert servers(dead, alice)[0]["error"] == "gone"
 
 
-def test_a_server_is_not_asked_again_for_ten_minutes_dead_or_alive(serve, alice, age):
+def test_a_server_is_listed_at_most_every_ten_minutes(serve, alice, age):
     calls = FakeMcpCalls(error="gone")
     function = serve(calls=calls)
     add(function, alice)
@@ -101,7 +101,7 @@ def test_a_server_is_not_asked_again_for_ten_minutes_dead_or_alive(serve, alice,
     assert len(calls.asked) == 1
 
 
-def test_no_connection_is_taken_while_servers_are_asked(serve, engine, alice):
+def test_no_connection_is_used_while_servers_are_listed(serve, engine, alice):
     taken = []
 
     class Looking(FakeMcpCalls):
@@ -114,7 +114,7 @@ def test_no_connection_is_taken_while_servers_are_asked(serve, engine, alice):
     assert taken == [(0, 5.0)]
 
 
-def test_two_servers_of_one_name_are_one_too_many(served, alice, bob):
+def test_a_server_name_is_unique_per_user(served, alice, bob):
     add(served, alice)
     again = add(served, alice)
 
@@ -122,13 +122,13 @@ def test_two_servers_of_one_name_are_one_too_many(served, alice, bob):
     assert add(served, bob).status == 201
 
 
-def test_the_deployments_name_is_taken(serve, alice):
+def test_a_name_of_a_deployment_server_is_taken(serve, alice):
     function = serve(deployment=[McpEndpoint("notes", "https://team.example.com/mcp")])
 
     assert add(function, alice).json["code"] == "name_taken"
 
 
-def test_the_deployments_servers_are_listed_by_the_first_who_looks(serve, alice, bob):
+def test_the_first_caller_lists_the_deployments_servers(serve, alice, bob):
     calls = FakeMcpCalls(mcp_tool())
     function = serve(calls=calls, deployment=[McpEndpoint("everybodys", "https://team.example.com/mcp")])
 
@@ -136,7 +136,7 @@ def test_the_deployments_servers_are_listed_by_the_first_who_looks(serve, alice,
     assert len(calls.asked) == 1
 
 
-def test_nobody_has_more_than_twenty_servers(served, alice):
+def test_a_user_has_at_most_twenty_servers(served, alice):
     statuses = [add(served, alice, name=f"s{number}").status for number in range(21)]
 
     assert statuses == [201] * 20 + [409]
@@ -150,7 +150,7 @@ def test_a_repeated_key_adds_one_server(served, alice):
     assert (len(servers(served, alice)), other.json["code"]) == (1, "idempotency_key_reused")
 
 
-def test_a_removed_server_takes_tools_and_settings_along(served, alice):
+def test_removing_a_server_removes_its_tools_and_settings(served, alice):
     id = add(served, alice).json["id"]
     served.call("PUT", "/tools/notes.echo", {"enabled": False}, as_=alice)
     assert served.delete(f"/tools/mcp-servers/{id}", as_=alice).status == 204
@@ -176,11 +176,11 @@ def test_a_removed_server_takes_tools_and_settings_along(served, alice):
         {"owner": "me"},
     ],
 )
-def test_a_server_that_cannot_be_is_refused(served, alice, changes):
+def test_an_invalid_server_is_refused(served, alice, changes):
     assert add(served, alice, **changes).status == 422
 
 
-def test_tools_that_cannot_be_offered_are_left_out(serve, alice):
+def test_invalid_tools_of_a_server_are_left_out(serve, alice):
     odd = [mcp_tool("a/b"), mcp_tool("fine"), mcp_tool("x", parameters={"type": "string"}), mcp_tool("y" * 65), {"name": 7}]
     function = serve(calls=FakeMcpCalls(*odd))
     add(function, alice)

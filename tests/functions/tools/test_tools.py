@@ -16,7 +16,7 @@ def listed(function, alice):
     return {tool["name"]: tool for tool in function.get("/tools?limit=100", as_=alice).json["items"]}
 
 
-def test_the_list_tells_all_of_a_tool(served, alice):
+def test_the_list_describes_a_tool_in_full(served, alice):
     assert listed(served, alice)["shout"] == {
         "name": "shout",
         "description": "Does shout.",
@@ -27,7 +27,7 @@ def test_the_list_tells_all_of_a_tool(served, alice):
     }
 
 
-def test_the_list_comes_in_pages_by_name(serve, alice):
+def test_the_list_is_paged_by_name(serve, alice):
     function = serve(FakeToolRunner(make_spec("c"), make_spec("a"), make_spec("b")))
     first = function.get("/tools?limit=2", as_=alice).json
     second = function.get(f"/tools?limit=2&cursor={first['next_cursor']}", as_=alice).json
@@ -43,7 +43,7 @@ def test_a_tool_can_be_called(served, alice):
     assert answer.json["elapsed_ms"] >= 0
 
 
-def test_arguments_that_do_not_fit_name_the_place(serve, alice):
+def test_invalid_arguments_name_the_location(serve, alice):
     runner = FakeToolRunner()
     answer = invoke(serve(runner), alice, arguments={"text": 7})
 
@@ -61,47 +61,47 @@ def test_a_user_in_the_arguments_is_refused_and_the_callers_own_is_bound(serve, 
 
 
 @pytest.mark.parametrize("name", ["nothing", "shout.loudly", "%00", "..%2Fadmin"])
-def test_a_tool_that_is_not_there_is_not_found(served, alice, name):
+def test_an_unknown_tool_is_not_found(served, alice, name):
     assert invoke(served, alice, name).status == put(served, alice, {"enabled": True}, name).status == 404
 
 
-def test_a_tool_that_is_off_is_listed_and_not_called(served, alice):
+def test_a_disabled_tool_is_listed_but_not_run(served, alice):
     put(served, alice, {"enabled": False})
 
     assert (invoke(served, alice).status, invoke(served, alice).json["code"]) == (409, "tool_disabled")
     assert listed(served, alice)["shout"]["enabled"] is False
 
 
-def test_null_gives_the_word_back_to_the_tool(served, alice):
+def test_null_restores_the_tools_default(served, alice):
     put(served, alice, {"enabled": False, "requires_approval": True})
     answer = put(served, alice, {"enabled": None})
 
     assert (answer.json["enabled"], answer.json["requires_approval"]) == (True, True)
 
 
-def test_nothing_to_change_changes_nothing(served, alice):
+def test_an_empty_change_changes_nothing(served, alice):
     put(served, alice, {"enabled": False})
 
     assert put(served, alice, {}).json["enabled"] is False
 
 
-def test_an_approval_that_the_tool_demands_cannot_be_lifted(serve, alice):
+def test_an_approval_that_the_tool_requires_cannot_be_lifted(serve, alice):
     function = serve(FakeToolRunner(make_spec(requires_approval=True)))
 
     assert put(function, alice, {"requires_approval": False}).json["requires_approval"] is True
 
 
-def test_a_direct_call_is_its_own_approval(serve, alice):
+def test_a_direct_call_needs_no_approval(serve, alice):
     assert invoke(serve(FakeToolRunner(make_spec(requires_approval=True))), alice).json["ok"]
 
 
-def test_settings_are_the_users_own(served, alice, bob):
+def test_settings_apply_to_one_user(served, alice, bob):
     put(served, alice, {"enabled": False})
 
     assert (invoke(served, bob).status, listed(served, bob)["shout"]["enabled"]) == (200, True)
 
 
-def test_what_a_token_may_not_do_its_tools_may_not(serve, alice):
+def test_a_tool_cannot_exceed_the_tokens_scopes(serve, alice):
     function = serve(FakeToolRunner(make_spec(scopes=("documents",))))
     narrow = Person(alice.email, alice.tokens, alice.claims | {"scope": "tools"})
 
@@ -117,14 +117,14 @@ def test_calls_are_counted(serve, alice):
     assert int(refused.headers["retry-after"]) >= 1
 
 
-def test_what_does_not_fit_is_not_counted(serve, alice):
+def test_a_call_with_invalid_arguments_is_not_counted(serve, alice):
     function = serve(rate_per_minute=1)
     invoke(function, alice, arguments={"text": 7})
 
     assert invoke(function, alice).status == 200
 
 
-def test_while_a_tool_runs_no_connection_is_taken(serve, engine, alice):
+def test_no_connection_is_used_while_a_tool_runs(serve, engine, alice):
     taken = []
 
     class Looking(FakeToolRunner):

@@ -10,18 +10,18 @@ PATHS = ["/openapi.json", "/docs"]
 
 
 @pytest.mark.parametrize(("path", "kind"), [("/openapi.json", "application/json"), ("/docs", "text/html; charset=utf-8")])
-def test_anybody_may_read_the_description(web, path, kind):
+def test_the_description_is_public(web, path, kind):
     answer = web.get(path)
 
     assert (answer.status, answer.headers["content-type"]) == (200, kind)
 
 
-def test_the_document_is_of_this_version(web):
+def test_the_document_has_the_current_version(web):
     assert web.get("/openapi.json").json["info"]["version"] == __version__
 
 
 @pytest.mark.parametrize("path", PATHS)
-def test_who_has_the_newest_copy_is_not_sent_another(web, path):
+def test_a_current_copy_is_not_sent_again(web, path):
     first = web.get(path)
     again = web.get(path, headers={"If-None-Match": f'"older", W/{first.headers["etag"]}'})
 
@@ -29,12 +29,12 @@ def test_who_has_the_newest_copy_is_not_sent_another(web, path):
 
 
 @pytest.mark.parametrize("path", PATHS)
-def test_who_has_another_copy_is_sent_the_newest(web, path):
+def test_a_stale_copy_is_replaced(web, path):
     assert web.get(path, headers={"If-None-Match": '"older"'}).status == 200
 
 
 @pytest.mark.parametrize("path", PATHS)
-def test_copies_may_be_kept_for_minutes(web, path):
+def test_copies_may_be_cached_for_minutes(web, path):
     assert web.get(path).headers["cache-control"] == "public, max-age=300"
 
 
@@ -56,7 +56,7 @@ def test_the_page_names_no_other_host(web):
     assert re.findall(r"https?://[\w.-]+", page) == []
 
 
-def test_every_link_of_the_page_leads_to_something_on_it(web):
+def test_every_link_of_the_page_has_a_target(web):
     page = web.get("/docs").body.decode()
     places = re.findall(r'\bid="([^"]+)"', page)
 
