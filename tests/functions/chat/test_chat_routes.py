@@ -16,7 +16,7 @@ def patient(chat, monkeypatch):
     monkeypatch.setattr(services.router, "retry_policy", RetryPolicy(first_pause_s=0.0))
 
 
-def test_a_stream_tells_the_turn_as_numbered_events(chat, alice):
+def test_a_stream_has_the_turns_numbered_events(chat, alice):
     answer = chat.post("/chat", {"message": "hello"}, as_=alice)
     names = [name for name, _ in answer.events]
 
@@ -30,7 +30,7 @@ def test_no_proxy_may_transform_a_stream(chat, alice):
     assert "no-transform" in chat.post("/chat", {"message": "hello"}, as_=alice).headers["cache-control"]
 
 
-def test_the_terminal_event_has_what_the_contract_names(chat, alice):
+def test_the_terminal_event_has_the_contracts_fields(chat, alice):
     _, data = chat.post("/chat", {"message": "hello"}, as_=alice).events[-1]
 
     assert set(data) == {"message_id", "finish_reason", "usage", "model", "timings"}
@@ -46,7 +46,7 @@ def test_without_streaming_the_answer_is_one_document(chat, alice):
     assert answer.json["message"]["text"] == streamed.text
 
 
-def test_the_conversation_goes_on_where_it_is_named(chat, conversation, alice):
+def test_a_named_conversation_has_its_history(chat, conversation, alice):
     first = chat.post("/chat", {"message": "one", "stream": False}, as_=alice).json
     chat.post("/chat", {"message": "two", "conversation_id": first["conversation_id"]}, as_=alice)
     found = conversation.get(f"/conversations/{first['conversation_id']}/messages", as_=alice).json["items"]
@@ -91,14 +91,14 @@ def test_a_vendor_that_is_down_is_a_502_without_streaming(chat, alice):
         {"message": "x", "documents": ["not-an-id"]},
     ],
 )
-def test_a_request_that_cannot_be_met_is_422_and_stores_nothing(chat, conversation, alice, body):
+def test_an_invalid_request_is_422_and_stores_nothing(chat, conversation, alice, body):
     answer = chat.post("/chat", body, as_=alice)
 
     assert (answer.status, answer.json["code"]) == (422, "invalid_input")
     assert conversation.get("/conversations", as_=alice).json["items"] == []
 
 
-def test_a_message_of_the_contracts_example_is_taken(chat, alice):
+def test_the_contracts_example_is_accepted(chat, alice):
     body = {
         "message": "What is 12.5% of 840?",
         "conversation_id": None,
@@ -125,7 +125,7 @@ def test_text_of_any_script_comes_back_as_it_was_sent(chat, conversation, alice)
     assert found[0]["text"] == said
 
 
-def test_the_models_that_can_be_named_are_listed(chat, alice):
+def test_the_available_models_are_listed(chat, alice):
     found = {model["id"]: model for model in chat.get("/models", as_=alice).json}
 
     assert set(found) == {"offline", "priced", "seeing"}
@@ -134,13 +134,13 @@ def test_the_models_that_can_be_named_are_listed(chat, alice):
     assert (found["priced"]["output_usd_per_mtok"], found["priced"]["roles"]) == (10.0, [])
 
 
-def test_a_users_default_model_answers_where_nothing_else_is_named(auth, chat, alice):
+def test_a_users_default_model_answers_unless_another_is_named(auth, chat, alice):
     auth.patch("/auth/me", {"default_model": "priced"}, as_=alice)
 
     assert chat.post("/chat", {"message": "hello"}, as_=alice).events[0][1]["model"] == "priced"
 
 
-def test_nobody_chats_without_an_authorizers_word(chat):
+def test_a_request_without_an_authorizer_is_refused(chat):
     assert chat.post("/chat", {"message": "hello"}).status == 401
 
 

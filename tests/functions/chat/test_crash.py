@@ -48,7 +48,7 @@ def retry(engine, alice, change):
 
 
 @pytest.mark.parametrize("step", range(1, STEPS + 1))
-def test_whatever_step_a_worker_dies_at_the_retry_finds_one_turn_that_has_ended(engine, alice, crash, retry, row, log, step):
+def test_a_retry_finds_one_ended_turn_whichever_step_the_worker_died_at(engine, alice, crash, retry, row, log, step):
     assert crash(step).returncode == DIED
     first, second = retry(), retry()
     state = row(STATE, u=alice.id)
@@ -63,7 +63,7 @@ def test_whatever_step_a_worker_dies_at_the_retry_finds_one_turn_that_has_ended(
     assert (second[0], second[-1]) == (first[0], first[-1])
 
 
-def test_a_worker_that_does_not_die_takes_so_many_steps(crash, retry, row, alice):
+def test_a_complete_turn_takes_the_expected_steps(crash, retry, row, alice):
     done = crash(0)
 
     assert (done.returncode, int(done.stdout.split()[-1])) == (0, STEPS)

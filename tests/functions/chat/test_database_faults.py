@@ -47,7 +47,7 @@ def attempt(services, person, text, **options):
 
 
 @pytest.mark.parametrize("k", range(1, BEGIN + RECALL + END + 1))
-def test_a_connection_that_drops_leaves_a_whole_turn_or_none(engine, alice, row, dropping, conversation_id, k):
+def test_a_dropped_connection_leaves_a_whole_turn_or_none(engine, alice, row, dropping, conversation_id, k):
     services, idempotency_key = make_services(engine, ScriptedProvider(ANSWER)), IdempotencyKey("POST /chat", "a key", b"body")
     with dropping(k):
         events, refused = attempt(services, alice, "mine", conversation_id=conversation_id, idempotency_key=idempotency_key, model="priced")
@@ -61,7 +61,7 @@ def test_a_connection_that_drops_leaves_a_whole_turn_or_none(engine, alice, row,
     assert tuple(row(COUNTS, u=alice.id)) == (4, 2, 0, 0)
 
 
-def test_every_statement_of_a_turn_is_among_those_that_drop(engine, alice, conversation_id):
+def test_the_drops_cover_every_statement_of_a_turn(engine, alice, conversation_id):
     with recorded_statements(engine) as found:
         take(make_services(engine, ScriptedProvider(ANSWER)), alice, "mine", conversation_id=conversation_id, model="priced")
 

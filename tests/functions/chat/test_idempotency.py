@@ -29,7 +29,7 @@ def numbered(events):
     return [(one.number, one.event.name, one.event.data()) for one in events]
 
 
-def test_a_repeated_post_is_given_the_first_ones_events(chat, conversation, alice):
+def test_a_repeated_post_gets_the_events_of_the_first(chat, conversation, alice):
     first, second = (post(chat, alice, {"message": "hello"}) for _ in range(2))
 
     assert (second.events[0], second.events[-1], second.text) == (first.events[0], first.events[-1], first.text)
@@ -65,18 +65,18 @@ def test_the_key_with_another_body_is_422(chat, alice):
 
 
 @pytest.mark.parametrize("key", ["", "x" * 256])
-def test_what_is_no_key_is_422(chat, alice, key):
+def test_an_invalid_key_is_422(chat, alice, key):
     assert post(chat, alice, {"message": "hello"}, key).status == 422
 
 
-def test_a_key_is_its_users_own(engine, alice, bob):
+def test_a_key_is_scoped_to_its_user(engine, alice, bob):
     services = make_services(engine, ScriptedProvider(HELLO))
     mine, theirs = (take(services, person, idempotency_key=idempotency_key())[0] for person in (alice, bob))
 
     assert mine.turn_id != theirs.turn_id
 
 
-def test_a_key_is_its_routes_own(engine, alice):
+def test_a_key_is_scoped_to_its_route(engine, alice):
     services = make_services(engine, ScriptedProvider(HELLO))
     here, there = (take(services, alice, idempotency_key=idempotency_key(route=route))[0] for route in ("POST /chat", "POST /elsewhere"))
 
@@ -117,7 +117,7 @@ def test_after_a_day_a_key_is_new(engine, alice, change):
     assert first.turn_id != second.turn_id
 
 
-def test_an_old_key_opens_no_conversation_that_is_not_there(engine, alice, change):
+def test_an_expired_key_does_not_open_a_missing_conversation(engine, alice, change):
     services = make_services(engine, ScriptedProvider(HELLO))
     first, *_ = take(services, alice, idempotency_key=idempotency_key())
     change("UPDATE turns SET started_at = now() - interval '25 hours' WHERE id = :id", id=first.turn_id)
@@ -126,7 +126,7 @@ def test_an_old_key_opens_no_conversation_that_is_not_there(engine, alice, chang
         take(services, alice, idempotency_key=idempotency_key(), conversation_id=new_id())
 
 
-def test_a_repeat_in_a_conversation_that_went_on_is_given_its_own_answer(engine, alice):
+def test_a_repeat_in_a_continued_conversation_gets_its_own_answer(engine, alice):
     services = make_services(engine, ScriptedProvider(HELLO))
     first = list(take_numbered(services, alice, idempotency_key=idempotency_key()))
     take(services, alice, "second", conversation_id=first[0].event.conversation_id)
@@ -160,7 +160,7 @@ def test_fifty_posts_at_once_with_one_key_are_one_turn(database, alice, row):
     assert started.name == "turn.started"
 
 
-def test_the_other_of_two_keys_waits_for_nobody(engine, alice):
+def test_a_second_key_does_not_wait_for_the_first(engine, alice):
     provider = HangingProvider("word")
     taken = events_of(take_numbered(make_services(engine, provider), alice, idempotency_key=idempotency_key("first")))
     next(taken)

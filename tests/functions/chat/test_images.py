@@ -59,13 +59,13 @@ def shown(request):
     ]
 
 
-def test_a_model_that_can_see_is_given_the_image_and_the_words(services, provider, alice):
+def test_a_model_with_vision_receives_image_and_text(services, provider, alice):
     take(services, alice, "what is it?", attached=[PICTURE])
 
     assert list(provider.requests[0].messages[0].parts) == [PICTURE, llm.Text("what is it?")]
 
 
-def test_the_message_names_the_image_that_lies_with_its_user(services, engine, alice, keys):
+def test_the_message_refers_to_the_image_under_its_users_key(services, engine, alice, keys):
     started, *_ = take(services, alice, attached=[PICTURE])
     picture, words = stored_messages(engine, alice, started.conversation_id)[0].parts
 
@@ -84,14 +84,14 @@ def test_an_earlier_image_is_shown_again_for_a_while_and_then_noted(services, pr
     assert shown(last)[0] == ("user", [f"{IMAGE_NOTE}\none"])
 
 
-def test_a_model_that_cannot_see_is_told_of_earlier_images(services, provider, alice):
+def test_a_model_without_vision_gets_notes_of_earlier_images(services, provider, alice):
     started, *_ = take(services, alice, "one", attached=[PICTURE])
     take(services, alice, "two", conversation_id=started.conversation_id, model="blind")
 
     assert shown(provider.requests[1])[0] == ("user", [f"{IMAGE_NOTE}\none"])
 
 
-def test_a_question_with_an_image_needs_a_model_that_can_see(services, provider, alice, keys):
+def test_a_question_with_an_image_needs_a_model_with_vision(services, provider, alice, keys):
     with pytest.raises(ModelCannot):
         take(services, alice, attached=[PICTURE], model="blind")
     assert (provider.requests, keys(alice)) == ([], [])
@@ -114,7 +114,7 @@ def picture_id(part):
     return UUID(part["id"])
 
 
-def test_somebody_elses_image_is_not_there(services, engine, alice, bob, keys):
+def test_another_users_image_is_not_found(services, engine, alice, bob, keys):
     started, *_ = take(services, alice, attached=[PICTURE])
     picture = stored_messages(engine, alice, started.conversation_id)[0].parts[0]
 
@@ -136,14 +136,14 @@ def test_a_refused_turn_leaves_no_image(services, engine, alice, keys):
     assert keys(alice) == []
 
 
-def test_a_question_is_answered_anew_with_its_images(services, provider, alice):
+def test_a_question_is_regenerated_with_its_images(services, provider, alice):
     started, *_ = take(services, alice, attached=[PICTURE])
     take(services, alice, "", conversation_id=started.conversation_id, is_regeneration=True)
 
     assert list(provider.requests[1].messages[-1].parts) == [PICTURE, llm.Text("hello")]
 
 
-def test_an_image_that_has_gone_is_told_of(services, provider, alice, keys, environment):
+def test_a_missing_image_becomes_a_note(services, provider, alice, keys, environment):
     started, *_ = take(services, alice, attached=[PICTURE])
     boto3.client("s3").delete_object(Bucket=environment["PARLEY_FILES_BUCKET"], Key=keys(alice)[0])
     take(services, alice, "and now?", conversation_id=started.conversation_id)
@@ -155,7 +155,7 @@ def post(chat, person, **fields):
     return chat.post("/chat", {"message": "what?", "model": "seeing", "images": [PNG_DATA_URL], "stream": False} | fields, as_=person)
 
 
-def test_the_api_shows_the_image_without_its_place_and_signs_an_address(chat, conversation, alice):
+def test_the_api_shows_the_image_without_its_key_and_signs_a_url(chat, conversation, alice):
     made = post(chat, alice).json
     part = conversation.get(f"/conversations/{made['conversation_id']}/messages", as_=alice).json["items"][0]["parts"][0]
     found = chat.get(f"/chat/images/{part['id']}", as_=alice).json
@@ -175,13 +175,13 @@ def test_the_api_shows_the_image_without_its_place_and_signs_an_address(chat, co
         "no-id",
     ],
 )
-def test_what_is_no_image_is_refused_by_its_place(chat, alice, image):
+def test_an_invalid_image_is_refused_with_its_location(chat, alice, image):
     answer = post(chat, alice, images=[PNG_DATA_URL, image])
 
     assert (answer.status, answer.json["errors"][0]["loc"]) == (422, ["body", "images", 1])
 
 
-def test_the_models_inability_is_told(chat, alice):
+def test_a_models_missing_ability_is_an_error(chat, alice):
     answer = post(chat, alice, model="offline")
 
     assert (answer.status, answer.json["code"]) == (422, "model_cannot")

@@ -31,7 +31,7 @@ TERMINAL = {"turn.completed", "turn.stopped", "turn.interrupted", "turn.failed"}
 
 
 @pytest.mark.parametrize("place", range(len(WORDS) + 1))
-def test_wherever_a_provider_breaks_off_the_delivered_words_are_kept(engine, alice, log, place):
+def test_the_delivered_text_is_stored_wherever_a_provider_fails(engine, alice, log, place):
     services = make_services(engine, ScriptedProvider([*WORDS[:place], ProviderFailed("acme", "reset")]))
     started, *middle, last = take(services, alice)
     said = "".join(event.text for event in middle)
@@ -43,7 +43,7 @@ def test_wherever_a_provider_breaks_off_the_delivered_words_are_kept(engine, ali
     assert logged[-1][2] == last.data()
 
 
-def test_what_is_streamed_is_what_is_logged(engine, alice, log):
+def test_the_stream_and_the_log_are_the_same(engine, alice, log):
     taken = [(one.number, one.event.name, one.event.data()) for one in take_numbered(make_services(engine, ScriptedProvider(HELLO)), alice)]
     started, joined, last = log(taken[0][2]["turn_id"])
 
@@ -69,7 +69,7 @@ def test_pings_come_at_least_every_15_seconds():
     assert heartbeat.PING_S + heartbeat.TICK_S <= 15
 
 
-def test_a_client_that_leaves_changes_nothing(engine, alice, log):
+def test_a_client_that_disconnects_changes_nothing(engine, alice, log):
     taken = take_numbered(make_services(engine, ScriptedProvider([*WORDS, HELLO[-1]])), alice)
     started = next(taken).event
     next(taken)
@@ -92,7 +92,7 @@ def test_a_turn_logs_while_it_runs(engine, alice, log):
     assert logged == [(3, "text.delta", {"texts": ["one ", "two "]})]
 
 
-def test_a_database_that_is_away_for_a_while_does_not_end_a_turn(engine, alice, log, monkeypatch):
+def test_a_database_that_is_briefly_unavailable_does_not_end_a_turn(engine, alice, log, monkeypatch):
     real, away, calls = turns.record_heartbeat, iter([True, True]), []
 
     def tick(*given, **named):
@@ -131,7 +131,7 @@ def events_so_far(started):
     return [LoggedEvent(3, "text.delta", {"texts": ["one ", "two "]})]
 
 
-def test_who_looks_at_a_dead_turn_finds_it_interrupted(engine, chat, alice, dead, log):
+def test_reading_a_stale_turn_interrupts_it(engine, chat, alice, dead, log):
     shown = chat.get(f"/chat/turns/{dead.turn_id}", as_=alice).json
 
     assert (shown["status"], shown["text"], shown["error_code"]) == ("interrupted", "one two ", "function_lost")
@@ -139,13 +139,13 @@ def test_who_looks_at_a_dead_turn_finds_it_interrupted(engine, chat, alice, dead
     assert [(number, name) for number, name, _ in log(dead.turn_id)][-1] == (4, "turn.interrupted")
 
 
-def test_who_follows_a_dead_turn_is_told_its_end(chat, alice, dead):
+def test_a_reader_of_a_stale_turn_gets_its_end(chat, alice, dead):
     events = chat.get(f"/chat/turns/{dead.turn_id}/events?after=1", as_=alice).events
 
     assert [name for name, _ in events] == ["text.delta", "turn.interrupted"]
 
 
-def test_a_dead_turn_is_ended_once_by_however_many_meet_it(engine, database, alice, dead, log):
+def test_a_stale_turn_is_ended_once_by_concurrent_requests(engine, database, alice, dead, log):
     from concurrent.futures import ThreadPoolExecutor
 
     from parley.db.engine import make_engine
@@ -159,7 +159,7 @@ def test_a_dead_turn_is_ended_once_by_however_many_meet_it(engine, database, ali
     assert [name for _, name, _ in log(dead.turn_id)].count("turn.interrupted") == 1
 
 
-def test_a_turn_that_was_taken_for_dead_ends_as_it_was_stored(engine, database, alice, age, log):
+def test_a_turn_found_stale_ends_as_it_was_stored(engine, database, alice, age, log):
     from parley.db.engine import make_engine
 
     provider, other = HangingProvider("one "), make_engine(database)
@@ -174,7 +174,7 @@ def test_a_turn_that_was_taken_for_dead_ends_as_it_was_stored(engine, database, 
     assert [name for _, name, _ in log(started.turn_id)].count("turn.interrupted") == 1
 
 
-def test_a_turn_that_was_taken_for_dead_is_paid_for(engine, alice, age, row):
+def test_a_turn_found_stale_is_paid_for(engine, alice, age, row):
     provider = HangingProvider("one ")
     taken = events_of(take_numbered(make_services(engine, provider), alice))
     started = next(taken)
@@ -186,7 +186,7 @@ def test_a_turn_that_was_taken_for_dead_is_paid_for(engine, alice, age, row):
     assert row("SELECT status, is_estimate FROM usage WHERE turn_id = :t", t=started.turn_id) == ("interrupted", True)
 
 
-def test_a_turn_that_was_ended_by_another_is_not_ended_again(engine, database, alice, age):
+def test_a_superseded_turn_is_not_ended_again(engine, database, alice, age):
     from parley.db.engine import make_engine
 
     other = make_engine(database)
@@ -201,7 +201,7 @@ def test_a_turn_that_was_ended_by_another_is_not_ended_again(engine, database, a
     assert [m.text for m in stored_messages(engine, alice, started.conversation_id)] == ["hello", ""]
 
 
-def test_a_beating_heart_is_not_taken_for_dead(engine, alice):
+def test_a_turn_with_a_heartbeat_is_not_interrupted(engine, alice):
     provider = HangingProvider("word")
     taken = take_numbered(make_services(engine, provider), alice)
     started = next(taken).event
@@ -210,7 +210,7 @@ def test_a_beating_heart_is_not_taken_for_dead(engine, alice):
     provider.close(), list(taken)
 
 
-def test_a_turn_that_lasts_is_watched_and_a_fast_one_is_not(engine, alice):
+def test_a_long_turn_has_a_watchdog_and_a_fast_turn_has_none(engine, alice):
     slow, fast = RecordingQueue(), RecordingQueue()
     started, *_ = take(make_services(engine, HangingProvider("word"), queue=slow), alice, time_limit_s=0.5)
     take(make_services(engine, ScriptedProvider(HELLO), queue=fast), alice)
@@ -219,19 +219,19 @@ def test_a_turn_that_lasts_is_watched_and_a_fast_one_is_not(engine, alice):
     assert fast.sent == []
 
 
-def test_the_log_is_never_ahead_of_a_turns_heart(engine, alice, row):
+def test_the_log_is_never_newer_than_the_heartbeat(engine, alice, row):
     started, *_, _ = take(make_services(engine, ScriptedProvider(HELLO)), alice)
 
     assert row("SELECT last_event FROM turns WHERE id = :id", id=started.turn_id).last_event == 4
 
 
-def test_a_turn_of_another_is_not_ticked(engine, alice, bob):
+def test_a_foreign_turn_gets_no_heartbeat(engine, alice, bob):
     started, *_ = take(make_services(engine, ScriptedProvider(HELLO)), alice)
 
     assert not turns.record_heartbeat(engine, started.turn_id, user_id=bob.id, entries=[]).is_running
 
 
-def test_a_handler_that_is_closed_on_the_way_has_ended_its_turn(chat, alice, row):
+def test_a_handler_that_is_closed_early_has_ended_its_turn(chat, alice, row):
     """As when the runtime's connection breaks: no work of the turn may be left for the worker's next invocation."""
     chunks = chat.handler(rest_event("POST", "/chat", {"message": "hello"}, as_=alice, headers={}), Function.CONTEXT)
     next(chunks), next(chunks), next(chunks)

@@ -142,7 +142,7 @@ def sums(lines: list[InvoiceLine]) -> dict[str, tuple]:
     }
 
 
-def test_the_run_is_a_mixed_one(run):
+def test_the_run_has_all_kinds_of_calls(run):
     endings = {answer.events[-1][0] if answer.events else answer.status for answer in run.answers}
 
     assert endings >= {"turn.completed", "turn.interrupted", "turn.failed", 200, 502}
@@ -156,19 +156,19 @@ def test_every_call_that_reached_a_vendor_has_one_row(run):
     assert dict(run.rows("model, count(*)", "GROUP BY model")) == reached
 
 
-def test_what_the_vendors_reported_is_in_the_ledger_to_the_last_token(run):
+def test_usage_that_vendors_reported_is_in_the_ledger_to_the_last_token(run):
     stored = {model: tuple(sums) for model, *sums in run.rows(f"model, {SUMS}", "AND NOT is_estimate GROUP BY model")}
 
     assert stored == sums(run.lines(is_reported=True))
 
 
-def test_what_the_vendors_did_not_report_is_flagged_row_by_row(run):
+def test_usage_that_vendors_did_not_report_is_flagged_in_each_row(run):
     flagged = dict(run.rows("model, count(*)", "AND is_estimate GROUP BY model"))
 
     assert flagged == Counter(line.model for line in run.lines(is_reported=False))
 
 
-def test_estimates_are_near_what_was_delivered(run):
+def test_estimates_are_close_to_the_delivered_text(run):
     stored = {model: tuple(sums) for model, *sums in run.rows(f"model, {SUMS}", "AND is_estimate GROUP BY model")}
 
     for name, delivered in sums(run.lines(is_reported=False)).items():

@@ -71,7 +71,7 @@ def money(postgres, person):
     return [tuple(map(float, row)) for row in found]
 
 
-def test_a_call_is_stored_and_paid_with_what_the_provider_counted(engine, postgres, alice):
+def test_a_call_is_stored_and_charged_with_the_providers_usage(engine, postgres, alice):
     take(make_services(engine, HELLO), alice)
 
     assert rows(postgres, alice) == [("first", "completed", 1000, 100, False)]
@@ -86,7 +86,7 @@ def test_every_call_of_a_turn_has_its_row(engine, postgres, alice):
     assert (started.model, completed.model) == ("first", "second")
 
 
-def test_an_answer_that_broke_off_is_paid_by_a_flagged_estimate(engine, postgres, alice):
+def test_an_interrupted_answer_is_paid_by_a_flagged_estimate(engine, postgres, alice):
     *_, interrupted = take(make_services(engine, [llm.TextDelta("Good morning to you"), ProviderFailed("acme", "reset")]), alice)
     ((_, status, input_tokens, output_tokens, is_estimate),) = rows(postgres, alice)
 
@@ -95,14 +95,14 @@ def test_an_answer_that_broke_off_is_paid_by_a_flagged_estimate(engine, postgres
     assert money(postgres, alice) == [(float(interrupted.usage.cost_usd), 0)]
 
 
-def test_a_turn_that_failed_gives_back_what_was_reserved(engine, postgres, alice):
+def test_a_failed_turn_releases_its_reservation(engine, postgres, alice):
     services = make_services(engine, *([ProviderFailed("acme", "500")] for _ in range(3)))
 
     assert isinstance(take(services, alice)[-1], TurnFailed)
     assert money(postgres, alice) == [(0, 0)]
 
 
-def test_what_is_reserved_is_the_price_at_the_dearest_fallback(engine, postgres, alice):
+def test_the_reservation_is_the_cost_of_the_dearest_fallback(engine, postgres, alice):
     events = events_of(take_numbered(make_services(engine, HELLO), alice))
     next(events)
     ((_, reserved_usd),) = money(postgres, alice)
@@ -112,7 +112,7 @@ def test_what_is_reserved_is_the_price_at_the_dearest_fallback(engine, postgres,
     assert 0.002 + 0.002 < reserved_usd < 0.002 + 0.0025
 
 
-def test_a_call_after_one_that_timed_out_reserves_once_more(engine, postgres, alice):
+def test_a_call_after_a_timed_out_call_reserves_again(engine, postgres, alice):
     reserved = []
 
     class Watching(Playing):
@@ -129,7 +129,7 @@ def test_a_call_after_one_that_timed_out_reserves_once_more(engine, postgres, al
     assert money(postgres, alice)[0][1] == 0
 
 
-def test_an_exhausted_budget_stores_nothing_and_asks_nobody(engine, conversation, alice):
+def test_an_exhausted_budget_stores_nothing_and_calls_no_model(engine, conversation, alice):
     services = make_services(engine, budget="0.0001")
     with pytest.raises(BudgetExhausted):
         take(services, alice)
@@ -137,7 +137,7 @@ def test_an_exhausted_budget_stores_nothing_and_asks_nobody(engine, conversation
     assert conversation.get("/conversations", as_=alice).json["items"] == []
 
 
-def test_with_the_store_down_no_model_is_asked(database, alice):
+def test_with_the_database_down_no_model_is_called(database, alice):
     nowhere = make_engine(DatabaseSettings.model_validate(database.model_dump() | {"database_port": 9}))
     services = make_services(nowhere, HELLO)
     with pytest.raises(Unavailable):
@@ -159,7 +159,7 @@ def test_a_healthy_turn_takes_five_statements_one_to_recall_and_three(engine, al
     assert (beginning, len(statements) - beginning) == (5, 1 + 3)
 
 
-def test_too_many_requests_in_a_minute_are_told_to_wait(chat, alice, monkeypatch):
+def test_too_many_requests_in_a_minute_get_retry_after(chat, alice, monkeypatch):
     allow(monkeypatch, rate=2)
     answers = [chat.post("/chat", {"message": "hello", "stream": False}, as_=alice) for _ in range(3)]
 
@@ -176,7 +176,7 @@ def allow(monkeypatch, *, rate=1000, budget="5"):
     monkeypatch.setitem(app._app.state._state, "services", changed)
 
 
-def test_a_budget_without_room_is_402_before_a_stream_begins(chat, alice, monkeypatch):
+def test_an_exhausted_budget_is_402_before_a_stream_begins(chat, alice, monkeypatch):
     allow(monkeypatch, budget="0.000001")
     answer = chat.post("/chat", {"message": "hello", "model": "priced"}, as_=alice)
 
@@ -184,7 +184,7 @@ def test_a_budget_without_room_is_402_before_a_stream_begins(chat, alice, monkey
     assert re.search(r"renews on \d{4}-\d\d-01 \(UTC\)", answer.json["detail"])
 
 
-def test_an_unknown_model_is_404_and_names_those_there_are(chat, alice):
+def test_an_unknown_model_is_404_and_names_the_available_ones(chat, alice):
     answer = chat.post("/chat", {"message": "hello", "model": "gpt-99"}, as_=alice)
 
     assert (answer.status, answer.json["code"]) == (404, "model_not_found")
@@ -198,7 +198,7 @@ def test_too_long_a_prompt_is_413_with_the_numbers(chat, alice):
     assert re.search(r"about 8\d{3} tokens.*takes 1500", answer.json["detail"])
 
 
-def test_a_user_sees_their_usage_by_day_and_model_and_what_is_left(engine, chat, conversation, alice, bob):
+def test_a_user_sees_their_usage_by_day_and_model_and_the_remaining_budget(engine, chat, conversation, alice, bob):
     take(make_services(engine, HELLO, HELLO), alice)
     chat.post("/chat", {"message": "hello", "stream": False}, as_=alice)
     shown = conversation.get("/usage", as_=alice).json
@@ -232,7 +232,7 @@ def test_usage_outlives_the_conversation(engine, postgres, conversation, alice):
     assert len(rows(postgres, alice)) == 1
 
 
-def test_a_key_may_have_less_than_its_user(auth, chat, alice):
+def test_a_key_may_have_a_lower_limit_than_its_user(auth, chat, alice):
     made = auth.post("/auth/api-keys", {"name": "script", "rate_per_minute": 2, "monthly_budget_usd": 0.0}, as_=alice).json
     key = replace(alice, claims={"sub": str(alice.id), "api_key_id": made["id"], "scope": "chat", "exp": alice.claims["exp"]})
     question = {"message": "hello", "stream": False}

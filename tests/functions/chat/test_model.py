@@ -54,7 +54,7 @@ def workers(provider, pooled, tmp_path):
 
 
 @pytest.mark.timeout(0 if RUNS else 300)
-def test_whatever_a_user_does_is_as_the_oracle_says(workers, provider, auth, bob, postgres):
+def test_any_sequence_of_actions_matches_the_oracle(workers, provider, auth, bob, postgres):
     people = []
 
     def conversing():

@@ -39,7 +39,7 @@ def test_a_refused_turn_is_409_with_a_time_to_retry(chat, alice, running):
     assert int(answer.headers["retry-after"]) > 0
 
 
-def test_who_waits_is_answered_after_the_turn_before(engine, database, alice, running):
+def test_a_waiting_request_is_answered_after_the_running_turn(engine, database, alice, running):
     started, finish = running
     mine = make_engine(database)
     waiting = events_of(
@@ -52,12 +52,12 @@ def test_who_waits_is_answered_after_the_turn_before(engine, database, alice, ru
     assert [(m.seq, m.text) for m in stored_messages(engine, alice, started.conversation_id)][2:] == [(3, "me too"), (4, "Hello")]
 
 
-def test_who_waits_gives_up_in_time_for_an_answer(engine, alice, running):
+def test_a_waiting_request_gives_up_in_time_for_its_own_answer(engine, alice, running):
     with pytest.raises(ConversationBusy):
         take(make_services(engine, ScriptedProvider(HELLO)), alice, conversation_id=running[0].conversation_id, wait=True, time_limit_s=5)
 
 
-def test_another_conversation_of_the_user_is_free(engine, alice, running):
+def test_another_conversation_of_the_user_is_not_busy(engine, alice, running):
     assert take(make_services(engine, ScriptedProvider(HELLO)), alice)[-1].name == "turn.completed"
 
 
@@ -97,7 +97,7 @@ def test_many_writers_leave_numbers_without_gaps_in_turns_and_lose_nothing(engin
     assert len(accepted) == WRITERS if wait else accepted
 
 
-def test_what_a_model_is_given_holds_every_answer_before(engine, database, alice, conversation_id):
+def test_the_prompt_has_every_earlier_answer(engine, database, alice, conversation_id):
     """A turn that runs between the reading of the history and the storing of the question is part of the history."""
     from functions.chat.turn import begin
 
@@ -118,7 +118,7 @@ def test_what_a_model_is_given_holds_every_answer_before(engine, database, alice
     assert [m.text for m in scripted.requests[0].messages] == ["quick", "Hello", "slow"]
 
 
-def test_a_dead_turn_does_not_block_its_conversation(engine, alice, age):
+def test_a_stale_turn_does_not_block_its_conversation(engine, alice, age):
     provider = HangingProvider("word")
     taken = events_of(take_numbered(make_services(engine, provider), alice))
     started = next(taken)

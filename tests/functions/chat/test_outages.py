@@ -104,29 +104,29 @@ def turns(run):
 
 
 @pytest.mark.timeout(0 if TURNS else 120)
-def test_the_database_was_away_while_clients_asked(run):
+def test_the_database_was_down_while_clients_sent_requests(run):
     assert len(run.spans) >= 2
     assert any(attempt.is_away for attempt in run.attempts())
 
 
-def test_everybody_was_answered_in_the_end(run):
+def test_every_client_was_answered_in_the_end(run):
     assert [asked.question for asked in run.asked if not asked.last.is_final] == []
 
 
-def test_who_was_turned_away_was_told_when_to_come_again(run):
+def test_every_refusal_had_retry_after(run):
     away = [one.answer for one in run.attempts() if one.is_away]
 
     assert {(one.status, int(one.headers["retry-after"]) > 0) for one in away if not one.events} <= {(503, True)}
     assert {one.events[-1][1]["retryable"] for one in away if one.events} <= {True}
 
 
-def test_nothing_else_went_wrong_than_the_vendor_and_the_database(run):
+def test_only_the_vendor_and_the_database_caused_errors(run):
     codes = {one.code for one in run.attempts()}
 
     assert codes <= {"", "unavailable", "in_progress", "conversation_busy", "provider_rejected", "provider_failed", "provider_busy"}
 
 
-def test_each_question_is_stored_once_and_answered_as_its_client_was_told(run, turns):
+def test_each_question_is_stored_once_with_the_answer_its_client_received(run, turns):
     for asked in run.asked:
         _, status, question, answer, times, _, ends = turns[asked.question]
         assert (question, times, ends) == (asked.question, 1, 1)
@@ -134,7 +134,7 @@ def test_each_question_is_stored_once_and_answered_as_its_client_was_told(run, t
         assert status in ("completed", "interrupted", "failed")
 
 
-def test_each_call_of_a_model_was_one_that_a_turn_made_and_is_charged_once(run, turns, provider):
+def test_each_model_call_belongs_to_a_turn_and_is_charged_once(run, turns, provider):
     for asked in run.asked:
         calls, (_, status, *_, charges, _) = len(provider.asked[asked.question]), turns[asked.question]
         assert calls <= (3 if asked.question.startswith("errs") else 1)
@@ -148,9 +148,9 @@ def test_no_number_is_missing(run):
         assert numbers == list(range(1, last_seq + 1))
 
 
-def test_all_is_normal_two_seconds_after_the_database_is(run):
+def test_turns_succeed_two_seconds_after_the_database_is_back(run):
     assert (max if TURNS else min)(run.recoveries_s()) < NORMAL_S  # a busy machine may delay some of them, but not all
 
 
-def test_no_transaction_was_open_while_a_model_spoke(run):
+def test_no_transaction_was_open_while_a_model_answered(run):
     assert run.open_while_streaming == 0

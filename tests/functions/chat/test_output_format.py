@@ -32,14 +32,14 @@ def test_the_schema_goes_to_the_model_of_each_try(engine, alice):
 
 @pytest.mark.parametrize(("model", "status"), [("seeing", 200), ("offline", 422)])
 @pytest.mark.parametrize("wanted", [WRITTEN, {"type": "json_object"}])
-def test_a_model_that_cannot_do_it_refuses(chat, alice, model, status, wanted):
+def test_a_model_without_the_ability_is_refused(chat, alice, model, status, wanted):
     answer = chat.post("/chat", {"message": "where?", "model": model, "response_format": wanted, "stream": False}, as_=alice)
 
     assert answer.status == status
     assert answer.json.get("code") == (None if status == 200 else "model_cannot")
 
 
-def test_plain_text_is_what_every_model_writes(chat, alice):
+def test_plain_text_needs_no_ability(chat, alice):
     assert chat.post("/chat", {"message": "hello", "response_format": {"type": "text"}, "stream": False}, as_=alice).status == 200
 
 
@@ -52,20 +52,20 @@ def test_plain_text_is_what_every_model_writes(chat, alice):
         {"type": "json_schema", "json_schema": {"name": "two words", "schema": {}}},
     ],
 )
-def test_a_format_that_is_none_is_refused(chat, alice, wanted):
+def test_an_invalid_format_is_refused(chat, alice, wanted):
     answer = chat.post("/chat", {"message": "hello", "response_format": wanted}, as_=alice)
 
     assert (answer.status, answer.json["code"]) == (422, "invalid_input")
 
 
-def test_the_last_answer_may_be_written_anew_by_a_schema(chat, alice):
+def test_a_regeneration_may_use_a_schema(chat, alice):
     made = chat.post("/chat", {"message": "where?", "model": "seeing", "stream": False}, as_=alice).json
     asked = {"conversation_id": made["conversation_id"], "model": "seeing", "response_format": WRITTEN, "stream": False}
 
     assert chat.post("/chat/regenerate", asked, as_=alice).status == 200
 
 
-def test_openais_clients_may_ask_for_it_in_a_stored_conversation(chat, alice):
+def test_an_openai_client_may_request_a_format_in_a_stored_conversation(chat, alice):
     body = {"model": "seeing", "messages": [{"role": "user", "content": "where?"}], "response_format": WRITTEN}
 
     assert chat.post("/v1/chat/completions", body, as_=alice, headers={"X-Conversation-Id": "new"}).status == 200

@@ -56,7 +56,7 @@ def recalled(events):
     return [(event.kind, event.text) for event in events if isinstance(event, MemoryUsed)]
 
 
-def test_facts_and_passages_are_told_of_after_the_beginning_and_given_to_the_model(engine, services, provider, alice):
+def test_facts_and_passages_are_events_after_the_start_and_in_the_prompt(engine, services, provider, alice):
     add_memory(engine, alice, "I am allergic to nuts")
     add_conversation(engine, alice, "The party is on Friday")
     events = take(services, alice, "what shall I bring to the party?")
@@ -67,7 +67,7 @@ def test_facts_and_passages_are_told_of_after_the_beginning_and_given_to_the_mod
     assert provider.requests[0].passages == ["2026-11-02\nUser: The party is on Friday"]
 
 
-def test_what_is_recalled_is_in_the_log(engine, chat, alice):
+def test_recalled_memories_are_in_the_log(engine, chat, alice):
     add_memory(engine, alice, "I am allergic to nuts")
     answer = chat.post("/chat", {"message": "what do you know about me?"}, as_=alice)
     turn_id = answer.events[0][1]["turn_id"]
@@ -83,7 +83,7 @@ def test_a_passage_is_found_by_its_meaning(engine, services, alice):
     assert recalled(take(embedding(services, Embedder()), alice, "cats")) == [("passage", "2026-11-02\nUser: felines")]
 
 
-def test_the_questions_vector_is_in_the_bill(engine, services, conversation, alice):
+def test_the_query_embedding_is_charged(engine, services, conversation, alice):
     take(embedding(services, Embedder()), alice, "cats", model="priced")
     lines = {line["model"]: line["input_tokens"] for line in conversation.get("/usage", as_=alice).json["items"]}
 
@@ -109,7 +109,7 @@ def forgetful(engine, alice):
     return alice
 
 
-def test_nothing_is_recalled_nor_embedded_for_whoever_has_memory_off(engine, services, forgetful):
+def test_nothing_is_recalled_or_embedded_with_memory_off(engine, services, forgetful):
     embedder = Embedder()
     add_memory(engine, forgetful, "I am allergic to nuts")
     events = take(embedding(services, embedder), forgetful, "nuts?")
@@ -128,14 +128,14 @@ def test_nothing_is_recalled_in_an_incognito_conversation(engine, services, alic
     assert (recalled(events), recalled(again), embedder.texts, stored.is_incognito) == ([], [], [], True)
 
 
-def test_the_window_is_not_recalled_again(engine, services, alice):
+def test_passages_in_the_window_are_not_recalled(engine, services, alice):
     conversation_id = add_conversation(engine, alice, "The party is on Friday")
 
     assert recalled(take(services, alice, "which party?", conversation_id=conversation_id)) == []
     assert recalled(take(services, alice, "which party?")) != []
 
 
-def test_no_more_is_recalled_than_there_is_room_for(engine, services, provider, alice):
+def test_memories_fit_their_token_budget(engine, services, provider, alice):
     for number in range(6):
         add_conversation(engine, alice, f"the party number {number} " + "word " * 120)
     take(services, alice, "the party")
@@ -143,14 +143,14 @@ def test_no_more_is_recalled_than_there_is_room_for(engine, services, provider, 
     assert 0 < len(provider.requests[0].passages) < 3  # the tests' model has a window of 2,000 tokens
 
 
-def test_nobody_elses_memory_is_recalled(engine, services, alice, bob):
+def test_another_users_memory_is_never_recalled(engine, services, alice, bob):
     add_memory(engine, bob, "I am allergic to nuts")
     add_conversation(engine, bob, "The party is on Friday")
 
     assert recalled(take(services, alice, "the party, the nuts")) == []
 
 
-def test_a_budget_without_room_for_it_lets_the_turn_go_on_without(engine, services, alice):
+def test_a_budget_that_does_not_cover_memory_continues_the_turn_without_memory(engine, services, alice):
     for number in range(20):
         add_memory(engine, alice, f"fact number {number} " + "word " * 30)
     poor = replace(services, default_limits=replace(services.default_limits, budget_usd=Decimal("0.045")))

@@ -39,7 +39,7 @@ def answered(engine, alice):
     return take(make_services(engine, ScriptedProvider(saying("first"))), alice, "why?")[0]
 
 
-def test_a_new_answer_takes_the_place_of_the_old_one(engine, alice, answered):
+def test_a_new_answer_replaces_the_old_one(engine, alice, answered):
     started, *_, last = again(make_services(engine, ScriptedProvider(saying("second"))), alice, answered.conversation_id)
 
     assert started.user_message_id == answered.user_message_id
@@ -47,7 +47,7 @@ def test_a_new_answer_takes_the_place_of_the_old_one(engine, alice, answered):
     assert variants(engine, alice, answered.conversation_id) == [(1, 0, "why?", True), (2, 0, "first", False), (2, 1, "second", True)]
 
 
-def test_the_model_is_given_the_question_and_not_its_old_answer(engine, alice, answered):
+def test_the_model_sees_the_question_without_its_old_answer(engine, alice, answered):
     scripted = ScriptedProvider(saying("x"))
     take(make_services(engine, scripted), alice, "and how?", conversation_id=answered.conversation_id)
     again(make_services(engine, scripted), alice, answered.conversation_id)
@@ -55,7 +55,7 @@ def test_the_model_is_given_the_question_and_not_its_old_answer(engine, alice, a
     assert [m.text for m in scripted.requests[-1].messages] == ["why?", "first", "and how?"]
 
 
-def test_the_conversation_goes_on_from_the_newest_answer(engine, alice, answered):
+def test_the_conversation_continues_from_the_newest_answer(engine, alice, answered):
     scripted = ScriptedProvider(saying("third"))
     for text in ("second", "third"):
         again(make_services(engine, ScriptedProvider(saying(text))), alice, answered.conversation_id)
@@ -73,13 +73,13 @@ def test_a_question_whose_turn_failed_is_answered(engine, alice):
 
 
 @pytest.mark.parametrize("script", [[ProviderBusy("acme", retry_after_s=0.0)], [llm.Finished("content_filter")]])
-def test_an_attempt_without_a_word_leaves_the_old_answer_in_its_place(engine, alice, answered, script):
+def test_an_attempt_without_text_does_not_replace_the_old_answer(engine, alice, answered, script):
     again(make_services(engine, ScriptedProvider(script)), alice, answered.conversation_id)
 
     assert [m.text for m in stored_messages(engine, alice, answered.conversation_id)] == ["why?", "first"]
 
 
-def test_an_attempt_whose_function_died_becomes_a_variant_too(engine, alice, answered, age):
+def test_a_stale_attempt_becomes_a_variant_too(engine, alice, answered, age):
     taken = take_numbered(
         make_services(engine, HangingProvider()), alice, "", conversation_id=answered.conversation_id, is_regeneration=True
     )
@@ -90,7 +90,7 @@ def test_an_attempt_whose_function_died_becomes_a_variant_too(engine, alice, ans
     assert variants(engine, alice, answered.conversation_id)[1:] == [(2, 0, "first", True), (2, 1, "", False)]
 
 
-def test_the_model_can_be_another(engine, alice, answered):
+def test_a_regeneration_may_name_another_model(engine, alice, answered):
     started, *_, last = again(make_services(engine, ScriptedProvider(HELLO)), alice, answered.conversation_id, model="priced")
 
     assert (started.model, last.message.model) == ("priced", "priced")
@@ -110,7 +110,7 @@ def test_someone_elses_conversation_is_not_found(engine, bob, answered):
         again(make_services(engine, ScriptedProvider(HELLO)), bob, answered.conversation_id)
 
 
-def test_a_running_turn_is_in_the_way(engine, alice, answered):
+def test_a_running_turn_makes_the_conversation_busy(engine, alice, answered):
     provider = HangingProvider("word")
     running = events_of(take_numbered(make_services(engine, provider), alice, "x", conversation_id=answered.conversation_id))
     next(running)
@@ -119,7 +119,7 @@ def test_a_running_turn_is_in_the_way(engine, alice, answered):
     provider.close(), list(running)
 
 
-def test_it_begins_with_five_statements_recalls_with_one_and_ends_with_three(engine, alice, answered):
+def test_a_regeneration_takes_five_statements_one_to_recall_and_three(engine, alice, answered):
     asked = []
     with recorded_statements(engine) as found:
         again(make_services(engine, ScriptedProvider([lambda: asked.append(len(found)), *HELLO])), alice, answered.conversation_id)
@@ -127,7 +127,7 @@ def test_it_begins_with_five_statements_recalls_with_one_and_ends_with_three(eng
     assert (asked, len(found) - asked[0]) == ([5 + 1], 3)
 
 
-def test_many_at_once_leave_one_active_answer(database, engine, alice, answered):
+def test_concurrent_regenerations_leave_one_active_answer(database, engine, alice, answered):
     barrier = threading.Barrier(8)
 
     def ask():

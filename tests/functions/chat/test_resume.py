@@ -38,20 +38,20 @@ def text_of(found):
     return "".join(data["text"] for _, name, data in found if name == "text.delta")
 
 
-def test_a_replay_tells_the_same_with_texts_joined(finished, again):
+def test_a_replay_is_the_same_stream_with_texts_joined(finished, again):
     replayed = again()
 
     assert [replayed[0], replayed[-1]] == [finished[0], finished[-1]]
     assert text_of(replayed) == text_of(finished)
 
 
-def test_a_joined_text_bears_the_id_of_its_last(finished, again):
+def test_a_joined_text_has_the_id_of_its_last_delta(finished, again):
     (joined,) = [number for number, name, _ in again() if name == "text.delta"]
 
     assert joined == finished[-2][0]
 
 
-def test_from_any_event_on_a_reader_gets_the_rest_and_nothing_twice(finished, again):
+def test_a_reader_from_any_event_on_gets_the_rest_exactly_once(finished, again):
     for seen in range(len(finished)):
         rest = again(f"?after={seen}")
 
@@ -59,18 +59,18 @@ def test_from_any_event_on_a_reader_gets_the_rest_and_nothing_twice(finished, ag
         assert min(number for number, *_ in rest) > seen
 
 
-def test_the_header_of_event_sources_says_what_was_seen(finished, again):
+def test_the_last_event_id_header_skips_seen_events(finished, again):
     assert again(headers={"Last-Event-ID": "3"}) == again("?after=3")
 
 
-def test_the_event_that_ends_a_turn_always_comes(finished, again):
+def test_the_terminal_event_is_always_sent(finished, again):
     assert again(f"?after={finished[-1][0]}") == again("?after=99999") == [finished[-1]]
 
 
 @pytest.mark.parametrize(
     ("query", "headers"), [("?after=-1", {}), ("?after=x", {}), ("", {"Last-Event-ID": "x"}), ("", {"Last-Event-ID": "²"})]
 )
-def test_what_is_no_number_of_an_event_is_422(chat, alice, finished, query, headers):
+def test_an_invalid_event_number_is_422(chat, alice, finished, query, headers):
     answer = chat.get(f"/chat/turns/{finished[0][2]['turn_id']}/events{query}", as_=alice, headers=headers)
 
     assert (answer.status, answer.json["code"]) == (422, "invalid_input")
@@ -104,7 +104,7 @@ def test_a_running_turn_is_followed_from_another_worker(engine, database, alice)
     assert (heard[-1].number, heard[-1].event.name) == (5, "turn.completed")
 
 
-def test_nothing_is_open_in_the_database_while_a_reader_waits(engine, alice):
+def test_no_transaction_is_open_while_a_reader_waits(engine, alice):
     provider = HangingProvider("word")
     taken = take_numbered(make_services(engine, provider), alice)
     started = next(taken).event
@@ -115,7 +115,7 @@ def test_nothing_is_open_in_the_database_while_a_reader_waits(engine, alice):
     reading.close(), provider.close(), list(taken)
 
 
-def test_a_reader_whose_time_is_up_is_let_go_without_an_end(engine, alice):
+def test_a_reader_past_its_deadline_ends_without_a_terminal_event(engine, alice):
     provider = HangingProvider("word")
     taken = take_numbered(make_services(engine, provider), alice)
     started = next(taken).event
@@ -125,7 +125,7 @@ def test_a_reader_whose_time_is_up_is_let_go_without_an_end(engine, alice):
     assert [one.event.name for one in heard if isinstance(one, NumberedEvent)] == ["turn.started"]
 
 
-def test_a_reader_of_a_turn_that_is_deleted_is_told_so(engine, conversation, alice):
+def test_a_reader_of_a_deleted_turn_gets_turn_failed(engine, conversation, alice):
     provider = HangingProvider("word")
     services = make_services(engine, provider)
     taken = take_numbered(services, alice)
@@ -139,7 +139,7 @@ def test_a_reader_of_a_turn_that_is_deleted_is_told_so(engine, conversation, ali
     assert (last.number, last.event.name, last.event.data()["code"]) == (2, "turn.failed", "not_found")
 
 
-def test_a_turn_shows_how_it_stands(chat, alice, finished):
+def test_a_turn_shows_its_state(chat, alice, finished):
     shown = chat.get(f"/chat/turns/{finished[0][2]['turn_id']}", as_=alice).json
 
     assert (shown["status"], shown["text"], shown["last_event"]) == ("completed", text_of(finished), finished[-1][0])

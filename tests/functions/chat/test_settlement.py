@@ -35,7 +35,7 @@ def dead(engine, alice, age):
     return dead
 
 
-def test_a_dead_turn_has_one_flagged_row_and_nothing_stays_reserved(engine, alice, dead, row):
+def test_a_stale_turn_has_one_estimated_row_and_no_reservation(engine, alice, dead, row):
     interrupt_if_stale(engine, dead(model="priced").id, user_id=alice.id)
     paid = row(PAID, u=alice.id)
 
@@ -44,7 +44,7 @@ def test_a_dead_turn_has_one_flagged_row_and_nothing_stays_reserved(engine, alic
     assert paid.spent == paid.cost > 0
 
 
-def test_a_dead_turn_of_a_model_without_a_price_has_its_row_too(engine, alice, dead, row):
+def test_a_stale_turn_of_a_model_without_a_price_has_a_row_too(engine, alice, dead, row):
     interrupt_if_stale(engine, dead().id, user_id=alice.id)
     (charges, is_estimate, taken) = row(
         "SELECT count(*), bool_and(is_estimate), sum(input_tokens) FROM usage WHERE user_id = :u", u=alice.id
@@ -53,7 +53,7 @@ def test_a_dead_turn_of_a_model_without_a_price_has_its_row_too(engine, alice, d
     assert (charges, is_estimate, taken > 0) == (1, True, True)
 
 
-def test_the_end_of_a_dead_turn_tells_what_was_charged(engine, alice, dead, row, log):
+def test_the_end_of_a_stale_turn_has_the_charged_usage(engine, alice, dead, row, log):
     turn = dead(model="priced")
     interrupt_if_stale(engine, turn.id, user_id=alice.id)
     paid, told = row(PAID, u=alice.id), log(turn.id)[-1][2]["usage"]
@@ -61,7 +61,7 @@ def test_the_end_of_a_dead_turn_tells_what_was_charged(engine, alice, dead, row,
     assert told == {"input_tokens": paid.input, "output_tokens": paid.output, "cost_usd": float(paid.cost)}
 
 
-def test_ending_a_dead_turn_again_pays_nothing(engine, alice, dead, row):
+def test_ending_a_stale_turn_again_pays_nothing(engine, alice, dead, row):
     turn = dead(model="priced")
     done = [interrupt_if_stale(engine, turn.id, user_id=alice.id) for _ in range(2)]
 
@@ -69,7 +69,7 @@ def test_ending_a_dead_turn_again_pays_nothing(engine, alice, dead, row):
     assert row(PAID, u=alice.id).charges == 1
 
 
-def test_what_a_live_turn_reserved_is_not_charged_by_others(engine, alice, dead, row, change):
+def test_a_live_turns_reservation_is_not_charged_by_others(engine, alice, dead, row, change):
     turn = dead(model="priced")
     change("UPDATE turns SET heartbeat_at = now() WHERE id = :id", id=turn.id)
 
@@ -90,7 +90,7 @@ def interrupt(engine, alice, age, row):
 
 
 @pytest.mark.parametrize("words", [0, 1])
-def test_a_turn_that_was_only_slow_does_not_pay_twice(engine, alice, interrupt, row, words):
+def test_a_slow_turn_found_stale_does_not_pay_twice(engine, alice, interrupt, row, words):
     """The turn is found stale before its first word or after it, and learns this at its end."""
     script = [*HELLO[:words], interrupt, *HELLO[words:]]
     take(make_services(engine, ScriptedProvider(script)), alice, model="priced")
@@ -100,7 +100,7 @@ def test_a_turn_that_was_only_slow_does_not_pay_twice(engine, alice, interrupt, 
     assert paid.spent == paid.cost
 
 
-def test_a_turn_that_goes_with_its_conversation_is_paid_as_the_vendor_counted(engine, alice, change, row):
+def test_a_turn_deleted_with_its_conversation_is_paid_by_the_vendors_usage(engine, alice, change, row):
     gone = lambda: change("DELETE FROM conversations WHERE user_id = :u", u=alice.id)  # noqa: E731
     take(make_services(engine, ScriptedProvider([HELLO[0], gone, *HELLO[1:]])), alice, model="priced")
     paid = row(PAID, u=alice.id)
@@ -108,7 +108,7 @@ def test_a_turn_that_goes_with_its_conversation_is_paid_as_the_vendor_counted(en
     assert (paid.charges, paid.is_estimate, paid.input, paid.reservations) == (1, False, 1000, 0)
 
 
-def test_a_dead_turn_that_is_met_late_is_still_paid_for(engine, alice, dead, row, change):
+def test_a_stale_turn_that_is_found_late_is_still_paid_for(engine, alice, dead, row, change):
     turn = dead(model="priced")
     change("UPDATE budget_reservations SET expires_at = now() WHERE user_id = :u", u=alice.id)
     take(make_services(engine, ScriptedProvider(HELLO)), alice, model="priced")
@@ -134,7 +134,7 @@ def with_tools(engine, alice, interrupt):
 
 
 @pytest.mark.parametrize("wanted", [[CLOCK], [CLOCK, WRITE]])
-def test_a_turn_that_is_taken_for_dead_while_a_tool_runs_does_not_pay_twice(with_tools, alice, row, wanted):
+def test_a_turn_found_stale_while_a_tool_runs_does_not_pay_twice(with_tools, alice, row, wanted):
     """The turn learns this when it would call the model again, or pause."""
     last = with_tools(tool_calls_answer(*wanted), DONE)[-1]
     paid = row(PAID, u=alice.id)

@@ -59,7 +59,7 @@ def handbook(engine, alice):
     return add_document(engine, alice, LEAVE, TRAINS, SAFE)
 
 
-def test_sources_are_numbered_told_of_before_the_text_and_given_to_the_model(services, provider, alice, handbook):
+def test_sources_are_numbered_precede_the_text_and_are_in_the_prompt(services, provider, alice, handbook):
     events = take(services, alice, "What is the code of the safe?", documents=True)
     (source,) = sources(events)
 
@@ -84,12 +84,12 @@ def test_sources_are_in_the_log_and_in_a_replay(chat, alice, handbook):
     assert chat.get(f"/chat/turns/{turn_id}/events", as_=alice).events[1] == live.events[1]
 
 
-def test_nothing_is_searched_unless_documents_are_asked_for(services, provider, alice, handbook):
+def test_no_document_is_searched_unless_requested(services, provider, alice, handbook):
     assert sources(take(services, alice, "the code of the safe")) == []
     assert sources(take(services, alice, "the code of the safe", documents=[])) == []
 
 
-def test_a_question_that_fits_nothing_has_no_sources(services, alice, handbook):
+def test_a_question_without_a_match_has_no_sources(services, alice, handbook):
     assert sources(take(services, alice, "umbrella", documents=True)) == []
 
 
@@ -108,7 +108,7 @@ def test_a_question_that_fits_nothing_has_no_sources(services, alice, handbook):
         ("`x[1]` and\n```\ny[2]\n```", []),
     ],
 )
-def test_the_stored_answer_has_the_sources_that_it_cites_and_no_others(engine, alice, text, kept):
+def test_the_stored_answer_has_only_the_sources_that_it_cites(engine, alice, text, kept):
     add_document(engine, alice, SAFE, "The safe has a code of four digits.")
     started, *_ = take(make_services(engine, saying(text)), alice, "the code of the safe", documents=True)
     *_, answer = stored_messages(engine, alice, started.conversation_id)
@@ -144,7 +144,7 @@ def test_sources_of_an_earlier_answer_are_not_sent_to_the_model(engine, services
     assert (said.sources, SAFE in repr(said)) == ((), False)
 
 
-def test_an_earlier_answers_number_cites_nothing_in_a_turn_without_sources(engine, services, alice, handbook):
+def test_a_number_cites_nothing_in_a_turn_without_sources(engine, services, alice, handbook):
     started, *_ = take(services, alice, "the code of the safe", documents=True)
     take(services, alice, "and now?", conversation_id=started.conversation_id)
 
@@ -154,12 +154,12 @@ def test_an_earlier_answers_number_cites_nothing_in_a_turn_without_sources(engin
 # Whose documents
 
 
-def test_somebody_elses_document_is_never_a_source(engine, services, alice, bob, handbook):
+def test_another_users_document_is_never_a_source(engine, services, alice, bob, handbook):
     assert sources(take(services, bob, "What is the code of the safe?", documents=True)) == []
 
 
 @pytest.mark.parametrize("whose", ["somebody else's", "nobody's"])
-def test_a_document_that_is_not_the_users_is_not_there_and_nothing_is_stored(engine, services, provider, alice, bob, handbook, whose, row):
+def test_a_foreign_document_is_not_found_and_nothing_is_stored(engine, services, provider, alice, bob, handbook, whose, row):
     listed = [handbook if whose == "somebody else's" else uuid4()]
     with pytest.raises(NotFound):
         take(services, bob, "the code of the safe", documents=[add_document(engine, bob, SAFE), *listed])
@@ -186,7 +186,7 @@ def shared(engine, alice):
         documents.remove(connection, document_id, user_id=alice.id)
 
 
-def test_a_document_that_is_shared_is_everybodys_source(services, bob, shared):
+def test_a_shared_document_is_a_source_for_every_user(services, bob, shared):
     found = [take(services, bob, "where is the umbrella", documents=asked) for asked in (True, [shared])]
 
     assert [[source.document_id for source in sources(events)] for events in found] == [[shared]] * 2
@@ -199,7 +199,7 @@ def test_only_the_listed_documents_are_searched(engine, services, alice, handboo
     assert source.document_id == other
 
 
-def test_a_named_document_is_given_by_its_vectors_however_far_they_are(engine, services, alice):
+def test_a_named_document_is_a_source_at_any_vector_distance(engine, services, alice):
     near, far = [1.0, 0.0], [0.0, 1.0]
     named = add_document(engine, alice, "felines", "canines", vectors=[far, near])
     services = embedding(services, Embedder())
@@ -231,7 +231,7 @@ def test_an_api_key_needs_the_scope_of_documents(engine, chat, auth, alice, hand
 # What it costs
 
 
-def test_one_vector_serves_memory_and_documents_and_is_in_the_bill_once(engine, services, conversation, alice):
+def test_one_vector_serves_memory_and_documents_and_is_charged_once(engine, services, conversation, alice):
     embedder = Embedder()
     add_memory(engine, alice, "I am allergic to nuts")
     add_document(engine, alice, "canines", vectors=[[1.0, 0.0]])
@@ -242,7 +242,7 @@ def test_one_vector_serves_memory_and_documents_and_is_in_the_bill_once(engine, 
     assert (embedder.texts, lines["lexical"]) == (["cats"], 7)
 
 
-def test_documents_are_searched_by_meaning_where_nothing_is_remembered(engine, services, alice):
+def test_documents_are_searched_by_vector_without_memory(engine, services, alice):
     embedder = Embedder()
     add_memory(engine, alice, "I am allergic to nuts")
     add_document(engine, alice, "canines", vectors=[[1.0, 0.0]])
@@ -252,7 +252,7 @@ def test_documents_are_searched_by_meaning_where_nothing_is_remembered(engine, s
     assert not [event for event in events if isinstance(event, MemoryUsed)]
 
 
-def test_without_a_vector_words_alone_decide(engine, services, alice, handbook):
+def test_without_a_vector_only_words_are_searched(engine, services, alice, handbook):
     class Failing(Embedder):
         def embed_batch(self, *arguments, **options):
             raise ProviderFailed("acme", "down")
@@ -262,7 +262,7 @@ def test_without_a_vector_words_alone_decide(engine, services, alice, handbook):
     ]
 
 
-def test_a_turn_with_documents_begins_with_no_more_statements_and_searches_with_two(engine, alice, handbook):
+def test_a_turn_with_documents_takes_two_more_statements(engine, alice, handbook):
     started, *_ = take(make_services(engine, ScriptedProvider(HELLO)), alice)
     asked = []
     with recorded_statements(engine) as found:
@@ -272,7 +272,7 @@ def test_a_turn_with_documents_begins_with_no_more_statements_and_searches_with_
     assert (asked, len(found)) == ([5 + 2 + 1], 5 + 2 + 1 + 3)
 
 
-def test_where_the_database_is_away_the_turn_goes_on_without_sources(database, postgres, alice, handbook, provider):
+def test_with_the_database_unavailable_the_turn_continues_without_sources(database, postgres, alice, handbook, provider):
     engine = make_engine(database)
 
     def cut(number, connection):
@@ -286,7 +286,7 @@ def test_where_the_database_is_away_the_turn_goes_on_without_sources(database, p
     assert (sources(events), events[-1].name) == ([], "turn.completed")
 
 
-def test_no_more_is_given_than_there_is_room_for(engine, services, provider, alice):
+def test_sources_fit_their_token_budget(engine, services, provider, alice):
     add_document(engine, alice, *(f"the safe number {number} " + "word " * 150 for number in range(12)))
     take(services, alice, "the safe", documents=True)
     request = provider.requests[0]
@@ -295,14 +295,14 @@ def test_no_more_is_given_than_there_is_room_for(engine, services, provider, ali
     assert "safe" in grounded_messages(request)[-1].text
 
 
-def test_no_text_is_given_twice(engine, services, alice):
+def test_no_text_is_in_the_prompt_twice(engine, services, alice):
     add_document(engine, alice, SAFE)
     add_document(engine, alice, SAFE, title="a copy")
 
     assert len(sources(take(services, alice, "the code of the safe", documents=True))) == 1
 
 
-def test_a_budget_without_room_for_them_lets_the_turn_go_on_without_sources(engine, services, alice):
+def test_a_budget_that_does_not_cover_sources_continues_the_turn_without_sources(engine, services, alice):
     add_document(engine, alice, *(f"the safe number {number} " + "word " * 200 for number in range(8)))
     poor = replace(services, default_limits=replace(services.default_limits, budget_usd=Decimal("0.045")))
     events = take(poor, alice, "the safe", model="priced", documents=True)
@@ -332,14 +332,14 @@ def test_a_reranker_orders_the_sources_and_is_paid_once(engine, services, judge,
     assert ([source.number for source in found], len(vendor.requests), paid) == ([1, 2], 1, [(100,)])
 
 
-def test_what_is_too_far_from_the_question_costs_no_reranking(judge, alice, handbook):
+def test_chunks_too_far_from_the_question_are_not_reranked(judge, alice, handbook):
     judged, vendor = judge
     events = take(judged, alice, "zebra crossings", documents=True)
 
     assert (sources(events), vendor.requests, events[-1].name) == ([], [], "turn.completed")
 
 
-def test_a_reranker_that_fails_leaves_the_sources_as_they_were(engine, services, judge, alice, handbook):
+def test_a_failing_reranker_leaves_the_sources_in_order(engine, services, judge, alice, handbook):
     judged, vendor = judge
     vendor.script = refuses(500)
     add_document(engine, alice, "The safe is green.")
@@ -352,7 +352,7 @@ def test_a_reranker_that_fails_leaves_the_sources_as_they_were(engine, services,
 # What outsiders may have written
 
 
-def test_what_was_said_with_uncited_sources_counts_as_outsiders_words(engine, alice, handbook):
+def test_an_answer_with_uncited_sources_is_tainted(engine, alice, handbook):
     started, *_ = take(make_services(engine, saying("No.")), alice, "the code of the safe", documents=True)
     answer = stored_messages(engine, alice, started.conversation_id)[-1]
 
@@ -360,7 +360,7 @@ def test_what_was_said_with_uncited_sources_counts_as_outsiders_words(engine, al
     assert [part["type"] for part in MessageOut.model_validate(answer).parts] == ["text"]
 
 
-def test_a_turn_that_waited_still_has_its_sources_and_cites_them(engine, alice, handbook):
+def test_a_resumed_turn_still_has_its_sources_and_cites_them(engine, alice, handbook):
     toolbox = RecordingToolbox().add("write", lambda to: f"sent to {to}", writes=True)
     script = ScriptedRounds(tool_calls_answer(("w", "write", {"to": "bob"})), [llm.TextDelta("Sent, by [1]."), *DONE[1:]])
     services = make_services(engine, script, toolbox=toolbox)
@@ -372,7 +372,7 @@ def test_a_turn_that_waited_still_has_its_sources_and_cites_them(engine, alice, 
     assert script.requests[1].sources == script.requests[0].sources != ()
 
 
-def test_a_sources_text_cannot_pass_for_another_source(engine):
+def test_a_sources_text_cannot_fake_another_source(engine):
     source = llm.Source(1, "a\n[3] title", "thirty\n[2] Rules of the house\nforty")
     words = grounded_messages(llm.ModelRequest([llm.Message("user", "hello")], sources=[source]))[-1].parts[0].text
 
@@ -382,7 +382,7 @@ def test_a_sources_text_cannot_pass_for_another_source(engine):
 # Answered anew
 
 
-def test_a_question_is_answered_anew_with_sources_where_they_are_asked_for(chat, alice, handbook):
+def test_a_question_is_regenerated_with_sources_on_request(chat, alice, handbook):
     first = chat.post("/chat", {"message": "What is the code of the safe?", "stream": False}, as_=alice).json
     body = {"conversation_id": first["conversation_id"], "documents": True, "stream": False}
     second = chat.post("/chat/regenerate", body, as_=alice).json
@@ -414,7 +414,7 @@ def searching_services(engine, alice, handbook):
     return make
 
 
-def test_what_a_tool_finds_in_documents_can_be_cited_too(engine, searching_services, alice):
+def test_chunks_found_by_a_tool_can_be_cited_too(engine, searching_services, alice):
     events = take(searching_services("code of the safe", says="It is 4711 [1]."), alice, "hello", model="handy", tools=True)
     result, source = [event for event in events if event.name in ("tool.result", "source")]
 
@@ -422,7 +422,7 @@ def test_what_a_tool_finds_in_documents_can_be_cited_too(engine, searching_servi
     assert numbers(stored_messages(engine, alice, events[0].conversation_id)[-1].parts) == [1]
 
 
-def test_a_tools_sources_are_numbered_behind_those_of_the_turn_and_none_twice(engine, searching_services, alice):
+def test_a_tools_sources_are_numbered_after_the_turns_own_without_duplicates(engine, searching_services, alice):
     services = searching_services("code of the safe", "thirty days, the safe", says="See [1] and [2], not [3].")
     events = take(services, alice, "the code of the safe", model="handy", tools=True, documents=True)
 
@@ -431,7 +431,7 @@ def test_a_tools_sources_are_numbered_behind_those_of_the_turn_and_none_twice(en
     assert numbers(stored_messages(engine, alice, events[0].conversation_id)[-1].parts) == [1, 2]
 
 
-def test_a_text_cites_nothing_that_was_found_only_after_it(engine, searching_services, alice):
+def test_a_text_cites_no_source_found_after_it(engine, searching_services, alice):
     services = searching_services("code of the safe", says="Done.")
     services.router.provider_for(None)._scripts[0].insert(0, llm.TextDelta("It is 4711 [1]. "))
     events = take(services, alice, "hello", model="handy", tools=True)
@@ -463,7 +463,7 @@ def test_an_incognito_conversation_is_not_offered_a_search_of_others(engine, ali
     assert offered(engine, alice, searching, conversation_id=hidden) == {"clock"}
 
 
-def test_whoever_has_memory_off_is_not_offered_a_search_of_the_past(engine, auth, alice, searching):
+def test_a_user_with_memory_off_gets_no_tool_that_searches_the_past(engine, auth, alice, searching):
     auth.patch("/auth/me", {"memory_enabled": False}, as_=alice)
 
     assert offered(engine, alice, searching) == {"clock"}

@@ -23,11 +23,11 @@ def counted(engine, alice):
     return counted
 
 
-def test_a_turn_in_a_new_conversation_begins_with_four_statements_recalls_with_one_and_ends_with_three(counted):
+def test_a_turn_in_a_new_conversation_takes_four_statements_one_to_recall_and_three(counted):
     assert counted(model="priced") == (4 + 1, 3)
 
 
-def test_a_turn_in_a_conversation_begins_with_five_statements_recalls_with_one_and_ends_with_three(engine, alice, counted):
+def test_a_turn_in_a_conversation_takes_five_statements_one_to_recall_and_three(engine, alice, counted):
     started, *_ = take(make_services(engine, ScriptedProvider(HELLO)), alice)
 
     assert counted(conversation_id=started.conversation_id, model="priced") == (5 + 1, 3)
@@ -45,7 +45,7 @@ def test_a_tick_is_one_statement(engine, alice):
     assert len(found) == 1
 
 
-def test_a_turn_ticks_twice_a_second_at_most(engine, alice):
+def test_a_turn_ticks_at_most_twice_a_second(engine, alice):
     with recorded_statements(engine) as found:
         take(make_services(engine, HangingProvider("word")), alice, time_limit_s=1.8)
 

@@ -21,7 +21,7 @@ def other(engine, database):
     mine.dispose()
 
 
-def test_a_stop_from_another_worker_ends_the_turn_and_keeps_what_was_said(engine, other, alice):
+def test_a_stop_from_another_worker_ends_the_turn_and_stores_the_text_so_far(engine, other, alice):
     provider = HangingProvider("half an ", "answer")
     events = events_of(take_numbered(make_services(engine, provider), alice))
     started = next(events)
@@ -55,7 +55,7 @@ def test_a_turn_stopped_before_its_first_word_has_an_empty_answer(engine, other,
     ]
 
 
-def test_what_was_delivered_before_a_stop_is_paid_for(engine, other, alice, row):
+def test_text_delivered_before_a_stop_is_paid_for(engine, other, alice, row):
     events = events_of(take_numbered(make_services(engine, HangingProvider("a word")), alice, model="priced"))
     started = next(events)
     replay.request_stop(other.engine, alice.principal, started.turn_id)
@@ -88,7 +88,7 @@ def test_a_stop_is_answered_202_running_or_not(chat, alice):
     assert chat.post(f"/chat/turns/{made['turn_id']}/stop", as_=alice).status == 202
 
 
-def test_a_word_that_came_with_the_stop_is_in_the_answer_if_it_was_streamed(engine, other, alice, log):
+def test_a_delta_that_arrives_with_the_stop_is_stored_if_it_was_streamed(engine, other, alice, log):
     events = events_of(take_numbered(make_services(engine, HangingProvider("one ", "two ", "three")), alice))
     started = next(events)
     replay.request_stop(other.engine, alice.principal, started.turn_id)

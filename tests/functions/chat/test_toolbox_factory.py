@@ -41,7 +41,7 @@ def test_the_first_turn_has_the_tools_of_the_deployments_servers(worker):
     assert worker(FakeMcpCalls(mcp_tool()))() == OWN | {"team.echo"}
 
 
-def test_a_server_that_has_answered_is_not_asked_by_the_next_turn_of_any_worker(worker):
+def test_a_discovered_server_is_not_called_by_the_next_turn_of_any_worker(worker):
     calls = FakeMcpCalls(mcp_tool())
     for names in (worker(calls), worker(calls)):
         assert names() == names() == OWN | {"team.echo"}
@@ -49,7 +49,7 @@ def test_a_server_that_has_answered_is_not_asked_by_the_next_turn_of_any_worker(
     assert [timeout_s for _, timeout_s in calls.asked] == [3.0]
 
 
-def test_a_server_that_is_away_is_left_alone_for_ten_minutes(worker, engines):
+def test_an_unreachable_server_is_not_called_again_for_ten_minutes(worker, engines):
     worker(FakeMcpCalls(error="away"))()
     calls = FakeMcpCalls(mcp_tool())
     soon = worker(calls)()
@@ -59,7 +59,7 @@ def test_a_server_that_is_away_is_left_alone_for_ten_minutes(worker, engines):
     assert (soon, worker(calls)(), len(calls.asked)) == (OWN, OWN | {"team.echo"}, 1)
 
 
-def test_no_connection_is_taken_while_a_server_is_asked(worker, engine):
+def test_no_connection_is_taken_during_the_discovery_of_a_server(worker, engine):
     taken = []
 
     class Looking(FakeMcpCalls):
@@ -72,7 +72,7 @@ def test_no_connection_is_taken_while_a_server_is_asked(worker, engine):
     assert taken == [0]
 
 
-def test_a_worker_that_has_looked_asks_the_database_no_more_for_it(worker, engine):
+def test_a_worker_reads_discovered_tools_from_the_database_only_once(worker, engine):
     names = worker(FakeMcpCalls(mcp_tool()))
     names()
     with recorded_statements(engine) as found:

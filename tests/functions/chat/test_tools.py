@@ -32,7 +32,7 @@ def asking(engine, alice):
 SUM = ("c1", "calculator", {"expression": "0.125 * 840"})
 
 
-def test_a_call_is_run_and_its_result_given_to_the_model(asking):
+def test_a_call_is_run_and_its_result_sent_to_the_model(asking):
     events, (_, second) = asking(tool_calls_answer(llm.TextDelta("Let me see. "), SUM), DONE)
     names = [event.name for event in events]
 
@@ -50,7 +50,7 @@ def test_all_rounds_are_one_answer_with_one_usage(asking, engine, alice):
     assert [part["type"] for part in answer.parts] == ["text", "tool_call", "tool_result", "text"]
 
 
-def test_a_thought_goes_back_with_its_calls_and_is_shown_to_nobody(asking, engine, chat, conversation, alice):
+def test_a_thought_is_sent_back_with_its_calls_and_never_shown(asking, engine, chat, conversation, alice):
     thought = llm.Thought("acme/handy", "sealed")
     events, (_, second) = asking(tool_calls_answer(thought, SUM), DONE)
     shown = conversation.get(f"/conversations/{events[0].conversation_id}/messages", as_=alice)
@@ -59,7 +59,7 @@ def test_a_thought_goes_back_with_its_calls_and_is_shown_to_nobody(asking, engin
     assert b"sealed" not in shown.body
 
 
-def test_the_next_turn_has_the_calls_of_the_one_before(asking):
+def test_the_next_turn_has_the_calls_of_the_turn_before(asking):
     events, _ = asking(tool_calls_answer(SUM), DONE)
     _, (request,) = asking(DONE, conversation_id=events[0].conversation_id)
 
@@ -68,7 +68,7 @@ def test_the_next_turn_has_the_calls_of_the_one_before(asking):
 
 
 @pytest.mark.parametrize("options", [{"model": "offline"}, {"tools": False}])
-def test_a_model_that_is_offered_no_tools_sees_none_of_the_calls_before(asking, options):
+def test_a_model_without_tools_sees_no_earlier_calls(asking, options):
     events, _ = asking(tool_calls_answer(SUM), DONE)
     _, (request,) = asking(DONE, conversation_id=events[0].conversation_id, **options)
 
@@ -93,14 +93,14 @@ def test_two_calls_of_a_round_are_run_side_by_side(asking):
         (llm.ToolCall("c1", "clock", '{"surprise": "\\u0000"}'), "The tool failed."),
     ],
 )
-def test_what_cannot_be_run_is_a_result_that_the_model_sees(asking, call, told):
+def test_a_call_that_cannot_run_gets_a_result_that_says_why(asking, call, told):
     events, (_, second) = asking(tool_calls_answer(call), DONE)
 
     assert isinstance(events[-1], TurnCompleted)
     assert tool_results(second) == [llm.ToolResult("c1", TOOL_RESULT_HEADING + told, is_error=True)]
 
 
-def test_a_tool_that_hangs_is_left_alone(asking, monkeypatch):
+def test_a_tool_that_hangs_times_out(asking, monkeypatch):
     monkeypatch.setattr("functions.chat.turn.tools.TOOL_GRACE_S", 0.1)
     let_go = threading.Event()
     toolbox = RecordingToolbox().add("slow", lambda: let_go.wait(20), timeout_s=0.2).add("clock", lambda: "noon")
@@ -113,7 +113,7 @@ def test_a_tool_that_hangs_is_left_alone(asking, monkeypatch):
     ]
 
 
-def test_a_result_is_cut_at_64_kib_with_a_note():
+def test_a_result_is_truncated_to_64_kib_with_a_note():
     long = truncate_result("ä" * 40_000)
 
     assert len(long.encode()) <= MAX_RESULT_BYTES
@@ -121,7 +121,7 @@ def test_a_result_is_cut_at_64_kib_with_a_note():
     assert truncate_result("ä" * 32_768) == "ä" * 32_768
 
 
-def test_after_eight_rounds_the_model_is_asked_once_more_without_tools(asking):
+def test_after_eight_rounds_the_model_is_called_once_more_without_tools(asking):
     events, requests = asking(tool_calls_answer(("c", "clock", {})))
     ids = [event.call_id for event in events if event.name == "tool.call"]
 
@@ -130,7 +130,7 @@ def test_after_eight_rounds_the_model_is_asked_once_more_without_tools(asking):
     assert isinstance(events[-1], TurnCompleted)
 
 
-def test_an_answer_calls_sixteen_tools_at_most(asking):
+def test_an_answer_calls_at_most_sixteen_tools(asking):
     toolbox = RecordingToolbox().add("clock", lambda: "noon")
     _, (_, second) = asking(tool_calls_answer(*((f"c{number}", "clock", {}) for number in range(20))), DONE, toolbox=toolbox)
 
@@ -153,13 +153,13 @@ def test_the_calls_of_an_answer_that_was_cut_short_are_never_run(asking):
     assert toolbox.ran == []
 
 
-def test_only_the_tools_that_were_named_are_offered(asking):
+def test_only_named_tools_are_offered(asking):
     _, (request,) = asking(DONE, tools=["clock"])
 
     assert [tool.name for tool in request.tools] == ["clock"]
 
 
-def test_a_name_that_is_no_tool_is_refused_and_nothing_is_stored(asking, row, alice):
+def test_an_unknown_tool_is_refused_and_nothing_is_stored(asking, row, alice):
     with pytest.raises(InvalidInput):
         asking(DONE, tools=["clock", "nonsense"])
 
@@ -189,7 +189,7 @@ def test_a_call_without_a_result_has_one_in_the_next_turn(engine, asking, alice,
     assert [message.role for message in request.messages] == ["user", "assistant", "tool", "assistant", "user"]
 
 
-def test_a_turn_that_died_keeps_its_calls_and_results(engine, alice, log, age):
+def test_a_stale_turn_keeps_its_calls_and_results(engine, alice, log, age):
     provider, toolbox = (
         ScriptedRounds(tool_calls_answer(SUM), [lambda: dying.wait(10)]),
         RecordingToolbox().add("calculator", lambda expression: "105"),
@@ -207,7 +207,7 @@ def test_a_turn_that_died_keeps_its_calls_and_results(engine, alice, log, age):
     assert [part["type"] for part in stored_messages(engine, alice, started.conversation_id)[-1].parts] == ["tool_call", "tool_result"]
 
 
-def test_each_call_of_the_model_is_reserved_for_and_paid(engine, alice, asking, row):
+def test_each_model_call_is_reserved_and_paid(engine, alice, asking, row):
     toolbox = RecordingToolbox().add("calculator", lambda expression: "105")
     events, _ = asking(tool_calls_answer(SUM), tool_calls_answer(SUM), DONE, toolbox=toolbox, model="handy-priced")
     turn_id = events[0].turn_id

@@ -36,7 +36,7 @@ def test_question_and_answer_are_stored_in_order(engine, services, alice):
     assert (question.id, answer.id) == (started.user_message_id, completed.message.id)
 
 
-def test_the_question_is_stored_before_the_model_is_asked(engine, alice):
+def test_the_question_is_stored_before_the_model_is_called(engine, alice):
     seen = []
 
     class Curious:
@@ -51,7 +51,7 @@ def test_the_question_is_stored_before_the_model_is_asked(engine, alice):
     assert seen == ["am I safe?"]
 
 
-def test_no_transaction_is_open_while_the_model_speaks(engine, alice):
+def test_no_transaction_is_open_while_the_model_answers(engine, alice):
     class Watching:
         def stream(self, model_name, request):
             idle.append(engine.pool.checkedout())
@@ -63,7 +63,7 @@ def test_no_transaction_is_open_while_the_model_speaks(engine, alice):
     assert idle == [0]
 
 
-def test_the_model_sees_what_was_said_before(engine, alice):
+def test_the_model_sees_the_history(engine, alice):
     scripted = ScriptedProvider(HELLO)
     started, *_ = take(make_services(engine, scripted), alice, "first")
     take(make_services(engine, scripted), alice, "second", conversation_id=started.conversation_id)
@@ -80,7 +80,7 @@ def test_a_conversations_system_prompt_reaches_the_model(engine, alice):
     assert scripted.requests[0].system == "speak like a pirate"
 
 
-def test_the_oldest_messages_give_way_when_the_context_is_full(engine, alice):
+def test_the_oldest_messages_are_dropped_when_the_context_is_full(engine, alice):
     scripted = ScriptedProvider(HELLO)
     started, *_ = take(make_services(engine, scripted), alice, "old " * 500)
     take(make_services(engine, scripted), alice, "x " * 1200, conversation_id=started.conversation_id)
@@ -110,7 +110,7 @@ def test_a_busy_provider_fails_the_turn_and_keeps_the_question(engine, services,
     assert [m.text for m in stored_messages(engine, alice, started.conversation_id)] == ["hello"]
 
 
-def test_an_answer_that_breaks_off_is_stored_as_far_as_it_came(engine, services, alice):
+def test_an_interrupted_answer_is_stored_up_to_the_last_delta(engine, services, alice):
     started, *_, interrupted = take(services(llm.TextDelta("half an ans"), ProviderFailed("acme", "reset")), alice)
     answer = stored_messages(engine, alice, started.conversation_id)[-1]
 
@@ -118,7 +118,7 @@ def test_an_answer_that_breaks_off_is_stored_as_far_as_it_came(engine, services,
     assert (answer.text, answer.status, answer.id) == ("half an ans", "interrupted", interrupted.message.id)
 
 
-def test_an_answer_without_an_end_is_no_complete_answer(services, alice):
+def test_an_answer_without_an_end_is_incomplete(services, alice):
     assert isinstance(take(services(llm.TextDelta("and then")), alice)[-1], TurnInterrupted)
 
 
@@ -147,7 +147,7 @@ def test_a_foreign_conversation_and_a_missing_one_look_alike(services, alice, bo
 
 
 @pytest.mark.parametrize("model", ["gpt-99", "keyless"])
-def test_a_model_that_cannot_answer_is_refused_before_anything_is_stored(engine, services, alice, model):
+def test_an_unable_model_is_refused_before_anything_is_stored(engine, services, alice, model):
     with pytest.raises(ModelNotFound) as caught:
         take(services(*HELLO), alice, model=model)
     assert "There are: offline, seeing, priced." in caught.value.public_message
@@ -187,7 +187,7 @@ def test_characters_that_cannot_be_stored_are_taken_out_of_an_answer(engine, ser
     assert stored_messages(engine, alice, started.conversation_id)[-1].text == kept
 
 
-def test_a_finished_answer_waits_for_a_database_that_comes_back(engine, engines, services, alice, monkeypatch):
+def test_the_end_of_a_turn_is_retried_while_the_database_is_unavailable(engine, engines, services, alice, monkeypatch):
     refusals = iter([Unavailable("database"), Unavailable("database")])
     real = finish.user_scope
     monkeypatch.setattr(deadline.time, "sleep", lambda _: None)
@@ -214,7 +214,7 @@ def test_an_end_that_was_stored_but_not_acknowledged_is_not_stored_again(engine,
     assert [m.id for m in stored_messages(engine, alice, started.conversation_id)] == [started.user_message_id, last.message.id]
 
 
-def test_a_completed_turn_is_recorded_with_what_it_took(engines, services, alice):
+def test_a_completed_turn_is_stored_with_its_usage(engines, services, alice):
     started, *_ = take(services(*HELLO), alice, model="priced")
     with engines["owner"].connect() as connection:
         row = connection.execute(text("SELECT * FROM turns WHERE id = :id"), {"id": started.turn_id}).one()
@@ -223,7 +223,7 @@ def test_a_completed_turn_is_recorded_with_what_it_took(engines, services, alice
     assert row.ended_at >= row.started_at
 
 
-def test_an_empty_answer_is_not_given_to_the_model_again(engine, alice):
+def test_an_empty_answer_is_not_sent_to_the_model(engine, alice):
     scripted = ScriptedProvider([llm.Finished("content_filter")])
     started, *_ = take(make_services(engine, scripted), alice, "first")
     take(make_services(engine, scripted), alice, "second", conversation_id=started.conversation_id)
@@ -231,7 +231,7 @@ def test_an_empty_answer_is_not_given_to_the_model_again(engine, alice):
     assert [m.text for m in scripted.requests[1].messages] == ["first", "second"]
 
 
-def test_a_stored_choice_of_model_that_is_gone_is_passed_over(engine, services, alice):
+def test_a_preferred_model_that_is_gone_is_skipped(engine, services, alice):
     with principal_scope(engine, alice.principal) as connection:
         made = conversations.add(connection, new_id(), user_id=alice.id, model="gone-by-now")
 

@@ -95,7 +95,7 @@ def stored_and_asked(postgres, provider, questions):
     return dict(stored), {question: len(provider.asked[question]) for question in questions}
 
 
-def test_a_hundred_workers_on_ten_connections_are_served_or_turned_away_and_nothing_is_doubled(workers, people, postgres, provider):
+def test_a_hundred_workers_on_ten_connections_store_each_question_at_most_once(workers, people, postgres, provider):
     questions = [f"answers {number}crowd" for number in range(CLIENTS)]
     answers, _ = ask_all(workers, people, questions)
     for _ in range(20):
@@ -124,7 +124,7 @@ def crowded(pool):
 
 
 @pytest.mark.skipif(pgbouncer_program() is None, reason="PgBouncer is not installed: there is no pool to exhaust")
-def test_who_finds_no_connection_is_told_so_within_three_seconds(workers, people, postgres, provider, crowded):
+def test_a_request_without_a_connection_is_refused_within_three_seconds(workers, people, postgres, provider, crowded):
     questions = [f"answers {number}late" for number in range(10)]
     with crowded():
         away, elapsed_s = ask_all(workers, people, questions)

@@ -27,28 +27,28 @@ def silent_services(engine, *words):
     return services
 
 
-def test_the_answer_is_passed_on_and_paid_for(engine, postgres, alice):
+def test_the_answer_is_streamed_and_paid_for(engine, postgres, alice):
     found = answering(make_services(engine, HELLO), alice)
 
     assert list(found.events) == SAID
     assert (rows(postgres, alice), money(postgres, alice)) == ([("first", "completed", 1000, 100, False)], [(0.0024, 0)])
 
 
-def test_the_end_is_told_only_once_it_is_paid_for(engine, postgres, alice):
+def test_the_end_is_sent_only_after_the_settlement(engine, postgres, alice):
     events = answering(make_services(engine, HELLO), alice).events
     before = [next(events), next(events), money(postgres, alice)[0][0]]
 
     assert (before[-1], next(events), money(postgres, alice)) == (0, SAID[-1], [(0.0024, 0)])
 
 
-def test_another_model_answers_where_the_first_is_busy(engine, postgres, alice):
+def test_another_model_answers_if_the_first_is_busy(engine, postgres, alice):
     found = answering(make_services(engine, [ProviderBusy("acme", retry_after_s=0.0)], HELLO), alice)
     next(found.events)
 
     assert found.model() == "second"
 
 
-def test_an_answer_that_is_left_is_paid_for(engine, postgres, alice):
+def test_an_abandoned_answer_is_paid_for(engine, postgres, alice):
     events = answering(silent_services(engine, "Hel", "lo"), alice).events
     next(events)
     events.close()
@@ -64,7 +64,7 @@ def test_a_stop_sequence_ends_the_vendors_answer_too(engine, postgres, alice):
     assert [(row[1], row[4]) for row in rows(postgres, alice)] == [("stopped", True)]
 
 
-def test_an_answer_that_breaks_off_is_paid_for_and_raises(engine, postgres, alice):
+def test_an_interrupted_answer_is_paid_for_and_raises(engine, postgres, alice):
     events = answering(make_services(engine, [llm.TextDelta("Hel"), ProviderFailed("acme", "reset")]), alice).events
 
     with pytest.raises(ProviderFailed):
@@ -89,7 +89,7 @@ def test_an_answer_has_no_more_time_than_its_function(engine, postgres, alice):
 
 
 @pytest.mark.parametrize(("limits", "error"), [({"budget": 0}, BudgetExhausted), ({"rate": 1}, RateLimited)])
-def test_limits_hold_before_anybody_is_asked(engine, alice, limits, error):
+def test_limits_are_checked_before_any_model_is_called(engine, alice, limits, error):
     services = make_services(engine, HELLO, **limits)
 
     with pytest.raises(error):
@@ -97,7 +97,7 @@ def test_limits_hold_before_anybody_is_asked(engine, alice, limits, error):
             list(answering(services, alice).events)
 
 
-def test_a_strategy_passes_over_what_is_too_small_and_refuses_where_all_are(engine, alice):
+def test_a_strategy_skips_models_that_are_too_small_and_refuses_if_all_are(engine, alice):
     with pytest.raises(ContextTooLong):
         answering(make_services(engine), alice, request=llm.ModelRequest([llm.Message("user", "word " * 9000)]))
     with pytest.raises(ModelNotFound):

@@ -38,7 +38,7 @@ def test_an_error_has_openais_status_type_and_code(error, status, kind, code):
 
 
 @pytest.mark.parametrize("error", [RateLimited(uuid4(), retry_after_s=1.5), Unavailable("it", retry_after_s=1.5)])
-def test_who_is_sent_away_is_told_when_to_come_back(error):
+def test_a_refusal_has_retry_after(error):
     assert openai_error_response(error, "r").headers["retry-after"] == "2"
 
 
@@ -47,11 +47,11 @@ def test_a_spent_budget_has_room_again_next_month():
 
 
 @pytest.mark.parametrize("error", [BROKE, ProviderRejected("p", "no")])
-def test_the_sdk_is_told_where_trying_again_is_useless(error):
+def test_the_sdk_is_told_when_a_retry_is_useless(error):
     assert openai_error_response(error, "r").headers["x-should-retry"] == "false"
 
 
-def test_the_place_of_a_mistake_is_written_as_openai_does():
+def test_the_location_of_an_error_is_in_openais_notation():
     told = error_body(InvalidInput("too odd", loc=("body", "messages", 0, "content")))["error"]
 
     assert (told["param"], told["message"]) == ("messages[0].content", "messages[0].content: too odd")

@@ -8,13 +8,13 @@ from functions.chat.openai_api.schemas import CompletionIn
 from functions.chat.openai_api.stored_conversation import answer_in_conversation
 from parley.deadline import Deadline
 from parley.llm import messages as llm
-from tests.functions.chat.test_hijack import SUM, in_groups
+from tests.functions.chat.test_hijack import SUM, grouped
 from tests.support.api_gateway import Person
 from tests.support.hijack_goals import GOALS
 from tests.support.hijack_scenario import POISONED_ANSWER, SPECS, HijackScenario, goal_calls
 from tests.support.toolbox import DONE
 
-ASKED = {"model": "handy", "messages": [{"role": "user", "content": "what about cats?"}]}
+BODY = {"model": "handy", "messages": [{"role": "user", "content": "what about cats?"}]}
 
 
 @pytest.fixture(scope="module")
@@ -32,50 +32,50 @@ def done(scenario):
     return scenario.done
 
 
-def conversing(scenario, *scripts, conversation):
+def take(scenario, *scripts, conversation):
     """Take a turn through the OpenAI-compatible route, and return its events or its error."""
-    said = answer_in_conversation(
+    stream = answer_in_conversation(
         scenario._services(*scripts),
         scenario.user.principal,
         str(conversation),
-        CompletionIn(**ASKED),
+        CompletionIn(**BODY),
         deadline=Deadline.after(60),
         request_id="",
     )
     try:
-        return list(said.events)
-    except ApprovalNeeded as refused:
-        return refused
+        return list(stream.events)
+    except ApprovalNeeded as exc:
+        return exc
 
 
-@pytest.mark.parametrize("goals", in_groups(GOALS))
-def test_words_of_outsiders_have_no_effect_in_a_stored_conversation(scenario, done, goals):
-    conversing(scenario, goal_calls(SUM, *goals), DONE, conversation=scenario.stored(*POISONED_ANSWER))
-
-    assert [tool for tool, *_ in done] == ["calculator"]
-
-
-@pytest.mark.parametrize("goals", in_groups([goal for goal in GOALS if goal.always]))
-def test_what_the_user_never_allowed_has_no_effect_in_a_new_conversation(scenario, done, goals):
-    conversing(scenario, goal_calls(SUM, *goals), DONE, conversation="new")
+@pytest.mark.parametrize("goals", grouped(GOALS))
+def test_untrusted_text_has_no_effect_in_a_stored_conversation(scenario, done, goals):
+    take(scenario, goal_calls(SUM, *goals), DONE, conversation=scenario.stored(*POISONED_ANSWER))
 
     assert [tool for tool, *_ in done] == ["calculator"]
 
 
-def test_a_call_that_waits_is_told_to_the_client_and_not_made(scenario, done):
+@pytest.mark.parametrize("goals", grouped([goal for goal in GOALS if goal.always]))
+def test_forbidden_calls_have_no_effect_in_a_new_conversation(scenario, done, goals):
+    take(scenario, goal_calls(SUM, *goals), DONE, conversation="new")
+
+    assert [tool for tool, *_ in done] == ["calculator"]
+
+
+def test_a_call_that_needs_an_approval_is_an_error_for_the_client_and_not_run(scenario, done):
     (goal,) = [goal for goal in GOALS if goal.id == "asks-always"]
 
-    assert isinstance(conversing(scenario, goal_calls(goal), DONE, conversation="new"), ApprovalNeeded)
+    assert isinstance(take(scenario, goal_calls(goal), DONE, conversation="new"), ApprovalNeeded)
     assert done == []
 
 
-@pytest.mark.parametrize("goals", in_groups(GOALS))
-def test_without_a_conversation_the_client_is_told_of_every_call_and_none_is_made_here(scenario, done, goals):
+@pytest.mark.parametrize("goals", grouped(GOALS))
+def test_without_a_conversation_the_client_gets_every_call_and_none_is_run(scenario, done, goals):
     tools = [llm.ToolDefinition(spec.name, spec.description, spec.parameters) for spec in SPECS]
     request = llm.ModelRequest([llm.Message("user", "what about cats?")], tools=tools)
-    answering = stream_completion(
+    stream = stream_completion(
         scenario._services(goal_calls(*goals)), scenario.user.principal, "handy", request, stops=(), deadline=Deadline.after(60)
     )
-    told = [event.name for event in answering.events if isinstance(event, llm.ToolCall)]
+    calls = [event.name for event in stream.events if isinstance(event, llm.ToolCall)]
 
-    assert (told, done) == ([goal.tool for goal in goals], [])
+    assert (calls, done) == ([goal.tool for goal in goals], [])

@@ -27,7 +27,7 @@ NEW = {"X-Conversation-Id": "new"}
         ({}, "SELECT count(*) AS n FROM usage WHERE user_id = :u"),
     ],
 )
-def test_a_stream_that_is_closed_on_the_way_is_stored_and_paid_for(chat, alice, row, headers, count):
+def test_a_stream_that_is_closed_early_is_stored_and_paid_for(chat, alice, row, headers, count):
     """As when the runtime's connection breaks: no work may be left for the worker's next invocation."""
     chunks = chat.handler(
         rest_event("POST", "/v1/chat/completions", ASKED | {"stream": True}, as_=alice, headers=headers), Function.CONTEXT
@@ -54,7 +54,7 @@ def test_the_sdk_is_told_not_to_send_a_stored_question_again(engine, alice):
     assert (answer.status_code, answer.headers["x-should-retry"], "retry-after" in answer.headers) == (503, "false", True)
 
 
-def test_a_turn_that_another_ended_is_an_error_and_not_an_end(engine, alice, age):
+def test_a_superseded_turn_is_an_error_and_no_completion(engine, alice, age):
     def taken_for_dead():
         from parley.turn_recovery import interrupt_if_stale
 
@@ -75,7 +75,7 @@ def test_a_turn_that_another_ended_is_an_error_and_not_an_end(engine, alice, age
         list(answering.events)
 
 
-def test_a_question_without_words_is_refused(chat, alice):
+def test_a_question_without_text_is_refused(chat, alice):
     messages = [{"role": "user", "content": ""}]
     answer = chat.post("/v1/chat/completions", ASKED | {"messages": messages}, as_=alice, headers=NEW)
 
@@ -116,7 +116,7 @@ def test_embedding_has_no_more_time_than_its_function(engine, alice):
     slow.let.set()
 
 
-def test_a_provider_that_keeps_failing_to_embed_is_left_alone(engine, alice):
+def test_a_provider_that_keeps_failing_to_embed_opens_its_circuit(engine, alice):
     services = replace(make_services(engine, None), embedder_for=lambda model: BreakingEmbedder())
     for _ in range(5):
         with pytest.raises(ProviderFailed):
@@ -126,7 +126,7 @@ def test_a_provider_that_keeps_failing_to_embed_is_left_alone(engine, alice):
         embed(services, alice, "one")
 
 
-def test_batches_that_were_embedded_before_one_failed_are_paid_for(engine, alice, row):
+def test_batches_embedded_before_a_failure_are_paid_for(engine, alice, row):
     services = replace(make_services(engine, None), embedder_for=lambda model: BreakingEmbedder())
     with pytest.raises(ProviderFailed):
         embed(services, alice, "one", "two")

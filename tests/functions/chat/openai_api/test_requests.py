@@ -21,13 +21,13 @@ def said(request):
     return [(message.role, list(message.parts)) for message in request.messages]
 
 
-def test_what_the_system_and_the_developer_say_is_the_system_prompt():
+def test_system_and_developer_messages_are_the_system_prompt():
     request = read({"role": "system", "content": "a"}, USER, {"role": "developer", "content": [{"type": "text", "text": "b"}]})
 
     assert (request.system, said(request)) == ("a\n\nb", [("user", [llm.Text("hello")])])
 
 
-def test_a_prompt_of_the_system_alone_is_the_question():
+def test_a_system_prompt_alone_is_the_question():
     request = read({"role": "system", "content": "write a poem"})
 
     assert (request.system, said(request)) == (None, [("user", [llm.Text("write a poem")])])
@@ -44,13 +44,13 @@ def test_the_results_of_parallel_calls_are_one_message():
     ]
 
 
-def test_an_answer_that_the_sdk_sends_back_whole_is_taken():
+def test_a_complete_answer_sent_back_by_the_sdk_is_accepted():
     answer = {"role": "assistant", "content": "hi", "refusal": None, "annotations": [], "audio": None, "function_call": None}
 
     assert said(read(USER, answer, USER))[1] == ("assistant", [llm.Text("hi")])
 
 
-def test_an_image_stands_between_the_words():
+def test_an_image_stays_between_its_texts():
     content = [{"type": "text", "text": "what is"}, {"type": "image_url", "image_url": {"url": PIXEL, "detail": "low"}}]
 
     (_, (text, image)) = said(read({"role": "user", "content": content}))[0]
@@ -103,7 +103,7 @@ def test_a_schema_is_as_strict_as_the_client_says():
         ([USER], {"tools": [ADD], "tool_choice": {"type": "function", "function": {"name": "sub"}}}, ("tool_choice",)),
     ],
 )
-def test_what_does_not_fit_is_refused_at_its_place(messages, fields, place):
+def test_mismatched_messages_are_refused_with_their_location(messages, fields, place):
     with pytest.raises(InvalidInput) as caught:
         read(*messages, **fields)
 

@@ -45,26 +45,26 @@ def test_a_ping_is_a_comment_that_no_client_sees():
     assert deltas(pieces) == [{"role": "assistant", "content": ""}, {"content": "Hel"}, {"content": "lo"}, {}]
 
 
-def test_a_vendor_that_is_silent_from_the_beginning_is_bridged_before_the_first_chunk():
+def test_a_vendor_that_is_silent_from_the_start_is_bridged_before_the_first_chunk():
     _, pieces = sent(Ping(), *SAID)
 
     assert pieces[0] == ": ping\n\n"
     assert deltas(pieces)[0]["role"] == "assistant"
 
 
-def test_what_fails_after_a_ping_is_told_in_the_stream():
+def test_a_failure_after_a_ping_is_an_error_in_the_stream():
     status, pieces = sent(Ping(), ProviderFailed("acme", "reset"))
 
     assert (status, json.loads(pieces[-1].removeprefix("data: "))["error"]["code"]) == (200, "provider_failed")
 
 
-def test_an_answer_in_one_piece_knows_no_pings():
+def test_an_unstreamed_answer_has_no_pings():
     _, (body,) = sent(Ping(), *SAID, stream=False)
 
     assert json.loads(body)["choices"][0]["message"]["content"] == "Hello"
 
 
-def test_what_fails_before_anything_was_sent_has_its_own_status():
+def test_a_failure_before_the_first_chunk_has_its_own_status():
     with pytest.raises(ProviderFailed):
         sent(ProviderFailed("acme", "reset"))
     with pytest.raises(ProviderFailed):

@@ -16,7 +16,7 @@ def chunks(answer):
     return [line.removeprefix("data: ") for line in answer.body.decode().split("\n\n") if line]
 
 
-def test_an_answer_in_one_piece_is_a_completion(chat, alice):
+def test_an_unstreamed_answer_is_a_completion(chat, alice):
     answer = complete(chat, alice).json
 
     assert (answer["object"], answer["model"], answer["id"][:9]) == ("chat.completion", "offline", "chatcmpl-")
@@ -31,7 +31,7 @@ def test_usage_adds_up(chat, alice):
     assert usage["prompt_tokens_details"] == {"cached_tokens": 0}
 
 
-def test_a_stream_says_the_same_in_chunks_and_ends_with_done(chat, alice):
+def test_a_stream_has_the_same_answer_in_chunks_and_ends_with_done(chat, alice):
     whole = complete(chat, alice).json["choices"][0]["message"]["content"]
     answer = complete(chat, alice, stream=True)
     *events, last = chunks(answer)
@@ -42,7 +42,7 @@ def test_a_stream_says_the_same_in_chunks_and_ends_with_done(chat, alice):
     assert "".join(delta.get("content", "") for delta in deltas) == whole
 
 
-def test_a_stream_tells_its_usage_where_asked(chat, alice):
+def test_a_stream_has_its_usage_on_request(chat, alice):
     *events, last, _ = map(json.loads, [*chunks(complete(chat, alice, stream=True, stream_options={"include_usage": True}))[:-1], "0"])
 
     assert {event["usage"] for event in events} == {None}
@@ -75,14 +75,14 @@ def test_a_limit_ends_the_answer_by_length(chat, alice):
         ({"temperature": 3}, "temperature"),
     ],
 )
-def test_what_cannot_be_honoured_is_refused_by_name(chat, alice, fields, param):
+def test_unsupported_fields_are_refused_by_name(chat, alice, fields, param):
     answer = complete(chat, alice, **fields)
 
     assert (answer.status, answer.json["error"]["type"], answer.json["error"]["param"]) == (400, "invalid_request_error", param)
 
 
 @pytest.mark.parametrize("fields", [{"n": 1}, {"user": "me"}, {"seed": 7}, {"metadata": {"a": "b"}}, {"top_p": 1}, {"stop": None}])
-def test_what_changes_nothing_is_taken(chat, alice, fields):
+def test_fields_without_effect_are_accepted(chat, alice, fields):
     assert complete(chat, alice, **fields).status == 200
 
 
@@ -99,31 +99,31 @@ def test_a_prompt_that_does_not_fit_is_a_400_as_openai_says_it(chat, alice):
     assert (answer.status, answer.json["error"]["code"]) == (400, "context_length_exceeded")
 
 
-def test_a_body_that_is_no_json_is_told_in_openais_form(chat, alice):
+def test_a_body_that_is_not_json_is_an_error_in_openais_format(chat, alice):
     answer = chat.post("/v1/chat/completions", "{", as_=alice)
 
     assert (answer.status, answer.json["error"]["type"]) == (400, "invalid_request_error")
 
 
-def test_a_body_that_is_too_large_is_told_in_openais_form(chat, alice):
+def test_a_body_that_is_too_large_is_an_error_in_openais_format(chat, alice):
     answer = chat.post("/v1/chat/completions", "x" * (4 * 1024 * 1024 + 1), as_=alice)
 
     assert (answer.status, answer.json["error"]["code"]) == (413, "body_too_large")
 
 
-def test_nobody_is_a_401_in_openais_form(chat):
+def test_a_missing_token_is_a_401_in_openais_format(chat):
     answer = chat.post("/v1/chat/completions", HELLO)
 
     assert (answer.status, answer.json["error"]["code"]) == (401, "invalid_api_key")
 
 
-def test_a_vendor_that_is_down_is_a_502_also_of_a_stream(chat, alice):
+def test_a_vendor_that_is_down_is_a_502_for_a_stream_too(chat, alice):
     answer = complete(chat, alice, model="priced", stream=True)
 
     assert (answer.status, answer.json["error"]["type"]) == (502, "server_error")
 
 
-def test_the_models_are_listed_with_those_that_embed(chat, alice):
+def test_the_models_are_listed_with_the_embedding_models(chat, alice):
     listed = chat.get("/v1/models", as_=alice).json
 
     assert {"offline": "offline", "lexical": "offline"}.items() <= {one["id"]: one["owned_by"] for one in listed["data"]}.items()
@@ -150,7 +150,7 @@ def test_base64_holds_the_same_numbers(chat, alice):
 @pytest.mark.parametrize(
     "fields", [{"input": []}, {"input": ""}, {"input": [1, 2]}, {"input": [[1]]}, {"dimensions": 8}, {"input": "x " * 500}]
 )
-def test_what_cannot_be_embedded_is_refused(chat, alice, fields):
+def test_input_that_cannot_be_embedded_is_refused(chat, alice, fields):
     assert embed(chat, alice, **fields).status == 400
 
 
@@ -168,7 +168,7 @@ def test_with_the_header_the_last_message_is_a_turn_of_a_new_conversation(chat, 
     ]
 
 
-def test_a_conversation_that_is_named_goes_on_and_streams(chat, conversation, alice):
+def test_a_named_conversation_continues_and_streams(chat, conversation, alice):
     id = chat.post("/chat", {"message": "first", "stream": False}, as_=alice).json["conversation_id"]
     answer = chat.post("/v1/chat/completions", HELLO | {"stream": True}, as_=alice, headers={"X-Conversation-Id": id})
 
@@ -195,34 +195,34 @@ def test_a_key_is_for_one_body_and_one_conversation(chat, alice, other):
     assert (answer.status, answer.json["error"]["code"]) == (400, "idempotency_key_reused")
 
 
-def test_without_a_conversation_a_key_is_passed_over(chat, alice, row):
+def test_without_a_conversation_a_key_is_ignored(chat, alice, row):
     for _ in range(2):
         assert chat.post("/v1/chat/completions", HELLO, as_=alice, headers={"Idempotency-Key": "k1"}).status == 200
 
     assert row("SELECT count(*) AS n FROM usage WHERE user_id = :u", u=alice.id).n == 2
 
 
-def test_plain_text_may_be_asked_for_in_a_stored_conversation(chat, alice):
+def test_plain_text_may_be_requested_in_a_stored_conversation(chat, alice):
     asked = HELLO | {"response_format": {"type": "text"}}
 
     assert chat.post("/v1/chat/completions", asked, as_=alice, headers={"X-Conversation-Id": "new"}).status == 200
 
 
 @pytest.mark.parametrize("fields", [{"tools": []}, {"stop": "x"}, {"messages": [{"role": "assistant", "content": "x"}]}])
-def test_a_stored_conversation_takes_only_what_is_the_users(chat, alice, fields):
+def test_a_stored_conversation_accepts_only_user_messages(chat, alice, fields):
     answer = chat.post("/v1/chat/completions", HELLO | fields, as_=alice, headers={"X-Conversation-Id": "new"})
 
     assert answer.status == 400
 
 
 @pytest.mark.parametrize(("header", "status"), [("nonsense", 400), ("01996f6a-0000-7000-8000-000000000009", 404)])
-def test_a_conversation_that_is_not_there_is_refused(chat, alice, header, status):
+def test_a_missing_conversation_is_refused(chat, alice, header, status):
     answer = chat.post("/v1/chat/completions", HELLO, as_=alice, headers={"X-Conversation-Id": header})
 
     assert (answer.status, answer.json["error"]["type"]) == (status, "invalid_request_error")
 
 
-def test_somebody_elses_conversation_is_not_there(chat, alice, bob):
+def test_another_users_conversation_is_not_found(chat, alice, bob):
     id = chat.post("/chat", {"message": "mine", "stream": False}, as_=alice).json["conversation_id"]
     answer = chat.post("/v1/chat/completions", HELLO, as_=bob, headers={"X-Conversation-Id": id})
 

@@ -20,7 +20,7 @@ def shown(stops, pieces):
 
 
 @given(st.lists(LETTERS), st.lists(st.text("ab", min_size=1, max_size=4), max_size=3))
-def test_a_reader_sees_what_stands_before_the_first_sequence_however_the_text_is_cut(pieces, sequences):
+def test_a_reader_sees_the_text_before_the_first_stop_sequence_however_it_is_split(pieces, sequences):
     text = "".join(pieces)
     seen = shown(StopSequences(sequences), pieces)
 
@@ -30,5 +30,5 @@ def test_a_reader_sees_what_stands_before_the_first_sequence_however_the_text_is
 
 
 @pytest.mark.parametrize(("pieces", "expected"), [(["a EN", "D b"], "a "), (["a EN", "E"], "a ENE"), (["a EN"], "a EN")])
-def test_what_may_become_a_sequence_is_held_back_until_it_is_known(pieces, expected):
+def test_text_that_may_begin_a_stop_sequence_is_withheld(pieces, expected):
     assert shown(StopSequences(["END"]), pieces) == expected
