@@ -130,19 +130,19 @@ def remove(connection: Connection, conversation_id: UUID, *, user_id: UUID) -> N
     """
     images.schedule_deletion(connection, conversation_id, user_id=user_id)
     connection.execute(_DELETE_ORPHANED_FACTS, {"user_id": user_id, "conversation_id": conversation_id})
-    gone = connection.execute(delete(conversations).where(*_of_conversation(conversation_id, user_id)))
-    if gone.rowcount == 0:
+    deleted = connection.execute(delete(conversations).where(*_of_conversation(conversation_id, user_id)))
+    if deleted.rowcount == 0:
         raise NotFound("conversation", conversation_id)
 
 
 def next_seq_cte(conversation_id: UUID, *, user_id: UUID, where: Sequence[ColumnElement[bool]] = ()) -> CTE:
-    """Return the CTE `place` that increments `last_seq`, the next message's number, and records the activity, if `where` holds.
+    """Return the CTE `numbered` that increments `last_seq`, the next message's number, and records the activity, if `where` holds.
 
     The row stays locked until the transaction ends and a rollback restores the number, so numbers have no gaps.
     """
     values = {"last_seq": conversations.c.last_seq + 1, "updated_at": func.clock_timestamp()}
     statement = update(conversations).where(*_of_conversation(conversation_id, user_id), *where).values(values)
-    return statement.returning(conversations.c.last_seq).cte("place")
+    return statement.returning(conversations.c.last_seq).cte("numbered")
 
 
 def fork(connection: Connection, conversation_id: UUID, *, user_id: UUID, upto_seq: int) -> Conversation:
@@ -208,7 +208,7 @@ _DELETE_ORPHANED_FACTS = text(
 # Active messages are numbered without gaps from 1, so `ids[seq]` is the new id of message `seq`.
 _FORK = text(
     """
-    WITH made AS (
+    WITH forked AS (
             INSERT INTO conversations (user_id, id, title, model, system_prompt, last_seq, is_incognito, mined_upto_seq)
             SELECT c.user_id, CAST(:id AS uuid), CAST(:title AS text), c.model, c.system_prompt, CAST(:upto_seq AS integer), c.is_incognito,
                    least(c.mined_upto_seq, CAST(:upto_seq AS integer))
@@ -217,12 +217,12 @@ _FORK = text(
          ),
          copied AS (
             INSERT INTO messages (user_id, id, conversation_id, seq, role, parts, model, tokens, status, created_at)
-            SELECT m.user_id, (CAST(:ids AS uuid[]))[m.seq], made.id, m.seq, m.role, m.parts, m.model, m.tokens, m.status, m.created_at
-              FROM made JOIN messages m ON m.user_id = made.user_id
+            SELECT m.user_id, (CAST(:ids AS uuid[]))[m.seq], forked.id, m.seq, m.role, m.parts, m.model, m.tokens, m.status, m.created_at
+              FROM forked JOIN messages m ON m.user_id = forked.user_id
              WHERE m.user_id = CAST(:user_id AS uuid) AND m.conversation_id = CAST(:source_id AS uuid) AND m.is_active
                AND m.seq <= CAST(:upto_seq AS integer)
          )
-    SELECT * FROM made
+    SELECT * FROM forked
     """
 ).bindparams(bindparam("ids", type_=ARRAY(Uuid)))
 _RETENTION_DAYS = "coalesce(u.retention_days, CAST(:default_days AS integer))"

@@ -144,15 +144,15 @@ _SET_CLAIMED = f"""
 """
 _IS_FREE = "(o.claimed_until IS NULL OR o.claimed_until <= now())"
 # The statement that ends a turn includes these CTEs. They store entries if `answered` has a row and the answer has text;
-# `place` knows whether the conversation still needs a title. With `:sent_later` entries are due now, for the sweep to send.
+# `answer_position` knows whether the conversation still needs a title. With `:sent_later` entries are due now, for the sweep to send.
 FOLLOW_UP_CTES = f"""
          wanted AS (
             SELECT CAST(:remember_id AS uuid) AS id, 'remember' AS topic FROM answered WHERE :says_something
             UNION ALL
-            SELECT CAST(:title_id AS uuid), 'title' FROM place, answered
-             WHERE :says_something AND place.is_untitled AND CAST(:status AS text) IN ('completed', 'stopped')
+            SELECT CAST(:title_id AS uuid), 'title' FROM answer_position, answered
+             WHERE :says_something AND answer_position.is_untitled AND CAST(:status AS text) IN ('completed', 'stopped')
          ),
-         noted AS (
+         stored_entries AS (
             INSERT INTO outbox (user_id, id, topic, subject_id, due_at)
             SELECT CAST(:user_id AS uuid), wanted.id, wanted.topic, CAST(:conversation_id AS uuid),
                    now() + CASE WHEN :sent_later THEN interval '0' ELSE {_INTERVAL} END
@@ -162,7 +162,7 @@ FOLLOW_UP_CTES = f"""
             RETURNING user_id, id, topic, subject_id, due_at = now() + {_INTERVAL} AS is_to_send
          )"""  # noqa: S608 - constants only
 ENTRIES_TO_SEND = """(SELECT jsonb_agg(jsonb_build_object('user_id', user_id, 'id', id, 'topic', topic, 'subject_id', subject_id))
-                FROM noted WHERE is_to_send)"""
+                FROM stored_entries WHERE is_to_send)"""
 _REQUEST_MEMORY_UPDATE = text(
     f"""
     INSERT INTO outbox (user_id, id, topic, subject_id, due_at) VALUES (:user_id, :id, 'remember', :conversation_id, now() + {_INTERVAL})
@@ -191,15 +191,15 @@ _CLAIM_NEXT = text(
 _FINISH = text(
     f"""
     WITH locked AS (SELECT user_id, id, generation FROM outbox WHERE user_id = :user_id AND id = :id FOR UPDATE),
-         gone AS (
+         deleted AS (
             DELETE FROM outbox o USING locked l WHERE o.user_id = l.user_id AND o.id = l.id AND l.generation = :generation
          ),
-         kept AS (
+         reset_entry AS (
             UPDATE outbox o SET claimed_until = NULL, tries = 0, due_at = now() + {_INTERVAL}
               FROM locked l WHERE o.user_id = l.user_id AND o.id = l.id AND l.generation <> :generation
             RETURNING o.id
          )
-    SELECT EXISTS (SELECT FROM kept)
+    SELECT EXISTS (SELECT FROM reset_entry)
     """  # noqa: S608 - constants only
 )
 _RELEASE = text("UPDATE outbox SET claimed_until = NULL WHERE user_id = :user_id AND id = :id")

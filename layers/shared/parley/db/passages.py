@@ -92,7 +92,7 @@ _MARK_EXTRACTED = text(
 )
 _REPLACE = text(
     """
-    WITH gone AS (
+    WITH deleted AS (
             DELETE FROM passages WHERE user_id = :user_id AND conversation_id = :conversation_id AND last_seq >= :first_seq
          )
     INSERT INTO passages (user_id, id, conversation_id, first_seq, last_seq, text, said_at, embedding, embedding_model)
@@ -119,7 +119,7 @@ _USERS_WITHOUT_VECTORS = text(
             f"SELECT user_id FROM passages WHERE {differs} AND (CAST(:after AS uuid) IS NULL OR user_id > :after)"
             for differs in ("embedding_model < :model", "embedding_model > :model", "embedding_model IS NULL")
         )
-    }) AS found ORDER BY user_id LIMIT :limit
+    }) AS stale ORDER BY user_id LIMIT :limit
     """  # noqa: S608 - constants only
 )
 _WITHOUT_VECTOR = text(

@@ -50,7 +50,7 @@ def get(connection: Connection, conversation_id: UUID, *, user_id: UUID) -> Summ
 
 _ADD = text(
     """
-    WITH made AS (
+    WITH added AS (
             INSERT INTO summaries (user_id, conversation_id, upto_seq, text, model, tokens)
             SELECT c.user_id, c.id, CAST(:upto_seq AS integer), CAST(:text AS text), CAST(:model AS text), CAST(:tokens AS integer)
               FROM conversations c
@@ -59,10 +59,10 @@ _ADD = text(
             ON CONFLICT (user_id, conversation_id, upto_seq) DO NOTHING
             RETURNING user_id, conversation_id, upto_seq
          ),
-         gone AS (
-            DELETE FROM summaries s USING made
-             WHERE s.user_id = made.user_id AND s.conversation_id = made.conversation_id AND s.upto_seq < made.upto_seq
+         deleted AS (
+            DELETE FROM summaries s USING added
+             WHERE s.user_id = added.user_id AND s.conversation_id = added.conversation_id AND s.upto_seq < added.upto_seq
          )
-    SELECT upto_seq FROM made
+    SELECT upto_seq FROM added
     """
 )

@@ -136,7 +136,7 @@ def _post_stream(address: str, invoke_id: str, chunks: Generator[bytes]) -> None
 
 
 def _send_chunks(chunks: Generator[bytes], send: Callable[[bytes], None]) -> bytes:
-    """Send each chunk in its own HTTP chunk and return the trailers: the error if the handler failed midway, else nothing."""
+    """Send each chunk as one HTTP chunk and return the trailers: the error if the handler failed midway, else nothing."""
     try:
         for chunk in chunks:
             send(b"%x\r\n%b\r\n" % (len(chunk), chunk))

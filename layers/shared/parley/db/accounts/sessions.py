@@ -188,14 +188,15 @@ def mark_used(connection: Connection, token_hash: bytes, *, user_id: UUID, at: d
 
 
 _ACCOUNT_CTE = """
-    who AS MATERIALIZED (
+    account AS MATERIALIZED (
         SELECT u.id, CASE WHEN u.disabled_at IS NULL THEN c.password_hash END AS password_hash,
                EXISTS (SELECT FROM sessions s WHERE s.user_id = u.id AND s.address = :network
                           AND s.created_at > now() - interval '30 days') AS is_known
           FROM users u JOIN credentials c ON c.user_id = u.id WHERE u.email = :email
     ),"""
-_ATTEMPT_COLUMNS = ", who.id, who.password_hash, coalesce(who.is_known, false) AS is_known FROM (VALUES (1)) AS one LEFT JOIN who ON true"
-_IS_KNOWN_NETWORK = "EXISTS (SELECT FROM who WHERE is_known)"
+_ATTEMPT_COLUMNS = """, account.id, account.password_hash, coalesce(account.is_known, false) AS is_known
+                        FROM (VALUES (1)) AS one LEFT JOIN account ON true"""
+_IS_KNOWN_NETWORK = "EXISTS (SELECT FROM account WHERE is_known)"
 _BUCKET_KEYS = [
     ":key0",
     f"CASE WHEN {_IS_KNOWN_NETWORK} THEN :known ELSE :key1 END",
@@ -206,22 +207,22 @@ _ATTEMPT = text(login_throttle.take_statement(_BUCKET_KEYS, ctes=_ACCOUNT_CTE, c
 # first, and no row matches the verified hash, or comes later and ends the new session too.
 _START_SESSION = text(
     """
-    WITH proven AS (
+    WITH verified AS (
         SELECT c.user_id FROM credentials c JOIN users u ON u.id = c.user_id
          WHERE c.user_id = :user_id AND c.password_hash = :password_hash AND u.disabled_at IS NULL FOR SHARE
     ), started AS (
         INSERT INTO sessions (user_id, id, expires_at, address, user_agent)
-        SELECT user_id, :session_id, :expires_at, :network, :user_agent FROM proven
-    ), held AS (
-        INSERT INTO refresh_tokens (user_id, hash, session_id) SELECT user_id, :hash, :session_id FROM proven
-    ), emptied AS (
-        DELETE FROM guesses USING proven WHERE key = ANY(:keys) RETURNING in_a_row
-    ), noted AS (
+        SELECT user_id, :session_id, :expires_at, :network, :user_agent FROM verified
+    ), stored_token AS (
+        INSERT INTO refresh_tokens (user_id, hash, session_id) SELECT user_id, :hash, :session_id FROM verified
+    ), cleared AS (
+        DELETE FROM guesses USING verified WHERE key = ANY(:keys) RETURNING in_a_row
+    ), logged AS (
         INSERT INTO audit_events (user_id, id, event, address, user_agent, detail)
         SELECT user_id, :event_id, 'login', :address, :user_agent, jsonb_build_object(
-               'session_id', CAST(:session_id AS text), 'failed_before', (SELECT coalesce(sum(in_a_row) - 1, 0) FROM emptied))
-          FROM proven
+               'session_id', CAST(:session_id AS text), 'failed_before', (SELECT coalesce(sum(in_a_row) - 1, 0) FROM cleared))
+          FROM verified
     )
-    SELECT users.* FROM users JOIN proven ON users.id = proven.user_id
+    SELECT users.* FROM users JOIN verified ON users.id = verified.user_id
     """
 )

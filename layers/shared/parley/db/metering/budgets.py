@@ -127,9 +127,9 @@ _SWEEP = text(
     WITH expired AS (
          DELETE FROM budget_reservations WHERE expires_at <= now() - interval '1 hour' RETURNING user_id, subject_id, month, amount_usd),
     freed AS (
-         UPDATE budgets b SET reserved_usd = b.reserved_usd - gone.usd
-           FROM (SELECT user_id, subject_id, month, sum(amount_usd) AS usd FROM expired GROUP BY user_id, subject_id, month) gone
-          WHERE b.user_id = gone.user_id AND b.subject_id = gone.subject_id AND b.month = gone.month)
+         UPDATE budgets b SET reserved_usd = b.reserved_usd - expired_sums.usd
+           FROM (SELECT user_id, subject_id, month, sum(amount_usd) AS usd FROM expired GROUP BY user_id, subject_id, month) expired_sums
+          WHERE b.user_id = expired_sums.user_id AND b.subject_id = expired_sums.subject_id AND b.month = expired_sums.month)
     SELECT count(*) FROM expired
     """
 )

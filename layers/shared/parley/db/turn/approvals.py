@@ -62,7 +62,7 @@ _DECIDE = text(
     """
 )
 REQUESTS_CTE = """
-        asked AS (
+        requested AS (
             INSERT INTO approvals (user_id, turn_id, call_id, asked_by, place, name, arguments)
             SELECT CAST(:user_id AS uuid), CAST(:turn_id AS uuid), one.call_id, CAST(:last_event AS integer), n, one.name, one.arguments
               FROM paused, ROWS FROM (jsonb_to_recordset(CAST(:approvals AS jsonb)) AS (arguments jsonb, call_id text, name text))

@@ -199,28 +199,28 @@ _RELEASE_EXPIRED_KEYS = text(
 
 
 _QUESTION_CTE = """
-         asked AS (
+         question AS (
             INSERT INTO messages (user_id, id, conversation_id, seq, role, parts, tokens)
-            SELECT CAST(:user_id AS uuid), CAST(:user_message_id AS uuid), CAST(:conversation_id AS uuid), place.last_seq, 'user',
+            SELECT CAST(:user_id AS uuid), CAST(:user_message_id AS uuid), CAST(:conversation_id AS uuid), conversation.last_seq, 'user',
                    CAST(:parts AS jsonb), CAST(:tokens AS integer)
-              FROM place
+              FROM conversation
          ),
 """
 
 
-def _store_statement(place: str, *, question: str = _QUESTION_CTE) -> str:
-    """Return the statement that stores a turn if `place`, which inserts or updates the conversation, affects a row."""
+def _store_statement(upsert: str, *, question: str = _QUESTION_CTE) -> str:
+    """Return the statement that stores a turn if `upsert`, the INSERT or UPDATE of its conversation, affects a row."""
     return f"""
-    WITH place AS ({place} RETURNING last_seq),
+    WITH conversation AS ({upsert} RETURNING last_seq),
          {question}
          begun AS (
             INSERT INTO turns (user_id, id, conversation_id, user_message_id, model, route, idempotency_key, fingerprint, last_event)
             SELECT CAST(:user_id AS uuid), CAST(:turn_id AS uuid), CAST(:conversation_id AS uuid), CAST(:user_message_id AS uuid),
                    CAST(:model AS text), CAST(:route AS text), CAST(:key AS text), CAST(:fingerprint AS bytea), CAST(:last_event AS integer)
-              FROM place
+              FROM conversation
          ),
-         {turn_events.log_cte("place")}
-    SELECT last_seq FROM place
+         {turn_events.log_cte("conversation")}
+    SELECT last_seq FROM conversation
     """  # noqa: S608 - constants only
 
 

@@ -103,7 +103,7 @@ _RESULT_FIELDS = (
     *("status", "message_id", "model", "last_event", "error_code", "finish_reason"),
     *("input_tokens", "output_tokens", "cost_usd", "first_token_ms", "total_ms"),
 )
-# The answer's `seq` follows its question's. Counting `put_aside` forces the old variant to become inactive before the new
+# The answer's `seq` follows its question's. Counting `deactivated` forces the old variant to become inactive before the new
 # answer is inserted; a unique index allows only one active variant.
 _FINISH = text(
     f"""
@@ -121,27 +121,27 @@ _FINISH = text(
                AND (NOT :only_if_stale OR t.heartbeat_at < clock_timestamp() - {STALE_AFTER})
             RETURNING t.conversation_id, t.user_message_id
          ),
-         place AS (
-            UPDATE conversations c SET last_seq = greatest(c.last_seq, asked.seq + 1), updated_at = clock_timestamp()
-              FROM ended JOIN messages asked ON asked.user_id = CAST(:user_id AS uuid) AND asked.id = ended.user_message_id
+         answer_position AS (
+            UPDATE conversations c SET last_seq = greatest(c.last_seq, question.seq + 1), updated_at = clock_timestamp()
+              FROM ended JOIN messages question ON question.user_id = CAST(:user_id AS uuid) AND question.id = ended.user_message_id
              WHERE c.user_id = CAST(:user_id AS uuid) AND c.id = ended.conversation_id AND CAST(:message_id AS uuid) IS NOT NULL
-            RETURNING asked.seq + 1 AS seq, c.is_title_automatic OR c.title IS NULL AS is_untitled
+            RETURNING question.seq + 1 AS seq, c.is_title_automatic OR c.title IS NULL AS is_untitled
          ),
          others AS (
-            SELECT m.id, m.variant FROM messages m JOIN place ON m.seq = place.seq
+            SELECT m.id, m.variant FROM messages m JOIN answer_position ON m.seq = answer_position.seq
              WHERE m.user_id = CAST(:user_id AS uuid) AND m.conversation_id = CAST(:conversation_id AS uuid)
          ),
-         put_aside AS (
+         deactivated AS (
             UPDATE messages m SET is_active = false FROM others
              WHERE m.user_id = CAST(:user_id AS uuid) AND m.id = others.id AND m.is_active AND :says_something
             RETURNING m.id
          ),
          answered AS (
             INSERT INTO messages (user_id, id, conversation_id, seq, variant, is_active, role, parts, model, tokens, status)
-            SELECT CAST(:user_id AS uuid), CAST(:message_id AS uuid), CAST(:conversation_id AS uuid), place.seq,
+            SELECT CAST(:user_id AS uuid), CAST(:message_id AS uuid), CAST(:conversation_id AS uuid), answer_position.seq,
                    (SELECT coalesce(max(variant) + 1, 0) FROM others), :says_something OR NOT EXISTS (SELECT FROM others), 'assistant',
                    CAST(:parts AS jsonb), CAST(:model AS text), CAST(:output_tokens AS integer), CAST(:status AS text)
-              FROM place, (SELECT count(*) FROM put_aside) AS before_it
+              FROM answer_position, (SELECT count(*) FROM deactivated) AS before_it
             RETURNING seq, created_at, variant, is_active
          ),
          {turn_events.log_cte("ended")},
