@@ -1,4 +1,4 @@
-"""Small files that ask for much time or memory, each in the way of its format."""
+"""Small files that take much time or memory to parse, for each format."""
 
 import zlib
 from collections.abc import Sequence
@@ -10,14 +10,14 @@ from tests.support import document_files
 _ZEROS = 260 << 20
 
 
-def of_objects(objects: Sequence[bytes]) -> bytes:
-    """Return a PDF of these objects; the first is its catalogue."""
-    made, places = b"%PDF-1.7\n", []
+def pdf_of_objects(objects: Sequence[bytes]) -> bytes:
+    """Return a PDF with these objects; the first is its catalogue."""
+    made, offsets = b"%PDF-1.7\n", []
     for number, content in enumerate(objects, start=1):
-        places.append(len(made))
+        offsets.append(len(made))
         made += b"%d 0 obj\n%s\nendobj\n" % (number, content)
-    entries = b"".join(b"%010d 00000 n \n" % place for place in places)
-    xref = b"xref\n0 %d\n0000000000 65535 f \n%strailer\n<</Size %d/Root 1 0 R>>\n" % (len(places) + 1, entries, len(places) + 1)
+    entries = b"".join(b"%010d 00000 n \n" % offset for offset in offsets)
+    xref = b"xref\n0 %d\n0000000000 65535 f \n%strailer\n<</Size %d/Root 1 0 R>>\n" % (len(offsets) + 1, entries, len(offsets) + 1)
     return made + xref + b"startxref\n%d\n%%%%EOF\n" % len(made)
 
 
@@ -25,32 +25,32 @@ def pdf_page(content: bytes, filters: bytes = b"") -> bytes:
     """Return a PDF of one page with this content."""
     stream = b"<</Length %d%s>>stream\n%s\nendstream" % (len(content), filters, content)
     kids = [b"<</Type/Catalog/Pages 2 0 R>>", b"<</Type/Pages/Kids[3 0 R]/Count 1>>"]
-    return of_objects([*kids, b"<</Type/Page/Parent 2 0 R/MediaBox[0 0 9 9]/Contents 4 0 R>>", stream])
+    return pdf_of_objects([*kids, b"<</Type/Page/Parent 2 0 R/MediaBox[0 0 9 9]/Contents 4 0 R>>", stream])
 
 
 def pdf_of_zeros() -> bytes:
-    """Return a PDF whose one page unpacks, twice, to 260 MB."""
+    """Return a PDF whose page is compressed twice and decompresses to 260 MB."""
     return pdf_page(zlib.compress(zlib.compress(bytes(_ZEROS), 1)), b"/Filter[/FlateDecode/FlateDecode]")
 
 
 def pdf_of_many_pages(count: int) -> bytes:
-    """Return a PDF that claims so many pages, and has one of them."""
+    """Return a PDF that declares so many pages, all the same one."""
     page = b"<</Type/Page/Parent 2 0 R/MediaBox[0 0 9 9]>>"
-    return of_objects(
+    return pdf_of_objects(
         [b"<</Type/Catalog/Pages 2 0 R>>", b"<</Type/Pages/Kids[%s]/Count %d>>" % (b"3 0 R " * min(count, 100_000), count), page]
     )
 
 
 def pdf_in_a_circle() -> bytes:
-    """Return a PDF whose page tree and outline lead back to themselves."""
+    """Return a PDF whose page tree and outline contain cycles."""
     pages, outline = b"<</Type/Pages/Kids[2 0 R 2 0 R]/Parent 2 0 R/Count 9>>", b"<</First 4 0 R/Last 4 0 R>>"
-    return of_objects(
+    return pdf_of_objects(
         [b"<</Type/Catalog/Pages 2 0 R/Outlines 3 0 R>>", pages, outline, b"<</Title(A)/Next 4 0 R/First 4 0 R/Parent 3 0 R>>"]
     )
 
 
 def docx_of(document: str, **parts: bytes) -> bytes:
-    """Return a DOCX with this body, and with whatever else."""
+    """Return a DOCX with this body and further parts."""
     main = f'<?xml version="1.0"?><w:document xmlns:w="{document_files.WORD}"><w:body>{document}</w:body></w:document>'
     return document_files.zipped(
         {"[Content_Types].xml": document_files.TYPES, "_rels/.rels": document_files.RELATIONS, "word/document.xml": main} | parts
@@ -58,7 +58,7 @@ def docx_of(document: str, **parts: bytes) -> bytes:
 
 
 def docx_of_many_parts(count: int) -> bytes:
-    """Return a DOCX of so many parts."""
+    """Return a DOCX with so many parts."""
     made = BytesIO(document_files.docx(("", "Text")))
     with ZipFile(made, "a") as archive:
         for number in range(count):
@@ -67,7 +67,7 @@ def docx_of_many_parts(count: int) -> bytes:
 
 
 def quadratic_xml() -> bytes:
-    """Return a DOCX that repeats one long entity many times: no nesting, and 10 GB."""
+    """Return a DOCX that repeats one long entity, without nesting, to 10 GB."""
     document = (
         f'<w:document xmlns:w="{document_files.WORD}"><w:body><w:p><w:r><w:t>{"&e;" * 100_000}</w:t></w:r></w:p></w:body></w:document>'
     )
@@ -80,7 +80,7 @@ def quadratic_xml() -> bytes:
 BOMBS = {
     "pdf-zeros": pdf_of_zeros,
     "pdf-nested": lambda: pdf_page(b"[" * 2_000_000),
-    "pdf-nested-objects": lambda: of_objects([b"<</Type/Catalog/Pages " + b"[" * 100_000]),
+    "pdf-nested-objects": lambda: pdf_of_objects([b"<</Type/Catalog/Pages " + b"[" * 100_000]),
     "pdf-circle": pdf_in_a_circle,
     "pdf-100000-pages": lambda: pdf_of_many_pages(100_000),
     "pdf-endless-pages": lambda: pdf_of_many_pages(2**31 - 1),

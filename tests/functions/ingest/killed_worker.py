@@ -1,4 +1,4 @@
-"""An ingestion worker in a process that a test may kill at any moment."""
+"""An ingestion worker in a process of its own, which a test may kill at any moment."""
 
 import os
 from collections.abc import Iterator
@@ -29,7 +29,7 @@ _FORK.set_forkserver_preload([__name__])
 
 @dataclass(frozen=True)
 class SingleFileStore:
-    """A store with one file in it, on the disk."""
+    """A file store with one file on disk."""
 
     path: str
     sha256: bytes
@@ -41,14 +41,14 @@ class SingleFileStore:
 
 
 class DiscardingQueue:
-    """A queue that nobody reads."""
+    """A queue that drops every message."""
 
     def send(self, *_: Any, **__: Any) -> None:
         pass
 
 
 def ingest_document(path: str, sha256: bytes, user_id: UUID, document_id: UUID, environment: dict[str, str]) -> None:
-    """Read a document until it is ready."""
+    """Ingest one document."""
     os.environ.update(environment)
     engine = make_engine(DatabaseSettings.read())
     catalogue = LiveCatalogue.of(CatalogueSettings.read())
@@ -68,7 +68,7 @@ def ingest_document(path: str, sha256: bytes, user_id: UUID, document_id: UUID, 
 
 
 def start_worker(*arguments: Any) -> Any:
-    """Start a worker as a process and return it."""
+    """Start a worker process and return it."""
     process = _FORK.Process(target=ingest_document, args=arguments, daemon=True)
     process.start()
     return process

@@ -1,4 +1,4 @@
-"""I5: no file takes more than the time and memory of its cell, and none keeps the next one from being read."""
+"""Hostile files stay within the limits of the sandbox, and do not stop the next file."""
 
 from pathlib import Path
 
@@ -26,7 +26,7 @@ def stored(tmp_path):
 
 
 @pytest.mark.parametrize("name", BOMBS)
-def test_a_bomb_is_read_within_its_bounds_or_refused_with_a_reason(stored, name):
+def test_a_bomb_is_parsed_within_its_limits_or_refused_with_a_reason(stored, name):
     characters, code = 0, None
     try:
         for chunk in Chunker().chunks_of(read_blocks(stored(BOMBS[name]()), name, cpu_s=CPU_S)):
@@ -38,22 +38,22 @@ def test_a_bomb_is_read_within_its_bounds_or_refused_with_a_reason(stored, name)
     assert code in {None, "too_large", "corrupt", "empty", "scanned"}
 
 
-def test_the_cell_is_bounded_in_memory_time_and_files(stored, tmp_path):
+def test_the_parser_limits_its_memory_time_and_file_size(stored, tmp_path):
     limits = "import resource; print(*(resource.getrlimit(r) for r in (resource.RLIMIT_DATA, resource.RLIMIT_CPU, resource.RLIMIT_FSIZE)))"
     code = f"from functions.ingest.parser_process import _limit_resources; _limit_resources({CPU_S}); {limits}"
     import subprocess
     import sys
 
-    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path).stdout
-    assert said.split("\n")[0] == f"({MEMORY_BYTES}, {MEMORY_BYTES}) ({CPU_S}, {CPU_S}) (0, 0)"
+    output = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path).stdout
+    assert output.split("\n")[0] == f"({MEMORY_BYTES}, {MEMORY_BYTES}) ({CPU_S}, {CPU_S}) (0, 0)"
 
 
-def test_more_pages_than_a_document_may_have_are_too_large(stored):
+def test_an_endless_number_of_pages_is_too_large(stored):
     with pytest.raises(DocumentTooLarge):
         list(read_blocks(stored(bombs.pdf_of_many_pages(2**31 - 1)), "endless.pdf", cpu_s=CPU_S))
 
 
-def test_after_a_bomb_the_function_reads_the_next_file(documents, ready, alice, monkeypatch):
+def test_after_a_bomb_the_function_ingests_the_next_file(documents, ready, alice, monkeypatch):
     monkeypatch.setattr(sandbox, "CPU_S", CPU_S)
     bomb, good = (ready(alice, content, filename="a.pdf") for content in (bombs.pdf_page(b"[" * 50_000), document_files.pdf(["Good."])))
 
@@ -62,13 +62,13 @@ def test_after_a_bomb_the_function_reads_the_next_file(documents, ready, alice, 
     assert shown[0]["error"]
 
 
-def test_a_name_and_a_type_that_lie_change_nothing(stored):
+def test_a_wrong_file_name_changes_nothing(stored):
     assert [block.text for block in read_blocks(stored(document_files.pdf(["Text."])), "table.csv")] == ["Text."]
     with pytest.raises(Unsupported):
         list(read_blocks(stored(b"\x89PNG\r\n\x1a\n\0\0\0"), "report.pdf"))
 
 
-def test_a_table_of_a_million_columns_loses_none(stored):
+def test_a_table_of_many_columns_loses_none(stored):
     names = [f"c{number}" for number in range(20_000)]
     chunks_of = " ".join(chunk.text for chunk in Chunker().chunks_of(read_blocks(stored(",".join(names).encode()), "wide.csv")))
 
@@ -85,7 +85,7 @@ def test_formulas_of_a_table_are_text(stored):
 @pytest.mark.parametrize(
     ("name", "content"), [("a.json", rb'{"a\u0000": "b\u0000c \ud800 d"}'), ("a.html", b"<html><p>a&#0;b\xed\xa0\x80 c")]
 )
-def test_what_postgresql_cannot_store_is_replaced(documents, ready, alice, name, content):
+def test_characters_that_postgresql_cannot_store_are_replaced(documents, ready, alice, name, content):
     document_id = ready(alice, content, filename=name)
 
     (item,) = documents.get(f"/documents/{document_id}/chunks", as_=alice).json["items"]

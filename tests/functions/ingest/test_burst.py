@@ -1,4 +1,4 @@
-"""Bursts and poison on the queue of ingestion (R9)."""
+"""Bursts and poison messages on the ingest queue."""
 
 import json
 import secrets
@@ -13,7 +13,7 @@ from sqlalchemy import event
 
 from functions.ingest import parser_process
 from functions.ingest.messages import DocumentMessage
-from functions.ingest.pipeline import ingest as take_further
+from functions.ingest.pipeline import ingest as ingest_document
 from local.template.load import load
 from parley.db.engine import make_engine
 from parley.deadline import Deadline
@@ -31,7 +31,7 @@ def template():
 
 @pytest.fixture
 def queues(template):
-    """A queue as the template makes it, and its dead letters; a message comes back at once."""
+    """The ingest queue of the template and its dead-letter queue; failed messages return at once."""
     sqs, name = boto3.client("sqs"), secrets.token_hex(4)
     dead = sqs.create_queue(QueueName=f"{name}-dead")["QueueUrl"]
     arn = sqs.get_queue_attributes(QueueUrl=dead, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
@@ -41,7 +41,7 @@ def queues(template):
 
 
 def poll(ingest, url):
-    """Do as Lambda does: hand over one message, delete it if it is done. False where the queue is empty."""
+    """Deliver one message as Lambda does, and delete it if it succeeds. Return False if the queue is empty."""
     sqs = boto3.client("sqs")
     (message,) = sqs.receive_message(QueueUrl=url).get("Messages") or [None]
     if message and not ingest.deliver(message["Body"]):
@@ -51,12 +51,14 @@ def poll(ingest, url):
 
 @pytest.fixture
 def without_child(monkeypatch):
-    """Read in the same process: what starting one takes is not the point."""
+    """Parse in the same process, which is faster than starting a child for each file."""
     monkeypatch.setattr("functions.ingest.pipeline.read_blocks", parser_process.parse_file)
 
 
 @pytest.mark.parametrize("poison", ["not JSON", '{"Records": [{"s3": {"object": {"key": "exports/a/b"}}}]}'])
-def test_one_poison_message_of_ten_reaches_the_dead_letters_and_nine_are_read_once(documents, ingest, queues, without_child, alice, poison):
+def test_one_poison_message_of_ten_becomes_a_dead_letter_and_nine_are_ingested_once(
+    documents, ingest, queues, without_child, alice, poison
+):
     (live, dead), sqs = queues, boto3.client("sqs")
     bodies = [s3_notification(alice, upload_document(documents, alice).json["id"]) for _ in range(9)]
     for body in [*bodies[:4], poison, *bodies[4:]]:
@@ -70,7 +72,7 @@ def test_one_poison_message_of_ten_reaches_the_dead_letters_and_nine_are_read_on
     assert {one["status"] for one in documents.get("/documents", as_=alice).json["items"]} == {"ready"}
 
 
-def test_a_burst_is_read_by_few_workers_with_one_connection_each(documents, ingest, template, database, without_child, alice):
+def test_a_burst_is_ingested_by_few_workers_with_one_connection_each(documents, ingest, template, database, without_child, alice):
     from functions.ingest.app import services
 
     uploaded = [upload_document(documents, alice).json["id"] for _ in range(BURST)]
@@ -83,7 +85,7 @@ def test_a_burst_is_read_by_few_workers_with_one_connection_each(documents, inge
         event.listen(engine, "connect", lambda *_: connected.append(number))
         own = replace(services, engine=engine, embedding=replace(services.embedding, engine=engine))
         while not ids.empty():
-            take_further(own, DocumentMessage(alice.id, UUID(ids.get())), deadline=Deadline.after(300))
+            ingest_document(own, DocumentMessage(alice.id, UUID(ids.get())), deadline=Deadline.after(300))
         engine.dispose()
 
     (source,) = [one for one in template.event_sources if one.queue == "IngestQueue"]

@@ -1,4 +1,4 @@
-"""How documents are cut."""
+"""Splitting documents into chunks."""
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -23,7 +23,7 @@ def heading(text, level=1):
     return Block("heading", text, level=level)
 
 
-def test_what_stands_below_another_heading_is_another_chunk():
+def test_sections_do_not_share_chunks():
     chunks = chunks_of(heading("A"), paragraph("One."), heading("B", level=2), paragraph("Two."), heading("C"), paragraph("Three."))
 
     assert [(chunk.headings, chunk.text) for chunk in chunks] == [(("A",), "One."), (("A", "B"), "Two."), (("C",), "Three.")]
@@ -33,13 +33,13 @@ def test_short_paragraphs_share_a_chunk():
     assert [chunk.text for chunk in chunks_of(paragraph("One."), paragraph("Two."))] == ["One.\n\nTwo."]
 
 
-def test_no_chunk_goes_over_the_end_of_a_page():
+def test_no_chunk_crosses_a_page_break():
     chunks = chunks_of(paragraph("One.", page=1), paragraph("Two.", page=2), overlap_tokens=20)
 
     assert [(chunk.page, chunk.text) for chunk in chunks] == [(1, "One."), (2, "Two.")]
 
 
-def test_a_piece_of_code_that_fits_is_kept_whole():
+def test_code_that_fits_stays_whole():
     code = Block("code", "\n\n".join(["x = 1"] * 10))
 
     assert code.text in [chunk.text for chunk in chunks_of(paragraph(SENTENCE * 4), code)]
@@ -51,19 +51,19 @@ def test_a_long_table_repeats_its_first_row():
     assert all(piece.startswith("id | name\n") for piece in split_block(Block("table", f"id | name\n{rows}"), max_tokens=60))
 
 
-def test_a_chunk_begins_with_the_last_sentences_of_the_one_before():
+def test_a_chunk_begins_with_the_last_sentences_of_the_previous_chunk():
     first, second = chunks_of(paragraph(SENTENCE * 4 + "The last one."), paragraph(SENTENCE * 5), overlap_tokens=15)[:2]
 
     assert (first.text[-13:], second.text[:13]) == ("The last one.", "The last one.")
 
 
-def test_a_chunk_knows_the_way_to_it():
+def test_a_chunk_has_a_heading_path():
     (chunk,) = chunks_of(heading("Leave"), paragraph("Thirty days."))
 
     assert chunk.heading_path("Handbook") == "Handbook > Leave"
 
 
-def test_of_headings_too_long_their_beginnings_and_the_innermost_lead_to_a_chunk():
+def test_long_headings_are_truncated_and_the_outermost_dropped():
     headings = [heading(f"{level}" * 5000, level) for level in range(1, 8)]
     (chunk,) = chunks_of(*headings, paragraph("Deep."))
 
@@ -72,7 +72,7 @@ def test_of_headings_too_long_their_beginnings_and_the_innermost_lead_to_a_chunk
 
 @settings(max_examples=50, deadline=None)
 @given(TEXTS)
-def test_no_chunk_is_larger_than_it_may_be(texts):
+def test_no_chunk_exceeds_its_size(texts):
     chunks = chunks_of(*map(paragraph, texts), overlap_tokens=20)
 
     assert all(estimate_tokens(chunk.text) <= 100 + 20 + 20 for chunk in chunks)
@@ -80,7 +80,7 @@ def test_no_chunk_is_larger_than_it_may_be(texts):
 
 @settings(max_examples=50, deadline=None)
 @given(TEXTS)
-def test_nothing_but_space_is_lost(texts):
+def test_only_whitespace_is_lost(texts):
     chunks = chunks_of(*map(paragraph, texts))
 
     assert "".join("".join(chunk.text.split()) for chunk in chunks) == "".join("".join(text.split()) for text in texts)

@@ -1,4 +1,4 @@
-"""What a file is, whatever it is called."""
+"""Formats are detected by content, whatever the file is called."""
 
 import pytest
 
@@ -8,7 +8,7 @@ from tests.support import document_files
 
 
 @pytest.mark.parametrize(
-    ("content", "name", "found"),
+    ("content", "name", "detected"),
     [
         (document_files.pdf(["Text"]), "report.txt", "pdf"),
         (document_files.docx(("", "Text")), "report.pdf", "docx"),
@@ -23,13 +23,13 @@ from tests.support import document_files
         ("Text".encode("utf-16"), "letter", "text"),
     ],
 )
-def test_a_file_is_known_by_what_it_holds(content, name, found):
-    assert detect_format(content, name) == found
+def test_a_format_is_detected_by_content(content, name, detected):
+    assert detect_format(content, name) == detected
 
 
 @pytest.mark.timeout(20)
 @pytest.mark.parametrize("beginning", [b"<!-- a -->" * 5_000, b"\n" * 200_000, b" " * 200_000, b"<!--" * 50_000])
-def test_a_text_that_nearly_is_a_page_is_known_without_going_over_it_again_and_again(beginning):
+def test_detecting_html_does_not_backtrack(beginning):
     assert detect_format(beginning + b"text", "notes") == "text"
 
 
@@ -44,7 +44,7 @@ def test_a_text_that_nearly_is_a_page_is_known_without_going_over_it_again_and_a
         (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + "EncryptedPackage".encode("utf-16-le"), Encrypted),
     ],
 )
-def test_what_cannot_be_read_is_refused_with_a_reason(content, refused):
+def test_an_unreadable_file_is_refused_with_a_reason(content, refused):
     with pytest.raises(refused):
         detect_format(content, "file.txt")
 

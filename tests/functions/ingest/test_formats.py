@@ -1,4 +1,4 @@
-"""Each format, as its own reader sees it."""
+"""The parser of each format."""
 
 import pytest
 
@@ -32,17 +32,17 @@ def test_the_lines_of_a_pdf_are_joined_to_paragraphs(tmp_path):
     assert [len(block.text.splitlines()) for block in pdf.read(path)] == [1, 1]
 
 
-def test_a_pdf_of_pictures_is_told_from_an_empty_one(tmp_path):
+def test_a_pdf_without_text_counts_as_scanned(tmp_path):
     with pytest.raises(Scanned):
         list(pdf.read(stored(tmp_path, document_files.pdf(["", ""]))))
 
 
-def test_a_pdf_that_needs_a_password_is_not_read(tmp_path):
+def test_a_pdf_with_a_password_is_refused(tmp_path):
     with pytest.raises(Encrypted):
         list(pdf.read(stored(tmp_path, document_files.pdf(["Secret."], password="open sesame"))))
 
 
-def test_a_broken_pdf_is_not_read(tmp_path):
+def test_a_broken_pdf_is_refused(tmp_path):
     with pytest.raises(Corrupt):
         list(pdf.read(stored(tmp_path, b"%PDF-1.7 and no more")))
 
@@ -53,7 +53,7 @@ def test_a_docx_gives_headings_and_paragraphs():
     assert list(docx.read(content)) == [Block("heading", "Leave", level=1), Block("paragraph", "Thirty days a year.")]
 
 
-def test_a_broken_docx_is_not_read():
+def test_a_broken_docx_is_refused():
     with pytest.raises(Corrupt):
         list(docx.read(document_files.zipped({"word/document.xml": "<broken"})))
 
@@ -64,7 +64,7 @@ graph.</p>tail<pre>x
   y</pre><table><tr><th>a</th><th>b</th></tr><tr><td>1</td><td><b>2</b> more</td></tr></table><footer>Imprint</footer></body></html>"""
 
 
-def test_a_page_gives_its_structure_and_not_what_stands_around_it():
+def test_an_html_page_gives_its_structure_without_navigation():
     assert list(html.read(PAGE)) == [
         Block("heading", "Head bold", level=1),
         Block("paragraph", "loose"),
@@ -75,14 +75,14 @@ def test_a_page_gives_its_structure_and_not_what_stands_around_it():
     ]
 
 
-def test_a_page_that_marks_its_main_part_gives_that_only():
+def test_an_html_page_with_a_main_element_gives_only_that():
     assert list(html.read("<body><div>Ads</div><main><p>News</p></main></body>")) == [Block("paragraph", "News")]
 
 
 def test_markdown_gives_headings_code_and_tables():
-    said = "---\ntitle: x\n---\n# A\n\nText\nhere.\n\n## B\n\n```py\nx = 1\n```\n\n|a|b|\n|-|-|\n|1|2|\n"
+    source = "---\ntitle: x\n---\n# A\n\nText\nhere.\n\n## B\n\n```py\nx = 1\n```\n\n|a|b|\n|-|-|\n|1|2|\n"
 
-    assert list(markdown.read(said)) == [
+    assert list(markdown.read(source)) == [
         Block("heading", "A", level=1),
         Block("paragraph", "Text here."),
         Block("heading", "B", level=2),
@@ -92,7 +92,7 @@ def test_markdown_gives_headings_code_and_tables():
 
 
 @pytest.mark.parametrize("between", [",", ";", "\t"])
-def test_each_piece_of_a_table_has_the_names_of_the_columns(between):
+def test_each_segment_of_a_table_has_the_column_names(between):
     rows = [f"{number}{between}=SUM(A1)" for number in range(120)]
 
     read = list(csv.read("\n".join([f"id{between}formula", *rows])))
@@ -100,11 +100,11 @@ def test_each_piece_of_a_table_has_the_names_of_the_columns(between):
     assert [block.text.split("\n")[:2] for block in read] == [["id | formula", f"{first} | =SUM(A1)"] for first in (0, 50, 100)]
 
 
-def test_json_gives_each_value_with_the_path_to_it():
+def test_json_gives_each_value_with_its_path():
     assert list(json.read('{"a": {"b": [1, true]}, "c": "text"}')) == [Block("paragraph", "a.b[0]: 1\na.b[1]: true\nc: text")]
 
 
-def test_code_is_cut_where_a_definition_begins():
+def test_code_is_split_at_definitions():
     read = list(code.read("import os\n\n\ndef first():\n    pass\n\n\nclass Second:\n    x = 1\n"))
 
     assert [(block.kind, block.text.split("\n")[0]) for block in read] == [
@@ -116,5 +116,5 @@ def test_code_is_cut_where_a_definition_begins():
     ]
 
 
-def test_text_is_cut_at_blank_lines():
+def test_text_is_split_at_blank_lines():
     assert [block.text for block in text.read("One\r\nline.\r\n\r\nTwo.\n \n\n")] == ["One\nline.", "Two."]

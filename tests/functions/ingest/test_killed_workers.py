@@ -1,4 +1,4 @@
-"""Workers that die, and documents that come out whole."""
+"""Workers are killed at random moments, and the document is still complete."""
 
 import hashlib
 import random

@@ -1,4 +1,4 @@
-"""Documents that are not whole at once: without money, file or time, or deleted while they are read."""
+"""Documents without budget, file or time, and documents deleted during ingestion."""
 
 import json
 from dataclasses import dataclass, replace
@@ -21,8 +21,8 @@ from tests.support.builders import upload_document
 
 
 @dataclass
-class Failing:
-    """An embedding model of which no vector comes."""
+class FailingEmbedding:
+    """An embedding model whose calls run `do`, which raises."""
 
     do: Any
 
@@ -42,27 +42,29 @@ def raising(exc):
 
 @pytest.fixture
 def read_with(ingest, documents):
-    """Upload a text and have it read while vectors fail like this; return its id."""
+    """Upload a text and ingest it while embedding runs `do`; return its id."""
     from functions.ingest.app import services
 
     def read_with(owner, do, content="Trains are paid for in second class."):
         document_id = upload_document(documents, owner, content).json["id"]
         document_message = DocumentMessage(owner.id, UUID(document_id))
-        pipeline.ingest(replace(services, embedding=Failing(lambda: do(document_id))), document_message, deadline=Deadline.after(300))
+        pipeline.ingest(
+            replace(services, embedding=FailingEmbedding(lambda: do(document_id))), document_message, deadline=Deadline.after(300)
+        )
         return document_id
 
     return read_with
 
 
-def no_money(alice):
+def budget_exhausted(alice):
     from datetime import UTC, datetime
     from decimal import Decimal
 
     return BudgetExhausted(alice.id, amount_usd=Decimal(1), resets_at=datetime.now(UTC))
 
 
-@pytest.mark.parametrize(("problem", "note"), [(no_money, NO_BUDGET), (lambda _: ProviderFailed("acme", "down"), NO_MODEL)])
-def test_without_vectors_a_document_is_ready_by_its_words_and_says_so(documents, read_with, alice, problem, note):
+@pytest.mark.parametrize(("problem", "note"), [(budget_exhausted, NO_BUDGET), (lambda _: ProviderFailed("acme", "down"), NO_MODEL)])
+def test_a_document_without_vectors_is_ready_with_a_note_and_found_by_its_words(documents, read_with, alice, problem, note):
     document_id = read_with(alice, lambda _: raising(problem(alice))())
     shown = documents.get(f"/documents/{document_id}", as_=alice).json
 
@@ -70,9 +72,9 @@ def test_without_vectors_a_document_is_ready_by_its_words_and_says_so(documents,
     assert documents.get("/documents/search?q=second class trains", as_=alice).json["items"] != []
 
 
-def test_the_sweep_has_vectors_made_that_are_missing(documents, read_with, ingest, upkeep, environment, postgres, alice, monkeypatch):
+def test_the_sweep_completes_missing_vectors(documents, read_with, ingest, upkeep, environment, postgres, alice, monkeypatch):
     monkeypatch.setattr("functions.upkeep.app.catalogue", embedding_catalogue)
-    document_id = read_with(alice, lambda _: raising(no_money(alice))())
+    document_id = read_with(alice, lambda _: raising(budget_exhausted(alice))())
     sqs, url = boto3.client("sqs"), environment["PARLEY_INGEST_QUEUE_URL"]
     sqs.purge_queue(QueueUrl=url)
     upkeep.sweep()
@@ -83,7 +85,7 @@ def test_the_sweep_has_vectors_made_that_are_missing(documents, read_with, inges
     assert postgres.execute(f"SELECT count(*) FROM chunks WHERE embedding IS NULL AND document_id = '{document_id}'") == [(0,)]
 
 
-def test_vectors_of_another_model_are_made_anew_while_the_document_stays_ready(documents, read_with, ingest, postgres, alice):
+def test_vectors_of_another_model_are_replaced_while_the_document_stays_ready(documents, read_with, ingest, postgres, alice):
     document_id = upload_document(documents, alice, "Lights go out at ten.").json["id"]
     ingest.read(alice, document_id)
     postgres.execute(f"UPDATE chunks SET embedding_model = 'old' WHERE document_id = '{document_id}'")
@@ -92,7 +94,7 @@ def test_vectors_of_another_model_are_made_anew_while_the_document_stays_ready(d
     assert postgres.execute(f"SELECT DISTINCT embedding_model FROM chunks WHERE document_id = '{document_id}'") == [("lexical",)]
 
 
-def test_a_document_deleted_while_it_is_read_leaves_no_row(documents, read_with, postgres, alice):
+def test_a_document_deleted_during_ingestion_leaves_no_row(documents, read_with, postgres, alice):
     from parley.errors import NotFound
 
     deleted = []
@@ -108,7 +110,7 @@ def test_a_document_deleted_while_it_is_read_leaves_no_row(documents, read_with,
     assert postgres.execute(f"SELECT count(*) FROM chunks WHERE document_id = '{deleted[0]}'") == [(0,)]
 
 
-def test_a_document_that_takes_longer_than_one_invocation_goes_on_in_the_next(documents, ingest, alice):
+def test_a_document_longer_than_one_invocation_continues_in_the_next(documents, ingest, alice):
     from functions.ingest.app import services
 
     sqs = boto3.client("sqs")
@@ -125,7 +127,7 @@ def test_a_document_that_takes_longer_than_one_invocation_goes_on_in_the_next(do
     assert (shown["status"], shown["chunks"] > 64) == ("ready", True)
 
 
-def test_a_second_delivery_at_the_same_time_leaves_the_work_to_the_first(documents, ingest, postgres, alice):
+def test_a_concurrent_second_delivery_leaves_the_document_to_the_first(documents, ingest, postgres, alice):
     document_id = upload_document(documents, alice, "Doors close at nine.").json["id"]
     postgres.execute(f"UPDATE documents SET status = 'processing', leased_until = now() + interval '1 minute' WHERE id = '{document_id}'")
 
@@ -133,7 +135,7 @@ def test_a_second_delivery_at_the_same_time_leaves_the_work_to_the_first(documen
     assert documents.get(f"/documents/{document_id}", as_=alice).json["status"] == "processing"
 
 
-def test_a_file_that_is_not_of_the_size_announced_is_refused(documents, ingest, environment, alice):
+def test_a_file_of_another_size_than_declared_is_refused(documents, ingest, environment, alice):
     body = {"filename": "big.pdf", "content_type": "application/pdf", "bytes": 5_000_000}
     document_id = documents.post("/documents/uploads", body, as_=alice).json["id"]
     key = f"documents/{alice.id}/{document_id}"
@@ -144,7 +146,7 @@ def test_a_file_that_is_not_of_the_size_announced_is_refused(documents, ingest, 
 
 
 @pytest.mark.parametrize(("hours", "status"), [(1, "queued"), (25, "failed")])
-def test_a_file_that_never_comes_fails_after_a_day(documents, ingest, postgres, alice, hours, status):
+def test_a_document_whose_file_never_arrives_fails_after_a_day(documents, ingest, postgres, alice, hours, status):
     body = {"filename": "big.pdf", "content_type": "application/pdf", "bytes": 5_000_000}
     document_id = documents.post("/documents/uploads", body, as_=alice).json["id"]
     postgres.execute(f"UPDATE documents SET created_at = now() - interval '{hours} hours' WHERE id = '{document_id}'")
@@ -153,7 +155,7 @@ def test_a_file_that_never_comes_fails_after_a_day(documents, ingest, postgres, 
     assert documents.get(f"/documents/{document_id}", as_=alice).json["status"] == status
 
 
-def test_the_forms_policy_names_key_type_and_exact_size(documents, alice):
+def test_the_upload_policy_fixes_key_type_and_exact_size(documents, alice):
     import base64
 
     body = {"filename": "big.pdf", "content_type": "application/pdf", "bytes": 5_000_000}

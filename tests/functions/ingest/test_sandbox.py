@@ -1,4 +1,4 @@
-"""Files that come from anywhere, read in a process that may die of them."""
+"""Untrusted files, parsed in a process that may die."""
 
 import ctypes
 import json
@@ -23,19 +23,19 @@ def stored(tmp_path):
     return store
 
 
-def test_a_file_is_read_in_another_process(stored):
+def test_a_file_is_parsed_in_another_process(stored):
     assert [block.text for block in read_blocks(stored(b"One.\n\nTwo."), "notes.txt")] == ["One.", "Two."]
 
 
 @pytest.mark.parametrize(
     ("content", "refused"), [(b"\x7fELF\0\0", Unsupported), (b"", EmptyFile), (b"<html><script>x</script></html>", EmptyFile)]
 )
-def test_why_a_file_is_not_read_comes_out_of_that_process(stored, content, refused):
+def test_the_parsers_error_crosses_the_process_boundary(stored, content, refused):
     with pytest.raises(refused):
         list(read_blocks(stored(content), "file"))
 
 
-def test_the_reader_sees_no_key_of_ours(stored, monkeypatch):
+def test_the_parsers_environment_contains_no_credentials(stored, monkeypatch):
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
     seen = {}
     monkeypatch.setattr("subprocess.Popen", lambda *_, env, **__: seen.update(env))
@@ -47,15 +47,15 @@ def test_the_reader_sees_no_key_of_ours(stored, monkeypatch):
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux has it")
-def test_what_the_function_holds_is_closed_to_the_reader(stored):
-    """Asked of the kernel, for root may look at everybody."""
+def test_the_parser_cannot_read_the_functions_memory(stored):
+    """Ask the kernel instead of trying: root may read any process."""
     get_dumpable = 3
     list(read_blocks(stored(b"text"), "file"))
 
     assert ctypes.CDLL(None).prctl(get_dumpable, 0, 0, 0, 0) == 0
 
 
-def test_a_bomb_of_zeros_is_given_up_in_bounded_memory(stored):
+def test_a_zip_bomb_is_refused_in_bounded_memory(stored):
     bomb = document_files.zipped(
         {
             "word/document.xml": b"<w>" + b" " * (60 << 20) + b"</w>",
@@ -68,7 +68,7 @@ def test_a_bomb_of_zeros_is_given_up_in_bounded_memory(stored):
         list(read_blocks(stored(bomb), "bomb.docx"))
 
 
-def test_a_bomb_of_entities_is_given_up(stored):
+def test_an_entity_bomb_is_refused(stored):
     levels = "".join(f'<!ENTITY e{level} "{f"&e{level - 1};" * 10}">' for level in range(1, 12))
     document = f'<w:document xmlns:w="{document_files.WORD}"><w:body>&e11;</w:body></w:document>'
     xml = f'<?xml version="1.0"?><!DOCTYPE w [<!ENTITY e0 "boom">{levels}]>{document}'
@@ -81,12 +81,12 @@ def test_a_bomb_of_entities_is_given_up(stored):
 
 
 @pytest.mark.parametrize("content", [b"[" * 200_000 + b"]" * 200_000, b"<div>" * 200_000 + b"deep", b"> " * 50_000 + b"deep"])
-def test_what_is_nested_without_end_is_read_or_refused(stored, content):
+def test_endless_nesting_is_parsed_or_refused(stored, content):
     with suppress(DocumentTooLarge, Corrupt, EmptyFile):
         list(read_blocks(stored(content), "deep.md", cpu_s=2))
 
 
-def test_what_is_done_with_a_block_is_not_the_readers_time(stored, monkeypatch):
+def test_time_spent_by_the_caller_does_not_count_as_silence(stored, monkeypatch):
     now, seen = [0.0], []
     monkeypatch.setattr(sandbox, "_POLL_S", 0.001)
     monkeypatch.setattr(sandbox, "time", SimpleNamespace(monotonic=lambda: now[0]))
@@ -97,6 +97,6 @@ def test_what_is_done_with_a_block_is_not_the_readers_time(stored, monkeypatch):
     assert len(seen) == 200
 
 
-def test_a_reader_that_hangs_is_ended(stored):
+def test_a_parser_that_hangs_is_killed(stored):
     with pytest.raises(DocumentTooLarge):
         list(read_blocks(stored(json.dumps("long").encode()), "file", silence_timeout_s=0.01))

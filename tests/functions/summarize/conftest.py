@@ -1,4 +1,4 @@
-"""What tests of follow-up work ask the database, and a desk whose models play a script."""
+"""Fixtures for follow-up work: database queries, chat turns and the queue."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from sqlalchemy import text
 
 @pytest.fixture
 def rows(engines):
-    """Ask as the owner of the database."""
+    """Run a query as the owner of the database."""
 
     def rows(sql: str, **values: Any) -> list[tuple[Any, ...]]:
         with engines["owner"].begin() as connection:
@@ -20,7 +20,7 @@ def rows(engines):
 
 @pytest.fixture
 def change(engines):
-    """Change something behind the API's back."""
+    """Change rows directly in the database."""
 
     def change(sql: str, **values: Any) -> None:
         with engines["owner"].begin() as connection:
@@ -31,26 +31,26 @@ def change(engines):
 
 @pytest.fixture(autouse=True)
 def _nothing_waits(change):
-    """Drop what the turns of other tests left to be done: a schedule takes all of it."""
+    """Delete the jobs that other tests left: a scheduled run would take them all."""
     change("DELETE FROM outbox WHERE topic IN ('title', 'remember')")
 
 
 @pytest.fixture
 def say(chat):
-    """Say something and return the conversation's id."""
+    """Send a chat message and return the conversation's id."""
 
     def say(person: Any, message: str, conversation_id: str | None = None, **fields: Any) -> str:
-        asked = {"message": message, "stream": False} | ({"conversation_id": conversation_id} if conversation_id else {}) | fields
-        answer = chat.post("/chat", asked, as_=person)
-        assert answer.status == 200, answer.body
-        return answer.json["conversation_id"]
+        body = {"message": message, "stream": False} | ({"conversation_id": conversation_id} if conversation_id else {}) | fields
+        response = chat.post("/chat", body, as_=person)
+        assert response.status == 200, response.body
+        return response.json["conversation_id"]
 
     return say
 
 
 @pytest.fixture
 def waiting(environment):
-    """Count what is in the queue of follow-up work, seen or not yet."""
+    """Count the messages in the memory queue, visible or delayed."""
     url = environment["PARLEY_MEMORY_QUEUE_URL"]
 
     def waiting() -> int:

@@ -42,7 +42,7 @@ TIME_LIMIT_S = 120.0
 
 @dataclass
 class RecordingQueue:
-    """Keeps what is sent on."""
+    """Records the entries that are queued."""
 
     sent: list[Any] = field(default_factory=list)
 
@@ -52,7 +52,7 @@ class RecordingQueue:
 
 @dataclass
 class RecordingOfflineProvider:
-    """The offline model; remembers what it was asked, and does something first."""
+    """The offline model. It records each request and passes it to `first` before it answers."""
 
     first: Callable[[llm.ModelRequest], Any] = lambda request: None
     requests: list[llm.ModelRequest] = field(default_factory=list)
@@ -67,7 +67,7 @@ class RecordingOfflineProvider:
 
 
 class FailingEmbedder:
-    """A service that is away."""
+    """An embedding service that is unavailable."""
 
     dimensions, batch_texts, batch_tokens = 16, 100, 10_000
 
@@ -76,7 +76,7 @@ class FailingEmbedder:
 
 
 def make_services(engines: Any, provider: Any = None, *, embedder: Any = None, **fields: Any) -> SummarizeServices:
-    """A desk with a real database."""
+    """Return services with a real database."""
     router = ModelRouter(
         lambda model: provider or RecordingOfflineProvider(),
         CircuitBreaker(MemoryCircuits()),

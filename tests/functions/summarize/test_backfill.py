@@ -1,4 +1,4 @@
-"""Vectors after a switch of models: the schedule makes them anew, and nobody has to say a word."""
+"""After a change of the embedding model, the schedule replaces the vectors without any user activity."""
 
 from datetime import UTC, datetime
 
@@ -14,7 +14,7 @@ MODELS = "SELECT embedding_model FROM passages WHERE user_id = :id ORDER BY firs
 
 @pytest.fixture
 def old(engine, alice, bob):
-    """Passages of Alice and Bob by the model of last year."""
+    """Passages of Alice and Bob with vectors of an older model."""
     for person in (alice, bob):
         add_conversation(
             engine,
@@ -26,7 +26,7 @@ def old(engine, alice, bob):
         )
 
 
-def test_the_schedule_embeds_anew_what_an_older_model_embedded(engines, rows, old, alice, bob):
+def test_the_schedule_replaces_vectors_of_an_older_model(engines, rows, old, alice, bob):
     done = run_scheduled(make_services(engines), make_deadline())
 
     assert rows(MODELS, id=alice.id) == rows(MODELS, id=bob.id) == [("lexical",)] * 2
@@ -34,19 +34,19 @@ def test_the_schedule_embeds_anew_what_an_older_model_embedded(engines, rows, ol
     assert run_scheduled(make_services(engines), make_deadline())["embedded"] == 0
 
 
-def test_a_service_that_is_away_leaves_what_there_was(engines, rows, old, alice):
+def test_an_unavailable_service_leaves_the_old_vectors(engines, rows, old, alice):
     run_scheduled(make_services(engines, embedder=FailingEmbedder()), make_deadline())
 
     assert rows(MODELS, id=alice.id) == [("last-year",)] * 2
 
 
-def test_without_time_nothing_is_begun(engines, rows, old, alice):
+def test_close_to_the_deadline_nothing_is_embedded(engines, rows, old, alice):
     run_scheduled(make_services(engines), make_deadline(16.0))
 
     assert rows(MODELS, id=alice.id) == [("last-year",)] * 2
 
 
-def test_whoever_cannot_pay_is_passed_over(engines, rows, old, alice, bob):
+def test_a_user_whose_calls_fail_does_not_block_others(engines, rows, old, alice, bob):
     first, second = sorted([alice, bob], key=lambda person: person.id)
     embed = make_services(engines).embedding.embedder_for(None).embed_batch
 

@@ -1,4 +1,4 @@
-"""Facts and passages: what is read of conversations, and what is not."""
+"""Facts and passages: which messages are remembered, and which are not."""
 
 from uuid import UUID
 
@@ -12,13 +12,13 @@ from parley.llm import messages as llm
 from tests.functions.summarize.services import FailingEmbedder, RecordingOfflineProvider, make_deadline, make_services
 from tests.support.turns import ScriptedProvider
 
-HELD = "SELECT text FROM memories WHERE user_id = :id AND ended_at IS NULL ORDER BY text"
-PIECES = "SELECT first_seq, last_seq, embedding_model FROM passages WHERE user_id = :id ORDER BY first_seq, id"
+FACTS = "SELECT text FROM memories WHERE user_id = :id AND ended_at IS NULL ORDER BY text"
+PASSAGES = "SELECT first_seq, last_seq, embedding_model FROM passages WHERE user_id = :id ORDER BY first_seq, id"
 
 
 @pytest.fixture
 def read(engines):
-    """Remember a conversation of somebody's."""
+    """Run the memory update of a conversation."""
 
     def read(person, conversation_id: str, services: SummarizeServices | None = None) -> None:
         claimed = ClaimedEntry(person.id, new_id(), "remember", UUID(conversation_id), 0, 1)
@@ -27,37 +27,37 @@ def read(engines):
     return read
 
 
-def test_what_a_user_tells_of_themself_is_known_with_its_message(read, say, rows, alice):
+def test_a_statement_of_the_user_becomes_a_fact_with_its_message(read, say, rows, alice):
     read(alice, say(alice, "Hello! My name is Ada and I live in Lyon. What is the weather like?"))
 
-    assert rows(HELD, id=alice.id) == [("The user lives in Lyon.",), ("The user's name is Ada.",)]
+    assert rows(FACTS, id=alice.id) == [("The user lives in Lyon.",), ("The user's name is Ada.",)]
     of_message = "SELECT m.role, m.seq FROM memory_sources s JOIN messages m ON m.id = s.message_id WHERE s.user_id = :id"
     assert rows(of_message, id=alice.id) == [("user", 1)] * 2
 
 
-def test_what_is_said_again_is_no_second_fact(read, say, rows, alice):
+def test_a_repeated_statement_is_not_a_second_fact(read, say, rows, alice):
     read(alice, say(alice, "I live in Lyon."))
     read(alice, say(alice, "As I said, I live in Lyon!"))
 
-    assert rows(HELD, id=alice.id) == [("The user lives in Lyon.",)]
+    assert rows(FACTS, id=alice.id) == [("The user lives in Lyon.",)]
     assert rows("SELECT count(*) FROM memory_sources WHERE user_id = :id", id=alice.id) == [(2,)]
 
 
-def test_a_fact_that_is_corrected_ends_and_stays_readable(read, say, rows, alice):
+def test_a_corrected_fact_ends_and_stays_readable(read, say, rows, alice):
     read(alice, say(alice, "I live in Lyon."))
     read(alice, say(alice, "I have moved to Porto."))
 
-    assert rows(HELD, id=alice.id) == [("The user lives in Porto.",)]
+    assert rows(FACTS, id=alice.id) == [("The user lives in Porto.",)]
     assert rows("SELECT text FROM memories WHERE user_id = :id AND ended_at IS NOT NULL", id=alice.id) == [("The user lives in Lyon.",)]
 
 
-def test_reading_again_changes_nothing(engines, read, say, rows, alice):
+def test_a_second_run_changes_nothing(engines, read, say, rows, alice):
     id = say(alice, "I live in Lyon.")
     read(alice, id)
-    before, provider = rows(HELD, id=alice.id) + rows(PIECES, id=alice.id), RecordingOfflineProvider()
+    before, provider = rows(FACTS, id=alice.id) + rows(PASSAGES, id=alice.id), RecordingOfflineProvider()
     read(alice, id, make_services(engines, provider))
 
-    assert rows(HELD, id=alice.id) + rows(PIECES, id=alice.id) == before
+    assert rows(FACTS, id=alice.id) + rows(PASSAGES, id=alice.id) == before
     assert provider.requests == []
 
 
@@ -65,43 +65,43 @@ def test_a_conversation_becomes_passages_with_vectors(read, say, rows, alice):
     id = say(alice, "one")
     read(alice, id)
     read(alice, say(alice, "two", id))
-    found = rows(PIECES, id=alice.id)
+    found = rows(PASSAGES, id=alice.id)
 
     assert (found[0][0], found[-1][1]) == (1, 4)
     assert {row[2] for row in found} == {"lexical"}
     assert rows("SELECT mined_upto_seq FROM conversations WHERE id = :id", id=UUID(id)) == [(4,)]
 
 
-def test_without_an_embedding_service_the_words_are_there_and_the_vectors_follow(engines, read, say, rows, alice):
+def test_without_an_embedding_service_texts_are_stored_and_vectors_follow(engines, read, say, rows, alice):
     read(alice, say(alice, "I live in Lyon."), make_services(engines, embedder=FailingEmbedder()))
-    assert {row[2] for row in rows(PIECES, id=alice.id)} == {None}
-    assert rows(HELD, id=alice.id) == [("The user lives in Lyon.",)]
+    assert {row[2] for row in rows(PASSAGES, id=alice.id)} == {None}
+    assert rows(FACTS, id=alice.id) == [("The user lives in Lyon.",)]
     read(alice, say(alice, "hello"))
 
-    assert {row[2] for row in rows(PIECES, id=alice.id)} == {"lexical"}
+    assert {row[2] for row in rows(PASSAGES, id=alice.id)} == {"lexical"}
     assert rows("SELECT embedding_model FROM memories WHERE user_id = :id", id=alice.id) == [("lexical",)]
 
 
-def test_an_incognito_conversation_is_never_mined(read, say, rows, change, alice):
+def test_an_incognito_conversation_is_never_remembered(read, say, rows, change, alice):
     id = say(alice, "I live in Lyon.")
     change("UPDATE conversations SET is_incognito = true WHERE id = :id", id=UUID(id))
     read(alice, id)
 
-    assert rows(HELD, id=alice.id) == rows(PIECES, id=alice.id) == []
+    assert rows(FACTS, id=alice.id) == rows(PASSAGES, id=alice.id) == []
 
 
-def test_what_is_said_while_memory_is_off_stays_out_of_it(auth, read, say, rows, alice):
+def test_messages_sent_while_memory_is_off_are_never_remembered(auth, read, say, rows, alice):
     auth.patch("/auth/me", {"memory_enabled": False}, as_=alice)
     id = say(alice, "I live in Lyon.")
     read(alice, id)
     auth.patch("/auth/me", {"memory_enabled": True}, as_=alice)
     read(alice, say(alice, "I prefer tea.", id))
 
-    assert rows(HELD, id=alice.id) == [("The user prefers tea.",)]
+    assert rows(FACTS, id=alice.id) == [("The user prefers tea.",)]
     assert rows("SELECT first_seq, last_seq FROM passages WHERE user_id = :id ORDER BY first_seq LIMIT 1", id=alice.id) == [(3, 4)]
 
 
-def test_a_pause_of_memory_leaves_a_gap_between_passages(auth, read, say, rows, alice):
+def test_turning_memory_off_leaves_a_gap_between_passages(auth, read, say, rows, alice):
     id = say(alice, "one")
     read(alice, id)
     auth.patch("/auth/me", {"memory_enabled": False}, as_=alice)
@@ -109,54 +109,57 @@ def test_a_pause_of_memory_leaves_a_gap_between_passages(auth, read, say, rows, 
     auth.patch("/auth/me", {"memory_enabled": True}, as_=alice)
     read(alice, say(alice, "three", id))
 
-    found = rows(PIECES, id=alice.id)
+    found = rows(PASSAGES, id=alice.id)
 
     assert {1, 5} <= {first for first, *_ in found}
     assert not {3, 4} & {seq for first, last, _ in found for seq in range(first, last + 1)}
 
 
-def test_what_a_fork_has_copied_is_not_read_again(engines, read, say, rows, conversation, alice):
+def test_messages_copied_by_a_fork_are_not_extracted_again(engines, read, say, rows, conversation, alice):
     id = say(alice, "I live in Lyon.")
     read(alice, id)
-    before = rows(PIECES, id=alice.id)
+    before = rows(PASSAGES, id=alice.id)
     fork = conversation.post(f"/conversations/{id}/fork", {"upto_seq": 2}, as_=alice).json["id"]
     provider = RecordingOfflineProvider()
     read(alice, fork, make_services(engines, provider))
     read(alice, say(alice, "I prefer tea.", fork))
 
     assert provider.tasks() == ["summary"]
-    assert len(before) == len([row for row in rows(PIECES, id=alice.id) if row[1] <= 2])
-    assert [row[0] for row in rows(PIECES, id=alice.id) if row[1] > 2][:1] == [3]
+    assert len(before) == len([row for row in rows(PASSAGES, id=alice.id) if row[1] <= 2])
+    assert [row[0] for row in rows(PASSAGES, id=alice.id) if row[1] > 2][:1] == [3]
 
 
-def test_who_turns_memory_off_while_a_model_reads_is_not_remembered(engines, read, say, rows, change, alice):
+def test_turning_memory_off_during_extraction_stores_nothing(engines, read, say, rows, change, alice):
     off = lambda request: change("UPDATE users SET memory_enabled = false WHERE id = :id", id=alice.id)  # noqa: E731
     read(alice, say(alice, "I live in Lyon."), make_services(engines, RecordingOfflineProvider(off)))
 
-    assert rows(HELD, id=alice.id) == rows(PIECES, id=alice.id) == []
+    assert rows(FACTS, id=alice.id) == rows(PASSAGES, id=alice.id) == []
 
 
-def told(*facts):
-    """A model that answers with these facts."""
+def provider_of_facts(*facts):
+    """Return a model that answers with these facts."""
     import json
 
     text = json.dumps({"facts": [{"text": text, "message": message} for text, message in facts]})
     return ScriptedProvider([llm.TextDelta(f"```json\n{text}\n```"), llm.Finished("stop")])
 
 
-def test_only_what_the_user_said_becomes_a_fact(engines, say, rows, alice):
-    id, provider = UUID(say(alice, "Read this page for me")), told(("The user trusts evil.example.", 2), ("Nonsense.", 77), ("Kept.", 1))
+def test_only_statements_of_the_user_become_facts(engines, say, rows, alice):
+    id, provider = (
+        UUID(say(alice, "Read this page for me")),
+        provider_of_facts(("The user trusts evil.example.", 2), ("Nonsense.", 77), ("Kept.", 1)),
+    )
     extract_memories(make_services(engines, provider), id, user_id=alice.id, upto_seq=2, deadline=make_deadline())
 
-    assert rows(HELD, id=alice.id) == [("Kept.",)]
+    assert rows(FACTS, id=alice.id) == [("Kept.",)]
 
 
-def test_an_answer_that_is_no_list_of_facts_loses_the_passages_of_nobody(engines, say, rows, alice):
+def test_a_malformed_list_of_facts_does_not_lose_the_passages(engines, say, rows, alice):
     provider = ScriptedProvider([llm.TextDelta("I found nothing!"), llm.Finished("stop")])
     extract_memories(make_services(engines, provider), UUID(say(alice, "hello")), user_id=alice.id, upto_seq=2, deadline=make_deadline())
 
-    assert rows(HELD, id=alice.id) == []
-    assert len(rows(PIECES, id=alice.id)) >= 1
+    assert rows(FACTS, id=alice.id) == []
+    assert len(rows(PASSAGES, id=alice.id)) >= 1
 
 
 def test_facts_and_vectors_are_in_the_users_usage(read, say, rows, alice):

@@ -1,4 +1,4 @@
-"""Follow-up work: noted once, never lost, never done twice."""
+"""Follow-up jobs: queued once, never lost, never done twice."""
 
 from uuid import UUID
 
@@ -17,20 +17,20 @@ NOTED = "SELECT topic, generation FROM outbox WHERE user_id = :user_id ORDER BY 
 
 
 def entries(engine, person):
-    """Take turns and return the conversation with what would have been sent."""
+    """Take turns and return the conversation and the entries that were sent."""
     queue = RecordingMemoryQueue()
     started, *_ = take(make_services(engine, ScriptedProvider(HELLO), memory_queue=queue), person)
     return started.conversation_id, queue.sent
 
 
-def test_the_first_turn_notes_a_title_and_what_is_to_be_remembered(engine, rows, alice):
+def test_the_first_turn_queues_a_title_and_a_memory_update(engine, rows, alice):
     conversation_id, sent = entries(engine, alice)
 
     assert rows(NOTED, user_id=alice.id) == [("remember", 0), ("title", 0)]
     assert {(entry.topic, entry.subject_id) for entry in sent} == {("title", conversation_id), ("remember", conversation_id)}
 
 
-def test_further_turns_note_nothing_new_while_it_waits(engine, rows, alice):
+def test_further_turns_queue_nothing_while_the_jobs_wait(engine, rows, alice):
     conversation_id, _ = entries(engine, alice)
     queue = RecordingMemoryQueue()
     take(make_services(engine, ScriptedProvider(HELLO), memory_queue=queue), alice, conversation_id=conversation_id)
@@ -39,7 +39,7 @@ def test_further_turns_note_nothing_new_while_it_waits(engine, rows, alice):
     assert queue.sent == []
 
 
-def test_an_entry_that_was_lost_is_sent_again_by_the_next_turn(engine, rows, change, alice):
+def test_a_lost_entry_is_sent_again_by_the_next_turn(engine, rows, change, alice):
     conversation_id, _ = entries(engine, alice)
     change("UPDATE outbox SET due_at = now() WHERE user_id = :user_id AND topic = 'remember'", user_id=alice.id)
     queue = RecordingMemoryQueue()
@@ -48,7 +48,7 @@ def test_an_entry_that_was_lost_is_sent_again_by_the_next_turn(engine, rows, cha
     assert [entry.topic for entry in queue.sent] == ["remember"]
 
 
-def test_a_turn_that_says_nothing_notes_nothing(engine, rows, alice):
+def test_a_turn_without_text_queues_nothing(engine, rows, alice):
     take(make_services(engine, ScriptedProvider([Unavailable("vendor")])), alice)
 
     assert rows(NOTED, user_id=alice.id) == []
@@ -56,11 +56,11 @@ def test_a_turn_that_says_nothing_notes_nothing(engine, rows, alice):
 
 @pytest.fixture
 def dying(monkeypatch):
-    """A function that dies between the commit and the queue."""
+    """Let the function die between the commit and the queue."""
     monkeypatch.setattr(turns_of_chat.FollowUpSender, "send", lambda self, entries: None)
 
 
-def test_what_a_function_that_died_could_not_send_is_sent_by_the_sweep(dying, engine, upkeep, environment, change, alice):
+def test_the_sweep_sends_the_job_of_a_function_that_died(dying, engine, upkeep, environment, change, alice):
     url = boto3.client("sqs").create_queue(QueueName="swept")["QueueUrl"]
     conversation_id, sent = entries(engine, alice)
     assert sent == []
@@ -73,7 +73,7 @@ def test_what_a_function_that_died_could_not_send_is_sent_by_the_sweep(dying, en
 
 
 def swept(upkeep, url):
-    """Sweep with a queue of follow-up work of its own, and return what is in it."""
+    """Sweep with a separate memory queue and return the jobs in it."""
     from dataclasses import replace
 
     from functions.upkeep.app import services
@@ -88,7 +88,7 @@ def claim(engine, person, entry):
         return outbox.claim(connection, entry.id, user_id=person.id, lease_s=LEASE_S)
 
 
-def test_an_entry_belongs_to_one_worker_at_a_time(engine, engines, alice):
+def test_only_one_worker_claims_an_entry(engine, engines, alice):
     _, (entry, *_) = entries(engine, alice)
 
     assert claim(engine, alice, entry)
@@ -106,7 +106,7 @@ def test_a_turn_that_ends_while_another_is_remembered_is_remembered_too(engine, 
     assert rows("SELECT tries, claimed_until FROM outbox WHERE id = :id", id=claimed.id) == [(0, None)]
 
 
-def test_the_client_has_its_last_event_before_the_queue_is_asked(engine, alice):
+def test_the_last_event_reaches_the_client_before_the_job_is_queued(engine, alice):
     order = []
 
     class Slow(RecordingMemoryQueue):
@@ -126,7 +126,7 @@ def take_lazily(services, person):
     yield from (event.name for event in events_of(take_numbered(services, person)))
 
 
-def test_whoever_claims_next_takes_the_oldest_and_leaves_what_has_failed(engines, engine, change, alice):
+def test_the_oldest_entry_is_claimed_first_and_failed_ones_wait(engines, engine, change, alice):
     change("DELETE FROM outbox")
     _, sent = entries(engine, alice)
     change("UPDATE outbox SET tries = 1 WHERE id = :id", id=sent[0].id)
@@ -137,7 +137,7 @@ def test_whoever_claims_next_takes_the_oldest_and_leaves_what_has_failed(engines
     assert found[1] is None
 
 
-def test_a_message_that_means_nothing_here_comes_back(summarize, alice):
+def test_an_unknown_job_is_reported_as_failed(summarize, alice):
     other = OutboxJob(alice.id, UUID(int=1), "erase", None)
 
     assert summarize.deliver(other) == ["0"]

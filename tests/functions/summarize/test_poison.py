@@ -1,4 +1,4 @@
-"""Poison among good messages (R9): nine are done once, the tenth is with the dead letters after its five tries."""
+"""A poison message among nine good ones: the nine are done once, and it becomes a dead letter after five tries."""
 
 import json
 import secrets
@@ -22,7 +22,7 @@ def template():
 
 @pytest.fixture
 def queues(template):
-    """A queue as the template makes it, and its dead letters; a message comes back at once."""
+    """The memory queue of the template and its dead-letter queue; failed messages return at once."""
     sqs, name = boto3.client("sqs"), secrets.token_hex(4)
     dead = sqs.create_queue(QueueName=f"{name}-dead")["QueueUrl"]
     arn = sqs.get_queue_attributes(QueueUrl=dead, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
@@ -32,7 +32,7 @@ def queues(template):
 
 
 def poll(summarize, url):
-    """Do as Lambda does: hand over one message, delete it if it is done. False where the queue is empty."""
+    """Deliver one message as Lambda does, and delete it if it succeeds. Return False if the queue is empty."""
     sqs = boto3.client("sqs")
     (message,) = sqs.receive_message(QueueUrl=url).get("Messages") or [None]
     if message and not summarize.batch(message["Body"]):
@@ -63,7 +63,7 @@ def test_one_poison_message_of_ten_reaches_the_dead_letters_and_nine_are_done_on
     assert rows("SELECT count(*) FROM usage WHERE user_id = :id AND purpose = 'summary'", id=alice.id) == [(3,)]
 
 
-def test_a_message_stays_away_while_it_can_be_worked_on(template):
+def test_a_message_is_invisible_longer_than_the_function_runs(template):
     (source,) = [one for one in template.event_sources if one.queue == "MemoryQueue"]
     timeout_s = template.functions["SummarizeFunction"].timeout_s
 

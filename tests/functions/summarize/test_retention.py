@@ -1,4 +1,4 @@
-"""Retention: what is too old goes, with all that was drawn only from it."""
+"""Retention: expired conversations are deleted, with the memory that only they support."""
 
 from uuid import UUID
 
@@ -10,43 +10,43 @@ from tests.functions.summarize.services import make_deadline, make_services
 
 @pytest.fixture
 def age(change):
-    """Let a conversation's last activity be so many days ago."""
+    """Move a conversation's last activity so many days into the past."""
     return lambda id, days: change(
         "UPDATE conversations SET updated_at = now() - make_interval(days => :days) WHERE id = :id", id=UUID(id), days=days
     )
 
 
-def kept(conversation, person):
+def remaining(conversation, person):
     return [one["id"] for one in conversation.get("/conversations", as_=person).json["items"]]
 
 
-def test_the_deployments_rule_holds_where_a_user_has_none(engines, say, conversation, age, alice):
+def test_the_deployments_retention_applies_by_default(engines, say, conversation, age, alice):
     old, new = say(alice, "old"), say(alice, "new")
     age(old, 31), age(new, 29)
     delete_expired_conversations(make_services(engines, retention_days=30), make_deadline())
 
-    assert kept(conversation, alice) == [new]
+    assert remaining(conversation, alice) == [new]
 
 
-def test_a_users_own_rule_goes_first(engines, auth, say, conversation, age, alice, bob):
+def test_a_users_own_retention_takes_precedence(engines, auth, say, conversation, age, alice, bob):
     of_alice, of_bob = say(alice, "hello"), say(bob, "hello")
     assert auth.patch("/auth/me", {"retention_days": 7}, as_=alice).json["retention_days"] == 7
     auth.patch("/auth/me", {"retention_days": 0}, as_=bob)
     age(of_alice, 8), age(of_bob, 400)
     delete_expired_conversations(make_services(engines, retention_days=30), make_deadline())
 
-    assert (kept(conversation, alice), kept(conversation, bob)) == ([], [of_bob])
+    assert (remaining(conversation, alice), remaining(conversation, bob)) == ([], [of_bob])
 
 
-def test_without_any_rule_everything_is_kept(engines, say, conversation, age, alice):
+def test_without_a_retention_everything_is_kept(engines, say, conversation, age, alice):
     id = say(alice, "old")
     age(id, 4000)
     delete_expired_conversations(make_services(engines), make_deadline())
 
-    assert kept(conversation, alice) == [id]
+    assert remaining(conversation, alice) == [id]
 
 
-def test_what_was_drawn_from_an_old_conversation_goes_with_it(summarize, engines, auth, say, rows, age, alice):
+def test_memory_from_an_expired_conversation_is_deleted_with_it(summarize, engines, auth, say, rows, age, alice):
     id = say(alice, "I live in Lyon.")
     auth.patch("/auth/me", {"retention_days": 7}, as_=alice)
     summarize.run_schedule()

@@ -1,4 +1,4 @@
-"""Summaries: at least once in, exactly once in effect (C5)."""
+"""Summaries: jobs are delivered at least once and take effect exactly once."""
 
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
@@ -21,13 +21,13 @@ from tests.support.turns import make_services as make_chat_services
 STORED = "SELECT upto_seq FROM summaries WHERE user_id = :id ORDER BY upto_seq"
 
 
-def asked(engine, person, conversation_id):
-    """Note that a conversation is to be read and return the message."""
+def request_update(engine, person, conversation_id):
+    """Request a memory update of a conversation and return the job."""
     with user_scope(engine, person.id) as connection:
         return OutboxJob.of(outbox.request_memory_update(connection, UUID(conversation_id), user_id=person.id))
 
 
-def test_what_was_said_is_summarised(summarize, say, conversation, alice):
+def test_a_conversation_is_summarised(summarize, say, conversation, alice):
     id = say(alice, "I want to bake bread")
     assert conversation.get(f"/conversations/{id}/summary", as_=alice).status == 404
     summarize.run_schedule()
@@ -37,22 +37,22 @@ def test_what_was_said_is_summarised(summarize, say, conversation, alice):
     assert "I want to bake bread" in found["text"]
 
 
-def test_a_summary_rolls_on_from_the_one_before(engines, engine, say, rows, alice):
+def test_a_summary_extends_the_previous_summary(engines, engine, say, rows, alice):
     id, provider = say(alice, "I want to bake bread"), RecordingOfflineProvider()
     services = make_services(engines, provider)
     update_summary(services, UUID(id), user_id=alice.id, upto_seq=2, deadline=make_deadline())
     say(alice, "Rye, please", id)
     update_summary(services, UUID(id), user_id=alice.id, upto_seq=4, deadline=make_deadline())
-    told = provider.requests[-1].messages[0].text
+    prompt = provider.requests[-1].messages[0].text
 
     assert rows(STORED, id=alice.id) == [(4,)]
-    assert "The summary so far:" in told
-    assert "[1]" not in told
+    assert "The summary so far:" in prompt
+    assert "[1]" not in prompt
 
 
 @pytest.fixture
 def overlapping(database):
-    """Desks of several workers that all ask their model at the same moment, if they ask."""
+    """Return the services of several workers with database connections of their own."""
 
     made = []
 
@@ -67,20 +67,20 @@ def overlapping(database):
 
 def test_five_messages_and_five_schedules_at_once_leave_one_summary(overlapping, engine, say, rows, change, alice):
     change("DELETE FROM outbox")
-    work = asked(engine, alice, say(alice, "I want to bake bread"))
-    desks, barrier = overlapping(10), Barrier(10)
+    job = request_update(engine, alice, say(alice, "I want to bake bread"))
+    workers, barrier = overlapping(10), Barrier(10)
 
-    def run(place):
+    def run(index):
         barrier.wait()
-        if place < 5:
-            return jobs.run_job(desks[place], work, deadline=make_deadline())
-        return schedule.run_scheduled(desks[place], make_deadline())
+        if index < 5:
+            return jobs.run_job(workers[index], job, deadline=make_deadline())
+        return schedule.run_scheduled(workers[index], make_deadline())
 
     with ThreadPoolExecutor(10) as pool:
         list(pool.map(run, range(10)))
 
     assert rows(STORED, id=alice.id) == [(2,)]
-    assert sum(services.router.provider_for(None).tasks().count("summary") for services in desks) == 1
+    assert sum(services.router.provider_for(None).tasks().count("summary") for services in workers) == 1
     assert rows("SELECT count(*) FROM outbox WHERE user_id = :id", id=alice.id) == [(0,)]
 
 
@@ -94,7 +94,7 @@ def test_a_run_that_comes_late_stores_nothing_beside_a_newer_summary(engine, say
     assert newest.upto_seq == 4
 
 
-def test_a_long_history_is_read_in_bounded_pieces(engines, engine, conversation, rows, alice):
+def test_a_long_history_is_summarised_in_bounded_segments(engines, engine, conversation, rows, alice):
     id, provider = UUID(conversation.post("/conversations", {}, as_=alice).json["id"]), RecordingOfflineProvider()
     with user_scope(engine, alice.id) as connection:
         for number in range(60):
@@ -111,7 +111,7 @@ def broken(request):
     raise RuntimeError("the model breaks")
 
 
-def test_a_conversation_that_fails_hinders_no_other_and_backs_off(engines, engine, say, rows, change, alice, bob):
+def test_a_failing_conversation_backs_off_and_does_not_block_others(engines, engine, say, rows, change, alice, bob):
     change("DELETE FROM outbox")
     id = say(alice, "poison")
     say(bob, "hello")
@@ -126,30 +126,30 @@ def test_a_conversation_that_fails_hinders_no_other_and_backs_off(engines, engin
 
 
 def test_the_user_pays_for_a_summary_and_a_broken_call_frees_what_it_reserved(engines, engine, say, rows, alice):
-    work = asked(engine, alice, say(alice, "hello"))
+    job = request_update(engine, alice, say(alice, "hello"))
     with pytest.raises(RuntimeError):
-        jobs.run_job(make_services(engines, RecordingOfflineProvider(broken)), work, deadline=make_deadline())
-    jobs.run_job(make_services(engines), work, deadline=make_deadline())
+        jobs.run_job(make_services(engines, RecordingOfflineProvider(broken)), job, deadline=make_deadline())
+    jobs.run_job(make_services(engines), job, deadline=make_deadline())
 
     assert rows("SELECT status FROM usage WHERE user_id = :id AND purpose = 'summary' ORDER BY at", id=alice.id)[-1] == ("completed",)
     assert rows("SELECT count(*) FROM budget_reservations WHERE user_id = :id", id=alice.id) == [(0,)]
 
 
-def test_without_money_it_waits_and_nobody_is_asked(engines, engine, say, rows, change, alice):
-    work, provider = asked(engine, alice, say(alice, "hello")), RecordingOfflineProvider()
+def test_without_budget_the_job_waits_and_no_model_is_called(engines, engine, say, rows, change, alice):
+    job, provider = request_update(engine, alice, say(alice, "hello")), RecordingOfflineProvider()
     change("UPDATE users SET monthly_budget_usd = 0 WHERE id = :id", id=alice.id)
-    jobs.run_job(make_services(engines, provider), work, deadline=make_deadline())
+    jobs.run_job(make_services(engines, provider), job, deadline=make_deadline())
 
     assert provider.requests == []
-    assert rows("SELECT tries FROM outbox WHERE id = :id", id=work.entry_id) == [(1,)]
+    assert rows("SELECT tries FROM outbox WHERE id = :id", id=job.entry_id) == [(1,)]
 
 
 def test_no_transaction_is_open_while_the_model_writes(engines, engine, postgres, say, alice):
-    seen, work = [], asked(engine, alice, say(alice, "hello"))
+    seen, job = [], request_update(engine, alice, say(alice, "hello"))
     idle = "SELECT count(*) FROM pg_stat_activity WHERE usename = 'parley_app' AND state LIKE 'idle in transaction%'"
     jobs.run_job(
         make_services(engines, RecordingOfflineProvider(lambda request: seen.append(postgres.execute(idle)[0][0]))),
-        work,
+        job,
         deadline=make_deadline(),
     )
 
@@ -157,23 +157,23 @@ def test_no_transaction_is_open_while_the_model_writes(engines, engine, postgres
     assert set(seen) == {0}
 
 
-def test_where_time_is_short_the_rest_goes_to_the_queue(engines, engine, say, alice):
-    work, services = asked(engine, alice, say(alice, "hello")), make_services(engines)
-    jobs.run_job(services, work, deadline=make_deadline(1))
+def test_a_job_close_to_the_deadline_goes_back_to_the_queue(engines, engine, say, alice):
+    job, services = request_update(engine, alice, say(alice, "hello")), make_services(engines)
+    jobs.run_job(services, job, deadline=make_deadline(1))
 
-    assert [entry.id for entry in services.queue.sent] == [work.entry_id]
+    assert [entry.id for entry in services.queue.sent] == [job.entry_id]
 
 
-def test_a_conversation_that_has_gone_is_dropped(engines, engine, say, conversation, rows, alice):
+def test_the_job_of_a_deleted_conversation_is_dropped(engines, engine, say, conversation, rows, alice):
     id = say(alice, "hello")
-    work = asked(engine, alice, id)
+    job = request_update(engine, alice, id)
     conversation.delete(f"/conversations/{id}", as_=alice)
-    jobs.run_job(make_services(engines), work, deadline=make_deadline())
+    jobs.run_job(make_services(engines), job, deadline=make_deadline())
 
-    assert rows("SELECT count(*) FROM outbox WHERE id = :id", id=work.entry_id) == [(0,)]
+    assert rows("SELECT count(*) FROM outbox WHERE id = :id", id=job.entry_id) == [(0,)]
 
 
-def test_whoever_asks_has_the_conversation_read_at_once(summarize, say, conversation, environment, waiting, alice):
+def test_a_requested_summary_is_queued_at_once(summarize, say, conversation, environment, waiting, alice):
     id = say(alice, "hello")
     before = waiting()
 
@@ -181,19 +181,19 @@ def test_whoever_asks_has_the_conversation_read_at_once(summarize, say, conversa
     assert waiting() == before + 1
 
 
-def test_anothers_conversation_can_be_neither_read_nor_summarised(say, conversation, alice, bob):
+def test_another_users_conversation_cannot_be_read_or_summarised(say, conversation, alice, bob):
     id = say(alice, "hello")
 
     assert conversation.post(f"/conversations/{id}/summarize", as_=bob).status == 404
     assert conversation.get(f"/conversations/{id}/summary", as_=bob).status == 404
 
 
-def test_an_event_of_nobody_we_know_is_refused(summarize):
+def test_an_unknown_event_is_refused(summarize):
     with pytest.raises(Exception, match="neither a batch nor a schedule"):
         summarize.handler({}, Function.CONTEXT)
 
 
-def test_a_turn_is_given_the_summary_of_what_fell_out_of_its_window(engine, say, alice):
+def test_the_prompt_contains_the_summary_of_messages_outside_the_window(engine, say, alice):
     provider, ids = ScriptedProvider(HELLO), [UUID(say(alice, text)) for text in ("hello", "hello " * 600)]
     for id in ids:
         with user_scope(engine, alice.id) as connection:

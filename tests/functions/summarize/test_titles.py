@@ -14,7 +14,7 @@ def test_the_first_turn_gives_a_conversation_a_title(summarize, say, conversatio
     assert title_of(conversation, alice, id) == "How photosynthesis works in plants at night"
 
 
-def test_a_title_that_the_user_chose_stays(summarize, say, conversation, alice):
+def test_a_title_chosen_by_the_user_stays(summarize, say, conversation, alice):
     id = say(alice, "What is the capital of France?")
     conversation.patch(f"/conversations/{id}", {"title": "Mine"}, as_=alice)
     summarize.run_schedule()
@@ -22,7 +22,7 @@ def test_a_title_that_the_user_chose_stays(summarize, say, conversation, alice):
     assert title_of(conversation, alice, id) == "Mine"
 
 
-def test_a_title_is_made_once(summarize, say, conversation, alice):
+def test_a_title_is_generated_once(summarize, say, conversation, alice):
     id = say(alice, "What is the capital of France?")
     summarize.run_schedule()
     say(alice, "And of Portugal?", id)
@@ -48,11 +48,11 @@ def test_a_title_is_in_the_users_usage(summarize, say, rows, alice):
         ('""', ""),
     ],
 )
-def test_a_models_answer_becomes_one_line_without_quotes(answer, title):
+def test_a_models_response_becomes_one_line_without_quotes(answer, title):
     assert tidy_title(answer) == title
 
 
-def test_a_long_title_is_cut_at_a_word():
+def test_a_long_title_is_truncated_at_a_word():
     cut = tidy_title("word " * 50)
 
     assert len(cut) <= MAX_TITLE_CHARACTERS

@@ -1,4 +1,4 @@
-"""A tool runner with plugins of the tests' own, run by the real emulator and called by the real invoker."""
+"""A tool runner with test plugins, run by the real emulator and called by the real invoker."""
 
 import shutil
 from collections.abc import Iterator
@@ -42,7 +42,7 @@ Resources:
 
 @dataclass
 class Runner:
-    """The running tool runner: its folder of plugins, and the way in."""
+    """The running tool runner, its plugin folder and its invoker."""
 
     plugins: Path
     invoker: Invoker
@@ -54,7 +54,7 @@ class Runner:
 
 @pytest.fixture(scope="package")
 def runner(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runner]:
-    """Serve a copy of the function that has the plugins beside this file, and watch it as `parley up` does."""
+    """Serve a copy of the function with the plugins in this folder, and reload it on changes as `parley up` does."""
     tree = tmp_path_factory.mktemp("tree")
     ours = shutil.ignore_patterns("__pycache__")
     shutil.copytree(ROOT / "functions" / "toolrunner", tree / "functions" / "toolrunner", ignore=ours)

@@ -1,4 +1,4 @@
-"""A remote MCP server made with the official package, on loopback; and a plain one that answers what a test wants."""
+"""A remote MCP server made with the official package, on loopback, and a plain server that a test scripts."""
 
 import asyncio
 import threading
@@ -14,7 +14,7 @@ SECRET = "Bearer very-secret"
 
 
 def make_notes_server() -> MCPServer:
-    """A server with a few tools."""
+    """Return a server with a few tools."""
     server = MCPServer("notes")
 
     @server.tool()
@@ -35,12 +35,12 @@ def make_notes_server() -> MCPServer:
 
     @server.tool()
     def opened_by(context: Context) -> str:
-        """Say which header came along."""
+        """Return the Authorization header."""
         return context.headers.get("authorization", "nothing") if context.headers else "nothing"
 
     @server.tool()
     def long() -> str:
-        """Say too much."""
+        """Return too much text."""
         return "x" * 6_000_000
 
     return server
@@ -48,7 +48,7 @@ def make_notes_server() -> MCPServer:
 
 @contextmanager
 def running_notes_server(*, is_stateless: bool, json_response: bool) -> Iterator[str]:
-    """Run it; yields its address."""
+    """Run the notes server and yield its URL."""
     app = make_notes_server().streamable_http_app(stateless_http=is_stateless, json_response=json_response)
     config = uvicorn.Config(app, host="127.0.0.1", port=0, log_level="error", ws="none")
     server = uvicorn.Server(config)
@@ -66,7 +66,7 @@ def running_notes_server(*, is_stateless: bool, json_response: bool) -> Iterator
 
 @contextmanager
 def running_scripted_server(script: Callable[[BaseHTTPRequestHandler], None]) -> Iterator[str]:
-    """Answer every request by `script`; yields the address."""
+    """Run a server that handles every request with `script`, and yield its URL."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:

@@ -1,4 +1,4 @@
-"""What the tool runner loads when it starts, in a process of its own: every tool's first call waits for that."""
+"""The modules that the tool runner imports at the start, on which the first call of every tool waits."""
 
 import json
 import subprocess
@@ -17,7 +17,7 @@ def test_nothing_heavy_is_loaded_before_a_tool_needs_it(environment):
     assert loaded() == []
 
 
-def test_where_there_are_mcp_servers_their_client_is_loaded_from_the_start(environment, monkeypatch):
+def test_the_mcp_client_is_preloaded_if_there_are_servers(environment, monkeypatch):
     monkeypatch.setenv("PARLEY_CALLS_MCP", "true")
 
     assert {"mcp", "httpx2"} <= set(loaded())

@@ -1,4 +1,4 @@
-"""Real tools of LangChain's, in an interpreter of their own: the library is heavy, and must not be loaded by anybody else."""
+"""Real LangChain tools, in a separate interpreter: the library is large, and no other test may import it."""
 
 import json
 import subprocess
@@ -47,11 +47,11 @@ add = StructuredTool.from_function(func=lambda a, b=2: a + b, name="add", descri
 vars(module).update(add=add, shout=Shout(), whisper=whisper, later=later, fails=fails)
 registry = Registry([])
 registry.load({"plugin": lambda: module})
-orders = [("add", {"a": 1}), ("shout", {"text": "hi"}), ("whisper", {"text": "HI"}), ("later", {"text": "x"})]
-orders += [("fails", {"text": "x"}), ("add", {"a": "one"})]
+requests = [("add", {"a": 1}), ("shout", {"text": "hi"}), ("whisper", {"text": "HI"}), ("later", {"text": "x"})]
+requests += [("fails", {"text": "x"}), ("add", {"a": "one"})]
 http, user = GuardedHttp(), new_id()
-said = [run_tool(registry, RunRequest(op="run", name=name, arguments=given, user_id=user), http) for name, given in orders]
-print(json.dumps({"listed": registry.listed(), "said": said}))
+results = [run_tool(registry, RunRequest(op="run", name=name, arguments=arguments, user_id=user), http) for name, arguments in requests]
+print(json.dumps({"listed": registry.listed(), "results": results}))
 '''
 
 
@@ -61,20 +61,20 @@ def in_an_interpreter(code):
     return json.loads(done.stdout.splitlines()[-1])
 
 
-def test_tools_of_langchains_are_taken_as_they_are():
-    found = in_an_interpreter(PLUGIN)
-    specs = {spec["name"]: spec for spec in found["listed"]["tools"]}
+def test_langchain_tools_are_adapted():
+    output = in_an_interpreter(PLUGIN)
+    specs = {spec["name"]: spec for spec in output["listed"]["tools"]}
 
-    assert found["listed"]["broken"] == []
+    assert output["listed"]["broken"] == []
     assert {spec["source"] for spec in specs.values()} == {"langchain"}
     assert specs["add"]["parameters"]["required"] == ["a"]
     assert (specs["whisper"]["description"], specs["whisper"]["egress"], specs["whisper"]["writes"]) == ("Say it softly.", True, True)
     assert (specs["shout"]["egress"], specs["shout"]["timeout_s"]) == (False, 2.5)
-    assert [one["content"] for one in found["said"][:4]] == ["3", "HI", "hi", "later: x"]
-    assert [one["ok"] for one in found["said"][4:]] == [False, False]
+    assert [one["content"] for one in output["results"][:4]] == ["3", "HI", "hi", "later: x"]
+    assert [one["ok"] for one in output["results"][4:]] == [False, False]
 
 
-def test_langchain_is_not_loaded_where_nobody_brings_it(environment):
+def test_langchain_is_not_imported_without_a_plugin(environment):
     loaded = in_an_interpreter(
         "import json, sys, functions.toolrunner.app; print(json.dumps([name for name in sys.modules if name.startswith('langchain')]))"
     )

@@ -1,4 +1,4 @@
-"""Our client against a server of the official package, and against servers that are dead, slow, hostile or inside."""
+"""The MCP client against a real server, and against servers that are unreachable, slow, hostile or internal."""
 
 import gzip
 import time
@@ -11,12 +11,12 @@ from functions.toolrunner.requests import parse_request
 from parley.tools.guarded_http.egress_filter import EgressFilter
 from tests.functions.toolrunner.mcp_server import SECRET, running_notes_server, running_scripted_server
 
-WAYS = {"stateless with JSON": (True, True), "stateless with streams": (True, False), "with sessions": (False, False)}
+MODES = {"stateless with JSON": (True, True), "stateless with streams": (True, False), "with sessions": (False, False)}
 
 
-@pytest.fixture(scope="module", params=WAYS.values(), ids=WAYS)
+@pytest.fixture(scope="module", params=MODES.values(), ids=MODES)
 def notes(request):
-    """The address of a real server, in one of its ways."""
+    """The URL of a real server in one of its modes."""
     is_stateless, json_response = request.param
     with running_notes_server(is_stateless=is_stateless, json_response=json_response) as url:
         yield url
@@ -42,7 +42,7 @@ def called(url, name, *, arguments=None, **options):
     )
 
 
-def test_a_server_tells_its_tools(notes):
+def test_the_tools_of_a_server_are_listed(notes):
     tools = {tool["name"]: tool for tool in listed(notes)["tools"]}
 
     assert tools["add"]["description"] == "Add two numbers."
@@ -53,24 +53,24 @@ def test_a_tool_is_run(notes):
     assert called(notes, "add", arguments={"first": 2, "second": 3}) == {"ok": True, "content": "5"}
 
 
-def test_a_tool_that_fails_says_so(one_notes):
+def test_a_failing_tool_is_reported(one_notes):
     answer = called(one_notes, "fail")
 
     assert answer["ok"] is False
     assert "fail" in answer["content"]
 
 
-def test_an_unknown_tool_is_no_success(one_notes):
+def test_an_unknown_tool_is_not_a_success(one_notes):
     answer = called(one_notes, "nothing")
 
     assert answer.get("ok") is not True
 
 
-def test_the_headers_go_along(one_notes):
+def test_the_headers_are_sent(one_notes):
     assert called(one_notes, "opened_by", headers={"Authorization": SECRET})["content"] == SECRET
 
 
-def test_a_slow_tool_is_given_up(one_notes):
+def test_a_slow_tool_times_out(one_notes):
     began_s = time.monotonic()
     answer = called(one_notes, "sleep", arguments={"seconds": 5.0}, timeout_s=1.0)
 
@@ -78,17 +78,17 @@ def test_a_slow_tool_is_given_up(one_notes):
     assert time.monotonic() - began_s < 4
 
 
-def test_a_server_that_is_not_there_is_an_error():
+def test_an_unreachable_server_is_an_error():
     assert listed("http://127.0.0.1:9/mcp") == {"error": "The server could not be reached."}
 
 
-def test_a_server_that_says_nothing_is_given_up():
+def test_a_silent_server_times_out():
     with running_scripted_server(lambda handler: time.sleep(1.5)) as url:
         assert listed(url, timeout_s=0.6) == {"error": "The server did not respond in time."}
 
 
 @pytest.mark.parametrize("body", [b"hello", b"{}", b"[]", b'{"jsonrpc": "2.0", "id": 1, "result": {"tools": 7}}', b"\xff" * 100])
-def test_nonsense_is_an_error(body):
+def test_an_invalid_response_is_an_error(body):
     def script(handler):
         handler.send_response(200)
         handler.send_header("Content-Type", "application/json")
@@ -101,7 +101,7 @@ def test_nonsense_is_an_error(body):
 
 
 @pytest.mark.parametrize("status", [401, 403, 404, 500])
-def test_a_refusal_is_an_error(status):
+def test_an_error_status_is_an_error(status):
     def script(handler):
         handler.send_response(status)
         handler.send_header("Content-Length", "0")
@@ -111,11 +111,11 @@ def test_a_refusal_is_an_error(status):
         assert set(listed(url, timeout_s=3.0)) == {"error"}
 
 
-def test_too_long_an_answer_is_given_up(one_notes):
+def test_a_response_that_is_too_large_is_refused(one_notes):
     assert called(one_notes, "long") == {"error": "The response is larger than 5 MB."}
 
 
-def test_a_packed_answer_is_not_unpacked():
+def test_a_compressed_response_is_refused():
     def script(handler):
         packed = gzip.compress(b"0" * 10_000)
         handler.send_response(200)
@@ -130,17 +130,17 @@ def test_a_packed_answer_is_not_unpacked():
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "2130706433", "0x7f.1", "localhost", "[::1]", "[::ffff:127.0.0.1]"])
-def test_a_server_inside_is_not_reached(host):
-    asked = []
-    with running_scripted_server(lambda handler: asked.append(handler.path)) as url:
+def test_an_internal_server_is_not_reached(host):
+    requests = []
+    with running_scripted_server(lambda handler: requests.append(handler.path)) as url:
         inside = f"http://{host}:{urlsplit(url).port}/mcp"
         answer = list_tools(make_request("mcp_list", inside, timeout_s=3.0), egress_filter=EgressFilter([]))
 
-    assert (set(answer), asked) == ({"error"}, [])
+    assert (set(answer), requests) == ({"error"}, [])
 
 
-def test_a_redirect_inside_is_not_followed():
-    asked = []
+def test_a_redirect_to_an_internal_address_is_not_followed():
+    requests = []
 
     def lead_inside(handler):
         handler.send_response(307)
@@ -148,7 +148,7 @@ def test_a_redirect_inside_is_not_followed():
         handler.send_header("Content-Length", "0")
         handler.end_headers()
 
-    with running_scripted_server(lambda handler: asked.append(handler.path)) as canary, running_scripted_server(lead_inside) as url:
+    with running_scripted_server(lambda handler: requests.append(handler.path)) as canary, running_scripted_server(lead_inside) as url:
         answer = listed(url, timeout_s=3.0)
 
-    assert (set(answer), asked) == ({"error"}, [])
+    assert (set(answer), requests) == ({"error"}, [])

@@ -1,4 +1,4 @@
-"""From the caller's side to a real server: orders as one writes them and the other reads them."""
+"""From the calling function to a real MCP server: the requests as one side writes and the other reads them."""
 
 from urllib.parse import urlsplit
 
@@ -13,7 +13,7 @@ from tests.support.api_gateway import Function
 
 @pytest.fixture
 def calls(environment):
-    """Calls that end in the tool runner's own handler."""
+    """Return an MCP client whose requests go to the tool runner's handler."""
     from functions.toolrunner.app import handler
 
     return RunnerMcpClient(lambda request, *, timeout_s: handler(dict(request), Function.CONTEXT))
@@ -34,7 +34,7 @@ def test_a_server_is_listed_and_called(calls, notes):
     assert (outcome.ok, outcome.content) == (True, SECRET)
 
 
-def test_a_server_inside_is_an_outcome_and_not_reached(calls):
+def test_an_internal_server_gives_an_error_result(calls):
     inside = McpEndpoint("inside", "http://127.0.0.1:9/mcp")
     listing, outcome = calls.list_tools(inside, timeout_s=3.0), calls.call_tool(inside, "x", {}, timeout_s=3.0)
 
@@ -42,7 +42,7 @@ def test_a_server_inside_is_an_outcome_and_not_reached(calls):
     assert listing.error == outcome.content != "The server could not be reached."
 
 
-def test_a_tool_runner_that_does_not_answer_is_an_outcome():
+def test_an_unavailable_tool_runner_gives_an_error_result():
     def silent(request, *, timeout_s):
         raise Unavailable("tool runner")
 
@@ -52,7 +52,7 @@ def test_a_tool_runner_that_does_not_answer_is_an_outcome():
     assert not RunnerMcpClient(silent).call_tool(server, "x", {}, timeout_s=3.0).ok
 
 
-def test_what_opens_a_server_is_in_no_log(calls, notes, caplog):
+def test_the_log_contains_no_server_credentials(calls, notes, caplog):
     calls.call_tool(notes, "fail", {}, timeout_s=10.0)
 
     assert SECRET not in caplog.text + repr(notes)

@@ -1,4 +1,4 @@
-"""Batches: each message for itself, and nobody's address in the log."""
+"""Batches: messages succeed or fail on their own, and the log contains no address."""
 
 import secrets
 
@@ -23,7 +23,7 @@ def address():
 
 
 def logged(caplog):
-    """All that a log line could show, extra fields included."""
+    """Return everything that a log line could show, including extra fields."""
     return caplog.text + "".join(str(vars(record)) for record in caplog.records)
 
 
@@ -37,7 +37,7 @@ def logged(caplog):
         message_body(OutboxJob(new_id(), new_id(), "export", None)),
     ],
 )
-def test_one_poison_message_in_ten_comes_back_and_nine_are_done_once(upkeep, poison):
+def test_one_poison_message_of_ten_fails_and_nine_are_done_once(upkeep, poison):
     readers = [address() for _ in range(9)]
     bodies = [message_body(AccountNotice("new_api_key", to=reader)) for reader in readers]
 
@@ -45,12 +45,12 @@ def test_one_poison_message_in_ten_comes_back_and_nine_are_done_once(upkeep, poi
     assert [len(emails_to(reader)) for reader in readers] == [1] * 9
 
 
-def test_an_event_of_nobody_we_know_is_refused(upkeep):
+def test_an_unknown_event_is_refused(upkeep):
     with pytest.raises(UnknownJob):
         upkeep.handler({}, Function.CONTEXT)
 
 
-def test_no_code_and_no_address_gets_into_the_log(upkeep, caplog, alice):
+def test_the_log_contains_no_code_and_no_address(upkeep, caplog, alice):
     new = address()
     upkeep.deliver(ResetPassword(alice.email), ChangeEmail(alice.id, new), ResetPassword(address()), f'{{"type":"note","to":"{new}"}}')
     code = str(emails_to(alice.email)[0].code)
@@ -59,14 +59,14 @@ def test_no_code_and_no_address_gets_into_the_log(upkeep, caplog, alice):
     assert [text for text in (alice.email, new, code, "@example.com") if text in logged(caplog)] == []
 
 
-def test_a_deployment_without_a_sender_says_so(caplog):
+def test_a_missing_sender_is_logged(caplog):
     with pytest.raises(MailFailed):
         Mailer("").send(EMAIL, to=address())
 
     assert "email_sender_missing" in caplog.text
 
 
-def test_ses_own_words_which_hold_the_address_stay_out_of_the_error():
+def test_the_error_omits_sess_message_which_contains_the_address():
     to = address()
     with pytest.raises(MailFailed) as failed:
         Mailer("nobody@unverified.example").send(EMAIL, to=to)
@@ -75,7 +75,7 @@ def test_ses_own_words_which_hold_the_address_stay_out_of_the_error():
     assert "unverified" not in str(failed.value)
 
 
-def test_a_message_reaches_the_worker_as_it_was_sent(upkeep):
+def test_a_job_reaches_the_worker_unchanged(upkeep):
     url, to = boto3.client("sqs").create_queue(QueueName=secrets.token_hex(4))["QueueUrl"], address()
     queue = UpkeepQueue(url)
     queue.send(AccountNotice("new_api_key", to=to))
@@ -85,14 +85,14 @@ def test_a_message_reaches_the_worker_as_it_was_sent(upkeep):
     assert len(emails_to(to)) == 1
 
 
-def test_a_queue_that_does_not_take_a_message_is_unavailable():
+def test_a_failing_queue_raises_unavailable():
     with pytest.raises(Unavailable) as refused:
         UpkeepQueue("https://sqs.eu-west-1.amazonaws.com/123456789012/nowhere").send(AccountNotice("new_api_key", to=address()))
 
     assert isinstance(refused.value.__cause__, ClientError)
 
 
-def test_what_must_not_fail_the_request_is_logged_and_left_to_the_sweep(caplog):
+def test_send_later_logs_a_failure_and_leaves_the_job_to_the_sweep(caplog):
     UpkeepQueue("https://sqs.eu-west-1.amazonaws.com/123456789012/nowhere").send_later(OutboxJob(new_id(), new_id(), "erase", None))
 
     assert "job_not_sent" in caplog.text

@@ -1,4 +1,4 @@
-"""What mails say, and to whom they never go."""
+"""The text of emails, and addresses that are rejected."""
 
 from datetime import timedelta
 from uuid import uuid4
@@ -12,7 +12,7 @@ from parley.auth.one_time_codes import OneTimeCode
 LIFETIME = timedelta(minutes=10)
 
 
-def test_of_several_sign_ups_none_is_said_to_be_the_only_one_that_works():
+def test_a_sign_up_email_does_not_claim_that_only_the_newest_code_works():
     email_templates, code = EmailTemplates(""), OneTimeCode.new(uuid4())
 
     assert "only the newest works" not in email_templates.sign_up(code, lifetime=LIFETIME).text
@@ -20,9 +20,9 @@ def test_of_several_sign_ups_none_is_said_to_be_the_only_one_that_works():
 
 
 @pytest.mark.parametrize("address", [".a@example.com", "a.@example.com", "a..b@example.com", "a@b@example.com"])
-def test_an_address_that_mail_servers_refuse_makes_no_message_fail(address):
+def test_addresses_that_ses_never_accepts_are_rejected(address):
     assert _ses_address(address) is None
 
 
-def test_dots_between_words_are_well():
+def test_dots_between_atoms_are_accepted():
     assert _ses_address("ada.m.lovelace+x@example.com") == "ada.m.lovelace+x@example.com"

@@ -39,7 +39,7 @@ def redeemed(engine, code, purpose):
         return one_time_codes.redeem(connection, code.hash, user_id=code.owner_id, purpose=purpose)
 
 
-def test_who_signs_up_gets_a_code_that_proves_the_sign_up(upkeep, engines, sign_up):
+def test_a_sign_up_gets_a_code_that_confirms_it(upkeep, engines, sign_up):
     signup = sign_up(address())
     assert upkeep.deliver(SignUp(signup.id)) == []
     (mail,) = emails_to(signup.email)
@@ -48,7 +48,7 @@ def test_who_signs_up_gets_a_code_that_proves_the_sign_up(upkeep, engines, sign_
     assert found_by(engines, signup, mail.code) == signup
 
 
-def test_who_has_an_account_is_told_so_and_gets_no_code(upkeep, sign_up, alice):
+def test_a_sign_up_with_an_existing_account_gets_a_hint_and_no_code(upkeep, sign_up, alice):
     upkeep.deliver(SignUp(sign_up(alice.email).id))
     (mail,) = emails_to(alice.email)
 
@@ -64,7 +64,7 @@ def test_an_address_whose_account_is_disabled_gets_no_code(upkeep, engines, sign
     assert [mail.subject for mail in emails_to(alice.email)] == ["You already have an account"]
 
 
-def test_a_message_that_comes_twice_brings_a_second_code_that_works(upkeep, engines, sign_up):
+def test_after_a_second_delivery_only_the_second_code_works(upkeep, engines, sign_up):
     signup = sign_up(address())
     upkeep.deliver(SignUp(signup.id), SignUp(signup.id))
     first, second = emails_to(signup.email)
@@ -73,14 +73,14 @@ def test_a_message_that_comes_twice_brings_a_second_code_that_works(upkeep, engi
     assert found_by(engines, signup, second.code) == signup
 
 
-def test_a_sign_up_that_has_expired_gets_no_mail(upkeep, sign_up):
+def test_an_expired_sign_up_gets_no_email(upkeep, sign_up):
     signup = sign_up(address(), lifetime=timedelta(seconds=-1))
 
     assert upkeep.deliver(SignUp(signup.id), SignUp(UUID(int=0))) == []
     assert emails_to(signup.email) == []
 
 
-def test_who_forgot_the_password_gets_a_code_that_works_once(upkeep, engine, alice):
+def test_a_reset_code_works_once_and_only_for_its_purpose(upkeep, engine, alice):
     upkeep.deliver(ResetPassword(alice.email))
     (mail,) = emails_to(alice.email)
 
@@ -90,14 +90,14 @@ def test_who_forgot_the_password_gets_a_code_that_works_once(upkeep, engine, ali
     assert redeemed(engine, mail.code, "reset_password") is None
 
 
-def test_an_unknown_address_gets_no_mail(upkeep):
+def test_an_unknown_address_gets_no_email(upkeep):
     unknown = address()
 
     assert upkeep.deliver(ResetPassword(unknown)) == []
     assert emails_to(unknown) == []
 
 
-def test_who_is_disabled_cannot_reset_the_password(upkeep, engine, alice):
+def test_a_disabled_user_cannot_reset_the_password(upkeep, engine, alice):
     with user_scope(engine, alice.id) as connection:
         users.disable(connection, alice.id)
 
@@ -105,7 +105,7 @@ def test_who_is_disabled_cannot_reset_the_password(upkeep, engine, alice):
     assert emails_to(alice.email) == []
 
 
-def test_the_code_goes_to_the_new_address_and_a_warning_without_one_to_the_old(upkeep, engine, alice):
+def test_the_new_address_gets_the_code_and_the_old_one_a_warning(upkeep, engine, alice):
     new = address()
     upkeep.deliver(ChangeEmail(alice.id, new))
     (proof,), (warning,) = emails_to(new), emails_to(alice.email)
@@ -115,7 +115,7 @@ def test_the_code_goes_to_the_new_address_and_a_warning_without_one_to_the_old(u
     assert new not in warning.text
 
 
-def test_an_address_that_is_taken_gets_no_code_and_its_owner_learns_nobodys_name(upkeep, alice, bob):
+def test_an_address_that_is_taken_gets_no_code_and_no_name(upkeep, alice, bob):
     upkeep.deliver(ChangeEmail(alice.id, bob.email))
     (mail,) = emails_to(bob.email)
 
@@ -124,7 +124,7 @@ def test_an_address_that_is_taken_gets_no_code_and_its_owner_learns_nobodys_name
     assert emails_to(alice.email) == []
 
 
-def test_a_user_who_is_gone_gets_no_mail(upkeep):
+def test_a_deleted_user_gets_no_email(upkeep):
     new = address()
 
     assert upkeep.deliver(ChangeEmail(new_id(), new)) == []
@@ -132,7 +132,7 @@ def test_a_user_who_is_gone_gets_no_mail(upkeep):
 
 
 @pytest.mark.parametrize("notice", ["password_changed", "email_changed", "new_api_key"])
-def test_a_change_is_told_with_what_to_do_about_it(upkeep, notice):
+def test_a_notification_says_what_to_do(upkeep, notice):
     to = address()
     upkeep.deliver(AccountNotice(notice, to=to))
     (mail,) = emails_to(to)
@@ -140,7 +140,7 @@ def test_a_change_is_told_with_what_to_do_about_it(upkeep, notice):
     assert "If this was not you" in mail.text
 
 
-def test_a_letter_says_where_it_is_from_and_how_long_its_code_works(upkeep, alice):
+def test_an_email_names_its_origin_and_the_lifetime_of_its_code(upkeep, alice):
     upkeep.deliver(ResetPassword(alice.email))
     (mail,) = emails_to(alice.email)
 
@@ -149,7 +149,7 @@ def test_a_letter_says_where_it_is_from_and_how_long_its_code_works(upkeep, alic
     assert "https://chat.example.com" in mail.text
 
 
-def test_what_a_stranger_chose_is_in_no_letter(upkeep, sign_up):
+def test_no_email_contains_text_chosen_by_a_stranger(upkeep, sign_up):
     signup = sign_up(address(), display_name="Win at evil.example now")
     upkeep.deliver(SignUp(signup.id))
     (mail,) = emails_to(signup.email)
@@ -169,14 +169,14 @@ def test_what_a_stranger_chose_is_in_no_letter(upkeep, sign_up):
         "a@.example.com",
     ],
 )
-def test_what_is_not_one_plain_address_gets_no_mail(upkeep, to):
+def test_anything_but_one_plain_address_gets_no_email(upkeep, to):
     before = sent_emails()
 
     assert upkeep.deliver(AccountNotice("new_api_key", to=to)) == []
     assert sent_emails() == before
 
 
-def test_a_domain_in_another_script_is_written_as_mail_writes_it(upkeep):
+def test_an_international_domain_is_sent_in_punycode(upkeep):
     upkeep.deliver(AccountNotice("new_api_key", to="a@bücher.example"))
 
     assert emails_to("a@xn--bcher-kva.example")

@@ -1,4 +1,4 @@
-"""Nothing is left of who goes: read from a dump of the whole database and from the bucket."""
+"""Erasure is complete, as a dump of the whole database and the bucket show."""
 
 from dataclasses import replace
 
@@ -26,14 +26,14 @@ def tenant(engines, alice):
 
 
 @pytest.fixture
-def order(engine):
-    """Note in the outbox that a user is to be erased and return the message."""
+def request_erasure(engine):
+    """Add the erasure of a user to the outbox and return the job."""
 
-    def order(user):
+    def request_erasure(user):
         with user_scope(engine, user.id) as connection:
             return OutboxJob.of(outbox.add(connection, "erase", user_id=user.id))
 
-    return order
+    return request_erasure
 
 
 @pytest.fixture
@@ -45,37 +45,37 @@ def keys_of(bucket, user):
     return [found.key for found in bucket.objects.all() if str(user.id) in found.key]
 
 
-def test_no_row_of_the_user_is_left_in_a_dump(upkeep, postgres, tenant, alice, order):
-    telling = [tenant.token, tenant.token.encode().hex(), alice.email, str(alice.id)]
+def test_a_dump_contains_no_row_of_the_user(upkeep, postgres, tenant, alice, request_erasure):
+    identifying = [tenant.token, tenant.token.encode().hex(), alice.email, str(alice.id)]
     before = postgres.dump()
-    assert upkeep.deliver(order(alice)) == []
+    assert upkeep.deliver(request_erasure(alice)) == []
     after = postgres.dump()
 
-    assert [text for text in telling if text not in before] == []
-    assert [text for text in telling if text in after] == []
+    assert [text for text in identifying if text not in before] == []
+    assert [text for text in identifying if text in after] == []
 
 
-def test_no_file_of_the_user_is_left(upkeep, bucket, order, alice, bob):
+def test_no_file_of_the_user_is_left(upkeep, bucket, request_erasure, alice, bob):
     for user in (alice, bob):
         for folder in FOLDERS:
             bucket.put_object(Key=f"{folder}/{user.id}/a.txt", Body=b"x")
-    upkeep.deliver(order(alice))
+    upkeep.deliver(request_erasure(alice))
 
     assert keys_of(bucket, alice) == []
     assert len(keys_of(bucket, bob)) == len(FOLDERS)
 
 
-def test_more_files_than_one_call_deletes_all_go(upkeep, bucket, order, alice):
+def test_more_files_than_one_call_deletes_are_all_deleted(upkeep, bucket, request_erasure, alice):
     store = get_backend("s3")[DEFAULT_ACCOUNT_ID]["global"]
     for number in range(1001):
         store.put_object(bucket.name, f"documents/{alice.id}/{number}", b"")
-    upkeep.deliver(order(alice))
+    upkeep.deliver(request_erasure(alice))
 
     assert keys_of(bucket, alice) == []
 
 
-def test_the_users_sessions_are_dead(upkeep, auth, conversation, order, alice):
-    upkeep.deliver(order(alice))
+def test_the_users_sessions_end(upkeep, auth, conversation, request_erasure, alice):
+    upkeep.deliver(request_erasure(alice))
 
     assert auth.get("/auth/me", as_=alice).status == 401
     assert conversation.get("/conversations", as_=alice).status == 401
@@ -86,35 +86,35 @@ def lines_about(dump, user):
     return [line for line in dump.splitlines() if str(user.id) in line]
 
 
-def test_other_users_rows_are_untouched(upkeep, engines, postgres, order, alice, bob):
+def test_other_users_rows_are_untouched(upkeep, engines, postgres, request_erasure, alice, bob):
     TenantFixture(bob).insert_rows(engines["owner"])
     before = lines_about(postgres.dump(), bob)
-    upkeep.deliver(order(alice))
+    upkeep.deliver(request_erasure(alice))
 
     assert len(before) > 10
     assert lines_about(postgres.dump(), bob) == before
 
 
-def test_a_second_delivery_changes_nothing(upkeep, order, alice, bob, auth):
-    work = order(alice)
+def test_a_second_delivery_changes_nothing(upkeep, request_erasure, alice, bob, auth):
+    job = request_erasure(alice)
 
-    assert upkeep.deliver(work, work) == []
+    assert upkeep.deliver(job, job) == []
     assert auth.get("/auth/me", as_=bob).status == 200
 
 
 @pytest.mark.parametrize("first", ["export", "erase"])
-def test_an_export_that_is_queued_does_not_outlive_its_user(upkeep, engine, bucket, order, alice, first):
+def test_a_queued_export_does_not_outlive_its_user(upkeep, engine, bucket, request_erasure, alice, first):
     with user_scope(engine, alice.id) as connection:
         made = exports.add(connection, new_id(), user_id=alice.id)
-        wanted = OutboxJob.of(outbox.add(connection, "export", user_id=alice.id, subject_id=made.id))
-    works = [wanted, order(alice)]
+        export_job = OutboxJob.of(outbox.add(connection, "export", user_id=alice.id, subject_id=made.id))
+    jobs = [export_job, request_erasure(alice)]
 
-    assert upkeep.deliver(*(works if first == "export" else reversed(works))) == []
+    assert upkeep.deliver(*(jobs if first == "export" else reversed(jobs))) == []
     assert keys_of(bucket, alice) == []
 
 
 class StoredMeanwhile:
-    """The real files of a user for whom one more is stored after they were deleted."""
+    """The real file store; after it deletes the files of a user, one more is stored."""
 
     def __init__(self, files, put):
         self._files, self._left = files, [put]
@@ -125,7 +125,7 @@ class StoredMeanwhile:
             self._left.pop()()
 
 
-def test_a_file_that_is_stored_while_the_user_goes_is_deleted_too(upkeep, bucket, alice):
+def test_a_file_stored_during_the_deletion_is_deleted_too(upkeep, bucket, alice):
     from functions.upkeep.app import services
 
     def put():

@@ -1,4 +1,4 @@
-"""Everything stored about a user, as a file; which tables and columns that is comes from the catalogue."""
+"""The export contains every table and column about a user, compared with the database's catalogue."""
 
 import json
 from base64 import b64encode
@@ -31,15 +31,15 @@ IN_PUBLIC = "SELECT table_name FROM information_schema.tables WHERE table_schema
 
 
 @pytest.fixture
-def ask(engine):
-    """Ask for an export of a user's and return the message."""
+def request_export(engine):
+    """Request an export of a user and return the job."""
 
-    def ask(user):
+    def request_export(user):
         with user_scope(engine, user.id) as connection:
             made = exports.add(connection, new_id(), user_id=user.id)
             return OutboxJob.of(outbox.add(connection, "export", user_id=user.id, subject_id=made.id))
 
-    return ask
+    return request_export
 
 
 @pytest.fixture
@@ -49,9 +49,9 @@ def tenant(engines, alice):
     return tenant
 
 
-def stored(engine, work):
-    with user_scope(engine, work.user_id) as connection:
-        return exports.get(connection, work.subject_id, user_id=work.user_id)
+def stored(engine, job):
+    with user_scope(engine, job.user_id) as connection:
+        return exports.get(connection, job.subject_id, user_id=job.user_id)
 
 
 def file_of(environment, file_key):
@@ -59,14 +59,14 @@ def file_of(environment, file_key):
 
 
 @pytest.fixture
-def document(upkeep, engine, environment, ask, alice, tenant):
-    """The canary user's file."""
-    work = ask(alice)
-    assert upkeep.deliver(work) == []
-    return json.loads(file_of(environment, stored(engine, work).file_key))
+def document(upkeep, engine, environment, request_export, alice, tenant):
+    """Return the export of the tenant fixture's user."""
+    job = request_export(alice)
+    assert upkeep.deliver(job) == []
+    return json.loads(file_of(environment, stored(engine, job).file_key))
 
 
-def test_every_table_of_the_database_has_a_rule_for_the_canary(engines, tenant):
+def test_every_table_is_known_to_the_tenant_fixture(engines, tenant):
     with engines["owner"].connect() as connection:
         tables = set(connection.execute(text(IN_PUBLIC)).scalars())
 
@@ -80,7 +80,7 @@ def test_every_table_that_names_a_user_is_in_the_export(engines, document):
     assert document["tables"].keys() == owned - {"invites"}  # which hold other people's addresses
 
 
-def test_what_the_user_wrote_is_in_the_export_whatever_the_table(document, tenant):
+def test_the_users_texts_of_every_table_are_in_the_export(document, tenant):
     for name, rows in document["tables"].items():
         columns = [
             column
@@ -91,17 +91,17 @@ def test_what_the_user_wrote_is_in_the_export_whatever_the_table(document, tenan
         assert [column.name for column in columns if tenant.marker_of(column) not in found] == [], name
 
 
-def test_nothing_that_opens_a_door_is_in_the_export(document, tenant):
+def test_no_credential_is_in_the_export(document, tenant):
     everything = json.dumps(document)
     texts = [column for name in document["tables"] for column in metadata.tables[name].c if tenant.holds_marker(column)]
     for column in (column for column in texts if any(word in column.name for word in SECRET)):
-        told = tenant.marker_of(column)
-        assert told not in everything
-        assert b64encode(told.encode()).decode() not in everything
+        secret = tenant.marker_of(column)
+        assert secret not in everything
+        assert b64encode(secret.encode()).decode() not in everything
         assert column.name not in document["tables"][column.table.name][0]
 
 
-def test_the_file_says_what_it_is_and_of_whom(document, alice):
+def test_the_export_names_its_version_and_user(document, alice):
     assert (document["parley_export"], document["user_id"]) == (1, str(alice.id))
     assert document["exported_at"].endswith("Z")
     assert datetime.fromisoformat(document["tables"]["users"][0]["created_at"])
@@ -112,56 +112,56 @@ def test_nothing_of_another_user_is_in_the_export(document, bob, alice):
     assert [row["id"] for row in document["tables"]["users"]] == [str(alice.id)]
 
 
-def test_an_export_is_ready_and_its_entry_gone_when_it_is_done(upkeep, engine, postgres, ask, alice):
-    work = ask(alice)
-    upkeep.deliver(work)
+def test_a_finished_export_is_ready_and_its_entry_deleted(upkeep, engine, postgres, request_export, alice):
+    job = request_export(alice)
+    upkeep.deliver(job)
 
-    assert stored(engine, work).status == "ready"
+    assert stored(engine, job).status == "ready"
     assert postgres.execute(f"SELECT 1 FROM outbox WHERE user_id = '{alice.id}'") == []
 
 
-def test_a_second_delivery_changes_nothing(upkeep, engine, environment, ask, alice):
-    work = ask(alice)
-    upkeep.deliver(work)
-    first = file_of(environment, stored(engine, work).file_key)
+def test_a_second_delivery_changes_nothing(upkeep, engine, environment, request_export, alice):
+    job = request_export(alice)
+    upkeep.deliver(job)
+    first = file_of(environment, stored(engine, job).file_key)
 
-    assert upkeep.deliver(work) == []
-    assert file_of(environment, stored(engine, work).file_key) == first
+    assert upkeep.deliver(job) == []
+    assert file_of(environment, stored(engine, job).file_key) == first
 
 
-def test_more_rows_than_come_at_once_are_all_there(upkeep, engine, environment, ask, alice, conversation):
+def test_more_rows_than_one_fetch_are_all_exported(upkeep, engine, environment, request_export, alice, conversation):
     made = conversation.post("/conversations", {}, as_=alice).json["id"]
     with user_scope(engine, alice.id) as connection:
         for number in range(1, 251):
             messages.add(connection, new_id(), user_id=alice.id, conversation_id=made, role="user", parts=[{"n": number}], tokens=1)
-    work = ask(alice)
-    upkeep.deliver(work)
+    job = request_export(alice)
+    upkeep.deliver(job)
 
-    rows = json.loads(file_of(environment, stored(engine, work).file_key))["tables"]["messages"]
+    rows = json.loads(file_of(environment, stored(engine, job).file_key))["tables"]["messages"]
     assert sorted(row["seq"] for row in rows) == list(range(1, 251))
 
 
 class ErasedMeanwhile:
-    """The real files of a user who is erased while one is being stored."""
+    """The real file store of a user who is erased while a file is being stored."""
 
     def __init__(self, services, user_id):
-        self._desk, self._user_id = services, user_id
+        self._services, self._user_id = services, user_id
 
     def put(self, file_key, content, *, media_type):
-        erase_user(self._desk, self._user_id)
-        self._desk.files.put(file_key, content, media_type=media_type)
+        erase_user(self._services, self._user_id)
+        self._services.files.put(file_key, content, media_type=media_type)
 
     def delete(self, file_key):
-        self._desk.files.delete(file_key)
+        self._services.files.delete(file_key)
 
 
-def test_the_file_of_a_user_who_is_erased_meanwhile_does_not_remain(upkeep, environment, ask, alice):
+def test_the_export_of_a_user_erased_meanwhile_is_deleted(upkeep, environment, request_export, alice):
     from functions.upkeep.app import services
 
-    work = ask(alice)
+    job = request_export(alice)
     racing = replace(services, files=ErasedMeanwhile(services, alice.id))
     with pytest.raises(NotFound):
-        user_data.make_export(racing, work.subject_id, user_id=alice.id, entry_id=work.entry_id)
+        user_data.make_export(racing, job.subject_id, user_id=alice.id, entry_id=job.entry_id)
 
     with pytest.raises(ClientError, match="NoSuchKey"):
-        file_of(environment, f"exports/{alice.id}/{work.subject_id}.json")
+        file_of(environment, f"exports/{alice.id}/{job.subject_id}.json")

@@ -1,4 +1,4 @@
-"""The files of images whose conversation was deleted."""
+"""Files of images whose conversation is deleted."""
 
 import boto3
 import pytest
@@ -11,8 +11,8 @@ from tests.support.images import PNG_DATA_URL
 
 
 @pytest.fixture
-def made(chat, alice):
-    """A conversation with an image."""
+def conversation_id(chat, alice):
+    """Return the id of a conversation with an image."""
     body = {"message": "what?", "model": "seeing", "images": [PNG_DATA_URL], "stream": False}
     return chat.post("/chat", body, as_=alice).json["conversation_id"]
 
@@ -24,41 +24,41 @@ def keys(environment, alice):
 
 
 @pytest.fixture
-def orders(engine, alice):
-    """What the outbox has for alice, as messages."""
+def due_jobs(engine, alice):
+    """Return Alice's due outbox entries as jobs."""
 
-    def orders():
+    def due_jobs():
         with user_scope(engine, alice.id) as connection:
             found = connection.execute(
                 text("SELECT id, topic, subject_id FROM outbox WHERE due_at <= now() AND user_id = :u"), {"u": alice.id}
             )
             return [OutboxJob.of(outbox.OutboxEntry(alice.id, row.id, row.topic, row.subject_id)) for row in found]
 
-    return orders
+    return due_jobs
 
 
-def test_an_image_goes_with_its_conversation(upkeep, conversation, alice, made, keys, orders):
+def test_an_image_is_deleted_with_its_conversation(upkeep, conversation, alice, conversation_id, keys, due_jobs):
     assert len(keys()) == 1
-    conversation.delete(f"/conversations/{made}", as_=alice)
-    (order,) = orders()
+    conversation.delete(f"/conversations/{conversation_id}", as_=alice)
+    (job,) = due_jobs()
 
-    assert upkeep.deliver(order, order) == []
-    assert (order.topic, keys(), orders()) == ("erase_image", [], [])
+    assert upkeep.deliver(job, job) == []
+    assert (job.topic, keys(), due_jobs()) == ("erase_image", [], [])
 
 
-def test_an_image_that_a_fork_shows_stays_until_that_goes_too(upkeep, conversation, alice, made, keys, orders):
-    fork = conversation.post(f"/conversations/{made}/fork", {"upto_seq": 1}, as_=alice).json["id"]
-    conversation.delete(f"/conversations/{made}", as_=alice)
-    upkeep.deliver(*orders())
+def test_an_image_shared_with_a_fork_stays_until_both_are_deleted(upkeep, conversation, alice, conversation_id, keys, due_jobs):
+    fork = conversation.post(f"/conversations/{conversation_id}/fork", {"upto_seq": 1}, as_=alice).json["id"]
+    conversation.delete(f"/conversations/{conversation_id}", as_=alice)
+    upkeep.deliver(*due_jobs())
     assert len(keys()) == 1
 
     conversation.delete(f"/conversations/{fork}", as_=alice)
-    upkeep.deliver(*orders())
+    upkeep.deliver(*due_jobs())
     assert keys() == []
 
 
-def test_a_conversation_without_images_orders_nothing(chat, conversation, alice, orders):
-    made = chat.post("/chat", {"message": "hello", "stream": False}, as_=alice).json["conversation_id"]
-    conversation.delete(f"/conversations/{made}", as_=alice)
+def test_deleting_a_conversation_without_images_queues_nothing(chat, conversation, alice, due_jobs):
+    conversation_id = chat.post("/chat", {"message": "hello", "stream": False}, as_=alice).json["conversation_id"]
+    conversation.delete(f"/conversations/{conversation_id}", as_=alice)
 
-    assert orders() == []
+    assert due_jobs() == []

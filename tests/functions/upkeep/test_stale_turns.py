@@ -1,4 +1,4 @@
-"""The watch over running turns."""
+"""Stale turns are interrupted."""
 
 from uuid import UUID
 
@@ -12,13 +12,13 @@ from parley.jobs import CheckTurn
 
 @pytest.fixture
 def turn_of(chat, engines):
-    """A turn of somebody that runs, for all the database knows, and whose heart has not beaten for so long."""
+    """Return the id of a turn that is running according to the database, with a heartbeat of that age."""
 
-    def turn_of(person, *, silent_s):
+    def turn_of(person, *, heartbeat_age_s):
         made = chat.post("/chat", {"message": "hello", "stream": False}, as_=person).json
         with engines["owner"].begin() as connection:
             sql = "UPDATE turns SET status = 'running', heartbeat_at = now() - make_interval(secs => :s) WHERE id = :id"
-            connection.execute(text(sql), {"s": silent_s, "id": made["turn_id"]})
+            connection.execute(text(sql), {"s": heartbeat_age_s, "id": made["turn_id"]})
         return UUID(made["turn_id"])
 
     return turn_of
@@ -35,25 +35,25 @@ def status_of(engines):
 
 @pytest.fixture
 def sent(monkeypatch):
-    """What upkeep itself puts on the queue, with its delay; a slow turn of `chat` sends too."""
+    """Record what upkeep queues, with the delay. A slow turn of `chat` queues jobs too."""
     from functions.upkeep.app import services
 
-    found = []
-    monkeypatch.setattr(type(services.queue), "send", lambda self, message, *, delay_s=0: found.append((message, delay_s)))
+    queued = []
+    monkeypatch.setattr(type(services.queue), "send", lambda self, message, *, delay_s=0: queued.append((message, delay_s)))
     monkeypatch.setattr(type(services.memory_queue), "send", lambda self, message, *, delay_s=0: None)
-    return found
+    return queued
 
 
-def test_a_turn_whose_heart_has_stopped_is_interrupted(upkeep, alice, turn_of, status_of, sent):
-    turn_id = turn_of(alice, silent_s=31)
+def test_a_turn_whose_heartbeat_stopped_is_interrupted(upkeep, alice, turn_of, status_of, sent):
+    turn_id = turn_of(alice, heartbeat_age_s=31)
 
     assert upkeep.deliver(CheckTurn(alice.id, turn_id)) == []
     assert status_of(turn_id) == "interrupted"
     assert sent == []
 
 
-def test_a_turn_that_lives_is_looked_at_again_when_it_could_be_dead(upkeep, alice, turn_of, status_of, sent):
-    turn_id = turn_of(alice, silent_s=10)
+def test_a_live_turn_is_checked_again_when_it_could_be_stale(upkeep, alice, turn_of, status_of, sent):
+    turn_id = turn_of(alice, heartbeat_age_s=10)
     upkeep.deliver(CheckTurn(alice.id, turn_id))
     ((message, delay_s),) = sent
 
@@ -62,27 +62,27 @@ def test_a_turn_that_lives_is_looked_at_again_when_it_could_be_dead(upkeep, alic
     assert 20 < delay_s <= 21
 
 
-def test_a_turn_that_has_ended_is_left_alone(upkeep, chat, alice, sent):
+def test_an_ended_turn_is_left_alone(upkeep, chat, alice, sent):
     made = chat.post("/chat", {"message": "hello", "stream": False}, as_=alice).json
 
     assert upkeep.deliver(CheckTurn(alice.id, UUID(made["turn_id"]))) == []
     assert sent == []
 
 
-def test_a_turn_that_is_gone_is_nobodys_failure(upkeep, alice):
+def test_a_deleted_turn_is_not_a_failure(upkeep, alice):
     assert upkeep.deliver(CheckTurn(alice.id, new_id())) == []
 
 
-def test_the_sweep_ends_the_turns_that_nobody_watched(upkeep, alice, bob, turn_of, status_of):
+def test_the_sweep_ends_turns_that_no_message_checked(upkeep, alice, bob, turn_of, status_of):
     upkeep.sweep()
-    dead = [turn_of(person, silent_s=31) for person in (alice, bob)]
-    alive = turn_of(alice, silent_s=5)
+    dead = [turn_of(person, heartbeat_age_s=31) for person in (alice, bob)]
+    alive = turn_of(alice, heartbeat_age_s=5)
 
     assert upkeep.sweep()["interrupted"] == 2
     assert [status_of(turn_id) for turn_id in (*dead, alive)] == ["interrupted", "interrupted", "running"]
 
 
-def test_a_watch_is_delayed_by_the_queue(environment):
+def test_the_queue_delays_a_check(environment):
     from parley.jobs import UpkeepQueue
 
     url = boto3.client("sqs").create_queue(QueueName="delayed")["QueueUrl"]

@@ -38,7 +38,7 @@ def count(postgres) -> Callable[[str], int]:
 
 
 @pytest.mark.parametrize("table", sorted(OLD))
-def test_what_has_expired_is_deleted_and_nothing_else(upkeep, postgres, count, table, alice):
+def test_only_expired_rows_are_deleted(upkeep, postgres, count, table, alice):
     upkeep.sweep()
     before = count(table)
     postgres.execute(f"INSERT INTO {table} {OLD[table].format(user=alice.id)}")
@@ -47,17 +47,17 @@ def test_what_has_expired_is_deleted_and_nothing_else(upkeep, postgres, count, t
     assert count(table) == before
 
 
-def test_every_table_that_grows_old_is_swept(upkeep):
+def test_every_table_with_expiring_rows_is_swept(upkeep):
     assert upkeep.sweep().keys() == {NAMES.get(table, table) for table in OLD} | TURNS | SENT
 
 
 @pytest.fixture
 def turn_id(chat, alice):
-    asked = chat.post("/chat", {"message": "hello", "stream": False}, as_=alice, headers={"Idempotency-Key": "a key"})
-    return asked.json["turn_id"]
+    response = chat.post("/chat", {"message": "hello", "stream": False}, as_=alice, headers={"Idempotency-Key": "a key"})
+    return response.json["turn_id"]
 
 
-def test_the_log_of_a_turn_goes_after_a_day_and_its_key_with_it(upkeep, postgres, turn_id):
+def test_a_turns_events_and_key_are_deleted_after_a_day(upkeep, postgres, turn_id):
     upkeep.sweep()
     postgres.execute(f"UPDATE turn_events SET at = now() - interval '26 hours' WHERE turn_id = '{turn_id}'")
     postgres.execute(f"UPDATE turns SET started_at = now() - interval '26 hours' WHERE id = '{turn_id}'")
@@ -67,7 +67,7 @@ def test_the_log_of_a_turn_goes_after_a_day_and_its_key_with_it(upkeep, postgres
     assert postgres.execute(f"SELECT idempotency_key, fingerprint FROM turns WHERE id = '{turn_id}'") == [(None, None)]
 
 
-def test_a_fresh_turn_keeps_log_and_key(upkeep, postgres, turn_id):
+def test_a_recent_turn_keeps_its_events_and_key(upkeep, postgres, turn_id):
     upkeep.sweep()
 
     assert postgres.execute(f"SELECT idempotency_key FROM turns WHERE id = '{turn_id}'") == [("a key",)]
@@ -81,7 +81,7 @@ def add_entry(engine, user):
 
 @pytest.fixture
 def waiting(environment):
-    """Take what waits in the queue, but for the watches of slow turns in tests before."""
+    """Take the jobs in the queue, without the turn checks that slow tests left."""
     sqs, url = boto3.client("sqs"), environment["PARLEY_UPKEEP_QUEUE_URL"]
 
     def waiting():
@@ -95,7 +95,7 @@ def waiting(environment):
     return waiting
 
 
-def test_work_that_was_lost_is_sent_again_once_it_is_due(upkeep, engine, postgres, waiting, alice):
+def test_a_lost_job_is_queued_again_when_it_is_due(upkeep, engine, postgres, waiting, alice):
     entry = add_entry(engine, alice)
     upkeep.sweep()
     assert OutboxJob.of(entry) not in waiting()
@@ -106,7 +106,7 @@ def test_work_that_was_lost_is_sent_again_once_it_is_due(upkeep, engine, postgre
     assert upkeep.sweep()["sent_again"] == 0
 
 
-def test_more_lost_work_than_one_batch_is_all_sent(upkeep, engine, postgres, waiting, alice):
+def test_more_lost_jobs_than_one_batch_are_all_queued(upkeep, engine, postgres, waiting, alice):
     upkeep.sweep(), waiting()
     entries = [add_entry(engine, alice) for _ in range(101)]
     postgres.execute(f"UPDATE outbox SET due_at = now() WHERE user_id = '{alice.id}'")
@@ -115,7 +115,7 @@ def test_more_lost_work_than_one_batch_is_all_sent(upkeep, engine, postgres, wai
     assert {message.entry_id for message in waiting()} == {entry.id for entry in entries}
 
 
-def test_a_part_that_fails_does_not_hinder_the_rest(upkeep, postgres, alice, caplog):
+def test_a_failing_part_does_not_stop_the_other_parts(upkeep, postgres, alice, caplog):
     from functions.upkeep.app import services
 
     postgres.execute(f"INSERT INTO one_time_codes {OLD['one_time_codes'].format(user=alice.id)}")
@@ -129,7 +129,7 @@ def test_a_part_that_fails_does_not_hinder_the_rest(upkeep, postgres, alice, cap
     assert "sweep_part_failed" in caplog.text
 
 
-def test_an_export_that_never_succeeds_is_given_up_and_its_user_told(upkeep, engine, postgres, waiting, alice):
+def test_an_export_fails_after_too_many_attempts(upkeep, engine, postgres, waiting, alice):
     with user_scope(engine, alice.id) as connection:
         export = exports.add(connection, new_id(), user_id=alice.id)
         entry = outbox.add(connection, "export", user_id=alice.id, subject_id=export.id)

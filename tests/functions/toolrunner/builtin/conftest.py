@@ -1,4 +1,4 @@
-"""Built-in tools, called as the tool runner calls them, and a web for them on loopback."""
+"""A web server on loopback, and a context in which built-in tools reach it."""
 
 import json
 import threading
@@ -14,16 +14,16 @@ from parley.tools.spec import ToolContext
 
 
 class Web:
-    """A server with a few pages: path without query → status, content type, body. `asked` are the paths as they came."""
+    """A server that serves `pages`, by path: status, content type and body. `requests` records the paths with their queries."""
 
     def __init__(self) -> None:
         self.pages: dict[str, tuple[int, str, bytes]] = {}
-        self.asked: list[str] = []
+        self.requests: list[str] = []
         self.port = 0
 
     @property
     def call(self) -> ToolContext:
-        """A call whose way to the internet leads here."""
+        """Return a context whose HTTP client resolves every name to this server."""
         return ToolContext(new_id(), GuardedHttp([f"web.example:{self.port}"], resolve=lambda host, port: ["127.0.0.1"]))
 
     def url(self, path: str) -> str:
@@ -36,12 +36,12 @@ class Web:
 
 @pytest.fixture
 def web() -> Iterator[Web]:
-    found = Web()
+    web_server = Web()
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            found.asked.append(self.path)
-            status, kind, body = found.pages.get(self.path.partition("?")[0], (404, "text/plain", b"not here"))
+            web_server.requests.append(self.path)
+            status, kind, body = web_server.pages.get(self.path.partition("?")[0], (404, "text/plain", b"not here"))
             self.send_response(status)
             self.send_header("Content-Type", kind)
             self.send_header("Content-Length", str(len(body)))
@@ -51,10 +51,10 @@ def web() -> Iterator[Web]:
         def log_message(self, *_: object) -> None: ...
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    found.port = server.server_address[1]
+    web_server.port = server.server_address[1]
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
-    yield found
+    yield web_server
     server.shutdown()
     server.server_close()
     thread.join()

@@ -16,7 +16,7 @@ numbers = st.integers(-(10**12), 10**12).map(str) | decimals.map(lambda number: 
 
 @st.composite
 def expressions(draw, depth=3):
-    """An expression and its value as a fraction."""
+    """Draw an expression and its value as a fraction."""
     if depth == 0 or draw(st.integers(0, 4)) == 0:
         text = draw(numbers)
         return (f"({text})" if text.startswith("-") else text), Fraction(text)

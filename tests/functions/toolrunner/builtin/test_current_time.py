@@ -9,23 +9,23 @@ from parley.tools.spec import ToolFailed
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "text"),
     [
         ({}, "Sunday, 22 November 2026, 23:30:00 in UTC (2026-11-22T23:30:00+00:00)"),
         ({"timezone": "Asia/Tokyo"}, "Monday, 23 November 2026, 08:30:00 in Asia/Tokyo (2026-11-23T08:30:00+09:00)"),
     ],
 )
 @time_machine.travel("2026-11-22T23:30:00Z", tick=False)
-def test_it_tells_the_time_of_a_zone(arguments, said):
-    assert current_time.run(arguments, None) == said
+def test_the_time_in_a_zone_is_returned(arguments, text):
+    assert current_time.run(arguments, None) == text
 
 
 @pytest.mark.parametrize("name", ["Mars/Olympus", "../../etc/passwd", "", "\0", "/etc/passwd"])
-def test_a_zone_that_is_not_there_is_told(name):
+def test_an_unknown_zone_is_refused(name):
     with pytest.raises(ToolFailed, match="Unknown time zone"):
         current_time.run({"timezone": name}, None)
 
 
-def test_the_zones_come_along_since_a_runtime_may_have_none():
+def test_the_zone_data_is_installed_with_the_function():
     assert (importlib.resources.files("tzdata") / "zoneinfo" / "Europe" / "Lisbon").is_file()
     assert zoneinfo.ZoneInfo("Europe/Lisbon")

@@ -14,14 +14,14 @@ def read(web, body, kind="text/html; charset=utf-8", status=200):
     return fetch_url.run({"url": web.put("/page", body.encode() if isinstance(body, str) else body, kind, status)}, web.call)
 
 
-def test_a_page_is_its_title_and_its_text_without_menus_and_scripts(web):
-    said = read(web, PAGE)
+def test_a_page_gives_title_and_text_without_menus_and_scripts(web):
+    text = read(web, PAGE)
 
-    assert said.startswith("Bees & honey\n\nBees\nBees make honey of nectar.\none\ntwo\na b")
-    assert not [word for word in ("Home", "alert", "color", "Imprint") if word in said]
+    assert text.startswith("Bees & honey\n\nBees\nBees make honey of nectar.\none\ntwo\na b")
+    assert not [word for word in ("Home", "alert", "color", "Imprint") if word in text]
 
 
-def test_a_pages_main_part_goes_before_the_rest_if_it_says_something(web):
+def test_a_main_part_with_enough_text_replaces_the_body(web):
     long = "Bees fly far. " * 30
 
     assert "Subscribe" not in read(web, f"<body><div>Subscribe now</div><article>{long}</article></body>")
@@ -37,31 +37,31 @@ def test_a_pages_main_part_goes_before_the_rest_if_it_says_something(web):
         ("text/plain; charset=base64", b"caf\xc3\xa9"),
     ],
 )
-def test_plain_text_is_as_it_is(web, kind, body):
+def test_plain_text_is_returned_unchanged(web, kind, body):
     assert read(web, body, kind) == "café"
 
 
-def test_a_page_in_another_alphabet_is_read_by_its_own_word(web):
+def test_a_page_is_decoded_by_its_meta_tag(web):
     page = '<html><head><meta charset="windows-1251"></head><body>Пчёлы</body></html>'
 
     assert read(web, page.encode("windows-1251"), "text/html") == "Пчёлы"
 
 
 @pytest.mark.parametrize("kind", ["image/png", "application/pdf", "application/octet-stream", ""])
-def test_what_is_no_text_is_told(web, kind):
+def test_a_page_that_is_not_text_is_refused(web, kind):
     with pytest.raises(ToolFailed, match="not text but"):
         read(web, b"\x89PNG", kind)
 
 
-def test_a_status_is_told(web):
+def test_an_error_status_is_reported(web):
     with pytest.raises(ToolFailed, match="status 404"):
         fetch_url.run({"url": web.url("/nowhere")}, web.call)
 
 
-def test_an_address_inside_is_refused(web):
+def test_an_internal_address_is_refused(web):
     with pytest.raises(AddressRefused):
         fetch_url.run({"url": f"http://127.0.0.1:{web.port}/"}, web.call)
 
 
-def test_a_page_of_nothing_says_so(web):
+def test_an_empty_page_is_reported(web):
     assert read(web, "") == "The page contains no text."

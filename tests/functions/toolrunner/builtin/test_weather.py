@@ -26,14 +26,14 @@ FORECAST = {
 
 @pytest.fixture
 def weather(web):
-    """Ask a tool whose service is the test's."""
+    """Return the weather tool with the test server as its service."""
     web.put("/search", LISBON)
     web.put("/forecast", FORECAST)
     tool = weather_tool(geocoding_url=web.url("/search"), forecast_url=web.url("/forecast"))
     return lambda location: tool.run({"location": location}, web.call)
 
 
-def test_it_tells_the_weather_now_and_to_come(weather):
+def test_current_weather_and_forecast_are_returned(weather):
     now, *days, source = weather("Lisbon").splitlines()
 
     assert now == (
@@ -43,14 +43,14 @@ def test_it_tells_the_weather_now_and_to_come(weather):
     assert "Open-Meteo" in source
 
 
-def test_it_asks_for_the_place_and_then_for_what_is_there(weather, web):
+def test_the_location_is_geocoded_before_the_forecast_is_fetched(weather, web):
     weather("São Paulo & Co")
 
-    assert web.asked[0].startswith("/search?name=S%C3%A3o+Paulo+%26+Co&count=1")
-    assert "latitude=38.72&longitude=-9.13&current=temperature_2m" in web.asked[1].replace("%2C", ",")
+    assert web.requests[0].startswith("/search?name=S%C3%A3o+Paulo+%26+Co&count=1")
+    assert "latitude=38.72&longitude=-9.13&current=temperature_2m" in web.requests[1].replace("%2C", ",")
 
 
-def test_a_place_that_is_not_there_is_told(weather, web):
+def test_an_unknown_location_is_reported(weather, web):
     web.put("/search", {"generationtime_ms": 1})
 
     with pytest.raises(ToolFailed, match="Unknown location 'Atlantis'"):
@@ -58,7 +58,7 @@ def test_a_place_that_is_not_there_is_told(weather, web):
 
 
 @pytest.mark.parametrize("answer", [b"<html>", b"[]", b'{"error": true, "reason": "too many"}', b"null"])
-def test_an_answer_that_is_none_is_told(weather, web, answer):
+def test_an_unexpected_response_is_reported(weather, web, answer):
     web.put("/forecast", answer, status=429)
 
     with pytest.raises(ToolFailed, match="weather service"):

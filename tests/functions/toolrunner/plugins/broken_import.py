@@ -1,3 +1,3 @@
-"""A plugin that needs what is not there."""
+"""A plugin that imports a missing package."""
 
 import there_is_no_such_package  # noqa: F401

@@ -1,4 +1,4 @@
-"""Tools that misbehave in every way there is."""
+"""Tools that misbehave in every known way."""
 
 import os
 import re
@@ -13,27 +13,27 @@ from parley.tools.spec import ToolContext
 
 @tool
 def hang() -> str:
-    """Never come back."""
+    """Never return."""
     while True:
         time.sleep(1)
 
 
 @tool
 def hang_without_the_lock() -> str:
-    """Never come back, and let no other thread of the process run."""
+    """Never return, and never release the interpreter lock."""
     return str(re.match(r"(a+)+$", "a" * 60 + "b"))
 
 
 @tool(timeout_s=0.3)
 def impatient() -> str:
-    """Take longer than the tool itself allows."""
+    """Take longer than the tool's own limit."""
     time.sleep(30)
     return "late"
 
 
 @tool
 async def hang_awaiting() -> str:
-    """Block a loop of asyncio's."""
+    """Block the event loop."""
     time.sleep(30)
     return "late"
 
@@ -46,44 +46,44 @@ def leave() -> str:
 
 @tool
 def die() -> str:
-    """End the process as a bug in C would."""
+    """End the process with a segmentation fault."""
     os.kill(os.getpid(), signal.SIGSEGV)
     return "alive"
 
 
 @tool
 def give_up() -> str:
-    """Ask the interpreter to end."""
+    """Exit the interpreter."""
     sys.exit("enough")
 
 
 @tool
 def fail() -> str:
-    """Raise."""
+    """Raise an exception with a secret in its message."""
     raise ValueError("the sky is parley_abcdefghijk")
 
 
 @tool
 def recurse(depth: int = 0) -> str:
-    """Call itself until there is no stack."""
+    """Recurse until the stack is full."""
     return recurse.run({"depth": depth + 1}, None) + "."  # type: ignore[arg-type]
 
 
 @tool
 def flood(size: int) -> str:
-    """Say very much."""
+    """Return very long text."""
     return "é" * size
 
 
 @tool
 def babble() -> Any:
-    """Give what is no text."""
+    """Return an object that is neither text nor JSON."""
     return object()
 
 
 @tool
 def loop() -> Any:
-    """Give what holds itself."""
+    """Return a list that contains itself."""
     found: list[Any] = []
     found.append(found)
     return found
@@ -91,23 +91,23 @@ def loop() -> Any:
 
 @tool
 def nothing_that_is_a_number() -> Any:
-    """Give what JSON has no word for."""
+    """Return a number that JSON cannot represent."""
     return {"n": float("nan")}
 
 
 @tool
 def surroundings() -> dict[str, str]:
-    """Tell the environment."""
+    """Return the environment."""
     return dict(os.environ)
 
 
 @tool
 def who(call: ToolContext) -> str:
-    """Tell whom this runs for."""
+    """Return the id of the user."""
     return str(call.user_id)
 
 
 @tool
 async def echo(text: str) -> str:
-    """Say it again."""
+    """Return the text."""
     return text
