@@ -33,24 +33,24 @@ def require_admin(engine: Engine, principal: Principal) -> None:
             raise Forbidden(f"{principal.user_id} is no longer an admin")
 
 
-def change_account(connection: Connection, admin: Principal, user_id: UUID, wanted: Mapping[str, Any]) -> Account:
+def change_account(connection: Connection, admin: Principal, user_id: UUID, changes: Mapping[str, Any]) -> Account:
     """Disable or enable an account, or change its role or budget. Raises NotFound and OwnAccount.
 
     Disabling an account ends its sessions. A new role takes effect on the admin routes immediately, and elsewhere when
     the user next refreshes their token.
     """
-    if user_id == admin.user_id and (wanted.get("disabled") or wanted.get("role") == "user"):
+    if user_id == admin.user_id and (changes.get("disabled") or changes.get("role") == "user"):
         raise OwnAccount(f"admin {user_id} tried to disable or demote themselves")
-    changes = {name: value for name, value in wanted.items() if name != "disabled"}
-    if "disabled" in wanted:
-        changes["disabled_at"] = utc_now() if wanted["disabled"] else None
-    account = administration.change(connection, user_id, changes)
-    if wanted.get("disabled"):
+    columns = {name: value for name, value in changes.items() if name != "disabled"}
+    if "disabled" in changes:
+        columns["disabled_at"] = utc_now() if changes["disabled"] else None
+    account = administration.change(connection, user_id, columns)
+    if changes.get("disabled"):
         sessions.end_all(connection, user_id=user_id)
-    if wanted:
+    if changes:
         # Only the log names the admin: the id of an erased admin must not remain in another user's rows.
-        audit.add(connection, user_id, "changed_by_admin", None, changes=dict(wanted))
-        logger.info("account_changed", user_id=str(user_id), admin_id=str(admin.user_id), changes=dict(wanted))
+        audit.add(connection, user_id, "changed_by_admin", None, changes=dict(changes))
+        logger.info("account_changed", user_id=str(user_id), admin_id=str(admin.user_id), changes=dict(changes))
     return account
 
 

@@ -33,7 +33,7 @@ def log_in(services: AuthServices, *, email: str, password: str, origin: ClientO
             key_ring=key_ring,
             lifetimes=services.lifetimes,
             origin=origin,
-            emptied=proof.buckets,
+            reset_buckets=proof.buckets,
         )
     if services.passwords.needs_rehash(proof.password_hash):
         _rehash_password(services, proof, password)

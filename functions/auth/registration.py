@@ -83,7 +83,7 @@ def _create_account(services: AuthServices, signup: Signup, origin: ClientOrigin
             _use_invite(services.background, signup.invite_id)
         audit.add(connection, user_id, "registered", origin)
         return start_session(
-            connection, user_id, signup.password_hash, key_ring=key_ring, lifetimes=services.lifetimes, origin=origin, emptied=None
+            connection, user_id, signup.password_hash, key_ring=key_ring, lifetimes=services.lifetimes, origin=origin, reset_buckets=None
         )
 
 

@@ -95,15 +95,15 @@ def start_session(
     key_ring: KeyRing,
     lifetimes: Lifetimes,
     origin: ClientOrigin,
-    emptied: sessions.LoginBuckets | None,
+    reset_buckets: sessions.LoginBuckets | None,
 ) -> IssuedTokens:
     """Store a session for a user whose password was checked. Raises InvalidCredentials if the password has changed since.
 
-    `emptied` names the login throttle's buckets to reset; None resets none.
+    `reset_buckets` are the login throttle's buckets to reset, or None.
     """
     token, session_id = RefreshToken.new(user_id), new_id()
     session = sessions.NewSession(session_id, token.hash, utc_now() + lifetimes.absolute)
-    user = sessions.start_session(connection, user_id, password_hash, session, origin=origin, reset_buckets=emptied)
+    user = sessions.start_session(connection, user_id, password_hash, session, origin=origin, reset_buckets=reset_buckets)
     if user is None:
         raise InvalidCredentials(f"the password of {user_id} was changed during login")
     return _issue_tokens(user, session_id, token, key_ring)

@@ -114,7 +114,7 @@ def remove_document(services: DocumentServices, principal: Principal, document_i
 def is_supported_file(content: bytes) -> bool:
     """Return whether `content` looks like a PDF, a Word file or text, and not like an image, a spreadsheet or a program."""
     match detect_container(content):
-        case "pdf" | "ole":  # an OLE file may be a Word file with a password, which ingestion names as the reason
+        case "pdf" | "ole":  # OLE may be an encrypted Word file; ingestion then reports the password as the reason
             return True
         case "zip":
             return DOCX_MAIN_PART.encode() in content

@@ -125,10 +125,10 @@ def test_an_invalid_usage_query_is_refused(auth, admin, query):
 
 
 def test_open_invites_are_listed_without_their_codes(auth, admin):
-    made = auth.post("/admin/invites", {"email": "new@example.com"}, as_=admin).json
+    created = auth.post("/admin/invites", {"email": "new@example.com"}, as_=admin).json
     listed = auth.get("/admin/invites", as_=admin).json["items"]
 
-    assert {name: value for name, value in made.items() if name != "invite"} in listed
+    assert {name: value for name, value in created.items() if name != "invite"} in listed
     assert all("invite" not in item for item in listed)
 
 

@@ -8,18 +8,18 @@ def make(auth, person, headers=None, **fields):
     return auth.post("/auth/api-keys", {"name": "ci"} | fields, as_=person, headers=headers)
 
 
-def holder(person, made):
+def holder(person, created):
     """Return the caller that the authorizer derives from the key."""
-    claims = {"sub": str(person.id), "api_key_id": made["id"], "scope": " ".join(made["scopes"]), "exp": person.claims["exp"]}
+    claims = {"sub": str(person.id), "api_key_id": created["id"], "scope": " ".join(created["scopes"]), "exp": person.claims["exp"]}
     return replace(person, claims=claims)
 
 
 def test_a_key_is_shown_once(auth, alice):
-    made = make(auth, alice).json
+    created = make(auth, alice).json
     listed = auth.get("/auth/api-keys", as_=alice).json["items"]
 
-    assert made["key"].startswith("parley_")
-    assert listed == [{name: value for name, value in made.items() if name != "key"}]
+    assert created["key"].startswith("parley_")
+    assert listed == [{name: value for name, value in created.items() if name != "key"}]
 
 
 def test_a_key_grants_its_scopes(auth, conversation, alice):
@@ -35,39 +35,39 @@ def test_a_key_cannot_reach_account_routes(auth, alice):
 
 
 def test_a_revoked_key_is_refused(auth, conversation, alice):
-    made = make(auth, alice).json
-    assert auth.delete(f"/auth/api-keys/{made['id']}", as_=alice).status == 204
+    created = make(auth, alice).json
+    assert auth.delete(f"/auth/api-keys/{created['id']}", as_=alice).status == 204
 
-    assert conversation.get("/conversations", as_=holder(alice, made)).status == 401
+    assert conversation.get("/conversations", as_=holder(alice, created)).status == 401
     assert auth.get("/auth/api-keys", as_=alice).json["items"] == []
 
 
 def test_a_key_of_a_disabled_account_is_refused(auth, conversation, alice, postgres):
-    made = make(auth, alice).json
+    created = make(auth, alice).json
     postgres.execute(f"UPDATE users SET disabled_at = now() WHERE id = '{alice.id}'", dbname="parley")
 
-    assert conversation.get("/conversations", as_=holder(alice, made)).status == 401
+    assert conversation.get("/conversations", as_=holder(alice, created)).status == 401
 
 
 def test_a_key_id_of_another_user_is_refused(auth, conversation, alice, bob):
-    made = make(auth, alice).json
+    created = make(auth, alice).json
 
-    assert conversation.get("/conversations", as_=holder(bob, made)).status == 401
+    assert conversation.get("/conversations", as_=holder(bob, created)).status == 401
 
 
 def test_a_keys_last_use_is_recorded(auth, conversation, alice):
-    made = make(auth, alice).json
-    conversation.get("/conversations", as_=holder(alice, made))
+    created = make(auth, alice).json
+    conversation.get("/conversations", as_=holder(alice, created))
     (listed,) = auth.get("/auth/api-keys", as_=alice).json["items"]
 
-    assert (made["last_used_at"], listed["last_used_at"] is None) == (None, False)
+    assert (created["last_used_at"], listed["last_used_at"] is None) == (None, False)
 
 
 def test_a_key_expires_at_the_requested_time(auth, alice):
     wanted = datetime.now(UTC) + timedelta(days=3)
-    made = make(auth, alice, expires_at=wanted.isoformat()).json
+    created = make(auth, alice, expires_at=wanted.isoformat()).json
 
-    assert datetime.fromisoformat(made["expires_at"]) == wanted
+    assert datetime.fromisoformat(created["expires_at"]) == wanted
 
 
 @pytest.mark.parametrize("days", [-1, 0, 366])
@@ -118,9 +118,9 @@ def test_an_idempotency_key_fits_one_request(auth, alice):
 
 
 def test_idempotency_keys_of_different_users_are_independent(auth, alice, bob):
-    made = [make(auth, person, headers={"Idempotency-Key": "k1"}).json["key"] for person in (alice, bob)]
+    created = [make(auth, person, headers={"Idempotency-Key": "k1"}).json["key"] for person in (alice, bob)]
 
-    assert None not in made
+    assert None not in created
 
 
 def test_a_failed_request_can_be_repeated_with_its_idempotency_key(auth, alice):
@@ -133,10 +133,10 @@ def test_a_failed_request_can_be_repeated_with_its_idempotency_key(auth, alice):
 def test_a_keys_claims_name_its_creator(auth, alice):
     import jwt
 
-    made = make(auth, alice).json
-    claims = jwt.decode(made["key"].removeprefix("parley_"), options={"verify_signature": False})
+    created = make(auth, alice).json
+    claims = jwt.decode(created["key"].removeprefix("parley_"), options={"verify_signature": False})
 
-    assert (claims["sub"], claims["jti"]) == (str(alice.id), made["id"])
+    assert (claims["sub"], claims["jti"]) == (str(alice.id), created["id"])
 
 
 def test_keys_are_listed_in_pages(auth, alice):

@@ -84,13 +84,13 @@ def test_of_fifty_concurrent_verifications_one_gets_the_account_and_one_session(
     for _ in range(ROUNDS):
         email, code = sign_up()
         answers = client_processes.race([verify(email, code)] * 50)
-        made = postgres.execute(
+        created = postgres.execute(
             f"SELECT count(DISTINCT u.id), count(s.id) FROM users u JOIN sessions s ON s.user_id = u.id WHERE u.email = '{email}'",
             dbname="parley",
         )
 
         assert outcomes(answers) == [(200, "")] + [(422, "invalid_code")] * 49
-        assert made == [(1, 1)]
+        assert created == [(1, 1)]
 
 
 def test_a_code_works_only_for_its_purpose(auth, alice, mint, sign_up):
@@ -142,10 +142,10 @@ def test_a_disabled_account_cannot_be_reset(auth, alice, mint, postgres):
 
 
 def test_the_database_does_not_contain_the_codes(alice, mint, sign_up, postgres):
-    made = [OneTimeCode.parse(mint(alice)), OneTimeCode.parse(mint(alice, "change_email")), OneTimeCode.parse(sign_up()[1])]
+    created = [OneTimeCode.parse(mint(alice)), OneTimeCode.parse(mint(alice, "change_email")), OneTimeCode.parse(sign_up()[1])]
     dump = postgres.dump()
 
-    for code in made:
+    for code in created:
         assert code.hash.hex() in dump
         assert not any(form in dump for form in (str(code), code.secret.hex(), base64.b64encode(code.secret).decode()))
 

@@ -20,12 +20,12 @@ def ask(auth, person, new_email, password=PASSWORD):
 
 
 def code_for(engine, person, new_email):
-    made = OneTimeCode.new(person.id)
+    created = OneTimeCode.new(person.id)
     with user_scope(engine, person.id) as connection:
         one_time_codes.add(
-            connection, made.hash, user_id=person.id, purpose="change_email", lifetime=timedelta(minutes=10), new_email=new_email
+            connection, created.hash, user_id=person.id, purpose="change_email", lifetime=timedelta(minutes=10), new_email=new_email
         )
-    return str(made)
+    return str(created)
 
 
 def confirm(auth, person, code):

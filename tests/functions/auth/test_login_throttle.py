@@ -116,9 +116,9 @@ def test_unknown_addresses_are_throttled_alike(auth, alice):
 
 
 def test_every_spelling_of_an_address_counts_for_the_same_account(auth, alice):
-    ways = [alice.email.upper(), f" {alice.email}", alice.email.title(), alice.email, f"{alice.email} "]
+    requests = [alice.email.upper(), f" {alice.email}", alice.email.title(), alice.email, f"{alice.email} "]
 
-    assert statuses(auth, [login(way) for way in ways * 3]) == [401] * LIMIT + [429] * 5
+    assert statuses(auth, [login(way) for way in requests * 3]) == [401] * LIMIT + [429] * 5
 
 
 def test_retry_after_is_exact(auth, alice, age_bucket):
@@ -152,11 +152,11 @@ def guesses_at(person):
 
 @pytest.mark.parametrize("last", range(4))
 def test_attempts_of_every_route_add_up(auth, alice, last):
-    ways = guesses_at(alice)
-    found = statuses(auth, (ways * 3)[:LIMIT])
+    requests = guesses_at(alice)
+    answered = statuses(auth, (requests * 3)[:LIMIT])
 
-    assert found == [401, 403, 403, 403, 401, 403, 403, 403, 401, 403]
-    assert statuses(auth, [ways[last]]) == [429]
+    assert answered == [401, 403, 403, 403, 401, 403, 403, 403, 401, 403]
+    assert statuses(auth, [requests[last]]) == [429]
 
 
 @pytest.mark.parametrize("way", [0, 2, 3])
@@ -226,8 +226,8 @@ HEADERS = ["X-Forwarded-For", "Forwarded", "X-Real-Ip", "True-Client-Ip", "CF-Co
 @pytest.mark.parametrize("header", HEADERS)
 def test_headers_do_not_change_the_network(auth, limited_network, header):
     address = f"198.51.100.{HEADERS.index(header)}"
-    said = [{header: f"for=10.0.0.{number}" if header == "Forwarded" else f"10.0.0.{number}"} for number in range(6)]
-    calls = [login(f"{uuid4()}@example.com", address=address, headers=headers) for headers in said]
+    forged_headers = [{header: f"for=10.0.0.{number}" if header == "Forwarded" else f"10.0.0.{number}"} for number in range(6)]
+    calls = [login(f"{uuid4()}@example.com", address=address, headers=headers) for headers in forged_headers]
 
     assert statuses(auth, calls) == [401] * 5 + [429]
 

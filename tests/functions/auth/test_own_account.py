@@ -81,9 +81,9 @@ def test_a_repeated_export_request_queues_one_export(auth, alice, queued):
 
 
 def test_a_ready_export_has_a_url(auth, alice, postgres):
-    made = auth.post("/auth/me/exports", as_=alice).json
-    postgres.execute(f"UPDATE exports SET status = 'ready', file_key = 'exports/x.json' WHERE id = '{made['id']}'", dbname="parley")
-    url = auth.get(f"/auth/me/exports/{made['id']}", as_=alice).json["url"]
+    created = auth.post("/auth/me/exports", as_=alice).json
+    postgres.execute(f"UPDATE exports SET status = 'ready', file_key = 'exports/x.json' WHERE id = '{created['id']}'", dbname="parley")
+    url = auth.get(f"/auth/me/exports/{created['id']}", as_=alice).json["url"]
 
     assert "exports/x.json" in url
     assert "X-Amz-Expires=86400" in url

@@ -22,10 +22,10 @@ def login(auth, person, password):
 @pytest.fixture
 def code(engine, alice):
     """Return the code that upkeep mails to a user who forgot the password."""
-    made = OneTimeCode.new(alice.id)
+    created = OneTimeCode.new(alice.id)
     with user_scope(engine, alice.id) as connection:
-        one_time_codes.add(connection, made.hash, user_id=alice.id, purpose="reset_password", lifetime=timedelta(minutes=10))
-    return str(made)
+        one_time_codes.add(connection, created.hash, user_id=alice.id, purpose="reset_password", lifetime=timedelta(minutes=10))
+    return str(created)
 
 
 def reset(auth, person, code, new=NEW):

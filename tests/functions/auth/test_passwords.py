@@ -148,10 +148,10 @@ def test_every_character_is_hashed(tail, place, other):
     password = password[:MAX_LENGTH].ljust(place + 1, "x")
     changed = password[:place] + other + password[place + 1 :]
     assume(unicodedata.normalize("NFC", password) != unicodedata.normalize("NFC", changed))
-    kept = cheap.hash(password)
+    stored_hash = cheap.hash(password)
 
-    assert cheap.is_right(password, kept)
-    assert not cheap.is_right(changed, kept)
+    assert cheap.is_right(password, stored_hash)
+    assert not cheap.is_right(changed, stored_hash)
 
 
 @settings(max_examples=300, deadline=None, database=None)
@@ -187,17 +187,19 @@ def test_the_parameters_are_configurable():
 
 @pytest.mark.parametrize("other", [{"memory_kib": 16}, {"passes": 2}, {"lanes": 2, "memory_kib": 16}])
 def test_a_hash_with_other_parameters_needs_a_rehash(other):
-    kept = cheap.hash("any")
+    stored_hash = cheap.hash("any")
 
-    assert not cheap.needs_rehash(kept)
-    assert Passwords(**{"min_length": 15, "memory_kib": 8, "passes": 1} | other).needs_rehash(kept)
+    assert not cheap.needs_rehash(stored_hash)
+    assert Passwords(**{"min_length": 15, "memory_kib": 8, "passes": 1} | other).needs_rehash(stored_hash)
 
 
 @pytest.mark.parametrize("parameters", [{}, {"memory_kib": 64, "passes": 3, "lanes": 2}])
 def test_an_unknown_address_costs_a_hash_with_the_same_parameters(monkeypatch, parameters):
     passwords, verified = Passwords(min_length=15, **parameters), []
     real = module.PasswordHasher.verify
-    monkeypatch.setattr(module.PasswordHasher, "verify", lambda self, kept, given: verified.append(kept) or real(self, kept, given))
+    monkeypatch.setattr(
+        module.PasswordHasher, "verify", lambda self, stored_hash, given: verified.append(stored_hash) or real(self, stored_hash, given)
+    )
 
     assert not passwords.is_right("any", None)
     assert not passwords.needs_rehash(verified[0])

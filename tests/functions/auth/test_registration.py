@@ -88,10 +88,10 @@ def test_an_invite_for_an_address_fits_only_that_address(auth, set_registration_
 
 def test_a_withdrawn_invite_is_refused(auth, set_registration_policy, admin):
     set_registration_policy(registration="invite")
-    made = auth.post("/admin/invites", {}, as_=admin).json
-    assert auth.delete(f"/admin/invites/{made['id']}", as_=admin).status == 204
+    created = auth.post("/admin/invites", {}, as_=admin).json
+    assert auth.delete(f"/admin/invites/{created['id']}", as_=admin).status == 204
 
-    assert register(auth, invite=made["invite"]).status == 403
+    assert register(auth, invite=created["invite"]).status == 403
 
 
 def test_with_verification_known_and_unknown_addresses_look_the_same(auth, set_registration_policy, queued, alice):

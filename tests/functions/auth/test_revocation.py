@@ -205,9 +205,9 @@ def test_a_login_waits_for_the_account_to_be_disabled_and_fails(auth, alice, ope
 def test_ending_sessions_waits_for_a_login_and_ends_its_session_too(auth, admin, alice, open_transaction, start_blocked, postgres, ending):
     from functions.auth.app import services
 
-    proven = postgres.execute(f"SELECT password_hash FROM credentials WHERE user_id = '{alice.id}'", dbname="parley")[0][0]
+    password_hash = postgres.execute(f"SELECT password_hash FROM credentials WHERE user_id = '{alice.id}'", dbname="parley")[0][0]
     given = start_session(
-        open_transaction, alice.id, proven, key_ring=services.key_ring(), lifetimes=Lifetimes(), origin=ORIGIN, emptied=None
+        open_transaction, alice.id, password_hash, key_ring=services.key_ring(), lifetimes=Lifetimes(), origin=ORIGIN, reset_buckets=None
     )
     late = Person.of(alice.email, {"access_token": given.access_token, "refresh_token": given.refresh_token})
     ended = start_blocked(auth.invoke, ending(alice, alice, admin).event())

@@ -7,10 +7,10 @@ SPOOFED = ["X-User-Id", "X-Amzn-Oidc-Identity", "X-Principal-Id", "X-Forwarded-U
 
 def test_headers_that_name_another_user_are_ignored(conversation, alice, bob):
     headers = dict.fromkeys(SPOOFED, str(bob.id)) | {"X-Amzn-Request-Context": f'{{"authorizer": {{"sub": "{bob.id}"}}}}'}
-    made = conversation.post("/conversations", {}, as_=alice, headers=headers).json["id"]
+    created = conversation.post("/conversations", {}, as_=alice, headers=headers).json["id"]
 
-    assert conversation.get(f"/conversations/{made}", as_=alice).status == 200
-    assert conversation.get(f"/conversations/{made}", as_=bob, headers=headers).status == 404
+    assert conversation.get(f"/conversations/{created}", as_=alice).status == 200
+    assert conversation.get(f"/conversations/{created}", as_=bob, headers=headers).status == 404
 
 
 def test_a_body_that_names_another_user_is_refused(conversation, alice, bob):

@@ -35,17 +35,17 @@ TOKENS = {
     "forged": lambda: forge(make_access_token(), alg="none", sign=lambda _: b"x"),
     "garbage": lambda: "x.y.z",
 }
-ANYBODY = {"expired", "expired API key", "other stage", "forged", "garbage"}
+UNAUTHORIZED = {"expired", "expired API key", "other stage", "forged", "garbage"}
 
 
 class InProcess:
     """A worker fleet that runs the authorizer's handler in this process."""
 
     def __init__(self, handler):
-        self.handler, self.asked = handler, 0
+        self.handler, self.invocations = handler, 0
 
     def submit(self, name, event, *, trace_id):
-        self.asked += 1
+        self.invocations += 1
         outcome = asyncio.get_running_loop().create_future()
         try:
             outcome.set_result(HandlerResult(json.dumps(self.handler(json.loads(event), None)).encode()))
@@ -83,7 +83,7 @@ def test_a_cached_policy_decides_every_route_as_a_fresh_one_does(handler, kind):
             cached = gateway(handler, ttl_s=30)
             await verdict(cached, token, first)
             assert await verdicts(cached, token) == fresh
-            assert kind in ANYBODY or cached._fleet.asked == 1
+            assert kind in UNAUTHORIZED or cached._fleet.invocations == 1
 
     asyncio.run(compare())
 
@@ -92,12 +92,14 @@ def test_a_cached_policy_decides_every_route_as_a_fresh_one_does(handler, kind):
 def test_each_kind_of_token_may_call_its_routes_and_no_others(handler, kind):
     def expected(name):
         path = name.split()[1]
-        closed = ("/admin/",) if kind in ("user", "narrow") else ("/admin/", "/auth/") if kind == "API key" else ()
-        return "UNAUTHORIZED" if kind in ANYBODY else "ACCESS_DENIED" if path.startswith(closed) else "open"
+        denied = ("/admin/",) if kind in ("user", "narrow") else ("/admin/", "/auth/") if kind == "API key" else ()
+        return "UNAUTHORIZED" if kind in UNAUTHORIZED else "ACCESS_DENIED" if path.startswith(denied) else "open"
 
-    found = asyncio.run(verdicts(gateway(handler, ttl_s=0), TOKENS[kind]()))
+    decisions = asyncio.run(verdicts(gateway(handler, ttl_s=0), TOKENS[kind]()))
 
-    assert {name: one if isinstance(one, str) else "open" for name, one in found.items()} == {name: expected(name) for name in NAMES}
+    assert {name: decision if isinstance(decision, str) else "open" for name, decision in decisions.items()} == {
+        name: expected(name) for name in NAMES
+    }
 
 
 def test_the_stage_has_routes_of_every_area():

@@ -57,13 +57,13 @@ class Deployment:
     @contextmanager
     def traffic(self, *, workers=4):
         """Verify new and older tokens continuously; yield a function that waits for further verifications."""
-        stop, rounds, held = threading.Event(), [threading.Semaphore(0) for _ in range(workers)], deque(maxlen=200)
+        stop, rounds, issued_tokens = threading.Event(), [threading.Semaphore(0) for _ in range(workers)], deque(maxlen=200)
 
         def work(done):
             while not stop.is_set():
-                held.append((utc_now(), self.token()))
-                self.accepts(held[-1][1])
-                issued, old = held[0]
+                issued_tokens.append((utc_now(), self.token()))
+                self.accepts(issued_tokens[-1][1])
+                issued, old = issued_tokens[0]
                 if utc_now() - issued < timedelta(minutes=9):
                     self.accepts(old)
                 done.release()

@@ -14,10 +14,10 @@ def titles(conversation, person, query=""):
 
 
 def test_a_conversation_is_created_with_the_given_fields(conversation, alice):
-    made = make(conversation, alice, title="Lisbon", model="offline", system_prompt="be brief")
+    created = make(conversation, alice, title="Lisbon", model="offline", system_prompt="be brief")
 
-    assert conversation.get(f"/conversations/{made['id']}", as_=alice).json == made
-    assert (made["title"], made["model"], made["system_prompt"]) == ("Lisbon", "offline", "be brief")
+    assert conversation.get(f"/conversations/{created['id']}", as_=alice).json == created
+    assert (created["title"], created["model"], created["system_prompt"]) == ("Lisbon", "offline", "be brief")
 
 
 def test_a_new_user_has_an_empty_list(conversation, alice):
@@ -51,35 +51,35 @@ def test_a_page_that_does_not_exist_is_422(conversation, alice, query):
 
 
 def test_a_change_leaves_the_rest(conversation, alice):
-    made = make(conversation, alice, title="a", system_prompt="b")
-    changed = conversation.patch(f"/conversations/{made['id']}", {"title": "c"}, as_=alice).json
+    created = make(conversation, alice, title="a", system_prompt="b")
+    changed = conversation.patch(f"/conversations/{created['id']}", {"title": "c"}, as_=alice).json
 
-    assert changed == made | {"title": "c"}
+    assert changed == created | {"title": "c"}
 
 
 def test_a_field_can_be_cleared(conversation, alice):
-    made = make(conversation, alice, title="a")
+    created = make(conversation, alice, title="a")
 
-    assert conversation.patch(f"/conversations/{made['id']}", {"title": None}, as_=alice).json["title"] is None
+    assert conversation.patch(f"/conversations/{created['id']}", {"title": None}, as_=alice).json["title"] is None
 
 
 def test_a_deleted_conversation_is_gone_with_its_messages(conversation, chat, alice, engines):
     from sqlalchemy import text
 
-    made = chat.post("/chat", {"message": "forget me", "stream": False}, as_=alice).json["conversation_id"]
-    assert conversation.delete(f"/conversations/{made}", as_=alice).status == 204
+    created = chat.post("/chat", {"message": "forget me", "stream": False}, as_=alice).json["conversation_id"]
+    assert conversation.delete(f"/conversations/{created}", as_=alice).status == 204
 
-    assert conversation.get(f"/conversations/{made}/messages", as_=alice).status == 404
+    assert conversation.get(f"/conversations/{created}/messages", as_=alice).status == 404
     with engines["owner"].connect() as connection:
-        assert connection.scalar(text("SELECT count(*) FROM messages WHERE conversation_id = :id"), {"id": made}) == 0
+        assert connection.scalar(text("SELECT count(*) FROM messages WHERE conversation_id = :id"), {"id": created}) == 0
 
 
 @pytest.mark.parametrize(
     ("method", "path", "body"), [("GET", "", None), ("PATCH", "", {"title": "x"}), ("DELETE", "", None), ("GET", "/messages", None)]
 )
 def test_someone_elses_conversation_looks_like_a_missing_one(conversation, alice, bob, method, path, body):
-    made = make(conversation, alice, title="mine")
-    foreign = conversation.call(method, f"/conversations/{made['id']}{path}", body, as_=bob)
+    created = make(conversation, alice, title="mine")
+    foreign = conversation.call(method, f"/conversations/{created['id']}{path}", body, as_=bob)
     missing = conversation.call(method, f"/conversations/{uuid4()}{path}", body, as_=bob)
 
     assert foreign.status == missing.status == 404
@@ -88,8 +88,8 @@ def test_someone_elses_conversation_looks_like_a_missing_one(conversation, alice
 
 
 def test_messages_come_in_either_order_and_in_pages(conversation, chat, alice):
-    made = chat.post("/chat", {"message": "one", "stream": False}, as_=alice).json["conversation_id"]
-    path = f"/conversations/{made}/messages"
+    created = chat.post("/chat", {"message": "one", "stream": False}, as_=alice).json["conversation_id"]
+    path = f"/conversations/{created}/messages"
     newest = conversation.get(f"{path}?order=desc&limit=1", as_=alice).json
     older = conversation.get(f"{path}?order=desc&limit=1&cursor={newest['next_cursor']}", as_=alice).json
 
@@ -99,14 +99,14 @@ def test_messages_come_in_either_order_and_in_pages(conversation, chat, alice):
 
 @pytest.mark.parametrize("cursor", ["WzEwMDAwMDAwMDAwMDAwMDAwMDAwMDAwLDBd", "Wy0xLDBd", "WyJ4IiwwXQ", "WzEuNSwwXQ", "WzFd", "WzEsLTFd"])
 def test_an_invalid_message_cursor_is_422(conversation, alice, cursor):
-    made = make(conversation, alice)
+    created = make(conversation, alice)
 
-    assert conversation.get(f"/conversations/{made['id']}/messages?cursor={cursor}", as_=alice).status == 422
+    assert conversation.get(f"/conversations/{created['id']}/messages?cursor={cursor}", as_=alice).status == 422
 
 
 def test_a_message_has_the_documented_fields(conversation, chat, alice):
-    made = chat.post("/chat", {"message": "one", "stream": False}, as_=alice).json["conversation_id"]
-    question, answer = conversation.get(f"/conversations/{made}/messages", as_=alice).json["items"]
+    created = chat.post("/chat", {"message": "one", "stream": False}, as_=alice).json["conversation_id"]
+    question, answer = conversation.get(f"/conversations/{created}/messages", as_=alice).json["items"]
 
     assert set(answer) == {"id", "seq", "role", "parts", "text", "model", "status", "created_at", "tokens", "variant", "is_active"}
     assert (question["model"], answer["model"], answer["status"]) == (None, "offline", "completed")

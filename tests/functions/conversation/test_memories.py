@@ -20,16 +20,21 @@ def listed(conversation, person):
 
 
 def test_a_stored_fact_is_listed(conversation, alice):
-    made = write(conversation, alice, "I live in Lyon.")
+    created = write(conversation, alice, "I live in Lyon.")
 
-    assert conversation.get("/memories", as_=alice).json["items"] == [made]
-    assert (made["text"], made["source"], made["conversation_id"], made["superseded_by"]) == ("I live in Lyon.", "user", None, None)
+    assert conversation.get("/memories", as_=alice).json["items"] == [created]
+    assert (created["text"], created["source"], created["conversation_id"], created["superseded_by"]) == (
+        "I live in Lyon.",
+        "user",
+        None,
+        None,
+    )
 
 
 def test_a_known_fact_is_not_stored_twice(conversation, alice):
-    made = write(conversation, alice, "I live in Lyon.")
+    created = write(conversation, alice, "I live in Lyon.")
 
-    assert write(conversation, alice, "i live in LYON") == made
+    assert write(conversation, alice, "i live in LYON") == created
     assert listed(conversation, alice) == ["I live in Lyon."]
 
 
@@ -44,9 +49,9 @@ def test_a_newer_fact_ends_the_fact_it_contradicts_which_stays_readable(conversa
 
 def test_a_repeated_request_with_its_key_stores_one_fact(conversation, alice):
     key = {"Idempotency-Key": "once"}
-    made = write(conversation, alice, "I like tea", headers=key)
+    created = write(conversation, alice, "I like tea", headers=key)
 
-    assert write(conversation, alice, "I like tea", headers=key) == made
+    assert write(conversation, alice, "I like tea", headers=key) == created
     assert conversation.post("/memories", {"text": "I like coffee"}, as_=alice, headers=key).status == 422
 
 
@@ -73,8 +78,8 @@ def test_an_extracted_fact_names_its_conversation_and_is_deleted_with_it(convers
 
 
 def test_a_deleted_fact_loses_its_vector(conversation, engines, meaning, alice):
-    made = write(conversation, alice, "I live in Lyon.")
-    assert conversation.delete(f"/memories/{made['id']}", as_=alice).status == 204
+    created = write(conversation, alice, "I live in Lyon.")
+    assert conversation.delete(f"/memories/{created['id']}", as_=alice).status == 204
 
     with engines["owner"].connect() as connection:
         assert connection.scalar(text("SELECT count(*) FROM memories WHERE user_id = :id"), {"id": alice.id}) == 0
@@ -82,10 +87,10 @@ def test_a_deleted_fact_loses_its_vector(conversation, engines, meaning, alice):
 
 @pytest.mark.parametrize("method", ["patch", "delete"])
 def test_another_users_fact_is_not_found(conversation, alice, bob, method):
-    made = write(conversation, alice, "I live in Lyon.")
+    created = write(conversation, alice, "I live in Lyon.")
     body = [{"text": "mine now"}] if method == "patch" else []
 
-    for fact in (made["id"], new_id()):
+    for fact in (created["id"], new_id()):
         assert getattr(conversation, method)(f"/memories/{fact}", *body, as_=bob).status == 404
     assert listed(conversation, alice) == ["I live in Lyon."]
 

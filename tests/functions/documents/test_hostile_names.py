@@ -20,11 +20,11 @@ def test_every_name_and_title_is_returned_unchanged_or_refused(documents, postgr
         assert answer.status in (201, 422), name
         if answer.status == 201:
             sent[answer.json["id"]] = name
-    kept = postgres.execute(f"SELECT id::text, title, filename FROM documents WHERE user_id = '{alice.id}'")
+    stored = postgres.execute(f"SELECT id::text, title, filename FROM documents WHERE user_id = '{alice.id}'")
 
     assert len(sent) > 500
-    assert all(title == sent[id].strip() or not sent[id].strip() for id, title, _ in kept)
-    assert all((filename and filename in sent[id]) or filename == "file" for id, _, filename in kept)
+    assert all(title == sent[id].strip() or not sent[id].strip() for id, title, _ in stored)
+    assert all((filename and filename in sent[id]) or filename == "file" for id, _, filename in stored)
 
 
 @pytest.mark.parametrize("title", ["a\0b", "\0", " ", "\u202e", "'; DROP TABLE documents; --"])

@@ -141,11 +141,11 @@ def test_an_upload_without_its_file_is_completed_by_the_same_bytes(documents, in
     assert documents.get(f"/documents/{again}", as_=alice).json["status"] == "ready"
 
 
-@pytest.mark.parametrize("said", ["text/" + "x" * 300, "t\u00e9xt/plain", "no type"])
-def test_an_invalid_media_type_is_not_passed_to_the_store(documents, environment, alice, said):
+@pytest.mark.parametrize("media_type", ["text/" + "x" * 300, "t\u00e9xt/plain", "no type"])
+def test_an_invalid_media_type_is_not_passed_to_the_store(documents, environment, alice, media_type):
     from functions.documents.app import services
 
-    id = store_document(services, alice.principal, f"typed {said}".encode(), **NAMES | {"content_type": said}).id
+    id = store_document(services, alice.principal, f"typed {media_type}".encode(), **NAMES | {"content_type": media_type}).id
     (key,) = [
         one["Key"]
         for one in boto3.client("s3").list_objects_v2(Bucket=environment["PARLEY_FILES_BUCKET"])["Contents"]

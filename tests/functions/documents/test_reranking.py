@@ -47,10 +47,10 @@ def reranking_documents(documents, vendor, without_reranking, monkeypatch):
     from functions.documents.app import app
 
     state, catalogue = app._app.state, with_reranker(vendor.url)
-    kept, providers = state.services, vendor.closing(ProviderRegistry({}))
-    state.services = replace(kept, reranking=replace(kept.reranking, catalogue=lambda: catalogue, reranker_for=providers.reranker))
+    original, providers = state.services, vendor.closing(ProviderRegistry({}))
+    state.services = replace(original, reranking=replace(original.reranking, catalogue=lambda: catalogue, reranker_for=providers.reranker))
     yield documents
-    state.services = kept
+    state.services = original
 
 
 def test_results_are_in_the_models_order_with_descending_scores(reranking_documents, vendor, without_reranking, alice):

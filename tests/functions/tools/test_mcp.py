@@ -128,7 +128,7 @@ def test_messages_are_independent(send):
 @pytest.mark.parametrize(
     "message",
     [{"jsonrpc": "2.0", "method": "notifications/initialized"}, {"jsonrpc": "2.0", "id": 1, "result": {}}],
-    ids=["told", "answered"],
+    ids=["notification", "response"],
 )
 def test_a_notification_gets_no_response(send, message):
     answer = send(message)

@@ -31,9 +31,9 @@ def age(postgres, alice):
 
 
 def test_an_added_servers_tools_are_listed(served, alice):
-    made = add(served, alice)
+    created = add(served, alice)
 
-    assert made.status == 201
+    assert created.status == 201
     assert names(served, alice) == ["notes.echo", "shout"]
     assert servers(served, alice)[0]["tools"] == ["echo"]
 
@@ -49,11 +49,11 @@ def test_a_servers_headers_are_sent_with_calls_and_never_shown(serve, alice):
 
 def test_a_servers_headers_are_not_in_the_database_in_the_clear(served, alice, postgres):
     add(served, alice)
-    kept = postgres.execute("SELECT * FROM mcp_servers", dbname="parley") + postgres.execute(
+    stored = postgres.execute("SELECT * FROM mcp_servers", dbname="parley") + postgres.execute(
         "SELECT * FROM idempotency_keys", dbname="parley"
     )
 
-    assert "very-secret" not in str(kept)
+    assert "very-secret" not in str(stored)
 
 
 def test_a_servers_tool_runs_on_the_server(served, alice):
@@ -65,9 +65,9 @@ def test_a_servers_tool_runs_on_the_server(served, alice):
 
 def test_an_unreachable_server_is_stored_with_its_error(serve, alice):
     function = serve(calls=FakeMcpCalls(error="The server did not answer in time."))
-    made = add(function, alice)
+    created = add(function, alice)
 
-    assert (made.status, servers(function, alice)[0]["error"]) == (201, "The server did not answer in time.")
+    assert (created.status, servers(function, alice)[0]["error"]) == (201, "The server did not answer in time.")
     assert servers(function, alice)[0]["tools"] == []
 
 
