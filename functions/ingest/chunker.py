@@ -36,7 +36,7 @@ class Chunk:
     tokens: int
 
     def heading_path(self, title: str) -> str:
-        """Return the document's title and the headings, joined by ` > `. It is searched with the text, whose topic it names."""
+        """Return the document's title and the headings, joined by ` > `. Search covers it, because it names the topic of the text."""
         return " > ".join([title, *self.headings])
 
 

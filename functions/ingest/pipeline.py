@@ -8,8 +8,8 @@
 6. Mark the document as ready, with a note about what it lacks, or as failed, with the reason.
 
 Every step is safe to repeat: a file is always split in the same way, and each batch is stored as soon as it is done. A
-worker that continues for another worker, or for itself after its deadline, skips everything stored. If the document is
-deleted meanwhile, the next step raises NotFound.
+worker that continues a document skips everything that is stored already. If the document is deleted meanwhile, the next
+step raises NotFound.
 """
 
 import time
@@ -104,7 +104,7 @@ def _process(services: IngestServices, document: Document, message: DocumentMess
 
 
 def _read_and_store(services: IngestServices, document: Document, message: DocumentMessage, deadline: Deadline) -> int:
-    """Return the number of chunks once all are stored: at once if the file was read to its end before.
+    """Store the file's chunks and return their number. A file that was read to its end before is not read again.
 
     Raises Unreadable, FileMissing, NotFound, Unavailable, and ContinueLater near the deadline.
     """
@@ -161,7 +161,7 @@ def _add_chunks(engine: Engine, document: Document, batch: Sequence[NewChunk], c
 
 
 def _describe(services: IngestServices, document: Document, count: int, deadline: Deadline) -> None:
-    """Describe the chunks if enabled. On failure continue without the missing descriptions, or raise ContinueLater to wait."""
+    """Describe the chunks if enabled. On failure continue without the missing descriptions, or raise ContinueLater to retry."""
     if not services.describes_chunks:
         return
     try:

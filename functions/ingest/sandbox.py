@@ -1,4 +1,4 @@
-"""Runs the parser of untrusted files in a child process, the parent's side of the sandbox.
+"""The parent's side of the sandbox: runs the parser of untrusted files in a child process.
 
 The process boundary protects the worker: a file that crashes a parser, exhausts its memory or makes it hang ends the child
 only. The child (`parser_process`) starts with an environment of three variables, so it has no credentials, and cannot read

@@ -1,4 +1,4 @@
-"""Runs one tool: whatever the tool does, the caller gets a result, or the process ends. Its output becomes text of bounded size."""
+"""Runs one tool. Whatever the tool does, the caller gets a result of bounded size, or the process ends."""
 
 import asyncio
 import inspect
@@ -17,13 +17,16 @@ from parley.tools.guarded_http.client import GuardedHttp
 from parley.tools.outcome import truncate_result
 from parley.tools.spec import Tool, ToolContext
 
+_MAX_PROBLEMS = 5
+_MAX_REASON_BYTES = 2000
+
 
 class UnusableOutput(Exception):
-    """It is neither text nor JSON."""
+    """The output of a tool is neither text nor JSON."""
 
 
 def render_output(output: Any) -> str:
-    """Return text as it is and anything else as JSON, cut to 64 KiB with a note. Raises Unwritable for what is neither."""
+    """Return text unchanged and other output as JSON, truncated to 64 KiB with a note. Raises UnusableOutput if it is neither."""
     if isinstance(output, BaseModel):
         output = output.model_dump(mode="json")
     if isinstance(output, str):
@@ -35,7 +38,7 @@ def render_output(output: Any) -> str:
 
 
 def run_tool(registry: Registry, request: RunRequest, http: GuardedHttp) -> dict[str, Any]:
-    """Run the tool and return `{"ok", "content"}`; where it failed, `content` says why in words for the model."""
+    """Run the tool and return `{"ok", "content"}`. If it failed, `content` is the reason, worded for the model. Never raises."""
     tool = registry.find(request.name)
     if tool is None:
         return _failure(f"Unknown tool {request.name!r}.")
@@ -43,20 +46,20 @@ def run_tool(registry: Registry, request: RunRequest, http: GuardedHttp) -> dict
         with exit_after(min(request.timeout_s, tool.spec.timeout_s)):
             return {"ok": True, "content": render_output(_call_tool(tool, request, ToolContext(request.user_id, http)))}
     except ParleyError as exc:
-        logger.info("a tool has no answer", tool=request.name, reason=str(exc))
+        logger.info("tool_failure_reported", tool=request.name, reason=str(exc))
         return _failure(exc.public_message)
     except ValidationError as exc:
-        return _failure(f"The arguments are not what {request.name} takes: {_describe_errors(exc)}.")
+        return _failure(f"Invalid arguments for {request.name}: {_describe_errors(exc)}.")
     except UnusableOutput as exc:
         return _failure(f"The tool's output cannot be used: {exc}.")
     except (Exception, SystemExit) as exc:
-        # Where, and not what: an exception's words may be the user's.
-        logger.warning("a tool failed", tool=request.name, error=type(exc).__name__, where=traceback.format_tb(exc.__traceback__))
+        # The traceback without the message, which may repeat what the user wrote.
+        logger.warning("tool_failed", tool=request.name, error=type(exc).__name__, traceback=traceback.format_tb(exc.__traceback__))
         return _failure(redact(f"The tool failed ({type(exc).__name__}: {exc})."))
 
 
-def _call_tool(tool: Tool, request: RunRequest, call: ToolContext) -> Any:
-    output = tool.run(request.arguments, call)
+def _call_tool(tool: Tool, request: RunRequest, context: ToolContext) -> Any:
+    output = tool.run(request.arguments, context)
     return asyncio.run(_await(output)) if inspect.isawaitable(output) else output
 
 
@@ -65,8 +68,9 @@ async def _await(output: Any) -> Any:
 
 
 def _failure(reason: str) -> dict[str, Any]:
-    return {"ok": False, "content": truncate_result(reason, max_bytes=2000)}
+    return {"ok": False, "content": truncate_result(reason, max_bytes=_MAX_REASON_BYTES)}
 
 
 def _describe_errors(error: ValidationError) -> str:
-    return "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors(include_input=False, include_url=False)[:5])
+    problems = error.errors(include_input=False, include_url=False)[:_MAX_PROBLEMS]
+    return "; ".join(f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}" for problem in problems)

@@ -58,7 +58,7 @@ class Registry:
                 for tool in tools_of(load()):
                     self._add(tool)
             except (Exception, SystemExit) as exc:
-                logger.exception("plugin_load_failed", plugin=name)
+                logger.exception("plugin_rejected", plugin=name)
                 self._broken.append({"plugin": name, "reason": f"{type(exc).__name__}: {exc}"[:_MAX_REASON_CHARACTERS]})
 
     def find(self, name: str) -> Tool | None:

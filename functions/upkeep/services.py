@@ -27,7 +27,7 @@ class UserFileStore(FileStore):
 class UpkeepServices:
     """What upkeep works with.
 
-    `engine` acts for one user at a time, `background` across users. The three queues take jobs that are sent again.
+    `engine` acts for one user at a time, `background` across users. The sweep sends lost jobs again to the three queues.
     `embedding_model` returns the name of the current embedding model, or None.
     """
 

@@ -17,7 +17,7 @@ _BATCH = 100
 
 
 def check_turn(services: UpkeepServices, job: CheckTurn) -> None:
-    """Interrupt a turn whose heartbeat stopped. Otherwise check it again when its last heartbeat is too old.
+    """Interrupt a turn whose heartbeat stopped. If it is alive, queue another check for the time at which it could be stale.
 
     Raises NotFound if the turn was deleted.
     """

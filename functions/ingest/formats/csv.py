@@ -11,7 +11,7 @@ _SAMPLE_CHARACTERS = 8192
 
 
 def read(text: str) -> Iterator[Block]:
-    """Yield tables of up to 50 rows, each below the file's first row. Formulas are treated as text."""
+    """Yield tables of up to 50 rows, each beginning with the first row of the file. Formulas are treated as text."""
     rows = _rows(text)
     header = next(rows, "")
     batch: list[str] = []

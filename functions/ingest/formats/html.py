@@ -1,4 +1,4 @@
-"""HTML, to which Markdown and DOCX are converted too: its headings, paragraphs, code and tables, without navigation and scripts."""
+"""HTML, to which Markdown and DOCX are converted as well. Navigation, forms and scripts are left out."""
 
 from collections.abc import Iterator
 from itertools import groupby
@@ -38,7 +38,7 @@ def _enclosing_block(node: "LexborNode") -> "LexborNode":
 
 
 def _block_key(element: "LexborNode") -> tuple[int, str]:
-    """Return the identity and the tag of the element whose text makes one block: the table for a cell, else the element itself."""
+    """Return identity and tag of the element whose text makes one block: the table of a cell, or else the element itself."""
     if element.tag in {"td", "th"}:
         above = element.parent
         while above is not None and above.tag != "table":

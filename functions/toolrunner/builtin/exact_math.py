@@ -39,7 +39,7 @@ class Number:
 
 
 def format_number(number: Number) -> str:
-    """Return all digits of a number if it is exact and they are not too many, else a rounded number, marked as rounded if it was exact."""
+    """Return an exact number with all its digits, or rounded and marked so if they are too many; other numbers rounded."""
     if number.is_exact and (digits := _exact_digits(number.value)):
         return digits
     rounded = _rounded_digits(number.value)
@@ -73,7 +73,7 @@ def to_decimal(value: Fraction) -> Decimal:
 
 
 def power(base: Number, exponent: Number) -> Number:
-    """Return the power: exact if the exponent is an integer, or if the result is rational and the exponent a half."""
+    """Return the power: exact for an integer exponent, and for a multiple of one half if the result is rational."""
     a, b = base.value, exponent.value
     if a == 0 and b < 0:
         raise ToolFailed(DIVISION_BY_ZERO)

@@ -1,4 +1,4 @@
-"""P5: whatever a tool does, its caller has an outcome, and the next call finds a runner that works."""
+"""Whatever a tool does, its caller gets a result, and the next call finds a working tool runner."""
 
 import re
 
@@ -29,7 +29,7 @@ def test_a_tools_own_time_goes_before_its_callers(runner):
 
 
 @pytest.mark.parametrize("name", ["leave", "die"])
-def test_a_tool_that_takes_its_process_along_has_crashed_and_the_next_call_works(runner, name):
+def test_a_tool_that_ends_its_process_has_crashed_and_the_next_call_works(runner, name):
     outcome = runner.run(name)
 
     assert (outcome.ok, outcome.content) == (False, "The tool crashed.")
@@ -37,7 +37,7 @@ def test_a_tool_that_takes_its_process_along_has_crashed_and_the_next_call_works
 
 
 @pytest.mark.parametrize(
-    ("name", "said"),
+    ("name", "reason"),
     [
         ("give_up", "The tool failed (SystemExit: enough)."),
         ("fail", "The tool failed (ValueError: the sky is [redacted])."),
@@ -48,16 +48,16 @@ def test_a_tool_that_takes_its_process_along_has_crashed_and_the_next_call_works
         ("there_is_none", "Unknown tool 'there_is_none'."),
     ],
 )
-def test_what_went_wrong_is_told_to_the_model(runner, name, said):
+def test_the_reason_of_a_failure_reaches_the_model(runner, name, reason):
     outcome = runner.run(name)
 
     assert not outcome.ok
-    assert outcome.content.startswith(said)
+    assert outcome.content.startswith(reason)
 
 
 def test_arguments_that_do_not_fit_run_nothing(runner):
-    assert runner.run("echo", text="a", caller="b").content.startswith("The arguments are not what echo takes: caller")
-    assert runner.run("echo", text=5).content.startswith("The arguments are not what echo takes: text")
+    assert runner.run("echo", text="a", caller="b").content.startswith("Invalid arguments for echo: caller")
+    assert runner.run("echo", text=5).content.startswith("Invalid arguments for echo: text")
 
 
 def test_more_than_64_kib_are_cut_with_a_note(runner):
@@ -68,12 +68,12 @@ def test_more_than_64_kib_are_cut_with_a_note(runner):
     assert outcome.content.endswith("[Truncated: the result is longer.]")
 
 
-def test_a_tool_runs_for_the_user_whom_the_caller_names_whatever_the_arguments_say(runner):
+def test_the_caller_sets_the_user_and_the_arguments_cannot(runner):
     assert runner.run("who").content == str(ADA)
     assert not runner.run("who", call={"user_id": "somebody"}, user_id="somebody").ok
 
 
-def test_a_tool_sees_nothing_of_the_stacks_services_and_keys(runner, monkeypatch):
+def test_a_tool_does_not_see_the_stacks_services_and_keys(runner, monkeypatch):
     seen = runner.run("surroundings").content
 
     assert "PARLEY_GEOCODING_URL" in seen
@@ -104,7 +104,7 @@ def test_the_specs_say_where_tools_come_from(runner):
     assert specs["flood"].parameters["properties"] == {"size": {"type": "integer"}}
 
 
-def test_the_guides_plugin_is_usable_once_saved_without_a_restart(runner):
+def test_the_plugin_of_the_guide_works_without_a_restart(runner):
     source = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "tools.md").read_text(), re.DOTALL)[0]
     assert "roll" not in {spec.name for spec in runner.invoker.specs()}
     (runner.plugins / "dice.py").write_text(source)
@@ -113,18 +113,18 @@ def test_the_guides_plugin_is_usable_once_saved_without_a_restart(runner):
     assert 1 <= int(runner.run("roll", sides=20).content) <= 20
 
 
-def test_the_weather_without_a_network_is_an_outcome_that_says_so(runner):
+def test_the_weather_without_a_network_gives_a_reason(runner):
     outcome = runner.run("weather", location="Lisbon")
 
     assert (outcome.ok, outcome.content.startswith("The weather service cannot be reached.")) == (False, True)
 
 
-def test_a_runner_that_is_not_there_is_an_outcome_too(runner):
+def test_an_unreachable_tool_runner_gives_a_reason(runner):
     nobody = Invoker("NobodyFunction")
 
     assert nobody.specs() == ()
     assert nobody.run("echo", {}, user_id=ADA, timeout_s=1).content == "The tool is currently unavailable."
 
 
-def test_arguments_that_cannot_be_written_are_an_outcome_too(runner):
+def test_arguments_that_are_not_json_give_a_failure(runner):
     assert not runner.invoker.run("echo", {"text": object()}, user_id=ADA, timeout_s=1).ok
