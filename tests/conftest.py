@@ -1,4 +1,4 @@
-"""What many tests stand on: a real PostgreSQL with the newest schema, AWS by moto, and the functions as Lambda runs them."""
+"""Shared fixtures: a real PostgreSQL with the newest schema, AWS by moto, and the functions as Lambda runs them."""
 
 import os
 from collections.abc import Iterator
@@ -30,7 +30,7 @@ ROOT = Path(__file__).parent.parent
 
 @pytest.fixture(scope="session", autouse=True)
 def aws() -> Iterator[None]:
-    """Every AWS call of this process goes to moto."""
+    """Route every AWS call of this process to moto."""
     os.environ |= {"AWS_DEFAULT_REGION": "eu-west-1", "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
     with mock_aws():
         yield
@@ -38,15 +38,15 @@ def aws() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[RunningPostgres]:
-    """An embedded PostgreSQL of this test run's own, with the roles and an empty database."""
-    # Not under pytest's own folder: that is private to root, and PostgreSQL runs as somebody else then.
+    """An embedded PostgreSQL for this test run, with Parley's roles and an empty database."""
+    # Not under pytest's own folder: root's is private, and PostgreSQL then runs as another user.
     with TemporaryDirectory(prefix="parley-test-") as folder, running_postgres(Path(folder)) as server:
         yield server
 
 
 @pytest.fixture(scope="session")
 def environment(postgres: RunningPostgres, aws: None) -> dict[str, str]:
-    """The variables that `template.yaml` gives the functions, for this run's database."""
+    """Set and return the environment variables that `template.yaml` gives the functions, for this run's database."""
     variables = {
         "PARLEY_DATABASE_HOST": "127.0.0.1",
         "PARLEY_DATABASE_PORT": str(postgres.port),
@@ -98,25 +98,25 @@ def environment(postgres: RunningPostgres, aws: None) -> dict[str, str]:
 
 @cache
 def embedding_catalogue() -> Catalogue:
-    """The tests' models, with one in the role of embedding: its calls are billed, which most tests do not expect."""
+    """Return the tests' model catalogue with an embedding model. Most tests use one without it: its calls are billed."""
     return Catalogue.load(ROOT / "tests" / "models_with_vectors.toml")
 
 
 def make_bucket(name: str) -> str:
-    """Make an S3 bucket and return its name."""
+    """Create an S3 bucket and return its name."""
     boto3.client("s3").create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
     return name
 
 
 def verify_sender(address: str) -> str:
-    """Let SES send from an address, and return it."""
+    """Verify an address as an SES sender and return it."""
     boto3.client("sesv2").create_email_identity(EmailIdentity=address)
     return address
 
 
 @pytest.fixture(scope="session")
 def database(environment: dict[str, str]) -> DatabaseSettings:
-    """Settings of the migrated database."""
+    """Migrate the database and return its settings."""
     from functions.migrate.app import engine, handler
 
     handler({}, Function.CONTEXT)
@@ -126,21 +126,21 @@ def database(environment: dict[str, str]) -> DatabaseSettings:
 
 @pytest.fixture(scope="session")
 def engines(database: DatabaseSettings) -> Iterator[dict[DatabaseRole, Engine]]:
-    """One engine for each role."""
-    made: dict[DatabaseRole, Engine] = {role: make_engine(database, role=role) for role in ("app", "background", "owner")}
-    yield made
-    for engine in made.values():
+    """One engine per database role."""
+    engines: dict[DatabaseRole, Engine] = {role: make_engine(database, role=role) for role in ("app", "background", "owner")}
+    yield engines
+    for engine in engines.values():
         engine.dispose()
 
 
 @pytest.fixture(scope="session")
 def engine(engines: dict[DatabaseRole, Engine]) -> Engine:
-    """The app role's engine."""
+    """The engine of the app role."""
     return engines["app"]
 
 
 def running_function(module: Any) -> Iterator[Function]:
-    """Give a function's handler, and close its connections in the end."""
+    """Yield a function's handler, and close its database connections at the end."""
     yield Function(module.handler)
     state = module.app._app.state._state
     engines = [state.get("engine"), *(getattr(state.get("services"), name, None) for name in ("engine", "background"))]
@@ -174,7 +174,7 @@ def chat(database: DatabaseSettings) -> Iterator[Function]:
 
 @pytest.fixture(scope="session")
 def documents(database: DatabaseSettings) -> Iterator[Function]:
-    """The documents function, with a model that makes vectors."""
+    """The documents function with an embedding model."""
     from functions.documents import app
 
     app.app._app.state.services = replace(app.services, embedding=replace(app.services.embedding, catalogue=embedding_catalogue))
@@ -183,7 +183,7 @@ def documents(database: DatabaseSettings) -> Iterator[Function]:
 
 @pytest.fixture(scope="session")
 def ingest(database: DatabaseSettings) -> Iterator[IngestFunction]:
-    """The ingest function, with a model that makes vectors."""
+    """The ingest function with an embedding model."""
     from functions.ingest import app
 
     app.services = replace(app.services, embedding=replace(app.services.embedding, catalogue=embedding_catalogue))
@@ -237,14 +237,14 @@ def summarize(database: DatabaseSettings) -> Iterator[QueueFunction]:
 
 @pytest.fixture(scope="session")
 def pooled(postgres: RunningPostgres, environment: dict[str, str], database: DatabaseSettings) -> Iterator[dict[str, str]]:
-    """The functions' variables, with the database behind PgBouncer where that is installed."""
+    """The functions' environment variables with the database behind PgBouncer, if it is installed."""
     with running_pgbouncer(postgres) as address:
         yield environment | address
 
 
 @pytest.fixture(scope="session")
 def client_processes(auth: Function, pooled: dict[str, str]) -> Iterator[ClientProcesses]:
-    """Processes full of clients, all of one deployment."""
+    """Processes full of clients of the auth function that share one deployment's keys."""
     from functions.auth.app import services
 
     with running_client_processes(pooled | CHEAP_HASHING, DeploymentKeys.of(services.key_ring())) as started:
@@ -253,11 +253,11 @@ def client_processes(auth: Function, pooled: dict[str, str]) -> Iterator[ClientP
 
 @pytest.fixture
 def alice(auth: Function) -> Person:
-    """A user who has just registered."""
+    """A newly registered user."""
     return Person.registered(auth)
 
 
 @pytest.fixture
 def bob(auth: Function) -> Person:
-    """Another one."""
+    """A second newly registered user."""
     return Person.registered(auth)

@@ -1,4 +1,4 @@
-"""Who runs `parley`, against what, and how."""
+"""Fixtures for CLI tests: a fake API, a config directory, a logged-in user, and ways to run `parley`."""
 
 import subprocess
 import sys
@@ -31,7 +31,7 @@ def server() -> Iterator[FakeApi]:
 
 @pytest.fixture(autouse=True)
 def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The config folder of the person, not made yet."""
+    """The user's config directory, which does not exist yet."""
     for name in ("PARLEY_URL", "PARLEY_PORT", "PARLEY_API_KEY", "NO_COLOR"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("PARLEY_CONFIG_DIR", str(tmp_path / "home" / "parley"))
@@ -41,7 +41,7 @@ def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def utc(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """This computer's clock shows UTC."""
+    """Set the local time zone to UTC."""
     monkeypatch.setenv("TZ", "UTC")
     time.tzset()
     yield
@@ -51,7 +51,7 @@ def utc(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 @pytest.fixture
 def alice(server: FakeApi, config: Path) -> SessionFile:
-    """Alice is logged in at the stand-in with the pair of tokens number 1."""
+    """Alice, logged in at the fake API with token pair 1."""
     sessions = SessionFile(config)
     sessions.log_in(server.url, StoredSession("alice@example.com", "access-1", "refresh-1", time.time() + 600))
     return sessions
@@ -59,14 +59,14 @@ def alice(server: FakeApi, config: Path) -> SessionFile:
 
 @pytest.fixture
 def expired(server: FakeApi, alice: SessionFile) -> SessionFile:
-    """Alice's access token has ended."""
+    """Alice with an expired access token."""
     alice.log_in(server.url, StoredSession("alice@example.com", "access-1", "refresh-1", time.time() - 1))
     return alice
 
 
 @pytest.fixture
 def parley() -> Callable[..., Result]:
-    """Run a command in this process; `stdin` is what is piped in."""
+    """Run a command in this process with `stdin` piped in."""
 
     def run(*args: str, stdin: str | bytes | None = None) -> Result:
         result = CliRunner(mix_stderr=False).invoke(main, args, input=stdin, prog_name="parley")
@@ -79,7 +79,7 @@ def parley() -> Callable[..., Result]:
 
 @pytest.fixture
 def start() -> Iterator[Callable[..., subprocess.Popen]]:
-    """Start a command as a process of its own, its output piped."""
+    """Start a command in its own process with piped output."""
     started: list[subprocess.Popen] = []
 
     def begin(*args: str) -> subprocess.Popen:
@@ -97,7 +97,7 @@ def start() -> Iterator[Callable[..., subprocess.Popen]]:
 
 @pytest.fixture
 def terminal() -> Iterator[Callable[..., Terminal]]:
-    """Start a command in a terminal."""
+    """Start a command in a pseudo-terminal."""
     opened: list[Terminal] = []
 
     def begin(*args: str) -> Terminal:
@@ -111,7 +111,7 @@ def terminal() -> Iterator[Callable[..., Terminal]]:
 
 @dataclass(frozen=True)
 class Gate:
-    """Holds an answer back until the test opens it."""
+    """Holds a reply back until the test opens the gate."""
 
     arrived: threading.Event = field(default_factory=threading.Event)
     open: threading.Event = field(default_factory=threading.Event)
@@ -119,6 +119,6 @@ class Gate:
 
 @pytest.fixture
 def gate() -> Iterator[Gate]:
-    held = Gate()
-    yield held
-    held.open.set()
+    gate = Gate()
+    yield gate
+    gate.open.set()

@@ -1,4 +1,4 @@
-"""A fake of Parley's API on loopback: each route gives its scripted replies."""
+"""A fake of Parley's API on loopback with scripted replies per route."""
 
 import json
 import sys
@@ -14,7 +14,7 @@ from tests.cli import replies
 
 @dataclass(frozen=True)
 class Request:
-    """What the client sent."""
+    """A request of the client."""
 
     method: str
     path: str
@@ -27,7 +27,7 @@ class Request:
 
 
 def parse_form(content_type: str, body: bytes) -> dict:
-    """The fields of a form in their order; a file's is its name, type and bytes."""
+    """Return a form's fields in order. A file is a tuple of name, type and bytes."""
     form = message_from_bytes(f"Content-Type: {content_type}\r\n\r\n".encode() + body, policy=HTTP)
     parts = [(part.get_param("name", header="content-disposition"), part) for part in form.iter_parts()]
     return {
@@ -39,7 +39,7 @@ def parse_form(content_type: str, body: bytes) -> dict:
 
 
 class FakeApi(ThreadingHTTPServer):
-    """Plays the API: each route answers with the next of its scripted answers, the last one again and again."""
+    """Answers each route with its next scripted reply, and repeats the last reply."""
 
     daemon_threads = True
 
@@ -61,7 +61,7 @@ class FakeApi(ThreadingHTTPServer):
             return answers.pop(0) if len(answers) > 1 else answers[0]
 
     def handle_error(self, *_: object) -> None:
-        """Pass over clients that leave; the fixture fails the test for anything else."""
+        """Ignore clients that disconnect; the fixture fails the test for any other error."""
         if not isinstance(sys.exception(), ConnectionError):
             self.failures.append(sys.exception())
 
@@ -71,7 +71,7 @@ class FakeApi(ThreadingHTTPServer):
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Reads one request whole and lets its scripted answer write."""
+    """Reads a complete request and lets its scripted reply write the response."""
 
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
@@ -81,10 +81,10 @@ class Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         token = self.headers.get("Authorization", "").removeprefix("Bearer ")
         content_type = self.headers.get("Content-Type", "")
-        sent = parse_form(content_type, body) if content_type.startswith("multipart/") else json.loads(body or b"{}")
-        self.server.take(Request(self.command, self.path, token, sent))(self)
+        parsed = parse_form(content_type, body) if content_type.startswith("multipart/") else json.loads(body or b"{}")
+        self.server.take(Request(self.command, self.path, token, parsed))(self)
 
     do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = _serve  # noqa: N815 -- http.server's own spelling
 
     def log_message(self, *_: object) -> None:
-        """Stay quiet."""
+        """Log nothing."""

@@ -1,15 +1,15 @@
-"""Scripted replies of the fake API: each writes itself to the connection."""
+"""Scripted replies of the fake API. A reply is a function that writes to the connection."""
 
 import json
 import threading
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler
 
-WAIT_S = 5.0
+from tests.support.time_limits import HANG_S
 
 
 def reply(status: int, body: object = None, *, media_type: str = "application/json", **headers: str) -> Callable:
-    """An answer in one piece."""
+    """Return a reply with a complete body."""
 
     def write(handler: BaseHTTPRequestHandler) -> None:
         content = body.encode() if isinstance(body, str) else b"" if body is None else json.dumps(body).encode()
@@ -23,14 +23,14 @@ def reply(status: int, body: object = None, *, media_type: str = "application/js
 
 
 def problem(status: int, code: str, detail: str, **more: object) -> Callable:
-    """An RFC 9457 answer; `retry_after` becomes the header."""
+    """Return an RFC 9457 problem; `retry_after` becomes the header."""
     headers = {"Retry_After": str(more.pop("retry_after"))} if "retry_after" in more else {}
     body = {"type": "about:blank", "title": code, "status": status, "code": code, "detail": detail, "request_id": "req-1", **more}
     return reply(status, body, media_type="application/problem+json", **headers)
 
 
 def event_stream(*pieces: object, is_cut: bool = False) -> Callable:
-    """A chunked event stream: (name, data) is sent as one event, bytes as they are, a `threading.Event` is waited for."""
+    """Return a chunked event stream of (name, data) events and raw bytes; a `threading.Event` pauses it until set."""
 
     def write(handler: BaseHTTPRequestHandler) -> None:
         handler.send_response(200)
@@ -39,7 +39,7 @@ def event_stream(*pieces: object, is_cut: bool = False) -> Callable:
         handler.end_headers()
         for piece in pieces:
             if isinstance(piece, threading.Event):
-                piece.wait(WAIT_S)
+                piece.wait(HANG_S)
                 continue
             chunk = piece if isinstance(piece, bytes) else f"event: {piece[0]}\ndata: {json.dumps(piece[1])}\n\n".encode()
             handler.wfile.write(b"%x\r\n%s\r\n" % (len(chunk), chunk))
@@ -63,10 +63,10 @@ TURN_COMPLETED = (
 
 
 def answer(*texts: str) -> Callable:
-    """A whole turn that answers in these pieces."""
+    """Return the event stream of a complete turn with these text deltas."""
     return event_stream(TURN_STARTED, *(("text.delta", {"text": text}) for text in texts), TURN_COMPLETED)
 
 
 def token_pair(number: int, *, expires_in: float = 600) -> dict:
-    """The pair of tokens with this number."""
+    """Return a token response whose tokens end in `number`."""
     return {"access_token": f"access-{number}", "refresh_token": f"refresh-{number}", "token_type": "Bearer", "expires_in": expires_in}

@@ -5,6 +5,7 @@ import socket
 import pytest
 
 from tests.cli import replies
+from tests.support.time_limits import HANG_S
 
 
 @pytest.fixture
@@ -113,5 +114,5 @@ def test_an_interrupted_reader_does_not_show_a_traceback(server, alice, start, g
     process.stdout.close()
     gate.open.set()
 
-    process.wait(5)
+    process.wait(HANG_S)
     assert process.stderr.read() == ""

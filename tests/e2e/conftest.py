@@ -20,9 +20,9 @@ import pytest
 from tests.fakes.open_meteo import OpenMeteo, running_open_meteo
 from tests.fakes.vendor import Vendor, running_vendor
 from tests.support.api_gateway import PASSWORD
+from tests.support.time_limits import HANG_S
 
 ROOT = Path(__file__).parents[2]
-START_S = 90.0
 
 MODELS = """
 [roles]
@@ -68,7 +68,7 @@ class Stack:
             "PARLEY_CONFIG_DIR": str(data.parent / "config"),
         }
         self.url = f"http://127.0.0.1:{self.port}"
-        self.http = httpx2.Client(base_url=self.url, timeout=30, trust_env=False)
+        self.http = httpx2.Client(base_url=self.url, timeout=HANG_S, trust_env=False)
 
     def start(self) -> None:
         self.output = (self.data.parent / "up.log").open("ab")
@@ -80,7 +80,7 @@ class Stack:
 
     def stop(self) -> None:
         self.process.send_signal(signal.SIGINT)
-        self.process.wait(20)
+        self.process.wait(HANG_S)
         self.output.close()
         self.http.close()
 
@@ -94,7 +94,7 @@ class Stack:
         self.output.close()
 
     def wait_for(self, path: str, status: int) -> None:
-        ends = time.monotonic() + START_S
+        ends = time.monotonic() + HANG_S
         while time.monotonic() < ends and self.process.poll() is None:
             try:
                 if self.http.get(path).status_code == status:
@@ -125,7 +125,9 @@ class Stack:
     def parley(self, *arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
         """Run the terminal client against this stack."""
         command = [sys.executable, "-m", "cli", *arguments]
-        return subprocess.run(command, cwd=ROOT, env=self._variables, capture_output=True, text=True, timeout=30, check=False, **options)
+        return subprocess.run(
+            command, cwd=ROOT, env=self._variables, capture_output=True, text=True, timeout=HANG_S, check=False, **options
+        )
 
 
 class Client:

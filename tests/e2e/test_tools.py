@@ -1,7 +1,6 @@
 """Tools through the whole stack: in turns, approved after a restart, and as the official MCP client sees them, by an API key."""
 
 import asyncio
-import time
 from contextlib import closing
 
 import httpx2
@@ -14,6 +13,7 @@ from tests.e2e.test_turns import events_of, text_of
 from tests.fakes.vendor import USAGE, says, streams
 from tests.fakes.wire_formats import chat as wire
 from tests.support.api_gateway import PASSWORD
+from tests.support.time_limits import HANG_S, wait_until
 
 BOTH = "What is 12.5% of 840, and the weather in Lisbon?"
 CALL = {"index": 0, "id": "c1", "function": {"name": "send_letter", "arguments": '{"to": "Bob"}'}}
@@ -47,7 +47,7 @@ def test_an_mcp_client_calls_a_tool_by_an_api_key(stack, ada):
     async def called():
         headers = {"Authorization": f"Bearer {key}"}
         async with (
-            httpx2.AsyncClient(headers=headers, trust_env=False, timeout=20) as http,
+            httpx2.AsyncClient(headers=headers, trust_env=False, timeout=HANG_S) as http,
             Client(streamable_http_client(f"{stack.url}/mcp", http_client=http)) as client,
         ):
             offered = await client.list_tools()
@@ -112,16 +112,33 @@ def letters(stack, ada):
     """A plugin that is dropped into the running stack; its tool sends letters."""
     file = stack.sources / "functions" / "toolrunner" / "plugins" / "letters.py"
     file.write_text(LETTERS)
-    ends = time.monotonic() + 15
-    while "send_letter" not in (names := {tool["name"] for tool in ada.get("/tools").json()["items"]}) and time.monotonic() < ends:
-        time.sleep(0.1)
-    assert "send_letter" in names
+    wait_for_letters(ada)
     yield
     file.unlink()
 
 
+def wait_for_letters(ada):
+    """Wait until the stack offers the plugin's tool. While workers start or reload, it may answer 503."""
+
+    def offers_letters():
+        answer = ada.get("/tools")
+        return answer.status_code == 200 and "send_letter" in {tool["name"] for tool in answer.json()["items"]}
+
+    assert wait_until(offers_letters)
+
+
+def decide(ada, turn_id, *, approve):
+    """Decide on the pending call and return the events of the resumed turn. A 503 stores nothing and is repeated."""
+
+    def events_if_served():
+        with ada.stream({"call_id": "c1", "approve": approve}, f"/chat/turns/{turn_id}/approvals") as response:
+            return None if response.status_code == 503 else list(events_of(response))
+
+    return wait_until(events_if_served)
+
+
 def waiting(ada, vendor):
-    """Return the events of a turn that waits for a word about a letter."""
+    """Return the events of a turn that waits for the approval of a letter."""
     vendor.script = says(wire.chunk({"tool_calls": [CALL]}) + wire.chunk({}, finish="tool_calls") + END)
     with ada.stream({"message": "Write to Bob"}) as response:
         events = list(events_of(response))
@@ -131,16 +148,16 @@ def waiting(ada, vendor):
 
 @pytest.mark.usefixtures("letters")
 def test_turns_that_wait_go_on_after_a_restart(stack, ada, vendor):
-    """One is approved and one denied: a restart takes its time."""
-    turns = [(waiting(ada, vendor), word) for word in (True, False)]
+    """One turn is approved and one denied after a single restart, because a restart is slow."""
+    turns = [(waiting(ada, vendor), is_approved) for is_approved in (True, False)]
     stack.kill()
     stack.start()
+    wait_for_letters(ada)
     vendor.script = streams("That ", "is all.")
     for before, is_approved in turns:
-        path = f"/chat/turns/{before[0][2]['turn_id']}"
-        with ada.stream({"call_id": "c1", "approve": is_approved}, f"{path}/approvals") as response:
-            rest = list(events_of(response))
-        with stack.http.stream("GET", f"{path}/events?after={before[-2][0]}", headers=ada.headers) as response:
+        turn_id = before[0][2]["turn_id"]
+        rest = decide(ada, turn_id, approve=is_approved)
+        with stack.http.stream("GET", f"/chat/turns/{turn_id}/events?after={before[-2][0]}", headers=ada.headers) as response:
             again = list(events_of(response))
         result = of(rest, "tool.result")["send_letter"]
         assert (result["ok"], result["content"] == "The letter to Bob is on its way.") == (is_approved, is_approved)

@@ -1,6 +1,6 @@
-"""A fake vendor that draws a behaviour for each call, faults among them, and keeps its own bill.
+"""A fake vendor that picks a random behaviour for each call, including faults, and writes its own invoice.
 
-The bill is counted and priced without any of Parley's own code.
+The invoice is counted and priced without Parley's code.
 """
 
 from collections.abc import Callable
@@ -21,7 +21,7 @@ ENCODING = "o200k_base"
 
 @dataclass(frozen=True)
 class Prices:
-    """US dollars for a million tokens, named as in the catalogue."""
+    """US dollars per million tokens, with the catalogue's field names."""
 
     input_usd_per_mtok: Decimal
     cached_input_usd_per_mtok: Decimal
@@ -37,9 +37,9 @@ PRICES = {
 
 @dataclass(frozen=True)
 class InvoiceLine:
-    """One call that is charged. What is cached or written to the cache is part of `input_tokens`.
+    """One charged call. Cached tokens and tokens written to the cache are part of `input_tokens`.
 
-    `is_reported` says whether the vendor told the caller.
+    `is_reported` tells whether the vendor reported the usage to the caller.
     """
 
     model: str
@@ -59,14 +59,14 @@ class InvoiceLine:
 
 
 def count_tokens(text: str) -> int:
-    """Count a text's tokens as OpenAI does."""
+    """Return the number of tokens by OpenAI's tokenizer."""
     return toktok.batch_count([text], ENCODING, threads=1)[0]
 
 
 def prompt_tokens(body: dict[str, Any]) -> int:
-    """Count a request as OpenAI does: three tokens and the role around each message, three before the answer."""
+    """Return a request's tokens by OpenAI's rule: each message costs three plus its role, and the answer three."""
     system = [{"role": "system", "content": body["system"]}] if body.get("system") else []
-    return 3 + sum(3 + count_tokens(said["role"]) + count_tokens(_text_of_content(said["content"])) for said in system + body["messages"])
+    return 3 + sum(3 + count_tokens(each["role"]) + count_tokens(_text_of_content(each["content"])) for each in system + body["messages"])
 
 
 def _text_of_content(content: Any) -> str:
@@ -74,12 +74,9 @@ def _text_of_content(content: Any) -> str:
 
 
 WORDS = ["the", "of", "quick", "brown", "Zürich", "naïve", "garçon", "東京", "привет", "🙂", "tokens,", "bill:", "{x}", "3.14", "\n"]
-
-
 OVERLOADED = sse({"type": "error", "error": {"type": "overloaded_error", "message": "no"}}, event="error")
 
-
-# What it does, and how often in one round of the deck.
+# Behaviours, and how often each occurs in one shuffled round.
 MOVES = {
     "answers": 30,
     "answers from its cache": 8,
@@ -91,7 +88,6 @@ MOVES = {
     "hangs up before a word": 2,
     "refuses": 10,
 }
-
 
 REFUSALS: list[Script] = [
     refuses(429, headers={"Retry-After": "0.001"}),
@@ -107,7 +103,7 @@ REFUSALS: list[Script] = [
 
 @dataclass(frozen=True)
 class AnswerFormat:
-    """A wire format: `write` makes an answer's pieces, of which `before` stand before its first text."""
+    """A wire format: `write` returns the pieces of an answer; the first `before` pieces precede its first text."""
 
     write: Callable[[list[str], InvoiceLine], list[bytes]]
     before: int
@@ -115,31 +111,32 @@ class AnswerFormat:
 
 
 class ShuffledMoves:
-    """The moves in random order, none of which stays out for long; several vendors may share it."""
+    """The moves in random order, reshuffled after each round. Several vendors may share it."""
 
-    def __init__(self, draw: Random) -> None:
-        self.draw = draw
+    def __init__(self, random: Random) -> None:
+        self.random = random
         self._left: list[str] = []
 
     def next(self) -> str:
         if not self._left:
             self._left = [move for move, times in MOVES.items() for _ in range(times)]
-            self.draw.shuffle(self._left)
+            self.random.shuffle(self._left)
         return self._left.pop()
 
 
 class BilledProvider:
-    """The script of a vendor that sells one model."""
+    """The script of a vendor with one model."""
 
-    def __init__(self, vendor: Vendor, answer_format: AnswerFormat, deck: ShuffledMoves) -> None:
-        self.vendor, self.answer_format, self.deck, self.draw = vendor, answer_format, deck, deck.draw
+    def __init__(self, vendor: Vendor, answer_format: AnswerFormat, shuffled_moves: ShuffledMoves) -> None:
+        self.vendor, self.answer_format = vendor, answer_format
+        self.shuffled_moves, self.random = shuffled_moves, shuffled_moves.random
         self.lines: list[InvoiceLine] = []
         self.moves: list[str] = []
 
     def __call__(self, handler: BaseHTTPRequestHandler) -> None:
-        move = self.deck.next()
+        move = self.shuffled_moves.next()
         self.moves.append(move)
-        script = self.draw.choice(REFUSALS) if move == "refuses" else self._answer(move)
+        script = self.random.choice(REFUSALS) if move == "refuses" else self._answer(move)
         script(handler)
 
     def _answer(self, move: str) -> Script:
@@ -153,22 +150,22 @@ class BilledProvider:
         return self._cut(move)
 
     def _cut(self, move: str) -> Script:
-        """Send the answer's first pieces, and what ends it."""
+        """Send the first pieces of an answer, and then the fault that ends it."""
         texts = [] if move == "hangs up before a word" else self._texts()
-        begun = self.answer_format.write(texts, self._hide_usage(texts))[: self.answer_format.before + len(texts)]
+        beginning = self.answer_format.write(texts, self._hide_usage(texts))[: self.answer_format.before + len(texts)]
         if move == "errs in the middle":
-            return sends([*begun, OVERLOADED], is_chunked=True)
-        return _reset_after(sends(begun)) if move == "resets the connection" else sends(begun)
+            return sends([*beginning, OVERLOADED], is_chunked=True)
+        return _reset_after(sends(beginning)) if move == "resets the connection" else sends(beginning)
 
     def _report_usage(self, texts: list[str], *, caches: bool) -> InvoiceLine:
-        """Charge by the vendor's own tokenizer, which is not OpenAI's, and say so."""
+        """Charge by the vendor's own tokenizer, which differs from OpenAI's, and report the usage."""
         input_tokens, output_tokens = self._input_tokens() * 11 // 10 + 5, count_tokens("".join(texts)) * 13 // 12
-        cached = self.draw.randint(0, input_tokens) if caches else 0
-        written = self.draw.randint(0, input_tokens - cached) if caches and self.answer_format.reports_cache_writes else 0
+        cached = self.random.randint(0, input_tokens) if caches else 0
+        written = self.random.randint(0, input_tokens - cached) if caches and self.answer_format.reports_cache_writes else 0
         return self._charge(InvoiceLine(self._model, input_tokens, output_tokens, cached, written))
 
     def _hide_usage(self, texts: list[str]) -> InvoiceLine:
-        """Charge what was delivered, and do not say so."""
+        """Charge the delivered text without reporting the usage."""
         return self._charge(InvoiceLine(self._model, self._input_tokens(), count_tokens("".join(texts)), is_reported=False))
 
     def _charge(self, line: InvoiceLine) -> InvoiceLine:
@@ -176,7 +173,7 @@ class BilledProvider:
         return line
 
     def _texts(self) -> list[str]:
-        return [" ".join(self.draw.choices(WORDS, k=4)) + " " for _ in range(self.draw.randint(1, 12))]
+        return [" ".join(self.random.choices(WORDS, k=4)) + " " for _ in range(self.random.randint(1, 12))]
 
     def _input_tokens(self) -> int:
         return prompt_tokens(self.vendor.asked)
@@ -187,7 +184,7 @@ class BilledProvider:
 
 
 def write_chat(texts: list[str], line: InvoiceLine) -> list[bytes]:
-    """Write an answer as OpenAI does; the usage only if it is reported."""
+    """Return an answer in OpenAI's format, with its usage if it is reported."""
     usage = {"prompt_tokens": line.input_tokens, "completion_tokens": line.output_tokens}
     usage |= {"prompt_tokens_details": {"cached_tokens": line.cached_tokens}}
     first = chat.chunk({"role": "assistant", "content": ""})
@@ -195,7 +192,7 @@ def write_chat(texts: list[str], line: InvoiceLine) -> list[bytes]:
 
 
 def write_anthropic(texts: list[str], line: InvoiceLine) -> list[bytes]:
-    """Write an answer as Anthropic does; the usage only if it is reported."""
+    """Return an answer in Anthropic's format, with its usage if it is reported."""
     if not line.is_reported:
         return anthropic.texts(*texts, started=None, ended=None)
     counts = {"cache_read_input_tokens": line.cached_tokens, "cache_creation_input_tokens": line.written_tokens}
@@ -205,8 +202,6 @@ def write_anthropic(texts: list[str], line: InvoiceLine) -> list[bytes]:
 
 
 CHAT = AnswerFormat(write_chat, before=1)
-
-
 ANTHROPIC = AnswerFormat(write_anthropic, before=3, reports_cache_writes=True)
 
 

@@ -1,4 +1,4 @@
-"""Circuits in memory, with a clock that a test moves."""
+"""Circuit breaker state in memory, with a clock that tests advance."""
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -8,7 +8,7 @@ from parley.llm.circuit_breaker import Circuit, CircuitChange
 
 @dataclass
 class MemoryCircuits:
-    """Keeps circuits as the database does, and counts how often it is asked."""
+    """Stores circuits as the database does, and counts reads and changes."""
 
     circuits: dict[str, Circuit] = field(default_factory=dict)
     now: datetime = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -27,5 +27,5 @@ class MemoryCircuits:
         return changed
 
     def pass_s(self, seconds: float) -> None:
-        """Let time pass."""
+        """Advance the clock."""
         self.now += timedelta(seconds=seconds)

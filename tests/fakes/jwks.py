@@ -1,4 +1,4 @@
-"""A real little server of public keys, as the auth function's route is one for the authorizer."""
+"""A small HTTP server for public keys, standing in for the auth function's JWKS route."""
 
 import json
 import threading
@@ -11,7 +11,7 @@ from typing import Any
 
 @dataclass
 class JwksServer:
-    """What is served at `url`: the document, bytes as they are, or with None an error; `fetched` counts the requests."""
+    """The served content: `document` returns a JSON value, raw bytes, or None for an error. `fetched` counts requests."""
 
     document: Callable[[], Any]
     url: str = ""
@@ -20,15 +20,15 @@ class JwksServer:
 
 @contextmanager
 def serving_jwks(document: Callable[[], Any]) -> Iterator[JwksServer]:
-    """Serve until the end of the block."""
+    """Serve the document until the end of the block."""
     served = JwksServer(document)
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             served.fetched += 1
-            found = served.document()
-            body = found if isinstance(found, bytes) else json.dumps(found).encode()
-            self.send_response(503 if found is None else 200)
+            document = served.document()
+            body = document if isinstance(document, bytes) else json.dumps(document).encode()
+            self.send_response(503 if document is None else 200)
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
             self.wfile.write(body)

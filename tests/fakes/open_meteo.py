@@ -1,4 +1,4 @@
-"""A fake Open-Meteo on loopback that knows one town and its weather."""
+"""A fake Open-Meteo server on loopback with one town and its weather."""
 
 import json
 import threading
@@ -33,14 +33,14 @@ FORECAST = {
 
 @dataclass
 class OpenMeteo:
-    """A running stand-in. While `is_away`, every connection to it breaks off."""
+    """A running fake. While `is_down`, it resets every connection."""
 
     port: int
     is_down: bool = False
 
     @property
     def options(self) -> tuple[str, ...]:
-        """What makes `parley up` ask it."""
+        """Options of `parley up` that point the weather tool at this server."""
         host = f"127.0.0.1:{self.port}"
         urls = {"WeatherGeocodingUrl": f"http://{host}/search", "WeatherForecastUrl": f"http://{host}/forecast"}
         return tuple(word for name, value in {"ToolAllowedHosts": host, **urls}.items() for word in ("--parameter", f"{name}={value}"))
@@ -48,7 +48,7 @@ class OpenMeteo:
 
 @contextmanager
 def running_open_meteo() -> Iterator[OpenMeteo]:
-    """Run a stand-in until the block ends."""
+    """Run the fake server until the end of the block."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -63,13 +63,13 @@ def running_open_meteo() -> Iterator[OpenMeteo]:
             self.wfile.write(body)
 
         def log_message(self, format: str, *args: Any) -> None:
-            """Stay quiet."""
+            """Log nothing."""
 
     class Server(ThreadingHTTPServer):
         daemon_threads = True
 
         def handle_error(self, request: Any, client_address: Any) -> None:
-            """A connection that breaks off is what `is_away` means."""
+            """Ignore the resets of `is_down`."""
 
     server = Server(("127.0.0.1", 0), Handler)
     open_meteo = OpenMeteo(server.server_port)

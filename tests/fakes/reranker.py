@@ -1,4 +1,4 @@
-"""A catalogue whose `rerank` role is a fake server, and that server's answers."""
+"""A catalogue whose `rerank` role points at a fake vendor, and that vendor's answers."""
 
 from typing import Any
 
@@ -14,16 +14,16 @@ name = "judge-1"
 kind = "rerank"
 base_url = "{url}"
 input_usd_per_mtok = 10.0
-timeout_s = 10
+timeout_s = 60
 """
 
 
 def with_reranker(url: str) -> Catalogue:
-    """The tests' models, with one at `url` that reranks."""
+    """Return the tests' model catalogue with a reranker at `url`."""
     return Catalogue.parse(MODELS.replace("[roles]", '[roles]\nrerank = "judge"') + RERANKER_MODEL.format(url=url), source="a test")
 
 
 def ranks_last_first(handler: Any) -> None:
-    """Answer that the last text fits best, for 100 tokens."""
-    rows = [{"index": place, "relevance_score": float(place)} for place in range(len(handler.asked["documents"]))]
+    """Rank the last text highest, and report 100 tokens."""
+    rows = [{"index": index, "relevance_score": float(index)} for index in range(len(handler.asked["documents"]))]
     replies({"results": rows, "usage": {"total_tokens": 100}})(handler)

@@ -1,4 +1,7 @@
-"""The first bytes of a PostgreSQL that speaks TLS, which the embedded one cannot: https://www.postgresql.org/docs/16/protocol-flow.html"""
+"""The start of a PostgreSQL connection over TLS, which the embedded PostgreSQL cannot serve.
+
+Protocol: https://www.postgresql.org/docs/16/protocol-flow.html
+"""
 
 import socket
 import ssl
@@ -14,25 +17,27 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
-REACHED = "the stand-in ends here"
+from tests.support.time_limits import HANG_S
+
+REACHED = "the fake server ends here"
 
 
 class Authority:
-    """A certificate authority that lives as long as a test."""
+    """A certificate authority for one test."""
 
     def __init__(self, name: str) -> None:
         self._key = ec.generate_private_key(ec.SECP256R1())
         self._name = _named(name)
-        self._usage = x509.KeyUsage(False, False, False, False, False, True, True, False, False)  # signs certificates and their revocation
+        self._usage = x509.KeyUsage(False, False, False, False, False, True, True, False, False)  # may sign certificates and CRLs
         self._certificate = self._sign(self._name, self._key, x509.BasicConstraints(ca=True, path_length=0), self._usage)
 
     def write(self, path: Path) -> Path:
-        """Write what a client must trust."""
+        """Write the certificate that clients must trust, and return its path."""
         path.write_bytes(self._certificate.public_bytes(Encoding.PEM))
         return path
 
     def issue(self, host: str, *, folder: Path) -> Path:
-        """Write a server's certificate and its key."""
+        """Write a server certificate with its key, and return the file's path."""
         key = ec.generate_private_key(ec.SECP256R1())
         certificate = self._sign(_named(host), key, x509.SubjectAlternativeName([x509.DNSName(host)]))
         secret = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
@@ -44,7 +49,7 @@ class Authority:
         now = datetime.now(UTC)
         builder = x509.CertificateBuilder(self._name, name, key.public_key(), x509.random_serial_number())
         builder = builder.not_valid_before(now - timedelta(hours=1)).not_valid_after(now + timedelta(hours=1))
-        # Strict verification, Python's default by now, wants to know whose key is whose.
+        # Python's default, strict verification, requires the key identifiers.
         identifiers = (
             x509.SubjectKeyIdentifier.from_public_key(key.public_key()),
             x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key()),
@@ -56,19 +61,19 @@ class Authority:
 
 @contextmanager
 def tls_postgres(authority: Authority, *, host: str, folder: Path) -> Iterator[int]:
-    """Serve one client on the port it yields; who trusts us hears `REACHED`, an error that no other server would send."""
+    """Serve one client and yield the port. A client that trusts the authority receives the error `REACHED`."""
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(authority.issue(host, folder=folder))
     with closing(socket.create_server(("127.0.0.1", 0))) as listener:
         thread = threading.Thread(target=_serve, args=(listener, context))
         thread.start()
         yield listener.getsockname()[1]
-        thread.join(10)
+        thread.join(HANG_S)
 
 
 def _serve(listener: socket.socket, context: ssl.SSLContext) -> None:
     plain, _ = listener.accept()
-    with plain, suppress(OSError):  # a client that does not trust us leaves
+    with plain, suppress(OSError):  # a client that does not trust the authority disconnects
         assert plain.recv(8)[4:] == (80877103).to_bytes(4), "no SSLRequest"
         plain.sendall(b"S")
         with context.wrap_socket(plain, server_side=True) as encrypted:

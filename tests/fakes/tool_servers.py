@@ -8,11 +8,12 @@ TEXT_PARAMETERS = {"type": "object", "properties": {"text": {"type": "string"}},
 
 
 def make_spec(name="shout", **fields):
+    """Return a built-in tool with one required text parameter."""
     return ToolSpec(name, f"Does {name}.", TEXT_PARAMETERS, **{"source": "builtin"} | fields)
 
 
 class FakeToolRunner:
-    """A `toolrunner` with these tools, which shouts."""
+    """A tool runner that returns its text argument in upper case."""
 
     def __init__(self, *specs):
         self._specs, self.asked = specs or (make_spec(),), []
@@ -26,7 +27,7 @@ class FakeToolRunner:
 
 
 class FakeMcpCalls:
-    """Remote servers that all offer these tools."""
+    """MCP servers that all offer the same tools."""
 
     def __init__(self, *tools, error=None):
         self._listing, self.asked = McpToolList(list(tools), error), []
@@ -41,4 +42,5 @@ class FakeMcpCalls:
 
 
 def mcp_tool(name="echo", **fields):
+    """Return a tool as an MCP server lists it."""
     return {"name": name, "description": f"Does {name}.", "parameters": TEXT_PARAMETERS} | fields

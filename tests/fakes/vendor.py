@@ -1,6 +1,6 @@
-"""A fake model vendor on loopback: answers what a test scripts, remembers what it was asked.
+"""A fake model vendor on loopback. It plays a test's script and records the requests.
 
-It speaks OpenAI's Chat Completions here; the other vendors' wire formats stand in `wires/`.
+The scripts here answer in OpenAI's Chat Completions format; other vendors' formats are in `wire_formats/`.
 """
 
 import json
@@ -20,7 +20,7 @@ type Script = Callable[[BaseHTTPRequestHandler], None]
 
 @dataclass
 class Vendor:
-    """A running fake. `script` answers the next requests; `requests` are (headers, body) in order."""
+    """A running fake vendor. `script` answers the next requests; `requests` are (headers, body) pairs in order."""
 
     url: str
     script: Script
@@ -28,23 +28,23 @@ class Vendor:
     callers: ExitStack = field(default_factory=ExitStack)
 
     def closing[Caller](self, caller: Caller) -> Caller:
-        """Close the caller's connections in the end."""
+        """Close the caller's connections when the vendor stops, and return the caller."""
         self.callers.callback(caller.close)  # type: ignore[attr-defined]
         return caller
 
     @property
     def root(self) -> str:
-        """The address without `/v1`, for SDKs that add it."""
+        """The address without `/v1`, for SDKs that append it."""
         return self.url.removesuffix("/v1")
 
     @property
     def asked(self) -> dict[str, Any]:
-        """The body of the newest request."""
+        """The body of the latest request."""
         return self.requests[-1][1]
 
 
 def chunk(text: str | None = None, *, finish: str | None = None, usage: dict[str, Any] | None = None) -> bytes:
-    """One event of a streamed completion."""
+    """Return one event of a streamed completion."""
     choices = [] if usage else [{"index": 0, "delta": {"content": text} if text is not None else {}, "finish_reason": finish}]
     body = {"id": "c1", "object": "chat.completion.chunk", "created": 1, "model": "vendor-model", "choices": choices, "usage": usage}
     return b"data: " + json.dumps(body).encode() + b"\n\n"
@@ -56,7 +56,7 @@ USAGE = {"prompt_tokens": 12, "completion_tokens": 3, "total_tokens": 15, "promp
 def streams(
     *texts: str, finish: str | None = "stop", before: Callable[[int], None] | None = None, end: bytes = b"data: [DONE]\n\n"
 ) -> Script:
-    """Stream the texts, each after `before(index)`; `finish=None` breaks off without an end."""
+    """Stream the texts, calling `before(index)` before each. With `finish=None` the stream stops without its end."""
 
     def answer(handler: BaseHTTPRequestHandler) -> None:
         handler.send_response(200)
@@ -74,7 +74,7 @@ def streams(
 
 
 def keeps_alive(*texts: str) -> Script:
-    """Stream the texts in chunked encoding and leave the connection open, as vendors do."""
+    """Stream the texts in chunked encoding and keep the connection open, as vendors do."""
 
     def answer(handler: BaseHTTPRequestHandler) -> None:
         handler.close_connection = False
@@ -82,15 +82,14 @@ def keeps_alive(*texts: str) -> Script:
         handler.send_header("Content-Type", "text/event-stream")
         handler.send_header("Transfer-Encoding", "chunked")
         handler.end_headers()
-        pieces = [*map(chunk, texts), chunk(finish="stop"), b"data: [DONE]\n\n", b""]
-        for piece in pieces:
-            handler.wfile.write(b"%x\r\n%b\r\n" % (len(piece), piece))
+        for data in [*map(chunk, texts), chunk(finish="stop"), b"data: [DONE]\n\n", b""]:
+            handler.wfile.write(b"%x\r\n%b\r\n" % (len(data), data))
 
     return answer
 
 
 def refuses(status: int, *, message: str = "no", headers: dict[str, str] | None = None, document: Any = None) -> Script:
-    """Answer with an error body."""
+    """Answer with an error status and a JSON body."""
 
     def answer(handler: BaseHTTPRequestHandler) -> None:
         body = json.dumps(document or {"error": {"message": message, "type": "error"}}).encode()
@@ -104,7 +103,7 @@ def refuses(status: int, *, message: str = "no", headers: dict[str, str] | None 
 
 
 def says(raw: bytes) -> Script:
-    """Answer 200 with these bytes as an event stream."""
+    """Answer 200 with raw bytes as an event stream."""
     return sends([raw])
 
 
@@ -115,7 +114,7 @@ def sends(
     before: Callable[[int], None] | None = None,
     is_chunked: bool = False,
 ) -> Script:
-    """Answer 200 with these pieces, each after `before(index)`, and hang up."""
+    """Answer 200 with raw pieces, calling `before(index)` before each, and close the connection."""
 
     def answer(handler: BaseHTTPRequestHandler) -> None:
         handler.send_response(200)
@@ -148,14 +147,14 @@ def replies(document: Any, *, headers: dict[str, str] | None = None) -> Script:
 
 
 def resets(handler: BaseHTTPRequestHandler) -> None:
-    """Break the connection off without a word."""
+    """Reset the connection without an answer."""
     handler.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     handler.connection.close()
 
 
 @contextmanager
 def running_vendor(script: Script | None = None, *, certificate: Path | None = None) -> Iterator[Vendor]:
-    """Run a fake vendor until the block ends, under TLS with a certificate for `localhost`."""
+    """Run a fake vendor until the end of the block. With `certificate`, it serves TLS on `localhost`."""
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -169,20 +168,20 @@ def running_vendor(script: Script | None = None, *, certificate: Path | None = N
             vendor.script(self)
 
         def end_headers(self) -> None:
-            # A client that is not told keeps the connection, and may send its next request into one that is just being closed.
+            # Without this header the client keeps the connection, and may send its next request while the server closes it.
             if self.close_connection:
                 self.send_header("Connection", "close")
             super().end_headers()
 
         def log_message(self, format: str, *args: Any) -> None:
-            """Stay quiet."""
+            """Log nothing."""
 
     class Server(ThreadingHTTPServer):
         daemon_threads = True
         request_queue_size = 256
 
         def handle_error(self, request: Any, client_address: Any) -> None:
-            """A client that hangs up is part of many tests."""
+            """Ignore errors: many tests close the connection early."""
 
     server = Server(("127.0.0.1", 0), Handler)
     url = f"http://127.0.0.1:{server.server_port}/v1"

@@ -1,1 +1,1 @@
-"""Helpers that tests of several folders share: a database, Lambda's events, concurrent clients, tokens and stored data."""
+"""Helpers shared by several test folders: a database, Lambda events, concurrent clients, tokens and stored data."""

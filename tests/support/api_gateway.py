@@ -1,4 +1,4 @@
-"""Call functions as API Gateway does: proxy events in, whole results out."""
+"""Call Lambda handlers as API Gateway does: send proxy events and collect complete responses."""
 
 import asyncio
 import base64
@@ -20,7 +20,7 @@ PASSWORD = "a long enough pass phrase"
 
 @dataclass(frozen=True)
 class Answer:
-    """What the client would see."""
+    """An HTTP response as the client receives it."""
 
     status: int
     headers: dict[str, str]
@@ -32,19 +32,19 @@ class Answer:
 
     @property
     def events(self) -> list[tuple[str, dict[str, Any]]]:
-        """The Server-Sent Events, as (name, data)."""
-        found = re.findall(r"^event: (.+)\ndata: (.+)$", self.body.decode(), re.MULTILINE)
-        return [(name, json.loads(data)) for name, data in found]
+        """The Server-Sent Events as (name, data) pairs."""
+        pairs = re.findall(r"^event: (.+)\ndata: (.+)$", self.body.decode(), re.MULTILINE)
+        return [(name, json.loads(data)) for name, data in pairs]
 
     @property
     def text(self) -> str:
-        """The streamed text, joined."""
+        """The joined text of all `text.delta` events."""
         return "".join(data["text"] for name, data in self.events if name == "text.delta")
 
 
 @dataclass(frozen=True)
 class Person:
-    """A registered user with tokens."""
+    """A registered user with a pair of tokens."""
 
     email: str
     tokens: dict[str, Any]
@@ -59,7 +59,7 @@ class Person:
 
     @classmethod
     def signed_in(cls, auth: "Function", email: str, *, password: str = PASSWORD) -> Self:
-        """Start another session of a user."""
+        """Log a user in again and return them with the new session's tokens."""
         answer = auth.post("/auth/login", {"email": email, "password": password})
         assert answer.status == 200, answer.body
         return cls.of(email, answer.json)
@@ -79,14 +79,14 @@ class Person:
         return Principal.from_claims(self.claims)
 
     def context(self) -> dict[str, str]:
-        """What the authorizer tells the functions: strings only."""
-        known = [name for name in ("sub", "sid", "api_key_id", "scope", "exp") if name in self.claims]
-        return {name: str(self.claims[name]) for name in known} | {"principalId": self.claims["sub"]}
+        """Return the authorizer context that functions receive: strings only."""
+        present = [name for name in ("sub", "sid", "api_key_id", "scope", "exp") if name in self.claims]
+        return {name: str(self.claims[name]) for name in present} | {"principalId": self.claims["sub"]}
 
 
 @dataclass(frozen=True)
 class Function:
-    """A Lambda function's handler."""
+    """A function's Lambda handler, called with API Gateway events."""
 
     handler: Callable[[dict[str, Any], Any], Any]
     CONTEXT: ClassVar = SimpleNamespace(
@@ -98,11 +98,14 @@ class Function:
     )
 
     def call(self, method: str, url: str, body: Any = None, *, as_: Person | None = None, headers: dict[str, str] | None = None) -> Answer:
-        """Send one request and wait for its whole answer. A `str` body is sent as it is, `bytes` as the gateway sends binary ones."""
+        """Send a request and return the complete response.
+
+        A `str` body is sent unchanged, `bytes` are sent in base64 as the gateway does, and other values as JSON.
+        """
         return self.invoke(rest_event(method, url, body, as_=as_, headers=headers or {}))
 
     def invoke(self, event: dict[str, Any]) -> Answer:
-        """Invoke the handler as a worker does, whose only loop is its own: other tests leave the thread without one."""
+        """Invoke the handler with the worker's event loop set: other tests leave the thread without a loop."""
         asyncio.set_event_loop(worker_loop())
         return read_answer(self.handler(event, self.CONTEXT))
 
@@ -120,7 +123,7 @@ class Function:
 
 
 def read_answer(result: Any) -> Answer:
-    """Read a handler's result, buffered or streamed."""
+    """Convert a handler's buffered or streamed result to an `Answer`."""
     if isinstance(result, GeneratorType):
         return read_stream(result)
     headers = {name.lower(): value for name, value in result["headers"].items()}
@@ -128,25 +131,26 @@ def read_answer(result: Any) -> Answer:
 
 
 def read_stream(chunks: Iterator[bytes]) -> Answer:
+    """Join a streamed result and split it into its JSON prelude and body."""
     prelude, _, body = b"".join(chunks).partition(b"\0" * 8)
     start = json.loads(prelude)
     return Answer(start["statusCode"], start["headers"], body)
 
 
 def rest_event(method: str, url: str, body: Any, *, as_: Person | None, headers: dict[str, str]) -> dict[str, Any]:
-    """Make the event that a REST API sends."""
+    """Return the Lambda proxy event of an API Gateway REST API."""
     split = urlsplit(url)
     query = dict(parse_qsl(split.query, keep_blank_values=True)) or None
     context: dict[str, Any] = {"requestId": secrets.token_hex(8), "identity": {"sourceIp": "192.0.2.7"}, "stage": "prod"}
     if as_:
         context["authorizer"] = as_.context()
-    sent = {"Host": "api.example.com", "Content-Type": "application/json", "X-Forwarded-Proto": "https"} | headers
+    all_headers = {"Host": "api.example.com", "Content-Type": "application/json", "X-Forwarded-Proto": "https"} | headers
     return {
         "resource": split.path,
         "path": split.path,
         "httpMethod": method,
-        "headers": sent,
-        "multiValueHeaders": {name: [value] for name, value in sent.items()},
+        "headers": all_headers,
+        "multiValueHeaders": {name: [value] for name, value in all_headers.items()},
         "queryStringParameters": query,
         "multiValueQueryStringParameters": {name: [value] for name, value in query.items()} if query else None,
         "pathParameters": None,

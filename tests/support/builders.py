@@ -1,4 +1,4 @@
-"""Store conversations, memories and documents before a test, as the functions store them."""
+"""Store conversations, memories and documents for a test, as the functions store them."""
 
 import secrets
 from datetime import UTC, datetime
@@ -16,12 +16,13 @@ from parley.memory.passages import Passage
 from tests.support.api_gateway import Answer, Function, Person
 
 FORM_BOUNDARY = "parley-test"
+CONVERSATION_DAY = datetime(2026, 11, 2, 9, tzinfo=UTC)
 
 
 def upload_document(
     documents: Function, owner: Person, content: bytes | str | None = None, *, filename: str = "notes.txt", title: str | None = None
 ) -> Answer:
-    """Upload a file by the form of a browser; its bytes are its own unless they are given."""
+    """Upload a file with a browser's multipart form. Without `content`, the file has random text."""
     content = content if content is not None else f"A note of {owner.email}, {secrets.token_hex(4)}."
     raw = content.encode() if isinstance(content, str) else content
     head = f'--{FORM_BOUNDARY}\r\nContent-Disposition: form-data; name="file"; filename="{filename}"\r\nContent-Type: text/plain\r\n\r\n'
@@ -32,26 +33,23 @@ def upload_document(
     return documents.post("/documents", body, as_=owner, headers=headers)
 
 
-CONVERSATION_DAY = datetime(2026, 11, 2, 9, tzinfo=UTC)
-
-
 def add_conversation(
     engine: Engine, person: Any, *texts: str, vectors: list[Vector] | None = None, day: datetime = CONVERSATION_DAY, **fields: Any
 ) -> UUID:
-    """Store a conversation of the user's in which this was said, each text a passage; return its id."""
-    pieces = [Passage(number, number, f"{day:%Y-%m-%d}\nUser: {text}", day) for number, text in enumerate(texts, 1)]
+    """Store a conversation with one user message and one passage per text, and return its id."""
+    new_passages = [Passage(number, number, f"{day:%Y-%m-%d}\nUser: {text}", day) for number, text in enumerate(texts, 1)]
     with user_scope(engine, person.id) as connection:
-        made = conversations.add(connection, new_id(), user_id=person.id, title=texts[0][:20], **fields)
+        conversation = conversations.add(connection, new_id(), user_id=person.id, title=texts[0][:20], **fields)
         for text in texts:
             parts = [{"type": "text", "text": text}]
-            messages.add(connection, new_id(), user_id=person.id, conversation_id=made.id, role="user", parts=parts)
-        place = {"first_seq": 1, "upto_seq": len(pieces)}
-        assert passages.replace_from(connection, made.id, user_id=person.id, new_passages=pieces, vectors=vectors, **place)
-    return made.id
+            messages.add(connection, new_id(), user_id=person.id, conversation_id=conversation.id, role="user", parts=parts)
+        span = {"first_seq": 1, "upto_seq": len(new_passages)}
+        assert passages.replace_from(connection, conversation.id, user_id=person.id, new_passages=new_passages, vectors=vectors, **span)
+    return conversation.id
 
 
 def add_memory(engine: Engine, person: Any, text: str, *, vector: Vector | None = None, **fields: Any) -> UUID:
-    """Store a fact; return its id."""
+    """Store a fact and return its id."""
     memory_id = new_id()
     with user_scope(engine, person.id) as connection:
         memories.add(connection, memory_id, user_id=person.id, text=text, **{"source": "user"} | fields, vector=vector)
@@ -65,16 +63,18 @@ def first_message_id(engine: Engine, person: Any, conversation_id: UUID) -> UUID
 
 
 def add_document(engine: Engine, person: Any, *texts: str, title: str = "handbook", shared: bool = False, vectors: Any = None) -> UUID:
-    """Store a document of the user's with these texts, a chunk and a page each; return its id."""
-    document_id, kept = new_id(), {"user_id": person.id}
+    """Store a ready document with one chunk and one page per text, and return its id."""
+    document_id, owner = new_id(), {"user_id": person.id}
     fields = {"title": title, "filename": f"{title}.pdf", "content_type": "application/pdf", "bytes": 1, "sha256": secrets.token_bytes(32)}
-    made = [NewChunk(number, title, text, number + 1, 0, 10) for number, text in enumerate(texts)]
+    new_chunks = [NewChunk(number, title, text, number + 1, 0, 10) for number, text in enumerate(texts)]
     with user_scope(engine, person.id) as connection:
-        documents.add(connection, document_id, **kept, **fields)
-        chunks.add(connection, document_id, made, **kept, is_shared=False)
+        documents.add(connection, document_id, **owner, **fields)
+        chunks.add(connection, document_id, new_chunks, **owner, is_shared=False)
         if vectors:
-            chunks.put_vectors(connection, document_id, {place: Vector("lexical", one) for place, one in enumerate(vectors)}, **kept)
-        documents.mark_ready(connection, document_id, **kept, chunks=len(made), note=None)
+            chunks.put_vectors(
+                connection, document_id, {number: Vector("lexical", values) for number, values in enumerate(vectors)}, **owner
+            )
+        documents.mark_ready(connection, document_id, **owner, chunks=len(new_chunks), note=None)
         if shared:
-            documents.change(connection, document_id, **kept, changes={"is_shared": True})
+            documents.change(connection, document_id, **owner, changes={"is_shared": True})
     return document_id

@@ -1,6 +1,6 @@
-"""Many clients of the auth function at the same moment, in several processes.
+"""Concurrent clients of the auth function in several processes.
 
-Each client is a Lambda worker with its own database connections.
+Each client stands for a Lambda worker: it has its own handler and database connections.
 """
 
 import asyncio
@@ -17,17 +17,18 @@ from threading import Barrier as ThreadBarrier
 from typing import Any
 
 from tests.support.api_gateway import Answer, Function, Person, read_answer, rest_event
+from tests.support.time_limits import HANG_S
 
 PROCESSES = 2
 ROUNDS = int(os.environ.get("PARLEY_TEST_ROUNDS", "3"))
-# Where hashing is not the point: what Argon2 takes at the least.
+# Argon2's minimum, for tests that do not depend on hashing.
 CHEAP_HASHING = {"PARLEY_ARGON_MEMORY_KIB": "8", "PARLEY_ARGON_PASSES": "1"}
 _SPAWN = get_context("spawn")
 
 
 @dataclass(frozen=True)
 class TimedRequest:
-    """One request to the auth function, `delay_s` after the start."""
+    """A request to the auth function, sent `delay_s` after the common start."""
 
     method: str
     path: str
@@ -38,7 +39,7 @@ class TimedRequest:
     delay_s: float = 0.0
 
     def event(self) -> dict[str, Any]:
-        """What API Gateway makes of it."""
+        """Return the request as an API Gateway event."""
         event = rest_event(self.method, self.path, self.body, as_=self.as_, headers=self.headers)
         event["requestContext"]["identity"]["sourceIp"] = self.address
         return event
@@ -46,7 +47,7 @@ class TimedRequest:
 
 @dataclass(frozen=True)
 class DeploymentKeys:
-    """What every process signs with."""
+    """The signing keys that all processes share, in a form that can be pickled."""
 
     signing: list[tuple[str, str]]
     refresh_secret: bytes
@@ -64,28 +65,30 @@ class DeploymentKeys:
 
 
 class ProcessClients:
-    """The clients of one process, made as they are needed, and how many passwords they have hashed to compare."""
+    """The clients of one process, created on demand, and the passwords that they have compared with a hash."""
 
     def __init__(self, keys: DeploymentKeys, barrier: Barrier) -> None:
         from functions.auth.app import services, settings
 
         clients = self
 
-        class Counted(type(services.passwords)):
+        class RecordingPasswords(type(services.passwords)):
             def is_right(self, password: str, password_hash: str | None) -> bool:
                 clients.compared.append(password)
                 return super().is_right(password, password_hash)
 
         self.compared: list[str] = []
         key_ring = keys.key_ring()
-        passwords = Counted(min_length=settings.password_min_length, memory_kib=settings.argon_memory_kib, passes=settings.argon_passes)
+        passwords = RecordingPasswords(
+            min_length=settings.password_min_length, memory_kib=settings.argon_memory_kib, passes=settings.argon_passes
+        )
         self._services = replace(services, key_ring=lambda: key_ring, passwords=passwords, queue=DiscardingQueue())
         self._barrier = barrier
         self._clients: list[Callable[[TimedRequest], Answer]] = []
         self._engines: list[Any] = []
 
     def race(self, calls: Sequence[TimedRequest]) -> list[Answer]:
-        """Send every call at the same moment, that of the other processes."""
+        """Send all calls at the same moment, synchronised with the other processes."""
         while len(self._clients) < len(calls):
             self._clients.append(self._client())
         ready = ThreadBarrier(len(calls), action=self._barrier.wait)
@@ -99,21 +102,21 @@ class ProcessClients:
             return list(pool.map(run, self._clients, calls))
 
     def ask(self, call: TimedRequest) -> Answer:
-        """Send one call."""
+        """Send one call and return the response."""
         self._clients = self._clients or [self._client()]
         return self._clients[0](call)
 
     def take_compared(self) -> int:
-        """Return how many passwords were compared since the last time."""
+        """Return how many passwords were compared since the last call."""
         count = len(self.compared)
         self.compared.clear()
         return count
 
-    def do(self, work: Callable[..., Any], *given: Any) -> Any:
-        """Do something else in this process, with every connection given back."""
+    def do(self, function: Callable[..., Any], *args: Any) -> Any:
+        """Close all database connections, then call a function in this process."""
         for engine in self._engines:
             engine.dispose()
-        return work(*given)
+        return function(*args)
 
     def _client(self) -> Callable[[TimedRequest], Answer]:
         from functions.auth.app import settings
@@ -135,13 +138,13 @@ class ProcessClients:
 
 
 class DiscardingQueue:
-    """Takes messages that nobody will work off."""
+    """A queue that drops every message."""
 
     def send(self, message: object) -> None:
-        """Drop it."""
+        """Drop the message."""
 
     def send_later(self, message: object, *, delay_s: float = 0) -> None:
-        """Drop it."""
+        """Drop the message."""
 
 
 def _run_process(pipe: Connection, variables: dict[str, str], keys: DeploymentKeys, barrier: Barrier) -> None:
@@ -149,81 +152,81 @@ def _run_process(pipe: Connection, variables: dict[str, str], keys: DeploymentKe
     clients = ProcessClients(keys, barrier)
     pipe.send("ready")
     while (task := pipe.recv()) is not None:
-        name, given = task
+        name, args = task
         try:
-            pipe.send(getattr(clients, name)(*given))
+            pipe.send(getattr(clients, name)(*args))
         except Exception as error:
             pipe.send(error)
             raise
 
 
 class ClientProcesses:
-    """The processes, and what tests ask of them."""
+    """Several processes full of clients, controlled by the test through pipes."""
 
     def __init__(self, variables: dict[str, str], keys: DeploymentKeys, *, processes: int = PROCESSES) -> None:
-        barrier = _SPAWN.Barrier(processes, timeout=20)
+        barrier = _SPAWN.Barrier(processes, timeout=HANG_S)
         pairs = [_SPAWN.Pipe() for _ in range(processes)]
-        self._pipes = [ours for ours, _ in pairs]
-        self._processes = [_SPAWN.Process(target=_run_process, args=(theirs, variables, keys, barrier), daemon=True) for _, theirs in pairs]
+        self._pipes = [parent for parent, _ in pairs]
+        self._processes = [_SPAWN.Process(target=_run_process, args=(child, variables, keys, barrier), daemon=True) for _, child in pairs]
         for process in self._processes:
             process.start()
-        for pipe, (_, theirs) in zip(self._pipes, pairs, strict=True):
-            theirs.close()
+        for pipe, (_, child) in zip(self._pipes, pairs, strict=True):
+            child.close()
             assert _receive(pipe) == "ready"
 
     def race(self, calls: Sequence[TimedRequest]) -> list[Answer]:
-        """Send the calls at the same moment, dealt out over the processes; return the answers in the calls' order."""
+        """Send all calls at the same moment, spread over the processes, and return the responses in the order of the calls."""
         count = len(self._pipes)
-        dealt = self._all("race", [(calls[number::count],) for number in range(count)])
-        return [dealt[number % count][number // count] for number in range(len(calls))]
+        answers = self._all("race", [(calls[number::count],) for number in range(count)])
+        return [answers[number % count][number // count] for number in range(len(calls))]
 
     def ask(self, method: str, path: str, body: Any = None, **options: Any) -> Answer:
-        """Send one request."""
+        """Send one request to the first process."""
         self._pipes[0].send(("ask", (TimedRequest(method, path, body, **options),)))
         answer: Answer = _receive(self._pipes[0])
         return answer
 
     def compared(self) -> int:
-        """Return how many passwords all of them compared since this was asked last."""
+        """Return how many passwords all processes compared since the last call."""
         return sum(self._all("take_compared", [()] * len(self._pipes)))
 
-    def do(self, work: Callable[..., Any], *given: Any) -> list[Any]:
-        """Call a function in every process, with `given` beside the process's number."""
-        return self._all("do", [(work, number, *given) for number in range(len(self._pipes))])
+    def do(self, function: Callable[..., Any], *args: Any) -> list[Any]:
+        """Call `function(number of the process, *args)` in every process and return the results."""
+        return self._all("do", [(function, number, *args) for number in range(len(self._pipes))])
 
     def get(self, path: str, **options: Any) -> Answer:
-        """Send one GET, as `Function` does."""
+        """Send a GET request; same interface as `Function`."""
         return self.ask("GET", path, **options)
 
     def post(self, path: str, body: Any = None, **options: Any) -> Answer:
-        """Send one POST, as `Function` does, so that `Person` can be made here too."""
+        """Send a POST request; same interface as `Function`, so that `Person` works here too."""
         return self.ask("POST", path, body, **options)
 
     def stop(self) -> None:
         for pipe in self._pipes:
             pipe.send(None)
         for process in self._processes:
-            process.join(10)
+            process.join(HANG_S)
             process.close()
         for pipe in self._pipes:
             pipe.close()
 
-    def _all(self, name: str, given: Sequence[tuple[Any, ...]]) -> list[Any]:
-        for pipe, one in zip(self._pipes, given, strict=True):
-            pipe.send((name, one))
+    def _all(self, name: str, args_by_process: Sequence[tuple[Any, ...]]) -> list[Any]:
+        for pipe, args in zip(self._pipes, args_by_process, strict=True):
+            pipe.send((name, args))
         return [_receive(pipe) for pipe in self._pipes]
 
 
 def _receive(pipe: Connection) -> Any:
-    found = pipe.recv()  # EOFError, if the process has died
-    if isinstance(found, Exception):
-        raise found
-    return found
+    result = pipe.recv()  # raises EOFError if the process has died
+    if isinstance(result, Exception):
+        raise result
+    return result
 
 
 @contextmanager
 def running_client_processes(variables: dict[str, str], keys: DeploymentKeys, *, processes: int = PROCESSES) -> Iterator[ClientProcesses]:
-    """Start the processes and end them with the block."""
+    """Start the processes, and stop them at the end of the block."""
     client_processes = ClientProcesses(variables, keys, processes=processes)
     try:
         yield client_processes

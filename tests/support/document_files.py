@@ -1,4 +1,4 @@
-"""PDF, DOCX and ZIP files, made on the spot."""
+"""Build PDF, DOCX and ZIP files in memory."""
 
 from collections.abc import Sequence
 from io import BytesIO
@@ -20,22 +20,22 @@ PART_RELATIONS = f"""<Relationships xmlns="{PACKAGE}/relationships">
 
 
 def pdf(pages: Sequence[str], *, headings: bool = False, password: str | None = None) -> bytes:
-    """Return a PDF with these texts, a page each; with `headings` the outline names each page."""
-    made = FPDF()
+    """Return a PDF with one page per text. With `headings`, the outline has an entry for each page."""
+    document = FPDF()
     if password:
-        made.set_encryption(owner_password=password, user_password=password)
-    made.set_font("Helvetica", size=11)
+        document.set_encryption(owner_password=password, user_password=password)
+    document.set_font("Helvetica", size=11)
     for number, text in enumerate(pages, start=1):
-        made.add_page()
+        document.add_page()
         if headings:
-            made.start_section(f"Part {number}")
+            document.start_section(f"Part {number}")
         if text:
-            made.multi_cell(0, 6, text)
-    return bytes(made.output())
+            document.multi_cell(0, 6, text)
+    return bytes(document.output())
 
 
 def docx(*paragraphs: tuple[str, str]) -> bytes:
-    """Return a DOCX of paragraphs, each with the name of its style (`Heading1`, or none)."""
+    """Return a DOCX with paragraphs given as (style, text). The style is `Heading1` or empty."""
     body = "".join(
         f'<w:p><w:pPr><w:pStyle w:val="{style}"/></w:pPr><w:r><w:t>{text}</w:t></w:r></w:p>'
         if style
@@ -54,9 +54,9 @@ def docx(*paragraphs: tuple[str, str]) -> bytes:
 
 
 def zipped(files: dict[str, str | bytes]) -> bytes:
-    """Return a ZIP archive, compressed."""
-    made = BytesIO()
-    with ZipFile(made, "w", compression=8) as archive:
+    """Return a compressed ZIP archive."""
+    buffer = BytesIO()
+    with ZipFile(buffer, "w", compression=8) as archive:
         for name, content in files.items():
             archive.writestr(name, content)
-    return made.getvalue()
+    return buffer.getvalue()

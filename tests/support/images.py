@@ -1,4 +1,4 @@
-"""A one-pixel PNG, as bytes and as a data URL."""
+"""A one-pixel PNG as bytes and as a data URL."""
 
 import base64
 

@@ -1,7 +1,7 @@
-"""Workers of the chat and conversation functions in their own processes: API Gateway's events in, chunks of the answer out.
+"""Workers of the chat and conversation functions in separate processes, fed with API Gateway events.
 
-A worker takes one request at a time and has one database connection, as on Lambda. The workers of a process share
-only its processor.
+As on Lambda, a worker handles one request at a time and has one database connection. Workers of the same process run in
+threads and share no state except the model clients.
 """
 
 import asyncio
@@ -10,7 +10,7 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from copy import copy
@@ -26,16 +26,17 @@ from starlette.datastructures import State
 
 from tests.support.api_gateway import Answer, Person, read_stream, rest_event
 from tests.support.concurrency import DiscardingQueue
+from tests.support.time_limits import HANG_S
 
 _SPAWN = get_context("spawn")
 
 
 @dataclass(frozen=True)
 class WorkerOptions:
-    """How many workers in how many processes, with which variables, and how they differ from deployed ones.
+    """Number of workers, their environment, and their differences from deployed workers.
 
-    `tick_s` is the pause between two ticks of a turn, `lasting_s` the time that an invocation has. Without circuits a
-    provider that fails often is still asked.
+    `tick_s` is the heartbeat interval of a turn, `time_limit_s` the time limit of an invocation. Without circuits,
+    a provider that fails often is still called.
     """
 
     variables: dict[str, str]
@@ -47,54 +48,54 @@ class WorkerOptions:
 
 
 class PendingAnswer:
-    """A request that is being answered."""
+    """A request whose response is still arriving."""
 
     def __init__(self) -> None:
         self._chunks: list[bytes] = []
         self._error: BaseException | None = None
         self._has_ended = False
         self._changed = threading.Condition()
-        self._began_s = time.monotonic()
+        self._started_s = time.monotonic()
         self.elapsed_s = 0.0
 
-    def answer(self, *, timeout_s: float = 90) -> Answer:
-        """Wait for the whole answer."""
-        self._wait(lambda: self._has_ended, timeout_s)
+    def answer(self) -> Answer:
+        """Wait for the complete response. Raises the worker's exception if the handler failed."""
+        self._wait(lambda: self._has_ended)
         if self._error:
             raise self._error
         return read_stream(iter(self._chunks))
 
-    def so_far(self, words: str, *, timeout_s: float = 30) -> Answer:
-        """Wait until the stream has these words, or has ended, and return what there is of it."""
-        self._wait(lambda: self._has_ended or words.encode() in b"".join(self._chunks), timeout_s)
+    def so_far(self, text: str) -> Answer:
+        """Wait until the stream contains `text` or has ended, and return the part received so far."""
+        self._wait(lambda: self._has_ended or text.encode() in b"".join(self._chunks))
         return read_stream(iter(list(self._chunks)))
 
-    def take(self, found: bytes | BaseException | None) -> None:
-        """Note a chunk, or the end."""
+    def take(self, message: bytes | BaseException | None) -> None:
+        """Store a chunk (bytes), or the end of the response: None or the worker's exception."""
         with self._changed:
-            if isinstance(found, bytes):
-                self._chunks.append(found)
+            if isinstance(message, bytes):
+                self._chunks.append(message)
             else:
-                self._error, self._has_ended = found, True
-                self.elapsed_s = time.monotonic() - self._began_s
+                self._error, self._has_ended = message, True
+                self.elapsed_s = time.monotonic() - self._started_s
             self._changed.notify_all()
 
-    def _wait(self, is_so: Any, timeout_s: float) -> None:
+    def _wait(self, predicate: Callable[[], bool]) -> None:
         with self._changed:
-            assert self._changed.wait_for(is_so, timeout_s), b"".join(self._chunks)
+            assert self._changed.wait_for(predicate, HANG_S), b"".join(self._chunks)
 
 
 class LambdaWorkers:
-    """The processes, and the requests that tests send to them."""
+    """Several processes full of workers, and the pending requests of the test."""
 
     def __init__(self, worker_options: WorkerOptions) -> None:
-        self._numbers, self._sent = count(), dict[int, PendingAnswer]()
+        self._numbers, self._pending = count(), dict[int, PendingAnswer]()
         pairs = [_SPAWN.Pipe() for _ in range(worker_options.processes)]
-        self._pipes = [ours for ours, _ in pairs]
-        self._processes = [_SPAWN.Process(target=_run_process, args=(theirs, worker_options), daemon=True) for _, theirs in pairs]
-        for process, (_, theirs) in zip(self._processes, pairs, strict=True):
+        self._pipes = [parent for parent, _ in pairs]
+        self._processes = [_SPAWN.Process(target=_run_process, args=(child, worker_options), daemon=True) for _, child in pairs]
+        for process, (_, child) in zip(self._processes, pairs, strict=True):
             process.start()
-            theirs.close()
+            child.close()
         self._locks = [threading.Lock() for _ in pairs]
         for pipe in self._pipes:
             assert pipe.recv() == "ready"
@@ -105,24 +106,24 @@ class LambdaWorkers:
     def send(
         self, method: str, path: str, body: Any = None, *, as_: Person, key: str | None = None, process: int | None = None
     ) -> PendingAnswer:
-        """Send a request to a worker of this process, or of each process in turn."""
+        """Send a request to a free worker of one process; without `process`, the processes take turns."""
         event = rest_event(method, path, body, as_=as_, headers={"Idempotency-Key": key} if key else {})
-        number, sent = next(self._numbers), PendingAnswer()
-        self._sent[number] = sent
-        which = (number if process is None else process) % len(self._pipes)
-        with self._locks[which]:
-            self._pipes[which].send((number, event))
-        return sent
+        number, pending = next(self._numbers), PendingAnswer()
+        self._pending[number] = pending
+        index = (number if process is None else process) % len(self._pipes)
+        with self._locks[index]:
+            self._pipes[index].send((number, event))
+        return pending
 
     def ask(self, method: str, path: str, body: Any = None, **options: Any) -> Answer:
-        """Send a request and wait for its whole answer."""
+        """Send a request and wait for the complete response."""
         return self.send(method, path, body, **options).answer()
 
     def stop(self) -> None:
         for pipe in self._pipes:
             pipe.send(None)
         for process in self._processes:
-            process.join(20)
+            process.join(HANG_S)
             process.close()
         for reader in self._readers:
             reader.join()
@@ -130,16 +131,16 @@ class LambdaWorkers:
     def _read(self, pipe: Connection) -> None:
         while True:
             try:
-                number, found = pipe.recv()
+                number, message = pipe.recv()
             except EOFError:
                 return pipe.close()
-            self._sent[number].take(found)
-            if not isinstance(found, bytes):
-                del self._sent[number]
+            self._pending[number].take(message)
+            if not isinstance(message, bytes):
+                del self._pending[number]
 
 
 class LambdaWorker:
-    """One worker: both functions, a connection to the database and a loop. The clients of models are its process's."""
+    """One worker: both functions, one database connection and an event loop. The model clients belong to the process."""
 
     def __init__(self, worker_options: WorkerOptions, providers: Any) -> None:
         from functions.chat import app as chat
@@ -155,10 +156,10 @@ class LambdaWorker:
         router = ModelRouter(providers, breaker, retry_policy=RetryPolicy(first_pause_s=0.01))
         self._chat = _copy_app(chat.app, services=replace(chat.services, engine=self.engine, router=router, queue=DiscardingQueue()))
         self._conversation = buffered_handler(_copy_app(conversation.app, engine=self.engine))
-        self._loop, self._lasting_s = asyncio.new_event_loop(), worker_options.time_limit_s
+        self._loop, self._time_limit_s = asyncio.new_event_loop(), worker_options.time_limit_s
 
     def chunks(self, event: dict[str, Any]) -> Iterator[bytes]:
-        """Answer as the function does whose route it is, in the form of an answer that streams."""
+        """Call the function that owns the route, and yield its response in the streaming format."""
         from parley.http.streaming import _stream
 
         asyncio.set_event_loop(self._loop)
@@ -168,11 +169,11 @@ class LambdaWorker:
             yield from _stream(self._chat, event, self._context(), self._loop)
 
     def _context(self) -> Any:
-        ends_s = time.monotonic() + self._lasting_s
+        ends_s = time.monotonic() + self._time_limit_s
         left_ms = lambda: int((ends_s - time.monotonic()) * 1000)  # noqa: E731
         arn = "arn:aws:lambda:eu-west-1:1:function:test"
-        named = {"function_name": "test", "memory_limit_in_mb": 512, "invoked_function_arn": arn, "aws_request_id": "test"}
-        return SimpleNamespace(**named, get_remaining_time_in_millis=left_ms)
+        fields = {"function_name": "test", "memory_limit_in_mb": 512, "invoked_function_arn": arn, "aws_request_id": "test"}
+        return SimpleNamespace(**fields, get_remaining_time_in_millis=left_ms)
 
 
 class ClosedCircuits:
@@ -184,16 +185,16 @@ class ClosedCircuits:
         return {}, utc_now()
 
     def change(self, provider: str, step: Any) -> None:
-        """Leave it as it is."""
+        """Change nothing."""
 
 
-def _copy_app(door: Any, **state: Any) -> Any:
-    """Copy an app with another state: to build it anew would take longer than all its requests."""
-    made, app = copy(door), copy(door._app)
-    app.state = State(door._app.state._state | state)
+def _copy_app(middleware: Any, **state: Any) -> Any:
+    """Copy an app with changed state: building a second app would take longer than all its requests."""
+    middleware_copy, app = copy(middleware), copy(middleware._app)
+    app.state = State(middleware._app.state._state | state)
     app.middleware_stack = None
-    made._app = app
-    return made
+    middleware_copy._app = app
+    return middleware_copy
 
 
 def _as_stream(result: dict[str, Any]) -> bytes:
@@ -202,10 +203,10 @@ def _as_stream(result: dict[str, Any]) -> bytes:
 
 
 def _shorten_pauses(tick_s: float) -> None:
-    """Shorten what a turn and its readers wait for."""
+    """Set all heartbeat and poll intervals of the chat function to `tick_s`."""
     for name in [name for name in sys.modules if name.startswith("functions.chat.")]:
-        for pause in {"TICK_S", "POLL_S", "REPLAY_POLL_S"} & vars(sys.modules[name]).keys():
-            setattr(sys.modules[name], pause, tick_s)
+        for constant in {"TICK_S", "POLL_S", "REPLAY_POLL_S"} & vars(sys.modules[name]).keys():
+            setattr(sys.modules[name], constant, tick_s)
 
 
 def _run_process(pipe: Connection, worker_options: WorkerOptions) -> None:
@@ -217,29 +218,27 @@ def _run_process(pipe: Connection, worker_options: WorkerOptions) -> None:
     from parley.llm.provider_registry import ProviderRegistry
 
     providers = ProviderRegistry(os.environ)
-    workers, lock, free = (
-        [LambdaWorker(worker_options, providers) for _ in range(worker_options.workers_per_process)],
-        threading.Lock(),
-        SimpleQueue[LambdaWorker](),
-    )
+    workers = [LambdaWorker(worker_options, providers) for _ in range(worker_options.workers_per_process)]
+    lock = threading.Lock()
+    free = SimpleQueue[LambdaWorker]()
     for worker in workers:
         free.put(worker)
     if worker_options.tick_s is not None:
         _shorten_pauses(worker_options.tick_s)
 
-    def tell(number: int, found: bytes | BaseException | None) -> None:
+    def report(number: int, message: bytes | BaseException | None) -> None:
         with lock:
-            pipe.send((number, found))
+            pipe.send((number, message))
 
     def answer(number: int, event: dict[str, Any]) -> None:
         worker, error = free.get(), None
         try:
             for chunk in worker.chunks(event):
-                tell(number, chunk)
+                report(number, chunk)
         except Exception as raised:
-            error = RuntimeError(repr(raised))  # an exception of a library may not survive the pipe
+            error = RuntimeError(repr(raised))  # a library's exception may not survive pickling
         free.put(worker)
-        tell(number, error)
+        report(number, error)
 
     pipe.send("ready")
     with ThreadPoolExecutor(worker_options.workers_per_process) as pool:
@@ -252,7 +251,7 @@ def _run_process(pipe: Connection, worker_options: WorkerOptions) -> None:
 
 @contextmanager
 def running_lambda_workers(worker_options: WorkerOptions) -> Iterator[LambdaWorkers]:
-    """Start the workers and end them with the block."""
+    """Start the workers, and stop them at the end of the block."""
     workers = LambdaWorkers(worker_options)
     try:
         yield workers

@@ -1,4 +1,4 @@
-"""PgBouncer in transaction mode in front of the tests' PostgreSQL, in the place of RDS Proxy."""
+"""PgBouncer in transaction mode in front of the tests' PostgreSQL, standing in for RDS Proxy."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,9 +15,10 @@ from tests.support.postgres import RunningPostgres
 
 @contextmanager
 def running_pgbouncer(postgres: RunningPostgres, *, pool_size: int = 20, patience_s: int = 2) -> Iterator[dict[str, str]]:
-    """Run a pooler with `pool_size` connections for each role, awaited for `patience_s`; give the variables that send a function to it.
+    """Run a pooler and yield the environment variables that point a function at it.
 
-    Where PgBouncer is not installed they lead straight to PostgreSQL: the same must hold there.
+    The pooler has `pool_size` connections per role and refuses a client that waits longer than `patience_s`. If PgBouncer
+    is not installed, the variables point directly at PostgreSQL: functions must behave the same there.
     """
     if (program := pgbouncer_program()) is None:
         yield {"PARLEY_DATABASE_PORT": str(postgres.port), "PGPASSFILE": str(postgres.passfile)}

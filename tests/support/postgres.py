@@ -1,4 +1,4 @@
-"""An embedded PostgreSQL, as `parley up` runs it, for tests that need only a database."""
+"""An embedded PostgreSQL like that of `parley up`, for tests that need only a database."""
 
 import asyncio
 import os
@@ -18,10 +18,11 @@ from local.data_dir import DataDir
 from local.services import database
 from local.services.postgres import SUPERUSER, Postgres, read_pid_file
 from local.services.postgres import _binaries as binaries
+from tests.support.time_limits import HANG_S
 
 
 class RunningPostgres:
-    """A server with Parley's roles and an empty database, and the superuser's ways to disturb it."""
+    """A server with Parley's roles and an empty database. Tests can query and disturb it as the superuser."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = DataDir(folder)
@@ -50,35 +51,35 @@ class RunningPostgres:
         self._loop.close()
 
     def execute(self, statement: str, *, dbname: str = database.DATABASE_NAME) -> list[tuple[Any, ...]]:
-        """Run SQL as the superuser, outside of every policy."""
+        """Run SQL as the superuser, who bypasses every policy, and return the rows."""
         address = {"host": "127.0.0.1", "port": self.port, "user": SUPERUSER, "password": self._passwords[SUPERUSER]}
         with psycopg.connect(**address, dbname=dbname, autocommit=True) as connection:
-            found = connection.execute(statement)  # type: ignore[arg-type]
-            return found.fetchall() if found.description else []
+            cursor = connection.execute(statement)  # type: ignore[arg-type]
+            return cursor.fetchall() if cursor.description else []
 
     def dump(self) -> str:
-        """Return Parley's database as `pg_dump` writes it: every row of every table."""
+        """Return the output of `pg_dump`: every row of every table."""
         address = ["--host=127.0.0.1", f"--port={self.port}", f"--username={SUPERUSER}"]
         program = [str(binaries() / "pg_dump"), *address, database.DATABASE_NAME]
         variables = {"PGPASSWORD": self._passwords[SUPERUSER]}
         return subprocess.run(program, env=variables, capture_output=True, text=True, check=True).stdout
 
     def crash(self) -> None:
-        """Shut it down at once, as a power cut does: whoever is connected is cut off. It is started again by itself."""
+        """Crash the server as a power cut would: every client loses its connection. The supervisor restarts it."""
         pid, *_ = read_pid_file(self._folder.postgres)
         os.kill(int(pid), signal.SIGQUIT)
 
     def wait_until_down(self) -> None:
-        """Wait until it takes no connection."""
-        while self._answers():
+        """Wait until the server accepts no connection."""
+        while self._accepts_connections():
             time.sleep(0.01)
 
     def wait_until_up(self) -> None:
-        """Wait until it does again."""
-        while not self._answers():
+        """Wait until the server accepts connections again."""
+        while not self._accepts_connections():
             time.sleep(0.02)
 
-    def _answers(self) -> bool:
+    def _accepts_connections(self) -> bool:
         try:
             self.execute("SELECT 1")
         except psycopg.OperationalError:
@@ -94,13 +95,13 @@ class RunningPostgres:
             self.execute(f"CREATE EXTENSION {extension}", dbname=name)
         return name
 
-    def _run(self, work: Coroutine[Any, Any, None]) -> None:
-        asyncio.run_coroutine_threadsafe(work, self._loop).result(60)
+    def _run(self, coroutine: Coroutine[Any, Any, None]) -> None:
+        asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(HANG_S)
 
 
 @contextmanager
 def running_postgres(folder: Path) -> Iterator[RunningPostgres]:
-    """Run a server until the block ends."""
+    """Run a server until the end of the block."""
     server = RunningPostgres(folder)
     server.start()
     try:

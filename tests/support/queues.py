@@ -1,4 +1,4 @@
-"""Call functions as SQS and the scheduler do, and read the emails that SES accepted."""
+"""Call functions as SQS and EventBridge Scheduler do, and read the e-mails that SES accepted."""
 
 import json
 import re
@@ -18,7 +18,7 @@ from tests.support.api_gateway import Function, Person
 
 @dataclass(frozen=True)
 class SentEmail:
-    """A mail that SES took."""
+    """An e-mail that SES accepted."""
 
     sender: str
     to: list[str]
@@ -27,27 +27,28 @@ class SentEmail:
 
     @property
     def code(self) -> OneTimeCode:
-        """The code that stands on a line of its own."""
+        """The one-time code on a line of its own."""
         return OneTimeCode.parse(re.findall(r"^[\w-]{43}$", self.text, re.MULTILINE)[0])
 
 
 @dataclass(frozen=True)
 class QueueFunction:
-    """The handler of a function that works off a queue and has a schedule."""
+    """The handler of a function with a queue and a schedule."""
 
     handler: Callable[[dict[str, Any], Any], Any]
 
     def deliver(self, *messages: Any) -> list[str]:
-        """Hand over one batch of messages, or of bodies, and return the numbers of those that failed."""
+        """Deliver one batch of messages or raw bodies, and return the positions of those that failed."""
         return self.batch(*(message if isinstance(message, str) else message_body(message) for message in messages))
 
     def batch(self, *bodies: str) -> list[str]:
+        """Deliver one batch of raw bodies, and return the positions of those that failed."""
         records = [{"messageId": str(number), "body": body, "eventSource": "aws:sqs"} for number, body in enumerate(bodies)]
         failed = self.handler({"Records": records}, Function.CONTEXT)["batchItemFailures"]
         return [failure["itemIdentifier"] for failure in failed]
 
     def drain(self, queue_url: str) -> list[str]:
-        """Deliver what waits in the queue; return the bodies that were delivered."""
+        """Deliver and delete all messages of a queue, and return their bodies. All messages must succeed."""
         sqs, bodies = boto3.client("sqs"), []
         while messages := sqs.receive_message(QueueUrl=queue_url, MaxNumberOfMessages=10).get("Messages", []):
             bodies += [message["Body"] for message in messages]
@@ -57,7 +58,7 @@ class QueueFunction:
         return bodies
 
     def run_schedule(self) -> dict[str, Any]:
-        """Fire the schedule."""
+        """Invoke the handler as the schedule does."""
         return self.handler({"version": "0", "source": "aws.scheduler", "detail-type": "Scheduled Event", "detail": {}}, Function.CONTEXT)
 
 
@@ -65,24 +66,24 @@ class UpkeepFunction(QueueFunction):
     """The upkeep function's handler."""
 
     def sweep(self) -> dict[str, int | None]:
-        """Fire the schedule."""
+        """Invoke the handler as the schedule does."""
         return self.run_schedule()
 
 
 def message_body(message: Any) -> str:
-    """Write a message as the queue carries it."""
+    """Return a message as the JSON body that the queue carries."""
     return json.dumps(TypeAdapter(type(message)).dump_python(message, mode="json"))
 
 
 def sent_emails() -> list[SentEmail]:
-    """Every mail of this run, oldest first."""
+    """Return all e-mails of this test run, oldest first."""
     backend = get_backend("ses")[DEFAULT_ACCOUNT_ID]["eu-west-1"]
     return [SentEmail(sent.source, sent.destinations["ToAddresses"], sent.subject, sent.body) for sent in backend.sent_messages]
 
 
 def emails_to(address: str) -> list[SentEmail]:
-    """The mails to one address, oldest first."""
-    return [mail for mail in sent_emails() if mail.to == [address]]
+    """Return the e-mails to one address, oldest first."""
+    return [email for email in sent_emails() if email.to == [address]]
 
 
 INGEST_CONTEXT = SimpleNamespace(**vars(Function.CONTEXT) | {"get_remaining_time_in_millis": lambda: 300_000})
@@ -95,16 +96,16 @@ class IngestFunction:
     handler: Callable[[dict[str, Any], Any], Any]
 
     def deliver(self, *bodies: str) -> list[str]:
-        """Hand over messages and return the numbers of those that failed."""
+        """Deliver messages, and return the positions of those that failed."""
         records = [{"messageId": str(number), "body": body} for number, body in enumerate(bodies)]
         failed = self.handler({"Records": records}, INGEST_CONTEXT)["batchItemFailures"]
-        return [one["itemIdentifier"] for one in failed]
+        return [failure["itemIdentifier"] for failure in failed]
 
     def read(self, owner: Person, document_id: str) -> list[str]:
-        """Have a document read, as when S3 has told of its file."""
+        """Ingest a document, as after S3's notification about its file."""
         return self.deliver(s3_notification(owner, document_id))
 
 
 def s3_notification(owner: Person, document_id: str) -> str:
-    """What S3 tells of a document's file."""
+    """Return S3's notification about a document's file."""
     return json.dumps({"Records": [{"s3": {"object": {"key": f"documents/{owner.id}/{document_id}"}}}]})

@@ -1,7 +1,7 @@
-"""A user with a row in every table and a recognisable text in every column that can hold text.
+"""A user with a row in every table and a recognisable marker in every column that can hold text.
 
-The columns come from the code's tables, and tests compare these with the database. A new table without a rule here
-fails those tests: add a rule for its row, or list the table in `TABLES_WITHOUT_OWNER`.
+The columns come from the table definitions in the code, which other tests compare with the database. A new table without
+a rule fails these tests: add a rule for its row, or list the table in `TABLES_WITHOUT_OWNER`.
 """
 
 import secrets
@@ -16,21 +16,21 @@ from parley.db.tables import metadata
 from parley.ids import new_id
 from tests.support.api_gateway import Person
 
-# Hashes of addresses and accounts, which go within a month; names of providers; what the deployer's servers offer.
+# Hashes of addresses and accounts, deleted within a month; provider names; tool lists of the deployment's MCP servers.
 TABLES_WITHOUT_OWNER = {"guesses", "breakers", "mcp_listings"}
-ROWS_FROM_REGISTRATION = {"users": "id", "credentials": "user_id"}  # one row each, made by registering
+ROWS_FROM_REGISTRATION = {"users": "id", "credentials": "user_id"}  # registration inserts one row into each
 
 
 class TenantFixture:
-    """Puts the rows of one person there; `text_of` is what stands in a column."""
+    """Inserts the rows of one user. `marker_of` is the text stored in a column."""
 
     def __init__(self, person: Person) -> None:
         self.user_id, self.email, self.token = person.id, person.email, f"canary{secrets.token_hex(6)}"
         self._ids = {name: new_id() for name in metadata.tables}
-        self._rules = self._made_rules()
+        self._rules = self._make_rules()
 
-    def _made_rules(self) -> dict[str, dict[str, Any]]:
-        """The columns of each table that not every value fits."""
+    def _make_rules(self) -> dict[str, dict[str, Any]]:
+        """Return fixed values by table, for columns that do not accept a marker."""
         ids = self._ids
         in_conversation = {"conversation_id": ids["conversations"]}
         return {
@@ -66,27 +66,27 @@ class TenantFixture:
         }
 
     def marker_of(self, column: Column[Any]) -> str:
-        """Return the telling text of a column."""
+        """Return the marker text of a column."""
         return f"{self.token}-{column.table.name}-{column.name}"
 
     def holds_marker(self, column: Column[Any]) -> bool:
-        """Whether the column's text is the canary's own."""
+        """Return whether the column contains its marker."""
         return isinstance(column.type, Text | JSONB | LargeBinary | ARRAY) and column.name not in self._rules[column.table.name]
 
     def insert_rows(self, owner: Engine) -> None:
-        """Put a row into every table that is not nobody's."""
+        """Insert a row into every table that has an owner column."""
         with owner.begin() as connection:
             for table in metadata.sorted_tables:
                 if table.name in ROWS_FROM_REGISTRATION:
-                    here = table.c[ROWS_FROM_REGISTRATION[table.name]] == self.user_id
-                    connection.execute(update(table).where(here).values(self._row(table, but={"id", "user_id"})))
+                    is_own = table.c[ROWS_FROM_REGISTRATION[table.name]] == self.user_id
+                    connection.execute(update(table).where(is_own).values(self._row(table, but={"id", "user_id"})))
                 elif table.name not in TABLES_WITHOUT_OWNER:
                     connection.execute(insert(table).values(self._row(table)))
 
     def _row(self, table: Table, *, but: set[str] = frozenset()) -> dict[str, Any]:  # type: ignore[assignment]
         rules = self._rules[table.name]
-        chosen = {column.name: self._value(column) for column in table.c if column.computed is None and column.name not in {*but, *rules}}
-        return {name: value for name, value in (chosen | rules).items() if value is not None}
+        values = {column.name: self._value(column) for column in table.c if column.computed is None and column.name not in {*but, *rules}}
+        return {name: value for name, value in (values | rules).items() if value is not None}
 
     def _value(self, column: Column[Any]) -> Any:
         text = self.marker_of(column)
@@ -107,7 +107,7 @@ class TenantFixture:
                 return [text]
             case Text():
                 return text
-        return None  # numbers tell nobody
+        return None  # a number cannot hold a marker
 
     def _id_for(self, column: Column[Any]) -> UUID:
         if column.name == "user_id":

@@ -1,4 +1,4 @@
-"""Which tests run in the same process."""
+"""Tests of one file, and all tests of the shared stack, run in the same process."""
 
 import os
 
@@ -17,16 +17,16 @@ from tests.support import xdist_scheduler
         ("tests/e2e/test_keys.py::test_a", "tests/e2e/test_keys.py::test_b", True),
     ],
 )
-def test_a_file_stays_together_and_so_do_those_of_one_running_stack(one, other, is_together):
+def test_a_file_runs_in_one_process_and_so_do_all_tests_of_the_shared_stack(one, other, is_together):
     assert (xdist_scheduler.unit_of(one) == xdist_scheduler.unit_of(other)) is is_together
 
 
 @pytest.mark.parametrize("name", xdist_scheduler.WITHOUT_SHARED_STACK)
-def test_a_file_that_may_go_apart_is_there(request, name):
+def test_every_file_without_the_shared_stack_exists(request, name):
     assert (request.config.rootpath / name).is_file()
 
 
-def test_there_is_a_process_more_than_processors(monkeypatch):
+def test_there_is_one_process_more_than_processors(monkeypatch):
     monkeypatch.setattr(os, "process_cpu_count", lambda: 2)
     monkeypatch.delenv("PYTEST_XDIST_AUTO_NUM_WORKERS", raising=False)
 

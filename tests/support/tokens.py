@@ -1,4 +1,4 @@
-"""Valid access tokens and API keys, and forged ones."""
+"""Valid and forged access tokens and API keys."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -26,7 +26,7 @@ PUBLIC_KEYS = parse_jwks(KEY_RING.jwks())
 def make_access_token(
     scopes: frozenset[str] = USER_SCOPES, *, key: SigningKey = ACCESS_SIGNING_KEY, issuer: str = ISSUER, now: datetime | None = None
 ) -> str:
-    """A good access token of somebody."""
+    """Return a valid access token of a random user."""
     return issue_token(uuid4(), uuid4(), scopes, key=key, issuer=issuer, now=now or utc_now())
 
 
@@ -39,30 +39,30 @@ def make_api_key(
     lifetime: timedelta = timedelta(days=30),
     user_id: UUID | None = None,
 ) -> str:
-    """A good API key of somebody."""
+    """Return a valid API key, of a random user unless `user_id` is given."""
     now = now or utc_now()
     return issue_api_key(user_id or uuid4(), uuid4(), scopes, expires_at=now + lifetime, key=key, issuer=issuer, now=now)
 
 
 def signer(key: SigningKey) -> Callable[[bytes], bytes]:
-    """Sign as ES256 does."""
+    """Return a function that signs bytes with ES256."""
     return lambda data: ECAlgorithm(ECAlgorithm.SHA256).sign(data, key.private_key)
 
 
 def assemble(header: Mapping[str, Any] | bytes, payload: Mapping[str, Any] | bytes, sign: Callable[[bytes], bytes]) -> str:
-    """Put a token together by hand, whatever it says."""
+    """Assemble a token from a header and payload without any checks."""
     parts = [part if isinstance(part, bytes) else json.dumps(part).encode() for part in (header, payload)]
-    signed = b".".join(base64url_encode(part) for part in parts)
-    return (signed + b"." + base64url_encode(sign(signed))).decode()
+    signing_input = b".".join(base64url_encode(part) for part in parts)
+    return (signing_input + b"." + base64url_encode(sign(signing_input))).decode()
 
 
 def forge(token: str, *, claims: Mapping[str, Any] | None = None, sign: Callable[[bytes], bytes] | None = None, **header: Any) -> str:
-    """Change a good token's claims and header and sign it again; None takes a member away."""
+    """Change the claims and header of a valid token, and sign it again. The value None removes a member."""
     prefix = PREFIX if token.startswith(PREFIX) else ""
-    good_header, good_claims = (json.loads(base64url_decode(part)) for part in token.removeprefix(prefix).split(".")[:2])
+    valid_header, valid_claims = (json.loads(base64url_decode(part)) for part in token.removeprefix(prefix).split(".")[:2])
     sign = sign or signer(API_SIGNING_KEY if prefix else ACCESS_SIGNING_KEY)
-    return prefix + assemble(_merge(good_header, header), _merge(good_claims, claims or {}), sign)
+    return prefix + assemble(_merge(valid_header, header), _merge(valid_claims, claims or {}), sign)
 
 
-def _merge(good: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in (good | changes).items() if value is not None}
+def _merge(members: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in (members | changes).items() if value is not None}

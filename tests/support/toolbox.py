@@ -1,4 +1,4 @@
-"""A toolbox of test functions, and a provider that calls them by a script."""
+"""A toolbox of test functions, and a provider whose script calls them."""
 
 import json
 import threading
@@ -17,7 +17,7 @@ DONE = [llm.TextDelta("Done."), llm.Finished("stop", USAGE)]
 
 @dataclass(frozen=True)
 class FakeOfferedTool:
-    """A tool that its user lets models call."""
+    """An enabled tool with the user's approval setting."""
 
     spec: ToolSpec
     user_requires_approval: bool | None = None
@@ -25,7 +25,7 @@ class FakeOfferedTool:
 
 @dataclass
 class RecordingToolbox:
-    """Runs functions; remembers what it ran."""
+    """Runs Python functions as tools and records the calls."""
 
     tools: dict[str, tuple[FakeOfferedTool, Callable[..., Any]]] = field(default_factory=dict)
     ran: list[tuple[str, Mapping[str, Any]]] = field(default_factory=list)
@@ -50,14 +50,14 @@ class RecordingToolbox:
         return [name for name, _ in self.ran]
 
 
-def tool_calls_answer(*wanted: tuple[str, str, Any] | llm.ModelEvent, reason: str = "tool_calls") -> list[llm.ModelEvent]:
-    """An answer that asks for tools: (id, name, arguments) each, or an event as it is."""
-    asked = [one if not isinstance(one, tuple) else llm.ToolCall(one[0], one[1], json.dumps(one[2])) for one in wanted]
-    return [*asked, llm.Finished(reason, USAGE)]  # type: ignore[arg-type]
+def tool_calls_answer(*calls: tuple[str, str, Any] | llm.ModelEvent, reason: str = "tool_calls") -> list[llm.ModelEvent]:
+    """Return an answer with tool calls given as (id, name, arguments), or with events unchanged."""
+    events = [each if not isinstance(each, tuple) else llm.ToolCall(each[0], each[1], json.dumps(each[2])) for each in calls]
+    return [*events, llm.Finished(reason, USAGE)]  # type: ignore[arg-type]
 
 
 class ScriptedRounds(ScriptedProvider):
-    """Plays one script after the other, the last again and again."""
+    """Plays one script per model call, and repeats the last script."""
 
     def __init__(self, *scripts: list[Any]) -> None:
         super().__init__([])
@@ -78,5 +78,5 @@ class ScriptedRounds(ScriptedProvider):
 
 
 def tool_results(request: llm.ModelRequest) -> list[llm.ToolResult]:
-    """The results that a model was given."""
+    """Return the tool results in a model request."""
     return [part for message in request.messages for part in message.parts if isinstance(part, llm.ToolResult)]

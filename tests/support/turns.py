@@ -2,7 +2,7 @@
 
 import os
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, Self
@@ -22,13 +22,14 @@ from parley.llm.router import ModelRouter, RetryPolicy
 from parley.metering.limits import DefaultLimits
 from tests.conftest import ROOT
 from tests.fakes.circuits import MemoryCircuits
+from tests.support.time_limits import HANG_S
 
 HELLO = [llm.TextDelta("Hel"), llm.TextDelta("lo"), llm.Finished("stop", llm.Usage(1000, 100, 400))]
 
 
 @dataclass
 class ScriptedProvider:
-    """Plays its script: events to yield, errors to raise, functions to call. Remembers what it was asked."""
+    """Plays its script of events to yield, errors to raise and functions to call. Records the requests."""
 
     script: list[Any]
     requests: list[llm.ModelRequest] = field(default_factory=list)
@@ -45,18 +46,18 @@ class ScriptedProvider:
 
 
 class HangingProvider:
-    """Says its words and then nothing, until it is closed, as an SDK that blocks."""
+    """Yields some texts and then blocks until it is closed, like an SDK that waits for its vendor."""
 
-    def __init__(self, *words: str) -> None:
-        self.words, self.closed = list(words), threading.Event()
+    def __init__(self, *texts: str) -> None:
+        self.texts, self.closed = list(texts), threading.Event()
 
     def stream(self, model_name: str, request: llm.ModelRequest) -> Self:
         return self
 
     def __iter__(self) -> Iterator[llm.ModelEvent]:
-        for word in self.words:
-            yield llm.TextDelta(word)
-        self.closed.wait(30)
+        for text in self.texts:
+            yield llm.TextDelta(text)
+        self.closed.wait(HANG_S)
 
     def close(self) -> None:
         self.closed.set()
@@ -64,7 +65,7 @@ class HangingProvider:
 
 @dataclass
 class RecordingQueue:
-    """Keeps what a turn would put on the queue."""
+    """Records the messages that a turn sends to the upkeep queue."""
 
     sent: list[tuple[Any, float]] = field(default_factory=list)
 
@@ -73,13 +74,13 @@ class RecordingQueue:
 
 
 def no_embedder(model: Any) -> Any:
-    """Turns embed nothing."""
+    """Fail the test: the turn must not embed anything."""
     raise AssertionError(model)
 
 
 @dataclass
 class RecordingMemoryQueue:
-    """Keeps what the end of a turn would put on the queue."""
+    """Records the outbox entries that the end of a turn sends to the memory queue."""
 
     sent: list[Any] = field(default_factory=list)
 
@@ -88,47 +89,39 @@ class RecordingMemoryQueue:
 
 
 def make_services(engine: Any, provider: Any, *, queue: Any = None, toolbox: Any = None, memory_queue: Any = None) -> ChatServices:
+    """Return the services of a turn with a scripted provider, circuits in memory and recording queues."""
     router = ModelRouter(lambda model: provider, CircuitBreaker(MemoryCircuits()), retry_policy=RetryPolicy(first_pause_s=0.0))
     default_limits = DefaultLimits(rate_per_minute=1000, budget_usd=Decimal(5))
     models = ROOT / "tests" / "functions" / "chat" / "handy.toml" if toolbox else ROOT / "tests" / "models.toml"
     catalogue = Catalogue.load(models)
-    queues = queue or RecordingQueue(), memory_queue or RecordingMemoryQueue()
-    boxes = {"toolbox_for": lambda principal: lambda connection: toolbox} if toolbox else {}
+    options = {"toolbox_for": lambda principal: lambda connection: toolbox} if toolbox else {}
+    queue, memory_queue = queue or RecordingQueue(), memory_queue or RecordingMemoryQueue()
     images = Images(os.environ["PARLEY_FILES_BUCKET"])
     return ChatServices(
-        engine, lambda: catalogue, router, {}, default_limits, queues[0], no_embedder, queues[1], images, no_embedder, **boxes
+        engine, lambda: catalogue, router, {}, default_limits, queue, no_embedder, memory_queue, images, no_embedder, **options
     )
 
 
 def take_numbered(
     services: ChatServices, person: Any, text: str = "hello", *, time_limit_s: float = 60, idempotency_key: Any = None, **options: Any
 ) -> Any:
-    """The turn's generator."""
+    """Return the generator of a turn's numbered events and pings."""
     return run.take_turn(
         services, person.principal, Question(text, **options), deadline=Deadline.after(time_limit_s), idempotency_key=idempotency_key
     )
 
 
 def events_of(numbered: Any) -> Iterator[Any]:
-    """The events alone."""
-    return (one.event for one in numbered if isinstance(one, NumberedEvent))
+    """Return the events without their numbers and without pings."""
+    return (each.event for each in numbered if isinstance(each, NumberedEvent))
 
 
 def take(services: ChatServices, person: Any, text: str = "hello", **options: Any) -> list[Any]:
-    """A whole turn's events."""
+    """Take a turn to its end and return its events."""
     return list(events_of(take_numbered(services, person, text, **options)))
 
 
 def stored_messages(engine: Any, person: Any, conversation_id: Any) -> list[Any]:
+    """Return the messages of a conversation, oldest first."""
     with principal_scope(engine, person.principal) as connection:
         return messages.newest(connection, conversation_id, user_id=person.id, limit=100)
-
-
-def wait_until(is_so: Callable[[], Any], *, limit_s: float = 10.0) -> Any:
-    """Wait for something to become so, and return it."""
-    import time
-
-    ends = time.monotonic() + limit_s
-    while not (found := is_so()) and time.monotonic() < ends:
-        time.sleep(0.02)
-    return found

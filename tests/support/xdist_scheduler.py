@@ -1,7 +1,7 @@
 """Distribute tests over the processes of `make test` with pytest-xdist (docs/adr/0014). Unused without `-n`.
 
-A process has its own database, AWS and settings: they are session fixtures. A file runs whole and in its usual order in
-one process; so do the files of `e2e/` that share a running stack.
+Each process has its own database, AWS and settings: they are session fixtures. All tests of a file run in one process,
+in their usual order; so do the files of `e2e/` that share a running stack.
 """
 
 import os
@@ -10,14 +10,14 @@ import pytest
 from xdist.scheduler import LoadScopeScheduling
 
 E2E = "tests/e2e/"
-# Their tests start stacks of their own.
+# The tests of these files start their own stacks.
 WITHOUT_SHARED_STACK = tuple(f"{E2E}test_{name}.py" for name in ("built", "edit_loop", "keys", "logs"))
-# Tests wait as well as compute: with a process more than processors these are in use all the time.
+# Tests spend part of their time waiting: one process more than processors keeps all processors busy.
 EXTRA_PROCESSES = 1
 
 
 class UnitScheduling(LoadScopeScheduling):
-    """Deals units out in the order in which they were collected."""
+    """Assigns units to processes in the order in which pytest collected them."""
 
     def __init__(self, config: pytest.Config, log: object = None) -> None:
         config.option.loadscopereorder = False
@@ -28,22 +28,22 @@ class UnitScheduling(LoadScopeScheduling):
 
 
 def unit_of(nodeid: str) -> str:
-    """Return what a test belongs to that one process runs."""
+    """Return the scheduling unit of a test: its file, or `tests/e2e/` for the tests of the shared stack."""
     file = nodeid.partition("::")[0]
     return E2E if file.startswith(E2E) and file not in WITHOUT_SHARED_STACK else file
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> UnitScheduling:
-    """Deal out by units, whatever `--dist` says."""
+    """Schedule by units, regardless of `--dist`."""
     return UnitScheduling(config, log)
 
 
 def pytest_xdist_auto_num_workers() -> int:
-    """Return how many processes `-n auto` means."""
+    """Return the number of processes for `-n auto`."""
     return int(os.environ.get("PYTEST_XDIST_AUTO_NUM_WORKERS", 0)) or (os.process_cpu_count() or 1) + EXTRA_PROCESSES
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Begin with what waits longest, lest everybody waits for it in the end."""
+    """Start with the slow e2e tests, so that they are not the last to finish."""
     if hasattr(config, "workerinput"):
         items.sort(key=lambda item: not item.nodeid.startswith(E2E))

@@ -3,6 +3,7 @@
 import pytest
 
 from tests.cli import replies
+from tests.support.time_limits import HANG_S
 
 ALICE = {"id": "u-1", "email": "alice@example.com", "display_name": "Alice", "role": "admin"}
 
@@ -89,7 +90,7 @@ def test_a_command_without_a_session_says_how_to_get_one(server, parley, command
 def test_a_script_that_gives_no_password_is_told_how(start, args, missing):
     process = start("login", *args)
 
-    assert process.wait(5) == 2
+    assert process.wait(HANG_S) == 2
     assert f"{missing} is missing." in process.stderr.read()
 
 

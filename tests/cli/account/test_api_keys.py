@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from tests.cli import replies
+from tests.support.time_limits import HANG_S
 
 pytestmark = pytest.mark.usefixtures("utc")
 
@@ -91,7 +92,7 @@ def test_without_a_yes_nothing_is_revoked(server, parley):
 def test_a_script_without_a_yes_is_told_how_to_give_it(server, start):
     process = start("api-keys", "revoke", "0000aaaa")
 
-    assert process.wait(5) == 2
+    assert process.wait(HANG_S) == 2
     assert "In scripts: --yes" in process.stderr.read()
     assert server.lines == [f"GET {PATH}?limit=100"]
 

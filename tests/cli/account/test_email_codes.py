@@ -3,6 +3,7 @@
 import pytest
 
 from tests.cli import replies
+from tests.support.time_limits import HANG_S
 
 ME = {"id": "u-1", "email": "new@example.com", "display_name": None, "role": "user"}
 PASSWORD, NEW = "a long password", "a longer password"
@@ -41,7 +42,7 @@ def test_verify_takes_the_code_later_and_logs_in(server, parley):
 def test_verify_without_a_code_says_what_to_do(server, start):
     process = start("verify", "new@example.com", "--url", server.url)
 
-    assert process.wait(5) == 2
+    assert process.wait(HANG_S) == 2
     assert "Code from the e-mail is missing. To enter it later: parley verify new@example.com" in process.stderr.read()
 
 

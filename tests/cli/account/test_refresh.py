@@ -3,6 +3,7 @@
 import json
 
 from tests.cli import replies
+from tests.support.time_limits import HANG_S
 
 ME = {"email": "alice@example.com", "display_name": None, "role": "user"}
 
@@ -57,7 +58,7 @@ def test_processes_that_run_at_once_renew_once(server, expired, start, gate):
     server.on("POST /auth/refresh", held_for_a_second_one, second_one)
     processes = [start("whoami") for _ in range(3)]
 
-    assert [process.wait(5) for process in processes] == [0, 0, 0]
+    assert [process.wait(HANG_S) for process in processes] == [0, 0, 0]
     assert server.lines.count("POST /auth/refresh") == 1
     assert {request.token for request in server.requests if request.method == "GET"} == {"access-2"}
 

@@ -5,6 +5,7 @@ import json
 import pytest
 
 from tests.cli import replies
+from tests.support.time_limits import HANG_S
 
 CONVERSATION = "0190a1b2-0000-7000-8000-0000deadbeef"
 
@@ -62,7 +63,7 @@ def test_an_empty_message_is_not_sent(server, alice, parley, args):
 def test_an_argument_that_is_no_utf8_is_told(server, alice, start):
     process = start("chat", b"caf\xe9")
 
-    assert process.wait(5) == 1
+    assert process.wait(HANG_S) == 1
     assert process.stderr.read() == "The input is not valid UTF-8 text.\n"
 
 

@@ -1,1 +1,1 @@
-"""The vendors' wire formats: what each sends for an answer."""
+"""Answers in each vendor's wire format."""

@@ -1,4 +1,4 @@
-"""Every wire format that has a provider."""
+"""All wire formats that have a provider."""
 
 from tests.fakes.wire_formats.anthropic import ANTHROPIC
 from tests.fakes.wire_formats.bedrock import BEDROCK

@@ -1,4 +1,4 @@
-"""Bedrock's ConverseStream in AWS event stream framing, which botocore can only read."""
+"""Answers of Bedrock's ConverseStream in AWS event stream framing, which botocore can decode but not encode."""
 
 import json
 import struct
@@ -12,7 +12,7 @@ STRING = 7
 
 
 def frame(document, *, kind="event", name):
-    """One message: lengths and their checksum, headers, payload, checksum of all."""
+    """Return one message: lengths and their checksum, headers, payload, and a checksum of everything."""
     names = {"event": ":event-type", "exception": ":exception-type"}
     headers = b"".join(
         bytes([len(key)]) + key.encode() + bytes([STRING]) + struct.pack(">H", len(value)) + value.encode()
@@ -25,38 +25,39 @@ def frame(document, *, kind="event", name):
 
 
 def block(index, *deltas, start=None):
-    """One content block."""
+    """Return the messages of one content block."""
     begin = [frame({"contentBlockIndex": index, "start": start}, name="contentBlockStart")] if start else []
     changes = [frame({"contentBlockIndex": index, "delta": delta}, name="contentBlockDelta") for delta in deltas]
     return [*begin, *changes, frame({"contentBlockIndex": index}, name="contentBlockStop")]
 
 
 def framed(*blocks, reason):
-    """A whole stream around the blocks."""
+    """Return a complete stream with these content blocks."""
     usage = {"inputTokens": 6, "outputTokens": 3, "totalTokens": 15, "cacheReadInputTokens": 4, "cacheWriteInputTokens": 2}
     end = [frame({"stopReason": reason}, name="messageStop"), frame({"usage": usage, "metrics": {"latencyMs": 1}}, name="metadata")]
     return [frame({"role": "assistant"}, name="messageStart"), *blocks, *end]
 
 
-def texts(*given, reason="end_turn"):
-    """An answer of these texts."""
-    return framed(*block(0, *({"text": text} for text in given)), reason=reason)
+def texts(*deltas, reason="end_turn"):
+    """Return an answer with these texts."""
+    return framed(*block(0, *({"text": text} for text in deltas)), reason=reason)
 
 
 def calls():
-    """A thought, and two calls at once."""
+    """Return an answer with a thought and two parallel tool calls."""
     thought = block(0, {"reasoningContent": {"text": "hm"}}, {"reasoningContent": {"signature": "sealed"}})
     uses = [
-        piece
-        for index, (id, name, written) in enumerate(CALLS, start=1)
-        for piece in block(
-            index, *({"toolUse": {"input": half}} for half in halves(written)), start={"toolUse": {"toolUseId": id, "name": name}}
+        message
+        for index, (id, name, arguments) in enumerate(CALLS, start=1)
+        for message in block(
+            index, *({"toolUse": {"input": half}} for half in halves(arguments)), start={"toolUse": {"toolUseId": id, "name": name}}
         )
     ]
     return framed(*thought, *uses, reason="tool_use")
 
 
 def make(vendor, key, timeout_s):
+    """Return the real provider, pointed at the fake vendor."""
     return BedrockProvider("bedrock", region="eu-west-1", endpoint_url=vendor.root, timeout_s=timeout_s, caches=True)
 
 

@@ -1,4 +1,4 @@
-"""OpenAI's Chat Completions, which Mistral speaks too."""
+"""Answers in the format of OpenAI's Chat Completions API, which Mistral uses too."""
 
 from parley.llm.vendors import mistral
 from parley.llm.vendors.openai import OpenAIProvider
@@ -7,36 +7,38 @@ from tests.fakes.wire_formats.wire_format import CALLS, WireFormat, halves, sse
 
 
 def chunk(delta, *, finish=None, usage=None):
-    """One event."""
+    """Return one event."""
     return sse({"choices": [] if usage else [{"index": 0, "delta": delta, "finish_reason": finish}], "usage": usage})
 
 
-def texts(*given, finish="stop", usage=USAGE):
-    """An answer of these texts; `usage=None` tells none."""
+def texts(*deltas, finish="stop", usage=USAGE):
+    """Return an answer with these texts. A usage of None is not sent."""
     counts = [chunk({}, usage=usage)] if usage else []
-    return [*(chunk({"content": text}) for text in given), chunk({}, finish=finish), *counts, b"data: [DONE]\n\n"]
+    return [*(chunk({"content": text}) for text in deltas), chunk({}, finish=finish), *counts, b"data: [DONE]\n\n"]
 
 
 def calls():
-    """Two calls at once, their arguments in pieces and interleaved."""
+    """Return an answer with two parallel tool calls whose arguments arrive interleaved."""
     starts = [
         chunk({"tool_calls": [{"index": n, "id": id, "function": {"name": name, "arguments": ""}}]})
         for n, (id, name, _) in enumerate(CALLS)
     ]
-    pieces = [
+    argument_deltas = [
         chunk({"tool_calls": [{"index": n, "function": {"arguments": half}}]})
         for side in (0, 1)
-        for n, (*_, written) in enumerate(CALLS)
-        for half in [halves(written)[side]]
+        for n, (*_, arguments) in enumerate(CALLS)
+        for half in [halves(arguments)[side]]
     ]
-    return [*starts, *pieces, chunk({}, finish="tool_calls"), chunk({}, usage=USAGE), b"data: [DONE]\n\n"]
+    return [*starts, *argument_deltas, chunk({}, finish="tool_calls"), chunk({}, usage=USAGE), b"data: [DONE]\n\n"]
 
 
 def make(vendor, key, timeout_s):
+    """Return the real OpenAI provider, pointed at the fake vendor."""
     return OpenAIProvider("openai", api_key=key, base_url=vendor.url, timeout_s=timeout_s)
 
 
 def make_mistral(vendor, key, timeout_s):
+    """Return the real Mistral provider, pointed at the fake vendor."""
     return OpenAIProvider("mistral", api_key=key, base_url=vendor.url, timeout_s=timeout_s, dialect=mistral.DIALECT)
 
 

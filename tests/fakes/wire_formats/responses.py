@@ -1,4 +1,4 @@
-"""OpenAI's Responses API."""
+"""Answers in the format of OpenAI's Responses API."""
 
 from parley.llm.vendors.openai import OpenAIProvider
 from tests.fakes.wire_formats.wire_format import CALLS, WireFormat, sse
@@ -8,28 +8,29 @@ REASONING = {"type": "reasoning", "id": "rs_1", "summary": [], "encrypted_conten
 
 
 def ended(status="completed", **fields):
-    """The last event."""
+    """Return the last event."""
     return sse({"type": f"response.{status}", "response": {"status": status, "usage": USAGE} | fields})
 
 
 def done(item):
-    """An item that is whole."""
+    """Return a completed output item."""
     return sse({"type": "response.output_item.done", "item": item})
 
 
-def texts(*given):
-    """An answer of these texts."""
+def texts(*deltas):
+    """Return an answer with these texts."""
     created = sse({"type": "response.created", "response": {"status": "in_progress"}})
-    return [created, *(sse({"type": "response.output_text.delta", "delta": text}) for text in given), ended()]
+    return [created, *(sse({"type": "response.output_text.delta", "delta": text}) for text in deltas), ended()]
 
 
 def calls():
-    """A thought, and two calls at once."""
-    items = [{"type": "function_call", "call_id": id, "name": name, "arguments": written} for id, name, written in CALLS]
+    """Return an answer with a thought and two parallel tool calls."""
+    items = [{"type": "function_call", "call_id": id, "name": name, "arguments": arguments} for id, name, arguments in CALLS]
     return [done(REASONING), *map(done, items), ended()]
 
 
 def make(vendor, key, timeout_s):
+    """Return the real provider, pointed at the fake vendor."""
     return OpenAIProvider("openai", api_key=key, base_url=vendor.url, timeout_s=timeout_s, api="responses")
 
 

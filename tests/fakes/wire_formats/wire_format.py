@@ -1,4 +1,4 @@
-"""A vendor's wire format: its real provider, and the bytes of an answer."""
+"""A vendor's wire format: its real provider and the bytes of its answers."""
 
 import json
 from collections.abc import Callable
@@ -13,7 +13,10 @@ CALLS = [("call_aaa1", "calculator", '{"expression": "1+1"}'), ("call_bbb2", "we
 
 @dataclass(frozen=True)
 class WireFormat:
-    """`texts` makes the pieces of an answer whose usage is 12 in, 4 of them cached, and 3 out; `calls` those of two tool calls."""
+    """Builders for one vendor: `make` a provider, an answer of `texts`, and an answer with two tool `calls`.
+
+    The answer of `texts` reports 12 input tokens, 4 of them cached, and 3 output tokens.
+    """
 
     name: str
     make: Callable[..., Provider]
@@ -22,20 +25,23 @@ class WireFormat:
     content_type: str = "text/event-stream"
 
     def plays(self, vendor: Vendor, pieces: list[bytes], **options: Any) -> None:
-        """Let the vendor answer with these pieces; botocore reads as they come only in chunked encoding, which AWS uses."""
+        """Script the vendor to answer with these pieces.
+
+        botocore reads pieces as they arrive only in chunked encoding, which AWS uses.
+        """
         vendor.script = sends(pieces, content_type=self.content_type, is_chunked=self.name == "bedrock", **options)
 
-    def provider(self, vendor: Vendor, *, key: str = "k", timeout_s: float = 5.0) -> Provider:
-        """Make the real provider, pointed at the fake vendor."""
+    def provider(self, vendor: Vendor, *, key: str = "k", timeout_s: float = 60.0) -> Provider:
+        """Return the real provider, pointed at the fake vendor."""
         return vendor.closing(self.make(vendor, key, timeout_s))
 
 
 def sse(document: Any, *, event: str | None = None) -> bytes:
-    """One Server-Sent Event, with letters as they are."""
+    """Return one Server-Sent Event with unescaped Unicode."""
     name = f"event: {event}\n" if event else ""
     return f"{name}data: {json.dumps(document, ensure_ascii=False)}\n\n".encode()
 
 
 def halves(text: str) -> list[str]:
-    """Two pieces of a text."""
+    """Return a text in two pieces."""
     return [text[: len(text) // 2], text[len(text) // 2 :]]

@@ -1,20 +1,24 @@
-"""A worker that dies at any step of a turn, and the client's retry with the same idempotency key."""
+"""A worker dies at any step of a turn, and the client retries with the same idempotency key."""
 
 import json
+import os
 import subprocess
 import sys
 
 import pytest
 
+from functions.chat.turn.events import NumberedEvent
 from tests.conftest import ROOT
 from tests.functions.chat.crash_worker import IDEMPOTENCY_KEY
+from tests.support.time_limits import HANG_S, wait_until
 from tests.support.turns import HELLO, ScriptedProvider, make_services, stored_messages, take_numbered
 
-# Four statements and a commit; recall and its commit; a tick with its commit for the call, two words and the end; three
-# statements and a commit.
+# Begin: four statements and a commit. Retrieval: a statement and a commit. Heartbeats: a statement and a commit each for
+# the model call, two text deltas and the end. Finish: three statements and a commit.
 STEPS = 5 + 2 + 2 * 4 + 4
-BEGUN = 5
+BEGIN_STEPS = 5
 DIED = 9
+WORKER_NAME = "crash-worker"
 STATE = """
 SELECT t.id, t.status, (SELECT count(*) FROM turns o WHERE o.user_id = t.user_id) AS turns,
        (SELECT count(*) FROM usage u WHERE u.user_id = t.user_id) AS charges,
@@ -24,38 +28,46 @@ SELECT t.id, t.status, (SELECT count(*) FROM turns o WHERE o.user_id = t.user_id
 
 
 @pytest.fixture
-def crash(alice):
-    """Return a function that runs a worker which dies at a given step of the turn."""
+def crash(alice, postgres):
+    """Run a worker that takes the turn and dies at a step; return when PostgreSQL has rolled its transaction back."""
+
+    def is_disconnected():
+        return postgres.execute(f"SELECT count(*) FROM pg_stat_activity WHERE application_name = '{WORKER_NAME}'") == [(0,)]
 
     def crash(step):
         command = [sys.executable, "-W", "ignore", "-m", "tests.functions.chat.crash_worker", str(step)]
-        claims = json.dumps(alice.claims)
-        return subprocess.run(command, cwd=ROOT, input=claims, text=True, capture_output=True, timeout=100, check=False)
+        variables = os.environ | {"PGAPPNAME": WORKER_NAME}
+        options = {"env": variables, "input": json.dumps(alice.claims), "text": True, "capture_output": True, "check": False}
+        done = subprocess.run(command, cwd=ROOT, timeout=HANG_S, **options)
+        assert wait_until(is_disconnected)
+        return done
 
     return crash
 
 
 @pytest.fixture
 def retry(engine, alice, change):
-    """Return a function that repeats the request half a minute later."""
+    """Send the same request again after the turn has become stale."""
 
     def retry():
         change("UPDATE turns SET heartbeat_at = now() - interval '31 seconds' WHERE user_id = :u", u=alice.id)
-        taken = take_numbered(make_services(engine, ScriptedProvider(HELLO)), alice, idempotency_key=IDEMPOTENCY_KEY, model="priced")
-        return [(one.number, one.event.name, one.event.data()) for one in taken]
+        options = {"idempotency_key": IDEMPOTENCY_KEY, "model": "priced", "time_limit_s": HANG_S}
+        events = take_numbered(make_services(engine, ScriptedProvider(HELLO)), alice, **options)
+        return [(each.number, each.event.name, each.event.data()) for each in events if isinstance(each, NumberedEvent)]
 
     return retry
 
 
 @pytest.mark.parametrize("step", range(1, STEPS + 1))
 def test_a_retry_finds_one_ended_turn_whichever_step_the_worker_died_at(engine, alice, crash, retry, row, log, step):
-    assert crash(step).returncode == DIED
+    done = crash(step)
+    assert done.returncode == DIED, done.stderr
     first, second = retry(), retry()
     state = row(STATE, u=alice.id)
     question, answer = stored_messages(engine, alice, first[0][2]["conversation_id"])
     logged = "".join("".join(data["texts"]) for _, name, data in log(state.id) if name == "text.delta")
 
-    assert state.status == ("completed" if step <= BEGUN else "interrupted")
+    assert state.status == ("completed" if step <= BEGIN_STEPS else "interrupted")
     assert (state.turns, state.charges, state.reserved) == (1, 1, 0)
     assert (question.text, answer.status) == ("hello", state.status)
     assert answer.text == logged == "Hello"[: len(logged)]
@@ -66,6 +78,7 @@ def test_a_retry_finds_one_ended_turn_whichever_step_the_worker_died_at(engine, 
 def test_a_complete_turn_takes_the_expected_steps(crash, retry, row, alice):
     done = crash(0)
 
-    assert (done.returncode, int(done.stdout.split()[-1])) == (0, STEPS)
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout.split()[-1]) == STEPS
     assert retry()[-1][1] == "turn.completed"
     assert tuple(row(STATE, u=alice.id))[1:] == ("completed", 1, 1, 0)

@@ -13,6 +13,7 @@ from parley.llm import messages as llm
 from parley.llm.errors import ProviderFailed
 from parley.turn_recovery import interrupt_if_stale
 from tests.support.api_gateway import Function, rest_event
+from tests.support.time_limits import wait_until
 from tests.support.turns import (
     HELLO,
     HangingProvider,
@@ -23,7 +24,6 @@ from tests.support.turns import (
     stored_messages,
     take,
     take_numbered,
-    wait_until,
 )
 
 WORDS = [llm.TextDelta(word) for word in ("one ", "two ", "three ", "four")]

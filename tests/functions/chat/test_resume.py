@@ -12,7 +12,8 @@ from functions.chat.turn.events import NumberedEvent, Ping
 from functions.chat.turn.replay import follow_events
 from parley.deadline import Deadline
 from parley.llm import messages as llm
-from tests.support.turns import HELLO, HangingProvider, ScriptedProvider, make_services, take_numbered, wait_until
+from tests.support.time_limits import wait_until
+from tests.support.turns import HELLO, HangingProvider, ScriptedProvider, make_services, take_numbered
 
 
 def events(answer):
