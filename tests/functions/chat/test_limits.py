@@ -195,7 +195,7 @@ def test_too_long_a_prompt_is_413_with_the_numbers(chat, alice):
     answer = chat.post("/chat", {"message": "word " * 5000}, as_=alice)
 
     assert (answer.status, answer.json["code"]) == (413, "context_too_long")
-    assert re.search(r"about 8\d{3} tokens.*takes 1500", answer.json["detail"])
+    assert re.search(r"about 8\d{3} tokens.*accepts 1500", answer.json["detail"])
 
 
 def test_a_user_sees_their_usage_by_day_and_model_and_the_remaining_budget(engine, chat, conversation, alice, bob):

@@ -150,7 +150,7 @@ def test_a_foreign_conversation_and_a_missing_one_look_alike(services, alice, bo
 def test_an_unable_model_is_refused_before_anything_is_stored(engine, services, alice, model):
     with pytest.raises(ModelNotFound) as caught:
         take(services(*HELLO), alice, model=model)
-    assert "There are: offline, seeing, priced." in caught.value.public_message
+    assert "Available models: offline, seeing, priced." in caught.value.public_message
     with principal_scope(engine, alice.principal) as connection:
         assert conversations.page(connection, user_id=alice.id, limit=5, after=None) == []
 

@@ -144,7 +144,7 @@ def test_the_prompt_of_a_long_document_has_headings_and_neighbouring_chunks(read
 
     assert "Part 2" in second.system
     assert "Sentence" not in second.system
-    assert "Before it stands:" in second.messages[-1].text
+    assert "Text before the chunk:" in second.messages[-1].text
 
 
 def test_a_description_is_stored_as_one_short_line(read, postgres):

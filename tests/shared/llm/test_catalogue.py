@@ -50,7 +50,7 @@ def test_an_unknown_model_is_refused_with_what_there_is(tmp_path):
     with pytest.raises(ModelNotFound) as caught:
         catalogue(tmp_path).ordered("gpt-99", environment={})
 
-    assert caught.value.public_message == "There is no model 'gpt-99' here. There are: spare, best."
+    assert caught.value.public_message == "Unknown or unavailable model 'gpt-99'. Available models: spare, best."
 
 
 def test_a_model_without_its_key_cannot_be_chosen(tmp_path):
@@ -75,26 +75,26 @@ def test_a_user_stays_with_the_model_that_was_drawn_for_them(tmp_path):
 @pytest.mark.parametrize(
     ("wrong", "right", "message"),
     [
-        ('chat = "best"', 'chat = "nothing"', "roles.chat: no such model or strategy: nothing"),
-        ('"real", "spare"', '"real", "spair"', "line 6: strategies.best.models: no such model: spair"),
+        ('chat = "best"', 'chat = "nothing"', "roles.chat: unknown model or strategy: nothing"),
+        ('"real", "spare"', '"real", "spair"', "line 6: strategies.best.models: unknown model: spair"),
         ('provider = "openai"', 'provider = "opnai"', "models.real.provider"),
         ('api_key = "env:BIG_KEY"', 'api_key = "sk-the-key-itself"', "models.real.api_key"),
         ('name = "big"', 'nmae = "big"', "models.real.nmae"),
         ("[models.real]", "[models.real", "line"),
-        ('kind = "fallback"', 'kind = "weighted"\nweights = [1]', "one for each model"),
+        ('kind = "fallback"', 'kind = "weighted"\nweights = [1]', "number per model"),
         ('kind = "fallback"', 'kind = "weighted"\nweights = [0, 0]', "not all zero"),
         ('chat = "best"', 'summary = "best"', "roles.chat"),
-        ('name = "big"', 'api = "converse"\nname = "big"', "line 9: models.real: api: openai has no 'converse'"),
+        ('name = "big"', 'api = "converse"\nname = "big"', "line 9: models.real: api: openai does not support 'converse'"),
         ('name = "big"', "name = 7", "line 9: models.real.name"),
         ('name = "big"\n', "", "line 7: models.real.name: Field required"),
         ('name = "big"', 'name = "big"\nkind = "embedding"', "line 7: models.real: dimensions"),
-        ('"real", "spare"', '"real", "real"', "line 6: strategies.best: models: one of them stands twice"),
-        ('kind = "fallback"', 'kind = "fixed"', "line 6: strategies.best: models: a fixed strategy names one"),
+        ('"real", "spare"', '"real", "real"', "line 6: strategies.best: models: must not contain duplicates"),
+        ('kind = "fallback"', 'kind = "fixed"', "line 6: strategies.best: models: a fixed strategy must name exactly one model"),
         ('kind = "fallback"', 'kind = "cheapest"', "line 5: strategies.best.kind"),
         ('chat = "best"', 'chat = "best"\nembedding = "spare"', "line 4: roles.embedding: spare is a chat model"),
         ('chat = "best"', 'chat = "best"\nrerank = "spare"', "line 4: roles.rerank: spare is a chat model"),
-        ('chat = "best"', 'chat = "best"\nrerank = "best"', "line 4: roles.rerank: name one model"),
-        ('name = "big"', 'name = "big"\nkind = "rerank"', "line 10: models.real: kind: openai has no rerank"),
+        ('chat = "best"', 'chat = "best"\nrerank = "best"', "line 4: roles.rerank: must name a model"),
+        ('name = "big"', 'name = "big"\nkind = "rerank"', "line 10: models.real: kind: openai does not support rerank"),
         ('chat = "best"', 'chat = "best"\npoem = "spare"', "line 4: roles.poem"),
     ],
 )

@@ -125,7 +125,7 @@ def test_a_refused_key_passes_on_to_the_fallback_and_is_never_tried_again(ask, c
 
     assert text_of(asked) == "Hello"
     assert playing.asked == ["one", "two", "two"]
-    assert "a provider is misconfigured" in caplog.messages
+    assert "provider_misconfigured" in caplog.messages
 
 
 def test_after_the_first_text_nothing_is_repeated(ask):

@@ -1,1 +1,1 @@
-"""Language models: our own vocabulary, one module for each vendor, and the catalogue that chooses."""
+"""Language models: vendor-neutral messages, the model catalogue, the router, and one module per vendor."""

@@ -1,7 +1,7 @@
 """The model catalogue: which models exist, what they cost, and which model plays which role.
 
-It is `models.toml`, beside this module or wherever the settings say. Keys stand in it as references, `env:NAME` or
-`secret:name`, never as themselves. Errors name the line, which `tomllib` does not report.
+It is read from `models.toml` beside this module, or from the place that the settings name. Keys are references, `env:NAME`
+or `secret:name`, never the keys themselves. Errors name the line, which `tomllib` does not report for valid TOML.
 """
 
 import hashlib
@@ -23,7 +23,7 @@ _TOML_NAME = re.compile(r"""[\w-]+|"[^"]*"|'[^']*'""")
 
 
 def line_of(text: str, field_path: Sequence[str | int]) -> int:
-    """Return the line (from 1) of the field at `place`, or of the nearest table around it; 1 where neither is there."""
+    """Return the line (from 1) of the field at `field_path`, or of its nearest enclosing table, or 1 if there is neither."""
     lines = _toml_lines(text)
     names = tuple(map(str, field_path))
     for length in range(len(names), 0, -1):
@@ -33,16 +33,16 @@ def line_of(text: str, field_path: Sequence[str | int]) -> int:
 
 
 def _toml_lines(text: str) -> dict[tuple[str, ...], int]:
-    """Return the line of each table and field. Lines inside strings of several lines may pass for fields; no more is needed."""
-    found: dict[tuple[str, ...], int] = {}
+    """Return the line of each table and field. A line inside a multi-line string may be taken for a field."""
+    lines: dict[tuple[str, ...], int] = {}
     table: tuple[str, ...] = ()
     for number, line in enumerate(text.splitlines(), start=1):
         if match := _TOML_TABLE.match(line):
             table = _toml_names(match[1])
-            found.setdefault(table, number)
+            lines.setdefault(table, number)
         elif match := _TOML_FIELD.match(line):
-            found.setdefault((*table, *_toml_names(match[1])), number)
-    return found
+            lines.setdefault((*table, *_toml_names(match[1])), number)
+    return lines
 
 
 def _toml_names(dotted: str) -> tuple[str, ...]:
@@ -54,13 +54,13 @@ SHIPPED = Path(__file__).with_name("models.toml")
 type ModelRole = Literal["chat", "summary", "title", "facts", "describe", "embedding", "rerank"]
 type FieldPath = tuple[str | int, ...]
 
-# All other roles are played by chat models.
+# Every other role needs a chat model.
 _KINDS_BY_ROLE: dict[ModelRole, str] = {"embedding": "embedding", "rerank": "rerank"}
 _KIND_NAMES = {"chat": "a chat", "embedding": "an embedding", "rerank": "a rerank"}
 
 
 class CatalogueInvalid(ParleyError):
-    """`models.toml` cannot be used; the message names the file, the lines, and what is wrong there."""
+    """The catalogue is invalid; the message names its source, the lines and the mistakes."""
 
     code = "catalogue_invalid"
 
@@ -69,25 +69,25 @@ class CatalogueInvalid(ParleyError):
 
 
 class NoModel(ParleyError):
-    """Nothing that the catalogue names for chat can be called here."""
+    """No model of the catalogue for this role is available: its key is missing."""
 
     status, code = 503, "no_model"
-    public_message = "No model can answer here. Tell whoever runs this server."
+    public_message = "No model is available. Contact the operator."
     retry_after_s = 60.0
 
 
 class ModelNotFound(ParleyError):
-    """The request names a model that is not in the catalogue, or that cannot be called here."""
+    """The request names a model that is not in the catalogue or not available."""
 
     status, code = 404, "model_not_found"
 
     def __init__(self, name: str, *, allowed: Iterable[str]) -> None:
-        super().__init__(f"no model {name!r} here")
-        self.public_message = f"There is no model {name!r} here. There are: {', '.join(allowed) or 'none'}."
+        super().__init__(f"unknown or unavailable model {name!r}")
+        self.public_message = f"Unknown or unavailable model {name!r}. Available models: {', '.join(allowed) or 'none'}."
 
 
 class Strategy(CatalogueTable):
-    """How to choose among models: the one named, the first that can answer, or one drawn by weight."""
+    """A rule that selects among models: a fixed model, the first available one, or one drawn by weight."""
 
     kind: Literal["fixed", "fallback", "weighted"]
     models: list[str] = Field(min_length=1)
@@ -96,40 +96,40 @@ class Strategy(CatalogueTable):
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
         if self.weights is not None and (len(self.weights) != len(self.models) or min(self.weights) < 0 or sum(self.weights) <= 0):
-            raise ValueError("weights: one for each model, none below zero, not all zero")
+            raise ValueError("weights: must be one non-negative number per model, not all zero")
         if self.weights is not None and self.kind != "weighted":
-            raise ValueError("weights: only a weighted strategy has them")
+            raise ValueError("weights: allowed only in a weighted strategy")
         if self.kind == "fixed" and len(self.models) > 1:
-            raise ValueError("models: a fixed strategy names one")
+            raise ValueError("models: a fixed strategy must name exactly one model")
         if len(set(self.models)) < len(self.models):
-            raise ValueError("models: one of them stands twice")
+            raise ValueError("models: must not contain duplicates")
         return self
 
     def drawn(self, subject: object = None) -> list[str]:
         """Return the models' ids in the order in which to try them.
 
-        The first of a weighted strategy is drawn, the others follow by weight; a model of weight zero comes last. The
-        same subject always draws the same, while models and weights stay; without one it is drawn anew each time.
+        A weighted strategy draws the first model at random; the others follow by weight, those of weight zero last. The
+        same subject always draws the same model until models or weights change. Without a subject, each call draws again.
         """
         if self.kind != "weighted":
             return self.models
         weights = dict(zip(self.models, self.weights or [1.0] * len(self.models), strict=True))
-        first = self._at(_subject_share(self.models, subject), weights)
+        first = self._model_at(_subject_share(self.models, subject), weights)
         others = (model for model in self.models if model != first)
         return [first, *sorted(others, key=lambda model: -weights[model])]
 
-    def _at(self, share: float, weights: Mapping[str, float]) -> str:
-        """Return whose part of all the weights `share` falls into."""
-        reached, chosen = 0.0, [model for model in self.models if weights[model] > 0]
-        for model in chosen:
-            reached += weights[model]
-            if share * sum(weights.values()) < reached:
+    def _model_at(self, share: float, weights: Mapping[str, float]) -> str:
+        """Return the model whose interval contains `share` (0 to 1) when the weights are laid end to end."""
+        end, weighted = 0.0, [model for model in self.models if weights[model] > 0]
+        for model in weighted:
+            end += weights[model]
+            if share * sum(weights.values()) < end:
                 return model
-        return chosen[-1]
+        return weighted[-1]
 
 
 class Catalogue(CatalogueTable):
-    """All of `models.toml`."""
+    """The whole catalogue: models by id, strategies by name, and the model or strategy of each role."""
 
     roles: dict[ModelRole, str]
     models: dict[str, Model]
@@ -137,7 +137,7 @@ class Catalogue(CatalogueTable):
 
     @classmethod
     def load(cls, path: Path | None = None) -> Self:
-        """Read the file, or the one that ships. Raises CatalogueInvalid."""
+        """Read the catalogue at `path`, or the one that ships. Raises CatalogueInvalid."""
         path = path or SHIPPED
         try:
             return cls.parse(path.read_text(), source=path)
@@ -146,111 +146,113 @@ class Catalogue(CatalogueTable):
 
     @classmethod
     def parse(cls, text: str, *, source: object) -> Self:
-        """Read a catalogue from text; `source` names it in errors. Raises CatalogueInvalid with the lines of all mistakes."""
+        """Parse a catalogue; `source` names it in errors. Raises CatalogueInvalid with the lines of all mistakes."""
         try:
             catalogue = cls.model_validate(tomllib.loads(text))
         except tomllib.TOMLDecodeError as exc:
             raise CatalogueInvalid(source, str(exc)) from exc
         except ValidationError as exc:
-            raise CatalogueInvalid(source, _described(text, [(error["loc"], error["msg"]) for error in exc.errors()])) from exc
-        if mismatches := list(catalogue._mismatches()):
-            raise CatalogueInvalid(source, _described(text, mismatches))
+            raise CatalogueInvalid(source, _format_problems(text, [(error["loc"], error["msg"]) for error in exc.errors()])) from exc
+        if problems := list(catalogue._reference_problems()):
+            raise CatalogueInvalid(source, _format_problems(text, problems))
         return catalogue
 
-    def _mismatches(self) -> Iterator[tuple[FieldPath, str]]:
-        """Yield where names lead nowhere."""
+    def _reference_problems(self) -> Iterator[tuple[FieldPath, str]]:
+        """Yield the names that refer to no model or strategy, or to one of the wrong kind."""
         if "chat" not in self.roles:
-            yield ("roles", "chat"), "name the model or strategy that answers"
+            yield ("roles", "chat"), "required: name a model or strategy"
         for id in self.strategies.keys() & self.models.keys():
             yield ("strategies", id), "a model has the same name"
         for id, strategy in self.strategies.items():
             for model in strategy.models:
                 if model not in self.models:
-                    yield ("strategies", id, "models"), f"no such model: {model}"
+                    yield ("strategies", id, "models"), f"unknown model: {model}"
                 elif self.models[model].kind != "chat":
-                    yield ("strategies", id, "models"), f"no chat model: {model}"
+                    yield ("strategies", id, "models"), f"not a chat model: {model}"
         for role, name in self.roles.items():
-            yield from (((("roles", role)), problem) for problem in self._problems_of_role(role, name))
+            yield from (((("roles", role)), problem) for problem in self._role_problems(role, name))
 
-    def _problems_of_role(self, role: ModelRole, name: str) -> Iterator[str]:
+    def _role_problems(self, role: ModelRole, name: str) -> Iterator[str]:
         if name not in self.models and name not in self.strategies:
-            yield f"no such model or strategy: {name}"
+            yield f"unknown model or strategy: {name}"
         elif name in self.models and self.models[name].kind != _KINDS_BY_ROLE.get(role, "chat"):
             yield f"{name} is {_KIND_NAMES[self.models[name].kind]} model"
         elif name in self.strategies and role == "embedding":
-            yield "name one model: vectors of different models cannot be compared"
+            yield "must name a model, because vectors of different models cannot be compared"
         elif name in self.strategies and role == "rerank":
-            yield "name one model: a strategy chooses among chat models"
+            yield "must name a model, because a strategy selects among chat models"
 
     def available(self, environment: Mapping[str, str]) -> dict[str, Model]:
-        """Return the chat models that can be called, by id."""
+        """Return the chat models whose keys are available, by id."""
         return {id: model for id, model in self.models.items() if model.kind == "chat" and not model.obstacle(environment)}
 
     def default(self, environment: Mapping[str, str]) -> str | None:
-        """Return the id of the model that usually answers, None if none can."""
+        """Return the id of the first available model of the role `chat`, or None."""
         chat = self.roles["chat"]
         ids = self.strategies[chat].models if chat in self.strategies else [chat]
         return next((id for id in ids if id in self.available(environment)), None)
 
     def roles_of(self, id: str, *, environment: Mapping[str, str]) -> list[ModelRole]:
-        """Return the roles that this model usually plays."""
+        """Return the roles for which this model is the first available one."""
         available = self.available(environment)
-        wanted = {role: self.strategies[name].models if name in self.strategies else [name] for role, name in self.roles.items()}
-        return [role for role, ids in wanted.items() if next((one for one in ids if one in available), None) == id]
+        ids_by_role = {role: self.strategies[name].models if name in self.strategies else [name] for role, name in self.roles.items()}
+        return [role for role, ids in ids_by_role.items() if next((other for other in ids if other in available), None) == id]
 
     def ordered(
         self, name: str | None = None, *, role: ModelRole = "chat", environment: Mapping[str, str], subject: object = None
     ) -> list[str]:
-        """Return the ids of the models to try for `name`, a model or a strategy, or for the role; never none.
+        """Return the ids of the available models for `name`, a model or a strategy, or else for the role; at least one.
 
-        A role that the catalogue does not name is played by `chat`. `subject` is who a weighted strategy draws for.
-        Raises ModelNotFound if there is no model of that name or nothing of it can be called here, NoModel for a role.
+        A role that the catalogue omits uses the models of `chat`. A weighted strategy draws for `subject`. Raises
+        ModelNotFound for a name and NoModel for a role without an available model.
         """
-        wanted = name or self.roles.get(role) or self.roles["chat"]
+        model_or_strategy = name or self.roles.get(role) or self.roles["chat"]
         available = self.available(environment)
-        drawn = self.strategies[wanted].drawn(subject) if wanted in self.strategies else [wanted]
+        strategy = self.strategies.get(model_or_strategy)
+        drawn = strategy.drawn(subject) if strategy else [model_or_strategy]
         if ids := [id for id in drawn if id in available]:
             return ids
         if name is None:
-            raise NoModel(f"nothing of {wanted!r} can be called")
-        raise ModelNotFound(wanted, allowed=[*available, *self._strategies(available)])
+            raise NoModel(f"no model of {model_or_strategy!r} is available")
+        raise ModelNotFound(model_or_strategy, allowed=[*available, *self._available_strategies(available)])
 
-    def _strategies(self, available: Mapping[str, Model]) -> list[str]:
-        """Return the strategies of which something can be called."""
+    def _available_strategies(self, available: Mapping[str, Model]) -> list[str]:
+        """Return the strategies with at least one available model."""
         return [name for name, strategy in self.strategies.items() if available.keys() & set(strategy.models)]
 
     def embedding(self, environment: Mapping[str, str]) -> Model:
-        """Return the model of the role `embedding`. Raises NoModel if there is none or it cannot be called here."""
+        """Return the model of the role `embedding`. Raises NoModel if there is none or its key is missing."""
         model = self.models.get(self.roles.get("embedding", ""))
         if model is None or model.obstacle(environment):
-            raise NoModel("no embedding model can be called")
+            raise NoModel("no embedding model is available")
         return model
 
     def reranking(self, environment: Mapping[str, str]) -> Model:
-        """Return the model of the role `rerank`. Raises NoModel if there is none or it cannot be called here."""
+        """Return the model of the role `rerank`. Raises NoModel if there is none or its key is missing."""
         model = self.models.get(self.roles.get("rerank", ""))
         if model is None or model.obstacle(environment):
-            raise NoModel("no rerank model can be called")
+            raise NoModel("no rerank model is available")
         return model
 
 
 def _subject_share(models: list[str], subject: object) -> float:
-    """Return a number from 0 up to 1 that is the subject's own."""
+    """Return a number from 0 up to 1: always the same for the same models and subject, random without a subject."""
     if subject is None:
         return random.random()  # noqa: S311 - a share of traffic, not a secret
     digest = hashlib.sha256(f"{' '.join(models)}:{subject}".encode()).digest()
     return int.from_bytes(digest[:8]) / 2**64
 
 
-def _described(text: str, problems: list[tuple[FieldPath, str]]) -> str:
-    told = ((field_path, problem.removeprefix("Value error, ")) for field_path, problem in problems)
+def _format_problems(text: str, problems: list[tuple[FieldPath, str]]) -> str:
+    cleaned = ((field_path, problem.removeprefix("Value error, ")) for field_path, problem in problems)
     return "; ".join(
-        f"line {line_of(text, _narrowed_path(field_path, problem))}: {_dotted_path(field_path)}: {problem}" for field_path, problem in told
+        f"line {line_of(text, _narrowed_path(field_path, problem))}: {_dotted_path(field_path)}: {problem}"
+        for field_path, problem in cleaned
     )
 
 
 def _narrowed_path(field_path: FieldPath, problem: str) -> FieldPath:
-    """Return the place of the field that a message of a whole table's begins with."""
+    """Return the path of the field with which the message of a table's validator begins: `field: problem`."""
     return (*field_path, problem.partition(":")[0])
 
 

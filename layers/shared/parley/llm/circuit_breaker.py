@@ -1,10 +1,10 @@
 """The circuit breaker of each provider, shared by all processes through a store.
 
-A circuit is closed while the provider answers, open after many failures, and half open while one caller probes it. After
-M. Nygard, "Release It!", 2nd edition, chapter 5. `Circuit` is a pure state machine; `CircuitBreaker` shares it.
+A circuit is closed while the provider responds, open after many failures, and half open while one caller probes it (M.
+Nygard, "Release It!", 2nd edition, chapter 5). `Circuit` is a pure state machine; `CircuitBreaker` shares it.
 
-A healthy call costs the store nothing: circuits are read again after two seconds at the earliest, failures are written,
-and of the successes only the first after a failure. A store that does not answer stops no call.
+A healthy call does not access the store: circuits are read at most every two seconds, and only failures and the first
+success after a failure are written. If the store is unavailable, calls proceed.
 """
 
 import time
@@ -21,14 +21,14 @@ type CircuitState = Literal["closed", "open", "half_open"]
 
 FAILURE_WINDOW = timedelta(seconds=60)
 COOLDOWN = timedelta(seconds=20)
-PROBE_TIMEOUT = timedelta(seconds=60)  # whoever probes for longer has died
+PROBE_TIMEOUT = timedelta(seconds=60)  # a process that probes for longer has died
 MIN_CALLS = 5
 MAX_CONSECUTIVE_FAILURES = 5
 
 
 @dataclass(frozen=True, slots=True)
 class Circuit:
-    """What is known of a provider. Counts are of the window that began at `window_at`."""
+    """The state of a provider. `calls` and `failures` count within the window that began at `window_at`."""
 
     state: CircuitState = "closed"
     calls: int = 0
@@ -39,7 +39,7 @@ class Circuit:
     probe_at: datetime | None = None
 
     def blocked_s(self, now: datetime) -> float:
-        """Return for how many seconds nobody may call; zero when closed, or when the next caller may probe."""
+        """Return for how many seconds calls are blocked; zero if the circuit is closed or the next caller may probe."""
         until = None
         if self.state == "open" and self.opened_at:
             until = self.opened_at + COOLDOWN
@@ -48,15 +48,15 @@ class Circuit:
         return max((until - now).total_seconds(), 0.0) if until else 0.0
 
     def probing(self, now: datetime) -> "Circuit | None":
-        """Return the circuit with a caller probing it; None if nobody may, or if it is closed and nobody need."""
+        """Return the circuit with a probe that starts now, or None if probing is not allowed yet or not needed."""
         if self.state == "closed" or self.blocked_s(now) > 0:
             return None
         return replace(self, state="half_open", probe_at=now)
 
     def failed(self, now: datetime, *, is_probe: bool = False, earlier_successes: int = 0) -> "Circuit":
-        """Count a failure, and the successes that came before it and were not counted yet.
+        """Return the circuit after a failure, preceded by `earlier_successes` that were not counted yet.
 
-        Only the probe's own failure opens a half open circuit again; other calls are from before it opened.
+        Only the probe's failure opens a half-open circuit again: other calls started before it opened.
         """
         if self.state == "half_open" and is_probe:
             return Circuit("open", opened_at=now)
@@ -69,10 +69,10 @@ class Circuit:
             failures=counted.failures + 1,
             in_a_row=1 if earlier_successes else counted.in_a_row + 1,
         )
-        return Circuit("open", opened_at=now) if counted._is_too_bad() else counted
+        return Circuit("open", opened_at=now) if counted._has_failed_too_often() else counted
 
     def succeeded(self, now: datetime, *, is_probe: bool = False, successes: int = 1) -> "Circuit":
-        """Count successes: the probe's closes the circuit, those from before it opened mean nothing."""
+        """Return the circuit after successes. The probe's success closes it; calls from before it opened do not count."""
         if self.state == "half_open" and is_probe:
             return Circuit()
         if self.state != "closed":
@@ -81,14 +81,14 @@ class Circuit:
         return replace(counted, calls=counted.calls + successes, in_a_row=0)
 
     def released(self) -> "Circuit | None":
-        """Return the circuit with nobody probing it: the next caller may. None if nobody did."""
+        """Return the circuit without its probe, so that the next caller may probe, or None if there was no probe."""
         return replace(self, probe_at=None) if self.state == "half_open" and self.probe_at else None
 
     def _in_window(self, now: datetime) -> "Circuit":
         has_ended = self.window_at is None or now - self.window_at >= FAILURE_WINDOW
         return Circuit(in_a_row=self.in_a_row, window_at=now) if has_ended else self
 
-    def _is_too_bad(self) -> bool:
+    def _has_failed_too_often(self) -> bool:
         return self.in_a_row >= MAX_CONSECUTIVE_FAILURES or (self.calls >= MIN_CALLS and 2 * self.failures >= self.calls)
 
 
@@ -98,19 +98,19 @@ type CircuitChange = Callable[[Circuit, datetime], Circuit | None]
 
 
 class CircuitStore(Protocol):
-    """Where the circuits are, with one clock for everybody."""
+    """The shared store of circuits, with one clock for all processes."""
 
     def read(self) -> tuple[Mapping[str, Circuit], datetime]:
-        """Return all circuits that have ever failed, and the time. Raises Unavailable."""
+        """Return every circuit that has ever failed, by provider, and the store's time. Raises Unavailable."""
         ...
 
     def change(self, provider: str, step: CircuitChange) -> Circuit | None:
-        """Let `step` change one circuit while nobody else can; None from it changes nothing. Raises Unavailable."""
+        """Apply `step` to a circuit under a lock and return the result; None from `step` changes nothing. Raises Unavailable."""
         ...
 
 
 class CircuitBreaker:
-    """Tells who may be called, and learns how it went."""
+    """Decides whether a provider may be called, and records the results. One per worker, sharing one store."""
 
     def __init__(self, store: CircuitStore, *, now_s: Callable[[], float] = time.monotonic) -> None:
         self._store, self._now_s = store, now_s
@@ -121,9 +121,9 @@ class CircuitBreaker:
         self._probing: set[str] = set()
 
     def admit(self, provider: str) -> float:
-        """Return zero if the provider may be called now, else after how many seconds to ask again.
+        """Return zero if the provider may be called now, else the number of seconds to wait.
 
-        Of all processes, one is let through to probe a provider whose time to cool down is over.
+        After an open circuit's cooldown, exactly one of all processes is admitted as the probe.
         """
         self._refresh()
         circuit = self._circuits.get(provider)
@@ -132,12 +132,12 @@ class CircuitBreaker:
         return circuit.blocked_s(self._read_at) or self._probe(provider)
 
     def failed(self, provider: str) -> None:
-        """Note a failed call."""
+        """Record a failed call."""
         earlier, is_probe = self._successes.pop(provider, 0), self._is_probing(provider)
         self._change(provider, lambda circuit, now: circuit.failed(now, is_probe=is_probe, earlier_successes=earlier))
 
     def succeeded(self, provider: str) -> None:
-        """Note that the provider answered."""
+        """Record a successful call."""
         circuit, is_probe = self._circuits.get(provider, Circuit()), self._is_probing(provider)
         self._successes[provider] = self._successes.get(provider, 0) + 1
         if circuit.state == "closed" and not circuit.in_a_row:
@@ -146,23 +146,23 @@ class CircuitBreaker:
         self._change(provider, lambda circuit, now: circuit.succeeded(now, is_probe=is_probe, successes=successes))
 
     def released(self, provider: str) -> None:
-        """Let the next caller probe the provider, if a probe of ours has ended without telling anything: it was stopped, say."""
+        """Let the next caller probe the provider if our own probe ended without a result, because it was stopped for example."""
         if self._is_probing(provider):
-            self._change(provider, lambda circuit, now: circuit.released())  # noqa: ARG005 - a step
+            self._change(provider, lambda circuit, now: circuit.released())  # noqa: ARG005 - the signature of a step
 
     def _probe(self, provider: str) -> float:
-        seen: list[float] = [0.0]
+        blocked_s: list[float] = [0.0]
 
         def step(circuit: Circuit, now: datetime) -> Circuit | None:
-            seen[0] = circuit.blocked_s(now)
+            blocked_s[0] = circuit.blocked_s(now)
             return circuit.probing(now)
 
         if self._change(provider, step):
             self._probing.add(provider)
-        return seen[0]
+        return blocked_s[0]
 
     def _is_probing(self, provider: str) -> bool:
-        """Whether the call that has ended was the probe."""
+        """Return whether the call that has ended was our probe, and forget the probe."""
         is_probing = provider in self._probing
         self._probing.discard(provider)
         return is_probing
@@ -176,24 +176,24 @@ class CircuitBreaker:
             circuits, self._read_at = self._store.read()
             self._circuits = dict(circuits)
         except Unavailable as exc:
-            logger.warning("the circuits of the providers cannot be read", reason=str(exc))
+            logger.warning("circuits_not_read", reason=str(exc))
 
     def _change(self, provider: str, step: CircuitChange) -> bool:
-        """Change the circuit; False if that was not called for or not possible."""
+        """Apply `step` to the circuit in the store; return False if it changes nothing or the store is unavailable."""
         try:
             changed = self._store.change(provider, step)
         except Unavailable as exc:
-            logger.warning("the circuit of a provider cannot be written", provider=provider, reason=str(exc))
+            logger.warning("circuit_not_written", provider=provider, reason=str(exc))
             return False
         if changed is None:
             return False
         self._circuits[provider] = changed
         if changed.state == "open":
-            logger.warning("a provider's circuit is open", provider=provider)
+            logger.warning("circuit_opened", provider=provider)
         return True
 
 
 def provider_key(model: Model) -> str:
-    """Return what shares a circuit: the provider, and which server of it."""
-    place = model.base_url or model.region
-    return f"{model.provider} {place}" if place else model.provider
+    """Return the name under which models share a circuit: the provider with its `base_url` or region."""
+    location = model.base_url or model.region
+    return f"{model.provider} {location}" if location else model.provider

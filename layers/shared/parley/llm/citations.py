@@ -1,7 +1,7 @@
-"""Citations: the numbers of sources in what a model writes.
+"""Citations: the source numbers that a model's text cites.
 
-`[3]`, `[1][2]` and `[1, 2]` cite. What stands in a code block or between backticks does not, nor does a link's text:
-`[1](address)` leads where the model wants, and `[1]: address` at the beginning of a line says where.
+`[3]`, `[1][2]` and `[1, 2]` are citations. Code blocks, inline code, links (`[1](url)`) and link definitions (`[1]: url` at
+the start of a line) are not: a link leads wherever the model wants.
 """
 
 import re
@@ -14,20 +14,20 @@ _LINK_TARGET = re.compile(r"^[ >]*\[[^\]\n]*\]:[^\n]*$", re.MULTILINE)
 
 
 def cited_numbers(text: str) -> set[int]:
-    """Return the numbers that a text cites, whether or not there are such sources."""
-    words = _LINK_TARGET.sub("", _SPAN.sub("`", "\n".join(_outside_fences(text))))
-    return {int(number) for match in _CITED.finditer(words) for number in match[1].split(",")}
+    """Return the numbers that a text cites. Whether such sources exist is not checked."""
+    prose = _LINK_TARGET.sub("", _SPAN.sub("`", "\n".join(_outside_fences(text))))
+    return {int(number) for match in _CITED.finditer(prose) for number in match[1].split(",")}
 
 
 def _outside_fences(text: str) -> Iterator[str]:
-    """Yield the lines that stand in no code block; one that is never closed goes to the end. A block parts what is around it."""
+    """Yield the lines outside of code blocks, and an empty line for each block. An unclosed block extends to the end."""
     fence = ""
     for line in text.splitlines():
-        found = _FENCE.match(line)
-        if not fence and not found:
+        match = _FENCE.match(line)
+        if not fence and not match:
             yield line
-        elif not fence and found:
-            fence = found[1]
+        elif not fence and match:
+            fence = match[1]
             yield ""
-        elif found and found[1].startswith(fence) and not found[2].strip():
+        elif match and match[1].startswith(fence) and not match[2].strip():
             fence = ""

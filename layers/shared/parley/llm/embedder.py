@@ -1,4 +1,4 @@
-"""Texts as vectors: the protocol that every vendor's embedder keeps, and what is checked of its answers."""
+"""Embeddings: the protocol of a vendor's embedder, batching, and checks of its responses."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -13,7 +13,7 @@ type EmbeddingPurpose = Literal["document", "query"]
 
 @dataclass(frozen=True, slots=True)
 class EmbeddingResult:
-    """One vector for each text, in order, and what it took."""
+    """One vector per text, in order, and the number of tokens used."""
 
     vectors: list[list[float]]
     input_tokens: int
@@ -21,19 +21,19 @@ class EmbeddingResult:
 
 
 class Embedder(Protocol):
-    """A way to one vendor's embeddings. `dimensions` is the length of its vectors."""
+    """One vendor's embedding model. `dimensions` is the length of its vectors; the batch limits apply to one call."""
 
     dimensions: int
     batch_texts: int
     batch_tokens: int
 
     def embed_batch(self, model_name: str, texts: Sequence[str], *, purpose: EmbeddingPurpose) -> EmbeddingResult:
-        """Embed texts that fit one call. Raises ProviderFailed or a kind of it; nothing is retried."""
+        """Embed texts that fit into one call. Raises ProviderFailed or a subclass; nothing is retried."""
         ...
 
 
 def embedding_batches(embedder: Embedder, texts: Sequence[str]) -> Iterator[list[str]]:
-    """Split texts by the vendor's limits; one that is too long by itself goes alone."""
+    """Split texts into batches within the vendor's limits. A text that exceeds them by itself is a batch of its own."""
     batch: list[str] = []
     room = embedder.batch_tokens
     for text in texts:
@@ -50,14 +50,14 @@ def embedding_batches(embedder: Embedder, texts: Sequence[str]) -> Iterator[list
 def checked_embeddings(
     provider: str, vectors: list[list[float]], texts: Sequence[str], *, dimensions: int, input_tokens: int | None
 ) -> EmbeddingResult:
-    """Return the vendor's vectors if they are what was asked for. Raises ProviderFailed if not."""
+    """Return the vendor's vectors if their number, length and values are valid. Raises ProviderFailed if not."""
     if len(vectors) != len(texts):
         raise ProviderFailed(provider, f"{len(vectors)} vectors for {len(texts)} texts")
     for vector in vectors:
         if len(vector) != dimensions:
-            raise ProviderFailed(provider, f"a vector of {len(vector)} numbers; the catalogue says {dimensions}")
+            raise ProviderFailed(provider, f"a vector has {len(vector)} numbers instead of {dimensions} as in the catalogue")
         if not all(isinstance(number, int | float) and math.isfinite(number) for number in vector):
-            raise ProviderFailed(provider, "a vector of what is not numbers")
+            raise ProviderFailed(provider, "a vector contains values that are not finite numbers")
     if input_tokens is not None:
         return EmbeddingResult(vectors, input_tokens)
     return EmbeddingResult(vectors, sum(map(estimate_tokens, texts)), is_estimated=True)

@@ -1,44 +1,45 @@
-"""How a provider's call can fail.
+"""Errors of model calls.
 
-ModelCannot                 422 model_cannot             asked for what this model is not able to do; nothing was sent
+ModelCannot                 422 model_cannot             the model lacks an ability; nothing was sent
 ContextTooLong              413 context_too_long         the prompt does not fit; nothing was sent
-ProviderFailed              502 provider_failed          the vendor answered nonsense or broke off
-  ProviderBusy              503 provider_busy            refused for load
-  ProviderTimeout           504 provider_timeout         no answer in time
-  ProviderRefused           502 provider_refused         repeating is useless; a kind of it says why:
-    ProviderRejected        502 provider_rejected        the request itself; the vendor's reason is told
-    ProviderMisconfigured   502 provider_misconfigured   our key, account or model name
+ProviderFailed              502 provider_failed          the response was unusable or the connection broke
+  ProviderBusy              503 provider_busy            refused because of load
+  ProviderTimeout           504 provider_timeout         no response in time
+  ProviderRefused           502 provider_refused         repeating is useless:
+    ProviderRejected        502 provider_rejected        the request was rejected; the vendor's reason is public
+    ProviderMisconfigured   502 provider_misconfigured   our key, account or model name was refused
 """
 
 from parley.errors import InvalidInput, ParleyError
 
 
 class ModelCannot(InvalidInput):
-    """The request needs what the model is not able to do."""
+    """The request needs an ability that the model does not have."""
 
     code = "model_cannot"
 
-    def __init__(self, model: str, needs: str) -> None:
-        super().__init__(f"the model {model!r} cannot do that: {needs}")
-        self.public_message = f"The model {model!r} cannot do that: {needs}."
-        self.needs = needs
+    def __init__(self, model: str, ability: str) -> None:
+        super().__init__(f"model {model!r} does not support {ability}")
+        self.public_message = f"The model {model!r} does not support {ability}."
+        self.ability = ability
 
 
 class ContextTooLong(ParleyError):
-    """What was asked does not fit the model's context; nothing was sent."""
+    """The prompt does not fit into the model's context; nothing was sent."""
 
     status, code = 413, "context_too_long"
 
     def __init__(self, model: str, *, tokens: int, limit: int) -> None:
         super().__init__(f"{tokens} tokens for {model!r}, limit {limit}")
         self.public_message = (
-            f"The prompt takes about {tokens} tokens, and the model {model!r} takes {limit} beside the answer. Shorten it, or ask for less."
+            f"The prompt takes about {tokens} tokens, but the model {model!r} accepts {limit} besides the answer. "
+            "Shorten the prompt or request a shorter answer."
         )
         self.tokens, self.limit = tokens, limit
 
 
 class ProviderFailed(ParleyError):
-    """The vendor answered with something unusable, or the connection broke."""
+    """The vendor's response was unusable, or the connection broke."""
 
     status, code = 502, "provider_failed"
     public_message = "The model failed to answer. Try again."
@@ -50,7 +51,7 @@ class ProviderFailed(ParleyError):
 
 
 class ProviderBusy(ProviderFailed):
-    """The vendor refused for load; repeating the whole call is safe."""
+    """The vendor refused the call because of load; repeating it is safe."""
 
     status, code = 503, "provider_busy"
     public_message = "The model is busy. Try again shortly."
@@ -62,29 +63,29 @@ class ProviderBusy(ProviderFailed):
 
 
 class ProviderTimeout(ProviderFailed):
-    """The vendor did not answer in time."""
+    """The vendor did not respond in time."""
 
     status, code = 504, "provider_timeout"
     public_message = "The model took too long. Try again."
 
 
 class ProviderRefused(ProviderFailed):
-    """The vendor refused our key, our account or the request itself: repeating it is useless."""
+    """The vendor refused our key, our account or the request itself; repeating the call is useless."""
 
     status, code = 502, "provider_refused"
-    public_message = "The model's provider refused the request. Tell whoever runs this server."
+    public_message = "The model's provider refused the request. Contact the operator."
     retryable = False
 
 
 class ProviderMisconfigured(ProviderRefused):
-    """The vendor refused our key, our account or the model's name: whoever runs this server must act."""
+    """The vendor refused our key, our account or the model's name; the operator must act."""
 
     status, code = 502, "provider_misconfigured"
-    public_message = "The model is not set up rightly here. Tell whoever runs this server."
+    public_message = "The model is misconfigured on this server. Contact the operator."
 
 
 class ProviderRejected(ProviderRefused):
-    """The vendor refused the request itself. Its reason is in `public_message` alone: it may repeat the prompt."""
+    """The vendor rejected the request itself. Its reason is only in `public_message`, because it may repeat the prompt."""
 
     status, code = 502, "provider_rejected"
 

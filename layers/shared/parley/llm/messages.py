@@ -1,7 +1,7 @@
-"""Messages, requests and stream events of a model call, in no vendor's format.
+"""Vendor-neutral messages, requests and stream events of a model call.
 
-A tool round is the assistant's message with the `ToolCall`s (and the `Thought`s beside them, unchanged and in order),
-then one message of the role `tool` with all their `ToolResult`s.
+A tool round is one assistant message with the `ToolCall`s (and the `Thought`s between them, unchanged and in order),
+followed by one message of the role `tool` with all their `ToolResult`s.
 """
 
 import base64
@@ -14,7 +14,7 @@ from typing import Any, Literal, Self
 from parley.errors import InvalidInput
 
 _DATA_URL = re.compile(r"data:(image/(?:png|jpeg|gif|webp));base64,", re.IGNORECASE)
-# How files of each type begin: a vendor is told a type, and refuses an image of another.
+# The first bytes of each image type: vendors reject an image whose type differs from the declared one.
 _MAGIC_BYTES = {
     "image/png": re.compile(rb"\x89PNG\r\n\x1a\n"),
     "image/jpeg": re.compile(rb"\xff\xd8\xff"),
@@ -25,21 +25,21 @@ _MAGIC_BYTES = {
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """Words."""
+    """Plain text."""
 
     text: str
 
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """A picture: PNG, JPEG, GIF or WebP."""
+    """A PNG, JPEG, GIF or WebP image."""
 
     media_type: str
     data: bytes
 
     @classmethod
     def from_data_url(cls, url: str) -> Self:
-        """Read `data:image/…;base64,…`. Raises InvalidInput for anything else: no vendor shall fetch an address for us."""
+        """Parse `data:image/…;base64,…`. Raises InvalidInput for anything else: vendors must not fetch URLs for us."""
         match = _DATA_URL.match(url)
         try:
             if not match:
@@ -50,23 +50,23 @@ class Image:
             return cls(media_type, content)
         except (ValueError, binascii.Error) as exc:
             raise InvalidInput(
-                "an image is a data URL of PNG, JPEG, GIF or WebP in base64, and of the type that it says", loc=("body", "images")
+                "an image must be a base64 data URL of a PNG, JPEG, GIF or WebP that matches its declared type", loc=("body", "images")
             ) from exc
 
     @property
     def base64(self) -> str:
-        """Return the bytes in base64."""
+        """The bytes in base64."""
         return base64.b64encode(self.data).decode()
 
     @property
     def data_url(self) -> str:
-        """Return it as a data URL."""
+        """The image as a data URL."""
         return f"data:{self.media_type};base64,{self.base64}"
 
 
 @dataclass(frozen=True, slots=True)
 class ToolCall:
-    """The model asks for a tool; `arguments` is a JSON object as text, checked to be one."""
+    """The model's request to run a tool; `arguments` is the text of a JSON object, already validated as one."""
 
     id: str
     name: str
@@ -75,7 +75,7 @@ class ToolCall:
 
 @dataclass(frozen=True, slots=True)
 class ToolResult:
-    """What a tool answered, or why it could not."""
+    """A tool's result, or the reason of its failure."""
 
     call_id: str
     text: str
@@ -84,9 +84,9 @@ class ToolResult:
 
 @dataclass(frozen=True, slots=True)
 class Thought:
-    """A model's reasoning, sealed: only its `origin` reads `payload`, and some demand it back with their tool calls.
+    """A model's reasoning in its own format: some models require it to be sent back with their tool calls.
 
-    `origin` is provider and model name; to every other model a thought is not sent.
+    `origin` is `provider/model name`. A thought is sent to no other model.
     """
 
     origin: str
@@ -103,19 +103,19 @@ type ToolChoice = Literal["auto", "required", "none"]
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One message of the context; a plain string is one text."""
+    """One message of the context; a plain string is a single `Text`."""
 
     role: Role
     content: str | Sequence[Part]
 
     @property
     def parts(self) -> tuple[Part, ...]:
-        """Return what it is made of."""
+        """The message's parts, in order."""
         return (Text(self.content),) if isinstance(self.content, str) else tuple(self.content)
 
     @property
     def text(self) -> str:
-        """Return its texts as one."""
+        """All text parts, concatenated."""
         return "".join(part.text for part in self.parts if isinstance(part, Text))
 
 
@@ -130,9 +130,9 @@ class ToolDefinition:
 
 @dataclass(frozen=True, slots=True)
 class OutputSchema:
-    """The answer shall be one JSON value that keeps to `schema`; `name` is a word of letters, digits, `_` and `-`.
+    """The answer must be one JSON value that matches `schema`; `name` consists of letters, digits, `_` and `-`.
 
-    Some vendors guarantee it for the `strict` subset of JSON schema, and else do their best.
+    Some vendors guarantee a match for the `strict` subset of JSON schema; otherwise it is best effort.
     """
 
     name: str
@@ -151,11 +151,11 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class ModelRequest:
-    """One call of a model: a stable system prompt, then the messages, oldest first.
+    """The input of a model call: a stable system prompt, then the messages, oldest first.
 
-    `facts`, `passages` of past conversations and `sources` are written into the newest user message (`grounding.py`), after
-    all that vendors cache. `task` says what the answer is for; the words that ask for it are in the prompt, and only the
-    offline provider, which reads none, goes by it.
+    `facts`, `passages` of past conversations and `sources` are written into the newest user message (`prompts.py`), after
+    the prefix that vendors cache. `task` is the purpose of the answer: the prompt contains the instructions, and only the
+    offline provider, which does not read prompts, depends on `task`.
     """
 
     messages: Sequence[Message]
@@ -173,9 +173,9 @@ class ModelRequest:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Tokens as the provider counted them, or our estimate where it did not say.
+    """Tokens as the provider counted them, or our estimate if it did not report them.
 
-    `cached_input_tokens` were read from the vendor's cache and `cache_write_tokens` written to it; both are part of
+    `cached_input_tokens` were read from the vendor's cache and `cache_write_tokens` written to it; both are included in
     `input_tokens`.
     """
 
@@ -195,7 +195,7 @@ class TextDelta:
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """The answer is whole. Always the last event of a stream."""
+    """The answer is complete. Always the last event of a stream."""
 
     reason: FinishReason
     usage: Usage = field(default_factory=Usage)

@@ -1,4 +1,4 @@
-"""One model of the catalogue with its abilities and prices, and one call of it: what is billed, whatever became of the answer."""
+"""A model of the catalogue with its abilities and prices, and a call of a model with its usage and status."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -25,17 +25,17 @@ _HAVE_RERANK = {"openai-compatible", "offline"}
 
 
 class CatalogueTable(BaseModel):
-    """A table of `models.toml`: no field that is not known, none that changes."""
+    """A table of `models.toml`: immutable, and without unknown fields."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class Model(CatalogueTable):
-    """One model of one provider. `name` is the vendor's word for it; prices are USD a million tokens.
+    """One model of one provider. `name` is the vendor's name for it; prices are in USD per million tokens.
 
-    `api` chooses between a vendor's ways: `responses` for OpenAI's models that want it, `converse` for Bedrock with the
-    function's role. `cache` among the abilities marks the stable prefix for Bedrock's prompt cache; elsewhere caching
-    needs no word. `fixed_temperature` says that the vendor takes none.
+    `api` selects among a vendor's APIs: `responses` for OpenAI models that require it, `converse` for Bedrock with the
+    function's role. The ability `cache` marks the stable prefix for Bedrock's prompt cache; other vendors cache without a
+    mark. `fixed_temperature` means that the vendor accepts no temperature.
     """
 
     provider: ProviderName
@@ -60,47 +60,47 @@ class Model(CatalogueTable):
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
         if self.kind == "embedding" and self.dimensions is None:
-            raise ValueError("dimensions: an embedding model needs them")
+            raise ValueError("dimensions: required for an embedding model")
         if self.kind == "embedding" and self.provider not in _HAVE_EMBEDDINGS:
-            raise ValueError(f"kind: {self.provider} has no embeddings")
+            raise ValueError(f"kind: {self.provider} does not support embeddings")
         if self.kind == "rerank" and self.provider not in _HAVE_RERANK:
-            raise ValueError(f"kind: {self.provider} has no rerank; name its address as openai-compatible")
+            raise ValueError(f"kind: {self.provider} does not support rerank; use openai-compatible with a base_url")
         if self.provider in _NEED_BASE_URL and not self.base_url:
-            raise ValueError(f"base_url: {self.provider} needs it")
+            raise ValueError(f"base_url: required for {self.provider}")
         if self.api not in _APIS.get(self.provider, {None, "chat"}):
-            raise ValueError(f"api: {self.provider} has no {self.api!r}")
+            raise ValueError(f"api: {self.provider} does not support {self.api!r}")
         if self.api == "converse" and self.api_key:
-            raise ValueError("api_key: converse signs with the function's role; leave it out")
+            raise ValueError("api_key: not allowed with converse, which signs with the function's role")
         if self.provider == "bedrock" and self.api == "chat" and not self.api_key:
-            raise ValueError("api_key: Bedrock's chat completions need it")
+            raise ValueError("api_key: required for Bedrock's chat completions")
         return self
 
     def obstacle(self, environment: Mapping[str, str]) -> str | None:
-        """Return why it cannot be called here, None if it can; a key in Secrets Manager counts as being there."""
+        """Return why the model is unavailable, or None if it is available. A key in Secrets Manager is assumed to exist."""
         if self.api_key is not None and not is_key_available(self.api_key, environment):
-            return f"its key {self.api_key!r} is not at hand"
+            return f"its key {self.api_key!r} is missing"
         return None
 
     def check(self, request: ModelRequest, *, id: str) -> None:
-        """Refuse what the model cannot do, before anything is sent. Raises ModelCannot, which names it by `id`."""
+        """Raise ModelCannot, with the model's `id`, if the request needs an ability that the model does not have."""
         needs = {
             "tools": ("tools", bool(request.tools)),
             "images": ("images", any(isinstance(part, Image) for message in request.messages for part in message.parts)),
-            "json": ("answers by a JSON schema", request.output is not None),
+            "json": ("a JSON schema for its answer", request.output is not None),
         }
-        for ability, (words, is_needed) in needs.items():
+        for ability, (description, is_needed) in needs.items():
             if is_needed and ability not in self.abilities:
-                raise ModelCannot(id, words)
+                raise ModelCannot(id, description)
         if request.temperature is not None and self.fixed_temperature:
             raise ModelCannot(id, "a temperature")
 
     def cost_usd(self, usage: Usage) -> Decimal:
-        """Price a call by the catalogue; what is read from or written to a cache costs as input where no price stands."""
+        """Return the cost by the catalogue's prices. Cached tokens without a price of their own cost as much as other input."""
         price = self.input_usd_per_mtok
         read_price = price if self.cached_input_usd_per_mtok is None else self.cached_input_usd_per_mtok
         write_price = price if self.cache_write_usd_per_mtok is None else self.cache_write_usd_per_mtok
-        fresh = usage.input_tokens - usage.cached_input_tokens - usage.cache_write_tokens
-        cost = fresh * price + usage.cached_input_tokens * read_price + usage.cache_write_tokens * write_price
+        uncached = usage.input_tokens - usage.cached_input_tokens - usage.cache_write_tokens
+        cost = uncached * price + usage.cached_input_tokens * read_price + usage.cache_write_tokens * write_price
         return (cost + usage.output_tokens * self.output_usd_per_mtok) / 1_000_000
 
 
@@ -109,9 +109,10 @@ type ModelCallStatus = Literal["completed", "stopped", "interrupted", "failed"]
 
 @dataclass(slots=True)
 class ModelCall:
-    """One call. `stopped` means that we ended it, `interrupted` that it broke after its first text, `failed` before.
+    """One call of a model, to be settled whatever its status.
 
-    A call with a `purpose` of its own is billed under it, whatever it is settled with.
+    `stopped` means that we ended the call, `interrupted` that it broke after its first text, `failed` that it broke before.
+    A call's own `purpose` overrides the purpose with which it is settled.
     """
 
     model_id: str
@@ -124,5 +125,5 @@ class ModelCall:
 
     @property
     def cost_usd(self) -> Decimal:
-        """Return its price by the catalogue."""
+        """The cost by the catalogue's prices."""
         return self.model.cost_usd(self.usage)

@@ -1,7 +1,4 @@
-"""The protocol of a provider, and its event stream, which any thread may cancel.
-
-`errors.py` lists how a call can fail.
-"""
+"""The protocol of a provider, and its event stream, which any thread may cancel. `errors.py` lists the errors of a call."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -12,24 +9,23 @@ from typing import Protocol, Self
 from parley.llm.errors import ProviderFailed
 from parley.llm.messages import Finished, ModelEvent, ModelRequest, TextDelta, Thought, ToolCall, Usage
 
-CONNECT_TIMEOUT_S = 5.0  # the one wait that cannot be cut
+CONNECT_TIMEOUT_S = 5.0  # connecting is the only wait that cannot be cancelled
 
 
 class CancelHandle:
-    """Knows how to break the connection that its call waits on.
+    """Cancels a call by breaking the connection on which it waits.
 
-    A vendor's module hands it over with `use` once there is one, and takes it back with `release` before the
-    connection may serve another call.
+    A vendor's module calls `attach` once there is a connection, and `detach` before the connection serves another call.
     """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._disconnect: Callable[[], None] | None = None
         self.is_cancelled = False
-        self.is_answered = False  # by anything but a refusal: the vendor may charge from then on
+        self.is_answered = False  # the vendor accepted the request, and may charge for it from now on
 
     def attach(self, disconnect: Callable[[], None]) -> None:
-        """Note how to break the connection; it is broken at once if the line was cut before."""
+        """Remember how to break the connection; break it immediately if the call is cancelled already."""
         with self._lock:
             self._disconnect = disconnect
             if self.is_cancelled:
@@ -41,7 +37,7 @@ class CancelHandle:
             self._disconnect = None
 
     def cancel(self) -> None:
-        """Break the connection, now or as soon as there is one; a thread that reads from it wakes up."""
+        """Break the connection, now or as soon as there is one. A thread that reads from it wakes up."""
         with self._lock:
             self.is_cancelled = True
             if self._disconnect:
@@ -49,9 +45,9 @@ class CancelHandle:
 
 
 class ProviderStream:
-    """A provider's events, for one thread to read and any thread to close.
+    """A provider's events: one thread reads, any thread may close.
 
-    Once closed there is no further event and no error, also for a thread that was just waiting for one.
+    After `close` the stream ends without further events or errors, even for a thread that is waiting for one.
     """
 
     def __init__(self, events: Iterator[ModelEvent], handle: CancelHandle) -> None:
@@ -69,21 +65,21 @@ class ProviderStream:
             if self._handle.is_cancelled:
                 raise StopIteration from None
             raise
-        if self._handle.is_cancelled:  # the end of a broken connection may pass for the end of the answer
+        if self._handle.is_cancelled:  # a broken connection may look like the end of the answer
             raise StopIteration
         return event
 
     @property
     def is_begun(self) -> bool:
-        """Whether the vendor accepted the request, also where no event has come of it."""
+        """Whether the vendor accepted the request, even if no event has arrived yet."""
         return self._handle.is_answered
 
     def close(self) -> None:
-        """End the vendor's connection; idempotent."""
+        """Break the vendor's connection. Idempotent."""
         self._handle.cancel()
         close = getattr(self._events, "close", None)
         if close:
-            with suppress(ValueError):  # another thread is inside: the cut wakes it, and it cleans up on its way out
+            with suppress(ValueError):  # another thread is reading: the broken connection wakes it, and it cleans up
                 close()
 
     def __enter__(self) -> Self:
@@ -94,34 +90,34 @@ class ProviderStream:
 
 
 class ProviderEvents(Protocol):
-    """An answer as it comes. One thread reads; `close` may come from any, and also wakes a read that blocks."""
+    """A streamed answer. One thread reads; any thread may call `close`, which also wakes a blocked read."""
 
     def __iter__(self) -> Self: ...
 
     def __next__(self) -> ModelEvent: ...
 
     def close(self) -> None:
-        """End the vendor's connection. No event and no error comes after it."""
+        """Break the vendor's connection. The stream ends without further events or errors."""
         ...
 
 
 class Provider(Protocol):
-    """A way to reach one vendor's models."""
+    """One vendor's chat models."""
 
     def stream(self, model_name: str, request: ModelRequest) -> ProviderEvents:
-        """Yield the answer's pieces, then one `Finished`.
+        """Yield the answer's events, the last of them `Finished`.
 
-        `model_name` is the vendor's. The call begins with the first event asked for; nothing is retried. A `ToolCall`
-        comes whole, and only once the vendor has ended the answer: a broken one asks for no tool. Raises ProviderFailed
-        or a kind of it, before the first event or after any.
+        `model_name` is the vendor's name. The call starts when the first event is requested; nothing is retried. A
+        `ToolCall` arrives whole and only after the vendor has ended the answer, so an interrupted answer calls no tool.
+        Raises ProviderFailed or a subclass, before the first event or after any.
         """
         ...
 
 
 def validated_events(events: Iterator[ModelEvent], *, provider: str) -> Iterator[ModelEvent]:
-    """Pass on a provider's events, and nothing that could not be stored: a vendor may send anything.
+    """Yield the provider's events with storable texts: a vendor may send anything.
 
-    NUL and halves of surrogate pairs are taken out of texts. Raises ProviderFailed for what is no event of ours.
+    Raises ProviderFailed for an event that is not one of ours or has fields of the wrong type.
     """
     for event in events:
         match event:
@@ -138,7 +134,7 @@ def validated_events(events: Iterator[ModelEvent], *, provider: str) -> Iterator
 
 
 def storable(text: str) -> str:
-    """Return the text without what UTF-8 or PostgreSQL cannot hold."""
+    """Return the text without NUL, which PostgreSQL cannot store, and with lone surrogates replaced by U+FFFD."""
     text = text.replace("\0", "")
     try:
         text.encode()

@@ -1,4 +1,4 @@
-"""From a model of the catalogue to the provider, embedder or reranker that reaches it.
+"""Creates and caches the provider, embedder or reranker of each model of the catalogue.
 
 A vendor's module, and with it the SDK, is imported when the first of its models is called.
 """
@@ -14,7 +14,7 @@ from parley.llm.vendor_keys import VendorKeys
 from parley.llm.vendors.offline import OfflineProvider
 from parley.llm.vendors.offline_search import OfflineEmbedder, OfflineReranker
 
-# More than any catalogue has in use; each has connections of its own.
+# More than the models that a catalogue uses at once. Each client has its own connections.
 MAX_CACHED = 32
 
 type ProviderFor = Callable[[Model], Provider]
@@ -24,38 +24,37 @@ type CacheKey = tuple[Model, str | None]
 
 
 class ProviderRegistry:
-    """Makes providers on demand and keeps them: a client's connections outlive one turn.
+    """Creates clients on demand and caches them, so that their connections serve more than one turn.
 
-    A model that changes in the catalogue, or a key that was rotated, makes another provider; of more than `MOST_KEPT`, the
-    one that was not used for the longest time is closed.
+    A changed model or a rotated key gets a new client. Beyond `MAX_CACHED`, the least recently used client is closed.
     """
 
     def __init__(self, environment: Mapping[str, str], *, keys: VendorKeys | None = None) -> None:
         self._environment, self._keys = environment, keys or VendorKeys(environment)
-        self._made: dict[CacheKey, Provider] = {}
+        self._providers: dict[CacheKey, Provider] = {}
         self._embedders: dict[CacheKey, Embedder] = {}
         self._rerankers: dict[CacheKey, Reranker] = {}
 
     def __call__(self, model: Model) -> Provider:
-        """Return the provider for `model`, one that the catalogue says can be called. Raises as `Keys.find` does."""
+        """Return the provider for an available model. Raises ProviderMisconfigured and Unavailable as `VendorKeys.find` does."""
         key = self._keys.find(model.api_key)
-        return _cached(self._made, (model, key), self._make)
+        return _cached(self._providers, (model, key), self._make)
 
     def embedder(self, model: Model) -> Embedder:
-        """Return the embedder for `model`, one of the kind `embedding`."""
+        """Return the embedder for a model of the kind `embedding`."""
         key = self._keys.find(model.api_key)
         return _cached(self._embedders, (model, key), self._make_embedder)
 
     def reranker(self, model: Model) -> Reranker:
-        """Return the reranker for `model`, one of the kind `rerank`."""
+        """Return the reranker for a model of the kind `rerank`."""
         key = self._keys.find(model.api_key)
         return _cached(self._rerankers, (model, key), self._make_reranker)
 
     def close(self) -> None:
-        """Close all connections and forget all providers: before a snapshot is taken, for one."""
-        for made in [*self._made.values(), *self._embedders.values(), *self._rerankers.values()]:
-            _close_client(made)
-        self._made.clear()
+        """Close all connections and empty the cache, for example before a snapshot is taken."""
+        for client in [*self._providers.values(), *self._embedders.values(), *self._rerankers.values()]:
+            _close_client(client)
+        self._providers.clear()
         self._embedders.clear()
         self._rerankers.clear()
 
@@ -84,14 +83,14 @@ class ProviderRegistry:
         from parley.llm.vendors.openai import OpenAIProvider
         from parley.llm.vendors.openai_chat import Dialect
 
-        ours = Dialect(limit_field="max_completion_tokens") if model.provider == "openai" else Dialect()
+        default_dialect = Dialect(limit_field="max_completion_tokens") if model.provider == "openai" else Dialect()
         return OpenAIProvider(
             model.provider,
             api_key=key,
             base_url=self._base_url(model),
             timeout_s=model.timeout_s,
             api="responses" if model.api == "responses" else "chat",
-            dialect=mistral.DIALECT if model.provider == "mistral" else ours,
+            dialect=mistral.DIALECT if model.provider == "mistral" else default_dialect,
         )
 
     def _make_embedder(self, model: Model, key: str | None) -> Embedder:
@@ -134,19 +133,19 @@ class ProviderRegistry:
     def _region(self, model: Model) -> str:
         region = model.region or self._environment.get("AWS_REGION") or self._environment.get("AWS_DEFAULT_REGION")
         if not region:
-            raise ProviderMisconfigured(model.provider, "no region: neither in the catalogue nor in AWS_REGION")
+            raise ProviderMisconfigured(model.provider, "no region in the catalogue or in AWS_REGION")
         return region
 
 
-def _cached[T](made: dict[CacheKey, T], reached: CacheKey, make: Callable[[Model, str | None], T]) -> T:
-    """Return what was made before, or make it; the most recently used stands last."""
-    found = made.pop(reached, None) or make(*reached)
-    made[reached] = found
-    if len(made) > MAX_CACHED:
-        _close_client(made.pop(next(iter(made))))
-    return found
+def _cached[T](cache: dict[CacheKey, T], key: CacheKey, make: Callable[[Model, str | None], T]) -> T:
+    """Return the cached client or create it. The dictionary's order is from the least to the most recently used."""
+    client = cache.pop(key, None) or make(*key)
+    cache[key] = client
+    if len(cache) > MAX_CACHED:
+        _close_client(cache.pop(next(iter(cache))))
+    return client
 
 
-def _close_client(made: object) -> None:
-    if close := getattr(made, "close", None):
+def _close_client(client: object) -> None:
+    if close := getattr(client, "close", None):
         close()

@@ -1,4 +1,4 @@
-"""Texts in the order in which they answer a query: the protocol that every reranker keeps, and what is checked of its answers."""
+"""Reranking: the protocol of a vendor's reranker, and checks of its responses."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -11,7 +11,7 @@ from parley.llm.tokens import estimate_tokens
 
 @dataclass(frozen=True, slots=True)
 class RerankResult:
-    """The places of the texts, the best first and each once, and what it took."""
+    """The indexes of the texts, the best first and each once, and the number of tokens used."""
 
     order: list[int]
     input_tokens: int
@@ -19,34 +19,34 @@ class RerankResult:
 
 
 class Reranker(Protocol):
-    """A way to one vendor's reranking."""
+    """One vendor's reranking models."""
 
     def rerank(self, model_name: str, query: str, texts: Sequence[str]) -> RerankResult:
-        """Order texts by how well they fit the query. Raises ProviderFailed or a kind of it; nothing is retried."""
+        """Order texts by relevance to the query. Raises ProviderFailed or a subclass; nothing is retried."""
         ...
 
 
 def estimate_rerank_tokens(query: str, texts: Sequence[str]) -> int:
-    """Return a generous guess of what is read: the query beside each of the texts."""
+    """Return a high estimate of the tokens that the model reads: the query once with each text."""
     return sum(estimate_tokens(query) + estimate_tokens(text) for text in texts)
 
 
 def ranked_positions(scores: Mapping[int, float], *, count: int) -> list[int]:
-    """Return the places from 0 to `count`, the highest score first; equals keep their order, and what has no score comes last."""
-    return sorted(range(count), key=lambda place: -scores.get(place, -math.inf))
+    """Return the indexes below `count`, the highest score first. Ties keep their order; indexes without a score come last."""
+    return sorted(range(count), key=lambda index: -scores.get(index, -math.inf))
 
 
 def checked_ranking(
     provider: str, rows: Sequence[tuple[object, object]], query: str, texts: Sequence[str], *, tokens: object
 ) -> RerankResult:
-    """Return the order that the vendor's rows of (place, score) make. Raises ProviderFailed where they make none."""
+    """Return the order given by the vendor's rows of (index, score). Raises ProviderFailed for invalid rows."""
     scores: dict[int, float] = {}
-    for place, score in rows:
-        if type(place) is not int or not 0 <= place < len(texts):
-            raise ProviderFailed(provider, f"a place that none of {len(texts)} texts has")
+    for index, score in rows:
+        if type(index) is not int or not 0 <= index < len(texts):
+            raise ProviderFailed(provider, f"an index outside the {len(texts)} texts")
         if not isinstance(score, int | float) or not math.isfinite(score):
-            raise ProviderFailed(provider, "a score that is not a number")
-        scores[place] = score
+            raise ProviderFailed(provider, "a score that is not a finite number")
+        scores[index] = score
     if not scores:
         raise ProviderFailed(provider, f"no scores for {len(texts)} texts")
     order = ranked_positions(scores, count=len(texts))

@@ -1,8 +1,8 @@
-"""The one retry loop: calls models in order until one answers, and gives up in time.
+"""The only retry loop: calls models in order until one answers or the time is up.
 
-A call that fails before its first visible text is repeated, with the next candidate at once or with the same candidate
-after a pause. After the first visible text no call is repeated, because the reader has seen it. A request that a vendor
-rejects is not repeated; a vendor that refuses our key is skipped. The vendors' SDKs themselves retry nothing.
+A call that fails before its first visible text is repeated, immediately with the next candidate or after a pause with the
+same one. After the first visible text no call is repeated, because the reader has seen the text. A request that a vendor
+rejects is not repeated. A vendor that refuses our key is skipped. The vendors' SDKs retry nothing.
 """
 
 import random
@@ -23,23 +23,24 @@ from parley.llm.model import Model, ModelCall
 from parley.llm.provider import Provider, validated_events
 from parley.observability import logger
 
-# An answer that takes so long may be stopped, and then its tokens are counted at once.
+# A longer answer may be stopped, and its tokens must then be counted quickly.
 WARM_UP_AFTER_S = 0.5
 
 
 class CallMonitor:
-    """Passes on the events of a call from its first visible one on, and notes in `call` how it went and what it took.
+    """Iterates over the events of a call and records its status and usage in `call`.
 
-    The first event must come within the model's `timeout_s` and all of them before `left_s()` is used up. `cut` ends it
-    from any thread. Raises ProviderFailed or a kind of it.
+    Events before the first visible one are held back until it arrives. The first event must arrive within the model's
+    `timeout_s`, and the last before `left_s()` is used up. `cancel` ends the call from any thread. Raises ProviderFailed
+    or a subclass.
     """
 
-    def __init__(self, call: ModelCall, answer: Iterator[ModelEvent], request: ModelRequest, *, left_s: Callable[[], float]) -> None:
-        self._call, self._answer, self._request, self._left_s = call, answer, request, left_s
+    def __init__(self, call: ModelCall, events: Iterator[ModelEvent], request: ModelRequest, *, left_s: Callable[[], float]) -> None:
+        self._call, self._events, self._request, self._left_s = call, events, request, left_s
         self._texts: list[str] = []
         self._has_events = self._is_visible = self._is_cancelled = self._is_late = self._is_refused = False
         self._began_s = time.monotonic()
-        call.status = "stopped"  # unless it ends otherwise
+        call.status = "stopped"  # stays if `cancel` ends the call
 
     def __iter__(self) -> Iterator[ModelEvent]:
         try:
@@ -51,14 +52,14 @@ class CallMonitor:
             self._call.status = "interrupted" if self._is_visible else "failed"
             self._is_refused = isinstance(exc, ProviderBusy)
             if self._is_late and not isinstance(exc, ProviderTimeout):
-                raise ProviderTimeout(self._call.model.provider, "no time is left") from exc
+                raise ProviderTimeout(self._call.model.provider, "no time left") from exc
             raise
         finally:
             self._close()
-            self._count()
+            self._estimate_usage()
 
     def cancel(self) -> None:
-        """End the call; what came of it so far stands."""
+        """End the call. The events so far remain valid."""
         self._is_cancelled = True
         self._close()
 
@@ -74,7 +75,7 @@ class CallMonitor:
     def _in_time(self) -> Iterator[ModelEvent]:
         timer = self._start_timer(min(self._call.model.timeout_s, self._left_s()))
         try:
-            for event in validated_events(self._answer, provider=self._call.model.provider):
+            for event in validated_events(self._events, provider=self._call.model.provider):
                 if not self._has_events:
                     self._has_events = True
                     timer.cancel()
@@ -106,29 +107,29 @@ class CallMonitor:
                 self._call.status, self._call.usage = "completed", usage
 
     def _check_end(self) -> None:
-        """Raise if the answer ended without an end."""
+        """Raise an error if the stream ended without `Finished`."""
         if self._call.status == "completed" or self._is_cancelled:
             return
         if self._is_late:
-            raise ProviderTimeout(self._call.model.provider, "no time is left" if self._has_events else "no first event in time")
+            raise ProviderTimeout(self._call.model.provider, "no time left" if self._has_events else "no first event in time")
         raise ProviderFailed(self._call.model.provider, "the answer has no end")
 
-    def _count(self) -> None:
-        """Estimate what a call took that has not come to its end. What a vendor refused took nothing."""
-        is_begun = getattr(self._answer, "is_begun", False) and not self._is_refused
+    def _estimate_usage(self) -> None:
+        """Estimate the usage of a call without `Finished`. A call that the vendor refused has no usage."""
+        is_begun = getattr(self._events, "is_begun", False) and not self._is_refused
         is_billed = self._has_events or is_begun or self._is_late or self._call.status == "stopped"
         if is_billed and self._call.status != "completed":
             self._call.usage = tokens.estimate_usage(self._request, "".join(self._texts))
 
     def _close(self) -> None:
-        if close := getattr(self._answer, "close", None):
-            with suppress(ValueError):  # a generator that another thread is inside of
+        if close := getattr(self._events, "close", None):
+            with suppress(ValueError):  # another thread is executing the generator
                 close()
 
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """How often a request is sent at most, and how long to wait before the same model is asked again."""
+    """The highest number of calls for one request, and the pauses before the same model is called again."""
 
     calls: int = 3
     first_pause_s: float = 0.5
@@ -137,7 +138,7 @@ class RetryPolicy:
 
 @dataclass(frozen=True, slots=True)
 class CallStarted:
-    """A model is asked; what an earlier call was about to say is void."""
+    """A model is being called. Events of an earlier call that were held back are void."""
 
     call: ModelCall
 
@@ -146,10 +147,10 @@ type ModelStreamEvent = CallStarted | ModelEvent
 
 
 class ModelRouter:
-    """Asks models; made once for each worker.
+    """Calls models with retries and fallbacks. One per worker.
 
-    One that works in the background does not count what is refused for load against a provider's circuit: whoever asks
-    without end meets that first, and nobody else shall be shut out for it.
+    A router for background work does not count refusals for load as failures of the provider: background work meets them
+    first, and must not open the circuit for users who chat.
     """
 
     def __init__(
@@ -169,16 +170,16 @@ class ModelRouter:
     def ask(
         self, candidates: Sequence[Candidate], request: ModelRequest, *, total_s: float, reserve_again: Callable[[], None] | None = None
     ) -> "ModelStream":
-        """Return the answer of the first candidate that gives one, within `total_s` seconds.
+        """Return the answer of the first candidate that succeeds within `total_s` seconds.
 
-        `reserve_again` is called before a call that follows one which may cost money without an answer; it may refuse by
-        raising. Raises what the last call failed by, ProviderBusy if no provider may be called now.
+        `reserve_again` runs before a call is repeated if the vendor may charge for the failed call; it may raise an error to
+        prevent the call. The stream raises the last call's error, or ProviderBusy if every provider's circuit is open.
         """
         return ModelStream(self, candidates, request, total_s=total_s, reserve_again=reserve_again or (lambda: None))
 
 
 class ModelStream:
-    """An answer as it comes: one thread reads, any thread may close. `calls` tells what is to be billed, whatever happened."""
+    """A streamed answer: one thread reads, any thread may close. `calls` lists all calls that were made, to be settled."""
 
     def __init__(
         self,
@@ -208,11 +209,11 @@ class ModelStream:
         return next(self._events)
 
     def close(self) -> None:
-        """End the call that is under way and make no other; no error comes of it."""
+        """End the current call and make no other. The stream ends without an error."""
         self._closed.set()
         if self._monitor:
             self._monitor.cancel()
-        with suppress(ValueError):  # the reading thread is inside: it wakes up and ends by itself
+        with suppress(ValueError):  # the reading thread is executing the generator: it wakes up and ends by itself
             self._events.close()
 
     def _run(self) -> Generator[ModelStreamEvent]:
@@ -237,8 +238,8 @@ class ModelStream:
 
     def _monitored_call(self, call: ModelCall) -> Iterator[ModelEvent]:
         request = _capped_request(self._request, call.model)
-        answer = self._router.provider_for(call.model).stream(call.model.name, request)
-        self._monitor = CallMonitor(call, answer, request, left_s=self._left_s)
+        events = self._router.provider_for(call.model).stream(call.model.name, request)
+        self._monitor = CallMonitor(call, events, request, left_s=self._left_s)
         if self._closed.is_set():
             self._monitor.cancel()
         for number, event in enumerate(self._monitor):
@@ -247,9 +248,9 @@ class ModelStream:
             yield event
 
     def _next_candidate(self) -> Candidate | None:
-        """Return whom to ask now, after the pause that may be due; None once closed. Raises what there is no way round."""
+        """Wait until a candidate may be called and return it, or None once closed. Raises an error if none may be called in time."""
         blocked_s = []
-        for candidate in sorted(self._ready_s, key=lambda one: self._ready_s[one]):
+        for candidate in sorted(self._ready_s, key=self._ready_s.__getitem__):
             self._check_time(candidate)
             waits_s = self._router.breaker.admit(provider_key(candidate.model))
             if waits_s == 0:
@@ -260,22 +261,22 @@ class ModelStream:
                 return candidate
             blocked_s.append((waits_s, candidate.model.provider))
         if self._failure or not blocked_s:
-            raise self._failure or ValueError("nobody to ask")
+            raise self._failure or ValueError("no candidates")
         raise ProviderBusy(min(blocked_s)[1], retry_after_s=min(blocked_s)[0])
 
     def _check_time(self, candidate: Candidate) -> None:
         if self._ready_s[candidate] - self._router.now_s() >= self._left_s():
-            raise self._failure or ProviderTimeout(candidate.model.provider, "no time is left")
+            raise self._failure or ProviderTimeout(candidate.model.provider, "no time left")
 
     def _handle_failure(self, candidate: Candidate, call: ModelCall, exc: ProviderFailed | Unavailable) -> None:
-        """Decide what a failure means for the next call. Raises it where there shall be none."""
+        """Decide whether and when to make a next call. Raises `exc` if there must be none."""
         self._failure = exc
-        logger.warning("a call of a model failed", model=call.model_id, problem=exc.code, reason=str(exc), number=len(self.calls))
+        logger.warning("model_call_failed", model=call.model_id, problem=exc.code, reason=str(exc), number=len(self.calls))
         if isinstance(exc, ProviderRejected):
-            self._router.breaker.succeeded(provider_key(call.model))  # it answered: the request is at fault
+            self._router.breaker.succeeded(provider_key(call.model))  # the provider is healthy; the request is at fault
             raise exc
         if isinstance(exc, ProviderMisconfigured):
-            logger.error("a provider is misconfigured", provider=call.model.provider, model=call.model_id)
+            logger.error("provider_misconfigured", provider=call.model.provider, model=call.model_id)
             del self._ready_s[candidate]
         else:
             if not (self._router.is_background and isinstance(exc, ProviderBusy)):
@@ -287,7 +288,7 @@ class ModelStream:
             raise exc
 
     def _pause_s(self, exc: ParleyError) -> float:
-        """Return how long to leave the model alone: as long as it asked for, or twice as long each time, give or take a half."""
+        """Return the pause before the model's next call: as long as the vendor requests, else doubled each time, with 50% jitter."""
         requested_wait_s = exc.requested_wait_s if isinstance(exc, ProviderBusy) else None
         pause_s = self._router.retry_policy.first_pause_s * 2 ** (len(self.calls) - 1) * (0.5 + self._router.draw())
         return pause_s if requested_wait_s is None else requested_wait_s
@@ -297,6 +298,6 @@ class ModelStream:
 
 
 def _capped_request(request: ModelRequest, model: Model) -> ModelRequest:
-    """Return the request with no more output than the model can give."""
-    most = model.max_output_tokens
-    return request if request.max_output_tokens and request.max_output_tokens <= most else replace(request, max_output_tokens=most)
+    """Return the request with `max_output_tokens` capped to the model's limit."""
+    limit = model.max_output_tokens
+    return request if request.max_output_tokens and request.max_output_tokens <= limit else replace(request, max_output_tokens=limit)

@@ -1,8 +1,9 @@
-"""How many tokens something takes: by a guess that is quick, a count that is near, and a bound that is certain.
+"""Token counts: a fast high estimate, a close count, and an upper bound.
 
-Only a provider knows what it bills. Where it does not say, `estimate_usage` counts by OpenAI's `o200k_base`, whose tables
-ship inside the wheel of `toktok-rs`: exact for texts of OpenAI's models since GPT-4o, an approximation for all
-others. Loading it takes 0.2 to 0.7 s and 65 MB once, so that waits for the first answer that breaks off.
+Only the provider knows what it bills. If it does not report usage, `estimate_usage` counts with OpenAI's `o200k_base`,
+whose tables ship in the wheel of `toktok-rs`. The count is exact for texts of OpenAI's models since GPT-4o and an
+approximation for all others. Loading takes 0.2 to 0.7 s and 65 MB once, so it is delayed until the first answer that may
+be cut off.
 """
 
 import json
@@ -13,52 +14,52 @@ from functools import cache
 from parley.llm.messages import Image, ModelRequest, Text, Thought, ToolCall, ToolResult, Usage
 from parley.llm.prompts import SOURCES_HEADING, quoted_source
 
-BYTES_PER_TOKEN = 3  # English takes about 4, code and other scripts less; a low figure keeps the guess high
+BYTES_PER_TOKEN = 3  # English has about 4, code and other scripts fewer; a low figure keeps the estimate high
 ENCODING = "o200k_base"
-# What vendors put around things: role and separators of a message, a tool's declaration, the beginning of the answer.
+# Tokens that vendors add: a message's role and separators, a tool's declaration, the start of the answer.
 PER_MESSAGE, PER_TOOL, PER_REQUEST, PER_IMAGE = 4, 12, 3, 1000
-# The same at most: Anthropic's prompt for tools takes some 700 tokens, its largest images some 5,000.
+# Upper bounds of the same: Anthropic's prompt for tools has about 700 tokens, its largest images about 5,000.
 MAX_PER_MESSAGE, MAX_PER_TOOL, MAX_PER_REQUEST, MAX_PER_IMAGE = 16, 64, 1000, 5000
 
 
 def estimate_tokens(text: str) -> int:
-    """Return a generous guess of what one message with this text takes."""
+    """Return a high estimate of the tokens of one message with this text."""
     return len(text.encode(errors="surrogatepass")) // BYTES_PER_TOKEN + 1 + PER_MESSAGE
 
 
 @cache
 def warm_up() -> None:
-    """Load the tokenizer beside whatever runs, once."""
+    """Load the tokenizer in a background thread, once per process."""
     threading.Thread(target=count_tokens, args=("",), daemon=True).start()
 
 
 def count_tokens(*texts: str) -> int:
-    """Count the tokens of texts, each by itself."""
+    """Return the total number of tokens of texts that are encoded separately."""
     import toktok
 
     return sum(toktok.batch_count([text.encode(errors="replace").decode() for text in texts], ENCODING, threads=1))
 
 
 def estimate_usage(request: ModelRequest, answer: str) -> Usage:
-    """Return what a call took, for a vendor that did not say."""
+    """Return the estimated usage of a call whose vendor reported none."""
     messages = len(request.messages) + bool(request.system)
-    around = messages * PER_MESSAGE + len(request.tools) * PER_TOOL + _count_images(request) * PER_IMAGE + PER_REQUEST
-    return Usage(count_tokens(*_texts(request)) + around, count_tokens(answer), is_estimated=True)
+    overhead = messages * PER_MESSAGE + len(request.tools) * PER_TOOL + _count_images(request) * PER_IMAGE + PER_REQUEST
+    return Usage(count_tokens(*_texts(request)) + overhead, count_tokens(answer), is_estimated=True)
 
 
 def estimate_request_tokens(request: ModelRequest) -> int:
-    """Return a generous guess of what a request takes: quick, for who must note it before it is sent."""
+    """Return a fast, high estimate of a request's tokens, to be stored before the request is sent."""
     return sum(map(estimate_tokens, _texts(request))) + _count_images(request) * PER_IMAGE + PER_REQUEST
 
 
 def max_request_tokens(request: ModelRequest) -> int:
-    """Return what the request cannot exceed: a token of a byte-level vocabulary has at least one byte."""
-    around = len(request.messages) * MAX_PER_MESSAGE + len(request.tools) * MAX_PER_TOOL + _count_images(request) * MAX_PER_IMAGE
-    return sum(len(text.encode(errors="surrogatepass")) for text in _texts(request)) + around + MAX_PER_REQUEST
+    """Return an upper bound of a request's tokens: a token of a byte-level vocabulary has at least one byte."""
+    overhead = len(request.messages) * MAX_PER_MESSAGE + len(request.tools) * MAX_PER_TOOL + _count_images(request) * MAX_PER_IMAGE
+    return sum(len(text.encode(errors="surrogatepass")) for text in _texts(request)) + overhead + MAX_PER_REQUEST
 
 
 def _texts(request: ModelRequest) -> Iterator[str]:
-    """Yield everything of the request that is text."""
+    """Yield all texts of the request, including tool definitions and the output schema."""
     yield from filter(None, [request.system, *request.facts, *request.passages])
     if request.sources:
         yield from (SOURCES_HEADING, *map(quoted_source, request.sources))

@@ -1,1 +1,1 @@
-"""What of the past goes into the next call of a model. Pure functions."""
+"""Pure functions of memory: the history window, comparison of facts, and passages of past conversations."""

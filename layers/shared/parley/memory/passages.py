@@ -1,11 +1,11 @@
-"""Passages: a conversation in pieces that are small enough to be embedded, each with the date and who speaks."""
+"""Passages: a conversation split into texts that are short enough to be embedded, each with its date and speakers."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-# Small sentence models read 256 tokens and no more.
+# Small embedding models read at most 256 tokens.
 PASSAGE_CHARACTERS = 800
 PASSAGE_MESSAGES = 4
 _SPEAKERS = {"user": "User", "assistant": "Assistant", "tool": "Tool"}
@@ -13,32 +13,21 @@ _BREAK_MARKS = ("\n\n", "\n", ". ", " ")
 
 
 class PassageMessage(Protocol):
-    """A stored message, as far as passages need it."""
+    """The fields of a stored message that passages use. `seq` is its number in the conversation."""
 
     @property
-    def seq(self) -> int:
-        """Its number in the conversation."""
-        ...
-
+    def seq(self) -> int: ...
     @property
-    def role(self) -> str:
-        """Who said it."""
-        ...
-
+    def role(self) -> str: ...
     @property
-    def text(self) -> str:
-        """What was said."""
-        ...
-
+    def text(self) -> str: ...
     @property
-    def created_at(self) -> datetime:
-        """When."""
-        ...
+    def created_at(self) -> datetime: ...
 
 
 @dataclass(frozen=True, slots=True)
 class Passage:
-    """A passage: the messages from `first_seq` to `last_seq`, or a part of one. `text` is what is embedded and shown."""
+    """The messages from `first_seq` to `last_seq`, or a part of one message. `text` is embedded and shown."""
 
     first_seq: int
     last_seq: int
@@ -48,7 +37,7 @@ class Passage:
 
 @dataclass(frozen=True, slots=True)
 class _Utterance:
-    """A message, or a part of it, that fits a piece."""
+    """A message, or a part of it, that fits into a passage."""
 
     message: PassageMessage
     text: str
@@ -61,11 +50,11 @@ class _Utterance:
 def split_into_passages(
     messages: Sequence[PassageMessage], *, characters: int = PASSAGE_CHARACTERS, at_most: int = PASSAGE_MESSAGES
 ) -> list[Passage]:
-    """Cut messages, oldest first, into pieces of `at_most` messages and about `characters`; a longer message is cut itself.
+    """Split messages, oldest first, into passages of up to `at_most` messages and about `characters`.
 
-    A part of a longer message is a piece by itself, so that pieces can be replaced from a message on. A piece begins with
-    its day (UTC), and each message in it with who speaks. Messages without text are left out. The same messages give the
-    same pieces; more messages behind them change the last piece at most.
+    A longer message is split, and each of its parts is a passage of its own, so that passages can be replaced from any
+    message on. A passage begins with its day (UTC), and each message in it with its speaker. Messages without text are
+    omitted. The result is deterministic; appending messages changes at most the last passage.
     """
     passages: list[Passage] = []
     group: list[_Utterance] = []
@@ -78,11 +67,11 @@ def split_into_passages(
 
 
 def _fits_passage(group: Sequence[_Utterance], utterance: _Utterance, characters: int, at_most: int) -> bool:
-    """Whether one more belongs to the piece: a question with its answer, and what follows the same day."""
+    """Return whether another message fits: same day, not part of a longer message, and within both limits."""
     if group[-1].is_part or utterance.is_part:
         return False
     is_same_day = group[0].message.created_at.date() == utterance.message.created_at.date()
-    return is_same_day and len(group) < at_most and sum(len(one.text) for one in group) + len(utterance.text) <= characters
+    return is_same_day and len(group) < at_most and sum(len(other.text) for other in group) + len(utterance.text) <= characters
 
 
 def _passage(group: Sequence[_Utterance]) -> Passage:
@@ -99,7 +88,7 @@ def _utterances(messages: Sequence[PassageMessage], characters: int) -> Iterator
 
 
 def _parts(text: str, characters: int) -> Iterator[str]:
-    """Split a text where it breaks best, so that no part is longer than `characters`."""
+    """Split a text at its best break positions into parts of at most `characters`."""
     while len(text) > characters:
         end = _break_position(text, characters)
         if part := text[:end].strip():
@@ -110,9 +99,9 @@ def _parts(text: str, characters: int) -> Iterator[str]:
 
 
 def _break_position(text: str, characters: int) -> int:
-    """Return where to end the part: at a paragraph, a line, a sentence or a word of its second half."""
+    """Return the end of the part: after the last paragraph, line, sentence or word that ends in its second half."""
     for mark in _BREAK_MARKS:
-        place = text.rfind(mark, characters // 2, characters)
-        if place >= 0:
-            return place + len(mark)
+        position = text.rfind(mark, characters // 2, characters)
+        if position >= 0:
+            return position + len(mark)
     return characters

@@ -110,7 +110,7 @@ class Invoker:
             logger.warning("tools_not_listed", reason=str(exc))
             return self._specs
         for broken in response.get("broken", ()):
-            logger.warning("plugin_rejected", plugin=broken["plugin"], reason=broken["reason"])
+            logger.warning("plugin_load_failed", plugin=broken["plugin"], reason=broken["reason"])
         return specs
 
     def _client(self) -> Any:

@@ -155,7 +155,7 @@ def test_input_that_cannot_be_embedded_is_refused(chat, alice, fields):
 
 
 def test_a_chat_model_does_not_embed(chat, alice):
-    assert embed(chat, alice, model="offline").json["error"]["message"].endswith("There are: lexical.")
+    assert embed(chat, alice, model="offline").json["error"]["message"].endswith("Available models: lexical.")
 
 
 def test_with_the_header_the_last_message_is_a_turn_of_a_new_conversation(chat, conversation, alice):
