@@ -72,7 +72,7 @@ class RefreshToken:
 
 @dataclass(frozen=True, slots=True)
 class Lifetimes:
-    """How long a session lasts without use, and in total. A refresh extends only the first."""
+    """A session's idle timeout and its maximum lifetime. A refresh restarts only the idle timeout."""
 
     idle: timedelta = timedelta(days=30)
     absolute: timedelta = timedelta(days=180)

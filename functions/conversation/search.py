@@ -11,6 +11,7 @@ from parley.db.memories import Memory
 from parley.db.search import FoundPassage
 from parley.db.transactions import principal_scope
 from parley.db.vectors import Vector
+from parley.metering.embeddings import MeteredEmbedder
 from parley.metering.limits import BillingSubject
 
 type SearchMode = Literal["hybrid", "text", "semantic"]
@@ -37,7 +38,7 @@ class ScoredMemory:
 
 def search_conversations(services: ConversationServices, principal: Principal, query: str, mode: SearchMode) -> SearchResults[FoundPassage]:
     """Return the best passage of each matching question and answer, best first. Raises Unauthorized and Unavailable."""
-    vector, words, used_mode = _search_inputs(services, principal, query, mode)
+    vector, words, used_mode = _search_inputs(services.embedding, principal, query, mode)
     with principal_scope(services.engine, principal) as connection:
         passages = search.search_passages(connection, words, user_id=principal.user_id, vector=vector, limit=MAX_RESULTS)
     # A question and its answer are consecutive messages, and a long answer is many passages: keep the best of each pair.
@@ -47,20 +48,18 @@ def search_conversations(services: ConversationServices, principal: Principal, q
 
 def search_memories(services: ConversationServices, principal: Principal, query: str, mode: SearchMode) -> SearchResults[ScoredMemory]:
     """Return the current facts that match, best first. Raises Unauthorized and Unavailable."""
-    vector, words, used_mode = _search_inputs(services, principal, query, mode)
+    vector, words, used_mode = _search_inputs(services.embedding, principal, query, mode)
     with principal_scope(services.engine, principal) as connection:
         found = search.search_facts(connection, words, vector=vector, limit=MAX_RESULTS)
         known = {memory.id: memory for memory in memories.get_many(connection, [fact.id for fact in found], user_id=principal.user_id)}
     return SearchResults([ScoredMemory(known[fact.id], fact.score) for fact in found if fact.id in known], used_mode)
 
 
-def _search_inputs(
-    services: ConversationServices, principal: Principal, query: str, mode: SearchMode
-) -> tuple[Vector | None, str, SearchMode]:
+def _search_inputs(embedding: MeteredEmbedder, principal: Principal, query: str, mode: SearchMode) -> tuple[Vector | None, str, SearchMode]:
     """Return the vector and the words to search by, and the mode they allow. No transaction is open during the embedding call."""
     if mode == "text":
         return None, query, "text"
-    vector = services.embedding.query(query, billing_subject=BillingSubject(principal.user_id, principal.api_key_id))
+    vector = embedding.query(query, billing_subject=BillingSubject(principal.user_id, principal.api_key_id))
     if vector is None:
         return None, query, "text"
     return vector, "" if mode == "semantic" else query, mode

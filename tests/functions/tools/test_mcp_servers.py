@@ -21,7 +21,7 @@ def names(function, alice):
 
 @pytest.fixture
 def age(postgres, alice):
-    """Return a function that makes the tool lists of Alice's servers stale."""
+    """Return a function that makes the stored tool lists of Alice's servers older: `age(minutes)`."""
 
     def age(minutes):
         aged = f"UPDATE mcp_servers SET listed_at = listed_at - interval '{minutes} minutes' WHERE user_id = '{alice.id}'"
