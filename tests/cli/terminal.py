@@ -25,8 +25,10 @@ class Terminal:
         self._fd, child = pty.openpty()
         fcntl.ioctl(child, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 200, 0, 0))
         # The process makes the terminal its controlling terminal, so that Ctrl-C and hidden prompts work.
+        # It resets SIGINT, which it would inherit as ignored from a test run in the background.
         adopt = (
-            "import fcntl,os,sys,termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); os.execv(sys.executable, [sys.executable, *sys.argv[1:]])"
+            "import fcntl,os,signal,sys,termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); signal.signal(signal.SIGINT, signal.SIG_DFL); "
+            "os.execv(sys.executable, [sys.executable, *sys.argv[1:]])"
         )
         command = [sys.executable, "-c", adopt, *PARLEY, *args]
         self.process = subprocess.Popen(command, stdin=child, stdout=child, stderr=child, cwd=ROOT, start_new_session=True)

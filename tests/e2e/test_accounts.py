@@ -1,22 +1,13 @@
 """Accounts over real HTTP: through the gateway, the queue, the mail and the bucket of the running stack."""
 
 import re
-import time
 
 import pytest
 
 from tests.support.api_gateway import PASSWORD
+from tests.support.time_limits import wait_until
 
 NEW = "quite another sentence to remember"
-
-
-def eventually(found, *, within_s=20.0):
-    """Return the first thing that is there."""
-    ends = time.monotonic() + within_s
-    while not (value := found()):
-        assert time.monotonic() < ends
-        time.sleep(0.05)
-    return value
 
 
 @pytest.fixture
@@ -24,7 +15,7 @@ def code_to(stack):
     """Wait for a mail to an address and return the code in it."""
 
     def code_to(address):
-        mails = eventually(lambda: stack.http.get("/_local/mail", params={"to": address}).json()["items"])
+        mails = wait_until(lambda: stack.http.get("/_local/mail", params={"to": address}).json()["items"])
         return re.search(r"^\s*([\w-]{43})\s*$", mails[0]["text"], re.MULTILINE)[1]
 
     return code_to
@@ -50,7 +41,7 @@ def test_an_address_changes_by_the_code_that_went_to_it(ada, code_to):
 def test_an_export_can_be_fetched_by_its_address(stack, ada):
     ada.post("/chat", {"message": "remember the canary", "stream": False})
     asked = ada.post("/auth/me/exports").json()
-    url = eventually(lambda: ada.get(f"/auth/me/exports/{asked['id']}").json()["url"])
+    url = wait_until(lambda: ada.get(f"/auth/me/exports/{asked['id']}").json()["url"])
 
     assert "remember the canary" in stack.http.get(url).text
 
@@ -60,7 +51,7 @@ def test_a_deleted_account_is_gone_within_a_minute(stack, ada):
     assert stack.http.request("DELETE", "/auth/me", json={"password": PASSWORD}, headers=ada.headers).status_code == 202
     assert ada.get("/auth/me").status_code == 401
 
-    eventually(lambda: stack.http.post("/auth/register", json={"email": ada.email, "password": PASSWORD}).status_code == 201, within_s=60)
+    assert wait_until(lambda: stack.http.post("/auth/register", json={"email": ada.email, "password": PASSWORD}).status_code == 201)
 
 
 def test_an_api_key_opens_conversations_but_neither_account_nor_administration(stack, ada):

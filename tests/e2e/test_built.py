@@ -23,9 +23,10 @@ from local.template.stack import Function
 from tests.e2e.conftest import MODELS, ROOT, Stack
 from tests.e2e.test_streaming import events_of
 from tests.fakes.vendor import streams
+from tests.support.time_limits import HANG_S
 
 pytestmark = [
-    pytest.mark.timeout(900),
+    pytest.mark.timeout(3600),
     pytest.mark.skipif(sys.platform != "linux", reason="`sam build` fetches packages for Linux, as Lambda runs it"),
 ]
 
@@ -91,7 +92,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
         "--cache-dir",
         str(folder / "cache"),
     ]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=800, check=False)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=1800, check=False)
     assert done.returncode == 0, done.stderr
     return Built(BuildTree(folder / "build"), done.stdout)
 
@@ -124,7 +125,7 @@ def import_handler(function: Function) -> dict[str, Any]:
     interpreter, *flags, _, paths = spec.command
     variables = launch.worker_environment(function, spec, runtime_api="127.0.0.1:9", extra_environment={})
     command = [interpreter, *flags, "-c", IMPORT, paths, function.handler.rpartition(".")[0]]
-    done = subprocess.run(command, cwd=spec.root, env=variables, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(command, cwd=spec.root, env=variables, capture_output=True, text=True, timeout=HANG_S, check=False)
     assert done.returncode == 0, done.stderr
     found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return found

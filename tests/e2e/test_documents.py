@@ -2,9 +2,10 @@
 
 import pytest
 
-from tests.e2e.test_memory import eventually, exported, say
+from tests.e2e.test_memory import exported, say
 from tests.e2e.test_turns import text_of
 from tests.support import document_files
+from tests.support.time_limits import wait_until
 
 PAGES = [
     "Everybody has thirty days of leave a year, and two more after ten years.",
@@ -20,7 +21,7 @@ def uploaded(client, content, *, filename="handbook.pdf"):
     answer = client._http.post("/documents", headers=client.headers, files={"file": (filename, content, "application/pdf")})
     assert answer.status_code == 202, answer.text
     document_id = answer.json()["id"]
-    assert eventually(lambda: client.get(f"/documents/{document_id}").json()["status"] == "ready", limit_s=60)
+    assert wait_until(lambda: client.get(f"/documents/{document_id}").json()["status"] == "ready")
     return document_id
 
 

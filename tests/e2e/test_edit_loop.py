@@ -12,8 +12,7 @@ import pytest
 from tests.e2e.conftest import MODELS, Stack, copy_of_sources
 from tests.e2e.test_streaming import events_of
 from tests.fakes.vendor import streams
-
-WAIT_S = 30.0
+from tests.support.time_limits import HANG_S
 
 
 class EditableStack:
@@ -28,7 +27,7 @@ class EditableStack:
         (self.sources / name).write_text(f"{before}{text}\n")
         return before
 
-    def waits_for(self, text: str, within_s: float = WAIT_S) -> bool:
+    def waits_for(self, text: str, within_s: float = HANG_S) -> bool:
         log, ends = self.stack.data.parent / "up.log", time.monotonic() + within_s
         while time.monotonic() < ends and text not in log.read_text():
             time.sleep(0.02)
@@ -49,7 +48,7 @@ def editable(vendor: Any) -> Iterator[EditableStack]:
 
 def test_an_answer_that_is_being_written_survives_an_edit(editable: EditableStack, vendor: Any) -> None:
     may_go_on = threading.Event()
-    vendor.script = streams("first ", "second", before=lambda index: index and may_go_on.wait(20))
+    vendor.script = streams("first ", "second", before=lambda index: index and may_go_on.wait(HANG_S))
     ada = editable.stack.register()
     with ada.stream({"message": "hello"}) as response:
         events = events_of(response)

@@ -6,6 +6,7 @@ from datetime import timedelta
 import pytest
 
 from tests.fakes.vendor import streams
+from tests.support.time_limits import HANG_S
 
 GARBLED = ["Bearer x", "Bearer a.b.c", "Bearer", "Basic dXNlcjpwYXNz", "x" * 3000]
 
@@ -109,7 +110,7 @@ def test_a_database_that_is_away_is_a_503_with_a_time_to_retry(own_stack):
     assert 200 in answers_until(lambda: ada.get("/conversations"), 200)
 
 
-def answers_until(ask, status, *, and_until=lambda: True, limit_s=30):
+def answers_until(ask, status, *, and_until=lambda: True, limit_s=HANG_S):
     statuses, ends = [], time.monotonic() + limit_s
     while time.monotonic() < ends and not (statuses[-1:] == [status] and and_until()):
         statuses.append(ask().status_code)

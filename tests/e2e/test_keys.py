@@ -2,12 +2,14 @@
 
 import time
 
+from tests.support.time_limits import HANG_S
+
 
 def published(stack, family="signing"):
     return [key["kid"] for key in stack.http.get("/.well-known/jwks.json").json()["keys"] if key["family"] == family]
 
 
-def published_until(stack, is_right, *, limit_s=20):
+def published_until(stack, is_right, *, limit_s=HANG_S):
     ends = time.monotonic() + limit_s
     while not is_right(found := published(stack)) and time.monotonic() < ends:
         time.sleep(0.2)

@@ -1,11 +1,11 @@
 """A week of conversations: what is told is remembered, corrected and forgotten. A day is a conversation; the schedule is fired by hand."""
 
 import threading
-import time
 
 import httpx2
 
 from tests.e2e.test_turns import events_of, text_of
+from tests.support.time_limits import HANG_S, wait_until
 
 LISBON, PORTO = "The user lives in Lisbon.", "The user lives in Porto."
 
@@ -20,7 +20,7 @@ def say(ada, message, **options):
 
 def fire(stack):
     """Fire the schedule; return what it tells of its work."""
-    answer = stack.http.post("/_local/schedules/SummarizeSchedule", timeout=60)
+    answer = stack.http.post("/_local/schedules/SummarizeSchedule", timeout=HANG_S)
     assert answer.status_code == 200, answer.text
     return answer.json()
 
@@ -40,16 +40,9 @@ def recalled(events):
     return {(data["kind"], data["text"]) for _, name, data in events if name == "memory"}
 
 
-def eventually(ask, limit_s=15.0):
-    ends = time.monotonic() + limit_s
-    while not (found := ask()) and time.monotonic() < ends:
-        time.sleep(0.05)
-    return found
-
-
 def exported(ada, table):
     asked = ada.post("/auth/me/exports").json()
-    url = eventually(lambda: ada.get(f"/auth/me/exports/{asked['id']}").json()["url"])
+    url = wait_until(lambda: ada.get(f"/auth/me/exports/{asked['id']}").json()["url"])
     return httpx2.get(url, trust_env=False).json()["tables"][table]
 
 
@@ -101,7 +94,7 @@ def test_two_firings_at_once_leave_one_summary_and_one_fact(stack, ada):
 def test_a_conversation_gets_a_title(ada):
     _, conversation_id = say(ada, "Tell me about the ferries to Almada?")
 
-    assert eventually(lambda: ada.get(f"/conversations/{conversation_id}").json()["title"] == "Ferries to Almada")
+    assert wait_until(lambda: ada.get(f"/conversations/{conversation_id}").json()["title"] == "Ferries to Almada")
 
 
 def test_an_incognito_conversation_is_never_mined(stack, ada):

@@ -3,6 +3,7 @@ import threading
 import time
 
 from tests.fakes.vendor import chunk, says, streams
+from tests.support.time_limits import HANG_S, wait_until
 
 
 def events_of(response):
@@ -17,7 +18,7 @@ def events_of(response):
 
 def test_the_first_words_arrive_before_the_model_has_said_the_last(ada, vendor):
     heard, waited = threading.Event(), []
-    vendor.script = streams("first", "second", before=lambda index: index and waited.append(heard.wait(5)))
+    vendor.script = streams("first", "second", before=lambda index: index and waited.append(heard.wait(HANG_S)))
     with ada.stream({"message": "hello"}) as response:
         events = events_of(response)
         assert [next(events)[0], next(events)[1]] == ["turn.started", {"text": "first"}]
@@ -62,16 +63,14 @@ def test_an_answer_that_breaks_off_ends_the_stream_with_one_event(ada, vendor):
 
 def test_a_client_that_leaves_changes_nothing(ada, vendor):
     left = threading.Event()
-    vendor.script = streams("one ", "two ", "three", before=lambda index: index and left.wait(10))
+    vendor.script = streams("one ", "two ", "three", before=lambda index: index and left.wait(HANG_S))
     with ada.stream({"message": "hello"}) as response:
         events = events_of(response)
         conversation_id = next(events)[1]["conversation_id"]
         next(events)
     left.set()
 
-    ends = time.monotonic() + 10
-    while len(ada.messages(conversation_id)) < 2 and time.monotonic() < ends:
-        time.sleep(0.05)
+    wait_until(lambda: len(ada.messages(conversation_id)) >= 2)
     assert ada.messages(conversation_id)[-1]["text"] == "one two three"
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from tests.e2e.conftest import descendants
 from tests.fakes.vendor import streams
+from tests.support.time_limits import HANG_S
 
 
 def events_of(response):
@@ -42,7 +43,7 @@ def text_of(events):
 def stopped(ada, vendor):
     """Stop a turn whose model is silent; return its last event and how long it took."""
     silence = threading.Event()
-    vendor.script = streams("half an ", "answer", before=lambda index: index and silence.wait(20))
+    vendor.script = streams("half an ", "answer", before=lambda index: index and silence.wait(HANG_S))
     with ada.stream({"message": "hello"}) as response:
         events = events_of(response)
         turn_id = next(events)[2]["turn_id"]
@@ -64,7 +65,7 @@ def test_a_stop_ends_the_stream_within_a_second(ada, vendor):
 
 def test_who_lost_the_connection_reads_the_rest_from_another_worker(stack, ada, vendor):
     goes_on = threading.Event()
-    vendor.script = streams("one ", "two ", "three", before=lambda index: index == 2 and goes_on.wait(20))
+    vendor.script = streams("one ", "two ", "three", before=lambda index: index == 2 and goes_on.wait(HANG_S))
     with ada.stream({"message": "hello"}) as response:
         events = events_of(response)
         started, first = next(events), next(events)
@@ -89,7 +90,7 @@ def test_a_repeated_post_is_answered_again_and_asked_once(ada, vendor):
 
 def test_a_second_turn_of_a_conversation_is_refused_or_waits(ada, vendor):
     goes_on = threading.Event()
-    vendor.script = streams("one ", "two", before=lambda index: index and goes_on.wait(20))
+    vendor.script = streams("one ", "two", before=lambda index: index and goes_on.wait(HANG_S))
     with ada.stream({"message": "hello"}) as response:
         events = events_of(response)
         conversation_id = next(events)[2]["conversation_id"]
@@ -106,7 +107,7 @@ def test_a_second_turn_of_a_conversation_is_refused_or_waits(ada, vendor):
 def test_a_turn_whose_worker_is_killed_is_interrupted_within_a_minute(own_stack, vendor):
     """By the watchdog alone: nobody looks at the turn, only at the messages."""
     ada, silence = own_stack.register(), threading.Event()
-    vendor.script = streams("half an ", "answer", before=lambda index: index and silence.wait(70))
+    vendor.script = streams("half an ", "answer", before=lambda index: index and silence.wait(HANG_S))
     with ada.stream({"message": "hello"}) as response:
         events = events_of(response)
         conversation_id = next(events)[2]["conversation_id"]

@@ -33,7 +33,7 @@ class AwsProcess:
         process = subprocess.Popen([sys.executable, "-m", "local.services.fake_aws.server", "--port", str(port), "--folder", str(folder)])
         cloud = cls(f"http://127.0.0.1:{port}", process)
         try:
-            assert eventually(cloud._answers, within_s=60)
+            assert eventually(cloud._answers)
             yield cloud
         finally:
             os.kill(process.pid, signal.SIGKILL)

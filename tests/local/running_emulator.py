@@ -23,6 +23,7 @@ from local.services.moto import AwsClient
 from local.template.load import load
 from local.template.stack import Function, Stack
 from local.watch import Watcher
+from tests.support.time_limits import HANG_S
 
 
 @dataclass
@@ -76,13 +77,13 @@ class RunningEmulator:
 
         thread = threading.Thread(target=asyncio.run, args=(main(),))
         thread.start()
-        assert begun.wait(20)
+        assert begun.wait(HANG_S)
         emulator, loop = made
         url = f"http://127.0.0.1:{port}"
-        with httpx2.Client(base_url=url, timeout=30) as client:
+        with httpx2.Client(base_url=url, timeout=HANG_S) as client:
             yield cls(url, client, emulator, terminal, logs)
         loop.call_soon_threadsafe(end.set)
-        thread.join(20)
+        thread.join(HANG_S)
 
     def get(self, path: str, **options: Any) -> httpx2.Response:
         return self.client.get(path, **options)
@@ -94,8 +95,8 @@ class RunningEmulator:
         return self.post(f"/_local/lambda/2015-03-31/functions/{function}/invocations", json=event, headers=headers)
 
 
-def eventually(is_true: Callable[[], Any], *, within_s: float = 10) -> bool:
-    """Return whether something becomes true in time."""
+def eventually(is_true: Callable[[], Any], *, within_s: float = HANG_S) -> bool:
+    """Return whether a condition becomes true within the limit."""
     ends = time.monotonic() + within_s
     while time.monotonic() < ends:
         if is_true():

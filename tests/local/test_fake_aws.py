@@ -15,6 +15,7 @@ from local.services.fake_aws.sqs import SqsSnapshot
 from local.services.fake_aws.ssm import SsmSnapshot
 from tests.local.aws_process import AwsProcess
 from tests.local.running_emulator import eventually
+from tests.support.time_limits import HANG_S
 
 
 def put(cloud: AwsProcess, name: str, value: str, **more: Any) -> None:
@@ -135,7 +136,7 @@ def test_no_message_is_lost_while_others_are_deleted(tmp_path: Path) -> None:
                 deleted += 1
             return deleted == 45
 
-        assert eventually(delete, within_s=30)
+        assert eventually(delete)
 
 
 def test_who_waits_for_a_message_keeps_nobody_else_from_calling(tmp_path: Path) -> None:
@@ -145,7 +146,7 @@ def test_who_waits_for_a_message_keeps_nobody_else_from_calling(tmp_path: Path) 
         waiting = Thread(target=lambda: found.extend(cloud.receive("q", WaitTimeSeconds=20)))
         waiting.start()
         send(cloud, "q", "at last")
-        waiting.join(15)
+        waiting.join(HANG_S)
 
     assert [one["Body"] for one in found] == ["at last"]
 

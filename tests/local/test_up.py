@@ -23,6 +23,7 @@ from local.settings import EmulatorSettings
 from tests.local.conftest import STACK
 from tests.local.running_emulator import eventually
 from tests.local.runtime.test_pool import is_alive
+from tests.support.time_limits import HANG_S
 
 
 @dataclass
@@ -36,14 +37,14 @@ class Up:
     output: Path
 
     def get(self, path: str) -> Any:
-        return httpx2.get(self.url + path, timeout=30).json()
+        return httpx2.get(self.url + path, timeout=HANG_S).json()
 
     def invoke(self, event: Any) -> Any:
-        return httpx2.post(f"{self.url}/_local/lambda/2015-03-31/functions/EchoFunction/invocations", json=event, timeout=30).json()
+        return httpx2.post(f"{self.url}/_local/lambda/2015-03-31/functions/EchoFunction/invocations", json=event, timeout=HANG_S).json()
 
     def use(self, service: str, method: str, **arguments: Any) -> Any:
         event = {"service": service, "method": method, **arguments}
-        return httpx2.post(f"{self.url}/_local/lambda/2015-03-31/functions/WorkFunction/invocations", json=event, timeout=30).json()
+        return httpx2.post(f"{self.url}/_local/lambda/2015-03-31/functions/WorkFunction/invocations", json=event, timeout=HANG_S).json()
 
     def is_ready(self) -> bool:
         assert self.process.poll() is None, self.output.read_text()
@@ -59,12 +60,12 @@ class Up:
 
     def kill(self, signum: int = signal.SIGKILL) -> None:
         self.process.send_signal(signum)
-        self.process.wait(15)
+        self.process.wait(HANG_S)
 
 
 def local(*arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "local", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, **options)
+    return subprocess.run(command, capture_output=True, text=True, timeout=HANG_S, check=False, **options)
 
 
 @contextmanager
@@ -75,7 +76,7 @@ def started(data: Path, *arguments: str) -> Iterator[Up]:
         process = subprocess.Popen(command, stdout=out, stderr=out, text=True)
     up = Up(process, f"http://127.0.0.1:{port}", port, data, output)
     try:
-        assert eventually(up.is_ready, within_s=60), output.read_text()
+        assert eventually(up.is_ready), output.read_text()
         yield up
     finally:
         if process.poll() is None:
@@ -133,7 +134,7 @@ def test_functions_find_the_services_in_their_environment(up: Up) -> None:
 
     assert environment["PGPASSFILE"] == str(up.data / "pgpass")
     assert environment["AWS_ENDPOINT_URL_LAMBDA"] == f"{up.url}/_local/lambda"
-    assert httpx2.get(environment["AWS_ENDPOINT_URL"] + "/moto-api/", timeout=10).status_code == 200
+    assert httpx2.get(environment["AWS_ENDPOINT_URL"] + "/moto-api/", timeout=HANG_S).status_code == 200
 
 
 def test_the_database_comes_back_when_it_is_killed(up: Up) -> None:
@@ -144,8 +145,8 @@ def test_the_database_comes_back_when_it_is_killed(up: Up) -> None:
         now = up.get("/_local/status")["services"]["postgres"]
         return bool(now["running"] and now["restarts"] > status["restarts"] and now["port"] == status["port"])
 
-    assert eventually(is_back, within_s=20)
-    assert eventually(lambda: _can_query(up), within_s=20)
+    assert eventually(is_back)
+    assert eventually(lambda: _can_query(up))
 
 
 def _can_query(up: Up) -> bool:
@@ -256,7 +257,7 @@ def test_what_is_saved_runs_at_once_unless_it_is_told_not_to(tmp_path: Path) -> 
         assert up.invoke({"a": 1})["event"] == {"a": 1}
         (folder / "handlers" / "plain.py").write_text(saved)
 
-        assert eventually(lambda: up.invoke({}) == "saved", within_s=5)
+        assert eventually(lambda: up.invoke({}) == "saved")
     with started(tmp_path / "data", "--template", str(folder / "template.yaml"), "--no-pgbouncer", "--no-watch") as up:
         assert up.invoke({}) == "saved"
         (folder / "handlers" / "plain.py").write_text(saved.replace("saved", "later"))

@@ -3,17 +3,16 @@
 import shutil
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from local.template.load import load
 from tests.local.conftest import STACK
 from tests.local.running_emulator import RunningEmulator, eventually
+from tests.support.time_limits import HANG_S
 
-LIMIT_S = 20.0
 HANDLER = "import os\ndef handler(event, context):\n    return {{'statusCode': 200, 'body': '{word} ' + str(os.getpid())}}\n"
 TEMPLATE = """
 Transform: AWS::Serverless-2016-10-31
@@ -72,7 +71,7 @@ class Edited:
 
     def says(self, text: str) -> bool:
         """Wait for a text in the terminal; what stands there instead is the error."""
-        assert eventually(lambda: text in self.running.terminal.getvalue(), within_s=5), self.running.terminal.getvalue()
+        assert eventually(lambda: text in self.running.terminal.getvalue()), self.running.terminal.getvalue()
         return True
 
 
@@ -94,15 +93,11 @@ def edited(tmp_path: Path) -> Iterator[Edited]:
         yield Edited(running, folder)
 
 
-def within(limit_s: float, is_true: Callable[[], Any]) -> bool:
-    return eventually(is_true, within_s=limit_s)
-
-
 def test_a_saved_file_runs_at_once_and_the_other_functions_go_on(edited: Edited) -> None:
     other = edited.pid("/two")
     edited.save("one/app.py", HANDLER.format(word="second"))
 
-    assert within(LIMIT_S, lambda: "second" in edited.get("/one"))
+    assert eventually(lambda: "second" in edited.get("/one"))
     assert edited.says("reloaded one (app.py) in ")
     assert edited.pid("/two") == other
 
@@ -125,7 +120,7 @@ def test_a_stream_that_runs_ends_on_its_old_worker(edited: Edited, tmp_path: Pat
     assert edited.says("reloaded stream (extra.py)")
     after = edited.get("/stream/ok").split()[-1]
     gate.touch()
-    reading.join(10)
+    reading.join(HANG_S)
 
     assert bodies == [f"first last {before}"]
     assert after != before
@@ -149,14 +144,14 @@ def test_what_cannot_be_imported_is_told_and_heals(edited: Edited, text: str, re
     assert "reloaded" not in edited.running.terminal.getvalue()
 
     edited.save("one/app.py", HANDLER.format(word="mended"))
-    assert within(LIMIT_S, lambda: "mended" in edited.get("/one"))
+    assert eventually(lambda: "mended" in edited.get("/one"))
 
 
 def test_a_route_that_is_added_is_served_by_the_same_worker(edited: Edited) -> None:
     before = edited.pid("/two")
     edited.save("template.yaml", TEMPLATE.replace("\n  StreamFunction:", ROUTE))
 
-    assert within(LIMIT_S, lambda: edited.running.get("/more").status_code == 200)
+    assert eventually(lambda: edited.running.get("/more").status_code == 200)
     assert edited.pid("/more") == before
     assert edited.says("reloaded template.yaml (3 functions, 4 routes) in ")
 
@@ -166,11 +161,11 @@ def test_a_function_that_is_added_is_run_and_watched(edited: Edited) -> None:
     (edited.folder / "three" / "app.py").write_text(HANDLER.format(word="three"))
     block = TEMPLATE[TEMPLATE.index("  TwoFunction:") : TEMPLATE.index("  StreamFunction:")]
     edited.save("template.yaml", TEMPLATE + block.replace("Two", "Three").replace("two", "three"))
-    assert within(LIMIT_S, lambda: "three" in edited.get("/three"))
+    assert eventually(lambda: "three" in edited.get("/three"))
 
     time.sleep(0.3)
     edited.save("three/app.py", HANDLER.format(word="watched"))
-    assert within(LIMIT_S, lambda: "watched" in edited.get("/three"))
+    assert eventually(lambda: "watched" in edited.get("/three"))
 
 
 def test_a_function_that_is_removed_is_gone_and_the_rest_stays(edited: Edited) -> None:
@@ -178,7 +173,7 @@ def test_a_function_that_is_removed_is_gone_and_the_rest_stays(edited: Edited) -
     start, end = TEMPLATE.index("  TwoFunction:"), TEMPLATE.index("  StreamFunction:")
     edited.save("template.yaml", TEMPLATE[:start] + TEMPLATE[end:])
 
-    assert within(LIMIT_S, lambda: edited.running.get("/two").status_code == 403)
+    assert eventually(lambda: edited.running.get("/two").status_code == 403)
     assert edited.running.invoke("TwoFunction", {}).status_code == 404
     assert edited.pid("/one") == before
 
@@ -187,7 +182,7 @@ def test_a_changed_definition_restarts_its_function_only(edited: Edited) -> None
     one, two = edited.pid("/one"), edited.pid("/two")
     edited.save("template.yaml", TEMPLATE.replace("CodeUri: one", "CodeUri: one\n      MemorySize: 256"))
 
-    assert within(LIMIT_S, lambda: edited.pid("/one") != one)
+    assert eventually(lambda: edited.pid("/one") != one)
     assert edited.pid("/two") == two
 
 
@@ -211,7 +206,7 @@ def test_a_broken_template_is_told_and_the_old_one_stays(edited: Edited, text: s
     assert edited.pid("/one") == before
 
     edited.save("template.yaml", TEMPLATE.replace("\n  StreamFunction:", ROUTE))
-    assert within(LIMIT_S, lambda: edited.running.get("/more").status_code == 200)
+    assert eventually(lambda: edited.running.get("/more").status_code == 200)
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,7 @@ from local.runtime.launch import launch_from_sources
 from local.template.stack import Stack
 from tests.local.running_emulator import RunningEmulator, eventually
 from tests.local.test_up import started
+from tests.support.time_limits import HANG_S
 
 ROOT = Path(__file__).parents[3]
 FOLDER = str(Path(standin.__file__).parent)
@@ -83,7 +84,7 @@ def exercise(path: str, sent: dict[str, str]) -> tuple[Any, list[Any], int]:
     with ThreadingHTTPServer(("127.0.0.1", 0), recorder) as server:
         threading.Thread(target=server.serve_forever).start()
         variables = os.environ | {"AWS_LAMBDA_RUNTIME_API": f"127.0.0.1:{server.server_port}", "PYTHONPATH": path}
-        done = subprocess.run([sys.executable, "-c", CALLS], env=variables, capture_output=True, text=True, timeout=20, check=False)
+        done = subprocess.run([sys.executable, "-c", CALLS], env=variables, capture_output=True, text=True, timeout=HANG_S, check=False)
         server.shutdown()
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout.splitlines()[-1]), recorder.requests, len(recorder.connections)
@@ -180,8 +181,8 @@ def test_the_product_holds_a_conversation_with_it(tmp_path: Path) -> None:
         started(tmp_path / "data", "--template", str(ROOT / "template.yaml"), "--stand-in") as up,
         httpx2.Client(base_url=up.url) as client,
     ):
-        token = client.post("/auth/register", json=person, timeout=30).json()["access_token"]
-        answer = client.post("/chat", json={"message": "Hello"}, headers={"Authorization": f"Bearer {token}"}, timeout=30)
+        token = client.post("/auth/register", json=person, timeout=HANG_S).json()["access_token"]
+        answer = client.post("/chat", json={"message": "Hello"}, headers={"Authorization": f"Bearer {token}"}, timeout=HANG_S)
 
         assert answer.status_code == 200
         assert "event: turn.completed" in answer.text

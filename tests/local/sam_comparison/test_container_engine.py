@@ -35,7 +35,7 @@ def programs(tmp_path, monkeypatch):
 
 def lane(*arguments, path):
     command = [sys.executable, "-m", "local.sam_comparison", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=30, check=False, env={**os.environ, "PATH": str(path)})
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False, env={**os.environ, "PATH": str(path)})
 
 
 @pytest.mark.parametrize(("arguments", "status"), [((), 0), (("--strict",), 2)])

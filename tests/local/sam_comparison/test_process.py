@@ -12,7 +12,7 @@ from local.sam_comparison.process import ProcessFailed, run_command
 from local.sam_comparison.sam_cli import sam_environment
 
 
-def run(code, *, limit_s=20.0):
+def run(code, *, limit_s=120.0):
     return asyncio.run(run_command(sys.executable, "-c", code, cwd=Path("/"), environment=dict(os.environ), limit_s=limit_s))
 
 

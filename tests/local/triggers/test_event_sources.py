@@ -73,7 +73,7 @@ def test_what_fails_comes_again_and_ends_with_the_dead_letters(stacked: Stacked,
     before = stacked.queue("DeadQueue")["visible"]
     stacked.order(tmp_path / "records", fails=True)
 
-    assert eventually(lambda: stacked.queue("DeadQueue")["visible"] == before + 1, within_s=15)
+    assert eventually(lambda: stacked.queue("DeadQueue")["visible"] == before + 1)
     assert [one["attributes"]["ApproximateReceiveCount"] for one in records(tmp_path / "records")] == ["1", "2"]
     assert "WorkFunction  1 message  1 failed" in stacked.running.terminal.getvalue()
 

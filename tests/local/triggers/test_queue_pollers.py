@@ -65,7 +65,7 @@ class Log:
 
 
 async def until(is_true: Callable[[], bool]) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(120):
         while not is_true():
             await asyncio.sleep(0.005)
 
