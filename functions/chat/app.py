@@ -28,7 +28,7 @@ BODY_LIMIT = 4 * 1024 * 1024
 
 
 class ChatSettings(HttpSettings, DatabaseSettings, ModelSettings, ToolSettings):
-    """The settings of this function."""
+    """The environment variables of the chat function."""
 
     upkeep_queue_url: str
     files_bucket: str

@@ -1,4 +1,4 @@
-"""The chat routes."""
+"""The chat routes: turns with their events and approvals, images, and the list of models."""
 
 from typing import Annotated, Any
 from uuid import UUID

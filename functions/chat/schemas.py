@@ -56,7 +56,7 @@ class ResponseFormatIn(Input):
 
 
 class ChatIn(Input):
-    """POST /chat."""
+    """The body of POST /chat."""
 
     message: Annotated[str, Field(min_length=1)]
     conversation_id: Annotated[UUID, Field(strict=False)] | None = None
@@ -91,7 +91,7 @@ def _image_or_id(image: str, index: int) -> Image | UUID:
 
 
 class RegenerateIn(Input):
-    """POST /chat/regenerate."""
+    """The body of POST /chat/regenerate."""
 
     conversation_id: Annotated[UUID, Field(strict=False)]
     model: Annotated[str, Field(min_length=1, max_length=100)] | None = None
@@ -114,7 +114,7 @@ class ImageOut(Output):
 
 
 class ApprovalIn(Input):
-    """POST /chat/turns/{id}/approvals."""
+    """The body of POST /chat/turns/{id}/approvals."""
 
     call_id: Annotated[str, Field(min_length=1, max_length=1000, examples=["call_1"])]
     approve: bool

@@ -67,7 +67,7 @@ class StopSequences:
 
 
 def _overlap(text: str, sequence: str) -> int:
-    """Return the length of the longest end of `text` that is a proper beginning of `sequence`."""
+    """Return the length of the longest suffix of `text` that is a proper prefix of `sequence`."""
     return next((size for size in range(min(len(sequence) - 1, len(text)), 0, -1) if text.endswith(sequence[:size])), 0)
 
 
@@ -163,7 +163,7 @@ def _completion_events(
 
 
 def _events_with_pings(reader: StreamReader[ModelStreamEvent]) -> Iterator[ModelStreamEvent | Ping]:
-    """Yield the model's events, and a ping whenever no event that is shown has come for `PING_S`."""
+    """Yield the model's events, and a ping each time that no visible event has arrived for `PING_S`."""
     shown_s = time.monotonic()
     while True:
         try:

@@ -12,6 +12,9 @@ from pydantic_core import PydanticCustomError
 from functions.chat.schemas import OpenAIName, ResponseFormatIn
 from parley.http.schemas import Input
 
+MAX_STOPS = 4
+MAX_TEXTS = 2048
+
 
 class LenientInput(Input):
     """Base class of inputs that a vendor's answer may contain: unknown fields are ignored."""
@@ -47,7 +50,7 @@ class ImagePartIn(LenientInput):
 
 
 class FunctionCallIn(LenientInput):
-    """The name of the called function, and its arguments as JSON text."""
+    """A called function, with its arguments as JSON text."""
 
     name: Annotated[str, Field(min_length=1)]
     arguments: str
@@ -69,9 +72,6 @@ class MessageIn(LenientInput):
     refusal: str | None = None
     tool_calls: list[ToolCallIn] | None = None
     tool_call_id: str | None = None
-
-
-MAX_STOPS, MAX_TEXTS = 4, 2048
 
 
 class FunctionIn(Input):
@@ -126,7 +126,7 @@ class IgnoredFieldsIn(Input):
 
 
 class NeutralFieldsIn(IgnoredFieldsIn):
-    """Fields that accept only their default value."""
+    """Fields of which only the default value is supported."""
 
     frequency_penalty: Annotated[float, Field(ge=0, le=0)] | None = None
     logit_bias: Annotated[dict[str, int], Field(max_length=0)] | None = None
@@ -141,7 +141,7 @@ class NeutralFieldsIn(IgnoredFieldsIn):
 
 
 class CompletionIn(NeutralFieldsIn):
-    """POST /v1/chat/completions."""
+    """The body of POST /v1/chat/completions."""
 
     model: Annotated[str, Field(min_length=1, max_length=100, examples=["offline"])]
     messages: Annotated[list[MessageIn], Field(min_length=1, examples=[[{"role": "user", "content": "What is 12.5% of 840?"}]])]
@@ -169,7 +169,7 @@ class CompletionIn(NeutralFieldsIn):
 
 
 class EmbeddingsIn(Input):
-    """POST /v1/embeddings."""
+    """The body of POST /v1/embeddings."""
 
     model: Annotated[str, Field(min_length=1, max_length=100, examples=["lexical"])]
     input: (

@@ -129,7 +129,7 @@ def request_stop(engine: Engine, principal: Principal, turn_id: UUID) -> None:
     while not is_done:
         with principal_scope(engine, principal) as connection:
             status = turns.request_stop(connection, turn_id, user_id=principal.user_id)
-        # A turn that was resumed in between is asked again.
+        # If the turn was resumed in between, ask again: a worker runs it now.
         is_done = status != "waiting" or end_waiting_turn(engine, turn_id, user_id=principal.user_id, reason="requested")
 
 

@@ -48,7 +48,7 @@ class ConversationMachine(RuleBasedStateMachine):
 
     @precondition(lambda self: len(self.streams) < MAX_OPEN_STREAMS)
     @rule(pick=PICKS, verb=st.sampled_from(["pauses", "waits"]), is_keyed=st.booleans(), process=PROCESSES)
-    def ask_something_slow(self, pick: int, verb: str, is_keyed: bool, process: int) -> None:
+    def ask_slow_question(self, pick: int, verb: str, is_keyed: bool, process: int) -> None:
         self._take(self._conversation(pick, or_new=True), "/chat", {"message": f"{verb} {next(NUMBERS)}"}, is_keyed, process)
 
     @precondition(lambda self: self.oracle.conversations)
@@ -58,7 +58,7 @@ class ConversationMachine(RuleBasedStateMachine):
 
     @precondition(lambda self: self.streams)
     @rule(pick=PICKS)
-    def let_it_finish(self, pick: int) -> None:
+    def finish_slow_turn(self, pick: int) -> None:
         turn = self._running(pick)
         self._release(turn)
         self._end(turn, *outcome_of(turn.question, turn.expected))
@@ -96,7 +96,7 @@ class ConversationMachine(RuleBasedStateMachine):
 
     @precondition(lambda self: self.oracle.turns)
     @rule(pick=PICKS, process=PROCESSES)
-    def stop_one_that_may_have_ended(self, pick: int, process: int) -> None:
+    def stop_any_turn(self, pick: int, process: int) -> None:
         turn = self._turn(pick)
         if turn.status != "running":
             assert self._post(f"/chat/turns/{turn.id}/stop", process=process).status == 202
@@ -149,15 +149,15 @@ class ConversationMachine(RuleBasedStateMachine):
     @rule(pick=PICKS, process=PROCESSES)
     def delete(self, pick: int, process: int) -> None:
         """Delete a conversation. A turn that runs in it ends, and its answer is gone."""
-        gone = self._conversation(pick)
-        turn, turns = gone.running, [turn for turn in self.oracle.turns if turn.conversation is gone]
-        assert self.workers.ask("DELETE", f"/conversations/{gone.id}", as_=self.alice, process=process).status == 204
-        self.oracle.forget(gone)
+        deleted = self._conversation(pick)
+        turn, turns = deleted.running, [turn for turn in self.oracle.turns if turn.conversation is deleted]
+        assert self.workers.ask("DELETE", f"/conversations/{deleted.id}", as_=self.alice, process=process).status == 204
+        self.oracle.forget(deleted)
         if turn:
             _, *_, (_, name, problem) = numbered_events(self.streams.pop(turn).answer())
             assert (name, problem["code"]) == ("turn.failed", "not_found")
             self._release(turn)
-        for path in [f"/conversations/{gone.id}/messages", *(f"/chat/turns/{turn.id}" for turn in turns[:1])]:
+        for path in [f"/conversations/{deleted.id}/messages", *(f"/chat/turns/{turn.id}" for turn in turns[:1])]:
             assert self._get(path, process=process).status == 404
         self._check_readers(turn)
 
@@ -178,13 +178,13 @@ class ConversationMachine(RuleBasedStateMachine):
     # Invariants
 
     @invariant()
-    def the_conversation_is_as_the_oracle_says(self) -> None:
+    def conversation_matches_the_oracle(self) -> None:
         if self.touched and self.touched.exists:
             assert self._messages(self.touched) == self.touched.shown()
         self.touched = None
 
     @invariant()
-    def models_were_asked_what_the_oracle_says(self) -> None:
+    def model_calls_match_the_oracle(self) -> None:
         assert {question: len(self.provider.asked[question]) for question in self.oracle.calls} == self.oracle.calls
 
     def teardown(self) -> None:
@@ -193,10 +193,10 @@ class ConversationMachine(RuleBasedStateMachine):
             self._release(turn)
             self._end(turn, *outcome_of(turn.question, turn.expected))
         listed = self._pages("/conversations")
-        assert {one["id"] for one in listed} == {one.id for one in self.oracle.conversations}
+        assert {item["id"] for item in listed} == {item.id for item in self.oracle.conversations}
         for conversation in self.oracle.conversations:
             assert self._messages(conversation) == conversation.shown()
-        self.models_were_asked_what_the_oracle_says()
+        self.model_calls_match_the_oracle()
 
     # Helpers
 
@@ -215,11 +215,11 @@ class ConversationMachine(RuleBasedStateMachine):
         context, pieces = conversation.history(place), self.oracle.call(question)
         turn = ExpectedTurn(conversation, question, body, route, key, pieces)
         self._begin(turn, is_new_question=place is None)
-        sent = self.workers.send("POST", route, body, as_=self.alice, key=key, process=process)
+        pending = self.workers.send("POST", route, body, as_=self.alice, key=key, process=process)
         if self.oracle.is_slow(question):
-            self._wait_for_words(turn, sent)
+            self._wait_for_text(turn, pending)
         else:
-            self._finish(turn, sent.answer())
+            self._finish(turn, pending.answer())
         assert self.provider.asked[question][-1] == context
 
     def _begin(self, turn: ExpectedTurn, *, is_new_question: bool) -> None:
@@ -231,12 +231,12 @@ class ConversationMachine(RuleBasedStateMachine):
         conversation.running = turn
         self.oracle.turns.append(turn)
 
-    def _wait_for_words(self, turn: ExpectedTurn, sent: PendingAnswer) -> None:
-        words = turn.expected[0] if turn.question.startswith("pauses") else "turn.started"
-        _, name, started = numbered_events(sent.so_far(words))[0]
+    def _wait_for_text(self, turn: ExpectedTurn, pending: PendingAnswer) -> None:
+        awaited_text = turn.expected[0] if turn.question.startswith("pauses") else "turn.started"
+        _, name, started = numbered_events(pending.so_far(awaited_text))[0]
         assert name == "turn.started"
         self._store_ids(turn, started)
-        self.streams[turn] = sent
+        self.streams[turn] = pending
         assert self.provider.is_asked(turn.question, self.oracle.calls[turn.question])
 
     def _finish(self, turn: ExpectedTurn, answer: Answer) -> None:
@@ -260,12 +260,12 @@ class ConversationMachine(RuleBasedStateMachine):
 
     def _check_readers(self, turn: ExpectedTurn | None) -> None:
         """Check the streams of all readers that followed an ended turn."""
-        for one in [one for one in self.readers if one[0] is turn]:
-            self.readers.remove(one)
+        for item in [item for item in self.readers if item[0] is turn]:
+            self.readers.remove(item)
             if turn.conversation.exists:
-                self._check_replay(turn, one[1], one[2].answer())
+                self._check_replay(turn, item[1], item[2].answer())
             else:
-                assert numbered_events(one[2].answer())[-1][1] == "turn.failed"
+                assert numbered_events(item[2].answer())[-1][1] == "turn.failed"
 
     def _check_stream(self, turn: ExpectedTurn, answer: Answer, *, is_live: bool = False) -> None:
         """Check a whole stream: live with one event for each delta, or replayed."""
@@ -288,7 +288,7 @@ class ConversationMachine(RuleBasedStateMachine):
 
     def _messages(self, conversation: ExpectedConversation) -> list[tuple[Any, ...]]:
         names = ("seq", "variant", "role", "text", "status", "is_active")
-        return [tuple(one[name] for name in names) for one in self._pages(f"/conversations/{conversation.id}/messages?variants=true")]
+        return [tuple(item[name] for name in names) for item in self._pages(f"/conversations/{conversation.id}/messages?variants=true")]
 
     def _pages(self, path: str) -> list[dict[str, Any]]:
         items, cursor = [], ""
@@ -297,10 +297,10 @@ class ConversationMachine(RuleBasedStateMachine):
             items, cursor = items + page["items"], page["next_cursor"]
         return items
 
-    def _store_ids(self, turn: ExpectedTurn, told: dict[str, Any]) -> None:
+    def _store_ids(self, turn: ExpectedTurn, ids: dict[str, Any]) -> None:
         """Record the ids that the API assigned."""
-        assert turn.conversation.id in ("", told["conversation_id"])
-        turn.id, turn.conversation.id = told["turn_id"], told["conversation_id"]
+        assert turn.conversation.id in ("", ids["conversation_id"])
+        turn.id, turn.conversation.id = ids["turn_id"], ids["conversation_id"]
 
     def _release(self, turn: ExpectedTurn) -> None:
         self.oracle.released.add(turn.question)

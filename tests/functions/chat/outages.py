@@ -40,7 +40,7 @@ class Attempt:
         return "" if self.answer.status == 200 else self.answer.json["code"]
 
     @property
-    def is_away(self) -> bool:
+    def is_unavailable(self) -> bool:
         """Whether the response says that the database is unavailable."""
         return self.code == "unavailable"
 
@@ -58,7 +58,7 @@ class Attempt:
 class RepeatedQuestion:
     """A question with all attempts to get an answer."""
 
-    who: Person
+    person: Person
     question: str
     attempts: list[Attempt] = field(default_factory=list)
 
@@ -76,8 +76,8 @@ class Outages:
     people: list[Person]
     turns: int
     pause_s: Callable[[Random], float]
-    least: int = 1
-    asked: list[RepeatedQuestion] = field(default_factory=list)
+    min_outages: int = 1
+    questions: list[RepeatedQuestion] = field(default_factory=list)
     spans: list[tuple[float, float]] = field(default_factory=list)
     open_while_streaming: int = 0
     _numbers: Any = field(default_factory=count)
@@ -85,8 +85,8 @@ class Outages:
 
     def run(self) -> None:
         """Run the clients until all questions are answered and the database has been down often enough."""
-        others = [threading.Thread(target=work) for work in (self._disturb, self._watch)]
-        clients = [threading.Thread(target=self._ask_until_done, args=(person, Random(n))) for n, person in enumerate(self.people)]
+        others = [threading.Thread(target=work) for work in (self._cause_outages, self._watch_transactions)]
+        clients = [threading.Thread(target=self._run_client, args=(person, Random(n))) for n, person in enumerate(self.people)]
         for thread in (*others, *clients):
             thread.start()
         for thread in clients:
@@ -97,44 +97,44 @@ class Outages:
 
     def recoveries_s(self) -> list[float]:
         """Return, for each outage, how long after its end a new request was still refused."""
-        return [max((attempt.began_s - up_s for attempt in self._turned_away_behind(up_s)), default=0.0) for _, up_s in self.spans]
+        return [max((attempt.began_s - up_s for attempt in self._refused_after(up_s)), default=0.0) for _, up_s in self.spans]
 
     def attempts(self) -> list[Attempt]:
         """Return all attempts of all clients."""
-        return [attempt for asked in self.asked for attempt in asked.attempts]
+        return [attempt for repeated in self.questions for attempt in repeated.attempts]
 
-    def _turned_away_behind(self, up_s: float) -> list[Attempt]:
+    def _refused_after(self, up_s: float) -> list[Attempt]:
         next_s = min((down_s for down_s, _ in self.spans if down_s > up_s), default=float("inf"))
-        return [one for one in self.attempts() if one.is_away and up_s <= one.began_s and one.ended_s < next_s]
+        return [attempt for attempt in self.attempts() if attempt.is_unavailable and up_s <= attempt.began_s and attempt.ended_s < next_s]
 
-    def _ask_until_done(self, person: Person, draw: Random) -> None:
+    def _run_client(self, person: Person, draw: Random) -> None:
         conversation_id = None
-        while (number := next(self._numbers)) < self.turns or len(self.spans) < self.least:
-            asked = RepeatedQuestion(person, f"{draw.choices(list(VERBS), list(VERBS.values()))[0]} {number}")
-            self.asked.append(asked)
-            body = {"message": asked.question, "stream": draw.random() < 0.7}
+        while (number := next(self._numbers)) < self.turns or len(self.spans) < self.min_outages:
+            repeated = RepeatedQuestion(person, f"{draw.choices(list(VERBS), list(VERBS.values()))[0]} {number}")
+            self.questions.append(repeated)
+            body = {"message": repeated.question, "stream": draw.random() < 0.7}
             body |= {"conversation_id": conversation_id} if conversation_id and draw.random() < 0.8 else {}
-            self._ask(asked, body)
-            conversation_id = _conversation_of(asked.last.answer) or conversation_id
+            self._repeat_until_final(repeated, body)
+            conversation_id = _conversation_of(repeated.last.answer) or conversation_id
 
-    def _ask(self, asked: RepeatedQuestion, body: dict[str, Any]) -> None:
+    def _repeat_until_final(self, repeated: RepeatedQuestion, body: dict[str, Any]) -> None:
         ends_s = time.monotonic() + GIVE_UP_AFTER_S
         while time.monotonic() < ends_s:
             began_s = time.monotonic()
-            answer = self.workers.send("POST", "/chat", body, as_=asked.who, key=asked.question).answer()
-            asked.attempts.append(Attempt(began_s, time.monotonic(), answer))
-            if asked.last.is_final:
+            answer = self.workers.send("POST", "/chat", body, as_=repeated.person, key=repeated.question).answer()
+            repeated.attempts.append(Attempt(began_s, time.monotonic(), answer))
+            if repeated.last.is_final:
                 return
-            if asked.last.code == "in_progress":
-                self._age_turn(asked)
+            if repeated.last.code == "in_progress":
+                self._age_turn(repeated)
             time.sleep(PAUSE_S)
 
-    def _age_turn(self, asked: RepeatedQuestion) -> None:
+    def _age_turn(self, repeated: RepeatedQuestion) -> None:
         """Make a running turn stale. Its function is gone, because the function responded, so the test need not wait half a minute."""
-        age = f"UPDATE turns SET heartbeat_at = now() - interval '31 seconds' WHERE idempotency_key = '{asked.question}'"
-        self._try(lambda: self.postgres.execute(f"{age} AND status = 'running'"))
+        age = f"UPDATE turns SET heartbeat_at = now() - interval '31 seconds' WHERE idempotency_key = '{repeated.question}'"
+        self._run_if_up(lambda: self.postgres.execute(f"{age} AND status = 'running'"))
 
-    def _disturb(self) -> None:
+    def _cause_outages(self) -> None:
         draw = Random(11)
         while not self._is_over.wait(self.pause_s(draw)):
             self.postgres.crash()
@@ -143,14 +143,14 @@ class Outages:
             self.postgres.wait_until_up()
             self.spans.append((down_s, time.monotonic()))
 
-    def _watch(self) -> None:
+    def _watch_transactions(self) -> None:
         while not self._is_over.wait(0.1):
-            self._try(self._count_open)
+            self._run_if_up(self._count_open)
 
     def _count_open(self) -> None:
         self.open_while_streaming += self.postgres.execute(OPEN_TRANSACTIONS)[0][0]
 
-    def _try(self, work: Callable[[], Any]) -> None:
+    def _run_if_up(self, work: Callable[[], Any]) -> None:
         with suppress(psycopg.OperationalError):  # the database is down
             work()
 

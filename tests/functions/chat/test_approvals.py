@@ -58,7 +58,7 @@ def decide(services, person, turn_id, call_id="w", *, approve=True):
     return continued and list(continued.events)
 
 
-def named(numbered):
+def event_names(numbered):
     return [event.name for event in events_of(numbered)]
 
 
@@ -72,10 +72,10 @@ def test_the_other_calls_of_a_round_run_before_the_turn_waits(waiting, toolbox, 
 
 def test_an_approved_call_is_run_and_another_process_resumes_the_turn(waiting, other, toolbox, alice, engine):
     services = other()
-    heard = [one for one in decide(services, alice, waiting[0].turn_id) if hasattr(one, "number")]
+    events = [one for one in decide(services, alice, waiting[0].turn_id) if hasattr(one, "number")]
 
-    assert [one.event.name for one in heard] == ["tool.result", "text.delta", "turn.completed"]
-    assert heard[0].number == 8
+    assert [one.event.name for one in events] == ["tool.result", "text.delta", "turn.completed"]
+    assert events[0].number == 8
     assert toolbox.ran[1:] == [("write", {"to": "bob"})]
     assert [one.text.splitlines()[-1] for one in tool_results(services.router.provider_for(None).requests[0])] == ["sent to bob", "noon"]
     assert stored_messages(engine, alice, waiting[0].conversation_id)[-1].text == "I write. Done."
@@ -110,28 +110,28 @@ def test_a_turn_waits_until_all_of_its_calls_are_decided(engine, other, alice, t
     started, *_ = take(make_services(engine, ScriptedRounds(script), toolbox=toolbox), alice, model="handy", tools=True)
 
     assert decide(other(), alice, started.turn_id, "two", approve=False) is None
-    assert named(decide(other(), alice, started.turn_id, "one"))[-1] == "turn.completed"
+    assert event_names(decide(other(), alice, started.turn_id, "one"))[-1] == "turn.completed"
     assert toolbox.ran == [("write", {"to": "bob"})]
 
 
 def test_of_two_concurrent_last_decisions_one_resumes_and_the_other_gets_the_same_events(waiting, other, toolbox, alice):
-    ready, heard = threading.Barrier(2, timeout=10), []
-    desks = [other(), other()]
+    ready, events = threading.Barrier(2, timeout=10), []
+    processes = [other(), other()]
 
-    def say(services):
+    def decide_at_once(services):
         ready.wait()
-        heard.append(named(decide(services, alice, waiting[0].turn_id)))
+        events.append(event_names(decide(services, alice, waiting[0].turn_id)))
 
-    threads = [threading.Thread(target=say, args=(services,)) for services in desks]
+    threads = [threading.Thread(target=decide_at_once, args=(services,)) for services in processes]
     [thread.start() for thread in threads], [thread.join() for thread in threads]
 
-    assert heard == [["tool.result", "text.delta", "turn.completed"]] * 2
+    assert events == [["tool.result", "text.delta", "turn.completed"]] * 2
     assert toolbox.names == ["clock", "write"]
 
 
 def test_a_repeated_decision_is_harmless_and_a_different_one_is_refused(waiting, other, toolbox, alice):
     services = other()
-    first, again = [named(decide(services, alice, waiting[0].turn_id)) for _ in range(2)]
+    first, again = [event_names(decide(services, alice, waiting[0].turn_id)) for _ in range(2)]
     with pytest.raises(AlreadyDecided):
         decide(services, alice, waiting[0].turn_id, approve=False)
 
@@ -160,11 +160,11 @@ def test_a_stop_ends_a_turn_that_waits(waiting, other, alice, engine, log, toolb
 def test_a_new_message_denies_the_pending_calls_and_is_answered(waiting, other, alice, engine, toolbox):
     services = other()
     *_, last = take(services, alice, "never mind", conversation_id=waiting[0].conversation_id, model="handy", tools=True)
-    said = stored_messages(engine, alice, waiting[0].conversation_id)
+    stored = stored_messages(engine, alice, waiting[0].conversation_id)
 
     assert isinstance(last, TurnCompleted)
-    assert [(message.role, message.status) for message in said][1::2] == [("assistant", "stopped"), ("assistant", "completed")]
-    assert said[1].parts[-1] == {"type": "tool_result", "call_id": "w", "ok": False, "content": "Not run: the user denied this call."}
+    assert [(message.role, message.status) for message in stored][1::2] == [("assistant", "stopped"), ("assistant", "completed")]
+    assert stored[1].parts[-1] == {"type": "tool_result", "call_id": "w", "ok": False, "content": "Not run: the user denied this call."}
     assert toolbox.names == ["clock"]
 
 
@@ -184,7 +184,7 @@ def test_a_conversation_with_a_waiting_turn_refuses_a_regeneration(waiting, othe
 def test_a_turn_may_wait_more_than_once(waiting, other, alice, toolbox):
     services = other(tool_calls_answer(("w", "write", {"to": "eve"})), DONE)
     *_, approval, last = events_of(decide(services, alice, waiting[0].turn_id))
-    rest = named(decide(other(), alice, waiting[0].turn_id, approval.call_id))
+    rest = event_names(decide(other(), alice, waiting[0].turn_id, approval.call_id))
 
     assert isinstance(last, TurnWaiting)
     assert rest[-1] == "turn.completed"
@@ -282,12 +282,12 @@ def over_http(engine, toolbox):
     return over_http
 
 
-ASKED = {"message": "write to bob", "model": "handy"}
+BODY = {"message": "write to bob", "model": "handy"}
 
 
 def test_over_http_a_turn_waits_is_shown_and_is_resumed(over_http, alice):
     api = over_http(BOTH, DONE)
-    names = api.post("/chat", ASKED, as_=alice).events
+    names = api.post("/chat", BODY, as_=alice).events
     turn_id = names[0][1]["turn_id"]
     state = api.get(f"/chat/turns/{turn_id}", as_=alice).json
     replayed = api.get(f"/chat/turns/{turn_id}/events", as_=alice).events
@@ -300,12 +300,12 @@ def test_over_http_a_turn_waits_is_shown_and_is_resumed(over_http, alice):
 
 def test_over_http_an_unstreamed_waiting_turn_lists_its_approvals(over_http, alice):
     api = over_http(BOTH, DONE)
-    made = api.post("/chat", ASKED | {"stream": False}, as_=alice)
-    asked = made.json["approvals"]
+    made = api.post("/chat", BODY | {"stream": False}, as_=alice)
+    approvals = made.json["approvals"]
     ended = api.post(f"/chat/turns/{made.json['turn_id']}/approvals", {"call_id": "w", "approve": True, "stream": False}, as_=alice).json
 
     assert (made.status, made.json["status"], made.json["message"]) == (200, "waiting", None)
-    assert asked == [{"call_id": "w", "name": "write", "arguments": {"to": "bob"}}]
+    assert approvals == [{"call_id": "w", "name": "write", "arguments": {"to": "bob"}}]
     assert (ended["status"], ended["conversation_id"], ended["message"]["text"]) == (
         "completed",
         made.json["conversation_id"],
@@ -316,9 +316,12 @@ def test_over_http_an_unstreamed_waiting_turn_lists_its_approvals(over_http, ali
 
 def test_over_http_decisions_are_answered_202_404_and_409(over_http, alice):
     api = over_http(tool_calls_answer(("one", "write", {"to": "bob"}), ("two", "write", {"to": "eve"})), DONE)
-    turn_id = api.post("/chat", ASKED | {"stream": False}, as_=alice).json["turn_id"]
-    words = [("one", True), ("one", True), ("one", False), ("three", True)]
-    answers = [api.post(f"/chat/turns/{turn_id}/approvals", {"call_id": call, "approve": word}, as_=alice) for call, word in words]
+    turn_id = api.post("/chat", BODY | {"stream": False}, as_=alice).json["turn_id"]
+    decisions = [("one", True), ("one", True), ("one", False), ("three", True)]
+    answers = [
+        api.post(f"/chat/turns/{turn_id}/approvals", {"call_id": call, "approve": is_approved}, as_=alice)
+        for call, is_approved in decisions
+    ]
 
     assert [answer.status for answer in answers] == [202, 202, 409, 404]
     assert answers[2].json["code"] == "already_decided"
@@ -331,9 +334,9 @@ def test_a_turn_of_a_model_without_tools_never_waits(engine, alice, toolbox):
 
 
 def test_an_openai_client_gets_approval_needed(over_http, alice):
-    asked = {"model": "handy", "messages": [{"role": "user", "content": "write to bob"}]}
+    approvals = {"model": "handy", "messages": [{"role": "user", "content": "write to bob"}]}
     answer = over_http(tool_calls_answer(("w", "write", {"to": "bob"}))).post(
-        "/v1/chat/completions", asked, as_=alice, headers={"X-Conversation-Id": "new"}
+        "/v1/chat/completions", approvals, as_=alice, headers={"X-Conversation-Id": "new"}
     )
 
     assert (answer.status, answer.json["error"]["code"]) == (409, "approval_needed")

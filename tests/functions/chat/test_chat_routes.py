@@ -118,11 +118,11 @@ def test_the_contracts_example_is_accepted(chat, alice):
 
 
 def test_text_of_any_script_comes_back_as_it_was_sent(chat, conversation, alice):
-    said = "naïve 👩‍👩‍👧‍👦 日本語 \u202eright-to-left\u202c </script> '; DROP TABLE users; --"
-    made = chat.post("/chat", {"message": said, "stream": False}, as_=alice).json
-    found = conversation.get(f"/conversations/{made['conversation_id']}/messages", as_=alice).json["items"]
+    message = "naïve 👩‍👩‍👧‍👦 日本語 \u202eright-to-left\u202c </script> '; DROP TABLE users; --"
+    answer = chat.post("/chat", {"message": message, "stream": False}, as_=alice).json
+    found = conversation.get(f"/conversations/{answer['conversation_id']}/messages", as_=alice).json["items"]
 
-    assert found[0]["text"] == said
+    assert found[0]["text"] == message
 
 
 def test_the_available_models_are_listed(chat, alice):
@@ -149,14 +149,14 @@ def test_malformed_json_is_400(chat, alice):
 
 
 def test_the_document_shows_the_message_as_the_list_does(chat, conversation, alice):
-    made = chat.post("/chat", {"message": "hello", "stream": False}, as_=alice).json
-    listed = conversation.get(f"/conversations/{made['conversation_id']}/messages", as_=alice).json["items"]
+    answer = chat.post("/chat", {"message": "hello", "stream": False}, as_=alice).json
+    listed = conversation.get(f"/conversations/{answer['conversation_id']}/messages", as_=alice).json["items"]
 
-    assert made["message"] == listed[-1]
+    assert answer["message"] == listed[-1]
 
 
 def test_nul_in_a_message_to_a_known_conversation_is_refused_before_the_database_sees_it(chat, alice):
-    made = chat.post("/chat", {"message": "hello", "stream": False}, as_=alice).json
-    answer = chat.post("/chat", {"message": "nul \u0000", "conversation_id": made["conversation_id"]}, as_=alice)
+    answer = chat.post("/chat", {"message": "hello", "stream": False}, as_=alice).json
+    answer = chat.post("/chat", {"message": "nul \u0000", "conversation_id": answer["conversation_id"]}, as_=alice)
 
     assert (answer.status, answer.json["errors"][0]["loc"]) == (422, ["body"])

@@ -67,10 +67,10 @@ def test_a_model_with_vision_receives_image_and_text(services, provider, alice):
 
 def test_the_message_refers_to_the_image_under_its_users_key(services, engine, alice, keys):
     started, *_ = take(services, alice, attached=[PICTURE])
-    picture, words = stored_messages(engine, alice, started.conversation_id)[0].parts
+    picture, text_part = stored_messages(engine, alice, started.conversation_id)[0].parts
 
     assert keys(alice) == [picture["key"]] == [f"images/{alice.id}/{picture['id']}"]
-    assert (picture["type"], picture["media_type"], words["text"]) == ("image", "image/png", "hello")
+    assert (picture["type"], picture["media_type"], text_part["text"]) == ("image", "image/png", "hello")
 
 
 def test_an_earlier_image_is_shown_again_for_a_while_and_then_noted(services, provider, alice):

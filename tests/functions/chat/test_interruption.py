@@ -34,11 +34,11 @@ TERMINAL = {"turn.completed", "turn.stopped", "turn.interrupted", "turn.failed"}
 def test_the_delivered_text_is_stored_wherever_a_provider_fails(engine, alice, log, place):
     services = make_services(engine, ScriptedProvider([*WORDS[:place], ProviderFailed("acme", "reset")]))
     started, *middle, last = take(services, alice)
-    said = "".join(event.text for event in middle)
+    delivered = "".join(event.text for event in middle)
     logged = log(started.turn_id)
 
     assert isinstance(last, TurnInterrupted if place else TurnFailed)
-    assert [m.text for m in stored_messages(engine, alice, started.conversation_id)][1:] == ([said] if place else [])
+    assert [m.text for m in stored_messages(engine, alice, started.conversation_id)][1:] == ([delivered] if place else [])
     assert [name for _, name, _ in logged if name in TERMINAL] == [last.name]
     assert logged[-1][2] == last.data()
 
@@ -95,12 +95,12 @@ def test_a_turn_logs_while_it_runs(engine, alice, log):
 def test_a_database_that_is_briefly_unavailable_does_not_end_a_turn(engine, alice, log, monkeypatch):
     real, away, calls = turns.record_heartbeat, iter([True, True]), []
 
-    def tick(*given, **named):
-        calls.append(named["entries"])
+    def tick(*args, **options):
+        calls.append(options["entries"])
         if next(away, False):
-            real(*given, **named)  # the statement was committed, but its response was lost
+            real(*args, **options)  # the statement was committed, but its response was lost
             raise Unavailable("database")
-        return real(*given, **named)
+        return real(*args, **options)
 
     monkeypatch.setattr(heartbeat.turns, "record_heartbeat", tick)
     monkeypatch.setattr(heartbeat, "TICK_S", 0.05)
@@ -113,7 +113,7 @@ def test_a_database_that_is_briefly_unavailable_does_not_end_a_turn(engine, alic
 
 
 @pytest.fixture
-def dead(engine, alice, age):
+def stale(engine, alice, age):
     """Return the turn of a function that died after it had logged two words."""
     provider = HangingProvider("one ", "two ")
     taken = take_numbered(make_services(engine, provider), alice)
@@ -131,32 +131,32 @@ def events_so_far(started):
     return [LoggedEvent(3, "text.delta", {"texts": ["one ", "two "]})]
 
 
-def test_reading_a_stale_turn_interrupts_it(engine, chat, alice, dead, log):
-    shown = chat.get(f"/chat/turns/{dead.turn_id}", as_=alice).json
+def test_reading_a_stale_turn_interrupts_it(engine, chat, alice, stale, log):
+    shown = chat.get(f"/chat/turns/{stale.turn_id}", as_=alice).json
 
     assert (shown["status"], shown["text"], shown["error_code"]) == ("interrupted", "one two ", "function_lost")
-    assert [m.text for m in stored_messages(engine, alice, dead.conversation_id)] == ["hello", "one two "]
-    assert [(number, name) for number, name, _ in log(dead.turn_id)][-1] == (4, "turn.interrupted")
+    assert [m.text for m in stored_messages(engine, alice, stale.conversation_id)] == ["hello", "one two "]
+    assert [(number, name) for number, name, _ in log(stale.turn_id)][-1] == (4, "turn.interrupted")
 
 
-def test_a_reader_of_a_stale_turn_gets_its_end(chat, alice, dead):
-    events = chat.get(f"/chat/turns/{dead.turn_id}/events?after=1", as_=alice).events
+def test_a_reader_of_a_stale_turn_gets_its_end(chat, alice, stale):
+    events = chat.get(f"/chat/turns/{stale.turn_id}/events?after=1", as_=alice).events
 
     assert [name for name, _ in events] == ["text.delta", "turn.interrupted"]
 
 
-def test_a_stale_turn_is_ended_once_by_concurrent_requests(engine, database, alice, dead, log):
+def test_a_stale_turn_is_ended_once_by_concurrent_requests(engine, database, alice, stale, log):
     from concurrent.futures import ThreadPoolExecutor
 
     from parley.db.engine import make_engine
 
     engines = [make_engine(database) for _ in range(8)]
     with ThreadPoolExecutor(8) as pool:
-        done = list(pool.map(lambda one: interrupt_if_stale(one, dead.turn_id, user_id=alice.id), engines))
+        done = list(pool.map(lambda one: interrupt_if_stale(one, stale.turn_id, user_id=alice.id), engines))
     [one.dispose() for one in engines]
 
     assert sum(done) == 1
-    assert [name for _, name, _ in log(dead.turn_id)].count("turn.interrupted") == 1
+    assert [name for _, name, _ in log(stale.turn_id)].count("turn.interrupted") == 1
 
 
 def test_a_turn_found_stale_ends_as_it_was_stored(engine, database, alice, age, log):

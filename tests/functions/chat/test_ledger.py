@@ -65,7 +65,7 @@ class Run:
 def run(chat, auth, postgres) -> Iterator[Run]:
     """Take the turns; the random choices are the same in each run."""
     users = [Person.registered(auth) for _ in range(3)]
-    with selling(Random(5)) as (sellers, services), pytest.MonkeyPatch.context() as patch:
+    with billing_vendors(Random(5)) as (sellers, services), pytest.MonkeyPatch.context() as patch:
         patch.setitem(chat_state(), "services", services)
         answers = drive(chat, [*users, with_key(auth, users[0])], services.router.breaker._store, Random(7))
         yield Run(postgres, users, answers, sellers)
@@ -84,7 +84,7 @@ def with_key(auth: Function, user: Person) -> Person:
 
 
 @contextmanager
-def selling(draw: Random) -> Iterator[tuple[list[BilledProvider], ChatServices]]:
+def billing_vendors(draw: Random) -> Iterator[tuple[list[BilledProvider], ChatServices]]:
     """Run two fake vendors, and yield the services that call them."""
     circuits = MemoryCircuits()
     with running_vendor() as first, running_vendor() as second:

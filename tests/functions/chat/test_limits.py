@@ -42,7 +42,7 @@ output_usd_per_mtok = {price}
 """
 
 
-class Playing:
+class ScriptPlayer:
     """Plays one script for each call, whichever model is called."""
 
     def __init__(self, *scripts):
@@ -54,8 +54,8 @@ class Playing:
 
 def make_services(engine, *scripts, rate=1000, budget=5):
     catalogue = Catalogue.parse(PRICED + MODEL.format(id="first", price=10.0) + MODEL.format(id="second", price=20.0), source="test")
-    playing = Playing(*scripts)
-    router = ModelRouter(lambda model: playing, CircuitBreaker(MemoryCircuits()), retry_policy=RetryPolicy(first_pause_s=0.0))
+    player = ScriptPlayer(*scripts)
+    router = ModelRouter(lambda model: player, CircuitBreaker(MemoryCircuits()), retry_policy=RetryPolicy(first_pause_s=0.0))
     return ChatServices(
         *(engine, lambda: catalogue, router, {}, DefaultLimits(rate, Decimal(budget))),
         *(RecordingQueue(), no_embedder, RecordingMemoryQueue(), Images("none"), no_embedder),
@@ -115,7 +115,7 @@ def test_the_reservation_is_the_cost_of_the_dearest_fallback(engine, postgres, a
 def test_a_call_after_a_timed_out_call_reserves_again(engine, postgres, alice):
     reserved = []
 
-    class Watching(Playing):
+    class Watching(ScriptPlayer):
         def stream(self, model_name, request):
             reserved.append(money(postgres, alice)[0][1])
             yield from super().stream(model_name, request)
@@ -150,7 +150,7 @@ def test_a_healthy_turn_takes_five_statements_one_to_recall_and_three(engine, al
     statements = []
     services = make_services(engine, HELLO, HELLO)
     started, *_ = take(services, alice)
-    event.listen(engine, "before_cursor_execute", lambda *given: statements.append(given[2]))
+    event.listen(engine, "before_cursor_execute", lambda *args: statements.append(args[2]))
     events = events_of(take_numbered(services, alice, "again", conversation_id=started.conversation_id))
     next(events)
     beginning = len(statements)

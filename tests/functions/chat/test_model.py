@@ -57,11 +57,11 @@ def workers(provider, pooled, tmp_path):
 def test_any_sequence_of_actions_matches_the_oracle(workers, provider, auth, bob, postgres):
     people = []
 
-    def conversing():
+    def make_machine():
         people.append(Person.registered(auth))
         return ConversationMachine(workers, provider, people[-1], bob)
 
-    run_state_machine_as_test(conversing, settings=THOROUGH)
+    run_state_machine_as_test(make_machine, settings=THOROUGH)
     calls = sum(map(len, provider.asked.values()))
     ((charges, reserved, charged, spent, running),) = postgres.execute(SUMS.format(users=", ".join(f"'{one.id}'" for one in people)))
 

@@ -41,13 +41,15 @@ def test_a_refused_turn_is_409_with_a_time_to_retry(chat, alice, running):
 
 def test_a_waiting_request_is_answered_after_the_running_turn(engine, database, alice, running):
     started, finish = running
-    mine = make_engine(database)
+    own_engine = make_engine(database)
     waiting = events_of(
-        take_numbered(make_services(mine, ScriptedProvider(HELLO)), alice, "me too", conversation_id=started.conversation_id, wait=True)
+        take_numbered(
+            make_services(own_engine, ScriptedProvider(HELLO)), alice, "me too", conversation_id=started.conversation_id, wait=True
+        )
     )
     threading.Timer(0.3, finish).start()
     assert list(waiting)[-1].name == "turn.completed"
-    mine.dispose()
+    own_engine.dispose()
 
     assert [(m.seq, m.text) for m in stored_messages(engine, alice, started.conversation_id)][2:] == [(3, "me too"), (4, "Hello")]
 
@@ -74,26 +76,26 @@ def test_many_writers_leave_numbers_without_gaps_in_turns_and_lose_nothing(engin
     barrier, accepted = threading.Barrier(WRITERS), []
 
     def write(number):
-        mine = make_engine(database)
-        services = make_services(mine, ScriptedProvider([llm.TextDelta(f"answer {number}"), llm.Finished("stop")]))
+        own_engine = make_engine(database)
+        services = make_services(own_engine, ScriptedProvider([llm.TextDelta(f"answer {number}"), llm.Finished("stop")]))
         barrier.wait(30)
         try:
             take(services, alice, f"question {number}", conversation_id=conversation_id, wait=wait)
             accepted.append(number)
         except ConversationBusy:
             pass
-        mine.dispose()
+        own_engine.dispose()
 
     threads = [threading.Thread(target=write, args=(number,)) for number in range(WRITERS)]
     [thread.start() for thread in threads]
     [thread.join() for thread in threads]
     found = stored_messages(engine, alice, conversation_id)
-    told = [int(message.text.split()[1]) for message in found]
+    numbers = [int(message.text.split()[1]) for message in found]
 
     assert [message.seq for message in found] == list(range(1, 2 * len(accepted) + 1))
     assert [message.role for message in found] == ["user", "assistant"] * len(accepted)
-    assert told[::2] == told[1::2]
-    assert sorted(told[::2]) == sorted(accepted)
+    assert numbers[::2] == numbers[1::2]
+    assert sorted(numbers[::2]) == sorted(accepted)
     assert len(accepted) == WRITERS if wait else accepted
 
 
@@ -102,18 +104,18 @@ def test_the_prompt_has_every_earlier_answer(engine, database, alice, conversati
     from functions.chat.turn import begin
 
     scripted, real = ScriptedProvider(HELLO), begin.choose_models
-    mine = make_engine(database)
-    sneaky = iter([lambda: take(make_services(mine, ScriptedProvider(HELLO)), alice, "quick", conversation_id=conversation_id)])
+    own_engine = make_engine(database)
+    hidden_turns = iter([lambda: take(make_services(own_engine, ScriptedProvider(HELLO)), alice, "quick", conversation_id=conversation_id)])
 
-    def candidates_for(*given, **named):
-        for sneak in sneaky:
-            sneak()
-        return real(*given, **named)
+    def candidates_for(*args, **options):
+        for take_hidden_turn in hidden_turns:
+            take_hidden_turn()
+        return real(*args, **options)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(begin, "choose_models", candidates_for)
         take(make_services(engine, scripted), alice, "slow", conversation_id=conversation_id)
-    mine.dispose()
+    own_engine.dispose()
 
     assert [m.text for m in scripted.requests[0].messages] == ["quick", "Hello", "slow"]
 

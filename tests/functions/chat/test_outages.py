@@ -21,16 +21,16 @@ from tests.support.postgres import running_postgres
 TURNS = int(os.environ.get("PARLEY_TEST_CHAOS", "0"))
 CLIENTS = 8
 NORMAL_S = 2.0
-SIGN_UP = """
+INSERT_USER = """
 WITH made AS (INSERT INTO users (id, email) VALUES (gen_random_uuid(), gen_random_uuid() || '@example.com') RETURNING id)
 INSERT INTO sessions (user_id, id, expires_at) SELECT id, gen_random_uuid(), now() + interval '1 day' FROM made RETURNING user_id, id
 """
 TURNS_OF = """
-SELECT t.idempotency_key, t.status, asked.parts->0->>'text', coalesce(answer.parts->0->>'text', ''),
+SELECT t.idempotency_key, t.status, question.parts->0->>'text', coalesce(answer.parts->0->>'text', ''),
        (SELECT count(*) FROM messages m WHERE m.parts->0->>'text' = t.idempotency_key),
        (SELECT count(*) FROM usage u WHERE u.turn_id = t.id),
        (SELECT count(*) FROM turn_events e WHERE e.turn_id = t.id AND e.name IN ('turn.completed', 'turn.interrupted', 'turn.failed'))
-  FROM turns t JOIN messages asked ON asked.id = t.user_message_id LEFT JOIN messages answer ON answer.id = t.message_id
+  FROM turns t JOIN messages question ON question.id = t.user_message_id LEFT JOIN messages answer ON answer.id = t.message_id
 """
 NUMBERS = (
     "SELECT max(c.last_seq), array_agg(m.seq ORDER BY m.seq) FROM conversations c JOIN messages m ON m.conversation_id = c.id GROUP BY c.id"
@@ -70,27 +70,27 @@ def run(own_postgres, environment, provider, tmp_path_factory, request):
     """Run the clients and the outages once for all tests."""
     models = tmp_path_factory.mktemp("models") / "models.toml"
     models.write_text(MODELS.format(url=provider.vendor.url))
-    people = [signed_in(own_postgres) for _ in range(CLIENTS)]
+    people = [add_person(own_postgres) for _ in range(CLIENTS)]
     with running_pgbouncer(own_postgres) as address:
         variables = environment | address | {"PARLEY_MODELS_FILE": str(models)}
         with running_lambda_workers(WorkerOptions(variables, workers_per_process=CLIENTS)) as workers:
             pause_s = (lambda draw: draw.uniform(5, 40)) if TURNS else (lambda draw: draw.uniform(1.5, 3))
-            outages = Outages(workers, own_postgres, people, TURNS or 60, pause_s, least=4 if TURNS else 2)
+            outages = Outages(workers, own_postgres, people, TURNS or 60, pause_s, min_outages=4 if TURNS else 2)
             outages.run()
     if TURNS:
-        tell(request, outages)
+        print_results(request, outages)
     return outages
 
 
-def tell(request, outages):
+def print_results(request, outages):
     """Print the results of a long run."""
-    codes, late_s = Counter(one.code or "answered" for one in outages.attempts()), max(outages.recoveries_s())
+    codes, late_s = Counter(attempt.code or "answered" for attempt in outages.attempts()), max(outages.recoveries_s())
     with request.config.pluginmanager.getplugin("capturemanager").global_and_fixture_disabled():
-        print(f"\n{len(outages.asked)} turns, {len(outages.spans)} outages, the last turned away {late_s:.2f} s after one: {dict(codes)}")
+        print(f"\n{len(outages.questions)} turns, {len(outages.spans)} outages, the last refusal {late_s:.2f} s after one: {dict(codes)}")
 
 
-def signed_in(server):
-    (row,) = server.execute(SIGN_UP)
+def add_person(server):
+    (row,) = server.execute(INSERT_USER)
     user_id, session_id = map(str, row)
     return Person("", {}, {"sub": user_id, "sid": session_id, "scope": "chat conversations", "exp": 4_000_000_000})
 
@@ -99,45 +99,45 @@ def signed_in(server):
 def turns(run):
     """Return the stored turns by question."""
     found = run.postgres.execute(TURNS_OF)
-    assert len(found) == len({row[0] for row in found}) == len(run.asked)
+    assert len(found) == len({row[0] for row in found}) == len(run.questions)
     return {row[0]: row for row in found}
 
 
 @pytest.mark.timeout(0 if TURNS else 120)
 def test_the_database_was_down_while_clients_sent_requests(run):
     assert len(run.spans) >= 2
-    assert any(attempt.is_away for attempt in run.attempts())
+    assert any(attempt.is_unavailable for attempt in run.attempts())
 
 
 def test_every_client_was_answered_in_the_end(run):
-    assert [asked.question for asked in run.asked if not asked.last.is_final] == []
+    assert [repeated.question for repeated in run.questions if not repeated.last.is_final] == []
 
 
 def test_every_refusal_had_retry_after(run):
-    away = [one.answer for one in run.attempts() if one.is_away]
+    away = [attempt.answer for attempt in run.attempts() if attempt.is_unavailable]
 
-    assert {(one.status, int(one.headers["retry-after"]) > 0) for one in away if not one.events} <= {(503, True)}
-    assert {one.events[-1][1]["retryable"] for one in away if one.events} <= {True}
+    assert {(attempt.status, int(attempt.headers["retry-after"]) > 0) for attempt in away if not attempt.events} <= {(503, True)}
+    assert {attempt.events[-1][1]["retryable"] for attempt in away if attempt.events} <= {True}
 
 
 def test_only_the_vendor_and_the_database_caused_errors(run):
-    codes = {one.code for one in run.attempts()}
+    codes = {attempt.code for attempt in run.attempts()}
 
     assert codes <= {"", "unavailable", "in_progress", "conversation_busy", "provider_rejected", "provider_failed", "provider_busy"}
 
 
 def test_each_question_is_stored_once_with_the_answer_its_client_received(run, turns):
-    for asked in run.asked:
-        _, status, question, answer, times, _, ends = turns[asked.question]
-        assert (question, times, ends) == (asked.question, 1, 1)
-        assert answer == asked.last.text
+    for repeated in run.questions:
+        _, status, question, answer, times, _, ends = turns[repeated.question]
+        assert (question, times, ends) == (repeated.question, 1, 1)
+        assert answer == repeated.last.text
         assert status in ("completed", "interrupted", "failed")
 
 
 def test_each_model_call_belongs_to_a_turn_and_is_charged_once(run, turns, provider):
-    for asked in run.asked:
-        calls, (_, status, *_, charges, _) = len(provider.asked[asked.question]), turns[asked.question]
-        assert calls <= (3 if asked.question.startswith("errs") else 1)
+    for repeated in run.questions:
+        calls, (_, status, *_, charges, _) = len(provider.asked[repeated.question]), turns[repeated.question]
+        assert calls <= (3 if repeated.question.startswith("errs") else 1)
         assert charges == calls if status == "completed" else charges <= calls
     ((charged, spent),) = run.postgres.execute(SUMS)
     assert charged == spent

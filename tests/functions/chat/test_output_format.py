@@ -8,8 +8,8 @@ from parley.llm.catalogue import Catalogue
 from parley.llm.messages import OutputSchema
 from tests.support.turns import HELLO, ScriptedProvider, make_services, take
 
-PLACE = OutputSchema("place", {"type": "object", "properties": {"city": {"type": "string"}}})
-WRITTEN = {"type": "json_schema", "json_schema": {"name": "place", "schema": PLACE.schema, "strict": True}}
+CITY_SCHEMA = OutputSchema("place", {"type": "object", "properties": {"city": {"type": "string"}}})
+RESPONSE_FORMAT = {"type": "json_schema", "json_schema": {"name": "place", "schema": CITY_SCHEMA.schema, "strict": True}}
 MODELS = """
 [roles]
 chat = "neat"
@@ -23,15 +23,15 @@ abilities = ["json"]
 def test_the_schema_goes_to_the_model_of_each_try(engine, alice):
     provider = ScriptedProvider(HELLO)
     services = replace(make_services(engine, provider), catalogue=lambda: Catalogue.parse(MODELS, source="test"))
-    started, *_ = take(services, alice, output=PLACE)
-    take(services, alice, "", conversation_id=started.conversation_id, is_regeneration=True, output=PLACE)
+    started, *_ = take(services, alice, output=CITY_SCHEMA)
+    take(services, alice, "", conversation_id=started.conversation_id, is_regeneration=True, output=CITY_SCHEMA)
     take(services, alice, conversation_id=started.conversation_id)
 
-    assert [request.output for request in provider.requests] == [PLACE, PLACE, None]
+    assert [request.output for request in provider.requests] == [CITY_SCHEMA, CITY_SCHEMA, None]
 
 
 @pytest.mark.parametrize(("model", "status"), [("seeing", 200), ("offline", 422)])
-@pytest.mark.parametrize("wanted", [WRITTEN, {"type": "json_object"}])
+@pytest.mark.parametrize("wanted", [RESPONSE_FORMAT, {"type": "json_object"}])
 def test_a_model_without_the_ability_is_refused(chat, alice, model, status, wanted):
     answer = chat.post("/chat", {"message": "where?", "model": model, "response_format": wanted, "stream": False}, as_=alice)
 
@@ -48,7 +48,7 @@ def test_plain_text_needs_no_ability(chat, alice):
     [
         {"type": "yaml"},
         {"type": "json_schema"},
-        {"type": "text", "json_schema": WRITTEN["json_schema"]},
+        {"type": "text", "json_schema": RESPONSE_FORMAT["json_schema"]},
         {"type": "json_schema", "json_schema": {"name": "two words", "schema": {}}},
     ],
 )
@@ -60,12 +60,12 @@ def test_an_invalid_format_is_refused(chat, alice, wanted):
 
 def test_a_regeneration_may_use_a_schema(chat, alice):
     made = chat.post("/chat", {"message": "where?", "model": "seeing", "stream": False}, as_=alice).json
-    asked = {"conversation_id": made["conversation_id"], "model": "seeing", "response_format": WRITTEN, "stream": False}
+    body = {"conversation_id": made["conversation_id"], "model": "seeing", "response_format": RESPONSE_FORMAT, "stream": False}
 
-    assert chat.post("/chat/regenerate", asked, as_=alice).status == 200
+    assert chat.post("/chat/regenerate", body, as_=alice).status == 200
 
 
 def test_an_openai_client_may_request_a_format_in_a_stored_conversation(chat, alice):
-    body = {"model": "seeing", "messages": [{"role": "user", "content": "where?"}], "response_format": WRITTEN}
+    body = {"model": "seeing", "messages": [{"role": "user", "content": "where?"}], "response_format": RESPONSE_FORMAT}
 
     assert chat.post("/v1/chat/completions", body, as_=alice, headers={"X-Conversation-Id": "new"}).status == 200

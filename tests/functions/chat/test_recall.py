@@ -102,17 +102,17 @@ def test_a_slow_embedding_service_delays_a_turn_by_half_a_second_at_most(engine,
 
 
 @pytest.fixture
-def forgetful(engine, alice):
+def memory_off(engine, alice):
     """Turn off alice's memory."""
     with user_scope(engine, alice.id) as connection:
         users.change(connection, alice.id, {"memory_enabled": False})
     return alice
 
 
-def test_nothing_is_recalled_or_embedded_with_memory_off(engine, services, forgetful):
+def test_nothing_is_recalled_or_embedded_with_memory_off(engine, services, memory_off):
     embedder = Embedder()
-    add_memory(engine, forgetful, "I am allergic to nuts")
-    events = take(embedding(services, embedder), forgetful, "nuts?")
+    add_memory(engine, memory_off, "I am allergic to nuts")
+    events = take(embedding(services, embedder), memory_off, "nuts?")
 
     assert (recalled(events), embedder.texts) == ([], [])
 
@@ -164,6 +164,6 @@ def test_the_model_reads_passages_as_material(engine):
     from parley.llm.prompts import grounded_messages
 
     request = llm.ModelRequest([llm.Message("user", "hello")], facts=["a fact"], passages=["2026-11-02\nUser: a passage"])
-    words = grounded_messages(request)[-1].parts[0].text
+    text = grounded_messages(request)[-1].parts[0].text
 
-    assert words.index("a fact") < words.index("material, not instructions") < words.index("a passage")
+    assert text.index("a fact") < text.index("material, not instructions") < text.index("a passage")

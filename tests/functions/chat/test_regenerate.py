@@ -18,11 +18,11 @@ from tests.functions.chat.statements import recorded_statements
 from tests.support.turns import HELLO, HangingProvider, ScriptedProvider, events_of, make_services, stored_messages, take, take_numbered
 
 
-def saying(text):
+def answer_script(text):
     return [llm.TextDelta(text), llm.Finished("stop")]
 
 
-def again(services, person, conversation_id, **options):
+def regenerate(services, person, conversation_id, **options):
     return take(services, person, "", conversation_id=conversation_id, is_regeneration=True, **options)
 
 
@@ -36,11 +36,11 @@ def variants(engine, person, conversation_id):
 @pytest.fixture
 def answered(engine, alice):
     """Return a conversation with one question and its answer."""
-    return take(make_services(engine, ScriptedProvider(saying("first"))), alice, "why?")[0]
+    return take(make_services(engine, ScriptedProvider(answer_script("first"))), alice, "why?")[0]
 
 
 def test_a_new_answer_replaces_the_old_one(engine, alice, answered):
-    started, *_, last = again(make_services(engine, ScriptedProvider(saying("second"))), alice, answered.conversation_id)
+    started, *_, last = regenerate(make_services(engine, ScriptedProvider(answer_script("second"))), alice, answered.conversation_id)
 
     assert started.user_message_id == answered.user_message_id
     assert (last.name, last.message.seq, last.message.variant) == ("turn.completed", 2, 1)
@@ -48,17 +48,17 @@ def test_a_new_answer_replaces_the_old_one(engine, alice, answered):
 
 
 def test_the_model_sees_the_question_without_its_old_answer(engine, alice, answered):
-    scripted = ScriptedProvider(saying("x"))
+    scripted = ScriptedProvider(answer_script("x"))
     take(make_services(engine, scripted), alice, "and how?", conversation_id=answered.conversation_id)
-    again(make_services(engine, scripted), alice, answered.conversation_id)
+    regenerate(make_services(engine, scripted), alice, answered.conversation_id)
 
     assert [m.text for m in scripted.requests[-1].messages] == ["why?", "first", "and how?"]
 
 
 def test_the_conversation_continues_from_the_newest_answer(engine, alice, answered):
-    scripted = ScriptedProvider(saying("third"))
+    scripted = ScriptedProvider(answer_script("third"))
     for text in ("second", "third"):
-        again(make_services(engine, ScriptedProvider(saying(text))), alice, answered.conversation_id)
+        regenerate(make_services(engine, ScriptedProvider(answer_script(text))), alice, answered.conversation_id)
     take(make_services(engine, scripted), alice, "go on", conversation_id=answered.conversation_id)
 
     assert [m.text for m in scripted.requests[0].messages] == ["why?", "third", "go on"]
@@ -67,14 +67,14 @@ def test_the_conversation_continues_from_the_newest_answer(engine, alice, answer
 
 def test_a_question_whose_turn_failed_is_answered(engine, alice):
     started, _ = take(make_services(engine, ScriptedProvider([ProviderBusy("acme", retry_after_s=0.0)])), alice, "why?")
-    again(make_services(engine, ScriptedProvider(saying("because"))), alice, started.conversation_id)
+    regenerate(make_services(engine, ScriptedProvider(answer_script("because"))), alice, started.conversation_id)
 
     assert variants(engine, alice, started.conversation_id) == [(1, 0, "why?", True), (2, 0, "because", True)]
 
 
 @pytest.mark.parametrize("script", [[ProviderBusy("acme", retry_after_s=0.0)], [llm.Finished("content_filter")]])
 def test_an_attempt_without_text_does_not_replace_the_old_answer(engine, alice, answered, script):
-    again(make_services(engine, ScriptedProvider(script)), alice, answered.conversation_id)
+    regenerate(make_services(engine, ScriptedProvider(script)), alice, answered.conversation_id)
 
     assert [m.text for m in stored_messages(engine, alice, answered.conversation_id)] == ["why?", "first"]
 
@@ -91,7 +91,7 @@ def test_a_stale_attempt_becomes_a_variant_too(engine, alice, answered, age):
 
 
 def test_a_regeneration_may_name_another_model(engine, alice, answered):
-    started, *_, last = again(make_services(engine, ScriptedProvider(HELLO)), alice, answered.conversation_id, model="priced")
+    started, *_, last = regenerate(make_services(engine, ScriptedProvider(HELLO)), alice, answered.conversation_id, model="priced")
 
     assert (started.model, last.message.model) == ("priced", "priced")
 
@@ -100,14 +100,14 @@ def test_a_conversation_without_a_question_has_nothing_to_regenerate(engine, ali
     with principal_scope(engine, alice.principal) as connection:
         made = conversations.add(connection, new_id(), user_id=alice.id)
     with pytest.raises(NothingToRegenerate) as refused:
-        again(make_services(engine, ScriptedProvider(HELLO)), alice, made.id)
+        regenerate(make_services(engine, ScriptedProvider(HELLO)), alice, made.id)
 
     assert (refused.value.status, refused.value.code) == (409, "nothing_to_regenerate")
 
 
 def test_someone_elses_conversation_is_not_found(engine, bob, answered):
     with pytest.raises(NotFound):
-        again(make_services(engine, ScriptedProvider(HELLO)), bob, answered.conversation_id)
+        regenerate(make_services(engine, ScriptedProvider(HELLO)), bob, answered.conversation_id)
 
 
 def test_a_running_turn_makes_the_conversation_busy(engine, alice, answered):
@@ -115,16 +115,20 @@ def test_a_running_turn_makes_the_conversation_busy(engine, alice, answered):
     running = events_of(take_numbered(make_services(engine, provider), alice, "x", conversation_id=answered.conversation_id))
     next(running)
     with pytest.raises(ConversationBusy):
-        again(make_services(engine, ScriptedProvider(HELLO)), alice, answered.conversation_id)
+        regenerate(make_services(engine, ScriptedProvider(HELLO)), alice, answered.conversation_id)
     provider.close(), list(running)
 
 
 def test_a_regeneration_takes_five_statements_one_to_recall_and_three(engine, alice, answered):
-    asked = []
+    statements_before_call = []
     with recorded_statements(engine) as found:
-        again(make_services(engine, ScriptedProvider([lambda: asked.append(len(found)), *HELLO])), alice, answered.conversation_id)
+        regenerate(
+            make_services(engine, ScriptedProvider([lambda: statements_before_call.append(len(found)), *HELLO])),
+            alice,
+            answered.conversation_id,
+        )
 
-    assert (asked, len(found) - asked[0]) == ([5 + 1], 3)
+    assert (statements_before_call, len(found) - statements_before_call[0]) == ([5 + 1], 3)
 
 
 def test_concurrent_regenerations_leave_one_active_answer(database, engine, alice, answered):
@@ -134,7 +138,7 @@ def test_concurrent_regenerations_leave_one_active_answer(database, engine, alic
         own = make_engine(database)
         barrier.wait(30)
         with contextlib.suppress(ConversationBusy):
-            again(make_services(own, ScriptedProvider(saying("anew"))), alice, answered.conversation_id)
+            regenerate(make_services(own, ScriptedProvider(answer_script("anew"))), alice, answered.conversation_id)
         own.dispose()
 
     threads = [threading.Thread(target=ask) for _ in range(8)]

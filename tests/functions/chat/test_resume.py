@@ -29,7 +29,7 @@ def finished(chat, alice):
 
 
 @pytest.fixture
-def again(chat, alice, finished):
+def replay_of(chat, alice, finished):
     """Replay the events of a turn."""
     turn_id = finished[0][2]["turn_id"]
     return lambda query="", **options: events(chat.get(f"/chat/turns/{turn_id}/events{query}", as_=alice, **options))
@@ -39,33 +39,33 @@ def text_of(found):
     return "".join(data["text"] for _, name, data in found if name == "text.delta")
 
 
-def test_a_replay_is_the_same_stream_with_texts_joined(finished, again):
-    replayed = again()
+def test_a_replay_is_the_same_stream_with_texts_joined(finished, replay_of):
+    replayed = replay_of()
 
     assert [replayed[0], replayed[-1]] == [finished[0], finished[-1]]
     assert text_of(replayed) == text_of(finished)
 
 
-def test_a_joined_text_has_the_id_of_its_last_delta(finished, again):
-    (joined,) = [number for number, name, _ in again() if name == "text.delta"]
+def test_a_joined_text_has_the_id_of_its_last_delta(finished, replay_of):
+    (joined,) = [number for number, name, _ in replay_of() if name == "text.delta"]
 
     assert joined == finished[-2][0]
 
 
-def test_a_reader_from_any_event_on_gets_the_rest_exactly_once(finished, again):
+def test_a_reader_from_any_event_on_gets_the_rest_exactly_once(finished, replay_of):
     for seen in range(len(finished)):
-        rest = again(f"?after={seen}")
+        rest = replay_of(f"?after={seen}")
 
         assert text_of(finished[:seen]) + text_of(rest) == text_of(finished)
         assert min(number for number, *_ in rest) > seen
 
 
-def test_the_last_event_id_header_skips_seen_events(finished, again):
-    assert again(headers={"Last-Event-ID": "3"}) == again("?after=3")
+def test_the_last_event_id_header_skips_seen_events(finished, replay_of):
+    assert replay_of(headers={"Last-Event-ID": "3"}) == replay_of("?after=3")
 
 
-def test_the_terminal_event_is_always_sent(finished, again):
-    assert again(f"?after={finished[-1][0]}") == again("?after=99999") == [finished[-1]]
+def test_the_terminal_event_is_always_sent(finished, replay_of):
+    assert replay_of(f"?after={finished[-1][0]}") == replay_of("?after=99999") == [finished[-1]]
 
 
 @pytest.mark.parametrize(
@@ -93,16 +93,16 @@ def test_a_running_turn_is_followed_from_another_worker(engine, database, alice)
     thread = threading.Thread(target=lambda: list(taken))
     thread.start()
     mine = make_engine(database)
-    heard = []
+    received = []
     for one in follow_events(mine, started.turn_id, user_id=alice.id, after=2, deadline=Deadline.after(20)):
-        heard += [one] if isinstance(one, NumberedEvent) else []
-        if heard:
+        received += [one] if isinstance(one, NumberedEvent) else []
+        if received:
             gate.set()
     thread.join()
     mine.dispose()
 
-    assert [(one.number, one.event.data()) for one in heard[:-1]] == [(3, {"text": "two "}), (4, {"text": "three"})]
-    assert (heard[-1].number, heard[-1].event.name) == (5, "turn.completed")
+    assert [(one.number, one.event.data()) for one in received[:-1]] == [(3, {"text": "two "}), (4, {"text": "three"})]
+    assert (received[-1].number, received[-1].event.name) == (5, "turn.completed")
 
 
 def test_no_transaction_is_open_while_a_reader_waits(engine, alice):
@@ -120,10 +120,10 @@ def test_a_reader_past_its_deadline_ends_without_a_terminal_event(engine, alice)
     provider = HangingProvider("word")
     taken = take_numbered(make_services(engine, provider), alice)
     started = next(taken).event
-    heard = list(follow_events(engine, started.turn_id, user_id=alice.id, after=0, deadline=Deadline.after(0.1)))
+    received = list(follow_events(engine, started.turn_id, user_id=alice.id, after=0, deadline=Deadline.after(0.1)))
     provider.close(), list(taken)
 
-    assert [one.event.name for one in heard if isinstance(one, NumberedEvent)] == ["turn.started"]
+    assert [one.event.name for one in received if isinstance(one, NumberedEvent)] == ["turn.started"]
 
 
 def test_a_reader_of_a_deleted_turn_gets_turn_failed(engine, conversation, alice):
@@ -141,11 +141,11 @@ def test_a_reader_of_a_deleted_turn_gets_turn_failed(engine, conversation, alice
 
 
 def test_a_turn_shows_its_state(chat, alice, finished):
-    shown = chat.get(f"/chat/turns/{finished[0][2]['turn_id']}", as_=alice).json
+    state = chat.get(f"/chat/turns/{finished[0][2]['turn_id']}", as_=alice).json
 
-    assert (shown["status"], shown["text"], shown["last_event"]) == ("completed", text_of(finished), finished[-1][0])
-    assert shown["usage"] == finished[-1][2]["usage"]
-    assert shown["message_id"] == finished[-1][2]["message_id"]
+    assert (state["status"], state["text"], state["last_event"]) == ("completed", text_of(finished), finished[-1][0])
+    assert state["usage"] == finished[-1][2]["usage"]
+    assert state["message_id"] == finished[-1][2]["message_id"]
 
 
 def test_a_running_turn_shows_the_text_so_far(engine, chat, alice):
@@ -154,10 +154,10 @@ def test_a_running_turn_shows_the_text_so_far(engine, chat, alice):
     started = next(taken).event
     thread = threading.Thread(target=lambda: list(taken))
     thread.start()
-    shown = wait_until(lambda: (found := chat.get(f"/chat/turns/{started.turn_id}", as_=alice).json)["text"] and found)
+    state = wait_until(lambda: (found := chat.get(f"/chat/turns/{started.turn_id}", as_=alice).json)["text"] and found)
     provider.close(), thread.join()
 
-    assert (shown["status"], shown["text"], shown["usage"]) == ("running", "so far", None)
+    assert (state["status"], state["text"], state["usage"]) == ("running", "so far", None)
 
 
 def test_the_log_has_exactly_one_terminal_event(finished, log):

@@ -19,24 +19,24 @@ SELECT count(*) AS charges, bool_and(is_estimate) AS is_estimate, sum(input_toke
        (SELECT count(*) FROM budget_reservations r WHERE r.user_id = :u) AS reservations, sum(cost_usd) AS cost
   FROM usage WHERE user_id = :u
 """
-SAID = LoggedEvent(2, "text.delta", {"texts": ["Good ", "morning"]})
+LOGGED_TEXT = LoggedEvent(2, "text.delta", {"texts": ["Good ", "morning"]})
 
 
 @pytest.fixture
-def dead(engine, alice, age):
+def stale_turn(engine, alice, age):
     """Return a function that begins a turn, logs some words, and abandons it."""
 
-    def dead(**options):
+    def stale_turn(**options):
         turn = begin_with_retries(make_services(engine, None), alice.principal, Question("hello", **options), deadline=Deadline.after(60))
-        turns.record_heartbeat(engine, turn.id, user_id=alice.id, entries=[SAID])
+        turns.record_heartbeat(engine, turn.id, user_id=alice.id, entries=[LOGGED_TEXT])
         age(turn.id)
         return turn
 
-    return dead
+    return stale_turn
 
 
-def test_a_stale_turn_has_one_estimated_row_and_no_reservation(engine, alice, dead, row):
-    interrupt_if_stale(engine, dead(model="priced").id, user_id=alice.id)
+def test_a_stale_turn_has_one_estimated_row_and_no_reservation(engine, alice, stale_turn, row):
+    interrupt_if_stale(engine, stale_turn(model="priced").id, user_id=alice.id)
     paid = row(PAID, u=alice.id)
 
     assert (paid.charges, paid.is_estimate, paid.reservations, paid.reserved) == (1, True, 0, 0)
@@ -44,8 +44,8 @@ def test_a_stale_turn_has_one_estimated_row_and_no_reservation(engine, alice, de
     assert paid.spent == paid.cost > 0
 
 
-def test_a_stale_turn_of_a_model_without_a_price_has_a_row_too(engine, alice, dead, row):
-    interrupt_if_stale(engine, dead().id, user_id=alice.id)
+def test_a_stale_turn_of_a_model_without_a_price_has_a_row_too(engine, alice, stale_turn, row):
+    interrupt_if_stale(engine, stale_turn().id, user_id=alice.id)
     (charges, is_estimate, taken) = row(
         "SELECT count(*), bool_and(is_estimate), sum(input_tokens) FROM usage WHERE user_id = :u", u=alice.id
     )
@@ -53,24 +53,24 @@ def test_a_stale_turn_of_a_model_without_a_price_has_a_row_too(engine, alice, de
     assert (charges, is_estimate, taken > 0) == (1, True, True)
 
 
-def test_the_end_of_a_stale_turn_has_the_charged_usage(engine, alice, dead, row, log):
-    turn = dead(model="priced")
+def test_the_end_of_a_stale_turn_has_the_charged_usage(engine, alice, stale_turn, row, log):
+    turn = stale_turn(model="priced")
     interrupt_if_stale(engine, turn.id, user_id=alice.id)
-    paid, told = row(PAID, u=alice.id), log(turn.id)[-1][2]["usage"]
+    paid, usage = row(PAID, u=alice.id), log(turn.id)[-1][2]["usage"]
 
-    assert told == {"input_tokens": paid.input, "output_tokens": paid.output, "cost_usd": float(paid.cost)}
+    assert usage == {"input_tokens": paid.input, "output_tokens": paid.output, "cost_usd": float(paid.cost)}
 
 
-def test_ending_a_stale_turn_again_pays_nothing(engine, alice, dead, row):
-    turn = dead(model="priced")
+def test_ending_a_stale_turn_again_pays_nothing(engine, alice, stale_turn, row):
+    turn = stale_turn(model="priced")
     done = [interrupt_if_stale(engine, turn.id, user_id=alice.id) for _ in range(2)]
 
     assert done == [True, False]
     assert row(PAID, u=alice.id).charges == 1
 
 
-def test_a_live_turns_reservation_is_not_charged_by_others(engine, alice, dead, row, change):
-    turn = dead(model="priced")
+def test_a_live_turns_reservation_is_not_charged_by_others(engine, alice, stale_turn, row, change):
+    turn = stale_turn(model="priced")
     change("UPDATE turns SET heartbeat_at = now() WHERE id = :id", id=turn.id)
 
     assert not interrupt_if_stale(engine, turn.id, user_id=alice.id)
@@ -89,10 +89,10 @@ def interrupt(engine, alice, age, row):
     return interrupt
 
 
-@pytest.mark.parametrize("words", [0, 1])
-def test_a_slow_turn_found_stale_does_not_pay_twice(engine, alice, interrupt, row, words):
+@pytest.mark.parametrize("deltas", [0, 1])
+def test_a_slow_turn_found_stale_does_not_pay_twice(engine, alice, interrupt, row, deltas):
     """The turn is found stale before its first word or after it, and learns this at its end."""
-    script = [*HELLO[:words], interrupt, *HELLO[words:]]
+    script = [*HELLO[:deltas], interrupt, *HELLO[deltas:]]
     take(make_services(engine, ScriptedProvider(script)), alice, model="priced")
     paid = row(PAID, u=alice.id)
 
@@ -101,15 +101,15 @@ def test_a_slow_turn_found_stale_does_not_pay_twice(engine, alice, interrupt, ro
 
 
 def test_a_turn_deleted_with_its_conversation_is_paid_by_the_vendors_usage(engine, alice, change, row):
-    gone = lambda: change("DELETE FROM conversations WHERE user_id = :u", u=alice.id)  # noqa: E731
-    take(make_services(engine, ScriptedProvider([HELLO[0], gone, *HELLO[1:]])), alice, model="priced")
+    delete_conversation = lambda: change("DELETE FROM conversations WHERE user_id = :u", u=alice.id)  # noqa: E731
+    take(make_services(engine, ScriptedProvider([HELLO[0], delete_conversation, *HELLO[1:]])), alice, model="priced")
     paid = row(PAID, u=alice.id)
 
     assert (paid.charges, paid.is_estimate, paid.input, paid.reservations) == (1, False, 1000, 0)
 
 
-def test_a_stale_turn_that_is_found_late_is_still_paid_for(engine, alice, dead, row, change):
-    turn = dead(model="priced")
+def test_a_stale_turn_that_is_found_late_is_still_paid_for(engine, alice, stale_turn, row, change):
+    turn = stale_turn(model="priced")
     change("UPDATE budget_reservations SET expires_at = now() WHERE user_id = :u", u=alice.id)
     take(make_services(engine, ScriptedProvider(HELLO)), alice, model="priced")
     interrupt_if_stale(engine, turn.id, user_id=alice.id)
@@ -133,10 +133,10 @@ def with_tools(engine, alice, interrupt):
     return with_tools
 
 
-@pytest.mark.parametrize("wanted", [[CLOCK], [CLOCK, WRITE]])
-def test_a_turn_found_stale_while_a_tool_runs_does_not_pay_twice(with_tools, alice, row, wanted):
+@pytest.mark.parametrize("calls", [[CLOCK], [CLOCK, WRITE]])
+def test_a_turn_found_stale_while_a_tool_runs_does_not_pay_twice(with_tools, alice, row, calls):
     """The turn learns this when it would call the model again, or pause."""
-    last = with_tools(tool_calls_answer(*wanted), DONE)[-1]
+    last = with_tools(tool_calls_answer(*calls), DONE)[-1]
     paid = row(PAID, u=alice.id)
 
     assert last.name == "turn.interrupted"
@@ -149,7 +149,7 @@ def test_rounds_that_were_paid_for_are_not_estimated_again(engine, alice, interr
     provider = ScriptedRounds(tool_calls_answer(llm.TextDelta("Let me see. "), CLOCK), [interrupt, *DONE])
     last = take(make_services(engine, provider, toolbox=toolbox), alice, model="handy-priced", tools=True)[-1]
     paid = row(PAID, u=alice.id)
-    told = last.data()["usage"]
+    usage = last.data()["usage"]
 
     assert (paid.charges, paid.is_estimate, paid.reservations) == (2, False, 0)  # one of the two was released
-    assert (told["input_tokens"], told["output_tokens"], told["cost_usd"]) == (paid.input, 10, float(paid.cost))
+    assert (usage["input_tokens"], usage["output_tokens"], usage["cost_usd"]) == (paid.input, 10, float(paid.cost))

@@ -32,7 +32,7 @@ from tests.support.turns import HELLO, ScriptedProvider, make_services, stored_m
 LEAVE, SAFE, TRAINS = "Everybody has thirty days of leave.", "The code of the safe is 4711.", "Trains go second class."
 
 
-def saying(text):
+def services_answering(text):
     return ScriptedProvider([llm.TextDelta(text), llm.Finished("stop", llm.Usage(10, 10))])
 
 
@@ -46,7 +46,7 @@ def numbers(parts):
 
 @pytest.fixture
 def provider():
-    return saying("It is 4711 [1].")
+    return services_answering("It is 4711 [1].")
 
 
 @pytest.fixture
@@ -97,7 +97,7 @@ def test_a_question_without_a_match_has_no_sources(services, alice, handbook):
 
 
 @pytest.mark.parametrize(
-    ("text", "kept"),
+    ("text", "cited"),
     [
         ("It is 4711 [1].", [1]),
         ("Both say so [1, 2].", [1, 2]),
@@ -108,12 +108,12 @@ def test_a_question_without_a_match_has_no_sources(services, alice, handbook):
         ("`x[1]` and\n```\ny[2]\n```", []),
     ],
 )
-def test_the_stored_answer_has_only_the_sources_that_it_cites(engine, alice, text, kept):
+def test_the_stored_answer_has_only_the_sources_that_it_cites(engine, alice, text, cited):
     add_document(engine, alice, SAFE, "The safe has a code of four digits.")
-    started, *_ = take(make_services(engine, saying(text)), alice, "the code of the safe", documents=True)
+    started, *_ = take(make_services(engine, services_answering(text)), alice, "the code of the safe", documents=True)
     *_, answer = stored_messages(engine, alice, started.conversation_id)
 
-    assert (numbers(answer.parts), answer.text) == (kept, text)
+    assert (numbers(answer.parts), answer.text) == (cited, text)
 
 
 def test_a_cited_source_leads_to_its_chunk(chat, documents, alice, handbook):
@@ -138,10 +138,10 @@ def test_messages_show_cited_sources_and_forks_keep_them(chat, conversation, ali
 def test_sources_of_an_earlier_answer_are_not_sent_to_the_model(engine, services, provider, alice, handbook):
     started, *_ = take(services, alice, "the code of the safe", documents=True)
     take(services, alice, "and now?", conversation_id=started.conversation_id)
-    said = provider.requests[1]
+    request = provider.requests[1]
 
-    assert [message.text for message in said.messages] == ["the code of the safe", "It is 4711 [1].", "and now?"]
-    assert (said.sources, SAFE in repr(said)) == ((), False)
+    assert [message.text for message in request.messages] == ["the code of the safe", "It is 4711 [1].", "and now?"]
+    assert (request.sources, SAFE in repr(request)) == ((), False)
 
 
 def test_a_number_cites_nothing_in_a_turn_without_sources(engine, services, alice, handbook):
@@ -187,7 +187,7 @@ def shared(engine, alice):
 
 
 def test_a_shared_document_is_a_source_for_every_user(services, bob, shared):
-    found = [take(services, bob, "where is the umbrella", documents=asked) for asked in (True, [shared])]
+    found = [take(services, bob, "where is the umbrella", documents=statements_before_call) for statements_before_call in (True, [shared])]
 
     assert [[source.document_id for source in sources(events)] for events in found] == [[shared]] * 2
 
@@ -264,12 +264,12 @@ def test_without_a_vector_only_words_are_searched(engine, services, alice, handb
 
 def test_a_turn_with_documents_takes_two_more_statements(engine, alice, handbook):
     started, *_ = take(make_services(engine, ScriptedProvider(HELLO)), alice)
-    asked = []
+    statements_before_call = []
     with recorded_statements(engine) as found:
-        provider = ScriptedProvider([lambda: asked.append(len(found)), *HELLO])
+        provider = ScriptedProvider([lambda: statements_before_call.append(len(found)), *HELLO])
         take(make_services(engine, provider), alice, "the safe", conversation_id=started.conversation_id, documents=[handbook])
 
-    assert (asked, len(found)) == ([5 + 2 + 1], 5 + 2 + 1 + 3)
+    assert (statements_before_call, len(found)) == ([5 + 2 + 1], 5 + 2 + 1 + 3)
 
 
 def test_with_the_database_unavailable_the_turn_continues_without_sources(database, postgres, alice, handbook, provider):
@@ -314,7 +314,7 @@ def test_a_budget_that_does_not_cover_sources_continues_the_turn_without_sources
 
 
 @pytest.fixture
-def judge(engine, services, monkeypatch):
+def reranking(engine, services, monkeypatch):
     """Return services with a reranker, and the fake server of the reranker."""
     monkeypatch.setattr("parley.metering.reranking.RERANK_TIMEOUT_S", 20.0)
     with running_vendor(ranks_last_first) as vendor:
@@ -322,28 +322,28 @@ def judge(engine, services, monkeypatch):
         yield replace(services, catalogue=lambda: catalogue, reranker_for=providers.reranker), vendor
 
 
-def test_a_reranker_orders_the_sources_and_is_paid_once(engine, services, judge, alice, handbook, postgres):
-    judged, vendor = judge
+def test_a_reranker_orders_the_sources_and_is_paid_once(engine, services, reranking, alice, handbook, postgres):
+    reranking_services, vendor = reranking
     add_document(engine, alice, "The safe is green.")
-    plain, found = (sources(take(one, alice, "the code of the safe", documents=True)) for one in (services, judged))
+    plain, found = (sources(take(one, alice, "the code of the safe", documents=True)) for one in (services, reranking_services))
     paid = postgres.execute(f"SELECT input_tokens FROM usage WHERE user_id = '{alice.id}' AND purpose = 'rerank'", dbname="parley")
 
     assert [source.snippet for source in found] == [source.snippet for source in plain][::-1]
     assert ([source.number for source in found], len(vendor.requests), paid) == ([1, 2], 1, [(100,)])
 
 
-def test_chunks_too_far_from_the_question_are_not_reranked(judge, alice, handbook):
-    judged, vendor = judge
-    events = take(judged, alice, "zebra crossings", documents=True)
+def test_chunks_too_far_from_the_question_are_not_reranked(reranking, alice, handbook):
+    reranking_services, vendor = reranking
+    events = take(reranking_services, alice, "zebra crossings", documents=True)
 
     assert (sources(events), vendor.requests, events[-1].name) == ([], [], "turn.completed")
 
 
-def test_a_failing_reranker_leaves_the_sources_in_order(engine, services, judge, alice, handbook):
-    judged, vendor = judge
+def test_a_failing_reranker_leaves_the_sources_in_order(engine, services, reranking, alice, handbook):
+    reranking_services, vendor = reranking
     vendor.script = refuses(500)
     add_document(engine, alice, "The safe is green.")
-    plain, events = (take(one, alice, "the code of the safe", documents=True) for one in (services, judged))
+    plain, events = (take(one, alice, "the code of the safe", documents=True) for one in (services, reranking_services))
 
     assert ([one.snippet for one in sources(events)], len(vendor.requests)) == ([one.snippet for one in sources(plain)], 1)
     assert events[-1].name == "turn.completed"
@@ -353,7 +353,7 @@ def test_a_failing_reranker_leaves_the_sources_in_order(engine, services, judge,
 
 
 def test_an_answer_with_uncited_sources_is_tainted(engine, alice, handbook):
-    started, *_ = take(make_services(engine, saying("No.")), alice, "the code of the safe", documents=True)
+    started, *_ = take(make_services(engine, services_answering("No.")), alice, "the code of the safe", documents=True)
     answer = stored_messages(engine, alice, started.conversation_id)[-1]
 
     assert [part["type"] for part in answer.parts] == ["memory", "text"]

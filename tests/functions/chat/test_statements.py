@@ -10,31 +10,31 @@ from tests.support.turns import HELLO, HangingProvider, ScriptedProvider, make_s
 
 
 @pytest.fixture
-def counted(engine, alice):
+def count_statements(engine, alice):
     """Take a turn, and return the number of its statements before and after the model call."""
 
-    def counted(**options):
-        asked = []
-        provider = ScriptedProvider([lambda: asked.append(len(found)), *HELLO])
+    def count_statements(**options):
+        statements_before_call = []
+        provider = ScriptedProvider([lambda: statements_before_call.append(len(found)), *HELLO])
         with recorded_statements(engine) as found:
             take(make_services(engine, provider), alice, **options)
-        return asked[0], len(found) - asked[0]
+        return statements_before_call[0], len(found) - statements_before_call[0]
 
-    return counted
-
-
-def test_a_turn_in_a_new_conversation_takes_four_statements_one_to_recall_and_three(counted):
-    assert counted(model="priced") == (4 + 1, 3)
+    return count_statements
 
 
-def test_a_turn_in_a_conversation_takes_five_statements_one_to_recall_and_three(engine, alice, counted):
+def test_a_turn_in_a_new_conversation_takes_four_statements_one_to_recall_and_three(count_statements):
+    assert count_statements(model="priced") == (4 + 1, 3)
+
+
+def test_a_turn_in_a_conversation_takes_five_statements_one_to_recall_and_three(engine, alice, count_statements):
     started, *_ = take(make_services(engine, ScriptedProvider(HELLO)), alice)
 
-    assert counted(conversation_id=started.conversation_id, model="priced") == (5 + 1, 3)
+    assert count_statements(conversation_id=started.conversation_id, model="priced") == (5 + 1, 3)
 
 
-def test_a_key_costs_no_statement(counted):
-    assert counted(idempotency_key=IdempotencyKey("POST /chat", "a key", b"body")) == (4 + 1, 3)
+def test_a_key_costs_no_statement(count_statements):
+    assert count_statements(idempotency_key=IdempotencyKey("POST /chat", "a key", b"body")) == (4 + 1, 3)
 
 
 def test_a_tick_is_one_statement(engine, alice):

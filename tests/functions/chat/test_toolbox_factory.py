@@ -12,7 +12,7 @@ from tests.functions.chat.statements import recorded_statements
 
 
 @pytest.fixture
-def team(engines):
+def team_server(engines):
     """Return an MCP server of the deployment whose tools are not discovered yet."""
     with engines["owner"].begin() as connection:
         connection.execute(text("DELETE FROM mcp_listings"))
@@ -20,11 +20,11 @@ def team(engines):
 
 
 @pytest.fixture
-def worker(engine, team, alice):
+def worker(engine, team_server, alice):
     """Return a function that makes a worker, whose result lists the tools in alice's turns."""
 
     def worker(calls):
-        toolbox_for = make_toolbox_for(engine, FakeToolRunner(), McpRegistry(calls, [team], TextCipher(lambda: bytes(32))), None)
+        toolbox_for = make_toolbox_for(engine, FakeToolRunner(), McpRegistry(calls, [team_server], TextCipher(lambda: bytes(32))), None)
 
         def names():
             return {tool.spec.name for tool in toolbox_for(alice.principal)(None).offered} - {"shout"}
@@ -62,12 +62,12 @@ def test_an_unreachable_server_is_not_called_again_for_ten_minutes(worker, engin
 def test_no_connection_is_taken_during_the_discovery_of_a_server(worker, engine):
     taken = []
 
-    class Looking(FakeMcpCalls):
+    class WatchingCalls(FakeMcpCalls):
         def list_tools(self, server, *, timeout_s):
             taken.append(engine.pool.checkedout())
             return super().list_tools(server, timeout_s=timeout_s)
 
-    worker(Looking(mcp_tool()))()
+    worker(WatchingCalls(mcp_tool()))()
 
     assert taken == [0]
 

@@ -39,12 +39,12 @@ def test_question_and_answer_are_stored_in_order(engine, services, alice):
 def test_the_question_is_stored_before_the_model_is_called(engine, alice):
     seen = []
 
-    class Curious:
+    class WatchingProvider:
         def stream(self, model_name, request):
             seen.extend(m.text for m in stored_messages(engine, alice, started.conversation_id))
             yield from HELLO
 
-    events = events_of(take_numbered(make_services(engine, Curious()), alice, "am I safe?"))
+    events = events_of(take_numbered(make_services(engine, WatchingProvider()), alice, "am I safe?"))
     started = next(events)
     list(events)
 
@@ -179,19 +179,19 @@ def status_of(engines, turn_id):
         return connection.scalar(text("SELECT status FROM turns WHERE id = :id"), {"id": turn_id})
 
 
-@pytest.mark.parametrize(("sent", "kept"), [("a\0b", "ab"), ("half \ud83d pair", "half \ufffd pair"), ("\ud83d\ude00", "\U0001f600")])
-def test_characters_that_cannot_be_stored_are_taken_out_of_an_answer(engine, services, alice, sent, kept):
+@pytest.mark.parametrize(("sent", "stored"), [("a\0b", "ab"), ("half \ud83d pair", "half \ufffd pair"), ("\ud83d\ude00", "\U0001f600")])
+def test_characters_that_cannot_be_stored_are_taken_out_of_an_answer(engine, services, alice, sent, stored):
     started, delta, _ = take(services(llm.TextDelta(sent), llm.Finished("stop")), alice)
 
-    assert delta.text == kept
-    assert stored_messages(engine, alice, started.conversation_id)[-1].text == kept
+    assert delta.text == stored
+    assert stored_messages(engine, alice, started.conversation_id)[-1].text == stored
 
 
 def test_the_end_of_a_turn_is_retried_while_the_database_is_unavailable(engine, engines, services, alice, monkeypatch):
     refusals = iter([Unavailable("database"), Unavailable("database")])
     real = finish.user_scope
     monkeypatch.setattr(deadline.time, "sleep", lambda _: None)
-    monkeypatch.setattr(finish, "user_scope", lambda *given: raise_next(refusals) or real(*given))
+    monkeypatch.setattr(finish, "user_scope", lambda *args: raise_next(refusals) or real(*args))
     started, *_, last = take(services(*HELLO), alice)
 
     assert isinstance(last, TurnCompleted)
@@ -208,7 +208,7 @@ def test_an_end_that_was_stored_but_not_acknowledged_is_not_stored_again(engine,
     real = finish._store_result
     lost = iter([Unavailable("database")])
     monkeypatch.setattr(deadline.time, "sleep", lambda _: None)
-    monkeypatch.setattr(finish, "_store_result", lambda *given: (real(*given), raise_next(lost))[0])
+    monkeypatch.setattr(finish, "_store_result", lambda *args: (real(*args), raise_next(lost))[0])
     started, *_, last = take(services(*HELLO), alice)
 
     assert [m.id for m in stored_messages(engine, alice, started.conversation_id)] == [started.user_message_id, last.message.id]

@@ -14,10 +14,10 @@ from tests.functions.chat.test_limits import make_services, money, rows
 from tests.support.turns import HELLO, HangingProvider
 
 REQUEST = llm.ModelRequest([llm.Message("user", "hello")])
-SAID = [llm.TextDelta("Hel"), llm.TextDelta("lo"), llm.Finished("stop", llm.Usage(1000, 100, 400))]
+EVENTS = [llm.TextDelta("Hel"), llm.TextDelta("lo"), llm.Finished("stop", llm.Usage(1000, 100, 400))]
 
 
-def answering(services, person, *, name="safe", request=REQUEST, stops=(), time_limit_s=60):
+def complete(services, person, *, name="safe", request=REQUEST, stops=(), time_limit_s=60):
     return stream_completion(services, person.principal, name, request, stops=stops, deadline=Deadline.after(time_limit_s))
 
 
@@ -28,28 +28,28 @@ def silent_services(engine, *words):
 
 
 def test_the_answer_is_streamed_and_paid_for(engine, postgres, alice):
-    found = answering(make_services(engine, HELLO), alice)
+    completion = complete(make_services(engine, HELLO), alice)
 
-    assert list(found.events) == SAID
+    assert list(completion.events) == EVENTS
     assert (rows(postgres, alice), money(postgres, alice)) == ([("first", "completed", 1000, 100, False)], [(0.0024, 0)])
 
 
 def test_the_end_is_sent_only_after_the_settlement(engine, postgres, alice):
-    events = answering(make_services(engine, HELLO), alice).events
+    events = complete(make_services(engine, HELLO), alice).events
     before = [next(events), next(events), money(postgres, alice)[0][0]]
 
-    assert (before[-1], next(events), money(postgres, alice)) == (0, SAID[-1], [(0.0024, 0)])
+    assert (before[-1], next(events), money(postgres, alice)) == (0, EVENTS[-1], [(0.0024, 0)])
 
 
 def test_another_model_answers_if_the_first_is_busy(engine, postgres, alice):
-    found = answering(make_services(engine, [ProviderBusy("acme", retry_after_s=0.0)], HELLO), alice)
-    next(found.events)
+    completion = complete(make_services(engine, [ProviderBusy("acme", retry_after_s=0.0)], HELLO), alice)
+    next(completion.events)
 
-    assert found.model() == "second"
+    assert completion.model() == "second"
 
 
 def test_an_abandoned_answer_is_paid_for(engine, postgres, alice):
-    events = answering(silent_services(engine, "Hel", "lo"), alice).events
+    events = complete(silent_services(engine, "Hel", "lo"), alice).events
     next(events)
     events.close()
 
@@ -58,14 +58,14 @@ def test_an_abandoned_answer_is_paid_for(engine, postgres, alice):
 
 
 def test_a_stop_sequence_ends_the_vendors_answer_too(engine, postgres, alice):
-    *said, finished = answering(silent_services(engine, "Hel", "lo"), alice, stops=["lo"]).events
+    *deltas, finished = complete(silent_services(engine, "Hel", "lo"), alice, stops=["lo"]).events
 
-    assert ("".join(event.text for event in said), finished.reason) == ("Hel", "stop")
+    assert ("".join(event.text for event in deltas), finished.reason) == ("Hel", "stop")
     assert [(row[1], row[4]) for row in rows(postgres, alice)] == [("stopped", True)]
 
 
 def test_an_interrupted_answer_is_paid_for_and_raises(engine, postgres, alice):
-    events = answering(make_services(engine, [llm.TextDelta("Hel"), ProviderFailed("acme", "reset")]), alice).events
+    events = complete(make_services(engine, [llm.TextDelta("Hel"), ProviderFailed("acme", "reset")]), alice).events
 
     with pytest.raises(ProviderFailed):
         list(events)
@@ -75,16 +75,16 @@ def test_an_interrupted_answer_is_paid_for_and_raises(engine, postgres, alice):
 
 def test_a_silent_vendor_is_bridged_by_pings(engine, alice, monkeypatch):
     monkeypatch.setattr(completions, "PING_S", 0.02)
-    events = answering(silent_services(engine, "Hel"), alice).events
-    heard = [next(events), next(events), next(events)]
+    events = complete(silent_services(engine, "Hel"), alice).events
+    received = [next(events), next(events), next(events)]
     events.close()
 
-    assert heard == [llm.TextDelta("Hel"), Ping(), Ping()]
+    assert received == [llm.TextDelta("Hel"), Ping(), Ping()]
 
 
 def test_an_answer_has_no_more_time_than_its_function(engine, postgres, alice):
     with pytest.raises(ProviderTimeout):
-        list(answering(silent_services(engine, "Hel"), alice, time_limit_s=0.2).events)
+        list(complete(silent_services(engine, "Hel"), alice, time_limit_s=0.2).events)
     assert [row[1] for row in rows(postgres, alice)] == ["interrupted"]
 
 
@@ -94,11 +94,11 @@ def test_limits_are_checked_before_any_model_is_called(engine, alice, limits, er
 
     with pytest.raises(error):
         for _ in range(2):
-            list(answering(services, alice).events)
+            list(complete(services, alice).events)
 
 
 def test_a_strategy_skips_models_that_are_too_small_and_refuses_if_all_are(engine, alice):
     with pytest.raises(ContextTooLong):
-        answering(make_services(engine), alice, request=llm.ModelRequest([llm.Message("user", "word " * 9000)]))
+        complete(make_services(engine), alice, request=llm.ModelRequest([llm.Message("user", "word " * 9000)]))
     with pytest.raises(ModelNotFound):
-        answering(make_services(engine), alice, name="gpt-99")
+        complete(make_services(engine), alice, name="gpt-99")

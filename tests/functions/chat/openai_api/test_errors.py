@@ -32,9 +32,9 @@ BROKE = BudgetExhausted(uuid4(), amount_usd=Decimal(1), resets_at=utc_now() + ti
     ],
 )
 def test_an_error_has_openais_status_type_and_code(error, status, kind, code):
-    told = error_body(error)["error"]
+    document = error_body(error)["error"]
 
-    assert (openai_error_response(error, "r").status_code, told["type"], told["code"]) == (status, kind, code)
+    assert (openai_error_response(error, "r").status_code, document["type"], document["code"]) == (status, kind, code)
 
 
 @pytest.mark.parametrize("error", [RateLimited(uuid4(), retry_after_s=1.5), Unavailable("it", retry_after_s=1.5)])
@@ -52,6 +52,6 @@ def test_the_sdk_is_told_when_a_retry_is_useless(error):
 
 
 def test_the_location_of_an_error_is_in_openais_notation():
-    told = error_body(InvalidInput("too odd", loc=("body", "messages", 0, "content")))["error"]
+    document = error_body(InvalidInput("too odd", loc=("body", "messages", 0, "content")))["error"]
 
-    assert (told["param"], told["message"]) == ("messages[0].content", "messages[0].content: too odd")
+    assert (document["param"], document["message"]) == ("messages[0].content", "messages[0].content: too odd")

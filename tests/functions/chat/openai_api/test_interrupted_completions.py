@@ -16,7 +16,7 @@ from parley.llm.errors import ProviderBusy, ProviderFailed, ProviderTimeout
 from tests.support.api_gateway import Function, rest_event
 from tests.support.turns import HELLO, ScriptedProvider, make_services
 
-ASKED = {"model": "offline", "messages": [{"role": "user", "content": "hello"}]}
+BODY = {"model": "offline", "messages": [{"role": "user", "content": "hello"}]}
 NEW = {"X-Conversation-Id": "new"}
 
 
@@ -29,33 +29,31 @@ NEW = {"X-Conversation-Id": "new"}
 )
 def test_a_stream_that_is_closed_early_is_stored_and_paid_for(chat, alice, row, headers, count):
     """As when the runtime's connection breaks: no work may be left for the worker's next invocation."""
-    chunks = chat.handler(
-        rest_event("POST", "/v1/chat/completions", ASKED | {"stream": True}, as_=alice, headers=headers), Function.CONTEXT
-    )
+    chunks = chat.handler(rest_event("POST", "/v1/chat/completions", BODY | {"stream": True}, as_=alice, headers=headers), Function.CONTEXT)
     next(chunks), next(chunks), next(chunks)
     chunks.close()
 
     assert row(count, u=alice.id).n == 1
 
 
-def conversing(engine, person, provider):
-    body = CompletionIn.model_validate(ASKED)
+def answer_in_new_conversation(engine, person, provider):
+    body = CompletionIn.model_validate(BODY)
     return answer_in_conversation(
         make_services(engine, provider), person.principal, "new", body, deadline=Deadline.after(60), request_id="r"
     )
 
 
 def test_the_sdk_is_told_not_to_send_a_stored_question_again(engine, alice):
-    answering = conversing(engine, alice, ScriptedProvider([ProviderBusy("scripted", retry_after_s=100)]))
+    stream = answer_in_new_conversation(engine, alice, ScriptedProvider([ProviderBusy("scripted", retry_after_s=100)]))
     with pytest.raises(LoggedTurnFailure) as failed:
-        list(answering.events)
+        list(stream.events)
     answer = openai_error_response(failed.value, "r")
 
     assert (answer.status_code, answer.headers["x-should-retry"], "retry-after" in answer.headers) == (503, "false", True)
 
 
 def test_a_superseded_turn_is_an_error_and_no_completion(engine, alice, age):
-    def taken_for_dead():
+    def interrupt():
         from parley.turn_recovery import interrupt_if_stale
 
         turn_id = latest()
@@ -70,14 +68,14 @@ def test_a_superseded_turn_is_an_error_and_no_completion(engine, alice, age):
         with user_scope(engine, alice.id) as connection:
             return connection.execute(text("SELECT id FROM turns")).scalar_one()
 
-    answering = conversing(engine, alice, ScriptedProvider([HELLO[0], taken_for_dead, *HELLO[1:]]))
+    stream = answer_in_new_conversation(engine, alice, ScriptedProvider([HELLO[0], interrupt, *HELLO[1:]]))
     with pytest.raises(LoggedTurnFailure):
-        list(answering.events)
+        list(stream.events)
 
 
 def test_a_question_without_text_is_refused(chat, alice):
     messages = [{"role": "user", "content": ""}]
-    answer = chat.post("/v1/chat/completions", ASKED | {"messages": messages}, as_=alice, headers=NEW)
+    answer = chat.post("/v1/chat/completions", BODY | {"messages": messages}, as_=alice, headers=NEW)
 
     assert (answer.status, answer.json["error"]["param"]) == (400, "messages[0].content")
 

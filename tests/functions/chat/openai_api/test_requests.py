@@ -17,27 +17,27 @@ def read(*messages, **fields):
     return to_request(CompletionIn.model_validate({"model": "m", "messages": list(messages)} | fields))
 
 
-def said(request):
+def contents(request):
     return [(message.role, list(message.parts)) for message in request.messages]
 
 
 def test_system_and_developer_messages_are_the_system_prompt():
     request = read({"role": "system", "content": "a"}, USER, {"role": "developer", "content": [{"type": "text", "text": "b"}]})
 
-    assert (request.system, said(request)) == ("a\n\nb", [("user", [llm.Text("hello")])])
+    assert (request.system, contents(request)) == ("a\n\nb", [("user", [llm.Text("hello")])])
 
 
 def test_a_system_prompt_alone_is_the_question():
     request = read({"role": "system", "content": "write a poem"})
 
-    assert (request.system, said(request)) == (None, [("user", [llm.Text("write a poem")])])
+    assert (request.system, contents(request)) == (None, [("user", [llm.Text("write a poem")])])
 
 
 def test_the_results_of_parallel_calls_are_one_message():
-    asked = {"role": "assistant", "content": None, "tool_calls": [CALL, CALL | {"id": "c2"}]}
+    calling = {"role": "assistant", "content": None, "tool_calls": [CALL, CALL | {"id": "c2"}]}
     results = [{"role": "tool", "tool_call_id": id, "content": id.upper()} for id in ("c2", "c1")]
 
-    assert said(read(USER, asked, *results, USER))[1:] == [
+    assert contents(read(USER, calling, *results, USER))[1:] == [
         ("assistant", [llm.ToolCall("c1", "add", "{}"), llm.ToolCall("c2", "add", "{}")]),
         ("tool", [llm.ToolResult("c2", "C2"), llm.ToolResult("c1", "C1")]),
         ("user", [llm.Text("hello")]),
@@ -47,13 +47,13 @@ def test_the_results_of_parallel_calls_are_one_message():
 def test_a_complete_answer_sent_back_by_the_sdk_is_accepted():
     answer = {"role": "assistant", "content": "hi", "refusal": None, "annotations": [], "audio": None, "function_call": None}
 
-    assert said(read(USER, answer, USER))[1] == ("assistant", [llm.Text("hi")])
+    assert contents(read(USER, answer, USER))[1] == ("assistant", [llm.Text("hi")])
 
 
 def test_an_image_stays_between_its_texts():
     content = [{"type": "text", "text": "what is"}, {"type": "image_url", "image_url": {"url": PIXEL, "detail": "low"}}]
 
-    (_, (text, image)) = said(read({"role": "user", "content": content}))[0]
+    (_, (text, image)) = contents(read({"role": "user", "content": content}))[0]
     assert (text.text, image.data_url) == ("what is", PIXEL)
 
 

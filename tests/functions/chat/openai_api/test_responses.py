@@ -11,24 +11,24 @@ from functions.chat.turn.events import Ping
 from parley.llm.errors import ProviderFailed
 from parley.llm.messages import Finished, TextDelta
 
-SAID = (TextDelta("Hel"), Ping(), TextDelta("lo"), Finished("stop"))
+EVENTS = (TextDelta("Hel"), Ping(), TextDelta("lo"), Finished("stop"))
 
 
-def events(*said):
-    for one in said:
-        if isinstance(one, Exception):
-            raise one
-        yield one
+def events(*events_):
+    for event in events_:
+        if isinstance(event, Exception):
+            raise event
+        yield event
 
 
-def sent(*said, stream=True):
+def sent(*events_, stream=True):
     """Return the status and the chunks of the body."""
     pieces = []
 
     async def send(message):
         pieces.append(message)
 
-    response = completion_response(CompletionStream(events(*said), lambda: "m"), stream=stream, wants_usage=False)
+    response = completion_response(CompletionStream(events(*events_), lambda: "m"), stream=stream, wants_usage=False)
     asyncio.run(response({"type": "http"}, None, send))
     return pieces[0]["status"], [piece["body"].decode() for piece in pieces[1:] if piece["body"]]
 
@@ -39,14 +39,14 @@ def deltas(pieces):
 
 
 def test_a_ping_is_a_comment_that_no_client_sees():
-    _, pieces = sent(*SAID)
+    _, pieces = sent(*EVENTS)
 
     assert pieces[2] == ": ping\n\n"
     assert deltas(pieces) == [{"role": "assistant", "content": ""}, {"content": "Hel"}, {"content": "lo"}, {}]
 
 
 def test_a_vendor_that_is_silent_from_the_start_is_bridged_before_the_first_chunk():
-    _, pieces = sent(Ping(), *SAID)
+    _, pieces = sent(Ping(), *EVENTS)
 
     assert pieces[0] == ": ping\n\n"
     assert deltas(pieces)[0]["role"] == "assistant"
@@ -59,7 +59,7 @@ def test_a_failure_after_a_ping_is_an_error_in_the_stream():
 
 
 def test_an_unstreamed_answer_has_no_pings():
-    _, (body,) = sent(Ping(), *SAID, stream=False)
+    _, (body,) = sent(Ping(), *EVENTS, stream=False)
 
     assert json.loads(body)["choices"][0]["message"]["content"] == "Hello"
 

@@ -203,9 +203,9 @@ def test_without_a_conversation_a_key_is_ignored(chat, alice, row):
 
 
 def test_plain_text_may_be_requested_in_a_stored_conversation(chat, alice):
-    asked = HELLO | {"response_format": {"type": "text"}}
+    body = HELLO | {"response_format": {"type": "text"}}
 
-    assert chat.post("/v1/chat/completions", asked, as_=alice, headers={"X-Conversation-Id": "new"}).status == 200
+    assert chat.post("/v1/chat/completions", body, as_=alice, headers={"X-Conversation-Id": "new"}).status == 200
 
 
 @pytest.mark.parametrize("fields", [{"tools": []}, {"stop": "x"}, {"messages": [{"role": "assistant", "content": "x"}]}])
