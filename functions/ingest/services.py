@@ -38,9 +38,9 @@ class DocumentFileStore(FileStore):
                     raise DocumentTooLarge(f"{file.size} bytes")
                 if file.size != size:
                     raise SizeMismatch(f"{file.size} bytes instead of {size}")
-                for piece in file.chunks:
-                    digest.update(piece)
-                    copy.write(piece)
+                for part in file.chunks:
+                    digest.update(part)
+                    copy.write(part)
             copy.flush()
             yield copy.name, digest.digest()
 

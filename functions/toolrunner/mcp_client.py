@@ -121,7 +121,7 @@ def _render_block(block: Any) -> str:
         case "resource" if hasattr(block.resource, "text"):
             return str(block.resource.text)
         case kind:
-            return f"[{kind} left out]"
+            return f"[{kind} omitted]"
 
 
 def _reason(exc: BaseException) -> str:

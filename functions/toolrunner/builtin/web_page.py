@@ -12,7 +12,7 @@ from parley.tools.spec import ToolContext, ToolFailed
 _IGNORED_TAGS = ["script", "style", "noscript", "template", "svg", "iframe", "form", "nav", "header", "footer", "aside", "dialog"]
 _BLOCK_TAGS = "address article blockquote br dd div dl dt figcaption h1 h2 h3 h4 h5 h6 hr li main ol p pre section table tr ul"
 _MAIN_SELECTORS = ("main", "[role=main]", "article")
-# A shorter main part is taken for an empty frame.
+# A main part with less text is ignored: scripts may fill it in a browser.
 _MIN_MAIN_CHARACTERS = 200
 # A private character at the start and end of each block, because line breaks in HTML source mean nothing.
 _BLOCK_MARK = "\ue000"

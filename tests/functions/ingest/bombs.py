@@ -12,13 +12,13 @@ _ZEROS = 260 << 20
 
 def pdf_of_objects(objects: Sequence[bytes]) -> bytes:
     """Return a PDF with these objects; the first is its catalogue."""
-    made, offsets = b"%PDF-1.7\n", []
+    pdf, offsets = b"%PDF-1.7\n", []
     for number, content in enumerate(objects, start=1):
-        offsets.append(len(made))
-        made += b"%d 0 obj\n%s\nendobj\n" % (number, content)
+        offsets.append(len(pdf))
+        pdf += b"%d 0 obj\n%s\nendobj\n" % (number, content)
     entries = b"".join(b"%010d 00000 n \n" % offset for offset in offsets)
     xref = b"xref\n0 %d\n0000000000 65535 f \n%strailer\n<</Size %d/Root 1 0 R>>\n" % (len(offsets) + 1, entries, len(offsets) + 1)
-    return made + xref + b"startxref\n%d\n%%%%EOF\n" % len(made)
+    return pdf + xref + b"startxref\n%d\n%%%%EOF\n" % len(pdf)
 
 
 def pdf_page(content: bytes, filters: bytes = b"") -> bytes:
@@ -59,11 +59,11 @@ def docx_of(document: str, **parts: bytes) -> bytes:
 
 def docx_of_many_parts(count: int) -> bytes:
     """Return a DOCX with so many parts."""
-    made = BytesIO(document_files.docx(("", "Text")))
-    with ZipFile(made, "a") as archive:
+    file = BytesIO(document_files.docx(("", "Text")))
+    with ZipFile(file, "a") as archive:
         for number in range(count):
             archive.writestr(f"word/{number}.xml", b"")
-    return made.getvalue()
+    return file.getvalue()
 
 
 def quadratic_xml() -> bytes:

@@ -57,8 +57,8 @@ def test_after_a_bomb_the_function_ingests_the_next_file(documents, ready, alice
     monkeypatch.setattr(sandbox, "CPU_S", CPU_S)
     bomb, good = (ready(alice, content, filename="a.pdf") for content in (bombs.pdf_page(b"[" * 50_000), document_files.pdf(["Good."])))
 
-    shown = [documents.get(f"/documents/{one}", as_=alice).json for one in (bomb, good)]
-    assert [one["status"] for one in shown] == ["failed", "ready"]
+    shown = [documents.get(f"/documents/{id}", as_=alice).json for id in (bomb, good)]
+    assert [document["status"] for document in shown] == ["failed", "ready"]
     assert shown[0]["error"]
 
 

@@ -68,8 +68,8 @@ def test_one_poison_message_of_ten_becomes_a_dead_letter_and_nine_are_ingested_o
         received += 1
 
     assert received == 9 + 5
-    assert [one["Body"] for one in sqs.receive_message(QueueUrl=dead, MaxNumberOfMessages=10)["Messages"]] == [poison]
-    assert {one["status"] for one in documents.get("/documents", as_=alice).json["items"]} == {"ready"}
+    assert [message["Body"] for message in sqs.receive_message(QueueUrl=dead, MaxNumberOfMessages=10)["Messages"]] == [poison]
+    assert {item["status"] for item in documents.get("/documents", as_=alice).json["items"]} == {"ready"}
 
 
 def test_a_burst_is_ingested_by_few_workers_with_one_connection_each(documents, ingest, template, database, without_child, alice):
@@ -88,10 +88,10 @@ def test_a_burst_is_ingested_by_few_workers_with_one_connection_each(documents, 
             ingest_document(own, DocumentMessage(alice.id, UUID(ids.get())), deadline=Deadline.after(300))
         engine.dispose()
 
-    (source,) = [one for one in template.event_sources if one.queue == "IngestQueue"]
+    (source,) = [source for source in template.event_sources if source.queue == "IngestQueue"]
     with ThreadPoolExecutor(source.concurrency) as pool:
         list(pool.map(work, range(source.concurrency)))
 
     assert sorted(connected) == list(range(5))
-    statuses = {one["id"]: one["status"] for one in documents.get("/documents?limit=100", as_=alice).json["items"]}
+    statuses = {item["id"]: item["status"] for item in documents.get("/documents?limit=100", as_=alice).json["items"]}
     assert [statuses[id] for id in uploaded] == ["ready"] * BURST

@@ -87,7 +87,7 @@ def score_by_document(owner, words):
     from functions.ingest.app import services
 
     with user_scope(services.engine, owner.id) as connection:
-        return {str(one.document_id): one.bm25 for one in search.search_chunks(connection, words, None, limit=100)}
+        return {str(chunk.document_id): chunk.bm25 for chunk in search.search_chunks(connection, words, None, limit=100)}
 
 
 def test_no_model_is_called_unless_enabled(ingest, read, postgres):

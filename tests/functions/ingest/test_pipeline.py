@@ -79,7 +79,7 @@ def test_the_sweep_completes_missing_vectors(documents, read_with, ingest, upkee
     sqs.purge_queue(QueueUrl=url)
     upkeep.sweep()
     while messages := sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages"):
-        assert ingest.deliver(*(one["Body"] for one in messages)) == []
+        assert ingest.deliver(*(message["Body"] for message in messages)) == []
 
     assert documents.get(f"/documents/{document_id}", as_=alice).json["note"] is None
     assert postgres.execute(f"SELECT count(*) FROM chunks WHERE embedding IS NULL AND document_id = '{document_id}'") == [(0,)]

@@ -84,7 +84,7 @@ def make_services(engines: Any, provider: Any = None, *, embedder: Any = None, *
     )
     catalogue, default_limits = Catalogue.parse(MODELS, source="test"), DefaultLimits(1000, Decimal(5))
     embedder = embedder or OfflineEmbedder(dimensions=16)
-    made: dict[str, Any] = {
+    values: dict[str, Any] = {
         "engine": engines["app"],
         "background": engines["background"],
         "catalogue": lambda: catalogue,
@@ -95,7 +95,7 @@ def make_services(engines: Any, provider: Any = None, *, embedder: Any = None, *
         "queue": RecordingQueue(),
         "retention_days": 0,
     }
-    return SummarizeServices(**made | fields)
+    return SummarizeServices(**values | fields)
 
 
 def make_deadline(seconds: float = TIME_LIMIT_S) -> Deadline:

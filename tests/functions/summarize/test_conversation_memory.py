@@ -65,10 +65,10 @@ def test_a_conversation_becomes_passages_with_vectors(read, say, rows, alice):
     id = say(alice, "one")
     read(alice, id)
     read(alice, say(alice, "two", id))
-    found = rows(PASSAGES, id=alice.id)
+    passages = rows(PASSAGES, id=alice.id)
 
-    assert (found[0][0], found[-1][1]) == (1, 4)
-    assert {row[2] for row in found} == {"lexical"}
+    assert (passages[0][0], passages[-1][1]) == (1, 4)
+    assert {row[2] for row in passages} == {"lexical"}
     assert rows("SELECT mined_upto_seq FROM conversations WHERE id = :id", id=UUID(id)) == [(4,)]
 
 
@@ -109,10 +109,10 @@ def test_turning_memory_off_leaves_a_gap_between_passages(auth, read, say, rows,
     auth.patch("/auth/me", {"memory_enabled": True}, as_=alice)
     read(alice, say(alice, "three", id))
 
-    found = rows(PASSAGES, id=alice.id)
+    passages = rows(PASSAGES, id=alice.id)
 
-    assert {1, 5} <= {first for first, *_ in found}
-    assert not {3, 4} & {seq for first, last, _ in found for seq in range(first, last + 1)}
+    assert {1, 5} <= {first for first, *_ in passages}
+    assert not {3, 4} & {seq for first, last, _ in passages for seq in range(first, last + 1)}
 
 
 def test_messages_copied_by_a_fork_are_not_extracted_again(engines, read, say, rows, conversation, alice):

@@ -5,7 +5,7 @@ from uuid import UUID
 import boto3
 import pytest
 
-from functions.chat.turn import run as turns_of_chat
+from functions.chat.turn import run as chat_turn
 from functions.summarize.jobs import LEASE_S
 from parley.db import outbox
 from parley.db.transactions import global_scope, user_scope
@@ -13,34 +13,34 @@ from parley.errors import Unavailable
 from parley.jobs import MemoryQueue, OutboxJob, parse_job
 from tests.support.turns import HELLO, RecordingMemoryQueue, ScriptedProvider, make_services, take
 
-NOTED = "SELECT topic, generation FROM outbox WHERE user_id = :user_id ORDER BY topic"
+ENTRIES = "SELECT topic, generation FROM outbox WHERE user_id = :user_id ORDER BY topic"
 
 
-def entries(engine, person):
-    """Take turns and return the conversation and the entries that were sent."""
+def take_turn(engine, person):
+    """Take a turn and return the conversation and the entries that were sent."""
     queue = RecordingMemoryQueue()
     started, *_ = take(make_services(engine, ScriptedProvider(HELLO), memory_queue=queue), person)
     return started.conversation_id, queue.sent
 
 
 def test_the_first_turn_queues_a_title_and_a_memory_update(engine, rows, alice):
-    conversation_id, sent = entries(engine, alice)
+    conversation_id, sent = take_turn(engine, alice)
 
-    assert rows(NOTED, user_id=alice.id) == [("remember", 0), ("title", 0)]
+    assert rows(ENTRIES, user_id=alice.id) == [("remember", 0), ("title", 0)]
     assert {(entry.topic, entry.subject_id) for entry in sent} == {("title", conversation_id), ("remember", conversation_id)}
 
 
 def test_further_turns_queue_nothing_while_the_jobs_wait(engine, rows, alice):
-    conversation_id, _ = entries(engine, alice)
+    conversation_id, _ = take_turn(engine, alice)
     queue = RecordingMemoryQueue()
     take(make_services(engine, ScriptedProvider(HELLO), memory_queue=queue), alice, conversation_id=conversation_id)
 
-    assert rows(NOTED, user_id=alice.id) == [("remember", 1), ("title", 1)]
+    assert rows(ENTRIES, user_id=alice.id) == [("remember", 1), ("title", 1)]
     assert queue.sent == []
 
 
 def test_a_lost_entry_is_sent_again_by_the_next_turn(engine, rows, change, alice):
-    conversation_id, _ = entries(engine, alice)
+    conversation_id, _ = take_turn(engine, alice)
     change("UPDATE outbox SET due_at = now() WHERE user_id = :user_id AND topic = 'remember'", user_id=alice.id)
     queue = RecordingMemoryQueue()
     take(make_services(engine, ScriptedProvider(HELLO), memory_queue=queue), alice, conversation_id=conversation_id)
@@ -51,28 +51,28 @@ def test_a_lost_entry_is_sent_again_by_the_next_turn(engine, rows, change, alice
 def test_a_turn_without_text_queues_nothing(engine, rows, alice):
     take(make_services(engine, ScriptedProvider([Unavailable("vendor")])), alice)
 
-    assert rows(NOTED, user_id=alice.id) == []
+    assert rows(ENTRIES, user_id=alice.id) == []
 
 
 @pytest.fixture
 def dying(monkeypatch):
     """Let the function die between the commit and the queue."""
-    monkeypatch.setattr(turns_of_chat.FollowUpSender, "send", lambda self, entries: None)
+    monkeypatch.setattr(chat_turn.FollowUpSender, "send", lambda self, entries: None)
 
 
 def test_the_sweep_sends_the_job_of_a_function_that_died(dying, engine, upkeep, environment, change, alice):
     url = boto3.client("sqs").create_queue(QueueName="swept")["QueueUrl"]
-    conversation_id, sent = entries(engine, alice)
+    conversation_id, sent = take_turn(engine, alice)
     assert sent == []
     upkeep.sweep()
     change("UPDATE outbox SET due_at = now() WHERE user_id = :user_id", user_id=alice.id)
     with user_scope(engine, alice.id):
-        found = swept(upkeep, url)
+        jobs = sweep_into(upkeep, url)
 
-    assert {(one.topic, one.subject_id) for one in found} == {("title", conversation_id), ("remember", conversation_id)}
+    assert {(job.topic, job.subject_id) for job in jobs} == {("title", conversation_id), ("remember", conversation_id)}
 
 
-def swept(upkeep, url):
+def sweep_into(upkeep, url):
     """Sweep with a separate memory queue and return the jobs in it."""
     from dataclasses import replace
 
@@ -89,15 +89,15 @@ def claim(engine, person, entry):
 
 
 def test_only_one_worker_claims_an_entry(engine, engines, alice):
-    _, (entry, *_) = entries(engine, alice)
+    _, (entry, *_) = take_turn(engine, alice)
 
     assert claim(engine, alice, entry)
     assert claim(engine, alice, entry) is None
 
 
 def test_a_turn_that_ends_while_another_is_remembered_is_remembered_too(engine, rows, alice):
-    conversation_id, sent = entries(engine, alice)
-    claimed = claim(engine, alice, next(one for one in sent if one.topic == "remember"))
+    conversation_id, sent = take_turn(engine, alice)
+    claimed = claim(engine, alice, next(entry for entry in sent if entry.topic == "remember"))
     take(make_services(engine, ScriptedProvider(HELLO)), alice, conversation_id=conversation_id)
     with user_scope(engine, alice.id) as connection:
         is_done = outbox.finish_claim(connection, claimed)
@@ -128,13 +128,13 @@ def take_lazily(services, person):
 
 def test_the_oldest_entry_is_claimed_first_and_failed_ones_wait(engines, engine, change, alice):
     change("DELETE FROM outbox")
-    _, sent = entries(engine, alice)
+    _, sent = take_turn(engine, alice)
     change("UPDATE outbox SET tries = 1 WHERE id = :id", id=sent[0].id)
     with global_scope(engines["background"]) as connection:
-        found = [outbox.claim_next(connection, lease_s=LEASE_S) for _ in range(2)]
+        claimed = [outbox.claim_next(connection, lease_s=LEASE_S) for _ in range(2)]
 
-    assert found[0].id == sent[1].id
-    assert found[1] is None
+    assert claimed[0].id == sent[1].id
+    assert claimed[1] is None
 
 
 def test_an_unknown_job_is_reported_as_failed(summarize, alice):

@@ -41,8 +41,8 @@ def poll(summarize, url):
 
 
 def bodies(url):
-    found = boto3.client("sqs").receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages", [])
-    return [message["Body"] for message in found]
+    messages = boto3.client("sqs").receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages", [])
+    return [message["Body"] for message in messages]
 
 
 @pytest.mark.parametrize("poison", ["not JSON", '{"type": "dance"}'])
@@ -50,8 +50,8 @@ def test_one_poison_message_of_ten_reaches_the_dead_letters_and_nine_are_done_on
     live, dead = queues
     ids = [UUID(say(alice, f"hello {number}")) for number in range(3)]
     with user_scope(engine, alice.id) as connection:
-        works = [OutboxJob.of(outbox.request_memory_update(connection, id, user_id=alice.id)) for id in ids]
-    for body in [*map(message_body, works), poison, *map(message_body, works), *map(message_body, works)]:
+        jobs = [OutboxJob.of(outbox.request_memory_update(connection, id, user_id=alice.id)) for id in ids]
+    for body in [*map(message_body, jobs), poison, *map(message_body, jobs), *map(message_body, jobs)]:
         boto3.client("sqs").send_message(QueueUrl=live, MessageBody=body)
     received = 0
     while poll(summarize, live):
@@ -64,7 +64,7 @@ def test_one_poison_message_of_ten_reaches_the_dead_letters_and_nine_are_done_on
 
 
 def test_a_message_is_invisible_longer_than_the_function_runs(template):
-    (source,) = [one for one in template.event_sources if one.queue == "MemoryQueue"]
+    (source,) = [source for source in template.event_sources if source.queue == "MemoryQueue"]
     timeout_s = template.functions["SummarizeFunction"].timeout_s
 
     assert int(template.queues["MemoryQueue"].attributes["VisibilityTimeout"]) >= 6 * timeout_s

@@ -17,7 +17,7 @@ def age(change):
 
 
 def remaining(conversation, person):
-    return [one["id"] for one in conversation.get("/conversations", as_=person).json["items"]]
+    return [item["id"] for item in conversation.get("/conversations", as_=person).json["items"]]
 
 
 def test_the_deployments_retention_applies_by_default(engines, say, conversation, age, alice):

@@ -31,10 +31,10 @@ def test_a_conversation_is_summarised(summarize, say, conversation, alice):
     id = say(alice, "I want to bake bread")
     assert conversation.get(f"/conversations/{id}/summary", as_=alice).status == 404
     summarize.run_schedule()
-    found = conversation.get(f"/conversations/{id}/summary", as_=alice).json
+    summary = conversation.get(f"/conversations/{id}/summary", as_=alice).json
 
-    assert found["upto_seq"] == 2
-    assert "I want to bake bread" in found["text"]
+    assert summary["upto_seq"] == 2
+    assert "I want to bake bread" in summary["text"]
 
 
 def test_a_summary_extends_the_previous_summary(engines, engine, say, rows, alice):
@@ -54,14 +54,14 @@ def test_a_summary_extends_the_previous_summary(engines, engine, say, rows, alic
 def overlapping(database):
     """Return the services of several workers with database connections of their own."""
 
-    made = []
+    engine_pairs = []
 
     def overlapping(count):
-        made.extend({"app": make_engine(database), "background": make_engine(database, role="background")} for _ in range(count))
-        return [make_services(each, RecordingOfflineProvider()) for each in made]
+        engine_pairs.extend({"app": make_engine(database), "background": make_engine(database, role="background")} for _ in range(count))
+        return [make_services(each, RecordingOfflineProvider()) for each in engine_pairs]
 
     yield overlapping
-    for each in made:
+    for each in engine_pairs:
         each["app"].dispose(), each["background"].dispose()
 
 

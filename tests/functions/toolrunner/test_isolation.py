@@ -83,7 +83,7 @@ def test_a_tool_does_not_see_the_stacks_services_and_keys(runner, monkeypatch):
 
 def test_a_broken_plugin_is_reported_and_the_others_work(runner):
     listed = runner.invoker.ask({"op": "list"}, timeout_s=10)
-    reasons = {one["plugin"]: one["reason"].split(":")[0] for one in listed["broken"]}
+    reasons = {plugin["plugin"]: plugin["reason"].split(":")[0] for plugin in listed["broken"]}
 
     assert reasons == {
         "broken_import.py": "ModuleNotFoundError",

@@ -70,8 +70,8 @@ def test_langchain_tools_are_adapted():
     assert specs["add"]["parameters"]["required"] == ["a"]
     assert (specs["whisper"]["description"], specs["whisper"]["egress"], specs["whisper"]["writes"]) == ("Say it softly.", True, True)
     assert (specs["shout"]["egress"], specs["shout"]["timeout_s"]) == (False, 2.5)
-    assert [one["content"] for one in output["results"][:4]] == ["3", "HI", "hi", "later: x"]
-    assert [one["ok"] for one in output["results"][4:]] == [False, False]
+    assert [result["content"] for result in output["results"][:4]] == ["3", "HI", "hi", "later: x"]
+    assert [result["ok"] for result in output["results"][4:]] == [False, False]
 
 
 def test_langchain_is_not_imported_without_a_plugin(environment):

@@ -35,10 +35,10 @@ def test_what_is_neither_is_refused(output):
 
 @given(st.text(alphabet="aé€😀", min_size=0, max_size=200), st.integers(60, 300))
 def test_what_is_cut_keeps_to_its_bytes_and_its_letters(text, limit):
-    found = truncate_result(text, max_bytes=limit)
+    truncated = truncate_result(text, max_bytes=limit)
 
-    assert len(found.encode()) <= limit
-    assert found == text or text.startswith(found.split("\n[Truncated")[0])
+    assert len(truncated.encode()) <= limit
+    assert truncated == text or text.startswith(truncated.split("\n[Truncated")[0])
 
 
 def test_what_just_fits_is_not_cut():

@@ -42,7 +42,7 @@ def bucket(environment):
 
 
 def keys_of(bucket, user):
-    return [found.key for found in bucket.objects.all() if str(user.id) in found.key]
+    return [file.key for file in bucket.objects.all() if str(user.id) in file.key]
 
 
 def test_a_dump_contains_no_row_of_the_user(upkeep, postgres, tenant, alice, request_erasure):
@@ -105,8 +105,8 @@ def test_a_second_delivery_changes_nothing(upkeep, request_erasure, alice, bob, 
 @pytest.mark.parametrize("first", ["export", "erase"])
 def test_a_queued_export_does_not_outlive_its_user(upkeep, engine, bucket, request_erasure, alice, first):
     with user_scope(engine, alice.id) as connection:
-        made = exports.add(connection, new_id(), user_id=alice.id)
-        export_job = OutboxJob.of(outbox.add(connection, "export", user_id=alice.id, subject_id=made.id))
+        export = exports.add(connection, new_id(), user_id=alice.id)
+        export_job = OutboxJob.of(outbox.add(connection, "export", user_id=alice.id, subject_id=export.id))
     jobs = [export_job, request_erasure(alice)]
 
     assert upkeep.deliver(*(jobs if first == "export" else reversed(jobs))) == []

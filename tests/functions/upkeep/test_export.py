@@ -36,8 +36,8 @@ def request_export(engine):
 
     def request_export(user):
         with user_scope(engine, user.id) as connection:
-            made = exports.add(connection, new_id(), user_id=user.id)
-            return OutboxJob.of(outbox.add(connection, "export", user_id=user.id, subject_id=made.id))
+            export = exports.add(connection, new_id(), user_id=user.id)
+            return OutboxJob.of(outbox.add(connection, "export", user_id=user.id, subject_id=export.id))
 
     return request_export
 
@@ -87,8 +87,8 @@ def test_the_users_texts_of_every_table_are_in_the_export(document, tenant):
             for column in metadata.tables[name].c
             if tenant.holds_marker(column) and column.name not in EXCLUDED_COLUMNS.get(name, ())
         ]
-        found = json.dumps(rows)
-        assert [column.name for column in columns if tenant.marker_of(column) not in found] == [], name
+        rows_json = json.dumps(rows)
+        assert [column.name for column in columns if tenant.marker_of(column) not in rows_json] == [], name
 
 
 def test_no_credential_is_in_the_export(document, tenant):
@@ -130,10 +130,12 @@ def test_a_second_delivery_changes_nothing(upkeep, engine, environment, request_
 
 
 def test_more_rows_than_one_fetch_are_all_exported(upkeep, engine, environment, request_export, alice, conversation):
-    made = conversation.post("/conversations", {}, as_=alice).json["id"]
+    conversation_id = conversation.post("/conversations", {}, as_=alice).json["id"]
     with user_scope(engine, alice.id) as connection:
         for number in range(1, 251):
-            messages.add(connection, new_id(), user_id=alice.id, conversation_id=made, role="user", parts=[{"n": number}], tokens=1)
+            messages.add(
+                connection, new_id(), user_id=alice.id, conversation_id=conversation_id, role="user", parts=[{"n": number}], tokens=1
+            )
     job = request_export(alice)
     upkeep.deliver(job)
 

@@ -20,7 +20,7 @@ def conversation_id(chat, alice):
 @pytest.fixture
 def keys(environment, alice):
     bucket = boto3.resource("s3").Bucket(environment["PARLEY_FILES_BUCKET"])
-    return lambda: [found.key for found in bucket.objects.filter(Prefix=f"images/{alice.id}/")]
+    return lambda: [file.key for file in bucket.objects.filter(Prefix=f"images/{alice.id}/")]
 
 
 @pytest.fixture
@@ -29,10 +29,10 @@ def due_jobs(engine, alice):
 
     def due_jobs():
         with user_scope(engine, alice.id) as connection:
-            found = connection.execute(
+            entries = connection.execute(
                 text("SELECT id, topic, subject_id FROM outbox WHERE due_at <= now() AND user_id = :u"), {"u": alice.id}
             )
-            return [OutboxJob.of(outbox.OutboxEntry(alice.id, row.id, row.topic, row.subject_id)) for row in found]
+            return [OutboxJob.of(outbox.OutboxEntry(alice.id, row.id, row.topic, row.subject_id)) for row in entries]
 
     return due_jobs
 

@@ -15,11 +15,11 @@ def turn_of(chat, engines):
     """Return the id of a turn that is running according to the database, with a heartbeat of that age."""
 
     def turn_of(person, *, heartbeat_age_s):
-        made = chat.post("/chat", {"message": "hello", "stream": False}, as_=person).json
+        response = chat.post("/chat", {"message": "hello", "stream": False}, as_=person).json
         with engines["owner"].begin() as connection:
             sql = "UPDATE turns SET status = 'running', heartbeat_at = now() - make_interval(secs => :s) WHERE id = :id"
-            connection.execute(text(sql), {"s": heartbeat_age_s, "id": made["turn_id"]})
-        return UUID(made["turn_id"])
+            connection.execute(text(sql), {"s": heartbeat_age_s, "id": response["turn_id"]})
+        return UUID(response["turn_id"])
 
     return turn_of
 
@@ -63,9 +63,9 @@ def test_a_live_turn_is_checked_again_when_it_could_be_stale(upkeep, alice, turn
 
 
 def test_an_ended_turn_is_left_alone(upkeep, chat, alice, sent):
-    made = chat.post("/chat", {"message": "hello", "stream": False}, as_=alice).json
+    response = chat.post("/chat", {"message": "hello", "stream": False}, as_=alice).json
 
-    assert upkeep.deliver(CheckTurn(alice.id, UUID(made["turn_id"]))) == []
+    assert upkeep.deliver(CheckTurn(alice.id, UUID(response["turn_id"]))) == []
     assert sent == []
 
 

@@ -85,12 +85,12 @@ def waiting(environment):
     sqs, url = boto3.client("sqs"), environment["PARLEY_UPKEEP_QUEUE_URL"]
 
     def waiting():
-        found = []
+        jobs = []
         while messages := sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages", []):
-            found += [parse_job(message["Body"]) for message in messages]
+            jobs += [parse_job(message["Body"]) for message in messages]
             for message in messages:
                 sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
-        return [message for message in found if not isinstance(message, CheckTurn)]
+        return [job for job in jobs if not isinstance(job, CheckTurn)]
 
     return waiting
 

@@ -84,9 +84,9 @@ def babble() -> Any:
 @tool
 def loop() -> Any:
     """Return a list that contains itself."""
-    found: list[Any] = []
-    found.append(found)
-    return found
+    items: list[Any] = []
+    items.append(items)
+    return items
 
 
 @tool
