@@ -8,7 +8,7 @@ from tests.fakes.circuits import MemoryCircuits
 
 
 @pytest.fixture(autouse=True)
-def patient(chat, monkeypatch):
+def no_circuit_or_retry(chat, monkeypatch):
     """Close all circuits and wait for no retry, so that a failing vendor in one test does not affect the next."""
     from functions.chat.app import services
 

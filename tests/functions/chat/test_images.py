@@ -16,7 +16,7 @@ from parley.llm.messages import Image
 from tests.support.images import PNG_BYTES, PNG_DATA_URL
 from tests.support.turns import HELLO, ScriptedProvider, make_services, stored_messages, take
 
-PICTURE = Image("image/png", PNG_BYTES)
+IMAGE = Image("image/png", PNG_BYTES)
 MODELS = """
 [roles]
 chat = "seeing"
@@ -60,21 +60,21 @@ def shown(request):
 
 
 def test_a_model_with_vision_receives_image_and_text(services, provider, alice):
-    take(services, alice, "what is it?", attached=[PICTURE])
+    take(services, alice, "what is it?", attached=[IMAGE])
 
-    assert list(provider.requests[0].messages[0].parts) == [PICTURE, llm.Text("what is it?")]
+    assert list(provider.requests[0].messages[0].parts) == [IMAGE, llm.Text("what is it?")]
 
 
 def test_the_message_refers_to_the_image_under_its_users_key(services, engine, alice, keys):
-    started, *_ = take(services, alice, attached=[PICTURE])
-    picture, text_part = stored_messages(engine, alice, started.conversation_id)[0].parts
+    started, *_ = take(services, alice, attached=[IMAGE])
+    image_part, text_part = stored_messages(engine, alice, started.conversation_id)[0].parts
 
-    assert keys(alice) == [picture["key"]] == [f"images/{alice.id}/{picture['id']}"]
-    assert (picture["type"], picture["media_type"], text_part["text"]) == ("image", "image/png", "hello")
+    assert keys(alice) == [image_part["key"]] == [f"images/{alice.id}/{image_part['id']}"]
+    assert (image_part["type"], image_part["media_type"], text_part["text"]) == ("image", "image/png", "hello")
 
 
 def test_an_earlier_image_is_shown_again_for_a_while_and_then_noted(services, provider, alice):
-    started, *_ = take(services, alice, "one", attached=[PICTURE])
+    started, *_ = take(services, alice, "one", attached=[IMAGE])
     for text in ("two", "three", "four"):
         take(services, alice, text, conversation_id=started.conversation_id)
     second, _, last = provider.requests[1:]
@@ -85,7 +85,7 @@ def test_an_earlier_image_is_shown_again_for_a_while_and_then_noted(services, pr
 
 
 def test_a_model_without_vision_gets_notes_of_earlier_images(services, provider, alice):
-    started, *_ = take(services, alice, "one", attached=[PICTURE])
+    started, *_ = take(services, alice, "one", attached=[IMAGE])
     take(services, alice, "two", conversation_id=started.conversation_id, model="blind")
 
     assert shown(provider.requests[1])[0] == ("user", [f"{IMAGE_NOTE}\none"])
@@ -93,41 +93,41 @@ def test_a_model_without_vision_gets_notes_of_earlier_images(services, provider,
 
 def test_a_question_with_an_image_needs_a_model_with_vision(services, provider, alice, keys):
     with pytest.raises(ModelCannot):
-        take(services, alice, attached=[PICTURE], model="blind")
+        take(services, alice, attached=[IMAGE], model="blind")
     assert (provider.requests, keys(alice)) == ([], [])
 
-    assert take(services, alice, attached=[PICTURE], model="either")[0].model == "seeing"
+    assert take(services, alice, attached=[IMAGE], model="either")[0].model == "seeing"
 
 
 def test_an_image_may_be_shown_again_by_its_id(services, engine, provider, alice, keys):
-    started, *_ = take(services, alice, attached=[PICTURE])
-    picture = stored_messages(engine, alice, started.conversation_id)[0].parts[0]
-    again, *_ = take(services, alice, attached=[picture_id(picture)])
+    started, *_ = take(services, alice, attached=[IMAGE])
+    image_part = stored_messages(engine, alice, started.conversation_id)[0].parts[0]
+    again, *_ = take(services, alice, attached=[image_id(image_part)])
 
-    assert stored_messages(engine, alice, again.conversation_id)[0].parts[0] == picture
-    assert (provider.requests[1].messages[0].parts[0], len(keys(alice))) == (PICTURE, 1)
+    assert stored_messages(engine, alice, again.conversation_id)[0].parts[0] == image_part
+    assert (provider.requests[1].messages[0].parts[0], len(keys(alice))) == (IMAGE, 1)
 
 
-def picture_id(part):
+def image_id(part):
     from uuid import UUID
 
     return UUID(part["id"])
 
 
 def test_another_users_image_is_not_found(services, engine, alice, bob, keys):
-    started, *_ = take(services, alice, attached=[PICTURE])
-    picture = stored_messages(engine, alice, started.conversation_id)[0].parts[0]
+    started, *_ = take(services, alice, attached=[IMAGE])
+    image_part = stored_messages(engine, alice, started.conversation_id)[0].parts[0]
 
-    for id in (picture_id(picture), uuid4()):
+    for id in (image_id(image_part), uuid4()):
         with pytest.raises(NotFound):
-            take(services, bob, attached=[PICTURE, id])
+            take(services, bob, attached=[IMAGE, id])
     assert keys(bob) == []
 
 
 def test_a_refused_turn_leaves_no_image(services, engine, alice, keys):
     def busy():
         with pytest.raises(ConversationBusy):
-            take(services, alice, conversation_id=started.conversation_id, attached=[PICTURE])
+            take(services, alice, conversation_id=started.conversation_id, attached=[IMAGE])
 
     started, *_ = take(services, alice)
     other = replace(services, router=make_services(engine, ScriptedProvider([busy, *HELLO])).router)
@@ -137,14 +137,14 @@ def test_a_refused_turn_leaves_no_image(services, engine, alice, keys):
 
 
 def test_a_question_is_regenerated_with_its_images(services, provider, alice):
-    started, *_ = take(services, alice, attached=[PICTURE])
+    started, *_ = take(services, alice, attached=[IMAGE])
     take(services, alice, "", conversation_id=started.conversation_id, is_regeneration=True)
 
-    assert list(provider.requests[1].messages[-1].parts) == [PICTURE, llm.Text("hello")]
+    assert list(provider.requests[1].messages[-1].parts) == [IMAGE, llm.Text("hello")]
 
 
 def test_a_missing_image_becomes_a_note(services, provider, alice, keys, environment):
-    started, *_ = take(services, alice, attached=[PICTURE])
+    started, *_ = take(services, alice, attached=[IMAGE])
     boto3.client("s3").delete_object(Bucket=environment["PARLEY_FILES_BUCKET"], Key=keys(alice)[0])
     take(services, alice, "and now?", conversation_id=started.conversation_id)
 
