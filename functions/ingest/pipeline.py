@@ -46,6 +46,7 @@ from parley.deadline import Deadline
 from parley.errors import NotFound
 from parley.llm.catalogue import NoModel
 from parley.llm.errors import ContextTooLong, ProviderBusy, ProviderFailed
+from parley.metering.embeddings import MeteredEmbedder
 from parley.metering.limits import BillingSubject, BudgetExhausted
 from parley.observability import logger
 
@@ -198,22 +199,22 @@ def _embed_chunks(services: IngestServices, document: Document, count: int, dead
             return
         if deadline.left_s < _BATCH_TIME_S:
             raise ContinueLater
-        vectors = _embed_batch(services, document, [chunk.embedded_text for chunk in batch], deadline)
+        vectors = _embed_batch(services.embedding, document, [chunk.embedded_text for chunk in batch], deadline)
         progress = _STORED_PROGRESS + (1 - _STORED_PROGRESS) * (batch[-1].number + 1) / max(count, 1)
         _store_vectors(services.engine, document, batch, vectors, progress=progress)
 
 
-def _embed_batch(services: IngestServices, document: Document, texts: Sequence[str], deadline: Deadline) -> list[Vector]:
+def _embed_batch(embedding: MeteredEmbedder, document: Document, texts: Sequence[str], deadline: Deadline) -> list[Vector]:
     """Embed one batch. While the vendor is busy, retry after ever longer pauses, as far as deadline and lease allow."""
     for pause_s in _BUSY_PAUSES_S:
         try:
-            return services.embedding.vectors(texts, billing_subject=BillingSubject(document.user_id))
+            return embedding.vectors(texts, billing_subject=BillingSubject(document.user_id))
         except ProviderBusy as exc:
             wait_s = max(pause_s, exc.requested_wait_s or 0.0)
             if deadline.left_s < _BATCH_TIME_S + wait_s or wait_s > LEASE_S / 2:
                 raise
             time.sleep(wait_s)
-    return services.embedding.vectors(texts, billing_subject=BillingSubject(document.user_id))
+    return embedding.vectors(texts, billing_subject=BillingSubject(document.user_id))
 
 
 def _store_vectors(
