@@ -5,8 +5,6 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, Engine
-
 from functions.auth.errors import OwnAccount
 from functions.auth.services import AuthServices
 from parley.auth.one_time_codes import OneTimeCode
@@ -14,6 +12,7 @@ from parley.auth.principal import Principal
 from parley.clock import utc_now
 from parley.db.accounts import administration, audit, invites, sessions, users
 from parley.db.accounts.administration import GROUPINGS, Account, Grouping
+from parley.db.engine import Connection, Engine
 from parley.db.transactions import global_scope, principal_scope
 from parley.errors import Forbidden, InvalidInput
 from parley.http.idempotency import IdempotentRequest, IdempotentResult

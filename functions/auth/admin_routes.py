@@ -6,7 +6,6 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query
 from pydantic import BaseModel
-from sqlalchemy import Connection
 
 from functions.auth import admin
 from functions.auth.admin_schemas import AccountChange, AccountOut, CreatedInviteOut, InviteIn, InviteOut, UsageGroupOut
@@ -14,6 +13,7 @@ from functions.auth.errors import OwnAccount
 from functions.auth.services import AuthServicesDep
 from parley.db.accounts import administration as accounts
 from parley.db.accounts import invites
+from parley.db.engine import Connection
 from parley.db.transactions import global_scope
 from parley.errors import IdempotencyKeyReused, NotFound
 from parley.http.date_range import DateRangeQuery

@@ -4,8 +4,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import Connection
-
 from functions.auth.errors import TooManyApiKeys
 from functions.auth.login_throttle import may_notify
 from functions.auth.services import AuthServices
@@ -15,6 +13,7 @@ from parley.auth.principal import API_KEY_SCOPES, Principal
 from parley.auth.signing_keys import KeyRing
 from parley.clock import utc_now
 from parley.db.accounts import api_keys, audit, users
+from parley.db.engine import Connection
 from parley.db.transactions import principal_scope
 from parley.errors import InvalidInput
 from parley.http.idempotency import IdempotentRequest, IdempotentResult

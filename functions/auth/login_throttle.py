@@ -3,13 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Engine
-
 from functions.auth.errors import TooManyAttempts
 from parley.auth.client_origin import ClientOrigin
 from parley.db.accounts import login_throttle
 from parley.db.accounts.login_throttle import ThrottleBucket
 from parley.db.accounts.sessions import LoginBuckets
+from parley.db.engine import Engine
 from parley.db.transactions import global_scope
 
 WINDOW_S = 900.0

@@ -3,8 +3,6 @@
 from datetime import timedelta
 from uuid import UUID
 
-from sqlalchemy import Engine
-
 from functions.auth.errors import EmailTaken, InvalidInvite, PasswordNeeded
 from functions.auth.login_throttle import count_attempt, may_mail
 from functions.auth.services import AuthServices
@@ -13,6 +11,7 @@ from parley.auth.client_origin import ClientOrigin
 from parley.auth.one_time_codes import InvalidCode, OneTimeCode
 from parley.db.accounts import audit, invites, signups, users
 from parley.db.accounts.signups import Signup
+from parley.db.engine import Engine
 from parley.db.transactions import global_scope, user_scope
 from parley.ids import new_id
 from parley.jobs import SignUp

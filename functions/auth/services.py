@@ -4,14 +4,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated
 
-from sqlalchemy import Engine
-
 from functions.auth.login_throttle import LoginThrottle
 from functions.auth.passwords import Passwords
 from functions.auth.registration_policy import RegistrationPolicy
 from functions.auth.sessions import Lifetimes
 from parley.auth.signing_keys import KeyRing
 from parley.aws.s3 import FileStore
+from parley.db.engine import Engine
 from parley.http.dependencies import FROM_APP
 from parley.jobs import UpkeepQueue
 

@@ -16,8 +16,6 @@ from datetime import datetime, timedelta
 from typing import Literal, Self
 from uuid import UUID
 
-from sqlalchemy import Connection, Engine
-
 from functions.auth.errors import InvalidCredentials, InvalidRefreshToken
 from parley.auth.access_tokens import issue_token
 from parley.auth.client_origin import ClientOrigin
@@ -25,6 +23,7 @@ from parley.auth.principal import ADMIN_SCOPES, USER_SCOPES, Principal
 from parley.auth.signing_keys import KeyRing
 from parley.clock import utc_now
 from parley.db.accounts import audit, sessions, users
+from parley.db.engine import Connection, Engine
 from parley.db.transactions import user_scope
 from parley.errors import Forbidden, NotFound
 from parley.ids import new_id

@@ -5,11 +5,10 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Annotated
 
-from sqlalchemy import Connection, Engine
-
 from functions.chat.turn.images import Images
 from functions.chat.turn.tools import ToolboxFactory, TurnToolbox, no_tools
 from parley.auth.principal import Principal
+from parley.db.engine import Connection, Engine
 from parley.db.transactions import user_scope
 from parley.http.dependencies import FROM_APP
 from parley.jobs import MemoryQueue, UpkeepQueue

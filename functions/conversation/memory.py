@@ -6,11 +6,10 @@ The summarize function reads conversations for their summary and facts; this mod
 from dataclasses import dataclass
 from uuid import UUID
 
-from sqlalchemy import Connection, Engine
-
 from functions.conversation.services import ConversationServices
 from parley.auth.principal import Principal
 from parley.db import conversations, memories, outbox
+from parley.db.engine import Connection, Engine
 from parley.db.memories import Memory
 from parley.db.transactions import principal_scope, user_scope
 from parley.http.idempotency import IdempotentRequest, IdempotentResult

@@ -4,8 +4,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Annotated
 
-from sqlalchemy import Engine
-
+from parley.db.engine import Engine
 from parley.http.dependencies import FROM_APP
 from parley.jobs import MemoryQueue
 from parley.metering.embeddings import MeteredEmbedder

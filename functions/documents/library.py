@@ -12,14 +12,13 @@ from pathlib import PurePath
 from typing import Literal
 from uuid import UUID
 
-from sqlalchemy import Connection, Engine
-
 from functions.documents.errors import FileTooLarge, TooManyDocuments, UnsupportedFormat
 from functions.documents.services import DocumentServices
 from parley.auth.principal import Principal
 from parley.aws.s3 import PresignedPost
 from parley.db import documents, outbox, search
 from parley.db.documents import Document
+from parley.db.engine import Connection, Engine
 from parley.db.search import FoundChunk
 from parley.db.transactions import principal_scope
 from parley.errors import InvalidInput, Unavailable

@@ -4,9 +4,8 @@ from dataclasses import dataclass
 from typing import Annotated
 from uuid import UUID
 
-from sqlalchemy import Engine
-
 from parley.aws.s3 import FileStore, PresignedPost
+from parley.db.engine import Engine
 from parley.http.dependencies import FROM_APP
 from parley.jobs import UpkeepQueue, document_key
 from parley.metering.embeddings import MeteredEmbedder

@@ -4,8 +4,7 @@ import time
 from dataclasses import dataclass
 from typing import Literal
 
-from sqlalchemy import Engine
-
+from parley.db.engine import Engine
 from parley.db.transactions import global_scope
 from parley.errors import Unavailable
 from parley.observability import logger

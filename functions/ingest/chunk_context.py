@@ -8,13 +8,12 @@ without a new description it continues without the missing ones.
 
 from dataclasses import dataclass
 
-from sqlalchemy import Engine
-
 from functions.ingest.lease import LEASE_S, SQS_MAX_DELAY_S, ContinueLater
 from functions.ingest.services import IngestServices
 from parley.db import chunks, documents
 from parley.db.chunks import StoredChunk
 from parley.db.documents import Document
+from parley.db.engine import Engine
 from parley.db.transactions import user_scope
 from parley.deadline import Deadline
 from parley.errors import ParleyError

@@ -5,12 +5,11 @@ the queue that arrives after its own deadline and the end of the lease. If the w
 another worker continue. Other messages that find the document leased can therefore be dropped.
 """
 
-from sqlalchemy import Engine
-
 from functions.ingest.messages import DocumentMessage
 from functions.ingest.services import IngestServices
 from parley.db import documents
 from parley.db.documents import Document
+from parley.db.engine import Engine
 from parley.db.transactions import user_scope
 from parley.deadline import Deadline
 from parley.errors import NotFound

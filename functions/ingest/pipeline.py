@@ -17,8 +17,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import timedelta
 from itertools import batched, islice
 
-from sqlalchemy import Engine
-
 from functions.ingest.chunk_context import describe_chunks, retry_delay_s
 from functions.ingest.chunker import Chunk, Chunker
 from functions.ingest.errors import AttemptsExhausted, DuplicateDocument, NotUploaded, Unreadable
@@ -40,6 +38,7 @@ from parley.clock import utc_now
 from parley.db import chunks, documents
 from parley.db.chunks import NewChunk, UnembeddedChunk
 from parley.db.documents import Document
+from parley.db.engine import Engine
 from parley.db.transactions import user_scope
 from parley.db.vectors import Vector
 from parley.deadline import Deadline

@@ -6,10 +6,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from tempfile import NamedTemporaryFile
 
-from sqlalchemy import Engine
-
 from functions.ingest.errors import DocumentTooLarge, SizeMismatch
 from parley.aws.s3 import FileStore
+from parley.db.engine import Engine
 from parley.jobs import IngestQueue
 from parley.llm.catalogue import Catalogue
 from parley.llm.router import ModelRouter

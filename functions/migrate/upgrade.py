@@ -6,7 +6,8 @@ from importlib.resources import files
 from alembic import command
 from alembic.config import Config
 from alembic.migration import MigrationContext
-from sqlalchemy import Engine
+
+from parley.db.engine import Engine
 
 MIGRATIONS = "parley.db.migrations"
 

@@ -7,10 +7,9 @@ from collections.abc import Sequence
 from typing import Protocol
 from uuid import UUID
 
-from sqlalchemy import Connection, Engine
-
 from functions.summarize.services import SummarizeServices
 from parley.db import memories, passages
+from parley.db.engine import Connection, Engine
 from parley.db.transactions import global_scope, user_scope
 from parley.db.vectors import Vector
 from parley.deadline import Deadline

@@ -7,8 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from sqlalchemy import Connection
-
 from functions.summarize import facts
 from functions.summarize.backfill import embed_missing
 from functions.summarize.facts import Fact
@@ -16,6 +14,7 @@ from functions.summarize.services import SummarizeServices
 from functions.summarize.summaries import update_summary
 from functions.summarize.transcript import LAST_VARIANT, lines_after
 from parley.db import conversations, messages, passages
+from parley.db.engine import Connection
 from parley.db.messages import MessageCursor, StoredMessage
 from parley.db.outbox import ClaimedEntry
 from parley.db.transactions import user_scope

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from pydantic import BaseModel, Field, ValidationError
-from sqlalchemy import Connection
 
 from functions.summarize.services import SummarizeServices
 from functions.summarize.transcript import MessageLine
 from parley.db import memories
+from parley.db.engine import Connection
 from parley.db.memories import MemoryOrigin
 from parley.db.vectors import Vector
 from parley.deadline import Deadline

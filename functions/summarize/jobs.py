@@ -1,11 +1,10 @@
 """Runs follow-up jobs, which are outbox entries: claims an entry, does its work, and finishes, releases or drops it."""
 
-from sqlalchemy import Engine
-
 from functions.summarize.conversation_memory import remember_conversation
 from functions.summarize.services import SummarizeServices
 from functions.summarize.titles import write_title
 from parley.db import outbox
+from parley.db.engine import Engine
 from parley.db.outbox import ClaimedEntry
 from parley.db.transactions import user_scope
 from parley.deadline import Deadline

@@ -2,12 +2,11 @@
 
 from uuid import UUID
 
-from sqlalchemy import Engine
-
 from functions.summarize.backfill import embed_missing_of_all_users
 from functions.summarize.jobs import LEASE_S, run_claimed_job
 from functions.summarize.services import SummarizeServices
 from parley.db import conversations, outbox
+from parley.db.engine import Engine
 from parley.db.outbox import ClaimedEntry
 from parley.db.transactions import global_scope, user_scope
 from parley.deadline import Deadline

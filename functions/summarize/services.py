@@ -3,8 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from sqlalchemy import Engine
-
+from parley.db.engine import Engine
 from parley.jobs import MemoryQueue
 from parley.llm.catalogue import Catalogue
 from parley.llm.router import ModelRouter

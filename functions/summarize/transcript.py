@@ -4,9 +4,8 @@ from dataclasses import dataclass
 from typing import Literal
 from uuid import UUID
 
-from sqlalchemy import Connection
-
 from parley.db import messages
+from parley.db.engine import Connection
 from parley.db.messages import MessageCursor, StoredMessage
 from parley.llm.prompts import TranscriptLine
 from parley.llm.tokens import BYTES_PER_TOKEN, estimate_tokens

@@ -4,12 +4,11 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from uuid import UUID
 
-from sqlalchemy import Connection
-
 from functions.tools.errors import NameTaken, TooManyMcpServers
 from functions.tools.services import ToolsServices
 from parley.auth.principal import Principal
 from parley.db import mcp_servers, tool_settings
+from parley.db.engine import Connection
 from parley.db.mcp_servers import McpServer
 from parley.db.transactions import principal_scope
 from parley.http.idempotency import IdempotentRequest, IdempotentResult

@@ -1,9 +1,9 @@
 """The routes of a user's tools, of the remote MCP servers that provide more tools, and of Parley's own MCP server."""
 
-from typing import Any
+from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import APIRouter, Depends, Path, Request, Response
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 
@@ -12,7 +12,7 @@ from functions.tools.errors import NameTaken, ToolDisabled, TooManyMcpServers
 from functions.tools.mcp_endpoint.dispatch import answer_message
 from functions.tools.mcp_endpoint.jsonrpc import RpcMessage
 from functions.tools.mcp_servers import add_server, refresh_listings, remove_server
-from functions.tools.schemas import CreatedMcpServerOut, InvokeIn, McpServerIn, McpServerOut, OutcomeOut, ToolChange, ToolName, ToolOut
+from functions.tools.schemas import CreatedMcpServerOut, InvokeIn, McpServerIn, McpServerOut, OutcomeOut, ToolChange, ToolOut
 from functions.tools.services import ToolsServicesDep
 from parley.db import mcp_servers
 from parley.errors import IdempotencyKeyReused, NotFound, ParleyError
@@ -22,6 +22,9 @@ from parley.http.idempotency import IdempotencyHeader
 from parley.http.paging import Listing, Page, read_id, read_key
 from parley.http.problems import error_responses, problem_response
 from parley.metering.limits import RateLimited
+
+# A tool of an MCP server is named `<server>.<tool>`.
+ToolName = Annotated[str, Path(max_length=100)]
 
 mcp_servers_router = APIRouter(dependencies=[Depends(requires("tools"))])
 

@@ -4,7 +4,6 @@ import re
 from typing import Annotated, Any, Self
 from uuid import UUID
 
-from fastapi import Path
 from pydantic import AfterValidator, Field, model_validator
 
 from parley.db.mcp_servers import McpServer
@@ -12,9 +11,6 @@ from parley.http.schemas import Input, Output, Timestamp
 from parley.tools.mcp import SERVER_NAME
 from parley.tools.spec import ToolSource
 from parley.tools.toolbox import OfferedTool
-
-# A tool of an MCP server is named `<server>.<tool>`.
-ToolName = Annotated[str, Path(max_length=100)]
 
 
 class ToolChange(Input):

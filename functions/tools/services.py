@@ -4,9 +4,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Annotated
 
-from sqlalchemy import Engine
-
 from parley.auth.principal import Principal
+from parley.db.engine import Engine
 from parley.db.transactions import principal_scope
 from parley.http.dependencies import FROM_APP
 from parley.metering.limits import DefaultLimits

@@ -4,11 +4,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from uuid import UUID
 
-from sqlalchemy import Engine
-
 from functions.upkeep.email_templates import EmailTemplates
 from functions.upkeep.mailer import Mailer
 from parley.aws.s3 import FileStore
+from parley.db.engine import Engine
 from parley.jobs import IngestQueue, MemoryQueue, UpkeepQueue
 
 # Every top-level folder with users' files. Below it, each user has a folder named by their id.

@@ -5,9 +5,8 @@ Every long turn queues a delayed message that checks it. The sweep finds the tur
 
 from uuid import UUID
 
-from sqlalchemy import Engine
-
 from functions.upkeep.services import UpkeepServices
+from parley.db.engine import Engine
 from parley.db.transactions import global_scope, user_scope
 from parley.db.turn import turn_checkpoint, turns
 from parley.jobs import CheckTurn

@@ -8,12 +8,11 @@ continues it where it stopped, or fails it if its file was never uploaded.
 from collections.abc import Callable
 from functools import partial
 
-from sqlalchemy import Connection, Engine
-
 from functions.upkeep import stale_turns, user_data
 from functions.upkeep.services import UpkeepServices
 from parley.db import documents, idempotency, outbox
 from parley.db.accounts import api_keys, audit, exports, invites, login_throttle, one_time_codes, sessions, signups
+from parley.db.engine import Connection, Engine
 from parley.db.metering import budgets, quotas
 from parley.db.transactions import global_scope
 from parley.db.turn import turn_begin, turn_events

@@ -12,12 +12,11 @@ from tempfile import SpooledTemporaryFile
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, Engine
-
 from functions.upkeep.services import UpkeepServices
 from parley.clock import rfc3339, utc_now
 from parley.db import images, outbox
 from parley.db.accounts import administration, exports
+from parley.db.engine import Connection, Engine
 from parley.db.transactions import global_scope, user_scope
 from parley.errors import NotFound
 from parley.jobs import document_key

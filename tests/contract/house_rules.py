@@ -37,15 +37,15 @@ BANNED = {
     r"\btell(?:s|ing)? of\b|\btold of\b": "report, describe",
     r"\bsa(?:y|ys|id|ying) of\b": "describe",
     r"\bword of the user\b|\buser's word\b": "approval, decision",
-    r"(?<!there )(?<!There )\bis no (?!longer\b|more\b|effect\b|later\b|such\b|part\b|other\b)[a-z]+\b": "is not a ...",
-    r"(?<!there )(?<!There )\bare no (?!longer\b|more\b)[a-z]+\b": "are not ...",
+    r"(?<!there )(?<!There )\bis no (?!longer\b|more\b|effect\b|later\b|such\b|part\b|other\b)[A-Za-z]+\b": "is not a ...",
+    r"(?<!there )(?<!There )\bare no (?!longer\b|more\b)[A-Za-z]+\b": "are not ...",
     r"\bshall\b": "must, will",
     r"\bgo(?:es)? without\b": "lack, skip, continue without",
     r"\bby its word\b|\bof its word\b|\bin the words of\b": "in the format of",
     r"\bways? in\b": "entry point",
     r"\bvouched\b": "trusted",
     r"\bparrot\b|\btether\b|\berrands?\b|\bcabinet\b": "the field's noun",
-    r"\b[ACDIJLPRT][0-9]{1,2}\b(?=[:;,.) ])": "the requirement in words",
+    r"\b(?!C[01]\b)[ACDIJLPRT][0-9]{1,2}\b(?=[:;,.) ])": "the requirement in words",
 }
 
 
@@ -165,14 +165,18 @@ def _is_sentence(text: str) -> bool:
 
 
 def log_events(root: Path) -> dict[str, list[str]]:
-    """Return the first argument of every log call in functions and layer, with where it is; '' where it is no constant."""
+    """Return the first argument of every log call in functions and layer, with its places; an empty name if it is not a constant."""
     found: dict[str, list[str]] = defaultdict(list)
     for path in python_files(root, ("functions", "layers/shared/parley")):
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and _is_log(node.func):
                 first = node.args[0] if node.args else None
+                if isinstance(first, ast.Attribute) and first.attr.endswith("_event"):
+                    continue  # its values are found below
                 event = first.value if isinstance(first, ast.Constant) and isinstance(first.value, str) else ""
                 found[event].append(f"{path.relative_to(root)}:{node.lineno}")
+            elif isinstance(node, ast.keyword) and (node.arg or "").endswith("_event") and isinstance(node.value, ast.Constant):
+                found[str(node.value.value)].append(f"{path.relative_to(root)}:{node.value.lineno}")
     return found
 
 

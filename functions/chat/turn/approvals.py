@@ -5,8 +5,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from sqlalchemy import Connection
-
 from functions.chat.errors import AlreadyDecided, NotWaiting
 from functions.chat.services import ChatServices
 from functions.chat.turn.begin import choose_models, select_tools, still_available
@@ -16,6 +14,7 @@ from functions.chat.turn.state import EventBuffer, Turn
 from functions.chat.turn.tools import TurnToolbox
 from parley.auth.principal import Principal
 from parley.db import conversations
+from parley.db.engine import Connection
 from parley.db.transactions import principal_scope
 from parley.db.turn import approvals, turn_checkpoint
 from parley.db.turn.approvals import Approval

@@ -11,8 +11,6 @@ from dataclasses import replace
 from functools import partial
 from uuid import UUID
 
-from sqlalchemy import Connection
-
 from functions.chat.errors import ConversationBusy, InProgress
 from functions.chat.services import ChatServices
 from functions.chat.turn import retrieval
@@ -22,6 +20,7 @@ from functions.chat.turn.question import Question, QuestionWithHistory, add_hist
 from functions.chat.turn.state import Turn
 from functions.chat.turn.tools import TurnTool, TurnToolbox, no_tools
 from parley.auth.principal import Principal
+from parley.db.engine import Connection
 from parley.db.transactions import principal_scope
 from parley.db.turn import turn_begin
 from parley.db.turn.turn_begin import ExistingTurn, IdempotencyKey, NewTurn, TurnConflict, TurnPreconditions

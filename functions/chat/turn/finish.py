@@ -7,11 +7,10 @@ repeated while the database is unavailable, so each attempt first finds out whet
 from dataclasses import replace
 from functools import partial
 
-from sqlalchemy import Engine
-
 from functions.chat.turn.events import IncompleteAnswer, NumberedEvent, TurnCompleted, TurnFailed, TurnInterrupted, TurnStopped, TurnWaiting
 from functions.chat.turn.replay import stored_terminal_event
 from functions.chat.turn.state import ApprovalsPending, StopRequested, Superseded, Turn
+from parley.db.engine import Engine
 from parley.db.transactions import user_scope
 from parley.db.turn import turn_checkpoint, turn_end, turns
 from parley.db.turn.approvals import Approval

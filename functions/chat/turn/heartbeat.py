@@ -9,11 +9,10 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from uuid import UUID
 
-from sqlalchemy import Engine
-
 from functions.chat.errors import OutOfTime
 from functions.chat.turn.events import NumberedEvent, Ping
 from functions.chat.turn.state import StopRequested, Superseded, Turn
+from parley.db.engine import Engine
 from parley.db.outbox import OutboxEntry
 from parley.db.turn import turns
 from parley.deadline import Deadline

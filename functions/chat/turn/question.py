@@ -5,11 +5,10 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any, Self
 from uuid import UUID
 
-from sqlalchemy import Connection
-
 from functions.chat.errors import NothingToRegenerate
 from parley.db import messages
 from parley.db.conversations import Conversation
+from parley.db.engine import Connection
 from parley.db.messages import HistoryMessage, Window
 from parley.db.turn.message_parts import MessagePart
 from parley.errors import NotFound

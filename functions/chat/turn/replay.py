@@ -5,13 +5,12 @@ from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from sqlalchemy import Engine
-
 from functions.chat.turn.events import NumberedEvent, Ping, ReplayedEvent, TurnFailed
 from functions.chat.turn.heartbeat import PING_S, REPLAY_POLL_S
 from functions.chat.turn.images import Images
 from parley.auth.principal import Principal
 from parley.db import messages
+from parley.db.engine import Engine
 from parley.db.transactions import principal_scope, user_scope
 from parley.db.turn import approvals, turns
 from parley.db.turn.approvals import Approval

@@ -11,13 +11,12 @@ from decimal import Decimal
 from itertools import count
 from typing import Any
 
-from sqlalchemy import Engine
-
 from functions.chat.services import ChatServices
 from functions.chat.turn.events import NumberedEvent, SourceGiven
 from functions.chat.turn.prompt import PromptContext, prepare_request, retrieval_budget
 from functions.chat.turn.state import Turn
 from parley.db import search
+from parley.db.engine import Engine
 from parley.db.search import FoundChunk, FoundFact, FoundPassage, RecallResult, WindowStart
 from parley.db.transactions import user_scope
 from parley.db.turn.message_parts import MessagePart

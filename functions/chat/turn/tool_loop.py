@@ -4,8 +4,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from functools import partial
 
-from sqlalchemy import Connection
-
 from functions.chat.services import ChatServices
 from functions.chat.turn.events import NumberedEvent, Ping
 from functions.chat.turn.heartbeat import POLL_S, Heartbeat
@@ -15,6 +13,7 @@ from functions.chat.turn.provider_stream import StreamEnded, StreamReader
 from functions.chat.turn.retrieval import format_sources, number_tool_results
 from functions.chat.turn.state import ApprovalsPending, Superseded, Turn
 from functions.chat.turn.tools import TOOL_GRACE_S, ParallelToolCalls, ParsedToolCall, TurnTool
+from parley.db.engine import Connection
 from parley.db.transactions import user_scope
 from parley.llm import messages as llm
 from parley.llm.errors import ProviderFailed

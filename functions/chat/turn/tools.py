@@ -13,9 +13,8 @@ from functools import partial
 from queue import Empty, Queue
 from typing import Any, Protocol, Self
 
-from sqlalchemy import Connection
-
 from parley.auth.principal import Principal
+from parley.db.engine import Connection
 from parley.db.turn.message_parts import MessagePart
 from parley.errors import ParleyError
 from parley.ids import new_id

@@ -10,8 +10,7 @@ from types import MappingProxyType
 from typing import Literal
 from uuid import UUID
 
-from sqlalchemy import Connection, Engine
-
+from parley.db.engine import Connection, Engine
 from parley.db.metering import usage
 from parley.db.metering.usage import TurnCost
 from parley.db.transactions import user_scope

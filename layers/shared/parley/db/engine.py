@@ -6,9 +6,12 @@ session-level variables.
 
 from typing import Any, Literal
 
-from sqlalchemy import URL, Engine, create_engine, event
+from sqlalchemy import URL, Connection, Engine, create_engine, event
 
 from parley.settings import DatabaseSettings
+
+# Everything outside `parley.db` takes the two types from here: SQLAlchemy itself is imported nowhere else.
+__all__ = ["Connection", "DatabaseRole", "Engine", "make_engine"]
 
 type DatabaseRole = Literal["app", "background", "owner"]
 

@@ -8,11 +8,11 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Annotated, Any
 
 from fastapi import Depends, Request
-from sqlalchemy import Connection
 
 from parley.auth.client_origin import MAX_USER_AGENT_LENGTH, ClientOrigin
 from parley.auth.principal import Principal
 from parley.clock import utc_now
+from parley.db.engine import Connection
 from parley.db.transactions import principal_scope
 from parley.errors import Unauthorized
 

@@ -15,9 +15,9 @@ from uuid import UUID
 
 from fastapi import Depends, Header
 from pydantic import BaseModel
-from sqlalchemy import Connection
 
 from parley.db import idempotency
+from parley.db.engine import Connection
 from parley.errors import IdempotencyKeyReused
 
 

@@ -9,8 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 from uuid import UUID
 
-from sqlalchemy import Engine
-
+from parley.db.engine import Engine
 from parley.db.metering.usage import CallPurpose
 from parley.deadline import Deadline
 from parley.errors import ParleyError

@@ -4,8 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Self
 
-from sqlalchemy import Engine
-
+from parley.db.engine import Engine
 from parley.db.vectors import Vector
 from parley.errors import ParleyError, Unavailable
 from parley.llm.catalogue import Catalogue, NoModel

@@ -10,8 +10,7 @@ from datetime import datetime
 from decimal import Decimal
 from uuid import UUID
 
-from sqlalchemy import Connection
-
+from parley.db.engine import Connection
 from parley.db.metering import budgets, quotas, usage
 from parley.db.metering.quotas import NO_DETAIL, BillingSubject, DefaultLimits, ReservationDetail
 from parley.db.metering.usage import CallPurpose, Charge

@@ -5,8 +5,7 @@ from decimal import Decimal
 from types import TracebackType
 from typing import Self
 
-from sqlalchemy import Engine
-
+from parley.db.engine import Engine
 from parley.db.metering.usage import CallPurpose
 from parley.db.transactions import user_scope
 from parley.deadline import Deadline, retry_while_unavailable

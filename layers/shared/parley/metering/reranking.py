@@ -7,8 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Self
 
-from sqlalchemy import Engine
-
+from parley.db.engine import Engine
 from parley.db.search import FoundChunk
 from parley.errors import ParleyError, Unavailable
 from parley.llm.catalogue import Catalogue, NoModel

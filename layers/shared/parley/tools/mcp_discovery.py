@@ -9,10 +9,9 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
-from sqlalchemy import Connection
-
 from parley.clock import utc_now
 from parley.db import mcp_servers
+from parley.db.engine import Connection
 from parley.db.mcp_servers import McpListing
 from parley.errors import ParleyError
 from parley.llm.provider import storable

@@ -7,11 +7,10 @@ from functools import partial
 from typing import Any, Self
 from uuid import UUID
 
-from sqlalchemy import Connection
-
 from parley.auth.encryption import TextCipher
 from parley.auth.key_store import load_encryption_key
 from parley.db import mcp_servers
+from parley.db.engine import Connection
 from parley.db.mcp_servers import McpServer
 from parley.errors import ParleyError
 from parley.settings import ToolSettings

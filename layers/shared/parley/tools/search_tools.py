@@ -7,10 +7,9 @@ the caller may read.
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import Engine
-
 from parley.auth.principal import Principal
 from parley.db import search
+from parley.db.engine import Engine
 from parley.db.search import FoundChunk, FoundPassage
 from parley.db.transactions import user_scope
 from parley.metering.embeddings import MeteredEmbedder

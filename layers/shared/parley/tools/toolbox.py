@@ -13,9 +13,8 @@ from threading import Thread
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection
-
 from parley.db import tool_settings
+from parley.db.engine import Connection
 from parley.db.tool_settings import ToolSetting
 from parley.tools.arguments import argument_errors
 from parley.tools.invoker import ToolRunner
