@@ -31,7 +31,8 @@ from parley.llm.vendors.http_client import call_timeouts, make_client, opened_re
 from parley.llm.vendors.sdk import event_chunks, raw_arguments, translated_errors
 from parley.llm.vendors.tool_calls import ToolCallAssembler, with_own_names, with_vendor_names
 
-DEFAULT_MAX_TOKENS = 4096  # Messages insists on a limit
+BASE_URL = "https://api.anthropic.com"
+DEFAULT_MAX_TOKENS = 4096  # the API requires a limit
 _CACHE_MARK = {"cache_control": {"type": "ephemeral"}}
 _FINISH_REASONS: dict[str, FinishReason] = {
     "end_turn": "stop",
@@ -46,13 +47,13 @@ _TOOL_CHOICES = {"auto": "auto", "required": "any", "none": "none"}
 
 
 def request_body(origin: str, model_name: str, request: ModelRequest) -> dict[str, Any]:
-    """Return the body of the request. Tools and system prompt, the stable prefix, are marked for the vendor's cache."""
+    """Return the request body. Tools and system prompt, the stable prefix, are marked for the vendor's cache."""
     body: dict[str, Any] = {"model": model_name, "messages": request_messages(origin, request), "stream": True}
     body["max_tokens"] = request.max_output_tokens or DEFAULT_MAX_TOKENS
     if request.system:
         body["system"] = [{"type": "text", "text": request.system} | _CACHE_MARK]
     if request.temperature is not None:
-        body["temperature"] = min(request.temperature, 1.0)  # the vendor's scale ends there, others' at 2
+        body["temperature"] = min(request.temperature, 1.0)  # the vendor's maximum; other vendors accept up to 2
     if request.tools:
         tools = [{"name": tool.name, "description": tool.description, "input_schema": dict(tool.parameters)} for tool in request.tools]
         body["tools"] = [*tools[:-1], tools[-1] | _CACHE_MARK]
@@ -63,9 +64,9 @@ def request_body(origin: str, model_name: str, request: ModelRequest) -> dict[st
 
 
 def request_messages(origin: str, request: ModelRequest) -> list[dict[str, Any]]:
-    """Return the context in the vendor's words; results of tools are the user's."""
-    said = [{"role": _role(message), "content": _content(origin, message)} for message in grounded_messages(request)]
-    return [message for message in said if message["content"]]
+    """Return the messages in the vendor's format, in which tool results have the role `user`."""
+    messages = [{"role": _role(message), "content": _content(origin, message)} for message in grounded_messages(request)]
+    return [message for message in messages if message["content"]]
 
 
 def _role(message: Message) -> str:
@@ -78,20 +79,20 @@ def _content(origin: str, message: Message) -> list[dict[str, Any]]:
 
 def _block(origin: str, part: Part) -> Iterator[dict[str, Any]]:
     match part:
-        case Text(text) if text:  # the vendor refuses an empty one
+        case Text(text) if text:  # the vendor rejects empty text
             yield {"type": "text", "text": text}
         case Image(media_type):
             yield {"type": "image", "source": {"type": "base64", "media_type": media_type, "data": part.base64}}
-        case ToolCall(id, name, written):
-            yield {"type": "tool_use", "id": id, "name": name, "input": json.loads(written)}
+        case ToolCall(id, name, arguments):
+            yield {"type": "tool_use", "id": id, "name": name, "input": json.loads(arguments)}
         case ToolResult(call_id, text, is_error):
             yield {"type": "tool_result", "tool_use_id": call_id, "content": text, "is_error": is_error}
-        case Thought(by, payload) if by == origin:
+        case Thought(thought_origin, payload) if thought_origin == origin:
             yield json.loads(payload)
 
 
 def read_events(response: httpx2.Response, request: ModelRequest, *, provider: str, origin: str) -> Iterator[ModelEvent]:
-    """Yield what comes back as our events. Raises ProviderFailed for a stream that is not one, or has no end."""
+    """Yield the response as our events. Raises ProviderFailed for an unreadable stream or one that ends early."""
     reader = _MessagesReader(origin)
     for chunk in event_chunks(response, provider=provider):
         if chunk.get("type") == "error":
@@ -106,7 +107,7 @@ def read_events(response: httpx2.Response, request: ModelRequest, *, provider: s
 
 
 class _MessagesReader:
-    """What has come so far."""
+    """The state of a stream that is being read."""
 
     def __init__(self, origin: str) -> None:
         self._origin = origin
@@ -118,7 +119,7 @@ class _MessagesReader:
         self._thoughts: dict[int, dict[str, str]] = {}
 
     def read(self, chunk: dict[str, Any]) -> Iterator[ModelEvent]:
-        """Take one event of the vendor's."""
+        """Read one vendor event and yield our events."""
         match chunk.get("type"):
             case "message_start":
                 self._count(chunk["message"].get("usage"))
@@ -159,20 +160,17 @@ class _MessagesReader:
                 self._thoughts[index]["signature"] += delta["signature"]
 
     def _count(self, usage: dict[str, Any] | None) -> None:
-        """Note cumulative counts; the end repeats those that have changed."""
+        """Store cumulative counts; the final event repeats the counts that have changed."""
         self.counts |= {name: count for name, count in (usage or {}).items() if isinstance(count, int)}
 
     def usage(self) -> Usage:
-        """Sum up: this vendor's `input_tokens` are only those beside the cache."""
+        """Return the usage. This vendor's `input_tokens` exclude cached tokens."""
         cached, written = self.counts.get("cache_read_input_tokens", 0), self.counts.get("cache_creation_input_tokens", 0)
         return Usage(self.counts.get("input_tokens", 0) + cached + written, self.counts.get("output_tokens", 0), cached, written)
 
 
-BASE_URL = "https://api.anthropic.com"
-
-
 class AnthropicProvider:
-    """Messages by the vendor's own SDK, its retries and its traces off: the caller decides what to repeat."""
+    """The Messages API through the vendor's SDK, with retries and traces disabled: the router retries."""
 
     def __init__(self, name: str, *, api_key: str | None, base_url: str | None = None, timeout_s: float = 120.0) -> None:
         self._name, self._key = name, api_key
@@ -187,18 +185,18 @@ class AnthropicProvider:
         )
 
     def close(self) -> None:
-        """Close the connections that are kept for the next call."""
+        """Close the pooled connections."""
         self._client.close()
 
     def stream(self, model_name: str, request: ModelRequest) -> ProviderStream:
-        """Yield the answer as the vendor sends it."""
+        """Return the answer's event stream."""
         handle = CancelHandle()
         return ProviderStream(self._events(handle, model_name, request), handle)
 
     def _events(self, handle: CancelHandle, model_name: str, request: ModelRequest) -> Iterator[ModelEvent]:
         origin = f"{self._name}/{model_name}"
         with translated_errors(anthropic, self._name, key=self._key):
-            arguments = raw_arguments(request_body(origin, model_name, with_vendor_names(request)), insists_on="messages")
+            arguments = raw_arguments(request_body(origin, model_name, with_vendor_names(request)), required_list="messages")
             with opened_response(handle, self._client.messages.with_streaming_response.create(**arguments)) as response:
                 events = read_events(response, request, provider=self._name, origin=origin)
                 yield from with_own_names(events, request)

@@ -1,6 +1,6 @@
-"""Amazon Bedrock by boto3, with the role of the function: Converse for chat, InvokeModel for embeddings.
+"""Amazon Bedrock through boto3, with the function's role: Converse for chat, InvokeModel for embeddings.
 
-With a Bedrock API key its OpenAI-compatible endpoint is used instead (`providers.py`), without boto3.
+With a Bedrock API key, the OpenAI-compatible endpoint is used instead (`provider_registry.py`), without boto3.
 """
 
 import json
@@ -37,12 +37,12 @@ class _BedrockClient:
         self._client = boto3.client("bedrock-runtime", region_name=region, endpoint_url=endpoint_url, config=config)
 
     def close(self) -> None:
-        """Close the connections that are kept for the next call."""
+        """Close the pooled connections."""
         self._client.close()
 
 
 class BedrockProvider(_BedrockClient):
-    """ConverseStream; `caches` marks the stable prefix for models that have a prompt cache (others refuse the mark)."""
+    """The ConverseStream API. `caches` marks the stable prefix, which only models with a prompt cache accept."""
 
     def __init__(
         self,
@@ -57,7 +57,7 @@ class BedrockProvider(_BedrockClient):
         self._caches = caches
 
     def stream(self, model_name: str, request: ModelRequest) -> ProviderStream:
-        """Yield the answer as the vendor sends it. `close` does not wake a wait for the answer's first byte."""
+        """Return the answer's event stream. Its `close` cannot wake a wait for the first byte of the response."""
         handle = CancelHandle()
         return ProviderStream(self._events(handle, model_name, request), handle)
 
@@ -77,13 +77,13 @@ class BedrockProvider(_BedrockClient):
 
 
 def _shut_down(stream: Any) -> None:
-    # botocore's own `close` would wait for the thread that reads.
+    # botocore's own `close` would wait for the reading thread.
     with suppress(OSError, ValueError, RuntimeError):
         stream._raw_stream.shutdown()
 
 
 class BedrockEmbedder(_BedrockClient):
-    """Titan, a text a call, and Cohere, 96 at once: the model's name says whose words it speaks."""
+    """Embeddings of Titan, one text per call, and of Cohere, 96 texts per call; the model's name selects the format."""
 
     def __init__(
         self, name: str, *, dimensions: int, region: str | None = None, endpoint_url: str | None = None, timeout_s: float = 60.0
@@ -96,8 +96,8 @@ class BedrockEmbedder(_BedrockClient):
         """Embed one batch."""
         if "cohere" in model_name:
             return self._cohere(model_name, texts, purpose)
-        found = [self._titan(model_name, text) for text in texts]
-        vectors, tokens = [vector for vector, _ in found], sum(tokens for _, tokens in found)
+        results = [self._titan(model_name, text) for text in texts]
+        vectors, tokens = [vector for vector, _ in results], sum(tokens for _, tokens in results)
         return checked_embeddings(self._name, vectors, texts, dimensions=self.dimensions, input_tokens=tokens)
 
     def _titan(self, model_name: str, text: str) -> tuple[list[float], int]:
@@ -114,32 +114,32 @@ class BedrockEmbedder(_BedrockClient):
             return checked_embeddings(self._name, body["embeddings"]["float"], texts, dimensions=self.dimensions, input_tokens=tokens)
 
     def _invoke(self, model_name: str, request_body: dict[str, Any]) -> tuple[Any, int | None]:
-        answer = self._client.invoke_model(modelId=model_name, body=json.dumps(request_body), contentType="application/json")
-        counted = answer["ResponseMetadata"]["HTTPHeaders"].get("x-amzn-bedrock-input-token-count")
-        return json.loads(answer["body"].read()), int(counted) if counted else None
+        response = self._client.invoke_model(modelId=model_name, body=json.dumps(request_body), contentType="application/json")
+        tokens = response["ResponseMetadata"]["HTTPHeaders"].get("x-amzn-bedrock-input-token-count")
+        return json.loads(response["body"].read()), int(tokens) if tokens else None
 
 
 @contextmanager
 def _translated_errors(provider: str) -> Iterator[None]:
-    """Turn the errors of botocore, and of the HTTP client below it, into ours."""
+    """Translate the errors of botocore and of its HTTP client into ours."""
     try:
         yield
     except (ReadTimeoutError, BotoConnectTimeout, TimeoutError) as exc:
-        raise ProviderTimeout(provider, "no answer in time") from exc
+        raise ProviderTimeout(provider, "no response in time") from exc
     except EventStreamError as exc:
-        raise _refusal(provider, exc, status=500) from None
+        raise _provider_error(provider, exc, status=500) from None
     except ClientError as exc:
-        raise _refusal(provider, exc, status=exc.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 500)) from None
+        raise _provider_error(provider, exc, status=exc.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 500)) from None
     except ProviderFailed:
         raise
     except (BotoCoreError, HTTPClientError, HTTPError, ParserError, OSError, ValueError, LookupError, TypeError, AttributeError) as exc:
         raise ProviderFailed(provider, type(exc).__name__) from exc
 
 
-def _refusal(provider: str, error: ClientError, *, status: int) -> ProviderFailed:
-    said = error.response.get("Error", {})
-    # In mid-stream the names begin with a small letter.
-    name = str(said.get("Code", ""))
+def _provider_error(provider: str, error: ClientError, *, status: int) -> ProviderFailed:
+    details = error.response.get("Error", {})
+    # In mid-stream, the codes begin with a lower-case letter.
+    name = str(details.get("Code", ""))
     name = name[:1].upper() + name[1:]
     headers = error.response.get("ResponseMetadata", {}).get("HTTPHeaders", {})
     if name in _BUSY_CODES:
@@ -150,4 +150,6 @@ def _refusal(provider: str, error: ClientError, *, status: int) -> ProviderFaile
         status = 403
     elif name == "ValidationException":
         status = 400
-    return error_for_status(provider, status, VendorError(type=name, message=said.get("Message")), retry_after=headers.get("retry-after"))
+    return error_for_status(
+        provider, status, VendorError(type=name, message=details.get("Message")), retry_after=headers.get("retry-after")
+    )

@@ -25,7 +25,7 @@ from parley.llm.prompts import grounded_messages
 from parley.llm.tokens import estimate_usage
 from parley.llm.vendors.tool_calls import ToolCallAssembler
 
-OPENAI_URL = "https://bedrock-runtime.{region}.amazonaws.com/openai/v1"  # the other way in, for those with an API key
+OPENAI_URL = "https://bedrock-runtime.{region}.amazonaws.com/openai/v1"  # the endpoint for Bedrock API keys
 _CACHE_POINT: dict[str, Any] = {"cachePoint": {"type": "default"}}
 _FINISH_REASONS: dict[str, FinishReason] = {
     "end_turn": "stop",
@@ -39,16 +39,16 @@ _FINISH_REASONS: dict[str, FinishReason] = {
 
 
 def converse_arguments(origin: str, model_name: str, request: ModelRequest, *, caches: bool) -> dict[str, Any]:
-    """Return the arguments of the call."""
+    """Return the arguments of `converse_stream`."""
     call: dict[str, Any] = {"modelId": model_name, "messages": request_messages(origin, request)}
     point = [_CACHE_POINT] if caches else []
     if request.system:
         call["system"] = [{"text": request.system}, *point]
     limits = {"maxTokens": request.max_output_tokens, "temperature": request.temperature}
-    if kept := {name: limit for name, limit in limits.items() if limit is not None}:
-        call["inferenceConfig"] = kept
-    # There is no word for "none", and earlier rounds of tools need the tools.
-    if request.tools and (request.tool_choice != "none" or _has_rounds(request)):
+    if set_limits := {name: limit for name, limit in limits.items() if limit is not None}:
+        call["inferenceConfig"] = set_limits
+    # The API has no tool choice "none", and requires the tools if earlier messages contain tool calls.
+    if request.tools and (request.tool_choice != "none" or _has_tool_calls(request)):
         call["toolConfig"] = {"tools": [*map(_tool, request.tools), *point], "toolChoice": _choice(request)}
     if request.output:
         schema = {"name": request.output.name, "schema": json.dumps(dict(request.output.schema))}
@@ -60,7 +60,7 @@ def _tool(tool: Any) -> dict[str, Any]:
     return {"toolSpec": {"name": tool.name, "description": tool.description, "inputSchema": {"json": dict(tool.parameters)}}}
 
 
-def _has_rounds(request: ModelRequest) -> bool:
+def _has_tool_calls(request: ModelRequest) -> bool:
     return any(isinstance(part, ToolCall) for message in request.messages for part in message.parts)
 
 
@@ -69,9 +69,9 @@ def _choice(request: ModelRequest) -> dict[str, Any]:
 
 
 def request_messages(origin: str, request: ModelRequest) -> list[dict[str, Any]]:
-    """Return the context in the vendor's words; results of tools are the user's."""
-    said = [(message.role, _content(origin, message)) for message in grounded_messages(request)]
-    return [{"role": "assistant" if role == "assistant" else "user", "content": content} for role, content in said if content]
+    """Return the messages in the vendor's format, in which tool results have the role `user`."""
+    messages = [(message.role, _content(origin, message)) for message in grounded_messages(request)]
+    return [{"role": "assistant" if role == "assistant" else "user", "content": content} for role, content in messages if content]
 
 
 def _content(origin: str, message: Message) -> list[dict[str, Any]]:
@@ -80,21 +80,21 @@ def _content(origin: str, message: Message) -> list[dict[str, Any]]:
 
 def _block(origin: str, part: Part) -> Iterator[dict[str, Any]]:
     match part:
-        case Text(text) if text.strip():  # the vendor refuses a blank one
+        case Text(text) if text.strip():  # the vendor rejects blank text
             yield {"text": text}
         case Image(media_type, data):
             yield {"image": {"format": media_type.removeprefix("image/"), "source": {"bytes": data}}}
-        case ToolCall(id, name, written):
-            yield {"toolUse": {"toolUseId": id, "name": name, "input": json.loads(written)}}
+        case ToolCall(id, name, arguments):
+            yield {"toolUse": {"toolUseId": id, "name": name, "input": json.loads(arguments)}}
         case ToolResult(call_id, text, is_error):
             status = "error" if is_error else "success"
             yield {"toolResult": {"toolUseId": call_id, "content": [{"text": text or " "}], "status": status}}
-        case Thought(by, payload) if by == origin:
+        case Thought(thought_origin, payload) if thought_origin == origin:
             yield {"reasoningContent": _reasoning_content(json.loads(payload))}
 
 
 def read_events(stream: Iterable[dict[str, Any]], request: ModelRequest, *, provider: str, origin: str) -> Iterator[ModelEvent]:
-    """Yield what comes back as our events. Raises ProviderFailed for a stream that is not one, or has no end."""
+    """Yield the response as our events. Raises ProviderFailed for an unreadable stream or one that ends early."""
     reader = _ConverseReader(origin)
     for event in stream:
         yield from reader.read(event)
@@ -108,7 +108,7 @@ def read_events(stream: Iterable[dict[str, Any]], request: ModelRequest, *, prov
 
 
 class _ConverseReader:
-    """What has come so far."""
+    """The state of a stream that is being read."""
 
     def __init__(self, origin: str) -> None:
         self._origin = origin
@@ -119,7 +119,7 @@ class _ConverseReader:
         self._thoughts: dict[int, dict[str, str]] = {}
 
     def read(self, event: dict[str, Any]) -> Iterator[ModelEvent]:
-        """Take one event of the vendor's."""
+        """Read one vendor event and yield our events."""
         for kind, body in event.items():
             match kind:
                 case "contentBlockStart":
@@ -156,6 +156,6 @@ def _reasoning_content(thought: dict[str, str]) -> dict[str, Any]:
 
 
 def _usage(usage: dict[str, Any]) -> Usage:
-    """Sum up: this vendor's `inputTokens` are only those beside the cache."""
+    """Return the usage. This vendor's `inputTokens` exclude cached tokens."""
     cached, written = usage.get("cacheReadInputTokens") or 0, usage.get("cacheWriteInputTokens") or 0
     return Usage(usage["inputTokens"] + cached + written, usage["outputTokens"], cached, written)

@@ -23,7 +23,7 @@ _current = threading.local()
 
 @contextmanager
 def connection_of(handle: CancelHandle) -> Iterator[None]:
-    """Let `line` know the connection that this thread's next request takes."""
+    """Attach the connection of this thread's next request to `handle`."""
     _current.handle = handle
     try:
         yield
@@ -33,7 +33,7 @@ def connection_of(handle: CancelHandle) -> Iterator[None]:
 
 @contextmanager
 def opened_response(handle: CancelHandle, call: Any) -> Iterator[httpx2.Response]:
-    """Send an SDK's streaming call and yield its raw response; `line` has the connection meanwhile."""
+    """Send an SDK's streaming call and yield its raw response. `handle` can cancel it throughout."""
     try:
         with connection_of(handle):
             response: httpx2.Response = call.__enter__().http_response
@@ -44,22 +44,22 @@ def opened_response(handle: CancelHandle, call: Any) -> Iterator[httpx2.Response
     try:
         yield response
     finally:
-        handle.detach()  # before the connection goes back to where another call may take it
+        handle.detach()  # before the connection returns to the pool, where another call may take it
         response.close()
 
 
 def make_client(base_url: str, *, timeout_s: float) -> httpx2.Client:
-    """Return a client for one vendor; it follows no redirect, for a key stays where it was sent to.
+    """Return a client for one vendor, with the proxy of the environment.
 
-    A proxy is taken from the environment, as usual.
+    Redirects are not followed, so that the API key is sent to no other host.
     """
     return httpx2.Client(transport=_CancellableTransport(proxy=_proxy_for(base_url)), timeout=call_timeouts(timeout_s))
 
 
 def call_timeouts(timeout_s: float) -> httpx2.Timeout:
-    """Return the limits of one call: `timeout_s` for each silence, not for the whole answer.
+    """Return the timeouts of one call: `timeout_s` limits each wait for data, not the whole response.
 
-    The SDKs must be told, too: they take a client's own limits for unset where those equal the default.
+    Pass them to the SDKs too: an SDK takes a client's timeouts for unset if they equal the default.
     """
     return httpx2.Timeout(timeout_s, connect=min(CONNECT_TIMEOUT_S, timeout_s))
 
@@ -75,7 +75,7 @@ def _proxy_for(base_url: str) -> str | None:
 class _CancellableTransport(httpx2.HTTPTransport):
     def __init__(self, *, proxy: str | None) -> None:
         super().__init__(proxy=proxy)
-        # httpx2 has no parameter for what httpcore2 offers; the tests of `close` fail should this name change.
+        # httpx2 has no parameter for the network backend. If this private name changes, the tests of `close` fail.
         self._pool._network_backend = _CancellableBackend(self._pool._network_backend)
 
 
@@ -123,5 +123,5 @@ class _CancellableStream(httpcore2.NetworkStream):
 
     def _shut_down(self) -> None:
         with suppress(OSError):
-            # Not SSLSocket's own, which takes the TLS state away from under the reading thread.
+            # Not `SSLSocket.shutdown`, which removes the TLS state that the reading thread is using.
             socket.socket.shutdown(self._inner.get_extra_info("socket"), socket.SHUT_RDWR)

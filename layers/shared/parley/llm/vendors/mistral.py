@@ -1,4 +1,4 @@
-"""Mistral's dialect of Chat Completions; docs/adr/0007 says why its own SDK is not used."""
+"""Mistral's dialect of Chat Completions. ADR 7 explains why Mistral's own SDK is not used."""
 
 import hashlib
 import re
@@ -10,9 +10,9 @@ _MISTRAL_ID = re.compile(r"[a-zA-Z0-9]{9}")
 
 
 def mistral_call_id(call_id: str) -> str:
-    """Return the id of a tool call as Mistral takes it, nine letters and digits: a conversation may come from elsewhere."""
+    """Return a tool call id in Mistral's format, nine letters and digits. Ids in the history may come from another vendor."""
     return call_id if _MISTRAL_ID.fullmatch(call_id) else hashlib.sha256(call_id.encode()).hexdigest()[:9]
 
 
-# It counts tokens unasked, and refuses fields that it does not know.
+# Mistral reports usage without being asked, and rejects unknown fields.
 DIALECT = Dialect(asks_usage=False, call_id=mistral_call_id, required="any")

@@ -1,4 +1,4 @@
-"""The offline model's answers, titles, summaries, facts and chunk descriptions: rules, no intelligence."""
+"""The offline model's answers, titles, summaries, facts and chunk descriptions, made by rules."""
 
 import json
 import re
@@ -9,7 +9,13 @@ from parley.llm.messages import Message, ModelRequest, Source, ToolCall, ToolRes
 from parley.llm.prompts import TOOL_RESULT_HEADING, TranscriptLine
 from parley.snippets import excerpt
 
+GREETING = (
+    "I am Parley's offline model. I need no network and no key, and I have no intelligence. "
+    "I show that the rest works: your account, this stream, and the stored conversation."
+)
+HINT = "To get real answers, set OPENAI_API_KEY or configure a model in models.toml."
 MAX_TITLE_WORDS, MAX_SUMMARY_WORDS, MAX_LINE_CHARACTERS = 7, 250, 160
+MAX_QUOTES, MAX_QUOTE_CHARACTERS = 3, 200
 _SENTENCE = re.compile(r"(?<=[.!?])\s+|\n+")
 _QUESTION_OPENING = re.compile(
     r"^(?:(?:hi|hello|hey|please|ok(?:ay)?|so|well)\b[\s,!.]*)*"
@@ -19,7 +25,6 @@ _QUESTION_OPENING = re.compile(
     r"|how (?:do|can|should) i\s+)?(?:(?:the|a|an)\s+)?",
     re.IGNORECASE,
 )
-
 _FACT_END = r"\s*(?=[.!?;\n]|,| (?:and|but|because|so|now|anymore) |\s*$)"
 _FACT_RULES = [
     (re.compile(r"(?i:\bmy name is) ([^\W\d_][\w'’-]*(?: [A-Z][\w'’-]*)*)"), "The user's name is {}."),
@@ -29,13 +34,22 @@ _FACT_RULES = [
     (re.compile(r"\bI (?:now )?prefer (.+?)(?=[.!?;\n]| because |\s*$)", re.IGNORECASE), "The user prefers {}."),
     (re.compile(r"\bI work (as|at|for) (.+?)(?=[.!?;\n]| and | but |\s*$)", re.IGNORECASE), "The user works {} {}."),
 ]
-
 _REMEMBER_RULE = re.compile(r"\bremember(?:,)? that (.+?)(?=[.!?\n]|\s*$)", re.IGNORECASE)
 _TRAILING = re.compile(r"\s+(?:now|these days|at the moment|anymore)$", re.IGNORECASE)
+_PERCENT = re.compile(r"(\d+(?:\.\d+)?)\s*(?:%|percent)\s+of\s+(\d+(?:\.\d+)?)", re.IGNORECASE)
+_OPERAND = r"\(*\s*-?\d+(?:\.\d+)?\s*\)*"
+_ARITHMETIC = re.compile(rf"{_OPERAND}(?:\s*(?:\*\*|[-+*/%^])\s*{_OPERAND})+")
+_WEATHER = re.compile(r"\b(?:weather|forecast|temperature)\b", re.IGNORECASE)
+_PLACE = re.compile(r"\b(?:in|for|at)\s+([^\W\d_][\w' -]*?)\s*(?:\b(?:today|tomorrow|now|right now|this week)\b|[?.!,;]|$)", re.IGNORECASE)
+_WORD = re.compile(r"\w{3,}")
+_ABOUT_USER = re.compile(r"\b(?:my|me|i|mine|remember)\b", re.IGNORECASE)
+_STOP_WORDS = frozenset(
+    re.findall(r"\w+", "the and for are was what which who how does did you your with from that this about tell please")
+)
 
 
 def answer_task(request: ModelRequest) -> str:
-    """Return what the request's task asks for."""
+    """Return the result for the request's task: a title, a summary, facts as JSON, or a chunk's description."""
     text = "\n".join(message.text for message in request.messages)
     match request.task:
         case "title":
@@ -49,7 +63,7 @@ def answer_task(request: ModelRequest) -> str:
 
 
 def make_title(question: str) -> str:
-    """Return the first words that say what a question is about."""
+    """Return a title: the question's first words after phrases such as "please tell me"."""
     sentence = next((part.strip() for part in _SENTENCE.split(question) if part.strip()), "")
     words = (_QUESTION_OPENING.sub("", sentence, count=1) or sentence).split()[:MAX_TITLE_WORDS]
     shortened = " ".join(words).strip(" .,;:!?\"'“”")
@@ -57,21 +71,22 @@ def make_title(question: str) -> str:
 
 
 def describe_chunk(heading_path: str, text: str) -> str:
-    """Return where a piece of a document stands, and how it begins."""
+    """Return a chunk's heading path and the beginning of its text."""
     first = next((part.strip() for part in _SENTENCE.split(text) if part.strip()), "")
     return f"From {heading_path.replace(' > ', ', ')}: {_beginning(first)}"
 
 
 def summarize_lines(earlier: str | None, lines: list[TranscriptLine]) -> str:
-    """Return the beginning of what everybody said, a line each; where it gets long, without the oldest."""
-    kept = (earlier.splitlines() if earlier else []) + [f"- {line.speaker}: {_beginning(line.text)}" for line in lines if line.text.strip()]
-    while len(kept) > 1 and sum(len(line.split()) for line in kept) > MAX_SUMMARY_WORDS:
-        del kept[0]
-    return "\n".join(kept)
+    """Return a line with the beginning of each message, after the earlier summary. The oldest lines are dropped if it gets long."""
+    summary = [f"- {line.speaker}: {_beginning(line.text)}" for line in lines if line.text.strip()]
+    summary = (earlier.splitlines() if earlier else []) + summary
+    while len(summary) > 1 and sum(len(line.split()) for line in summary) > MAX_SUMMARY_WORDS:
+        del summary[0]
+    return "\n".join(summary)
 
 
 def extract_facts(lines: list[TranscriptLine]) -> Iterator[tuple[int, str]]:
-    """Yield what the user says of themself, with the number of the message."""
+    """Yield the facts that users state about themselves, each with its message's number."""
     for line in lines:
         if line.speaker == "user":
             yield from ((line.seq, fact) for fact in dict.fromkeys(_facts_in(line.text)))
@@ -79,15 +94,15 @@ def extract_facts(lines: list[TranscriptLine]) -> Iterator[tuple[int, str]]:
 
 def _facts_in(text: str) -> Iterator[str]:
     for sentence in _SENTENCE.split(text):
-        found = [form.format(*map(_trimmed, match.groups())) for rule, form in _FACT_RULES if (match := rule.search(sentence))]
-        yield from found
-        if not found and (asked := _REMEMBER_RULE.search(sentence)):
-            told = _trimmed(asked[1])
-            yield f"{told[:1].upper()}{told[1:]}."
+        facts = [form.format(*map(_trimmed, match.groups())) for rule, form in _FACT_RULES if (match := rule.search(sentence))]
+        yield from facts
+        if not facts and (remember := _REMEMBER_RULE.search(sentence)):
+            fact = _trimmed(remember[1])
+            yield f"{fact[:1].upper()}{fact[1:]}."
 
 
-def _trimmed(words: str) -> str:
-    return _TRAILING.sub("", words.strip(" ,"))
+def _trimmed(text: str) -> str:
+    return _TRAILING.sub("", text.strip(" ,"))
 
 
 def _beginning(text: str) -> str:
@@ -95,54 +110,35 @@ def _beginning(text: str) -> str:
     return line if len(line) <= MAX_LINE_CHARACTERS else line[: MAX_LINE_CHARACTERS - 1].rstrip() + "…"
 
 
-GREETING = (
-    "I am Parley's offline model: no network, no key, no intelligence. "
-    "I show that everything around me works: your account, this stream, and the conversation that is now stored."
-)
-
-HINT = "Set OPENAI_API_KEY, or name a model in models.toml, and a real one answers here."
-MAX_QUOTES, MAX_QUOTE_CHARACTERS = 3, 200
-_PERCENT = re.compile(r"(\d+(?:\.\d+)?)\s*(?:%|percent)\s+of\s+(\d+(?:\.\d+)?)", re.IGNORECASE)
-_OPERAND = r"\(*\s*-?\d+(?:\.\d+)?\s*\)*"
-_ARITHMETIC = re.compile(rf"{_OPERAND}(?:\s*(?:\*\*|[-+*/%^])\s*{_OPERAND})+")
-_WEATHER = re.compile(r"\b(?:weather|forecast|temperature)\b", re.IGNORECASE)
-_PLACE = re.compile(r"\b(?:in|for|at)\s+([^\W\d_][\w' -]*?)\s*(?:\b(?:today|tomorrow|now|right now|this week)\b|[?.!,;]|$)", re.IGNORECASE)
-_WORD = re.compile(r"\w{3,}")
-_ABOUT_USER = re.compile(r"\b(?:my|me|i|mine|remember)\b", re.IGNORECASE)
-_STOP_WORDS = frozenset(
-    re.findall(r"\w+", "the and for are was what which who how does did you your with from that this about tell please")
-)
-
-
 def answer_tool_calls(request: ModelRequest) -> list[ToolCall]:
-    """Return the calls that the newest question needs, none if no offered tool fits or they have been answered."""
+    """Return the tool calls for the newest question: none if no offered tool matches or the tools have run already."""
     newest = request.messages[-1]
     if newest.role != "user" or request.tool_choice == "none":
         return []
     offered = {tool.name: tool.parameters for tool in request.tools}
-    wanted = {"calculator": arithmetic(newest.text), "weather": _weather_place(newest.text)}
-    return [_tool_call(name, offered[name], argument) for name, argument in wanted.items() if argument and name in offered]
+    arguments = {"calculator": arithmetic(newest.text), "weather": _weather_place(newest.text)}
+    return [_tool_call(name, offered[name], argument) for name, argument in arguments.items() if argument and name in offered]
 
 
 def _weather_place(text: str) -> str | None:
-    """Return the place whose weather a question is about."""
+    """Return the place in a question about the weather, or None."""
     place = _PLACE.search(text) if _WEATHER.search(text) else None
     return place[1] if place else None
 
 
 def arithmetic(text: str) -> str | None:
-    """Return the sum that a question contains, as an expression."""
+    """Return the first arithmetic expression in a question, or None. A date is not an expression."""
     if percent := _PERCENT.search(text):
         return f"{percent[1]} / 100 * {percent[2]}"
-    if not (found := _ARITHMETIC.search(text)):
+    if not (match := _ARITHMETIC.search(text)):
         return None
-    expression = found[0].strip()
+    expression = match[0].strip()
     is_date = re.fullmatch(r"\d{4}-\d{1,2}-\d{1,2}", expression)
     return expression if expression.count("(") == expression.count(")") and not is_date else None
 
 
 def answer_request(request: ModelRequest) -> str:
-    """Return the whole answer: results of tools, else quoted sources, else facts, else what this is. Other tasks have their own rules."""
+    """Return the whole answer: tool results, else quoted sources, else facts, else an explanation of what this model is."""
     if request.task != "chat":
         return answer_task(request)
     if request.output:
@@ -156,7 +152,7 @@ def answer_request(request: ModelRequest) -> str:
         passages = "\n".join(f"“{_quotation(source.text, question)}” [{source.number}]" for source in quotes)
         return f"The documents say:\n\n{passages}"
     if request.facts and _ABOUT_USER.search(question):
-        return "I was handed these facts about you:\n\n" + "\n".join(f"- {fact}" for fact in request.facts)
+        return "I have these facts about you:\n\n" + "\n".join(f"- {fact}" for fact in request.facts)
     return _help_text(request.messages)
 
 
@@ -171,17 +167,17 @@ def _questions(messages: Sequence[Message]) -> list[str]:
 
 
 def _best_sources(question: str, sources: Sequence[Source]) -> list[Source]:
-    """Return the sources that share most words with the question; none that shares none, or not half as many as the best."""
-    asked = _words(question)
-    shared = {source.number: len(asked & _words(f"{source.title} {source.text}")) for source in sources}
-    least = max(1, (max(shared.values(), default=0) + 1) // 2)
-    near = (source for source in sources if shared[source.number] >= least)
-    ranked = sorted(near, key=lambda source: (-shared[source.number], source.number))
+    """Return the sources that share the most words with the question, and at least half as many as the best source."""
+    question_words = _words(question)
+    shared = {source.number: len(question_words & _words(f"{source.title} {source.text}")) for source in sources}
+    min_shared = max(1, (max(shared.values(), default=0) + 1) // 2)
+    relevant = (source for source in sources if shared[source.number] >= min_shared)
+    ranked = sorted(relevant, key=lambda source: (-shared[source.number], source.number))
     return ranked[:MAX_QUOTES]
 
 
 def _quotation(text: str, question: str) -> str:
-    """Return the part of a source that the question is about."""
+    """Return the part of a source that matches the question, with ellipses where it was cut."""
     text = " ".join(text.split())
     part = excerpt(text, question, characters=MAX_QUOTE_CHARACTERS)
     return f"{'' if text.startswith(part) else '…'}{part}{'' if text.endswith(part) else '…'}"
@@ -192,14 +188,14 @@ def _words(text: str) -> set[str]:
 
 
 def _tool_call(name: str, parameters: Mapping[str, object], argument: str) -> ToolCall:
-    """Fill the tool's first required string, or its first field."""
+    """Return a call with the argument as the tool's first required parameter, or else its first parameter."""
     required, fields = parameters.get("required"), parameters.get("properties")
     names = [*(required if isinstance(required, list) else ()), *(fields if isinstance(fields, Mapping) else ())]
     return ToolCall(f"offline_{name}", name, json.dumps({str(names[0]) if names else "input": argument}, ensure_ascii=False))
 
 
 def _empty_value(schema: Mapping[str, object]) -> object:
-    """Return the emptiest value that keeps to a plain schema: there is nothing here that could fill it."""
+    """Return an empty value that matches a simple schema."""
     match schema:
         case {"const": value}:
             return value

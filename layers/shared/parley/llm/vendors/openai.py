@@ -1,7 +1,7 @@
-"""OpenAI, and every server that speaks its Chat Completions: chat, embeddings and reranking.
+"""OpenAI and every OpenAI-compatible server: chat, embeddings and reranking.
 
-Reranking is `POST /rerank` as Cohere (v2), Jina, Voyage, vLLM and llama.cpp have it. `top_n` is left out: all of them then
-score every text, and Voyage names it differently.
+Reranking is `POST /rerank` as in Cohere (v2), Jina, Voyage, vLLM and llama.cpp. `top_n` is omitted: all of them then score
+every text, and Voyage uses another name for it.
 """
 
 from collections.abc import Iterator, Sequence
@@ -19,50 +19,48 @@ from parley.llm.vendors.openai_chat import Dialect
 from parley.llm.vendors.sdk import raw_arguments, translated_errors
 from parley.llm.vendors.tool_calls import with_own_names, with_vendor_names
 
+BASE_URL = "https://api.openai.com/v1"
 RERANK_PATH = "/rerank"
 
 
 def rerank_body(model_name: str, query: str, texts: Sequence[str]) -> dict[str, Any]:
-    """Return the request's body."""
+    """Return the body of a rerank request."""
     return {"model": model_name, "query": query, "documents": list(texts)}
 
 
 def read_ranking(body: Any, query: str, texts: Sequence[str], *, provider: str) -> RerankResult:
-    """Read an answer: `results`, or Voyage's `data`. Raises ProviderFailed, LookupError and TypeError."""
+    """Read a rerank response: `results`, or `data` in Voyage's case. Raises ProviderFailed, LookupError and TypeError."""
     rows = body["results"] if "results" in body else body["data"]
     scores = [(row["index"], row["relevance_score"]) for row in rows]
     return checked_ranking(provider, scores, query, texts, tokens=_billed_tokens(body))
 
 
 def _billed_tokens(body: dict[str, Any]) -> Any:
-    """Return the tokens that are billed; Cohere bills searches, and may not tell of tokens at all."""
+    """Return the billed tokens, or None: Cohere bills per search and may report no tokens."""
     usage = body.get("usage") or (body.get("meta") or {}).get("tokens") or {}
     return next((usage[name] for name in ("total_tokens", "prompt_tokens", "input_tokens") if usage.get(name) is not None), None)
 
 
-BASE_URL = "https://api.openai.com/v1"
-
-
 class _OpenAIClient:
-    """The vendor's own SDK, its retries off: the caller decides what to repeat."""
+    """The vendor's SDK with retries disabled: the router retries."""
 
     def __init__(self, name: str, *, api_key: str | None, base_url: str | None, timeout_s: float) -> None:
         self._name, self._key = name, api_key
         url = base_url or BASE_URL
         http_client = make_client(url, timeout_s=timeout_s)
-        # A server without a key still gets the header that the SDK insists on. Organisation and project are the key's
-        # own: the SDK would send what stands in the environment for OpenAI to every other vendor, too.
+        # The SDK requires a key, even for servers without one. Organization and project are reset because the SDK would
+        # send OpenAI's values from the environment to every other vendor, too.
         options: dict[str, Any] = {"max_retries": 0, "timeout": call_timeouts(timeout_s), "http_client": http_client}
         self._client = openai.OpenAI(api_key=api_key or "none", base_url=url, **options)
         self._client.organization = self._client.project = None
 
     def close(self) -> None:
-        """Close the connections that are kept for the next call."""
+        """Close the pooled connections."""
         self._client.close()
 
 
 class OpenAIProvider(_OpenAIClient):
-    """Chat Completions, or Responses where `api` says so; `dialect` is how a server departs from OpenAI's own."""
+    """The Chat Completions API, or the Responses API if `api` selects it. `dialect` lists a server's deviations."""
 
     def __init__(
         self,
@@ -78,7 +76,7 @@ class OpenAIProvider(_OpenAIClient):
         self._api, self._dialect = api, dialect or Dialect()
 
     def stream(self, model_name: str, request: ModelRequest) -> ProviderStream:
-        """Yield the answer as the vendor sends it."""
+        """Return the answer's event stream."""
         handle = CancelHandle()
         return ProviderStream(self._events(handle, model_name, request), handle)
 
@@ -96,15 +94,15 @@ class OpenAIProvider(_OpenAIClient):
     def _open(self, model_name: str, request: ModelRequest) -> Any:
         if self._api == "responses":
             arguments = openai_responses.request_body(f"{self._name}/{model_name}", model_name, request)
-            return self._client.responses.with_streaming_response.create(**raw_arguments(arguments, insists_on="input"))
+            return self._client.responses.with_streaming_response.create(**raw_arguments(arguments, required_list="input"))
         arguments = openai_chat.request_body(model_name, request, self._dialect)
-        return self._client.chat.completions.with_streaming_response.create(**raw_arguments(arguments, insists_on="messages"))
+        return self._client.chat.completions.with_streaming_response.create(**raw_arguments(arguments, required_list="messages"))
 
 
 class OpenAIEmbedder(_OpenAIClient):
-    """Embeddings by the same SDK; `asks_dimensions` is for models that can be told how long a vector shall be."""
+    """The embeddings API. Set `asks_dimensions` for models that accept the length of the vectors as a parameter."""
 
-    # OpenAI takes 2,048 texts and 300,000 tokens a request, small servers far less.
+    # OpenAI accepts 2,048 texts and 300,000 tokens per request, small servers far less.
     batch_texts, batch_tokens = 128, 100_000
 
     def __init__(
@@ -121,7 +119,7 @@ class OpenAIEmbedder(_OpenAIClient):
         self.dimensions = dimensions
         self._options: dict[str, Any] = {"dimensions": dimensions} if asks_dimensions else {}
 
-    def embed_batch(self, model_name: str, texts: Sequence[str], *, purpose: EmbeddingPurpose) -> EmbeddingResult:  # noqa: ARG002 - one for both
+    def embed_batch(self, model_name: str, texts: Sequence[str], *, purpose: EmbeddingPurpose) -> EmbeddingResult:  # noqa: ARG002 - same for both purposes
         """Embed one batch."""
         with translated_errors(openai, self._name, key=self._key):
             arguments = {"model": model_name, "input": list(texts), "encoding_format": "float"} | self._options
@@ -134,10 +132,10 @@ class OpenAIEmbedder(_OpenAIClient):
 
 
 class OpenAIReranker(_OpenAIClient):
-    """Reranking at a server of that kind; OpenAI itself has none, so the SDK carries the body as it is."""
+    """The rerank API of compatible servers. OpenAI itself has none, so the SDK sends a plain request."""
 
     def rerank(self, model_name: str, query: str, texts: Sequence[str]) -> RerankResult:
-        """Order texts in one call."""
+        """Order the texts in one call."""
         with translated_errors(openai, self._name, key=self._key):
             body = self._client.post(RERANK_PATH, cast_to=object, body=rerank_body(model_name, query, texts))
             return read_ranking(body, query, texts, provider=self._name)

@@ -40,9 +40,10 @@ def _unchanged(call_id: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
-    """How a server departs from what most speak.
+    """A server's deviations from the common format.
 
-    OpenAI's own models refuse `max_tokens`, most others know only that; Mistral refuses `stream_options` and long ids.
+    OpenAI's own models reject `max_tokens`, which is the only name that most others know. Mistral rejects `stream_options`
+    and long tool call ids.
     """
 
     limit_field: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
@@ -52,7 +53,7 @@ class Dialect:
 
 
 def request_body(model_name: str, request: ModelRequest, dialect: Dialect) -> dict[str, Any]:
-    """Return the body of the request."""
+    """Return the request body."""
     body: dict[str, Any] = {"model": model_name, "messages": request_messages(request, dialect), "stream": True}
     if dialect.asks_usage:
         body["stream_options"] = {"include_usage": True}
@@ -73,13 +74,13 @@ def request_body(model_name: str, request: ModelRequest, dialect: Dialect) -> di
 
 
 def request_messages(request: ModelRequest, dialect: Dialect) -> list[dict[str, Any]]:
-    """Return the context in the vendor's words."""
+    """Return the messages in the vendor's format."""
     system = [{"role": "system", "content": request.system}] if request.system else []
-    return system + [said for message in grounded_messages(request) for said in _message_items(message, dialect)]
+    return system + [item for message in grounded_messages(request) for item in _message_items(message, dialect)]
 
 
 def _message_items(message: Message, dialect: Dialect) -> Iterator[dict[str, Any]]:
-    """Write one message; results of tools are a message each."""
+    """Yield one message in the vendor's format, or one message per tool result."""
     for part in message.parts:
         if isinstance(part, ToolResult):
             yield {"role": "tool", "tool_call_id": dialect.call_id(part.call_id), "content": part.text}
@@ -104,7 +105,7 @@ def _content_part(part: Text | Image) -> dict[str, Any]:
 
 
 def read_events(response: httpx2.Response, request: ModelRequest, *, provider: str) -> Iterator[ModelEvent]:
-    """Yield what comes back as our events. Raises ProviderFailed for a stream that is not one, or has no end."""
+    """Yield the response as our events. Raises ProviderFailed for an unreadable stream or one that ends early."""
     reason, usage, calls, texts = None, None, ToolCallAssembler(), list[str]()
     for chunk in event_chunks(response, provider=provider):
         if chunk.get("error"):
@@ -117,30 +118,32 @@ def read_events(response: httpx2.Response, request: ModelRequest, *, provider: s
         usage = _usage(chunk["usage"]) if chunk.get("usage") else usage
     if reason is None:
         raise ProviderFailed(provider, "the stream ended without a finish reason")
-    # Some servers end a round of tool calls with "stop". A round that ran into the limit is not whole.
-    asks = bool(calls) and str(reason) in {"tool_calls", "stop"}
-    if asks:
+    # Some servers end tool calls with "stop". Calls that ran into the output limit are incomplete.
+    has_calls = bool(calls) and str(reason) in {"tool_calls", "stop"}
+    if has_calls:
         yield from calls.whole(provider)
-    yield Finished("tool_calls" if asks else _FINISH_REASONS.get(str(reason), "stop"), usage or estimate_usage(request, "".join(texts)))
+    finish_reason = "tool_calls" if has_calls else _FINISH_REASONS.get(str(reason), "stop")
+    yield Finished(finish_reason, usage or estimate_usage(request, "".join(texts)))
 
 
 def _read(chunk: dict[str, Any], calls: ToolCallAssembler, provider: str) -> tuple[str | None, Any]:
-    """Return a chunk's text and finish reason, and gather its pieces of tool calls."""
+    """Return a chunk's text and finish reason, and add its fragments of tool calls to `calls`."""
     try:
         choice = chunk["choices"][0] if chunk["choices"] else {}
         delta = choice.get("delta") or {}
-        for position, piece in enumerate(delta.get("tool_calls") or ()):
-            function = piece.get("function") or {}
-            calls.add(piece.get("index", position), id=piece.get("id"), name=function.get("name"), arguments=function.get("arguments"))
+        for position, fragment in enumerate(delta.get("tool_calls") or ()):
+            function = fragment.get("function") or {}
+            index = fragment.get("index", position)
+            calls.add(index, id=fragment.get("id"), name=function.get("name"), arguments=function.get("arguments"))
         return _text(delta.get("content") or delta.get("refusal")), choice.get("finish_reason")
     except (AttributeError, TypeError, LookupError) as exc:
         raise ProviderFailed(provider, f"an unreadable chunk: {type(exc).__name__}") from exc
 
 
 def _text(content: Any) -> str | None:
-    """Return the text of a delta; Mistral's reasoning models send a list of pieces, of which `text` is to be seen."""
+    """Return the text of a delta. Mistral's reasoning models send a list of parts, of which only `text` is visible."""
     if isinstance(content, list):
-        return "".join(piece["text"] for piece in content if piece.get("type") == "text")
+        return "".join(part["text"] for part in content if part.get("type") == "text")
     return content if isinstance(content, str) else None
 
 

@@ -1,6 +1,6 @@
 """OpenAI's Responses format: request bodies and streams.
 
-Nothing is stored at the vendor; reasoning comes back encrypted and is sent again beside the tool calls it led to.
+Nothing is stored at the vendor: reasoning is returned encrypted, and sent back together with the tool calls it led to.
 """
 
 import json
@@ -35,7 +35,7 @@ _END_EVENTS = {"response.completed", "response.incomplete"}
 
 
 def request_body(origin: str, model_name: str, request: ModelRequest) -> dict[str, Any]:
-    """Return the body of the request; `origin` says whose thoughts may go along."""
+    """Return the request body. Only thoughts of `origin` are included."""
     body: dict[str, Any] = {"model": model_name, "input": input_items(origin, request), "stream": True, "store": False}
     body["include"] = ["reasoning.encrypted_content"]
     if request.system:
@@ -63,7 +63,7 @@ def request_body(origin: str, model_name: str, request: ModelRequest) -> dict[st
 
 
 def input_items(origin: str, request: ModelRequest) -> list[dict[str, Any]]:
-    """Return the context in the vendor's words: an item for each message, call, result and thought."""
+    """Return the messages in the vendor's format: one item per message, tool call, result and thought."""
     return [item for message in grounded_messages(request) for item in _items(origin, message)]
 
 
@@ -83,11 +83,11 @@ def _items(origin: str, message: Message) -> Iterator[dict[str, Any]]:
 
 def _item(origin: str, part: Part) -> Iterator[dict[str, Any]]:
     match part:
-        case ToolCall(id, name, written):
-            yield {"type": "function_call", "call_id": id, "name": name, "arguments": written}
+        case ToolCall(id, name, arguments):
+            yield {"type": "function_call", "call_id": id, "name": name, "arguments": arguments}
         case ToolResult(call_id, text):
             yield {"type": "function_call_output", "call_id": call_id, "output": text}
-        case Thought(by, payload) if by == origin:
+        case Thought(thought_origin, payload) if thought_origin == origin:
             yield json.loads(payload)
 
 
@@ -98,12 +98,12 @@ def _content_part(part: Text | Image, role: str) -> dict[str, Any]:
 
 
 def read_events(response: httpx2.Response, request: ModelRequest, *, provider: str, origin: str) -> Iterator[ModelEvent]:
-    """Yield what comes back as our events. Raises ProviderFailed for a stream that is not one, or has no end."""
-    end, calls, texts, refused = None, list[ToolCall](), list[str](), False
+    """Yield the response as our events. Raises ProviderFailed for an unreadable stream or one that ends early."""
+    end, calls, texts, is_refusal = None, list[ToolCall](), list[str](), False
     for chunk in event_chunks(response, provider=provider):
         match chunk.get("type"):
             case "response.output_text.delta" | "response.refusal.delta" as kind:
-                refused = refused or kind == "response.refusal.delta"
+                is_refusal = is_refusal or kind == "response.refusal.delta"
                 texts.append(chunk["delta"])
                 yield TextDelta(chunk["delta"])
             case "response.output_item.done":
@@ -120,23 +120,23 @@ def read_events(response: httpx2.Response, request: ModelRequest, *, provider: s
                 end = chunk["response"]
     if end is None:
         raise ProviderFailed(provider, "the stream ended without a completed response")
-    reason = _finish_reason(end, asks=bool(calls), refused=refused)
+    reason = _finish_reason(end, has_calls=bool(calls), is_refusal=is_refusal)
     yield from calls if reason == "tool_calls" else ()
     yield Finished(reason, _usage(end["usage"]) if end.get("usage") else estimate_usage(request, "".join(texts)))
 
 
 def _thought(origin: str, item: dict[str, Any]) -> Thought:
-    """Seal a reasoning item: its summary and its encrypted content, and not its id, under which nothing is stored."""
-    kept = {"type": "reasoning", "summary": item.get("summary") or [], "encrypted_content": item.get("encrypted_content")}
-    return Thought(origin, json.dumps(kept))
+    """Return a reasoning item as a thought: its summary and encrypted content, without its id, as the vendor stores nothing."""
+    payload = {"type": "reasoning", "summary": item.get("summary") or [], "encrypted_content": item.get("encrypted_content")}
+    return Thought(origin, json.dumps(payload))
 
 
-def _finish_reason(end: dict[str, Any], *, asks: bool, refused: bool) -> FinishReason:
+def _finish_reason(end: dict[str, Any], *, has_calls: bool, is_refusal: bool) -> FinishReason:
     if end.get("status") == "incomplete":
         return "content_filter" if (end.get("incomplete_details") or {}).get("reason") == "content_filter" else "length"
-    if asks:
+    if has_calls:
         return "tool_calls"
-    return "content_filter" if refused else "stop"
+    return "content_filter" if is_refusal else "stop"
 
 
 def _usage(usage: dict[str, Any]) -> Usage:

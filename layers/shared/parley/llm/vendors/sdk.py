@@ -1,6 +1,6 @@
-"""What the vendors' SDKs share: generated alike, with the same error names and the same raw event streams.
+"""Helpers for the OpenAI and Anthropic SDKs, which share a generator, error names and raw event streams.
 
-The raw stream is read instead of the SDKs' own objects, which cost more per chunk than everything else in a turn.
+The raw stream is read because the SDKs' typed events cost more per chunk than everything else in a turn.
 """
 
 import json
@@ -16,11 +16,11 @@ from parley.llm.vendors.errors import VendorError, error_for_status
 
 @contextmanager
 def translated_errors(sdk: Any, provider: str, *, key: str | None) -> Iterator[None]:
-    """Turn the errors of `sdk`, and of the HTTP client below it, into ours; `key` is kept out of them."""
+    """Translate the errors of `sdk` and of its HTTP client into ours, without `key` in their messages."""
     try:
         yield
     except (sdk.APITimeoutError, httpx2.TimeoutException) as exc:
-        raise ProviderTimeout(provider, "no answer in time") from exc
+        raise ProviderTimeout(provider, "no response in time") from exc
     except sdk.APIStatusError as exc:
         retry_after = exc.response.headers.get("retry-after")
         # `from None`: the SDK's error quotes the vendor's body, which may repeat prompt and key.
@@ -31,20 +31,20 @@ def translated_errors(sdk: Any, provider: str, *, key: str | None) -> Iterator[N
         raise ProviderFailed(provider, type(exc).__name__) from exc
 
 
-def raw_arguments(body: Mapping[str, Any], *, insists_on: str) -> dict[str, Any]:
-    """Return the arguments by which an SDK sends `body` as it is.
+def raw_arguments(body: Mapping[str, Any], *, required_list: str) -> dict[str, Any]:
+    """Return the arguments with which an SDK sends `body` unchanged.
 
-    Else it compares every message with its types, half a millisecond for each: with 200 of them more than all else of a
-    turn. `insists_on` names the list that it will not do without, and is given empty.
+    Otherwise the SDK checks every message against its types, which takes 0.5 ms per message: with 200 messages, more than
+    the rest of a turn. `required_list` is the SDK's required list argument; it is passed empty and replaced by `body`.
     """
-    seen = {name: body[name] for name in ("model", "stream", "max_tokens") if name in body}
-    return seen | {insists_on: [], "extra_body": body}
+    arguments = {name: body[name] for name in ("model", "stream", "max_tokens") if name in body}
+    return arguments | {required_list: [], "extra_body": body}
 
 
 def event_chunks(response: httpx2.Response, *, provider: str) -> Iterator[dict[str, Any]]:
-    """Yield each event's data to the end of the stream: only a connection that was read whole is used again.
+    """Yield the data of each event, up to the end of the stream: only a fully read connection can be reused.
 
-    Raises ProviderFailed for data that is no JSON object.
+    Raises ProviderFailed for data that is not a JSON object.
     """
     for event in httpx2.EventSource(response):
         if event.data == "[DONE]" or not event.data:
@@ -52,7 +52,7 @@ def event_chunks(response: httpx2.Response, *, provider: str) -> Iterator[dict[s
         try:
             chunk = json.loads(event.data)
         except ValueError as exc:
-            raise ProviderFailed(provider, "an unreadable chunk: no JSON") from exc
+            raise ProviderFailed(provider, "an unreadable chunk: not JSON") from exc
         if not isinstance(chunk, dict):
             raise ProviderFailed(provider, f"an unreadable chunk: {type(chunk).__name__}")
         yield chunk

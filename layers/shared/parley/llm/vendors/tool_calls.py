@@ -1,6 +1,6 @@
-"""Tool calls as vendors send them: assembled from pieces, and under names that vendors accept.
+"""Tool calls at the vendors: assembly from fragments, and tool names that vendors accept.
 
-`server.tool` is sent under another name and comes back as itself.
+A name such as `server.tool` is replaced in requests and restored in responses.
 """
 
 import json
@@ -21,7 +21,7 @@ class _PartialToolCall:
 
 
 class ToolCallAssembler:
-    """Gathers calls by the vendor's index until the answer has ended."""
+    """Collects fragments of tool calls by the vendor's index until the answer has ended."""
 
     def __init__(self) -> None:
         self._by_index: dict[int, _PartialToolCall] = {}
@@ -30,14 +30,14 @@ class ToolCallAssembler:
         return bool(self._by_index)
 
     def add(self, index: int, *, id: str | None = None, name: str | None = None, arguments: str | None = None) -> None:
-        """Note a piece; id and name come once, arguments in any number of pieces."""
+        """Add a fragment. Id and name arrive once, arguments in any number of fragments."""
         call = self._by_index.setdefault(index, _PartialToolCall())
         call.id, call.name = id or call.id, name or call.name
         if arguments:
             call.arguments.append(arguments)
 
     def whole(self, provider: str) -> list[ToolCall]:
-        """Return the calls in order. Raises ProviderFailed if one is not whole."""
+        """Return the complete calls, in order. Raises ProviderFailed if the arguments of a call are not a JSON object."""
         return [
             ToolCall(call.id or f"call_{index}", call.name, checked_arguments(provider, "".join(call.arguments)))
             for index, call in sorted(self._by_index.items())
@@ -46,25 +46,25 @@ class ToolCallAssembler:
 
 
 def checked_arguments(provider: str, text: str) -> str:
-    """Return the text of a JSON object; none at all means an empty one. Raises ProviderFailed for anything else."""
+    """Return `text` if it is a JSON object, or `{}` if it is empty. Raises ProviderFailed for anything else."""
     try:
         if isinstance(json.loads(text or "{}"), dict):
             return text or "{}"
     except ValueError:
         pass
-    raise ProviderFailed(provider, "a tool call whose arguments are no JSON object")
+    raise ProviderFailed(provider, "the arguments of a tool call are not a JSON object")
 
 
-# The narrowest of OpenAI's, Anthropic's, Mistral's and Bedrock's rules.
+# The intersection of OpenAI's, Anthropic's, Mistral's and Bedrock's rules.
 _ACCEPTED_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _UNACCEPTED_LETTER = re.compile(r"[^A-Za-z0-9_-]")
 _DIGEST_LETTERS = 8
 
 
 def vendor_name(name: str) -> str:
-    """Return the name if vendors take it, else one like it that stands for no other name.
+    """Return the name if all vendors accept it, else a similar, unique name with a digest.
 
-    It depends on the name alone: the same tool is called the same in every request, as prompt caches need.
+    The result depends on the name alone, so a tool has the same name in every request, as prompt caches require.
     """
     if _ACCEPTED_NAME.fullmatch(name):
         return name
@@ -73,16 +73,16 @@ def vendor_name(name: str) -> str:
 
 
 def with_vendor_names(request: ModelRequest) -> ModelRequest:
-    """Return the request with the names that vendors take: of its tools, and of the calls of earlier rounds."""
+    """Return the request with vendor names for its tools and for the tool calls in its messages."""
     tools = [replace(tool, name=vendor_name(tool.name)) for tool in request.tools]
     return replace(request, tools=tools, messages=[_renamed_message(message) for message in request.messages])
 
 
 def with_own_names(events: Iterable[ModelEvent], request: ModelRequest) -> Iterator[ModelEvent]:
-    """Pass on events with the names of the request's own tools in calls; a name that is none of theirs stays as it is."""
-    own = {vendor_name(tool.name): tool.name for tool in request.tools}
+    """Yield the events with our tool names restored in tool calls. An unknown name is left unchanged."""
+    own_names = {vendor_name(tool.name): tool.name for tool in request.tools}
     for event in events:
-        yield replace(event, name=own.get(event.name, event.name)) if isinstance(event, ToolCall) else event
+        yield replace(event, name=own_names.get(event.name, event.name)) if isinstance(event, ToolCall) else event
 
 
 def _renamed_message(message: Message) -> Message:

@@ -1,1 +1,1 @@
-"""HTTP for addresses that a model, a page or a user named: none of them may lead inside."""
+"""An HTTP client for URLs that a model, a web page or a user supplied. None of them may reach an internal address (SSRF)."""

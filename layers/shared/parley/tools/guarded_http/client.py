@@ -1,6 +1,6 @@
-"""The only way for tools to fetch addresses that others name.
+"""The client with which tools fetch untrusted URLs: public addresses only, with limits on time, size and redirects.
 
-The HTTP library is imported at the first fetch; bodies are of bounded size.
+The HTTP library is imported at the first fetch.
 """
 
 import json
@@ -17,20 +17,25 @@ if TYPE_CHECKING:
     import httpx2
 
 
-_ANY_HEADER = 32 + zlib.MAX_WBITS  # gzip's or zlib's, as the body begins
+MAX_BYTES = 5_000_000
+TIMEOUT_S = 10.0
+MAX_REDIRECTS = 3
+MAX_URL_LETTERS = 4096
+_USER_AGENT = "Parley"
+_ANY_HEADER = 32 + zlib.MAX_WBITS  # zlib detects from the body whether it has a gzip or a zlib header
 
 
 def read_body(chunks: Iterable[bytes], *, encoding: str, max_bytes: int) -> bytes:
-    """Return the whole body, unpacked if `encoding` is gzip or deflate.
+    """Return the whole body, decompressed if `encoding` is gzip or deflate.
 
-    Raises FetchFailed for one above `max_bytes`, as soon as that is known: no more than that is ever held.
+    Raises FetchFailed as soon as the body exceeds `max_bytes`: more is never in memory.
     """
-    unpack = _decoder(encoding)
+    decode = _decoder(encoding)
     body = bytearray()
     for chunk in chunks:
-        body += unpack(chunk, max_bytes + 1 - len(body))
+        body += decode(chunk, max_bytes + 1 - len(body))
         if len(body) > max_bytes:
-            raise FetchFailed(f"The answer is larger than {max_bytes / 1_000_000:g} MB.")
+            raise FetchFailed(f"The response is larger than {max_bytes / 1_000_000:g} MB.")
     return bytes(body)
 
 
@@ -38,15 +43,15 @@ class _Inflater:
     def __init__(self) -> None:
         self._inflate = zlib.decompressobj(_ANY_HEADER)
 
-    def __call__(self, chunk: bytes, room: int) -> bytes:
+    def __call__(self, chunk: bytes, max_bytes: int) -> bytes:
         try:
-            return self._inflate.decompress(chunk, room)
+            return self._inflate.decompress(chunk, max_bytes)
         except zlib.error as exc:
-            raise FetchFailed("The answer is not packed as it says.") from exc
+            raise FetchFailed("The response does not match its content encoding.") from exc
 
 
-def _not_encoded(chunk: bytes, room: int) -> bytes:
-    return chunk[:room]
+def _not_encoded(chunk: bytes, max_bytes: int) -> bytes:
+    return chunk[:max_bytes]
 
 
 def _decoder(encoding: str) -> Callable[[bytes, int], bytes]:
@@ -55,19 +60,12 @@ def _decoder(encoding: str) -> Callable[[bytes, int], bytes]:
             return _not_encoded
         case "gzip" | "x-gzip" | "deflate":
             return _Inflater()
-    raise FetchFailed("The answer is packed in a way that cannot be read.", evidence=repr(encoding))
-
-
-MAX_BYTES = 5_000_000
-TIMEOUT_S = 10.0
-MAX_REDIRECTS = 3
-MAX_URL_LETTERS = 4096
-_USER_AGENT = "Parley"
+    raise FetchFailed("The response has an unsupported content encoding.", evidence=repr(encoding))
 
 
 @dataclass(frozen=True, slots=True)
 class FetchResult:
-    """An answer, whatever its status; `url` is where it came from in the end."""
+    """A response of any status; `url` is the final URL after redirects."""
 
     url: str
     status: int
@@ -75,17 +73,17 @@ class FetchResult:
     body: bytes
 
     def json(self) -> Any:
-        """Return the body's JSON. Raises FetchFailed if it is none."""
+        """Return the body parsed as JSON. Raises FetchFailed if it is not JSON."""
         try:
             return json.loads(self.body)
         except (ValueError, RecursionError) as exc:
-            raise FetchFailed("The answer is not JSON.") from exc
+            raise FetchFailed("The response is not JSON.") from exc
 
 
 class GuardedHttp:
-    """Fetches public addresses: http and https, 3 redirects, 5 MB and 10 s at most, each hop checked alike.
+    """Fetches public http and https URLs with at most 3 redirects, 5 MB and 10 s; every hop is checked.
 
-    `allowed_hosts` ("name" or "name:port") may be anywhere; they are for development.
+    `allowed_hosts` ("name" or "name:port") may have any address; they are for development.
     """
 
     def __init__(self, allowed_hosts: Collection[str] = (), *, resolve: ResolveHost = system_addresses) -> None:
@@ -100,9 +98,9 @@ class GuardedHttp:
         timeout_s: float = TIMEOUT_S,
         max_bytes: int = MAX_BYTES,
     ) -> FetchResult:
-        """Fetch an address. `headers` go to its origin only.
+        """Fetch a URL. `headers` are sent to its own origin only, not to the target of a redirect.
 
-        Raises AddressRefused for one that may not be fetched, FetchFailed for one that cannot.
+        Raises AddressRefused if the URL must not be fetched, and FetchFailed if fetching fails.
         """
         import httpx2
 
@@ -116,30 +114,31 @@ class GuardedHttp:
         except (httpx2.InvalidURL, httpx2.UnsupportedProtocol) as exc:
             raise AddressRefused("This is not an http or https address.", evidence=type(exc).__name__) from exc
         except httpx2.TimeoutException as exc:
-            raise FetchFailed("The other side did not answer in time.", evidence=repr(exc)) from exc
+            raise FetchFailed("The server did not respond in time.", evidence=repr(exc)) from exc
         except httpx2.HTTPError as exc:
-            raise FetchFailed("The other side could not be reached.", evidence=repr(exc)) from exc
+            raise FetchFailed("The server could not be reached.", evidence=repr(exc)) from exc
 
 
 def _follow(client: "httpx2.Client", url: "httpx2.URL", headers: dict[str, str], *, max_bytes: int) -> FetchResult:
     origin = _origin(url)
     for _ in range(MAX_REDIRECTS + 1):
         _check(url)
-        own = headers if _origin(url) == origin else {}
-        with client.stream("GET", url, headers={"User-Agent": _USER_AGENT, "Accept-Encoding": "gzip, deflate"} | own) as response:
+        origin_headers = headers if _origin(url) == origin else {}
+        all_headers = {"User-Agent": _USER_AGENT, "Accept-Encoding": "gzip, deflate"} | origin_headers
+        with client.stream("GET", url, headers=all_headers) as response:
             if response.next_request is None:
                 encoding = response.headers.get("content-encoding", "")
                 body = read_body(response.iter_raw(), encoding=encoding, max_bytes=max_bytes)
                 return FetchResult(str(url), response.status_code, response.headers.get("content-type", ""), body)
             url = response.next_request.url
-    raise FetchFailed(f"The address leads on more than {MAX_REDIRECTS} times.")
+    raise FetchFailed(f"The address redirects more than {MAX_REDIRECTS} times.")
 
 
 def _check(url: "httpx2.URL") -> None:
     if url.scheme not in ("http", "https") or not url.host or len(str(url)) > MAX_URL_LETTERS:
         raise AddressRefused("This is not an http or https address.")
     if url.userinfo:
-        raise AddressRefused("An address with a user name or a password in it is not fetched.")
+        raise AddressRefused("An address with a user name or password is not allowed.")
 
 
 def _origin(url: "httpx2.URL") -> tuple[str, str, int | None]:

@@ -1,10 +1,10 @@
-"""Why an address was not fetched. `public_message` is for the model and the user, and names no address that was found."""
+"""Errors of a fetch. `public_message` is for the model and the user, and contains no resolved address."""
 
 from parley.errors import ParleyError
 
 
 class FetchFailed(ParleyError):
-    """The other side did not give what was asked for."""
+    """The server could not be reached or its response is unusable."""
 
     status, code = 502, "fetch_failed"
 
@@ -14,6 +14,6 @@ class FetchFailed(ParleyError):
 
 
 class AddressRefused(FetchFailed):
-    """We do not go there."""
+    """The URL is malformed or its address must not be fetched."""
 
     status, code = 422, "address_refused"

@@ -1,4 +1,4 @@
-"""Transports behind the egress filter: the check happens where sockets are opened, so no redirect and no spelling gets round it."""
+"""HTTP transports behind the egress filter, which runs where sockets are opened: no redirect or spelling can bypass it."""
 
 import ssl
 from collections.abc import Iterable
@@ -14,16 +14,16 @@ CONNECT_TIMEOUT_S = 5.0
 
 
 class GuardedTransport(httpx2.HTTPTransport):
-    """Opens connections to admitted addresses only, by no proxy; TLS is verified against the name."""
+    """Connects to admitted addresses only, without a proxy. TLS certificates are verified against the host name."""
 
     def __init__(self, egress_filter: EgressFilter, deadline: FetchDeadline) -> None:
         super().__init__(trust_env=False)
-        # httpx2 has no parameter for what httpcore2 offers; every test of the gate fails should this name change.
+        # httpx2 has no parameter for the network backend. If this private name changes, every test of the filter fails.
         self._pool._network_backend = _GuardedBackend(self._pool._network_backend, egress_filter, deadline)
 
 
 class AsyncGuardedTransport(httpx2.AsyncHTTPTransport):
-    """The same for asyncio; its user bounds the time."""
+    """The transport for asyncio; its caller limits the time."""
 
     def __init__(self, egress_filter: EgressFilter) -> None:
         super().__init__(trust_env=False)
@@ -38,7 +38,7 @@ class _GuardedBackend(httpcore2.NetworkBackend):
         self,
         host: str,
         port: int,
-        timeout: float | None = None,  # noqa: ARG002 - the deadline goes before
+        timeout: float | None = None,  # noqa: ARG002 - the deadline replaces it
         local_address: str | None = None,
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore2.NetworkStream:
@@ -56,7 +56,7 @@ class _GuardedBackend(httpcore2.NetworkBackend):
 
 
 class _DeadlineStream(httpcore2.NetworkStream):
-    """A connection whose waits end with the deadline."""
+    """A connection whose waits end at the deadline."""
 
     def __init__(self, inner: httpcore2.NetworkStream, deadline: FetchDeadline) -> None:
         self._inner, self._deadline = inner, deadline
