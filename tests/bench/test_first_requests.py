@@ -6,7 +6,7 @@ from bench.startup.first_requests import first_requests
 
 
 class Ada:
-    """Somebody who has an account."""
+    """A user with an account."""
 
     @property
     def credentials(self) -> dict[str, str]:

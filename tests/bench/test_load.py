@@ -11,7 +11,7 @@ STREAMED = '{"stream": true}'
 
 
 async def load_on(answer: bytes) -> LoadResult:
-    """Ask a server that gives this answer to every request."""
+    """Run the load generator on a server with a fixed response."""
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with suppress(asyncio.IncompleteReadError):

@@ -19,19 +19,19 @@ TEMPLATE = ROOT / "template.yaml"
 
 @pytest.fixture(scope="session")
 def stack() -> Stack:
-    """The template as the emulator and the contract read it: translated by AWS's own code."""
+    """The stack of the template, translated by AWS's own translator."""
     return load(TEMPLATE, overrides={})
 
 
 @pytest.fixture(scope="session")
 def translated() -> dict[str, Any]:
-    """The CloudFormation template that `sam deploy` would hand over."""
+    """The CloudFormation template that `sam deploy` would send."""
     return translate(source.read_source(TEMPLATE), {})
 
 
 @pytest.fixture(scope="session")
 def openapi(translated: dict[str, Any]) -> dict[str, Any]:
-    """The REST API's definition in it."""
+    """The OpenAPI definition of the REST API in the translated template."""
     body: dict[str, Any] = translated["Resources"]["Api"]["Properties"]["Body"]
     return body
 
@@ -44,7 +44,7 @@ def events() -> dict[str, dict[str, Any]]:
 
 @pytest.fixture(scope="session")
 def make_admin(auth: Function, engines: dict[DatabaseRole, Engine]) -> Callable[[Person], Person]:
-    """Makes a registered person an admin and signs them in as one."""
+    """A function that makes a registered user an admin and logs them in again."""
 
     def make_admin(person: Person) -> Person:
         with engines["owner"].begin() as connection:
@@ -56,5 +56,5 @@ def make_admin(auth: Function, engines: dict[DatabaseRole, Engine]) -> Callable[
 
 @pytest.fixture
 def admin(auth: Function, make_admin: Callable[[Person], Person]) -> Person:
-    """Somebody who has just become an admin."""
+    """A newly appointed admin."""
     return make_admin(Person.registered(auth))

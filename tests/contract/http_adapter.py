@@ -1,4 +1,4 @@
-"""A `requests` adapter that calls the functions: a request becomes the event that the gateway would send."""
+"""A `requests` adapter that calls the functions with the event that the gateway would send."""
 
 import io
 import json
@@ -22,14 +22,14 @@ BASE_URL = "http://api.example.com"
 
 
 class RouteNotFound(Exception):
-    """The gateway itself would have answered."""
+    """The request has no route, so the gateway itself would respond."""
 
 
 class FunctionAdapter(HTTPAdapter):
-    """Calls a stack's functions, guarded ones as somebody who may, and from another address each time.
+    """Calls a stack's functions, guarded operations as an authorized user, each time from a different address.
 
-    `functions` are by the template's names; `newcomer` makes a user, or an admin. Who has been signed out is followed
-    by somebody new.
+    `functions` are keyed by their names in the template. `newcomer` creates a user or an admin; a new one replaces a user
+    whose session a request has ended.
     """
 
     def __init__(self, stack: Stack, functions: Mapping[str, Function], newcomer: Callable[[bool], Person]) -> None:
@@ -39,7 +39,7 @@ class FunctionAdapter(HTTPAdapter):
         self._callers: dict[bool, Person] = {}
 
     def send(self, request: requests.PreparedRequest, *args: Any, **options: Any) -> requests.Response:
-        """Call the function of the request's route. Raises NoRoute if there is none."""
+        """Call the function of the request's route. Raises `RouteNotFound` if there is none."""
         exchange = GatewayRequest.of(_scope(request, peer=f"2001:db8:{next(self._numbers):x}::1"))
         found = self._router.find(exchange.method, exchange.path)
         if not found or not isinstance(found[0].integration, LambdaIntegration):

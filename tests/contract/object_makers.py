@@ -1,4 +1,4 @@
-"""How a user makes an object of each kind. A new `{id}` in a path needs a maker here."""
+"""Makers that create an object of each kind for a user. A new `{id}` in a path needs a maker here."""
 
 import secrets
 from collections.abc import Callable, Mapping
@@ -28,7 +28,7 @@ def _created(answer: Answer) -> Any:
 
 
 def make_conversation(functions: Functions, owner: Person) -> str:
-    """A conversation with a question and an answer in it, which has been read: in short, and for search."""
+    """A conversation with a question and an answer, summarized and indexed."""
     from functions.chat.app import engine
 
     asked = {"message": f"secret of {owner.email}", "stream": False}
@@ -41,7 +41,7 @@ def make_conversation(functions: Functions, owner: Person) -> str:
 
 
 def make_turn(functions: Functions, owner: Person) -> str:
-    """A turn that has ended, and whose user had approved a call."""
+    """A finished turn with an approved tool call."""
     from functions.chat.app import engine
 
     asked = {"message": f"secret of {owner.email}", "stream": False}
@@ -53,7 +53,7 @@ def make_turn(functions: Functions, owner: Person) -> str:
 
 
 def make_image(functions: Functions, owner: Person) -> str:
-    """An image that a message shows."""
+    """An image in a message."""
     asked = {"message": "What is this?", "images": [PNG_DATA_URL], "model": "seeing", "stream": False}
     made = _created(functions["chat"].post("/chat", asked, as_=owner))
     found = _created(functions["conversation"].get(f"/conversations/{made['conversation_id']}/messages", as_=owner))
@@ -61,7 +61,7 @@ def make_image(functions: Functions, owner: Person) -> str:
 
 
 def make_session(functions: Functions, owner: Person) -> str:
-    """A session beside the one that the owner calls with."""
+    """A second session of the owner."""
     tokens = _created(functions["auth"].post("/auth/login", {"email": owner.email, "password": PASSWORD}))
     return str(jwt.decode(tokens["access_token"], options={"verify_signature": False})["sid"])
 
@@ -72,24 +72,24 @@ def make_api_key(functions: Functions, owner: Person) -> str:
 
 
 def make_export(functions: Functions, owner: Person) -> str:
-    """An export of the owner's data, not yet written."""
+    """A pending export of the owner's data."""
     return str(_created(functions["auth"].post("/auth/me/exports", as_=owner))["id"])
 
 
 def make_memory(functions: Functions, owner: Person) -> str:
-    """A fact that the owner wrote down."""
+    """A fact stored by the owner."""
     written = {"text": f"The secret of {owner.email} is {secrets.token_hex(4)}"}
     return str(_created(functions["conversation"].post("/memories", written, as_=owner))["id"])
 
 
 def make_mcp_server(functions: Functions, owner: Person) -> str:
-    """A remote MCP server, which does not answer."""
+    """An MCP server that does not answer."""
     wish = {"name": f"s{secrets.token_hex(4)}", "url": "http://127.0.0.1:9/mcp"}
     return str(_created(functions["tools"].post("/tools/mcp-servers", wish, as_=owner))["id"])
 
 
 def make_tool(functions: Functions, owner: Person) -> str:
-    """A tool that only the owner has: one that a server of theirs was heard to offer."""
+    """A tool that only the owner has, discovered on the owner's MCP server."""
     from functions.tools.app import engine
 
     server_id = UUID(make_mcp_server(functions, owner))
@@ -105,12 +105,12 @@ def make_user(functions: Functions, owner: Person) -> str:
 
 
 def make_invite(functions: Functions, owner: Person) -> str:
-    """An invite by the owner, who is an admin."""
+    """An invite created by the owner, who is an admin."""
     return str(_created(functions["auth"].post("/admin/invites", {}, as_=owner))["id"])
 
 
 def make_document(functions: Functions, owner: Person) -> str:
-    """A document of two pieces, read."""
+    """An ingested document with two chunks."""
     from functions.ingest import app
 
     text = f"# One\n\nsecret of {owner.email}\n\n# Two\n\n{new_id()}\n"
@@ -132,7 +132,7 @@ MAKERS_BY_COLLECTION: dict[str, Maker] = {
     "/tools": make_tool,
     "/tools/mcp-servers": make_mcp_server,
 }
-# What has an id and stands in no list.
+# Objects that have an id but appear in no list.
 UNLISTED_COLLECTIONS = {"/chat/turns", "/chat/images"}
 ADMIN_MAKERS_BY_COLLECTION: dict[str, Maker] = {"/admin/users": make_user, "/admin/invites": make_invite}
 MAKERS_BY_FIELD: dict[str, Maker] = {"conversation_id": make_conversation, "document_id": make_document}

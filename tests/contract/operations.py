@@ -9,17 +9,17 @@ from urllib.parse import urlencode
 
 DOCUMENT = json.loads((Path(__file__).parents[2] / "functions" / "web" / "openapi.json").read_text())
 
-# What is an id only within the object that the path names.
+# Ids that are unique only within the object in the path.
 NESTED_IDS = {"call_id"}
 
 
-# Where `id` is the number of a message, and no object's.
+# Paths whose `id` is a message number, not an object's id.
 JSON_RPC = {"POST /mcp"}
 
 
 @dataclass(frozen=True)
 class Operation:
-    """One operation; `function` is the fixture of the function that serves it."""
+    """An operation; `function` is the fixture of the function that serves it."""
 
     method: str
     path: str
@@ -38,7 +38,7 @@ class Operation:
 
     @property
     def collection(self) -> str:
-        """What the id in the path is one of: the path before it."""
+        """The collection that the id in the path belongs to: the path before the id."""
         return self.path.partition("/{")[0]
 
     @property
@@ -46,18 +46,18 @@ class Operation:
         return "{" in self.path
 
     def id_fields(self) -> list[tuple[str, str]]:
-        """Return the fields of query and body that name an object, with their places."""
+        """Return the fields of query and body that contain an object's id, with their locations."""
         places = {"query": self.query, "body": (self.body or {}).get("properties", {})}
         named = [(place, name) for place, fields in places.items() for name, field in fields.items() if _is_id(name, field)]
         return [] if str(self) in JSON_RPC else named
 
     def url(self, id: object = "", **query: object) -> str:
-        """Fill in the path; every variable of ours is called `id`."""
+        """Fill in the path; the variable of every path is called `id`."""
         query = dict.fromkeys(self.needed, "secret") | query
         return self.path.replace("{id}", str(id)) + (f"?{urlencode(query)}" if query else "")
 
     def example(self, **fields: object) -> dict[str, Any] | None:
-        """Return a body that is valid, with these fields in it; None if it takes none."""
+        """Return a valid body with these fields, or None if the operation has no body."""
         if self.body is None:
             return None
         properties = self.body.get("properties", {})
@@ -66,7 +66,7 @@ class Operation:
 
 
 def operations() -> Iterator[Operation]:
-    """Yield all of the document's."""
+    """Yield all operations of the document."""
     for path, methods in DOCUMENT["paths"].items():
         for method, found in methods.items():
             query = {one["name"]: one["schema"] for one in found.get("parameters", ()) if one["in"] == "query"}
@@ -76,7 +76,7 @@ def operations() -> Iterator[Operation]:
 
 
 def _resolve_schema(schema: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Follow references, and take the first of several that is not null."""
+    """Follow references and return the first variant that is not null."""
     if "$ref" in schema:
         return _resolve_schema(DOCUMENT["components"]["schemas"][schema["$ref"].rpartition("/")[2]])
     if "anyOf" in schema:
@@ -93,7 +93,7 @@ def _is_object_id(name: str, schema: Mapping[str, Any]) -> bool:
 
 
 def _value(schema: Mapping[str, Any]) -> Any:
-    """Return a value of this schema."""
+    """Return a valid value of this schema."""
     schema = _resolve_schema(schema)
     if "examples" in schema:
         return schema["examples"][0]

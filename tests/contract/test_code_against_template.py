@@ -1,4 +1,4 @@
-"""Template and code agree: handlers, routes and environment variables."""
+"""Template and code are consistent: handlers, routes and environment variables."""
 
 import ast
 import importlib
@@ -24,7 +24,7 @@ HAS_NO_VECTORS = {"ANTHROPIC_API_KEY"}
 
 
 def settings_fields(name):
-    """Return the environment variables that a function's settings read."""
+    """Return the environment variables read by a function's settings."""
     module = importlib.import_module(f"functions.{name}.app")
     settings = module.settings
     fields = getattr(type(settings), "model_fields", None) or settings.__dataclass_fields__
@@ -97,7 +97,7 @@ def imports(path, name):
 
 @pytest.mark.parametrize("folder", ["functions", "layers/shared/parley"])
 def test_only_settings_read_the_environment(folder):
-    # Without settings of Pydantic, or for the models' keys.
+    # Variables read without a settings model, and keys of models.
     composing = {f"functions/{name}/app.py" for name in ("authorizer", *ASKING, *EMBEDDING)}
     allowed = composing | {"layers/shared/parley/http/streaming.py", "layers/shared/parley/settings.py"}
     readers = {str(path.relative_to(ROOT)) for path in (ROOT / folder).rglob("*.py") if "os.environ" in path.read_text()}

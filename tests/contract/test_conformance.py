@@ -1,4 +1,4 @@
-"""Generated requests, right and wrong, to every operation: no 5xx, and no answer that the document does not tell of."""
+"""Generated valid and invalid requests to every operation: no 5xx, and no response that the document does not describe."""
 
 import json
 import os
@@ -27,7 +27,7 @@ CHECKS = [
     response_headers_conformance,
     response_schema_conformance,
 ]
-# The usual run is the same each time; `make fuzz` asks more, and other things each time.
+# The normal run is deterministic; `make fuzz` sends more requests, different in each run.
 EXAMPLES = int(os.environ.get("PARLEY_FUZZ_EXAMPLES", "0"))
 THOROUGH = settings(
     max_examples=EXAMPLES or 12,
@@ -40,7 +40,7 @@ THOROUGH = settings(
 
 
 def cases():
-    """Yield each operation with right requests and, where it takes anything that can be wrong, with wrong ones."""
+    """Yield each operation with valid requests and, if it has any input, with invalid ones."""
     for path, methods in DOCUMENT["paths"].items():
         for method, operation in methods.items():
             yield path, method, GenerationMode.POSITIVE

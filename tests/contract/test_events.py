@@ -1,4 +1,4 @@
-"""The events that serve `sam local invoke` and `parley invoke`."""
+"""The event files for `sam local invoke` and `parley invoke`."""
 
 import re
 

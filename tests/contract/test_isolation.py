@@ -1,6 +1,7 @@
-"""Nobody reaches what is another's (T1): every operation of the document, every place of an id, every kind of caller.
+"""No user can reach another user's objects: every operation of the document, every position of an id, every kind of caller.
 
-The rows come from the document, so a new route is covered by itself; a new kind of object needs its maker in `objects.py`.
+The cases come from the OpenAPI document, so new routes are covered automatically. A new kind of object needs a maker in
+`object_makers.py`.
 """
 
 import json
@@ -28,9 +29,9 @@ WITH_PATH_ID = [one for one in USERS if one.has_path_id]
 WITH_FIELD_ID = [(one, place, name) for one in USERS for place, name in one.id_fields()]
 LISTS = [one for one in USERS if one.method == "GET" and not one.has_path_id]
 PAGED = [one for one in USERS if "cursor" in one.query]
-# What a token without any scope may do: be given back.
+# The only operation for a token without scopes: logging it out.
 WITHOUT_SCOPE = {"POST /auth/logout"}
-# What opens no transaction, and so learns only from the token's expiry that a session has ended: it tells of nobody.
+# Operations without a transaction learn of an ended session only by the token's expiry; they return no user's data.
 WITHOUT_SESSION = {"GET /models", "GET /v1/models"}
 KEPT_FROM_KEYS = [one for one in GUARDED if one.path.startswith(("/auth/", "/admin/"))]
 OPEN_TO_KEYS = [one for one in USERS if one not in KEPT_FROM_KEYS and str(one) not in WITHOUT_SESSION]
@@ -38,7 +39,7 @@ OPEN_TO_KEYS = [one for one in USERS if one not in KEPT_FROM_KEYS and str(one) n
 
 @dataclass(frozen=True)
 class KeyHolder(Person):
-    """Somebody who calls with an API key."""
+    """A user who calls with an API key."""
 
     @classmethod
     def of_key(cls, owner, id):
@@ -56,7 +57,7 @@ def functions(request):
 
 @pytest.fixture
 def call(functions):
-    """Send an operation's example as somebody, with this id in its path, or these fields in its query or body."""
+    """Send an operation's example as `person`, with this id in its path or these fields in its query or body."""
 
     def call(operation, as_, *, id="", query=None, body=None):
         return functions[operation.function].call(
@@ -68,24 +69,24 @@ def call(functions):
 
 @pytest.fixture(scope="module")
 def owner(functions):
-    """Somebody with two objects of every kind, and what of theirs nobody else may see."""
+    """A user with two objects of every kind, and the ids and texts that other users must not see."""
     person = Person.registered(functions["auth"])
     listed = [maker for collection, maker in MAKERS_BY_COLLECTION.items() if collection not in UNLISTED_COLLECTIONS]
     ids = [maker(functions, person) for maker in listed for _ in range(2)]
-    # A second line of usage: the model's server is not there, but the call of it is.
+    # A second line of usage: the call is metered although the model's server is unreachable.
     functions["chat"].post("/chat", {"message": "hello", "model": "priced"}, as_=person)
     return person, [*ids, str(person.id), person.email, person.claims["sid"]]
 
 
 def told(answer):
-    """Return status and code, the code in our words where the answer has OpenAI's form."""
+    """Return status and code; a code in OpenAI's format is translated to Parley's."""
     if "error" not in answer.json:
         return answer.status, answer.json["code"]
     return answer.status, {"invalid_api_key": "unauthorized"}.get(code := answer.json["error"]["code"], code)
 
 
 def same(answer):
-    """What two answers to different people must have in common: all but the request's id."""
+    """Return the parts of a response that must be equal for different users: all except the request id."""
     return answer.status, answer.json | {"request_id": ""}
 
 

@@ -1,4 +1,4 @@
-"""The one document of all functions: current, valid, and true to the template."""
+"""The OpenAPI document of all functions: current, valid, and consistent with the template."""
 
 import json
 
@@ -14,32 +14,32 @@ PROBLEM = "application/problem+json"
 
 
 def answer(operation, status):
-    """Return an answer, through its reference."""
+    """Return a response with its reference resolved."""
     found = operation["responses"][str(status)]
     return DOCUMENT["components"]["responses"][found["$ref"].rpartition("/")[2]] if "$ref" in found else found
 
 
-# What is wrong with a message is said as the protocol has it; who may not send one reads a problem document.
+# Invalid MCP messages get the protocol's own errors; only requests without authorization get problem documents.
 JSON_RPC = {"POST /mcp"}
 
 
 def is_openais(name):
-    """Whether an operation speaks OpenAI's form: its own errors are no problem documents, the gateway's are."""
+    """Return whether an operation's own errors have OpenAI's format; the gateway's are problem documents in any case."""
     return name.partition(" ")[2].startswith("/v1/")
 
 
 def codes(operation, status):
-    """Return the codes that a problem of this status may have."""
+    """Return the possible codes of a problem with this status."""
     return set(answer(operation, status)["content"][PROBLEM]["schema"]["allOf"][1]["properties"]["code"]["enum"])
 
 
 def errors(operation):
-    """Return the statuses of an operation's errors, of whatever form."""
+    """Return the statuses of an operation's errors, in any format."""
     return {int(status) for status in operation["responses"] if int(status) >= 400}
 
 
 def refused(operation):
-    """Return the statuses of an operation's problems."""
+    """Return the statuses of an operation's problem documents."""
     return {int(status) for status in operation["responses"] if PROBLEM in answer(operation, status).get("content", {})}
 
 

@@ -1,4 +1,4 @@
-"""What the functions may do on AWS, beside what their code does there. Read from the translated template."""
+"""The functions' permissions on AWS compared with the calls in their code, read from the translated template."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""Pins: every group of pyproject.toml is compiled, hashed and names no registry."""
+"""Pins: every group of pyproject.toml is compiled, with hashes and without registry addresses."""
 
 import re
 import subprocess

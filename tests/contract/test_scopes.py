@@ -1,4 +1,4 @@
-"""What a token without the right scope may call: nothing but logging itself out."""
+"""A token without the required scope may only log itself out."""
 
 from dataclasses import replace
 from uuid import UUID
@@ -80,7 +80,7 @@ WITHOUT = {"POST /auth/logout"}
 
 @pytest.fixture
 def ask(stack, request, admin):
-    """Call a route as somebody whose role is no hindrance, with a token of these scopes."""
+    """Call a route as an admin, so that the role never matters, with a token of these scopes."""
     serving = {f"{r.method} {r.path}": r.integration.function for r in stack.api.routes if isinstance(r.integration, LambdaIntegration)}
 
     def ask(route, scopes):
@@ -93,7 +93,7 @@ def ask(stack, request, admin):
 
 
 def code_of(answer):
-    """Return the code of an error, a problem document or one in OpenAI's form."""
+    """Return the code of an error, in a problem document or in OpenAI's format."""
     return answer.json.get("error", answer.json)["code"]
 
 

@@ -1,4 +1,4 @@
-"""What must hold of the template as it is deployed. Not run on AWS: read from the translated template."""
+"""Required properties of the deployed template, read from the translated template; nothing runs on AWS."""
 
 import json
 import re

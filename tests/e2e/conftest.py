@@ -1,4 +1,4 @@
-"""The whole stack, started as a person starts it, and driven over HTTP."""
+"""The whole stack, started by `parley up` and driven over HTTP."""
 
 import os
 import secrets
@@ -55,7 +55,7 @@ dimensions = 64
 
 
 class Stack:
-    """A running `parley up` with options, and a client of it. `sources` is the copy of the product that it runs, if it has one."""
+    """A `parley up` process and an HTTP client for it. `sources` is the copy of the product that it runs, else the checkout."""
 
     def __init__(self, data: Path, models: Path, *options: str, sources: Path = ROOT) -> None:
         self.data, self.port, self.sources = data, free_port(), sources
@@ -85,10 +85,10 @@ class Stack:
         self.http.close()
 
     def kill(self) -> None:
-        """End the emulator and all that it started as a power cut would."""
+        """Kill the emulator and all its descendants, like a power cut."""
         pids = [self.process.pid, *descendants(self.process.pid)]
         for pid in pids:
-            with suppress(ProcessLookupError):  # it may have died with its parent
+            with suppress(ProcessLookupError):  # it may have died together with its parent
                 os.kill(pid, signal.SIGKILL)
         self.process.wait()
         self.output.close()
@@ -105,12 +105,12 @@ class Stack:
         raise AssertionError((self.data.parent / "up.log").read_text())
 
     def stop_postgres(self) -> None:
-        """Kill the database and keep it from starting again."""
+        """Kill the database and prevent its restart."""
         (self.data / "postgres" / "PG_VERSION").rename(self.data / "PG_VERSION.away")
         os.kill(self.status()["services"]["postgres"]["pid"], signal.SIGKILL)
 
     def restore_postgres(self) -> None:
-        """Let the emulator start it again."""
+        """Allow the emulator to restart the database."""
         (self.data / "PG_VERSION.away").rename(self.data / "postgres" / "PG_VERSION")
 
     def status(self) -> dict[str, Any]:
@@ -131,7 +131,7 @@ class Stack:
 
 
 class Client:
-    """A signed-in user."""
+    """A logged-in user."""
 
     def __init__(self, http: httpx2.Client, email: str, token: str) -> None:
         self._http, self.email, self.headers = http, email, {"Authorization": f"Bearer {token}"}
@@ -156,7 +156,7 @@ class Client:
 
 
 def copy_of_sources(folder: Path) -> Path:
-    """Copy what `parley up` runs."""
+    """Copy the sources that `parley up` runs."""
     for name in ("functions", "layers"):
         shutil.copytree(ROOT / name, folder / name)
     shutil.copy(ROOT / "template.yaml", folder)
@@ -191,14 +191,14 @@ def vendor() -> Iterator[Vendor]:
 
 @pytest.fixture(scope="session")
 def open_meteo() -> Iterator[OpenMeteo]:
-    """A stand-in of the weather's service."""
+    """A fake weather service."""
     with running_open_meteo() as running:
         yield running
 
 
 @contextmanager
 def running_stack(vendor: Vendor, *options: str) -> Iterator[Stack]:
-    """Run a copy of the product, which a test may change."""
+    """Run a copy of the product that a test may change."""
     with TemporaryDirectory(prefix="parley-e2e-") as folder:
         models = Path(folder) / "models.toml"
         models.write_text(MODELS.format(url=vendor.url))
@@ -211,14 +211,14 @@ def running_stack(vendor: Vendor, *options: str) -> Iterator[Stack]:
 
 @pytest.fixture(scope="session")
 def stack(vendor: Vendor, open_meteo: OpenMeteo) -> Iterator[Stack]:
-    """One stack for all tests that leave it running, or start it again."""
+    """A session-wide stack, for tests that leave it running or restart it."""
     with running_stack(vendor, *open_meteo.options) as running:
         yield running
 
 
 @pytest.fixture
 def own_stack(vendor: Vendor) -> Iterator[Stack]:
-    """A stack for a test that disturbs it."""
+    """A separate stack, for a test that breaks it."""
     with running_stack(vendor) as running:
         yield running
 

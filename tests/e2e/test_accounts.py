@@ -1,4 +1,4 @@
-"""Accounts over real HTTP: through the gateway, the queue, the mail and the bucket of the running stack."""
+"""Accounts over real HTTP, with the gateway, queue, mail and bucket of the running stack."""
 
 import re
 

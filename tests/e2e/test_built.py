@@ -1,4 +1,4 @@
-"""What gets deployed, built for this machine and run as on Lambda."""
+"""The deployment artefacts, built for this machine and run as on Lambda."""
 
 import asyncio
 import json
@@ -33,8 +33,8 @@ pytestmark = [
 NOWHERE: set[str] = set()
 HTTP = {"AuthFunction", "ChatFunction", "ConversationFunction", "DocumentsFunction", "HealthFunction", "ToolsFunction", "WebFunction"}
 DATABASE = HTTP - {"WebFunction"} | {"IngestFunction", "MigrateFunction", "SummarizeFunction", "UpkeepFunction"}
-# Where a module may be loaded once a handler has been imported; what is missing here may be loaded anywhere.
-# Of botocore, Powertools loads the empty package, to see whether it is there.
+# The functions whose handlers may load each module on import; modules that are not listed may be loaded anywhere.
+# Powertools loads botocore's empty top-level package to see whether it is installed.
 ALLOWED = {
     "alembic": {"MigrateFunction"},
     "anthropic": NOWHERE,
@@ -65,7 +65,7 @@ print(json.dumps({"files": files, "cached": module.__spec__.cached, "code": modu
 
 @dataclass
 class Built:
-    """A built stack and what the build printed."""
+    """A built stack and the output of the build."""
 
     tree: BuildTree
     output: str
@@ -79,7 +79,7 @@ class Built:
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
-    """The stack, built for this machine."""
+    """The stack built for this machine."""
     subprocess.run(["make", "runtime"], cwd=ROOT, check=True, capture_output=True)
     folder = tmp_path_factory.mktemp("built")
     command = [
@@ -99,7 +99,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
 
 @pytest.fixture(scope="module")
 def built_stack(built: Built, vendor: Any) -> Iterator[Stack]:
-    """The built stack, running."""
+    """The running built stack."""
     with TemporaryDirectory(prefix="parley-built-") as folder:
         models = Path(folder) / "models.toml"
         models.write_text(MODELS.format(url=vendor.url))
@@ -111,7 +111,7 @@ def built_stack(built: Built, vendor: Any) -> Iterator[Stack]:
 
 @pytest.fixture(scope="module")
 def imported(built: Built) -> Any:
-    """Import a handler as Lambda does, in an interpreter of its own, once each; return what it loaded."""
+    """Import a handler as Lambda does, in a separate interpreter; return the loaded modules. Results are cached."""
     done: dict[str, dict[str, Any]] = {}
 
     def of(name: str) -> dict[str, Any]:
@@ -179,7 +179,7 @@ async def answer_of(function: Function) -> Any:
 
 
 class Silent:
-    """A journal that keeps nothing."""
+    """A log that discards everything."""
 
     def output(self, function: str, text: str) -> None: ...
 

@@ -1,4 +1,4 @@
-"""`parley documents` against the whole stack: from a file to what is found in it, and to nothing again."""
+"""`parley documents` against the whole stack: add, search, and remove a file."""
 
 import json
 

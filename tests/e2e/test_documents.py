@@ -1,4 +1,4 @@
-"""A handbook is uploaded, read and asked about: the answer leads to the page that it cites."""
+"""A handbook is uploaded, ingested and queried, and the answer cites the page of its source."""
 
 import pytest
 

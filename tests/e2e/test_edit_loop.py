@@ -1,4 +1,4 @@
-"""The product while it is being worked on: edits run at once, and nobody's answer is cut off."""
+"""Reload of the product's own code: edits take effect at once, and running answers continue."""
 
 import threading
 import time
@@ -16,13 +16,13 @@ from tests.support.time_limits import HANG_S
 
 
 class EditableStack:
-    """A running stack and the copy of the sources that it runs."""
+    """A running stack and its copy of the sources."""
 
     def __init__(self, stack: Stack, sources: Path) -> None:
         self.stack, self.sources = stack, sources
 
     def append(self, name: str, text: str) -> str:
-        """Add a line to a file and return what it held before."""
+        """Append a line to a file and return the previous content."""
         before = (self.sources / name).read_text()
         (self.sources / name).write_text(f"{before}{text}\n")
         return before
@@ -36,7 +36,7 @@ class EditableStack:
 
 @pytest.fixture
 def editable(vendor: Any) -> Iterator[EditableStack]:
-    """The product, copied and running."""
+    """A copy of the product, running."""
     with TemporaryDirectory(prefix="parley-edit-") as folder:
         sources, models = copy_of_sources(Path(folder) / "sources"), Path(folder) / "models.toml"
         models.write_text(MODELS.format(url=vendor.url))

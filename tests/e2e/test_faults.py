@@ -29,7 +29,7 @@ def test_a_garbled_token_is_401(stack, header):
 
 
 def test_an_expired_token_is_401(stack, ada):
-    """A token of this stack's own key, signed an hour ago."""
+    """The token is signed by the stack's own key, an hour ago."""
     import json
 
     import jwt

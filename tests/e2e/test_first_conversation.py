@@ -49,7 +49,8 @@ def test_every_event_of_the_repository_can_be_invoked(stack):
     names = {function["handler"].split(".")[1]: function["name"] for function in stack.status()["functions"]}
     for path in sorted((Path(__file__).parents[2] / "events").glob("*.json")):
         arguments = ["invoke", names[path.stem.split("_")[0]], "-e", str(path), "--port", str(stack.port)]
-        done = CliRunner(mix_stderr=False).invoke(main, arguments, prog_name="parley")  # in this process: there are many events
+        # In this process, because a process per event would be slow.
+        done = CliRunner(mix_stderr=False).invoke(main, arguments, prog_name="parley")
         refused = path.stem == "authorizer_token"
         assert done.exit_code == int(refused), (path.name, done.stderr)
         assert not refused or "Unauthorized" in done.stderr

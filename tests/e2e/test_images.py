@@ -1,4 +1,4 @@
-"""Images over real HTTP: to the vendor, and back to their user."""
+"""Images over real HTTP: sent to the vendor, and returned to their user."""
 
 from tests.fakes.vendor import streams
 from tests.support.images import PNG_BYTES, PNG_DATA_URL

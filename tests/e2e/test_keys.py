@@ -1,4 +1,7 @@
-"""Rotation on the running stack, as a person does it. What takes minutes is tried with a moved clock in tests/functions/authorizer."""
+"""Key rotation on the running stack, by the command line.
+
+Steps that take minutes are tested with a fake clock in tests/functions/authorizer.
+"""
 
 import time
 

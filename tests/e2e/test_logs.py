@@ -1,4 +1,4 @@
-"""What must never stand in a log, whatever is sent."""
+"""Secrets and personal data never appear in a log."""
 
 import time
 
@@ -8,7 +8,7 @@ PASSWORD, PROMPT, ANSWER = "canary-password-7c1f", "canary-prompt-7c1f", "canary
 
 
 def logged(stack):
-    time.sleep(0.3)  # the workers' last lines are on their way to the files
+    time.sleep(0.3)  # the workers' last lines may not be in the files yet
     return (
         "".join(path.read_text(errors="replace") for path in (stack.data / "logs").glob("*")) + (stack.data.parent / "up.log").read_text()
     )

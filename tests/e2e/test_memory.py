@@ -1,4 +1,4 @@
-"""A week of conversations: what is told is remembered, corrected and forgotten. A day is a conversation; the schedule is fired by hand."""
+"""Memory over a week: facts are remembered, corrected and forgotten. Each day is a conversation; the schedule is run on demand."""
 
 import threading
 
@@ -11,7 +11,7 @@ LISBON, PORTO = "The user lives in Lisbon.", "The user lives in Porto."
 
 
 def say(ada, message, **options):
-    """Return the events of a turn of the offline model in a new conversation, and the conversation's id."""
+    """Take a turn with the offline model in a new conversation; return its events and the conversation's id."""
     with ada.stream({"message": message, "model": "offline", **options}) as response:
         events = list(events_of(response))
     assert events[-1][1] == "turn.completed", events[-1]
@@ -19,14 +19,14 @@ def say(ada, message, **options):
 
 
 def fire(stack):
-    """Fire the schedule; return what it tells of its work."""
+    """Run the schedule and return its result."""
     answer = stack.http.post("/_local/schedules/SummarizeSchedule", timeout=HANG_S)
     assert answer.status_code == 200, answer.text
     return answer.json()
 
 
 def told(stack, ada, message, **options):
-    """Tell something, and let the night's work be done; return the conversation's id."""
+    """Send a message and run the schedule; return the conversation's id."""
     _, conversation_id = say(ada, message, **options)
     fire(stack)
     return conversation_id

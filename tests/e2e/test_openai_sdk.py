@@ -28,7 +28,7 @@ def sdk(stack, ada):
 
 
 def calls(*ids):
-    """A streamed answer that calls `add` for each id, at once."""
+    """A streamed answer with parallel calls of `add`, one per id."""
 
     def piece(delta, finish=None):
         return b"data: " + json.dumps({"choices": [{"index": 0, "delta": delta, "finish_reason": finish}]}).encode() + b"\n\n"
@@ -176,7 +176,7 @@ FREE = ASK | {"model": "offline"}
 
 @pytest.fixture(scope="module")
 def tight(vendor):
-    """A stack that lets a user ask little and spend next to nothing."""
+    """A stack with a low rate limit and a minimal budget."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PARLEY_RATE_PER_MINUTE", str(RATE))
         patch.setenv("PARLEY_BUDGET_USD", "0.000001")
@@ -185,7 +185,7 @@ def tight(vendor):
 
 
 def use_up(client):
-    """Ask until the minute's requests are spent, and return the refusal."""
+    """Send requests until the rate limit refuses one, and return the error."""
     with pytest.raises(openai.RateLimitError) as caught:
         for _ in range(3 * RATE):
             client.with_options(max_retries=0).chat.completions.create(**FREE)

@@ -7,7 +7,7 @@ from tests.support.time_limits import HANG_S, wait_until
 
 
 def events_of(response):
-    """Yield (name, data) as they arrive."""
+    """Yield (name, data) of each event as it arrives."""
     name = None
     for line in response.iter_lines():
         if line.startswith("event: "):

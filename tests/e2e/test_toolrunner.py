@@ -1,4 +1,4 @@
-"""The tool runner in the whole stack, called as chat calls it."""
+"""The tool runner in the whole stack, invoked as chat does it."""
 
 import json
 

@@ -109,7 +109,7 @@ def test_the_terminal_shows_both_calls_and_the_answer(stack, monkeypatch):
 
 @pytest.fixture
 def letters(stack, ada):
-    """A plugin that is dropped into the running stack; its tool sends letters."""
+    """A plugin, added to the running stack, with a tool that sends letters."""
     file = stack.sources / "functions" / "toolrunner" / "plugins" / "letters.py"
     file.write_text(LETTERS)
     wait_for_letters(ada)

@@ -1,4 +1,4 @@
-"""Turns over real HTTP: stopped, resumed, repeated, and outliving their worker's death."""
+"""Turns over real HTTP: stopped, followed by another worker, repeated, and interrupted by a killed worker."""
 
 import json
 import os
@@ -13,7 +13,7 @@ from tests.support.time_limits import HANG_S
 
 
 def events_of(response):
-    """Yield (id, name, data) as they arrive."""
+    """Yield (id, name, data) of each event as it arrives."""
     number = name = None
     for line in response.iter_lines():
         if line.startswith("id: "):
@@ -32,7 +32,7 @@ def workers_of(stack, function):
 def environment_of(pid):
     try:
         return Path(f"/proc/{pid}/environ").read_bytes()
-    except PermissionError:  # the worker that reads documents is closed to all but root
+    except PermissionError:  # only root can read the parser process of ingestion
         return b""
 
 
@@ -41,7 +41,7 @@ def text_of(events):
 
 
 def stopped(ada, vendor):
-    """Stop a turn whose model is silent; return its last event and how long it took."""
+    """Stop a turn whose model is silent; return the turn's id, its last event and the seconds it took."""
     silence = threading.Event()
     vendor.script = streams("half an ", "answer", before=lambda index: index and silence.wait(HANG_S))
     with ada.stream({"message": "hello"}) as response:
@@ -60,7 +60,7 @@ def test_a_stop_ends_the_stream_within_a_second(ada, vendor):
 
     assert {(name, data["reason"]) for _, name, data, _ in found} == {("turn.stopped", "requested")}
     assert {ada.get(f"/chat/turns/{turn_id}").json()["text"] for turn_id, *_ in found} == {"half an "}
-    assert min(took_s for *_, took_s in found) < 1  # the machine may be busy with something else, but not always
+    assert min(took_s for *_, took_s in found) < 1  # the minimum, because other load may slow down some of the tries
 
 
 def test_who_lost_the_connection_reads_the_rest_from_another_worker(stack, ada, vendor):
@@ -105,14 +105,14 @@ def test_a_second_turn_of_a_conversation_is_refused_or_waits(ada, vendor):
 
 
 def test_a_turn_whose_worker_is_killed_is_interrupted_within_a_minute(own_stack, vendor):
-    """By the watchdog alone: nobody looks at the turn, only at the messages."""
+    """The watchdog alone interrupts the turn: the test requests the messages, never the turn."""
     ada, silence = own_stack.register(), threading.Event()
     vendor.script = streams("half an ", "answer", before=lambda index: index and silence.wait(HANG_S))
     with ada.stream({"message": "hello"}) as response:
         events = events_of(response)
         conversation_id = next(events)[2]["conversation_id"]
         next(events)
-        time.sleep(1.2)  # for a tick
+        time.sleep(1.2)  # a heartbeat must have logged the text
         for pid in workers_of(own_stack, "ChatFunction"):
             os.kill(pid, signal.SIGKILL)
     ends = time.monotonic() + 60

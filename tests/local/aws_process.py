@@ -1,4 +1,4 @@
-"""The emulator's AWS services in their own process, called by their wire formats."""
+"""The AWS stand-in in its own process, called by the services' wire formats."""
 
 import os
 import signal
@@ -20,7 +20,7 @@ _TARGETS = {"ssm": "AmazonSSM", "sqs": "AmazonSQS"}
 
 @dataclass
 class AwsProcess:
-    """The running process; the test process's own boto3 is under moto already."""
+    """The running process. It is called without boto3, which moto patches in the test process."""
 
     url: str
     process: subprocess.Popen[bytes]
@@ -28,7 +28,7 @@ class AwsProcess:
     @classmethod
     @contextmanager
     def started(cls, folder: Path) -> Iterator[Self]:
-        """Run the process until the end, which is a kill."""
+        """Run the process until the end of the block, then kill it."""
         port = free_port()
         process = subprocess.Popen([sys.executable, "-m", "local.services.fake_aws.server", "--port", str(port), "--folder", str(folder)])
         cloud = cls(f"http://127.0.0.1:{port}", process)
@@ -40,12 +40,12 @@ class AwsProcess:
             process.wait()
 
     def call(self, service: str, action: str, **fields: Any) -> Any:
-        """Return what a call of SSM or SQS answers."""
+        """Call an action of SSM or SQS and return the response."""
         headers = {"X-Amz-Target": f"{_TARGETS[service]}.{action}", "Content-Type": "application/x-amz-json-1.1"}
         return self.request(service, "POST", "/", json=fields, headers=headers).json()
 
     def request(self, service: str, method: str, path: str, *, headers: dict[str, str] | None = None, **options: Any) -> httpx2.Response:
-        """Return the answer to a request that is signed for the service."""
+        """Send a request signed for the service and return the response."""
         scope = f"AWS4-HMAC-SHA256 Credential=x/20260101/us-east-1/{service}/aws4_request, SignedHeaders=host, Signature=x"
         return httpx2.request(method, self.url + path, headers={"Authorization": scope} | (headers or {}), **options)
 
@@ -53,7 +53,7 @@ class AwsProcess:
         return httpx2.get(f"{self.url}/_local/state").json()
 
     def receive(self, queue: str, **more: Any) -> list[Any]:
-        """Return the messages that the queue gives."""
+        """Receive messages from the queue."""
         found: list[Any] = self.call("sqs", "ReceiveMessage", QueueUrl=queue, AttributeNames=["All"], **more).get("Messages", [])
         return found
 

@@ -1,4 +1,4 @@
-"""The emulator on its own test stack, once for all tests: real HTTP, real workers."""
+"""A session-wide emulator with the test stack, real HTTP and real workers."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,12 +14,12 @@ STACK = Path(__file__).parent / "stack" / "template.yaml"
 
 @pytest.fixture(scope="session")
 def stack() -> Stack:
-    """The test stack, translated."""
+    """The translated test stack."""
     return load(STACK, overrides={})
 
 
 @pytest.fixture(scope="session")
 def running(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningEmulator]:
-    """The test stack, served."""
+    """The running test stack."""
     with RunningEmulator.started(stack, logs=tmp_path_factory.mktemp("logs")) as found:
         yield found

@@ -1,4 +1,4 @@
-"""An emulator in a thread of the test process."""
+"""Run an emulator in a thread of the test process."""
 
 import asyncio
 import io
@@ -28,7 +28,7 @@ from tests.support.time_limits import HANG_S
 
 @dataclass
 class RunningEmulator:
-    """The emulator, a client for it, and what it wrote to its terminal."""
+    """A running emulator, a client for it, and its terminal output."""
 
     url: str
     client: httpx2.Client

@@ -1,4 +1,4 @@
-"""The name of the program, as a person types it."""
+"""The command that messages suggest to the developer."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from local.console import command_as_typed
 
 @pytest.fixture
 def script(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A `parley` in the environment of the current folder, which is not on the PATH."""
+    """A `parley` script in the virtual environment of the current folder, which is not on the PATH."""
     script = tmp_path / ".venv" / "bin" / "parley"
     script.parent.mkdir(parents=True)
     script.touch(mode=0o755)

@@ -1,4 +1,4 @@
-"""What the emulator has beside the API: invoking, status, schedules."""
+"""The control API: invoke, status, schedules."""
 
 import json
 import subprocess

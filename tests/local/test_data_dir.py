@@ -1,4 +1,4 @@
-"""The data folder."""
+"""The data directory."""
 
 import stat
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""AWS's services, and what outlives them."""
+"""The AWS stand-in, and its state after a restart."""
 
 import io
 import stat
@@ -187,7 +187,7 @@ def test_only_what_changes_something_is_written(shelf: str, environ: dict[str, A
 
 
 def test_receiving_is_a_change_and_counting_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("moto.sqs.models.Condition", None)  # which the shelf makes of its lock
+    monkeypatch.setattr("moto.sqs.models.Condition", None)  # the snapshot replaces it by a condition on its lock
     shelf = SqsSnapshot(UNUSED, RLock())
 
     assert shelf.changes(request("sqs", "AmazonSQS.ReceiveMessage"))

@@ -1,4 +1,4 @@
-"""What of the functions' output the terminal shows."""
+"""The functions' output on the terminal."""
 
 import io
 import json

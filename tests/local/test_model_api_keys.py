@@ -1,4 +1,4 @@
-"""Which of the developer's keys functions may see."""
+"""The model API keys of the developer that functions get."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""What this machine offers the template."""
+"""Template parameters and environment variables from this machine."""
 
 from collections.abc import Mapping
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Making artefacts small and quick, and telling whether they can run here."""
+"""Build artefacts: duplicates removed, compiled, measured, and checked to run on this machine."""
 
 import importlib.util
 import os
@@ -13,7 +13,7 @@ from local.sam_build.tree import BuildTree, BuildUnusable, check_runnable, newer
 
 
 def install(folder: Path, name: str, version: str, *files: str) -> None:
-    """Put a distribution with these files into a folder, as an installer would."""
+    """Install a distribution with these files into a folder."""
     info = folder / f"{name}-{version}.dist-info"
     info.mkdir(parents=True)
     for file in files:
@@ -61,7 +61,7 @@ def test_nothing_outside_of_the_artefact_is_touched(tmp_path: Path) -> None:
 
 @pytest.fixture
 def tree(tmp_path: Path) -> BuildTree:
-    """A build of one function and one layer."""
+    """A built stack with one function and one layer."""
     (tmp_path / "build" / "OneFunction").mkdir(parents=True)
     (tmp_path / "build" / "OneFunction" / "app.py").write_text("def handler(event, context):\n    return 1\n")
     (tmp_path / "build" / "OneLayer" / "python").mkdir(parents=True)

@@ -1,4 +1,4 @@
-"""`parley up` as a process: start, services, stop, and being killed."""
+"""`parley up` as a process: start, services, stop and kill."""
 
 import json
 import os
@@ -28,7 +28,7 @@ from tests.support.time_limits import HANG_S
 
 @dataclass
 class Up:
-    """One run of the command."""
+    """A run of the command."""
 
     process: subprocess.Popen[str]
     url: str

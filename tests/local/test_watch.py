@@ -1,4 +1,4 @@
-"""The edit loop on a stack of its own: what is saved runs, and what runs already is left alone."""
+"""Reload on save: saved changes take effect, and running requests are undisturbed."""
 
 import shutil
 import threading
@@ -52,7 +52,7 @@ ROUTE = "\n        More: {Type: Api, Properties: {RestApiId: !Ref Api, Path: /mo
 
 
 class Edited:
-    """A running stack and the folder that it is made from."""
+    """A running stack and its source folder."""
 
     def __init__(self, running: RunningEmulator, folder: Path) -> None:
         self.running, self.folder = running, folder
@@ -64,20 +64,20 @@ class Edited:
         return self.get(path).split()[-1]
 
     def save(self, name: str, text: str) -> None:
-        """Replace a file as editors do."""
+        """Replace a file as editors do, by renaming a new one."""
         draft = self.folder / f"{name}~"
         draft.write_text(text)
         draft.replace(self.folder / name)
 
     def says(self, text: str) -> bool:
-        """Wait for a text in the terminal; what stands there instead is the error."""
+        """Wait for a text on the terminal; fail with the terminal's content."""
         assert eventually(lambda: text in self.running.terminal.getvalue()), self.running.terminal.getvalue()
         return True
 
 
 @pytest.fixture
 def edited(tmp_path: Path) -> Iterator[Edited]:
-    """A stack of two functions and one that streams, with a layer."""
+    """A running stack with two functions, a streaming function and a layer."""
     folder = tmp_path / "stack"
     for name in ("one", "two", "stream", "shared"):
         (folder / name).mkdir(parents=True)
@@ -89,7 +89,7 @@ def edited(tmp_path: Path) -> Iterator[Edited]:
     stack = load(folder / "template.yaml", overrides={})
     with RunningEmulator.started(stack, logs=tmp_path / "logs", watching=folder / "template.yaml") as running:
         assert eventually(lambda: all(pool.states()["idle"] for pool in running.emulator.fleet.pools.values()))
-        time.sleep(0.2)  # the watcher has begun by then
+        time.sleep(0.2)  # the watcher has started by then
         yield Edited(running, folder)
 
 

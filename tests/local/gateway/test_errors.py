@@ -1,4 +1,4 @@
-"""The gateway's own answers."""
+"""The gateway's own error responses."""
 
 import json
 

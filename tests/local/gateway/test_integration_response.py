@@ -1,4 +1,4 @@
-"""What functions answer, as API Gateway takes it."""
+"""API Gateway's handling of functions' responses."""
 
 import asyncio
 import base64

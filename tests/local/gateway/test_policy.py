@@ -1,4 +1,4 @@
-"""Policies of authorizers."""
+"""Authorizer policies."""
 
 from typing import Any
 

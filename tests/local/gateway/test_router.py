@@ -1,4 +1,4 @@
-"""Which route a request takes."""
+"""Route matching."""
 
 import pytest
 

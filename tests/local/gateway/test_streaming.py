@@ -1,4 +1,4 @@
-"""Streamed answers over HTTP."""
+"""Streamed responses over HTTP."""
 
 from pathlib import Path
 

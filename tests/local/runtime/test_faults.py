@@ -1,4 +1,4 @@
-"""Functions that fail, over HTTP."""
+"""Failing functions over HTTP."""
 
 from pathlib import Path
 

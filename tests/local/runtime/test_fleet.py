@@ -1,4 +1,4 @@
-"""A fleet of real workers, and who of them starts first."""
+"""A fleet with real workers, and the order in which they start."""
 
 import asyncio
 from pathlib import Path
@@ -19,7 +19,7 @@ def function(folder: Path, name: str) -> Function:
 
 
 async def imports_of(fleet: Fleet, log: Quiet, edited: str) -> list[str]:
-    """Return the order in which the functions are imported, where one is edited right after the start."""
+    """Return the order in which the functions are imported if one is edited right after the start."""
     try:
         starting = asyncio.create_task(fleet.warm(list(fleet.pools)))
         await asyncio.sleep(0)

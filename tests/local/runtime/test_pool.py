@@ -1,4 +1,4 @@
-"""Pools of real workers."""
+"""Pools with real worker processes."""
 
 import asyncio
 import json
@@ -16,7 +16,7 @@ from tests.local.running_emulator import eventually
 
 
 class Quiet:
-    """A journal that only remembers."""
+    """A log that records its lines."""
 
     def __init__(self) -> None:
         self.lines: list[str] = []
@@ -28,7 +28,7 @@ class Quiet:
 
 
 def with_pool(function: Function, test: Callable[[Pool], Awaitable[Any]], *, size: int = 10) -> Any:
-    """Run an async test with a pool that is gone afterwards."""
+    """Run an async test with a pool and stop the pool afterwards."""
 
     async def run() -> Any:
         pool = Pool(function, spec=launch_from_sources(function), extra_environment={}, log=Quiet(), size=size)
@@ -138,7 +138,7 @@ def test_stopping_leaves_no_process_not_even_a_grandchild(tmp_path: Path) -> Non
 
 
 def is_alive(process: int) -> bool:
-    """Return whether a process runs; one that only waits to be reaped does not."""
+    """Return whether a process runs; a zombie does not count."""
     try:
         return " Z " not in Path(f"/proc/{process}/stat").read_text()
     except FileNotFoundError:

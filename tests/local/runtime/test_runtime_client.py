@@ -1,4 +1,4 @@
-"""Workers where AWS's native runtime client is not built: the one in Python does the same."""
+"""The Python stand-in for AWS's native runtime client behaves like the native module."""
 
 import json
 import os
@@ -47,7 +47,7 @@ print(json.dumps(results))
 
 
 class Recorder(BaseHTTPRequestHandler):
-    """A Runtime API that takes everything except what is for `refused`, and remembers it."""
+    """A Runtime API that records all requests and refuses those for the invocation `refused`."""
 
     protocol_version = "HTTP/1.1"
     requests: list[Any]
@@ -79,7 +79,7 @@ class Recorder(BaseHTTPRequestHandler):
 
 
 def exercise(path: str, sent: dict[str, str]) -> tuple[Any, list[Any], int]:
-    """Make every call with the client that is found on `path`; return the results, the requests and the number of connections."""
+    """Make every call with the client found on `path`; return the results, the requests and the number of connections."""
     recorder = type("Recorded", (Recorder,), {"requests": [], "connections": set(), "sent": sent})
     with ThreadingHTTPServer(("127.0.0.1", 0), recorder) as server:
         threading.Thread(target=server.serve_forever).start()
@@ -118,7 +118,7 @@ def test_it_returns_sends_and_raises_what_the_native_client_does(sent: dict[str,
 
 @pytest.fixture(scope="module")
 def workers(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningEmulator]:
-    """The test stack on workers with the client in Python."""
+    """The test stack on workers with the Python client."""
     with RunningEmulator.started(
         stack, logs=tmp_path_factory.mktemp("logs"), launch_spec_of=partial(launch_from_sources, wants_stand_in=True)
     ) as found:

@@ -1,4 +1,4 @@
-"""One form for what `parley invoke` and `sam local invoke` say."""
+"""One form for the results of `parley invoke` and `sam local invoke`."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What becomes of the two answers to an event."""
+"""The comparison of two answers to an event."""
 
 import asyncio
 
@@ -12,7 +12,7 @@ STEP = ScenarioStep("chat_message", "{}")
 
 
 class FakeSam:
-    """Answers what it was given, or fails by it."""
+    """Returns the given answer, or raises it if it is an exception."""
 
     def __init__(self, result):
         self.result = result

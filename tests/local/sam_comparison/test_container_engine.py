@@ -1,4 +1,4 @@
-"""Finding what can run containers, and saying so where nothing can."""
+"""Finding a container engine, and the message if there is none."""
 
 import os
 import subprocess
@@ -28,7 +28,7 @@ def put(folder, script):
 
 @pytest.fixture
 def programs(tmp_path, monkeypatch):
-    """A folder that alone is on the path."""
+    """A folder that is the only one on the PATH."""
     monkeypatch.setenv("PATH", f"{tmp_path}")
     return tmp_path
 

@@ -1,4 +1,4 @@
-"""The template that `sam local` gets."""
+"""The template derived for `sam local`."""
 
 import pytest
 import yaml

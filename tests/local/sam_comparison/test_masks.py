@@ -1,4 +1,4 @@
-"""What may differ between two answers, and what may not."""
+"""The masks: differences between answers that count and those that do not."""
 
 import json
 

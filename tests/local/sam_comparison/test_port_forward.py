@@ -1,4 +1,4 @@
-"""Reaching loopback ports from another address."""
+"""Port forwarding from another address to loopback."""
 
 import asyncio
 import contextlib
@@ -14,7 +14,7 @@ async def served(handle):
 
 
 async def shout(reader, writer):
-    """Answer only when the client has said all, so that a lost end of input hangs."""
+    """Answer only after the end of the client's input, so that a lost end of input hangs."""
     writer.write((await reader.read()).upper())
     await writer.drain()
     writer.close()
@@ -58,7 +58,7 @@ def test_a_request_calls_the_service_by_its_name_on_loopback():
 
 
 async def ends(port, *, when=contextlib.nullcontext):
-    """Return whether a connection ends, in order or by a reset, once `when` has been left."""
+    """Return whether a connection closes or is reset after the block of `when` ends."""
     async with when():
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
     with contextlib.closing(writer), contextlib.suppress(ConnectionResetError):

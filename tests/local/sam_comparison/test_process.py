@@ -1,4 +1,4 @@
-"""Running a command to its end."""
+"""Commands with a time limit."""
 
 import asyncio
 import os

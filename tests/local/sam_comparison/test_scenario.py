@@ -1,4 +1,4 @@
-"""The order of the events, and what each takes from the answers before it."""
+"""The order of the events and the values they take from earlier answers."""
 
 import base64
 import json

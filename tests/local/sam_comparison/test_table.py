@@ -1,4 +1,4 @@
-"""What the lane prints."""
+"""The printed table of the comparison."""
 
 from local.sam_comparison.comparison import ComparedStep, table_line, table_summary
 

@@ -1,4 +1,4 @@
-"""CloudFormation's functions."""
+"""CloudFormation's intrinsic functions."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What the emulator makes of a template."""
+"""The stack that a template describes, and the errors in a template."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""A batch as a function gets it, and what its answer means."""
+"""The event for a batch, and the meaning of the function's result."""
 
 import json
 from dataclasses import replace

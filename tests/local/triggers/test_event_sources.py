@@ -1,4 +1,4 @@
-"""Queues, buckets and mail, with the functions that use them."""
+"""Queues, buckets and mail together with the functions that use them."""
 
 import base64
 import json
@@ -20,17 +20,17 @@ SENDER = "parley@localhost.example"
 
 @dataclass
 class Stacked:
-    """The test stack, and the AWS that it uses."""
+    """The test stack and its AWS stand-in."""
 
     running: RunningEmulator
     cloud: AwsProcess
 
     def use(self, service: str, method: str, **arguments: Any) -> Any:
-        """Return what boto3 gets in a function."""
+        """Call an AWS service with boto3 inside a function and return the response."""
         return self.running.invoke("WorkFunction", {"service": service, "method": method, **arguments}).json()
 
     def order(self, to: Path, **more: Any) -> None:
-        """Send a message that a function works on by writing its record to a file."""
+        """Send a message whose record the function writes to a file."""
         body = json.dumps({"to": str(to), **more})
         sent = self.use("sqs", "send_message", QueueUrl="$QUEUE_URL", MessageBody=body)
         assert "MessageId" in sent, sent

@@ -1,4 +1,4 @@
-"""How many messages a queue's reader takes at a time."""
+"""Batch sizes, concurrency and retries of the queue pollers."""
 
 import asyncio
 from collections.abc import Callable
@@ -11,7 +11,7 @@ from local.triggers.queue_pollers import QueuePollers
 
 
 class Queue:
-    """Stands in for SQS: gives numbered messages, as many as it is asked for."""
+    """A fake SQS that gives out numbered messages on request."""
 
     def __init__(self, *, messages: int, failures: int = 0) -> None:
         self.left = messages
@@ -36,7 +36,7 @@ class Queue:
 
 
 class Fleet:
-    """Takes invocations, and answers them when it is told to."""
+    """A fake fleet whose invocations the test answers."""
 
     def __init__(self) -> None:
         self.waiting: list[Any] = []

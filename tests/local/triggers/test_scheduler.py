@@ -1,4 +1,4 @@
-"""Schedules that fire by themselves."""
+"""Schedules that run when due."""
 
 import asyncio
 import json
@@ -17,7 +17,7 @@ NIGHT = Schedule(
 
 
 class Fleet:
-    """Answers everything, and remembers it."""
+    """A fake fleet that answers and records all invocations."""
 
     def __init__(self) -> None:
         self.calls: list[tuple[str, Any]] = []
@@ -35,7 +35,7 @@ class Log:
 
 
 def clock(step: timedelta) -> Iterator[datetime]:
-    """Yield times that go on by `step` at each look."""
+    """Yield times that advance by `step`."""
     return (datetime(2026, 1, 1, tzinfo=UTC) + step * n for n in count())
 
 

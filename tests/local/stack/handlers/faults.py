@@ -1,4 +1,4 @@
-"""Everything that can go wrong in a function."""
+"""Handlers that fail in every way a function can."""
 
 import os
 import time

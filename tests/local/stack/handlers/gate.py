@@ -1,4 +1,4 @@
-"""An authorizer that is told in the token what to answer: `allow`, `deny:…`, `only`, `nobody`, `malformed`, `fail`."""
+"""An authorizer whose result the token selects: `allow`, `deny:…`, `only`, `nobody`, `malformed`, `fail`."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""Handlers that do what they are told."""
+"""Handlers whose behaviour the request determines."""
 
 import os
 import time
@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 def echo(event, context):
-    """Answer a request with the event it came as; answer anything else with itself and the environment."""
+    """Return the event: as an HTTP response for a request, else together with the environment."""
     if "httpMethod" in event:
         return {"statusCode": 200, "headers": {"Content-Type": "application/json"}, "body": _json(event)}
     seen = {"request_id": context.aws_request_id, "arn": context.invoked_function_arn, "left_ms": context.get_remaining_time_in_millis()}
@@ -14,14 +14,14 @@ def echo(event, context):
 
 
 def shape(event, context):
-    """Answer with exactly what the request's body says."""
+    """Return the request's body as the proxy response."""
     import json
 
     return json.loads(event["body"])
 
 
 def sleep(event, context):
-    """Sleep for `seconds`, then say which process slept, and leave a mark where `mark` says."""
+    """Sleep for `seconds`, create the file `mark` if given, and return the process id."""
     query = event.get("queryStringParameters") or event
     time.sleep(float(query.get("seconds", 1)))
     if "mark" in query:

@@ -1,4 +1,4 @@
-"""A handler that streams, by the least that it takes: see "Wire format" of Lambda's response streaming."""
+"""A minimal streaming handler for the wire format of Lambda's response streaming."""
 
 import base64
 import http.client
@@ -23,7 +23,7 @@ def handler(event, context):
 
 
 class Chunks:
-    """Marks a result as one to stream."""
+    """A result to stream."""
 
     def __init__(self, chunks):
         self.chunks = chunks

@@ -1,4 +1,4 @@
-"""Works on messages as they say, and uses AWS's services as it is asked to."""
+"""A handler that processes queue messages as instructed and calls AWS services on demand."""
 
 import json
 import os
@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 def handler(event, context):
-    """Work on a batch and report what failed; anything else is a call of one of the services."""
+    """Process a batch and report failed messages; any other event is a call of an AWS service."""
     if "Records" not in event:
         return _call(**event)
     failed = [record["messageId"] for record in event["Records"] if not _work(record)]
@@ -14,7 +14,7 @@ def handler(event, context):
 
 
 def _work(record):
-    """Add the record to the file that its body names; one that is told to fail fails."""
+    """Append the record to the file named in its body, or fail if the body says so."""
     order = json.loads(record["body"])
     with Path(order["to"]).open("a") as file:
         file.write(json.dumps(record) + "\n")
