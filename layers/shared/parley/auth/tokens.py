@@ -65,7 +65,7 @@ def _key_id(kind: TokenKind, header: Mapping[str, str]) -> str:
 
 
 def _check_signature_and_claims(kind: TokenKind, text: str, *, key: PublicKey, issuer: str) -> None:
-    """Let PyJWT check the signature, `iss`, `aud`, the times, and that every claim is present."""
+    """Check the signature, `iss`, `aud` and the times with PyJWT, and that every claim is present."""
     required = [*_TIME_CLAIMS, *_TEXT_CLAIMS, *sorted(kind.ids)]
     try:
         jwt.decode(

@@ -97,7 +97,7 @@ def put_vectors(connection: Connection, document_id: UUID, vectors: Mapping[int,
 
 
 def remove_from(connection: Connection, document_id: UUID, number: int, *, user_id: UUID) -> None:
-    """Delete the chunks from `number` on, which an earlier reading of the file with more chunks has left."""
+    """Delete the chunks from `number` on: leftovers of an earlier reading of the file that made more chunks."""
     connection.execute(delete(chunks).where(*_of_document(document_id, user_id), chunks.c.number >= number))
 
 

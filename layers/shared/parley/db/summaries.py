@@ -25,9 +25,9 @@ _COLUMNS = tuple(summaries.c[field.name] for field in fields(Summary))
 
 
 def add(connection: Connection, conversation_id: UUID, *, user_id: UUID, upto_seq: int, text: str, model: str, tokens: int) -> bool:
-    """Store a summary and delete the shorter-reaching ones.
+    """Store a summary and delete the conversation's older summaries.
 
-    Returns False, and stores nothing, if a summary reaches as far already or the conversation is deleted.
+    Returns False, and stores nothing, if a stored summary already covers `upto_seq` or the conversation is deleted.
     """
     values = {"upto_seq": upto_seq, "text": text, "model": model, "tokens": tokens}
     return connection.execute(_ADD, {"user_id": user_id, "conversation_id": conversation_id} | values).one_or_none() is not None

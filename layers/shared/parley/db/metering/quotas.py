@@ -88,27 +88,28 @@ def take_quota(
     is_stored = needs_budget or detail.turn_id is not None
     if not counts_request and not is_stored:
         return QuotaResult(True)
-    values = (
-        _quota_values(billing_subject, default_limits)
-        | asdict(detail)
-        | {"id": id, "amount_usd": amount_usd, "subjects": billing_subject.subjects}
-    )
+    values = _quota_values(billing_subject, default_limits) | asdict(detail) | {"id": id, "amount_usd": amount_usd}
     statement = _quota_statement(
         len(billing_subject.subjects), counts_request=counts_request, needs_budget=needs_budget, is_stored=is_stored
     )
     row = connection.execute(text(statement), values).one()
     if row.is_in_rate:
         return QuotaResult(row.is_in_budget)
-    rates = dict.fromkeys(billing_subject.subjects, default_limits.rate_per_minute)
-    if billing_subject.api_key_id:
-        rates[billing_subject.api_key_id] = int(row.key_rate)
+    rates = _rates(billing_subject, default_limits, key_rate=int(row.key_rate))
     return QuotaResult(True, rate_wait_s(connection, rates, user_id=billing_subject.user_id))
+
+
+def _rates(billing_subject: BillingSubject, default_limits: DefaultLimits, *, key_rate: int) -> dict[UUID, int]:
+    """Return the requests per minute of each subject."""
+    user_rate = {billing_subject.user_id: default_limits.rate_per_minute}
+    return user_rate | ({billing_subject.api_key_id: key_rate} if billing_subject.api_key_id else {})
 
 
 def _quota_values(billing_subject: BillingSubject, default_limits: DefaultLimits) -> dict[str, object]:
     limits = {"rate_per_minute": default_limits.rate_per_minute, "budget_usd": default_limits.budget_usd}
     subjects = {f"subject{number}": subject for number, subject in enumerate(billing_subject.subjects)}
-    return {"user_id": billing_subject.user_id, "api_key_id": billing_subject.api_key_id} | limits | subjects
+    ids = {"user_id": billing_subject.user_id, "api_key_id": billing_subject.api_key_id, "subjects": billing_subject.subjects}
+    return ids | limits | subjects
 
 
 def _quota_statement(count: int, *, counts_request: bool, needs_budget: bool, is_stored: bool) -> str:
