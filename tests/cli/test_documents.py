@@ -1,4 +1,4 @@
-"""Documents: listing, showing, searching, changing and deleting them."""
+"""`parley documents`: list, show, search, change and delete documents."""
 
 import json
 
@@ -19,7 +19,7 @@ PIECE = {
 }
 
 
-def test_documents_are_listed_with_how_far_they_are(server, parley):
+def test_documents_are_listed_with_their_progress(server, parley):
     server.on("GET /documents", documents_page(HALF, SHARED))
 
     assert parley("documents").stdout.splitlines() == [
@@ -29,19 +29,19 @@ def test_documents_are_listed_with_how_far_they_are(server, parley):
     ]
 
 
-def test_where_no_documents_are_it_says_how_to_add_one(server, parley):
+def test_without_documents_it_says_how_to_add_one(server, parley):
     server.on("GET /documents", documents_page())
 
     assert parley("documents").stdout == "No documents yet. Add one: parley documents add handbook.pdf\n"
 
 
-def test_documents_can_be_had_as_json(server, parley):
+def test_documents_can_be_printed_as_json(server, parley):
     server.on("GET /documents", documents_page(READY))
 
     assert json.loads(parley("documents", "--json").stdout) == [READY]
 
 
-def test_a_document_is_shown_with_why_it_failed(server, parley):
+def test_a_failed_document_is_shown_with_its_error(server, parley):
     server.on("GET /documents", documents_page(FAILED))
 
     lines = parley("documents", "show", "0000aaaa").stdout.splitlines()
@@ -53,7 +53,7 @@ def test_a_document_is_shown_with_why_it_failed(server, parley):
     ]
 
 
-def test_a_whole_id_is_asked_for_without_the_list(server, parley):
+def test_a_full_id_is_fetched_without_the_list(server, parley):
     server.on(f"GET /documents/{DOCUMENT_ID}", replies.reply(200, READY))
 
     assert json.loads(parley("documents", "show", DOCUMENT_ID, "--json").stdout) == READY
@@ -67,14 +67,14 @@ def test_the_chunks_of_a_document_are_shown_in_order(server, parley):
     assert parley("documents", "show", DOCUMENT_ID, "--chunks").stdout == "1 · Leave, page 3\n30 days.\n\n2 · Leave\nAt most.\n\n"
 
 
-def test_a_search_shows_where_each_piece_stands(server, parley):
+def test_a_search_shows_the_location_of_each_passage(server, parley):
     server.on("GET /documents/search", replies.reply(200, {"items": [PIECE], "mode": "hybrid"}))
 
     assert parley("documents", "search", "days", "of", "leave").stdout == "Handbook, page 3 (0000aaaa) · Handbook > Leave\n  30 days.\n"
     assert server.lines == ["GET /documents/search?q=days+of+leave&limit=5"]
 
 
-def test_a_search_can_be_in_some_documents_only(server, parley):
+def test_a_search_can_be_limited_to_some_documents(server, parley):
     server.on("GET /documents", documents_page(READY))
     server.on("GET /documents/search", replies.reply(200, {"items": [], "mode": "hybrid"}))
 
@@ -83,22 +83,22 @@ def test_a_search_can_be_in_some_documents_only(server, parley):
 
 
 @pytest.mark.parametrize(
-    ("args", "sent", "told"),
+    ("args", "sent", "expected"),
     [
         (["rename", DOCUMENT_ID, "Rules"], {"title": "Rules"}, "'Handbook' (0000aaaa) is now called 'Rules'"),
         (["share", DOCUMENT_ID], {"shared": True}, "'Handbook' (0000aaaa) is shared with all users"),
         (["unshare", DOCUMENT_ID], {"shared": False}, "'Handbook' (0000aaaa) is private"),
     ],
 )
-def test_a_document_is_changed(server, parley, args, sent, told):
+def test_a_document_is_changed(server, parley, args, sent, expected):
     server.on(f"GET /documents/{DOCUMENT_ID}", replies.reply(200, READY))
     server.on(f"PATCH /documents/{DOCUMENT_ID}", replies.reply(200, READY | sent))
 
-    assert parley("documents", *args).stdout == f"{told}\n"
+    assert parley("documents", *args).stdout == f"{expected}\n"
     assert server.requests[-1].body == sent
 
 
-def test_who_is_no_admin_is_told_so_when_sharing(server, parley):
+def test_sharing_is_refused_for_users_who_are_not_admins(server, parley):
     server.on("GET /documents", documents_page(READY))
     server.on(f"PATCH /documents/{DOCUMENT_ID}", replies.problem(403, "forbidden", "Your account may not do this."))
 
@@ -108,7 +108,7 @@ def test_who_is_no_admin_is_told_so_when_sharing(server, parley):
     assert result.stderr.startswith("Only admins can share documents with all users; 'Handbook' (0000aaaa) is unchanged.\n")
 
 
-def test_documents_are_deleted_after_a_question(server, parley):
+def test_documents_are_deleted_after_confirmation(server, parley):
     server.on("GET /documents", documents_page(READY, SHARED))
     server.on(f"DELETE /documents/{DOCUMENT_ID}", replies.reply(204))
     server.on(f"DELETE /documents/{OTHER_ID}", replies.reply(204))
@@ -119,14 +119,14 @@ def test_documents_are_deleted_after_a_question(server, parley):
     assert result.stdout.splitlines()[-2:] == ["Deleted 'Handbook' (0000aaaa)", "Deleted 'Rules' (1111bbbb)"]
 
 
-def test_without_a_word_nothing_is_deleted(server, parley):
+def test_without_confirmation_nothing_is_deleted(server, parley):
     server.on("GET /documents", documents_page(READY))
 
     assert parley("documents", "delete", "0000aaaa", stdin="n\n").exit_code != 0
     assert server.lines == ["GET /documents?limit=100"]
 
 
-def test_a_document_that_is_not_there_is_told(server, parley):
+def test_an_unknown_document_is_reported(server, parley):
     server.on("GET /documents", documents_page(READY))
 
     result = parley("documents", "show", "ffff")

@@ -1,4 +1,4 @@
-"""Adding documents: sending a file, and watching it being read."""
+"""`parley documents add`: upload files and follow their ingestion."""
 
 import pytest
 
@@ -12,7 +12,7 @@ ONE = f"GET /documents/{DOCUMENT_ID}"
 
 @pytest.fixture
 def handbook(server, alice, monkeypatch, tmp_path):
-    """A file that is ready at the third look."""
+    """A file whose document is ready at the third poll."""
     monkeypatch.setattr(documents_add, "POLL_S", 0.0)
     monkeypatch.chdir(tmp_path)
     (tmp_path / "handbook.pdf").write_bytes(b"%PDF-1.7 thirty days")
@@ -23,7 +23,7 @@ def handbook(server, alice, monkeypatch, tmp_path):
 
 @pytest.fixture
 def large(server, handbook, monkeypatch):
-    """The same, too large to go with the request."""
+    """The same file, too large for a direct upload."""
     monkeypatch.setattr(document_api, "DIRECT_UPLOAD_BYTES", 10)
     fields = {"Content-Type": "application/pdf", "key": f"documents/{DOCUMENT_ID}", "policy": "e30="}
     server.on("POST /documents/uploads", replies.reply(201, {"id": DOCUMENT_ID, "upload_url": f"{server.url}/bucket", "fields": fields}))
@@ -32,7 +32,7 @@ def large(server, handbook, monkeypatch):
     return handbook
 
 
-def test_a_file_is_sent_and_watched_until_it_is_ready(server, handbook, parley):
+def test_a_file_is_sent_and_followed_until_it_is_ready(server, handbook, parley):
     result = parley("documents", "add", "handbook.pdf", "--title", "Leave")
 
     assert server.requests[0].body == {"title": "Leave", "file": ("handbook.pdf", "application/pdf", b"%PDF-1.7 thirty days")}
@@ -40,7 +40,7 @@ def test_a_file_is_sent_and_watched_until_it_is_ready(server, handbook, parley):
     assert result.stdout == "handbook.pdf: added as 'Handbook' (0000aaaa)\n'Handbook' (0000aaaa) is ready: 12 chunks.\n"
 
 
-def test_a_person_sees_a_bar(handbook, terminal):
+def test_a_terminal_shows_a_progress_bar(handbook, terminal):
     person = terminal("documents", "add", str(handbook))
     person.expect("handbook.pdf: sending [####################] 100%")
     person.expect("Handbook: processing [##########..........]  50%")
@@ -48,12 +48,12 @@ def test_a_person_sees_a_bar(handbook, terminal):
     assert person.end() == 0
 
 
-def test_a_file_can_be_left_to_be_read(server, handbook, parley):
+def test_no_wait_returns_after_the_upload(server, handbook, parley):
     assert parley("documents", "add", "handbook.pdf", "--no-wait").exit_code == 0
     assert server.lines == ["POST /documents"]
 
 
-def test_a_larger_file_goes_by_the_form_that_the_api_gives(server, large, parley):
+def test_a_larger_file_is_sent_with_the_presigned_form(server, large, parley):
     result = parley("documents", "add", "handbook.pdf", "--title", "Leave")
     announced, sent = server.requests[:2]
 
@@ -63,7 +63,7 @@ def test_a_larger_file_goes_by_the_form_that_the_api_gives(server, large, parley
     assert sent.body["file"][2] == b"%PDF-1.7 thirty days"
 
 
-def test_a_file_that_does_not_arrive_is_announced_no_more(server, large, parley):
+def test_a_file_that_does_not_arrive_is_deleted_again(server, large, parley):
     server.on("POST /bucket", replies.reply(403, "<Error/>", media_type="application/xml"))
 
     result = parley("documents", "add", "handbook.pdf")
@@ -72,14 +72,14 @@ def test_a_file_that_does_not_arrive_is_announced_no_more(server, large, parley)
     assert result.stderr == f"The file could not be sent to {server.url} (status 403). Try again.\n"
 
 
-def test_the_same_bytes_again_are_there_already(server, handbook, parley):
+def test_a_file_with_known_bytes_already_exists(server, handbook, parley):
     server.on("POST /documents", replies.reply(202, READY))
 
     assert parley("documents", "add", "handbook.pdf").stdout == "handbook.pdf: already exists as 'Handbook' (0000aaaa)\n"
     assert server.lines == ["POST /documents"]
 
 
-def test_a_larger_file_that_is_there_already_leaves_no_second_entry(server, large, parley):
+def test_a_larger_duplicate_leaves_no_second_document(server, large, parley):
     twice = FAILED | {"error_code": "duplicate", "error": "The same file: already exists as 'Leave'."}
     server.on(ONE, replies.reply(200, HALF), replies.reply(200, twice))
 
@@ -98,7 +98,7 @@ def test_a_file_that_cannot_be_read_says_why(server, handbook, parley):
     assert result.stderr.endswith("'Handbook' (0000aaaa) cannot be read. The pages are pictures without text.\n")
 
 
-def test_one_file_that_fails_does_not_keep_the_next_back(server, handbook, parley):
+def test_a_failed_file_does_not_prevent_the_next_one(server, handbook, parley):
     (handbook.parent / "rules.txt").write_text("Rules.")
     refused = replies.problem(409, "too_many_documents", "You have as many documents as an account may have.")
     server.on("POST /documents", refused, replies.reply(202, QUEUED))
@@ -118,14 +118,14 @@ def test_one_file_that_fails_does_not_keep_the_next_back(server, handbook, parle
         (["handbook.pdf", "handbook.pdf", "--title", "x"], "--title needs exactly one file."),
     ],
 )
-def test_what_cannot_be_sent_is_refused_before_anything_is(server, handbook, parley, args, sentence):
+def test_invalid_files_are_refused_before_anything_is_sent(server, handbook, parley, args, sentence):
     (handbook.parent / "empty.txt").touch()
     result = parley("documents", "add", *args)
 
     assert (result.exit_code, sentence in result.stderr, server.requests) == (2, True, [])
 
 
-def test_a_file_that_is_too_large_is_told_in_the_servers_words(server, large, parley):
+def test_a_file_that_is_too_large_shows_the_servers_message(server, large, parley):
     server.on("POST /documents/uploads", replies.problem(413, "file_too_large", "A document has 100 MB at most."))
 
     result = parley("documents", "add", "handbook.pdf")
@@ -133,20 +133,20 @@ def test_a_file_that_is_too_large_is_told_in_the_servers_words(server, large, pa
     assert (result.exit_code, result.stderr.splitlines()[0]) == (1, "A document has 100 MB at most.")
 
 
-def test_an_admin_shares_what_they_add(server, handbook, parley):
+def test_an_admin_can_share_added_documents(server, handbook, parley):
     server.on(f"PATCH /documents/{DOCUMENT_ID}", replies.reply(200, QUEUED | {"shared": True}))
 
     assert parley("documents", "add", "handbook.pdf", "--share").exit_code == 0
     assert server.requests[1].body == {"shared": True}
 
 
-def test_a_documents_note_is_told(server, handbook, parley):
+def test_a_documents_note_is_shown(server, handbook, parley):
     server.on(ONE, replies.reply(200, READY | {"id": OTHER_ID, "note": "It is found by its words only."}))
 
     assert parley("documents", "add", "handbook.pdf").stdout.endswith("is ready: 12 chunks. It is found by its words only.\n")
 
 
-def test_what_stands_still_is_left_in_line(server, handbook, parley, monkeypatch):
+def test_a_document_without_progress_is_reported_as_queued(server, handbook, parley, monkeypatch):
     monkeypatch.setattr(documents_add, "INGESTION_TIMEOUT_S", 0.0)
     server.on(ONE, replies.reply(200, QUEUED))
 
@@ -156,7 +156,7 @@ def test_what_stands_still_is_left_in_line(server, handbook, parley, monkeypatch
     assert result.stderr.endswith("is still queued on the server. To see its progress: parley documents\n")
 
 
-def test_ctrl_c_ends_the_watching_and_not_the_reading(server, handbook, terminal):
+def test_ctrl_c_ends_the_waiting_but_not_the_processing(server, handbook, terminal):
     server.on(ONE, replies.reply(200, HALF))
     person = terminal("documents", "add", str(handbook))
     person.expect("Handbook: processing")
@@ -175,7 +175,7 @@ def test_a_file_name_cannot_break_out_of_the_form(server, handbook, parley):
     assert server.requests[0].body["file"][0] == "a%22; name=%22title%0D%0AX: y.txt"
 
 
-def test_a_renewed_token_sends_the_whole_file_again(server, handbook, parley):
+def test_after_a_token_refresh_the_whole_file_is_sent_again(server, handbook, parley):
     server.on("POST /documents", replies.problem(401, "invalid_token", "Token."), replies.reply(202, QUEUED))
     server.on("POST /auth/refresh", replies.reply(200, replies.token_pair(2)))
     parley("documents", "add", "handbook.pdf", "--no-wait")

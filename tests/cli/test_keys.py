@@ -1,4 +1,4 @@
-"""`parley keys`; what it does on a running stack is tried in tests/e2e."""
+"""`parley keys` without a stack; tests/e2e covers a running stack."""
 
 
 def test_rotate_explains_itself(parley):

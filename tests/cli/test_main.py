@@ -1,4 +1,4 @@
-"""The group: lists everything, imports what is called."""
+"""The command group lists all commands and imports only the called one."""
 
 import subprocess
 import sys
@@ -59,7 +59,7 @@ def test_every_command_in_a_group_explains_itself_and_is_listed(parley, group, c
     assert f"  {command} " in parley(group, "--help").stdout
 
 
-def test_the_emulators_commands_say_where_they_are_to_be_had(parley, monkeypatch):
+def test_emulator_commands_without_an_installed_checkout_say_how_to_get_one(parley, monkeypatch):
     monkeypatch.setitem(sys.modules, "local.commands", None)
 
     result = parley("up")

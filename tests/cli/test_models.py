@@ -1,4 +1,4 @@
-"""The catalogue, and whether its models answer."""
+"""`parley models`: the catalogue, and the check that its models answer."""
 
 import pytest
 
@@ -19,7 +19,7 @@ REFUSED = {"error": {"message": "The model is not set up.", "type": "server_erro
 
 @pytest.fixture
 def models(server, alice):
-    """Two models, of which one costs money."""
+    """Two models, one of which costs money."""
     server.on("GET /models", replies.reply(200, [OFFLINE | {"input_usd_per_mtok": 0.0, "output_usd_per_mtok": 0.0}, GPT]))
     server.on("POST /v1/chat/completions", replies.reply(200, ANSWER))
     return server
@@ -37,19 +37,19 @@ def test_models_are_a_table_with_prices_and_roles(models, parley):
     ]
 
 
-def test_an_older_server_without_prices_is_read_as_well(server, alice, parley):
+def test_an_older_server_without_prices_is_supported(server, alice, parley):
     server.on("GET /models", replies.reply(200, [OFFLINE]))
 
     assert parley("models").stdout.splitlines()[1].split() == ["*", "offline", "offline", "8,192", "tools,", "json", "chat"]
 
 
-def test_a_catalogue_without_models_says_where_they_come_from(server, alice, parley):
+def test_an_empty_catalogue_says_where_models_are_configured(server, alice, parley):
     server.on("GET /models", replies.reply(200, []))
 
     assert parley("models").stdout == "No models. The server's operator configures them in models.toml.\n"
 
 
-def test_a_check_asks_each_model_and_prices_what_it_took(models, parley):
+def test_a_check_calls_each_model_and_shows_its_cost(models, parley):
     result = parley("models", "check", "--yes")
     rows = [row.split() for row in result.stdout.splitlines()[1:]]
 
@@ -57,7 +57,7 @@ def test_a_check_asks_each_model_and_prices_what_it_took(models, parley):
     assert [(row[0], row[-4:]) for row in rows] == [("offline", ["12", "2", "$0.000000", "ok"]), ("gpt", ["12", "2", "$0.000018", "ok"])]
 
 
-def test_a_check_that_costs_money_wants_consent(models, parley):
+def test_a_check_that_costs_money_asks_for_confirmation(models, parley):
     refused = parley("models", "check", stdin="n\n")
 
     assert (refused.exit_code != 0, asked(models)) == (True, [])
@@ -65,11 +65,11 @@ def test_a_check_that_costs_money_wants_consent(models, parley):
     assert parley("models", "check", stdin="y\n").exit_code == 0
 
 
-def test_a_check_of_the_offline_model_asks_nobody(models, parley):
+def test_a_check_of_the_offline_model_needs_no_confirmation(models, parley):
     assert (parley("models", "check", "--model", "offline").exit_code, asked(models)) == (0, ["offline"])
 
 
-def test_a_model_that_does_not_answer_is_told_beside_those_that_do(models, parley):
+def test_a_model_that_does_not_answer_is_listed_with_the_others(models, parley):
     models.on("POST /v1/chat/completions", replies.reply(200, ANSWER), replies.reply(502, REFUSED))
     result = parley("models", "check", "--yes")
 
@@ -77,7 +77,7 @@ def test_a_model_that_does_not_answer_is_told_beside_those_that_do(models, parle
     assert [row.split("  ")[-1].strip() for row in result.stdout.splitlines()[1:]] == ["ok", "The model is not set up."]
 
 
-def test_a_model_that_is_not_there_is_told(models, parley):
+def test_an_unknown_model_is_reported(models, parley):
     result = parley("models", "check", "--model", "gpt-99")
 
     assert (result.exit_code, result.stderr) == (1, "There is no model 'gpt-99'. To list them: parley models\n")

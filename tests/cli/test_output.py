@@ -1,4 +1,4 @@
-"""Terminal control in text from others never reaches the terminal."""
+"""Control sequences in untrusted text never reach the terminal."""
 
 import itertools
 
@@ -32,7 +32,7 @@ def test_control_sequences_are_removed_whole(text, shown):
 
 
 @pytest.mark.parametrize(("text", "shown"), HOSTILE.items())
-def test_they_are_removed_also_when_split_anywhere(text, shown):
+def test_control_sequences_split_anywhere_are_removed(text, shown):
     for cuts in itertools.combinations(range(len(text) + 1), 2):
         pieces = (text[: cuts[0]], text[cuts[0] : cuts[1]], text[cuts[1] :])
         pending = ControlFilter()
@@ -40,6 +40,6 @@ def test_they_are_removed_also_when_split_anywhere(text, shown):
         assert "".join(pending.feed(piece) for piece in pieces) == shown
 
 
-def test_a_title_stays_on_one_line_of_its_length():
+def test_a_title_is_shortened_to_one_line():
     assert one_line("two\nlines\t\x1b[1mhere ") == "two lines here"
     assert shortened("twelve chars", characters=6) == "twelv…"

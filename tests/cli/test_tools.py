@@ -1,4 +1,4 @@
-"""Tools: listing, setting and calling them, and remote MCP servers."""
+"""`parley tools`: list, configure and call tools, and manage remote MCP servers."""
 
 import pytest
 
@@ -28,7 +28,7 @@ def page(*items):
     return replies.reply(200, {"items": list(items), "next_cursor": None})
 
 
-def test_tools_are_listed_with_what_they_may_do(server, alice, parley):
+def test_tools_are_listed_with_their_settings(server, alice, parley):
     off, asking = SHOUT | {"name": "off", "enabled": False}, SHOUT | {"name": "asking", "requires_approval": True}
     server.on("GET /tools", page(SHOUT, off, asking))
 
@@ -49,14 +49,14 @@ def test_tools_are_listed_with_what_they_may_do(server, alice, parley):
         ("trust", {"requires_approval": False}),
     ],
 )
-def test_a_tool_is_set(server, alice, parley, command, sent):
+def test_a_tools_setting_is_changed(server, alice, parley, command, sent):
     server.on("PUT /tools/notes.read", replies.reply(200, SHOUT | {"name": "notes.read"} | sent))
 
     assert parley("tools", command, "notes.read").exit_code == 0
     assert server.requests[0].body == sent
 
 
-def test_a_tool_is_called_with_fields_that_are_json_where_they_can_be(server, alice, parley):
+def test_a_tool_is_called_with_arguments_parsed_as_json_if_possible(server, alice, parley):
     server.on("POST /tools/shout/invoke", replies.reply(200, {"ok": True, "content": "HELLO", "elapsed_ms": 3.0}))
 
     assert parley("tools", "invoke", "shout", "text=hello = you", "times=2", 'places=["a"]').stdout == "HELLO\n"
@@ -71,7 +71,7 @@ def test_a_tool_that_fails_says_why(server, alice, parley):
     assert (result.exit_code, result.stdout, result.stderr) == (1, "", "out of paper\n")
 
 
-def test_what_is_no_field_is_refused_before_anything_is_sent(server, alice, parley):
+def test_an_invalid_argument_is_refused_before_anything_is_sent(server, alice, parley):
     assert (parley("tools", "invoke", "shout", "hello").exit_code, server.requests) == (2, [])
 
 
@@ -99,7 +99,7 @@ def test_a_server_is_removed_by_name_or_id(server, alice, parley, given):
     assert parley("tools", "mcp", "remove", given, "--yes").stdout.startswith("Removed the MCP server 'notes'")
 
 
-def test_a_server_that_is_not_there_cannot_be_removed(server, alice, parley):
+def test_an_unknown_server_cannot_be_removed(server, alice, parley):
     server.on(f"GET {MCP}", page(SERVER))
 
     result = parley("tools", "mcp", "remove", "other", "--yes")

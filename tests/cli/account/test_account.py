@@ -1,4 +1,4 @@
-"""Register, login, logout, whoami."""
+"""`parley register`, `login`, `logout` and `whoami`."""
 
 import pytest
 
@@ -27,7 +27,7 @@ def test_register_takes_an_invite(server, parley):
     assert server.requests[0].body["invite"] == "abc"
 
 
-def test_register_asks_for_what_is_missing_and_hides_the_password(server, terminal):
+def test_register_prompts_for_missing_values_and_hides_the_password(server, terminal):
     server.on("POST /auth/register", replies.reply(201, {"user": ALICE, **replies.token_pair(1)}))
     person = terminal("register", "--url", server.url)
     for prompt, typed in (
@@ -51,7 +51,7 @@ def test_login_makes_its_address_the_default(server, parley):
     assert result.stdout == f"Logged in as alice@example.com at {server.url}\n"
 
 
-def test_a_wrong_password_is_told_in_one_sentence(server, parley):
+def test_a_wrong_password_is_reported_in_one_sentence(server, parley):
     server.on("POST /auth/login", replies.problem(401, "invalid_credentials", "E-mail or password is wrong."))
 
     result = parley("login", "alice@example.com", "--password-stdin", "--url", server.url, stdin="wrong")
@@ -69,7 +69,7 @@ def test_logout_removes_the_tokens_and_tells_the_server(server, alice, parley):
     assert alice.read().by_url == {}
 
 
-def test_logout_removes_the_tokens_also_when_the_server_fails(server, alice, parley):
+def test_logout_removes_the_tokens_even_if_the_server_fails(server, alice, parley):
     server.on("POST /auth/logout", replies.problem(500, "internal", "Something broke."))
 
     result = parley("logout")
@@ -87,7 +87,7 @@ def test_a_command_without_a_session_says_how_to_get_one(server, parley, command
 
 
 @pytest.mark.parametrize(("args", "missing"), [([], "E-mail"), (["alice@example.com"], "Password")])
-def test_a_script_that_gives_no_password_is_told_how(start, args, missing):
+def test_a_script_without_a_password_is_told_the_option(start, args, missing):
     process = start("login", *args)
 
     assert process.wait(HANG_S) == 2
@@ -95,7 +95,7 @@ def test_a_script_that_gives_no_password_is_told_how(start, args, missing):
 
 
 @pytest.mark.parametrize("args", [["--password-stdin"], ["alice@example.com", "--password-stdin"]])
-def test_password_stdin_wants_an_address_and_a_password(parley, args):
+def test_password_stdin_needs_an_address_and_a_password(parley, args):
     assert parley("login", *args, stdin="").exit_code == 2
 
 

@@ -1,4 +1,4 @@
-"""What is kept about somebody: the events, the export, and the end of it."""
+"""Data of the account: security events, export and deletion."""
 
 import stat
 
@@ -16,7 +16,7 @@ EXPORTS = "/auth/me/exports"
 
 @pytest.fixture
 def exported(server, alice, monkeypatch, tmp_path):
-    """An export that is ready at the second look."""
+    """An export that is ready at the second poll."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(account_data, "EXPORT_POLL_S", 0.0)
     server.on(f"POST {EXPORTS}", replies.reply(202, {"id": "e-1", "status": "queued", "url": None}))
@@ -48,11 +48,11 @@ def test_an_export_is_waited_for_and_saved_for_its_owner_only(server, exported, 
     assert (server.lines[-1], server.requests[-1].token) == ("GET /bucket/e-1?X-Amz-Signature=a%2Fb", "")
 
 
-def test_an_export_can_go_down_a_pipe(exported, parley):
+def test_an_export_can_be_written_to_standard_output(exported, parley):
     assert parley("export", "-o", "-").stdout == '{"tables": {}}'
 
 
-def test_a_person_sees_how_far_the_export_is(server, exported, terminal):
+def test_a_terminal_shows_the_progress_of_an_export(server, exported, terminal):
     server.on(f"GET {EXPORTS}/e-1", replies.reply(200, {"status": "ready", "url": f"{server.url}/bucket/e-1"}))
     person = terminal("export", "-o", str(exported / "mine.json"))
     person.expect("downloading [####################] 100%")
@@ -60,13 +60,13 @@ def test_a_person_sees_how_far_the_export_is(server, exported, terminal):
     assert person.end() == 0
 
 
-def test_an_export_has_a_name_by_itself(exported, parley):
+def test_an_export_has_a_default_file_name(exported, parley):
     parley("export")
 
     assert [path.name[:14] for path in exported.glob("*.json")] == ["parley-export-"]
 
 
-def test_an_export_replaces_no_file(server, exported, parley):
+def test_an_export_never_replaces_a_file(server, exported, parley):
     (exported / "mine.json").write_text("older")
 
     result = parley("export", "-o", "mine.json")
@@ -83,7 +83,7 @@ def test_an_export_replaces_no_file(server, exported, parley):
         ({"GET /bucket/e-1": replies.reply(403, "<Error/>")}, "The file could not be downloaded"),
     ],
 )
-def test_an_export_that_fails_is_told_and_leaves_no_file(server, exported, parley, answers, sentence):
+def test_a_failed_export_is_reported_and_leaves_no_file(server, exported, parley, answers, sentence):
     for route, answer in answers.items():
         server.on(route, answer)
 
@@ -98,7 +98,7 @@ def test_an_export_that_takes_too_long_can_be_fetched_later(exported, parley, mo
     assert parley("export").stderr == "The server has not written the file yet. Run the same command again later.\n"
 
 
-def test_an_account_is_deleted_by_its_address_and_the_password(server, alice, parley):
+def test_an_account_is_deleted_with_its_address_and_password(server, alice, parley):
     server.on("GET /auth/me", replies.reply(200, ME))
     server.on("DELETE /auth/me", replies.reply(202, {"status": "accepted"}))
 

@@ -1,4 +1,4 @@
-"""What admins do: accounts, invites, usage."""
+"""`parley admin`: accounts, invites and usage."""
 
 import json
 
@@ -27,12 +27,12 @@ def listing(*items):
 
 @pytest.fixture
 def accounts(server, alice):
-    """Two accounts, one address within the other."""
+    """Two accounts, one of whose addresses contains the other."""
     server.on("GET /admin/users", listing(NOTBOB, BOB))
     server.on(CHANGE_BOB, replies.reply(200, BOB))
 
 
-def test_accounts_are_listed_and_looked_for(server, parley):
+def test_accounts_are_listed_and_filtered(server, parley):
     result = parley("admin", "users", "bob", "--limit", "50")
 
     assert result.stdout.splitlines() == [
@@ -45,7 +45,7 @@ def test_accounts_are_listed_and_looked_for(server, parley):
 
 @pytest.mark.parametrize("who", ["Bob@example.com", "0000aaaa", BOB["id"]])
 @pytest.mark.parametrize(
-    ("command", "rest", "changes", "told"),
+    ("command", "rest", "changes", "expected"),
     [
         ("disable", ["--yes"], {"disabled": True}, "is disabled"),
         ("enable", [], {"disabled": False}, "is enabled"),
@@ -54,21 +54,21 @@ def test_accounts_are_listed_and_looked_for(server, parley):
         ("budget", ["default"], {"monthly_budget_usd": None}, "has the default monthly budget"),
     ],
 )
-def test_an_account_is_changed_by_its_address_or_id(server, parley, who, command, rest, changes, told):
+def test_an_account_can_be_changed_by_address_or_id(server, parley, who, command, rest, changes, expected):
     result = parley("admin", command, who, *rest)
 
-    assert result.stdout == f"bob@example.com {told}\n"
+    assert result.stdout == f"bob@example.com {expected}\n"
     assert (server.requests[-1].line, server.requests[-1].body) == (CHANGE_BOB, changes)
 
 
 @pytest.mark.parametrize("who", ["ob@example.com", "ffff"])
-def test_who_has_no_account_is_told(server, parley, who):
+def test_an_unknown_account_is_reported(server, parley, who):
     result = parley("admin", "enable", who)
 
     assert (result.exit_code, result.stderr) == (1, f"There is no account '{who}'. To list them: parley admin users\n")
 
 
-def test_disabling_asks_first(server, parley):
+def test_disabling_asks_for_confirmation(server, parley):
     result = parley("admin", "disable", "bob@example.com", stdin="n\n")
 
     assert "Disable bob@example.com and end its sessions?" in result.stderr
@@ -76,12 +76,12 @@ def test_disabling_asks_first(server, parley):
 
 
 @pytest.mark.parametrize("args", [["budget", "bob@example.com", "much"], ["role", "bob@example.com", "king"]])
-def test_what_is_no_budget_and_no_role_is_a_usage_error(server, parley, args):
+def test_an_invalid_budget_or_role_is_a_usage_error(server, parley, args):
     assert parley("admin", *args).exit_code == 2
     assert server.requests == []
 
 
-def test_a_new_invite_alone_goes_to_standard_output(server, parley):
+def test_only_the_new_invite_is_written_to_standard_output(server, parley):
     made = {"id": "i-1", "email": None, "expires_at": "2026-03-08T14:02:33Z", "invite": "abc"}
     server.on("POST /admin/invites", replies.reply(201, made))
 
@@ -91,7 +91,7 @@ def test_a_new_invite_alone_goes_to_standard_output(server, parley):
     assert result.stderr.startswith("For any address, until 2026-03-08 14:02; it is not shown again.")
 
 
-def test_an_invite_can_be_for_one_address_and_until_a_day(server, parley):
+def test_an_invite_can_have_an_address_and_an_expiry_date(server, parley):
     server.on("POST /admin/invites", replies.reply(201, {"id": "i-1", "invite": "abc"}))
 
     parley("admin", "invite", "bob@example.com", "--expires", "2026-12-01")
@@ -99,7 +99,7 @@ def test_an_invite_can_be_for_one_address_and_until_a_day(server, parley):
     assert server.requests[0].body == {"email": "bob@example.com", "expires_at": "2026-12-01T00:00:00+00:00"}
 
 
-def test_open_invites_are_listed_and_taken_back(server, parley):
+def test_open_invites_are_listed_and_revoked(server, parley):
     made = {"id": BOB["id"], "email": "c@example.com", "created_at": "2026-03-01T14:02:33Z", "expires_at": "2026-03-08T14:02:33Z"}
     server.on("GET /admin/invites", listing(made))
     server.on(f"DELETE /admin/invites/{BOB['id']}", replies.reply(204))
@@ -108,7 +108,7 @@ def test_open_invites_are_listed_and_taken_back(server, parley):
     assert parley("admin", "uninvite", "0000aaaa").stdout == "Revoked the invite for c@example.com\n"
 
 
-def test_without_invites_it_says_how_to_make_one(server, parley):
+def test_without_invites_it_says_how_to_create_one(server, parley):
     server.on("GET /admin/invites", listing())
 
     assert parley("admin", "invites").stdout == "No open invites. Create one: parley admin invite\n"
@@ -118,7 +118,7 @@ def used(user_id, cost_usd):
     return {"user_id": user_id, "model": "gpt", "day": None, "turns": 1200, "input_tokens": 10, "output_tokens": 5, "cost_usd": cost_usd}
 
 
-def test_usage_names_people_by_their_address_and_adds_up(server, parley):
+def test_usage_shows_addresses_and_a_total(server, parley):
     server.on("GET /admin/usage", listing(used(BOB["id"], 1.5), used("gone-0190dead", 0.25)))
 
     result = parley("admin", "usage", "--by", "user,model", "--from", "2026-03-01", "--to", "2026-04-01")
@@ -132,19 +132,19 @@ def test_usage_names_people_by_their_address_and_adds_up(server, parley):
     assert server.lines[0] == "GET /admin/usage?limit=100&group_by=user%2Cmodel&from=2026-03-01&to=2026-04-01"
 
 
-def test_usage_as_json_is_what_the_api_gives(server, parley):
+def test_usage_as_json_is_the_apis_json(server, parley):
     server.on("GET /admin/usage", listing(used("u-1", 1.5)))
 
     assert json.loads(parley("admin", "usage", "--json").stdout) == [used("u-1", 1.5)]
 
 
-def test_no_usage_is_told(server, parley):
+def test_a_period_without_usage_is_reported(server, parley):
     server.on("GET /admin/usage", listing())
 
     assert parley("admin", "usage").stdout == "No usage in this period.\n"
 
 
-def test_who_is_no_admin_is_told(server, parley):
+def test_a_user_who_is_not_an_admin_is_refused(server, parley):
     server.on("GET /admin/users", replies.problem(403, "forbidden", "You may not do that."))
 
     result = parley("admin", "users")

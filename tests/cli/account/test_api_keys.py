@@ -1,4 +1,4 @@
-"""API keys: making, listing, revoking them, and working by one."""
+"""API keys: list, create and revoke them, and use one instead of a login."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -26,20 +26,20 @@ def listed(server, alice):
 
 
 @pytest.mark.usefixtures("listed")
-def test_keys_are_listed_without_themselves(parley):
+def test_listed_keys_do_not_show_the_key_itself(parley):
     assert parley("api-keys").stdout.splitlines() == [
         "id        name  scopes       expires           last used",
         "0000aaaa  ci    chat, tools  2026-12-01 00:00  never",
     ]
 
 
-def test_where_there_is_no_key_it_says_how_to_make_one(server, alice, parley):
+def test_without_keys_it_says_how_to_create_one(server, alice, parley):
     server.on(f"GET {PATH}", replies.reply(200, {"items": [], "next_cursor": None}))
 
     assert parley("api-keys").stdout == "No API keys yet. Create one: parley api-keys create NAME\n"
 
 
-def test_a_new_key_alone_goes_to_standard_output(server, alice, parley):
+def test_only_the_new_key_is_written_to_standard_output(server, alice, parley):
     server.on(f"POST {PATH}", replies.reply(201, {**KEY, "key": "parley_abc"}))
 
     result = parley("api-keys", "create", "ci", "--scope", "chat", "--scope", "tools")
@@ -49,7 +49,7 @@ def test_a_new_key_alone_goes_to_standard_output(server, alice, parley):
     assert server.requests[0].body == {"name": "ci", "scopes": ["chat", "tools"]}
 
 
-def test_a_span_becomes_the_moment_of_expiry(server, alice, parley):
+def test_a_duration_becomes_an_expiry_time(server, alice, parley):
     server.on(f"POST {PATH}", replies.reply(201, {**KEY, "key": "parley_abc"}))
 
     parley("api-keys", "create", "ci", "--expires", "90d")
@@ -58,7 +58,7 @@ def test_a_span_becomes_the_moment_of_expiry(server, alice, parley):
     assert timedelta(days=89) < left <= timedelta(days=90)
 
 
-def test_a_date_of_expiry_is_by_the_clock_here(server, alice, parley):
+def test_an_expiry_date_is_in_the_local_time_zone(server, alice, parley):
     server.on(f"POST {PATH}", replies.reply(201, {**KEY, "key": "parley_abc"}))
 
     parley("api-keys", "create", "ci", "--expires", "2026-12-01")
@@ -67,7 +67,7 @@ def test_a_date_of_expiry_is_by_the_clock_here(server, alice, parley):
 
 
 @pytest.mark.parametrize("when", ["soon", "0d", "90", "-1d", "999999w"])
-def test_what_is_no_time_is_a_usage_error(server, alice, parley, when):
+def test_an_invalid_expiry_is_a_usage_error(server, alice, parley, when):
     result = parley("api-keys", "create", "ci", "--expires", when)
 
     assert (result.exit_code, server.requests) == (2, [])
@@ -75,7 +75,7 @@ def test_what_is_no_time_is_a_usage_error(server, alice, parley, when):
 
 
 @pytest.mark.usefixtures("listed")
-def test_a_key_is_revoked_after_a_question(server, parley):
+def test_a_key_is_revoked_after_confirmation(server, parley):
     result = parley("api-keys", "revoke", "0000aaaa", stdin="y\n")
 
     assert "Revoke the API key 'ci' (0000aaaa)?" in result.stderr
@@ -83,13 +83,13 @@ def test_a_key_is_revoked_after_a_question(server, parley):
 
 
 @pytest.mark.usefixtures("listed")
-def test_without_a_yes_nothing_is_revoked(server, parley):
+def test_without_confirmation_nothing_is_revoked(server, parley):
     assert parley("api-keys", "revoke", "0000aaaa", stdin="n\n").exit_code == 130
     assert server.lines == [f"GET {PATH}?limit=100"]
 
 
 @pytest.mark.usefixtures("listed")
-def test_a_script_without_a_yes_is_told_how_to_give_it(server, start):
+def test_a_script_without_confirmation_is_told_the_option(server, start):
     process = start("api-keys", "revoke", "0000aaaa")
 
     assert process.wait(HANG_S) == 2
@@ -98,7 +98,7 @@ def test_a_script_without_a_yes_is_told_how_to_give_it(server, start):
 
 
 @pytest.mark.usefixtures("listed")
-def test_a_script_revokes_without_being_asked(parley):
+def test_a_script_revokes_without_a_prompt(parley):
     assert parley("api-keys", "revoke", "0000aaaa", "--yes").stdout == "Revoked the API key 'ci' (0000aaaa)\n"
 
 
@@ -118,7 +118,7 @@ def test_a_key_in_the_environment_needs_no_login(server, parley, monkeypatch, co
     assert [request.token for request in server.requests] == ["parley_abc"]
 
 
-def test_a_key_goes_before_the_session_but_not_for_the_account(server, alice, parley, monkeypatch):
+def test_a_key_is_preferred_to_the_session_except_for_account_commands(server, alice, parley, monkeypatch):
     monkeypatch.setenv("PARLEY_API_KEY", "parley_abc")
     server.on("GET /models", replies.reply(200, []))
     server.on("GET /auth/me", replies.reply(200, {"email": "alice@example.com", "role": "user"}))
@@ -129,7 +129,7 @@ def test_a_key_goes_before_the_session_but_not_for_the_account(server, alice, pa
     assert [request.token for request in server.requests] == ["parley_abc", "access-1"]
 
 
-def test_a_key_that_is_refused_is_told_and_costs_no_session(server, alice, parley, monkeypatch):
+def test_a_refused_key_is_reported_and_keeps_the_session(server, alice, parley, monkeypatch):
     monkeypatch.setenv("PARLEY_API_KEY", "parley_abc")
     server.on("GET /models", replies.problem(401, "unauthorized", "No."))
 
@@ -141,7 +141,7 @@ def test_a_key_that_is_refused_is_told_and_costs_no_session(server, alice, parle
 
 
 @pytest.mark.parametrize("key", ["two words", "línea"])
-def test_what_can_be_no_key_is_not_sent(server, parley, monkeypatch, key):
+def test_an_invalid_key_is_not_sent(server, parley, monkeypatch, key):
     monkeypatch.setenv("PARLEY_API_KEY", key)
 
     result = parley("models", "--url", server.url)

@@ -1,4 +1,4 @@
-"""What a mailed code proves: a new account, another password, another address."""
+"""E-mailed codes: registration, password reset and change of address."""
 
 import pytest
 
@@ -9,7 +9,7 @@ ME = {"id": "u-1", "email": "new@example.com", "display_name": None, "role": "us
 PASSWORD, NEW = "a long password", "a longer password"
 
 
-def test_register_asks_for_the_code_that_was_mailed(server, terminal):
+def test_register_asks_for_the_e_mailed_code(server, terminal):
     server.on("POST /auth/register", replies.reply(202, {"status": "verification_sent"}))
     server.on("POST /auth/verify", replies.reply(200, {"user": ME, **replies.token_pair(1)}))
     person = terminal("register", "new@example.com", "--url", server.url)
@@ -21,7 +21,7 @@ def test_register_asks_for_the_code_that_was_mailed(server, terminal):
     assert (person.end(), server.requests[1].body) == (0, {"email": "new@example.com", "code": "c-1", "password": PASSWORD})
 
 
-def test_a_script_that_registers_is_told_how_to_go_on(server, parley):
+def test_a_script_that_registers_is_told_the_next_command(server, parley):
     server.on("POST /auth/register", replies.reply(202, {"status": "verification_sent"}))
 
     result = parley("register", "new@example.com", "--password-stdin", "--url", server.url, stdin=PASSWORD)
@@ -46,7 +46,7 @@ def test_verify_without_a_code_says_what_to_do(server, start):
     assert "Code from the e-mail is missing. To enter it later: parley verify new@example.com" in process.stderr.read()
 
 
-def test_a_forgotten_password_is_set_by_the_code(server, parley):
+def test_a_code_resets_a_forgotten_password(server, parley):
     server.on("POST /auth/password/forgot", replies.reply(202, {"status": "accepted"}))
     server.on("POST /auth/password/reset", replies.reply(204))
 
@@ -56,7 +56,7 @@ def test_a_forgotten_password_is_set_by_the_code(server, parley):
     assert "Log in: parley login new@example.com" in result.stdout
 
 
-def test_a_code_that_is_there_already_needs_no_second_mail(server, alice, parley):
+def test_an_existing_code_needs_no_second_e_mail(server, alice, parley):
     server.on("POST /auth/password/reset", replies.reply(204))
 
     parley("password", "reset", "alice@example.com", "--no-mail", stdin=f"c-1\n{NEW}\n{NEW}\n")
@@ -64,7 +64,7 @@ def test_a_code_that_is_there_already_needs_no_second_mail(server, alice, parley
     assert server.lines == ["POST /auth/password/reset"]
 
 
-def test_a_password_is_changed_by_the_old_one_and_neither_is_shown(server, alice, terminal):
+def test_a_password_change_needs_the_old_one_and_shows_neither(server, alice, terminal):
     server.on("POST /auth/password", replies.reply(204))
     person = terminal("password", "change")
     for shown, typed in (("Current password: ", PASSWORD), ("New password: ", NEW), ("confirmation: ", NEW)):
@@ -77,7 +77,7 @@ def test_a_password_is_changed_by_the_old_one_and_neither_is_shown(server, alice
     assert server.requests[0].body == {"current_password": PASSWORD, "new_password": NEW}
 
 
-def test_an_address_changes_by_password_and_code_and_is_remembered(server, alice, parley):
+def test_an_address_changes_with_password_and_code_and_is_stored(server, alice, parley):
     server.on("POST /auth/email", replies.reply(202, {"status": "accepted"}))
     server.on("POST /auth/email/confirm", replies.reply(204))
     server.on("GET /auth/me", replies.reply(200, ME))
@@ -90,7 +90,7 @@ def test_an_address_changes_by_password_and_code_and_is_remembered(server, alice
 
 
 @pytest.mark.parametrize("command", [["password", "change"], ["email", "new@example.com"]])
-def test_nothing_is_asked_of_who_is_not_logged_in(server, parley, command):
+def test_a_user_who_is_not_logged_in_sees_no_prompt(server, parley, command):
     result = parley(*command, "--url", server.url)
 
     assert (result.exit_code, result.stdout, server.requests) == (1, "", [])

@@ -1,4 +1,4 @@
-"""The access token renews itself, once, and is saved before it is used."""
+"""Access tokens are refreshed once, and stored before they are used."""
 
 import json
 
@@ -8,7 +8,7 @@ from tests.support.time_limits import HANG_S
 ME = {"email": "alice@example.com", "display_name": None, "role": "user"}
 
 
-def test_an_answer_401_is_retried_with_a_new_token(server, alice, parley):
+def test_a_401_is_retried_with_a_new_token(server, alice, parley):
     server.on("GET /auth/me", replies.problem(401, "invalid_token", "Token."), replies.reply(200, ME))
     server.on("POST /auth/refresh", replies.reply(200, replies.token_pair(2)))
 
@@ -19,7 +19,7 @@ def test_an_answer_401_is_retried_with_a_new_token(server, alice, parley):
     assert server.requests[1].body == {"refresh_token": "refresh-1"}
 
 
-def test_an_expired_token_is_renewed_before_it_is_sent(server, expired, parley):
+def test_an_expired_token_is_refreshed_before_it_is_sent(server, expired, parley):
     server.on("GET /auth/me", replies.reply(200, ME))
     server.on("POST /auth/refresh", replies.reply(200, replies.token_pair(2)))
 
@@ -45,7 +45,7 @@ def test_the_new_pair_is_saved_before_it_is_used(server, expired, parley):
     assert saved == ["refresh-2"]
 
 
-def test_processes_that_run_at_once_renew_once(server, expired, start, gate):
+def test_concurrent_processes_refresh_once(server, expired, start, gate):
     def held_for_a_second_one(handler):
         gate.arrived.wait(0.5)
         replies.reply(200, replies.token_pair(2))(handler)
@@ -72,7 +72,7 @@ def test_a_refused_refresh_ends_the_session(server, expired, parley):
     assert expired.read().by_url == {}
 
 
-def test_a_refresh_that_fails_otherwise_keeps_the_session(server, expired, parley):
+def test_a_refresh_that_fails_for_another_reason_keeps_the_session(server, expired, parley):
     server.on("POST /auth/refresh", replies.problem(503, "unavailable", "The database is away.", retry_after=2))
 
     result = parley("whoami")
@@ -81,7 +81,7 @@ def test_a_refresh_that_fails_otherwise_keeps_the_session(server, expired, parle
     assert expired.read().by_url[server.url].refresh_token == "refresh-1"
 
 
-def test_a_401_with_a_new_token_is_shown_and_not_tried_for_ever(server, alice, parley):
+def test_a_401_with_a_new_token_is_shown_and_not_retried(server, alice, parley):
     server.on("GET /auth/me", replies.problem(401, "invalid_token", "Who are you?"))
     server.on("POST /auth/refresh", replies.reply(200, replies.token_pair(2)))
 
@@ -91,7 +91,7 @@ def test_a_401_with_a_new_token_is_shown_and_not_tried_for_ever(server, alice, p
     assert len(server.requests) == 3
 
 
-def test_an_expired_session_renews_before_a_chat(server, expired, parley):
+def test_an_expired_session_is_refreshed_before_a_chat(server, expired, parley):
     server.on("POST /auth/refresh", replies.reply(200, replies.token_pair(2)))
     server.on("POST /chat", replies.answer("Hello."))
 

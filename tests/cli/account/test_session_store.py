@@ -1,4 +1,4 @@
-"""The token file: private from its first moment, one session for each address."""
+"""The session file: private from its creation, with one session per address."""
 
 import os
 import stat
@@ -60,7 +60,7 @@ def test_a_folder_that_exists_keeps_its_mode(config):
     assert mode(config) == 0o755
 
 
-def test_sessions_at_two_addresses_live_side_by_side(config):
+def test_sessions_at_two_addresses_are_independent(config):
     sessions = SessionFile(config)
     sessions.log_in("http://laptop", ALICE)
     sessions.log_in("https://production", ALICE)

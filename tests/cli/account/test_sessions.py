@@ -1,4 +1,4 @@
-"""Where somebody is logged in."""
+"""`parley sessions`: list and end login sessions."""
 
 import json
 
@@ -20,7 +20,7 @@ THERE = {**HERE, "id": "0190a1b2-0000-7000-8000-00001111bbbb", "address": None, 
 
 @pytest.fixture(autouse=True)
 def listed(server, alice):
-    """Two sessions, on a page each."""
+    """Two sessions on two pages."""
     pages = [{"items": [HERE], "next_cursor": "next"}, {"items": [THERE], "next_cursor": None}]
     server.on("GET /auth/sessions", *(replies.reply(200, page) for page in pages))
 
@@ -34,7 +34,7 @@ def test_all_sessions_are_listed_and_this_one_is_marked(parley, command):
     ]
 
 
-def test_options_of_the_list_need_no_list(parley):
+def test_options_of_the_list_command_work_without_its_name(parley):
     assert json.loads(parley("sessions", "--json").stdout) == [HERE, THERE]
 
 
@@ -63,7 +63,7 @@ def test_ending_this_session_removes_its_tokens(server, alice, parley):
         ("", "There is no session"),
     ],
 )
-def test_an_id_that_names_no_single_session_ends_none(server, parley, given, sentence):
+def test_an_ambiguous_or_unknown_id_ends_no_session(server, parley, given, sentence):
     result = parley("sessions", "end", given)
 
     assert (result.exit_code, result.stderr) == (1, f"{sentence} '{given}'. To list them: parley sessions\n")

@@ -1,4 +1,4 @@
-"""Tools that need the person's word."""
+"""Approval of tool calls."""
 
 import pytest
 
@@ -19,14 +19,14 @@ APPROVALS = "POST /chat/turns/t-1/approvals"
 
 @pytest.fixture
 def waiting(server, alice):
-    """A server whose answers wait for `write`."""
+    """A server whose answers wait for approval of the tool `write`."""
     server.on("POST /chat", waits(approval()))
     server.on(APPROVALS, replies.event_stream(("text.delta", {"text": "Done."}), replies.TURN_COMPLETED))
     return server
 
 
 @pytest.mark.parametrize(("typed", "word"), [("y\n", True), ("n\n", False)])
-def test_the_person_is_asked_and_the_answer_goes_on(waiting, terminal, typed, word):
+def test_the_user_is_asked_and_the_answer_continues(waiting, terminal, typed, word):
     person = terminal("chat", "Write to Bob")
     person.expect('Run write {"to": "bob"}? [y/N]:')
     person.type(typed)
@@ -37,14 +37,14 @@ def test_the_person_is_asked_and_the_answer_goes_on(waiting, terminal, typed, wo
 
 
 @pytest.mark.parametrize(("flag", "word"), [("--yes", True), ("--no", False)])
-def test_a_script_says_its_word_beforehand(waiting, parley, flag, word):
+def test_a_script_decides_with_an_option(waiting, parley, flag, word):
     result = parley("chat", "Write to Bob", flag)
 
     assert (result.exit_code, result.stdout) == (0, "I write.\nDone.\n")
     assert waiting.requests[-1].body["approve"] is word
 
 
-def test_a_script_without_a_word_is_told_how_to_give_it(waiting, parley):
+def test_a_script_without_a_decision_is_told_the_options(waiting, parley):
     result = parley("chat", "Write to Bob")
 
     assert result.exit_code == 1
@@ -61,7 +61,7 @@ def test_every_call_of_a_turn_is_decided(server, alice, parley):
     assert [request.body["call_id"] for request in server.requests[1:]] == ["one", "two"]
 
 
-def test_what_is_asked_cannot_steer_the_terminal(server, alice, terminal):
+def test_an_approval_prompt_cannot_control_the_terminal(server, alice, terminal):
     server.on("POST /chat", waits(approval(to="\x1b[2Jbob\nRun nothing")))
     person = terminal("chat", "Write to Bob")
     person.expect("[y/N]:")
@@ -82,7 +82,7 @@ def test_ctrl_c_at_the_question_stops_the_turn(waiting, terminal):
 WAITS = {"turn_id": "t-1", "status": "waiting", "approvals": [{"call_id": "w", "name": "write", "arguments": {}}]}
 
 
-def test_json_of_a_turn_that_waits_is_printed_and_is_a_failure(server, alice, parley):
+def test_json_of_a_waiting_turn_is_printed_and_the_command_fails(server, alice, parley):
     server.on("POST /chat", replies.reply(200, WAITS))
     result = parley("chat", "Write", "--json")
 
@@ -90,7 +90,7 @@ def test_json_of_a_turn_that_waits_is_printed_and_is_a_failure(server, alice, pa
     assert '"status": "waiting"' in result.stdout
 
 
-def test_json_with_a_word_is_the_whole_answer(server, alice, parley):
+def test_json_with_a_decision_is_the_complete_answer(server, alice, parley):
     server.on("POST /chat", replies.reply(200, WAITS))
     server.on(APPROVALS, replies.reply(200, {"turn_id": "t-1", "status": "completed", "approvals": []}))
     result = parley("chat", "Write", "--json", "--yes")

@@ -17,7 +17,7 @@ def files(tmp_path):
     return tmp_path
 
 
-def test_images_and_a_schema_go_along(server, alice, parley, files):
+def test_images_and_a_schema_are_sent(server, alice, parley, files):
     server.on("POST /chat", replies.answer("{}"))
     parley("chat", "What?", "--image", files / "dot.png", "--image", files / "dot.png", "--schema", files / "schema.json")
     body = server.requests[0].body
@@ -29,7 +29,7 @@ def test_images_and_a_schema_go_along(server, alice, parley, files):
 @pytest.mark.parametrize(
     ("option", "name"), [("--image", "words.txt"), ("--schema", "words.txt"), ("--schema", "list.json"), ("--image", "no")]
 )
-def test_a_file_that_cannot_go_along_is_refused_before_anything_is_sent(server, alice, parley, files, option, name):
+def test_an_invalid_attachment_is_refused_before_anything_is_sent(server, alice, parley, files, option, name):
     result = parley("chat", "What?", option, files / name)
 
     assert (result.exit_code, name in result.stderr) == (2, True)

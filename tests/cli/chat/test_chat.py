@@ -1,4 +1,4 @@
-"""`parley chat` with a message: the answer as it arrives, and every way it can end."""
+"""`parley chat` with a message: the streamed answer and every way it can end."""
 
 import json
 
@@ -23,7 +23,7 @@ def test_the_answer_is_printed_and_nothing_else(server, alice, parley):
     assert server.requests[0].body == {"message": "Hi", "stream": True}
 
 
-def test_the_first_words_are_shown_before_the_last_are_sent(server, alice, start, gate):
+def test_the_first_text_is_shown_before_the_last_is_sent(server, alice, start, gate):
     server.on("POST /chat", replies.event_stream(replies.TURN_STARTED, delta("First"), gate.open, delta(", last."), replies.TURN_COMPLETED))
     process = start("chat", "Hi")
 
@@ -43,7 +43,7 @@ def test_the_message_comes_from_standard_input(server, alice, parley, args):
     assert server.requests[0].body["message"] == "line one\nline two é\n"
 
 
-def test_standard_input_that_is_no_utf8_still_arrives(server, alice, parley):
+def test_standard_input_that_is_not_utf8_still_arrives(server, alice, parley):
     server.on("POST /chat", replies.answer("Yes."))
 
     parley("chat", stdin=b"caf\xe9")
@@ -60,14 +60,14 @@ def test_an_empty_message_is_not_sent(server, alice, parley, args):
     assert server.requests == []
 
 
-def test_an_argument_that_is_no_utf8_is_told(server, alice, start):
+def test_an_argument_that_is_not_utf8_is_reported(server, alice, start):
     process = start("chat", b"caf\xe9")
 
     assert process.wait(HANG_S) == 1
     assert process.stderr.read() == "The input is not valid UTF-8 text.\n"
 
 
-def test_continue_goes_on_with_the_last_conversation(server, alice, parley):
+def test_continue_uses_the_latest_conversation(server, alice, parley):
     server.on("GET /conversations", replies.reply(200, {"items": [{"id": CONVERSATION}], "next_cursor": None}))
     server.on("POST /chat", replies.answer("Yes."))
 
@@ -94,7 +94,7 @@ def test_a_conversation_can_be_named_by_its_short_id(server, alice, parley):
     assert server.requests[-1].body["conversation_id"] == CONVERSATION
 
 
-def test_continue_and_a_conversation_exclude_each_other(alice, parley):
+def test_continue_and_conversation_cannot_be_combined(alice, parley):
     assert parley("chat", "Hi", "-c", "--conversation", CONVERSATION).exit_code == 2
 
 
@@ -109,7 +109,7 @@ def test_json_prints_the_whole_answer(server, alice, parley):
     assert not set("\x1b\x9b") & set(result.stdout)
 
 
-def test_a_failed_turn_is_one_sentence_after_what_was_said(server, alice, parley):
+def test_a_failed_turn_is_one_sentence_after_the_text_so_far(server, alice, parley):
     failed = ("turn.failed", {"status": 503, "code": "provider_busy", "detail": "The model is busy.", "retryable": True})
     server.on("POST /chat", replies.event_stream(replies.TURN_STARTED, delta("Well"), failed))
 
@@ -118,14 +118,14 @@ def test_a_failed_turn_is_one_sentence_after_what_was_said(server, alice, parley
     assert (result.exit_code, result.stdout, result.stderr) == (1, "Well\n", "The model is busy.\n")
 
 
-def test_a_failed_turn_without_a_reason_is_told_too(server, alice, parley):
+def test_a_failed_turn_without_a_reason_is_reported_too(server, alice, parley):
     server.on("POST /chat", replies.event_stream(replies.TURN_STARTED, ("turn.failed", {})))
 
     assert parley("chat", "Hi").stderr == "The model could not answer.\n"
 
 
 @pytest.mark.parametrize("is_cut", [True, False])
-def test_a_stream_without_an_end_is_told(server, alice, parley, is_cut):
+def test_a_stream_without_an_end_is_reported(server, alice, parley, is_cut):
     server.on("POST /chat", replies.event_stream(replies.TURN_STARTED, delta("Well"), is_cut=is_cut))
 
     result = parley("chat", "Hi")
@@ -135,7 +135,7 @@ def test_a_stream_without_an_end_is_told(server, alice, parley, is_cut):
 
 
 @pytest.mark.parametrize(("name", "word"), [("turn.interrupted", "interrupted"), ("turn.waiting", "approval")])
-def test_an_unfinished_answer_is_told(server, alice, parley, name, word):
+def test_an_unfinished_answer_is_reported(server, alice, parley, name, word):
     server.on("POST /chat", replies.event_stream(replies.TURN_STARTED, delta("Well"), (name, {})))
 
     result = parley("chat", "Hi")
@@ -144,13 +144,13 @@ def test_an_unfinished_answer_is_told(server, alice, parley, name, word):
     assert word in result.stderr
 
 
-def test_a_stopped_answer_is_no_failure(server, alice, parley):
+def test_a_stopped_answer_is_not_a_failure(server, alice, parley):
     server.on("POST /chat", replies.event_stream(replies.TURN_STARTED, delta("Well"), ("turn.stopped", {"reason": "user"})))
 
     assert parley("chat", "Hi").exit_code == 0
 
 
-def test_unknown_events_pings_and_odd_fields_are_passed_over(server, alice, parley):
+def test_unknown_events_pings_and_odd_fields_are_ignored(server, alice, parley):
     odd = [b": ping\n\n", ("mood", {"is": "good"}), b"event: text.delta\ndata: [1]\n\n", ("text.delta", {"text": 7}), b"data: x\n\n"]
     server.on("POST /chat", replies.event_stream(replies.TURN_STARTED, *odd, delta("Fine."), replies.TURN_COMPLETED))
 
@@ -159,20 +159,20 @@ def test_unknown_events_pings_and_odd_fields_are_passed_over(server, alice, parl
     assert (result.exit_code, result.stdout) == (0, "Fine.\n")
 
 
-def test_an_event_split_anywhere_is_put_together(server, alice, parley):
+def test_an_event_split_anywhere_is_reassembled(server, alice, parley):
     raw = 'event: text.delta\r\ndata: {"text": "é 🙂"}\r\n\r\n'.encode()
     server.on("POST /chat", replies.event_stream(replies.TURN_STARTED, *(bytes([byte]) for byte in raw), replies.TURN_COMPLETED))
 
     assert parley("chat", "Hi").stdout == "é 🙂\n"
 
 
-def test_a_model_cannot_steer_the_terminal(server, alice, parley):
+def test_a_model_cannot_control_the_terminal(server, alice, parley):
     server.on("POST /chat", replies.answer("a\x1b", "[31mb\x1b]0;ti", "tle\x07c\r\x08", "\x9b2", "Jd\n"))
 
     assert parley("chat", "Hi").stdout == "abcd\n"
 
 
-def test_an_answer_without_a_stream_is_not_taken_for_one(server, alice, parley):
+def test_a_response_that_is_not_a_stream_is_an_error(server, alice, parley):
     server.on("POST /chat", replies.reply(200, {"message": "?"}))
 
     result = parley("chat", "Hi")

@@ -1,4 +1,4 @@
-"""Answers from documents: which may be used, and what is told of those that the answer cites."""
+"""Answers from documents: the selection of documents, and the list of cited sources."""
 
 import pytest
 
@@ -23,7 +23,7 @@ def source(number, **more):
 ANSWER = (source(1, page=3), source(2), ("text.delta", {"text": "You have 30 days [1"}), ("text.delta", {"text": "]."}))
 
 
-def test_an_answer_shows_what_it_cites_beneath_it(server, alice, parley):
+def test_an_answer_is_followed_by_its_cited_sources(server, alice, parley):
     server.on("POST /chat", replies.event_stream(replies.TURN_STARTED, *ANSWER, replies.TURN_COMPLETED))
 
     result = parley("chat", "--documents", "How many days?")
@@ -32,7 +32,7 @@ def test_an_answer_shows_what_it_cites_beneath_it(server, alice, parley):
     assert server.requests[0].body["documents"] is True
 
 
-def test_an_answer_can_come_from_some_documents(server, alice, parley):
+def test_a_question_can_name_some_documents(server, alice, parley):
     server.on("GET /documents", documents_page(READY))
     server.on("POST /chat", replies.answer("Yes."))
     parley("chat", "Is it?", "--document", "0000aaaa", "--document", OTHER_ID)
@@ -40,11 +40,11 @@ def test_an_answer_can_come_from_some_documents(server, alice, parley):
     assert server.requests[-1].body["documents"] == [DOCUMENT_ID, OTHER_ID]
 
 
-def test_all_documents_and_some_exclude_each_other(alice, parley):
+def test_documents_and_document_cannot_be_combined(alice, parley):
     assert parley("chat", "Hi", "--documents", "--document", DOCUMENT_ID).exit_code == 2
 
 
-def test_json_asks_from_documents_too(server, alice, parley):
+def test_json_output_can_use_documents_too(server, alice, parley):
     server.on("POST /chat", replies.reply(200, {"turn_id": "t-1"}))
     parley("chat", "Hi", "--documents", "--json")
 
@@ -61,13 +61,13 @@ def test_json_asks_from_documents_too(server, alice, parley):
         ("No such source [9], [0] or [12345].", []),
     ],
 )
-def test_what_a_text_cites(text, numbers):
+def test_cited_numbers_of_a_text(text, numbers):
     sources = [Fields(source(number)[1]) for number in (1, 2, 3)]
 
     assert [line.partition(" ")[0] for line in cited_sources(text, sources)] == numbers
 
 
-def test_in_a_talk_documents_are_chosen_by_a_command(server, alice, terminal):
+def test_the_interactive_chat_selects_documents_with_a_command(server, alice, terminal):
     server.on("GET /documents", documents_page(READY))
     server.on("POST /chat", replies.event_stream(replies.TURN_STARTED, *ANSWER, replies.TURN_COMPLETED))
     person = terminal("chat")

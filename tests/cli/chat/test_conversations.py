@@ -1,4 +1,4 @@
-"""Reading back: conversations, history."""
+"""`parley conversations` and `parley history`."""
 
 import json
 
@@ -30,7 +30,7 @@ def test_conversations_are_listed_with_a_short_id(parley):
 
 
 @pytest.mark.usefixtures("listed")
-def test_conversations_can_be_had_as_json(parley):
+def test_conversations_can_be_printed_as_json(parley):
     items = json.loads(parley("conversations", "--json").stdout)
 
     assert [item["id"] for item in items] == [FIRST]
@@ -59,7 +59,7 @@ def test_history_reads_every_page_of_the_last_conversation(server, alice, parley
 
 
 @pytest.mark.parametrize("command", ["conversations", "history"])
-def test_where_nothing_is_yet_it_says_how_to_begin(server, alice, parley, command):
+def test_without_conversations_it_says_how_to_start_one(server, alice, parley, command):
     server.on("GET /conversations", replies.reply(200, EMPTY))
 
     result = parley(command)
@@ -72,7 +72,7 @@ def test_where_nothing_is_yet_it_says_how_to_begin(server, alice, parley, comman
     ("given", "sentence"),
     [("0190a1b2", "More than one conversation matches"), ("ffff", "There is no conversation"), ("../x", "There is no conversation")],
 )
-def test_an_id_that_names_no_single_conversation_is_told(parley, given, sentence):
+def test_an_ambiguous_or_unknown_conversation_id_is_reported(parley, given, sentence):
     result = parley("history", given)
 
     assert result.exit_code == 1

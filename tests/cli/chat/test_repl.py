@@ -1,4 +1,4 @@
-"""`parley chat` without a message: a talk in a terminal."""
+"""`parley chat` without a message: the interactive chat."""
 
 import stat
 
@@ -11,7 +11,7 @@ MODELS = [{"id": "offline", "provider": "offline", "context_tokens": 8192, "abil
 
 @pytest.fixture
 def person(server, alice, terminal):
-    """Someone at the prompt of a new talk."""
+    """A user at the prompt of a new chat."""
     server.on("POST /chat", replies.answer("Hello."))
     server.on("GET /models", replies.reply(200, MODELS))
     opened = terminal("chat")
@@ -19,7 +19,7 @@ def person(server, alice, terminal):
     return opened
 
 
-def test_a_talk_goes_on_in_its_conversation_until_ctrl_d(server, person):
+def test_the_chat_stays_in_its_conversation_until_ctrl_d(server, person):
     for message in ("Hi", "And you?"):
         person.type(f"{message}\n")
         person.expect("1.4 s")
@@ -30,7 +30,7 @@ def test_a_talk_goes_on_in_its_conversation_until_ctrl_d(server, person):
     assert [request.body.get("conversation_id") for request in server.requests] == [None, "c-1"]
 
 
-def test_empty_lines_are_not_asked(server, person):
+def test_empty_lines_are_not_sent(server, person):
     person.type("\n")
     person.expect("> ")
     person.type("   \n/quit\n")
@@ -39,7 +39,7 @@ def test_empty_lines_are_not_asked(server, person):
     assert server.requests == []
 
 
-def test_new_begins_another_conversation(server, person):
+def test_new_starts_another_conversation(server, person):
     for typed, shown in (("Hi", "1.4 s"), ("/new", "New conversation"), ("Hi again", "1.4 s")):
         person.type(f"{typed}\n")
         person.expect(shown)
@@ -48,7 +48,7 @@ def test_new_begins_another_conversation(server, person):
     assert [request.body.get("conversation_id") for request in server.requests] == [None, None]
 
 
-def test_a_model_is_chosen_from_those_there_are(server, person):
+def test_only_an_available_model_can_be_selected(server, person):
     for typed, shown in (
         ("/model gpt", "There is no model 'gpt'. Available models: offline"),
         ("/model offline", "Model: offline"),
@@ -88,7 +88,7 @@ def test_history_shows_this_conversation(server, person):
         person.expect("> ")
 
 
-def test_a_failure_leaves_the_talk_open(server, person):
+def test_a_failure_does_not_end_the_chat(server, person):
     server.on("POST /chat", replies.problem(429, "rate_limited", "Too many questions.", retry_after=3), replies.answer("Hello."))
     for typed, shown in (("Hi", "Too many questions. Retry in 3 s."), ("Hi", "Hello.")):
         person.type(f"{typed}\n")
@@ -96,7 +96,7 @@ def test_a_failure_leaves_the_talk_open(server, person):
         person.expect("> ")
 
 
-def test_a_lost_session_ends_the_talk(server, person):
+def test_a_lost_session_ends_the_chat(server, person):
     server.on("POST /chat", replies.problem(401, "invalid_token", "Token."))
     server.on("POST /auth/refresh", replies.problem(401, "invalid_refresh_token", "No."))
     person.type("Hi\n")
@@ -120,7 +120,7 @@ def test_ctrl_c_stops_the_answer_and_returns_to_the_prompt(server, person, gate)
     assert server.requests[-1].body["conversation_id"] == "c-1"
 
 
-def test_ctrl_c_at_the_prompt_gives_a_new_prompt(person):
+def test_ctrl_c_at_the_prompt_shows_a_new_prompt(person):
     person.type("half a que")
     person.expect("half a que")
     person.interrupt()
@@ -130,7 +130,7 @@ def test_ctrl_c_at_the_prompt_gives_a_new_prompt(person):
     assert person.end() == 0
 
 
-def test_lines_are_remembered_in_a_private_file(person, terminal, config):
+def test_lines_are_stored_in_a_private_file(person, terminal, config):
     person.type("What is 6*7?\n")
     person.expect("1.4 s")
     person.type("/quit\n")
@@ -143,14 +143,14 @@ def test_lines_are_remembered_in_a_private_file(person, terminal, config):
     assert stat.S_IMODE((config / "history").stat().st_mode) == 0o600
 
 
-def test_who_is_not_logged_in_is_told_before_typing(server, terminal):
+def test_a_user_without_a_session_is_told_before_typing(server, terminal):
     person = terminal("chat", "--url", server.url)
 
     assert person.end() == 1
     assert person.shown.startswith("You are not logged in")
 
 
-def test_a_talk_that_goes_on_says_in_which_conversation(server, alice, terminal):
+def test_a_continued_chat_shows_its_conversation(server, alice, terminal):
     server.on("GET /conversations", replies.reply(200, {"items": [{"id": "c-9"}], "next_cursor": None}))
 
     terminal("chat", "-c").expect("Conversation c-9")
