@@ -10,7 +10,8 @@ from uuid import UUID
 from sqlalchemy import Engine
 
 from functions.chat.turn.approvals import Decision
-from functions.chat.turn.run import Question, resume_turn, take_turn
+from functions.chat.turn.question import Question
+from functions.chat.turn.run import resume_turn, take_turn
 from parley.auth.encryption import TextCipher
 from parley.db import conversations, mcp_servers, memories, messages, passages, tool_settings
 from parley.db.memories import MemoryOrigin

@@ -8,8 +8,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from functions.chat.turn.history import answer_messages, ended_answer_messages, message_content, message_tokens
-from functions.chat.turn.question import Question
+from functions.chat.turn.question import Question, answer_messages, ended_answer_messages, message_content, message_tokens
 from functions.chat.turn.tools import TurnTool
 from parley.db.conversations import Conversation
 from parley.db.messages import HistoryMessage

@@ -11,25 +11,41 @@ decision. A client that loses its connection reads the rest from the log; the tu
 
 from collections.abc import Generator, Iterator
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from itertools import chain
 from uuid import UUID
 
 from functions.chat.services import ChatServices
 from functions.chat.turn.approvals import AlreadyResumed, Decision, decide
 from functions.chat.turn.begin import begin_turn
-from functions.chat.turn.events import NumberedEvent, Ping
-from functions.chat.turn.finish import store_outcome
+from functions.chat.turn.events import (
+    IncompleteAnswer,
+    NumberedEvent,
+    Ping,
+    TurnCompleted,
+    TurnFailed,
+    TurnInterrupted,
+    TurnStopped,
+    TurnWaiting,
+)
 from functions.chat.turn.heartbeat import FollowUpSender, Heartbeat, Watchdog
 from functions.chat.turn.question import Question
-from functions.chat.turn.replay import follow_events
+from functions.chat.turn.replay import follow_events, stored_terminal_event
 from functions.chat.turn.retrieval import retrieve
-from functions.chat.turn.state import ApprovalsPending, Turn
+from functions.chat.turn.state import ApprovalsPending, StopRequested, Superseded, Turn
 from functions.chat.turn.tool_loop import run_tool_loop
 from parley.auth.principal import Principal
+from parley.db.engine import Engine
+from parley.db.transactions import user_scope
+from parley.db.turn import turn_checkpoint, turn_end, turns
+from parley.db.turn.approvals import Approval
 from parley.db.turn.turn_begin import ExistingTurn, IdempotencyKey
-from parley.deadline import Deadline
+from parley.db.turn.turn_end import TurnResult
+from parley.db.turn.turns import TurnStatus
+from parley.deadline import Deadline, retry_while_unavailable
 from parley.errors import ParleyError
+from parley.metering import limits
 from parley.observability import logger
 
 
@@ -113,3 +129,139 @@ def _run_to_the_end(events: Iterator[NumberedEvent | Ping]) -> Generator[Numbere
         for _ in events:
             pass
         raise
+
+
+_STATUSES: dict[str, TurnStatus] = {
+    TurnCompleted.name: "completed",
+    TurnStopped.name: "stopped",
+    TurnInterrupted.name: "interrupted",
+    TurnFailed.name: "failed",
+}
+
+
+class _AlreadyEnded(Exception):
+    """The turn was ended before; raised to roll back the settlement."""
+
+
+class _PauseRefused(Exception):
+    """The turn was stopped or has ended; raised to roll back the settlement, which the end of the turn repeats."""
+
+
+def store_outcome(engine: Engine, turn: Turn, outcome: ParleyError | None, *, deadline: Deadline) -> NumberedEvent:
+    """Store how the turn went and return its last event. `outcome` is None if the answer is complete.
+
+    Never raises: if the outcome cannot be stored, the event is `turn.failed`.
+    """
+    try:
+        if isinstance(outcome, Superseded):
+            return leave_superseded_turn(engine, turn, deadline=deadline)
+        if isinstance(outcome, ApprovalsPending):
+            return pause_turn(engine, turn, outcome, deadline=deadline)
+        return finish_turn(engine, turn, outcome, deadline=deadline)
+    except Exception as exc:  # as in `run_turn`: the client always gets a last event
+        logger.exception("turn_end_not_stored", turn_id=str(turn.id))
+        return turn.event_buffer.add(TurnFailed(exc if isinstance(exc, ParleyError) else ParleyError(repr(exc)), turn.request_id))
+
+
+def finish_turn(engine: Engine, turn: Turn, outcome: ParleyError | None, *, deadline: Deadline) -> NumberedEvent:
+    """Store the answer and return the terminal event. Raises NotFound and Unavailable."""
+    if outcome and not isinstance(outcome, StopRequested):
+        logger.warning("turn_failed", turn_id=str(turn.id), problem=outcome.code, reason=str(outcome))
+    last = turn.event_buffer.add(_terminal_event(turn, outcome))
+    return retry_while_unavailable(partial(_store_result, engine, turn, last), deadline)
+
+
+def leave_superseded_turn(engine: Engine, turn: Turn, *, deadline: Deadline) -> NumberedEvent:
+    """Release the reservations of a turn that another process ended and paid for; return its stored terminal event.
+
+    Raises NotFound and Unavailable.
+    """
+    return retry_while_unavailable(partial(_release_reservations, engine, turn), deadline)
+
+
+def pause_turn(engine: Engine, turn: Turn, pending: ApprovalsPending, *, deadline: Deadline) -> NumberedEvent:
+    """Store a checkpoint and return `turn.waiting`; finish the turn instead if a stop was requested just now.
+
+    Raises NotFound and Unavailable.
+    """
+    last = turn.event_buffer.add(TurnWaiting([call.call_id for call in pending.calls]))
+    try:
+        retry_while_unavailable(partial(_store_checkpoint, engine, turn, pending, last), deadline)
+    except _PauseRefused:
+        turn.event_buffer.discard_last()
+        return finish_turn(engine, turn, StopRequested(f"turn {turn.id}"), deadline=deadline)
+    return last
+
+
+def _terminal_event(turn: Turn, outcome: ParleyError | None) -> TurnCompleted | TurnStopped | TurnInterrupted | TurnFailed:
+    match outcome:
+        case None:
+            reason = turn.finished.reason if turn.finished else "stop"
+            return TurnCompleted(turn.answer_id, reason, turn.usage(), turn.model_id, turn.timings())
+        case StopRequested():
+            return TurnStopped(turn.answer_id, "requested", turn.usage())
+        case _ if turn.parts.text or turn.parts.tool_calls:
+            return TurnInterrupted(turn.answer_id, outcome.code, turn.usage())
+        case _:
+            return TurnFailed(outcome, turn.request_id)
+
+
+def _store_result(engine: Engine, turn: Turn, last: NumberedEvent) -> NumberedEvent:
+    """Store turn, answer and log together. Change nothing if the turn has ended, perhaps by an earlier attempt."""
+    result = _turn_result(turn, last)
+    try:
+        with user_scope(engine, turn.user_id) as connection:
+            # Settle before the conversation is locked: the first transaction of a turn takes its locks in this order.
+            limits.settle(connection, turn.billing_subject, turn.billed_calls, reservations=turn.reservations, turn_id=turn.id)
+            ended = turn_end.finish(connection, turn.id, result, user_id=turn.user_id, conversation_id=turn.conversation_id)
+            if ended is None:
+                raise _AlreadyEnded
+    except _AlreadyEnded:
+        return _release_reservations(engine, turn)
+    turn.follow_up = ended.follow_up
+    if isinstance(last.event, TurnCompleted | IncompleteAnswer):
+        return NumberedEvent(last.number, replace(last.event, message=ended.answer))
+    return last
+
+
+def _release_reservations(engine: Engine, turn: Turn) -> NumberedEvent:
+    """Release the turn's reservations and return its stored terminal event.
+
+    The process that ended the turn has paid for its calls. If the turn was deleted with its conversation, nobody has: its calls
+    are paid for here.
+    """
+    with user_scope(engine, turn.user_id) as connection:
+        calls = [] if turns.exists(connection, turn.id, user_id=turn.user_id) else turn.billed_calls
+        limits.settle(connection, turn.billing_subject, calls, reservations=turn.reservations, turn_id=turn.id)
+    return stored_terminal_event(engine, turn.id, user_id=turn.user_id)
+
+
+def _turn_result(turn: Turn, last: NumberedEvent) -> TurnResult:
+    event, usage, timings = last.event, turn.usage(), turn.timings()
+    failure_code = event.error.code if isinstance(event, TurnFailed) else None
+    return TurnResult(
+        status=_STATUSES[event.name],
+        message_id=None if failure_code else turn.answer_id,
+        parts=turn.parts.stored(),
+        model=turn.model_id,
+        entries=turn.event_buffer.pending(),
+        last_event=last.number,
+        error_code=event.reason if isinstance(event, TurnInterrupted) else failure_code,
+        finish_reason=event.finish_reason if isinstance(event, TurnCompleted) else None,
+        input_tokens=usage.input_tokens,
+        output_tokens=usage.output_tokens,
+        cost_usd=usage.cost_usd,
+        first_token_ms=timings.first_token_ms,
+        total_ms=timings.total_ms,
+    )
+
+
+def _store_checkpoint(engine: Engine, turn: Turn, pending: ApprovalsPending, last: NumberedEvent) -> None:
+    requests = [Approval(call.call_id, call.name, call.arguments) for call in pending.calls]
+    with user_scope(engine, turn.user_id) as connection:
+        limits.settle(connection, turn.billing_subject, turn.billed_calls, reservations=turn.reservations, turn_id=turn.id)
+        checkpoint, entries = turn.checkpoint(upto=last.number), turn.event_buffer.pending()
+        paused = turn_checkpoint.pause(connection, turn.id, checkpoint, requests, user_id=turn.user_id, entries=entries)
+        # If `last_event` has reached this number, an earlier attempt paused the turn, and the turn has gone on since.
+        if not paused.is_done and paused.last_event < last.number:
+            raise _PauseRefused

@@ -7,9 +7,9 @@ from functools import partial
 from functions.chat.services import ChatServices
 from functions.chat.turn.events import NumberedEvent, Ping
 from functions.chat.turn.heartbeat import POLL_S, Heartbeat
-from functions.chat.turn.history import fetch_images
 from functions.chat.turn.prompt import prepare_request
 from functions.chat.turn.provider_stream import StreamEnded, StreamReader
+from functions.chat.turn.question import fetch_images
 from functions.chat.turn.retrieval import format_sources, number_tool_results
 from functions.chat.turn.state import ApprovalsPending, Superseded, Turn
 from functions.chat.turn.tools import TOOL_GRACE_S, ParallelToolCalls, ParsedToolCall, TurnTool

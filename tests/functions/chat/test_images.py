@@ -7,7 +7,7 @@ import boto3
 import pytest
 
 from functions.chat.errors import ConversationBusy
-from functions.chat.turn.history import IMAGE_NOTE
+from functions.chat.turn.question import IMAGE_NOTE
 from parley.errors import NotFound
 from parley.llm import messages as llm
 from parley.llm.catalogue import Catalogue

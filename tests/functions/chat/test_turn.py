@@ -3,7 +3,7 @@ from uuid import uuid4
 import pytest
 from sqlalchemy import text
 
-from functions.chat.turn import finish
+from functions.chat.turn import run
 from functions.chat.turn.events import AnswerDelta, TurnCompleted, TurnFailed, TurnInterrupted, TurnStarted
 from parley import deadline
 from parley.db import conversations
@@ -189,9 +189,9 @@ def test_characters_that_cannot_be_stored_are_taken_out_of_an_answer(engine, ser
 
 def test_the_end_of_a_turn_is_retried_while_the_database_is_unavailable(engine, engines, services, alice, monkeypatch):
     refusals = iter([Unavailable("database"), Unavailable("database")])
-    real = finish.user_scope
+    real = run.user_scope
     monkeypatch.setattr(deadline.time, "sleep", lambda _: None)
-    monkeypatch.setattr(finish, "user_scope", lambda *args: raise_next(refusals) or real(*args))
+    monkeypatch.setattr(run, "user_scope", lambda *args: raise_next(refusals) or real(*args))
     started, *_, last = take(services(*HELLO), alice)
 
     assert isinstance(last, TurnCompleted)
@@ -205,10 +205,10 @@ def raise_next(errors):
 
 
 def test_an_end_that_was_stored_but_not_acknowledged_is_not_stored_again(engine, services, alice, monkeypatch):
-    real = finish._store_result
+    real = run._store_result
     lost = iter([Unavailable("database")])
     monkeypatch.setattr(deadline.time, "sleep", lambda _: None)
-    monkeypatch.setattr(finish, "_store_result", lambda *args: (real(*args), raise_next(lost))[0])
+    monkeypatch.setattr(run, "_store_result", lambda *args: (real(*args), raise_next(lost))[0])
     started, *_, last = take(services(*HELLO), alice)
 
     assert [m.id for m in stored_messages(engine, alice, started.conversation_id)] == [started.user_message_id, last.message.id]
