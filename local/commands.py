@@ -13,57 +13,10 @@ from local.settings import DEFAULT_DATA, DEFAULT_PORT, DEFAULT_TEMPLATE, DEFAULT
 
 _KEYS_FUNCTION = "KeysFunction"
 
-_port = click.option(
+_port_option = click.option(
     "--port", envvar="PARLEY_PORT", type=click.IntRange(1, 65535), default=DEFAULT_PORT, show_default=True, help="The stack's local port."
 )
-
-_data = click.option("--data", envvar="PARLEY_DATA", default=DEFAULT_DATA, show_default=True, help="Folder for all data.")
-
-
-def status_table(status: dict[str, Any]) -> str:
-    """Return the response of `/_local/status` as aligned tables."""
-    functions = [_function_row(function) for function in status["functions"]]
-    schedules = [_schedule_row(schedule) for schedule in status["schedules"]]
-    queues = [_queue_row(queue) for queue in status["queues"]]
-    buckets = [_bucket_row(bucket) for bucket in status["buckets"]]
-    services = [(name, _service_state(service)) for name, service in status["services"].items()]
-    sections = [
-        _aligned_columns([("FUNCTION", "IDLE", "BUSY", "CALLS", "ERRORS", "PEAK MB"), *functions]),
-        _aligned_columns([("SCHEDULE", "FUNCTION", "EXPRESSION", "NEXT"), *schedules]) if schedules else "",
-        _aligned_columns([("QUEUE", "VISIBLE", "IN FLIGHT", "DELAYED", "DEAD-LETTER QUEUE"), *queues]) if queues else "",
-        _aligned_columns([("BUCKET", "OBJECTS", "MB"), *buckets]) if buckets else "",
-        _aligned_columns([("SERVICE", ""), *services]) if services else "",
-    ]
-    return "\n\n".join(section for section in sections if section)
-
-
-def _function_row(function: dict[str, Any]) -> tuple[str, ...]:
-    workers = function["workers"]
-    figures = (workers["idle"], workers["busy"], function["invocations"], function["errors"], f"{function['peak_mb']:.0f}")
-    return (function["name"], *(str(figure) for figure in figures))
-
-
-def _schedule_row(schedule: dict[str, Any]) -> tuple[str, ...]:
-    return (schedule["name"], schedule["function"], schedule["expression"], schedule["next_run"] or "-")
-
-
-def _queue_row(queue: dict[str, Any]) -> tuple[str, ...]:
-    return (queue["name"], str(queue["visible"]), str(queue["in_flight"]), str(queue["delayed"]), queue["dead_letters"] or "-")
-
-
-def _bucket_row(bucket: dict[str, Any]) -> tuple[str, ...]:
-    return (bucket["name"], str(bucket["objects"]), f"{bucket['bytes'] / 1_000_000:.1f}")
-
-
-def _service_state(service: dict[str, Any] | None) -> str:
-    if service is None:
-        return "not used"
-    return f"{'running' if service['running'] else 'down'} on port {service['port']}"
-
-
-def _aligned_columns(rows: list[tuple[str, ...]]) -> str:
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows)
+_data_option = click.option("--data", envvar="PARLEY_DATA", default=DEFAULT_DATA, show_default=True, help="Folder for all data.")
 
 
 @click.group()
@@ -74,30 +27,20 @@ def keys() -> None:
 @keys.command()
 @click.option("--now", "is_emergency", is_flag=True, help="Invalidate every access token within a minute, because a key may have leaked.")
 @click.option("--api-keys", "includes_api_keys", is_flag=True, help="With --now: invalidate every API key too.")
-@click.option(
-    "--port", envvar="PARLEY_PORT", type=click.IntRange(1, 65535), default=DEFAULT_PORT, show_default=True, help="The stack's local port."
-)
+@_port_option
 def rotate(is_emergency: bool, includes_api_keys: bool, port: int) -> None:
     """Create new signing keys. Old keys are removed once no valid token is signed by them."""
-    from local.client import FunctionFailed, StackRequestFailed, invoke_function
-
     if includes_api_keys and not is_emergency:
         raise click.UsageError("--api-keys requires --now, because programs with an API key have no other credential")
     event = {"emergency": is_emergency, "api_keys": includes_api_keys}
-    try:
-        changes = invoke_function(port, _KEYS_FUNCTION, json.dumps(event))
-    except FunctionFailed as error:
-        click.echo(json.dumps(error.detail, indent=2, ensure_ascii=False), err=True)
-        sys.exit(1)
-    except StackRequestFailed as error:
-        raise click.ClickException(str(error)) from error
+    changes = _invoke(port, _KEYS_FUNCTION, json.dumps(event))
     for change in ("made", "removed"):
         click.echo(f"{change:8} {', '.join(changes[change]) or 'none'}")
 
 
 @click.command()
-@_port
-@_data
+@_port_option
+@_data_option
 @click.option("--models", envvar="PARLEY_MODELS", default="", help="A models.toml to use instead of the shipped one.")
 @click.option("--template", help="The stack to run.  [default: template.yaml]")
 @click.option("--parameter", "parameters", multiple=True, metavar="NAME=VALUE", help="Set a parameter of the template; may be repeated.")
@@ -151,24 +94,15 @@ def up(
 @click.command()
 @click.argument("function")
 @click.option("-e", "--event", "source", required=True, metavar="FILE", help="File with the event as JSON; - reads standard input.")
-@_port
+@_port_option
 def invoke(function: str, source: str, port: int) -> None:
     """Invoke a function of the running stack and print its result."""
-    from local.client import FunctionFailed, StackRequestFailed, invoke_function
-
     event = sys.stdin.read() if source == "-" else _existing_file(source).read_text(encoding="utf-8")
-    try:
-        answer = invoke_function(port, function, event)
-    except FunctionFailed as error:
-        click.echo(json.dumps(error.detail, indent=2, ensure_ascii=False), err=True)
-        sys.exit(1)
-    except StackRequestFailed as error:
-        raise click.ClickException(str(error)) from error
-    click.echo(json.dumps(answer, indent=2, ensure_ascii=False))
+    click.echo(_json_text(_invoke(port, function, event)))
 
 
 @click.command()
-@_port
+@_port_option
 def status(port: int) -> None:
     """Show the functions, schedules, queues, buckets and services of the running stack."""
     from local.client import StackRequestFailed, read_status
@@ -180,7 +114,7 @@ def status(port: int) -> None:
 
 
 @click.command()
-@_data
+@_data_option
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 def reset(data: str, yes: bool) -> None:
     """Delete all data of the emulator: accounts, conversations, keys, logs."""
@@ -197,6 +131,23 @@ def reset(data: str, yes: bool) -> None:
     except DataDirInUse as error:
         raise click.ClickException(str(error)) from error
     click.echo(f"deleted {folder.path}")
+
+
+def _invoke(port: int, function: str, event: str) -> Any:
+    """Return the function's result; if the function fails, print its error object and exit."""
+    from local.client import FunctionFailed, StackRequestFailed, invoke_function
+
+    try:
+        return invoke_function(port, function, event)
+    except FunctionFailed as error:
+        click.echo(_json_text(error.detail), err=True)
+        sys.exit(1)
+    except StackRequestFailed as error:
+        raise click.ClickException(str(error)) from error
+
+
+def _json_text(value: Any) -> str:
+    return json.dumps(value, indent=2, ensure_ascii=False)
 
 
 def _run(settings: EmulatorSettings) -> None:
@@ -242,3 +193,49 @@ def _parse_parameter(text: str) -> tuple[str, str]:
     if not separator or not name:
         raise click.ClickException(f"--parameter must be NAME=VALUE, not {text!r}")
     return name, value
+
+
+def status_table(status: dict[str, Any]) -> str:
+    """Return the response of `/_local/status` as aligned tables."""
+    functions = [_function_row(function) for function in status["functions"]]
+    schedules = [_schedule_row(schedule) for schedule in status["schedules"]]
+    queues = [_queue_row(queue) for queue in status["queues"]]
+    buckets = [_bucket_row(bucket) for bucket in status["buckets"]]
+    services = [(name, _service_state(service)) for name, service in status["services"].items()]
+    sections = [
+        _aligned_columns([("FUNCTION", "IDLE", "BUSY", "CALLS", "ERRORS", "PEAK MB"), *functions]),
+        _aligned_columns([("SCHEDULE", "FUNCTION", "EXPRESSION", "NEXT"), *schedules]) if schedules else "",
+        _aligned_columns([("QUEUE", "VISIBLE", "IN FLIGHT", "DELAYED", "DEAD-LETTER QUEUE"), *queues]) if queues else "",
+        _aligned_columns([("BUCKET", "OBJECTS", "MB"), *buckets]) if buckets else "",
+        _aligned_columns([("SERVICE", ""), *services]) if services else "",
+    ]
+    return "\n\n".join(section for section in sections if section)
+
+
+def _function_row(function: dict[str, Any]) -> tuple[str, ...]:
+    workers = function["workers"]
+    figures = (workers["idle"], workers["busy"], function["invocations"], function["errors"], f"{function['peak_mb']:.0f}")
+    return (function["name"], *(str(figure) for figure in figures))
+
+
+def _schedule_row(schedule: dict[str, Any]) -> tuple[str, ...]:
+    return (schedule["name"], schedule["function"], schedule["expression"], schedule["next_run"] or "-")
+
+
+def _queue_row(queue: dict[str, Any]) -> tuple[str, ...]:
+    return (queue["name"], str(queue["visible"]), str(queue["in_flight"]), str(queue["delayed"]), queue["dead_letters"] or "-")
+
+
+def _bucket_row(bucket: dict[str, Any]) -> tuple[str, ...]:
+    return (bucket["name"], str(bucket["objects"]), f"{bucket['bytes'] / 1_000_000:.1f}")
+
+
+def _service_state(service: dict[str, Any] | None) -> str:
+    if service is None:
+        return "not used"
+    return f"{'running' if service['running'] else 'down'} on port {service['port']}"
+
+
+def _aligned_columns(rows: list[tuple[str, ...]]) -> str:
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows)

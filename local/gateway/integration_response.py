@@ -42,8 +42,8 @@ async def stream_prelude(chunks: AsyncIterator[bytes]) -> tuple[Reply, bytes]:
     read = b""
     async for chunk in chunks:
         read += chunk
-        head, found, rest = read.partition(DELIMITER)
-        if found and len(head) + len(DELIMITER) <= _PRELUDE_LIMIT_BYTES:
+        head, delimiter, rest = read.partition(DELIMITER)
+        if delimiter and len(head) + len(DELIMITER) <= _PRELUDE_LIMIT_BYTES:
             fields = _json_object(head, _PRELUDE_FIELDS)
             cookies = [("Set-Cookie", str(cookie)) for cookie in fields.get("cookies") or []]
             return Reply(_status(fields), _headers(fields) + cookies), rest
@@ -83,9 +83,9 @@ def _headers(fields: dict[str, Any]) -> list[tuple[str, str]]:
     named = {name.lower() for name in multiple}
     merged = {name: values for name, values in merged.items() if name.lower() not in named} | multiple
     pairs = [(_remapped_name(name), _header_value(name, value)) for name, values in merged.items() for value in _value_list(name, values)]
-    kept = [(name, value) for name, value in pairs if name.lower() not in _DROPPED_HEADERS]
-    has_type = any(name.lower() == "content-type" for name, _ in kept)
-    return kept if has_type else [*kept, ("Content-Type", "application/json")]
+    forwarded = [(name, value) for name, value in pairs if name.lower() not in _DROPPED_HEADERS]
+    has_type = any(name.lower() == "content-type" for name, _ in forwarded)
+    return forwarded if has_type else [*forwarded, ("Content-Type", "application/json")]
 
 
 def _remapped_name(name: str) -> str:

@@ -29,10 +29,10 @@ class RouteMatcher:
 
     def find(self, method: str, path: str) -> tuple[Route, dict[str, str]] | None:
         """Return the route and its decoded path parameters, or None if the path has no such method or is unknown."""
-        found = _match(self._root, [unquote(part) for part in _segments(path)], {})
-        if found is None:
+        match = _match(self._root, [unquote(part) for part in _segments(path)], {})
+        if match is None:
             return None
-        node, parameters = found
+        node, parameters = match
         route = node.methods.get(method) or node.methods.get("ANY")
         return (route, parameters) if route else None
 
@@ -60,12 +60,12 @@ def _match(node: _Node, segments: list[str], parameters: dict[str, str]) -> tupl
     if not segments:
         return (node, parameters) if node.methods else None
     head, *rest = segments
-    if head in node.fixed and (found := _match(node.fixed[head], rest, parameters)):
-        return found
+    if head in node.fixed and (match := _match(node.fixed[head], rest, parameters)):
+        return match
     if node.variable and head:
         name, child = node.variable
-        if found := _match(child, rest, {**parameters, name: head}):
-            return found
+        if match := _match(child, rest, {**parameters, name: head}):
+            return match
     if node.greedy:
         name, child = node.greedy
         return child, {**parameters, name: "/".join(segments)}

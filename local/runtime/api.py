@@ -25,27 +25,6 @@ _RESPONSE_MODE_HEADER = "lambda-runtime-function-response-mode"
 _JSON_HEADERS = (("content-type", "application/json"),)
 
 
-async def relay_stream(request: RequestHead, channel: HttpChannel, invocation: Invocation) -> None:
-    """Pass the chunks on as they arrive.
-
-    Error trailers end the stream with a failure. A connection that breaks raises; the exit of the worker then fails the
-    invocation.
-    """
-    stream = invocation.begin_stream(request.headers.get("content-type", "application/octet-stream"))
-    async for chunk in channel.body():
-        stream.feed(chunk)
-    invocation.end_stream(_trailing_failure(channel.trailers))
-
-
-def _trailing_failure(trailers: dict[str, str]) -> Failure | None:
-    if ERROR_TYPE_HEADER not in trailers:
-        return None
-    body = trailers.get(_ERROR_BODY_TRAILER, "")
-    with contextlib.suppress(binascii.Error):
-        return Failure.reported(base64.b64decode(body, validate=True), trailers[ERROR_TYPE_HEADER])
-    return Failure(trailers[ERROR_TYPE_HEADER], body)
-
-
 class RuntimeHost(Protocol):
     """The worker that the API serves."""
 
@@ -158,3 +137,24 @@ async def _refuse_unknown_id(channel: HttpChannel) -> None:
     await _drain_body(channel)
     reason = {"errorType": "InvalidRequestID", "errorMessage": "this worker does not run the invocation"}
     await channel.reply(400, json.dumps(reason).encode(), _JSON_HEADERS)
+
+
+async def relay_stream(request: RequestHead, channel: HttpChannel, invocation: Invocation) -> None:
+    """Pass the chunks on as they arrive.
+
+    Error trailers end the stream with a failure. A connection that breaks raises; the exit of the worker then fails the
+    invocation.
+    """
+    stream = invocation.begin_stream(request.headers.get("content-type", "application/octet-stream"))
+    async for chunk in channel.body():
+        stream.feed(chunk)
+    invocation.end_stream(_trailing_failure(channel.trailers))
+
+
+def _trailing_failure(trailers: dict[str, str]) -> Failure | None:
+    if ERROR_TYPE_HEADER not in trailers:
+        return None
+    body = trailers.get(_ERROR_BODY_TRAILER, "")
+    with contextlib.suppress(binascii.Error):
+        return Failure.reported(base64.b64decode(body, validate=True), trailers[ERROR_TYPE_HEADER])
+    return Failure(trailers[ERROR_TYPE_HEADER], body)

@@ -20,33 +20,6 @@ _INIT_LIMIT_S = 10.0
 _PIPE_S = 0.5
 
 
-async def read_lines(stream: asyncio.StreamReader) -> AsyncIterator[str]:
-    """Yield each line, however long, without its end; the last one need not have one."""
-    parts: list[bytes] = []
-    while data := await stream.read(_READ_BYTES):
-        *whole, rest = data.split(b"\n")
-        for line in whole:
-            yield _joined_text([*parts, line])
-            parts = []
-        parts.append(rest)
-    if any(parts):
-        yield _joined_text(parts)
-
-
-def _joined_text(parts: list[bytes]) -> str:
-    return b"".join(parts).decode(errors="replace")
-
-
-def peak_memory_mb(pid: int) -> float | None:
-    """Return the peak resident size in MB, or None if the process has ended or the system is not Linux."""
-    try:
-        status = Path(f"/proc/{pid}/status").read_text(encoding="ascii", errors="replace")
-    except OSError:
-        return None
-    line = next((line for line in status.splitlines() if line.startswith("VmHWM:")), None)
-    return round(int(line.split()[1]) / 1024, 1) if line else None
-
-
 class WorkerOwner(Protocol):
     """The pool that a worker belongs to."""
 
@@ -187,3 +160,30 @@ def _exit_message(status: int) -> str:
     if status < 0:
         return f"Runtime exited with error: signal {-status}"
     return f"Runtime exited with error: exit status {status}" if status else "Runtime exited without providing a reason"
+
+
+async def read_lines(stream: asyncio.StreamReader) -> AsyncIterator[str]:
+    """Yield each line, however long, without its end; the last one need not have one."""
+    parts: list[bytes] = []
+    while data := await stream.read(_READ_BYTES):
+        *whole, rest = data.split(b"\n")
+        for line in whole:
+            yield _joined_text([*parts, line])
+            parts = []
+        parts.append(rest)
+    if any(parts):
+        yield _joined_text(parts)
+
+
+def _joined_text(parts: list[bytes]) -> str:
+    return b"".join(parts).decode(errors="replace")
+
+
+def peak_memory_mb(pid: int) -> float | None:
+    """Return the peak resident size in MB, or None if the process has ended or the system is not Linux."""
+    try:
+        status = Path(f"/proc/{pid}/status").read_text(encoding="ascii", errors="replace")
+    except OSError:
+        return None
+    line = next((line for line in status.splitlines() if line.startswith("VmHWM:")), None)
+    return round(int(line.split()[1]) / 1024, 1) if line else None

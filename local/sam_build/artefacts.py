@@ -20,55 +20,6 @@ _COMPILE_WORKERS = 2
 _MB = 1_000_000
 
 
-@dataclass(frozen=True)
-class Distribution:
-    """An installed package; `info` is its `.dist-info` folder."""
-
-    info: Path
-
-    @property
-    def identity(self) -> tuple[str, str]:
-        """The package's normalised name (PEP 503) and its version."""
-        name, _, version = self.info.name.removesuffix(".dist-info").partition("-")
-        return re.sub(r"[-_.]+", "-", name).lower(), version
-
-    def files(self) -> Iterator[Path]:
-        """Yield the existing files that RECORD lists below the installation folder."""
-        root = self.info.parent.resolve()
-        with (self.info / "RECORD").open(encoding="utf-8", newline="") as record:
-            for name, *_ in csv.reader(record):
-                path = (root / name).resolve()
-                if path.is_relative_to(root) and path.is_file():
-                    yield path
-
-
-def installed_distributions(folder: Path) -> list[Distribution]:
-    """Return the packages installed in the folder, ordered by name."""
-    return [Distribution(info) for info in sorted(folder.glob("*.dist-info")) if (info / "RECORD").is_file()]
-
-
-def remove_duplicates(folder: Path, *, of: Path) -> list[str]:
-    """Remove from `folder` each package that `of` contains in the same version; return the names.
-
-    A package in a different version stays complete, because the task root precedes the layer on the search path. Files that
-    a remaining package lists too stay as well.
-    """
-    layer_identities = {package.identity for package in installed_distributions(of)}
-    duplicates = [package for package in installed_distributions(folder) if package.identity in layer_identities]
-    shared = {path for package in installed_distributions(folder) if package not in duplicates for path in package.files()}
-    for package in duplicates:
-        for path in [path for path in package.files() if path not in shared]:
-            path.unlink()
-            _remove_if_empty(path.parent, within=folder.resolve())
-    return [package.identity[0] for package in duplicates]
-
-
-def _remove_if_empty(folder: Path, *, within: Path) -> None:
-    while folder != within and not any(folder.iterdir()):
-        folder.rmdir()
-        folder = folder.parent
-
-
 class BuildFailed(Exception):
     """The build failed; the message says why."""
 
@@ -116,6 +67,55 @@ def _sam_build(architecture: str, into: Path, cache: Path | None, template: Path
 def _own_architecture() -> str:
     machine = platform.machine()
     return "arm64" if machine in ("arm64", "aarch64") else machine
+
+
+@dataclass(frozen=True)
+class Distribution:
+    """An installed package; `info` is its `.dist-info` folder."""
+
+    info: Path
+
+    @property
+    def identity(self) -> tuple[str, str]:
+        """The package's normalised name (PEP 503) and its version."""
+        name, _, version = self.info.name.removesuffix(".dist-info").partition("-")
+        return re.sub(r"[-_.]+", "-", name).lower(), version
+
+    def files(self) -> Iterator[Path]:
+        """Yield the existing files that RECORD lists below the installation folder."""
+        root = self.info.parent.resolve()
+        with (self.info / "RECORD").open(encoding="utf-8", newline="") as record:
+            for name, *_ in csv.reader(record):
+                path = (root / name).resolve()
+                if path.is_relative_to(root) and path.is_file():
+                    yield path
+
+
+def installed_distributions(folder: Path) -> list[Distribution]:
+    """Return the packages installed in the folder, ordered by name."""
+    return [Distribution(info) for info in sorted(folder.glob("*.dist-info")) if (info / "RECORD").is_file()]
+
+
+def remove_duplicates(folder: Path, *, of: Path) -> list[str]:
+    """Remove from `folder` each package that `of` contains in the same version; return the names.
+
+    A package in a different version stays complete, because the task root precedes the layer on the search path. Files that
+    a remaining package lists too stay as well.
+    """
+    layer_identities = {package.identity for package in installed_distributions(of)}
+    duplicates = [package for package in installed_distributions(folder) if package.identity in layer_identities]
+    shared = {path for package in installed_distributions(folder) if package not in duplicates for path in package.files()}
+    for package in duplicates:
+        for path in [path for path in package.files() if path not in shared]:
+            path.unlink()
+            _remove_if_empty(path.parent, within=folder.resolve())
+    return [package.identity[0] for package in duplicates]
+
+
+def _remove_if_empty(folder: Path, *, within: Path) -> None:
+    while folder != within and not any(folder.iterdir()):
+        folder.rmdir()
+        folder = folder.parent
 
 
 @dataclass(frozen=True)

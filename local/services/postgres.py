@@ -40,55 +40,6 @@ _SERVER_SETTINGS = {
 }
 
 
-def stop_orphan_server(data: Path) -> None:
-    """Stop a server that a killed emulator left running on this data directory."""
-    lines = read_pid_file(data)
-    if not lines or not lines[0].isdigit():
-        return
-    pid = int(lines[0])
-    for signum in (signal.SIGINT, signal.SIGQUIT, signal.SIGKILL):
-        if not _is_server_of(pid, data):
-            return
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, signum)
-        _wait_for_end(pid, data)
-
-
-def is_held_by_orphan(reason: str) -> bool:
-    """Return whether a start failed because an orphaned server, killed before it wrote its pid file, still shuts down."""
-    return "postmaster.pid" in reason or "shared memory" in reason
-
-
-def _wait_for_end(pid: int, data: Path) -> None:
-    ends = time.monotonic() + _ORPHAN_STOP_S
-    while time.monotonic() < ends and _is_server_of(pid, data):
-        time.sleep(0.02)
-
-
-def _is_server_of(pid: int, data: Path) -> bool:
-    """Return whether the process is a PostgreSQL on this data directory, not another process that reuses the pid."""
-    command = _command_line(pid)
-    return "postgres" in command and str(data) in command
-
-
-def _command_line(pid: int) -> str:
-    if sys.platform == "linux":
-        try:
-            return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
-        except OSError:
-            return ""
-    ps = subprocess.run(["/bin/ps", "-o", "command=", "-p", str(pid)], capture_output=True, text=True, check=False)
-    return ps.stdout
-
-
-def read_pid_file(data: Path) -> list[str]:
-    """Return the lines of `postmaster.pid`: the process id is the first, the state the eighth. Empty without the file."""
-    try:
-        return (data / "postmaster.pid").read_text().splitlines()
-    except OSError:
-        return []
-
-
 class Postgres:
     """The database server on a free loopback port. fsync stays on, so that committed data survives a crash."""
 
@@ -185,3 +136,52 @@ def _run_program(program: str, *arguments: str) -> subprocess.CompletedProcess[s
         group=user.gid if user else None,
         extra_groups=[] if user else None,
     )
+
+
+def stop_orphan_server(data: Path) -> None:
+    """Stop a server that a killed emulator left running on this data directory."""
+    lines = read_pid_file(data)
+    if not lines or not lines[0].isdigit():
+        return
+    pid = int(lines[0])
+    for signum in (signal.SIGINT, signal.SIGQUIT, signal.SIGKILL):
+        if not _is_server_of(pid, data):
+            return
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signum)
+        _wait_for_end(pid, data)
+
+
+def is_held_by_orphan(reason: str) -> bool:
+    """Return whether a start failed because an orphaned server, killed before it wrote its pid file, still shuts down."""
+    return "postmaster.pid" in reason or "shared memory" in reason
+
+
+def _wait_for_end(pid: int, data: Path) -> None:
+    ends = time.monotonic() + _ORPHAN_STOP_S
+    while time.monotonic() < ends and _is_server_of(pid, data):
+        time.sleep(0.02)
+
+
+def _is_server_of(pid: int, data: Path) -> bool:
+    """Return whether the process is a PostgreSQL on this data directory, not another process that reuses the pid."""
+    command = _command_line(pid)
+    return "postgres" in command and str(data) in command
+
+
+def _command_line(pid: int) -> str:
+    if sys.platform == "linux":
+        try:
+            return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+        except OSError:
+            return ""
+    ps = subprocess.run(["/bin/ps", "-o", "command=", "-p", str(pid)], capture_output=True, text=True, check=False)
+    return ps.stdout
+
+
+def read_pid_file(data: Path) -> list[str]:
+    """Return the lines of `postmaster.pid`: the process id is the first, the state the eighth. Empty without the file."""
+    try:
+        return (data / "postmaster.pid").read_text().splitlines()
+    except OSError:
+        return []

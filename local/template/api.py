@@ -15,24 +15,6 @@ _INTEGRATION = "x-amazon-apigateway-integration"
 _DEFAULT_TIMEOUT_MS = 29_000
 
 
-def gateway_responses(body: Fragment) -> dict[str, GatewayResponse]:
-    """Return the gateway responses of an OpenAPI body by type, such as `THROTTLED`."""
-    responses: Fragment = body.get("x-amazon-apigateway-gateway-responses", {})
-    return {kind: _gateway_response(response) for kind, response in responses.items()}
-
-
-def _gateway_response(response: Fragment) -> GatewayResponse:
-    status = response.get("statusCode")
-    parameters = response.get("responseParameters", {})
-    headers = {
-        key.removeprefix(_RESPONSE_HEADER_PREFIX): str(value)
-        for key, value in parameters.items()
-        if key.startswith(_RESPONSE_HEADER_PREFIX)
-    }
-    template = response.get("responseTemplates", {}).get("application/json")
-    return GatewayResponse(int(status) if status is not None else None, headers, template)
-
-
 class MethodThrottles:
     """The throttling settings of a stage; the most specific setting with a rate applies."""
 
@@ -122,20 +104,20 @@ def _integration_function(uri: str) -> str:
 
 
 def _authorizers(source: TemplateSource, api: str, definitions: Fragment) -> dict[str, Authorizer]:
-    found = {}
+    authorizers = {}
     for name, definition in definitions.items():
         settings: Fragment | None = definition.get("x-amazon-apigateway-authorizer")
         if settings is None:
             continue
         if settings.get("type") != "request":
             raise source.invalid(_unsupported_authorizer(source, api, name, f"type {settings.get('type')!r}"))
-        found[name] = Authorizer(
+        authorizers[name] = Authorizer(
             name=name,
             function=_integration_function(settings["authorizerUri"]),
             identity_headers=_identity_headers(source, api, name, settings),
             ttl_s=float(settings.get("authorizerResultTtlInSeconds", 300)),
         )
-    return found
+    return authorizers
 
 
 def _identity_headers(source: TemplateSource, api: str, name: str, settings: Fragment) -> tuple[str, ...]:
@@ -150,3 +132,21 @@ def _identity_headers(source: TemplateSource, api: str, name: str, settings: Fra
 def _unsupported_authorizer(source: TemplateSource, api: str, name: str, feature: str) -> Problem:
     message = f"authorizer {name!r} has {feature}; the emulator supports type REQUEST with identity headers"
     return source.problem(api, message, "Properties", "Auth", "Authorizers", name)
+
+
+def gateway_responses(body: Fragment) -> dict[str, GatewayResponse]:
+    """Return the gateway responses of an OpenAPI body by type, such as `THROTTLED`."""
+    responses: Fragment = body.get("x-amazon-apigateway-gateway-responses", {})
+    return {kind: _gateway_response(response) for kind, response in responses.items()}
+
+
+def _gateway_response(response: Fragment) -> GatewayResponse:
+    status = response.get("statusCode")
+    parameters = response.get("responseParameters", {})
+    headers = {
+        key.removeprefix(_RESPONSE_HEADER_PREFIX): str(value)
+        for key, value in parameters.items()
+        if key.startswith(_RESPONSE_HEADER_PREFIX)
+    }
+    template = response.get("responseTemplates", {}).get("application/json")
+    return GatewayResponse(int(status) if status is not None else None, headers, template)

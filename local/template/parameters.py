@@ -11,7 +11,7 @@ def parameter_values(source: TemplateSource, overrides: Mapping[str, str]) -> di
     """Return the value of every parameter as text: the override, else the default."""
     declared: Fragment = source.content.get("Parameters") or {}
     problems = [Problem(name, None, "this template has no such parameter") for name in overrides if name not in declared]
-    found = {}
+    values = {}
     for name, parameter in declared.items():
         value = overrides.get(name, parameter.get("Default"))
         if value is None:
@@ -19,10 +19,10 @@ def parameter_values(source: TemplateSource, overrides: Mapping[str, str]) -> di
         elif not _is_allowed(value, parameter):
             problems.append(_problem(source, name, f"{value!r} is not among the AllowedValues"))
         else:
-            found[name] = scalar_text(value)
+            values[name] = scalar_text(value)
     if problems:
         raise source.invalid(*problems)
-    return found
+    return values
 
 
 def scalar_text(value: Any) -> str:

@@ -48,10 +48,10 @@ class ScheduleExpression:
         if self.once:
             return self.once.astimezone(UTC) if self.once > moment else None
         try:
-            found: datetime = croniter(self.cron, moment.astimezone(self.zone)).get_next(datetime)
+            due: datetime = croniter(self.cron, moment.astimezone(self.zone)).get_next(datetime)
         except CroniterBadDateError:
             return None
-        return found.astimezone(UTC)
+        return due.astimezone(UTC)
 
 
 def _zone(name: str) -> tzinfo:
