@@ -9,7 +9,7 @@ def test_an_id_is_a_uuid_of_version_7():
     assert (made.version, str(made.variant)) == (7, "specified in RFC 4122")
 
 
-def test_ids_of_the_same_millisecond_sort_by_the_time_they_were_made():
+def test_ids_of_the_same_millisecond_sort_by_creation_time():
     made = []
     for _ in range(50):
         made.append(new_id())
@@ -18,7 +18,7 @@ def test_ids_of_the_same_millisecond_sort_by_the_time_they_were_made():
     assert made == sorted(made)
 
 
-def test_an_id_tells_when_it_was_made():
+def test_an_id_contains_its_creation_time():
     before = time.time_ns() // 1_000_000
 
     assert before <= new_id().int >> 80 <= time.time_ns() // 1_000_000

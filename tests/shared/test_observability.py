@@ -18,8 +18,8 @@ SECRETS = [
 
 @pytest.fixture
 def logged(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., dict[str, Any]]:
-    """Log a line as the functions do, and return it as CloudWatch gets it."""
-    monkeypatch.setenv("POWERTOOLS_SERVICE_NAME", "redaction")  # loggers are kept by name
+    """Log a line as the functions do, and return it as CloudWatch receives it."""
+    monkeypatch.setenv("POWERTOOLS_SERVICE_NAME", "redaction")  # loggers are cached by name
 
     def log(message: str, **fields: Any) -> dict[str, Any]:
         make_logger().info(message, extra=fields)
@@ -37,15 +37,15 @@ def test_a_secret_in_a_message_is_masked(secret):
 @pytest.mark.parametrize(
     "name", ["password", "new_password", "api_key", "Authorization", "refresh_token", "code", "prompt", "text", "content"]
 )
-def test_a_field_with_a_telling_name_is_dropped_at_any_depth(name):
+def test_a_field_with_a_sensitive_name_is_redacted_at_any_depth(name):
     assert redact({"a": [{name: "hunter2 is here"}]}) == {"a": [{name: REDACTED}]}
 
 
-def test_numbers_and_harmless_fields_stay():
+def test_numbers_and_harmless_fields_are_unchanged():
     assert redact({"output_tokens": 3, "model": "offline", "status": 200}) == {"output_tokens": 3, "model": "offline", "status": 200}
 
 
-def test_a_password_in_an_address_is_masked():
+def test_a_password_in_a_url_is_masked():
     assert "hunter2" not in redact("cannot reach postgresql://parley_app:hunter2@db.example.com/parley")
 
 

@@ -1,4 +1,4 @@
-"""What functions make of their settings."""
+"""Objects that functions make from their settings."""
 
 from decimal import Decimal
 
@@ -18,23 +18,23 @@ LIMITS = {"PARLEY_RATE_PER_MINUTE": "7", "PARLEY_BUDGET_USD": "1.5"}
 CATALOGUE = {"PARLEY_MODELS_FILE": MODELS, "PARLEY_MODELS_PARAMETER": ""}
 
 
-def test_a_variable_that_is_missing_is_named():
+def test_a_missing_variable_is_named():
     with pytest.raises(ValidationError, match="models_parameter"):
         CatalogueSettings.read({"PARLEY_MODELS_FILE": ""})
 
 
-def test_an_allowance_is_what_the_settings_say():
+def test_default_limits_come_from_the_settings():
     assert DefaultLimits.of(LimitSettings.read(LIMITS)) == DefaultLimits(7, Decimal("1.5"))
 
 
-def test_without_a_parameter_and_a_file_the_catalogue_is_the_one_that_ships():
+def test_without_a_parameter_or_file_the_shipped_catalogue_is_used():
     shipped = LiveCatalogue.of(CatalogueSettings(models_file="", models_parameter=""))()
 
     assert "gpt-mini" in shipped.models
     assert LiveCatalogue.of(CatalogueSettings.read(CATALOGUE))().models != shipped.models
 
 
-def test_vectors_come_of_the_settings_catalogue_within_their_limits(engine):
+def test_the_embedder_uses_the_catalogue_and_limits_of_the_settings(engine):
     embedding = MeteredEmbedder.of(ModelSettings.read(CATALOGUE | LIMITS), engine, {})
     model = embedding.call().model
 
@@ -43,7 +43,7 @@ def test_vectors_come_of_the_settings_catalogue_within_their_limits(engine):
     assert embedding.default_limits == DefaultLimits(7, Decimal("1.5"))
 
 
-def test_the_deployments_servers_are_read_and_a_list_that_is_none_is_refused():
+def test_the_deployments_servers_are_parsed_and_an_invalid_list_is_refused():
     known = ToolSettings(toolrunner_function="f", keys_path="/k", mcp_servers='[{"name": "maps", "url": "https://maps.example.com"}]')
 
     assert [server.name for server in McpRegistry.of(known, lambda order, **_: {}).deployment] == ["maps"]

@@ -1,15 +1,15 @@
-"""Snippets: the right part, marked, and harmless in a page."""
+"""Snippets: the relevant part, with marked words and escaped markup."""
 
 import re
 
 from parley.snippets import SNIPPET_CHARACTERS, excerpt, snippet
 
 
-def test_the_words_of_the_query_are_marked_whatever_their_ending():
+def test_the_querys_words_are_marked_with_any_ending():
     assert snippet("We went walking.", "walks") == "We went <mark>walking</mark>."
 
 
-def test_it_is_the_part_where_most_of_the_words_are():
+def test_a_snippet_is_the_part_with_most_of_the_words():
     text = "sea. " + "filler " * 100 + "a storm came over the sea at night. " + "filler " * 100
     shown = snippet(text, "storm at sea")
 
@@ -18,7 +18,7 @@ def test_it_is_the_part_where_most_of_the_words_are():
     assert len(re.sub("<[^>]*>", "", shown)) < SNIPPET_CHARACTERS + 30
 
 
-def test_an_excerpt_is_a_piece_of_the_text_as_it_is():
+def test_an_excerpt_is_an_exact_substring():
     text = "sea. " + "filler " * 100 + "a <storm> & more came over the sea at night. " + "filler " * 100
 
     assert "a <storm> & more came over the sea" in excerpt(text, "storm at sea")
@@ -35,5 +35,5 @@ def test_parts_of_a_compound_word_are_marked():
     assert "<mark>executor</mark>" in snippet("the diff executor runs", "DiffExecutor")
 
 
-def test_without_a_word_in_common_it_is_the_beginning():
+def test_without_a_common_word_a_snippet_is_the_beginning():
     assert snippet("word " * 100, "nothing").startswith("word word")

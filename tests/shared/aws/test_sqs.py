@@ -1,4 +1,4 @@
-"""The queues: what is put on them, and what SQS's refusals are called."""
+"""Queues in SQS, and the translation of SQS's errors."""
 
 import boto3
 import pytest
@@ -19,7 +19,7 @@ def url(aws, request):
 
 @pytest.fixture
 def received(url):
-    """What can be received now."""
+    """Return the messages that can be received now."""
 
     def received():
         found = boto3.client("sqs").receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages", [])
@@ -30,7 +30,7 @@ def received(url):
 
 @pytest.fixture
 def refusing(url, monkeypatch):
-    """A queue whose SQS raises this, or answers it."""
+    """Return a queue whose SQS raises this error or returns this response."""
 
     def refusing(outcome):
         def call(*_):
@@ -47,19 +47,19 @@ def refusing(url, monkeypatch):
 WAYS = [lambda queue: queue.put("x"), lambda queue: queue.put_all(["x"])]
 
 
-def test_a_message_is_received_as_it_was_put(url, received):
+def test_a_message_is_received_as_it_was_sent(url, received):
     SqsQueue(url).put("hello")
 
     assert received() == ["hello"]
 
 
-def test_a_delayed_message_is_not_seen_yet(url, received):
-    SqsQueue(url).put("later", delay_s=0.2)  # SQS counts in whole seconds
+def test_a_delayed_message_is_not_visible_yet(url, received):
+    SqsQueue(url).put("later", delay_s=0.2)  # SQS delays by whole seconds
 
     assert received() == []
 
 
-def test_more_than_a_batch_is_put_as_several(url):
+def test_more_messages_than_a_batch_are_sent_in_several(url):
     count = SqsQueue(url).put_all(str(number) for number in range(23))
     waiting = boto3.client("sqs").get_queue_attributes(QueueUrl=url, AttributeNames=["ApproximateNumberOfMessages"])
 
@@ -74,11 +74,11 @@ def test_more_than_a_batch_is_put_as_several(url):
         EndpointConnectionError(endpoint_url="https://sqs.example.com"),
     ],
 )
-def test_a_queue_that_does_not_answer_is_unavailable(refusing, put, exc):
+def test_a_queue_that_does_not_respond_is_unavailable(refusing, put, exc):
     with pytest.raises(Unavailable):
         put(refusing(exc))
 
 
-def test_a_message_that_an_answer_of_200_says_was_refused_is_no_success(refusing):
+def test_a_refused_message_in_a_response_of_200_is_an_error(refusing):
     with pytest.raises(Unavailable):
         refusing({"Failed": [{"Id": "0"}]}).put_all(["x"])

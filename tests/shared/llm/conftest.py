@@ -13,5 +13,5 @@ def vendor():
 
 @pytest.fixture(params=WIRE_FORMATS, ids=lambda wire: wire.name)
 def wire(request):
-    """Each vendor's words in turn."""
+    """Each vendor's wire format in turn."""
     return request.param

@@ -30,35 +30,35 @@ def catalogue(tmp_path: Path, text: str = TWO) -> Catalogue:
     return Catalogue.load(path)
 
 
-def test_the_shipped_catalogue_answers_offline_until_a_key_is_there():
+def test_the_shipped_catalogue_answers_offline_until_a_key_exists():
     shipped = Catalogue.load()
 
     assert shipped.ordered(environment={})[0] == "offline"
     assert shipped.models[shipped.ordered(environment={"OPENAI_API_KEY": "k"})[0]].provider == "openai"
 
 
-def test_a_fallback_takes_the_first_model_that_can_be_called(tmp_path):
+def test_a_fallback_uses_the_first_available_model(tmp_path):
     assert catalogue(tmp_path).ordered(environment={"BIG_KEY": "k"})[0] == "real"
     assert catalogue(tmp_path).ordered(environment={})[0] == "spare"
 
 
-def test_an_empty_key_is_no_key(tmp_path):
+def test_an_empty_key_is_a_missing_key(tmp_path):
     assert catalogue(tmp_path).ordered(environment={"BIG_KEY": ""})[0] == "spare"
 
 
-def test_an_unknown_model_is_refused_with_what_there_is(tmp_path):
+def test_an_unknown_model_is_refused_with_the_available_ones(tmp_path):
     with pytest.raises(ModelNotFound) as caught:
         catalogue(tmp_path).ordered("gpt-99", environment={})
 
     assert caught.value.public_message == "Unknown or unavailable model 'gpt-99'. Available models: spare, best."
 
 
-def test_a_model_without_its_key_cannot_be_chosen(tmp_path):
+def test_a_model_without_its_key_is_not_available(tmp_path):
     with pytest.raises(ModelNotFound):
         catalogue(tmp_path).ordered("real", environment={})
 
 
-def test_weights_share_the_traffic(tmp_path):
+def test_weights_divide_the_traffic(tmp_path):
     text = TWO.replace('kind = "fallback"', 'kind = "weighted"\nweights = [0, 1]')
 
     assert {catalogue(tmp_path, text).ordered(environment={"BIG_KEY": "k"})[0] for _ in range(20)} == {"spare"}
@@ -98,7 +98,7 @@ def test_a_user_stays_with_the_model_that_was_drawn_for_them(tmp_path):
         ('chat = "best"', 'chat = "best"\npoem = "spare"', "line 4: roles.poem"),
     ],
 )
-def test_a_mistake_is_named_with_its_file_and_place(tmp_path, wrong, right, message):
+def test_a_mistake_is_reported_with_its_file_and_line(tmp_path, wrong, right, message):
     with pytest.raises(CatalogueInvalid) as caught:
         catalogue(tmp_path, TWO.replace(wrong, right))
     assert "models.toml" in str(caught.value)
@@ -110,7 +110,7 @@ def test_a_missing_file_is_named(tmp_path):
         Catalogue.load(tmp_path / "nowhere.toml")
 
 
-def test_cached_tokens_are_priced_apart():
+def test_cached_tokens_have_their_own_price():
     model = Model(
         provider="openai",
         name="m",
@@ -122,7 +122,7 @@ def test_cached_tokens_are_priced_apart():
     assert model.cost_usd(Usage(input_tokens=1000, output_tokens=100, cached_input_tokens=400)) == Decimal("0.0024")
 
 
-def test_without_any_model_nobody_is_blamed_for_the_one_they_named(tmp_path):
+def test_a_role_without_a_model_is_not_blamed_on_the_request(tmp_path):
     text = TWO.replace('"real", "spare"', '"real"')
 
     with pytest.raises(NoModel):
@@ -130,26 +130,26 @@ def test_without_any_model_nobody_is_blamed_for_the_one_they_named(tmp_path):
     assert catalogue(tmp_path, text).default({}) is None
 
 
-def test_all_mistakes_are_told_at_once(tmp_path):
+def test_all_mistakes_are_reported_together(tmp_path):
     with pytest.raises(CatalogueInvalid, match="line 9.*line 12"):
         catalogue(tmp_path, TWO.replace('name = "big"', "name = 7").replace('"offline"\nname', '"ofline"\nname'))
 
 
-def test_the_others_of_a_weighted_strategy_follow_for_a_fallback(tmp_path):
+def test_the_other_models_of_a_weighted_strategy_are_fallbacks(tmp_path):
     text = TWO.replace('kind = "fallback"', 'kind = "weighted"\nweights = [0, 1]')
 
     assert catalogue(tmp_path, text).ordered(environment={"BIG_KEY": "k"}) == ["spare", "real"]
 
 
-def test_a_role_that_is_not_named_is_played_by_chat(tmp_path):
+def test_an_omitted_role_uses_the_chat_models(tmp_path):
     assert catalogue(tmp_path).ordered(role="title", environment={}) == ["spare"]
 
 
-def test_a_secret_counts_as_at_hand(tmp_path):
+def test_a_secret_is_assumed_to_exist(tmp_path):
     assert catalogue(tmp_path, TWO.replace("env:BIG_KEY", "secret:parley/big")).ordered(environment={})[0] == "real"
 
 
-def test_what_a_model_cannot_is_refused_before_any_call():
+def test_an_unsupported_request_is_refused_before_any_call():
     plain = Model(provider="offline", name="m", fixed_temperature=True)
     image = [Message("user", [Image("image/png", b"x")])]
     asked = {
@@ -163,13 +163,13 @@ def test_what_a_model_cannot_is_refused_before_any_call():
             plain.check(request, id="plain")
 
 
-def test_tokens_written_to_a_cache_have_a_price_of_their_own():
+def test_tokens_written_to_a_cache_have_their_own_price():
     model = Model(provider="anthropic", name="m", input_usd_per_mtok=Decimal(2), cache_write_usd_per_mtok=Decimal("2.5"))
 
     assert model.cost_usd(Usage(1000, 0, cache_write_tokens=400)) == Decimal("0.0022")
 
 
-def test_every_shipped_model_can_be_had_with_its_key_and_only_so():
+def test_every_shipped_model_is_available_only_with_its_key():
     shipped = Catalogue.load()
     keys = {model.api_key.removeprefix("env:"): "k" for model in shipped.models.values() if model.api_key}
 

@@ -1,4 +1,4 @@
-"""The circuit breaker's states, under a clock that the test moves (R2)."""
+"""The circuit breaker's states, with a clock that the test moves."""
 
 import pytest
 
@@ -14,7 +14,7 @@ def store():
 
 @pytest.fixture
 def process(store):
-    """Make processes that share the store and its clock, and read it anew each time."""
+    """Return breakers of processes that share the store and its clock, and read it before every call."""
     return lambda: CircuitBreaker(store, now_s=lambda: store.now.timestamp() * 1000)
 
 
@@ -28,7 +28,7 @@ def opened(store, process):
     assert store.circuits["acme"].state == "open"
 
 
-def test_four_failures_in_a_row_leave_it_closed_and_the_fifth_opens_it(store, process):
+def test_the_fifth_failure_in_a_row_opens_the_circuit(store, process):
     breaker = process()
     fail(breaker, 4)
     assert breaker.admit("acme") == 0
@@ -44,7 +44,7 @@ def test_failures_of_all_processes_count_together(store, process):
     assert store.circuits["acme"].state == "open"
 
 
-def test_half_of_five_calls_open_it_and_less_does_not(store, process):
+def test_failures_in_half_of_five_calls_open_the_circuit_and_fewer_do_not(store, process):
     for outcomes, state in (("ssfsf", "closed"), ("sfsff", "open"), ("sfsfssf", "closed"), ("fsfssf", "open")):
         store.circuits.clear()
         breaker = process()
@@ -53,7 +53,7 @@ def test_half_of_five_calls_open_it_and_less_does_not(store, process):
         assert store.circuits["acme"].state == state, outcomes
 
 
-def test_a_failure_of_the_window_before_is_forgotten(store, process):
+def test_a_failure_of_an_earlier_window_does_not_count(store, process):
     breaker = process()
     breaker.failed("acme")
     breaker.succeeded("acme")
@@ -64,7 +64,7 @@ def test_a_failure_of_the_window_before_is_forgotten(store, process):
     assert (store.circuits["acme"].state, store.circuits["acme"].failures) == ("closed", 1)
 
 
-def test_open_it_lets_nobody_through_until_it_has_cooled_down(store, process):
+def test_an_open_circuit_admits_no_call_until_it_has_cooled_down(store, process):
     opened(store, process)
     store.pass_s(19.9)
     assert process().admit("acme") == pytest.approx(0.1)
@@ -81,7 +81,7 @@ def test_exactly_one_caller_probes(store, process):
     assert store.circuits["acme"].state == "half_open"
 
 
-def test_the_probes_success_closes_it(store, process):
+def test_a_successful_probe_closes_the_circuit(store, process):
     opened(store, process)
     store.pass_s(20)
     prober = process()
@@ -92,7 +92,7 @@ def test_the_probes_success_closes_it(store, process):
     assert (store.circuits["acme"].state, store.circuits["acme"].in_a_row) == ("closed", 0)
 
 
-def test_the_probes_failure_opens_it_for_another_cooldown(store, process):
+def test_a_failed_probe_opens_the_circuit_for_another_cooldown(store, process):
     opened(store, process)
     store.pass_s(20)
     prober = process()
@@ -102,7 +102,7 @@ def test_the_probes_failure_opens_it_for_another_cooldown(store, process):
     assert process().admit("acme") == 20
 
 
-def test_a_prober_that_died_is_replaced_after_a_minute(store, process):
+def test_a_probe_that_died_is_replaced_after_a_minute(store, process):
     opened(store, process)
     store.pass_s(20)
     process().admit("acme")
@@ -114,7 +114,7 @@ def test_a_prober_that_died_is_replaced_after_a_minute(store, process):
 
 
 @pytest.mark.parametrize("outcome", ["failed", "succeeded"])
-def test_calls_from_before_it_opened_change_nothing(store, process, outcome):
+def test_calls_from_before_the_circuit_opened_change_nothing(store, process, outcome):
     late = process()
     late.admit("acme")
     opened(store, process)
@@ -141,7 +141,7 @@ def test_a_healthy_provider_costs_one_read_in_two_seconds_and_no_write(store):
     assert store.reads == 2
 
 
-def test_of_the_successes_after_a_failure_only_the_first_is_written(store, process):
+def test_only_the_first_success_after_a_failure_is_written(store, process):
     breaker = process()
     breaker.failed("acme")
     for _ in range(10):
@@ -150,7 +150,7 @@ def test_of_the_successes_after_a_failure_only_the_first_is_written(store, proce
     assert store.changes == 2
 
 
-def test_a_store_that_does_not_answer_stops_no_call(process, monkeypatch):
+def test_calls_proceed_while_the_store_is_unavailable(process, monkeypatch):
     breaker = process()
 
     def refuse(*_):
@@ -174,7 +174,7 @@ def test_a_probe_that_was_stopped_lets_the_next_caller_probe(store, process):
     assert [process().admit("acme") for _ in range(2)] == [0, 60]
 
 
-def test_a_call_that_was_no_probe_releases_nothing(store, process):
+def test_a_call_that_was_not_the_probe_releases_nothing(store, process):
     opened(store, process)
     store.pass_s(20)
     process().admit("acme")
@@ -183,7 +183,7 @@ def test_a_call_that_was_no_probe_releases_nothing(store, process):
     assert process().admit("acme") == 60
 
 
-def test_a_probe_that_was_answered_stays_so(store, process):
+def test_releasing_after_a_finished_probe_changes_nothing(store, process):
     opened(store, process)
     store.pass_s(20)
     breaker = process()

@@ -1,4 +1,4 @@
-"""Which numbers of sources a text cites."""
+"""The source numbers that a text cites."""
 
 import time
 
@@ -45,12 +45,12 @@ def test_citations_are_found(text):
 
 
 @pytest.mark.parametrize("text", OTHERS)
-def test_what_only_looks_like_a_citation_is_none(text):
+def test_text_that_only_looks_like_a_citation_is_not_one(text):
     assert cited_numbers(OTHERS[text]) == set()
 
 
 @pytest.mark.parametrize("piece", ["`" * 3 + "\n[1]\n", "[", "[1", "[1,", "[1 ", "`x``y", "> ", "[1]:", "- " * 9 + "\n"])
-def test_no_text_takes_long(piece):
+def test_no_text_takes_long_to_search(piece):
     began = time.process_time()
     cited_numbers(piece * (300_000 // len(piece)))
 

@@ -1,4 +1,4 @@
-"""A vendor's SDK is imported when a model of that vendor is called, and not before."""
+"""A vendor's SDK is imported when the first model of that vendor is called."""
 
 import subprocess
 import sys
@@ -33,7 +33,7 @@ print(*sorted(set(sys.modules) & {sdks}))
         ("providers(Model(provider='bedrock', name='nova'))", "boto3"),
     ],
 )
-def test_only_what_is_called_is_imported(what, imported):
+def test_only_the_called_vendors_sdk_is_imported(what, imported):
     code = MAKES.format(what=what, sdks=set(SDKS))
     done = subprocess.run([sys.executable, "-c", code], env={"POWERTOOLS_SERVICE_NAME": "t"}, capture_output=True, check=True, text=True)
 

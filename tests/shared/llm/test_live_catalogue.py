@@ -1,4 +1,4 @@
-"""A catalogue that changes while it is used."""
+"""A catalogue that changes while it is in use."""
 
 import logging
 import os
@@ -43,7 +43,7 @@ def from_parameter(clock):
     return LiveCatalogue(ParameterSource(NAME, now_s=lambda: clock["now_s"]), first=Catalogue.load())
 
 
-def test_a_changed_file_is_taken_without_a_restart(file):
+def test_a_changed_file_takes_effect_without_a_restart(file):
     catalogue = LiveCatalogue(FileSource(file))
     before = catalogue().roles["chat"]
     file.write_text(OTHER)
@@ -51,7 +51,7 @@ def test_a_changed_file_is_taken_without_a_restart(file):
     assert (before, catalogue().roles["chat"]) == ("one", "another")
 
 
-def test_an_invalid_change_is_refused_with_its_line_and_the_old_one_stays(file, caplog):
+def test_an_invalid_change_is_rejected_with_its_line_and_the_old_catalogue_stays(file, caplog):
     catalogue = LiveCatalogue(FileSource(file))
     file.write_text(OFFLINE.replace('"offline"\nname', '"ofline"\nname'))
     with caplog.at_level(logging.ERROR):
@@ -60,31 +60,31 @@ def test_an_invalid_change_is_refused_with_its_line_and_the_old_one_stays(file, 
     assert "line 4: models.one.provider" in str([vars(record) for record in caplog.records])
 
 
-def test_a_file_that_goes_away_leaves_the_old_one(file):
+def test_a_deleted_file_leaves_the_old_catalogue(file):
     catalogue = LiveCatalogue(FileSource(file))
     file.unlink()
 
     assert catalogue().roles["chat"] == "one"
 
 
-def test_a_file_that_is_invalid_from_the_beginning_stops_the_start(file):
+def test_a_file_that_is_invalid_at_the_start_prevents_it(file):
     file.write_text("roles = 3")
 
     with pytest.raises(CatalogueInvalid):
         LiveCatalogue(FileSource(file))
 
 
-def test_a_catalogue_that_does_not_change_is_not_read_again(file):
+def test_an_unchanged_catalogue_is_not_parsed_again(file):
     catalogue = LiveCatalogue(FileSource(file))
 
     assert catalogue() is catalogue()
 
 
-def test_the_parameter_goes_before_what_ships(parameter, clock):
+def test_the_parameter_replaces_the_shipped_catalogue(parameter, clock):
     assert from_parameter(clock)().roles["chat"] == "one"
 
 
-def test_a_changed_parameter_is_taken_within_a_minute_and_not_asked_for_before(parameter, clock):
+def test_a_changed_parameter_takes_effect_after_a_minute_and_is_not_fetched_before(parameter, clock):
     catalogue = from_parameter(clock)
     parameter(OTHER)
     clock["now_s"] += 59
@@ -94,7 +94,7 @@ def test_a_changed_parameter_is_taken_within_a_minute_and_not_asked_for_before(p
     assert (before, catalogue().roles["chat"]) == ("one", "another")
 
 
-def test_an_invalid_parameter_leaves_the_old_one_and_a_mended_one_is_taken(parameter, clock):
+def test_an_invalid_parameter_leaves_the_old_catalogue_until_it_is_corrected(parameter, clock):
     catalogue = from_parameter(clock)
     parameter("[roles")
     clock["now_s"] += 60
@@ -105,7 +105,7 @@ def test_an_invalid_parameter_leaves_the_old_one_and_a_mended_one_is_taken(param
     assert (kept, catalogue().roles["chat"]) == ("one", "another")
 
 
-def test_a_parameter_that_was_deleted_and_made_anew_is_taken(parameter, clock):
+def test_a_deleted_and_recreated_parameter_takes_effect(parameter, clock):
     catalogue = from_parameter(clock)
     boto3.client("ssm").delete_parameter(Name=NAME)
     parameter(OTHER)
@@ -114,7 +114,7 @@ def test_a_parameter_that_was_deleted_and_made_anew_is_taken(parameter, clock):
     assert catalogue().roles["chat"] == "another"
 
 
-def test_a_parameter_that_is_not_there_leaves_what_ships(clock):
+def test_a_missing_parameter_leaves_the_shipped_catalogue(clock):
     assert from_parameter(clock)().models.keys() == Catalogue.load().models.keys()
 
 
@@ -138,7 +138,7 @@ base_url = "{local}/v1"
 """
 
 
-def test_switching_the_vendor_is_one_changed_word_and_no_restart(file):
+def test_switching_the_vendor_takes_one_changed_word_and_no_restart(file):
     environment = {"A_KEY": "k"}
     with running_vendor() as openai, running_vendor() as anthropic, running_vendor() as local:
         for wire, vendor, text in [(OPENAI, openai, "gpt"), (ANTHROPIC, anthropic, "claude"), (OPENAI, local, "local")]:

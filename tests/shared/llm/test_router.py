@@ -1,4 +1,4 @@
-"""The retry loop (R1, R3): scripted providers for each rule, and the real SDK against a vendor with faults."""
+"""The retry loop: scripted providers for each rule, and the real SDK against a vendor with faults."""
 
 import random
 import threading
@@ -35,7 +35,7 @@ ONE, TWO, THREE = (candidate(id) for id in ("one", "two", "three"))
 
 @dataclass
 class Scripts:
-    """Plays a list of scripts for each model, one a call."""
+    """Plays a list of scripts for each model, one per call."""
 
     scripts: dict[str, list[list[object]]]
     asked: list[str] = field(default_factory=list)
@@ -58,7 +58,7 @@ def store():
 
 @pytest.fixture
 def ask(store):
-    """Ask the candidates by scripts; give the answer and the scripts."""
+    """Call the candidates with scripts, and return the stream and the scripts."""
 
     def ask(candidates=(ONE,), total_s=5.0, reserve_again=None, is_background=False, **scripts):
         playing = Scripts(scripts)
@@ -77,7 +77,7 @@ def told(asked):
     return [(call.model_id, call.status, call.usage.is_estimated) for call in asked.calls]
 
 
-def test_a_good_answer_takes_one_call(ask):
+def test_a_successful_answer_takes_one_call(ask):
     asked, _ = ask(one=[HELLO])
     events = list(asked)
 
@@ -88,7 +88,7 @@ def test_a_good_answer_takes_one_call(ask):
 
 
 @pytest.mark.parametrize("fault", [FAILED, BUSY, ProviderTimeout("acme", "t"), ProviderBusy("acme", retry_after_s=None)])
-def test_a_fault_before_the_first_text_falls_back_at_once(ask, fault):
+def test_a_failure_before_the_first_text_falls_back_immediately(ask, fault):
     asked, playing = ask([ONE, TWO], one=[[fault]], two=[HELLO])
 
     assert text_of(asked) == "Hello"
@@ -96,14 +96,14 @@ def test_a_fault_before_the_first_text_falls_back_at_once(ask, fault):
     assert [call.error_code for call in asked.calls] == [fault.code, None]
 
 
-def test_without_a_fallback_the_same_model_is_asked_again(ask):
+def test_without_a_fallback_the_same_model_is_called_again(ask):
     asked, playing = ask(one=[[FAILED], [BUSY], HELLO])
 
     assert text_of(asked) == "Hello"
     assert playing.asked == ["one", "one", "one"]
 
 
-def test_the_loop_goes_round_and_ends_after_three_calls(ask):
+def test_the_loop_alternates_and_ends_after_three_calls(ask):
     asked, playing = ask([ONE, TWO], one=[[FAILED], [FAILED], HELLO], two=[[FAILED]])
     with pytest.raises(ProviderFailed):
         list(asked)
@@ -111,7 +111,7 @@ def test_the_loop_goes_round_and_ends_after_three_calls(ask):
     assert playing.asked == ["one", "two", "one"]
 
 
-def test_a_rejected_request_is_sent_to_nobody_else(ask, store):
+def test_a_rejected_request_is_sent_to_no_other_model(ask, store):
     asked, playing = ask([ONE, TWO], one=[[ProviderRejected("acme", "400")]], two=[HELLO])
     with pytest.raises(ProviderRejected):
         list(asked)
@@ -120,7 +120,7 @@ def test_a_rejected_request_is_sent_to_nobody_else(ask, store):
     assert store.circuits == {}
 
 
-def test_a_refused_key_passes_on_to_the_fallback_and_is_never_tried_again(ask, caplog):
+def test_a_refused_key_falls_back_and_is_not_tried_again(ask, caplog):
     asked, playing = ask([ONE, TWO], one=[[ProviderMisconfigured("acme", "401")]], two=[[FAILED], HELLO])
 
     assert text_of(asked) == "Hello"
@@ -138,7 +138,7 @@ def test_after_the_first_text_nothing_is_repeated(ask):
     assert told(asked) == [("one", "interrupted", True)]
 
 
-def test_what_is_not_seen_yet_does_not_commit_to_a_model(ask):
+def test_invisible_events_do_not_commit_to_a_model(ask):
     asked, _ = ask([ONE, TWO], one=[[Thought("one", "hm"), TextDelta(""), FAILED]], two=[HELLO])
 
     assert [event for event in asked if not isinstance(event, CallStarted)] == HELLO
@@ -152,13 +152,13 @@ def test_a_tool_call_commits_to_a_model(ask):
     assert playing.asked == ["one"]
 
 
-def test_an_answer_without_an_end_is_a_failure(ask):
+def test_an_answer_without_finished_is_a_failure(ask):
     asked, _ = ask(one=[[TextDelta("Hel")]])
     with pytest.raises(ProviderFailed, match="no end"):
         list(asked)
 
 
-def test_a_wait_longer_than_patience_is_the_callers_to_wait(ask):
+def test_a_wait_longer_than_the_longest_pause_ends_the_loop(ask):
     asked, playing = ask(one=[[ProviderBusy("acme", retry_after_s=7.0)], HELLO])
     with pytest.raises(ProviderBusy) as caught:
         list(asked)
@@ -166,7 +166,7 @@ def test_a_wait_longer_than_patience_is_the_callers_to_wait(ask):
     assert (caught.value.retry_after_s, playing.asked) == (7.0, ["one"])
 
 
-def test_a_wait_is_kept_and_fits_the_deadline(ask):
+def test_a_requested_wait_is_respected_within_the_deadline(ask):
     asked, playing = ask(one=[[ProviderBusy("acme", retry_after_s=0.5)], HELLO], total_s=0.2)
     with pytest.raises(ProviderBusy):
         list(asked)
@@ -175,7 +175,7 @@ def test_a_wait_is_kept_and_fits_the_deadline(ask):
 
 
 class Silent:
-    """A provider whose answer stops until somebody closes it."""
+    """A provider whose stream blocks until it is closed."""
 
     def __init__(self, *events):
         self.events, self.closed, self.waiting = list(events), threading.Event(), threading.Event()
@@ -201,7 +201,7 @@ def routed(store, providers):
     return ModelRouter(lambda model: providers[model.name], CircuitBreaker(store), retry_policy=RetryPolicy(first_pause_s=0.001))
 
 
-def test_a_silent_model_is_left_for_the_fallback(store):
+def test_a_model_that_does_not_respond_falls_back(store):
     hasty = candidate("one", timeout_s=0.05)
     asked = routed(store, {"one": Silent(), "two": Scripts({"two": [HELLO]})}).ask([hasty, TWO], ASKED, total_s=5.0)
 
@@ -209,7 +209,7 @@ def test_a_silent_model_is_left_for_the_fallback(store):
     assert told(asked) == [("one", "failed", True), ("two", "completed", False)]
 
 
-def test_an_answer_that_outlives_the_deadline_is_broken_off(store):
+def test_an_answer_that_exceeds_the_deadline_is_interrupted(store):
     asked = routed(store, {"one": Silent(TextDelta("Hel"))}).ask([ONE], ASKED, total_s=0.1)
     events = [next(asked), next(asked)]
     with pytest.raises(ProviderTimeout):
@@ -219,7 +219,7 @@ def test_an_answer_that_outlives_the_deadline_is_broken_off(store):
     assert told(asked) == [("one", "interrupted", True)]
 
 
-def test_another_thread_may_close_an_answer_that_is_awaited(store):
+def test_another_thread_can_close_a_stream_that_is_being_read(store):
     silent = Silent(TextDelta("Hel"))
     asked = routed(store, {"one": silent}).ask([ONE, TWO], ASKED, total_s=5.0)
     closing = threading.Thread(target=lambda: (silent.waiting.wait(5), asked.close()))
@@ -231,7 +231,7 @@ def test_another_thread_may_close_an_answer_that_is_awaited(store):
     assert told(asked) == [("one", "stopped", True)]
 
 
-def test_what_may_cost_twice_is_reserved_again(store):
+def test_a_repeated_call_that_may_cost_twice_reserves_again(store):
     hasty, reserved = candidate("one", timeout_s=0.05), []
     asked = routed(store, {"one": Silent(), "two": Scripts({"two": [HELLO]})}).ask(
         [hasty, TWO], ASKED, total_s=5.0, reserve_again=lambda: reserved.append(1)
@@ -249,7 +249,7 @@ def test_a_refusal_costs_nothing_and_reserves_nothing(ask):
     assert (reserved, asked.calls[0].usage) == ([], Usage())
 
 
-def test_an_open_circuit_is_passed_over_without_a_call(ask):
+def test_a_provider_with_an_open_circuit_is_skipped_without_a_call(ask):
     for _ in range(5):
         list(ask([ONE, TWO], one=[[FAILED]], two=[HELLO])[0])
     asked, playing = ask([ONE, TWO], one=[HELLO], two=[HELLO])
@@ -258,7 +258,7 @@ def test_an_open_circuit_is_passed_over_without_a_call(ask):
     assert playing.asked == ["two"]
 
 
-def test_with_every_circuit_open_the_caller_is_told_when_to_come_back(ask):
+def test_with_every_circuit_open_the_caller_learns_when_to_retry(ask):
     for _ in range(2):
         with pytest.raises(ProviderFailed):
             list(ask(one=[[FAILED], [FAILED], [FAILED]])[0])
@@ -269,7 +269,7 @@ def test_with_every_circuit_open_the_caller_is_told_when_to_come_back(ask):
 
 
 @pytest.mark.parametrize(("fault", "states"), [(BUSY, set()), (FAILED, {"open"})])
-def test_background_work_refused_for_load_shuts_nobody_else_out(ask, store, fault, states):
+def test_background_work_refused_for_load_opens_no_circuit(ask, store, fault, states):
     for _ in range(2):
         with pytest.raises(ProviderFailed):
             list(ask(one=[[fault], [fault], [fault]], is_background=True)[0])
@@ -278,7 +278,7 @@ def test_background_work_refused_for_load_shuts_nobody_else_out(ask, store, faul
 
 
 @pytest.mark.parametrize("folder", ["ingest", "summarize"])
-def test_functions_in_the_background_ask_as_such(folder, environment):
+def test_background_functions_use_a_background_router(folder, environment):
     assert import_module(f"functions.{folder}.app").services.router.is_background
 
 
@@ -288,7 +288,7 @@ OVERLOADED = says(b'data: {"error": {"type": "overloaded_error"}}\n\n')
 @pytest.mark.parametrize(
     ("fault", "is_billed"), [(streams(finish=None), True), (OVERLOADED, False), (refuses(500), False), (resets, False)]
 )
-def test_an_answer_that_ends_before_its_first_text_is_billed_unless_it_was_a_refusal(store, fault, is_billed):
+def test_a_call_that_ends_before_its_first_text_is_billed_unless_it_was_refused(store, fault, is_billed):
     with running_vendor(fault) as vendor:
         router = ModelRouter(vendor.closing(ProviderRegistry({})), CircuitBreaker(store), retry_policy=RetryPolicy(calls=1))
         asked = router.ask([candidate("one", base_url=vendor.url)], ASKED, total_s=10.0)
@@ -329,8 +329,8 @@ def test_with_30_percent_faults_and_a_healthy_fallback_nearly_every_turn_is_answ
 
 
 @pytest.mark.parametrize("script", [HELLO, [ProviderMisconfigured("acme", "401")]])
-def test_a_probe_that_tells_nothing_leaves_the_circuit_to_the_next(store, ask, script):
-    """Closed before its first word, or refused for our key: no other caller has to wait for a minute."""
+def test_a_probe_without_a_result_leaves_the_circuit_to_the_next_caller(store, ask, script):
+    """A probe that is closed before its first text or refused for our key does not block other callers for a minute."""
     key = "openai-compatible http://one.example/v1"
     store.circuits[key] = Circuit("open", opened_at=store.now - COOLDOWN)
     asked, _ = ask(one=[script])

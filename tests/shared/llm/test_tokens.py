@@ -1,4 +1,4 @@
-"""Counting without the provider: near where it is an estimate, never short where it is a bound."""
+"""Token counts without the provider: estimates are close, and bounds are never too low."""
 
 import json
 import subprocess
@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from parley.llm.messages import Message, ModelRequest, ToolCall, ToolDefinition, ToolResult
 from parley.llm.tokens import count_tokens, estimate_usage, max_request_tokens
 
-# As OpenAI's own tokenizer counts them for its models since GPT-4o (o200k_base), from its documentation and cookbook.
+# Counts of OpenAI's own tokenizer o200k_base (models since GPT-4o), from its documentation and cookbook.
 KNOWN = {"tiktoken is great!": 6, "antidisestablishmentarianism": 6, "2 + 2 = 4": 7, "お誕生日おめでとう": 8}
 
 
@@ -21,7 +21,7 @@ def test_texts_are_counted_as_openai_counts_them(words, tokens):
 
 
 @given(st.text(max_size=300))
-def test_no_text_takes_more_tokens_than_the_bound(words):
+def test_no_text_has_more_tokens_than_the_bound(words):
     assert count_tokens(words) <= max_request_tokens(ModelRequest([Message("user", words)]))
 
 
@@ -40,7 +40,7 @@ def test_everything_that_is_sent_is_counted():
         assert max_request_tokens(request) > max_request_tokens(bare)
 
 
-def test_an_estimate_is_flagged_and_counts_the_answer():
+def test_an_estimated_usage_is_flagged_and_includes_the_answer():
     usage = estimate_usage(ModelRequest([Message("user", "hi")]), "tiktoken is great!")
 
     assert (usage.is_estimated, usage.output_tokens) == (True, 6)
@@ -53,7 +53,7 @@ def test_a_system_prompt_counts_as_a_message():
     assert estimate_usage(as_prompt, "").input_tokens == estimate_usage(as_message, "").input_tokens
 
 
-def test_half_a_character_does_not_stop_the_count():
+def test_a_lone_surrogate_does_not_break_the_count():
     assert count_tokens("half \ud83d pair") > 0
 
 

@@ -1,4 +1,4 @@
-"""Keys by reference."""
+"""Vendor keys by reference."""
 
 import boto3
 import pytest
@@ -28,7 +28,7 @@ def test_a_key_comes_from_the_environment():
     assert VendorKeys({}).find(None) is None
 
 
-def test_a_rotated_secret_is_found_after_five_minutes_and_not_asked_for_before(secret):
+def test_a_rotated_secret_takes_effect_after_five_minutes_and_is_not_fetched_before(secret):
     now = [0.0]
     keys = VendorKeys({}, now_s=lambda: now[0])
     found = [keys.find(REFERENCE)]
@@ -39,12 +39,12 @@ def test_a_rotated_secret_is_found_after_five_minutes_and_not_asked_for_before(s
     assert found == ["first", "first", "second"]
 
 
-def test_a_secret_that_is_not_there_is_the_operators_to_mend():
+def test_a_missing_secret_is_a_misconfiguration():
     with pytest.raises(ProviderMisconfigured, match="ResourceNotFound"):
         VendorKeys({}).find("secret:parley/test/nothing")
 
 
-def test_a_provider_is_kept_until_its_key_is_rotated(vendor, secret):
+def test_a_provider_is_cached_until_its_key_is_rotated(vendor, secret):
     now = [0.0]
     providers = vendor.closing(ProviderRegistry({}, keys=VendorKeys({}, now_s=lambda: now[0])))
     model = Model(provider="openai", name="m", base_url=vendor.url, api_key=REFERENCE)
@@ -59,7 +59,7 @@ def test_a_provider_is_kept_until_its_key_is_rotated(vendor, secret):
     assert vendor.requests[0][0]["authorization"] == "Bearer second"
 
 
-def test_a_key_stays_while_secrets_manager_is_away(secret, monkeypatch, caplog):
+def test_a_cached_key_stays_while_secrets_manager_is_unavailable(secret, monkeypatch, caplog):
     now, asked = [0.0], []
     keys = VendorKeys({}, now_s=lambda: now[0])
     keys.find(REFERENCE)

@@ -1,4 +1,4 @@
-"""Facts: what is known, what is new, and what takes another's place."""
+"""Comparison of a new fact with known ones: known, new or superseding."""
 
 from dataclasses import dataclass, field
 from uuid import UUID
@@ -17,7 +17,7 @@ class Fact:
 
 
 @pytest.mark.parametrize("said", ["The user lives in Lyon.", "I live in lyon", "Lives in Lyon", "I LIVE IN LYON!"])
-def test_a_fact_is_known_whoever_says_it_and_however_it_is_written(said):
+def test_a_known_fact_is_recognised_in_any_person_and_spelling(said):
     known = Fact("Lives in Lyon.") if "live" in said and "lives" not in said.casefold() else Fact("lives in lyon")
     judged = judge_fact(said, [known])
 
@@ -30,7 +30,7 @@ def test_the_same_words_are_the_same_fact():
     assert judge_fact("i am allergic to PEANUTS", [known]).known_id == known.id
 
 
-def test_the_same_in_other_words_is_known_by_its_vector():
+def test_a_fact_in_other_words_is_recognised_by_its_vector():
     known = Fact("The user has a peanut allergy.", similarity=SAME_SIMILARITY + 0.01)
 
     assert judge_fact("The user is allergic to peanuts.", [known]).known_id == known.id
@@ -50,7 +50,7 @@ def test_the_same_in_other_words_is_known_by_its_vector():
         ("I am 30 years old", "I am 31 years old"),
     ],
 )
-def test_a_newer_fact_takes_the_place_of_what_it_contradicts(older, newer):
+def test_a_newer_fact_supersedes_the_facts_it_contradicts(older, newer):
     known = Fact(older, similarity=0.99)
 
     assert judge_fact(newer, [known]).supersedes == (known.id,)
@@ -67,11 +67,11 @@ def test_a_newer_fact_takes_the_place_of_what_it_contradicts(older, newer):
         ("I like tea", "I hate coffee"),
     ],
 )
-def test_what_can_both_be_true_stays(older, newer):
+def test_facts_that_can_both_be_true_stay(older, newer):
     judged = judge_fact(newer, [Fact(older, similarity=0.9)])
 
     assert (judged.known_id, judged.supersedes) == (None, ())
 
 
-def test_another_number_is_another_fact_however_near():
+def test_a_different_number_is_a_different_fact_however_similar():
     assert judge_fact("The user has 3 cats.", [Fact("The user has 2 cats.", similarity=0.999)]).known_id is None

@@ -1,4 +1,4 @@
-"""Passages: how conversations are cut."""
+"""Splitting of conversations into passages."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -16,20 +16,20 @@ class Line:
     created_at: datetime = MONDAY
 
 
-def test_a_piece_begins_with_its_day_and_says_who_speaks():
+def test_a_passage_begins_with_its_day_and_names_the_speakers():
     pieces = split_into_passages([Line(1, "Where is it?"), Line(2, "In Lyon.", "assistant")])
 
     assert [(one.first_seq, one.last_seq, one.text) for one in pieces] == [(1, 2, "2026-11-02\nUser: Where is it?\nAssistant: In Lyon.")]
 
 
-def test_a_piece_holds_a_few_messages():
+def test_a_passage_has_at_most_four_messages():
     pieces = split_into_passages([Line(number, "short") for number in range(1, 11)])
 
     assert [(one.first_seq, one.last_seq) for one in pieces] == [(1, 4), (5, 8), (9, 10)]
     assert PASSAGE_MESSAGES == 4
 
 
-def test_a_long_message_is_cut_at_its_paragraphs_into_pieces_of_its_own():
+def test_a_long_message_is_split_at_paragraphs_into_its_own_passages():
     paragraphs = [f"{'word ' * 120}end{number}." for number in range(3)]
     pieces = split_into_passages([Line(1, "before"), Line(2, "\n\n".join(paragraphs)), Line(3, "after")])
 
@@ -37,24 +37,24 @@ def test_a_long_message_is_cut_at_its_paragraphs_into_pieces_of_its_own():
     assert [one.text.endswith(f"end{number}.") for number, one in enumerate(pieces[1:4])] == [True] * 3
 
 
-def test_no_piece_is_longer_than_small_models_read_even_without_a_space():
+def test_no_passage_is_longer_than_small_models_read_even_without_spaces():
     pieces = split_into_passages([Line(1, "x" * 5000)])
 
     assert max(len(one.text) for one in pieces) <= PASSAGE_CHARACTERS + len("2026-11-02\nUser: ")
     assert sum(one.text.count("x") for one in pieces) == 5000
 
 
-def test_a_new_day_begins_a_new_piece():
+def test_a_new_day_begins_a_new_passage():
     pieces = split_into_passages([Line(1, "good night"), Line(2, "good morning", created_at=MONDAY + timedelta(days=1))])
 
     assert [one.text[:10] for one in pieces] == ["2026-11-02", "2026-11-03"]
 
 
-def test_more_messages_change_the_last_piece_at_most():
+def test_more_messages_change_at_most_the_last_passage():
     lines = [Line(number, f"message {number}") for number in range(1, 8)]
 
     assert split_into_passages(lines)[:1] == split_into_passages(lines[:5])[:1]
 
 
-def test_a_message_without_text_is_left_out():
+def test_a_message_without_text_is_omitted():
     assert [one.text for one in split_into_passages([Line(1, "  "), Line(2, "there")])] == ["2026-11-02\nUser: there"]

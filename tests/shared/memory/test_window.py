@@ -31,25 +31,25 @@ def test_the_window_is_the_longest_suffix_that_fits(messages, budget):
     assert len(kept) == len(messages) or sum(m.tokens for m in messages[-len(kept) - 1 :]) > budget
 
 
-def test_the_summary_stands_for_what_fell_out():
+def test_the_summary_replaces_the_messages_that_do_not_fit():
     kept, before = fit_with_summary([Sized(600), Sized(300), Sized(300)], "They baked bread.", budget_tokens=1000)
 
     assert kept == [Sized(300), Sized(300)]
     assert before.endswith("They baked bread.")
 
 
-def test_where_everything_fits_there_is_no_summary():
+def test_the_summary_is_omitted_if_all_messages_fit():
     assert fit_with_summary([Sized(300)], "They baked bread.", budget_tokens=1000) == ([Sized(300)], "")
 
 
-def test_a_conversation_that_is_longer_than_what_is_looked_at_has_its_summary():
+def test_a_conversation_longer_than_the_window_has_its_summary():
     _, before = fit_with_summary([Sized(1)] * MAX_MESSAGES, "They baked bread.", budget_tokens=1000)
 
     assert before
 
 
 @given(st.lists(st.builds(Sized, st.integers(1, 50))), st.text(max_size=2000), st.integers(-10, 500))
-def test_with_its_summary_the_window_still_fits(messages, summary, budget):
+def test_the_window_fits_together_with_its_summary(messages, summary, budget):
     kept, before = fit_with_summary(messages, summary, budget_tokens=budget)
 
     assert sum(m.tokens for m in kept) + (estimate_tokens(before) if before else 0) <= max(budget, 0)

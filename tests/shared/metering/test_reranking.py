@@ -66,12 +66,12 @@ def billed(engine, alice):
     return billed
 
 
-def test_an_order_is_paid_once_as_the_service_counts(reranking, alice, billed):
+def test_a_rerank_is_charged_once_as_the_service_reports(reranking, alice, billed):
     assert reranking.ordered("q", TEXTS, billing_subject=BillingSubject(alice.id)) == [2, 1, 0]
     assert billed() == [("rerank", "judge", 100, Decimal("0.001"), False, "completed")]
 
 
-def test_without_a_role_nobody_is_asked_and_nothing_is_paid(reranking, engine, vendor, alice, billed):
+def test_without_a_rerank_role_no_service_is_called_and_nothing_is_charged(reranking, engine, vendor, alice, billed):
     catalogue = Catalogue.parse(MODELS, source="a test")
     without = MeteredReranker(engine, lambda: catalogue, {}, reranking.reranker_for, reranking.default_limits)
 
@@ -80,11 +80,11 @@ def test_without_a_role_nobody_is_asked_and_nothing_is_paid(reranking, engine, v
 
 
 @pytest.mark.parametrize("texts", [[], ["one"]])
-def test_what_has_but_one_order_is_not_asked_for(reranking, vendor, alice, texts):
+def test_fewer_than_two_texts_need_no_call(reranking, vendor, alice, texts):
     assert (reranking.ordered("q", texts, billing_subject=BillingSubject(alice.id)), vendor.requests) == (None, [])
 
 
-def test_without_money_nobody_is_asked(reranking, engine, vendor, alice):
+def test_without_budget_no_service_is_called(reranking, engine, vendor, alice):
     poor = MeteredReranker(engine, reranking.catalogue, {}, reranking.reranker_for, DefaultLimits(1000, Decimal("0.000001")))
 
     assert (poor.ordered("q", TEXTS, billing_subject=BillingSubject(alice.id)), vendor.requests) == (None, [])

@@ -10,12 +10,12 @@ def spec(**given: bool) -> ToolSpec:
     return ToolSpec("look", "Look.", {"type": "object"}, "builtin", **given)
 
 
-def test_a_tool_that_only_reads_here_runs_by_itself_even_in_a_tainted_context():
+def test_a_local_read_only_tool_runs_without_approval_even_in_a_tainted_context():
     assert not needs_approval(spec(), user_requires_approval=None, is_tainted=True)
 
 
 @pytest.mark.parametrize("effect", ["egress", "writes"])
-def test_what_sends_out_or_changes_something_waits_once_foreign_text_is_in_the_context(effect):
+def test_egress_and_writes_need_approval_in_a_tainted_context(effect):
     assert not needs_approval(spec(**{effect: True}), user_requires_approval=None, is_tainted=False)
 
     assert needs_approval(spec(**{effect: True}), user_requires_approval=None, is_tainted=True)
@@ -26,15 +26,15 @@ def test_a_users_setting_does_not_lift_the_rule_of_the_tainted_context(effect):
     assert needs_approval(spec(**{effect: True}), user_requires_approval=False, is_tainted=True)
 
 
-def test_a_user_may_ask_to_be_asked():
+def test_a_user_can_require_approval():
     assert needs_approval(spec(), user_requires_approval=True, is_tainted=False)
 
 
-def test_a_user_cannot_lift_what_the_tool_demands():
+def test_a_user_cannot_lift_a_tools_own_requirement():
     assert needs_approval(spec(requires_approval=True), user_requires_approval=False, is_tainted=False)
 
 
-def test_no_setting_makes_any_call_freer():
+def test_no_setting_removes_a_requirement():
     for demands, egress, writes, tainted, user_requires_approval in product(
         [True, False], [True, False], [True, False], [True, False], [True, False]
     ):

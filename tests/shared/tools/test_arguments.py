@@ -16,34 +16,34 @@ def told(schema, arguments):
     return [(fault.path, fault.msg) for fault in argument_errors(schema, arguments)]
 
 
-def test_arguments_that_fit_have_no_faults():
+def test_valid_arguments_have_no_errors():
     assert argument_errors(PLACES, {"places": [{"name": "Lisbon"}]}) == []
 
 
-def test_a_fault_says_where_it_is():
+def test_an_error_has_a_path():
     assert told(PLACES, {"places": [{"name": "Lisbon"}, {"name": 7}]}) == [(("places", 1, "name"), "7 is not of type 'string'")]
 
 
 @pytest.mark.parametrize("arguments", [{}, {"places": [], "user_id": "x"}])
-def test_what_is_missing_and_what_is_too_much_are_faults(arguments):
+def test_missing_and_additional_arguments_are_errors(arguments):
     assert [path for path, _ in told(PLACES, arguments)] == [()]
 
 
-def test_no_more_than_ten_faults_are_told():
+def test_at_most_ten_errors_are_returned():
     assert len(argument_errors(PLACES, {"places": [{}] * 50})) == MAX_ERRORS
 
 
-def test_an_expression_that_takes_for_ever_is_not_tried():
+def test_a_catastrophic_regular_expression_is_not_run():
     schema = {"type": "object", "properties": {"text": {"type": "string", "pattern": "^(a+)+$"}}}
 
     assert argument_errors(schema, {"text": "a" * 60 + "!"}) == []
 
 
-def test_a_reference_to_elsewhere_is_not_followed():
+def test_a_reference_outside_the_schema_is_not_followed():
     assert [fault.path for fault in argument_errors({"type": "object", "$ref": "http://127.0.0.1:9/schema"}, {"text": "x"})] == [()]
 
 
-def test_a_schema_that_refers_to_itself_for_ever_fits_nothing():
+def test_a_schema_with_an_endless_reference_rejects_all_arguments():
     assert [fault.path for fault in argument_errors({"type": "object", "$ref": "#"}, {"text": "x"})] == [()]
 
 

@@ -54,7 +54,7 @@ def test_name_docstring_and_hints_are_what_the_model_reads():
     assert spec.parameters["additionalProperties"] is False
 
 
-def test_the_decorators_words_are_the_specs():
+def test_the_decorators_arguments_are_the_specs_fields():
     spec = pack.spec
 
     assert (spec.requires_approval, spec.timeout_s, spec.scopes, spec.egress, spec.writes, spec.is_enabled) == (
@@ -67,7 +67,7 @@ def test_the_decorators_words_are_the_specs():
     )
 
 
-def test_the_function_gets_what_its_hints_say_and_the_call():
+def test_the_function_gets_values_of_its_hinted_types_and_the_context():
     said = pack.run({"box": {"width": 2, "colour": "blue"}, "things": ["a"], "schema": "x"}, CALL)
 
     assert said == f"gently ['a'] 2 blue None x {CALL.user_id}"
@@ -76,16 +76,16 @@ def test_the_function_gets_what_its_hints_say_and_the_call():
 @pytest.mark.parametrize(
     "arguments", [{}, {"box": {"width": "wide"}, "things": ["a"]}, {"box": {"width": 1}, "things": ["a"], "call": {"user_id": "other"}}]
 )
-def test_what_does_not_fit_runs_nothing(arguments):
+def test_invalid_arguments_run_nothing(arguments):
     with pytest.raises(ValidationError):
         pack.run(arguments, CALL)
 
 
-def test_no_argument_is_offered_for_the_call():
+def test_the_context_is_not_an_argument():
     assert "call" not in pack.spec.parameters["properties"]
 
 
-def test_a_tool_without_parentheses_is_one_too():
+def test_the_decorator_works_without_parentheses():
     @tool
     def ping() -> str:
         """Say pong."""
@@ -114,12 +114,12 @@ def mute() -> str:
 
 
 @pytest.mark.parametrize("function", [unhinted, starred, undescribed])
-def test_a_function_that_cannot_be_described_is_no_tool(function):
+def test_a_function_that_cannot_be_described_is_rejected(function):
     with pytest.raises(ToolUnusable, match=function.__name__):
         tool(function)
 
 
 @pytest.mark.parametrize("options", [{"name": "server.tool"}, {"name": "a" * 65}, {"name": "ä"}, {"timeout_s": 11}, {"timeout_s": 0}])
-def test_a_tool_keeps_to_names_and_times_that_everybody_takes(options):
+def test_invalid_names_and_timeouts_are_rejected(options):
     with pytest.raises(ToolUnusable):
         tool(**options)(mute)

@@ -4,13 +4,13 @@ from parley.tools.mcp import MAX_TOOLS, mcp_tool_specs, parse_deployment_servers
 from tests.fakes.tool_servers import mcp_tool
 
 
-def test_a_deployer_names_servers_in_json():
+def test_a_deployments_servers_are_json():
     (server,) = parse_deployment_servers('[{"name": "team", "url": "https://mcp.example.com/mcp", "headers": {"X-Key": "k"}}]')
 
     assert (server.name, server.url, server.headers) == ("team", "https://mcp.example.com/mcp", {"X-Key": "k"})
 
 
-def test_a_deployer_may_name_none():
+def test_a_deployment_may_have_no_servers():
     assert parse_deployment_servers("") == []
 
 
@@ -26,24 +26,24 @@ def test_a_deployer_may_name_none():
         "7",
     ],
 )
-def test_anything_else_is_refused_without_being_repeated(text):
+def test_invalid_servers_are_refused_without_repeating_them(text):
     with pytest.raises(ValueError) as refused:
         parse_deployment_servers(text)
 
     assert "https://" not in str(refused.value)
 
 
-def test_a_hundred_tools_are_taken():
+def test_at_most_a_hundred_tools_are_used():
     assert len(usable_tools([mcp_tool(f"t{number}") for number in range(200)])) == MAX_TOOLS
 
 
-def test_words_have_a_bounded_length():
+def test_descriptions_have_a_bounded_length():
     (tool,) = usable_tools([mcp_tool(description="x" * 10_000)])
 
     assert len(tool["description"]) == 2_000
 
 
-def test_what_a_server_says_of_its_harmlessness_is_not_believed():
+def test_a_servers_claim_to_be_harmless_is_ignored():
     (spec,) = mcp_tool_specs("notes", usable_tools([mcp_tool(annotations={"readOnlyHint": True}, writes=False)]))
 
     assert (spec.name, spec.source, spec.egress, spec.writes) == ("notes.echo", "mcp", True, True)
@@ -67,9 +67,9 @@ BOMBS = {
 
 
 @pytest.mark.parametrize("parameters", BOMBS.values(), ids=BOMBS)
-def test_a_schema_that_cannot_be_kept_takes_its_own_tool_along_and_no_other(parameters):
+def test_an_unstorable_schema_drops_its_own_tool_only(parameters):
     assert [tool["name"] for tool in usable_tools([mcp_tool("bomb", parameters=parameters), mcp_tool()])] == ["echo"]
 
 
-def test_a_backslash_in_a_schema_is_none_of_a_zero():
+def test_an_escaped_backslash_before_u0000_is_not_a_nul():
     assert len(usable_tools([mcp_tool(parameters={"type": "object", "description": "C:\\\\u0000"})])) == 1

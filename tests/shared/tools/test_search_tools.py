@@ -1,4 +1,4 @@
-"""Tools that search what their caller may read."""
+"""Tools that search the caller's own data."""
 
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -20,7 +20,7 @@ from tests.support.builders import upload_document
 
 @pytest.fixture
 def ask(engine):
-    """Call one of a person's own tools."""
+    """Run one of a user's search tools."""
     catalogue = Catalogue.load(ROOT / "tests" / "models.toml")
     embedding = MeteredEmbedder(engine, lambda: catalogue, {}, ProviderRegistry({}).embedder, DefaultLimits(1000, Decimal(5)))
 
@@ -50,7 +50,7 @@ def talk(engine, alice):
     return conversation_id
 
 
-def test_a_document_is_found_with_the_way_to_it(ask, alice, handbook):
+def test_a_document_is_found_with_its_heading_path(ask, alice, handbook):
     assert f"handbook > Safe, document {handbook}:\nThe code of the safe is 4711." in ask("search_documents", alice, "code of the safe")
 
 
@@ -64,5 +64,5 @@ def test_a_conversation_is_found_with_its_title_and_day(ask, alice, talk):
     assert told == f"Boats, 2026-03-01, conversation {talk}:\nUser: my boat is called Aurora"
 
 
-def test_where_nothing_fits_the_model_is_told_so(ask, bob):
+def test_an_empty_search_result_is_a_message(ask, bob):
     assert ask("search_conversations", bob, "boats") == "Nothing was found in the user's past conversations."

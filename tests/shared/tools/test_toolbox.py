@@ -17,7 +17,7 @@ SEAL = TextCipher(lambda: bytes(32))
 
 @pytest.fixture
 def box(engine, alice):
-    """Make Alice's toolbox, with a runner of its own unless one is given."""
+    """Return a function that makes a toolbox, by default Alice's with a new runner."""
 
     def box(runner=None, *, scopes=("chat", "tools"), user=alice, **options):
         with user_scope(engine, user.id) as connection:
@@ -37,7 +37,7 @@ def set_tool(engine, alice):
 
 @pytest.fixture
 def add_server(engine, alice):
-    """Store a server of Alice's that has been heard to offer these tools."""
+    """Return a function that stores an MCP server of Alice's with these discovered tools."""
 
     def add_server(name="notes", *tools, headers=None):
         server_id = new_id()
@@ -62,7 +62,7 @@ def test_a_tool_runs_for_the_user_the_box_was_made_for(box, alice):
     assert runner.asked == [("shout", {"text": "hello"}, alice.id, 3.0)]
 
 
-def test_a_tool_has_no_more_time_than_it_says_it_needs(box):
+def test_a_tool_gets_at_most_its_own_timeout(box):
     runner = FakeToolRunner(make_spec(timeout_s=2.0))
     box(runner).run("shout", {"text": "hello"}, timeout_s=9.0)
 
@@ -70,7 +70,7 @@ def test_a_tool_has_no_more_time_than_it_says_it_needs(box):
 
 
 @pytest.mark.parametrize("arguments", [{}, {"text": 7}, {"text": "x", "user_id": "someone"}])
-def test_arguments_that_do_not_fit_run_nothing(box, arguments):
+def test_arguments_that_do_not_match_run_nothing(box, arguments):
     runner = FakeToolRunner()
     outcome = box(runner).run("shout", arguments, timeout_s=3.0)
 
@@ -96,13 +96,13 @@ def test_a_tool_that_is_off_until_enabled_can_be_enabled(box, set_tool):
     assert (before, names(box(runner))) == ([], ["shout"])
 
 
-def test_one_users_settings_are_not_anothers(box, set_tool, bob):
+def test_a_users_settings_apply_to_that_user_only(box, set_tool, bob):
     set_tool("shout", is_enabled=False)
 
     assert names(box(user=bob)) == ["shout"]
 
 
-def test_a_user_may_ask_for_approvals_and_not_lift_a_tools_own(box, set_tool):
+def test_a_user_can_require_approval_and_cannot_lift_a_tools_requirement(box, set_tool):
     set_tool("shout", requires_approval=True)
     set_tool("launch", requires_approval=False)
     found = box(FakeToolRunner(make_spec(), make_spec("launch", requires_approval=True), make_spec("quiet")))
@@ -110,13 +110,13 @@ def test_a_user_may_ask_for_approvals_and_not_lift_a_tools_own(box, set_tool):
     assert {tool.spec.name: tool.requires_approval for tool in found.offered} == {"launch": True, "quiet": False, "shout": True}
 
 
-def test_a_tool_whose_scope_the_token_lacks_is_not_there(box):
+def test_a_tool_whose_scope_the_token_lacks_is_absent(box):
     runner = FakeToolRunner(make_spec(scopes=("documents",)))
 
     assert (names(box(runner, scopes=("tools",))), names(box(runner, scopes=("documents",)))) == ([], ["shout"])
 
 
-def test_a_tool_of_the_callers_own_runs_here_and_goes_first(box):
+def test_an_in_process_tool_runs_here_and_takes_precedence(box):
     runner = FakeToolRunner()
     in_process_tools = InProcessTool(make_spec(), lambda arguments: arguments["text"][::-1])
 
@@ -126,14 +126,14 @@ def test_a_tool_of_the_callers_own_runs_here_and_goes_first(box):
     )
 
 
-def test_a_tool_that_raises_is_an_outcome_without_its_words(box):
+def test_a_tool_that_raises_is_an_outcome_without_the_exceptions_text(box):
     in_process_tools = InProcessTool(make_spec(), lambda arguments: 1 / 0)
     outcome = box(in_process_tools=[in_process_tools]).run("shout", {"text": "x"}, timeout_s=3.0)
 
     assert (outcome.ok, outcome.content) == (False, "The tool failed.")
 
 
-def test_a_tool_of_the_callers_own_that_hangs_is_left_behind(box):
+def test_an_in_process_tool_that_hangs_is_abandoned(box):
     go_on = threading.Event()
     in_process_tools = InProcessTool(make_spec(), lambda arguments: str(go_on.wait(20)))
     outcome = box(in_process_tools=[in_process_tools]).run("shout", {"text": "x"}, timeout_s=0.05)
@@ -142,7 +142,7 @@ def test_a_tool_of_the_callers_own_that_hangs_is_left_behind(box):
     assert (outcome.ok, outcome.content) == (False, "The tool did not respond within 0.05 seconds.")
 
 
-def test_what_is_too_long_is_cut_and_says_so(box):
+def test_a_result_that_is_too_long_is_truncated_with_a_note(box):
     in_process_tools = InProcessTool(make_spec(), lambda arguments: "é" * MAX_RESULT_BYTES)
     content = box(in_process_tools=[in_process_tools]).run("shout", {"text": "x"}, timeout_s=3.0).content
 
@@ -150,13 +150,13 @@ def test_what_is_too_long_is_cut_and_says_so(box):
     assert content.endswith("is longer.]")
 
 
-def test_what_no_database_can_store_is_left_out(box):
+def test_unstorable_characters_are_removed(box):
     in_process_tools = InProcessTool(make_spec(), lambda arguments: "a\0b\ud800c")
 
     assert box(in_process_tools=[in_process_tools]).run("shout", {"text": "x"}, timeout_s=3.0).content == "ab\ufffdc"
 
 
-def test_the_tools_of_a_users_server_are_called_there_with_its_headers(box, add_server):
+def test_a_users_servers_tools_are_called_with_its_headers(box, add_server):
     add_server("notes", headers={"Authorization": "Bearer secret"})
     calls = FakeMcpCalls()
     outcome = box(mcp_registry=McpRegistry(calls, [], SEAL)).run("notes.echo", {"text": "x"}, timeout_s=3.0)
@@ -165,7 +165,7 @@ def test_the_tools_of_a_users_server_are_called_there_with_its_headers(box, add_
     assert calls.asked[0][0].headers == {"Authorization": "Bearer secret"}
 
 
-def test_making_a_box_asks_no_server(box, add_server):
+def test_making_a_toolbox_calls_no_server(box, add_server):
     add_server("notes")
     calls = FakeMcpCalls()
 
@@ -173,7 +173,7 @@ def test_making_a_box_asks_no_server(box, add_server):
     assert calls.asked == []
 
 
-def test_a_servers_tool_asks_until_its_user_lifts_that(box, add_server, set_tool):
+def test_a_servers_tool_needs_approval_until_its_user_lifts_it(box, add_server, set_tool):
     add_server("notes", mcp_tool("read"), mcp_tool("write"))
     set_tool("notes.read", requires_approval=False)
     found = box(mcp_registry=McpRegistry(FakeMcpCalls(), [], SEAL))
@@ -182,13 +182,13 @@ def test_a_servers_tool_asks_until_its_user_lifts_that(box, add_server, set_tool
     assert found.get("notes.read").spec.egress
 
 
-def test_a_server_is_its_users_alone(box, add_server, bob):
+def test_a_server_belongs_to_one_user(box, add_server, bob):
     add_server("notes")
 
     assert names(box(user=bob, mcp_registry=McpRegistry(FakeMcpCalls(), [], SEAL))) == ["shout"]
 
 
-def test_headers_moved_to_another_row_open_nothing(box, add_server, postgres):
+def test_headers_moved_to_another_row_cannot_be_decrypted(box, add_server, postgres):
     first, second = add_server("notes", headers={"a": "b"}), add_server("other", headers={"c": "d"})
     postgres.execute(
         f"UPDATE mcp_servers SET headers = (SELECT headers FROM mcp_servers WHERE id = '{first}') WHERE id = '{second}'", dbname="parley"
@@ -199,7 +199,7 @@ def test_headers_moved_to_another_row_open_nothing(box, add_server, postgres):
     assert calls.asked == []
 
 
-def test_the_deployments_servers_are_everybodys(box, engine, bob):
+def test_the_deployments_servers_are_available_to_every_user(box, engine, bob):
     with user_scope(engine, bob.id) as connection:
         mcp_servers.store_deployment_listing(connection, "team", tools=[mcp_tool()], error=None)
     calls = FakeMcpCalls()
@@ -209,14 +209,14 @@ def test_the_deployments_servers_are_everybodys(box, engine, bob):
     assert calls.asked[0][0].headers == {"X-Key": "k"}
 
 
-def test_a_listing_of_a_server_that_the_deployer_took_away_offers_nothing(box, engine, bob):
+def test_a_stored_listing_of_a_removed_deployment_server_offers_nothing(box, engine, bob):
     with user_scope(engine, bob.id) as connection:
         mcp_servers.store_deployment_listing(connection, "gone", tools=[mcp_tool()], error=None)
 
     assert "gone.echo" not in names(box(mcp_registry=McpRegistry(FakeMcpCalls(), [], SEAL)))
 
 
-def test_settings_of_a_removed_server_are_forgotten_and_of_no_other(engine, alice, set_tool):
+def test_only_a_removed_servers_settings_are_deleted(engine, alice, set_tool):
     for name in ("notes.echo", "notes_b.echo", "notesxecho"):
         set_tool(name, is_enabled=False)
     with user_scope(engine, alice.id) as connection:

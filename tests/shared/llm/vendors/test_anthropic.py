@@ -1,4 +1,4 @@
-"""What only Anthropic has."""
+"""Behaviour that only Anthropic has."""
 
 import pytest
 
@@ -22,14 +22,14 @@ def test_the_stable_prefix_is_marked_for_the_cache_and_nothing_else(vendor):
     assert "cache_control" not in str(vendor.asked["messages"])
 
 
-def test_what_was_read_from_and_written_to_the_cache_is_counted_apart(vendor):
+def test_tokens_read_from_and_written_to_the_cache_are_counted_separately(vendor):
     assert ask(vendor, ModelRequest([Message("user", "hi")]))[-1].usage == Usage(12, 3, 4, 2)
 
 
 @pytest.mark.parametrize(
     ("reason", "ours"), [("end_turn", "stop"), ("max_tokens", "length"), ("refusal", "content_filter"), ("stop_sequence", "stop")]
 )
-def test_its_reasons_have_our_words(vendor, reason, ours):
+def test_its_finish_reasons_are_translated(vendor, reason, ours):
     end = ask(vendor, ModelRequest([Message("user", "hi")]), texts("ok", reason=reason))[-1]
 
     assert isinstance(end, Finished)
@@ -37,7 +37,7 @@ def test_its_reasons_have_our_words(vendor, reason, ours):
 
 
 @pytest.mark.parametrize(("kind", "error"), [("overloaded_error", ProviderBusy), ("api_error", ProviderFailed)])
-def test_an_error_in_mid_stream_is_told_for_what_it_is(vendor, kind, error):
+def test_an_error_in_mid_stream_is_translated(vendor, kind, error):
     pieces = [*texts("Hel")[:4], event("error", error={"type": kind, "message": "no"})]
 
     with pytest.raises(ProviderFailed) as caught:
@@ -45,13 +45,13 @@ def test_an_error_in_mid_stream_is_told_for_what_it_is(vendor, kind, error):
     assert type(caught.value) is error
 
 
-def test_the_limit_it_insists_on_is_always_sent(vendor):
+def test_the_required_output_limit_is_always_sent(vendor):
     ask(vendor, ModelRequest([Message("user", "hi")]))
 
     assert vendor.asked["max_tokens"] > 0
 
 
-def test_the_key_that_travels_is_the_catalogues_and_not_the_environments(vendor, monkeypatch):
+def test_the_catalogues_key_is_sent_and_not_the_environments(vendor, monkeypatch):
     monkeypatch.setenv("ANTHROPIC_AUTH_TOKEN", "another")
     ask(vendor, ModelRequest([Message("user", "hi")], output=OutputSchema("o", {"type": "object"})))
 

@@ -1,4 +1,4 @@
-"""What only Bedrock has."""
+"""Behaviour that only Bedrock has."""
 
 import pytest
 
@@ -23,7 +23,7 @@ def test_the_stable_prefix_is_marked_for_the_cache(vendor):
     assert "cachePoint" in vendor.asked["toolConfig"]["tools"][-1]
 
 
-def test_what_was_read_from_and_written_to_the_cache_is_counted_apart(vendor):
+def test_tokens_read_from_and_written_to_the_cache_are_counted_separately(vendor):
     assert ask(vendor)[-1].usage == Usage(12, 3, 4, 2)
 
 
@@ -33,7 +33,7 @@ def test_the_call_is_signed_with_the_role(vendor):
     assert vendor.requests[0][0]["authorization"].startswith("AWS4-HMAC-SHA256")
 
 
-def test_earlier_rounds_of_tools_bring_their_tools_also_when_none_may_be_called(vendor):
+def test_earlier_tool_calls_require_the_tools_even_if_no_call_is_allowed(vendor):
     round = [Message("assistant", [ToolCall("c", "calculator", "{}")]), Message("tool", [ToolResult("c", "2")])]
     ask(vendor, ModelRequest([Message("user", "hi"), *round], tools=[TOOL], tool_choice="none"))
     ask(vendor, ModelRequest([Message("user", "hi")], tools=[TOOL], tool_choice="none"))
@@ -51,7 +51,7 @@ def test_earlier_rounds_of_tools_bring_their_tools_also_when_none_may_be_called(
         ("ValidationException", ProviderRejected),
     ],
 )
-def test_its_exceptions_have_our_words(vendor, name, error):
+def test_its_exceptions_are_translated(vendor, name, error):
     vendor.script = refuses(400, headers={"x-amzn-errortype": name}, document={"message": "no"})
 
     with pytest.raises(ProviderFailed) as caught:
@@ -60,7 +60,7 @@ def test_its_exceptions_have_our_words(vendor, name, error):
 
 
 @pytest.mark.parametrize(("name", "error"), [("throttlingException", ProviderBusy), ("modelStreamErrorException", ProviderFailed)])
-def test_an_exception_in_mid_stream_is_told_for_what_it_is(vendor, name, error):
+def test_an_exception_in_mid_stream_is_translated(vendor, name, error):
     with pytest.raises(ProviderFailed) as caught:
         ask(vendor, pieces=[*texts("Hel")[:2], frame({"message": "no"}, kind="exception", name=name)])
     assert type(caught.value) is error

@@ -1,4 +1,4 @@
-"""What closing an answer from another thread does under TLS, and what it leaves alone."""
+"""Closing a stream from another thread under TLS, and the connections that it leaves open."""
 
 import threading
 
@@ -23,7 +23,7 @@ def tls_vendor(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("wire", [OPENAI, ANTHROPIC], ids=lambda wire: wire.name)
 @pytest.mark.parametrize("pieces_before", [0, 1])
-def test_a_read_that_blocks_under_tls_ends(tls_vendor, wire, pieces_before):
+def test_a_blocked_read_under_tls_ends(tls_vendor, wire, pieces_before):
     waiting, released, seen = threading.Event(), threading.Event(), []
     wire.plays(tls_vendor, wire.texts("Hel"), before=lambda index: index == pieces_before and (waiting.set(), released.wait(20)))
     answer = wire.provider(tls_vendor, timeout_s=30).stream("m", ASK)
@@ -48,7 +48,7 @@ def test_closing_an_answer_that_has_ended_leaves_its_connection_to_the_next_call
     assert len({headers["x-peer-port"] for headers, _ in vendor.requests}) == 1
 
 
-def test_an_answer_that_is_closed_before_it_began_asks_nobody(vendor):
+def test_a_stream_that_is_closed_before_it_begins_sends_no_request(vendor):
     answer = OPENAI.provider(vendor).stream("m", ASK)
     answer.close()
 

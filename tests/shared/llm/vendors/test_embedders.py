@@ -1,4 +1,4 @@
-"""Embeddings: the vendors' real SDKs against a fake vendor, and our own without one."""
+"""Embeddings: the vendors' real SDKs against a fake vendor, and the offline embedder."""
 
 import math
 import subprocess
@@ -17,7 +17,7 @@ VECTORS = [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]]
 
 
 def embed(embedder, model_name, texts, *, purpose):
-    """Embed texts batch by batch, as whoever pays for them does."""
+    """Embed texts batch by batch, as the metered embedder does."""
     done = [embedder.embed_batch(model_name, batch, purpose=purpose) for batch in embedding_batches(embedder, texts)]
     vectors = [vector for part in done for vector in part.vectors]
     return EmbeddingResult(vectors, sum(part.input_tokens for part in done), any(part.is_estimated for part in done))
@@ -25,7 +25,7 @@ def embed(embedder, model_name, texts, *, purpose):
 
 def openai_document(vectors=VECTORS, **fields):
     rows = [{"index": index, "embedding": vector} for index, vector in enumerate(vectors)]
-    return {"data": rows[::-1], "usage": {"prompt_tokens": 7}} | fields  # the order is the index's
+    return {"data": rows[::-1], "usage": {"prompt_tokens": 7}} | fields  # the index determines the order
 
 
 @pytest.fixture
@@ -46,7 +46,7 @@ def test_vectors_come_in_the_order_of_the_texts_with_the_vendors_count(vendor, o
     assert vendor.asked == {"model": "m", "input": ["a", "b"], "encoding_format": "float", "dimensions": 3}
 
 
-def test_many_texts_go_in_batches(vendor, openai):
+def test_many_texts_are_sent_in_batches(vendor, openai):
     openai.batch_texts = 2
     embedded = embed(openai, "m", ["a", "b", "c", "d"], purpose="document")
 
@@ -61,7 +61,7 @@ def test_long_texts_make_smaller_batches(openai):
     assert list(embedding_batches(openai, texts)) == [[text] for text in texts]
 
 
-def test_no_texts_need_no_call(vendor, openai):
+def test_an_empty_list_of_texts_needs_no_call(vendor, openai):
     assert embed(openai, "m", [], purpose="document").vectors == []
     assert vendor.requests == []
 
@@ -77,7 +77,7 @@ def test_no_texts_need_no_call(vendor, openai):
         [],
     ],
 )
-def test_what_is_not_what_was_asked_for_is_a_failure_of_the_vendor(vendor, openai, document):
+def test_invalid_vectors_are_a_failure_of_the_vendor(vendor, openai, document):
     vendor.script = replies(document)
 
     with pytest.raises(ProviderFailed):
@@ -88,7 +88,7 @@ def test_what_is_not_what_was_asked_for_is_a_failure_of_the_vendor(vendor, opena
     ("script", "error"),
     [(refuses(429), ProviderBusy), (refuses(401), ProviderMisconfigured), (refuses(500), ProviderFailed), (resets, ProviderFailed)],
 )
-def test_a_call_fails_in_the_same_words_as_a_chat(vendor, openai, bedrock, script, error):
+def test_an_embedding_call_fails_with_the_same_errors_as_a_chat(vendor, openai, bedrock, script, error):
     for embedder in (openai, bedrock):
         vendor.script = script
         with pytest.raises(error):
@@ -96,7 +96,7 @@ def test_a_call_fails_in_the_same_words_as_a_chat(vendor, openai, bedrock, scrip
     assert len(vendor.requests) == 2
 
 
-def test_titan_is_asked_text_by_text(vendor, bedrock):
+def test_titan_gets_one_text_per_call(vendor, bedrock):
     vendor.script = replies({"embedding": VECTORS[0], "inputTextTokenCount": 4})
     embedded = embed(bedrock, "amazon.titan-embed-text-v2:0", ["a", "b"], purpose="document")
 
@@ -104,7 +104,7 @@ def test_titan_is_asked_text_by_text(vendor, bedrock):
     assert vendor.asked == {"inputText": "b", "dimensions": 3, "normalize": True}
 
 
-def test_cohere_is_told_a_query_from_a_document(vendor, bedrock):
+def test_cohere_gets_the_purpose_of_the_texts(vendor, bedrock):
     vendor.script = replies({"embeddings": {"float": VECTORS}}, headers={"X-Amzn-Bedrock-Input-Token-Count": "5"})
     embedded = embed(bedrock, "cohere.embed-v4:0", ["a", "b"], purpose="query")
 
@@ -117,7 +117,7 @@ def similarity(one, other):
     return sum(a * b for a, b in zip(first, second, strict=True))
 
 
-def test_offline_texts_are_near_by_the_words_they_share():
+def test_offline_vectors_are_similar_if_texts_share_words():
     question = "How do I reset my password?"
 
     assert similarity(question, "Resetting passwords: open the settings") > similarity(question, "The cat sleeps in the garden")

@@ -1,4 +1,4 @@
-"""Where Mistral departs from what most speak."""
+"""Mistral's deviations from the common format."""
 
 import re
 
@@ -13,14 +13,14 @@ def ask(vendor, request, pieces=None):
     return list(MISTRAL.provider(vendor).stream("m", request))
 
 
-def test_it_is_sent_no_field_that_it_does_not_know(vendor):
+def test_no_unknown_field_is_sent(vendor):
     ask(vendor, ModelRequest([Message("user", "hi")], tools=[TOOL], tool_choice="required"))
 
     assert "stream_options" not in vendor.asked
     assert vendor.asked["tool_choice"] == "any"
 
 
-def test_the_ids_of_anothers_calls_become_ids_that_it_takes_and_still_match(vendor):
+def test_ids_of_another_vendors_calls_are_converted_and_still_match(vendor):
     round = [Message("assistant", [ToolCall("call_0123456789", "t", "{}")]), Message("tool", [ToolResult("call_0123456789", "2")])]
     ask(vendor, ModelRequest([Message("user", "hi"), *round], tools=[TOOL]))
     _, called, answered = vendor.asked["messages"]
@@ -29,7 +29,7 @@ def test_the_ids_of_anothers_calls_become_ids_that_it_takes_and_still_match(vend
     assert called["tool_calls"][0]["id"] == answered["tool_call_id"]
 
 
-def test_of_a_reasoning_models_pieces_only_the_text_is_seen(vendor):
+def test_only_the_text_of_a_reasoning_models_parts_is_visible(vendor):
     thinking = chunk({"content": [{"type": "thinking", "thinking": []}, {"type": "text", "text": "so"}]})
     events = ask(vendor, ModelRequest([Message("user", "hi")]), [thinking, *texts("!")])
 

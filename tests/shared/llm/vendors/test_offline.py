@@ -19,25 +19,25 @@ def test_the_same_question_has_the_same_answer():
     assert answer("hello") == answer("hello")
 
 
-def test_it_says_that_it_is_no_model():
+def test_it_says_that_it_is_not_a_real_model():
     assert "offline model" in text_of(answer("hello"))
 
 
-def test_it_shows_that_it_was_given_the_question_and_the_one_before():
+def test_it_repeats_the_question_and_the_one_before():
     said = text_of(answer("my name is Ada", "noted", "what is my name?"))
 
     assert "what is my name?" in said
     assert "my name is Ada" in said
 
 
-def test_its_answer_comes_word_by_word_and_ends_once():
+def test_its_answer_arrives_word_by_word_and_ends_once():
     events = answer("hello")
 
     assert len(events) > 20
     assert [type(event) for event in events].index(Finished) == len(events) - 1
 
 
-def test_it_keeps_to_the_output_limit_and_says_so():
+def test_it_respects_the_output_limit_and_reports_it():
     events = answer("hello", max_output_tokens=3)
 
     assert len(events) == 4
@@ -71,7 +71,7 @@ def test_arithmetic_calls_the_calculator(question, expression):
     assert end.reason == "tool_calls"
 
 
-def test_the_weather_calls_for_the_weather():
+def test_a_question_about_the_weather_calls_the_weather_tool():
     call, _ = asked("How is the weather in New York today?", tools=[WEATHER, CALCULATOR])
 
     assert (call.name, json.loads(call.arguments)) == ("weather", {"place": "New York"})
@@ -87,7 +87,7 @@ def test_the_weather_calls_for_the_weather():
         ("call me on 2026-01-02", {"tools": [CALCULATOR]}),
     ],
 )
-def test_no_tool_is_called_that_is_not_offered_or_not_needed(question, options):
+def test_only_offered_and_needed_tools_are_called(question, options):
     assert not [event for event in asked(question, **options) if isinstance(event, ToolCall)]
 
 
@@ -121,7 +121,7 @@ def test_the_best_sources_are_quoted_with_their_numbers():
     assert "[1]" not in said
 
 
-def test_of_a_long_source_the_part_is_quoted_that_the_question_is_about():
+def test_the_relevant_part_of_a_long_source_is_quoted():
     text = "filler " * 100 + "The code 4711 opens it: the safe. " + "filler " * 100
     said = text_of(asked("Which code opens the safe?", sources=[Source(1, "Manual", text), Source(2, "Safe", "filler")]))
 
@@ -130,12 +130,12 @@ def test_of_a_long_source_the_part_is_quoted_that_the_question_is_about():
     assert "[2]" not in said
 
 
-def test_facts_are_recalled_when_they_are_asked_for():
+def test_facts_are_repeated_for_questions_about_the_user():
     assert "likes tea" in text_of(asked("What do you know about me?", facts=["likes tea"]))
     assert "likes tea" not in text_of(asked("hello", facts=["likes tea"]))
 
 
-def test_an_answer_by_schema_keeps_to_it():
+def test_an_answer_with_a_schema_matches_it():
     schema = {"type": "object", "properties": {"title": {"type": "string"}, "n": {"type": "integer"}}, "required": ["title", "n"]}
 
     assert json.loads(text_of(asked("hi", output=OutputSchema("o", schema)))) == {"title": "", "n": 0}

@@ -18,13 +18,13 @@ def provider(vendor):
     return vendor.closing(OpenAIProvider("acme", api_key="k", base_url=vendor.url, timeout_s=5))
 
 
-def test_an_answer_comes_in_pieces_and_ends_with_the_vendors_count(provider):
+def test_an_answer_arrives_in_parts_and_ends_with_the_vendors_usage(provider):
     events = list(provider.stream("m", ASK))
 
     assert events == [TextDelta("Hel"), TextDelta("lo"), Finished("stop", Usage(12, 3, 4))]
 
 
-def test_the_first_piece_arrives_before_the_vendor_has_sent_the_second(vendor, provider):
+def test_the_first_text_arrives_before_the_vendor_has_sent_the_second(vendor, provider):
     may_go_on = threading.Event()
     vendor.script = streams("first", "second", before=lambda index: index and may_go_on.wait(5))
     events = provider.stream("m", ASK)
@@ -34,7 +34,7 @@ def test_the_first_piece_arrives_before_the_vendor_has_sent_the_second(vendor, p
     assert next(events) == TextDelta("second")
 
 
-def test_the_vendor_is_asked_with_our_words_in_its_own(vendor, provider):
+def test_the_request_is_sent_in_the_vendors_format(vendor, provider):
     list(provider.stream("its-model", ASK))
     headers, body = vendor.requests[0]
 
@@ -43,7 +43,7 @@ def test_the_vendor_is_asked_with_our_words_in_its_own(vendor, provider):
     assert (body["model"], body["max_tokens"], body["temperature"], body["stream"]) == ("its-model", 9, 0.5, True)
 
 
-def test_openai_itself_is_told_the_limit_by_its_newer_name(vendor):
+def test_openai_itself_gets_the_newer_name_of_the_output_limit(vendor):
     dialect = Dialect(limit_field="max_completion_tokens")
     provider = vendor.closing(OpenAIProvider("openai", api_key="k", base_url=vendor.url, dialect=dialect))
     list(provider.stream("m", ASK))
@@ -51,7 +51,7 @@ def test_openai_itself_is_told_the_limit_by_its_newer_name(vendor):
     assert vendor.requests[0][1]["max_completion_tokens"] == 9
 
 
-def test_a_connection_is_used_again_since_a_handshake_costs_more_than_a_turn(vendor, provider):
+def test_a_connection_is_reused_because_a_handshake_costs_more_than_a_turn(vendor, provider):
     vendor.script = keeps_alive("Hel", "lo")
     [list(provider.stream("m", ASK)) for _ in range(3)]
 
@@ -59,7 +59,7 @@ def test_a_connection_is_used_again_since_a_handshake_costs_more_than_a_turn(ven
 
 
 @pytest.mark.parametrize("status", [429, 503, 529])
-def test_a_vendor_under_load_is_busy_and_says_for_how_long(vendor, provider, status):
+def test_a_vendor_under_load_is_busy_for_the_time_it_requests(vendor, provider, status):
     vendor.script = refuses(status, headers={"Retry-After": "7"})
 
     with pytest.raises(ProviderBusy) as caught:
@@ -68,7 +68,7 @@ def test_a_vendor_under_load_is_busy_and_says_for_how_long(vendor, provider, sta
 
 
 @pytest.mark.parametrize("header", ["inf", "nan", "-1", "Wed, 21 Oct 2026 07:28:00 GMT", ""])
-def test_a_retry_after_that_is_no_time_to_wait_is_passed_over(vendor, provider, header):
+def test_an_invalid_retry_after_is_ignored(vendor, provider, header):
     vendor.script = refuses(429, headers={"Retry-After": header})
 
     with pytest.raises(ProviderBusy) as caught:
@@ -77,7 +77,7 @@ def test_a_retry_after_that_is_no_time_to_wait_is_passed_over(vendor, provider, 
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404])
-def test_what_repeating_cannot_help_is_refused(vendor, provider, status):
+def test_errors_that_repeating_cannot_help_are_refusals(vendor, provider, status):
     vendor.script = refuses(status)
 
     with pytest.raises(ProviderRefused) as caught:
@@ -104,14 +104,14 @@ def test_a_failed_call_is_not_repeated_by_the_sdk(vendor, provider):
         b"data: []\n\n",
     ],
 )
-def test_nonsense_from_the_vendor_is_a_failure_of_the_vendor(vendor, provider, raw):
+def test_an_unreadable_response_is_a_failure_of_the_vendor(vendor, provider, raw):
     vendor.script = says(raw)
 
     with pytest.raises(ProviderFailed):
         list(provider.stream("m", ASK))
 
 
-def test_a_silent_vendor_times_out(vendor):
+def test_a_vendor_that_does_not_respond_times_out(vendor):
     vendor.script = streams("late", before=lambda _: threading.Event().wait(1))
     provider = vendor.closing(OpenAIProvider("acme", api_key="k", base_url=vendor.url, timeout_s=0.2))
 
@@ -119,7 +119,7 @@ def test_a_silent_vendor_times_out(vendor):
         list(provider.stream("m", ASK))
 
 
-def test_a_vendor_that_is_not_there_is_a_failure():
+def test_an_unreachable_vendor_is_a_failure():
     with pytest.raises(ProviderFailed):
         list(OpenAIProvider("acme", api_key="k", base_url="http://127.0.0.1:9/v1").stream("m", ASK))
 
@@ -133,7 +133,7 @@ def test_the_key_is_in_no_error(vendor):
     assert "very-secret" not in str(caught.value)
 
 
-def test_what_the_environment_holds_for_openai_goes_to_no_other_vendor(vendor, monkeypatch):
+def test_openais_environment_variables_are_sent_to_no_other_vendor(vendor, monkeypatch):
     monkeypatch.setenv("OPENAI_ORG_ID", "org-ours")
     monkeypatch.setenv("OPENAI_PROJECT_ID", "proj-ours")
     list(vendor.closing(OpenAIProvider("acme", api_key="k", base_url=vendor.url)).stream("m", ASK))
@@ -141,14 +141,14 @@ def test_what_the_environment_holds_for_openai_goes_to_no_other_vendor(vendor, m
     assert "ours" not in str(vendor.requests[0][0])
 
 
-def test_a_spent_quota_is_the_operators_to_mend(vendor, provider):
+def test_an_exhausted_quota_is_a_misconfiguration(vendor, provider):
     vendor.script = refuses(429, document={"error": {"message": "pay", "type": "insufficient_quota", "code": "insufficient_quota"}})
 
     with pytest.raises(ProviderMisconfigured):
         list(provider.stream("m", ASK))
 
 
-def test_a_vendor_that_does_not_count_is_counted_for_and_that_is_told(vendor, provider):
+def test_usage_is_estimated_if_the_vendor_reports_none(vendor, provider):
     vendor.script = says(chunk("Hello") + chunk(finish="stop"))
     end = list(provider.stream("m", ASK))[-1]
 
@@ -156,7 +156,7 @@ def test_a_vendor_that_does_not_count_is_counted_for_and_that_is_told(vendor, pr
     assert end.usage.input_tokens > 0 < end.usage.output_tokens
 
 
-def test_a_redirect_is_not_followed_for_the_key_would_go_along(vendor, provider):
+def test_a_redirect_is_not_followed_because_the_key_would_be_sent_along(vendor, provider):
     vendor.script = refuses(307, headers={"Location": f"{vendor.url}/elsewhere"})
 
     with pytest.raises(ProviderFailed):

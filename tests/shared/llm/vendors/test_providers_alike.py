@@ -1,4 +1,4 @@
-"""What all vendors' providers have in common: their real SDKs against a fake vendor that speaks their words."""
+"""The common behaviour of all providers: their real SDKs against a fake vendor that speaks their formats."""
 
 import threading
 import time
@@ -17,7 +17,7 @@ CANARY = "sk-canary-0123456789"
 
 
 def read(wire, vendor, request=ASK, *, provider=None, **options):
-    """Return what came, and the error that ended it, if one did."""
+    """Return the events and the error that ended them, if any."""
     events = []
     try:
         for event in validated_events((provider or wire.provider(vendor, **options)).stream("m", request), provider=wire.name):
@@ -31,7 +31,7 @@ def texts_of(events):
     return "".join(event.text for event in events if isinstance(event, TextDelta))
 
 
-def test_an_answer_comes_in_pieces_and_ends_with_the_vendors_count(vendor, wire):
+def test_an_answer_arrives_in_parts_and_ends_with_the_vendors_usage(vendor, wire):
     wire.plays(vendor, wire.texts("Hel", "lo"))
     (*texts, end), _ = read(wire, vendor)
 
@@ -40,7 +40,7 @@ def test_an_answer_comes_in_pieces_and_ends_with_the_vendors_count(vendor, wire)
     assert not end.usage.is_estimated
 
 
-def test_parallel_calls_come_whole_and_before_the_end(vendor, wire):
+def test_parallel_tool_calls_arrive_whole_and_before_the_end(vendor, wire):
     wire.plays(vendor, wire.calls())
     events, _ = read(wire, vendor)
     *_, first, second, end = events
@@ -49,7 +49,7 @@ def test_parallel_calls_come_whole_and_before_the_end(vendor, wire):
     assert end.reason == "tool_calls"
 
 
-def test_a_round_of_tools_goes_back_with_its_thoughts(vendor, wire):
+def test_a_tool_round_is_sent_back_with_its_thoughts(vendor, wire):
     wire.plays(vendor, wire.calls())
     (*parts, _), _ = read(wire, vendor)
     results = Message("tool", [ToolResult(part.id, "42") for part in parts if isinstance(part, ToolCall)])
@@ -59,7 +59,7 @@ def test_a_round_of_tools_goes_back_with_its_thoughts(vendor, wire):
     assert ("sealed" in str(vendor.asked)) == any(isinstance(part, Thought) for part in parts)
 
 
-def test_a_thought_goes_to_no_other_model(vendor, wire):
+def test_a_thought_is_sent_to_no_other_model(vendor, wire):
     wire.plays(vendor, wire.texts("ok"))
     read(
         wire,
@@ -71,7 +71,7 @@ def test_a_thought_goes_to_no_other_model(vendor, wire):
 
 
 @pytest.mark.parametrize("status", [429, 503, 529])
-def test_a_vendor_under_load_is_busy_and_says_for_how_long(vendor, wire, status):
+def test_a_vendor_under_load_is_busy_for_the_time_it_requests(vendor, wire, status):
     vendor.script = refuses(status, headers={"Retry-After": "7"})
     _, error = read(wire, vendor)
 
@@ -81,7 +81,7 @@ def test_a_vendor_under_load_is_busy_and_says_for_how_long(vendor, wire, status)
 
 
 @pytest.mark.parametrize("status", [401, 403, 404])
-def test_a_refused_key_is_the_operators_to_mend(vendor, wire, status):
+def test_a_refused_key_is_a_misconfiguration(vendor, wire, status):
     vendor.script = refuses(status)
     _, error = read(wire, vendor)
 
@@ -89,7 +89,7 @@ def test_a_refused_key_is_the_operators_to_mend(vendor, wire, status):
     assert (error.status, error.code, error.retryable) == (502, "provider_misconfigured", False)
 
 
-def test_a_rejected_request_tells_the_vendors_reason_and_logs_it_not(vendor, wire):
+def test_a_rejection_shows_the_vendors_reason_and_does_not_log_it(vendor, wire):
     said = {"error": {"message": "image too large", "type": "invalid_request_error"}, "message": "image too large"}
     vendor.script = refuses(400, document=said)
     _, error = read(wire, vendor)
@@ -108,21 +108,21 @@ def test_a_failed_call_is_not_repeated_by_the_sdk(vendor, wire):
     assert len(vendor.requests) == 1
 
 
-def test_a_silent_vendor_times_out(vendor, wire):
+def test_a_vendor_that_does_not_respond_times_out(vendor, wire):
     vendor.script = lambda _: threading.Event().wait(1)
     _, error = read(wire, vendor, timeout_s=0.2)
 
     assert isinstance(error, ProviderTimeout)
 
 
-def test_the_sdk_keeps_to_the_time_that_is_its_own_default(vendor, wire):
+def test_a_timeout_equal_to_the_sdks_default_is_respected(vendor, wire):
     wire.plays(vendor, wire.texts("ok"))
     read(wire, vendor, timeout_s=5.0)
 
     assert vendor.requests[0][0].get("x-stainless-read-timeout", "5.0") == "5.0"
 
 
-def test_a_stall_in_mid_stream_times_out_after_what_came(vendor, wire):
+def test_a_stall_in_mid_stream_times_out_after_the_events_so_far(vendor, wire):
     pieces = wire.texts("Hel", "lo")
     wire.plays(vendor, pieces, before=lambda index: index == len(pieces) - 1 and threading.Event().wait(1))
     events, error = read(wire, vendor, timeout_s=0.3)
@@ -139,7 +139,7 @@ def test_a_reset_is_a_failure_of_the_vendor(vendor, wire):
 
 
 @pytest.mark.parametrize("raw", [b"data: not json\n\n", b"", b"data: []\n\n", b"data: 3\n\n", b"\x00\x01\x02" * 20, b"<html>sorry</html>"])
-def test_nonsense_is_a_failure_of_the_vendor(vendor, wire, raw):
+def test_unreadable_data_is_a_failure_of_the_vendor(vendor, wire, raw):
     wire.plays(vendor, [raw])
     events, error = read(wire, vendor)
 
@@ -147,7 +147,7 @@ def test_nonsense_is_a_failure_of_the_vendor(vendor, wire, raw):
     assert type(error) is ProviderFailed
 
 
-def test_an_answer_cut_anywhere_delivers_a_prefix_and_no_end(vendor, wire):
+def test_a_stream_cut_anywhere_delivers_a_prefix_and_no_end(vendor, wire):
     said = "Grüße 🙂"
     pieces = wire.texts("ab", said)
     whole = b"".join(pieces)
@@ -164,7 +164,7 @@ def test_an_answer_cut_anywhere_delivers_a_prefix_and_no_end(vendor, wire):
         assert type(error) is ProviderFailed, cut
 
 
-def test_a_cut_round_of_tools_asks_for_none(vendor, wire):
+def test_a_cut_tool_round_calls_no_tool(vendor, wire):
     whole = b"".join(wire.calls())
     end = whole.index("Zürich".encode()[:2]) if "Zürich".encode()[:2] in whole else len(whole) // 2
     provider = wire.provider(vendor)
@@ -184,7 +184,7 @@ def test_the_key_is_in_no_error(vendor, wire, caplog):
         while link := link.__cause__:
             seen.append(repr(link))
 
-        assert CANARY not in "".join([*seen, caplog.text]) or wire.name == "bedrock"  # which is given no key
+        assert CANARY not in "".join([*seen, caplog.text]) or wire.name == "bedrock"  # Bedrock gets no key
 
 
 def close_while_it_waits(vendor, wire, pieces, waiting, released):
@@ -194,13 +194,13 @@ def close_while_it_waits(vendor, wire, pieces, waiting, released):
     reader = threading.Thread(target=lambda: seen.extend(answer))
     reader.start()
     assert waiting.wait(10)
-    time.sleep(0.1)  # until the reader has taken what there is, and blocks
+    time.sleep(0.1)  # until the reader has read everything and blocks
     answer.close()
     reader.join(5)
     return seen, reader.is_alive()
 
 
-def test_another_thread_ends_a_read_that_blocks(vendor, wire):
+def test_another_thread_ends_a_blocked_read(vendor, wire):
     released = threading.Event()
     seen, is_stuck = close_while_it_waits(vendor, wire, wire.texts("Hel", "lo"), threading.Event(), released)
     released.set()
@@ -235,7 +235,7 @@ def test_a_closed_answer_has_no_more_events(vendor, wire):
     assert list(answer) == []
 
 
-def test_an_output_schema_is_handed_on(vendor, wire):
+def test_an_output_schema_is_sent(vendor, wire):
     wire.plays(vendor, wire.texts("{}"))
     read(wire, vendor, ModelRequest([Message("user", "hi")], output=OutputSchema("shape", {"type": "object", "title": "the-schema"})))
 

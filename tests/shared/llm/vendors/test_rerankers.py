@@ -1,4 +1,4 @@
-"""Rerankers: the real SDK against a fake server, in the words of all whose answer is alike, and our own without one."""
+"""Rerankers: the real SDK against a fake server in each response format, and the offline reranker."""
 
 import pytest
 
@@ -23,7 +23,7 @@ def reranker(vendor):
 
 
 @pytest.mark.parametrize("document", [COHERE, JINA, LLAMA, VOYAGE])
-def test_the_best_place_comes_first_with_the_vendors_count(vendor, reranker, document):
+def test_the_best_index_comes_first_with_the_vendors_usage(vendor, reranker, document):
     vendor.script = replies(document)
     done = reranker.rerank("m", "q", ["a", "b", "c"])
 
@@ -32,14 +32,14 @@ def test_the_best_place_comes_first_with_the_vendors_count(vendor, reranker, doc
     assert (vendor.requests[0][0]["x-path"], vendor.requests[0][0]["authorization"]) == ("/v1/rerank", "Bearer k")
 
 
-def test_a_server_that_does_not_count_is_counted_by_a_guess(vendor, reranker):
+def test_usage_is_estimated_if_the_server_reports_none(vendor, reranker):
     vendor.script = replies({"results": ROWS})
     done = reranker.rerank("m", "q", ["a", "b", "c"])
 
     assert (done.input_tokens, done.is_estimated) == (estimate_rerank_tokens("q", ["a", "b", "c"]), True)
 
 
-def test_what_has_no_score_comes_last_in_its_order(vendor, reranker):
+def test_texts_without_a_score_come_last_in_their_order(vendor, reranker):
     vendor.script = replies({"results": ROWS[:1]})
 
     assert reranker.rerank("m", "q", ["a", "b", "c"]).order == [2, 0, 1]
@@ -60,7 +60,7 @@ def test_what_has_no_score_comes_last_in_its_order(vendor, reranker):
         (replies({"results": [{"index": 0, "relevance_score": float("nan")}]}), ProviderFailed),
     ],
 )
-def test_what_is_no_order_fails_as_a_providers_error_and_is_not_repeated(vendor, reranker, script, error):
+def test_an_invalid_order_is_a_provider_error_and_is_not_repeated(vendor, reranker, script, error):
     vendor.script = script
     with pytest.raises(error):
         reranker.rerank("m", "q", ["a", "b", "c"])
@@ -68,13 +68,13 @@ def test_what_is_no_order_fails_as_a_providers_error_and_is_not_repeated(vendor,
     assert len(vendor.requests) == 1
 
 
-def test_offline_the_most_shared_words_come_first_and_equals_keep_their_order():
+def test_offline_more_shared_words_come_first_and_ties_keep_their_order():
     texts = ["trains", "The CODE is long", "nothing", "the code of the safe"]
 
     assert OfflineReranker().rerank("", "the code of the safe", texts).order == [3, 1, 0, 2]
 
 
-def test_a_reranker_is_made_once_for_a_model_and_closed_with_the_others(vendor):
+def test_a_reranker_is_cached_per_model_and_closed_with_the_others(vendor):
     providers = ProviderRegistry({})
     model = Model(provider="openai-compatible", name="m", kind="rerank", base_url=vendor.url)
     made = providers.reranker(model)

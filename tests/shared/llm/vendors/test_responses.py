@@ -1,4 +1,4 @@
-"""What only OpenAI's Responses has."""
+"""Behaviour that only OpenAI's Responses API has."""
 
 import pytest
 
@@ -23,7 +23,7 @@ def test_nothing_is_stored_at_the_vendor(vendor):
 
 
 @pytest.mark.parametrize(("why", "ours"), [("max_output_tokens", "length"), ("content_filter", "content_filter")])
-def test_an_incomplete_answer_says_why_and_asks_for_no_tool(vendor, why, ours):
+def test_an_incomplete_answer_has_a_reason_and_calls_no_tool(vendor, why, ours):
     id, name, written = CALLS[0]
     call = done({"type": "function_call", "call_id": id, "name": name, "arguments": written})
     events = ask(vendor, [call, ended("incomplete", incomplete_details={"reason": why})])
@@ -31,7 +31,7 @@ def test_an_incomplete_answer_says_why_and_asks_for_no_tool(vendor, why, ours):
     assert [event.reason for event in events] == [ours]
 
 
-def test_a_refusal_is_to_be_read_and_is_told_as_one(vendor):
+def test_a_refusal_is_visible_text_with_its_own_finish_reason(vendor):
     *_, text, end = ask(vendor, [sse({"type": "response.refusal.delta", "delta": "I cannot."}), ended()])
 
     assert (text.text, end.reason) == ("I cannot.", "content_filter")
@@ -39,7 +39,7 @@ def test_a_refusal_is_to_be_read_and_is_told_as_one(vendor):
 
 @pytest.mark.parametrize(("code", "error"), [("rate_limit_exceeded", ProviderBusy), ("server_error", ProviderFailed)])
 @pytest.mark.parametrize("kind", ["failed", "error"])
-def test_a_failure_in_mid_stream_is_told_for_what_it_is(vendor, code, error, kind):
+def test_a_failure_in_mid_stream_is_translated(vendor, code, error, kind):
     said = {"code": code, "message": "no"}
     event = ended("failed", error=said) if kind == "failed" else sse({"type": "error"} | said)
 

@@ -1,4 +1,4 @@
-"""Tools go to every vendor and come back, whatever their names and schemas: the real SDKs send, a fake vendor reads."""
+"""Tools with any name and schema at every vendor: the real SDKs send them, and a fake vendor reads them."""
 
 import json
 import re
@@ -39,7 +39,7 @@ SHAPES = ToolDefinition(DOTTED, look.spec.description, look.spec.parameters)
 
 @pytest.fixture
 def dotted_call():
-    """Let the fake vendors call the dotted tool by the name that they were told."""
+    """Script a call of the dotted tool under the name that the vendor received."""
     before = CALLS[1]
     CALLS[1] = (before[0], vendor_name(DOTTED), before[2])
     yield ToolCall(before[0], DOTTED, before[2])
@@ -47,7 +47,7 @@ def dotted_call():
 
 
 def found(document, name):
-    """Every value that stands under a name anywhere in a document."""
+    """Yield every value of a key, anywhere in a document."""
     if isinstance(document, dict):
         return [value for key, value in document.items() if key == name] + [
             hit for value in document.values() for hit in found(value, name)
@@ -55,7 +55,7 @@ def found(document, name):
     return [hit for value in document for hit in found(value, name)] if isinstance(document, list) else []
 
 
-def test_a_dotted_tool_goes_out_under_a_name_that_vendors_take_and_comes_back_as_itself(vendor, wire, dotted_call):
+def test_a_dotted_tool_name_is_replaced_for_the_vendor_and_restored(vendor, wire, dotted_call):
     wire.plays(vendor, wire.calls())
     earlier = [
         Message("user", "a"),
@@ -69,7 +69,7 @@ def test_a_dotted_tool_goes_out_under_a_name_that_vendors_take_and_comes_back_as
     assert DOTTED not in json.dumps(vendor.asked)
 
 
-def test_a_schema_of_nested_optional_union_and_enum_fields_arrives_as_it_was_written(vendor, wire):
+def test_a_schema_with_nested_optional_union_and_enum_fields_arrives_unchanged(vendor, wire):
     wire.plays(vendor, wire.texts("ok"))
     list(wire.provider(vendor).stream("m", ModelRequest([Message("user", "a")], tools=[SHAPES])))
     sent = [*found(vendor.asked, "parameters"), *found(vendor.asked, "input_schema"), *found(vendor.asked, "json")]
@@ -78,7 +78,7 @@ def test_a_schema_of_nested_optional_union_and_enum_fields_arrives_as_it_was_wri
     assert set(sent[0]["properties"]) == {"place", "by", "n", "how", "more"}
 
 
-def test_a_name_that_was_never_offered_comes_back_as_the_vendor_said_it(vendor, wire):
+def test_an_unknown_tool_name_is_returned_unchanged(vendor, wire):
     wire.plays(vendor, wire.calls())
     events = list(wire.provider(vendor).stream("m", ModelRequest([Message("user", "a")], tools=[SHAPES])))
 
@@ -86,11 +86,11 @@ def test_a_name_that_was_never_offered_comes_back_as_the_vendor_said_it(vendor, 
 
 
 @given(st.text(min_size=1, max_size=150) | st.from_regex(r"[a-z]{1,9}\.[a-z_.-]{1,90}", fullmatch=True))
-def test_every_name_becomes_one_that_all_vendors_take(name):
+def test_every_name_is_converted_to_one_that_all_vendors_accept(name):
     assert re.fullmatch(r"[a-zA-Z0-9_-]{1,64}", vendor_name(name))
     assert vendor_name(vendor_name(name)) == vendor_name(name)
 
 
 @given(st.lists(st.text("ab._-ä", min_size=1, max_size=80), unique=True))
-def test_different_tools_keep_different_names(names):
+def test_different_tools_have_different_names(names):
     assert len({vendor_name(name) for name in names}) == len(names)

@@ -1,4 +1,4 @@
-"""What the vendor received is what we meant, whatever that was: the real SDKs send it, a fake vendor reads it back."""
+"""Translation of any conversation: the real SDKs send it, and a fake vendor reads it back."""
 
 import base64
 import json
@@ -42,7 +42,7 @@ requests = st.builds(ModelRequest, conversations(), system=words, tools=tools, m
 
 
 def meant(request):
-    """The conversation as plain facts: who said what, called what, was answered what."""
+    """Return the conversation as plain tuples of texts, tool calls and results."""
     facts = []
     for message in request.messages:
         for part in message.parts:
@@ -116,7 +116,7 @@ def received_bedrock(body):
 
 
 def tools_of(wire, body):
-    """The tools as the vendor read them, and its system prompt."""
+    """Return the tools and the system prompt as the vendor received them."""
     match wire.name:
         case "openai":
             return body["messages"][0]["content"], [tuple(tool["function"].values()) for tool in body.get("tools", [])]
@@ -133,7 +133,7 @@ READERS = {"openai": received_chat, "responses": received_responses, "anthropic"
 
 
 @pytest.mark.parametrize("wire", [wire for wire in WIRE_FORMATS if wire.name in READERS], ids=lambda wire: wire.name)
-def test_the_vendor_receives_what_was_meant(wire):
+def test_the_vendor_receives_the_whole_conversation(wire):
     with running_vendor() as vendor:
         provider = wire.provider(vendor)
         wire.plays(vendor, wire.texts("ok"))
@@ -149,7 +149,7 @@ def test_the_vendor_receives_what_was_meant(wire):
 
 
 @pytest.mark.parametrize("wire", WIRE_FORMATS, ids=lambda wire: wire.name)
-def test_facts_and_sources_stand_before_the_newest_question_and_leave_the_prefix_alone(wire, vendor):
+def test_facts_and_sources_precede_the_newest_question_and_leave_the_prefix_unchanged(wire, vendor):
     from parley.llm.messages import Source
 
     wire.plays(vendor, wire.texts("ok"))

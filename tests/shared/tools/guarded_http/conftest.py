@@ -1,4 +1,4 @@
-"""Canaries: servers on loopback that no fetch may ever reach, unless a test names them."""
+"""Canaries: servers on loopback that a fetch must never reach unless the test allows it."""
 
 import gzip
 import threading
@@ -13,7 +13,7 @@ import pytest
 
 @dataclass
 class Canary:
-    """A server, and what it was asked for: path and headers."""
+    """A server that records the path and headers of each request."""
 
     port: int = 0
     hits: list[tuple[str, dict[str, str]]] = field(default_factory=list)
@@ -76,7 +76,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 @contextmanager
 def running_canary() -> Iterator[Canary]:
-    """Run one on 127.0.0.1."""
+    """Run a canary on 127.0.0.1."""
     canary = Canary()
     server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"canary": canary}))
     server.daemon_threads, server.block_on_close = True, False
@@ -97,6 +97,6 @@ def shared_canary() -> Iterator[Canary]:
 
 @pytest.fixture
 def canary(shared_canary: Canary) -> Canary:
-    """A canary that has not been asked for anything."""
+    """A canary without requests."""
     shared_canary.hits.clear()
     return shared_canary

@@ -10,17 +10,17 @@ from parley.tools.guarded_http.egress_filter import is_public
 @pytest.mark.parametrize(
     "address", ["93.184.216.34", "8.8.8.8", "1.1.1.1", "2606:4700:4700::1111", "2a00:1450:4001:829::200e", "64:ff9b::8.8.8.8"]
 )
-def test_hosts_of_the_internet_are_public(address):
+def test_internet_hosts_are_public(address):
     assert is_public(address)
 
 
 @pytest.mark.parametrize("address", ["", "localhost", "127.0.0.1/8", "2606:4700:4700::1111%eth0", "168.63.129.16", "192.88.99.1"])
-def test_what_is_no_plain_public_address_is_refused(address):
+def test_addresses_that_are_not_plainly_public_are_refused(address):
     assert not is_public(address)
 
 
 @given(st.ip_addresses(v=4))
-def test_an_address_is_no_more_public_inside_another_than_by_itself(address: IPv4Address):
+def test_an_embedded_address_is_only_public_if_it_is_public_by_itself(address: IPv4Address):
     packed = int(address)
     carried = [IPv6Address((0xFFFF << 32) | packed), IPv6Address(packed), IPv6Address((0x2002 << 112) | (packed << 80))]
 

@@ -1,4 +1,4 @@
-"""What a fetch may cost, and where redirects may lead."""
+"""The limits of a fetch, and the targets of redirects."""
 
 import asyncio
 
@@ -14,7 +14,7 @@ from tests.shared.tools.guarded_http.conftest import running_canary
 
 @pytest.fixture
 def http(canary):
-    """A client that may call the canary by one name."""
+    """A client that may reach the canary under one host name."""
     return GuardedHttp([f"nest.example:{canary.port}"], resolve=lambda host, port: ["127.0.0.1"])
 
 
@@ -35,7 +35,7 @@ def nest(canary):
         "gopher://127.0.0.1/",
     ],
 )
-def test_a_redirect_is_judged_like_an_address(http, nest, canary, there):
+def test_a_redirect_is_checked_like_an_address(http, nest, canary, there):
     with pytest.raises(FetchFailed):
         http.get(f"{nest}/to/{there.replace('{port}', str(canary.port))}")
 
@@ -48,7 +48,7 @@ def test_three_redirects_are_followed_and_a_fourth_is_not(http, nest):
         http.get(f"{nest}/hops/4")
 
 
-def test_headers_go_to_their_origin_only(nest, canary):
+def test_headers_are_sent_to_their_origin_only(nest, canary):
     with running_canary() as other:
         allowed = [f"nest.example:{canary.port}", f"other.example:{other.port}"]
         http = GuardedHttp(allowed, resolve=lambda host, port: ["127.0.0.1"])
@@ -58,46 +58,46 @@ def test_headers_go_to_their_origin_only(nest, canary):
 
 
 @pytest.mark.parametrize("path", ["large/5000001", "endless/", "bomb/50000000"])
-def test_more_than_five_megabytes_are_not_taken_packed_or_plain(http, nest, path):
+def test_more_than_five_megabytes_are_refused_compressed_or_plain(http, nest, path):
     with pytest.raises(FetchFailed, match="larger than 5 MB"):
         http.get(f"{nest}/{path}")
 
 
 @pytest.mark.parametrize("path", ["large/5000000", "bomb/5000000"])
-def test_five_megabytes_are_taken(http, nest, path):
+def test_five_megabytes_are_accepted(http, nest, path):
     assert len(http.get(f"{nest}/{path}").body) == 5_000_000
 
 
 @pytest.mark.parametrize("encoding", ["br", "zstd", "gzip", "gzip, gzip"])
-def test_what_cannot_be_unpacked_is_a_failed_fetch(http, nest, encoding):
+def test_an_undecodable_response_is_a_failed_fetch(http, nest, encoding):
     with pytest.raises(FetchFailed):
         http.get(f"{nest}/packed/{encoding}")
 
 
-def test_an_answer_that_drips_ends_with_the_time_allowed(http, nest, canary):
+def test_a_response_that_drips_ends_at_the_deadline(http, nest, canary):
     with pytest.raises(FetchFailed, match=r"longer than 1 seconds|in time"):
         http.get(f"{nest}/drips/", timeout_s=1)
 
     assert len(canary.hits) == 1
 
 
-def test_nobody_there_is_a_failed_fetch(http):
+def test_an_unreachable_server_is_a_failed_fetch(http):
     with pytest.raises(FetchFailed):
         GuardedHttp(["nest.example:1"], resolve=lambda host, port: ["127.0.0.1"]).get("http://nest.example:1/")
 
 
-def test_the_query_is_written_by_the_client(http, nest, canary):
+def test_the_client_encodes_the_query(http, nest, canary):
     http.get(f"{nest}/find", params={"name": "São & Co"})
 
     assert canary.hits[0][0] == "/find?name=S%C3%A3o+%26+Co"
 
 
-def test_an_answer_that_is_no_json_says_so(http, nest):
+def test_a_response_that_is_not_json_is_a_failed_fetch(http, nest):
     with pytest.raises(FetchFailed, match="not JSON"):
         http.get(nest).json()
 
 
-def test_the_same_gate_stands_before_asyncio(canary):
+def test_the_asyncio_transport_uses_the_same_filter(canary):
     async def get(allowed):
         transport = AsyncGuardedTransport(EgressFilter(allowed, resolve=lambda host, port: ["127.0.0.1"]))
         async with httpx2.AsyncClient(transport=transport, trust_env=False) as client:

@@ -1,4 +1,4 @@
-"""Names are resolved once, and the connection goes to what was judged."""
+"""Names are resolved once, and the connection uses the checked address."""
 
 import ssl
 
@@ -14,7 +14,7 @@ PUBLIC = "93.184.216.34"
 
 
 class Rebinding:
-    """A resolver whose answer changes with each question."""
+    """A resolver that returns another address on each call."""
 
     def __init__(self, *answers):
         self.answers, self.asked = list(answers), 0
@@ -25,7 +25,7 @@ class Rebinding:
 
 
 class Recording:
-    """A network that notes who is called and how TLS begins, and answers nothing."""
+    """A network backend that records connections and TLS host names and returns no data."""
 
     def __init__(self, *, unreachable=()):
         self.called, self.tls, self.unreachable = [], [], unreachable
@@ -68,7 +68,7 @@ def network(monkeypatch):
     return recording
 
 
-def test_the_connection_goes_to_the_address_that_was_judged(network):
+def test_the_connection_uses_the_checked_address(network):
     resolver = Rebinding([PUBLIC], ["127.0.0.1"])
     with pytest.raises(FetchFailed):
         GuardedHttp(resolve=resolver).get("http://rebind.example:8080/")
@@ -84,21 +84,21 @@ def test_tls_is_verified_against_the_name_and_not_the_address(network):
     assert network.tls == [("site.example", True, ssl.CERT_REQUIRED)]
 
 
-def test_the_next_address_of_a_host_is_tried_where_one_is_not_reached(network):
+def test_the_next_address_of_a_host_is_tried_if_one_is_unreachable(network):
     with pytest.raises(FetchFailed):
         GuardedHttp(resolve=Rebinding(["2606:2800:21f:cb07::1", PUBLIC])).get("http://two.example/")
 
     assert [host for host, _ in network.called] == ["2606:2800:21f:cb07::1", PUBLIC]
 
 
-def test_a_host_with_one_address_inside_is_refused_whole(network):
+def test_a_host_with_any_internal_address_is_refused(network):
     with pytest.raises(AddressRefused):
         GuardedHttp(resolve=Rebinding([PUBLIC, "10.0.0.1"])).get("http://mixed.example/")
 
     assert network.called == []
 
 
-def test_a_proxy_of_the_environment_is_not_asked(network, monkeypatch):
+def test_the_environments_proxy_is_not_used(network, monkeypatch):
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:3128")
     with pytest.raises(FetchFailed):
         GuardedHttp(resolve=Rebinding([PUBLIC])).get("http://site.example/")
@@ -106,12 +106,12 @@ def test_a_proxy_of_the_environment_is_not_asked(network, monkeypatch):
     assert network.called == [(PUBLIC, 80)]
 
 
-def test_a_host_that_nobody_knows_is_not_found():
+def test_an_unknown_host_is_not_found():
     with pytest.raises(FetchFailed, match="was not found"):
         EgressFilter(resolve=lambda host, port: []).admit("nowhere.example", 80, timeout_s=1)
 
 
-def test_a_resolver_that_hangs_is_not_waited_for():
+def test_a_resolver_that_hangs_is_abandoned():
     import threading
 
     never = threading.Event()
@@ -120,7 +120,7 @@ def test_a_resolver_that_hangs_is_not_waited_for():
     never.set()
 
 
-def test_a_named_host_may_be_anywhere_and_only_on_the_port_it_is_named_with(canary):
+def test_an_allowed_host_may_have_any_address_on_its_port_only(canary):
     http = GuardedHttp([f"Stand-In.example:{canary.port}"], resolve=lambda host, port: ["127.0.0.1"])
 
     assert http.get(f"http://stand-in.example:{canary.port}/hello").body == b"tweet"
@@ -129,12 +129,12 @@ def test_a_named_host_may_be_anywhere_and_only_on_the_port_it_is_named_with(cana
     assert [(path, headers["host"]) for path, headers in canary.hits] == [("/hello", f"stand-in.example:{canary.port}")]
 
 
-def test_a_deadline_that_has_passed_lets_nobody_wait():
+def test_a_passed_deadline_allows_no_wait():
     with pytest.raises(FetchFailed, match="longer than 0 seconds"):
         FetchDeadline(0).left_s()
 
 
-def test_what_is_refused_is_told_without_the_address_that_was_found():
+def test_a_refusal_does_not_reveal_the_resolved_address():
     with pytest.raises(AddressRefused) as refused:
         EgressFilter(resolve=lambda host, port: ["10.1.2.3"]).admit("inside.example", 80, timeout_s=1)
 

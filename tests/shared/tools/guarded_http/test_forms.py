@@ -1,11 +1,11 @@
-"""I3: no spelling of an address inside gets a tool there."""
+"""No spelling of an internal address lets a tool reach it."""
 
 import pytest
 
 from parley.tools.guarded_http.client import GuardedHttp
 from parley.tools.guarded_http.errors import AddressRefused, FetchFailed
 
-# All of these are 127.0.0.1, or would be to somebody: the canary listens there.
+# Every spelling means 127.0.0.1 to some parser; the canary listens there.
 LOOPBACK = [
     "http://127.0.0.1:{port}/",
     "http://127.0.0.1:{port}",
@@ -137,18 +137,18 @@ FORMS = [*LOOPBACK, *SCHEMES, *INSIDE]
 
 
 @pytest.mark.parametrize("form", INSIDE)
-def test_an_address_inside_is_refused_and_not_tried(form):
+def test_an_internal_address_is_refused_and_not_tried(form):
     with pytest.raises(AddressRefused):
         GuardedHttp().get(form, timeout_s=1)
 
 
 @pytest.mark.parametrize("form", [*LOOPBACK, *SCHEMES])
-def test_no_form_of_an_address_inside_is_reached(canary, form):
+def test_no_spelling_of_an_internal_address_is_reached(canary, form):
     with pytest.raises(FetchFailed):
         GuardedHttp().get(form.replace("{port}", str(canary.port)), timeout_s=2)
 
     assert canary.hits == []
 
 
-def test_there_are_at_least_eighty_forms():
+def test_there_are_at_least_eighty_spellings():
     assert len(set(FORMS)) >= 80
