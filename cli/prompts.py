@@ -20,7 +20,7 @@ yes_option = click.option("--yes", is_flag=True, help="Do not ask for confirmati
 
 
 def prompt(label: str, *, hint: str, hidden: bool = False, confirm: bool = False) -> str:
-    """Return the typed value. `hint` is the remedy in the error for standard input that ends."""
+    """Return the typed value. If standard input ends first, the error shows `hint` as the remedy."""
     try:
         with warnings.catch_warnings():
             # Without a terminal, the secret comes from standard input, which has no echo to warn about.

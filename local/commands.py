@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from cli.output import aligned_table
 from local.sam_build.tree import DEFAULT_BUILD, BuildTree
 from local.settings import DEFAULT_DATA, DEFAULT_PORT, DEFAULT_TEMPLATE, DEFAULT_WORKERS, EmulatorSettings
 
@@ -203,11 +204,11 @@ def status_table(status: dict[str, Any]) -> str:
     buckets = [_bucket_row(bucket) for bucket in status["buckets"]]
     services = [(name, _service_state(service)) for name, service in status["services"].items()]
     sections = [
-        _aligned_columns([("FUNCTION", "IDLE", "BUSY", "CALLS", "ERRORS", "PEAK MB"), *functions]),
-        _aligned_columns([("SCHEDULE", "FUNCTION", "EXPRESSION", "NEXT"), *schedules]) if schedules else "",
-        _aligned_columns([("QUEUE", "VISIBLE", "IN FLIGHT", "DELAYED", "DEAD-LETTER QUEUE"), *queues]) if queues else "",
-        _aligned_columns([("BUCKET", "OBJECTS", "MB"), *buckets]) if buckets else "",
-        _aligned_columns([("SERVICE", ""), *services]) if services else "",
+        aligned_table([("FUNCTION", "IDLE", "BUSY", "CALLS", "ERRORS", "PEAK MB"), *functions]),
+        aligned_table([("SCHEDULE", "FUNCTION", "EXPRESSION", "NEXT"), *schedules]) if schedules else "",
+        aligned_table([("QUEUE", "VISIBLE", "IN FLIGHT", "DELAYED", "DEAD-LETTER QUEUE"), *queues]) if queues else "",
+        aligned_table([("BUCKET", "OBJECTS", "MB"), *buckets]) if buckets else "",
+        aligned_table([("SERVICE", ""), *services]) if services else "",
     ]
     return "\n\n".join(section for section in sections if section)
 
@@ -234,8 +235,3 @@ def _service_state(service: dict[str, Any] | None) -> str:
     if service is None:
         return "not used"
     return f"{'running' if service['running'] else 'down'} on port {service['port']}"
-
-
-def _aligned_columns(rows: list[tuple[str, ...]]) -> str:
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows)
