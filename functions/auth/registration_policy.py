@@ -1,4 +1,4 @@
-"""Who may register: the registration mode (open, invite or closed) and the allowed e-mail domains."""
+"""The registration policy: the mode (open, invite or closed) and the allowed email domains."""
 
 from dataclasses import dataclass
 from typing import Literal

@@ -17,7 +17,7 @@ from parley.jobs import UpkeepQueue
 
 @dataclass(frozen=True, slots=True)
 class AuthServices:
-    """What the account functions need. `engine` sees one user's rows, `background` every user's."""
+    """The dependencies of the account functions. `engine` sees one user's rows, `background` every user's."""
 
     engine: Engine
     background: Engine

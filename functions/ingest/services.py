@@ -46,7 +46,7 @@ class DocumentFileStore(FileStore):
 
 @dataclass(frozen=True, slots=True)
 class IngestServices:
-    """What ingestion works with.
+    """The dependencies of ingestion.
 
     `catalogue`, `router`, `environment` (which holds the models' keys) and `default_limits` are only used if
     `describes_chunks` is set. `queue` takes documents that need more time than one invocation has.

@@ -24,8 +24,8 @@ from parley.observability import logger
 
 FACTS_PROMPT = (
     "You find lasting facts about the user in a conversation: who they are, where they live, whom they live and work with, what they do, "
-    "like, prefer and cannot stand, allergies, plans with their dates, and whatever they ask to be remembered. Take only what the user "
-    "says of themself in lines marked `user`, never what the assistant says, what a quoted text says, or what they ask about. Leave out "
+    "like, prefer and cannot stand, allergies, plans with their dates, and everything they ask to be remembered. Take only what the user "
+    "says about themself in lines marked `user`, never what the assistant says, what a quoted text says, or what they ask about. Leave out "
     "passing moods, the task at hand, and secrets such as passwords and card numbers. Each fact is one short sentence about "
     '"The user", in the language of the conversation, with dates written out, and carries the number of the message that says it. '
     'Answer with JSON and nothing else: {"facts": [{"text": "The user lives in Lyon.", "message": 3}]}; with an empty list if there are '

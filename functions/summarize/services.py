@@ -13,7 +13,7 @@ from parley.metering.limits import DefaultLimits
 
 @dataclass(frozen=True, slots=True)
 class SummarizeServices:
-    """What follow-up work uses.
+    """The dependencies of follow-up work.
 
     `engine` acts for one user at a time, `background` across users. `environment` holds the models' keys.
     `retention_days` applies to users who have not chosen a retention; 0 keeps conversations for ever.

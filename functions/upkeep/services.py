@@ -24,7 +24,7 @@ class UserFileStore(FileStore):
 
 @dataclass(frozen=True, slots=True)
 class UpkeepServices:
-    """What upkeep works with.
+    """The dependencies of upkeep.
 
     `engine` acts for one user at a time, `background` across users. The sweep sends lost jobs again to the three queues.
     `embedding_model` returns the name of the current embedding model, or None.

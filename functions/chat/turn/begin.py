@@ -227,7 +227,7 @@ def choose_models(
 ) -> list[Candidate]:
     """Return the models to try, in order: from the request's model, else the user's preferred one, else the catalogue's default.
 
-    A preferred model that is no longer available is skipped, because it is no mistake of the request. Raises ModelNotFound and
+    A preferred model that is no longer available is skipped, because the request did not name it. Raises ModelNotFound and
     NoModel.
     """
     candidates = partial(candidates_for, catalogue, environment, subject=user_id)

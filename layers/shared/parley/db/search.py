@@ -171,7 +171,7 @@ _SEARCH_FACTS = text(
 )
 
 
-# Facts that do not match fill the rest: an allergy shares no word with "What shall I cook?", yet it matters.
+# Facts that do not match fill the rest: an allergy shares no word with "What can I cook?", yet it matters.
 _RECALL = text(
     f"""
     SELECT set_config('parley.user_id', CAST(:user_id AS text), true),

@@ -97,6 +97,6 @@ def replace_password_hash(connection: Connection, user_id: UUID, old: str, new: 
 
 
 def set_password_hash(connection: Connection, user_id: UUID, password_hash: str) -> None:
-    """Set the password hash, whatever it was before."""
+    """Replace the password hash unconditionally."""
     values = {"password_hash": password_hash, "updated_at": func.now()}
     connection.execute(update(credentials).where(credentials.c.user_id == user_id).values(values))
