@@ -8,7 +8,7 @@ def test_an_image_goes_to_the_vendor_and_can_be_read_again(stack, ada, vendor):
     vendor.script = streams("A dot.")
     asked = {"message": "what?", "model": "vendor", "images": [PNG_DATA_URL], "stream": False}
     made = ada.post("/chat", asked).json()
-    content = vendor.asked["messages"][-1]["content"]
+    content = vendor.last_body["messages"][-1]["content"]
     picture = ada.messages(made["conversation_id"])[0]["parts"][0]
     shown = ada.get(f"/chat/images/{picture['id']}").json()
 

@@ -78,7 +78,7 @@ def test_the_client_runs_tools_and_hands_their_results_back(sdk, vendor):
 
     assert (asked.finish_reason, [call.function.name for call in asked.message.tool_calls]) == ("tool_calls", ["add", "add"])
     assert answer.choices[0].message.content == "two"
-    assert [message.get("tool_call_id") for message in vendor.asked["messages"][-2:]] == ["call_1", "call_2"]
+    assert [message.get("tool_call_id") for message in vendor.last_body["messages"][-2:]] == ["call_1", "call_2"]
 
 
 def test_a_streamed_call_is_put_together_by_the_sdk(sdk, vendor):
@@ -94,7 +94,7 @@ def test_a_tool_that_is_named_is_the_only_one_and_required(sdk, vendor):
     other = {"type": "function", "function": {"name": "other"}}
     sdk.chat.completions.create(**ASK, tools=[other, ADD], tool_choice={"type": "function", "function": {"name": "add"}})
 
-    assert ([tool["function"]["name"] for tool in vendor.asked["tools"]], vendor.asked["tool_choice"]) == (["add"], "required")
+    assert ([tool["function"]["name"] for tool in vendor.last_body["tools"]], vendor.last_body["tool_choice"]) == (["add"], "required")
 
 
 def test_an_answer_by_schema_images_and_limits_reach_the_vendor(sdk, vendor):
@@ -104,8 +104,12 @@ def test_an_answer_by_schema_images_and_limits_reach_the_vendor(sdk, vendor):
     messages = [{"role": "developer", "content": "be brief"}, {"role": "user", "content": [{"type": "text", "text": "what?"}, image]}]
     sdk.chat.completions.create(model="vendor", messages=messages, response_format=schema, max_tokens=7, temperature=0.5)
 
-    assert (vendor.asked["response_format"], vendor.asked["max_completion_tokens"], vendor.asked["temperature"]) == (schema, 7, 0.5)
-    assert [message["content"] for message in vendor.asked["messages"]] == ["be brief", [{"type": "text", "text": "what?"}, image]]
+    assert (vendor.last_body["response_format"], vendor.last_body["max_completion_tokens"], vendor.last_body["temperature"]) == (
+        schema,
+        7,
+        0.5,
+    )
+    assert [message["content"] for message in vendor.last_body["messages"]] == ["be brief", [{"type": "text", "text": "what?"}, image]]
 
 
 def test_the_raw_response_shows_the_request_id(sdk, vendor):

@@ -176,11 +176,11 @@ class BilledProvider:
         return [" ".join(self.random.choices(WORDS, k=4)) + " " for _ in range(self.random.randint(1, 12))]
 
     def _input_tokens(self) -> int:
-        return prompt_tokens(self.vendor.asked)
+        return prompt_tokens(self.vendor.last_body)
 
     @property
     def _model(self) -> str:
-        return str(self.vendor.asked["model"])
+        return str(self.vendor.last_body["model"])
 
 
 def write_chat(texts: list[str], line: InvoiceLine) -> list[bytes]:

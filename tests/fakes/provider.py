@@ -33,23 +33,23 @@ class FakeProvider:
 
     def __init__(self, vendor: Vendor) -> None:
         self.vendor = vendor
-        self.asked: dict[str, list[list[tuple[str, str]]]] = defaultdict(list)
+        self.histories: dict[str, list[list[tuple[str, str]]]] = defaultdict(list)
         self.gates: dict[str, threading.Event] = defaultdict(threading.Event)
         self._changed = threading.Condition()
 
     def __call__(self, handler: BaseHTTPRequestHandler) -> None:
-        body = handler.asked  # type: ignore[attr-defined]
+        body = handler.request_body  # type: ignore[attr-defined]
         *history, (_, question) = [(each["role"], each["content"]) for each in body["messages"] if each["role"] != "system"]
         with self._changed:
-            self.asked[question].append(history)
-            count = len(self.asked[question])
+            self.histories[question].append(history)
+            count = len(self.histories[question])
             self._changed.notify_all()
         self._script(question, count)(handler)
 
     def is_asked(self, question: str, count: int) -> bool:
         """Wait until a question has been asked `count` times. Return False after `HANG_S`."""
         with self._changed:
-            return self._changed.wait_for(lambda: len(self.asked[question]) >= count, HANG_S)
+            return self._changed.wait_for(lambda: len(self.histories[question]) >= count, HANG_S)
 
     def _script(self, question: str, count: int) -> Script:
         texts = answer_pieces(question, count)

@@ -25,5 +25,5 @@ def with_reranker(url: str) -> Catalogue:
 
 def ranks_last_first(handler: Any) -> None:
     """Rank the last text highest, and report 100 tokens."""
-    rows = [{"index": index, "relevance_score": float(index)} for index in range(len(handler.asked["documents"]))]
+    rows = [{"index": index, "relevance_score": float(index)} for index in range(len(handler.request_body["documents"]))]
     replies({"results": rows, "usage": {"total_tokens": 100}})(handler)

@@ -16,13 +16,13 @@ class FakeToolRunner:
     """A tool runner that returns its text argument in upper case."""
 
     def __init__(self, *specs):
-        self._specs, self.asked = specs or (make_spec(),), []
+        self._specs, self.requests = specs or (make_spec(),), []
 
     def specs(self):
         return self._specs
 
     def run(self, name, arguments, *, user_id, timeout_s):
-        self.asked.append((name, dict(arguments), user_id, timeout_s))
+        self.requests.append((name, dict(arguments), user_id, timeout_s))
         return ToolOutcome(True, arguments["text"].upper(), 1.0)
 
 
@@ -30,14 +30,14 @@ class FakeMcpCalls:
     """MCP servers that all offer the same tools."""
 
     def __init__(self, *tools, error=None):
-        self._listing, self.asked = McpToolList(list(tools), error), []
+        self._listing, self.requests = McpToolList(list(tools), error), []
 
     def list_tools(self, server, *, timeout_s):
-        self.asked.append((server, timeout_s))
+        self.requests.append((server, timeout_s))
         return self._listing
 
     def call_tool(self, server, name, arguments, *, timeout_s):
-        self.asked.append((server, name, dict(arguments), timeout_s))
+        self.requests.append((server, name, dict(arguments), timeout_s))
         return ToolOutcome(True, f"{name} of {server.name}", 1.0)
 
 

@@ -38,7 +38,7 @@ class Vendor:
         return self.url.removesuffix("/v1")
 
     @property
-    def asked(self) -> dict[str, Any]:
+    def last_body(self) -> dict[str, Any]:
         """The body of the latest request."""
         return self.requests[-1][1]
 
@@ -164,7 +164,7 @@ def running_vendor(script: Script | None = None, *, certificate: Path | None = N
             headers = {name.lower(): value for name, value in self.headers.items()}
             vendor.requests.append((headers | {"x-peer-port": str(self.client_address[1]), "x-path": self.path}, body))
             self.close_connection = True  # unless the script says otherwise
-            self.asked = body
+            self.request_body = body
             vendor.script(self)
 
         def end_headers(self) -> None:

@@ -185,7 +185,7 @@ class ConversationMachine(RuleBasedStateMachine):
 
     @invariant()
     def model_calls_match_the_oracle(self) -> None:
-        assert {question: len(self.provider.asked[question]) for question in self.oracle.calls} == self.oracle.calls
+        assert {question: len(self.provider.histories[question]) for question in self.oracle.calls} == self.oracle.calls
 
     def teardown(self) -> None:
         """End all turns and compare the whole stored state with the oracle."""
@@ -220,7 +220,7 @@ class ConversationMachine(RuleBasedStateMachine):
             self._wait_for_text(turn, pending)
         else:
             self._finish(turn, pending.answer())
-        assert self.provider.asked[question][-1] == context
+        assert self.provider.histories[question][-1] == context
 
     def _begin(self, turn: ExpectedTurn, *, is_new_question: bool) -> None:
         conversation = turn.conversation

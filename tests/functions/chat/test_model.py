@@ -62,7 +62,7 @@ def test_any_sequence_of_actions_matches_the_oracle(workers, provider, auth, bob
         return ConversationMachine(workers, provider, people[-1], bob)
 
     run_state_machine_as_test(make_machine, settings=THOROUGH)
-    calls = sum(map(len, provider.asked.values()))
+    calls = sum(map(len, provider.histories.values()))
     ((charges, reserved, charged, spent, running),) = postgres.execute(SUMS.format(users=", ".join(f"'{one.id}'" for one in people)))
 
     assert (charges, reserved, running) == (calls, Decimal(0), 0)

@@ -46,7 +46,7 @@ def test_a_discovered_server_is_not_called_by_the_next_turn_of_any_worker(worker
     for names in (worker(calls), worker(calls)):
         assert names() == names() == OWN | {"team.echo"}
 
-    assert [timeout_s for _, timeout_s in calls.asked] == [3.0]
+    assert [timeout_s for _, timeout_s in calls.requests] == [3.0]
 
 
 def test_an_unreachable_server_is_not_called_again_for_ten_minutes(worker, engines):
@@ -56,7 +56,7 @@ def test_an_unreachable_server_is_not_called_again_for_ten_minutes(worker, engin
     with engines["owner"].begin() as connection:
         connection.execute(text("UPDATE mcp_listings SET listed_at = listed_at - interval '11 minutes'"))
 
-    assert (soon, worker(calls)(), len(calls.asked)) == (OWN, OWN | {"team.echo"}, 1)
+    assert (soon, worker(calls)(), len(calls.requests)) == (OWN, OWN | {"team.echo"}, 1)
 
 
 def test_no_connection_is_taken_during_the_discovery_of_a_server(worker, engine):

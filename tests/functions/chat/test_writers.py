@@ -115,7 +115,7 @@ def stored_and_asked(postgres, provider, questions):
     """Return how often each question is stored, and how often the model was asked it."""
     listed = ", ".join(f"'{question}'" for question in questions)
     stored = postgres.execute(f"SELECT parts->0->>'text', count(*) FROM messages WHERE parts->0->>'text' IN ({listed}) GROUP BY 1")
-    return dict(stored), {question: len(provider.asked[question]) for question in questions}
+    return dict(stored), {question: len(provider.histories[question]) for question in questions}
 
 
 def test_a_hundred_workers_on_ten_connections_store_each_question_at_most_once(workers, people, postgres, provider):

@@ -58,7 +58,7 @@ def test_results_are_in_the_models_order_with_descending_scores(reranking_docume
 
     assert (found["reranked"], found["mode"], texts(found)) == (True, without_reranking["mode"], texts(without_reranking)[::-1])
     assert [item["score"] for item in found["items"]] == [item["score"] for item in without_reranking["items"]]
-    assert vendor.asked["documents"] == [f"handbook\n{one}" for one in texts(without_reranking)]
+    assert vendor.last_body["documents"] == [f"handbook\n{one}" for one in texts(without_reranking)]
 
 
 def test_the_best_result_is_found_with_a_small_limit(reranking_documents, without_reranking, alice):
@@ -69,7 +69,7 @@ def test_results_behind_the_rerank_pool_keep_their_order(reranking_documents, ve
     monkeypatch.setattr(rerankings, "POOL_SIZE", 2)
     first, second, third = texts(without_reranking)
 
-    assert (texts(search(reranking_documents, alice)), len(vendor.asked["documents"])) == ([second, first, third], 2)
+    assert (texts(search(reranking_documents, alice)), len(vendor.last_body["documents"])) == ([second, first, third], 2)
 
 
 def test_a_failing_reranker_leaves_the_order_unchanged(reranking_documents, vendor, without_reranking, alice):

@@ -96,7 +96,7 @@ def test_a_tool_that_requires_approval_is_neither_offered_nor_run(client, send, 
     refused = [send(request("tools/call", name=name, arguments={"text": "x"}), function=function).json for name in ("launch", "mine")]
 
     assert [tool.name for tool in offered.tools] == ["shout"]
-    assert ([one["error"]["code"] for one in refused], runner.asked) == ([-32602, -32602], [])
+    assert ([one["error"]["code"] for one in refused], runner.requests) == ([-32602, -32602], [])
 
 
 def test_tool_hints_name_egress_and_read_only_tools(client):
@@ -110,7 +110,7 @@ def test_a_tool_runs_for_the_caller_only(send, serve, alice, bob):
     runner = FakeToolRunner()
     send(request("tools/call", name="shout", arguments={"text": "x"}, user_id=str(bob.id)), function=serve(runner))
 
-    assert [asked[2] for asked in runner.asked] == [alice.id]
+    assert [request[2] for request in runner.requests] == [alice.id]
 
 
 @pytest.mark.parametrize("wanted", [*HANDSHAKE_PROTOCOL_VERSIONS, "1999-01-01", MODERN, None, 7])

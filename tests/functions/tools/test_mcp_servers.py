@@ -44,7 +44,7 @@ def test_a_servers_headers_are_sent_with_calls_and_never_shown(serve, alice):
     shown = add(function, alice).body + function.get("/tools/mcp-servers", as_=alice).body
 
     assert b"very-secret" not in shown
-    assert calls.asked[0][0] == McpEndpoint("notes", NOTES["url"], NOTES["headers"])
+    assert calls.requests[0][0] == McpEndpoint("notes", NOTES["url"], NOTES["headers"])
 
 
 def test_a_servers_headers_are_not_in_the_database_in_the_clear(served, alice, postgres):
@@ -98,7 +98,7 @@ def test_a_server_is_listed_at_most_every_ten_minutes(serve, alice, age):
     age(9)
     names(function, alice)
 
-    assert len(calls.asked) == 1
+    assert len(calls.requests) == 1
 
 
 def test_no_connection_is_used_while_servers_are_listed(serve, engine, alice):
@@ -133,7 +133,7 @@ def test_the_first_caller_lists_the_deployments_servers(serve, alice, bob):
     function = serve(calls=calls, deployment=[McpEndpoint("everybodys", "https://team.example.com/mcp")])
 
     assert names(function, alice) == names(function, bob) == ["everybodys.echo", "shout"]
-    assert len(calls.asked) == 1
+    assert len(calls.requests) == 1
 
 
 def test_a_user_has_at_most_twenty_servers(served, alice):

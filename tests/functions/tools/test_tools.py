@@ -49,7 +49,7 @@ def test_invalid_arguments_name_the_location(serve, alice):
 
     assert (answer.status, answer.json["code"]) == (422, "invalid_input")
     assert answer.json["errors"] == [{"loc": ["body", "arguments", "text"], "msg": "7 is not of type 'string'"}]
-    assert runner.asked == []
+    assert runner.requests == []
 
 
 def test_a_user_in_the_arguments_is_refused_and_the_callers_own_is_bound(serve, alice, bob):
@@ -57,7 +57,7 @@ def test_a_user_in_the_arguments_is_refused_and_the_callers_own_is_bound(serve, 
     refused = invoke(serve(runner), alice, arguments={"text": "x", "user_id": str(bob.id)})
     invoke(serve(runner), alice)
 
-    assert (refused.status, [asked[2] for asked in runner.asked]) == (422, [alice.id])
+    assert (refused.status, [request[2] for request in runner.requests]) == (422, [alice.id])
 
 
 @pytest.mark.parametrize("name", ["nothing", "shout.loudly", "%00", "..%2Fadmin"])

@@ -152,13 +152,13 @@ def test_a_secret_is_assumed_to_exist(tmp_path):
 def test_an_unsupported_request_is_refused_before_any_call():
     plain = Model(provider="offline", name="m", fixed_temperature=True)
     image = [Message("user", [Image("image/png", b"x")])]
-    asked = {
+    requests = {
         "tools": ModelRequest([], tools=[ToolDefinition("t", "T.", {})]),
         "images": ModelRequest(image),
         "JSON schema": ModelRequest([], output=OutputSchema("o", {})),
         "temperature": ModelRequest([], temperature=0.5),
     }
-    for words, request in asked.items():
+    for words, request in requests.items():
         with pytest.raises(ModelCannot, match=words):
             plain.check(request, id="plain")
 

@@ -98,11 +98,11 @@ def test_an_invalid_parameter_leaves_the_old_catalogue_until_it_is_corrected(par
     catalogue = from_parameter(clock)
     parameter("[roles")
     clock["now_s"] += 60
-    kept = catalogue().roles["chat"]
+    before = catalogue().roles["chat"]
     parameter(OTHER)
     clock["now_s"] += 60
 
-    assert (kept, catalogue().roles["chat"]) == ("one", "another")
+    assert (before, catalogue().roles["chat"]) == ("one", "another")
 
 
 def test_a_deleted_and_recreated_parameter_takes_effect(parameter, clock):

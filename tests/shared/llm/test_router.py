@@ -38,13 +38,13 @@ class Scripts:
     """Plays a list of scripts for each model, one per call."""
 
     scripts: dict[str, list[list[object]]]
-    asked: list[str] = field(default_factory=list)
+    called: list[str] = field(default_factory=list)
 
     def __call__(self, model):
         return self
 
     def stream(self, name, request):
-        self.asked.append(name)
+        self.called.append(name)
         for step in self.scripts[name].pop(0):
             if isinstance(step, Exception):
                 raise step
@@ -61,10 +61,10 @@ def ask(store):
     """Call the candidates with scripts, and return the stream and the scripts."""
 
     def ask(candidates=(ONE,), total_s=5.0, reserve_again=None, is_background=False, **scripts):
-        playing = Scripts(scripts)
+        provider = Scripts(scripts)
         retry_policy = RetryPolicy(first_pause_s=0.001, longest_pause_s=1.0)
-        router = ModelRouter(playing, CircuitBreaker(store), retry_policy=retry_policy, is_background=is_background)
-        return router.ask(candidates, ASKED, total_s=total_s, reserve_again=reserve_again), playing
+        router = ModelRouter(provider, CircuitBreaker(store), retry_policy=retry_policy, is_background=is_background)
+        return router.ask(candidates, ASKED, total_s=total_s, reserve_again=reserve_again), provider
 
     return ask
 
@@ -73,105 +73,105 @@ def text_of(events):
     return "".join(event.text for event in events if isinstance(event, TextDelta))
 
 
-def told(asked):
-    return [(call.model_id, call.status, call.usage.is_estimated) for call in asked.calls]
+def calls_of(stream):
+    return [(call.model_id, call.status, call.usage.is_estimated) for call in stream.calls]
 
 
 def test_a_successful_answer_takes_one_call(ask):
-    asked, _ = ask(one=[HELLO])
-    events = list(asked)
+    stream, _ = ask(one=[HELLO])
+    events = list(stream)
 
     assert isinstance(events[0], CallStarted)
     assert events[1:] == HELLO
-    assert told(asked) == [("one", "completed", False)]
-    assert asked.calls[0].cost_usd == Decimal("0.000054")
+    assert calls_of(stream) == [("one", "completed", False)]
+    assert stream.calls[0].cost_usd == Decimal("0.000054")
 
 
 @pytest.mark.parametrize("fault", [FAILED, BUSY, ProviderTimeout("acme", "t"), ProviderBusy("acme", retry_after_s=None)])
 def test_a_failure_before_the_first_text_falls_back_immediately(ask, fault):
-    asked, playing = ask([ONE, TWO], one=[[fault]], two=[HELLO])
+    stream, scripts = ask([ONE, TWO], one=[[fault]], two=[HELLO])
 
-    assert text_of(asked) == "Hello"
-    assert playing.asked == ["one", "two"]
-    assert [call.error_code for call in asked.calls] == [fault.code, None]
+    assert text_of(stream) == "Hello"
+    assert scripts.called == ["one", "two"]
+    assert [call.error_code for call in stream.calls] == [fault.code, None]
 
 
 def test_without_a_fallback_the_same_model_is_called_again(ask):
-    asked, playing = ask(one=[[FAILED], [BUSY], HELLO])
+    stream, scripts = ask(one=[[FAILED], [BUSY], HELLO])
 
-    assert text_of(asked) == "Hello"
-    assert playing.asked == ["one", "one", "one"]
+    assert text_of(stream) == "Hello"
+    assert scripts.called == ["one", "one", "one"]
 
 
 def test_the_loop_alternates_and_ends_after_three_calls(ask):
-    asked, playing = ask([ONE, TWO], one=[[FAILED], [FAILED], HELLO], two=[[FAILED]])
+    stream, scripts = ask([ONE, TWO], one=[[FAILED], [FAILED], HELLO], two=[[FAILED]])
     with pytest.raises(ProviderFailed):
-        list(asked)
+        list(stream)
 
-    assert playing.asked == ["one", "two", "one"]
+    assert scripts.called == ["one", "two", "one"]
 
 
 def test_a_rejected_request_is_sent_to_no_other_model(ask, store):
-    asked, playing = ask([ONE, TWO], one=[[ProviderRejected("acme", "400")]], two=[HELLO])
+    stream, scripts = ask([ONE, TWO], one=[[ProviderRejected("acme", "400")]], two=[HELLO])
     with pytest.raises(ProviderRejected):
-        list(asked)
+        list(stream)
 
-    assert playing.asked == ["one"]
+    assert scripts.called == ["one"]
     assert store.circuits == {}
 
 
 def test_a_refused_key_falls_back_and_is_not_tried_again(ask, caplog):
-    asked, playing = ask([ONE, TWO], one=[[ProviderMisconfigured("acme", "401")]], two=[[FAILED], HELLO])
+    stream, scripts = ask([ONE, TWO], one=[[ProviderMisconfigured("acme", "401")]], two=[[FAILED], HELLO])
 
-    assert text_of(asked) == "Hello"
-    assert playing.asked == ["one", "two", "two"]
+    assert text_of(stream) == "Hello"
+    assert scripts.called == ["one", "two", "two"]
     assert "provider_misconfigured" in caplog.messages
 
 
 def test_after_the_first_text_nothing_is_repeated(ask):
-    asked, playing = ask([ONE, TWO], one=[[TextDelta("Hel"), FAILED]], two=[HELLO])
+    stream, scripts = ask([ONE, TWO], one=[[TextDelta("Hel"), FAILED]], two=[HELLO])
     events = []
     with pytest.raises(ProviderFailed):
-        events.extend(iter(lambda: next(asked), None))
+        events.extend(iter(lambda: next(stream), None))
 
-    assert playing.asked == ["one"]
-    assert told(asked) == [("one", "interrupted", True)]
+    assert scripts.called == ["one"]
+    assert calls_of(stream) == [("one", "interrupted", True)]
 
 
 def test_invisible_events_do_not_commit_to_a_model(ask):
-    asked, _ = ask([ONE, TWO], one=[[Thought("one", "hm"), TextDelta(""), FAILED]], two=[HELLO])
+    stream, _ = ask([ONE, TWO], one=[[Thought("one", "hm"), TextDelta(""), FAILED]], two=[HELLO])
 
-    assert [event for event in asked if not isinstance(event, CallStarted)] == HELLO
+    assert [event for event in stream if not isinstance(event, CallStarted)] == HELLO
 
 
 def test_a_tool_call_commits_to_a_model(ask):
-    asked, playing = ask([ONE, TWO], one=[[ToolCall("1", "weather", "{}"), FAILED]], two=[HELLO])
+    stream, scripts = ask([ONE, TWO], one=[[ToolCall("1", "weather", "{}"), FAILED]], two=[HELLO])
     with pytest.raises(ProviderFailed):
-        list(asked)
+        list(stream)
 
-    assert playing.asked == ["one"]
+    assert scripts.called == ["one"]
 
 
 def test_an_answer_without_finished_is_a_failure(ask):
-    asked, _ = ask(one=[[TextDelta("Hel")]])
+    stream, _ = ask(one=[[TextDelta("Hel")]])
     with pytest.raises(ProviderFailed, match="no end"):
-        list(asked)
+        list(stream)
 
 
 def test_a_wait_longer_than_the_longest_pause_ends_the_loop(ask):
-    asked, playing = ask(one=[[ProviderBusy("acme", retry_after_s=7.0)], HELLO])
+    stream, scripts = ask(one=[[ProviderBusy("acme", retry_after_s=7.0)], HELLO])
     with pytest.raises(ProviderBusy) as caught:
-        list(asked)
+        list(stream)
 
-    assert (caught.value.retry_after_s, playing.asked) == (7.0, ["one"])
+    assert (caught.value.retry_after_s, scripts.called) == (7.0, ["one"])
 
 
 def test_a_requested_wait_is_respected_within_the_deadline(ask):
-    asked, playing = ask(one=[[ProviderBusy("acme", retry_after_s=0.5)], HELLO], total_s=0.2)
+    stream, scripts = ask(one=[[ProviderBusy("acme", retry_after_s=0.5)], HELLO], total_s=0.2)
     with pytest.raises(ProviderBusy):
-        list(asked)
+        list(stream)
 
-    assert playing.asked == ["one"]
+    assert scripts.called == ["one"]
 
 
 class Silent:
@@ -203,59 +203,59 @@ def routed(store, providers):
 
 def test_a_model_that_does_not_respond_falls_back(store):
     hasty = candidate("one", timeout_s=0.05)
-    asked = routed(store, {"one": Silent(), "two": Scripts({"two": [HELLO]})}).ask([hasty, TWO], ASKED, total_s=5.0)
+    stream = routed(store, {"one": Silent(), "two": Scripts({"two": [HELLO]})}).ask([hasty, TWO], ASKED, total_s=5.0)
 
-    assert text_of(asked) == "Hello"
-    assert told(asked) == [("one", "failed", True), ("two", "completed", False)]
+    assert text_of(stream) == "Hello"
+    assert calls_of(stream) == [("one", "failed", True), ("two", "completed", False)]
 
 
 def test_an_answer_that_exceeds_the_deadline_is_interrupted(store):
-    asked = routed(store, {"one": Silent(TextDelta("Hel"))}).ask([ONE], ASKED, total_s=0.1)
-    events = [next(asked), next(asked)]
+    stream = routed(store, {"one": Silent(TextDelta("Hel"))}).ask([ONE], ASKED, total_s=0.1)
+    events = [next(stream), next(stream)]
     with pytest.raises(ProviderTimeout):
-        next(asked)
+        next(stream)
 
     assert events[1:] == [TextDelta("Hel")]
-    assert told(asked) == [("one", "interrupted", True)]
+    assert calls_of(stream) == [("one", "interrupted", True)]
 
 
 def test_another_thread_can_close_a_stream_that_is_being_read(store):
     silent = Silent(TextDelta("Hel"))
-    asked = routed(store, {"one": silent}).ask([ONE, TWO], ASKED, total_s=5.0)
-    closing = threading.Thread(target=lambda: (silent.waiting.wait(5), asked.close()))
+    stream = routed(store, {"one": silent}).ask([ONE, TWO], ASKED, total_s=5.0)
+    closing = threading.Thread(target=lambda: (silent.waiting.wait(5), stream.close()))
     closing.start()
-    events = list(asked)
+    events = list(stream)
     closing.join()
 
     assert text_of(events) == "Hel"
-    assert told(asked) == [("one", "stopped", True)]
+    assert calls_of(stream) == [("one", "stopped", True)]
 
 
 def test_a_repeated_call_that_may_cost_twice_reserves_again(store):
     hasty, reserved = candidate("one", timeout_s=0.05), []
-    asked = routed(store, {"one": Silent(), "two": Scripts({"two": [HELLO]})}).ask(
+    stream = routed(store, {"one": Silent(), "two": Scripts({"two": [HELLO]})}).ask(
         [hasty, TWO], ASKED, total_s=5.0, reserve_again=lambda: reserved.append(1)
     )
-    list(asked)
+    list(stream)
 
     assert reserved == [1]
 
 
 def test_a_refusal_costs_nothing_and_reserves_nothing(ask):
     reserved = []
-    asked, _ = ask([ONE, TWO], reserve_again=lambda: reserved.append(1), one=[[BUSY]], two=[HELLO])
-    list(asked)
+    stream, _ = ask([ONE, TWO], reserve_again=lambda: reserved.append(1), one=[[BUSY]], two=[HELLO])
+    list(stream)
 
-    assert (reserved, asked.calls[0].usage) == ([], Usage())
+    assert (reserved, stream.calls[0].usage) == ([], Usage())
 
 
 def test_a_provider_with_an_open_circuit_is_skipped_without_a_call(ask):
     for _ in range(5):
         list(ask([ONE, TWO], one=[[FAILED]], two=[HELLO])[0])
-    asked, playing = ask([ONE, TWO], one=[HELLO], two=[HELLO])
+    stream, scripts = ask([ONE, TWO], one=[HELLO], two=[HELLO])
 
-    assert text_of(asked) == "Hello"
-    assert playing.asked == ["two"]
+    assert text_of(stream) == "Hello"
+    assert scripts.called == ["two"]
 
 
 def test_with_every_circuit_open_the_caller_learns_when_to_retry(ask):
@@ -291,11 +291,11 @@ OVERLOADED = says(b'data: {"error": {"type": "overloaded_error"}}\n\n')
 def test_a_call_that_ends_before_its_first_text_is_billed_unless_it_was_refused(store, fault, is_billed):
     with running_vendor(fault) as vendor:
         router = ModelRouter(vendor.closing(ProviderRegistry({})), CircuitBreaker(store), retry_policy=RetryPolicy(calls=1))
-        asked = router.ask([candidate("one", base_url=vendor.url)], ASKED, total_s=10.0)
+        stream = router.ask([candidate("one", base_url=vendor.url)], ASKED, total_s=10.0)
         with pytest.raises(ProviderFailed):
-            list(asked)
+            list(stream)
 
-    assert (asked.calls[0].usage.input_tokens > 0, asked.calls[0].usage.is_estimated) == (is_billed, is_billed)
+    assert (stream.calls[0].usage.input_tokens > 0, stream.calls[0].usage.is_estimated) == (is_billed, is_billed)
 
 
 FAULTS = [
@@ -318,9 +318,9 @@ def test_with_30_percent_faults_and_a_healthy_fallback_nearly_every_turn_is_answ
         providers = healthy.closing(ProviderRegistry({}))
         router = ModelRouter(providers, CircuitBreaker(store), retry_policy=RetryPolicy(first_pause_s=0.001))
         for _ in range(300):
-            asked = router.ask(chosen, ASKED, total_s=10.0)
-            answered += text_of(asked) == "Hello"
-            calls[len(asked.calls)] += 1
+            stream = router.ask(chosen, ASKED, total_s=10.0)
+            answered += text_of(stream) == "Hello"
+            calls[len(stream.calls)] += 1
             store.pass_s(1)
 
     assert answered / 300 >= 0.999
@@ -333,9 +333,9 @@ def test_a_probe_without_a_result_leaves_the_circuit_to_the_next_caller(store, a
     """A probe that is closed before its first text or refused for our key does not block other callers for a minute."""
     key = "openai-compatible http://one.example/v1"
     store.circuits[key] = Circuit("open", opened_at=store.now - COOLDOWN)
-    asked, _ = ask(one=[script])
+    stream, _ = ask(one=[script])
     with suppress(ProviderMisconfigured):
-        assert isinstance(next(asked), CallStarted)
-        asked.close() if script is HELLO else list(asked)
+        assert isinstance(next(stream), CallStarted)
+        stream.close() if script is HELLO else list(stream)
 
     assert CircuitBreaker(store).admit(key) == 0

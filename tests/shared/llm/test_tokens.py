@@ -47,8 +47,8 @@ def test_an_estimated_usage_is_flagged_and_includes_the_answer():
 
 
 def test_a_system_prompt_counts_as_a_message():
-    asked, system = Message("user", "hi"), "Be brief."
-    as_prompt, as_message = ModelRequest([asked], system=system), ModelRequest([Message("user", system), asked])
+    question, system = Message("user", "hi"), "Be brief."
+    as_prompt, as_message = ModelRequest([question], system=system), ModelRequest([Message("user", system), question])
 
     assert estimate_usage(as_prompt, "").input_tokens == estimate_usage(as_message, "").input_tokens
 

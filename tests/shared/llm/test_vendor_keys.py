@@ -60,12 +60,12 @@ def test_a_provider_is_cached_until_its_key_is_rotated(vendor, secret):
 
 
 def test_a_cached_key_stays_while_secrets_manager_is_unavailable(secret, monkeypatch, caplog):
-    now, asked = [0.0], []
+    now, fetched_at = [0.0], []
     keys = VendorKeys({}, now_s=lambda: now[0])
     keys.find(REFERENCE)
 
     def away(name):
-        asked.append(now[0])
+        fetched_at.append(now[0])
         raise Unavailable("Secrets Manager")
 
     monkeypatch.setattr("parley.llm.vendor_keys._fetch_secret", away)
@@ -73,7 +73,7 @@ def test_a_cached_key_stays_while_secrets_manager_is_unavailable(secret, monkeyp
     for now[0] in (CACHE_S, CACHE_S + RETRY_S - 1, CACHE_S + RETRY_S):
         found.append(keys.find(REFERENCE))
 
-    assert (found, asked) == (["first"] * 3, [CACHE_S, CACHE_S + RETRY_S])
+    assert (found, fetched_at) == (["first"] * 3, [CACHE_S, CACHE_S + RETRY_S])
 
 
 def test_old_providers_are_closed_when_there_are_too_many(vendor, monkeypatch):

@@ -16,12 +16,12 @@ class Fact:
     id: UUID = field(default_factory=new_id)
 
 
-@pytest.mark.parametrize("said", ["The user lives in Lyon.", "I live in lyon", "Lives in Lyon", "I LIVE IN LYON!"])
-def test_a_known_fact_is_recognised_in_any_person_and_spelling(said):
-    known = Fact("Lives in Lyon.") if "live" in said and "lives" not in said.casefold() else Fact("lives in lyon")
-    judged = judge_fact(said, [known])
+@pytest.mark.parametrize("text", ["The user lives in Lyon.", "I live in lyon", "Lives in Lyon", "I LIVE IN LYON!"])
+def test_a_known_fact_is_recognised_in_any_person_and_spelling(text):
+    known = Fact("Lives in Lyon.") if "live" in text and "lives" not in text.casefold() else Fact("lives in lyon")
+    verdict = judge_fact(text, [known])
 
-    assert judged.known_id == known.id or judged.supersedes == (known.id,)
+    assert verdict.known_id == known.id or verdict.supersedes == (known.id,)
 
 
 def test_the_same_words_are_the_same_fact():
@@ -68,9 +68,9 @@ def test_a_newer_fact_supersedes_the_facts_it_contradicts(older, newer):
     ],
 )
 def test_facts_that_can_both_be_true_stay(older, newer):
-    judged = judge_fact(newer, [Fact(older, similarity=0.9)])
+    verdict = judge_fact(newer, [Fact(older, similarity=0.9)])
 
-    assert (judged.known_id, judged.supersedes) == (None, ())
+    assert (verdict.known_id, verdict.supersedes) == (None, ())
 
 
 def test_a_different_number_is_a_different_fact_however_similar():

@@ -24,17 +24,17 @@ def test_nothing_is_kept_when_the_newest_is_too_large():
 
 @given(st.lists(st.builds(Sized, st.integers(1, 50))), st.integers(0, 500))
 def test_the_window_is_the_longest_suffix_that_fits(messages, budget):
-    kept = newest_within(messages, budget_tokens=budget)
+    window = newest_within(messages, budget_tokens=budget)
 
-    assert messages[len(messages) - len(kept) :] == kept
-    assert sum(m.tokens for m in kept) <= budget
-    assert len(kept) == len(messages) or sum(m.tokens for m in messages[-len(kept) - 1 :]) > budget
+    assert messages[len(messages) - len(window) :] == window
+    assert sum(m.tokens for m in window) <= budget
+    assert len(window) == len(messages) or sum(m.tokens for m in messages[-len(window) - 1 :]) > budget
 
 
 def test_the_summary_replaces_the_messages_that_do_not_fit():
-    kept, before = fit_with_summary([Sized(600), Sized(300), Sized(300)], "They baked bread.", budget_tokens=1000)
+    window, before = fit_with_summary([Sized(600), Sized(300), Sized(300)], "They baked bread.", budget_tokens=1000)
 
-    assert kept == [Sized(300), Sized(300)]
+    assert window == [Sized(300), Sized(300)]
     assert before.endswith("They baked bread.")
 
 
@@ -50,6 +50,6 @@ def test_a_conversation_longer_than_the_window_has_its_summary():
 
 @given(st.lists(st.builds(Sized, st.integers(1, 50))), st.text(max_size=2000), st.integers(-10, 500))
 def test_the_window_fits_together_with_its_summary(messages, summary, budget):
-    kept, before = fit_with_summary(messages, summary, budget_tokens=budget)
+    window, before = fit_with_summary(messages, summary, budget_tokens=budget)
 
-    assert sum(m.tokens for m in kept) + (estimate_tokens(before) if before else 0) <= max(budget, 0)
+    assert sum(m.tokens for m in window) + (estimate_tokens(before) if before else 0) <= max(budget, 0)

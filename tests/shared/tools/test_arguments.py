@@ -12,7 +12,7 @@ PLACES = {
 }
 
 
-def told(schema, arguments):
+def errors_of(schema, arguments):
     return [(fault.path, fault.msg) for fault in argument_errors(schema, arguments)]
 
 
@@ -21,12 +21,12 @@ def test_valid_arguments_have_no_errors():
 
 
 def test_an_error_has_a_path():
-    assert told(PLACES, {"places": [{"name": "Lisbon"}, {"name": 7}]}) == [(("places", 1, "name"), "7 is not of type 'string'")]
+    assert errors_of(PLACES, {"places": [{"name": "Lisbon"}, {"name": 7}]}) == [(("places", 1, "name"), "7 is not of type 'string'")]
 
 
 @pytest.mark.parametrize("arguments", [{}, {"places": [], "user_id": "x"}])
 def test_missing_and_additional_arguments_are_errors(arguments):
-    assert [path for path, _ in told(PLACES, arguments)] == [()]
+    assert [path for path, _ in errors_of(PLACES, arguments)] == [()]
 
 
 def test_at_most_ten_errors_are_returned():

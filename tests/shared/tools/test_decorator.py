@@ -18,7 +18,7 @@ class Colour(StrEnum):
 
 
 class Box(BaseModel):
-    """Where things are kept."""
+    """A box for things."""
 
     width: int
     colour: Colour = Colour.RED
@@ -68,9 +68,9 @@ def test_the_decorators_arguments_are_the_specs_fields():
 
 
 def test_the_function_gets_values_of_its_hinted_types_and_the_context():
-    said = pack.run({"box": {"width": 2, "colour": "blue"}, "things": ["a"], "schema": "x"}, CALL)
+    output = pack.run({"box": {"width": 2, "colour": "blue"}, "things": ["a"], "schema": "x"}, CALL)
 
-    assert said == f"gently ['a'] 2 blue None x {CALL.user_id}"
+    assert output == f"gently ['a'] 2 blue None x {CALL.user_id}"
 
 
 @pytest.mark.parametrize(

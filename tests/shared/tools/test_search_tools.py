@@ -26,8 +26,8 @@ def ask(engine):
 
     def ask(name, person, query):
         (tool,) = [one for one in make_search_tools(engine, embedding, person.principal) if one.spec.name == name]
-        said = tool.run({"query": query, "user_id": "somebody else's"})
-        return said if isinstance(said, str) else said.content
+        result = tool.run({"query": query, "user_id": "somebody else's"})
+        return result if isinstance(result, str) else result.content
 
     return ask
 
@@ -45,8 +45,8 @@ def talk(engine, alice):
     of_it = {"user_id": alice.id, "conversation_id": conversation_id, "first_seq": 1, "last_seq": 2}
     with user_scope(engine, alice.id) as connection:
         connection.execute(insert(conversations).values(user_id=alice.id, id=conversation_id, title="Boats", last_seq=2))
-        said = {"id": new_id(), "text": "User: my boat is called Aurora", "said_at": datetime(2026, 3, 1, tzinfo=UTC)}
-        connection.execute(insert(passages).values(of_it | said))
+        passage = {"id": new_id(), "text": "User: my boat is called Aurora", "said_at": datetime(2026, 3, 1, tzinfo=UTC)}
+        connection.execute(insert(passages).values(of_it | passage))
     return conversation_id
 
 
@@ -59,9 +59,9 @@ def test_nobody_finds_another_users_document(ask, bob, handbook):
 
 
 def test_a_conversation_is_found_with_its_title_and_day(ask, alice, talk):
-    told = ask("search_conversations", alice, "what is my boat called")
+    found_text = ask("search_conversations", alice, "what is my boat called")
 
-    assert told == f"Boats, 2026-03-01, conversation {talk}:\nUser: my boat is called Aurora"
+    assert found_text == f"Boats, 2026-03-01, conversation {talk}:\nUser: my boat is called Aurora"
 
 
 def test_an_empty_search_result_is_a_message(ask, bob):

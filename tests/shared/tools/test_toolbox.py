@@ -59,14 +59,14 @@ def test_a_tool_runs_for_the_user_the_box_was_made_for(box, alice):
     outcome = box(runner).run("shout", {"text": "hello"}, timeout_s=3.0)
 
     assert (outcome.ok, outcome.content) == (True, "HELLO")
-    assert runner.asked == [("shout", {"text": "hello"}, alice.id, 3.0)]
+    assert runner.requests == [("shout", {"text": "hello"}, alice.id, 3.0)]
 
 
 def test_a_tool_gets_at_most_its_own_timeout(box):
     runner = FakeToolRunner(make_spec(timeout_s=2.0))
     box(runner).run("shout", {"text": "hello"}, timeout_s=9.0)
 
-    assert runner.asked[0][3] == 2.0
+    assert runner.requests[0][3] == 2.0
 
 
 @pytest.mark.parametrize("arguments", [{}, {"text": 7}, {"text": "x", "user_id": "someone"}])
@@ -74,7 +74,7 @@ def test_arguments_that_do_not_match_run_nothing(box, arguments):
     runner = FakeToolRunner()
     outcome = box(runner).run("shout", arguments, timeout_s=3.0)
 
-    assert (outcome.ok, runner.asked) == (False, [])
+    assert (outcome.ok, runner.requests) == (False, [])
 
 
 def test_an_unknown_tool_is_an_outcome(box):
@@ -85,7 +85,7 @@ def test_a_disabled_tool_is_neither_offered_nor_run(box, set_tool):
     runner = FakeToolRunner()
     set_tool("shout", is_enabled=False)
 
-    assert (names(box(runner)), box(runner).run("shout", {"text": "x"}, timeout_s=3.0).ok, runner.asked) == ([], False, [])
+    assert (names(box(runner)), box(runner).run("shout", {"text": "x"}, timeout_s=3.0).ok, runner.requests) == ([], False, [])
 
 
 def test_a_tool_that_is_off_until_enabled_can_be_enabled(box, set_tool):
@@ -120,7 +120,7 @@ def test_an_in_process_tool_runs_here_and_takes_precedence(box):
     runner = FakeToolRunner()
     in_process_tools = InProcessTool(make_spec(), lambda arguments: arguments["text"][::-1])
 
-    assert (box(runner, in_process_tools=[in_process_tools]).run("shout", {"text": "abc"}, timeout_s=3.0).content, runner.asked) == (
+    assert (box(runner, in_process_tools=[in_process_tools]).run("shout", {"text": "abc"}, timeout_s=3.0).content, runner.requests) == (
         "cba",
         [],
     )
@@ -134,10 +134,10 @@ def test_a_tool_that_raises_is_an_outcome_without_the_exceptions_text(box):
 
 
 def test_an_in_process_tool_that_hangs_is_abandoned(box):
-    go_on = threading.Event()
-    in_process_tools = InProcessTool(make_spec(), lambda arguments: str(go_on.wait(20)))
+    respond = threading.Event()
+    in_process_tools = InProcessTool(make_spec(), lambda arguments: str(respond.wait(20)))
     outcome = box(in_process_tools=[in_process_tools]).run("shout", {"text": "x"}, timeout_s=0.05)
-    go_on.set()
+    respond.set()
 
     assert (outcome.ok, outcome.content) == (False, "The tool did not respond within 0.05 seconds.")
 
@@ -162,7 +162,7 @@ def test_a_users_servers_tools_are_called_with_its_headers(box, add_server):
     outcome = box(mcp_registry=McpRegistry(calls, [], SEAL)).run("notes.echo", {"text": "x"}, timeout_s=3.0)
 
     assert outcome.content == "echo of notes"
-    assert calls.asked[0][0].headers == {"Authorization": "Bearer secret"}
+    assert calls.requests[0][0].headers == {"Authorization": "Bearer secret"}
 
 
 def test_making_a_toolbox_calls_no_server(box, add_server):
@@ -170,7 +170,7 @@ def test_making_a_toolbox_calls_no_server(box, add_server):
     calls = FakeMcpCalls()
 
     assert names(box(mcp_registry=McpRegistry(calls, [], SEAL))) == ["notes.echo", "shout"]
-    assert calls.asked == []
+    assert calls.requests == []
 
 
 def test_a_servers_tool_needs_approval_until_its_user_lifts_it(box, add_server, set_tool):
@@ -196,7 +196,7 @@ def test_headers_moved_to_another_row_cannot_be_decrypted(box, add_server, postg
     calls = FakeMcpCalls()
 
     assert not box(mcp_registry=McpRegistry(calls, [], SEAL)).run("other.echo", {"text": "x"}, timeout_s=3.0).ok
-    assert calls.asked == []
+    assert calls.requests == []
 
 
 def test_the_deployments_servers_are_available_to_every_user(box, engine, bob):
@@ -206,7 +206,7 @@ def test_the_deployments_servers_are_available_to_every_user(box, engine, bob):
     mcp_registry = McpRegistry(calls, [McpEndpoint("team", "https://team.example.com/mcp", {"X-Key": "k"})], SEAL)
 
     assert box(mcp_registry=mcp_registry).run("team.echo", {"text": "x"}, timeout_s=3.0).content == "echo of team"
-    assert calls.asked[0][0].headers == {"X-Key": "k"}
+    assert calls.requests[0][0].headers == {"X-Key": "k"}
 
 
 def test_a_stored_listing_of_a_removed_deployment_server_offers_nothing(box, engine, bob):

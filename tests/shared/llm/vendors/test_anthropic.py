@@ -16,10 +16,10 @@ def ask(vendor, request, pieces=None):
 
 def test_the_stable_prefix_is_marked_for_the_cache_and_nothing_else(vendor):
     ask(vendor, ModelRequest([Message("user", "hi")], system="be brief", tools=TOOLS))
-    marked = [block for block in [*vendor.asked["tools"], *vendor.asked["system"]] if "cache_control" in block]
+    marked = [block for block in [*vendor.last_body["tools"], *vendor.last_body["system"]] if "cache_control" in block]
 
     assert [block.get("name") or block["text"] for block in marked] == ["b", "be brief"]
-    assert "cache_control" not in str(vendor.asked["messages"])
+    assert "cache_control" not in str(vendor.last_body["messages"])
 
 
 def test_tokens_read_from_and_written_to_the_cache_are_counted_separately(vendor):
@@ -48,7 +48,7 @@ def test_an_error_in_mid_stream_is_translated(vendor, kind, error):
 def test_the_required_output_limit_is_always_sent(vendor):
     ask(vendor, ModelRequest([Message("user", "hi")]))
 
-    assert vendor.asked["max_tokens"] > 0
+    assert vendor.last_body["max_tokens"] > 0
 
 
 def test_the_catalogues_key_is_sent_and_not_the_environments(vendor, monkeypatch):

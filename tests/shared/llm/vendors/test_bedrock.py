@@ -19,8 +19,8 @@ def ask(vendor, request=ASK, pieces=None):
 def test_the_stable_prefix_is_marked_for_the_cache(vendor):
     ask(vendor)
 
-    assert "cachePoint" in vendor.asked["system"][-1]
-    assert "cachePoint" in vendor.asked["toolConfig"]["tools"][-1]
+    assert "cachePoint" in vendor.last_body["system"][-1]
+    assert "cachePoint" in vendor.last_body["toolConfig"]["tools"][-1]
 
 
 def test_tokens_read_from_and_written_to_the_cache_are_counted_separately(vendor):

@@ -43,7 +43,7 @@ def test_vectors_come_in_the_order_of_the_texts_with_the_vendors_count(vendor, o
     embedded = embed(openai, "m", ["a", "b"], purpose="document")
 
     assert (embedded.vectors, embedded.input_tokens, embedded.is_estimated) == (VECTORS, 7, False)
-    assert vendor.asked == {"model": "m", "input": ["a", "b"], "encoding_format": "float", "dimensions": 3}
+    assert vendor.last_body == {"model": "m", "input": ["a", "b"], "encoding_format": "float", "dimensions": 3}
 
 
 def test_many_texts_are_sent_in_batches(vendor, openai):
@@ -101,7 +101,7 @@ def test_titan_gets_one_text_per_call(vendor, bedrock):
     embedded = embed(bedrock, "amazon.titan-embed-text-v2:0", ["a", "b"], purpose="document")
 
     assert (embedded.vectors, embedded.input_tokens) == ([VECTORS[0]] * 2, 8)
-    assert vendor.asked == {"inputText": "b", "dimensions": 3, "normalize": True}
+    assert vendor.last_body == {"inputText": "b", "dimensions": 3, "normalize": True}
 
 
 def test_cohere_gets_the_purpose_of_the_texts(vendor, bedrock):
@@ -109,7 +109,7 @@ def test_cohere_gets_the_purpose_of_the_texts(vendor, bedrock):
     embedded = embed(bedrock, "cohere.embed-v4:0", ["a", "b"], purpose="query")
 
     assert (embedded.vectors, embedded.input_tokens) == (VECTORS, 5)
-    assert (vendor.asked["input_type"], vendor.asked["output_dimension"]) == ("search_query", 3)
+    assert (vendor.last_body["input_type"], vendor.last_body["output_dimension"]) == ("search_query", 3)
 
 
 def similarity(one, other):

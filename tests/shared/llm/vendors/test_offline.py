@@ -24,10 +24,10 @@ def test_it_says_that_it_is_not_a_real_model():
 
 
 def test_it_repeats_the_question_and_the_one_before():
-    said = text_of(answer("my name is Ada", "noted", "what is my name?"))
+    answer_text = text_of(answer("my name is Ada", "noted", "what is my name?"))
 
-    assert "what is my name?" in said
-    assert "my name is Ada" in said
+    assert "what is my name?" in answer_text
+    assert "my name is Ada" in answer_text
 
 
 def test_its_answer_arrives_word_by_word_and_ends_once():
@@ -51,7 +51,7 @@ CALCULATOR = ToolDefinition(
 WEATHER = ToolDefinition("weather", "Looks out.", {"type": "object", "properties": {"place": {"type": "string"}}})
 
 
-def asked(text, **options):
+def events_for(text, **options):
     return list(OfflineProvider().stream("offline", ModelRequest([Message("user", text)], **options)))
 
 
@@ -65,14 +65,14 @@ def asked(text, **options):
     ],
 )
 def test_arithmetic_calls_the_calculator(question, expression):
-    call, end = asked(question, tools=[WEATHER, CALCULATOR])
+    call, end = events_for(question, tools=[WEATHER, CALCULATOR])
 
     assert (call.name, json.loads(call.arguments)) == ("calculator", {"expression": expression})
     assert end.reason == "tool_calls"
 
 
 def test_a_question_about_the_weather_calls_the_weather_tool():
-    call, _ = asked("How is the weather in New York today?", tools=[WEATHER, CALCULATOR])
+    call, _ = events_for("How is the weather in New York today?", tools=[WEATHER, CALCULATOR])
 
     assert (call.name, json.loads(call.arguments)) == ("weather", {"place": "New York"})
 
@@ -88,12 +88,12 @@ def test_a_question_about_the_weather_calls_the_weather_tool():
     ],
 )
 def test_only_offered_and_needed_tools_are_called(question, options):
-    assert not [event for event in asked(question, **options) if isinstance(event, ToolCall)]
+    assert not [event for event in events_for(question, **options) if isinstance(event, ToolCall)]
 
 
 def test_a_question_about_both_calls_both_tools_in_one_round_and_uses_both_results():
     question = "What is 12.5% of 840, and the weather in Lisbon?"
-    *calls, end = asked(question, tools=[WEATHER, CALCULATOR])
+    *calls, end = events_for(question, tools=[WEATHER, CALCULATOR])
     results = [ToolResult(call.id, result) for call, result in zip(calls, ["105", "sunny"], strict=True)]
     round = [Message("user", question), Message("assistant", calls), Message("tool", results)]
 
@@ -115,27 +115,27 @@ def test_a_tools_result_is_the_answer():
 
 def test_the_best_sources_are_quoted_with_their_numbers():
     sources = [Source(1, "Cats", "They sleep."), Source(2, "Manual", "To reset the password, open the settings.")]
-    said = text_of(asked("How do I reset a password?", sources=sources))
+    answer_text = text_of(events_for("How do I reset a password?", sources=sources))
 
-    assert "open the settings.” [2]" in said
-    assert "[1]" not in said
+    assert "open the settings.” [2]" in answer_text
+    assert "[1]" not in answer_text
 
 
 def test_the_relevant_part_of_a_long_source_is_quoted():
     text = "filler " * 100 + "The code 4711 opens it: the safe. " + "filler " * 100
-    said = text_of(asked("Which code opens the safe?", sources=[Source(1, "Manual", text), Source(2, "Safe", "filler")]))
+    answer_text = text_of(events_for("Which code opens the safe?", sources=[Source(1, "Manual", text), Source(2, "Safe", "filler")]))
 
-    assert "The code 4711 opens it: the safe." in said
-    assert len(said) < 300
-    assert "[2]" not in said
+    assert "The code 4711 opens it: the safe." in answer_text
+    assert len(answer_text) < 300
+    assert "[2]" not in answer_text
 
 
 def test_facts_are_repeated_for_questions_about_the_user():
-    assert "likes tea" in text_of(asked("What do you know about me?", facts=["likes tea"]))
-    assert "likes tea" not in text_of(asked("hello", facts=["likes tea"]))
+    assert "likes tea" in text_of(events_for("What do you know about me?", facts=["likes tea"]))
+    assert "likes tea" not in text_of(events_for("hello", facts=["likes tea"]))
 
 
 def test_an_answer_with_a_schema_matches_it():
     schema = {"type": "object", "properties": {"title": {"type": "string"}, "n": {"type": "integer"}}, "required": ["title", "n"]}
 
-    assert json.loads(text_of(asked("hi", output=OutputSchema("o", schema)))) == {"title": "", "n": 0}
+    assert json.loads(text_of(events_for("hi", output=OutputSchema("o", schema)))) == {"title": "", "n": 0}

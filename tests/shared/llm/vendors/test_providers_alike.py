@@ -55,8 +55,8 @@ def test_a_tool_round_is_sent_back_with_its_thoughts(vendor, wire):
     results = Message("tool", [ToolResult(part.id, "42") for part in parts if isinstance(part, ToolCall)])
     read(wire, vendor, ModelRequest([Message("user", "hi"), Message("assistant", parts), results], tools=[CALCULATOR]))
 
-    assert str(vendor.asked["messages" if "messages" in vendor.asked else "input"]).count("'42'") == 2
-    assert ("sealed" in str(vendor.asked)) == any(isinstance(part, Thought) for part in parts)
+    assert str(vendor.last_body["messages" if "messages" in vendor.last_body else "input"]).count("'42'") == 2
+    assert ("sealed" in str(vendor.last_body)) == any(isinstance(part, Thought) for part in parts)
 
 
 def test_a_thought_is_sent_to_no_other_model(vendor, wire):
@@ -67,7 +67,7 @@ def test_a_thought_is_sent_to_no_other_model(vendor, wire):
         ModelRequest([Message("user", "a"), Message("assistant", [Thought("else/where", '{"x": "sealed"}')]), Message("user", "b")]),
     )
 
-    assert "sealed" not in str(vendor.asked)
+    assert "sealed" not in str(vendor.last_body)
 
 
 @pytest.mark.parametrize("status", [429, 503, 529])
@@ -90,8 +90,8 @@ def test_a_refused_key_is_a_misconfiguration(vendor, wire, status):
 
 
 def test_a_rejection_shows_the_vendors_reason_and_does_not_log_it(vendor, wire):
-    said = {"error": {"message": "image too large", "type": "invalid_request_error"}, "message": "image too large"}
-    vendor.script = refuses(400, document=said)
+    document = {"error": {"message": "image too large", "type": "invalid_request_error"}, "message": "image too large"}
+    vendor.script = refuses(400, document=document)
     _, error = read(wire, vendor)
 
     assert isinstance(error, ProviderRejected)
@@ -148,8 +148,8 @@ def test_unreadable_data_is_a_failure_of_the_vendor(vendor, wire, raw):
 
 
 def test_a_stream_cut_anywhere_delivers_a_prefix_and_no_end(vendor, wire):
-    said = "Grüße 🙂"
-    pieces = wire.texts("ab", said)
+    text = "Grüße 🙂"
+    pieces = wire.texts("ab", text)
     whole = b"".join(pieces)
     last_text = whole.index("🙂".encode())
     boundaries = {sum(map(len, pieces[:count])) for count in range(1, len(pieces) - 2)}
@@ -159,7 +159,7 @@ def test_a_stream_cut_anywhere_delivers_a_prefix_and_no_end(vendor, wire):
         events, error = read(wire, vendor, provider=provider)
 
         assert error is not None or isinstance(events[-1], Finished)
-        assert f"ab{said}".startswith(texts_of(events))
+        assert f"ab{text}".startswith(texts_of(events))
         assert "\N{REPLACEMENT CHARACTER}" not in texts_of(events)
         assert type(error) is ProviderFailed, cut
 
@@ -239,4 +239,4 @@ def test_an_output_schema_is_sent(vendor, wire):
     wire.plays(vendor, wire.texts("{}"))
     read(wire, vendor, ModelRequest([Message("user", "hi")], output=OutputSchema("shape", {"type": "object", "title": "the-schema"})))
 
-    assert "the-schema" in str(vendor.asked)
+    assert "the-schema" in str(vendor.last_body)

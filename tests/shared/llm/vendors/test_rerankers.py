@@ -28,7 +28,7 @@ def test_the_best_index_comes_first_with_the_vendors_usage(vendor, reranker, doc
     done = reranker.rerank("m", "q", ["a", "b", "c"])
 
     assert (done.order, done.input_tokens, done.is_estimated) == ([2, 1, 0], 31, False)
-    assert vendor.asked == {"model": "m", "query": "q", "documents": ["a", "b", "c"]}
+    assert vendor.last_body == {"model": "m", "query": "q", "documents": ["a", "b", "c"]}
     assert (vendor.requests[0][0]["x-path"], vendor.requests[0][0]["authorization"]) == ("/v1/rerank", "Bearer k")
 
 

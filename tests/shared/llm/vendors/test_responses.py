@@ -19,7 +19,7 @@ def test_nothing_is_stored_at_the_vendor(vendor):
     ask(vendor, texts("ok"))
 
     assert vendor.requests[0][0]["x-path"].endswith("/responses")
-    assert (vendor.asked["store"], vendor.asked["include"]) == (False, ["reasoning.encrypted_content"])
+    assert (vendor.last_body["store"], vendor.last_body["include"]) == (False, ["reasoning.encrypted_content"])
 
 
 @pytest.mark.parametrize(("why", "ours"), [("max_output_tokens", "length"), ("content_filter", "content_filter")])
@@ -40,8 +40,8 @@ def test_a_refusal_is_visible_text_with_its_own_finish_reason(vendor):
 @pytest.mark.parametrize(("code", "error"), [("rate_limit_exceeded", ProviderBusy), ("server_error", ProviderFailed)])
 @pytest.mark.parametrize("kind", ["failed", "error"])
 def test_a_failure_in_mid_stream_is_translated(vendor, code, error, kind):
-    said = {"code": code, "message": "no"}
-    event = ended("failed", error=said) if kind == "failed" else sse({"type": "error"} | said)
+    details = {"code": code, "message": "no"}
+    event = ended("failed", error=details) if kind == "failed" else sse({"type": "error"} | details)
 
     with pytest.raises(ProviderFailed) as caught:
         ask(vendor, [event])

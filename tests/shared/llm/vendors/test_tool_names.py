@@ -46,13 +46,13 @@ def dotted_call():
     CALLS[1] = before
 
 
-def found(document, name):
+def values_of(document, name):
     """Yield every value of a key, anywhere in a document."""
     if isinstance(document, dict):
         return [value for key, value in document.items() if key == name] + [
-            hit for value in document.values() for hit in found(value, name)
+            hit for value in document.values() for hit in values_of(value, name)
         ]
-    return [hit for value in document for hit in found(value, name)] if isinstance(document, list) else []
+    return [hit for value in document for hit in values_of(value, name)] if isinstance(document, list) else []
 
 
 def test_a_dotted_tool_name_is_replaced_for_the_vendor_and_restored(vendor, wire, dotted_call):
@@ -65,14 +65,14 @@ def test_a_dotted_tool_name_is_replaced_for_the_vendor_and_restored(vendor, wire
     events = list(wire.provider(vendor).stream("m", ModelRequest([*earlier, Message("user", "c")], tools=[SHAPES])))
 
     assert dotted_call in events
-    assert found(vendor.asked, "name").count(vendor_name(DOTTED)) == 2
-    assert DOTTED not in json.dumps(vendor.asked)
+    assert values_of(vendor.last_body, "name").count(vendor_name(DOTTED)) == 2
+    assert DOTTED not in json.dumps(vendor.last_body)
 
 
 def test_a_schema_with_nested_optional_union_and_enum_fields_arrives_unchanged(vendor, wire):
     wire.plays(vendor, wire.texts("ok"))
     list(wire.provider(vendor).stream("m", ModelRequest([Message("user", "a")], tools=[SHAPES])))
-    sent = [*found(vendor.asked, "parameters"), *found(vendor.asked, "input_schema"), *found(vendor.asked, "json")]
+    sent = [*values_of(vendor.last_body, "parameters"), *values_of(vendor.last_body, "input_schema"), *values_of(vendor.last_body, "json")]
 
     assert sent[0] == look.spec.parameters
     assert set(sent[0]["properties"]) == {"place", "by", "n", "how", "more"}

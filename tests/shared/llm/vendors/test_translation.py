@@ -31,9 +31,9 @@ def conversations(draw):
     """Questions, answers, and rounds of parallel tool calls."""
     messages = [Message("user", [Text(draw(words)), *draw(st.lists(images, max_size=2))])]
     for _ in range(draw(st.integers(0, 2))):
-        asked = draw(calls)
-        messages.append(Message("assistant", [Text(draw(words)), *asked]))
-        messages.append(Message("tool", [ToolResult(call.id, draw(words)) for call in asked]))
+        tool_calls = draw(calls)
+        messages.append(Message("assistant", [Text(draw(words)), *tool_calls]))
+        messages.append(Message("tool", [ToolResult(call.id, draw(words)) for call in tool_calls]))
         messages += [Message("assistant", draw(words)), Message("user", draw(words))]
     return messages
 
@@ -142,8 +142,8 @@ def test_the_vendor_receives_the_whole_conversation(wire):
         @given(requests)
         def sends_it(request):
             list(provider.stream("m", request))
-            assert list(READERS[wire.name](vendor.asked)) == meant(request)
-            assert tools_of(wire, vendor.asked) == (request.system, [(t.name, t.description, t.parameters) for t in request.tools])
+            assert list(READERS[wire.name](vendor.last_body)) == meant(request)
+            assert tools_of(wire, vendor.last_body) == (request.system, [(t.name, t.description, t.parameters) for t in request.tools])
 
         sends_it()
 
@@ -160,6 +160,6 @@ def test_facts_and_sources_precede_the_newest_question_and_leave_the_prefix_unch
         sources=[Source(1, "Manual", "turn it off")],
     )
     list(wire.provider(vendor).stream("m", request))
-    said = json.dumps(vendor.asked, sort_keys=True)
+    body_text = json.dumps(vendor.last_body, sort_keys=True)
 
-    assert said.index("first") < said.index("likes tea") < said.index("turn it off") < said.index("second")
+    assert body_text.index("first") < body_text.index("likes tea") < body_text.index("turn it off") < body_text.index("second")

@@ -17,10 +17,10 @@ class Rebinding:
     """A resolver that returns another address on each call."""
 
     def __init__(self, *answers):
-        self.answers, self.asked = list(answers), 0
+        self.answers, self.calls = list(answers), 0
 
     def __call__(self, host, port):
-        self.asked += 1
+        self.calls += 1
         return self.answers.pop(0)
 
 
@@ -73,7 +73,7 @@ def test_the_connection_uses_the_checked_address(network):
     with pytest.raises(FetchFailed):
         GuardedHttp(resolve=resolver).get("http://rebind.example:8080/")
 
-    assert (network.called, resolver.asked) == ([(PUBLIC, 8080)], 1)
+    assert (network.called, resolver.calls) == ([(PUBLIC, 8080)], 1)
 
 
 def test_tls_is_verified_against_the_name_and_not_the_address(network):
