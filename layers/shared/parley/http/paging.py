@@ -69,7 +69,7 @@ def read_id(after: list[Any] | None) -> UUID | None:
 
 
 def _parse_id(text: str) -> UUID:
-    # UUID() accepts some values that are not strings, such as 1.5.
+    # UUID() has more positional arguments, through which a cursor could pass invalid values such as 1.5.
     if not isinstance(text, str):
         raise TypeError(text)
     return UUID(text)

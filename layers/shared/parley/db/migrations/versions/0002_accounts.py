@@ -135,7 +135,7 @@ GRANT UPDATE (email, display_name, memory_enabled, default_model, disabled_at) O
 
 BACKGROUND = """
 GRANT SELECT, INSERT, UPDATE, DELETE ON signups, guesses TO parley_background;
--- A right password empties the account's buckets in the transaction that starts the session; they hold hashes and times.
+-- A correct password empties the account's buckets in the transaction that starts the session. Buckets hold hashes and times only.
 GRANT SELECT, DELETE ON guesses TO parley_app;
 CREATE POLICY app_forgets ON guesses TO parley_app USING (true);
 GRANT SELECT, INSERT, DELETE ON invites TO parley_background;

@@ -9,7 +9,7 @@ from alembic import op
 revision, down_revision = "0004", "0003"
 
 TABLES = """
--- What an older release left running: only the newest of a conversation can still be.
+-- Of the turns that an older release left running, only the newest of a conversation can still be alive.
 UPDATE turns t SET status = 'interrupted', ended_at = now()
  WHERE status = 'running' AND (started_at < now() - interval '15 minutes' OR EXISTS (
        SELECT FROM turns n WHERE n.user_id = t.user_id AND n.conversation_id = t.conversation_id AND n.status = 'running' AND n.id > t.id));

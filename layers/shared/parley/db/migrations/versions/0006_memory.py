@@ -27,7 +27,7 @@ LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_tem
       FROM plain
 $$;
 
--- The keys of the text index: each word with its owner's mark, so that one user's entries are apart from everybody else's.
+-- The keys of the word index: each word prefixed with a part of its owner's id, so that users' entries are separate.
 CREATE FUNCTION parley_keys(owner uuid, words tsvector) RETURNS text[]
 LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
     SELECT array_agg(right(owner::text, 8) || word) FROM unnest(tsvector_to_array(words)) AS word
@@ -99,10 +99,10 @@ CREATE TABLE passages (
     FOREIGN KEY (user_id, conversation_id) REFERENCES conversations (user_id, id) ON DELETE CASCADE,
     CONSTRAINT passages_embedding_check CHECK ((embedding IS NULL) = (embedding_model IS NULL))
 );
--- In the row, as far as it fits: an exact scan that has to look elsewhere for each vector takes several times as long.
+-- Stored in the row if it fits: an exact scan that fetches each vector from elsewhere takes several times as long.
 ALTER TABLE passages ALTER COLUMN embedding SET STORAGE MAIN, ALTER COLUMN words SET STORAGE MAIN;
 CREATE INDEX passages_place ON passages (user_id, conversation_id, first_seq);
--- No list of pending entries: everybody's search would have to read through it.
+-- Without a list of pending entries, which every user's search would have to read.
 CREATE INDEX passages_words ON passages USING gin (parley_keys(user_id, words)) WITH (fastupdate = off);
 """
 
@@ -135,7 +135,7 @@ BEGIN
         EXECUTE format('GRANT parley_search TO %I WITH INHERIT FALSE, SET TRUE', current_user);
     END IF;
 EXCEPTION WHEN duplicate_object OR unique_violation THEN
-    -- Another database of this server was being migrated at the same time.
+    -- Another database of this server is being migrated at the same time.
     EXECUTE format('GRANT parley_search TO %I WITH INHERIT FALSE, SET TRUE', current_user);
 END $$;
 GRANT SELECT ON passages, memories TO parley_search;
@@ -166,7 +166,7 @@ AS $$
     spread AS MATERIALIZED (
         SELECT min(similarity) AS low, max(similarity) AS high, count(*)::float8 AS total FROM mine
     ),
-    -- What has no word in common and is not among the nearest cannot be among the best.
+    -- A text without a common word that is not among the nearest cannot be among the best.
     near AS MATERIALIZED (
         SELECT min(similarity) AS low
           FROM (SELECT similarity FROM mine WHERE similarity IS NOT NULL ORDER BY similarity DESC LIMIT greatest(pool, most)) nearest
@@ -175,7 +175,7 @@ AS $$
         SELECT right((SELECT id FROM me)::text, 8) || word AS key, quote_literal(word)::tsquery AS sought
           FROM unnest(tsvector_to_array(parley_words(left(query, 4000)))) AS word ORDER BY length(word) DESC LIMIT 32
     ),
-    -- `IS TRUE` hides the owner from the indexes: the key has its mark, and all of the owner's rows would be listed for each word.
+    -- `IS TRUE` keeps the planner from listing all of the owner's rows for each word: the index keys already contain the owner.
     counted AS MATERIALIZED (
         SELECT a.key, a.sought, c.texts
           FROM asked a CROSS JOIN LATERAL (
@@ -188,7 +188,7 @@ AS $$
     telling AS MATERIALIZED (
         SELECT key, sought, ln(1 + ((SELECT total FROM spread) - texts + 0.5) / (texts + 0.5)) AS weight
           FROM counted
-        -- A word that is cut off above tells next to nothing, unless there is none that tells more.
+        -- A word above the cut-off is too common to tell texts apart, unless every word is.
          WHERE texts < 1000 OR texts = (SELECT min(texts) FROM counted)
     ),
     hits AS MATERIALIZED (
@@ -225,7 +225,7 @@ AS $$
       FROM best b JOIN {table} t ON t.user_id = (SELECT id FROM me) AND t.id = b.id
      ORDER BY b.score DESC, t.id
 $$;
--- Before they are handed over: afterwards the owner may not.
+-- Before the functions are handed over: afterwards the owner may not.
 REVOKE ALL ON FUNCTION parley_search_{table} FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION parley_search_{table} TO parley_app;
 ALTER FUNCTION parley_search_{table} OWNER TO parley_search;

@@ -54,7 +54,7 @@ CREATE TABLE chunks (
     FOREIGN KEY (user_id, document_id) REFERENCES documents (user_id, id) ON DELETE CASCADE,
     CONSTRAINT chunks_embedding_check CHECK ((embedding IS NULL) = (embedding_model IS NULL))
 );
--- As for passages (0006): what an exact scan reads stands in the row.
+-- As for passages (0006): vectors are stored in the row, where an exact scan reads them.
 ALTER TABLE chunks ALTER COLUMN embedding SET STORAGE MAIN, ALTER COLUMN words SET STORAGE MAIN;
 CREATE UNIQUE INDEX chunks_id ON chunks (user_id, id);
 CREATE INDEX chunks_shelf ON chunks (shelf, document_id);
@@ -117,7 +117,7 @@ AS $$
         SELECT word, quote_literal(word)::tsquery AS sought
           FROM unnest(tsvector_to_array(parley_words(left(query, 4000)))) AS word ORDER BY length(word) DESC LIMIT 32
     ),
-    -- `IS TRUE` as in the search of passages: the key has the shelf's mark.
+    -- `IS TRUE` as in the search of passages: the index keys already contain the shelf.
     hits AS (
         SELECT h.id, h.words, h.rank, count(*) OVER (PARTITION BY a.word) AS texts, avg(h.words) OVER () AS usual_words
           FROM asked a CROSS JOIN shelves s CROSS JOIN LATERAL (

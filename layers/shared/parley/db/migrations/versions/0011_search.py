@@ -63,7 +63,7 @@ AS $$
     ),
     usual AS MATERIALIZED (
         SELECT count(*)::float8 AS texts, avg(length(words))::float8 AS words, min(similarity) AS low,
-               -- Of six in a hundred or more no sorting is needed to know that they are not near.
+               -- The 6th percentile of sampled distances, or more of a small set: texts beyond it are not near and need no sorting.
                coalesce(percentile_disc(least(1, greatest(0.06, 800 / (SELECT texts + 1 FROM size))))
                         WITHIN GROUP (ORDER BY apart), 1e9) AS apart
           FROM sampled
