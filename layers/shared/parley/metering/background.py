@@ -16,8 +16,8 @@ from parley.observability import logger
 class BackgroundCalls:
     """The background calls of one kind in this worker, with the memory of a call that timed out.
 
-    `failure_event` is the log event of a call that fails. After a call that timed out has ended, further calls are blocked
-    for `pause_s` since the timeout: a slow service is likely to be slow again, and each attempt costs time and money.
+    `failure_event` is the log event of a call that fails. After a timeout, further calls are blocked until the call has ended
+    and at least for `pause_s`: a slow service is likely to be slow again, and each attempt costs time and money.
     """
 
     def __init__(self, kind: str, *, failure_event: str, pause_s: float = 0.0) -> None:

@@ -46,7 +46,7 @@ class McpRegistry:
             yield from self._tools(user_server.name, user_server.tools, partial(self.load_endpoint, user_server, user_id=user_id))
 
     def load_endpoint(self, server: McpServer, *, user_id: UUID) -> McpEndpoint:
-        """Unseal what opens a user's server. Raises SealBroken and Unavailable."""
+        """Return a user's server with decrypted headers. Raises DecryptionFailed and Unavailable."""
         headers = self.cipher.decrypt(server.headers, context=headers_context(server.id, user_id=user_id)) if server.headers else "{}"
         return McpEndpoint(server.name, server.url, json.loads(headers))
 
@@ -68,10 +68,10 @@ def same_endpoint(server: McpEndpoint) -> McpEndpoint:
 
 
 def encrypt_headers(cipher: TextCipher, headers: Mapping[str, str], server_id: UUID, *, user_id: UUID) -> bytes | None:
-    """Seal a user's headers for one server's row; None where there are none."""
+    """Encrypt the headers for this server's row. Return None if there are none."""
     return cipher.encrypt(json.dumps(dict(headers)), context=headers_context(server_id, user_id=user_id)) if headers else None
 
 
 def headers_context(server_id: UUID, *, user_id: UUID) -> str:
-    """Name the row that headers are sealed for."""
+    """Return the encryption context of a server's headers: its row, so that they cannot be decrypted from another row."""
     return f"mcp_servers/{user_id}/{server_id}"
