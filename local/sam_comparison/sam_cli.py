@@ -65,7 +65,7 @@ def _write_yaml(path: Path, content: object) -> None:
 
 
 def sam_environment() -> dict[str, str]:
-    """Return the environment for `sam`, without the developer's AWS account (`sam` would call it each time) and telemetry."""
+    """Return the environment for `sam`: no telemetry, and no AWS account, which `sam` would contact at every call."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
     no_account = {"AWS_CONFIG_FILE": os.devnull, "AWS_SHARED_CREDENTIALS_FILE": os.devnull, "AWS_EC2_METADATA_DISABLED": "true"}
     return inherited | no_account | {"SAM_CLI_TELEMETRY": "0", "AWS_DEFAULT_REGION": REGION}

@@ -106,8 +106,8 @@ def test_only_settings_read_the_environment(folder):
 
 
 def test_the_lines_that_the_guide_alarms_on_are_written():
-    told = re.findall(r"the line `([^`]+)`", (ROOT / "docs" / "operate.md").read_text())
+    log_lines = re.findall(r"the line `([^`]+)`", (ROOT / "docs" / "operate.md").read_text())
     written = "".join(path.read_text() for folder in ("functions", "layers") for path in (ROOT / folder).rglob("*.py"))
 
-    assert told
-    assert [line for line in told if f'"{line}"' not in written] == []
+    assert log_lines
+    assert [line for line in log_lines if f'"{line}"' not in written] == []

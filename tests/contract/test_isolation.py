@@ -78,7 +78,7 @@ def owner(functions):
     return person, [*ids, str(person.id), person.email, person.claims["sid"]]
 
 
-def told(answer):
+def status_and_code(answer):
     """Return status and code; a code in OpenAI's format is translated to Parley's."""
     if "error" not in answer.json:
         return answer.status, answer.json["code"]
@@ -125,14 +125,14 @@ def test_someone_elses_id_in_query_or_body_answers_as_a_missing_one(functions, c
 def test_without_the_authorizers_word_nobody_is_let_in(call, operation):
     answer = call(operation, None, id=new_id())
 
-    assert told(answer) == (401, "unauthorized")
+    assert status_and_code(answer) == (401, "unauthorized")
 
 
 @pytest.mark.parametrize("operation", GUARDED, ids=str)
 def test_an_expired_token_lets_nobody_in(call, alice, operation):
     answer = call(operation, replace(alice, claims=alice.claims | {"exp": "1"}), id=new_id())
 
-    assert told(answer) == (401, "unauthorized")
+    assert status_and_code(answer) == (401, "unauthorized")
 
 
 @pytest.mark.parametrize("operation", [one for one in USERS if str(one) not in WITHOUT_SESSION], ids=str)
@@ -140,21 +140,21 @@ def test_a_session_that_has_ended_lets_nobody_in(functions, call, alice, operati
     assert functions["auth"].post("/auth/logout", as_=alice).status == 204
     answer = call(operation, alice, id=new_id())
 
-    assert told(answer) == (401, "unauthorized")
+    assert status_and_code(answer) == (401, "unauthorized")
 
 
 @pytest.mark.parametrize("operation", [one for one in USERS if str(one) not in WITHOUT_SESSION], ids=str)
 def test_somebody_elses_session_proves_nothing(call, alice, bob, operation):
     answer = call(operation, replace(bob, claims=bob.claims | {"sid": alice.claims["sid"]}), id=new_id())
 
-    assert told(answer) == (401, "unauthorized")
+    assert status_and_code(answer) == (401, "unauthorized")
 
 
 @pytest.mark.parametrize("operation", KEPT_FROM_KEYS, ids=str)
 def test_an_api_key_opens_neither_account_nor_administration(functions, call, alice, operation):
     answer = call(operation, KeyHolder.of_key(alice, make_api_key(functions, alice)), id=new_id())
 
-    assert told(answer) == (403, "forbidden")
+    assert status_and_code(answer) == (403, "forbidden")
 
 
 @pytest.mark.parametrize("operation", OPEN_TO_KEYS, ids=str)
@@ -163,14 +163,14 @@ def test_a_revoked_api_key_lets_nobody_in(functions, call, alice, operation):
     assert functions["auth"].delete(f"/auth/api-keys/{id}", as_=alice).status == 204
     answer = call(operation, KeyHolder.of_key(alice, id), id=new_id())
 
-    assert told(answer) == (401, "unauthorized")
+    assert status_and_code(answer) == (401, "unauthorized")
 
 
 @pytest.mark.parametrize("operation", [one for one in GUARDED if str(one) not in WITHOUT_SCOPE], ids=str)
 def test_a_token_without_scopes_may_do_nothing(call, alice, operation):
     answer = call(operation, replace(alice, claims=alice.claims | {"scope": ""}), id=new_id())
 
-    assert told(answer) == (403, "forbidden")
+    assert status_and_code(answer) == (403, "forbidden")
 
 
 @pytest.mark.parametrize("operation", ADMINS, ids=str)
@@ -178,14 +178,14 @@ def test_what_admins_may_is_forbidden_to_everybody_else(functions, call, admin, 
     id = ADMIN_MAKERS_BY_COLLECTION[operation.collection](functions, admin) if operation.has_path_id else ""
     answer = call(operation, bob, id=id)
 
-    assert told(answer) == (403, "forbidden")
+    assert status_and_code(answer) == (403, "forbidden")
 
 
 @pytest.mark.parametrize("operation", ADMINS, ids=str)
 def test_who_only_claims_to_be_an_admin_is_forbidden_it(call, bob, operation):
     answer = call(operation, replace(bob, claims=bob.claims | {"scope": bob.claims["scope"] + " admin"}), id=new_id())
 
-    assert told(answer) == (403, "forbidden")
+    assert status_and_code(answer) == (403, "forbidden")
 
 
 @pytest.mark.parametrize("operation", ADMINS, ids=str)

@@ -169,7 +169,7 @@ def test_a_worker_sees_neither_the_checkout_nor_the_environment(built: Built, tm
 
 
 async def answer_of(function: Function) -> Any:
-    pool = Pool(function, spec=launch_from_build(function, runtime=RUNTIME_FOLDER), extra_environment={}, log=Silent(), size=1)
+    pool = Pool(function, spec=launch_from_build(function, runtime=RUNTIME_FOLDER), extra_environment={}, log=NullLog(), size=1)
     try:
         outcome = await asyncio.wait_for(pool.submit(b"{}").outcome, 20)
     finally:
@@ -178,7 +178,7 @@ async def answer_of(function: Function) -> Any:
     return json.loads(outcome.payload)
 
 
-class Silent:
+class NullLog:
     """A log that discards everything."""
 
     def output(self, function: str, text: str) -> None: ...

@@ -25,7 +25,7 @@ def fire(stack):
     return answer.json()
 
 
-def told(stack, ada, message, **options):
+def remember(stack, ada, message, **options):
     """Send a message and run the schedule; return the conversation's id."""
     _, conversation_id = say(ada, message, **options)
     fire(stack)
@@ -47,13 +47,13 @@ def exported(ada, table):
 
 
 def test_a_fact_of_monday_is_used_on_friday_and_corrected_on_saturday(stack, ada):
-    monday = told(stack, ada, "I live in Lisbon. What is a good walk?")
+    monday = remember(stack, ada, "I live in Lisbon. What is a good walk?")
     friday, _ = say(ada, "Where do I live?")
     assert ("fact", LISBON) in recalled(friday)
     assert LISBON in text_of(friday)
     assert memories(ada)[LISBON]["conversation_id"] == monday
 
-    told(stack, ada, "I moved to Porto.")
+    remember(stack, ada, "I moved to Porto.")
     sunday, _ = say(ada, "Where do I live?")
     old, new = memories(ada)[LISBON], memories(ada)[PORTO]
     assert (old["superseded_by"], new["superseded_by"], new["ended_at"]) == (new["id"], None, None)
@@ -62,7 +62,7 @@ def test_a_fact_of_monday_is_used_on_friday_and_corrected_on_saturday(stack, ada
 
 
 def test_what_a_deleted_conversation_told_is_gone(stack, ada):
-    monday = told(stack, ada, "I live in Lisbon.")
+    monday = remember(stack, ada, "I live in Lisbon.")
     assert memories(ada).keys() == {LISBON}
     assert ada.delete(f"/conversations/{monday}").status_code == 204
     friday, _ = say(ada, "Where do I live?")
@@ -71,7 +71,7 @@ def test_what_a_deleted_conversation_told_is_gone(stack, ada):
 
 
 def test_a_deleted_memory_is_used_no_more(stack, ada):
-    told(stack, ada, "I am allergic to peanuts.")
+    remember(stack, ada, "I am allergic to peanuts.")
     (fact,) = memories(ada).values()
     assert ada.delete(f"/memories/{fact['id']}").status_code == 204
     friday, _ = say(ada, "What am I allergic to?")
@@ -98,14 +98,14 @@ def test_a_conversation_gets_a_title(ada):
 
 
 def test_an_incognito_conversation_is_never_mined(stack, ada):
-    told(stack, ada, "I live in Lisbon.", incognito=True)
+    remember(stack, ada, "I live in Lisbon.", incognito=True)
     friday, _ = say(ada, "Where do I live?")
 
     assert (memories(ada), recalled(friday)) == ({}, set())
 
 
 def test_nothing_is_recalled_nor_mined_while_memory_is_off(stack, ada):
-    told(stack, ada, "I live in Lisbon.")
+    remember(stack, ada, "I live in Lisbon.")
     assert ada.patch("/auth/me", {"memory_enabled": False}).json()["memory_enabled"] is False
     friday, _ = say(ada, "Where do I live? I prefer tea.")
     fire(stack)

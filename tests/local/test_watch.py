@@ -51,7 +51,7 @@ Resources:
 ROUTE = "\n        More: {Type: Api, Properties: {RestApiId: !Ref Api, Path: /more, Method: get}}\n  StreamFunction:"
 
 
-class Edited:
+class EditableStack:
     """A running stack and its source folder."""
 
     def __init__(self, running: RunningEmulator, folder: Path) -> None:
@@ -69,14 +69,14 @@ class Edited:
         draft.write_text(text)
         draft.replace(self.folder / name)
 
-    def says(self, text: str) -> bool:
+    def prints(self, text: str) -> bool:
         """Wait for a text on the terminal; fail with the terminal's content."""
         assert eventually(lambda: text in self.running.terminal.getvalue()), self.running.terminal.getvalue()
         return True
 
 
 @pytest.fixture
-def edited(tmp_path: Path) -> Iterator[Edited]:
+def edited(tmp_path: Path) -> Iterator[EditableStack]:
     """A running stack with two functions, a streaming function and a layer."""
     folder = tmp_path / "stack"
     for name in ("one", "two", "stream", "shared"):
@@ -90,34 +90,34 @@ def edited(tmp_path: Path) -> Iterator[Edited]:
     with RunningEmulator.started(stack, logs=tmp_path / "logs", watching=folder / "template.yaml") as running:
         assert eventually(lambda: all(pool.states()["idle"] for pool in running.emulator.fleet.pools.values()))
         time.sleep(0.2)  # the watcher has started by then
-        yield Edited(running, folder)
+        yield EditableStack(running, folder)
 
 
-def test_a_saved_file_runs_at_once_and_the_other_functions_go_on(edited: Edited) -> None:
+def test_a_saved_file_runs_at_once_and_the_other_functions_go_on(edited: EditableStack) -> None:
     other = edited.pid("/two")
     edited.save("one/app.py", HANDLER.format(word="second"))
 
     assert eventually(lambda: "second" in edited.get("/one"))
-    assert edited.says("reloaded one (app.py) in ")
+    assert edited.prints("reloaded one (app.py) in ")
     assert edited.pid("/two") == other
 
 
-def test_a_file_of_the_layer_restarts_all(edited: Edited) -> None:
+def test_a_file_of_the_layer_restarts_all(edited: EditableStack) -> None:
     before = edited.pid("/one"), edited.pid("/two")
     edited.save("shared/lib.py", "x = 2\n")
 
-    assert edited.says("reloaded one, stream, two (lib.py) in ")
+    assert edited.prints("reloaded one, stream, two (lib.py) in ")
     assert not {edited.pid("/one"), edited.pid("/two")} & set(before)
 
 
-def test_a_stream_that_runs_ends_on_its_old_worker(edited: Edited, tmp_path: Path) -> None:
+def test_a_stream_that_runs_ends_on_its_old_worker(edited: EditableStack, tmp_path: Path) -> None:
     before = edited.get("/stream/ok").split()[-1]
     gate, bodies = tmp_path / "gate", []
     reading = threading.Thread(target=lambda: bodies.append(edited.running.get("/stream/gated", params={"gate": str(gate)}).text))
     reading.start()
     assert eventually(lambda: edited.running.emulator.fleet.pools["StreamFunction"].states()["busy"])
     edited.save("stream/extra.py", "x = 1\n")
-    assert edited.says("reloaded stream (extra.py)")
+    assert edited.prints("reloaded stream (extra.py)")
     after = edited.get("/stream/ok").split()[-1]
     gate.touch()
     reading.join(HANG_S)
@@ -134,9 +134,9 @@ def test_a_stream_that_runs_ends_on_its_old_worker(edited: Edited, tmp_path: Pat
         ("raise ValueError('not configured')\n", "not configured"),
     ],
 )
-def test_what_cannot_be_imported_is_told_and_heals(edited: Edited, text: str, reason: str) -> None:
+def test_what_cannot_be_imported_is_told_and_heals(edited: EditableStack, text: str, reason: str) -> None:
     edited.save("one/app.py", text)
-    assert edited.says(f"OneFunction: cannot start: {reason}")
+    assert edited.prints(f"OneFunction: cannot start: {reason}")
 
     broken = edited.running.get("/one")
     assert (broken.status_code, broken.headers["content-type"]) == (502, "application/problem+json")
@@ -147,16 +147,16 @@ def test_what_cannot_be_imported_is_told_and_heals(edited: Edited, text: str, re
     assert eventually(lambda: "mended" in edited.get("/one"))
 
 
-def test_a_route_that_is_added_is_served_by_the_same_worker(edited: Edited) -> None:
+def test_a_route_that_is_added_is_served_by_the_same_worker(edited: EditableStack) -> None:
     before = edited.pid("/two")
     edited.save("template.yaml", TEMPLATE.replace("\n  StreamFunction:", ROUTE))
 
     assert eventually(lambda: edited.running.get("/more").status_code == 200)
     assert edited.pid("/more") == before
-    assert edited.says("reloaded template.yaml (3 functions, 4 routes) in ")
+    assert edited.prints("reloaded template.yaml (3 functions, 4 routes) in ")
 
 
-def test_a_function_that_is_added_is_run_and_watched(edited: Edited) -> None:
+def test_a_function_that_is_added_is_run_and_watched(edited: EditableStack) -> None:
     (edited.folder / "three").mkdir()
     (edited.folder / "three" / "app.py").write_text(HANDLER.format(word="three"))
     block = TEMPLATE[TEMPLATE.index("  TwoFunction:") : TEMPLATE.index("  StreamFunction:")]
@@ -168,7 +168,7 @@ def test_a_function_that_is_added_is_run_and_watched(edited: Edited) -> None:
     assert eventually(lambda: "watched" in edited.get("/three"))
 
 
-def test_a_function_that_is_removed_is_gone_and_the_rest_stays(edited: Edited) -> None:
+def test_a_function_that_is_removed_is_gone_and_the_rest_stays(edited: EditableStack) -> None:
     before = edited.pid("/one")
     start, end = TEMPLATE.index("  TwoFunction:"), TEMPLATE.index("  StreamFunction:")
     edited.save("template.yaml", TEMPLATE[:start] + TEMPLATE[end:])
@@ -178,7 +178,7 @@ def test_a_function_that_is_removed_is_gone_and_the_rest_stays(edited: Edited) -
     assert edited.pid("/one") == before
 
 
-def test_a_changed_definition_restarts_its_function_only(edited: Edited) -> None:
+def test_a_changed_definition_restarts_its_function_only(edited: EditableStack) -> None:
     one, two = edited.pid("/one"), edited.pid("/two")
     edited.save("template.yaml", TEMPLATE.replace("CodeUri: one", "CodeUri: one\n      MemorySize: 256"))
 
@@ -197,12 +197,12 @@ def test_a_changed_definition_restarts_its_function_only(edited: Edited) -> None
         (TEMPLATE.replace("Events:\n        Two: {", "Events: [\n        {"), "template.yaml"),
     ],
 )
-def test_a_broken_template_is_told_and_the_old_one_stays(edited: Edited, text: str, told: str) -> None:
+def test_a_broken_template_is_told_and_the_old_one_stays(edited: EditableStack, text: str, told: str) -> None:
     before = edited.pid("/one")
     edited.save("template.yaml", text)
 
-    assert edited.says(told)
-    assert edited.says("the previous version keeps running")
+    assert edited.prints(told)
+    assert edited.prints("the previous version keeps running")
     assert edited.pid("/one") == before
 
     edited.save("template.yaml", TEMPLATE.replace("\n  StreamFunction:", ROUTE))
@@ -212,18 +212,18 @@ def test_a_broken_template_is_told_and_the_old_one_stays(edited: Edited, text: s
 @pytest.mark.parametrize(
     "name", ["one/.#app.py", "one/app.py.swp", "one/app.py~", "one/__pycache__/app.py", "one/.parley/kept.toml", "two.py"]
 )
-def test_what_is_not_source_restarts_nothing(edited: Edited, name: str) -> None:
+def test_what_is_not_source_restarts_nothing(edited: EditableStack, name: str) -> None:
     before = edited.pid("/one")
     (edited.folder / name).parent.mkdir(exist_ok=True)
     (edited.folder / name).write_text("x")
     edited.save("two/app.py", HANDLER.format(word="second"))
 
-    assert edited.says("reloaded two (app.py)")
+    assert edited.prints("reloaded two (app.py)")
     assert edited.pid("/one") == before
 
 
-def test_several_files_saved_together_are_one_reload(edited: Edited) -> None:
+def test_several_files_saved_together_are_one_reload(edited: EditableStack) -> None:
     for name in ("one/b.py", "one/a.py", "two/c.toml"):
         edited.save(name, "x = 1\n")
 
-    assert edited.says("reloaded one, two (a.py, b.py, c.toml) in ")
+    assert edited.prints("reloaded one, two (a.py, b.py, c.toml) in ")

@@ -6,7 +6,7 @@ from pathlib import Path
 from local.runtime.fleet import Fleet
 from local.runtime.launch import launch_from_sources
 from local.template.stack import Function
-from tests.local.runtime.test_pool import Quiet
+from tests.local.runtime.test_pool import RecordingLog
 
 SLOW_TO_IMPORT = "import time\ntime.sleep(0.3)\nprint('imported', {name!r})\ndef handler(event, context):\n    return None\n"
 
@@ -18,7 +18,7 @@ def function(folder: Path, name: str) -> Function:
     return Function(name=name, handler="app.handler", root=folder, folder=folder)
 
 
-async def imports_of(fleet: Fleet, log: Quiet, edited: str) -> list[str]:
+async def imports_of(fleet: Fleet, log: RecordingLog, edited: str) -> list[str]:
     """Return the order in which the functions are imported if one is edited right after the start."""
     try:
         starting = asyncio.create_task(fleet.warm(list(fleet.pools)))
@@ -32,7 +32,7 @@ async def imports_of(fleet: Fleet, log: Quiet, edited: str) -> list[str]:
 
 
 def test_what_was_edited_last_starts_before_what_still_waits(tmp_path: Path) -> None:
-    log, names = Quiet(), [f"number{number}" for number in range(8)]
+    log, names = RecordingLog(), [f"number{number}" for number in range(8)]
     functions = {name: function(tmp_path, name) for name in names}
     fleet = Fleet(functions, launch_spec_of=launch_from_sources, extra_environment={}, log=log, pool_size=1)
 

@@ -15,7 +15,7 @@ from local.template.stack import Function, Stack
 from tests.local.running_emulator import eventually
 
 
-class Quiet:
+class RecordingLog:
     """A log that records its lines."""
 
     def __init__(self) -> None:
@@ -31,7 +31,7 @@ def with_pool(function: Function, test: Callable[[Pool], Awaitable[Any]], *, siz
     """Run an async test with a pool and stop the pool afterwards."""
 
     async def run() -> Any:
-        pool = Pool(function, spec=launch_from_sources(function), extra_environment={}, log=Quiet(), size=size)
+        pool = Pool(function, spec=launch_from_sources(function), extra_environment={}, log=RecordingLog(), size=size)
         try:
             return await asyncio.wait_for(test(pool), 30)
         finally:
@@ -171,7 +171,7 @@ def test_long_lines_of_output_are_kept_whole(tmp_path: Path) -> None:
     async def run(pool: Pool) -> None:
         await pool.submit(b"{}").outcome
         log = pool._log
-        assert isinstance(log, Quiet)
+        assert isinstance(log, RecordingLog)
         while not any(len(line) == 300_000 for line in log.lines):
             await asyncio.sleep(0.02)
 

@@ -19,7 +19,7 @@ SENDER = "parley@localhost.example"
 
 
 @dataclass
-class Stacked:
+class StackWithAws:
     """The test stack and its AWS stand-in."""
 
     running: RunningEmulator
@@ -50,15 +50,15 @@ def records(path: Path) -> list[Any]:
 
 
 @pytest.fixture(scope="module")
-def stacked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stacked]:
+def stacked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StackWithAws]:
     data = tmp_path_factory.mktemp("aws")
     with AwsProcess.started(data) as cloud:
         stack = load(STACK, overrides={"MailFrom": SENDER}, queues_url=cloud.url)
         with RunningEmulator.started(stack, logs=tmp_path_factory.mktemp("logs"), aws_url=cloud.url, mails=data / "mail") as running:
-            yield Stacked(running, cloud)
+            yield StackWithAws(running, cloud)
 
 
-def test_a_function_gets_what_another_sends(stacked: Stacked, tmp_path: Path) -> None:
+def test_a_function_gets_what_another_sends(stacked: StackWithAws, tmp_path: Path) -> None:
     stacked.order(tmp_path / "records")
 
     assert eventually(lambda: records(tmp_path / "records"))
@@ -69,7 +69,7 @@ def test_a_function_gets_what_another_sends(stacked: Stacked, tmp_path: Path) ->
     assert "queue WorkQueue  WorkFunction  1 message  done" in stacked.running.terminal.getvalue()
 
 
-def test_what_fails_comes_again_and_ends_with_the_dead_letters(stacked: Stacked, tmp_path: Path) -> None:
+def test_what_fails_comes_again_and_ends_with_the_dead_letters(stacked: StackWithAws, tmp_path: Path) -> None:
     before = stacked.queue("DeadQueue")["visible"]
     stacked.order(tmp_path / "records", fails=True)
 
@@ -78,13 +78,13 @@ def test_what_fails_comes_again_and_ends_with_the_dead_letters(stacked: Stacked,
     assert "WorkFunction  1 message  1 failed" in stacked.running.terminal.getvalue()
 
 
-def test_a_function_that_raises_is_shown_with_its_reason(stacked: Stacked) -> None:
+def test_a_function_that_raises_is_shown_with_its_reason(stacked: StackWithAws) -> None:
     stacked.use("sqs", "send_message", QueueUrl="$QUEUE_URL", MessageBody="not JSON")
 
     assert eventually(lambda: "1 failed: JSONDecodeError" in stacked.running.terminal.getvalue())
 
 
-def test_a_changed_stack_is_read_on(stacked: Stacked, tmp_path: Path) -> None:
+def test_a_changed_stack_is_read_on(stacked: StackWithAws, tmp_path: Path) -> None:
     emulator = stacked.running.emulator
     loop = emulator._running[0].get_loop()
     loop.call_soon_threadsafe(emulator.swap, emulator.stack)
@@ -93,7 +93,7 @@ def test_a_changed_stack_is_read_on(stacked: Stacked, tmp_path: Path) -> None:
     assert eventually(lambda: records(tmp_path / "records"))
 
 
-def test_objects_are_read_and_written_by_signed_addresses(stacked: Stacked) -> None:
+def test_objects_are_read_and_written_by_signed_addresses(stacked: StackWithAws) -> None:
     stacked.use("s3", "put_object", Bucket="$BUCKET", Key="a/b.txt", Body="hello")
     found = httpx2.get(stacked.use("s3", "presign_get", Key="a/b.txt"))
     form = stacked.use("s3", "presign_post", Key="in/${filename}")
@@ -104,7 +104,7 @@ def test_objects_are_read_and_written_by_signed_addresses(stacked: Stacked) -> N
     assert stacked.cloud.request("s3", "GET", "/parley-filesbucket/in/c.txt").text == "posted"
 
 
-def test_a_queue_is_told_of_new_objects_under_its_prefix(stacked: Stacked) -> None:
+def test_a_queue_is_told_of_new_objects_under_its_prefix(stacked: StackWithAws) -> None:
     before = stacked.queue("NewsQueue")["visible"]
     for key in ("silent/a.txt", "told/b.txt"):
         stacked.use("s3", "put_object", Bucket="$BUCKET", Key=key, Body="news")
@@ -112,7 +112,7 @@ def test_a_queue_is_told_of_new_objects_under_its_prefix(stacked: Stacked) -> No
     assert eventually(lambda: stacked.queue("NewsQueue")["visible"] == before + 1)
 
 
-def test_a_mail_is_shown_and_listed_newest_first(stacked: Stacked) -> None:
+def test_a_mail_is_shown_and_listed_newest_first(stacked: StackWithAws) -> None:
     stacked.mail("one@example.com")
     stacked.mail("two@example.com")
     listed = stacked.running.get("/_local/mail").json()["items"]
@@ -123,7 +123,7 @@ def test_a_mail_is_shown_and_listed_newest_first(stacked: Stacked) -> None:
     assert eventually(lambda: "mail │ one@example.com: 123 ä" in stacked.running.terminal.getvalue())
 
 
-def test_mails_are_found_by_their_recipient(stacked: Stacked) -> None:
+def test_mails_are_found_by_their_recipient(stacked: StackWithAws) -> None:
     stacked.mail("three@example.com")
     stacked.mail("four@example.com")
     found = stacked.running.get("/_local/mail", params={"to": "Three@example.com"}).json()["items"]
@@ -131,14 +131,14 @@ def test_mails_are_found_by_their_recipient(stacked: Stacked) -> None:
     assert [one["to"] for one in found] == [["three@example.com"]]
 
 
-def test_a_mailbox_is_emptied(stacked: Stacked) -> None:
+def test_a_mailbox_is_emptied(stacked: StackWithAws) -> None:
     stacked.mail("five@example.com")
 
     assert stacked.running.client.delete("/_local/mail").status_code == 204
     assert stacked.running.get("/_local/mail").json() == {"items": []}
 
 
-def test_a_raw_mail_is_listed_as_a_person_reads_it(stacked: Stacked) -> None:
+def test_a_raw_mail_is_listed_as_a_person_reads_it(stacked: StackWithAws) -> None:
     raw = f"From: {SENDER}\nTo: six@example.com\nSubject: Raw\n\nthe text\n"
     sent = stacked.cloud.request(
         "ses", "POST", "/v2/email/outbound-emails", json={"Content": {"Raw": {"Data": base64.b64encode(raw.encode()).decode()}}}
@@ -149,7 +149,7 @@ def test_a_raw_mail_is_listed_as_a_person_reads_it(stacked: Stacked) -> None:
     assert (found["from"], found["subject"], found["text"]) == (SENDER, "Raw", "the text\n")
 
 
-def test_a_sender_that_is_not_the_stacks_is_refused(stacked: Stacked) -> None:
+def test_a_sender_that_is_not_the_stacks_is_refused(stacked: StackWithAws) -> None:
     content = {"Simple": {"Subject": {"Data": "s"}, "Body": {"Text": {"Data": "t"}}}}
     refused = stacked.use(
         "sesv2", "send_email", FromEmailAddress="x@example.com", Destination={"ToAddresses": ["y@z.org"]}, Content=content
@@ -158,5 +158,5 @@ def test_a_sender_that_is_not_the_stacks_is_refused(stacked: Stacked) -> None:
     assert "not verified" in refused["errorMessage"]
 
 
-def test_the_mailbox_is_closed_to_web_pages(stacked: Stacked) -> None:
+def test_the_mailbox_is_closed_to_web_pages(stacked: StackWithAws) -> None:
     assert stacked.running.get("/_local/mail", headers={"Origin": "http://evil.example"}).status_code == 403
