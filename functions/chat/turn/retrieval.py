@@ -34,7 +34,7 @@ from parley.metering.limits import BudgetExhausted
 from parley.observability import logger
 from parley.snippets import excerpt
 
-# The longest delay of a turn by a slow embedding service. A reranker may take `reranking.ORDER_S` in addition.
+# The longest delay of a turn by a slow embedding service. A reranker may take `reranking.RERANK_TIMEOUT_S` in addition.
 QUERY_EMBEDDING_TIMEOUT_S = 0.5
 # A match by vector alone must be closer to the question than unrelated text usually is.
 MIN_SIMILARITY = 0.35

@@ -82,24 +82,18 @@ class Invoker:
         """Send a request to the runner and return its response, a JSON object. Raises RunnerFailed."""
         began_s = time.monotonic()
 
-        def error_for(code: str, error: Exception) -> RunnerFailed:
-            kind = code or type(error).__name__
-            message = "The arguments are too large." if code == "RequestTooLargeException" else _UNAVAILABLE_MESSAGE
-            if not code:
-                message = _failure_message(kind, time.monotonic() - began_s, timeout_s)
-            return RunnerFailed(kind, str(error), public_message=message)
+        def error_for(kind: str, detail: str) -> RunnerFailed:
+            return RunnerFailed(kind, detail, public_message=_failure_message(kind, time.monotonic() - began_s, timeout_s))
 
         try:
-            with translated_errors(error_for):
+            with translated_errors(lambda code, error: error_for(code or type(error).__name__, str(error))):
                 response = self._client().invoke(FunctionName=self._function_name, Payload=json.dumps(request).encode())
                 body = json.loads(response["Payload"].read())
         except (ValueError, TypeError, RecursionError) as exc:
-            raise error_for("", exc) from exc
+            raise error_for(type(exc).__name__, str(exc)) from exc
         if "FunctionError" in response or not isinstance(body, dict):
             failure = body if isinstance(body, dict) else {}
-            kind = str(failure.get("errorType", "Unreadable"))
-            message = _failure_message(kind, time.monotonic() - began_s, timeout_s)
-            raise RunnerFailed(kind, str(failure.get("errorMessage", "")), public_message=message)
+            raise error_for(str(failure.get("errorType", "Unreadable")), str(failure.get("errorMessage", "")))
         return body
 
     def _listed(self) -> tuple[ToolSpec, ...]:
@@ -130,6 +124,8 @@ def _listed_spec(listed: Mapping[str, Any]) -> ToolSpec:
 
 def _failure_message(kind: str, took_s: float, timeout_s: float) -> str:
     """Return a message for the model that reveals no internals."""
+    if kind == "RequestTooLargeException":
+        return "The arguments are too large."
     if kind in ("Sandbox.Timedout", "ReadTimeoutError") or (kind.startswith("Runtime.") and took_s >= timeout_s):
         return f"The tool did not respond within {timeout_s:g} seconds and was stopped."
     return "The tool crashed." if kind.startswith("Runtime.") else _UNAVAILABLE_MESSAGE
