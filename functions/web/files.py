@@ -21,7 +21,8 @@ class File:
 
     def response(self, if_none_match: str | None = None) -> Response:
         """Return the file, or 304 if `If-None-Match` names its current ETag (RFC 9110, 13.1.2)."""
-        if if_none_match and self.headers["ETag"] in re.split(r"\s*,\s*|W/", if_none_match.strip()):
+        tags = (tag.strip().removeprefix("W/") for tag in (if_none_match or "").split(","))
+        if self.headers["ETag"] in tags:
             return Response(status_code=304, headers=self.headers)
         return Response(self.content, headers=self.headers)
 

@@ -17,7 +17,7 @@ _MIN_MAIN_CHARACTERS = 200
 # A private character at the start and end of each block, because line breaks in HTML source mean nothing.
 _BLOCK_MARK = "\ue000"
 _SPACES = re.compile(r"\s+")
-_BLOCK_BREAKS = re.compile(rf"\s*{_BLOCK_MARK}[\s{_BLOCK_MARK}]*")
+_BLOCK_BREAKS = re.compile(rf"(?<!\s)\s*+{_BLOCK_MARK}[\s{_BLOCK_MARK}]*")
 _META_CHARSET = re.compile(rb"<meta[^>]+charset=[\s\"']*([\w-]+)", re.IGNORECASE)
 _META_WITHIN = 1024
 _TEXT_TYPES = ("text/", "application/json", "application/xml", "application/xhtml+xml")

@@ -19,7 +19,8 @@ _SECRET_FIELD = re.compile(
     r"password|secret|authorization|api_?key|token$|^code$|prompt|^message_text$|^text$|^content$|^parts$", re.IGNORECASE
 )
 _SECRET_TEXT = re.compile(
-    r"eyJ[\w-]{5,}\.[\w-]*\.?[\w-]*"  # a JWT
+    # The look-ahead keeps a long word of many `eyJ` from being read again from each of them.
+    r"(?<![\w-])(?=[\w-]*+\.)[\w-]*?eyJ[\w-]{5,}\.[\w-]*\.?[\w-]*"  # a JWT
     r"|\b(?:parley|prt)_[\w.-]{8,}"  # our own tokens
     r"|\bsk-[\w-]{8,}"  # model vendors' keys
     r"|(?i:bearer\s+)[\w.~+/=-]{8,}"

@@ -2,6 +2,7 @@
 
 import html
 import re
+from collections import Counter
 from collections.abc import Sequence
 
 SNIPPET_CHARACTERS = 240
@@ -56,12 +57,30 @@ def _span_start(text: str, hits: Sequence[tuple[int, int, str]], characters: int
     """Return the start of the span with the most distinct words, a little before the first of them."""
     if not hits or len(text) <= characters:
         return 0
-    within = [(len({stem for begin, _, stem in hits if first <= begin < first + characters}), -first) for first, _, _ in hits]
-    best = -max(within)[1]
+    best = _best_hit(hits, characters)
     start = max(0, min(best - characters // 6, len(text) - characters))
     while start and text[start - 1].isalnum() and start < best:
         start += 1
     return start
+
+
+def _best_hit(hits: Sequence[tuple[int, int, str]], characters: int) -> int:
+    """Return the start of the first hit that is followed by the most distinct words within `characters`.
+
+    A window moves over the hits, so that a text of nothing but hits takes linear time.
+    """
+    words, end = Counter[str](), 0
+    best, best_count = hits[0][0], 0
+    for first, _, first_stem in hits:
+        while end < len(hits) and hits[end][0] < first + characters:
+            words[hits[end][2]] += 1
+            end += 1
+        if len(words) > best_count:
+            best, best_count = first, len(words)
+        words[first_stem] -= 1
+        if not words[first_stem]:
+            del words[first_stem]
+    return best
 
 
 def _word_end(text: str, end: int) -> int:

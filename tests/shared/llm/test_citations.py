@@ -34,6 +34,8 @@ OTHERS = {
     "no-number": "[a] [] [1a] [-1] [0] [01] [1.5] [1-3] [12345]",
     "other-brackets": "(1) {1} 【1】 [１]",
     "over-a-span": "[`x`1]",
+    "between-two-spans": "`a` `[1]` `b`",
+    "a-span-with-an-unclosed-row-before-it": "``` `[1]` ",
 }
 
 

@@ -23,7 +23,7 @@ _SINGLE_VALUED = {
     "employer": r"(?:(?:now |currently )?(?:work|works|working) (?:at|for)|(?:employer|company) is) ",
     "occupation": r"(?:(?:now |currently )?(?:work|works|working) as|(?:job|occupation|profession) is) ",
     "birthday": r"(?:(?:birthday|date of birth) is|(?:was )?born on) ",
-    "age": r"(?:is |am )?\d+ years old",
+    "age": r"(?:is |am )?(?<!\d)\d+ years old",
 }
 _ATTRIBUTES = {name: re.compile(pattern, re.IGNORECASE) for name, pattern in _SINGLE_VALUED.items()}
 # "Favourite colour is", "dog's name is": the text itself names the attribute.

@@ -25,22 +25,28 @@ _QUESTION_OPENING = re.compile(
     r"|how (?:do|can|should) i\s+)?(?:(?:the|a|an)\s+)?",
     re.IGNORECASE,
 )
-_FACT_END = r"\s*(?=[.!?;\n]|,| (?:and|but|because|so|now|anymore) |\s*$)"
+# Longer questions are not understood: only their beginning is compared with the rules.
+MAX_QUESTION_CHARACTERS = 2_000
+# Every pattern reads a text of any kind in linear time: it comes from a user. The rules for facts expect single spaces.
+_FACT_END = r" ?(?=[.!?;]|,| (?:and|but|because|so|now|anymore) | ?$)"
 _FACT_RULES = [
     (re.compile(r"(?i:\bmy name is) ([^\W\d_][\w'’-]*(?: [A-Z][\w'’-]*)*)"), "The user's name is {}."),
     (re.compile(rf"\bI (?:now |currently )?live in (.+?){_FACT_END}", re.IGNORECASE), "The user lives in {}."),
     (re.compile(rf"\bI(?: have|'ve|’ve)? (?:just |now |recently )?moved to (.+?){_FACT_END}", re.IGNORECASE), "The user lives in {}."),
-    (re.compile(r"\bI(?: am|'m|’m) allergic to (.+?)(?=[.!?;\n]| but | because |\s*$)", re.IGNORECASE), "The user is allergic to {}."),
-    (re.compile(r"\bI (?:now )?prefer (.+?)(?=[.!?;\n]| because |\s*$)", re.IGNORECASE), "The user prefers {}."),
-    (re.compile(r"\bI work (as|at|for) (.+?)(?=[.!?;\n]| and | but |\s*$)", re.IGNORECASE), "The user works {} {}."),
+    (re.compile(r"\bI(?: am|'m|’m) allergic to (.+?)(?=[.!?;]| but | because | ?$)", re.IGNORECASE), "The user is allergic to {}."),
+    (re.compile(r"\bI (?:now )?prefer (.+?)(?=[.!?;]| because | ?$)", re.IGNORECASE), "The user prefers {}."),
+    (re.compile(r"\bI work (as|at|for) (.+?)(?=[.!?;]| and | but | ?$)", re.IGNORECASE), "The user works {} {}."),
 ]
-_REMEMBER_RULE = re.compile(r"\bremember(?:,)? that (.+?)(?=[.!?\n]|\s*$)", re.IGNORECASE)
-_TRAILING = re.compile(r"\s+(?:now|these days|at the moment|anymore)$", re.IGNORECASE)
-_PERCENT = re.compile(r"(\d+(?:\.\d+)?)\s*(?:%|percent)\s+of\s+(\d+(?:\.\d+)?)", re.IGNORECASE)
-_OPERAND = r"\(*\s*-?\d+(?:\.\d+)?\s*\)*"
-_ARITHMETIC = re.compile(rf"{_OPERAND}(?:\s*(?:\*\*|[-+*/%^])\s*{_OPERAND})+")
+_REMEMBER_RULE = re.compile(r"\bremember(?:,)? that (.+?)(?=[.!?]| ?$)", re.IGNORECASE)
+_TRAILING = re.compile(r" (?:now|these days|at the moment|anymore)$", re.IGNORECASE)
+_PERCENT = re.compile(r"(?<!\d)(\d++(?:\.\d++)?+)\s*+(?:%|percent)\s++of\s++(\d+(?:\.\d+)?)", re.IGNORECASE)
+_OPERAND = r"-?\d++(?:\.\d++)?+(?:\s*+\)++)?+"
+# The look behind lets a search begin only once in a row of digits or brackets.
+_ARITHMETIC = re.compile(rf"(?:(?<!\()\(++\s*+)?(?<!\d){_OPERAND}(?:\s*+(?:\*\*|[-+*/%^])\s*+(?:\(++\s*+)?{_OPERAND})++")
 _WEATHER = re.compile(r"\b(?:weather|forecast|temperature)\b", re.IGNORECASE)
-_PLACE = re.compile(r"\b(?:in|for|at)\s+([^\W\d_][\w' -]*?)\s*(?:\b(?:today|tomorrow|now|right now|this week)\b|[?.!,;]|$)", re.IGNORECASE)
+_PLACE = re.compile(
+    r"\b(?:in|for|at)\s+([^\W\d_][\w' -]{0,60}?)\s{0,9}(?:\b(?:today|tomorrow|now|right now|this week)\b|[?.!,;]|$)", re.IGNORECASE
+)
 _WORD = re.compile(r"\w{3,}")
 _ABOUT_USER = re.compile(r"\b(?:my|me|i|mine|remember)\b", re.IGNORECASE)
 _STOP_WORDS = frozenset(
@@ -93,7 +99,7 @@ def extract_facts(lines: list[TranscriptLine]) -> Iterator[tuple[int, str]]:
 
 
 def _facts_in(text: str) -> Iterator[str]:
-    for sentence in _SENTENCE.split(text):
+    for sentence in (" ".join(part.split()) for part in _SENTENCE.split(text)):
         facts = [form.format(*map(_trimmed, match.groups())) for rule, form in _FACT_RULES if (match := rule.search(sentence))]
         yield from facts
         if not facts and (remember := _REMEMBER_RULE.search(sentence)):
@@ -116,7 +122,8 @@ def answer_tool_calls(request: ModelRequest) -> list[ToolCall]:
     if newest.role != "user" or request.tool_choice == "none":
         return []
     offered = {tool.name: tool.parameters for tool in request.tools}
-    arguments = {"calculator": arithmetic(newest.text), "weather": _weather_place(newest.text)}
+    question = newest.text[:MAX_QUESTION_CHARACTERS]
+    arguments = {"calculator": arithmetic(question), "weather": _weather_place(question)}
     return [_tool_call(name, offered[name], argument) for name, argument in arguments.items() if argument and name in offered]
 
 
@@ -147,7 +154,7 @@ def answer_request(request: ModelRequest) -> str:
         return "\n".join(
             f"The tool {'failed' if part.is_error else 'says'}: {part.text.removeprefix(TOOL_RESULT_HEADING)}" for part in results
         )
-    question = _questions(request.messages)[-1]
+    question = _questions(request.messages)[-1][:MAX_QUESTION_CHARACTERS]
     if quotes := _best_sources(question, request.sources):
         passages = "\n".join(f"“{_quotation(source.text, question)}” [{source.number}]" for source in quotes)
         return f"The documents say:\n\n{passages}"
