@@ -16,6 +16,7 @@ from cli.http import is_loopback
 from cli.json_fields import Fields
 from cli.output import one_line, print_note
 
+password_from_stdin = click.option("--password-stdin", is_flag=True, help="Read the password from standard input, for scripts.")
 yes_option = click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 
 
@@ -36,6 +37,15 @@ def prompt(label: str, *, hint: str, hidden: bool = False, confirm: bool = False
 def prompt_password(label: str = "Password", *, confirm: bool = False) -> str:
     """Return a password typed without echo; with `confirm` it must be typed twice."""
     return prompt(label, hidden=True, confirm=confirm, hint="Run the command in a terminal to type it.")
+
+
+def read_password_from_stdin() -> str:
+    """Return the password that is piped into standard input."""
+    text: str = click.get_text_stream("stdin", encoding="utf-8", errors="surrogateescape").read()
+    password = text.removesuffix("\n").removesuffix("\r")
+    if not password:
+        raise click.UsageError("Standard input is empty: pipe the password into it.")
+    return password
 
 
 def prompt_code(*, hint: str) -> str:

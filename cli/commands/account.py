@@ -10,13 +10,11 @@ from cli.json_fields import Fields
 from cli.options import with_api
 from cli.output import one_line
 
-password_from_stdin = click.option("--password-stdin", is_flag=True, help="Read the password from standard input, for scripts.")
-
 
 @click.command()
 @click.argument("email", required=False)
 @click.option("--invite", metavar="CODE", help="Invite code from an admin, if registration requires one.")
-@password_from_stdin
+@prompts.password_from_stdin
 @with_api
 def register(api: ApiClient, email: str | None, invite: str | None, password_stdin: bool) -> None:
     """Create an account and log in.
@@ -47,7 +45,7 @@ def verify(api: ApiClient, email: str) -> None:
 
 @click.command()
 @click.argument("email", required=False)
-@password_from_stdin
+@prompts.password_from_stdin
 @with_api
 def login(api: ApiClient, email: str | None, password_stdin: bool) -> None:
     """Log in. Later commands use this server by default."""
@@ -107,15 +105,7 @@ def _read_credentials(email: str | None, *, from_stdin: bool, confirm: bool) -> 
     if from_stdin:
         if not email:
             raise click.UsageError("--password-stdin needs the e-mail address as an argument.")
-        return email, _read_password_from_stdin()
+        return email, prompts.read_password_from_stdin()
     hint = "In scripts, pass the address as an argument and the password with --password-stdin."
     email = email or prompts.prompt("E-mail", hint=hint)
     return email, prompts.prompt("Password", hidden=True, confirm=confirm, hint=hint)
-
-
-def _read_password_from_stdin() -> str:
-    text: str = click.get_text_stream("stdin", encoding="utf-8", errors="surrogateescape").read()
-    password = text.removesuffix("\n").removesuffix("\r")
-    if not password:
-        raise click.UsageError("Standard input is empty: pipe the password into it.")
-    return password

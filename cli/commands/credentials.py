@@ -18,14 +18,17 @@ def password() -> None:
 
 
 @password.command()
+@click.option("--keep-api-keys", is_flag=True, help="Do not revoke your API keys.")
 @with_api
-def change(api: ApiClient) -> None:
-    """Change your password. Your sessions on other devices end."""
+def change(api: ApiClient, keep_api_keys: bool) -> None:
+    """Change your password. Your sessions on other devices end, and your API keys are revoked."""
     api.require_session()
     current = prompts.prompt_password("Current password")
     new = prompts.prompt_password(NEW_LABEL, confirm=True)
-    api.fetch(HttpCall("POST", "/auth/password", {"current_password": current, "new_password": new}))
-    click.echo("Your password is changed. Your other sessions have ended; this session and your API keys still work.")
+    body = {"current_password": current, "new_password": new} | ({"keep_api_keys": True} if keep_api_keys else {})
+    api.fetch(HttpCall("POST", "/auth/password", body))
+    keys = "still work" if keep_api_keys else "are revoked"
+    click.echo(f"Your password is changed. Your other sessions have ended and your API keys {keys}. You are still logged in here.")
 
 
 @password.command()
@@ -33,7 +36,7 @@ def change(api: ApiClient) -> None:
 @click.option("--no-mail", is_flag=True, help="Do not send a code: you already have one.")
 @with_api
 def reset(api: ApiClient, email: str, no_mail: bool) -> None:
-    """Set a new password with a code that is e-mailed to EMAIL. All sessions end."""
+    """Set a new password with a code that is e-mailed to EMAIL. All sessions end, and all API keys are revoked."""
     hint = f"To enter it later: parley password reset --no-mail {one_line(email)}"
     if not no_mail:
         api.public(HttpCall("POST", "/auth/password/forgot", {"email": email}))
@@ -41,7 +44,7 @@ def reset(api: ApiClient, email: str, no_mail: bool) -> None:
     code = prompts.prompt_code(hint=hint)
     body = {"email": email, "code": code, "new_password": prompts.prompt_password(NEW_LABEL, confirm=True)}
     api.public(HttpCall("POST", "/auth/password/reset", body))
-    click.echo(f"Your password is changed and all sessions have ended. Log in: parley login {one_line(email)}")
+    click.echo(f"Your password is changed. All sessions have ended and all API keys are revoked. Log in: parley login {one_line(email)}")
 
 
 @click.command()

@@ -13,7 +13,7 @@ from parley.auth.client_origin import ClientOrigin
 from parley.auth.one_time_codes import InvalidCode, OneTimeCode
 from parley.auth.principal import Principal
 from parley.db import outbox
-from parley.db.accounts import audit, exports, login_throttle, one_time_codes, sessions, users
+from parley.db.accounts import api_keys, audit, exports, login_throttle, one_time_codes, sessions, users
 from parley.db.accounts.exports import Export
 from parley.db.transactions import principal_scope, user_scope
 from parley.ids import new_id
@@ -23,9 +23,12 @@ EXPORT_URL_LIFETIME_S = 24 * 3600
 
 
 def change_password(
-    services: AuthServices, principal: Principal, *, current_password: str, new_password: str, origin: ClientOrigin
+    services: AuthServices, principal: Principal, *, current_password: str, new_password: str, keep_api_keys: bool, origin: ClientOrigin
 ) -> None:
-    """Store a new password and end the user's other sessions. Raises TooManyAttempts, WrongPassword and WeakPassword."""
+    """Store a new password, end the user's other sessions, and revoke the API keys unless `keep_api_keys`.
+
+    Raises TooManyAttempts, WrongPassword and WeakPassword.
+    """
     user, proof = reauthenticate(services, principal, current_password, origin=origin)
     services.passwords.check(new_password, email=user.email, field="new_password")
     password_hash = services.passwords.hash(new_password)
@@ -36,9 +39,10 @@ def change_password(
         if not users.replace_password_hash(connection, user.id, proof.password_hash, password_hash):
             raise WrongPassword(f"the password of {user.id} was changed concurrently")
         sessions.end_all(connection, user_id=user.id, but=principal.session_id)
+        revoked = 0 if keep_api_keys else api_keys.revoke_all(connection, user_id=user.id)
         login_throttle.reset(connection, proof.buckets.account_keys)
-        audit.add(connection, user.id, "password_changed", origin)
-    services.queue.send_later(AccountNotice("password_changed", to=user.email))
+        audit.add(connection, user.id, "password_changed", origin, api_keys_revoked=revoked)
+    services.queue.send_later(AccountNotice("password_changed_keys_revoked" if revoked else "password_changed", to=user.email))
 
 
 def request_password_reset(services: AuthServices, *, email: str, origin: ClientOrigin) -> None:
@@ -49,9 +53,10 @@ def request_password_reset(services: AuthServices, *, email: str, origin: Client
 
 
 def reset_password(services: AuthServices, *, email: str, code: str, new_password: str, origin: ClientOrigin) -> None:
-    """Store a new password and end every session. Raises TooManyAttempts, InvalidCode and WeakPassword.
+    """Store a new password, end every session and revoke every API key. Raises TooManyAttempts, InvalidCode and WeakPassword.
 
-    The password is checked before the code is redeemed, so that a weak password does not cost a second mail.
+    Someone who knew the old password may hold a session or an API key.
+    The new password is checked before the code is redeemed, so that a weak password does not cost a second mail.
     """
     count_attempt(services.background, services.throttle.origin_buckets(origin))
     parsed_code = OneTimeCode.parse(code)
@@ -65,9 +70,10 @@ def reset_password(services: AuthServices, *, email: str, code: str, new_passwor
             raise InvalidCode(f"user {user.id} has another address or is disabled")
         users.set_password_hash(connection, user.id, password_hash)
         sessions.end_all(connection, user_id=user.id)
+        revoked = api_keys.revoke_all(connection, user_id=user.id)
         login_throttle.reset(connection, services.throttle.password_buckets(email, origin).account_keys)
-        audit.add(connection, user.id, "password_reset", origin)
-    services.queue.send_later(AccountNotice("password_changed", to=user.email))
+        audit.add(connection, user.id, "password_reset", origin, api_keys_revoked=revoked)
+    services.queue.send_later(AccountNotice("password_reset", to=user.email))
 
 
 def request_email_change(services: AuthServices, principal: Principal, *, password: str, new_email: str, origin: ClientOrigin) -> None:

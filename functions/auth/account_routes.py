@@ -81,7 +81,7 @@ def get_export(id: UUID, services: AuthServicesDep, principal: CurrentPrincipal)
 
 @router.post("/auth/password", status_code=204, dependencies=ACCOUNT_SCOPE, responses=PASSWORD_ERRORS | error_responses(WeakPassword))
 def change_password(body: PasswordChange, services: AuthServicesDep, principal: CurrentPrincipal, origin: RequestOrigin) -> None:
-    """Set a new password and end the caller's other sessions."""
+    """Set a new password, end the caller's other sessions, and revoke the API keys unless `keep_api_keys` is true."""
     account.change_password(services, principal, **body.model_dump(), origin=origin)
 
 
@@ -130,14 +130,18 @@ api_keys_router = APIRouter(dependencies=[Depends(requires("account"))])
 
 
 @api_keys_router.post(
-    "/auth/api-keys", status_code=201, response_model=CreatedApiKeyOut, responses=error_responses(TooManyApiKeys, IdempotencyKeyReused)
+    "/auth/api-keys",
+    status_code=201,
+    response_model=CreatedApiKeyOut,
+    responses=PASSWORD_ERRORS | error_responses(TooManyApiKeys, IdempotencyKeyReused),
 )
 def make_api_key(
     body: ApiKeyIn, services: AuthServicesDep, principal: CurrentPrincipal, origin: RequestOrigin, idempotency: IdempotencyHeader
 ) -> BaseModel | dict[str, Any]:
-    """Create an API key. Only this response shows the key."""
-    request = idempotency.request("POST /auth/api-keys", body, render=CreatedApiKeyOut.of, secrets={"key"})
-    return create_key(services, principal, ApiKeyRequest(**body.model_dump()), request, origin=origin).response
+    """Create an API key. Needs the caller's current password. Only this response shows the key."""
+    fields = body.model_dump(exclude={"password"})
+    request = idempotency.request("POST /auth/api-keys", body, render=CreatedApiKeyOut.of, secrets={"key", "password"})
+    return create_key(services, principal, ApiKeyRequest(**fields), request, password=body.password, origin=origin).response
 
 
 @api_keys_router.get("/auth/api-keys")

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from functions.auth.errors import TooManyApiKeys
+from functions.auth.errors import TooManyApiKeys, WrongPassword
+from functions.auth.login import reauthenticate
 from functions.auth.login_throttle import may_notify
 from functions.auth.services import AuthServices
 from parley.auth.api_keys import MAX_LIFETIME, issue_api_key
@@ -12,9 +13,9 @@ from parley.auth.client_origin import ClientOrigin
 from parley.auth.principal import API_KEY_SCOPES, Principal
 from parley.auth.signing_keys import KeyRing
 from parley.clock import utc_now
-from parley.db.accounts import api_keys, audit, users
+from parley.db.accounts import api_keys, audit, login_throttle, users
 from parley.db.engine import Connection
-from parley.db.transactions import principal_scope
+from parley.db.transactions import lock_until_end, principal_scope
 from parley.errors import InvalidInput
 from parley.http.idempotency import IdempotentRequest, IdempotentResult
 from parley.ids import new_id
@@ -48,20 +49,23 @@ def create_key(
     key_request: ApiKeyRequest,
     request: IdempotentRequest[IssuedApiKey],
     *,
+    password: str,
     origin: ClientOrigin,
 ) -> IdempotentResult[IssuedApiKey]:
-    """Issue a key and queue a mail about it. Raises IdempotencyKeyReused, InvalidInput and TooManyApiKeys.
+    """Check the user's password, issue a key and queue a mail about it. A repeated request issues no key and sends no mail.
 
-    A repeated request issues no key and sends no mail.
+    Raises TooManyAttempts, WrongPassword, IdempotencyKeyReused, InvalidInput and TooManyApiKeys.
     """
+    user, proof = reauthenticate(services, principal, password, origin=origin)
     key_ring = services.key_ring()
     with principal_scope(services.engine, principal) as connection:
-        result = request.run_once(
-            connection, principal.user_id, lambda: issue_key(connection, principal, key_ring, key_request, origin=origin)
-        )
-        email = users.get(connection, principal.user_id).email
-    if result.value and may_notify(services.background, email):
-        services.queue.send_later(AccountNotice("new_api_key", to=email))
+        # A concurrent reset of the password either waits for this key and revokes it, or comes first and is noticed here.
+        if not users.lock_password_hash(connection, user.id, proof.password_hash):
+            raise WrongPassword(f"the password of {user.id} was changed concurrently")
+        login_throttle.reset(connection, proof.buckets.account_keys)
+        result = request.run_once(connection, user.id, lambda: issue_key(connection, principal, key_ring, key_request, origin=origin))
+    if result.value and may_notify(services.background, user.email):
+        services.queue.send_later(AccountNotice("new_api_key", to=user.email))
     return result
 
 
@@ -74,6 +78,7 @@ def issue_key(
     expires_at = key_request.expires_at or now + MAX_LIFETIME
     if not now < expires_at <= now + MAX_LIFETIME:
         raise InvalidInput("must be in the future and at most one year ahead", loc=("body", "expires_at"))
+    lock_until_end(connection, f"api_keys of {principal.user_id}")
     if api_keys.count(connection, user_id=principal.user_id) >= MAX_API_KEYS:
         raise TooManyApiKeys(MAX_API_KEYS)
     scopes = frozenset(key_request.scopes) if key_request.scopes is not None else API_KEY_SCOPES

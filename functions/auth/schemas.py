@@ -76,6 +76,7 @@ class PasswordChange(Input):
 
     current_password: Password
     new_password: Password
+    keep_api_keys: Annotated[bool, Field(description="Keep the account's API keys. By default they are revoked.")] = False
 
 
 class ForgottenPassword(Input):
@@ -216,6 +217,7 @@ RfcTimestamp = Annotated[AwareDatetime, BeforeValidator(_parse_rfc3339, json_sch
 class ApiKeyIn(Input):
     """POST /auth/api-keys. Defaults to all scopes and one year. Limits apply in addition to the user's own and never exceed them."""
 
+    password: Annotated[Password, Field(description="The caller's current password.")]
     name: Annotated[str, Field(min_length=1, max_length=100)]
     scopes: Annotated[list[Scope], Field(min_length=1, max_length=4)] | None = None
     expires_at: RfcTimestamp | None = None

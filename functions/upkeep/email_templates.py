@@ -13,10 +13,19 @@ from parley.jobs import AccountNoticeKind
 _IGNORE_ADVICE = "If this was not you, ignore this email: without the code, nothing changes."
 _NOTHING_CHANGED = "If this was not you, ignore this email: nothing has changed."
 _SECURITY_ADVICE = (
-    'If this was not you, set another password at once ("forgot password"), which also ends every session, and check your API keys.'
+    'If this was not you, set another password at once ("forgot password"). This also ends every session and revokes every API key.'
 )
+_KEYS_REVOKED = "All API keys were revoked: create new ones for the programs that used them."
 _NOTIFICATIONS: dict[AccountNoticeKind, tuple[str, str]] = {
-    "password_changed": ("Your password was changed", "The password of your account was just changed."),
+    "password_changed": ("Your password was changed", "The password of your account was just changed. Its API keys still work."),
+    "password_changed_keys_revoked": (
+        "Your password was changed",
+        f"The password of your account was just changed. {_KEYS_REVOKED}",
+    ),
+    "password_reset": (
+        "Your password was reset",
+        f"The password of your account was just reset with a code that was sent to this address. All sessions have ended. {_KEYS_REVOKED}",
+    ),
     "email_changed": (
         "Your email address was changed",
         "The email address of your account was just changed. Emails about your account no longer come to this address.",
@@ -53,7 +62,8 @@ class EmailTemplates:
     def reset_password(self, code: OneTimeCode, *, lifetime: timedelta) -> RenderedEmail:
         """Send the code for setting a forgotten password."""
         reason = "Somebody, probably you, has forgotten the password of your account. To set a new password, enter this code:"
-        return self._render("Set a new password", reason, str(code), _newest_works(lifetime), _IGNORE_ADVICE)
+        effect = "A new password ends all sessions and revokes all API keys of the account."
+        return self._render("Set a new password", reason, str(code), effect, _newest_works(lifetime), _IGNORE_ADVICE)
 
     def change_email(self, code: OneTimeCode, *, lifetime: timedelta) -> RenderedEmail:
         """Send the code that confirms the new address of an account, to that address."""

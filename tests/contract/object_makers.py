@@ -68,7 +68,7 @@ def make_session(functions: Functions, owner: Person) -> str:
 
 def make_api_key(functions: Functions, owner: Person) -> str:
     """An API key."""
-    return str(_created(functions["auth"].post("/auth/api-keys", {"name": f"key of {owner.email}"}, as_=owner))["id"])
+    return str(_created(functions["auth"].post("/auth/api-keys", {"name": f"key of {owner.email}", "password": PASSWORD}, as_=owner))["id"])
 
 
 def make_export(functions: Functions, owner: Person) -> str:

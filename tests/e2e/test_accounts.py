@@ -55,14 +55,14 @@ def test_a_deleted_account_is_gone_within_a_minute(stack, ada):
 
 
 def test_an_api_key_opens_conversations_but_neither_account_nor_administration(stack, ada):
-    key = ada.post("/auth/api-keys", {"name": "ci"}).json()["key"]
+    key = ada.post("/auth/api-keys", {"name": "ci", "password": PASSWORD}).json()["key"]
     answers = [stack.http.get(path, headers={"Authorization": f"Bearer {key}"}) for path in ("/conversations", "/auth/me", "/admin/users")]
 
     assert [answer.status_code for answer in answers] == [200, 403, 403]
 
 
 def test_a_revoked_api_key_is_dead_although_the_gateway_has_its_verdict_cached(stack, ada):
-    made = ada.post("/auth/api-keys", {"name": "ci"}).json()
+    made = ada.post("/auth/api-keys", {"name": "ci", "password": PASSWORD}).json()
     headers = {"Authorization": f"Bearer {made['key']}"}
     assert stack.http.get("/conversations", headers=headers).status_code == 200
     stack.http.delete(f"/auth/api-keys/{made['id']}", headers=ada.headers)

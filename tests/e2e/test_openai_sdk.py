@@ -8,13 +8,14 @@ import pytest
 
 from tests.e2e.conftest import running_stack
 from tests.fakes.vendor import USAGE, chunk, refuses, says, streams
+from tests.support.api_gateway import PASSWORD
 
 ASK = {"model": "vendor", "messages": [{"role": "user", "content": "hello"}]}
 ADD = {"type": "function", "function": {"name": "add", "parameters": {"type": "object", "properties": {"a": {"type": "integer"}}}}}
 
 
 def key_of(person):
-    return person.post("/auth/api-keys", {"name": "sdk"}).json()["key"]
+    return person.post("/auth/api-keys", {"name": "sdk", "password": PASSWORD}).json()["key"]
 
 
 def client_of(stack, person, **options):

@@ -42,7 +42,7 @@ def test_arguments_that_do_not_fit_run_nothing(ada):
 
 
 def test_an_mcp_client_calls_a_tool_by_an_api_key(stack, ada):
-    key = ada.post("/auth/api-keys", {"name": "editor", "scopes": ["tools"]}).json()["key"]
+    key = ada.post("/auth/api-keys", {"name": "editor", "password": PASSWORD, "scopes": ["tools"]}).json()["key"]
 
     async def called():
         headers = {"Authorization": f"Bearer {key}"}

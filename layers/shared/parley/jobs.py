@@ -20,7 +20,7 @@ from parley.db.outbox import OutboxEntry
 from parley.errors import NotFound, ParleyError, Unavailable
 from parley.observability import logger
 
-type AccountNoticeKind = Literal["password_changed", "email_changed", "new_api_key"]
+type AccountNoticeKind = Literal["password_changed", "password_changed_keys_revoked", "password_reset", "email_changed", "new_api_key"]
 type BatchFailures = dict[str, list[dict[str, str]]]
 
 DOCUMENTS_PREFIX = "documents"

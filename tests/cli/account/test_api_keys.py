@@ -42,17 +42,28 @@ def test_without_keys_it_says_how_to_create_one(server, alice, parley):
 def test_only_the_new_key_is_written_to_standard_output(server, alice, parley):
     server.on(f"POST {PATH}", replies.reply(201, {**KEY, "key": "parley_abc"}))
 
-    result = parley("api-keys", "create", "ci", "--scope", "chat", "--scope", "tools")
+    result = parley("api-keys", "create", "ci", "--scope", "chat", "--scope", "tools", "--password-stdin", stdin="secret\n")
 
     assert result.stdout == "parley_abc\n"
-    assert result.stderr.startswith("API key 'ci' (0000aaaa) for chat, tools, until 2026-12-01 00:00.")
-    assert server.requests[0].body == {"name": "ci", "scopes": ["chat", "tools"]}
+    assert "API key 'ci' (0000aaaa) for chat, tools, until 2026-12-01 00:00." in result.stderr
+    assert server.requests[0].body == {"name": "ci", "password": "secret", "scopes": ["chat", "tools"]}
+
+
+def test_a_new_key_needs_the_password_which_is_not_shown(server, alice, terminal):
+    server.on(f"POST {PATH}", replies.reply(201, {**KEY, "key": "parley_abc"}))
+    person = terminal("api-keys", "create", "ci")
+    person.expect("Password: ")
+    person.type("secret\n")
+    person.expect("parley_abc")
+
+    assert (person.end(), "secret" in person.shown) == (0, False)
+    assert server.requests[0].body == {"name": "ci", "password": "secret"}
 
 
 def test_a_duration_becomes_an_expiry_time(server, alice, parley):
     server.on(f"POST {PATH}", replies.reply(201, {**KEY, "key": "parley_abc"}))
 
-    parley("api-keys", "create", "ci", "--expires", "90d")
+    parley("api-keys", "create", "ci", "--expires", "90d", stdin="secret\n")
 
     left = datetime.fromisoformat(server.requests[0].body["expires_at"]) - datetime.now(UTC)
     assert timedelta(days=89) < left <= timedelta(days=90)
@@ -61,9 +72,17 @@ def test_a_duration_becomes_an_expiry_time(server, alice, parley):
 def test_an_expiry_date_is_in_the_local_time_zone(server, alice, parley):
     server.on(f"POST {PATH}", replies.reply(201, {**KEY, "key": "parley_abc"}))
 
-    parley("api-keys", "create", "ci", "--expires", "2026-12-01")
+    parley("api-keys", "create", "ci", "--expires", "2026-12-01", "--password-stdin", stdin="secret")
 
     assert server.requests[0].body["expires_at"] == "2026-12-01T00:00:00+00:00"
+
+
+def test_a_script_without_a_password_is_told_how_to_pass_it(server, alice, start):
+    process = start("api-keys", "create", "ci")
+
+    assert process.wait(HANG_S) == 2
+    assert "In scripts, pass it with --password-stdin." in process.stderr.read()
+    assert server.requests == []
 
 
 @pytest.mark.parametrize("when", ["soon", "0d", "90", "-1d", "999999w"])

@@ -77,6 +77,14 @@ def test_a_password_change_needs_the_old_one_and_shows_neither(server, alice, te
     assert server.requests[0].body == {"current_password": PASSWORD, "new_password": NEW}
 
 
+def test_a_change_of_password_can_keep_the_api_keys(server, alice, parley):
+    server.on("POST /auth/password", replies.reply(204))
+    result = parley("password", "change", "--keep-api-keys", stdin=f"{PASSWORD}\n{NEW}\n{NEW}\n")
+
+    assert server.requests[0].body == {"current_password": PASSWORD, "new_password": NEW, "keep_api_keys": True}
+    assert "your API keys still work" in result.stdout
+
+
 def test_an_address_changes_with_password_and_code_and_is_stored(server, alice, parley):
     server.on("POST /auth/email", replies.reply(202, {"status": "accepted"}))
     server.on("POST /auth/email/confirm", replies.reply(204))

@@ -3,9 +3,13 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from functions.auth.api_keys import MAX_API_KEYS
+from tests.support.api_gateway import PASSWORD, Person
+from tests.support.concurrency import ROUNDS, TimedRequest
+
 
 def make(auth, person, headers=None, **fields):
-    return auth.post("/auth/api-keys", {"name": "ci"} | fields, as_=person, headers=headers)
+    return auth.post("/auth/api-keys", {"name": "ci", "password": PASSWORD} | fields, as_=person, headers=headers)
 
 
 def holder(person, created):
@@ -93,12 +97,16 @@ def test_an_invalid_key_request_is_refused(auth, alice, fields):
     assert make(auth, alice, **fields).status == 422
 
 
-def test_a_user_has_at_most_fifty_keys(auth, alice, postgres):
+def store_keys(postgres, person, *, count):
     postgres.execute(
         f"""INSERT INTO api_keys (user_id, id, name, scopes, expires_at)
-            SELECT '{alice.id}', gen_random_uuid(), 'x', '{{chat}}', now() + interval '1 day' FROM generate_series(1, 50)""",
+            SELECT '{person.id}', gen_random_uuid(), 'x', '{{chat}}', now() + interval '1 day' FROM generate_series(1, {count})""",
         dbname="parley",
     )
+
+
+def test_a_user_has_at_most_fifty_keys(auth, alice, postgres):
+    store_keys(postgres, alice, count=50)
 
     assert make(auth, alice).json["code"] == "too_many_api_keys"
 
@@ -151,3 +159,41 @@ def test_keys_are_listed_in_pages(auth, alice):
 
 def test_an_idempotency_key_that_cannot_be_stored_is_refused(auth, alice):
     assert make(auth, alice, headers={"Idempotency-Key": "a\0b"}).status == 422
+
+
+@pytest.mark.parametrize(("password", "expected"), [("not the pass phrase", (403, "wrong_password")), (None, (422, "invalid_input"))])
+def test_a_key_needs_the_current_password(auth, alice, password, expected):
+    body = {"name": "ci"} | ({"password": password} if password else {})
+    answer = auth.post("/auth/api-keys", body, as_=alice)
+
+    assert (answer.status, answer.json["code"]) == expected
+    assert auth.get("/auth/api-keys", as_=alice).json["items"] == []
+
+
+def test_a_repeated_request_for_a_key_needs_the_password_too(auth, alice):
+    make(auth, alice, headers={"Idempotency-Key": "k1"})
+
+    assert make(auth, alice, headers={"Idempotency-Key": "k1"}, password="not the pass phrase").status == 403
+
+
+def test_the_password_of_a_key_request_cannot_be_guessed_from_the_database(auth, alice, postgres):
+    make(auth, alice, headers={"Idempotency-Key": "k1"})
+    stored = f"SELECT encode(fingerprint, 'hex') FROM idempotency_keys WHERE user_id = '{alice.id}'"
+    first = postgres.execute(stored, dbname="parley")
+    change = {"current_password": PASSWORD, "new_password": "quite another sentence to remember"}
+    assert auth.post("/auth/password", change, as_=alice).status == 204
+    again = make(auth, alice, headers={"Idempotency-Key": "k1"}, password=change["new_password"])
+
+    assert (again.status, postgres.execute(stored, dbname="parley")) == (201, first)
+
+
+def test_concurrent_requests_make_no_key_beyond_the_limit(client_processes, postgres):
+    for _ in range(max(1, ROUNDS // 3)):
+        person = Person.registered(client_processes)
+        store_keys(postgres, person, count=MAX_API_KEYS - 2)
+        call = TimedRequest("POST", "/auth/api-keys", {"name": "ci", "password": PASSWORD}, as_=person)
+        answers = client_processes.race([call] * 8)
+        stored = postgres.execute(f"SELECT count(*) FROM api_keys WHERE user_id = '{person.id}'", dbname="parley")
+
+        assert sorted(answer.status for answer in answers) == [201] * 2 + [409] * 6
+        assert stored == [(MAX_API_KEYS,)]

@@ -39,7 +39,7 @@ def test_an_ended_session_is_not_found(auth, alice):
 
 
 def test_the_audit_log_lists_events_newest_first(auth, alice):
-    auth.post("/auth/api-keys", {"name": "ci"}, as_=alice)
+    auth.post("/auth/api-keys", {"name": "ci", "password": PASSWORD}, as_=alice)
     auth.post("/auth/logout", {"everywhere": True}, as_=alice)
 
     assert events(auth, Person.signed_in(auth, alice.email)) == ["login", "logout_everywhere", "api_key_made", "login", "registered"]

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -11,12 +12,20 @@ from tests.support.api_gateway import PASSWORD, Person
 NEW = "quite another sentence to remember"
 
 
-def change(auth, person, current=PASSWORD, new=NEW):
-    return auth.post("/auth/password", {"current_password": current, "new_password": new}, as_=person)
+def change(auth, person, current=PASSWORD, new=NEW, **fields):
+    return auth.post("/auth/password", {"current_password": current, "new_password": new} | fields, as_=person)
 
 
 def login(auth, person, password):
     return auth.post("/auth/login", {"email": person.email, "password": password})
+
+
+@pytest.fixture
+def has_key(auth, conversation, alice):
+    """Create an API key and return a function that tells whether it still works."""
+    created = auth.post("/auth/api-keys", {"name": "ci", "password": PASSWORD}, as_=alice).json
+    claims = {"sub": str(alice.id), "api_key_id": created["id"], "scope": " ".join(created["scopes"]), "exp": alice.claims["exp"]}
+    return lambda: {200: True, 401: False}[conversation.get("/conversations", as_=replace(alice, claims=claims)).status]
 
 
 @pytest.fixture
@@ -119,3 +128,45 @@ def test_a_weak_password_error_names_its_field(auth, alice, code):
     answers = [change(auth, alice, new="short"), reset(auth, alice, code, new="short")]
 
     assert [answer.json["errors"][0]["loc"] for answer in answers] == [["body", "new_password"]] * 2
+
+
+def test_a_password_reset_revokes_the_api_keys_and_the_mail_says_so(auth, alice, code, has_key, queued):
+    queued()
+    assert (has_key(), reset(auth, alice, code).status) == (True, 204)
+
+    assert not has_key()
+    assert queued() == [AccountNotice("password_reset", to=alice.email)]
+    event = auth.get("/auth/audit?limit=2", as_=Person.signed_in(auth, alice.email, password=NEW)).json["items"][1]
+    assert (event["event"], event["detail"]) == ("password_reset", {"api_keys_revoked": 1})
+
+
+def test_a_password_change_revokes_the_api_keys(auth, alice, has_key, queued):
+    queued()
+    change(auth, alice)
+
+    assert not has_key()
+    assert queued() == [AccountNotice("password_changed_keys_revoked", to=alice.email)]
+
+
+def test_a_password_change_can_keep_the_api_keys(auth, alice, has_key, queued):
+    queued()
+    change(auth, alice, keep_api_keys=True)
+
+    assert has_key()
+    assert queued() == [AccountNotice("password_changed", to=alice.email)]
+
+
+def test_a_key_requested_with_the_old_password_does_not_outlive_a_concurrent_reset(auth, alice, code, monkeypatch):
+    from functions.auth import account, api_keys
+
+    def reset_meanwhile(services, *args, origin):
+        proof = reauthenticate(services, *args, origin=origin)
+        account.reset_password(services, email=alice.email, code=code, new_password=NEW, origin=origin)
+        return proof
+
+    reauthenticate = api_keys.reauthenticate
+    monkeypatch.setattr(api_keys, "reauthenticate", reset_meanwhile)
+    monkeypatch.setattr(account.sessions, "end_all", lambda *args, **options: 0)  # as if the request had begun before
+    answer = auth.post("/auth/api-keys", {"name": "ci", "password": PASSWORD}, as_=alice)
+
+    assert (answer.status, answer.json["code"]) == (403, "wrong_password")

@@ -19,7 +19,7 @@ from parley.metering.limits import DefaultLimits
 from tests.fakes.billed_provider import ANTHROPIC, CHAT, MOVES, PRICES, WORDS, BilledProvider, InvoiceLine, ShuffledMoves
 from tests.fakes.circuits import MemoryCircuits
 from tests.fakes.vendor import running_vendor
-from tests.support.api_gateway import Answer, Function, Person
+from tests.support.api_gateway import PASSWORD, Answer, Function, Person
 from tests.support.postgres import RunningPostgres
 
 TURNS = int(os.environ.get("PARLEY_TEST_TURNS", "120"))
@@ -79,7 +79,7 @@ def chat_state():
 
 def with_key(auth: Function, user: Person) -> Person:
     """Return the user as a caller with an API key."""
-    made = auth.post("/auth/api-keys", {"name": "script", "monthly_budget_usd": 900.0}, as_=user).json
+    made = auth.post("/auth/api-keys", {"name": "script", "password": PASSWORD, "monthly_budget_usd": 900.0}, as_=user).json
     return replace(user, claims={"sub": str(user.id), "api_key_id": made["id"], "scope": "chat", "exp": user.claims["exp"]})
 
 

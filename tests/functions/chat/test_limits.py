@@ -21,6 +21,7 @@ from parley.llm.router import ModelRouter, RetryPolicy
 from parley.metering.limits import BudgetExhausted, DefaultLimits
 from parley.settings import DatabaseSettings
 from tests.fakes.circuits import MemoryCircuits
+from tests.support.api_gateway import PASSWORD
 from tests.support.turns import HELLO, RecordingMemoryQueue, RecordingQueue, ScriptedProvider, events_of, no_embedder, take, take_numbered
 
 PRICED = """
@@ -233,7 +234,8 @@ def test_usage_outlives_the_conversation(engine, postgres, conversation, alice):
 
 
 def test_a_key_may_have_a_lower_limit_than_its_user(auth, chat, alice):
-    made = auth.post("/auth/api-keys", {"name": "script", "rate_per_minute": 2, "monthly_budget_usd": 0.0}, as_=alice).json
+    body = {"name": "script", "password": PASSWORD, "rate_per_minute": 2, "monthly_budget_usd": 0.0}
+    made = auth.post("/auth/api-keys", body, as_=alice).json
     key = replace(alice, claims={"sub": str(alice.id), "api_key_id": made["id"], "scope": "chat", "exp": alice.claims["exp"]})
     question = {"message": "hello", "stream": False}
 

@@ -1,5 +1,7 @@
 import secrets
+from dataclasses import replace
 from datetime import timedelta
+from typing import get_args
 from uuid import UUID
 
 import pytest
@@ -8,7 +10,7 @@ from parley.db.accounts import one_time_codes, signups, users
 from parley.db.accounts.signups import Signup
 from parley.db.transactions import global_scope, user_scope
 from parley.ids import new_id
-from parley.jobs import AccountNotice, ChangeEmail, ResetPassword, SignUp
+from parley.jobs import AccountNotice, AccountNoticeKind, ChangeEmail, ResetPassword, SignUp
 from tests.support.queues import emails_to, sent_emails
 
 
@@ -131,13 +133,29 @@ def test_a_deleted_user_gets_no_email(upkeep):
     assert emails_to(new) == []
 
 
-@pytest.mark.parametrize("notice", ["password_changed", "email_changed", "new_api_key"])
+@pytest.mark.parametrize("notice", get_args(AccountNoticeKind.__value__))
 def test_a_notification_says_what_to_do(upkeep, notice):
     to = address()
     upkeep.deliver(AccountNotice(notice, to=to))
     (mail,) = emails_to(to)
 
     assert "If this was not you" in mail.text
+
+
+@pytest.mark.parametrize("job", [AccountNotice("password_reset", to=""), AccountNotice("password_changed_keys_revoked", to="")])
+def test_a_notification_says_that_api_keys_were_revoked(upkeep, job):
+    to = address()
+    upkeep.deliver(replace(job, to=to))
+    (mail,) = emails_to(to)
+
+    assert "All API keys were revoked" in mail.text
+
+
+def test_a_reset_code_comes_with_a_warning_that_api_keys_end(upkeep, alice):
+    upkeep.deliver(ResetPassword(alice.email))
+    (mail,) = emails_to(alice.email)
+
+    assert "ends all sessions and revokes all API keys" in mail.text
 
 
 def test_an_email_names_its_origin_and_the_lifetime_of_its_code(upkeep, alice):

@@ -73,7 +73,7 @@ def test_no_request_role_can_bypass_the_policies(postgres, database):
 def test_a_transaction_without_a_user_sees_no_tenant_rows(auth, conversation, alice, postgres, engine, tenant_tables):
     conversation.post("/conversations", {}, as_=alice)
     auth.post("/auth/me/exports", as_=alice)
-    auth.post("/auth/api-keys", {"name": "a script", "scopes": ["chat"]}, as_=alice)
+    auth.post("/auth/api-keys", {"name": "a script", "password": PASSWORD, "scopes": ["chat"]}, as_=alice)
     there = {name for name in tenant_tables if postgres.execute(f"SELECT 1 FROM {name} LIMIT 1", dbname="parley")}
 
     assert there >= {"users", "credentials", "sessions", "refresh_tokens", "audit_events", "conversations", "exports", "outbox", "api_keys"}

@@ -39,6 +39,8 @@ _BY_API_KEY = text(
 _RECORD_KEY_USE = text("UPDATE api_keys SET last_used_at = now() WHERE user_id = :user_id AND id = :id")
 _AS_USER = text("SELECT set_config('parley.user_id', :user_id, true) AS user_id")
 _AS_GLOBAL = text("SELECT 1")
+# Transaction-level: it needs no session of its own, so neither PgBouncer nor RDS Proxy has to pin the connection.
+_LOCK = text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))")
 
 # A dead pooled connection fails fast. A later failure means that the pooler had no connection to give: do not retry.
 _DEAD_CONNECTION_S = 1.0
@@ -84,6 +86,14 @@ def global_scope(engine: Engine) -> Iterator[Connection]:
     """Open a transaction on behalf of no user: the app role sees no tenant's rows in it."""
     with _transaction(engine, _AS_GLOBAL, {}) as (connection, _):
         yield connection
+
+
+def lock_until_end(connection: Connection, name: str) -> None:
+    """Wait until no other transaction holds the lock `name`, and hold it until this transaction ends.
+
+    For rules about several rows, such as a limit on their number, which a row lock cannot enforce. Read the rows after this call.
+    """
+    connection.execute(_LOCK, {"name": name})
 
 
 @contextmanager

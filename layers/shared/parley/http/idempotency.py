@@ -70,15 +70,15 @@ class Idempotency:
     ) -> IdempotentRequest[T]:
         """Bind the key to a route and a body.
 
-        `render` turns the result of the work into the response. Fields named in `secrets` are not stored, so a repeated
-        request's response lacks them.
+        `render` turns the result of the work into the response. Fields named in `secrets` are stored neither as part of the
+        response, so that a repeated request's response lacks them, nor in the fingerprint, from which a password could be guessed.
         """
-        return IdempotentRequest(self.key, route, request_fingerprint(body), render, secrets)
+        return IdempotentRequest(self.key, route, request_fingerprint(body, without=secrets), render, secrets)
 
 
-def request_fingerprint(body: BaseModel) -> bytes:
-    """Return the SHA-256 of the request body; a repeat of a key must have the same fingerprint."""
-    return hashlib.sha256(body.model_dump_json().encode()).digest()
+def request_fingerprint(body: BaseModel, *, without: Set[str] = frozenset()) -> bytes:
+    """Return the SHA-256 of the request body without the fields `without`; a repeat of a key must have the same fingerprint."""
+    return hashlib.sha256(body.model_dump_json(exclude=set(without)).encode()).digest()
 
 
 async def _idempotency(

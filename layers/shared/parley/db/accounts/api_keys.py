@@ -55,6 +55,12 @@ def revoke(connection: Connection, key_id: UUID, *, user_id: UUID) -> None:
         raise NotFound("API key", key_id)
 
 
+def revoke_all(connection: Connection, *, user_id: UUID) -> int:
+    """Revoke all of the user's keys with immediate effect, and return their number."""
+    which = (api_keys.c.user_id == user_id, api_keys.c.revoked_at.is_(None))
+    return connection.execute(update(api_keys).where(*which).values(revoked_at=func.now())).rowcount
+
+
 def sweep(connection: Connection) -> int:
     """Delete keys that expired or were revoked over 30 days ago and return their number. Requires the background role."""
     return connection.execute(text("DELETE FROM api_keys WHERE least(expires_at, revoked_at) < now() - interval '30 days'")).rowcount

@@ -90,6 +90,13 @@ def disable(connection: Connection, user_id: UUID) -> None:
     connection.execute(update(users).where(users.c.id == user_id).values(disabled_at=func.now()))
 
 
+def lock_password_hash(connection: Connection, user_id: UUID, password_hash: str) -> bool:
+    """Return whether the stored hash is still `password_hash`. If it is, it cannot change until the transaction ends."""
+    which = (credentials.c.user_id == user_id, credentials.c.password_hash == password_hash)
+    statement = select(credentials.c.user_id).where(*which).with_for_update(read=True)
+    return connection.execute(statement).one_or_none() is not None
+
+
 def replace_password_hash(connection: Connection, user_id: UUID, old: str, new: str) -> bool:
     """Replace the password hash `old` by `new`; return False if the stored hash is no longer `old`."""
     which = (credentials.c.user_id == user_id, credentials.c.password_hash == old)
