@@ -15,7 +15,7 @@ from parley.auth.principal import Principal
 from parley.db import outbox
 from parley.db.accounts import api_keys, audit, exports, login_throttle, one_time_codes, sessions, users
 from parley.db.accounts.exports import Export
-from parley.db.transactions import principal_scope, user_scope
+from parley.db.transactions import lock_until_end, principal_scope, user_scope
 from parley.ids import new_id
 from parley.jobs import AccountNotice, ChangeEmail, OutboxJob, ResetPassword
 
@@ -117,6 +117,7 @@ def delete_account(services: AuthServices, principal: Principal, *, password: st
 def request_export(services: AuthServices, principal: Principal, *, origin: ClientOrigin) -> Export:
     """Queue an export of all data stored about the user. A request within an hour of the last returns that export."""
     with principal_scope(services.engine, principal) as connection:
+        lock_until_end(connection, f"exports of {principal.user_id}")
         if (recent := exports.find_recent(connection, user_id=principal.user_id)) is not None:
             return recent
         export = exports.add(connection, new_id(), user_id=principal.user_id)

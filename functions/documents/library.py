@@ -20,7 +20,7 @@ from parley.db import documents, outbox, search
 from parley.db.documents import Document
 from parley.db.engine import Connection, Engine
 from parley.db.search import FoundChunk
-from parley.db.transactions import principal_scope
+from parley.db.transactions import lock_until_end, principal_scope
 from parley.errors import InvalidInput, Unavailable
 from parley.file_type import DOCX_MAIN_PART, detect_container, has_utf16_mark
 from parley.ids import new_id
@@ -76,7 +76,7 @@ def announce_upload(
         raise FileTooLarge(bytes, limit=services.files.max_bytes)
     user_id = principal.user_id
     with principal_scope(services.engine, principal) as connection:
-        _check_document_limit(documents.count(connection, user_id=user_id))
+        _check_document_limit(connection, user_id)
         names = _filename_and_title(filename, title)
         document_id = new_id()
         documents.add(connection, document_id, user_id=user_id, content_type=content_type, bytes=bytes, sha256=None, **names)
@@ -126,7 +126,7 @@ def _find_or_add(engine: Engine, principal: Principal, sha256: bytes, values: di
     with principal_scope(engine, principal) as connection:
         if existing := documents.find_by_content(connection, sha256, user_id=user_id):
             return existing
-        _check_document_limit(documents.count(connection, user_id=user_id))
+        _check_document_limit(connection, user_id)
         document = documents.add(connection, new_id(), user_id=user_id, sha256=sha256, **values)
         # None means that a concurrent request added the same content first.
         return document or _added_concurrently(connection, sha256, user_id)
@@ -138,8 +138,10 @@ def _added_concurrently(connection: Connection, sha256: bytes, user_id: UUID) ->
     raise Unavailable("documents")  # a third request deleted it again
 
 
-def _check_document_limit(count: int) -> None:
-    if count >= MAX_DOCUMENTS:
+def _check_document_limit(connection: Connection, user_id: UUID) -> None:
+    """Raise TooManyDocuments at the limit. The lock makes a concurrent upload wait until this one's document can be counted."""
+    lock_until_end(connection, f"documents of {user_id}")
+    if (count := documents.count(connection, user_id=user_id)) >= MAX_DOCUMENTS:
         raise TooManyDocuments(f"{count} documents")
 
 

@@ -10,7 +10,7 @@ from parley.auth.principal import Principal
 from parley.db import mcp_servers, tool_settings
 from parley.db.engine import Connection
 from parley.db.mcp_servers import McpServer
-from parley.db.transactions import principal_scope
+from parley.db.transactions import lock_until_end, principal_scope
 from parley.http.idempotency import IdempotentRequest, IdempotentResult
 from parley.ids import new_id
 from parley.tools.mcp_discovery import DiscoveryTarget, discover, due_deployment_servers, is_stale
@@ -74,6 +74,7 @@ def _store_listing(server_id: UUID, user_id: UUID) -> Callable[..., None]:
 
 
 def _check_new_server(connection: Connection, registry: McpRegistry, name: str, *, user_id: UUID) -> None:
+    lock_until_end(connection, f"mcp_servers of {user_id}")
     if mcp_servers.count(connection, user_id=user_id) >= MAX_SERVERS:
         raise TooManyMcpServers(MAX_SERVERS)
     if name in {server.name for server in registry.deployment}:

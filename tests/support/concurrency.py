@@ -8,12 +8,13 @@ import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from multiprocessing.synchronize import Barrier
 from threading import Barrier as ThreadBarrier
+from threading import BrokenBarrierError
 from typing import Any
 
 from tests.support.api_gateway import Answer, Function, Person, read_answer, rest_event
@@ -135,6 +136,44 @@ class ProcessClients:
             return read_answer(handler(call.event(), Function.CONTEXT))
 
         return send
+
+
+def count_concurrently(monkeypatch: Any, module: Any, *, callers: int = 2) -> None:
+    """Make `module.count` return only when `callers` threads have counted, or after a second if a lock keeps the others away."""
+    count, barrier = module.count, ThreadBarrier(callers)
+
+    def counted(*args: Any, **options: Any) -> Any:
+        number = count(*args, **options)
+        with suppress(BrokenBarrierError):
+            barrier.wait(1)
+        return number
+
+    monkeypatch.setattr(module, "count", counted)
+
+
+@contextmanager
+def closing_engine(settings: Any) -> Iterator[Any]:
+    """Create an engine of its own, as each Lambda worker has, and close its connections at the end of the block."""
+    from parley.db.engine import make_engine
+
+    engine = make_engine(settings)
+    try:
+        yield engine
+    finally:
+        engine.dispose()
+
+
+def outcomes[T](calls: Sequence[Callable[[], T]]) -> list[T | Exception]:
+    """Run all calls at once, each in a thread, and return their results or exceptions."""
+
+    def run(call: Callable[[], T]) -> T | Exception:
+        try:
+            return call()
+        except Exception as exc:
+            return exc
+
+    with ThreadPoolExecutor(len(calls)) as pool:
+        return list(pool.map(run, calls))
 
 
 class DiscardingQueue:

@@ -3,9 +3,12 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from functions.auth.api_keys import MAX_API_KEYS
-from tests.support.api_gateway import PASSWORD, Person
-from tests.support.concurrency import ROUNDS, TimedRequest
+from functions.auth.api_keys import MAX_API_KEYS, ApiKeyRequest, issue_key
+from parley.auth.client_origin import ClientOrigin
+from parley.db.accounts import api_keys
+from parley.db.transactions import principal_scope
+from tests.support.api_gateway import PASSWORD
+from tests.support.concurrency import closing_engine, count_concurrently, outcomes
 
 
 def make(auth, person, headers=None, **fields):
@@ -187,13 +190,14 @@ def test_the_password_of_a_key_request_cannot_be_guessed_from_the_database(auth,
     assert (again.status, postgres.execute(stored, dbname="parley")) == (201, first)
 
 
-def test_concurrent_requests_make_no_key_beyond_the_limit(client_processes, postgres):
-    for _ in range(max(1, ROUNDS // 3)):
-        person = Person.registered(client_processes)
-        store_keys(postgres, person, count=MAX_API_KEYS - 2)
-        call = TimedRequest("POST", "/auth/api-keys", {"name": "ci", "password": PASSWORD}, as_=person)
-        answers = client_processes.race([call] * 8)
-        stored = postgres.execute(f"SELECT count(*) FROM api_keys WHERE user_id = '{person.id}'", dbname="parley")
+def test_two_concurrent_requests_for_the_last_key_make_one(auth, alice, database, postgres, monkeypatch):
+    from functions.auth.app import services
 
-        assert sorted(answer.status for answer in answers) == [201] * 2 + [409] * 6
-        assert stored == [(MAX_API_KEYS,)]
+    store_keys(postgres, alice, count=MAX_API_KEYS - 1)
+    count_concurrently(monkeypatch, api_keys)
+
+    def issue():
+        with closing_engine(database) as engine, principal_scope(engine, alice.principal) as connection:
+            return issue_key(connection, alice.principal, services.key_ring(), ApiKeyRequest("ci", None, None), origin=ClientOrigin("::1"))
+
+    assert sorted(type(result).__name__ for result in outcomes([issue] * 2)) == ["IssuedApiKey", "TooManyApiKeys"]

@@ -10,10 +10,14 @@ from uuid import UUID
 import boto3
 import pytest
 
-from functions.documents.library import store_document
+from functions.documents import library
+from functions.documents.errors import TooManyDocuments
+from functions.documents.library import announce_upload, store_document
+from parley.db import documents as stored_documents
 from parley.db.engine import make_engine
 from parley.errors import Unavailable
 from tests.support.builders import upload_document
+from tests.support.concurrency import count_concurrently
 from tests.support.queues import s3_notification
 
 CLIENTS = 10
@@ -167,3 +171,24 @@ def test_a_document_deleted_while_its_file_is_stored_leaves_no_file(documents, i
     ingest.deliver(s3_notification(alice, str(document_id)))
 
     assert "Contents" not in boto3.client("s3").list_objects_v2(Bucket=environment["PARLEY_FILES_BUCKET"], Prefix=f"documents/{alice.id}")
+
+
+@pytest.mark.parametrize("way", ["upload", "form"])
+def test_two_concurrent_uploads_of_the_last_document_store_one(documents, database, alice, monkeypatch, way):
+    from functions.documents.app import services
+
+    monkeypatch.setattr(library, "MAX_DOCUMENTS", 1)
+    count_concurrently(monkeypatch, stored_documents)
+
+    def upload(services, content):
+        try:
+            if way == "upload":
+                return store_document(services, alice.principal, content, **NAMES).status
+            return bool(announce_upload(services, alice.principal, bytes=len(content), **NAMES))
+        except TooManyDocuments as exc:
+            return exc.code
+
+    with workers(database, services, 2) as services_of_workers:
+        results = run_concurrently(upload, services_of_workers, [b"the first", b"the second"])
+
+    assert results.count("too_many_documents") == 1

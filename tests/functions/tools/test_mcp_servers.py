@@ -1,7 +1,20 @@
+from decimal import Decimal
+from functools import partial
+
 import pytest
 
+from functions.tools import mcp_servers
+from functions.tools.schemas import McpServerOut
+from functions.tools.services import ToolsServices
+from parley.auth.encryption import TextCipher
+from parley.db import mcp_servers as stored_servers
+from parley.http.idempotency import Idempotency
+from parley.http.schemas import Input
+from parley.metering.limits import DefaultLimits
 from parley.tools.mcp import McpEndpoint
-from tests.fakes.tool_servers import FakeMcpCalls, mcp_tool
+from parley.tools.mcp_registry import McpRegistry
+from tests.fakes.tool_servers import FakeMcpCalls, FakeToolRunner, mcp_tool
+from tests.support.concurrency import closing_engine, count_concurrently, outcomes
 
 NOTES = {"name": "notes", "url": "https://mcp.example.com/mcp", "headers": {"Authorization": "Bearer very-secret"}}
 
@@ -186,3 +199,18 @@ def test_invalid_tools_of_a_server_are_left_out(serve, alice):
     add(function, alice)
 
     assert names(function, alice) == ["notes.fine", "shout"]
+
+
+def test_two_concurrent_requests_for_the_last_server_add_one(serve, alice, database, monkeypatch):
+    monkeypatch.setattr(mcp_servers, "MAX_SERVERS", 1)
+    count_concurrently(monkeypatch, stored_servers)
+    registry = McpRegistry(FakeMcpCalls(mcp_tool()), [], TextCipher(lambda: bytes(32)))
+
+    def add_named(name):
+        with closing_engine(database) as engine:
+            services = ToolsServices(engine, FakeToolRunner(), registry, lambda principal: [], DefaultLimits(100_000, Decimal(5)))
+            request = Idempotency(None).request("POST /tools/mcp-servers", Input(), render=McpServerOut.of)
+            return mcp_servers.add_server(services, alice.principal, request, name=name, url=NOTES["url"], headers={})
+
+    results = outcomes([partial(add_named, name) for name in ("one", "two")])
+    assert sorted(type(result).__name__ for result in results) == ["IdempotentResult", "TooManyMcpServers"]
