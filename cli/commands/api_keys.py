@@ -14,7 +14,7 @@ from cli.options import Expiry, with_api
 from cli.output import local_time, one_line, shortened
 
 API_KEYS_PATH = "/auth/api-keys"
-PASSWORD_HINT = "In scripts, pass it with --password-stdin."
+SCRIPT_HINT = "In scripts, pass it with --password-stdin."
 SCOPES = ("chat", "conversations", "tools", "documents")
 
 
@@ -40,7 +40,7 @@ def list_api_keys(api: ApiClient, as_json: bool) -> None:
 def create(api: ApiClient, name: str, scopes: tuple[str, ...], expires: str | None, password_stdin: bool) -> None:
     """Create an API key called NAME. Needs your password. Standard output receives only the key; it is never shown again."""
     api.require_session()
-    password = prompts.read_password_from_stdin() if password_stdin else prompts.prompt("Password", hidden=True, hint=PASSWORD_HINT)
+    password = prompts.read_password_from_stdin() if password_stdin else prompts.prompt("Password", hidden=True, hint=SCRIPT_HINT)
     body = {"name": name, "password": password, "scopes": list(scopes), "expires_at": expires}
     created = Fields.of(api.fetch(HttpCall("POST", API_KEYS_PATH, {field: value for field, value in body.items() if value})))
     if not created.text("key"):
