@@ -1,57 +1,39 @@
-"""Embedding vectors in the database: pgvector's `halfvec`, half-precision floats of any length.
+"""Embedding vectors in the database: columns of pgvector's `halfvec`, half-precision floats of any length.
 
-The package `pgvector` is not used: it brings numpy, 30 MB that nothing here computes with.
+Vectors are stored and searched at length one: their inner product, the cheapest to compute, is then the cosine.
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy.dialects.postgresql.base import ischema_names
-from sqlalchemy.types import UserDefinedType
+from pgvector import HalfVector
 
 
 @dataclass(frozen=True, slots=True)
 class Vector:
-    """An embedding and the name of its model: vectors of different models cannot be compared.
-
-    It is stored and searched by at length one: then the inner product, the quickest to compute, is the cosine.
-    """
+    """An embedding and the name of its model: vectors of different models cannot be compared."""
 
     model: str
     numbers: Sequence[float]
 
 
-class Halfvec(UserDefinedType[Sequence[float]]):
-    """Takes numbers. What is read is PostgreSQL's own text: nobody reads vectors but the database."""
-
-    cache_ok = True
-
-    def get_col_spec(self, **_: Any) -> str:
-        """Return the type's name."""
-        return "halfvec"
-
-    def bind_processor(self, dialect: object) -> Callable[[Sequence[float] | None], str | None]:  # noqa: ARG002 - one dialect
-        """Write the numbers as PostgreSQL reads them."""
-        return lambda numbers: _vector_literal(numbers) if numbers else None
-
-
 def vector_parameters(vector: Vector | None) -> dict[str, str | None]:
-    """Return the parameters of a statement that searches by a vector; without one both are null, and match nothing."""
-    return {"vector": _vector_literal(vector.numbers), "model": vector.model} if vector else {"vector": None, "model": None}
+    """Return the parameters `:vector` and `:model` of a search statement. For None both are null and match no vector."""
+    if vector is None:
+        return {"vector": None, "model": None}
+    return {"vector": HalfVector(_unit_vector(vector.numbers)).to_text(), "model": vector.model}
 
 
 def vector_columns(vector: Vector | None) -> dict[str, Any]:
-    """Return what a table's two columns for a vector hold."""
-    return {"embedding": vector.numbers, "embedding_model": vector.model} if vector else {"embedding": None, "embedding_model": None}
+    """Return the values of a table's columns `embedding` and `embedding_model`."""
+    if vector is None:
+        return {"embedding": None, "embedding_model": None}
+    return {"embedding": _unit_vector(vector.numbers), "embedding_model": vector.model}
 
 
-def _vector_literal(numbers: Sequence[float]) -> str:
-    """Return a vector of length one as PostgreSQL reads it: `[1,2,3]`; one of zeros stays so."""
+def _unit_vector(numbers: Sequence[float]) -> list[float]:
+    """Scale a vector to length one; the zero vector stays zero."""
     length = math.hypot(*numbers) or 1.0
-    return f"[{','.join(repr(number / length) for number in numbers)}]"
-
-
-# So that the tables in the code can be held against those in the database.
-ischema_names["halfvec"] = Halfvec
+    return [number / length for number in numbers]

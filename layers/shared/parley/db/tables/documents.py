@@ -1,5 +1,6 @@
 """Documents and their searchable chunks. A chunk's `shelf` is its owner's id, or zeros if the document is shared."""
 
+from pgvector.sqlalchemy import HALFVEC
 from sqlalchemy import (
     BigInteger,
     Boolean,
@@ -19,7 +20,6 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import BIT, REAL, TSVECTOR
 
 from parley.db.tables.columns import counter, metadata, owner, timestamp
-from parley.db.vectors import Halfvec
 
 _STATUSES = CheckConstraint("status IN ('queued', 'processing', 'ready', 'failed')", name="documents_status_check")
 documents = Table(
@@ -66,7 +66,7 @@ chunks = Table(
     Column("tokens", Integer, nullable=False),
     Column("is_shared", Boolean, nullable=False, server_default="false"),
     Column("shelf", Uuid, Computed(_SHELF, persisted=True), nullable=False),
-    Column("embedding", Halfvec),
+    Column("embedding", HALFVEC),
     Column("embedding_model", Text),
     Column("sketch", BIT(varying=True), Computed("parley_sketch(embedding)", persisted=True)),
     Column("words", TSVECTOR, Computed("parley_words(coalesce(description || ' ', '') || heading || ' ' || text)", persisted=True)),

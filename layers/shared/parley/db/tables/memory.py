@@ -6,11 +6,11 @@ from that conversation.
 
 from typing import Any
 
+from pgvector.sqlalchemy import HALFVEC
 from sqlalchemy import CheckConstraint, Column, Computed, ForeignKeyConstraint, Index, Integer, Table, Text, Uuid, func
 from sqlalchemy.dialects.postgresql import BIT, TSVECTOR
 
 from parley.db.tables.columns import metadata, owner, required_timestamp, timestamp
-from parley.db.vectors import Halfvec
 
 _OF_CONVERSATION = (["user_id", "conversation_id"], ["conversations.user_id", "conversations.id"])
 
@@ -18,7 +18,7 @@ _OF_CONVERSATION = (["user_id", "conversation_id"], ["conversations.user_id", "c
 def _embedding() -> tuple[Column[Any], ...]:
     """Return the columns of a vector: the vector, the name of its model, and its sketch, a binary signature for preselection."""
     sketch = Column("sketch", BIT(varying=True), Computed("parley_sketch(embedding)", persisted=True))
-    return Column("embedding", Halfvec), Column("embedding_model", Text), sketch
+    return Column("embedding", HALFVEC), Column("embedding_model", Text), sketch
 
 
 def _words() -> Column[object]:
