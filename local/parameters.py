@@ -25,6 +25,7 @@ PARAMETERS_BY_VARIABLE = {
     "PARLEY_RATE_PER_MINUTE": "RatePerMinute",
     "PARLEY_BUDGET_USD": "MonthlyBudgetUsd",
     "PARLEY_MCP_SERVERS": "McpServers",
+    "PARLEY_OFFLINE_MODEL": "OfflineModel",
 }
 
 

@@ -62,10 +62,14 @@ class LimitSettings(BudgetSettings):
 
 
 class CatalogueSettings(Settings):
-    """The source of the model catalogue: the parameter if set, else the file if set, else the catalogue that ships."""
+    """The source of the model catalogue: the parameter if set, else the file if set, else the catalogue that ships.
+
+    `offline_model` says whether offline chat models are available; `auto` hides them if another chat model has its key.
+    """
 
     models_file: str
     models_parameter: str
+    offline_model: Literal["auto", "on", "off"] = "auto"
 
 
 class ModelSettings(CatalogueSettings, LimitSettings):

@@ -10,6 +10,7 @@ from parley.llm.catalogue import Catalogue, CatalogueInvalid
 from parley.llm.live_catalogue import FileSource, LiveCatalogue, ParameterSource
 from parley.llm.messages import Message, ModelRequest, TextDelta
 from parley.llm.provider_registry import ProviderRegistry
+from parley.settings import CatalogueSettings
 from tests.fakes.vendor import running_vendor
 from tests.fakes.wire_formats.anthropic import ANTHROPIC
 from tests.fakes.wire_formats.chat import OPENAI
@@ -154,3 +155,54 @@ def test_switching_the_vendor_takes_one_changed_word_and_no_restart(file):
             answers.append(next(providers(model).stream(model.name, ModelRequest([Message("user", "who?")]))))
 
         assert answers == [TextDelta("I am gpt"), TextDelta("I am claude"), TextDelta("I am local")]
+
+
+BOTH = """
+[roles]
+chat = "best"
+title = "{title}"
+[strategies.best]
+kind = "fallback"
+models = ["real", "offline"]
+[models.real]
+provider = "openai"
+name = "gpt"
+api_key = "env:SOME_KEY"
+[models.offline]
+provider = "offline"
+name = "offline"
+"""
+
+
+def available_with(policy, file, environment, *, title="best"):
+    file.write_text(BOTH.format(title=title))
+    settings = CatalogueSettings.read({"PARLEY_MODELS_FILE": str(file), "PARLEY_MODELS_PARAMETER": "", "PARLEY_OFFLINE_MODEL": policy})
+    return set(LiveCatalogue.of(settings)().available(environment))
+
+
+KEY = {"SOME_KEY": "sk-1"}
+
+
+@pytest.mark.parametrize(
+    ("policy", "environment", "available"),
+    [
+        ("auto", {}, {"offline"}),
+        ("auto", KEY, {"real"}),
+        ("on", KEY, {"real", "offline"}),
+        ("off", {}, set()),
+    ],
+)
+def test_the_offline_model_is_hidden_by_the_deployments_policy(file, policy, environment, available):
+    assert available_with(policy, file, environment) == available
+
+
+def test_a_role_that_the_catalogue_gives_to_the_offline_model_keeps_it(file):
+    assert available_with("auto", file, KEY, title="offline") == {"real", "offline"}
+
+
+def test_a_changed_catalogue_keeps_the_policy(file):
+    file.write_text(OFFLINE)
+    catalogue = LiveCatalogue(FileSource(file), offline_model="off")
+    file.write_text(OTHER)
+
+    assert catalogue().available({}) == {}

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Literal, Self
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, PrivateAttr, ValidationError, model_validator
 
 from parley.errors import ParleyError
 from parley.llm.model import CatalogueTable, Model
@@ -52,6 +52,7 @@ def _toml_names(dotted: str) -> tuple[str, ...]:
 SHIPPED = Path(__file__).with_name("models.toml")
 
 type ModelRole = Literal["chat", "summary", "title", "facts", "describe", "embedding", "rerank"]
+type OfflineModelPolicy = Literal["auto", "on", "off"]
 type FieldPath = tuple[str | int, ...]
 
 # Every other role needs a chat model.
@@ -134,6 +135,7 @@ class Catalogue(CatalogueTable):
     roles: dict[ModelRole, str]
     models: dict[str, Model]
     strategies: dict[str, Strategy] = Field(default_factory=dict)
+    _offline_model: OfflineModelPolicy = PrivateAttr("on")
 
     @classmethod
     def load(cls, path: Path | None = None) -> Self:
@@ -182,9 +184,29 @@ class Catalogue(CatalogueTable):
         elif name in self.strategies and role == "rerank":
             yield "must name a model, because a strategy selects among chat models"
 
+    def with_offline_model(self, policy: OfflineModelPolicy) -> Self:
+        """Return the catalogue with another policy for offline chat models.
+
+        `auto` hides them if another chat model has its key, except from roles that have no other model.
+        """
+        catalogue = self.model_copy()
+        catalogue._offline_model = policy
+        return catalogue
+
     def available(self, environment: Mapping[str, str]) -> dict[str, Model]:
-        """Return the chat models whose keys are available, by id."""
-        return {id: model for id, model in self.models.items() if model.kind == "chat" and not model.obstacle(environment)}
+        """Return the chat models whose keys are available, by id, without offline models that the policy hides."""
+        models = {id: model for id, model in self.models.items() if model.kind == "chat" and not model.obstacle(environment)}
+        shown = {id: model for id, model in models.items() if model.provider != "offline"}
+        # A model without a key, such as one on a developer's machine, may not be running.
+        if self._offline_model == "on" or (self._offline_model == "auto" and not any(model.api_key for model in shown.values())):
+            return models
+        if self._offline_model == "auto":
+            for ids in self._ids_by_role().values():
+                shown |= {} if shown.keys() & set(ids) else {id: models[id] for id in ids if id in models}
+        return shown
+
+    def _ids_by_role(self) -> dict[ModelRole, list[str]]:
+        return {role: self.strategies[name].models if name in self.strategies else [name] for role, name in self.roles.items()}
 
     def default(self, environment: Mapping[str, str]) -> str | None:
         """Return the id of the first available model of the role `chat`, or None."""
@@ -195,8 +217,7 @@ class Catalogue(CatalogueTable):
     def roles_of(self, id: str, *, environment: Mapping[str, str]) -> list[ModelRole]:
         """Return the roles for which this model is the first available one."""
         available = self.available(environment)
-        ids_by_role = {role: self.strategies[name].models if name in self.strategies else [name] for role, name in self.roles.items()}
-        return [role for role, ids in ids_by_role.items() if next((other for other in ids if other in available), None) == id]
+        return [role for role, ids in self._ids_by_role().items() if next((other for other in ids if other in available), None) == id]
 
     def ordered(
         self, name: str | None = None, *, role: ModelRole = "chat", environment: Mapping[str, str], subject: object = None

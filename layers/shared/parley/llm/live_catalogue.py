@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Protocol, Self
 
 from parley.aws.client import aws_client, translated_errors
-from parley.llm.catalogue import SHIPPED, Catalogue, CatalogueInvalid
+from parley.llm.catalogue import SHIPPED, Catalogue, CatalogueInvalid, OfflineModelPolicy
 from parley.observability import logger
 from parley.settings import CatalogueSettings
 
@@ -72,10 +72,10 @@ class ParameterSource:
 class LiveCatalogue:
     """Returns the newest valid catalogue. A turn calls it once and uses that catalogue until its end."""
 
-    def __init__(self, source: CatalogueSource, *, first: Catalogue | None = None) -> None:
+    def __init__(self, source: CatalogueSource, *, first: Catalogue | None = None, offline_model: OfflineModelPolicy = "on") -> None:
         """Read the catalogue. Without `first` as a fallback, a failure raises CatalogueInvalid or OSError."""
-        self._source = source
-        self._current = first or self._read()
+        self._source, self._offline_model = source, offline_model
+        self._current = first.with_offline_model(offline_model) if first else self._read()
         if first:
             self()
 
@@ -86,15 +86,15 @@ class LiveCatalogue:
         A parameter falls back to the catalogue that ships, so that an invalid parameter cannot keep functions from starting.
         """
         if settings.models_parameter:
-            return cls(ParameterSource(settings.models_parameter), first=Catalogue.load())
-        return cls(FileSource(Path(settings.models_file) if settings.models_file else SHIPPED))
+            return cls(ParameterSource(settings.models_parameter), first=Catalogue.load(), offline_model=settings.offline_model)
+        return cls(FileSource(Path(settings.models_file) if settings.models_file else SHIPPED), offline_model=settings.offline_model)
 
     def __call__(self) -> Catalogue:
         """Return the current catalogue."""
         try:
             text = self._source.changed()
             if text is not None:
-                self._current = Catalogue.parse(text, source=self._source)
+                self._current = self._parse(text)
                 logger.info("catalogue_changed", source=str(self._source))
         except CatalogueInvalid as exc:
             logger.error("catalogue_rejected", reason=str(exc))
@@ -103,7 +103,10 @@ class LiveCatalogue:
         return self._current
 
     def _read(self) -> Catalogue:
-        return Catalogue.parse(self._source.changed() or "", source=self._source)
+        return self._parse(self._source.changed() or "")
+
+    def _parse(self, text: str) -> Catalogue:
+        return Catalogue.parse(text, source=self._source).with_offline_model(self._offline_model)
 
 
 def _fetch_parameter(name: str) -> tuple[int, str]:
