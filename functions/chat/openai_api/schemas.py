@@ -12,6 +12,8 @@ from pydantic_core import PydanticCustomError
 from functions.chat.schemas import OpenAIName, ResponseFormatIn
 from parley.http.schemas import Input
 
+# OpenAI's API has the same limit.
+MAX_MESSAGES = 2048
 MAX_STOPS = 4
 MAX_TEXTS = 2048
 
@@ -144,7 +146,9 @@ class CompletionIn(NeutralFieldsIn):
     """The body of POST /v1/chat/completions."""
 
     model: Annotated[str, Field(min_length=1, max_length=100, examples=["offline"])]
-    messages: Annotated[list[MessageIn], Field(min_length=1, examples=[[{"role": "user", "content": "What is 12.5% of 840?"}]])]
+    messages: Annotated[
+        list[MessageIn], Field(min_length=1, max_length=MAX_MESSAGES, examples=[[{"role": "user", "content": "What is 12.5% of 840?"}]])
+    ]
     max_completion_tokens: Annotated[int, Field(gt=0)] | None = None
     max_tokens: Annotated[int, Field(gt=0)] | None = None
     response_format: ResponseFormatIn | None = None

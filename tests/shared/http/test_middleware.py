@@ -2,6 +2,7 @@ import json
 
 import pytest
 from fastapi import APIRouter
+from pydantic import ValidationError
 
 from parley.errors import NotFound, Unavailable
 from parley.http.app import create_app
@@ -138,3 +139,17 @@ def test_nothing_is_cached_or_sniffed(app):
     headers = app.post("/echo", {"name": "a"}).headers
 
     assert (headers["cache-control"], headers["x-content-type-options"]) == ("no-store", "nosniff")
+
+
+def test_a_validation_error_shows_a_bounded_number_of_short_locations(app):
+    fields = {"x" * 200: 1} | {str(number): 1 for number in range(80)}
+    errors = app.post("/echo", fields).json["errors"]
+
+    assert max(len(str(step)) for error in errors for step in error["loc"]) == 100
+
+
+def test_a_body_with_very_many_values_is_refused_before_it_is_validated():
+    with pytest.raises(ValidationError) as refusal:
+        Body.model_validate({str(number): 1 for number in range(30_000)})
+
+    assert [error["type"] for error in refusal.value.errors()] == ["too_many_values"]

@@ -16,6 +16,8 @@ from parley.observability import logger
 
 MEDIA_TYPE = "application/problem+json"
 CODES_EXTENSION = "x-codes"
+MAX_ERRORS = 100
+MAX_LOC_CHARACTERS = 100
 
 # Formats an error, given the error and the request id.
 type ErrorResponder = Callable[[ParleyError, str], Response]
@@ -76,8 +78,13 @@ def _from_validation(errors: Sequence[Mapping[str, Any]]) -> ParleyError:
     if any(error["type"] == "json_invalid" for error in errors):
         return MalformedBody(str(errors))
     invalid = InvalidInput(str(errors[0]["msg"]) if errors else "invalid")
-    invalid.errors = [{"loc": list(error["loc"]), "msg": error["msg"]} for error in errors]
+    # A body can have thousands of errors, and a location can be a long key that the client invented.
+    invalid.errors = [{"loc": [_shortened(step) for step in error["loc"]], "msg": error["msg"]} for error in errors[:MAX_ERRORS]]
     return invalid
+
+
+def _shortened(step: str | int) -> str | int:
+    return step[:MAX_LOC_CHARACTERS] if isinstance(step, str) else step
 
 
 class RefusedByFramework(ParleyError):
