@@ -32,7 +32,7 @@ from parley.db.accounts import sessions as stored_sessions
 from parley.errors import IdempotencyKeyReused, NotFound
 from parley.http.dependencies import CurrentPrincipal, RequestOrigin, Transaction, requires
 from parley.http.idempotency import IdempotencyHeader
-from parley.http.paging import Listing, Page, read_id
+from parley.http.paging import Listing, Page
 from parley.http.problems import error_responses
 
 ACCOUNT_SCOPE = [Depends(requires("account"))]
@@ -108,14 +108,14 @@ def confirm_email(body: EmailConfirmation, services: AuthServicesDep, principal:
 @router.get("/auth/audit", dependencies=ACCOUNT_SCOPE)
 def list_events(principal: CurrentPrincipal, transaction: Transaction, page: Page) -> Listing[AuditEventOut]:
     """List the audit events of the caller's account, newest first."""
-    rows = audit.page(transaction, user_id=principal.user_id, limit=page.limit + 1, after=read_id(page.after))
+    rows = audit.page(transaction, user_id=principal.user_id, limit=page.limit + 1, after=page.after_id())
     return page.listing(rows, to_item=AuditEventOut.model_validate, key=lambda row: [row.id])
 
 
 @router.get("/auth/sessions", dependencies=ACCOUNT_SCOPE)
 def list_sessions(services: AuthServicesDep, principal: CurrentPrincipal, transaction: Transaction, page: Page) -> Listing[SessionOut]:
     """List the caller's active sessions, newest first."""
-    idle, after = services.lifetimes.idle, read_id(page.after)
+    idle, after = services.lifetimes.idle, page.after_id()
     rows = stored_sessions.page(transaction, user_id=principal.user_id, idle=idle, limit=page.limit + 1, after=after)
     return page.listing(rows, to_item=lambda row: SessionOut.of(row, principal), key=lambda row: [row.id])
 
@@ -147,7 +147,7 @@ def make_api_key(
 @api_keys_router.get("/auth/api-keys")
 def list_api_keys(principal: CurrentPrincipal, transaction: Transaction, page: Page) -> Listing[ApiKeyOut]:
     """List the caller's API keys, newest first, without the keys themselves."""
-    rows = api_keys.page(transaction, user_id=principal.user_id, limit=page.limit + 1, after=read_id(page.after))
+    rows = api_keys.page(transaction, user_id=principal.user_id, limit=page.limit + 1, after=page.after_id())
     return page.listing(rows, to_item=ApiKeyOut.model_validate, key=lambda row: [row.id])
 
 

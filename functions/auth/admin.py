@@ -89,10 +89,3 @@ def parse_groups(text: str) -> list[Grouping]:
     if len(groups) != len(names):
         raise InvalidInput("must be one or more of user, model and day, separated by commas", loc=("query", "group_by"))
     return groups
-
-
-def parse_offset(value: Any) -> int:
-    """Validate a cursor's row offset: an integer from 0 to 2**31 - 1. Raises ValueError."""
-    if type(value) is not int or not 0 <= value < 2**31:
-        raise ValueError(value)
-    return value

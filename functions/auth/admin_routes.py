@@ -5,7 +5,7 @@ from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query
-from pydantic import BaseModel
+from pydantic import BaseModel, TypeAdapter
 
 from functions.auth import admin
 from functions.auth.admin_schemas import AccountChange, AccountOut, CreatedInviteOut, InviteIn, InviteOut, UsageGroupOut
@@ -19,8 +19,10 @@ from parley.errors import IdempotencyKeyReused, NotFound
 from parley.http.date_range import DateRangeQuery
 from parley.http.dependencies import CurrentPrincipal, requires
 from parley.http.idempotency import IdempotencyHeader
-from parley.http.paging import Listing, Page, read_id, read_key
+from parley.http.paging import CursorNumber, Listing, Page
 from parley.http.problems import error_responses
+
+OFFSET_KEY = TypeAdapter(tuple[CursorNumber])
 
 router = APIRouter(dependencies=[Depends(requires("admin"))])
 
@@ -40,7 +42,7 @@ def list_users(
     transaction: AdminTransaction, page: Page, email: Annotated[str | None, Query(max_length=254, pattern=r"^[^\x00]*$")] = None
 ) -> Listing[AccountOut]:
     """List the accounts, newest first. `email` filters by any part of the address."""
-    rows = accounts.page(transaction, limit=page.limit + 1, after=read_id(page.after), email_part=email)
+    rows = accounts.page(transaction, limit=page.limit + 1, after=page.after_id(), email_part=email)
     return page.listing(rows, to_item=AccountOut.of, key=lambda row: [row.id])
 
 
@@ -59,10 +61,11 @@ def usage(
 
     `group_by` lists one or more of user, model and day, separated by commas.
     """
-    offset = read_key(page.after, admin.parse_offset) or 0
+    offset = (page.after(OFFSET_KEY) or (0,))[0]
     groups = admin.parse_groups(group_by)
     rows = accounts.grouped_usage(transaction, start=period.start, end=period.end, group_by=groups, limit=page.limit + 1, offset=offset)
-    return page.listing(rows, to_item=UsageGroupOut.model_validate, key=lambda _: [offset + page.limit])
+    numbered = list(enumerate(rows, offset + 1))
+    return page.listing(numbered, to_item=lambda row: UsageGroupOut.model_validate(row[1]), key=lambda row: row[:1])
 
 
 @router.post("/admin/invites", status_code=201, response_model=CreatedInviteOut, responses=error_responses(IdempotencyKeyReused))
@@ -77,7 +80,7 @@ def invite(
 @router.get("/admin/invites")
 def list_invites(transaction: AdminTransaction, page: Page) -> Listing[InviteOut]:
     """List the open invites, newest first, without their codes."""
-    rows = invites.page(transaction, limit=page.limit + 1, after=read_id(page.after))
+    rows = invites.page(transaction, limit=page.limit + 1, after=page.after_id())
     return page.listing(rows, to_item=InviteOut.model_validate, key=lambda row: [row.id])
 
 

@@ -11,6 +11,7 @@ from pydantic_core import PydanticCustomError
 
 from functions.chat.turn.events import TurnEvent
 from functions.chat.turn.images import MAX_IMAGES
+from functions.chat.turn.question import MAX_MESSAGE_CHARACTERS
 from functions.chat.turn.replay import TurnSnapshot
 from parley.errors import InvalidInput
 from parley.http.schemas import Input, MessageOut, Output, Timestamp
@@ -58,7 +59,7 @@ class ResponseFormatIn(Input):
 class ChatIn(Input):
     """The body of POST /chat."""
 
-    message: Annotated[str, Field(min_length=1)]
+    message: Annotated[str, Field(min_length=1, max_length=MAX_MESSAGE_CHARACTERS)]
     conversation_id: Annotated[UUID, Field(strict=False)] | None = None
     model: Annotated[str, Field(min_length=1, max_length=100)] | None = None
     tools: bool | list[str] = True

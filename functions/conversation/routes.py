@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query
-from pydantic import BaseModel
+from pydantic import BaseModel, Field, TypeAdapter
 
 from functions.conversation import memory
 from functions.conversation.schemas import (
@@ -35,10 +35,16 @@ from parley.http.app import join_routers
 from parley.http.date_range import DateRangeQuery
 from parley.http.dependencies import CurrentPrincipal, Transaction, require_live_session, requires
 from parley.http.idempotency import IdempotencyHeader
-from parley.http.paging import Listing, Page, PageRequest, read_id, read_key
+from parley.http.paging import PAGE_BYTES, CursorNumber, CursorText, Listing, Page, PageRequest
 from parley.http.problems import error_responses
 from parley.http.schemas import MessageOut
 from parley.ids import new_id
+
+# The sort keys in the cursors of these lists.
+CONVERSATION_KEY = TypeAdapter(tuple[datetime, UUID])
+MESSAGE_KEY = TypeAdapter(tuple[CursorNumber, CursorNumber])
+RANK_KEY = TypeAdapter(tuple[Annotated[int, Field(gt=0, le=MAX_RESULTS)]])
+USAGE_KEY = TypeAdapter(tuple[date, CursorText])
 
 SearchQuery = Annotated[str, Query(min_length=1, max_length=2000)]
 
@@ -81,14 +87,8 @@ def _without_nul(query: str) -> str:
 
 def _page_with_ranks[T](results: Sequence[T], page: PageRequest) -> list[tuple[int, T]]:
     """Return the page's results and one more, each with its rank, counted from 1. The cursor is the last rank shown."""
-    seen = read_key(page.after, _parse_rank) or 0
+    (seen,) = page.after(RANK_KEY) or (0,)
     return list(enumerate(results, 1))[seen : seen + page.limit + 1]
-
-
-def _parse_rank(value: object) -> int:
-    if not isinstance(value, int) or not 0 < value <= MAX_RESULTS:
-        raise ValueError(f"invalid rank {value!r}")
-    return value
 
 
 conversations_router = APIRouter(dependencies=[Depends(requires("conversations"))])
@@ -111,8 +111,9 @@ def create(
 @conversations_router.get("/conversations")
 def list_all(principal: CurrentPrincipal, transaction: Transaction, page: Page) -> Listing[ConversationOut]:
     """List the user's conversations, newest activity first."""
-    after = read_key(page.after, lambda at, id: conversations.ConversationCursor(datetime.fromisoformat(at), UUID(id)))
-    rows = conversations.page(transaction, user_id=principal.user_id, limit=page.limit + 1, after=after)
+    key = page.after(CONVERSATION_KEY)
+    after = conversations.ConversationCursor(*key) if key else None
+    rows = conversations.page(transaction, user_id=principal.user_id, limit=page.limit, max_bytes=PAGE_BYTES, after=after)
     return page.listing(rows, to_item=ConversationOut.model_validate, key=lambda row: [row.updated_at, row.id])
 
 
@@ -163,10 +164,20 @@ def list_messages(
 ) -> Listing[MessageOut]:
     """List a conversation's messages, oldest first by default.
 
-    With `variants`, the list includes answers that a regeneration replaced; `is_active` marks the current one.
+    With `variants`, the list includes answers that a regeneration replaced; `is_active` marks the current one. A page ends
+    at 1 MiB: long messages make it shorter than `limit`, and `next_cursor` continues.
     """
-    after, limit = read_key(page.after, messages.MessageCursor.parse), page.limit + 1
-    rows = messages.page(transaction, id, user_id=principal.user_id, limit=limit, order=order, after=after, variants=variants)
+    key = page.after(MESSAGE_KEY)
+    rows = messages.page_within(
+        transaction,
+        id,
+        user_id=principal.user_id,
+        limit=page.limit,
+        max_bytes=PAGE_BYTES,
+        order=order,
+        after=messages.MessageCursor(*key) if key else None,
+        variants=variants,
+    )
     return page.listing(rows, to_item=MessageOut.model_validate, key=lambda row: [row.seq, row.variant])
 
 
@@ -193,7 +204,7 @@ memories_router = APIRouter(dependencies=[Depends(requires("conversations"))])
 @memories_router.get("/memories")
 def list_memories(principal: CurrentPrincipal, transaction: Transaction, page: Page) -> Listing[MemoryOut]:
     """List the facts about the user, newest first, including replaced ones."""
-    rows = memories.page(transaction, user_id=principal.user_id, limit=page.limit + 1, after=read_id(page.after))
+    rows = memories.page(transaction, user_id=principal.user_id, limit=page.limit + 1, after=page.after_id())
     return page.listing(rows, to_item=MemoryOut.model_validate, key=lambda row: [row.id])
 
 
@@ -230,7 +241,8 @@ def show_usage(
     services: ConversationServicesDep, principal: CurrentPrincipal, transaction: Transaction, page: Page, period: DateRangeQuery
 ) -> UsagePage:
     """Sum the user's tokens and cost by day and model, newest day first, and return the rest of the month's budget."""
-    after = read_key(page.after, lambda day, model: usage.UsageCursor(date.fromisoformat(day), usage.parse_model(model)))
+    key = page.after(USAGE_KEY)
+    after = usage.UsageCursor(*key) if key else None
     rows = usage.daily_usage(transaction, user_id=principal.user_id, start=period.start, end=period.end, limit=page.limit + 1, after=after)
     budget = budgets.current_budget(transaction, user_id=principal.user_id, default_usd=services.default_budget_usd)
     listing = page.listing(rows, to_item=DailyUsageOut.model_validate, key=lambda row: [row.day, row.model])

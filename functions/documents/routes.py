@@ -4,6 +4,7 @@ from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, File, Form, Query, UploadFile
+from pydantic import TypeAdapter
 
 from functions.documents import library
 from functions.documents.errors import FileTooLarge, TooManyDocuments, UnsupportedFormat
@@ -14,8 +15,10 @@ from parley.db import chunks, documents
 from parley.db.documents import Document
 from parley.errors import NotFound
 from parley.http.dependencies import CurrentPrincipal, Transaction, require_live_session, requires
-from parley.http.paging import Listing, Page, read_id, read_key
+from parley.http.paging import CursorNumber, Listing, Page
 from parley.http.problems import error_responses
+
+CHUNK_KEY = TypeAdapter(tuple[CursorNumber])
 
 router = APIRouter(dependencies=[Depends(requires("documents"))])
 
@@ -55,7 +58,7 @@ def prepare_upload(body: UploadIn, services: DocumentServicesDep, principal: Cur
 @router.get("/documents")
 def list_all(principal: CurrentPrincipal, transaction: Transaction, page: Page) -> Listing[DocumentOut]:
     """List the user's documents and the shared ones, newest first."""
-    rows = documents.page(transaction, user_id=principal.user_id, limit=page.limit + 1, after=read_id(page.after))
+    rows = documents.page(transaction, user_id=principal.user_id, limit=page.limit + 1, after=page.after_id())
     return page.listing(rows, to_item=lambda row: _document_out(row, principal), key=lambda row: [row.id])
 
 
@@ -97,7 +100,8 @@ def delete(id: UUID, services: DocumentServicesDep, principal: CurrentPrincipal)
 def list_chunks(id: UUID, principal: CurrentPrincipal, transaction: Transaction, page: Page) -> Listing[ChunkOut]:
     """List a document's chunks in order. Citations refer to chunks."""
     documents.get(transaction, id, user_id=principal.user_id)
-    rows = chunks.page(transaction, id, limit=page.limit + 1, after=read_key(page.after, int))
+    (after,) = page.after(CHUNK_KEY) or (None,)
+    rows = chunks.page(transaction, id, limit=page.limit + 1, after=after)
     return page.listing(rows, to_item=ChunkOut.model_validate, key=lambda row: [row.number])
 
 

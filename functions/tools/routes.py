@@ -5,7 +5,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends, Path, Request, Response
 from fastapi.responses import JSONResponse
-from pydantic import BaseModel
+from pydantic import BaseModel, TypeAdapter
 
 from functions.tools import tools
 from functions.tools.errors import NameTaken, ToolDisabled, TooManyMcpServers
@@ -19,9 +19,11 @@ from parley.errors import IdempotencyKeyReused, NotFound, ParleyError
 from parley.http.app import join_routers
 from parley.http.dependencies import CurrentPrincipal, Transaction, require_live_session, requires
 from parley.http.idempotency import IdempotencyHeader
-from parley.http.paging import Listing, Page, read_id, read_key
+from parley.http.paging import CursorText, Listing, Page
 from parley.http.problems import error_responses, problem_response
 from parley.metering.limits import RateLimited
+
+TOOL_KEY = TypeAdapter(tuple[CursorText])
 
 # A tool of an MCP server is named `<server>.<tool>`.
 ToolName = Annotated[str, Path(max_length=100)]
@@ -46,7 +48,7 @@ def add_mcp_server(
 @mcp_servers_router.get("/tools/mcp-servers")
 def list_mcp_servers(principal: CurrentPrincipal, transaction: Transaction, page: Page) -> Listing[McpServerOut]:
     """List the caller's MCP servers, newest first, with the result of their last tool listing."""
-    rows = mcp_servers.page(transaction, user_id=principal.user_id, limit=page.limit + 1, after=read_id(page.after))
+    rows = mcp_servers.page(transaction, user_id=principal.user_id, limit=page.limit + 1, after=page.after_id())
     return page.listing(rows, to_item=McpServerOut.of, key=lambda row: [row.id])
 
 
@@ -66,7 +68,7 @@ def list_tools(services: ToolsServicesDep, principal: CurrentPrincipal, page: Pa
     Tool lists of MCP servers older than ten minutes are first refreshed, in parallel and for at most five seconds.
     """
     refresh_listings(services, principal)
-    after = read_key(page.after, str) or ""
+    (after,) = page.after(TOOL_KEY) or ("",)
     found = [tool for tool in services.toolbox(principal).all if tool.spec.name > after]
     return page.listing(found[: page.limit + 1], to_item=ToolOut.of, key=lambda tool: [tool.spec.name])
 

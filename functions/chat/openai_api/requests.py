@@ -14,6 +14,7 @@ from functions.chat.openai_api.schemas import (
     ToolIn,
 )
 from functions.chat.turn.images import MAX_IMAGES
+from functions.chat.turn.question import MAX_MESSAGE_CHARACTERS
 from parley.errors import InvalidInput
 from parley.llm import messages as llm
 
@@ -48,6 +49,9 @@ def last_question(body: CompletionIn) -> tuple[str, list[llm.Image]]:
         raise InvalidInput("with X-Conversation-Id, the last message must be the user's", loc=(*loc, "role"))
     if not (text := _text(last)):
         raise InvalidInput("the message must contain text", loc=(*loc, "content"))
+    if len(text) > MAX_MESSAGE_CHARACTERS:
+        msg = f"with X-Conversation-Id, a message may have at most {MAX_MESSAGE_CHARACTERS} characters; upload longer texts as documents"
+        raise InvalidInput(msg, loc=(*loc, "content"))
     images = [part for part in _to_parts(last, loc) if isinstance(part, llm.Image)]
     if len(images) > MAX_IMAGES:
         raise InvalidInput(f"with X-Conversation-Id, a message may have at most {MAX_IMAGES} images", loc=(*loc, "content"))

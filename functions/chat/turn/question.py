@@ -25,6 +25,8 @@ from parley.llm.tokens import PER_IMAGE, PER_MESSAGE, estimate_tokens
 from parley.memory.window import MAX_MESSAGES
 from parley.tools.outcome import truncate_result
 
+# A stored message must fit into a response of Lambda, at most 6 MB, in which a character can take seven bytes.
+MAX_MESSAGE_CHARACTERS = 800_000
 IMAGE_NOTE = "[image]"
 _LOST_IMAGE_NOTE = "[image: no longer available]"
 _NO_RESULT = "Not run: the answer ended before this call."

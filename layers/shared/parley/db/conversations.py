@@ -9,6 +9,7 @@ from uuid import UUID
 from sqlalchemy import ARRAY, CTE, ColumnElement, Connection, Uuid, bindparam, delete, func, insert, or_, select, text, tuple_, update
 
 from parley.db import images
+from parley.db.row_page import RowPage, read_page
 from parley.db.tables import conversations
 from parley.errors import InvalidInput, NotFound
 from parley.ids import new_id
@@ -72,13 +73,19 @@ def get(connection: Connection, conversation_id: UUID, *, user_id: UUID) -> Conv
     return Conversation(**row._mapping)
 
 
-def page(connection: Connection, *, user_id: UUID, limit: int, after: ConversationCursor | None) -> list[Conversation]:
-    """Return up to `limit` conversations after the cursor `after`, most recently active first."""
+def page(connection: Connection, *, user_id: UUID, limit: int, max_bytes: int, after: ConversationCursor | None) -> RowPage[Conversation]:
+    """Return up to `limit` conversations after the cursor `after`, most recently active first.
+
+    The page ends where their system prompts exceed `max_bytes`, but has at least one conversation.
+    """
     statement = select(*_COLUMNS).where(conversations.c.user_id == user_id)
+    key = (conversations.c.updated_at, conversations.c.id)
     if after:
-        statement = statement.where(tuple_(conversations.c.updated_at, conversations.c.id) < (after.updated_at, after.id))
-    statement = statement.order_by(conversations.c.updated_at.desc(), conversations.c.id.desc()).limit(limit)
-    return [Conversation(**row._mapping) for row in connection.execute(statement)]
+        statement = statement.where(tuple_(*key) < (after.updated_at, after.id))
+    size = func.coalesce(func.octet_length(conversations.c.system_prompt), 0)
+    found = read_page(connection, statement, key=key, descending=True, size=size, limit=limit, max_bytes=max_bytes)
+    rows = [Conversation(**{field.name: row._mapping[field.name] for field in fields(Conversation)}) for row in found.rows]
+    return RowPage(rows, found.has_more)
 
 
 def change(connection: Connection, conversation_id: UUID, *, user_id: UUID, changes: dict[str, Any]) -> Conversation:

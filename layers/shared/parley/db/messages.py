@@ -3,13 +3,14 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal, Self
+from typing import Any, Literal
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Connection, insert, literal, select, text, tuple_
+from sqlalchemy import ColumnElement, Connection, Row, Text, cast, func, insert, literal, select, text, tuple_
 from sqlalchemy.sql.dml import ReturningInsert
 
 from parley.db import conversations
+from parley.db.row_page import RowPage, read_page
 from parley.db.tables import messages
 from parley.errors import NotFound
 
@@ -48,11 +49,6 @@ class MessageCursor:
     seq: int
     variant: int
 
-    @classmethod
-    def parse(cls, seq: object, variant: object) -> Self:
-        """Read a cursor that a client sent. Raises ValueError if it is malformed."""
-        return cls(_parse_number(seq), _parse_number(variant))
-
 
 @dataclass(frozen=True, slots=True)
 class HistoryMessage:
@@ -83,6 +79,7 @@ class Window:
 
 
 _COLUMNS = tuple(messages.c[name] for name in StoredMessage.__dataclass_fields__)
+_SORT_KEY = (messages.c.seq, messages.c.variant)
 
 
 def add(
@@ -160,14 +157,46 @@ def page(
     Raises NotFound for another user's conversation.
     """
     conversations.get(connection, conversation_id, user_id=user_id)
-    statement = _select_all(conversation_id, user_id) if variants else _select_active(conversation_id, user_id)
-    columns = (messages.c.seq, messages.c.variant)
-    if after:
-        key = tuple_(*columns)
-        last = (after.seq, after.variant)
-        statement = statement.where(key > last if order == "asc" else key < last)
-    statement = statement.order_by(*(column.asc() if order == "asc" else column.desc() for column in columns)).limit(limit)
+    statement = _select_after(conversation_id, user_id, order=order, after=after, variants=variants)
+    statement = statement.order_by(*(column.asc() if order == "asc" else column.desc() for column in _SORT_KEY)).limit(limit)
     return [StoredMessage(**row._mapping) for row in connection.execute(statement)]
+
+
+def page_within(
+    connection: Connection,
+    conversation_id: UUID,
+    *,
+    user_id: UUID,
+    limit: int,
+    max_bytes: int,
+    order: Literal["asc", "desc"],
+    after: MessageCursor | None,
+    variants: bool,
+) -> RowPage[StoredMessage]:
+    """Return the messages of `page`, but end the page where their parts exceed `max_bytes` of JSON. Raises NotFound."""
+    conversations.get(connection, conversation_id, user_id=user_id)
+    found = read_page(
+        connection,
+        _select_after(conversation_id, user_id, order=order, after=after, variants=variants),
+        key=_SORT_KEY,
+        descending=order == "desc",
+        size=func.octet_length(cast(messages.c.parts, Text)),
+        limit=limit,
+        max_bytes=max_bytes,
+    )
+    return RowPage([_to_message(row) for row in found.rows], found.has_more)
+
+
+def _select_after(conversation_id: UUID, user_id: UUID, *, order: str, after: MessageCursor | None, variants: bool) -> Any:
+    statement = _select_all(conversation_id, user_id) if variants else _select_active(conversation_id, user_id)
+    if after is None:
+        return statement
+    key, last = tuple_(*_SORT_KEY), (after.seq, after.variant)
+    return statement.where(key > last if order == "asc" else key < last)
+
+
+def _to_message(row: Row[Any]) -> StoredMessage:
+    return StoredMessage(**{name: row._mapping[name] for name in StoredMessage.__dataclass_fields__})
 
 
 def _select_active(conversation_id: UUID, user_id: UUID) -> Any:
@@ -176,12 +205,6 @@ def _select_active(conversation_id: UUID, user_id: UUID) -> Any:
 
 def _select_all(conversation_id: UUID, user_id: UUID) -> Any:
     return select(*_COLUMNS).where(messages.c.user_id == user_id, messages.c.conversation_id == conversation_id)
-
-
-def _parse_number(value: object) -> int:
-    if not isinstance(value, int) or not 0 <= value < 2**31:
-        raise ValueError(f"{value!r} is not a message number")
-    return value
 
 
 _WINDOW = text(

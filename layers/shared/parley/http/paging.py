@@ -1,19 +1,30 @@
-"""Cursor pagination: `?limit=` and an opaque `?cursor=`."""
+"""Cursor pagination: `?limit=`, an opaque `?cursor=`, and a bound on the bytes of a page.
+
+A page ends at `limit` items or at `PAGE_BYTES` of JSON, whichever comes first, but has at least one item. Without the
+second bound, a list of long items would exceed the size that Lambda allows for a response, and would fail for ever.
+"""
 
 import base64
 import binascii
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import Depends, Query
-from pydantic import BaseModel
+from pydantic import BaseModel, Field, TypeAdapter, ValidationError
+from pydantic_core import to_json
 
+from parley.db.row_page import RowPage
 from parley.errors import InvalidInput
 
 MAX_LIMIT = 100
+PAGE_BYTES = 1024 * 1024
+
+# The types of the values in a cursor. A client can send any JSON, so the types admit only values that PostgreSQL can compare.
+CursorNumber = Annotated[int, Field(ge=0, lt=2**31)]
+CursorText = Annotated[str, Field(max_length=500, pattern=r"^[^\x00]*$")]
+ID_KEY = TypeAdapter(tuple[UUID])
 
 
 class Listing[T](BaseModel):
@@ -25,61 +36,62 @@ class Listing[T](BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class PageRequest:
-    """The requested page. `after` is the sort key of the previous page's last item, None for the first page."""
+    """The requested page. `cursor` is JSON from the client, None for the first page; `after` checks it."""
 
     limit: int
-    after: list[Any] | None
+    cursor: bytes | None
 
-    def listing[I, T](self, rows: Sequence[I], *, to_item: Callable[[I], T], key: Callable[[I], list[Any]]) -> Listing[T]:
-        """Make the page from up to `limit + 1` rows. The extra row is not shown; it proves that another page follows."""
-        shown = rows[: self.limit]
-        cursor = _encode(key(shown[-1])) if len(rows) > self.limit else None
-        return Listing(items=[to_item(row) for row in shown], next_cursor=cursor)
+    def after[K: tuple[Any, ...]](self, key_type: TypeAdapter[K]) -> K | None:
+        """Return the sort key of the previous page's last item, or raise InvalidInput if the cursor holds no such key."""
+        try:
+            return None if self.cursor is None else key_type.validate_json(self.cursor, strict=True)
+        except ValidationError as exc:
+            raise _invalid_cursor() from exc
+
+    def after_id(self) -> UUID | None:
+        """Return the id in the cursor of a list sorted by id, or raise InvalidInput."""
+        key = self.after(ID_KEY)
+        return key[0] if key else None
+
+    def listing[I, T](
+        self, rows: Sequence[I] | RowPage[I], *, to_item: Callable[[I], T], key: Callable[[I], Sequence[object]]
+    ) -> Listing[T]:
+        """Make the page. A sequence of more than `limit` rows proves that another page follows; the extra row is not shown."""
+        page = rows if isinstance(rows, RowPage) else RowPage(rows[: self.limit], has_more=len(rows) > self.limit)
+        items = _items_within(PAGE_BYTES, page.rows, to_item)
+        has_more = page.has_more or len(items) < len(page.rows)
+        return Listing(items=items, next_cursor=_encode(key(page.rows[len(items) - 1])) if has_more else None)
 
 
-def _encode(key: list[Any]) -> str:
-    return base64.urlsafe_b64encode(json.dumps(key, default=str).encode()).decode().rstrip("=")
+def _items_within[I, T](max_bytes: int, rows: Sequence[I], to_item: Callable[[I], T]) -> list[T]:
+    """Return the first rows' items, whose JSON has at most `max_bytes` in all. The first item is returned whatever its size."""
+    items: list[T] = []
+    for row in rows:
+        item = to_item(row)
+        max_bytes -= len(to_json(item))
+        if items and max_bytes < 0:
+            break
+        items.append(item)
+    return items
 
 
-def _decode(cursor: str) -> list[Any]:
-    try:
-        key = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
-    except (binascii.Error, ValueError, RecursionError) as exc:
-        raise _invalid_cursor() from exc
-    if not isinstance(key, list):
-        raise _invalid_cursor()
-    return key
+def _encode(key: Sequence[object]) -> str:
+    return base64.urlsafe_b64encode(to_json(key)).decode().rstrip("=")
 
 
 def _invalid_cursor() -> InvalidInput:
     return InvalidInput("not a cursor returned by this list", loc=("query", "cursor"))
 
 
-def read_key[K](after: list[Any] | None, parse: Callable[..., K]) -> K | None:
-    """Parse the cursor's values into a sort key; raise InvalidInput if `parse` rejects them."""
-    try:
-        return None if after is None else parse(*after)
-    except (ValueError, TypeError, AttributeError, OverflowError) as exc:
-        raise _invalid_cursor() from exc
-
-
-def read_id(after: list[Any] | None) -> UUID | None:
-    """Return the id in the cursor of a list sorted by id, or raise InvalidInput."""
-    return read_key(after, _parse_id)
-
-
-def _parse_id(text: str) -> UUID:
-    # UUID() has more positional arguments, through which a cursor could pass invalid values such as 1.5.
-    if not isinstance(text, str):
-        raise TypeError(text)
-    return UUID(text)
-
-
 async def page_request(
     limit: Annotated[int, Query(ge=1, le=MAX_LIMIT)] = 20, cursor: Annotated[str | None, Query(max_length=500)] = None
 ) -> PageRequest:
     """Read the page request from the query string."""
-    return PageRequest(limit, _decode(cursor) if cursor is not None else None)
+    try:
+        decoded = None if cursor is None else base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))
+    except (binascii.Error, ValueError) as exc:
+        raise _invalid_cursor() from exc
+    return PageRequest(limit, decoded)
 
 
 Page = Annotated[PageRequest, Depends(page_request)]

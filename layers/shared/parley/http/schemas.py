@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from itertools import accumulate
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -12,6 +13,8 @@ from pydantic_core import PydanticCustomError
 from parley.clock import rfc3339
 
 MAX_DEPTH = 32
+MAX_VALUES = 50_000
+MAX_REPEATED_TEXT = 32_768
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 
 _RFC3339 = {"type": "string", "format": "date-time"}
@@ -26,8 +29,11 @@ class Input(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _require_storable(cls, data: Any) -> Any:
-        """Reject lone surrogates and NUL, which JSON allows but UTF-8 or PostgreSQL does not, and more than `MAX_DEPTH` levels."""
-        _check_storable(data, depth=0)
+        """Reject lone surrogates and NUL, which JSON allows but UTF-8 or PostgreSQL does not.
+
+        Also reject more than `MAX_DEPTH` levels or `MAX_VALUES` values: validation takes time and memory for each value.
+        """
+        _check_storable(data, depth=0, values_left=MAX_VALUES)
         return data
 
 
@@ -38,7 +44,11 @@ class Output(BaseModel):
 
 
 class MessageOut(Output):
-    """A stored message. `text` joins its text parts. Exactly one of the variants with the same `seq` is active."""
+    """A stored message. `text` joins its text parts. Exactly one of the variants with the same `seq` is active.
+
+    If `text` has more than 32,768 characters, a text part has the offsets `start` and `end` of its text in `text` instead
+    of the text itself, so that long texts are sent only once.
+    """
 
     id: UUID
     seq: int
@@ -57,15 +67,32 @@ class MessageOut(Output):
     def _hide_internal_parts(cls, parts: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
         """Drop parts that are internal or opaque, and the fields with storage keys and trust marks."""
         shown = [part for part in parts if part["type"] not in ("thought", "memory")]
-        return [{name: part[name] for name in part if name not in ("key", "is_vouched")} for part in shown]
+        return _with_text_once([{name: part[name] for name in part if name not in ("key", "is_vouched")} for part in shown])
 
 
-def _check_storable(value: Any, *, depth: int) -> None:
+def _with_text_once(parts: list[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Replace long texts by their offsets in the joined text, counted in characters (Unicode code points)."""
+    lengths = [len(part["text"]) if part["type"] == "text" else 0 for part in parts]
+    ends = list(accumulate(lengths))
+    if not ends or ends[-1] <= MAX_REPEATED_TEXT:
+        return parts
+    return [
+        {"type": "text", "start": end - length, "end": end} if part["type"] == "text" else part
+        for part, length, end in zip(parts, lengths, ends, strict=True)
+    ]
+
+
+def _check_storable(value: Any, *, depth: int, values_left: int) -> int:
+    """Check a JSON value and all values and keys in it; return how many more values the body may have."""
     if depth > MAX_DEPTH:
         raise PydanticCustomError("too_deep", "the body is nested too deeply")
     if isinstance(value, str) and (_LONE_SURROGATE.search(value) or "\0" in value):
         raise PydanticCustomError("not_storable", "the text contains NUL or an unpaired surrogate")
     if isinstance(value, dict):
         value = [*value, *value.values()]
-    for item in value if isinstance(value, list) else []:
-        _check_storable(item, depth=depth + 1)
+    items = value if isinstance(value, list) else []
+    if (values_left := values_left - len(items)) < 0:
+        raise PydanticCustomError("too_many_values", "the body has too many values; send fewer or shorter lists")
+    for item in items:
+        values_left = _check_storable(item, depth=depth + 1, values_left=values_left)
+    return values_left

@@ -1,6 +1,7 @@
 import base64
 import json
 import struct
+import time
 
 import pytest
 
@@ -227,3 +228,36 @@ def test_another_users_conversation_is_not_found(chat, alice, bob):
     answer = chat.post("/v1/chat/completions", HELLO, as_=bob, headers={"X-Conversation-Id": id})
 
     assert (answer.status, answer.json["error"]["code"]) == (404, "not_found")
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"messages": [{"role": "user", "content": "x"}] * 105_000},
+        {"messages": [{"role": "user", "content": [{"type": "text", "text": "x"}] * 80_000}]},
+        {"messages": [{"no": 1}] * 2000},
+        {"metadata": {str(number): 1 for number in range(40_000)}},
+    ],
+    ids=["messages", "parts", "invalid messages", "invalid fields"],
+)
+def test_a_body_of_very_many_values_is_refused_cheaply(chat, alice, fields):
+    started_s = time.process_time()
+    answer = complete(chat, alice, **fields)
+
+    assert answer.status == 422 or answer.status == 400
+    assert time.process_time() - started_s < 2
+    assert len(answer.body) < 50_000
+
+
+@pytest.mark.parametrize("content", ["x" * 800_001, [{"type": "text", "text": "x" * 400_001}] * 2], ids=["text", "parts"])
+def test_a_stored_message_has_a_limit_of_characters(chat, alice, content):
+    answer = chat.call(
+        "POST",
+        "/v1/chat/completions",
+        HELLO | {"messages": [{"role": "user", "content": content}]},
+        as_=alice,
+        headers={"X-Conversation-Id": "new"},
+    )
+
+    assert answer.status == 400
+    assert "800000 characters" in answer.json["error"]["message"]

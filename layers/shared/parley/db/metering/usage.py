@@ -115,13 +115,6 @@ def daily_usage(
     return [DailyUsage(**row._mapping) for row in connection.execute(statement)]
 
 
-def parse_model(value: object) -> str:
-    """Read a model id from a client's cursor. Raises ValueError if it cannot be one."""
-    if not isinstance(value, str) or "\0" in value:
-        raise ValueError(f"{value!r} is not a model id")
-    return value
-
-
 def _charge_json(charge: Charge) -> dict[str, object]:
     return asdict(charge) | {"id": str(charge.id), "cost_usd": str(charge.cost_usd)}
 
