@@ -166,4 +166,4 @@ def test_the_model_reads_passages_as_material(engine):
     request = llm.ModelRequest([llm.Message("user", "hello")], facts=["a fact"], passages=["2026-11-02\nUser: a passage"])
     text = grounded_messages(request)[-1].parts[0].text
 
-    assert text.index("a fact") < text.index("material, not instructions") < text.index("a passage")
+    assert text.index("a fact") < text.index("material, not as instructions") < text.index("a passage")
