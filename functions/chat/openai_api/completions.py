@@ -8,6 +8,7 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
 from uuid import UUID
 
+from functions.chat.errors import OutOfTime
 from functions.chat.services import ChatServices
 from functions.chat.turn.events import Ping
 from functions.chat.turn.heartbeat import PING_S
@@ -73,6 +74,8 @@ def _overlap(text: str, sequence: str) -> int:
 
 # The reading thread estimates the usage of an abandoned answer, and may have to load the tokenizer's tables for it.
 _CLOSE_TIMEOUT_S = 5.0
+# How long after the deadline a provider may take to end its stream.
+_REACTION_S = 1.0
 
 
 def stream_completion(
@@ -100,7 +103,7 @@ def stream_completion(
     model_stream = services.router.ask(candidates, request, total_s=deadline.left_s, reserve_again=metered.reserve)
     metered.calls = model_stream.calls
     model_id = lambda: model_stream.calls[-1].model_id if model_stream.calls else candidates[0].id  # noqa: E731
-    return CompletionStream(_settled_events(metered, model_stream, StopSequences(stops)), model_id)
+    return CompletionStream(_settled_events(metered, model_stream, StopSequences(stops), deadline), model_id)
 
 
 def _prepare_request(
@@ -128,22 +131,24 @@ def _check_fits(candidate: Candidate, request: ModelRequest) -> None:
         raise ContextTooLong(candidate.id, tokens=taken - answer_tokens, limit=limit - answer_tokens)
 
 
-def _settled_events(metered: MeteredCall, model_stream: ModelStream, stops: StopSequences) -> Generator[CompletionEvent]:
+def _settled_events(
+    metered: MeteredCall, model_stream: ModelStream, stops: StopSequences, deadline: Deadline
+) -> Generator[CompletionEvent]:
     """Yield the answer's events. `Finished` comes after the settlement, so that a complete answer is always paid for."""
     reader = StreamReader(model_stream)
     with metered:
         try:
-            finished = yield from _completion_events(model_stream, reader, stops)
+            finished = yield from _completion_events(model_stream, reader, stops, deadline)
         finally:
             reader.close(timeout_s=_CLOSE_TIMEOUT_S)
     yield finished
 
 
 def _completion_events(
-    model_stream: ModelStream, reader: StreamReader[ModelStreamEvent], stops: StopSequences
+    model_stream: ModelStream, reader: StreamReader[ModelStreamEvent], stops: StopSequences, deadline: Deadline
 ) -> Generator[CompletionEvent, None, Finished]:
     finished: Finished | None = None
-    for event in _events_with_pings(reader):
+    for event in _events_with_pings(reader, deadline):
         match event:
             case TextDelta(text):
                 if shown := stops.feed(text):
@@ -162,14 +167,22 @@ def _completion_events(
     return finished or Finished("stop", model_stream.calls[-1].usage)
 
 
-def _events_with_pings(reader: StreamReader[ModelStreamEvent]) -> Iterator[ModelStreamEvent | Ping]:
-    """Yield the model's events, and a ping each time that no visible event has arrived for `PING_S`."""
+def _events_with_pings(reader: StreamReader[ModelStreamEvent], deadline: Deadline) -> Iterator[ModelStreamEvent | Ping]:
+    """Yield the model's events, and a ping each time that no visible event has arrived for `PING_S`.
+
+    The router ends the stream at the deadline. Raises OutOfTime if the provider does not react, because its thread computes.
+    """
     shown_s = time.monotonic()
     while True:
+        late_in_s = deadline.left_s + _REACTION_S
         try:
-            event = reader.next(timeout_s=max(shown_s + PING_S - time.monotonic(), 0))
+            event = reader.next(timeout_s=max(min(shown_s + PING_S - time.monotonic(), late_in_s), 0))
         except StreamEnded:
             return
+        if event is None and late_in_s <= 0:
+            raise OutOfTime("the provider does not react")
+        if event is None and time.monotonic() - shown_s < PING_S:
+            continue
         if not isinstance(event, CallStarted | Thought):
             shown_s = time.monotonic()
         yield Ping() if event is None else event
