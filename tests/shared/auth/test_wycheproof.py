@@ -1,6 +1,6 @@
-"""The JWS vectors of Project Wycheproof, each checked with its key's algorithm by PyJWT behind the strict parser.
+"""The JWS vectors of Project Wycheproof, each checked with its key's algorithm.
 
-Keys for ES256 are also read by `parse_jwks`.
+Parley's own code checks ES256, PyJWT the other algorithms, both behind the strict parser.
 """
 
 import json
@@ -10,7 +10,7 @@ import jwt
 import pytest
 
 from parley.auth import jws
-from parley.auth.public_keys import ALGORITHM, parse_jwks
+from parley.auth.public_keys import parse_jwks
 from parley.errors import Unauthorized
 
 FILE = Path(__file__).parents[2] / "data" / "wycheproof" / "json_web_signature_test.json"
@@ -34,7 +34,7 @@ def accept(jwk, token):
     jws.parse(token)
     if is_es256(jwk):
         (key,) = parse_jwks({"keys": [jwk | {"alg": "ES256", "family": "signing"}]}).values()
-        return jwt.PyJWS(algorithms=[ALGORITHM]).decode(token, key.public, algorithms=[ALGORITHM])
+        return key.check_signature(token)
     if jwk.get("use", "sig") != "sig" or "verify" not in jwk.get("key_ops", ["verify"]):
         raise ValueError("not a key for signatures")
     key = jwt.PyJWK(jwk)

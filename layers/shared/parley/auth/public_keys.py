@@ -6,10 +6,13 @@ from typing import Any, Literal, get_args
 
 import jwt
 
+from parley.errors import Unauthorized
+
 # `signing` keys sign access tokens, `api` keys sign API keys. Neither family is accepted for the other's tokens.
 type KeyFamily = Literal["signing", "api"]
 KEY_FAMILIES: tuple[KeyFamily, ...] = get_args(KeyFamily.__value__)
 ALGORITHM = "ES256"
+_JWS = jwt.PyJWS(algorithms=[ALGORITHM])
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +22,13 @@ class PublicKey:
     kid: str
     family: KeyFamily
     public: jwt.PyJWK
+
+    def check_signature(self, token: str) -> None:
+        """Raise Unauthorized unless this key signed `token`, which `jws.parse` must have accepted."""
+        try:
+            _JWS.decode(token, self.public, algorithms=[ALGORITHM])
+        except jwt.PyJWTError as exc:
+            raise Unauthorized(f"token is not signed by key {self.kid}: {exc}") from exc
 
 
 type FindKey = Callable[[str], PublicKey | None]
