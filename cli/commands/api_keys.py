@@ -15,7 +15,7 @@ from cli.output import local_time, one_line, shortened
 
 API_KEYS_PATH = "/auth/api-keys"
 SCRIPT_HINT = "In scripts, pass it with --password-stdin."
-SCOPES = ("chat", "conversations", "tools", "documents")
+SCOPES = ("chat", "conversations", "tools", "documents", "approvals")
 
 
 @click.group(cls=ListGroup)
@@ -33,7 +33,13 @@ def list_api_keys(api: ApiClient, as_json: bool) -> None:
 
 @api_keys.command()
 @click.argument("name")
-@click.option("--scope", "scopes", type=click.Choice(SCOPES), multiple=True, help="Permission of the key; can be repeated.  [default: all]")
+@click.option(
+    "--scope",
+    "scopes",
+    type=click.Choice(SCOPES),
+    multiple=True,
+    help="Permission of the key; can be repeated.  [default: all but approvals]",
+)
 @click.option("--expires", type=Expiry(), metavar="WHEN", help="12h, 90d, 4w or a date, at most a year ahead.  [default: a year]")
 @prompts.password_from_stdin
 @with_api

@@ -10,7 +10,7 @@ from functions.auth.login_throttle import may_notify
 from functions.auth.services import AuthServices
 from parley.auth.api_keys import MAX_LIFETIME, issue_api_key
 from parley.auth.client_origin import ClientOrigin
-from parley.auth.principal import API_KEY_SCOPES, Principal
+from parley.auth.principal import DEFAULT_API_KEY_SCOPES, Principal
 from parley.auth.signing_keys import KeyRing
 from parley.clock import utc_now
 from parley.db.accounts import api_keys, audit, login_throttle, users
@@ -34,7 +34,7 @@ class IssuedApiKey:
 
 @dataclass(frozen=True, slots=True)
 class ApiKeyRequest:
-    """The properties of a new key. None means all API key scopes, a year's lifetime, and no limits beyond the user's."""
+    """The properties of a new key. None means all API key scopes but `approvals`, a year's lifetime, and no limits beyond the user's."""
 
     name: str
     scopes: list[str] | None
@@ -81,7 +81,7 @@ def issue_key(
     lock_until_end(connection, f"api_keys of {principal.user_id}")
     if api_keys.count(connection, user_id=principal.user_id) >= MAX_API_KEYS:
         raise TooManyApiKeys(MAX_API_KEYS)
-    scopes = frozenset(key_request.scopes) if key_request.scopes is not None else API_KEY_SCOPES
+    scopes = frozenset(key_request.scopes) if key_request.scopes is not None else DEFAULT_API_KEY_SCOPES
     key = issue_api_key(principal.user_id, key_id, scopes, expires_at=expires_at, key=key_ring.newest_api, issuer=key_ring.issuer, now=now)
     limits = {"rate_per_minute": key_request.rate_per_minute, "monthly_budget_usd": key_request.monthly_budget_usd}
     fields = {"name": key_request.name, "scopes": sorted(scopes), "expires_at": expires_at} | limits

@@ -201,7 +201,7 @@ class ExportOut(Output):
     created_at: Timestamp
 
 
-Scope = Literal["chat", "conversations", "tools", "documents"]
+Scope = Literal["chat", "conversations", "tools", "documents", "approvals"]
 
 
 def _parse_rfc3339(value: object) -> datetime:
@@ -215,11 +215,14 @@ RfcTimestamp = Annotated[AwareDatetime, BeforeValidator(_parse_rfc3339, json_sch
 
 
 class ApiKeyIn(Input):
-    """POST /auth/api-keys. Defaults to all scopes and one year. Limits apply in addition to the user's own and never exceed them."""
+    """POST /auth/api-keys. Defaults to all scopes but `approvals`, and one year.
+
+    Limits apply in addition to the user's own and never exceed them.
+    """
 
     password: Annotated[Password, Field(description="The caller's current password.")]
     name: Annotated[str, Field(min_length=1, max_length=100)]
-    scopes: Annotated[list[Scope], Field(min_length=1, max_length=4)] | None = None
+    scopes: Annotated[list[Scope], Field(min_length=1, max_length=5)] | None = None
     expires_at: RfcTimestamp | None = None
     rate_per_minute: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
     monthly_budget_usd: Annotated[float, Field(ge=0, le=100_000, allow_inf_nan=False)] | None = None

@@ -57,7 +57,8 @@ async def chat(
     `turn.interrupted`, `turn.failed` or `turn.waiting`. A waiting turn needs a decision on each of its `tool.approval` events:
     `/chat/turns/{id}/approvals` resumes it, and a new message denies the calls. If the connection is lost, the turn continues: read
     the rest at `/chat/turns/{id}/events`. With an `Idempotency-Key`, a repeated request gets the events, or the failure, of the
-    first. `documents` searches the user's documents for sources, all or those with these ids, and needs the scope `documents`. The
+    first. `documents` searches the user's documents for sources, all or those with these ids, and needs the scope `documents`. An
+    API key without the scope `tools` uses no tools, and without `conversations` the prompt has no memories. The
     answer's message has a part for each source that it cites. `response_format` is OpenAI's, for an answer by a JSON schema.
     `images` are data URLs, or ids of images in earlier messages.
     """
@@ -139,6 +140,7 @@ async def stop_turn(id: UUID, services: ChatServicesDep, principal: CurrentPrinc
 async def decide_call(id: UUID, body: ApprovalIn, request: Request, services: ChatServicesDep, principal: CurrentPrincipal) -> Response:
     """Approve or deny a tool call of a waiting turn. The last decision resumes the turn, and the response is its further events.
 
+    An API key needs the scope `approvals` to approve a call.
     A repeated decision gets the events since then. A turn waits for a day.
     """
     resumed = run.resume_turn(
@@ -167,6 +169,8 @@ def _take(
 ) -> Response:
     if question.documents:
         principal.require("documents")
+    if question.tools and not isinstance(question.tools, bool):
+        principal.require("tools")
     events = run.take_turn(
         services,
         principal,

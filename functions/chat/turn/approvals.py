@@ -11,7 +11,7 @@ from functions.chat.turn.begin import choose_models, select_tools, still_availab
 from functions.chat.turn.prompt import PromptContext, prepare_request
 from functions.chat.turn.question import load_question
 from functions.chat.turn.state import EventBuffer, Turn
-from functions.chat.turn.tools import TurnToolbox
+from functions.chat.turn.tools import TurnToolbox, allowed_toolbox
 from parley.auth.principal import Principal
 from parley.db import conversations
 from parley.db.engine import Connection
@@ -52,9 +52,11 @@ def decide(services: ChatServices, principal: Principal, decision: Decision) -> 
     """Store the decision. Return the turn to resume if it was the last decision, or None while other calls wait.
 
     Of two concurrent last decisions, only one gets the turn. A turn that has waited for more than a day is ended instead. Raises
-    NotFound for the turn or the call, AlreadyDecided, NotWaiting, Unauthorized and Unavailable, and the errors of `prepare_request`
-    if the turn cannot be resumed; nothing is stored then.
+    NotFound for the turn or the call, AlreadyDecided, NotWaiting, Forbidden, Unauthorized and Unavailable, and the errors of
+    `prepare_request` if the turn cannot be resumed; nothing is stored then.
     """
+    if decision.is_approved:
+        principal.require_approval_right()
     try:
         return _decide(services, services.catalogue(), principal, decision)
     except _ApprovalExpired as exc:
@@ -64,7 +66,7 @@ def decide(services: ChatServices, principal: Principal, decision: Decision) -> 
 
 def _decide(services: ChatServices, catalogue: Catalogue, principal: Principal, decision: Decision) -> Turn | AlreadyResumed | None:
     user_id, turn_id = principal.user_id, decision.turn_id
-    toolbox_in = services.toolbox_for(principal)
+    toolbox_in = allowed_toolbox(services.toolbox_for, principal, is_wanted=True)
     with principal_scope(services.engine, principal) as connection:
         locked_turn = turn_checkpoint.lock_turn(connection, turn_id, user_id=user_id)
         if locked_turn.is_expired:
@@ -105,6 +107,8 @@ def _restore_turn(
 ) -> Turn:
     """Return the turn of a checkpoint. Tools and history are read again; retrieved sources and memories come from the checkpoint."""
     checkpoint, user_id = locked_turn.checkpoint, principal.user_id
+    facts, passages = (checkpoint.facts, checkpoint.passages) if principal.may_remember else ((), ())
+    remembers = checkpoint.remembers and principal.may_remember
     conversation = conversations.get(connection, locked_turn.conversation_id, user_id=user_id)
     question_with_history = load_question(connection, conversation, locked_turn.user_message_id, checkpoint.options, user_id=user_id)
     question = question_with_history.question
@@ -112,11 +116,11 @@ def _restore_turn(
         conversation=conversation,
         history=question_with_history.history,
         question=question,
-        offered=select_tools(toolbox, question, remembers=checkpoint.remembers, require_all=False),
+        offered=select_tools(toolbox, question, remembers=remembers, require_all=False),
         summary=question_with_history.summary,
-        remembers=checkpoint.remembers or bool(checkpoint.facts or checkpoint.passages),
-        facts=checkpoint.facts,
-        passages=checkpoint.passages,
+        remembers=remembers or bool(facts or passages),
+        facts=facts,
+        passages=passages,
         sources=[Source(**source) for source in checkpoint.sources],
         is_history_truncated=question_with_history.is_history_truncated,
     )

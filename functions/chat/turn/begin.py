@@ -18,7 +18,7 @@ from functions.chat.turn.images import Images, StoredImage
 from functions.chat.turn.prompt import PromptContext, prepare_request
 from functions.chat.turn.question import Question, QuestionWithHistory, add_history, default_title
 from functions.chat.turn.state import Turn
-from functions.chat.turn.tools import TurnTool, TurnToolbox, no_tools
+from functions.chat.turn.tools import TurnTool, TurnToolbox, allowed_toolbox
 from parley.auth.principal import Principal
 from parley.db.engine import Connection
 from parley.db.transactions import principal_scope
@@ -127,7 +127,7 @@ def _begin_once(
     services: ChatServices, catalogue: Catalogue, principal: Principal, question: Question, idempotency_key: IdempotencyKey | None
 ) -> Turn | ExistingTurn:
     user_id = principal.user_id
-    toolbox_in = services.toolbox_for(principal) if question.tools else no_tools(principal)
+    toolbox_in = allowed_toolbox(services.toolbox_for, principal, is_wanted=bool(question.tools))
     with principal_scope(services.engine, principal) as connection:
         preconditions = turn_begin.read_preconditions(
             connection,
@@ -191,7 +191,8 @@ def _prepare_turn(
     billing_subject = BillingSubject(principal.user_id, principal.api_key_id)
     preferred_model = (conversation and conversation.model) or preconditions.default_model
     candidates = choose_models(catalogue, services.environment, question, preferred_model, user_id=billing_subject.user_id)
-    remembers = preconditions.memory_enabled and not (conversation.is_incognito if conversation else question.is_incognito)
+    is_incognito = conversation.is_incognito if conversation else question.is_incognito
+    remembers = preconditions.memory_enabled and principal.may_remember and not is_incognito
     context = PromptContext(
         conversation=conversation,
         history=question_with_history.history,

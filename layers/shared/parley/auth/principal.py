@@ -10,7 +10,10 @@ from parley.errors import Forbidden, Unauthorized
 
 USER_SCOPES = frozenset({"chat", "conversations", "tools", "documents", "account"})
 ADMIN_SCOPES = USER_SCOPES | {"admin"}
-API_KEY_SCOPES = USER_SCOPES - {"account"}  # a leaked key must not cost the user the account
+DEFAULT_API_KEY_SCOPES = USER_SCOPES - {"account"}  # a leaked key must not cost the user the account
+# Only a key that was asked to may approve tool calls: else a program could both ask for a call and approve it.
+APPROVALS_SCOPE = "approvals"
+API_KEY_SCOPES = DEFAULT_API_KEY_SCOPES | {APPROVALS_SCOPE}
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,3 +55,13 @@ class Principal:
         """Raise Forbidden unless the token has the scope `scope`."""
         if scope not in self.scopes:
             raise Forbidden(f"user {self.user_id} lacks scope {scope!r}")
+
+    @property
+    def may_remember(self) -> bool:
+        """Whether a turn may be given the user's facts and past passages, which `conversations` lets a client read."""
+        return "conversations" in self.scopes
+
+    def require_approval_right(self) -> None:
+        """Raise Forbidden unless the principal may approve tool calls: any session may, and an API key with the scope `approvals`."""
+        if self.session_id is None:
+            self.require(APPROVALS_SCOPE)
