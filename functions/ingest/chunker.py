@@ -17,6 +17,7 @@ OVERLAP_TOKENS = 60
 MAX_HEADING_CHARACTERS = 200
 MAX_HEADING_PATH_CHARACTERS = 1000
 _SENTENCE_END = re.compile(r"(?<=[.!?…])[\"'”’)\]]*\s+(?=\S)|(?<=[。！？])|\n+")
+_NON_SPACE = re.compile(r"\S")
 _MAX_UTF8_BYTES_PER_CHARACTER = 4
 
 
@@ -165,8 +166,18 @@ def _split_anywhere(text: str, max_tokens: int) -> list[str]:
         return [text]
     width = max(max_tokens * BYTES_PER_TOKEN // _MAX_UTF8_BYTES_PER_CHARACTER, 1)
     segments: list[str] = []
-    while text:
-        end = len(text) if len(text) <= width else max(text.rfind(" ", width // 2, width), 0) or width
-        segments.append(text[:end])
-        text = text[end:].lstrip()
+    start = 0
+    # By index: a copy of the rest for each segment would take time quadratic in the length of one long word.
+    while start < len(text):
+        end = _segment_end(text, start, width)
+        segments.append(text[start:end])
+        following = _NON_SPACE.search(text, end)
+        start = following.start() if following else len(text)
     return segments
+
+
+def _segment_end(text: str, start: int, width: int) -> int:
+    if len(text) - start <= width:
+        return len(text)
+    space = text.rfind(" ", start + width // 2, start + width)
+    return space if space > start else start + width

@@ -1,5 +1,8 @@
 """Splitting documents into chunks."""
 
+import time
+
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -84,3 +87,29 @@ def test_only_whitespace_is_lost(texts):
     chunks = chunks_of(*map(paragraph, texts))
 
     assert "".join("".join(chunk.text.split()) for chunk in chunks) == "".join("".join(text.split()) for text in texts)
+
+
+def cpu_s(block):
+    """Return the processor time of splitting a block; the best of three, because other processes disturb caches."""
+    times = []
+    for _ in range(3):
+        began = time.process_time()
+        assert len(chunks_of(block, chunk_tokens=400)) > 1000
+        times.append(time.process_time() - began)
+    return min(times)
+
+
+@pytest.mark.parametrize(
+    ("kind", "prefix"), [("paragraph", ""), ("code", ""), ("table", "name\n")], ids=["a word", "a line of code", "a cell of a table"]
+)
+def test_splitting_a_text_without_spaces_takes_time_linear_in_its_length(kind, prefix):
+    million, four_millions = (cpu_s(Block(kind, prefix + "a" * size)) for size in (1_000_000, 4_000_000))
+
+    # Copying the rest of the word for every segment makes it 12 to 16 times as long.
+    assert four_millions < 8 * million
+
+
+def test_a_long_column_name_is_split_in_linear_time():
+    million, four_millions = (cpu_s(Block("table", "a" * size + "\nvalue")) for size in (1_000_000, 4_000_000))
+
+    assert four_millions < 8 * million
