@@ -31,6 +31,7 @@ class IngestSettings(DatabaseSettings, ModelSettings):
     ingest_queue_url: str
     document_bytes: Annotated[int, Field(gt=0)]
     describe_chunks: bool
+    ingest_per_user: Annotated[int, Field(gt=0)]
 
 
 settings = IngestSettings.read()
@@ -46,6 +47,7 @@ services = IngestServices(
     environment=os.environ,
     default_limits=default_limits,
     describes_chunks=settings.describe_chunks,
+    max_per_user=settings.ingest_per_user,
 )
 
 

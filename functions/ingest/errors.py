@@ -67,10 +67,10 @@ class NotUploaded(Unreadable):
 
 
 class AttemptsExhausted(Unreadable):
-    """Too many attempts in a row made no progress."""
+    """Too many attempts in a row failed without progress."""
 
     code = "given_up"
-    public_message = "The file could not be read after many attempts. Upload it again later."
+    public_message = "Several attempts to read the file failed. Split it, or upload it again later."
 
 
 class DuplicateDocument(Unreadable):

@@ -1,9 +1,15 @@
 """Leases: only one worker at a time processes a document, and another worker takes over soon after it dies.
 
+Each user has a share of the workers. A message that finds the share taken is dropped, and its document waits in the
+database: a worker that finishes with a document of that user queues the next. So a user's many documents take turns with
+the documents of others, however many messages a user causes.
+
 A lease lasts 60 seconds and every stored batch renews it. While a worker holds the lease, it leaves a delayed message on
 the queue that arrives after its own deadline and the end of the lease. If the worker is dead by then, that message makes
 another worker continue. Other messages that find the document leased can therefore be dropped.
 """
+
+from uuid import UUID
 
 from functions.ingest.messages import DocumentMessage
 from functions.ingest.services import IngestServices
@@ -31,13 +37,17 @@ class ContinueLater(Exception):
 
 
 def acquire(services: IngestServices, message: DocumentMessage) -> Document | None:
-    """Lease the document, or return None if it has failed or another worker holds the lease.
+    """Lease the document. Return None if it has failed, another worker holds the lease, or the user's share is taken.
 
     Raises NotFound if the document was deleted, after deleting its file, and Unavailable.
     """
+    document, user_id = None, message.user_id
     try:
-        with user_scope(services.engine, message.user_id) as connection:
-            document = documents.acquire_lease(connection, message.document_id, user_id=message.user_id, lease_s=LEASE_S)
+        with user_scope(services.engine, user_id) as connection:
+            if documents.lock_processed(connection, user_id=user_id) < services.max_per_user:
+                document = documents.acquire_lease(connection, message.document_id, user_id=user_id, lease_s=LEASE_S)
+            else:
+                documents.set_waiting(connection, message.document_id, user_id=user_id)
     except NotFound:
         services.files.delete(message.file_key)
         raise
@@ -46,22 +56,34 @@ def acquire(services: IngestServices, message: DocumentMessage) -> Document | No
     return document
 
 
+def queue_waiting(services: IngestServices, user_id: UUID) -> None:
+    """Queue as many of the user's waiting documents as the user's share has free workers. Raises Unavailable."""
+    with user_scope(services.engine, user_id) as connection:
+        free = services.max_per_user - documents.lock_processed(connection, user_id=user_id)
+        # Sent before the commit: if the queue is away, the documents keep waiting.
+        for document_id in documents.take_waiting(connection, user_id=user_id, limit=max(free, 0)):
+            services.queue.send(document_id, user_id=user_id)
+
+
 def schedule_takeover(queue: IngestQueue, document: Document, *, deadline: Deadline) -> None:
     """Queue a message that arrives when this worker, if it dies, no longer holds the lease. Raises Unavailable."""
     delay_s = min(deadline.left_s + LEASE_S + _TAKEOVER_MARGIN_S, SQS_MAX_DELAY_S)
     queue.send(document.id, user_id=document.user_id, delay_s=delay_s)
 
 
-def release(engine: Engine, document: Document) -> None:
-    """End the lease, so that another worker can continue at once. Raises NotFound."""
+def release(engine: Engine, document: Document, *, is_excused: bool) -> None:
+    """End the lease, so that another worker can continue at once. An excused attempt is no failure. Raises NotFound."""
     with user_scope(engine, document.user_id) as connection:
-        documents.release_lease(connection, document.id, user_id=document.user_id)
+        documents.release_lease(connection, document.id, user_id=document.user_id, is_excused=is_excused)
 
 
 def requeue(services: IngestServices, document: Document, *, delay_s: float) -> None:
-    """Queue the document for another worker after `delay_s`; until then the lease stays taken. Raises NotFound and Unavailable."""
+    """Queue the document for another worker after `delay_s`; until then the lease stays taken. Raises NotFound and Unavailable.
+
+    A delay means that a model is busy, which is no failure of the document.
+    """
     with user_scope(services.engine, document.user_id) as connection:
-        documents.release_lease(connection, document.id, user_id=document.user_id, after_s=delay_s)
+        documents.release_lease(connection, document.id, user_id=document.user_id, after_s=delay_s, is_excused=delay_s > 0)
     services.queue.send(document.id, user_id=document.user_id, delay_s=delay_s)
 
 

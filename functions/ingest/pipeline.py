@@ -25,13 +25,14 @@ from functions.ingest.lease import (
     SQS_MAX_DELAY_S,
     ContinueLater,
     acquire,
+    queue_waiting,
     release,
     release_until_uploaded,
     requeue,
     schedule_takeover,
 )
 from functions.ingest.messages import DocumentMessage
-from functions.ingest.sandbox import read_blocks
+from functions.ingest.sandbox import ParserStopped, read_blocks
 from functions.ingest.services import IngestServices
 from parley.aws.s3 import FileMissing
 from parley.clock import utc_now
@@ -42,15 +43,17 @@ from parley.db.engine import Engine
 from parley.db.transactions import user_scope
 from parley.db.vectors import Vector
 from parley.deadline import Deadline
-from parley.errors import NotFound
+from parley.errors import NotFound, Unavailable
 from parley.llm.catalogue import NoModel
 from parley.llm.errors import ContextTooLong, ProviderBusy, ProviderFailed
 from parley.metering.embeddings import MeteredEmbedder
 from parley.metering.limits import BillingSubject, BudgetExhausted
 from parley.observability import logger
 
-# In a row, without progress.
-MAX_ATTEMPTS = 20
+# In a row, without progress. Outages and busy models do not count.
+MAX_FAILURES = 3
+# Every 15 minutes, for a ready document whose embedding model did not respond.
+MAX_EMBEDDING_ATTEMPTS = 20
 UPLOAD_LIFETIME = timedelta(hours=24)
 
 NO_BUDGET = "The month's budget did not cover the embeddings: for now, only full text search finds this document."
@@ -61,6 +64,8 @@ _STORE_BATCH = 64
 _EMBED_BATCH = 64
 # Enough for one more batch, and for requeueing the document.
 _BATCH_TIME_S = 30.0
+# Enough to store the chunks that are parsed already, and to requeue the document.
+_STORE_TIME_S = 15.0
 # Storing is the first half of the progress; descriptions, if enabled, and embeddings are the second.
 _STORED_PROGRESS = 0.5
 # For an estimate of the number of chunks while the file is still being read.
@@ -74,9 +79,16 @@ def ingest(services: IngestServices, message: DocumentMessage, *, deadline: Dead
     A document that is ready already gets the embeddings that it lacks. Raises NotFound if the document was deleted, and
     Unavailable.
     """
-    document = acquire(services, message)
-    if document is None:
-        return
+    try:
+        document = acquire(services, message)
+        if document is not None:
+            _process_or_release(services, document, message, deadline)
+    finally:
+        # Also after a deletion or a duplicate message: each message may be the only one that still works for this user.
+        queue_waiting(services, message.user_id)
+
+
+def _process_or_release(services: IngestServices, document: Document, message: DocumentMessage, deadline: Deadline) -> None:
     try:
         _process(services, document, message, deadline)
     except FileMissing:
@@ -85,8 +97,8 @@ def ingest(services: IngestServices, message: DocumentMessage, *, deadline: Dead
         _fail(services.engine, document, exc)
     except NotFound:
         raise
-    except Exception:
-        release(services.engine, document)
+    except Exception as exc:
+        release(services.engine, document, is_excused=isinstance(exc, Unavailable))
         raise
 
 
@@ -99,7 +111,7 @@ def _process(services: IngestServices, document: Document, message: DocumentMess
         requeue(services, document, delay_s=later.delay_s)
         return
     _finish(services, document, count, note=note)
-    if note == NO_MODEL and document.attempts < MAX_ATTEMPTS:
+    if note == NO_MODEL and document.attempts < MAX_EMBEDDING_ATTEMPTS:
         services.queue.send(document.id, user_id=document.user_id, delay_s=SQS_MAX_DELAY_S)
 
 
@@ -110,8 +122,8 @@ def _read_and_store(services: IngestServices, document: Document, message: Docum
     """
     if document.status == "ready":
         return document.chunks
-    if document.attempts > MAX_ATTEMPTS:
-        raise AttemptsExhausted(f"{document.attempts} attempts")
+    if document.failures > MAX_FAILURES:
+        raise AttemptsExhausted(f"{MAX_FAILURES} attempts")
     if document.chunks:
         schedule_takeover(services.queue, document, deadline=deadline)
         return document.chunks
@@ -133,16 +145,30 @@ def _store_chunks(engine: Engine, document: Document, path: str, deadline: Deadl
     """Split the file and store the chunks that are not stored yet; return the number of all its chunks."""
     with user_scope(engine, document.user_id) as connection:
         stored = chunks.count(connection, document.id, user_id=document.user_id)
-    all_chunks = Chunker().chunks_of(read_blocks(path, document.filename))
+    parsing_deadline = Deadline(deadline.at_s - _STORE_TIME_S)
+    all_chunks = _chunks_until(parsing_deadline, path, document.filename)
     count = sum(1 for _ in islice(all_chunks, stored))
     for batch in batched(_new_chunks(all_chunks, document), _STORE_BATCH, strict=False):
         count += len(batch)
         _add_chunks(engine, document, batch, count)
         if deadline.left_s < _BATCH_TIME_S:
             raise ContinueLater
+    if parsing_deadline.left_s <= 0:
+        raise ContinueLater
     with user_scope(engine, document.user_id) as connection:
         documents.set_chunk_count(connection, document.id, user_id=document.user_id, chunks=count)
     return count
+
+
+def _chunks_until(deadline: Deadline, path: str, filename: str) -> Iterator[Chunk]:
+    """Yield the file's chunks until the deadline, also if they come slowly or not at all."""
+    try:
+        for chunk in Chunker().chunks_of(read_blocks(path, filename, deadline=deadline)):
+            yield chunk
+            if deadline.left_s <= 0:
+                return
+    except ParserStopped:
+        return
 
 
 def _new_chunks(source: Iterable[Chunk], document: Document) -> Iterator[NewChunk]:

@@ -3,7 +3,7 @@
 The process boundary protects the worker: a file that crashes a parser, exhausts its memory or makes it hang ends the child
 only. The child (`parser_process`) starts with an environment of three variables, so it has no credentials, and cannot read
 this process's memory. It limits its own processor time, memory and file size; this module kills it when it is silent for
-too long. Blocks come back as JSON lines over a pipe, while the file is still being parsed.
+too long, and at the caller's deadline. Blocks come back as JSON lines over a pipe, while the file is still being parsed.
 """
 
 import ctypes
@@ -17,6 +17,7 @@ from collections.abc import Iterator
 
 from functions.ingest.block import Block
 from functions.ingest.errors import PARSER_ERRORS_BY_CODE, Corrupt, DocumentTooLarge
+from parley.deadline import Deadline
 from parley.observability import logger
 
 CPU_S = 60
@@ -26,14 +27,20 @@ _POLL_S = 1.0
 _PR_SET_DUMPABLE = 4
 
 
-def read_blocks(path: str, name: str, *, cpu_s: int = CPU_S, silence_timeout_s: float = SILENCE_TIMEOUT_S) -> Iterator[Block]:
+class ParserStopped(Exception):
+    """The caller's deadline passed before the parser had finished. This is no property of the file."""
+
+
+def read_blocks(
+    path: str, name: str, *, cpu_s: int = CPU_S, silence_timeout_s: float = SILENCE_TIMEOUT_S, deadline: Deadline | None = None
+) -> Iterator[Block]:
     """Parse the file at `path` in a child process and yield its blocks as they arrive.
 
     `name` is the file's original name. Raises Unreadable: DocumentTooLarge if time or memory ran out, else the parser's reason.
-    The child ends with the iterator, also if the caller stops early.
+    Raises ParserStopped if the deadline passes first. The child ends with the iterator, also if the caller stops early.
     """
     child = _start_parser(path, name, cpu_s)
-    timeout = _SilenceTimeout(child, silence_timeout_s)
+    timeout = _ParserTimeout(child, silence_timeout_s, deadline)
     end: object = False
     try:
         for line in timeout.lines():
@@ -48,18 +55,28 @@ def read_blocks(path: str, name: str, *, cpu_s: int = CPU_S, silence_timeout_s: 
         status = child.wait()
         if child.stdout:
             child.stdout.close()
+    if end is False and timeout.is_deadline_past:
+        raise ParserStopped
     _check_exit(end, status, name)
 
 
-class _SilenceTimeout:
-    """Kills the child if it takes too long for a line. Time that the caller spends between two lines does not count."""
+class _ParserTimeout:
+    """Kills the child at the deadline, or if it takes too long for a line.
 
-    def __init__(self, child: subprocess.Popen[str], timeout_s: float) -> None:
+    Time that the caller spends between two lines does not count as the child's.
+    """
+
+    def __init__(self, child: subprocess.Popen[str], timeout_s: float, deadline: Deadline | None) -> None:
         self._child = child
         self._timeout_s = timeout_s
+        self._deadline = deadline
         self._waiting_since: float | None = time.monotonic()
         self.finished = threading.Event()
         threading.Thread(target=self._watch, daemon=True).start()
+
+    @property
+    def is_deadline_past(self) -> bool:
+        return self._deadline is not None and self._deadline.left_s <= 0
 
     def lines(self) -> Iterator[str]:
         """Yield the lines that the child writes, as they arrive."""
@@ -69,9 +86,11 @@ class _SilenceTimeout:
             self._waiting_since = time.monotonic()
 
     def _watch(self) -> None:
-        while not self.finished.wait(min(self._timeout_s, _POLL_S)):
+        left_s = self._deadline.left_s if self._deadline else _POLL_S
+        while not self.finished.wait(max(min(self._timeout_s, left_s, _POLL_S), 0)):
             since = self._waiting_since
-            if since is not None and time.monotonic() - since >= self._timeout_s:
+            is_silent = since is not None and time.monotonic() - since >= self._timeout_s
+            if is_silent or self.is_deadline_past:
                 self._child.kill()
 
 

@@ -49,7 +49,8 @@ class IngestServices:
     """The dependencies of ingestion.
 
     `catalogue`, `router`, `environment` (which holds the models' keys) and `default_limits` are only used if
-    `describes_chunks` is set. `queue` takes documents that need more time than one invocation has.
+    `describes_chunks` is set. `queue` takes documents that need more time than one invocation has. At most `max_per_user`
+    documents of one user are processed at once.
     """
 
     engine: Engine
@@ -61,3 +62,4 @@ class IngestServices:
     environment: Mapping[str, str]
     default_limits: DefaultLimits
     describes_chunks: bool
+    max_per_user: int

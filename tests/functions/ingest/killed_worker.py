@@ -63,6 +63,7 @@ def ingest_document(path: str, sha256: bytes, user_id: UUID, document_id: UUID, 
         environment=os.environ,
         default_limits=default_limits,
         describes_chunks=False,
+        max_per_user=2,
     )
     ingest(services, DocumentMessage(user_id, document_id), deadline=Deadline.after(300))
 

@@ -52,7 +52,7 @@ def poll(ingest, url):
 @pytest.fixture
 def without_child(monkeypatch):
     """Parse in the same process, which is faster than starting a child for each file."""
-    monkeypatch.setattr("functions.ingest.pipeline.read_blocks", parser_process.parse_file)
+    monkeypatch.setattr("functions.ingest.pipeline.read_blocks", lambda path, name, **_: parser_process.parse_file(path, name))
 
 
 @pytest.mark.parametrize("poison", ["not JSON", '{"Records": [{"s3": {"object": {"key": "exports/a/b"}}}]}'])
@@ -83,7 +83,7 @@ def test_a_burst_is_ingested_by_few_workers_with_one_connection_each(documents, 
     def work(number):
         engine = make_engine(database)
         event.listen(engine, "connect", lambda *_: connected.append(number))
-        own = replace(services, engine=engine, embedding=replace(services.embedding, engine=engine))
+        own = replace(services, engine=engine, embedding=replace(services.embedding, engine=engine), max_per_user=source.concurrency)
         while not ids.empty():
             ingest_document(own, DocumentMessage(alice.id, UUID(ids.get())), deadline=Deadline.after(300))
         engine.dispose()

@@ -20,7 +20,7 @@ from parley.settings import DatabaseSettings
 
 GUIDE = Path(__file__).parents[3] / "docs" / "deploy.md"
 MEMBERS = "SELECT CAST(CAST(member AS regrole) AS text) FROM pg_auth_members WHERE roleid = CAST('rds_iam' AS regrole)"
-NEWEST = "0013"
+NEWEST = "0014"
 GLOBAL = {"users", "signups", "invites", "guesses", "breakers", "mcp_listings", "alembic_version"}
 TABLES = "SELECT relname, relrowsecurity, relforcerowsecurity FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace"
 KEYS = """
@@ -108,7 +108,7 @@ BACKGROUND = {
     "budgets": "select(month reserved_usd subject_id user_id) update(reserved_usd)",
     "budget_reservations": "delete select(amount_usd expires_at month subject_id user_id)",
     "rate_limits": "delete select(free_at)",
-    "documents": "select(created_at id leased_until status user_id)",
+    "documents": "select(created_at id is_waiting leased_until status user_id)",
     "chunks": "select(document_id embedding_model user_id)",
     "passages": "select(embedding_model user_id)",
 }

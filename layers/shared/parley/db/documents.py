@@ -1,5 +1,8 @@
 """Documents: files whose text can be searched and cited, and the lease under which one worker at a time ingests a file.
 
+Each user has a share of the workers. A document that finds the share taken waits in its row, and a worker that finishes
+with a document of that user queues it.
+
 Users can read their own documents and shared documents. Only the owner can change a document.
 """
 
@@ -9,7 +12,7 @@ from datetime import datetime
 from typing import Any, Literal
 from uuid import UUID
 
-from sqlalchemy import Connection, Row, case, delete, func, or_, select, tuple_, update
+from sqlalchemy import Connection, Row, case, delete, func, or_, select, text, tuple_, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import IntegrityError
 
@@ -24,7 +27,8 @@ class Document:
     """A document. `progress` runs from 0 to 1.
 
     `error_code` and `error` explain why ingestion failed; `note` tells what a ready document lacks, such as vectors.
-    `attempts` counts how often a worker has taken the lease since the last progress.
+    `attempts` counts how often a worker has taken the lease since the last progress; `failures` counts only those attempts
+    that the document itself may have failed, including the current one.
     """
 
     user_id: UUID
@@ -40,11 +44,13 @@ class Document:
     error: str | None
     note: str | None
     attempts: int
+    failures: int
     is_shared: bool
     created_at: datetime
 
 
 _COLUMNS = tuple(documents.c[field.name] for field in fields(Document))
+_LOCK_SHARE = text("SELECT pg_advisory_xact_lock(hashtextextended(:user_id || ' documents', 0))")
 
 
 def add(connection: Connection, document_id: UUID, *, user_id: UUID, **values: Any) -> Document | None:
@@ -116,12 +122,18 @@ def acquire_lease(connection: Connection, document_id: UUID, *, user_id: UUID, l
     """Take the lease on a document for `lease_s` seconds. Raises NotFound.
 
     Returns None if another worker has the lease or ingestion has failed. A ready document can be leased, to add missing
-    vectors, and stays ready.
+    vectors, and stays ready. The attempt counts as a failure until the worker reports progress or is excused, so that an
+    attempt that kills its worker counts too.
     """
-    is_free = or_(documents.c.leased_until.is_(None), documents.c.leased_until < func.clock_timestamp())
-    which = (*_owned(document_id, user_id), documents.c.status != "failed", is_free)
-    status = case((documents.c.status == "ready", "ready"), else_="processing")
-    values = {"status": status, "leased_until": _from_now(lease_s), "attempts": documents.c.attempts + 1}
+    which = (*_owned(document_id, user_id), documents.c.status != "failed", _is_free())
+    values = {
+        "status": case((documents.c.status == "ready", "ready"), else_="processing"),
+        "leased_until": _from_now(lease_s),
+        "has_worker": True,
+        "is_waiting": False,
+        "attempts": documents.c.attempts + 1,
+        "failures": documents.c.failures + 1,
+    }
     row = connection.execute(update(documents).where(*which).values(values).returning(*_COLUMNS)).one_or_none()
     if row is None:
         get(connection, document_id, user_id=user_id)
@@ -132,7 +144,31 @@ def acquire_lease(connection: Connection, document_id: UUID, *, user_id: UUID, l
 def report_progress(connection: Connection, document_id: UUID, *, user_id: UUID, progress: float, lease_s: float) -> None:
     """Record the progress and extend the lease to `lease_s` seconds. Raises NotFound if the document was deleted meanwhile."""
     new_progress = case((documents.c.status == "ready", 1.0), else_=func.greatest(documents.c.progress, progress))
-    _update(connection, document_id, user_id, progress=new_progress, leased_until=_from_now(lease_s), attempts=0)
+    _update(connection, document_id, user_id, progress=new_progress, leased_until=_from_now(lease_s), attempts=0, failures=0)
+
+
+def lock_processed(connection: Connection, *, user_id: UUID) -> int:
+    """Lock the user's share of the workers until the transaction ends, and return how many documents have a live worker.
+
+    With the lock, no document starts to wait after the worker that would queue it has looked for waiting documents.
+    """
+    connection.execute(_LOCK_SHARE, {"user_id": str(user_id)})
+    which = (documents.c.user_id == user_id, documents.c.has_worker, documents.c.leased_until >= func.clock_timestamp())
+    return int(connection.execute(select(func.count()).where(*which)).scalar_one())
+
+
+def set_waiting(connection: Connection, document_id: UUID, *, user_id: UUID) -> None:
+    """Make a document wait for the user's share of the workers. Without effect if a worker has the document or it has failed."""
+    which = (*_owned(document_id, user_id), documents.c.status != "failed", _is_free())
+    connection.execute(update(documents).where(*which).values(is_waiting=True))
+
+
+def take_waiting(connection: Connection, *, user_id: UUID, limit: int) -> list[UUID]:
+    """Take up to `limit` waiting documents to queue them, and return their ids: interrupted, then new, then ready documents."""
+    order = (documents.c.status, documents.c.id)  # alphabetically: processing, queued, ready
+    waiting = select(documents.c.id).where(documents.c.user_id == user_id, documents.c.is_waiting).order_by(*order).limit(limit)
+    which = (documents.c.user_id == user_id, documents.c.id.in_(waiting.scalar_subquery()))
+    return list(connection.execute(update(documents).where(*which).values(is_waiting=False).returning(documents.c.id)).scalars())
 
 
 def set_content_hash(connection: Connection, document_id: UUID, sha256: bytes, *, user_id: UUID) -> Document | None:
@@ -153,27 +189,33 @@ def set_chunk_count(connection: Connection, document_id: UUID, *, user_id: UUID,
     _update(connection, document_id, user_id, chunks=chunks)
 
 
-def release_lease(connection: Connection, document_id: UUID, *, user_id: UUID, after_s: float = 0) -> None:
-    """Release the lease after `after_s` seconds, so that another worker can continue. Raises NotFound."""
-    _update(connection, document_id, user_id, leased_until=_from_now(after_s) if after_s else None)
+def release_lease(connection: Connection, document_id: UUID, *, user_id: UUID, after_s: float = 0, is_excused: bool = False) -> None:
+    """Release the lease after `after_s` seconds, so that another worker can continue. Raises NotFound.
+
+    An excused attempt, which an outage or a busy model ended, does not count as a failure of the document.
+    """
+    failures = func.greatest(documents.c.failures - 1, 0) if is_excused else documents.c.failures
+    leased_until = _from_now(after_s) if after_s else None
+    _update(connection, document_id, user_id, leased_until=leased_until, has_worker=False, failures=failures)
 
 
 def requeue(connection: Connection, document_id: UUID, *, user_id: UUID) -> None:
     """Return a document whose file is not uploaded yet to the queue, as if it had never been leased. Raises NotFound."""
-    _update(connection, document_id, user_id, status="queued", leased_until=None, attempts=0)
+    _update(connection, document_id, user_id, status="queued", leased_until=None, has_worker=False, attempts=0, failures=0)
 
 
 def mark_ready(connection: Connection, document_id: UUID, *, user_id: UUID, chunks: int, note: str | None) -> None:
     """Mark a document as ready to be searched, with a `note` about anything it still lacks. Raises NotFound."""
     ready_at = func.coalesce(documents.c.ready_at, func.now())
-    values = {"status": "ready", "progress": 1, "chunks": chunks, "note": note, "ready_at": ready_at, "leased_until": None}
-    _update(connection, document_id, user_id, **values)
+    values = {"status": "ready", "progress": 1, "chunks": chunks, "note": note, "ready_at": ready_at}
+    _update(connection, document_id, user_id, leased_until=None, has_worker=False, failures=0, **values)
 
 
 def mark_failed(connection: Connection, document_id: UUID, *, user_id: UUID, code: str, reason: str) -> None:
     """Mark a document as failed, with the reason, and delete its chunks. Raises NotFound, also if the document is ready."""
     which = (*_owned(document_id, user_id), documents.c.status.in_(["queued", "processing"]))
-    values = {"status": "failed", "chunks": 0, "leased_until": None, "error_code": code, "error": reason}
+    values = {"status": "failed", "chunks": 0, "error_code": code, "error": reason}
+    values |= {"leased_until": None, "has_worker": False, "is_waiting": False}
     if connection.execute(update(documents).where(*which).values(values)).rowcount == 0:
         raise NotFound("document", document_id)
     connection.execute(delete(chunks).where(chunks.c.user_id == user_id, chunks.c.document_id == document_id))
@@ -182,11 +224,15 @@ def mark_failed(connection: Connection, document_id: UUID, *, user_id: UUID, cod
 def find_stalled(connection: Connection, *, limit: int, older_than_s: float) -> list[tuple[UUID, UUID]]:
     """Return (user id, document id) of unfinished documents whose lease ended over `older_than_s` seconds ago, oldest first.
 
-    A document that was never leased counts from its creation. Requires the background role.
+    A document that was never leased counts from its creation. A document that waits for its user's share is skipped while a
+    worker of that user could still queue it. Requires the background role.
     """
     since = func.now() - func.make_interval(0, 0, 0, 0, 0, 0, older_than_s)
     is_stalled = or_(documents.c.leased_until < since, documents.c.leased_until.is_(None) & (documents.c.created_at < since))
-    statement = select(documents.c.user_id, documents.c.id).where(documents.c.status.in_(["queued", "processing"]), is_stalled)
+    other = documents.alias()
+    has_live_worker = select(other.c.id).where(other.c.user_id == documents.c.user_id, other.c.leased_until >= since).exists()
+    which = (documents.c.status.in_(["queued", "processing"]), is_stalled, ~(documents.c.is_waiting & has_live_worker))
+    statement = select(documents.c.user_id, documents.c.id).where(*which)
     return [(row.user_id, row.id) for row in connection.execute(statement.order_by(documents.c.created_at).limit(limit))]
 
 
@@ -209,6 +255,10 @@ def _update(connection: Connection, document_id: UUID, user_id: UUID, **values: 
     which = (*_owned(document_id, user_id), documents.c.status != "failed")
     if connection.execute(update(documents).where(*which).values(**values)).rowcount == 0:
         raise NotFound("document", document_id)
+
+
+def _is_free() -> Any:
+    return or_(documents.c.leased_until.is_(None), documents.c.leased_until < func.clock_timestamp())
 
 
 def _owned(document_id: UUID, user_id: UUID) -> tuple[Any, Any]:

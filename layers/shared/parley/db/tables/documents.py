@@ -41,6 +41,9 @@ documents = Table(
     Column("is_shared", Boolean, nullable=False, server_default="false"),
     timestamp("leased_until", nullable=True),
     counter("attempts"),
+    counter("failures"),
+    Column("has_worker", Boolean, nullable=False, server_default="false"),
+    Column("is_waiting", Boolean, nullable=False, server_default="false"),
     timestamp("created_at"),
     timestamp("ready_at", nullable=True),
 )
@@ -49,6 +52,8 @@ Index("documents_content", documents.c.user_id, documents.c.sha256, unique=True,
 Index("documents_shared", documents.c.id, postgresql_where=documents.c.is_shared)
 _is_unfinished = text("status IN ('queued', 'processing')")
 Index("documents_unfinished", documents.c.created_at, postgresql_where=_is_unfinished)
+Index("documents_with_worker", documents.c.user_id, postgresql_where=documents.c.has_worker)
+Index("documents_waiting", documents.c.user_id, documents.c.status, documents.c.id, postgresql_where=documents.c.is_waiting)
 
 _SHELF = "CASE WHEN is_shared THEN '00000000-0000-0000-0000-000000000000'::uuid ELSE user_id END"
 chunks = Table(
