@@ -167,6 +167,17 @@ def test_a_deleted_document_passes_its_workers_share_on(documents, ingest_servic
     assert [str(waiting) in message["Body"] for message in received(queue)] == [True]
 
 
+def test_the_file_of_a_deleted_document_is_deleted_while_the_share_is_taken(documents, ingest, environment, postgres, alice):
+    deleted, *leased = (upload_document(documents, alice).json["id"] for _ in range(3))
+    documents.delete(f"/documents/{deleted}", as_=alice)
+    ids = ", ".join(f"'{id}'" for id in leased)
+    postgres.execute(f"UPDATE documents SET has_worker = true, leased_until = now() + interval '1 minute' WHERE id IN ({ids})")
+    ingest.read(alice, deleted)
+    files = boto3.client("s3").list_objects_v2(Bucket=environment["PARLEY_FILES_BUCKET"], Prefix=f"documents/{alice.id}/")["Contents"]
+
+    assert {file["Key"].rpartition("/")[2] for file in files} == set(leased)
+
+
 def test_a_paused_document_takes_no_share_of_the_workers(documents, engine, alice):
     document_id = UUID(upload_document(documents, alice).json["id"])
     lease(engine, alice, document_id)

@@ -158,9 +158,13 @@ def lock_processed(connection: Connection, *, user_id: UUID) -> int:
 
 
 def set_waiting(connection: Connection, document_id: UUID, *, user_id: UUID) -> None:
-    """Make a document wait for the user's share of the workers. Without effect if a worker has the document or it has failed."""
+    """Make a document wait for the user's share of the workers. Raises NotFound.
+
+    Without effect if a worker has the document or it has failed.
+    """
     which = (*_owned(document_id, user_id), documents.c.status != "failed", _is_free())
-    connection.execute(update(documents).where(*which).values(is_waiting=True))
+    if connection.execute(update(documents).where(*which).values(is_waiting=True)).rowcount == 0:
+        get(connection, document_id, user_id=user_id)
 
 
 def take_waiting(connection: Connection, *, user_id: UUID, limit: int) -> list[UUID]:
