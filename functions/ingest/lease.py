@@ -72,7 +72,7 @@ def schedule_takeover(queue: IngestQueue, document: Document, *, deadline: Deadl
 
 
 def release(engine: Engine, document: Document, *, is_excused: bool) -> None:
-    """End the lease, so that another worker can continue at once. An excused attempt is no failure. Raises NotFound."""
+    """End the lease, so that another worker can continue at once. An excused attempt does not count as a failure. Raises NotFound."""
     with user_scope(engine, document.user_id) as connection:
         documents.release_lease(connection, document.id, user_id=document.user_id, is_excused=is_excused)
 
@@ -80,7 +80,7 @@ def release(engine: Engine, document: Document, *, is_excused: bool) -> None:
 def requeue(services: IngestServices, document: Document, *, delay_s: float) -> None:
     """Queue the document for another worker after `delay_s`; until then the lease stays taken. Raises NotFound and Unavailable.
 
-    A delay means that a model is busy, which is no failure of the document.
+    A delay means that a model is busy, so the attempt does not count as a failure.
     """
     with user_scope(services.engine, document.user_id) as connection:
         documents.release_lease(connection, document.id, user_id=document.user_id, after_s=delay_s, is_excused=delay_s > 0)

@@ -28,7 +28,7 @@ _PR_SET_DUMPABLE = 4
 
 
 class ParserStopped(Exception):
-    """The caller's deadline passed before the parser had finished. This is no property of the file."""
+    """The caller's deadline passed before the parser had finished. The file is not to blame."""
 
 
 def read_blocks(
