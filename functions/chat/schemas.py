@@ -19,6 +19,7 @@ from parley.llm.messages import Image, OutputSchema
 from parley.llm.model import Model
 
 MAX_DOCUMENTS = 100
+MAX_TOOLS = 1000
 
 type OpenAIName = Annotated[str, Field(pattern=r"^[a-zA-Z0-9_-]{1,64}$")]
 type DocumentSelection = bool | Annotated[list[Annotated[UUID, Field(strict=False)]], Field(max_length=MAX_DOCUMENTS)]
@@ -62,7 +63,7 @@ class ChatIn(Input):
     message: Annotated[str, Field(min_length=1, max_length=MAX_MESSAGE_CHARACTERS)]
     conversation_id: Annotated[UUID, Field(strict=False)] | None = None
     model: Annotated[str, Field(min_length=1, max_length=100)] | None = None
-    tools: bool | list[str] = True
+    tools: bool | Annotated[list[Annotated[str, Field(max_length=100)]], Field(max_length=MAX_TOOLS)] = True
     documents: DocumentSelection = False
     stream: bool = True
     max_output_tokens: Annotated[int, Field(gt=0)] | None = None

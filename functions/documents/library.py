@@ -21,7 +21,7 @@ from parley.db.documents import Document
 from parley.db.engine import Connection, Engine
 from parley.db.search import FoundChunk
 from parley.db.transactions import lock_until_end, principal_scope
-from parley.errors import InvalidInput, Unavailable
+from parley.errors import InvalidInput, Unavailable, untrusted
 from parley.file_type import DOCX_MAIN_PART, detect_container, has_utf16_mark
 from parley.ids import new_id
 from parley.jobs import OutboxJob
@@ -53,7 +53,7 @@ def store_document(
     if not content:
         raise InvalidInput("the file is empty", loc=("body", "file"))
     if not is_supported_file(content):
-        raise UnsupportedFormat(filename)
+        raise UnsupportedFormat(untrusted(filename))
     values: dict[str, str | int] = {
         "content_type": _valid_media_type(content_type),
         "bytes": len(content),

@@ -46,7 +46,7 @@ def run_tool(registry: Registry, request: RunRequest, http: GuardedHttp) -> dict
         with exit_after(min(request.timeout_s, tool.spec.timeout_s)):
             return {"ok": True, "content": render_output(_call_tool(tool, request, ToolContext(request.user_id, http)))}
     except ParleyError as exc:
-        logger.info("tool_failure_reported", tool=request.name, reason=str(exc))
+        logger.info("tool_failure_reported", tool=request.name, error=type(exc).__name__)
         return _failure(exc.public_message)
     except ValidationError as exc:
         return _failure(f"Invalid arguments for {request.name}: {_describe_errors(exc)}.")

@@ -11,6 +11,7 @@ from parley.db import mcp_servers, tool_settings
 from parley.db.engine import Connection
 from parley.db.mcp_servers import McpServer
 from parley.db.transactions import lock_until_end, principal_scope
+from parley.errors import untrusted
 from parley.http.idempotency import IdempotentRequest, IdempotentResult
 from parley.ids import new_id
 from parley.tools.mcp_discovery import DiscoveryTarget, discover, due_deployment_servers, is_stale
@@ -34,7 +35,7 @@ def add_server(
             _check_new_server(connection, services.mcp_registry, name, user_id=user_id)
             server = mcp_servers.add(connection, server_id, user_id=user_id, name=name, url=url, headers=encrypted)
             if server is None:
-                raise NameTaken(name)
+                raise NameTaken(untrusted(name))
             return server
 
         result = request.run_once(connection, user_id, insert)
@@ -78,4 +79,4 @@ def _check_new_server(connection: Connection, registry: McpRegistry, name: str, 
     if mcp_servers.count(connection, user_id=user_id) >= MAX_SERVERS:
         raise TooManyMcpServers(MAX_SERVERS)
     if name in {server.name for server in registry.deployment}:
-        raise NameTaken(name)
+        raise NameTaken(untrusted(name))

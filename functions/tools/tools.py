@@ -9,7 +9,7 @@ from functions.tools.services import ToolsServices
 from parley.auth.principal import Principal
 from parley.db import tool_settings
 from parley.db.transactions import principal_scope
-from parley.errors import NotFound
+from parley.errors import NotFound, untrusted
 from parley.metering import limits
 from parley.metering.limits import BillingSubject
 from parley.tools.arguments import argument_errors
@@ -26,7 +26,7 @@ def run_tool(services: ToolsServices, principal: Principal, name: str, arguments
     toolbox = services.toolbox(principal)
     tool = _find_tool(toolbox, name)
     if not tool.is_enabled:
-        raise ToolDisabled(name)
+        raise ToolDisabled(untrusted(name))
     check_arguments(tool.spec.parameters, arguments)
     count_call(services, principal)
     return toolbox.run(name, arguments, timeout_s=MAX_TIMEOUT_S)
@@ -43,7 +43,7 @@ def change_settings(services: ToolsServices, principal: Principal, name: str, ch
 def check_arguments(parameters: Mapping[str, Any], arguments: Mapping[str, Any]) -> None:
     """Raise InvalidToolArguments, with the location of every error, unless the arguments match the JSON schema `parameters`."""
     if errors := argument_errors(parameters, arguments):
-        error = InvalidToolArguments(errors[0].msg, loc=("body", "arguments", *errors[0].path))
+        error = InvalidToolArguments(errors[0].msg, loc=("body", "arguments"), evidence="do not match the tool's schema")
         error.errors = [{"loc": ["body", "arguments", *fault.path], "msg": fault.msg} for fault in errors]
         raise error
 

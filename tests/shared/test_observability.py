@@ -2,10 +2,11 @@ import json
 import logging
 from collections.abc import Callable
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
-from parley.observability import REDACTED, make_logger, redact
+from parley.observability import MAX_CHARACTERS, MAX_LINE_BYTES, REDACTED, make_logger, redact
 
 SECRETS = [
     "eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJl",
@@ -19,7 +20,7 @@ SECRETS = [
 @pytest.fixture
 def logged(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., dict[str, Any]]:
     """Log a line as the functions do, and return it as CloudWatch receives it."""
-    monkeypatch.setenv("POWERTOOLS_SERVICE_NAME", "redaction")  # loggers are cached by name
+    monkeypatch.setenv("POWERTOOLS_SERVICE_NAME", f"redaction-{uuid4()}")  # loggers are cached by name
 
     def log(message: str, **fields: Any) -> dict[str, Any]:
         make_logger().info(message, extra=fields)
@@ -58,3 +59,47 @@ def test_the_logger_redacts_what_it_writes(logged: Callable[..., dict[str, Any]]
 def test_libraries_log_warnings_only():
     assert not logging.getLogger("mangum.http").isEnabledFor(logging.INFO)
     assert logging.getLogger("botocore").isEnabledFor(logging.WARNING)
+
+
+def test_a_long_field_is_cut_and_keeps_its_ends(logged: Callable[..., dict[str, Any]]) -> None:
+    reason = logged("request_refused", reason="begin" + "x" * 3_400_000 + "end")["reason"]
+
+    assert len(reason) == MAX_CHARACTERS
+    assert (reason[:5], reason[-3:]) == ("begin", "end")
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"changes": {f"{number}" * 500: "y" * 500 for number in range(1000)}},
+        {f"field_{number}": "\x01" * 500 for number in range(28)},
+        {"items": [["z" * 500] * 500] * 500},
+        {"number": 10**5000},
+    ],
+    ids=["long keys", "many fields", "nested lists", "a long number"],
+)
+def test_a_line_is_bounded_whatever_its_fields(logged: Callable[..., dict[str, Any]], fields: dict[str, Any]) -> None:
+    line = logged("request_refused", **fields)
+
+    assert line["message"] == "request_refused"
+    assert len(json.dumps(line, ensure_ascii=False).encode()) <= MAX_LINE_BYTES
+
+
+def test_a_trace_keeps_its_last_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setenv("POWERTOOLS_SERVICE_NAME", f"redaction-{uuid4()}")
+    try:
+        raise ValueError("v" * 100_000 + " is the end")
+    except ValueError:
+        make_logger().exception("request_crashed")
+    line = json.loads(capsys.readouterr().out.splitlines()[-1])
+
+    assert line["exception"].startswith("Traceback")
+    assert line["exception"].endswith("is the end")
+    assert line["exception_name"] == "ValueError"
+
+
+@pytest.mark.parametrize("start", range(MAX_CHARACTERS - 30, MAX_CHARACTERS + 10, 7))
+def test_a_secret_at_the_cut_is_masked(logged: Callable[..., dict[str, Any]], start: int) -> None:
+    reason = logged("request_refused", reason="." * start + " " + SECRETS[0] + " " + "." * 500)["reason"]
+
+    assert "eyJ" not in reason

@@ -90,7 +90,8 @@ def _to_tool_result(message: MessageIn, unanswered: set[str], loc: tuple[str | i
 
 def _require_results(unanswered: set[str], loc: tuple[str | int, ...]) -> None:
     if unanswered:
-        raise InvalidInput(f"these tool calls have no result: {', '.join(sorted(unanswered))}", loc=loc)
+        msg = f"these tool calls have no result: {', '.join(sorted(unanswered))}"
+        raise InvalidInput(msg, loc=loc, evidence=f"{len(unanswered)} tool calls have no result")
 
 
 def _to_parts(message: MessageIn, loc: tuple[str | int, ...]) -> Iterator[llm.Part]:
@@ -145,7 +146,7 @@ def _to_tools(body: CompletionIn) -> tuple[list[llm.ToolDefinition], llm.ToolCho
         return offered, choice or "auto"
     named = [tool for tool in offered if tool.name == choice.function.name]
     if not named:
-        raise InvalidInput(f"unknown tool {choice.function.name!r}", loc=("body", "tool_choice"))
+        raise InvalidInput(f"unknown tool {choice.function.name!r}", loc=("body", "tool_choice"), evidence="unknown tool")
     return named, "required"
 
 

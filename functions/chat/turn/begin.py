@@ -258,7 +258,8 @@ def select_tools(toolbox: TurnToolbox, question: Question, *, remembers: bool, r
     tools_by_name = {tool.spec.name: tool for tool in offered}
     missing = [name for name in question.tools if name not in tools_by_name]
     if missing and require_all:
-        raise InvalidInput(f"unknown or unavailable tool: {', '.join(missing)}", loc=("body", "tools"))
+        msg = f"unknown or unavailable tool: {', '.join(missing)}"
+        raise InvalidInput(msg, loc=("body", "tools"), evidence=f"{len(missing)} unknown or unavailable tools")
     return [tools_by_name[name] for name in dict.fromkeys(question.tools) if name in tools_by_name]
 
 

@@ -21,7 +21,7 @@ from parley.ids import new_id
 from parley.llm import messages as llm
 from parley.llm.provider import storable
 from parley.observability import logger
-from parley.tools.outcome import ToolOutcome, run_safely
+from parley.tools.outcome import ToolOutcome, log_name, run_safely
 from parley.tools.spec import ToolSpec
 
 # A tool enforces its own timeout. If it does not, its thread is abandoned after this additional time.
@@ -151,7 +151,7 @@ class ParallelToolCalls:
         for call, give_up_at_s in self._give_up_at_s.items():
             if now_s >= give_up_at_s:
                 del self._give_up_at_s[call]
-                logger.warning("tool_timed_out", tool=call.name)
+                logger.warning("tool_timed_out", tool=log_name(call.name))
                 return call, ToolOutcome(False, "The tool did not answer in time.", _milliseconds(now_s - self._began_s))
         return None
 

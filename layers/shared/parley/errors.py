@@ -11,13 +11,21 @@
       Unavailable               503 unavailable
 
 A more specific error is a subclass, defined in the module that raises it. `str(error)` is for logs and may contain
-evidence; `public_message` is the sentence that a client reads.
+evidence, but no text that a user wrote; `public_message` is the sentence that a client reads.
 """
 
 from collections.abc import Mapping
 from http import HTTPStatus
 from types import MappingProxyType
 from typing import Any, ClassVar
+from uuid import UUID
+
+
+def untrusted(value: object) -> str:
+    """Describe a value that may be a user's text without repeating it, for the message of an error: only an id is shown."""
+    if isinstance(value, int | UUID):
+        return str(value)
+    return f"<{len(str(value))} characters>"
 
 
 class ParleyError(Exception):
@@ -32,13 +40,16 @@ class ParleyError(Exception):
 
 
 class InvalidInput(ParleyError):
-    """The request is well-formed JSON with an unusable value; `loc` is the path to it."""
+    """The request is well-formed JSON with an unusable value; `loc` is the path to it.
+
+    If `msg` repeats the client's text, `evidence` is what to log instead.
+    """
 
     status, code = 422, "invalid_input"
     public_message = "The request has invalid fields."
 
-    def __init__(self, msg: str, *, loc: tuple[str | int, ...] = ("body",)) -> None:
-        super().__init__(f"{'.'.join(map(str, loc))}: {msg}")
+    def __init__(self, msg: str, *, loc: tuple[str | int, ...] = ("body",), evidence: str | None = None) -> None:
+        super().__init__(f"{'.'.join(map(str, loc))}: {evidence or msg}")
         self.errors = [{"loc": list(loc), "msg": msg}]
 
 
@@ -89,7 +100,7 @@ class NotFound(ParleyError):
     status, code = 404, "not_found"
 
     def __init__(self, what: str, id: object) -> None:
-        super().__init__(f"no {what} {id}")
+        super().__init__(f"no {what} {untrusted(id)}")
         self.public_message = f"There is no such {what}."
 
 

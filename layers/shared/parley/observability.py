@@ -1,13 +1,15 @@
 """Logs and metrics: one JSON line per event, each with the request id and none with a secret.
 
-Prompts, answers and credentials must not be logged. Fields with a sensitive name are redacted, and any text that looks
-like a token is masked wherever it occurs in the line.
+Prompts, answers, credentials and other text of users must not be logged. Fields with a sensitive name are redacted, and any
+text that looks like a token is masked wherever it occurs in the line. Every value and the whole line are cut, so that no
+request can write megabytes into the log.
 """
 
 import json
 import logging
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from itertools import islice
 from typing import Any
 
 from aws_lambda_powertools import Logger
@@ -15,6 +17,17 @@ from aws_lambda_powertools.logging.formatter import LambdaPowertoolsFormatter
 from aws_lambda_powertools.metrics import EphemeralMetrics
 
 REDACTED = "[redacted]"
+MAX_CHARACTERS = 200
+MAX_TRACE_CHARACTERS = 3000
+MAX_ITEMS = 30
+MAX_DEPTH = 4
+MAX_LINE_BYTES = 8 * 1024
+# Text is cut twice: coarsely before the search for secrets, so that a secret at the final cut is still complete.
+_MARGIN_CHARACTERS = 4096
+# Python refuses to write integers of thousands of digits.
+_INTEGER_BITS = 128
+_TRACE_FIELDS = {"exception", "stack_trace", "traceback"}
+_LINE_FIELDS = ("level", "location", "message", "timestamp", "service", "correlation_id", "exception_name")
 _SECRET_FIELD = re.compile(
     r"password|secret|authorization|api_?key|token$|^code$|prompt|^message_text$|^text$|^content$|^parts$", re.IGNORECASE
 )
@@ -39,8 +52,50 @@ def redact(value: Any) -> Any:
     return value
 
 
+def bounded(value: Any, *, max_characters: int = MAX_CHARACTERS, depth: int = 0) -> Any:
+    """Return a copy of a log field that is cut to its limits and whose secrets are masked.
+
+    Limits: `max_characters` of text, `MAX_ITEMS` items of a container, and `MAX_DEPTH` levels.
+    """
+    if value is None or isinstance(value, bool | float):
+        return value
+    if isinstance(value, int):
+        return value if value.bit_length() <= _INTEGER_BITS else f"<integer of {value.bit_length()} bits>"
+    if depth < MAX_DEPTH and isinstance(value, Mapping):
+        return {_cut(str(key), MAX_CHARACTERS): _bounded_field(str(key), item, depth + 1) for key, item in _first_items(value.items())}
+    if depth < MAX_DEPTH and isinstance(value, list | tuple | set):
+        return [bounded(item, depth=depth + 1) for item in _first_items(value)]
+    return _cut(redact(_cut(str(value), max_characters + _MARGIN_CHARACTERS)), max_characters)
+
+
+def _bounded_field(name: str, value: Any, depth: int) -> Any:
+    if _SECRET_FIELD.search(name[:MAX_CHARACTERS]):
+        return REDACTED
+    if name not in _TRACE_FIELDS:
+        return bounded(value, depth=depth)
+    if isinstance(value, list):
+        value = "".join(map(str, value))
+    return bounded(value, max_characters=MAX_TRACE_CHARACTERS, depth=depth)
+
+
+def _first_items[T](items: Iterable[T]) -> Iterable[T]:
+    return islice(items, MAX_ITEMS)
+
+
+def _cut(text: str, max_characters: int) -> str:
+    """Leave out the middle of a long text: the end of a trace names the error."""
+    if len(text) <= max_characters:
+        return text
+    head = max_characters * 3 // 4
+    return f"{text[:head]}…{text[head + 1 - max_characters :]}"
+
+
 def _serialize(line: Mapping[str, Any]) -> str:
-    return json.dumps(redact(line), default=str, ensure_ascii=False)
+    text = json.dumps(bounded(line), ensure_ascii=False)
+    if len(text.encode(errors="replace")) <= MAX_LINE_BYTES:
+        return text
+    essential = {name: line[name] for name in _LINE_FIELDS if name in line}
+    return json.dumps(bounded(essential | {"is_cut": True}), ensure_ascii=False)
 
 
 def make_logger() -> Logger:

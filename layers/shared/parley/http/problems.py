@@ -77,7 +77,8 @@ def _as_parley_error(error: Exception) -> ParleyError | None:
 def _from_validation(errors: Sequence[Mapping[str, Any]]) -> ParleyError:
     if any(error["type"] == "json_invalid" for error in errors):
         return MalformedBody(str(errors))
-    invalid = InvalidInput(str(errors[0]["msg"]) if errors else "invalid")
+    # Pydantic's messages, and its locations in objects with any keys, repeat the client's text.
+    invalid = InvalidInput("invalid", evidence=", ".join(sorted({str(error["type"]) for error in errors[:MAX_ERRORS]})))
     # A body can have thousands of errors, and a location can be a long key that the client invented.
     invalid.errors = [{"loc": [_shortened(step) for step in error["loc"]], "msg": error["msg"]} for error in errors[:MAX_ERRORS]]
     return invalid

@@ -14,7 +14,7 @@ from typing import Literal, Self
 
 from pydantic import Field, PrivateAttr, ValidationError, model_validator
 
-from parley.errors import ParleyError
+from parley.errors import ParleyError, untrusted
 from parley.llm.model import CatalogueTable, Model
 
 _TOML_TABLE = re.compile(r"^\s*\[+\s*(.+?)\s*\]+\s*(?:#.*)?$")
@@ -83,7 +83,7 @@ class ModelNotFound(ParleyError):
     status, code = 404, "model_not_found"
 
     def __init__(self, name: str, *, allowed: Iterable[str]) -> None:
-        super().__init__(f"unknown or unavailable model {name!r}")
+        super().__init__(f"unknown or unavailable model {untrusted(name)}")
         self.public_message = f"Unknown or unavailable model {name!r}. Available models: {', '.join(allowed) or 'none'}."
 
 

@@ -35,10 +35,15 @@ def run_safely(tool_name: str, run: Callable[[], ToolOutcome]) -> ToolOutcome:
     try:
         outcome = run()
     except Exception as exc:  # around a tool's run: whatever it raises, the model gets a result
-        logger.warning("tool_failed", tool=tool_name, reason=repr(exc))
+        logger.warning("tool_failed", tool=log_name(tool_name), error=type(exc).__name__, cause=type(exc.__cause__).__name__)
         outcome = ToolOutcome(False, "The tool failed.", 0.0)
     elapsed_ms = round((time.perf_counter() - started_s) * 1000, 1)
     return replace(outcome, content=truncate_result(outcome.content), elapsed_ms=elapsed_ms)
+
+
+def log_name(tool_name: str) -> str:
+    """Return the name of a tool for the log. A tool `server.tool` of an MCP server is logged as `mcp`: its user named the server."""
+    return "mcp" if "." in tool_name else tool_name
 
 
 def truncate_result(text: str, *, max_bytes: int = MAX_RESULT_BYTES) -> str:
