@@ -30,6 +30,7 @@ class DataDir:
         self.aws = self.root / "aws"
         self.mail = self.aws / "mail"
         self.pgpass = self.root / "pgpass"
+        self.aws_credentials = self.root / "aws-credentials"
         self._secrets = self.root / "secrets.json"
         self._lock: TextIO | None = None
 

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from local.request_origin import page_origins
+
 DEFAULT_PORT = 3000
 DEFAULT_DATA = ".parley"
 DEFAULT_WORKERS = 10
@@ -34,3 +36,8 @@ class EmulatorSettings:
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def upload_origins(self) -> frozenset[str]:
+        """The origins whose pages may upload to buckets: the stack's own, and the one that the option AllowedOrigin names."""
+        return page_origins(self.port) | ({self.parameters.get("AllowedOrigin", "*")} - {"*"})

@@ -91,6 +91,7 @@ class _Run:
         services = StackServices(
             self._folder,
             wants_pgbouncer=self._settings.wants_pgbouncer,
+            upload_origins=self._settings.upload_origins,
             report=lambda text: self._console.print(text, "red"),
             step=self._console.step,
         )

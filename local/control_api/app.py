@@ -3,7 +3,7 @@
 The control API has no authentication, so it accepts requests from programs on this machine only and rejects web pages.
 """
 
-from collections.abc import Mapping, MutableMapping
+from collections.abc import MutableMapping
 from typing import Any
 
 from starlette.datastructures import Headers
@@ -12,24 +12,9 @@ from starlette.routing import Route, Router
 from local.control_api import admin, invoke
 from local.gateway.app import App
 from local.gateway.asgi import Receive, Send
+from local.request_origin import is_trusted
 
-_LOOPBACK_NAMES = {"127.0.0.1", "localhost", "[::1]"}
-_FOREIGN_SITES = {"cross-site", "same-site"}
 PREFIX = "/_local/"
-
-
-def is_trusted(headers: Mapping[str, str]) -> bool:
-    """Return whether a request comes from a program on this machine rather than from a web page in a browser.
-
-    The Host check stops DNS rebinding: pages whose host name resolves to this machine. The checks of Sec-Fetch-Site and
-    Origin stop pages that request the address directly.
-    """
-    host = headers.get("host", "")
-    name = host if host.endswith("]") else host.rpartition(":")[0] or host
-    if name.lower() not in _LOOPBACK_NAMES or headers.get("sec-fetch-site", "none") in _FOREIGN_SITES:
-        return False
-    origin = headers.get("origin")
-    return origin is None or origin in (f"http://{host}", f"https://{host}")
 
 
 class PublicApp:

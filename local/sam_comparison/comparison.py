@@ -126,6 +126,7 @@ async def _compare(
             parameters=_container_parameters(engine, stack, forwarded) | resources(aws_url),
             environment={
                 "AWS_ENDPOINT_URL": aws_url,
+                **stack.aws_credentials.environment,
                 "AWS_ENDPOINT_URL_LAMBDA": f"http://{forwarded.host}:{forwarded.ports[stack.port]}/_local/lambda",
             },
             pgpass=(stack.data / "pgpass").read_text(encoding="utf-8"),

@@ -18,6 +18,7 @@ from local.ports import free_port
 from local.processes import ChildProcess
 from local.sam_comparison.answers import FunctionAnswer, read_answer
 from local.sam_comparison.process import ProcessFailed
+from local.services.aws_signature import AwsCredentials
 
 _START_S = 90.0
 _STOP_S = 10.0
@@ -32,6 +33,11 @@ class ComparisonStack:
     port: int
     database_port: int
     aws_port: int
+
+    @property
+    def aws_credentials(self) -> AwsCredentials:
+        """The credentials of this run, from its data folder."""
+        return AwsCredentials.read((self.data / "aws-credentials").read_text(encoding="utf-8"))
 
     @classmethod
     @asynccontextmanager

@@ -29,21 +29,22 @@ class ForwardedPorts:
         https://docs.docker.com/desktop/features/networking/
         """
         async with AsyncExitStack() as stack:
+            name = host
             try:
                 opened = {port: await stack.enter_async_context(forward_port(host, port)) for port in ports}
             except OSError:
-                yield cls(_DOCKER_DESKTOP_HOST, {port: port for port in ports})
-            else:
-                yield cls(host, opened)
+                name = _DOCKER_DESKTOP_HOST
+                opened = {port: await stack.enter_async_context(forward_port("127.0.0.1", port, name=name)) for port in ports}
+            yield cls(name, opened)
 
 
 @asynccontextmanager
-async def forward_port(host: str, to_port: int) -> AsyncIterator[int]:
-    """Forward every connection on a free port of `host` to a loopback port; yield the free port."""
+async def forward_port(host: str, to_port: int, *, name: str = "") -> AsyncIterator[int]:
+    """Forward every connection on a free port of `host`, which clients call `name`, to a loopback port; yield the free port."""
 
     async def forward(reader: StreamReader, writer: StreamWriter) -> None:
         here, port = writer.get_extra_info("sockname")[:2]
-        await _forward_connection(reader, writer, to_port, addressed=f"{here}:{port}")
+        await _forward_connection(reader, writer, to_port, addressed=f"{name or here}:{port}")
 
     server = await asyncio.start_server(forward, host, 0)
     try:
@@ -55,8 +56,8 @@ async def forward_port(host: str, to_port: int) -> AsyncIterator[int]:
 
 
 async def _forward_connection(reader: StreamReader, writer: StreamWriter, to_port: int, *, addressed: str) -> None:
-    # The control API rejects requests whose Host header is not a loopback name, so the header is rewritten.
-    names = (f"Host: {addressed}".encode(), f"Host: 127.0.0.1:{to_port}".encode())
+    # The servers reject requests whose Host header does not name them. The client's signature covers its own name for them.
+    names = (f"Host: {addressed}\r\n".encode(), f"Host: 127.0.0.1:{to_port}\r\nX-Forwarded-Host: {addressed}\r\n".encode())
     # A broken connection closes both directions.
     with contextlib.suppress(OSError), contextlib.closing(writer):
         there_reader, there_writer = await asyncio.open_connection("127.0.0.1", to_port)

@@ -6,7 +6,7 @@ import json
 import os
 import sys
 import xml.etree.ElementTree as ET
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from email.utils import parseaddr
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,9 +15,9 @@ from local import processes
 from local.data_dir import DataDir
 from local.ports import free_port
 from local.processes import ChildProcess
+from local.services.aws_signature import AwsCredentials, signed_headers
 from local.services.fake_aws.inspection_paths import ARRIVALS_PATH, MAX_WAIT_S, STATE_PATH
 from local.services.supervisor import ServiceFailed, SupervisedProcess, accepts_connections
-from local.template.pseudo import REGION
 from local.template.stack import Stack, StackBucket
 
 if TYPE_CHECKING:
@@ -28,10 +28,17 @@ _TIMEOUT_S = MAX_WAIT_S + 10
 
 
 class MotoServer:
-    """The process of the AWS stand-in, on a free loopback port."""
+    """The process of the AWS stand-in, on a free loopback port.
 
-    def __init__(self, folder: DataDir, *, report: Callable[[str], None]) -> None:
+    It accepts requests that are signed with `credentials`, and upload forms from pages of `upload_origins`.
+    """
+
+    def __init__(
+        self, folder: DataDir, *, credentials: AwsCredentials, upload_origins: Collection[str], report: Callable[[str], None]
+    ) -> None:
         self._folder = folder.aws
+        self._credentials = credentials
+        self._upload_origins = upload_origins
         self.port = free_port()
         self._process = SupervisedProcess("moto", launch=self._launch, ready=self._is_ready, log=folder.logs / "aws.log", report=report)
 
@@ -51,8 +58,11 @@ class MotoServer:
 
     async def _launch(self) -> ChildProcess:
         command = (sys.executable, "-m", "local.services.fake_aws.server", "--port", str(self.port), "--folder", str(self._folder))
+        origins = [f"--upload-origin={origin}" for origin in self._upload_origins]
         environment = {"PATH": os.environ.get("PATH", os.defpath), "AWS_EC2_METADATA_DISABLED": "true", "AWS_CONFIG_FILE": os.devnull}
-        return await processes.start_process(*command, cwd=_CHECKOUT, environment=environment)
+        # In the environment, not in the command: every user of this machine can read commands.
+        environment |= self._credentials.environment
+        return await processes.start_process(*command, *origins, cwd=_CHECKOUT, environment=environment)
 
     async def _is_ready(self, _: ChildProcess) -> bool:
         return await accepts_connections(self.port)
@@ -61,14 +71,16 @@ class MotoServer:
 class AwsClient:
     """A client of the AWS stand-in at `url`. Every call raises `ServiceFailed` if it is refused or gets no answer."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, credentials: AwsCredentials) -> None:
         self.url = url
+        self._credentials = credentials
         self._client: httpx2.AsyncClient | None = None
 
     async def open(self) -> None:
         """Create the HTTP client."""
-        # The import takes a noticeable part of a second; here it runs while the services start.
-        await asyncio.to_thread(importlib.import_module, "httpx2")
+        # The imports take a noticeable part of a second; here they run while the services start.
+        for module in ("httpx2", "botocore.auth"):
+            await asyncio.to_thread(importlib.import_module, module)
         self._ready_client()
 
     async def close(self) -> None:
@@ -119,18 +131,16 @@ class AwsClient:
         path: str,
         *,
         content: Any = None,
-        body: bytes | str | None = None,
+        body: bytes = b"",
         headers: dict[str, str] | None = None,
         allowed: int = 200,
     ) -> Any:
-        credential = f"AWS4-HMAC-SHA256 Credential=local/20260101/{REGION}/{service}/aws4_request, SignedHeaders=host, Signature=local"
-        body = body if content is None else json.dumps(content)
+        body = body if content is None else json.dumps(content).encode()
+        signed = signed_headers(self._credentials, service=service, method=method, url=self.url + path, body=body, headers=headers or {})
         import httpx2
 
         try:
-            answer = await self._ready_client().request(
-                method, path, content=body, headers={"Authorization": credential, **(headers or {})}
-            )
+            answer = await self._ready_client().request(method, path, content=body, headers=signed)
         except httpx2.HTTPError as error:
             raise ServiceFailed(f"moto did not answer: {error or type(error).__name__}") from error
         if answer.status_code not in (200, allowed):

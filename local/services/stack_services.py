@@ -2,11 +2,12 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from typing import Any
 
 from local.data_dir import DataDir, write_private
 from local.services import database, pgbouncer
+from local.services.aws_signature import AwsCredentials
 from local.services.moto import AwsClient, MotoServer
 from local.services.postgres import SUPERUSER, Postgres
 
@@ -15,14 +16,21 @@ class StackServices:
     """PostgreSQL with the product's database, PgBouncer if wanted and installed, and the AWS stand-in."""
 
     def __init__(
-        self, folder: DataDir, *, wants_pgbouncer: bool, report: Callable[[str], None], step: Callable[[str, str, float], None]
+        self,
+        folder: DataDir,
+        *,
+        wants_pgbouncer: bool,
+        upload_origins: Collection[str],
+        report: Callable[[str], None],
+        step: Callable[[str, str, float], None],
     ) -> None:
         self._folder = folder
         self._step = step
         self._passwords = folder.secrets([SUPERUSER, *database.ROLES])
         self._postgres = Postgres(folder, password=self._passwords[SUPERUSER], report=report)
-        self._moto = MotoServer(folder, report=report)
-        self.aws = AwsClient(self._moto.url)
+        self._aws_credentials = AwsCredentials.create()
+        self._moto = MotoServer(folder, credentials=self._aws_credentials, upload_origins=upload_origins, report=report)
+        self.aws = AwsClient(self._moto.url, self._aws_credentials)
         program = pgbouncer.pgbouncer_program() if wants_pgbouncer else None
         self._pgbouncer = (
             pgbouncer.PgBouncer(program, folder, upstream=self._postgres.port, passwords=self._passwords, report=report)
@@ -44,12 +52,13 @@ class StackServices:
     @property
     def extra_environment(self) -> Mapping[str, str]:
         """The environment variables that direct libpq to the passwords and boto3 to the AWS stand-in."""
-        return {"PGPASSFILE": str(self._folder.pgpass), "AWS_ENDPOINT_URL": self._moto.url}
+        return {"PGPASSFILE": str(self._folder.pgpass), "AWS_ENDPOINT_URL": self._moto.url, **self._aws_credentials.environment}
 
     async def start(self) -> None:
         """Start all services. Raises `ServiceFailed` if one does not come up."""
         ports = [self._postgres.port, *([self._pgbouncer.port] if self._pgbouncer else [])]
         write_private(self._folder.pgpass, database.pgpass(ports, self._passwords))
+        write_private(self._folder.aws_credentials, self._aws_credentials.shared_file)
         async with asyncio.TaskGroup() as starting:
             starting.create_task(self._timed("database", self._start_database(), self._database_detail()))
             starting.create_task(self.aws.open())

@@ -13,9 +13,12 @@ from typing import Any, Self
 import httpx2
 
 from local.ports import free_port
+from local.services.aws_signature import AwsCredentials, signed_headers
 from tests.local.running_emulator import eventually
+from tests.support.time_limits import HANG_S
 
 _TARGETS = {"ssm": "AmazonSSM", "sqs": "AmazonSQS"}
+UPLOAD_ORIGIN = "http://localhost:3000"
 
 
 @dataclass
@@ -24,14 +27,16 @@ class AwsProcess:
 
     url: str
     process: subprocess.Popen[bytes]
+    credentials: AwsCredentials
 
     @classmethod
     @contextmanager
     def started(cls, folder: Path) -> Iterator[Self]:
         """Run the process until the end of the block, then kill it."""
-        port = free_port()
-        process = subprocess.Popen([sys.executable, "-m", "local.services.fake_aws.server", "--port", str(port), "--folder", str(folder)])
-        cloud = cls(f"http://127.0.0.1:{port}", process)
+        port, credentials = free_port(), AwsCredentials.create()
+        command = [sys.executable, "-m", "local.services.fake_aws.server", "--port", str(port), "--folder", str(folder)]
+        process = subprocess.Popen([*command, f"--upload-origin={UPLOAD_ORIGIN}"], env=os.environ | credentials.environment)
+        cloud = cls(f"http://127.0.0.1:{port}", process, credentials)
         try:
             assert eventually(cloud._answers)
             yield cloud
@@ -46,11 +51,18 @@ class AwsProcess:
 
     def request(self, service: str, method: str, path: str, *, headers: dict[str, str] | None = None, **options: Any) -> httpx2.Response:
         """Send a request signed for the service and return the response."""
-        scope = f"AWS4-HMAC-SHA256 Credential=x/20260101/us-east-1/{service}/aws4_request, SignedHeaders=host, Signature=x"
-        return httpx2.request(method, self.url + path, headers={"Authorization": scope} | (headers or {}), **options)
+        request = httpx2.Request(method, self.url + path, headers=headers, **options)
+        # The signature covers the headers that do not depend on the client library.
+        covered = {"content-type", *(headers or {})}
+        signed = {name: value for name, value in request.headers.items() if name in {one.lower() for one in covered}}
+        request.headers |= signed_headers(
+            self.credentials, service=service, method=method, url=str(request.url), body=request.read(), headers=signed
+        )
+        with httpx2.Client(trust_env=False, timeout=HANG_S) as client:
+            return client.send(request)
 
     def state(self) -> Any:
-        return httpx2.get(f"{self.url}/_local/state").json()
+        return self.request("sqs", "GET", "/_local/state").json()
 
     def receive(self, queue: str, **more: Any) -> list[Any]:
         """Receive messages from the queue."""

@@ -19,6 +19,7 @@ from local.mailbox import Mailbox
 from local.ports import free_port
 from local.runtime.launch import LaunchSpec, launch_from_sources
 from local.server import listen
+from local.services.aws_signature import AwsCredentials
 from local.services.moto import AwsClient
 from local.template.load import load
 from local.template.stack import Function, Stack
@@ -46,6 +47,7 @@ class RunningEmulator:
         launch_spec_of: Callable[[Function], LaunchSpec] = launch_from_sources,
         watching: Path | None = None,
         aws_url: str | None = None,
+        aws_credentials: AwsCredentials | None = None,
         mails: Path | None = None,
     ) -> Iterator[Self]:
         port, terminal, begun, end = free_port(), io.StringIO(), threading.Event(), asyncio.Event()
@@ -54,8 +56,9 @@ class RunningEmulator:
         async def main() -> None:
             console = Console(terminal)
             log = StackLog(console, logs)
-            extra_environment = {"WIRED": "yes"} | ({"AWS_ENDPOINT_URL": aws_url} if aws_url else {})
-            aws, mailbox = AwsClient(aws_url) if aws_url else None, Mailbox(mails) if mails else None
+            credentials = aws_credentials or AwsCredentials.create()
+            extra_environment = {"WIRED": "yes"} | ({"AWS_ENDPOINT_URL": aws_url, **credentials.environment} if aws_url else {})
+            aws, mailbox = AwsClient(aws_url, credentials) if aws_url else None, Mailbox(mails) if mails else None
             emulator = Emulator(
                 stack, log=log, extra_environment=extra_environment, launch_spec_of=launch_spec_of, aws=aws, mailbox=mailbox
             )

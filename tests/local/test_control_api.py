@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from local.control_api.app import is_trusted
+from local.request_origin import is_trusted
 from tests.local.running_emulator import RunningEmulator, eventually
 
 ARN = "arn:aws:lambda:us-east-1:123456789012:function:EchoFunction"

@@ -1,10 +1,12 @@
 """The AWS stand-in: `python -m local.services.fake_aws.server --port N --folder F`.
 
-moto's server with durable state: each change is on disk before the response to the call that made it.
+moto's server with durable state: each change is on disk before the response to the call that made it. Callers sign their
+requests with the credentials in this process's environment.
 """
 
 import argparse
 import logging
+import os
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from threading import RLock
@@ -13,10 +15,14 @@ from typing import Any
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
 from werkzeug.serving import make_server
 
+from local.request_origin import loopback_hosts
+from local.services.aws_signature import AwsCredentials
+from local.services.fake_aws.access import AccessGuard
 from local.services.fake_aws.inspection import InspectionMiddleware
 from local.services.fake_aws.request import WsgiApp
 from local.services.fake_aws.s3 import S3Snapshot
 from local.services.fake_aws.ses import MailRecorder, SesSnapshot
+from local.services.fake_aws.signature import SignatureCheck
 from local.services.fake_aws.snapshot import ServiceSnapshot
 from local.services.fake_aws.sqs import SqsSnapshot
 from local.services.fake_aws.ssm import SsmSnapshot
@@ -46,14 +52,21 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--folder", type=Path, required=True)
+    parser.add_argument("--upload-origin", action="append", default=[], help="Web origin whose pages may send upload forms.")
     options = parser.parse_args()
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    app = make_app(options.folder)
+    credentials = AwsCredentials(os.environ["AWS_ACCESS_KEY_ID"], os.environ["AWS_SECRET_ACCESS_KEY"])
+    app = AccessGuard(
+        make_app(options.folder),
+        SignatureCheck(credentials),
+        hosts=loopback_hosts(options.port),
+        upload_origins=frozenset(options.upload_origin),
+    )
     make_server("127.0.0.1", options.port, app, threaded=True, request_handler=MotoRequestHandler).serve_forever()
 
 
 def make_app(folder: Path) -> WsgiApp:
-    """Return the WSGI app of all services, with their state restored from `folder`."""
+    """Return the WSGI app of all services, open to every caller, with their state restored from `folder`."""
     lock = RLock()
     snapshots: list[ServiceSnapshot] = [
         SsmSnapshot(folder / "ssm.json"),

@@ -54,7 +54,8 @@ def stacked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StackWithAws]:
     data = tmp_path_factory.mktemp("aws")
     with AwsProcess.started(data) as cloud:
         stack = load(STACK, overrides={"MailFrom": SENDER}, queues_url=cloud.url)
-        with RunningEmulator.started(stack, logs=tmp_path_factory.mktemp("logs"), aws_url=cloud.url, mails=data / "mail") as running:
+        logs, access = tmp_path_factory.mktemp("logs"), {"aws_url": cloud.url, "aws_credentials": cloud.credentials}
+        with RunningEmulator.started(stack, logs=logs, mails=data / "mail", **access) as running:
             yield StackWithAws(running, cloud)
 
 

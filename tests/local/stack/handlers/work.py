@@ -23,8 +23,9 @@ def _work(record):
 
 def _call(service, method, **arguments):
     import boto3
+    from botocore.config import Config
 
-    client = boto3.client(service)
+    client = boto3.client(service, config=Config(signature_version="s3v4") if service == "s3" else None)
     if method == "presign_get":
         return client.generate_presigned_url("get_object", Params={"Bucket": os.environ["BUCKET"], **arguments})
     if method == "presign_post":
