@@ -73,5 +73,64 @@ def test_facts_that_can_both_be_true_stay(older, newer):
     assert (verdict.known_id, verdict.supersedes) == (None, ())
 
 
+WITH_SIGNS = [
+    ("-1", "1"),
+    ("C", "C++"),
+    ("C#", "C"),
+    ("🍕", "🍣"),
+    ("I like 🐈", "I like 🐕"),
+    ("The temperature is -1", "The temperature is 1"),
+    ("I write C", "I write C++"),
+    ("I earn 3.5", "I earn 35"),
+    ("I earn 100 €", "I earn 100 $"),
+    ("I need 50%", "I need 50"),
+]
+WITHOUT_SIGNS = [
+    ("!!!", "???"),
+    ("I use .NET", "I use net"),
+    ("My island", "My land"),
+    ("ばらが好き", "はらが好き"),
+    ("मैं की", "मैं का"),
+    ("ขา", "ข้า"),
+]
+
+
+@pytest.mark.parametrize(("older", "newer"), WITH_SIGNS + WITHOUT_SIGNS)
+def test_facts_that_differ_by_a_sign_or_a_letter_are_different(older, newer):
+    verdict = judge_fact(newer, [Fact(older)])
+
+    assert (verdict.known_id, verdict.supersedes) == (None, ())
+
+
+@pytest.mark.parametrize(("older", "newer"), WITH_SIGNS)
+def test_facts_that_differ_by_a_sign_are_different_however_similar(older, newer):
+    verdict = judge_fact(newer, [Fact(older, similarity=0.999)])
+
+    assert (verdict.known_id, verdict.supersedes) == (None, ())
+
+
+@pytest.mark.parametrize(
+    ("older", "newer"),
+    [
+        ("I like C++.", "i like c++"),
+        ("(The user has 2 cats)", "Has 2 cats!"),
+        ("I don't eat fish", "I don’t eat fish."),
+        ("My name is Zoë", "my name is Zoe"),
+        ("A well-known singer", "a well known singer"),
+        ("I earn 100 €", "I earn 100 €."),
+    ],
+)
+def test_facts_that_differ_by_case_accents_and_punctuation_are_the_same(older, newer):
+    known = Fact(older)
+
+    assert judge_fact(newer, [known]).known_id == known.id
+
+
+def test_a_negated_fact_about_something_with_a_sign_contradicts_only_its_own():
+    c, c_plus_plus = Fact("I like C"), Fact("I like C++")
+
+    assert judge_fact("I don't like C++", [c, c_plus_plus]).supersedes == (c_plus_plus.id,)
+
+
 def test_a_different_number_is_a_different_fact_however_similar():
     assert judge_fact("The user has 3 cats.", [Fact("The user has 2 cats.", similarity=0.999)]).known_id is None

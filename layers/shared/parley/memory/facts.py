@@ -13,9 +13,12 @@ from uuid import UUID
 
 # Cosine similarities. Below NEAR two facts are about different things; above SAME they say the same in other words.
 NEAR_SIMILARITY, SAME_SIMILARITY = 0.60, 0.97
-_WORD = re.compile(r"\w+")
+# Punctuation of sentences, at the edges of a token. Signs that change the meaning stay: "C++", "-1", ".NET", emoji.
+_OPENING, _CLOSING = "\"'“”‘«([{¿¡", "\"'”’»)]}.,;:!?…。、，！？"
+_LATIN_WITH_MARKS = re.compile(r"([a-z])[\u0300-\u036f]+")
+_HYPHEN = re.compile(r"(?<=[^\W\d_])[-\u2010\u2011](?=[^\W\d_])")
 # The subject is ignored: "I live in Paris", "the user lives in Paris" and "Lives in Paris" are the same fact.
-_SUBJECT = re.compile(r"^(?:the user(?:'s)?|user|i|my|he|she|they|their|his|her)\b\s*(?:am|is|are|'s)?\s*", re.IGNORECASE)
+_SUBJECT = re.compile(r"^(?:the user(?:'s)?|user|i|my|he|she|they|their|his|her)\b\s*(?:(?:am|is|are)\b|'s)?\s*", re.IGNORECASE)
 # Attributes with one value at a time, and the phrases that state them. A new value supersedes the old one.
 _SINGLE_VALUED = {
     "name": r"(?:name is|(?:is |am )?(?:called|named)) ",
@@ -62,10 +65,14 @@ def judge_fact(text: str, known: Sequence[KnownFact]) -> FactVerdict:
 
 
 def canonical_fact(text: str) -> str:
-    """Return a fact without case, accents, punctuation and subject."""
-    plain = unicodedata.normalize("NFKD", text.casefold())
-    plain = "".join(letter for letter in plain if not unicodedata.combining(letter))
-    return " ".join(_WORD.findall(_SUBJECT.sub("", plain.strip())))
+    """Return a fact without case, accents of Latin letters, punctuation of sentences, and subject.
+
+    Everything else distinguishes facts: symbols, signs of numbers, emoji, and marks of other scripts, such as vowels.
+    """
+    plain = unicodedata.normalize("NFD", text.casefold().replace("’", "'"))
+    plain = _HYPHEN.sub(" ", _LATIN_WITH_MARKS.sub(r"\1", plain)).strip()
+    tokens = (token.lstrip(_OPENING).rstrip(_CLOSING) for token in _SUBJECT.sub("", plain.lstrip(_OPENING)).split())
+    return " ".join(filter(None, tokens)) or plain
 
 
 def contradicts(newer: str, older: str) -> bool:
@@ -93,15 +100,28 @@ def _negates(newer: str, older: str) -> bool:
 
 
 def _words(text: str) -> set[str]:
-    return {_VERBS.get(word, word) for word in canonical_fact(text).split()} - {"do", "does", "don", "doesn", "is", "are", "am"}
+    return {_VERBS.get(word, word) for word in canonical_fact(text).replace("'", " ").split()} - {
+        "do",
+        "does",
+        "don",
+        "doesn",
+        "is",
+        "are",
+        "am",
+    }
 
 
 def _is_same(text: str, fact: KnownFact) -> bool:
-    """Return whether a known fact says the same in other words: nearly equal vectors, equal numbers and no contradiction."""
+    """Return whether a known fact says the same in other words: nearly equal vectors, no contradiction, and equal exact tokens."""
     if fact.similarity is None or fact.similarity < SAME_SIMILARITY or contradicts(text, fact.text):
         return False
-    return not _numbers(text) ^ _numbers(fact.text)
+    return _exact_tokens(text) == _exact_tokens(fact.text)
 
 
-def _numbers(text: str) -> set[str]:
-    return set(re.findall(r"\d+", text))
+def _exact_tokens(text: str) -> set[str]:
+    """Return the tokens that have no other wording: numbers, and names with signs such as "C++". Embeddings hardly see them."""
+    return {token for token in canonical_fact(text).split() if any(_is_exact(character) for character in token)}
+
+
+def _is_exact(character: str) -> bool:
+    return character in "#&@%*/" or unicodedata.category(character)[0] in "NS"
