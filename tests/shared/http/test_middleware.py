@@ -56,6 +56,13 @@ def test_every_response_has_the_gateways_request_id(app):
     assert bad.headers["x-request-id"] == bad.json["request_id"]
 
 
+@pytest.mark.parametrize(("scheme", "header"), [("https", "max-age=31536000"), ("http", None)])
+def test_browsers_are_told_to_stay_with_https(app, scheme, header):
+    answers = [app.get(path, headers={"X-Forwarded-Proto": scheme}) for path in ("/missing", "/bug")]
+
+    assert [answer.headers.get("strict-transport-security") for answer in answers] == [header] * 2
+
+
 def test_pages_of_the_allowed_origin_can_read_responses_and_errors(app):
     assert {app.post("/echo", body).headers["access-control-allow-origin"] for body in ({"name": "a"}, {})} == {"https://page.example"}
 

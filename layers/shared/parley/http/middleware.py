@@ -21,6 +21,10 @@ STANDARD_HEADERS = {
 }
 
 
+# A year, and no subdomains: a custom domain may have others that the API knows nothing about. Browsers must get it over HTTPS only.
+HSTS_HEADER = {"Strict-Transport-Security": "max-age=31536000"}
+
+
 class RequestMiddleware:
     """Wraps an app whose request bodies arrive in a single message, as Lambda's do."""
 
@@ -35,7 +39,8 @@ class RequestMiddleware:
         started = time.perf_counter()
         request_id = scope["parley.request_id"] = _request_id(scope)
         error_responder = scope["parley.error_responder"] = self._error_responder(scope["path"])
-        sender = _ResponseSender(send, self._headers | {"X-Request-Id": request_id})
+        hsts = HSTS_HEADER if scope["scheme"] == "https" else {}
+        sender = _ResponseSender(send, self._headers | hsts | {"X-Request-Id": request_id})
         logger.set_correlation_id(request_id)
         try:
             await self._handle(scope, receive, sender)
