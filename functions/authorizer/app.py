@@ -17,21 +17,32 @@ from parley.errors import Unauthorized
 from parley.observability import logger
 
 
+class MissingKeyUrl(RuntimeError):
+    """The authorizer does not know where the public keys are, so it must not start."""
+
+    def __init__(self) -> None:
+        super().__init__("The authorizer cannot find the public keys. Set the parameter JwksUrl, outside of Lambda always.")
+
+
 @dataclass(frozen=True, slots=True)
 class AuthorizerSettings:
     """The settings of the authorizer. Not a Pydantic model, whose import would double this function's cold start."""
 
     jwks_url: str
     issuer: str
+    region: str
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Self:
-        """Read the environment variables that `template.yaml` sets."""
-        return cls(jwks_url=environment["PARLEY_JWKS_URL"], issuer=environment["PARLEY_ISSUER"])
+        """Read the environment variables that `template.yaml` and Lambda set. Raises MissingKeyUrl."""
+        url, region = environment["PARLEY_JWKS_URL"].strip(), environment.get("AWS_REGION", "")
+        if not url and not region:
+            raise MissingKeyUrl
+        return cls(jwks_url=url, issuer=environment["PARLEY_ISSUER"], region=region)
 
 
 settings = AuthorizerSettings.from_environment()
-keys = KeySource(settings.jwks_url)
+keys = KeySource(settings.jwks_url, region=settings.region)
 
 
 def handler(event: dict[str, Any], context: object) -> dict[str, Any]:

@@ -28,8 +28,8 @@ class KeySource:
     most once a second.
     """
 
-    def __init__(self, url: str = "", *, clock: Callable[[], float] = time.monotonic) -> None:
-        self._url = url
+    def __init__(self, url: str = "", *, region: str = "", clock: Callable[[], float] = time.monotonic) -> None:
+        self._url, self._region = url, region
         self._clock = clock
         self._keys: dict[str, PublicKey] = {}
         self._fetched_at = float("-inf")
@@ -38,7 +38,7 @@ class KeySource:
     def find(self, kid: str, request_context: Mapping[str, Any]) -> PublicKey | None:
         """Return the public key `kid`, or None if it is unknown. Raises Unavailable if no keys could be fetched."""
         if self._is_fetch_due(kid):
-            self._fetch(self._url or jwks_url(request_context))
+            self._fetch(self._url or jwks_url(request_context, region=self._region))
             if kid not in self._keys:
                 self._unknown_at = self._clock()
         if not self._keys:
@@ -63,8 +63,11 @@ class KeySource:
             self._fetched_at = self._clock()  # after the fetch, which may take longer than the interval
 
 
-def jwks_url(request_context: Mapping[str, Any]) -> str:
-    """Return the URL of this API's public keys. On the API's default domain the stage is part of the path."""
-    domain = request_context["domainName"]
-    stage = f"/{request_context['stage']}" if ".execute-api." in domain else ""
-    return f"https://{domain}{stage}/.well-known/jwks.json"
+def jwks_url(request_context: Mapping[str, Any], *, region: str) -> str:
+    """Return the URL of this API's public keys at its default endpoint.
+
+    Only the gateway's own id of the API and its stage determine it. `domainName` repeats the client's Host header: a client could
+    name a host that publishes its own keys.
+    """
+    suffix = "amazonaws.com.cn" if region.startswith("cn-") else "amazonaws.com"
+    return f"https://{request_context['apiId']}.execute-api.{region}.{suffix}/{request_context['stage']}/.well-known/jwks.json"

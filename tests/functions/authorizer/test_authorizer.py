@@ -2,10 +2,12 @@ from datetime import timedelta
 
 import pytest
 
+from functions.authorizer.jwks import KeySource
 from functions.authorizer.policy import policy_for
 from parley.auth.principal import ADMIN_SCOPES
 from parley.clock import utc_now
 from parley.errors import Unavailable
+from tests.functions.authorizer.events import ME_ROUTE, authorizer_request
 from tests.support.tokens import make_access_token, make_api_key
 
 STAGE = "arn:aws:execute-api:us-east-1:123456789012:local/prod"
@@ -83,6 +85,24 @@ def test_a_policy_names_this_stage_only():
 
 
 def test_the_settings_are_what_the_template_sets(authorizer):
-    read = authorizer.AuthorizerSettings.from_environment({"PARLEY_JWKS_URL": "u", "PARLEY_ISSUER": "i"})
+    read = authorizer.AuthorizerSettings.from_environment({"PARLEY_JWKS_URL": "u", "PARLEY_ISSUER": "i", "AWS_REGION": "r"})
 
-    assert read == authorizer.AuthorizerSettings(jwks_url="u", issuer="i")
+    assert read == authorizer.AuthorizerSettings(jwks_url="u", issuer="i", region="r")
+
+
+@pytest.mark.parametrize("url", ["", " "])
+def test_an_authorizer_that_cannot_know_where_the_keys_are_refuses_to_start(authorizer, url):
+    with pytest.raises(authorizer.MissingKeyUrl, match="Set the parameter JwksUrl"):
+        authorizer.AuthorizerSettings.from_environment({"PARLEY_JWKS_URL": url, "PARLEY_ISSUER": "i"})
+
+
+def test_without_jwks_url_a_token_signed_by_the_host_that_the_client_names_is_refused(authorizer, monkeypatch, jwks):
+    fetched = []
+    monkeypatch.setattr(authorizer, "keys", KeySource(region="eu-west-1"))
+    monkeypatch.setattr(authorizer.keys, "_fetch", fetched.append)
+    request = authorizer_request(ME_ROUTE, {"Authorization": f"Bearer {make_access_token()}", "Host": "attacker.example"})
+    request["requestContext"] |= {"domainName": "attacker.example", "apiId": "abc", "stage": "prod"}
+
+    with pytest.raises(Unavailable):
+        authorizer.handler(request, None)
+    assert fetched == ["https://abc.execute-api.eu-west-1.amazonaws.com/prod/.well-known/jwks.json"]

@@ -22,7 +22,7 @@ HEAVY = {
 
 
 def test_the_authorizer_imports_no_heavy_module():
-    variables = {"PARLEY_JWKS_URL": "", "PARLEY_ISSUER": "i", "POWERTOOLS_SERVICE_NAME": "authorizer"}
+    variables = {"PARLEY_JWKS_URL": "https://api.example.com/jwks", "PARLEY_ISSUER": "i", "POWERTOOLS_SERVICE_NAME": "authorizer"}
     done = subprocess.run([sys.executable, "-c", CODE], env=variables, capture_output=True, text=True, check=True)
 
     assert {"jwt", "cryptography"} <= set(json.loads(done.stdout))

@@ -19,14 +19,14 @@ def ask(source, kid="unknown"):
 
 
 @pytest.mark.parametrize(
-    ("domain", "url"),
+    ("region", "url"),
     [
-        ("abc.execute-api.eu-west-1.amazonaws.com", "https://abc.execute-api.eu-west-1.amazonaws.com/prod/.well-known/jwks.json"),
-        ("api.example.com", "https://api.example.com/.well-known/jwks.json"),
+        ("eu-west-1", "https://abc.execute-api.eu-west-1.amazonaws.com/prod/.well-known/jwks.json"),
+        ("cn-north-1", "https://abc.execute-api.cn-north-1.amazonaws.com.cn/prod/.well-known/jwks.json"),
     ],
 )
-def test_the_jwks_url_is_this_apis_own(domain, url):
-    assert jwks_url({"domainName": domain, "stage": "prod"}) == url
+def test_the_jwks_url_is_this_apis_own_whatever_host_the_client_names(region, url):
+    assert jwks_url({"domainName": "attacker.example", "apiId": "abc", "stage": "prod"}, region=region) == url
 
 
 def test_known_keys_are_fetched_once(source, jwks):
