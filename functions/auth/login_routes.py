@@ -29,7 +29,7 @@ from functions.auth.schemas import (
 )
 from functions.auth.services import AuthServicesDep
 from parley.auth.one_time_codes import InvalidCode
-from parley.http.dependencies import RequestOrigin
+from parley.http.dependencies import RequestOrigin, RequestTime
 from parley.http.problems import error_responses
 
 VERIFICATION_PENDING: dict[int | str, dict[str, Any]] = {202: {"model": VerificationPending, "description": "A code was mailed"}}
@@ -61,10 +61,17 @@ def log_in(body: Login, services: AuthServicesDep, origin: RequestOrigin) -> Tok
 
 
 @router.post("/auth/refresh", responses=error_responses(InvalidRefreshToken))
-def refresh(body: Refresh, services: AuthServicesDep, origin: RequestOrigin) -> TokensOut:
+def refresh(body: Refresh, services: AuthServicesDep, origin: RequestOrigin, received_at: RequestTime) -> TokensOut:
     """Exchange a refresh token for a new pair of tokens."""
     return TokensOut.of(
-        sessions.refresh(services.engine, services.key_ring(), body.refresh_token, lifetimes=services.lifetimes, origin=origin)
+        sessions.refresh(
+            services.engine,
+            services.key_ring(),
+            body.refresh_token,
+            lifetimes=services.lifetimes,
+            origin=origin,
+            received_at=received_at,
+        )
     )
 
 

@@ -126,22 +126,25 @@ def log_out(connection: Connection, principal: Principal, *, everywhere: bool, o
     audit.add(connection, principal.user_id, "logout_everywhere" if everywhere else "logout", origin)
 
 
-def refresh(engine: Engine, key_ring: KeyRing, text: str, *, lifetimes: Lifetimes, origin: ClientOrigin) -> IssuedTokens:
+def refresh(
+    engine: Engine, key_ring: KeyRing, text: str, *, lifetimes: Lifetimes, origin: ClientOrigin, received_at: datetime
+) -> IssuedTokens:
     """Exchange a refresh token for a new pair, or raise InvalidRefreshToken.
 
     A token works once. A repeat within the grace period, by a client that lost the response or by a second tab, returns
-    the same successor. A later repeat, or one of an older token, counts as theft and ends the session.
+    the same successor. A later repeat, or one of an older token, counts as theft and ends the session. A repeat counts from
+    `received_at`, when the gateway received it: under load it may wait longer than the grace period.
     """
     token = RefreshToken.parse(text)
     with user_scope(engine, token.user_id) as connection:
-        outcome = _rotate(connection, token, key_ring, lifetimes=lifetimes, origin=origin)
+        outcome = _rotate(connection, token, key_ring, lifetimes=lifetimes, origin=origin, received_at=received_at)
     if outcome == "refused":
         raise InvalidRefreshToken(f"invalid, expired or reused refresh token of {token.user_id}")
     return outcome
 
 
 def _rotate(
-    connection: Connection, token: RefreshToken, key_ring: KeyRing, *, lifetimes: Lifetimes, origin: ClientOrigin
+    connection: Connection, token: RefreshToken, key_ring: KeyRing, *, lifetimes: Lifetimes, origin: ClientOrigin, received_at: datetime
 ) -> IssuedTokens | Literal["refused"]:
     """Return "refused" instead of raising, so that ending the session after a theft is committed."""
     unlocked = sessions.find_token(connection, token.hash, user_id=token.user_id)
@@ -156,7 +159,7 @@ def _rotate(
         sessions.mark_used(connection, token.hash, user_id=token.user_id, at=now)
         sessions.add_token(connection, successor.hash, user_id=token.user_id, session_id=session.id, parent_hash=token.hash)
         sessions.touch(connection, session.id, user_id=token.user_id, at=now)
-    elif not _is_in_grace(connection, stored, successor, now=now):
+    elif not _is_in_grace(connection, stored, successor, received_at=received_at):
         sessions.end(connection, session.id, user_id=token.user_id)
         audit.add(connection, token.user_id, "refresh_token_reused", origin, session_id=str(session.id))
         return "refused"
@@ -167,11 +170,11 @@ def _is_expired(session: sessions.Session, lifetimes: Lifetimes, *, now: datetim
     return session.ended_at is not None or session.expires_at <= now or session.last_used_at + lifetimes.idle <= now
 
 
-def _is_in_grace(connection: Connection, used: sessions.StoredRefreshToken, successor: RefreshToken, *, now: datetime) -> bool:
-    """Whether the successor of a used token is still unused and the token was used within the grace period."""
+def _is_in_grace(connection: Connection, used: sessions.StoredRefreshToken, successor: RefreshToken, *, received_at: datetime) -> bool:
+    """Whether the successor of a used token is still unused, and the repeat was received within the grace period after its use."""
     newest = sessions.find_token(connection, successor.hash, user_id=successor.user_id)
     is_parent = newest is not None and newest.used_at is None
-    return is_parent and used.used_at is not None and now - used.used_at <= REUSE_GRACE
+    return is_parent and used.used_at is not None and received_at - used.used_at <= REUSE_GRACE
 
 
 def _issue_tokens(user: users.User, session_id: UUID, token: RefreshToken, key_ring: KeyRing) -> IssuedTokens:

@@ -1,13 +1,13 @@
 """Refresh tokens: each works once, a repeat within the grace period returns the same successor, and suspected theft ends the session."""
 
 import base64
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import pytest
 
 from tests.functions.auth.refresh_tokens import next_token, refresh
-from tests.support.api_gateway import Person
+from tests.support.api_gateway import Person, rest_event
 from tests.support.concurrency import CHEAP_HASHING, ROUNDS, DeploymentKeys, TimedRequest, running_client_processes
 
 GRACE = timedelta(seconds=10)
@@ -43,6 +43,30 @@ def test_a_repeated_refresh_within_the_grace_period_returns_the_same_successor(a
 
     assert next_token(auth, alice.tokens["refresh_token"]) == child
     assert next_token(auth, child) != child
+
+
+def refresh_received(auth, token, *, ago):
+    """Send a refresh token that the gateway received `ago` before now."""
+    event = rest_event("POST", "/auth/refresh", {"refresh_token": token}, as_=None, headers={})
+    event["requestContext"]["requestTimeEpoch"] = round((datetime.now(UTC) - ago).timestamp() * 1000)
+    return auth.invoke(event)
+
+
+def test_a_repeat_that_waited_longer_than_the_grace_period_returns_the_same_successor(auth, alice, clock):
+    child = next_token(auth, alice.tokens["refresh_token"])
+    clock.shift(GRACE + timedelta(seconds=15))
+    answer = refresh_received(auth, alice.tokens["refresh_token"], ago=timedelta(seconds=15))
+
+    assert (answer.status, answer.json.get("refresh_token")) == (200, child)
+    assert next_token(auth, child) != child
+
+
+@pytest.mark.parametrize(("ago", "status"), [(timedelta(0), 401), (timedelta(seconds=-15), 200)])
+def test_a_repeat_counts_from_when_the_gateway_received_it_but_not_from_the_future(auth, alice, clock, ago, status):
+    next_token(auth, alice.tokens["refresh_token"])
+    clock.shift(GRACE + timedelta(seconds=1 if status == 401 else 0))
+
+    assert refresh_received(auth, alice.tokens["refresh_token"], ago=ago).status == status
 
 
 def test_the_grace_period_starts_at_the_first_use(auth, alice, clock):

@@ -5,6 +5,7 @@ loop costs nothing because a worker handles one request at a time.
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from datetime import UTC, datetime
 from typing import Annotated, Any
 
 from fastapi import Depends, Request
@@ -39,6 +40,12 @@ def origin_of(event: Mapping[str, Any]) -> ClientOrigin:
     return ClientOrigin(event["requestContext"].get("identity", {}).get("sourceIp") or "unknown", agent)
 
 
+def received_at(event: Mapping[str, Any]) -> datetime:
+    """Return when the gateway received the request, never later than now. The function may run much later, after a queue."""
+    now, epoch_ms = utc_now(), event["requestContext"].get("requestTimeEpoch")
+    return now if epoch_ms is None else min(now, datetime.fromtimestamp(epoch_ms / 1000, UTC))
+
+
 async def current_principal(request: Request) -> Principal:
     """Return the request's principal, or raise Unauthorized."""
     return principal_of(request.scope["aws.event"])
@@ -53,6 +60,13 @@ async def request_origin(request: Request) -> ClientOrigin:
 
 
 RequestOrigin = Annotated[ClientOrigin, Depends(request_origin)]
+
+
+async def _request_time(request: Request) -> datetime:
+    return received_at(request.scope["aws.event"])
+
+
+RequestTime = Annotated[datetime, Depends(_request_time)]
 
 
 def requires(scope: str) -> Callable[[Principal], Awaitable[None]]:
