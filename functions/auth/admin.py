@@ -13,7 +13,7 @@ from parley.clock import utc_now
 from parley.db.accounts import administration, audit, invites, sessions, users
 from parley.db.accounts.administration import GROUPINGS, Account, Grouping
 from parley.db.engine import Connection, Engine
-from parley.db.transactions import global_scope, principal_scope
+from parley.db.transactions import global_scope, lock_until_end, principal_scope
 from parley.errors import Forbidden, InvalidInput
 from parley.http.idempotency import IdempotentRequest, IdempotentResult
 from parley.ids import new_id
@@ -33,13 +33,17 @@ def require_admin(engine: Engine, principal: Principal) -> None:
 
 
 def change_account(connection: Connection, admin: Principal, user_id: UUID, changes: Mapping[str, Any]) -> Account:
-    """Disable or enable an account, or change its role or budget. Raises NotFound and OwnAccount.
+    """Disable or enable an account, or change its role or budget. Raises NotFound, OwnAccount and Forbidden.
 
     Disabling an account ends its sessions. A new role takes effect on the admin routes immediately, and elsewhere when
     the user next refreshes their token.
     """
     if user_id == admin.user_id and (changes.get("disabled") or changes.get("role") == "user"):
         raise OwnAccount(f"admin {user_id} tried to disable or demote themselves")
+    # One change at a time, and only by an admin: two admins who demote each other would leave none.
+    lock_until_end(connection, "admins")
+    if not administration.is_admin(connection, admin.user_id):
+        raise Forbidden(f"{admin.user_id} is no longer an admin")
     columns = {name: value for name, value in changes.items() if name != "disabled"}
     if "disabled" in changes:
         columns["disabled_at"] = utc_now() if changes["disabled"] else None

@@ -138,25 +138,25 @@ class ProcessClients:
         return send
 
 
-def count_concurrently(monkeypatch: Any, module: Any, *, callers: int = 2) -> None:
-    """Make `module.count` return only when `callers` threads have counted, or after a second if a lock keeps the others away."""
-    count, barrier = module.count, ThreadBarrier(callers)
+def meet_after(monkeypatch: Any, module: Any, name: str, *, callers: int = 2) -> None:
+    """Make the function `name` return only when `callers` threads have called it, or after a second if a lock keeps the others away."""
+    function, barrier = getattr(module, name), ThreadBarrier(callers)
 
-    def counted(*args: Any, **options: Any) -> Any:
-        number = count(*args, **options)
+    def call_and_meet(*args: Any, **options: Any) -> Any:
+        result = function(*args, **options)
         with suppress(BrokenBarrierError):
             barrier.wait(1)
-        return number
+        return result
 
-    monkeypatch.setattr(module, "count", counted)
+    monkeypatch.setattr(module, name, call_and_meet)
 
 
 @contextmanager
-def closing_engine(settings: Any) -> Iterator[Any]:
+def closing_engine(settings: Any, **options: Any) -> Iterator[Any]:
     """Create an engine of its own, as each Lambda worker has, and close its connections at the end of the block."""
     from parley.db.engine import make_engine
 
-    engine = make_engine(settings)
+    engine = make_engine(settings, **options)
     try:
         yield engine
     finally:

@@ -1,8 +1,13 @@
+from functools import partial
 from uuid import uuid4
 
 import pytest
 
+from functions.auth.admin import change_account
+from parley.db.accounts import administration
+from parley.db.transactions import global_scope
 from tests.support.api_gateway import PASSWORD, Person
+from tests.support.concurrency import closing_engine, meet_after, outcomes
 
 SOMETHING = "01890a5d-ac96-774b-bcce-b302099a8057"
 ROUTES = [
@@ -145,3 +150,15 @@ def test_an_idempotency_key_of_another_invite_is_refused(auth, admin):
     answer = auth.post("/admin/invites", {"email": "new@example.com"}, as_=admin, headers={"Idempotency-Key": "k2"})
 
     assert (answer.status, answer.json["code"]) == (422, "idempotency_key_reused")
+
+
+def test_of_two_admins_who_demote_each_other_one_remains(auth, admin, alice, database, monkeypatch):
+    change(auth, admin, alice, role="admin")
+    meet_after(monkeypatch, administration, "is_admin")
+
+    def demote(by, other):
+        with closing_engine(database, role="background") as engine, global_scope(engine) as connection:
+            return change_account(connection, by.principal, other.id, {"role": "user"})
+
+    results = outcomes([partial(demote, admin, alice), partial(demote, alice, admin)])
+    assert sorted(type(result).__name__ for result in results) == ["Account", "Forbidden"]

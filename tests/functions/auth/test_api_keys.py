@@ -8,7 +8,7 @@ from parley.auth.client_origin import ClientOrigin
 from parley.db.accounts import api_keys
 from parley.db.transactions import principal_scope
 from tests.support.api_gateway import PASSWORD
-from tests.support.concurrency import closing_engine, count_concurrently, outcomes
+from tests.support.concurrency import closing_engine, meet_after, outcomes
 
 
 def make(auth, person, headers=None, **fields):
@@ -194,7 +194,7 @@ def test_two_concurrent_requests_for_the_last_key_make_one(auth, alice, database
     from functions.auth.app import services
 
     store_keys(postgres, alice, count=MAX_API_KEYS - 1)
-    count_concurrently(monkeypatch, api_keys)
+    meet_after(monkeypatch, api_keys, "count")
 
     def issue():
         with closing_engine(database) as engine, principal_scope(engine, alice.principal) as connection:

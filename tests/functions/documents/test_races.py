@@ -17,7 +17,7 @@ from parley.db import documents as stored_documents
 from parley.db.engine import make_engine
 from parley.errors import Unavailable
 from tests.support.builders import upload_document
-from tests.support.concurrency import count_concurrently
+from tests.support.concurrency import meet_after
 from tests.support.queues import s3_notification
 
 CLIENTS = 10
@@ -178,7 +178,7 @@ def test_two_concurrent_uploads_of_the_last_document_store_one(documents, databa
     from functions.documents.app import services
 
     monkeypatch.setattr(library, "MAX_DOCUMENTS", 1)
-    count_concurrently(monkeypatch, stored_documents)
+    meet_after(monkeypatch, stored_documents, "count")
 
     def upload(services, content):
         try:

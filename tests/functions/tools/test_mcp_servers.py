@@ -14,7 +14,7 @@ from parley.metering.limits import DefaultLimits
 from parley.tools.mcp import McpEndpoint
 from parley.tools.mcp_registry import McpRegistry
 from tests.fakes.tool_servers import FakeMcpCalls, FakeToolRunner, mcp_tool
-from tests.support.concurrency import closing_engine, count_concurrently, outcomes
+from tests.support.concurrency import closing_engine, meet_after, outcomes
 
 NOTES = {"name": "notes", "url": "https://mcp.example.com/mcp", "headers": {"Authorization": "Bearer very-secret"}}
 
@@ -203,7 +203,7 @@ def test_invalid_tools_of_a_server_are_left_out(serve, alice):
 
 def test_two_concurrent_requests_for_the_last_server_add_one(serve, alice, database, monkeypatch):
     monkeypatch.setattr(mcp_servers, "MAX_SERVERS", 1)
-    count_concurrently(monkeypatch, stored_servers)
+    meet_after(monkeypatch, stored_servers, "count")
     registry = McpRegistry(FakeMcpCalls(mcp_tool()), [], TextCipher(lambda: bytes(32)))
 
     def add_named(name):

@@ -58,6 +58,12 @@ def page(connection: Connection, *, limit: int, after: UUID | None, email_part: 
     return [Account(**row._mapping) for row in connection.execute(statement)]
 
 
+def is_admin(connection: Connection, user_id: UUID) -> bool:
+    """Whether the account exists, is not disabled, and has the role of an admin."""
+    statement = select(users.c.id).where(users.c.id == user_id, users.c.role == "admin", users.c.disabled_at.is_(None))
+    return connection.execute(statement).one_or_none() is not None
+
+
 def change(connection: Connection, user_id: UUID, changes: dict[str, Any]) -> Account:
     """Set the given columns and return the account, or raise NotFound."""
     which = users.c.id == user_id
