@@ -8,7 +8,7 @@ from functions.auth.services import AuthServices
 from functions.auth.sessions import IssuedTokens, start_session
 from parley.auth.client_origin import ClientOrigin
 from parley.auth.principal import Principal
-from parley.db.accounts import sessions, users
+from parley.db.accounts import login_throttle, sessions, users
 from parley.db.transactions import global_scope, principal_scope, user_scope
 
 
@@ -58,7 +58,9 @@ def reauthenticate(
 def authenticate(services: AuthServices, *, email: str, password: str, origin: ClientOrigin) -> PasswordProof:
     """Check a password. Raises TooManyAttempts and InvalidCredentials.
 
-    The attempt is counted before the password is hashed. No transaction is open during the hashing.
+    The attempt is counted before the password is hashed. No transaction is open during the hashing. A right password gives the
+    attempt back to the network's bucket, so that a network full of users has room. It does so only as often as an account may fail:
+    someone who logs in again and again stays within the network's limit.
     """
     buckets = services.throttle.password_buckets(email, origin)
     with global_scope(services.background) as connection:
@@ -68,6 +70,8 @@ def authenticate(services: AuthServices, *, email: str, password: str, origin: C
     is_right = services.passwords.is_right(password, attempt.password_hash)
     if not is_right or attempt.user_id is None or attempt.password_hash is None:
         raise InvalidCredentials(f"wrong password of {attempt.user_id}" if attempt.user_id else "unknown address")
+    with global_scope(services.background) as connection:
+        login_throttle.give_back(connection, buckets.network, refunds=buckets.refunds)
     return PasswordProof(attempt.user_id, attempt.password_hash, buckets)
 
 

@@ -33,6 +33,7 @@ class LoginThrottle:
             network=self._network(origin),
             account=self._account("account", email),
             known=self._account("known", f"{email} {origin.network}"),
+            refunds=ThrottleBucket.of("refunds", email, burst=self.per_account, window_s=WINDOW_S),
             overall=self._overall("strangers"),
             overall_known=self._overall("known"),
         )

@@ -220,6 +220,22 @@ def test_a_password_reset_resets_the_accounts_bucket(auth, alice, engine):
     assert statuses(auth, [TimedRequest("POST", "/auth/password/reset", body, address=ELSEWHERE), login(alice.email, NEW)]) == [204, 200]
 
 
+def test_right_passwords_do_not_use_up_the_networks_limit(auth, change_services):
+    network = f"2001:db8:{uuid4().hex[:4]}:{uuid4().hex[:4]}::1"
+    people = [Person.registered(auth) for _ in range(8)]
+    change_services(throttle=LoginThrottle(per_account=1000, per_address=5, per_minute=100_000))
+
+    assert statuses(auth, [login(person.email, PASSWORD, address=network) for person in people]) == [200] * 8
+    assert statuses(auth, [login(people[0].email, address=network)] * 6) == [401] * 5 + [429]
+
+
+def test_one_account_cannot_log_in_without_end_from_one_network(auth, alice, change_services):
+    network = f"2001:db8:{uuid4().hex[:4]}:{uuid4().hex[:4]}::1"
+    change_services(throttle=LoginThrottle(per_account=2, per_address=5, per_minute=100_000))
+
+    assert statuses(auth, [login(alice.email, PASSWORD, address=network)] * 8) == [200] * 7 + [429]
+
+
 HEADERS = ["X-Forwarded-For", "Forwarded", "X-Real-Ip", "True-Client-Ip", "CF-Connecting-IP", "X-Client-Ip"]
 
 

@@ -52,6 +52,11 @@ def take(connection: Connection, buckets: Sequence[ThrottleBucket]) -> float | N
     return None if is_allowed else wait_s(connection, buckets)
 
 
+def give_back(connection: Connection, bucket: ThrottleBucket, *, refunds: ThrottleBucket) -> None:
+    """Take an attempt out of `bucket` again, if the bucket `refunds` has room to count this."""
+    connection.execute(_GIVE_BACK, take_parameters([refunds]) | {"bucket": bucket.key, "interval": bucket.every_s})
+
+
 def wait_s(connection: Connection, buckets: Sequence[ThrottleBucket]) -> float:
     """Return the seconds until every bucket has room, at least one.
 
@@ -104,3 +109,11 @@ def _take_cte(number: int, key: str) -> str:
              WHERE g.free_at <= clock_timestamp() + make_interval(secs => :room{number})
             RETURNING g.key
         )"""  # noqa: S608 - constants only
+
+
+_GIVE_BACK = text(
+    f"""
+    WITH {_take_cte(0, ":key0")}
+    UPDATE guesses SET free_at = free_at - make_interval(secs => :interval) WHERE key = :bucket AND EXISTS (SELECT FROM taken0)
+    """  # noqa: S608 - constants only
+)

@@ -77,12 +77,14 @@ class LoginBuckets:
     """The buckets of a login attempt: those of its network, its account and the whole deployment, taken in this order.
 
     `known` replaces `account`, and `overall_known` replaces `overall`, if the account has logged in from this network in the
-    last 30 days. So an attacker can lock out only unknown networks, never the owner at home.
+    last 30 days. So an attacker can lock out only unknown networks, never the owner at home. `refunds` counts the attempts with
+    a right password that the network's bucket was given back.
     """
 
     network: ThrottleBucket
     account: ThrottleBucket
     known: ThrottleBucket
+    refunds: ThrottleBucket
     overall: ThrottleBucket
     overall_known: ThrottleBucket
 
