@@ -122,7 +122,7 @@ class Gateway:
 
     async def _outcome(self, request: GatewayRequest, target: LambdaIntegration, event: bytes, deadline: float) -> Outcome:
         """Wait for the function's outcome until `deadline`. After the deadline the function still runs to its end."""
-        invocation = self._fleet.submit(target.function, event, trace_id=request.trace_id)
+        invocation = self._fleet.submit(target.function, event, trace_id=request.trace_id, user=request.caller)
         try:
             async with asyncio.timeout_at(deadline):
                 return await asyncio.shield(invocation.outcome)

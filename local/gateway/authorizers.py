@@ -61,7 +61,7 @@ class Authorizers:
 
     async def _invoke(self, authorizer: Authorizer, request: GatewayRequest, route: Route) -> Grant:
         event = authorizer_event(request, route, stage=self._stage)
-        outcome = await self._fleet.submit(authorizer.function, event, trace_id=request.trace_id).outcome
+        outcome = await self._fleet.submit(authorizer.function, event, trace_id=request.trace_id, user=request.caller).outcome
         if isinstance(outcome, Failure) and outcome.message == "Unauthorized":
             raise GatewayError("UNAUTHORIZED")
         if not isinstance(outcome, HandlerResult):

@@ -64,6 +64,11 @@ class GatewayRequest:
         return (time.monotonic() - self.started) * 1000
 
     @property
+    def caller(self) -> str:
+        """The principal that the authorizer named, or the client's address before and without an authorizer."""
+        return str((self.authorizer or {}).get("principalId") or self.peer)
+
+    @property
     def trace_id(self) -> str:
         return self.header("X-Amzn-Trace-Id")
 

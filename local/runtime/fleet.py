@@ -58,9 +58,9 @@ class Fleet:
             pool.replace(spec, function)
         return pool
 
-    def submit(self, function: str, payload: bytes, *, trace_id: str = "") -> Invocation:
-        """Start an invocation. Raises `KeyError` if the stack has no such function."""
-        return self.pools[function].submit(payload, trace_id=trace_id)
+    def submit(self, function: str, payload: bytes, *, trace_id: str = "", user: str = "") -> Invocation:
+        """Start an invocation for a user, or for none. Raises `KeyError` if the stack has no such function."""
+        return self.pools[function].submit(payload, trace_id=trace_id, user=user)
 
     async def warm(self, functions: list[str]) -> None:
         """Start one worker of each function and return when all have been started.

@@ -8,12 +8,16 @@ from local.runtime.outcome import Failure, HandlerResult, Outcome, Stream
 
 
 class Invocation:
-    """An event and its outcome, a future. The first outcome counts; later ones are ignored."""
+    """An event and its outcome, a future. The first outcome counts; later ones are ignored.
 
-    def __init__(self, payload: bytes, *, trace_id: str = "") -> None:
+    `user` identifies the caller for the pool, which serves users in turn; it is empty for invocations without a caller.
+    """
+
+    def __init__(self, payload: bytes, *, trace_id: str = "", user: str = "") -> None:
         self.id = str(uuid.uuid4())
         self.payload = payload
         self.trace_id = trace_id
+        self.user = user
         self.outcome: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
         self.is_over = False
         self.failure: Failure | None = None

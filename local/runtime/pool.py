@@ -1,11 +1,12 @@
 """The workers of one function: started on demand, reused most recent first, replaced when they end."""
 
 import asyncio
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Protocol
 
+from local.runtime.fair_queue import FairQueue
 from local.runtime.invocation import Invocation
 from local.runtime.launch import LaunchSpec
 from local.runtime.outcome import Failure
@@ -35,7 +36,10 @@ class PoolCounts:
 
 
 class Pool:
-    """Runs the invocations of one function on at most `size` workers; further invocations wait in order."""
+    """Runs the invocations of one function on at most `size` workers; further invocations wait.
+
+    Users take turns, and one user's invocations never occupy the last worker: another user's can always start.
+    """
 
     def __init__(self, function: Function, *, spec: LaunchSpec, extra_environment: Mapping[str, str], log: FunctionLog, size: int) -> None:
         self.function = function
@@ -45,21 +49,17 @@ class Pool:
         self._log = log
         self._max_size = size
         self._size = min(size, function.concurrency or size)
-        self._queue: deque[Invocation] = deque()
+        self._queue = FairQueue()
         self._idle: list[tuple[Worker, asyncio.Future[Invocation]]] = []
         self._workers: dict[Worker, asyncio.Task[None]] = {}
         self._retired: set[Worker] = set()
 
-    def submit(self, payload: bytes, *, trace_id: str = "") -> Invocation:
-        """Give the event to an idle worker, or queue it and start a worker if the limit allows."""
-        invocation = Invocation(payload, trace_id=trace_id)
+    def submit(self, payload: bytes, *, trace_id: str = "", user: str = "") -> Invocation:
+        """Give the event to an idle worker, or queue it and start a worker if the limits allow."""
+        invocation = Invocation(payload, trace_id=trace_id, user=user)
         self.counts.invocations += 1
-        while self._idle:
-            _, handover = self._idle.pop()
-            if not handover.done():
-                handover.set_result(invocation)
-                return invocation
-        self._queue.append(invocation)
+        self._queue.put(invocation)
+        self._hand_out()
         self._grow()
         return invocation
 
@@ -86,12 +86,12 @@ class Pool:
         """Refuse further invocations: queued ones fail, running ones finish undisturbed."""
         self._size = 0
         self._retire()
-        while self._queue:
-            self._queue.popleft().fail(Failure("ResourceNotFoundException", f"{self.function.name} is no longer in the template"))
+        for invocation in self._queue.drain():
+            invocation.fail(Failure("ResourceNotFoundException", f"{self.function.name} is no longer in the template"))
 
     async def stop(self) -> None:
         """Stop every worker and wait until all have ended."""
-        self._queue.clear()
+        self._queue.drain()
         self._size = 0
         for worker in self._workers:
             worker.stop()
@@ -104,8 +104,8 @@ class Pool:
     async def next_for(self, worker: Worker) -> Invocation:
         if worker in self._retired:
             worker.stop()
-        elif self._queue:
-            return self._queue.popleft()
+        elif invocation := self._queue.take(limit=self._user_limit):
+            return invocation
         handover: asyncio.Future[Invocation] = asyncio.get_running_loop().create_future()
         if worker not in self._retired:
             self._idle.append((worker, handover))
@@ -113,6 +113,8 @@ class Pool:
 
     def finished(self, worker: Worker, invocation: Invocation) -> None:
         self.counts.errors += invocation.failure is not None
+        # The user's next invocation may now run on a worker that was kept free for others.
+        self._hand_out()
         peak = worker.peak_mb or 0
         self._warn_of_memory(peak)
         self.counts.peak_mb = max(self.counts.peak_mb, peak)
@@ -123,10 +125,10 @@ class Pool:
         )
 
     def init_failed(self, worker: Worker, failure: Failure) -> None:
-        """Fail the oldest queued invocation, which AWS would have given to this worker."""
+        """Fail the next queued invocation, which AWS would have given to this worker."""
         self._log.alert(self.function.name, f"cannot start: {failure.message}")
-        if self._queue and worker not in self._retired:
-            self._queue.popleft().fail(replace(failure, is_init=True))
+        if worker not in self._retired and (invocation := self._queue.take(limit=self._user_limit)):
+            invocation.fail(replace(failure, is_init=True))
             self.counts.errors += 1
 
     def withdraw(self, worker: Worker) -> None:
@@ -137,6 +139,7 @@ class Pool:
         self.withdraw(worker)
         self._workers.pop(worker, None)
         self._retired.discard(worker)
+        self._hand_out()
         self._grow()
 
     def output(self, text: str) -> None:
@@ -149,11 +152,28 @@ class Pool:
                 worker.stop()
         self._idle.clear()
 
+    @property
+    def _user_limit(self) -> int:
+        """How many invocations of one user may run: all workers but one, which other users need."""
+        return max(1, self._size - 1)
+
+    def _hand_out(self) -> None:
+        """Give queued invocations to idle workers, the most recently used first."""
+        while self._idle:
+            worker, handover = self._idle.pop()
+            if handover.done():
+                continue
+            invocation = self._queue.take(limit=self._user_limit)
+            if invocation is None:
+                self._idle.append((worker, handover))
+                return
+            handover.set_result(invocation)
+
     def _grow(self) -> None:
         """Start a worker for each queued invocation beyond the number of workers that will soon ask for one."""
         active = self._workers.keys() - self._retired
         available_soon = sum(1 for worker in active if worker.state in ("starting", "finishing"))
-        for _ in range(min(len(self._queue) - available_soon, self._size - len(active))):
+        for _ in range(min(self._queue.ready(limit=self._user_limit) - available_soon, self._size - len(active))):
             self._start()
 
     def _start(self) -> None:

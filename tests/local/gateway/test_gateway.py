@@ -9,6 +9,7 @@ from typing import Any
 import httpx2
 import pytest
 
+from local.runtime.invocation import Invocation
 from tests.local.running_emulator import RunningEmulator, eventually
 
 
@@ -158,3 +159,20 @@ def test_colour_is_for_terminals_only(running: RunningEmulator) -> None:
     running.get("/broken")
 
     assert "\x1b" not in running.terminal.getvalue()
+
+
+@pytest.mark.parametrize(("path", "token", "users"), [("/echo", "", ["127.0.0.1"]), ("/closed", "in turn", ["127.0.0.1", "someone"])])
+def test_the_pool_serves_the_principal_or_else_the_address(
+    running: RunningEmulator, monkeypatch: pytest.MonkeyPatch, path: str, token: str, users: list[str]
+) -> None:
+    served = []
+    submit = running.emulator.fleet.submit
+
+    def record(function: str, payload: bytes, *, trace_id: str = "", user: str = "") -> Invocation:
+        served.append(user)
+        return submit(function, payload, trace_id=trace_id, user=user)
+
+    monkeypatch.setattr(running.emulator.fleet, "submit", record)
+    running.get(path, headers={"Authorization": token} if token else {})
+
+    assert served == users

@@ -40,8 +40,8 @@ def with_pool(function: Function, test: Callable[[Pool], Awaitable[Any]], *, siz
     return asyncio.run(run())
 
 
-def sleep(pool: Pool, seconds: float) -> Awaitable[Outcome]:
-    return pool.submit(json.dumps({"seconds": seconds}).encode()).outcome
+def sleep(pool: Pool, seconds: float, *, user: str = "") -> Awaitable[Outcome]:
+    return pool.submit(json.dumps({"seconds": seconds}).encode(), user=user).outcome
 
 
 def pid(outcome: Outcome) -> int:
@@ -66,6 +66,28 @@ def test_beyond_the_cap_invocations_wait_their_turn(stack: Stack) -> None:
         assert pool.counts.invocations == 6
 
     with_pool(stack.functions["SlowFunction"], run, size=2)
+
+
+def test_thirty_long_requests_of_one_user_do_not_delay_another(stack: Stack) -> None:
+    async def run(pool: Pool) -> None:
+        await asyncio.gather(*(sleep(pool, 0.5) for _ in range(3)))
+        long = [asyncio.ensure_future(sleep(pool, 2, user="alice")) for _ in range(30)]
+        await asyncio.sleep(0.1)
+        await sleep(pool, 0, user="bob")
+
+        assert not any(one.done() for one in long)
+        assert pool.states()["busy"] == 2
+
+    with_pool(stack.functions["SlowFunction"], run, size=3)
+
+
+def test_a_users_waiting_requests_run_when_the_running_ones_end(stack: Stack) -> None:
+    async def run(pool: Pool) -> None:
+        outcomes = await asyncio.gather(*(sleep(pool, 0.05, user="alice") for _ in range(6)))
+
+        assert len({pid(outcome) for outcome in outcomes}) == 2
+
+    with_pool(stack.functions["SlowFunction"], run, size=3)
 
 
 def test_one_after_the_other_the_same_worker_serves(stack: Stack) -> None:
