@@ -15,6 +15,8 @@ LOCAL_PARAMETERS = {
     "PasswordMinLength": "12",
     "EmailVerification": "off",
     "MailFrom": "parley@localhost.example",
+    # The database never sleeps.
+    "RecoveryInterval": "rate(5 minutes)",
     # All requests come from the same IP address.
     "GuessesPerAddress": "100000",
     "GuessesPerMinute": "100000",

@@ -12,7 +12,7 @@ from functions.documents.services import DocumentServices, UploadStore
 from parley.db.engine import make_engine
 from parley.http.app import create_app
 from parley.http.lambda_entry import buffered_handler
-from parley.jobs import UpkeepQueue
+from parley.jobs import IngestQueue, UpkeepQueue
 from parley.metering.embeddings import MeteredEmbedder
 from parley.metering.reranking import MeteredReranker
 from parley.settings import DatabaseSettings, HttpSettings, ModelSettings
@@ -25,6 +25,7 @@ class DocumentSettings(HttpSettings, DatabaseSettings, ModelSettings):
     """The settings of the documents function, read from the environment."""
 
     upkeep_queue_url: str
+    ingest_queue_url: str
     files_bucket: str
     document_bytes: Annotated[int, Field(gt=0)]
 
@@ -37,6 +38,7 @@ services = DocumentServices(
     embedding=MeteredEmbedder.of(settings, engine, os.environ),
     reranking=MeteredReranker.of(settings, engine, os.environ),
     queue=UpkeepQueue(settings.upkeep_queue_url),
+    ingest_queue=IngestQueue(settings.ingest_queue_url),
 )
 app = create_app(router, settings=settings, body_limit=BODY_LIMIT, engine=engine, services=services)
 handler = buffered_handler(app)

@@ -30,6 +30,9 @@ from parley.metering.limits import BillingSubject
 MAX_DOCUMENTS = 10_000
 MEDIA_TYPE = r"^[A-Za-z0-9_.+-]+/[A-Za-z0-9_.+-]+(; ?[A-Za-z0-9_=.\"-]+)*$"
 MAX_MEDIA_TYPE_CHARACTERS = 200
+# S3 notifies the queue of a new file within seconds. These messages are for a notification that is lost, and for a worker that
+# received it and died. If nothing is wrong, they change nothing.
+CHECK_UPLOAD_AFTER_S, CHECK_FORM_AFTER_S = 300, 900
 _MAX_FILENAME_CHARACTERS = 300
 
 
@@ -61,6 +64,7 @@ def store_document(
     }
     document = _find_or_add(services.engine, principal, hashlib.sha256(content).digest(), values)
     if document.status == "queued":
+        services.ingest_queue.send_later(document.id, user_id=principal.user_id, delay_s=CHECK_UPLOAD_AFTER_S)
         services.files.put(document.id, content, user_id=principal.user_id, content_type=document.content_type)
     return document
 
@@ -80,6 +84,7 @@ def announce_upload(
         names = _filename_and_title(filename, title)
         document_id = new_id()
         documents.add(connection, document_id, user_id=user_id, content_type=content_type, bytes=bytes, sha256=None, **names)
+    services.ingest_queue.send_later(document_id, user_id=user_id, delay_s=CHECK_FORM_AFTER_S)
     return document_id, services.files.upload(document_id, user_id=user_id, content_type=content_type, size=bytes)
 
 

@@ -7,11 +7,10 @@ from uuid import UUID
 from parley.aws.s3 import FileStore, PresignedPost
 from parley.db.engine import Engine
 from parley.http.dependencies import FROM_APP
-from parley.jobs import UpkeepQueue, document_key
+from parley.jobs import UPLOAD_FORM_LIFETIME_S, IngestQueue, UpkeepQueue, document_key
 from parley.metering.embeddings import MeteredEmbedder
 from parley.metering.reranking import MeteredReranker
 
-UPLOAD_LIFETIME_S = 3600
 # Three attempts end before the function's own timeout.
 _READ_TIMEOUT_S = 6.0
 
@@ -28,18 +27,19 @@ class UploadStore:
 
     def upload(self, document_id: UUID, *, user_id: UUID, content_type: str, size: int) -> PresignedPost:
         """Return a form that uploads a document's file within an hour. S3 rejects any other type or size."""
-        return self._store.upload(document_key(user_id, document_id), media_type=content_type, size=size, lifetime_s=UPLOAD_LIFETIME_S)
+        return self._store.upload(document_key(user_id, document_id), media_type=content_type, size=size, lifetime_s=UPLOAD_FORM_LIFETIME_S)
 
 
 @dataclass(frozen=True, slots=True)
 class DocumentServices:
-    """The database, the upload bucket, the embedder, the reranker, and the queue of the upkeep function."""
+    """The database, the upload bucket, the embedder, the reranker, and the queues of the functions upkeep and ingest."""
 
     engine: Engine
     files: UploadStore
     embedding: MeteredEmbedder
     reranking: MeteredReranker
     queue: UpkeepQueue
+    ingest_queue: IngestQueue
 
 
 DocumentServicesDep = Annotated[DocumentServices, FROM_APP]

@@ -44,6 +44,7 @@ from parley.db.transactions import user_scope
 from parley.db.vectors import Vector
 from parley.deadline import Deadline
 from parley.errors import NotFound, Unavailable
+from parley.jobs import UPLOAD_FORM_LIFETIME_S
 from parley.llm.catalogue import NoModel
 from parley.llm.errors import ContextTooLong, ProviderBusy, ProviderFailed
 from parley.metering.embeddings import MeteredEmbedder
@@ -92,7 +93,7 @@ def _process_or_release(services: IngestServices, document: Document, message: D
     try:
         _process(services, document, message, deadline)
     except FileMissing:
-        _wait_for_file(services.engine, document)
+        _wait_for_file(services, document)
     except Unreadable as exc:
         _fail(services.engine, document, exc)
     except NotFound:
@@ -262,12 +263,18 @@ def _finish(services: IngestServices, document: Document, count: int, *, note: s
     logger.info("document_ingested", document_id=str(document.id), chunks=count, has_vectors=has_vectors)
 
 
-def _wait_for_file(engine: Engine, document: Document) -> None:
-    """Wait for the notification of the upload; fail the document a day after its creation."""
-    if utc_now() - document.created_at > UPLOAD_LIFETIME:
-        _fail(engine, document, NotUploaded(str(document.id)))
-    else:
-        release_until_uploaded(engine, document)
+def _wait_for_file(services: IngestServices, document: Document) -> None:
+    """Wait for the notification of the upload; fail the document a day after its creation.
+
+    As long as a file can arrive, look for it every quarter of an hour, in case its notification is lost.
+    """
+    age = utc_now() - document.created_at
+    if age > UPLOAD_LIFETIME:
+        _fail(services.engine, document, NotUploaded(str(document.id)))
+        return
+    release_until_uploaded(services.engine, document)
+    if age < timedelta(seconds=UPLOAD_FORM_LIFETIME_S + SQS_MAX_DELAY_S):
+        services.queue.send(document.id, user_id=document.user_id, delay_s=SQS_MAX_DELAY_S)
 
 
 def _fail(engine: Engine, document: Document, reason: Unreadable) -> None:

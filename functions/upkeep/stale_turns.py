@@ -1,6 +1,7 @@
 """Ends turns that must not stay open: turns without a heartbeat, and turns that waited a day for an approval.
 
-Every long turn queues a delayed message that checks it. The sweep finds the turns that no message checked.
+Every long turn queues a delayed message that checks it. A function may die before it has sent that message: every batch of
+messages, the recovery schedule and the sweep end such turns.
 """
 
 from uuid import UUID

@@ -58,9 +58,12 @@ def sweep(services: UpkeepServices) -> dict[str, int | None]:
     return counts | {"sent_again": _count_or_log("sent_again", partial(resend_due, services))}
 
 
-def resend(services: UpkeepServices) -> None:
-    """Queue lost jobs again. Log a failure and leave the jobs to the sweep."""
-    _count_or_log("sent_again", partial(resend_due, services))
+def recover(services: UpkeepServices) -> dict[str, int | None]:
+    """End stale turns and queue lost jobs again; return their numbers. Log a failure and leave the rest to the sweep."""
+    return {
+        "interrupted": _count_or_log("interrupted", partial(stale_turns.end_stale_turns, services)),
+        "sent_again": _count_or_log("sent_again", partial(resend_due, services)),
+    }
 
 
 def resend_due(services: UpkeepServices) -> int:

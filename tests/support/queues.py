@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -12,8 +13,11 @@ from moto.backends import get_backend
 from moto.core import DEFAULT_ACCOUNT_ID
 from pydantic import TypeAdapter
 
+from local.template.load import load
 from parley.auth.one_time_codes import OneTimeCode
 from tests.support.api_gateway import Function, Person
+
+_TEMPLATE = Path(__file__).parents[2] / "template.yaml"
 
 
 @dataclass(frozen=True)
@@ -68,6 +72,11 @@ class UpkeepFunction(QueueFunction):
     def sweep(self) -> dict[str, int | None]:
         """Invoke the handler as the schedule does."""
         return self.run_schedule()
+
+    def recover(self) -> dict[str, int | None]:
+        """Invoke the handler as the recovery schedule does, with the input that the template gives it."""
+        (schedule,) = [schedule for schedule in load(_TEMPLATE, overrides={}).schedules if schedule.name.endswith("Recovery")]
+        return self.handler(json.loads(schedule.input or ""), Function.CONTEXT)
 
 
 def message_body(message: Any) -> str:

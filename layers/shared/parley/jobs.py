@@ -24,6 +24,8 @@ type AccountNoticeKind = Literal["password_changed", "password_changed_keys_revo
 type BatchFailures = dict[str, list[dict[str, str]]]
 
 DOCUMENTS_PREFIX = "documents"
+# How long a form accepts the upload of a document's file.
+UPLOAD_FORM_LIFETIME_S = 3600
 # The delay lets one job remember a whole burst of turns. It is shorter than the 15 minutes after which the sweep takes an
 # entry for lost.
 TOPIC_DELAYS_S: dict[str, float] = {"remember": 120}
@@ -144,6 +146,13 @@ class IngestQueue(SqsQueue):
     def send(self, document_id: UUID, *, user_id: UUID, delay_s: float = 0) -> None:
         """Request that a document be ingested after `delay_s` (15 minutes at most). Raises Unavailable."""
         self.put(_s3_event(user_id, document_id), delay_s=delay_s)
+
+    def send_later(self, document_id: UUID, *, user_id: UUID, delay_s: float) -> None:
+        """Send as `send` does, but log an error instead of raising it: S3's notification suffices in nearly all cases."""
+        try:
+            self.send(document_id, user_id=user_id, delay_s=delay_s)
+        except Unavailable:
+            logger.exception("job_not_sent", message_type="document")
 
     def send_all(self, documents: Iterable[tuple[UUID, UUID]]) -> int:
         """Request ingestion of many documents, given as (user id, document id), and return their number.

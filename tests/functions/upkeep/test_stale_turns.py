@@ -82,6 +82,20 @@ def test_the_sweep_ends_turns_that_no_message_checked(upkeep, alice, bob, turn_o
     assert [status_of(turn_id) for turn_id in (*dead, alive)] == ["interrupted", "interrupted", "running"]
 
 
+def test_a_turn_that_died_before_its_check_was_sent_is_ended_with_the_next_batch(upkeep, alice, bob, turn_of, status_of):
+    dead, alive = turn_of(alice, heartbeat_age_s=31), turn_of(alice, heartbeat_age_s=5)
+    upkeep.deliver(CheckTurn(bob.id, new_id()))
+
+    assert [status_of(turn_id) for turn_id in (dead, alive)] == ["interrupted", "running"]
+
+
+def test_the_recovery_schedule_ends_a_turn_that_died_before_its_check_was_sent(upkeep, alice, turn_of, status_of):
+    dead = turn_of(alice, heartbeat_age_s=31)
+
+    assert upkeep.recover()["interrupted"] == 1
+    assert status_of(dead) == "interrupted"
+
+
 def test_the_queue_delays_a_check(environment):
     from parley.jobs import UpkeepQueue
 
