@@ -15,6 +15,7 @@ from functions.toolrunner.requests import McpCallRequest, McpListRequest, McpSer
 from functions.toolrunner.time_limit import exit_after
 from parley.errors import ParleyError
 from parley.observability import logger
+from parley.tools.arguments import argument_errors, render_errors
 from parley.tools.guarded_http.egress_filter import EgressFilter
 from parley.tools.guarded_http.errors import FetchFailed
 from parley.tools.mcp import MAX_TOOLS
@@ -52,7 +53,12 @@ def list_tools(mcp_request: McpListRequest, *, egress_filter: EgressFilter) -> M
 
 
 def call_tool(mcp_request: McpCallRequest, *, egress_filter: EgressFilter) -> McpResult:
-    """Return the tool's result as `{"ok", "content"}`, or `{"error": reason}`. Never raises."""
+    """Return the tool's result as `{"ok", "content"}`, `{"argument_errors"}` or `{"error": reason}`. Never raises."""
+    # The schema comes from a stranger: a check that takes too long ends this process.
+    with exit_after(mcp_request.timeout_s):
+        errors = argument_errors(mcp_request.parameters, mcp_request.arguments)
+    if errors:
+        return {"argument_errors": render_errors(errors)}
 
     async def call(client: "Client") -> McpResult:
         result = await client.call_tool(mcp_request.name, mcp_request.arguments)

@@ -45,11 +45,12 @@ class McpListRequest(_Request):
 
 
 class McpCallRequest(_Request):
-    """Run a tool of a remote MCP server."""
+    """Run a tool of a remote MCP server, if the arguments match the JSON schema `parameters`."""
 
     op: Literal["mcp_call"]
     server: McpServerAddress
     name: str
+    parameters: dict[str, Any] = Field(default_factory=dict)
     arguments: dict[str, Any]
     timeout_s: Annotated[float, Field(gt=0, le=MAX_TIMEOUT_S)]
 

@@ -12,7 +12,6 @@ from parley.db.transactions import principal_scope
 from parley.errors import NotFound, untrusted
 from parley.metering import limits
 from parley.metering.limits import BillingSubject
-from parley.tools.arguments import argument_errors
 from parley.tools.outcome import ToolOutcome
 from parley.tools.spec import MAX_TIMEOUT_S
 from parley.tools.toolbox import OfferedTool, Toolbox, with_setting
@@ -27,9 +26,11 @@ def run_tool(services: ToolsServices, principal: Principal, name: str, arguments
     tool = _find_tool(toolbox, name)
     if not tool.is_enabled:
         raise ToolDisabled(untrusted(name))
-    check_arguments(tool.spec.parameters, arguments)
+    # Before the arguments are checked, which takes time too.
     count_call(services, principal)
-    return toolbox.run(name, arguments, timeout_s=MAX_TIMEOUT_S)
+    outcome = toolbox.run(name, arguments, timeout_s=MAX_TIMEOUT_S)
+    _raise_argument_errors(outcome)
+    return outcome
 
 
 def change_settings(services: ToolsServices, principal: Principal, name: str, changes: dict[str, bool | None]) -> OfferedTool:
@@ -40,19 +41,19 @@ def change_settings(services: ToolsServices, principal: Principal, name: str, ch
     return with_setting(tool.spec, setting)
 
 
-def check_arguments(parameters: Mapping[str, Any], arguments: Mapping[str, Any]) -> None:
-    """Raise InvalidToolArguments, with the location of every error, unless the arguments match the JSON schema `parameters`."""
-    if errors := argument_errors(parameters, arguments):
-        error = InvalidToolArguments(errors[0].msg, loc=("body", "arguments"), evidence="do not match the tool's schema")
-        error.errors = [{"loc": ["body", "arguments", *fault.path], "msg": fault.msg} for fault in errors]
-        raise error
-
-
 def count_call(services: ToolsServices, principal: Principal) -> None:
     """Count a tool call toward the user's requests per minute, or raise RateLimited. A call costs no money."""
     billing_subject = BillingSubject(principal.user_id, principal.api_key_id)
     with principal_scope(services.engine, principal) as connection:
         limits.admit(connection, billing_subject, services.default_limits, amount_usd=Decimal(0))
+
+
+def _raise_argument_errors(outcome: ToolOutcome) -> None:
+    """Raise InvalidToolArguments, with the location of every error, if the tool did not run because of its arguments."""
+    if errors := outcome.argument_errors:
+        error = InvalidToolArguments(errors[0].msg, loc=("body", "arguments"), evidence="do not match the tool's schema")
+        error.errors = [{"loc": ["body", "arguments", *fault.path], "msg": fault.msg} for fault in errors]
+        raise error
 
 
 def _find_tool(toolbox: Toolbox, name: str) -> OfferedTool:

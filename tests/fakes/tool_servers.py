@@ -1,5 +1,6 @@
 """Fakes of the tool runner and of MCP servers that record their calls."""
 
+from parley.tools.arguments import argument_errors, rejected_arguments
 from parley.tools.mcp import McpToolList
 from parley.tools.outcome import ToolOutcome
 from parley.tools.spec import ToolSpec
@@ -36,9 +37,11 @@ class FakeMcpCalls:
         self.requests.append((server, timeout_s))
         return self._listing
 
-    def call_tool(self, server, name, arguments, *, timeout_s):
-        self.requests.append((server, name, dict(arguments), timeout_s))
-        return ToolOutcome(True, f"{name} of {server.name}", 1.0)
+    def call_tool(self, server, tool, arguments, *, timeout_s):
+        if errors := argument_errors(tool.parameters, arguments):  # as the tool runner does
+            return rejected_arguments(errors)
+        self.requests.append((server, tool.name, dict(arguments), timeout_s))
+        return ToolOutcome(True, f"{tool.name} of {server.name}", 1.0)
 
 
 def mcp_tool(name="echo", **fields):

@@ -21,7 +21,8 @@ from parley.ids import new_id
 from parley.llm import messages as llm
 from parley.memory.passages import Passage
 from parley.metering.limits import DefaultLimits
-from parley.tools.mcp import McpToolList
+from parley.tools.arguments import argument_errors, rejected_arguments
+from parley.tools.mcp import McpTool, McpToolList
 from parley.tools.mcp_registry import McpRegistry, encrypt_headers
 from parley.tools.outcome import ToolOutcome
 from parley.tools.search_tools import SEARCH_CONVERSATIONS, SEARCH_DOCUMENTS
@@ -88,8 +89,10 @@ class HijackScenario:
     def list_tools(self, server: Any, *, timeout_s: float) -> McpToolList:
         return McpToolList([], None)
 
-    def call_tool(self, server: Any, name: str, arguments: Mapping[str, Any], *, timeout_s: float) -> ToolOutcome:
-        self.done.append((f"{server.name}.{name}", dict(arguments), self.user.id))
+    def call_tool(self, server: Any, tool: McpTool, arguments: Mapping[str, Any], *, timeout_s: float) -> ToolOutcome:
+        if errors := argument_errors(tool.parameters, arguments):  # as the tool runner does
+            return rejected_arguments(errors)
+        self.done.append((f"{server.name}.{tool.name}", dict(arguments), self.user.id))
         return ToolOutcome(True, POISON, 1.0)
 
     def search(self, name: str, arguments: Mapping[str, Any]) -> str:

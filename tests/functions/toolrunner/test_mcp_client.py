@@ -1,6 +1,8 @@
 """The MCP client against a real server, and against servers that are unreachable, slow, hostile or internal."""
 
 import gzip
+import subprocess
+import sys
 import time
 from urllib.parse import urlsplit
 
@@ -152,3 +154,34 @@ def test_a_redirect_to_an_internal_address_is_not_followed():
         answer = listed(url, timeout_s=3.0)
 
     assert (set(answer), requests) == ({"error"}, [])
+
+
+def test_arguments_that_do_not_match_the_schema_are_not_sent_to_the_server(notes):
+    schema = {"type": "object", "properties": {"first": {"type": "integer"}}}
+
+    assert called(notes, "add", arguments={"first": "x"}, parameters=schema) == {
+        "argument_errors": [{"path": ("first",), "msg": "'x' is not of type 'integer'"}]
+    }
+
+
+def test_a_check_of_arguments_that_takes_too_long_ends_the_process():
+    doubled = {f"d{number}": {"allOf": [{"$ref": f"#/$defs/d{number + 1}"}] * 2} for number in range(40)} | {"d40": {}}
+    request = {
+        "op": "mcp_call",
+        "server": {"url": "http://127.0.0.1:9/"},
+        "name": "x",
+        "parameters": {"allOf": [{"$ref": "#/$defs/d0"}], "$defs": doubled},
+        "arguments": {},
+        "timeout_s": 1,
+    }
+    code = f"""
+from functions.toolrunner.mcp_client import call_tool
+from functions.toolrunner.requests import parse_request
+call_tool(parse_request({request!r}), egress_filter=None)
+"""
+    started_s = time.monotonic()
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=False)
+
+    assert done.returncode != 0
+    assert "Timeout" in done.stderr
+    assert time.monotonic() - started_s < 20

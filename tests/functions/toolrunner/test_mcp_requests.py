@@ -6,7 +6,7 @@ import pytest
 
 from parley.errors import Unavailable
 from parley.tools.guarded_http.egress_filter import EgressFilter
-from parley.tools.mcp import McpEndpoint, RunnerMcpClient
+from parley.tools.mcp import McpEndpoint, McpTool, RunnerMcpClient
 from tests.functions.toolrunner.mcp_server import SECRET, running_notes_server
 from tests.support.api_gateway import Function
 
@@ -28,7 +28,7 @@ def notes(environment, monkeypatch):
 
 def test_a_server_is_listed_and_called(calls, notes):
     listing = calls.list_tools(notes, timeout_s=10.0)
-    outcome = calls.call_tool(notes, "opened_by", {}, timeout_s=10.0)
+    outcome = calls.call_tool(notes, McpTool("opened_by", {}), {}, timeout_s=10.0)
 
     assert ("opened_by" in [tool["name"] for tool in listing.tools], listing.error) == (True, None)
     assert (outcome.ok, outcome.content) == (True, SECRET)
@@ -36,7 +36,7 @@ def test_a_server_is_listed_and_called(calls, notes):
 
 def test_an_internal_server_gives_an_error_result(calls):
     inside = McpEndpoint("inside", "http://127.0.0.1:9/mcp")
-    listing, outcome = calls.list_tools(inside, timeout_s=3.0), calls.call_tool(inside, "x", {}, timeout_s=3.0)
+    listing, outcome = calls.list_tools(inside, timeout_s=3.0), calls.call_tool(inside, McpTool("x", {}), {}, timeout_s=3.0)
 
     assert (listing.tools, outcome.ok) == ([], False)
     assert listing.error == outcome.content != "The server could not be reached."
@@ -49,10 +49,10 @@ def test_an_unavailable_tool_runner_gives_an_error_result():
     server = McpEndpoint("notes", "https://mcp.example.com/mcp", {"Authorization": SECRET})
 
     assert RunnerMcpClient(silent).list_tools(server, timeout_s=3.0).error
-    assert not RunnerMcpClient(silent).call_tool(server, "x", {}, timeout_s=3.0).ok
+    assert not RunnerMcpClient(silent).call_tool(server, McpTool("x", {}), {}, timeout_s=3.0).ok
 
 
 def test_the_log_contains_no_server_credentials(calls, notes, caplog):
-    calls.call_tool(notes, "fail", {}, timeout_s=10.0)
+    calls.call_tool(notes, McpTool("fail", {}), {}, timeout_s=10.0)
 
     assert SECRET not in caplog.text + repr(notes)

@@ -1,3 +1,5 @@
+import time
+
 import pytest
 
 from parley.tools.arguments import MAX_ERRORS, argument_errors
@@ -51,3 +53,20 @@ def test_a_reference_inside_the_schema_is_followed():
     schema = {"type": "object", "properties": {"at": {"$ref": "#/$defs/Place"}}, "$defs": {"Place": {"type": "string"}}}
 
     assert [fault.path for fault in argument_errors(schema, {"at": 1})] == [("at",)]
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"additionalProperties": False, "patternProperties": {"^(a+)+$": {"type": "integer"}}},
+        {"properties": {"items": {"uniqueItems": True}}},
+        {"properties": {"items": {"items": {"unevaluatedProperties": False, "allOf": [{"properties": {"a": True}}] * 100}}}},
+    ],
+    ids=["a pattern of names", "unique items", "unevaluated properties"],
+)
+def test_keywords_that_take_too_long_are_ignored(schema):
+    arguments = {"a" * 60 + "!": 1, "items": [{"a": [number]} for number in range(5_000)]}
+    started_s = time.process_time()
+
+    assert argument_errors({"type": "object"} | schema, arguments) == []
+    assert time.process_time() - started_s < 5

@@ -224,3 +224,13 @@ def test_only_a_removed_servers_settings_are_deleted(engine, alice, set_tool):
         left = tool_settings.list_all(connection, user_id=alice.id)
 
     assert sorted(left) == ["notes_b.echo", "notesxecho"]
+
+
+def test_the_schema_of_an_mcp_tool_is_not_checked_in_this_process(box, add_server, monkeypatch):
+    add_server("notes", mcp_tool())
+    checked = []
+    monkeypatch.setattr("parley.tools.toolbox.argument_errors", lambda *_: checked.append(1) or [])
+    outcome = box(mcp_registry=McpRegistry(FakeMcpCalls(), [], SEAL)).run("notes.echo", {"text": 1}, timeout_s=5.0)
+
+    assert (outcome.ok, checked) == (False, [])
+    assert outcome.argument_errors[0].path == ("text",)

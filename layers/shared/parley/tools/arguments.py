@@ -1,33 +1,29 @@
-"""Validation of arguments against a tool's JSON schema, before the tool runs."""
+"""Validation of arguments against a tool's JSON schema, before the tool runs.
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+The process that runs a turn validates only schemas of this deployment's tools. The tool runner validates those of MCP
+servers, under its time limit.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from functools import cache
 from itertools import islice
 from typing import Any
 
 from parley.observability import logger
+from parley.tools.outcome import ArgumentError, ToolOutcome
 
 MAX_ERRORS = 10
+# Keywords that match regular expressions, compare all items with each other, or validate parts of the schema repeatedly.
+_IGNORED_KEYWORDS = ("pattern", "patternProperties", "uniqueItems", "unevaluatedItems", "unevaluatedProperties")
 _MAX_MESSAGE = 300
-
-
-@dataclass(frozen=True, slots=True)
-class ArgumentError:
-    """A validation error; `path` leads from the arguments object to the invalid value."""
-
-    path: tuple[str | int, ...]
-    msg: str
-
-    def __str__(self) -> str:
-        return f"/{'/'.join(map(str, self.path))}: {self.msg}"
 
 
 def argument_errors(parameters: Mapping[str, Any], arguments: Mapping[str, Any]) -> list[ArgumentError]:
     """Return how `arguments` violate the JSON schema (draft 2020-12), at most `MAX_ERRORS` errors.
 
-    Regular expressions are ignored: a schema may come from a stranger, and a single expression can run forever. References
-    are resolved inside the schema only. An invalid schema rejects all arguments.
+    Regular expressions and `uniqueItems` are ignored: a schema may come from a stranger, and a single expression can run
+    forever. References are resolved inside the schema only. An invalid schema rejects all arguments.
     """
     try:
         errors = _validator()(dict(parameters)).iter_errors(dict(arguments))
@@ -37,13 +33,36 @@ def argument_errors(parameters: Mapping[str, Any], arguments: Mapping[str, Any])
         return [ArgumentError((), "the tool's own schema is invalid")]
 
 
+def rejected_arguments(errors: Sequence[ArgumentError]) -> ToolOutcome:
+    """Return the outcome of a call whose arguments do not match."""
+    reason = "The arguments do not match the tool's schema: " + "; ".join(map(str, errors))
+    return ToolOutcome(False, reason, 0.0, argument_errors=tuple(errors))
+
+
+def render_errors(errors: Sequence[ArgumentError]) -> list[dict[str, Any]]:
+    """Return the errors as JSON, as the tool runner responds with them."""
+    return [asdict(error) for error in errors]
+
+
+def parse_errors(rendered: Any) -> list[ArgumentError]:
+    """Return the errors that `render_errors` wrote; empty if there are none."""
+    return [ArgumentError(tuple(error["path"]), str(error["msg"])) for error in rendered or ()]
+
+
 @cache
 def _validator() -> Any:
     from jsonschema import Draft202012Validator  # takes 0.1 s, which only tool calls should pay
     from jsonschema.validators import extend
     from referencing import Registry
 
-    validator_class = extend(Draft202012Validator, {"pattern": _ignored, "patternProperties": _ignored})
+    check_additional = Draft202012Validator.VALIDATORS["additionalProperties"]
+
+    def additional_properties(validator: Any, allowed: Any, instance: Any, schema: Any) -> Any:
+        # Which properties are additional depends on the expressions of `patternProperties`.
+        return None if "patternProperties" in schema else check_additional(validator, allowed, instance, schema)
+
+    ignored = dict.fromkeys(_IGNORED_KEYWORDS, _ignored)
+    validator_class = extend(Draft202012Validator, ignored | {"additionalProperties": additional_properties})
     # An empty registry: the default registry fetches the URLs that a schema refers to.
     return lambda schema: validator_class(schema, registry=Registry())
 

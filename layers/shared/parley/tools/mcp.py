@@ -8,18 +8,22 @@ import re
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import accumulate
 from typing import Any, Protocol
 
 from parley.errors import ParleyError
 from parley.llm.provider import storable
 from parley.observability import logger
+from parley.tools.arguments import parse_errors, rejected_arguments
 from parley.tools.outcome import ToolOutcome
+from parley.tools.schema_bounds import check_schema
 from parley.tools.spec import ToolSpec
 
 SERVER_NAME = r"^[a-z][a-z0-9_-]{0,31}$"
 _MCP_TOOL_NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 _NO_RESPONSE = "The MCP server did not respond."
 MAX_TOOLS = 100
+MAX_LISTING_BYTES = 256 * 1024
 _MAX_DESCRIPTION = 2_000
 _MAX_SCHEMA_BYTES = 16 * 1024
 # NUL as JSON writes it, after an even number of backslashes.
@@ -33,6 +37,14 @@ class McpEndpoint:
     name: str
     url: str
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class McpTool:
+    """A tool of a server: its name there, and the JSON schema of its arguments."""
+
+    name: str
+    parameters: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +62,8 @@ class McpClient(Protocol):
         """Return the server's tools or the error."""
         ...
 
-    def call_tool(self, server: McpEndpoint, name: str, arguments: Mapping[str, Any], *, timeout_s: float) -> ToolOutcome:
-        """Run one of the server's tools."""
+    def call_tool(self, server: McpEndpoint, tool: McpTool, arguments: Mapping[str, Any], *, timeout_s: float) -> ToolOutcome:
+        """Run one of the server's tools, if the arguments match its schema."""
         ...
 
 
@@ -75,11 +87,13 @@ def parse_deployment_servers(text: str) -> list[McpEndpoint]:
 def usable_tools(tools: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Return the tools that can be offered, at most `MAX_TOOLS`, with shortened descriptions; leave out the others.
 
-    A tool's name must fit into a URL. Its schema must describe an object, have at most 16 KiB and be storable in
-    PostgreSQL: every turn reads it, and the model receives all of it.
+    A tool's name must fit into a URL. Its schema must describe an object, have at most 16 KiB, be storable in PostgreSQL and
+    be within the bounds of `check_schema`: every turn reads it, and the model receives all of it. All tools together have at
+    most 256 KiB.
     """
-    usable = {tool["name"]: _usable_tool(tool) for tool in tools if _is_usable(tool)}
-    return list(usable.values())[:MAX_TOOLS]
+    usable = list({tool["name"]: _usable_tool(tool) for tool in tools if _is_usable(tool)}.values())[:MAX_TOOLS]
+    sizes = accumulate(len(json.dumps(tool).encode()) for tool in usable)
+    return [tool for tool, size in zip(usable, sizes, strict=True) if size <= MAX_LISTING_BYTES]
 
 
 def mcp_tool_specs(server: str, tools: Sequence[Mapping[str, Any]]) -> list[ToolSpec]:
@@ -95,15 +109,18 @@ def mcp_tool_specs(server: str, tools: Sequence[Mapping[str, Any]]) -> list[Tool
 def _is_usable(tool: Mapping[str, Any]) -> bool:
     name, parameters = tool.get("name"), tool.get("parameters")
     is_named = isinstance(name, str) and _MCP_TOOL_NAME.fullmatch(name) is not None
-    return is_named and isinstance(parameters, Mapping) and parameters.get("type") == "object" and _is_storable(parameters)
+    return is_named and isinstance(parameters, Mapping) and parameters.get("type") == "object" and _is_bounded(parameters)
 
 
-def _is_storable(parameters: Mapping[str, Any]) -> bool:
+def _is_bounded(parameters: Mapping[str, Any]) -> bool:
     try:
         written = json.dumps(dict(parameters), allow_nan=False, ensure_ascii=False)
-        return len(written.encode()) <= _MAX_SCHEMA_BYTES and not _NUL_ESCAPE.search(written)
-    except (ValueError, RecursionError):  # NaN and infinity, lone surrogates, unbounded nesting
+        if len(written.encode()) > _MAX_SCHEMA_BYTES or _NUL_ESCAPE.search(written):
+            return False
+        check_schema(parameters)
+    except (ValueError, RecursionError):  # NaN and infinity, lone surrogates, unbounded nesting, SchemaTooComplex
         return False
+    return True
 
 
 def _usable_tool(tool: Mapping[str, Any]) -> dict[str, Any]:
@@ -131,11 +148,13 @@ class RunnerMcpClient:
         tools = response.get("tools")
         return McpToolList(tools) if isinstance(tools, list) else McpToolList([], str(response.get("error") or _NO_RESPONSE))
 
-    def call_tool(self, server: McpEndpoint, name: str, arguments: Mapping[str, Any], *, timeout_s: float) -> ToolOutcome:
-        """Run one of the server's tools. Never raises."""
+    def call_tool(self, server: McpEndpoint, tool: McpTool, arguments: Mapping[str, Any], *, timeout_s: float) -> ToolOutcome:
+        """Run one of the server's tools, if the arguments match its schema. Never raises."""
         started = time.perf_counter()
-        request = {"op": "mcp_call", "server": _server_payload(server), "name": name, "arguments": dict(arguments), "timeout_s": timeout_s}
-        response = self._send(request, timeout_s)
+        call = {"name": tool.name, "parameters": dict(tool.parameters), "arguments": dict(arguments)}
+        response = self._send({"op": "mcp_call", "server": _server_payload(server), "timeout_s": timeout_s} | call, timeout_s)
+        if errors := parse_errors(response.get("argument_errors")):
+            return rejected_arguments(errors)
         content = response.get("content") if "content" in response else response.get("error") or _NO_RESPONSE
         return ToolOutcome(response.get("ok") is True, str(content), (time.perf_counter() - started) * 1000)
 

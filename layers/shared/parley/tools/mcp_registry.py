@@ -14,7 +14,7 @@ from parley.db.engine import Connection
 from parley.db.mcp_servers import McpServer
 from parley.errors import ParleyError
 from parley.settings import ToolSettings
-from parley.tools.mcp import McpClient, McpEndpoint, RunnerMcpClient, SendToRunner, mcp_tool_specs, parse_deployment_servers
+from parley.tools.mcp import McpClient, McpEndpoint, McpTool, RunnerMcpClient, SendToRunner, mcp_tool_specs, parse_deployment_servers
 from parley.tools.outcome import ToolOutcome
 from parley.tools.spec import ToolSpec
 
@@ -52,14 +52,14 @@ class McpRegistry:
 
     def _tools(self, server: str, listed: Sequence[Mapping[str, Any]], load_endpoint: LoadEndpoint) -> Iterator[RunnableTool]:
         for spec in mcp_tool_specs(server, listed):
-            yield spec, partial(self._call, load_endpoint, spec.name.removeprefix(f"{server}."))
+            yield spec, partial(self._call, load_endpoint, McpTool(spec.name.removeprefix(f"{server}."), spec.parameters))
 
-    def _call(self, load_endpoint: LoadEndpoint, name: str, arguments: Mapping[str, Any], timeout_s: float) -> ToolOutcome:
+    def _call(self, load_endpoint: LoadEndpoint, tool: McpTool, arguments: Mapping[str, Any], timeout_s: float) -> ToolOutcome:
         try:
             server = load_endpoint()
         except ParleyError as exc:
             return ToolOutcome(False, f"The server's headers could not be decrypted: {exc.public_message}", 0.0)
-        return self.client.call_tool(server, name, arguments, timeout_s=timeout_s)
+        return self.client.call_tool(server, tool, arguments, timeout_s=timeout_s)
 
 
 def same_endpoint(server: McpEndpoint) -> McpEndpoint:

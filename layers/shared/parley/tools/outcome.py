@@ -17,16 +17,29 @@ _TRUNCATION_NOTE = "\n[Truncated: the result is longer.]"
 
 
 @dataclass(frozen=True, slots=True)
+class ArgumentError:
+    """An error in a call's arguments; `path` leads from the arguments object to the invalid value."""
+
+    path: tuple[str | int, ...]
+    msg: str
+
+    def __str__(self) -> str:
+        return f"/{'/'.join(map(str, self.path))}: {self.msg}"
+
+
+@dataclass(frozen=True, slots=True)
 class ToolOutcome:
     """A tool's result as text, or, if `ok` is false, the reason of the failure in words for the model.
 
-    `found` are the document chunks that the text is made of: an answer may cite them.
+    `found` are the document chunks that the text is made of: an answer may cite them. With `argument_errors`, the tool did
+    not run.
     """
 
     ok: bool
     content: str
     elapsed_ms: float
     found: Sequence["FoundChunk"] = ()
+    argument_errors: Sequence[ArgumentError] = ()
 
 
 def run_safely(tool_name: str, run: Callable[[], ToolOutcome]) -> ToolOutcome:
