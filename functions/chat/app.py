@@ -6,7 +6,7 @@ import os
 
 from functions.chat import routes
 from functions.chat.openai_api.errors import PREFIX, openai_error_response
-from functions.chat.services import ChatServices, make_toolbox_for
+from functions.chat.services import ChatServices, StreamLimits, make_toolbox_for
 from functions.chat.turn.images import Images
 from parley.db.circuits import DatabaseCircuits
 from parley.db.engine import make_engine
@@ -20,14 +20,14 @@ from parley.llm.router import ModelRouter
 from parley.metering.embeddings import MeteredEmbedder
 from parley.metering.limits import DefaultLimits
 from parley.observability import logger
-from parley.settings import DatabaseSettings, HttpSettings, ModelSettings, ToolSettings
+from parley.settings import DatabaseSettings, HttpSettings, ModelSettings, StreamSettings, ToolSettings
 from parley.tools.invoker import Invoker
 from parley.tools.mcp_registry import McpRegistry
 
 BODY_LIMIT = 4 * 1024 * 1024
 
 
-class ChatSettings(HttpSettings, DatabaseSettings, ModelSettings, ToolSettings):
+class ChatSettings(HttpSettings, DatabaseSettings, ModelSettings, ToolSettings, StreamSettings):
     """The environment variables of the chat function."""
 
     upkeep_queue_url: str
@@ -58,6 +58,7 @@ services = ChatServices(
     images=Images(settings.files_bucket),
     reranker_for=providers.reranker,
     toolbox_for=make_toolbox_for(engine, invoker, mcp_registry, embedding),
+    stream_limits=StreamLimits(settings.answers_per_user, settings.followers_per_user, settings.waits_per_user),
 )
 app = create_app(
     routes.router,

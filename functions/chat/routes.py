@@ -14,6 +14,7 @@ from functions.chat.turn import replay, run
 from functions.chat.turn.approvals import Decision
 from functions.chat.turn.question import Question
 from parley.auth.principal import Principal
+from parley.db.turn.stream_leases import TooManyStreams
 from parley.db.turn.turn_begin import IdempotencyKey
 from parley.deadline import Deadline
 from parley.errors import IdempotencyKeyReused, NotFound
@@ -38,7 +39,7 @@ turn_router = APIRouter(dependencies=[Depends(requires("chat"))])
 
 # A vendor's failure has a status of its own only if the turn is not streamed: a stream is already 200 by then.
 VENDORS = (ProviderFailed, ProviderBusy, ProviderTimeout, OutOfTime, ProviderRefused, ProviderRejected, ProviderMisconfigured)
-MODELS = (ModelNotFound, ContextTooLong, ModelCannot, NoModel, RateLimited, BudgetExhausted)
+MODELS = (ModelNotFound, ContextTooLong, ModelCannot, NoModel, RateLimited, BudgetExhausted, TooManyStreams)
 REFUSALS = error_responses(NotFound, InProgress, ConversationBusy, IdempotencyKeyReused, *MODELS, *VENDORS)
 DECISIONS = error_responses(NotFound, AlreadyDecided, NotWaiting, *MODELS, *VENDORS)
 EVENTS: dict[str, Any] = {"text/event-stream": {"schema": EVENT_SCHEMA}}
@@ -111,7 +112,7 @@ async def get_turn(id: UUID, services: ChatServicesDep, principal: CurrentPrinci
     return TurnStateOut.of(replay.read_turn(services.engine, principal, id))
 
 
-@turn_router.get("/chat/turns/{id}/events", response_class=Response, responses=STREAM | error_responses(NotFound))
+@turn_router.get("/chat/turns/{id}/events", response_class=Response, responses=STREAM | error_responses(NotFound, TooManyStreams))
 async def get_events(
     id: UUID,
     request: Request,
@@ -126,7 +127,9 @@ async def get_events(
     """
     last_seen = after if after is not None else replay.parse_last_event_id(last_event_id)
     deadline = Deadline.of(request.scope["aws.context"])
-    return turn_response(replay.read_events(services.engine, principal, id, after=last_seen, deadline=deadline), stream=True)
+    limit = services.stream_limits.followers
+    events = replay.read_events(services.engine, principal, id, after=last_seen, deadline=deadline, max_followers=limit)
+    return turn_response(events, stream=True)
 
 
 @turn_router.post("/chat/turns/{id}/stop", status_code=202, response_class=Response, responses=error_responses(NotFound))

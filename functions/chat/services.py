@@ -26,6 +26,15 @@ from parley.tools.toolbox import make_toolbox
 
 
 @dataclass(frozen=True, slots=True)
+class StreamLimits:
+    """How many answers in progress, followers of events, and waiting requests a user may have at once."""
+
+    answers: int = 1000
+    followers: int = 1000
+    waits: int = 1000
+
+
+@dataclass(frozen=True, slots=True)
 class ChatServices:
     """The dependencies of the chat routes.
 
@@ -44,6 +53,7 @@ class ChatServices:
     images: Images
     reranker_for: RerankerFor
     toolbox_for: ToolboxFactory = no_tools
+    stream_limits: StreamLimits = StreamLimits()
 
     @property
     def embedding(self) -> MeteredEmbedder:

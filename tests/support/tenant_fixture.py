@@ -59,6 +59,7 @@ class TenantFixture:
             "budgets": {},
             "budget_reservations": {},
             "rate_limits": {},
+            "stream_leases": {"kind": "follower", "slot": 1},
             "tool_settings": {},
             "mcp_servers": {},
             "documents": {"status": "ready", "bytes": 1},

@@ -5,6 +5,7 @@ Stop sequences are applied here, so that they work with every vendor.
 
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from uuid import UUID
 
@@ -16,6 +17,7 @@ from functions.chat.turn.prompt import can_serve, request_tokens
 from functions.chat.turn.provider_stream import StreamEnded, StreamReader
 from parley.auth.principal import Principal
 from parley.db.transactions import principal_scope
+from parley.db.turn.stream_leases import StreamLease
 from parley.deadline import Deadline
 from parley.llm.candidates import Candidate, able_candidates, candidates_for
 from parley.llm.catalogue import Catalogue
@@ -83,9 +85,28 @@ def stream_completion(
 ) -> CompletionStream:
     """Reserve the cost, call the models of `name`, a model or a strategy, and settle when the answer has ended.
 
-    Raises ModelNotFound, ModelCannot, ContextTooLong, RateLimited, BudgetExhausted, Unauthorized and Unavailable before any model
-    is called. The events raise the error of the last call.
+    Raises ModelNotFound, ModelCannot, ContextTooLong, RateLimited, BudgetExhausted, TooManyStreams, Unauthorized and Unavailable
+    before any model is called. The events raise the error of the last call.
     """
+    lease = StreamLease(services.engine, "answer", user_id=principal.user_id, limit=services.stream_limits.answers)
+    with ExitStack() as stack:
+        stack.enter_context(lease)
+        lease.hold()
+        completion = _begin_completion(services, principal, name, request, lease, stops=stops, deadline=deadline)
+        stack.pop_all()  # the events release the lease
+    return completion
+
+
+def _begin_completion(
+    services: ChatServices,
+    principal: Principal,
+    name: str,
+    request: ModelRequest,
+    lease: StreamLease,
+    *,
+    stops: Sequence[str],
+    deadline: Deadline,
+) -> CompletionStream:
     billing_subject, catalogue = BillingSubject(principal.user_id, principal.api_key_id), services.catalogue()
     with principal_scope(services.engine, principal) as connection:
         candidates, request = _prepare_request(services, catalogue, name, request, user_id=principal.user_id)
@@ -103,7 +124,7 @@ def stream_completion(
     model_stream = services.router.ask(candidates, request, total_s=deadline.left_s, reserve_again=metered.reserve)
     metered.calls = model_stream.calls
     model_id = lambda: model_stream.calls[-1].model_id if model_stream.calls else candidates[0].id  # noqa: E731
-    return CompletionStream(_settled_events(metered, model_stream, StopSequences(stops), deadline), model_id)
+    return CompletionStream(_settled_events(metered, lease, model_stream, StopSequences(stops), deadline), model_id)
 
 
 def _prepare_request(
@@ -132,23 +153,23 @@ def _check_fits(candidate: Candidate, request: ModelRequest) -> None:
 
 
 def _settled_events(
-    metered: MeteredCall, model_stream: ModelStream, stops: StopSequences, deadline: Deadline
+    metered: MeteredCall, lease: StreamLease, model_stream: ModelStream, stops: StopSequences, deadline: Deadline
 ) -> Generator[CompletionEvent]:
     """Yield the answer's events. `Finished` comes after the settlement, so that a complete answer is always paid for."""
     reader = StreamReader(model_stream)
-    with metered:
+    with lease, metered:
         try:
-            finished = yield from _completion_events(model_stream, reader, stops, deadline)
+            finished = yield from _completion_events(model_stream, _leased(lease, _events_with_pings(reader, deadline)), reader, stops)
         finally:
             reader.close(timeout_s=_CLOSE_TIMEOUT_S)
     yield finished
 
 
 def _completion_events(
-    model_stream: ModelStream, reader: StreamReader[ModelStreamEvent], stops: StopSequences, deadline: Deadline
+    model_stream: ModelStream, events: Iterator[ModelStreamEvent | Ping], reader: StreamReader[ModelStreamEvent], stops: StopSequences
 ) -> Generator[CompletionEvent, None, Finished]:
     finished: Finished | None = None
-    for event in _events_with_pings(reader, deadline):
+    for event in events:
         match event:
             case TextDelta(text):
                 if shown := stops.feed(text):
@@ -165,6 +186,13 @@ def _completion_events(
     if rest := stops.rest():
         yield TextDelta(rest)
     return finished or Finished("stop", model_stream.calls[-1].usage)
+
+
+def _leased(lease: StreamLease, events: Iterator[ModelStreamEvent | Ping]) -> Iterator[ModelStreamEvent | Ping]:
+    """Yield the events, and renew the lease meanwhile."""
+    for event in events:
+        lease.hold()
+        yield event
 
 
 def _events_with_pings(reader: StreamReader[ModelStreamEvent], deadline: Deadline) -> Iterator[ModelStreamEvent | Ping]:

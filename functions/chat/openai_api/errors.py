@@ -22,6 +22,7 @@ _OPENAI_ERRORS: dict[str, tuple[int, str, str]] = {
     "unauthorized": (401, "invalid_request_error", "invalid_api_key"),
     "context_too_long": (400, "invalid_request_error", "context_length_exceeded"),
     "rate_limited": (429, "requests", "rate_limit_exceeded"),
+    "too_many_streams": (429, "requests", "rate_limit_exceeded"),
     "budget_exhausted": (429, "insufficient_quota", "insufficient_quota"),
 }
 

@@ -14,6 +14,7 @@ from functions.chat.openai_api.responses import completion_response
 from functions.chat.openai_api.schemas import CompletionIn, EmbeddingsIn
 from functions.chat.openai_api.stored_conversation import answer_in_conversation
 from functions.chat.services import ChatServicesDep
+from parley.db.turn.stream_leases import TooManyStreams
 from parley.db.turn.turn_begin import IdempotencyKey
 from parley.deadline import Deadline
 from parley.errors import IdempotencyKeyReused, NotFound
@@ -36,7 +37,7 @@ from parley.metering.limits import BudgetExhausted, RateLimited
 router = APIRouter(prefix="/v1", dependencies=[Depends(requires("chat"))])
 
 _CHOOSING = (ModelNotFound, ContextTooLong, RateLimited, BudgetExhausted)
-_TURN = (NotFound, ConversationBusy, ApprovalNeeded, InProgress, IdempotencyKeyReused)
+_TURN = (TooManyStreams, NotFound, ConversationBusy, ApprovalNeeded, InProgress, IdempotencyKeyReused)
 _PROVIDERS = (
     *(ProviderFailed, ProviderBusy, ProviderTimeout, OutOfTime),
     *(ProviderRefused, ProviderRejected, ProviderMisconfigured),

@@ -52,8 +52,8 @@ def decide(services: ChatServices, principal: Principal, decision: Decision) -> 
     """Store the decision. Return the turn to resume if it was the last decision, or None while other calls wait.
 
     Of two concurrent last decisions, only one gets the turn. A turn that has waited for more than a day is ended instead. Raises
-    NotFound for the turn or the call, AlreadyDecided, NotWaiting, Forbidden, Unauthorized and Unavailable, and the errors of
-    `prepare_request` if the turn cannot be resumed; nothing is stored then.
+    NotFound for the turn or the call, AlreadyDecided, NotWaiting, TooManyStreams, Forbidden, Unauthorized and Unavailable, and the
+    errors of `prepare_request` if the turn cannot be resumed; nothing is stored then.
     """
     if decision.is_approved:
         principal.require_approval_right()
@@ -82,7 +82,7 @@ def _decide(services: ChatServices, catalogue: Catalogue, principal: Principal, 
             return None
         turn = _restore_turn(services, catalogue, connection, principal, turn_id, locked_turn, toolbox_in(connection))
         turn.decisions = {call_id: bool(is_approved) for call_id, is_approved in decisions.items()}
-        turn_checkpoint.resume(connection, turn_id, user_id=user_id)
+        turn_checkpoint.resume(connection, turn_id, user_id=user_id, max_running=services.stream_limits.answers)
         return turn
 
 

@@ -23,6 +23,7 @@ from parley.auth.principal import Principal
 from parley.db.engine import Connection
 from parley.db.transactions import principal_scope
 from parley.db.turn import turn_begin
+from parley.db.turn.stream_leases import StreamLease
 from parley.db.turn.turn_begin import ExistingTurn, IdempotencyKey, NewTurn, TurnConflict, TurnPreconditions
 from parley.deadline import Deadline
 from parley.errors import IdempotencyKeyReused, InvalidInput
@@ -103,24 +104,26 @@ def begin_with_retries(
     If the same key began an earlier turn that has ended, returns that turn. Retries after a conflict with a concurrent request,
     and, with `question.wait`, until the conversation's running turn has ended. Raises NotFound, IdempotencyKeyReused, InProgress,
     ConversationBusy, NothingToRegenerate, InvalidInput, ModelNotFound, ModelCannot, ContextTooLong, NoModel, RateLimited,
-    BudgetExhausted, Unauthorized and Unavailable; nothing is stored or counted then.
+    BudgetExhausted, TooManyStreams, Unauthorized and Unavailable; nothing is stored or counted then.
     """
     catalogue, attempts = services.catalogue(), 0
-    while True:
-        try:
-            return _begin_once(services, catalogue, principal, question, idempotency_key)
-        except _StaleTurnFound as found:
-            interrupt_if_stale(services.engine, found.turn_id, user_id=principal.user_id)
-        except _WaitingTurnFound as found:
-            end_waiting_turn(services.engine, found.turn_id, user_id=principal.user_id, reason="denied")
-        except TurnConflict as exc:
-            attempts += 1
-            if attempts == _MAX_ATTEMPTS:
-                raise ConversationBusy(str(exc)) from exc
-        except ConversationBusy:
-            if not question.wait or deadline.left_s < _MIN_ANSWER_S:
-                raise
-            time.sleep(_RETRY_PAUSE_S)
+    with StreamLease(services.engine, "wait", user_id=principal.user_id, limit=services.stream_limits.waits) as lease:
+        while True:
+            try:
+                return _begin_once(services, catalogue, principal, question, idempotency_key)
+            except _StaleTurnFound as found:
+                interrupt_if_stale(services.engine, found.turn_id, user_id=principal.user_id)
+            except _WaitingTurnFound as found:
+                end_waiting_turn(services.engine, found.turn_id, user_id=principal.user_id, reason="denied")
+            except TurnConflict as exc:
+                attempts += 1
+                if attempts == _MAX_ATTEMPTS:
+                    raise ConversationBusy(str(exc)) from exc
+            except ConversationBusy:
+                if not question.wait or deadline.left_s < _MIN_ANSWER_S:
+                    raise
+                lease.hold()
+                time.sleep(_RETRY_PAUSE_S)
 
 
 def _begin_once(
@@ -146,7 +149,11 @@ def _begin_once(
         if preconditions.open_turn and _denies_pending_calls(preconditions, question_with_history.question):
             # Only now: a message that is refused denies nothing.
             raise _WaitingTurnFound(preconditions.open_turn.id)
-        turn_begin.store_turn(connection, _new_turn(turn, question_with_history.question, preconditions, idempotency_key))
+        turn_begin.store_turn(
+            connection,
+            _new_turn(turn, question_with_history.question, preconditions, idempotency_key),
+            max_running=services.stream_limits.answers,
+        )
         # Only now, so that a refused or conflicting request calls no vendor. The embedding runs while the transaction commits.
         turn.query_embedding = retrieval.start_query_embedding(services, turn)
         return turn

@@ -14,6 +14,7 @@ from parley.db.engine import Engine
 from parley.db.transactions import principal_scope, user_scope
 from parley.db.turn import approvals, turns
 from parley.db.turn.approvals import Approval
+from parley.db.turn.stream_leases import StreamLease
 from parley.db.turn.turns import TurnProgress
 from parley.deadline import Deadline
 from parley.errors import InvalidInput, NotFound
@@ -38,16 +39,27 @@ class SignedImage:
     url: str
 
 
-def follow_events(engine: Engine, turn_id: UUID, *, user_id: UUID, after: int, deadline: Deadline) -> Generator[NumberedEvent | Ping]:
+def follow_events(
+    engine: Engine, turn_id: UUID, *, user_id: UUID, after: int, deadline: Deadline, max_followers: int
+) -> Generator[NumberedEvent | Ping]:
     """Yield the logged events with a number greater than `after` until the turn ends or pauses.
 
     The last event, terminal or `turn.waiting`, is yielded even if its number is not greater than `after`. No transaction is open
     between two reads of the log. If the deadline passes first, the stream just ends and the client asks again. A stale turn is
-    interrupted. Raises NotFound and Unavailable.
+    interrupted. Raises NotFound and Unavailable, and, before the first event of a running turn, TooManyStreams.
     """
+    with StreamLease(engine, "follower", user_id=user_id, limit=max_followers) as lease:
+        yield from _follow(engine, turn_id, lease, user_id=user_id, after=after, deadline=deadline)
+
+
+def _follow(
+    engine: Engine, turn_id: UUID, lease: StreamLease, *, user_id: UUID, after: int, deadline: Deadline
+) -> Generator[NumberedEvent | Ping]:
     pinged_s = None
     while True:
         progress = turns.progress(engine, turn_id, user_id=user_id, after=after)
+        if progress.status == "running" and not progress.is_stale:
+            lease.hold()
         for entry in progress.entries[:-1] if progress.status != "running" else progress.entries:
             yield NumberedEvent(entry.number, ReplayedEvent(entry.name, entry.payload(after=after)))
             after, pinged_s = entry.number, time.monotonic()
@@ -101,16 +113,18 @@ def read_turn(engine: Engine, principal: Principal, turn_id: UUID) -> TurnSnapsh
     return snapshot
 
 
-def read_events(engine: Engine, principal: Principal, turn_id: UUID, *, after: int, deadline: Deadline) -> Generator[NumberedEvent | Ping]:
+def read_events(
+    engine: Engine, principal: Principal, turn_id: UUID, *, after: int, deadline: Deadline, max_followers: int
+) -> Generator[NumberedEvent | Ping]:
     """Yield a turn's events as `follow_events` does. If the turn is deleted meanwhile, the stream ends with `turn.failed`.
 
-    Raises NotFound before the first event, Unauthorized and Unavailable.
+    Raises NotFound and TooManyStreams before the first event, Unauthorized and Unavailable.
     """
     with principal_scope(engine, principal) as connection:
         turns.get(connection, turn_id, user_id=principal.user_id)
     has_begun = False
     try:
-        for event in follow_events(engine, turn_id, user_id=principal.user_id, after=after, deadline=deadline):
+        for event in follow_events(engine, turn_id, user_id=principal.user_id, after=after, deadline=deadline, max_followers=max_followers):
             after, has_begun = event.number if isinstance(event, NumberedEvent) else after, True
             yield event
     except NotFound as exc:

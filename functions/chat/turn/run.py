@@ -74,7 +74,7 @@ def take_turn(
     """
     turn = begin_turn(services, principal, question, deadline=deadline, idempotency_key=idempotency_key)
     if isinstance(turn, ExistingTurn):
-        yield from follow_events(services.engine, turn.id, user_id=principal.user_id, after=0, deadline=deadline)
+        yield from _follow(services, principal, turn.id, after=0, deadline=deadline)
         return
     turn.request_id = request_id
     yield from _run_to_the_end(chain([turn.started], run_turn(services, turn, deadline)))
@@ -91,7 +91,7 @@ def resume_turn(
     if turn is None:
         return None
     if isinstance(turn, AlreadyResumed):
-        events = follow_events(services.engine, decision.turn_id, user_id=principal.user_id, after=turn.after, deadline=deadline)
+        events = _follow(services, principal, decision.turn_id, after=turn.after, deadline=deadline)
         return ResumedTurn(turn.conversation_id, events)
     turn.request_id = request_id
     return ResumedTurn(turn.conversation_id, _run_to_the_end(chain([Ping()], run_turn(services, turn, deadline))))
@@ -118,6 +118,13 @@ def run_turn(services: ChatServices, turn: Turn, deadline: Deadline) -> Iterator
         last = store_outcome(services.engine, turn, outcome, deadline=deadline)
         follow_up.send(turn.follow_up)
         yield last
+
+
+def _follow(
+    services: ChatServices, principal: Principal, turn_id: UUID, *, after: int, deadline: Deadline
+) -> Generator[NumberedEvent | Ping]:
+    limit = services.stream_limits.followers
+    return follow_events(services.engine, turn_id, user_id=principal.user_id, after=after, deadline=deadline, max_followers=limit)
 
 
 def _run_to_the_end(events: Iterator[NumberedEvent | Ping]) -> Generator[NumberedEvent | Ping]:

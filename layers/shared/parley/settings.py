@@ -61,6 +61,14 @@ class LimitSettings(BudgetSettings):
     rate_per_minute: Annotated[int, Field(gt=0, le=1_000_000)]
 
 
+class StreamSettings(Settings):
+    """How many answers in progress, followers of events, and waiting requests a user may have at once."""
+
+    answers_per_user: Annotated[int, Field(gt=0, le=1000)]
+    followers_per_user: Annotated[int, Field(gt=0, le=1000)]
+    waits_per_user: Annotated[int, Field(gt=0, le=1000)]
+
+
 class CatalogueSettings(Settings):
     """The source of the model catalogue: the parameter if set, else the file if set, else the catalogue that ships.
 

@@ -94,7 +94,7 @@ def test_a_running_turn_is_followed_from_another_worker(engine, database, alice)
     thread.start()
     mine = make_engine(database)
     received = []
-    for one in follow_events(mine, started.turn_id, user_id=alice.id, after=2, deadline=Deadline.after(20)):
+    for one in follow_events(mine, started.turn_id, user_id=alice.id, after=2, deadline=Deadline.after(20), max_followers=9):
         received += [one] if isinstance(one, NumberedEvent) else []
         if received:
             gate.set()
@@ -109,7 +109,7 @@ def test_no_transaction_is_open_while_a_reader_waits(engine, alice):
     provider = HangingProvider("word")
     taken = take_numbered(make_services(engine, provider), alice)
     started = next(taken).event
-    reading = follow_events(engine, started.turn_id, user_id=alice.id, after=1, deadline=Deadline.after(5))
+    reading = follow_events(engine, started.turn_id, user_id=alice.id, after=1, deadline=Deadline.after(5), max_followers=9)
 
     assert isinstance(next(reading), Ping)
     assert engine.pool.checkedout() == 0
@@ -120,7 +120,7 @@ def test_a_reader_past_its_deadline_ends_without_a_terminal_event(engine, alice)
     provider = HangingProvider("word")
     taken = take_numbered(make_services(engine, provider), alice)
     started = next(taken).event
-    received = list(follow_events(engine, started.turn_id, user_id=alice.id, after=0, deadline=Deadline.after(0.1)))
+    received = list(follow_events(engine, started.turn_id, user_id=alice.id, after=0, deadline=Deadline.after(0.1), max_followers=9))
     provider.close(), list(taken)
 
     assert [one.event.name for one in received if isinstance(one, NumberedEvent)] == ["turn.started"]
@@ -131,7 +131,7 @@ def test_a_reader_of_a_deleted_turn_gets_turn_failed(engine, conversation, alice
     services = make_services(engine, provider)
     taken = take_numbered(services, alice)
     started = next(taken).event
-    reading = replay.read_events(services.engine, alice.principal, started.turn_id, after=0, deadline=Deadline.after(20))
+    reading = replay.read_events(services.engine, alice.principal, started.turn_id, after=0, deadline=Deadline.after(20), max_followers=9)
     next(reading)
     conversation.delete(f"/conversations/{started.conversation_id}", as_=alice)
     last = list(reading)[-1]

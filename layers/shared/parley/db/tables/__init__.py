@@ -13,7 +13,7 @@ from parley.db.tables.memory import memories, memory_sources, passages, summarie
 from parley.db.tables.metering import breakers, budget_reservations, budgets, rate_limits, usage
 from parley.db.tables.registration import guesses, invites, signups
 from parley.db.tables.tools import mcp_listings, mcp_servers, tool_settings
-from parley.db.tables.turns import approvals, turn_events, turns
+from parley.db.tables.turns import approvals, stream_leases, turn_events, turns
 
 __all__ = [
     "api_keys",
@@ -43,6 +43,7 @@ __all__ = [
     "refresh_tokens",
     "sessions",
     "signups",
+    "stream_leases",
     "summaries",
     "tool_settings",
     "turn_events",

@@ -17,7 +17,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
-from parley.db.tables.columns import metadata, owner, timestamp
+from parley.db.tables.columns import metadata, owner, required_timestamp, timestamp
 
 _TURN_STATUSES = "status IN ('running', 'waiting', 'completed', 'stopped', 'interrupted', 'failed')"
 turns = Table(
@@ -91,4 +91,14 @@ approvals = Table(
     timestamp("asked_at"),
     timestamp("decided_at", nullable=True),
     ForeignKeyConstraint(["user_id", "turn_id"], ["turns.user_id", "turns.id"], ondelete="CASCADE"),
+)
+
+stream_leases = Table(
+    "stream_leases",
+    metadata,
+    owner(),
+    Column("kind", Text, CheckConstraint("kind IN ('answer', 'follower', 'wait')", name="stream_leases_kind_check"), primary_key=True),
+    Column("slot", Integer, primary_key=True),
+    Column("id", Uuid, nullable=False),
+    required_timestamp("expires_at"),
 )

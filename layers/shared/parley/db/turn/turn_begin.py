@@ -15,8 +15,9 @@ from sqlalchemy.exc import IntegrityError
 
 from parley.db.conversations import Conversation
 from parley.db.turn import turn_events
+from parley.db.turn.stream_leases import TooManyStreams
 from parley.db.turn.turn_events import LoggedEvent
-from parley.db.turn.turns import STALE_AFTER, TurnStatus
+from parley.db.turn.turns import RUNNING_TURNS, STALE_AFTER, TurnStatus
 from parley.errors import NotFound, ParleyError
 
 _KEY_LIFETIME = "interval '24 hours'"
@@ -134,10 +135,11 @@ def release_expired_keys(connection: Connection) -> int:
     return connection.execute(_RELEASE_EXPIRED_KEYS).rowcount
 
 
-def store_turn(connection: Connection, new_turn: NewTurn) -> None:
+def store_turn(connection: Connection, new_turn: NewTurn, *, max_running: int) -> None:
     """Store the conversation if it is new, the question, the running turn and its first event.
 
-    Raises TurnConflict if the preconditions no longer hold.
+    Raises TurnConflict if the preconditions no longer hold, and TooManyStreams if the user has `max_running` running turns. The
+    count is exact if the transaction holds a lock of the user, as `limits.admit` leaves one.
     """
     idempotency_key = new_turn.idempotency_key
     values = {name: getattr(new_turn, name) for name in _NEW_TURN_FIELDS} | {
@@ -147,6 +149,7 @@ def store_turn(connection: Connection, new_turn: NewTurn) -> None:
         "parts": json.dumps(list(new_turn.parts or ())),
         "entries": turn_events.events_json(new_turn.entries),
         "last_event": new_turn.entries[-1].number,
+        "max_running": max_running,
     }
     try:
         row = connection.execute(_statement_for(new_turn), values).one_or_none()
@@ -156,6 +159,8 @@ def store_turn(connection: Connection, new_turn: NewTurn) -> None:
         raise
     if row is None:
         raise TurnConflict(str(new_turn.conversation_id))
+    if not row.is_begun:
+        raise TooManyStreams("answer", limit=max_running)
 
 
 def _statement_for(new_turn: NewTurn) -> TextClause:
@@ -218,9 +223,11 @@ def _store_statement(upsert: str, *, question: str = _QUESTION_CTE) -> str:
             SELECT CAST(:user_id AS uuid), CAST(:turn_id AS uuid), CAST(:conversation_id AS uuid), CAST(:user_message_id AS uuid),
                    CAST(:model AS text), CAST(:route AS text), CAST(:key AS text), CAST(:fingerprint AS bytea), CAST(:last_event AS integer)
               FROM conversation
+             WHERE {RUNNING_TURNS} < CAST(:max_running AS integer)
+            RETURNING id
          ),
-         {turn_events.log_cte("conversation")}
-    SELECT last_seq FROM conversation
+         {turn_events.log_cte("begun")}
+    SELECT EXISTS (SELECT FROM begun) AS is_begun FROM conversation
     """  # noqa: S608 - constants only
 
 

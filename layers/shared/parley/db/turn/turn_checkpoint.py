@@ -16,8 +16,9 @@ from sqlalchemy import Connection, text
 from parley.db.turn import approvals, turn_events
 from parley.db.turn.approvals import Approval
 from parley.db.turn.message_parts import MessagePart
+from parley.db.turn.stream_leases import TooManyStreams
 from parley.db.turn.turn_events import LoggedEvent
-from parley.db.turn.turns import TurnStatus
+from parley.db.turn.turns import RUNNING_TURNS, TurnStatus
 from parley.errors import NotFound
 
 WAITING_EVENT = "turn.waiting"
@@ -119,9 +120,13 @@ def lock_turn(connection: Connection, turn_id: UUID, *, user_id: UUID, conversat
     return LockedTurn(**dict(row._mapping) | {"checkpoint": Checkpoint.from_json(row.checkpoint)})
 
 
-def resume(connection: Connection, turn_id: UUID, *, user_id: UUID) -> None:
-    """Set a locked, waiting turn to running and remove `turn.waiting` from its log."""
-    connection.execute(_RESUME, {"user_id": user_id, "turn_id": turn_id})
+def resume(connection: Connection, turn_id: UUID, *, user_id: UUID, max_running: int) -> None:
+    """Set a locked, waiting turn to running and remove `turn.waiting` from its log.
+
+    Raises TooManyStreams if the user has `max_running` running turns.
+    """
+    if not connection.execute(_RESUME, {"user_id": user_id, "turn_id": turn_id, "max_running": max_running}).rowcount:
+        raise TooManyStreams("answer", limit=max_running)
     remove_waiting_event(connection, turn_id, user_id=user_id)
 
 
@@ -174,10 +179,10 @@ _LOCK_TURN = text(
     """
 )
 _RESUME = text(
-    """
+    f"""
     UPDATE turns SET status = 'running', heartbeat_at = clock_timestamp(), waiting_since = NULL
-     WHERE user_id = :user_id AND id = :turn_id AND status = 'waiting'
-    """
+     WHERE user_id = :user_id AND id = :turn_id AND status = 'waiting' AND {RUNNING_TURNS} < :max_running
+    """  # noqa: S608 - constants only
 )
 _REMOVE_WAITING_EVENT = text("DELETE FROM turn_events WHERE user_id = :user_id AND turn_id = :turn_id AND name = :name")
 _READ_CHECKPOINT = text("SELECT held FROM turns WHERE user_id = :user_id AND id = :turn_id")

@@ -23,6 +23,10 @@ type TurnStatus = Literal["running", "waiting", "completed", "stopped", "interru
 # A running turn whose last heartbeat is older is stale: its worker is considered dead.
 STALE_AFTER_S = 30
 STALE_AFTER = f"interval '{STALE_AFTER_S} seconds'"
+# A subquery with the number of the user's turns that a worker runs.
+RUNNING_TURNS = f"""(
+    SELECT count(*) FROM turns r
+     WHERE r.user_id = CAST(:user_id AS uuid) AND r.status = 'running' AND r.heartbeat_at > clock_timestamp() - {STALE_AFTER})"""  # noqa: S608
 
 
 @dataclass(frozen=True, slots=True)
