@@ -1,20 +1,33 @@
 """The document routes."""
 
-from typing import Annotated
+import hashlib
+from functools import partial
+from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, File, Form, Query, UploadFile
-from pydantic import TypeAdapter
+from pydantic import BaseModel, TypeAdapter
 
 from functions.documents import library
 from functions.documents.errors import FileTooLarge, TooManyDocuments, UnsupportedFormat
-from functions.documents.schemas import WITHOUT_NUL, ChunkOut, DocumentFields, DocumentOut, SearchOut, Title, UploadIn, UploadOut
+from functions.documents.schemas import (
+    WITHOUT_NUL,
+    ChunkOut,
+    DocumentFields,
+    DocumentOut,
+    SearchOut,
+    Title,
+    UploadIn,
+    UploadOut,
+)
 from functions.documents.services import DocumentServicesDep
 from parley.auth.principal import Principal
+from parley.aws.s3 import PresignedPost
 from parley.db import chunks, documents
 from parley.db.documents import Document
-from parley.errors import NotFound
-from parley.http.dependencies import CurrentPrincipal, Transaction, require_live_session, requires
+from parley.errors import IdempotencyKeyReused, NotFound, RequestInProgress
+from parley.http.dependencies import CurrentPrincipal, InvocationDeadline, Transaction, require_live_session, requires
+from parley.http.idempotency import IdempotencyHeader, IdempotentRequest
 from parley.http.paging import CursorNumber, Listing, Page
 from parley.http.problems import error_responses
 
@@ -26,33 +39,56 @@ router = APIRouter(dependencies=[Depends(requires("documents"))])
 LIVE_SESSION = [Depends(require_live_session)]
 
 
-@router.post("/documents", status_code=202, dependencies=LIVE_SESSION, responses=error_responses(TooManyDocuments, UnsupportedFormat))
+@router.post(
+    "/documents",
+    status_code=202,
+    dependencies=LIVE_SESSION,
+    response_model=DocumentOut,
+    responses=error_responses(TooManyDocuments, UnsupportedFormat, IdempotencyKeyReused, RequestInProgress),
+)
 async def upload(
     services: DocumentServicesDep,
     principal: CurrentPrincipal,
+    idempotency: IdempotencyHeader,
+    deadline: InvocationDeadline,
     file: Annotated[UploadFile, File()],
     title: Annotated[Title | None, Form()] = None,
-) -> DocumentOut:
+) -> BaseModel | dict[str, Any]:
     """Upload a file of up to 4 MB for ingestion. The same bytes again return the existing document.
 
     Content that is clearly not a document, such as an image, is refused immediately.
     """
-    document = library.store_document(
-        services,
-        principal,
-        await file.read(),
-        filename=file.filename or "file",
-        content_type=file.content_type or "application/octet-stream",
-        title=title,
+    content = await file.read()
+    filename, content_type = file.filename or "file", file.content_type or "application/octet-stream"
+    parameters = [filename, content_type, title, hashlib.sha256(content).hexdigest()]
+    request: IdempotentRequest[Document] = idempotency.request(
+        "POST /documents", None, render=lambda document: _document_out(document, principal), parameters=parameters
     )
-    return _document_out(document, principal)
+    store = partial(library.store_document, services, principal, content, filename=filename, content_type=content_type, title=title)
+    return request.run_exclusively(services.engine, principal, store, deadline).response
 
 
-@router.post("/documents/uploads", status_code=201, dependencies=LIVE_SESSION, responses=error_responses(FileTooLarge, TooManyDocuments))
-def prepare_upload(body: UploadIn, services: DocumentServicesDep, principal: CurrentPrincipal) -> UploadOut:
-    """Return a form that uploads a larger file to S3. It is valid for an hour and for the declared size and type only."""
-    document_id, upload = library.announce_upload(services, principal, **body.model_dump())
-    return UploadOut(id=document_id, upload_url=upload.url, fields=upload.fields)
+@router.post(
+    "/documents/uploads",
+    status_code=201,
+    dependencies=LIVE_SESSION,
+    response_model=UploadOut,
+    responses=error_responses(FileTooLarge, TooManyDocuments, IdempotencyKeyReused, RequestInProgress),
+)
+def prepare_upload(
+    body: UploadIn,
+    services: DocumentServicesDep,
+    principal: CurrentPrincipal,
+    idempotency: IdempotencyHeader,
+    deadline: InvocationDeadline,
+) -> BaseModel | dict[str, Any]:
+    """Return a form that uploads a larger file to S3. It is valid for an hour and for the declared size and type only.
+
+    A repeated request returns the first form, with the rest of its hour.
+    """
+    request = idempotency.request("POST /documents/uploads", body, render=_upload_out)
+    announce = partial(library.announce_upload, services, principal, **body.model_dump())
+    return request.run_exclusively(services.engine, principal, announce, deadline).response
 
 
 @router.get("/documents")
@@ -103,6 +139,11 @@ def list_chunks(id: UUID, principal: CurrentPrincipal, transaction: Transaction,
     (after,) = page.after(CHUNK_KEY) or (None,)
     rows = chunks.page(transaction, id, limit=page.limit + 1, after=after)
     return page.listing(rows, to_item=ChunkOut.model_validate, key=lambda row: [row.number])
+
+
+def _upload_out(announced: tuple[UUID, PresignedPost]) -> UploadOut:
+    document_id, upload = announced
+    return UploadOut(id=document_id, upload_url=upload.url, fields=upload.fields)
 
 
 def _document_out(document: Document, principal: Principal) -> DocumentOut:

@@ -3,7 +3,7 @@
 from typing import Annotated, Literal
 from uuid import UUID
 
-from pydantic import Field
+from pydantic import AliasChoices, Field
 
 from functions.documents.library import MAX_MEDIA_TYPE_CHARACTERS, MEDIA_TYPE
 from parley.http.schemas import Input, Output, Timestamp
@@ -46,7 +46,7 @@ class DocumentOut(Output):
     error: str | None
     error_code: str | None
     note: str | None
-    shared: Annotated[bool, Field(validation_alias="is_shared")]
+    shared: Annotated[bool, Field(validation_alias=AliasChoices("is_shared", "shared"))]
     is_own: bool
     created_at: Timestamp
 

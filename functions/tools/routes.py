@@ -1,5 +1,6 @@
 """The routes of a user's tools, of the remote MCP servers that provide more tools, and of Parley's own MCP server."""
 
+from functools import partial
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -15,9 +16,9 @@ from functions.tools.mcp_servers import add_server, refresh_listings, remove_ser
 from functions.tools.schemas import CreatedMcpServerOut, InvokeIn, McpServerIn, McpServerOut, OutcomeOut, ToolChange, ToolOut
 from functions.tools.services import ToolsServicesDep
 from parley.db import mcp_servers
-from parley.errors import IdempotencyKeyReused, NotFound, ParleyError
+from parley.errors import IdempotencyKeyReused, NotFound, ParleyError, RequestInProgress
 from parley.http.app import join_routers
-from parley.http.dependencies import CurrentPrincipal, Transaction, require_live_session, requires
+from parley.http.dependencies import CurrentPrincipal, InvocationDeadline, Transaction, require_live_session, requires
 from parley.http.idempotency import IdempotencyHeader
 from parley.http.paging import CursorText, Listing, Page
 from parley.http.problems import error_responses, problem_response
@@ -79,10 +80,23 @@ def change_tool(id: ToolName, body: ToolChange, services: ToolsServicesDep, prin
     return ToolOut.of(tools.change_settings(services, principal, id, body.columns()))
 
 
-@tools_router.post("/tools/{id}/invoke", responses=error_responses(NotFound, ToolDisabled, RateLimited))
-def invoke_tool(id: ToolName, body: InvokeIn, services: ToolsServicesDep, principal: CurrentPrincipal) -> OutcomeOut:
+@tools_router.post(
+    "/tools/{id}/invoke",
+    response_model=OutcomeOut,
+    responses=error_responses(NotFound, ToolDisabled, RateLimited, IdempotencyKeyReused, RequestInProgress),
+)
+def invoke_tool(
+    id: ToolName,
+    body: InvokeIn,
+    services: ToolsServicesDep,
+    principal: CurrentPrincipal,
+    idempotency: IdempotencyHeader,
+    deadline: InvocationDeadline,
+) -> BaseModel | dict[str, Any]:
     """Run a tool with these arguments. The request itself counts as the approval, if the tool requires one."""
-    return OutcomeOut.model_validate(tools.run_tool(services, principal, id, body.arguments))
+    request = idempotency.request("POST /tools/{id}/invoke", body, render=OutcomeOut.model_validate, parameters=[id])
+    run = partial(tools.run_tool, services, principal, id, body.arguments)
+    return request.run_exclusively(services.engine, principal, run, deadline).response
 
 
 mcp_endpoint_router = APIRouter()

@@ -20,7 +20,13 @@ CONVERSATION_DAY = datetime(2026, 11, 2, 9, tzinfo=UTC)
 
 
 def upload_document(
-    documents: Function, owner: Person, content: bytes | str | None = None, *, filename: str = "notes.txt", title: str | None = None
+    documents: Function,
+    owner: Person,
+    content: bytes | str | None = None,
+    *,
+    filename: str = "notes.txt",
+    title: str | None = None,
+    idempotency_key: str | None = None,
 ) -> Answer:
     """Upload a file with a browser's multipart form. Without `content`, the file has random text."""
     content = content if content is not None else f"A note of {owner.email}, {secrets.token_hex(4)}."
@@ -29,6 +35,7 @@ def upload_document(
     if title is not None:
         head = f'--{FORM_BOUNDARY}\r\nContent-Disposition: form-data; name="title"\r\n\r\n{title}\r\n{head}'
     headers = {"Content-Type": f"multipart/form-data; boundary={FORM_BOUNDARY}"}
+    headers |= {"Idempotency-Key": idempotency_key} if idempotency_key else {}
     body = head.encode() + raw + f"\r\n--{FORM_BOUNDARY}--\r\n".encode()
     return documents.post("/documents", body, as_=owner, headers=headers)
 

@@ -1,6 +1,7 @@
 """The error tree: each class has an HTTP status, a stable code and a public message.
 
     ParleyError                 500 server_error
+      RequestInProgress       409 in_progress
       InvalidInput              422 invalid_input
         IdempotencyKeyReused    422 idempotency_key_reused
       MalformedBody             400 malformed_body
@@ -61,6 +62,14 @@ class IdempotencyKeyReused(InvalidInput):
 
     def __init__(self) -> None:
         super().__init__("already used for a different request", loc=("header", "Idempotency-Key"))
+
+
+class RequestInProgress(ParleyError):
+    """The first request with this `Idempotency-Key` is still running."""
+
+    status, code = 409, "in_progress"
+    public_message = "The first request with this Idempotency-Key is still running. Repeat the request shortly to get its response."
+    retry_after_s = 2.0
 
 
 class MalformedBody(ParleyError):

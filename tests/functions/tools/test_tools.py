@@ -1,11 +1,20 @@
+from dataclasses import replace
+from functools import partial
+
 import pytest
 
+from functions.tools.schemas import InvokeIn
+from parley.deadline import Deadline
+from parley.errors import RequestInProgress
+from parley.http.idempotency import Idempotency
 from tests.fakes.tool_servers import FakeToolRunner, make_spec
 from tests.support.api_gateway import Person
+from tests.support.concurrency import outcomes
 
 
-def invoke(function, alice, name="shout", arguments=None):
-    return function.post(f"/tools/{name}/invoke", {"arguments": arguments or {"text": "hello"}}, as_=alice)
+def invoke(function, alice, name="shout", arguments=None, key=None):
+    headers = {"Idempotency-Key": key} if key else None
+    return function.post(f"/tools/{name}/invoke", {"arguments": arguments or {"text": "hello"}}, as_=alice, headers=headers)
 
 
 def put(function, alice, changes, name="shout"):
@@ -133,3 +142,75 @@ def test_no_connection_is_used_while_a_tool_runs(serve, engine, alice):
 
     assert invoke(serve(Looking()), alice).json["ok"]
     assert taken == [0]
+
+
+class CountingRunner(FakeToolRunner):
+    """A tool runner that calls `during` while a tool runs, and numbers the results."""
+
+    def __init__(self, *specs, during=lambda: None):
+        super().__init__(*specs)
+        self.runs, self._during = 0, during
+
+    def run(self, *args, **options):
+        self.runs += 1
+        self._during()
+        return replace(super().run(*args, **options), content=f"run {self.runs}")
+
+
+def test_a_repeated_call_with_its_idempotency_key_runs_once(serve, alice):
+    function = serve(runner := CountingRunner())
+    first, again = invoke(function, alice, key="k1"), invoke(function, alice, key="k1")
+
+    assert (first.json["content"], again.json, runner.runs) == ("run 1", first.json, 1)
+    assert invoke(function, alice, key="k2").json["content"] == "run 2"
+
+
+@pytest.mark.parametrize("change", [{"arguments": {"text": "other"}}, {"name": "whisper"}])
+def test_an_idempotency_key_fits_one_call(serve, alice, change):
+    function = serve(runner := CountingRunner(make_spec(), make_spec("whisper")))
+    invoke(function, alice, key="k1")
+    answer = invoke(function, alice, key="k1", **change)
+
+    assert (answer.status, answer.json["code"], runner.runs) == (422, "idempotency_key_reused", 1)
+
+
+def test_a_repeat_while_the_first_call_runs_is_told_to_come_back(serve, engine, alice):
+    repeats = []
+    repeated = Idempotency("k1").request(
+        "POST /tools/{id}/invoke", InvokeIn(arguments={"text": "hello"}), render=None, parameters=["shout"]
+    )
+
+    def repeat():
+        repeats.extend(outcomes([partial(repeated.run_exclusively, engine, alice.principal, None, Deadline.after(20))]))
+
+    function = serve(runner := CountingRunner(during=repeat))
+
+    assert invoke(function, alice, key="k1").json["content"] == "run 1"
+    assert ([type(error) for error in repeats], runner.runs) == ([RequestInProgress], 1)
+
+
+def test_a_call_whose_worker_died_can_be_repeated_after_its_time(serve, alice, postgres):
+    class Died(BaseException):
+        """The end of the process, which runs no more code."""
+
+    def die():
+        raise Died
+
+    function = serve(runner := CountingRunner(during=die))
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("parley.db.idempotency.release", lambda *args, **options: None)
+        assert invoke(function, alice, key="k1").status == 500
+    runner._during = lambda: None
+    assert invoke(function, alice, key="k1").json["code"] == "in_progress"
+    postgres.execute(f"UPDATE idempotency_keys SET running_until = now() - interval '1 s' WHERE user_id = '{alice.id}'", dbname="parley")
+
+    assert invoke(function, alice, key="k1").json["content"] == "run 2"
+
+
+def test_a_refused_call_can_be_repeated_with_its_idempotency_key(serve, alice):
+    function = serve(CountingRunner())
+    put(function, alice, {"enabled": False})
+    assert invoke(function, alice, key="k1").status == 409
+    put(function, alice, {"enabled": True})
+
+    assert invoke(function, alice, key="k1").status == 200

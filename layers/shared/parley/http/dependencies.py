@@ -15,6 +15,7 @@ from parley.auth.principal import Principal
 from parley.clock import utc_now
 from parley.db.engine import Connection
 from parley.db.transactions import principal_scope
+from parley.deadline import Deadline
 from parley.errors import Unauthorized
 
 
@@ -67,6 +68,13 @@ async def _request_time(request: Request) -> datetime:
 
 
 RequestTime = Annotated[datetime, Depends(_request_time)]
+
+
+async def _invocation_deadline(request: Request) -> Deadline:
+    return Deadline.of(request.scope["aws.context"])
+
+
+InvocationDeadline = Annotated[Deadline, Depends(_invocation_deadline)]
 
 
 def requires(scope: str) -> Callable[[Principal], Awaitable[None]]:

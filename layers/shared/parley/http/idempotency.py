@@ -1,14 +1,17 @@
 """`Idempotency-Key`: a request repeated with the same key runs once and gets the same response.
 
-For routes whose work is one transaction. Key, work and response are committed together, so a crash cannot separate
-them. A repeat that arrives while the first request is still running waits for it to commit.
+If the work is one transaction, `run_once` commits key, work and response together, so a crash cannot separate them. A
+repeat that arrives while the first request is still running waits for it to commit. For other work, `run_exclusively`
+commits the key first and the response last; a repeat that arrives in between is refused.
 
 The route binds the key to its body and to the model that renders the response; the service gets the bound
 `IdempotentRequest` and knows neither.
 """
 
 import hashlib
-from collections.abc import Callable, Set
+import json
+from collections.abc import Callable, Sequence, Set
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Annotated, Any
 from uuid import UUID
@@ -16,9 +19,13 @@ from uuid import UUID
 from fastapi import Depends, Header
 from pydantic import BaseModel
 
+from parley.auth.principal import Principal
 from parley.db import idempotency
-from parley.db.engine import Connection
-from parley.errors import IdempotencyKeyReused
+from parley.db.engine import Connection, Engine
+from parley.db.transactions import principal_scope, user_scope
+from parley.deadline import GRACE_S, Deadline, retry_while_unavailable
+from parley.errors import IdempotencyKeyReused, RequestInProgress, Unavailable
+from parley.observability import logger
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +65,58 @@ class IdempotentRequest[T]:
             raise IdempotencyKeyReused
         return IdempotentResult(existing.response or {}, None)
 
+    def run_exclusively(self, engine: Engine, principal: Principal, work: Callable[[], T], deadline: Deadline) -> IdempotentResult[T]:
+        """Run `work` without a transaction and store the rendered response; for a repeated request, return the stored response.
+
+        If `work` fails, nothing is stored and a repeat runs. Raises IdempotencyKeyReused and RequestInProgress.
+        """
+        if self.key is None:
+            value = work()
+            return IdempotentResult(self.render(value), value)
+        if (stored := self._claim(engine, principal, self.key, deadline)) is not None:
+            return IdempotentResult(stored, None)
+        try:
+            value = work()
+            response = self.render(value)
+        except BaseException:
+            self._release(engine, principal.user_id, self.key)
+            raise
+        self._store(engine, principal.user_id, self.key, response, deadline)
+        return IdempotentResult(response, value)
+
+    def _claim(self, engine: Engine, principal: Principal, key: str, deadline: Deadline) -> dict[str, Any] | None:
+        """Claim the key and return None, or return the stored response. Raises IdempotencyKeyReused and RequestInProgress."""
+        with principal_scope(engine, principal) as connection:
+            running_s = deadline.left_s + GRACE_S
+            existing = idempotency.claim(
+                connection, key, user_id=principal.user_id, route=self.route, fingerprint=self.fingerprint, running_s=running_s
+            )
+        if existing is None:
+            return None
+        if existing.fingerprint != self.fingerprint:
+            raise IdempotencyKeyReused
+        if existing.response is None:
+            raise RequestInProgress(self.route)
+        return existing.response
+
+    def _release(self, engine: Engine, user_id: UUID, key: str) -> None:
+        # If the database is away, the key becomes free when the invocation must have ended.
+        with suppress(Unavailable), user_scope(engine, user_id) as connection:
+            idempotency.release(connection, key, user_id=user_id, route=self.route)
+
+    def _store(self, engine: Engine, user_id: UUID, key: str, response: BaseModel, deadline: Deadline) -> None:
+        stored = response.model_dump(mode="json", exclude=set(self.secrets))
+
+        def store() -> None:
+            with user_scope(engine, user_id) as connection:
+                idempotency.store_response(connection, key, user_id=user_id, route=self.route, response=stored)
+
+        try:
+            retry_while_unavailable(store, deadline)
+        except Unavailable:
+            # The work is done: the client gets its response, and a repeat is refused until the invocation must have ended.
+            logger.exception("idempotent_response_not_stored", route=self.route)
+
 
 @dataclass(frozen=True, slots=True)
 class Idempotency:
@@ -66,19 +125,31 @@ class Idempotency:
     key: str | None
 
     def request[T](
-        self, route: str, body: BaseModel, *, render: Callable[[T], BaseModel], secrets: Set[str] = frozenset()
+        self,
+        route: str,
+        body: BaseModel | None,
+        *,
+        render: Callable[[T], BaseModel],
+        secrets: Set[str] = frozenset(),
+        parameters: Sequence[str | None] = (),
     ) -> IdempotentRequest[T]:
-        """Bind the key to a route and a body.
+        """Bind the key to a route and a body, and to `parameters` of the request that are not in the body. A form has no body model.
 
         `render` turns the result of the work into the response. Fields named in `secrets` are stored neither as part of the
         response, so that a repeated request's response lacks them, nor in the fingerprint, from which a password could be guessed.
         """
-        return IdempotentRequest(self.key, route, request_fingerprint(body, without=secrets), render, secrets)
+        return IdempotentRequest(self.key, route, request_fingerprint(body, *parameters, without=secrets), render, secrets)
 
 
-def request_fingerprint(body: BaseModel, *, without: Set[str] = frozenset()) -> bytes:
-    """Return the SHA-256 of the request body without the fields `without`; a repeat of a key must have the same fingerprint."""
-    return hashlib.sha256(body.model_dump_json(exclude=set(without)).encode()).digest()
+def request_fingerprint(body: BaseModel | None, *parameters: str | None, without: Set[str] = frozenset()) -> bytes:
+    """Return the SHA-256 of the request body without the fields `without`, and of further parameters.
+
+    A repeat of a key must have the same fingerprint.
+    """
+    digest = hashlib.sha256(body.model_dump_json(exclude=set(without)).encode() if body else b"")
+    if parameters:
+        digest.update(json.dumps(parameters).encode())  # ASCII: a hostile name may have no UTF-8
+    return digest.digest()
 
 
 async def _idempotency(

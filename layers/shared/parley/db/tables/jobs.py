@@ -49,5 +49,6 @@ idempotency_keys = Table(
     Column("fingerprint", LargeBinary, nullable=False),
     Column("answer", JSONB),
     timestamp("created_at"),
+    timestamp("running_until", nullable=True),
     Index("idempotency_keys_age", "created_at"),
 )
