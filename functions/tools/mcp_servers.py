@@ -15,7 +15,7 @@ from parley.errors import untrusted
 from parley.http.idempotency import IdempotentRequest, IdempotentResult
 from parley.ids import new_id
 from parley.tools.mcp_discovery import DiscoveryTarget, discover, due_deployment_servers, is_stale
-from parley.tools.mcp_registry import McpRegistry, encrypt_headers
+from parley.tools.mcp_registry import McpRegistry, encrypt_credentials, split_query
 
 LISTING_TIMEOUT_S = 5.0
 MAX_SERVERS = 20
@@ -27,13 +27,14 @@ def add_server(
     """Store a server, then fetch its tool list. Raises NameTaken, TooManyMcpServers and IdempotencyKeyReused."""
     server_id, user_id = new_id(), principal.user_id
     # Encrypt before the transaction: the encryption key may have to be fetched.
-    encrypted = encrypt_headers(services.mcp_registry.cipher, headers, server_id, user_id=user_id)
+    address, query = split_query(url)
+    encrypted = encrypt_credentials(services.mcp_registry.cipher, headers, server_id, user_id=user_id, query=query)
 
     with principal_scope(services.engine, principal) as connection:
 
         def insert() -> McpServer:
             _check_new_server(connection, services.mcp_registry, name, user_id=user_id)
-            server = mcp_servers.add(connection, server_id, user_id=user_id, name=name, url=url, headers=encrypted)
+            server = mcp_servers.add(connection, server_id, user_id=user_id, name=name, url=address, headers=encrypted)
             if server is None:
                 raise NameTaken(untrusted(name))
             return server

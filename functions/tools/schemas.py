@@ -107,7 +107,7 @@ class McpServerIn(Input):
 
 
 class CreatedMcpServerOut(Output):
-    """A new MCP server. Its headers are never returned."""
+    """A new MCP server. Its headers and its URL's query, which may contain keys, are never returned."""
 
     id: UUID
     name: str

@@ -23,7 +23,7 @@ from parley.memory.passages import Passage
 from parley.metering.limits import DefaultLimits
 from parley.tools.arguments import argument_errors, rejected_arguments
 from parley.tools.mcp import McpTool, McpToolList
-from parley.tools.mcp_registry import McpRegistry, encrypt_headers
+from parley.tools.mcp_registry import McpRegistry, encrypt_credentials
 from parley.tools.outcome import ToolOutcome
 from parley.tools.search_tools import SEARCH_CONVERSATIONS, SEARCH_DOCUMENTS
 from parley.tools.spec import ToolSpec
@@ -133,7 +133,7 @@ class HijackScenario:
     def add_server(self, name: str, person: Person) -> None:
         """Store a user's MCP server with one tool that the user trusts to run without approval."""
         server_id, headers = new_id(), {"Authorization": SERVER_KEY}
-        encrypted = encrypt_headers(HEADER_CIPHER, headers, server_id, user_id=person.id)
+        encrypted = encrypt_credentials(HEADER_CIPHER, headers, server_id, user_id=person.id)
         tool = {"name": "add", "description": "Adds.", "parameters": _parameters("text")}
         with user_scope(self.engine, person.id) as connection:
             mcp_servers.add(connection, server_id, user_id=person.id, name=name, url="https://mcp.example.com/mcp", headers=encrypted)

@@ -1,3 +1,4 @@
+import json
 from decimal import Decimal
 from functools import partial
 
@@ -8,11 +9,13 @@ from functions.tools.schemas import McpServerOut
 from functions.tools.services import ToolsServices
 from parley.auth.encryption import TextCipher
 from parley.db import mcp_servers as stored_servers
+from parley.db.transactions import user_scope
 from parley.http.idempotency import Idempotency
 from parley.http.schemas import Input
+from parley.ids import new_id
 from parley.metering.limits import DefaultLimits
 from parley.tools.mcp import McpEndpoint
-from parley.tools.mcp_registry import McpRegistry
+from parley.tools.mcp_registry import McpRegistry, headers_context
 from tests.fakes.tool_servers import FakeMcpCalls, FakeToolRunner, mcp_tool
 from tests.support.concurrency import closing_engine, meet_after, outcomes
 
@@ -67,6 +70,29 @@ def test_a_servers_headers_are_not_in_the_database_in_the_clear(served, alice, p
     )
 
     assert "very-secret" not in str(stored)
+
+
+@pytest.mark.parametrize("headers", [{}, NOTES["headers"]], ids=["key in the query only", "key and headers"])
+def test_a_key_in_a_servers_query_is_sent_and_neither_shown_nor_stored_in_the_clear(serve, alice, postgres, headers):
+    calls = FakeMcpCalls(mcp_tool())
+    function = serve(calls=calls)
+    url = "https://mcp.example.com/mcp?key=query-secret&more=1"
+    shown = add(function, alice, key="once", url=url, headers=headers).body + function.get("/tools/mcp-servers", as_=alice).body
+    stored = [postgres.execute(f"SELECT * FROM {table}", dbname="parley") for table in ("mcp_servers", "idempotency_keys")]
+
+    assert "query-secret" not in str(stored) + shown.decode() + repr(calls.requests)
+    assert calls.requests[0][0] == McpEndpoint("notes", url, headers)
+    assert json.loads(shown[: shown.index(b"}") + 1])["url"] == "https://mcp.example.com/mcp"
+
+
+def test_a_row_of_an_earlier_version_has_its_headers_only(alice, engine):
+    cipher, server_id = TextCipher(lambda: bytes(32)), new_id()
+    registry = McpRegistry(FakeMcpCalls(), [], cipher)
+    old = cipher.encrypt(json.dumps(NOTES["headers"]), context=headers_context(server_id, user_id=alice.id))
+    with user_scope(engine, alice.id) as connection:
+        server = stored_servers.add(connection, server_id, user_id=alice.id, name="notes", url=NOTES["url"], headers=old)
+
+    assert registry.load_endpoint(server, user_id=alice.id) == McpEndpoint("notes", NOTES["url"], NOTES["headers"])
 
 
 def test_a_servers_tool_runs_on_the_server(served, alice):

@@ -7,7 +7,7 @@ from parley.db import mcp_servers, tool_settings
 from parley.db.transactions import user_scope
 from parley.ids import new_id
 from parley.tools.mcp import McpEndpoint
-from parley.tools.mcp_registry import McpRegistry, encrypt_headers
+from parley.tools.mcp_registry import McpRegistry, encrypt_credentials
 from parley.tools.outcome import MAX_RESULT_BYTES, ToolOutcome
 from parley.tools.toolbox import InProcessTool, make_toolbox
 from tests.fakes.tool_servers import FakeMcpCalls, FakeToolRunner, make_spec, mcp_tool
@@ -41,7 +41,7 @@ def add_server(engine, alice):
 
     def add_server(name="notes", *tools, headers=None):
         server_id = new_id()
-        sealed = encrypt_headers(SEAL, headers or {}, server_id, user_id=alice.id)
+        sealed = encrypt_credentials(SEAL, headers or {}, server_id, user_id=alice.id)
         with user_scope(engine, alice.id) as connection:
             mcp_servers.add(connection, server_id, user_id=alice.id, name=name, url="https://mcp.example.com/mcp", headers=sealed)
             mcp_servers.store_listing(connection, server_id, user_id=alice.id, tools=tools or [mcp_tool()], error=None)

@@ -28,7 +28,7 @@ class McpListing:
 
 @dataclass(frozen=True, slots=True)
 class McpServer(McpListing):
-    """A user's server. `headers` are encrypted."""
+    """A user's server. `headers` are encrypted, together with the query of the URL; `url` has none."""
 
     id: UUID
     url: str

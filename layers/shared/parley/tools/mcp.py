@@ -35,7 +35,7 @@ class McpEndpoint:
     """A server's URL and the headers that authenticate there."""
 
     name: str
-    url: str
+    url: str = field(repr=False)
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 

@@ -46,9 +46,13 @@ class McpRegistry:
             yield from self._tools(user_server.name, user_server.tools, partial(self.load_endpoint, user_server, user_id=user_id))
 
     def load_endpoint(self, server: McpServer, *, user_id: UUID) -> McpEndpoint:
-        """Return a user's server with decrypted headers. Raises DecryptionFailed and Unavailable."""
-        headers = self.cipher.decrypt(server.headers, context=headers_context(server.id, user_id=user_id)) if server.headers else "{}"
-        return McpEndpoint(server.name, server.url, json.loads(headers))
+        """Return a user's server with its decrypted headers and query. Raises DecryptionFailed and Unavailable."""
+        if not server.headers:
+            return McpEndpoint(server.name, server.url)
+        stored = json.loads(self.cipher.decrypt(server.headers, context=headers_context(server.id, user_id=user_id)))
+        # Rows of earlier versions have the headers only.
+        credentials = stored if isinstance(stored.get("headers"), dict) else {"headers": stored, "query": ""}
+        return McpEndpoint(server.name, f"{server.url}{credentials['query']}", credentials["headers"])
 
     def _tools(self, server: str, listed: Sequence[Mapping[str, Any]], load_endpoint: LoadEndpoint) -> Iterator[RunnableTool]:
         for spec in mcp_tool_specs(server, listed):
@@ -67,9 +71,20 @@ def same_endpoint(server: McpEndpoint) -> McpEndpoint:
     return server
 
 
-def encrypt_headers(cipher: TextCipher, headers: Mapping[str, str], server_id: UUID, *, user_id: UUID) -> bytes | None:
-    """Encrypt the headers for this server's row. Return None if there are none."""
-    return cipher.encrypt(json.dumps(dict(headers)), context=headers_context(server_id, user_id=user_id)) if headers else None
+def split_query(url: str) -> tuple[str, str]:
+    """Return the URL without its query, and the query with its question mark; it is empty if there is none."""
+    address, mark, query = url.partition("?")
+    return address, mark + query
+
+
+def encrypt_credentials(cipher: TextCipher, headers: Mapping[str, str], server_id: UUID, *, user_id: UUID, query: str = "") -> bytes | None:
+    """Encrypt the headers and the URL's query, in which some servers expect their key, for this server's row.
+
+    Return None if there are neither.
+    """
+    if not headers and not query:
+        return None
+    return cipher.encrypt(json.dumps({"headers": dict(headers), "query": query}), context=headers_context(server_id, user_id=user_id))
 
 
 def headers_context(server_id: UUID, *, user_id: UUID) -> str:
