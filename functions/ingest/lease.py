@@ -44,14 +44,17 @@ def acquire(services: IngestServices, message: DocumentMessage) -> Document | No
     document, user_id = None, message.user_id
     try:
         with user_scope(services.engine, user_id) as connection:
-            if documents.lock_processed(connection, user_id=user_id) < services.max_per_user:
+            is_share_free = documents.lock_processed(connection, user_id=user_id) < services.max_per_user
+            if is_share_free:
                 document = documents.acquire_lease(connection, message.document_id, user_id=user_id, lease_s=LEASE_S)
             else:
                 documents.set_waiting(connection, message.document_id, user_id=user_id)
     except NotFound:
         services.files.delete(message.file_key)
         raise
-    if document is None:
+    if not is_share_free:
+        logger.info("document_deferred", document_id=str(message.document_id))
+    elif document is None:
         logger.info("document_skipped", document_id=str(message.document_id))
     return document
 
