@@ -28,6 +28,7 @@ from functions.tools.services import ToolsServices
 from functions.tools.tools import count_call
 from parley import __version__
 from parley.auth.principal import Principal
+from parley.http.paging import PAGE_BYTES, items_within
 from parley.tools.spec import MAX_TIMEOUT_S
 from parley.tools.toolbox import OfferedTool, Toolbox
 
@@ -87,9 +88,18 @@ def ping(_services: ToolsServices, _principal: Principal, _params: Params) -> di
     return {}
 
 
-def list_tools(services: ToolsServices, principal: Principal, _params: Params) -> dict[str, Any]:
-    """Return all tools that require no approval, on one page."""
-    return {"tools": [_describe_tool(tool) for tool in _tools_without_approval(services.toolbox(principal)).values()]}
+def list_tools(services: ToolsServices, principal: Principal, params: Params) -> dict[str, Any]:
+    """Return the tools that require no approval. A page ends at 1 MiB; the name of its last tool is the cursor.
+
+    Raises RpcError for a cursor that is not text.
+    """
+    cursor = params.get("cursor") or ""
+    if not isinstance(cursor, str):
+        raise RpcError(INVALID_PARAMS, "cursor must be a string.")
+    offered = _tools_without_approval(services.toolbox(principal))
+    left = [tool for name, tool in offered.items() if name > cursor]
+    tools = items_within(PAGE_BYTES, left, _describe_tool)
+    return {"tools": tools} | ({"nextCursor": tools[-1]["name"]} if len(tools) < len(left) else {})
 
 
 def call_tool(services: ToolsServices, principal: Principal, params: Params) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """Our MCP server, tested with the official client over real HTTP and with single messages."""
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 from mcp import Client
@@ -58,6 +59,22 @@ def test_the_official_client_lists_the_tools(client, mode):
     found = client(lambda session: session.list_tools(), mode=mode)
 
     assert [(tool.name, tool.description, tool.input_schema) for tool in found.tools] == [("shout", "Does shout.", make_spec().parameters)]
+
+
+def test_many_long_tools_come_in_pages_that_fit(serve, send):
+    specs = [replace(make_spec(f"tool_{number}"), description="x" * 400_000) for number in range(5)]
+    function, cursor, names = serve(FakeToolRunner(*specs)), "", []
+    while cursor is not None:
+        page = send(request("tools/list", cursor=cursor), function=function)
+        assert len(page.body) < 1_100_000
+        names += [tool["name"] for tool in page.json["result"]["tools"]]
+        cursor = page.json["result"].get("nextCursor")
+
+    assert names == [spec.name for spec in specs]
+
+
+def test_a_cursor_that_is_not_text_is_an_error(send):
+    assert send(request("tools/list", cursor=[1])).json["error"]["code"] == -32602
 
 
 @pytest.mark.parametrize("mode", ["auto", "legacy", MODERN])

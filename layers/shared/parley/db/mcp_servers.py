@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, delete, func, select, update
+from sqlalchemy import Connection, delete, func, literal_column, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from parley.db.tables import mcp_listings, mcp_servers
@@ -37,6 +37,11 @@ class McpServer(McpListing):
 
 
 _COLUMNS = [mcp_servers.c[field.name] for field in fields(McpServer)]
+# Only the names: descriptions and schemas of all servers have megabytes.
+_TOOL_NAMES = literal_column(
+    "(SELECT coalesce(jsonb_agg(jsonb_build_object('name', tool -> 'name')), '[]') FROM jsonb_array_elements(mcp_servers.tools) AS tool)",
+    type_=mcp_servers.c.tools.type,
+).label("tools")
 _LISTING_COLUMNS = [mcp_listings.c[field.name] for field in fields(McpListing)]
 
 
@@ -54,8 +59,8 @@ def list_all(connection: Connection, *, user_id: UUID) -> list[McpServer]:
 
 
 def page(connection: Connection, *, user_id: UUID, limit: int, after: UUID | None) -> list[McpServer]:
-    """Return up to `limit` servers that follow the server `after`, newest first."""
-    statement = select(*_COLUMNS).where(mcp_servers.c.user_id == user_id)
+    """Return up to `limit` servers that follow the server `after`, newest first, with only the names of their tools."""
+    statement = select(*(_TOOL_NAMES if column.name == "tools" else column for column in _COLUMNS)).where(mcp_servers.c.user_id == user_id)
     statement = statement.where(mcp_servers.c.id < after) if after else statement
     return [McpServer(**row._mapping) for row in connection.execute(statement.order_by(mcp_servers.c.id.desc()).limit(limit))]
 

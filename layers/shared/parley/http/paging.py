@@ -58,12 +58,12 @@ class PageRequest:
     ) -> Listing[T]:
         """Make the page. A sequence of more than `limit` rows proves that another page follows; the extra row is not shown."""
         page = rows if isinstance(rows, RowPage) else RowPage(rows[: self.limit], has_more=len(rows) > self.limit)
-        items = _items_within(PAGE_BYTES, page.rows, to_item)
+        items = items_within(PAGE_BYTES, page.rows, to_item)
         has_more = page.has_more or len(items) < len(page.rows)
         return Listing(items=items, next_cursor=_encode(key(page.rows[len(items) - 1])) if has_more else None)
 
 
-def _items_within[I, T](max_bytes: int, rows: Sequence[I], to_item: Callable[[I], T]) -> list[T]:
+def items_within[I, T](max_bytes: int, rows: Sequence[I], to_item: Callable[[I], T]) -> list[T]:
     """Return the first rows' items, whose JSON has at most `max_bytes` in all. The first item is returned whatever its size."""
     items: list[T] = []
     for row in rows:
