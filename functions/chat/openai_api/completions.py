@@ -6,7 +6,7 @@ Stop sequences are applied here, so that they work with every vendor.
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from uuid import UUID
 
 from functions.chat.errors import OutOfTime
@@ -16,9 +16,11 @@ from functions.chat.turn.heartbeat import PING_S
 from functions.chat.turn.prompt import can_serve, request_tokens
 from functions.chat.turn.provider_stream import StreamEnded, StreamReader
 from parley.auth.principal import Principal
+from parley.clock import utc_now
 from parley.db.transactions import principal_scope
 from parley.db.turn.stream_leases import StreamLease
 from parley.deadline import Deadline
+from parley.ids import new_id
 from parley.llm.candidates import Candidate, able_candidates, candidates_for
 from parley.llm.catalogue import Catalogue
 from parley.llm.errors import ContextTooLong
@@ -42,6 +44,8 @@ class CompletionStream:
     events: Generator[CompletionEvent]
     model: Callable[[], str]
     conversation_id: UUID | None = None
+    id: str = field(default_factory=lambda: f"chatcmpl-{new_id().hex}")
+    created: int = field(default_factory=lambda: int(utc_now().timestamp()))
 
 
 class StopSequences:

@@ -1,8 +1,7 @@
 """A completion in OpenAI's format: one document, or Server-Sent Events that end with `[DONE]`."""
 
 import json
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator
 from itertools import chain
 from typing import Any
 
@@ -21,22 +20,11 @@ from functions.chat.openai_api.response_schemas import (
 from functions.chat.openai_api.stored_conversation import CONVERSATION_HEADER
 from functions.chat.responses import SSE_PING, EventStream
 from functions.chat.turn.events import Ping
-from parley.clock import utc_now
 from parley.errors import ParleyError
-from parley.ids import new_id
 from parley.llm.messages import Finished, TextDelta, ToolCall, Usage
 from parley.observability import logger
 
 type ChunkDelta = tuple[dict[str, Any], str | None, Usage | None]
-
-
-@dataclass(frozen=True, slots=True)
-class CompletionHeader:
-    """The fields that all chunks of a completion share. `model` is called for each chunk, because it is known only once one answers."""
-
-    model: Callable[[], str]
-    id: str = field(default_factory=lambda: f"chatcmpl-{new_id().hex}")
-    created: int = field(default_factory=lambda: int(utc_now().timestamp()))
 
 
 def completion_response(completion: CompletionStream, *, stream: bool, wants_usage: bool) -> Response:
@@ -48,12 +36,12 @@ def completion_response(completion: CompletionStream, *, stream: bool, wants_usa
     first = next(completion.events)
     events = chain([first], completion.events)
     if stream:
-        return EventStream(_sse_chunks(CompletionHeader(completion.model), events, wants_usage=wants_usage), completion.events, headers)
-    document = _document(CompletionHeader(completion.model), list(events))
+        return EventStream(_sse_chunks(completion, events, wants_usage=wants_usage), completion.events, headers)
+    document = _document(completion, list(events))
     return Response(document.model_dump_json(), media_type="application/json", headers=headers)
 
 
-def _document(head: CompletionHeader, events: list[CompletionEvent]) -> CompletionOut:
+def _document(head: CompletionStream, events: list[CompletionEvent]) -> CompletionOut:
     text = "".join(event.text for event in events if isinstance(event, TextDelta))
     calls = [_tool_call(event) for event in events if isinstance(event, ToolCall)]
     finished = next(event for event in events if isinstance(event, Finished))
@@ -64,7 +52,7 @@ def _document(head: CompletionHeader, events: list[CompletionEvent]) -> Completi
     )
 
 
-def _sse_chunks(head: CompletionHeader, events: Iterator[CompletionEvent], *, wants_usage: bool) -> Iterator[bytes]:
+def _sse_chunks(head: CompletionStream, events: Iterator[CompletionEvent], *, wants_usage: bool) -> Iterator[bytes]:
     """Encode each event when it arrives. A failure becomes the last chunk."""
     usage: dict[str, Any] = {"usage": None} if wants_usage else {}
     try:
@@ -108,12 +96,12 @@ def _tool_call(call: ToolCall) -> ToolCallOut:
     return ToolCallOut(id=call.id, function=FunctionCallOut(name=call.name, arguments=call.arguments))
 
 
-def _chunk(head: CompletionHeader, delta: dict[str, Any], usage: dict[str, Any], reason: str | None = None) -> bytes:
+def _chunk(head: CompletionStream, delta: dict[str, Any], usage: dict[str, Any], reason: str | None = None) -> bytes:
     choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": reason}
     return _sse_data(_header_fields(head) | {"choices": [choice]} | usage)
 
 
-def _header_fields(head: CompletionHeader) -> dict[str, Any]:
+def _header_fields(head: CompletionStream) -> dict[str, Any]:
     return {"id": head.id, "object": "chat.completion.chunk", "created": head.created, "model": head.model()}
 
 

@@ -1,6 +1,7 @@
 """The OpenAI-compatible routes: models, chat completions and embeddings."""
 
 import hashlib
+from functools import partial
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Header, Request, Response
@@ -8,6 +9,7 @@ from fastapi import APIRouter, Depends, Header, Request, Response
 from functions.chat.errors import ApprovalNeeded, ConversationBusy, InProgress, OutOfTime
 from functions.chat.openai_api.completions import stream_completion
 from functions.chat.openai_api.embeddings import embed_texts, embedding_models
+from functions.chat.openai_api.idempotent_completion import StoredCompletion, complete_once
 from functions.chat.openai_api.requests import to_request
 from functions.chat.openai_api.response_schemas import CHUNK_SCHEMA, CompletionOut, EmbeddingsOut, OpenAIModelOut, OpenAIModelsOut
 from functions.chat.openai_api.responses import completion_response
@@ -19,7 +21,7 @@ from parley.db.turn.turn_begin import IdempotencyKey
 from parley.deadline import Deadline
 from parley.errors import IdempotencyKeyReused, NotFound
 from parley.http.dependencies import CurrentPrincipal, requires
-from parley.http.idempotency import Idempotency, IdempotencyHeader, request_fingerprint
+from parley.http.idempotency import Idempotency, IdempotencyHeader, IdempotentRequest, request_fingerprint
 from parley.http.problems import error_responses
 from parley.llm.catalogue import ModelNotFound, NoModel
 from parley.llm.errors import (
@@ -36,6 +38,7 @@ from parley.metering.limits import BudgetExhausted, RateLimited
 
 router = APIRouter(prefix="/v1", dependencies=[Depends(requires("chat"))])
 
+_COMPLETIONS_ROUTE = "POST /v1/chat/completions"
 _CHOOSING = (ModelNotFound, ContextTooLong, RateLimited, BudgetExhausted)
 _TURN = (TooManyStreams, NotFound, ConversationBusy, ApprovalNeeded, InProgress, IdempotencyKeyReused)
 _PROVIDERS = (
@@ -75,7 +78,7 @@ async def chat_completions(
     With the header `X-Conversation-Id`, an id or `new`, the last message becomes a turn of that stored conversation, with its own
     history and memory; the response has the id in the same header. While another turn runs there, the response is 409
     `conversation_busy` with `Retry-After`, which OpenAI's SDKs retry by themselves. A repeated request with the same
-    `Idempotency-Key` gets the first answer; without a stored conversation, the key is ignored.
+    `Idempotency-Key` gets the first answer; for this, the answer is stored for 24 hours.
     """
     deadline = Deadline.of(request.scope["aws.context"])
     if x_conversation_id:
@@ -89,7 +92,9 @@ async def chat_completions(
             request_id=request.scope["parley.request_id"],
         )
     else:
-        completion = stream_completion(services, principal, body.model, to_request(body), stops=body.stops, deadline=deadline)
+        start = partial(stream_completion, services, principal, body.model, to_request(body), stops=body.stops, deadline=deadline)
+        idempotent: IdempotentRequest[StoredCompletion] = idempotency.request(_COMPLETIONS_ROUTE, body, render=lambda stored: stored)
+        completion = complete_once(services, principal, idempotent, start, deadline)
     return completion_response(completion, stream=bool(body.stream), wants_usage=body.wants_usage)
 
 
@@ -98,7 +103,7 @@ def _idempotency_key(conversation: str, idempotency: Idempotency, body: Completi
     if idempotency.key is None:
         return None
     fingerprint = hashlib.sha256(request_fingerprint(body) + conversation.encode()).digest()
-    return IdempotencyKey("POST /v1/chat/completions", idempotency.key, fingerprint)
+    return IdempotencyKey(_COMPLETIONS_ROUTE, idempotency.key, fingerprint)
 
 
 @router.post("/embeddings", responses=error_responses(*_CHOOSING, *_PROVIDERS))

@@ -13,6 +13,7 @@ import json
 from collections.abc import Callable, Sequence, Set
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -70,26 +71,28 @@ class IdempotentRequest[T]:
 
         If `work` fails, nothing is stored and a repeat runs. Raises IdempotencyKeyReused and RequestInProgress.
         """
-        if self.key is None:
-            value = work()
-            return IdempotentResult(self.render(value), value)
-        if (stored := self._claim(engine, principal, self.key, deadline)) is not None:
+        if (stored := self.claim(engine, principal, deadline)) is not None:
             return IdempotentResult(stored, None)
         try:
             value = work()
             response = self.render(value)
         except BaseException:
-            self._release(engine, principal.user_id, self.key)
+            self.release(engine, principal)
             raise
-        self._store(engine, principal.user_id, self.key, response, deadline)
+        self.store(engine, principal, response, deadline)
         return IdempotentResult(response, value)
 
-    def _claim(self, engine: Engine, principal: Principal, key: str, deadline: Deadline) -> dict[str, Any] | None:
-        """Claim the key and return None, or return the stored response. Raises IdempotencyKeyReused and RequestInProgress."""
+    def claim(self, engine: Engine, principal: Principal, deadline: Deadline) -> dict[str, Any] | None:
+        """Return the stored response of a repeated request, or None if this request must run: then call `store` or `release`.
+
+        Raises IdempotencyKeyReused and RequestInProgress.
+        """
+        if self.key is None:
+            return None
         with principal_scope(engine, principal) as connection:
             running_s = deadline.left_s + GRACE_S
             existing = idempotency.claim(
-                connection, key, user_id=principal.user_id, route=self.route, fingerprint=self.fingerprint, running_s=running_s
+                connection, self.key, user_id=principal.user_id, route=self.route, fingerprint=self.fingerprint, running_s=running_s
             )
         if existing is None:
             return None
@@ -99,23 +102,25 @@ class IdempotentRequest[T]:
             raise RequestInProgress(self.route)
         return existing.response
 
-    def _release(self, engine: Engine, user_id: UUID, key: str) -> None:
-        # If the database is away, the key becomes free when the invocation must have ended.
-        with suppress(Unavailable), user_scope(engine, user_id) as connection:
-            idempotency.release(connection, key, user_id=user_id, route=self.route)
+    def release(self, engine: Engine, principal: Principal) -> None:
+        """Give the key up, so that a repeat runs. If the database is away, it is free when the invocation must have ended."""
+        if self.key is not None:
+            with suppress(Unavailable), user_scope(engine, principal.user_id) as connection:
+                idempotency.release(connection, self.key, user_id=principal.user_id, route=self.route)
 
-    def _store(self, engine: Engine, user_id: UUID, key: str, response: BaseModel, deadline: Deadline) -> None:
-        stored = response.model_dump(mode="json", exclude=set(self.secrets))
-
-        def store() -> None:
-            with user_scope(engine, user_id) as connection:
-                idempotency.store_response(connection, key, user_id=user_id, route=self.route, response=stored)
-
+    def store(self, engine: Engine, principal: Principal, response: BaseModel, deadline: Deadline) -> None:
+        """Store the response for repeats. If that fails, the client still gets it: the work is done."""
+        if self.key is None:
+            return
+        store = partial(self._store, engine, principal.user_id, self.key, response.model_dump(mode="json", exclude=set(self.secrets)))
         try:
             retry_while_unavailable(store, deadline)
         except Unavailable:
-            # The work is done: the client gets its response, and a repeat is refused until the invocation must have ended.
             logger.exception("idempotent_response_not_stored", route=self.route)
+
+    def _store(self, engine: Engine, user_id: UUID, key: str, response: dict[str, Any]) -> None:
+        with user_scope(engine, user_id) as connection:
+            idempotency.store_response(connection, key, user_id=user_id, route=self.route, response=response)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,8 @@ import time
 
 import pytest
 
+from tests.support.api_gateway import rest_event
+
 HELLO = {"model": "offline", "messages": [{"role": "user", "content": "hello"}]}
 
 
@@ -196,11 +198,51 @@ def test_a_key_is_for_one_body_and_one_conversation(chat, alice, other):
     assert (answer.status, answer.json["error"]["code"]) == (400, "idempotency_key_reused")
 
 
-def test_without_a_conversation_a_key_is_ignored(chat, alice, row):
-    for _ in range(2):
-        assert chat.post("/v1/chat/completions", HELLO, as_=alice, headers={"Idempotency-Key": "k1"}).status == 200
+def with_key(chat, person, **fields):
+    return chat.post("/v1/chat/completions", HELLO | fields, as_=person, headers={"Idempotency-Key": "k1"})
 
-    assert row("SELECT count(*) AS n FROM usage WHERE user_id = :u", u=alice.id).n == 2
+
+def calls_of(row, person):
+    return row("SELECT count(*) AS n FROM usage WHERE user_id = :u", u=person.id).n
+
+
+def test_a_repeated_request_is_answered_and_charged_once(chat, alice, row):
+    first, again = with_key(chat, alice), with_key(chat, alice)
+
+    assert (first.status, again.status, again.json) == (200, 200, first.json)
+    assert calls_of(row, alice) == 1
+
+
+def test_a_repeated_stream_has_the_same_answer_and_is_charged_once(chat, alice, row):
+    streams = [chunks(with_key(chat, alice, stream=True, stream_options={"include_usage": True})) for _ in range(2)]
+    first, again = ([json.loads(chunk) for chunk in stream[:-1]] for stream in streams)
+    texts = ["".join(chunk["choices"][0]["delta"].get("content", "") for chunk in stream[:-1]) for stream in (first, again)]
+
+    assert texts[0] == texts[1] != ""
+    assert (again[0]["id"], again[-2:], streams[1][-1]) == (first[0]["id"], first[-2:], "[DONE]")
+    assert calls_of(row, alice) == 1
+
+
+@pytest.mark.parametrize("change", [{"stream": True}, {"max_tokens": 5}])
+def test_a_key_is_for_one_stateless_request(chat, alice, row, change):
+    with_key(chat, alice)
+    answer = with_key(chat, alice, **change)
+
+    assert (answer.status, answer.json["error"]["code"], calls_of(row, alice)) == (400, "idempotency_key_reused", 1)
+
+
+def test_a_failed_request_can_be_repeated_with_its_key(chat, alice):
+    assert [with_key(chat, alice, model="nothing").status, with_key(chat, alice).status] == [404, 200]
+
+
+def test_an_interrupted_stream_can_be_repeated_with_its_key(chat, alice):
+    body, headers = HELLO | {"stream": True}, {"Idempotency-Key": "k1"}
+    stream = chat.handler(rest_event("POST", "/v1/chat/completions", body, as_=alice, headers=headers), chat.CONTEXT)
+    next(stream), next(stream)
+    stream.close()
+    again = with_key(chat, alice, stream=True)
+
+    assert (again.status, chunks(again)[-1]) == (200, "[DONE]")
 
 
 def test_plain_text_may_be_requested_in_a_stored_conversation(chat, alice):
