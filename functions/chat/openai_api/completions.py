@@ -92,7 +92,8 @@ def stream_completion(
     Raises ModelNotFound, ModelCannot, ContextTooLong, RateLimited, BudgetExhausted, TooManyStreams, Unauthorized and Unavailable
     before any model is called. The events raise the error of the last call.
     """
-    lease = StreamLease(services.engine, "answer", user_id=principal.user_id, limit=services.stream_limits.answers)
+    limit = services.stream_limits.answers
+    lease = StreamLease(services.engine, "answer", user_id=principal.user_id, limit=limit, principal=principal)
     with ExitStack() as stack:
         stack.enter_context(lease)
         lease.hold()
@@ -193,7 +194,7 @@ def _completion_events(
 
 
 def _leased(lease: StreamLease, events: Iterator[ModelStreamEvent | Ping]) -> Iterator[ModelStreamEvent | Ping]:
-    """Yield the events, and renew the lease meanwhile."""
+    """Yield the events, and renew the lease meanwhile. Raises Unauthorized after a logout."""
     for event in events:
         lease.hold()
         yield event

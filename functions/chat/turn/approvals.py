@@ -137,6 +137,7 @@ def _restore_turn(
         reservations=[],
         user_message_id=question_with_history.message_id,
         toolbox=toolbox,
+        principal=principal,
         id=turn_id,
         started_s=time.perf_counter() - checkpoint.total_ms / 1000,
         first_token_ms=checkpoint.first_token_ms,

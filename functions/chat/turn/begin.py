@@ -224,6 +224,7 @@ def _prepare_turn(
         reservations=[reservation],
         user_message_id=question_with_history.message_id,
         toolbox=toolbox,
+        principal=principal,
         id=turn_id,
     )
     turn.start()

@@ -11,7 +11,7 @@ from uuid import UUID
 
 from functions.chat.errors import OutOfTime
 from functions.chat.turn.events import NumberedEvent, Ping
-from functions.chat.turn.state import StopRequested, Superseded, Turn
+from functions.chat.turn.state import AccessEnded, StopRequested, Superseded, Turn
 from parley.db.engine import Engine
 from parley.db.outbox import OutboxEntry
 from parley.db.turn import turns
@@ -130,14 +130,16 @@ class Heartbeat:
     def tick(self) -> None:
         """If a tick is due, log the new events and refresh the heartbeat in one statement.
 
-        Raises StopRequested, and Superseded if another process has ended the turn. While the database is unavailable, the turn
-        continues and its events wait for the next tick.
+        Raises StopRequested, AccessEnded after a logout, and Superseded if another process has ended the turn. While the database
+        is unavailable, the turn continues and its events wait for the next tick.
         """
         if time.monotonic() < self._due_s:
             return
         entries = self._turn.event_buffer.pending()
         try:
-            state = turns.record_heartbeat(self._engine, self._turn.id, user_id=self._turn.user_id, entries=entries)
+            state = turns.record_heartbeat(
+                self._engine, self._turn.id, user_id=self._turn.user_id, entries=entries, principal=self._turn.principal
+            )
         except Unavailable:
             logger.exception("turn_logging_failed", turn_id=str(self._turn.id))
             self._due_s = time.monotonic() + _RETRY_S
@@ -146,5 +148,7 @@ class Heartbeat:
         if not state.is_running:
             raise Superseded(f"turn {self._turn.id}")
         self._turn.event_buffer.mark_logged(entries)
+        if state.is_access_ended:
+            raise AccessEnded(f"turn {self._turn.id}")
         if state.is_stop_requested:
             raise StopRequested(f"turn {self._turn.id}")

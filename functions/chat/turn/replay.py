@@ -40,24 +40,34 @@ class SignedImage:
 
 
 def follow_events(
-    engine: Engine, turn_id: UUID, *, user_id: UUID, after: int, deadline: Deadline, max_followers: int
+    engine: Engine,
+    turn_id: UUID,
+    *,
+    user_id: UUID,
+    after: int,
+    deadline: Deadline,
+    max_followers: int,
+    principal: Principal | None = None,
 ) -> Generator[NumberedEvent | Ping]:
     """Yield the logged events with a number greater than `after` until the turn ends or pauses.
 
     The last event, terminal or `turn.waiting`, is yielded even if its number is not greater than `after`. No transaction is open
-    between two reads of the log. If the deadline passes first, the stream just ends and the client asks again. A stale turn is
-    interrupted. Raises NotFound and Unavailable, and, before the first event of a running turn, TooManyStreams.
+    between two reads of the log. If the deadline passes first, or the access of `principal` ends, the stream just ends and the client
+    asks again; after a logout it is refused then. A stale turn is interrupted. Raises NotFound and Unavailable, and, before the first
+    event of a running turn, TooManyStreams.
     """
     with StreamLease(engine, "follower", user_id=user_id, limit=max_followers) as lease:
-        yield from _follow(engine, turn_id, lease, user_id=user_id, after=after, deadline=deadline)
+        yield from _follow(engine, turn_id, lease, user_id=user_id, after=after, deadline=deadline, principal=principal)
 
 
 def _follow(
-    engine: Engine, turn_id: UUID, lease: StreamLease, *, user_id: UUID, after: int, deadline: Deadline
+    engine: Engine, turn_id: UUID, lease: StreamLease, *, user_id: UUID, after: int, deadline: Deadline, principal: Principal | None
 ) -> Generator[NumberedEvent | Ping]:
     pinged_s = None
     while True:
-        progress = turns.progress(engine, turn_id, user_id=user_id, after=after)
+        progress = turns.progress(engine, turn_id, user_id=user_id, after=after, principal=principal)
+        if progress.is_access_ended:
+            return
         if progress.status == "running" and not progress.is_stale:
             lease.hold()
         for entry in progress.entries[:-1] if progress.status != "running" else progress.entries:
@@ -124,7 +134,15 @@ def read_events(
         turns.get(connection, turn_id, user_id=principal.user_id)
     has_begun = False
     try:
-        for event in follow_events(engine, turn_id, user_id=principal.user_id, after=after, deadline=deadline, max_followers=max_followers):
+        for event in follow_events(
+            engine,
+            turn_id,
+            user_id=principal.user_id,
+            after=after,
+            deadline=deadline,
+            max_followers=max_followers,
+            principal=principal,
+        ):
             after, has_begun = event.number if isinstance(event, NumberedEvent) else after, True
             yield event
     except NotFound as exc:

@@ -123,8 +123,15 @@ def run_turn(services: ChatServices, turn: Turn, deadline: Deadline) -> Iterator
 def _follow(
     services: ChatServices, principal: Principal, turn_id: UUID, *, after: int, deadline: Deadline
 ) -> Generator[NumberedEvent | Ping]:
-    limit = services.stream_limits.followers
-    return follow_events(services.engine, turn_id, user_id=principal.user_id, after=after, deadline=deadline, max_followers=limit)
+    return follow_events(
+        services.engine,
+        turn_id,
+        user_id=principal.user_id,
+        after=after,
+        deadline=deadline,
+        max_followers=services.stream_limits.followers,
+        principal=principal,
+    )
 
 
 def _run_to_the_end(events: Iterator[NumberedEvent | Ping]) -> Generator[NumberedEvent | Ping]:
@@ -206,7 +213,7 @@ def _terminal_event(turn: Turn, outcome: ParleyError | None) -> TurnCompleted | 
             reason = turn.finished.reason if turn.finished else "stop"
             return TurnCompleted(turn.answer_id, reason, turn.usage(), turn.model_id, turn.timings())
         case StopRequested():
-            return TurnStopped(turn.answer_id, "requested", turn.usage())
+            return TurnStopped(turn.answer_id, outcome.reason, turn.usage())
         case _ if turn.parts.text or turn.parts.tool_calls:
             return TurnInterrupted(turn.answer_id, outcome.code, turn.usage())
         case _:

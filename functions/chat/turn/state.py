@@ -22,6 +22,7 @@ from functions.chat.turn.events import (
 )
 from functions.chat.turn.prompt import PromptContext
 from functions.chat.turn.tools import EmptyToolbox, ParsedToolCall, TurnToolbox
+from parley.auth.principal import Principal
 from parley.db.outbox import OutboxEntry
 from parley.db.turn.message_parts import AnswerParts
 from parley.db.turn.turn_checkpoint import Checkpoint
@@ -49,9 +50,16 @@ class ApprovalsPending(ParleyError):
 
 
 class StopRequested(ParleyError):
-    """The user asked to stop the turn."""
+    """The user asked to stop the turn. `reason` is that of `turn.stopped`."""
 
     status, code = 409, "stopped"
+    reason = "requested"
+
+
+class AccessEnded(StopRequested):
+    """The session of the turn has ended, or its API key was revoked, so that nobody may read the answer's stream any more."""
+
+    reason = "access_ended"
 
 
 class Superseded(ParleyError):
@@ -122,6 +130,7 @@ class Turn:
     reservations: list[Reservation]
     user_message_id: UUID
     toolbox: TurnToolbox = field(default_factory=EmptyToolbox)
+    principal: Principal | None = None
     id: UUID = field(default_factory=new_id)
     answer_id: UUID = field(default_factory=new_id)
     started_s: float = field(default_factory=time.perf_counter)

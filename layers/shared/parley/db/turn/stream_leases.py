@@ -12,7 +12,8 @@ from uuid import UUID
 
 from sqlalchemy import Engine, TextClause, text
 
-from parley.db.transactions import user_scope
+from parley.auth.principal import Principal
+from parley.db.transactions import principal_scope, user_scope
 from parley.errors import ParleyError, Unavailable
 from parley.ids import new_id
 
@@ -42,19 +43,21 @@ class TooManyStreams(ParleyError):
 class StreamLease:
     """One slot of a user, taken by the first `hold` and released at the end of the block."""
 
-    def __init__(self, engine: Engine, kind: StreamKind, *, user_id: UUID, limit: int) -> None:
+    def __init__(self, engine: Engine, kind: StreamKind, *, user_id: UUID, limit: int, principal: Principal | None = None) -> None:
+        """Prepare a lease. If `principal` is given, each renewal raises Unauthorized once its session or API key has ended."""
+        self._principal = principal
         self._engine, self._kind, self._user_id, self._limit = engine, kind, user_id, limit
         self._id, self._slot, self._renew_at_s = new_id(), 0, 0.0
 
     def hold(self) -> None:
         """Take a slot, or renew the lease if it is due. The first call raises TooManyStreams and Unavailable.
 
-        A later call never raises: a stream that has begun is not broken off because the database is away for a moment.
+        A later call raises only Unauthorized: a stream that has begun is not broken off because the database is away for a moment.
         """
         if not self._slot:
             self._slot = self._take()
         elif time.monotonic() >= self._renew_at_s:
-            self._change(_RENEW)
+            self._renew()
         else:
             return
         self._renew_at_s = time.monotonic() + RENEW_S
@@ -81,6 +84,13 @@ class StreamLease:
             if not row.has_free:
                 break
         raise TooManyStreams(self._kind, limit=self._limit)
+
+    def _renew(self) -> None:
+        if self._principal:
+            with suppress(Unavailable), principal_scope(self._engine, self._principal) as connection:
+                connection.execute(_RENEW, self._values())
+        else:
+            self._change(_RENEW)
 
     def _change(self, statement: TextClause) -> None:
         with suppress(Unavailable), user_scope(self._engine, self._user_id) as connection:

@@ -13,6 +13,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection, Engine, text
 
+from parley.auth.principal import Principal
 from parley.db.transactions import run_statement
 from parley.db.turn import turn_events
 from parley.db.turn.turn_events import LoggedEvent
@@ -31,21 +32,26 @@ RUNNING_TURNS = f"""(
 
 @dataclass(frozen=True, slots=True)
 class HeartbeatReply:
-    """The state of a turn at its heartbeat: whether it is still running, and whether a stop was requested."""
+    """The state of a turn at its heartbeat: whether it is still running, and whether a stop was requested.
+
+    `is_access_ended` means that the session of its principal has ended, or that the API key was revoked.
+    """
 
     is_running: bool
     is_stop_requested: bool
+    is_access_ended: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class TurnProgress:
-    """The state of a turn and the requested entries of its event log."""
+    """The state of a turn and the requested entries of its event log. `is_access_ended` is as in HeartbeatReply."""
 
     status: TurnStatus
     last_event: int
     is_stale: bool
     message_id: UUID | None
     entries: list[LoggedEvent]
+    is_access_ended: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,29 +74,38 @@ class StoredTurn:
     ended_at: datetime | None
 
 
-def record_heartbeat(engine: Engine, turn_id: UUID, *, user_id: UUID, entries: Sequence[LoggedEvent]) -> HeartbeatReply:
+def record_heartbeat(
+    engine: Engine, turn_id: UUID, *, user_id: UUID, entries: Sequence[LoggedEvent], principal: Principal | None = None
+) -> HeartbeatReply:
     """Log the entries, update the heartbeat and read the stop request, in one statement and its own transaction.
 
+    The same statement looks whether the session or API key of `principal` is still valid.
     Raises Unavailable.
     """
     last_event = entries[-1].number if entries else 0
-    row = run_statement(
-        engine, _RECORD_HEARTBEAT, user_id=user_id, turn_id=str(turn_id), entries=turn_events.events_json(entries), last_event=last_event
-    )
-    return HeartbeatReply(is_running=row.is_stop_requested is not None, is_stop_requested=bool(row.is_stop_requested))
+    values = {"turn_id": str(turn_id), "entries": turn_events.events_json(entries), "last_event": last_event}
+    row = run_statement(engine, _RECORD_HEARTBEAT, user_id=user_id, **values, **_credential(principal))
+    is_running = row.is_stop_requested is not None
+    return HeartbeatReply(is_running, is_stop_requested=bool(row.is_stop_requested), is_access_ended=row.is_access_ended)
 
 
-def progress(engine: Engine, turn_id: UUID, *, user_id: UUID, after: int) -> TurnProgress:
+def _credential(principal: Principal | None) -> dict[str, UUID | None]:
+    if principal is None:
+        return {"session_id": None, "api_key_id": None}
+    return {"session_id": principal.session_id, "api_key_id": principal.api_key_id}
+
+
+def progress(engine: Engine, turn_id: UUID, *, user_id: UUID, after: int, principal: Principal | None = None) -> TurnProgress:
     """Return the state of a turn and its events after number `after`, in one statement and its own transaction.
 
     Raises NotFound and Unavailable.
     """
-    row = run_statement(engine, _PROGRESS, user_id=user_id, turn_id=str(turn_id), after=after)
+    row = run_statement(engine, _PROGRESS, user_id=user_id, turn_id=str(turn_id), after=after, **_credential(principal))
     if row.turn is None:
         raise NotFound("turn", turn_id)
     message_id = row.turn["message_id"]
     state = row.turn | {"message_id": UUID(message_id) if message_id else None}
-    return TurnProgress(**state, entries=LoggedEvent.from_json(row.entries))
+    return TurnProgress(**state, entries=LoggedEvent.from_json(row.entries), is_access_ended=row.is_access_ended)
 
 
 def get(connection: Connection, turn_id: UUID, *, user_id: UUID) -> StoredTurn:
@@ -134,6 +149,18 @@ def find_stale(connection: Connection, *, limit: int) -> list[tuple[UUID, UUID]]
 
 _TURN_COLUMNS = ", ".join(StoredTurn.__dataclass_fields__)
 
+# Whether the session or API key is no longer valid, by the rules of `principal_scope`. False if neither is given.
+_IS_ACCESS_ENDED = """
+    CASE WHEN CAST(:session_id AS uuid) IS NOT NULL THEN
+              NOT EXISTS (SELECT FROM sessions s JOIN users u ON u.id = s.user_id
+                           WHERE s.user_id = CAST(:user_id AS uuid) AND s.id = CAST(:session_id AS uuid)
+                             AND s.ended_at IS NULL AND s.expires_at > now() AND u.disabled_at IS NULL)
+         WHEN CAST(:api_key_id AS uuid) IS NOT NULL THEN
+              NOT EXISTS (SELECT FROM api_keys a JOIN users u ON u.id = a.user_id
+                           WHERE a.user_id = CAST(:user_id AS uuid) AND a.id = CAST(:api_key_id AS uuid)
+                             AND a.revoked_at IS NULL AND a.expires_at > now() AND u.disabled_at IS NULL)
+         ELSE false
+    END AS is_access_ended"""
 # `set_config` comes first in the select list, so it is evaluated before the CTEs that depend on it are read.
 _RECORD_HEARTBEAT = text(
     f"""
@@ -144,7 +171,7 @@ _RECORD_HEARTBEAT = text(
          ),
          {turn_events.log_cte("updated")}
     SELECT set_config('parley.user_id', CAST(:user_id AS text), true),
-           (SELECT stop_requested_at IS NOT NULL FROM updated) AS is_stop_requested
+           (SELECT stop_requested_at IS NOT NULL FROM updated) AS is_stop_requested, {_IS_ACCESS_ENDED}
     """  # noqa: S608 - constants only
 )
 _PROGRESS = text(
@@ -153,7 +180,7 @@ _PROGRESS = text(
            (SELECT jsonb_build_object('status', t.status, 'last_event', t.last_event, 'message_id', t.message_id,
                                       'is_stale', t.status = 'running' AND t.heartbeat_at < clock_timestamp() - {STALE_AFTER})
               FROM turns t WHERE t.user_id = CAST(:user_id AS uuid) AND t.id = CAST(:turn_id AS uuid)) AS turn,
-           ({turn_events.EVENTS_AFTER}) AS entries
+           ({turn_events.EVENTS_AFTER}) AS entries, {_IS_ACCESS_ENDED}
     """  # noqa: S608 - constants only
 )
 _READ_EVENTS = text(turn_events.EVENTS_AFTER)
