@@ -14,8 +14,9 @@ from cli.http import HttpCall
 from cli.json_fields import Fields
 from cli.output import aligned_table, json_text, one_line, print_note
 
-# 2,000 items: a user with more can give the full id.
-MAX_PAGES = 20
+# A user with more items can give the full id.
+MAX_ITEMS = 2000
+MAX_LIMIT = 100
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print the items as the API returns them, as a JSON array.")
 limit_option = click.option("--limit", type=click.IntRange(1, 100), default=20, show_default=True, help="How many items to show.")
@@ -81,19 +82,33 @@ class ListGroup(click.Group):
 
 
 def all_items(api: ApiClient, path: str, query: Mapping[str, str | int] | None = None) -> Iterator[Fields]:
-    """Yield the items of a list, up to 20 pages of 100. Each page is fetched when its first item is needed."""
-    parameters = {"limit": 100, **(query or {})}
-    for _ in range(MAX_PAGES):
-        page = Fields.of(api.fetch(HttpCall("GET", path, query=parameters)))
+    """Yield the items of a list, about 2,000 at most. Each page is fetched when its first item is needed."""
+    count = 0
+    for page in _pages(api, path, limit=MAX_LIMIT, query=query):
         yield from page.parts("items")
-        if not page.text("next_cursor"):
+        count += len(page.parts("items"))
+        if count >= MAX_ITEMS:
             return
-        parameters["cursor"] = page.text("next_cursor")
 
 
 def first_items(api: ApiClient, path: str, *, limit: int, query: Mapping[str, str | int] | None = None) -> list[Fields]:
     """Return the first `limit` items of a list, 100 at most. Prints a note if the list has more."""
-    page = Fields.of(api.fetch(HttpCall("GET", path, query={"limit": limit, **(query or {})})))
-    if page.text("next_cursor"):
-        print_note("There are more." if limit >= 100 else "There are more: --limit 100 shows up to 100.")
-    return page.parts("items")
+    items: list[Fields] = []
+    for page in _pages(api, path, limit=limit, query=query):
+        items += page.parts("items")
+        if len(items) >= limit:
+            if page.text("next_cursor") or len(items) > limit:
+                print_note("There are more." if limit >= MAX_LIMIT else f"There are more: --limit {MAX_LIMIT} shows up to {MAX_LIMIT}.")
+            break
+    return items[:limit]
+
+
+def _pages(api: ApiClient, path: str, *, limit: int, query: Mapping[str, str | int] | None) -> Iterator[Fields]:
+    """Yield the pages of a list. A page can be shorter than `limit` although others follow: long items fill it."""
+    parameters = {"limit": limit, **(query or {})}
+    while True:
+        page = Fields.of(api.fetch(HttpCall("GET", path, query=parameters)))
+        yield page
+        if not page.text("next_cursor"):
+            return
+        parameters["cursor"] = page.text("next_cursor")

@@ -10,7 +10,7 @@ from cli.commands.documents_add import add
 from cli.document_api import DOCUMENTS_PATH, document_path, find_document, find_document_ids, set_shared, title_and_id, title_and_page
 from cli.http import HttpCall
 from cli.json_fields import Fields
-from cli.listing import MAX_PAGES, ListGroup, Table, all_items, first_items, json_option, limit_option, short_id
+from cli.listing import ListGroup, Table, all_items, first_items, json_option, limit_option, short_id
 from cli.options import with_api_or_key
 from cli.output import aligned_table, json_text, local_time, one_line, plain_text, print_note, shortened
 
@@ -130,7 +130,7 @@ def _show_chunks(api: ApiClient, document: Fields, *, as_json: bool) -> None:
     if not shown:
         click.echo(f"The document has no chunks: it is {_status(document)}.")
     elif len(shown) < (document.number("chunks") or 0):
-        print_note(f"Only the first {MAX_PAGES * 100} chunks are shown.")
+        print_note(f"Only the first {len(shown)} chunks are shown.")
 
 
 def _detail_rows(document: Fields) -> list[tuple[str, str]]:

@@ -24,16 +24,23 @@ def listed(server, alice):
 
 @pytest.mark.usefixtures("listed")
 def test_conversations_are_listed_with_a_short_id(parley):
-    lines = parley("conversations").stdout.splitlines()
+    lines = parley("conversations", "--limit", "1").stdout.splitlines()
 
     assert lines == ["id        last activity     title", "0000aaaa  2026-03-01 14:02  Sums and more"]
 
 
 @pytest.mark.usefixtures("listed")
 def test_conversations_can_be_printed_as_json(parley):
-    items = json.loads(parley("conversations", "--json").stdout)
+    items = json.loads(parley("conversations", "--json", "--limit", "1").stdout)
 
     assert [item["id"] for item in items] == [FIRST]
+
+
+@pytest.mark.usefixtures("listed")
+def test_a_page_that_long_items_cut_short_is_continued(parley):
+    items = json.loads(parley("conversations", "--json").stdout)
+
+    assert [item["id"] for item in items] == [FIRST, SECOND]
 
 
 @pytest.mark.usefixtures("listed")
