@@ -24,6 +24,9 @@ from parley.metering import limits
 from parley.metering.limits import BillingSubject
 from parley.metering.metered_call import MeteredCall
 
+# Vectors in a response that is stored for repeats: about 1 MB.
+MAX_STORED_NUMBERS = 65_536
+
 
 def with_circuit_breaker[T](breaker: CircuitBreaker, model: Model, results: Iterator[T], *, left_s: Callable[[], float]) -> Generator[T]:
     """Yield the results of a vendor's calls, and report to the circuit breaker whether they succeeded.
@@ -81,8 +84,10 @@ class _ClosableIterator[T]:
         self._is_closed = True
 
 
-def embed_texts(services: ChatServices, principal: Principal, body: EmbeddingsIn, *, deadline: Deadline) -> EmbeddingsOut:
-    """Embed the texts, within the user's limits and the function's deadline.
+def embed_texts(
+    services: ChatServices, principal: Principal, body: EmbeddingsIn, *, deadline: Deadline, is_stored: bool = False
+) -> EmbeddingsOut:
+    """Embed the texts, within the user's limits and the function's deadline. With `is_stored`, refuse more than `MAX_STORED_NUMBERS`.
 
     Raises ModelNotFound, InvalidInput, ContextTooLong, RateLimited, BudgetExhausted, Unauthorized, Unavailable and
     ProviderFailed.
@@ -90,7 +95,7 @@ def embed_texts(services: ChatServices, principal: Principal, body: EmbeddingsIn
     billing_subject, available = BillingSubject(principal.user_id, principal.api_key_id), embedding_models(services)
     with principal_scope(services.engine, principal) as connection:
         call = ModelCall(body.model, _find_model(available, body.model))
-        _check_request(call, body)
+        _check_request(call, body, is_stored=is_stored)
         amount_usd = limits.max_cost_usd([call.model], ModelRequest([Message("user", text) for text in body.texts]))
         admitted = limits.admit(connection, billing_subject, services.default_limits, amount_usd=amount_usd)
     metered = MeteredCall(
@@ -122,7 +127,12 @@ def _find_model(available: Mapping[str, Model], name: str) -> Model:
     return available[name]
 
 
-def _check_request(call: ModelCall, body: EmbeddingsIn) -> None:
+def _check_request(call: ModelCall, body: EmbeddingsIn, *, is_stored: bool) -> None:
+    max_texts = MAX_STORED_NUMBERS // (call.model.dimensions or 1)
+    if is_stored and len(body.texts) > max_texts:
+        raise InvalidInput(
+            f"with an Idempotency-Key, at most {max_texts} texts for this model; send smaller batches", loc=("body", "input")
+        )
     if body.dimensions not in (None, call.model.dimensions):
         raise InvalidInput(f"must be {call.model.dimensions}, the dimensions of {call.model_id!r}", loc=("body", "dimensions"))
     longest = max(map(estimate_tokens, body.texts))

@@ -5,6 +5,7 @@ from functools import partial
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Header, Request, Response
+from pydantic import BaseModel
 
 from functions.chat.errors import ApprovalNeeded, ConversationBusy, InProgress, OutOfTime
 from functions.chat.openai_api.completions import stream_completion
@@ -19,8 +20,8 @@ from functions.chat.services import ChatServicesDep
 from parley.db.turn.stream_leases import TooManyStreams
 from parley.db.turn.turn_begin import IdempotencyKey
 from parley.deadline import Deadline
-from parley.errors import IdempotencyKeyReused, NotFound
-from parley.http.dependencies import CurrentPrincipal, requires
+from parley.errors import IdempotencyKeyReused, NotFound, RequestInProgress
+from parley.http.dependencies import CurrentPrincipal, InvocationDeadline, requires
 from parley.http.idempotency import Idempotency, IdempotencyHeader, IdempotentRequest, request_fingerprint
 from parley.http.problems import error_responses
 from parley.llm.catalogue import ModelNotFound, NoModel
@@ -106,7 +107,19 @@ def _idempotency_key(conversation: str, idempotency: Idempotency, body: Completi
     return IdempotencyKey(_COMPLETIONS_ROUTE, idempotency.key, fingerprint)
 
 
-@router.post("/embeddings", responses=error_responses(*_CHOOSING, *_PROVIDERS))
-async def create_embeddings(body: EmbeddingsIn, request: Request, services: ChatServicesDep, principal: CurrentPrincipal) -> EmbeddingsOut:
-    """Return a vector for each text, as OpenAI's Embeddings API does. `encoding_format` is `float` or `base64`."""
-    return embed_texts(services, principal, body, deadline=Deadline.of(request.scope["aws.context"]))
+@router.post(
+    "/embeddings",
+    response_model=EmbeddingsOut,
+    responses=error_responses(*_CHOOSING, *_PROVIDERS, IdempotencyKeyReused, RequestInProgress),
+)
+async def create_embeddings(
+    body: EmbeddingsIn, services: ChatServicesDep, principal: CurrentPrincipal, idempotency: IdempotencyHeader, deadline: InvocationDeadline
+) -> BaseModel | dict[str, Any]:
+    """Return a vector for each text, as OpenAI's Embeddings API does. `encoding_format` is `float` or `base64`.
+
+    A repeated request with the same `Idempotency-Key` gets the first response; for this, the vectors are stored for 24 hours, and
+    the request may have only as many texts as give 65,536 numbers.
+    """
+    request: IdempotentRequest[EmbeddingsOut] = idempotency.request("POST /v1/embeddings", body, render=lambda embedded: embedded)
+    embed = partial(embed_texts, services, principal, body, deadline=deadline, is_stored=idempotency.key is not None)
+    return request.run_exclusively(services.engine, principal, embed, deadline).response

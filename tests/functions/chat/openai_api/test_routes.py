@@ -5,6 +5,7 @@ import time
 
 import pytest
 
+from functions.chat.openai_api import embeddings
 from tests.support.api_gateway import rest_event
 
 HELLO = {"model": "offline", "messages": [{"role": "user", "content": "hello"}]}
@@ -155,6 +156,35 @@ def test_base64_holds_the_same_numbers(chat, alice):
 )
 def test_input_that_cannot_be_embedded_is_refused(chat, alice, fields):
     assert embed(chat, alice, **fields).status == 400
+
+
+def embed_with_key(chat, person, **fields):
+    body = {"model": "lexical", "input": ["one", "two"]} | fields
+    return chat.post("/v1/embeddings", body, as_=person, headers={"Idempotency-Key": "k1"})
+
+
+@pytest.mark.parametrize("encoding", ["float", "base64"])
+def test_repeated_embeddings_are_the_same_and_charged_once(chat, alice, row, encoding):
+    first, again = (embed_with_key(chat, alice, encoding_format=encoding) for _ in range(2))
+
+    assert (first.status, again.status, again.json) == (200, 200, first.json)
+    assert calls_of(row, alice) == 1
+
+
+def test_a_key_is_for_one_request_of_embeddings(chat, alice):
+    embed_with_key(chat, alice)
+
+    assert embed_with_key(chat, alice, input="other").json["error"]["code"] == "idempotency_key_reused"
+
+
+def test_embeddings_that_are_too_large_to_store_are_refused_with_a_key_only(chat, alice, monkeypatch):
+    monkeypatch.setattr(embeddings, "MAX_STORED_NUMBERS", 32)
+    texts = ["one", "two", "three"]
+    answer = embed_with_key(chat, alice, input=texts)
+
+    assert (answer.status, answer.json["error"]["param"]) == (400, "input")
+    assert "at most 2 texts for this model; send smaller batches" in answer.json["error"]["message"]
+    assert embed(chat, alice, input=texts).status == 200
 
 
 def test_a_chat_model_does_not_embed(chat, alice):
