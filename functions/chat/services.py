@@ -55,6 +55,10 @@ class ChatServices:
     toolbox_for: ToolboxFactory = no_tools
     stream_limits: StreamLimits = StreamLimits()
 
+    def allowed_toolbox(self, principal: Principal, *, is_wanted: bool) -> Callable[[Connection], TurnToolbox]:
+        """Return the factory of the principal's toolbox, which is empty without the scope `tools`."""
+        return self.toolbox_for(principal) if is_wanted and "tools" in principal.scopes else no_tools(principal)
+
     @property
     def embedding(self) -> MeteredEmbedder:
         """The embedder, whose calls are charged to the user."""

@@ -11,7 +11,7 @@ from functions.chat.turn.begin import choose_models, select_tools, still_availab
 from functions.chat.turn.prompt import PromptContext, prepare_request
 from functions.chat.turn.question import load_question
 from functions.chat.turn.state import EventBuffer, Turn
-from functions.chat.turn.tools import TurnToolbox, allowed_toolbox
+from functions.chat.turn.tools import TurnToolbox
 from parley.auth.principal import Principal
 from parley.db import conversations
 from parley.db.engine import Connection
@@ -66,7 +66,7 @@ def decide(services: ChatServices, principal: Principal, decision: Decision) -> 
 
 def _decide(services: ChatServices, catalogue: Catalogue, principal: Principal, decision: Decision) -> Turn | AlreadyResumed | None:
     user_id, turn_id = principal.user_id, decision.turn_id
-    toolbox_in = allowed_toolbox(services.toolbox_for, principal, is_wanted=True)
+    toolbox_in = services.allowed_toolbox(principal, is_wanted=True)
     with principal_scope(services.engine, principal) as connection:
         locked_turn = turn_checkpoint.lock_turn(connection, turn_id, user_id=user_id)
         if locked_turn.is_expired:

@@ -6,7 +6,7 @@ before it, and deleted again if the turn does not begin.
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from functools import partial
 from uuid import UUID
@@ -18,7 +18,7 @@ from functions.chat.turn.images import Images, StoredImage
 from functions.chat.turn.prompt import PromptContext, prepare_request
 from functions.chat.turn.question import Question, QuestionWithHistory, add_history, default_title
 from functions.chat.turn.state import Turn
-from functions.chat.turn.tools import TurnTool, TurnToolbox, allowed_toolbox
+from functions.chat.turn.tools import TurnTool, TurnToolbox
 from parley.auth.principal import Principal
 from parley.db.engine import Connection
 from parley.db.transactions import principal_scope
@@ -107,7 +107,8 @@ def begin_with_retries(
     BudgetExhausted, TooManyStreams, Unauthorized and Unavailable; nothing is stored or counted then.
     """
     catalogue, attempts = services.catalogue(), 0
-    with StreamLease(services.engine, "wait", user_id=principal.user_id, limit=services.stream_limits.waits) as lease:
+    lease: StreamLease | None = None
+    with ExitStack() as stack:
         while True:
             try:
                 return _begin_once(services, catalogue, principal, question, idempotency_key)
@@ -122,6 +123,9 @@ def begin_with_retries(
             except ConversationBusy:
                 if not question.wait or deadline.left_s < _MIN_ANSWER_S:
                     raise
+                if lease is None:
+                    limit = services.stream_limits.waits
+                    lease = stack.enter_context(StreamLease(services.engine, "wait", user_id=principal.user_id, limit=limit))
                 lease.hold()
                 time.sleep(_RETRY_PAUSE_S)
 
@@ -130,7 +134,7 @@ def _begin_once(
     services: ChatServices, catalogue: Catalogue, principal: Principal, question: Question, idempotency_key: IdempotencyKey | None
 ) -> Turn | ExistingTurn:
     user_id = principal.user_id
-    toolbox_in = allowed_toolbox(services.toolbox_for, principal, is_wanted=bool(question.tools))
+    toolbox_in = services.allowed_toolbox(principal, is_wanted=bool(question.tools))
     with principal_scope(services.engine, principal) as connection:
         preconditions = turn_begin.read_preconditions(
             connection,

@@ -69,11 +69,6 @@ def no_tools(_principal: Principal) -> Callable[[Connection], TurnToolbox]:
     return lambda _connection: EmptyToolbox()
 
 
-def allowed_toolbox(factory: ToolboxFactory, principal: Principal, *, is_wanted: bool) -> Callable[[Connection], TurnToolbox]:
-    """Return the factory's toolbox for the principal, or an empty one without the scope `tools`."""
-    return factory(principal) if is_wanted and "tools" in principal.scopes else no_tools(principal)
-
-
 class EmptyToolbox:
     """A toolbox without tools."""
 
