@@ -93,8 +93,9 @@ class AdminEndpoint:
 
 
 def forbidden_response() -> Response:
-    """Return the response to a request that a web page sent."""
-    return _problem(403, "forbidden", "/_local/ accepts requests from programs on this machine only, not from web pages.")
+    """Return the response to a request of a web page or of another user's program."""
+    detail = "/_local/ accepts requests only from programs of the user who runs the stack, not from web pages."
+    return _problem(403, "forbidden", detail)
 
 
 def _function_status(pool: Pool) -> dict[str, Any]:

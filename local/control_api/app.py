@@ -1,6 +1,7 @@
 """The ASGI app on the public port: `/_local/` goes to the control API, everything else to the gateway.
 
-The control API has no authentication, so it accepts requests from programs on this machine only and rejects web pages.
+The control API has no authentication, so it accepts requests only from programs of the user who runs the stack (on macOS:
+of any user of this machine) and rejects web pages.
 """
 
 from collections.abc import MutableMapping
@@ -12,6 +13,7 @@ from starlette.routing import Route, Router
 from local.control_api import admin, invoke
 from local.gateway.app import App
 from local.gateway.asgi import Receive, Send
+from local.peer import is_own_process
 from local.request_origin import is_trusted
 
 PREFIX = "/_local/"
@@ -43,7 +45,7 @@ class PublicApp:
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         if not scope["path"].startswith(PREFIX):
             await self._gateway(scope, receive, send)
-        elif is_trusted(Headers(scope=scope)):
+        elif is_trusted(Headers(scope=scope)) and is_own_process(scope["client"], scope["server"]):
             await self._control_api(scope, receive, send)
         else:
             await admin.forbidden_response()(scope, receive, send)

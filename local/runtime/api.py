@@ -13,6 +13,8 @@ from typing import Protocol
 
 import h11
 
+from local.peer import is_own_process
+from local.request_origin import was_sent_by_page
 from local.runtime.http_channel import BodyOverLimit, HttpChannel, RequestHead
 from local.runtime.invocation import Invocation
 from local.runtime.outcome import Failure
@@ -43,10 +45,14 @@ class RuntimeHost(Protocol):
 
 
 class RuntimeApi:
-    """Serve one worker until `close`."""
+    """Serve one worker until `close`. Web pages and processes of other users are refused with 403.
+
+    The protocol has no place for a secret: AWS's clients know the address only.
+    """
 
     def __init__(self, host: RuntimeHost) -> None:
         self._host = host
+        self._address = ""
         self._connections: set[asyncio.Task[None]] = set()
         self._server: asyncio.Server | None = None
 
@@ -54,7 +60,8 @@ class RuntimeApi:
         """Listen on a free loopback port and return the address as `host:port`."""
         self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
         host, port = self._server.sockets[0].getsockname()[:2]
-        return f"{host}:{port}"
+        self._address = f"{host}:{port}"
+        return self._address
 
     def close(self) -> None:
         if self._server:
@@ -70,10 +77,18 @@ class RuntimeApi:
         try:
             # A worker may be killed at any point; the pool learns why from the exit of the process.
             with contextlib.suppress(ConnectionError, h11.RemoteProtocolError, h11.LocalProtocolError):
+                is_own = is_own_process(writer.get_extra_info("peername"), writer.get_extra_info("sockname"))
                 while request := await channel.request():
-                    await self._dispatch(request, channel)
+                    if is_own and self._is_from_runtime(request):
+                        await self._dispatch(request, channel)
+                    else:
+                        await _drain_body(channel)
+                        await channel.reply(403)
         finally:
             channel.close()
+
+    def _is_from_runtime(self, request: RequestHead) -> bool:
+        return request.headers.get("host") == self._address and not was_sent_by_page(request.headers)
 
     async def _dispatch(self, request: RequestHead, channel: HttpChannel) -> None:
         match request.method, request.target.removeprefix(_BASE).split("/"):
