@@ -9,6 +9,7 @@ import base64
 import binascii
 import contextlib
 import json
+from functools import cache, partial
 from typing import Protocol
 
 import h11
@@ -77,9 +78,10 @@ class RuntimeApi:
         try:
             # A worker may be killed at any point; the pool learns why from the exit of the process.
             with contextlib.suppress(ConnectionError, h11.RemoteProtocolError, h11.LocalProtocolError):
-                is_own = is_own_process(writer.get_extra_info("peername"), writer.get_extra_info("sockname"))
+                is_own = cache(partial(is_own_process, writer.get_extra_info("peername"), writer.get_extra_info("sockname")))
                 while request := await channel.request():
-                    if is_own and self._is_from_runtime(request):
+                    # The random id of an invocation is a secret, and a process that sent it may have ended already.
+                    if self._is_from_runtime(request) and (_names_invocation(request) or is_own()):
                         await self._dispatch(request, channel)
                     else:
                         await _drain_body(channel)
@@ -141,6 +143,10 @@ class RuntimeApi:
         invocation.fail(Failure.reported(detail, request.headers.get(ERROR_TYPE_HEADER, "Unhandled")))
         self._host.answered(invocation)
         return await channel.reply(202, b'{"status":"OK"}', _JSON_HEADERS)
+
+
+def _names_invocation(request: RequestHead) -> bool:
+    return request.target.removeprefix(_BASE).count("/") == 2
 
 
 async def _drain_body(channel: HttpChannel) -> None:

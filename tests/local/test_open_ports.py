@@ -111,7 +111,7 @@ def test_the_stack_listens_on_no_unix_socket(up: Up) -> None:
     "headers", [{"Host": "evil.example"}, {"Host": "localhost"}, {"Origin": "http://evil.example"}, {"Sec-Fetch-Site": "cross-site"}]
 )
 def test_a_web_page_takes_no_event_from_a_worker(up: Up, headers: dict[str, str]) -> None:
-    url = f"http://127.0.0.1:{port_of(up, 'Runtime API')}/2018-06-01/runtime/invocation/next"
+    url = f"http://{up.invoke({})['environment']['AWS_LAMBDA_RUNTIME_API']}/2018-06-01/runtime/invocation/next"
 
     assert httpx2.get(url, headers=headers, timeout=10).status_code == 403
     assert up.invoke({"a": 1})["event"] == {"a": 1}
@@ -122,7 +122,10 @@ def test_a_web_page_takes_no_event_from_a_worker(up: Up, headers: dict[str, str]
     ("name", "path"), [("Runtime API", "/2018-06-01/runtime/invocation/next"), ("API", "/_local/status"), ("AWS stand-in", "/")]
 )
 def test_another_user_of_this_machine_is_refused(up: Up, name: str, path: str) -> None:
-    connection = http.client.HTTPConnection("127.0.0.1", port_of(up, name), timeout=HANG_S)
+    # Of the workers, one that stays: others may end while they start.
+    worker = int(up.invoke({})["environment"]["AWS_LAMBDA_RUNTIME_API"].rpartition(":")[2])
+    port = worker if name == "Runtime API" else port_of(up, name)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=HANG_S)
     os.seteuid(NOBODY)
     try:
         connection.connect()
