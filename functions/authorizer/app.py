@@ -30,7 +30,7 @@ class AuthorizerSettings:
 
     jwks_url: str
     issuer: str
-    region: str
+    aws_region: str
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Self:
@@ -38,11 +38,11 @@ class AuthorizerSettings:
         url, region = environment["PARLEY_JWKS_URL"].strip(), environment.get("AWS_REGION", "")
         if not url and not region:
             raise MissingKeyUrl
-        return cls(jwks_url=url, issuer=environment["PARLEY_ISSUER"], region=region)
+        return cls(jwks_url=url, issuer=environment["PARLEY_ISSUER"], aws_region=region)
 
 
 settings = AuthorizerSettings.from_environment()
-keys = KeySource(settings.jwks_url, region=settings.region)
+keys = KeySource(settings.jwks_url, region=settings.aws_region)
 
 
 def handler(event: dict[str, Any], context: object) -> dict[str, Any]:

@@ -87,7 +87,7 @@ def test_a_policy_names_this_stage_only():
 def test_the_settings_are_what_the_template_sets(authorizer):
     read = authorizer.AuthorizerSettings.from_environment({"PARLEY_JWKS_URL": "u", "PARLEY_ISSUER": "i", "AWS_REGION": "r"})
 
-    assert read == authorizer.AuthorizerSettings(jwks_url="u", issuer="i", region="r")
+    assert read == authorizer.AuthorizerSettings(jwks_url="u", issuer="i", aws_region="r")
 
 
 @pytest.mark.parametrize("url", ["", " "])
