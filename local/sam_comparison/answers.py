@@ -14,13 +14,17 @@ _TIME = r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:?\d\d)?"
 _MASKS = [
     (re.compile(pattern), mask)
     for pattern, mask in (
+        (r"\bparley_eyJ[\w-]+\.[\w-]+\.[\w-]+", "<API key>"),
         (r"\beyJ[\w-]+\.[\w-]+\.[\w-]+", "<access token>"),
         (r"\bprt_[\w-]+", "<refresh token>"),
         (rf"\b{_UUID}\b", "<id>"),
         (_TIME, "<time>"),
-        (r'("(?:exp|iat|\w+_ms)": ?"?)\d[\d.]*', r"\1<number>"),
+        (r'("(?:exp|iat|created|codes|\w+_ms)": ?"?)\d[\d.]*', r"\1<number>"),
+        (r"\bchatcmpl-[0-9a-f]{32}\b", "<completion>"),
         # The parameters of a public key.
         (r'("(?:kid|n|x|y)": ?)"[\w-]{8,}"', r'\1"<key>"'),
+        # Only credentials of a role have a session token.
+        (r'\n *"x-amz-security-token": "[^"]*",?', ""),
         # The address and the signature of an upload form.
         (r'"(upload_url|policy|x-amz-(?:date|credential|signature))": ?"[^"]*"', r'"\1": "<signed>"'),
         # The name of a stored key.

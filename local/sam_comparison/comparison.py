@@ -16,11 +16,8 @@ from local.sam_comparison.parley_stack import ComparisonStack
 from local.sam_comparison.port_forward import ForwardedPorts
 from local.sam_comparison.process import ProcessFailed, last_lines
 from local.sam_comparison.sam_cli import SamLocal
-from local.sam_comparison.scenario import UPLOAD_EVENT, ScenarioState, ScenarioStep, read_steps
+from local.sam_comparison.scenario import ScenarioState, ScenarioStep, read_steps
 from local.template.load import load
-
-_INGEST_S = 30.0
-_POLL_S = 0.2
 
 
 @dataclass(frozen=True)
@@ -101,8 +98,7 @@ async def _invoke_by_parley(steps: list[ScenarioStep], functions: Mapping[str, s
             answer = await stack.invoke(functions[step.folder], state.fill(step))
             state.learn(step, answer)
             observed.append(ObservedAnswer(answer.status, comparable_text(answer, state.known)))
-            if step.event == UPLOAD_EVENT:
-                await wait_for_ingestion(steps, functions, stack, state)
+            await stack.wait_until_idle()
     return observed
 
 
@@ -136,23 +132,8 @@ async def _compare(
             observed = await invoke_by_sam(SamLocal(build), functions[step.folder], step, state)
             rows.append(compare_step(step, parley, observed, time.monotonic() - began))
             print(table_line(rows[-1]), flush=True)
-            if step.event == UPLOAD_EVENT:
-                await wait_for_ingestion(steps, functions, stack, state)
+            await stack.wait_until_idle()
     return rows
-
-
-async def wait_for_ingestion(steps: list[ScenarioStep], functions: Mapping[str, str], stack: ComparisonStack, state: ScenarioState) -> None:
-    """Wait until the uploaded document is ready, so that later answers do not depend on the speed of ingestion.
-
-    Gives up silently after half a minute; the later answers then differ.
-    """
-    (get_document,) = (step for step in steps if step.event == "documents_get")
-    ends = time.monotonic() + _INGEST_S
-    while time.monotonic() < ends:
-        answer = await stack.invoke(functions[get_document.folder], state.fill(get_document))
-        if '"ready"' in answer.body:
-            return
-        await asyncio.sleep(_POLL_S)
 
 
 async def invoke_by_sam(sam_local: SamLocal, function: str, step: ScenarioStep, state: ScenarioState) -> ObservedAnswer:

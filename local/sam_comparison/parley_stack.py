@@ -5,6 +5,7 @@ import contextlib
 import os
 import signal
 import sys
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ from local.services.aws_signature import AwsCredentials
 
 _START_S = 90.0
 _STOP_S = 10.0
+_IDLE_S = 30.0
 _POLL_S = 0.2
 
 
@@ -56,6 +58,18 @@ class ComparisonStack:
         finally:
             await _stop(child)
             await reading
+
+    async def wait_until_idle(self) -> None:
+        """Wait until no function has a message to process, so that later answers do not depend on the speed of background jobs.
+
+        Gives up silently after half a minute. Delayed messages and dead letters do not count.
+        """
+        ends = time.monotonic() + _IDLE_S
+        while time.monotonic() < ends:
+            queues = (await asyncio.to_thread(read_status, self.port))["queues"]
+            if not any(queue["visible"] or queue["in_flight"] for queue in queues if queue["dead_letters"]):
+                return
+            await asyncio.sleep(_POLL_S)
 
     async def invoke(self, function: str, event: str) -> FunctionAnswer:
         """Return the result of `parley invoke`; an error of the function is a result too."""

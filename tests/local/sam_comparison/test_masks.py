@@ -25,6 +25,9 @@ def differs(one, other, knowing=({}, {})):
         ('{"exp": "1795348800"}', '{"exp": "1795348900"}'),
         ('{"kid": "Vb8ezDC9Gylh", "x": "c2lnbmF0dXJl"}', '{"kid": "WEdtp1JQk9YM", "x": "YW5vdGhlci1vbmU"}'),
         (f'data: {{"turn_id":"{ONE}","total_ms":12}}', f'data: {{"turn_id":"{OTHER}","total_ms":340}}'),
+        ('{"key": "parley_eyJhbGciOi.eyJzdWI.c2ln-_"}', '{"key": "parley_eyJhbGciOi.eyJzdWJ9.YWJj"}'),
+        (f'data: {{"id":"chatcmpl-{"0a" * 16}","created":1}}', f'data: {{"id":"chatcmpl-{"1b" * 16}","created":2}}'),
+        ('{"fields": {"x-amz-security-token": "a", "key": "b"}}', '{"fields": {"key": "b"}}'),
         ('{"a":1,"b":2}', '{"a": 1, "b": 2}'),
     ],
 )
