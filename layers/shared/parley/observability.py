@@ -27,7 +27,7 @@ _MARGIN_CHARACTERS = 4096
 # Python refuses to write integers of thousands of digits.
 _INTEGER_BITS = 128
 _TRACE_FIELDS = {"exception", "stack_trace", "traceback"}
-_LINE_FIELDS = ("level", "location", "message", "timestamp", "service", "correlation_id", "exception_name")
+_LINE_FIELDS = ("level", "location", "message", "timestamp", "service", "correlation_id", "exception_name", "exception")
 _SECRET_FIELD = re.compile(
     r"password|secret|authorization|api_?key|token$|^code$|prompt|^message_text$|^text$|^content$|^parts$", re.IGNORECASE
 )

@@ -5,12 +5,12 @@ no lock is needed. A worker that dies leaves a lease that expires, and that the 
 """
 
 import time
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from types import TracebackType
 from typing import Literal, Self
 from uuid import UUID
 
-from sqlalchemy import Engine, TextClause, text
+from sqlalchemy import Connection, Engine, TextClause, text
 
 from parley.auth.principal import Principal
 from parley.db.transactions import principal_scope, user_scope
@@ -50,7 +50,7 @@ class StreamLease:
         self._id, self._slot, self._renew_at_s = new_id(), 0, 0.0
 
     def hold(self) -> None:
-        """Take a slot, or renew the lease if it is due. The first call raises TooManyStreams and Unavailable.
+        """Take a slot, or renew the lease if it is due. The first call raises TooManyStreams, Unauthorized and Unavailable.
 
         A later call raises only Unauthorized: a stream that has begun is not broken off because the database is away for a moment.
         """
@@ -77,13 +77,17 @@ class StreamLease:
     def _take(self) -> int:
         # Each attempt may lose a race for its slot to another request of the user.
         for _ in range(self._limit + 1):
-            with user_scope(self._engine, self._user_id) as connection:
+            with self._scope() as connection:
                 row = connection.execute(_TAKE, self._values() | {"slots": self._limit}).one()
             if row.slot is not None:
                 return int(row.slot)
             if not row.has_free:
                 break
         raise TooManyStreams(self._kind, limit=self._limit)
+
+    def _scope(self) -> AbstractContextManager[Connection]:
+        # A principal's scope refuses a session that has ended, and a user who is deleted: their row would break a foreign key.
+        return principal_scope(self._engine, self._principal) if self._principal else user_scope(self._engine, self._user_id)
 
     def _renew(self) -> None:
         if self._principal:
