@@ -98,6 +98,17 @@ def test_a_trace_keeps_its_last_line(monkeypatch: pytest.MonkeyPatch, capsys: py
     assert line["exception_name"] == "ValueError"
 
 
+def test_a_line_that_is_cut_keeps_its_trace(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setenv("POWERTOOLS_SERVICE_NAME", f"redaction-{uuid4()}")
+    try:
+        raise ValueError("is the end")
+    except ValueError:
+        make_logger().exception("request_crashed", changes={f"field {number}": "y" * 500 for number in range(100)}, more="z" * 5000)
+    line = json.loads(capsys.readouterr().out.splitlines()[-1])
+
+    assert line["exception"].endswith("is the end")
+
+
 @pytest.mark.parametrize("start", range(MAX_CHARACTERS - 30, MAX_CHARACTERS + 10, 7))
 def test_a_secret_at_the_cut_is_masked(logged: Callable[..., dict[str, Any]], start: int) -> None:
     reason = logged("request_refused", reason="." * start + " " + SECRETS[0] + " " + "." * 500)["reason"]

@@ -44,7 +44,7 @@ class InProcess:
     def __init__(self, handler):
         self.handler, self.invocations = handler, 0
 
-    def submit(self, name, event, *, trace_id):
+    def submit(self, name, event, *, trace_id, user=""):
         self.invocations += 1
         outcome = asyncio.get_running_loop().create_future()
         try:
