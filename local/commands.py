@@ -118,7 +118,7 @@ def status(port: int) -> None:
 @_data_option
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 def reset(data: str, yes: bool) -> None:
-    """Delete all data of the emulator: accounts, conversations, keys, logs."""
+    """Delete all the emulator's data: accounts, conversations, keys, logs."""
     from local.data_dir import DataDir, DataDirInUse
 
     folder = DataDir(Path(data or DEFAULT_DATA))

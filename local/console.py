@@ -34,7 +34,7 @@ def _relative_to_here(path: Path) -> Path:
 
 
 class Console:
-    """Prints whole lines, in colour only on a terminal and without NO_COLOR (https://no-color.org)."""
+    """Prints whole lines, in colour if the output is a terminal and NO_COLOR (https://no-color.org) is not set."""
 
     def __init__(self, out: TextIO | None = None) -> None:
         self._out = out or sys.stdout

@@ -30,7 +30,7 @@ class EmulatorSettings:
 
     @property
     def is_watching(self) -> bool:
-        """Whether saved changes are reloaded; never for a build, which edits do not change."""
+        """Whether saved changes are reloaded. With `built` they are not: edits do not change a finished build."""
         return self.wants_watch and self.built is None
 
     @property

@@ -46,7 +46,7 @@ def is_guessable(password: str, *, personal: frozenset[str]) -> bool:
 
 
 def personal_words(email: str | None) -> frozenset[str]:
-    """Return words an attacker would try for this user: parts of the address, its halves, and "parley"; lookalikes undone."""
+    """Return words an attacker would try for this user, with lookalikes replaced: parts of the address, its halves, and "parley"."""
     plain = fold_letters(email or "")
     parts = [*PRODUCT_WORDS, *re.split(r"[\W\d_]+", plain), *re.split(r"[\W_]+", plain)]
     parts += [re.sub(r"[\W_]+", "", half) for half in plain.split("@")]
@@ -87,10 +87,10 @@ def is_lookalike(character: str) -> bool:
 
 @cache
 def word_weights() -> dict[str, int]:
-    """Map each listed word, lookalikes undone, to COMMON_WEIGHT or LISTED_WEIGHT.
+    """Map each listed word, with lookalikes replaced by letters, to COMMON_WEIGHT or LISTED_WEIGHT.
 
-    The lists are zxcvbn's: leaked passwords, English from Wikipedia and from films, first names and surnames.
-    Loading takes about 0.1 s and 25 MB, so it happens when a password is first chosen, not at every cold start.
+    The lists are zxcvbn's: leaked passwords, English words from Wikipedia and films, first names and surnames.
+    Loading them takes about 0.1 s and 25 MB, so it waits until a user chooses a password instead of slowing every cold start.
     """
     from zxcvbn.frequency_lists import FREQUENCY_LISTS
 

@@ -74,7 +74,7 @@ ChatServicesDep = Annotated[ChatServices, FROM_APP]
 
 
 def make_toolbox_for(engine: Engine, runner: ToolRunner, mcp_registry: McpRegistry, embedding: MeteredEmbedder) -> ToolboxFactory:
-    """Return the factory of users' toolboxes. It looks everything up before the turn's transaction is open."""
+    """Return the factory of users' toolboxes. It makes all its queries and remote calls before the turn's transaction begins."""
     discovery = McpDiscovery(mcp_registry)
 
     def toolbox_for(principal: Principal) -> Callable[[Connection], TurnToolbox]:

@@ -75,7 +75,7 @@ class MemoryOut(Output):
 
 
 class FoundPassageOut(Output):
-    """A passage of a past conversation. `score` compares results of the same search only."""
+    """A passage of a past conversation. Scores are comparable only within one search."""
 
     conversation_id: UUID
     title: str | None

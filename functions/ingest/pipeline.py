@@ -201,10 +201,10 @@ def _describe(services: IngestServices, document: Document, count: int, deadline
 
 
 def _embed(services: IngestServices, document: Document, count: int, deadline: Deadline) -> str | None:
-    """Embed the chunks; return the note for the owner if the budget or the model does not suffice.
+    """Embed the chunks. Return a note for the owner if the budget is exhausted or the model fails, else None.
 
-    The sweep queues such a document again: there may be a new month, or the model may respond. Raises NotFound,
-    Unavailable, and ContinueLater near the deadline.
+    The sweep queues such a document again, because a new month brings a new budget and the model may have recovered.
+    Raises NotFound, Unavailable, and ContinueLater near the deadline.
     """
     try:
         _embed_chunks(services, document, count, deadline)

@@ -59,6 +59,6 @@ def rotate(path: str, *, revoked_families: frozenset[KeyFamily], now: datetime) 
 
 
 def _is_expired(key: SigningKey, stored: Iterable[SigningKey], *, now: datetime) -> bool:
-    """Whether the key's successor has signed for so long that every token signed by this key has expired."""
+    """Whether the key's successor has been signing for so long that every token signed by this key has expired."""
     successors = [other for other in stored if other.family == key.family and other.created_at > key.created_at]
     return bool(successors) and min(other.signs_from() for other in successors) + PUBLISHED_AFTER_SUCCESSION[key.family] < now

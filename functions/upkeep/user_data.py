@@ -1,4 +1,4 @@
-"""A user's data: its export as one JSON file, and the deletion of accounts and of files of deleted documents and images.
+"""Exports a user's data as one JSON file, and deletes accounts and the files of deleted documents and images.
 
 Every function is safe to repeat.
 """
@@ -29,7 +29,7 @@ _IN_MEMORY_BYTES = 8 << 20
 
 
 def make_export(services: UpkeepServices, export_id: UUID, *, user_id: UUID, entry_id: UUID) -> None:
-    """Create the file of a requested export, unless it exists. Raises NotFound if the user was deleted, and leaves no file then."""
+    """Create the file of a requested export, unless it exists. If the user was deleted, raises NotFound and leaves no file."""
     file_key = f"exports/{user_id}/{export_id}.json"
     with SpooledTemporaryFile(_IN_MEMORY_BYTES) as file:
         with user_scope(services.engine, user_id) as connection:

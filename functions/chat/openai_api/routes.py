@@ -78,8 +78,8 @@ async def chat_completions(
 
     With the header `X-Conversation-Id`, an id or `new`, the last message becomes a turn of that stored conversation, with its own
     history and memory; the response has the id in the same header. While another turn runs there, the response is 409
-    `conversation_busy` with `Retry-After`, which OpenAI's SDKs retry by themselves. A repeated request with the same
-    `Idempotency-Key` gets the first answer; for this, the answer is stored for 24 hours.
+    `conversation_busy` with `Retry-After`, which OpenAI's SDKs retry by themselves. With an `Idempotency-Key`, the
+    answer is stored for 24 hours, and a repeated request with the same key receives it.
     """
     deadline = Deadline.of(request.scope["aws.context"])
     if x_conversation_id:
@@ -117,8 +117,8 @@ async def create_embeddings(
 ) -> BaseModel | dict[str, Any]:
     """Return a vector for each text, as OpenAI's Embeddings API does. `encoding_format` is `float` or `base64`.
 
-    A repeated request with the same `Idempotency-Key` gets the first response; for this, the vectors are stored for 24 hours, and
-    the request may have only as many texts as give 65,536 numbers.
+    With an `Idempotency-Key`, the vectors are stored for 24 hours, and a repeated request with the same key receives them. Such a
+    request may produce at most 65,536 numbers: the number of texts times the dimensions of the model.
     """
     request: IdempotentRequest[EmbeddingsOut] = idempotency.request("POST /v1/embeddings", body, render=lambda embedded: embedded)
     embed = partial(embed_texts, services, principal, body, deadline=deadline, is_stored=idempotency.key is not None)

@@ -168,7 +168,7 @@ class CompletionIn(NeutralFieldsIn):
 
     @property
     def wants_usage(self) -> bool:
-        """Whether the stream ends with a chunk that has the usage."""
+        """Whether the stream ends with a usage chunk."""
         return bool(self.stream_options and self.stream_options.include_usage)
 
 
@@ -187,7 +187,7 @@ class EmbeddingsIn(Input):
     @field_validator("input", mode="before")
     @classmethod
     def _is_text(cls, value: Any) -> Any:
-        """Reject lists of token ids with a clear message: each vendor has its own tokens."""
+        """Reject lists of token ids with a clear message, because vendors do not share a tokenizer."""
         if isinstance(value, list) and any(isinstance(item, int | list) for item in value):
             raise PydanticCustomError("tokens", "lists of tokens are not supported; send texts")
         return value

@@ -1,4 +1,4 @@
-"""Turns of stored conversations for OpenAI's clients. The header `X-Conversation-Id` names a conversation, or creates one with `new`."""
+"""Turns of stored conversations for OpenAI's clients. The header `X-Conversation-Id` names a conversation; `new` creates one."""
 
 from collections.abc import Generator, Mapping
 from contextlib import closing

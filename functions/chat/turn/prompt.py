@@ -114,7 +114,7 @@ class _HistoryEntry:
 def prepare_request(
     candidates: Sequence[Candidate], context: PromptContext, parts_so_far: Sequence[MessagePart] = (), *, may_call: bool = True
 ) -> tuple[list[Candidate], llm.ModelRequest]:
-    """Return the request for the first model that can serve it, and that model with the later ones that can, too.
+    """Return the models that can serve the request, in the given order, and the request built for the first of them.
 
     Raises the first model's error, ContextTooLong or ModelCannot, if no model can.
     """

@@ -157,7 +157,7 @@ def message_content(text: str, images: Sequence[MessagePart], *, are_shown: bool
 
 
 def fetch_images(request: llm.ModelRequest, images: Images, cache: MutableMapping[str, bytes | None]) -> llm.ModelRequest:
-    """Return the request with the bytes of its images, read from the cache or, once, from the bucket.
+    """Return the request with the bytes of its images. Each image is read from the bucket only once, and then from the cache.
 
     An image that is missing or unreadable becomes a note.
     """

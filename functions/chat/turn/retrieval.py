@@ -1,8 +1,8 @@
 """Retrieval for a question: document chunks and the user's memory, added to the request before the model is called.
 
-One query vector serves both searches, and one call of the embedding model is paid for. A turn continues without retrieved context
-if the database is unavailable or the budget cannot cover the longer request. Each retrieval builds the request again, because the
-beginning of the turn had to build it without retrieved context in order to reserve its cost.
+One call of the embedding model serves both searches. A turn continues without retrieved context if the database is unavailable or
+the budget cannot cover the longer request. The turn begins by reserving the cost of a request without retrieved context; each
+retrieval then rebuilds the request and reserves the difference.
 """
 
 from collections.abc import Iterator, Sequence

@@ -57,7 +57,7 @@ class StopRequested(ParleyError):
 
 
 class AccessEnded(StopRequested):
-    """The session of the turn has ended, or its API key was revoked, so that nobody may read the answer's stream any more."""
+    """The turn's session has ended or its API key was revoked, so nobody may read the answer's stream any more."""
 
     reason = "access_ended"
 
@@ -117,9 +117,9 @@ class EventBuffer:
 class Turn:
     """The state of a running turn. Times are on this worker's clock.
 
-    `reservations` are not settled yet. `follow_up` are the outbox entries that the end of the turn stored. A resumed turn has its
-    checkpoint in `resumed_from`, and in `decisions` the approvals (True) and denials (False) by call id. `invalid_calls` are the
-    ids of calls whose arguments cannot be stored. `image_bytes` caches images by their keys, None for an unreadable one.
+    `reservations` holds those not settled yet, and `follow_up` the outbox entries stored at the end of the turn. For a resumed turn,
+    `resumed_from` is its checkpoint, and `decisions` maps call ids to approval (True) or denial (False). `invalid_calls` holds the
+    ids of calls whose arguments cannot be stored. `image_bytes` caches images by key; an unreadable one is None.
     """
 
     billing_subject: BillingSubject
@@ -161,7 +161,7 @@ class Turn:
 
     @property
     def billed_calls(self) -> list[ModelCall]:
-        """The calls to pay for: the model calls, and the query embedding, which is estimated if it has not ended."""
+        """The calls to pay for: the model calls and the query embedding, whose cost is estimated if it has not ended."""
         return [*([self.query_embedding.call] if self.query_embedding else []), *self.model_calls]
 
     @property

@@ -43,7 +43,7 @@ class TurnTool(Protocol):
 
     @property
     def user_requires_approval(self) -> bool | None:
-        """The user's own setting: approve each call, never, or None for the default."""
+        """The user's own setting, None if there is none. True adds a requirement; False never removes one."""
         ...
 
 

@@ -177,7 +177,7 @@ def process_jobs(records: Iterable[dict[str, Any]], *, handle: Callable[[Job], N
 
 
 def process_messages(records: Iterable[dict[str, Any]], *, handle: Callable[[str], None]) -> BatchFailures:
-    """Handle each record's body and return the failed messages, like `process_jobs`, without parsing the bodies."""
+    """Do the same as `process_jobs`, but pass each record's body to `handle` unparsed."""
     failed = [record["messageId"] for record in records if not _is_processed(record, handle)]
     return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in failed]}
 

@@ -106,7 +106,7 @@ def is_form(environ: Mapping[str, Any]) -> bool:
 
 
 def names_bucket(environ: Mapping[str, Any]) -> bool:
-    """Return whether the path consists of one name, as that of a bucket does."""
+    """Return whether the path names a bucket, not an object in it."""
     return re.fullmatch(r"/[a-z0-9][a-z0-9.-]*/?", environ["PATH_INFO"]) is not None
 
 

@@ -28,7 +28,7 @@ class Document:
 
     `error_code` and `error` explain why ingestion failed; `note` tells what a ready document lacks, such as vectors.
     `attempts` counts how often a worker has taken the lease since the last progress; `failures` counts only those attempts
-    that the document itself may have failed, including the current one.
+    whose failure the document itself may have caused, and the current one.
     """
 
     user_id: UUID

@@ -43,7 +43,7 @@ class MemoryOrigin:
 
 @dataclass(frozen=True, slots=True)
 class CurrentFact:
-    """A current fact. `similarity` is the cosine with a given vector, None unless both have vectors of the same model."""
+    """A current fact. `similarity` is its cosine similarity to a given vector, None unless both have vectors of the same model."""
 
     id: UUID
     text: str

@@ -136,7 +136,7 @@ def newest(connection: Connection, conversation_id: UUID, *, user_id: UUID, limi
 
 
 def window(connection: Connection, conversation_id: UUID, *, user_id: UUID, limit: int) -> Window:
-    """Return the conversation's last `limit` active messages, as the prompt needs them, and its summary, in one query."""
+    """Return the conversation's summary and its last `limit` active messages, in the form that the prompt needs, in one query."""
     row = connection.execute(_WINDOW, {"user_id": user_id, "conversation_id": conversation_id, "limit": limit}).one()
     history = [HistoryMessage(**message | {"id": UUID(message["id"])}) for message in row.history or ()]
     return Window(history, row.summary)

@@ -15,9 +15,9 @@ from parley.memory.passages import Passage
 def next_start_seq(connection: Connection, conversation_id: UUID, *, user_id: UUID) -> int:
     """Return the number of the message from which passages must be rebuilt.
 
-    That is the first message of the last passage, which may have to grow. If the last extracted message is in no passage, it is
-    the message after it: messages sent while memory was off stay out, and a fork's copied messages are already in the
-    passages of its source.
+    Normally it is the first message of the last passage, which may still grow. If no passage holds the last extracted message, it
+    is the message after that one: messages sent while memory was off stay out, and a fork's copied messages are already in
+    the passages of its source.
     """
     seq = connection.execute(_NEXT_START_SEQ, {"user_id": user_id, "conversation_id": conversation_id}).scalar_one_or_none()
     return int(seq or 1)
@@ -36,7 +36,7 @@ def replace_from(
     """Replace the passages from message `first_seq` on, and mark messages up to `upto_seq` as extracted. Safe to repeat.
 
     `vectors` has one vector for each passage; if it is None, only full-text search finds the passages until `put_vectors`.
-    Returns False, and stores nothing, if another run has extracted further, the conversation is deleted or incognito, or its
+    Returns False, and stores nothing, if another run has already extracted more, the conversation is deleted or incognito, or its
     user has turned memory off.
     """
     conversation = {"user_id": user_id, "conversation_id": conversation_id}

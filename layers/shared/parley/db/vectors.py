@@ -1,6 +1,6 @@
 """Embedding vectors in the database: columns of pgvector's `halfvec`, half-precision floats of any length.
 
-Vectors are stored and searched at length one: their inner product, the cheapest to compute, is then the cosine.
+Stored and query vectors have length one, so their inner product, the cheapest measure to compute, is the cosine.
 """
 
 import math

@@ -1,7 +1,7 @@
-"""Vendor calls in background threads, waited for no longer than their result is worth.
+"""Vendor calls in background threads, whose callers continue without the result after a timeout.
 
-A thread cannot be stopped. A call that times out is remembered until it ends, and no further call of its kind starts
-meanwhile, so that a service that hangs holds as many threads as it had concurrent calls, not one more per request.
+A thread cannot be stopped. Until a call that timed out has ended, no further call of its kind starts: a hanging service
+then keeps only the threads of the calls that were already running, and does not take one more with each request.
 """
 
 import threading
@@ -14,10 +14,10 @@ from parley.observability import logger
 
 
 class BackgroundCalls:
-    """The background calls of one kind in this worker, with the memory of a call that timed out.
+    """The background calls of one kind in this worker. A call that times out blocks further ones.
 
-    `failure_event` is the log event of a call that fails. After a timeout, further calls are blocked until the call has ended
-    and at least for `pause_s`: a slow service is likely to be slow again, and each attempt costs time and money.
+    `failure_event` is the log event of a call that fails. The block lasts until the call has ended, and at least for `pause_s`:
+    a slow service is likely to be slow again, and each attempt costs time and money.
     """
 
     def __init__(self, kind: str, *, failure_event: str, pause_s: float = 0.0) -> None:
@@ -33,7 +33,7 @@ class BackgroundCalls:
         return is_hanging or time.monotonic() < self._paused_until_s
 
     def block(self, call: "BackgroundCall[object]", waited_s: float) -> None:
-        """Remember a call that timed out."""
+        """Block further calls, because `call` timed out after `waited_s`."""
         self._timed_out = call
         if self._pause_s:
             logger.warning("background_calls_paused", kind=self.kind, waited_s=waited_s, pause_s=self._pause_s)
@@ -41,7 +41,7 @@ class BackgroundCalls:
 
 
 class BackgroundCall[T]:
-    """A running vendor call. `call` is what must be settled, whatever becomes of the result."""
+    """A running vendor call. `call` must be settled whether or not the result is used."""
 
     def __init__(self, calls: BackgroundCalls, call: ModelCall, run: Callable[[], T]) -> None:
         """Start the call. Check `calls.is_blocked` first."""

@@ -1,9 +1,9 @@
 """The login throttle: buckets that fill with each password attempt and leak with time, one row each.
 
 The generic cell rate algorithm (GCRA, ITU-T I.371): a row stores the time at which its bucket will be empty again. An
-attempt advances that time by one interval, and is refused once the burst is used up. One statement takes from all buckets,
-each only if the bucket before it had room, so concurrent attempts can never exceed the limit. A bucket's key is a hash, so
-the table reveals no email address.
+attempt advances that time by one interval, and is refused if its bucket is full. One statement counts an attempt in several
+buckets, in each only if the bucket before it had room, so concurrent attempts can never exceed the limit. A bucket's key is
+a hash, so the table reveals no email address.
 """
 
 import hashlib
@@ -25,9 +25,9 @@ SLOW_AFTER_ATTEMPTS = 100
 
 @dataclass(frozen=True, slots=True)
 class ThrottleBucket:
-    """A bucket with room for `burst` attempts. It regains one attempt every `every_s` seconds.
+    """A bucket with room for `burst` attempts. It leaks one attempt every `every_s` seconds.
 
-    After `SLOW_AFTER_ATTEMPTS` attempts in a row it regains one only every `slow_s` seconds.
+    After `SLOW_AFTER_ATTEMPTS` attempts in a row, it leaks one only every `slow_s` seconds.
     """
 
     key: bytes
@@ -53,14 +53,14 @@ def take(connection: Connection, buckets: Sequence[ThrottleBucket]) -> float | N
 
 
 def give_back(connection: Connection, bucket: ThrottleBucket, *, refunds: ThrottleBucket) -> None:
-    """Take an attempt out of `bucket` again, if the bucket `refunds` has room to count this."""
+    """Remove an attempt from `bucket`, and count this in the bucket `refunds`. Does nothing if `refunds` is full."""
     connection.execute(_GIVE_BACK, take_parameters([refunds]) | {"bucket": bucket.key, "interval": bucket.every_s})
 
 
 def wait_s(connection: Connection, buckets: Sequence[ThrottleBucket]) -> float:
-    """Return the seconds until every bucket has room, at least one.
+    """Return the seconds until every bucket has room, at least 1.0.
 
-    A separate statement, because the refused one cannot see what concurrent attempts took while it waited for their locks.
+    This is a separate statement, because the refused one cannot see attempts that were counted while it waited for a lock.
     """
     rooms = ", ".join(f"(:key{number}, :room{number})" for number in range(len(buckets)))
     seconds = connection.execute(text(_WAIT.format(rooms=rooms)), take_parameters(buckets)).scalar_one()
@@ -78,7 +78,7 @@ def sweep(connection: Connection) -> int:
 
 
 def take_statement(keys: Sequence[str], *, ctes: str = "", columns: str = "") -> str:
-    """Return the SQL that takes from the buckets whose keys are the expressions `keys`.
+    """Return the SQL that counts an attempt in each bucket, in order; `keys` are SQL expressions for their keys.
 
     `ctes` precede the generated CTEs; `columns` adds columns and a FROM clause to the final SELECT.
     """

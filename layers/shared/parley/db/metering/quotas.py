@@ -64,7 +64,7 @@ NO_DETAIL = ReservationDetail()
 
 @dataclass(frozen=True, slots=True)
 class QuotaResult:
-    """Whether the call fits its quotas: `wait_s` is set if a rate limit refused, `has_budget` false if a budget did."""
+    """Whether the call fits its quotas. `wait_s` is set if a rate limit refused it; `has_budget` is False if a budget did."""
 
     has_budget: bool
     wait_s: float | None = None

@@ -75,7 +75,7 @@ class AnswerParts:
             self._add(_MEMORY)
 
     def add_source(self, source: Mapping[str, Any]) -> None:
-        """Append a source that enters the prompt. Cited or not, it is untrusted text."""
+        """Append a source that enters the prompt. Its text is untrusted, whether or not the answer cites it."""
         self.mark_memory_used()
         self._add({"type": "source"} | dict(source))
 

@@ -1,7 +1,7 @@
-"""Leases of open streams and waiting requests: at most a number of each kind per user, across all workers.
+"""Leases that limit how many open streams and waiting requests of each kind a user has, across all workers.
 
 A user has a fixed number of slots for each kind, and a lease takes one of them. The primary key makes it impossible to take more, so
-no lock is needed. A worker that dies leaves a lease that expires, and that the next request takes over.
+no lock is needed. The lease of a worker that died expires, and the next request can take over its slot.
 """
 
 import time
@@ -29,7 +29,7 @@ _MESSAGES: dict[StreamKind, str] = {
 
 
 class TooManyStreams(ParleyError):
-    """The user has as many open streams of this kind as one user may have."""
+    """The user already has the maximum number of open streams of this kind."""
 
     status, code = 429, "too_many_streams"
     retry_after_s = 5.0
@@ -52,7 +52,7 @@ class StreamLease:
     def hold(self) -> None:
         """Take a slot, or renew the lease if it is due. The first call raises TooManyStreams, Unauthorized and Unavailable.
 
-        A later call raises only Unauthorized: a stream that has begun is not broken off because the database is away for a moment.
+        A later call raises only Unauthorized: a stream that has begun survives a brief outage of the database.
         """
         if not self._slot:
             self._slot = self._take()

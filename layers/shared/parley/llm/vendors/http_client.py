@@ -1,4 +1,4 @@
-"""The HTTP client below the vendors' SDKs, whose blocked reads another thread can cancel.
+"""The HTTP client that the vendors' SDKs use. Another thread can cancel its blocked reads.
 
 Closing a socket does not wake a thread that reads from it, and the SDKs expose their connection only once headers have
 arrived. So a connection registers itself with the current call's cancel handle whenever it is written to.

@@ -56,7 +56,7 @@ class _GuardedBackend(httpcore2.NetworkBackend):
 
 
 class _DeadlineStream(httpcore2.NetworkStream):
-    """A connection whose waits end at the deadline."""
+    """A connection whose reads and writes time out at the deadline."""
 
     def __init__(self, inner: httpcore2.NetworkStream, deadline: FetchDeadline) -> None:
         self._inner, self._deadline = inner, deadline
