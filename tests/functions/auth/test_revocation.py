@@ -8,6 +8,7 @@ import pytest
 
 from functions.auth.sessions import Lifetimes, end_session, refresh, start_session
 from parley.auth.client_origin import ClientOrigin
+from parley.clock import utc_now
 from parley.db.accounts import sessions, users
 from parley.db.engine import make_engine
 from parley.db.transactions import user_scope
@@ -174,7 +175,8 @@ def test_concurrent_refreshes_are_serialized(other_engine, alice, open_transacti
 
     assert sessions.lock(open_transaction, alice.principal.session_id, user_id=alice.id)
     token = alice.tokens["refresh_token"]
-    refreshed = start_blocked(refresh, other_engine, services.key_ring(), token, lifetimes=Lifetimes(), origin=ORIGIN)
+    given = {"lifetimes": Lifetimes(), "origin": ORIGIN, "received_at": utc_now()}
+    refreshed = start_blocked(refresh, other_engine, services.key_ring(), token, **given)
 
     assert not refreshed.done()
     open_transaction.commit()
