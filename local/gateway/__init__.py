@@ -1,1 +1,1 @@
-"""API Gateway's part of the emulator: HTTP requests in, proxy events out, and the decisions API Gateway makes itself."""
+"""API Gateway's part of the emulator: it turns HTTP requests into proxy events, and makes the decisions that are API Gateway's own."""

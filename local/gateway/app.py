@@ -1,4 +1,4 @@
-"""API Gateway as an ASGI app: from a request to a function's event and back, with a token bucket for each throttled route."""
+"""API Gateway as an ASGI app: it turns requests into events and results into responses, and throttles routes by token buckets."""
 
 import asyncio
 import os
@@ -58,7 +58,7 @@ class RateLimiter:
 
 
 class AccessLog(Protocol):
-    """Log of requests: one line for each, and the emulator's own errors."""
+    """Logs a line for each request, and the emulator's own errors."""
 
     def access(self, request: GatewayRequest, status: int) -> None: ...
 

@@ -26,7 +26,7 @@ async def send_reply(reply: Reply, request: GatewayRequest, send: Send) -> int:
 
 
 async def has_disconnected(receive: Receive) -> bool:
-    """Return whether the client has already closed the connection; do not wait."""
+    """Return, without waiting, whether the client has already closed the connection."""
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(0):
             message = await receive()
@@ -37,8 +37,8 @@ async def has_disconnected(receive: Receive) -> bool:
 async def send_stream(stream: Stream, request: GatewayRequest, *, deadline: float, receive: Receive, send: Send) -> int:
     """Send a streamed response chunk by chunk and return its status.
 
-    Raises `GatewayError` until the head is sent. Later failures can no longer change the status: the connection closes
-    before the end of the body, as with API Gateway.
+    A failure before the head is sent raises `GatewayError`. A later failure cannot change the status, so the connection
+    closes before the end of the body, as with API Gateway.
     """
     if stream.content_type != integration_response.PRELUDE_TYPE:
         raise GatewayError("INTEGRATION_FAILURE", reason=f"the stream's content type is {stream.content_type!r}")
@@ -86,7 +86,7 @@ def _encoded_headers(reply: Reply, request: GatewayRequest) -> list[tuple[bytes,
 
 
 async def read_body(request: GatewayRequest, receive: Receive) -> bytes:
-    """Return the whole body. Raises `GatewayError` if more than 10 MB arrive, whatever Content-Length says."""
+    """Return the whole body. Raises `GatewayError` if the client disconnects, or sends more than 10 MB whatever Content-Length says."""
     parts, size, has_more = [], 0, True
     while has_more:
         message = await receive()

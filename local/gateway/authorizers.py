@@ -1,7 +1,7 @@
 """Lambda authorizers, and API Gateway's cache of their results.
 
-The cache key is the values of the identity headers, not the route, and the cached policy is evaluated for each method.
-So a policy that allows only the method of the first request denies other methods until it expires.
+A result is cached for the values of the identity headers, whatever the route, and every request is checked against the
+cached policy. So a policy that allows only the method of the first request denies all other methods until it expires.
 """
 
 import json

@@ -31,7 +31,7 @@ _CONTEXT_VARIABLE = re.compile(r"\$context\.((?:\w+\.)*\w+)")
 
 
 class GatewayError(Exception):
-    """The gateway refuses a request. `reason` goes to the developer's terminal; the client sees it only with `shows_reason`."""
+    """The gateway answers a request with an error. The terminal shows `reason`; the client sees it only with `shows_reason`."""
 
     def __init__(self, kind: str, *, reason: str = "", message: str = "", shows_reason: bool = False) -> None:
         self.kind = kind
@@ -52,7 +52,7 @@ class Reply:
 
 
 class ErrorResponses:
-    """Renders errors by the template's gateway responses, else by its DEFAULT_4XX or DEFAULT_5XX, else as AWS does."""
+    """Renders an error by the template's gateway response for its type, else by DEFAULT_4XX or DEFAULT_5XX, else by AWS's default."""
 
     def __init__(self, templates: Mapping[str, GatewayResponse], *, stage: str) -> None:
         self._templates = templates

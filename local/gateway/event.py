@@ -55,7 +55,7 @@ def authorizer_event(request: GatewayRequest, route: Route, *, stage: str) -> by
 
 
 def method_arn(request: GatewayRequest, stage: str) -> str:
-    """Return the ARN that the Resource patterns of a policy must match."""
+    """Return the ARN of the requested method, to compare with the Resource patterns of a policy."""
     return f"arn:aws:execute-api:{REGION}:{ACCOUNT}:{API_ID}/{stage}/{request.method}/{request.path.lstrip('/')}"
 
 
@@ -70,7 +70,7 @@ def is_binary(content_type: str, binary_types: Iterable[str]) -> bool:
 
 
 def _request_fields(request: GatewayRequest, route: Route, *, nothing: Any) -> dict[str, Any]:
-    """Return the fields common to both events; `nothing` is the value of empty fields: null for a proxy, {} for an authorizer."""
+    """Return the fields that both events share. `nothing` is the value of empty fields: null for a function, {} for an authorizer."""
     headers, queries = _values_by_name(request.headers), _values_by_name(request.query)
     return {
         "resource": route.path,

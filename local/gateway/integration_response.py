@@ -1,4 +1,4 @@
-"""Parse a function's response, with API Gateway's checks: a buffered response, or the prelude of a stream."""
+"""Parse a function's buffered response or the prelude of its stream, with API Gateway's checks."""
 
 import base64
 import binascii
@@ -22,13 +22,13 @@ _REMAPPED_HEADERS = {"authorization", "connection", "content-md5", "date", "serv
 
 
 def buffered_reply(payload: bytes, *, accept: str, binary_types: Iterable[str]) -> Reply:
-    """Return the reply in a buffered proxy response. Raises `GatewayError` if the response is malformed."""
+    """Return the reply that a buffered proxy response describes. Raises `GatewayError` if the response is malformed."""
     fields = _json_object(payload, _BUFFERED_FIELDS)
     body = fields.get("body")
     if body is not None and not isinstance(body, str):
         raise _malformed("body is not a string")
     content = (body or "").encode()
-    # API Gateway decodes base64 only if Accept names a binary type.
+    # API Gateway decodes base64 only if the first media type in Accept is a binary type.
     if fields.get("isBase64Encoded") is True and is_binary(accept.split(",")[0], binary_types):
         try:
             content = base64.b64decode(content, validate=True)
@@ -75,7 +75,7 @@ def _status(fields: dict[str, Any]) -> int:
 
 
 def _headers(fields: dict[str, Any]) -> list[tuple[str, str]]:
-    """Merge single-value and multi-value headers; for a name in both, the multi-value header wins, as AWS documents."""
+    """Merge single-value and multi-value headers. If a name is in both, the multi-value header wins, as AWS documents."""
     single, multiple = fields.get("headers") or {}, fields.get("multiValueHeaders") or {}
     if not isinstance(single, dict) or not isinstance(multiple, dict):
         raise _malformed("headers are not an object")

@@ -14,7 +14,7 @@ class PolicyMalformed(Exception):
 
 @dataclass(frozen=True)
 class Statement:
-    """An Allow or a Deny for method ARNs, which may contain the wildcards `*` and `?`."""
+    """An Allow or a Deny for the method ARNs that match `resources`, which may contain the wildcards `*` and `?`."""
 
     is_allow: bool
     resources: tuple[str, ...]
@@ -46,7 +46,7 @@ class Grant:
         return cls(principal, _string_context(answer.get("context")), parsed)
 
     def allows(self, arn: str) -> bool:
-        """Return whether a statement allows `arn` and none denies it."""
+        """Return whether a statement allows `arn` and no statement denies it."""
         return not self.denies(arn) and any(one.is_allow and one.covers(arn) for one in self.statements)
 
     def denies(self, arn: str) -> bool:

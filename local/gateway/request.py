@@ -11,7 +11,7 @@ from urllib.parse import parse_qsl
 
 from local.template.stack import Route
 
-# The gateway consumes the headers of a connection; a function never sees them.
+# The gateway removes these headers, which apply to a single connection; a function never receives them.
 _HOP_BY_HOP_HEADERS = {"connection", "content-length", "expect", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade"}
 
 
@@ -38,7 +38,7 @@ class GatewayRequest:
 
     @classmethod
     def of(cls, scope: dict[str, Any]) -> "GatewayRequest":
-        """Return the request of an ASGI scope."""
+        """Create the request from an ASGI scope."""
         peer = scope.get("client") or ("127.0.0.1", 0)
         server = scope.get("server") or ("127.0.0.1", 0)
         headers = [(_canonical_name(name), value.decode("latin-1")) for name, value in scope["headers"]]
@@ -65,7 +65,7 @@ class GatewayRequest:
 
     @property
     def caller(self) -> str:
-        """The principal that the authorizer named, or the client's address before and without an authorizer."""
+        """The principal that the authorizer returned, or the client's address if no authorizer has run."""
         return str((self.authorizer or {}).get("principalId") or self.peer)
 
     @property
@@ -73,7 +73,7 @@ class GatewayRequest:
         return self.header("X-Amzn-Trace-Id")
 
     def _forwarded(self, scheme: str) -> Iterable[tuple[str, str]]:
-        """Yield the headers as API Gateway forwards them: the peer is appended to X-Forwarded-For, other X-Forwarded-* are replaced."""
+        """Yield the headers as API Gateway forwards them: with X-Forwarded-* set, and with a trace id added if missing."""
         came_from = [value for name, value in self.headers if name == "X-Forwarded-For"]
         ours = {"X-Forwarded-For", "X-Forwarded-Port", "X-Forwarded-Proto"}
         yield from ((name, value) for name, value in self.headers if name not in ours)

@@ -46,9 +46,9 @@ class RuntimeHost(Protocol):
 
 
 class RuntimeApi:
-    """Serve one worker until `close`. Web pages and processes of other users are refused with 403.
+    """Serves one worker until `close`. Requests from web pages and from other users' processes are refused with 403.
 
-    The protocol has no place for a secret: AWS's clients know the address only.
+    The protocol has no field for a secret: AWS's clients know only the address.
     """
 
     def __init__(self, host: RuntimeHost) -> None:
@@ -76,11 +76,11 @@ class RuntimeApi:
             self._connections.add(task)
             task.add_done_callback(self._connections.discard)
         try:
-            # A worker may be killed at any point; the pool learns why from the exit of the process.
+            # A worker may be killed at any point; the pool learns the reason when the process exits.
             with contextlib.suppress(ConnectionError, h11.RemoteProtocolError, h11.LocalProtocolError):
                 is_own = cache(partial(is_own_process, writer.get_extra_info("peername"), writer.get_extra_info("sockname")))
                 while request := await channel.request():
-                    # The random id of an invocation is a secret, and a process that sent it may have ended already.
+                    # An invocation's random id is accepted as a secret: the process that sent it may have ended, so its user is unknown.
                     if self._is_from_runtime(request) and (_names_invocation(request) or is_own()):
                         await self._dispatch(request, channel)
                     else:
@@ -161,10 +161,10 @@ async def _refuse_unknown_id(channel: HttpChannel) -> None:
 
 
 async def relay_stream(request: RequestHead, channel: HttpChannel, invocation: Invocation) -> None:
-    """Pass the chunks on as they arrive.
+    """Pass the chunks of a response to the invocation's stream as they arrive.
 
-    Error trailers end the stream with a failure. A connection that breaks raises; the exit of the worker then fails the
-    invocation.
+    Error trailers end the stream with a failure. A broken connection raises an exception, and the invocation fails once the
+    worker has exited.
     """
     stream = invocation.begin_stream(request.headers.get("content-type", "application/octet-stream"))
     async for chunk in channel.body():

@@ -1,4 +1,4 @@
-"""The worker pools of every function in a stack."""
+"""The worker pools of a stack, one for each function."""
 
 import asyncio
 import os
@@ -40,7 +40,7 @@ class Fleet:
     def adopt(self, functions: Mapping[str, Function]) -> list[str]:
         """Replace the functions of the stack; return the names of the new and the changed ones.
 
-        Running invocations finish on the workers that have them.
+        Running invocations finish on their current workers.
         """
         for name in self.pools.keys() - functions.keys():
             self._removed.append(self.pools[name])
@@ -59,14 +59,14 @@ class Fleet:
         return pool
 
     def submit(self, function: str, payload: bytes, *, trace_id: str = "", user: str = "") -> Invocation:
-        """Start an invocation for a user, or for none. Raises `KeyError` if the stack has no such function."""
+        """Start or queue an invocation; `user` is its caller, if any. Raises `KeyError` if the stack has no such function."""
         return self.pools[function].submit(payload, trace_id=trace_id, user=user)
 
     async def warm(self, functions: list[str]) -> None:
         """Start one worker of each function and return when all have been started.
 
-        At most one worker per processor starts at a time, so that the first is ready early. These functions precede the
-        functions still queued by an earlier call: the developer waits for the latest edit.
+        At most one worker per processor starts at a time, so that the first workers are ready early. These functions go before
+        those that an earlier call has queued, because the developer waits for the latest edit.
         """
         cores = os.cpu_count() or 1
         self._cold_functions = [*functions, *(name for name in self._cold_functions if name not in functions)]

@@ -1,4 +1,4 @@
-"""The server side of one HTTP/1.1 connection, on h11, with access to chunks as they arrive and to trailers."""
+"""The server side of an HTTP/1.1 connection. It uses h11 to yield chunks as they arrive and to read trailers."""
 
 import asyncio
 from collections.abc import AsyncIterator

@@ -8,7 +8,7 @@ from local.runtime.outcome import Failure, HandlerResult, Outcome, Stream
 
 
 class Invocation:
-    """An event and its outcome, a future. The first outcome counts; later ones are ignored.
+    """An event, and a future for its outcome. The first outcome counts; later outcomes are ignored.
 
     `user` identifies the caller for the pool, which serves users in turn; it is empty for invocations without a caller.
     """
@@ -25,7 +25,7 @@ class Invocation:
         self._stream: Stream | None = None
 
     def detach(self) -> None:
-        """Discard the outcome when it arrives: the caller no longer waits. The function runs to its end, as on AWS."""
+        """Discard the outcome when it arrives, because the caller has stopped waiting. The function runs to its end, as on AWS."""
         self.outcome.add_done_callback(_abandon_stream)
 
     def start(self) -> None:

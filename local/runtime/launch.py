@@ -1,4 +1,4 @@
-"""How to start a worker: the command, from the sources or from a build, and the environment variables."""
+"""How to start a worker from the sources or from a build: its command and its environment variables."""
 
 import os
 import sys
@@ -25,21 +25,21 @@ class LaunchSpec:
 
 
 def launch_from_sources(function: Function, *, wants_stand_in: bool = False) -> LaunchSpec:
-    """Return the launch of a function from the checkout, with the interpreter and the packages of this environment.
+    """Return how to run a function from the checkout, with the interpreter and the packages of this environment.
 
-    The Python stand-in replaces AWS's native runtime client if that is not installed or if `wants_stand_in`.
+    The Python stand-in replaces AWS's native runtime client if `wants_stand_in` is set or the client is not installed.
     """
     environment = {"PYTHONPATH": str(_STAND_IN)} if wants_stand_in or not _has_native_client() else {}
     return LaunchSpec(root=function.root, command=(sys.executable, "-m", "awslambdaric"), environment=environment)
 
 
 def launch_from_build(function: Function, *, runtime: Path) -> LaunchSpec:
-    """Return the launch of a function from the output of `sam build`.
+    """Return how to run a function from the output of `sam build`.
 
     The search path is Lambda's: task root, layers, `runtime` (a folder with the packages of AWS's runtime), standard
     library. The worker sees no package of this environment and writes no bytecode.
     """
-    # Lambda unpacks each layer over the previous ones.
+    # Lambda unpacks each layer over the previous ones, so the last layer comes first on the search path.
     layers = [str(layer / "python") for layer in reversed(function.layers)]
     paths = os.pathsep.join([str(function.root), *layers, str(runtime)])
     return LaunchSpec(root=function.root, command=(base_interpreter(), "-I", "-S", "-B", str(_ISOLATED_MAIN), paths))
@@ -56,10 +56,10 @@ def base_interpreter() -> str:
 
 
 def worker_environment(function: Function, spec: LaunchSpec, *, runtime_api: str, extra_environment: Mapping[str, str]) -> dict[str, str]:
-    """Return all environment variables of a worker; none is inherited except `PATH`.
+    """Return all environment variables of a worker. Only `PATH` is inherited.
 
     `extra_environment` connects functions to this machine's services. A function that the template marks as isolated does
-    not get it, because on AWS it cannot reach the stack's services either.
+    not get these variables, because on AWS it cannot reach the stack's services either.
     https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html
     """
     connections = {} if function.is_isolated else extra_environment

@@ -18,7 +18,7 @@ class HandlerResult:
 
 @dataclass(frozen=True)
 class Failure:
-    """The function's own error, or Lambda's reason for ending it. `is_init`: the failure happened during initialisation."""
+    """The function's own error, or Lambda's reason for ending it. `is_init` is set if initialisation failed."""
 
     error_type: str
     message: str
@@ -65,7 +65,7 @@ class Stream:
             self._chunks.put_nowait(chunk)
 
     def end(self, failure: Failure | None = None) -> None:
-        """End the stream; with a `failure` its reader gets `StreamBroken`."""
+        """End the stream. With a `failure`, the stream raises `StreamBroken` for its reader."""
         if self._is_read:
             self._chunks.put_nowait(failure)
 

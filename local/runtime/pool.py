@@ -1,4 +1,4 @@
-"""The workers of one function: started on demand, reused most recent first, replaced when they end; users take turns."""
+"""The workers of one function. They start on demand, the most recently used worker is reused first, and users take turns."""
 
 import asyncio
 from collections import Counter, deque
@@ -35,7 +35,7 @@ class PoolCounts:
 
 
 class FairQueue:
-    """A queue per user. The user with the fewest running invocations is next; among equals, the one served longest ago.
+    """A queue per user. The user with the fewest running invocations is next; in a tie, the user served longest ago.
 
     Invocations without a user (queues, schedules, the control API) share a queue and have no limit.
     """
@@ -45,11 +45,11 @@ class FairQueue:
         self._taken: list[Invocation] = []
 
     def put(self, invocation: Invocation) -> None:
-        """Add an invocation behind those of its user."""
+        """Add an invocation to the end of its user's queue."""
         self._waiting.setdefault(invocation.user, deque()).append(invocation)
 
     def take(self, *, limit: int) -> Invocation | None:
-        """Remove and return the next invocation of a user with fewer than `limit` running, or None."""
+        """Remove and return the next invocation of a user with fewer than `limit` running invocations, or return None."""
         running = self._running()
         users = [user for user in self._waiting if _free(user, running, limit)]
         if not users:
@@ -87,7 +87,7 @@ def _free(user: str, running: Counter[str], limit: int) -> int:
 class Pool:
     """Runs the invocations of one function on at most `size` workers; further invocations wait.
 
-    Users take turns, and one user's invocations never occupy the last worker: another user's can always start.
+    Users take turns. If there are several workers, a single user cannot occupy all of them, so another user's invocation can start.
     """
 
     def __init__(self, function: Function, *, spec: LaunchSpec, extra_environment: Mapping[str, str], log: FunctionLog, size: int) -> None:
@@ -124,7 +124,7 @@ class Pool:
         return bool(self._workers.keys() - self._retired)
 
     def replace(self, spec: LaunchSpec, function: Function | None = None) -> None:
-        """Run later invocations on new workers, with a changed function definition if given; current invocations finish undisturbed."""
+        """Run later invocations on new workers, with `function` as the new definition if given. Running invocations finish undisturbed."""
         self._spec = spec
         self.function = function or self.function
         self._size = min(self._max_size, self.function.concurrency or self._max_size)
@@ -203,7 +203,7 @@ class Pool:
 
     @property
     def _user_limit(self) -> int:
-        """How many invocations of one user may run: all workers but one, which other users need."""
+        """How many invocations of one user may run: one fewer than the workers, so that other users can start, but at least one."""
         return max(1, self._size - 1)
 
     def _hand_out(self) -> None:
@@ -219,7 +219,7 @@ class Pool:
             handover.set_result(invocation)
 
     def _grow(self) -> None:
-        """Start a worker for each queued invocation beyond the number of workers that will soon ask for one."""
+        """Start workers, within the limit, for the queued invocations that no starting or finishing worker will soon take."""
         active = self._workers.keys() - self._retired
         available_soon = sum(1 for worker in active if worker.state in ("starting", "finishing"))
         for _ in range(min(self._queue.ready(limit=self._user_limit) - available_soon, self._size - len(active))):

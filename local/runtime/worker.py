@@ -1,4 +1,4 @@
-"""A worker: one process that runs a function's handler, its Runtime API, its time limits and its output."""
+"""A worker: the process that runs a function's handler, with its Runtime API, time limits and output."""
 
 import asyncio
 import time
@@ -163,7 +163,7 @@ def _exit_message(status: int) -> str:
 
 
 async def read_lines(stream: asyncio.StreamReader) -> AsyncIterator[str]:
-    """Yield each line, however long, without its end; the last one need not have one."""
+    """Yield each line, of any length, without its newline. The last line may lack the newline."""
     parts: list[bytes] = []
     while data := await stream.read(_READ_BYTES):
         *whole, rest = data.split(b"\n")
