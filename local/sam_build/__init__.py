@@ -1,1 +1,1 @@
-"""Build the deployment artefacts, small and quick to import: `python -m local.sam_build arm64|x86_64|native`."""
+"""Build deployment artefacts that are small and quick to import: `python -m local.sam_build arm64|x86_64|native`."""

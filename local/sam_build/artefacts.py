@@ -35,10 +35,10 @@ def build_artefacts(architecture: str, *, into: Path, cache: Path | None = None,
 
 
 def compile_bytecode(tree: BuildTree) -> None:
-    """Write a `.pyc` for every module; Lambda itself cannot, because its file system is read-only.
+    """Write a `.pyc` file for every module. On Lambda, Python cannot write them, because the file system is read-only.
 
-    Python does not check them against the sources, because deployment changes modification times. Tracebacks show the paths
-    on Lambda.
+    Python does not check these files against the sources, because deployment changes modification times. Tracebacks show the
+    paths on Lambda.
     """
     for name, folder in {**tree.functions, **tree.layers}.items():
         is_compiled = compileall.compile_dir(
@@ -100,7 +100,7 @@ def remove_duplicates(folder: Path, *, of: Path) -> list[str]:
     """Remove from `folder` each package that `of` contains in the same version; return the names.
 
     A package in a different version stays complete, because the task root precedes the layer on the search path. Files that
-    a remaining package lists too stay as well.
+    a remaining package also lists are kept.
     """
     layer_identities = {package.identity for package in installed_distributions(of)}
     duplicates = [package for package in installed_distributions(folder) if package.identity in layer_identities]
@@ -120,7 +120,7 @@ def _remove_if_empty(folder: Path, *, within: Path) -> None:
 
 @dataclass(frozen=True)
 class ArtefactSize:
-    """Sizes of an artefact in bytes: unzipped, the compiled modules among that, and zipped as for the upload."""
+    """Sizes of an artefact in bytes: unzipped, the compiled modules included there, and zipped as for the upload."""
 
     unzipped: int
     bytecode: int
@@ -133,7 +133,7 @@ class ArtefactSize:
         with tempfile.TemporaryFile() as packed:
             with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
                 for path in files:
-                    # Without a timestamp: packages may contain files dated 1970, and zip starts in 1980.
+                    # Without a timestamp, because packages may contain files dated 1970 and dates in a zip file start in 1980.
                     archive.writestr(zipfile.ZipInfo(str(path.relative_to(folder))), path.read_bytes(), zipfile.ZIP_DEFLATED)
             zipped = packed.tell()
         sizes = {path: path.stat().st_size for path in files}

@@ -65,6 +65,6 @@ def newer_source(tree: BuildTree, *, checkout: Path = CHECKOUT) -> Path | None:
 
 
 def _foreign_modules(root: Path) -> Iterator[Path]:
-    """Yield the extension modules built for another platform. Modules for the stable ABI name no platform and are not checked."""
+    """Yield the extension modules built for another platform. Modules for the stable ABI are not checked: their names lack a platform."""
     suffix = sysconfig.get_config_var("EXT_SUFFIX")
     return (path for path in root.rglob("*.cpython-*.so") if not path.name.endswith(suffix))

@@ -1,1 +1,1 @@
-"""Compare the emulator with AWS's own tool: run each event by `sam local invoke` and by `parley invoke`, and print differences."""
+"""Compare the emulator with AWS's own tool: run each event with `sam local invoke` and with `parley invoke`, and print differences."""

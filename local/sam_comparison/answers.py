@@ -1,4 +1,4 @@
-"""A function's result in a form that can be compared between both tools, with ids, times and tokens masked."""
+"""A function's result as text that is comparable between the two tools: ids, times and tokens are masked."""
 
 import base64
 import json
@@ -23,7 +23,7 @@ _MASKS = [
         (r"\bchatcmpl-[0-9a-f]{32}\b", "<completion>"),
         # The parameters of a public key.
         (r'("(?:kid|n|x|y)": ?)"[\w-]{8,}"', r'\1"<key>"'),
-        # Only credentials of a role have a session token.
+        # Only the temporary credentials of a role have a session token.
         (r'\n *"x-amz-security-token": "[^"]*",?', ""),
         # The address and the signature of an upload form.
         (r'"(upload_url|policy|x-amz-(?:date|credential|signature))": ?"[^"]*"', r'"\1": "<signed>"'),
@@ -37,7 +37,7 @@ _VARYING_HEADERS = {"content-length"}
 
 @dataclass(frozen=True)
 class FunctionAnswer:
-    """An HTTP response; or a plain value or an error, with `value` or `failed` as its status."""
+    """An HTTP response, a plain value with the status `value`, or an error with the status `failed`."""
 
     status: str
     body: str

@@ -22,7 +22,7 @@ from local.template.load import load
 
 @dataclass(frozen=True)
 class ComparedStep:
-    """The results of one step on both sides. An empty `difference` means the same; `seconds` is the duration of `sam local`."""
+    """The results of one step on both sides. They are the same if `difference` is empty. `seconds` is the duration of `sam local`."""
 
     title: str
     parley_status: str
@@ -62,7 +62,7 @@ class ObservedAnswer:
 
 
 async def run_comparison(engine: ContainerEngine, *, root: Path) -> list[ComparedStep]:
-    """Compare every event of the checkout `root` and print each row when known. Raises an exception group of `ProcessFailed`."""
+    """Compare every event of the checkout `root` and print each row once it is known. Raises an exception group of `ProcessFailed`."""
     steps = read_steps(root / "events")
     functions = functions_by_folder(root / "template.yaml")
     with TemporaryDirectory(prefix="parley-sam-local-", ignore_cleanup_errors=True) as name:
@@ -85,7 +85,7 @@ def functions_by_folder(template: Path) -> dict[str, str]:
 
 
 def resource_references(template: Path, aws_url: str) -> dict[str, str]:
-    """Return the values of `Ref` for queues and buckets if the AWS stand-in has this address."""
+    """Return the values of `Ref` for queues and buckets, with `aws_url` as the address of the AWS stand-in."""
     stack = load(template, overrides={}, queues_url=aws_url)
     return {name: queue.url for name, queue in stack.queues.items()} | {name: bucket.name for name, bucket in stack.buckets.items()}
 
@@ -118,7 +118,7 @@ async def _compare(
         aws_url = f"http://{forwarded.host}:{forwarded.ports[stack.aws_port]}"
         sam_cli.derive_template(
             build,
-            # `sam local` uses a parameter named like a resource as the value of `Ref` to the resource.
+            # If a parameter has the name of a resource, `sam local` uses its value for `Ref` to that resource.
             parameters=_container_parameters(engine, stack, forwarded) | resources(aws_url),
             environment={
                 "AWS_ENDPOINT_URL": aws_url,
@@ -137,7 +137,7 @@ async def _compare(
 
 
 async def invoke_by_sam(sam_local: SamLocal, function: str, step: ScenarioStep, state: ScenarioState) -> ObservedAnswer:
-    """Run a step by `sam local`. If it fails without an answer, the status is `none`."""
+    """Run a step with `sam local`. If the call ends without an answer, the status is `none`."""
     try:
         answer, log = await sam_local.invoke(function, state.fill(step))
     except ProcessFailed as error:
@@ -160,7 +160,7 @@ def _container_parameters(engine: ContainerEngine, stack: ComparisonStack, forwa
 
 
 def compare_step(step: ScenarioStep, parley: ObservedAnswer, sam: ObservedAnswer, seconds: float) -> ComparedStep:
-    """Compare the answers of both sides; a difference ends with the last lines of the container's log."""
+    """Compare the answers of both sides. If they differ, the difference ends with the last lines of the container's log."""
     diff = difference(parley.comparable, sam.comparable)
     if diff and sam.log:
         diff += f"\nlogged by sam local:\n{last_lines(sam.log)}"

@@ -1,4 +1,4 @@
-"""The container engine for `sam local`, found by the `docker` command."""
+"""The container engine for `sam local`, found with the `docker` command."""
 
 import ipaddress
 import json
@@ -19,7 +19,7 @@ class ContainerEngineMissing(Exception):
 
 @dataclass(frozen=True)
 class ContainerEngine:
-    """A container engine: `architecture` in the template's spelling, `host_address` of this machine in the containers' network."""
+    """A container engine: its `architecture` as the template spells it, and this machine's `host_address` in the containers' network."""
 
     architecture: str
     host_address: str

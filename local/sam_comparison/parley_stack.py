@@ -1,4 +1,4 @@
-"""The emulator's side of the comparison: `parley up` on new data."""
+"""The emulator's side of the comparison: `parley up` with a new data folder."""
 
 import asyncio
 import contextlib
@@ -44,7 +44,7 @@ class ComparisonStack:
     @classmethod
     @asynccontextmanager
     async def started(cls, data: Path, *, root: Path) -> AsyncIterator[Self]:
-        """Run the checkout `root` on new data until the end of the block. Raises `ProcessFailed` if it does not start."""
+        """Run the checkout `root` on the new data folder `data` until the end of the block. Raises `ProcessFailed` if it does not start."""
         port = free_port()
         command = (sys.executable, "-m", "local", "up", "--port", str(port), "--data", str(data))
         child = await processes.start_process(*command, cwd=root, environment=_environment(root), death_signal=signal.SIGTERM)

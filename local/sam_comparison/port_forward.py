@@ -22,10 +22,10 @@ class ForwardedPorts:
     @classmethod
     @asynccontextmanager
     async def opened(cls, host: str, ports: list[int]) -> AsyncIterator[Self]:
-        """Forward ports of another address of this machine to loopback ports until the end of the block.
+        """Until the end of the block, forward ports on `host`, another address of this machine, to loopback ports.
 
-        An engine in a virtual machine, such as Docker Desktop, has no address on this machine to listen on. Its containers
-        reach loopback by a special host name instead.
+        If the engine runs in a virtual machine, as Docker Desktop does, `host` is not an address of this machine, and
+        containers reach loopback by a special host name.
         https://docs.docker.com/desktop/features/networking/
         """
         async with AsyncExitStack() as stack:
@@ -56,9 +56,9 @@ async def forward_port(host: str, to_port: int, *, name: str = "") -> AsyncItera
 
 
 async def _forward_connection(reader: StreamReader, writer: StreamWriter, to_port: int, *, addressed: str) -> None:
-    # The servers reject requests whose Host header does not name them. The client's signature covers its own name for them.
+    # The servers reject a Host header that does not name them, but the client has signed the Host header that it sent.
     names = (f"Host: {addressed}\r\n".encode(), f"Host: 127.0.0.1:{to_port}\r\nX-Forwarded-Host: {addressed}\r\n".encode())
-    # A broken connection closes both directions.
+    # If either connection breaks, both are closed.
     with contextlib.suppress(OSError), contextlib.closing(writer):
         there_reader, there_writer = await asyncio.open_connection("127.0.0.1", to_port)
         with contextlib.closing(there_writer):

@@ -38,7 +38,7 @@ async def run_command(*command: str, cwd: Path, environment: Mapping[str, str], 
 
 
 async def _end_process(process: Process) -> None:
-    """Terminate the process if it still runs. A signal that `sam local` can handle lets it remove its container."""
+    """Terminate the process if it still runs. SIGTERM comes first, because `sam local` handles it and removes its container."""
     if process.returncode is not None:
         return
     with contextlib.suppress(ProcessLookupError):

@@ -26,7 +26,8 @@ _INVOKE_S = 180
 def derive_template(build: Path, *, parameters: Mapping[str, str], environment: Mapping[str, str], pgpass: str) -> None:
     """Write the derived template and its parameters beside the built one, and a password file into each function's folder.
 
-    A file, not a variable, because some functions log in to the database as two roles. libpq requires mode 600.
+    The passwords are in a file, not in a variable, because some functions log in to the database as two roles. libpq requires
+    mode 600.
     """
     template = yaml.safe_load((build / "template.yaml").read_text(encoding="utf-8"))
     for folder in _function_folders(template, build):
@@ -45,7 +46,7 @@ def with_environment(template: dict[str, Any], variables: Mapping[str, str]) -> 
 
 
 def pgpass_for_any_server(pgpass: str) -> str:
-    """Return the password file with its entries valid for any host and port."""
+    """Return the content of the password file with each entry valid for any host and port."""
     entries = [line.split(":", 2)[2] for line in pgpass.splitlines()]
     return "".join(f"*:*:{entry}\n" for entry in dict.fromkeys(entries))
 
@@ -73,7 +74,7 @@ def sam_environment() -> dict[str, str]:
 
 async def build_stack(root: Path, folder: Path, *, architecture: str) -> Path:
     """Build the checkout `root` in `folder` and return the folder of the artefacts. Raises `ProcessFailed`."""
-    # Not run in the checkout: there `sam build` would discard the dependency cache of the developer's own build.
+    # Do not run this in the checkout, where `sam build` would discard the dependency cache of the developer's own build.
     folder.mkdir()
     command = (sys.executable, "-m", "local.sam_build", architecture, "--template", str(root / "template.yaml"), "--build-dir", "build")
     await run_command(*command, cwd=folder, environment=sam_environment(), limit_s=_BUILD_S)

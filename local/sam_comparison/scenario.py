@@ -1,4 +1,4 @@
-"""The scenario: every event file, in the order of a first visit, filled in with ids and tokens from earlier answers."""
+"""The scenario: every event file, in the order of a user's first visit, with ids and tokens from earlier answers filled in."""
 
 import base64
 import json

@@ -11,7 +11,7 @@ from local.template.pseudo import REGION
 
 @dataclass(frozen=True)
 class AwsCredentials:
-    """The access key that the AWS stand-in accepts. Only the processes of one run of the stack know it."""
+    """The access key that the AWS stand-in accepts. Each run of the stack has its own."""
 
     aws_access_key_id: str
     aws_secret_access_key: str = field(repr=False)
@@ -43,7 +43,7 @@ class AwsCredentials:
 def signed_headers(
     credentials: AwsCredentials, *, service: str, method: str, url: str, body: bytes, headers: Mapping[str, str]
 ) -> dict[str, str]:
-    """Return the headers with a signature for the service, valid for 15 minutes."""
+    """Return `headers` with a signature for the service added. The signature is valid for 15 minutes."""
     from botocore.auth import S3SigV4Auth, SigV4Auth
     from botocore.awsrequest import AWSRequest
     from botocore.credentials import Credentials

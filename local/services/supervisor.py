@@ -42,7 +42,7 @@ class SupervisedProcess:
         self.restarts = 0
 
     async def start(self, *, limit_s: float = 30) -> None:
-        """Start the process and wait until it serves. Raises `ServiceFailed`, after `limit_s` at the latest."""
+        """Start the process and wait until it serves. Raises `ServiceFailed` if it ends first or takes longer than `limit_s`."""
         self._log.write_bytes(b"")
         await self._start(limit_s)
         self._restarter = asyncio.create_task(self._restart_when_ended())

@@ -19,7 +19,7 @@ class NoSystemUser(Exception):
 
 @cache
 def database_user() -> SystemUser | None:
-    """Return the user to run the database as, or None for the current user. As root it is created if missing."""
+    """Return the user to run the database as, or None for the current user. When run as root, create the user if missing."""
     if os.geteuid() != 0:
         return None
     try:
@@ -30,7 +30,7 @@ def database_user() -> SystemUser | None:
 
 
 def make_owned_folder(folder: Path) -> None:
-    """Create a private folder owned by the database's user, with a path that this user can traverse."""
+    """Create a private folder owned by the database's user, and let that user traverse the folders above it."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     if identity := database_user():
         os.chown(folder, identity.uid, identity.gid)

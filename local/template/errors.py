@@ -14,7 +14,7 @@ class Problem:
 
 
 class TemplateInvalid(Exception):
-    """AWS would reject the template, or the emulator does not support it; `problems` has every error found."""
+    """AWS would reject the template, or the emulator does not support it; `problems` holds every error found."""
 
     def __init__(self, path: str, problems: Iterable[Problem]) -> None:
         self.path = path

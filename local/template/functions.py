@@ -61,7 +61,7 @@ def _layer_folders(source: TemplateSource, name: str) -> Iterator[Path]:
 
 
 def _search_root(source: TemplateSource, name: str, folder: Path) -> Path:
-    """Return the folder that the build puts on the search path: the one above `ParentPackages`, if set."""
+    """Return the folder that the build puts on the search path: the parent of `ParentPackages` if set, else the code folder."""
     build = source.resource(name).get("Metadata", {}).get("BuildProperties", {})
     for package in sorted(str(build.get("ParentPackages", "")).split(","), key=len, reverse=True):
         parts = tuple(part for part in package.strip().split(".") if part)

@@ -27,6 +27,6 @@ def queue_arn(name: str) -> str:
 
 
 def function_name(reference: str) -> str:
-    """Return the function's name in a reference: a name, an ARN or a partial ARN, with or without a qualifier."""
+    """Return the name of the function in `reference`: a name, an ARN or a partial ARN, with or without a qualifier."""
     _, separator, tail = reference.rpartition("function:")
     return (tail if separator else reference.rpartition(f"{ACCOUNT}:")[2]).split(":")[0]

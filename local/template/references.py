@@ -70,7 +70,7 @@ def ref_value(name: str, resource: Fragment, *, queues_url: str) -> Any:
 
 
 def attribute_value(name: str, resource: Fragment, key: str) -> Any:
-    """Return the value of `Fn::GetAtt`. For resource types that are not emulated it is a placeholder of the right form."""
+    """Return the value of `Fn::GetAtt`. If the resource type is not emulated, the value is a placeholder of the right form."""
     kind, properties = resource["Type"], resource.get("Properties", {})
     match kind, key:
         case "AWS::SQS::Queue", "QueueName":

@@ -16,7 +16,7 @@ QUEUE_KIND = QUEUE_TYPE
 MAPPING_KIND = "AWS::Lambda::EventSourceMapping"
 _QUEUE_ARN_PREFIX = queue_arn("")
 
-# AWS's defaults, always set: an attribute removed from the template must return to its default on an existing queue.
+# AWS's defaults. They are always set, so that an attribute removed from the template returns to its default.
 _DEFAULT_ATTRIBUTES = {
     "DelaySeconds": 0,
     "MaximumMessageSize": 1_048_576,

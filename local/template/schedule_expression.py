@@ -39,7 +39,7 @@ class ScheduleExpression:
         raise ScheduleExpressionInvalid(f"{text!r} is not rate(…), cron(…) or at(…)")
 
     def next_after(self, moment: datetime) -> datetime | None:
-        """Return the first due time after `moment`, in UTC, or None if there is no further one.
+        """Return the first due time after `moment`, in UTC, or None if the schedule has ended.
 
         A rate counts from `moment`; on AWS it counts from the deployment.
         """
@@ -88,7 +88,7 @@ def _cron(fields: str, text: str) -> str:
 
 
 def _weekday(field: str) -> str:
-    """Replace weekday numbers by names: EventBridge's Sunday is 1, whereas cron's is 0."""
+    """Replace weekday numbers by names, because Sunday is 1 in EventBridge and 0 in cron."""
     if field == "?":
         return "*"
     head, slash, step = field.partition("/")

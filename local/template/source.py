@@ -8,7 +8,7 @@ from samtranslator.yaml_helper import yaml_parse
 
 from local.template.errors import Problem, TemplateInvalid
 
-# Part of a template: JSON of unknown shape until its reader has checked it.
+# Part of a template: JSON whose shape has not been checked.
 type Fragment = dict[str, Any]
 
 
@@ -63,7 +63,7 @@ class TemplateSource:
 
 
 def read_source(path: Path) -> TemplateSource:
-    """Read the template at `path`. Raises `TemplateInvalid`, also if the file cannot be read."""
+    """Read the template at `path`. Raises `TemplateInvalid` if the file is unreadable or malformed."""
     try:
         return TemplateSource(path, path.read_text(encoding="utf-8"))
     except OSError as error:

@@ -46,7 +46,7 @@ class LambdaIntegration:
 
 @dataclass(frozen=True)
 class MockIntegration:
-    """An integration with a fixed response; the translator adds them for CORS preflights."""
+    """An integration with a fixed response. The translator adds such integrations for CORS preflights."""
 
     status: int
     headers: Mapping[str, str]
@@ -85,7 +85,7 @@ class GatewayResponse:
 
 @dataclass(frozen=True, kw_only=True)
 class RestApi:
-    """The REST API; a template without an API has one without routes."""
+    """The REST API. If the template defines no API, it has no routes."""
 
     stage: str = "local"
     routes: tuple[Route, ...] = ()
@@ -109,7 +109,7 @@ class Schedule:
 
 @dataclass(frozen=True, kw_only=True)
 class StackQueue:
-    """An SQS queue; `attributes` are all attributes for SetQueueAttributes."""
+    """An SQS queue. `attributes` has every attribute to set with SetQueueAttributes."""
 
     name: str
     url: str

@@ -1,4 +1,4 @@
-"""Translate SAM's serverless resources to plain CloudFormation, by AWS's own translator."""
+"""Translate SAM's serverless resources to plain CloudFormation with AWS's own translator."""
 
 import contextlib
 import copy
@@ -16,7 +16,7 @@ from local.template.source import Fragment, TemplateSource
 
 _PACKAGED_CODE = "s3://local/build"
 _CODE_PROPERTIES = {"AWS::Serverless::Function": "CodeUri", "AWS::Serverless::LayerVersion": "ContentUri"}
-# It warns about metrics that are not published here.
+# This logger warns about metrics, which the emulator does not publish.
 logging.getLogger("samtranslator.metrics.metrics").disabled = True
 
 
@@ -44,7 +44,7 @@ def _translator_region() -> Iterator[None]:
 
 
 def _packaged(content: Fragment) -> Fragment:
-    """Return a copy whose local code folders are S3 addresses, as after `sam package`."""
+    """Return a copy in which S3 addresses replace the local code folders, as after `sam package`."""
     packaged = copy.deepcopy(content)
     if "CodeUri" in (function := packaged.get("Globals", {}).get("Function", {})):
         function["CodeUri"] = _PACKAGED_CODE
@@ -65,7 +65,7 @@ def _translator_problem(source: TemplateSource, cause: Any) -> Problem:
 
 
 class _NoManagedPolicies:
-    """An empty lookup of AWS's managed policies, which would need an account."""
+    """A lookup of AWS's managed policies that finds none, because a real lookup needs an AWS account."""
 
     def load(self) -> dict[str, str]:
         return {}

@@ -30,7 +30,7 @@ def batch_event(source: EventSource, messages: list[SqsMessage]) -> bytes:
 
 
 def failed_ids(source: EventSource, messages: list[SqsMessage], outcome: Outcome) -> set[str]:
-    """Return the ids of the messages to deliver again: none, those reported by the function, or all."""
+    """Return the ids of the messages to deliver again: no ids, the ids that the function reported, or all ids."""
     all_ids = {message["MessageId"] for message in messages}
     if not isinstance(outcome, HandlerResult):
         return all_ids
@@ -78,7 +78,7 @@ def _message_attribute(value: dict[str, Any]) -> dict[str, Any]:
 
 
 class BatchLog(Protocol):
-    """Log of batches and of queues that cannot be read."""
+    """Logs batches, and queues that cannot be read."""
 
     def batch_done(self, source: EventSource, *, count: int, failed: int, reason: str | None) -> None: ...
 
@@ -95,7 +95,7 @@ class QueuePollers:
         self._work: set[asyncio.Task[None]] = set()
 
     async def run(self, sources: Iterable[EventSource]) -> None:
-        """Poll all enabled sources until cancelled; batches already received are still processed."""
+        """Poll all enabled sources until cancelled. Batches received by then are still processed."""
         async with asyncio.TaskGroup() as polling:
             for source in sources:
                 if source.is_enabled:
@@ -115,7 +115,7 @@ class QueuePollers:
             try:
                 while not await self._aws.wait_for_message(source.queue):
                     pass
-                # Shielded from cancellation: a message that is received but not processed is invisible until its timeout.
+                # Shielded from cancellation, because a message that is received but not processed stays invisible until its timeout.
                 await asyncio.shield(self._spawn(self._process_batch(source, free)))
                 is_down = False
             except ServiceFailed as error:

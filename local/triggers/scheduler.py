@@ -1,4 +1,4 @@
-"""EventBridge schedules: invoke functions when due, and on demand."""
+"""EventBridge schedules: invoke functions when they are due, and on demand."""
 
 import asyncio
 import json
@@ -17,13 +17,13 @@ _LONGEST_SLEEP_S = 60.0
 
 
 class ScheduleLog(Protocol):
-    """Log of schedule runs."""
+    """Logs the runs of schedules."""
 
     def schedule_ran(self, schedule: Schedule, outcome: Outcome) -> None: ...
 
 
 class Scheduler:
-    """Runs schedules when due, and on demand. A failed run is logged and not retried."""
+    """Runs schedules when they are due, and on demand. A failed run is logged and not retried."""
 
     def __init__(
         self, schedules: Iterable[Schedule], *, fleet: Fleet, log: ScheduleLog, now: Callable[[], datetime] = lambda: datetime.now(UTC)
@@ -78,13 +78,13 @@ class Scheduler:
         self._due.pop(schedule.name, None)
 
     async def _sleep_until(self, due: datetime) -> None:
-        # In short steps: while a laptop is suspended, the event loop's clock stops.
+        # Sleep in short steps, because the event loop's clock stops while a laptop is suspended.
         while (left := (due - self._now()).total_seconds()) > 0:
             await asyncio.sleep(min(left, _LONGEST_SLEEP_S))
 
 
 def scheduled_event(schedule: Schedule, at: datetime) -> bytes:
-    """Return the schedule's input with its placeholders filled in, else the standard event of the schedule's service."""
+    """Return the schedule's input with placeholders filled in; without an input, return the standard event of the schedule's service."""
     stamp = at.strftime("%Y-%m-%dT%H:%M:%SZ")
     arn = f"arn:aws:{'scheduler' if schedule.service == 'aws.scheduler' else 'events'}:{REGION}:{ACCOUNT}:{schedule.name}"
     if schedule.input is not None:

@@ -1,7 +1,7 @@
 """Access control of the AWS stand-in: programs with this run's credentials may call it, web pages may not.
 
-Two exceptions for pages are S3's own: a presigned URL works as a link from any page, and a page of an allowed origin may
-send an upload form.
+As in S3, there are two exceptions: any page may link to a presigned URL, and a page of an allowed origin may send an
+upload form.
 """
 
 import json
@@ -43,7 +43,7 @@ class AccessGuard:
         return self._app(environ, respond)
 
     def _is_upload(self, environ: Mapping[str, Any]) -> bool:
-        """Return whether a page of an allowed origin sends an upload form, or asks whether it may."""
+        """Return whether the request is an upload form from a page of an allowed origin, or the preflight for such a form."""
         if environ.get("HTTP_ORIGIN") not in self._upload_origins:
             return False
         is_preflight = environ["REQUEST_METHOD"] == "OPTIONS" and environ.get("HTTP_ACCESS_CONTROL_REQUEST_METHOD") == "POST"
@@ -51,7 +51,7 @@ class AccessGuard:
 
 
 def _is_link(environ: Mapping[str, Any]) -> bool:
-    """Return whether a browser follows a presigned URL. A script's request would carry an Origin."""
+    """Return whether the request follows a link to a presigned URL. A script's request would have an Origin header."""
     return environ["REQUEST_METHOD"] in ("GET", "HEAD") and is_presigned(environ) and "HTTP_ORIGIN" not in environ
 
 
@@ -61,7 +61,7 @@ def _headers(environ: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _with_cors(start_response: StartResponse, origin: str | None) -> StartResponse:
-    """Return a start_response that replaces the response's CORS headers by those for `origin`, if one is allowed."""
+    """Return a start_response that removes the response's CORS headers and, unless `origin` is None, adds headers for `origin`."""
 
     def respond(status: str, headers: list[tuple[str, str]], *rest: Any) -> Any:
         others = [(name, value) for name, value in headers if not name.lower().startswith("access-control-")]
@@ -72,7 +72,7 @@ def _with_cors(start_response: StartResponse, origin: str | None) -> StartRespon
 
 
 def _refusal(environ: Mapping[str, Any], start_response: StartResponse, reason: str) -> list[bytes]:
-    """Return a 403 in the format of the service: JSON for those with a target header, else the XML of S3."""
+    """Return a 403 in the service's format: JSON if the request has an X-Amz-Target header, else S3's XML."""
     message = f"{reason} {_REMEDY}"
     if "HTTP_X_AMZ_TARGET" in environ:
         body, media_type = json.dumps({"__type": "AccessDeniedException", "message": message}), "application/x-amz-json-1.1"

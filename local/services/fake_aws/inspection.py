@@ -33,7 +33,7 @@ class InspectionMiddleware:
 def _wait_for_message(name: str) -> bool:
     """Wait up to `MAX_WAIT_S` for a visible message, without receiving it.
 
-    A message whose delay or visibility timeout ends wakes nobody, so the queue is checked at every poll interval too.
+    The end of a delay or of a visibility timeout does not wake this call, so it also checks the queue at every poll interval.
     """
     ends = time.monotonic() + MAX_WAIT_S
     while time.monotonic() < ends:

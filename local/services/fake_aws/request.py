@@ -12,9 +12,9 @@ _SERVICES_BY_TARGET = {"AmazonSSM": "ssm", "AmazonSQS": "sqs"}
 
 @dataclass(frozen=True)
 class AwsRequest:
-    """The service by its signing name, and the action if a header names it.
+    """The signing name of the service, and the action if a header names it.
 
-    A request without a signature header is for S3: presigned URLs and forms sign elsewhere.
+    A request without either header is for S3, whose presigned URLs and upload forms carry the signature elsewhere.
     """
 
     service: str

@@ -1,6 +1,6 @@
 """The AWS stand-in: `python -m local.services.fake_aws.server --port N --folder F`.
 
-moto's server with durable state: each change is on disk before the response to the call that made it. Callers sign their
+This is moto's server with durable state: each change is on disk before the caller receives the response. Callers sign their
 requests with the credentials in this process's environment.
 """
 
@@ -29,7 +29,7 @@ from local.services.fake_aws.ssm import SsmSnapshot
 
 
 class SnapshotMiddleware:
-    """A WSGI middleware that saves the snapshots changed by a call before it returns the response."""
+    """A WSGI middleware that saves the snapshots that a call may change before it returns the response."""
 
     def __init__(self, app: WsgiApp, snapshots: Sequence[ServiceSnapshot], lock: RLock) -> None:
         self._app = app
@@ -66,7 +66,7 @@ def main() -> None:
 
 
 def make_app(folder: Path) -> WsgiApp:
-    """Return the WSGI app of all services, open to every caller, with their state restored from `folder`."""
+    """Return the WSGI app of all services, without access control, with their state restored from `folder`."""
     lock = RLock()
     snapshots: list[ServiceSnapshot] = [
         SsmSnapshot(folder / "ssm.json"),

@@ -1,4 +1,4 @@
-"""A snapshot of SES: the verified identities, and every mail that was sent."""
+"""Stored state of SES: a snapshot of the verified identities, and a file for every mail that was sent."""
 
 import base64
 import io

@@ -1,4 +1,4 @@
-"""Verify the signatures of requests to the AWS stand-in: of a header, of a presigned URL, and of an upload form.
+"""Verify the signatures of requests to the AWS stand-in, in a header, a presigned URL or an upload form.
 
 https://docs.aws.amazon.com/AmazonS3/latest/API/sig-v4-authenticating-requests.html
 """
@@ -41,7 +41,7 @@ class SignatureCheck:
         self._now = now
 
     def check(self, environ: dict[str, Any]) -> None:
-        """Raise `SignatureRefused` unless the request is signed. A body that is read for the check is put back."""
+        """Raise `SignatureRefused` unless the request has a valid signature. The body can still be read afterwards."""
         if authorization := environ.get("HTTP_AUTHORIZATION"):
             self._check_header(environ, authorization)
         elif is_presigned(environ):
@@ -75,7 +75,7 @@ class SignatureCheck:
         _verify(signer, signed, timestamp, query.get("X-Amz-Signature", ""))
 
     def _check_form(self, environ: dict[str, Any]) -> None:
-        """Check the signature and the expiry of an upload form's policy. moto checks no condition of the policy."""
+        """Check the signature and the expiry of an upload form's policy. Neither this check nor moto enforces the policy's conditions."""
         fields = _form_fields(environ)
         region, service = self._scope(fields.get("x-amz-credential", ""))
         policy, timestamp = fields.get("policy", ""), fields.get("x-amz-date", "")
@@ -87,7 +87,7 @@ class SignatureCheck:
             raise SignatureRefused("The form has expired.")
 
     def _scope(self, scope: str) -> tuple[str, str]:
-        """Return region and service of a credential scope."""
+        """Return the region and the service in a credential scope. Raises `SignatureRefused` for any other access key."""
         match = _SCOPE.fullmatch(scope)
         if match is None or not hmac.compare_digest(match[1].encode(), self._access_key_id.encode()):
             raise SignatureRefused("The access key is not the one of this run of the stack.")
@@ -100,7 +100,7 @@ def is_presigned(environ: Mapping[str, Any]) -> bool:
 
 
 def is_form(environ: Mapping[str, Any]) -> bool:
-    """Return whether the request is an upload form for a bucket."""
+    """Return whether the request submits an upload form to a bucket."""
     is_multipart = str(environ.get("CONTENT_TYPE", "")).startswith("multipart/form-data")
     return is_multipart and environ["REQUEST_METHOD"] == "POST" and names_bucket(environ)
 
@@ -122,7 +122,7 @@ def _compare(expected: str, signature: str) -> None:
 
 
 def _signed_part(environ: Mapping[str, Any], names: list[str], *, body: bytes = b"") -> AWSRequest:
-    """Return what the signature covers: method, raw URL without the signature, the signed headers, and the body."""
+    """Return the signed part of a request: the method, the raw URL without the signature, the signed headers, and the body."""
     headers = {name: _header(environ, name) for name in names}
     path, _, query = environ["RAW_URI"].partition("?")
     pairs = "&".join(pair for pair in query.split("&") if not pair.startswith("X-Amz-Signature="))
@@ -131,7 +131,7 @@ def _signed_part(environ: Mapping[str, Any], names: list[str], *, body: bytes = 
 
 def _header(environ: Mapping[str, Any], name: str) -> str:
     if name == "host":
-        # A port forward names here the host that the client has signed.
+        # A port forward puts the Host header that the client signed into X-Forwarded-Host.
         return str(environ.get("HTTP_X_FORWARDED_HOST") or environ.get("HTTP_HOST", ""))
     key = name.upper().replace("-", "_")
     return str(environ.get(key if key in ("CONTENT_TYPE", "CONTENT_LENGTH") else f"HTTP_{key}", ""))

@@ -1,4 +1,4 @@
-"""Snapshots of moto's in-memory state on disk: one per service, and a folder with one file per item for large services."""
+"""Snapshots of moto's in-memory state on disk, one for each service. A large service has a folder with a file for each item."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ class ServiceSnapshot(Protocol):
         ...
 
     def save(self) -> None:
-        """Write the state to disk, durable on return."""
+        """Write the state to disk before returning."""
         ...
 
     def load(self) -> None:
@@ -26,7 +26,7 @@ class ServiceSnapshot(Protocol):
 
 @dataclass(frozen=True)
 class StoredItem:
-    """An item to store. `content` is called only if `state`, which changes whenever the content does, differs from the saved one."""
+    """An item to store. `state` changes whenever the content does; `content` is called only if `state` differs from the saved state."""
 
     state: Any
     content: Callable[[], bytes]
@@ -51,7 +51,7 @@ class SnapshotFolder:
         self._states = {name: item.state for name, item in items.items()}
 
     def replace_all(self, items: Mapping[str, StoredItem]) -> None:
-        """Write changed items and delete the files of missing ones, durable on return."""
+        """Write the changed items to disk before returning, and delete the files of items that no longer exist."""
         for name in self._states.keys() - items.keys():
             (self._folder / name).unlink(missing_ok=True)
             del self._states[name]

@@ -29,13 +29,13 @@ class SqsSnapshot:
 
     def __init__(self, folder: Path, lock: RLock) -> None:
         self._files = SnapshotFolder(folder)
-        # moto loses messages sent while others are deleted, so calls are serialised by the lock. moto's queues get conditions
-        # on the same lock: a call that waits for a message must release it.
+        # moto loses messages that are sent while others are deleted, so the lock serialises calls. A call that waits for a
+        # message must release the lock, so the conditions of moto's queues use the same lock.
         vars(moto.sqs.models)["Condition"] = partial(Condition, lock)
 
     def changes(self, environ: Mapping[str, Any]) -> bool:
         request = AwsRequest.of(environ)
-        # A bucket may notify a queue. Receiving changes state too: it counts, and moves messages to the dead-letter queue.
+        # A bucket may notify a queue. Receiving increases receive counts and may move messages to the dead-letter queue.
         return (request.service == "sqs" and not request.call.startswith(_READ_CALLS)) or request.writes_objects
 
     def save(self) -> None:
