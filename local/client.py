@@ -9,7 +9,7 @@ from local.gateway.integration_response import DELIMITER, PRELUDE_TYPE
 
 
 class StackRequestFailed(Exception):
-    """The stack does not run or refused the request; the message is for the user."""
+    """The stack is not running or refused the request. The message is for the user."""
 
 
 class FunctionFailed(Exception):
@@ -21,7 +21,7 @@ class FunctionFailed(Exception):
 
 
 def invoke_function(port: int, function: str, event: str) -> Any:
-    """Invoke a function and return its result; a stream becomes its prelude with a `body`.
+    """Invoke a function and return its result. For a streamed response, the result is its prelude with the body as `body`.
 
     Raises `FunctionFailed` if the function returned an error, and `StackRequestFailed` if it could not be invoked.
     """

@@ -1,4 +1,4 @@
-"""The emulator's commands in `parley`: up, invoke, status, keys and reset. Each command imports heavy modules only when run."""
+"""The emulator's commands in `parley`: up, invoke, status, keys and reset. Each command imports heavy modules only when it runs."""
 
 import asyncio
 import json

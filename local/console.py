@@ -1,4 +1,4 @@
-"""The developer's terminal: output, and the command to suggest there."""
+"""Output to the developer's terminal, and the `parley` command in the form that the developer can type there."""
 
 import contextlib
 import os
@@ -17,8 +17,9 @@ _COLOUR_CODES: dict[Colour, str] = {"dim": "2", "red": "31", "yellow": "33", "gr
 def command_as_typed(started_as: str | None = None, *, executable: str | None = None) -> str:
     """Return the command that starts `parley` in the developer's shell, such as `.venv/bin/parley`, quoted.
 
-    A relative path is returned as typed. An absolute path is what a shell passes for a name found on PATH, so the bare name
-    is returned if PATH finds the same file. For a start as a module it is the script beside the interpreter.
+    A relative path is returned as typed. For a command found on PATH, the shell passes an absolute path, so the bare name is
+    returned if PATH leads to the same file. If `parley` was started as a module, the result is the script beside the
+    interpreter.
     """
     path = Path(started_as or sys.argv[0])
     if path.name != _COMMAND:

@@ -52,7 +52,7 @@ class DataDir:
             shutil.rmtree(self.root)
 
     def secrets(self, names: Iterable[str]) -> dict[str, str]:
-        """Return at least these secrets by name; missing ones are generated and stored."""
+        """Generate and store the secrets in `names` that are missing, and return all stored secrets by name."""
         try:
             known: dict[str, str] = json.loads(self._secrets.read_text())
         except (FileNotFoundError, ValueError):
@@ -76,7 +76,7 @@ class DataDir:
 
 
 def write_private(path: Path, content: str | bytes) -> None:
-    """Replace a file atomically, readable by its owner only and durable on return."""
+    """Replace a file atomically. Only its owner can read it, and it is on disk when this function returns."""
     draft = path.with_name(f".{path.name}.new")
     draft.unlink(missing_ok=True)
     with os.fdopen(os.open(draft, os.O_CREAT | os.O_WRONLY | os.O_EXCL, 0o600), "wb") as file:
@@ -92,7 +92,7 @@ def write_private(path: Path, content: str | bytes) -> None:
 
 
 def allow_traversal(path: Path) -> None:
-    """Allow other users to traverse every folder above `path`; root's home, for example, forbids it."""
+    """Allow other users to traverse every folder above `path`. Root's home, for example, is often closed to them."""
     for folder in path.resolve().parents:
         mode = folder.stat().st_mode
         if not mode & stat.S_IXOTH:

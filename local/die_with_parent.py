@@ -1,8 +1,9 @@
 """Run a command that dies with its parent process: `die_with_parent.py PARENT SIGNAL UID GID COMMAND…`.
 
-A separate script, because a hook between fork and exec is unsafe in the emulator, which has threads. On Linux the kernel
-sends the signal even if the parent was killed with SIGKILL; on other systems the command simply runs. A UID of -1 keeps the
-user. Another user is set here, after the interpreter has started, because that user may be unable to execute it.
+This is a separate script because a hook between fork and exec is unsafe in the emulator, which has threads. On Linux the
+kernel sends the signal even if the parent was killed with SIGKILL; on other systems the command may outlive its parent.
+A UID of -1 keeps the current user. Any other user is set here, once the interpreter runs, because that user may lack the
+permission to execute the interpreter.
 """
 
 import ctypes
@@ -17,7 +18,7 @@ def main(parent: str, signum: str, uid: str, gid: str, *command: str) -> None:
         os.setgroups([])
         os.setgid(int(gid))
         os.setuid(int(uid))
-    # After the change of user, which would clear the setting.
+    # Set this after the change of user, which clears it.
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, int(signum))
         # If the parent died before the call above, the kernel sends no signal.

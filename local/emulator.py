@@ -70,7 +70,7 @@ class Emulator:
         return changed
 
     async def start(self, listening: socket.socket) -> None:
-        """Serve on the socket and, in the background, start a worker for each function behind the API."""
+        """Serve on the socket, start the triggers and, in the background, start a worker for each function behind the API."""
         await self._server.start(listening)
         self._warming = asyncio.create_task(self.fleet.warm(self._api_functions()))
         self._start_triggers()

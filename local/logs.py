@@ -42,8 +42,8 @@ class TerminalText:
 def terminal_text(line: str) -> TerminalText | None:
     """Return the text for a line of a function's output, or None to omit the line.
 
-    Omitted are metrics, JSON log lines below WARNING, and the runtime's report of a failed start, which the emulator reports
-    itself. Lines that are not JSON log lines are shown unchanged.
+    Metrics, JSON log lines below WARNING, the runtime's advice before an exception, and its report of a failed start are
+    omitted; the emulator reports a failed start itself. Lines that are not JSON log lines are shown unchanged.
     """
     if _EXCEPTION_ADVICE in line:
         return None
@@ -71,7 +71,7 @@ def _fields(line: str) -> dict[str, Any] | None:
 
 
 def _summary(level: str, fields: dict[str, Any]) -> str:
-    """Return `LEVEL message  key=value …`; for an error of Lambda's runtime the message is its type and text."""
+    """Return `LEVEL message  key=value …`. For an error reported by Lambda's runtime, the message is the error's type and text."""
     error = ": ".join(str(fields[key]) for key in ("errorType", "errorMessage") if fields.get(key))
     message = str(fields.get("message") or error)
     pairs = [f"{key}={_value(value)}" for key, value in fields.items() if key not in _STANDARD_FIELDS and value is not None]
@@ -92,7 +92,7 @@ def _traceback_lines(fields: dict[str, Any]) -> Iterator[str]:
 class StackLog:
     """Writes to the terminal, and each function's output also to `<folder>/<function>.log`.
 
-    Creation deletes the logs of the previous run. With `is_verbose` the terminal shows every line of output unchanged.
+    Creating a StackLog deletes the logs of the previous run. With `is_verbose`, the terminal shows every line of output unchanged.
     """
 
     def __init__(self, console: Console, folder: Path, *, is_verbose: bool = False) -> None:
@@ -105,13 +105,13 @@ class StackLog:
             old.unlink()
 
     def output(self, function: str, text: str) -> None:
-        """Log a line of a worker's output; Lambda's runtime writes newlines inside it as carriage returns."""
+        """Log a line of a worker's output. Lambda's runtime writes the newlines within a message as carriage returns."""
         for line in text.rstrip("\r\n").split("\r"):
             self._show(function, TerminalText(line, "dim") if self._is_verbose else terminal_text(line))
             self.platform(function, line)
 
     def platform(self, function: str, text: str) -> None:
-        """Log a line of Lambda itself, to the file only."""
+        """Log a line from Lambda's platform, to the file only."""
         file = self._files.get(function) or self._open(function)
         file.write(f"{text}\n")
         file.flush()

@@ -15,7 +15,7 @@ LOCAL_PARAMETERS = {
     "PasswordMinLength": "12",
     "EmailVerification": "off",
     "MailFrom": "parley@localhost.example",
-    # The database never sleeps.
+    # The local database never sleeps, so frequent runs do not wake it.
     "RecoveryInterval": "rate(5 minutes)",
     # All requests come from the same IP address.
     "GuessesPerAddress": "100000",
@@ -38,7 +38,7 @@ def model_api_keys(catalogues: Iterable[Path]) -> dict[str, str]:
 
 
 def template_parameters(settings: EmulatorSettings, services: StackServices) -> dict[str, str]:
-    """Return the values that this machine offers for the template's parameters."""
+    """Return the values that suit this machine, for parameters that the template may declare."""
     return {
         **services.parameters,
         "JwksUrl": f"{settings.url}/.well-known/jwks.json",

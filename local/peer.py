@@ -1,4 +1,4 @@
-"""The system user at the other end of a loopback connection, by the kernel's table of connections.
+"""Check which system user is at the other end of a loopback connection, in the kernel's table of connections.
 
 https://docs.kernel.org/networking/proc_net_tcp.html
 """
@@ -16,7 +16,7 @@ type Address = tuple[str, int]
 
 @dataclass(frozen=True)
 class _Row:
-    """One end of a connection. `uid` and `inode` are zero after the process has closed it."""
+    """One end of a connection. `uid` and `inode` are zero once the process has closed its end."""
 
     local: str
     remote: str
@@ -27,7 +27,7 @@ class _Row:
 def is_own_process(peer: Address, here: Address) -> bool:
     """Return whether the connection from `peer` to `here` belongs to a process of this user, or of root.
 
-    True where the system has no such table (macOS): there a server cannot tell the users of the machine apart.
+    Always True on a system without that table (macOS), where a server cannot tell the machine's users apart.
     """
     client, server = _hexadecimal(peer), _hexadecimal(here)
     rows = list(_rows())
@@ -49,6 +49,6 @@ def _rows() -> Iterator[_Row]:
 
 
 def _hexadecimal(address: Address) -> str:
-    """Return an IPv4 address and a port as the table shows them, in the machine's byte order."""
+    """Return an IPv4 address and a port in the table's notation: hexadecimal, the address in the machine's byte order."""
     host, port = address[:2]
     return f"{int.from_bytes(socket.inet_aton(host), sys.byteorder):08X}:{port:04X}"

@@ -5,7 +5,7 @@ import socket
 
 from local.server import HOST
 
-# Below the ephemeral range: an outgoing connection could otherwise take the port before it is bound.
+# Below the ephemeral range, from which an outgoing connection could take the port before it is bound.
 _RANGE = range(20_000, 32_000)
 
 

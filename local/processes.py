@@ -70,9 +70,9 @@ async def start_process(
     death_signal: int = signal.SIGKILL,
     identity: SystemUser | None = None,
 ) -> ChildProcess:
-    """Start `command` in a new session; it gets `death_signal` when the emulator dies.
+    """Start `command` in a new session. On Linux it receives `death_signal` when the emulator dies.
 
-    The session shields it from the terminal's Ctrl-C, because the emulator stops its children itself.
+    The terminal's Ctrl-C does not reach the new session, because the emulator stops its children itself.
     """
     user = (str(identity.uid), str(identity.gid)) if identity else ("-1", "-1")
     wrapper = (sys.executable, "-I", "-S", str(_DIE_WITH_PARENT), str(os.getpid()), str(int(death_signal)), *user)

@@ -1,4 +1,4 @@
-"""Tell programs on this machine from web pages by the Host header and by what browsers add to requests."""
+"""Distinguish programs on this machine from web pages, by the Host header and the headers that browsers add."""
 
 from collections.abc import Mapping
 
@@ -21,7 +21,7 @@ def is_trusted(headers: Mapping[str, str]) -> bool:
 
 
 def was_sent_by_page(headers: Mapping[str, str]) -> bool:
-    """Return whether a browser sent the request for a page. It is `none` if the user entered the address."""
+    """Return whether a browser sent the request on behalf of a page. Sec-Fetch-Site is `none` if the user entered the address."""
     return "origin" in headers or headers.get("sec-fetch-site", "none") != "none"
 
 

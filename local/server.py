@@ -22,7 +22,7 @@ class PortTaken(Exception):
 
 
 def listen(port: int) -> socket.socket:
-    """Return a listening socket, which reserves the port during the start. Raises `PortTaken`."""
+    """Return a listening socket, which reserves the port while the stack starts. Raises `PortTaken`."""
     # asyncio sets TCP_NODELAY only if the socket's protocol is explicit; without it each response takes 40 ms longer.
     listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -39,7 +39,7 @@ class HttpServer:
     """Serves an ASGI app until stopped; running requests then have `grace_period_s` to finish."""
 
     def __init__(self, app: Any, *, grace_period_s: int = 1) -> None:
-        # An interrupted stream ends without its last chunk on purpose, which uvicorn would log as an error.
+        # The gateway deliberately ends an interrupted stream without its last chunk; uvicorn would log that as an error.
         logging.getLogger("uvicorn.error").disabled = True
         config = uvicorn.Config(
             app,

@@ -39,5 +39,5 @@ class EmulatorSettings:
 
     @property
     def upload_origins(self) -> frozenset[str]:
-        """The origins whose pages may upload to buckets: the stack's own, and the one that the option AllowedOrigin names."""
+        """The origins whose pages may upload to buckets: the stack's own, and the parameter AllowedOrigin if it is given and not `*`."""
         return page_origins(self.port) | ({self.parameters.get("AllowedOrigin", "*")} - {"*"})

@@ -130,7 +130,7 @@ class _Run:
         )
         self._cleanup.push_async_callback(emulator.stop)
         if _MIGRATE in stack.functions:
-            # Its modules load while the database starts.
+            # The migration's modules load while the database starts.
             emulator.fleet.pools[_MIGRATE].warm()
         return emulator
 

@@ -1,4 +1,4 @@
-"""Reload on save: later requests run the new code or template, running requests finish on the old one."""
+"""Reload on save: later requests use the new code or template, and running requests finish on the old version."""
 
 import asyncio
 import contextlib
@@ -23,7 +23,7 @@ _MAX_NAMES = 3
 
 
 class Watcher:
-    """Replaces the workers of functions whose files change, and reloads a changed template. Errors leave the stack as it was."""
+    """Replaces the workers of functions whose files change, and reloads a changed template. An invalid template changes nothing."""
 
     def __init__(self, emulator: Emulator, *, template: Path, load: Callable[[], Stack], console: Console) -> None:
         self._emulator = emulator
@@ -43,7 +43,7 @@ class Watcher:
             self._console.print(f"cannot watch for changes any more: {errors.exceptions[0]}. Restart `parley up`.", "red")
 
     async def _watch_template(self) -> None:
-        # The folder is watched because editors replace the file.
+        # Watch the folder, because editors replace the file instead of writing to it.
         async for _ in _changes([self._template.parent], lambda path: path == self._template, is_deep=False):
             await self._reload_template()
 
@@ -65,7 +65,7 @@ class Watcher:
     def _reload_code(self, paths: set[Path]) -> None:
         began = time.monotonic()
         for path in paths:
-            # Python compares cached bytecode by size and whole seconds, so it could miss a second save within a second.
+            # Python compares only the source's size and its time in whole seconds, so it could miss the second of two quick saves.
             Path(cache_from_source(str(path))).unlink(missing_ok=True)
         functions = self._emulator.stack.functions
         changed = [
@@ -112,7 +112,7 @@ class Watcher:
 async def _changes(
     folders: Iterable[Path], is_wanted: Callable[[Path], bool], *, is_deep: bool = True, stop: asyncio.Event | None = None
 ) -> AsyncIterator[set[Path]]:
-    """Yield the changed files that are wanted, one set per save, until `stop` is set."""
+    """Yield the wanted files that have changed, one set per save, until `stop` is set."""
 
     def wants(_: Change, path: str) -> bool:
         return is_wanted(Path(path))

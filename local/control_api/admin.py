@@ -1,4 +1,4 @@
-"""Control endpoints: the stack's status, schedules on demand, and the mails that the stack has sent."""
+"""Control endpoints: report the stack's status, run a schedule on demand, and list the mails that the stack has sent."""
 
 import asyncio
 import contextlib
@@ -73,7 +73,7 @@ class AdminEndpoint:
         )
 
     async def _queues_and_buckets(self) -> dict[str, Any]:
-        """Return the counts of queues and buckets, empty lists while the AWS stand-in restarts."""
+        """Return the counts of queues and buckets, or empty lists while the AWS stand-in restarts."""
         with contextlib.suppress(ServiceFailed):
             if self._aws:
                 return await self._aws.state()
@@ -93,7 +93,7 @@ class AdminEndpoint:
 
 
 def forbidden_response() -> Response:
-    """Return the response to a request of a web page or of another user's program."""
+    """Return the response to a request from a web page or from another user's program."""
     detail = "/_local/ accepts requests only from programs of the user who runs the stack, not from web pages."
     return _problem(403, "forbidden", detail)
 
