@@ -1,4 +1,4 @@
-# What a person types. `make up` and `make test` need python3 and the package registry, and nothing else.
+# The commands for developers. `make up` and `make test` need only python3 and the package registry.
 .DEFAULT_GOAL := help
 PY := .venv/bin/python
 UV := .tools/bin/uv
@@ -7,10 +7,10 @@ export SAM_CLI_TELEMETRY := 0
 
 .PHONY: help up up-built test check openapi fuzz build sam-local bench races poisoned ledger model chaos mutants runtime deps clean
 
-help:  ## Show this
+help:  ## Show this help
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
 
-up: .venv/local  ## Run the whole stack here (PARLEY_PORT, PARLEY_DATA, PARLEY_MODELS)
+up: .venv/local  ## Run the whole stack on this machine (PARLEY_PORT, PARLEY_DATA, PARLEY_MODELS)
 	@exec .venv/bin/parley up
 
 test: .venv/dev  ## Run every test, in a few processes (WORKERS=3)
@@ -24,49 +24,49 @@ check: .venv/dev  ## Format, lint, types, import rules, both validations of the 
 	.venv/bin/sam validate --region eu-west-1
 	.venv/bin/sam validate --region eu-west-1 --lint
 
-openapi: .venv/dev  ## Write the API's description anew, from routes and template
+openapi: .venv/dev  ## Regenerate the API description from the routes and the template
 	$(PY) -m openapi
 
-fuzz: .venv/dev  ## Send generated requests to every route, many more than `make test` does (EXAMPLES=1000)
+fuzz: .venv/dev  ## Send generated requests to every route, many more than `make test` (EXAMPLES=1000)
 	PARLEY_FUZZ_EXAMPLES=$(or $(EXAMPLES),1000) $(PY) -m pytest tests/contract/test_conformance.py --timeout 0
 
-races: .venv/dev  ## Let many clients race for sessions, codes and guesses, for much longer than `make test` does (ROUNDS=100)
+races: .venv/dev  ## Run many concurrent clients against sessions, codes and guesses, for much longer than `make test` (ROUNDS=100)
 	PARLEY_TEST_ROUNDS=$(or $(ROUNDS),100) $(PY) -m pytest --timeout 0 tests/functions/auth tests/shared/db/test_isolation.py
 
-poisoned: .venv/dev  ## Search among others' documents that fit best, far more often than `make test` does (QUERIES=10000)
+poisoned: .venv/dev  ## Check that searches never find other users' best-matching documents, far more often than `make test` (QUERIES=10000)
 	PARLEY_TEST_QUERIES=$(or $(QUERIES),10000) $(PY) -m pytest --timeout 0 tests/shared/db/test_poison.py
 
-ledger: .venv/dev  ## Compare the ledger with what fake vendors bill, over many more turns than `make test` takes (TURNS=1000)
+ledger: .venv/dev  ## Compare the ledger with the bills of fake vendors, over many more turns than `make test` (TURNS=1000)
 	PARLEY_TEST_TURNS=$(or $(TURNS),1000) $(PY) -m pytest --timeout 0 tests/functions/chat/test_ledger.py
 
-model: .venv/dev  ## Hold whatever a user does in any order against an oracle, for longer than `make test` does (RUNS=500)
+model: .venv/dev  ## Compare random sequences of user actions with an oracle, for longer than `make test` (RUNS=500)
 	PARLEY_TEST_RUNS=$(or $(RUNS),500) $(PY) -m pytest --timeout 0 tests/functions/chat/test_model.py
 
-chaos: .venv/dev  ## Take turns while the database is shut down every 5 to 40 s, and crowd its connections (TURNS=500)
+chaos: .venv/dev  ## Run turns while the database is shut down every 5 to 40 s, and with more workers than connections (TURNS=500)
 	PARLEY_TEST_CHAOS=$(or $(TURNS),500) $(PY) -m pytest --timeout 0 tests/functions/chat/test_outages.py tests/functions/chat/test_writers.py
 
 mutants: .venv/dev  ## Break a copy of the code in small ways and check that tests fail (ONLY="tokens/ login/one_time")
 	$(PY) -m tests.mutants.run $(ONLY)
 
-build: .venv/dev  ## Build what gets deployed (ARCHITECTURE=arm64, x86_64 or native)
+build: .venv/dev  ## Build the deployment artefacts (ARCHITECTURE=arm64, x86_64 or native)
 	$(PY) -m local.sam_build $(or $(ARCHITECTURE),arm64)
 
-up-built: .venv/dev .tools/runtime/.installed  ## Build for this machine and run that, laid out as on Lambda
+up-built: .venv/dev .tools/runtime/.installed  ## Build for this machine and run the build, laid out as on Lambda
 	$(PY) -m local.sam_build native
 	@exec .venv/bin/parley up --built
 
-runtime: .tools/runtime/.installed  ## Install what AWS's own runtime brings, for `parley up --built`
+runtime: .tools/runtime/.installed  ## Install the packages of AWS's own runtime, for `parley up --built`
 
-sam-local: .venv/dev  ## Call each event by AWS's `sam local` too, and compare (SAM_LOCAL_WRAPPER=command, STRICT=1)
+sam-local: .venv/dev  ## Run each event with AWS's `sam local` and with the emulator, and compare (SAM_LOCAL_WRAPPER=command, STRICT=1)
 	@$(SAM_LOCAL_WRAPPER) $(PY) -m local.sam_comparison $(if $(STRICT),--strict)
 
 bench: .venv/dev .tools/runtime/.installed  ## Measure turns, cold starts and `parley up` (BENCH="--rounds 5 --seconds 3"; Linux)
 	$(PY) -m bench $(BENCH)
 
-deps: .venv/dev  ## Pin the dependency groups of pyproject.toml anew (UPGRADE=1: the newest)
+deps: .venv/dev  ## Pin the dependency groups of pyproject.toml again (UPGRADE=1: at the newest versions)
 	$(PY) requirements/compile.py $(if $(UPGRADE),--upgrade)
 
-clean:  ## Remove environments and build output, not your data
+clean:  ## Remove environments and build output, but not your data
 	rm -rf .venv .tools .aws-sam .bench
 
 .tools/bin/uv: requirements/tools.txt
