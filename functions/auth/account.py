@@ -33,9 +33,9 @@ def change_password(
     services.passwords.check(new_password, email=user.email, field="new_password")
     password_hash = services.passwords.hash(new_password)
     with principal_scope(services.engine, principal) as connection:
-        # Lock the codes before the password, as `reset_password` does: the same order cannot deadlock.
+        # Lock the codes before the password, in the same order as `reset_password`, so that the two cannot deadlock.
         one_time_codes.invalidate(connection, user_id=user.id, purpose="reset_password")
-        # Of two changes with the same old password the first wins: it may be the owner's and the second an attacker's.
+        # If two requests replace the same old password, the first wins: it may be the owner's and the second an attacker's.
         if not users.replace_password_hash(connection, user.id, proof.password_hash, password_hash):
             raise WrongPassword(f"the password of {user.id} was changed concurrently")
         sessions.end_all(connection, user_id=user.id, but=principal.session_id)
@@ -55,8 +55,8 @@ def request_password_reset(services: AuthServices, *, email: str, origin: Client
 def reset_password(services: AuthServices, *, email: str, code: str, new_password: str, origin: ClientOrigin) -> None:
     """Store a new password, end every session and revoke every API key. Raises TooManyAttempts, InvalidCode and WeakPassword.
 
-    Someone who knew the old password may hold a session or an API key.
-    The new password is checked before the code is redeemed, so that a weak password does not cost a second mail.
+    Sessions and API keys end because someone who knew the old password may hold them. The new password is checked before the code is
+    redeemed, so that a weak password does not cost a second mail.
     """
     count_attempt(services.background, services.throttle.origin_buckets(origin))
     parsed_code = OneTimeCode.parse(code)
@@ -115,7 +115,10 @@ def delete_account(services: AuthServices, principal: Principal, *, password: st
 
 
 def request_export(services: AuthServices, principal: Principal, *, origin: ClientOrigin) -> Export:
-    """Queue an export of all data stored about the user. A request within an hour of the last returns that export."""
+    """Queue an export of all data stored about the user, unless one is already queued or became ready within the last hour.
+
+    Returns that export, or else the new one.
+    """
     with principal_scope(services.engine, principal) as connection:
         lock_until_end(connection, f"exports of {principal.user_id}")
         if (recent := exports.find_recent(connection, user_id=principal.user_id)) is not None:
@@ -128,7 +131,7 @@ def request_export(services: AuthServices, principal: Principal, *, origin: Clie
 
 
 def get_export(services: AuthServices, principal: Principal, export_id: UUID) -> tuple[Export, str | None]:
-    """Return an export and a download URL valid for 24 hours, or None while the file is not ready. Raises NotFound."""
+    """Return an export with its download URL, which is valid for 24 hours, or None if there is no file. Raises NotFound."""
     with principal_scope(services.engine, principal) as connection:
         export = exports.get(connection, export_id, user_id=principal.user_id)
     url = services.files.signed_url(export.file_key, lifetime_s=EXPORT_URL_LIFETIME_S) if export.file_key else None

@@ -43,7 +43,7 @@ router = APIRouter()
 
 @router.post("/auth/logout", status_code=204)
 def log_out(principal: CurrentPrincipal, transaction: Transaction, origin: RequestOrigin, body: Logout | None = None) -> None:
-    """End this session, or all of the user's sessions."""
+    """End this session, or all of the user's sessions if `everywhere` is true."""
     sessions.log_out(transaction, principal, everywhere=body.everywhere if body else False, origin=origin)
 
 
@@ -138,7 +138,7 @@ api_keys_router = APIRouter(dependencies=[Depends(requires("account"))])
 def make_api_key(
     body: ApiKeyIn, services: AuthServicesDep, principal: CurrentPrincipal, origin: RequestOrigin, idempotency: IdempotencyHeader
 ) -> BaseModel | dict[str, Any]:
-    """Create an API key. Needs the caller's current password. Only this response shows the key."""
+    """Create an API key. Requires the caller's current password. Only this response shows the key."""
     fields = body.model_dump(exclude={"password"})
     request = idempotency.request("POST /auth/api-keys", body, render=CreatedApiKeyOut.of, secrets={"key", "password"})
     return create_key(services, principal, ApiKeyRequest(**fields), request, password=body.password, origin=origin).response

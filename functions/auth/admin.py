@@ -26,7 +26,7 @@ type NewInvite = tuple[invites.Invite, str]  # the stored invite, and the code t
 
 
 def require_admin(engine: Engine, principal: Principal) -> None:
-    """Raise Forbidden unless the caller is an admin now; the token may be older than a change of role."""
+    """Raise Forbidden unless the caller is an admin now. Their token may be older than a change of their role."""
     with principal_scope(engine, principal) as connection:
         if users.get(connection, principal.user_id).role != "admin":
             raise Forbidden(f"{principal.user_id} is no longer an admin")
@@ -40,7 +40,7 @@ def change_account(connection: Connection, admin: Principal, user_id: UUID, chan
     """
     if user_id == admin.user_id and (changes.get("disabled") or changes.get("role") == "user"):
         raise OwnAccount(f"admin {user_id} tried to disable or demote themselves")
-    # One change at a time, and only by an admin: two admins who demote each other would leave none.
+    # Lock, then check the role again: otherwise two admins could demote each other and leave no admin.
     lock_until_end(connection, "admins")
     if not administration.is_admin(connection, admin.user_id):
         raise Forbidden(f"{admin.user_id} is no longer an admin")
@@ -60,10 +60,10 @@ def change_account(connection: Connection, admin: Principal, user_id: UUID, chan
 def invite_once(
     services: AuthServices, admin: Principal, request: IdempotentRequest[NewInvite], *, email: str | None, expires_at: datetime | None
 ) -> IdempotentResult[NewInvite]:
-    """Create an invite. A repeated request creates none. Raises Forbidden, IdempotencyKeyReused and InvalidInput.
+    """Create an invite. A repeated request creates no second one. Raises Forbidden, IdempotencyKeyReused and InvalidInput.
 
-    The idempotency key belongs to the admin and the invite to no user, so they need two transactions. The invite's
-    commits first: a crash between the two leaves an invite whose code nobody has.
+    The idempotency key belongs to the admin and the invite to no user, so they are stored in two transactions. The invite is
+    committed first: a crash between the two only leaves an invite whose code nobody has.
     """
     require_admin(services.engine, admin)
 

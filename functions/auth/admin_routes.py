@@ -1,4 +1,4 @@
-"""The admin routes: accounts, invites and usage. Each checks the caller's current role, not only their token."""
+"""The admin routes: accounts, invites and usage. Each route checks the caller's current role, not only the role in the token."""
 
 from collections.abc import AsyncIterator
 from typing import Annotated, Any

@@ -58,7 +58,7 @@ class UsageGroupOut(Output):
 
 
 class InviteIn(Input):
-    """POST /admin/invites. Without `email` any address may use the invite; it expires after seven days by default."""
+    """POST /admin/invites. Without `email`, any address may use the invite. By default, the invite expires after seven days."""
 
     email: Email | None = None
     expires_at: RfcTimestamp | None = None

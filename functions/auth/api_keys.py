@@ -34,7 +34,10 @@ class IssuedApiKey:
 
 @dataclass(frozen=True, slots=True)
 class ApiKeyRequest:
-    """The properties of a new key. None means all API key scopes but `approvals`, a year's lifetime, and no limits beyond the user's."""
+    """The properties of a new key. A property that is None has its default.
+
+    The defaults are all API key scopes except `approvals`, a lifetime of one year, and no limits besides the user's own.
+    """
 
     name: str
     scopes: list[str] | None
@@ -59,7 +62,7 @@ def create_key(
     user, proof = reauthenticate(services, principal, password, origin=origin)
     key_ring = services.key_ring()
     with principal_scope(services.engine, principal) as connection:
-        # A concurrent reset of the password either waits for this key and revokes it, or comes first and is noticed here.
+        # A concurrent password reset either waits for this transaction and then revokes the key, or commits first and is noticed here.
         if not users.lock_password_hash(connection, user.id, proof.password_hash):
             raise WrongPassword(f"the password of {user.id} was changed concurrently")
         login_throttle.reset(connection, proof.buckets.account_keys)

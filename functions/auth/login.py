@@ -14,7 +14,7 @@ from parley.db.transactions import global_scope, principal_scope, user_scope
 
 @dataclass(frozen=True, slots=True)
 class PasswordProof:
-    """A user who gave the right password, the hash it matched, and the throttle buckets that counted the attempt."""
+    """A user who gave the right password, the hash that the password matched, and the throttle buckets that counted the attempt."""
 
     user_id: UUID
     password_hash: str
@@ -43,7 +43,7 @@ def log_in(services: AuthServices, *, email: str, password: str, origin: ClientO
 def reauthenticate(
     services: AuthServices, principal: Principal, password: str, *, origin: ClientOrigin
 ) -> tuple[users.User, PasswordProof]:
-    """Check the signed-in user's password once more. Raises TooManyAttempts and WrongPassword."""
+    """Check the logged-in user's password again. Raises TooManyAttempts and WrongPassword."""
     with principal_scope(services.engine, principal) as connection:
         user = users.get(connection, principal.user_id)
     try:
@@ -58,9 +58,9 @@ def reauthenticate(
 def authenticate(services: AuthServices, *, email: str, password: str, origin: ClientOrigin) -> PasswordProof:
     """Check a password. Raises TooManyAttempts and InvalidCredentials.
 
-    The attempt is counted before the password is hashed. No transaction is open during the hashing. A right password gives the
-    attempt back to the network's bucket, so that a network full of users has room. It does so only as often as an account may fail:
-    someone who logs in again and again stays within the network's limit.
+    The attempt is counted before the password is hashed, and no transaction is open during the hashing. After a right password, the
+    attempt no longer counts against the network, so that many users can share a network. The number of such refunds per account is
+    limited like its failed attempts, so someone who logs in again and again still reaches the network's limit.
     """
     buckets = services.throttle.password_buckets(email, origin)
     with global_scope(services.background) as connection:
@@ -76,7 +76,7 @@ def authenticate(services: AuthServices, *, email: str, password: str, origin: C
 
 
 def _rehash_password(services: AuthServices, proof: PasswordProof, password: str) -> None:
-    """Replace the hash by one with the current Argon2 parameters, unless the hash has changed since it was checked."""
+    """Hash the password with the current Argon2 parameters and store the hash, unless the stored hash has changed since the check."""
     new_hash = services.passwords.hash(password)
     with user_scope(services.engine, proof.user_id) as connection:
         users.replace_password_hash(connection, proof.user_id, proof.password_hash, new_hash)

@@ -1,4 +1,4 @@
-"""Limits on attempts at passwords and codes, and on mails: per account, per network and overall."""
+"""Limits on mails and on attempts to guess passwords and codes: per account, per network and overall."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -39,7 +39,7 @@ class LoginThrottle:
         )
 
     def origin_buckets(self, origin: ClientOrigin) -> list[ThrottleBucket]:
-        """Return the buckets for every other attempt that can be guessed or costs as much, such as codes and sign-ups."""
+        """Return the buckets that count all other attempts: codes, which can be guessed too, and sign-ups, which cost as much."""
         return [self._network(origin), self._overall("strangers")]
 
     def _account(self, kind: str, subject: str) -> ThrottleBucket:
@@ -61,7 +61,7 @@ def count_attempt(background: Engine, buckets: Sequence[ThrottleBucket]) -> None
 
 
 def may_mail(background: Engine, email: str, origin: ClientOrigin) -> bool:
-    """Count a mail that anyone could trigger. False if the address has reached a limit, from this network or overall."""
+    """Count a mail that anyone can request. Returns False if the address has reached its limit for this network or for all networks."""
     from_network = ThrottleBucket.of("mail from", f"{email} {origin.network}", burst=MAX_MAILS_PER_NETWORK, window_s=WINDOW_S)
     overall = ThrottleBucket.of("mail", email, burst=MAX_MAILS_PER_ADDRESS, window_s=WINDOW_S)
     with global_scope(background) as connection:
@@ -69,7 +69,7 @@ def may_mail(background: Engine, email: str, origin: ClientOrigin) -> bool:
 
 
 def may_notify(background: Engine, email: str) -> bool:
-    """Count a notification mail. False if the address has reached its limit."""
+    """Count a notification mail. Returns False if the address has reached its limit."""
     bucket = ThrottleBucket.of("note", email, burst=MAX_MAILS_PER_ADDRESS, window_s=WINDOW_S)
     with global_scope(background) as connection:
         return login_throttle.take(connection, [bucket]) is None

@@ -17,17 +17,19 @@ COMMON_WORDS_PER_LIST = 3_000
 MAX_WEIGHT = 6
 # Digits outside all words and patterns, such as a year or a number at the end.
 MAX_LOOSE_DIGITS = 4
-# A password with more kinds of symbols per character than this uses them as part of the secret, not as separators.
+# Symbols count as separators only if the password has at least this many characters for each kind of symbol in it. Otherwise they are
+# part of the secret.
 CHARACTERS_PER_SEPARATOR_KIND = 4
 PRODUCT_WORDS = ("parley",)
 # Shorter parts of an address, such as initials, would match far too much.
 MIN_PERSONAL_WORD = 3
 MIN_RUN = 4
 MAX_REPEAT_TAIL = 4
-# How many covers are followed from each position, lightest first: finds the lightest of nearly all passwords in bounded time.
+# How many covers are extended at each position, lightest first. This bounds the time and still finds the lightest cover of nearly all
+# passwords.
 BEAM_WIDTH = 8
 
-# 1 can stand for i and l, and 7 for l and t, so these letters are treated as one.
+# 1 can stand for i and l, and 7 for l and t, so i, l and t are treated as one letter.
 _LOOKALIKES = str.maketrans("lt1!|7+4@8([{<369$5%20", "iiiiiiiaabcccceggssxzo")
 _YEARS = range(1900, 2100)
 
@@ -56,7 +58,8 @@ def personal_words(email: str | None) -> frozenset[str]:
 def collapse_repeats(password: str) -> str:
     """Return the folded password with a repeated unit reduced to one occurrence.
 
-    Applies if one unit, repeated, makes up all but a tail of at most four characters; else returns all of the password.
+    The repeated unit must make up the whole password except for a tail of at most four characters. Otherwise the whole folded
+    password is returned.
     """
     text = fold_letters(password)
     borders = _borders(text)
@@ -128,7 +131,10 @@ def _undo_lookalikes_in_all(words: list[str]) -> list[str]:
 
 
 def _borders(text: str) -> list[int]:
-    """Return for each prefix length the longest proper prefix that is also a suffix (the failure function of Knuth, Morris, Pratt)."""
+    """Return, by prefix length, the length of each prefix's longest border: a proper prefix that is also its suffix.
+
+    This is the failure function of Knuth, Morris and Pratt.
+    """
     borders = [0] * (len(text) + 1)
     for index in range(1, len(text)):
         length = borders[index]
@@ -139,7 +145,10 @@ def _borders(text: str) -> list[int]:
 
 
 def _is_covered(plain: str, personal: frozenset[str]) -> bool:
-    """Scan from left to right; at each position extend the lightest covers of the characters before it."""
+    """Whether segments of a total weight of at most `MAX_WEIGHT` cover the text.
+
+    Scans from left to right. At each position, the lightest covers of the characters before it are extended.
+    """
     text, drops_symbols = undo_lookalikes(plain), _has_separators(plain)
     covers: list[set[Cover]] = [set() for _ in range(len(plain) + 1)]
     covers[0].add((0, 0, frozenset()))
@@ -158,7 +167,7 @@ def _is_covered(plain: str, personal: frozenset[str]) -> bool:
 
 
 def _cover_order(cover: Cover) -> tuple[int, int, list[str]]:
-    """Return a total order: a set's own order differs between processes, and all of them must judge a password alike."""
+    """Return a sort key without ties. The order of a set differs between processes, but all must judge a password alike."""
     weight, loose, known = cover
     return weight + loose, loose, sorted(known)
 

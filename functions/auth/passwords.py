@@ -11,7 +11,7 @@ from functions.auth.password_strength import collapse_repeats, is_guessable, per
 MAX_LENGTH = 256
 # OWASP's minimum for Argon2id: 19 MiB, two passes, one lane.
 MEMORY_KIB, PASSES, LANES = 19 * 1024, 2, 1
-# The hash of no known password. Only its parameters decide how long a check takes.
+# The hash of an unknown password. Only its parameters matter: they decide how long a check takes.
 DUMMY_HASH = "$argon2id$v=19$m={memory_kib},t={passes},p={lanes}$IbrJFxNkJggVdj3Hpp4gNw$LgZAbSEz1ZIGyhkLDB1Anj7Jk2hBNrjpOqad5+Lj7dE"
 
 
@@ -47,7 +47,7 @@ class Passwords:
         return self._hasher.hash(_normalised(password))
 
     def is_right(self, password: str, password_hash: str | None) -> bool:
-        """Whether the hash matches the password. None (unknown address) takes as long as a wrong password, and is False."""
+        """Whether the hash matches the password. For None (an unknown address), return False after the time of a full check."""
         try:
             verified = self._hasher.verify(password_hash or self._dummy_hash, _normalised(password))
         except (VerificationError, InvalidHashError):
@@ -55,7 +55,7 @@ class Passwords:
         return verified and password_hash is not None
 
     def needs_rehash(self, password_hash: str) -> bool:
-        """Whether the hash has other parameters than the current ones."""
+        """Whether the parameters of the hash differ from the current parameters."""
         return self._hasher.check_needs_rehash(password_hash)
 
 

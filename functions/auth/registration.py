@@ -24,7 +24,7 @@ def register(
 ) -> IssuedTokens | None:
     """Create an account and start a session, or return None if the address must be verified first.
 
-    With verification, known and unknown addresses take the same path: the same statements and the same response.
+    If addresses are verified, known and unknown addresses run the same statements and get the same response.
     Raises RegistrationClosed, InvalidInvite, EmailDomainRefused, TooManyAttempts, WeakPassword and EmailTaken.
     """
     services.registration_policy.check(email, has_invite=invite is not None)
@@ -42,10 +42,10 @@ def register(
 
 
 def verify(services: AuthServices, *, email: str, code: str, password: str | None, origin: ClientOrigin) -> IssuedTokens:
-    """Create the account of a mailed code and start a session.
+    """Create the account of the sign-up that a mailed code confirms, and start a session.
 
-    If several people signed up with the address, each mailed code belongs to one sign-up, and one of them may be a
-    stranger's, with a password that only the stranger knows. The password then tells whose sign-up the code belongs to.
+    If several people signed up with the address, each mailed code belongs to one sign-up. It may be a stranger's, with a
+    password that only the stranger knows. So the password is then required, to prove that the sign-up is the caller's own.
     Raises TooManyAttempts, InvalidCode, PasswordNeeded and InvalidInvite.
     """
     count_attempt(services.background, services.throttle.origin_buckets(origin))
@@ -102,7 +102,7 @@ def _find_invite(services: AuthServices, invite: str | None, *, email: str) -> U
 
 
 def _use_invite(background: Engine, invite_id: UUID) -> None:
-    """Use the invite up before the account commits: a crash may lose an invite, but one invite never makes two accounts."""
+    """Use up the invite before the account is committed: a crash may lose an invite, but one invite never creates two accounts."""
     with global_scope(background) as connection:
         if not invites.use(connection, invite_id):
             raise InvalidInvite("the invite was used concurrently")

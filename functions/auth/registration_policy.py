@@ -10,7 +10,7 @@ type RegistrationMode = Literal["open", "invite", "closed"]
 
 @dataclass(frozen=True, slots=True)
 class RegistrationPolicy:
-    """The deployment's rules. The configured admin address may always register, so that a first account can exist."""
+    """The deployment's rules. The configured admin address may always register, so that a first account can be created."""
 
     registration: RegistrationMode
     domains: frozenset[str]
@@ -19,7 +19,7 @@ class RegistrationPolicy:
 
     @classmethod
     def of(cls, registration: RegistrationMode, *, domains: str, admin_email: str, verifies_email: bool) -> "RegistrationPolicy":
-        """Build the policy from settings. `domains` is a comma-separated list; empty allows all domains."""
+        """Build the policy from settings. `domains` is a comma-separated list; an empty list allows all domains."""
         allowed = frozenset(domain.strip().lower().removeprefix("@") for domain in domains.split(",") if domain.strip())
         return cls(registration, allowed, admin_email.strip().lower(), verifies_email)
 

@@ -22,14 +22,14 @@ _EMAIL = re.compile(rf"[a-z0-9.!#$%&'*+/=?^_`{{|}}~-]{{1,64}}@{_LABEL}(?:\.{_LAB
 
 
 def _normalise_email(value: str) -> str:
-    """Return the address in lower case, so that case never distinguishes two users. Raises ValueError for impossible addresses."""
+    """Return the address in lower case, so that case never distinguishes two users. Raises ValueError if it is malformed."""
     if not _EMAIL.fullmatch(value.strip()):
         raise ValueError("not an e-mail address")
     return value.strip().lower()
 
 
 Email = Annotated[str, Field(max_length=254, json_schema_extra={"format": "email"}), AfterValidator(_normalise_email)]
-# The password policy counts characters after NFC, which can join up to four into one.
+# The password policy counts characters after NFC normalization, which can merge up to four characters into one.
 Password = Annotated[str, Field(min_length=1, max_length=4 * MAX_LENGTH)]
 EmailCode = Annotated[str, Field(min_length=1, max_length=200, examples=["AZlvagAAcACAAAAAAAAAAWV4YW1wbGUtZXhhbXBsZS0"])]
 DisplayName = Annotated[str, Field(min_length=1, max_length=100)]
@@ -215,9 +215,9 @@ RfcTimestamp = Annotated[AwareDatetime, BeforeValidator(_parse_rfc3339, json_sch
 
 
 class ApiKeyIn(Input):
-    """POST /auth/api-keys. Defaults to all scopes but `approvals`, and one year.
+    """POST /auth/api-keys. By default, a key has all scopes except `approvals` and expires after one year.
 
-    Limits apply in addition to the user's own and never exceed them.
+    Its limits apply in addition to the user's own limits and cannot raise them.
     """
 
     password: Annotated[Password, Field(description="The caller's current password.")]

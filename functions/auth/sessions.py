@@ -132,8 +132,8 @@ def refresh(
     """Exchange a refresh token for a new pair, or raise InvalidRefreshToken.
 
     A token works once. A repeat within the grace period, by a client that lost the response or by a second tab, returns
-    the same successor. A later repeat, or one of an older token, counts as theft and ends the session. A repeat counts from
-    `received_at`, when the gateway received it: under load it may wait longer than the grace period.
+    the same successor. A later repeat, or a repeat of an older token, counts as theft and ends the session. The time of a repeat is
+    `received_at`, when the gateway received it: under load, a request may wait for longer than the grace period.
     """
     token = RefreshToken.parse(text)
     with user_scope(engine, token.user_id) as connection:
@@ -146,7 +146,7 @@ def refresh(
 def _rotate(
     connection: Connection, token: RefreshToken, key_ring: KeyRing, *, lifetimes: Lifetimes, origin: ClientOrigin, received_at: datetime
 ) -> IssuedTokens | Literal["refused"]:
-    """Return "refused" instead of raising, so that ending the session after a theft is committed."""
+    """Rotate the token. Return "refused" instead of raising, so that the end of the session after a theft is committed."""
     unlocked = sessions.find_token(connection, token.hash, user_id=token.user_id)
     session = sessions.lock(connection, unlocked.session_id, user_id=token.user_id) if unlocked else None
     # Read the token again under the lock: another process may have used it since.

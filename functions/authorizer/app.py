@@ -1,6 +1,6 @@
-"""The gateway's authorizer: verify the caller's token, without a database.
+"""The gateway's authorizer: verifies the caller's token, without a database.
 
-It is a plain Lambda handler without FastAPI, because every request waits for its cold start.
+It is a plain Lambda handler without FastAPI, because requests wait for its cold start.
 """
 
 import os
@@ -48,8 +48,8 @@ keys = KeySource(settings.jwks_url, region=settings.aws_region)
 def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
     """Return the policy for the caller's token.
 
-    Raises an exception with the message "Unauthorized" for an invalid token; the gateway answers it with 401. It answers
-    every other exception with 503, for example Unavailable if the public keys cannot be fetched.
+    For an invalid token, raises an exception with the message "Unauthorized", which the gateway turns into a 401 response. It turns
+    every other exception into a 503 response, for example Unavailable if the public keys cannot be fetched.
     """
     logger.set_correlation_id(event["requestContext"]["requestId"])
     try:

@@ -33,7 +33,7 @@ class KeySource:
         self._clock = clock
         self._keys: dict[str, PublicKey] = {}
         self._fetched_at = float("-inf")
-        self._unknown_at = float("-inf")  # the last fetch that did not find the requested key
+        self._unknown_at = float("-inf")  # the time of the last fetch that did not find the requested key
 
     def find(self, kid: str, request_context: Mapping[str, Any]) -> PublicKey | None:
         """Return the public key `kid`, or None if it is unknown. Raises Unavailable if no keys could be fetched."""
@@ -66,8 +66,8 @@ class KeySource:
 def jwks_url(request_context: Mapping[str, Any], *, region: str) -> str:
     """Return the URL of this API's public keys at its default endpoint.
 
-    Only the gateway's own id of the API and its stage determine it. `domainName` repeats the client's Host header: a client could
-    name a host that publishes its own keys.
+    The URL is built from the API id and the stage that the gateway reports. It is not built from `domainName`, which repeats the
+    client's Host header: a client could name a host that publishes its own keys.
     """
     suffix = "amazonaws.com.cn" if region.startswith("cn-") else "amazonaws.com"
     return f"https://{request_context['apiId']}.execute-api.{region}.{suffix}/{request_context['stage']}/.well-known/jwks.json"

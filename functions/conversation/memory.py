@@ -1,6 +1,6 @@
 """Facts that users write or correct themselves, and requests to summarize a conversation.
 
-The summarize function reads conversations for their summary and facts; this module only queues that work.
+The summarize function writes the summaries and extracts facts from conversations; this module only queues that work.
 """
 
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ from parley.metering.limits import BillingSubject
 
 @dataclass(frozen=True, slots=True)
 class StoredFact:
-    """A fact, and whether this request added it or it was known before."""
+    """A fact. `is_new` is true if this request added it, and false if it was known before."""
 
     memory: Memory
     is_new: bool

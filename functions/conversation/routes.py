@@ -48,7 +48,7 @@ USAGE_KEY = TypeAdapter(tuple[date, CursorText])
 
 SearchQuery = Annotated[str, Query(min_length=1, max_length=2000)]
 
-# A search spends money on an embedding before it first opens a transaction.
+# Check the session first: a search spends money on an embedding before it opens a transaction.
 search_router = APIRouter(dependencies=[Depends(requires("conversations")), Depends(require_live_session)])
 
 
@@ -58,8 +58,8 @@ def find_conversations(
 ) -> FoundPassagesPage:
     """Search the user's past conversations, best results first.
 
-    `mode` searches by words (`text`), by meaning (`semantic`) or both (`hybrid`). The response's `mode` is the one used:
-    `text` if no embedding was available. `snippet` is escaped HTML with the query's words in `<mark>`.
+    `mode` searches by words (`text`), by meaning (`semantic`) or both (`hybrid`). The response's `mode` is the mode that was
+    used: `text` if no embedding was available. `snippet` is escaped HTML with the query's words in `<mark>`.
     """
     results = search_conversations(services, principal, _without_nul(q), mode)
     ranked = _page_with_ranks(results.items, page)
@@ -193,7 +193,7 @@ def get_summary(id: UUID, principal: CurrentPrincipal, transaction: Transaction)
 
 @summaries_router.post("/conversations/{id}/summarize", status_code=202)
 def summarize(id: UUID, services: ConversationServicesDep, principal: CurrentPrincipal) -> SummaryRequested:
-    """Request an update of the conversation's summary and of the facts drawn from it. It runs in the background."""
+    """Request an update of the conversation's summary and of the facts extracted from it. The update runs in the background."""
     memory.request_summary(services.engine, services.memory_queue, principal, id)
     return SummaryRequested()
 
@@ -212,7 +212,7 @@ def list_memories(principal: CurrentPrincipal, transaction: Transaction, page: P
 def write_down(
     body: MemoryIn, services: ConversationServicesDep, principal: CurrentPrincipal, idempotency: IdempotencyHeader
 ) -> BaseModel | dict[str, Any]:
-    """Store a fact. A known fact is returned unchanged; a fact that the new one contradicts is ended."""
+    """Store a fact. If the fact is already known, it is returned unchanged. A new fact ends the facts that it contradicts."""
     request = idempotency.request("POST /memories", body, render=_fact_out)
     return memory.store_fact(services, principal, body.text, request).response
 
@@ -223,7 +223,7 @@ def _fact_out(fact: memory.StoredFact) -> MemoryOut:
 
 @memories_router.patch("/memories/{id}")
 def correct_memory(id: UUID, body: MemoryIn, services: ConversationServicesDep, principal: CurrentPrincipal) -> MemoryOut:
-    """Correct a fact. It then counts as written by the user and outlives the conversation that it was drawn from."""
+    """Correct a fact. It then counts as written by the user, and remains when the conversation that stated it is deleted."""
     return MemoryOut.model_validate(memory.correct_fact(services, principal, id, body.text))
 
 
@@ -240,7 +240,7 @@ usage_router = APIRouter(dependencies=[Depends(requires("conversations"))])
 def show_usage(
     services: ConversationServicesDep, principal: CurrentPrincipal, transaction: Transaction, page: Page, period: DateRangeQuery
 ) -> UsagePage:
-    """Sum the user's tokens and cost by day and model, newest day first, and return the rest of the month's budget."""
+    """Sum the user's tokens and cost by day and model, newest day first, and return the current month's budget."""
     key = page.after(USAGE_KEY)
     after = usage.UsageCursor(*key) if key else None
     rows = usage.daily_usage(transaction, user_id=principal.user_id, start=period.start, end=period.end, limit=page.limit + 1, after=after)
@@ -249,5 +249,5 @@ def show_usage(
     return UsagePage(**dict(listing), budget=BudgetOut.model_validate(budget))
 
 
-# Search first: `/conversations/{id}` would match its path.
+# Search comes first, because `/conversations/{id}` would match its path.
 router = join_routers(search_router, conversations_router, summaries_router, memories_router, usage_router)

@@ -130,7 +130,7 @@ class SummaryOut(Output):
 
 
 class SummaryRequested(Output):
-    """The request was accepted; the summary follows."""
+    """The request was accepted. The summary is written in the background."""
 
     status: Literal["accepted"] = "accepted"
 
@@ -146,7 +146,7 @@ class DailyUsageOut(Output):
 
 
 class BudgetOut(Output):
-    """The budget of the current month, whatever the requested period. `reserved_usd` covers turns in progress."""
+    """The budget of the current month, regardless of the requested period. `reserved_usd` covers turns in progress."""
 
     monthly_usd: float
     spent_usd: float

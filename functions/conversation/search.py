@@ -56,7 +56,7 @@ def search_memories(services: ConversationServices, principal: Principal, query:
 
 
 def _search_inputs(embedding: MeteredEmbedder, principal: Principal, query: str, mode: SearchMode) -> tuple[Vector | None, str, SearchMode]:
-    """Return the vector and the words to search by, and the mode they allow. No transaction is open during the embedding call."""
+    """Return the vector and the words to search by, and the resulting mode. No transaction is open during the embedding call."""
     if mode == "text":
         return None, query, "text"
     vector = embedding.query(query, billing_subject=BillingSubject(principal.user_id, principal.api_key_id))

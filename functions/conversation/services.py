@@ -12,7 +12,7 @@ from parley.metering.embeddings import MeteredEmbedder
 
 @dataclass(frozen=True, slots=True)
 class ConversationServices:
-    """The database, the embedder, the queue of the summarize function, and the monthly budget of users without their own."""
+    """The database, the embedder, the queue of the summarize function, and the monthly budget of users without a budget of their own."""
 
     engine: Engine
     embedding: MeteredEmbedder

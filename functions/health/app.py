@@ -1,4 +1,4 @@
-"""Health checks: liveness, and readiness to serve."""
+"""Health checks: whether the function runs, and whether it is ready to serve requests."""
 
 from parley import cold_start  # isort: split
 

@@ -19,7 +19,7 @@ def health() -> dict[str, str]:
 
 @router.get("/health/ready", responses={503: {"description": "A dependency is not available.", "content": {"application/json": {}}}})
 def ready(request: Request, response: Response) -> dict[str, Any]:
-    """Check Parley's dependencies. Returns 503 if one is not available."""
+    """Check Parley's dependencies. Returns 503 if a dependency is not available."""
     checks = {"database": check_database(request.app.state.engine)}
     is_ready = all(check.status == "ok" for check in checks.values())
     if not is_ready:

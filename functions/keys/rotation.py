@@ -1,4 +1,4 @@
-"""Rotation of the signing keys: create new keys, then delete the keys that no valid token was signed with."""
+"""Rotation of the signing keys: create new keys, then delete the keys whose tokens have all expired or are revoked."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -33,7 +33,7 @@ class RotationRequest(Input):
         return frozenset(family for family, is_revoked in revoked.items() if is_revoked)
 
 
-# How long a key stays published after its successor starts to sign: longer than the lifetime of the last token it signed.
+# How long a key stays published after its successor starts to sign: longer than the last token that it signed is valid.
 PUBLISHED_AFTER_SUCCESSION: dict[KeyFamily, timedelta] = {"signing": timedelta(hours=1), "api": MAX_LIFETIME + timedelta(days=1)}
 
 
