@@ -30,8 +30,8 @@ from parley.metering.limits import BillingSubject
 MAX_DOCUMENTS = 10_000
 MEDIA_TYPE = r"^[A-Za-z0-9_.+-]+/[A-Za-z0-9_.+-]+(; ?[A-Za-z0-9_=.\"-]+)*$"
 MAX_MEDIA_TYPE_CHARACTERS = 200
-# S3 notifies the queue of a new file within seconds. These messages are for a notification that is lost, and for a worker that
-# received it and died. If nothing is wrong, they change nothing.
+# S3 notifies the queue of a new file within seconds. Messages delayed by these times make up for a notification that was lost or whose
+# worker died. Otherwise they have no effect.
 CHECK_UPLOAD_AFTER_S, CHECK_FORM_AFTER_S = 300, 900
 _MAX_FILENAME_CHARACTERS = 300
 
@@ -48,10 +48,10 @@ class DocumentMatches:
 def store_document(
     services: DocumentServices, principal: Principal, content: bytes, *, filename: str, content_type: str, title: str | None
 ) -> Document:
-    """Store a file, which starts its ingestion. The same bytes again return the existing document.
+    """Store a file, which starts its ingestion. Storing the same bytes again returns the existing document.
 
     Raises InvalidInput, UnsupportedFormat, TooManyDocuments, Unauthorized and Unavailable. A crash or Unavailable can
-    leave a document without its file, as an announced upload does; the same bytes again complete it.
+    leave a document without its file, like an upload that was only announced. Storing the same bytes again adds the file.
     """
     if not content:
         raise InvalidInput("the file is empty", loc=("body", "file"))
@@ -144,14 +144,14 @@ def _added_concurrently(connection: Connection, sha256: bytes, user_id: UUID) ->
 
 
 def _check_document_limit(connection: Connection, user_id: UUID) -> None:
-    """Raise TooManyDocuments at the limit. The lock makes a concurrent upload wait until this one's document can be counted."""
+    """Raise TooManyDocuments at the limit. The lock makes a concurrent upload wait until this upload is committed."""
     lock_until_end(connection, f"documents of {user_id}")
     if (count := documents.count(connection, user_id=user_id)) >= MAX_DOCUMENTS:
         raise TooManyDocuments(f"{count} documents")
 
 
 def _valid_media_type(declared: str) -> str:
-    """Return the declared type if it is a media type, else a generic type: S3 rejects others, and ingestion ignores it."""
+    """Return the declared media type, or a generic type if it is invalid: S3 would reject it, and ingestion ignores the type."""
     is_valid = len(declared) <= MAX_MEDIA_TYPE_CHARACTERS and re.fullmatch(MEDIA_TYPE, declared)
     return declared if is_valid else "application/octet-stream"
 

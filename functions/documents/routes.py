@@ -35,7 +35,7 @@ CHUNK_KEY = TypeAdapter(tuple[CursorNumber])
 
 router = APIRouter(dependencies=[Depends(requires("documents"))])
 
-# These routes judge the request, or spend money on it, before they first open a transaction.
+# Check the session first: these routes reject requests, or spend money on them, before they open a transaction.
 LIVE_SESSION = [Depends(require_live_session)]
 
 
@@ -54,7 +54,7 @@ async def upload(
     file: Annotated[UploadFile, File()],
     title: Annotated[Title | None, Form()] = None,
 ) -> BaseModel | dict[str, Any]:
-    """Upload a file of up to 4 MB for ingestion. The same bytes again return the existing document.
+    """Upload a file of up to 4 MB for ingestion. Uploading the same bytes again returns the existing document.
 
     Content that is clearly not a document, such as an image, is refused immediately.
     """
@@ -82,9 +82,9 @@ def prepare_upload(
     idempotency: IdempotencyHeader,
     deadline: InvocationDeadline,
 ) -> BaseModel | dict[str, Any]:
-    """Return a form that uploads a larger file to S3. It is valid for an hour and for the declared size and type only.
+    """Return a form that uploads a larger file to S3. The form is valid for an hour, and only for the declared size and type.
 
-    A repeated request returns the first form, with the rest of its hour.
+    A repeated request returns the first form, which still expires an hour after the first request.
     """
     request = idempotency.request("POST /documents/uploads", body, render=_upload_out)
     announce = partial(library.announce_upload, services, principal, **body.model_dump())

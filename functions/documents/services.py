@@ -11,7 +11,7 @@ from parley.jobs import UPLOAD_FORM_LIFETIME_S, IngestQueue, UpkeepQueue, docume
 from parley.metering.embeddings import MeteredEmbedder
 from parley.metering.reranking import MeteredReranker
 
-# Three attempts end before the function's own timeout.
+# Short enough that three attempts end before the function's own timeout.
 _READ_TIMEOUT_S = 6.0
 
 

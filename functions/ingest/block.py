@@ -10,8 +10,8 @@ type Kind = Literal["heading", "paragraph", "code", "table"]
 class Block:
     """A heading, a paragraph, a section of code or a table.
 
-    The text of a table has one row per line, and the first row names the columns. `level` is that of a heading, from 1.
-    `page` counts from 1 and is None if the format has no pages.
+    The text of a table has one row per line, and the first row names the columns. `level` is the level of a heading,
+    counted from 1. `page` counts from 1 and is None if the format has no pages.
     """
 
     kind: Kind

@@ -1,9 +1,8 @@
-"""Contextual retrieval: before a chunk is embedded, a model describes where it belongs in its document.
+"""Contextual retrieval: a model describes where each chunk belongs in its document, before the chunk is embedded.
 
-Search uses the description together with the chunk, and no API shows it
-(https://www.anthropic.com/news/contextual-retrieval). A chunk is described before it is embedded, because its vector
-covers both. While the vendor is busy, the document goes back to the queue with a growing delay. After `MAX_PAUSES` pauses
-without a new description it continues without the missing ones.
+Search uses the description together with the chunk, and the chunk's vector covers both. No API shows the description
+(https://www.anthropic.com/news/contextual-retrieval). While the vendor is busy, the document goes back to the queue with
+a growing delay. After `MAX_PAUSES` delays without a new description, ingestion continues without the missing descriptions.
 """
 
 from dataclasses import dataclass
@@ -35,29 +34,29 @@ MAX_DESCRIPTION_CHARACTERS = 400
 # Includes room for models that reason before they answer.
 ANSWER_TOKENS = 1000
 
-# Without a new description in between. With their delays they take about an hour, in which search does not find the document.
+# Delays without a new description in between. Together they take about an hour, during which search does not find the document.
 MAX_PAUSES = 8
 _FIRST_PAUSE_S = 30.0
 
-# Each call repeats the document. For a longer document, headings and neighbouring chunks say as much for less.
+# Each call repeats the document. For a longer document, the headings and the neighbouring chunks say as much at a lower cost.
 _MAX_DOCUMENT_TOKENS = 20_000
 _MAX_HEADINGS = 500
-# Far more than a chunk and its heading path have.
+# Far more than a chunk with its heading path needs.
 _CHUNK_TOKENS = 800
 _BATCH = 16
 # A call must end while this worker holds the lease.
 _CALL_TIMEOUT_S = LEASE_S / 2
 _MIN_TIME_LEFT_S = 60.0
-# Storing takes the progress to 0.5, and embedding takes the rest.
+# Storing ends at a progress of 0.5, descriptions take it to 0.9, and embedding takes it to 1.
 _PROGRESS_START, _PROGRESS_SHARE = 0.5, 0.4
 
 
 @dataclass(frozen=True, slots=True)
 class _PromptPrefix:
-    """The start of the prompt, equal for all chunks of a document so that vendors can cache it.
+    """The start of the prompt, which is the same for all chunks of a document so that vendors can cache it.
 
-    It contains the whole document if `is_whole`, else title and headings. Then each prompt adds the neighbours of its
-    chunk, at most `neighbour_tokens` each.
+    If `is_whole`, it contains the whole document. Otherwise it contains the title and the headings, and each prompt adds the
+    chunks before and after its own, at most `neighbour_tokens` of each.
     """
 
     system_prompt: str
@@ -66,7 +65,7 @@ class _PromptPrefix:
 
 
 def describe_chunks(services: IngestServices, document: Document, *, count: int, deadline: Deadline) -> None:
-    """Describe every chunk that has neither a description nor a vector. Each description is stored at once.
+    """Describe every chunk that has neither a description nor a vector. Each description is stored immediately.
 
     Raises ContinueLater near the deadline, NotFound if the document was deleted, NoModel, BudgetExhausted,
     ContextTooLong, ProviderFailed and Unavailable.
@@ -86,8 +85,8 @@ def describe_chunks(services: IngestServices, document: Document, *, count: int,
 def retry_delay_s(services: IngestServices, document: Document, failure: ParleyError) -> float | None:
     """Return the delay before another attempt to describe the chunks, or None to continue without descriptions.
 
-    The delay doubles with each attempt and is at least the one that the vendor requests. Once a chunk was embedded without
-    a description, an earlier run gave up waiting, and so does this one. Raises NotFound and Unavailable.
+    The delay doubles with each attempt and is at least as long as the vendor requests. If a chunk has been embedded without
+    a description, an earlier run gave up waiting, so this run does too. Raises NotFound and Unavailable.
     """
     if not isinstance(failure, ProviderFailed) or not failure.retryable:
         return None
@@ -106,7 +105,7 @@ def retry_delay_s(services: IngestServices, document: Document, failure: ParleyE
 def _models(services: IngestServices, document: Document) -> list[Candidate]:
     """Return the models to try, in order.
 
-    The offline model is only used alone, for demonstrations: as a fallback it would leave its poor descriptions for good.
+    The offline model is for demonstrations and is used only if there is no other: the poor descriptions of a fallback would stay.
     """
     candidates = model_candidates(services, "describe", user_id=document.user_id)
     return [candidate for candidate in candidates if candidate.model.provider != "offline"] or candidates
@@ -145,7 +144,7 @@ def _describe(
 
 
 def _neighbours(engine: Engine, document: Document, chunk: StoredChunk, max_tokens: int) -> tuple[str, str]:
-    """Return the beginnings of the previous and the next chunk; empty at the ends of the document."""
+    """Return the beginnings of the previous and the next chunk. Either is empty if there is no such chunk."""
     with user_scope(engine, document.user_id) as connection:
         nearby = chunks.page(connection, document.id, limit=3, after=chunk.number - 2)
     texts = {neighbour.number - chunk.number: _truncate(neighbour.text, max_tokens) for neighbour in nearby}

@@ -25,8 +25,8 @@ _MAX_UTF8_BYTES_PER_CHARACTER = 4
 class Chunk:
     """A searchable section of a document.
 
-    `number` counts from 0. `headings` are the titles above it, outermost first. `page` is where it begins, and `start` its
-    offset in the document's text, in characters.
+    `number` counts from 0. `headings` are the titles of its sections, outermost first. `page` is the page on which it begins,
+    and `start` its offset in the document's text, in characters.
     """
 
     number: int
@@ -43,7 +43,7 @@ class Chunk:
 
 @dataclass(slots=True)
 class _ChunkBuffer:
-    """The chunk being filled. `overlap` repeats the end of the previous chunk, and does not make a chunk on its own."""
+    """The chunk being filled. `overlap` repeats the end of the previous chunk. It is never a chunk on its own."""
 
     page: int | None = None
     start: int = 0
@@ -82,7 +82,7 @@ class Chunker:
         self._buffer = _ChunkBuffer()
 
     def _heading_titles(self) -> tuple[str, ...]:
-        """Return the titles of the current section, without the outermost ones if the path is too long."""
+        """Return the titles of the current section and its parents, without the outermost titles if the path is too long."""
         titles = [title for _, title in self._headings]
         while sum(map(len, titles)) > MAX_HEADING_PATH_CHARACTERS:
             del titles[0]
@@ -110,7 +110,7 @@ class Chunker:
             self._buffer = _ChunkBuffer(overlap=self._overlap_after(buffer.texts[-1]))
 
     def _overlap_after(self, text: str) -> str:
-        """Return the last sentences of `text` that fit into the overlap, which the next sentences may refer to."""
+        """Return the last sentences of `text` that fit into the overlap. The next chunk may refer to them."""
         overlap: list[str] = []
         for sentence in reversed(split_sentences(text)):
             if sum(map(estimate_tokens, [*overlap, sentence])) > self._overlap_tokens:
@@ -146,7 +146,7 @@ def _split_table(text: str, max_tokens: int) -> Iterator[str]:
 
 
 def _pack(parts: Sequence[str], separator: str, max_tokens: int) -> Iterator[str]:
-    """Join consecutive parts into segments of at most `max_tokens`; split a part that is longer on its own."""
+    """Join consecutive parts into segments of at most `max_tokens`, and split each part that is longer."""
     packed: list[str] = []
     packed_tokens = 0
     for part in (segment for whole in parts for segment in _split_anywhere(whole, max_tokens)):
@@ -167,7 +167,7 @@ def _split_anywhere(text: str, max_tokens: int) -> list[str]:
     width = max(max_tokens * BYTES_PER_TOKEN // _MAX_UTF8_BYTES_PER_CHARACTER, 1)
     segments: list[str] = []
     start = 0
-    # By index: a copy of the rest for each segment would take time quadratic in the length of one long word.
+    # Advance an index: copying the remaining text for each segment would take time quadratic in its length.
     while start < len(text):
         end = _segment_end(text, start, width)
         segments.append(text[start:end])

@@ -1,4 +1,4 @@
-"""Reasons for which ingestion fails. The owner of the document sees `code` and `public_message` beside the status `failed`."""
+"""The reasons why ingestion fails. The owner of the document sees `code` and `public_message` next to the status `failed`."""
 
 from parley.errors import ParleyError
 
@@ -11,7 +11,7 @@ class Unreadable(ParleyError):
 
 
 class Unsupported(Unreadable):
-    """The file is in none of the supported formats."""
+    """The file's format is not supported."""
 
     status, code = 415, "unsupported_format"
     public_message = "The format is not supported. Upload text, Markdown, HTML, PDF, DOCX, CSV, JSON or source code."
@@ -39,7 +39,7 @@ class Scanned(Unreadable):
 
 
 class Corrupt(Unreadable):
-    """The file is not valid in the format that its first bytes announce."""
+    """The file is damaged, or its format is not the format that its first bytes indicate."""
 
     code = "corrupt"
     public_message = "The file is damaged or not in the format that it appears to have."

@@ -1,4 +1,4 @@
-"""Detects a file's format from its content. The name only distinguishes kinds of text, such as Markdown and code."""
+"""Detects a file's format from its content. The file's name only distinguishes kinds of text, such as Markdown and code."""
 
 import json
 import re

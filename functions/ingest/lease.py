@@ -1,12 +1,12 @@
 """Leases: only one worker at a time processes a document, and another worker takes over soon after it dies.
 
-Each user has a share of the workers. A message that finds the share taken is dropped, and its document waits in the
-database: a worker that finishes with a document of that user queues the next. So a user's many documents take turns with
-the documents of others, however many messages a user causes.
+Each user has a share of the workers. If the share is in use, a message is dropped, and its document waits in the database
+until a worker that finishes another document of the same user queues it. So one user's many documents cannot keep the
+documents of other users waiting.
 
-A lease lasts 60 seconds and every stored batch renews it. While a worker holds the lease, it leaves a delayed message on
-the queue that arrives after its own deadline and the end of the lease. If the worker is dead by then, that message makes
-another worker continue. Other messages that find the document leased can therefore be dropped.
+A lease lasts 60 seconds, and every stored batch renews it. The worker that holds it also queues a delayed message, which
+arrives after the worker's deadline and the end of the lease. If the worker has died by then, the message makes another
+worker continue. All other messages for a leased document can therefore be dropped.
 """
 
 from uuid import UUID
@@ -37,7 +37,7 @@ class ContinueLater(Exception):
 
 
 def acquire(services: IngestServices, message: DocumentMessage) -> Document | None:
-    """Lease the document. Return None if it has failed, another worker holds the lease, or the user's share is taken.
+    """Lease the document. Return None if it has failed, another worker holds the lease, or the user's share is in use.
 
     Raises NotFound if the document was deleted, after deleting its file, and Unavailable.
     """
@@ -63,19 +63,19 @@ def queue_waiting(services: IngestServices, user_id: UUID) -> None:
     """Queue as many of the user's waiting documents as the user's share has free workers. Raises Unavailable."""
     with user_scope(services.engine, user_id) as connection:
         free = services.max_per_user - documents.lock_processed(connection, user_id=user_id)
-        # Sent before the commit: if the queue is away, the documents keep waiting.
+        # Sent before the commit: if the queue is unavailable, the documents keep waiting.
         for document_id in documents.take_waiting(connection, user_id=user_id, limit=max(free, 0)):
             services.queue.send(document_id, user_id=user_id)
 
 
 def schedule_takeover(queue: IngestQueue, document: Document, *, deadline: Deadline) -> None:
-    """Queue a message that arrives when this worker, if it dies, no longer holds the lease. Raises Unavailable."""
+    """Queue a message that arrives after this worker's deadline and the end of its lease, in case it dies. Raises Unavailable."""
     delay_s = min(deadline.left_s + LEASE_S + _TAKEOVER_MARGIN_S, SQS_MAX_DELAY_S)
     queue.send(document.id, user_id=document.user_id, delay_s=delay_s)
 
 
 def release(engine: Engine, document: Document, *, is_excused: bool) -> None:
-    """End the lease, so that another worker can continue at once. An excused attempt does not count as a failure. Raises NotFound."""
+    """End the lease, so that another worker can continue immediately. An excused attempt does not count as a failure. Raises NotFound."""
     with user_scope(engine, document.user_id) as connection:
         documents.release_lease(connection, document.id, user_id=document.user_id, is_excused=is_excused)
 

@@ -1,4 +1,4 @@
-"""The queue messages that name documents: S3's notifications of new files, and our own in the same format.
+"""The queue messages that name documents: S3's notifications of new files, and our own messages in the same format.
 
 https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-content-structure.html
 """
@@ -14,7 +14,7 @@ from parley.jobs import DOCUMENTS_PREFIX, document_key
 
 
 class UnknownDocumentMessage(ParleyError):
-    """The message names no document of ours. The error does not repeat the message."""
+    """The message is not about a document. The error does not repeat the message's text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ class DocumentMessage:
 
 
 def parse_messages(body: str) -> list[DocumentMessage]:
-    """Return the documents that a message names: none for S3's test event. Raises UnknownDocumentMessage."""
+    """Return the documents that a message names. S3's test event names no document. Raises UnknownDocumentMessage."""
     try:
         message = json.loads(body)
         if message.get("Event") == "s3:TestEvent":

@@ -1,7 +1,7 @@
 """The child process that parses one untrusted file, started by `sandbox`.
 
-Run as `python -m functions.ingest.parser_process FILE NAME SECONDS`, where NAME is the file's original name and SECONDS the
-limit of its processor time. Further limits are `MEMORY_BYTES` of memory, no bytes written to files, and `MAX_CHARACTERS`
+Run as `python -m functions.ingest.parser_process FILE NAME SECONDS`, where NAME is the file's original name and SECONDS
+limits the processor time. Further limits are `MEMORY_BYTES` of memory, no bytes written to files, and `MAX_CHARACTERS`
 of text. The process has no credentials.
 
 It writes one line `[kind, text, level, page]` for each block, and finally `{"end": null}`, or `{"end": "<code>"}` with the

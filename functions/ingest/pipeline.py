@@ -8,7 +8,7 @@
 6. Mark the document as ready, with a note about what it lacks, or as failed, with the reason.
 
 Every step is safe to repeat: a file is always split in the same way, and each batch is stored as soon as it is done. A
-worker that continues a document skips everything that is stored already. If the document is deleted meanwhile, the next
+worker that continues a document skips everything that is already stored. If the document is deleted meanwhile, the next
 step raises NotFound.
 """
 
@@ -51,9 +51,9 @@ from parley.metering.embeddings import MeteredEmbedder
 from parley.metering.limits import BillingSubject, BudgetExhausted
 from parley.observability import logger
 
-# In a row, without progress. Outages and busy models do not count.
+# Failures in a row, without progress in between. Outages and busy models do not count.
 MAX_FAILURES = 3
-# Every 15 minutes, for a ready document whose embedding model did not respond.
+# One attempt every 15 minutes, for a ready document whose embedding model did not respond.
 MAX_EMBEDDING_ATTEMPTS = 20
 UPLOAD_LIFETIME = timedelta(hours=24)
 
@@ -65,11 +65,11 @@ _STORE_BATCH = 64
 _EMBED_BATCH = 64
 # Enough for one more batch, and for requeueing the document.
 _BATCH_TIME_S = 30.0
-# Enough to store the chunks that are parsed already, and to requeue the document.
+# Enough to store the chunks that are already parsed, and to requeue the document.
 _STORE_TIME_S = 15.0
 # Storing is the first half of the progress; descriptions, if enabled, and embeddings are the second.
 _STORED_PROGRESS = 0.5
-# For an estimate of the number of chunks while the file is still being read.
+# Used to estimate the number of chunks while the file is still being read.
 _CHARACTERS_PER_CHUNK = 1000
 _BUSY_PAUSES_S = (1.0, 4.0, 15.0)
 
@@ -77,7 +77,7 @@ _BUSY_PAUSES_S = (1.0, 4.0, 15.0)
 def ingest(services: IngestServices, message: DocumentMessage, *, deadline: Deadline) -> None:
     """Process a document until it is ready or failed, or queue it again shortly before the deadline.
 
-    A document that is ready already gets the embeddings that it lacks. Raises NotFound if the document was deleted, and
+    A document that is already ready receives its missing embeddings. Raises NotFound if the document was deleted, and
     Unavailable.
     """
     try:
@@ -85,7 +85,7 @@ def ingest(services: IngestServices, message: DocumentMessage, *, deadline: Dead
         if document is not None:
             _process_or_release(services, document, message, deadline)
     finally:
-        # Also after a deletion or a duplicate message: each message may be the only one that still works for this user.
+        # Also after a deletion or a duplicate message: no other message may be left that continues this user's documents.
         queue_waiting(services, message.user_id)
 
 
@@ -117,7 +117,7 @@ def _process(services: IngestServices, document: Document, message: DocumentMess
 
 
 def _read_and_store(services: IngestServices, document: Document, message: DocumentMessage, deadline: Deadline) -> int:
-    """Store the file's chunks and return their number. A file that was read to its end before is not read again.
+    """Store the file's chunks and return their number. A file that was once read to its end is not read again.
 
     Raises Unreadable, FileMissing, NotFound, Unavailable, and ContinueLater near the deadline.
     """
@@ -143,7 +143,7 @@ def _check_not_duplicate(engine: Engine, document: Document, sha256: bytes) -> N
 
 
 def _store_chunks(engine: Engine, document: Document, path: str, deadline: Deadline) -> int:
-    """Split the file and store the chunks that are not stored yet; return the number of all its chunks."""
+    """Split the file, store the chunks that are not stored yet, and return the total number of chunks."""
     with user_scope(engine, document.user_id) as connection:
         stored = chunks.count(connection, document.id, user_id=document.user_id)
     parsing_deadline = Deadline(deadline.at_s - _STORE_TIME_S)
@@ -162,7 +162,7 @@ def _store_chunks(engine: Engine, document: Document, path: str, deadline: Deadl
 
 
 def _chunks_until(deadline: Deadline, path: str, filename: str) -> Iterator[Chunk]:
-    """Yield the file's chunks until the deadline, also if they come slowly or not at all."""
+    """Yield the file's chunks. Stop at the deadline, even if the parser is slow or yields nothing."""
     try:
         for chunk in Chunker().chunks_of(read_blocks(path, filename, deadline=deadline)):
             yield chunk
@@ -181,14 +181,14 @@ def _add_chunks(engine: Engine, document: Document, batch: Sequence[NewChunk], c
     expected = max(document.bytes / _CHARACTERS_PER_CHUNK, count + 1)
     progress = _STORED_PROGRESS * count / expected
     with user_scope(engine, document.user_id) as connection:
-        # First, because it locks the document's row: a deletion or a change of `is_shared` comes wholly before or after.
+        # First, because this locks the document's row: a deletion or a change of `is_shared` happens entirely before or after.
         documents.report_progress(connection, document.id, user_id=document.user_id, progress=progress, lease_s=LEASE_S)
         is_shared = documents.get(connection, document.id, user_id=document.user_id).is_shared
         chunks.add(connection, document.id, batch, user_id=document.user_id, is_shared=is_shared)
 
 
 def _describe(services: IngestServices, document: Document, count: int, deadline: Deadline) -> None:
-    """Describe the chunks if enabled. On failure continue without the missing descriptions, or raise ContinueLater to retry."""
+    """Describe the chunks if enabled. After a failure, raise ContinueLater to retry, or continue without the missing descriptions."""
     if not services.describes_chunks:
         return
     try:
@@ -231,7 +231,7 @@ def _embed_chunks(services: IngestServices, document: Document, count: int, dead
 
 
 def _embed_batch(embedding: MeteredEmbedder, document: Document, texts: Sequence[str], deadline: Deadline) -> list[Vector]:
-    """Embed one batch. While the vendor is busy, retry after ever longer pauses, as far as deadline and lease allow."""
+    """Embed one batch. While the vendor is busy, retry after growing pauses, as long as the deadline and the lease allow."""
     for pause_s in _BUSY_PAUSES_S:
         try:
             return embedding.vectors(texts, billing_subject=BillingSubject(document.user_id))
@@ -264,9 +264,9 @@ def _finish(services: IngestServices, document: Document, count: int, *, note: s
 
 
 def _wait_for_file(services: IngestServices, document: Document) -> None:
-    """Wait for the notification of the upload; fail the document a day after its creation.
+    """Wait for the notification of the upload, or fail the document if it was created more than a day ago.
 
-    As long as a file can arrive, look for it every quarter of an hour, in case its notification is lost.
+    While the file can still arrive, check for it every 15 minutes, in case the notification is lost.
     """
     age = utc_now() - document.created_at
     if age > UPLOAD_LIFETIME:

@@ -37,7 +37,7 @@ def read_blocks(
     """Parse the file at `path` in a child process and yield its blocks as they arrive.
 
     `name` is the file's original name. Raises Unreadable: DocumentTooLarge if time or memory ran out, else the parser's reason.
-    Raises ParserStopped if the deadline passes first. The child ends with the iterator, also if the caller stops early.
+    Raises ParserStopped if the deadline passes first. The child ends when the iterator does, even if the caller stops early.
     """
     child = _start_parser(path, name, cpu_s)
     timeout = _ParserTimeout(child, silence_timeout_s, deadline)
@@ -61,9 +61,9 @@ def read_blocks(
 
 
 class _ParserTimeout:
-    """Kills the child at the deadline, or if it takes too long for a line.
+    """Kills the child at the deadline, or if it takes too long to write a line.
 
-    Time that the caller spends between two lines does not count as the child's.
+    The time that the caller spends between two lines does not count.
     """
 
     def __init__(self, child: subprocess.Popen[str], timeout_s: float, deadline: Deadline | None) -> None:
@@ -102,17 +102,17 @@ def _start_parser(path: str, name: str, cpu_s: int) -> subprocess.Popen[str]:
 
 
 def _hide_process_memory() -> None:
-    """Deny other processes of this user, such as the parser, the memory and environment of this one, on Linux."""
+    """On Linux, prevent other processes of this user, such as the parser, from reading this process's memory and environment."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
 
 
 def _check_exit(end: object, status: int, name: str) -> None:
-    """Raise the reason for which the parser stopped early. `end` is its last record: False if there was none."""
+    """Raise an error if the parser stopped early. `end` is an error code, None after success, or False if the parser died."""
     if end is None:
         return
     if isinstance(end, str):
         raise PARSER_ERRORS_BY_CODE.get(end, Corrupt)(name)
     logger.warning("parser_died", status=status)
-    # A signal comes from our timeout, the kernel or the processor limit: the file needs too much. Else the parser crashed.
+    # A signal comes from our timeout, the kernel or the processor limit: the file needs too many resources. Otherwise the parser crashed.
     raise DocumentTooLarge(f"status {status}") if status < 0 else Corrupt(f"status {status}")

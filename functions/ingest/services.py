@@ -49,7 +49,7 @@ class IngestServices:
     """The dependencies of ingestion.
 
     `catalogue`, `router`, `environment` (which holds the models' keys) and `default_limits` are only used if
-    `describes_chunks` is set. `queue` takes documents that need more time than one invocation has. At most `max_per_user`
+    `describes_chunks` is set. `queue` receives documents that need more than one invocation. At most `max_per_user`
     documents of one user are processed at once.
     """
 

@@ -14,7 +14,7 @@ _DEFINES = re.compile(
 
 
 def read(text: str) -> Iterator[Block]:
-    """Yield a heading with each definition's first words, and the code from there to the next definition."""
+    """Yield a heading with the first words of each definition, followed by the code up to the next definition."""
     lines: list[str] = []
     for line in text.splitlines():
         definition = _DEFINES.match(line)

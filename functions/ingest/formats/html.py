@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 BOILERPLATE_TAGS = ["script", "style", "nav", "footer", "aside", "form", "noscript", "template", "svg", "iframe", "button", "select"]
 _LEVELS = {f"h{level}": level for level in range(1, 7)}
-_BETWEEN_CELLS = {"table", "thead", "tbody", "tfoot", "tr", "colgroup"}  # the HTML parser moves any other text out of these
+_BETWEEN_CELLS = {"table", "thead", "tbody", "tfoot", "tr", "colgroup"}  # holds only white space: the HTML parser moves other text out
 _BLOCK_TAGS = {*_LEVELS, "p", "li", "dt", "dd", "pre", "td", "th", "blockquote", "figcaption", "caption", "summary"}
 _BLOCK_TAGS |= {"div", "section", "article", "main", "header", "body", "address", "details", "figure"}
 
@@ -38,7 +38,7 @@ def _enclosing_block(node: "LexborNode") -> "LexborNode":
 
 
 def _block_key(element: "LexborNode") -> tuple[int, str]:
-    """Return identity and tag of the element whose text makes one block: the table of a cell, or else the element itself."""
+    """Return the identity and tag of the element whose text forms one block: a cell's table, or else the element itself."""
     if element.tag in {"td", "th"}:
         above = element.parent
         while above is not None and above.tag != "table":

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pypdfium2 import PdfDocument
 
 _NEEDS_PASSWORD = 4  # FPDF_ERR_PASSWORD
-_LINE_END_HYPHEN = "\ufffe"  # what PDFium writes for a hyphen that only splits a word at the end of a line
+_LINE_END_HYPHEN = "\ufffe"  # PDFium's substitute for a hyphen that only splits a word at the end of a line
 _SENTENCE_END = re.compile(r"[.!?:;。！？…][\"'”’)\]]*$")
 _SHORT_LINE_SHARE = 0.8
 
@@ -59,7 +59,7 @@ def _page_text(document: "PdfDocument", number: int) -> str:
         with closing(document[number]) as page, closing(page.get_textpage()) as text:
             return str(text.get_text_range())
     except PdfiumError:
-        return ""  # one damaged page must not lose the others
+        return ""  # a damaged page must not make the whole file fail
 
 
 def _paragraphs(text: str) -> Iterator[str]:
