@@ -55,11 +55,10 @@ class TurnEvent:
 
 
 def read_events(response: httpx2.Response) -> Iterator[TurnEvent]:
-    """Yield events as they arrive, and read the stream to its end.
+    """Yield every event as it arrives, including unknown events of a newer server.
 
-    Closing a stream early tells the server that the client has left. Unknown event names are
-    yielded too: a newer server may send them. Raises `StreamCutOff` if the stream ends without
-    a terminal event.
+    The stream is read to its end, because closing it early would tell the server that the client
+    has left. Raises `StreamCutOff` if the stream ends without a terminal event.
     """
     has_ended = False
     try:
@@ -75,7 +74,7 @@ def read_events(response: httpx2.Response) -> Iterator[TurnEvent]:
 
 
 class ApiClient:
-    """The API at one address. Refreshes access tokens as needed; every failure is a `CliError`.
+    """A client of the API at one address. Expired access tokens are refreshed, and every failure is a `CliError`.
 
     With an API `key`, the client sends the key and uses no session.
     """
@@ -93,7 +92,7 @@ class ApiClient:
         self._connection.close()
 
     def require_session(self) -> None:
-        """Raise `NotLoggedIn` before the user types anything, if there is neither a session nor a key."""
+        """Raise `NotLoggedIn` if there is neither a session nor a key. Commands call this before they prompt for input."""
         if self._key is None:
             self._session(self.sessions.read())
 
@@ -123,7 +122,7 @@ class ApiClient:
             yield read_events(response)
 
     def session_from(self, tokens: Fields, *, email: str) -> StoredSession:
-        """Return the session of a response with tokens. Raises `CliError` if the tokens are missing."""
+        """Return a session with the tokens in a response. Raises `CliError` if the tokens are missing."""
         if not tokens.text("access_token") or not tokens.text("refresh_token"):
             raise not_parley(self.url, "its answer has no tokens")
         return StoredSession.of(tokens, email=email)

@@ -33,7 +33,7 @@ def open_private(path: Path, flags: int) -> int:
 
 
 def write_private(path: Path, text: str) -> None:
-    """Replace `path` atomically by a file of mode 600.
+    """Atomically replace `path` with a file of mode 600.
 
     A concurrent reader, or a reader after a crash, sees either the old text or the new text.
     """

@@ -95,7 +95,7 @@ class ConversationClient:
         return HttpCall("POST", "/chat", body, timeout_s=STREAM_TIMEOUT_S if stream else WHOLE_ANSWER_TIMEOUT_S)
 
     def _stop(self, turn_id: str) -> None:
-        """Stop the turn on the server: if the client only disconnected, the model would generate, and bill, to the end."""
+        """Stop the turn on the server. If the client only disconnected, the model would continue to generate at the user's cost."""
         if not turn_id:
             return
         with suppress(CliError):

@@ -32,7 +32,7 @@ def fetch_document(api: ApiClient, document_id: str) -> Fields:
 
 
 def find_document(api: ApiClient, given: str) -> Fields:
-    """Return the document with this id, or whose id starts or ends with `given`. Raises `CliError` if none matches."""
+    """Return the document whose id is `given`, or starts or ends with it. Raises `CliError` if no document or several match."""
     document_id = full_id(given)
     if document_id:
         return fetch_document(api, document_id)
@@ -73,9 +73,9 @@ def chunk_count(document: Fields) -> str:
 
 
 def upload_document(api: ApiClient, path: Path, *, title: str | None, on_sent: Callable[[int], None]) -> Fields:
-    """Upload a file and return its document; it may be an existing document with the same bytes.
+    """Upload a file and return its document, which may be an existing document with the same bytes.
 
-    The content type is guessed from the file name and only a hint: the server inspects the content.
+    The content type is guessed from the file name. It is only a hint: the server inspects the content.
     `on_sent` is called with the number of bytes sent so far.
     """
     content_type = mimetypes.guess_type(path.name)[0] or "application/octet-stream"
@@ -90,9 +90,9 @@ def upload_document(api: ApiClient, path: Path, *, title: str | None, on_sent: C
 
 
 def _upload_to_storage(api: ApiClient, form: FileForm) -> Fields:
-    """Announce a file and send it to the returned address.
+    """Announce a file to the server, then send it to the address in the response.
 
-    If the file does not arrive, its document is deleted: otherwise the server would wait for the file.
+    If sending fails, the announced document is deleted, because the server would keep waiting for its file.
     """
     size = os.fstat(form.file.fileno()).st_size
     body = {"filename": form.filename, "content_type": form.content_type, "bytes": size, **form.fields}

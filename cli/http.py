@@ -18,7 +18,7 @@ from cli.errors import CliError, error_from_answer, not_parley
 from cli.json_fields import Fields
 from cli.output import one_line
 
-# `parley sessions` shows it as the program.
+# `parley sessions` shows this value in its `program` column.
 USER_AGENT = f"parley-cli ({sys.platform})"
 
 
@@ -28,7 +28,7 @@ def default_url(last_url: str | None) -> str:
 
 
 def normalised_url(url: str) -> str:
-    """Return `url` in the form that sessions are stored under: lower-case host, stage path, no trailing slash.
+    """Return `url` in the form under which its session is stored: lower-case host, stage path, no trailing slash.
 
     Raises a usage error unless `url` is an http(s) address without user, query or fragment.
     """
@@ -89,7 +89,7 @@ class ProgressFile(io.FileIO):
 
 @dataclass(frozen=True)
 class HttpCall:
-    """One request with a JSON body or a form. `timeout_s` is the longest silence of the server, not the total time."""
+    """One request with a JSON body or a form. `timeout_s` limits each wait for the server, not the total time."""
 
     method: str
     path: str
@@ -104,7 +104,7 @@ class Connection:
 
     def __init__(self, url: str) -> None:
         self.url = url
-        # Loading certificates takes longer than a local response, and plain HTTP needs none: redirects are not followed.
+        # Loading certificates takes longer than a local response. Plain HTTP never needs them, because redirects are not followed.
         has_tls = url.startswith("https:")
         # Calls to this computer must bypass a proxy from the environment.
         self._client = httpx2.Client(verify=has_tls, trust_env=not is_loopback(url), headers={"User-Agent": USER_AGENT})
@@ -115,7 +115,7 @@ class Connection:
 
     @contextmanager
     def send(self, call: HttpCall, *, token: str | None = None) -> Iterator[httpx2.Response]:
-        """Send a call and yield the response of any status, with its body unread."""
+        """Send a call and yield the response, whatever its status, with its body unread."""
         headers = {"Authorization": f"Bearer {token}"} if token else None
         timeout = httpx2.Timeout(call.timeout_s, connect=10.0)
         with readable_errors(self.url):
@@ -168,6 +168,6 @@ def _advice(url: str) -> str:
 
 
 def _reason(exc: Exception) -> tuple[str, ...]:
-    # "Connection refused" adds nothing to the message; a bad certificate or an unknown host name does.
+    # "Connection refused" adds nothing to the message. Other reasons, such as a bad certificate or an unknown host name, do.
     text = one_line(str(exc))
     return () if not text or "refused" in text or "timed out" in text else (text,)

@@ -1,4 +1,4 @@
-"""List endpoints: read page by page, print as a table or JSON, and find an item by a short id."""
+"""The API's lists: read them page by page, print them as a table or JSON, and find an item by a short id."""
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -14,7 +14,7 @@ from cli.http import HttpCall
 from cli.json_fields import Fields
 from cli.output import aligned_table, json_text, one_line, print_note
 
-# A user with more items can give the full id.
+# `all_items` stops here. Documents and conversations beyond it can still be given by their full ids.
 MAX_ITEMS = 2000
 MAX_LIMIT = 100
 
@@ -75,7 +75,7 @@ class ListGroup(click.Group):
 
     @override
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Insert `list` if no command is given. --help still belongs to the group."""
+        """Insert `list` if no command is given. `--help` still shows the group's help."""
         if not args or (args[0].startswith("-") and args[0] not in ctx.help_option_names):
             args = ["list", *args]
         return super().parse_args(ctx, args)
@@ -104,7 +104,7 @@ def first_items(api: ApiClient, path: str, *, limit: int, query: Mapping[str, st
 
 
 def _pages(api: ApiClient, path: str, *, limit: int, query: Mapping[str, str | int] | None) -> Iterator[Fields]:
-    """Yield the pages of a list. A page can be shorter than `limit` although others follow: long items fill it."""
+    """Yield the pages of a list. A page of long items can have fewer than `limit` items even if more pages follow."""
     parameters = {"limit": limit, **(query or {})}
     while True:
         page = Fields.of(api.fetch(HttpCall("GET", path, query=parameters)))

@@ -102,7 +102,7 @@ class LazyGroup(click.Group):
 
     @override
     def invoke(self, ctx: click.Context) -> object:
-        """Run the command. Ctrl-C, also at a prompt, exits with status 130 and no message."""
+        """Run the command. Ctrl-C exits with status 130 and no message, at a prompt too."""
         try:
             return super().invoke(ctx)
         except (KeyboardInterrupt, click.Abort):

@@ -1,4 +1,4 @@
-"""Options shared by commands: `--url`, which opens the API, and expiry times."""
+"""Options shared by commands: the address of the API (`--url`) and expiry times."""
 
 import functools
 import re
@@ -36,12 +36,12 @@ def _expiry_time(text: str) -> datetime:
 
 
 def with_api[**P](command: Callable[Concatenate[ApiClient, P], None]) -> Callable[..., None]:
-    """Pass an open API to `command` as its first argument. The address is `--url`, else that of the last login."""
+    """Pass an open `ApiClient` to `command` as its first argument. The address is `--url`, or by default that of the last login."""
     return _with_api(command, find_key=lambda: None)
 
 
 def with_api_or_key[**P](command: Callable[Concatenate[ApiClient, P], None]) -> Callable[..., None]:
-    """Pass an open API like `with_api`, but prefer an API key in the environment to the session."""
+    """Do the same as `with_api`, but use the API key in the environment, if it is set, instead of the session."""
     return _with_api(command, find_key=api_key_from_environment)
 
 

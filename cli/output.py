@@ -26,7 +26,7 @@ class ControlFilter:
 
     A sequence (colour, cursor, title, clipboard) is removed whole, even if it is split over
     several deltas. Line feeds and tabs are kept. Every other control character is removed and
-    ends a sequence, so an unterminated title removes the rest of its line at most.
+    ends a sequence, so an unterminated title removes at most the rest of its line.
     """
 
     def __init__(self) -> None:
@@ -56,12 +56,12 @@ class ControlFilter:
 
 
 def plain_text(text: str) -> str:
-    """Return `text` without terminal control; line breaks are kept."""
+    """Return `text` without terminal control sequences. Line feeds and tabs are kept."""
     return ControlFilter().feed(text)
 
 
 def one_line(text: str) -> str:
-    """Return `text` on one line, without terminal control."""
+    """Return `text` on one line, without terminal control sequences."""
     return " ".join(plain_text(text).split())
 
 
@@ -78,7 +78,7 @@ def json_text(value: object) -> str:
 
 
 def print_note(text: str) -> None:
-    """Print a dim line on stderr if it is a terminal; scripts do not see notes."""
+    """Print a dim line on stderr if it is a terminal, so that scripts do not see it."""
     if sys.stderr.isatty():
         click.secho(one_line(text), err=True, dim=True)
 
@@ -97,7 +97,7 @@ def tolerate_narrow_encodings() -> None:
 
 
 def wants_color() -> bool | None:
-    """Return False if the environment forbids colour (https://no-color.org), else None: click decides."""
+    """Return False if the environment forbids colour (https://no-color.org), else None to let click decide."""
     return False if os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb" else None
 
 
@@ -115,7 +115,7 @@ def progress_bar(label: str, *, length: int | None) -> "ProgressBar[int]":
     A bar without `length` shows activity instead of a percentage.
     """
     return click.progressbar(
-        itertools.count(),  # never iterated: tells click that the length is unknown unless one is given
+        itertools.count(),  # never iterated; without `length`, it tells click that the length is unknown
         length=length,
         label=one_line(label),
         show_eta=False,

@@ -66,7 +66,7 @@ def require_confirmation(question: str, *, yes: bool) -> None:
 
 
 class ApprovalPrompt:
-    """Decides on tool calls: by `decision` from the command line, or by asking at the terminal if it is None."""
+    """Approves or denies tool calls: as `decision` says, or if it is None, by asking at the terminal."""
 
     def __init__(self, decision: bool | None = None) -> None:
         self.decision = decision

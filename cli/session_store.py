@@ -29,7 +29,7 @@ class StoredSession:
 
     @classmethod
     def of(cls, tokens: Fields, *, email: str) -> Self:
-        """Return the session in a register, login or refresh response; its lifetime starts now."""
+        """Return the session in a register, login or refresh response. The token's lifetime is counted from now."""
         lifetime_s = tokens.number("expires_in") or 0.0
         return cls(
             email=tokens.part("user").text("email") or email,
@@ -61,7 +61,7 @@ class StoredSessions:
 
 
 class SessionFile:
-    """`sessions.json` in the config directory. Reads need no lock; changes hold it."""
+    """`sessions.json` in the config directory. Reading needs no lock; changes are made under the lock."""
 
     def __init__(self, folder: Path | None = None) -> None:
         self.path = (folder or config_dir()) / "sessions.json"
@@ -91,7 +91,7 @@ class SessionFile:
             raise CliError(f"{self.path} is damaged. Remove it and log in again: parley login") from exc
 
     def write(self, stored: StoredSessions) -> None:
-        """Replace the file. The caller must hold the lock since it read `stored`."""
+        """Replace the file's content. The caller must have held the lock since it read the sessions."""
         content = {"last_url": stored.last_url, "sessions": {url: asdict(each) for url, each in stored.by_url.items()}}
         write_private(self.path, json.dumps(content, indent=2) + "\n")
 

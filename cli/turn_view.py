@@ -13,7 +13,7 @@ from cli.errors import CliError, TurnUnfinished, error_from_answer
 from cli.json_fields import Fields
 from cli.output import ControlFilter, print_note, shortened
 
-# A number in brackets inside code is not a citation, nor is the text of a Markdown link.
+# A number in brackets is not a citation if it is inside code or is the text of a Markdown link.
 _CODE_SPAN = re.compile(r"^ *(```|~~~).*?(?:^ *\1|\Z)|(`+).*?\2", re.DOTALL | re.MULTILINE)
 _CITATION = re.compile(r"(?<!\\)\[ *([0-9]{1,4}(?: *, *[0-9]{1,4})*) *\](?![(:])")
 
@@ -81,7 +81,7 @@ class TurnView:
             self._print("\n")
 
     def _show_cited(self) -> None:
-        """Print the sources below the answer, so that its numbers can be resolved."""
+        """Print the cited sources below the answer, so that the reader can look up its citation numbers."""
         if lines := cited_sources(self._text, self._sources):
             self.end_line()
             click.echo("\n" + "\n".join(lines))

@@ -86,7 +86,7 @@ def _prompt_code(email: str) -> str:
 
 
 def _send_verification(api: ApiClient, email: str, *, code: str, password: str) -> None:
-    """Send the password too: the code may belong to another person's sign-up with the same address."""
+    """Send the code with the password, because the code may belong to another person's sign-up with the same address."""
     _log_in_and_welcome(api, api.public(HttpCall("POST", "/auth/verify", {"email": email, "code": code, "password": password})), email)
 
 
@@ -101,7 +101,7 @@ def _store_session(api: ApiClient, answer: Fields, email: str) -> None:
 
 
 def _read_credentials(email: str | None, *, from_stdin: bool, confirm: bool) -> tuple[str, str]:
-    """Return address and password, prompting for missing values."""
+    """Return the e-mail address and the password, prompting for missing values."""
     if from_stdin:
         if not email:
             raise click.UsageError("--password-stdin needs the e-mail address as an argument.")

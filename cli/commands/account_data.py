@@ -76,7 +76,7 @@ def _save_export(api: ApiClient, file: BinaryIO) -> int:
 
 
 def _wait_for_url(api: ApiClient) -> str:
-    """Request an export and return the address of its file when the server has written it."""
+    """Request an export, wait until the server has written its file, and return the file's address."""
     export_id = Fields.of(api.fetch(HttpCall("POST", EXPORTS_PATH))).text("id")
     print_note("The server is writing the file.")
     started_s = time.monotonic()
@@ -85,7 +85,7 @@ def _wait_for_url(api: ApiClient) -> str:
         if export.text("status") != "queued":
             return _ready_url(api, export)
         time.sleep(EXPORT_POLL_S)
-    # The server returns the same export to a repeated request while it is queued.
+    # While the export is queued, a repeated request returns the same export.
     raise CliError("The server has not written the file yet. Run the same command again later.")
 
 

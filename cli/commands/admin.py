@@ -103,7 +103,7 @@ def budget(api: ApiClient, account: str, usd: float | str) -> None:
 
 
 def find_account(api: ApiClient, given: str) -> Fields:
-    """Return the account with this e-mail address or id, or whose id starts or ends with `given`."""
+    """Return the account whose e-mail address or id is `given`, or whose id starts or ends with it."""
     if "@" not in given:
         return find_by_id(all_items(api, USERS_PATH), given, noun="account", listed_by=USERS_LISTED_BY)
     email = given.strip().lower()

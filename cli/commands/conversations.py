@@ -52,7 +52,7 @@ def latest_conversation(api: ApiClient) -> Fields:
 
 
 def find_conversation_id(api: ApiClient, given: str) -> str:
-    """Return the full id of the conversation with this id, or whose id starts or ends with `given`."""
+    """Return the full id of the conversation whose id is `given`, or starts or ends with it. A full id is not looked up."""
     conversation_id = full_id(given)
     return conversation_id or find_by_id(
         all_items(api, "/conversations"), given, noun="conversation", listed_by="parley conversations"

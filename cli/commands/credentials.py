@@ -1,4 +1,4 @@
-"""`parley password` and `parley email`: change password or address, or reset the password by an e-mailed code."""
+"""`parley password` and `parley email`: change the password or e-mail address, or reset the password with an e-mailed code."""
 
 import click
 
@@ -59,7 +59,7 @@ def email(api: ApiClient, new_address: str, no_mail: bool) -> None:
         prompts.announce_code(api, new_address)
     code = prompts.prompt_code(hint=f"To enter it later: parley email --no-mail {one_line(new_address)}")
     api.fetch(HttpCall("POST", "/auth/email/confirm", {"code": code}))
-    # The server changes to the address that received the code; with --no-mail the user may have typed another one.
+    # The server sets the address that received the code. With --no-mail, the user may have typed a different address.
     current = Fields.of(api.fetch(HttpCall("GET", "/auth/me"))).text("email")
     api.sessions.change_email(api.url, current)
     click.echo(f"Your e-mail address is now {one_line(current)}")

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from click._termui_impl import ProgressBar
 
 POLL_S = 0.5
-# The server retries a document whose function was killed within seven minutes.
+# If the function is killed, the server retries the document within seven minutes.
 INGESTION_TIMEOUT_S = 900.0
 UNFINISHED_STATUSES = ("queued", "processing")
 _FILE_TYPE = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -35,7 +35,7 @@ _FILE_TYPE = click.Path(exists=True, dir_okay=False, path_type=Path)
 def add(api: ApiClient, files: tuple[Path, ...], title: str | None, no_wait: bool, share: bool) -> None:
     """Add files, and wait until the server has processed them.
 
-    Supported are text, Markdown, HTML, PDF, DOCX, CSV, JSON and source code. Processing continues if you press Ctrl-C.
+    Supported formats are text, Markdown, HTML, PDF, DOCX, CSV, JSON and source code. Processing continues if you press Ctrl-C.
     """
     _check_files(files, title)
     uploads = DocumentUploads(api, files=len(files))
@@ -75,7 +75,7 @@ class DocumentUploads:
             raise
 
     def raise_for_failures(self) -> None:
-        """Raise `CliError` if one of several files failed."""
+        """Raise `CliError` if any file failed."""
         if self._failed:
             raise CliError(f"{self._failed} of {self._files} files were not added.")
 
@@ -96,7 +96,7 @@ class DocumentUploads:
     def _report(self, document: Fields) -> None:
         """Print the outcome of processing. Raises `CliError` if it failed."""
         if document.text("error_code") == "duplicate":
-            # The user has this content already; a second entry would only fail for ever.
+            # The user already has this content. Delete the duplicate, which would stay in the list as failed.
             self._api.fetch(HttpCall("DELETE", document_path(document.text("id"))))
             _print_line(f"{document.text('filename')}: {document.text('error')}")
         elif document.text("status") == "failed":
@@ -106,7 +106,7 @@ class DocumentUploads:
 
     @contextmanager
     def _failures_shown(self) -> Iterator[None]:
-        """Print a file's failure and continue. The failure of the only file, or of the login, ends the command."""
+        """Print a file's failure and continue. Raise it instead if there is only one file or the user is not logged in."""
         try:
             yield
         except CliError as exc:

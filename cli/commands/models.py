@@ -16,7 +16,7 @@ from cli.output import one_line, shortened
 
 CHECK_QUESTION = "Answer with the one word: ready"
 MAX_INPUT_TOKENS = 100
-# A reasoning model spends some of these before its first word.
+# A reasoning model uses some of these tokens before its first word.
 MAX_OUTPUT_TOKENS = 200
 CHECK_TIMEOUT_S = 120.0
 NO_MODELS = "No models. The server's operator configures them in models.toml."

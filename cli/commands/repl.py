@@ -1,4 +1,4 @@
-"""Interactive `parley chat`: a conversation until Ctrl-D, with line editing and a private history."""
+"""Interactive `parley chat`: sends input lines as messages until Ctrl-D, with line editing and a private history file."""
 
 import os
 import re
@@ -33,13 +33,13 @@ HELP = """\
 
 
 class LineInput:
-    """Reads input lines and appends each to the history file (mode 600) immediately, so that a kill loses none."""
+    """Reads input lines. Each line is appended to the history file (mode 600) immediately, so none is lost if the process is killed."""
 
     def __init__(self, folder: Path | None = None) -> None:
         self._path = (folder or config_dir()) / "history"
 
     def load_history(self) -> None:
-        """Load the lines of earlier chats for the arrow keys, and trim the file once it is twice the limit."""
+        """Make the lines of earlier chats available to the arrow keys. Trim the file if it exceeds twice the limit."""
         try:
             lines = self._path.read_text(encoding="utf-8", errors="replace").splitlines()
         except OSError:
@@ -50,7 +50,7 @@ class LineInput:
             readline.add_history(line)
 
     def read(self, prompt: str) -> str:
-        """Return the next line, stripped. Raises EOFError at the end of input, and KeyboardInterrupt."""
+        """Return the next line, stripped. Raises EOFError at the end of input and KeyboardInterrupt on Ctrl-C."""
         line = input(prompt).strip()
         if line:
             self._append_to_history(line)
@@ -81,7 +81,7 @@ class Repl:
         }
 
     def run(self) -> None:
-        """Chat until /quit or Ctrl-D. Errors are printed; only a lost session is raised."""
+        """Chat until /quit or Ctrl-D. Errors are printed, except a missing or ended session, which is raised."""
         self._lines.load_history()
         conversation_id = self.client.conversation_id
         click.secho(f"Conversation {conversation_id}" if conversation_id else f"New conversation at {self.client.api.url}", dim=True)

@@ -44,7 +44,7 @@ def list_mcp_servers(api: ApiClient, as_json: bool) -> None:
 @click.option("--header", "headers", metavar="'NAME: VALUE'", multiple=True, help="Send this header with every call; can be repeated.")
 @with_api_or_key
 def add(api: ApiClient, name: str, address: str, headers: tuple[str, ...]) -> None:
-    """Add the MCP server at ADDRESS. Its tools are called NAME.tool."""
+    """Add the MCP server at ADDRESS. Its tools are named NAME.tool."""
     body = {"name": name, "url": address, "headers": dict(map(_parse_header, headers))}
     created = Fields.of(api.fetch(HttpCall("POST", MCP_SERVERS_PATH, {field: value for field, value in body.items() if value})))
     listed = next((server for server in all_items(api, MCP_SERVERS_PATH) if server.text("id") == created.text("id")), Fields())
@@ -56,7 +56,7 @@ def add(api: ApiClient, name: str, address: str, headers: tuple[str, ...]) -> No
 @prompts.yes_option
 @with_api_or_key
 def remove(api: ApiClient, server: str, yes: bool) -> None:
-    """Remove an MCP server with its tools and their settings. NAME may also be its id."""
+    """Remove an MCP server with its tools and their settings. NAME may also be the server's id."""
     found = _find_server(api, server)
     label = f"the MCP server {one_line(found.text('name'))!r} ({one_line(found.text('url'))})"
     prompts.require_confirmation(f"Remove {label}?", yes=yes)
