@@ -1,4 +1,4 @@
-"""Shared fixtures: a real PostgreSQL with the newest schema, AWS by moto, and the functions as Lambda runs them."""
+"""Shared fixtures: a real PostgreSQL with the newest schema, AWS simulated by moto, and the functions as Lambda runs them."""
 
 import os
 from collections.abc import Iterator
@@ -39,7 +39,7 @@ def aws() -> Iterator[None]:
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[RunningPostgres]:
     """An embedded PostgreSQL for this test run, with Parley's roles and an empty database."""
-    # Not under pytest's own folder: root's is private, and PostgreSQL then runs as another user.
+    # Not in pytest's folder: for root it is private, and PostgreSQL then runs as a different user.
     with TemporaryDirectory(prefix="parley-test-") as folder, running_postgres(Path(folder)) as server:
         yield server
 
@@ -102,7 +102,7 @@ def environment(postgres: RunningPostgres, aws: None) -> dict[str, str]:
 
 @cache
 def embedding_catalogue() -> Catalogue:
-    """Return the tests' model catalogue with an embedding model. Most tests use one without it: its calls are billed."""
+    """Return the tests' catalogue with an embedding model. Most tests use a catalogue without it, because its calls are billed."""
     return Catalogue.load(ROOT / "tests" / "models_with_vectors.toml")
 
 
@@ -248,7 +248,7 @@ def pooled(postgres: RunningPostgres, environment: dict[str, str], database: Dat
 
 @pytest.fixture(scope="session")
 def client_processes(auth: Function, pooled: dict[str, str]) -> Iterator[ClientProcesses]:
-    """Processes full of clients of the auth function that share one deployment's keys."""
+    """Processes with many clients of the auth function, which share one deployment's keys."""
     from functions.auth.app import services
 
     with running_client_processes(pooled | CHEAP_HASHING, DeploymentKeys.of(services.key_ring())) as started:

@@ -59,12 +59,12 @@ class InvoiceLine:
 
 
 def count_tokens(text: str) -> int:
-    """Return the number of tokens by OpenAI's tokenizer."""
+    """Return the number of tokens, counted with OpenAI's tokenizer."""
     return toktok.batch_count([text], ENCODING, threads=1)[0]
 
 
 def prompt_tokens(body: dict[str, Any]) -> int:
-    """Return a request's tokens by OpenAI's rule: each message costs three plus its role, and the answer three."""
+    """Count a request's tokens by OpenAI's rule: each message costs its text, its role and three more; the answer costs three."""
     system = [{"role": "system", "content": body["system"]}] if body.get("system") else []
     return 3 + sum(3 + count_tokens(each["role"]) + count_tokens(_text_of_content(each["content"])) for each in system + body["messages"])
 
@@ -150,7 +150,7 @@ class BilledProvider:
         return self._cut(move)
 
     def _cut(self, move: str) -> Script:
-        """Send the first pieces of an answer, and then the fault that ends it."""
+        """Return a script that sends the first pieces of an answer and then fails."""
         texts = [] if move == "hangs up before a word" else self._texts()
         beginning = self.answer_format.write(texts, self._hide_usage(texts))[: self.answer_format.before + len(texts)]
         if move == "errs in the middle":
@@ -158,7 +158,7 @@ class BilledProvider:
         return _reset_after(sends(beginning)) if move == "resets the connection" else sends(beginning)
 
     def _report_usage(self, texts: list[str], *, caches: bool) -> InvoiceLine:
-        """Charge by the vendor's own tokenizer, which differs from OpenAI's, and report the usage."""
+        """Charge by the vendor's own token counts, which differ from OpenAI's, and report the usage."""
         input_tokens, output_tokens = self._input_tokens() * 11 // 10 + 5, count_tokens("".join(texts)) * 13 // 12
         cached = self.random.randint(0, input_tokens) if caches else 0
         written = self.random.randint(0, input_tokens - cached) if caches and self.answer_format.reports_cache_writes else 0

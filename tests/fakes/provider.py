@@ -1,7 +1,7 @@
-"""A fake vendor whose behaviour is chosen by the question, and which records every call.
+"""A fake vendor that records every call and behaves as the question says.
 
-Questions: `answers 7`, `refuses 8`, `hangs up 9`, `errs 10`, `dawdles 11`, `pauses 12`, `waits 13`. Every answer differs: it
-repeats the question and the number of times that it was asked.
+Questions: `answers 7`, `refuses 8`, `hangs up 9`, `errs 10`, `dawdles 11`, `pauses 12`, `waits 13`. Every answer is unique: it
+consists of the question and how many times the question has been asked.
 """
 
 import threading
@@ -29,7 +29,10 @@ DAWDLE_S = 0.5  # before each event
 
 
 class FakeProvider:
-    """The vendor's script. `asked` maps each question to the message histories of its calls, as (role, text) pairs."""
+    """The vendor's script. `histories` maps each question to the messages before it in each call, as (role, text) pairs.
+
+    Setting `gates[question]` releases an answer that pauses or waits.
+    """
 
     def __init__(self, vendor: Vendor) -> None:
         self.vendor = vendor

@@ -1,4 +1,4 @@
-"""The start of a PostgreSQL connection over TLS, which the embedded PostgreSQL cannot serve.
+"""A fake PostgreSQL server that accepts TLS connections, which the embedded PostgreSQL does not support.
 
 Protocol: https://www.postgresql.org/docs/16/protocol-flow.html
 """

@@ -1,4 +1,4 @@
-"""Fakes of the tool runner and of MCP servers that record their calls."""
+"""A fake tool runner and fake MCP servers that record their calls."""
 
 from parley.tools.arguments import argument_errors, rejected_arguments
 from parley.tools.mcp import McpToolList

@@ -56,7 +56,7 @@ USAGE = {"prompt_tokens": 12, "completion_tokens": 3, "total_tokens": 15, "promp
 def streams(
     *texts: str, finish: str | None = "stop", before: Callable[[int], None] | None = None, end: bytes = b"data: [DONE]\n\n"
 ) -> Script:
-    """Stream the texts, calling `before(index)` before each. With `finish=None` the stream stops without its end."""
+    """Stream the texts, calling `before(index)` before each. With `finish=None`, the stream ends without its final events."""
 
     def answer(handler: BaseHTTPRequestHandler) -> None:
         handler.send_response(200)

@@ -20,13 +20,13 @@ ROOT = Path(__file__).parents[2]
 PATCHES = Path(__file__).parent
 PACKAGES = ("parley", "functions", "local", "cli", "tests")
 BROKEN_CODE = ("ImportError", "ModuleNotFoundError", "NameError", "SyntaxError", "IndentationError", "fixture ")
-# Guards against a hang only: the slowest single run takes about a minute.
+# Only guards against hangs: the slowest single run takes about a minute.
 TIMEOUT_S = 1800
 _KILLS = "kills:"
 
 
 class MutantError(Exception):
-    """A patch or the tree cannot be judged; the text is for the patch's author."""
+    """A mutant cannot be judged because of a problem with its patch or the tree. The message is for the patch's author."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Mutant:
 
     @classmethod
     def read(cls, patch: Path) -> "Mutant":
-        """Parse a patch's header. Raises MutantError without a title or without a test to kill."""
+        """Parse a patch's header. Raises MutantError if it has no title or names no test that must fail."""
         header = [line[2:].strip() for line in patch.read_text().splitlines() if line.startswith("# ")]
         kills = tuple(line.removeprefix(_KILLS).strip() for line in header if line.startswith(_KILLS))
         titles = [line for line in header if not line.startswith(_KILLS)]
@@ -70,7 +70,7 @@ class Copy:
         self._report = folder / "report.xml"
         self._temporary = folder / "pytest"
         path = os.pathsep.join(map(str, (self.root, self.root / "layers" / "shared")))
-        # No bytecode: Python would miss an edit made within a second that keeps the file's size.
+        # No bytecode: Python would not notice an edit within the same second that keeps the file's size.
         self._environment = os.environ | {"PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1"}
 
     def fill(self) -> None:
@@ -95,7 +95,7 @@ class Copy:
             _run("git", "apply", "--reverse", str(mutant.patch), cwd=self.root)
 
     def test(self, names: Iterable[str]) -> Verdicts:
-        """Run the named tests. Raises MutantError if pytest cannot run them, for example because one does not exist."""
+        """Run the named tests. Raises MutantError if pytest cannot run them, for example because a test does not exist."""
         self._report.unlink(missing_ok=True)
         done = subprocess.run(
             [sys.executable, "-m", "pytest", *self._pytest_options(), *names],
@@ -149,7 +149,7 @@ def _run(*command: str, **options: object) -> subprocess.CompletedProcess[str]:
 
 
 def mutants(wanted: Iterable[str] = ()) -> list[Mutant]:
-    """Return the mutants whose path contains one of `wanted`, in order of their paths; all mutants without `wanted`."""
+    """Return the mutants whose path contains any of `wanted`, sorted by path. Without `wanted`, return all mutants."""
     found = [Mutant.read(patch) for patch in sorted(PATCHES.rglob("*.patch"))]
     parts = tuple(wanted) or ("",)
     return [mutant for mutant in found if any(part in mutant.path for part in parts)]

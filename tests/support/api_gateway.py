@@ -59,7 +59,7 @@ class Person:
 
     @classmethod
     def signed_in(cls, auth: "Function", email: str, *, password: str = PASSWORD) -> Self:
-        """Log a user in again and return them with the new session's tokens."""
+        """Log in as a registered user and return the user with the new session's tokens."""
         answer = auth.post("/auth/login", {"email": email, "password": password})
         assert answer.status == 200, answer.body
         return cls.of(email, answer.json)
@@ -105,7 +105,7 @@ class Function:
         return self.invoke(rest_event(method, url, body, as_=as_, headers=headers or {}))
 
     def invoke(self, event: dict[str, Any]) -> Answer:
-        """Invoke the handler with the worker's event loop set: other tests leave the thread without a loop."""
+        """Invoke the handler. The worker's event loop is set first, because other tests leave the thread without a loop."""
         asyncio.set_event_loop(worker_loop())
         return read_answer(self.handler(event, self.CONTEXT))
 

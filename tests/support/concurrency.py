@@ -139,7 +139,7 @@ class ProcessClients:
 
 
 def meet_after(monkeypatch: Any, module: Any, name: str, *, callers: int = 2) -> None:
-    """Make the function `name` return only when `callers` threads have called it, or after a second if a lock keeps the others away."""
+    """Make the function `name` return only after `callers` threads have called it, or after a second if a lock blocks the others."""
     function, barrier = getattr(module, name), ThreadBarrier(callers)
 
     def call_and_meet(*args: Any, **options: Any) -> Any:
@@ -153,7 +153,7 @@ def meet_after(monkeypatch: Any, module: Any, name: str, *, callers: int = 2) ->
 
 @contextmanager
 def closing_engine(settings: Any, **options: Any) -> Iterator[Any]:
-    """Create an engine of its own, as each Lambda worker has, and close its connections at the end of the block."""
+    """Create a separate engine, as each Lambda worker does, and close its connections at the end of the block."""
     from parley.db.engine import make_engine
 
     engine = make_engine(settings, **options)
@@ -200,7 +200,7 @@ def _run_process(pipe: Connection, variables: dict[str, str], keys: DeploymentKe
 
 
 class ClientProcesses:
-    """Several processes full of clients, controlled by the test through pipes."""
+    """Several processes with many clients each, controlled by the test through pipes."""
 
     def __init__(self, variables: dict[str, str], keys: DeploymentKeys, *, processes: int = PROCESSES) -> None:
         barrier = _SPAWN.Barrier(processes, timeout=HANG_S)

@@ -1,4 +1,4 @@
-"""Record which modules of Parley one request enters: a measure of how far a reader has to walk."""
+"""Record which of Parley's modules one request enters: a measure of how much code a reader has to follow."""
 
 import inspect
 import sys
@@ -15,7 +15,7 @@ TOOL = sys.monitoring.PROFILER_ID
 
 @contextmanager
 def recorded_modules() -> Iterator[set[str]]:
-    """Collect the modules, as paths from the root, in which a function starts to run on any thread.
+    """Collect the modules, as paths from the root, whose functions are called on any thread.
 
     Module and class bodies do not count: they run at import.
     """

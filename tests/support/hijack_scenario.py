@@ -65,7 +65,7 @@ HEADER_CIPHER = TextCipher(lambda: bytes(32))
 
 @dataclass
 class HijackScenario:
-    """A user's tools and the calls that ran, as (tool, arguments, user id)."""
+    """A user's tools. `done` holds the calls that ran, as (tool, arguments, user id), and `prompts` the model requests."""
 
     engine: Engine
     user: Person
@@ -119,7 +119,7 @@ class HijackScenario:
         return replace(make_services(self.engine, provider, toolbox=self), default_limits=default_limits, toolbox_for=self.toolbox_for)
 
     def toolbox_for(self, principal: Any) -> Callable[[Any], Any]:
-        """Make the function's real toolbox over the recording tools."""
+        """Return a function that makes the chat function's real toolbox over the recording tools."""
         in_process_tools = [InProcessTool(spec, partial(self.search, spec.name)) for spec in (SEARCH_DOCUMENTS, SEARCH_CONVERSATIONS)]
         options: dict[str, Any] = {
             "scopes": principal.scopes,

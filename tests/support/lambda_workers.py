@@ -33,10 +33,10 @@ _SPAWN = get_context("spawn")
 
 @dataclass(frozen=True)
 class WorkerOptions:
-    """Number of workers, their environment, and their differences from deployed workers.
+    """The number of workers, their environment, and their differences from deployed workers.
 
-    `tick_s` is the heartbeat interval of a turn, `time_limit_s` the time limit of an invocation. Without circuits,
-    a provider that fails often is still called.
+    `tick_s` is the heartbeat interval of a turn, and `time_limit_s` the time limit of an invocation. With
+    `has_circuits=False`, a provider that fails often is still called.
     """
 
     variables: dict[str, str]
@@ -86,7 +86,7 @@ class PendingAnswer:
 
 
 class LambdaWorkers:
-    """Several processes full of workers, and the pending requests of the test."""
+    """Several processes with several workers each, and the test's pending requests."""
 
     def __init__(self, worker_options: WorkerOptions) -> None:
         self._numbers, self._pending = count(), dict[int, PendingAnswer]()
@@ -189,7 +189,7 @@ class ClosedCircuits:
 
 
 def _copy_app(middleware: Any, **state: Any) -> Any:
-    """Copy an app with changed state: building a second app would take longer than all its requests."""
+    """Return a copy of an app with changed state. Building a second app would take longer than all its requests."""
     middleware_copy, app = copy(middleware), copy(middleware._app)
     app.state = State(middleware._app.state._state | state)
     app.middleware_stack = None

@@ -18,7 +18,7 @@ def running_pgbouncer(postgres: RunningPostgres, *, pool_size: int = 20, patienc
     """Run a pooler and yield the environment variables that point a function at it.
 
     The pooler has `pool_size` connections per role and refuses a client that waits longer than `patience_s`. If PgBouncer
-    is not installed, the variables point directly at PostgreSQL: functions must behave the same there.
+    is not installed, the variables point directly at PostgreSQL, where functions must behave the same.
     """
     if (program := pgbouncer_program()) is None:
         yield {"PARLEY_DATABASE_PORT": str(postgres.port), "PGPASSFILE": str(postgres.passfile)}

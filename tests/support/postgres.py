@@ -1,4 +1,4 @@
-"""An embedded PostgreSQL like that of `parley up`, for tests that need only a database."""
+"""The embedded PostgreSQL of `parley up`, without the rest of the stack, for tests that need only a database."""
 
 import asyncio
 import os
@@ -22,7 +22,7 @@ from tests.support.time_limits import HANG_S
 
 
 class RunningPostgres:
-    """A server with Parley's roles and an empty database. Tests can query and disturb it as the superuser."""
+    """A server with Parley's roles and an empty database. Tests can query it as the superuser, and crash it."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = DataDir(folder)
@@ -65,7 +65,7 @@ class RunningPostgres:
         return subprocess.run(program, env=variables, capture_output=True, text=True, check=True).stdout
 
     def crash(self) -> None:
-        """Crash the server as a power cut would: every client loses its connection. The supervisor restarts it."""
+        """Stop the server abruptly, as a power cut would: every client loses its connection. The supervisor restarts the server."""
         pid, *_ = read_pid_file(self._folder.postgres)
         os.kill(int(pid), signal.SIGQUIT)
 

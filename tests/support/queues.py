@@ -31,7 +31,7 @@ class SentEmail:
 
     @property
     def code(self) -> OneTimeCode:
-        """The one-time code on a line of its own."""
+        """The one-time code, which is on a separate line of the text."""
         return OneTimeCode.parse(re.findall(r"^[\w-]{43}$", self.text, re.MULTILINE)[0])
 
 
@@ -74,7 +74,7 @@ class UpkeepFunction(QueueFunction):
         return self.run_schedule()
 
     def recover(self) -> dict[str, int | None]:
-        """Invoke the handler as the recovery schedule does, with the input that the template gives it."""
+        """Invoke the handler with the input that the template defines for the recovery schedule."""
         (schedule,) = [schedule for schedule in load(_TEMPLATE, overrides={}).schedules if schedule.name.endswith("Recovery")]
         return self.handler(json.loads(schedule.input or ""), Function.CONTEXT)
 
@@ -111,7 +111,7 @@ class IngestFunction:
         return [failure["itemIdentifier"] for failure in failed]
 
     def read(self, owner: Person, document_id: str) -> list[str]:
-        """Ingest a document, as after S3's notification about its file."""
+        """Ingest a document by delivering S3's notification about its file."""
         return self.deliver(s3_notification(owner, document_id))
 
 

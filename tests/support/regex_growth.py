@@ -1,7 +1,7 @@
-"""Measures how the time of a regular expression grows with its input, by processor time and the ratio of two sizes.
+"""Measures how the processor time of a regular expression grows with its input.
 
-A clock alone depends on the machine and its load. The ratio does not: four times the text takes a linear pattern four times as long,
-a quadratic one sixteen times.
+The time itself depends on the machine and its load. The ratio of the times for two sizes does not: with four times the text, a
+linear pattern takes four times as long, and a quadratic pattern sixteen times.
 """
 
 import re
@@ -12,14 +12,14 @@ from typing import Any
 
 _PARSER: Any = re._parser  # type: ignore[attr-defined]
 _SIZES = (24, 96, 400, 1_600, 6_400)
-# Linear patterns take about four times as long for the next size. Below `_NOTICEABLE_S`, the clock's noise decides the ratio.
+# Linear patterns take about four times as long for the next size. Below `_NOTICEABLE_S`, the clock's noise dominates the ratio.
 _MAX_RATIO = 9.0
 _NOTICEABLE_S = 0.004
 _MAX_UNITS = 14
 
 
 def is_linear(run: Callable[[str], object], make_text: Callable[[int], str]) -> bool:
-    """Whether `run` takes time in proportion to its text, of which `make_text` returns one with about n characters."""
+    """Return whether the time of `run` is proportional to the length of its text. `make_text(n)` returns about n characters."""
     before_s = 0.0
     for size in _SIZES:
         text = make_text(size)
@@ -34,9 +34,10 @@ def is_linear(run: Callable[[str], object], make_text: Callable[[int], str]) -> 
 
 
 def worst_texts(pattern: str) -> Iterator[Callable[[int], str]]:
-    """Yield makers of texts that repeat what the pattern may read in several ways, and end in a character that it refuses.
+    """Yield functions that make texts of a given length on which a bad pattern backtracks most.
 
-    The repeated units are all characters that the pattern distinguishes, its words, and all pairs of these.
+    A text is an optional beginning that matches part of the pattern, then one unit repeated, then optionally a character that few
+    patterns accept. The units are literals of the pattern, characters of its classes, a few common characters, and all pairs of these.
     """
     units = _units(pattern)
     pumps = dict.fromkeys([*units, *map("".join, product(units, repeat=2))])
@@ -51,7 +52,7 @@ def _units(pattern: str) -> list[str]:
 
 
 def _heads(pattern: str) -> list[str]:
-    """Return examples of what precedes each repetition of the pattern, of which every repetition but the first is read once."""
+    """Return texts that match the pattern up to each of its first six repetitions, and a text that matches all of it."""
     example, heads = "", list[str]()
     for part in _PARSER.parse(pattern):
         if str(part[0]).endswith("_REPEAT"):
@@ -61,7 +62,7 @@ def _heads(pattern: str) -> list[str]:
 
 
 def _example(part: Any) -> str:
-    """Return a text that a part of a parsed pattern matches; nothing for an optional part."""
+    """Return a text that matches a part of a parsed pattern; the text for an optional part is empty."""
     kind, value = part
     match str(kind):
         case "LITERAL":
@@ -100,7 +101,7 @@ def _in_source(items: Any) -> str:
 
 
 def _collect(parsed: Any, words: list[str]) -> None:
-    """Add the literal words and one character of each class of a parsed pattern, in order."""
+    """Append the literal words of a parsed pattern, and a few characters of each character class, to `words`."""
     word = ""
     for kind, value in [*parsed, (None, None)]:
         name = str(kind)

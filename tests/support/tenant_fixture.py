@@ -22,7 +22,7 @@ ROWS_FROM_REGISTRATION = {"users": "id", "credentials": "user_id"}  # registrati
 
 
 class TenantFixture:
-    """Inserts the rows of one user. `marker_of` is the text stored in a column."""
+    """Inserts the rows of one user. `marker_of` returns the text stored in a column."""
 
     def __init__(self, person: Person) -> None:
         self.user_id, self.email, self.token = person.id, person.email, f"canary{secrets.token_hex(6)}"

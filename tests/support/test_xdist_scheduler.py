@@ -1,4 +1,4 @@
-"""Tests of one file, and all tests of the shared stack, run in the same process."""
+"""All tests of a file run in one process, and so do all tests of the shared stack."""
 
 import os
 

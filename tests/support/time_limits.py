@@ -1,11 +1,11 @@
-"""Time limits of the tests themselves, and waiting for a condition."""
+"""The time limit of waits in tests, and a helper that waits for a condition."""
 
 import time
 from collections.abc import Callable
 from typing import Any
 
-# Ends a test that hangs. Never a measure of speed: the suite must pass on a loaded machine that is four times slower.
-# It is shorter than pytest's own `timeout`, so that the waiting helper can say what it waited for.
+# Ends a test that hangs. It is not a measure of speed: the suite must pass on a loaded machine that is four times slower.
+# It is shorter than pytest's own `timeout`, so that the wait ends first and the failure shows what the test waited for.
 HANG_S = 300.0
 
 

@@ -57,7 +57,7 @@ def assemble(header: Mapping[str, Any] | bytes, payload: Mapping[str, Any] | byt
 
 
 def forge(token: str, *, claims: Mapping[str, Any] | None = None, sign: Callable[[bytes], bytes] | None = None, **header: Any) -> str:
-    """Change the claims and header of a valid token, and sign it again. The value None removes a member."""
+    """Change the claims and header of a valid token, and sign it again. A value of None removes its claim or header field."""
     prefix = PREFIX if token.startswith(PREFIX) else ""
     valid_header, valid_claims = (json.loads(base64url_decode(part)) for part in token.removeprefix(prefix).split(".")[:2])
     sign = sign or signer(API_SIGNING_KEY if prefix else ACCESS_SIGNING_KEY)

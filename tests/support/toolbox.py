@@ -1,4 +1,4 @@
-"""A toolbox of test functions, and a provider whose script calls them."""
+"""A toolbox of test functions, and a scripted provider that calls them."""
 
 import json
 import threading
@@ -51,7 +51,7 @@ class RecordingToolbox:
 
 
 def tool_calls_answer(*calls: tuple[str, str, Any] | llm.ModelEvent, reason: str = "tool_calls") -> list[llm.ModelEvent]:
-    """Return an answer with tool calls given as (id, name, arguments), or with events unchanged."""
+    """Return an answer with tool calls, given as (id, name, arguments). Arguments that are events are included unchanged."""
     events = [each if not isinstance(each, tuple) else llm.ToolCall(each[0], each[1], json.dumps(each[2])) for each in calls]
     return [*events, llm.Finished(reason, USAGE)]  # type: ignore[arg-type]
 

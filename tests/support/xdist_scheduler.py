@@ -1,7 +1,7 @@
 """Distribute tests over the processes of `make test` with pytest-xdist (docs/adr/0014). Unused without `-n`.
 
-Each process has its own database, AWS and settings: they are session fixtures. All tests of a file run in one process,
-in their usual order; so do the files of `e2e/` that share a running stack.
+Each process has its own database, AWS and settings, because these are session fixtures. All tests of a file run in one process,
+in their usual order. So do all files of `e2e/` that share a running stack.
 """
 
 import os
@@ -12,7 +12,7 @@ from xdist.scheduler import LoadScopeScheduling
 E2E = "tests/e2e/"
 # The tests of these files start their own stacks.
 WITHOUT_SHARED_STACK = tuple(f"{E2E}test_{name}.py" for name in ("built", "edit_loop", "keys", "logs"))
-# Tests spend part of their time waiting: one process more than processors keeps all processors busy.
+# Tests spend part of their time waiting, so one extra process keeps all processors busy.
 EXTRA_PROCESSES = 1
 
 

@@ -1,4 +1,4 @@
-"""All wire formats that have a provider."""
+"""Every wire format for which Parley has a provider."""
 
 from tests.fakes.wire_formats.anthropic import ANTHROPIC
 from tests.fakes.wire_formats.bedrock import BEDROCK

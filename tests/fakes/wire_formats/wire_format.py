@@ -13,9 +13,9 @@ CALLS = [("call_aaa1", "calculator", '{"expression": "1+1"}'), ("call_bbb2", "we
 
 @dataclass(frozen=True)
 class WireFormat:
-    """Builders for one vendor: `make` a provider, an answer of `texts`, and an answer with two tool `calls`.
+    """Builders for one vendor. `make` returns a provider, `texts` an answer with texts, and `calls` an answer with two tool calls.
 
-    The answer of `texts` reports 12 input tokens, 4 of them cached, and 3 output tokens.
+    By default, the answer of `texts` reports 12 input tokens, 4 of them cached, and 3 output tokens.
     """
 
     name: str
@@ -27,7 +27,7 @@ class WireFormat:
     def plays(self, vendor: Vendor, pieces: list[bytes], **options: Any) -> None:
         """Script the vendor to answer with these pieces.
 
-        botocore reads pieces as they arrive only in chunked encoding, which AWS uses.
+        Bedrock's pieces are sent in chunked encoding, as on AWS: only then does botocore read them as they arrive.
         """
         vendor.script = sends(pieces, content_type=self.content_type, is_chunked=self.name == "bedrock", **options)
 
@@ -43,5 +43,5 @@ def sse(document: Any, *, event: str | None = None) -> bytes:
 
 
 def halves(text: str) -> list[str]:
-    """Return a text in two pieces."""
+    """Split a text into two pieces."""
     return [text[: len(text) // 2], text[len(text) // 2 :]]
