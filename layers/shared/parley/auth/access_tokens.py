@@ -33,9 +33,9 @@ def issue_token(user_id: UUID, session_id: UUID, scopes: frozenset[str], *, key:
 
 
 def verify_token(text: str, *, find_key: FindKey, issuer: str) -> dict[str, Any]:
-    """Return the claims of an access token, or raise Unauthorized unless `issuer` issued it and it is valid now.
+    """Return the claims of an access token. Raises Unauthorized unless `issuer` issued the token and it is valid now.
 
-    Does not check whether the session has ended: `principal_scope` asks the database.
+    Does not check whether the session has ended; `principal_scope` checks that in the database.
     """
     claims = verify(ACCESS_TOKEN, text, find_key=find_key, issuer=issuer)
     Principal.from_claims(claims)

@@ -15,7 +15,7 @@ class ClientOrigin:
 
     @property
     def network(self) -> str:
-        """The unit that limits count: an IPv4 address, or an IPv6 /64, which an internet provider assigns to one customer."""
+        """The unit of login limits: an IPv4 address, or the /64 of an IPv6 address, which providers assign to one customer."""
         try:
             address = ipaddress.ip_address(self.address)
         except ValueError:

@@ -1,6 +1,6 @@
 """A strict parser for JWS compact serialization (RFC 7515).
 
-Each token has exactly one accepted spelling, and its header only the members that Parley writes. PyJWT is laxer: it accepts
+Each token has exactly one accepted encoding, and its header may have only the members that Parley writes. PyJWT is laxer: it accepts
 superfluous padding, duplicate members and headers that name their own key. Only tokens that pass this parser reach PyJWT.
 """
 
@@ -19,7 +19,7 @@ _FORM = re.compile(r"([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)")
 
 @dataclass(frozen=True, slots=True)
 class UnverifiedToken:
-    """A parsed token whose signature is not checked yet. `payload` may be anything, not only JSON."""
+    """A parsed token whose signature has not been checked. `payload` can be any bytes, not only JSON."""
 
     header: dict[str, str]
     payload: bytes
@@ -49,7 +49,7 @@ def parse_json_object(text: bytes) -> dict[str, Any]:
 
 
 def _decode_part(part: str) -> bytes:
-    """Decode unpadded base64url, or raise Unauthorized. Unused trailing bits must be zero, else a token had several spellings."""
+    """Decode unpadded base64url, or raise Unauthorized. Unused trailing bits must be zero, so each token has one encoding."""
     if len(part) % 4 == 1:
         raise Unauthorized("token part is not base64url")
     decoded = base64.urlsafe_b64decode(part + "=" * (-len(part) % 4))

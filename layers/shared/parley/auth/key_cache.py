@@ -1,4 +1,4 @@
-"""A cache of the key ring that reloads it every ten seconds, so that a warm process drops a removed key soon."""
+"""Caches the key ring for ten seconds, so that a warm process soon stops using a removed key."""
 
 import time
 from collections.abc import Callable
@@ -11,7 +11,7 @@ MAX_AGE_S = 10
 
 
 class KeyCache:
-    """Returns the key ring, at most ten seconds old; while the key store is unavailable, the last ring loaded."""
+    """Returns a key ring at most ten seconds old or, while the key store is unavailable, the last ring loaded."""
 
     def __init__(self, load: Callable[[], KeyRing], *, clock: Callable[[], float] = time.monotonic) -> None:
         self._load = load

@@ -50,7 +50,7 @@ def _keys(stored: dict[str, str]) -> list[SigningKey]:
 
 
 def load_keys(path: str, *, issuer: str) -> KeyRing:
-    """Load the key ring under `path`; tokens signed with it name `issuer`.
+    """Load the key ring stored under `path`. Tokens signed with its keys name `issuer` as their issuer.
 
     Raises Unavailable if the store cannot be read or `ensure_keys` has not created the keys.
     """
@@ -62,7 +62,7 @@ def load_keys(path: str, *, issuer: str) -> KeyRing:
 
 
 def load_signing_keys(path: str) -> list[SigningKey]:
-    """Load the private keys under `path`, of every family."""
+    """Load the private keys of all families stored under `path`."""
     return _keys(_read(path))
 
 
@@ -73,7 +73,7 @@ def add_key(path: str, key: SigningKey) -> str:
 
 
 def delete_keys(path: str, keys: Iterable[SigningKey]) -> list[str]:
-    """Delete keys for good and return their names. A key that is already deleted is not an error."""
+    """Delete keys permanently and return their parameter names, relative to `path`. A key that is already deleted is not an error."""
     names = [_parameter_name(key) for key in keys]
     for batch in batched(names, _DELETE_BATCH_SIZE, strict=False):
         with _translate_errors(path):
@@ -82,7 +82,7 @@ def delete_keys(path: str, keys: Iterable[SigningKey]) -> list[str]:
 
 
 def ensure_keys(path: str) -> list[str]:
-    """Create the keys and secrets missing under `path` and return their names. Safe to repeat."""
+    """Create the keys and secrets that are missing under `path`, and return their names. Safe to repeat."""
     stored = _read(path)
     missing: list[KeyFamily] = [family for family in KEY_FAMILIES if not any(name.startswith(f"{family}/") for name in stored)]
     created = [add_key(path, SigningKey.generate(now=utc_now(), family=family)) for family in missing]
@@ -94,7 +94,7 @@ def ensure_keys(path: str) -> list[str]:
 
 
 def load_encryption_key(path: str) -> bytes:
-    """Load the 32-byte key that encrypts users' secrets in the database. Needs permission for this one parameter only.
+    """Load the 32-byte key that encrypts users' secrets in the database. Reads only this parameter.
 
     Raises Unavailable if the store cannot be read or `ensure_keys` has not created the key.
     """

@@ -1,6 +1,6 @@
-"""One-time codes, sent by email to prove that the reader owns the address.
+"""One-time codes, sent by email to prove that the recipient controls the address.
 
-A code contains its owner's id and 128 random bits, so the lookup goes straight to the owner's rows. Only the hash of the
+A code contains its owner's id, so that the owner's rows can be looked up directly, and 128 random bits. Only the hash of the
 random bits is stored; a plain SHA-256 is enough because the bits cannot be guessed.
 """
 
@@ -55,7 +55,7 @@ class OneTimeCode:
 
     @property
     def hash(self) -> bytes:
-        """The SHA-256 of the secret, which is stored."""
+        """The SHA-256 of the secret. Only this hash is stored, not the secret."""
         return hashlib.sha256(self.secret).digest()
 
     def __str__(self) -> str:

@@ -1,4 +1,4 @@
-"""The principal: the user a request acts for, and the scopes of the token it came with."""
+"""The principal: the user that a request acts for, and the scopes of the request's token."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,14 +11,14 @@ from parley.errors import Forbidden, Unauthorized
 USER_SCOPES = frozenset({"chat", "conversations", "tools", "documents", "account"})
 ADMIN_SCOPES = USER_SCOPES | {"admin"}
 DEFAULT_API_KEY_SCOPES = USER_SCOPES - {"account"}  # a leaked key must not cost the user the account
-# Only a key that was asked to may approve tool calls: else a program could both ask for a call and approve it.
+# Only a key created with this scope may approve tool calls: otherwise any program could approve the calls that it triggers.
 APPROVALS_SCOPE = "approvals"
 API_KEY_SCOPES = DEFAULT_API_KEY_SCOPES | {APPROVALS_SCOPE}
 
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """A user, authenticated by either a session or an API key, never both. `scopes` are those of this token."""
+    """A user, authenticated by either a session or an API key, never both. `scopes` are the scopes of the request's token."""
 
     user_id: UUID
     session_id: UUID | None
@@ -30,7 +30,8 @@ class Principal:
     def from_claims(cls, claims: Mapping[str, Any]) -> Self:
         """Build the principal from verified claims, or from the authorizer's context, which has the same claims as strings.
 
-        Raises Unauthorized if a claim is missing or malformed, or if there is not exactly one of session and API key.
+        Raises Unauthorized if a claim is missing or malformed, if the claims do not name exactly one session or API key, or if an API
+        key has a scope that API keys may not have.
         """
         try:
             principal = cls(
@@ -58,10 +59,10 @@ class Principal:
 
     @property
     def may_remember(self) -> bool:
-        """Whether a turn may be given the user's facts and past passages, which `conversations` lets a client read."""
+        """Whether a turn may use the user's facts and past passages: only with the scope `conversations`, which lets a client read them."""
         return "conversations" in self.scopes
 
     def require_approval_right(self) -> None:
-        """Raise Forbidden unless the principal may approve tool calls: any session may, and an API key with the scope `approvals`."""
+        """Raise Forbidden unless the principal may approve tool calls: sessions always may, API keys need the scope `approvals`."""
         if self.session_id is None:
             self.require(APPROVALS_SCOPE)

@@ -35,9 +35,9 @@ type FindKey = Callable[[str], PublicKey | None]
 
 
 def parse_jwks(document: Any) -> dict[str, PublicKey]:
-    """Return a JWK Set's keys that can verify Parley's tokens, by `kid`; other keys are skipped (RFC 7517).
+    """Return the keys of a JWK Set (RFC 7517) that can verify Parley's tokens, by `kid`. Other keys are skipped.
 
-    Raises ValueError if `document` is not a JWK Set or contains no such key.
+    Raises ValueError if `document` is not a JWK Set, or if none of its keys can verify Parley's tokens.
     """
     try:
         keys = [_parse_jwk(jwk) for jwk in document["keys"] if can_verify(jwk) and jwk.get("family") in KEY_FAMILIES]

@@ -54,7 +54,7 @@ class SigningKey:
         return jwk | {"kid": self.kid, "alg": ALGORITHM, "use": "sig", "family": self.family}
 
     def signs_from(self) -> datetime:
-        """Return the time from which this key signs, unless it is the only key of its family."""
+        """Return the time from which this key signs. The first key of a family signs immediately."""
         return self.created_at + PUBLICATION_LEAD
 
 
@@ -62,7 +62,8 @@ class SigningKey:
 class KeyRing:
     """The current signing keys, newest first, and the issuer named in tokens signed with them.
 
-    Every key is published before it signs. `refresh_secret` (32 bytes) derives refresh tokens; only the auth function has it.
+    Every key is published before it signs. Refresh tokens are derived from `refresh_secret` (32 bytes), which only the auth
+    function has.
     """
 
     keys: tuple[SigningKey, ...]

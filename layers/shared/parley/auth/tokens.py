@@ -42,7 +42,7 @@ def sign(kind: TokenKind, claims: Mapping[str, Any], *, key: SigningKey) -> str:
 
 
 def verify(kind: TokenKind, text: str, *, find_key: FindKey, issuer: str) -> dict[str, Any]:
-    """Return the claims of a token, or raise Unauthorized unless it is of this kind and issuer and valid now.
+    """Return the claims of a token. Raises Unauthorized unless it is of this kind, was issued by `issuer`, and is valid now.
 
     `find_key` is called only for a well-formed header, and claims are read only after the signature is checked.
     """
@@ -52,7 +52,7 @@ def verify(kind: TokenKind, text: str, *, find_key: FindKey, issuer: str) -> dic
         raise Unauthorized(f"no key of the family {kind.family!r} has the token's kid")
     key.check_signature(text)
     _check_claims(kind, text, issuer=issuer)
-    # Parsed once more, strictly: PyJWT accepts duplicate names and NaN.
+    # Parse the payload again, strictly: PyJWT accepts duplicate names and NaN.
     claims = jws.parse_json_object(token.payload)
     _check_form(claims, kind)
     return claims
@@ -66,7 +66,7 @@ def _key_id(kind: TokenKind, header: Mapping[str, str]) -> str:
 
 
 def _check_claims(kind: TokenKind, text: str, *, issuer: str) -> None:
-    """Check `iss`, `aud` and the times of a token whose signature is checked, and that every claim is present."""
+    """Check that every claim is present and that `iss`, `aud` and the times are valid. The signature must already be checked."""
     required = [*_TIME_CLAIMS, *_TEXT_CLAIMS, *sorted(kind.ids)]
     try:
         jwt.decode(
@@ -75,7 +75,7 @@ def _check_claims(kind: TokenKind, text: str, *, issuer: str) -> None:
             issuer=issuer,
             leeway=LEEWAY_S,
             options={
-                # `check_signature` has checked it. Without it, PyJWT makes only the checks that are named.
+                # `check_signature` has checked the signature. If PyJWT does not check it, it makes only the checks listed here.
                 "verify_signature": False,
                 "verify_exp": True,
                 "verify_nbf": True,
@@ -91,7 +91,7 @@ def _check_claims(kind: TokenKind, text: str, *, issuer: str) -> None:
 
 
 def _check_form(claims: Mapping[str, Any], kind: TokenKind) -> None:
-    """Check what PyJWT is lenient about: integer times, canonical UUIDs, scopes as text, and the lifetime."""
+    """Make the checks that PyJWT does not make: integer times, canonical UUIDs, scopes as text, and the maximum lifetime."""
     # `type`, not `isinstance`: True is an int.
     if not all(type(claims[name]) is int for name in _TIME_CLAIMS) or not isinstance(claims["scope"], str):
         raise Unauthorized("token has a claim of the wrong type")

@@ -17,7 +17,7 @@ BODY_LIMIT = 256 * 1024
 
 
 def join_routers(*routers: APIRouter) -> APIRouter:
-    """Return one router with the routes of all, in order.
+    """Return one router with the routes of all `routers`, in order.
 
     `APIRouter.include_router` would hide the routes in wrapper objects, where the API description cannot find them, and
     build each route a second time: about 1 ms per route at every cold start.
@@ -38,8 +38,8 @@ def create_app(
 ) -> ASGIApp:
     """Build the app of an HTTP function: its routes, the error handlers and the middleware.
 
-    `error_responders` maps a path prefix to the responder that formats errors below it; other paths answer with problem
-    documents. `state` becomes attributes of `request.app.state`, such as `engine`.
+    `error_responders` maps a path prefix to the responder that formats the errors of those paths; all other errors become
+    problem documents. `state` becomes attributes of `request.app.state`, such as `engine`.
     """
     handlers = dict.fromkeys((ParleyError, RequestValidationError, HTTPException, Exception), handle_exception)
     app = FastAPI(

@@ -12,7 +12,7 @@ from parley.errors import InvalidInput
 
 @dataclass(frozen=True, slots=True)
 class DateRange:
-    """The half-open interval from `start` to before `end`."""
+    """The half-open interval [`start`, `end`)."""
 
     start: datetime
     end: datetime

@@ -42,7 +42,7 @@ def origin_of(event: Mapping[str, Any]) -> ClientOrigin:
 
 
 def received_at(event: Mapping[str, Any]) -> datetime:
-    """Return when the gateway received the request, never later than now. The function may run much later, after a queue."""
+    """Return the time at which the gateway received the request, never later than now. A queued request may run much later."""
     now, epoch_ms = utc_now(), event["requestContext"].get("requestTimeEpoch")
     return now if epoch_ms is None else min(now, datetime.fromtimestamp(epoch_ms / 1000, UTC))
 
@@ -89,7 +89,8 @@ def requires(scope: str) -> Callable[[Principal], Awaitable[None]]:
 async def require_live_session(request: Request, principal: CurrentPrincipal) -> None:
     """Raise Unauthorized if the principal's session has ended or its API key was revoked.
 
-    For routes that spend money, wait, or reveal something before they first open a transaction, which makes the same check.
+    For routes that spend money, wait, or reveal something before their first transaction. Opening a transaction for a principal
+    makes the same check.
     """
     with principal_scope(request.app.state.engine, principal):
         pass
@@ -99,7 +100,7 @@ async def _app_services(request: Request) -> Any:
     return request.app.state.services
 
 
-# Each function declares its services by this dependency: `AuthServicesDep = Annotated[AuthServices, FROM_APP]`.
+# Each function declares its services with this dependency: `AuthServicesDep = Annotated[AuthServices, FROM_APP]`.
 FROM_APP = Depends(_app_services)
 
 

@@ -4,8 +4,8 @@ If the work is one transaction, `run_once` commits key, work and response togeth
 repeat that arrives while the first request is still running waits for it to commit. For other work, `run_exclusively`
 commits the key first and the response last; a repeat that arrives in between is refused.
 
-The route binds the key to its body and to the model that renders the response; the service gets the bound
-`IdempotentRequest` and knows neither.
+The route binds the key to the request body and to the model that renders the response, and passes the bound
+`IdempotentRequest` to the service, which depends on neither.
 """
 
 import hashlib
@@ -83,7 +83,7 @@ class IdempotentRequest[T]:
         return IdempotentResult(response, value)
 
     def claim(self, engine: Engine, principal: Principal, deadline: Deadline) -> dict[str, Any] | None:
-        """Return the stored response of a repeated request, or None if this request must run: then call `store` or `release`.
+        """Return the stored response of a repeated request, or None if this request must run. After None, call `store` or `release`.
 
         Raises IdempotencyKeyReused and RequestInProgress.
         """
@@ -103,13 +103,13 @@ class IdempotentRequest[T]:
         return existing.response
 
     def release(self, engine: Engine, principal: Principal) -> None:
-        """Give the key up, so that a repeat runs. If the database is away, it is free when the invocation must have ended."""
+        """Release the key, so that a repeat runs. If the database is unavailable, the key is freed when the invocation must have ended."""
         if self.key is not None:
             with suppress(Unavailable), user_scope(engine, principal.user_id) as connection:
                 idempotency.release(connection, self.key, user_id=principal.user_id, route=self.route)
 
     def store(self, engine: Engine, principal: Principal, response: BaseModel, deadline: Deadline) -> None:
-        """Store the response for repeats. If that fails, the client still gets it: the work is done."""
+        """Store the response for repeats. An unavailable database is only logged: the work is done, and the client gets the response."""
         if self.key is None:
             return
         store = partial(self._store, engine, principal.user_id, self.key, response.model_dump(mode="json", exclude=set(self.secrets)))
@@ -138,10 +138,10 @@ class Idempotency:
         secrets: Set[str] = frozenset(),
         parameters: Sequence[str | None] = (),
     ) -> IdempotentRequest[T]:
-        """Bind the key to a route and a body, and to `parameters` of the request that are not in the body. A form has no body model.
+        """Bind the key to a route, a body, and `parameters` of the request that are not in the body. A form has no body model.
 
-        `render` turns the result of the work into the response. Fields named in `secrets` are stored neither as part of the
-        response, so that a repeated request's response lacks them, nor in the fingerprint, from which a password could be guessed.
+        `render` turns the result of the work into the response. Fields named in `secrets` are left out of the stored response, so
+        that a repeat does not receive them, and out of the fingerprint, because a password could be guessed from it.
         """
         return IdempotentRequest(self.key, route, request_fingerprint(body, *parameters, without=secrets), render, secrets)
 
@@ -149,11 +149,11 @@ class Idempotency:
 def request_fingerprint(body: BaseModel | None, *parameters: str | None, without: Set[str] = frozenset()) -> bytes:
     """Return the SHA-256 of the request body without the fields `without`, and of further parameters.
 
-    A repeat of a key must have the same fingerprint.
+    A repeat with the same key must have the same fingerprint.
     """
     digest = hashlib.sha256(body.model_dump_json(exclude=set(without)).encode() if body else b"")
     if parameters:
-        digest.update(json.dumps(parameters).encode())  # ASCII: a hostile name may have no UTF-8
+        digest.update(json.dumps(parameters).encode())  # ASCII: a hostile name may not be encodable as UTF-8
     return digest.digest()
 
 

@@ -21,7 +21,7 @@ STANDARD_HEADERS = {
 }
 
 
-# A year, and no subdomains: a custom domain may have others that the API knows nothing about. Browsers must get it over HTTPS only.
+# One year, without `includeSubDomains`: the API knows nothing about a custom domain's subdomains. Sent only over HTTPS.
 HSTS_HEADER = {"Strict-Transport-Security": "max-age=31536000"}
 
 
@@ -45,7 +45,7 @@ class RequestMiddleware:
         try:
             await self._handle(scope, receive, sender)
         except Exception:
-            # Starlette raises again after it has sent an error response. If the response is incomplete, the Lambda runtime
+            # Starlette raises the exception again after sending an error response. If the response is incomplete, the Lambda runtime
             # must see the exception to report the broken stream.
             if sender.has_started and not sender.is_complete:
                 raise
@@ -69,7 +69,7 @@ class RequestMiddleware:
 
 
 class _ResponseSender:
-    """Sends the app's messages, with the standard headers added, and records how far the response is."""
+    """Sends the app's messages with the standard headers added, and records the status and whether the response is complete."""
 
     def __init__(self, send: Send, headers: Mapping[str, str]) -> None:
         self._send = send

@@ -1,7 +1,7 @@
 """Cursor pagination: `?limit=`, an opaque `?cursor=`, and a bound on the bytes of a page.
 
 A page ends at `limit` items or at `PAGE_BYTES` of JSON, whichever comes first, but has at least one item. Without the
-second bound, a list of long items would exceed the size that Lambda allows for a response, and would fail for ever.
+second bound, a list of long items would exceed the size that Lambda allows for a response, and would fail on every attempt.
 """
 
 import base64
@@ -56,7 +56,7 @@ class PageRequest:
     def listing[I, T](
         self, rows: Sequence[I] | RowPage[I], *, to_item: Callable[[I], T], key: Callable[[I], Sequence[object]]
     ) -> Listing[T]:
-        """Make the page. A sequence of more than `limit` rows proves that another page follows; the extra row is not shown."""
+        """Return the page of `rows`. If a sequence has more than `limit` rows, another page follows; the extra rows are not shown."""
         page = rows if isinstance(rows, RowPage) else RowPage(rows[: self.limit], has_more=len(rows) > self.limit)
         items = items_within(PAGE_BYTES, page.rows, to_item)
         has_more = page.has_more or len(items) < len(page.rows)
@@ -64,7 +64,7 @@ class PageRequest:
 
 
 def items_within[I, T](max_bytes: int, rows: Sequence[I], to_item: Callable[[I], T]) -> list[T]:
-    """Return the first rows' items, whose JSON has at most `max_bytes` in all. The first item is returned whatever its size."""
+    """Return the items of the first rows, as many as fit into `max_bytes` of JSON. The first item is always returned."""
     items: list[T] = []
     for row in rows:
         item = to_item(row)

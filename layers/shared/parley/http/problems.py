@@ -24,7 +24,7 @@ type ErrorResponder = Callable[[ParleyError, str], Response]
 
 
 def problem_response(error: ParleyError, *, request_id: str) -> JSONResponse:
-    """Return the response with the problem document, and with `Retry-After` if the error has a delay."""
+    """Return the problem document as a response, with `Retry-After` if the error says when to retry."""
     headers: dict[str, str] = {}
     if error.retry_after_s is not None:
         headers["Retry-After"] = retry_after(error.retry_after_s)
@@ -45,9 +45,9 @@ def respond_with_problem(error: ParleyError, request_id: str) -> Response:
 
 
 async def handle_exception(request: Request, error: Exception) -> Response:
-    """Turn an exception raised by a route into a response, and log it; unexpected exceptions with their stack trace.
+    """Log an exception raised by a route, and turn it into a response. Unexpected exceptions are logged with their stack trace.
 
-    `RequestMiddleware` has chosen the path's error responder.
+    The response comes from the error responder that `RequestMiddleware` chose for the path.
     """
     known = _as_parley_error(error)
     request_id = request.scope.get("parley.request_id", "")
@@ -77,7 +77,7 @@ def _as_parley_error(error: Exception) -> ParleyError | None:
 def _from_validation(errors: Sequence[Mapping[str, Any]]) -> ParleyError:
     if any(error["type"] == "json_invalid" for error in errors):
         return MalformedBody(str(errors))
-    # Pydantic's messages, and its locations in objects with any keys, repeat the client's text.
+    # Only the types: Pydantic's messages, and its locations in objects with arbitrary keys, repeat the client's text.
     invalid = InvalidInput("invalid", evidence=", ".join(sorted({str(error["type"]) for error in errors[:MAX_ERRORS]})))
     # A body can have thousands of errors, and a location can be a long key that the client invented.
     invalid.errors = [{"loc": [_shortened(step) for step in error["loc"]], "msg": error["msg"]} for error in errors[:MAX_ERRORS]]
@@ -89,7 +89,7 @@ def _shortened(step: str | int) -> str | int:
 
 
 class RefusedByFramework(ParleyError):
-    """Starlette or FastAPI refused the request, for example for a wrong method."""
+    """Starlette or FastAPI refused the request, for example because of a wrong method."""
 
     def __init__(self, status: int, detail: str) -> None:
         super().__init__(detail)

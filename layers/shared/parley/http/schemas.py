@@ -65,13 +65,13 @@ class MessageOut(Output):
     @field_validator("parts", mode="before")
     @classmethod
     def _hide_internal_parts(cls, parts: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-        """Drop parts that are internal or opaque, and the fields with storage keys and trust marks."""
+        """Drop internal and opaque parts, and drop storage keys and trust marks from the other parts."""
         shown = [part for part in parts if part["type"] not in ("thought", "memory")]
         return _with_text_once([{name: part[name] for name in part if name not in ("key", "is_vouched")} for part in shown])
 
 
 def _with_text_once(parts: list[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """Replace long texts by their offsets in the joined text, counted in characters (Unicode code points)."""
+    """If the joined text is long, replace each text by its offsets there, counted in characters (Unicode code points)."""
     lengths = [len(part["text"]) if part["type"] == "text" else 0 for part in parts]
     ends = list(accumulate(lengths))
     if not ends or ends[-1] <= MAX_REPEATED_TEXT:
@@ -83,7 +83,7 @@ def _with_text_once(parts: list[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
 
 
 def _check_storable(value: Any, *, depth: int, values_left: int) -> int:
-    """Check a JSON value and all values and keys in it; return how many more values the body may have."""
+    """Check a JSON value with all nested values and keys. Return how many more values the body may have."""
     if depth > MAX_DEPTH:
         raise PydanticCustomError("too_deep", "the body is nested too deeply")
     if isinstance(value, str) and (_LONE_SURROGATE.search(value) or "\0" in value):

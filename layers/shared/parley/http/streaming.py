@@ -1,11 +1,11 @@
 """The Lambda entry point of functions that stream their responses.
 
-AWS's Python runtime posts one buffered result and cannot stream. `enable_runtime_streaming` patches its client
-(`awslambdaric`) so that a handler may return a generator of bytes, and posts each chunk to the Runtime API as soon as the
-generator yields it. Wire format: aws-lambda-rust-runtime, `lambda-runtime/src/requests.rs`. The rest of the runtime is
+AWS's Python runtime posts one buffered result and cannot stream. `enable_runtime_streaming` patches the runtime's client
+(`awslambdaric`): a handler may then return a generator of bytes, and the client posts each chunk to the Runtime API as soon as
+the generator yields it. Wire format: aws-lambda-rust-runtime, `lambda-runtime/src/requests.rs`. The rest of the runtime is
 unchanged.
 
-`sam local` cannot stream, so under it the handler returns buffered responses.
+`sam local` cannot stream, so the handler returns buffered responses there.
 """
 
 import asyncio
@@ -56,7 +56,7 @@ def _stream(app: ASGIApp, event: dict[str, Any], context: Any, loop: asyncio.Abs
 
     async def send(message: Message) -> None:
         responses.put_nowait(message)
-        await posted.acquire()  # else an app that never awaits would produce its whole response before the first byte is posted
+        await posted.acquire()  # otherwise an app that never awaits would produce its whole response before the first post
 
     task: asyncio.Task[None] = loop.create_task(app(gateway.scope, requests.get, send))  # type: ignore[arg-type]
     task.add_done_callback(lambda _: responses.put_nowait(None))
@@ -84,7 +84,7 @@ def _prelude(start: Message) -> bytes:
 
 
 def enable_runtime_streaming() -> None:
-    """Patch the runtime's client to post generators chunk by chunk. Raises RuntimeChanged if the client looks different.
+    """Patch the runtime's client to post generators chunk by chunk. Raises RuntimeChanged for an unknown client.
 
     Repeated calls have no effect.
     """
