@@ -20,7 +20,7 @@ from parley.ids import new_id
 class NewChunk:
     """A chunk to store. Numbers count from 0; `heading` is the path of headings above the chunk.
 
-    `page` and `start` (a character offset) are where the chunk begins.
+    The chunk begins on `page`, at the character offset `start`.
     """
 
     number: int
@@ -97,7 +97,7 @@ def put_vectors(connection: Connection, document_id: UUID, vectors: Mapping[int,
 
 
 def remove_from(connection: Connection, document_id: UUID, number: int, *, user_id: UUID) -> None:
-    """Delete the chunks from `number` on: leftovers of an earlier reading of the file that made more chunks."""
+    """Delete the chunks from `number` on, which are left over if an earlier reading of the file produced more chunks."""
     connection.execute(delete(chunks).where(*_of_document(document_id, user_id), chunks.c.number >= number))
 
 
@@ -120,7 +120,7 @@ def are_all_described(connection: Connection, document_id: UUID, *, user_id: UUI
 
 
 def has_undescribed_vectors(connection: Connection, document_id: UUID, *, user_id: UUID, model: str) -> bool:
-    """Whether a chunk has a vector of `model` but no description: its ingestion went on without descriptions."""
+    """Whether a chunk has a vector of `model` but no description, because ingestion continued without descriptions."""
     which = (*_of_document(document_id, user_id), chunks.c.description.is_(None), chunks.c.embedding_model == model)
     return connection.execute(select(chunks.c.number).where(*which).limit(1)).first() is not None
 

@@ -19,7 +19,7 @@ _COLUMNS = [breakers.c[field.name] for field in fields(Circuit)]
 
 
 class DatabaseCircuits:
-    """The circuit store: each call is one short transaction, and times are the database's."""
+    """Stores circuits in the database. Each call is one short transaction; times are on the database's clock."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine

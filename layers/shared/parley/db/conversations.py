@@ -35,8 +35,9 @@ class Conversation:
 
 @dataclass(frozen=True, slots=True)
 class ExtractionProgress:
-    """How far memory has been extracted from a conversation (`upto_seq`), and the number of its last answer.
+    """How far memory has been extracted from a conversation.
 
+    Extraction has reached message `upto_seq`; the last answer is message `answered_seq`, 0 if there is no answer.
     `is_allowed` is false if the user has turned memory off or the conversation is incognito.
     """
 
@@ -76,7 +77,7 @@ def get(connection: Connection, conversation_id: UUID, *, user_id: UUID) -> Conv
 def page(connection: Connection, *, user_id: UUID, limit: int, max_bytes: int, after: ConversationCursor | None) -> RowPage[Conversation]:
     """Return up to `limit` conversations after the cursor `after`, most recently active first.
 
-    The page ends where their system prompts exceed `max_bytes`, but has at least one conversation.
+    The page ends before its system prompts exceed `max_bytes` in total, but has at least one conversation.
     """
     statement = select(*_COLUMNS).where(conversations.c.user_id == user_id)
     key = (conversations.c.updated_at, conversations.c.id)
@@ -110,7 +111,7 @@ def is_untitled(connection: Connection, conversation_id: UUID, *, user_id: UUID)
 
 
 def set_generated_title(connection: Connection, conversation_id: UUID, *, user_id: UUID, title: str) -> bool:
-    """Set a generated title. Returns False, and changes nothing, if the conversation already has a title of its own."""
+    """Set a generated title. Returns False, and changes nothing, unless the conversation's title is missing or automatic."""
     which = (*_of_conversation(conversation_id, user_id), _IS_UNTITLED)
     statement = update(conversations).where(*which).values(title=title, is_title_automatic=False)
     return connection.execute(statement).rowcount == 1
@@ -143,9 +144,9 @@ def remove(connection: Connection, conversation_id: UUID, *, user_id: UUID) -> N
 
 
 def next_seq_cte(conversation_id: UUID, *, user_id: UUID, where: Sequence[ColumnElement[bool]] = ()) -> CTE:
-    """Return the CTE `numbered` that increments `last_seq`, the next message's number, and records the activity, if `where` holds.
+    """Return the CTE `numbered`: if `where` holds, it increments `last_seq`, which numbers the new message, and records the activity.
 
-    The row stays locked until the transaction ends and a rollback restores the number, so numbers have no gaps.
+    The row stays locked until the transaction ends, and a rollback restores `last_seq`, so numbers have no gaps.
     """
     values = {"last_seq": conversations.c.last_seq + 1, "updated_at": func.clock_timestamp()}
     statement = update(conversations).where(*_of_conversation(conversation_id, user_id), *where).values(values)
@@ -155,8 +156,8 @@ def next_seq_cte(conversation_id: UUID, *, user_id: UUID, where: Sequence[Column
 def fork(connection: Connection, conversation_id: UUID, *, user_id: UUID, upto_seq: int) -> Conversation:
     """Copy a conversation with its active messages up to `upto_seq`, and return the copy. The copied messages get new ids.
 
-    Messages from which memory was already extracted are marked as extracted in the copy too; otherwise recall would find
-    everything twice. Raises NotFound, and InvalidInput if the conversation has no message `upto_seq`.
+    If memory was already extracted from a message, its copy is marked as extracted too; otherwise recall would find everything
+    twice. Raises NotFound, and InvalidInput if the conversation has no message `upto_seq`.
     """
     source = get(connection, conversation_id, user_id=user_id)
     if not 1 <= upto_seq <= source.last_seq:
@@ -176,7 +177,7 @@ def fork(connection: Connection, conversation_id: UUID, *, user_id: UUID, upto_s
 
 
 def _fork_title(title: str | None) -> str | None:
-    """Append the fork suffix to a title, unless it already ends with it."""
+    """Return the title with exactly one fork suffix, shortened to the maximum length. A missing title stays missing."""
     return title and title.removesuffix(FORK_SUFFIX)[: MAX_TITLE_LENGTH - len(FORK_SUFFIX)] + FORK_SUFFIX
 
 

@@ -1,7 +1,7 @@
 """Documents: files whose text can be searched and cited, and the lease under which one worker at a time ingests a file.
 
-Each user has a share of the workers. A document that finds the share taken waits in its row, and a worker that finishes
-with a document of that user queues it.
+Each user has a share of the workers. If the share is taken, a document is marked as waiting; the next worker that finishes
+a document of this user queues it.
 
 Users can read their own documents and shared documents. Only the owner can change a document.
 """
@@ -26,9 +26,9 @@ type DocumentStatus = Literal["queued", "processing", "ready", "failed"]
 class Document:
     """A document. `progress` runs from 0 to 1.
 
-    `error_code` and `error` explain why ingestion failed; `note` tells what a ready document lacks, such as vectors.
-    `attempts` counts how often a worker has taken the lease since the last progress; `failures` counts only those attempts
-    whose failure the document itself may have caused, and the current one.
+    `error_code` and `error` explain why ingestion failed; `note` says what a ready document lacks, such as vectors.
+    `attempts` counts how often a worker has taken the lease since the last progress. `failures` counts the current attempt and
+    those earlier ones whose failure the document itself may have caused.
     """
 
     user_id: UUID
@@ -150,7 +150,7 @@ def report_progress(connection: Connection, document_id: UUID, *, user_id: UUID,
 def lock_processed(connection: Connection, *, user_id: UUID) -> int:
     """Lock the user's share of the workers until the transaction ends, and return how many documents have a live worker.
 
-    With the lock, no document starts to wait after the worker that would queue it has looked for waiting documents.
+    Without the lock, a document could start to wait just after the worker that should queue it has looked for waiting documents.
     """
     connection.execute(_LOCK_SHARE, {"user_id": str(user_id)})
     which = (documents.c.user_id == user_id, documents.c.has_worker, documents.c.leased_until >= func.clock_timestamp())
@@ -160,7 +160,7 @@ def lock_processed(connection: Connection, *, user_id: UUID) -> int:
 def set_waiting(connection: Connection, document_id: UUID, *, user_id: UUID) -> None:
     """Make a document wait for the user's share of the workers. Raises NotFound.
 
-    Without effect if a worker has the document or it has failed.
+    Has no effect if the document is leased or has failed.
     """
     which = (*_owned(document_id, user_id), documents.c.status != "failed", _is_free())
     if connection.execute(update(documents).where(*which).values(is_waiting=True)).rowcount == 0:
@@ -168,7 +168,9 @@ def set_waiting(connection: Connection, document_id: UUID, *, user_id: UUID) -> 
 
 
 def take_waiting(connection: Connection, *, user_id: UUID, limit: int) -> list[UUID]:
-    """Take up to `limit` waiting documents to queue them, and return their ids: interrupted, then new, then ready documents."""
+    """Mark up to `limit` waiting documents as no longer waiting, and return their ids. The caller queues them.
+
+    Interrupted documents are taken first, then new, then ready documents."""
     order = (documents.c.status, documents.c.id)  # alphabetically: processing, queued, ready
     waiting = select(documents.c.id).where(documents.c.user_id == user_id, documents.c.is_waiting).order_by(*order).limit(limit)
     which = (documents.c.user_id == user_id, documents.c.id.in_(waiting.scalar_subquery()))
@@ -183,7 +185,7 @@ def set_content_hash(connection: Connection, document_id: UUID, sha256: bytes, *
     try:
         with connection.begin_nested():
             _update(connection, document_id, user_id, sha256=sha256)
-    except IntegrityError:  # the unique index also sees a document stored concurrently
+    except IntegrityError:  # the unique index also covers a document stored concurrently
         return find_by_content(connection, sha256, user_id=user_id)
     return None
 
@@ -196,7 +198,7 @@ def set_chunk_count(connection: Connection, document_id: UUID, *, user_id: UUID,
 def release_lease(connection: Connection, document_id: UUID, *, user_id: UUID, after_s: float = 0, is_excused: bool = False) -> None:
     """Release the lease after `after_s` seconds, so that another worker can continue. Raises NotFound.
 
-    An excused attempt, which an outage or a busy model ended, does not count as a failure of the document.
+    Set `is_excused` if an outage or a busy model ended the attempt, so that it does not count as a failure of the document.
     """
     failures = func.greatest(documents.c.failures - 1, 0) if is_excused else documents.c.failures
     leased_until = _from_now(after_s) if after_s else None
@@ -216,7 +218,7 @@ def mark_ready(connection: Connection, document_id: UUID, *, user_id: UUID, chun
 
 
 def mark_failed(connection: Connection, document_id: UUID, *, user_id: UUID, code: str, reason: str) -> None:
-    """Mark a document as failed, with the reason, and delete its chunks. Raises NotFound, also if the document is ready."""
+    """Mark a document as failed, with the reason, and delete its chunks. Raises NotFound unless it is queued or processing."""
     which = (*_owned(document_id, user_id), documents.c.status.in_(["queued", "processing"]))
     values = {"status": "failed", "chunks": 0, "error_code": code, "error": reason}
     values |= {"leased_until": None, "has_worker": False, "is_waiting": False}
@@ -228,8 +230,8 @@ def mark_failed(connection: Connection, document_id: UUID, *, user_id: UUID, cod
 def find_stalled(connection: Connection, *, limit: int, older_than_s: float) -> list[tuple[UUID, UUID]]:
     """Return (user id, document id) of unfinished documents whose lease ended over `older_than_s` seconds ago, oldest first.
 
-    A document that was never leased counts from its creation. A document that waits for its user's share is skipped while a
-    worker of that user could still queue it. Requires the background role.
+    A document without a lease is found `older_than_s` seconds after its creation. A document that waits for its user's share is
+    skipped while one of the user's workers could still queue it. Requires the background role.
     """
     since = func.now() - func.make_interval(0, 0, 0, 0, 0, 0, older_than_s)
     is_stalled = or_(documents.c.leased_until < since, documents.c.leased_until.is_(None) & (documents.c.created_at < since))

@@ -10,14 +10,14 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event
 
 from parley.settings import DatabaseSettings
 
-# Everything outside `parley.db` takes the two types from here: SQLAlchemy itself is imported nowhere else.
+# Code outside `parley.db` imports `Connection` and `Engine` from here and never imports SQLAlchemy itself.
 __all__ = ["Connection", "DatabaseRole", "Engine", "make_engine"]
 
 type DatabaseRole = Literal["app", "background", "owner"]
 
 CONNECT_TIMEOUT_S = 5
 POOL_TIMEOUT_S = 3
-RECYCLE_S = 600  # below the 15 minutes that an IAM token is valid
+RECYCLE_S = 600  # less than the 15 minutes for which an IAM token is valid
 
 
 def make_engine(settings: DatabaseSettings, *, role: DatabaseRole = "app") -> Engine:

@@ -53,7 +53,7 @@ def release(connection: Connection, key: str, *, user_id: UUID, route: str) -> N
 
 
 def sweep(connection: Connection) -> int:
-    """Delete keys older than 24 hours and return how many. Requires the background role."""
+    """Delete keys older than 24 hours and return their number. Requires the background role."""
     return connection.execute(text("DELETE FROM idempotency_keys WHERE created_at < now() - interval '24 hours'")).rowcount
 
 

@@ -25,7 +25,7 @@ def is_referenced(connection: Connection, image_id: UUID, *, user_id: UUID) -> b
     return bool(connection.execute(_IS_REFERENCED, {"user_id": user_id, "part": part}).scalar_one())
 
 
-# Due now: the sweep of the outbox sends these entries, not the caller.
+# Due now, because the outbox's sweep sends these entries; the caller does not.
 _SCHEDULE_DELETION = text(
     """
     INSERT INTO outbox (user_id, id, topic, subject_id, due_at)

@@ -15,9 +15,9 @@ from parley.errors import NotFound
 
 @dataclass(frozen=True, slots=True)
 class McpListing:
-    """The result of a server's last discovery, its tools as `parley.tools.mcp` writes them.
+    """The result of a server's last discovery. `tools` has the format that `parley.tools.mcp` writes.
 
-    If `error` is set the last discovery failed, and `tools` are those of an earlier one.
+    If `error` is set, the last discovery failed and `tools` is the result of an earlier discovery.
     """
 
     name: str
@@ -28,7 +28,7 @@ class McpListing:
 
 @dataclass(frozen=True, slots=True)
 class McpServer(McpListing):
-    """A user's server. `headers` are encrypted, together with the query of the URL; `url` has none."""
+    """A user's server. `headers` contains the encrypted headers and query string of the URL; `url` has no query string."""
 
     id: UUID
     url: str
@@ -37,7 +37,7 @@ class McpServer(McpListing):
 
 
 _COLUMNS = [mcp_servers.c[field.name] for field in fields(McpServer)]
-# Only the names: descriptions and schemas of all servers have megabytes.
+# Only the names: the descriptions and schemas of all servers can take megabytes.
 _TOOL_NAMES = literal_column(
     "(SELECT coalesce(jsonb_agg(jsonb_build_object('name', tool -> 'name')), '[]') FROM jsonb_array_elements(mcp_servers.tools) AS tool)",
     type_=mcp_servers.c.tools.type,
@@ -82,13 +82,13 @@ def remove(connection: Connection, server_id: UUID, *, user_id: UUID) -> str:
 def store_listing(
     connection: Connection, server_id: UUID, *, user_id: UUID, tools: Sequence[dict[str, Any]] | None, error: str | None
 ) -> None:
-    """Store a discovery's result: the tools, or None and the error. A server deleted meanwhile is not stored again."""
+    """Store the result of a discovery: the tools, or None and the error. Has no effect if the server was deleted meanwhile."""
     which = (mcp_servers.c.user_id == user_id, mcp_servers.c.id == server_id)
     connection.execute(update(mcp_servers).where(*which).values(_listing_values(tools, error)))
 
 
 def deployment_listings(connection: Connection, names: Sequence[str]) -> dict[str, McpListing]:
-    """Return the listings of the deployment's servers by name. A server that was never discovered is missing."""
+    """Return the listings of the deployment's servers by name. Servers that were never discovered are left out."""
     rows = connection.execute(select(*_LISTING_COLUMNS).where(mcp_listings.c.name.in_(names)))
     return {row.name: McpListing(**row._mapping) for row in rows}
 

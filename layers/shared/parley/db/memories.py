@@ -22,7 +22,7 @@ type MemorySource = Literal["user", "extracted"]
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """A fact. `conversation_id` is the conversation that first mentioned it; None if the user wrote the fact or it is deleted."""
+    """A fact. `conversation_id` is the earliest remaining conversation that mentioned the fact, or None."""
 
     id: UUID
     text: str
@@ -43,7 +43,7 @@ class MemoryOrigin:
 
 @dataclass(frozen=True, slots=True)
 class CurrentFact:
-    """A current fact. `similarity` is its cosine similarity to a given vector, None unless both have vectors of the same model."""
+    """A current fact. `similarity` is the cosine with a given vector, None if the fact has no vector of its model."""
 
     id: UUID
     text: str
@@ -63,7 +63,7 @@ def add(
 ) -> None:
     """Store a fact with its origins, and end the facts it supersedes.
 
-    If an origin's conversation was deleted meanwhile, a foreign key fails the transaction: then the fact must not be stored.
+    If an origin's conversation was deleted meanwhile, a foreign key fails the transaction, so that the fact is not stored.
     """
     values = {"user_id": user_id, "id": memory_id, "text": text, "source": source} | vector_columns(vector)
     connection.execute(insert(memories).values(values))
@@ -126,7 +126,7 @@ def remove(connection: Connection, memory_id: UUID, *, user_id: UUID) -> None:
 
 
 def without_vector(connection: Connection, *, user_id: UUID, model: str, limit: int) -> list[tuple[UUID, str]]:
-    """Return (id, text) of facts without a vector of `model`, which a change of models or an outage leaves behind."""
+    """Return (id, text) of facts without a vector of `model`. A change of models or an outage leaves such facts."""
     values = {"user_id": user_id, "model": model, "limit": limit}
     return [(row.id, row.text) for row in connection.execute(_WITHOUT_VECTOR, values)]
 

@@ -52,7 +52,7 @@ class MessageCursor:
 
 @dataclass(frozen=True, slots=True)
 class HistoryMessage:
-    """The parts of a stored message that a prompt needs."""
+    """The fields of a stored message that a prompt needs."""
 
     id: UUID
     role: MessageRole
@@ -92,7 +92,7 @@ def add(
     parts: Sequence[Mapping[str, Any]],
     **fields: Any,
 ) -> StoredMessage:
-    """Append a message to the conversation; `fields` are model, tokens and status. Raises NotFound without the conversation."""
+    """Append a message to the conversation; `fields` are model, tokens and status. Raises NotFound if the conversation does not exist."""
     statement = add_statement(message_id, user_id=user_id, conversation_id=conversation_id, role=role, parts=parts, **fields)
     row = connection.execute(statement).one_or_none()
     if row is None:
@@ -136,7 +136,7 @@ def newest(connection: Connection, conversation_id: UUID, *, user_id: UUID, limi
 
 
 def window(connection: Connection, conversation_id: UUID, *, user_id: UUID, limit: int) -> Window:
-    """Return the conversation's summary and its last `limit` active messages, in the form that the prompt needs, in one query."""
+    """Return the conversation's summary and last `limit` active messages, with only the fields that the prompt needs, in one query."""
     row = connection.execute(_WINDOW, {"user_id": user_id, "conversation_id": conversation_id, "limit": limit}).one()
     history = [HistoryMessage(**message | {"id": UUID(message["id"])}) for message in row.history or ()]
     return Window(history, row.summary)
@@ -173,7 +173,7 @@ def page_within(
     after: MessageCursor | None,
     variants: bool,
 ) -> RowPage[StoredMessage]:
-    """Return the messages of `page`, but end the page where their parts exceed `max_bytes` of JSON. Raises NotFound."""
+    """Do the same as `page`, but end the page before its parts exceed `max_bytes` of JSON; it has at least one message."""
     conversations.get(connection, conversation_id, user_id=user_id)
     found = read_page(
         connection,

@@ -144,7 +144,7 @@ _SET_CLAIMED = f"""
 """
 _IS_FREE = "(o.claimed_until IS NULL OR o.claimed_until <= now())"
 # The statement that ends a turn includes these CTEs. They store entries if `answered` has a row and the answer has text;
-# `answer_position` knows whether the conversation still needs a title. With `:sent_later` entries are due now, for the sweep to send.
+# `answer_position` tells whether the conversation needs a title. With `:sent_later` the entries are due now, and the sweep sends them.
 FOLLOW_UP_CTES = f"""
          wanted AS (
             SELECT CAST(:remember_id AS uuid) AS id, 'remember' AS topic FROM answered WHERE :says_something

@@ -15,9 +15,9 @@ from parley.memory.passages import Passage
 def next_start_seq(connection: Connection, conversation_id: UUID, *, user_id: UUID) -> int:
     """Return the number of the message from which passages must be rebuilt.
 
-    Normally it is the first message of the last passage, which may still grow. If no passage holds the last extracted message, it
-    is the message after that one: messages sent while memory was off stay out, and a fork's copied messages are already in
-    the passages of its source.
+    Normally this is the first message of the last passage, which may still grow. If no passage contains the last extracted message,
+    this is the message after the last extracted message: messages sent while memory was off must stay out, and the copied
+    messages of a fork are already in the passages of its source.
     """
     seq = connection.execute(_NEXT_START_SEQ, {"user_id": user_id, "conversation_id": conversation_id}).scalar_one_or_none()
     return int(seq or 1)
@@ -62,7 +62,7 @@ def _passage_columns(new_passages: Sequence[Passage], vectors: Sequence[Vector] 
 
 
 def without_vector(connection: Connection, *, user_id: UUID, model: str, limit: int) -> list[tuple[UUID, str]]:
-    """Return (id, text) of passages without a vector of `model`, which a change of models or an outage leaves behind."""
+    """Return (id, text) of passages without a vector of `model`. A change of models or an outage leaves such passages."""
     rows = connection.execute(_WITHOUT_VECTOR, {"user_id": user_id, "model": model, "limit": limit})
     return [(row.id, row.text) for row in rows]
 

@@ -1,4 +1,4 @@
-"""Pages of rows that end at a number of bytes: PostgreSQL stops reading there, and sends no row that is not shown."""
+"""Pages of rows with a limit in bytes: PostgreSQL stops reading at the limit and sends only the rows of the page."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -25,10 +25,10 @@ def read_page(
     limit: int,
     max_bytes: int,
 ) -> RowPage[Row[Any]]:
-    """Return the first of `rows` by the unique sort key `key`: up to `limit`, and up to `max_bytes` by `size`, but at least one.
+    """Return the first of `rows` in the order of the unique sort key `key`: at most `limit` rows, and `max_bytes` by `size`.
 
-    A recursive query follows the index row by row. A window function would add up the sizes of all `limit` rows first, and
-    the size of a JSON column is known only after it has been read.
+    The first row is always returned. A recursive query follows the index row by row; a window function would read all `limit`
+    rows first, because the size of a JSON column is known only after the column has been read.
     """
     names = [f"key{number}" for number in range(len(key))]
     order = [column.desc() if descending else column.asc() for column in key]
@@ -39,7 +39,7 @@ def read_page(
     previous = tuple_(*(read.c[name] for name in names))
     follows = tuple_(*key) < previous if descending else tuple_(*key) > previous
     following = step.where(follows).order_by(*order).limit(1).lateral("following")
-    # The row after the last one shown is read too, as proof that another page follows.
+    # The row after the page is read too, as proof that another page follows.
     is_needed = and_(read.c.n <= limit, or_(read.c.total <= max_bytes, read.c.n == 1))
     columns = (*(following.c[name] for name in names), read.c.total + following.c.bytes, read.c.n + 1)
     read = read.union_all(select(*columns).select_from(read.join(following, true())).where(is_needed))

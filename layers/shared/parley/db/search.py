@@ -59,7 +59,7 @@ class FoundFact:
 
 @dataclass(frozen=True, slots=True)
 class WindowStart:
-    """The first message of the prompt's history. Recall excludes passages from there on, which the prompt contains anyway."""
+    """The first message of the prompt's history. Recall excludes passages from this message on: they are in the prompt."""
 
     conversation_id: UUID | None
     from_seq: int
@@ -171,7 +171,7 @@ _SEARCH_FACTS = text(
 )
 
 
-# Facts that do not match fill the rest: an allergy shares no word with "What can I cook?", yet it matters.
+# Facts that do not match fill the remaining places: an allergy shares no word with "What can I cook?", yet it matters.
 _RECALL = text(
     f"""
     SELECT set_config('parley.user_id', CAST(:user_id AS text), true),
@@ -215,7 +215,7 @@ class FoundChunk:
 def search_chunks(
     connection: Connection, query: str, vector: Vector | None, *, limit: int, only_in: Sequence[UUID] | None = None
 ) -> list[FoundChunk]:
-    """Return up to `limit` chunks, best first, of all documents that the transaction's user may read or only of `only_in`.
+    """Return up to `limit` chunks, best first, of all documents that the transaction's user may read, or only of `only_in`.
 
     Rows are filtered before they are ranked, so unreadable chunks never displace readable ones. Without a vector only words
     are searched.

@@ -1,4 +1,4 @@
-"""Summaries of conversations, which stand in for the older messages in a prompt."""
+"""Summaries of conversations. In a prompt, a summary replaces the older messages."""
 
 from dataclasses import dataclass, fields
 from datetime import datetime

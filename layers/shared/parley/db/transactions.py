@@ -39,10 +39,10 @@ _BY_API_KEY = text(
 _RECORD_KEY_USE = text("UPDATE api_keys SET last_used_at = now() WHERE user_id = :user_id AND id = :id")
 _AS_USER = text("SELECT set_config('parley.user_id', :user_id, true) AS user_id")
 _AS_GLOBAL = text("SELECT 1")
-# Transaction-level: it needs no session of its own, so neither PgBouncer nor RDS Proxy has to pin the connection.
+# A transaction-level lock, because PgBouncer or RDS Proxy would have to pin the connection for a session-level lock.
 _LOCK = text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))")
 
-# A dead pooled connection fails fast. A later failure means that the pooler had no connection to give: do not retry.
+# A dead pooled connection fails fast. A slow failure means that the pooler had no free connection: do not retry.
 _DEAD_CONNECTION_S = 1.0
 
 
@@ -74,8 +74,9 @@ def user_scope(engine: Engine, user_id: UUID) -> Iterator[Connection]:
 def run_statement(engine: Engine, statement: TextClause, *, user_id: UUID, **parameters: Any) -> Row[Any]:
     """Run one statement in its own transaction and return its only row, or raise Unavailable.
 
-    Saves a round trip over `user_scope`, so the statement itself must select `set_config('parley.user_id', :user_id, true)`
-    before it reads any protected table. If the connection breaks, the statement may run twice but commits at most once.
+    This saves the round trip in which `user_scope` sets the user. Instead, the statement itself must select
+    `set_config('parley.user_id', :user_id, true)` before it reads any protected table. If the connection breaks, the statement may run
+    twice but commits at most once.
     """
     with _transaction(engine, statement, {"user_id": str(user_id)} | parameters) as (_, row):
         return row

@@ -31,7 +31,7 @@ class Account:
 
 @dataclass(frozen=True, slots=True)
 class GroupedUsage:
-    """The usage of one group. Of `user_id`, `model` and `day`, those not grouped by are None."""
+    """The usage of one group. `user_id`, `model` or `day` is None if the usage is not grouped by it."""
 
     user_id: UUID | None
     model: str | None
@@ -75,7 +75,7 @@ def change(connection: Connection, user_id: UUID, changes: dict[str, Any]) -> Ac
 
 
 def erase(connection: Connection, user_id: UUID) -> bool:
-    """Delete a user, all rows with the user's id, and sign-ups and invites for the address; False if already deleted."""
+    """Delete a user, all rows with the user's id, and sign-ups and invites for the address. Returns False if already deleted."""
     email = connection.execute(delete(users).where(users.c.id == user_id).returning(users.c.email)).scalar_one_or_none()
     if email is None:
         return False

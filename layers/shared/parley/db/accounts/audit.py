@@ -43,7 +43,7 @@ class AuditEvent:
 
 
 def add(connection: Connection, user_id: UUID, event: AuditEventName, origin: ClientOrigin | None, **detail: Any) -> None:
-    """Log an event, in the transaction of the change it records. `detail` is JSON and must not contain secrets."""
+    """Log an event, in the same transaction as the change that the event records. `detail` is JSON and must not contain secrets."""
     values = {"user_id": user_id, "id": new_id(), "event": event, "detail": detail}
     client = {"address": origin.address, "user_agent": origin.user_agent} if origin else {}
     connection.execute(insert(audit_events).values(values | client))

@@ -14,7 +14,7 @@ from parley.errors import NotFound
 _BATCH_SIZE = 100
 
 # Hashes and internal keys are of no use to the user and could help a thief. Search words, vectors and descriptions are derived
-# from the exported text; words and vectors are ten times as large.
+# from the exported text; words and vectors would be ten times as large.
 EXCLUDED_COLUMNS = {
     "credentials": {"password_hash"},
     "refresh_tokens": {"hash", "parent_hash"},
@@ -75,7 +75,7 @@ def finish(connection: Connection, export_id: UUID, *, user_id: UUID, file_key: 
 
 
 def user_rows(connection: Connection, *, user_id: UUID) -> Iterator[tuple[str, Iterator[dict[str, Any]]]]:
-    """Yield the name of each table with a user column, and the user's rows in it. Read the rows before the next table.
+    """Yield the name of each table with a user column, and the user's rows in it. Read a table's rows before advancing to the next.
 
     Rows are fetched in batches of 100, because a user may have more rows than fit into memory.
     """

@@ -45,7 +45,7 @@ def find(connection: Connection, code_hash: bytes, *, email: str) -> UUID | None
 
 
 def use(connection: Connection, invite_id: UUID) -> bool:
-    """Consume an invite. Returns False if it is gone; of concurrent calls only one returns True."""
+    """Consume an invite. Returns False if it is used, withdrawn or expired. Only one of several concurrent calls returns True."""
     return connection.execute(delete(invites).where(invites.c.id == invite_id, invites.c.expires_at > func.now())).rowcount == 1
 
 

@@ -1,9 +1,9 @@
-"""The login throttle: buckets that fill with each password attempt and leak with time, one row each.
+"""The login throttle: buckets that fill with each password attempt and leak with time. Each bucket is one row.
 
-The generic cell rate algorithm (GCRA, ITU-T I.371): a row stores the time at which its bucket will be empty again. An
-attempt advances that time by one interval, and is refused if its bucket is full. One statement counts an attempt in several
-buckets, in each only if the bucket before it had room, so concurrent attempts can never exceed the limit. A bucket's key is
-a hash, so the table reveals no email address.
+The algorithm is the generic cell rate algorithm (GCRA, ITU-T I.371): a row stores the time at which its bucket will be empty
+again. An attempt advances this time by one interval, and is refused if the bucket is full. One statement counts an attempt in
+several buckets in order, and stops at the first full bucket, so concurrent attempts can never exceed the limit. A bucket's key
+is a hash, so the table reveals no email address.
 """
 
 import hashlib
@@ -43,9 +43,9 @@ class ThrottleBucket:
 
 
 def take(connection: Connection, buckets: Sequence[ThrottleBucket]) -> float | None:
-    """Count an attempt in each bucket, in order. Return None if it is allowed, else the seconds until a retry is.
+    """Count an attempt in each bucket, in order. Return None if the attempt is allowed, else the seconds to wait before a retry.
 
-    A bucket counts the attempt only if all buckets before it had room.
+    A bucket counts the attempt only if all earlier buckets had room.
     """
     statement = take_statement([f":key{number}" for number in range(len(buckets))])
     is_allowed = connection.execute(text(statement), take_parameters(buckets)).one().is_allowed
@@ -53,14 +53,14 @@ def take(connection: Connection, buckets: Sequence[ThrottleBucket]) -> float | N
 
 
 def give_back(connection: Connection, bucket: ThrottleBucket, *, refunds: ThrottleBucket) -> None:
-    """Remove an attempt from `bucket`, and count this in the bucket `refunds`. Does nothing if `refunds` is full."""
+    """Remove an attempt from `bucket`, and count the removal in the bucket `refunds`. Does nothing if `refunds` is full."""
     connection.execute(_GIVE_BACK, take_parameters([refunds]) | {"bucket": bucket.key, "interval": bucket.every_s})
 
 
 def wait_s(connection: Connection, buckets: Sequence[ThrottleBucket]) -> float:
     """Return the seconds until every bucket has room, at least 1.0.
 
-    This is a separate statement, because the refused one cannot see attempts that were counted while it waited for a lock.
+    This is a separate statement, because the statement that refused cannot see attempts counted while it waited for a lock.
     """
     rooms = ", ".join(f"(:key{number}, :room{number})" for number in range(len(buckets)))
     seconds = connection.execute(text(_WAIT.format(rooms=rooms)), take_parameters(buckets)).scalar_one()
@@ -78,7 +78,7 @@ def sweep(connection: Connection) -> int:
 
 
 def take_statement(keys: Sequence[str], *, ctes: str = "", columns: str = "") -> str:
-    """Return the SQL that counts an attempt in each bucket, in order; `keys` are SQL expressions for their keys.
+    """Return the SQL that counts an attempt in each bucket, in order; `keys` are SQL expressions for the buckets' keys.
 
     `ctes` precede the generated CTEs; `columns` adds columns and a FROM clause to the final SELECT.
     """

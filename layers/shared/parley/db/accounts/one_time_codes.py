@@ -29,7 +29,7 @@ def add(
 
 
 def redeem(connection: Connection, code_hash: bytes, *, user_id: UUID, purpose: CodePurpose) -> RedeemedCode | None:
-    """Use up a valid code, or return None. Of concurrent calls only one redeems the code."""
+    """Use up a valid code, or return None. Only one of several concurrent calls redeems the code."""
     columns = one_time_codes.c
     which = (columns.user_id == user_id, columns.hash == code_hash, columns.purpose == purpose)
     is_valid = (columns.used_at.is_(None), columns.expires_at > func.now())

@@ -63,8 +63,8 @@ class NewSession:
 class LoginAttempt:
     """The result of `count_attempt`: the account, its password hash, and whether the password may be checked now.
 
-    `wait_s` is None if it may, else the seconds to wait. `user_id` is None if no account has the address; `password_hash` is
-    None in that case too, and if the account is disabled.
+    `wait_s` is None if the password may be checked, else the seconds to wait. `user_id` is None if no account has the address.
+    `password_hash` is None if no account has the address or the account is disabled.
     """
 
     user_id: UUID | None
@@ -74,11 +74,11 @@ class LoginAttempt:
 
 @dataclass(frozen=True, slots=True)
 class LoginBuckets:
-    """The buckets of a login attempt: those of its network, its account and the whole deployment, taken in this order.
+    """The buckets of a login attempt, for its network, its account and the whole deployment. They are taken in this order.
 
     `known` replaces `account`, and `overall_known` replaces `overall`, if the account has logged in from this network in the
-    last 30 days. So an attacker can lock out only unknown networks, never the owner at home. `refunds` counts the attempts with
-    a right password that the network's bucket was given back.
+    last 30 days. An attacker can therefore lock out only unknown networks, never the owner at home. `refunds` counts the
+    attempts with a correct password that were removed from the network's bucket again.
     """
 
     network: ThrottleBucket
@@ -115,7 +115,7 @@ def start_session(
 ) -> User | None:
     """Store the session, log the login in the audit log, and empty the account's login buckets; return the user.
 
-    Returns None if the password hash is no longer `password_hash`, which was verified, or if the account is disabled.
+    Returns None if the account is disabled or its password hash is no longer `password_hash`, which the caller has verified.
     """
     keys = reset_buckets.account_keys if reset_buckets else []
     values = {"user_id": user_id, "password_hash": password_hash, "event_id": new_id(), "keys": keys}

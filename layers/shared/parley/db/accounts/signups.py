@@ -24,7 +24,7 @@ _COLUMNS = [signups.c[field.name] for field in fields(Signup)]
 
 
 def add(connection: Connection, signup: Signup, *, lifetime: timedelta) -> None:
-    """Store a sign-up. Callers store one even if the address is taken, because both cases must take equally long."""
+    """Store a sign-up. Callers do so even if the address is taken, because both cases must take equally long."""
     values = {field.name: getattr(signup, field.name) for field in fields(Signup)}
     connection.execute(insert(signups).values(values | {"expires_at": func.now() + lifetime}))
 

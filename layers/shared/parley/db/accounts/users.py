@@ -65,7 +65,7 @@ def change(connection: Connection, user_id: UUID, changes: dict[str, Any]) -> Us
 
 def change_email(connection: Connection, user_id: UUID, email: str) -> bool:
     """Change the user's email address; return False if it is taken."""
-    # A query could not see other users' rows, but the unique index does. The savepoint lets the transaction go on after its error.
+    # A query cannot see other users' rows, but the unique index covers them. The savepoint keeps the transaction usable.
     try:
         with connection.begin_nested():
             connection.execute(update(users).where(users.c.id == user_id).values(email=email))
@@ -75,7 +75,7 @@ def change_email(connection: Connection, user_id: UUID, email: str) -> bool:
 
 
 def find_id(connection: Connection, email: str) -> UUID | None:
-    """Return the id of the user with this address, or None if there is none or it is disabled. Requires the background role."""
+    """Return the id of the account with this address, or None if no enabled account has it. Requires the background role."""
     statement = select(users.c.id).where(users.c.email == email, users.c.disabled_at.is_(None))
     return connection.execute(statement).scalar_one_or_none()
 
@@ -91,7 +91,7 @@ def disable(connection: Connection, user_id: UUID) -> None:
 
 
 def lock_password_hash(connection: Connection, user_id: UUID, password_hash: str) -> bool:
-    """Return whether the stored hash is still `password_hash`. If it is, it cannot change until the transaction ends."""
+    """Return whether the stored hash is still `password_hash`. If so, the hash cannot change until the transaction ends."""
     which = (credentials.c.user_id == user_id, credentials.c.password_hash == password_hash)
     statement = select(credentials.c.user_id).where(*which).with_for_update(read=True)
     return connection.execute(statement).one_or_none() is not None

@@ -60,7 +60,7 @@ def budget_ctes(number: int, *, condition: str) -> str:
 
 
 def reservation_cte(*, condition: str) -> str:
-    """Return the CTE that stores a reservation for every subject, even of amount zero: lost calls are found by it."""
+    """Return the CTE that stores a reservation for every subject, even if the amount is zero, because lost calls are found by it."""
     return f"""
         stored_reservation AS (
             INSERT INTO budget_reservations (user_id, subject_id, id, month, amount_usd, expires_at, turn_id, model, provider,

@@ -1,6 +1,6 @@
 """Quotas: the rate limits and monthly budgets, of the user and of the API key, that a model call must fit.
 
-One conditional statement takes from all of them, or tells which one refused; the caller must then roll back. To avoid
+One conditional statement takes from every quota, or tells which kind of quota refused; the caller must then roll back. To avoid
 deadlocks, rows are always locked in the same order: rates, reservations, budgets, each the user's before the key's.
 
 Rate limits use the generic cell rate algorithm (GCRA, ITU-T I.371), as `login_throttle` does. The burst is one minute's
@@ -113,7 +113,7 @@ def _quota_values(billing_subject: BillingSubject, default_limits: DefaultLimits
 
 
 def _quota_statement(count: int, *, counts_request: bool, needs_budget: bool, is_stored: bool) -> str:
-    """Return the statement for `count` subjects: a chain of CTEs, each conditional on the one before."""
+    """Return the statement for `count` subjects: a chain of CTEs, each conditional on the previous one."""
     steps = [_ALLOWED_CTE]
     before = "true"
     for number in range(count if counts_request else 0):
@@ -145,7 +145,7 @@ def rate_cte(number: int, *, condition: str) -> str:
 def rate_wait_s(connection: Connection, subjects: dict[UUID, int], *, user_id: UUID) -> float:
     """Return the seconds until all of `subjects`, given with their requests per minute, have room again.
 
-    A separate statement, because the refused one saw the rows as they were before it waited for their locks.
+    This is a separate statement, because the statement that refused saw the rows as they were before it waited for their locks.
     """
     rows = connection.execute(_RATE_WAIT, {"user_id": user_id, "subjects": list(subjects)}).all()
     return max((float(row.seconds) - 60 + 60 / subjects[row.subject_id] for row in rows), default=0.0)

@@ -121,7 +121,7 @@ def _charge_json(charge: Charge) -> dict[str, object]:
 
 def _settle_statement(count: int) -> str:
     steps = [_BILLED_CTE, budgets.RELEASED_CTE]
-    # Each budget waits for the one before, so that the key's is locked after the user's.
+    # Each budget waits for the previous one, so that the key's budget is locked after the user's.
     for number in range(count):
         before = f"(SELECT count(*) >= 0 FROM paid{number - 1})" if number else "true"  # noqa: S608 - a number
         steps.append(budgets.payment_cte(number, condition=before))
@@ -131,8 +131,8 @@ def _settle_statement(count: int) -> str:
 def settle_lost_calls(connection: Connection, turn_id: UUID, *, user_id: UUID, output_tokens: int) -> TurnCost:
     """Charge an estimate for the unsettled calls of a turn whose function died, and release their reservations.
 
-    Each reservation is charged as one call with its estimated input. `output_tokens` is all known output of the turn; the last
-    call is charged for what was not charged before. Returns the turn's total; safe to repeat. The caller must roll back if the
+    Each reservation is charged as one call with its estimated input. `output_tokens` is the turn's total known output; the last
+    call is charged for the part not charged yet. Returns the turn's total cost; safe to repeat. The caller must roll back if the
     turn turns out to be alive: only the process that ends a turn may settle it.
     """
     before = TurnCost(**connection.execute(_TURN_COST, {"user_id": user_id, "turn_id": turn_id}).one()._mapping)
@@ -159,7 +159,7 @@ def _charge_unsettled(connection: Connection, turn_id: UUID, *, user_id: UUID, o
 
 
 def _estimated_charge(call: UnsettledCall, output_tokens: int) -> Charge:
-    """Return the estimated charge of a call. It has the reservation's id, so that repeating it changes nothing."""
+    """Return the estimated charge of a call. Its id is the reservation's, so that storing it again changes nothing."""
     cost_usd = (call.input_tokens * call.input_usd_per_mtok + output_tokens * call.output_usd_per_mtok) / 1_000_000
     return Charge(
         id=call.id,

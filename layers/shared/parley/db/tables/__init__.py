@@ -1,4 +1,4 @@
-"""The tables as the newest migration leaves them; a test compares the two.
+"""The tables after the newest migration. A test compares these definitions with the migrations.
 
 Every tenant table's primary key starts with `user_id`, and foreign keys include it, so that the schema can be sharded by user.
 `users`, `signups`, `invites`, `guesses`, `breakers` and `mcp_listings` are global. See docs/adr/0002.

@@ -6,7 +6,7 @@ metadata = MetaData()
 
 
 def timestamp(name: str, *, nullable: bool = False) -> Column[object]:
-    """Return a timestamp column. Unless it is nullable it defaults to the current time."""
+    """Return a timestamp column. Its default is null if it is nullable, else the current time."""
     return Column(name, DateTime(timezone=True), nullable=nullable, server_default=None if nullable else func.now())
 
 

@@ -14,7 +14,7 @@ from parley.errors import NotFound
 
 @dataclass(frozen=True, slots=True)
 class Approval:
-    """A tool call that needs approval, and the decision, None until it is made.
+    """A tool call that needs approval. `is_approved` is None until the user decides.
 
     `asked_by` is the number of the `turn.waiting` event that requested the approval.
     """
@@ -38,7 +38,7 @@ def list_for_turn(connection: Connection, turn_id: UUID, *, user_id: UUID) -> li
 
 
 def decide(connection: Connection, turn_id: UUID, call_id: str, *, user_id: UUID, is_approved: bool) -> bool:
-    """Store the decision about a tool call, unless it is already decided, and return the decision in force.
+    """Store the decision about a tool call, and return it. If the call is already decided, return the earlier decision.
 
     The caller must hold the turn's lock, so that exactly one request sees that it made the last decision. Raises NotFound.
     """

@@ -7,8 +7,8 @@
     {"type": "source", "number", "document_id", "chunk_id", …} a document chunk that the answer may cite as `[number]`
     {"type": "memory"}                                        the prompt had untrusted memory; not shown by any API
 
-All calls of a model response precede their results. While the answer is being generated, a source stands where it entered the
-prompt. A stored answer contains only the sources it cites, at its end.
+All calls of a model response precede their results. While the answer is being generated, a source is at the place where it
+entered the prompt. A stored answer contains only the sources it cites, at its end.
 """
 
 from collections.abc import Iterable, Mapping, Sequence

@@ -1,7 +1,7 @@
 """Leases that limit how many open streams and waiting requests of each kind a user has, across all workers.
 
-A user has a fixed number of slots for each kind, and a lease takes one of them. The primary key makes it impossible to take more, so
-no lock is needed. The lease of a worker that died expires, and the next request can take over its slot.
+A user has a fixed number of slots for each kind, and a lease takes one slot. The primary key ensures that a slot has at most one
+lease, so no lock is needed. The lease of a worker that died expires, and the next request can take over its slot.
 """
 
 import time
@@ -41,7 +41,7 @@ class TooManyStreams(ParleyError):
 
 
 class StreamLease:
-    """One slot of a user, taken by the first `hold` and released at the end of the block."""
+    """One slot of a user, taken by the first `hold` and released at the end of the `with` block."""
 
     def __init__(self, engine: Engine, kind: StreamKind, *, user_id: UUID, limit: int, principal: Principal | None = None) -> None:
         """Prepare a lease. If `principal` is given, each renewal raises Unauthorized once its session or API key has ended."""
@@ -63,7 +63,7 @@ class StreamLease:
         self._renew_at_s = time.monotonic() + RENEW_S
 
     def release(self) -> None:
-        """Free the slot, if there is one."""
+        """Free the slot if this lease holds one."""
         if self._slot:
             self._change(_RELEASE)
             self._slot = 0
@@ -86,7 +86,7 @@ class StreamLease:
         raise TooManyStreams(self._kind, limit=self._limit)
 
     def _scope(self) -> AbstractContextManager[Connection]:
-        # A principal's scope refuses a session that has ended, and a user who is deleted: their row would break a foreign key.
+        # `principal_scope` refuses an ended session, and a deleted user, for whom the insert would violate a foreign key.
         return principal_scope(self._engine, self._principal) if self._principal else user_scope(self._engine, self._user_id)
 
     def _renew(self) -> None:

@@ -51,8 +51,9 @@ class ExistingTurn:
 class TurnPreconditions:
     """The stored state that a new turn depends on.
 
-    `conversation` and `open_turn` are those of the request, None for a new conversation. `same_key_turn` is the turn that
-    already has the request's idempotency key; with `is_key_expired` that key may be used again.
+    `conversation` is the request's conversation, and `open_turn` its running or waiting turn, if any; both are None for a new
+    conversation. `same_key_turn` is the turn that already has the request's idempotency key; if `is_key_expired`, the key may
+    be used again.
     """
 
     default_model: str | None
@@ -68,7 +69,7 @@ class NewTurn:
     """The data stored before the model is called.
 
     `last_seq` is the conversation's last message number as read with the preconditions, None for a new conversation. If
-    `parts` is None the question is already stored and its answer is being regenerated.
+    `parts` is None, the question is already stored and its answer is being regenerated.
     """
 
     turn_id: UUID
@@ -95,8 +96,8 @@ def read_preconditions(
 ) -> TurnPreconditions:
     """Read the state that a new turn depends on, in one statement.
 
-    Raises NotFound if the named conversation does not exist, or if the user may not read one of the documents. Neither is
-    checked for a repeated request, whose turn already exists.
+    Raises NotFound if the named conversation does not exist, or if the user may not read one of the documents. For a repeated
+    request, whose turn already exists, these checks are skipped.
     """
     key = {"route": idempotency_key.route, "key": idempotency_key.key} if idempotency_key else {"route": None, "key": None}
     values = {"user_id": user_id, "conversation_id": conversation_id, "documents": list(documents) or None}
@@ -139,7 +140,7 @@ def store_turn(connection: Connection, new_turn: NewTurn, *, max_running: int) -
     """Store the conversation if it is new, the question, the running turn and its first event.
 
     Raises TurnConflict if the preconditions no longer hold, and TooManyStreams if the user has `max_running` running turns. The
-    count is exact if the transaction holds a lock of the user, as `limits.admit` leaves one.
+    count is exact only if the transaction holds a lock on the user, such as `limits.admit` takes.
     """
     idempotency_key = new_turn.idempotency_key
     values = {name: getattr(new_turn, name) for name in _NEW_TURN_FIELDS} | {
@@ -239,7 +240,7 @@ _STORE_IN_NEW_CONVERSATION = text(
         """
     )
 )
-# A different `last_seq` means that the history has changed since it was read: nothing is stored then.
+# If `last_seq` differs, the history has changed since it was read, and nothing is stored.
 _STORE = text(
     _store_statement(
         """
@@ -248,7 +249,7 @@ _STORE = text(
         """
     )
 )
-# The mark of memory extraction moves back before the last question, so that the new answer is extracted as well.
+# Memory extraction is set back to before the last question, so that the new answer is extracted as well.
 _STORE_REGENERATION = text(
     _store_statement(
         """

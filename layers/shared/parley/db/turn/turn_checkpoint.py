@@ -1,4 +1,4 @@
-"""Checkpoints: how a turn pauses for approvals, and how one process resumes it.
+"""Checkpoints: how a turn pauses for approvals, and how exactly one process resumes it.
 
 A process that resumes or ends a waiting turn locks the turn's row, so a second process waits and then sees the first one's
 changes.
@@ -76,7 +76,7 @@ class LockedTurn:
 class PauseResult:
     """The result of `pause`. If `is_done` is false, a stop was requested or the turn has ended or been resumed already.
 
-    `last_event` is the stored number of the last event; if it is at least that of the pause, an earlier attempt succeeded.
+    `last_event` is the stored number of the turn's last event. If it has reached the pause's last entry, an earlier attempt succeeded.
     """
 
     is_done: bool

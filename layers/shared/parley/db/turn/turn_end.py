@@ -1,4 +1,4 @@
-"""The end of a turn: stores its result, exactly once, with everything that clients have received."""
+"""The end of a turn: stores its result exactly once, with everything that clients have received."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -58,9 +58,9 @@ def finish(
     """Store the result of an open turn, its answer, its last events and the follow-up jobs, in one statement.
 
     Earlier answers to the same question stay as variants. The new answer becomes the active variant, unless it is empty.
-    Returns None, and stores nothing, if the turn's status is no longer `was`, if it was deleted with its conversation, or if
-    `only_if_stale` is set and its heartbeat is recent. For a turn that another process ends, the follow-up jobs are due now
-    but not returned: the sweep of the outbox sends them.
+    Returns None, and stores nothing, if the turn's status is no longer `was`, if the turn was deleted with its conversation, or
+    if `only_if_stale` is set and its heartbeat is recent. If the turn is stale or waiting, the follow-up jobs are not returned
+    but due now, and the outbox's sweep sends them.
     """
     values = {name: getattr(turn_result, name) for name in _RESULT_FIELDS} | {
         "user_id": user_id,

@@ -1,7 +1,7 @@
 """The event log of each turn: its events as clients see them, stored for a day so that a stream can be replayed.
 
 A text entry stores several events at once: it has the number of the last event and keeps their texts separate, so that a
-client that has received some of them gets exactly the rest.
+client that has received some of the events gets exactly the rest.
 """
 
 import json
@@ -16,7 +16,7 @@ TEXT_EVENT = "text.delta"
 
 @dataclass(frozen=True, slots=True)
 class LoggedEvent:
-    """A log entry. Numbers count from 1. A text entry has the data `{"texts": […]}`; `number` is that of its last text."""
+    """A log entry. Numbers count from 1. A text entry has the data `{"texts": […]}`; `number` is the number of its last text."""
 
     number: int
     name: str

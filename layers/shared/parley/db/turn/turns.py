@@ -21,10 +21,10 @@ from parley.errors import NotFound
 
 type TurnStatus = Literal["running", "waiting", "completed", "stopped", "interrupted", "failed"]
 
-# A running turn whose last heartbeat is older is stale: its worker is considered dead.
+# A running turn with an older heartbeat is stale: its worker is considered dead.
 STALE_AFTER_S = 30
 STALE_AFTER = f"interval '{STALE_AFTER_S} seconds'"
-# A subquery with the number of the user's turns that a worker runs.
+# A subquery that counts the user's running turns, without stale turns.
 RUNNING_TURNS = f"""(
     SELECT count(*) FROM turns r
      WHERE r.user_id = CAST(:user_id AS uuid) AND r.status = 'running' AND r.heartbeat_at > clock_timestamp() - {STALE_AFTER})"""  # noqa: S608
@@ -34,7 +34,7 @@ RUNNING_TURNS = f"""(
 class HeartbeatReply:
     """The state of a turn at its heartbeat: whether it is still running, and whether a stop was requested.
 
-    `is_access_ended` means that the session of its principal has ended, or that the API key was revoked.
+    `is_access_ended` means that the principal's session has ended or its API key was revoked.
     """
 
     is_running: bool
@@ -79,8 +79,7 @@ def record_heartbeat(
 ) -> HeartbeatReply:
     """Log the entries, update the heartbeat and read the stop request, in one statement and its own transaction.
 
-    The same statement looks whether the session or API key of `principal` is still valid.
-    Raises Unavailable.
+    The same statement checks whether the session or API key of `principal` is still valid. Raises Unavailable.
     """
     last_event = entries[-1].number if entries else 0
     values = {"turn_id": str(turn_id), "entries": turn_events.events_json(entries), "last_event": last_event}

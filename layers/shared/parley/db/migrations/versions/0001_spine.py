@@ -101,8 +101,8 @@ CREATE TABLE turns (
 CREATE INDEX turns_conversation ON turns (user_id, conversation_id);
 """
 
-# The owner creates the roles unless the deployer has. On RDS they sign in by IAM, so the owner must be allowed to grant
-# `rds_iam`.
+# The owner creates the roles unless the deployer already has. On RDS the roles sign in by IAM, so the owner must be allowed to
+# grant `rds_iam`.
 ROLES = """
 DO $$
 DECLARE name text;

@@ -1,7 +1,7 @@
 """Accounts: sign-ups, one-time codes, API keys, the audit log, exports, the outbox and the login throttle.
 
 `signups`, `invites` and `guesses` belong to no user; only the background role can use them, except that the app role may empty
-login buckets. The others are tenant tables like those of 0001.
+login buckets. The other tables are tenant tables, as in 0001.
 """
 
 from alembic import op

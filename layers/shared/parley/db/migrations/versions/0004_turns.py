@@ -1,4 +1,4 @@
-"""Durable turns: their event log, heartbeat and idempotency key, so that none is lost, duplicated or left open.
+"""Durable turns: their event log, heartbeat and idempotency key, so that no turn is lost, duplicated or left open.
 
 Two unique indexes guarantee that at most one turn is open in a conversation and at most one belongs to an `Idempotency-Key`.
 The background role sees ids and times of turns, but no content.

@@ -1,8 +1,8 @@
 """Approvals: turns that wait for a decision and that any process can resume.
 
 A waiting turn is open, like a running one, and a conversation has at most one open turn. The turn's row holds the checkpoint
-from which it resumes; `turn.waiting` is deleted from the log then. The background role finds turns that have waited too long
-by ids and times.
+from which the turn resumes; resuming deletes `turn.waiting` from the log. To find turns that have waited too long, the
+background role sees only ids and times.
 """
 
 from alembic import op

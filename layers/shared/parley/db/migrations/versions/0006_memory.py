@@ -10,8 +10,8 @@ from alembic import op
 revision, down_revision = "0006", "0005"
 
 # `parley_words` returns a text's search words: without accents and case, with `camelCase` and `snake_case` both split and whole,
-# with each letter of scripts without spaces as a word, and without English endings and stop words. Other languages change
-# little.
+# with each letter of scripts without spaces as a word, and without English endings and stop words. Words of other languages
+# change little.
 ANALYSIS = r"""
 CREATE FUNCTION parley_words(body text) RETURNS tsvector
 LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
@@ -124,7 +124,8 @@ GRANT SELECT (user_id, id, updated_at) ON conversations TO parley_background;
 CREATE POLICY background_finds_old_ones ON conversations FOR SELECT TO parley_background USING (true);
 """
 
-# To create functions that belong to `parley_search`, the owner must be able to become that role, and the role to create objects.
+# To create functions owned by `parley_search`, the owner must be able to become that role, and that role must be able to create
+# objects.
 SEARCHER = """
 DO $$
 BEGIN

@@ -1,6 +1,6 @@
-"""Details of a reservation, so that the call of a turn whose function died can be settled by an estimate.
+"""Details of a reservation, so that the calls of a turn whose function died can be settled by an estimate.
 
-They stay null for calls without a turn. There is no foreign key to the turn because a reservation, like usage, outlives its
+For calls without a turn they keep their defaults. There is no foreign key to the turn because a reservation, like usage, outlives its
 conversation.
 """
 

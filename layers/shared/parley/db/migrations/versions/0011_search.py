@@ -33,7 +33,7 @@ DROP INDEX chunks_shelf;
 # 1. A sample of the user's texts estimates how common each query word is, how long texts are, and how similar a typical text is.
 # 2. Preselection: the texts with the nearest sketches among all of the user's texts, and the cosines of their vectors.
 # 3. Rare words are looked up in the word index one by one; common words only together, because each occurs in too many texts.
-# 4. Only the best candidates of both are scored: words by BM25, vectors by the cosine. Each score is normalised to 0 to 1 and the
+# 4. Only the best candidates of both searches are scored: words by BM25, vectors by the cosine. Each score is normalised to 0 to 1 and the
 #    two are added, which ranks better than reciprocal rank fusion (Bruch et al., ACM TOIS 2023).
 # A word's frequency in a text is derived from `ts_rank`, the sum of 1/i² for i up to that frequency, divided by π²/6; the
 # remainder of the sum beyond n is close to 1/(n + ½). Without a vector of the query's model the cosine counts as 0.
@@ -206,7 +206,7 @@ CHUNKS = {
          WHERE d.status = 'ready' AND (only_in IS NULL OR d.id = ANY (only_in)) AND (d.is_shared AND me.id IS NOT NULL OR d.user_id = me.id)
     )""",
     "size": "SELECT coalesce(sum(chunks), 0)::float8 AS texts FROM whole",
-    # Evenly from all documents, by chunk number.
+    # Sampled evenly from all documents, by chunk number.
     "sample": """SELECT t.shelf AS owner, t.id FROM whole d
                  CROSS JOIN LATERAL (SELECT greatest(1, (SELECT texts FROM size)::integer / 250) AS step) s
                  CROSS JOIN LATERAL generate_series(abs(mod(uuid_hash(d.id), s.step)), d.chunks - 1, s.step) n

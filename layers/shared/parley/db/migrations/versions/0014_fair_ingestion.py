@@ -1,7 +1,8 @@
 """A fair share of the ingestion workers for each user, and a count of the failed attempts to ingest a document.
 
-`has_worker` tells a document that a worker is processing from a paused document, whose lease only delays it. `is_waiting`
-marks a document that found the user's share taken: a worker that finishes queues it.
+`has_worker` distinguishes a document that a worker is processing from a paused document, whose lease only delays the next
+attempt. `is_waiting` marks a document that waits because the user's share is taken: the next worker that finishes a document of
+this user queues it.
 """
 
 from alembic import op

@@ -1,4 +1,4 @@
-"""Leases of open streams and waiting requests, which bound how many of them one user has across all workers."""
+"""Leases that limit how many open streams and waiting requests a user has across all workers."""
 
 from alembic import op
 

@@ -1,4 +1,4 @@
-"""Idempotency keys of requests whose work takes several transactions, with the time by which the work has ended."""
+"""Idempotency keys of requests whose work takes several transactions, with the time by which the work must have ended."""
 
 from alembic import op
 
