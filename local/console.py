@@ -1,4 +1,4 @@
-"""Output to the developer's terminal, and the `parley` command in the form that the developer can type there."""
+"""Output to the developer's terminal, and the command that starts `parley` there."""
 
 import contextlib
 import os

@@ -1,4 +1,4 @@
-"""Check which system user is at the other end of a loopback connection, in the kernel's table of connections.
+"""Look up the system user at the other end of a loopback connection in the kernel's table of connections.
 
 https://docs.kernel.org/networking/proc_net_tcp.html
 """

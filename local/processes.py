@@ -72,7 +72,7 @@ async def start_process(
 ) -> ChildProcess:
     """Start `command` in a new session. On Linux it receives `death_signal` when the emulator dies.
 
-    The terminal's Ctrl-C does not reach the new session, because the emulator stops its children itself.
+    The new session shields the command from the terminal's Ctrl-C, because the emulator stops its children itself.
     """
     user = (str(identity.uid), str(identity.gid)) if identity else ("-1", "-1")
     wrapper = (sys.executable, "-I", "-S", str(_DIE_WITH_PARENT), str(os.getpid()), str(int(death_signal)), *user)

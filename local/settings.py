@@ -39,5 +39,5 @@ class EmulatorSettings:
 
     @property
     def upload_origins(self) -> frozenset[str]:
-        """The origins whose pages may upload to buckets: the stack's own, and the parameter AllowedOrigin if it is given and not `*`."""
+        """The origins whose pages may upload to buckets: the stack's own origins, and the parameter AllowedOrigin unless it is `*`."""
         return page_origins(self.port) | ({self.parameters.get("AllowedOrigin", "*")} - {"*"})

@@ -65,7 +65,7 @@ class Watcher:
     def _reload_code(self, paths: set[Path]) -> None:
         began = time.monotonic()
         for path in paths:
-            # Python compares only the source's size and its time in whole seconds, so it could miss the second of two quick saves.
+            # Python checks cached bytecode only by the source's size and time in seconds, so it could miss a save within a second.
             Path(cache_from_source(str(path))).unlink(missing_ok=True)
         functions = self._emulator.stack.functions
         changed = [

@@ -86,7 +86,7 @@ def _encoded_headers(reply: Reply, request: GatewayRequest) -> list[tuple[bytes,
 
 
 async def read_body(request: GatewayRequest, receive: Receive) -> bytes:
-    """Return the whole body. Raises `GatewayError` if the client disconnects, or sends more than 10 MB whatever Content-Length says."""
+    """Return the whole body. Raises `GatewayError` if the client disconnects or sends more than 10 MB, even without a Content-Length."""
     parts, size, has_more = [], 0, True
     while has_more:
         message = await receive()

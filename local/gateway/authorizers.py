@@ -1,7 +1,7 @@
 """Lambda authorizers, and API Gateway's cache of their results.
 
-A result is cached for the values of the identity headers, whatever the route, and every request is checked against the
-cached policy. So a policy that allows only the method of the first request denies all other methods until it expires.
+A result is cached for the values of the identity headers, regardless of the route, and the cached policy is applied to every
+request. So a policy that allows only the method of the first request denies all other methods until it expires.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""The IAM policy in an authorizer's result: may this principal call this method?"""
+"""Parse the IAM policy in an authorizer's result, and decide whether it allows a method."""
 
 import re
 from dataclasses import dataclass
@@ -71,7 +71,7 @@ def _string_list(value: Any) -> list[str]:
 
 
 def _string_context(context: Any) -> dict[str, str]:
-    """Return the context with every value as a string, as API Gateway passes it on. Nested values are malformed."""
+    """Return the context with every value as a string, as API Gateway passes it on. Raises `PolicyMalformed` for nested values."""
     if context is None:
         return {}
     if not isinstance(context, dict):

@@ -38,7 +38,7 @@ class Fleet:
             pool.replace(self._launch_spec_of(pool.function))
 
     def adopt(self, functions: Mapping[str, Function]) -> list[str]:
-        """Replace the functions of the stack; return the names of the new and the changed ones.
+        """Replace the functions of the stack; return the names of the new and the changed functions.
 
         Running invocations finish on their current workers.
         """
@@ -63,7 +63,7 @@ class Fleet:
         return self.pools[function].submit(payload, trace_id=trace_id, user=user)
 
     async def warm(self, functions: list[str]) -> None:
-        """Start one worker of each function and return when all have been started.
+        """Start one worker for each function, and return once all of them have been started.
 
         At most one worker per processor starts at a time, so that the first workers are ready early. These functions go before
         those that an earlier call has queued, because the developer waits for the latest edit.

@@ -41,7 +41,7 @@ class Invocation:
         self.is_over = True
 
     def begin_stream(self, content_type: str) -> Stream:
-        """Make a new stream the outcome and return it."""
+        """Set a new stream as the outcome and return the stream."""
         self._stream = Stream(content_type)
         self._settle(self._stream)
         return self._stream

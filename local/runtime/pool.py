@@ -16,7 +16,7 @@ _POLL_S = 0.02
 
 
 class FunctionLog(Protocol):
-    """Destination of a function's output, of Lambda's platform reports and of errors to show at once."""
+    """Logs a function's output, Lambda's platform reports, and errors to show at once."""
 
     def output(self, function: str, text: str) -> None: ...
 
@@ -27,7 +27,7 @@ class FunctionLog(Protocol):
 
 @dataclass
 class PoolCounts:
-    """Counters of a pool since its creation."""
+    """Totals of a pool since its creation."""
 
     invocations: int = 0
     errors: int = 0
@@ -203,7 +203,7 @@ class Pool:
 
     @property
     def _user_limit(self) -> int:
-        """How many invocations of one user may run: one fewer than the workers, so that other users can start, but at least one."""
+        """How many invocations of one user may run. One worker stays free for other users, unless there is only one worker."""
         return max(1, self._size - 1)
 
     def _hand_out(self) -> None:

@@ -120,7 +120,7 @@ def _remove_if_empty(folder: Path, *, within: Path) -> None:
 
 @dataclass(frozen=True)
 class ArtefactSize:
-    """Sizes of an artefact in bytes: unzipped, the compiled modules included there, and zipped as for the upload."""
+    """Sizes of an artefact in bytes: of all its files, of the compiled modules among them, and of the zip file to upload."""
 
     unzipped: int
     bytecode: int

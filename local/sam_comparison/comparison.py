@@ -22,7 +22,7 @@ from local.template.load import load
 
 @dataclass(frozen=True)
 class ComparedStep:
-    """The results of one step on both sides. They are the same if `difference` is empty. `seconds` is the duration of `sam local`."""
+    """The results of one step on both sides. `difference` is empty if they are the same; `seconds` is the duration of `sam local`."""
 
     title: str
     parley_status: str

@@ -18,7 +18,7 @@ class ProcessFailed(Exception):
 
 
 def last_lines(text: str) -> str:
-    """Return the last lines of an output."""
+    """Return the last lines of `text`."""
     return "\n".join(text.strip().splitlines()[-_TAIL_LINES:])
 
 

@@ -44,7 +44,7 @@ class ScenarioStep:
 
 
 def read_steps(folder: Path) -> list[ScenarioStep]:
-    """Return a step for each event file, and a second one with real tokens for each file that contains a placeholder token."""
+    """Return a step for each event file, and a second step with real tokens for each file that contains a placeholder token."""
     steps = []
     for path in folder.glob("*.json"):
         text = path.read_text(encoding="utf-8")

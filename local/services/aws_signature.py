@@ -1,4 +1,4 @@
-"""The stack's AWS credentials, and Signature Version 4 for the calls of the emulator itself."""
+"""The stack's AWS credentials, and Signature Version 4 for the emulator's own calls."""
 
 import secrets
 from collections.abc import Mapping

@@ -21,7 +21,7 @@ EXTENSIONS = ("vector",)
 
 
 def bootstrap(port: int, passwords: Mapping[str, str]) -> None:
-    """Create missing roles, database and extensions, and set the password of every role. Raises `ServiceFailed`."""
+    """Create the roles, the database and the extensions if missing, and set every role's password. Raises `ServiceFailed`."""
     try:
         _bootstrap(port, passwords)
     except psycopg.Error as error:

@@ -83,7 +83,7 @@ class Postgres:
             self._initialise()
 
     def _initialise(self) -> None:
-        """Run initdb in a temporary folder and rename it, so that a killed start leaves no partial data directory."""
+        """Run initdb in a temporary folder, then rename the folder, so that a killed start leaves no partial data directory."""
         draft = self._data.with_name("postgres.new")
         shutil.rmtree(draft, ignore_errors=True)
         system_user.make_owned_folder(draft)

@@ -14,7 +14,7 @@ _TAIL_BYTES = 2_000
 
 
 class ServiceFailed(Exception):
-    """A service did not start or refused a call; the message ends with the service's own output."""
+    """A service did not start or refused a call. The message ends with the service's own output, if there is any."""
 
 
 class SupervisedProcess:

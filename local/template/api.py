@@ -1,4 +1,4 @@
-"""Read a REST API: routes, authorizers, throttles and gateway responses from its OpenAPI body and its stage."""
+"""Read a REST API: its routes, authorizers and gateway responses from the OpenAPI body, and its throttling from the stage."""
 
 from collections.abc import Iterator, Mapping
 
@@ -29,7 +29,7 @@ class MethodThrottles:
                 )
 
     def find(self, path: str, method: str) -> RateLimit | None:
-        """Return the limit of `method` on the path template, or None if it has none."""
+        """Return the limit of `method` on the path template, or None if the method is not limited."""
         keys = [(path, method), (path, "*"), ("/*", method), ("/*", "*")]
         return next((self._by_method[key] for key in keys if key in self._by_method), None)
 

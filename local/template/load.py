@@ -12,7 +12,7 @@ from local.template.source import Fragment, TemplateSource
 from local.template.stack import RestApi, Schedule, Stack
 from local.template.translate import translate
 
-# The template parameter with the sender address of the stack's mail.
+# The template parameter that holds the sender address of the stack's mail.
 _MAIL_FROM_PARAMETER = "MailFrom"
 
 

@@ -17,7 +17,7 @@ PSEUDO: dict[str, str] = {
 
 
 def function_arn(name: str) -> str:
-    """Return the ARN of a function. Its name is its logical id."""
+    """Return the ARN of a function, whose name is its logical id."""
     return f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:{name}"
 
 

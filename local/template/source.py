@@ -42,7 +42,7 @@ class TemplateSource:
         return line
 
     def problem(self, resource: str, message: str, *path: str | int) -> Problem:
-        """Return a problem of `resource`, located at `path` inside the resource."""
+        """Return a problem of `resource`, located at `path` within it."""
         return Problem(resource, self.line("Resources", resource, *path), message)
 
     def invalid(self, *problems: Problem) -> TemplateInvalid:

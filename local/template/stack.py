@@ -85,7 +85,7 @@ class GatewayResponse:
 
 @dataclass(frozen=True, kw_only=True)
 class RestApi:
-    """The REST API. If the template defines no API, it has no routes."""
+    """The REST API, without routes if the template defines no API."""
 
     stage: str = "local"
     routes: tuple[Route, ...] = ()

@@ -46,7 +46,7 @@ def batch_failure(outcome: Outcome) -> str | None:
 
 
 def _reported_ids(payload: bytes) -> set[str] | None:
-    """Return the ids in a partial batch response, or None if the payload is not a valid one."""
+    """Return the ids in a partial batch response, or None if the payload is invalid."""
     try:
         answer = json.loads(payload)
         failures = (answer or {}).get("batchItemFailures") or []

@@ -14,7 +14,8 @@ _SERVICES_BY_TARGET = {"AmazonSSM": "ssm", "AmazonSQS": "sqs"}
 class AwsRequest:
     """The signing name of the service, and the action if a header names it.
 
-    A request without either header is for S3, whose presigned URLs and upload forms carry the signature elsewhere.
+    A request with neither an Authorization header nor an action is for S3, where presigned URLs and upload forms carry the
+    signature elsewhere.
     """
 
     service: str

@@ -19,7 +19,7 @@ _FIELDS = ("etag", "storage", "encryption", "checksum_value")
 
 
 class S3Snapshot:
-    """Stores a file for each bucket and each object; an object's file has a line of JSON, then the bytes. Unfinished uploads are lost."""
+    """Stores a file for each bucket and each object; an object's file is a line of JSON, then the bytes. Unfinished uploads are lost."""
 
     def __init__(self, folder: Path) -> None:
         self._files = SnapshotFolder(folder)

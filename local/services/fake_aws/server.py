@@ -29,7 +29,7 @@ from local.services.fake_aws.ssm import SsmSnapshot
 
 
 class SnapshotMiddleware:
-    """A WSGI middleware that saves the snapshots that a call may change before it returns the response."""
+    """A WSGI middleware that saves each snapshot that a call may have changed, before the caller receives the response."""
 
     def __init__(self, app: WsgiApp, snapshots: Sequence[ServiceSnapshot], lock: RLock) -> None:
         self._app = app

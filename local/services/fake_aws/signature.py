@@ -87,7 +87,7 @@ class SignatureCheck:
             raise SignatureRefused("The form has expired.")
 
     def _scope(self, scope: str) -> tuple[str, str]:
-        """Return the region and the service in a credential scope. Raises `SignatureRefused` for any other access key."""
+        """Return the region and the service in a credential scope. Raises `SignatureRefused` unless the access key is this run's."""
         match = _SCOPE.fullmatch(scope)
         if match is None or not hmac.compare_digest(match[1].encode(), self._access_key_id.encode()):
             raise SignatureRefused("The access key is not the one of this run of the stack.")
