@@ -1,4 +1,4 @@
-"""Cold starts without garbage collection: imports create hundreds of thousands of objects, and nearly all of them live on.
+"""Disables garbage collection during a cold start, because nearly all of the many objects that imports create stay in use.
 
 Each `app.py` imports this module first and calls `finish` last. This saves about a tenth of a cold start's CPU time
 (`make bench`).
@@ -10,6 +10,6 @@ gc.disable()
 
 
 def finish() -> None:
-    """Turn garbage collection on again and exempt all objects that exist now."""
+    """Turn garbage collection on again, and exclude all existing objects from it."""
     gc.freeze()
     gc.enable()

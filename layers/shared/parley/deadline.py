@@ -1,4 +1,4 @@
-"""The time by which an invocation must start to finish, and retries that respect it."""
+"""The deadline by which an invocation must begin to wrap up, and retries that respect it."""
 
 import time
 from collections.abc import Callable
@@ -9,7 +9,7 @@ from parley.errors import Unavailable
 
 # Reserved for finishing: the last statements, and retries while the database is briefly unavailable.
 GRACE_S = 5.0
-# Work that is done and paid for is worth waiting for a database that restarts.
+# Waiting for a restarting database is better than losing work that is done and paid for.
 RETRY_PAUSES_S = (0.2, 0.5, 1.0, 2.0, 2.0)
 
 
@@ -38,7 +38,7 @@ class Deadline:
 def retry_while_unavailable[T](step: Callable[[], T], deadline: Deadline) -> T:
     """Retry an idempotent step while the database is briefly unavailable.
 
-    Retries may use the deadline's grace period except for its last second. Raises Unavailable if all of them fail.
+    Retries may use the deadline's grace period except for its last second. Raises Unavailable if they all fail or the time runs out.
     """
     for pause_s in RETRY_PAUSES_S:
         try:

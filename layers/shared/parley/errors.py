@@ -1,7 +1,7 @@
 """The error tree: each class has an HTTP status, a stable code and a public message.
 
     ParleyError                 500 server_error
-      RequestInProgress       409 in_progress
+      RequestInProgress         409 in_progress
       InvalidInput              422 invalid_input
         IdempotencyKeyReused    422 idempotency_key_reused
       MalformedBody             400 malformed_body
@@ -23,7 +23,7 @@ from uuid import UUID
 
 
 def untrusted(value: object) -> str:
-    """Describe a value that may be a user's text without repeating it, for the message of an error: only an id is shown."""
+    """Describe a value for an error message without repeating text that a user may have written. Only numbers and UUIDs are shown."""
     if isinstance(value, int | UUID):
         return str(value)
     return f"<{len(str(value))} characters>"
@@ -41,9 +41,9 @@ class ParleyError(Exception):
 
 
 class InvalidInput(ParleyError):
-    """The request is well-formed JSON with an unusable value; `loc` is the path to it.
+    """A field of the request has an invalid value; `loc` is the path to the field.
 
-    If `msg` repeats the client's text, `evidence` is what to log instead.
+    If `msg` repeats the client's text, pass `evidence`, which is logged in its place.
     """
 
     status, code = 422, "invalid_input"

@@ -1,6 +1,6 @@
-"""Magic bytes: the container format that a file's first bytes announce, whatever its name says.
+"""Detection of a file's container format by its first bytes, because its name may be wrong.
 
-Two functions need the same answer: `documents` refuses an upload that is clearly not a document, and `ingest` detects
+Two functions use it: `documents` refuses an upload that is clearly not a document, and `ingest` detects
 the exact format.
 """
 
@@ -8,7 +8,7 @@ from typing import Literal
 
 type Container = Literal["pdf", "ole", "zip"]
 
-# PDF readers accept the header this far into the file: https://www.pdfa.org/resource/iso-32000-2/, annex on conformance.
+# PDF readers accept a header within this many bytes: https://www.pdfa.org/resource/iso-32000-2/, annex on conformance.
 _PDF_HEADER_WITHIN = 1024
 _PDF, _OLE, _ZIP = b"%PDF-", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", b"PK\x03\x04"
 _UTF_16_MARKS = (b"\xff\xfe", b"\xfe\xff")
@@ -18,9 +18,9 @@ DOCX_MAIN_PART = "word/document.xml"
 
 
 def detect_container(content: bytes) -> Container | None:
-    """Return the container that `content` is in, or None if it can only be text.
+    """Return the container format of `content`, or None if `content` can only be text.
 
-    `ole` is the container of Office files from before 2007, and of encrypted DOCX files.
+    `ole` is the container of Office files before Office 2007, and of encrypted DOCX files.
     """
     if _PDF in content[:_PDF_HEADER_WITHIN]:
         return "pdf"

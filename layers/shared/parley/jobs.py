@@ -1,7 +1,7 @@
 """Background jobs: the messages, the SQS queues that carry them, and batch processing.
 
-A job is a JSON object whose `type` names it. Each job may arrive twice and in any order. No job carries a secret: a code
-is generated when its email is sent. The ingest queue carries S3's own event notifications, and `IngestQueue` writes the
+A job is a JSON object whose `type` names its kind. A job may arrive twice, and jobs may arrive in any order. No job contains a
+secret: a code is generated when its email is sent. The ingest queue carries S3's own event notifications, and `IngestQueue` writes the
 same form. A failed message is reported by its id and only that message is retried:
 https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html#services-sqs-batchitemfailures
 """
@@ -24,10 +24,10 @@ type AccountNoticeKind = Literal["password_changed", "password_changed_keys_revo
 type BatchFailures = dict[str, list[dict[str, str]]]
 
 DOCUMENTS_PREFIX = "documents"
-# How long a form accepts the upload of a document's file.
+# The lifetime of the form with which a client uploads a document.
 UPLOAD_FORM_LIFETIME_S = 3600
-# The delay lets one job remember a whole burst of turns. It is shorter than the 15 minutes after which the sweep takes an
-# entry for lost.
+# The delay lets one job remember a whole burst of turns. It is shorter than the 15 minutes after which the sweep considers an
+# entry lost.
 TOPIC_DELAYS_S: dict[str, float] = {"remember": 120}
 
 
@@ -58,7 +58,7 @@ class ChangeEmail:
 
 @dataclass(frozen=True, slots=True)
 class AccountNotice:
-    """A security-relevant change of an account: notify its address, or its previous address if that has changed."""
+    """An account had a security-relevant change: notify its address, or its previous address if the address changed."""
 
     notice: AccountNoticeKind
     to: str
@@ -92,7 +92,7 @@ class OutboxJob:
 
 type Job = SignUp | ResetPassword | ChangeEmail | AccountNotice | CheckTurn | OutboxJob
 
-# Inputs stay out of the errors: they contain addresses, and errors are logged.
+# Errors are logged, so they must not repeat the input, which contains email addresses.
 _JOB_JSON: TypeAdapter[Job] = TypeAdapter(
     Annotated[SignUp | ResetPassword | ChangeEmail | AccountNotice | CheckTurn | OutboxJob, Field(discriminator="type")],
     config=ConfigDict(hide_input_in_errors=True),
@@ -100,11 +100,11 @@ _JOB_JSON: TypeAdapter[Job] = TypeAdapter(
 
 
 class UnknownJob(ParleyError):
-    """A message that is not one of our jobs."""
+    """The message is not a valid job."""
 
 
 def parse_job(body: str) -> Job:
-    """Return the job that `UpkeepQueue.send` wrote. Raises UnknownJob, which does not repeat the body."""
+    """Parse a message of `UpkeepQueue.send`. Raises UnknownJob, whose text does not repeat the body."""
     try:
         return _JOB_JSON.validate_json(body)
     except ValidationError as exc:
@@ -133,7 +133,7 @@ class MemoryQueue(UpkeepQueue):
     """The SQS queue of the `summarize` function."""
 
     def send_entry(self, entry: OutboxEntry, *, at_once: bool = False) -> None:
-        """Send an outbox entry as a job. An error is logged: the sweep sends the entry again.
+        """Send an outbox entry as a job. An error is only logged, because the sweep sends the entry again.
 
         The topic `remember` is delayed by two minutes unless `at_once`.
         """
@@ -148,7 +148,7 @@ class IngestQueue(SqsQueue):
         self.put(_s3_event(user_id, document_id), delay_s=delay_s)
 
     def send_later(self, document_id: UUID, *, user_id: UUID, delay_s: float) -> None:
-        """Send as `send` does, but log an error instead of raising it: S3's notification suffices in nearly all cases."""
+        """Do the same as `send`, but log an error instead of raising it, because S3's own notification nearly always arrives."""
         try:
             self.send(document_id, user_id=user_id, delay_s=delay_s)
         except Unavailable:

@@ -1,8 +1,8 @@
-"""Logs and metrics: one JSON line per event, each with the request id and none with a secret.
+"""Logs and metrics. Each event is one line of JSON, with the request id and without secrets.
 
-Prompts, answers, credentials and other text of users must not be logged. Fields with a sensitive name are redacted, and any
-text that looks like a token is masked wherever it occurs in the line. Every value and the whole line are cut, so that no
-request can write megabytes into the log.
+Prompts, answers, credentials and other text from users must not be logged. Fields with a sensitive name are redacted, and any
+text that looks like a token is masked wherever it occurs in the line. Long values and long lines are shortened, so
+that no request can write megabytes into the log.
 """
 
 import json
@@ -22,9 +22,9 @@ MAX_TRACE_CHARACTERS = 3000
 MAX_ITEMS = 30
 MAX_DEPTH = 4
 MAX_LINE_BYTES = 8 * 1024
-# Text is cut twice: coarsely before the search for secrets, so that a secret at the final cut is still complete.
+# Before the search for secrets, a text is cut with this margin, so that a secret at the final cut is still complete.
 _MARGIN_CHARACTERS = 4096
-# Python refuses to write integers of thousands of digits.
+# Python refuses to convert an integer with thousands of digits to text.
 _INTEGER_BITS = 128
 _TRACE_FIELDS = {"exception", "stack_trace", "traceback"}
 _LINE_FIELDS = ("level", "location", "message", "timestamp", "service", "correlation_id", "exception_name", "exception")
@@ -32,7 +32,7 @@ _SECRET_FIELD = re.compile(
     r"password|secret|authorization|api_?key|token$|^code$|prompt|^message_text$|^text$|^content$|^parts$", re.IGNORECASE
 )
 _SECRET_TEXT = re.compile(
-    # The look-ahead keeps a long word of many `eyJ` from being read again from each of them.
+    # The look-ahead skips a word without a dot, which would take quadratic time if it contained many `eyJ`.
     r"(?<![\w-])(?=[\w-]*+\.)[\w-]*?eyJ[\w-]{5,}\.[\w-]*\.?[\w-]*"  # a JWT
     r"|\b(?:parley|prt)_[\w.-]{8,}"  # our own tokens
     r"|\bsk-[\w-]{8,}"  # model vendors' keys
@@ -53,7 +53,7 @@ def redact(value: Any) -> Any:
 
 
 def bounded(value: Any, *, max_characters: int = MAX_CHARACTERS, depth: int = 0) -> Any:
-    """Return a copy of a log field that is cut to its limits and whose secrets are masked.
+    """Return a copy of a log field, shortened to the limits and with its secrets masked.
 
     Limits: `max_characters` of text, `MAX_ITEMS` items of a container, and `MAX_DEPTH` levels.
     """
@@ -83,7 +83,7 @@ def _first_items[T](items: Iterable[T]) -> Iterable[T]:
 
 
 def _cut(text: str, max_characters: int) -> str:
-    """Leave out the middle of a long text: the end of a trace names the error."""
+    """Remove the middle of a long text and keep its end, where a trace names the error."""
     if len(text) <= max_characters:
         return text
     head = max_characters * 3 // 4

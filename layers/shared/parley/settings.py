@@ -1,4 +1,4 @@
-"""Settings by composition: each function's settings model inherits the parts that it needs.
+"""Parts of the functions' settings. Each function's settings model inherits the parts that it needs.
 
 Settings are read from the environment once, in the function's `app.py`, and passed down. `template.yaml` sets the
 variables; a variable's name is the field's name in capitals with the prefix `PARLEY_`.
@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 
 class Settings(BaseModel):
-    """The immutable base of all settings, with the variables' prefix.
+    """The immutable base of all settings, which reads them from environment variables.
 
     pydantic-settings is not used: its import costs every cold start more than the rest of this package (docs/bench.md).
     """
@@ -37,8 +37,8 @@ class DatabaseSettings(Settings):
     """The address of PostgreSQL and how a function authenticates there.
 
     `iam` creates a token for each connection; `libpq` leaves the password to libpq's own variables (PGPASSWORD,
-    PGPASSFILE). `database_ca_file` has the certificates that `verify-full` trusts; if it is empty, the public authorities
-    and Amazon's, which sign the certificate of RDS Proxy, are trusted.
+    PGPASSFILE). `verify-full` trusts the certificates in `database_ca_file`; if that setting is empty, it trusts the public
+    authorities, among them Amazon's, which signs the certificate of RDS Proxy.
     """
 
     database_host: str
@@ -62,7 +62,7 @@ class LimitSettings(BudgetSettings):
 
 
 class StreamSettings(Settings):
-    """How many answers in progress, followers of events, and waiting requests a user may have at once."""
+    """The limits on a user's concurrent answers in progress, followers of events, and waiting requests."""
 
     answers_per_user: Annotated[int, Field(gt=0, le=1000)]
     followers_per_user: Annotated[int, Field(gt=0, le=1000)]
@@ -72,7 +72,7 @@ class StreamSettings(Settings):
 class CatalogueSettings(Settings):
     """The source of the model catalogue: the parameter if set, else the file if set, else the catalogue that ships.
 
-    `offline_model` says whether offline chat models are available; `auto` hides them if another chat model has its key.
+    `offline_model` determines whether offline chat models are available; `auto` hides them if the key of another is available.
     """
 
     models_file: str
@@ -81,7 +81,7 @@ class CatalogueSettings(Settings):
 
 
 class ModelSettings(CatalogueSettings, LimitSettings):
-    """The model catalogue and the limits of its use."""
+    """The model catalogue, and the default limits on a user's requests and spending."""
 
 
 class KeySettings(Settings):

@@ -13,9 +13,9 @@ _MIN_STEM_LETTERS = 3
 
 
 def snippet(text: str, query: str, *, characters: int = SNIPPET_CHARACTERS) -> str:
-    """Return about `characters` of the text that contain most of the query's words, as escaped HTML with the words in `<mark>`.
+    """Return the part of the text, about `characters` long, that matches the query best, as escaped HTML with the matches in `<mark>`.
 
-    If the text has no word of the query, return its beginning.
+    The best part has the most distinct words of the query. If the text has none of them, return its beginning.
     """
     hits = _word_hits(text, query)
     start, end = _best_span(text, hits, characters)
@@ -35,7 +35,7 @@ def _best_span(text: str, hits: Sequence[tuple[int, int, str]], characters: int)
 
 
 def _word_hits(text: str, query: str) -> list[tuple[int, int, str]]:
-    """Return start, end and stem of the text's words that share a stem with a word of the query, in order."""
+    """Return the start, end and stem of each word of the text that begins with the stem of a query word, in order."""
     stems = {
         _stem(word) for long in _WORD.findall(_CAMEL_CASE.sub(" ", query)) for word in long.split("_") if len(word) >= _MIN_STEM_LETTERS
     }
@@ -54,7 +54,7 @@ def _stem(word: str) -> str:
 
 
 def _span_start(text: str, hits: Sequence[tuple[int, int, str]], characters: int) -> int:
-    """Return the start of the span with the most distinct words, a little before the first of them."""
+    """Return the start of the span with the most distinct words. It is a little before the first of these words."""
     if not hits or len(text) <= characters:
         return 0
     best = _best_hit(hits, characters)
@@ -67,7 +67,7 @@ def _span_start(text: str, hits: Sequence[tuple[int, int, str]], characters: int
 def _best_hit(hits: Sequence[tuple[int, int, str]], characters: int) -> int:
     """Return the start of the first hit that is followed by the most distinct words within `characters`.
 
-    A window moves over the hits, so that a text of nothing but hits takes linear time.
+    A sliding window keeps the time linear even if every word of the text is a hit.
     """
     words, end = Counter[str](), 0
     best, best_count = hits[0][0], 0

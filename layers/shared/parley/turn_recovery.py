@@ -1,4 +1,4 @@
-"""Turns that cannot finish by themselves: the function died, or a waiting turn was denied, stopped or not approved in time.
+"""Ends turns that cannot finish by themselves: the function died, or a waiting turn was denied, stopped or not approved in time.
 
 A stale turn, whose heartbeat has stopped, becomes `interrupted`: the logged part of its answer is stored, and its model
 calls are settled by an estimate. A waiting turn ends as `turn.stopped`, and its open tool calls get results that state
@@ -37,14 +37,14 @@ _RESULTS_BY_REASON: Mapping[WaitEndReason, str] = MappingProxyType(
 
 
 class _TurnIsAlive(Exception):
-    """The turn has ended or sent a heartbeat meanwhile; raised to roll back its settlement."""
+    """The turn has meanwhile ended or sent a heartbeat. Raised to roll back the settlement."""
 
 
 def interrupt_if_stale(engine: Engine, turn_id: UUID, *, user_id: UUID) -> bool:
     """Mark a running turn `interrupted` if its heartbeat has stopped; return False if it is alive or has ended.
 
-    The logged texts, tool calls and results become the answer, even if there are none, and the model calls are settled by
-    an estimate. Raises NotFound and Unavailable.
+    The logged texts, tool calls and results become the answer, which may be empty, and the model calls are settled by an
+    estimate. Raises NotFound and Unavailable.
     """
     try:
         with user_scope(engine, user_id) as connection:

@@ -1,6 +1,6 @@
 """boto3 clients with short timeouts, and the translation of AWS's errors into ours.
 
-boto3 is imported when the first client is created: the import takes 0.2 s, which only functions that call AWS pay.
+boto3 is imported when the first client is created: the import takes 0.2 s, which functions that never call AWS save.
 """
 
 import threading
@@ -10,7 +10,7 @@ from functools import cache
 from typing import Any
 
 CONNECT_TIMEOUT_S = 2.0
-# Clients can be used by several threads, but a session must not create two clients at the same time.
+# Several threads can share a client, but a session must not create two clients at the same time.
 _session_lock = threading.Lock()
 
 
@@ -25,7 +25,7 @@ def aws_client(service: str, *, read_timeout_s: float, max_attempts: int = 2, **
 
 @contextmanager
 def translated_errors(error_for: Callable[[str, Exception], Exception]) -> Iterator[None]:
-    """Raise `error_for(code, error)` in place of any `error` of botocore.
+    """Replace any `error` of botocore by the exception that `error_for(code, error)` returns.
 
     `code` is AWS's error code, or empty if AWS did not respond. The error's message may repeat parameters of the call.
     """

@@ -15,7 +15,7 @@ _MISSING_CODES = {"404", "403", "NoSuchKey", "NotFound", "AccessDenied", "Forbid
 
 
 class FileMissing(ParleyError):
-    """The file does not exist, or not yet."""
+    """The file does not exist, or has not been uploaded yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +68,7 @@ class FileStore:
             self._s3().delete_object(Bucket=self._bucket, Key=key)
 
     def delete_under(self, prefix: str) -> int:
-        """Delete every file whose key starts with `prefix` and return their number. Raises Unavailable if any may remain."""
+        """Delete every file whose key starts with `prefix` and return their number. Raises Unavailable if some may remain."""
         count = 0
         with translated_errors(_unavailable):
             # A page has 1000 keys at most, which is also the limit of one deletion.
@@ -114,7 +114,7 @@ def _missing_or_unavailable(key: str) -> Callable[[str, Exception], ParleyError]
 
 @cache
 def _client(read_timeout_s: float) -> Any:
-    # With the default addressing style, a signed URL of a new bucket names no region: S3 answers with a redirect, which
-    # breaks the signature.
+    # With the default addressing style, a signed URL does not contain the region. For a new bucket, S3 then responds with a
+    # redirect, which invalidates the signature.
     addressing = {"addressing_style": "virtual"}
     return aws_client("s3", read_timeout_s=read_timeout_s, max_attempts=3, signature_version="s3v4", s3=addressing)

@@ -25,7 +25,7 @@ class SqsQueue:
             _sqs().send_message(QueueUrl=self._url, MessageBody=body, DelaySeconds=math.ceil(delay_s))
 
     def put_all(self, bodies: Iterable[str]) -> int:
-        """Send many messages and return their number. Raises Unavailable if any may be lost; the others may still arrive."""
+        """Send many messages and return their number. Raises Unavailable if any message may be lost; the others may still arrive."""
         count = 0
         for batch in batched(bodies, _MAX_BATCH, strict=False):
             entries = [{"Id": str(number), "MessageBody": body} for number, body in enumerate(batch)]

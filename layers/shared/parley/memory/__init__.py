@@ -1,1 +1,1 @@
-"""Pure functions of memory: the history window, comparison of facts, and passages of past conversations."""
+"""Pure functions for memory: the history window, comparison of facts, and passages of past conversations."""

@@ -1,6 +1,6 @@
 """Comparison of a new fact about a user with the known ones. Pure; `parley.db.memories` stores facts.
 
-A fact that is known in other words is not stored again. A fact that contradicts a known one, such as another home town,
+A fact that repeats a known one in other words is not stored again. A fact that contradicts a known one, such as another home town,
 supersedes it; the older fact stays readable with the time at which it ended.
 """
 
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Protocol
 from uuid import UUID
 
-# Cosine similarities. Below NEAR two facts are about different things; above SAME they say the same in other words.
+# Cosine similarities. Below NEAR two facts are about different things; above SAME they say the same thing in other words.
 NEAR_SIMILARITY, SAME_SIMILARITY = 0.60, 0.97
 # Punctuation of sentences, at the edges of a token. Signs that change the meaning stay: "C++", "-1", ".NET", emoji.
 _OPENING, _CLOSING = "\"'“”‘«([{¿¡", "\"'”’»)]}.,;:!?…。、，！？"
@@ -37,7 +37,7 @@ _OPPOSITES = ({"like", "love", "prefer"}, {"dislike", "hate"})
 
 
 class KnownFact(Protocol):
-    """A stored fact that is still valid. `similarity` is the cosine with the new fact's vector, None without vectors."""
+    """A stored fact that is still valid. `similarity` is the cosine similarity to the new fact's vector, None without vectors."""
 
     @property
     def id(self) -> UUID: ...
@@ -49,14 +49,14 @@ class KnownFact(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class FactVerdict:
-    """The result for a new fact: either it is known already, with the id `known_id`, or it supersedes these known facts."""
+    """The verdict on a new fact: the id of the known fact that it repeats, or else the ids of the known facts that it supersedes."""
 
     known_id: UUID | None = None
     supersedes: tuple[UUID, ...] = ()
 
 
 def judge_fact(text: str, known: Sequence[KnownFact]) -> FactVerdict:
-    """Compare a new fact with the known ones. Texts are compared first: embeddings barely distinguish "likes tea" from "hates tea"."""
+    """Compare a new fact with the known ones. Words are compared too: embeddings barely distinguish "likes tea" from "hates tea"."""
     key = canonical_fact(text)
     for fact in known:
         if canonical_fact(fact.text) == key or _is_same(text, fact):
@@ -65,9 +65,9 @@ def judge_fact(text: str, known: Sequence[KnownFact]) -> FactVerdict:
 
 
 def canonical_fact(text: str) -> str:
-    """Return a fact without case, accents of Latin letters, punctuation of sentences, and subject.
+    """Return a fact with its case, accents of Latin letters, sentence punctuation and subject removed.
 
-    Everything else distinguishes facts: symbols, signs of numbers, emoji, and marks of other scripts, such as vowels.
+    Everything else can distinguish facts and is kept: symbols, signs of numbers, emoji, and marks of other scripts, such as vowels.
     """
     plain = unicodedata.normalize("NFD", text.casefold().replace("’", "'"))
     plain = _HYPHEN.sub(" ", _LATIN_WITH_MARKS.sub(r"\1", plain)).strip()
@@ -76,7 +76,7 @@ def canonical_fact(text: str) -> str:
 
 
 def contradicts(newer: str, older: str) -> bool:
-    """Return whether both facts cannot be true: they state the same single-valued attribute, or one negates the other."""
+    """Return whether the facts exclude each other: they state the same single-valued attribute, or one negates the other."""
     attribute = _attribute(newer)
     return (attribute is not None and attribute == _attribute(older)) or _negates(newer, older)
 
@@ -112,14 +112,14 @@ def _words(text: str) -> set[str]:
 
 
 def _is_same(text: str, fact: KnownFact) -> bool:
-    """Return whether a known fact says the same in other words: nearly equal vectors, no contradiction, and equal exact tokens."""
+    """Return whether a known fact says the same thing in other words: nearly equal vectors, no contradiction, and equal exact tokens."""
     if fact.similarity is None or fact.similarity < SAME_SIMILARITY or contradicts(text, fact.text):
         return False
     return _exact_tokens(text) == _exact_tokens(fact.text)
 
 
 def _exact_tokens(text: str) -> set[str]:
-    """Return the tokens that have no other wording: numbers, and names with signs such as "C++". Embeddings hardly see them."""
+    """Return the tokens that cannot be reworded: numbers, and names with signs such as "C++". Embeddings hardly distinguish them."""
     return {token for token in canonical_fact(text).split() if any(_is_exact(character) for character in token)}
 
 

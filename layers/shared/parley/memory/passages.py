@@ -1,4 +1,4 @@
-"""Passages: a conversation split into texts that are short enough to be embedded, each with its date and speakers."""
+"""Splits a conversation into passages: texts short enough to be embedded, each with its date and speakers."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -52,8 +52,8 @@ def split_into_passages(
 ) -> list[Passage]:
     """Split messages, oldest first, into passages of up to `at_most` messages and about `characters`.
 
-    A longer message is split, and each of its parts is a passage of its own, so that passages can be replaced from any
-    message on. A passage begins with its day (UTC), and each message in it with its speaker. Messages without text are
+    A longer message is split, and each of its parts is a separate passage, so that passages can be replaced starting at any
+    message. A passage begins with its day (UTC), and each message in it with its speaker. Messages without text are
     omitted. The result is deterministic; appending messages changes at most the last passage.
     """
     passages: list[Passage] = []
@@ -99,7 +99,7 @@ def _parts(text: str, characters: int) -> Iterator[str]:
 
 
 def _break_position(text: str, characters: int) -> int:
-    """Return the end of the part: after the last paragraph, line, sentence or word that ends in its second half."""
+    """Return the position after the last paragraph, else line, sentence or word that ends in the second half of the part."""
     for mark in _BREAK_MARKS:
         position = text.rfind(mark, characters // 2, characters)
         if position >= 0:
