@@ -53,7 +53,7 @@ class BackgroundCall[T]:
 
     @property
     def is_running(self) -> bool:
-        """Whether the service has not responded yet."""
+        """Whether the call has not ended yet."""
         return self._thread.is_alive()
 
     def result(self, *, timeout_s: float) -> T | None:

@@ -1,6 +1,6 @@
-"""A whole completion from the model of a role, paid for by the user.
+"""Whole completions, without streaming, from the model of a role, paid for by the user.
 
-The price of a call is reserved before it and settled after it. Background work counts against the month's budget, not
+The price of each call is reserved before the call and settled after it. Background work counts against the month's budget, not
 against the requests per minute.
 """
 
@@ -60,7 +60,7 @@ def model_candidates(services: CompletionServices, role: ModelRole, *, user_id: 
 
 
 def max_prompt_tokens(models: Sequence[Candidate], *, answer_tokens: int) -> int:
-    """Return the longest prompt that every model accepts if the answer may take `answer_tokens`."""
+    """Return the maximum number of prompt tokens that every model accepts if the answer may take `answer_tokens`."""
     return min(candidate.model.context_tokens - min(answer_tokens, candidate.model.max_output_tokens) for candidate in models)
 
 
@@ -75,8 +75,8 @@ def complete(
 ) -> Completion:
     """Return the whole answer. Its cost is added to the user's usage under the request's task, even if the call fails.
 
-    If no model supports a JSON schema, the request is sent without one, and only the prompt determines the answer's form.
-    Raises BudgetExhausted and DeadlineTooClose before a model is called, ProviderFailed or a subclass, and Unavailable.
+    If no model supports the request's JSON schema, the request is sent without one, and only the prompt determines the answer's form.
+    Raises DeadlineTooClose, BudgetExhausted, Unavailable, and ProviderFailed or a subclass if the models fail.
     """
     if deadline.left_s < _MIN_CALL_S:
         raise DeadlineTooClose(f"{deadline.left_s:.0f} s are left")

@@ -24,7 +24,7 @@ from parley.settings import ModelSettings
 
 # The beginning of a question states its subject, and small embedding models read no further anyway.
 QUERY_CHARACTERS = 2000
-# A search should rather return matches by words than wait longer for a vector.
+# After this time, a search returns matches by words alone instead of waiting for a vector.
 QUERY_TIMEOUT_S = 3.0
 QUERY_CALLS = BackgroundCalls("embedding", failure_event="embedding_failed")
 
@@ -45,7 +45,7 @@ class MeteredEmbedder:
         return cls(engine, LiveCatalogue.of(settings), environment, ProviderRegistry(environment).embedder, DefaultLimits.of(settings))
 
     def call(self) -> ModelCall:
-        """Return a call of the embedding model that has not been made yet. Raises NoModel."""
+        """Prepare a call of the embedding model without making it. Raises NoModel."""
         catalogue = self.catalogue()
         return ModelCall(catalogue.roles.get("embedding", ""), catalogue.embedding(self.environment), purpose="embedding")
 
@@ -65,7 +65,7 @@ class MeteredEmbedder:
     def try_vectors(
         self, texts: Sequence[str], *, billing_subject: BillingSubject, purpose: EmbeddingPurpose = "document"
     ) -> list[Vector] | None:
-        """Return one vector per text, in order, or None if there is no model or budget, or the service fails.
+        """Return one vector per text, in order, or None if no model or no budget is available, or the service fails.
 
         Uses two short transactions, one before and one after the call.
         """
@@ -92,18 +92,18 @@ class MeteredEmbedder:
             return background.result(timeout_s=QUERY_TIMEOUT_S)
 
     def query_embedding(self, call: ModelCall, text: str) -> BackgroundCall[Vector] | None:
-        """Start embedding a question in the background; the caller reserves and settles `call`.
+        """Start embedding a question in the background; the caller must reserve and settle `call`.
 
-        Return None if an earlier question's call hangs.
+        Return None if an earlier question's call still hangs.
         """
         if QUERY_CALLS.is_blocked:
             return None
         return BackgroundCall(QUERY_CALLS, call, lambda: self.run(call, [text[:QUERY_CHARACTERS]], purpose="query")[0])
 
     def run(self, call: ModelCall, texts: Sequence[str], *, purpose: EmbeddingPurpose) -> list[Vector]:
-        """Embed the texts and record the usage in `call`; the caller reserves and settles it.
+        """Embed the texts and record the usage in `call`, which the caller must reserve and settle.
 
-        While a batch is under way, `call` has an estimate of its tokens: a caller that stops waiting pays this estimate.
+        While a batch is under way, `call` contains an estimate of its tokens, which is charged if the caller stops waiting.
         Raises ProviderFailed and Unavailable.
         """
         embedder, vectors = self.embedder_for(call.model), list[Vector]()

@@ -1,7 +1,7 @@
 """Limits: the requests per minute and the budget per month of a user or of one of their API keys.
 
-Call `admit` before a turn's first model call and `reserve` before each further one; call `settle` in the transaction that
-stores their results. There is no fallback: if the database is unavailable, the call fails before any money is spent.
+Call `admit` before a turn's first model call and `reserve` before each further call; call `settle` in the transaction that
+stores their results. If the database is unavailable, the call fails before any money is spent.
 """
 
 from collections.abc import Iterable, Sequence
@@ -59,7 +59,7 @@ class BudgetExhausted(ParleyError):
 
 @dataclass(frozen=True, slots=True)
 class Reservation:
-    """Money that is reserved for calls, for 15 minutes at most; zero for models without a price."""
+    """Money reserved for calls, for 15 minutes at most. The amount is zero for models without a price."""
 
     id: UUID
     amount_usd: Decimal
@@ -72,7 +72,7 @@ def max_cost_usd(models: Iterable[Model], request: ModelRequest) -> Decimal:
 
 
 def reservation_detail(turn_id: UUID, model_id: str, model: Model, request: ModelRequest) -> ReservationDetail:
-    """Return the details with which the call of a lost turn is settled later, by an estimate."""
+    """Return the details from which the cost of the call is estimated if the turn is lost."""
     return ReservationDetail(
         turn_id, model_id, model.provider, estimate_request_tokens(request), model.input_usd_per_mtok, model.output_usd_per_mtok
     )
@@ -88,7 +88,7 @@ def admit(
 ) -> Reservation:
     """Count a request and reserve money for its first call, in one statement.
 
-    Raises RateLimited and BudgetExhausted. The transaction must then be rolled back, as its scope does.
+    Raises RateLimited and BudgetExhausted. The transaction must then be rolled back; the error does this when it leaves the scope.
     """
     return _reserve(connection, billing_subject, default_limits, amount_usd, detail, counts_request=True)
 

@@ -15,11 +15,11 @@ from parley.metering.limits import BillingSubject, DefaultLimits, Reservation
 
 
 class MeteredCall:
-    """A context manager that reserves `amount_usd` on entry and settles `calls` on exit, whatever came of them.
+    """A context manager that reserves `amount_usd` on entry and settles `calls` on exit, even if they failed.
 
-    Each is one short transaction. `calls` may still grow while the block runs. Nothing is reserved on entry if a
-    reservation exists already: it was passed as `admitted`, or `reserve` was called. With a `deadline`, settlement is
-    repeated while the database is briefly unavailable. A chat turn does not use this class: it settles in the transactions
+    Each step is one short transaction. `calls` may still grow while the block runs. Nothing is reserved on entry if a
+    reservation was passed as `admitted` or made earlier with `reserve`. With a `deadline`, the settlement is retried while
+    the database is briefly unavailable. A chat turn does not use this class: it settles in the transactions
     that store its answer.
     """
 
@@ -49,7 +49,7 @@ class MeteredCall:
         self._settle()
 
     def reserve(self) -> None:
-        """Reserve the price once, or once more if a call is repeated for which the vendor may charge.
+        """Reserve the price. Call this again before repeating a call for which the vendor may charge.
 
         Raises BudgetExhausted and Unavailable.
         """

@@ -24,9 +24,9 @@ from parley.metering.metered_call import MeteredCall
 from parley.observability import logger
 from parley.settings import ModelSettings
 
-# A search should rather return its own order than wait longer for a better one.
+# After this time, a search returns its own order instead of waiting for a better one.
 RERANK_TIMEOUT_S = 2.0
-# Results beyond the pool were far from the query by words and by vectors, so the reranker does not read them.
+# Results beyond the pool match the query poorly, both by words and by vectors, so the reranker does not read them.
 POOL_SIZE = 50
 QUERY_CHARACTERS = 2000
 RERANK_CALLS = BackgroundCalls("rerank", failure_event="rerank_skipped", pause_s=60.0)
@@ -48,13 +48,13 @@ class MeteredReranker:
         return cls(engine, LiveCatalogue.of(settings), environment, ProviderRegistry(environment).reranker, DefaultLimits.of(settings))
 
     def pool(self, limit: int) -> int:
-        """Return how many results to search for if `limit` are wanted: more than `limit` only if there is a reranker."""
+        """Return how many results to search for if `limit` are needed: more than `limit` only if a reranker is available."""
         return max(limit, POOL_SIZE) if self._call() else limit
 
     def reranked(self, query: str, found: Sequence[FoundChunk], *, billing_subject: BillingSubject) -> list[FoundChunk] | None:
-        """Return the chunks with the first `POOL_SIZE` of them in the reranker's order, or None if it is not available.
+        """Return the chunks with the first `POOL_SIZE` of them in the reranker's order, or None if that order is not available.
 
-        The pool's scores are reassigned in descending order: they are for ordering only.
+        The pool's scores are redistributed in descending order, so a score only expresses a chunk's position.
         """
         head = found[:POOL_SIZE]
         order = self.ordered(query, [f"{chunk.heading}\n{chunk.body}" for chunk in head], billing_subject=billing_subject)
@@ -64,10 +64,10 @@ class MeteredReranker:
         return [replace(head[index], score=score) for index, score in zip(order, scores, strict=True)] + list(found[POOL_SIZE:])
 
     def ordered(self, query: str, texts: Sequence[str], *, billing_subject: BillingSubject) -> list[int] | None:
-        """Return the indexes of the texts, the best first, or None if they are not ready within `RERANK_TIMEOUT_S`.
+        """Return the indexes of the texts, the best first, or None if the order is not available within `RERANK_TIMEOUT_S`.
 
         Uses two short transactions, one before and one after the call. A call that times out is charged by an estimate.
-        While it hangs, and for a minute after the timeout, return None at once and charge nothing.
+        While such a call hangs, and for at least a minute after its timeout, return None at once and charge nothing.
         """
         if len(texts) < 2 or not query.strip() or RERANK_CALLS.is_blocked or (call := self._call()) is None:
             return None
@@ -97,7 +97,7 @@ class MeteredReranker:
 
 
 def _run_rerank(call: ModelCall, reranker: Reranker, query: str, texts: Sequence[str]) -> list[int]:
-    """Call the reranker and record the usage in `call`, which has an estimate while the call is under way."""
+    """Call the reranker and record the usage in `call`, which contains an estimate while the call is under way."""
     call.usage = Usage(estimate_rerank_tokens(query, texts), is_estimated=True)
     try:
         result = reranker.rerank(call.model.name, query, texts)
