@@ -30,7 +30,7 @@ def candidates_for(
 ) -> list[Candidate]:
     """Return the available models for `name` (a model or a strategy) or else for `role`, in the order in which to try them.
 
-    Raises ModelNotFound for a name and NoModel for a role without an available model.
+    If no model is available, raises ModelNotFound for a name and NoModel for a role.
     """
     ids = catalogue.ordered(name, role=role, environment=environment, subject=subject)
     return [Candidate(id, catalogue.models[id]) for id in ids]
@@ -41,7 +41,7 @@ def able_candidates(
 ) -> tuple[list[Candidate], ModelRequest]:
     """Return the models able to serve a request, and the request as `build` makes it for the first of them.
 
-    `build` raises ContextTooLong or ModelCannot for a model that is not able to. Raises the first model's error if none is.
+    `build` raises ContextTooLong or ModelCannot for a model that cannot serve it. Raises the first model's error if no model can.
     """
     errors: list[ContextTooLong | ModelCannot] = []
     for index, candidate in enumerate(candidates):

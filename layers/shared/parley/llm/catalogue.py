@@ -1,7 +1,8 @@
 """The model catalogue: which models exist, what they cost, and which model plays which role.
 
-It is read from `models.toml` beside this module, or from the place that the settings name. Keys are references, `env:NAME`
-or `secret:name`, never the keys themselves. Errors name the line, which `tomllib` does not report for valid TOML.
+It is read from `models.toml` beside this module, or from the source that the settings select. Keys are references, `env:NAME`
+or `secret:name`, never the keys themselves. Errors name the line of each mistake. This module finds the lines, because `tomllib` does not
+report them for valid TOML.
 """
 
 import hashlib
@@ -33,7 +34,7 @@ def line_of(text: str, field_path: Sequence[str | int]) -> int:
 
 
 def _toml_lines(text: str) -> dict[tuple[str, ...], int]:
-    """Return the line of each table and field. A line inside a multi-line string may be taken for a field."""
+    """Return the line of each table and field. A line inside a multi-line string may be mistaken for a field."""
     lines: dict[tuple[str, ...], int] = {}
     table: tuple[str, ...] = ()
     for number, line in enumerate(text.splitlines(), start=1):
@@ -55,7 +56,7 @@ type ModelRole = Literal["chat", "summary", "title", "facts", "describe", "embed
 type OfflineModelPolicy = Literal["auto", "on", "off"]
 type FieldPath = tuple[str | int, ...]
 
-# Every other role needs a chat model.
+# All roles that are not listed here need a chat model.
 _KINDS_BY_ROLE: dict[ModelRole, str] = {"embedding": "embedding", "rerank": "rerank"}
 _KIND_NAMES = {"chat": "a chat", "embedding": "an embedding", "rerank": "a rerank"}
 
@@ -70,7 +71,7 @@ class CatalogueInvalid(ParleyError):
 
 
 class NoModel(ParleyError):
-    """No model of the catalogue for this role is available: its key is missing."""
+    """The role has no available model: none is configured, or the key is missing."""
 
     status, code = 503, "no_model"
     public_message = "No model is available. Contact the operator."
@@ -109,7 +110,7 @@ class Strategy(CatalogueTable):
     def drawn(self, subject: object = None) -> list[str]:
         """Return the models' ids in the order in which to try them.
 
-        A weighted strategy draws the first model at random; the others follow by weight, those of weight zero last. The
+        A weighted strategy draws the first model at random; the others follow by descending weight. The
         same subject always draws the same model until models or weights change. Without a subject, each call draws again.
         """
         if self.kind != "weighted":
@@ -160,7 +161,7 @@ class Catalogue(CatalogueTable):
         return catalogue
 
     def _reference_problems(self) -> Iterator[tuple[FieldPath, str]]:
-        """Yield the names that refer to no model or strategy, or to one of the wrong kind."""
+        """Yield the path and the problem of each name that is missing, ambiguous, unknown or of the wrong kind."""
         if "chat" not in self.roles:
             yield ("roles", "chat"), "required: name a model or strategy"
         for id in self.strategies.keys() & self.models.keys():
@@ -187,7 +188,7 @@ class Catalogue(CatalogueTable):
     def with_offline_model(self, policy: OfflineModelPolicy) -> Self:
         """Return the catalogue with another policy for offline chat models.
 
-        `auto` hides them if another chat model has its key, except from roles that have no other model.
+        `auto` hides them if the key of another chat model is available, except from roles without another available model.
         """
         catalogue = self.model_copy()
         catalogue._offline_model = policy
@@ -197,7 +198,7 @@ class Catalogue(CatalogueTable):
         """Return the chat models whose keys are available, by id, without offline models that the policy hides."""
         models = {id: model for id, model in self.models.items() if model.kind == "chat" and not model.obstacle(environment)}
         shown = {id: model for id, model in models.items() if model.provider != "offline"}
-        # A model without a key, such as one on a developer's machine, may not be running.
+        # For `auto`, only models with a key count: a model without a key, for example on a developer's machine, may not run.
         if self._offline_model == "on" or (self._offline_model == "auto" and not any(model.api_key for model in shown.values())):
             return models
         if self._offline_model == "auto":
@@ -224,8 +225,8 @@ class Catalogue(CatalogueTable):
     ) -> list[str]:
         """Return the ids of the available models for `name`, a model or a strategy, or else for the role; at least one.
 
-        A role that the catalogue omits uses the models of `chat`. A weighted strategy draws for `subject`. Raises
-        ModelNotFound for a name and NoModel for a role without an available model.
+        A role that the catalogue omits uses the models of `chat`. A weighted strategy draws for `subject`. If no
+        model is available, raises ModelNotFound for a name and NoModel for a role.
         """
         model_or_strategy = name or self.roles.get(role) or self.roles["chat"]
         available = self.available(environment)
@@ -273,7 +274,7 @@ def _format_problems(text: str, problems: list[tuple[FieldPath, str]]) -> str:
 
 
 def _narrowed_path(field_path: FieldPath, problem: str) -> FieldPath:
-    """Return the path of the field with which the message of a table's validator begins: `field: problem`."""
+    """Extend the path by the field that `problem` names, since the validator of a table raises `field: problem`."""
     return (*field_path, problem.partition(":")[0])
 
 

@@ -1,7 +1,8 @@
 """The circuit breaker of each provider, shared by all processes through a store.
 
 A circuit is closed while the provider responds, open after many failures, and half open while one caller probes it (M.
-Nygard, "Release It!", 2nd edition, chapter 5). `Circuit` is a pure state machine; `CircuitBreaker` shares it.
+Nygard, "Release It!", 2nd edition, chapter 5). `Circuit` is a pure state machine; `CircuitBreaker` connects it
+to the store.
 
 A healthy call does not access the store: circuits are read at most every two seconds, and only failures and the first
 success after a failure are written. If the store is unavailable, calls proceed.
@@ -21,14 +22,14 @@ type CircuitState = Literal["closed", "open", "half_open"]
 
 FAILURE_WINDOW = timedelta(seconds=60)
 COOLDOWN = timedelta(seconds=20)
-PROBE_TIMEOUT = timedelta(seconds=60)  # a process that probes for longer has died
+PROBE_TIMEOUT = timedelta(seconds=60)  # a process that probes for longer is considered dead
 MIN_CALLS = 5
 MAX_CONSECUTIVE_FAILURES = 5
 
 
 @dataclass(frozen=True, slots=True)
 class Circuit:
-    """The state of a provider. `calls` and `failures` count within the window that began at `window_at`."""
+    """The state of a provider. `calls` and `failures` count within the window since `window_at`; `in_a_row` counts failures."""
 
     state: CircuitState = "closed"
     calls: int = 0
@@ -72,7 +73,7 @@ class Circuit:
         return Circuit("open", opened_at=now) if counted._has_failed_too_often() else counted
 
     def succeeded(self, now: datetime, *, is_probe: bool = False, successes: int = 1) -> "Circuit":
-        """Return the circuit after successes. The probe's success closes it; calls from before it opened do not count."""
+        """Return the circuit after successes. The probe's success closes it; calls that began before it opened do not count."""
         if self.state == "half_open" and is_probe:
             return Circuit()
         if self.state != "closed":
@@ -101,11 +102,11 @@ class CircuitStore(Protocol):
     """The shared store of circuits, with one clock for all processes."""
 
     def read(self) -> tuple[Mapping[str, Circuit], datetime]:
-        """Return every circuit that has ever failed, by provider, and the store's time. Raises Unavailable."""
+        """Return the circuit of each provider that has ever failed, and the store's time. Raises Unavailable."""
         ...
 
     def change(self, provider: str, step: CircuitChange) -> Circuit | None:
-        """Apply `step` to a circuit under a lock and return the result; None from `step` changes nothing. Raises Unavailable."""
+        """Apply `step` to a circuit under a lock and return the result. If it is None, nothing changes. Raises Unavailable."""
         ...
 
 
@@ -123,7 +124,7 @@ class CircuitBreaker:
     def admit(self, provider: str) -> float:
         """Return zero if the provider may be called now, else the number of seconds to wait.
 
-        After an open circuit's cooldown, exactly one of all processes is admitted as the probe.
+        After an open circuit's cooldown, exactly one process is admitted, as the probe.
         """
         self._refresh()
         circuit = self._circuits.get(provider)
@@ -146,7 +147,7 @@ class CircuitBreaker:
         self._change(provider, lambda circuit, now: circuit.succeeded(now, is_probe=is_probe, successes=successes))
 
     def released(self, provider: str) -> None:
-        """Let the next caller probe the provider if our own probe ended without a result, because it was stopped for example."""
+        """If our own probe ended without a result, for example because it was stopped, let the next caller probe the provider."""
         if self._is_probing(provider):
             self._change(provider, lambda circuit, now: circuit.released())  # noqa: ARG005 - the signature of a step
 
@@ -162,7 +163,7 @@ class CircuitBreaker:
         return blocked_s[0]
 
     def _is_probing(self, provider: str) -> bool:
-        """Return whether the call that has ended was our probe, and forget the probe."""
+        """Return whether the call that just ended was our probe, and forget the probe."""
         is_probing = provider in self._probing
         self._probing.discard(provider)
         return is_probing

@@ -1,7 +1,7 @@
 """Citations: the source numbers that a model's text cites.
 
 `[3]`, `[1][2]` and `[1, 2]` are citations. Code blocks, inline code, links (`[1](url)`) and link definitions (`[1]: url` at
-the start of a line) are not: a link leads wherever the model wants.
+the start of a line) are not: the model chooses where a link leads.
 """
 
 import re
@@ -35,7 +35,7 @@ def _outside_fences(text: str) -> Iterator[str]:
 
 
 def _outside_spans(text: str) -> Iterator[str]:
-    """Yield the parts of a text between its code spans. A span ends at the next row of as many backticks as it begins with.
+    """Yield the parts of a text between its code spans. A span that begins with n backticks ends at the next row of n.
 
     Takes linear time, unlike a pattern that searches the rest of the text for the end of each span.
     """

@@ -33,7 +33,7 @@ class Embedder(Protocol):
 
 
 def embedding_batches(embedder: Embedder, texts: Sequence[str]) -> Iterator[list[str]]:
-    """Split texts into batches within the vendor's limits. A text that exceeds them by itself is a batch of its own."""
+    """Split texts into batches within the vendor's limits. A text that exceeds them by itself gets its own batch."""
     batch: list[str] = []
     room = embedder.batch_tokens
     for text in texts:
@@ -50,7 +50,7 @@ def embedding_batches(embedder: Embedder, texts: Sequence[str]) -> Iterator[list
 def checked_embeddings(
     provider: str, vectors: list[list[float]], texts: Sequence[str], *, dimensions: int, input_tokens: int | None
 ) -> EmbeddingResult:
-    """Return the vendor's vectors if their number, length and values are valid. Raises ProviderFailed if not."""
+    """Return the vendor's vectors if their number, length and values are valid. Raises ProviderFailed otherwise."""
     if len(vectors) != len(texts):
         raise ProviderFailed(provider, f"{len(vectors)} vectors for {len(texts)} texts")
     for vector in vectors:

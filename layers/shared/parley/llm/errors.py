@@ -85,7 +85,7 @@ class ProviderMisconfigured(ProviderRefused):
 
 
 class ProviderRejected(ProviderRefused):
-    """The vendor rejected the request itself. Its reason is only in `public_message`, because it may repeat the prompt."""
+    """The vendor rejected the request itself. The vendor's reason is only in `public_message`, because it may repeat the prompt."""
 
     status, code = 502, "provider_rejected"
 

@@ -1,7 +1,7 @@
 """A model catalogue that changes without a restart.
 
 It comes from a parameter of the Parameter Store, from a file, or from the file that ships. A parameter is read again
-once a minute, a file is checked on every turn. An invalid new catalogue is rejected and the previous one stays in use.
+once a minute; a file is checked on every turn. If a new catalogue is invalid, it is rejected and the previous one stays in use.
 """
 
 import time
@@ -58,10 +58,10 @@ class ParameterSource:
         return f"parameter {self._name}"
 
     def changed(self) -> str | None:
-        """Return the text if the parameter has changed. A deleted and recreated parameter starts at version 1 again."""
+        """Return the text if the version or the text has changed: a recreated parameter starts at version 1 again."""
         if self._fetched_s is not None and self._now_s() - self._fetched_s < PARAMETER_CACHE_S:
             return None
-        self._fetched_s = self._now_s()  # before the call: a store that fails is not called on every turn, either
+        self._fetched_s = self._now_s()  # before the call, so that a failing store is not called on every turn
         current = _fetch_parameter(self._name)
         if current == self._last_read:
             return None

@@ -75,7 +75,7 @@ class ToolCall:
 
 @dataclass(frozen=True, slots=True)
 class ToolResult:
-    """A tool's result, or the reason of its failure."""
+    """A tool's result, or the reason for its failure."""
 
     call_id: str
     text: str
@@ -86,7 +86,7 @@ class ToolResult:
 class Thought:
     """A model's reasoning in its own format: some models require it to be sent back with their tool calls.
 
-    `origin` is `provider/model name`. A thought is sent to no other model.
+    `origin` is `provider/model name`. A thought is sent back only to the model that produced it.
     """
 
     origin: str
@@ -132,7 +132,7 @@ class ToolDefinition:
 class OutputSchema:
     """The answer must be one JSON value that matches `schema`; `name` consists of letters, digits, `_` and `-`.
 
-    Some vendors guarantee a match for the `strict` subset of JSON schema; otherwise it is best effort.
+    With `strict`, some vendors guarantee a match for a subset of JSON schema; otherwise a match is not guaranteed.
     """
 
     name: str
@@ -154,8 +154,8 @@ class ModelRequest:
     """The input of a model call: a stable system prompt, then the messages, oldest first.
 
     `facts`, `passages` of past conversations and `sources` are written into the newest user message (`prompts.py`), after
-    the prefix that vendors cache. `task` is the purpose of the answer: the prompt contains the instructions, and only the
-    offline provider, which does not read prompts, depends on `task`.
+    the prefix that vendors cache. `task` is the purpose of the answer, for which usage is recorded. Vendors do not receive it: the
+    prompt contains the instructions. Only the offline provider, which does not read prompts, answers according to `task`.
     """
 
     messages: Sequence[Message]
@@ -173,7 +173,7 @@ class ModelRequest:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Tokens as the provider counted them, or our estimate if it did not report them.
+    """The tokens that the provider counted, or our estimate if it did not report them.
 
     `cached_input_tokens` were read from the vendor's cache and `cache_write_tokens` written to it; both are included in
     `input_tokens`.

@@ -25,7 +25,7 @@ _HAVE_RERANK = {"openai-compatible", "offline"}
 
 
 class CatalogueTable(BaseModel):
-    """A table of `models.toml`: immutable, and without unknown fields."""
+    """A table of `models.toml`. It is immutable and rejects unknown fields."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -34,8 +34,8 @@ class Model(CatalogueTable):
     """One model of one provider. `name` is the vendor's name for it; prices are in USD per million tokens.
 
     `api` selects among a vendor's APIs: `responses` for OpenAI models that require it, `converse` for Bedrock with the
-    function's role. The ability `cache` marks the stable prefix for Bedrock's prompt cache; other vendors cache without a
-    mark. `fixed_temperature` means that the vendor accepts no temperature.
+    function's role. With the ability `cache`, the stable prefix is marked for Bedrock's prompt cache; other vendors'
+    caches do not need it. `fixed_temperature` means that the vendor accepts no temperature.
     """
 
     provider: ProviderName
@@ -95,7 +95,7 @@ class Model(CatalogueTable):
             raise ModelCannot(id, "a temperature")
 
     def cost_usd(self, usage: Usage) -> Decimal:
-        """Return the cost by the catalogue's prices. Cached tokens without a price of their own cost as much as other input."""
+        """Return the cost by the catalogue's prices. If cached tokens have no price of their own, they cost as much as other input."""
         price = self.input_usd_per_mtok
         read_price = price if self.cached_input_usd_per_mtok is None else self.cached_input_usd_per_mtok
         write_price = price if self.cache_write_usd_per_mtok is None else self.cache_write_usd_per_mtok
@@ -109,9 +109,10 @@ type ModelCallStatus = Literal["completed", "stopped", "interrupted", "failed"]
 
 @dataclass(slots=True)
 class ModelCall:
-    """One call of a model, to be settled whatever its status.
+    """One call of a model, which must be settled even if it failed.
 
-    `stopped` means that we ended the call, `interrupted` that it broke after its first text, `failed` that it broke before.
+    `stopped` means that we ended the call, `interrupted` that it failed after its first visible event, `failed` that it failed
+    before that event.
     A call's own `purpose` overrides the purpose with which it is settled.
     """
 

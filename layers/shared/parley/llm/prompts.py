@@ -1,4 +1,4 @@
-"""The text forms of context in prompts: facts, passages and sources, tool results, transcripts and document chunks.
+"""The textual form of a prompt's context: facts, passages and sources, tool results, transcripts and document chunks.
 
 Facts and sources are written into the newest user message, not into the system prompt: the prefix that vendors cache
 stays the same from turn to turn, and documents get no more authority than the user. The offline provider parses
@@ -50,7 +50,7 @@ def _context_text(request: ModelRequest) -> str:
 
 
 def quoted_source(source: Source) -> str:
-    """Return a source in the form that models receive. Its text is indented, so no line can imitate another source's head."""
+    """Return a source in the form that models receive. Its text is indented, so no line can imitate another source's heading."""
     head = f"[{source.number}] {' '.join(source.title.split())}"
     return "\n".join([head, *(f"  {line}" for line in source.text.splitlines())])
 
@@ -93,12 +93,12 @@ def _speaker(role: str) -> Literal["user", "assistant"]:
 
 
 def write_chunk_prompt(heading_path: str, text: str, *, before: str = "", after: str = "") -> str:
-    """Return the end of the prompt: the surrounding text (if the whole document is not included) and the chunk."""
+    """Return the end of the prompt: the surrounding text, unless the prompt contains the whole document, and the chunk."""
     surrounding = [heading + part for heading, part in ((_BEFORE_HEADING, before), (_AFTER_HEADING, after)) if part]
     return "\n\n".join([*surrounding, f"{_CHUNK_HEADING}{heading_path}:", text])
 
 
 def read_chunk_prompt(prompt: str) -> tuple[str, str]:
-    """Return the chunk's heading path and text from a prompt that ends as `write_chunk_prompt` writes it."""
+    """Return the chunk's heading path and text from a prompt that ends with the output of `write_chunk_prompt`."""
     head, _, text = prompt.rpartition(_CHUNK_HEADING)[2].partition(":\n\n")
     return head, text

@@ -9,7 +9,7 @@ from typing import Protocol, Self
 from parley.llm.errors import ProviderFailed
 from parley.llm.messages import Finished, ModelEvent, ModelRequest, TextDelta, Thought, ToolCall, Usage
 
-CONNECT_TIMEOUT_S = 5.0  # connecting is the only wait that cannot be cancelled
+CONNECT_TIMEOUT_S = 5.0  # short, because connecting cannot be cancelled
 
 
 class CancelHandle:
@@ -109,13 +109,13 @@ class Provider(Protocol):
 
         `model_name` is the vendor's name. The call starts when the first event is requested; nothing is retried. A
         `ToolCall` arrives whole and only after the vendor has ended the answer, so an interrupted answer calls no tool.
-        Raises ProviderFailed or a subclass, before the first event or after any.
+        At any point, the stream may raise ProviderFailed or a subclass.
         """
         ...
 
 
 def validated_events(events: Iterator[ModelEvent], *, provider: str) -> Iterator[ModelEvent]:
-    """Yield the provider's events with storable texts: a vendor may send anything.
+    """Yield the provider's events with their texts made storable, because a vendor may send anything.
 
     Raises ProviderFailed for an event that is not one of ours or has fields of the wrong type.
     """

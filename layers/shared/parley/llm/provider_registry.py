@@ -14,7 +14,7 @@ from parley.llm.vendor_keys import VendorKeys
 from parley.llm.vendors.offline import OfflineProvider
 from parley.llm.vendors.offline_search import OfflineEmbedder, OfflineReranker
 
-# More than the models that a catalogue uses at once. Each client has its own connections.
+# More clients than a catalogue's models need at once. Each client has its own connections.
 MAX_CACHED = 32
 
 type ProviderFor = Callable[[Model], Provider]
@@ -138,7 +138,7 @@ class ProviderRegistry:
 
 
 def _cached[T](cache: dict[CacheKey, T], key: CacheKey, make: Callable[[Model, str | None], T]) -> T:
-    """Return the cached client or create it. The dictionary's order is from the least to the most recently used."""
+    """Return the cached client or create it. The dictionary is ordered from the least to the most recently used client."""
     client = cache.pop(key, None) or make(*key)
     cache[key] = client
     if len(cache) > MAX_CACHED:

@@ -11,7 +11,7 @@ from parley.llm.tokens import estimate_tokens
 
 @dataclass(frozen=True, slots=True)
 class RerankResult:
-    """The indexes of the texts, the best first and each once, and the number of tokens used."""
+    """The index of each text, the best text first, and the number of tokens used."""
 
     order: list[int]
     input_tokens: int

@@ -1,8 +1,8 @@
-"""The only retry loop: calls models in order until one answers or the time is up.
+"""The only retry loop: calls models in order until a model answers or the calls or the time are used up.
 
 A call that fails before its first visible text is repeated, immediately with the next candidate or after a pause with the
-same one. After the first visible text no call is repeated, because the reader has seen the text. A request that a vendor
-rejects is not repeated. A vendor that refuses our key is skipped. The vendors' SDKs retry nothing.
+same candidate. After the first visible text no call is repeated, because the reader has seen the text. A request that a vendor
+rejects is not repeated. A vendor that refuses our key is skipped. The SDKs' own retries are disabled.
 """
 
 import random
@@ -23,7 +23,7 @@ from parley.llm.model import Model, ModelCall
 from parley.llm.provider import Provider, validated_events
 from parley.observability import logger
 
-# A longer answer may be stopped, and its tokens must then be counted quickly.
+# An answer that takes longer may be stopped, and its tokens must then be counted quickly.
 WARM_UP_AFTER_S = 0.5
 
 
@@ -31,7 +31,7 @@ class CallMonitor:
     """Iterates over the events of a call and records its status and usage in `call`.
 
     Events before the first visible one are held back until it arrives. The first event must arrive within the model's
-    `timeout_s`, and the last before `left_s()` is used up. `cancel` ends the call from any thread. Raises ProviderFailed
+    `timeout_s`, and the last before `left_s()` reaches zero. `cancel` ends the call from any thread. Raises ProviderFailed
     or a subclass.
     """
 
@@ -115,7 +115,7 @@ class CallMonitor:
         raise ProviderFailed(self._call.model.provider, "the answer has no end")
 
     def _estimate_usage(self) -> None:
-        """Estimate the usage of a call without `Finished`. A call that the vendor refused has no usage."""
+        """Estimate the usage of a call without `Finished`. A call that the vendor refused because of load has no usage."""
         is_begun = getattr(self._events, "is_begun", False) and not self._is_refused
         is_billed = self._has_events or is_begun or self._is_late or self._call.status == "stopped"
         if is_billed and self._call.status != "completed":
@@ -138,7 +138,7 @@ class RetryPolicy:
 
 @dataclass(frozen=True, slots=True)
 class CallStarted:
-    """A model is being called. Events of an earlier call that were held back are void."""
+    """A call of a model begins. Earlier calls of the stream failed before their first visible event."""
 
     call: ModelCall
 
@@ -149,8 +149,8 @@ type ModelStreamEvent = CallStarted | ModelEvent
 class ModelRouter:
     """Calls models with retries and fallbacks. One per worker.
 
-    A router for background work does not count refusals for load as failures of the provider: background work meets them
-    first, and must not open the circuit for users who chat.
+    A router for background work does not count refusals for load as failures of the provider: background work is
+    refused first, and must not open the circuit for users who chat.
     """
 
     def __init__(
@@ -179,7 +179,7 @@ class ModelRouter:
 
 
 class ModelStream:
-    """A streamed answer: one thread reads, any thread may close. `calls` lists all calls that were made, to be settled."""
+    """A streamed answer: one thread reads, any thread may close. `calls` lists all calls that were made, which must be settled."""
 
     def __init__(
         self,
@@ -209,7 +209,7 @@ class ModelStream:
         return next(self._events)
 
     def close(self) -> None:
-        """End the current call and make no other. The stream ends without an error."""
+        """End the current call and start no further call. The stream ends without an error."""
         self._closed.set()
         if self._monitor:
             self._monitor.cancel()
@@ -248,7 +248,7 @@ class ModelStream:
             yield event
 
     def _next_candidate(self) -> Candidate | None:
-        """Wait until a candidate may be called and return it, or None once closed. Raises an error if none may be called in time."""
+        """Wait until a candidate may be called and return it, or None once closed. Raises an error if no call is possible in time."""
         blocked_s = []
         for candidate in sorted(self._ready_s, key=self._ready_s.__getitem__):
             self._check_time(candidate)
@@ -269,7 +269,7 @@ class ModelStream:
             raise self._failure or ProviderTimeout(candidate.model.provider, "no time left")
 
     def _handle_failure(self, candidate: Candidate, call: ModelCall, exc: ProviderFailed | Unavailable) -> None:
-        """Decide whether and when to make a next call. Raises `exc` if there must be none."""
+        """Decide whether and when to call a model again. Raises `exc` if no further call may be made."""
         self._failure = exc
         logger.warning("model_call_failed", model=call.model_id, problem=exc.code, reason=str(exc), number=len(self.calls))
         if isinstance(exc, ProviderRejected):

@@ -1,9 +1,9 @@
 """Token counts: a fast high estimate, a close count, and an upper bound.
 
-Only the provider knows what it bills. If it does not report usage, `estimate_usage` counts with OpenAI's `o200k_base`,
+Only the provider knows the tokens that it bills. If it does not report usage, `estimate_usage` counts with OpenAI's `o200k_base`,
 whose tables ship in the wheel of `toktok-rs`. The count is exact for texts of OpenAI's models since GPT-4o and an
 approximation for all others. Loading takes 0.2 to 0.7 s and 65 MB once, so it is delayed until the first answer that may
-be cut off.
+be stopped.
 """
 
 import json
@@ -53,7 +53,7 @@ def estimate_request_tokens(request: ModelRequest) -> int:
 
 
 def max_request_tokens(request: ModelRequest) -> int:
-    """Return an upper bound of a request's tokens: a token of a byte-level vocabulary has at least one byte."""
+    """Return an upper bound of a request's tokens. A token of a byte-level vocabulary has at least one byte, so bytes are counted."""
     overhead = len(request.messages) * MAX_PER_MESSAGE + len(request.tools) * MAX_PER_TOOL + _count_images(request) * MAX_PER_IMAGE
     return sum(len(text.encode(errors="surrogatepass")) for text in _texts(request)) + overhead + MAX_PER_REQUEST
 

@@ -30,7 +30,7 @@ class VendorKeys:
         """Return the key, or None if there is no reference or its variable is empty.
 
         If Secrets Manager does not respond, a cached key stays in use and is looked up again after 30 seconds. Raises
-        ProviderMisconfigured if the secret does not exist or must not be read, and Unavailable if Secrets Manager does not
+        ProviderMisconfigured if the secret does not exist or access to it is denied, and Unavailable if Secrets Manager does not
         respond and no key is cached.
         """
         where, _, name = (reference or "").partition(":")

@@ -47,7 +47,7 @@ _TOOL_CHOICES = {"auto": "auto", "required": "any", "none": "none"}
 
 
 def request_body(origin: str, model_name: str, request: ModelRequest) -> dict[str, Any]:
-    """Return the request body. Tools and system prompt, the stable prefix, are marked for the vendor's cache."""
+    """Return the request body. The stable prefix, tools and system prompt, is marked for the vendor's cache."""
     body: dict[str, Any] = {"model": model_name, "messages": request_messages(origin, request), "stream": True}
     body["max_tokens"] = request.max_output_tokens or DEFAULT_MAX_TOKENS
     if request.system:
@@ -92,7 +92,7 @@ def _block(origin: str, part: Part) -> Iterator[dict[str, Any]]:
 
 
 def read_events(response: httpx2.Response, request: ModelRequest, *, provider: str, origin: str) -> Iterator[ModelEvent]:
-    """Yield the response as our events. Raises ProviderFailed for an unreadable stream or one that ends early."""
+    """Yield the response as our events. Raises ProviderFailed if the stream is unreadable or ends early."""
     reader = _MessagesReader(origin)
     for chunk in event_chunks(response, provider=provider):
         if chunk.get("type") == "error":
@@ -107,7 +107,7 @@ def read_events(response: httpx2.Response, request: ModelRequest, *, provider: s
 
 
 class _MessagesReader:
-    """The state of a stream that is being read."""
+    """The state that builds up while a stream is read."""
 
     def __init__(self, origin: str) -> None:
         self._origin = origin
@@ -160,17 +160,17 @@ class _MessagesReader:
                 self._thoughts[index]["signature"] += delta["signature"]
 
     def _count(self, usage: dict[str, Any] | None) -> None:
-        """Store cumulative counts; the final event repeats the counts that have changed."""
+        """Update the counts, which are cumulative. The final event repeats those that have changed."""
         self.counts |= {name: count for name, count in (usage or {}).items() if isinstance(count, int)}
 
     def usage(self) -> Usage:
-        """Return the usage. This vendor's `input_tokens` exclude cached tokens."""
+        """Return the usage. This vendor's `input_tokens` exclude cached tokens; ours include them."""
         cached, written = self.counts.get("cache_read_input_tokens", 0), self.counts.get("cache_creation_input_tokens", 0)
         return Usage(self.counts.get("input_tokens", 0) + cached + written, self.counts.get("output_tokens", 0), cached, written)
 
 
 class AnthropicProvider:
-    """The Messages API through the vendor's SDK, with retries and traces disabled: the router retries."""
+    """The Messages API through the vendor's SDK, without the SDK's traces and retries, because the router retries."""
 
     def __init__(self, name: str, *, api_key: str | None, base_url: str | None = None, timeout_s: float = 120.0) -> None:
         self._name, self._key = name, api_key

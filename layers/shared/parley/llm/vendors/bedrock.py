@@ -42,7 +42,7 @@ class _BedrockClient:
 
 
 class BedrockProvider(_BedrockClient):
-    """The ConverseStream API. `caches` marks the stable prefix, which only models with a prompt cache accept."""
+    """The ConverseStream API. With `caches`, the stable prefix is marked; models without a prompt cache reject the mark."""
 
     def __init__(
         self,
@@ -57,7 +57,7 @@ class BedrockProvider(_BedrockClient):
         self._caches = caches
 
     def stream(self, model_name: str, request: ModelRequest) -> ProviderStream:
-        """Return the answer's event stream. Its `close` cannot wake a wait for the first byte of the response."""
+        """Return the answer's event stream. Its `close` cannot end the wait for the first byte of the response."""
         handle = CancelHandle()
         return ProviderStream(self._events(handle, model_name, request), handle)
 
@@ -83,7 +83,7 @@ def _shut_down(stream: Any) -> None:
 
 
 class BedrockEmbedder(_BedrockClient):
-    """Embeddings of Titan, one text per call, and of Cohere, 96 texts per call; the model's name selects the format."""
+    """Embeddings by Titan, one text per call, or by Cohere, up to 96 texts per call. The model's name selects the format."""
 
     def __init__(
         self, name: str, *, dimensions: int, region: str | None = None, endpoint_url: str | None = None, timeout_s: float = 60.0
@@ -138,7 +138,7 @@ def _translated_errors(provider: str) -> Iterator[None]:
 
 def _provider_error(provider: str, error: ClientError, *, status: int) -> ProviderFailed:
     details = error.response.get("Error", {})
-    # In mid-stream, the codes begin with a lower-case letter.
+    # The error codes of a stream begin with a lower-case letter.
     name = str(details.get("Code", ""))
     name = name[:1].upper() + name[1:]
     headers = error.response.get("ResponseMetadata", {}).get("HTTPHeaders", {})

@@ -94,7 +94,7 @@ def _block(origin: str, part: Part) -> Iterator[dict[str, Any]]:
 
 
 def read_events(stream: Iterable[dict[str, Any]], request: ModelRequest, *, provider: str, origin: str) -> Iterator[ModelEvent]:
-    """Yield the response as our events. Raises ProviderFailed for an unreadable stream or one that ends early."""
+    """Yield the response as our events. Raises ProviderFailed if the stream is unreadable or ends early."""
     reader = _ConverseReader(origin)
     for event in stream:
         yield from reader.read(event)
@@ -108,7 +108,7 @@ def read_events(stream: Iterable[dict[str, Any]], request: ModelRequest, *, prov
 
 
 class _ConverseReader:
-    """The state of a stream that is being read."""
+    """The state that builds up while a stream is read."""
 
     def __init__(self, origin: str) -> None:
         self._origin = origin
@@ -156,6 +156,6 @@ def _reasoning_content(thought: dict[str, str]) -> dict[str, Any]:
 
 
 def _usage(usage: dict[str, Any]) -> Usage:
-    """Return the usage. This vendor's `inputTokens` exclude cached tokens."""
+    """Return the usage. This vendor's `inputTokens` exclude cached tokens; ours include them."""
     cached, written = usage.get("cacheReadInputTokens") or 0, usage.get("cacheWriteInputTokens") or 0
     return Usage(usage["inputTokens"] + cached + written, usage["outputTokens"], cached, written)

@@ -49,7 +49,7 @@ def opened_response(handle: CancelHandle, call: Any) -> Iterator[httpx2.Response
 
 
 def make_client(base_url: str, *, timeout_s: float) -> httpx2.Client:
-    """Return a client for one vendor, with the proxy of the environment.
+    """Return a client for one vendor. It uses the environment's proxy.
 
     Redirects are not followed, so that the API key is sent to no other host.
     """
@@ -59,7 +59,7 @@ def make_client(base_url: str, *, timeout_s: float) -> httpx2.Client:
 def call_timeouts(timeout_s: float) -> httpx2.Timeout:
     """Return the timeouts of one call: `timeout_s` limits each wait for data, not the whole response.
 
-    Pass them to the SDKs too: an SDK takes a client's timeouts for unset if they equal the default.
+    Pass them to the SDKs too: an SDK considers a client's timeouts unset if they equal the default.
     """
     return httpx2.Timeout(timeout_s, connect=min(CONNECT_TIMEOUT_S, timeout_s))
 

@@ -25,9 +25,9 @@ _QUESTION_OPENING = re.compile(
     r"|how (?:do|can|should) i\s+)?(?:(?:the|a|an)\s+)?",
     re.IGNORECASE,
 )
-# Longer questions are not understood: only their beginning is compared with the rules.
+# Only this much of a question is compared with the rules.
 MAX_QUESTION_CHARACTERS = 2_000
-# Every pattern reads a text of any kind in linear time: it comes from a user. The rules for facts expect single spaces.
+# Every pattern takes linear time for any text, because users write the texts. The rules for facts expect single spaces.
 _FACT_END = r" ?(?=[.!?;]|,| (?:and|but|because|so|now|anymore) | ?$)"
 _FACT_RULES = [
     (re.compile(r"(?i:\bmy name is) ([^\W\d_][\w'’-]*(?: [A-Z][\w'’-]*)*)"), "The user's name is {}."),
@@ -41,7 +41,7 @@ _REMEMBER_RULE = re.compile(r"\bremember(?:,)? that (.+?)(?=[.!?]| ?$)", re.IGNO
 _TRAILING = re.compile(r" (?:now|these days|at the moment|anymore)$", re.IGNORECASE)
 _PERCENT = re.compile(r"(?<!\d)(\d++(?:\.\d++)?+)\s*+(?:%|percent)\s++of\s++(\d+(?:\.\d+)?)", re.IGNORECASE)
 _OPERAND = r"-?\d++(?:\.\d++)?+(?:\s*+\)++)?+"
-# The look behind lets a search begin only once in a row of digits or brackets.
+# The look-behinds let a match begin only at the start of a row of digits or brackets, which keeps the search linear.
 _ARITHMETIC = re.compile(rf"(?:(?<!\()\(++\s*+)?(?<!\d){_OPERAND}(?:\s*+(?:\*\*|[-+*/%^])\s*+(?:\(++\s*+)?{_OPERAND})++")
 _WEATHER = re.compile(r"\b(?:weather|forecast|temperature)\b", re.IGNORECASE)
 _PLACE = re.compile(
@@ -83,7 +83,7 @@ def describe_chunk(heading_path: str, text: str) -> str:
 
 
 def summarize_lines(earlier: str | None, lines: list[TranscriptLine]) -> str:
-    """Return a line with the beginning of each message, after the earlier summary. The oldest lines are dropped if it gets long."""
+    """Return the earlier summary and a line with the beginning of each message. If this is too long, the oldest lines are dropped."""
     summary = [f"- {line.speaker}: {_beginning(line.text)}" for line in lines if line.text.strip()]
     summary = (earlier.splitlines() if earlier else []) + summary
     while len(summary) > 1 and sum(len(line.split()) for line in summary) > MAX_SUMMARY_WORDS:
@@ -174,7 +174,7 @@ def _questions(messages: Sequence[Message]) -> list[str]:
 
 
 def _best_sources(question: str, sources: Sequence[Source]) -> list[Source]:
-    """Return the sources that share the most words with the question, and at least half as many as the best source."""
+    """Return the sources that share the most words with the question: at least half as many words as the best source shares."""
     question_words = _words(question)
     shared = {source.number: len(question_words & _words(f"{source.title} {source.text}")) for source in sources}
     min_shared = max(1, (max(shared.values(), default=0) + 1) // 2)

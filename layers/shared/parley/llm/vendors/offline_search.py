@@ -1,7 +1,7 @@
 """Embeddings and reranking without a network, by words alone.
 
 Texts are similar if they share words or parts of words: synonyms and other languages are not recognised. The results are
-the same on every machine, because `zlib.crc32` is.
+the same on every machine, because the hash `zlib.crc32` is.
 """
 
 import math

@@ -1,7 +1,7 @@
 """OpenAI and every OpenAI-compatible server: chat, embeddings and reranking.
 
-Reranking is `POST /rerank` as in Cohere (v2), Jina, Voyage, vLLM and llama.cpp. `top_n` is omitted: all of them then score
-every text, and Voyage uses another name for it.
+Reranking is `POST /rerank` as in Cohere (v2), Jina, Voyage, vLLM and llama.cpp. `top_n` is omitted, because Voyage uses
+another name for it, and without it all of these servers score every text.
 """
 
 from collections.abc import Iterator, Sequence
@@ -42,7 +42,7 @@ def _billed_tokens(body: dict[str, Any]) -> Any:
 
 
 class _OpenAIClient:
-    """The vendor's SDK with retries disabled: the router retries."""
+    """The vendor's SDK without its retries, because the router retries."""
 
     def __init__(self, name: str, *, api_key: str | None, base_url: str | None, timeout_s: float) -> None:
         self._name, self._key = name, api_key

@@ -42,7 +42,7 @@ def _unchanged(call_id: str) -> str:
 class Dialect:
     """A server's deviations from the common format.
 
-    OpenAI's own models reject `max_tokens`, which is the only name that most others know. Mistral rejects `stream_options`
+    OpenAI's own models reject `max_tokens`; most other servers accept only that name. Mistral rejects `stream_options`
     and long tool call ids.
     """
 
@@ -105,7 +105,7 @@ def _content_part(part: Text | Image) -> dict[str, Any]:
 
 
 def read_events(response: httpx2.Response, request: ModelRequest, *, provider: str) -> Iterator[ModelEvent]:
-    """Yield the response as our events. Raises ProviderFailed for an unreadable stream or one that ends early."""
+    """Yield the response as our events. Raises ProviderFailed if the stream is unreadable or ends early."""
     reason, usage, calls, texts = None, None, ToolCallAssembler(), list[str]()
     for chunk in event_chunks(response, provider=provider):
         if chunk.get("error"):

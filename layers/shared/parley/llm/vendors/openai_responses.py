@@ -1,6 +1,6 @@
 """OpenAI's Responses format: request bodies and streams.
 
-Nothing is stored at the vendor: reasoning is returned encrypted, and sent back together with the tool calls it led to.
+The vendor stores nothing: it returns reasoning encrypted, and we send it back together with the resulting tool calls.
 """
 
 import json
@@ -98,7 +98,7 @@ def _content_part(part: Text | Image, role: str) -> dict[str, Any]:
 
 
 def read_events(response: httpx2.Response, request: ModelRequest, *, provider: str, origin: str) -> Iterator[ModelEvent]:
-    """Yield the response as our events. Raises ProviderFailed for an unreadable stream or one that ends early."""
+    """Yield the response as our events. Raises ProviderFailed if the stream is unreadable or ends early."""
     end, calls, texts, is_refusal = None, list[ToolCall](), list[str](), False
     for chunk in event_chunks(response, provider=provider):
         match chunk.get("type"):
@@ -126,7 +126,7 @@ def read_events(response: httpx2.Response, request: ModelRequest, *, provider: s
 
 
 def _thought(origin: str, item: dict[str, Any]) -> Thought:
-    """Return a reasoning item as a thought: its summary and encrypted content, without its id, as the vendor stores nothing."""
+    """Return a reasoning item as a thought: its summary and encrypted content, without its id, because the vendor does not store it."""
     payload = {"type": "reasoning", "summary": item.get("summary") or [], "encrypted_content": item.get("encrypted_content")}
     return Thought(origin, json.dumps(payload))
 

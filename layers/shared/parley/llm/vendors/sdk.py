@@ -1,4 +1,4 @@
-"""Helpers for the OpenAI and Anthropic SDKs, which share a generator, error names and raw event streams.
+"""Helpers for the OpenAI and Anthropic SDKs. Both were made by one code generator, so error names and raw streams are alike.
 
 The raw stream is read because the SDKs' typed events cost more per chunk than everything else in a turn.
 """
@@ -42,7 +42,7 @@ def raw_arguments(body: Mapping[str, Any], *, required_list: str) -> dict[str, A
 
 
 def event_chunks(response: httpx2.Response, *, provider: str) -> Iterator[dict[str, Any]]:
-    """Yield the data of each event, up to the end of the stream: only a fully read connection can be reused.
+    """Yield the data of each event. Reads to the end of the stream, because only a fully read connection can be reused.
 
     Raises ProviderFailed for data that is not a JSON object.
     """

@@ -1,4 +1,4 @@
-"""Tool calls at the vendors: assembly from fragments, and tool names that vendors accept.
+"""Tool calls in vendors' formats: assembly from fragments, and tool names that vendors accept.
 
 A name such as `server.tool` is replaced in requests and restored in responses.
 """
