@@ -12,17 +12,18 @@ _UNTRUSTED_PARTS = {"tool_result", "source", "memory", "image"}
 def needs_approval(spec: ToolSpec, *, user_requires_approval: bool | None, is_tainted: bool) -> bool:
     """Return whether a call of this tool must be approved before it runs.
 
-    `user_requires_approval` is the user's own setting, None if there is none: it can add a requirement, never remove one.
-    `is_tainted` means that the model's context contains untrusted text (a tool's result, a document, a web page). Its
-    author may have caused the call, so a tool with `egress` or `writes` needs approval then, whatever the settings are.
+    `user_requires_approval` is the user's own setting, None if there is none. True adds a requirement; False never removes one.
+    `is_tainted` means that the model's context contains untrusted text (a tool's result, a document, a web page). The
+    text's author may have caused the call, so a tool with `egress` or `writes` then needs approval whatever the settings.
     """
     return spec.requires_approval or bool(user_requires_approval) or (is_tainted and (spec.egress or spec.writes))
 
 
 def is_trusted(spec: ToolSpec) -> bool:
-    """Return whether no outsider can influence a tool's results: it is built in, and neither connects out nor reads stored data.
+    """Return whether a tool's results are safe from outsiders' influence.
 
-    A tool that reads stored data has a scope.
+    They are if the tool is built in, changes nothing, makes no outside connections, and reads no stored data. A tool that reads
+    stored data has a scope.
     """
     return spec.source == "builtin" and not (spec.egress or spec.writes or spec.scopes)
 

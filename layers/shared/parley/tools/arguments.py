@@ -1,7 +1,7 @@
 """Validation of arguments against a tool's JSON schema, before the tool runs.
 
-The process that runs a turn validates only schemas of this deployment's tools. The tool runner validates those of MCP
-servers, under its time limit.
+The process that runs a turn validates only the arguments of this deployment's tools. The tool runner validates the arguments
+of MCP servers' tools, under its time limit.
 """
 
 from collections.abc import Mapping, Sequence
@@ -20,10 +20,10 @@ _MAX_MESSAGE = 300
 
 
 def argument_errors(parameters: Mapping[str, Any], arguments: Mapping[str, Any]) -> list[ArgumentError]:
-    """Return how `arguments` violate the JSON schema (draft 2020-12), at most `MAX_ERRORS` errors.
+    """Return the first `MAX_ERRORS` violations of the JSON schema (draft 2020-12) by `arguments`.
 
-    Regular expressions and `uniqueItems` are ignored: a schema may come from a stranger, and a single expression can run
-    forever. References are resolved inside the schema only. An invalid schema rejects all arguments.
+    Regular expressions, `uniqueItems` and the `unevaluated` keywords are ignored, because a stranger may have written the schema,
+    and a single expression can take hours. References are resolved inside the schema only. An invalid schema rejects all arguments.
     """
     try:
         errors = _validator()(dict(parameters)).iter_errors(dict(arguments))
@@ -40,25 +40,25 @@ def rejected_arguments(errors: Sequence[ArgumentError]) -> ToolOutcome:
 
 
 def render_errors(errors: Sequence[ArgumentError]) -> list[dict[str, Any]]:
-    """Return the errors as JSON, as the tool runner responds with them."""
+    """Return the errors in the JSON form of the tool runner's response."""
     return [asdict(error) for error in errors]
 
 
 def parse_errors(rendered: Any) -> list[ArgumentError]:
-    """Return the errors that `render_errors` wrote; empty if there are none."""
+    """Parse the output of `render_errors`. Return an empty list if there are no errors."""
     return [ArgumentError(tuple(error["path"]), str(error["msg"])) for error in rendered or ()]
 
 
 @cache
 def _validator() -> Any:
-    from jsonschema import Draft202012Validator  # takes 0.1 s, which only tool calls should pay
+    from jsonschema import Draft202012Validator  # takes 0.1 s and is needed only for tool calls
     from jsonschema.validators import extend
     from referencing import Registry
 
     check_additional = Draft202012Validator.VALIDATORS["additionalProperties"]
 
     def additional_properties(validator: Any, allowed: Any, instance: Any, schema: Any) -> Any:
-        # Which properties are additional depends on the expressions of `patternProperties`.
+        # Only the ignored expressions of `patternProperties` determine which properties are additional.
         return None if "patternProperties" in schema else check_additional(validator, allowed, instance, schema)
 
     ignored = dict.fromkeys(_IGNORED_KEYWORDS, _ignored)

@@ -74,7 +74,7 @@ def _arguments(name: str, function: Callable[..., Any]) -> tuple[type[BaseModel]
         if hints[parameter.name] is ToolContext:
             context_parameter = parameter.name
         else:
-            # Under an alias: not every parameter name is allowed as a field name.
+            # The parameter's name is an alias, because not every parameter name is allowed as a field name.
             default = ... if parameter.default is parameter.empty else parameter.default
             fields[f"argument_{len(fields)}"] = (hints[parameter.name], Field(default, alias=parameter.name))
     return create_model(name, __config__=ConfigDict(extra="forbid", arbitrary_types_allowed=False), **fields), context_parameter

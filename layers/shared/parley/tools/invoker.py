@@ -1,4 +1,4 @@
-"""The protocol of a tool runner, and the `toolrunner` function called by Lambda Invoke."""
+"""The protocol of a tool runner, and its implementation that invokes the Lambda function `toolrunner`."""
 
 import json
 import threading
@@ -25,7 +25,7 @@ class ToolRunner(Protocol):
     """Runs tools by name. Both methods are thread-safe."""
 
     def specs(self) -> Sequence[ToolSpec]:
-        """Return the deployment's tools, possibly cached; empty if the runner does not respond, which is logged."""
+        """Return the deployment's tools, possibly cached. If the runner does not respond, log that and return the last known tools."""
         ...
 
     def run(self, name: str, arguments: Mapping[str, Any], *, user_id: UUID, timeout_s: float) -> ToolOutcome:
@@ -44,7 +44,7 @@ class RunnerFailed(Unavailable):
 class Invoker:
     """A `ToolRunner` that invokes the Lambda function with this name. Thread-safe.
 
-    Nothing is retried, because a call that failed may have had its effect.
+    Nothing is retried, because a failed call may already have taken effect.
     """
 
     def __init__(self, function_name: str) -> None:
@@ -113,7 +113,7 @@ class Invoker:
         return self._lambda
 
     def _fresh_s(self) -> float:
-        """Return a shorter time if Lambda runs on this machine: a developer waits for the plugin that was just saved."""
+        """Return how long a list stays fresh: shorter if Lambda runs on this machine, where a developer waits for a saved plugin."""
         is_local = urlsplit(self._client().meta.endpoint_url).hostname in ("127.0.0.1", "localhost")
         return LOCAL_FRESH_S if is_local else FRESH_S
 

@@ -1,6 +1,6 @@
 """Remote MCP servers as tools: endpoints, tool lists, and the client that calls them.
 
-The `toolrunner` function opens the connection; a server's headers travel in the payload of that one call.
+The `toolrunner` function opens the connection; a server's headers are sent in the payload of that call.
 """
 
 import json
@@ -70,7 +70,7 @@ class McpClient(Protocol):
 def parse_deployment_servers(text: str) -> list[McpEndpoint]:
     """Parse the deployment's servers: a JSON list of `{"name", "url", "headers"?}`, or an empty string.
 
-    Raises ValueError for anything else; its message repeats no header.
+    Raises ValueError for anything else. The message does not repeat headers.
     """
     try:
         servers = [McpEndpoint(item["name"], item["url"], dict(item.get("headers") or {})) for item in json.loads(text or "[]")]
@@ -129,7 +129,7 @@ def _usable_tool(tool: Mapping[str, Any]) -> dict[str, Any]:
 
 
 class SendToRunner(Protocol):
-    """Sends a request to the `toolrunner` function and returns its response. Raises ParleyError if there is none."""
+    """Sends a request to the `toolrunner` function and returns its response. Raises ParleyError if it does not respond."""
 
     def __call__(self, request: Mapping[str, Any], *, timeout_s: float) -> Mapping[str, Any]:
         """Send one request."""
@@ -137,13 +137,13 @@ class SendToRunner(Protocol):
 
 
 class RunnerMcpClient:
-    """An `McpClient` that calls servers from the `toolrunner` function."""
+    """An `McpClient` that calls servers through the `toolrunner` function."""
 
     def __init__(self, send: SendToRunner) -> None:
         self._send_to_runner = send
 
     def list_tools(self, server: McpEndpoint, *, timeout_s: float) -> McpToolList:
-        """Return the server's tools; a failure is a list with an error. Never raises."""
+        """Return the server's tools or, after a failure, the error. Never raises."""
         response = self._send({"op": "mcp_list", "server": _server_payload(server), "timeout_s": timeout_s}, timeout_s)
         tools = response.get("tools")
         return McpToolList(tools) if isinstance(tools, list) else McpToolList([], str(response.get("error") or _NO_RESPONSE))

@@ -21,7 +21,7 @@ from parley.tools.mcp_registry import McpRegistry, same_endpoint
 FRESH_FOR = timedelta(minutes=10)
 _MAX_CONCURRENT = 20
 _MAX_ERROR = 1000
-# A turn must not wait longer for servers of strangers, and hardly ever for servers that are known to work.
+# A turn waits at most this long for MCP servers, and queries a working server again only after a day.
 _TURN_TIMEOUT_S = 3.0
 _TURN_FRESH_FOR = timedelta(days=1)
 
@@ -49,14 +49,14 @@ def discover(client: McpClient, scope: TransactionScope, due: Sequence[Discovery
 
 
 def is_stale(listed_at: datetime | None, fresh: timedelta = FRESH_FOR) -> bool:
-    """Return whether a server was never queried, or was queried longer than `fresh` ago."""
+    """Return whether a server was never queried, or was last queried longer than `fresh` ago."""
     return listed_at is None or utc_now() - listed_at > fresh
 
 
 def due_deployment_servers(
     connection: Connection, mcp_registry: McpRegistry, is_due: Callable[[McpListing], bool]
 ) -> list[DiscoveryTarget]:
-    """Return the deployment's servers that were never queried or whose stored listing `is_due`."""
+    """Return the deployment's servers that were never queried, or for whose stored listing `is_due` is true."""
     if not mcp_registry.deployment:
         return []
     known = mcp_servers.deployment_listings(connection, [server.name for server in mcp_registry.deployment])
@@ -67,7 +67,7 @@ def due_deployment_servers(
 class McpDiscovery:
     """Discovery of the deployment's servers before a turn, so that even the first turn has their tools. One per worker.
 
-    Every ten minutes a worker checks for servers that were never queried, failed, or were last queried over a day ago.
+    Every ten minutes a worker queries the servers that were never queried, failed last time, or were last queried over a day ago.
     """
 
     def __init__(self, mcp_registry: McpRegistry) -> None:

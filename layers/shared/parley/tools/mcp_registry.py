@@ -24,7 +24,7 @@ type RunnableTool = tuple[ToolSpec, Callable[[Mapping[str, Any], float], ToolOut
 
 @dataclass(frozen=True, slots=True)
 class McpRegistry:
-    """The MCP client, the deployment's servers, and the cipher of the headers of users' servers."""
+    """The MCP client, the deployment's servers, and the cipher for the headers of users' servers."""
 
     client: McpClient
     deployment: Sequence[McpEndpoint]
@@ -50,7 +50,7 @@ class McpRegistry:
         if not server.headers:
             return McpEndpoint(server.name, server.url)
         stored = json.loads(self.cipher.decrypt(server.headers, context=headers_context(server.id, user_id=user_id)))
-        # Rows of earlier versions have the headers only.
+        # Rows that earlier versions wrote contain only the headers.
         credentials = stored if isinstance(stored.get("headers"), dict) else {"headers": stored, "query": ""}
         return McpEndpoint(server.name, f"{server.url}{credentials['query']}", credentials["headers"])
 
@@ -72,15 +72,15 @@ def same_endpoint(server: McpEndpoint) -> McpEndpoint:
 
 
 def split_query(url: str) -> tuple[str, str]:
-    """Return the URL without its query, and the query with its question mark; it is empty if there is none."""
+    """Return the URL without its query, and the query with its question mark, or an empty string if the URL has none."""
     address, mark, query = url.partition("?")
     return address, mark + query
 
 
 def encrypt_credentials(cipher: TextCipher, headers: Mapping[str, str], server_id: UUID, *, user_id: UUID, query: str = "") -> bytes | None:
-    """Encrypt the headers and the URL's query, in which some servers expect their key, for this server's row.
+    """Encrypt a server's headers and its URL's query for its row. Some servers expect their key in the query.
 
-    Return None if there are neither.
+    Return None if both are empty.
     """
     if not headers and not query:
         return None
@@ -88,5 +88,5 @@ def encrypt_credentials(cipher: TextCipher, headers: Mapping[str, str], server_i
 
 
 def headers_context(server_id: UUID, *, user_id: UUID) -> str:
-    """Return the encryption context of a server's headers: its row, so that they cannot be decrypted from another row."""
+    """Return the encryption context of a server's headers: the id of their row, so that a copy in another row cannot be decrypted."""
     return f"mcp_servers/{user_id}/{server_id}"

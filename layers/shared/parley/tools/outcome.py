@@ -1,4 +1,4 @@
-"""The outcome of running a tool: text of bounded size, or a failure in words for the model."""
+"""The outcome of running a tool: text of limited size, or a failure that is described for the model."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -9,7 +9,7 @@ from parley.llm.provider import storable
 from parley.observability import logger
 
 if TYPE_CHECKING:
-    # Not at run time: the module imports SQLAlchemy, which the tool runner does without.
+    # Not at run time: the module imports SQLAlchemy, which the tool runner does not need.
     from parley.db.search import FoundChunk
 
 MAX_RESULT_BYTES = 64 * 1024
@@ -29,10 +29,10 @@ class ArgumentError:
 
 @dataclass(frozen=True, slots=True)
 class ToolOutcome:
-    """A tool's result as text, or, if `ok` is false, the reason of the failure in words for the model.
+    """A tool's result as text, or, if `ok` is false, the reason for the failure, worded for the model.
 
-    `found` are the document chunks that the text is made of: an answer may cite them. With `argument_errors`, the tool did
-    not run.
+    `found` contains the document chunks of the text, which an answer may cite. If there are `argument_errors`, the tool did not
+    run.
     """
 
     ok: bool
@@ -55,12 +55,12 @@ def run_safely(tool_name: str, run: Callable[[], ToolOutcome]) -> ToolOutcome:
 
 
 def log_name(tool_name: str) -> str:
-    """Return the name of a tool for the log. A tool `server.tool` of an MCP server is logged as `mcp`: its user named the server."""
+    """Return the name of a tool for the log. A tool `server.tool` of an MCP server is logged as `mcp`: a user named the server."""
     return "mcp" if "." in tool_name else tool_name
 
 
 def truncate_result(text: str, *, max_bytes: int = MAX_RESULT_BYTES) -> str:
-    """Return storable text of at most `max_bytes` of UTF-8, with a note at the end if the rest is missing."""
+    """Return storable text of at most `max_bytes` of UTF-8, with a note at the end if it was truncated."""
     encoded = storable(text[: max_bytes + 1]).encode()
     if len(encoded) <= max_bytes and len(text) <= max_bytes:
         return encoded.decode()

@@ -1,7 +1,7 @@
-"""Bounds on the JSON schemas of MCP servers' tools. A schema comes from a stranger, and a small one can take exponential time.
+"""Bounds on the JSON schemas of MCP servers' tools. Checking even a small schema from a stranger can take exponential time.
 
-With `allOf` and references, each definition can double the work of the one before it. So the bound is on the schema with its
-references expanded. The time of a check also depends on the arguments: the tool runner checks them under its time limit.
+With `allOf` and references, each definition can double the work of the one before it. So the bounds count the nodes of
+the schema with its references expanded. The time also depends on the arguments, which the tool runner checks under its time limit.
 """
 
 from collections.abc import Iterator, Mapping
@@ -11,7 +11,7 @@ MAX_DEPTH = 32
 MAX_REFERENCES = 100
 MAX_EXPANDED_NODES = 5_000
 _FORBIDDEN = ("$dynamicRef", "$recursiveRef")
-# Definitions count where they are referred to.
+# Definitions are counted where a reference uses them.
 _DEFINITIONS = ("$defs", "definitions")
 
 

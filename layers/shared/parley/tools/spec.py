@@ -56,7 +56,7 @@ class ToolSpec:
 
 @dataclass(frozen=True, slots=True)
 class ToolContext:
-    """The user for whom a tool runs, and the HTTP client it must use. A tool that needs it declares a parameter of this type.
+    """The user for whom a tool runs, and the HTTP client it must use. A tool that needs them declares a parameter of this type.
 
     The server sets the user: no argument of a call can change it.
     """

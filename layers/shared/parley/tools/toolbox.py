@@ -83,7 +83,7 @@ class Toolbox:
         tool = self.get(name)
         if tool is None:
             return ToolOutcome(False, f"Unknown tool {name!r}.", 0.0)
-        # A schema of an MCP server can take any time: the tool runner checks it under its time limit.
+        # A check against an MCP server's schema can take very long, so the tool runner makes it, under its time limit.
         if tool.spec.source != "mcp" and (errors := argument_errors(tool.spec.parameters, arguments)):
             return rejected_arguments(errors)
         run = self._tools[name][1]

@@ -1,1 +1,1 @@
-"""An HTTP client for URLs that a model, a web page or a user supplied. None of them may reach an internal address (SSRF)."""
+"""An HTTP client for URLs that a model, a web page or a user supplied. It refuses internal addresses, to prevent SSRF."""

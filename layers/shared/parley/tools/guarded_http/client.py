@@ -28,7 +28,7 @@ _ANY_HEADER = 32 + zlib.MAX_WBITS  # zlib detects from the body whether it has a
 def read_body(chunks: Iterable[bytes], *, encoding: str, max_bytes: int) -> bytes:
     """Return the whole body, decompressed if `encoding` is gzip or deflate.
 
-    Raises FetchFailed as soon as the body exceeds `max_bytes`: more is never in memory.
+    Raises FetchFailed as soon as the body exceeds `max_bytes`, without decompressing the rest.
     """
     decode = _decoder(encoding)
     body = bytearray()

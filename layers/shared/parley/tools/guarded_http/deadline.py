@@ -6,7 +6,7 @@ from parley.tools.guarded_http.errors import FetchFailed
 
 
 class FetchDeadline:
-    """A point in time. Each wait is limited to the time left, so a server that sends slowly cannot prolong the request."""
+    """The time at which a request must end. Each wait is limited to the time left, so a slow server cannot prolong the request."""
 
     def __init__(self, total_s: float) -> None:
         self._total_s = total_s

@@ -1,4 +1,4 @@
-"""The egress filter (SSRF guard): host names are resolved once, and only public addresses may be connected to."""
+"""The egress filter (SSRF guard): host names are resolved once, and connections are allowed only to public addresses."""
 
 import socket
 import threading
@@ -63,7 +63,7 @@ class EgressFilter:
         self._resolve = resolve
 
     def admit(self, host: str, port: int, *, timeout_s: float) -> Sequence[str]:
-        """Return the addresses of a host. Connect to these addresses: resolving the name again may return others.
+        """Return the addresses of a host. Connect only to these addresses: resolving the name again may return others.
 
         Raises AddressRefused if any of them is not public, and FetchFailed if the host is not resolved within `timeout_s`.
         """

@@ -1,4 +1,4 @@
-"""HTTP transports behind the egress filter, which runs where sockets are opened: no redirect or spelling can bypass it."""
+"""HTTP transports that apply the egress filter wherever a socket is opened, so no redirect or spelling can bypass it."""
 
 import ssl
 from collections.abc import Iterable
