@@ -7,12 +7,12 @@ from uuid import UUID
 
 from parley.errors import ParleyError
 
-# A turn's log does not keep the vendor's own `Retry-After`.
+# Sent with a stored failure, because the log does not keep the vendor's own `Retry-After`.
 STORED_FAILURE_RETRY_S = 5.0
 
 
 class LoggedTurnFailure(ParleyError):
-    """A failure read from a turn's log: status, code and message are those of the original error."""
+    """A failure read from a turn's log, with the status, code and message of the original error."""
 
     def __init__(self, problem: Mapping[str, Any]) -> None:
         super().__init__(f"stored: {problem['code']}")
@@ -22,7 +22,7 @@ class LoggedTurnFailure(ParleyError):
 
 
 class InProgress(ParleyError):
-    """The turn of this Idempotency-Key is still running."""
+    """The turn that this Idempotency-Key began is still running."""
 
     status, code = 409, "in_progress"
     public_message = "The turn of this Idempotency-Key is still running. Read its events, or retry shortly."
@@ -50,7 +50,7 @@ class NothingToRegenerate(ParleyError):
 
 
 class OutOfTime(ParleyError):
-    """The function's time is nearly up."""
+    """The answer was not complete at the function's deadline."""
 
     status, code = 504, "out_of_time"
     public_message = "The answer took longer than this server allows. Try again, or ask for a shorter answer."
@@ -58,14 +58,14 @@ class OutOfTime(ParleyError):
 
 
 class ApprovalNeeded(ParleyError):
-    """A turn waits for an approval, but its client's protocol has no way to give one."""
+    """A tool call needs the user's approval, which the client's protocol cannot express."""
 
     status, code = 409, "approval_needed"
     public_message = "A tool call needs your approval. Approve or deny it at POST /chat/turns/{id}/approvals."
 
 
 class AlreadyDecided(ParleyError):
-    """The tool call was already decided the other way."""
+    """The tool call already has the opposite decision."""
 
     status, code = 409, "already_decided"
     public_message = "This tool call was already decided differently. A decision cannot be changed."

@@ -23,9 +23,9 @@ SSE_PING = b": ping\n\n"
 
 
 def turn_response(events: TurnEvents, *, stream: bool, ids: Mapping[str, str] = MappingProxyType({})) -> Response:
-    """Wait for the first event, so that a refused turn becomes an error response, and encode the events.
+    """Wait for the first event, so that a refused turn becomes an error response, then return the encoded events.
 
-    `ids` has `turn_id` and `conversation_id` for events that do not begin with `turn.started`, which contains them.
+    `ids` supplies `turn_id` and `conversation_id` if the events do not begin with `turn.started`, which contains both.
     """
     first = next(events)
     if stream:
@@ -35,10 +35,10 @@ def turn_response(events: TurnEvents, *, stream: bool, ids: Mapping[str, str] = 
 
 
 class EventStream(Response):
-    """Sends each event when it arrives. The coroutine blocks: the worker serves one request, and a thread for each chunk is costly.
+    """Sends each event as it arrives. The coroutine blocks: a worker serves one request at a time, and a thread per chunk is costly.
 
-    Starlette's own streaming response does not close its generator when the connection breaks. The turn would end in a later run of
-    the event loop, which is the worker's next invocation. Here the turn has ended before the response has.
+    Starlette's streaming response does not close its generator when the connection breaks: the turn would end only when the event
+    loop runs again, in the worker's next invocation. This class closes the generator, so the turn ends before the response does.
     """
 
     media_type = "text/event-stream"
@@ -65,7 +65,7 @@ def _encode_event(event: NumberedEvent | Ping) -> bytes:
 
 
 def _turn_document(first: NumberedEvent | Ping, events: Iterator[NumberedEvent | Ping], ids: Mapping[str, str]) -> dict[str, Any]:
-    """Wait for the end of the turn and return its document. Raises the turn's error if it failed."""
+    """Wait until the turn ends or pauses, and return its document. Raises the error of a failed turn."""
     all_events = [event.event for event in (first, *events) if isinstance(event, NumberedEvent)]
     last, end = all_events[-1], all_events[-1].data()
     head: dict[str, Any] = {name: ids.get(name) or all_events[0].data().get(name) for name in ("turn_id", "conversation_id")}

@@ -37,7 +37,7 @@ from parley.metering.limits import BudgetExhausted, RateLimited
 
 turn_router = APIRouter(dependencies=[Depends(requires("chat"))])
 
-# A vendor's failure has a status of its own only if the turn is not streamed: a stream is already 200 by then.
+# A vendor's failure has one of these statuses only if the turn is not streamed: a stream has already sent status 200.
 VENDORS = (ProviderFailed, ProviderBusy, ProviderTimeout, OutOfTime, ProviderRefused, ProviderRejected, ProviderMisconfigured)
 MODELS = (ModelNotFound, ContextTooLong, ModelCannot, NoModel, RateLimited, BudgetExhausted, TooManyStreams)
 REFUSALS = error_responses(NotFound, InProgress, ConversationBusy, IdempotencyKeyReused, *MODELS, *VENDORS)
@@ -55,13 +55,13 @@ async def chat(
 
     With `stream`, the response is Server-Sent Events: `turn.started`, a `source` or `memory` for each document chunk and memory in
     the prompt, any number of `text.delta`, `tool.call` and `tool.result`, and one last event: `turn.completed`, `turn.stopped`,
-    `turn.interrupted`, `turn.failed` or `turn.waiting`. A waiting turn needs a decision on each of its `tool.approval` events:
-    `/chat/turns/{id}/approvals` resumes it, and a new message denies the calls. If the connection is lost, the turn continues: read
-    the rest at `/chat/turns/{id}/events`. With an `Idempotency-Key`, a repeated request gets the events, or the failure, of the
-    first. `documents` searches the user's documents for sources, all or those with these ids, and needs the scope `documents`. An
-    API key without the scope `tools` uses no tools, and without `conversations` the prompt has no memories. The
-    answer's message has a part for each source that it cites. `response_format` is OpenAI's, for an answer by a JSON schema.
-    `images` are data URLs, or ids of images in earlier messages.
+    `turn.interrupted`, `turn.failed` or `turn.waiting`. A waiting turn has sent a `tool.approval` event for each tool call to decide:
+    send the decisions to `/chat/turns/{id}/approvals`, and the last decision resumes the turn. A new message denies the calls instead.
+    If the connection is lost, the turn continues: read the rest at `/chat/turns/{id}/events`. With an `Idempotency-Key`, a repeated
+    request gets the events, or the failure, of the first request. `documents` adds sources to the prompt, from all the user's documents
+    or only from those with the given ids, and requires the scope `documents`. For an API key without the scope `tools`, the model gets
+    no tools; without the scope `conversations`, the prompt has no memories. The answer's message has a part for each source that it
+    cites. `response_format`, as in OpenAI's API, requests a JSON answer. `images` are data URLs, or ids of images in earlier messages.
     """
     question = Question(
         body.message,
@@ -83,10 +83,10 @@ async def chat(
 async def regenerate(
     body: RegenerateIn, request: Request, services: ChatServicesDep, principal: CurrentPrincipal, idempotency: IdempotencyHeader
 ) -> Response:
-    """Answer the conversation's last question again, in a turn like those of `POST /chat`. Also answers a question whose turn failed.
+    """Answer the conversation's last question again, or for the first time if its turn failed. The turn is like one of `POST /chat`.
 
-    The earlier answer stays as a variant, and the conversation continues from the new answer. A turn that ends before its first word
-    replaces no answer.
+    The earlier answer stays as a variant, and the conversation continues from the new answer. If the turn ends before the first word
+    of its answer, the conversation keeps the earlier answer.
     """
     question = Question(
         "",
@@ -123,7 +123,8 @@ async def get_events(
 ) -> Response:
     """Stream a turn's events after number `after`, or after the header `Last-Event-ID`, until the turn ends or waits.
 
-    Live while the turn runs. The last event is always sent, even to a client that has it. Events are stored for 24 hours.
+    While the turn runs, new events are sent live. The last event is always sent, even if its number is not greater than `after`.
+    Events are stored for 24 hours.
     """
     last_seen = after if after is not None else replay.parse_last_event_id(last_event_id)
     deadline = Deadline.of(request.scope["aws.context"])
@@ -141,10 +142,10 @@ async def stop_turn(id: UUID, services: ChatServicesDep, principal: CurrentPrinc
 
 @turn_router.post("/chat/turns/{id}/approvals", responses=TURN | {202: {"description": "Other calls wait for a decision"}} | DECISIONS)
 async def decide_call(id: UUID, body: ApprovalIn, request: Request, services: ChatServicesDep, principal: CurrentPrincipal) -> Response:
-    """Approve or deny a tool call of a waiting turn. The last decision resumes the turn, and the response is its further events.
+    """Approve or deny a tool call of a waiting turn. The last decision resumes the turn, and the response has its remaining events.
 
-    An API key needs the scope `approvals` to approve a call.
-    A repeated decision gets the events since then. A turn waits for a day.
+    An API key needs the scope `approvals` to approve a call. After the turn has resumed, a repeated decision gets the events since the
+    turn's pause. A turn waits for decisions for at most a day.
     """
     resumed = run.resume_turn(
         services,

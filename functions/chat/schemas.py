@@ -39,7 +39,7 @@ class JsonSchemaIn(Input):
 
 
 class ResponseFormatIn(Input):
-    """OpenAI's `response_format`: plain text, any JSON object, or JSON by a schema."""
+    """OpenAI's `response_format`: plain text, any JSON object, or JSON that follows a schema."""
 
     type: Literal["text", "json_object", "json_schema"]
     json_schema: JsonSchemaIn | None = None
@@ -79,7 +79,7 @@ class ChatIn(Input):
         return self.response_format.output() if self.response_format else None
 
     def attached(self) -> list[Image | UUID]:
-        """Return the new images, and the ids of earlier ones. Raises InvalidInput."""
+        """Return the attached images in order: a new image as data, an earlier image as its id. Raises InvalidInput."""
         return [_image_or_id(image, index) for index, image in enumerate(self.images)]
 
 
@@ -108,7 +108,7 @@ class RegenerateIn(Input):
 
 
 class ImageOut(Output):
-    """An image. Anyone with the URL can read it for an hour."""
+    """An image. Anyone with the URL can read the image for an hour."""
 
     id: UUID
     media_type: str
@@ -149,7 +149,7 @@ class PendingToolCallOut(Output):
 
 
 class SourceOut(Output):
-    """A document chunk that the answer cites as `[number]`. `snippet` is its excerpt with most of the question's words."""
+    """A document chunk that the answer cites as `[number]`. `snippet` is the excerpt that contains most of the question's words."""
 
     number: int
     document_id: UUID
@@ -161,9 +161,9 @@ class SourceOut(Output):
 
 
 class TurnOut(Output):
-    """A turn that was not streamed. A waiting turn has no message yet, and in `approvals` the tool calls to decide on.
+    """A turn that was not streamed. `message` is null while the turn waits; `approvals` then lists the tool calls to decide.
 
-    `sources` are the sources that the answer cites.
+    `sources` lists only sources that the answer cites.
     """
 
     turn_id: UUID
@@ -183,9 +183,9 @@ class ApprovalOut(PendingToolCallOut):
 
 
 class TurnStateOut(Output):
-    """The state of a turn. `text` is the answer so far, and `last_event` the number of the last event that it includes.
+    """The state of a turn. `text` is the answer so far; `last_event` is the number of the last event reflected in it.
 
-    `approvals` are all tool calls of the turn that needed an approval, decided or not.
+    `approvals` lists every tool call of the turn that needed an approval, decided or not.
     """
 
     id: UUID
@@ -225,7 +225,7 @@ EVENT_SCHEMA = {
 
 
 class ModelOut(Output):
-    """A model that a request may name. Prices are US dollars for a million tokens; `roles` are the tasks it is the default for."""
+    """A model that a request may name. Prices are in US dollars per million tokens; `roles` are the tasks for which it is the default."""
 
     id: str
     provider: str

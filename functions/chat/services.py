@@ -27,7 +27,7 @@ from parley.tools.toolbox import make_toolbox
 
 @dataclass(frozen=True, slots=True)
 class StreamLimits:
-    """How many answers in progress, followers of events, and waiting requests a user may have at once."""
+    """The maximum number of running answers, event followers, and waiting requests per user."""
 
     answers: int = 1000
     followers: int = 1000
@@ -38,8 +38,8 @@ class StreamLimits:
 class ChatServices:
     """The dependencies of the chat routes.
 
-    `catalogue` returns the current catalogue, which may change between calls: a turn calls it once and keeps the result.
-    `environment` holds the models' API keys. `queue` takes the watchdog's messages, and `memory_queue` a turn's follow-up jobs.
+    `catalogue` returns the current catalogue, which may change between calls: a turn chooses its models from a single result.
+    `environment` holds the models' API keys. `queue` receives the watchdog's messages; `memory_queue` receives a turn's follow-up jobs.
     """
 
     engine: Engine
@@ -56,7 +56,7 @@ class ChatServices:
     stream_limits: StreamLimits = StreamLimits()
 
     def allowed_toolbox(self, principal: Principal, *, is_wanted: bool) -> Callable[[Connection], TurnToolbox]:
-        """Return the factory of the principal's toolbox, which is empty without the scope `tools`."""
+        """Return the factory of the principal's toolbox, which is empty unless tools are wanted and the scope `tools` allows them."""
         return self.toolbox_for(principal) if is_wanted and "tools" in principal.scopes else no_tools(principal)
 
     @property
