@@ -35,10 +35,10 @@ type CompletionEvent = TextDelta | ToolCall | Finished | Ping
 
 @dataclass(frozen=True, slots=True)
 class CompletionStream:
-    """The events of a completion, the last of which is `Finished`. Iterating raises the error of a failed call.
+    """The events of a completion; the last event is `Finished`. Iterating raises the error of a failed call.
 
-    `model` returns the id of the answering model. It may still change before the first event that is not a ping, because another
-    model is called if the first fails.
+    `model` returns the id of the answering model. The id may change until the first event other than a ping, because another model
+    is called if the first one fails.
     """
 
     events: Generator[CompletionEvent]
@@ -57,7 +57,7 @@ class StopSequences:
         self.is_met = False
 
     def feed(self, text: str) -> str:
-        """Return the text that may be shown now. Text from a stop sequence on is dropped; text that may begin one is withheld."""
+        """Return the text to show now. Drop a stop sequence and all text after it; withhold text that may begin a stop sequence."""
         text = self._withheld + text
         positions = [position for sequence in self._sequences if (position := text.find(sequence)) >= 0]
         if positions:
@@ -68,7 +68,7 @@ class StopSequences:
         return text[: len(text) - overlap]
 
     def rest(self) -> str:
-        """Return the withheld text, after the text has ended without a stop sequence."""
+        """Return the withheld text. Call this after the text has ended without a stop sequence."""
         withheld, self._withheld = self._withheld, ""
         return withheld
 
@@ -78,19 +78,19 @@ def _overlap(text: str, sequence: str) -> int:
     return next((size for size in range(min(len(sequence) - 1, len(text)), 0, -1) if text.endswith(sequence[:size])), 0)
 
 
-# The reading thread estimates the usage of an abandoned answer, and may have to load the tokenizer's tables for it.
+# The reading thread estimates the usage of an abandoned answer, and may have to load the tokenizer's tables first.
 _CLOSE_TIMEOUT_S = 5.0
-# How long after the deadline a provider may take to end its stream.
+# How long a provider may take to end its stream after the deadline.
 _REACTION_S = 1.0
 
 
 def stream_completion(
     services: ChatServices, principal: Principal, name: str, request: ModelRequest, *, stops: Sequence[str], deadline: Deadline
 ) -> CompletionStream:
-    """Reserve the cost, call the models of `name`, a model or a strategy, and settle when the answer has ended.
+    """Reserve the cost, call the model or strategy called `name`, and settle the cost when the answer has ended.
 
     Raises ModelNotFound, ModelCannot, ContextTooLong, RateLimited, BudgetExhausted, TooManyStreams, Unauthorized and Unavailable
-    before any model is called. The events raise the error of the last call.
+    before any model is called. If the last call fails, iterating the events raises its error.
     """
     limit = services.stream_limits.answers
     lease = StreamLease(services.engine, "answer", user_id=principal.user_id, limit=limit, principal=principal)
@@ -201,9 +201,9 @@ def _leased(lease: StreamLease, events: Iterator[ModelStreamEvent | Ping]) -> It
 
 
 def _events_with_pings(reader: StreamReader[ModelStreamEvent], deadline: Deadline) -> Iterator[ModelStreamEvent | Ping]:
-    """Yield the model's events, and a ping each time that no visible event has arrived for `PING_S`.
+    """Yield the model's events, and a ping whenever no visible event has arrived for `PING_S`.
 
-    The router ends the stream at the deadline. Raises OutOfTime if the provider does not react, because its thread computes.
+    The router ends the stream at the deadline. Raises OutOfTime if the provider's thread is busy computing and does not react.
     """
     shown_s = time.monotonic()
     while True:

@@ -24,15 +24,15 @@ from parley.metering import limits
 from parley.metering.limits import BillingSubject
 from parley.metering.metered_call import MeteredCall
 
-# Vectors in a response that is stored for repeats: about 1 MB.
+# The most numbers in a response that is stored for repeated requests: about 1 MB.
 MAX_STORED_NUMBERS = 65_536
 
 
 def with_circuit_breaker[T](breaker: CircuitBreaker, model: Model, results: Iterator[T], *, left_s: Callable[[], float]) -> Generator[T]:
     """Yield the results of a vendor's calls, and report to the circuit breaker whether they succeeded.
 
-    Raises ProviderBusy if the circuit is open, and ProviderTimeout when `left_s()` reaches zero: the current call is abandoned then.
-    Raises the error of a failed call.
+    Raises ProviderBusy if the circuit is open, and the error of a failed call. When `left_s()` reaches zero, abandons the current
+    call and raises ProviderTimeout.
     """
     provider = provider_key(model)
     if waits_s := breaker.admit(provider):
@@ -65,7 +65,7 @@ def _until_deadline[T](model: Model, results: Iterator[T], left_s: Callable[[], 
 
 
 class _ClosableIterator[T]:
-    """An iterator as a `ClosableStream`. Closing it only prevents the next call: there is no connection to close."""
+    """Adapts an iterator to `ClosableStream`. `close` only prevents further calls, because an iterator has no connection to close."""
 
     def __init__(self, results: Iterator[T]) -> None:
         self._results = results
@@ -80,14 +80,14 @@ class _ClosableIterator[T]:
         return next(self._results)
 
     def close(self) -> None:
-        """Make no further call."""
+        """Prevent further calls."""
         self._is_closed = True
 
 
 def embed_texts(
     services: ChatServices, principal: Principal, body: EmbeddingsIn, *, deadline: Deadline, is_stored: bool = False
 ) -> EmbeddingsOut:
-    """Embed the texts, within the user's limits and the function's deadline. With `is_stored`, refuse more than `MAX_STORED_NUMBERS`.
+    """Embed the texts, within the user's limits and the function's deadline. With `is_stored`, return at most `MAX_STORED_NUMBERS`.
 
     Raises ModelNotFound, InvalidInput, ContextTooLong, RateLimited, BudgetExhausted, Unauthorized, Unavailable and
     ProviderFailed.
@@ -116,7 +116,7 @@ def embed_texts(
 
 
 def embedding_models(services: ChatServices) -> dict[str, Model]:
-    """Return the available embedding models by their ids."""
+    """Return the available embedding models by id."""
     models = services.catalogue().models.items()
     return {id: model for id, model in models if model.kind == "embedding" and not model.obstacle(services.environment)}
 
@@ -141,7 +141,7 @@ def _check_request(call: ModelCall, body: EmbeddingsIn, *, is_stored: bool) -> N
 
 
 def _embed(services: ChatServices, call: ModelCall, texts: Sequence[str], deadline: Deadline) -> EmbeddingResult:
-    """Embed the texts batch by batch. If a batch fails, the usage of the earlier ones is recorded and paid for."""
+    """Embed the texts batch by batch. If a batch fails, the usage of the earlier batches is still recorded and charged."""
     vectors = list[list[float]]()
     try:
         with closing(

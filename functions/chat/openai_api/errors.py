@@ -1,4 +1,4 @@
-"""Errors in OpenAI's format, as its SDKs read them."""
+"""Errors in the format that OpenAI's SDKs parse."""
 
 from collections.abc import Sequence
 from http import HTTPStatus
@@ -37,7 +37,7 @@ def openai_error_type(status: int, code: str) -> tuple[int, str, str]:
 
 
 def error_body(error: ParleyError) -> dict[str, Any]:
-    """Return OpenAI's document for `error`. A stream sends it as its last event."""
+    """Return `error` as OpenAI's error document, which is also the last event of a failed stream."""
     _, kind, code = openai_error_type(error.status, error.code)
     message, param = error.public_message, None
     if isinstance(error, InvalidInput):
@@ -50,7 +50,7 @@ def error_body(error: ParleyError) -> dict[str, Any]:
 
 
 def openai_error_response(error: ParleyError, request_id: str) -> Response:  # noqa: ARG001 - a header has it
-    """Return the error response. `X-Should-Retry: false` stops the SDKs from useless retries."""
+    """Return the error response. `X-Should-Retry: false` keeps the SDKs from retrying in vain."""
     status, _, _ = openai_error_type(error.status, error.code)
     headers: dict[str, str] = {}
     if (wait_s := _wait_s(error)) is not None:

@@ -1,6 +1,7 @@
-"""Stateless completions with an `Idempotency-Key`: the answer is stored when it is complete, and a repeat gets it again.
+"""Stateless completions with an `Idempotency-Key`: a complete answer is stored, and a repeated request receives it again.
 
-A repeat of a stream gets the whole text in one chunk. A failed or interrupted answer is not stored: a repeat calls the model again.
+A repeated stream has the whole text in one chunk. A failed or interrupted answer is not stored, so a repeated request calls the
+model again.
 """
 
 from collections.abc import Callable, Generator, Sequence
@@ -26,7 +27,7 @@ class StoredToolCall(Output):
 
 
 class StoredCompletion(Output):
-    """A complete answer as it is stored for repeats. `text` joins its deltas."""
+    """A complete answer, stored for repeated requests. `text` joins the answer's deltas."""
 
     id: str
     created: int
@@ -40,7 +41,7 @@ class StoredCompletion(Output):
 
     @classmethod
     def of(cls, completion: CompletionStream, events: Sequence[CompletionEvent], finished: Finished) -> Self:
-        """Join the events of an answer."""
+        """Build the stored answer from its events."""
         return cls(
             id=completion.id,
             created=completion.created,
@@ -75,7 +76,7 @@ def complete_once(
 ) -> CompletionStream:
     """Start a completion and store its answer when it is complete; for a repeated request, replay the stored answer.
 
-    Raises IdempotencyKeyReused, RequestInProgress, and what `start` raises.
+    Raises IdempotencyKeyReused, RequestInProgress, and the errors of `start`.
     """
     if (stored := request.claim(services.engine, principal, deadline)) is not None:
         return StoredCompletion.model_validate(stored).replay()
@@ -94,7 +95,7 @@ def _recorded_events(
     completion: CompletionStream,
     deadline: Deadline,
 ) -> Generator[CompletionEvent]:
-    """Yield the events. The answer is stored before `Finished`, so that a client that has all of it can repeat its request."""
+    """Yield the events. The answer is stored before `Finished`, so that a client with the whole answer can always replay it."""
     events, is_stored = list[CompletionEvent](), False
     try:
         with closing(completion.events):

@@ -138,7 +138,7 @@ def _text(message: MessageIn) -> str:
 
 
 def _to_tools(body: CompletionIn) -> tuple[list[llm.ToolDefinition], llm.ToolChoice]:
-    """Return the tools and the tool choice. A tool named by `tool_choice` becomes the only one, and required."""
+    """Return the tools and the tool choice. If `tool_choice` names a tool, only that tool is offered, and the model must call it."""
     choice, offered = body.tool_choice, [_to_tool(tool) for tool in body.tools or ()]
     if choice == "required" and not offered:
         raise InvalidInput("requires at least one tool", loc=("body", "tool_choice"))

@@ -7,7 +7,7 @@ from parley.llm.messages import FinishReason, Usage
 
 
 class PromptTokensDetailsOut(Output):
-    """The prompt's tokens that the vendor read from its cache."""
+    """How many of the prompt's tokens the vendor read from its cache."""
 
     cached_tokens: int
 
@@ -22,7 +22,7 @@ class CompletionUsageOut(Output):
 
     @classmethod
     def of(cls, usage: Usage) -> "CompletionUsageOut":
-        """Convert a usage to OpenAI's names."""
+        """Convert `usage` to OpenAI's field names."""
         return cls(
             prompt_tokens=usage.input_tokens,
             completion_tokens=usage.output_tokens,
@@ -39,7 +39,7 @@ class FunctionCallOut(Output):
 
 
 class ToolCallOut(Output):
-    """A call of one of the client's tools."""
+    """A call to one of the client's tools."""
 
     id: str
     type: Literal["function"] = "function"

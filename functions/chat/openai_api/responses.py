@@ -28,9 +28,9 @@ type ChunkDelta = tuple[dict[str, Any], str | None, Usage | None]
 
 
 def completion_response(completion: CompletionStream, *, stream: bool, wants_usage: bool) -> Response:
-    """Wait for the first event, so that an earlier failure becomes an error response, and encode the events.
+    """Wait for the first event, so that an earlier failure becomes an error response, then return the encoded events.
 
-    If the vendor is silent for long, the first event is a ping: a stream is then 200 even if the call fails.
+    If the vendor is silent for `PING_S`, the first event is a ping: a stream then has status 200 even if the call fails.
     """
     headers = {CONVERSATION_HEADER: str(completion.conversation_id)} if completion.conversation_id else {}
     first = next(completion.events)
@@ -53,7 +53,7 @@ def _document(head: CompletionStream, events: list[CompletionEvent]) -> Completi
 
 
 def _sse_chunks(head: CompletionStream, events: Iterator[CompletionEvent], *, wants_usage: bool) -> Iterator[bytes]:
-    """Encode each event when it arrives. A failure becomes the last chunk."""
+    """Encode each event as it arrives. A failure becomes the last chunk."""
     usage: dict[str, Any] = {"usage": None} if wants_usage else {}
     try:
         for chunk_delta in _deltas(events):

@@ -1,7 +1,7 @@
 """Request models of the OpenAI-compatible routes.
 
-A field that changes the answer and is not supported is rejected; a field that is only a hint is ignored. Unknown fields of messages
-are ignored, too, because clients send back complete answers of any vendor.
+An unsupported field that would change the answer is rejected; a field that is only a hint is ignored. Unknown fields of messages are
+ignored, too, because clients send back whole answers, which may come from any vendor.
 """
 
 from typing import Annotated, Any, Literal
@@ -12,14 +12,14 @@ from pydantic_core import PydanticCustomError
 from functions.chat.schemas import OpenAIName, ResponseFormatIn
 from parley.http.schemas import Input
 
-# OpenAI's API has the same limit.
+# OpenAI's API has the same limits.
 MAX_MESSAGES = 2048
 MAX_STOPS = 4
 MAX_TEXTS = 2048
 
 
 class LenientInput(Input):
-    """Base class of inputs that a vendor's answer may contain: unknown fields are ignored."""
+    """Base class of inputs that may come from a vendor's answer. Unknown fields are ignored."""
 
     model_config = ConfigDict(extra="ignore")
 
@@ -59,7 +59,7 @@ class FunctionCallIn(LenientInput):
 
 
 class ToolCallIn(LenientInput):
-    """A tool call of the model."""
+    """A tool call that the model made."""
 
     id: Annotated[str, Field(min_length=1)]
     type: Literal["function"] = "function"
@@ -128,7 +128,7 @@ class IgnoredFieldsIn(Input):
 
 
 class NeutralFieldsIn(IgnoredFieldsIn):
-    """Fields of which only the default value is supported."""
+    """Fields that are supported only with their default values."""
 
     frequency_penalty: Annotated[float, Field(ge=0, le=0)] | None = None
     logit_bias: Annotated[dict[str, int], Field(max_length=0)] | None = None

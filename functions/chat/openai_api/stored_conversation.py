@@ -48,9 +48,9 @@ def answer_in_conversation(
     idempotency_key: IdempotencyKey | None = None,
     request_id: str,
 ) -> CompletionStream:
-    """Take a turn with the last message as its question. The conversation has the earlier messages itself.
+    """Take a turn with the last message as its question. Ignore the earlier messages: the conversation has its own history.
 
-    Raises InvalidInput, and otherwise as `take_turn` does.
+    Raises InvalidInput, and the errors of `take_turn`.
     """
     if unsupported := [name for name in _UNSUPPORTED_FIELDS if getattr(body, name) is not None]:
         raise InvalidInput(f"not supported with X-Conversation-Id: {', '.join(unsupported)}", loc=("body", unsupported[0]))
@@ -83,14 +83,14 @@ def _conversation_id(text: str) -> UUID | None:
 
 
 def _without_numbers(numbered: Generator[NumberedEvent | Ping]) -> Generator[TurnEvent | ReplayedEvent | Ping]:
-    """Yield the events without their numbers. Closing this generator closes `numbered`, too."""
+    """Yield the events without their numbers. Closing this generator also closes `numbered`."""
     with closing(numbered):
         for event in numbered:
             yield event if isinstance(event, Ping) else event.event
 
 
 def _completion_events(events: Generator[TurnEvent | ReplayedEvent | Ping]) -> Generator[CompletionEvent]:
-    """Convert a turn's events to a completion's.
+    """Convert the events of a turn to events of a completion.
 
     Raises LoggedTurnFailure if the turn failed or was interrupted, and ApprovalNeeded if it waits.
     """
