@@ -38,7 +38,7 @@ class Decision:
 
 @dataclass(frozen=True, slots=True)
 class AlreadyResumed:
-    """The decision is a repetition, and the turn was resumed before. Its log has the further events after number `after`."""
+    """The decision repeats an earlier one, and the turn has already resumed. Events above number `after` are in the turn's log."""
 
     conversation_id: UUID
     after: int
@@ -53,7 +53,7 @@ def decide(services: ChatServices, principal: Principal, decision: Decision) -> 
 
     Of two concurrent last decisions, only one gets the turn. A turn that has waited for more than a day is ended instead. Raises
     NotFound for the turn or the call, AlreadyDecided, NotWaiting, TooManyStreams, Forbidden, Unauthorized and Unavailable, and the
-    errors of `prepare_request` if the turn cannot be resumed; nothing is stored then.
+    errors of `prepare_request` if the turn cannot be resumed; the decision is not stored then.
     """
     if decision.is_approved:
         principal.require_approval_right()
@@ -105,7 +105,7 @@ def _restore_turn(
     locked_turn: LockedTurn,
     toolbox: TurnToolbox,
 ) -> Turn:
-    """Return the turn of a checkpoint. Tools and history are read again; retrieved sources and memories come from the checkpoint."""
+    """Restore a turn from its checkpoint. Tools and history are read again; retrieved sources and memories come from the checkpoint."""
     checkpoint, user_id = locked_turn.checkpoint, principal.user_id
     facts, passages = (checkpoint.facts, checkpoint.passages) if principal.may_remember else ((), ())
     remembers = checkpoint.remembers and principal.may_remember

@@ -1,7 +1,7 @@
 """The first of a turn's two transactions: store the question before any model is called.
 
 The transaction chooses models and tools, counts the request and reserves its cost, in five statements. New images are uploaded
-before it, and deleted again if the turn does not begin.
+before the transaction, and deleted again if the turn does not begin.
 """
 
 import time
@@ -52,7 +52,7 @@ class _StaleTurnFound(Exception):
 
 
 class _WaitingTurnFound(Exception):
-    """The conversation has a turn that waits for an approval, which the new message denies."""
+    """The conversation has a turn that waits for approvals. The new message denies the pending calls."""
 
     def __init__(self, turn_id: UUID) -> None:
         self.turn_id = turn_id
@@ -63,7 +63,7 @@ def begin_turn(
 ) -> Turn | ExistingTurn:
     """Upload the question's new images and begin the turn.
 
-    Raises NotFound for an image that is not the user's, and otherwise as `begin_with_retries` does.
+    Raises NotFound if an image is not the user's, Unavailable, and the errors of `begin_with_retries`.
     """
     if not question.attached:
         return begin_with_retries(services, principal, question, deadline=deadline, idempotency_key=idempotency_key)
@@ -87,7 +87,7 @@ def begin_turn(
 
 @contextmanager
 def _discard_unless_begun(images: Images) -> Iterator[list[StoredImage]]:
-    """Yield a list for the uploaded images; delete the images that are in the list at the end."""
+    """Yield a list for the uploaded images. On exit, delete the images in the list, which the caller clears if the turn has begun."""
     uploaded: list[StoredImage] = []
     try:
         yield uploaded
@@ -99,12 +99,12 @@ def _discard_unless_begun(images: Images) -> Iterator[list[StoredImage]]:
 def begin_with_retries(
     services: ChatServices, principal: Principal, question: Question, *, deadline: Deadline, idempotency_key: IdempotencyKey | None = None
 ) -> Turn | ExistingTurn:
-    """Reserve the request's cost, store question and turn, and start to embed the question.
+    """Reserve the request's cost, store the question and the turn, and start embedding the question.
 
-    If the same key began an earlier turn that has ended, returns that turn. Retries after a conflict with a concurrent request,
-    and, with `question.wait`, until the conversation's running turn has ended. Raises NotFound, IdempotencyKeyReused, InProgress,
-    ConversationBusy, NothingToRegenerate, InvalidInput, ModelNotFound, ModelCannot, ContextTooLong, NoModel, RateLimited,
-    BudgetExhausted, TooManyStreams, Unauthorized and Unavailable; nothing is stored or counted then.
+    If `idempotency_key` began an earlier turn that is no longer running, returns that turn. Retries after a conflict with a
+    concurrent request, and, with `question.wait`, until the conversation's running turn has ended. Raises NotFound,
+    IdempotencyKeyReused, InProgress, ConversationBusy, NothingToRegenerate, InvalidInput, ModelNotFound, ModelCannot, ContextTooLong,
+    NoModel, RateLimited, BudgetExhausted, TooManyStreams, Unauthorized and Unavailable; nothing is stored or counted then.
     """
     catalogue, attempts = services.catalogue(), 0
     lease: StreamLease | None = None
@@ -151,7 +151,7 @@ def _begin_once(
         question_with_history = add_history(connection, preconditions.conversation, question, user_id=user_id)
         turn = _prepare_turn(services, catalogue, connection, principal, question_with_history, preconditions, toolbox_in(connection))
         if preconditions.open_turn and _denies_pending_calls(preconditions, question_with_history.question):
-            # Only now: a message that is refused denies nothing.
+            # Only now, so that a refused message does not deny the pending calls.
             raise _WaitingTurnFound(preconditions.open_turn.id)
         turn_begin.store_turn(
             connection,
@@ -164,7 +164,7 @@ def _begin_once(
 
 
 def _turn_of_key(existing: ExistingTurn, idempotency_key: IdempotencyKey) -> ExistingTurn:
-    """Return the ended turn of a repeated request. Raises IdempotencyKeyReused and InProgress."""
+    """Return the earlier turn of a repeated request. Raises IdempotencyKeyReused, _StaleTurnFound and InProgress."""
     if existing.fingerprint != idempotency_key.fingerprint:
         raise IdempotencyKeyReused
     if existing.is_stale:
@@ -175,7 +175,10 @@ def _turn_of_key(existing: ExistingTurn, idempotency_key: IdempotencyKey) -> Exi
 
 
 def _require_no_open_turn(preconditions: TurnPreconditions, question: Question) -> None:
-    """Raise ConversationBusy if the conversation has an open turn; a conversation has at most one. A stale turn is ended first."""
+    """Raise ConversationBusy if the conversation has an open turn, or _StaleTurnFound if that turn is stale.
+
+    A turn that waits for approvals does not block a new message.
+    """
     if preconditions.open_turn is None or _denies_pending_calls(preconditions, question):
         return
     if preconditions.open_turn.is_stale:
@@ -184,7 +187,7 @@ def _require_no_open_turn(preconditions: TurnPreconditions, question: Question) 
 
 
 def _denies_pending_calls(preconditions: TurnPreconditions, question: Question) -> bool:
-    """Whether the question is a new message to a turn that waits for approvals, which denies its pending calls."""
+    """Whether the question is a new message that denies the pending calls of a waiting turn."""
     return preconditions.open_turn is not None and preconditions.open_turn.status == "waiting" and not question.is_regeneration
 
 
@@ -238,7 +241,7 @@ def _prepare_turn(
 def choose_models(
     catalogue: Catalogue, environment: Mapping[str, str], question: Question, preferred_model: str | None, *, user_id: UUID
 ) -> list[Candidate]:
-    """Return the models to try, in order: from the request's model, else the user's preferred one, else the catalogue's default.
+    """Return the models to try, in order, for the question's model, else for `preferred_model`, else for the catalogue's default.
 
     A preferred model that is no longer available is skipped, because the request did not name it. Raises ModelNotFound and
     NoModel.
@@ -260,7 +263,7 @@ def still_available(catalogue: Catalogue, environment: Mapping[str, str], ids: S
 
 
 def select_tools(toolbox: TurnToolbox, question: Question, *, remembers: bool, require_all: bool = True) -> Sequence[TurnTool]:
-    """Return the tools that the question names, or all of them. A turn that does not remember gets no tool that searches the past.
+    """Return the tools that the question names, or all tools. A turn without memory does not get the search in past conversations.
 
     With `require_all`, raises InvalidInput for a name that is not among the user's tools.
     """

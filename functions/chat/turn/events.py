@@ -149,7 +149,7 @@ class ToolAnswered:
 
 @dataclass(frozen=True, slots=True)
 class TurnCompleted:
-    """The answer is complete and stored. `message` is the stored answer, None before it is stored."""
+    """The answer is complete. `message` is the stored answer, None until the answer is stored."""
 
     name: ClassVar = "turn.completed"
     message_id: UUID
@@ -182,7 +182,7 @@ class IncompleteAnswer:
 
 @dataclass(frozen=True, slots=True)
 class TurnStopped(IncompleteAnswer):
-    """The turn ended on request."""
+    """The turn was stopped. `reason` says why, such as `requested` or `access_ended`."""
 
     name: ClassVar = "turn.stopped"
 
@@ -240,7 +240,7 @@ type TurnEvent = (
 
 @dataclass(frozen=True, slots=True)
 class ReplayedEvent:
-    """An event read from the log. On a terminal event, `message` is the stored answer, if there is one."""
+    """An event read from the log. `message` is the stored answer of a terminal event, None for other events."""
 
     name: str
     content: Mapping[str, Any]
@@ -261,4 +261,4 @@ class NumberedEvent:
 
 @dataclass(frozen=True, slots=True)
 class Ping:
-    """A sign of life, sent while there is no event. It has no number and is not logged."""
+    """A keep-alive, sent when no event has been sent for a while. It has no number and is not logged."""

@@ -1,4 +1,4 @@
-"""The periodic work of a turn: log events, refresh the heartbeat, notice a stop request, keep the deadline, and ping the client.
+"""The periodic work of a turn: log events, refresh the heartbeat, notice stop requests, enforce the deadline, and ping the client.
 
 The watchdog message and the follow-up jobs are sent in separate threads, so that no answer waits for a queue.
 """
@@ -20,7 +20,7 @@ from parley.errors import Unavailable
 from parley.jobs import CheckTurn, MemoryQueue, UpkeepQueue
 from parley.observability import logger
 
-# The longest silence on a stream: proxies close a connection that is idle for longer than they allow.
+# The longest silence on a stream, because proxies close idle connections.
 PING_S = 10.0
 # How often a turn logs its events, refreshes its heartbeat and looks for a stop request.
 TICK_S = 0.5
@@ -29,15 +29,15 @@ POLL_S = 0.1
 # How often a replay reads the log of a running turn.
 REPLAY_POLL_S = 0.25
 
-# A turn that ends earlier needs no watchdog and saves the cost of the message.
+# A turn that ends earlier needs no watchdog, which saves the cost of the message.
 WATCH_AFTER_S = 0.1
 FIRST_CHECK_S = 31
-# After the database was unavailable, the next attempt to log waits for this long.
+# The pause before the next attempt to log after the database was unavailable.
 _RETRY_S = 2.0
 
 
 class BackgroundSender:
-    """Sends to a queue in a thread; `close` waits for the thread, because a frozen worker sends nothing."""
+    """Sends to a queue in a thread; `close` waits for the thread, because Lambda freezes a worker that has responded."""
 
     def __init__(self) -> None:
         self._thread: threading.Thread | None = None
@@ -81,7 +81,7 @@ class FollowUpSender(BackgroundSender):
         self._queue = queue
 
     def send(self, entries: Sequence[OutboxEntry]) -> None:
-        """Start to send the entries, if there are any."""
+        """Start sending the entries, if there are any."""
         if entries:
             self.start(partial(self._send_all, entries))
 
@@ -91,7 +91,7 @@ class FollowUpSender(BackgroundSender):
 
 
 class Heartbeat:
-    """Keeps the schedule of one turn. A turn shorter than `TICK_S` runs no statement for it."""
+    """Does the periodic work of one turn. A turn shorter than `TICK_S` runs no statement for this, except by `tick_now`."""
 
     def __init__(self, engine: Engine, turn: Turn, watchdog: Watchdog, deadline: Deadline) -> None:
         self._engine, self._turn, self._watchdog, self.deadline = engine, turn, watchdog, deadline
@@ -116,7 +116,7 @@ class Heartbeat:
             yield ping
 
     def tick_now(self) -> None:
-        """Log the events before an action that cannot be undone. Raises as `tick` does."""
+        """Log the events now, before an action that cannot be undone. Raises the errors of `tick`."""
         self._due_s = 0.0
         self.tick()
 
@@ -130,8 +130,8 @@ class Heartbeat:
     def tick(self) -> None:
         """If a tick is due, log the new events and refresh the heartbeat in one statement.
 
-        Raises StopRequested, AccessEnded after a logout, and Superseded if another process has ended the turn. While the database
-        is unavailable, the turn continues and its events wait for the next tick.
+        Raises StopRequested, AccessEnded after a logout or the key's revocation, and Superseded if another process has ended the
+        turn. While the database is unavailable, the turn continues and its events wait for the next tick.
         """
         if time.monotonic() < self._due_s:
             return

@@ -1,4 +1,4 @@
-"""Users' images in S3: stored before their turn begins, and read by the turns that show them to a model."""
+"""Users' images in S3: stored before their turn begins, and read by the turns that send them to a model."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -54,7 +54,7 @@ class Images:
     def load(self, key: str) -> bytes | None:
         """Return the bytes of an image, or log and return None if the image is missing or cannot be read now.
 
-        The caller makes sure that the key is one of the user's own.
+        The caller must make sure that the key belongs to the user.
         """
         try:
             return self._store.read(key)
@@ -63,7 +63,7 @@ class Images:
             return None
 
     def discard(self, stored_image: StoredImage) -> None:
-        """Delete an image that no message shows. A failure is only logged."""
+        """Delete an image that no message contains. A failure is only logged."""
         try:
             self._store.delete(stored_image.key)
         except Unavailable:

@@ -31,11 +31,11 @@ RECENT_MESSAGES_WITH_IMAGES = 4
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PromptContext:
-    """The material for a turn's requests: history, oldest first, question, tools, retrieved memory and sources.
+    """The material for a turn's requests: history (oldest first), question, tools, retrieved memory and sources.
 
-    `summary` summarizes the conversation before `history`. `is_history_truncated` means that there may be messages before `history`.
-    If the turn `remembers`, the prompt reserves tokens for facts and passages, and if the question searches documents, for sources,
-    because these are retrieved later.
+    `summary` is the conversation's stored summary. `is_history_truncated` means that the conversation may have messages before
+    `history`. Memory and sources are retrieved later, so the prompt reserves tokens for them: for facts and passages if the turn
+    `remembers`, and for sources if the question searches documents.
     """
 
     conversation: Conversation | None
@@ -67,14 +67,14 @@ class PromptContext:
     def tools_for(self, model: Model) -> list[llm.ToolDefinition]:
         """Return the tools to offer to the model.
 
-        A model that cannot call tools gets none, unless the question names tools: then the request fails for this model.
+        A model that cannot call tools gets none, but tools that the question names are always offered: the request then fails.
         """
         if "tools" not in model.abilities and isinstance(self.question.tools, bool):
             return []
         return [llm.ToolDefinition(tool.spec.name, tool.spec.description, tool.spec.parameters) for tool in self.offered]
 
     def answer_tokens(self, model: Model) -> int:
-        """Return the output limit of the request."""
+        """Return the output limit of the request in tokens."""
         return min(self.question.max_output_tokens or model.max_output_tokens, model.max_output_tokens)
 
     def is_tainted(self, parts_so_far: Sequence[MessagePart]) -> bool:
@@ -85,7 +85,7 @@ class PromptContext:
 
 @dataclass(frozen=True, slots=True)
 class RetrievalBudget:
-    """How many tokens memory and sources may take, and how many messages of the history are sent anyway."""
+    """How many tokens memory and sources may take, and how many history messages fit beside them."""
 
     memory_tokens: int
     source_tokens: int
@@ -101,7 +101,7 @@ class _HistoryEntry:
 
     @classmethod
     def of(cls, stored: HistoryMessage, *, with_calls: bool, with_images: bool) -> "_HistoryEntry":
-        """Convert a stored message. Without `with_calls`, an answer is its text alone; without `with_images`, images are notes."""
+        """Convert a stored message. Without `with_calls`, keep only an answer's text; without `with_images`, replace images by notes."""
         if with_calls and any(part["type"] == "tool_call" for part in stored.parts):
             messages = ended_answer_messages(stored.parts)
             return cls(messages, sum(map(message_tokens, messages)))
@@ -179,12 +179,12 @@ def retrieval_budget(context: PromptContext, candidate: Candidate) -> RetrievalB
 
 
 def memory_tokens(context: PromptContext, *, room_tokens: int) -> int:
-    """Return how many of the tokens that question and rounds leave may go to facts and passages."""
+    """Return the token budget for facts and passages: at most a quarter of `room_tokens`."""
     return min(MAX_MEMORY_TOKENS, max(room_tokens, 0) // 4) if context.remembers else 0
 
 
 def source_tokens(context: PromptContext, *, room_tokens: int) -> int:
-    """Return how many of the tokens that question and rounds leave may go to sources."""
+    """Return the token budget for sources: at most a third of `room_tokens`."""
     return min(MAX_SOURCE_TOKENS, max(room_tokens, 0) // 3) if context.question.documents else 0
 
 
@@ -194,7 +194,7 @@ def tools_tokens(tools: Sequence[llm.ToolDefinition]) -> int:
 
 
 def request_tokens(request: llm.ModelRequest, model: Model) -> int:
-    """Estimate the tokens that the request and its answer take of the model's context window."""
+    """Estimate how many tokens of the model's context window the request and its answer take."""
     answer_tokens = min(request.max_output_tokens or model.max_output_tokens, model.max_output_tokens)
     around = estimate_tokens(request.system or "") + tools_tokens(request.tools)
     around += sum(map(estimate_tokens, (*request.facts, *request.passages, *map(quoted_source, request.sources))))

@@ -16,7 +16,7 @@ _QUEUE_SIZE = 256
 
 
 class ClosableStream[E](Protocol):
-    """A stream of events. `close` may be called from another thread, and ends a read that blocks."""
+    """A stream of events. `close` may be called from another thread, and ends a blocked read."""
 
     def __iter__(self) -> Iterator[E]: ...
 
@@ -24,7 +24,7 @@ class ClosableStream[E](Protocol):
 
 
 class StreamEnded(Exception):
-    """The stream has no further event."""
+    """The stream has no more events."""
 
 
 class StreamReader[E]:

@@ -1,6 +1,6 @@
-"""The question of a turn and the messages before it: as the client asks, as stored, and as the model receives them.
+"""A turn's question and the messages before it: as the client sends them, as stored, and as the model receives them.
 
-Images of a message are fetched only when the request is sent, so that no transaction is open meanwhile.
+Images are fetched only when the request is sent, so that no transaction is open during the download.
 """
 
 import json
@@ -25,24 +25,24 @@ from parley.llm.tokens import PER_IMAGE, PER_MESSAGE, estimate_tokens
 from parley.memory.window import MAX_MESSAGES
 from parley.tools.outcome import truncate_result
 
-# A stored message must fit into a response of Lambda, at most 6 MB, in which a character can take seven bytes.
+# A stored message must fit into a Lambda response of at most 6 MB, in which a character can take seven bytes.
 MAX_MESSAGE_CHARACTERS = 800_000
 IMAGE_NOTE = "[image]"
 _LOST_IMAGE_NOTE = "[image: no longer available]"
 _NO_RESULT = "Not run: the answer ended before this call."
-# Some vendors reject a user's message directly after a tool's.
+# Some vendors reject a user message directly after a tool message.
 _ENDED_NOTE = "(The answer ended here.)"
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A question and how to answer it. Without `conversation_id` it opens a new conversation.
+    """A question and how to answer it. Without `conversation_id`, the question opens a new conversation.
 
-    `wait` lets another turn of the conversation end first. `tools` offers the model all of the user's tools, none, or those named.
-    `documents` searches all documents that the user may read, none, or those with these ids. `output` is the schema of the answer.
-    `attached` are new images, or ids of earlier ones; once they are stored, `images` has their parts. A new conversation with
-    `is_incognito` neither uses nor feeds the user's memory. With `is_regeneration`, the question is the conversation's last one,
-    and `text` is not known yet.
+    With `wait`, the turn begins once the conversation's running turn has ended. `tools` selects the user's tools that the model may
+    call: all, none, or the named tools. `documents` selects the documents to search: all that the user may read, none, or documents
+    by their ids. `output` is the schema of the answer. `attached` holds new images and ids of earlier images; once the new images
+    are stored, `images` holds the message parts instead. A new conversation with `is_incognito` neither uses nor feeds the user's
+    memory. With `is_regeneration`, the question is the conversation's last question, and `text` is empty until it has been read.
     """
 
     text: str
@@ -85,7 +85,7 @@ def default_title(text: str, *, limit: int = 60) -> str | None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QuestionWithHistory:
-    """A question whose text is known, the id of its message, the messages before it, oldest first, and their summary.
+    """A question with known text, its message's id, the earlier messages (oldest first), and the conversation's summary.
 
     `is_history_truncated` means that the conversation may have messages before `history`.
     """
@@ -192,7 +192,7 @@ def answer_messages(parts: Sequence[MessagePart], *, with_thoughts: bool = False
 
 
 def ended_answer_messages(parts: Sequence[MessagePart]) -> list[llm.Message]:
-    """Return an answer that has ended as messages, the last of which is the assistant's."""
+    """Return an ended answer as messages. The last message is always the assistant's."""
     answer = answer_messages(parts)
     return [*answer, llm.Message("assistant", _ENDED_NOTE)] if answer and answer[-1].role == "tool" else answer
 

@@ -1,4 +1,4 @@
-"""A turn as other requests see it: its state, its events from the log, and the request to stop it."""
+"""A turn's interface to other requests: read its state, follow its events in the log, and ask it to stop."""
 
 import time
 from collections.abc import Generator, Sequence
@@ -52,9 +52,9 @@ def follow_events(
     """Yield the logged events with a number greater than `after` until the turn ends or pauses.
 
     The last event, terminal or `turn.waiting`, is yielded even if its number is not greater than `after`. No transaction is open
-    between two reads of the log. If the deadline passes first, or the access of `principal` ends, the stream just ends and the client
-    asks again; after a logout it is refused then. A stale turn is interrupted. Raises NotFound and Unavailable, and, before the first
-    event of a running turn, TooManyStreams.
+    between two reads of the log. If the deadline passes first, or the access of `principal` ends, the stream ends without a last
+    event; the client then reconnects, and is refused if its access has ended. A stale turn is interrupted. Raises NotFound and
+    Unavailable, and, before the first event of a running turn, TooManyStreams.
     """
     with StreamLease(engine, "follower", user_id=user_id, limit=max_followers) as lease:
         yield from _follow(engine, turn_id, lease, user_id=user_id, after=after, deadline=deadline, principal=principal)
@@ -100,7 +100,7 @@ def stored_terminal_event(engine: Engine, turn_id: UUID, *, user_id: UUID) -> Nu
 def _last_event(engine: Engine, turn_id: UUID, *, user_id: UUID, progress: TurnProgress) -> NumberedEvent | None:
     """Return the last event of a turn that is not running. Raises NotFound if the log is gone.
 
-    Returns None if the turn is running: a waiting turn may have been resumed since `progress` was read.
+    Returns None if the turn is running, because it may have been resumed since `progress` was read.
     """
     if not progress.entries:
         progress = turns.progress(engine, turn_id, user_id=user_id, after=0)
@@ -128,7 +128,7 @@ def read_events(
 ) -> Generator[NumberedEvent | Ping]:
     """Yield a turn's events as `follow_events` does. If the turn is deleted meanwhile, the stream ends with `turn.failed`.
 
-    Raises NotFound and TooManyStreams before the first event, Unauthorized and Unavailable.
+    Raises Unauthorized and Unavailable, and, before the first event, NotFound and TooManyStreams.
     """
     with principal_scope(engine, principal) as connection:
         turns.get(connection, turn_id, user_id=principal.user_id)

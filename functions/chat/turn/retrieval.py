@@ -34,13 +34,13 @@ from parley.metering.limits import BudgetExhausted
 from parley.observability import logger
 from parley.snippets import excerpt
 
-# The longest delay of a turn by a slow embedding service. A reranker may take `reranking.RERANK_TIMEOUT_S` in addition.
+# The longest that a turn waits for a slow embedding service. A reranker may add `reranking.RERANK_TIMEOUT_S`.
 QUERY_EMBEDDING_TIMEOUT_S = 0.5
 # A match by vector alone must be closer to the question than unrelated text usually is.
 MIN_SIMILARITY = 0.35
 
 MAX_SOURCES = 8
-# More than are used: some are left out as duplicates, or because they are too long.
+# More than `MAX_SOURCES`, because duplicates and chunks that are too long are left out.
 _MAX_SEARCHED = 3 * MAX_SOURCES
 CITE_INSTRUCTION = "Cite a passage as [number] where you use it."
 
@@ -101,8 +101,8 @@ def _needs_retrieval(context: PromptContext) -> bool:
 def inject_sources(services: ChatServices, turn: Turn, vector: Vector | None) -> Iterator[NumberedEvent]:
     """Search the question's documents, add the best chunks to the request, and yield an event for each.
 
-    Sources taint the turn, even those of the user's own documents, because anyone may have written the text: from here on, tools
-    that write or send data need an approval.
+    Sources taint the turn, even if they come from the user's own documents, because anyone may have written the text: from then on,
+    tools that write or send data need an approval.
     """
     context = turn.context
     if not context.question.documents:
@@ -139,9 +139,9 @@ def inject_memory(services: ChatServices, turn: Turn, vector: Vector | None) -> 
 
 
 def inject(services: ChatServices, turn: Turn, **retrieved: Any) -> bool:
-    """Rebuild the turn's request with `retrieved`, fields of its context.
+    """Rebuild the turn's request after replacing the context's fields named in `retrieved`.
 
-    Returns False, changing nothing, if the budget cannot cover the longer request.
+    Returns False and changes nothing if the budget cannot cover the longer request or the database is unavailable.
     """
     context = replace(turn.context, **retrieved)
     candidates, request = prepare_request(turn.candidates, context)
@@ -152,7 +152,7 @@ def inject(services: ChatServices, turn: Turn, **retrieved: Any) -> bool:
 
 
 def _reserve_difference(services: ChatServices, turn: Turn, candidates: Sequence[Candidate], request: ModelRequest) -> bool:
-    """Reserve the additional cost of the longer request. Return False if the budget cannot cover it."""
+    """Reserve the additional cost of the longer request. Return False if the budget or the database does not allow this."""
     models, models_before = [candidate.model for candidate in candidates], [candidate.model for candidate in turn.candidates]
     amount_usd = limits.max_cost_usd(models, request) - limits.max_cost_usd(models_before, turn.request)
     if amount_usd <= 0:
@@ -192,7 +192,7 @@ def number_tool_results(sources: Sequence[MessagePart], chunks: Sequence[FoundCh
 
 
 def format_sources(chunks: Sequence[NumberedChunk]) -> str:
-    """Return the chunks that a tool found as its result for the model."""
+    """Format the chunks that a tool found as its result for the model."""
     return "\n\n".join([CITE_INSTRUCTION, *(quoted_source(chunk.numbered_source) for chunk in chunks)])
 
 
@@ -219,7 +219,7 @@ def _search_documents(engine: Engine, turn: Turn, vector: Vector | None) -> list
 
 
 def _relevant_chunks(chunks: Sequence[FoundChunk], *, is_named: bool) -> list[FoundChunk]:
-    """Return the chunks worth reranking: all chunks of documents that the question names, and otherwise the close matches."""
+    """Return the chunks worth reranking: all chunks if the question names documents, otherwise only the close matches."""
     return [chunk for chunk in chunks if is_named or _is_close(chunk)]
 
 
@@ -250,10 +250,10 @@ def _inject_recalled(services: ChatServices, turn: Turn, recalled: RecallResult)
 
 
 def _history_start(context: PromptContext, history_messages: int) -> WindowStart:
-    """Return the first message of the conversation that is in the prompt anyway, so that recall leaves it out."""
+    """Return where the history in the prompt begins, so that recall skips messages that the prompt already contains."""
     if context.conversation is None:
         return WindowStart(None, 0)
-    # The question that is regenerated and its answer come after the history.
+    # A regenerated question and its answer come after the history.
     regenerated = 2 if context.question.is_regeneration else 0
     return WindowStart(context.conversation.id, max(context.conversation.last_seq - history_messages - regenerated + 1, 1))
 

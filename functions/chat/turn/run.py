@@ -1,12 +1,12 @@
 """A turn: one question and its answer.
 
-A turn has two short transactions, and none is open while a model answers or a tool runs: the first stores the question, the
-second the answer. Between them the tool loop runs in rounds: it calls the model, runs the tool calls side by side, and calls the
-model again with their results, until the model calls no tool. One thread reads the provider and one runs each tool. Meanwhile,
-twice a second, one statement logs the new events, refreshes the heartbeat, and asks whether the turn was stopped.
+One short transaction stores the question, and another the answer; no transaction is open while a model answers or a tool runs.
+Between them, the tool loop runs in rounds: it calls the model, runs the tool calls in parallel, and calls the model again with
+their results, until the model calls no tool. One thread reads the provider's stream, and each tool call has its own thread.
+Twice a second, one statement logs the new events, refreshes the heartbeat, and checks whether the turn was stopped.
 
-If a tool call needs the user's approval, the turn pauses: this function ends, and another resumes the turn after the last
-decision. A client that loses its connection reads the rest from the log; the turn continues without it.
+If a tool call needs the user's approval, the turn pauses: this invocation ends, and the last decision resumes the turn in another.
+If a client loses its connection, the turn continues, and the client reads the rest from the log.
 """
 
 from collections.abc import Generator, Iterator
@@ -66,11 +66,11 @@ def take_turn(
     idempotency_key: IdempotencyKey | None = None,
     request_id: str = "",
 ) -> Generator[NumberedEvent | Ping]:
-    """Store the question, answer it, yield the answer while it is made, and store it.
+    """Store the question, yield the answer's events as they arrive, and store the answer.
 
-    Yields `turn.started`, the other events, and exactly one event that ends the stream, terminal or `turn.waiting`. If the same key
-    began an earlier turn, yields the events of that turn's log. Raises before the first event if the turn is refused: see
-    `begin_turn`.
+    Yields `turn.started`, the other events, and exactly one last event, terminal or `turn.waiting`. If `idempotency_key` began an
+    earlier turn, yields that turn's events from its log. If the turn is refused, raises the errors of `begin_turn` before the first
+    event.
     """
     turn = begin_turn(services, principal, question, deadline=deadline, idempotency_key=idempotency_key)
     if isinstance(turn, ExistingTurn):
@@ -83,9 +83,10 @@ def take_turn(
 def resume_turn(
     services: ChatServices, principal: Principal, decision: Decision, *, deadline: Deadline, request_id: str = ""
 ) -> ResumedTurn | None:
-    """Store the user's decision on a pending tool call. If it was the last one, resume the turn and return its further events.
+    """Store the user's decision on a pending tool call. After the last decision, resume the turn and return its remaining events.
 
-    Returns None while other calls wait for a decision. A repeated decision returns the events since then. Raises as `decide` does.
+    Returns None while other calls wait for a decision. If the turn has already resumed, a repeated decision returns the events since
+    its pause. Raises the errors of `decide`.
     """
     turn = decide(services, principal, decision)
     if turn is None:
@@ -154,15 +155,15 @@ _STATUSES: dict[str, TurnStatus] = {
 
 
 class _AlreadyEnded(Exception):
-    """The turn was ended before; raised to roll back the settlement."""
+    """The turn has already ended. Raised to roll back the settlement."""
 
 
 class _PauseRefused(Exception):
-    """The turn was stopped or has ended; raised to roll back the settlement, which the end of the turn repeats."""
+    """The turn was stopped or has ended. Raised to roll back the settlement, which `finish_turn` repeats."""
 
 
 def store_outcome(engine: Engine, turn: Turn, outcome: ParleyError | None, *, deadline: Deadline) -> NumberedEvent:
-    """Store how the turn went and return its last event. `outcome` is None if the answer is complete.
+    """Store the turn's outcome and return its last event. `outcome` is None if the answer is complete.
 
     Never raises: if the outcome cannot be stored, the event is `turn.failed`.
     """
@@ -194,7 +195,7 @@ def leave_superseded_turn(engine: Engine, turn: Turn, *, deadline: Deadline) -> 
 
 
 def pause_turn(engine: Engine, turn: Turn, pending: ApprovalsPending, *, deadline: Deadline) -> NumberedEvent:
-    """Store a checkpoint and return `turn.waiting`; finish the turn instead if a stop was requested just now.
+    """Store a checkpoint and return `turn.waiting`. If a stop was requested meanwhile, finish the turn instead.
 
     Raises NotFound and Unavailable.
     """
@@ -221,11 +222,11 @@ def _terminal_event(turn: Turn, outcome: ParleyError | None) -> TurnCompleted | 
 
 
 def _store_result(engine: Engine, turn: Turn, last: NumberedEvent) -> NumberedEvent:
-    """Store turn, answer and log together. Change nothing if the turn has ended, perhaps by an earlier attempt."""
+    """Store turn, answer and log together. If an earlier attempt or another process ended the turn, only release reservations."""
     result = _turn_result(turn, last)
     try:
         with user_scope(engine, turn.user_id) as connection:
-            # Settle before the conversation is locked: the first transaction of a turn takes its locks in this order.
+            # Settle before the conversation is locked: the first transaction of a turn takes its locks in the same order.
             limits.settle(connection, turn.billing_subject, turn.billed_calls, reservations=turn.reservations, turn_id=turn.id)
             ended = turn_end.finish(connection, turn.id, result, user_id=turn.user_id, conversation_id=turn.conversation_id)
             if ended is None:
@@ -241,8 +242,8 @@ def _store_result(engine: Engine, turn: Turn, last: NumberedEvent) -> NumberedEv
 def _release_reservations(engine: Engine, turn: Turn) -> NumberedEvent:
     """Release the turn's reservations and return its stored terminal event.
 
-    The process that ended the turn has paid for its calls. If the turn was deleted with its conversation, nobody has: its calls
-    are paid for here.
+    The process that ended the turn has paid for its calls. If the turn was deleted with its conversation, this function pays for
+    them.
     """
     with user_scope(engine, turn.user_id) as connection:
         calls = [] if turns.exists(connection, turn.id, user_id=turn.user_id) else turn.billed_calls
@@ -276,6 +277,6 @@ def _store_checkpoint(engine: Engine, turn: Turn, pending: ApprovalsPending, las
         limits.settle(connection, turn.billing_subject, turn.billed_calls, reservations=turn.reservations, turn_id=turn.id)
         checkpoint, entries = turn.checkpoint(upto=last.number), turn.event_buffer.pending()
         paused = turn_checkpoint.pause(connection, turn.id, checkpoint, requests, user_id=turn.user_id, entries=entries)
-        # If `last_event` has reached this number, an earlier attempt paused the turn, and the turn has gone on since.
+        # If `last_event` has reached this number, an earlier attempt paused the turn, and the turn has continued since.
         if not paused.is_done and paused.last_event < last.number:
             raise _PauseRefused

@@ -50,7 +50,7 @@ class ApprovalsPending(ParleyError):
 
 
 class StopRequested(ParleyError):
-    """The user asked to stop the turn. `reason` is that of `turn.stopped`."""
+    """The user asked to stop the turn. `turn.stopped` contains `reason`."""
 
     status, code = 409, "stopped"
     reason = "requested"
@@ -98,13 +98,13 @@ class EventBuffer:
         return list(self._entries)
 
     def drain(self) -> list[LoggedEvent]:
-        """Return the entries to log and remove them. For a transaction whose failure ends the turn."""
+        """Remove and return the entries to log. Use only in a transaction whose failure discards the turn."""
         entries = self.pending()
         self.mark_logged(entries)
         return entries
 
     def mark_logged(self, entries: list[LoggedEvent]) -> None:
-        """Remove `entries`, which `pending` returned, because they are logged."""
+        """Remove `entries`, which `pending` returned and which are now logged."""
         self._entries = self._entries[len(entries) :]
 
     def _close_text(self) -> None:
@@ -117,7 +117,7 @@ class EventBuffer:
 class Turn:
     """The state of a running turn. Times are on this worker's clock.
 
-    `reservations` holds those not settled yet, and `follow_up` the outbox entries stored at the end of the turn. For a resumed turn,
+    `reservations` are not settled yet. `follow_up` holds the outbox entries stored at the end of the turn. For a resumed turn,
     `resumed_from` is its checkpoint, and `decisions` maps call ids to approval (True) or denial (False). `invalid_calls` holds the
     ids of calls whose arguments cannot be stored. `image_bytes` caches images by key; an unreadable one is None.
     """
@@ -156,7 +156,7 @@ class Turn:
 
     @property
     def model_calls(self) -> list[ModelCall]:
-        """The model calls that this process made; the last one gave the answer."""
+        """The model calls that this process made; the last call produced the answer."""
         return [call for stream in self.model_streams for call in stream.calls]
 
     @property
@@ -187,11 +187,11 @@ class Turn:
         return self.event_buffer.add(AnswerDelta(text))
 
     def add_memory(self, kind: MemoryKind, id: UUID, text: str) -> NumberedEvent:
-        """Return the event that shows a memory in the prompt."""
+        """Add the event for a memory in the prompt and return it."""
         return self.event_buffer.add(MemoryUsed(kind, id, text))
 
     def add_source(self, source: SourceGiven) -> NumberedEvent:
-        """Add a source to the answer's context and return its event."""
+        """Add a source of the prompt to the answer's parts and return its event."""
         self.parts.add_source(source.data())
         return self.event_buffer.add(source)
 
@@ -203,13 +203,13 @@ class Turn:
         return self.event_buffer.add(ToolCalled(call.call_id, call.name, call.arguments))
 
     def add_approval_request(self, call: ParsedToolCall) -> NumberedEvent:
-        """Return the event that asks the user to approve a call."""
+        """Add the event that asks the user to approve a call and return it."""
         return self.event_buffer.add(ToolApproval(call.call_id, call.name, call.arguments))
 
     def add_tool_result(self, call: ParsedToolCall, outcome: ToolOutcome, *, is_trusted: bool = False) -> NumberedEvent:
         """Add a call's result to the answer and return its event.
 
-        The content of a trusted result has no third-party text.
+        `is_trusted` means that the content has no third-party text.
         """
         self.parts.add_tool_result(call.call_id, ok=outcome.ok, content=outcome.content, is_trusted=is_trusted)
         return self.event_buffer.add(ToolAnswered(call.call_id, call.name, outcome.ok, outcome.content, outcome.elapsed_ms))

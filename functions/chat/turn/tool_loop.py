@@ -33,7 +33,7 @@ _CUT_SHORT_REASONS = {"length", "content_filter"}
 
 @dataclass(slots=True)
 class _SortedCalls:
-    """The open calls of a round: those to run now, those that need an approval, and those refused, with the reason."""
+    """The open calls of a round: `ready` calls run now, `waiting` calls need an approval, and `refused` maps calls to the reason."""
 
     ready: dict[ParsedToolCall, TurnTool] = field(default_factory=dict)
     waiting: list[ParsedToolCall] = field(default_factory=list)
@@ -56,9 +56,9 @@ def run_tool_loop(services: ChatServices, turn: Turn, heartbeat: Heartbeat) -> I
 
 
 def run_tool_calls(turn: Turn, heartbeat: Heartbeat) -> Iterator[NumberedEvent | Ping]:
-    """Run the turn's open calls side by side, and yield the event of each result when it arrives.
+    """Run the turn's open calls in parallel, and yield an event for each result as it arrives.
 
-    Raises ApprovalsPending if calls need an approval, after the other calls have their results. Raises StopRequested, Superseded
+    If calls need an approval, raises ApprovalsPending once the other calls have their results. Raises StopRequested, Superseded
     and OutOfTime.
     """
     calls = _sort_calls(turn)
@@ -105,7 +105,7 @@ def _sort_calls(turn: Turn) -> _SortedCalls:
 
 
 def _refusal(turn: Turn, call: ParsedToolCall, tool: TurnTool | None, *, is_over_limit: bool) -> str | None:
-    """Return why a call is not run, as its result for the model. None if the call may run."""
+    """Return the reason not to run a call, which the model receives as the result, or None if the call may run."""
     if tool is None:
         return f"Unknown tool {call.name!r}."
     if is_over_limit:
@@ -140,7 +140,7 @@ def _call_model(services: ChatServices, turn: Turn, heartbeat: Heartbeat) -> Ite
 
 
 def _record_model_event(turn: Turn, tool_calls: list[llm.ToolCall], event: ModelStreamEvent | None) -> NumberedEvent | None:
-    """Record an event of the model. Return the client's event if it is text; collect a tool call in `tool_calls`."""
+    """Record an event of the model. For text, return the event for the client; collect a tool call in `tool_calls`."""
     match event:
         case llm.TextDelta(text):
             return turn.add_text(text)
@@ -165,7 +165,7 @@ def _record_tool_calls(turn: Turn, finished: llm.Finished, tool_calls: list[llm.
 
 
 def _prepare_next_round(services: ChatServices, turn: Turn) -> None:
-    """Build the next round's request, pay for the calls so far, and reserve its cost. The model that answered is called first."""
+    """Build the next round's request, settle the calls so far, and reserve the new cost. The model that answered is called first."""
     last_model = turn.model_id
     candidates = sorted(turn.candidates, key=lambda candidate: candidate.id != last_model)
     turn.rounds += 1
@@ -179,7 +179,7 @@ def _prepare_next_round(services: ChatServices, turn: Turn) -> None:
 
 
 def _reserve_again(services: ChatServices, turn: Turn) -> None:
-    """Reserve the cost of a repeated call, because the vendor may charge for the failed one, too. Raises BudgetExhausted."""
+    """Reserve the cost again before a call is repeated, because the vendor may charge for the failed call, too. Raises BudgetExhausted."""
     with user_scope(services.engine, turn.user_id) as connection:
         turn.reservations.append(_reserve(services, turn, connection))
 

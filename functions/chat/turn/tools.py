@@ -48,7 +48,7 @@ class TurnTool(Protocol):
 
 
 class TurnToolbox(Protocol):
-    """One user's tools. The server binds them to the user: no argument of a call names a user."""
+    """The tools of one user. The server binds them to that user, so no argument of a call names a user."""
 
     @property
     def offered(self) -> Sequence[TurnTool]:
@@ -60,7 +60,7 @@ class TurnToolbox(Protocol):
         ...
 
 
-# In two steps: network calls are made in the first, before the transaction is open.
+# Two steps: the first makes network calls before the transaction begins; the second receives the transaction's connection.
 type ToolboxFactory = Callable[[Principal], Callable[[Connection], TurnToolbox]]
 
 
@@ -81,7 +81,7 @@ class EmptyToolbox:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ParsedToolCall:
-    """A tool call with parsed arguments. They are empty, and `has_valid_arguments` is False, if the model's cannot be stored."""
+    """A tool call with parsed arguments. If the model's arguments cannot be stored, they are empty and `has_valid_arguments` is False."""
 
     call_id: str
     name: str
@@ -90,7 +90,7 @@ class ParsedToolCall:
 
     @classmethod
     def of(cls, call: llm.ToolCall, *, taken: Container[str]) -> Self:
-        """Parse a model's call. It gets a new id if the vendor's is in `taken`: some vendors repeat ids in each response."""
+        """Parse a model's call. Replace the vendor's id if it is in `taken`, because some vendors repeat ids in each response."""
         call_id = f"call_{new_id().hex}" if call.id in taken else call.id
         try:
             return cls(call_id, call.name, _storable_json(json.loads(call.arguments), depth=0))
@@ -104,7 +104,7 @@ class ParsedToolCall:
 
 
 def _storable_json(value: Any, *, depth: int) -> Any:
-    """Return the value as JSON that PostgreSQL accepts. Raises UnusableArguments if it is nested too deeply or not finite."""
+    """Return the value as JSON that PostgreSQL accepts. Raises UnusableArguments if it is too deep or has NaN or infinity."""
     if depth > _MAX_DEPTH or (isinstance(value, float) and not math.isfinite(value)):
         raise UnusableArguments
     match value:
