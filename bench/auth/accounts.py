@@ -1,8 +1,8 @@
 """The cost of logging in, and whether timing reveals which addresses have an account: `python -m bench.auth.accounts`.
 
-The handlers run warm in their own process, on the database of a running stack and with the password hash of production.
-The measure for timing is the area under the ROC curve (AUC) over interleaved pairs of known and unknown addresses: 0.5
-means that they cannot be told apart, and 500 pairs have a standard error of 0.018.
+The handlers run warm in a separate process, with the database of a running stack and production's password hashing.
+The measure for timing is the area under the ROC curve (AUC) over interleaved pairs of known and unknown addresses. A value
+of 0.5 means that the two are indistinguishable; with 500 pairs, its standard error is 0.018.
 """
 
 import argparse
@@ -38,7 +38,7 @@ def run(*, rounds: int, pairs: int) -> str:
 
 
 def auc(positives: Sequence[float], negatives: Sequence[float]) -> float:
-    """Return the area under the ROC curve: the share of pairs with the positive above the negative, counting ties as half."""
+    """Return the area under the ROC curve: the share of pairs whose positive is above the negative, with ties counted as half."""
     above = sum((p > n) + (p == n) / 2 for p in positives for n in negatives)
     return above / (len(positives) * len(negatives))
 

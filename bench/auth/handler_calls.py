@@ -1,7 +1,7 @@
 """Time warm calls of the auth and authorizer handlers in one process: `python -m bench.auth.handler_calls`.
 
-`bench.auth.accounts` runs it with a worker's environment, so that it uses the database, the keys and the queue of the
-running stack. The events come from `events/`. It checks each response and prints the times in milliseconds as JSON.
+`bench.auth.accounts` runs this module with a worker's environment, so that the handlers use the running stack's database,
+keys and queue. The events come from `events/`. Each response is checked, and the times are printed in milliseconds as JSON.
 """
 
 import argparse
@@ -52,7 +52,7 @@ class Handler:
 
 
 def event_with_body(name: str, body: dict[str, Any]) -> dict[str, Any]:
-    """Return the event of a file with a different body."""
+    """Return the event in a file of `events/`, with its body replaced."""
     event: dict[str, Any] = json.loads((_EVENTS / f"{name}.json").read_text())
     return event | {"body": json.dumps(body)}
 
@@ -96,7 +96,7 @@ def time_known_and_unknown(request: str, rounds: int) -> dict[str, list[float]]:
 
 
 def _store_account(email: str) -> None:
-    """Store an account directly; all share one password hash, because hashing each would take minutes."""
+    """Store an account directly. All accounts share one password hash, because computing a hash for each would take minutes."""
     users, transactions, ids = (importlib.import_module(f"parley.{name}") for name in ("db.accounts.users", "db.transactions", "ids"))
     services, user_id = importlib.import_module("functions.auth.app").services, ids.new_id()
     with transactions.user_scope(services.engine, user_id) as connection:

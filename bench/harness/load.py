@@ -3,7 +3,7 @@
     python -m bench.harness.load --url http://127.0.0.1:9000/v1/chat/completions --body '{"stream": true}' --seconds 2
 
 Each client has one connection and sends one request at a time. A response counts as good only if its status is 200 and it
-contains the last token, because a failed turn must not pass for a fast one.
+contains the last token, so that a failed turn does not count as a fast turn.
 """
 
 import argparse
@@ -37,7 +37,7 @@ class Request:
         return parts.hostname, parts.port
 
     def encoded(self, client: int) -> bytes:
-        """Return the request of the client with this number as bytes."""
+        """Return the request as bytes, as the client with this number sends it."""
         parts = urllib.parse.urlsplit(self.url)
         body = self.body.encode()
         lines = [f"POST {parts.path} HTTP/1.1", f"Host: {parts.netloc}", "Content-Type: application/json"]
@@ -135,7 +135,7 @@ async def _close(writer: StreamWriter) -> None:
 
 
 def main() -> None:
-    """Measure as the arguments say and print the result."""
+    """Measure with the given arguments and print the result."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--url", required=True)
     parser.add_argument("--body", required=True)

@@ -1,4 +1,4 @@
-"""Memory, processor time and environment of processes, from Linux's /proc; on other systems figures are None."""
+"""Memory, processor time and environment of processes, from Linux's /proc. On other systems, the figures are None."""
 
 import os
 import subprocess
@@ -26,7 +26,7 @@ def tree(root: int) -> list[int]:
 
 
 def cpu_ms(pids: list[int]) -> float | None:
-    """Return the total processor time of the processes so far; each is rounded to 10 ms."""
+    """Return the total processor time that the processes have used. The time of each process is rounded to 10 ms."""
     ticks = [ticks for pid in pids if (ticks := _ticks(pid)) is not None]
     return sum(ticks) * 1000 / _TICKS_PER_S if ticks else None
 
@@ -77,7 +77,7 @@ def _read(pid: int, name: str) -> str:
 
 
 def run_timed(command: list[str], environment: Mapping[str, str] | None = None) -> tuple[float, float]:
-    """Run a command whose output ends with wall and CPU milliseconds, and return both. Raises `ServerFailed`."""
+    """Run a command whose output ends with wall and CPU milliseconds, and return both. Raises `ServerFailed` if it fails."""
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     if done.returncode:
         raise ServerFailed(f"{command[-1]}:\n{done.stderr[-2000:]}")

@@ -48,7 +48,7 @@ def free_port() -> int:
 def running_server(
     command: Sequence[str], *, port: int, log: Path, ready: str = "/", environment: Mapping[str, str] | None = None, limit_s: float = 90
 ) -> Iterator[Server]:
-    """Run a server until the end of the block or the death of this process; the block starts once the path `ready` responds."""
+    """Run a server until the block ends or this process dies. The block starts once the path `ready` responds."""
     wrapper = [sys.executable, "-I", "-S", str(_PARENT_DEATH_WRAPPER), str(os.getpid()), str(int(signal.SIGTERM)), "-1", "-1"]
     with log.open("wb") as output:
         variables = os.environ | (environment or {})
@@ -80,7 +80,7 @@ def _wait_until_ready(process: subprocess.Popen[bytes], port: int, path: str, *,
 
 
 def _answers(port: int, path: str, *, timeout_s: float) -> bool:
-    """Send one request. A server that listens but is not ready lets it wait, so no time is lost between polls."""
+    """Return whether the server answers a request. If it listens but is not ready, the request waits, which is faster than polling."""
     connection = http.client.HTTPConnection(HOST, port, timeout=timeout_s)
     try:
         connection.request("GET", path)

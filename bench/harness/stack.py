@@ -74,7 +74,7 @@ class Users:
 def running_parley(
     folder: Path, *, upstream: str = "http://127.0.0.1:9/v1", models: str = _MODELS, limit_s: float = 90, parameters: Sequence[str] = ()
 ) -> Iterator[Server]:
-    """Run the stack until the end of the block, without throttling, on the data in `folder` if there is any.
+    """Run the stack without throttling until the end of the block. Data that already exists in `folder` is used.
 
     `parameters` are additional template parameters as `Name=value`.
     """
@@ -90,7 +90,7 @@ def running_parley(
 
 
 def workers(server: Server) -> dict[str, list[int]]:
-    """Return the process ids of the workers by handler, empty without /proc."""
+    """Return the process ids of the workers by handler. Without /proc, the result is empty."""
     pids_by_handler: dict[str, list[int]] = {}
     for pid in processes.tree(server.pid):
         if handler := processes.environment(pid).get("_HANDLER"):

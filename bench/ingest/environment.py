@@ -93,7 +93,7 @@ class IngestEnvironment:
 
 
 def _children(pid: int) -> list[int]:
-    """Return the child processes, without scanning all processes because this is called in a tight loop."""
+    """Return the ids of the child processes. Does not scan all processes, because it is called in a tight loop."""
     try:
         return [int(child) for task in Path(f"/proc/{pid}/task").iterdir() for child in (task / "children").read_text().split()]
     except OSError:

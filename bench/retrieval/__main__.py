@@ -1,8 +1,8 @@
 """Recall of search over conversations or documents: `python -m bench.retrieval FOLDER --embeddings http://127.0.0.1:8085/v1`.
 
-Loads a dataset (`bench/retrieval/datasets.py`) through the real API of its own stack, as conversations or with `--documents`
-as documents, searches in each mode, and prints recall at 5, 10 and 20, times and tokens. The embeddings server must support
-OpenAI's API; without one, the offline embedder is measured.
+Starts a stack and loads a dataset (`bench/retrieval/datasets.py`) through its API, as conversations or, with `--documents`, as
+documents. Then searches in each mode, and prints recall at 5, 10 and 20, times and tokens. The embeddings server must support
+OpenAI's API; without `--embeddings`, the offline embedder is measured.
 """
 
 import argparse

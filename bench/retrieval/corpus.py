@@ -12,7 +12,7 @@ _POOL = 1_000_000
 
 
 class Corpus:
-    """Words by Zipf's law, and unit vectors: a mix of two topics and noise, or noise only."""
+    """Words with Zipf's distribution, and unit vectors: a mix of two topics and noise, or noise only."""
 
     def __init__(self, dimensions: int, *, has_topics: bool = True, seed: int = 7) -> None:
         self._random = random.Random(seed)

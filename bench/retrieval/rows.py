@@ -1,7 +1,7 @@
-"""Fill a table for search benchmarks: passages or chunks of one user among those of other users, written by COPY.
+"""Fill a table for search benchmarks with COPY: passages or chunks of one user among those of other users.
 
-A few thousand texts and vectors are reused, and their words are analysed here: if PostgreSQL analysed every text, writing
-would take most of the time, but only reading is measured.
+A few thousand texts and vectors are reused, and their words are analysed in Python. If PostgreSQL analysed every text, writing
+the rows would take most of the time, although only searches are measured.
 """
 
 import random
@@ -59,7 +59,7 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class _RowContents:
-    """The texts, each with its `tsvector`, and the vectors from which rows are drawn."""
+    """The contents that rows choose from at random: texts, each with its `tsvector`, and vectors."""
 
     texts: list[tuple[bytes, bytes]]
     vectors: list[bytes]

@@ -1,8 +1,8 @@
 """Duration of searches in the database, as the app role: `python -m bench.retrieval.speed`.
 
-One user's rows are interleaved with those of other users, as after months of use. The search of passages is the statement
-of a turn, facts included; the search of chunks is that of `GET /documents/search`. Each query has ten words and a vector.
-The share of the nearest ten found is measured against an exact search. `--others 1000000` and `--chance` take longer.
+One user's rows are interleaved with those of other users, as after months of use. Passages are searched together with facts,
+by the statement that a turn uses; chunks are searched as by `GET /documents/search`. Each query has ten words and a vector. An
+exact search determines which share of the nearest ten is found. `--others 1000000` and `--chance` take longer.
 """
 
 import argparse
@@ -45,7 +45,7 @@ _EXACT = """
 
 @dataclass(frozen=True, slots=True)
 class SearchTimes:
-    """Milliseconds of each search, wall time and the server's CPU time, and the mean share of the nearest ten found."""
+    """The wall time and the server's CPU time of each search, in milliseconds, and the mean share of the nearest ten found."""
 
     wall_ms: Sequence[float]
     cpu_ms: Sequence[float]
@@ -89,7 +89,7 @@ _SEARCHES = {"passages": _recall, "chunks": _search_chunks}
 
 
 def _recall_of_nearest(engine: Engine, owner: Engine, table_name: str, user_id: UUID, vector: Vector) -> float:
-    """Return the share of ten results that are as near as the ten nearest; compares distances, because vectors repeat."""
+    """Return the share of ten results that are as near as the ten nearest. Compares distances instead of ids, as vectors repeat."""
     with user_scope(engine, user_id) as connection:
         if table_name == "chunks":
             similarities = [chunk.similarity or 0.0 for chunk in search.search_chunks(connection, "", vector, limit=FOUND)]

@@ -18,7 +18,7 @@ JSON_TYPE = "application/json"
 RETRY_PAUSES_S = (1.0, 2.0, 4.0, 8.0, 8.0, 8.0)
 PARALLEL_CONVERSATIONS = 2
 _EXTRACTION_POLL_S = 2.0
-# Length of the beginning of a text by which to search for it.
+# An item is searched for by this many characters from the beginning of its text.
 _PROBE_CHARACTERS = 200
 PARALLEL_UPLOADS = 2
 _INGESTION_POLL_S = 2.0
@@ -32,7 +32,7 @@ class ApiUser:
         self._users = Users(server, 1)
 
     def register(self) -> None:
-        """Register now, because concurrent first calls would each register."""
+        """Register the user now. Concurrent first calls would register several users."""
         self._users.tokens()
 
     def call(self, method: str, path: str, body: Any = None, *, content_type: str = JSON_TYPE) -> Any:
@@ -52,7 +52,7 @@ class ApiUser:
 
 
 def _send(port: int, method: str, path: str, body: str | bytes | None, headers: dict[str, str]) -> tuple[int, bytes]:
-    """Return status and body; retry a 503 of an overloaded machine for about half a minute."""
+    """Send a request and return the status and body. Retries a 503, which an overloaded machine sends, for about half a minute."""
     for pause_s in (*RETRY_PAUSES_S, None):
         connection = http.client.HTTPConnection(HOST, port, timeout=120)
         try:
@@ -68,7 +68,7 @@ def _send(port: int, method: str, path: str, body: str | bytes | None, headers: 
 
 
 class ConversationStore:
-    """Items stored as conversations of one user, one each."""
+    """Stores each item as a conversation of one user."""
 
     modes = ("text", "semantic", "hybrid")
 
@@ -120,7 +120,7 @@ class ConversationStore:
 
 
 class DocumentStore:
-    """Items stored as documents of one user; equal items share a document."""
+    """Stores each item as a document of one user. Items with the same text share a document."""
 
     modes = ("hybrid",)
 

@@ -63,7 +63,7 @@ class ColdStarts:
         return median([cpu for _, cpu in self.imports.get((build, name), [])])
 
     def ratio_to_bare(self, name: str) -> float | None:
-        """Return the ratio of CPU times to the bare import in the shipped build: the median of the rounds' ratios."""
+        """Return the median ratio, over the rounds, of a function's import to the bare import, by CPU time in the shipped build."""
         ours, bare = (self.imports.get((self.builds[0], module), []) for module in (name, BARE_IMPORT))
         return median([a / b for (_, a), (_, b) in zip(ours, bare, strict=True)])
 

@@ -21,7 +21,7 @@ _LIMIT_S = 60.0
 
 @dataclass(frozen=True)
 class FirstAnswer:
-    """Times since the start of the process; `ready_ms` is the time of its first request for work."""
+    """Times from the start of the process. `ready_ms` ends at its first request for work, and `answered_ms` at its answer."""
 
     ready_ms: float
     answered_ms: float

@@ -1,4 +1,4 @@
-"""Each function's first request: the files in `events/` with a real account's token."""
+"""Each function's first request: an event from `events/` with a real account's token."""
 
 import base64
 import json
@@ -50,7 +50,7 @@ def first_requests(users: Users) -> list[FirstRequest]:
 
 
 def _event(name: str, token: str, body: dict[str, str] | None = None) -> dict[str, Any]:
-    """Return the event of a file with the token, the authorizer context for it, and the body."""
+    """Return the event in a file of `events/`, with this token, the token's authorizer context and this body."""
     event: dict[str, Any] = json.loads((_EVENTS / f"{name}.json").read_text())
     event["headers"]["Authorization"] = f"Bearer {token}"
     if "authorizer" in event["requestContext"]:

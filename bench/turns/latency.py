@@ -24,7 +24,7 @@ from bench.turns.targets import Target
 
 @dataclass(frozen=True)
 class Options:
-    """The number of rounds, the seconds per round, server and request mode, and whether to include LiteLLM."""
+    """The number of rounds, the seconds of load for each server and request mode in a round, and whether to include LiteLLM."""
 
     rounds: int = 3
     seconds: float = 2.0
@@ -87,7 +87,7 @@ def _run_load(request: Request, mode: RequestMode, *, seconds: float) -> LoadRes
 
 
 def _peak_mb(target: Target) -> float | None:
-    """Return the peak memory of the deployed part: for Parley the largest chat worker, without the emulator."""
+    """Return the peak memory of the part that would be deployed. For Parley, it is the largest chat worker, without the emulator."""
     pids = workers(target.server).get(CHAT_HANDLER, [target.server.pid])
     return max((peak for pid in pids if (peak := processes.peak_mb(pid)) is not None), default=None)
 
@@ -99,7 +99,7 @@ def _log(text: str) -> None:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of this measurement."""
     parser.add_argument("--rounds", type=int, default=Options.rounds)
-    parser.add_argument("--seconds", type=float, default=Options.seconds, help="for each server and way in each round")
+    parser.add_argument("--seconds", type=float, default=Options.seconds, help="for each server and request mode in each round")
     parser.add_argument("--without-litellm", action="store_true")
 
 

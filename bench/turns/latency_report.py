@@ -56,7 +56,7 @@ class ModeFigures:
 
 @dataclass
 class LatencyResults:
-    """The figures of all servers. The first is the upstream of the others; the difference to it is their added latency."""
+    """The figures of all servers. The first server is the upstream of the others; they add latency to its figures."""
 
     names: list[str]
     peak_mb: dict[str, float | None] = field(default_factory=dict)

@@ -1,6 +1,6 @@
 """Store long conversations directly in the database: `python -m bench.turns.long_conversations`.
 
-`bench.turns.conversation_length` runs it with a worker's environment.
+`bench.turns.conversation_length` runs this module with a worker's environment.
 """
 
 import argparse

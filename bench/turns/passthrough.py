@@ -19,7 +19,7 @@ app = FastAPI(openapi_url=None)
 
 
 class PassthroughRequest(BaseModel):
-    """The fields of an OpenAI chat request that are passed on."""
+    """The fields of an OpenAI chat request that the server passes on."""
 
     model: str
     messages: list[dict[str, Any]]

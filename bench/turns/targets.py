@@ -21,7 +21,7 @@ _CONFIG = Path(__file__).with_name("litellm.yaml")
 
 @dataclass(frozen=True)
 class Target:
-    """A server to measure. After `warm_s` seconds of load all its workers have served a request."""
+    """A server to measure. After `warm_s` seconds of load, each of its workers has served a request."""
 
     name: str
     server: Server
@@ -67,7 +67,7 @@ def litellm(folder: Path, *, base_url: str) -> Iterator[Target]:
     variables = {
         "UPSTREAM": base_url,
         "LITELLM_LOCAL_MODEL_COST_MAP": "True",
-        # Without this it refuses to start without a master key. It listens on loopback only.
+        # Otherwise LiteLLM refuses to start without a master key. The proxy listens on loopback only.
         "LITELLM_DANGEROUSLY_PERMIT_WEAK_OR_UNSET_MASTER_KEY": "true",
     }
     command = [
@@ -93,7 +93,7 @@ def parley(folder: Path, *, base_url: str, users: int) -> Iterator[Target]:
 
 
 def install_litellm() -> None:
-    """Install LiteLLM into its own virtual environment unless that is done. Raises `ServerFailed`."""
+    """Install LiteLLM into its own virtual environment if this version is not yet there. Raises `ServerFailed` if that fails."""
     installed = LITELLM_HOME / "installed.txt"
     if installed.is_file() and installed.read_text() == LITELLM:
         return

@@ -1,7 +1,7 @@
 """Time tool calls through the chat function's invoker, in one process: `python -m bench.turns.tool_worker`.
 
-`bench.turns.tools` runs it with a worker's environment, so that it uses the tool runner of the running stack. Prints the
-times in milliseconds as JSON; `--profile` prints a profile to stderr instead.
+`bench.turns.tools` runs this module with a worker's environment, so that it uses the tool runner of the running stack. Prints
+the times in milliseconds as JSON; with `--profile`, prints a profile to stderr instead.
 """
 
 import argparse
