@@ -83,7 +83,7 @@ def function_errors(operation: Mapping[str, Any], *, is_guarded: bool, has_datab
 
 
 def gateway_errors(operation: Mapping[str, Any], gateway: Mapping[str, GatewayResponse], *, is_guarded: bool) -> Codes:
-    """Return the gateway's errors, sent without or instead of the function's response."""
+    """Return the errors that the gateway sends instead of calling the function or instead of its response."""
     has_body = "requestBody" in operation
     kinds = GATEWAY + (GATEWAY_GUARDED if is_guarded else ()) + (GATEWAY_WITH_BODY if has_body else ())
     return _gateway_codes(gateway[kind] for kind in kinds)
@@ -100,7 +100,7 @@ def error_response(status: int, codes: Mapping[str, str]) -> dict[str, Any]:
 
 
 def describe_codes(codes: Mapping[str, str]) -> str:
-    """Return a text with the meaning of each code."""
+    """Return the meanings of the codes as one text."""
     return " ".join(f"`{code}`: {meaning}" for code, meaning in sorted(codes.items()))
 
 
@@ -132,7 +132,7 @@ def uses_openai_format(path: str) -> bool:
 
 
 def openai_errors(ours: Codes, gateways: Codes) -> dict[int, dict[str, Any]]:
-    """Return the OpenAPI response of each status; a status of both function and gateway has two formats."""
+    """Return the OpenAPI response of each status. A status that both the function and the gateway send has two formats."""
     translated = _translate_codes(ours)
     return {
         status: _openai_response(status, translated.get(status, {}), gateways.get(status, {}))

@@ -54,7 +54,7 @@ def type_of(schema: Schema) -> str:
 
 
 def schema_name(schema: Schema) -> str | None:
-    """Return the name of the schema that this one refers to, directly, as a variant or as the items of a list."""
+    """Return the name of the first schema that `schema` refers to: directly, as a variant, or as the items of a list."""
     if "$ref" in schema:
         return name_of(schema["$ref"])
     inner = [*schema.get("anyOf", ()), schema["items"]] if "items" in schema else schema.get("anyOf", ())
@@ -62,7 +62,7 @@ def schema_name(schema: Schema) -> str | None:
 
 
 def limits_of(schema: Schema) -> str:
-    """Return the constraints on a value as text; for a nullable value those of its non-null variant."""
+    """Return the constraints on a value as text. A nullable value has the constraints of its non-null variant."""
     inner: Schema = next((variant for variant in schema.get("anyOf", ()) if variant.get("type") != "null"), {})
     return ", ".join(wording.format(value) for key, wording in LIMITS.items() if (value := {**inner, **schema}.get(key)) is not None)
 
