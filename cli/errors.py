@@ -44,7 +44,7 @@ class SessionEnded(CliError):
 
 
 class ApiProblem(CliError):
-    """The API answered with a problem document; `status` and `code` are taken from it."""
+    """The API answered with an error. `status` is the HTTP status, and `code` the problem document's code."""
 
     def __init__(self, message: str, *, status: int, code: str, details: tuple[str, ...] = ()) -> None:
         super().__init__(message, details=details)

@@ -46,7 +46,7 @@ def with_api_or_key[**P](command: Callable[Concatenate[ApiClient, P], None]) -> 
 
 
 def _with_api[**P](command: Callable[Concatenate[ApiClient, P], None], *, find_key: Callable[[], str | None]) -> Callable[..., None]:
-    @click.option("--url", envvar="PARLEY_URL", metavar="URL", help="Address of the API.  [default: that of the last login]")
+    @click.option("--url", envvar="PARLEY_URL", metavar="URL", help="Address of the API.  [default: address of the last login]")
     @functools.wraps(command)
     def run(*args: P.args, **kwargs: P.kwargs) -> None:
         sessions = SessionFile()

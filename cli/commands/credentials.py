@@ -33,7 +33,7 @@ def change(api: ApiClient, keep_api_keys: bool) -> None:
 
 @password.command()
 @click.argument("email")
-@click.option("--no-mail", is_flag=True, help="Do not send a code: you already have one.")
+@click.option("--no-mail", is_flag=True, help="Use a code that you already have, and do not send a new one.")
 @with_api
 def reset(api: ApiClient, email: str, no_mail: bool) -> None:
     """Set a new password with a code that is e-mailed to EMAIL. All sessions end, and all API keys are revoked."""
@@ -49,7 +49,7 @@ def reset(api: ApiClient, email: str, no_mail: bool) -> None:
 
 @click.command()
 @click.argument("new_address")
-@click.option("--no-mail", is_flag=True, help="Do not send a code: you already have one.")
+@click.option("--no-mail", is_flag=True, help="Use a code that you already have, and do not send a new one.")
 @with_api
 def email(api: ApiClient, new_address: str, no_mail: bool) -> None:
     """Change your e-mail address to NEW_ADDRESS. This needs your password and a code that is e-mailed to NEW_ADDRESS."""

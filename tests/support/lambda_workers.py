@@ -71,7 +71,7 @@ class PendingAnswer:
         return read_stream(iter(list(self._chunks)))
 
     def take(self, message: bytes | BaseException | None) -> None:
-        """Store a chunk (bytes), or the end of the response: None or the worker's exception."""
+        """Store a message of the worker: a chunk, or at the end of the response None or the worker's exception."""
         with self._changed:
             if isinstance(message, bytes):
                 self._chunks.append(message)
