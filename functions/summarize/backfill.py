@@ -1,6 +1,6 @@
 """Embeds memories and passages that lack a vector of the current model, after an outage or a change of the model.
 
-Until then only full text search finds them.
+Until they have a vector, only full text search finds them.
 """
 
 from collections.abc import Sequence
@@ -55,7 +55,7 @@ def embed_missing(services: SummarizeServices, *, user_id: UUID, deadline: Deadl
 
 
 def embed_missing_of_all_users(services: SummarizeServices, deadline: Deadline) -> int:
-    """Call `embed_missing` for each user with passages to embed, until the deadline is close; return how many were completed.
+    """Call `embed_missing` for each user with passages to embed, until the deadline is close. Returns the number of users completed.
 
     A passage keeps the vector of the previous model until it has a new one. Meanwhile full text search finds it.
     """
@@ -80,7 +80,7 @@ def _try_embed_missing(services: SummarizeServices, user_id: UUID, deadline: Dea
     except DeadlineTooClose:
         return False
     except Exception:
-        # The other users do not depend on this one, which the next run tries again.
+        # Continue with the other users. The next run retries this user.
         logger.exception("vector_backfill_failed", user_id=str(user_id))
         return False
     return True

@@ -1,4 +1,4 @@
-"""Updates what is remembered of a conversation: its summary, the facts about its user, and its passages for search.
+"""Updates the memory of a conversation: its summary, the facts about its user, and its passages for search.
 
 The conversation is read in segments. Facts, passages and the position reached are stored in one transaction per segment.
 """
@@ -32,8 +32,8 @@ SEGMENT_TOKENS = 6000
 class Extraction:
     """The memory that one segment of a conversation yields.
 
-    The segment ends with message `upto_seq`. `first_seq` may lie before its start, because the last stored passage is
-    extended.
+    The segment ends with message `upto_seq`. `first_seq` is the first message of the passages. It may be older than the segment,
+    because the last stored passage is extended.
     """
 
     first_seq: int
@@ -89,7 +89,10 @@ def _extract_next_segment(
 
 
 def _messages_to_split(connection: Connection, conversation_id: UUID, *, user_id: UUID, upto_seq: int) -> tuple[int, list[StoredMessage]]:
-    """Return the messages to split into passages, with the number of the first: those of the last stored passage come again."""
+    """Return the number of the first message to split into passages, and all messages to split.
+
+    They include the messages of the last stored passage, which may still grow.
+    """
     first_seq = passages.next_start_seq(connection, conversation_id, user_id=user_id)
     after = MessageCursor(first_seq - 1, LAST_VARIANT)
     limit = max(upto_seq - first_seq + 1, 0)
@@ -107,7 +110,7 @@ def _store_extraction(services: SummarizeServices, conversation_id: UUID, extrac
     if vectors is not None:
         fact_vectors, passage_vectors = vectors[: len(extraction.facts)], vectors[len(extraction.facts) :]
     with user_scope(services.engine, user_id) as connection:
-        # Passages first: this statement locks the conversation and checks that the segment is still to be stored.
+        # Passages come first, because this statement locks the conversation and checks that the segment may still be stored.
         if not passages.replace_from(
             connection,
             conversation_id,

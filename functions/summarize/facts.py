@@ -1,4 +1,4 @@
-"""Extracts facts about the user from a conversation that are worth remembering in later conversations."""
+"""Extracts from a conversation the facts about its user that are worth remembering in later conversations."""
 
 import json
 from collections.abc import Sequence
@@ -77,7 +77,7 @@ def extract_facts(
 ) -> list[Fact]:
     """Return the facts that a segment of a conversation states, or none if the model's response is malformed.
 
-    Facts must name a message of the user, so that statements of tools, quoted pages and the assistant are not remembered.
+    Only facts that refer to a message of the user are kept, not statements of tools, quoted pages or the assistant.
     Raises the errors of `complete`.
     """
     user_message_ids = {line.line.seq: line.message.id for line in lines if line.line.speaker == "user"}
@@ -93,7 +93,7 @@ def extract_facts(
 def store_facts(
     connection: Connection, facts: Sequence[Fact], vectors: Sequence[Vector] | None, *, user_id: UUID, conversation_id: UUID
 ) -> None:
-    """Store facts. A known fact gets another origin, and a new fact ends the validity of the facts that it contradicts."""
+    """Store facts. A known fact gets this conversation as another origin. A new fact ends the facts that it contradicts."""
     for index, fact in enumerate(facts):
         vector = vectors[index] if vectors else None
         origins = [MemoryOrigin(conversation_id, fact.message_id)]

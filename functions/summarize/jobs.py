@@ -14,7 +14,7 @@ from parley.metering.completion import DeadlineTooClose
 from parley.metering.limits import BudgetExhausted
 from parley.observability import logger
 
-# Longer than the function's time limit: a claim that old belongs to a dead worker.
+# Longer than the function's time limit, so an older claim belongs to a dead worker.
 LEASE_S = 330.0
 # A title is not worth endless retries.
 MAX_TITLE_TRIES = 5
@@ -34,11 +34,12 @@ def run_job(services: SummarizeServices, job: Job, *, deadline: Deadline) -> Non
 
 
 def run_claimed_job(services: SummarizeServices, claimed: ClaimedEntry, *, deadline: Deadline) -> None:
-    """Run a claimed job.
+    """Run a claimed job, and drop or release its entry if the job cannot finish.
 
-    Drop the entry if its conversation was deleted. Release it if the budget is exhausted, so that it is retried when it is
-    due; drop it if it is a title. Release and queue it if time is short. Release it and raise the error for any other
-    failure; drop a title after `MAX_TITLE_TRIES`.
+    - If the conversation was deleted, the entry is dropped.
+    - If the budget is exhausted, a title is dropped, and any other entry is released and retried when it is due.
+    - If the deadline is too close, the entry is released and queued again immediately.
+    - After any other error, the entry is released, or dropped if it is a title that failed `MAX_TITLE_TRIES` times. The error is raised.
     """
     try:
         _run_topic(services, claimed, deadline)
@@ -62,7 +63,7 @@ def _run_topic(services: SummarizeServices, claimed: ClaimedEntry, deadline: Dea
     with user_scope(services.engine, claimed.user_id) as connection:
         is_done = outbox.finish_claim(connection, claimed)
     if not is_done:
-        # Another turn ended meanwhile.
+        # Another turn ended meanwhile, so the entry was reset and must run again.
         services.queue.send_entry(claimed.entry)
 
 

@@ -12,16 +12,16 @@ from parley.db.transactions import global_scope, user_scope
 from parley.deadline import Deadline
 from parley.observability import logger
 
-# Enough for one more job.
+# Enough time for one more job.
 MIN_TIME_LEFT_S = 15.0
 _DELETE_BATCH = 50
 _QUEUE_BATCH = 500
 
 
 def run_scheduled(services: SummarizeServices, deadline: Deadline) -> dict[str, int]:
-    """Delete expired conversations, run the waiting follow-up jobs, oldest first, and embed what lacks a current vector.
+    """Delete expired conversations, run the waiting follow-up jobs, oldest first, and embed texts without a current vector.
 
-    New jobs are run before they are due, failed ones when they are due.
+    New jobs run even before they are due; failed jobs run again only once they are due.
 
     Returns the number of conversations `deleted`, of jobs `done`, `failed` and, near the deadline, `sent_on` to the queue,
     and of users whose vectors were completed (`embedded`).
@@ -36,7 +36,7 @@ def run_scheduled(services: SummarizeServices, deadline: Deadline) -> dict[str, 
 
 
 def delete_expired_conversations(services: SummarizeServices, deadline: Deadline) -> int:
-    """Delete every conversation past its retention, with the memory that only it supports; return their number."""
+    """Delete the conversations past their retention, and the facts that come only from them. Returns the number of conversations."""
     with global_scope(services.background) as connection:
         user_ids = conversations.users_with_expired(connection, default_days=services.retention_days)
     return sum(_delete_for_user(services, user_id, deadline) for user_id in user_ids)

@@ -27,7 +27,7 @@ _QUOTES = "\"'`*_#“”„‟«»‘’‚「」 "
 
 
 def write_title(services: SummarizeServices, claimed: ClaimedEntry, deadline: Deadline) -> None:
-    """Replace the automatic title of a conversation, once. Raises NotFound and the errors of `complete`."""
+    """Generate a title if the conversation has none or an automatic one. Raises NotFound and the errors of `complete`."""
     with user_scope(services.engine, claimed.user_id) as connection:
         is_due = conversations.is_untitled(connection, claimed.subject_id, user_id=claimed.user_id)
     if not is_due:
@@ -47,7 +47,7 @@ def write_title(services: SummarizeServices, claimed: ClaimedEntry, deadline: De
 
 
 def tidy_title(answer: str) -> str:
-    """Turn a model's response into a title: its first line without quotes and markup, truncated at a word; empty if nothing is left."""
+    """Return the first line of a model's response without quotes and markup, truncated at a word. May be empty."""
     line = next((line.strip() for line in answer.splitlines() if line.strip(_QUOTES)), "")
     line = re.sub(r"^title\s*:\s*", "", " ".join(line.split()).strip(_QUOTES), flags=re.IGNORECASE).strip(_QUOTES).rstrip(".。")
     return line if len(line) <= MAX_TITLE_CHARACTERS else line[: MAX_TITLE_CHARACTERS - 1].rsplit(" ", 1)[0] + "…"

@@ -12,7 +12,7 @@ from parley.llm.tokens import BYTES_PER_TOKEN, estimate_tokens
 
 TRUNCATION_MARK = " […]"
 _MAX_MESSAGES = 100
-# For the number, the speaker and the date of a line.
+# Room for the number, the speaker and the date of a line.
 _LINE_PREFIX_TOKENS = 12
 # Sorts after every variant of a message.
 LAST_VARIANT = 2**31 - 1

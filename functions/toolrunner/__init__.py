@@ -1,1 +1,1 @@
-"""The tool runner: runs tools without a database or secrets. It is reached by Lambda Invoke only."""
+"""The tool runner: runs tools without a database or secrets. It can be called only through Lambda Invoke."""

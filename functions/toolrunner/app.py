@@ -18,9 +18,9 @@ from parley.tools.guarded_http.egress_filter import EgressFilter
 class ToolrunnerSettings(Settings):
     """The settings of the tool runner.
 
-    `tool_allowed_hosts` is a comma-separated list of `host` or `host:port` that tools may reach although their addresses
-    are private: for development, where such hosts replace services on the internet. `calls_mcp` is true if the deployment
-    has MCP servers for all users.
+    `tool_allowed_hosts` is a comma-separated list of `host` or `host:port` that tools may reach even if their addresses
+    are private. It is for development, where such hosts replace services on the internet. `calls_mcp` is true if the
+    deployment has MCP servers for all users.
     """
 
     tool_allowed_hosts: str

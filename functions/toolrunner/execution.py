@@ -26,7 +26,7 @@ class UnusableOutput(Exception):
 
 
 def render_output(output: Any) -> str:
-    """Return text unchanged and other output as JSON, truncated to 64 KiB with a note. Raises UnusableOutput if it is neither."""
+    """Return text unchanged and other output as JSON, truncated to 64 KiB with a note. Raises UnusableOutput if JSON cannot hold it."""
     if isinstance(output, BaseModel):
         output = output.model_dump(mode="json")
     if isinstance(output, str):
@@ -53,7 +53,7 @@ def run_tool(registry: Registry, request: RunRequest, http: GuardedHttp) -> dict
     except UnusableOutput as exc:
         return _failure(f"The tool's output cannot be used: {exc}.")
     except (Exception, SystemExit) as exc:
-        # The traceback without the message, which may repeat what the user wrote.
+        # Log the traceback without the error message, which may repeat the user's words.
         logger.warning("tool_failed", tool=request.name, error=type(exc).__name__, traceback=traceback.format_tb(exc.__traceback__))
         return _failure(redact(f"The tool failed ({type(exc).__name__}: {exc})."))
 

@@ -1,4 +1,4 @@
-"""Adapts LangChain's tools. Only plugins import the LangChain package, which is large, and this module never does."""
+"""Adapts LangChain's tools. The LangChain package is large, so only plugins import it; this module never does."""
 
 import sys
 from collections.abc import Mapping
@@ -21,8 +21,8 @@ def is_langchain_tool(thing: object) -> "TypeGuard[BaseTool]":
 def from_langchain(tool: "BaseTool") -> Tool:
     """Adapt a LangChain tool.
 
-    LangChain does not declare what a tool does, so `egress` and `writes` are assumed. The tool's `metadata` may override
-    `egress`, `writes`, `requires_approval` and `timeout_s`.
+    LangChain does not declare whether a tool sends or changes data, so `egress` and `writes` are assumed to be true. The tool's
+    `metadata` may override `egress`, `writes`, `requires_approval` and `timeout_s`.
     """
     overrides = {name: value for name, value in (tool.metadata or {}).items() if name in _METADATA_FIELDS}
     spec = ToolSpec(

@@ -54,7 +54,7 @@ def list_tools(mcp_request: McpListRequest, *, egress_filter: EgressFilter) -> M
 
 def call_tool(mcp_request: McpCallRequest, *, egress_filter: EgressFilter) -> McpResult:
     """Return the tool's result as `{"ok", "content"}`, `{"argument_errors"}` or `{"error": reason}`. Never raises."""
-    # The schema comes from a stranger: a check that takes too long ends this process.
+    # The schema comes from a stranger, so a check that takes too long must end this process.
     with exit_after(mcp_request.timeout_s):
         errors = argument_errors(mcp_request.parameters, mcp_request.arguments)
     if errors:
@@ -76,7 +76,7 @@ def _run_with_server(mcp_request: McpListRequest | McpCallRequest, run: McpCall,
         return {"error": "The server did not respond in time."}
     except Exception as exc:  # the client raises many types, in exception groups
         reason = _reason(exc)
-        # Without messages, which repeat addresses and what a server of a user says.
+        # Log no messages: they repeat addresses and text from the servers of users.
         logger.warning("mcp_server_failed", error=type(_root_cause(exc)).__name__)
         return {"error": reason}
 

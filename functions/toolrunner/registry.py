@@ -81,7 +81,7 @@ def tools_of(plugin: object) -> list[Tool]:
         things = [thing for name, thing in vars(plugin).items() if not name.startswith("_")]
     else:
         things = list(plugin) if isinstance(plugin, list | tuple) else [plugin]
-    # By identity: a module may refer to the same tool by two names.
+    # Compare by identity, because a module may refer to the same tool by two names.
     tools = {id(tool): tool for thing in things if (tool := _as_tool(thing))}
     if not tools:
         raise ToolUnusable("the plugin has no tool: decorate a function with @tool")

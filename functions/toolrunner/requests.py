@@ -9,7 +9,7 @@ from parley.tools.spec import MAX_TIMEOUT_S
 
 
 class _Request(BaseModel):
-    # Errors are logged, and the input may contain what a user wrote.
+    # Errors are logged without the input, which may contain a user's words.
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
 
 

@@ -52,9 +52,9 @@ def remove_server(connection: Connection, server_id: UUID, *, user_id: UUID) -> 
 
 
 def refresh_listings(services: ToolsServices, principal: Principal, *, only: UUID | None = None) -> None:
-    """Fetch and store the tool lists of all servers whose list is stale, or of the user's server `only`.
+    """Fetch and store the tool list of every server whose list is stale, or of the user's server `only`.
 
-    A server that does not answer keeps its stored list, and is asked again only when that list would be stale.
+    A server that does not respond keeps its stored list, and is not asked again until its next refresh is due.
     """
     scope = partial(principal_scope, services.engine, principal)
     with scope() as connection:

@@ -66,7 +66,7 @@ tools_router = APIRouter(dependencies=[Depends(requires("tools"))])
 def list_tools(services: ToolsServicesDep, principal: CurrentPrincipal, page: Page) -> Listing[ToolOut]:
     """List the user's tools by name, including disabled ones.
 
-    Tool lists of MCP servers older than ten minutes are first refreshed, in parallel and for at most five seconds.
+    Before that, tool lists of MCP servers that are older than ten minutes are refreshed, in parallel and for at most five seconds.
     """
     refresh_listings(services, principal)
     (after,) = page.after(TOOL_KEY) or ("",)
@@ -76,7 +76,7 @@ def list_tools(services: ToolsServicesDep, principal: CurrentPrincipal, page: Pa
 
 @tools_router.put("/tools/{id}", responses=error_responses(NotFound))
 def change_tool(id: ToolName, body: ToolChange, services: ToolsServicesDep, principal: CurrentPrincipal) -> ToolOut:
-    """Enable or disable a tool, or require approval of its calls. An approval that the tool itself requires stays."""
+    """Enable or disable a tool, or require approval of its calls. An approval that the tool itself requires remains required."""
     return ToolOut.of(tools.change_settings(services, principal, id, body.columns()))
 
 
@@ -103,7 +103,7 @@ mcp_endpoint_router = APIRouter()
 
 
 class MethodNotAllowed(ParleyError):
-    """The MCP server has neither a stream of its own nor a session to end."""
+    """The MCP server is stateless: it has no stream to open and no session to end."""
 
     status, code = 405, "method_not_allowed"
     public_message = "This MCP server is stateless. Send messages by POST."
@@ -117,7 +117,7 @@ _RPC_RESPONSES: dict[int | str, Any] = {
 }
 
 
-# Not every method opens a transaction, and an ended session must not learn even the supported revisions.
+# Check the session here, because not every method opens a transaction. An ended session must not get even the supported revisions.
 @mcp_endpoint_router.post(
     "/mcp",
     responses=_RPC_RESPONSES | error_responses(RateLimited),
@@ -141,7 +141,7 @@ def no_mcp_stream(request: Request) -> Response:
 
 @mcp_endpoint_router.delete("/mcp", status_code=405, responses=error_responses(MethodNotAllowed))
 def no_mcp_session(request: Request) -> Response:
-    """Refuse to end a session: there are none."""
+    """Refuse to end a session: the server has no sessions."""
     return _method_not_allowed(request)
 
 

@@ -116,7 +116,10 @@ class CreatedMcpServerOut(Output):
 
 
 class McpServerOut(CreatedMcpServerOut):
-    """An MCP server with the names of its tools. `listed_at` is the last attempt to list them, and `error` why it failed."""
+    """An MCP server with the names of its tools.
+
+    `listed_at` is the time of the last attempt to list the tools. If the attempt failed, `error` is the reason.
+    """
 
     tools: list[str]
     listed_at: Timestamp | None

@@ -26,7 +26,7 @@ def run_tool(services: ToolsServices, principal: Principal, name: str, arguments
     tool = _find_tool(toolbox, name)
     if not tool.is_enabled:
         raise ToolDisabled(untrusted(name))
-    # Before the arguments are checked, which takes time too.
+    # Count the call before the arguments are checked, because the check takes time too.
     count_call(services, principal)
     outcome = toolbox.run(name, arguments, timeout_s=MAX_TIMEOUT_S)
     _raise_argument_errors(outcome)

@@ -33,7 +33,7 @@ catalogue = LiveCatalogue.of(settings)
 
 
 def _embedding_model() -> str | None:
-    """Return the name of the embedding model, or None. Its API key is not checked here, but by ingestion."""
+    """Return the name of the embedding model, or None. Its API key is checked by ingestion, not here."""
     current = catalogue()
     model = current.models.get(current.roles.get("embedding", ""))
     return model.name if model else None
@@ -60,8 +60,8 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """
     if "Records" in event:
         failures = process_jobs(event["Records"], handle=partial(run_job, services))
-        # The next sweep may be a day away, and the database is awake: recovery costs two queries. A turn that dies too early
-        # to ask for its check is thus ended half a minute after the next turn of any user.
+        # The next sweep may be a day away, and while the database is awake, recovery costs only two queries. So a turn that died
+        # before it queued its check is ended half a minute after the next turn of any user.
         recover(services)
         return failures
     if event.get("source") != "aws.scheduler":

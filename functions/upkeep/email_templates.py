@@ -43,35 +43,35 @@ class RenderedEmail:
 
 
 class EmailTemplates:
-    """Renders emails. They are signed with `public_url`, the page or app that users know, unless it is empty."""
+    """Renders emails. The signature contains `public_url`, the page or app that users know, unless it is empty."""
 
     def __init__(self, public_url: str) -> None:
         self._signature = "\n".join(["Parley", *([public_url] if public_url else [])])
 
     def sign_up(self, code: OneTimeCode, *, lifetime: timedelta) -> RenderedEmail:
-        """Send the code that confirms the address of a sign-up."""
+        """Render the email with the code that confirms the address of a sign-up."""
         reason = "Somebody, probably you, wants to create an account with this email address. To confirm the address, enter this code:"
         return self._render("Confirm your email address", reason, str(code), _each_works(lifetime), _IGNORE_ADVICE)
 
     def has_account(self) -> RenderedEmail:
-        """Answer a sign-up whose address already has an account."""
+        """Render the response to a sign-up whose address already has an account."""
         reason = "Somebody, probably you, tried to create an account with this email address, which already has an account."
         remedy = 'Log in to it. If you have forgotten the password, choose "forgot password" to get a code for a new one.'
         return self._render("You already have an account", reason, remedy, _NOTHING_CHANGED)
 
     def reset_password(self, code: OneTimeCode, *, lifetime: timedelta) -> RenderedEmail:
-        """Send the code for setting a forgotten password."""
+        """Render the email with the code for replacing a forgotten password."""
         reason = "Somebody, probably you, has forgotten the password of your account. To set a new password, enter this code:"
         effect = "A new password ends all sessions and revokes all API keys of the account."
         return self._render("Set a new password", reason, str(code), effect, _newest_works(lifetime), _IGNORE_ADVICE)
 
     def change_email(self, code: OneTimeCode, *, lifetime: timedelta) -> RenderedEmail:
-        """Send the code that confirms the new address of an account, to that address."""
+        """Render the email, to the new address of an account, with the code that confirms it."""
         reason = "Somebody, probably you, wants to use this email address for an account. To confirm it, enter this code while logged in:"
         return self._render("Confirm your new email address", reason, str(code), _newest_works(lifetime), _IGNORE_ADVICE)
 
     def email_change_requested(self) -> RenderedEmail:
-        """Warn the current address of an account about a requested change."""
+        """Render the warning to the current address of an account that a change of address was requested."""
         reason = (
             "Somebody, probably you, wants to use another email address for your account. "
             "The address changes when the code that we sent to the new address is entered."
@@ -79,12 +79,12 @@ class EmailTemplates:
         return self._render("Your email address is about to change", reason, _SECURITY_ADVICE)
 
     def address_taken(self) -> RenderedEmail:
-        """Answer a change to an address that already has an account, at that address."""
+        """Render the email to an address that was requested as a new address but already has an account."""
         reason = "Somebody, probably you, tried to use this email address for another account, but it already has an account."
         return self._render("This email address has an account", reason, _NOTHING_CHANGED)
 
     def notification(self, notice: AccountNoticeKind) -> RenderedEmail:
-        """Report a change to the account."""
+        """Render the report of a change to the account."""
         subject, body = _NOTIFICATIONS[notice]
         return self._render(subject, body, "If this was you, ignore this email.", _advice_for(notice))
 
@@ -101,7 +101,7 @@ def _newest_works(lifetime: timedelta) -> str:
 
 
 def _each_works(lifetime: timedelta) -> str:
-    """Tell the reader which code to use: each sign-up carries its own password, and the latest may not be the reader's."""
+    """Tell the reader which code to use. Each sign-up has its own password, and the latest sign-up may not be the reader's."""
     return f"{_validity(lifetime)} If you get several, each belongs to one sign-up: enter the code that came when you signed up yourself."
 
 

@@ -15,7 +15,7 @@ _FORBIDDEN_CHARACTERS = re.compile(r"[\s,;:<>()\[\]\\\"\x00-\x1f\x7f]")
 
 
 class MailFailed(ParleyError):
-    """SES did not accept an email. The message names no address."""
+    """SES did not accept an email. The error message contains no address."""
 
 
 class Mailer:
@@ -25,9 +25,9 @@ class Mailer:
         self._sender = sender
 
     def send(self, email: RenderedEmail, *, to: str) -> None:
-        """Hand an email over to SES, or raise MailFailed. Whether the email is delivered is not known here.
+        """Hand an email over to SES, or raise MailFailed. Success does not mean that the email is delivered.
 
-        Skip an address that SES never accepts: a made-up address must not make jobs fail.
+        An address that SES never accepts is skipped, because a made-up address must not make jobs fail.
         """
         if not self._sender:
             logger.error("email_sender_missing", setting="MailFrom")
@@ -39,7 +39,7 @@ class Mailer:
 
 
 def _ses_address(to: str) -> str | None:
-    """Return the address in the form that SES accepts, or None if there is none.
+    """Return the address in the form that SES accepts, or None if SES cannot accept it.
 
     The part before the @ is ASCII without leading, trailing or double dots, and the domain is in Punycode:
     https://docs.aws.amazon.com/ses/latest/APIReference-V2/API_Destination.html
@@ -59,7 +59,7 @@ def _send_with_ses(email: RenderedEmail, *, sender: str, to: str) -> None:
     try:
         _ses_client().send_email(FromEmailAddress=sender, Destination={"ToAddresses": [to]}, Content=content)
     except ClientError as exc:
-        # `from None`: SES repeats the address in its message, and the log would contain the cause.
+        # `from None`: the log would include the cause, and SES repeats the address in its message.
         raise MailFailed(f"SES refused: {exc.response['Error']['Code']}") from None
     except BotoCoreError as exc:
         raise MailFailed(f"SES cannot be reached: {type(exc).__name__}") from None

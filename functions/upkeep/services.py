@@ -10,7 +10,7 @@ from parley.aws.s3 import FileStore
 from parley.db.engine import Engine
 from parley.jobs import IngestQueue, MemoryQueue, UpkeepQueue
 
-# Every top-level folder with users' files. Below it, each user has a folder named by their id.
+# Every top-level folder with users' files. In each of them, a user's files are in a folder named by the user's id.
 USER_FOLDERS = ("exports", "documents", "uploads", "images")
 
 
@@ -18,7 +18,7 @@ class UserFileStore(FileStore):
     """The bucket with the users' files."""
 
     def delete_all_of(self, user_id: UUID) -> int:
-        """Delete every file of a user and return their number. Raises Unavailable if some may remain."""
+        """Delete every file of a user and return the number of files. Raises Unavailable if files may remain."""
         return sum(self.delete_under(f"{folder}/{user_id}/") for folder in USER_FOLDERS)
 
 
@@ -26,7 +26,7 @@ class UserFileStore(FileStore):
 class UpkeepServices:
     """The dependencies of upkeep.
 
-    `engine` acts for one user at a time, `background` across users. The sweep sends lost jobs again to the three queues.
+    `engine` acts for one user at a time, `background` across users. The sweep uses the three queues to send lost jobs again.
     `embedding_model` returns the name of the current embedding model, or None.
     """
 

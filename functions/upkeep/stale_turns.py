@@ -1,7 +1,7 @@
 """Ends turns that must not stay open: turns without a heartbeat, and turns that waited a day for an approval.
 
-Every long turn queues a delayed message that checks it. A function may die before it has sent that message: every batch of
-messages, the recovery schedule and the sweep end such turns.
+Every long turn queues a delayed message to check it. If a function dies before it sends that message, the next batch of
+messages, the recovery schedule or the sweep ends the turn.
 """
 
 from uuid import UUID
@@ -17,7 +17,7 @@ _BATCH = 100
 
 
 def check_turn(services: UpkeepServices, job: CheckTurn) -> None:
-    """Interrupt a turn whose heartbeat stopped. If it is alive, queue another check for the time at which it could be stale.
+    """Interrupt a turn whose heartbeat stopped. If the turn is alive, queue another check for when it could be stale.
 
     Raises NotFound if the turn was deleted.
     """
@@ -32,7 +32,7 @@ def check_turn(services: UpkeepServices, job: CheckTurn) -> None:
 
 
 def end_stale_turns(services: UpkeepServices) -> int:
-    """Interrupt every turn whose heartbeat stopped; return their number."""
+    """Interrupt every turn whose heartbeat stopped, and return the number of turns."""
     count = 0
     while batch := _find_stale(services.background):
         count += sum(interrupt_if_stale(services.engine, turn_id, user_id=user_id) for user_id, turn_id in batch)
@@ -42,7 +42,7 @@ def end_stale_turns(services: UpkeepServices) -> int:
 
 
 def end_expired_turns(services: UpkeepServices) -> int:
-    """End every turn that has waited a day for an approval; return their number."""
+    """End every turn that has waited a day for an approval, and return the number of turns."""
     count = 0
     while batch := _find_expired(services.background):
         count += sum(end_waiting_turn(services.engine, turn_id, user_id=user_id, reason="approval_expired") for user_id, turn_id in batch)

@@ -1,8 +1,8 @@
 """The sweep: a scheduled run that deletes expired rows, ends stale turns, and queues lost jobs and incomplete documents again.
 
-An incomplete document is one that no worker has processed for half an hour, or one that is ready but lacks embeddings:
-after an outage, after the month's budget ran out, or because the catalogue names another embedding model. Ingestion
-continues it where it stopped, or fails it if its file was never uploaded.
+A document is incomplete if ingestion has stalled for half an hour, or if it is ready but lacks embeddings: after an outage,
+after the month's budget ran out, or because the catalogue names another embedding model. Ingestion continues where it
+stopped, or fails the document if its file was never uploaded.
 """
 
 from collections.abc import Callable
@@ -20,7 +20,7 @@ from parley.errors import NotFound
 from parley.jobs import OutboxJob
 from parley.observability import logger
 
-# A user waits for an export, so it fails after so many attempts. Erasures and follow-up jobs are retried for ever.
+# A user waits for an export, so it fails after this many attempts. Erasures and follow-up jobs are retried for ever.
 MAX_EXPORT_ATTEMPTS = 5
 _RESEND_BATCH = 100
 
@@ -48,7 +48,7 @@ _EXPIRED_ROWS: dict[str, Callable[[Connection], int]] = {
 
 
 def sweep(services: UpkeepServices) -> dict[str, int | None]:
-    """Run every part and return how many rows each part deleted, ended or queued; None for a part that failed."""
+    """Run every part, and return how many rows each part deleted, ended or queued, or None for a part that failed."""
     # Turns come before expired rows: the cost of a stale turn is settled from its reservations.
     counts = {"interrupted": _count_or_log("interrupted", partial(stale_turns.end_stale_turns, services))}
     counts["approvals_expired"] = _count_or_log("approvals_expired", partial(stale_turns.end_expired_turns, services))
@@ -59,7 +59,7 @@ def sweep(services: UpkeepServices) -> dict[str, int | None]:
 
 
 def recover(services: UpkeepServices) -> dict[str, int | None]:
-    """End stale turns and queue lost jobs again; return their numbers. Log a failure and leave the rest to the sweep."""
+    """End stale turns, queue lost jobs again, and return the number of each. A failure is logged and left to the sweep."""
     return {
         "interrupted": _count_or_log("interrupted", partial(stale_turns.end_stale_turns, services)),
         "sent_again": _count_or_log("sent_again", partial(resend_due, services)),
@@ -67,9 +67,9 @@ def recover(services: UpkeepServices) -> dict[str, int | None]:
 
 
 def resend_due(services: UpkeepServices) -> int:
-    """Queue every outbox entry that is due and return their number.
+    """Queue every outbox entry that is due, and return the number of entries.
 
-    Taking a batch postpones its entries: if a message is lost, its entry is due again after a quarter of an hour.
+    Entries in a batch are postponed: if a message is lost, its entry is due again after 15 minutes.
     """
     count = 0
     while entries := _take_due(services.background):
@@ -105,7 +105,7 @@ def _count_or_log(name: str, part: Callable[[], int]) -> int | None:
     try:
         return part()
     except Exception:
-        # The other parts do not depend on this one.
+        # Continue with the other parts, which do not depend on this part.
         logger.exception("sweep_part_failed", part=name)
         return None
 

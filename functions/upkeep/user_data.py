@@ -22,7 +22,7 @@ from parley.errors import NotFound
 from parley.jobs import document_key
 from parley.observability import logger
 
-# Increased when readers of an export must adapt.
+# Increase it when programs that read exports must adapt.
 VERSION = 1
 # A larger export is written to disk.
 _IN_MEMORY_BYTES = 8 << 20
@@ -55,7 +55,7 @@ def _finish(services: UpkeepServices, export_id: UUID, *, user_id: UUID, entry_i
 
 
 def give_up_export(engine: Engine, entry: outbox.OutboxEntry) -> None:
-    """Mark an export as failed, which its user sees, and stop retrying. Raises NotFound if the user was deleted."""
+    """Stop retrying an export and mark it as failed for its user to see. Raises NotFound if the user was deleted."""
     if entry.subject_id is None:
         return
     with user_scope(engine, entry.user_id) as connection:
@@ -110,7 +110,7 @@ def erase_user(services: UpkeepServices, user_id: UUID) -> None:
     services.files.delete_all_of(user_id)
     with global_scope(services.background) as connection:
         administration.erase(connection, user_id)
-    # Once more, for files stored in between. Code that stores a file after the user is deleted deletes it again itself.
+    # Again, for files stored in between. Code that stores a file after this finds the user deleted and deletes the file itself.
     services.files.delete_all_of(user_id)
 
 

@@ -1,1 +1,1 @@
-"""The tools that come with Parley and run here."""
+"""The built-in tools that run in the tool runner."""

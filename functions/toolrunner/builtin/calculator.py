@@ -9,7 +9,7 @@ x%       becomes `x .PERCENT`, a hundredth of x, unless a value follows: then `%
 a + x%   adds x percent of a, unless a is a percentage too: 200 + 10% is 220, and 50% + 50% is 1
 (x)      becomes `(x).GROUP`, because `ast` drops parentheses, and 200 + (10%) is 200.1
 
-The expression is in lower case before it is translated, so it cannot contain these attributes itself.
+The expression is converted to lower case before the translation, so it cannot contain these attributes itself.
 """
 
 import ast
@@ -81,7 +81,7 @@ def evaluate(expression: str) -> Number:
 
 
 def _extract_numbers(text: str, numbers: list[Number]) -> str:
-    """Replace each number by its index in `numbers`, to which it is appended: Python's own literals are not exact."""
+    """Append each number to `numbers` and replace it with its index there, because Python's own literals are not exact."""
 
     def replace(match: re.Match[str]) -> str:
         exponent = int(match[2] or 0)
@@ -98,7 +98,7 @@ class _Evaluator:
         self._numbers = numbers
 
     def value(self, node: ast.expr, depth: int = 1) -> Number:
-        """Return the value of a node. A chain such as `1 + 2 - 3` is nested to the left, and evaluated without recursion."""
+        """Return the value of a node. A chain such as `1 + 2 - 3` is nested to the left and is evaluated without recursion."""
         if depth > MAX_DEPTH:
             raise ToolFailed(_TOO_DEEP)
         chain: list[ast.BinOp] = []

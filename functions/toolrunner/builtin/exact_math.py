@@ -1,6 +1,6 @@
 """The numbers, functions and constants of the calculator.
 
-Rational results are exact. Other results have 30 digits, trigonometric ones 15, and count as rounded.
+Rational results are exact. Other results are rounded to 30 digits, and trigonometric results to 15.
 """
 
 import math
@@ -28,7 +28,7 @@ type NumberFunction = Callable[[Sequence[Number]], Number]
 
 @dataclass(frozen=True, slots=True)
 class Number:
-    """A value and whether it is exact. Raises ToolFailed if it is too large or has too many digits."""
+    """A value, and whether it is exact. Raises ToolFailed if the value is too large or has too many digits."""
 
     value: Fraction
     is_exact: bool = True
@@ -39,7 +39,7 @@ class Number:
 
 
 def format_number(number: Number) -> str:
-    """Return an exact number with all its digits, or rounded and marked so if they are too many; other numbers rounded."""
+    """Return the number as text. An exact number with too many digits is rounded and marked as rounded."""
     if number.is_exact and (digits := _exact_digits(number.value)):
         return digits
     rounded = _rounded_digits(number.value)
@@ -50,7 +50,7 @@ def format_number(number: Number) -> str:
 
 
 def _exact_digits(value: Fraction) -> str:
-    """Return all decimal digits, or an empty string if they are too many or do not end."""
+    """Return all decimal digits, or an empty string if there are too many or infinitely many."""
     with localcontext(prec=_MAX_EXACT_DIGITS) as context:
         context.traps[Inexact] = True
         try:
@@ -95,7 +95,7 @@ def factorial(number: Number) -> Number:
 
 
 def _check_power_size(base: Fraction, exponent: int) -> None:
-    """Raise ToolFailed before the power of a huge exponent is computed."""
+    """Raise ToolFailed if the power would be far too large, so that it is never computed."""
     if abs(base) not in (0, 1) and max(base.numerator.bit_length(), base.denominator.bit_length()) * exponent > 2 * MAX_BITS:
         raise ToolFailed(TOO_LARGE)
 
@@ -106,7 +106,7 @@ def _rational_root(value: Fraction) -> Fraction | None:
 
 
 def _compute_decimal(compute: Callable[[], Decimal]) -> Number:
-    """Return the rounded result of `compute`, which runs with some more digits than the result has."""
+    """Return the rounded result of `compute`, which calculates with a few more digits than the result keeps."""
     with localcontext(prec=IRRATIONAL_DIGITS + _GUARD_DIGITS, Emax=_MAX_DECIMAL_EXPONENT, Emin=-_MAX_DECIMAL_EXPONENT) as context:
         try:
             result = compute()
@@ -133,7 +133,7 @@ def _unary_exact(compute: Callable[[Fraction], Fraction | int]) -> NumberFunctio
 
 
 def _unary_decimal(compute: Callable[[Decimal], Decimal], *, exact: Mapping[int, int]) -> NumberFunction:
-    """Make a function from `compute`; `exact` maps the arguments with integer results to these."""
+    """Make a function from `compute`. `exact` maps arguments whose results are known integers to these results."""
 
     def function(number: Number) -> Number:
         if number.value in exact:
@@ -161,7 +161,7 @@ def _integers_only(compute: Callable[..., int]) -> NumberFunction:
 
 
 def _round(arguments: Sequence[Number]) -> Number:
-    """Round half away from zero, as people do, and not to even as Python does."""
+    """Round a half away from zero, as people do, instead of to the nearest even number, as Python does."""
     places = arguments[1].value if len(arguments) == 2 else Fraction(0)
     if len(arguments) > 2 or places.denominator != 1 or abs(places) > _MAX_PLACES:
         raise ToolFailed(f"round takes a value and optionally an integer number of places, at most {_MAX_PLACES}.")

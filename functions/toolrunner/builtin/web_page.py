@@ -12,9 +12,9 @@ from parley.tools.spec import ToolContext, ToolFailed
 _IGNORED_TAGS = ["script", "style", "noscript", "template", "svg", "iframe", "form", "nav", "header", "footer", "aside", "dialog"]
 _BLOCK_TAGS = "address article blockquote br dd div dl dt figcaption h1 h2 h3 h4 h5 h6 hr li main ol p pre section table tr ul"
 _MAIN_SELECTORS = ("main", "[role=main]", "article")
-# A main part with less text is ignored: scripts may fill it in a browser.
+# A main part with less text is ignored, because scripts may fill it in a browser.
 _MIN_MAIN_CHARACTERS = 200
-# A private character at the start and end of each block, because line breaks in HTML source mean nothing.
+# A private-use character marks the start and end of each block, because line breaks in HTML source mean nothing.
 _BLOCK_MARK = "\ue000"
 _SPACES = re.compile(r"\s+")
 _BLOCK_BREAKS = re.compile(rf"(?<!\s)\s*+{_BLOCK_MARK}[\s{_BLOCK_MARK}]*")
@@ -24,7 +24,7 @@ _TEXT_TYPES = ("text/", "application/json", "application/xml", "application/xhtm
 
 
 def readable_text(html: str) -> str:
-    """Return the title and the text of a page, one line per block: of its main part if it marks one with enough text, else of the body."""
+    """Return a page's title and its text, one line per block. The text is that of the main part if it is long enough, else of the body."""
     from selectolax.lexbor import LexborHTMLParser
 
     page = LexborHTMLParser(html)

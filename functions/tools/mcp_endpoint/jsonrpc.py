@@ -14,7 +14,7 @@ type MessageId = int | str | None
 
 
 class RpcMessage(Input):
-    """A request, a notification or a response. Batches are not supported; this server sends no requests that need a response."""
+    """A request, a notification or a response. Batches are not supported. Responses are ignored, because this server sends no requests."""
 
     model_config = ConfigDict(extra="ignore", strict=True, frozen=True)
 

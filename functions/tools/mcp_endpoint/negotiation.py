@@ -1,7 +1,7 @@
-"""The supported revisions of MCP, and the version data that each request must carry; a test compares both with the official SDK.
+"""The supported revisions of MCP, and the version data that each request must carry. A test compares both with the official SDK.
 
-Clients of the older revisions begin with `initialize`. Clients of the modern revisions repeat version and capabilities
-in the headers and the body of each request, and both must agree. The server keeps no state between requests.
+Clients of the older revisions begin with `initialize`. Clients of the modern revisions state version and capabilities in the
+body of each request, and repeat the version and the method in headers. The server keeps no state between requests.
 https://modelcontextprotocol.io/specification
 """
 
@@ -22,7 +22,7 @@ _BASE64 = re.compile(r"=\?base64\?(.*)\?=")
 
 
 def negotiate(requested: object) -> str:
-    """Return the revision for the response to `initialize`: the requested one, or else the newest that has a handshake."""
+    """Return the revision to answer `initialize` with: the requested revision if it has a handshake, else the newest that does."""
     return requested if isinstance(requested, str) and requested in HANDSHAKE_VERSIONS else HANDSHAKE_VERSIONS[-1]
 
 
@@ -48,7 +48,7 @@ def check_envelope(message: RpcMessage, headers: Mapping[str, str]) -> None:
 
 
 def _decode_header(value: str | None) -> str | None:
-    """Decode a header value, which is in base64 if it is not plain ASCII. None if the base64 is invalid or not canonical."""
+    """Decode a header value, which is in base64 if it is not plain ASCII. Return None if the base64 is invalid or not canonical."""
     encoded = _BASE64.fullmatch(value or "")
     if encoded is None:
         return value
