@@ -88,7 +88,7 @@ def request_email_change(services: AuthServices, principal: Principal, *, passwo
 
 
 def confirm_email_change(services: AuthServices, principal: Principal, *, code: str, origin: ClientOrigin) -> None:
-    """Redeem the mailed code and store the address it was sent to. Raises TooManyAttempts, InvalidCode and EmailTaken."""
+    """Redeem the mailed code and store the address to which it was mailed. Raises TooManyAttempts, InvalidCode and EmailTaken."""
     count_attempt(services.background, services.throttle.origin_buckets(origin))
     parsed_code = OneTimeCode.parse(code)
     with principal_scope(services.engine, principal) as connection:
@@ -115,9 +115,9 @@ def delete_account(services: AuthServices, principal: Principal, *, password: st
 
 
 def request_export(services: AuthServices, principal: Principal, *, origin: ClientOrigin) -> Export:
-    """Queue an export of all data stored about the user, unless one is already queued or became ready within the last hour.
+    """Queue an export of all data stored about the user.
 
-    Returns that export, or else the new one.
+    If an export is already queued, or became ready within the last hour, return that export instead.
     """
     with principal_scope(services.engine, principal) as connection:
         lock_until_end(connection, f"exports of {principal.user_id}")

@@ -60,7 +60,7 @@ def change_account(connection: Connection, admin: Principal, user_id: UUID, chan
 def invite_once(
     services: AuthServices, admin: Principal, request: IdempotentRequest[NewInvite], *, email: str | None, expires_at: datetime | None
 ) -> IdempotentResult[NewInvite]:
-    """Create an invite. A repeated request creates no second one. Raises Forbidden, IdempotencyKeyReused and InvalidInput.
+    """Create an invite. A repeated request creates no second invite. Raises Forbidden, IdempotencyKeyReused and InvalidInput.
 
     The idempotency key belongs to the admin and the invite to no user, so they are stored in two transactions. The invite is
     committed first: a crash between the two only leaves an invite whose code nobody has.

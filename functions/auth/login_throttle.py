@@ -12,16 +12,16 @@ from parley.db.engine import Engine
 from parley.db.transactions import global_scope
 
 WINDOW_S = 900.0
-# After 100 failures in a row an account gets one attempt per hour: slow, but its owner is never locked out for good.
+# After 100 failures in a row, an account gets one attempt per hour. So its owner is never locked out permanently.
 SLOW_WINDOW_S = 3600.0
-# Mails to one address in 15 minutes: requested from one network, and from all networks.
+# The limits of mails to one address in 15 minutes, requested from one network and from all networks.
 MAX_MAILS_PER_NETWORK = 3
 MAX_MAILS_PER_ADDRESS = 12
 
 
 @dataclass(frozen=True, slots=True)
 class LoginThrottle:
-    """The deployment's limits: attempts per account and per network in 15 minutes, and overall in one minute."""
+    """The deployment's limits: attempts per account and per network in 15 minutes, and all attempts in one minute."""
 
     per_account: int
     per_address: int

@@ -45,7 +45,7 @@ class Registration(Input):
 
 
 class VerificationPending(Output):
-    """A code was mailed to the address. POST /auth/verify creates the account with it."""
+    """A code was mailed to the address. Send it to POST /auth/verify to create the account."""
 
     status: Literal["verification_sent"] = "verification_sent"
 

@@ -17,7 +17,7 @@ from parley.jobs import UpkeepQueue
 
 @dataclass(frozen=True, slots=True)
 class AuthServices:
-    """The dependencies of the account functions. `engine` sees one user's rows, `background` every user's."""
+    """The dependencies of the account functions. `engine` sees the rows of one user at a time, `background` the rows of all users."""
 
     engine: Engine
     background: Engine

@@ -1,6 +1,6 @@
 """The IAM policy that tells API Gateway which routes a token may call.
 
-The gateway caches the policy for the whole stage, so it must be right for every route, not only for the requested one.
+The gateway caches the policy for the whole stage, so it must be correct for every route, not only for the requested route.
 """
 
 from collections.abc import Mapping

@@ -86,7 +86,7 @@ def _without_nul(query: str) -> str:
 
 
 def _page_with_ranks[T](results: Sequence[T], page: PageRequest) -> list[tuple[int, T]]:
-    """Return the page's results and one more, each with its rank, counted from 1. The cursor is the last rank shown."""
+    """Return the page's results and the next result, each with its rank, counted from 1. The cursor is the page's last rank."""
     (seen,) = page.after(RANK_KEY) or (0,)
     return list(enumerate(results, 1))[seen : seen + page.limit + 1]
 
@@ -164,8 +164,8 @@ def list_messages(
 ) -> Listing[MessageOut]:
     """List a conversation's messages, oldest first by default.
 
-    With `variants`, the list includes answers that a regeneration replaced; `is_active` marks the current one. A page ends
-    at 1 MiB: long messages make it shorter than `limit`, and `next_cursor` continues.
+    With `variants`, the list includes answers that a regeneration replaced; `is_active` marks the current answer. A page holds
+    at most 1 MiB, so with long messages it may have fewer items than `limit`. Continue with `next_cursor`.
     """
     key = page.after(MESSAGE_KEY)
     rows = messages.page_within(
@@ -186,7 +186,7 @@ summaries_router = APIRouter(dependencies=[Depends(requires("conversations"))])
 
 @summaries_router.get("/conversations/{id}/summary")
 def get_summary(id: UUID, principal: CurrentPrincipal, transaction: Transaction) -> SummaryOut:
-    """Return the conversation's summary; 404 until one has been written."""
+    """Return the conversation's summary. The response is 404 until a summary has been written."""
     conversations.get(transaction, id, user_id=principal.user_id)
     return SummaryOut.model_validate(summaries.get(transaction, id, user_id=principal.user_id))
 
@@ -203,7 +203,7 @@ memories_router = APIRouter(dependencies=[Depends(requires("conversations"))])
 
 @memories_router.get("/memories")
 def list_memories(principal: CurrentPrincipal, transaction: Transaction, page: Page) -> Listing[MemoryOut]:
-    """List the facts about the user, newest first, including replaced ones."""
+    """List the facts about the user, newest first, including facts that were replaced."""
     rows = memories.page(transaction, user_id=principal.user_id, limit=page.limit + 1, after=page.after_id())
     return page.listing(rows, to_item=MemoryOut.model_validate, key=lambda row: [row.id])
 

@@ -62,7 +62,7 @@ class MemoryIn(Input):
 class MemoryOut(Output):
     """A fact about the user. `conversation_id` is the conversation that first stated it.
 
-    A fact that a newer one replaced has `superseded_by` and `ended_at`.
+    If a newer fact replaced this fact, `superseded_by` and `ended_at` are set.
     """
 
     id: UUID

@@ -38,7 +38,7 @@ _MAX_FILENAME_CHARACTERS = 300
 
 @dataclass(frozen=True, slots=True)
 class DocumentMatches:
-    """The chunks that match a query, best first, and how they were found and ordered."""
+    """The chunks that match a query, best first. `mode` and `reranked` tell how they were found and ordered."""
 
     items: Sequence[FoundChunk]
     mode: Literal["hybrid", "text"]
@@ -91,7 +91,7 @@ def announce_upload(
 def search_documents(
     services: DocumentServices, principal: Principal, query: str, *, limit: int, only_in: Sequence[UUID] | None
 ) -> DocumentMatches:
-    """Return the best matching chunks of all documents that the user may read, or of the documents `only_in`.
+    """Return the best matching chunks of all documents that the user may read, or only of the documents with the ids `only_in`.
 
     Raises NotFound, Unauthorized and Unavailable.
     """

@@ -93,7 +93,7 @@ def prepare_upload(
 
 @router.get("/documents")
 def list_all(principal: CurrentPrincipal, transaction: Transaction, page: Page) -> Listing[DocumentOut]:
-    """List the user's documents and the shared ones, newest first."""
+    """List the user's own documents and all shared documents, newest first."""
     rows = documents.page(transaction, user_id=principal.user_id, limit=page.limit + 1, after=page.after_id())
     return page.listing(rows, to_item=lambda row: _document_out(row, principal), key=lambda row: [row.id])
 
@@ -106,7 +106,7 @@ def find(
     limit: Annotated[int, Query(ge=1, le=100)] = 10,
     document_id: Annotated[list[UUID] | None, Query(max_length=100)] = None,
 ) -> SearchOut:
-    """Search the chunks of all documents that the user may read, or only of the documents `document_id`."""
+    """Search the chunks of all documents that the user may read, or only of the documents with the ids `document_id`."""
     return SearchOut.model_validate(library.search_documents(services, principal, q, limit=limit, only_in=document_id))
 
 

@@ -32,7 +32,7 @@ class DocumentFields(Input):
 class DocumentOut(Output):
     """A document. `progress` runs from 0 to 1. A failed document has an `error` for people and an `error_code` for programs.
 
-    `note` describes a limitation of a ready document: without vectors, for example, search finds it by words only.
+    `note` describes a limitation of a ready document, for example that search finds it by words only because it has no vectors.
     """
 
     id: UUID

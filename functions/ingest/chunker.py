@@ -161,7 +161,7 @@ def _pack(parts: Sequence[str], separator: str, max_tokens: int) -> Iterator[str
 
 
 def _split_anywhere(text: str, max_tokens: int) -> list[str]:
-    """Split text that has no better boundary: at a space in the second half of each segment, or else mid-word."""
+    """Split text that has no better boundary. A segment ends at a space in its second half, or inside a word if there is none."""
     if estimate_tokens(text) <= max_tokens:
         return [text]
     width = max(max_tokens * BYTES_PER_TOKEN // _MAX_UTF8_BYTES_PER_CHARACTER, 1)

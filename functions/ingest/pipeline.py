@@ -5,7 +5,7 @@
 3. Store the chunks. From here on the file is not read again.
 4. Describe each chunk's context with a model, if the deployment enables it.
 5. Embed the chunks.
-6. Mark the document as ready, with a note about what it lacks, or as failed, with the reason.
+6. Mark the document as ready, with a note about missing vectors or descriptions, or as failed, with the reason.
 
 Every step is safe to repeat: a file is always split in the same way, and each batch is stored as soon as it is done. A
 worker that continues a document skips everything that is already stored. If the document is deleted meanwhile, the next

@@ -1,7 +1,7 @@
 """The parent's side of the sandbox: runs the parser of untrusted files in a child process.
 
-The process boundary protects the worker: a file that crashes a parser, exhausts its memory or makes it hang ends the child
-only. The child (`parser_process`) starts with an environment of three variables, so it has no credentials, and cannot read
+The process boundary protects the worker: a file that crashes the parser, exhausts its memory or makes it hang only ends the
+child. The child (`parser_process`) starts with an environment of three variables, so it has no credentials, and cannot read
 this process's memory. It limits its own processor time, memory and file size; this module kills it when it is silent for
 too long, and at the caller's deadline. Blocks come back as JSON lines over a pipe, while the file is still being parsed.
 """
@@ -36,7 +36,7 @@ def read_blocks(
 ) -> Iterator[Block]:
     """Parse the file at `path` in a child process and yield its blocks as they arrive.
 
-    `name` is the file's original name. Raises Unreadable: DocumentTooLarge if time or memory ran out, else the parser's reason.
+    `name` is the file's original name. Raises DocumentTooLarge if time or memory ran out, or else the Unreadable that the parser reports.
     Raises ParserStopped if the deadline passes first. The child ends when the iterator does, even if the caller stops early.
     """
     child = _start_parser(path, name, cpu_s)

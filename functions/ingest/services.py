@@ -25,10 +25,10 @@ class DocumentFileStore(FileStore):
 
     @contextmanager
     def local_copy(self, file_key: str, *, size: int) -> Iterator[tuple[str, bytes]]:
-        """Copy a file to disk for the duration of the context; yield its path and the SHA-256 of its content.
+        """Copy a file to disk for the duration of the context, and yield the copy's path and the SHA-256 of its content.
 
-        Raises FileMissing, DocumentTooLarge, SizeMismatch if the file does not have `size` bytes, and Unavailable. The sizes
-        are checked although the upload policy fixes them: not every S3-compatible store enforces that policy.
+        Raises FileMissing, DocumentTooLarge, SizeMismatch if the file does not have `size` bytes, and Unavailable. The upload
+        policy limits the size too, but not every S3-compatible store enforces the policy.
         """
         digest = hashlib.sha256()
         with NamedTemporaryFile() as copy:

@@ -57,7 +57,7 @@ def embed_missing(services: SummarizeServices, *, user_id: UUID, deadline: Deadl
 def embed_missing_of_all_users(services: SummarizeServices, deadline: Deadline) -> int:
     """Call `embed_missing` for each user with passages to embed, until the deadline is close. Returns the number of users completed.
 
-    A passage keeps the vector of the previous model until it has a new one. Meanwhile full text search finds it.
+    A passage keeps the vector of the previous model until it has a new vector. Until then, full text search finds it.
     """
     if (model := services.embedding.model_name()) is None:
         return 0

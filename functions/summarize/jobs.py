@@ -23,7 +23,7 @@ MAX_TITLE_TRIES = 5
 def run_job(services: SummarizeServices, job: Job, *, deadline: Deadline) -> None:
     """Run a job, unless it is done or another worker has claimed it.
 
-    Raises UnknownJob for a job that is not follow-up work, and the error that the work failed with.
+    Raises UnknownJob for a job that is not follow-up work, and the job's own errors.
     """
     if not isinstance(job, OutboxJob) or job.topic not in outbox.FOLLOW_UP_TOPICS:
         raise UnknownJob(f"not follow-up work: {job.type!r}")

@@ -66,7 +66,7 @@ def _try_job(services: SummarizeServices, claimed: ClaimedEntry, deadline: Deadl
     try:
         run_claimed_job(services, claimed, deadline=deadline)
     except Exception:
-        # The other jobs do not depend on this one, which is retried when it is due.
+        # Continue with the other jobs. This job is retried when it is due.
         logger.exception("follow_up_failed", entry_id=str(claimed.id), topic=claimed.topic, tries=claimed.tries)
         return False
     return True

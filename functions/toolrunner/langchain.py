@@ -13,7 +13,7 @@ _METADATA_FIELDS = {"egress", "writes", "requires_approval", "timeout_s"}
 
 
 def is_langchain_tool(thing: object) -> "TypeGuard[BaseTool]":
-    """Return whether `thing` is a LangChain tool. It cannot be one unless LangChain has been imported."""
+    """Return whether `thing` is a LangChain tool. LangChain is not imported: if no plugin has imported it, no tool can exist."""
     library = sys.modules.get("langchain_core.tools.base")
     return library is not None and isinstance(thing, library.BaseTool)
 
@@ -32,7 +32,7 @@ def from_langchain(tool: "BaseTool") -> Tool:
 
 
 def _schema(arguments: Any) -> dict[str, Any]:
-    """Return the JSON schema of arguments that LangChain declares as a schema, a Pydantic model or a Pydantic 1 model."""
+    """Return the JSON schema of a tool's arguments. LangChain declares them as a JSON schema, or a model of Pydantic 2 or 1."""
     if isinstance(arguments, dict):
         return arguments
     schema: dict[str, Any] = arguments.model_json_schema() if hasattr(arguments, "model_json_schema") else arguments.schema()

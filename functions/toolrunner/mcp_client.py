@@ -37,7 +37,7 @@ type McpCall = Callable[["Client"], Awaitable[McpResult]]
 
 
 def preload_client() -> None:
-    """Import the client now, for a deployment that will need it."""
+    """Import the client during the cold start, for a deployment that will need it."""
     import mcp.client.streamable_http  # noqa: F401
 
     import parley.tools.guarded_http.transport  # noqa: F401
@@ -111,7 +111,7 @@ async def _tools(client: "Client") -> AsyncIterator[McpResult]:
 
 
 def _render_result(result: "CallToolResult") -> str:
-    """Return the content of a result as text. Other content is replaced by its type in brackets."""
+    """Return the content of a result as text. Content that is not text, such as an image, is replaced by its type in brackets."""
     parts = [_render_block(block) for block in result.content]
     if not parts and result.structured_content is not None:
         return json.dumps(result.structured_content, ensure_ascii=False)

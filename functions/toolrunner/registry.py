@@ -28,7 +28,7 @@ _MAX_REASON_CHARACTERS = 300
 
 
 def find_plugins(folder: Path) -> dict[str, Load]:
-    """Return a loader for each plugin by its name: first the files in `folder`, then the entry points `parley.tools` of packages.
+    """Map the name of each plugin to its loader: first the files in `folder`, then the entry points `parley.tools` of packages.
 
     Nothing is imported until a loader is called. Files whose names begin with `_` are ignored.
     """
@@ -52,7 +52,7 @@ class Registry:
             self._add(replace(tool, spec=replace(tool.spec, source="builtin")))
 
     def load(self, plugins: Mapping[str, Load]) -> None:
-        """Register the tools of plugins. A plugin that fails to load is listed with the reason, and the others are still loaded."""
+        """Register the tools of plugins. If a plugin fails to load, it is listed with the reason, and the other plugins are loaded."""
         for name, load in plugins.items():
             try:
                 for tool in tools_of(load()):

@@ -64,7 +64,7 @@ tools_router = APIRouter(dependencies=[Depends(requires("tools"))])
 
 @tools_router.get("/tools")
 def list_tools(services: ToolsServicesDep, principal: CurrentPrincipal, page: Page) -> Listing[ToolOut]:
-    """List the user's tools by name, including disabled ones.
+    """List the user's tools by name, including disabled tools.
 
     Before that, tool lists of MCP servers that are older than ten minutes are refreshed, in parallel and for at most five seconds.
     """
@@ -93,7 +93,7 @@ def invoke_tool(
     idempotency: IdempotencyHeader,
     deadline: InvocationDeadline,
 ) -> BaseModel | dict[str, Any]:
-    """Run a tool with these arguments. The request itself counts as the approval, if the tool requires one."""
+    """Run a tool with these arguments. If the tool requires approval, the request itself counts as the approval."""
     request = idempotency.request("POST /tools/{id}/invoke", body, render=OutcomeOut.model_validate, parameters=[id])
     run = partial(tools.run_tool, services, principal, id, body.arguments)
     return request.run_exclusively(services.engine, principal, run, deadline).response

@@ -43,9 +43,9 @@ def send_reset_code(services: UpkeepServices, job: ResetPassword) -> None:
 
 
 def send_change_code(services: UpkeepServices, job: ChangeEmail) -> None:
-    """Email a code to the new address and a warning to the current one.
+    """Email a code to the new address and a warning to the current address.
 
-    If the new address already has an account, email only a hint to it. Raises NotFound if the user was deleted.
+    If the new address already has an account, email only a hint to the new address. Raises NotFound if the user was deleted.
     """
     with global_scope(services.background) as connection:
         is_taken = users.is_email_taken(connection, job.new_email)

@@ -8,7 +8,7 @@ from parley.jobs import AccountNotice, ChangeEmail, CheckTurn, Job, OutboxJob, R
 
 
 def run_job(services: UpkeepServices, job: Job) -> None:
-    """Run a job. Raises UnknownJob for an outbox topic that this function does not handle, and the error that the job failed with."""
+    """Run a job. Raises UnknownJob for an outbox topic that this function does not handle, and the job's own errors."""
     match job:
         case SignUp():
             emails.send_sign_up_code(services, job)

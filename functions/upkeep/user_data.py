@@ -29,7 +29,7 @@ _IN_MEMORY_BYTES = 8 << 20
 
 
 def make_export(services: UpkeepServices, export_id: UUID, *, user_id: UUID, entry_id: UUID) -> None:
-    """Create the file of a requested export, unless it exists. If the user was deleted, raises NotFound and leaves no file."""
+    """Create the file of a requested export, unless it exists. If the user was deleted, raise NotFound and leave no file."""
     file_key = f"exports/{user_id}/{export_id}.json"
     with SpooledTemporaryFile(_IN_MEMORY_BYTES) as file:
         with user_scope(services.engine, user_id) as connection:

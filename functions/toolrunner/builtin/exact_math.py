@@ -73,7 +73,7 @@ def to_decimal(value: Fraction) -> Decimal:
 
 
 def power(base: Number, exponent: Number) -> Number:
-    """Return the power: exact for an integer exponent, and for a multiple of one half if the result is rational."""
+    """Return the power. It is exact if the exponent is an integer, or a multiple of one half and the result is rational."""
     a, b = base.value, exponent.value
     if a == 0 and b < 0:
         raise ToolFailed(DIVISION_BY_ZERO)

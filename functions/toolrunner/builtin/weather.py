@@ -80,7 +80,7 @@ class _Forecast(BaseModel):
 
 
 def weather_tool(*, geocoding_url: str, forecast_url: str) -> Tool:
-    """Return the tool `weather`. The URLs are those of Open-Meteo's geocoding and forecast APIs."""
+    """Return the tool `weather`, which calls Open-Meteo's geocoding and forecast APIs at these URLs."""
 
     @tool(egress=True)
     def weather(

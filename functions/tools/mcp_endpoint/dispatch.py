@@ -1,7 +1,7 @@
 """Dispatch of MCP messages: list the user's tools, or run a tool. No state is kept between messages.
 
-Tools that require approval are not offered, because an MCP client has no way to approve a call here. The client has its
-own model and user, so each tool is annotated: `openWorldHint` if it sends data out, `readOnlyHint` if it changes nothing.
+Tools that require approval are not offered, because an MCP client cannot approve a call here. Annotations let the client
+judge each tool for itself: `openWorldHint` if the tool sends data out, `readOnlyHint` if it changes nothing.
 """
 
 from collections.abc import Callable, Mapping
@@ -42,7 +42,7 @@ ACCEPTED = RpcResponse(202)
 
 
 def answer_message(services: ToolsServices, principal: Principal, message: RpcMessage, headers: Mapping[str, str]) -> RpcResponse:
-    """Respond to a request; accept a notification. Raises Unauthorized, RateLimited and Unavailable.
+    """Respond to a request with its result, and to a notification with 202. Raises Unauthorized, RateLimited and Unavailable.
 
     Protocol errors and unknown tools become JSON-RPC errors.
     """
@@ -67,7 +67,7 @@ def _call_method(services: ToolsServices, principal: Principal, message: RpcMess
 
 
 def _with_modern_fields(content: dict[str, Any], method: str | None) -> dict[str, Any]:
-    """Add the fields that modern results require. Results are private to the user and not cacheable: settings may change."""
+    """Add the fields that modern results require. Results are private to the user, and not cacheable because settings may change."""
     common = {"resultType": "complete", "_meta": {"io.modelcontextprotocol/serverInfo": SERVER_INFO}}
     return content | common | ({"ttlMs": 0, "cacheScope": "private"} if method in CACHEABLE_METHODS else {})
 
@@ -103,7 +103,7 @@ def list_tools(services: ToolsServices, principal: Principal, params: Params) ->
 
 
 def call_tool(services: ToolsServices, principal: Principal, params: Params) -> dict[str, Any]:
-    """Run a tool; its failure is a result with `isError`. Raises RpcError for an unknown tool, and RateLimited."""
+    """Run a tool. If it fails, the result has `isError`. Raises RateLimited, and RpcError for an unknown tool or invalid arguments."""
     name, arguments = params.get("name"), params.get("arguments")
     toolbox = services.toolbox(principal)
     if not isinstance(name, str) or name not in _tools_without_approval(toolbox):

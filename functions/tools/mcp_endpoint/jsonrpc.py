@@ -30,7 +30,7 @@ class RpcMessage(Input):
 
     @property
     def meta(self) -> dict[str, Any]:
-        """The `_meta` object of the parameters, or an empty one."""
+        """The `_meta` object of the parameters. It is empty if the message has none."""
         meta = (self.params or {}).get("_meta")
         return meta if isinstance(meta, dict) else {}
 

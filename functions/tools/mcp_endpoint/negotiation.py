@@ -22,7 +22,7 @@ _BASE64 = re.compile(r"=\?base64\?(.*)\?=")
 
 
 def negotiate(requested: object) -> str:
-    """Return the revision to answer `initialize` with: the requested revision if it has a handshake, else the newest that does."""
+    """Return the revision for the response to `initialize`: the requested revision if possible, else the newest with a handshake."""
     return requested if isinstance(requested, str) and requested in HANDSHAKE_VERSIONS else HANDSHAKE_VERSIONS[-1]
 
 
