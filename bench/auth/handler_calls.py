@@ -110,7 +110,7 @@ def _hash_once(services: Any) -> str:
 
 
 def time_authorizer(token: str, rounds: int) -> dict[str, list[float]]:
-    """Time the authorizer on a valid token."""
+    """Time the authorizer with a valid token."""
     handler = importlib.import_module("functions.authorizer.app").handler
     event: dict[str, Any] = json.loads((_EVENTS / "authorizer_token.json").read_text())
     event["headers"]["Authorization"] = f"Bearer {token}"

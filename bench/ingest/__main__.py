@@ -1,6 +1,6 @@
 """Speed and memory of document ingestion: `python -m bench.ingest`. Linux only: memory comes from /proc.
 
-Runs the function's own code on one core, with a real database, moto for S3 and SQS, and without embeddings.
+Runs the deployed function's code on one core, with a real PostgreSQL, with moto for S3 and SQS, and without embeddings.
 """
 
 import argparse

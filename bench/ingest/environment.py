@@ -1,4 +1,4 @@
-"""Ingest one document in its own process with a real database, S3 and queue, and measure its cost."""
+"""Ingest one document in a separate process, with a real PostgreSQL and moto for S3 and SQS, and measure the cost."""
 
 import json
 import logging
@@ -33,7 +33,7 @@ _MODELS = '[roles]\nchat = "offline"\n\n[models.offline]\nprovider = "offline"\n
 
 @dataclass(frozen=True, slots=True)
 class IngestCost:
-    """The cost of one document. Function and child may peak at different times, so `peak_mb` is an upper bound."""
+    """The cost of one document. The function and its child may peak at different times, so `peak_mb` is an upper bound."""
 
     chunks: int
     wall_s: float
@@ -102,7 +102,7 @@ def _children(pid: int) -> list[int]:
 
 @contextmanager
 def running_ingest_environment(folder: Path) -> Iterator[IngestEnvironment]:
-    """Run database, S3 and queue until the end of the block."""
+    """Run the database, S3 and the queue until the end of the block."""
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     server = ThreadedMotoServer(ip_address=HOST, port=free_port(), verbose=False)
     server.start()

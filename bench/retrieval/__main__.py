@@ -55,7 +55,7 @@ dimensions = {dimensions}
 
 @dataclass(frozen=True, slots=True)
 class SearchResult:
-    """The result of one search mode: mean recall at each rank of `RECALL_AT`, and milliseconds over HTTP."""
+    """The result of one search mode: the mean recall at each rank of `RECALL_AT`, and the time of each search over HTTP."""
 
     mode: str
     recalls: Sequence[float]

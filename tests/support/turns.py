@@ -80,7 +80,7 @@ def no_embedder(model: Any) -> Any:
 
 @dataclass
 class RecordingMemoryQueue:
-    """Records the outbox entries that the end of a turn sends to the memory queue."""
+    """Records the outbox entries that a turn sends to the memory queue when it ends."""
 
     sent: list[Any] = field(default_factory=list)
 
@@ -112,7 +112,7 @@ def take_numbered(
 
 
 def events_of(numbered: Any) -> Iterator[Any]:
-    """Return the events without their numbers and without pings."""
+    """Yield the events without their numbers, leaving out pings."""
     return (each.event for each in numbered if isinstance(each, NumberedEvent))
 
 
