@@ -72,7 +72,8 @@ class StreamSettings(Settings):
 class CatalogueSettings(Settings):
     """The source of the model catalogue: the parameter if set, else the file if set, else the catalogue that ships.
 
-    `offline_model` determines whether offline chat models are available; `auto` hides them if the key of another is available.
+    `offline_model` determines whether offline chat models are available; `auto` hides them if another chat model's
+    key is available.
     """
 
     models_file: str

@@ -1,6 +1,6 @@
 """boto3 clients with short timeouts, and the translation of AWS's errors into ours.
 
-boto3 is imported when the first client is created: the import takes 0.2 s, which functions that never call AWS save.
+boto3 is imported when the first client is created: functions that never call AWS save the 0.2 s of the import.
 """
 
 import threading

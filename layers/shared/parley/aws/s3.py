@@ -81,7 +81,7 @@ class FileStore:
     def signed_url(self, key: str, *, lifetime_s: int) -> str:
         """Return a URL with which anyone can read a file for `lifetime_s`.
 
-        The URL expires earlier if the function's own AWS credentials expire first; call again for a new one.
+        The URL expires earlier if the function's own AWS credentials expire first; call this again for a new URL.
         """
         parameters = {"Bucket": self._bucket, "Key": key}
         return str(self._s3().generate_presigned_url("get_object", Params=parameters, ExpiresIn=lifetime_s))

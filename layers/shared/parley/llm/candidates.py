@@ -1,4 +1,4 @@
-"""Which models to try for a request, and in which order."""
+"""Selection of the models to try for a request, and of their order."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass

@@ -1,6 +1,6 @@
 """The model catalogue: which models exist, what they cost, and which model plays which role.
 
-It is read from `models.toml` beside this module, or from the source that the settings select. Keys are references, `env:NAME`
+It is read from `models.toml` beside this module, or from the source that the settings select. It contains references to keys, `env:NAME`
 or `secret:name`, never the keys themselves. Errors name the line of each mistake. This module finds the lines, because `tomllib` does not
 report them for valid TOML.
 """
@@ -24,7 +24,7 @@ _TOML_NAME = re.compile(r"""[\w-]+|"[^"]*"|'[^']*'""")
 
 
 def line_of(text: str, field_path: Sequence[str | int]) -> int:
-    """Return the line (from 1) of the field at `field_path`, or of its nearest enclosing table, or 1 if there is neither."""
+    """Return the line (from 1) of the field at `field_path`, or of its nearest enclosing table, or 1 if the text has neither."""
     lines = _toml_lines(text)
     names = tuple(map(str, field_path))
     for length in range(len(names), 0, -1):
@@ -223,7 +223,7 @@ class Catalogue(CatalogueTable):
     def ordered(
         self, name: str | None = None, *, role: ModelRole = "chat", environment: Mapping[str, str], subject: object = None
     ) -> list[str]:
-        """Return the ids of the available models for `name`, a model or a strategy, or else for the role; at least one.
+        """Return the ids of the available models for `name` (a model or a strategy) or else for `role`. The list is never empty.
 
         A role that the catalogue omits uses the models of `chat`. A weighted strategy draws for `subject`. If no
         model is available, raises ModelNotFound for a name and NoModel for a role.
@@ -243,14 +243,14 @@ class Catalogue(CatalogueTable):
         return [name for name, strategy in self.strategies.items() if available.keys() & set(strategy.models)]
 
     def embedding(self, environment: Mapping[str, str]) -> Model:
-        """Return the model of the role `embedding`. Raises NoModel if there is none or its key is missing."""
+        """Return the model of the role `embedding`. Raises NoModel if no model is configured or its key is missing."""
         model = self.models.get(self.roles.get("embedding", ""))
         if model is None or model.obstacle(environment):
             raise NoModel("no embedding model is available")
         return model
 
     def reranking(self, environment: Mapping[str, str]) -> Model:
-        """Return the model of the role `rerank`. Raises NoModel if there is none or its key is missing."""
+        """Return the model of the role `rerank`. Raises NoModel if no model is configured or its key is missing."""
         model = self.models.get(self.roles.get("rerank", ""))
         if model is None or model.obstacle(environment):
             raise NoModel("no rerank model is available")

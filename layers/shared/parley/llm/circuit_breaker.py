@@ -29,7 +29,10 @@ MAX_CONSECUTIVE_FAILURES = 5
 
 @dataclass(frozen=True, slots=True)
 class Circuit:
-    """The state of a provider. `calls` and `failures` count within the window since `window_at`; `in_a_row` counts failures."""
+    """The state of a provider.
+
+    `calls` and `failures` count within the window since `window_at`; `in_a_row` counts consecutive failures.
+    """
 
     state: CircuitState = "closed"
     calls: int = 0
@@ -106,12 +109,12 @@ class CircuitStore(Protocol):
         ...
 
     def change(self, provider: str, step: CircuitChange) -> Circuit | None:
-        """Apply `step` to a circuit under a lock and return the result. If it is None, nothing changes. Raises Unavailable."""
+        """Apply `step` to a circuit under a lock and return the result. If `step` returns None, nothing changes. Raises Unavailable."""
         ...
 
 
 class CircuitBreaker:
-    """Decides whether a provider may be called, and records the results. One per worker, sharing one store."""
+    """Decides whether a provider may be called, and records the results. Each worker has its own; all share one store."""
 
     def __init__(self, store: CircuitStore, *, now_s: Callable[[], float] = time.monotonic) -> None:
         self._store, self._now_s = store, now_s
@@ -180,7 +183,7 @@ class CircuitBreaker:
             logger.warning("circuits_not_read", reason=str(exc))
 
     def _change(self, provider: str, step: CircuitChange) -> bool:
-        """Apply `step` to the circuit in the store; return False if it changes nothing or the store is unavailable."""
+        """Apply `step` to the circuit in the store; return False if the step changes nothing or the store is unavailable."""
         try:
             changed = self._store.change(provider, step)
         except Unavailable as exc:

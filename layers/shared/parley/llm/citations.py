@@ -1,7 +1,7 @@
 """Citations: the source numbers that a model's text cites.
 
 `[3]`, `[1][2]` and `[1, 2]` are citations. Code blocks, inline code, links (`[1](url)`) and link definitions (`[1]: url` at
-the start of a line) are not: the model chooses where a link leads.
+the start of a line) are not, because a model could make a link lead anywhere.
 """
 
 import re

@@ -36,7 +36,7 @@ class FileSource:
         return str(self._path)
 
     def changed(self) -> str | None:
-        """Return the text if the file has changed."""
+        """Return the text if the file has changed, else None."""
         stat = self._path.stat()
         current = stat.st_mtime_ns, stat.st_size, stat.st_ino
         if current == self._last_read:
@@ -70,7 +70,7 @@ class ParameterSource:
 
 
 class LiveCatalogue:
-    """Returns the newest valid catalogue. A turn calls it once and uses that catalogue until its end."""
+    """Returns the newest valid catalogue. A turn calls this once and uses the same catalogue until the turn ends."""
 
     def __init__(self, source: CatalogueSource, *, first: Catalogue | None = None, offline_model: OfflineModelPolicy = "on") -> None:
         """Read the catalogue. Without `first` as a fallback, a failure raises CatalogueInvalid or OSError."""

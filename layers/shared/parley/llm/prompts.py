@@ -28,7 +28,7 @@ _BEFORE_HEADING, _AFTER_HEADING, _CHUNK_HEADING = "Text before the chunk:\n\n", 
 
 
 def untrusted_result(result: str) -> str:
-    """Return a tool's result in the form that models receive, with a warning that it is not instructions."""
+    """Return a tool's result in the form that models receive, with a warning not to follow it as instructions."""
     return TOOL_RESULT_HEADING + result
 
 

@@ -47,7 +47,7 @@ class CancelHandle:
 class ProviderStream:
     """A provider's events: one thread reads, any thread may close.
 
-    After `close` the stream ends without further events or errors, even for a thread that is waiting for one.
+    After `close` the stream ends without further events or errors, even for a thread that is waiting for an event.
     """
 
     def __init__(self, events: Iterator[ModelEvent], handle: CancelHandle) -> None:
@@ -117,7 +117,7 @@ class Provider(Protocol):
 def validated_events(events: Iterator[ModelEvent], *, provider: str) -> Iterator[ModelEvent]:
     """Yield the provider's events with their texts made storable, because a vendor may send anything.
 
-    Raises ProviderFailed for an event that is not one of ours or has fields of the wrong type.
+    Raises ProviderFailed for an event of an unknown type or with fields of the wrong type.
     """
     for event in events:
         match event:

@@ -2,7 +2,7 @@
 
 A call that fails before its first visible text is repeated, immediately with the next candidate or after a pause with the
 same candidate. After the first visible text no call is repeated, because the reader has seen the text. A request that a vendor
-rejects is not repeated. A vendor that refuses our key is skipped. The SDKs' own retries are disabled.
+rejects is not repeated. A model whose vendor refuses our key is skipped. The SDKs' own retries are disabled.
 """
 
 import random

@@ -20,7 +20,7 @@ _MAX_MESSAGE = 300
 
 
 def argument_errors(parameters: Mapping[str, Any], arguments: Mapping[str, Any]) -> list[ArgumentError]:
-    """Return the first `MAX_ERRORS` violations of the JSON schema (draft 2020-12) by `arguments`.
+    """Return the violations of the JSON schema (draft 2020-12) by `arguments`, at most `MAX_ERRORS`.
 
     Regular expressions, `uniqueItems` and the `unevaluated` keywords are ignored, because a stranger may have written the schema,
     and a single expression can take hours. References are resolved inside the schema only. An invalid schema rejects all arguments.

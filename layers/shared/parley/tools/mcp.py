@@ -32,7 +32,7 @@ _NUL_ESCAPE = re.compile(r"(?<!\\)(\\\\)*\\u0000")
 
 @dataclass(frozen=True, slots=True)
 class McpEndpoint:
-    """A server's URL and the headers that authenticate there."""
+    """A server's URL and the headers that authenticate requests to it."""
 
     name: str
     url: str = field(repr=False)
@@ -41,7 +41,7 @@ class McpEndpoint:
 
 @dataclass(frozen=True, slots=True)
 class McpTool:
-    """A tool of a server: its name there, and the JSON schema of its arguments."""
+    """A tool of a server: its name on that server, and the JSON schema of its arguments."""
 
     name: str
     parameters: Mapping[str, Any]

@@ -78,7 +78,7 @@ def split_query(url: str) -> tuple[str, str]:
 
 
 def encrypt_credentials(cipher: TextCipher, headers: Mapping[str, str], server_id: UUID, *, user_id: UUID, query: str = "") -> bytes | None:
-    """Encrypt a server's headers and its URL's query for its row. Some servers expect their key in the query.
+    """Encrypt a server's headers and the query of its URL, for the server's row. Some servers expect their key in the query.
 
     Return None if both are empty.
     """

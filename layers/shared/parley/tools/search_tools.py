@@ -45,7 +45,7 @@ MAX_RESULTS = 5
 
 
 def make_search_tools(engine: Engine, embedding: MeteredEmbedder, principal: Principal) -> list[InProcessTool]:
-    """Return the tools that search the principal's data. The user is bound here: no argument of a call can change it."""
+    """Return the tools that search the principal's data. The user is set here: no argument of a call can change the user."""
     user_id, billing_subject = principal.user_id, BillingSubject(principal.user_id, principal.api_key_id)
 
     def search_conversations(arguments: Mapping[str, Any]) -> str:

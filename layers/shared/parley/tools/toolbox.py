@@ -102,7 +102,7 @@ def make_toolbox(
     """Return the tools that a token with `scopes` may use. MCP tools come from the stored listings: no server is called.
 
     Call `runner.specs()` before opening the transaction, so that its cache is filled when it is called again here. If two
-    tools have the same name, in-process tools take precedence over the deployment's, and those over MCP servers'.
+    tools have the same name, in-process tools take precedence over the deployment's, and these over MCP servers'.
     """
     settings = tool_settings.list_all(connection, user_id=user_id)
     tools: dict[str, tuple[OfferedTool, RunTool]] = {}

@@ -42,7 +42,7 @@ class _BedrockClient:
 
 
 class BedrockProvider(_BedrockClient):
-    """The ConverseStream API. With `caches`, the stable prefix is marked; models without a prompt cache reject the mark."""
+    """The ConverseStream API. With `caches`, the stable prefix is marked for caching; models without a prompt cache reject the mark."""
 
     def __init__(
         self,

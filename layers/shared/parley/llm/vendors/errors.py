@@ -54,7 +54,7 @@ def error_for_status(
 
 
 def error_in_stream(provider: str, error: VendorError) -> ProviderFailed:
-    """Return the error for a vendor error that arrives within a stream, where there is no status."""
+    """Return the error for a vendor error that arrives within a stream and so has no status."""
     if _BUSY_CODES & {error.type, error.code}:
         return ProviderBusy(provider, retry_after_s=None)
     return ProviderFailed(provider, f"broke off: {error.for_logs}")

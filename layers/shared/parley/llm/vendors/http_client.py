@@ -51,7 +51,7 @@ def opened_response(handle: CancelHandle, call: Any) -> Iterator[httpx2.Response
 def make_client(base_url: str, *, timeout_s: float) -> httpx2.Client:
     """Return a client for one vendor. It uses the environment's proxy.
 
-    Redirects are not followed, so that the API key is sent to no other host.
+    Redirects are not followed, so that the API key is never sent to another host.
     """
     return httpx2.Client(transport=_CancellableTransport(proxy=_proxy_for(base_url)), timeout=call_timeouts(timeout_s))
 

@@ -1,4 +1,4 @@
-"""Helpers for the OpenAI and Anthropic SDKs. Both were made by one code generator, so error names and raw streams are alike.
+"""Helpers for the OpenAI and Anthropic SDKs. One tool generated both, so error names and raw event streams are alike.
 
 The raw stream is read because the SDKs' typed events cost more per chunk than everything else in a turn.
 """
@@ -32,9 +32,9 @@ def translated_errors(sdk: Any, provider: str, *, key: str | None) -> Iterator[N
 
 
 def raw_arguments(body: Mapping[str, Any], *, required_list: str) -> dict[str, Any]:
-    """Return the arguments with which an SDK sends `body` unchanged.
+    """Return arguments that make an SDK send `body` unchanged.
 
-    Otherwise the SDK checks every message against its types, which takes 0.5 ms per message: with 200 messages, more than
+    With normal arguments, the SDK checks every message against its types, which takes 0.5 ms per message: with 200 messages, more than
     the rest of a turn. `required_list` is the SDK's required list argument; it is passed empty and replaced by `body`.
     """
     arguments = {name: body[name] for name in ("model", "stream", "max_tokens") if name in body}

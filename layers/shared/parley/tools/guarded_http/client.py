@@ -98,7 +98,7 @@ class GuardedHttp:
         timeout_s: float = TIMEOUT_S,
         max_bytes: int = MAX_BYTES,
     ) -> FetchResult:
-        """Fetch a URL. `headers` are sent to its own origin only, not to the target of a redirect.
+        """Fetch a URL. `headers` are sent only to the URL's origin, not to another origin after a redirect.
 
         Raises AddressRefused if the URL must not be fetched, and FetchFailed if fetching fails.
         """

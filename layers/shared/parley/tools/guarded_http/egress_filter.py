@@ -53,7 +53,7 @@ def system_addresses(host: str, port: int) -> Sequence[str]:
 
 
 class EgressFilter:
-    """Resolves host names to addresses to which connections are allowed.
+    """Resolves host names, and refuses hosts with an address that is not public.
 
     The addresses of `allowed` hosts ("name" or "name:port") are not checked; they are for development.
     """
