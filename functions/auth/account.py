@@ -131,7 +131,7 @@ def request_export(services: AuthServices, principal: Principal, *, origin: Clie
 
 
 def get_export(services: AuthServices, principal: Principal, export_id: UUID) -> tuple[Export, str | None]:
-    """Return an export with its download URL, which is valid for 24 hours, or None if there is no file. Raises NotFound."""
+    """Return an export and its download URL, which is valid for 24 hours. The URL is None if there is no file. Raises NotFound."""
     with principal_scope(services.engine, principal) as connection:
         export = exports.get(connection, export_id, user_id=principal.user_id)
     url = services.files.signed_url(export.file_key, lifetime_s=EXPORT_URL_LIFETIME_S) if export.file_key else None

@@ -60,7 +60,7 @@ def authenticate(services: AuthServices, *, email: str, password: str, origin: C
 
     The attempt is counted before the password is hashed, and no transaction is open during the hashing. After a right password, the
     attempt no longer counts against the network, so that many users can share a network. The number of such refunds per account is
-    limited like its failed attempts, so someone who logs in again and again still reaches the network's limit.
+    limited, so someone who logs in again and again still reaches the network's limit.
     """
     buckets = services.throttle.password_buckets(email, origin)
     with global_scope(services.background) as connection:

@@ -96,9 +96,9 @@ def start_session(
     origin: ClientOrigin,
     reset_buckets: sessions.LoginBuckets | None,
 ) -> IssuedTokens:
-    """Store a session for a user whose password was checked. Raises InvalidCredentials if the password has changed since.
+    """Store a session for a user whose password was checked. Raises InvalidCredentials if the password has changed since then.
 
-    `reset_buckets` are the login throttle's buckets to reset, or None.
+    `reset_buckets` holds the login throttle's buckets to reset, if any.
     """
     token, session_id = RefreshToken.new(user_id), new_id()
     session = sessions.NewSession(session_id, token.hash, utc_now() + lifetimes.absolute)

@@ -37,7 +37,7 @@ class Chunk:
     tokens: int
 
     def heading_path(self, title: str) -> str:
-        """Return the document's title and the headings, joined by ` > `. Search covers it, because it names the topic of the text."""
+        """Return the document's title and the headings, joined by ` > `. Search covers the path, because it names the topic."""
         return " > ".join([title, *self.headings])
 
 

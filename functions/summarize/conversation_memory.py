@@ -102,7 +102,7 @@ def _messages_to_split(connection: Connection, conversation_id: UUID, *, user_id
 def _store_extraction(services: SummarizeServices, conversation_id: UUID, extraction: Extraction, *, user_id: UUID) -> bool:
     """Store facts and passages, with vectors if the embedding call succeeds.
 
-    Return False, storing nothing, if another run extracted this segment first or the user turned memory off.
+    Return False and store nothing if another run has already extracted this segment or the user has turned memory off.
     """
     texts = [*(fact.text for fact in extraction.facts), *(passage.text for passage in extraction.passages)]
     vectors = services.embedding.try_vectors(texts, billing_subject=BillingSubject(user_id)) if texts else []

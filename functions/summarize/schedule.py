@@ -36,7 +36,7 @@ def run_scheduled(services: SummarizeServices, deadline: Deadline) -> dict[str, 
 
 
 def delete_expired_conversations(services: SummarizeServices, deadline: Deadline) -> int:
-    """Delete the conversations past their retention, and the facts that come only from them. Returns the number of conversations."""
+    """Delete conversations past their retention, with the facts that come only from them, until the deadline; return their number."""
     with global_scope(services.background) as connection:
         user_ids = conversations.users_with_expired(connection, default_days=services.retention_days)
     return sum(_delete_for_user(services, user_id, deadline) for user_id in user_ids)

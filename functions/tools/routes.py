@@ -66,7 +66,7 @@ tools_router = APIRouter(dependencies=[Depends(requires("tools"))])
 def list_tools(services: ToolsServicesDep, principal: CurrentPrincipal, page: Page) -> Listing[ToolOut]:
     """List the user's tools by name, including disabled tools.
 
-    Before that, tool lists of MCP servers that are older than ten minutes are refreshed, in parallel and for at most five seconds.
+    Before that, MCP servers whose tool lists are older than ten minutes are asked again, in parallel and for at most five seconds.
     """
     refresh_listings(services, principal)
     (after,) = page.after(TOOL_KEY) or ("",)

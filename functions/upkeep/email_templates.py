@@ -71,7 +71,7 @@ class EmailTemplates:
         return self._render("Confirm your new email address", reason, str(code), _newest_works(lifetime), _IGNORE_ADVICE)
 
     def email_change_requested(self) -> RenderedEmail:
-        """Render the warning to the current address of an account that a change of address was requested."""
+        """Render the warning, to the current address of an account, that a new address was requested."""
         reason = (
             "Somebody, probably you, wants to use another email address for your account. "
             "The address changes when the code that we sent to the new address is entered."

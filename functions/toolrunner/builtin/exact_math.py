@@ -39,7 +39,7 @@ class Number:
 
 
 def format_number(number: Number) -> str:
-    """Return the number as text. An exact number with too many digits is rounded and marked as rounded."""
+    """Return the number as text. Inexact numbers are rounded. Exact numbers with too many digits are rounded and marked as rounded."""
     if number.is_exact and (digits := _exact_digits(number.value)):
         return digits
     rounded = _rounded_digits(number.value)

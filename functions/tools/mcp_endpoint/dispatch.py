@@ -89,7 +89,7 @@ def ping(_services: ToolsServices, _principal: Principal, _params: Params) -> di
 
 
 def list_tools(services: ToolsServices, principal: Principal, params: Params) -> dict[str, Any]:
-    """Return the tools that require no approval. A page ends at 1 MiB; the name of its last tool is the cursor.
+    """Return the tools that require no approval. A page holds at most 1 MiB, and its cursor is the name of its last tool.
 
     Raises RpcError for a cursor that is not text.
     """
