@@ -44,7 +44,7 @@ class EventStream(Response):
     media_type = "text/event-stream"
 
     def __init__(self, chunks: Iterator[bytes], events: Generator[Any], headers: Mapping[str, str] = MappingProxyType({})) -> None:
-        """Send `chunks`, which are encoded from `events`. Close `events` after the last chunk, or when sending fails."""
+        """Send `chunks`, which are encoded from `events`. `events` is closed after the last chunk, or when sending fails."""
         self.status_code, self.background = 200, None
         self._chunks, self._events = chunks, events
         self.init_headers(SSE_HEADERS | dict(headers))

@@ -53,10 +53,10 @@ async def chat(
 ) -> Response:
     """Take a turn: store the question, answer it, and store the answer.
 
-    With `stream`, the response is Server-Sent Events: `turn.started`, a `source` or `memory` for each document chunk and memory in
-    the prompt, any number of `text.delta`, `tool.call` and `tool.result`, and one last event: `turn.completed`, `turn.stopped`,
-    `turn.interrupted`, `turn.failed` or `turn.waiting`. A waiting turn has sent a `tool.approval` event for each tool call to decide:
-    send the decisions to `/chat/turns/{id}/approvals`, and the last decision resumes the turn. A new message denies the calls instead.
+    With `stream`, the response is Server-Sent Events: `turn.started`, a `source` for each document chunk in the prompt and a `memory`
+    for each memory, any number of `text.delta`, `tool.call` and `tool.result`, and one last event: `turn.completed`, `turn.stopped`,
+    `turn.interrupted`, `turn.failed` or `turn.waiting`. Before a turn waits, it sends a `tool.approval` for each call that needs a
+    decision. Send decisions to `/chat/turns/{id}/approvals`: the last decision resumes the turn. A new message denies the calls instead.
     If the connection is lost, the turn continues: read the rest at `/chat/turns/{id}/events`. With an `Idempotency-Key`, a repeated
     request gets the events, or the failure, of the first request. `documents` adds sources to the prompt, from all the user's documents
     or only from those with the given ids, and requires the scope `documents`. For an API key without the scope `tools`, the model gets
@@ -83,7 +83,7 @@ async def chat(
 async def regenerate(
     body: RegenerateIn, request: Request, services: ChatServicesDep, principal: CurrentPrincipal, idempotency: IdempotencyHeader
 ) -> Response:
-    """Answer the conversation's last question again, or for the first time if its turn failed. The turn is like one of `POST /chat`.
+    """Answer the conversation's last question again, even if its turn failed. Takes a turn in the same way as `POST /chat`.
 
     The earlier answer stays as a variant, and the conversation continues from the new answer. If the turn ends before the first word
     of its answer, the conversation keeps the earlier answer.

@@ -87,7 +87,7 @@ _REACTION_S = 1.0
 def stream_completion(
     services: ChatServices, principal: Principal, name: str, request: ModelRequest, *, stops: Sequence[str], deadline: Deadline
 ) -> CompletionStream:
-    """Reserve the cost, call the model or strategy called `name`, and settle the cost when the answer has ended.
+    """Reserve the cost, call the models for `name` (a model or a strategy), and settle the cost when the answer has ended.
 
     Raises ModelNotFound, ModelCannot, ContextTooLong, RateLimited, BudgetExhausted, TooManyStreams, Unauthorized and Unavailable
     before any model is called. If the last call fails, iterating the events raises its error.
@@ -160,7 +160,7 @@ def _check_fits(candidate: Candidate, request: ModelRequest) -> None:
 def _settled_events(
     metered: MeteredCall, lease: StreamLease, model_stream: ModelStream, stops: StopSequences, deadline: Deadline
 ) -> Generator[CompletionEvent]:
-    """Yield the answer's events. `Finished` comes after the settlement, so that a complete answer is always paid for."""
+    """Yield the answer's events. The cost is settled before `Finished`, so that a complete answer is always paid for."""
     reader = StreamReader(model_stream)
     with lease, metered:
         try:
@@ -194,7 +194,7 @@ def _completion_events(
 
 
 def _leased(lease: StreamLease, events: Iterator[ModelStreamEvent | Ping]) -> Iterator[ModelStreamEvent | Ping]:
-    """Yield the events, and renew the lease meanwhile. Raises Unauthorized after a logout."""
+    """Yield the events, and renew the lease before each event. Raises Unauthorized after a logout."""
     for event in events:
         lease.hold()
         yield event

@@ -87,7 +87,7 @@ class _ClosableIterator[T]:
 def embed_texts(
     services: ChatServices, principal: Principal, body: EmbeddingsIn, *, deadline: Deadline, is_stored: bool = False
 ) -> EmbeddingsOut:
-    """Embed the texts, within the user's limits and the function's deadline. With `is_stored`, return at most `MAX_STORED_NUMBERS`.
+    """Embed the texts, within the user's limits and the function's deadline. With `is_stored`, reject more than `MAX_STORED_NUMBERS`.
 
     Raises ModelNotFound, InvalidInput, ContextTooLong, RateLimited, BudgetExhausted, Unauthorized, Unavailable and
     ProviderFailed.

@@ -43,7 +43,7 @@ def to_request(body: CompletionIn) -> llm.ModelRequest:
 
 
 def last_question(body: CompletionIn) -> tuple[str, list[llm.Image]]:
-    """Return the text and images of the last message. Raises InvalidInput if it is not the user's or has no text."""
+    """Return the text and images of the last message. Raises InvalidInput if the message is not the user's or has no text."""
     last, loc = body.messages[-1], ("body", "messages", len(body.messages) - 1)
     if last.role != "user":
         raise InvalidInput("with X-Conversation-Id, the last message must be the user's", loc=(*loc, "role"))

@@ -74,12 +74,12 @@ async def chat_completions(
     idempotency: IdempotencyHeader,
     x_conversation_id: Annotated[str | None, Header()] = None,
 ) -> Response:
-    """Answer a request of OpenAI's Chat Completions API. The client runs the tools, and nothing is stored.
+    """Answer a request of OpenAI's Chat Completions API. The client runs the tools, and by default no text is stored.
 
     With the header `X-Conversation-Id`, an id or `new`, the last message becomes a turn of that stored conversation, which has its own
     history and memory; the response has the id in the same header. While another turn of the conversation runs, the response is 409
-    `conversation_busy` with `Retry-After`, which OpenAI's SDKs retry by themselves. With an `Idempotency-Key`, the
-    answer is stored for 24 hours, and a repeated request with the same key receives it.
+    `conversation_busy` with `Retry-After`, which OpenAI's SDKs retry by themselves. With an `Idempotency-Key`, the answer
+    is stored for 24 hours, and a repeated request with the same key receives it.
     """
     deadline = Deadline.of(request.scope["aws.context"])
     if x_conversation_id:

@@ -5,7 +5,7 @@
     question, begin       store the question in the first transaction, and reserve the cost
     retrieval             add document chunks and the user's memory to the request
     tool_loop             call the model and run its tool calls, in rounds, until it calls no tool
-    heartbeat             meanwhile: log events, notice a stop request, keep the deadline
+    heartbeat             meanwhile: log events, notice stop requests, enforce the deadline
     run                   store the answer, or a checkpoint, in the second transaction
     approvals             resume a turn from its checkpoint after the last decision
 

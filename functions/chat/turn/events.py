@@ -70,7 +70,7 @@ class MemoryUsed:
 
 @dataclass(frozen=True, slots=True)
 class SourceGiven:
-    """A document chunk in the model's prompt, which the answer may cite by its number.
+    """A document chunk in the model's prompt. The answer may cite the chunk by its number.
 
     `snippet` is an exact excerpt of the chunk. `score` is for ordering only.
     """
@@ -240,7 +240,7 @@ type TurnEvent = (
 
 @dataclass(frozen=True, slots=True)
 class ReplayedEvent:
-    """An event read from the log. `message` is the stored answer of a terminal event, None for other events."""
+    """An event read from the log. On a terminal event, `message` is the stored answer, None if no answer is stored."""
 
     name: str
     content: Mapping[str, Any]

@@ -42,7 +42,7 @@ class Question:
     call: all, none, or the named tools. `documents` selects the documents to search: all that the user may read, none, or documents
     by their ids. `output` is the schema of the answer. `attached` holds new images and ids of earlier images; once the new images
     are stored, `images` holds the message parts instead. A new conversation with `is_incognito` neither uses nor feeds the user's
-    memory. With `is_regeneration`, the question is the conversation's last question, and `text` is empty until it has been read.
+    memory. With `is_regeneration`, the question is the conversation's last question, and `text` is empty until it is read.
     """
 
     text: str

@@ -100,7 +100,7 @@ def stored_terminal_event(engine: Engine, turn_id: UUID, *, user_id: UUID) -> Nu
 def _last_event(engine: Engine, turn_id: UUID, *, user_id: UUID, progress: TurnProgress) -> NumberedEvent | None:
     """Return the last event of a turn that is not running. Raises NotFound if the log is gone.
 
-    Returns None if the turn is running, because it may have been resumed since `progress` was read.
+    Returns None if the turn is running, for example because it was resumed after `progress` was read.
     """
     if not progress.entries:
         progress = turns.progress(engine, turn_id, user_id=user_id, after=0)

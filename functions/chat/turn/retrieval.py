@@ -152,7 +152,7 @@ def inject(services: ChatServices, turn: Turn, **retrieved: Any) -> bool:
 
 
 def _reserve_difference(services: ChatServices, turn: Turn, candidates: Sequence[Candidate], request: ModelRequest) -> bool:
-    """Reserve the additional cost of the longer request. Return False if the budget or the database does not allow this."""
+    """Reserve the additional cost of the longer request. Return False if the budget is too small or the database is down."""
     models, models_before = [candidate.model for candidate in candidates], [candidate.model for candidate in turn.candidates]
     amount_usd = limits.max_cost_usd(models, request) - limits.max_cost_usd(models_before, turn.request)
     if amount_usd <= 0:

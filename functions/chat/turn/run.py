@@ -5,7 +5,7 @@ Between them, the tool loop runs in rounds: it calls the model, runs the tool ca
 their results, until the model calls no tool. One thread reads the provider's stream, and each tool call has its own thread.
 Twice a second, one statement logs the new events, refreshes the heartbeat, and checks whether the turn was stopped.
 
-If a tool call needs the user's approval, the turn pauses: this invocation ends, and the last decision resumes the turn in another.
+If a tool call needs the user's approval, the turn pauses: this invocation ends, and the last decision resumes the turn in a new one.
 If a client loses its connection, the turn continues, and the client reads the rest from the log.
 """
 

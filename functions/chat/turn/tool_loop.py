@@ -1,4 +1,4 @@
-"""The tool loop: call the model, run its tool calls, and call it again with their results, until it calls no tool."""
+"""The tool loop: call the model, run its tool calls, and repeat with their results until the model calls no tool."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
@@ -33,7 +33,7 @@ _CUT_SHORT_REASONS = {"length", "content_filter"}
 
 @dataclass(slots=True)
 class _SortedCalls:
-    """The open calls of a round: `ready` calls run now, `waiting` calls need an approval, and `refused` maps calls to the reason."""
+    """The open calls of a round: `ready` calls run now, `waiting` calls need an approval, and `refused` maps calls to reasons."""
 
     ready: dict[ParsedToolCall, TurnTool] = field(default_factory=dict)
     waiting: list[ParsedToolCall] = field(default_factory=list)
@@ -41,7 +41,7 @@ class _SortedCalls:
 
 
 def run_tool_loop(services: ChatServices, turn: Turn, heartbeat: Heartbeat) -> Iterator[NumberedEvent | Ping]:
-    """Run the rounds of a turn until its answer is complete. A resumed turn starts with the calls that were pending.
+    """Run the rounds of a turn until its answer is complete. A resumed turn starts with its pending tool calls.
 
     Raises the provider's error, ApprovalsPending if a call needs an approval, StopRequested, Superseded, OutOfTime, BudgetExhausted
     and ContextTooLong.
