@@ -21,7 +21,7 @@ class DecryptionFailed(ParleyError):
 class TextCipher:
     """Encrypts texts, each bound to a context such as a row's id: a ciphertext copied to another row does not decrypt.
 
-    The context is AES-GCM's associated data: authenticated, not stored. The key is loaded on first use and cached for good,
+    The context is AES-GCM's associated data: authenticated, not stored. The key is loaded on first use and kept in memory,
     because it never changes within a deployment.
     """
 

@@ -75,7 +75,7 @@ def _check_claims(kind: TokenKind, text: str, *, issuer: str) -> None:
             issuer=issuer,
             leeway=LEEWAY_S,
             options={
-                # `check_signature` has checked the signature. If PyJWT does not check it, it makes only the checks listed here.
+                # `check_signature` has checked the signature. With this check off, PyJWT makes only the checks listed here.
                 "verify_signature": False,
                 "verify_exp": True,
                 "verify_nbf": True,

@@ -60,7 +60,7 @@ class UnembeddedChunk:
 
 
 def count(connection: Connection, document_id: UUID, *, user_id: UUID) -> int:
-    """Return the number of the document's stored chunks. They are stored in order, so it is also the next chunk's number."""
+    """Return the number of the document's stored chunks. Chunks are stored in order, so this is also the next chunk's number."""
     return connection.execute(select(func.count()).where(*_of_document(document_id, user_id))).scalar_one()
 
 

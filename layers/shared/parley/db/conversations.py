@@ -17,7 +17,7 @@ from parley.ids import new_id
 
 @dataclass(frozen=True, slots=True)
 class Conversation:
-    """A conversation. `last_seq` is the number of its newest message, 0 if it has none.
+    """A conversation. `last_seq` is the number of its newest message, 0 if it is empty.
 
     Memory is neither extracted from an incognito conversation nor recalled in it.
     """
@@ -103,7 +103,7 @@ def change(connection: Connection, conversation_id: UUID, *, user_id: UUID, chan
 
 
 def is_untitled(connection: Connection, conversation_id: UUID, *, user_id: UUID) -> bool:
-    """Whether the conversation has no title or only an automatic one. Raises NotFound."""
+    """Whether the conversation has no title or only an automatic title. Raises NotFound."""
     untitled = connection.execute(select(_IS_UNTITLED).where(*_of_conversation(conversation_id, user_id))).scalar_one_or_none()
     if untitled is None:
         raise NotFound("conversation", conversation_id)
@@ -132,7 +132,7 @@ def mark_extracted(connection: Connection, conversation_id: UUID, *, user_id: UU
 
 
 def remove(connection: Connection, conversation_id: UUID, *, user_id: UUID) -> None:
-    """Delete the conversation, its contents, and the facts extracted only from it; raise NotFound if there is none.
+    """Delete the conversation, its contents, and the facts extracted only from it, or raise NotFound.
 
     The files of its images are erased later, through the outbox.
     """

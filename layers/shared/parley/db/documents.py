@@ -56,7 +56,7 @@ _LOCK_SHARE = text("SELECT pg_advisory_xact_lock(hashtextextended(:user_id || ' 
 def add(connection: Connection, document_id: UUID, *, user_id: UUID, **values: Any) -> Document | None:
     """Store a document before its file is uploaded; `values` are title, filename, content_type, bytes and sha256.
 
-    Returns None, and stores nothing, if the user already has a document with the same bytes, even one stored concurrently.
+    Returns None, and stores nothing, if the user already has a document with the same bytes, even if a concurrent request stores it.
     """
     statement = insert(documents).values(user_id=user_id, id=document_id, **values).on_conflict_do_nothing().returning(*_COLUMNS)
     row = connection.execute(statement).one_or_none()
@@ -170,7 +170,8 @@ def set_waiting(connection: Connection, document_id: UUID, *, user_id: UUID) -> 
 def take_waiting(connection: Connection, *, user_id: UUID, limit: int) -> list[UUID]:
     """Mark up to `limit` waiting documents as no longer waiting, and return their ids. The caller queues them.
 
-    Interrupted documents are taken first, then new, then ready documents."""
+    Interrupted documents are taken first, then new, then ready documents.
+    """
     order = (documents.c.status, documents.c.id)  # alphabetically: processing, queued, ready
     waiting = select(documents.c.id).where(documents.c.user_id == user_id, documents.c.is_waiting).order_by(*order).limit(limit)
     which = (documents.c.user_id == user_id, documents.c.id.in_(waiting.scalar_subquery()))
@@ -206,7 +207,7 @@ def release_lease(connection: Connection, document_id: UUID, *, user_id: UUID, a
 
 
 def requeue(connection: Connection, document_id: UUID, *, user_id: UUID) -> None:
-    """Return a document whose file is not uploaded yet to the queue, as if it had never been leased. Raises NotFound."""
+    """Queue a document again because its file is not uploaded yet, as if it had never been leased. Raises NotFound."""
     _update(connection, document_id, user_id, status="queued", leased_until=None, has_worker=False, attempts=0, failures=0)
 
 

@@ -13,7 +13,7 @@ from parley.db.tables import idempotency_keys
 
 @dataclass(frozen=True, slots=True)
 class IdempotentResponse:
-    """The first request's fingerprint (SHA-256 of its body) and its response, None until the response is stored."""
+    """The fingerprint and the response of the first request with a key. `response` is None until it is stored."""
 
     fingerprint: bytes
     response: dict[str, Any] | None
@@ -27,8 +27,9 @@ def claim(
     None means that this request is the first: it must call `store_response` in the same transaction. A repeat that
     arrives while the first request is still running waits for its commit.
 
-    With `running_s`, the transaction commits before the work begins. A repeat then gets a response of None until the response is
-    stored. If the work has not ended after `running_s` seconds, its worker has died and the key can be claimed again.
+    With `running_s`, the transaction commits before the work begins. Until the response is stored, a repeat gets an
+    `IdempotentResponse` whose `response` is None. If the work has not ended after `running_s` seconds, its worker has died and the
+    key can be claimed again.
     """
     _drop_expired(connection, key, user_id=user_id, route=route)
     values = {"user_id": user_id, "route": route, "key": key, "fingerprint": fingerprint}

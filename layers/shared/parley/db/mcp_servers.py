@@ -28,7 +28,7 @@ class McpListing:
 
 @dataclass(frozen=True, slots=True)
 class McpServer(McpListing):
-    """A user's server. `headers` contains the encrypted headers and query string of the URL; `url` has no query string."""
+    """A user's server. `headers` contains the server's headers and the URL's query string, encrypted; `url` has no query string."""
 
     id: UUID
     url: str

@@ -43,7 +43,7 @@ class MemoryOrigin:
 
 @dataclass(frozen=True, slots=True)
 class CurrentFact:
-    """A current fact. `similarity` is the cosine with a given vector, None if the fact has no vector of its model."""
+    """A current fact. `similarity` is the cosine of its vector and a given vector, None unless both exist and have the same model."""
 
     id: UUID
     text: str

@@ -72,7 +72,7 @@ class HistoryMessage:
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """The conversation's newest messages, oldest first, and its summary, if there is one."""
+    """The conversation's newest messages, oldest first, and its summary, if any."""
 
     history: Sequence[HistoryMessage]
     summary: str | None
@@ -154,7 +154,7 @@ def page(
 ) -> list[StoredMessage]:
     """Return up to `limit` messages after the cursor `after` in the given order; only active ones unless `variants` is set.
 
-    Raises NotFound for another user's conversation.
+    Raises NotFound if the user has no such conversation.
     """
     conversations.get(connection, conversation_id, user_id=user_id)
     statement = _select_after(conversation_id, user_id, order=order, after=after, variants=variants)

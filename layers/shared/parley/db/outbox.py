@@ -1,12 +1,12 @@
 """The outbox: background jobs, stored in the transaction that requests them, so that no job is lost or sent too early.
 
-An entry has ids and times, no content. It is sent to the queue after the commit and deleted when the job is done. An entry
-that is still stored when it is due was lost on the way and is sent again.
+An entry contains ids and times but no content. It is sent to the queue after the commit and deleted when the job is done. If
+an entry is still stored when it is due, its message was lost or its job failed, so it is sent again.
 
 A conversation has at most one entry for each follow-up topic (title, memory); its `generation` counts the turns that have
 ended since it was stored. A worker claims an entry for a limited time instead of locking it, so no transaction stays open
-during a model call. Each claim postpones the next attempt exponentially, so an entry whose job fails, or kills its function,
-does not block the others.
+during a model call. Each claim doubles the delay before the next attempt, up to a limit, so an entry whose job fails, or kills
+its function, does not block the others.
 """
 
 from collections.abc import Mapping, Sequence
@@ -28,7 +28,7 @@ RESEND_AFTER = timedelta(minutes=15)
 
 @dataclass(frozen=True, slots=True)
 class OutboxEntry:
-    """A job for a user. `subject_id` is the object of the job, None if it concerns the whole account.
+    """A job for a user. `subject_id` is the object of the job, None if the job concerns the whole account.
 
     `attempts` counts how often the entry was sent again.
     """
@@ -48,7 +48,7 @@ class OutboxEntry:
 
 @dataclass(frozen=True, slots=True)
 class ClaimedEntry:
-    """An entry that this worker has claimed for a while. `tries` includes this claim."""
+    """An entry that this worker has claimed for a limited time. `tries` includes this claim."""
 
     user_id: UUID
     id: UUID
@@ -79,7 +79,7 @@ def delete_done(connection: Connection, entry_id: UUID, *, user_id: UUID) -> Non
 def take_due(connection: Connection, *, limit: int) -> list[OutboxEntry]:
     """Take up to `limit` due entries to send them again. Requires the background role.
 
-    Concurrent callers get different entries. Each entry becomes due again, later after each attempt.
+    Concurrent callers get different entries. Each entry becomes due again, after a delay that doubles with each claim of the entry.
     """
     due = select(outbox.c.user_id, outbox.c.id).where(outbox.c.due_at <= func.now()).order_by(outbox.c.due_at).limit(limit)
     chosen = due.with_for_update(skip_locked=True).cte("due")
@@ -92,7 +92,7 @@ def take_due(connection: Connection, *, limit: int) -> list[OutboxEntry]:
 
 
 def request_memory_update(connection: Connection, conversation_id: UUID, *, user_id: UUID) -> OutboxEntry:
-    """Store the entry that updates a conversation's memory, or raise the generation of the stored entry.
+    """Store the entry that updates a conversation's memory, or increment the generation of the stored entry.
 
     The caller sends the entry after the commit.
     """
@@ -101,7 +101,7 @@ def request_memory_update(connection: Connection, conversation_id: UUID, *, user
 
 
 def claim(connection: Connection, entry_id: UUID, *, user_id: UUID, lease_s: float) -> ClaimedEntry | None:
-    """Claim an entry for `lease_s` seconds; None if its job is done or another worker has claimed it."""
+    """Claim an entry for `lease_s` seconds. Returns None if its job is done or another worker has claimed the entry."""
     row = connection.execute(_CLAIM, {"user_id": user_id, "id": entry_id, "lease_s": lease_s}).one_or_none()
     return ClaimedEntry(**row._mapping) if row else None
 
@@ -109,7 +109,7 @@ def claim(connection: Connection, entry_id: UUID, *, user_id: UUID, lease_s: flo
 def claim_next(connection: Connection, *, lease_s: float) -> ClaimedEntry | None:
     """Claim the oldest unclaimed entry for `lease_s` seconds, or return None. Requires the background role.
 
-    An entry whose job has failed is skipped until it is due; a new entry is claimed even before that.
+    An entry whose job has failed is skipped until it is due. A new entry is claimed even if it is not due yet.
     """
     row = connection.execute(_CLAIM_NEXT, {"lease_s": lease_s}).one_or_none()
     return ClaimedEntry(**row._mapping) if row else None
@@ -186,8 +186,8 @@ _CLAIM_NEXT = text(
     RETURNING {", ".join(f"o.{name}" for name in _COLUMNS.split(", "))}
     """  # noqa: S608 - constants only
 )
-# The row is locked first, so that a turn that ends at the same moment either raised the generation before, which is seen
-# here, or stores a new entry afterwards.
+# The row is locked first. A turn that ends at the same moment has then either raised the generation already, which this
+# statement sees, or will store a new entry afterwards.
 _FINISH = text(
     f"""
     WITH locked AS (SELECT user_id, id, generation FROM outbox WHERE user_id = :user_id AND id = :id FOR UPDATE),

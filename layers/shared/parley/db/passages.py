@@ -35,7 +35,7 @@ def replace_from(
 ) -> bool:
     """Replace the passages from message `first_seq` on, and mark messages up to `upto_seq` as extracted. Safe to repeat.
 
-    `vectors` has one vector for each passage; if it is None, only full-text search finds the passages until `put_vectors`.
+    `vectors` has one vector for each passage; if it is None, only full-text search finds the passages until `put_vectors` is called.
     Returns False, and stores nothing, if another run has already extracted more, the conversation is deleted or incognito, or its
     user has turned memory off.
     """

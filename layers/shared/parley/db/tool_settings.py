@@ -1,4 +1,4 @@
-"""Each user's settings of tools, by tool name. A null column means the tool's default."""
+"""Each user's tool settings, by tool name. A null column means the tool's default."""
 
 from dataclasses import dataclass
 from uuid import UUID

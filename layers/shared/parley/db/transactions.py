@@ -92,7 +92,7 @@ def global_scope(engine: Engine) -> Iterator[Connection]:
 def lock_until_end(connection: Connection, name: str) -> None:
     """Wait until no other transaction holds the lock `name`, and hold it until this transaction ends.
 
-    For rules about several rows, such as a limit on their number, which a row lock cannot enforce. Read the rows after this call.
+    Use it for rules that a row lock cannot enforce, such as a limit on the number of rows. Read the rows after this call.
     """
     connection.execute(_LOCK, {"name": name})
 

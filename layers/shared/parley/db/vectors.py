@@ -20,7 +20,7 @@ class Vector:
 
 
 def vector_parameters(vector: Vector | None) -> dict[str, str | None]:
-    """Return the parameters `:vector` and `:model` of a search statement. For None both are null and match no vector."""
+    """Return the parameters `:vector` and `:model` of a search statement. For None, both are null and match no vector."""
     if vector is None:
         return {"vector": None, "model": None}
     return {"vector": HalfVector(_unit_vector(vector.numbers)).to_text(), "model": vector.model}

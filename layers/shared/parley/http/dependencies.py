@@ -89,7 +89,7 @@ def requires(scope: str) -> Callable[[Principal], Awaitable[None]]:
 async def require_live_session(request: Request, principal: CurrentPrincipal) -> None:
     """Raise Unauthorized if the principal's session has ended or its API key was revoked.
 
-    For routes that spend money, wait, or reveal something before their first transaction. Opening a transaction for a principal
+    Use it in routes that spend money, wait, or reveal something before their first transaction. Opening a transaction for a principal
     makes the same check.
     """
     with principal_scope(request.app.state.engine, principal):

@@ -69,7 +69,7 @@ class IdempotentRequest[T]:
     def run_exclusively(self, engine: Engine, principal: Principal, work: Callable[[], T], deadline: Deadline) -> IdempotentResult[T]:
         """Run `work` without a transaction and store the rendered response; for a repeated request, return the stored response.
 
-        If `work` fails, nothing is stored and a repeat runs. Raises IdempotencyKeyReused and RequestInProgress.
+        If `work` fails, nothing is stored and a repeat runs it again. Raises IdempotencyKeyReused and RequestInProgress.
         """
         if (stored := self.claim(engine, principal, deadline)) is not None:
             return IdempotentResult(stored, None)
@@ -147,7 +147,7 @@ class Idempotency:
 
 
 def request_fingerprint(body: BaseModel | None, *parameters: str | None, without: Set[str] = frozenset()) -> bytes:
-    """Return the SHA-256 of the request body without the fields `without`, and of further parameters.
+    """Return the SHA-256 of the request body, without the fields `without`, and of `parameters`.
 
     A repeat with the same key must have the same fingerprint.
     """

@@ -35,7 +35,7 @@ class RequestMiddleware:
         self._headers = STANDARD_HEADERS | {"Access-Control-Allow-Origin": allowed_origin}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Handle one request. Every response has a request id, and none shows a stack trace."""
+        """Handle one request. Every response has a request id, and no response shows a stack trace."""
         started = time.perf_counter()
         request_id = scope["parley.request_id"] = _request_id(scope)
         error_responder = scope["parley.error_responder"] = self._error_responder(scope["path"])
@@ -99,7 +99,7 @@ def _replay_body(first: Message, receive: Receive) -> Receive:
 def _force_json_content_type(scope: Scope) -> None:
     """Treat every body except multipart as JSON, because `curl -d` sends a form content type.
 
-    This allows no cross-site request forgery: a form cannot set the Authorization header.
+    This does not enable cross-site request forgery, because a form cannot set the Authorization header.
     """
     others = [header for header in scope["headers"] if header[0] != b"content-type"]
     if not any(name == b"content-type" and value.startswith(b"multipart/") for name, value in scope["headers"]):

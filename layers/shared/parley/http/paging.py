@@ -1,7 +1,7 @@
-"""Cursor pagination: `?limit=`, an opaque `?cursor=`, and a bound on the bytes of a page.
+"""Cursor pagination: `?limit=`, an opaque `?cursor=`, and a limit on the bytes of a page.
 
 A page ends at `limit` items or at `PAGE_BYTES` of JSON, whichever comes first, but has at least one item. Without the
-second bound, a list of long items would exceed the size that Lambda allows for a response, and would fail on every attempt.
+second limit, a list of long items would exceed the size that Lambda allows for a response, and would fail on every attempt.
 """
 
 import base64
@@ -36,7 +36,7 @@ class Listing[T](BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class PageRequest:
-    """The requested page. `cursor` is JSON from the client, None for the first page; `after` checks it."""
+    """The requested page. `cursor` is JSON from the client, None for the first page; `after` validates it."""
 
     limit: int
     cursor: bytes | None

@@ -111,7 +111,7 @@ def _from_http(error: HTTPException) -> ParleyError:
 def error_responses(*errors: type[ParleyError]) -> dict[int | str, dict[str, Any]]:
     """Return the `responses` argument of a route that may raise `errors`, described by the first lines of their docstrings.
 
-    Errors of the route's parameters, body and dependencies are declared automatically and need no mention.
+    Errors of the route's parameters, body and dependencies are declared automatically and need not be passed.
     """
     declared: dict[int | str, dict[str, Any]] = {}
     for error in errors:

@@ -59,7 +59,7 @@ def page(connection: Connection, *, limit: int, after: UUID | None, email_part: 
 
 
 def is_admin(connection: Connection, user_id: UUID) -> bool:
-    """Whether the account exists, is not disabled, and has the role of an admin."""
+    """Whether the account exists, is not disabled, and has the role `admin`."""
     statement = select(users.c.id).where(users.c.id == user_id, users.c.role == "admin", users.c.disabled_at.is_(None))
     return connection.execute(statement).one_or_none() is not None
 

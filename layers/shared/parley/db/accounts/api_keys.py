@@ -14,7 +14,7 @@ from parley.errors import NotFound
 
 @dataclass(frozen=True, slots=True)
 class ApiKey:
-    """An API key. `last_used_at` is accurate to the hour. A limit that is None means the user's limit applies."""
+    """An API key. `last_used_at` is accurate to the hour. If a limit is None, the user's limit applies."""
 
     id: UUID
     name: str

@@ -27,7 +27,7 @@ SLOW_AFTER_ATTEMPTS = 100
 class ThrottleBucket:
     """A bucket with room for `burst` attempts. It leaks one attempt every `every_s` seconds.
 
-    After `SLOW_AFTER_ATTEMPTS` attempts in a row, it leaks one only every `slow_s` seconds.
+    After `SLOW_AFTER_ATTEMPTS` attempts in a row, it leaks only one attempt every `slow_s` seconds.
     """
 
     key: bytes
@@ -37,7 +37,7 @@ class ThrottleBucket:
 
     @classmethod
     def of(cls, kind: str, subject: str, *, burst: int, window_s: float, slow_s: float | None = None) -> Self:
-        """Return the bucket of a `kind` and a `subject` that allows `burst` attempts in `window_s` seconds."""
+        """Return the bucket for a `kind` and a `subject`. It allows `burst` attempts in `window_s` seconds."""
         every_s = window_s / burst
         return cls(hashlib.sha256(f"{kind}:{subject}".encode()).digest(), burst, every_s, slow_s or every_s)
 

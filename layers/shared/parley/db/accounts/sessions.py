@@ -43,7 +43,7 @@ class ActiveSession:
 
 @dataclass(frozen=True, slots=True)
 class StoredRefreshToken:
-    """A stored refresh token. `used_at` is set once it has been exchanged for its successor."""
+    """A stored refresh token. `used_at` is set once the token has been exchanged for its successor."""
 
     hash: bytes
     session_id: UUID
@@ -205,8 +205,8 @@ _BUCKET_KEYS = [
     f"CASE WHEN {_IS_KNOWN_NETWORK} THEN :overall_known ELSE :key2 END",
 ]
 _ATTEMPT = text(login_throttle.take_statement(_BUCKET_KEYS, ctes=_ACCOUNT_CTE, columns=_ATTEMPT_COLUMNS))
-# The credentials and the account are locked while the session starts. A concurrent password change or disabling either comes
-# first, and no row matches the verified hash, or comes later and ends the new session too.
+# The credentials and the account are locked while the session starts. A concurrent change of the password or disabling of the
+# account either comes first, and no row matches the verified hash, or comes later and ends the new session too.
 _START_SESSION = text(
     """
     WITH verified AS (

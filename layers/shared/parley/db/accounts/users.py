@@ -16,7 +16,7 @@ from parley.errors import NotFound
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """An account. `email` is in lower case. If `monthly_budget_usd` is None the deployment's default applies.
+    """An account. `email` is in lower case. If `monthly_budget_usd` is None, the deployment's default applies.
 
     Conversations without activity for `retention_days` are deleted; 0 means never, None the deployment's default.
     """

@@ -1,7 +1,7 @@
-"""Quotas: the rate limits and monthly budgets, of the user and of the API key, that a model call must fit.
+"""Quotas: the rate limits and monthly budgets of a user and of an API key. A model call must fit all of them.
 
 One conditional statement takes from every quota, or tells which kind of quota refused; the caller must then roll back. To avoid
-deadlocks, rows are always locked in the same order: rates, reservations, budgets, each the user's before the key's.
+deadlocks, rows are always locked in the same order: rates, reservations, budgets, and for each the user's row before the key's.
 
 Rate limits use the generic cell rate algorithm (GCRA, ITU-T I.371), as `login_throttle` does. The burst is one minute's
 requests, so at most twice the limit fits into any minute.
@@ -20,7 +20,7 @@ from parley.settings import LimitSettings
 
 @dataclass(frozen=True, slots=True)
 class BillingSubject:
-    """The user, and the API key if the call used one, whose quotas are charged."""
+    """The user whose quotas a call is charged to, and the API key that the call used, if any."""
 
     user_id: UUID
     api_key_id: UUID | None = None
@@ -33,7 +33,7 @@ class BillingSubject:
 
 @dataclass(frozen=True, slots=True)
 class DefaultLimits:
-    """The deployment's limits for users and API keys without their own."""
+    """The deployment's limits for users and API keys that have no limits of their own."""
 
     rate_per_minute: int
     budget_usd: Decimal
@@ -46,7 +46,7 @@ class DefaultLimits:
 
 @dataclass(frozen=True, slots=True)
 class ReservationDetail:
-    """The model call that a reservation is for, so that a lost call can be settled by an estimate.
+    """Details of the model call that a reservation is for. They allow a lost call to be settled by an estimate.
 
     `input_tokens` is estimated; prices are in USD per million tokens.
     """
@@ -64,7 +64,7 @@ NO_DETAIL = ReservationDetail()
 
 @dataclass(frozen=True, slots=True)
 class QuotaResult:
-    """Whether the call fits its quotas. `wait_s` is set if a rate limit refused it; `has_budget` is False if a budget did."""
+    """Whether the call fits its quotas. `wait_s` is set if a rate limit refused the call; `has_budget` is False if a budget did."""
 
     has_budget: bool
     wait_s: float | None = None
@@ -82,7 +82,7 @@ def take_quota(
 ) -> QuotaResult:
     """Count a request and reserve `amount_usd` under `id`, with `detail`; do both or neither.
 
-    An amount of zero checks no budget. Set `counts_request` to False for further calls of the same turn.
+    If the amount is zero, no budget is checked. Set `counts_request` to False for further calls of the same turn.
     """
     needs_budget = amount_usd > 0
     is_stored = needs_budget or detail.turn_id is not None

@@ -23,7 +23,7 @@ type ChargeStatus = Literal["completed", "stopped", "interrupted", "failed"]
 
 @dataclass(frozen=True, slots=True)
 class Charge:
-    """A charge for one model call. `model` is the catalogue's id. `is_estimate` means that the provider reported no usage."""
+    """A charge for one model call. `model` is an id of the model catalogue. `is_estimate` means that the provider reported no usage."""
 
     id: UUID
     purpose: CallPurpose

@@ -1,4 +1,4 @@
-"""The beginning of a turn: its preconditions, and what is stored before the model is called.
+"""The beginning of a turn: its preconditions, and the rows that are stored before the model is called.
 
 Reading the preconditions locks nothing. Storing the turn detects a concurrent change, by a unique index or by the number of
 the conversation's last message, and raises TurnConflict; the caller then reads the preconditions again.

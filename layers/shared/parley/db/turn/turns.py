@@ -1,4 +1,4 @@
-"""Turns: their state, heartbeat, progress and stop requests. `turn_begin` and `turn_end` store how they begin and end.
+"""Turns: their state, heartbeat, progress and stop requests. `turn_begin` and `turn_end` store their beginning and end.
 
 Statements of a streaming turn are constant SQL text and take one round trip each. To avoid deadlocks, a transaction that
 changes a turn and its conversation locks the conversation first.
@@ -116,7 +116,7 @@ def get(connection: Connection, turn_id: UUID, *, user_id: UUID) -> StoredTurn:
 
 
 def exists(connection: Connection, turn_id: UUID, *, user_id: UUID) -> bool:
-    """Whether the turn is stored, running or not. It is deleted with its conversation."""
+    """Whether the turn still exists, running or not. Deleting a conversation deletes its turns."""
     return connection.execute(_GET, {"user_id": user_id, "turn_id": turn_id}).one_or_none() is not None
 
 

@@ -1,7 +1,7 @@
 """Documents and their searchable chunks.
 
-A chunk's `shelf` is its owner's id, or zeros for a shared document. Search reads only the user's own chunks and the shared
-ones, before it ranks anything. See docs/adr/0012-document-ingestion.md.
+A chunk's `shelf` is its owner's id, or zeros for a shared document. Search excludes all but the user's own and
+shared chunks before it ranks anything. See docs/adr/0012-document-ingestion.md.
 """
 
 from alembic import op

@@ -1,6 +1,6 @@
-"""Follow-up jobs of turns, with at most one entry for each topic of a conversation, and the mark of automatic titles.
+"""Follow-up jobs of turns, with at most one entry for each topic of a conversation, and a mark for automatic titles.
 
-Memory of conversations from an older release is extracted after their next turn.
+For conversations from an older release, memory is extracted after their next turn.
 """
 
 from alembic import op

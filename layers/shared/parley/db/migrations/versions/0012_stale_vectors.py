@@ -1,4 +1,4 @@
-"""An index of passages by embedding model, for the schedule that embeds them again after a change of models."""
+"""An index of passages by embedding model, for the schedule that embeds passages again after a change of models."""
 
 from alembic import op
 
