@@ -6,11 +6,11 @@ import os
 import signal
 import sys
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from local import processes
 from local.client import FunctionFailed, StackRequestFailed, invoke_function, read_status
@@ -23,7 +23,7 @@ from local.services.aws_signature import AwsCredentials
 
 _START_S = 90.0
 _STOP_S = 10.0
-_IDLE_S = 30.0
+_IDLE_S = 240.0
 _POLL_S = 0.2
 
 
@@ -59,15 +59,15 @@ class ComparisonStack:
             await _stop(child)
             await reading
 
-    async def wait_until_idle(self) -> None:
+    async def wait_until_idle(self, *, delayed: str = "") -> None:
         """Wait until no function has a message to process, so that later answers do not depend on the speed of background jobs.
 
-        Gives up silently after half a minute. Delayed messages and dead letters do not count.
+        Delayed messages count only in the queue whose name contains `delayed`. Gives up silently after four minutes.
         """
         ends = time.monotonic() + _IDLE_S
         while time.monotonic() < ends:
             queues = (await asyncio.to_thread(read_status, self.port))["queues"]
-            if not any(queue["visible"] or queue["in_flight"] for queue in queues if queue["dead_letters"]):
+            if not any(_has_work(queue, delayed) for queue in queues if queue["dead_letters"]):
                 return
             await asyncio.sleep(_POLL_S)
 
@@ -77,6 +77,10 @@ class ComparisonStack:
             return read_answer(await asyncio.to_thread(invoke_function, self.port, function, event))
         except FunctionFailed as error:
             return read_answer(error.detail)
+
+
+def _has_work(queue: Mapping[str, Any], delayed: str) -> bool:
+    return bool(queue["visible"] or queue["in_flight"] or (delayed and delayed in queue["name"] and queue["delayed"]))
 
 
 def _environment(root: Path) -> dict[str, str]:
