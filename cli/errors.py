@@ -30,7 +30,7 @@ class CliError(click.ClickException):
 
 
 class NotLoggedIn(CliError):
-    """This computer has no session for the address."""
+    """No login session for this server is stored on this computer."""
 
     def __init__(self, url: str) -> None:
         super().__init__(f"You are not logged in at {url}. Log in: parley login (or create an account: parley register)")

@@ -39,7 +39,7 @@ class LoginThrottle:
         )
 
     def origin_buckets(self, origin: ClientOrigin) -> list[ThrottleBucket]:
-        """Return the buckets that count all other attempts: codes, which can be guessed too, and sign-ups, which cost as much."""
+        """Return the buckets of codes and sign-ups: a code can be guessed like a password, and a sign-up costs as much as a login."""
         return [self._network(origin), self._overall("strangers")]
 
     def _account(self, kind: str, subject: str) -> ThrottleBucket:

@@ -80,7 +80,7 @@ def take_quota(
     counts_request: bool = True,
     detail: ReservationDetail = NO_DETAIL,
 ) -> QuotaResult:
-    """Count a request and reserve `amount_usd` under `id`, with `detail`; do both or neither.
+    """Count a request and reserve `amount_usd` under `id`, with `detail`. Both happen, or neither does.
 
     If the amount is zero, no budget is checked. Set `counts_request` to False for further calls of the same turn.
     """

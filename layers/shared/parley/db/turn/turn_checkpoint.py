@@ -55,7 +55,7 @@ class Checkpoint:
 
     @classmethod
     def from_json(cls, stored: Mapping[str, Any] | None) -> Self:
-        """Read a stored checkpoint. None means that the turn never paused, and gives an empty checkpoint."""
+        """Read a stored checkpoint. For a turn that never paused, `stored` is None and the checkpoint is empty."""
         return cls(**dict(stored) | {"cost_usd": Decimal(stored["cost_usd"])}) if stored else cls()
 
 
