@@ -1,6 +1,7 @@
 """The outcome of running a tool: text of limited size, or a failure that is described for the model."""
 
 import time
+import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -48,7 +49,10 @@ def run_safely(tool_name: str, run: Callable[[], ToolOutcome]) -> ToolOutcome:
     try:
         outcome = run()
     except Exception as exc:  # around a tool's run: whatever it raises, the model gets a result
-        logger.warning("tool_failed", tool=log_name(tool_name), error=type(exc).__name__, cause=type(exc.__cause__).__name__)
+        # The places only: the exception's text may contain the arguments.
+        trace = traceback.format_tb(exc.__traceback__)
+        error, cause = type(exc).__name__, type(exc.__cause__).__name__
+        logger.warning("tool_failed", tool=log_name(tool_name), error=error, cause=cause, traceback=trace)
         outcome = ToolOutcome(False, "The tool failed.", 0.0)
     elapsed_ms = round((time.perf_counter() - started_s) * 1000, 1)
     return replace(outcome, content=truncate_result(outcome.content), elapsed_ms=elapsed_ms)
