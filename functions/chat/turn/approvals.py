@@ -15,6 +15,7 @@ from functions.chat.turn.tools import TurnToolbox
 from parley.auth.principal import Principal
 from parley.db import conversations
 from parley.db.engine import Connection
+from parley.db.metering import quotas
 from parley.db.transactions import principal_scope
 from parley.db.turn import approvals, turn_checkpoint
 from parley.db.turn.approvals import Approval
@@ -68,6 +69,8 @@ def _decide(services: ChatServices, catalogue: Catalogue, principal: Principal, 
     user_id, turn_id = principal.user_id, decision.turn_id
     toolbox_in = services.allowed_toolbox(principal, is_wanted=True)
     with principal_scope(services.engine, principal) as connection:
+        # New turns take this lock as well, so the number of running turns cannot change until this transaction ends.
+        quotas.lock_rate(connection, user_id=user_id)
         locked_turn = turn_checkpoint.lock_turn(connection, turn_id, user_id=user_id)
         if locked_turn.is_expired:
             raise _ApprovalExpired

@@ -4,6 +4,7 @@ import threading
 from collections import Counter
 from contextlib import closing
 from dataclasses import replace
+from functools import partial
 
 import pytest
 
@@ -12,10 +13,11 @@ from functions.chat.openai_api.completions import stream_completion
 from functions.chat.services import StreamLimits
 from functions.chat.turn import replay
 from functions.chat.turn.approvals import Decision, decide
+from parley.db.turn import turn_checkpoint
 from parley.db.turn.stream_leases import LEASE_S, StreamLease, TooManyStreams
 from parley.deadline import Deadline
 from parley.llm.messages import Message, ModelRequest
-from tests.support.concurrency import closing_engine, outcomes
+from tests.support.concurrency import closing_engine, meet_after, outcomes
 from tests.support.toolbox import DONE, RecordingToolbox, ScriptedRounds, tool_calls_answer
 from tests.support.turns import HELLO, HangingProvider, ScriptedProvider, events_of, make_services, take, take_numbered
 
@@ -88,6 +90,28 @@ def test_a_waiting_turn_is_not_resumed_beyond_the_limit(engine, alice, running):
 
     with pytest.raises(TooManyStreams):
         decide(services, alice.principal, Decision(waiting.turn_id, "w", True))
+
+
+def test_turns_resumed_at_the_same_moment_stay_within_the_limit(engine, database, alice, running, monkeypatch):
+    def waiting(services):
+        return take(services, alice, model="handy", tools=True)[0].turn_id
+
+    def services_of(own_engine):
+        toolbox = RecordingToolbox().add("write", lambda: "", requires_approval=True)
+        return limited(own_engine, ScriptedRounds(tool_calls_answer(("w", "write", {})), DONE), toolbox=toolbox)
+
+    turn_ids = [waiting(services_of(engine)) for _ in range(3)]
+    for _ in range(LIMIT - 1):
+        running()
+    meet_after(monkeypatch, turn_checkpoint, "resume")
+
+    def approve(turn_id):
+        with closing_engine(database) as own_engine:
+            decide(services_of(own_engine), alice.principal, Decision(turn_id, "w", True))
+
+    kinds = Counter(map(type, outcomes([partial(approve, turn_id) for turn_id in turn_ids])))
+
+    assert kinds == {TooManyStreams: 2, type(None): 1}
 
 
 def test_a_user_has_a_limited_number_of_stateless_completions(engine, alice):

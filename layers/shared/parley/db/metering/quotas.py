@@ -151,6 +151,14 @@ def rate_wait_s(connection: Connection, subjects: dict[UUID, int], *, user_id: U
     return max((float(row.seconds) - 60 + 60 / subjects[row.subject_id] for row in rows), default=0.0)
 
 
+def lock_rate(connection: Connection, *, user_id: UUID) -> None:
+    """Lock the user's rate limit, as `take_quota` does for a counted request, but without counting one.
+
+    Transactions that take this lock first run one after the other for each user.
+    """
+    connection.execute(_LOCK_RATE, {"user_id": user_id})
+
+
 def sweep_rate_limits(connection: Connection) -> int:
     """Delete buckets that have been empty for an hour and return their number. Requires the background role."""
     return connection.execute(text("DELETE FROM rate_limits WHERE free_at < now() - interval '1 hour'")).rowcount
@@ -165,6 +173,12 @@ _ALLOWED_CTE = """
               FROM users u LEFT JOIN api_keys k ON k.user_id = u.id AND k.id = :api_key_id
              WHERE u.id = :user_id
         )"""
+_LOCK_RATE = text(
+    """
+    INSERT INTO rate_limits AS r (user_id, subject_id, free_at) VALUES (:user_id, :user_id, now())
+    ON CONFLICT (user_id, subject_id) DO UPDATE SET free_at = r.free_at
+    """
+)
 _RATE_WAIT = text(
     """
     SELECT subject_id, extract(epoch FROM free_at - clock_timestamp()) AS seconds

@@ -123,7 +123,8 @@ def lock_turn(connection: Connection, turn_id: UUID, *, user_id: UUID, conversat
 def resume(connection: Connection, turn_id: UUID, *, user_id: UUID, max_running: int) -> None:
     """Set a locked, waiting turn to running and remove `turn.waiting` from its log.
 
-    Raises TooManyStreams if the user has `max_running` running turns.
+    Raises TooManyStreams if the user has `max_running` running turns. The count is exact only if the transaction holds a lock on
+    the user, such as `quotas.lock_rate` takes.
     """
     if not connection.execute(_RESUME, {"user_id": user_id, "turn_id": turn_id, "max_running": max_running}).rowcount:
         raise TooManyStreams("answer", limit=max_running)
