@@ -5,7 +5,7 @@ UV := .tools/bin/uv
 export PATH := $(CURDIR)/.venv/bin:$(CURDIR)/.tools/bin:$(PATH)
 export SAM_CLI_TELEMETRY := 0
 
-.PHONY: help up up-built test check openapi fuzz build sam-local bench races poisoned ledger model chaos mutants runtime deps clean
+.PHONY: help up up-built test check deploy smoke openapi fuzz build sam-local bench races poisoned ledger model chaos mutants runtime deps clean
 
 help:  ## Show this help
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -16,13 +16,18 @@ up: .venv/local  ## Run the whole stack on this machine (PARLEY_PORT, PARLEY_DAT
 test: .venv/dev  ## Run every test, in a few processes (WORKERS=3)
 	$(PY) -m pytest -n $(or $(WORKERS),auto)
 
-check: .venv/dev  ## Format, lint, types, import rules, both validations of the template
+check: .venv/dev  ## Format, lint, types, import rules, both validations of the template, the pipelines
 	$(PY) -m ruff format --check
 	$(PY) -m ruff check
 	$(PY) -m mypy
 	.venv/bin/lint-imports
 	.venv/bin/sam validate --region eu-west-1
 	.venv/bin/sam validate --region eu-west-1 --lint
+	.venv/bin/actionlint
+	.venv/bin/zizmor --offline --quiet .github
+	.venv/bin/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	.venv/bin/check-jsonschema --builtin-schema vendor.bitbucket-pipelines bitbucket-pipelines.yml
+	.venv/bin/cfn-lint --regions eu-west-1 -- pipelines/aws-roles.yaml
 
 openapi: .venv/dev  ## Regenerate the API description from the routes and the template
 	$(PY) -m openapi
@@ -50,6 +55,15 @@ mutants: .venv/dev  ## Break a copy of the code in small ways and check that tes
 
 build: .venv/dev  ## Build the deployment artefacts (ARCHITECTURE=arm64, x86_64 or native)
 	$(PY) -m local.sam_build $(or $(ARCHITECTURE),arm64)
+
+deploy: .venv/dev  ## Deploy the build without questions, as the pipelines do (ENVIRONMENT=dev, PARAMETERS="Name=value …", EXECUTION_ROLE=arn)
+	@set -f; .venv/bin/sam deploy --config-env "$${ENVIRONMENT:?dev or prod}" --no-confirm-changeset --no-fail-on-empty-changeset \
+	  $${EXECUTION_ROLE:+--role-arn "$$EXECUTION_ROLE"} $${PARAMETERS:+--parameter-overrides $$PARAMETERS}
+
+smoke: .venv/dev  ## Ask the deployed stack whether it is ready (ENVIRONMENT=dev)
+	@url=$$(.venv/bin/sam list stack-outputs --config-env "$${ENVIRONMENT:?dev or prod}" --output json | \
+	  $(PY) -c 'import json, sys; print({o["OutputKey"]: o["OutputValue"] for o in json.load(sys.stdin)}["ApiUrl"])') && \
+	  curl --fail --silent --show-error --retry 6 --retry-delay 10 --retry-all-errors "$$url/health/ready"
 
 up-built: .venv/dev .tools/runtime/.installed  ## Build for this machine and run the build, laid out as on Lambda
 	$(PY) -m local.sam_build native
