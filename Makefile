@@ -27,7 +27,7 @@ check: .venv/dev  ## Format, lint, types, import rules, both validations of the 
 	.venv/bin/zizmor --offline --quiet .github
 	.venv/bin/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
 	.venv/bin/check-jsonschema --builtin-schema vendor.bitbucket-pipelines bitbucket-pipelines.yml
-	.venv/bin/cfn-lint --regions eu-west-1 -- pipelines/aws-roles.yaml
+	.venv/bin/cfn-lint --regions eu-west-1 -- pipelines/aws-roles.yaml stacks/*.yaml
 
 openapi: .venv/dev  ## Regenerate the API description from the routes and the template
 	$(PY) -m openapi

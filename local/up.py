@@ -140,7 +140,7 @@ class _Run:
 
         settings = self._settings
         offered = parameters.template_parameters(settings, services)
-        return load(settings.template, overrides=settings.parameters, offered=offered, queues_url=services.aws.url)
+        return load(settings.template, overrides=settings.parameters, offered=offered, queues_url=services.aws.url, checks_rules=True)
 
     def _show_mail(self) -> None:
         showing = asyncio.create_task(self._mailbox.watch(self._log.mail_sent))

@@ -154,6 +154,7 @@ async def invoke_by_sam(sam_local: SamLocal, function: str, step: ScenarioStep, 
 def _container_parameters(engine: ContainerEngine, stack: ComparisonStack, forwarded: ForwardedPorts) -> dict[str, str]:
     return {
         "Architecture": engine.architecture,
+        "DatabaseMode": "Direct",
         "DatabaseHost": forwarded.host,
         "DatabasePort": str(forwarded.ports[stack.database_port]),
         "DatabaseName": "parley",

@@ -42,6 +42,7 @@ class StackServices:
     def parameters(self) -> dict[str, str]:
         """The template parameters that describe the database's address."""
         return {
+            "DatabaseMode": "Direct",
             "DatabaseHost": "127.0.0.1",
             "DatabasePort": str(self._pgbouncer.port if self._pgbouncer else self._postgres.port),
             "DatabaseName": database.DATABASE_NAME,

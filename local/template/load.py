@@ -16,16 +16,26 @@ from local.template.translate import translate
 _MAIL_FROM_PARAMETER = "MailFrom"
 
 
-def load(path: Path, *, overrides: Mapping[str, str], offered: Mapping[str, str] | None = None, queues_url: str = QUEUES_URL) -> Stack:
+def load(
+    path: Path,
+    *,
+    overrides: Mapping[str, str],
+    offered: Mapping[str, str] | None = None,
+    queues_url: str = QUEUES_URL,
+    checks_rules: bool = False,
+) -> Stack:
     """Return the stack described by the template at `path`.
 
     Every name in `overrides` must be a parameter of the template; parameters in `offered` that the template does not
-    declare are ignored. Queue URLs begin with `queues_url`. Raises `TemplateInvalid` with every problem found.
+    declare are ignored. Queue URLs begin with `queues_url`. Raises `TemplateInvalid` with every problem found, and with
+    `checks_rules` also if the parameters break a rule of the template.
     """
     file = source.read_source(path)
     declared: Fragment = file.content.get("Parameters") or {}
     declared_offers = {name: value for name, value in (offered or {}).items() if name in declared}
     values = parameters.parameter_values(file, declared_offers | dict(overrides))
+    if checks_rules and (broken := parameters.broken_rules(file, values)):
+        raise file.invalid(*broken)
     template = translate(file, values)
     references.check_references(file, template)
     refs = {name: parameters.parameter_ref(declared, name, value) for name, value in values.items()}

@@ -1,9 +1,10 @@
-"""The values of a template's parameters: overrides and defaults, checked against the declarations."""
+"""The values of a template's parameters: overrides and defaults, checked against the declarations and the template's Rules."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from local.template.errors import Problem
+from local.template.resolve import Resolver
 from local.template.source import Fragment, TemplateSource
 
 
@@ -25,6 +26,16 @@ def parameter_values(source: TemplateSource, overrides: Mapping[str, str]) -> di
     return values
 
 
+def broken_rules(source: TemplateSource, values: Mapping[str, str]) -> list[Problem]:
+    """Return a problem with the AssertDescription of each assertion that these parameter values break."""
+    resolver = Resolver({"Resources": {}}, values)
+    return [
+        Problem(name, source.line("Rules", name), sentence)
+        for name, rule in (source.content.get("Rules") or {}).items()
+        for sentence in _broken_assertions(resolver, rule)
+    ]
+
+
 def scalar_text(value: Any) -> str:
     """Return a scalar as text; CloudFormation writes booleans as `true` and `false`."""
     return str(value).lower() if isinstance(value, bool) else str(value)
@@ -43,3 +54,15 @@ def _is_allowed(value: Any, parameter: Fragment) -> bool:
 
 def _problem(source: TemplateSource, name: str, message: str) -> Problem:
     return Problem(name, source.line("Parameters", name), message)
+
+
+def _broken_assertions(resolver: Resolver, rule: Fragment) -> Iterator[str]:
+    if "RuleCondition" in rule and not _holds(resolver, rule["RuleCondition"]):
+        return
+    for assertion in rule["Assertions"]:
+        if not _holds(resolver, assertion["Assert"]):
+            yield str(assertion.get("AssertDescription", "the parameters break this rule"))
+
+
+def _holds(resolver: Resolver, condition: Any) -> bool:
+    return bool(resolver.value(condition))

@@ -38,6 +38,7 @@ class Resolver:
             "Fn::Not": lambda operands: not self.value(operands[0]),
             "Fn::And": lambda operands: all(self.value(operand) for operand in operands),
             "Fn::Or": lambda operands: any(self.value(operand) for operand in operands),
+            "Fn::Contains": lambda pair: self.value(pair[1]) in self.value(pair[0]),
         }
 
     def value(self, node: Any) -> Any:

@@ -36,17 +36,21 @@ class HttpSettings(Settings):
 class DatabaseSettings(Settings):
     """The address of PostgreSQL and how a function authenticates there.
 
-    `iam` creates a token for each connection; `libpq` leaves the password to libpq's own variables (PGPASSWORD,
-    PGPASSFILE). `verify-full` trusts the certificates in `database_ca_file`; if that setting is empty, it trusts the public
-    authorities, among them Amazon's, which signs the certificate of RDS Proxy.
+    `iam` creates a token for each connection; `secret` reads the role's password from Secrets Manager, where `database_app_secret`
+    and its siblings are ARNs; `libpq` leaves the password to libpq's own variables (PGPASSWORD, PGPASSFILE). `verify-full`
+    trusts the certificates in `database_ca_file`; if that setting is empty, it trusts the public authorities, among them
+    Amazon's, which signs the certificate of RDS Proxy.
     """
 
     database_host: str
     database_port: int
     database_name: str
-    database_auth: Literal["iam", "libpq"]
+    database_auth: Literal["iam", "secret", "libpq"]
     database_tls: Literal["verify-full", "disable"]
     database_ca_file: str
+    database_app_secret: str = ""
+    database_background_secret: str = ""
+    database_owner_secret: str = ""
 
 
 class BudgetSettings(Settings):
