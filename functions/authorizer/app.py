@@ -14,7 +14,7 @@ from functions.authorizer.policy import policy_for
 from parley.auth.access_tokens import verify_token
 from parley.auth.api_keys import PREFIX, verify_api_key
 from parley.errors import Unauthorized
-from parley.observability import logger
+from parley.observability import begin_log_context, logger
 
 
 class MissingKeyUrl(RuntimeError):
@@ -51,7 +51,7 @@ def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
     For an invalid token, raises an exception with the message "Unauthorized", which the gateway turns into a 401 response. It turns
     every other exception into a 503 response, for example Unavailable if the public keys cannot be fetched.
     """
-    logger.set_correlation_id(event["requestContext"]["requestId"])
+    begin_log_context(event["requestContext"]["requestId"])
     try:
         claims = _claims(_bearer_token(event), event["requestContext"])
     except Unauthorized as exc:

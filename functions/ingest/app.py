@@ -20,7 +20,8 @@ from parley.llm.provider_registry import ProviderRegistry
 from parley.llm.router import ModelRouter
 from parley.metering.embeddings import MeteredEmbedder
 from parley.metering.limits import DefaultLimits
-from parley.observability import logger
+from parley.observability import add_log_context
+from parley.observability.invocations import invocation_handler
 from parley.settings import DatabaseSettings, ModelSettings
 
 
@@ -51,13 +52,14 @@ services = IngestServices(
 )
 
 
-@logger.inject_lambda_context
+@invocation_handler
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """Ingest the documents that a batch of SQS messages names, and return the ids of the messages that failed."""
     deadline = Deadline.of(context)
 
     def handle(body: str) -> None:
         for message in messages.parse_messages(body):
+            add_log_context(user_id=message.user_id)
             ingest(services, message, deadline=deadline)
 
     return process_messages(event["Records"], handle=handle)

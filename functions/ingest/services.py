@@ -14,6 +14,7 @@ from parley.llm.catalogue import Catalogue
 from parley.llm.router import ModelRouter
 from parley.metering.embeddings import MeteredEmbedder
 from parley.metering.limits import DefaultLimits
+from parley.observability import add_log_context
 
 
 class DocumentFileStore(FileStore):
@@ -33,6 +34,8 @@ class DocumentFileStore(FileStore):
         digest = hashlib.sha256()
         with NamedTemporaryFile() as copy:
             with self.opened(file_key) as file:
+                # S3's notification carries no attributes, so the file itself names the request that stored it.
+                add_log_context(correlation_id=file.correlation_id)
                 if file.size > self._max_bytes:
                     raise DocumentTooLarge(f"{file.size} bytes")
                 if file.size != size:

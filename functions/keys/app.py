@@ -6,12 +6,13 @@ from typing import Any
 from functions.keys.rotation import RotationRequest, rotate
 from parley.clock import utc_now
 from parley.observability import logger
+from parley.observability.invocations import invocation_handler
 from parley.settings import KeySettings
 
 settings = KeySettings.read()
 
 
-@logger.inject_lambda_context
+@invocation_handler
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """Rotate the keys and return the names of the created (`made`) and deleted (`removed`) keys.
 

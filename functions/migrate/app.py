@@ -7,6 +7,7 @@ from functions.migrate.upgrade import upgrade
 from parley.auth.key_store import ensure_keys
 from parley.db.engine import make_engine
 from parley.observability import logger
+from parley.observability.invocations import invocation_handler
 from parley.settings import DatabaseSettings, KeySettings
 
 
@@ -18,7 +19,7 @@ settings = MigrateSettings.read()
 engine = make_engine(settings, role="owner")
 
 
-@logger.inject_lambda_context
+@invocation_handler
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """Upgrade the database, and return the revisions before and after and the names of the created keys."""
     done = asdict(upgrade(engine)) | {"keys_made": ensure_keys(settings.keys_path)}

@@ -22,6 +22,7 @@ from parley.llm.router import ModelRouter
 from parley.metering.embeddings import MeteredEmbedder
 from parley.metering.limits import DefaultLimits
 from parley.observability import logger
+from parley.observability.invocations import invocation_handler
 from parley.settings import DatabaseSettings, ModelSettings
 
 
@@ -48,7 +49,7 @@ services = SummarizeServices(
 )
 
 
-@logger.inject_lambda_context
+@invocation_handler
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """Run a batch of SQS messages and return the ids that failed, or run the schedule and return its counts.
 

@@ -2,14 +2,16 @@
 
 from parley import cold_start  # isort: split
 
+import time
 from pathlib import Path
 from typing import Any
 
 from functions.toolrunner.execution import run_tool
 from functions.toolrunner.mcp_client import call_tool, list_tools, preload_client
 from functions.toolrunner.registry import Registry, builtin_tools, find_plugins
-from functions.toolrunner.requests import ListRequest, McpCallRequest, McpListRequest, RunRequest, parse_request
+from functions.toolrunner.requests import ListRequest, McpCallRequest, McpListRequest, RunRequest, ToolrunnerRequest, parse_request
 from parley.observability import logger
+from parley.observability.invocations import invocation_handler
 from parley.settings import Settings
 from parley.tools.guarded_http.client import GuardedHttp
 from parley.tools.guarded_http.egress_filter import EgressFilter
@@ -38,7 +40,7 @@ if settings.calls_mcp:
     preload_client()
 
 
-@logger.inject_lambda_context
+@invocation_handler
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """Serve one request.
 
@@ -50,14 +52,21 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     A tool that exceeds its time ends this process, and the caller sees a failed invocation. Raises ValidationError for any
     other event.
     """
-    match parse_request(event):
+    request, started_s = parse_request(event), time.perf_counter()
+    response = _serve(request)
+    logger.info("tool_request_served", operation=request.op, duration_ms=round((time.perf_counter() - started_s) * 1000, 1))
+    return response
+
+
+def _serve(request: ToolrunnerRequest) -> dict[str, Any]:
+    match request:
         case ListRequest():
             return registry.listed()
-        case RunRequest() as request:
+        case RunRequest():
             return run_tool(registry, request, http)
-        case McpListRequest() as request:
+        case McpListRequest():
             return list_tools(request, egress_filter=egress_filter)
-        case McpCallRequest() as request:
+        case McpCallRequest():
             return call_tool(request, egress_filter=egress_filter)
 
 

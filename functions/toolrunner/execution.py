@@ -12,7 +12,7 @@ from functions.toolrunner.registry import Registry
 from functions.toolrunner.requests import RunRequest
 from functions.toolrunner.time_limit import exit_after
 from parley.errors import ParleyError
-from parley.observability import logger, redact
+from parley.observability import add_log_context, logger, redact
 from parley.tools.guarded_http.client import GuardedHttp
 from parley.tools.outcome import truncate_result
 from parley.tools.spec import Tool, ToolContext
@@ -39,6 +39,7 @@ def render_output(output: Any) -> str:
 
 def run_tool(registry: Registry, request: RunRequest, http: GuardedHttp) -> dict[str, Any]:
     """Run the tool and return `{"ok", "content"}`. If it failed, `content` is the reason, worded for the model. Never raises."""
+    add_log_context(user_id=request.user_id)
     tool = registry.find(request.name)
     if tool is None:
         return _failure(f"Unknown tool {request.name!r}.")

@@ -14,6 +14,7 @@ from parley.db.engine import make_engine
 from parley.jobs import IngestQueue, MemoryQueue, UnknownJob, UpkeepQueue, process_jobs
 from parley.llm.live_catalogue import LiveCatalogue
 from parley.observability import logger
+from parley.observability.invocations import invocation_handler
 from parley.settings import CatalogueSettings, DatabaseSettings
 
 
@@ -52,7 +53,7 @@ services = UpkeepServices(
 )
 
 
-@logger.inject_lambda_context
+@invocation_handler
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """Run a batch of SQS messages and return the ids that failed, or run the recovery or the sweep and return its counts.
 

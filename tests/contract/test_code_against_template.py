@@ -21,6 +21,7 @@ FUNCTIONS = [
 ]
 ASKING, EMBEDDING = {"chat", "ingest", "summarize"}, {"conversation", "documents", "tools"}
 SET_BY_LAMBDA = {"aws_region"}
+OBSERVABILITY = {"PARLEY_STACK", "PARLEY_METRICS"}
 HAS_NO_VECTORS = {"ANTHROPIC_API_KEY"}
 
 
@@ -37,7 +38,14 @@ def test_a_functions_variables_are_its_settings_and_no_more(stack, environment, 
     function = stack.functions[f"{name.title()}Function"]
     given = {variable for variable in function.environment if variable.startswith("PARLEY_")}
 
-    assert given == settings_fields(name)
+    assert given - OBSERVABILITY == settings_fields(name)
+
+
+def test_each_variable_of_observability_is_given_to_every_function_and_read(stack):
+    module = (ROOT / "layers" / "shared" / "parley" / "observability" / "settings.py").read_text()
+
+    assert set(re.findall(r"PARLEY_\w+", module)) == OBSERVABILITY
+    assert all(set(function.environment) >= OBSERVABILITY for function in stack.functions.values())
 
 
 def keys_of_shipped_models():
@@ -100,7 +108,11 @@ def imports(path, name):
 def test_only_settings_read_the_environment(folder):
     # Variables read without a settings model, and keys of models.
     composing = {f"functions/{name}/app.py" for name in ("authorizer", *ASKING, *EMBEDDING)}
-    allowed = composing | {"layers/shared/parley/http/streaming.py", "layers/shared/parley/settings.py"}
+    allowed = composing | {
+        "layers/shared/parley/http/streaming.py",
+        "layers/shared/parley/settings.py",
+        "layers/shared/parley/observability/settings.py",
+    }
     readers = {str(path.relative_to(ROOT)) for path in (ROOT / folder).rglob("*.py") if "os.environ" in path.read_text()}
 
     assert readers <= allowed

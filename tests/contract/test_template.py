@@ -251,7 +251,7 @@ def test_the_tool_runner_may_write_its_own_log_and_is_reached_by_no_event(stack,
 
 def test_the_tool_runner_is_told_of_no_database_no_key_and_no_queue(stack):
     assert set(stack.functions["ToolrunnerFunction"].environment) == {
-        *("POWERTOOLS_LOG_LEVEL", "POWERTOOLS_SERVICE_NAME"),
+        *("POWERTOOLS_LOG_LEVEL", "POWERTOOLS_SERVICE_NAME", "PARLEY_STACK", "PARLEY_METRICS"),
         *("PARLEY_TOOL_ALLOWED_HOSTS", "PARLEY_GEOCODING_URL", "PARLEY_FORECAST_URL", "PARLEY_CALLS_MCP"),
     }
 

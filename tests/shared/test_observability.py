@@ -6,7 +6,7 @@ from uuid import uuid4
 
 import pytest
 
-from parley.observability import MAX_CHARACTERS, MAX_LINE_BYTES, REDACTED, make_logger, redact
+from parley.observability.logs import MAX_CHARACTERS, MAX_LINE_BYTES, REDACTED, make_logger, redact
 
 SECRETS = [
     "eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJl",

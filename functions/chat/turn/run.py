@@ -23,6 +23,7 @@ from functions.chat.turn.events import (
     IncompleteAnswer,
     NumberedEvent,
     Ping,
+    ReplayedEvent,
     TurnCompleted,
     TurnFailed,
     TurnInterrupted,
@@ -46,7 +47,8 @@ from parley.db.turn.turns import TurnStatus
 from parley.deadline import Deadline, retry_while_unavailable
 from parley.errors import ParleyError
 from parley.metering import limits
-from parley.observability import logger
+from parley.metering.metered_call import count_spending
+from parley.observability import add_log_context, logger, put_metrics
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +102,7 @@ def resume_turn(
 
 def run_turn(services: ChatServices, turn: Turn, deadline: Deadline) -> Iterator[NumberedEvent | Ping]:
     """Run a turn that has begun until it ends or pauses."""
+    add_log_context(turn_id=turn.id)
     with (
         closing(FollowUpSender(services.memory_queue)) as follow_up,
         closing(Watchdog(services.queue, user_id=turn.user_id, turn_id=turn.id)) as watchdog,
@@ -117,8 +120,19 @@ def run_turn(services: ChatServices, turn: Turn, deadline: Deadline) -> Iterator
             logger.exception("turn_crashed", turn_id=str(turn.id))
             outcome = ParleyError(repr(exc))
         last = store_outcome(services.engine, turn, outcome, deadline=deadline)
+        _count_turn(turn, last)
         follow_up.send(turn.follow_up)
         yield last
+
+
+def _count_turn(turn: Turn, last: NumberedEvent) -> None:
+    """Put the turn's outcome, its first token and its spending into the metrics. A turn that another process ended is counted there."""
+    if isinstance(last.event, ReplayedEvent):
+        return
+    first_token_ms = None if turn.resumed_from.first_token_ms else turn.first_token_ms
+    outcome = last.event.name.removeprefix("turn.")
+    put_metrics({"Turns": 1} | ({"FirstTokenMs": first_token_ms} if first_token_ms else {}), outcome=outcome, model=turn.model_id)
+    count_spending(turn.billed_calls, purpose="chat")
 
 
 def _follow(

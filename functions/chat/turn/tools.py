@@ -20,7 +20,7 @@ from parley.errors import ParleyError
 from parley.ids import new_id
 from parley.llm import messages as llm
 from parley.llm.provider import storable
-from parley.observability import logger
+from parley.observability import logger, put_metrics
 from parley.tools.outcome import ToolOutcome, log_name, run_safely
 from parley.tools.spec import ToolSpec
 
@@ -147,6 +147,7 @@ class ParallelToolCalls:
             if now_s >= give_up_at_s:
                 del self._give_up_at_s[call]
                 logger.warning("tool_timed_out", tool=log_name(call.name))
+                put_metrics({"ToolErrors": 1}, tool=log_name(call.name))
                 return call, ToolOutcome(False, "The tool did not answer in time.", _milliseconds(now_s - self._began_s))
         return None
 

@@ -18,7 +18,8 @@ from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from parley.aws.sqs import SqsQueue
 from parley.db.outbox import OutboxEntry
 from parley.errors import NotFound, ParleyError, Unavailable
-from parley.observability import logger
+from parley.observability import add_log_context, begin_log_context, current_correlation_id, logger
+from parley.observability.invocations import message_correlation_id
 
 type AccountNoticeKind = Literal["password_changed", "password_changed_keys_revoked", "password_reset", "email_changed", "new_api_key"]
 type BatchFailures = dict[str, list[dict[str, str]]]
@@ -173,12 +174,27 @@ def _s3_event(user_id: UUID, document_id: UUID) -> str:
 
 def process_jobs(records: Iterable[dict[str, Any]], *, handle: Callable[[Job], None]) -> BatchFailures:
     """Parse and handle each record's job, and return the failed messages in the form that Lambda's SQS event source reads."""
-    return process_messages(records, handle=lambda body: handle(parse_job(body)))
+
+    def handle_body(body: str) -> None:
+        job = parse_job(body)
+        if not isinstance(job, SignUp | ResetPassword | AccountNotice):
+            add_log_context(user_id=job.user_id, turn_id=job.turn_id if isinstance(job, CheckTurn) else None)
+        handle(job)
+
+    return process_messages(records, handle=handle_body)
 
 
 def process_messages(records: Iterable[dict[str, Any]], *, handle: Callable[[str], None]) -> BatchFailures:
-    """Do the same as `process_jobs`, but pass each record's body to `handle` unparsed."""
-    failed = [record["messageId"] for record in records if not _is_processed(record, handle)]
+    """Do the same as `process_jobs`, but pass each record's body to `handle` unparsed.
+
+    Each message is logged under its sender's correlation id, else under the invocation's.
+    """
+    invocation_id, failed = current_correlation_id(), []
+    for record in records:
+        begin_log_context(message_correlation_id(record) or invocation_id)
+        if not _is_processed(record, handle):
+            failed.append(record["messageId"])
+    begin_log_context(invocation_id)
     return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in failed]}
 
 

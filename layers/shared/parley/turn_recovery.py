@@ -21,7 +21,7 @@ from parley.db.turn.turn_end import TurnResult
 from parley.db.turn.turn_events import LoggedEvent
 from parley.ids import new_id
 from parley.llm.tokens import estimate_tokens
-from parley.observability import logger
+from parley.observability import logger, put_metrics
 
 type WaitEndReason = Literal["requested", "denied", "approval_expired"]
 
@@ -55,6 +55,7 @@ def interrupt_if_stale(engine: Engine, turn_id: UUID, *, user_id: UUID) -> bool:
     except _TurnIsAlive:
         return False
     logger.warning("turn_interrupted", turn_id=str(turn_id))
+    put_metrics({"Turns": 1}, outcome="interrupted", reason=FUNCTION_LOST)
     return True
 
 
@@ -101,7 +102,10 @@ def end_waiting_turn(engine: Engine, turn_id: UUID, *, user_id: UUID, reason: Wa
         turn_checkpoint.remove_waiting_event(connection, turn_id, user_id=user_id)
         turn_result = _stopped_result(turn, reason)
         finished = turn_end.finish(connection, turn_id, turn_result, user_id=user_id, conversation_id=turn.conversation_id, was="waiting")
-        return finished is not None
+    if finished is None:
+        return False
+    put_metrics({"Turns": 1}, outcome="stopped", reason=reason)
+    return True
 
 
 def _stopped_result(turn: LockedTurn, reason: WaitEndReason) -> TurnResult:

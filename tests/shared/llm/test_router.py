@@ -18,6 +18,7 @@ from parley.llm.model import Model
 from parley.llm.provider_registry import ProviderRegistry
 from parley.llm.router import CallStarted, ModelRouter, RetryPolicy
 from tests.fakes.circuits import MemoryCircuits
+from tests.fakes.cloudwatch import read_metrics, total
 from tests.fakes.vendor import refuses, resets, running_vendor, says, streams
 
 ASKED = ModelRequest([Message("user", "How are you?")])
@@ -339,3 +340,16 @@ def test_a_probe_without_a_result_leaves_the_circuit_to_the_next_caller(store, a
         stream.close() if script is HELLO else list(stream)
 
     assert CircuitBreaker(store).admit(key) == 0
+
+
+def test_failed_calls_and_calls_of_a_second_choice_are_counted(ask, capsys):
+    text_of(ask([ONE, TWO], one=[[FAILED]], two=[HELLO])[0])
+    data = read_metrics(capsys.readouterr().out)
+
+    assert (total(data, "ProviderErrors"), total(data, "Fallbacks")) == (1, 1)
+
+
+def test_an_answer_of_the_first_choice_counts_nothing(ask, capsys):
+    text_of(ask([ONE, TWO], one=[HELLO])[0])
+
+    assert read_metrics(capsys.readouterr().out) == []

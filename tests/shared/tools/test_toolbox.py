@@ -10,6 +10,7 @@ from parley.tools.mcp import McpEndpoint
 from parley.tools.mcp_registry import McpRegistry, encrypt_credentials
 from parley.tools.outcome import MAX_RESULT_BYTES, ToolOutcome
 from parley.tools.toolbox import InProcessTool, make_toolbox
+from tests.fakes.cloudwatch import read_metrics, total
 from tests.fakes.tool_servers import FakeMcpCalls, FakeToolRunner, make_spec, mcp_tool
 
 SEAL = TextCipher(lambda: bytes(32))
@@ -234,3 +235,13 @@ def test_the_schema_of_an_mcp_tool_is_not_checked_in_this_process(box, add_serve
 
     assert (outcome.ok, checked) == (False, [])
     assert outcome.argument_errors[0].path == ("text",)
+
+
+def test_a_failure_that_the_model_sees_is_counted_and_a_success_is_not(box, capsys):
+    toolbox = box(FakeToolRunner())
+    toolbox.run("shout", {"text": "hello"}, timeout_s=3.0)
+    before = total(read_metrics(capsys.readouterr().out), "ToolErrors")
+    toolbox.run("nothing like it", {}, timeout_s=3.0)
+    toolbox.run("shout", {"unknown": 1}, timeout_s=3.0)
+
+    assert (before, total(read_metrics(capsys.readouterr().out), "ToolErrors")) == (0, 2)

@@ -8,8 +8,11 @@ from typing import IO, Any
 
 from parley.aws.client import aws_client, translated_errors
 from parley.errors import ParleyError, Unavailable
+from parley.observability import current_correlation_id
 
 _CHUNK_BYTES = 1 << 20
+# Becomes the header `x-amz-meta-correlation-id` of the file.
+_CORRELATION_METADATA = "correlation-id"
 # If the caller may not list the bucket, S3 answers 403 instead of 404 for a missing key.
 _MISSING_CODES = {"404", "403", "NoSuchKey", "NotFound", "AccessDenied", "Forbidden"}
 
@@ -20,10 +23,14 @@ class FileMissing(ParleyError):
 
 @dataclass(frozen=True, slots=True)
 class OpenFile:
-    """A file open for reading: its size in bytes, and its content in chunks of 1 MiB."""
+    """A file open for reading: its size in bytes, its content in chunks of 1 MiB, and the correlation id of the request that stored it.
+
+    Files of clients that omit the form's field for the correlation id, and files of older releases, have none.
+    """
 
     size: int
     chunks: Iterator[bytes]
+    correlation_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +50,7 @@ class FileStore:
     def put(self, key: str, content: bytes | IO[bytes], *, media_type: str) -> None:
         """Store a file, replacing any existing file with this key."""
         with translated_errors(_unavailable):
-            self._s3().put_object(Bucket=self._bucket, Key=key, Body=content, ContentType=media_type)
+            self._s3().put_object(Bucket=self._bucket, Key=key, Body=content, ContentType=media_type, Metadata=_metadata())
 
     def media_type(self, key: str) -> str:
         """Return the media type that was declared when the file was stored. Raises FileMissing."""
@@ -55,7 +62,8 @@ class FileStore:
         """Open a file for reading. Raises FileMissing."""
         with translated_errors(_missing_or_unavailable(key)):
             response = self._s3().get_object(Bucket=self._bucket, Key=key)
-            yield OpenFile(response["ContentLength"], response["Body"].iter_chunks(_CHUNK_BYTES))
+            correlation_id = response.get("Metadata", {}).get(_CORRELATION_METADATA)
+            yield OpenFile(response["ContentLength"], response["Body"].iter_chunks(_CHUNK_BYTES), correlation_id)
 
     def read(self, key: str) -> bytes:
         """Return the whole content of a file. Raises FileMissing."""
@@ -91,7 +99,8 @@ class FileStore:
 
         https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-HTTPPOSTConstructPolicy.html
         """
-        fields, conditions = {"Content-Type": media_type}, [{"Content-Type": media_type}, ["content-length-range", size, size]]
+        fields = {"Content-Type": media_type} | {f"x-amz-meta-{name}": value for name, value in _metadata().items()}
+        conditions = [*({name: value} for name, value in fields.items()), ["content-length-range", size, size]]
         post = self._s3().generate_presigned_post(self._bucket, key, Fields=fields, Conditions=conditions, ExpiresIn=lifetime_s)
         return PresignedPost(post["url"], post["fields"])
 
@@ -102,6 +111,11 @@ class FileStore:
 
     def _s3(self) -> Any:
         return _client(self._read_timeout_s)
+
+
+def _metadata() -> dict[str, str]:
+    correlation_id = current_correlation_id()
+    return {_CORRELATION_METADATA: correlation_id} if correlation_id else {}
 
 
 def _unavailable(_code: str, _error: Exception) -> Unavailable:

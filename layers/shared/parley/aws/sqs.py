@@ -8,13 +8,15 @@ from typing import Any
 
 from parley.aws.client import aws_client, translated_errors
 from parley.errors import Unavailable
+from parley.observability import current_correlation_id
+from parley.observability.invocations import CORRELATION_ID
 
 # SQS's limit for one call.
 _MAX_BATCH = 10
 
 
 class SqsQueue:
-    """The queue at this URL."""
+    """The queue at this URL. Each message carries the correlation id of the work that sent it."""
 
     def __init__(self, url: str) -> None:
         self._url = url
@@ -22,19 +24,24 @@ class SqsQueue:
     def put(self, body: str, *, delay_s: float = 0) -> None:
         """Send a message, visible after `delay_s` (15 minutes at most). Raises Unavailable if it was not sent."""
         with translated_errors(_unavailable):
-            _sqs().send_message(QueueUrl=self._url, MessageBody=body, DelaySeconds=math.ceil(delay_s))
+            _sqs().send_message(QueueUrl=self._url, MessageBody=body, DelaySeconds=math.ceil(delay_s), MessageAttributes=_attributes())
 
     def put_all(self, bodies: Iterable[str]) -> int:
         """Send many messages and return their number. Raises Unavailable if any message may be lost; the others may still arrive."""
         count = 0
         for batch in batched(bodies, _MAX_BATCH, strict=False):
-            entries = [{"Id": str(number), "MessageBody": body} for number, body in enumerate(batch)]
+            entries = [{"Id": str(number), "MessageBody": body, "MessageAttributes": _attributes()} for number, body in enumerate(batch)]
             with translated_errors(_unavailable):
                 response = _sqs().send_message_batch(QueueUrl=self._url, Entries=entries)
             if response.get("Failed"):  # reported in a response with status 200
                 raise Unavailable("queue")
             count += len(entries)
         return count
+
+
+def _attributes() -> dict[str, dict[str, str]]:
+    correlation_id = current_correlation_id()
+    return {CORRELATION_ID: {"DataType": "String", "StringValue": correlation_id}} if correlation_id else {}
 
 
 def _unavailable(_code: str, _error: Exception) -> Unavailable:

@@ -17,6 +17,7 @@ from parley.db.engine import Connection
 from parley.db.transactions import principal_scope
 from parley.deadline import Deadline
 from parley.errors import Unauthorized
+from parley.observability import add_log_context
 
 
 def principal_of(event: Mapping[str, Any]) -> Principal:
@@ -49,7 +50,9 @@ def received_at(event: Mapping[str, Any]) -> datetime:
 
 async def current_principal(request: Request) -> Principal:
     """Return the request's principal, or raise Unauthorized."""
-    return principal_of(request.scope["aws.event"])
+    principal = principal_of(request.scope["aws.event"])
+    add_log_context(user_id=principal.user_id)
+    return principal
 
 
 CurrentPrincipal = Annotated[Principal, Depends(current_principal)]

@@ -7,12 +7,11 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from aws_lambda_powertools.metrics import MetricUnit
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from parley.errors import BodyTooLarge, ParleyError
 from parley.http.problems import ErrorResponder, respond_with_problem
-from parley.observability import logger, make_metrics
+from parley.observability import begin_log_context, logger, put_metrics
 
 STANDARD_HEADERS = {
     "Cache-Control": "no-store",
@@ -41,7 +40,7 @@ class RequestMiddleware:
         error_responder = scope["parley.error_responder"] = self._error_responder(scope["path"])
         hsts = HSTS_HEADER if scope["scheme"] == "https" else {}
         sender = _ResponseSender(send, self._headers | hsts | {"X-Request-Id": request_id})
-        logger.set_correlation_id(request_id)
+        begin_log_context(request_id)
         try:
             await self._handle(scope, receive, sender)
         except Exception:
@@ -114,7 +113,4 @@ def _record_request(scope: Scope, status: int, duration_ms: float) -> None:
     route: Any = scope.get("route")
     path = getattr(route, "path", "unmatched")
     logger.info("request_completed", method=scope["method"], route=path, status=status, duration_ms=round(duration_ms, 1))
-    metrics = make_metrics()
-    metrics.add_metric("RequestMs", unit=MetricUnit.Milliseconds, value=duration_ms)
-    metrics.add_metric("ServerErrors", unit=MetricUnit.Count, value=int(status >= 500))
-    metrics.flush_metrics()
+    put_metrics({"RequestMs": round(duration_ms, 1), "ServerErrors": int(status >= 500)})

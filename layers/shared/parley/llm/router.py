@@ -21,7 +21,7 @@ from parley.llm.errors import ProviderBusy, ProviderFailed, ProviderMisconfigure
 from parley.llm.messages import Finished, ModelEvent, ModelRequest, TextDelta, ToolCall
 from parley.llm.model import Model, ModelCall
 from parley.llm.provider import Provider, validated_events
-from parley.observability import logger
+from parley.observability import logger, put_metrics
 
 # An answer that takes longer may be stopped, and its tokens must then be counted quickly.
 WARM_UP_AFTER_S = 0.5
@@ -193,6 +193,7 @@ class ModelStream:
         self.calls: list[ModelCall] = []
         self._router, self._request, self._reserve_again = router, request, reserve_again
         self._ready_s = dict.fromkeys(candidates, 0.0)
+        self._first_choice = next(iter(candidates), None)
         self._deadline_s = router.now_s() + total_s
         self._failure: ParleyError | None = None
         self._closed = threading.Event()
@@ -228,6 +229,8 @@ class ModelStream:
         while (candidate := self._next_candidate()) is not None:
             call = ModelCall(candidate.id, candidate.model)
             self.calls.append(call)
+            if candidate != self._first_choice:
+                put_metrics({"Fallbacks": 1}, model=candidate.id)
             yield CallStarted(call)
             try:
                 yield from self._monitored_call(call)
@@ -275,6 +278,7 @@ class ModelStream:
         if isinstance(exc, ProviderRejected):
             self._router.breaker.succeeded(provider_key(call.model))  # the provider is healthy; the request is at fault
             raise exc
+        put_metrics({"ProviderErrors": 1}, provider=call.model.provider, model=call.model_id, problem=exc.code)
         if isinstance(exc, ProviderMisconfigured):
             logger.error("provider_misconfigured", provider=call.model.provider, model=call.model_id)
             del self._ready_s[candidate]

@@ -12,6 +12,7 @@ from parley.deadline import Deadline, retry_while_unavailable
 from parley.llm.model import ModelCall
 from parley.metering import limits
 from parley.metering.limits import BillingSubject, DefaultLimits, Reservation
+from parley.observability import put_metrics
 
 
 class MeteredCall:
@@ -57,6 +58,7 @@ class MeteredCall:
             self._reservations.append(limits.reserve(connection, self._billing_subject, self._default_limits, amount_usd=self._amount_usd))
 
     def _settle(self) -> None:
+        count_spending(self.calls, purpose=self._purpose)
         if self._deadline is None:
             return self._settle_once()
         return retry_while_unavailable(self._settle_once, self._deadline)
@@ -64,3 +66,23 @@ class MeteredCall:
     def _settle_once(self) -> None:
         with user_scope(self._engine, self._billing_subject.user_id) as connection:
             limits.settle(connection, self._billing_subject, self.calls, reservations=self._reservations, purpose=self._purpose)
+
+
+def count_spending(calls: Sequence[ModelCall], *, purpose: CallPurpose) -> None:
+    """Put the tokens and the cost of calls that have ended into the metrics, one line for each purpose.
+
+    Metrics have no decimals: the ledger, not they, decides what a user has spent.
+    """
+    by_purpose: dict[CallPurpose, list[ModelCall]] = {}
+    for call in calls:
+        by_purpose.setdefault(call.purpose or purpose, []).append(call)
+    for name, group in by_purpose.items():
+        input_tokens, output_tokens = sum(call.usage.input_tokens for call in group), sum(call.usage.output_tokens for call in group)
+        cost_usd = float(sum(call.cost_usd for call in group))
+        put_metrics(
+            {"Tokens": input_tokens + output_tokens, "CostUsd": cost_usd},
+            purpose=name,
+            input_tokens=input_tokens,
+            output_tokens=output_tokens,
+            model=group[-1].model_id,
+        )

@@ -10,7 +10,8 @@ from uuid import UUID
 
 from parley.aws.client import aws_client, translated_errors
 from parley.errors import Unavailable
-from parley.observability import logger
+from parley.observability import current_correlation_id, logger
+from parley.observability.invocations import CORRELATION_ID
 from parley.tools.outcome import ToolOutcome
 from parley.tools.spec import MAX_TIMEOUT_S, ToolSpec
 
@@ -87,7 +88,8 @@ class Invoker:
 
         try:
             with translated_errors(lambda code, error: error_for(code or type(error).__name__, str(error))):
-                response = self._client().invoke(FunctionName=self._function_name, Payload=json.dumps(request).encode())
+                payload = json.dumps({**request, CORRELATION_ID: current_correlation_id()})
+                response = self._client().invoke(FunctionName=self._function_name, Payload=payload.encode())
                 body = json.loads(response["Payload"].read())
         except (ValueError, TypeError, RecursionError) as exc:
             raise error_for(type(exc).__name__, str(exc)) from exc

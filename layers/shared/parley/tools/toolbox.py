@@ -16,10 +16,11 @@ from uuid import UUID
 from parley.db import tool_settings
 from parley.db.engine import Connection
 from parley.db.tool_settings import ToolSetting
+from parley.observability import put_metrics
 from parley.tools.arguments import argument_errors, rejected_arguments
 from parley.tools.invoker import ToolRunner
 from parley.tools.mcp_registry import McpRegistry
-from parley.tools.outcome import ToolOutcome, run_safely
+from parley.tools.outcome import ToolOutcome, log_name, run_safely
 from parley.tools.spec import ToolSpec
 
 
@@ -80,6 +81,12 @@ class Toolbox:
 
         The caller must check beforehand whether the call needs approval.
         """
+        outcome = self._run(name, arguments, timeout_s=timeout_s)
+        if not outcome.ok:
+            put_metrics({"ToolErrors": 1}, tool=log_name(name))
+        return outcome
+
+    def _run(self, name: str, arguments: Mapping[str, Any], *, timeout_s: float) -> ToolOutcome:
         tool = self.get(name)
         if tool is None:
             return ToolOutcome(False, f"Unknown tool {name!r}.", 0.0)

@@ -1,4 +1,4 @@
-"""Logs and metrics. Each event is one line of JSON, with the request id and without secrets.
+"""Logs. Each event is one line of JSON, with the correlation id and without secrets.
 
 Prompts, answers, credentials and other text from users must not be logged. Fields with a sensitive name are redacted, and any
 text that looks like a token is masked wherever it occurs in the line. Long values and long lines are shortened, so
@@ -11,10 +11,12 @@ import re
 from collections.abc import Iterable, Mapping
 from itertools import islice
 from typing import Any
+from uuid import UUID
 
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.logging.formatter import LambdaPowertoolsFormatter
-from aws_lambda_powertools.metrics import EphemeralMetrics
+
+from parley.observability.metrics import count_cold_start
 
 REDACTED = "[redacted]"
 MAX_CHARACTERS = 200
@@ -103,14 +105,30 @@ def make_logger() -> Logger:
     return Logger(logger_formatter=LambdaPowertoolsFormatter(json_serializer=_serialize), use_rfc3339=True)
 
 
-def make_metrics() -> EphemeralMetrics:
-    """Return an empty set of metrics.
-
-    Powertools' `Metrics` is a singleton of the process, so concurrent threads would mix their values.
-    """
-    return EphemeralMetrics(namespace="Parley")
-
-
 # AWS's runtime sets the root logger to INFO, at which libraries log a line for every HTTP request.
 logging.getLogger().setLevel(logging.WARNING)
 logger = make_logger()
+
+
+def begin_log_context(correlation_id: str) -> None:
+    """Start a unit of work: its log lines carry `correlation_id`, and no fields of the work before it.
+
+    A worker handles one invocation at a time, so the context belongs to the process and covers every thread.
+    """
+    count_cold_start()
+    logger.append_keys(correlation_id=correlation_id, user_id=None, turn_id=None)
+
+
+def add_log_context(*, correlation_id: str | None = None, user_id: UUID | None = None, turn_id: UUID | None = None) -> None:
+    """Add fields to the log lines of the current unit of work, or replace its correlation id when the sender's becomes known."""
+    if correlation_id:
+        logger.append_keys(correlation_id=correlation_id)
+    if user_id is not None:
+        logger.append_keys(user_id=str(user_id))
+    if turn_id is not None:
+        logger.append_keys(turn_id=str(turn_id))
+
+
+def current_correlation_id() -> str:
+    """Return the correlation id of the current unit of work, or an empty string."""
+    return logger.get_correlation_id() or ""

@@ -1,0 +1,42 @@
+"""The context of an invocation that is not an HTTP request: its correlation id, and the report of an error that ends it."""
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+from parley.errors import ParleyError
+from parley.observability.logs import begin_log_context, logger
+
+type InvocationHandler[R] = Callable[[dict[str, Any], Any], R]
+
+# The name of the field of an event, and of the attribute of an SQS message, that carries the correlation id.
+CORRELATION_ID = "correlation_id"
+
+
+def invocation_handler[R](handler: InvocationHandler[R]) -> InvocationHandler[R]:
+    """Decorate the Lambda handler of a function that serves queues, schedules or other functions.
+
+    The correlation id is the caller's, which is removed from the event, else Lambda's own request id. A batch of SQS messages sets the
+    id of each message itself. An unexpected error is logged and raised again, so that Lambda retries.
+    """
+
+    @logger.inject_lambda_context
+    @wraps(handler)
+    def wrapper(event: dict[str, Any], context: Any) -> R:
+        event = dict(event)
+        begin_log_context(str(event.pop(CORRELATION_ID, None) or context.aws_request_id))
+        try:
+            return handler(event, context)
+        except ParleyError:
+            raise
+        except Exception:
+            logger.exception("invocation_failed")
+            raise
+
+    return wrapper
+
+
+def message_correlation_id(record: dict[str, Any]) -> str | None:
+    """Return the correlation id of an SQS record, or None if its sender set none, as S3 does."""
+    value: str | None = record.get("messageAttributes", {}).get(CORRELATION_ID, {}).get("stringValue")
+    return value
