@@ -67,7 +67,10 @@ def worker_environment(function: Function, spec: LaunchSpec, *, runtime_api: str
 
 
 def _lambda_variables(function: Function, spec: LaunchSpec, runtime_api: str) -> dict[str, str]:
+    # Lambda sets the level for JSON logs only; Powertools warns if its own level is lower.
+    level = {"AWS_LAMBDA_LOG_LEVEL": function.log_level} if function.log_format == "JSON" else {}
     return {
+        **level,
         "AWS_ACCESS_KEY_ID": "local",
         "AWS_DEFAULT_REGION": REGION,
         "AWS_EXECUTION_ENV": "AWS_Lambda_python3.13",

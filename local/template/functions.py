@@ -29,6 +29,8 @@ def read_function(source: TemplateSource, name: str, properties: Fragment) -> Fu
         timeout_s=float(properties.get("Timeout", 3)),
         memory_mb=int(properties.get("MemorySize", 128)),
         log_format="JSON" if properties.get("LoggingConfig", {}).get("LogFormat") == "JSON" else "Text",
+        log_level=str(properties.get("LoggingConfig", {}).get("ApplicationLogLevel", "INFO")),
+        may_recurse=properties.get("RecursiveLoop") == "Allow",
         concurrency=properties.get("ReservedConcurrentExecutions"),
         is_isolated=source.resource(name).get("Metadata", {}).get("Isolated") is True,
     )

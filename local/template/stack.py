@@ -11,7 +11,7 @@ class Function:
     """A Lambda function.
 
     `folder` holds its code, `root` is the folder to which the handler's module path is relative, and `layers` are the
-    folders of its layers. An isolated function cannot reach the stack's services.
+    folders of its layers. An isolated function cannot reach the stack's services. Lambda drops log lines below `log_level`.
     """
 
     name: str
@@ -23,6 +23,8 @@ class Function:
     timeout_s: float = 3
     memory_mb: int = 128
     log_format: Literal["Text", "JSON"] = "Text"
+    log_level: str = "INFO"
+    may_recurse: bool = False
     concurrency: int | None = None
     is_isolated: bool = False
 

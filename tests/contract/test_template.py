@@ -5,7 +5,11 @@ import re
 
 import pytest
 
+from local.template import source
+from local.template.load import load
+from local.template.resolve import Resolver
 from local.template.stack import LambdaIntegration
+from local.template.translate import translate
 from tests.conftest import ROOT
 
 PUBLIC = {
@@ -190,7 +194,6 @@ def test_the_access_log_says_who_asked_for_which_route_and_never_what(translated
     condition, setting, otherwise = access_log(translated)
 
     assert (condition, otherwise) == ("LogsAccess", {"Ref": "AWS::NoValue"})
-    assert setting["DestinationArn"] == {"Fn::GetAtt": ["LogGroup", "Arn"]}
     assert json.loads(setting["Format"]) == {
         "requestId": "$context.requestId",
         "ip": "$context.identity.sourceIp",
@@ -273,3 +276,70 @@ def test_every_parameter_is_told_in_the_guide_to_deploying(translated):
     guide = (ROOT / "docs" / "deploy.md").read_text()
 
     assert [name for name in translated["Parameters"] if f"`{name}" not in guide] == []
+
+
+def test_the_api_has_one_stage_and_it_is_throttled_and_logged(translated):
+    resources = translated["Resources"].values()
+    (stage,) = (one["Properties"] for one in resources if one["Type"] == "AWS::ApiGateway::Stage")
+    (deployment,) = (one["Properties"] for one in resources if one["Type"] == "AWS::ApiGateway::Deployment")
+
+    # A deployment with a stage name creates a stage of its own, without the settings of the other.
+    assert "StageName" not in deployment
+    assert stage["MethodSettings"][0]["ThrottlingRateLimit"] == {"Ref": "ThrottlePerSecond"}
+    assert "AccessLogSetting" in stage
+
+
+def test_every_deployment_updates_the_stage_since_parameters_do_not_change_the_definition(translated):
+    def deployment(template):
+        return [name for name, one in template["Resources"].items() if one["Type"] == "AWS::ApiGateway::Deployment"]
+
+    assert deployment(translated) != deployment(translate(source.read_source(ROOT / "template.yaml"), {}))
+
+
+def test_nothing_depends_on_a_resource_that_may_not_exist(translated):
+    conditional = {name for name, resource in translated["Resources"].items() if "Condition" in resource}
+    for name, resource in translated["Resources"].items():
+        needs = resource.get("DependsOn", [])
+        needed = conditional.intersection([needs] if isinstance(needs, str) else needs)
+        assert {translated["Resources"][one]["Condition"] for one in needed} <= {resource.get("Condition")}, name
+
+
+def test_the_stage_waits_for_the_accounts_log_role_that_this_stack_makes(translated):
+    _, setting, _ = access_log(translated)
+    when_made, otherwise = setting["DestinationArn"]["Fn::If"][1:]
+
+    assert {"Ref": "ApiGatewayAccount"} in when_made["Fn::Select"][1]
+    assert otherwise == {"Fn::GetAtt": ["LogGroup", "Arn"]}
+
+
+def test_metrics_of_each_method_are_billed_and_off_unless_asked_for(translated):
+    assert translated["Parameters"]["MethodMetrics"]["Default"] == "off"
+
+
+def test_functions_whose_jobs_send_jobs_are_not_stopped_as_loops(stack, translated):
+    loops = {name for name in NAMES if translated["Resources"][name]["Properties"].get("RecursiveLoop") == "Allow"}
+
+    assert loops == {"IngestFunction", "SummarizeFunction", "UpkeepFunction"}
+    assert {mapping.function for mapping in stack.event_sources} == loops
+
+
+@pytest.mark.parametrize("level", ["DEBUG", "INFO", "WARNING", "ERROR"])
+def test_lambda_keeps_the_lines_that_the_functions_write_at_the_chosen_level(level):
+    stack = load(ROOT / "template.yaml", overrides={"LogLevel": level})
+
+    for function in stack.functions.values():
+        assert function.log_level == {"WARNING": "WARN"}.get(level, level)
+        assert function.environment["POWERTOOLS_LOG_LEVEL"] == level
+
+
+@pytest.mark.parametrize(
+    "version",
+    ["Auto", "FunctionUpdate", "arn:aws:lambda:eu-west-1::runtime:0cdcfbdefbc5e7d3343f73c2e2dd3cba17d61dea0686b404502a0c9ce83931b9"],
+)
+def test_the_runtime_can_be_pinned(translated, version):
+    resolver = Resolver(translated, {"RuntimeVersion": version})
+    setting = resolver.value(translated["Resources"]["ChatFunction"]["Properties"]["RuntimeManagementConfig"])
+
+    assert setting == (
+        {"UpdateRuntimeOn": "Manual", "RuntimeVersionArn": version} if version.startswith("arn") else {"UpdateRuntimeOn": version}
+    )
