@@ -8,6 +8,8 @@ from local.template import parameters, source
 from local.template.resolve import Resolver
 from tests.contract.conftest import TEMPLATE
 
+# In prod, unless Alarms and Dashboard are off.
+MONITORING = {"AlarmStack", "DashboardStack"}
 SECRET = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:parley/owner-AbCdEf"
 MODES = {
     "Proxy": {},
@@ -88,14 +90,14 @@ def test_only_functions_that_use_the_database_are_in_the_vpc(created, mode):
 @pytest.mark.parametrize("mode", DIRECT)
 def test_direct_mode_has_no_vpc_and_nothing_that_bills_while_idle(created, mode):
     assert not [name for name, properties in created[mode].of("AWS::Lambda::Function").items() if "VpcConfig" in properties]
-    assert not created[mode].of("AWS::CloudFormation::Stack")
+    assert set(created[mode].of("AWS::CloudFormation::Stack")) == MONITORING
     assert not [
         one for role in created[mode].of("AWS::IAM::Role") for one in created[mode].statements(role) if "ec2:" in json.dumps(one["Action"])
     ]
 
 
 def test_proxy_mode_creates_network_and_database_and_no_password(created):
-    assert set(created["Proxy"].of("AWS::CloudFormation::Stack")) == {"Network", "Database"}
+    assert set(created["Proxy"].of("AWS::CloudFormation::Stack")) == {"Network", "Database"} | MONITORING
     for mode in ("Proxy", "Direct with IAM"):
         assert not created[mode].of("AWS::SecretsManager::Secret")
 
