@@ -13,6 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Self
 
+from parley.deadline import AlarmClock
 from parley.errors import ParleyError, Unavailable
 from parley.llm import tokens
 from parley.llm.candidates import Candidate
@@ -25,6 +26,7 @@ from parley.observability import logger, put_metrics
 
 # An answer that takes longer may be stopped, and its tokens must then be counted quickly.
 WARM_UP_AFTER_S = 0.5
+_alarm_clock = AlarmClock()
 
 
 class CallMonitor:
@@ -73,22 +75,16 @@ class CallMonitor:
                 buffered = []
 
     def _in_time(self) -> Iterator[ModelEvent]:
-        timer = self._start_timer(min(self._call.model.timeout_s, self._left_s()))
+        alarm = _alarm_clock.set(min(self._call.model.timeout_s, self._left_s()), self._expire)
         try:
             for event in validated_events(self._events, provider=self._call.model.provider):
                 if not self._has_events:
                     self._has_events = True
-                    timer.cancel()
-                    timer = self._start_timer(self._left_s())
+                    alarm.cancel()
+                    alarm = _alarm_clock.set(self._left_s(), self._expire)
                 yield event
         finally:
-            timer.cancel()
-
-    def _start_timer(self, seconds: float) -> threading.Timer:
-        timer = threading.Timer(max(seconds, 0.0), self._expire)
-        timer.daemon = True
-        timer.start()
-        return timer
+            alarm.cancel()
 
     def _expire(self) -> None:
         self._is_late = True
