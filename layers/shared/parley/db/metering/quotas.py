@@ -9,10 +9,11 @@ requests, so at most twice the limit fits into any minute.
 
 from dataclasses import asdict, dataclass
 from decimal import Decimal
+from functools import cache
 from typing import Self
 from uuid import UUID
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, TextClause, text
 
 from parley.db.metering import budgets
 from parley.settings import LimitSettings
@@ -92,7 +93,7 @@ def take_quota(
     statement = _quota_statement(
         len(billing_subject.subjects), counts_request=counts_request, needs_budget=needs_budget, is_stored=is_stored
     )
-    row = connection.execute(text(statement), values).one()
+    row = connection.execute(statement, values).one()
     if row.is_in_rate:
         return QuotaResult(row.is_in_budget)
     rates = _rates(billing_subject, default_limits, key_rate=int(row.key_rate))
@@ -112,7 +113,8 @@ def _quota_values(billing_subject: BillingSubject, default_limits: DefaultLimits
     return ids | limits | subjects
 
 
-def _quota_statement(count: int, *, counts_request: bool, needs_budget: bool, is_stored: bool) -> str:
+@cache
+def _quota_statement(count: int, *, counts_request: bool, needs_budget: bool, is_stored: bool) -> TextClause:
     """Return the statement for `count` subjects: a chain of CTEs, each conditional on the previous one."""
     steps = [_ALLOWED_CTE]
     before = "true"
@@ -125,7 +127,7 @@ def _quota_statement(count: int, *, counts_request: bool, needs_budget: bool, is
         before = f"EXISTS (SELECT FROM reserved{number})"
     if is_stored:
         steps.append(budgets.reservation_cte(condition=before))
-    return f"WITH {', '.join(steps)} SELECT {in_rate} AS is_in_rate, {before} AS is_in_budget, rate1 AS key_rate FROM allowed"  # noqa: S608
+    return text(f"WITH {', '.join(steps)} SELECT {in_rate} AS is_in_rate, {before} AS is_in_budget, rate1 AS key_rate FROM allowed")  # noqa: S608
 
 
 def rate_cte(number: int, *, condition: str) -> str:

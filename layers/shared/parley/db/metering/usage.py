@@ -8,10 +8,11 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import date, datetime
 from decimal import Decimal
+from functools import cache
 from typing import Literal
 from uuid import UUID
 
-from sqlalchemy import Connection, Date, and_, cast, func, or_, select, text
+from sqlalchemy import Connection, Date, TextClause, and_, cast, func, or_, select, text
 
 from parley.db.metering import budgets
 from parley.db.metering.quotas import BillingSubject
@@ -97,7 +98,7 @@ def settle(
         "reservations": list(reservations),
     }
     values |= {f"subject{number}": subject for number, subject in enumerate(billing_subject.subjects)}
-    statement = text(_settle_statement(len(billing_subject.subjects)))
+    statement = _settle_statement(len(billing_subject.subjects))
     row = connection.execute(statement, values | {"charges": json.dumps([_charge_json(charge) for charge in charges])}).one()
     return bool(row.released)
 
@@ -119,13 +120,14 @@ def _charge_json(charge: Charge) -> dict[str, object]:
     return asdict(charge) | {"id": str(charge.id), "cost_usd": str(charge.cost_usd)}
 
 
-def _settle_statement(count: int) -> str:
+@cache
+def _settle_statement(count: int) -> TextClause:
     steps = [_BILLED_CTE, budgets.RELEASED_CTE]
     # Each budget waits for the previous one, so that the key's budget is locked after the user's.
     for number in range(count):
         before = f"(SELECT count(*) >= 0 FROM paid{number - 1})" if number else "true"  # noqa: S608 - a number
         steps.append(budgets.payment_cte(number, condition=before))
-    return f"WITH {', '.join(steps)} SELECT (SELECT count(*) FROM paid{count - 1}), (SELECT count(*) FROM released) AS released"  # noqa: S608 - constants only
+    return text(f"WITH {', '.join(steps)} SELECT (SELECT count(*) FROM paid{count - 1}), (SELECT count(*) FROM released) AS released")  # noqa: S608 - constants only
 
 
 def settle_lost_calls(connection: Connection, turn_id: UUID, *, user_id: UUID, output_tokens: int) -> TurnCost:

@@ -104,9 +104,9 @@ _RESULT_FIELDS = (
     *("input_tokens", "output_tokens", "cost_usd", "first_token_ms", "total_ms"),
 )
 # The answer's `seq` follows its question's. Counting `deactivated` forces the old variant to become inactive before the new
-# answer is inserted; a unique index allows only one active variant.
-_FINISH = text(
-    f"""
+# answer is inserted; a unique index allows only one active variant. On one line, the statement is short enough for psycopg to keep it
+# parsed (4,096 characters).
+_FINISH_SQL = f"""
     WITH locked AS (
             SELECT id FROM conversations WHERE user_id = CAST(:user_id AS uuid) AND id = CAST(:conversation_id AS uuid) FOR NO KEY UPDATE
          ),
@@ -149,4 +149,4 @@ _FINISH = text(
     SELECT EXISTS (SELECT FROM ended) AS is_ended, {outbox.ENTRIES_TO_SEND} AS follow_up, answered.*
       FROM (SELECT) AS one LEFT JOIN answered ON true
     """  # noqa: S608 - constants only
-)
+_FINISH = text(" ".join(_FINISH_SQL.split()))
