@@ -11,7 +11,17 @@ from fastapi import Response
 from starlette.types import Receive, Scope, Send
 
 from functions.chat.errors import LoggedTurnFailure
-from functions.chat.turn.events import NumberedEvent, Ping, ReplayedEvent, ToolAnswered, ToolApproval, TurnEvent, TurnFailed, TurnWaiting
+from functions.chat.turn.events import (
+    LAST_EVENTS,
+    NumberedEvent,
+    Ping,
+    ReplayedEvent,
+    ToolAnswered,
+    ToolApproval,
+    TurnEvent,
+    TurnFailed,
+    TurnWaiting,
+)
 from parley.db.messages import StoredMessage
 from parley.http.schemas import MessageOut
 
@@ -29,16 +39,36 @@ def turn_response(events: TurnEvents, *, stream: bool, ids: Mapping[str, str] = 
     """
     first = next(events)
     if stream:
-        return EventStream(map(_encode_event, chain((first,), events)), events)
-    with closing(events):
-        return Response(_compact_json(_turn_document(first, events, ids)), media_type="application/json")
+        return EventStream(map(_encode_event, _until_last(chain((first,), events))), events)
+    try:
+        return WholeAnswer(_compact_json(_turn_document(first, events, ids)), events)
+    except BaseException:
+        events.close()
+        raise
+
+
+class WholeAnswer(Response):
+    """One JSON document. `events` is closed after the client has the document: its follow-up jobs are queued only then."""
+
+    media_type = "application/json"
+
+    def __init__(self, document: str, events: Generator[Any], headers: Mapping[str, str] = MappingProxyType({})) -> None:
+        """Send `document`, then close `events`, which has yielded its last event."""
+        super().__init__(document, headers=headers)
+        self._events = events
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 - ASGI
+        """Send the document and close the events."""
+        with closing(self._events):
+            await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+            await send({"type": "http.response.body", "body": self.body, "more_body": False})
 
 
 class EventStream(Response):
     """Sends each event as it arrives. The coroutine blocks: a worker serves one request at a time, and a thread per chunk is costly.
 
     Starlette's streaming response does not close its generator when the connection breaks: the turn would end only when the event
-    loop runs again, in the worker's next invocation. This class closes the generator, so the turn ends before the response does.
+    loop runs again, in the worker's next invocation. This class closes the generator before the invocation ends.
     """
 
     media_type = "text/event-stream"
@@ -66,7 +96,7 @@ def _encode_event(event: NumberedEvent | Ping) -> bytes:
 
 def _turn_document(first: NumberedEvent | Ping, events: Iterator[NumberedEvent | Ping], ids: Mapping[str, str]) -> dict[str, Any]:
     """Wait until the turn ends or pauses, and return its document. Raises the error of a failed turn."""
-    all_events = [event.event for event in (first, *events) if isinstance(event, NumberedEvent)]
+    all_events = [event.event for event in _until_last(chain((first,), events)) if isinstance(event, NumberedEvent)]
     last, end = all_events[-1], all_events[-1].data()
     head: dict[str, Any] = {name: ids.get(name) or all_events[0].data().get(name) for name in ("turn_id", "conversation_id")}
     if isinstance(last, TurnFailed):
@@ -84,6 +114,14 @@ def _turn_document(first: NumberedEvent | Ping, events: Iterator[NumberedEvent |
         "tool_results": _tool_results(message.parts),
         "approvals": [],
     }
+
+
+def _until_last(events: Iterator[NumberedEvent | Ping]) -> Iterator[NumberedEvent | Ping]:
+    """Yield the events up to the last one. The generator behind them is not run to its end."""
+    for event in events:
+        yield event
+        if isinstance(event, NumberedEvent) and event.event.name in LAST_EVENTS:
+            return
 
 
 def _waiting_document(events: list[TurnEvent | ReplayedEvent]) -> dict[str, Any]:

@@ -112,7 +112,7 @@ def test_a_turn_whose_worker_is_killed_is_interrupted_within_a_minute(own_stack,
         events = events_of(response)
         conversation_id = next(events)[2]["conversation_id"]
         next(events)
-        time.sleep(1.2)  # a heartbeat must have logged the text
+        time.sleep(2)  # a heartbeat must have logged the text, and the turn must have sent its watchdog message
         for pid in workers_of(own_stack, "ChatFunction"):
             os.kill(pid, signal.SIGKILL)
     ends = time.monotonic() + 60

@@ -84,8 +84,8 @@ class RecordingMemoryQueue:
 
     sent: list[Any] = field(default_factory=list)
 
-    def send_entry(self, entry: Any) -> None:
-        self.sent.append(entry)
+    def send_entries(self, entries: Any) -> None:
+        self.sent += entries
 
 
 def make_services(engine: Any, provider: Any, *, queue: Any = None, toolbox: Any = None, memory_queue: Any = None) -> ChatServices:

@@ -18,7 +18,7 @@ from functions.chat.openai_api.response_schemas import (
     ToolCallOut,
 )
 from functions.chat.openai_api.stored_conversation import CONVERSATION_HEADER
-from functions.chat.responses import SSE_PING, EventStream
+from functions.chat.responses import SSE_PING, EventStream, WholeAnswer
 from functions.chat.turn.events import Ping
 from parley.errors import ParleyError
 from parley.llm.messages import Finished, TextDelta, ToolCall, Usage
@@ -34,11 +34,22 @@ def completion_response(completion: CompletionStream, *, stream: bool, wants_usa
     """
     headers = {CONVERSATION_HEADER: str(completion.conversation_id)} if completion.conversation_id else {}
     first = next(completion.events)
-    events = chain([first], completion.events)
+    events = _until_finished(chain([first], completion.events))
     if stream:
         return EventStream(_sse_chunks(completion, events, wants_usage=wants_usage), completion.events, headers)
-    document = _document(completion, list(events))
-    return Response(document.model_dump_json(), media_type="application/json", headers=headers)
+    try:
+        document = _document(completion, list(events))
+        return WholeAnswer(document.model_dump_json(), completion.events, headers)
+    except BaseException:
+        completion.events.close()
+        raise
+
+
+def _until_finished(events: Iterator[CompletionEvent]) -> Iterator[CompletionEvent]:
+    for event in events:
+        yield event
+        if isinstance(event, Finished):
+            return
 
 
 def _document(head: CompletionStream, events: list[CompletionEvent]) -> CompletionOut:

@@ -12,16 +12,15 @@ from functions.chat.openai_api.schemas import CompletionIn
 from functions.chat.services import ChatServices
 from functions.chat.turn import run
 from functions.chat.turn.events import (
+    LAST_EVENTS,
     AnswerDelta,
     NumberedEvent,
     Ping,
     ReplayedEvent,
-    TurnCompleted,
     TurnEvent,
     TurnFailed,
     TurnInterrupted,
     TurnStarted,
-    TurnStopped,
     TurnWaiting,
 )
 from functions.chat.turn.question import Question
@@ -35,7 +34,6 @@ from parley.llm.errors import ProviderFailed
 CONVERSATION_HEADER, NEW_CONVERSATION = "X-Conversation-Id", "new"
 # The conversation has its own tools, and a turn has no stop sequences.
 _UNSUPPORTED_FIELDS = ("tools", "tool_choice", "stop")
-_TERMINAL_EVENTS = {TurnCompleted.name, TurnStopped.name, TurnInterrupted.name, TurnWaiting.name, TurnFailed.name}
 
 
 def answer_in_conversation(
@@ -100,7 +98,7 @@ def _completion_events(events: Generator[TurnEvent | ReplayedEvent | Ping]) -> G
                 yield event
             elif event.name == AnswerDelta.name:
                 yield llm.TextDelta(event.data()["text"])
-            elif event.name in _TERMINAL_EVENTS:
+            elif event.name in LAST_EVENTS:
                 yield _finished(event.name, event.data())
 
 

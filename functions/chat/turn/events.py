@@ -238,6 +238,10 @@ type TurnEvent = (
 )
 
 
+# The names of the events that end a stream: the turn has ended, or waits for approvals.
+LAST_EVENTS = frozenset(event.name for event in (TurnCompleted, TurnStopped, TurnInterrupted, TurnWaiting, TurnFailed))
+
+
 @dataclass(frozen=True, slots=True)
 class ReplayedEvent:
     """An event read from the log. On a terminal event, `message` is the stored answer, None if no answer is stored."""

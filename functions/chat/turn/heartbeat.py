@@ -1,11 +1,11 @@
 """The periodic work of a turn: log events, refresh the heartbeat, notice stop requests, enforce the deadline, and ping the client.
 
-The watchdog message and the follow-up jobs are sent in separate threads, so that no answer waits for a queue.
+The watchdog message is sent in a separate thread, so that no answer waits for a queue.
 """
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from functools import partial
 from uuid import UUID
 
@@ -13,11 +13,10 @@ from functions.chat.errors import OutOfTime
 from functions.chat.turn.events import NumberedEvent, Ping
 from functions.chat.turn.state import AccessEnded, StopRequested, Superseded, Turn
 from parley.db.engine import Engine
-from parley.db.outbox import OutboxEntry
 from parley.db.turn import turns
 from parley.deadline import Deadline
 from parley.errors import Unavailable
-from parley.jobs import CheckTurn, MemoryQueue, UpkeepQueue
+from parley.jobs import CheckTurn, UpkeepQueue
 from parley.observability import logger
 
 # The longest silence on a stream, because proxies close idle connections.
@@ -29,65 +28,33 @@ POLL_S = 0.1
 # How often a replay reads the log of a running turn.
 REPLAY_POLL_S = 0.25
 
-# A turn that ends earlier needs no watchdog, which saves the cost of the message.
-WATCH_AFTER_S = 0.1
+# A turn that ends earlier needs no watchdog, which saves the cost of the message and of its check. The turn of a worker that dies
+# earlier is found by the next batch of the upkeep function, by its schedule, and by the next reader or question.
+WATCH_AFTER_S = 1.0
 FIRST_CHECK_S = 31
 # The pause before the next attempt to log after the database was unavailable.
 _RETRY_S = 2.0
 
 
-class BackgroundSender:
-    """Sends to a queue in a thread; `close` waits for the thread, because Lambda freezes a worker that has responded."""
-
-    def __init__(self) -> None:
-        self._thread: threading.Thread | None = None
-
-    @property
-    def is_started(self) -> bool:
-        """Whether the thread was started."""
-        return self._thread is not None
-
-    def start(self, send: Callable[[], None]) -> None:
-        """Call `send` in the thread."""
-        self._thread = threading.Thread(target=send)
-        self._thread.start()
-
-    def close(self) -> None:
-        """Wait until `send` has returned, if it was called."""
-        if self._thread:
-            self._thread.join()
-
-
-class Watchdog(BackgroundSender):
+class Watchdog:
     """Asks the upkeep function to check on the turn, once the turn has lasted `WATCH_AFTER_S`."""
 
     def __init__(self, queue: UpkeepQueue, *, user_id: UUID, turn_id: UUID) -> None:
-        super().__init__()
         self._queue = queue
         self._message = CheckTurn(user_id, turn_id)
         self._due_s = time.monotonic() + WATCH_AFTER_S
+        self._thread: threading.Thread | None = None
 
     def send_if_due(self) -> None:
-        """Send the message if it is due and was not sent before."""
-        if not self.is_started and time.monotonic() >= self._due_s:
-            self.start(partial(self._queue.send_later, self._message, delay_s=FIRST_CHECK_S))
+        """Send the message in a thread if it is due and was not sent before."""
+        if self._thread is None and time.monotonic() >= self._due_s:
+            self._thread = threading.Thread(target=partial(self._queue.send_later, self._message, delay_s=FIRST_CHECK_S))
+            self._thread.start()
 
-
-class FollowUpSender(BackgroundSender):
-    """Sends committed outbox entries. The queue logs a failure, and the sweep sends the entry later."""
-
-    def __init__(self, queue: MemoryQueue) -> None:
-        super().__init__()
-        self._queue = queue
-
-    def send(self, entries: Sequence[OutboxEntry]) -> None:
-        """Start sending the entries, if there are any."""
-        if entries:
-            self.start(partial(self._send_all, entries))
-
-    def _send_all(self, entries: Sequence[OutboxEntry]) -> None:
-        for entry in entries:
-            self._queue.send_entry(entry)
+    def close(self) -> None:
+        """Wait until the message is sent, because Lambda freezes a worker that has responded."""
+        if self._thread:
+            self._thread.join()
 
 
 class Heartbeat:

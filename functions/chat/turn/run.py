@@ -30,7 +30,7 @@ from functions.chat.turn.events import (
     TurnStopped,
     TurnWaiting,
 )
-from functions.chat.turn.heartbeat import FollowUpSender, Heartbeat, Watchdog
+from functions.chat.turn.heartbeat import Heartbeat, Watchdog
 from functions.chat.turn.question import Question
 from functions.chat.turn.replay import follow_events, stored_terminal_event
 from functions.chat.turn.retrieval import retrieve
@@ -101,12 +101,13 @@ def resume_turn(
 
 
 def run_turn(services: ChatServices, turn: Turn, deadline: Deadline) -> Iterator[NumberedEvent | Ping]:
-    """Run a turn that has begun until it ends or pauses."""
+    """Run a turn that has begun until it ends or pauses.
+
+    The follow-up jobs are queued after the last event, so that no client waits for the queue. Exhaust or close the events before the
+    invocation ends: Lambda then freezes the worker.
+    """
     add_log_context(turn_id=turn.id)
-    with (
-        closing(FollowUpSender(services.memory_queue)) as follow_up,
-        closing(Watchdog(services.queue, user_id=turn.user_id, turn_id=turn.id)) as watchdog,
-    ):
+    with closing(Watchdog(services.queue, user_id=turn.user_id, turn_id=turn.id)) as watchdog:
         outcome: ParleyError | None = None
         try:
             yield from retrieve(services, turn)
@@ -120,9 +121,15 @@ def run_turn(services: ChatServices, turn: Turn, deadline: Deadline) -> Iterator
             logger.exception("turn_crashed", turn_id=str(turn.id))
             outcome = ParleyError(repr(exc))
         last = store_outcome(services.engine, turn, outcome, deadline=deadline)
-        _count_turn(turn, last)
-        follow_up.send(turn.follow_up)
         yield last
+        _count_turn(turn, last)
+        queue_follow_up(services, turn)
+
+
+def queue_follow_up(services: ChatServices, turn: Turn) -> None:
+    """Queue the turn's committed outbox entries, if there are any. If the queue is unavailable, the sweep sends them later."""
+    if turn.follow_up:
+        services.memory_queue.send_entries(turn.follow_up)
 
 
 def _count_turn(turn: Turn, last: NumberedEvent) -> None:

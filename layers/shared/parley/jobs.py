@@ -15,7 +15,7 @@ from uuid import UUID
 
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
-from parley.aws.sqs import SqsQueue
+from parley.aws.sqs import SqsMessage, SqsQueue
 from parley.db.outbox import OutboxEntry
 from parley.errors import NotFound, ParleyError, Unavailable
 from parley.observability import add_log_context, begin_log_context, current_correlation_id, logger
@@ -112,12 +112,16 @@ def parse_job(body: str) -> Job:
         raise UnknownJob(str(exc)) from exc
 
 
+def _job_json(job: Job) -> str:
+    return _JOB_JSON.dump_json(job).decode()
+
+
 class UpkeepQueue(SqsQueue):
     """The SQS queue of the `upkeep` function."""
 
     def send(self, job: Job, *, delay_s: float = 0) -> None:
         """Send a job, visible after `delay_s` (15 minutes at most). Raises Unavailable if it was not sent."""
-        self.put(_JOB_JSON.dump_json(job).decode(), delay_s=delay_s)
+        self.put(_job_json(job), delay_s=delay_s)
 
     def send_later(self, job: Job, *, delay_s: float = 0) -> None:
         """Send a job after a commit, when the request must no longer fail: an error is logged instead of raised.
@@ -140,6 +144,14 @@ class MemoryQueue(UpkeepQueue):
         """
         self.send_later(OutboxJob.of(entry), delay_s=0 if at_once else TOPIC_DELAYS_S.get(entry.topic, 0))
 
+    def send_entries(self, entries: Iterable[OutboxEntry]) -> None:
+        """Send outbox entries in one call of SQS, each as `send_entry` does."""
+        messages = [SqsMessage(_job_json(OutboxJob.of(entry)), TOPIC_DELAYS_S.get(entry.topic, 0)) for entry in entries]
+        try:
+            self.put_all(messages)
+        except Unavailable:
+            logger.exception("job_not_sent", message_type="work")
+
 
 class IngestQueue(SqsQueue):
     """The SQS queue of the `ingest` function."""
@@ -160,7 +172,7 @@ class IngestQueue(SqsQueue):
 
         Raises Unavailable if any of the messages may be lost.
         """
-        return self.put_all(starmap(_s3_event, documents))
+        return self.put_all(map(SqsMessage, starmap(_s3_event, documents)))
 
 
 def document_key(user_id: UUID, document_id: UUID) -> str:

@@ -212,7 +212,7 @@ def test_a_turn_with_a_heartbeat_is_not_interrupted(engine, alice):
 
 def test_a_long_turn_has_a_watchdog_and_a_fast_turn_has_none(engine, alice):
     slow, fast = RecordingQueue(), RecordingQueue()
-    started, *_ = take(make_services(engine, HangingProvider("word"), queue=slow), alice, time_limit_s=0.5)
+    started, *_ = take(make_services(engine, HangingProvider("word"), queue=slow), alice, time_limit_s=1.3)
     take(make_services(engine, ScriptedProvider(HELLO), queue=fast), alice)
 
     assert slow.sent == [(CheckTurn(alice.id, started.turn_id), 31)]

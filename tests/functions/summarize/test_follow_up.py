@@ -57,7 +57,7 @@ def test_a_turn_without_text_queues_nothing(engine, rows, alice):
 @pytest.fixture
 def dying(monkeypatch):
     """Let the function die between the commit and the queue."""
-    monkeypatch.setattr(chat_turn.FollowUpSender, "send", lambda self, entries: None)
+    monkeypatch.setattr(chat_turn, "queue_follow_up", lambda services, turn: None)
 
 
 def test_the_sweep_sends_the_job_of_a_function_that_died(dying, engine, upkeep, environment, change, alice):
@@ -110,14 +110,14 @@ def test_the_last_event_reaches_the_client_before_the_job_is_queued(engine, alic
     order = []
 
     class Slow(RecordingMemoryQueue):
-        def send_entry(self, entry):
+        def send_entries(self, entries):
             order.append("sent")
 
     for event in take_lazily(make_services(engine, ScriptedProvider(HELLO), memory_queue=Slow()), alice):
         order.append(event)
 
     assert order[-1] != "turn.started"
-    assert order.count("sent") == 2
+    assert order.count("sent") == 1
 
 
 def take_lazily(services, person):

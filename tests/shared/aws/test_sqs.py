@@ -5,7 +5,7 @@ import pytest
 from botocore.client import BaseClient
 from botocore.exceptions import ClientError, EndpointConnectionError
 
-from parley.aws.sqs import SqsQueue
+from parley.aws.sqs import SqsMessage, SqsQueue
 from parley.errors import Unavailable
 
 
@@ -44,7 +44,7 @@ def refusing(url, monkeypatch):
     return refusing
 
 
-WAYS = [lambda queue: queue.put("x"), lambda queue: queue.put_all(["x"])]
+WAYS = [lambda queue: queue.put("x"), lambda queue: queue.put_all([SqsMessage("x")])]
 
 
 def test_a_message_is_received_as_it_was_sent(url, received):
@@ -60,7 +60,7 @@ def test_a_delayed_message_is_not_visible_yet(url, received):
 
 
 def test_more_messages_than_a_batch_are_sent_in_several(url):
-    count = SqsQueue(url).put_all(str(number) for number in range(23))
+    count = SqsQueue(url).put_all(SqsMessage(str(number)) for number in range(23))
     waiting = boto3.client("sqs").get_queue_attributes(QueueUrl=url, AttributeNames=["ApproximateNumberOfMessages"])
 
     assert (count, waiting["Attributes"]["ApproximateNumberOfMessages"]) == (23, "23")
@@ -81,4 +81,4 @@ def test_a_queue_that_does_not_respond_is_unavailable(refusing, put, exc):
 
 def test_a_refused_message_in_a_response_of_200_is_an_error(refusing):
     with pytest.raises(Unavailable):
-        refusing({"Failed": [{"Id": "0"}]}).put_all(["x"])
+        refusing({"Failed": [{"Id": "0"}]}).put_all([SqsMessage("x")])

@@ -33,6 +33,7 @@ class RuntimeApi(socketserver.ThreadingTCPServer):
         self.chunks: list[bytes] = []
         self.trailers: dict[str, str] = {}
         self.got_chunk = threading.Semaphore(0)
+        self.is_complete = threading.Event()
 
     class Connection(socketserver.StreamRequestHandler):
         def handle(self) -> None:
@@ -46,6 +47,7 @@ class RuntimeApi(socketserver.ThreadingTCPServer):
             while line := self.rfile.readline().strip().decode():
                 name, value = line.split(": ")
                 api.trailers[name] = value
+            api.is_complete.set()
             self.wfile.write(b"HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\n\r\n")
 
 
@@ -182,6 +184,30 @@ def test_closing_the_stream_cancels_the_app():
     chunks.close()
 
     assert ended == [True]
+
+
+async def work_after_the_response(scope: Scope, receive: Receive, send: Send, work) -> None:
+    await Response("hello")(scope, receive, send)
+    work()
+
+
+def test_an_app_works_on_after_its_response_has_been_posted(api):
+    posted = []
+    post(api, lambda scope, receive, send: work_after_the_response(scope, receive, send, lambda: posted.append(api.is_complete.wait(5))))
+
+    assert posted == [True]
+    assert api.trailers == {}
+
+
+def test_a_failure_after_the_response_does_not_change_the_response(api, caplog):
+    def fail():
+        raise ValueError("too late")
+
+    post(api, lambda scope, receive, send: work_after_the_response(scope, receive, send, fail))
+
+    assert api.chunks[1:] == [b"hello"]
+    assert api.trailers == {}
+    assert "response_stream_failed" in caplog.text
 
 
 def test_plain_results_are_posted_unchanged(monkeypatch):

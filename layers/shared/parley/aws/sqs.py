@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterable
+from dataclasses import dataclass
 from functools import cache
 from itertools import batched
 from typing import Any
@@ -15,6 +16,19 @@ from parley.observability.invocations import CORRELATION_ID
 _MAX_BATCH = 10
 
 
+@dataclass(frozen=True, slots=True)
+class SqsMessage:
+    """A message, visible after `delay_s` (15 minutes at most)."""
+
+    body: str
+    delay_s: float = 0.0
+
+    def entry(self, id: str) -> dict[str, Any]:
+        """Return the message as an entry of a batch."""
+        content = {"Id": id, "MessageBody": self.body, "MessageAttributes": _attributes()}
+        return content | {"DelaySeconds": math.ceil(self.delay_s)}
+
+
 class SqsQueue:
     """The queue at this URL. Each message carries the correlation id of the work that sent it."""
 
@@ -26,11 +40,11 @@ class SqsQueue:
         with translated_errors(_unavailable):
             _sqs().send_message(QueueUrl=self._url, MessageBody=body, DelaySeconds=math.ceil(delay_s), MessageAttributes=_attributes())
 
-    def put_all(self, bodies: Iterable[str]) -> int:
+    def put_all(self, messages: Iterable[SqsMessage]) -> int:
         """Send many messages and return their number. Raises Unavailable if any message may be lost; the others may still arrive."""
         count = 0
-        for batch in batched(bodies, _MAX_BATCH, strict=False):
-            entries = [{"Id": str(number), "MessageBody": body, "MessageAttributes": _attributes()} for number, body in enumerate(batch)]
+        for batch in batched(messages, _MAX_BATCH, strict=False):
+            entries = [message.entry(str(number)) for number, message in enumerate(batch)]
             with translated_errors(_unavailable):
                 response = _sqs().send_message_batch(QueueUrl=self._url, Entries=entries)
             if response.get("Failed"):  # reported in a response with status 200

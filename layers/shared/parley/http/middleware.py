@@ -5,6 +5,7 @@ Plain ASGI, so that a streamed response passes through chunk by chunk.
 
 import time
 from collections.abc import Mapping
+from http import HTTPStatus
 from typing import Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -48,8 +49,9 @@ class RequestMiddleware:
             # must see the exception to report the broken stream.
             if sender.has_started and not sender.is_complete:
                 raise
-            if not sender.has_started:
+            if not sender.has_started or sender.status < HTTPStatus.INTERNAL_SERVER_ERROR:
                 logger.exception("request_crashed")
+            if not sender.has_started:
                 await error_responder(ParleyError(), request_id)(scope, receive, sender)
         finally:
             _record_request(scope, sender.status, (time.perf_counter() - started) * 1000)

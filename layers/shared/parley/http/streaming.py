@@ -5,6 +5,10 @@ AWS's Python runtime posts one buffered result and cannot stream. `enable_runtim
 the generator yields it. Wire format: aws-lambda-rust-runtime, `lambda-runtime/src/requests.rs`. The rest of the runtime is
 unchanged.
 
+An app may work on after its last body message, for example to queue jobs: the client has the whole response by then, and Lambda
+freezes the worker only when the runtime asks for the next invocation
+(https://aws.amazon.com/blogs/compute/running-code-after-returning-a-response-from-an-aws-lambda-function/).
+
 `sam local` cannot stream, so the handler returns buffered responses there.
 """
 
@@ -15,6 +19,7 @@ import inspect
 import json
 import os
 from collections.abc import Callable, Generator
+from contextlib import closing
 from types import GeneratorType
 from typing import Any
 
@@ -26,6 +31,8 @@ from parley.observability import logger
 
 CONTENT_TYPE = "application/vnd.awslambda.http-integration-response"
 PRELUDE_END = b"\0" * 8
+# Ends the response; the generator goes on afterwards. All other chunks have content.
+RESPONSE_END = b""
 ERROR_TYPE, ERROR_BODY = "Lambda-Runtime-Function-Error-Type", "Lambda-Runtime-Function-Error-Body"
 _CONFIG = {"api_gateway_base_path": "/", "text_mime_types": TEXT_TYPES, "exclude_headers": []}
 
@@ -47,7 +54,7 @@ def streaming_handler(app: ASGIApp) -> Callable[[dict[str, Any], Any], Any]:
 
 
 def _stream(app: ASGIApp, event: dict[str, Any], context: Any, loop: asyncio.AbstractEventLoop) -> Generator[bytes]:
-    """Run the app on `loop` and yield the prelude, then each body chunk as soon as the app sends it."""
+    """Run the app on `loop` and yield the prelude, each body chunk as soon as the app sends it, and `RESPONSE_END`."""
     gateway = APIGateway(event, context, _CONFIG)  # type: ignore[arg-type]
     requests: asyncio.Queue[Message] = asyncio.Queue()
     requests.put_nowait({"type": "http.request", "body": gateway.body, "more_body": False})
@@ -64,8 +71,11 @@ def _stream(app: ASGIApp, event: dict[str, Any], context: Any, loop: asyncio.Abs
         while (message := loop.run_until_complete(responses.get())) is not None:
             if message["type"] == "http.response.start":
                 yield _prelude(message)
-            elif message.get("body"):
-                yield message["body"]
+            else:
+                if message.get("body"):
+                    yield message["body"]
+                if not message.get("more_body", False):
+                    yield RESPONSE_END
             posted.release()
         task.result()
     finally:
@@ -128,23 +138,37 @@ def _post_stream(address: str, invoke_id: str, chunks: Generator[bytes]) -> None
     connection.putheader("Transfer-Encoding", "chunked")
     connection.putheader("Trailer", f"{ERROR_TYPE}, {ERROR_BODY}")
     connection.endheaders()
-    try:
-        connection.send(b"0\r\n" + _send_chunks(chunks, connection.send) + b"\r\n")
-        connection.getresponse().read()
-    finally:
-        connection.close()
+    with closing(chunks):
+        try:
+            connection.send(b"0\r\n" + _send_chunks(chunks, connection.send) + b"\r\n")
+            connection.getresponse().read()
+        finally:
+            connection.close()
+        _finish(chunks)
 
 
 def _send_chunks(chunks: Generator[bytes], send: Callable[[bytes], None]) -> bytes:
-    """Send each chunk as one HTTP chunk and return the trailers: the error if the handler failed midway, else nothing."""
+    """Send each chunk up to the end of the response as one HTTP chunk.
+
+    Return the trailers: the error if the handler failed midway, else nothing.
+    """
     try:
         for chunk in chunks:
+            if chunk == RESPONSE_END:
+                break
             send(b"%x\r\n%b\r\n" % (len(chunk), chunk))
     except Exception as exc:
+        chunks.close()
         logger.exception("response_stream_failed")
         body = json.dumps({"errorType": type(exc).__name__, "errorMessage": "the stream was interrupted"})
         trailers = {ERROR_TYPE: type(exc).__name__, ERROR_BODY: base64.b64encode(body.encode()).decode()}
         return "".join(f"{name}: {value}\r\n" for name, value in trailers.items()).encode()
-    finally:
-        chunks.close()
     return b""
+
+
+def _finish(chunks: Generator[bytes]) -> None:
+    """Run the app's work after its response. An error is only logged, because the client has its response."""
+    try:
+        next(chunks, None)
+    except Exception:
+        logger.exception("response_stream_failed")
