@@ -29,6 +29,7 @@ class DataDir:
         self.pgbouncer = self.root / "pgbouncer"
         self.aws = self.root / "aws"
         self.mail = self.aws / "mail"
+        self.queues = self.root / "queues"
         self.pgpass = self.root / "pgpass"
         self.aws_credentials = self.root / "aws-credentials"
         self._secrets = self.root / "secrets.json"

@@ -13,13 +13,14 @@ from local.gateway.app import Gateway
 from local.gateway.asgi import Receive, Send
 from local.logs import StackLog
 from local.mailbox import Mailbox
+from local.queues.service import QueueService
 from local.runtime.fleet import Fleet
 from local.runtime.launch import LaunchSpec, launch_from_sources
 from local.server import HttpServer
 from local.services.moto import AwsClient, provision_stack
 from local.settings import DEFAULT_WORKERS
 from local.template.stack import Function, LambdaIntegration, Stack
-from local.triggers.queue_pollers import QueuePollers
+from local.triggers.event_sources import EventSources
 from local.triggers.scheduler import Scheduler
 
 
@@ -35,6 +36,7 @@ class Emulator:
         launch_spec_of: Callable[[Function], LaunchSpec] = launch_from_sources,
         services: Callable[[], dict[str, Any]] = dict,
         aws: AwsClient | None = None,
+        queues: QueueService | None = None,
         mailbox: Mailbox | None = None,
         pool_size: int = DEFAULT_WORKERS,
     ) -> None:
@@ -44,17 +46,21 @@ class Emulator:
         self._log = log
         self._services = services
         self._aws = aws
+        self._queues = queues
         self._mailbox = mailbox
         self._server = HttpServer(self._serve)
         self._warming: asyncio.Task[None] | None = None
         self._running: list[asyncio.Task[None]] = []
-        self._pollers = QueuePollers(aws, fleet=self.fleet, log=log) if aws else None
+        self._event_sources = EventSources(queues, fleet=self.fleet, log=log) if queues else None
         self._build_app(stack)
 
     async def prepare(self, stack: Stack | None = None) -> None:
         """Create the queues, buckets and senders of a stack (default: the current one). Raises `ServiceFailed`."""
+        stack = stack or self.stack
+        if self._queues:
+            self._queues.provision(stack.queues.values())
         if self._aws:
-            await provision_stack(stack or self.stack, self._aws)
+            await provision_stack(stack, self._aws)
 
     def swap(self, stack: Stack) -> list[str]:
         """Replace the stack; return the names of the new and the changed functions.
@@ -81,22 +87,24 @@ class Emulator:
             task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await task
-        if self._pollers:
-            await self._pollers.stop()
+        if self._event_sources:
+            await self._event_sources.stop()
         await self._server.stop()
         await self.fleet.stop()
 
     def _start_triggers(self) -> None:
-        """Start the scheduler and the queue pollers."""
+        """Start the scheduler and the event sources."""
         self._running = [asyncio.create_task(self._scheduler.run())]
-        if self._pollers:
-            self._running.append(asyncio.create_task(self._pollers.run(self.stack.event_sources)))
+        if self._event_sources:
+            self._running.append(asyncio.create_task(self._event_sources.run(self.stack.event_sources)))
 
     def _build_app(self, stack: Stack) -> None:
         self.stack = stack
         self._scheduler = Scheduler(stack.schedules, fleet=self.fleet, log=self._log)
         gateway = Gateway(stack.api, fleet=self.fleet, log=self._log)
-        admin_endpoint = AdminEndpoint(stack, fleet=self.fleet, scheduler=self._scheduler, services=self._services, aws=self._aws)
+        admin_endpoint = AdminEndpoint(
+            stack, fleet=self.fleet, scheduler=self._scheduler, services=self._services, aws=self._aws, queues=self._queues
+        )
         self._app = PublicApp(
             gateway, admin_endpoint=admin_endpoint, invoke_endpoint=InvokeEndpoint(self.fleet), mail_endpoint=MailEndpoint(self._mailbox)
         )

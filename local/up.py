@@ -125,6 +125,7 @@ class _Run:
             launch_spec_of=_launch_spec_source(self._settings),
             services=services.status,
             aws=services.aws,
+            queues=services.queues,
             mailbox=self._mailbox,
             pool_size=self._settings.workers,
         )
@@ -140,7 +141,7 @@ class _Run:
 
         settings = self._settings
         offered = parameters.template_parameters(settings, services)
-        return load(settings.template, overrides=settings.parameters, offered=offered, queues_url=services.aws.url, checks_rules=True)
+        return load(settings.template, overrides=settings.parameters, offered=offered, queues_url=services.queues_url, checks_rules=True)
 
     def _show_mail(self) -> None:
         showing = asyncio.create_task(self._mailbox.watch(self._log.mail_sent))

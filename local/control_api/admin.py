@@ -11,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from local.mailbox import Mailbox, SentMail
+from local.queues.service import QueueService
 from local.runtime.fleet import Fleet
 from local.runtime.outcome import Failure
 from local.runtime.pool import Pool
@@ -51,13 +52,21 @@ class AdminEndpoint:
     """Reports the state of the running stack and runs schedules on demand."""
 
     def __init__(
-        self, stack: Stack, *, fleet: Fleet, scheduler: Scheduler, services: Callable[[], dict[str, Any]], aws: AwsClient | None
+        self,
+        stack: Stack,
+        *,
+        fleet: Fleet,
+        scheduler: Scheduler,
+        services: Callable[[], dict[str, Any]],
+        aws: AwsClient | None,
+        queues: QueueService | None,
     ) -> None:
         self._stack = stack
         self._fleet = fleet
         self._scheduler = scheduler
         self._services = services
         self._aws = aws
+        self._queues = queues
 
     async def status(self, _: Request) -> Response:
         """Report functions with their workers, schedules, queues, buckets and services."""
@@ -67,17 +76,18 @@ class AdminEndpoint:
                 "routes": len(self._stack.api.routes),
                 "functions": [_function_status(pool) for pool in self._fleet.pools.values()],
                 "schedules": self._scheduler.status(),
-                **await self._queues_and_buckets(),
+                "queues": self._queues.state() if self._queues else [],
+                "buckets": await self._buckets(),
                 "services": self._services(),
             }
         )
 
-    async def _queues_and_buckets(self) -> dict[str, Any]:
-        """Return the counts of queues and buckets, or empty lists while the AWS stand-in restarts."""
+    async def _buckets(self) -> list[dict[str, Any]]:
+        """Return the object counts of the buckets, or an empty list while the AWS stand-in restarts."""
         with contextlib.suppress(ServiceFailed):
             if self._aws:
-                return await self._aws.state()
-        return {"queues": [], "buckets": []}
+                return await self._aws.buckets()
+        return []
 
     async def fire(self, request: Request) -> Response:
         """Run a schedule's function now and return its result."""

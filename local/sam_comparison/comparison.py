@@ -84,9 +84,9 @@ def functions_by_folder(template: Path) -> dict[str, str]:
     return {function.handler.split(".")[1]: name for name, function in load(template, overrides={}).functions.items()}
 
 
-def resource_references(template: Path, aws_url: str) -> dict[str, str]:
-    """Return the values of `Ref` for queues and buckets, with `aws_url` as the address of the AWS stand-in."""
-    stack = load(template, overrides={}, queues_url=aws_url)
+def resource_references(template: Path, queues_url: str) -> dict[str, str]:
+    """Return the values of `Ref` for queues, whose addresses begin with `queues_url`, and for buckets."""
+    stack = load(template, overrides={}, queues_url=queues_url)
     return {name: queue.url for name, queue in stack.queues.items()} | {name: bucket.name for name, bucket in stack.buckets.items()}
 
 
@@ -114,14 +114,16 @@ async def _compare(
 ) -> list[ComparedStep]:
     state = ScenarioState()
     rows: list[ComparedStep] = []
-    async with ForwardedPorts.opened(engine.host_address, [stack.database_port, stack.aws_port, stack.port]) as forwarded:
-        aws_url = f"http://{forwarded.host}:{forwarded.ports[stack.aws_port]}"
+    ports = [stack.database_port, stack.aws_port, stack.queues_port, stack.port]
+    async with ForwardedPorts.opened(engine.host_address, ports) as forwarded:
+        queues_url = f"http://{forwarded.host}:{forwarded.ports[stack.queues_port]}"
         sam_cli.derive_template(
             build,
             # If a parameter has the name of a resource, `sam local` uses its value for `Ref` to that resource.
-            parameters=_container_parameters(engine, stack, forwarded) | resources(aws_url),
+            parameters=_container_parameters(engine, stack, forwarded) | resources(queues_url),
             environment={
-                "AWS_ENDPOINT_URL": aws_url,
+                "AWS_ENDPOINT_URL": f"http://{forwarded.host}:{forwarded.ports[stack.aws_port]}",
+                "AWS_ENDPOINT_URL_SQS": queues_url,
                 **stack.aws_credentials.environment,
                 "AWS_ENDPOINT_URL_LAMBDA": f"http://{forwarded.host}:{forwarded.ports[stack.port]}/_local/lambda",
             },

@@ -29,12 +29,13 @@ _POLL_S = 0.2
 
 @dataclass(frozen=True)
 class ComparisonStack:
-    """A running stack: the loopback ports of the gateway, of the database or its pooler, and of the AWS stand-in."""
+    """A running stack: the loopback ports of the gateway, of the database or its pooler, of the AWS stand-in, and of the queues."""
 
     data: Path
     port: int
     database_port: int
     aws_port: int
+    queues_port: int
 
     @property
     def aws_credentials(self) -> AwsCredentials:
@@ -54,7 +55,7 @@ class ComparisonStack:
             await _wait_until_ready(child, port, log)
             services = (await asyncio.to_thread(read_status, port))["services"]
             database = services["pgbouncer"] or services["postgres"]
-            yield cls(data, port, database["port"], services["aws"]["port"])
+            yield cls(data, port, database["port"], services["aws"]["port"], services["queues"]["port"])
         finally:
             await _stop(child)
             await reading

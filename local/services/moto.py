@@ -16,7 +16,7 @@ from local.data_dir import DataDir
 from local.ports import free_port
 from local.processes import ChildProcess
 from local.services.aws_signature import AwsCredentials, signed_headers
-from local.services.fake_aws.inspection_paths import ARRIVALS_PATH, MAX_WAIT_S, STATE_PATH
+from local.services.fake_aws.inspection_paths import STATE_PATH
 from local.services.supervisor import ServiceFailed, SupervisedProcess, accepts_connections
 from local.template.stack import Stack, StackBucket
 
@@ -24,21 +24,29 @@ if TYPE_CHECKING:
     import httpx2
 
 _CHECKOUT = Path(__file__).resolve().parents[2]
-_TIMEOUT_S = MAX_WAIT_S + 10
+_TIMEOUT_S = 30.0
 
 
 class MotoServer:
     """The process of the AWS stand-in, on a free loopback port.
 
-    It accepts requests that are signed with `credentials`, and upload forms from pages of `upload_origins`.
+    It accepts requests that are signed with `credentials`, and upload forms from pages of `upload_origins`. Buckets send
+    their notifications to the queues at `queues_url`.
     """
 
     def __init__(
-        self, folder: DataDir, *, credentials: AwsCredentials, upload_origins: Collection[str], report: Callable[[str], None]
+        self,
+        folder: DataDir,
+        *,
+        credentials: AwsCredentials,
+        upload_origins: Collection[str],
+        queues_url: str,
+        report: Callable[[str], None],
     ) -> None:
         self._folder = folder.aws
         self._credentials = credentials
         self._upload_origins = upload_origins
+        self._queues_url = queues_url
         self.port = free_port()
         self._process = SupervisedProcess("moto", launch=self._launch, ready=self._is_ready, log=folder.logs / "aws.log", report=report)
 
@@ -58,11 +66,11 @@ class MotoServer:
 
     async def _launch(self) -> ChildProcess:
         command = (sys.executable, "-m", "local.services.fake_aws.server", "--port", str(self.port), "--folder", str(self._folder))
-        origins = [f"--upload-origin={origin}" for origin in self._upload_origins]
+        options = [f"--upload-origin={origin}" for origin in self._upload_origins] + [f"--queues-url={self._queues_url}"]
         environment = {"PATH": os.environ.get("PATH", os.defpath), "AWS_EC2_METADATA_DISABLED": "true", "AWS_CONFIG_FILE": os.devnull}
         # In the environment, not in the command line, which every user of this machine can read.
         environment |= self._credentials.environment
-        return await processes.start_process(*command, *origins, cwd=_CHECKOUT, environment=environment)
+        return await processes.start_process(*command, *options, cwd=_CHECKOUT, environment=environment)
 
     async def _is_ready(self, _: ChildProcess) -> bool:
         return await accepts_connections(self.port)
@@ -87,11 +95,6 @@ class AwsClient:
         if self._client:
             await self._client.aclose()
 
-    async def sqs(self, action: str, **fields: Any) -> Any:
-        """Call an action of SQS and return the response."""
-        headers = {"X-Amz-Target": f"AmazonSQS.{action}", "Content-Type": "application/x-amz-json-1.0"}
-        return await self._call("sqs", "POST", "/", content=fields, headers=headers)
-
     async def make_bucket(self, name: str) -> None:
         """Create a bucket unless it exists."""
         await self._call("s3", "PUT", f"/{name}", allowed=409)
@@ -115,13 +118,9 @@ class AwsClient:
         """Verify a sender address in SES."""
         await self._call("ses", "POST", "/v2/email/identities", content={"EmailIdentity": address})
 
-    async def wait_for_message(self, queue: str) -> bool:
-        """Wait up to `MAX_WAIT_S` for a visible message, and return whether there is one. Another receiver may take the message first."""
-        return bool((await self._call("sqs", "GET", ARRIVALS_PATH + queue))["arrived"])
-
-    async def state(self) -> dict[str, Any]:
-        """Return the message counts of all queues and the object counts of all buckets."""
-        counts: dict[str, Any] = await self._call("sqs", "GET", STATE_PATH)
+    async def buckets(self) -> list[dict[str, Any]]:
+        """Return the object counts of all buckets."""
+        counts: list[dict[str, Any]] = await self._call("s3", "GET", STATE_PATH)
         return counts
 
     async def _call(
@@ -156,15 +155,10 @@ class AwsClient:
 
 
 async def provision_stack(stack: Stack, aws: AwsClient) -> None:
-    """Create the missing queues, buckets and senders of a stack and update their settings. Raises `ServiceFailed`.
+    """Create the missing buckets and senders of a stack and update their settings. Raises `ServiceFailed`.
 
     Resources that are no longer in the template stay, with their content.
     """
-    for queue in stack.queues.values():
-        await aws.sqs("CreateQueue", QueueName=queue.name, Attributes={"FifoQueue": "true"} if queue.is_fifo else {})
-    # In a second pass, because the queue that a redrive policy names must exist.
-    for queue in stack.queues.values():
-        await aws.sqs("SetQueueAttributes", QueueUrl=queue.url, Attributes=dict(queue.attributes))
     for bucket in stack.buckets.values():
         await aws.make_bucket(bucket.name)
         await aws.set_notifications(bucket)

@@ -1,11 +1,14 @@
-"""PostgreSQL, PgBouncer and the AWS stand-in together: started concurrently, stopped in order."""
+"""PostgreSQL, PgBouncer, the queues and the AWS stand-in together: started concurrently, stopped in order."""
 
 import asyncio
+import os
 import time
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from typing import Any
 
 from local.data_dir import DataDir, write_private
+from local.queues.server import QueueServer
+from local.queues.service import QueueService
 from local.services import database, pgbouncer
 from local.services.aws_signature import AwsCredentials
 from local.services.moto import AwsClient, MotoServer
@@ -13,7 +16,7 @@ from local.services.postgres import SUPERUSER, Postgres
 
 
 class StackServices:
-    """PostgreSQL with the product's database, PgBouncer if wanted and installed, and the AWS stand-in."""
+    """PostgreSQL with the product's database, PgBouncer if wanted and installed, the queues, and the AWS stand-in."""
 
     def __init__(
         self,
@@ -29,7 +32,15 @@ class StackServices:
         self._passwords = folder.secrets([SUPERUSER, *database.ROLES])
         self._postgres = Postgres(folder, password=self._passwords[SUPERUSER], report=report)
         self._aws_credentials = AwsCredentials.create()
-        self._moto = MotoServer(folder, credentials=self._aws_credentials, upload_origins=upload_origins, report=report)
+        self._queue_server = QueueServer(self._aws_credentials)
+        self.queues = QueueService(folder.queues)
+        self._moto = MotoServer(
+            folder,
+            credentials=self._aws_credentials,
+            upload_origins=upload_origins,
+            queues_url=self._queue_server.url,
+            report=report,
+        )
         self.aws = AwsClient(self._moto.url, self._aws_credentials)
         program = pgbouncer.pgbouncer_program() if wants_pgbouncer else None
         self._pgbouncer = (
@@ -53,7 +64,12 @@ class StackServices:
     @property
     def extra_environment(self) -> Mapping[str, str]:
         """The environment variables that direct libpq to the passwords and boto3 to the AWS stand-in."""
-        return {"PGPASSFILE": str(self._folder.pgpass), "AWS_ENDPOINT_URL": self._moto.url, **self._aws_credentials.environment}
+        endpoints = {"AWS_ENDPOINT_URL": self._moto.url, "AWS_ENDPOINT_URL_SQS": self.queues_url}
+        return {"PGPASSFILE": str(self._folder.pgpass), **endpoints, **self._aws_credentials.environment}
+
+    @property
+    def queues_url(self) -> str:
+        return self._queue_server.url
 
     async def start(self) -> None:
         """Start all services. Raises `ServiceFailed`, in an exception group, if a service does not start."""
@@ -63,6 +79,7 @@ class StackServices:
         async with asyncio.TaskGroup() as starting:
             starting.create_task(self._timed("database", self._start_database(), self._database_detail()))
             starting.create_task(self.aws.open())
+            starting.create_task(self._queue_server.start(self.queues))
             starting.create_task(self._timed("aws", self._moto.start(), f"moto on port {self._moto.port}"))
             if self._pgbouncer:
                 starting.create_task(self._pgbouncer.start())
@@ -73,10 +90,15 @@ class StackServices:
             await self._pgbouncer.stop()
         await self.aws.close()
         await asyncio.gather(self._moto.stop(), self._postgres.stop())
+        await self._queue_server.stop()
+        self.queues.close()
 
     def status(self) -> dict[str, Any]:
         pooler = self._pgbouncer.status() if self._pgbouncer else None
-        return {"postgres": self._postgres.status(), "pgbouncer": pooler, "aws": self._moto.status()}
+        return {"postgres": self._postgres.status(), "pgbouncer": pooler, "aws": self._moto.status(), "queues": self._queue_status()}
+
+    def _queue_status(self) -> dict[str, Any]:
+        return {"running": True, "pid": os.getpid(), "restarts": 0, "port": self._queue_server.port}
 
     async def _start_database(self) -> None:
         await self._postgres.start()

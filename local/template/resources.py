@@ -38,13 +38,12 @@ RULE_KIND = "AWS::Events::Rule"
 
 
 def read_queue(name: str, properties: Fragment, *, queues_url: str) -> StackQueue:
-    """Return the queue. Encryption settings are ignored."""
+    """Return the queue. Encryption settings are ignored. Raises `Unresolvable` for a FIFO queue."""
     actual_name = str(queue_name(name, properties))
     attributes = {key: _queue_attribute(properties.get(key, default)) for key, default in _DEFAULT_ATTRIBUTES.items()}
-    is_fifo = bool(properties.get("FifoQueue"))
-    if is_fifo:
-        attributes["ContentBasedDeduplication"] = scalar_text(properties.get("ContentBasedDeduplication", False))
-    return StackQueue(name=actual_name, url=f"{queues_url}/{ACCOUNT}/{actual_name}", is_fifo=is_fifo, attributes=attributes)
+    if properties.get("FifoQueue"):
+        raise Unresolvable("the emulator supports standard queues only, not FIFO queues")
+    return StackQueue(name=actual_name, url=f"{queues_url}/{ACCOUNT}/{actual_name}", attributes=attributes)
 
 
 def read_event_source(name: str, properties: Fragment) -> EventSource:

@@ -115,7 +115,6 @@ class StackQueue:
 
     name: str
     url: str
-    is_fifo: bool = False
     attributes: Mapping[str, str] = field(default_factory=dict)
 
 

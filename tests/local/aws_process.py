@@ -17,7 +17,6 @@ from local.services.aws_signature import AwsCredentials, signed_headers
 from tests.local.running_emulator import eventually
 from tests.support.time_limits import HANG_S
 
-_TARGETS = {"ssm": "AmazonSSM", "sqs": "AmazonSQS"}
 UPLOAD_ORIGIN = "http://localhost:3000"
 
 
@@ -31,11 +30,12 @@ class AwsProcess:
 
     @classmethod
     @contextmanager
-    def started(cls, folder: Path) -> Iterator[Self]:
-        """Run the process until the end of the block, then kill it."""
-        port, credentials = free_port(), AwsCredentials.create()
+    def started(cls, folder: Path, *, credentials: AwsCredentials | None = None, queues_url: str = "http://127.0.0.1:9") -> Iterator[Self]:
+        """Run the process until the end of the block, then kill it. Buckets notify the queues at `queues_url`."""
+        port, credentials = free_port(), credentials or AwsCredentials.create()
         command = [sys.executable, "-m", "local.services.fake_aws.server", "--port", str(port), "--folder", str(folder)]
-        process = subprocess.Popen([*command, f"--upload-origin={UPLOAD_ORIGIN}"], env=os.environ | credentials.environment)
+        options = [f"--upload-origin={UPLOAD_ORIGIN}", f"--queues-url={queues_url}"]
+        process = subprocess.Popen([*command, *options], env=os.environ | credentials.environment)
         cloud = cls(f"http://127.0.0.1:{port}", process, credentials)
         try:
             assert eventually(cloud._answers)
@@ -45,8 +45,8 @@ class AwsProcess:
             process.wait()
 
     def call(self, service: str, action: str, **fields: Any) -> Any:
-        """Call an action of SSM or SQS and return the response."""
-        headers = {"X-Amz-Target": f"{_TARGETS[service]}.{action}", "Content-Type": "application/x-amz-json-1.1"}
+        """Call an action of SSM and return the response."""
+        headers = {"X-Amz-Target": f"AmazonSSM.{action}", "Content-Type": "application/x-amz-json-1.1"}
         return self.request(service, "POST", "/", json=fields, headers=headers).json()
 
     def request(self, service: str, method: str, path: str, *, headers: dict[str, str] | None = None, **options: Any) -> httpx2.Response:
@@ -61,16 +61,11 @@ class AwsProcess:
         with httpx2.Client(trust_env=False, timeout=HANG_S) as client:
             return client.send(request)
 
-    def state(self) -> Any:
-        return self.request("sqs", "GET", "/_local/state").json()
-
-    def receive(self, queue: str, **more: Any) -> list[Any]:
-        """Receive messages from the queue."""
-        found: list[Any] = self.call("sqs", "ReceiveMessage", QueueUrl=queue, AttributeNames=["All"], **more).get("Messages", [])
-        return found
+    def buckets(self) -> Any:
+        return self.request("s3", "GET", "/_local/state").json()
 
     def _answers(self) -> bool:
         try:
-            return "queues" in self.state()
+            return isinstance(self.buckets(), list)
         except httpx2.ConnectError:
             return False

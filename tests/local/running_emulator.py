@@ -17,6 +17,8 @@ from local.emulator import Emulator
 from local.logs import StackLog
 from local.mailbox import Mailbox
 from local.ports import free_port
+from local.queues.server import QueueServer
+from local.queues.service import QueueService
 from local.runtime.launch import LaunchSpec, launch_from_sources
 from local.server import listen
 from local.services.aws_signature import AwsCredentials
@@ -49,6 +51,7 @@ class RunningEmulator:
         aws_url: str | None = None,
         aws_credentials: AwsCredentials | None = None,
         mails: Path | None = None,
+        queue_server: QueueServer | None = None,
     ) -> Iterator[Self]:
         port, terminal, begun, end = free_port(), io.StringIO(), threading.Event(), asyncio.Event()
         made: list[Any] = []
@@ -58,9 +61,13 @@ class RunningEmulator:
             log = StackLog(console, logs)
             credentials = aws_credentials or AwsCredentials.create()
             extra_environment = {"WIRED": "yes"} | ({"AWS_ENDPOINT_URL": aws_url, **credentials.environment} if aws_url else {})
+            queues = QueueService(logs / "queues") if queue_server else None
+            if queue_server and queues:
+                extra_environment |= {"AWS_ENDPOINT_URL_SQS": queue_server.url}
+                await queue_server.start(queues)
             aws, mailbox = AwsClient(aws_url, credentials) if aws_url else None, Mailbox(mails) if mails else None
             emulator = Emulator(
-                stack, log=log, extra_environment=extra_environment, launch_spec_of=launch_spec_of, aws=aws, mailbox=mailbox
+                stack, log=log, extra_environment=extra_environment, launch_spec_of=launch_spec_of, aws=aws, queues=queues, mailbox=mailbox
             )
             await emulator.prepare()
             await emulator.start(listen(port))
@@ -76,6 +83,9 @@ class RunningEmulator:
             await emulator.stop()
             if aws:
                 await aws.close()
+            if queue_server and queues:
+                await queue_server.stop()
+                queues.close()
             log.close()
 
         thread = threading.Thread(target=asyncio.run, args=(main(),))

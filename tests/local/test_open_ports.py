@@ -74,7 +74,7 @@ def sockets(pid: int) -> Iterator[int]:
 def name_of(up: Up, pid: int, port: int) -> str:
     command = Path(f"/proc/{pid}/cmdline").read_bytes().decode().replace("\0", " ")
     if pid == up.process.pid:
-        return "API" if port == up.port else "Runtime API"
+        return {up.port: "API", up.queues_port: "Queues"}.get(port, "Runtime API")
     parts = {"local.services.fake_aws.server": "AWS stand-in", "bin/postgres": "PostgreSQL", "pgbouncer.ini": "PgBouncer"}
     return next((name for part, name in parts.items() if part in command), command)
 
@@ -95,7 +95,7 @@ def test_every_port_is_documented_and_on_loopback(up: Up) -> None:
 
     assert {one.name for one in ports} <= documented_names()
     assert {one.address for one in ports} == {LOOPBACK}
-    expected = {"API", "Runtime API", "AWS stand-in", "PostgreSQL"} | ({"PgBouncer"} if pgbouncer.pgbouncer_program() else set())
+    expected = {"API", "Runtime API", "Queues", "AWS stand-in", "PostgreSQL"} | ({"PgBouncer"} if pgbouncer.pgbouncer_program() else set())
     assert {one.name for one in ports} == expected
 
 
@@ -119,7 +119,8 @@ def test_a_web_page_takes_no_event_from_a_worker(up: Up, headers: dict[str, str]
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can act as another user")
 @pytest.mark.parametrize(
-    ("name", "path"), [("Runtime API", "/2018-06-01/runtime/invocation/next"), ("API", "/_local/status"), ("AWS stand-in", "/")]
+    ("name", "path"),
+    [("Runtime API", "/2018-06-01/runtime/invocation/next"), ("API", "/_local/status"), ("AWS stand-in", "/"), ("Queues", "/")],
 )
 def test_another_user_of_this_machine_is_refused(up: Up, name: str, path: str) -> None:
     # Of the workers, one that stays: others may end while they start.

@@ -54,6 +54,10 @@ class Up:
         port = self.get("/_local/status")["services"][service]["port"]
         return psycopg.connect(host="127.0.0.1", port=port, user=role, dbname="parley", passfile=str(self.data / "pgpass"), autocommit=True)
 
+    @property
+    def queues_port(self) -> int:
+        return int(self.get("/_local/status")["services"]["queues"]["port"])
+
     def children(self) -> list[int]:
         listed = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text()
         return [int(pid) for pid in listed.split()]

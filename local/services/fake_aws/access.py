@@ -11,10 +11,9 @@ from xml.sax.saxutils import escape
 
 from local.request_origin import was_sent_by_page
 from local.services.fake_aws.request import WsgiApp
-from local.services.fake_aws.signature import SignatureCheck, SignatureRefused, is_form, is_presigned, names_bucket
+from local.services.fake_aws.signature import REMEDY, SignatureCheck, SignatureRefused, is_form, is_presigned, names_bucket
 
 type StartResponse = Callable[..., Any]
-_REMEDY = "Sign requests with the credentials in the data folder's file aws-credentials."
 
 
 class AccessGuard:
@@ -73,7 +72,7 @@ def _with_cors(start_response: StartResponse, origin: str | None) -> StartRespon
 
 def _refusal(environ: Mapping[str, Any], start_response: StartResponse, reason: str) -> list[bytes]:
     """Return a 403 in the service's format: JSON if the request has an X-Amz-Target header, else S3's XML."""
-    message = f"{reason} {_REMEDY}"
+    message = f"{reason} {REMEDY}"
     if "HTTP_X_AMZ_TARGET" in environ:
         body, media_type = json.dumps({"__type": "AccessDeniedException", "message": message}), "application/x-amz-json-1.1"
     else:

@@ -19,12 +19,12 @@ from local.request_origin import loopback_hosts
 from local.services.aws_signature import AwsCredentials
 from local.services.fake_aws.access import AccessGuard
 from local.services.fake_aws.inspection import InspectionMiddleware
+from local.services.fake_aws.notifications import NotificationSender
 from local.services.fake_aws.request import WsgiApp
 from local.services.fake_aws.s3 import S3Snapshot
 from local.services.fake_aws.ses import MailRecorder, SesSnapshot
 from local.services.fake_aws.signature import SignatureCheck
 from local.services.fake_aws.snapshot import ServiceSnapshot
-from local.services.fake_aws.sqs import SqsSnapshot
 from local.services.fake_aws.ssm import SsmSnapshot
 
 
@@ -53,9 +53,11 @@ def main() -> None:
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--folder", type=Path, required=True)
     parser.add_argument("--upload-origin", action="append", default=[], help="Web origin whose pages may send upload forms.")
+    parser.add_argument("--queues-url", required=True, help="The queues that buckets notify.")
     options = parser.parse_args()
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     credentials = AwsCredentials(os.environ["AWS_ACCESS_KEY_ID"], os.environ["AWS_SECRET_ACCESS_KEY"])
+    NotificationSender(options.queues_url, credentials).install()
     app = AccessGuard(
         make_app(options.folder),
         SignatureCheck(credentials),
@@ -70,7 +72,6 @@ def make_app(folder: Path) -> WsgiApp:
     lock = RLock()
     snapshots: list[ServiceSnapshot] = [
         SsmSnapshot(folder / "ssm.json"),
-        SqsSnapshot(folder / "sqs", lock),
         S3Snapshot(folder / "s3"),
         SesSnapshot(folder / "ses.json"),
     ]

@@ -11,14 +11,13 @@ import json
 import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 from urllib.parse import parse_qsl
 
 from botocore.auth import S3SigV4Auth, S3SigV4PostAuth, S3SigV4QueryAuth, SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
-from werkzeug.datastructures import MultiDict
-from werkzeug.formparser import parse_form_data
 
 from local.services.aws_signature import AwsCredentials
 
@@ -26,6 +25,7 @@ _SCOPE = re.compile(r"([^/,\s]+)/(\d{8})/([^/,\s]+)/([^/,\s]+)/aws4_request")
 _HEADER = re.compile(rf"AWS4-HMAC-SHA256 Credential=({_SCOPE.pattern}), ?SignedHeaders=([^,\s]+), ?Signature=([0-9a-f]{{64}})")
 _TIMESTAMP = "%Y%m%dT%H%M%SZ"
 _MAX_SKEW = timedelta(minutes=15)
+REMEDY = "Sign requests with the credentials in the data folder's file aws-credentials."
 
 
 class SignatureRefused(Exception):
@@ -43,7 +43,8 @@ class SignatureCheck:
     def check(self, environ: dict[str, Any]) -> None:
         """Raise `SignatureRefused` unless the request has a valid signature. The body can still be read afterwards."""
         if authorization := environ.get("HTTP_AUTHORIZATION"):
-            self._check_header(environ, authorization)
+            method, target = environ["REQUEST_METHOD"], environ["RAW_URI"]
+            self.check_header(authorization, method=method, target=target, header=partial(_header, environ), body=partial(_body, environ))
         elif is_presigned(environ):
             self._check_query(environ)
         elif is_form(environ):
@@ -51,18 +52,22 @@ class SignatureCheck:
         else:
             raise SignatureRefused("The request is not signed.")
 
-    def _check_header(self, environ: dict[str, Any], authorization: str) -> None:
+    def check_header(
+        self, authorization: str, *, method: str, target: str, header: Callable[[str], str], body: Callable[[], bytes]
+    ) -> None:
+        """Raise `SignatureRefused` unless `authorization` signs the request. `header` returns a header by its lower-case name."""
         match = _HEADER.fullmatch(authorization.strip())
         if match is None:
             raise SignatureRefused("The Authorization header is not a Signature Version 4.")
         scope, names, signature = match[1], match[6].split(";"), match[7]
         region, service = self._scope(scope)
-        timestamp = environ.get("HTTP_X_AMZ_DATE", "")
+        timestamp = header("x-amz-date")
         if abs(self._now() - _time(timestamp)) > _MAX_SKEW:
             raise SignatureRefused("The signature is older than 15 minutes or from the future.")
-        body = b"" if "x-amz-content-sha256" in names else _body(environ)
+        content = b"" if "x-amz-content-sha256" in names else body()
         signer = S3SigV4Auth if service == "s3" else SigV4Auth
-        _verify(signer(self._credentials, service, region), _signed_part(environ, names, body=body), timestamp, signature)
+        signed = _signed_part(method, target, {name: header(name) for name in names}, body=content)
+        _verify(signer(self._credentials, service, region), signed, timestamp, signature)
 
     def _check_query(self, environ: dict[str, Any]) -> None:
         query = dict(parse_qsl(environ.get("QUERY_STRING", "")))
@@ -71,7 +76,8 @@ class SignatureCheck:
         if not lifetime.isdecimal() or self._now() > _time(timestamp) + timedelta(seconds=int(lifetime)):
             raise SignatureRefused("The presigned URL has expired.")
         signer = S3SigV4QueryAuth(self._credentials, service, region)
-        signed = _signed_part(environ, query.get("X-Amz-SignedHeaders", "").split(";"))
+        headers = {name: _header(environ, name) for name in query.get("X-Amz-SignedHeaders", "").split(";")}
+        signed = _signed_part(environ["REQUEST_METHOD"], environ["RAW_URI"], headers)
         _verify(signer, signed, timestamp, query.get("X-Amz-Signature", ""))
 
     def _check_form(self, environ: dict[str, Any]) -> None:
@@ -121,12 +127,11 @@ def _compare(expected: str, signature: str) -> None:
         raise SignatureRefused("The signature does not match.")
 
 
-def _signed_part(environ: Mapping[str, Any], names: list[str], *, body: bytes = b"") -> AWSRequest:
+def _signed_part(method: str, target: str, headers: Mapping[str, str], *, body: bytes = b"") -> AWSRequest:
     """Return the signed part of a request: the method, the raw URL without the signature, the signed headers, and the body."""
-    headers = {name: _header(environ, name) for name in names}
-    path, _, query = environ["RAW_URI"].partition("?")
+    path, _, query = target.partition("?")
     pairs = "&".join(pair for pair in query.split("&") if not pair.startswith("X-Amz-Signature="))
-    return AWSRequest(method=environ["REQUEST_METHOD"], url=f"http://{headers.get('host', '')}{path}?{pairs}", data=body, headers=headers)
+    return AWSRequest(method=method, url=f"http://{headers.get('host', '')}{path}?{pairs}", data=body, headers=dict(headers))
 
 
 def _header(environ: Mapping[str, Any], name: str) -> str:
@@ -144,8 +149,10 @@ def _body(environ: dict[str, Any]) -> bytes:
 
 
 def _form_fields(environ: dict[str, Any]) -> dict[str, str]:
+    # Imported here: the emulator's process uses this module for the queues, which have no forms.
+    from werkzeug.formparser import parse_form_data
+
     body = _body(environ)
-    fields: MultiDict[str, str]
     _, fields, _ = parse_form_data({**environ, "wsgi.input": io.BytesIO(body)})
     return {name.lower(): value for name, value in fields.items()}
 

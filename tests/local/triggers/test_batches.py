@@ -8,14 +8,14 @@ import pytest
 
 from local.runtime.outcome import Failure, HandlerResult, Stream
 from local.template.stack import EventSource
-from local.triggers import queue_pollers
+from local.triggers import event_sources
 
 SOURCE = EventSource(name="s", function="Work", queue="q", reports_failures=True)
 MESSAGES: list[dict[str, Any]] = [{"MessageId": one, "ReceiptHandle": f"h{one}", "Body": "{}", "MD5OfBody": "m"} for one in ("a", "b")]
 
 
 def failed(answer: str) -> set[str]:
-    return queue_pollers.failed_ids(SOURCE, MESSAGES, HandlerResult(answer.encode()))
+    return event_sources.failed_ids(SOURCE, MESSAGES, HandlerResult(answer.encode()))
 
 
 @pytest.mark.parametrize("answer", ["null", "{}", '{"batchItemFailures": []}', '{"batchItemFailures": null}', '{"other": 1}'])
@@ -40,24 +40,24 @@ def test_an_answer_of_another_kind_means_that_all_failed(answer: str) -> None:
 def test_a_function_that_fails_fails_all() -> None:
     failure = Failure("ValueError", "no")
 
-    assert queue_pollers.failed_ids(SOURCE, MESSAGES, failure) == {"a", "b"}
-    assert queue_pollers.batch_failure(failure) == "ValueError: no"
+    assert event_sources.failed_ids(SOURCE, MESSAGES, failure) == {"a", "b"}
+    assert event_sources.batch_failure(failure) == "ValueError: no"
 
 
 def test_a_function_that_streams_fails_all() -> None:
-    assert queue_pollers.failed_ids(SOURCE, MESSAGES, Stream("text/plain")) == {"a", "b"}
+    assert event_sources.failed_ids(SOURCE, MESSAGES, Stream("text/plain")) == {"a", "b"}
 
 
 def test_without_partial_answers_any_answer_means_that_all_is_done() -> None:
     answer = HandlerResult(b'{"batchItemFailures": [{"itemIdentifier": "b"}]}')
 
-    assert queue_pollers.failed_ids(replace(SOURCE, reports_failures=False), MESSAGES, answer) == set()
+    assert event_sources.failed_ids(replace(SOURCE, reports_failures=False), MESSAGES, answer) == set()
 
 
 def test_a_record_has_lambdas_fields() -> None:
     attributes = {"n": {"DataType": "Number", "StringValue": "1"}, "b": {"DataType": "Binary", "BinaryValue": "AAE="}}
     message = MESSAGES[0] | {"Attributes": {"ApproximateReceiveCount": "1"}, "MessageAttributes": attributes, "MD5OfMessageAttributes": "x"}
-    (record,) = json.loads(queue_pollers.batch_event(SOURCE, [message]))["Records"]
+    (record,) = json.loads(event_sources.batch_event(SOURCE, [message]))["Records"]
 
     assert record == {
         "messageId": "a",

@@ -10,6 +10,8 @@ from typing import Any
 import httpx2
 import pytest
 
+from local.queues.server import QueueServer
+from local.services.aws_signature import AwsCredentials
 from local.template.load import load
 from tests.local.aws_process import AwsProcess
 from tests.local.conftest import STACK
@@ -51,10 +53,12 @@ def records(path: Path) -> list[Any]:
 
 @pytest.fixture(scope="module")
 def stacked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StackWithAws]:
-    data = tmp_path_factory.mktemp("aws")
-    with AwsProcess.started(data) as cloud:
-        stack = load(STACK, overrides={"MailFrom": SENDER}, queues_url=cloud.url)
-        logs, access = tmp_path_factory.mktemp("logs"), {"aws_url": cloud.url, "aws_credentials": cloud.credentials}
+    data, credentials = tmp_path_factory.mktemp("aws"), AwsCredentials.create()
+    queue_server = QueueServer(credentials)
+    with AwsProcess.started(data, credentials=credentials, queues_url=queue_server.url) as cloud:
+        stack = load(STACK, overrides={"MailFrom": SENDER}, queues_url=queue_server.url)
+        logs = tmp_path_factory.mktemp("logs")
+        access: dict[str, Any] = {"aws_url": cloud.url, "aws_credentials": credentials, "queue_server": queue_server}
         with RunningEmulator.started(stack, logs=logs, mails=data / "mail", **access) as running:
             yield StackWithAws(running, cloud)
 

@@ -1,27 +1,24 @@
-"""SQS event source mappings: poll queues, invoke functions with batches, and delete the messages that succeeded.
+"""SQS event source mappings: receive batches, invoke functions with them, and delete the messages that succeeded.
 
 https://docs.aws.amazon.com/lambda/latest/dg/with-sqs.html and …/services-sqs-errorhandling.html
 """
 
 import asyncio
 import json
-import time
+import sqlite3
 from collections.abc import Coroutine, Iterable
-from itertools import batched
 from typing import Any, Protocol
 
+from local.queues.errors import SqsError
+from local.queues.messages import SqsMessage, received_fields
+from local.queues.service import QueueService
+from local.queues.store import ReceivedMessage
 from local.runtime.fleet import Fleet
 from local.runtime.outcome import Failure, HandlerResult, Outcome, Stream
-from local.services.moto import AwsClient
-from local.services.supervisor import ServiceFailed
 from local.template.pseudo import REGION, queue_arn
 from local.template.stack import EventSource
 
-# A message in the format of ReceiveMessage.
-type SqsMessage = dict[str, Any]
-_MAX_MESSAGES_PER_CALL = 10
 _RETRY_S = 1.0
-_POLL_S = 0.2
 
 
 def batch_event(source: EventSource, messages: list[SqsMessage]) -> bytes:
@@ -85,21 +82,21 @@ class BatchLog(Protocol):
     def queue_unreadable(self, source: EventSource, reason: str) -> None: ...
 
 
-class QueuePollers:
+class EventSources:
     """Invokes functions with messages from their queues. SQS delivers failed messages again after the visibility timeout."""
 
-    def __init__(self, aws: AwsClient, *, fleet: Fleet, log: BatchLog) -> None:
-        self._aws = aws
+    def __init__(self, queues: QueueService, *, fleet: Fleet, log: BatchLog) -> None:
+        self._queues = queues
         self._fleet = fleet
         self._log = log
         self._work: set[asyncio.Task[None]] = set()
 
     async def run(self, sources: Iterable[EventSource]) -> None:
-        """Poll all enabled sources until cancelled. Batches received by then are still processed."""
-        async with asyncio.TaskGroup() as polling:
+        """Serve all enabled sources until cancelled. Batches received by then are still processed."""
+        async with asyncio.TaskGroup() as serving:
             for source in sources:
                 if source.is_enabled:
-                    polling.create_task(self._poll(source))
+                    serving.create_task(self._serve(source))
 
     async def stop(self) -> None:
         """Cancel the batches in progress; SQS delivers their messages again after the visibility timeout."""
@@ -107,62 +104,50 @@ class QueuePollers:
             task.cancel()
         await asyncio.gather(*self._work, return_exceptions=True)
 
-    async def _poll(self, source: EventSource) -> None:
+    async def _serve(self, source: EventSource) -> None:
         free = asyncio.Semaphore(source.concurrency)
         is_down = False
         while True:
             await free.acquire()
             try:
-                while not await self._aws.wait_for_message(source.queue):
-                    pass
-                # Shielded from cancellation, because a message that is received but not processed stays invisible until its timeout.
-                await asyncio.shield(self._spawn(self._process_batch(source, free)))
+                await self._queues.wait_for_message(source.queue)
+                messages = self._queues.store.receive(source.queue, count=source.batch_size)
                 is_down = False
-            except ServiceFailed as error:
+            except (sqlite3.Error, SqsError) as error:
                 free.release()
                 if not is_down:
                     self._log.queue_unreadable(source, str(error))
                 is_down = True
                 await asyncio.sleep(_RETRY_S)
+                continue
+            if messages:
+                self._spawn(self._consume(source, messages)).add_done_callback(lambda _: free.release())
+            else:
+                # The visible messages have expired or have become dead letters.
+                free.release()
 
-    async def _process_batch(self, source: EventSource, free: asyncio.Semaphore) -> None:
-        messages = await self._receive(source)
-        if messages:
-            self._spawn(self._consume(source, messages)).add_done_callback(lambda _: free.release())
-        else:
-            # Another poller received the message, SQS moved it to the dead-letter queue, or it waits for its FIFO message group.
-            await asyncio.sleep(_POLL_S)
-            free.release()
-
-    async def _receive(self, source: EventSource) -> list[SqsMessage]:
-        """Return the messages available now; with a batching window, collect until the batch is full or the window ends."""
-        ends = time.monotonic() + source.window_s
-        messages: list[SqsMessage] = []
-        while True:
-            count = min(_MAX_MESSAGES_PER_CALL, source.batch_size - len(messages))
-            # moto accepts the name of a queue as its URL.
-            request = {"QueueUrl": source.queue, "MaxNumberOfMessages": count, "WaitTimeSeconds": 0}
-            answer = await self._aws.sqs("ReceiveMessage", **request, AttributeNames=["All"], MessageAttributeNames=["All"])
-            messages += answer.get("Messages", [])
-            if len(messages) >= source.batch_size or time.monotonic() >= ends:
-                return messages
-            await asyncio.sleep(_POLL_S)
-
-    async def _consume(self, source: EventSource, messages: list[SqsMessage]) -> None:
-        invocation = self._fleet.submit(source.function, batch_event(source, messages))
+    async def _consume(self, source: EventSource, messages: list[ReceivedMessage]) -> None:
+        batch = [received_fields(message, {"All"}, ["All"]) for message in await self._filled(source, messages)]
+        invocation = self._fleet.submit(source.function, batch_event(source, batch))
         outcome = await asyncio.shield(invocation.outcome)
         if isinstance(outcome, Stream):
             outcome.abandon()
-        failed = failed_ids(source, messages, outcome)
-        self._log.batch_done(source, count=len(messages), failed=len(failed), reason=batch_failure(outcome))
-        await self._delete(source, [message for message in messages if message["MessageId"] not in failed])
+        failed = failed_ids(source, batch, outcome)
+        self._log.batch_done(source, count=len(batch), failed=len(failed), reason=batch_failure(outcome))
+        self._delete(source, [message["ReceiptHandle"] for message in batch if message["MessageId"] not in failed])
 
-    async def _delete(self, source: EventSource, messages: list[SqsMessage]) -> None:
+    async def _filled(self, source: EventSource, messages: list[ReceivedMessage]) -> list[ReceivedMessage]:
+        """Return the messages and, with a batching window, those that arrive until the batch is full or the window ends."""
+        ends = asyncio.get_running_loop().time() + source.window_s
+        while len(messages) < source.batch_size and (left_s := ends - asyncio.get_running_loop().time()) > 0:
+            messages = messages + await self._queues.receive(source.queue, count=source.batch_size - len(messages), wait_s=left_s)
+        return messages
+
+    def _delete(self, source: EventSource, handles: list[str]) -> None:
         try:
-            for part in batched(messages, _MAX_MESSAGES_PER_CALL, strict=False):
-                entries = [{"Id": str(index), "ReceiptHandle": message["ReceiptHandle"]} for index, message in enumerate(part)]
-                await self._aws.sqs("DeleteMessageBatch", QueueUrl=source.queue, Entries=entries)
-        except ServiceFailed as error:
+            for handle in handles:
+                self._queues.store.delete(source.queue, handle)
+        except (sqlite3.Error, SqsError) as error:
             self._log.queue_unreadable(source, str(error))
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
