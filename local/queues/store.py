@@ -206,7 +206,7 @@ class QueueStore:
         ]
 
     def delete(self, name: str, handle: str) -> None:
-        """Delete a message. A message that is already deleted is no error. Raises `QueueMissing` and `HandleInvalid`."""
+        """Delete a message. Deleting a message twice is allowed. Raises `QueueMissing` and `HandleInvalid`."""
         self._queue(name)
         self._database.execute("DELETE FROM messages WHERE id = ? AND queue = ?", (_message_id(name, handle), name))
 

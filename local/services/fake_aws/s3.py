@@ -1,8 +1,8 @@
-"""A snapshot of S3: buckets, and the newest version of every object."""
+"""A snapshot of S3: buckets, and the newest version of every object; and a count of both for `parley status`."""
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -10,7 +10,8 @@ from typing import Any
 
 from moto.s3.models import FakeBucket, FakeKey, s3_backends
 
-from local.services.fake_aws.request import AwsRequest
+from local.services.fake_aws.inspection_paths import STATE_PATH
+from local.services.fake_aws.request import AwsRequest, WsgiApp
 from local.services.fake_aws.snapshot import SnapshotFolder, StoredItem
 from local.template.pseudo import ACCOUNT, REGION
 
@@ -73,3 +74,22 @@ def _object_from(bucket: str, content: bytes) -> FakeKey:
     key.last_modified = datetime.fromisoformat(fields["at"])
     key.checksum_algorithm = fields["checksum_algorithm"]
     return key
+
+
+class BucketCounter:
+    """A WSGI middleware that serves the number and the size of each bucket's objects."""
+
+    def __init__(self, app: WsgiApp) -> None:
+        self._app = app
+
+    def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        if environ["PATH_INFO"] != STATE_PATH:
+            return self._app(environ, start_response)
+        body = json.dumps([_bucket_counts(bucket) for bucket in list(s3_backends[ACCOUNT]["aws"].buckets.values())]).encode()
+        start_response("200 OK", [("Content-Type", "application/json"), ("Content-Length", str(len(body)))])
+        return [body]
+
+
+def _bucket_counts(bucket: FakeBucket) -> dict[str, Any]:
+    sizes = [getattr(key, "size", 0) for key in bucket.keys.values()]
+    return {"name": bucket.name, "objects": len(sizes), "bytes": sum(sizes)}

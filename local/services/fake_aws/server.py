@@ -18,10 +18,9 @@ from werkzeug.serving import make_server
 from local.request_origin import loopback_hosts
 from local.services.aws_signature import AwsCredentials
 from local.services.fake_aws.access import AccessGuard
-from local.services.fake_aws.inspection import InspectionMiddleware
 from local.services.fake_aws.notifications import NotificationSender
 from local.services.fake_aws.request import WsgiApp
-from local.services.fake_aws.s3 import S3Snapshot
+from local.services.fake_aws.s3 import BucketCounter, S3Snapshot
 from local.services.fake_aws.ses import MailRecorder, SesSnapshot
 from local.services.fake_aws.signature import SignatureCheck
 from local.services.fake_aws.snapshot import ServiceSnapshot
@@ -77,7 +76,7 @@ def make_app(folder: Path) -> WsgiApp:
     ]
     for snapshot in snapshots:
         snapshot.load()
-    return InspectionMiddleware(
+    return BucketCounter(
         MailRecorder(SnapshotMiddleware(DomainDispatcherApplication(create_backend_app), snapshots, lock), folder / "mail")
     )
 
