@@ -1,15 +1,21 @@
-"""A snapshot of S3: buckets, and the newest version of every object; and a count of both for `parley status`."""
+"""A snapshot of S3: buckets, and the newest version of every object; their notifications to queues; and their counts for `parley status`."""
 
 import hashlib
+import http.client
 import json
+import logging
+import time
+import urllib.parse
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import moto.s3.notifications
 from moto.s3.models import FakeBucket, FakeKey, s3_backends
 
+from local.services.aws_signature import AwsCredentials, signed_headers
 from local.services.fake_aws.inspection_paths import STATE_PATH
 from local.services.fake_aws.request import AwsRequest, WsgiApp
 from local.services.fake_aws.snapshot import SnapshotFolder, StoredItem
@@ -17,6 +23,10 @@ from local.template.pseudo import ACCOUNT, REGION
 
 _BUCKET_FILE = "bucket"
 _FIELDS = ("etag", "storage", "encryption", "checksum_value")
+_SEND_HEADERS = {"X-Amz-Target": "AmazonSQS.SendMessage", "Content-Type": "application/x-amz-json-1.0"}
+_SEND_ATTEMPTS = 3
+_SEND_PAUSE_S = 0.1
+_SEND_TIMEOUT_S = 10
 
 
 class S3Snapshot:
@@ -93,3 +103,43 @@ class BucketCounter:
 def _bucket_counts(bucket: FakeBucket) -> dict[str, Any]:
     sizes = [getattr(key, "size", 0) for key in bucket.keys.values()]
     return {"name": bucket.name, "objects": len(sizes), "bytes": sum(sizes)}
+
+
+class NotificationSender:
+    """Sends the notifications of buckets to the queues at `queues_url`; moto would put them into its own queues.
+
+    A failed event is logged; as on AWS, it does not fail the upload.
+    """
+
+    def __init__(self, queues_url: str, credentials: AwsCredentials) -> None:
+        self._url = queues_url
+        self._address = urllib.parse.urlsplit(queues_url).netloc
+        self._credentials = credentials
+
+    def install(self) -> None:
+        """Replace moto's function, which every notification passes through."""
+        vars(moto.s3.notifications)["_send_sqs_message"] = self.send
+
+    def send(self, _account: str, event_body: Any, queue_name: str, _region: str) -> None:
+        """Send an event to a queue. The parameters are those of moto's function."""
+        fields = {"QueueUrl": f"{self._url}/{ACCOUNT}/{queue_name}", "MessageBody": json.dumps(event_body)}
+        body = json.dumps(fields).encode()
+        for attempt in range(1, _SEND_ATTEMPTS + 1):
+            try:
+                return self._post(body)
+            except (OSError, http.client.HTTPException) as error:
+                logging.getLogger(__name__).error("cannot notify %s (attempt %d): %s", queue_name, attempt, error)
+                time.sleep(_SEND_PAUSE_S * attempt)
+        return None
+
+    def _post(self, body: bytes) -> None:
+        signed = signed_headers(self._credentials, service="sqs", method="POST", url=f"{self._url}/", body=body, headers=_SEND_HEADERS)
+        connection = http.client.HTTPConnection(self._address, timeout=_SEND_TIMEOUT_S)
+        try:
+            connection.request("POST", "/", body, signed)
+            answer = connection.getresponse()
+            content = answer.read()
+        finally:
+            connection.close()
+        if answer.status != 200:
+            raise http.client.HTTPException(f"status {answer.status}: {content.decode(errors='replace')}")

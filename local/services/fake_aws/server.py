@@ -18,9 +18,8 @@ from werkzeug.serving import make_server
 from local.request_origin import loopback_hosts
 from local.services.aws_signature import AwsCredentials
 from local.services.fake_aws.access import AccessGuard
-from local.services.fake_aws.notifications import NotificationSender
 from local.services.fake_aws.request import WsgiApp
-from local.services.fake_aws.s3 import BucketCounter, S3Snapshot
+from local.services.fake_aws.s3 import BucketCounter, NotificationSender, S3Snapshot
 from local.services.fake_aws.ses import MailRecorder, SesSnapshot
 from local.services.fake_aws.signature import SignatureCheck
 from local.services.fake_aws.snapshot import ServiceSnapshot
