@@ -1,4 +1,4 @@
-"""A snapshot of S3: buckets, and the newest version of every object; their notifications to queues; and their counts for `parley status`."""
+"""S3: a snapshot of buckets and the newest version of every object, notifications to queues, and counts for `parley status`."""
 
 import hashlib
 import http.client
