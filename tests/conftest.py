@@ -124,7 +124,7 @@ def database(environment: dict[str, str]) -> DatabaseSettings:
     from functions.migrate.app import engine, handler
 
     handler({}, Function.CONTEXT)
-    engine.dispose()
+    engine().dispose()
     return DatabaseSettings.read()
 
 

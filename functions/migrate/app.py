@@ -1,27 +1,62 @@
-"""Migrates the database and creates missing signing keys. Runs once per deployment; safe to repeat."""
+"""Migrates the database and creates missing signing keys: in each deployment, as a CloudFormation resource, or invoked directly."""
 
+from collections.abc import Mapping
 from dataclasses import asdict
+from functools import cache
 from typing import Any
 
+from functions.migrate.custom_resource import RESPONSE_RESERVE_S, ResourceEvent, answer, is_resource_event
 from functions.migrate.upgrade import upgrade
 from parley.auth.key_store import ensure_keys
-from parley.db.engine import make_engine
+from parley.aws.data_api import DataApi
+from parley.db.bootstrap import bootstrap
+from parley.db.engine import Engine, make_engine
 from parley.observability import logger
 from parley.observability.invocations import invocation_handler
 from parley.settings import DatabaseSettings, KeySettings
 
 
 class MigrateSettings(DatabaseSettings, KeySettings):
-    """The settings of the migrate function, read from the environment."""
+    """The settings of the migrate function, read from the environment.
+
+    `database_cluster` and `database_master_secret` are the ARNs of the Aurora cluster that the stack created and of its master
+    user's password. Without a cluster, the deployer has prepared the database.
+    """
+
+    database_cluster: str = ""
+    database_master_secret: str = ""
 
 
-settings = MigrateSettings.read()
-engine = make_engine(settings, role="owner")
+@cache
+def settings() -> MigrateSettings:
+    """Return the settings. Read by the first call, so that CloudFormation gets an answer if one is invalid."""
+    return MigrateSettings.read()
+
+
+@cache
+def engine() -> Engine:
+    """Return the engine of the role that owns the schema."""
+    return make_engine(settings(), role="owner")
 
 
 @invocation_handler
-def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
-    """Upgrade the database, and return the revisions before and after and the names of the created keys."""
-    done = asdict(upgrade(engine)) | {"keys_made": ensure_keys(settings.keys_path)}
+def handler(event: dict[str, Any], context: Any) -> Mapping[str, Any]:
+    """Upgrade the database, and return the revisions before and after and the names of the created keys.
+
+    An event of CloudFormation returns an empty object instead: its result is sent to CloudFormation.
+    """
+    if not is_resource_event(event):
+        return migrate()
+    remaining_s = context.get_remaining_time_in_millis() / 1000
+    answer(ResourceEvent.model_validate(event), migrate, timeout_s=remaining_s - RESPONSE_RESERVE_S)
+    return {}
+
+
+def migrate() -> Mapping[str, Any]:
+    """Prepare the database if the stack created it, upgrade it, and create missing keys. Safe to repeat."""
+    if settings().database_cluster:
+        data_api = DataApi(settings().database_cluster, settings().database_master_secret, database=settings().database_name)
+        bootstrap(data_api.run)
+    done = asdict(upgrade(engine())) | {"keys_made": ensure_keys(settings().keys_path)}
     logger.info("database_migrated", **done)
     return done

@@ -7,7 +7,7 @@ def test_a_repeated_deployment_changes_nothing(database, environment):
 
     before = load_keys(environment["PARLEY_KEYS_PATH"], issuer="i").newest.kid
     done = handler({}, Function.CONTEXT)
-    engine.dispose()
+    engine().dispose()
 
     assert (done["revision_before"], done["keys_made"]) == (done["revision_after"], [])
     assert load_keys(environment["PARLEY_KEYS_PATH"], issuer="i").newest.kid == before

@@ -147,7 +147,7 @@ def test_upgrading_again_changes_nothing(engines):
 UPGRADE = """
 from functions.migrate.app import engine
 from functions.migrate.upgrade import upgrade
-print(upgrade(engine).revision_after)
+print(upgrade(engine()).revision_after)
 """
 
 

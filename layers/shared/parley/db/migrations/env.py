@@ -1,15 +1,21 @@
-"""Alembic's environment: runs all migrations in one transaction, on the caller's connection."""
+"""Alembic's environment: runs each migration in its own transaction on the caller's connection, or prints its SQL."""
 
 from alembic import context
-from sqlalchemy import text
+from sqlalchemy import Connection, event
 
+from parley.db.migrations.operations import LIMITS
 from parley.db.tables import metadata
 
-# An arbitrary number, but every release must use the same.
-LOCK = 7_202_611
+if context.is_offline_mode():
+    context.configure(dialect_name="postgresql", literal_binds=True, transaction_per_migration=True)
+    context.run_migrations()
+else:
+    connection: Connection = context.config.attributes["connection"]
 
-context.configure(connection=context.config.attributes["connection"], target_metadata=metadata, transaction_per_migration=False)
-with context.begin_transaction():
-    # A transaction-level lock: a session-level lock would pin the connection of a proxy.
-    context.get_bind().execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": LOCK})
+    @event.listens_for(connection, "begin")
+    def set_limits(begun: Connection) -> None:
+        if begun.get_execution_options().get("isolation_level") != "AUTOCOMMIT":
+            begun.exec_driver_sql(LIMITS)
+
+    context.configure(connection=connection, target_metadata=metadata, transaction_per_migration=True)
     context.run_migrations()

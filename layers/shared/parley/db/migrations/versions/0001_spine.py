@@ -101,8 +101,8 @@ CREATE TABLE turns (
 CREATE INDEX turns_conversation ON turns (user_id, conversation_id);
 """
 
-# The owner creates the roles unless the deployer already has. On RDS the roles sign in by IAM, so the owner must be allowed to
-# grant `rds_iam`.
+# The owner creates the roles unless the deployer already has. On RDS the roles log in as the owner does: if that is by IAM, the
+# owner must be allowed to grant `rds_iam`.
 ROLES = """
 DO $$
 DECLARE name text;
@@ -111,7 +111,8 @@ BEGIN
         IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = name) THEN
             EXECUTE format('CREATE ROLE %I LOGIN', name);
         END IF;
-        IF EXISTS (SELECT FROM pg_roles WHERE rolname = 'rds_iam') AND NOT pg_has_role(name, 'rds_iam', 'MEMBER') THEN
+        IF EXISTS (SELECT FROM pg_roles r WHERE r.rolname = 'rds_iam' AND pg_has_role(current_user, r.oid, 'MEMBER'))
+           AND NOT pg_has_role(name, 'rds_iam', 'MEMBER') THEN
             EXECUTE format('GRANT rds_iam TO %I', name);
         END IF;
     END LOOP;
