@@ -4,7 +4,7 @@ import pytest
 
 from tests.fakes.cloudformation import receiving_responses
 from tests.fakes.data_api import CLUSTER, SECRET, serving_data_api
-from tests.support.rds import running_rds
+from tests.fakes.rds import running_rds
 
 
 @pytest.fixture(scope="module")
