@@ -28,7 +28,7 @@ HAS_NO_VECTORS = {"ANTHROPIC_API_KEY"}
 def settings_fields(name):
     """Return the environment variables read by a function's settings."""
     module = importlib.import_module(f"functions.{name}.app")
-    settings = module.settings
+    settings = module.settings() if callable(module.settings) else module.settings
     fields = getattr(type(settings), "model_fields", None) or settings.__dataclass_fields__
     return {f"PARLEY_{field.upper()}" for field in fields if field not in SET_BY_LAMBDA}
 
