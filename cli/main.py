@@ -49,6 +49,7 @@ ADMIN_COMMANDS = {
 STACK_COMMANDS = {
     "up": CommandEntry("local.commands", "Run the whole stack on this computer."),
     "status": CommandEntry("local.commands", "Show the parts of the running stack."),
+    "logs": CommandEntry("local.commands", "Show, follow and search the functions' logs."),
     "invoke": CommandEntry("local.commands", "Call one function with an event, as Lambda would."),
     "keys": CommandEntry("local.commands", "Rotate the keys that sign the stack's tokens."),
     "reset": CommandEntry("local.commands", "Delete the stack's data on this computer."),

@@ -1,10 +1,10 @@
-"""The emulator's commands in `parley`: up, invoke, status, keys and reset. Each command imports heavy modules only when it runs."""
+"""The emulator's commands in `parley`: up, invoke, status, logs, keys and reset. Each command imports heavy modules only when it runs."""
 
 import asyncio
 import json
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import click
 
@@ -112,6 +112,42 @@ def status(port: int) -> None:
         click.echo(status_table(read_status(port)))
     except StackRequestFailed as error:
         raise click.ClickException(str(error)) from error
+
+
+@click.command()
+@_data_option
+@click.option("-f", "--follow", "follows", is_flag=True, help="Continue with new lines until Ctrl-C.")
+@click.option("-n", "--lines", type=click.IntRange(min=0), help="Show at most this many old lines.  [default: all]")
+@click.option("--turn", metavar="ID", help="Only lines of this turn, its tools and its follow-up work.")
+@click.option("--user", metavar="ID", help="Only lines of this user's requests and jobs.")
+@click.option("--request", metavar="ID", help="Only lines of this request and its jobs: X-Request-Id, or its beginning.")
+@click.option("--function", "functions", multiple=True, metavar="NAME", help="Only this function, such as chat; may be repeated.")
+@click.option(
+    "--level", type=click.Choice(["DEBUG", "INFO", "WARNING", "ERROR"], case_sensitive=False), default="DEBUG", help="Lowest level."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the lines as they were logged.")
+def logs(
+    data: str,
+    follows: bool,
+    lines: int | None,
+    turn: str | None,
+    user: str | None,
+    request: str | None,
+    functions: tuple[str, ...],
+    level: Literal["DEBUG", "INFO", "WARNING", "ERROR"],
+    as_json: bool,
+) -> None:
+    """Show what the functions of the local stack have logged since it started, oldest first."""
+    from local.data_dir import DataDir
+    from local.log_search import LogFilter, show_logs
+    from local.logs import short_name
+
+    folder = DataDir(Path(data or DEFAULT_DATA)).logs
+    if not folder.is_dir():
+        raise click.ClickException(f"{folder} does not exist: start the stack with `parley up`")
+    names = tuple(short_name(name) for name in functions)
+    log_filter = LogFilter(functions=names, level=level, turn=turn, user=user, request=request)
+    show_logs(folder, log_filter, lines=lines, follows=follows, as_json=as_json)
 
 
 @click.command()

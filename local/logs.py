@@ -18,7 +18,7 @@ from local.runtime.outcome import Failure, Outcome
 from local.template.stack import EventSource, LambdaIntegration, Schedule
 
 # Marks CloudWatch metrics in the embedded metric format, which only CloudWatch reads.
-_METRICS_FIELD = "_aws"
+METRICS_FIELD = "_aws"
 # Lambda's runtime prints seven lines of advice before each exception.
 _EXCEPTION_ADVICE = "LAMBDA_WARNING: Unhandled exception."
 _LEVEL_COLOURS: dict[str, Colour] = {"WARNING": "yellow", "WARN": "yellow", "ERROR": "red", "CRITICAL": "red", "FATAL": "red"}
@@ -45,22 +45,28 @@ def terminal_text(line: str) -> TerminalText | None:
     Metrics, JSON log lines below WARNING, the runtime's advice before an exception, and its report of a failed start are
     omitted; the emulator reports a failed start itself. Lines that are not JSON log lines are shown unchanged.
     """
-    if _EXCEPTION_ADVICE in line:
+    if is_advice(line):
         return None
-    fields = _fields(line)
+    fields = line_fields(line)
     if fields is None:
         return TerminalText(line, "dim")
-    if _METRICS_FIELD in fields or (str(fields.get("errorType")).startswith("Runtime.") and not fields.get("stackTrace")):
+    if METRICS_FIELD in fields or (str(fields.get("errorType")).startswith("Runtime.") and not fields.get("stackTrace")):
         return None
     level = str(fields.get("level", "")).upper()
     if not level:
         return TerminalText(line, "dim")
     if level not in _LEVEL_COLOURS:
         return None
-    return TerminalText("\n".join([_summary(level, fields), *_traceback_lines(fields)]), _LEVEL_COLOURS[level])
+    return TerminalText("\n".join([summary(level, fields), *traceback_lines(fields)]), _LEVEL_COLOURS[level])
 
 
-def _fields(line: str) -> dict[str, Any] | None:
+def is_advice(line: str) -> bool:
+    """Return whether the line is the advice that Lambda's runtime prints before an exception."""
+    return _EXCEPTION_ADVICE in line
+
+
+def line_fields(line: str) -> dict[str, Any] | None:
+    """Return the fields of a JSON log line, or None for other text."""
     if not line.startswith("{"):
         return None
     try:
@@ -70,7 +76,7 @@ def _fields(line: str) -> dict[str, Any] | None:
     return fields if isinstance(fields, dict) else None
 
 
-def _summary(level: str, fields: dict[str, Any]) -> str:
+def summary(level: str, fields: dict[str, Any]) -> str:
     """Return `LEVEL message  key=value …`. For an error reported by Lambda's runtime, the message is the error's type and text."""
     error = ": ".join(str(fields[key]) for key in ("errorType", "errorMessage") if fields.get(key))
     message = str(fields.get("message") or error)
@@ -82,7 +88,7 @@ def _value(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
-def _traceback_lines(fields: dict[str, Any]) -> Iterator[str]:
+def traceback_lines(fields: dict[str, Any]) -> Iterator[str]:
     """Yield the lines of the traceback, indented."""
     trace = fields.get("exception") or fields.get("stackTrace") or ""
     text = "\n".join(str(part) for part in trace) if isinstance(trace, list) else str(trace)

@@ -32,6 +32,8 @@ def test_a_turn_its_tool_and_its_title_have_the_id_of_the_request(stack, ada):
 
     assert [result["content"] for result in response.json()["tool_results"]] == ["4"]
     assert any(line.get("turn_id") == response.json()["turn_id"] for line in found["ChatFunction"])
+    searched = stack.parley("logs", "--turn", response.json()["turn_id"])
+    assert {line.split()[1] for line in searched.stdout.splitlines()} >= {"chat", "toolrunner", "summarize"}, searched.stderr
     assert len({line["user_id"] for line in found["ToolrunnerFunction"] + found["SummarizeFunction"] if "user_id" in line}) == 1
 
 
