@@ -43,10 +43,11 @@ def api_key_from_environment() -> str | None:
 
 @dataclass(frozen=True)
 class TurnEvent:
-    """One event of a turn: its name and its JSON object."""
+    """One event of a turn: its name, its JSON object, and its number in the turn's log, or 0 if it has none."""
 
     name: str
     fields: Fields
+    number: int = 0
 
     @property
     def is_terminal(self) -> bool:
@@ -63,7 +64,7 @@ def read_events(response: httpx2.Response) -> Iterator[TurnEvent]:
     has_ended = False
     try:
         for sse in httpx2.EventSource(response, max_event_size=MAX_EVENT_BYTES):
-            event = TurnEvent(sse.event, Fields.parse(sse.data))
+            event = TurnEvent(sse.event, Fields.parse(sse.data), int(sse.id) if sse.id.isdecimal() else 0)
             has_ended = has_ended or event.is_terminal
             yield event
     except httpx2.TransportError as exc:

@@ -44,15 +44,24 @@ class SessionEnded(CliError):
 
 
 class ApiProblem(CliError):
-    """The API answered with an error. `status` is the HTTP status, and `code` the problem document's code."""
+    """The API answered with an error. `status` is the HTTP status, `code` the problem document's code, and `problem` the document."""
 
-    def __init__(self, message: str, *, status: int, code: str, details: tuple[str, ...] = ()) -> None:
+    def __init__(self, message: str, *, status: int, code: str, details: tuple[str, ...] = (), problem: Fields | None = None) -> None:
         super().__init__(message, details=details)
         self.status = status
         self.code = code
+        self.problem = problem or Fields()
 
 
-class StreamCutOff(CliError):
+class ConnectionLost(CliError):
+    """The connection failed after it was made, so the server may have received the request."""
+
+
+class NoServer(ConnectionLost):
+    """No connection could be made."""
+
+
+class StreamCutOff(ConnectionLost):
     """The event stream ended before the turn did, so the answer shown may be incomplete."""
 
     def __init__(self) -> None:
@@ -80,7 +89,7 @@ def error_from_answer(problem: Fields, *, url: str, headers: Mapping[str, str], 
     if not message:
         return not_parley(url, f"it answered {status}")
     details = (*_field_errors(problem), *_request_id(problem, headers))
-    return ApiProblem(message + _retry_hint(status, headers), status=status, code=problem.text("code"), details=details)
+    return ApiProblem(message + _retry_hint(status, headers), status=status, code=problem.text("code"), details=details, problem=problem)
 
 
 def not_parley(url: str, evidence: str) -> CliError:

@@ -14,7 +14,7 @@ from urllib.parse import SplitResult, urlsplit
 import click
 import httpx2
 
-from cli.errors import CliError, error_from_answer, not_parley
+from cli.errors import CliError, ConnectionLost, NoServer, error_from_answer, not_parley
 from cli.json_fields import Fields
 from cli.output import one_line
 
@@ -89,7 +89,10 @@ class ProgressFile(io.FileIO):
 
 @dataclass(frozen=True)
 class HttpCall:
-    """One request with a JSON body or a form. `timeout_s` limits each wait for the server, not the total time."""
+    """One request with a JSON body or a form. `timeout_s` limits each wait for the server, not the total time.
+
+    A call with an `idempotency_key` can be repeated safely after a lost connection.
+    """
 
     method: str
     path: str
@@ -97,6 +100,7 @@ class HttpCall:
     query: Mapping[str, str | int | Sequence[str]] | None = None
     form: FileForm | None = None
     timeout_s: float = 30.0
+    idempotency_key: str | None = None
 
 
 class Connection:
@@ -116,7 +120,9 @@ class Connection:
     @contextmanager
     def send(self, call: HttpCall, *, token: str | None = None) -> Iterator[httpx2.Response]:
         """Send a call and yield the response, whatever its status, with its body unread."""
-        headers = {"Authorization": f"Bearer {token}"} if token else None
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        if call.idempotency_key:
+            headers["Idempotency-Key"] = call.idempotency_key
         timeout = httpx2.Timeout(call.timeout_s, connect=10.0)
         with readable_errors(self.url):
             request = self._client.build_request(
@@ -146,13 +152,14 @@ def readable_errors(url: str) -> Iterator[None]:
     try:
         yield
     except (httpx2.ConnectError, httpx2.ConnectTimeout) as exc:
-        raise CliError(f"No server answers at {url}. {_advice(url)}", details=_reason(exc)) from exc
+        raise NoServer(f"No server answers at {url}. {_advice(url)}", details=_reason(exc)) from exc
     except httpx2.TimeoutException as exc:
         raise CliError(f"{url} took too long to answer. Try again; if it happens again, check the server's log.") from exc
     except UnicodeError as exc:
         raise CliError("The input is not valid UTF-8 text.") from exc
     except (httpx2.RequestError, httpx2.InvalidURL) as exc:
-        raise CliError(f"The connection to {url} was lost before the answer was complete. Try again.", details=_reason(exc)) from exc
+        message = f"The connection to {url} was lost before the answer was complete. Try again."
+        raise ConnectionLost(message, details=_reason(exc)) from exc
 
 
 def _request_content(call: HttpCall) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 import io
 import itertools
 import json
+import math
 import os
 import re
 import sys
@@ -75,6 +76,13 @@ def json_text(value: object) -> str:
     """Return indented JSON that is safe to print: DEL and C1 controls, which JSON allows, are escaped too."""
     text = json.dumps(value, ensure_ascii=False, indent=2)
     return re.sub("[\x7f-\x9f]", lambda match: f"\\u{ord(match[0]):04x}", text)
+
+
+def dollars(amount: float) -> str:
+    """Return an amount in USD: cents, or for less than a cent two significant digits, such as `$0.00003`."""
+    if 0 < abs(amount) < 0.01:
+        return f"${amount:.{1 - math.floor(math.log10(abs(amount)))}f}".rstrip("0")
+    return f"${amount:,.2f}"
 
 
 def print_note(text: str) -> None:

@@ -1,88 +1,51 @@
-"""Interactive `parley chat`: sends input lines as messages until Ctrl-D, with line editing and a private history file."""
+"""Interactive `parley chat`: sends messages until Ctrl-D."""
 
-import os
 import re
 from collections.abc import Callable
-from contextlib import suppress
-from pathlib import Path
 
 import click
 
+from cli.chat.conversation_client import ConversationClient
+from cli.chat.line_editor import LineEditor
 from cli.commands import conversations, models
-from cli.config_dir import config_dir, open_private, write_private
-from cli.conversation_client import ConversationClient
 from cli.document_api import find_document_ids
 from cli.errors import CliError, NotLoggedIn, SessionEnded
 from cli.listing import short_id
-from cli.output import one_line
+from cli.output import one_line, plain_text
 
-try:
-    import readline
-except ImportError:  # without it, the chat works but has no line editing
-    readline = None  # type: ignore[assignment]
-
-MAX_HISTORY_LINES = 1000
 HELP = """\
 /new            start a new conversation
 /model NAME     use this model from now on; without NAME, show the current model
 /models         list the models
 /documents ID   answer from these documents: one or more IDs, `all` or `none`; without ID, show the current choice
 /history        show this conversation
+/regenerate     answer the last question again
+/edit           write the next message in your editor ($VISUAL or $EDITOR)
 /help           show this help
-/quit           exit, like Ctrl-D; Ctrl-C stops an answer"""
+/quit           exit, like Ctrl-D; Ctrl-C stops an answer
 
-
-class LineInput:
-    """Reads input lines. Each line is appended to the history file (mode 600) immediately, so none is lost if the process is killed."""
-
-    def __init__(self, folder: Path | None = None) -> None:
-        self._path = (folder or config_dir()) / "history"
-
-    def load_history(self) -> None:
-        """Make the lines of earlier chats available to the arrow keys. Trim the file if it exceeds twice the limit."""
-        try:
-            lines = self._path.read_text(encoding="utf-8", errors="replace").splitlines()
-        except OSError:
-            return
-        if len(lines) > 2 * MAX_HISTORY_LINES:
-            write_private(self._path, "\n".join(lines[-MAX_HISTORY_LINES:]) + "\n")
-        for line in lines[-MAX_HISTORY_LINES:] if readline else ():
-            readline.add_history(line)
-
-    def read(self, prompt: str) -> str:
-        """Return the next line, stripped. Raises EOFError at the end of input and KeyboardInterrupt on Ctrl-C."""
-        line = input(prompt).strip()
-        if line:
-            self._append_to_history(line)
-        return line
-
-    def _append_to_history(self, line: str) -> None:
-        # The history is a convenience: the chat continues if it cannot be written.
-        with (
-            suppress(OSError, CliError),
-            os.fdopen(open_private(self._path, os.O_WRONLY | os.O_APPEND), "w", encoding="utf-8", errors="replace") as file,
-        ):
-            file.write(" ".join(line.splitlines()) + "\n")
+Alt-Enter, or \\ before Enter, begins a new line; pasted lines are one message; Ctrl-R searches earlier messages."""
 
 
 class Repl:
-    """Sends each input line as a message; a line like `/model NAME` is a command."""
+    """Sends each message; a line like `/model NAME` is a command."""
 
-    def __init__(self, client: ConversationClient, lines: LineInput | None = None) -> None:
+    def __init__(self, client: ConversationClient) -> None:
         self.client = client
-        self._lines = lines or LineInput()
         self._commands: dict[str, Callable[[str], None]] = {
             "new": self._new,
             "model": self._model,
             "models": lambda _: models.show_models(client.api),
             "documents": self._documents,
             "history": self._history,
+            "regenerate": self._regenerate,
+            "edit": self._edit,
             "help": lambda _: click.echo(HELP),
         }
+        self._editor = LineEditor([f"/{name}" for name in (*self._commands, "quit")])
 
     def run(self) -> None:
         """Chat until /quit or Ctrl-D. Errors are printed, except a missing or ended session, which is raised."""
-        self._lines.load_history()
         conversation_id = self.client.conversation_id
         click.secho(f"Conversation {conversation_id}" if conversation_id else f"New conversation at {self.client.api.url}", dim=True)
         click.secho("/help lists the commands, Ctrl-D exits.", dim=True)
@@ -93,7 +56,7 @@ class Repl:
     def _next(self) -> str | None:
         """Return the next line, an empty string after Ctrl-C, or None at the end of input."""
         try:
-            line = self._lines.read("> ")
+            line = self._editor.read("> ")
         except KeyboardInterrupt:
             click.echo()
             return ""
@@ -128,8 +91,8 @@ class Repl:
     def _model(self, name: str) -> None:
         if name:
             self._require_model(name)
-            self.client.model = name
-        click.secho(f"Model: {one_line(self.client.model or 'the default')}", dim=True)
+            self.client.options.model = name
+        click.secho(f"Model: {one_line(self.client.options.model or 'the default')}", dim=True)
 
     def _require_model(self, name: str) -> None:
         names = [model.text("id") for model in models.fetch_models(self.client.api)]
@@ -139,12 +102,30 @@ class Repl:
     def _documents(self, given: str) -> None:
         if given:
             keywords: dict[str, bool] = {"all": True, "none": False}
-            self.client.documents = keywords[given] if given in keywords else find_document_ids(self.client.api, tuple(given.split()))
-        chosen = self.client.documents or False
+            self.client.options.documents = (
+                keywords[given] if given in keywords else find_document_ids(self.client.api, tuple(given.split()))
+            )
+        chosen = self.client.options.documents or False
         shown = ", ".join(map(short_id, chosen)) if isinstance(chosen, list) else "all" if chosen else "none"
         click.secho(f"Documents: {shown}", dim=True)
 
+    def _regenerate(self, _: str) -> None:
+        self._require_conversation()
+        self.client.regenerate()
+
+    def _edit(self, text: str) -> None:
+        message = click.edit(text, extension=".md", require_save=True)
+        if message and message.strip():
+            click.secho(plain_text(message.strip()), dim=True)
+            self.client.ask(message.strip())
+        else:
+            click.secho("Nothing was written, so nothing is sent.", dim=True)
+
     def _history(self, _: str) -> None:
+        conversations.show_history(self.client.api, self._require_conversation())
+
+    def _require_conversation(self) -> str:
+        """Return the conversation's id. Raises `CliError` if it has no messages yet."""
         if self.client.conversation_id is None:
             raise CliError("This conversation has no messages yet.")
-        conversations.show_history(self.client.api, self.client.conversation_id)
+        return self.client.conversation_id

@@ -2,16 +2,16 @@
 
 import json
 import re
-import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import click
 
 from cli.api import TurnEvent
+from cli.chat.answer_output import AnswerOutput, make_output
 from cli.document_api import title_and_page
 from cli.errors import CliError, TurnUnfinished, error_from_answer
 from cli.json_fields import Fields
-from cli.output import ControlFilter, print_note, shortened
+from cli.output import dollars, one_line, shortened
 
 # A number in brackets is not a citation if it is inside code or is the text of a Markdown link.
 _CODE_SPAN = re.compile(r"^ *(```|~~~).*?(?:^ *\1|\Z)|(`+).*?\2", re.DOTALL | re.MULTILINE)
@@ -31,35 +31,42 @@ def _source_line(source: Fields) -> str:
 
 
 class TurnView:
-    """Prints a turn's events one by one. Unknown events are ignored."""
+    """Shows a turn's events one by one. Unknown events are ignored. With `is_quiet`, only the answer is shown."""
 
-    def __init__(self, url: str) -> None:
-        self.turn_id = ""
+    def __init__(self, url: str, *, output: AnswerOutput | None = None, is_quiet: bool = False) -> None:
         self.conversation_id = ""
         self._pending_calls: list[Fields] = []
         self._text = ""
         self._sources: list[Fields] = []
+        self._memories: list[str] = []
         self._url = url
-        self._filter = ControlFilter()
-        self._is_mid_line = False
+        self._output = output or make_output()
+        self._is_quiet = is_quiet
+        if not is_quiet:
+            self._output.wait()
 
     def show(self, event: TurnEvent) -> None:
-        """Print one event. Raises `CliError` if the turn ends without a complete answer."""
+        """Show one event. Raises `CliError` if the turn ends without a complete answer."""
         fields = event.fields
+        if event.name != "memory":
+            self._show_memories()
         match event.name:
             case "turn.started":
-                self.turn_id, self.conversation_id = fields.text("turn_id"), fields.text("conversation_id")
+                self.conversation_id = fields.text("conversation_id")
             case "text.delta":
                 self._text += fields.text("text")
-                self._print(self._filter.feed(fields.text("text")))
+                self._output.write(fields.text("text"))
             case "source":
                 self._sources.append(fields)
-            case "memory" | "tool.call" | "tool.result":
+            case "memory":
+                self._memories.append(fields.text("text"))
+            case "tool.call" | "tool.result":
                 self._note(step_note(event))
+                self._wait()
             case "tool.approval":
                 self._pending_calls.append(fields)
             case "turn.waiting" if self._pending_calls:
-                self.end_line()
+                self.close()
             case "turn.completed":
                 self._show_cited()
                 self._note(turn_summary(fields))
@@ -67,7 +74,7 @@ class TurnView:
                 self._show_cited()
                 self._note("stopped")
             case "turn.interrupted" | "turn.waiting" | "turn.failed":
-                self.end_line()
+                self.close()
                 raise turn_error(event, url=self._url)
 
     def take_pending_calls(self) -> list[Fields]:
@@ -75,35 +82,47 @@ class TurnView:
         pending, self._pending_calls = self._pending_calls, []
         return pending
 
-    def end_line(self) -> None:
-        """Move the cursor to the start of a line."""
-        if self._is_mid_line:
-            self._print("\n")
+    def close(self) -> None:
+        """Finish the output. Further events can follow."""
+        self._output.pause()
+
+    @property
+    def text(self) -> str:
+        """The answer's text so far."""
+        return self._text
+
+    def _wait(self) -> None:
+        if not self._is_quiet:
+            self._output.wait()
+
+    def _show_memories(self) -> None:
+        """Show the recalled memories on one line."""
+        if self._memories:
+            self._note(memories_note(self._memories))
+            self._memories.clear()
+            self._wait()
 
     def _show_cited(self) -> None:
         """Print the cited sources below the answer, so that the reader can look up its citation numbers."""
-        if lines := cited_sources(self._text, self._sources):
-            self.end_line()
+        self.close()
+        if not self._is_quiet and (lines := cited_sources(self._text, self._sources)):
             click.echo("\n" + "\n".join(lines))
 
-    def _print(self, text: str) -> None:
-        if text:
-            click.echo(text, nl=False)
-            self._is_mid_line = not text.endswith("\n")
-
     def _note(self, text: str) -> None:
-        # If both streams are the same terminal, a note must not continue an unfinished line of the answer.
-        if sys.stdout.isatty() and sys.stderr.isatty():
-            self.end_line()
-        print_note(text)
+        if not self._is_quiet:
+            self._output.note(text)
+
+
+def memories_note(memories: Sequence[str]) -> str:
+    """Return the recalled memories on one line: `remembered 2 things: I live in Lyon. · I am allergic to nuts.`"""
+    count = "1 thing" if len(memories) == 1 else f"{len(memories)} things"
+    return shortened(f"remembered {count}: {' · '.join(map(one_line, memories))}", characters=120)
 
 
 def step_note(event: TurnEvent) -> str:
-    """Return a one-line summary of a memory, tool call or tool result."""
+    """Return a one-line summary of a tool call or tool result."""
     fields = event.fields
     match event.name:
-        case "memory":
-            return f"remembered: {shortened(fields.text('text'), characters=100)}"
         case "tool.call":
             arguments = json.dumps(fields.get("arguments"), ensure_ascii=False)
             return f"→ {fields.text('name')} {shortened(arguments, characters=100)}"
@@ -117,7 +136,7 @@ def turn_summary(fields: Fields) -> str:
     usage, timings = fields.part("usage"), fields.part("timings")
     tokens = f"{usage.number('input_tokens') or 0:.0f} in / {usage.number('output_tokens') or 0:.0f} out" if usage else ""
     cost, first_ms, total_ms = usage.number("cost_usd"), timings.number("first_token_ms"), timings.number("total_ms")
-    costs = "" if cost is None else f"${cost:.2g}" if 0 < cost < 0.01 else f"${cost:.2f}"
+    costs = "" if cost is None else dollars(cost)
     first = "" if first_ms is None else f"first token {first_ms:.0f} ms"
     total = "" if total_ms is None else f"{total_ms / 1000:.1f} s"
     return " · ".join(part for part in (fields.text("model"), tokens, costs, first, total) if part)
