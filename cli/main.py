@@ -23,11 +23,15 @@ class CommandEntry:
 
 CHAT_COMMANDS = {
     "chat": CommandEntry("cli.commands.chat", "Send a message and stream the answer; without a message, start a chat."),
-    "conversations": CommandEntry("cli.commands.conversations", "List your conversations."),
+    "regenerate": CommandEntry("cli.commands.chat", "Answer the last question again."),
+    "conversations": CommandEntry("cli.commands.conversations", "List, search, rename, save and delete your conversations."),
     "history": CommandEntry("cli.commands.conversations", "Show the messages of a conversation."),
+    "memories": CommandEntry("cli.commands.memories", "See, add, correct and forget what is remembered about you."),
+    "templates": CommandEntry("cli.commands.templates", "Keep questions that you ask again and again."),
     "documents": CommandEntry("cli.commands.documents", "Add documents for answers to cite; list, search and delete them."),
     "tools": CommandEntry("cli.commands.tools", "List, configure and call tools; add remote MCP servers."),
     "models": CommandEntry("cli.commands.models", "List the available models, and check that they answer."),
+    "usage": CommandEntry("cli.commands.usage", "Show your tokens, cost and budget."),
 }
 ACCOUNT_COMMANDS = {
     "register": CommandEntry("cli.commands.account", "Create an account and log in."),
@@ -46,6 +50,9 @@ ACCOUNT_COMMANDS = {
 ADMIN_COMMANDS = {
     "admin": CommandEntry("cli.commands.admin", "Manage accounts, invites and usage."),
 }
+CLIENT_COMMANDS = {
+    "completion": CommandEntry("cli.commands.completion", "Complete commands and ids in your shell with Tab."),
+}
 STACK_COMMANDS = {
     "up": CommandEntry("local.commands", "Run the whole stack on this computer."),
     "status": CommandEntry("local.commands", "Show the parts of the running stack."),
@@ -58,6 +65,7 @@ HELP_SECTIONS = {
     "Chat": CHAT_COMMANDS,
     "Account": ACCOUNT_COMMANDS,
     "Administration": ADMIN_COMMANDS,
+    "This client": CLIENT_COMMANDS,
     "The stack on this computer": STACK_COMMANDS,
 }
 ENVIRONMENT_VARIABLES = [
@@ -70,7 +78,7 @@ ENVIRONMENT_VARIABLES = [
 class LazyGroup(click.Group):
     """A command group that imports only the command that is called."""
 
-    entries: Mapping[str, CommandEntry] = CHAT_COMMANDS | ACCOUNT_COMMANDS | ADMIN_COMMANDS | STACK_COMMANDS
+    entries: Mapping[str, CommandEntry] = CHAT_COMMANDS | ACCOUNT_COMMANDS | ADMIN_COMMANDS | CLIENT_COMMANDS | STACK_COMMANDS
 
     @override
     def list_commands(self, ctx: click.Context) -> list[str]:

@@ -1,36 +1,119 @@
-"""`parley conversations` and `parley history`: list conversations and show their messages."""
+"""`parley conversations` and `parley history`: list, search, rename, save and delete conversations, and show their messages."""
 
-from collections.abc import Iterator
+import html
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 from urllib.parse import quote
 
 import click
 
+from cli import prompts
 from cli.api import ApiClient
+from cli.completion import complete_conversation
 from cli.errors import CliError
 from cli.http import HttpCall
 from cli.json_fields import Fields
-from cli.listing import Table, all_items, find_by_id, first_items, full_id, json_option, limit_option, short_id
+from cli.listing import ListGroup, Table, all_items, find_by_id, first_items, full_id, json_option, limit_option, short_id
 from cli.options import with_api_or_key
-from cli.output import local_time, one_line, plain_text, shortened
+from cli.output import json_text, local_time, one_line, plain_text, shortened
 
 NO_CONVERSATIONS = 'No conversations yet. Start one: parley chat "Hello"'
 
 
-@click.command()
+conversation_argument = click.argument("conversation", metavar="ID", shell_complete=complete_conversation)
+
+
+@click.group(cls=ListGroup)
+def conversations() -> None:
+    """List, search, rename, save and delete your conversations."""
+
+
+@conversations.command("list")
 @limit_option
 @json_option
 @with_api_or_key
-def conversations(api: ApiClient, limit: int, as_json: bool) -> None:
+def list_conversations(api: ApiClient, limit: int, as_json: bool) -> None:
     """List your conversations, latest activity first."""
     CONVERSATIONS.show(first_items(api, "/conversations", limit=limit), as_json=as_json)
 
 
-@click.command()
-@click.argument("conversation", metavar="[ID]", required=False)
+@conversations.command()
+@click.argument("words", metavar="WORDS...", nargs=-1, required=True)
+@click.option("--limit", type=click.IntRange(1, 100), default=5, show_default=True, help="How many passages to show.")
+@json_option
 @with_api_or_key
-def history(api: ApiClient, conversation: str | None) -> None:
+def search(api: ApiClient, words: tuple[str, ...], limit: int, as_json: bool) -> None:
+    """Find what was said about WORDS, best first, by words and by meaning."""
+    query: dict[str, str | int] = {"q": " ".join(words), "limit": limit}
+    found = Fields.of(api.fetch(HttpCall("GET", "/conversations/search", query=query))).parts("items")
+    if as_json:
+        click.echo(json_text(found))
+    elif not found:
+        click.echo("Nothing found. To list the conversations: parley conversations")
+    else:
+        click.echo("\n\n".join(map(_found_passage, found)))
+
+
+@conversations.command()
+@conversation_argument
+@click.argument("title")
+@with_api_or_key
+def rename(api: ApiClient, conversation: str, title: str) -> None:
+    """Change a conversation's title to TITLE. ID may be a short id."""
+    found = _find(api, conversation)
+    changed = Fields.of(api.fetch(HttpCall("PATCH", _path(found.text("id")), {"title": title})))
+    click.echo(f"{_title_and_id(found)} is now called {one_line(changed.text('title'))!r}")
+
+
+@conversations.command()
+@click.argument("given", metavar="ID...", nargs=-1, required=True, shell_complete=complete_conversation)
+@prompts.yes_option
+@with_api_or_key
+def delete(api: ApiClient, given: tuple[str, ...], yes: bool) -> None:
+    """Delete conversations with their messages. Each ID may be a short id."""
+    found = {conversation.text("id"): conversation for conversation in [_find(api, each) for each in given]}
+    prompts.require_confirmation(f"Delete {', '.join(map(_title_and_id, found.values()))}?", yes=yes)
+    for id, conversation in found.items():
+        api.fetch(HttpCall("DELETE", _path(id)))
+        click.echo(f"Deleted {_title_and_id(conversation)}")
+
+
+@conversations.command()
+@conversation_argument
+@click.option("--json", "as_json", is_flag=True, help="Save the messages as the API returns them, as a JSON array.")
+@click.option("-o", "--output", metavar="FILE", type=click.Path(dir_okay=False, path_type=Path), help="Write to this file.")
+@with_api_or_key
+def export(api: ApiClient, conversation: str, as_json: bool, output: Path | None) -> None:
+    """Save a conversation as Markdown. ID may be a short id.
+
+    Without --output, it is printed. An existing file is not overwritten.
+    """
+    found = _find(api, conversation)
+    messages = list(_messages(api, found.text("id")))
+    text = json_text(messages) if as_json else conversation_markdown(found, messages)
+    if output is None:
+        click.echo(text)
+        return
+    try:
+        with output.open("x", encoding="utf-8") as file:
+            file.write(text + "\n")
+    except OSError as exc:
+        raise CliError(f"Cannot write {output}: {exc.strerror}") from exc
+    click.echo(f"Saved {_title_and_id(found)} to {output}")
+
+
+@click.command()
+@click.argument("conversation", metavar="[ID]", required=False, shell_complete=complete_conversation)
+@click.option("--json", "as_json", is_flag=True, help="Print the messages as the API returns them, as a JSON array.")
+@with_api_or_key
+def history(api: ApiClient, conversation: str | None, as_json: bool) -> None:
     """Show the messages of a conversation. ID may be a short id; the default is the latest conversation."""
-    show_history(api, find_conversation_id(api, conversation) if conversation else latest_conversation(api).text("id"))
+    conversation_id = find_conversation_id(api, conversation) if conversation else latest_conversation(api).text("id")
+    if as_json:
+        click.echo(json_text(list(_messages(api, conversation_id))))
+    else:
+        show_history(api, conversation_id)
 
 
 def show_history(api: ApiClient, conversation_id: str) -> None:
@@ -57,6 +140,38 @@ def find_conversation_id(api: ApiClient, given: str) -> str:
     return conversation_id or find_by_id(
         all_items(api, "/conversations"), given, noun="conversation", listed_by="parley conversations"
     ).text("id")
+
+
+def conversation_markdown(conversation: Fields, messages: Sequence[Fields]) -> str:
+    """Return a conversation as Markdown: its title, then each message below a heading."""
+    parts = [f"# {one_line(conversation.text('title')) or 'Untitled'}"]
+    for message in messages:
+        parts += [f"## {_message_heading(message)}", plain_text(message.text("text")).strip() or "(no text)"]
+    return "\n\n".join(parts)
+
+
+def _find(api: ApiClient, given: str) -> Fields:
+    conversation_id = full_id(given)
+    if conversation_id:
+        return Fields.of(api.fetch(HttpCall("GET", _path(conversation_id))))
+    return find_by_id(all_items(api, "/conversations"), given, noun="conversation", listed_by="parley conversations")
+
+
+def _path(conversation_id: str) -> str:
+    return f"/conversations/{quote(conversation_id, safe='')}"
+
+
+def _title_and_id(conversation: Fields) -> str:
+    return f"{shortened(conversation.text('title'), characters=60) or 'untitled'!r} ({short_id(conversation.text('id'))})"
+
+
+def _found_passage(found: Fields) -> str:
+    """Return a found passage: a line about its conversation, and the text."""
+    where = (
+        f"{short_id(found.text('conversation_id'))}  {local_time(found.text('said_at'))}  {shortened(found.text('title'), characters=60)}"
+    )
+    snippet = one_line(html.unescape(re.sub("</?mark>", "", found.text("snippet"))))
+    return f"{click.style(where, dim=True)}\n{snippet}"
 
 
 def _messages(api: ApiClient, conversation_id: str) -> Iterator[Fields]:
