@@ -20,6 +20,7 @@ class Request:
     path: str
     token: str
     body: dict
+    key: str = ""
 
     @property
     def line(self) -> str:
@@ -82,7 +83,7 @@ class Handler(BaseHTTPRequestHandler):
         token = self.headers.get("Authorization", "").removeprefix("Bearer ")
         content_type = self.headers.get("Content-Type", "")
         parsed = parse_form(content_type, body) if content_type.startswith("multipart/") else json.loads(body or b"{}")
-        self.server.take(Request(self.command, self.path, token, parsed))(self)
+        self.server.take(Request(self.command, self.path, token, parsed, self.headers.get("Idempotency-Key", "")))(self)
 
     do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = _serve  # noqa: N815 -- http.server's own spelling
 

@@ -30,7 +30,10 @@ def problem(status: int, code: str, detail: str, **more: object) -> Callable:
 
 
 def event_stream(*pieces: object, is_cut: bool = False) -> Callable:
-    """Return a chunked event stream of (name, data) events and raw bytes; a `threading.Event` pauses it until set."""
+    """Return a chunked event stream of (name, data) events and raw bytes; a `threading.Event` pauses it until set.
+
+    A third item of an event is its number.
+    """
 
     def write(handler: BaseHTTPRequestHandler) -> None:
         handler.send_response(200)
@@ -41,12 +44,17 @@ def event_stream(*pieces: object, is_cut: bool = False) -> Callable:
             if isinstance(piece, threading.Event):
                 piece.wait(HANG_S)
                 continue
-            chunk = piece if isinstance(piece, bytes) else f"event: {piece[0]}\ndata: {json.dumps(piece[1])}\n\n".encode()
+            chunk = piece if isinstance(piece, bytes) else _event_bytes(*piece)
             handler.wfile.write(b"%x\r\n%s\r\n" % (len(chunk), chunk))
         handler.close_connection = is_cut
         handler.wfile.write(b"" if is_cut else b"0\r\n\r\n")
 
     return write
+
+
+def _event_bytes(name: str, data: object, number: int | None = None) -> bytes:
+    identifier = "" if number is None else f"id: {number}\n"
+    return f"{identifier}event: {name}\ndata: {json.dumps(data)}\n\n".encode()
 
 
 TURN_STARTED = ("turn.started", {"turn_id": "t-1", "conversation_id": "c-1", "user_message_id": "m-1", "model": "offline"})

@@ -12,14 +12,21 @@ import termios
 import time
 from pathlib import Path
 
+import pyte
+
 from tests.support.time_limits import HANG_S
 
 ROOT = Path(__file__).resolve().parents[2]
+# The chat's prompt switches bracketed paste on, and waits for input.
+PROMPT = "\x1b[?2004h"
 PARLEY = ("-W", "error", "-m", "cli")
 
 
 class Terminal:
-    """A `parley` process in its own pseudo-terminal. `shown` is the output after the last expected text."""
+    """A `parley` process in its own pseudo-terminal.
+
+    `shown` is the output after the last expected text. `lines` is what a user sees: later drawing replaces earlier drawing.
+    """
 
     def __init__(self, *args: str) -> None:
         self._fd, child = pty.openpty()
@@ -31,9 +38,22 @@ class Terminal:
             "os.execv(sys.executable, [sys.executable, *sys.argv[1:]])"
         )
         command = [sys.executable, "-c", adopt, *PARLEY, *args]
-        self.process = subprocess.Popen(command, stdin=child, stdout=child, stderr=child, cwd=ROOT, start_new_session=True)
+        # This terminal does not answer questions about its cursor.
+        environment = os.environ | {"TERM": "xterm-256color", "PROMPT_TOOLKIT_NO_CPR": "1"}
+        self.process = subprocess.Popen(command, stdin=child, stdout=child, stderr=child, cwd=ROOT, env=environment, start_new_session=True)
         os.close(child)
         self.shown = ""
+        self._screen = pyte.HistoryScreen(200, 24, history=1000)
+        self._drawing = pyte.ByteStream(self._screen)
+
+    @property
+    def lines(self) -> list[str]:
+        """The lines on the screen and above it, without empty lines at the end."""
+        above = ["".join(line[column].data for column in range(200)) for line in self._screen.history.top]
+        lines = [line.rstrip() for line in (*above, *self._screen.display)]
+        while lines and not lines[-1]:
+            lines.pop()
+        return lines
 
     def type(self, text: str) -> None:
         """Send keystrokes."""
@@ -68,8 +88,10 @@ class Terminal:
         if not select.select([self._fd], [], [], HANG_S)[0]:
             return False
         try:
-            output = os.read(self._fd, 4096).decode(errors="replace")
+            raw = os.read(self._fd, 4096)
         except OSError:  # EIO: the process has closed its side
             return False
-        self.shown += re.sub(r"\x1b\[[0-9;?]*[A-Za-z]|\r", "", output)
+        self._drawing.feed(raw)
+        output = raw.decode(errors="replace")
+        self.shown += re.sub(r"(?!\x1b\[\?2004h)\x1b\[[0-9;?]*[A-Za-z]|\r", "", output)
         return bool(output)

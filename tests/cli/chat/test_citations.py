@@ -2,10 +2,11 @@
 
 import pytest
 
+from cli.chat.turn_view import cited_sources
 from cli.json_fields import Fields
-from cli.turn_view import cited_sources
 from tests.cli import replies
 from tests.cli.document_replies import DOCUMENT_ID, OTHER_ID, READY, documents_page
+from tests.cli.terminal import PROMPT
 
 
 def source(number, **more):
@@ -77,7 +78,7 @@ def test_the_interactive_chat_selects_documents_with_a_command(server, alice, te
         ("/documents all", "Documents: all"),
         ("How many?", "[1] Book 1, page 3: 30 days."),
     ):
-        person.expect("> ")
+        person.expect(PROMPT)
         person.type(f"{typed}\n")
         person.expect(shown)
 

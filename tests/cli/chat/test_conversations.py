@@ -84,3 +84,54 @@ def test_an_ambiguous_or_unknown_conversation_id_is_reported(parley, given, sent
 
     assert result.exit_code == 1
     assert result.stderr == f"{sentence} '{given}'. To list them: parley conversations\n"
+
+
+FOUND = {"id": "0190a1b2-0000-7000-8000-0000deadbeef", "title": "Foxes"}
+
+
+@pytest.fixture
+def foxes(server, alice):
+    server.on("GET /conversations", replies.reply(200, {"items": [FOUND], "next_cursor": None}))
+    messages = [{"role": "user", "text": "What do foxes eat?"}, {"role": "assistant", "text": "Mice.", "model": "offline"}]
+    server.on(f"GET /conversations/{FOUND['id']}/messages", replies.reply(200, {"items": messages, "next_cursor": None}))
+    return server
+
+
+def test_conversations_are_searched(server, alice, parley, utc):
+    found = {"conversation_id": FOUND["id"], "title": "Foxes", "snippet": "<mark>mice</mark> &amp; hens", "said_at": "2026-11-01T10:00:00Z"}
+    server.on("GET /conversations/search", replies.reply(200, {"items": [found], "mode": "hybrid"}))
+
+    assert parley("conversations", "search", "mice").stdout == "deadbeef  2026-11-01 10:00  Foxes\nmice & hens\n"
+
+
+def test_a_conversation_is_renamed_and_deleted(foxes, parley):
+    foxes.on(f"PATCH /conversations/{FOUND['id']}", replies.reply(200, FOUND | {"title": "Animals"}))
+    foxes.on(f"DELETE /conversations/{FOUND['id']}", replies.reply(204))
+
+    assert parley("conversations", "rename", "deadbeef", "Animals").stdout == "'Foxes' (deadbeef) is now called 'Animals'\n"
+    assert parley("conversations", "delete", "deadbeef", "--yes").stdout == "Deleted 'Foxes' (deadbeef)\n"
+
+
+def test_a_conversation_is_saved_as_markdown(foxes, parley, tmp_path):
+    result = parley("conversations", "export", "deadbeef", "-o", str(tmp_path / "foxes.md"))
+
+    assert result.exit_code == 0
+    assert (tmp_path / "foxes.md").read_text() == "# Foxes\n\n## you\n\nWhat do foxes eat?\n\n## assistant · offline\n\nMice.\n"
+
+
+def test_saving_does_not_overwrite_a_file(foxes, parley, tmp_path):
+    (tmp_path / "foxes.md").write_text("mine")
+
+    assert parley("conversations", "export", "deadbeef", "-o", str(tmp_path / "foxes.md")).exit_code == 1
+    assert (tmp_path / "foxes.md").read_text() == "mine"
+
+
+def test_history_is_printed_as_json(foxes, parley):
+    assert [message["text"] for message in json.loads(parley("history", "--json").stdout)] == ["What do foxes eat?", "Mice."]
+
+
+def test_the_last_question_of_a_conversation_is_answered_again(foxes, parley):
+    foxes.on("POST /chat/regenerate", replies.answer("Voles."))
+
+    assert parley("regenerate", "--model", "offline").stdout == "Voles.\n"
+    assert foxes.requests[-1].body == {"conversation_id": FOUND["id"], "stream": True, "model": "offline"}

@@ -5,6 +5,7 @@ import stat
 import pytest
 
 from tests.cli import replies
+from tests.cli.terminal import PROMPT
 
 MODELS = [{"id": "offline", "provider": "offline", "context_tokens": 8192, "abilities": ["tools"], "default": True}]
 
@@ -15,7 +16,7 @@ def person(server, alice, terminal):
     server.on("POST /chat", replies.answer("Hello."))
     server.on("GET /models", replies.reply(200, MODELS))
     opened = terminal("chat")
-    opened.expect("> ")
+    opened.expect(PROMPT)
     return opened
 
 
@@ -23,7 +24,7 @@ def test_the_chat_stays_in_its_conversation_until_ctrl_d(server, person):
     for message in ("Hi", "And you?"):
         person.type(f"{message}\n")
         person.expect("1.4 s")
-        person.expect("> ")
+        person.expect(PROMPT)
     person.type("\x04")
 
     assert person.end() == 0
@@ -32,7 +33,7 @@ def test_the_chat_stays_in_its_conversation_until_ctrl_d(server, person):
 
 def test_empty_lines_are_not_sent(server, person):
     person.type("\n")
-    person.expect("> ")
+    person.expect(PROMPT)
     person.type("   \n/quit\n")
 
     assert person.end() == 0
@@ -43,7 +44,7 @@ def test_new_starts_another_conversation(server, person):
     for typed, shown in (("Hi", "1.4 s"), ("/new", "New conversation"), ("Hi again", "1.4 s")):
         person.type(f"{typed}\n")
         person.expect(shown)
-        person.expect("> ")
+        person.expect(PROMPT)
 
     assert [request.body.get("conversation_id") for request in server.requests] == [None, None]
 
@@ -56,7 +57,7 @@ def test_only_an_available_model_can_be_selected(server, person):
     ):
         person.type(f"{typed}\n")
         person.expect(shown)
-        person.expect("> ")
+        person.expect(PROMPT)
 
     assert server.requests[-1].body["model"] == "offline"
 
@@ -70,7 +71,7 @@ def test_slash_words_are_commands_and_paths_are_messages(server, person):
     ):
         person.type(f"{typed}\n")
         person.expect(shown)
-        person.expect("> ")
+        person.expect(PROMPT)
 
     assert server.requests[-1].body["message"] == "/etc/hosts?"
 
@@ -85,7 +86,7 @@ def test_history_shows_this_conversation(server, person):
     ):
         person.type(f"{typed}\n")
         person.expect(shown)
-        person.expect("> ")
+        person.expect(PROMPT)
 
 
 def test_a_failure_does_not_end_the_chat(server, person):
@@ -93,7 +94,7 @@ def test_a_failure_does_not_end_the_chat(server, person):
     for typed, shown in (("Hi", "Too many questions. Retry in 3 s."), ("Hi", "Hello.")):
         person.type(f"{typed}\n")
         person.expect(shown)
-        person.expect("> ")
+        person.expect(PROMPT)
 
 
 def test_a_lost_session_ends_the_chat(server, person):
@@ -113,7 +114,8 @@ def test_ctrl_c_stops_the_answer_and_returns_to_the_prompt(server, person, gate)
     person.type("A long story\n")
     person.expect("Once upon")
     person.interrupt()
-    person.expect("stopped\n> ")
+    person.expect("stopped\n")
+    person.expect(PROMPT)
     person.type("Hi\n")
     person.expect("Hello.")
 
@@ -124,7 +126,7 @@ def test_ctrl_c_at_the_prompt_shows_a_new_prompt(person):
     person.type("half a que")
     person.expect("half a que")
     person.interrupt()
-    person.expect("\n> ")
+    person.expect(PROMPT)
     person.type("\x04")
 
     assert person.end() == 0
@@ -136,7 +138,7 @@ def test_lines_are_stored_in_a_private_file(person, terminal, config):
     person.type("/quit\n")
     person.end()
     again = terminal("chat")
-    again.expect("> ")
+    again.expect(PROMPT)
     again.type("\x1b[A\x1b[A\n")
     again.expect("What is 6*7?")
 
@@ -154,3 +156,51 @@ def test_a_continued_chat_shows_its_conversation(server, alice, terminal):
     server.on("GET /conversations", replies.reply(200, {"items": [{"id": "c-9"}], "next_cursor": None}))
 
     terminal("chat", "-c").expect("Conversation c-9")
+
+
+def test_pasted_lines_are_one_message(server, person):
+    person.type("\x1b[200~first line\nsecond line\n\x1b[201~")
+    person.type("\r")
+    person.expect("1.4 s")
+
+    assert [request.body["message"] for request in server.requests] == ["first line\nsecond line"]
+
+
+@pytest.mark.parametrize("new_line", ["\x1b\r", "\\\r"])
+def test_a_message_can_have_several_lines(server, person, new_line):
+    person.type(f"one{new_line}two\r")
+    person.expect("1.4 s")
+
+    assert server.requests[0].body["message"] == "one\ntwo"
+
+
+def test_earlier_messages_are_searched(server, person):
+    for message in ("Tell me about foxes", "Tell me about hens"):
+        person.type(f"{message}\r")
+        person.expect("1.4 s")
+        person.expect(PROMPT)
+    person.type("\x12fox\r\r")
+    person.expect("1.4 s")
+
+    assert server.requests[-1].body["message"] == "Tell me about foxes"
+
+
+def test_a_message_is_written_in_the_editor(server, alice, terminal, monkeypatch):
+    monkeypatch.setenv("EDITOR", "sh -c 'printf \"one\\ntwo\\n\" > $0'")
+    server.on("POST /chat", replies.answer("Hello."))
+    person = terminal("chat")
+    person.expect(PROMPT)
+    person.type("/edit\r")
+    person.expect("1.4 s")
+
+    assert server.requests[0].body["message"] == "one\ntwo"
+
+
+def test_the_last_question_is_answered_again(server, person):
+    server.on("POST /chat/regenerate", replies.answer("Hello again."))
+    for typed, shown in (("/regenerate", "no messages yet"), ("Hi", "1.4 s"), ("/regenerate", "Hello again.")):
+        person.type(f"{typed}\r")
+        person.expect(shown)
+        person.expect(PROMPT)
+
+    assert server.requests[-1].body == {"conversation_id": "c-1", "stream": True}
