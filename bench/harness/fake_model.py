@@ -2,10 +2,12 @@
 
     python -m bench.harness.fake_model --port 9000
 
-It accepts any POST; the body's `stream` selects a stream or a JSON document.
+It accepts any POST; the body's `stream` selects a stream or a JSON document. Streams of the model `paced` have a pause of
+20 ms before each chunk, and streams of the model `slow` a pause of a second.
 """
 
 import argparse
+import asyncio
 import json
 
 import uvicorn
@@ -14,6 +16,7 @@ from local.gateway.asgi import AsgiMessage, Receive, Send
 
 TOKENS = [f" tok{number}" for number in range(20)]
 USAGE = {"prompt_tokens": 10, "completion_tokens": 20, "total_tokens": 30}
+PAUSE_S = {"paced": 0.02, "slow": 1.0}
 _HEAD = {"id": "chatcmpl-1", "created": 1, "model": "fake"}
 _MESSAGE = {"role": "assistant", "content": "".join(TOKENS)}
 _CHOICES = [{"index": 0, "message": _MESSAGE, "finish_reason": "stop", "logprobs": None}]
@@ -37,9 +40,13 @@ CHUNKS = [
 
 async def app(scope: AsgiMessage, receive: Receive, send: Send) -> None:
     """Serve a request as an ASGI app."""
-    if scope["method"] == "POST" and json.loads(await _body(receive)).get("stream"):
+    request = json.loads(await _body(receive)) if scope["method"] == "POST" else {}
+    if request.get("stream"):
         await _start(send, b"text/event-stream")
+        pause_s = PAUSE_S.get(str(request.get("model")))
         for chunk in CHUNKS:
+            if pause_s:
+                await asyncio.sleep(pause_s)
             await send({"type": "http.response.body", "body": chunk, "more_body": True})
         await send({"type": "http.response.body", "body": b""})
     else:

@@ -49,7 +49,7 @@ def running_server(
     command: Sequence[str], *, port: int, log: Path, ready: str = "/", environment: Mapping[str, str] | None = None, limit_s: float = 90
 ) -> Iterator[Server]:
     """Run a server until the block ends or this process dies. The block starts once the path `ready` responds."""
-    wrapper = [sys.executable, "-I", "-S", str(_PARENT_DEATH_WRAPPER), str(os.getpid()), str(int(signal.SIGTERM)), "-1", "-1"]
+    wrapper = [sys.executable, "-I", "-S", str(_PARENT_DEATH_WRAPPER), str(os.getpid()), str(int(signal.SIGTERM)), "-1", "-1", "0"]
     with log.open("wb") as output:
         variables = os.environ | (environment or {})
         process = subprocess.Popen([*wrapper, *command], env=variables, stdout=output, stderr=subprocess.STDOUT, start_new_session=True)

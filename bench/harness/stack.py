@@ -29,6 +29,22 @@ provider = "openai-compatible"
 name = "fake"
 base_url = "{upstream}"
 
+[models.paced]
+provider = "openai-compatible"
+name = "paced"
+base_url = "{upstream}"
+
+[models.wide]
+provider = "openai-compatible"
+name = "fake"
+base_url = "{upstream}"
+context_tokens = 2000000
+
+[models.slow]
+provider = "openai-compatible"
+name = "slow"
+base_url = "{upstream}"
+
 [models.offline]
 provider = "offline"
 name = "offline"

@@ -1,0 +1,161 @@
+"""How much one user's worst slows another user's turns: `python -m bench.turns.fairness`. Linux only: reads /proc.
+
+Each kind of worst has two new users on the same stack. One takes turns, alone and then beside the other.
+"""
+
+import argparse
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from bench.harness import processes
+from bench.harness.servers import HOST, Server, ServerFailed, call, free_port
+from bench.harness.stack import ChatClient, Users, running_parley
+from bench.harness.tables import format_figure, format_ratio, median, quantile, ratio_of, table, verdict
+from bench.turns import targets
+from bench.turns.worst_user import KINDS
+
+INTRODUCTION = """\
+Whole turns of one user, one after the other, while a process computes on one core all the time: first alone, then beside a
+second user who does the worst that a route allows, with the template's own rate limit. A refused turn counts as an error."""
+
+MAX_RATIO = 1.5
+_PAUSE_S = 0.05
+_QUIET_LIMIT_S = 45.0
+# A stack with nothing to do uses about 3% of a core.
+_QUIET_CPU_MS = 60.0
+
+
+@dataclass
+class OtherUser:
+    """The times of a user's turns in milliseconds, alone and beside the worst of another user."""
+
+    alone_ms: list[float] = field(default_factory=list)
+    beside_ms: list[float] = field(default_factory=list)
+    errors: int = 0
+
+    @property
+    def ratio(self) -> float | None:
+        """The median beside the other user divided by the median alone; None if a turn failed."""
+        return None if self.errors else ratio_of(median(self.beside_ms), median(self.alone_ms))
+
+
+def measure(*, turns: int, kinds: Sequence[str] = tuple(KINDS)) -> dict[str, OtherUser]:
+    """Measure each kind on one stack."""
+    mcp_port = free_port()
+    parameters = [f"ToolAllowedHosts={HOST}:{mcp_port}", "RatePerMinute=60"]
+    with TemporaryDirectory(prefix="parley-bench-") as name:
+        folder = Path(name)
+        with (
+            targets.upstream(folder) as fake,
+            running_parley(folder, upstream=f"{fake.server.url}/v1", parameters=parameters) as server,
+            _running_hog(),
+        ):
+            results = {}
+            for kind in kinds:
+                results[kind] = _measure_kind(server, kind, mcp_port, turns)
+                print(f"fairness: {' | '.join(_row(kind, results[kind]))}", file=sys.stderr, flush=True)
+            return results
+
+
+def run(*, turns: int) -> str:
+    """Measure and return the table."""
+    return report(measure(turns=turns))
+
+
+def report(results: dict[str, OtherUser]) -> str:
+    """Return the table as Markdown."""
+    head = ["the other user's worst", "alone ms", "beside ms", "p95 alone", "p95 beside", "errors", "ratio", f"≤ {MAX_RATIO}×"]
+    return f"## One user beside another\n\n{INTRODUCTION}\n\n" + table(head, [_row(kind, user) for kind, user in results.items()])
+
+
+def _row(kind: str, user: OtherUser) -> list[str]:
+    times = [median(user.alone_ms), median(user.beside_ms), quantile(user.alone_ms, 0.95), quantile(user.beside_ms, 0.95)]
+    result = "not reached" if user.errors else verdict(user.ratio, at_most=MAX_RATIO)
+    return [kind, *map(format_figure, times), str(user.errors), format_ratio(user.ratio), result]
+
+
+def _measure_kind(server: Server, kind: str, mcp_port: int, turns: int) -> OtherUser:
+    other = OtherUser()
+    worst_token, token = Users(server, 2).tokens()
+    with ChatClient(server, token) as client:
+        _take_turns(client, 3, OtherUser(), [])
+        _take_turns(client, turns, other, other.alone_ms)
+        with _running_worst_user(server, kind, worst_token, mcp_port) as worst:
+            _take_turns(client, turns, other, other.beside_ms)
+            if worst.poll() is not None:
+                raise ServerFailed(f"{kind}: the worst user ended")
+    _wait_until_quiet(server)
+    return other
+
+
+def _take_turns(client: ChatClient, count: int, user: OtherUser, times_ms: list[float]) -> None:
+    for number in range(count):
+        body: dict[str, object] = {"message": "how are you?"}
+        try:
+            times_ms.append(client.ask(body | ({"conversation_id": client.conversation_id} if number % 10 else {})))
+        except (ServerFailed, OSError) as error:
+            print(f"fairness: {error}", file=sys.stderr, flush=True)
+            user.errors += 1
+        time.sleep(_PAUSE_S)
+
+
+@contextmanager
+def _running_worst_user(server: Server, kind: str, token: str, mcp_port: int) -> Iterator[subprocess.Popen[str]]:
+    command = [sys.executable, "-m", "bench.turns.worst_user", kind, "--url", server.url, "--token", token, "--mcp-port", str(mcp_port)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True) as process:
+        try:
+            assert process.stdout
+            if process.stdout.readline() != "prepared\n":
+                raise ServerFailed(f"{kind}: the worst user could not begin")
+            time.sleep(1.0)
+            yield process
+        finally:
+            process.kill()
+
+
+@contextmanager
+def _running_hog() -> Iterator[None]:
+    """Keep one core busy, at the usual priority."""
+    with subprocess.Popen([sys.executable, "-c", "while True: pass"], start_new_session=True) as process:
+        try:
+            yield
+        finally:
+            process.kill()
+
+
+def _wait_until_quiet(server: Server) -> None:
+    """Wait until no worker is busy and the stack has used little processor time for a second, or the limit has passed."""
+    ends = time.monotonic() + _QUIET_LIMIT_S
+    while time.monotonic() < ends:
+        before_ms = _cpu_ms(server)
+        time.sleep(1.0)
+        if _cpu_ms(server) - before_ms < _QUIET_CPU_MS and not _busy_workers(server):
+            return
+
+
+def _busy_workers(server: Server) -> int:
+    _, status = call(server, "GET", "/_local/status")
+    return sum(function["workers"].get("busy", 0) for function in status["functions"])
+
+
+def _cpu_ms(server: Server) -> float:
+    return processes.cpu_ms(processes.tree(server.pid)) or 0.0
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--turns", type=int, default=25)
+    parser.add_argument("--only", default="", help="part of the name of a kind")
+    args = parser.parse_args()
+    print(report(measure(turns=args.turns, kinds=[kind for kind in KINDS if args.only in kind])))
+
+
+if __name__ == "__main__":
+    main()
