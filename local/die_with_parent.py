@@ -1,9 +1,9 @@
-"""Run a command that dies with its parent process: `die_with_parent.py PARENT SIGNAL UID GID COMMAND…`.
+"""Run a command that dies with its parent process: `die_with_parent.py PARENT SIGNAL UID GID NICE COMMAND…`.
 
 This is a separate script because a hook between fork and exec is unsafe in the emulator, which has threads. On Linux the
 kernel sends the signal even if the parent was killed with SIGKILL; on other systems the command may outlive its parent.
 A UID of -1 keeps the current user. Any other user is set here, once the interpreter runs, because that user may lack the
-permission to execute the interpreter.
+permission to execute the interpreter. NICE is added to the niceness (nice(2)).
 """
 
 import ctypes
@@ -13,7 +13,9 @@ import sys
 PR_SET_PDEATHSIG = 1
 
 
-def main(parent: str, signum: str, uid: str, gid: str, *command: str) -> None:
+def main(parent: str, signum: str, uid: str, gid: str, nice: str, *command: str) -> None:
+    if nice != "0":
+        be_nice(int(nice))
     if uid != "-1":
         os.setgroups([])
         os.setgid(int(gid))
@@ -25,6 +27,16 @@ def main(parent: str, signum: str, uid: str, gid: str, *command: str) -> None:
         if os.getppid() != int(parent):
             sys.exit(1)
     os.execvp(command[0], command)
+
+
+def be_nice(increment: int) -> None:
+    """Raise the niceness. Where Linux groups processes by session (sched(7), autogroups), only that of the session counts."""
+    niceness = os.nice(increment)
+    try:
+        with open("/proc/self/autogroup", "w") as group:  # noqa: PTH123 - pathlib takes longer to import than the rest of this script
+            group.write(str(niceness))
+    except OSError:
+        pass
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from pathlib import Path
 
 _DIE_WITH_PARENT = Path(__file__).with_name("die_with_parent.py")
 _STOP_S = 2.0
+_BACKGROUND_NICE = 15
 
 
 @dataclass(frozen=True)
@@ -69,13 +70,17 @@ async def start_process(
     environment: Mapping[str, str],
     death_signal: int = signal.SIGKILL,
     identity: SystemUser | None = None,
+    is_background: bool = False,
 ) -> ChildProcess:
     """Start `command` in a new session. On Linux it receives `death_signal` when the emulator dies.
+
+    A background process, and its descendants, get the processor only as far as other processes leave it.
 
     The new session shields the command from the terminal's Ctrl-C, because the emulator stops its children itself.
     """
     user = (str(identity.uid), str(identity.gid)) if identity else ("-1", "-1")
-    wrapper = (sys.executable, "-I", "-S", str(_DIE_WITH_PARENT), str(os.getpid()), str(int(death_signal)), *user)
+    nice = str(_BACKGROUND_NICE if is_background else 0)
+    wrapper = (sys.executable, "-I", "-S", str(_DIE_WITH_PARENT), str(os.getpid()), str(int(death_signal)), *user, nice)
     # Our own pipe: with asyncio's, `wait` returns only after every descendant has closed it.
     reading, writing = os.pipe()
     output, pipe = await _pipe_reader(reading)

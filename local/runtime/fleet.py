@@ -8,6 +8,7 @@ from functools import partial
 from local.runtime.invocation import Invocation
 from local.runtime.launch import LaunchSpec
 from local.runtime.pool import FunctionLog, Pool
+from local.runtime.processor_share import ProcessorShare
 from local.template.stack import Function
 
 _POLL_S = 0.05
@@ -26,7 +27,8 @@ class Fleet:
         pool_size: int,
     ) -> None:
         self._launch_spec_of = launch_spec_of
-        self._new = partial(Pool, extra_environment=extra_environment, log=log, size=pool_size)
+        self._share = ProcessorShare()
+        self._new = partial(Pool, extra_environment=extra_environment, log=log, size=pool_size, share=self._share)
         self._removed: list[Pool] = []
         self._cold_functions: list[str] = []
         self.pools = {name: self._new(function, spec=launch_spec_of(function)) for name, function in functions.items()}
@@ -59,8 +61,11 @@ class Fleet:
         return pool
 
     def submit(self, function: str, payload: bytes, *, trace_id: str = "", user: str = "") -> Invocation:
-        """Start or queue an invocation; `user` is its caller, if any. Raises `KeyError` if the stack has no such function."""
-        return self.pools[function].submit(payload, trace_id=trace_id, user=user)
+        """Start or queue an invocation; `user` is its caller, if any. Raises `KeyError` if the stack has no such function.
+
+        An invocation by a function counts for the user of the running invocation with the same trace.
+        """
+        return self.pools[function].submit(payload, trace_id=trace_id, user=user or self._share.user_of(trace_id))
 
     async def warm(self, functions: list[str]) -> None:
         """Start one worker for each function, and return once all of them have been started.

@@ -9,10 +9,12 @@ from typing import Protocol
 from local.runtime.invocation import Invocation
 from local.runtime.launch import LaunchSpec
 from local.runtime.outcome import Failure
+from local.runtime.processor_share import UNLIMITED, ProcessorShare
 from local.runtime.worker import Worker
 from local.template.stack import Function
 
 _POLL_S = 0.02
+_SHARE_POLL_S = 0.01
 
 
 class FunctionLog(Protocol):
@@ -37,10 +39,12 @@ class PoolCounts:
 class FairQueue:
     """A queue per user. The user with the fewest running invocations is next; in a tie, the user served longest ago.
 
-    Invocations without a user (queues, schedules, the control API) share a queue and have no limit.
+    Invocations without a user (queues, schedules, the control API) share a queue and have no limit. Users who already compute
+    on their share of the processors wait.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, share: ProcessorShare | None = None) -> None:
+        self._share = share or ProcessorShare()
         self._waiting: dict[str, deque[Invocation]] = {}
         self._taken: list[Invocation] = []
 
@@ -51,7 +55,7 @@ class FairQueue:
     def take(self, *, limit: int) -> Invocation | None:
         """Remove and return the next invocation of a user with fewer than `limit` running invocations, or return None."""
         running = self._running()
-        users = [user for user in self._waiting if _free(user, running, limit)]
+        users = [user for user in self._waiting if self._free(user, running, limit)]
         if not users:
             return None
         # min() returns the first of equals, and a user who is served moves to the end.
@@ -66,7 +70,12 @@ class FairQueue:
     def ready(self, *, limit: int) -> int:
         """Return how many invocations could run now if there were workers for them."""
         running = self._running()
-        return sum(min(len(waiting), _free(user, running, limit)) for user, waiting in self._waiting.items())
+        return sum(min(len(waiting), self._free(user, running, limit)) for user, waiting in self._waiting.items())
+
+    @property
+    def is_held(self) -> bool:
+        """Whether users wait for their share of the processors."""
+        return any(not self._share.free(user) for user in self._waiting)
 
     def drain(self) -> Iterable[Invocation]:
         """Remove and return all invocations."""
@@ -78,19 +87,28 @@ class FairQueue:
         self._taken = [invocation for invocation in self._taken if not invocation.is_over]
         return Counter(invocation.user for invocation in self._taken)
 
-
-def _free(user: str, running: Counter[str], limit: int) -> int:
-    """Return how many further invocations of the user may run."""
-    return max(0, limit - running[user]) if user else 1_000_000
+    def _free(self, user: str, running: Counter[str], limit: int) -> int:
+        """Return how many further invocations of the user may run."""
+        return min(max(0, limit - running[user]), self._share.free(user)) if user else UNLIMITED
 
 
 class Pool:
     """Runs the invocations of one function on at most `size` workers; further invocations wait.
 
     Users take turns. If there are several workers, a single user cannot occupy all of them, so another user's invocation can start.
+    The pools of a fleet have one `share` in common.
     """
 
-    def __init__(self, function: Function, *, spec: LaunchSpec, extra_environment: Mapping[str, str], log: FunctionLog, size: int) -> None:
+    def __init__(
+        self,
+        function: Function,
+        *,
+        spec: LaunchSpec,
+        extra_environment: Mapping[str, str],
+        log: FunctionLog,
+        size: int,
+        share: ProcessorShare | None = None,
+    ) -> None:
         self.function = function
         self.counts = PoolCounts()
         self._spec = spec
@@ -98,7 +116,9 @@ class Pool:
         self._log = log
         self._max_size = size
         self._size = min(size, function.concurrency or size)
-        self._queue = FairQueue()
+        self._share = share or ProcessorShare()
+        self._queue = FairQueue(self._share)
+        self._retry: asyncio.TimerHandle | None = None
         self._idle: list[tuple[Worker, asyncio.Future[Invocation]]] = []
         self._workers: dict[Worker, asyncio.Task[None]] = {}
         self._retired: set[Worker] = set()
@@ -107,6 +127,7 @@ class Pool:
         """Give the event to an idle worker, or queue it and start a worker if the limits allow."""
         invocation = Invocation(payload, trace_id=trace_id, user=user)
         self.counts.invocations += 1
+        self._share.see(user)
         self._queue.put(invocation)
         self._hand_out()
         self._grow()
@@ -153,7 +174,7 @@ class Pool:
     async def next_for(self, worker: Worker) -> Invocation:
         if worker in self._retired:
             worker.stop()
-        elif invocation := self._queue.take(limit=self._user_limit):
+        elif invocation := self._take_for(worker):
             return invocation
         handover: asyncio.Future[Invocation] = asyncio.get_running_loop().create_future()
         if worker not in self._retired:
@@ -212,11 +233,28 @@ class Pool:
             worker, handover = self._idle.pop()
             if handover.done():
                 continue
-            invocation = self._queue.take(limit=self._user_limit)
+            invocation = self._take_for(worker)
             if invocation is None:
                 self._idle.append((worker, handover))
-                return
+                break
             handover.set_result(invocation)
+        self._retry_if_held()
+
+    def _take_for(self, worker: Worker) -> Invocation | None:
+        invocation = self._queue.take(limit=self._user_limit)
+        if invocation:
+            self._share.begin(invocation, worker)
+        return invocation
+
+    def _retry_if_held(self) -> None:
+        """Look again soon if an invocation waits for its user's share: a worker that stops computing does not report it."""
+        if self._retry is None and self._queue.is_held:
+            self._retry = asyncio.get_running_loop().call_later(_SHARE_POLL_S, self._retry_now)
+
+    def _retry_now(self) -> None:
+        self._retry = None
+        self._hand_out()
+        self._grow()
 
     def _grow(self) -> None:
         """Start workers, within the limit, for the queued invocations that no starting or finishing worker will soon take."""

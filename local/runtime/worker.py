@@ -59,7 +59,9 @@ class Worker:
         variables = launch.worker_environment(self._function, self._spec, runtime_api=address, extra_environment=extra_environment)
         command = (*self._spec.command, self._function.handler)
         try:
-            self._process = await processes.start_process(*command, cwd=self._spec.root, environment=variables)
+            self._process = await processes.start_process(
+                *command, cwd=self._spec.root, environment=variables, is_background=self._function.is_background
+            )
             if self._is_stopped:
                 self._process.kill()
             self._set_timer(_INIT_LIMIT_S + self.timeout_s)
@@ -68,6 +70,11 @@ class Worker:
             self._owner.init_failed(self, Failure("Runtime.InvalidEntrypoint", f"the worker cannot start: {error}"))
         finally:
             self._close()
+
+    @property
+    def pid(self) -> int | None:
+        """The process id, or None before the process has started."""
+        return self._process.pid if self._process else None
 
     @property
     def peak_mb(self) -> float | None:

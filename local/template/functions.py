@@ -33,6 +33,7 @@ def read_function(source: TemplateSource, name: str, properties: Fragment) -> Fu
         may_recurse=properties.get("RecursiveLoop") == "Allow",
         concurrency=properties.get("ReservedConcurrentExecutions"),
         is_isolated=source.resource(name).get("Metadata", {}).get("Isolated") is True,
+        is_background=any(event.get("Type") == "SQS" for event in source.resource(name)["Properties"].get("Events", {}).values()),
     )
 
 
