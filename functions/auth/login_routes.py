@@ -16,6 +16,7 @@ from functions.auth.errors import (
     TooManyAttempts,
     WeakPassword,
 )
+from functions.auth.refresh_cookie import CrossSiteRequest, RefreshCookieDep
 from functions.auth.schemas import (
     Accepted,
     ForgottenPassword,
@@ -33,46 +34,63 @@ from parley.http.dependencies import RequestOrigin, RequestTime
 from parley.http.problems import error_responses
 
 VERIFICATION_PENDING: dict[int | str, dict[str, Any]] = {202: {"model": VerificationPending, "description": "A code was mailed"}}
-REGISTRATION_ERRORS = error_responses(RegistrationClosed, InvalidInvite, EmailDomainRefused, EmailTaken, WeakPassword, TooManyAttempts)
+REGISTRATION_ERRORS = error_responses(CrossSiteRequest, RegistrationClosed, InvalidInvite, EmailDomainRefused, EmailTaken, WeakPassword, TooManyAttempts)
 
 router = APIRouter()
 
 
 @router.post("/auth/register", status_code=201, responses=VERIFICATION_PENDING | REGISTRATION_ERRORS)
-def register(body: Registration, services: AuthServicesDep, origin: RequestOrigin, response: Response) -> TokensOut | VerificationPending:
-    """Create an account and log in, or mail a code first if this deployment verifies addresses."""
+def register(
+    body: Registration, services: AuthServicesDep, origin: RequestOrigin, response: Response, cookie: RefreshCookieDep
+) -> TokensOut | VerificationPending:
+    """Create an account and log in, or mail a code first if this deployment verifies addresses.
+
+    With the header `X-Session-Mode: cookie`, the refresh token is not in the body but in a cookie, here and in the other
+    routes that return tokens.
+    """
     tokens = registration.register(services, **body.model_dump(), origin=origin)
     if tokens is None:
         response.status_code = 202
         return VerificationPending()
-    return TokensOut.of(tokens)
+    return cookie.deliver(tokens, response)
 
 
-@router.post("/auth/verify", responses=error_responses(InvalidCode, PasswordNeeded, InvalidInvite, TooManyAttempts))
-def verify(body: Verification, services: AuthServicesDep, origin: RequestOrigin) -> TokensOut:
+@router.post("/auth/verify", responses=error_responses(CrossSiteRequest, InvalidCode, PasswordNeeded, InvalidInvite, TooManyAttempts))
+def verify(
+    body: Verification, services: AuthServicesDep, origin: RequestOrigin, response: Response, cookie: RefreshCookieDep
+) -> TokensOut:
     """Create the account with the mailed code, and log in."""
-    return TokensOut.of(registration.verify(services, **body.model_dump(), origin=origin))
+    return cookie.deliver(registration.verify(services, **body.model_dump(), origin=origin), response)
 
 
-@router.post("/auth/login", responses=error_responses(InvalidCredentials, TooManyAttempts))
-def log_in(body: Login, services: AuthServicesDep, origin: RequestOrigin) -> TokensOut:
+@router.post("/auth/login", responses=error_responses(CrossSiteRequest, InvalidCredentials, TooManyAttempts))
+def log_in(body: Login, services: AuthServicesDep, origin: RequestOrigin, response: Response, cookie: RefreshCookieDep) -> TokensOut:
     """Start a session."""
-    return TokensOut.of(login.log_in(services, **body.model_dump(), origin=origin))
+    return cookie.deliver(login.log_in(services, **body.model_dump(), origin=origin), response)
 
 
-@router.post("/auth/refresh", responses=error_responses(InvalidRefreshToken))
-def refresh(body: Refresh, services: AuthServicesDep, origin: RequestOrigin, received_at: RequestTime) -> TokensOut:
-    """Exchange a refresh token for a new pair of tokens."""
-    return TokensOut.of(
-        sessions.refresh(
-            services.engine,
-            services.key_ring(),
-            body.refresh_token,
-            lifetimes=services.lifetimes,
-            origin=origin,
-            received_at=received_at,
-        )
+@router.post("/auth/refresh", responses=error_responses(CrossSiteRequest, InvalidRefreshToken))
+def refresh(
+    body: Refresh,
+    services: AuthServicesDep,
+    origin: RequestOrigin,
+    received_at: RequestTime,
+    response: Response,
+    cookie: RefreshCookieDep,
+) -> TokensOut:
+    """Exchange a refresh token for a new pair of tokens.
+
+    The token is in the body or, with the header `X-Session-Mode: cookie`, in the cookie.
+    """
+    tokens = sessions.refresh(
+        services.engine,
+        services.key_ring(),
+        cookie.token_of(body),
+        lifetimes=services.lifetimes,
+        origin=origin,
+        received_at=received_at,
     )
+    return cookie.deliver(tokens, response)
 
 
 @router.post("/auth/password/forgot", status_code=202, responses=error_responses(TooManyAttempts))

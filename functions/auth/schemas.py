@@ -113,9 +113,9 @@ class AccountDeletion(Input):
 
 
 class Refresh(Input):
-    """POST /auth/refresh."""
+    """POST /auth/refresh. The token is required, except in cookie mode."""
 
-    refresh_token: Annotated[str, Field(max_length=200)]
+    refresh_token: Annotated[str, Field(max_length=200)] | None = None
 
 
 class Logout(Input):
@@ -150,11 +150,11 @@ class UserOut(Output):
 
 
 class TokensOut(Output):
-    """A user's new tokens. `expires_in` is the access token's lifetime in seconds."""
+    """A user's new tokens. `expires_in` is the access token's lifetime in seconds; in cookie mode `refresh_token` is null."""
 
     user: UserOut
     access_token: str
-    refresh_token: str
+    refresh_token: str | None
     token_type: str = "Bearer"  # noqa: S105 - the name of a scheme
     expires_in: int = int(LIFETIME.total_seconds())
 

@@ -1,14 +1,16 @@
-"""The API description, for programs and for people."""
+"""The web page, and the API description for programs and for people."""
 
 from parley import cold_start  # isort: split
 
-from functions.web.files import load
+from functions.web.files import load, load_page
 from functions.web.routes import router
 from parley.http.app import create_app
-from parley.http.lambda_entry import buffered_handler
+from parley.http.streaming import streaming_handler
 from parley.settings import HttpSettings
 
 settings = HttpSettings.read()
-app = create_app(router, settings=settings, document=load("openapi.json"), page=load("docs.html"))
-handler = buffered_handler(app)
+app = create_app(router, settings=settings, description=load("openapi.json"), docs=load("docs.html"), page=load_page())
+# Streamed, because a buffered response carries compressed files only as base64, which API Gateway decodes or not
+# depending on the client's Accept header (docs/adr/0026).
+handler = streaming_handler(app)
 cold_start.finish()

@@ -100,7 +100,8 @@ def _request_context(request: GatewayRequest, route: Route, stage: str) -> dict[
             "sourceIp": request.peer,
             "userAgent": request.header("User-Agent") or None,
         },
-        "path": f"/{stage}{request.path}",
+        # The emulator serves at the root, as a custom domain does, so the path has no stage.
+        "path": request.path,
         "protocol": request.protocol,
         "requestId": request.request_id,
         "requestTime": request.at.strftime("%d/%b/%Y:%H:%M:%S +0000"),

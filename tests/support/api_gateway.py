@@ -142,6 +142,7 @@ def rest_event(method: str, url: str, body: Any, *, as_: Person | None, headers:
     split = urlsplit(url)
     query = dict(parse_qsl(split.query, keep_blank_values=True)) or None
     context: dict[str, Any] = {"requestId": secrets.token_hex(8), "identity": {"sourceIp": "192.0.2.7"}, "stage": "prod"}
+    context |= {"path": f"/prod{split.path}", "resourcePath": split.path}
     if as_:
         context["authorizer"] = as_.context()
     all_headers = {"Host": "api.example.com", "Content-Type": "application/json", "X-Forwarded-Proto": "https"} | headers

@@ -37,7 +37,7 @@ def test_an_event_has_every_field_that_aws_documents(running: RunningEmulator) -
 def test_an_event_tells_the_request(running: RunningEmulator) -> None:
     event = event_of(running, "POST", "/echo?a=1&a=%20&b=", content=b"hi", headers=[("X-Twice", "1"), ("x-twice", "2")])
 
-    assert (event["httpMethod"], event["path"], event["requestContext"]["path"]) == ("POST", "/echo", "/test/echo")
+    assert (event["httpMethod"], event["path"], event["requestContext"]["path"]) == ("POST", "/echo", "/echo")
     assert event["queryStringParameters"] == {"a": " ", "b": ""}
     assert event["multiValueQueryStringParameters"] == {"a": ["1", " "], "b": [""]}
     assert (event["headers"]["X-Twice"], event["multiValueHeaders"]["X-Twice"]) == ("2", ["1", "2"])
