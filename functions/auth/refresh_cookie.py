@@ -1,4 +1,4 @@
-"""The refresh token in a cookie, for pages that the API's own origin serves (docs/adr/0027).
+"""The refresh token in a cookie, for pages that the API's own origin serves (docs/adr/0028).
 
 A client asks for cookie mode with the header `X-Session-Mode: cookie`. The refresh token then travels only in an `HttpOnly`
 cookie that browsers send to `/auth/refresh` alone, so no script of the page can read it.

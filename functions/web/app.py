@@ -11,6 +11,6 @@ from parley.settings import HttpSettings
 settings = HttpSettings.read()
 app = create_app(router, settings=settings, description=load("openapi.json"), docs=load("docs.html"), page=load_page())
 # Streamed, because a buffered response carries compressed files only as base64, which API Gateway decodes or not
-# depending on the client's Accept header (docs/adr/0026).
+# depending on the client's Accept header (docs/adr/0027).
 handler = streaming_handler(app)
 cold_start.finish()

@@ -6,6 +6,7 @@ import os
 import platform
 import py_compile
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -18,6 +19,7 @@ from local.sam_build.tree import BuildTree
 
 _COMPILE_WORKERS = 2
 _MB = 1_000_000
+PAGE_SOURCES = Path("functions/web/page")  # the artefact needs only the built files
 
 
 class BuildFailed(Exception):
@@ -29,6 +31,7 @@ def build_artefacts(architecture: str, *, into: Path, cache: Path | None = None,
     _sam_build(_own_architecture() if architecture == "native" else architecture, into, cache, template)
     tree = BuildTree(into)
     for function in tree.functions.values():
+        shutil.rmtree(function / PAGE_SOURCES, ignore_errors=True)
         for layer in tree.layers.values():
             remove_duplicates(function, of=layer)
     compile_bytecode(tree)

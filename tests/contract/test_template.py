@@ -21,6 +21,8 @@ PUBLIC = {
     "POST /auth/password/reset",
     "GET /openapi.json",
     "GET /docs",
+    "GET /",
+    "GET /assets/{name}",
     "GET /.well-known/jwks.json",
     "GET /health",
     "GET /health/ready",
@@ -67,10 +69,10 @@ def test_functions_bear_the_names_that_others_rely_on(stack):
     assert set(stack.functions) == NAMES
 
 
-def test_every_route_of_chat_streams_and_no_other_does(openapi):
+def test_every_route_of_chat_and_web_streams_and_no_other_does(openapi):
     for name, operation in operations(openapi).items():
         streams = integration(operation).get("responseTransferMode") == "STREAM"
-        assert streams == (function_of(operation) == "ChatFunction"), name
+        assert streams == (function_of(operation) in {"ChatFunction", "WebFunction"}), name
 
 
 def test_a_burst_of_uploads_takes_few_connections_and_a_document_that_takes_long_is_not_read_twice(translated, stack):

@@ -1,10 +1,11 @@
 // Build the page into functions/web/assets: hashed file names, each file also compressed with Brotli and gzip.
-import { build } from "esbuild";
+
 import { mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { brotliCompress, constants, gzip } from "node:zlib";
+import { build } from "esbuild";
 
 const PAGE = path.resolve(path.dirname(fileURLToPath(import.meta.url)), "..");
 const OUTPUT = path.resolve(PAGE, "..", "assets");
@@ -58,5 +59,8 @@ async function store(name, content) {
   await writeFile(target, content);
   if (content.length < MIN_COMPRESSED_BYTES) return;
   const brotli = await promisify(brotliCompress)(content, { params: { [constants.BROTLI_PARAM_QUALITY]: 11 } });
-  await Promise.all([writeFile(`${target}.br`, brotli), writeFile(`${target}.gz`, await promisify(gzip)(content, { level: 9 }))]);
+  await Promise.all([
+    writeFile(`${target}.br`, brotli),
+    writeFile(`${target}.gz`, await promisify(gzip)(content, { level: 9 })),
+  ]);
 }

@@ -1,0 +1,260 @@
+/** The API's JSON, as far as the page uses it (functions/web/openapi.json describes all of it). */
+
+export interface Problem {
+  status: number;
+  code: string;
+  title: string;
+  detail?: string;
+  request_id?: string;
+  errors?: { loc: (string | number)[]; msg: string }[];
+  retryable?: boolean;
+}
+
+export interface Page<Item> {
+  items: Item[];
+  next_cursor: string | null;
+}
+
+export interface User {
+  id: string;
+  email: string;
+  display_name: string | null;
+  role: "user" | "admin";
+  memory_enabled: boolean;
+  default_model: string | null;
+  retention_days: number | null;
+  created_at: string;
+}
+
+export interface Tokens {
+  user: User;
+  access_token: string;
+  expires_in: number;
+}
+
+export interface Conversation {
+  id: string;
+  title: string | null;
+  model: string | null;
+  system_prompt: string | null;
+  created_at: string;
+  updated_at: string;
+  open_turn_id?: string | null;
+  pinned?: boolean;
+}
+
+export type Json = null | boolean | number | string | Json[] | { [name: string]: Json };
+
+export interface Source {
+  number: number;
+  document_id: string;
+  title: string;
+  chunk_id: string;
+  page: number | null;
+  snippet: string;
+  score: number;
+}
+
+export type MessagePart =
+  | { type: "text"; text: string }
+  | { type: "text"; start: number; end: number }
+  | { type: "tool_call"; call_id: string; name: string; arguments: Record<string, Json> }
+  | { type: "tool_result"; call_id: string; ok: boolean; content: string }
+  | ({ type: "source" } & Source)
+  | { type: "image"; id: string; media_type: string };
+
+export interface Message {
+  id: string;
+  seq: number;
+  role: "user" | "assistant" | "system";
+  parts: MessagePart[];
+  text: string;
+  model: string | null;
+  status: "complete" | "completed" | "stopped" | "interrupted" | "failed";
+  tokens: number;
+  created_at: string;
+  variant: number;
+  is_active: boolean;
+}
+
+export interface Usage {
+  input_tokens: number;
+  output_tokens: number;
+  cost_usd: number;
+}
+
+export interface Memory {
+  kind: "fact" | "passage";
+  id: string;
+  text: string;
+}
+
+export interface ToolCall {
+  call_id: string;
+  name: string;
+  arguments: Record<string, Json>;
+}
+
+/** The events of a turn (functions/chat/turn/events.py). */
+export type TurnEvent =
+  | { name: "turn.started"; data: { turn_id: string; conversation_id: string; user_message_id: string; model: string } }
+  | { name: "source"; data: Source }
+  | { name: "memory"; data: Memory }
+  | { name: "text.delta"; data: { text: string } }
+  | { name: "tool.call" | "tool.approval"; data: ToolCall }
+  | {
+      name: "tool.result";
+      data: { call_id: string; name: string; ok: boolean; content: string; elapsed_ms: number };
+    }
+  | {
+      name: "turn.completed";
+      data: {
+        message_id: string;
+        finish_reason: string;
+        usage: Usage;
+        model: string;
+        timings: { first_token_ms: number | null; total_ms: number };
+      };
+    }
+  | { name: "turn.stopped" | "turn.interrupted"; data: { message_id: string; reason: string; usage: Usage } }
+  | { name: "turn.waiting"; data: { call_ids: string[] } }
+  | { name: "turn.failed"; data: Problem };
+
+export interface TurnState {
+  id: string;
+  conversation_id: string;
+  status: "running" | "waiting" | "completed" | "stopped" | "interrupted" | "failed";
+  model: string;
+  approvals: (ToolCall & { is_approved: boolean | null })[];
+}
+
+export interface Model {
+  id: string;
+  provider: string;
+  context_tokens: number;
+  abilities: string[];
+  default: boolean;
+  input_usd_per_mtok: number;
+  output_usd_per_mtok: number;
+}
+
+export interface FoundPassage {
+  conversation_id: string;
+  title: string | null;
+  seq: number;
+  snippet: string;
+  said_at: string;
+}
+
+export interface Fact {
+  id: string;
+  text: string;
+  source: "user" | "extracted";
+  conversation_id: string | null;
+  created_at: string;
+  superseded_by: string | null;
+  ended_at: string | null;
+}
+
+export interface DocumentInfo {
+  id: string;
+  title: string;
+  content_type: string;
+  bytes: number;
+  status: "queued" | "processing" | "ready" | "failed";
+  progress: number;
+  chunks: number;
+  error: string | null;
+  shared: boolean;
+  is_own: boolean;
+  note: string | null;
+  created_at: string;
+}
+
+export interface Chunk {
+  chunk_id: string;
+  heading: string;
+  number: number;
+  text: string;
+  page: number | null;
+}
+
+export interface Tool {
+  name: string;
+  description: string;
+  parameters: Record<string, Json>;
+  source: "builtin" | "plugin" | "langchain" | "mcp";
+  enabled: boolean;
+  requires_approval: boolean;
+}
+
+export interface Session {
+  id: string;
+  created_at: string;
+  last_used_at: string;
+  address: string | null;
+  user_agent: string | null;
+  current: boolean;
+}
+
+export interface ApiKey {
+  id: string;
+  name: string;
+  scopes: string[];
+  created_at: string;
+  expires_at: string;
+  last_used_at: string | null;
+  key?: string | null;
+}
+
+export interface AuditEvent {
+  id: string;
+  at: string;
+  event: string;
+  address: string | null;
+  user_agent: string | null;
+}
+
+export interface DailyUsage {
+  day: string;
+  model: string;
+  input_tokens: number;
+  output_tokens: number;
+  cost_usd: number;
+}
+
+export interface Budget {
+  monthly_usd: number;
+  spent_usd: number;
+  reserved_usd: number;
+  left_usd: number;
+  resets_at: string;
+}
+
+export interface Account {
+  id: string;
+  email: string;
+  display_name: string | null;
+  role: "user" | "admin";
+  disabled: boolean;
+  monthly_budget_usd: number | null;
+  created_at: string;
+}
+
+export interface UsageGroup {
+  user_id: string | null;
+  model: string | null;
+  day: string | null;
+  turns: number;
+  input_tokens: number;
+  output_tokens: number;
+  cost_usd: number;
+}
+
+export interface Invite {
+  id: string;
+  email: string | null;
+  created_at: string;
+  expires_at: string;
+  invite?: string | null;
+}

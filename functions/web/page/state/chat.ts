@@ -1,0 +1,386 @@
+/** An open conversation: its messages, the running turn, and the questions that wait for it. */
+
+import { batch, signal } from "@preact/signals";
+import { ApiError, Offline } from "../api/errors.ts";
+import { readEvents } from "../api/events.ts";
+import type { Conversation, Memory, Message, Page, TurnEvent, Usage } from "../api/types.ts";
+import { t } from "../text/index.ts";
+import { awaitTitle, conversations, touch } from "./conversations.ts";
+import { announce, notify, report } from "./notices.ts";
+import { recall, remember } from "./preferences.ts";
+import { href, navigate, route } from "./router.ts";
+import { api, channel, isOffline, online, persist, type TabMessage } from "./session.ts";
+import { applyEvent, hasEnded, NEW_TURN, type Turn } from "./turn.ts";
+
+const PAGE = 60;
+
+export interface Question {
+  text: string;
+  images: string[];
+  model: string | null;
+  tools: boolean;
+  documents: boolean | string[];
+  incognito: boolean;
+}
+
+/** Figures and memories of the answers that this page has seen complete; the API does not keep them with the message. */
+export const usages = new Map<string, { usage: Usage; totalMs: number | null; memories: Memory[] }>();
+
+export class Chat {
+  readonly id = signal<string | null>(null);
+  readonly messages = signal<Message[]>([]);
+  readonly turn = signal<Turn | null>(null);
+  /** The question of the running turn, shown until the stored message replaces it. */
+  readonly pending = signal<Question | null>(null);
+  readonly queue = signal<Question[]>([]);
+  readonly isLoading = signal(false);
+  readonly isMissing = signal(false);
+  readonly isReconnecting = signal(false);
+  readonly older = signal<string | null>(null);
+  #isRegenerating = false;
+  #unanswered: { body: string; key: string } | null = null;
+  #reading: AbortController | null = null;
+
+  constructor(id: string | null) {
+    this.id.value = id;
+  }
+
+  get isBusy(): boolean {
+    const turn = this.turn.value;
+    return turn !== null && !hasEnded(turn) && turn.status !== "waiting";
+  }
+
+  /** Load the newest messages, and follow the open turn, if there is one. */
+  async open(): Promise<void> {
+    const id = this.id.value;
+    if (id === null) return;
+    this.isLoading.value = this.messages.value.length === 0;
+    try {
+      const [conversation] = await Promise.all([
+        persist(() => api.get<Conversation>(`conversations/${id}`)),
+        this.#loadNewest(id),
+      ]);
+      if (!conversations.value.some((one) => one.id === id)) touch(conversation);
+      const open = conversation.open_turn_id ?? recall<string | null>(`turn.${id}`, null);
+      if (open && this.turn.value?.id !== open) await this.follow(open);
+    } catch (error) {
+      if (error instanceof ApiError && error.status === 404) this.isMissing.value = true;
+      else report(error);
+    } finally {
+      this.isLoading.value = false;
+    }
+  }
+
+  async #loadNewest(id: string): Promise<void> {
+    const query = { order: "desc", variants: true, limit: PAGE };
+    const page = await persist(() => api.get<Page<Message>>(`conversations/${id}/messages`, query));
+    this.messages.value = page.items.reverse();
+    this.older.value = page.next_cursor;
+  }
+
+  async loadOlder(): Promise<void> {
+    const [id, cursor] = [this.id.value, this.older.value];
+    if (id === null || cursor === null) return;
+    const query = { order: "desc", variants: true, limit: PAGE, cursor };
+    const page = await api.get<Page<Message>>(`conversations/${id}/messages`, query);
+    batch(() => {
+      this.messages.value = [...page.items.reverse(), ...this.messages.value];
+      this.older.value = page.next_cursor;
+    });
+  }
+
+  /** Send a question, or queue it while an answer is written. */
+  async ask(question: Question): Promise<void> {
+    if (this.isBusy) {
+      this.queue.value = [...this.queue.value, question];
+      return;
+    }
+    this.#isRegenerating = false;
+    const body = {
+      message: question.text,
+      conversation_id: this.id.value,
+      model: question.model,
+      tools: question.tools,
+      documents: question.documents,
+      images: question.images,
+      incognito: question.incognito,
+      stream: true,
+    };
+    await this.#take("chat", body, question);
+  }
+
+  /** Answer the last question again; the present answer becomes a variant. */
+  async regenerate(model: string | null, documents: boolean | string[]): Promise<void> {
+    if (this.isBusy || this.id.value === null) return;
+    this.#isRegenerating = true;
+    await this.#take("chat/regenerate", { conversation_id: this.id.value, model, documents, stream: true }, null);
+  }
+
+  /** Whether the last stored answer is being replaced, so that it need not be shown. */
+  get isRegenerating(): boolean {
+    return this.#isRegenerating && this.turn.value !== null;
+  }
+
+  async #take(path: string, body: object, question: Question | null): Promise<void> {
+    batch(() => {
+      this.turn.value = NEW_TURN;
+      this.pending.value = question;
+    });
+    const idempotencyKey = this.#keyOf(JSON.stringify(body));
+    try {
+      await this.#read(() => api.send("POST", path, { body, idempotencyKey, signal: this.#signal() }));
+      this.#unanswered = null;
+    } catch (error) {
+      if (!(error instanceof Offline)) this.#unanswered = null;
+      this.#refused(error, question);
+    }
+  }
+
+  /** Return the key of the request. The same request again, after a broken connection, must not be answered twice. */
+  #keyOf(body: string): string {
+    if (this.#unanswered?.body !== body) this.#unanswered = { body, key: crypto.randomUUID() };
+    return this.#unanswered.key;
+  }
+
+  /** The turn did not begin. Give the question back to the field. */
+  #refused(error: unknown, question: Question | null): void {
+    batch(() => {
+      this.turn.value = null;
+      this.pending.value = null;
+    });
+    if (question) this.returned.value = question;
+    if (error instanceof Offline) {
+      isOffline.value = true;
+      online().then(() => persist(() => api.get("health").catch(() => undefined)), report);
+      notify(t.errors.offline, "error");
+    } else report(error);
+  }
+
+  /** A question that could not be sent. The field takes it back. */
+  readonly returned = signal<Question | null>(null);
+
+  /** Read a turn's events from its beginning: after a reload, or in another tab. */
+  async follow(turnId: string): Promise<void> {
+    this.#isRegenerating = false;
+    this.turn.value = { ...NEW_TURN, id: turnId };
+    try {
+      await this.#read(() => this.#events(turnId, 0));
+    } catch (error) {
+      this.turn.value = null;
+      this.#forgetTurn();
+      if (!(error instanceof ApiError && error.status === 404)) report(error);
+    }
+  }
+
+  #events(turnId: string, after: number): Promise<Response> {
+    return api.send("GET", `chat/turns/${turnId}/events`, { query: { after }, signal: this.#signal() });
+  }
+
+  #signal(): AbortSignal {
+    this.#reading ??= new AbortController();
+    return this.#reading.signal;
+  }
+
+  /** Read events until the turn ends or waits. If the connection breaks, read on from the last event. */
+  async #read(start: () => Promise<Response>): Promise<void> {
+    this.#reading?.abort();
+    this.#reading = new AbortController();
+    const { signal } = this.#reading;
+    let request = start;
+    for (;;) {
+      try {
+        await this.#consume(await request(), signal);
+        if (signal.aborted) return;
+      } catch (error) {
+        if (signal.aborted) return;
+        const turn = this.turn.value;
+        // Before its first event nothing says whether the turn began; the request can be repeated with its key.
+        if (error instanceof ApiError || (turn?.id ?? null) === null) throw error;
+        isOffline.value = !navigator.onLine;
+      }
+      const turn = this.turn.value;
+      if (turn === null || turn.id === null) throw new Offline("the stream ended before its first event");
+      if (hasEnded(turn)) return this.#ended(turn);
+      if (turn.status === "waiting") return announce(t.chat.waiting);
+      this.isReconnecting.value = true;
+      await online();
+      if (signal.aborted) return;
+      const { id, lastEvent } = turn;
+      request = () => this.#events(id as string, lastEvent);
+    }
+  }
+
+  async #consume(response: Response, signal: AbortSignal): Promise<void> {
+    if (response.body === null) return;
+    isOffline.value = false;
+    this.isReconnecting.value = false;
+    const frames = new FrameBuffer((turn) => {
+      this.turn.value = turn;
+    });
+    let turn = this.turn.value ?? NEW_TURN;
+    try {
+      for await (const { id, name, data } of readEvents(response.body)) {
+        if (signal.aborted) return;
+        const wasKnown = turn.id !== null && turn.conversationId !== null;
+        turn = applyEvent(turn, id, { name, data: JSON.parse(data) } as TurnEvent);
+        frames.show(turn);
+        if (!wasKnown && turn.conversationId !== null) this.#began(turn);
+        if (hasEnded(turn) || turn.status === "waiting") return;
+      }
+    } catch (error) {
+      if (error instanceof TypeError || error instanceof DOMException) throw new Offline(String(error));
+      throw error;
+    } finally {
+      if (!signal.aborted) frames.flush();
+    }
+  }
+
+  #began(turn: Turn): void {
+    const id = turn.conversationId as string;
+    const isNew = this.id.value === null;
+    this.id.value = id;
+    if (turn.id) {
+      remember(`turn.${id}`, turn.id);
+      if (this.pending.value !== null || this.#isRegenerating) {
+        channel.postMessage({ kind: "turn", conversationId: id, turnId: turn.id });
+      }
+    }
+    const now = new Date().toISOString();
+    const known = conversations.value.find((one) => one.id === id);
+    if (isNew) {
+      open.set(id, this);
+      if (route.value.view === "chat" && route.value.id === null) navigate(href.chat(id), { replace: true });
+      newChat = new Chat(null);
+    }
+    if (this.pending.value !== null) {
+      touch({ ...(known ?? { id, title: null, model: null, system_prompt: null, created_at: now }), updated_at: now });
+    }
+  }
+
+  async #ended(turn: Turn): Promise<void> {
+    const id = this.id.value;
+    this.#forgetTurn();
+    if (turn.messageId && turn.usage)
+      usages.set(turn.messageId, { usage: turn.usage, totalMs: turn.totalMs, memories: turn.memories });
+    announce({ stopped: t.chat.stoppedLive, failed: t.chat.failedLive }[turn.status as string] ?? t.chat.ended);
+    if (id === null) return;
+    await this.#loadNewest(id).catch(report);
+    batch(() => {
+      this.pending.value = null;
+      // A failure stays visible below its question until the next turn.
+      if (turn.status !== "failed") this.turn.value = null;
+    });
+    const isUntitled = !conversations.value.find((one) => one.id === id)?.title;
+    if (isUntitled) awaitTitle(id).catch(report);
+    const [next, ...rest] = this.queue.value;
+    if (next && turn.status === "completed") {
+      this.queue.value = rest;
+      await this.ask(next);
+    }
+  }
+
+  #forgetTurn(): void {
+    if (this.id.value !== null) remember(`turn.${this.id.value}`, null);
+  }
+
+  async stop(): Promise<void> {
+    const turn = this.turn.value;
+    if (turn?.id && !hasEnded(turn)) await api.post(`chat/turns/${turn.id}/stop`).catch(report);
+  }
+
+  /** Allow or deny a tool call. The last decision resumes the turn, whose events follow. */
+  async decide(callId: string, approve: boolean): Promise<void> {
+    const turn = this.turn.value;
+    if (!turn?.id) return;
+    const turnId = turn.id;
+    this.turn.value = { ...turn, parts: turn.parts.map((part) => decided(part, callId, approve)) };
+    try {
+      const body = { call_id: callId, approve, stream: true };
+      const response = await api.send("POST", `chat/turns/${turnId}/approvals`, { body });
+      if (response.status === 202) return;
+      const current = this.turn.value;
+      if (current) this.turn.value = { ...current, status: "running" };
+      await this.#read(async () => response);
+    } catch (error) {
+      report(error);
+      await this.follow(turnId);
+    }
+  }
+
+  /** Stop reading; the turn runs on, and `open` finds it again. */
+  close(): void {
+    this.#reading?.abort();
+    this.#reading = null;
+  }
+
+  /** Copy the conversation up to the message before `seq`, for another wording of the question. */
+  async forkBefore(seq: number): Promise<Chat> {
+    if (seq > 1) return this.forkAt(seq - 1);
+    newChat = new Chat(null);
+    return newChat;
+  }
+
+  async forkAt(seq: number): Promise<Chat> {
+    const fork = await api.post<Conversation>(
+      `conversations/${this.id.value}/fork`,
+      { upto_seq: seq },
+      { idempotencyKey: crypto.randomUUID() },
+    );
+    touch(fork);
+    return chatOf(fork.id);
+  }
+}
+
+function decided(part: Turn["parts"][number], callId: string, approve: boolean): Turn["parts"][number] {
+  if (part.type !== "tool" || part.call_id !== callId) return part;
+  return { ...part, state: approve ? "running" : "failed" };
+}
+
+/** Shows the newest state once a frame: a model can write faster than a screen. */
+class FrameBuffer {
+  #latest: Turn | null = null;
+  #frame = 0;
+  readonly #onFrame: (turn: Turn) => void;
+
+  constructor(onFrame: (turn: Turn) => void) {
+    this.#onFrame = onFrame;
+  }
+
+  show(turn: Turn): void {
+    this.#latest = turn;
+    if (document.visibilityState === "hidden") this.flush();
+    else this.#frame ||= requestAnimationFrame(() => this.flush());
+  }
+
+  flush(): void {
+    cancelAnimationFrame(this.#frame);
+    this.#frame = 0;
+    if (this.#latest) this.#onFrame(this.#latest);
+    this.#latest = null;
+  }
+}
+
+const open = new Map<string, Chat>();
+let newChat = new Chat(null);
+
+/** The chat of a conversation, or the one that has not begun. */
+export function chatOf(id: string | null): Chat {
+  if (id === null) return newChat;
+  const known = open.get(id);
+  if (known) return known;
+  const chat = new Chat(id);
+  open.set(id, chat);
+  return chat;
+}
+
+export function forgetChats(): void {
+  for (const chat of open.values()) chat.close();
+  open.clear();
+  newChat = new Chat(null);
+}
+
+channel.addEventListener("message", (event: MessageEvent<TabMessage>) => {
+  if (event.data.kind !== "turn") return;
+  const chat = open.get(event.data.conversationId);
+  if (chat && chat.turn.value?.id !== event.data.turnId) chat.open().catch(report);
+});

@@ -1,0 +1,78 @@
+/** The user's documents, and their upload. */
+
+import { signal } from "@preact/signals";
+import { ApiError } from "../api/errors.ts";
+import type { DocumentInfo, Page } from "../api/types.ts";
+import { explain } from "../text/format.ts";
+import { t } from "../text/index.ts";
+import { notify } from "./notices.ts";
+import { api, persist } from "./session.ts";
+
+const MAX_BYTES = 4_000_000;
+const POLL_MS = 1500;
+
+/** What the file dialog offers; the server decides by the content. */
+export const documentTypes = [
+  "image/png,image/jpeg,image/gif,image/webp,.txt,.md,.html,.pdf,.docx,.csv,.json",
+  ".py,.js,.ts,.java,.go,.rs,.c,.h,.cpp,.sql,.yaml,.yml,.toml,.sh,.log",
+].join(",");
+
+export const documents = signal<DocumentInfo[] | null>(null);
+const cursor = signal<string | null>(null);
+
+export const hasMoreDocuments = () => cursor.value !== null;
+
+export async function loadDocuments(): Promise<void> {
+  const page = await persist(() => api.get<Page<DocumentInfo>>("documents", { limit: 50 }));
+  documents.value = page.items;
+  cursor.value = page.next_cursor;
+}
+
+export async function loadMoreDocuments(): Promise<void> {
+  const page = await api.get<Page<DocumentInfo>>("documents", { limit: 50, cursor: cursor.value });
+  documents.value = [...(documents.value ?? []), ...page.items];
+  cursor.value = page.next_cursor;
+}
+
+/** Upload a file and return its document, or undefined if it was refused, which the user is told. */
+export async function uploadDocument(file: File): Promise<DocumentInfo | undefined> {
+  if (file.size > MAX_BYTES) {
+    notify(t.documents.tooLarge(file.name), "error");
+    return undefined;
+  }
+  const form = new FormData();
+  form.append("file", file);
+  try {
+    const added = await api.call<DocumentInfo>("POST", "documents", { form, idempotencyKey: crypto.randomUUID() });
+    put(added);
+    return added;
+  } catch (error) {
+    if (!(error instanceof ApiError)) throw error;
+    notify(t.documents.refused(file.name, explain(error)), "error");
+    return undefined;
+  }
+}
+
+export function put(changed: DocumentInfo): void {
+  if (documents.value === null) return;
+  const isKnown = documents.value.some((one) => one.id === changed.id);
+  documents.value = isKnown
+    ? documents.value.map((one) => (one.id === changed.id ? changed : one))
+    : [changed, ...documents.value];
+}
+
+export function drop(id: string): void {
+  documents.value = documents.value?.filter((one) => one.id !== id) ?? null;
+}
+
+/** Read the documents that are being ingested again and again, until the returned function is called. */
+export function watchProgress(): () => void {
+  const timer = setInterval(async () => {
+    const open = documents.value?.filter((one) => one.status === "queued" || one.status === "processing") ?? [];
+    for (const one of open) {
+      const current = await api.get<DocumentInfo>(`documents/${one.id}`).catch(() => null);
+      if (current) put(current);
+    }
+  }, POLL_MS);
+  return () => clearInterval(timer);
+}

@@ -1,0 +1,117 @@
+/** Who is signed in, and whether the server can be reached. */
+
+import { computed, signal } from "@preact/signals";
+import { Client } from "../api/client.ts";
+import { Offline } from "../api/errors.ts";
+import type { Model, Tokens, User } from "../api/types.ts";
+import { forgetUser } from "./preferences.ts";
+
+const RETRY_MS = 2000;
+
+export const api = new Client();
+
+/** `undefined` until the page knows, `null` if nobody is signed in. */
+export const user = signal<User | null | undefined>(undefined);
+export const hasEnded = signal(false);
+export const isOffline = signal(false);
+export const models = signal<Model[]>([]);
+export const defaultModel = computed(
+  () =>
+    models.value.find((model) => model.id === user.value?.default_model) ?? models.value.find((model) => model.default),
+);
+
+api.onSignedOut = () => {
+  hasEnded.value = Boolean(user.value);
+  user.value = null;
+};
+
+/** Resume the session of an earlier visit, waiting for the server if it cannot be reached. */
+export async function resume(): Promise<void> {
+  for (;;) {
+    try {
+      enter((await api.renew()).user);
+      return;
+    } catch (error) {
+      if (!(error instanceof Offline)) {
+        user.value = null;
+        return;
+      }
+      isOffline.value = true;
+      await online();
+    }
+  }
+}
+
+/** Begin to work as this user. */
+export function enter(signedIn: User): void {
+  isOffline.value = false;
+  hasEnded.value = false;
+  user.value = signedIn;
+  // Also wakes the function that answers, while the person still types.
+  api
+    .get<Model[]>("models")
+    .then((found) => {
+      models.value = found;
+    })
+    .catch(() => undefined);
+}
+
+export async function signIn(path: string, body: unknown): Promise<"in" | "pending"> {
+  const answer = await api.sendPublic<Partial<Tokens>>(path, body);
+  if (!answer?.user) return "pending";
+  enter(answer.user);
+  return "in";
+}
+
+export async function signOut(everywhere = false): Promise<void> {
+  await api.signOut(everywhere).catch(() => undefined);
+  leave();
+}
+
+export function leave(): void {
+  forgetUser();
+  user.value = null;
+  hasEnded.value = false;
+  channel.postMessage({ kind: "signed-out" });
+}
+
+/** Wait until the server may be reachable again: when the browser says so, or a moment later. */
+export function online(): Promise<void> {
+  return new Promise((resolve) => {
+    const go = () => {
+      clearTimeout(timer);
+      removeEventListener("online", go);
+      resolve();
+    };
+    const timer = setTimeout(go, RETRY_MS);
+    addEventListener("online", go);
+  });
+}
+
+/** Run `work` until it succeeds or fails for another reason than the connection. */
+export async function persist<Result>(work: () => Promise<Result>): Promise<Result> {
+  for (;;) {
+    try {
+      const result = await work();
+      isOffline.value = false;
+      return result;
+    } catch (error) {
+      if (!(error instanceof Offline)) throw error;
+      isOffline.value = true;
+      await online();
+    }
+  }
+}
+
+export type TabMessage =
+  | { kind: "signed-out" }
+  | { kind: "turn"; conversationId: string; turnId: string }
+  | { kind: "conversations" };
+
+/** Messages between the tabs of this browser. */
+export const channel = new BroadcastChannel("parley");
+channel.addEventListener("message", (event: MessageEvent<TabMessage>) => {
+  if (event.data.kind !== "signed-out") return;
+  api.forget();
+  user.value = null;
+});

@@ -1,0 +1,118 @@
+import { signal } from "@preact/signals";
+import { lazy, Suspense } from "preact/compat";
+import { useEffect } from "preact/hooks";
+import { Spinner } from "../components/controls.tsx";
+import { DialogHost, Notices, openDialog } from "../components/overlays.tsx";
+import { forgetChats } from "../state/chat.ts";
+import { clearConversations, loadConversations } from "../state/conversations.ts";
+import { report } from "../state/notices.ts";
+import { href, navigate, route } from "../state/router.ts";
+import { user } from "../state/session.ts";
+import { t } from "../text/index.ts";
+import { ChatView } from "./ChatView.tsx";
+import { Shortcuts } from "./Shortcuts.tsx";
+import { Sidebar } from "./Sidebar.tsx";
+import { SignInView } from "./SignInView.tsx";
+
+const AdminView = lazy(() => import("./AdminView.tsx").then((module) => module.AdminView));
+const DocumentsView = lazy(() => import("./DocumentsView.tsx").then((module) => module.DocumentsView));
+const MemoryView = lazy(() => import("./MemoryView.tsx").then((module) => module.MemoryView));
+const SettingsView = lazy(() => import("./SettingsView.tsx").then((module) => module.SettingsView));
+
+export const isSidebarOpen = signal(false);
+/** The id of the user whose conversations are loaded. */
+let loadedFor: string | null = null;
+
+export function App() {
+  const person = user.value;
+  useEffect(() => {
+    if (person && person.id !== loadedFor) {
+      forgetChats();
+      clearConversations();
+      loadedFor = person.id;
+      loadConversations().catch(report);
+    }
+    if (person && ["sign-in", "register", "reset"].includes(route.value.view))
+      navigate(href.chat(null), { replace: true });
+  }, [person]);
+  useEffect(() => {
+    addEventListener("keydown", onShortcut);
+    return () => removeEventListener("keydown", onShortcut);
+  }, []);
+  // The list covers a phone's screen: it closes when the route changes.
+  const current = route.value;
+  useEffect(() => {
+    isSidebarOpen.value = false;
+  }, [current]);
+  if (person === undefined) return <Loading />;
+  return (
+    <>
+      {person === null ? <SignInView /> : <Workspace />}
+      <DialogHost />
+      <Notices />
+    </>
+  );
+}
+
+function Workspace() {
+  return (
+    <div class={isSidebarOpen.value ? "workspace is-sidebar-open" : "workspace"}>
+      <button type="button" class="skip-link" onClick={() => document.getElementById("main")?.focus()}>
+        {t.sidebar.skip}
+      </button>
+      <Sidebar />
+      {isSidebarOpen.value && (
+        <button
+          type="button"
+          class="scrim"
+          aria-label={t.sidebar.close}
+          onClick={() => (isSidebarOpen.value = false)}
+        />
+      )}
+      <main class="main" id="main" tabIndex={-1}>
+        <Suspense fallback={<Spinner label={t.common.loading} />}>
+          <Screen />
+        </Suspense>
+      </main>
+    </div>
+  );
+}
+
+function Screen() {
+  const current = route.value;
+  switch (current.view) {
+    case "settings":
+      return <SettingsView section={current.section} />;
+    case "admin":
+      return user.value?.role === "admin" ? <AdminView section={current.section} /> : <ChatView id={null} />;
+    case "documents":
+      return <DocumentsView id={current.id} />;
+    case "memory":
+      return <MemoryView />;
+    case "chat":
+      return <ChatView id={current.id} />;
+    default:
+      return <ChatView id={null} />;
+  }
+}
+
+function Loading() {
+  return (
+    <div class="loading-page">
+      <Spinner label={t.common.loading} />
+      <Notices />
+    </div>
+  );
+}
+
+function onShortcut(event: KeyboardEvent): void {
+  if (!(event.ctrlKey || event.metaKey) || !user.value) return;
+  const key = event.key.toLowerCase();
+  if (key === "/") openDialog((close) => <Shortcuts onClose={close} />);
+  else if (key === "k") {
+    isSidebarOpen.value = true;
+    requestAnimationFrame(() => document.querySelector<HTMLInputElement>(".search input")?.focus());
+  } else if (key === "o" && event.shiftKey) navigate(href.chat(null));
+  else return;
+  event.preventDefault();
+}

@@ -1,0 +1,236 @@
+/** A conversation: its messages, the answer as it is written, and the field. */
+
+import { useEffect, useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
+import type { Message, Source } from "../api/types.ts";
+import { Answer, UserMessage } from "../components/Answer.tsx";
+import { Composer } from "../components/Composer.tsx";
+import { Button, Empty, IconButton, Spinner } from "../components/controls.tsx";
+import { Mark } from "../components/Icon.tsx";
+import { openDialog } from "../components/overlays.tsx";
+import { SourceDialog } from "../components/SourceDialog.tsx";
+import { type Chat, chatOf, usages } from "../state/chat.ts";
+import { conversations } from "../state/conversations.ts";
+import { report } from "../state/notices.ts";
+import { draftKey, remember } from "../state/preferences.ts";
+import { href, navigate } from "../state/router.ts";
+import { user } from "../state/session.ts";
+import { hasEnded, partsOf, type Turn } from "../state/turn.ts";
+import { t } from "../text/index.ts";
+import { Topbar } from "./Topbar.tsx";
+
+const NEAR_END_PX = 80;
+
+export function ChatView({ id }: { id: string | null }) {
+  const chat = chatOf(id);
+  useEffect(() => {
+    chat.open().catch(report);
+  }, [chat]);
+  const title = conversations.value.find((one) => one.id === id)?.title;
+  useEffect(() => {
+    document.title = title ? `${title} · ${t.brand}` : t.brand;
+  }, [title]);
+  if (chat.isMissing.value) {
+    return (
+      <>
+        <Topbar title={t.chat.title} />
+        <Empty icon="search" title={t.chat.notFound} />
+      </>
+    );
+  }
+  const isEmpty = id === null && chat.turn.value === null;
+  return (
+    <div class={isEmpty ? "chat is-empty" : "chat"}>
+      <Topbar title={title ?? (id ? t.sidebar.untitled : t.chat.title)} />
+      {isEmpty ? <Welcome chat={chat} /> : <Messages chat={chat} />}
+      <Composer key={id ?? "new"} chat={chat} />
+    </div>
+  );
+}
+
+function Welcome({ chat }: { chat: Chat }) {
+  const start = (text: string) =>
+    chat.ask({ text, images: [], model: null, tools: true, documents: false, incognito: false }).catch(report);
+  return (
+    <div class="welcome">
+      <Mark size={44} />
+      <h2>{t.chat.greeting(user.value?.display_name ?? null)}</h2>
+      <p class="hint">{t.chat.greetingLead}</p>
+      <div class="starters">
+        {t.chat.starters.map((starter) => (
+          <button key={starter.title} type="button" class="starter" onClick={() => start(starter.text)}>
+            <strong>{starter.title}</strong>
+            <span>{starter.text}</span>
+          </button>
+        ))}
+      </div>
+    </div>
+  );
+}
+
+function Messages({ chat }: { chat: Chat }) {
+  const scroller = useRef<HTMLDivElement>(null);
+  const content = useRef<HTMLDivElement>(null);
+  const isPinned = useRef(true);
+  const [isAway, setAway] = useState(false);
+  const groups = useMemo(() => groupVariants(chat.messages.value), [chat.messages.value]);
+
+  // The view stays at the end while the text grows, until the user scrolls up.
+  useLayoutEffect(() => {
+    const [outer, inner] = [scroller.current, content.current];
+    if (!outer || !inner) return;
+    const stick = () => {
+      if (isPinned.current) outer.scrollTop = outer.scrollHeight;
+    };
+    const observer = new ResizeObserver(stick);
+    observer.observe(inner);
+    observer.observe(outer);
+    stick();
+    return () => observer.disconnect();
+  }, [chat]);
+  const onScroll = () => {
+    const outer = scroller.current;
+    if (!outer) return;
+    const distance = outer.scrollHeight - outer.scrollTop - outer.clientHeight;
+    isPinned.current = distance < NEAR_END_PX;
+    setAway(distance > NEAR_END_PX * 4);
+  };
+  const toEnd = () => {
+    isPinned.current = true;
+    scroller.current?.scrollTo({ top: scroller.current.scrollHeight, behavior: "smooth" });
+  };
+  // A new question always shows its answer.
+  const pending = chat.pending.value;
+  useEffect(() => {
+    if (pending) toEnd();
+  }, [pending]);
+  const loadOlder = async () => {
+    const outer = scroller.current;
+    const before = outer ? outer.scrollHeight - outer.scrollTop : 0;
+    await chat.loadOlder().catch(report);
+    requestAnimationFrame(() => {
+      if (outer) outer.scrollTop = outer.scrollHeight - before;
+    });
+  };
+  const turn = chat.turn.value;
+  const isShown = (message: Message) =>
+    !(chat.isRegenerating && message === groups.at(-1)?.at(-1) && message.role === "assistant");
+  const pendingIsStored = chat.messages.value.some((message) => message.id === turn?.userMessageId);
+  return (
+    <div class="messages-frame">
+      <div class="messages" ref={scroller} onScroll={onScroll} role="region" tabIndex={0} aria-label={t.chat.label}>
+        <div class="messages-inner" ref={content}>
+          {chat.older.value && (
+            <Button kind="quiet" onClick={loadOlder}>
+              {t.chat.loadOlder}
+            </Button>
+          )}
+          {chat.isLoading.value && <Spinner label={t.common.loading} />}
+          {groups.map((variants, index) => (
+            <StoredMessage
+              key={`${variants[0]?.seq}-${variants[0]?.role}`}
+              chat={chat}
+              variants={variants.filter(isShown)}
+              isLast={index === groups.length - 1}
+            />
+          ))}
+          {pending && !pendingIsStored && <UserMessage text={pending.text} images={pending.images} />}
+          {turn && <Answer turn={turn} chat={chat} onSource={showSource} />}
+          {chat.isReconnecting.value && turn && !hasEnded(turn) && <p class="hint">{t.chat.reconnecting}</p>}
+        </div>
+      </div>
+      {isAway && <IconButton icon="down" label={t.chat.toBottom} class="to-bottom" onClick={toEnd} />}
+    </div>
+  );
+}
+
+interface StoredMessageProps {
+  chat: Chat;
+  variants: Message[];
+  isLast: boolean;
+}
+
+function StoredMessage({ chat, variants, isLast }: StoredMessageProps) {
+  const active = Math.max(
+    0,
+    variants.findIndex((message) => message.is_active),
+  );
+  const [chosen, setChosen] = useState<number | null>(null);
+  const index = Math.min(chosen ?? active, variants.length - 1);
+  useEffect(() => setChosen(null), [variants.length]);
+  const message = variants[index];
+  if (!message) return null;
+  const fork = async () => {
+    const copy = await chat.forkAt(message.seq);
+    navigate(href.chat(copy.id.value));
+  };
+  if (message.role === "user") {
+    const images = message.parts.flatMap((part) => (part.type === "image" ? [part.id] : []));
+    return (
+      <UserMessage
+        text={message.text}
+        images={images}
+        onEdit={(text) => editAsFork(chat, message, text)}
+        onFork={() => fork().catch(report)}
+      />
+    );
+  }
+  return (
+    <Answer
+      turn={turnOf(message)}
+      chat={chat}
+      onSource={showSource}
+      variants={{ index, count: variants.length, isActive: index === active, choose: setChosen }}
+      onRegenerate={isLast ? () => chat.regenerate(null, false).catch(report) : undefined}
+      onFork={() => fork().catch(report)}
+    />
+  );
+}
+
+/** Ask the edited question in a branch that ends before it. */
+async function editAsFork(chat: Chat, message: Message, text: string): Promise<void> {
+  const branch = await chat.forkBefore(message.seq);
+  remember(draftKey(branch.id.value), null);
+  navigate(href.chat(branch.id.value));
+  await branch.open();
+  const images = message.parts.flatMap((part) => (part.type === "image" ? [part.id] : []));
+  await branch.ask({ text, images, model: null, tools: true, documents: false, incognito: false });
+}
+
+/** Return a stored answer in the form of a turn that has ended. */
+function turnOf(message: Message): Turn {
+  const { parts, sources } = partsOf(message.parts, message.text);
+  const known = usages.get(message.id);
+  const status = message.status === "stopped" || message.status === "interrupted" ? message.status : "completed";
+  return {
+    id: null,
+    conversationId: null,
+    userMessageId: null,
+    messageId: message.id,
+    model: message.model,
+    status,
+    parts,
+    sources,
+    memories: known?.memories ?? [],
+    lastEvent: 0,
+    usage: known?.usage ?? null,
+    totalMs: known?.totalMs ?? null,
+    reason: null,
+    problem: null,
+  };
+}
+
+/** Group messages by their position; each group holds the variants in order. */
+function groupVariants(messages: Message[]): Message[][] {
+  const groups: Message[][] = [];
+  for (const message of messages) {
+    const last = groups.at(-1);
+    if (last?.[0]?.seq === message.seq) last.push(message);
+    else groups.push([message]);
+  }
+  for (const group of groups) group.sort((one, other) => one.variant - other.variant);
+  return groups;
+}
+
+function showSource(source: Source): void {
+  openDialog((close) => <SourceDialog source={source} onClose={close} />);
+}

@@ -1,0 +1,166 @@
+/** The screens before a session: sign-in, registration, verification and password reset. */
+
+import { useState } from "preact/hooks";
+import { Field, Form } from "../components/controls.tsx";
+import { Mark } from "../components/Icon.tsx";
+import { href, navigate, route } from "../state/router.ts";
+import { api, hasEnded, signIn } from "../state/session.ts";
+import { t } from "../text/index.ts";
+
+export function SignInView() {
+  const { view } = route.value;
+  return (
+    <div class="entry">
+      <section class="entry-pitch" aria-hidden="true">
+        <Mark size={56} />
+        <p class="entry-brand">{t.brand}</p>
+        <p class="entry-tagline">{t.tagline}</p>
+      </section>
+      <main class="entry-main" id="main">
+        <div class="entry-card">{view === "register" ? <Register /> : view === "reset" ? <Reset /> : <SignIn />}</div>
+      </main>
+    </div>
+  );
+}
+
+function Head({ title, lead }: { title: string; lead: string }) {
+  return (
+    <header class="entry-head">
+      <Mark size={32} />
+      <h1>{title}</h1>
+      <p class="hint">{lead}</p>
+    </header>
+  );
+}
+
+function SignIn() {
+  return (
+    <>
+      <Head title={t.signIn.title} lead={hasEnded.value ? t.signIn.ended : t.signIn.lead} />
+      <Form
+        submit={t.signIn.submit}
+        onSubmit={async ({ email, password }) => {
+          await signIn("auth/login", { email, password });
+        }}
+      >
+        <Field label={t.signIn.email} name="email" type="email" autocomplete="username" required autofocus />
+        <Field label={t.signIn.password} name="password" type="password" autocomplete="current-password" required />
+        <p class="aside">
+          <a href={href.reset()}>{t.signIn.forgot}</a>
+        </p>
+      </Form>
+      <p class="entry-switch">
+        {t.signIn.noAccount} <a href={href.register()}>{t.signIn.register}</a>
+      </p>
+    </>
+  );
+}
+
+function Register() {
+  const [pending, setPending] = useState<{ email: string; password: string } | null>(null);
+  if (pending) return <Verify {...pending} />;
+  const register = async (values: Record<string, string>) => {
+    const { email = "", password = "", name, invite } = values;
+    const body = { email, password, display_name: name || null, invite: invite || null };
+    if ((await signIn("auth/register", body)) === "pending") setPending({ email, password });
+  };
+  return (
+    <>
+      <Head title={t.register.title} lead={t.register.lead} />
+      <Form submit={t.register.submit} onSubmit={register}>
+        <Field label={t.signIn.email} name="email" type="email" autocomplete="username" required autofocus />
+        <Field
+          label={t.signIn.password}
+          name="password"
+          type="password"
+          autocomplete="new-password"
+          required
+          hint={t.register.passwordHint}
+        />
+        <Field label={t.register.name} name="name" autocomplete="name" maxLength={100} hint={t.register.nameHint} />
+        <details class="more">
+          <summary>{t.register.invite}</summary>
+          <Field label={t.register.invite} name="invite" autocomplete="off" hint={t.register.inviteHint} />
+        </details>
+      </Form>
+      <p class="entry-switch">
+        {t.register.haveAccount} <a href={href.signIn()}>{t.signIn.submit}</a>
+      </p>
+    </>
+  );
+}
+
+function Verify({ email, password }: { email: string; password: string }) {
+  return (
+    <>
+      <Head title={t.verify.title} lead={t.verify.lead(email)} />
+      <Form
+        submit={t.verify.submit}
+        onSubmit={async ({ code = "" }) => {
+          await signIn("auth/verify", { email, password, code: code.trim() });
+        }}
+      >
+        <Field label={t.verify.code} name="code" autocomplete="one-time-code" required autofocus />
+      </Form>
+      <p class="entry-switch">
+        <a href={href.signIn()}>{t.common.back}</a>
+      </p>
+    </>
+  );
+}
+
+function Reset() {
+  const [email, setEmail] = useState<string | null>(null);
+  const [isDone, setDone] = useState(false);
+  if (isDone) {
+    return (
+      <>
+        <Head title={t.reset.codeTitle} lead={t.reset.done} />
+        <Form submit={t.signIn.submit} onSubmit={async () => navigate(href.signIn())}>
+          {null}
+        </Form>
+      </>
+    );
+  }
+  if (email !== null) {
+    return (
+      <>
+        <Head title={t.reset.codeTitle} lead={t.reset.codeLead(email)} />
+        <Form
+          submit={t.reset.codeSubmit}
+          onSubmit={async ({ code = "", password = "" }) => {
+            await api.sendPublic("auth/password/reset", { email, code: code.trim(), new_password: password });
+            setDone(true);
+          }}
+        >
+          <Field label={t.verify.code} name="code" autocomplete="one-time-code" required autofocus />
+          <Field
+            label={t.reset.newPassword}
+            name="password"
+            type="password"
+            autocomplete="new-password"
+            required
+            hint={t.register.passwordHint}
+          />
+        </Form>
+      </>
+    );
+  }
+  return (
+    <>
+      <Head title={t.reset.title} lead={t.reset.lead} />
+      <Form
+        submit={t.reset.submit}
+        onSubmit={async (values) => {
+          await api.sendPublic("auth/password/forgot", { email: values.email });
+          setEmail(values.email ?? "");
+        }}
+      >
+        <Field label={t.signIn.email} name="email" type="email" autocomplete="username" required autofocus />
+      </Form>
+      <p class="entry-switch">
+        <a href={href.signIn()}>{t.common.back}</a>
+      </p>
+    </>
+  );
+}
