@@ -34,7 +34,9 @@ from parley.http.dependencies import RequestOrigin, RequestTime
 from parley.http.problems import error_responses
 
 VERIFICATION_PENDING: dict[int | str, dict[str, Any]] = {202: {"model": VerificationPending, "description": "A code was mailed"}}
-REGISTRATION_ERRORS = error_responses(CrossSiteRequest, RegistrationClosed, InvalidInvite, EmailDomainRefused, EmailTaken, WeakPassword, TooManyAttempts)
+REGISTRATION_ERRORS = error_responses(
+    CrossSiteRequest, RegistrationClosed, InvalidInvite, EmailDomainRefused, EmailTaken, WeakPassword, TooManyAttempts
+)
 
 router = APIRouter()
 
@@ -56,9 +58,7 @@ def register(
 
 
 @router.post("/auth/verify", responses=error_responses(CrossSiteRequest, InvalidCode, PasswordNeeded, InvalidInvite, TooManyAttempts))
-def verify(
-    body: Verification, services: AuthServicesDep, origin: RequestOrigin, response: Response, cookie: RefreshCookieDep
-) -> TokensOut:
+def verify(body: Verification, services: AuthServicesDep, origin: RequestOrigin, response: Response, cookie: RefreshCookieDep) -> TokensOut:
     """Create the account with the mailed code, and log in."""
     return cookie.deliver(registration.verify(services, **body.model_dump(), origin=origin), response)
 
