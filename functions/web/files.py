@@ -96,9 +96,9 @@ def _file(content: bytes, name: str, headers: dict[str, str], *, compressed: Map
 
 
 def _accepted_encodings(header: str | None) -> set[str]:
-    """Return the encodings that an Accept-Encoding header accepts by name."""
+    """Return the encodings that an Accept-Encoding header accepts by name: those without a weight of zero."""
     choices = [choice.replace(" ", "").lower().partition(";q=") for choice in (header or "").split(",")]
-    return {name for name, _, weight in choices if not re.fullmatch(r"0(\.0*)?", weight)}
+    return {name for name, _, weight in choices if not weight or weight.strip("0.")}
 
 
 def _description_policy(content: bytes) -> str:
