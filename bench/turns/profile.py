@@ -147,7 +147,7 @@ def _logged_statements(data: Path) -> Iterator[None]:
     password = json.loads((data / "secrets.json").read_text())[SUPERUSER]
     port = int((data / "postgres" / "postmaster.pid").read_text().splitlines()[3])
     where = {"host": "127.0.0.1", "port": port, "user": SUPERUSER, "password": password, "dbname": DATABASE_NAME}
-    with psycopg.connect(**where, autocommit=True) as connection:  # type: ignore[arg-type]
+    with psycopg.connect(**where, autocommit=True) as connection:
         connection.execute("ALTER SYSTEM SET log_min_duration_statement = 0")
         connection.execute("SELECT pg_reload_conf()")
         time.sleep(1)

@@ -133,13 +133,6 @@ async def get_events(
     return turn_response(events, stream=True)
 
 
-@turn_router.post("/chat/turns/{id}/stop", status_code=202, response_class=Response, responses=error_responses(NotFound))
-async def stop_turn(id: UUID, services: ChatServicesDep, principal: CurrentPrincipal) -> Response:
-    """Stop an open turn: it ends within a second, and the text delivered so far is stored. A turn that has ended does not change."""
-    replay.request_stop(services.engine, principal, id)
-    return Response(status_code=202)
-
-
 @turn_router.post("/chat/turns/{id}/approvals", responses=TURN | {202: {"description": "Other calls wait for a decision"}} | DECISIONS)
 async def decide_call(id: UUID, body: ApprovalIn, request: Request, services: ChatServicesDep, principal: CurrentPrincipal) -> Response:
     """Approve or deny a tool call of a waiting turn. The last decision resumes the turn, and the response has its remaining events.

@@ -5,7 +5,7 @@ from datetime import date, datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Depends, Query, Response
 from pydantic import BaseModel, Field, TypeAdapter
 
 from functions.conversation import memory
@@ -30,7 +30,7 @@ from functions.conversation.search import MAX_RESULTS, SearchMode, search_conver
 from functions.conversation.services import ConversationServicesDep
 from parley.db import conversations, memories, messages, summaries
 from parley.db.metering import budgets, usage
-from parley.errors import IdempotencyKeyReused, InvalidInput
+from parley.errors import IdempotencyKeyReused, InvalidInput, NotFound
 from parley.http.app import join_routers
 from parley.http.date_range import DateRangeQuery
 from parley.http.dependencies import CurrentPrincipal, Transaction, require_live_session, requires
@@ -39,6 +39,7 @@ from parley.http.paging import PAGE_BYTES, CursorNumber, CursorText, Listing, Pa
 from parley.http.problems import error_responses
 from parley.http.schemas import MessageOut
 from parley.ids import new_id
+from parley.turn_recovery import request_stop
 
 # The sort keys in the cursors of these lists.
 CONVERSATION_KEY = TypeAdapter(tuple[datetime, UUID])
@@ -47,6 +48,17 @@ RANK_KEY = TypeAdapter(tuple[Annotated[int, Field(gt=0, le=MAX_RESULTS)]])
 USAGE_KEY = TypeAdapter(tuple[date, CursorText])
 
 SearchQuery = Annotated[str, Query(min_length=1, max_length=2000)]
+
+# Stopping a turn is a route of this function, because the chat function's workers may all be busy with streams.
+stop_router = APIRouter(dependencies=[Depends(requires("chat"))])
+
+
+@stop_router.post("/chat/turns/{id}/stop", status_code=202, response_class=Response, responses=error_responses(NotFound))
+def stop_turn(id: UUID, services: ConversationServicesDep, principal: CurrentPrincipal) -> Response:
+    """Stop an open turn: it ends within a second, and the text delivered so far is stored. A turn that has ended does not change."""
+    request_stop(services.engine, principal, id)
+    return Response(status_code=202)
+
 
 # Check the session first: a search spends money on an embedding before it opens a transaction.
 search_router = APIRouter(dependencies=[Depends(requires("conversations")), Depends(require_live_session)])
@@ -250,4 +262,4 @@ def show_usage(
 
 
 # Search comes first, because `/conversations/{id}` would match its path.
-router = join_routers(search_router, conversations_router, summaries_router, memories_router, usage_router)
+router = join_routers(stop_router, search_router, conversations_router, summaries_router, memories_router, usage_router)

@@ -155,7 +155,8 @@ class LambdaWorker:
         breaker = CircuitBreaker(DatabaseCircuits(self.engine) if worker_options.has_circuits else ClosedCircuits())
         router = ModelRouter(providers, breaker, retry_policy=RetryPolicy(first_pause_s=0.01))
         self._chat = _copy_app(chat.app, services=replace(chat.services, engine=self.engine, router=router, queue=DiscardingQueue()))
-        self._conversation = buffered_handler(_copy_app(conversation.app, engine=self.engine))
+        conversation_services = replace(conversation.services, engine=self.engine)
+        self._conversation = buffered_handler(_copy_app(conversation.app, engine=self.engine, services=conversation_services))
         self._loop, self._time_limit_s = asyncio.new_event_loop(), worker_options.time_limit_s
 
     def chunks(self, event: dict[str, Any]) -> Iterator[bytes]:
@@ -163,7 +164,7 @@ class LambdaWorker:
         from parley.http.streaming import _stream
 
         asyncio.set_event_loop(self._loop)
-        if event["path"].startswith("/conversations"):
+        if event["path"].startswith("/conversations") or event["path"].endswith("/stop"):
             yield _as_stream(self._conversation(event, self._context()))
         else:
             yield from _stream(self._chat, event, self._context(), self._loop)

@@ -18,7 +18,7 @@ from parley.db.turn.stream_leases import StreamLease
 from parley.db.turn.turns import TurnProgress
 from parley.deadline import Deadline
 from parley.errors import InvalidInput, NotFound
-from parley.turn_recovery import end_waiting_turn, interrupt_if_stale
+from parley.turn_recovery import interrupt_if_stale
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,19 +149,6 @@ def read_events(
         if not has_begun:
             raise
         yield NumberedEvent(after + 1, TurnFailed(exc))
-
-
-def request_stop(engine: Engine, principal: Principal, turn_id: UUID) -> None:
-    """Ask the worker that runs the turn to stop it; end a waiting turn here, because no worker runs it.
-
-    Raises NotFound, Unauthorized and Unavailable.
-    """
-    is_done = False
-    while not is_done:
-        with principal_scope(engine, principal) as connection:
-            status = turns.request_stop(connection, turn_id, user_id=principal.user_id)
-        # If the turn was resumed in between, ask again: a worker runs it now.
-        is_done = status != "waiting" or end_waiting_turn(engine, turn_id, user_id=principal.user_id, reason="requested")
 
 
 def sign_image(images: Images, id: UUID, *, user_id: UUID) -> SignedImage:

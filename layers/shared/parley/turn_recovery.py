@@ -1,4 +1,4 @@
-"""Ends turns that cannot finish by themselves: the function died, or a waiting turn was denied, stopped or not approved in time.
+"""Stops turns, and ends those that cannot finish by themselves: the function died, or a waiting turn was denied or not approved in time.
 
 A stale turn, whose heartbeat has stopped, becomes `interrupted`: the logged part of its answer is stored, and its model
 calls are settled by an estimate. A waiting turn ends as `turn.stopped`, and its open tool calls get results that state
@@ -10,10 +10,11 @@ from types import MappingProxyType
 from typing import Literal
 from uuid import UUID
 
+from parley.auth.principal import Principal
 from parley.db.engine import Connection, Engine
 from parley.db.metering import usage
 from parley.db.metering.usage import TurnCost
-from parley.db.transactions import user_scope
+from parley.db.transactions import principal_scope, user_scope
 from parley.db.turn import turn_checkpoint, turn_end, turns
 from parley.db.turn.message_parts import AnswerParts
 from parley.db.turn.turn_checkpoint import Checkpoint, LockedTurn
@@ -38,6 +39,19 @@ _RESULTS_BY_REASON: Mapping[WaitEndReason, str] = MappingProxyType(
 
 class _TurnIsAlive(Exception):
     """The turn has meanwhile ended or sent a heartbeat. Raised to roll back the settlement."""
+
+
+def request_stop(engine: Engine, principal: Principal, turn_id: UUID) -> None:
+    """Ask the worker that runs the turn to stop it; end a waiting turn here, because no worker runs it.
+
+    A turn that has ended does not change. Raises NotFound, Unauthorized and Unavailable.
+    """
+    is_done = False
+    while not is_done:
+        with principal_scope(engine, principal) as connection:
+            status = turns.request_stop(connection, turn_id, user_id=principal.user_id)
+        # If the turn was resumed in between, ask again: a worker runs it now.
+        is_done = status != "waiting" or end_waiting_turn(engine, turn_id, user_id=principal.user_id, reason="requested")
 
 
 def interrupt_if_stale(engine: Engine, turn_id: UUID, *, user_id: UUID) -> bool:

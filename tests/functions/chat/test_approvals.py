@@ -8,9 +8,10 @@ import pytest
 from functions.chat import routes
 from functions.chat.errors import AlreadyDecided, ConversationBusy, NotWaiting
 from functions.chat.openai_api.errors import PREFIX, openai_error_response
-from functions.chat.turn import replay, run
+from functions.chat.turn import run
 from functions.chat.turn.approvals import Decision
 from functions.chat.turn.events import TurnCompleted, TurnStopped, TurnWaiting
+from parley import turn_recovery
 from parley.db.engine import make_engine
 from parley.db.turn.turn_begin import IdempotencyKey
 from parley.deadline import Deadline
@@ -148,7 +149,7 @@ def test_an_unknown_call_a_foreign_turn_and_a_call_without_an_approval_are_not_f
 
 
 def test_a_stop_ends_a_turn_that_waits(waiting, other, alice, engine, log, toolbox):
-    replay.request_stop(other().engine, alice.principal, waiting[0].turn_id)
+    turn_recovery.request_stop(other().engine, alice.principal, waiting[0].turn_id)
     answer = stored_messages(engine, alice, waiting[0].conversation_id)[-1]
     with pytest.raises(NotWaiting):
         decide(other(), alice, waiting[0].turn_id)
@@ -257,7 +258,7 @@ def test_a_repeated_request_of_a_waiting_turn_gets_turn_waiting(engine, alice, t
 
 def test_a_stop_that_comes_with_the_pause_ends_the_turn(engine, other, alice, toolbox):
     script, started = tool_calls_answer(("w", "write", {"to": "bob"})), []
-    stop = lambda: replay.request_stop(other().engine, alice.principal, started[0].turn_id)  # noqa: E731
+    stop = lambda: turn_recovery.request_stop(other().engine, alice.principal, started[0].turn_id)  # noqa: E731
     services = make_services(engine, ScriptedRounds([*script[:-1], stop, script[-1]]), toolbox=toolbox)
     events = events_of(take_numbered(services, alice, model="handy", tools=True))
     started.append(next(events))

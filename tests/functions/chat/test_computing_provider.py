@@ -7,8 +7,9 @@ import pytest
 
 from functions.chat.errors import OutOfTime
 from functions.chat.openai_api.completions import stream_completion
-from functions.chat.turn import heartbeat, replay
+from functions.chat.turn import heartbeat
 from functions.chat.turn.events import Ping, TurnFailed, TurnStopped
+from parley import turn_recovery
 from parley.deadline import Deadline
 from parley.llm.messages import Message, ModelRequest
 from tests.support.time_limits import HANG_S
@@ -54,7 +55,7 @@ def test_the_deadline_ends_a_turn_whose_provider_computes(engine, alice, computi
 def test_a_stop_ends_a_turn_whose_provider_computes(engine, alice, computing):
     events = events_of(take_numbered(make_services(engine, computing), alice))
     began_s = time.monotonic()
-    replay.request_stop(engine, alice.principal, next(events).turn_id)
+    turn_recovery.request_stop(engine, alice.principal, next(events).turn_id)
 
     assert isinstance(list(events)[-1], TurnStopped)
     assert time.monotonic() - began_s < SOON_S

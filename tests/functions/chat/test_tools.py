@@ -4,8 +4,8 @@ import threading
 
 import pytest
 
-from functions.chat.turn import replay
 from functions.chat.turn.events import TurnCompleted, TurnInterrupted, TurnStopped
+from parley import turn_recovery
 from parley.errors import InvalidInput
 from parley.llm import messages as llm
 from parley.llm.errors import ProviderFailed
@@ -172,7 +172,7 @@ def test_a_stop_ends_a_turn_whose_tool_runs(engine, take_turn, alice):
     services = make_services(engine, ScriptedRounds(tool_calls_answer(("c", "slow", {})), DONE), toolbox=toolbox)
     events = events_of(take_numbered(services, alice, model="handy", tools=True))
     started = next(events)
-    replay.request_stop(services.engine, alice.principal, started.turn_id)
+    turn_recovery.request_stop(services.engine, alice.principal, started.turn_id)
     *_, last = events
     let_go.set()
 
