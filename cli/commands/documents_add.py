@@ -10,6 +10,7 @@ import click
 
 from cli.api import ApiClient
 from cli.document_api import chunk_count, document_path, fetch_document, set_shared, title_and_id, upload_document
+from cli.document_files import document_files
 from cli.errors import CliError, NotLoggedIn, SessionEnded
 from cli.http import HttpCall
 from cli.json_fields import Fields
@@ -23,25 +24,31 @@ POLL_S = 0.5
 # If the function is killed, the server retries the document within seven minutes.
 INGESTION_TIMEOUT_S = 900.0
 UNFINISHED_STATUSES = ("queued", "processing")
-_FILE_TYPE = click.Path(exists=True, dir_okay=False, path_type=Path)
+_PATH_TYPE = click.Path(exists=True, allow_dash=True, path_type=Path)
 
 
 @click.command()
-@click.argument("files", metavar="FILE...", nargs=-1, required=True, type=_FILE_TYPE)
+@click.argument("paths", metavar="PATH...", nargs=-1, required=True, type=_PATH_TYPE)
+@click.option("--glob", "globs", metavar="PATTERN", multiple=True, help="Add only such files of a folder, as '*.md'; can be repeated.")
 @click.option("--title", metavar="TITLE", help="Title of the document.  [default: the file's name]")
 @click.option("--no-wait", is_flag=True, help="Do not wait until the files are processed.")
 @click.option("--share", is_flag=True, help="Share the documents with all users; admins only.")
 @with_api_or_key
-def add(api: ApiClient, files: tuple[Path, ...], title: str | None, no_wait: bool, share: bool) -> None:
+def add(api: ApiClient, paths: tuple[Path, ...], globs: tuple[str, ...], title: str | None, no_wait: bool, share: bool) -> None:
     """Add files, and wait until the server has processed them.
 
-    Supported formats are text, Markdown, HTML, PDF, DOCX, CSV, JSON and source code. Processing continues if you press Ctrl-C.
+    PATH is a file, a folder with all the files in it, or `-` for standard input. Supported formats are text, Markdown, HTML, PDF, DOCX,
+    CSV, JSON and source code. Processing continues if you press Ctrl-C.
     """
-    _check_files(files, title)
-    uploads = DocumentUploads(api, files=len(files))
-    documents = [uploads.send(path, title=title, share=share) for path in files]
+    with document_files(paths, globs=globs) as found:
+        if title and len(found.files) > 1:
+            raise click.UsageError("--title needs exactly one file.")
+        uploads = DocumentUploads(api, files=len(found.files))
+        documents = [uploads.send(path, title=title, share=share) for path in found.files]
     if not no_wait:
         uploads.follow([document for document in documents if document])
+    for path, reason in found.skipped:
+        click.echo(one_line(f"skipped {path}: {reason}"), err=True)
     uploads.raise_for_failures()
 
 
@@ -55,7 +62,7 @@ class DocumentUploads:
 
     def send(self, path: Path, *, title: str | None, share: bool) -> Fields | None:
         """Upload a file. Return its document if the server still has to process it, else None."""
-        with self._failures_shown():
+        with self._failures_shown(path.name):
             document = self._upload(path, title=title)
             if share:
                 document = set_shared(self._api, document, shared=True)
@@ -68,7 +75,7 @@ class DocumentUploads:
         """Wait until each document is processed. Ctrl-C ends the waiting, not the processing."""
         try:
             for document in documents:
-                with self._failures_shown():
+                with self._failures_shown(document.text("filename")):
                     self._report(self._wait_until_processed(document))
         except KeyboardInterrupt:
             click.echo("Processing continues on the server. To see its progress: parley documents", err=True)
@@ -105,26 +112,16 @@ class DocumentUploads:
             _print_line(f"{title_and_id(document)} is ready: {chunk_count(document)}. {document.text('note')}")
 
     @contextmanager
-    def _failures_shown(self) -> Iterator[None]:
-        """Print a file's failure and continue. Raise it instead if there is only one file or the user is not logged in."""
+    def _failures_shown(self, filename: str) -> Iterator[None]:
+        """Print a file's failure with its name and continue. Raise it instead if there is only one file or the user is not logged in."""
         try:
             yield
         except CliError as exc:
             if self._files == 1 or isinstance(exc, (NotLoggedIn, SessionEnded)):
                 raise
+            click.echo(f"{one_line(filename)}: ", nl=False, err=True)
             exc.show()
             self._failed += 1
-
-
-def _check_files(files: tuple[Path, ...], title: str | None) -> None:
-    """Raise UsageError for files that cannot be added, before anything is sent."""
-    if title and len(files) > 1:
-        raise click.UsageError("--title needs exactly one file.")
-    for path in files:
-        if path.is_file() and not path.stat().st_size:
-            raise click.UsageError(f"{path} is empty: add a file with content.")
-        if not path.is_file():
-            raise click.UsageError(f"{path} is not a regular file.")
 
 
 def _document_states(api: ApiClient, document: Fields) -> Iterator[Fields]:

@@ -113,7 +113,7 @@ def test_a_failed_file_does_not_prevent_the_next_one(server, handbook, parley):
     ("args", "sentence"),
     [
         (["empty.txt"], "empty.txt is empty: add a file with content."),
-        (["missing.txt"], "File 'missing.txt' does not exist."),
+        (["missing.txt"], "'missing.txt' does not exist."),
         (["handbook.pdf", "empty.txt"], "empty.txt is empty: add a file with content."),
         (["handbook.pdf", "handbook.pdf", "--title", "x"], "--title needs exactly one file."),
     ],
@@ -181,3 +181,50 @@ def test_after_a_token_refresh_the_whole_file_is_sent_again(server, handbook, pa
     parley("documents", "add", "handbook.pdf", "--no-wait")
 
     assert [request.body["file"][2] for request in server.requests[::2]] == [b"%PDF-1.7 thirty days"] * 2
+
+
+@pytest.fixture
+def folder(handbook):
+    folder = handbook.parent / "library"
+    (folder / "deep").mkdir(parents=True)
+    (folder / ".git").mkdir()
+    for name, content in (("a.md", b"A"), ("deep/b.txt", b"B"), ("empty.md", b""), ("photo.raw", b"\0\1"), (".git/config", b"x")):
+        (folder / name).write_bytes(content)
+    return folder
+
+
+def test_a_folder_is_added_with_all_its_files_and_tells_what_it_skipped(server, folder, parley):
+    result = parley("documents", "add", "library", "--no-wait")
+
+    assert [request.body["file"][0] for request in server.requests] == ["a.md", "b.txt"]
+    assert result.stderr.splitlines()[-2:] == [
+        "skipped library/empty.md: is empty: add a file with content",
+        "skipped library/photo.raw: is neither text nor PDF nor DOCX",
+    ]
+
+
+def test_a_pattern_selects_files_of_a_folder(server, folder, parley):
+    parley("documents", "add", "library", "--glob", "*.txt", "--no-wait")
+
+    assert [request.body["file"][0] for request in server.requests] == ["b.txt"]
+
+
+def test_a_folder_without_a_document_is_an_error_with_the_reasons(server, folder, parley):
+    result = parley("documents", "add", "library", "--glob", "*.raw")
+
+    assert (result.exit_code, server.requests) == (2, [])
+    assert "library/photo.raw: is neither text nor PDF nor DOCX" in result.stderr
+
+
+def test_standard_input_is_added_under_the_title(server, handbook, parley):
+    parley("documents", "add", "-", "--title", "Notes of May", "--no-wait", stdin="We met.")
+
+    assert server.requests[0].body == {"title": "Notes of May", "file": ("stdin.txt", "text/plain", b"We met.")}
+
+
+def test_a_failure_names_its_file(server, folder, parley):
+    server.on("POST /documents", replies.problem(413, "file_too_large", "The file is too large."))
+
+    result = parley("documents", "add", "library")
+
+    assert "a.md: The file is too large." in result.stderr
