@@ -27,7 +27,7 @@ TOOL_SETTINGS = (
 
 @click.group(cls=ListGroup)
 def mcp() -> None:
-    """List, add and remove remote MCP servers."""
+    """List, add, refresh and remove remote MCP servers."""
 
 
 @mcp.command("list")
@@ -49,6 +49,18 @@ def add(api: ApiClient, name: str, address: str, headers: tuple[str, ...]) -> No
     created = Fields.of(api.fetch(HttpCall("POST", MCP_SERVERS_PATH, {field: value for field, value in body.items() if value})))
     listed = next((server for server in all_items(api, MCP_SERVERS_PATH) if server.text("id") == created.text("id")), Fields())
     click.echo(f"Added {one_line(name)}: {_server_tools(listed)}")
+
+
+@mcp.command()
+@click.argument("server", metavar="NAME")
+@with_api_or_key
+def refresh(api: ApiClient, server: str) -> None:
+    """Ask an MCP server for its tools again. NAME may also be the server's id."""
+    path = f"{MCP_SERVERS_PATH}/{quote(_find_server(api, server).text('id'), safe='')}/refresh"
+    refreshed = Fields.of(api.fetch(HttpCall("POST", path)))
+    if refreshed.text("error"):
+        raise CliError(f"{one_line(refreshed.text('name'))} did not list its tools: {one_line(refreshed.text('error'))}")
+    click.echo(f"{one_line(refreshed.text('name'))}: {_server_tools(refreshed)}")
 
 
 @mcp.command()

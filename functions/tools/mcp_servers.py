@@ -6,12 +6,13 @@ from uuid import UUID
 
 from functions.tools.errors import NameTaken, TooManyMcpServers
 from functions.tools.services import ToolsServices
+from functions.tools.tools import count_call
 from parley.auth.principal import Principal
 from parley.db import mcp_servers, tool_settings
 from parley.db.engine import Connection
 from parley.db.mcp_servers import McpServer
 from parley.db.transactions import lock_until_end, principal_scope
-from parley.errors import untrusted
+from parley.errors import NotFound, untrusted
 from parley.http.idempotency import IdempotentRequest, IdempotentResult
 from parley.ids import new_id
 from parley.tools.mcp_discovery import DiscoveryTarget, discover, due_deployment_servers, is_stale
@@ -51,6 +52,16 @@ def remove_server(connection: Connection, server_id: UUID, *, user_id: UUID) -> 
     tool_settings.remove_server(connection, name, user_id=user_id)
 
 
+def refresh_server(services: ToolsServices, principal: Principal, server_id: UUID) -> McpServer:
+    """Fetch a server's tool list and return the server with the result. Raises NotFound and RateLimited."""
+    with principal_scope(services.engine, principal) as connection:
+        _find_server(connection, server_id, user_id=principal.user_id)
+    count_call(services, principal)
+    refresh_listings(services, principal, only=server_id)
+    with principal_scope(services.engine, principal) as connection:
+        return _find_server(connection, server_id, user_id=principal.user_id)
+
+
 def refresh_listings(services: ToolsServices, principal: Principal, *, only: UUID | None = None) -> None:
     """Fetch and store the tool list of every server whose list is stale, or of the user's server `only`.
 
@@ -60,6 +71,13 @@ def refresh_listings(services: ToolsServices, principal: Principal, *, only: UUI
     with scope() as connection:
         targets = _discovery_targets(connection, services.mcp_registry, principal.user_id, only)
     discover(services.mcp_registry.client, scope, targets, timeout_s=LISTING_TIMEOUT_S)
+
+
+def _find_server(connection: Connection, server_id: UUID, *, user_id: UUID) -> McpServer:
+    for server in mcp_servers.list_all(connection, user_id=user_id):
+        if server.id == server_id:
+            return server
+    raise NotFound("MCP server", server_id)
 
 
 def _discovery_targets(connection: Connection, registry: McpRegistry, user_id: UUID, only: UUID | None) -> list[DiscoveryTarget]:

@@ -12,7 +12,7 @@ from functions.tools import tools
 from functions.tools.errors import NameTaken, ToolDisabled, TooManyMcpServers
 from functions.tools.mcp_endpoint.dispatch import answer_message
 from functions.tools.mcp_endpoint.jsonrpc import RpcMessage
-from functions.tools.mcp_servers import add_server, refresh_listings, remove_server
+from functions.tools.mcp_servers import add_server, refresh_listings, refresh_server, remove_server
 from functions.tools.schemas import CreatedMcpServerOut, InvokeIn, McpServerIn, McpServerOut, OutcomeOut, ToolChange, ToolOut
 from functions.tools.services import ToolsServicesDep
 from parley.db import mcp_servers
@@ -51,6 +51,12 @@ def list_mcp_servers(principal: CurrentPrincipal, transaction: Transaction, page
     """List the caller's MCP servers, newest first, with the result of their last tool listing."""
     rows = mcp_servers.page(transaction, user_id=principal.user_id, limit=page.limit + 1, after=page.after_id())
     return page.listing(rows, to_item=McpServerOut.of, key=lambda row: [row.id])
+
+
+@mcp_servers_router.post("/tools/mcp-servers/{id}/refresh", responses=error_responses(NotFound, RateLimited))
+def refresh_mcp_server(id: UUID, services: ToolsServicesDep, principal: CurrentPrincipal) -> McpServerOut:
+    """Fetch an MCP server's tool list now, for at most five seconds, and return the server with the result."""
+    return McpServerOut.of(refresh_server(services, principal, id))
 
 
 @mcp_servers_router.delete("/tools/mcp-servers/{id}", status_code=204, responses=error_responses(NotFound))

@@ -105,3 +105,19 @@ def test_an_unknown_server_cannot_be_removed(server, alice, parley):
     result = parley("tools", "mcp", "remove", "other", "--yes")
 
     assert (result.exit_code, result.stderr) == (1, "There is no MCP server 'other'. To list them: parley tools mcp\n")
+
+
+def test_a_servers_tools_are_listed_again(server, alice, parley):
+    server.on(f"GET {MCP}", page(SERVER))
+    server.on(f"POST {MCP}/{SERVER['id']}/refresh", replies.reply(200, SERVER | {"tools": ["read", "draw"]}))
+
+    assert parley("tools", "mcp", "refresh", "notes").stdout == "notes: read, draw\n"
+
+
+def test_a_server_that_does_not_list_its_tools_is_an_error(server, alice, parley):
+    server.on(f"GET {MCP}", page(SERVER))
+    server.on(f"POST {MCP}/{SERVER['id']}/refresh", replies.reply(200, SERVER | {"error": "it does not answer"}))
+
+    result = parley("tools", "mcp", "refresh", "notes")
+
+    assert (result.exit_code, result.stderr) == (1, "notes did not list its tools: it does not answer\n")

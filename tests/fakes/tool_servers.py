@@ -31,11 +31,11 @@ class FakeMcpCalls:
     """MCP servers that all offer the same tools."""
 
     def __init__(self, *tools, error=None):
-        self._listing, self.requests = McpToolList(list(tools), error), []
+        self.listing, self.requests = McpToolList(list(tools), error), []
 
     def list_tools(self, server, *, timeout_s):
         self.requests.append((server, timeout_s))
-        return self._listing
+        return self.listing
 
     def call_tool(self, server, tool, arguments, *, timeout_s):
         if errors := argument_errors(tool.parameters, arguments):  # as the tool runner does

@@ -14,7 +14,7 @@ from parley.http.idempotency import Idempotency
 from parley.http.schemas import Input
 from parley.ids import new_id
 from parley.metering.limits import DefaultLimits
-from parley.tools.mcp import McpEndpoint
+from parley.tools.mcp import McpEndpoint, McpToolList
 from parley.tools.mcp_registry import McpRegistry, headers_context
 from tests.fakes.tool_servers import FakeMcpCalls, FakeToolRunner, mcp_tool
 from tests.support.concurrency import closing_engine, meet_after, outcomes
@@ -240,3 +240,29 @@ def test_two_concurrent_requests_for_the_last_server_add_one(serve, alice, datab
 
     results = outcomes([partial(add_named, name) for name in ("one", "two")])
     assert sorted(type(result).__name__ for result in results) == ["IdempotentResult", "TooManyMcpServers"]
+
+
+def test_a_servers_tools_are_listed_again_at_once(serve, alice):
+    calls = FakeMcpCalls(mcp_tool())
+    function = serve(calls=calls)
+    id = add(function, alice).json["id"]
+    calls.listing = McpToolList([mcp_tool(), mcp_tool("draw")], None)
+
+    refreshed = function.post(f"/tools/mcp-servers/{id}/refresh", as_=alice)
+
+    assert (refreshed.status, sorted(refreshed.json["tools"])) == (200, ["draw", "echo"])
+    assert names(function, alice) == ["notes.draw", "notes.echo", "shout"]
+
+
+def test_the_server_of_another_user_is_not_refreshed(served, alice, bob):
+    id = add(served, alice).json["id"]
+
+    assert served.post(f"/tools/mcp-servers/{id}/refresh", as_=bob).status == 404
+
+
+def test_refreshing_counts_toward_the_users_requests(serve, alice):
+    function = serve(rate_per_minute=2)
+    id = add(function, alice).json["id"]
+    statuses = [function.post(f"/tools/mcp-servers/{id}/refresh", as_=alice).status for _ in range(4)]
+
+    assert (statuses[0], statuses[-1]) == (200, 429)
