@@ -11,6 +11,7 @@ from typing import Any
 
 from functions.chat.openai_api.errors import PREFIX, openai_error_type
 from local.template.stack import GatewayResponse
+from parley.db.engine import DatabaseWaking
 from parley.errors import BodyTooLarge, Forbidden, InvalidInput, MalformedBody, NotFound, ParleyError, Unauthorized, Unavailable
 from parley.http.problems import CODES_EXTENSION, MEDIA_TYPE, error_responses
 
@@ -78,7 +79,7 @@ def function_errors(operation: Mapping[str, Any], *, is_guarded: bool, has_datab
     ours += [MalformedBody, BodyTooLarge] if has_body else []
     ours += [InvalidInput] if has_body or locations else []
     ours += [NotFound] if "path" in locations else []
-    ours += [Unavailable] if has_database else []
+    ours += [Unavailable, DatabaseWaking] if has_database else []
     return _merge_codes(_declared_codes(error_responses(*ours)), _declared_codes(operation["responses"]))
 
 

@@ -36,7 +36,7 @@ class IngestSettings(DatabaseSettings, ModelSettings):
 
 
 settings = IngestSettings.read()
-engine, providers = make_engine(settings), ProviderRegistry(os.environ)
+engine, providers = make_engine(settings, waits_for_wake=True), ProviderRegistry(os.environ)
 catalogue, default_limits = LiveCatalogue.of(settings), DefaultLimits.of(settings)
 services = IngestServices(
     engine=engine,

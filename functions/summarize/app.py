@@ -34,11 +34,11 @@ class SummarizeSettings(DatabaseSettings, ModelSettings):
 
 
 settings = SummarizeSettings.read()
-engine, providers = make_engine(settings), ProviderRegistry(os.environ)
+engine, providers = make_engine(settings, waits_for_wake=True), ProviderRegistry(os.environ)
 catalogue, default_limits = LiveCatalogue.of(settings), DefaultLimits.of(settings)
 services = SummarizeServices(
     engine=engine,
-    background=make_engine(settings, role="background"),
+    background=make_engine(settings, role="background", waits_for_wake=True),
     catalogue=catalogue,
     router=ModelRouter(providers, CircuitBreaker(DatabaseCircuits(engine)), is_background=True),
     embedding=MeteredEmbedder(engine, catalogue, os.environ, providers.embedder, default_limits),

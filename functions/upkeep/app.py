@@ -41,8 +41,8 @@ def _embedding_model() -> str | None:
 
 
 services = UpkeepServices(
-    engine=make_engine(settings),
-    background=make_engine(settings, role="background"),
+    engine=make_engine(settings, waits_for_wake=True),
+    background=make_engine(settings, role="background", waits_for_wake=True),
     files=UserFileStore(settings.files_bucket),
     email_templates=EmailTemplates(settings.public_url),
     mailer=Mailer(settings.mail_from),

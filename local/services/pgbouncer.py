@@ -33,6 +33,11 @@ query_wait_timeout = {query_wait_timeout_s}
 log_connections = 0
 log_disconnections = 0
 """
+_TLS = """\
+client_tls_sslmode = require
+client_tls_cert_file = {certificate}
+client_tls_key_file = {certificate}
+"""
 
 
 def pgbouncer_program() -> str | None:
@@ -43,7 +48,8 @@ def pgbouncer_program() -> str | None:
 class PgBouncer:
     """A transaction pooler in front of the database, on its own port.
 
-    A client that waits longer than `query_wait_timeout_s` for a server connection is disconnected.
+    A client that waits longer than `query_wait_timeout_s` for a server connection is disconnected. With a certificate (a PEM
+    file that includes its key), clients must use TLS.
     """
 
     def __init__(
@@ -56,6 +62,7 @@ class PgBouncer:
         report: Callable[[str], None],
         pool_size: int = 20,
         query_wait_timeout_s: int = 2,
+        certificate: Path | None = None,
     ) -> None:
         self._program = program
         self._folder = folder.pgbouncer
@@ -63,6 +70,7 @@ class PgBouncer:
         self._passwords = passwords
         self._pool_size = pool_size
         self._query_wait_timeout_s = query_wait_timeout_s
+        self._certificate = certificate
         self.port = free_port()
         self._process = SupervisedProcess(
             "PgBouncer", launch=self._launch, ready=self._is_ready, log=folder.logs / "pgbouncer.log", report=report
@@ -81,6 +89,10 @@ class PgBouncer:
             pool_size=self._pool_size,
             query_wait_timeout_s=self._query_wait_timeout_s,
         )
+        if self._certificate:
+            certificate = self._folder / "certificate.pem"
+            self._write(certificate, self._certificate.read_text())
+            text += _TLS.format(certificate=certificate)
         self._write(self._config, text)
         await self._process.start()
 

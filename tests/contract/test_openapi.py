@@ -108,7 +108,7 @@ def test_what_openais_clients_are_refused_by_has_openais_form(name):
         ("POST /auth/register", 409, {"email_taken"}),
         ("POST /auth/register", 422, {"invalid_input", "weak_password"}),
         ("POST /auth/login", 401, {"invalid_credentials"}),
-        ("POST /chat", 503, {"no_model", "provider_busy", "unavailable"}),
+        ("POST /chat", 503, {"no_model", "provider_busy", "unavailable", "database_waking"}),
         ("GET /conversations/{id}", 404, {"not_found"}),
         ("GET /conversations", 401, {"unauthorized"}),
     ],

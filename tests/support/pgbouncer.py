@@ -14,11 +14,14 @@ from tests.support.postgres import RunningPostgres
 
 
 @contextmanager
-def running_pgbouncer(postgres: RunningPostgres, *, pool_size: int = 20, patience_s: int = 2) -> Iterator[dict[str, str]]:
+def running_pgbouncer(
+    postgres: RunningPostgres, *, pool_size: int = 20, patience_s: int = 2, certificate: Path | None = None
+) -> Iterator[dict[str, str]]:
     """Run a pooler and yield the environment variables that point a function at it.
 
     The pooler has `pool_size` connections per role and refuses a client that waits longer than `patience_s`. If PgBouncer
-    is not installed, the variables point directly at PostgreSQL, where functions must behave the same.
+    is not installed, the variables point directly at PostgreSQL, where functions must behave the same. With a certificate
+    (a PEM file that includes its key) it accepts TLS only.
     """
     if (program := pgbouncer_program()) is None:
         yield {"PARLEY_DATABASE_PORT": str(postgres.port), "PGPASSFILE": str(postgres.passfile)}
@@ -28,7 +31,14 @@ def running_pgbouncer(postgres: RunningPostgres, *, pool_size: int = 20, patienc
         folder = DataDir(Path(path))
         folder.logs.mkdir()
         bouncer = PgBouncer(
-            program, folder, upstream=postgres.port, passwords=passwords, report=print, pool_size=pool_size, query_wait_timeout_s=patience_s
+            program,
+            folder,
+            upstream=postgres.port,
+            passwords=passwords,
+            report=print,
+            pool_size=pool_size,
+            query_wait_timeout_s=patience_s,
+            certificate=certificate,
         )
         write_private(folder.pgpass, database.pgpass([postgres.port, bouncer.port], passwords))
         portal.call(bouncer.start)

@@ -39,7 +39,8 @@ class DatabaseSettings(Settings):
     `iam` creates a token for each connection; `secret` reads the role's password from Secrets Manager, where `database_app_secret`
     and its siblings are ARNs; `libpq` leaves the password to libpq's own variables (PGPASSWORD, PGPASSFILE). `verify-full`
     trusts the certificates in `database_ca_file`; if that setting is empty, it trusts the public authorities, among them
-    Amazon's, which signs the certificate of RDS Proxy.
+    Amazon's, which signs the certificate of RDS Proxy. A database that pauses while it is not used takes `database_wake_s`
+    seconds to wake; 0 means that it never pauses.
     """
 
     database_host: str
@@ -51,6 +52,11 @@ class DatabaseSettings(Settings):
     database_app_secret: str = ""
     database_background_secret: str = ""
     database_owner_secret: str = ""
+    database_wake_s: Annotated[int, Field(ge=0, le=60)] = 0
+
+    def secret_of(self, role: Literal["app", "background", "owner"]) -> str:
+        """Return the ARN of the secret with the role's password, or an empty string."""
+        return {"app": self.database_app_secret, "background": self.database_background_secret, "owner": self.database_owner_secret}[role]
 
 
 class BudgetSettings(Settings):

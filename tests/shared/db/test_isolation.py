@@ -4,6 +4,7 @@ import re
 import time
 from collections import Counter
 
+import boto3
 import pytest
 from sqlalchemy import Engine, text
 
@@ -130,7 +131,7 @@ def test_a_hundred_clients_on_two_connections_see_no_foreign_row(auth, postgres,
 # Statements that make RDS Proxy pin a connection to a client, or leave state for the next client of PgBouncer.
 PINNING = re.compile(
     r"^\s*(set\s+(?!local\b|transaction\b|constraints\b)|reset\b|prepare\b|deallocate\b|discard\b|listen\b|unlisten\b|declare\b.*with hold"
-    r"|create\s+(local\s+|global\s+)?temp|lock\b|load\b)|pg_(try_)?advisory_(?!xact)(un)?lock(?!.*xact)|set_config\([^)]*,\s*false",
+    r"|create\s+(local\s+|global\s+)?temp|lock\b|load\b)|\b(nextval|setval|currval|lastval)\s*\(|pg_(try_)?advisory_(?!xact)(un)?lock(?!.*xact)|set_config\([^)]*,\s*false",
     re.IGNORECASE | re.DOTALL,
 )
 LOGGED = re.compile(r"LOG:  (statement|execute [^:]+): (.*(?:\n\t.*)*)")
@@ -185,9 +186,35 @@ def test_no_statement_of_an_accounts_life_pins_a_pooled_connection(client_proces
     assert {how for how, _ in ran} <= {"statement", "execute <unnamed>"}
 
 
+def test_no_statement_of_turns_documents_tools_and_background_work_pins_a_pooled_connection(
+    statements, auth, chat, conversation, documents, tools, ingest, summarize, upkeep, environment
+):
+    person = Person.registered(auth)
+    turn = chat.post("/chat", {"message": "What is 12.5% of 840?", "stream": False}, as_=person).json
+    assert chat.get(f"/chat/turns/{turn['turn_id']}/events", as_=person).status == 200
+    assert chat.post("/chat/regenerate", {"conversation_id": turn["conversation_id"]}, as_=person).status == 200
+    assert conversation.get("/conversations/search?q=840", as_=person).status == 200
+    assert tools.call("PUT", "/tools/search_documents", {"enabled": True}, as_=person).status == 200
+    assert documents.get("/documents/search?q=840", as_=person).status == 200
+    prepared = documents.post("/documents/uploads", {"filename": "a.txt", "content_type": "text/plain", "bytes": 3}, as_=person).json
+    boto3.client("s3").put_object(Bucket=environment["PARLEY_FILES_BUCKET"], Key=f"documents/{person.id}/{prepared['id']}", Body=b"abc")
+    ingest.read(person, prepared["id"])
+    summarize.drain(environment["PARLEY_MEMORY_QUEUE_URL"])
+    summarize.run_schedule()
+    upkeep.sweep()
+    upkeep.recover()
+    ran = statements()
+
+    for table in ("turns", "chunks", "summaries", "usage", "outbox", "tool_settings"):
+        assert any(re.search(rf"\b{table}\b", sql) for _, sql in ran), table
+    assert [sql for _, sql in ran if PINNING.search(sql) and "ALTER SYSTEM" not in sql] == []
+    assert {how for how, _ in ran} <= {"statement", "execute <unnamed>"}
+
+
 @pytest.mark.parametrize(
     "sql",
     [
+        "SELECT nextval('event_ids')",
         "SET parley.user_id = 'x'",
         "set session statement_timeout = 1",
         "SELECT set_config('parley.user_id', 'x', false)",

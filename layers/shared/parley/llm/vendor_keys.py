@@ -3,14 +3,13 @@
 import time
 from collections.abc import Callable, Mapping
 
-from parley.aws.client import aws_client, translated_errors
-from parley.errors import ParleyError, Unavailable
+from parley.aws.secrets import SecretUnreadable, read_secret
+from parley.errors import Unavailable
 from parley.llm.errors import ProviderMisconfigured
 from parley.observability import logger
 
 CACHE_S = 300.0
 RETRY_S = 30.0
-_TRANSIENT_CODES = {"ThrottlingException", "InternalServiceError", "ServiceUnavailable", "RequestTimeout"}
 
 
 def is_key_available(reference: str, environment: Mapping[str, str]) -> bool:
@@ -53,14 +52,7 @@ class VendorKeys:
 
 
 def _fetch_secret(name: str) -> str:
-    def error_for(code: str, _error: Exception) -> ParleyError:
-        if not code or code in _TRANSIENT_CODES:
-            return Unavailable("Secrets Manager")
-        return ProviderMisconfigured("secretsmanager", f"{name}: {code}")
-
-    with translated_errors(error_for):
-        secret = aws_client("secretsmanager", read_timeout_s=3).get_secret_value(SecretId=name)
-    key = str(secret.get("SecretString", "")).strip()
-    if not key:
-        raise ProviderMisconfigured("secretsmanager", f"{name}: the secret contains no text")
-    return key
+    try:
+        return read_secret(name)
+    except SecretUnreadable as exc:
+        raise ProviderMisconfigured("secretsmanager", str(exc)) from exc
