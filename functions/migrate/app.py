@@ -9,8 +9,8 @@ from functions.migrate.custom_resource import RESPONSE_RESERVE_S, ResourceEvent,
 from functions.migrate.upgrade import upgrade
 from parley.auth.key_store import ensure_keys
 from parley.aws.data_api import DataApi
-from parley.db.bootstrap import bootstrap
-from parley.db.engine import Engine, make_engine
+from parley.db.bootstrap import bootstrap, set_passwords
+from parley.db.engine import Engine, database_password, make_engine
 from parley.observability import logger
 from parley.observability.invocations import invocation_handler
 from parley.settings import DatabaseSettings, KeySettings
@@ -36,7 +36,7 @@ def settings() -> MigrateSettings:
 @cache
 def engine() -> Engine:
     """Return the engine of the role that owns the schema."""
-    return make_engine(settings(), role="owner")
+    return make_engine(settings(), role="owner", waits_for_wake=True)
 
 
 @invocation_handler
@@ -57,6 +57,10 @@ def migrate() -> Mapping[str, Any]:
     if settings().database_cluster:
         data_api = DataApi(settings().database_cluster, settings().database_master_secret, database=settings().database_name)
         bootstrap(data_api.run)
+    if settings().database_auth == "secret":
+        secrets = settings().database_app_secret, settings().database_background_secret
+        app, background = map(database_password, secrets)
+        set_passwords(engine(), {"app": app, "background": background})
     done = asdict(upgrade(engine())) | {"keys_made": ensure_keys(settings().keys_path)}
     logger.info("database_migrated", **done)
     return done

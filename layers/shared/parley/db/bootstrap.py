@@ -1,6 +1,11 @@
 """Prepares an empty database for the migrations, as an administrator who need not be a superuser (RDS's master user)."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+
+from psycopg import sql
+from sqlalchemy import text
+
+from parley.db.engine import DatabaseRole, Engine
 
 # Every statement can be repeated. On RDS and Aurora the roles log in with IAM. From PostgreSQL 16 on, a role that may create
 # roles administers those it created, but is a member of none: hence the second grant.
@@ -43,3 +48,17 @@ def bootstrap(run: Callable[[str], None]) -> None:
     """
     for statement in (_ROLES, _EXTENSION, _SCHEMA):
         run(statement.strip())
+
+
+def set_passwords(engine: Engine, passwords: Mapping[DatabaseRole, str]) -> None:
+    """Set the passwords of these roles, and create missing ones with it: Neon accepts no login role without a password.
+
+    `engine` connects as `parley_owner`. Neon also accepts no password that is already hashed, so it is sent over TLS as it is.
+    """
+    with engine.begin() as connection:
+        known = set(connection.scalars(text("SELECT rolname FROM pg_roles")))
+        for role, password in passwords.items():
+            name = f"parley_{role}"
+            verb = sql.SQL("ALTER" if name in known else "CREATE")
+            statement = sql.SQL("{} ROLE {} LOGIN PASSWORD {}").format(verb, sql.Identifier(name), sql.Literal(password))
+            connection.exec_driver_sql(statement.as_string(connection.connection.driver_connection).replace("%", "%%"))
