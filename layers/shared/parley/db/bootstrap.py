@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping
 
-from psycopg import sql
 from sqlalchemy import text
 
 from parley.db.engine import DatabaseRole, Engine
@@ -39,6 +38,8 @@ BEGIN
     END IF;
 END $$
 """
+# A role's password cannot be a parameter of a statement: PostgreSQL quotes it instead.
+_PASSWORD = text("SELECT format('%s ROLE %I LOGIN PASSWORD %L', CAST(:verb AS text), CAST(:name AS text), CAST(:password AS text))")
 
 
 def bootstrap(run: Callable[[str], None]) -> None:
@@ -59,6 +60,6 @@ def set_passwords(engine: Engine, passwords: Mapping[DatabaseRole, str]) -> None
         known = set(connection.scalars(text("SELECT rolname FROM pg_roles")))
         for role, password in passwords.items():
             name = f"parley_{role}"
-            verb = sql.SQL("ALTER" if name in known else "CREATE")
-            statement = sql.SQL("{} ROLE {} LOGIN PASSWORD {}").format(verb, sql.Identifier(name), sql.Literal(password))
-            connection.exec_driver_sql(statement.as_string(connection.connection.driver_connection).replace("%", "%%"))
+            verb = "ALTER" if name in known else "CREATE"
+            statement = connection.scalar(_PASSWORD, {"verb": verb, "name": name, "password": password})
+            connection.exec_driver_sql(statement.replace("%", "%%"))
