@@ -30,6 +30,7 @@ FILES = {
     "migrate": "functions/migrate/requirements.txt",
     "tools-function": "functions/tools/requirements.txt",
     "toolrunner": "functions/toolrunner/requirements.txt",
+    "telemetry": "layers/telemetry/requirements.txt",
     "langchain": "requirements/langchain.txt",
     "runtime": "requirements/runtime.txt",
 }

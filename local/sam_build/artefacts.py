@@ -32,7 +32,7 @@ def build_artefacts(architecture: str, *, into: Path, cache: Path | None = None,
     tree = BuildTree(into)
     for function in tree.functions.values():
         shutil.rmtree(function / PAGE_SOURCES, ignore_errors=True)
-        for layer in tree.layers.values():
+        for layer in tree.attached_layers.values():
             remove_duplicates(function, of=layer)
     compile_bytecode(tree)
 

@@ -5,6 +5,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from local.template import source
+
 DEFAULT_BUILD = Path(".aws-sam/build")
 # The folders on Lambda into which artefacts are unpacked.
 TASK_ROOT = "/var/task"
@@ -28,6 +30,12 @@ class BuildTree:
     def layers(self) -> Mapping[str, Path]:
         """The package folder of each layer, by the layer's name."""
         return {path.parent.name: path for path in sorted(self.root.glob("*/python"))}
+
+    @property
+    def attached_layers(self) -> Mapping[str, Path]:
+        """The layers that every function has. A layer with a condition may be missing at run time."""
+        resources = source.read_source(self.template).content["Resources"]
+        return {name: path for name, path in self.layers.items() if "Condition" not in resources.get(name, {})}
 
     @property
     def functions(self) -> Mapping[str, Path]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 from local.template.errors import Unresolvable
 from local.template.parameters import scalar_text
@@ -24,7 +25,7 @@ def read_function(source: TemplateSource, name: str, properties: Fragment) -> Fu
         handler=handler,
         root=root,
         folder=folder,
-        layers=tuple(_layer_folders(source, name)),
+        layers=tuple(_layer_folders(source, name, attached=[str(layer) for layer in properties.get("Layers", [])])),
         environment={key: scalar_text(value) for key, value in properties.get("Environment", {}).get("Variables", {}).items()},
         timeout_s=float(properties.get("Timeout", 3)),
         memory_mb=int(properties.get("MemorySize", 128)),
@@ -49,11 +50,16 @@ def _code_folder(source: TemplateSource, name: str) -> Path:
     return folder
 
 
-def _layer_folders(source: TemplateSource, name: str) -> Iterator[Path]:
-    """Yield the folders of the function's layers in order, skipping layers defined outside this template."""
+def _layer_folders(source: TemplateSource, name: str, *, attached: list[str]) -> Iterator[Path]:
+    """Yield the folders of the function's layers in order, skipping layers defined outside this template.
+
+    `attached` has the resolved references. A layer's logical id in the translated template is its name and a hash.
+    """
     shared = source.content.get("Globals", {}).get("Function", {}).get("Layers", [])
     for reference in [*shared, *source.resource(name).get("Properties", {}).get("Layers", [])]:
-        layer = reference.get("Ref", "") if isinstance(reference, dict) else ""
+        layer = _layer_name(reference)
+        if not any(layer and version.startswith(layer) for version in attached):
+            continue
         uri = source.resource(layer).get("Properties", {}).get("ContentUri")
         if not isinstance(uri, str) or "://" in uri:
             continue
@@ -61,6 +67,13 @@ def _layer_folders(source: TemplateSource, name: str) -> Iterator[Path]:
         if not folder.is_dir():
             raise source.invalid(source.problem(layer, f"the folder {uri!r} does not exist", "Properties", "ContentUri"))
         yield folder
+
+
+def _layer_name(reference: Any) -> str:
+    """Return the logical id in `Ref`, or in the first branch of `Fn::If`."""
+    if not isinstance(reference, dict):
+        return ""
+    return _layer_name(reference["Fn::If"][1]) if "Fn::If" in reference else str(reference.get("Ref", ""))
 
 
 def _search_root(source: TemplateSource, name: str, folder: Path) -> Path:

@@ -196,7 +196,7 @@ def test_a_run_of_a_schedule_that_fails_is_kept(translated):
     resources = translated["Resources"]
     schedules = {name: one["Properties"]["Target"] for name, one in resources.items() if one["Type"] == "AWS::Scheduler::Schedule"}
     configured = {
-        one["Properties"]["FunctionName"]["Ref"]: one["Properties"]["DestinationConfig"]["OnFailure"]["Destination"]
+        one["Properties"]["FunctionName"]["Ref"]: one["Properties"].get("DestinationConfig", {}).get("OnFailure", {}).get("Destination")
         for one in resources.values()
         if one["Type"] == "AWS::Lambda::EventInvokeConfig"
     }

@@ -1,4 +1,4 @@
-"""A canary in every text field of every route: none reaches a log line."""
+"""A canary in every text field of every route: none reaches a log line, a metric, a span or an error report."""
 
 import io
 import logging
@@ -7,8 +7,14 @@ from typing import Any
 
 import pytest
 
-from parley.observability import logger
+from parley.observability import logger, traces
+from parley.observability.error_reports import ErrorReporter
+from parley.observability.sentry import SentrySink
+from parley.observability.settings import ObservabilitySettings
 from tests.contract.operations import DOCUMENT, Operation, operations
+from tests.fakes.cloudwatch import metric_lines
+from tests.fakes.otlp_receiver import OtlpReceiver, running_otlp_receiver
+from tests.fakes.sentry_server import running_sentry_server
 
 CANARY = "canary7c1f"
 SPECIAL = {"POST /documents"}  # multipart, below
@@ -143,3 +149,39 @@ def test_a_preferred_model_that_is_gone_is_not_named_in_a_log_line(auth, chat, a
     chat.post("/chat", TOOL, as_=alice)
 
     assert [line for line in logged(log_lines) if CANARY in line] == []
+
+
+@pytest.fixture
+def receiver(monkeypatch: pytest.MonkeyPatch) -> Iterator[OtlpReceiver]:
+    """Turn traces on."""
+    with running_otlp_receiver() as running:
+        monkeypatch.setattr(traces, "_tracer", traces.Tracer(ObservabilitySettings.read({"PARLEY_TRACES_ENDPOINT": running.url})))
+        yield running
+
+
+@pytest.mark.parametrize("case", BEYOND_THE_SCHEMA)
+def test_no_text_deep_in_a_request_reaches_a_span_or_a_metric(case, request, alice, receiver, capsys):
+    function, url, body, headers = BEYOND_THE_SCHEMA[case]
+    request.getfixturevalue(function).call("POST", url, body, as_=alice, headers=headers)
+
+    assert receiver.bodies
+    assert [sent for sent in receiver.bodies if CANARY.encode() in sent] == []
+    assert [line for line in metric_lines(capsys.readouterr().out) if CANARY in str(line)] == []
+
+
+def test_the_text_of_an_answer_and_of_a_crash_reaches_no_span_no_metric_and_no_error_report(chat, alice, receiver, capsys, monkeypatch):
+    def crash(*_arguments, **_options):
+        words = CANARY
+        raise KeyError(words)
+
+    monkeypatch.setattr("functions.chat.turn.run.run_tool_loop", crash)
+    with running_sentry_server() as sentry:
+        reporter = ErrorReporter(SentrySink(ObservabilitySettings.read({"PARLEY_SENTRY_DSN": sentry.dsn})))
+        others, logger._logger.filters = logger._logger.filters, [reporter]
+        answer = chat.post("/chat", TOOL | {"message": CANARY}, as_=alice)
+        logger._logger.filters = others
+
+    assert (answer.status, len(sentry.events)) == (500, 1)
+    assert CANARY.encode() not in sentry.envelopes[0]
+    assert [sent for sent in receiver.bodies if CANARY.encode() in sent] == []
+    assert [line for line in metric_lines(capsys.readouterr().out) if CANARY in str(line)] == []

@@ -11,6 +11,7 @@ from local.template.resolve import Resolver
 from local.template.stack import LambdaIntegration
 from local.template.translate import translate
 from tests.conftest import ROOT
+from tests.contract.conftest import TEMPLATE
 
 PUBLIC = {
     "POST /auth/register",
@@ -44,6 +45,11 @@ NAMES = {
     "ToolrunnerFunction",
     "UpkeepFunction",
     "WebFunction",
+}
+TELEMETRY = {
+    "TracesEndpoint": "https://collector.example.com/v1/traces",
+    "TracesHeaders": "x-api-key=k",
+    "SentryDsn": "https://k@sentry.example.com/1",
 }
 METHODS = {"get", "put", "post", "patch", "delete"}
 
@@ -255,10 +261,28 @@ def test_the_tool_runner_may_write_its_own_log_and_is_reached_by_no_event(stack,
 
 
 def test_the_tool_runner_is_told_of_no_database_no_key_and_no_queue(stack):
-    assert set(stack.functions["ToolrunnerFunction"].environment) == {
+    environment = load(TEMPLATE, overrides=TELEMETRY).functions["ToolrunnerFunction"].environment
+    keys = {"PARLEY_TRACES_ENDPOINT", "PARLEY_TRACES_HEADERS", "PARLEY_SENTRY_DSN"}
+
+    assert {environment[name] for name in keys} == {""}
+    assert set(environment) - keys == {
         *("POWERTOOLS_LOG_LEVEL", "POWERTOOLS_SERVICE_NAME", "PARLEY_STACK", "PARLEY_METRICS"),
         *("PARLEY_TOOL_ALLOWED_HOSTS", "PARLEY_GEOCODING_URL", "PARLEY_FORECAST_URL", "PARLEY_CALLS_MCP"),
     }
+
+
+def test_requests_do_not_wait_for_telemetry_in_the_authorizer():
+    functions = load(TEMPLATE, overrides=TELEMETRY).functions
+
+    assert functions["AuthorizerFunction"].environment["PARLEY_TRACES_ENDPOINT"] == ""
+    assert functions["ChatFunction"].environment["PARLEY_TRACES_ENDPOINT"] == TELEMETRY["TracesEndpoint"]
+
+
+def test_the_layer_of_telemetry_is_attached_only_if_it_is_used(stack):
+    with_telemetry = load(TEMPLATE, overrides=TELEMETRY).functions["ChatFunction"].layers
+
+    assert [layer.name for layer in stack.functions["ChatFunction"].layers] == ["shared"]
+    assert [layer.name for layer in with_telemetry] == ["shared", "telemetry"]
 
 
 def test_events_are_never_logged_whole(stack):

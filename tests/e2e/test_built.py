@@ -209,5 +209,5 @@ def test_the_sizes_are_told(built: Built) -> None:
     *_, header = [line for line in built.output.splitlines() if line.startswith("ARTEFACT")]
     rows = built.output[built.output.index(header) :].splitlines()[1:]
 
-    assert [row.split()[0] for row in rows] == [*FUNCTIONS, "SharedLayer"]
+    assert [row.split()[0] for row in rows] == [*FUNCTIONS, "SharedLayer", "TelemetryLayer"]
     assert all(float(row.split()[1]) >= float(row.split()[2]) >= 0.01 for row in rows)

@@ -147,7 +147,7 @@ class ParallelToolCalls:
             if now_s >= give_up_at_s:
                 del self._give_up_at_s[call]
                 logger.warning("tool_timed_out", tool=log_name(call.name))
-                put_metrics({"ToolErrors": 1}, tool=log_name(call.name))
+                put_metrics({"ToolErrors": 1})
                 return call, ToolOutcome(False, "The tool did not answer in time.", _milliseconds(now_s - self._began_s))
         return None
 

@@ -19,7 +19,9 @@ from parley.aws.sqs import SqsMessage, SqsQueue
 from parley.db.outbox import OutboxEntry
 from parley.errors import NotFound, ParleyError, Unavailable
 from parley.observability import add_log_context, begin_log_context, current_correlation_id, logger
-from parley.observability.invocations import message_correlation_id
+from parley.observability.invocations import message_attribute, message_correlation_id
+from parley.observability.settings import settings
+from parley.observability.traces import TRACEPARENT, unit_of_work
 
 type AccountNoticeKind = Literal["password_changed", "password_changed_keys_revoked", "password_reset", "email_changed", "new_api_key"]
 type BatchFailures = dict[str, list[dict[str, str]]]
@@ -204,8 +206,10 @@ def process_messages(records: Iterable[dict[str, Any]], *, handle: Callable[[str
     invocation_id, failed = current_correlation_id(), []
     for record in records:
         begin_log_context(message_correlation_id(record) or invocation_id)
-        if not _is_processed(record, handle):
-            failed.append(record["messageId"])
+        with unit_of_work(f"process {settings.service}", kind="consumer", traceparent=message_attribute(record, TRACEPARENT)) as span:
+            span.set({"messaging.system": "aws_sqs", "messaging.operation.type": "process", "messaging.message.id": record["messageId"]})
+            if not _is_processed(record, handle):
+                failed.append(record["messageId"])
     begin_log_context(invocation_id)
     return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in failed]}
 

@@ -11,6 +11,7 @@ from parley.aws.client import aws_client, translated_errors
 from parley.errors import Unavailable
 from parley.observability import current_correlation_id
 from parley.observability.invocations import CORRELATION_ID
+from parley.observability.traces import TRACEPARENT, current_traceparent
 
 # SQS's limit for one call.
 _MAX_BATCH = 10
@@ -54,8 +55,8 @@ class SqsQueue:
 
 
 def _attributes() -> dict[str, dict[str, str]]:
-    correlation_id = current_correlation_id()
-    return {CORRELATION_ID: {"DataType": "String", "StringValue": correlation_id}} if correlation_id else {}
+    values = {CORRELATION_ID: current_correlation_id(), TRACEPARENT: current_traceparent()}
+    return {name: {"DataType": "String", "StringValue": value} for name, value in values.items() if value}
 
 
 def _unavailable(_code: str, _error: Exception) -> Unavailable:

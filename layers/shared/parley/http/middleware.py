@@ -13,6 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from parley.errors import BodyTooLarge, ParleyError
 from parley.http.problems import ErrorResponder, respond_with_problem
 from parley.observability import begin_log_context, logger, put_metrics
+from parley.observability.traces import TRACEPARENT, Span, is_tracing, unit_of_work
 
 STANDARD_HEADERS = {
     "Cache-Control": "no-store",
@@ -38,10 +39,17 @@ class RequestMiddleware:
         """Handle one request. Every response has a request id, and no response shows a stack trace."""
         started = time.perf_counter()
         request_id = scope["parley.request_id"] = _request_id(scope)
-        error_responder = scope["parley.error_responder"] = self._error_responder(scope["path"])
+        scope["parley.error_responder"] = self._error_responder(scope["path"])
         hsts = HSTS_HEADER if scope["scheme"] == "https" else {}
         sender = _ResponseSender(send, self._headers | hsts | {"X-Request-Id": request_id})
         begin_log_context(request_id)
+        with unit_of_work(scope["method"], kind="server", traceparent=_traceparent(scope)) as span:
+            await self._respond(scope, receive, sender, started)
+            if is_tracing():
+                _describe_request(span, scope, sender.status)
+
+    async def _respond(self, scope: Scope, receive: Receive, sender: "_ResponseSender", started: float) -> None:
+        error_responder: ErrorResponder = scope["parley.error_responder"]
         try:
             await self._handle(scope, receive, sender)
         except Exception:
@@ -52,7 +60,7 @@ class RequestMiddleware:
             if not sender.has_started or sender.status < HTTPStatus.INTERNAL_SERVER_ERROR:
                 logger.exception("request_crashed")
             if not sender.has_started:
-                await error_responder(ParleyError(), request_id)(scope, receive, sender)
+                await error_responder(ParleyError(), scope["parley.request_id"])(scope, receive, sender)
         finally:
             _record_request(scope, sender.status, (time.perf_counter() - started) * 1000)
 
@@ -111,8 +119,27 @@ def _request_id(scope: Scope) -> str:
     return str(scope["aws.event"]["requestContext"]["requestId"])
 
 
-def _record_request(scope: Scope, status: int, duration_ms: float) -> None:
+def _traceparent(scope: Scope) -> str | None:
+    if not is_tracing():
+        return None
+    return next((value.decode("latin-1") for name, value in scope["headers"] if name == TRACEPARENT.encode()), None)
+
+
+def _describe_request(span: Span, scope: Scope, status: int) -> None:
+    """Set the attributes of OpenTelemetry's conventions for HTTP servers."""
+    route = _route_path(scope)
+    span.rename(f"{scope['method']} {route}")
+    span.set({"http.request.method": scope["method"], "http.route": route, "http.response.status_code": status})
+    span.set({"parley.request_id": scope["parley.request_id"]})
+    if status >= 500:
+        span.fail(str(status))
+
+
+def _route_path(scope: Scope) -> str:
     route: Any = scope.get("route")
-    path = getattr(route, "path", "unmatched")
-    logger.info("request_completed", method=scope["method"], route=path, status=status, duration_ms=round(duration_ms, 1))
+    return str(getattr(route, "path", "unmatched"))
+
+
+def _record_request(scope: Scope, status: int, duration_ms: float) -> None:
+    logger.info("request_completed", method=scope["method"], route=_route_path(scope), status=status, duration_ms=round(duration_ms, 1))
     put_metrics({"RequestMs": round(duration_ms, 1), "ServerErrors": int(status >= 500)})

@@ -19,10 +19,12 @@ from parley.llm import tokens
 from parley.llm.candidates import Candidate
 from parley.llm.circuit_breaker import CircuitBreaker, provider_key
 from parley.llm.errors import ProviderBusy, ProviderFailed, ProviderMisconfigured, ProviderRejected, ProviderTimeout
+from parley.llm.genai_spans import end_chat_span, note_event, start_chat_span
 from parley.llm.messages import Finished, ModelEvent, ModelRequest, TextDelta, ToolCall
 from parley.llm.model import Model, ModelCall
 from parley.llm.provider import Provider, validated_events
 from parley.observability import logger, put_metrics
+from parley.observability.traces import NO_SPAN, Span
 
 # An answer that takes longer may be stopped, and its tokens must then be counted quickly.
 WARM_UP_AFTER_S = 0.5
@@ -228,14 +230,18 @@ class ModelStream:
             if candidate != self._first_choice:
                 put_metrics({"Fallbacks": 1}, model=candidate.id)
             yield CallStarted(call)
+            span = start_chat_span(call, self._request)
             try:
-                yield from self._monitored_call(call)
+                yield from self._monitored_call(call, span)
                 return
             except (ProviderFailed, Unavailable) as exc:
                 call.error_code = exc.code
                 self._handle_failure(candidate, call, exc)
+            finally:
+                end_chat_span(span, call)
 
-    def _monitored_call(self, call: ModelCall) -> Iterator[ModelEvent]:
+    def _monitored_call(self, call: ModelCall, span: Span) -> Iterator[ModelEvent]:
+        began_s = time.monotonic()
         request = _capped_request(self._request, call.model)
         events = self._router.provider_for(call.model).stream(call.model.name, request)
         self._monitor = CallMonitor(call, events, request, left_s=self._left_s)
@@ -244,6 +250,8 @@ class ModelStream:
         for number, event in enumerate(self._monitor):
             if number == 0:
                 self._router.breaker.succeeded(provider_key(call.model))
+            if span is not NO_SPAN:
+                note_event(span, event, number=number, elapsed_s=time.monotonic() - began_s)
             yield event
 
     def _next_candidate(self) -> Candidate | None:

@@ -10,6 +10,7 @@ from parley.errors import ParleyError, Unavailable
 from parley.llm.catalogue import Catalogue, NoModel
 from parley.llm.embedder import Embedder, EmbeddingPurpose, EmbeddingResult, embedding_batches
 from parley.llm.errors import ProviderFailed
+from parley.llm.genai_spans import start_embedding_span
 from parley.llm.live_catalogue import LiveCatalogue
 from parley.llm.messages import Message, ModelRequest, Usage
 from parley.llm.model import ModelCall
@@ -109,7 +110,15 @@ class MeteredEmbedder:
         embedder, vectors = self.embedder_for(call.model), list[Vector]()
         try:
             for batch in embedding_batches(embedder, texts):
-                embedded = _embedded_batch(embedder, call, batch, purpose)
+                span = start_embedding_span(call)
+                try:
+                    embedded = _embedded_batch(embedder, call, batch, purpose)
+                    span.set({"gen_ai.usage.input_tokens": embedded.input_tokens})
+                except ProviderFailed as exc:
+                    span.fail(exc.code)
+                    raise
+                finally:
+                    span.end()
                 vectors += [Vector(call.model.name, numbers) for numbers in embedded.vectors]
         except ProviderFailed as exc:
             call.error_code = exc.code

@@ -69,4 +69,5 @@ class ErrorReporter(logging.Filter):
     def _report(self, error: Exception, error_fingerprint: str, event: str) -> None:
         put_metrics({"UnexpectedErrors": 1}, fingerprint=error_fingerprint, error=type(error).__name__, event=event)
         if self.sink:
-            self.sink(error, error_fingerprint, event)
+            with suppress(Exception):  # whatever the sink's SDK does, the error is logged and counted
+                self.sink(error, error_fingerprint, event)

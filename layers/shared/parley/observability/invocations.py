@@ -6,6 +6,8 @@ from typing import Any
 
 from parley.errors import ParleyError
 from parley.observability.logs import begin_log_context, logger
+from parley.observability.settings import settings
+from parley.observability.traces import unit_of_work
 
 type InvocationHandler[R] = Callable[[dict[str, Any], Any], R]
 
@@ -26,7 +28,10 @@ def invocation_handler[R](handler: InvocationHandler[R]) -> InvocationHandler[R]
         event = dict(event)
         begin_log_context(str(event.pop(CORRELATION_ID, None) or context.aws_request_id))
         try:
-            return handler(event, context)
+            if "Records" in event:  # each message of a batch is a unit of work of its own
+                return handler(event, context)
+            with unit_of_work(f"invoke {settings.service}", kind="consumer"):
+                return handler(event, context)
         except ParleyError:
             raise
         except Exception:
@@ -38,5 +43,10 @@ def invocation_handler[R](handler: InvocationHandler[R]) -> InvocationHandler[R]
 
 def message_correlation_id(record: dict[str, Any]) -> str | None:
     """Return the correlation id of an SQS record, or None if its sender set none, as S3 does."""
-    value: str | None = record.get("messageAttributes", {}).get(CORRELATION_ID, {}).get("stringValue")
+    return message_attribute(record, CORRELATION_ID)
+
+
+def message_attribute(record: dict[str, Any], name: str) -> str | None:
+    """Return an attribute of an SQS record, or None."""
+    value: str | None = record.get("messageAttributes", {}).get(name, {}).get("stringValue")
     return value

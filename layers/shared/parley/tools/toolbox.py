@@ -16,6 +16,7 @@ from uuid import UUID
 from parley.db import tool_settings
 from parley.db.engine import Connection
 from parley.db.tool_settings import ToolSetting
+from parley.llm.genai_spans import start_tool_span
 from parley.observability import put_metrics
 from parley.tools.arguments import argument_errors, rejected_arguments
 from parley.tools.invoker import ToolRunner
@@ -81,9 +82,14 @@ class Toolbox:
 
         The caller must check beforehand whether the call needs approval.
         """
+        # The model may invent a name out of the user's words.
+        known_name = log_name(name) if self.get(name) else "unknown"
+        span = start_tool_span(known_name)
         outcome = self._run(name, arguments, timeout_s=timeout_s)
         if not outcome.ok:
-            put_metrics({"ToolErrors": 1}, tool=log_name(name))
+            span.fail("tool_error")
+            put_metrics({"ToolErrors": 1}, tool=known_name)
+        span.end()
         return outcome
 
     def _run(self, name: str, arguments: Mapping[str, Any], *, timeout_s: float) -> ToolOutcome:
