@@ -51,6 +51,7 @@ ADMIN_COMMANDS = {
     "admin": CommandEntry("cli.commands.admin", "Manage accounts, invites and usage."),
 }
 CLIENT_COMMANDS = {
+    "connect": CommandEntry("cli.commands.connect", "Configure Claude Code, Codex, Cursor and others to use this Parley."),
     "completion": CommandEntry("cli.commands.completion", "Complete commands and ids in your shell with Tab."),
 }
 STACK_COMMANDS = {
@@ -65,7 +66,7 @@ HELP_SECTIONS = {
     "Chat": CHAT_COMMANDS,
     "Account": ACCOUNT_COMMANDS,
     "Administration": ADMIN_COMMANDS,
-    "This client": CLIENT_COMMANDS,
+    "Other programs": CLIENT_COMMANDS,
     "The stack on this computer": STACK_COMMANDS,
 }
 ENVIRONMENT_VARIABLES = [
