@@ -1,5 +1,6 @@
 """`parley connect`: configure another program to use this Parley."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import click
@@ -74,7 +75,7 @@ def _check_key(api: ApiClient, config: ClientConfig, key: str) -> None:
             click.echo(f"Checked: {len(models)} models are offered.", err=True)
 
 
-def _mcp(api: ApiClient, method: str, params: dict[str, object]) -> Fields:
+def _mcp(api: ApiClient, method: str, params: Mapping[str, object]) -> Fields:
     answer = Fields.of(api.fetch(HttpCall("POST", "/mcp", {"jsonrpc": "2.0", "id": 1, "method": method, "params": params})))
     if not answer.part("result"):
         raise CliError(f"The server did not answer {method}: {answer.part('error').text('message') or 'no result'}")
