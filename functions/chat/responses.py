@@ -1,6 +1,7 @@
 """A turn as an HTTP response: Server-Sent Events, or one JSON document."""
 
 import json
+import time
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 from itertools import chain
@@ -13,11 +14,13 @@ from starlette.types import Receive, Scope, Send
 from functions.chat.errors import LoggedTurnFailure
 from functions.chat.turn.events import (
     LAST_EVENTS,
+    IncompleteAnswer,
     NumberedEvent,
     Ping,
     ReplayedEvent,
     ToolAnswered,
     ToolApproval,
+    TurnCompleted,
     TurnEvent,
     TurnFailed,
     TurnWaiting,
@@ -30,6 +33,12 @@ type TurnEvents = Generator[NumberedEvent | Ping]
 # no-transform: a proxy that compresses would hold events back.
 SSE_HEADERS = {"Cache-Control": "no-store, no-transform"}
 SSE_PING = b": ping\n\n"
+# For the API description.
+SERVER_TIMING: dict[str, Any] = {
+    "description": "Milliseconds of a whole answer: `parley;dur=…, model;dur=…`. `model` is the time spent waiting for models, `parley` "
+    "the rest since the function received the request. A stream has `timings` in its last event instead.",
+    "schema": {"type": "string"},
+}
 
 
 def turn_response(events: TurnEvents, *, stream: bool, ids: Mapping[str, str] = MappingProxyType({})) -> Response:
@@ -41,24 +50,34 @@ def turn_response(events: TurnEvents, *, stream: bool, ids: Mapping[str, str] = 
     if stream:
         return EventStream(map(_encode_event, _until_last(chain((first,), events))), events)
     try:
-        return WholeAnswer(_compact_json(_turn_document(first, events, ids)), events)
+        document, model_ms = _turn_document(first, events, ids)
+        return WholeAnswer(_compact_json(document), events, model_ms=model_ms)
     except BaseException:
         events.close()
         raise
 
 
 class WholeAnswer(Response):
-    """One JSON document. `events` is closed after the client has the document: its follow-up jobs are queued only then."""
+    """One JSON document. `events` is closed after the client has the document: its follow-up jobs are queued only then.
+
+    The header `Server-Timing` tells the time spent waiting for models, and the rest of the time since the function got the request
+    (https://www.w3.org/TR/server-timing/).
+    """
 
     media_type = "application/json"
 
-    def __init__(self, document: str, events: Generator[Any], headers: Mapping[str, str] = MappingProxyType({})) -> None:
-        """Send `document`, then close `events`, which has yielded its last event."""
+    def __init__(
+        self, document: str, events: Generator[Any], headers: Mapping[str, str] = MappingProxyType({}), *, model_ms: float | None
+    ) -> None:
+        """Send `document`, then close `events`, which has yielded its last event. Without `model_ms` there is no `Server-Timing`."""
         super().__init__(document, headers=headers)
-        self._events = events
+        self._events, self._model_ms = events, model_ms
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 - ASGI
         """Send the document and close the events."""
+        if self._model_ms is not None:
+            total_ms = (time.perf_counter() - scope["parley.started_s"]) * 1000
+            self.headers["Server-Timing"] = f"parley;dur={max(total_ms - self._model_ms, 0):.1f}, model;dur={self._model_ms:.1f}"
         with closing(self._events):
             await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
             await send({"type": "http.response.body", "body": self.body, "more_body": False})
@@ -94,8 +113,13 @@ def _encode_event(event: NumberedEvent | Ping) -> bytes:
     return f"id: {event.number}\nevent: {event.event.name}\ndata: {_compact_json(event.event.data())}\n\n".encode()
 
 
-def _turn_document(first: NumberedEvent | Ping, events: Iterator[NumberedEvent | Ping], ids: Mapping[str, str]) -> dict[str, Any]:
-    """Wait until the turn ends or pauses, and return its document. Raises the error of a failed turn."""
+def _turn_document(
+    first: NumberedEvent | Ping, events: Iterator[NumberedEvent | Ping], ids: Mapping[str, str]
+) -> tuple[dict[str, Any], float | None]:
+    """Wait until the turn ends or pauses, and return its document and the milliseconds spent waiting for models.
+
+    They are None for a turn that waits, and for a repeated request, which calls no model. Raises the error of a failed turn.
+    """
     all_events = [event.event for event in _until_last(chain((first,), events)) if isinstance(event, NumberedEvent)]
     last, end = all_events[-1], all_events[-1].data()
     head: dict[str, Any] = {name: ids.get(name) or all_events[0].data().get(name) for name in ("turn_id", "conversation_id")}
@@ -104,9 +128,9 @@ def _turn_document(first: NumberedEvent | Ping, events: Iterator[NumberedEvent |
     if last.name == TurnFailed.name:
         raise LoggedTurnFailure(dict(end))
     if last.name == TurnWaiting.name:
-        return head | _waiting_document(all_events)
+        return head | _waiting_document(all_events), None
     message: StoredMessage = last.message  # type: ignore[union-attr, assignment]
-    return head | {
+    document = head | {
         "status": message.status,
         "message": MessageOut.model_validate(message).model_dump(mode="json"),
         "usage": end["usage"],
@@ -114,6 +138,7 @@ def _turn_document(first: NumberedEvent | Ping, events: Iterator[NumberedEvent |
         "tool_results": _tool_results(message.parts),
         "approvals": [],
     }
+    return document, last.timings.model_ms if isinstance(last, TurnCompleted | IncompleteAnswer) else None
 
 
 def _until_last(events: Iterator[NumberedEvent | Ping]) -> Iterator[NumberedEvent | Ping]:

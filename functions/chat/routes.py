@@ -7,7 +7,7 @@ from fastapi import APIRouter, Depends, Header, Query, Request, Response
 
 from functions.chat.errors import AlreadyDecided, ConversationBusy, InProgress, NothingToRegenerate, NotWaiting, OutOfTime
 from functions.chat.openai_api import routes as openai_routes
-from functions.chat.responses import turn_response
+from functions.chat.responses import SERVER_TIMING, turn_response
 from functions.chat.schemas import EVENT_SCHEMA, ApprovalIn, ChatIn, ImageOut, ModelOut, RegenerateIn, TurnOut, TurnStateOut
 from functions.chat.services import ChatServices, ChatServicesDep
 from functions.chat.turn import replay, run
@@ -43,7 +43,9 @@ MODELS = (ModelNotFound, ContextTooLong, ModelCannot, NoModel, RateLimited, Budg
 REFUSALS = error_responses(NotFound, InProgress, ConversationBusy, IdempotencyKeyReused, *MODELS, *VENDORS)
 DECISIONS = error_responses(NotFound, AlreadyDecided, NotWaiting, *MODELS, *VENDORS)
 EVENTS: dict[str, Any] = {"text/event-stream": {"schema": EVENT_SCHEMA}}
-TURN: dict[int | str, Any] = {200: {"model": TurnOut, "description": "The turn", "content": EVENTS}}
+TURN: dict[int | str, Any] = {
+    200: {"model": TurnOut, "description": "The turn", "content": EVENTS, "headers": {"Server-Timing": SERVER_TIMING}}
+}
 STREAM: dict[int | str, Any] = {200: {"description": "The events", "content": EVENTS}}
 
 
@@ -58,10 +60,11 @@ async def chat(
     `turn.interrupted`, `turn.failed` or `turn.waiting`. Before a turn waits, it sends a `tool.approval` for each call that needs a
     decision. Send decisions to `/chat/turns/{id}/approvals`: the last decision resumes the turn. A new message denies the calls instead.
     If the connection is lost, the turn continues: read the rest at `/chat/turns/{id}/events`. With an `Idempotency-Key`, a repeated
-    request gets the events, or the failure, of the first request. `documents` adds sources to the prompt, from all the user's documents
-    or only from those with the given ids, and requires the scope `documents`. For an API key without the scope `tools`, the model gets
-    no tools; without the scope `conversations`, the prompt has no memories. The answer's message has a part for each source that it
-    cites. `response_format`, as in OpenAI's API, requests a JSON answer. `images` are data URLs, or ids of images in earlier messages.
+    request gets the events, or the failure, of the first request. `documents` adds sources to the prompt, from all the user's
+    documents or only from those with the given ids, and requires the scope `documents`. For an API key without the scope `tools`, the
+    model gets no tools; without the scope `conversations`, the prompt has no memories. The answer's message has a part for each
+    source that it cites. `timings` of the last event tells how much of the time was spent waiting for models. `response_format`, as
+    in OpenAI's API, requests a JSON answer. `images` are data URLs, or ids of images in earlier messages.
     """
     question = Question(
         body.message,

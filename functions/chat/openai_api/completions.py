@@ -38,7 +38,8 @@ class CompletionStream:
     """The events of a completion; the last event is `Finished`. Iterating raises the error of a failed call.
 
     `model` returns the id of the answering model. The id may change until the first event other than a ping, because another model
-    is called if the first one fails.
+    is called if the first one fails. `model_ms` returns the milliseconds spent waiting for models so far, or None if
+    no model was called.
     """
 
     events: Generator[CompletionEvent]
@@ -46,6 +47,7 @@ class CompletionStream:
     conversation_id: UUID | None = None
     id: str = field(default_factory=lambda: f"chatcmpl-{new_id().hex}")
     created: int = field(default_factory=lambda: int(utc_now().timestamp()))
+    model_ms: Callable[[], float | None] = lambda: None
 
 
 class StopSequences:
@@ -129,7 +131,8 @@ def _begin_completion(
     model_stream = services.router.ask(candidates, request, total_s=deadline.left_s, reserve_again=metered.reserve)
     metered.calls = model_stream.calls
     model_id = lambda: model_stream.calls[-1].model_id if model_stream.calls else candidates[0].id  # noqa: E731
-    return CompletionStream(_settled_events(metered, lease, model_stream, StopSequences(stops), deadline), model_id)
+    model_ms = lambda: sum(call.waited_s for call in model_stream.calls) * 1000  # noqa: E731
+    return CompletionStream(_settled_events(metered, lease, model_stream, StopSequences(stops), deadline), model_id, model_ms=model_ms)
 
 
 def _prepare_request(

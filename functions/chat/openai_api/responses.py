@@ -39,7 +39,7 @@ def completion_response(completion: CompletionStream, *, stream: bool, wants_usa
         return EventStream(_sse_chunks(completion, events, wants_usage=wants_usage), completion.events, headers)
     try:
         document = _document(completion, list(events))
-        return WholeAnswer(document.model_dump_json(), completion.events, headers)
+        return WholeAnswer(document.model_dump_json(), completion.events, headers, model_ms=completion.model_ms())
     except BaseException:
         completion.events.close()
         raise

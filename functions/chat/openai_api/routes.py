@@ -16,6 +16,7 @@ from functions.chat.openai_api.response_schemas import CHUNK_SCHEMA, CompletionO
 from functions.chat.openai_api.responses import completion_response
 from functions.chat.openai_api.schemas import CompletionIn, EmbeddingsIn
 from functions.chat.openai_api.stored_conversation import answer_in_conversation
+from functions.chat.responses import SERVER_TIMING
 from functions.chat.services import ChatServicesDep
 from parley.db.turn.stream_leases import TooManyStreams
 from parley.db.turn.turn_begin import IdempotencyKey
@@ -52,7 +53,8 @@ COMPLETION: dict[int | str, Any] = {
         "description": "The answer",
         "content": {"text/event-stream": {"schema": CHUNK_SCHEMA}},
         "headers": {
-            "X-Conversation-Id": {"description": "The id of the stored conversation, if there is one", "schema": {"type": "string"}}
+            "X-Conversation-Id": {"description": "The id of the stored conversation, if there is one", "schema": {"type": "string"}},
+            "Server-Timing": SERVER_TIMING,
         },
     }
 }

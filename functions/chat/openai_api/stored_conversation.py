@@ -14,13 +14,16 @@ from functions.chat.turn import run
 from functions.chat.turn.events import (
     LAST_EVENTS,
     AnswerDelta,
+    IncompleteAnswer,
     NumberedEvent,
     Ping,
     ReplayedEvent,
+    TurnCompleted,
     TurnEvent,
     TurnFailed,
     TurnInterrupted,
     TurnStarted,
+    TurnTimings,
     TurnWaiting,
 )
 from functions.chat.turn.question import Question
@@ -70,7 +73,9 @@ def answer_in_conversation(
     if isinstance(started, Ping) or started.name != TurnStarted.name:
         raise TypeError(f"a turn began with {started!r}")
     model, conversation_id = started.data()["model"], UUID(started.data()["conversation_id"])
-    return CompletionStream(_completion_events(events), lambda: model, conversation_id)
+    timings = list[TurnTimings]()
+    model_ms = lambda: timings[-1].model_ms if timings else None  # noqa: E731
+    return CompletionStream(_completion_events(events, timings), lambda: model, conversation_id, model_ms=model_ms)
 
 
 def _conversation_id(text: str) -> UUID | None:
@@ -87,8 +92,8 @@ def _without_numbers(numbered: Generator[NumberedEvent | Ping]) -> Generator[Tur
             yield event if isinstance(event, Ping) else event.event
 
 
-def _completion_events(events: Generator[TurnEvent | ReplayedEvent | Ping]) -> Generator[CompletionEvent]:
-    """Convert the events of a turn to events of a completion.
+def _completion_events(events: Generator[TurnEvent | ReplayedEvent | Ping], timings: list[TurnTimings]) -> Generator[CompletionEvent]:
+    """Convert the events of a turn to events of a completion, and append the timings of a turn that ends to `timings`.
 
     Raises LoggedTurnFailure if the turn failed or was interrupted, and ApprovalNeeded if it waits.
     """
@@ -99,6 +104,8 @@ def _completion_events(events: Generator[TurnEvent | ReplayedEvent | Ping]) -> G
             elif event.name == AnswerDelta.name:
                 yield llm.TextDelta(event.data()["text"])
             elif event.name in LAST_EVENTS:
+                if isinstance(event, TurnCompleted | IncompleteAnswer):
+                    timings.append(event.timings)
                 yield _finished(event.name, event.data())
 
 

@@ -29,10 +29,14 @@ class TurnUsage:
 
 @dataclass(frozen=True, slots=True)
 class TurnTimings:
-    """Milliseconds since the turn began; `first_token_ms` is None if the answer has no text."""
+    """Milliseconds since the turn began; `first_token_ms` is None if the answer has no text.
+
+    `model_ms` is the part of `total_ms` spent waiting for models. In a stream, some of Parley's own work is done meanwhile.
+    """
 
     first_token_ms: float | None
     total_ms: float
+    model_ms: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,11 +177,13 @@ class IncompleteAnswer:
     message_id: UUID
     reason: str
     usage: TurnUsage
+    timings: TurnTimings
     message: StoredMessage | None = None
 
     def data(self) -> dict[str, Any]:
         """Return the event's JSON."""
-        return {"message_id": str(self.message_id), "reason": self.reason, "usage": self.usage.data()}
+        head = {"message_id": str(self.message_id), "reason": self.reason, "usage": self.usage.data()}
+        return head | {"timings": asdict(self.timings)}
 
 
 @dataclass(frozen=True, slots=True)

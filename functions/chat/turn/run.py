@@ -235,9 +235,9 @@ def _terminal_event(turn: Turn, outcome: ParleyError | None) -> TurnCompleted | 
             reason = turn.finished.reason if turn.finished else "stop"
             return TurnCompleted(turn.answer_id, reason, turn.usage(), turn.model_id, turn.timings())
         case StopRequested():
-            return TurnStopped(turn.answer_id, outcome.reason, turn.usage())
+            return TurnStopped(turn.answer_id, outcome.reason, turn.usage(), turn.timings())
         case _ if turn.parts.text or turn.parts.tool_calls:
-            return TurnInterrupted(turn.answer_id, outcome.code, turn.usage())
+            return TurnInterrupted(turn.answer_id, outcome.code, turn.usage(), turn.timings())
         case _:
             return TurnFailed(outcome, turn.request_id)
 

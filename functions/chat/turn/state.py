@@ -216,7 +216,8 @@ class Turn:
 
     def timings(self) -> TurnTimings:
         """Return the timings so far."""
-        return TurnTimings(self.first_token_ms, self._elapsed_ms())
+        model_ms = round(sum(call.waited_s for call in self.model_calls) * 1000, 1)
+        return TurnTimings(self.first_token_ms, self._elapsed_ms(), model_ms)
 
     def usage(self) -> TurnUsage:
         """Return tokens and cost of all model calls, including those before a pause."""

@@ -1,4 +1,5 @@
 import json
+import re
 
 import pytest
 
@@ -35,7 +36,13 @@ def test_the_terminal_event_has_the_contracts_fields(chat, alice):
 
     assert set(data) == {"message_id", "finish_reason", "usage", "model", "timings"}
     assert set(data["usage"]) == {"input_tokens", "output_tokens", "cost_usd"}
-    assert set(data["timings"]) == {"first_token_ms", "total_ms"}
+    assert set(data["timings"]) == {"first_token_ms", "total_ms", "model_ms"}
+
+
+def test_a_whole_answer_tells_its_own_cost_and_the_models(chat, alice):
+    answer = chat.post("/chat", {"message": "hello", "stream": False}, as_=alice)
+
+    assert re.fullmatch(r"parley;dur=[\d.]+, model;dur=[\d.]+", answer.headers["server-timing"])
 
 
 def test_without_streaming_the_answer_is_one_document(chat, alice):

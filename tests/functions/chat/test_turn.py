@@ -1,3 +1,4 @@
+import time
 from uuid import uuid4
 
 import pytest
@@ -13,7 +14,7 @@ from parley.ids import new_id
 from parley.llm import messages as llm
 from parley.llm.catalogue import ModelNotFound
 from parley.llm.errors import ContextTooLong, ProviderBusy, ProviderFailed
-from tests.support.turns import HELLO, ScriptedProvider, events_of, make_services, stored_messages, take, take_numbered
+from tests.support.turns import HELLO, HangingProvider, ScriptedProvider, events_of, make_services, stored_messages, take, take_numbered
 
 
 @pytest.fixture
@@ -100,6 +101,19 @@ def test_usage_is_priced_by_the_catalogue(services, alice):
     completed = take(services(*HELLO), alice, model="priced")[-1]
 
     assert (completed.usage.input_tokens, completed.usage.output_tokens, float(completed.usage.cost_usd)) == (1000, 100, 0.0024)
+
+
+def test_the_wait_for_the_model_is_part_of_the_timings(engine, alice):
+    slow = ScriptedProvider([lambda: time.sleep(0.2), *HELLO])
+    last = take(make_services(engine, slow), alice)[-1]
+
+    assert 200 <= last.timings.model_ms <= last.timings.total_ms
+
+
+def test_a_stopped_answer_has_timings_too(engine, alice):
+    *_, last = take(make_services(engine, HangingProvider("word")), alice, time_limit_s=0.3)
+
+    assert last.data()["timings"]["model_ms"] >= 200
 
 
 def test_a_busy_provider_fails_the_turn_and_keeps_the_question(engine, services, alice):

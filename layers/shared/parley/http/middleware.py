@@ -18,7 +18,7 @@ from parley.observability.traces import TRACEPARENT, Span, is_tracing, unit_of_w
 STANDARD_HEADERS = {
     "Cache-Control": "no-store",
     "X-Content-Type-Options": "nosniff",
-    "Access-Control-Expose-Headers": "X-Request-Id,Retry-After,X-Conversation-Id",
+    "Access-Control-Expose-Headers": "X-Request-Id,Retry-After,X-Conversation-Id,Server-Timing",
 }
 
 
@@ -37,18 +37,18 @@ class RequestMiddleware:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request. Every response has a request id, and no response shows a stack trace."""
-        started = time.perf_counter()
+        scope["parley.started_s"] = time.perf_counter()
         request_id = scope["parley.request_id"] = _request_id(scope)
         scope["parley.error_responder"] = self._error_responder(scope["path"])
         hsts = HSTS_HEADER if scope["scheme"] == "https" else {}
         sender = _ResponseSender(send, self._headers | hsts | {"X-Request-Id": request_id})
         begin_log_context(request_id)
         with unit_of_work(scope["method"], kind="server", traceparent=_traceparent(scope)) as span:
-            await self._respond(scope, receive, sender, started)
+            await self._respond(scope, receive, sender)
             if is_tracing():
                 _describe_request(span, scope, sender.status)
 
-    async def _respond(self, scope: Scope, receive: Receive, sender: "_ResponseSender", started: float) -> None:
+    async def _respond(self, scope: Scope, receive: Receive, sender: "_ResponseSender") -> None:
         error_responder: ErrorResponder = scope["parley.error_responder"]
         try:
             await self._handle(scope, receive, sender)
@@ -62,7 +62,7 @@ class RequestMiddleware:
             if not sender.has_started:
                 await error_responder(ParleyError(), scope["parley.request_id"])(scope, receive, sender)
         finally:
-            _record_request(scope, sender.status, (time.perf_counter() - started) * 1000)
+            _record_request(scope, sender.status, (time.perf_counter() - scope["parley.started_s"]) * 1000)
 
     async def _handle(self, scope: Scope, receive: Receive, sender: "_ResponseSender") -> None:
         body = await receive()

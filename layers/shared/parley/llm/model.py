@@ -113,7 +113,7 @@ class ModelCall:
 
     `stopped` means that we ended the call, `interrupted` that it failed after its first visible event, `failed` that it failed
     before that event.
-    A call's own `purpose` overrides the purpose with which it is settled.
+    A call's own `purpose` overrides the purpose with which it is settled. `waited_s` is the time spent waiting for the vendor.
     """
 
     model_id: str
@@ -123,6 +123,7 @@ class ModelCall:
     usage: Usage = field(default_factory=Usage)
     error_code: str | None = None
     purpose: Literal["embedding", "rerank"] | None = None
+    waited_s: float = 0.0
 
     @property
     def cost_usd(self) -> Decimal:

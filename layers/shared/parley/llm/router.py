@@ -79,7 +79,7 @@ class CallMonitor:
     def _in_time(self) -> Iterator[ModelEvent]:
         alarm = _alarm_clock.set(min(self._call.model.timeout_s, self._left_s()), self._expire)
         try:
-            for event in validated_events(self._events, provider=self._call.model.provider):
+            for event in self._timed(validated_events(self._events, provider=self._call.model.provider)):
                 if not self._has_events:
                     self._has_events = True
                     alarm.cancel()
@@ -87,6 +87,18 @@ class CallMonitor:
                 yield event
         finally:
             alarm.cancel()
+
+    def _timed(self, events: Iterator[ModelEvent]) -> Iterator[ModelEvent]:
+        """Yield the events, and add the wait for each to the call's `waited_s`."""
+        while True:
+            started_s = time.perf_counter()
+            try:
+                event = next(events, None)
+            finally:
+                self._call.waited_s += time.perf_counter() - started_s
+            if event is None:
+                return
+            yield event
 
     def _expire(self) -> None:
         self._is_late = True

@@ -29,7 +29,7 @@ def sent(*events_, stream=True):
         pieces.append(message)
 
     response = completion_response(CompletionStream(events(*events_), lambda: "m"), stream=stream, wants_usage=False)
-    asyncio.run(response({"type": "http"}, None, send))
+    asyncio.run(response({"type": "http", "parley.started_s": 0.0}, None, send))
     return pieces[0]["status"], [piece["body"].decode() for piece in pieces[1:] if piece["body"]]
 
 
