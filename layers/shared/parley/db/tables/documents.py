@@ -73,7 +73,7 @@ chunks = Table(
     Column("shelf", Uuid, Computed(_SHELF, persisted=True), nullable=False),
     Column("embedding", HALFVEC),
     Column("embedding_model", Text),
-    Column("sketch", BIT(varying=True), Computed("parley_sketch(embedding)", persisted=True)),
+    Column("sketch", BIT(varying=True)),
     Column("words", TSVECTOR, Computed("parley_words(coalesce(description || ' ', '') || heading || ' ' || text)", persisted=True)),
     ForeignKeyConstraint(["user_id", "document_id"], ["documents.user_id", "documents.id"], ondelete="CASCADE"),
     CheckConstraint("(embedding IS NULL) = (embedding_model IS NULL)", name="chunks_embedding_check"),

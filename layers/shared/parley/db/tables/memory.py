@@ -16,8 +16,11 @@ _OF_CONVERSATION = (["user_id", "conversation_id"], ["conversations.user_id", "c
 
 
 def _embedding() -> tuple[Column[Any], ...]:
-    """Return the columns of a vector: the vector, the name of its model, and its sketch, a binary signature for preselection."""
-    sketch = Column("sketch", BIT(varying=True), Computed("parley_sketch(embedding)", persisted=True))
+    """Return the columns of a vector: the vector, the name of its model, and its sketch, a binary signature for preselection.
+
+    A trigger of the database writes the sketch.
+    """
+    sketch = Column("sketch", BIT(varying=True))
     return Column("embedding", HALFVEC), Column("embedding_model", Text), sketch
 
 

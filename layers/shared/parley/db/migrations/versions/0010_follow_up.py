@@ -5,16 +5,17 @@ For conversations from an older release, memory is extracted after their next tu
 
 from alembic import op
 
+from parley.db.migrations.operations import create_index
+
 revision, down_revision = "0010", "0009"
 
 TABLES = """
 ALTER TABLE outbox
-    ADD COLUMN generation integer NOT NULL DEFAULT 0,
-    ADD COLUMN tries integer NOT NULL DEFAULT 0,
-    ADD COLUMN claimed_until timestamptz;
-CREATE UNIQUE INDEX outbox_follow_up ON outbox (user_id, topic, subject_id) WHERE topic IN ('title', 'remember');
+    ADD COLUMN IF NOT EXISTS generation integer NOT NULL DEFAULT 0,
+    ADD COLUMN IF NOT EXISTS tries integer NOT NULL DEFAULT 0,
+    ADD COLUMN IF NOT EXISTS claimed_until timestamptz;
 
-ALTER TABLE conversations ADD COLUMN is_title_automatic boolean NOT NULL DEFAULT false;
+ALTER TABLE conversations ADD COLUMN IF NOT EXISTS is_title_automatic boolean NOT NULL DEFAULT false;
 """
 
 RIGHTS = """
@@ -27,3 +28,4 @@ def upgrade() -> None:
     """Add the columns, the index and the rights."""
     op.execute(TABLES)
     op.execute(RIGHTS)
+    create_index("outbox_follow_up", "outbox (user_id, topic, subject_id) WHERE topic IN ('title', 'remember')", is_unique=True)

@@ -5,6 +5,8 @@ See docs/adr/0016-two-stage-search.md.
 
 from alembic import op
 
+from parley.db.migrations.operations import backfill, create_index, drop_index
+
 revision, down_revision = "0011", "0010"
 
 # A sketch is the binary signature of a unit vector, with three bits for each number: whether it is above 0, above the upper
@@ -12,22 +14,27 @@ revision, down_revision = "0011", "0010"
 # distance of the vectors. A covering index stores a user's sketches next to each other, wherever the rows are in the table. An
 # index entry is limited to 2,704 bytes.
 SKETCH = """
-CREATE FUNCTION parley_sketch(embedding halfvec) RETURNS bit varying
+CREATE OR REPLACE FUNCTION parley_sketch(embedding halfvec) RETURNS bit varying
 LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE SET search_path = public, pg_catalog, pg_temp AS $$
     SELECT CASE WHEN vector_dims(embedding) > 4096 THEN binary_quantize(embedding)
                 ELSE binary_quantize(embedding) || binary_quantize(embedding - edge) || binary_quantize(embedding + edge) END
       FROM (SELECT array_fill(0.67 / sqrt(vector_dims(embedding)), ARRAY[vector_dims(embedding)])::halfvec AS edge) normal
 $$;
 """
-COLUMN = """
-ALTER TABLE {table} ADD COLUMN sketch bit varying GENERATED ALWAYS AS (parley_sketch(embedding)) STORED;
-ALTER TABLE {table} ALTER COLUMN sketch SET STORAGE PLAIN;
+# A trigger writes the column: adding a generated column would rewrite the table while every request waits.
+TRIGGER = """
+CREATE OR REPLACE FUNCTION parley_set_sketch() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    NEW.sketch := public.parley_sketch(NEW.embedding);
+    RETURN NEW;
+END
+$$;
 """
-INDEXES = """
-CREATE INDEX passages_sketch ON passages (user_id, embedding_model) INCLUDE (id, conversation_id, last_seq, sketch);
-CREATE INDEX memories_sketch ON memories (user_id, embedding_model) INCLUDE (id, sketch) WHERE ended_at IS NULL;
-CREATE INDEX chunks_sketch ON chunks (shelf, document_id, embedding_model) INCLUDE (id, sketch);
-DROP INDEX chunks_shelf;
+COLUMN = """
+ALTER TABLE {table} ADD COLUMN IF NOT EXISTS sketch bit varying;
+ALTER TABLE {table} ALTER COLUMN sketch SET STORAGE PLAIN;
+CREATE OR REPLACE TRIGGER set_sketch BEFORE INSERT OR UPDATE OF embedding, sketch ON {table}
+    FOR EACH ROW EXECUTE FUNCTION parley_set_sketch();
 """
 
 # 1. A sample of the user's texts estimates how common each query word is, how long texts are, and how similar a typical text is.
@@ -233,9 +240,15 @@ def written(searched: dict[str, str], rows: str) -> str:
 def upgrade() -> None:
     """Add the sketches and their indexes, and replace the search functions."""
     op.execute(SKETCH)
+    op.execute(TRIGGER)
     for table in ("passages", "memories", "chunks"):
         op.execute(COLUMN.format(table=table))
-    op.execute(INDEXES)
+    for table in ("passages", "memories", "chunks"):
+        backfill(table, "embedding = embedding", where="sketch IS NULL AND embedding IS NOT NULL")
+    create_index("passages_sketch", "passages (user_id, embedding_model) INCLUDE (id, conversation_id, last_seq, sketch)")
+    create_index("memories_sketch", "memories (user_id, embedding_model) INCLUDE (id, sketch) WHERE ended_at IS NULL")
+    create_index("chunks_sketch", "chunks (shelf, document_id, embedding_model) INCLUDE (id, sketch)")
+    drop_index("chunks_shelf")
     op.execute("GRANT CREATE ON SCHEMA public TO parley_search")
     # The functions belong to `parley_search`, so that role must drop and create them.
     op.execute("SET LOCAL ROLE parley_search")

@@ -2,9 +2,9 @@
 
 from alembic import op
 
-revision, down_revision = "0012", "0011"
+from parley.db.migrations.operations import create_index
 
-INDEX = "CREATE INDEX passages_model ON passages (embedding_model, user_id);"
+revision, down_revision = "0012", "0011"
 
 # Ids and the model's name only, no content.
 RIGHTS = """
@@ -15,5 +15,5 @@ CREATE POLICY background_finds_models ON passages FOR SELECT TO parley_backgroun
 
 def upgrade() -> None:
     """Add the index and the rights."""
-    op.execute(INDEX)
+    create_index("passages_model", "passages (embedding_model, user_id)")
     op.execute(RIGHTS)

@@ -7,15 +7,15 @@ this user queues it.
 
 from alembic import op
 
+from parley.db.migrations.operations import backfill, create_index
+
 revision, down_revision = "0014", "0013"
 
 COLUMNS = """
 ALTER TABLE documents
-    ADD COLUMN failures integer NOT NULL DEFAULT 0,
-    ADD COLUMN has_worker boolean NOT NULL DEFAULT false,
-    ADD COLUMN is_waiting boolean NOT NULL DEFAULT false;
-CREATE INDEX documents_with_worker ON documents (user_id) WHERE has_worker;
-CREATE INDEX documents_waiting ON documents (user_id, status, id) WHERE is_waiting;
+    ADD COLUMN IF NOT EXISTS failures integer NOT NULL DEFAULT 0,
+    ADD COLUMN IF NOT EXISTS has_worker boolean NOT NULL DEFAULT false,
+    ADD COLUMN IF NOT EXISTS is_waiting boolean NOT NULL DEFAULT false;
 """
 
 RIGHTS = "GRANT SELECT (is_waiting) ON documents TO parley_background;"
@@ -25,3 +25,7 @@ def upgrade() -> None:
     """Add the columns, the indexes and the right."""
     op.execute(COLUMNS)
     op.execute(RIGHTS)
+    # Workers of the previous release hold these leases, and count toward their user's share.
+    backfill("documents", "has_worker = true", where="status = 'processing' AND leased_until > now() AND NOT has_worker")
+    create_index("documents_with_worker", "documents (user_id) WHERE has_worker")
+    create_index("documents_waiting", "documents (user_id, status, id) WHERE is_waiting")
