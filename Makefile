@@ -24,12 +24,13 @@ page: $(PAGE)  ## Build the web page if a source has changed
 test: .venv/dev $(PAGE)  ## Run every test, in a few processes (WORKERS=3)
 	$(PY) -m pytest -n $(or $(WORKERS),auto)
 
-check: .venv/dev node_modules/.with-checkers  ## Format, lint, types, import rules, the page's own checks, both validations of the template, the pipelines
+check: .venv/dev node_modules/.with-checkers  ## Format, lint, types, import rules, the page's own checks, migrations, both validations of the template, the pipelines
 	$(PY) -m ruff format --check
 	$(PY) -m ruff check
 	$(PY) -m mypy
 	.venv/bin/lint-imports
 	$(NODE) functions/web/page/tools/check.mjs
+	$(PY) -m tests.contract.migration_lint
 	.venv/bin/sam validate --region eu-west-1
 	.venv/bin/sam validate --region eu-west-1 --lint
 	.venv/bin/actionlint

@@ -2,12 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 from functions.migrate.custom_resource import RESPONSE_RESERVE_S, ResourceEvent, answer, is_resource_event
+from functions.migrate.mcp_queries import encrypt_queries
 from functions.migrate.upgrade import upgrade
-from parley.auth.key_store import ensure_keys
+from parley.auth.encryption import TextCipher
+from parley.auth.key_store import ensure_keys, load_encryption_key
 from parley.aws.data_api import DataApi
 from parley.db.bootstrap import bootstrap, set_passwords
 from parley.db.engine import Engine, database_password, make_engine
@@ -62,5 +64,6 @@ def migrate() -> Mapping[str, Any]:
         app, background = map(database_password, secrets)
         set_passwords(engine(), {"app": app, "background": background})
     done = asdict(upgrade(engine())) | {"keys_made": ensure_keys(settings().keys_path)}
+    encrypt_queries(engine(), TextCipher(partial(load_encryption_key, settings().keys_path)))
     logger.info("database_migrated", **done)
     return done

@@ -79,6 +79,19 @@ def remove(connection: Connection, server_id: UUID, *, user_id: UUID) -> str:
     return str(name)
 
 
+def lock_with_query(connection: Connection) -> list[tuple[UUID, McpServer]]:
+    """Lock the servers of all users whose stored URL has a query, and return them with their user's id. For the owner's role."""
+    statement = select(mcp_servers.c.user_id, *_COLUMNS).where(mcp_servers.c.url.contains("?")).with_for_update()
+    rows = [dict(row._mapping) for row in connection.execute(statement)]
+    return [(row.pop("user_id"), McpServer(**row)) for row in rows]
+
+
+def replace_credentials(connection: Connection, server_id: UUID, *, user_id: UUID, url: str, headers: bytes | None) -> None:
+    """Store a server's URL without its query, and its credentials encrypted."""
+    which = (mcp_servers.c.user_id == user_id, mcp_servers.c.id == server_id)
+    connection.execute(update(mcp_servers).where(*which).values(url=url, headers=headers))
+
+
 def store_listing(
     connection: Connection, server_id: UUID, *, user_id: UUID, tools: Sequence[dict[str, Any]] | None, error: str | None
 ) -> None:

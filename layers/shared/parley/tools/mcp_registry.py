@@ -47,12 +47,8 @@ class McpRegistry:
 
     def load_endpoint(self, server: McpServer, *, user_id: UUID) -> McpEndpoint:
         """Return a user's server with its decrypted headers and query. Raises DecryptionFailed and Unavailable."""
-        if not server.headers:
-            return McpEndpoint(server.name, server.url)
-        stored = json.loads(self.cipher.decrypt(server.headers, context=headers_context(server.id, user_id=user_id)))
-        # Rows that earlier versions wrote contain only the headers.
-        credentials = stored if isinstance(stored.get("headers"), dict) else {"headers": stored, "query": ""}
-        return McpEndpoint(server.name, f"{server.url}{credentials['query']}", credentials["headers"])
+        headers, query = decrypt_credentials(self.cipher, server.headers, server.id, user_id=user_id)
+        return McpEndpoint(server.name, f"{server.url}{query}", headers)
 
     def _tools(self, server: str, listed: Sequence[Mapping[str, Any]], load_endpoint: LoadEndpoint) -> Iterator[RunnableTool]:
         for spec in mcp_tool_specs(server, listed):
@@ -85,6 +81,15 @@ def encrypt_credentials(cipher: TextCipher, headers: Mapping[str, str], server_i
     if not headers and not query:
         return None
     return cipher.encrypt(json.dumps({"headers": dict(headers), "query": query}), context=headers_context(server_id, user_id=user_id))
+
+
+def decrypt_credentials(cipher: TextCipher, encrypted: bytes | None, server_id: UUID, *, user_id: UUID) -> tuple[dict[str, str], str]:
+    """Return a server's headers and the query of its URL. Raises DecryptionFailed and Unavailable."""
+    if not encrypted:
+        return {}, ""
+    stored = json.loads(cipher.decrypt(encrypted, context=headers_context(server_id, user_id=user_id)))
+    # Rows that earlier versions wrote contain only the headers.
+    return (stored["headers"], stored["query"]) if isinstance(stored.get("headers"), dict) else (stored, "")
 
 
 def headers_context(server_id: UUID, *, user_id: UUID) -> str:
