@@ -41,6 +41,28 @@ def rotate(is_emergency: bool, includes_api_keys: bool, port: int) -> None:
 
 @click.command()
 @_port_option
+@click.option(
+    "--host",
+    envvar="PARLEY_HOST",
+    type=click.Choice(["127.0.0.1", "0.0.0.0"]),
+    default="127.0.0.1",
+    show_default=True,
+    help="Address to listen on. 0.0.0.0 is for containers: anyone who reaches the port may use the emulator's own commands.",
+)
+@click.option(
+    "--aws-port",
+    envvar="PARLEY_AWS_PORT",
+    type=click.IntRange(1, 65535),
+    help="Port of the AWS stand-in, which receives uploads.  [default: a free one]",
+)
+@click.option(
+    "--database",
+    "database_url",
+    envvar="PARLEY_DATABASE_URL",
+    default="",
+    metavar="URL",
+    help="A PostgreSQL with pgvector to use instead of an embedded one: postgresql://SUPERUSER:PASSWORD@HOST:PORT.",
+)
 @_data_option
 @click.option("--models", envvar="PARLEY_MODELS", default="", help="A models.toml to use instead of the shipped one.")
 @click.option("--template", help="The stack to run.  [default: template.yaml]")
@@ -61,6 +83,9 @@ def rotate(is_emergency: bool, includes_api_keys: bool, port: int) -> None:
 @click.option("--verbose", is_flag=True, help="Show every line that the functions log, unchanged.")
 def up(
     port: int,
+    host: str,
+    aws_port: int | None,
+    database_url: str,
     data: str,
     models: str,
     template: str | None,
@@ -78,6 +103,9 @@ def up(
     tree = BuildTree(Path(built)) if built else None
     settings = EmulatorSettings(
         port=port,
+        host=host,
+        aws_port=aws_port,
+        database_url=database_url,
         data=Path(data or DEFAULT_DATA),
         template=tree.template if tree else Path(template or DEFAULT_TEMPLATE),
         built=tree.root if tree else None,

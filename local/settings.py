@@ -17,6 +17,9 @@ class EmulatorSettings:
     """The options of `parley up`."""
 
     port: int = DEFAULT_PORT
+    host: str = "127.0.0.1"
+    aws_port: int | None = None
+    database_url: str = field(default="", repr=False)
     data: Path = Path(DEFAULT_DATA)
     template: Path = Path(DEFAULT_TEMPLATE)
     models: Path | None = None

@@ -40,7 +40,7 @@ async def up(settings: EmulatorSettings, console: Console) -> None:
     async with contextlib.AsyncExitStack() as cleanup:
         if settings.built:
             _check_build(BuildTree(settings.built), console)
-        listening = cleanup.enter_context(listen(settings.port))
+        listening = cleanup.enter_context(listen(settings.port, settings.host))
         folder = DataDir(settings.data)
         folder.open()
         cleanup.callback(folder.close)
@@ -91,6 +91,9 @@ class _Run:
         services = StackServices(
             self._folder,
             wants_pgbouncer=self._settings.wants_pgbouncer,
+            host=self._settings.host,
+            aws_port=self._settings.aws_port,
+            database_url=self._settings.database_url,
             upload_origins=self._settings.upload_origins,
             report=lambda text: self._console.print(text, "red"),
             step=self._console.step,

@@ -15,6 +15,7 @@ from local import processes
 from local.data_dir import DataDir
 from local.ports import free_port
 from local.processes import ChildProcess
+from local.server import HOST
 from local.services.aws_signature import AwsCredentials, signed_headers
 from local.services.fake_aws.inspection_paths import STATE_PATH
 from local.services.supervisor import ServiceFailed, SupervisedProcess, accepts_connections
@@ -28,7 +29,7 @@ _TIMEOUT_S = 30.0
 
 
 class MotoServer:
-    """The process of the AWS stand-in, on a free loopback port.
+    """The process of the AWS stand-in, on a free loopback port unless a host or a port is given.
 
     It accepts requests that are signed with `credentials`, and upload forms from pages of `upload_origins`. Buckets send
     their notifications to the queues at `queues_url`.
@@ -42,12 +43,15 @@ class MotoServer:
         upload_origins: Collection[str],
         queues_url: str,
         report: Callable[[str], None],
+        host: str = HOST,
+        port: int | None = None,
     ) -> None:
         self._folder = folder.aws
         self._credentials = credentials
         self._upload_origins = upload_origins
         self._queues_url = queues_url
-        self.port = free_port()
+        self._host = host
+        self.port = port or free_port()
         self._process = SupervisedProcess("moto", launch=self._launch, ready=self._is_ready, log=folder.logs / "aws.log", report=report)
 
     @property
@@ -66,7 +70,8 @@ class MotoServer:
 
     async def _launch(self) -> ChildProcess:
         command = (sys.executable, "-m", "local.services.fake_aws.server", "--port", str(self.port), "--folder", str(self._folder))
-        options = [f"--upload-origin={origin}" for origin in self._upload_origins] + [f"--queues-url={self._queues_url}"]
+        options = [f"--upload-origin={origin}" for origin in self._upload_origins]
+        options += [f"--queues-url={self._queues_url}", f"--host={self._host}"]
         environment = {"PATH": os.environ.get("PATH", os.defpath), "AWS_EC2_METADATA_DISABLED": "true", "AWS_CONFIG_FILE": os.devnull}
         # In the environment, not in the command line, which every user of this machine can read.
         environment |= self._credentials.environment

@@ -10,13 +10,14 @@ from local import processes
 from local.data_dir import DataDir, write_private
 from local.ports import free_port
 from local.processes import ChildProcess
+from local.server import HOST
 from local.services import system_user
 from local.services.database import DATABASE_NAME, ROLES
 from local.services.supervisor import SupervisedProcess, accepts_connections
 
 _CONFIG_FILE = """\
 [databases]
-{name} = host=127.0.0.1 port={upstream} dbname={name}
+{name} = host={host} port={upstream} dbname={name}
 
 [pgbouncer]
 listen_addr = 127.0.0.1
@@ -60,6 +61,7 @@ class PgBouncer:
         upstream: int,
         passwords: Mapping[str, str],
         report: Callable[[str], None],
+        upstream_host: str = HOST,
         pool_size: int = 20,
         query_wait_timeout_s: int = 2,
         certificate: Path | None = None,
@@ -67,6 +69,7 @@ class PgBouncer:
         self._program = program
         self._folder = folder.pgbouncer
         self._upstream = upstream
+        self._upstream_host = upstream_host
         self._passwords = passwords
         self._pool_size = pool_size
         self._query_wait_timeout_s = query_wait_timeout_s
@@ -83,6 +86,7 @@ class PgBouncer:
         self._write(users, "".join(f'"{role}" "{self._passwords[role]}"\n' for role in ROLES))
         text = _CONFIG_FILE.format(
             name=DATABASE_NAME,
+            host=self._upstream_host,
             upstream=self._upstream,
             port=self.port,
             users=users,

@@ -17,6 +17,7 @@ from local import processes
 from local.data_dir import DataDir, allow_traversal, write_private
 from local.ports import free_port
 from local.processes import ChildProcess
+from local.server import HOST
 from local.services import system_user
 from local.services.supervisor import ServiceFailed, SupervisedProcess
 
@@ -42,6 +43,9 @@ _SERVER_SETTINGS = {
 
 class Postgres:
     """The database server on a free loopback port. fsync stays on, so that committed data survives a crash."""
+
+    host = HOST
+    superuser = SUPERUSER
 
     def __init__(self, folder: DataDir, *, password: str, report: Callable[[str], None]) -> None:
         self._data = folder.postgres

@@ -9,8 +9,10 @@ from typing import Any
 from local.data_dir import DataDir, write_private
 from local.queues.server import QueueServer
 from local.queues.service import QueueService
+from local.server import HOST
 from local.services import database, pgbouncer
 from local.services.aws_signature import AwsCredentials
+from local.services.external_postgres import ExternalPostgres
 from local.services.moto import AwsClient, MotoServer
 from local.services.postgres import SUPERUSER, Postgres
 
@@ -23,6 +25,9 @@ class StackServices:
         folder: DataDir,
         *,
         wants_pgbouncer: bool,
+        host: str = HOST,
+        aws_port: int | None = None,
+        database_url: str = "",
         upload_origins: Collection[str],
         report: Callable[[str], None],
         step: Callable[[str, str, float], None],
@@ -30,7 +35,12 @@ class StackServices:
         self._folder = folder
         self._step = step
         self._passwords = folder.secrets([SUPERUSER, *database.ROLES])
-        self._postgres = Postgres(folder, password=self._passwords[SUPERUSER], report=report)
+        self._postgres: Postgres | ExternalPostgres
+        if database_url:
+            self._postgres = ExternalPostgres(database_url)
+            self._passwords |= {self._postgres.superuser: self._postgres.password}
+        else:
+            self._postgres = Postgres(folder, password=self._passwords[SUPERUSER], report=report)
         self._aws_credentials = AwsCredentials.create()
         self._queue_server = QueueServer(self._aws_credentials)
         self.queues = QueueService(folder.queues)
@@ -40,11 +50,20 @@ class StackServices:
             upload_origins=upload_origins,
             queues_url=self._queue_server.url,
             report=report,
+            host=host,
+            port=aws_port,
         )
         self.aws = AwsClient(self._moto.url, self._aws_credentials)
         program = pgbouncer.pgbouncer_program() if wants_pgbouncer else None
         self._pgbouncer = (
-            pgbouncer.PgBouncer(program, folder, upstream=self._postgres.port, passwords=self._passwords, report=report)
+            pgbouncer.PgBouncer(
+                program,
+                folder,
+                upstream=self._postgres.port,
+                upstream_host=self._postgres.host,
+                passwords=self._passwords,
+                report=report,
+            )
             if program
             else None
         )
@@ -54,12 +73,16 @@ class StackServices:
         """The template parameters that describe the database's address."""
         return {
             "DatabaseMode": "Direct",
-            "DatabaseHost": "127.0.0.1",
+            "DatabaseHost": self._database_host,
             "DatabasePort": str(self._pgbouncer.port if self._pgbouncer else self._postgres.port),
             "DatabaseName": database.DATABASE_NAME,
             "DatabaseAuth": "libpq",
             "DatabaseTls": "disable",
         }
+
+    @property
+    def _database_host(self) -> str:
+        return HOST if self._pgbouncer else self._postgres.host
 
     @property
     def extra_environment(self) -> Mapping[str, str]:
@@ -74,7 +97,7 @@ class StackServices:
     async def start(self) -> None:
         """Start all services. Raises `ServiceFailed`, in an exception group, if a service does not start."""
         ports = [self._postgres.port, *([self._pgbouncer.port] if self._pgbouncer else [])]
-        write_private(self._folder.pgpass, database.pgpass(ports, self._passwords))
+        write_private(self._folder.pgpass, database.pgpass(ports, self._passwords, host=self._database_host))
         write_private(self._folder.aws_credentials, self._aws_credentials.shared_file)
         async with asyncio.TaskGroup() as starting:
             starting.create_task(self._timed("database", self._start_database(), self._database_detail()))
@@ -102,11 +125,13 @@ class StackServices:
 
     async def _start_database(self) -> None:
         await self._postgres.start()
-        await asyncio.to_thread(database.bootstrap, self._postgres.port, self._passwords)
+        server = self._postgres
+        await asyncio.to_thread(database.bootstrap, server.port, self._passwords, host=server.host, superuser=server.superuser)
 
     def _database_detail(self) -> str:
         behind = f" behind PgBouncer on port {self._pgbouncer.port}" if self._pgbouncer else ""
-        return f"PostgreSQL on port {self._postgres.port}{behind}"
+        place = f"{self._postgres.host}, " if isinstance(self._postgres, ExternalPostgres) else ""
+        return f"PostgreSQL on {place}port {self._postgres.port}{behind}"
 
     async def _timed(self, name: str, start: Awaitable[None], detail: str) -> None:
         began = time.monotonic()

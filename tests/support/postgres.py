@@ -36,6 +36,10 @@ class RunningPostgres:
     def port(self) -> int:
         return self._server.port
 
+    @property
+    def superuser_url(self) -> str:
+        return f"postgresql://{SUPERUSER}:{self._passwords[SUPERUSER]}@127.0.0.1:{self.port}"
+
     def start(self) -> None:
         self._folder.logs.mkdir()
         self._thread.start()

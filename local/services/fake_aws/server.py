@@ -49,6 +49,7 @@ def main() -> None:
     """Serve until killed."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--host", default="127.0.0.1", help="Address to listen on; requests must name the loopback address all the same.")
     parser.add_argument("--folder", type=Path, required=True)
     parser.add_argument("--upload-origin", action="append", default=[], help="Web origin whose pages may send upload forms.")
     parser.add_argument("--queues-url", required=True, help="The queues that buckets notify.")
@@ -62,7 +63,7 @@ def main() -> None:
         hosts=loopback_hosts(options.port),
         upload_origins=frozenset(options.upload_origin),
     )
-    make_server("127.0.0.1", options.port, app, threaded=True, request_handler=MotoRequestHandler).serve_forever()
+    make_server(options.host, options.port, app, threaded=True, request_handler=MotoRequestHandler).serve_forever()
 
 
 def make_app(folder: Path) -> WsgiApp:
