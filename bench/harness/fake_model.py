@@ -1,6 +1,6 @@
-"""A fake OpenAI chat server that answers 20 tokens (" tok0" … " tok19") without delay.
+"""A fake OpenAI chat server that answers 20 tokens (" tok0" … " tok19") without delay, or as many as asked at a model's pace.
 
-    python -m bench.harness.fake_model --port 9000
+    python -m bench.harness.fake_model --port 9000 --tokens 300 --per-second 60
 
 It accepts any POST; the body's `stream` selects a stream or a JSON document. Streams of the model `paced` have a pause of
 20 ms before each chunk, and streams of the model `slow` a pause of a second.
@@ -14,13 +14,8 @@ import uvicorn
 
 from local.gateway.asgi import AsgiMessage, Receive, Send
 
-TOKENS = [f" tok{number}" for number in range(20)]
-USAGE = {"prompt_tokens": 10, "completion_tokens": 20, "total_tokens": 30}
 PAUSE_S = {"paced": 0.02, "slow": 1.0}
 _HEAD = {"id": "chatcmpl-1", "created": 1, "model": "fake"}
-_MESSAGE = {"role": "assistant", "content": "".join(TOKENS)}
-_CHOICES = [{"index": 0, "message": _MESSAGE, "finish_reason": "stop", "logprobs": None}]
-WHOLE = json.dumps(_HEAD | {"object": "chat.completion", "choices": _CHOICES, "usage": USAGE}).encode()
 
 
 def _chunk(delta: dict[str, str], *, finish: str | None = None, usage: dict[str, int] | None = None) -> bytes:
@@ -29,29 +24,32 @@ def _chunk(delta: dict[str, str], *, finish: str | None = None, usage: dict[str,
     return b"data: " + json.dumps(chunk).encode() + b"\n\n"
 
 
-CHUNKS = [
-    _chunk({"role": "assistant", "content": ""}),
-    *(_chunk({"content": token}) for token in TOKENS),
-    _chunk({}, finish="stop"),
-    _chunk({}, usage=USAGE),
-    b"data: [DONE]\n\n",
-]
+class FakeModel:
+    """The server as an ASGI app. `per_second` is the pace of a stream's tokens; None means without delay."""
 
+    def __init__(self, *, tokens: int = 20, per_second: float | None = None) -> None:
+        words = [f" tok{number}" for number in range(tokens)]
+        usage = {"prompt_tokens": 10, "completion_tokens": tokens, "total_tokens": 10 + tokens}
+        choices = [{"index": 0, "message": {"role": "assistant", "content": "".join(words)}, "finish_reason": "stop", "logprobs": None}]
+        self.whole = json.dumps(_HEAD | {"object": "chat.completion", "choices": choices, "usage": usage}).encode()
+        last = _chunk({}, finish="stop") + _chunk({}, usage=usage) + b"data: [DONE]\n\n"
+        self.chunks = [_chunk({"role": "assistant", "content": ""}), *(_chunk({"content": word}) for word in words), last]
+        self._pause_s = 1 / per_second if per_second else 0.0
 
-async def app(scope: AsgiMessage, receive: Receive, send: Send) -> None:
-    """Serve a request as an ASGI app."""
-    request = json.loads(await _body(receive)) if scope["method"] == "POST" else {}
-    if request.get("stream"):
-        await _start(send, b"text/event-stream")
-        pause_s = PAUSE_S.get(str(request.get("model")))
-        for chunk in CHUNKS:
-            if pause_s:
-                await asyncio.sleep(pause_s)
-            await send({"type": "http.response.body", "body": chunk, "more_body": True})
-        await send({"type": "http.response.body", "body": b""})
-    else:
-        await _start(send, b"application/json", (b"content-length", str(len(WHOLE)).encode()))
-        await send({"type": "http.response.body", "body": WHOLE})
+    async def __call__(self, scope: AsgiMessage, receive: Receive, send: Send) -> None:
+        """Serve a request."""
+        request = json.loads(await _body(receive)) if scope["method"] == "POST" else {}
+        if request.get("stream"):
+            await _start(send, b"text/event-stream")
+            pause_s = PAUSE_S.get(str(request.get("model")), self._pause_s)
+            for chunk in self.chunks:
+                if pause_s:
+                    await asyncio.sleep(pause_s)
+                await send({"type": "http.response.body", "body": chunk, "more_body": True})
+            await send({"type": "http.response.body", "body": b""})
+        else:
+            await _start(send, b"application/json", (b"content-length", str(len(self.whole)).encode()))
+            await send({"type": "http.response.body", "body": self.whole})
 
 
 async def _body(receive: Receive) -> bytes:
@@ -72,7 +70,11 @@ def main() -> None:
     """Serve on loopback until killed."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--port", type=int, required=True)
-    uvicorn.run(app, host="127.0.0.1", port=parser.parse_args().port, log_level="warning", lifespan="off")
+    parser.add_argument("--tokens", type=int, default=20)
+    parser.add_argument("--per-second", type=float, help="pace of a stream's tokens (default: without delay)")
+    args = parser.parse_args()
+    app = FakeModel(tokens=args.tokens, per_second=args.per_second)
+    uvicorn.run(app, host="127.0.0.1", port=args.port, log_level="warning", lifespan="off")
 
 
 if __name__ == "__main__":

@@ -3,11 +3,12 @@ from contextlib import suppress
 
 import pytest
 
-from bench.harness import fake_model
+from bench.harness.fake_model import FakeModel
 from bench.harness.load import LoadResult, Request, measure
 from bench.harness.servers import free_port
 
 STREAMED = '{"stream": true}'
+MODEL = FakeModel()
 
 
 async def load_on(answer: bytes) -> LoadResult:
@@ -33,7 +34,7 @@ def chunked(*chunks: bytes) -> bytes:
     return b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + framed
 
 
-@pytest.mark.parametrize("answer", [whole(fake_model.WHOLE), chunked(*fake_model.CHUNKS)], ids=["whole", "streamed"])
+@pytest.mark.parametrize("answer", [whole(MODEL.whole), chunked(*MODEL.chunks)], ids=["whole", "streamed"])
 def test_good_answers_are_timed(answer):
     seen = asyncio.run(load_on(answer))
 
@@ -43,11 +44,11 @@ def test_good_answers_are_timed(answer):
 
 
 def test_only_a_stream_has_a_first_token():
-    assert asyncio.run(load_on(chunked(*fake_model.CHUNKS))).first_token_ms
-    assert not asyncio.run(load_on(whole(fake_model.WHOLE))).first_token_ms
+    assert asyncio.run(load_on(chunked(*MODEL.chunks))).first_token_ms
+    assert not asyncio.run(load_on(whole(MODEL.whole))).first_token_ms
 
 
-@pytest.mark.parametrize("answer", [whole(fake_model.WHOLE, b"503 Busy"), whole(b"{}"), chunked(b" tok0", b"turn.failed")])
+@pytest.mark.parametrize("answer", [whole(MODEL.whole, b"503 Busy"), whole(b"{}"), chunked(b" tok0", b"turn.failed")])
 def test_a_refusal_or_an_answer_without_its_end_is_an_error_and_no_time(answer):
     seen = asyncio.run(load_on(answer))
 
