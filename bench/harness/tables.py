@@ -1,6 +1,7 @@
 """Figures, statistics and aligned Markdown tables, which are readable in a terminal too."""
 
 import statistics
+import textwrap
 from collections.abc import Sequence
 
 
@@ -15,6 +16,11 @@ def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
     first, *others = cells
     padded = [first.ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(others, widths[1:], strict=True))]
     return f"| {' | '.join(padded)} |"
+
+
+def wrapped(text: str, *, indent: str = "") -> str:
+    """Return a paragraph in lines of at most 100 characters, as the documents have them."""
+    return textwrap.fill(" ".join(text.split()), 100, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
 
 
 def median(values: Sequence[float]) -> float | None:

@@ -38,6 +38,13 @@ name = "fake"
 base_url = "{upstream}"
 """
 _SETTLE_S = 25.0
+_EVENTS = "SELECT count(*) FROM turn_events"
+_OLD_EVENTS = """
+INSERT INTO turn_events (user_id, turn_id, number, name, data, at)
+SELECT user_id, id, 1000 + n, 'text.delta', jsonb_build_object('text', repeat('some words ', 20)), now() - interval '26 hours'
+  FROM (SELECT user_id, id FROM turns LIMIT 40) t, generate_series(1, 5000) n
+"""
+_SWEEP = "DELETE FROM turn_events WHERE at < now() - interval '25 hours'"
 _TABLES = "SELECT relname, pg_total_relation_size(relid) FROM pg_stat_user_tables"
 _COUNTERS = (
     "SELECT xact_commit, pg_database_size(datname), pg_current_wal_insert_lsn() - '0/0' FROM pg_stat_database WHERE datname = 'parley'"
@@ -60,8 +67,11 @@ class Footprint:
     wal_bytes: float
     stored_bytes: float
     event_bytes: float
+    event_rows: float
+    event_deletions_per_s: float
     log_bytes: float
     sent_bytes: float
+    metrics: int
 
     @classmethod
     def load(cls, path: Path = RESULT) -> "Footprint":
@@ -80,6 +90,7 @@ class _Counters:
     stored_bytes: int
     wal_bytes: int
     table_bytes: dict[str, int]
+    event_rows: int
     log_bytes: int
 
 
@@ -129,8 +140,11 @@ def _measure(server: Server, data: Path, *, users: int, turns_each: int, tokens:
         wal_bytes=(after.wal_bytes - before.wal_bytes) / count,
         stored_bytes=(after.stored_bytes - before.stored_bytes) / count,
         event_bytes=(after.table_bytes["turn_events"] - before.table_bytes["turn_events"]) / count,
+        event_rows=(after.event_rows - before.event_rows) / count,
+        event_deletions_per_s=_deletion_rate(server, data),
         log_bytes=(after.log_bytes - before.log_bytes) / count,
         sent_bytes=sum(turn.sent_bytes for turn in turns) / count,
+        metrics=_metrics(data),
     )
 
 
@@ -178,10 +192,10 @@ def _read(server: Server, data: Path) -> _Counters:
         if handler in names:
             cpu[names[handler]] = cpu.get(names[handler], 0.0) + (processes.cpu_ms([pid]) or 0.0)
     postgres = status["services"]["postgres"]
-    password = json.loads((data / "secrets.json").read_text())["postgres"]
-    with psycopg.connect(host=HOST, port=postgres["port"], user="postgres", password=password, dbname="parley") as connection:
+    with _superuser(postgres["port"], data) as connection:
         transactions, stored, wal = connection.execute(_COUNTERS).fetchone() or (0, 0, 0)
         tables: dict[str, int] = dict(connection.execute(_TABLES).fetchall())
+        events = connection.execute(_EVENTS).fetchone() or (0,)
     return _Counters(
         cpu_ms=cpu,
         invocations={function["name"]: function["invocations"] for function in status["functions"]},
@@ -190,8 +204,41 @@ def _read(server: Server, data: Path) -> _Counters:
         stored_bytes=stored,
         wal_bytes=int(wal),
         table_bytes=tables,
+        event_rows=events[0],
         log_bytes=sum(path.stat().st_size for path in (data / "logs").glob("*Function.log")),
     )
+
+
+def _superuser(port: int, data: Path) -> psycopg.Connection:
+    password = json.loads((data / "secrets.json").read_text())["postgres"]
+    return psycopg.connect(host=HOST, port=port, user="postgres", password=password, dbname="parley")
+
+
+def _deletion_rate(server: Server, data: Path) -> float:
+    """Return the expired events that the sweep's statement deletes a second, from a log as long as it grows in some hours."""
+    port = call(server, "GET", "/_local/status")[1]["services"]["postgres"]["port"]
+    with _superuser(port, data) as connection:
+        connection.execute(_OLD_EVENTS)
+        connection.commit()
+        began = time.perf_counter()
+        deleted = connection.execute(_SWEEP).rowcount
+        connection.commit()
+        return deleted / (time.perf_counter() - began)
+
+
+def _metrics(data: Path) -> int:
+    """Return how many metrics CloudWatch would bill: distinct names and dimensions of all lines in the embedded metric format."""
+    found: set[tuple[str, ...]] = set()
+    for path in (data / "logs").glob("*Function.log"):
+        for line in path.read_text(errors="replace").splitlines():
+            if not line.startswith('{"_aws"'):
+                continue
+            fields = json.loads(line)
+            for directive in fields["_aws"]["CloudWatchMetrics"]:
+                for dimensions in directive["Dimensions"]:
+                    values = tuple(f"{name}={fields.get(name)}" for name in dimensions)
+                    found |= {(directive["Namespace"], metric["Name"], *values) for metric in directive["Metrics"]}
+    return len(found)
 
 
 def _median(values: list[float]) -> float:
@@ -210,7 +257,10 @@ def report(footprint: Footprint) -> str:
         ["WAL, KB", format_figure(footprint.wal_bytes / 1000)],
         ["stored, KB", format_figure(footprint.stored_bytes / 1000)],
         ["of which events of the turn, kept a day, KB", format_figure(footprint.event_bytes / 1000)],
+        ["events of the turn, rows", format_figure(footprint.event_rows)],
+        ["expired events that the sweep deletes a second", format_figure(footprint.event_deletions_per_s, digits=0)],
         ["log lines of functions, KB", format_figure(footprint.log_bytes / 1000)],
+        ["metrics, in all", str(footprint.metrics)],
         ["sent to the client, KB", format_figure(footprint.sent_bytes / 1000)],
     ]
     head = f"## A turn of {footprint.tokens} tokens\n\n{footprint.measured}\n- means of {footprint.turns} turns\n\n"

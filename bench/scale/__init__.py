@@ -1,0 +1,1 @@
+"""What saturates first as users grow: a queueing simulation fed with a measured turn."""
