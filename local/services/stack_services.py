@@ -12,9 +12,8 @@ from local.queues.service import QueueService
 from local.server import HOST
 from local.services import database, pgbouncer
 from local.services.aws_signature import AwsCredentials
-from local.services.external_postgres import ExternalPostgres
 from local.services.moto import AwsClient, MotoServer
-from local.services.postgres import SUPERUSER, Postgres
+from local.services.postgres import SUPERUSER, ExternalPostgres, Postgres
 
 
 class StackServices:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from local.ports import free_port
-from local.services.external_postgres import ExternalPostgres
+from local.services.postgres import ExternalPostgres
 from local.services.supervisor import ServiceFailed
 from tests.local.test_up import local, started
 from tests.support.postgres import RunningPostgres, running_postgres
