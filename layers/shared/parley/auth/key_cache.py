@@ -6,6 +6,7 @@ from collections.abc import Callable
 from parley.auth.signing_keys import KeyRing
 from parley.errors import Unavailable
 from parley.observability import logger
+from parley.snapshots import before_snapshot
 
 MAX_AGE_S = 10
 
@@ -18,6 +19,11 @@ class KeyCache:
         self._clock = clock
         self._key_ring: KeyRing | None = None
         self._loaded_at = 0.0
+        before_snapshot(self.clear)
+
+    def clear(self) -> None:
+        """Forget the ring: a key of a snapshot may have been removed long ago."""
+        self._key_ring = None
 
     def __call__(self) -> KeyRing:
         """Return the key ring. Raises Unavailable if the store is unavailable and no ring has been loaded yet."""

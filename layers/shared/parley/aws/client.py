@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
+from parley.snapshots import before_snapshot
+
 CONNECT_TIMEOUT_S = 2.0
 # Several threads can share a client, but a session must not create two clients at the same time.
 _session_lock = threading.Lock()
@@ -44,3 +46,6 @@ def _session() -> Any:
     import boto3
 
     return boto3.session.Session()
+
+
+before_snapshot(_session.cache_clear)

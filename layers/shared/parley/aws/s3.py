@@ -9,6 +9,7 @@ from typing import IO, Any
 from parley.aws.client import aws_client, translated_errors
 from parley.errors import ParleyError, Unavailable
 from parley.observability import current_correlation_id
+from parley.snapshots import before_snapshot
 
 _CHUNK_BYTES = 1 << 20
 # Becomes the header `x-amz-meta-correlation-id` of the file.
@@ -132,3 +133,6 @@ def _client(read_timeout_s: float) -> Any:
     # redirect, which invalidates the signature.
     addressing = {"addressing_style": "virtual"}
     return aws_client("s3", read_timeout_s=read_timeout_s, max_attempts=3, signature_version="s3v4", s3=addressing)
+
+
+before_snapshot(_client.cache_clear)

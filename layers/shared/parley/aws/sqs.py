@@ -12,6 +12,7 @@ from parley.errors import Unavailable
 from parley.observability import current_correlation_id
 from parley.observability.invocations import CORRELATION_ID
 from parley.observability.traces import TRACEPARENT, current_traceparent
+from parley.snapshots import before_snapshot
 
 # SQS's limit for one call.
 _MAX_BATCH = 10
@@ -66,3 +67,6 @@ def _unavailable(_code: str, _error: Exception) -> Unavailable:
 @cache
 def _sqs() -> Any:
     return aws_client("sqs", read_timeout_s=3)
+
+
+before_snapshot(_sqs.cache_clear)

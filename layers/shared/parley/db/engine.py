@@ -17,6 +17,7 @@ from parley.aws.secrets import SecretUnreadable, read_secret
 from parley.errors import Unavailable
 from parley.observability import logger
 from parley.settings import DatabaseSettings
+from parley.snapshots import before_snapshot
 
 # Code outside `parley.db` imports `Connection` and `Engine` from here and never imports SQLAlchemy itself.
 __all__ = ["Connection", "DatabaseRole", "DatabaseWaking", "Engine", "database_password", "make_engine"]
@@ -74,6 +75,7 @@ def make_engine(settings: DatabaseSettings, *, role: DatabaseRole = "app", waits
         event.listen(
             engine, "do_connect", lambda dialect, _, args, parameters: _connect(dialect, args, parameters, settings.database_wake_s)
         )
+    before_snapshot(engine.dispose)
     return engine
 
 

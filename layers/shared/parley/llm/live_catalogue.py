@@ -13,6 +13,7 @@ from parley.aws.client import aws_client, translated_errors
 from parley.llm.catalogue import SHIPPED, Catalogue, CatalogueInvalid, OfflineModelPolicy
 from parley.observability import logger
 from parley.settings import CatalogueSettings
+from parley.snapshots import before_snapshot
 
 PARAMETER_CACHE_S = 60.0
 
@@ -53,9 +54,14 @@ class ParameterSource:
         self._name, self._now_s = name, now_s
         self._fetched_s: float | None = None
         self._last_read: tuple[int, str] | None = None
+        before_snapshot(self.expire)
 
     def __str__(self) -> str:
         return f"parameter {self._name}"
+
+    def expire(self) -> None:
+        """Fetch the parameter at the next call, however fresh the last text is."""
+        self._fetched_s = None
 
     def changed(self) -> str | None:
         """Return the text if the version or the text has changed: a recreated parameter starts at version 1 again."""
