@@ -98,8 +98,10 @@ def enable_runtime_streaming() -> None:
 
     Repeated calls have no effect.
     """
-    from awslambdaric.lambda_runtime_client import BaseLambdaRuntimeClient as Client
+    from awslambdaric import lambda_runtime_client
 
+    # Version 3 has one client; in version 4 it is a subclass.
+    Client = getattr(lambda_runtime_client, "BaseLambdaRuntimeClient", lambda_runtime_client.LambdaRuntimeClient)  # noqa: N806
     if getattr(Client, "streams_generators", False):
         return
     _check_client(Client)
