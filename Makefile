@@ -24,7 +24,7 @@ page: $(PAGE)  ## Build the web page if a source has changed
 test: .venv/dev $(PAGE)  ## Run every test, in a few processes (WORKERS=3)
 	$(PY) -m pytest -n $(or $(WORKERS),auto)
 
-check: .venv/dev node_modules/.with-checkers  ## Format, lint, types, import rules, the page's own checks, migrations, both validations of the template, the pipelines
+check: .venv/dev .tools/checkov/.installed node_modules/.with-checkers  ## Format, lint, types, import rules, the page's own checks, migrations, both validations of the template, the pipelines
 	$(PY) -m ruff format --check
 	$(PY) -m ruff check
 	$(PY) -m mypy
@@ -40,6 +40,9 @@ check: .venv/dev node_modules/.with-checkers  ## Format, lint, types, import rul
 	.venv/bin/check-jsonschema --builtin-schema vendor.compose-spec compose.yaml
 	.venv/bin/hadolint Dockerfile
 	.venv/bin/cfn-lint --regions eu-west-1 -- pipelines/aws-roles.yaml stacks/*.yaml
+	$(PY) -m local.template .aws-sam/translated
+	.venv/bin/cfn-lint --regions eu-west-1 -- .aws-sam/translated/*.json
+	.tools/checkov/bin/checkov --config-file .checkov.yaml --quiet --compact --skip-download --file .aws-sam/translated/proxy.json stacks/*.yaml
 
 openapi: .venv/dev  ## Regenerate the API description from the routes and the template
 	$(PY) -m openapi
@@ -109,6 +112,12 @@ clean:  ## Remove environments and build output, but not your data
 	@$(UV) venv --quiet --allow-existing .venv
 	@$(UV) pip install --quiet --require-hashes --compile-bytecode -r requirements/$*.txt
 	@$(UV) pip install --quiet --no-deps --editable .
+	@touch $@
+
+.tools/checkov/.installed: requirements/checkov.txt | .tools/bin/uv
+	@echo "Installing $< …"
+	@$(UV) venv --quiet --clear --python "$$(cat .python-version)" .tools/checkov
+	@$(UV) pip install --quiet --require-hashes --python .tools/checkov/bin/python -r $<
 	@touch $@
 
 .tools/runtime/.installed: requirements/runtime.txt | .venv/local

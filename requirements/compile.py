@@ -14,6 +14,9 @@ import uv
 
 ROOT = Path(__file__).parent.parent
 
+# These groups have an environment of their own and need not share versions with the others.
+SEPARATE = {"dev", "checkov"}
+
 # The largest group comes first and constrains the others, so that a laptop and AWS run the same versions.
 FILES = {
     "dev": "requirements/dev.txt",
@@ -33,6 +36,7 @@ FILES = {
     "telemetry": "layers/telemetry/requirements.txt",
     "langchain": "requirements/langchain.txt",
     "runtime": "requirements/runtime.txt",
+    "checkov": "requirements/checkov.txt",
 }
 
 
@@ -41,7 +45,7 @@ def compile_group(group: str, target: Path, *, tree: Path, upgrade: bool) -> Non
     command = [uv.find_uv_bin(), "pip", "compile", "--quiet", "--universal", "--generate-hashes", "--python-version", "3.13"]
     command += ["--custom-compile-command", "make deps", "--group", group, "--output-file", str(target)]
     command += ["--upgrade"] if upgrade else []
-    if group != "dev":
+    if group not in SEPARATE:
         command += ["--constraint", str(tree / FILES["dev"]), "--no-annotate"]
     subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
 
