@@ -75,10 +75,10 @@ deploy: .venv/dev  ## Deploy the build without questions, as the pipelines do (E
 	@set -f; .venv/bin/sam deploy --config-env "$${ENVIRONMENT:?dev or prod}" --no-confirm-changeset --no-fail-on-empty-changeset \
 	  $${EXECUTION_ROLE:+--role-arn "$$EXECUTION_ROLE"} $${PARAMETERS:+--parameter-overrides $$PARAMETERS}
 
-smoke: .venv/dev  ## Ask the deployed stack whether it is ready (ENVIRONMENT=dev)
+smoke: .venv/dev  ## Ask the deployed stack whether it is ready (ENVIRONMENT=dev, RETRIES=6)
 	@url=$$(.venv/bin/sam list stack-outputs --config-env "$${ENVIRONMENT:?dev or prod}" --output json | \
 	  $(PY) -c 'import json, sys; print({o["OutputKey"]: o["OutputValue"] for o in json.load(sys.stdin)}["ApiUrl"])') && \
-	  curl --fail --silent --show-error --retry 6 --retry-delay 10 --retry-all-errors "$$url/health/ready"
+	  curl --fail --silent --show-error --retry $(or $(RETRIES),6) --retry-delay 10 --retry-all-errors "$$url/health/ready"
 
 up-built: .venv/dev .tools/runtime/.installed $(PAGE)  ## Build for this machine and run the build, laid out as on Lambda
 	$(PY) -m local.sam_build native

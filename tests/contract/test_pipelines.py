@@ -5,7 +5,10 @@ import os
 import re
 import shlex
 import subprocess
+import threading
 import tomllib
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 import yaml
@@ -156,3 +159,62 @@ def test_a_subject_that_lets_others_deploy_is_refused(subject):
     pattern = yaml_parse((ROOT / "pipelines/aws-roles.yaml").read_text())["Parameters"]["Subject"]["AllowedPattern"]
 
     assert not re.match(pattern, subject)
+
+
+STACK = """<DescribeStacksResponse xmlns="http://cloudformation.amazonaws.com/doc/2010-05-15/"><DescribeStacksResult><Stacks><member>
+<StackName>{name}</StackName><StackStatus>UPDATE_COMPLETE</StackStatus><CreationTime>2026-11-01T00:00:00Z</CreationTime><Outputs><member>
+<OutputKey>ApiUrl</OutputKey><OutputValue>{url}</OutputValue></member></Outputs>
+</member></Stacks></DescribeStacksResult></DescribeStacksResponse>"""
+
+
+@contextmanager
+def deployed(name, *, status):
+    """Run a server that answers as CloudFormation about one stack, and as that stack's API. Yield its address."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self):
+            asked = self.rfile.read(int(self.headers["Content-Length"])).decode()
+            is_known = f"StackName={name}" in asked
+            self.answer(200 if is_known else 400, STACK.format(name=name, url=f"{url}/prod"))
+
+        def do_GET(self):
+            self.answer(status if self.path == "/prod/health/ready" else 404, '{"status":"ok"}')
+
+        def answer(self, status, body):
+            self.send_response(status)
+            self.end_headers()
+            self.wfile.write(body.encode())
+
+        def log_message(self, *_):
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    url = f"http://127.0.0.1:{server.server_port}"
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield url
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def smoke(environment, url):
+    variables = os.environ | {"AWS_ENDPOINT_URL": url, "AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "x", "RETRIES": "0"}
+    command = ["make", "--no-print-directory", "smoke"]
+    return subprocess.run(command, cwd=ROOT, env=variables | {"ENVIRONMENT": environment}, capture_output=True, text=True, check=False)
+
+
+def test_the_smoke_test_passes_once_the_deployed_stack_is_ready():
+    with deployed("parley-dev", status=200) as url:
+        done = smoke("dev", url)
+
+    assert done.returncode == 0, done.stderr
+    assert '{"status":"ok"}' in done.stdout
+
+
+def test_the_smoke_test_fails_while_the_deployed_stack_is_not_ready():
+    with deployed("parley-prod", status=503) as url:
+        done = smoke("prod", url)
+
+    assert done.returncode != 0
+    assert "503" in done.stderr
