@@ -60,6 +60,8 @@ STACK_COMMANDS = {
     "logs": CommandEntry("local.commands", "Show, follow and search the functions' logs."),
     "invoke": CommandEntry("local.commands", "Call one function with an event, as Lambda would."),
     "keys": CommandEntry("local.commands", "Rotate the keys that sign the stack's tokens."),
+    "backup": CommandEntry("local.backup.commands", "Save the stack's database, files and keys to a folder."),
+    "restore": CommandEntry("local.backup.commands", "Restore the stack from a backup."),
     "reset": CommandEntry("local.commands", "Delete the stack's data on this computer."),
 }
 HELP_SECTIONS = {

@@ -175,6 +175,11 @@ def _binaries() -> Path:
     return Path(spec.origin).parent / "pginstall18" / "bin"
 
 
+def pg_program(name: str) -> Path:
+    """Return the path of one of PostgreSQL's programs."""
+    return _binaries() / name
+
+
 def _run_program(program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     user = system_user.database_user()
     return subprocess.run(

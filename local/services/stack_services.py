@@ -40,19 +40,19 @@ class StackServices:
             self._passwords |= {self._postgres.superuser: self._postgres.password}
         else:
             self._postgres = Postgres(folder, password=self._passwords[SUPERUSER], report=report)
-        self._aws_credentials = AwsCredentials.create()
-        self._queue_server = QueueServer(self._aws_credentials)
+        self.aws_credentials = AwsCredentials.create()
+        self._queue_server = QueueServer(self.aws_credentials)
         self.queues = QueueService(folder.queues)
         self._moto = MotoServer(
             folder,
-            credentials=self._aws_credentials,
+            credentials=self.aws_credentials,
             upload_origins=upload_origins,
             queues_url=self._queue_server.url,
             report=report,
             host=host,
             port=aws_port,
         )
-        self.aws = AwsClient(self._moto.url, self._aws_credentials)
+        self.aws = AwsClient(self._moto.url, self.aws_credentials)
         program = pgbouncer.pgbouncer_program() if wants_pgbouncer else None
         self._pgbouncer = (
             pgbouncer.PgBouncer(
@@ -84,10 +84,15 @@ class StackServices:
         return HOST if self._pgbouncer else self._postgres.host
 
     @property
+    def superuser_login(self) -> tuple[int, str]:
+        """The port of PostgreSQL itself, and the password of its superuser."""
+        return self._postgres.port, self._passwords[SUPERUSER]
+
+    @property
     def extra_environment(self) -> Mapping[str, str]:
         """The environment variables that direct libpq to the passwords and boto3 to the AWS stand-in."""
         endpoints = {"AWS_ENDPOINT_URL": self._moto.url, "AWS_ENDPOINT_URL_SQS": self.queues_url}
-        return {"PGPASSFILE": str(self._folder.pgpass), **endpoints, **self._aws_credentials.environment}
+        return {"PGPASSFILE": str(self._folder.pgpass), **endpoints, **self.aws_credentials.environment}
 
     @property
     def queues_url(self) -> str:
@@ -97,7 +102,7 @@ class StackServices:
         """Start all services. Raises `ServiceFailed`, in an exception group, if a service does not start."""
         ports = [self._postgres.port, *([self._pgbouncer.port] if self._pgbouncer else [])]
         write_private(self._folder.pgpass, database.pgpass(ports, self._passwords, host=self._database_host))
-        write_private(self._folder.aws_credentials, self._aws_credentials.shared_file)
+        write_private(self._folder.aws_credentials, self.aws_credentials.shared_file)
         async with asyncio.TaskGroup() as starting:
             starting.create_task(self._timed("database", self._start_database(), self._database_detail()))
             starting.create_task(self.aws.open())
