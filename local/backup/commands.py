@@ -19,7 +19,7 @@ _data_option = click.option("--data", envvar="PARLEY_DATA", default=DEFAULT_DATA
 def backup(folder: Path, overwrite: bool, data: str) -> None:
     """Save the database, files and keys of the stopped stack to FOLDER.
 
-    FOLDER contains keys in clear: whoever reads it can sign in as every user.
+    FOLDER contains keys in clear: a reader can sign in as any user.
     """
     from local.backup import copy
     from local.data_dir import DataDir

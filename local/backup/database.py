@@ -26,7 +26,7 @@ _MEMBERS = """
 SELECT DISTINCT roleid::regrole::text, member::regrole::text, inherit_option, set_option FROM pg_auth_members
  WHERE roleid::regrole::text LIKE 'parley\\_%' AND set_option ORDER BY 1, 2
 """
-# What decides who may read and write which row.
+# The rules for who may read and write which row.
 _PROTECTION = {
     "tables": """
         SELECT relname, relowner::regrole::text, relrowsecurity, relforcerowsecurity FROM pg_class
