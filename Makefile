@@ -68,8 +68,8 @@ chaos: .venv/dev  ## Run turns while the database is shut down every 5 to 40 s, 
 mutants: .venv/dev  ## Break a copy of the code in small ways and check that tests fail (ONLY="tokens/ login/one_time")
 	$(PY) -m tests.mutants.run $(ONLY)
 
-build: .venv/dev $(PAGE)  ## Build the deployment artefacts (ARCHITECTURE=arm64, x86_64 or native)
-	$(PY) -m local.sam_build $(or $(ARCHITECTURE),arm64)
+build: .venv/dev $(PAGE)  ## Build the deployment artefacts (ARCHITECTURE=arm64, x86_64 or native; GRADUAL=yes for canaries)
+	$(PY) -m local.sam_build $(or $(ARCHITECTURE),arm64) $(if $(GRADUAL),--gradual)
 
 deploy: .venv/dev  ## Deploy the build without questions, as the pipelines do (ENVIRONMENT=dev, PARAMETERS="Name=value …", EXECUTION_ROLE=arn)
 	@set -f; .venv/bin/sam deploy --config-env "$${ENVIRONMENT:?dev or prod}" --no-confirm-changeset --no-fail-on-empty-changeset \
