@@ -6,8 +6,7 @@ import time
 from pathlib import Path
 
 from local.sam_build import artefacts
-from local.sam_build.artefacts import BuildFailed, build_artefacts
-from local.sam_build.published import publish_versions
+from local.sam_build.artefacts import BuildFailed, build_artefacts, publish_versions
 from local.sam_build.tree import DEFAULT_BUILD, BuildTree
 
 

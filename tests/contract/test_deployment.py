@@ -2,7 +2,7 @@
 
 import pytest
 
-from local.sam_build.published import publish_versions
+from local.sam_build.artefacts import publish_versions
 from local.template import parameters, source
 from local.template.load import load
 from local.template.translate import translate
