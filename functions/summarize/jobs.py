@@ -2,8 +2,8 @@
 
 from functions.summarize.conversation_memory import remember_conversation
 from functions.summarize.services import SummarizeServices
-from functions.summarize.titles import write_title
-from parley.db import outbox
+from functions.summarize.titles import generate_title
+from parley.db import conversations, outbox
 from parley.db.engine import Engine
 from parley.db.outbox import ClaimedEntry
 from parley.db.transactions import user_scope
@@ -58,9 +58,14 @@ def run_claimed_job(services: SummarizeServices, claimed: ClaimedEntry, *, deadl
 
 
 def _run_topic(services: SummarizeServices, claimed: ClaimedEntry, deadline: Deadline) -> None:
-    run = write_title if claimed.topic == "title" else remember_conversation
-    run(services, claimed, deadline)
+    title = ""
+    if claimed.topic == "title":
+        title = generate_title(services, claimed, deadline)
+    else:
+        remember_conversation(services, claimed, deadline)
     with user_scope(services.engine, claimed.user_id) as connection:
+        if title:
+            conversations.set_generated_title(connection, claimed.subject_id, user_id=claimed.user_id, title=title)
         is_done = outbox.finish_claim(connection, claimed)
     if not is_done:
         # Another turn ended meanwhile, so the entry was reset and must run again.

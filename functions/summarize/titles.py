@@ -26,24 +26,22 @@ _MAX_PROMPT_TOKENS = 1500
 _QUOTES = "\"'`*_#“”„‟«»‘’‚「」 "
 
 
-def write_title(services: SummarizeServices, claimed: ClaimedEntry, deadline: Deadline) -> None:
-    """Generate a title if the conversation has none or an automatic one. Raises NotFound and the errors of `complete`."""
+def generate_title(services: SummarizeServices, claimed: ClaimedEntry, deadline: Deadline) -> str:
+    """Return a title for the conversation, empty if it has a title that is not automatic or if the model gives none.
+
+    Raises NotFound and the errors of `complete`.
+    """
     with user_scope(services.engine, claimed.user_id) as connection:
-        is_due = conversations.is_untitled(connection, claimed.subject_id, user_id=claimed.user_id)
-    if not is_due:
-        return
-    models = model_candidates(services, "title", user_id=claimed.user_id)
-    room = max_prompt_tokens(models, answer_tokens=ANSWER_TOKENS) - estimate_tokens(PROMPT)
-    with user_scope(services.engine, claimed.user_id) as connection:
+        if not conversations.is_untitled(connection, claimed.subject_id, user_id=claimed.user_id):
+            return ""
+        models = model_candidates(services, "title", user_id=claimed.user_id)
+        room = max_prompt_tokens(models, answer_tokens=ANSWER_TOKENS) - estimate_tokens(PROMPT)
         lines = lines_after(
             connection, claimed.subject_id, user_id=claimed.user_id, after_seq=0, budget_tokens=min(room, _MAX_PROMPT_TOKENS)
         )
     question = Message("user", prompts.write_transcript([line.line for line in lines[:2]]))
     request = ModelRequest([question], system=PROMPT, max_output_tokens=ANSWER_TOKENS, task="title")
-    title = tidy_title(complete(services, models, request, user_id=claimed.user_id, deadline=deadline).text)
-    if title:
-        with user_scope(services.engine, claimed.user_id) as connection:
-            conversations.set_generated_title(connection, claimed.subject_id, user_id=claimed.user_id, title=title)
+    return tidy_title(complete(services, models, request, user_id=claimed.user_id, deadline=deadline).text)
 
 
 def tidy_title(answer: str) -> str:

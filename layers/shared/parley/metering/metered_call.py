@@ -54,6 +54,8 @@ class MeteredCall:
 
         Raises BudgetExhausted and Unavailable.
         """
+        if self._amount_usd == 0:
+            return  # a model without a price needs no reservation
         with user_scope(self._engine, self._billing_subject.user_id) as connection:
             self._reservations.append(limits.reserve(connection, self._billing_subject, self._default_limits, amount_usd=self._amount_usd))
 
