@@ -42,7 +42,9 @@ def embed_missing(services: SummarizeServices, *, user_id: UUID, deadline: Deadl
         model_name = services.embedding.call().model.name
     except NoModel:
         return
-    for store in _STORES:
+    with user_scope(services.engine, user_id) as connection:
+        incomplete = [store for store in _STORES if store.without_vector(connection, user_id=user_id, model=model_name, limit=1)]
+    for store in incomplete:
         while rows := _rows_without_vector(services.engine, store, model_name, user_id):
             if deadline.left_s < _MIN_TIME_LEFT_S:
                 raise DeadlineTooClose("vectors are still missing")

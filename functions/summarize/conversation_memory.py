@@ -73,7 +73,7 @@ def extract_memories(services: SummarizeServices, conversation_id: UUID, *, user
 def _extract_next_segment(
     services: SummarizeServices, models: Sequence[Candidate], conversation_id: UUID, *, user_id: UUID, upto_seq: int, deadline: Deadline
 ) -> bool:
-    """Extract and store the next segment. Return False if there is none, or if the result must not be stored."""
+    """Extract and store the next segment. Return whether another may follow: not after `upto_seq`, or if the result must not be stored."""
     room = min(max_prompt_tokens(models, answer_tokens=facts.FACTS_ANSWER_TOKENS) - estimate_tokens(facts.FACTS_PROMPT), SEGMENT_TOKENS)
     with user_scope(services.engine, user_id) as connection:
         progress = conversations.extraction_progress(connection, conversation_id, user_id=user_id)
@@ -85,7 +85,7 @@ def _extract_next_segment(
         first_seq, messages_to_split = _messages_to_split(connection, conversation_id, user_id=user_id, upto_seq=last_seq)
     new_facts = facts.extract_facts(services, models, lines, user_id=user_id, deadline=deadline)
     extraction = Extraction(first_seq, last_seq, new_facts, split_into_passages(messages_to_split))
-    return _store_extraction(services, conversation_id, extraction, user_id=user_id)
+    return _store_extraction(services, conversation_id, extraction, user_id=user_id) and last_seq < upto_seq
 
 
 def _messages_to_split(connection: Connection, conversation_id: UUID, *, user_id: UUID, upto_seq: int) -> tuple[int, list[StoredMessage]]:

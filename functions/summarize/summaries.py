@@ -40,7 +40,7 @@ def update_summary(services: SummarizeServices, conversation_id: UUID, *, user_i
 def _summarize_next_segment(
     services: SummarizeServices, models: list[Candidate], conversation_id: UUID, *, user_id: UUID, upto_seq: int, deadline: Deadline
 ) -> bool:
-    """Merge the next segment into the summary; return False if there is none."""
+    """Merge the next segment into the summary; return whether another segment may follow."""
     with user_scope(services.engine, user_id) as connection:
         previous = summaries.newest(connection, conversation_id, user_id=user_id)
         prompt_tokens = estimate_tokens(PROMPT) + (estimate_tokens(previous.text) if previous else 0)
@@ -61,4 +61,4 @@ def _summarize_next_segment(
         summaries.add(
             connection, conversation_id, user_id=user_id, upto_seq=lines[-1].line.seq, text=summary, model=answer.model, tokens=tokens
         )
-    return True
+    return lines[-1].line.seq < upto_seq
