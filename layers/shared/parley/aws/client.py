@@ -20,7 +20,8 @@ def aws_client(service: str, *, read_timeout_s: float, max_attempts: int = 2, **
     """Return a new boto3 client of `service`; `config` are further fields of `botocore.config.Config`. Thread-safe."""
     from botocore.config import Config
 
-    options: dict[str, Any] = {"connect_timeout": CONNECT_TIMEOUT_S, "read_timeout": read_timeout_s} | config
+    # With a fixed user agent, botocore does not build a long one for every call, which takes a fifth of the call's CPU.
+    options: dict[str, Any] = {"connect_timeout": CONNECT_TIMEOUT_S, "read_timeout": read_timeout_s, "user_agent": "parley"} | config
     with _session_lock:
         return _session().client(service, config=Config(retries={"total_max_attempts": max_attempts}, **options))
 
