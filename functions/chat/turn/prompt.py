@@ -4,9 +4,9 @@ The token budget decides how much history is sent, whether tool results of this 
 sources are retrieved, and which models can serve the request.
 """
 
-import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
 from functions.chat.turn.question import Question, answer_messages, ended_answer_messages, message_content, message_tokens
 from functions.chat.turn.tools import TurnTool
@@ -48,6 +48,8 @@ class PromptContext:
     passages: Sequence[str] = ()
     sources: Sequence[llm.Source] = ()
     is_history_truncated: bool = False
+    # What depends on the history and the tools alone, so that a request with retrieved memory does not convert them again.
+    _converted: dict[Hashable, Any] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def system_prompt(self) -> str:
@@ -71,7 +73,24 @@ class PromptContext:
         """
         if "tools" not in model.abilities and isinstance(self.question.tools, bool):
             return []
-        return [llm.ToolDefinition(tool.spec.name, tool.spec.description, tool.spec.parameters) for tool in self.offered]
+        return self._once("tools", lambda: [_definition(tool) for tool in self.offered])
+
+    def history_entries(self, *, with_calls: bool, first_with_images: int) -> "list[_HistoryEntry]":
+        """Return the history as LLM messages. Messages before number `first_with_images` have notes in place of images."""
+
+        def convert() -> list[_HistoryEntry]:
+            return [
+                _HistoryEntry.of(message, with_calls=with_calls, with_images=position >= first_with_images)
+                for position, message in enumerate(self.history)
+            ]
+
+        return self._once((with_calls, first_with_images), convert)
+
+    def _once[T](self, key: Hashable, convert: Callable[[], T]) -> T:
+        if key not in self._converted:
+            self._converted[key] = convert()
+        result: T = self._converted[key]
+        return result
 
     def answer_tokens(self, model: Model) -> int:
         """Return the output limit of the request in tokens."""
@@ -125,6 +144,10 @@ def prepare_request(
         return request
 
     return able_candidates(candidates, build, can_serve)
+
+
+def _definition(tool: TurnTool) -> llm.ToolDefinition:
+    return llm.ToolDefinition(tool.spec.name, tool.spec.description, tool.spec.parameters)
 
 
 def build_request(
@@ -190,7 +213,7 @@ def source_tokens(context: PromptContext, *, room_tokens: int) -> int:
 
 def tools_tokens(tools: Sequence[llm.ToolDefinition]) -> int:
     """Estimate the tokens of the tools' declarations."""
-    return sum(estimate_tokens(f"{tool.name} {tool.description} {json.dumps(dict(tool.parameters))}") for tool in tools)
+    return sum(estimate_tokens(tool.text) for tool in tools)
 
 
 def request_tokens(request: llm.ModelRequest, model: Model) -> int:
@@ -208,9 +231,7 @@ def _fitting_history(context: PromptContext, model: Model, *, budget_tokens: int
     """
     history, with_calls = context.history, bool(context.tools_for(model))
     first_shown = len(history) - RECENT_MESSAGES_WITH_IMAGES if "images" in model.abilities else len(history)
-    entries = [
-        _HistoryEntry.of(message, with_calls=with_calls, with_images=position >= first_shown) for position, message in enumerate(history)
-    ]
+    entries = context.history_entries(with_calls=with_calls, first_with_images=first_shown)
     return fit_with_summary(entries, context.summary, budget_tokens=budget_tokens)
 
 

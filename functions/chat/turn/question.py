@@ -165,7 +165,7 @@ def fetch_images(request: llm.ModelRequest, images: Images, cache: MutableMappin
 
 
 def _fetch_message_images(message: llm.Message, images: Images, cache: MutableMapping[str, bytes | None]) -> llm.Message:
-    if not any(isinstance(part, UnfetchedImage) for part in message.parts):
+    if not message.has_images:
         return message
     return replace(
         message, content=[_fetch_image(part, images, cache) if isinstance(part, UnfetchedImage) else part for part in message.parts]
@@ -199,6 +199,8 @@ def ended_answer_messages(parts: Sequence[MessagePart]) -> list[llm.Message]:
 
 def message_tokens(message: llm.Message) -> int:
     """Return a generous estimate of a message's tokens."""
+    if isinstance(message.content, str):
+        return estimate_tokens(message.content)
     images = sum(isinstance(part, llm.Image) for part in message.parts)
     return PER_MESSAGE + images * PER_IMAGE + sum(estimate_tokens(text) - PER_MESSAGE for text in _message_texts(message))
 

@@ -6,6 +6,7 @@ followed by one message of the role `tool` with all their `ToolResult`s.
 
 import base64
 import binascii
+import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -114,6 +115,11 @@ class Message:
         return (Text(self.content),) if isinstance(self.content, str) else tuple(self.content)
 
     @property
+    def has_images(self) -> bool:
+        """Whether one of the parts is an image."""
+        return not isinstance(self.content, str) and any(isinstance(part, Image) for part in self.content)
+
+    @property
     def text(self) -> str:
         """All text parts, concatenated."""
         return "".join(part.text for part in self.parts if isinstance(part, Text))
@@ -121,11 +127,18 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class ToolDefinition:
-    """A tool that the model may call; `parameters` is the JSON schema of an object."""
+    """A tool that the model may call; `parameters` is the JSON schema of an object.
+
+    `text` is all of it as one text, for estimates of tokens, which every step of a turn makes again.
+    """
 
     name: str
     description: str
     parameters: Mapping[str, Any]
+    text: str = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "text", f"{self.name} {self.description} {json.dumps(dict(self.parameters))}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from parley.ids import new_id
 from parley.llm.errors import ModelCannot
-from parley.llm.messages import Image, ModelRequest, Usage
+from parley.llm.messages import ModelRequest, Usage
 from parley.llm.vendor_keys import is_key_available
 
 type ProviderName = Literal["openai", "anthropic", "bedrock", "mistral", "openai-compatible", "offline"]
@@ -85,7 +85,7 @@ class Model(CatalogueTable):
         """Raise ModelCannot, with the model's `id`, if the request needs an ability that the model does not have."""
         needs = {
             "tools": ("tools", bool(request.tools)),
-            "images": ("images", any(isinstance(part, Image) for message in request.messages for part in message.parts)),
+            "images": ("images", any(message.has_images for message in request.messages)),
             "json": ("a JSON schema for its answer", request.output is not None),
         }
         for ability, (description, is_needed) in needs.items():

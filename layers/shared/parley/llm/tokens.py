@@ -63,11 +63,14 @@ def _texts(request: ModelRequest) -> Iterator[str]:
     yield from filter(None, [request.system, *request.facts, *request.passages])
     if request.sources:
         yield from (SOURCES_HEADING, *map(quoted_source, request.sources))
-    yield from (f"{tool.name} {tool.description} {json.dumps(tool.parameters)}" for tool in request.tools)
+    yield from (tool.text for tool in request.tools)
     if request.output:
         yield json.dumps(request.output.schema)
     for message in request.messages:
-        for part in message.parts:
+        if isinstance(message.content, str):  # nearly all messages
+            yield message.content
+            continue
+        for part in message.content:
             match part:
                 case Text(text) | ToolResult(_, text) | Thought(_, text):
                     yield text
@@ -76,4 +79,5 @@ def _texts(request: ModelRequest) -> Iterator[str]:
 
 
 def _count_images(request: ModelRequest) -> int:
-    return sum(isinstance(part, Image) for message in request.messages for part in message.parts)
+    contents = (message.content for message in request.messages if not isinstance(message.content, str))
+    return sum(isinstance(part, Image) for content in contents for part in content)

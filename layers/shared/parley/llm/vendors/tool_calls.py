@@ -74,7 +74,8 @@ def vendor_name(name: str) -> str:
 
 def with_vendor_names(request: ModelRequest) -> ModelRequest:
     """Return the request with vendor names for its tools and for the tool calls in its messages."""
-    tools = [replace(tool, name=vendor_name(tool.name)) for tool in request.tools]
+    names = [(tool, vendor_name(tool.name)) for tool in request.tools]
+    tools = [tool if tool.name == name else replace(tool, name=name) for tool, name in names]
     return replace(request, tools=tools, messages=[_renamed_message(message) for message in request.messages])
 
 
