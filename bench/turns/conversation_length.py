@@ -23,7 +23,7 @@ so the cost of 200 messages is that of the longer prompt, and only the additiona
 SHORT = 10
 FULL = 200
 LONG = 10_000
-MAX_RATIO = 1.3
+MAX_RATIO = 1.2
 
 
 def run(*, rounds: int) -> str:
