@@ -48,7 +48,7 @@ class PromptContext:
     passages: Sequence[str] = ()
     sources: Sequence[llm.Source] = ()
     is_history_truncated: bool = False
-    # What depends on the history and the tools alone, so that a request with retrieved memory does not convert them again.
+    # Results that depend on the history and the tools alone, so that a request with retrieved memory does not convert them again.
     _converted: dict[Hashable, Any] = field(default_factory=dict, repr=False, compare=False)
 
     @property
