@@ -5,12 +5,11 @@ bursts, queues and the order in which requests are refused.
 """
 
 import argparse
-import dataclasses
 from pathlib import Path
 
 from bench.harness.tables import table, wrapped
 from bench.scale.simulation import Outcome, Simulation
-from bench.scale.stations import ROOT, Assumptions, Setup, Station, stations
+from bench.scale.stations import PARAMETERS, ROOT, Assumptions, Setup, Station, stations
 from bench.turns.footprint import Footprint
 
 GUIDE = ROOT / "docs" / "scale.md"
@@ -76,11 +75,11 @@ def report(turn: Footprint, assumptions: Assumptions) -> str:
     """Return the section for the guide."""
     first = first_to_saturate(turn, Setup.defaults(), assumptions)
     after = first_to_saturate(turn, RAISED, assumptions)
-    raised = ", ".join(f"`{field.name}` {getattr(RAISED, field.name):g}" for field in dataclasses.fields(RAISED))
+    raised = ", ".join(f"`{parameter}` {getattr(RAISED, name):g}" for name, parameter in PARAMETERS.items())
     basis = f"""\
 One measured turn: {turn.tokens} tokens in {turn.turn_ms / 1000:.1f} s, {turn.database_cpu_ms:.0f} ms of the database's processor,
 {turn.transactions:.0f} transactions, {turn.wal_bytes / 1000:.0f} KB of WAL, {turn.event_rows:.0f} rows in the log of events. With the
-template's defaults, *{first.name}* fills first; raised ({raised}), *{after.name}*."""
+template's defaults, *{first.name}* fills first. Raised ({raised}), *{after.name}* does."""
     parts = [
         "### Where each station is full",
         wrapped(basis),

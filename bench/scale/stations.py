@@ -47,6 +47,15 @@ class Assumptions:
         return users * self.active_share * self.turns_per_active_user
 
 
+# The template's parameter for each field of `Setup`.
+PARAMETERS = {
+    "throttle_per_s": "ThrottlePerSecond",
+    "throttle_burst": "ThrottleBurst",
+    "max_acu": "DatabaseMaxAcu",
+    "follow_up_concurrency": "SummarizeConcurrency",
+}
+
+
 @dataclass(frozen=True)
 class Setup:
     """The deployment's own limits: parameters of the template, at their defaults or raised."""
@@ -61,13 +70,11 @@ class Setup:
         """Return the template's values."""
         template = yaml_parse((ROOT / "template.yaml").read_text())
         parameters = {name: body.get("Default") for name, body in template["Parameters"].items()}
-        sources = template["Resources"]["SummarizeFunction"]["Properties"]["Events"].values()
-        scaling = [event["Properties"]["ScalingConfig"] for event in sources if event["Type"] == "SQS"]
         return cls(
-            throttle_per_s=float(parameters["ThrottlePerSecond"]),
-            throttle_burst=int(parameters["ThrottleBurst"]),
-            max_acu=float(parameters["DatabaseMaxAcu"]),
-            follow_up_concurrency=int(scaling[0]["MaximumConcurrency"]),
+            throttle_per_s=float(parameters[PARAMETERS["throttle_per_s"]]),
+            throttle_burst=int(parameters[PARAMETERS["throttle_burst"]]),
+            max_acu=float(parameters[PARAMETERS["max_acu"]]),
+            follow_up_concurrency=int(parameters[PARAMETERS["follow_up_concurrency"]]),
         )
 
 
@@ -118,7 +125,7 @@ def stations(turn: Footprint, setup: Setup, assumptions: Assumptions) -> list[St
         Station(
             "Lambda, concurrent executions", assumptions.lambda_concurrency, chat_s + others_s + follow_up_s, "a quota: ask AWS for more"
         ),
-        Station("follow-up work, concurrent jobs", setup.follow_up_concurrency, follow_up_s, "`MaximumConcurrency` of the memory queue"),
+        Station("follow-up work, concurrent jobs", setup.follow_up_concurrency, follow_up_s, "`SummarizeConcurrency`"),
         Station("writer, cores", cores(setup, assumptions), turn.database_cpu_ms / 1000, "`DatabaseMaxAcu`, to 256"),
         Station(
             "proxy, connections",

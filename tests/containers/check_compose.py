@@ -97,6 +97,13 @@ def test_a_question_is_answered(project: Project) -> None:
     assert "105" in answer.text
 
 
+def test_the_page_is_served(project: Project) -> None:
+    page = httpx2.get(project.url, timeout=60)
+
+    assert (page.status_code, page.headers["content-type"].split(";")[0]) == (200, "text/html")
+    assert "<script" in page.text
+
+
 def test_a_document_is_uploaded_to_the_address_that_the_stack_names(project: Project) -> None:
     token, content = project.log_in(), b"# Rivers\n\nThe Danube flows through Vienna."
     body = {"filename": "rivers.md", "content_type": "text/markdown", "bytes": len(content)}
