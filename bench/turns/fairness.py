@@ -95,10 +95,9 @@ def _measure_kind(server: Server, kind: str, mcp_port: int, turns: int) -> Other
 
 
 def _take_turns(client: ChatClient, count: int, user: OtherUser, times_ms: list[float]) -> None:
-    for number in range(count):
-        body: dict[str, object] = {"message": "how are you?"}
+    for _ in range(count):
         try:
-            times_ms.append(client.ask(body | ({"conversation_id": client.conversation_id} if number % 10 else {})))
+            times_ms.append(client.ask({"message": "how are you?"}))
         except (ServerFailed, OSError) as error:
             print(f"fairness: {error}", file=sys.stderr, flush=True)
             user.errors += 1

@@ -1,4 +1,4 @@
-"""The deployment artefacts: run `sam build`, remove from each function the packages of its layer (docs/adr/0001), compile, measure."""
+"""The deployment artefacts: run `sam build`, remove duplicate packages (docs/adr/0001) and unused files, compile, measure."""
 
 import compileall
 import copy
@@ -21,6 +21,7 @@ import yaml
 from samtranslator.yaml_helper import yaml_parse
 
 from local.sam_build.tree import BuildTree
+from local.sam_build.unused_files import blank_debug_sections, remove_unused_files
 from local.template.source import read_source
 
 _COMPILE_WORKERS = 2
@@ -42,6 +43,9 @@ def build_artefacts(architecture: str, *, into: Path, cache: Path | None = None,
         shutil.rmtree(function / PAGE_SOURCES, ignore_errors=True)
         for layer in tree.attached_layers.values():
             remove_duplicates(function, of=layer)
+    for layer in tree.layers.values():
+        remove_unused_files(layer)
+    blank_debug_sections(into)
     compile_bytecode(tree)
 
 

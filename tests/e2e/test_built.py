@@ -16,6 +16,7 @@ from local.runtime import launch
 from local.runtime.launch import launch_from_build
 from local.runtime.outcome import HandlerResult
 from local.runtime.pool import Pool
+from local.sam_build.artefacts import ArtefactSize
 from local.sam_build.tree import RUNTIME_FOLDER, BuildTree
 from local.template import source
 from local.template.load import load
@@ -30,6 +31,7 @@ pytestmark = [
     pytest.mark.skipif(sys.platform != "linux", reason="`sam build` fetches packages for Linux, as Lambda runs it"),
 ]
 
+MAX_LAYER_BYTES = 20_000_000
 NOWHERE: set[str] = set()
 HTTP = {"AuthFunction", "ChatFunction", "ConversationFunction", "DocumentsFunction", "HealthFunction", "ToolsFunction", "WebFunction"}
 DATABASE = HTTP - {"WebFunction"} | {"IngestFunction", "MigrateFunction", "SummarizeFunction", "UpkeepFunction"}
@@ -136,6 +138,12 @@ def test_a_handler_loads_only_what_its_function_may(imported: Any, name: str) ->
     loaded = ALLOWED.keys() & imported(name)["files"].keys()
 
     assert {module for module in loaded if name not in ALLOWED[module]} == set()
+
+
+def test_the_layer_is_small(built: Built) -> None:
+    [layer] = built.tree.layers.values()
+
+    assert ArtefactSize.of(layer.parent).zipped <= MAX_LAYER_BYTES
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)

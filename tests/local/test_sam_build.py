@@ -3,6 +3,7 @@
 import importlib.util
 import os
 import sysconfig
+import zlib
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from local.sam_build import artefacts
 from local.sam_build.artefacts import BuildFailed, compile_bytecode, remove_duplicates
 from local.sam_build.tree import BuildTree, BuildUnusable, check_runnable, newer_source
+from local.sam_build.unused_files import UNUSED, blank_debug_sections, remove_unused_files
 
 
 def install(folder: Path, name: str, version: str, *files: str) -> None:
@@ -134,3 +136,39 @@ def test_a_source_newer_than_the_build_is_named(tree: BuildTree, tmp_path: Path)
     later = tree.template.stat().st_mtime + 5
     os.utime(source, (later, later))
     assert newer_source(tree, checkout=tmp_path) == Path("functions/one/app.py")
+
+
+def test_what_no_function_uses_is_removed_from_the_layer(tmp_path: Path) -> None:
+    install(tmp_path, "sqlalchemy", "2.1", "sqlalchemy/orm/session.py", "sqlalchemy/sql/text.py", "sqlalchemy/ext/compiler.py")
+    install(tmp_path, "jsonschema", "4.0", "jsonschema/tests/test_cli.py", "jsonschema/protocols.pyi", "jsonschema/validators.py")
+
+    remove_unused_files(tmp_path)
+
+    assert [name for name in names(tmp_path) if not name.endswith("RECORD")] == [
+        "jsonschema/validators.py",
+        "sqlalchemy/ext/compiler.py",
+        "sqlalchemy/sql/text.py",
+    ]
+
+
+def test_each_unused_path_exists_in_an_installed_package() -> None:
+    """A path that a new version has moved would stay in the layer unnoticed."""
+    packages = Path(sysconfig.get_path("purelib"))
+
+    assert [pattern for pattern in UNUSED if not any(packages.glob(pattern))] == []
+
+
+def test_an_extension_module_works_without_its_debugging_symbols(tmp_path: Path) -> None:
+    [path] = Path(sysconfig.get_path("purelib")).glob("sqlalchemy/util/_immutabledict_cy.*.so")
+    module = tmp_path / path.name
+    module.write_bytes(path.read_bytes())
+
+    blank_debug_sections(tmp_path)
+
+    assert len(zlib.compress(module.read_bytes())) < len(zlib.compress(path.read_bytes())) * 0.8
+    spec = importlib.util.spec_from_file_location("sqlalchemy.util._immutabledict_cy", module)
+    assert spec
+    assert spec.loader
+    loaded = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(loaded)
+    assert loaded.immutabledict({"a": 1}) == {"a": 1}
