@@ -1,48 +1,92 @@
-"""Run all benchmarks and save the results: `python -m bench`, or `make bench`. Linux only: CPU and memory come from /proc."""
+"""Run all benchmarks and save the results: `python -m bench`, or `make bench`. Linux only: CPU and memory come from /proc.
+
+The first table compares each figure with its aim. A run at a load over 1 is not a good run: its report says so, and
+`--strict` makes it fail.
+"""
 
 import argparse
+import os
 import sys
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from bench.auth import accounts
 from bench.harness import machine
+from bench.harness.aims import Section, aims_table
 from bench.harness.servers import ServerFailed
 from bench.startup import cold_start, parley_up, providers
-from bench.turns import conversation_length, latency, soak, tools
+from bench.turns import conversation_length, fairness, fresh_stack, latency, paced, profile, soak, tools
 
 RESULTS = Path(__file__).with_name("results") / "latest.md"
-_ROUNDS = 3
+DOCS = Path(__file__).parent.parent / "docs" / "bench.md"
+MAX_LOAD = 1.0
+_BEGIN, _END = "<!-- bench: begin -->\n", "<!-- bench: end -->\n"
+
+BENCHMARKS: Mapping[str, Callable[[argparse.Namespace], Section]] = {
+    "latency": lambda args: latency.run(latency.Options(args.rounds, args.seconds, not args.without_litellm)),
+    "fresh_stack": lambda args: fresh_stack.run(rounds=1, seconds=args.seconds * 2, has_litellm=not args.without_litellm),
+    "profile": lambda args: profile.run(turns=args.rounds * 50, follow_up_s=args.follow_up),
+    "paced": lambda args: paced.run(rounds=args.rounds * 3),
+    "conversation_length": lambda args: conversation_length.run(rounds=args.rounds * 20),
+    "fairness": lambda args: fairness.run(turns=args.rounds * 5),
+    "cold_start": lambda args: cold_start.run(rounds=args.rounds),
+    "providers": lambda args: providers.run(rounds=args.rounds),
+    "parley_up": lambda args: parley_up.run(rounds=args.rounds),
+    "accounts": lambda args: accounts.run(rounds=args.rounds * 50, pairs=args.pairs),
+    "tools": lambda args: tools.run(rounds=args.rounds * 50),
+    "soak": lambda args: soak.run(turns=args.turns),
+}
 
 
-def measure_all(args: argparse.Namespace) -> str:
-    """Run all benchmarks and return the Markdown document."""
-    parts = ["# Benchmark", machine.header()]
-    parts.append(latency.run(latency.Options(args.rounds, args.seconds, not args.without_litellm)))
-    parts.append(cold_start.run(rounds=args.rounds))
-    parts.append(providers.run(rounds=args.rounds))
-    parts.append(parley_up.run(rounds=args.rounds))
-    parts.append(accounts.run(rounds=args.rounds * 50, pairs=args.pairs))
-    parts.append(conversation_length.run(rounds=args.rounds * 50))
-    parts.append(tools.run(rounds=args.rounds * 50))
-    parts.append(soak.run(turns=args.turns))
-    return "\n\n".join(parts) + "\n"
+def report(head: str, sections: Sequence[Section], *, load: float) -> str:
+    """Return the Markdown document: machine, aims, and the tables of all benchmarks. `load` is the load average at the start."""
+    warning = f"\n\n**Not a good run: the load average at the start was {load:.1f}, over {MAX_LOAD:g}.**" if load > MAX_LOAD else ""
+    return "\n\n".join(["# Benchmark", head + warning, aims_table(sections), *(section.text for section in sections)]) + "\n"
+
+
+def documented(page: str, head: str, sections: Sequence[Section]) -> str:
+    """Return the page with the aims between its markers replaced by those of this run. Raises ValueError without markers."""
+    before, begin, rest = page.partition(_BEGIN)
+    _, end, after = rest.partition(_END)
+    if not begin or not end:
+        raise ValueError("the page has no markers for the aims")
+    return f"{before}{begin}\n{head}\n\n{aims_table(sections)}\n\n{end}{after}"
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument("--rounds", type=int, default=3, help="rounds of each benchmark (default: %(default)s)")
+    parser.add_argument("--seconds", type=float, default=2.0, help="seconds of load for each server and request mode in each round")
+    parser.add_argument("--pairs", type=int, default=200, help="pairs of known and unknown addresses for each kind of request")
+    parser.add_argument("--turns", type=int, default=500, help="turns during which memory is measured")
+    parser.add_argument("--follow-up", type=float, default=130.0, help="seconds during which the follow-up work of turns is measured")
+    parser.add_argument("--without-litellm", action="store_true", help="do not install and start LiteLLM")
+    parser.add_argument("--only", action="append", choices=list(BENCHMARKS), help="run this benchmark and print it, without saving; repeat")
+    parser.add_argument("--strict", action="store_true", help=f"exit with status 2 if the load at the start was over {MAX_LOAD:g}")
+    parser.add_argument("--write-docs", action="store_true", help=f"write the aims into {DOCS.name} too")
+    return parser
 
 
 def main() -> None:
     """Measure, print, and write `bench/results/latest.md`."""
-    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("--rounds", type=int, default=_ROUNDS, help="rounds of each benchmark (default: %(default)s)")
-    parser.add_argument("--seconds", type=float, default=2.0, help="seconds of load for each server and request mode in each round")
-    parser.add_argument("--pairs", type=int, default=500, help="pairs of known and unknown addresses for each kind of request")
-    parser.add_argument("--turns", type=int, default=1000, help="turns during which memory is measured")
-    parser.add_argument("--without-litellm", action="store_true", help="do not install and start LiteLLM")
+    args = _parser().parse_args()
+    head, load = machine.header(), os.getloadavg()[0]
+    sections = []
     try:
-        document = measure_all(parser.parse_args())
+        for name in args.only or BENCHMARKS:
+            print(f"bench: {name}", file=sys.stderr, flush=True)
+            sections.append(BENCHMARKS[name](args))
     except ServerFailed as error:
         sys.exit(str(error))
-    RESULTS.parent.mkdir(exist_ok=True)
-    RESULTS.write_text(document)
+    document = report(head, sections, load=load)
     print(document)
+    if not args.only:
+        RESULTS.parent.mkdir(exist_ok=True)
+        RESULTS.write_text(document)
+    if args.write_docs:
+        DOCS.write_text(documented(DOCS.read_text(), head, sections))
+    if args.strict and load > MAX_LOAD:
+        sys.exit(2)
 
 
 if __name__ == "__main__":

@@ -64,8 +64,8 @@ class _Answer:
 
 
 async def measure(request: Request, *, clients: int, seconds: float, warm_up_s: float) -> LoadResult:
-    """Send requests for `seconds`, after a warm-up whose times are discarded."""
-    warm_up = await _run_clients(request, clients, warm_up_s)
+    """Send requests for `seconds`, after a warm-up whose times are discarded; a warm-up of 0 seconds sends nothing."""
+    warm_up = await _run_clients(request, clients, warm_up_s) if warm_up_s else LoadResult()
     result = await _run_clients(request, clients, seconds)
     result.requests += warm_up.requests
     result.errors += warm_up.errors

@@ -88,16 +88,22 @@ class Users:
 
 @contextmanager
 def running_parley(
-    folder: Path, *, upstream: str = "http://127.0.0.1:9/v1", models: str = _MODELS, limit_s: float = 90, parameters: Sequence[str] = ()
+    folder: Path,
+    *,
+    upstream: str = "http://127.0.0.1:9/v1",
+    models: str = _MODELS,
+    limit_s: float = 90,
+    parameters: Sequence[str] = (),
+    workers: int = 10,
 ) -> Iterator[Server]:
     """Run the stack without throttling until the end of the block. Data that already exists in `folder` is used.
 
-    `parameters` are additional template parameters as `Name=value`.
+    `parameters` are additional template parameters as `Name=value`; `workers` is the limit for each function.
     """
     catalogue = folder / "models.toml"
     port = free_port()
     catalogue.write_text(models.format(upstream=upstream))
-    options = ["--port", str(port), "--data", str(folder / "data"), "--models", str(catalogue)]
+    options = ["--port", str(port), "--data", str(folder / "data"), "--models", str(catalogue), "--workers", str(workers)]
     options += ["--parameter", "ThrottlePerSecond=100000", "--parameter", "ThrottleBurst=100000", "--parameter", "RatePerMinute=1000000"]
     options += [word for parameter in parameters for word in ("--parameter", parameter)]
     command = [sys.executable, "-m", "cli", "up", *options]

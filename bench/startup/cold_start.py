@@ -13,18 +13,22 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from bench.harness import processes
+from bench.harness.aims import Figure, Section
 from bench.harness.processes import run_timed
 from bench.harness.servers import ServerFailed
 from bench.harness.stack import Users, running_parley, workers
 from bench.harness.tables import format_figure, format_ratio, median, ratio_of, table, verdict
-from bench.startup.build import Build, make_builds
+from bench.startup.build import BUILD, Build, make_builds
 from bench.startup.first_answer import FirstAnswer, first_answer
 from bench.startup.first_requests import FirstRequest, first_requests
 from bench.turns import targets
+from local.sam_build.artefacts import ArtefactSize
+from local.sam_build.tree import BuildTree
 
 BARE_IMPORT = "fastapi, mangum"
-AIMS = {"authorizer": 0.4, "auth": 1.8, "chat": 2.0}
-MEMORY_MB = 110
+AIMS = {"authorizer": 0.4, "auth": 1.5, "chat": 1.5, "conversation": 1.5}
+MEMORY_MB = 100
+SDK_ANSWER = "chat, OpenAI's SDK"
 
 IMPORT = """\
 A fresh process imports the function's `app.py`, which creates the handler; the start of the interpreter is not counted. The
@@ -71,6 +75,28 @@ class ColdStarts:
 def report(cold: ColdStarts) -> str:
     """Return all tables as Markdown."""
     return f"## A cold start\n\n### Import\n\n{IMPORT}\n\n{_imports(cold)}\n\n### First answer\n\n{ANSWER}\n\n{_answers(cold)}"
+
+
+def figures(cold: ColdStarts) -> list[Figure]:
+    """Return the figures that have aims."""
+    answers = {name: cold.answers.get((cold.builds[0], name), []) for name in ("auth", SDK_ANSWER)}
+    peaks = {name: median([trial.peak_mb for trial in trials if trial.peak_mb is not None]) for name, trials in answers.items()}
+    layers = sum(ArtefactSize.of(layer.parent).zipped for layer in BuildTree(BUILD).layers.values())
+    return [
+        *(
+            Figure(f"import of {name}, beside bare FastAPI and Mangum", cold.ratio_to_bare(name), "×", at_most=AIMS[name])
+            for name in ("auth", "chat", "conversation")
+        ),
+        Figure(
+            "first answer of a fresh chat worker with a vendor's SDK",
+            median([trial.answered_ms for trial in answers[SDK_ANSWER]]),
+            "ms",
+            at_most=600,
+        ),
+        Figure("memory of a chat worker after its first answer", peaks[SDK_ANSWER], "MB", at_most=MEMORY_MB),
+        Figure("memory of an auth worker after its first login", peaks["auth"], "MB", at_most=MEMORY_MB),
+        Figure("layer, zipped", layers / 1e6, "MB", at_most=20),
+    ]
 
 
 def _imports(cold: ColdStarts) -> str:
@@ -121,8 +147,8 @@ def _answer_row(name: str, request: str, shipped: list[FirstAnswer], plain: list
     ]
 
 
-def run(*, rounds: int) -> str:
-    """Measure everything and return the tables."""
+def run(*, rounds: int) -> Section:
+    """Measure everything and return the tables and figures."""
     with TemporaryDirectory(prefix="parley-bench-") as name, _running_functions(Path(name)) as (requests, environments):
         builds = make_builds(Path(name))
         cold = ColdStarts([build.name for build in builds], {request.name: request.request for request in requests})
@@ -130,7 +156,7 @@ def run(*, rounds: int) -> str:
             print(f"cold: round {number} of {rounds}" if number else "cold: warming up", file=sys.stderr, flush=True)
             for build in builds:
                 _measure_round(build, requests, environments, cold if number else ColdStarts([], {}))
-        return report(cold)
+        return Section(report(cold), figures(cold))
 
 
 @contextmanager
@@ -159,7 +185,7 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=5)
-    print(run(rounds=parser.parse_args().rounds))
+    print(run(rounds=parser.parse_args().rounds).text)
 
 
 if __name__ == "__main__":

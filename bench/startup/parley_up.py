@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from bench.harness.aims import Section
 from bench.harness.servers import call
 from bench.harness.stack import PASSWORD, running_parley
 from bench.harness.tables import format_figure, median, table
@@ -18,7 +19,7 @@ and a user must be created first; the request is then `POST /auth/register`. Fig
 _EMAIL = "ada@example.com"
 
 
-def run(*, rounds: int) -> str:
+def run(*, rounds: int) -> Section:
     """Measure and return the table."""
     new: list[tuple[float, float]] = []
     existing: list[tuple[float, float]] = []
@@ -28,7 +29,7 @@ def run(*, rounds: int) -> str:
             new.append(_measure_start(Path(folder), "register"))
             existing.append(_measure_start(Path(folder), "login"))
     rows = [["new data", *_medians(new)], ["existing data", *_medians(existing)]]
-    return f"## `parley up`\n\n{INTRODUCTION}\n\n" + table(["", "until /health s", "until a token s"], rows)
+    return Section(f"## `parley up`\n\n{INTRODUCTION}\n\n" + table(["", "until /health s", "until a token s"], rows))
 
 
 def _measure_start(folder: Path, operation: str) -> tuple[float, float]:
@@ -50,7 +51,7 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=3)
-    print(run(rounds=parser.parse_args().rounds))
+    print(run(rounds=parser.parse_args().rounds).text)
 
 
 if __name__ == "__main__":

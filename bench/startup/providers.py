@@ -7,6 +7,7 @@ and client.
 import argparse
 import sys
 
+from bench.harness.aims import Section
 from bench.harness.processes import run_timed
 from bench.harness.tables import format_figure, median, table
 
@@ -38,7 +39,7 @@ print((time.perf_counter() - wall) * 1000, (time.process_time() - cpu) * 1000)
 """
 
 
-def run(*, rounds: int) -> str:
+def run(*, rounds: int) -> Section:
     """Measure everything and return the table."""
     times: dict[str, list[tuple[float, float]]] = {name: [] for name in _PROVIDER_CALLS}
     for number in range(rounds + 1):
@@ -51,14 +52,14 @@ def run(*, rounds: int) -> str:
         [name, format_figure(median([ms for ms, _ in pairs])), format_figure(median([ms for _, ms in pairs]))]
         for name, pairs in times.items()
     ]
-    return f"## The first call of a provider\n\n{TEXT}\n\n{table(['', 'ms', 'CPU ms'], rows)}"
+    return Section(f"## The first call of a provider\n\n{TEXT}\n\n{table(['', 'ms', 'CPU ms'], rows)}")
 
 
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=5)
-    print(run(rounds=parser.parse_args().rounds))
+    print(run(rounds=parser.parse_args().rounds).text)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The latency of a turn in a conversation of 10,000 messages compared with 10: `python -m bench.turns.conversation_length`.
+"""The latency of a turn in a long conversation, and of a user with many: `python -m bench.turns.conversation_length`.
 
 The conversations alternate. Each short conversation gets one turn, so that it stays short.
 """
@@ -11,6 +11,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from bench.harness import processes
+from bench.harness.aims import Figure, Section
 from bench.harness.servers import Server, ServerFailed
 from bench.harness.stack import CHAT_HANDLER, ChatClient, Users, running_parley, workers
 from bench.harness.tables import format_figure, format_ratio, median, quantile, ratio_of, table, verdict
@@ -18,25 +19,53 @@ from bench.turns import targets
 
 INTRODUCTION = """\
 A warm turn over HTTP, not streamed, in a conversation with that many messages. The model gets at most the newest 200 messages,
-so the cost of 200 messages is that of the longer prompt, and only the additional cost of 10,000 is due to the length."""
+so the cost of 200 messages is that of the longer prompt, and only the additional cost of 10,000 is due to the length. The last
+rows are turns that begin a conversation, of users who have that many already."""
 
 SHORT = 10
 FULL = 200
 LONG = 10_000
 MAX_RATIO = 1.2
+FEW = 10
+MANY = 1_000
 
 
-def run(*, rounds: int) -> str:
+def run(*, rounds: int) -> Section:
     """Measure and return the table."""
     with TemporaryDirectory(prefix="parley-bench-") as name:
         folder = Path(name)
         with targets.upstream(folder) as fake, running_parley(folder, upstream=f"{fake.server.url}/v1") as server:
             times_ms = _measure_turns(server, rounds)
+            by_conversations = _measure_users(server, rounds)
     ratio = ratio_of(median(times_ms[LONG]), median(times_ms[SHORT]))
+    many_ratio = ratio_of(median(by_conversations[MANY]), median(by_conversations[FEW]))
     rows = [[f"{length:,} messages", format_figure(median(ms)), format_figure(quantile(ms, 0.95))] for length, ms in times_ms.items()]
     rows += [[f"{LONG:,} over {FULL}", format_ratio(ratio_of(median(times_ms[LONG]), median(times_ms[FULL]))), ""]]
-    rows += [[f"{LONG:,} over {SHORT}", format_ratio(ratio), ""], [f"aim ≤ {MAX_RATIO}×", verdict(ratio, at_most=MAX_RATIO), ""]]
-    return f"## A turn in a long conversation\n\n{INTRODUCTION}\n\n" + table(["", "p50 ms", "p95 ms"], rows)
+    rows += [[f"{LONG:,} over {SHORT}", format_ratio(ratio), verdict(ratio, at_most=MAX_RATIO)]]
+    rows += [[f"{n:,} conversations", format_figure(median(ms)), format_figure(quantile(ms, 0.95))] for n, ms in by_conversations.items()]
+    rows += [[f"{MANY:,} over {FEW}", format_ratio(many_ratio), verdict(many_ratio, at_most=MAX_RATIO)]]
+    return Section(
+        f"## A turn in a long conversation\n\n{INTRODUCTION}\n\n" + table(["", "p50 ms", "p95 ms"], rows),
+        [
+            Figure(f"turn with {MANY:,} conversations over one with {FEW}", many_ratio, "×", at_most=MAX_RATIO),
+            Figure(f"turn after {LONG:,} messages over one after {SHORT}", ratio, "×", at_most=MAX_RATIO),
+        ],
+    )
+
+
+def _measure_users(server: Server, rounds: int) -> dict[int, list[float]]:
+    """Return the times of turns that begin a conversation, by the number of conversations that their user has."""
+    tokens = dict(zip((FEW, MANY), Users(server, 2).tokens(), strict=True))
+    times_ms: dict[int, list[float]] = {FEW: [], MANY: []}
+    with ChatClient(server, tokens[FEW]) as few, ChatClient(server, tokens[MANY]) as many:
+        clients = {FEW: few, MANY: many}
+        for count, client in clients.items():
+            _store_conversations(server, tokens[count], count, SHORT)
+            client.ask({"message": "warm up"})
+        for _ in range(min(rounds, FEW)):
+            for count, client in clients.items():
+                times_ms[count].append(client.ask({"message": "how are you?"}))
+    return times_ms
 
 
 def _measure_turns(server: Server, rounds: int) -> dict[int, list[float]]:
@@ -70,7 +99,7 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=200)
-    print(run(rounds=parser.parse_args().rounds))
+    print(run(rounds=parser.parse_args().rounds).text)
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from bench.harness import processes
+from bench.harness.aims import Figure, Section
 from bench.harness.servers import HOST, Server, ServerFailed, call, free_port
 from bench.harness.stack import ChatClient, Users, running_parley
 from bench.harness.tables import format_figure, format_ratio, median, quantile, ratio_of, table, verdict
@@ -63,9 +64,12 @@ def measure(*, turns: int, kinds: Sequence[str] = tuple(KINDS)) -> dict[str, Oth
             return results
 
 
-def run(*, turns: int) -> str:
-    """Measure and return the table."""
-    return report(measure(turns=turns))
+def run(*, turns: int) -> Section:
+    """Measure and return the table and the worst ratio."""
+    results = measure(turns=turns)
+    ratios = [user.ratio for user in results.values()]
+    worst = None if None in ratios else max(filter(None, ratios), default=None)
+    return Section(report(results), [Figure("a user's turn beside another's worst and a CPU hog", worst, "×", at_most=MAX_RATIO)])
 
 
 def report(results: dict[str, OtherUser]) -> str:

@@ -14,11 +14,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from bench.harness import processes
+from bench.harness.aims import Section
 from bench.harness.load import LoadResult, Request
 from bench.harness.servers import ServerFailed
 from bench.harness.stack import CHAT_HANDLER, workers
 from bench.turns import targets
-from bench.turns.latency_report import MANY_CLIENTS, REQUEST_MODES, LatencyResults, RequestMode, report
+from bench.turns.latency_report import MANY_CLIENTS, REQUEST_MODES, LatencyResults, RequestMode, figures, report
 from bench.turns.targets import Target
 
 
@@ -31,8 +32,8 @@ class Options:
     has_litellm: bool = True
 
 
-def run(options: Options) -> str:
-    """Measure everything and return the tables."""
+def run(options: Options) -> Section:
+    """Measure everything and return the tables and figures."""
     with _running_targets(has_litellm=options.has_litellm) as running_targets:
         for target in running_targets:
             _run_load(target.request(is_streamed=True), RequestMode(is_streamed=True, clients=MANY_CLIENTS), seconds=target.warm_s)
@@ -42,7 +43,7 @@ def run(options: Options) -> str:
             _measure_round(running_targets, results, seconds=options.seconds)
         for target in running_targets:
             results.peak_mb[target.name] = _peak_mb(target)
-        return report(results)
+        return Section(report(results), figures(results))
 
 
 @contextmanager
@@ -108,7 +109,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     add_arguments(parser)
     args = parser.parse_args()
-    print(run(Options(args.rounds, args.seconds, not args.without_litellm)))
+    print(run(Options(args.rounds, args.seconds, not args.without_litellm)).text)
 
 
 if __name__ == "__main__":

@@ -26,6 +26,7 @@ from sqlalchemy import TextClause
 
 import parley.db
 from bench.harness import machine, processes
+from bench.harness.aims import Figure, Section
 from bench.harness.servers import Server
 from bench.harness.stack import ChatClient, Users, running_parley
 from bench.harness.tables import format_figure, table
@@ -55,8 +56,8 @@ class StatementTimes:
         return statistics.median(durations) * len(durations) / turns if durations else 0.0
 
 
-def run(*, turns: int, follow_up_s: float) -> str:
-    """Measure and return the tables."""
+def run(*, turns: int, follow_up_s: float) -> Section:
+    """Measure and return the tables and figures."""
     with TemporaryDirectory(prefix="parley-bench-") as name:
         folder = Path(name)
         with (
@@ -65,9 +66,17 @@ def run(*, turns: int, follow_up_s: float) -> str:
             ChatClient(server, Users(server, 1).tokens()[0]) as client,
         ):
             _take_turns(client, _WARM_UP_TURNS)
-            by_process = _measure_processes(server, client, turns=turns, follow_up_s=follow_up_s)
+            idle, by_process = _measure_processes(server, client, turns=turns, follow_up_s=follow_up_s)
             statements = _measure_statements(folder / "data", client, turns=turns)
-    return f"## The cost of a turn\n\n{_process_table(by_process, turns)}\n\n{_statement_table(statements, turns)}"
+    text = f"## The cost of a turn\n\n{_process_table(by_process, turns)}\n\n{_statement_table(statements, turns)}"
+    chat_ms = sum(by_process.get("chat", ())) / turns
+    all_ms = sum(map(sum, by_process.values())) / turns
+    figures = [
+        Figure("CPU of the chat function, a whole turn", chat_ms, "ms", at_most=12),
+        Figure("CPU of all processes, a turn and its follow-up", all_ms, "ms", at_most=45),
+        Figure("idle CPU of the local stack, of a core", sum(idle.values()) / 10, "%", at_most=1),
+    ]
+    return Section(text, figures)
 
 
 def _take_turns(client: ChatClient, turns: int) -> None:
@@ -75,8 +84,10 @@ def _take_turns(client: ChatClient, turns: int) -> None:
         client.ask(_BODY)
 
 
-def _measure_processes(server: Server, client: ChatClient, *, turns: int, follow_up_s: float) -> dict[str, tuple[float, float]]:
-    """Return the processor time of each program during the turns and during the follow-up, in ms, without the stack's idle time."""
+def _measure_processes(
+    server: Server, client: ChatClient, *, turns: int, follow_up_s: float
+) -> tuple[dict[str, float], dict[str, tuple[float, float]]]:
+    """Return each program's processor time: in ms per idle second, and in ms during the turns and the follow-up without the idle time."""
     time.sleep(_IDLE_S)  # the follow-up of the warm-up
     before_idle = _cpu_by_program(server)
     time.sleep(_IDLE_S)
@@ -88,7 +99,7 @@ def _measure_processes(server: Server, client: ChatClient, *, turns: int, follow
     time.sleep(follow_up_s)
     followed_s, followed = time.monotonic() - began_s - taken_s, _cpu_by_program(server)
     during, after = _increase(before, taken), _increase(taken, followed)
-    return {
+    return idle, {
         program: (
             during.get(program, 0.0) - idle.get(program, 0.0) * taken_s,
             after.get(program, 0.0) - idle.get(program, 0.0) * followed_s,
@@ -200,7 +211,7 @@ def main() -> None:
     parser.add_argument("--turns", type=int, default=200)
     parser.add_argument("--follow-up", type=float, default=150.0, metavar="SECONDS", help="how long the follow-up is measured")
     args = parser.parse_args()
-    print(machine.header(), run(turns=args.turns, follow_up_s=args.follow_up), sep="\n\n")
+    print(machine.header(), run(turns=args.turns, follow_up_s=args.follow_up).text, sep="\n\n")
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from bench.harness import processes
+from bench.harness.aims import Section
 from bench.harness.servers import Server
 from bench.harness.stack import CHAT_HANDLER, ChatClient, Users, running_parley, workers
 from bench.harness.tables import format_figure, table, verdict
@@ -21,7 +22,7 @@ _STEPS = 10
 _TURNS_PER_CONVERSATION = 10
 
 
-def run(*, turns: int) -> str:
+def run(*, turns: int) -> Section:
     """Measure and return the table."""
     with TemporaryDirectory(prefix="parley-bench-") as name:
         folder = Path(name)
@@ -32,7 +33,7 @@ def run(*, turns: int) -> str:
     mb_per_1000 = None if mb_per_turn is None else mb_per_turn * 1000
     rows.append(["slope, MB per 1,000 turns", format_figure(mb_per_1000, digits=2)])
     rows.append([f"aim ≤ {MAX_MB_PER_1000:.0f}", verdict(mb_per_1000, at_most=MAX_MB_PER_1000)])
-    return f"## Memory over {turns} turns\n\n{INTRODUCTION}\n\n" + table(["after turns", "MB"], rows)
+    return Section(f"## Memory over {turns} turns\n\n{INTRODUCTION}\n\n" + table(["after turns", "MB"], rows))
 
 
 def slope(points: Sequence[tuple[float, float]]) -> float | None:
@@ -68,7 +69,7 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--turns", type=int, default=1000)
-    print(run(turns=parser.parse_args().turns))
+    print(run(turns=parser.parse_args().turns).text)
 
 
 if __name__ == "__main__":

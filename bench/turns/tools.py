@@ -19,6 +19,7 @@ from threading import Thread
 from typing import Any
 
 from bench.harness import processes
+from bench.harness.aims import Section
 from bench.harness.servers import HOST, Server, ServerFailed
 from bench.harness.stack import CHAT_HANDLER, ChatClient, Users, running_parley, workers
 from bench.harness.tables import format_figure, median, quantile, table, verdict
@@ -33,7 +34,7 @@ ROUND_AIM_MS = 1300.0
 CALL = {"expression": "12.5% of 840"}
 
 
-def run(*, rounds: int) -> str:
+def run(*, rounds: int) -> Section:
     """Measure and return the table."""
     with TemporaryDirectory(prefix="parley-bench-") as name, _slow_page() as port, _running_stack(name, port) as server:
         token = Users(server, 1).tokens()[0]
@@ -44,7 +45,7 @@ def run(*, rounds: int) -> str:
     rows = [[text, *map(format_figure, (min(times[key]), median(times[key]), quantile(times[key], 0.95)))] for key, text in names.items()]
     rows.append([f"aim by the invoker ≤ {AIM_MS:g}", "", verdict(median(times["call"]), at_most=AIM_MS), ""])
     rows.append([f"aim of the round ≤ {ROUND_AIM_MS:g}", "", verdict(median(times["round"]), at_most=ROUND_AIM_MS), ""])
-    return f"## A tool call\n\n{INTRODUCTION}\n\n" + table(["", "min", "p50", "p95"], rows)
+    return Section(f"## A tool call\n\n{INTRODUCTION}\n\n" + table(["", "min", "p50", "p95"], rows))
 
 
 def _running_stack(folder: str, port: int) -> AbstractContextManager[Server]:
@@ -102,7 +103,7 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=200)
-    print(run(rounds=parser.parse_args().rounds))
+    print(run(rounds=parser.parse_args().rounds).text)
 
 
 if __name__ == "__main__":

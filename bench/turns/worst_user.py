@@ -70,9 +70,9 @@ class WorstUser:
     def hold_turn(self) -> None:
         """Run a turn of 23 seconds, and set `turn_id` as soon as it has begun."""
         response = self._request("POST", "/chat", {"message": "hello", "model": "slow"}, "application/json")
-        if found := _TURN_ID.search(response.readline() + response.readline()):
-            self.turn_id = found[1].decode()
-        response.read()
+        for line in response:
+            if found := _TURN_ID.search(line):
+                self.turn_id = found[1].decode()
 
     def _request(self, method: str, path: str, body: Any, content_type: str) -> http.client.HTTPResponse:
         data = body if isinstance(body, bytes) else None if body is None else json.dumps(body).encode()
